@@ -1,0 +1,8 @@
+//! The library behind Outcome Runtime: everything that is a rule lives here; the MCP server, the daemon and the CLI only
+//! parse input, name the principal and render output.
+//!
+//! Dependencies point one way: `usecases` may use everything; `lifecycle`, `stats` and `config` are pure; `store`,
+//! `connectors`, `flags`, `notify` and `scope` do I/O; `domain` uses nobody. `docs/ARCHITECTURE.md` draws the map.
+
+pub mod scope;
+pub mod stats;

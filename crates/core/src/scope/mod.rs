@@ -1,0 +1,1 @@
+//! What a change touched, and whether it was allowed to.
