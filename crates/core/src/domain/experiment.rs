@@ -1,0 +1,272 @@
+//! A falsifiable hypothesis with its plan, and where it stands.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Slug, text_enum};
+use crate::ids::{ExperimentId, OutcomeId};
+use crate::principal::Principal;
+
+text_enum! {
+    /// Where an experiment stands.
+    pub enum ExperimentStatus {
+        Hypothesis, AwaitingPortfolioGate, Building, FailedBuild, AwaitingLaunchGate, Running, Measuring, Paused,
+        AwaitingAnalysisGate, Scaling, AwaitingScaleGate, AwaitingShipGate, Killed, Shipped,
+    }
+}
+
+impl ExperimentStatus {
+    /// Nothing follows.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Killed | Self::Shipped)
+    }
+
+    /// Counts towards `max_concurrent`: approved and not concluded.
+    #[must_use]
+    pub fn occupies_slot(self) -> bool {
+        !matches!(
+            self,
+            Self::Hypothesis | Self::AwaitingPortfolioGate | Self::FailedBuild | Self::Killed | Self::Shipped
+        )
+    }
+
+    /// Its signals are read.
+    #[must_use]
+    pub fn is_polled(self) -> bool {
+        matches!(
+            self,
+            Self::Running
+                | Self::Measuring
+                | Self::Paused
+                | Self::AwaitingAnalysisGate
+                | Self::Scaling
+                | Self::AwaitingScaleGate
+                | Self::AwaitingShipGate
+        )
+    }
+
+    /// A poll may decide something.
+    #[must_use]
+    pub fn is_evaluated(self) -> bool {
+        matches!(self, Self::Running | Self::Measuring | Self::Scaling)
+    }
+}
+
+text_enum! {
+    /// Why an experiment is paused.
+    pub enum PauseCause { KillThreshold, Constraint, StaleSignal, Manual, FlagDrift, DataHealth }
+}
+text_enum! {
+    /// What is changed.
+    pub enum InterventionKind { CodeChange, ConfigChange, CopyChange }
+}
+text_enum! {
+    /// How badly it could go.
+    pub enum Risk { Low, Medium, High }
+}
+text_enum! {
+    /// Who wrote the hypothesis.
+    pub enum Author { Ai, Human, Hybrid }
+}
+
+impl Risk {
+    /// Factor of the score.
+    #[must_use]
+    pub fn multiplier(self) -> f64 {
+        match self {
+            Self::Low => 1.0,
+            Self::Medium => 0.8,
+            Self::High => 0.5,
+        }
+    }
+}
+
+/// How it will be judged. Thresholds are signed in the direction of improvement, in the signal's units.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct MeasurementPlan {
+    /// End of plan, in days since launch.
+    pub duration_days: u32,
+    /// Units in all arms before anything but harm is decided.
+    pub min_sample_size: u32,
+    /// The smallest improvement worth having.
+    pub success_threshold: f64,
+    /// Stop when even the optimistic end of the interval is below this.
+    pub kill_threshold: f64,
+    /// Smallest effect worth finding, absolute, > 0.
+    pub minimum_detectable_effect: f64,
+}
+
+/// How many units see it, and when more do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct RolloutPlan {
+    /// Treatment share at launch, in percent of all units.
+    pub initial_pct: u8,
+    /// Shares of the later steps, rising.
+    pub steps: Vec<u8>,
+}
+
+impl RolloutPlan {
+    /// Share at `step`, where 0 is the launch.
+    #[must_use]
+    pub fn pct(&self, step: usize) -> Option<u8> {
+        match step.checked_sub(1) {
+            None => Some(self.initial_pct),
+            Some(later) => self.steps.get(later).copied(),
+        }
+    }
+
+    /// Launch and later steps.
+    #[must_use]
+    pub fn n_steps(&self) -> usize {
+        1 + self.steps.len()
+    }
+}
+
+/// What an author submits. Complete: a candidate that lacks a field goes back to its author.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Hypothesis {
+    /// One line.
+    pub title: String,
+    /// If we do this, then that will happen.
+    pub statement: String,
+    /// Why we think it works.
+    pub mechanism: String,
+    /// Expected improvement of the primary signal, absolute, positive = better.
+    pub expected_improvement: f64,
+    /// How sure the author is, 0..1.
+    pub confidence: f64,
+    /// What is changed.
+    pub intervention: InterventionKind,
+    /// What will be done.
+    pub intervention_description: String,
+    /// Paths or directories that will be touched, relative to the repository's root.
+    pub touched_paths: Vec<String>,
+    /// Key of the feature flag.
+    pub flag_key: String,
+    /// How it will be judged.
+    pub measurement: MeasurementPlan,
+    /// How it is rolled out.
+    pub rollout: RolloutPlan,
+    /// Hours to build.
+    pub effort_hours: f64,
+    /// How badly it could go.
+    pub risk: Risk,
+    /// Can be undone.
+    pub is_reversible: bool,
+    /// Tags for the learning library.
+    pub tags: Vec<String>,
+}
+
+/// Why a candidate ranks where it does. Terms lie in 0..1 before their weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ScoreBreakdown {
+    /// Share of the gap closed, times confidence.
+    pub impact: f64,
+    /// Risk multiplier.
+    pub risk: f64,
+    /// 1 / ln(hours + 2), at most 1.
+    pub speed: f64,
+    /// 1 when reversible, else 0.7.
+    pub learning: f64,
+    /// Weighted sum.
+    pub total: f64,
+    /// Why it was not selected.
+    pub dropped_because: Option<String>,
+}
+
+/// Why and from where an experiment was paused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Pause {
+    /// Why.
+    pub cause: PauseCause,
+    /// The rule and the value.
+    pub detail: String,
+    /// Where it was.
+    pub from: ExperimentStatus,
+}
+
+/// What the transition function decides about an experiment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExperimentState {
+    /// Where it stands.
+    pub status: ExperimentStatus,
+    /// Set while paused.
+    pub pause: Option<Pause>,
+    /// Rollout step, from 0.
+    pub step: usize,
+    /// How many rollout steps the plan has.
+    pub n_steps: usize,
+    /// The reported commit.
+    pub commit: Option<String>,
+    /// Hash of the plan that was or will be approved.
+    pub plan_hash: Option<String>,
+}
+
+impl ExperimentState {
+    /// A hypothesis that nobody has looked at.
+    #[must_use]
+    pub fn new(rollout: &RolloutPlan) -> Self {
+        Self {
+            status: ExperimentStatus::Hypothesis,
+            pause: None,
+            step: 0,
+            n_steps: rollout.n_steps(),
+            commit: None,
+            plan_hash: None,
+        }
+    }
+}
+
+/// An experiment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Experiment {
+    /// Its id.
+    pub id: ExperimentId,
+    /// Its name for people.
+    pub slug: Slug,
+    /// The outcome it works towards.
+    pub outcome: OutcomeId,
+    /// What was submitted.
+    pub hypothesis: Hypothesis,
+    /// Who wrote it.
+    pub author: Author,
+    /// Who submitted it.
+    pub submitted_by: Principal,
+    /// Its rank.
+    pub score: ScoreBreakdown,
+    /// Where it stands.
+    pub state: ExperimentState,
+    /// The experiment it follows, after `iterate`.
+    pub parent: Option<ExperimentId>,
+    /// Commit that the brief was given for.
+    pub base_commit: Option<String>,
+    /// The build as reported and checked, JSON.
+    pub build: Option<serde_json::Value>,
+    /// What was fixed at launch, JSON; its hash is `state.plan_hash`.
+    pub plan: Option<serde_json::Value>,
+    /// The running state of its statistics, JSON.
+    pub running: Option<serde_json::Value>,
+    /// The latest evaluation, JSON.
+    pub current_result: Option<serde_json::Value>,
+    /// The evaluation at its end, JSON; never changes.
+    pub final_result: Option<serde_json::Value>,
+    /// When it was submitted.
+    #[schemars(with = "String")]
+    pub created_at: Timestamp,
+    /// When it last changed.
+    #[schemars(with = "String")]
+    pub updated_at: Timestamp,
+    /// When it went live.
+    #[schemars(with = "Option<String>")]
+    pub launched_at: Option<Timestamp>,
+    /// When it ended.
+    #[schemars(with = "Option<String>")]
+    pub concluded_at: Option<Timestamp>,
+}

@@ -1,0 +1,72 @@
+//! What an experiment taught, with its evidence.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::text_enum;
+use crate::ids::{ExperimentId, LearningId, OutcomeId};
+
+text_enum! {
+    /// What kind of thing was learnt.
+    pub enum FindingType {
+        ConfirmedHypothesis, RefutedHypothesis, UnexpectedEffect, SegmentInsight, ConstraintDiscovered,
+        MethodologyLearning,
+        /// Nothing could be told apart from chance; the finding says why.
+        Inconclusive,
+    }
+}
+
+/// How strong a verdict is.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, sqlx::Type,
+)]
+#[sqlx(type_name = "TEXT")]
+#[schemars(inline)]
+pub enum EvidenceGrade {
+    /// Randomised and healthy.
+    A,
+    /// Randomised, with a health warning.
+    B,
+    /// Before and after.
+    C,
+    /// An anecdote.
+    D,
+}
+
+impl std::fmt::Display for EvidenceGrade {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Learning {
+    /// Its id.
+    pub id: LearningId,
+    /// Where it was learnt.
+    pub outcome: OutcomeId,
+    /// By which experiment.
+    pub experiment: ExperimentId,
+    /// One or two sentences by the runtime.
+    pub finding: String,
+    /// What kind.
+    pub finding_type: FindingType,
+    /// The words of the experiment's author. Untrusted.
+    pub hypothesis_says: String,
+    /// The human's words at the decision. Untrusted.
+    #[serde(default)]
+    pub note_says: Option<String>,
+    /// The figures: effect, interval, n, health, hashes.
+    pub evidence: serde_json::Value,
+    /// Computed from the evidence, 0..1.
+    pub confidence: f64,
+    /// How strong the verdict is.
+    pub grade: EvidenceGrade,
+    /// Tags.
+    pub applies_to: Vec<String>,
+    /// When.
+    #[schemars(with = "String")]
+    pub created_at: Timestamp,
+}

@@ -1,0 +1,347 @@
+//! The unit of work: a metric target with constraints and a horizon.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Assurance, GateType, Period, SignalSpec, Slug, text_enum};
+use crate::ids::OutcomeId;
+
+text_enum! {
+    /// Where an outcome stands.
+    pub enum OutcomeStatus { Draft, Active, Achieved, Abandoned, Expired }
+}
+text_enum! {
+    /// Which way is better.
+    pub enum Direction { Increase, Decrease }
+}
+text_enum! {
+    /// How an experiment is judged. Weaker designs get a lower evidence grade.
+    pub enum Design {
+        /// A flag splits units into control and treatment.
+        Randomised,
+        /// No control; never ships by itself.
+        BeforeAfter,
+        /// Remembered, not counted.
+        None,
+    }
+}
+text_enum! {
+    /// What happens when a constraint is crossed.
+    pub enum ViolationPolicy {
+        /// Flag off, a human decides.
+        Pause,
+        /// Flag off and killed, where the file says so.
+        Kill,
+    }
+}
+
+impl Direction {
+    /// +1 when more is better, -1 when less is: the one place where the sign is turned.
+    #[must_use]
+    pub fn sign(self) -> f64 {
+        match self {
+            Self::Increase => 1.0,
+            Self::Decrease => -1.0,
+        }
+    }
+}
+
+/// From where to where the metric should go.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Target {
+    /// Which way is better.
+    pub direction: Direction,
+    /// Where it stands now, as the author believes; activation compares it with the measured baseline.
+    pub from: f64,
+    /// Where it should be.
+    pub to: f64,
+    /// 1 - alpha, in (0.5, 1).
+    pub confidence: f64,
+    /// How far the measured baseline may be from `from`, relative to it.
+    pub baseline_tolerance: f64,
+    /// How long the rolling value must stay at or beyond `to`.
+    pub dwell: Period,
+}
+
+/// The smallest effect worth finding.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum MinimumDetectableEffect {
+    /// As a share of the baseline: 0.05 is 5 %.
+    Relative(f64),
+    /// In the signal's own units.
+    Absolute(f64),
+}
+
+impl MinimumDetectableEffect {
+    /// In the signal's units, positive, given the baseline's value.
+    #[must_use]
+    pub fn absolute(self, baseline: f64) -> f64 {
+        match self {
+            Self::Relative(share) => (share * baseline).abs(),
+            Self::Absolute(value) => value.abs(),
+        }
+    }
+}
+
+/// What a constraint forbids.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum ConstraintBound {
+    /// The value must stay within `[min, max]`.
+    Limits {
+        /// Lower limit.
+        min: Option<f64>,
+        /// Upper limit.
+        max: Option<f64>,
+    },
+    /// The treatment may be worse than the control by at most `margin` (absolute, signal units, >= 0).
+    NotWorse {
+        /// Which way is better.
+        direction: Direction,
+        /// Tolerated harm.
+        margin: f64,
+        /// True when shipping needs a proof of non-inferiority.
+        must_prove: bool,
+    },
+}
+
+/// A limit that no experiment may cross.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Constraint {
+    /// Watched by the runtime.
+    Signal {
+        /// What is read.
+        signal: SignalSpec,
+        /// What it must hold.
+        bound: ConstraintBound,
+        /// How many polls in a row a bare value must be out of bounds.
+        consecutive: u32,
+        /// What a crossing does.
+        on_violation: ViolationPolicy,
+    },
+    /// A sentence that the approver ticks at launch.
+    Rule {
+        /// The sentence.
+        text: String,
+    },
+}
+
+/// How many experiments and how candidates are ranked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Portfolio {
+    /// Experiments between portfolio approval and conclusion, at most.
+    pub max_concurrent: u32,
+    /// Candidates asked for.
+    pub candidates: u32,
+    /// Ranking.
+    #[serde(default)]
+    pub weights: ScoreWeights,
+}
+
+/// Weights of the score; they need not add up to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ScoreWeights {
+    /// Share of the gap that the prediction closes, times its confidence.
+    pub impact: f64,
+    /// Low risk is good.
+    pub risk: f64,
+    /// Little effort is good.
+    pub speed: f64,
+    /// What can be undone teaches more cheaply.
+    pub learning: f64,
+}
+
+impl Default for ScoreWeights {
+    fn default() -> Self {
+        Self { impact: 0.35, risk: 0.25, speed: 0.20, learning: 0.20 }
+    }
+}
+
+/// Who decides a type of gate, until when, and how surely.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct GatePolicy {
+    /// E-mail of the member who holds the gate; the workspace's first member when absent.
+    pub assigned_to: Option<String>,
+    /// Time to decide.
+    pub sla: Period,
+    /// Where to tell them: `slack:#name`, `email`, `webhook`, `none`.
+    pub channel: Option<String>,
+    /// Who holds it next when the time is over, in order.
+    #[serde(default)]
+    pub escalation: Vec<String>,
+    /// The level a positive decision needs.
+    pub assurance: Assurance,
+    /// How many members must decide the same.
+    pub quorum: u32,
+}
+
+impl GatePolicy {
+    /// What holds for a gate that the file does not mention.
+    #[must_use]
+    pub fn default_for(gate_type: GateType) -> Self {
+        let _ = gate_type;
+        Self {
+            assigned_to: None,
+            sla: Period::from_hours(24),
+            channel: None,
+            escalation: Vec::new(),
+            assurance: Assurance::A3,
+            quorum: 1,
+        }
+    }
+}
+
+/// Which paths an experiment may touch; gitignore-style, forbidden wins, empty allowed means everything else.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ScopeSpec {
+    /// May be touched.
+    #[serde(default)]
+    pub allowed_paths: Vec<String>,
+    /// May never be touched.
+    #[serde(default)]
+    pub forbidden_paths: Vec<String>,
+}
+
+/// An outcome as `outcome.yaml` declares it, checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OutcomeSpec {
+    /// The slug, `id` in the file.
+    pub slug: Slug,
+    /// One line for people.
+    pub title: String,
+    /// More for people.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// E-mail of the accountable member.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// E-mails.
+    #[serde(default)]
+    pub team: Vec<String>,
+    /// The signal that decides.
+    pub signal: SignalSpec,
+    /// Signals that inform and never decide.
+    #[serde(default)]
+    pub secondary_signals: Vec<SignalSpec>,
+    /// Where the signal should go.
+    pub target: Target,
+    /// What must not be crossed on the way.
+    #[serde(default)]
+    pub constraints: Vec<Constraint>,
+    /// Time until the deadline, counted from activation.
+    pub horizon: Period,
+    /// Smallest effect worth finding, unless a hypothesis states its own.
+    #[serde(default)]
+    pub minimum_detectable_effect: Option<MinimumDetectableEffect>,
+    /// How experiments are judged.
+    pub design: Design,
+    /// What is randomised: `user`, `account`, `session`.
+    pub randomisation_unit: String,
+    /// The event that marks a unit as exposed.
+    #[serde(default)]
+    pub exposure: Option<String>,
+    /// After how long without a good reading an experiment is paused.
+    pub staleness: Period,
+    /// How many experiments, and their ranking.
+    pub portfolio: Portfolio,
+    /// Policies of the gates that the file mentions.
+    #[serde(default)]
+    pub gates: BTreeMap<GateType, GatePolicy>,
+    /// Paths.
+    #[serde(default)]
+    pub scope: ScopeSpec,
+    /// Name of a configured provider, or `host-agent`.
+    #[serde(default)]
+    pub llm_provider: Option<String>,
+}
+
+impl OutcomeSpec {
+    /// The policy of a type of gate.
+    #[must_use]
+    pub fn gate_policy(&self, gate_type: GateType) -> GatePolicy {
+        self.gates.get(&gate_type).cloned().unwrap_or_else(|| GatePolicy::default_for(gate_type))
+    }
+
+    /// 1 - confidence.
+    #[must_use]
+    pub fn alpha(&self) -> f64 {
+        1.0 - self.target.confidence
+    }
+
+    /// The constraints that are measured, with their position in the file.
+    pub fn guardrails(&self) -> impl Iterator<Item = (&SignalSpec, &ConstraintBound, u32, ViolationPolicy)> {
+        self.constraints.iter().filter_map(|constraint| match constraint {
+            Constraint::Signal { signal, bound, consecutive, on_violation } => {
+                Some((signal, bound, *consecutive, *on_violation))
+            }
+            Constraint::Rule { .. } => None,
+        })
+    }
+
+    /// The sentences that the approver ticks at launch.
+    pub fn rules(&self) -> impl Iterator<Item = &str> {
+        self.constraints.iter().filter_map(|constraint| match constraint {
+            Constraint::Rule { text } => Some(text.as_str()),
+            Constraint::Signal { .. } => None,
+        })
+    }
+}
+
+/// A value that was measured before anything was tried.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Baseline {
+    /// In the signal's units.
+    pub value: f64,
+    /// Units behind it, where the source counts them.
+    pub n: Option<i64>,
+    /// Variance of one unit, where the source gives it.
+    pub variance: Option<f64>,
+    /// Units a day, where the source counts them.
+    pub daily_units: Option<f64>,
+    /// When it was read.
+    #[schemars(with = "String")]
+    pub captured_at: Timestamp,
+}
+
+/// What the transition function decides about an outcome.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OutcomeState {
+    /// Where it stands.
+    pub status: OutcomeStatus,
+    /// Measured at activation.
+    pub baseline: Option<Baseline>,
+    /// Activation plus horizon.
+    #[schemars(with = "Option<String>")]
+    pub deadline: Option<Timestamp>,
+}
+
+/// An outcome and where it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Outcome {
+    /// Its id.
+    pub id: OutcomeId,
+    /// As declared.
+    pub spec: OutcomeSpec,
+    /// As it went.
+    pub state: OutcomeState,
+    /// When it was first applied.
+    #[schemars(with = "String")]
+    pub created_at: Timestamp,
+    /// When it last changed.
+    #[schemars(with = "String")]
+    pub updated_at: Timestamp,
+}

@@ -1,0 +1,90 @@
+//! What is measured: a metric read from a connector.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Period, text_enum};
+
+text_enum! {
+    /// How a connector turns events into the metric.
+    pub enum MetricMethod {
+        /// Share of units that reach the last of several steps.
+        Funnel,
+        /// Units (or sums) of one event.
+        Event,
+        /// A query of the user's own.
+        Custom,
+    }
+}
+
+/// The window of the displayed value and of attainment. Experiments are always judged on cohort totals since exposure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum Aggregation {
+    /// The latest day.
+    #[serde(rename = "point")]
+    Point,
+    /// The last seven days.
+    #[default]
+    #[serde(rename = "7d_rolling")]
+    Rolling7d,
+    /// The last thirty days.
+    #[serde(rename = "30d_rolling")]
+    Rolling30d,
+}
+
+impl Aggregation {
+    /// Length of the window in days.
+    #[must_use]
+    pub fn window(self) -> Period {
+        Period::from_days(match self {
+            Self::Point => 1,
+            Self::Rolling7d => 7,
+            Self::Rolling30d => 30,
+        })
+    }
+}
+
+/// The queries of a `custom` signal, in the connector's own language.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(inline)]
+pub struct SignalQuery {
+    /// Whole population in `[:from, :to)`: one row of `n, sum, sum_squares`, `n, successes`, ratio sums, or `value`.
+    pub level: Option<String>,
+    /// Units exposed in `[:from, :to)`, one row a variant, with a column `variant` (`control` or `treatment`).
+    pub by_variant: Option<String>,
+}
+
+/// A signal as `outcome.yaml` declares it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct SignalSpec {
+    /// Name, unique within the outcome; the primary signal is named after its metric.
+    pub name: String,
+    /// The connector that is asked.
+    pub source: String,
+    /// The metric's name there.
+    pub metric: String,
+    /// How it is computed.
+    pub method: MetricMethod,
+    /// Steps of a funnel, first to last.
+    #[serde(default)]
+    pub funnel_steps: Vec<String>,
+    /// Restricts the population; passed to the connector.
+    #[serde(default)]
+    pub segment: BTreeMap<String, String>,
+    /// Window of display and attainment.
+    #[serde(default)]
+    pub aggregation: Aggregation,
+    /// Unit of the value, for people: `%`, `ms`, `EUR`.
+    #[serde(default)]
+    pub unit: Option<String>,
+    /// How often it is read.
+    pub poll_interval: Period,
+    /// Queries, for `custom`.
+    #[serde(default)]
+    pub query: SignalQuery,
+}
