@@ -4,6 +4,7 @@
 //! Dependencies point one way: `usecases` may use everything; `lifecycle`, `stats` and `config` are pure; `store`,
 //! `connectors`, `flags`, `notify` and `scope` do I/O; `domain` uses nobody. `docs/ARCHITECTURE.md` draws the map.
 
+pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod connectors;
@@ -11,8 +12,10 @@ pub mod domain;
 pub mod error;
 pub mod flags;
 pub mod ids;
+pub mod lifecycle;
 pub mod principal;
 pub mod scope;
+pub mod signing;
 pub mod stats;
 
 pub use error::{Code, Error, Result};

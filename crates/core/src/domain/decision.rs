@@ -94,6 +94,10 @@ pub struct Decision {
     pub subject: DecisionSubject,
     /// SHA-256 of the context package that was shown, in hexadecimal.
     pub context_hash: String,
+    /// Number of the last line of the audit log when it was signed.
+    pub log_seq: i64,
+    /// Hash of that line: every decision anchors the log up to it.
+    pub log_head: String,
     /// What was decided.
     pub verdict: Verdict,
     /// Conditions, for `approve_with_conditions`.
