@@ -17,5 +17,6 @@ pub mod principal;
 pub mod scope;
 pub mod signing;
 pub mod stats;
+pub mod store;
 
 pub use error::{Code, Error, Result};
