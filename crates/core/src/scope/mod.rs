@@ -1,1 +1,7 @@
-//! What a change touched, and whether it was allowed to.
+mod error;
+mod path;
+mod rules;
+mod territory;
+pub use error::{ScopeError, ScopeList};
+pub use path::relative_to;
+pub use rules::{Overlap, PathVerdict, ScopeRules, paths_overlap};
