@@ -97,7 +97,7 @@ impl Territory {
 
     /// Whether some path can be at or beneath a place of both.
     pub(super) fn meets(&self, other: &Self) -> bool {
-        self.any_pair(other, |a, b| overlap(a, b))
+        self.any_pair(other, overlap)
     }
 
     /// Whether this declared territory meets `rule` in a place that the texts themselves name.
