@@ -20,9 +20,9 @@ const MAX_LINKS_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Checks what lies between two commits.
 ///
-/// `base`, `head`: revisions; `head` must descend from `base`. The trees of the two are compared, so what a merge brought
-/// in counts, and what was undone on the way does not. `claimed`: the paths that the agent says it changed. `watched`:
-/// what judges the experiment.
+/// `base`, `head`: revisions; `head` must descend from `base`. The trees of the two are compared, so what a merge
+/// brought in counts, and what was undone on the way does not. `claimed`: the paths that the agent says it changed.
+/// `watched`: what judges the experiment.
 ///
 /// # Errors
 /// `repo_empty`, `revision_not_found`, `base_not_ancestor`, or that git failed. A violation is in the report, not an

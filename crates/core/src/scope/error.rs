@@ -99,13 +99,13 @@ impl ScopeError {
                                `fetch-depth: 0` in actions/checkout).";
         let hint = match self {
             Self::PatternInvalid { .. } => {
-                "Write patterns as in .gitignore, from the repository's root: `services/payments/`, `*.sql`, `infra/**`."
+                "Write patterns as in .gitignore, from the repository's root: `services/payments/`, `*.sql`."
                     .to_owned()
             }
             Self::PatternsTooLarge { .. } => "Use fewer or simpler patterns.".to_owned(),
             Self::RepoNotFound { .. } => "Run this inside a git repository, or name one.".to_owned(),
             Self::RepoNotTrusted { path } => format!(
-                "Run this as the owner of the repository or, if you trust it: git config --global --add safe.directory '{}'",
+                "Run this as its owner or, if you trust it: git config --global --add safe.directory '{}'",
                 shown(&path.to_string_lossy())
             ),
             Self::RepoEmpty { .. } => "Make a first commit.".to_owned(),
@@ -116,8 +116,8 @@ impl ScopeError {
                 "Name a commit, branch or tag that exists here; `git fetch` may bring it.".to_owned()
             }
             Self::BaseNotAncestor { common: Some(common), .. } => format!(
-                "The head was rebased, or the base has moved on. Both descend from {common}: rebase the head onto the base, \
-                 or use that commit as the base."
+                "The head was rebased, or the base has moved on. Both descend from {common}: rebase the head \
+                 onto the base, or use that commit as the base."
             ),
             Self::BaseNotAncestor { common: None, .. } => {
                 "The two commits share no history: check that both come from this repository.".to_owned()

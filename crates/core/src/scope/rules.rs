@@ -1,13 +1,13 @@
 //! `scope.allowed_paths` and `scope.forbidden_paths`: which paths an experiment may touch.
 //!
 //! Patterns are written as in `.gitignore`, seen from the repository's root:
-//! - `services/payments/` is that directory and all beneath it; `infra/`, with no slash before its end, is a directory of
-//!   that name at any depth; `/infra/` is only the one at the root. `*`, `?`, `[a-z]` and `**` as in git.
+//! - `services/payments/` is that directory and all beneath it; `infra/`, with no slash before its end, is a directory
+//!   of that name at any depth; `/infra/` is only the one at the root. `*`, `?`, `[a-z]` and `**` as in git.
 //! - Braces list alternatives (`src/{cart,checkout}/`), which git does not know. Brackets and braces also stand for
 //!   themselves, so `app/[slug]/` covers the directory of exactly that name.
 //! - **Forbidden wins over allowed.** An empty allowed list allows everything that is not forbidden.
-//! - Forbidden patterns also match in any case: on a case-folding file system `Services/Payments` is `services/payments`.
-//!   Allowed patterns match as written.
+//! - Forbidden patterns also match in any case: on a case-folding file system `Services/Payments` is
+//!   `services/payments`. Allowed patterns match as written.
 //! - A forbidden `dir/` also covers a file, link or submodule called `dir`, which would stand in the directory's place.
 //! - Negated patterns (`!keep`) are refused: with two lists they could only say what the other list says better.
 //!
@@ -90,7 +90,7 @@ impl ScopeRules {
         })
     }
 
-    /// What the rules say about a file at `path`, seen from the repository's root. A path that ends in `/` is a directory.
+    /// What the rules say about a file at `path`, seen from the repository's root. With `/` at its end, a directory.
     pub fn check_path(&self, path: &str) -> PathVerdict {
         self.check_entry(
             path,
@@ -105,8 +105,8 @@ impl ScopeRules {
     /// What the rules say about a path, directory or glob that was declared before any change exists.
     ///
     /// `Forbidden` when it reaches a forbidden place that the texts themselves name: `services/` reaches
-    /// `services/payments/`. A pattern that matches at any depth (`*.env`) does not forbid declaring a directory, only the
-    /// places where it evidently matches. `Outside` when it evidently reaches no allowed place.
+    /// `services/payments/`. A pattern that matches at any depth (`*.env`) does not forbid declaring a directory, only
+    /// the places where it evidently matches. `Outside` when it evidently reaches no allowed place.
     pub fn check_declared(&self, declared: &str) -> PathVerdict {
         let territory = match Territory::of_declared(declared) {
             Ok(territory) => territory,

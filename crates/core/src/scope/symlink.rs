@@ -11,8 +11,8 @@ const MAX_HOPS: usize = 40;
 
 /// Where the link at `link` leads, from the repository's root, or `None` when that is outside the repository.
 ///
-/// `links`: path and target of every link of the tree. A chain that is too long, or a circle, leads nowhere: what is left
-/// is then read by its text alone.
+/// `links`: path and target of every link of the tree. A chain that is too long, or a circle, leads nowhere: it is then
+/// read by its text alone.
 pub(super) fn destination(
     link: &str,
     target: &str,

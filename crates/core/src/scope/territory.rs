@@ -39,7 +39,7 @@ pub(super) enum NoTerritory {
 }
 
 impl Territory {
-    /// The territory of a gitignore pattern: without a slash before its end it floats, that is, it matches at any depth.
+    /// The territory of a gitignore pattern: without a slash before its end it floats, that is, matches at any depth.
     pub(super) fn of_rule(pattern: &str) -> Result<Self, NoTerritory> {
         let floats = !pattern.trim_end_matches('/').contains('/');
         let mut readings = Vec::new();
@@ -62,22 +62,29 @@ impl Territory {
     }
 
     /// The territory of a path or glob that somebody declared, counted from the root. Only a wildcard without a slash
-    /// floats. A backslash before an ordinary character is read as the separator of another system.
+    /// floats. A backslash before an ordinary character is read as the separator of another system. Blanks around the
+    /// text may be part of a name or not, so it is read both ways.
     pub(super) fn of_declared(declared: &str) -> Result<Self, NoTerritory> {
-        let declared = with_slashes(declared.trim());
-        let floats = !declared.trim_end_matches('/').contains('/')
-            && declared.contains(['*', '?', '[', '{']);
         let mut readings = Vec::new();
-        for text in alternatives(&declared)?
-            .iter()
-            .map(String::as_str)
-            .chain(literal_reading(&declared).as_deref())
+        let trimmed = declared.trim();
+        for declared in [Some(declared), (trimmed != declared).then_some(trimmed)]
+            .into_iter()
+            .flatten()
         {
-            let mut segments = segments(text).ok_or(NoTerritory::LeavesRepository)?;
-            if floats {
-                segments.insert(0, Segment::AnyDepth);
+            let declared = with_slashes(declared);
+            let floats = !declared.trim_end_matches('/').contains('/')
+                && declared.contains(['*', '?', '[', '{']);
+            for text in alternatives(&declared)?
+                .iter()
+                .map(String::as_str)
+                .chain(literal_reading(&declared).as_deref())
+            {
+                let mut segments = segments(text).ok_or(NoTerritory::LeavesRepository)?;
+                if floats {
+                    segments.insert(0, Segment::AnyDepth);
+                }
+                readings.push(segments);
             }
-            readings.push(segments);
         }
         Ok(Self { readings })
     }
@@ -102,9 +109,9 @@ impl Territory {
 
     /// Whether this declared territory meets `rule` in a place that the texts themselves name.
     ///
-    /// A rule that matches at any depth (`secrets/`, `services/**/secrets/`) could match below every directory. It counts
-    /// only where it matches the declared text, reading the text's bare wildcards as unknown names, or at the shallowest
-    /// place that the rule can match. Otherwise nobody could declare a directory.
+    /// A rule that matches at any depth (`secrets/`, `services/**/secrets/`) could match below every directory. It
+    /// counts only where it matches the declared text, reading the text's bare wildcards as unknown names, or at the
+    /// shallowest place that the rule can match. Otherwise nobody could declare a directory.
     pub(super) fn evidently_meets(&self, rule: &Self) -> bool {
         self.any_pair(rule, |declared, rule| {
             let shallowest: Vec<Segment> = rule
@@ -412,6 +419,8 @@ mod tests {
             ("src\\a.rs", "src/a.rs"),
             ("app/[slug]/page.tsx", "app/[slug]/"),
             ("a/**/../b", "z"),
+            (" src/", "src/a.rs"),
+            ("src/ ", "src/ /a.rs"),
         ] {
             assert!(declared(a).meets(&declared(b)), "{a} {b}");
             assert!(declared(b).meets(&declared(a)), "{b} {a}");

@@ -21,7 +21,8 @@ const MAX_STDERR_BYTES: u64 = 64 * 1024;
 const SHOWN_STDERR_CHARS: usize = 500;
 
 /// Settings that outrank the repository's own.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 10] = [
+    "core.commitGraph=false",
     "core.quotePath=false",
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
@@ -56,6 +57,8 @@ pub(super) struct Git {
     directory: PathBuf,
     /// The user's own `safe.directory` values; empty unless they were needed.
     trusted: Vec<OsString>,
+    /// Settings whose names come from the repository; see [`Git::without_filters`].
+    overrides: Vec<(OsString, &'static str)>,
 }
 
 #[derive(Debug)]
@@ -72,6 +75,7 @@ impl Git {
             options,
             directory,
             trusted: Vec::new(),
+            overrides: Vec::new(),
         }
     }
 
@@ -99,6 +103,15 @@ impl Git {
         command.args(arguments(&args));
         clear_git_variables(&mut command);
         command.envs(ENVIRONMENT);
+        // Not as `-c name=value`, which a name with `=` in it would confuse.
+        if !self.overrides.is_empty() {
+            command.env("GIT_CONFIG_COUNT", self.overrides.len().to_string());
+        }
+        for (n, (name, value)) in self.overrides.iter().enumerate() {
+            command
+                .env(format!("GIT_CONFIG_KEY_{n}"), name)
+                .env(format!("GIT_CONFIG_VALUE_{n}"), value);
+        }
         self.finish(command, &args, stdin).await
     }
 
@@ -118,6 +131,36 @@ impl Git {
             .filter(|value| !value.is_empty());
         self.trusted = values.map(os_string).collect();
         Ok(())
+    }
+
+    /// The same, with every filter that the repository configures switched off: they are programs.
+    pub(super) async fn without_filters(&self) -> Result<Self, ScopeError> {
+        const FILTERS: &str = r"^filter\..*\.(clean|smudge|process|required)$";
+        let args = ["config", "--null", "--name-only", "--get-regexp", FILTERS];
+        let output = self.run(args, None).await?;
+        // Status 1 says that there are none.
+        let names = if output.status == Some(1) {
+            &[]
+        } else {
+            output.success(&args)?
+        };
+        let names = names
+            .split(|byte| *byte == 0)
+            .filter(|name| !name.is_empty());
+        let off = |name: &[u8]| {
+            (
+                os_string(name),
+                if name.ends_with(b".required") {
+                    "false"
+                } else {
+                    ""
+                },
+            )
+        };
+        Ok(Self {
+            overrides: names.map(off).collect(),
+            ..self.clone()
+        })
     }
 
     async fn finish(
@@ -237,8 +280,8 @@ fn clear_git_variables(command: &mut Command) {
     }
 }
 
-/// Reads up to `limit` bytes, and one more when there are more. With `drain` the rest is read and forgotten, so that the
-/// program is not stopped by a full pipe.
+/// Reads up to `limit` bytes, and one more when there are more. With `drain` the rest is read and forgotten, so that
+/// the program is not stopped by a full pipe.
 async fn read(
     pipe: Option<impl AsyncRead + Unpin>,
     limit: u64,

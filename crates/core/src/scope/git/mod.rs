@@ -1,8 +1,8 @@
 //! Reading a repository with the user's own `git`, plumbing only.
 //!
-//! **Invariant**: nothing here writes to the repository, and nothing that a repository configures is run or believed: no
-//! hook, filter, external diff, replaced object, graft, ignored submodule or lazy download (`command.rs` has the list). A
-//! revision is never taken for an option; past [`GitRepo::resolve`] only full commit ids reach git.
+//! **Invariant**: nothing here writes to the repository, and nothing that a repository configures is run or believed:
+//! no hook, filter, external diff, replaced object, graft, ignored submodule or lazy download (`command.rs` has the
+//! list). A revision is never taken for an option; past [`GitRepo::resolve`] only full commit ids reach git.
 
 mod command;
 mod diff;
@@ -207,7 +207,8 @@ impl GitRepo {
 
     /// Paths that differ from the last commit, untracked ones included; a directory without tracked files ends in `/`.
     ///
-    /// Only the repository's own settings count, without filters (such as Git LFS) that the user has set up elsewhere.
+    /// Filters such as Git LFS do not run, so a filtered file that was touched may be listed although it is the same.
+    /// Submodules are listed when another commit is checked out in them, not for what was edited inside.
     ///
     /// # Errors
     /// When git fails.
@@ -218,12 +219,12 @@ impl GitRepo {
             "-z",
             "--no-renames",
             "--untracked-files=normal",
-            "--ignore-submodules=none",
+            "--ignore-submodules=dirty",
         ];
         if self.is_bare {
             return Ok(Vec::new());
         }
-        let output = self.git.run(ASK, None).await?;
+        let output = self.git.without_filters().await?.run(ASK, None).await?;
         let entries = output.success(&ASK)?.split(|byte| *byte == 0);
         // Each entry is two letters, a blank and the path.
         Ok(entries

@@ -203,8 +203,11 @@ async fn what_the_repository_configures_is_not_run() {
     let repo = TestRepo::new();
     let marker = repo.path().join("pwned");
     let touch = format!("touch {}; false", marker.display());
+    repo.git(["config", "filter.e=vil.required", "true"]);
     for key in [
         "core.fsmonitor",
+        "filter.e=vil.clean",
+        "filter.e=vil.process",
         "diff.external",
         "diff.evil.command",
         "diff.evil.textconv",
@@ -213,7 +216,11 @@ async fn what_the_repository_configures_is_not_run() {
         repo.git(["config", key, &touch]);
     }
     let before: Vec<_> = std::fs::read(repo.path().join(".git/index")).unwrap();
-    std::fs::write(repo.path().join(".git/info/attributes"), "* diff=evil\n").unwrap();
+    std::fs::write(
+        repo.path().join(".git/info/attributes"),
+        "* diff=evil filter=e=vil\n",
+    )
+    .unwrap();
     repo.write("api/cart/total.rs", "changed");
     let open = repo.open().await;
     open.uncommitted().await.unwrap();
