@@ -3,17 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use moka::future::Cache;
-
 use crate::clock::{Clock, FileClock, SystemClock};
-use crate::config::{self, Config};
-use crate::connectors::{self, SignalSource};
+use crate::config::{self, Config, ProcessEnv};
+use crate::connectors::{SignalSource, Sources};
 use crate::domain::Outcome;
 use crate::error::{Code, Error, Result};
 use crate::flags::{self, FlagService};
 use crate::ids::{Ids, OutcomeId};
 use crate::scope::GitRepo;
-use crate::settings::{Settings, process_env};
+use crate::settings::Settings;
 use crate::store::{Db, Tx, Workspace};
 
 /// An opened workspace. Cheap to clone; all clones share connections.
@@ -24,7 +22,7 @@ pub struct Runtime {
     pub(super) settings: Arc<Settings>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: Ids,
-    sources: Cache<String, Arc<dyn SignalSource>>,
+    sources: Arc<Sources>,
 }
 
 impl Runtime {
@@ -78,7 +76,7 @@ impl Runtime {
 
     pub(super) fn assemble(db: Db, workspace: Workspace, settings: Settings, clock: Arc<dyn Clock>) -> Self {
         let ids = Ids::new(Arc::clone(&clock));
-        Self { db, workspace, settings: Arc::new(settings), clock, ids, sources: Cache::new(64) }
+        Self { db, workspace, settings: Arc::new(settings), clock, ids, sources: Arc::default() }
     }
 
     /// The present instant.
@@ -136,9 +134,9 @@ impl Runtime {
 
     /// The outcome file as it is now.
     pub(super) fn config(&self) -> Result<Config> {
-        let loaded = config::load(&self.settings.file.value, None)?;
+        let loaded = config::load(&self.settings.file.value)?;
         loaded.config.ok_or_else(|| {
-            let first = loaded.diagnostics.iter().find(|d| d.is_error()).map(ToString::to_string).unwrap_or_default();
+            let first = loaded.diagnostics.iter().find(|d| d.is_error()).map(|d| format!("{}:{}:{}: {}", d.file, d.line, d.column, d.message)).unwrap_or_default();
             Error::new(Code::ConfigInvalid, first).hint("run `outcome-runtime validate` for all problems of the file")
         })
     }
@@ -151,24 +149,19 @@ impl Runtime {
             Error::new(Code::ConnectorUnknown, format!("no connector is called `{name}`"))
                 .hint(format!("{} declares: {}", self.settings.file.value.display(), known.join(", ")))
         })?;
-        // The key holds the declaration, so that a changed file opens the connector anew.
-        let key = serde_json::to_string(spec).unwrap_or_else(|_| name.to_owned());
-        if let Some(source) = self.sources.get(&key).await {
-            return Ok(source);
-        }
-        let root = self.root();
-        let resolve = |text: &str| config::resolve(text, &root, &process_env);
-        let source: Arc<dyn SignalSource> = Arc::from(connectors::open(spec, &resolve, &root).map_err(Error::from)?);
-        self.sources.insert(key, Arc::clone(&source)).await;
-        Ok(source)
+        self.sources.get(spec, &self.settings.root.value, &self.resolver()).map_err(Error::from)
+    }
+
+    /// Turns references of the outcome file into values.
+    pub(super) fn resolver(&self) -> impl Fn(&str) -> Result<secrecy::SecretString> + Send + Sync + use<> {
+        let env = ProcessEnv::new(self.root());
+        move |text: &str| config::secrets::resolve(text, &env).map_err(Error::from)
     }
 
     /// The flag service of the outcome file; `None` when it names none.
     pub(super) fn flag_service(&self) -> Result<Option<Box<dyn FlagService>>> {
         let Some(spec) = self.config()?.flags else { return Ok(None) };
-        let root = self.root();
-        let resolve = |text: &str| config::resolve(text, &root, &process_env);
-        flags::open(&spec, &root, &resolve).map(Some).map_err(Error::from)
+        flags::open(&spec, &self.settings.root.value, &self.resolver()).map(Some).map_err(Error::from)
     }
 
     /// The outcome with this slug or id.
