@@ -10,13 +10,17 @@ pub mod config;
 pub mod connectors;
 pub mod domain;
 pub mod error;
+pub mod evaluation;
 pub mod flags;
+pub mod hypotheses;
 pub mod ids;
 pub mod lifecycle;
 pub mod principal;
 pub mod scope;
+pub mod settings;
 pub mod signing;
 pub mod stats;
 pub mod store;
+pub mod usecases;
 
 pub use error::{Code, Error, Result};

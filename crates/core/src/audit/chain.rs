@@ -129,6 +129,13 @@ impl LogEntry {
         Ok(entry)
     }
 
+    /// True for lines that change a state; readings, notes and refusals do not.
+    #[must_use]
+    pub fn is_step(&self) -> bool {
+        let (_, what) = self.kind.split_once('.').unwrap_or_default();
+        what != "measured" && !what.starts_with("note_") && !what.starts_with("refused")
+    }
+
     fn compute_hash(&self) -> Result<String, serde_json::Error> {
         let mut value = serde_json::to_value(self)?;
         if let Some(fields) = value.as_object_mut() {

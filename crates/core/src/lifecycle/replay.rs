@@ -241,7 +241,7 @@ impl Replay {
                 self.readings.insert(text("key"), text("digest"));
                 return Ok(());
             }
-            kind if kind.starts_with("experiment.note_") => return Ok(()),
+            _ if !entry.is_step() => return Ok(()),
             _ => {}
         }
         let event: ExperimentEvent<SignedDecision> = payload(entry)?;
@@ -280,7 +280,7 @@ impl Replay {
             let fresh = ReplayedGate { rules: opened.rules, state: opened.state, experiment: opened.experiment };
             return once(self.gates.insert(id, fresh).is_none());
         }
-        if entry.kind.starts_with("gate.refused") {
+        if !entry.is_step() {
             return Ok(());
         }
         let event: GateEvent<SignedDecision> = payload(entry)?;

@@ -177,14 +177,9 @@ impl Runtime {
                 Some(reason) => done.kept.push(format!("{}: {reason}", experiment.slug)),
                 None => {
                     self.propose(&mut tx, &outcome, &mut experiment, by).await?;
+                    done.gates.extend(tx.gate_list(Some(experiment.id), 1).await?.into_iter().map(|gate| gate.slug.to_string()));
                     done.proposed.push(experiment.slug.to_string());
                 }
-            }
-        }
-        for (gate, _) in tx.gate_list_open().await? {
-            let about = gate.experiment.and_then(|id| done.proposed.iter().position(|_| true).map(|_| id));
-            if about.is_some() && gate.outcome == outcome.id && gate.gate_type == crate::domain::GateType::PortfolioReview {
-                done.gates.push(gate.slug.to_string());
             }
         }
         tx.commit().await?;
@@ -294,54 +289,51 @@ fn infeasible(outcome: &Outcome, hypothesis: &Hypothesis) -> Option<Problem> {
     if outcome.spec.design != Design::Randomised {
         return None;
     }
-    let daily = outcome.state.baseline.as_ref()?.daily_units?;
-    let found = plan_for(outcome, hypothesis.measurement.minimum_detectable_effect, hypothesis.rollout.initial_pct, daily)?;
-    let days = f64::from(hypothesis.measurement.duration_days);
-    (found.days_full_weeks > days * 1.0).then(|| Problem {
+    let mde = hypothesis.measurement.minimum_detectable_effect;
+    let found = needed(outcome, mde, hypothesis.rollout.initial_pct)?;
+    (found.days_whole_weeks > u64::from(hypothesis.measurement.duration_days)).then(|| Problem {
         field: "measurement.duration_days".to_owned(),
         message: format!(
-            "is {days} days, but finding {} at {:.0} units a day and {} % treatment takes up to {} days ({:.0} units): aim for \
-             a larger minimum_detectable_effect, a larger share, or a longer plan",
-            hypothesis.measurement.minimum_detectable_effect,
-            daily,
+            "is {}, but finding a change of {mde} with {} % treatment takes up to {} days ({} units): state a larger \
+             minimum_detectable_effect, a larger share, or more days",
+            hypothesis.measurement.duration_days,
             hypothesis.rollout.initial_pct,
-            found.days_full_weeks,
+            found.days_whole_weeks,
             found.n_max
         ),
     })
 }
 
-struct Needed {
-    n_max: f64,
-    days_full_weeks: f64,
-}
-
-fn plan_for(outcome: &Outcome, mde: f64, treatment_pct: u8, daily: f64) -> Option<Needed> {
+/// Units and days that a test needs at the measured baseline and traffic; `None` where they are not known.
+fn needed(outcome: &Outcome, mde: f64, treatment_pct: u8) -> Option<stats::Feasibility> {
     let baseline = outcome.state.baseline.as_ref()?;
-    let level = match (outcome_is_share(outcome), baseline.variance) {
-        (true, _) => stats::Baseline::Proportion { rate: baseline.value },
-        (false, Some(variance)) => stats::Baseline::Mean { mean: baseline.value, sd: variance.max(0.0).sqrt() },
-        (false, None) => return None,
-    };
-    let _ = (level, mde, treatment_pct, daily);
-    None
-}
-
-/// True when the baseline was read as a share of units.
-fn outcome_is_share(outcome: &Outcome) -> bool {
-    outcome.state.baseline.as_ref().is_some_and(|baseline| {
-        let p = baseline.value;
-        baseline.variance.is_some_and(|variance| (variance - p * (1.0 - p)).abs() < 1e-6)
+    let variance = baseline.variance.filter(|variance| *variance > 0.0)?;
+    let level = baseline.value;
+    let is_share = (variance - level * (1.0 - level)).abs() < 1e-9;
+    let sign = outcome.spec.target.direction.sign();
+    stats::feasibility(&stats::FeasibilityInput {
+        baseline: if is_share {
+            stats::Baseline::Rate { rate: level }
+        } else {
+            stats::Baseline::Mean { mean: level, standard_deviation: variance.sqrt() }
+        },
+        daily_units: baseline.daily_units?,
+        mde_relative: sign * mde / level.abs(),
+        alpha: stats::Alpha::try_new(outcome.spec.alpha()).ok()?,
+        power: 0.8,
+        treatment_share: f64::from(treatment_pct) / 100.0,
     })
+    .ok()
 }
 
 /// What a test can find within the horizon at an even split, for the author.
 fn feasibility_hint(outcome: &Outcome) -> Value {
     let Some(baseline) = &outcome.state.baseline else { return Value::Null };
+    let mde = outcome.spec.minimum_detectable_effect.map(|mde| mde.absolute(baseline.value));
     json!({
         "daily_units": baseline.daily_units,
         "horizon_days": outcome.spec.horizon.as_days(),
-        "default_minimum_detectable_effect":
-            outcome.spec.minimum_detectable_effect.map(|mde| mde.absolute(baseline.value)),
+        "default_minimum_detectable_effect": mde,
+        "days_needed_at_an_even_split": mde.and_then(|mde| needed(outcome, mde, 50)).map(|found| found.days_whole_weeks),
     })
 }

@@ -114,7 +114,7 @@ impl Runtime {
         let wrong = || tampered(&format!("experiment `{}` is not what the log says", experiment.slug));
         let mut lines = tx.event_of_subject(experiment.id.0, MAX_HISTORY).await?;
         lines.reverse();
-        let mut lines = lines.iter().filter(|line| is_step(line));
+        let mut lines = lines.iter().filter(|line| line.is_step());
         let created: ExperimentCreated = payload(lines.next().ok_or_else(wrong)?)?;
         if created.hypothesis_hash != digest(&experiment.hypothesis)? || created.outcome != experiment.outcome {
             return Err(tampered(&format!("the plan of experiment `{}` was changed", experiment.slug)));
@@ -176,7 +176,7 @@ impl Runtime {
         let wrong = || tampered(&format!("gate `{}` is not what the log says", gate.slug));
         let mut lines = tx.event_of_subject(gate.id.0, MAX_HISTORY).await?;
         lines.reverse();
-        let mut lines = lines.iter().filter(|line| is_step(line));
+        let mut lines = lines.iter().filter(|line| line.is_step());
         let opened: GateOpened = payload(lines.next().ok_or_else(wrong)?)?;
         let mut state = opened.state;
         for line in lines {
@@ -229,7 +229,7 @@ impl Runtime {
         let wrong = || tampered(&format!("outcome `{}` is not what the log says", outcome.spec.slug));
         let mut lines = tx.event_of_subject(outcome.id.0, MAX_HISTORY).await?;
         lines.reverse();
-        let mut lines = lines.iter().filter(|line| is_step(line));
+        let mut lines = lines.iter().filter(|line| line.is_step());
         let created: OutcomeCreated = payload(lines.next().ok_or_else(wrong)?)?;
         let mut state: OutcomeState = created.state;
         for line in lines {
@@ -252,11 +252,6 @@ impl Runtime {
         tx.event_append(new_event(kind, subject, by, detail)?, self.now()).await?;
         tx.commit().await
     }
-}
-
-/// Lines that change a state; readings, notes and refusals do not.
-fn is_step(line: &LogEntry) -> bool {
-    line.kind != "experiment.measured" && !line.kind.contains(".note_") && !line.kind.contains(".refused")
 }
 
 async fn gate_belongs(tx: &mut Tx, gate: GateId, experiment: ExperimentId) -> Result<Option<Gate>> {
