@@ -1,0 +1,4 @@
+//! Signal sources and flag services through their public doors, against real databases.
+
+mod contract;
+mod sqlite;
