@@ -1,4 +1,5 @@
 //! Signal sources and flag services through their public doors, against real databases.
 
 mod contract;
+mod postgres;
 mod sqlite;

@@ -100,20 +100,30 @@ async fn begin(conn: &mut PgConnection, limits: Limits) -> Result<sqlx::PgTransa
 
 async fn run(conn: &mut PgConnection, ask: Ask<'_>) -> Result<Table, EngineError> {
     let mut tx = begin(conn, ask.limits).await?;
-    // Not persistent: named statements do not survive a transaction pooler such as pgbouncer.
-    let mut query = sqlx::query(AssertSqlSafe(ask.sql.to_owned())).persistent(false);
+    let out = fetch(&mut tx, ask).await;
+    if !matches!(out, Err(EngineError::TooManyRows)) {
+        // Statements are named: sqlx asks about types that it does not know (enums) between parsing and running, which
+        // makes an unnamed one go. They are closed before the transaction ends, because behind a transaction pooler such
+        // as pgbouncer the next client on this server connection would stumble over their names.
+        tx.clear_cached_statements().await?;
+        tx.rollback().await?;
+    }
+    out
+}
+
+async fn fetch(conn: &mut PgConnection, ask: Ask<'_>) -> Result<Table, EngineError> {
+    let mut query = sqlx::query(AssertSqlSafe(ask.sql.to_owned()));
     for bind in ask.binds {
         query = match bind {
             Bind::Text(text) => query.bind(text.clone()),
             Bind::Int(number) => query.bind(*number),
         };
     }
-    let mut table = collect(query.fetch(&mut *tx), ask, cell).await?;
+    let mut table = collect(query.fetch(&mut *conn), ask, cell).await?;
     if table.rows.is_empty() {
-        let prepared = (&mut *tx).prepare(AssertSqlSafe(ask.sql.to_owned()).into_sql_str()).await?;
+        let prepared = conn.prepare(AssertSqlSafe(ask.sql.to_owned()).into_sql_str()).await?;
         table.columns = names(prepared.columns());
     }
-    tx.rollback().await?;
     Ok(table)
 }
 
