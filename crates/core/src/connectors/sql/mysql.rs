@@ -131,10 +131,21 @@ impl Engine for MySql {
         let server = self.connected().await?;
         let mut conn = server.pool.acquire().await?;
         let mut tx = server.begin(&mut conn, limits).await?;
-        // Tables are made and dropped outside of transactions here; this does nothing even where it is not refused.
-        let tried = tx.execute("DROP TABLE IF EXISTS outcome_runtime_write_check").await;
+        // MariaDB ends the transaction at statements that make or drop tables, so only a change of rows shows whether it
+        // refuses; this one changes none even where it does not. In an empty database there is nothing to change.
+        let table: Option<Vec<u8>> = sqlx::query_scalar(
+            "SELECT table_name FROM information_schema.tables
+             WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' LIMIT 1",
+        )
+        .persistent(false)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(table) = table.and_then(|name| String::from_utf8(name).ok()) else { return Ok(true) };
+        let delete = format!("DELETE FROM `{}` WHERE 1 = 0", table.replace('`', "``"));
+        let tried = sqlx::raw_sql(AssertSqlSafe(delete)).execute(&mut *tx).await;
         tx.rollback().await?;
-        Ok(tried.is_err_and(|error| error.as_database_error().and_then(number) == Some(1792)))
+        // 1142: the user may not delete in the first place.
+        Ok(tried.is_err_and(|error| matches!(error.as_database_error().and_then(number), Some(1792 | 1142))))
     }
 }
 
