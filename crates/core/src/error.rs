@@ -226,8 +226,9 @@ impl From<crate::signing::SealError> for Error {
 
 impl From<crate::signing::SignatureError> for Error {
     fn from(error: crate::signing::SignatureError) -> Self {
-        Self::new(Code::SignatureInvalid, error.to_string())
-            .hint("only a member's enrolled key can decide; `outcome-runtime audit verify` shows what was tampered with")
+        Self::new(Code::SignatureInvalid, error.to_string()).hint(
+            "only a member's enrolled key can decide; `outcome-runtime audit verify` shows what was tampered with",
+        )
     }
 }
 
@@ -239,10 +240,13 @@ impl From<crate::lifecycle::TransitionError> for Error {
             E::NotAllowed { .. } => (Code::Conflict, "`outcome-runtime status` shows where everything stands"),
             E::WrongPrincipal { .. } => (Code::Forbidden, "agents propose and build; only humans decide"),
             E::WrongDecision(_) => (Code::Conflict, "look at the gate again and decide on what it shows now"),
-            E::AssuranceTooLow { .. } => {
-                (Code::AssuranceTooLow, "decide with your passphrase: on the gate's page or with `outcome-runtime gate decide`")
+            E::AssuranceTooLow { .. } => (
+                Code::AssuranceTooLow,
+                "decide with your passphrase: on the gate's page or with `outcome-runtime gate decide`",
+            ),
+            E::NotHolder { .. } => {
+                (Code::NotGateHolder, "the holder decides, or the next in line once the time is over")
             }
-            E::NotHolder { .. } => (Code::NotGateHolder, "the holder decides, or the next in line once the time is over"),
         };
         Self::new(code, error.to_string()).hint(hint)
     }

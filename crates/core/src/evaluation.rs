@@ -73,11 +73,7 @@ pub fn evaluate_poll(plan: &Plan, poll: &Poll, previous: Option<&RunningState>) 
         elapsed_days: poll.as_of.duration_since(poll.launched_at).as_secs_f64() / 86_400.0,
         as_of: poll.as_of.as_second(),
         guardrails: &guardrails,
-        health: DataHealth {
-            is_stale: false,
-            is_sampled: poll.is_sampled,
-            has_flag_drift: poll.has_flag_drift,
-        },
+        health: DataHealth { is_stale: false, is_sampled: poll.is_sampled, has_flag_drift: poll.has_flag_drift },
     };
     Ok(Some(stats::evaluate(&evaluation, previous)))
 }

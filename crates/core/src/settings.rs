@@ -81,7 +81,8 @@ impl Settings {
     pub fn discover(cwd: &Path, overrides: &Overrides, env: Env<'_>) -> Result<Self> {
         let root = match (&overrides.file, env("OR_WORKSPACE")) {
             (Some(file), _) => {
-                let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).map_or(cwd.to_path_buf(), |p| cwd.join(p));
+                let folder =
+                    file.parent().filter(|p| !p.as_os_str().is_empty()).map_or(cwd.to_path_buf(), |p| cwd.join(p));
                 Sourced::new(folder, "flag --file")
             }
             (None, Some(path)) => Sourced::new(cwd.join(path), "environment OR_WORKSPACE"),

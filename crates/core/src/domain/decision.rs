@@ -8,9 +8,7 @@ use super::text_enum;
 use crate::ids::{ExperimentId, GateId, KeyId, MemberId, OutcomeId, WorkspaceId};
 
 /// How surely a decision came from a human (DESIGN section 6). Ordered: A1 < A2 < A3 < A4.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, sqlx::Type,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, sqlx::Type)]
 #[sqlx(type_name = "TEXT")]
 #[schemars(inline)]
 pub enum Assurance {

@@ -45,7 +45,10 @@ pub fn check_hypothesis(hypothesis: &Hypothesis, outcome: &OutcomeSpec, rules: &
         add("title", "is longer than 120 characters".to_owned());
     }
     if !is_flag_key(&hypothesis.flag_key) {
-        add("flag_key", "takes letters, digits, `.`, `_`, `-`, at most 100: for example `checkout-short-form`".to_owned());
+        add(
+            "flag_key",
+            "takes letters, digits, `.`, `_`, `-`, at most 100: for example `checkout-short-form`".to_owned(),
+        );
     }
     let positive = [
         ("expected_improvement", hypothesis.expected_improvement),
@@ -74,10 +77,9 @@ pub fn check_hypothesis(hypothesis: &Hypothesis, outcome: &OutcomeSpec, rules: &
     if plan.min_sample_size < 2 {
         add("measurement.min_sample_size", "must be at least 2 units".to_owned());
     }
-    for (field, value) in [
-        ("measurement.success_threshold", plan.success_threshold),
-        ("measurement.kill_threshold", plan.kill_threshold),
-    ] {
+    for (field, value) in
+        [("measurement.success_threshold", plan.success_threshold), ("measurement.kill_threshold", plan.kill_threshold)]
+    {
         if !value.is_finite() {
             add(field, "must be a number in the signal's units, signed so that positive = better".to_owned());
         }

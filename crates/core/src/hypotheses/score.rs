@@ -14,8 +14,7 @@ pub fn score(hypothesis: &Hypothesis, outcome: &OutcomeSpec) -> ScoreBreakdown {
     let speed = (1.0 / (hypothesis.effort_hours.max(0.0) + 2.0).ln()).min(1.0);
     let learning = if hypothesis.is_reversible { 1.0 } else { 0.7 };
     let weights = outcome.portfolio.weights;
-    let total =
-        impact * weights.impact + risk * weights.risk + speed * weights.speed + learning * weights.learning;
+    let total = impact * weights.impact + risk * weights.risk + speed * weights.speed + learning * weights.learning;
     ScoreBreakdown { impact, risk, speed, learning, total, dropped_because: None }
 }
 

@@ -28,7 +28,8 @@ pub fn select_portfolio(mut candidates: Vec<Candidate>, under_way: &[Hypothesis]
     candidates.sort_by(|a, b| b.score.total.total_cmp(&a.score.total));
     let mut selected: Vec<Hypothesis> = Vec::new();
     for candidate in &mut candidates {
-        let conflict = under_way.iter().chain(&selected).find_map(|other| conflict_between(&candidate.hypothesis, other));
+        let conflict =
+            under_way.iter().chain(&selected).find_map(|other| conflict_between(&candidate.hypothesis, other));
         candidate.score.dropped_because = match conflict {
             Some(reason) => Some(reason),
             None if selected.len() >= slots => {

@@ -23,7 +23,9 @@ pub fn lifecycle_markdown() -> String {
             }
         }
     }
-    out.push_str("    shipped --> [*]\n    killed --> [*]\n```\n\n| from | event | by | to | effects |\n|---|---|---|---|---|\n");
+    out.push_str(
+        "    shipped --> [*]\n    killed --> [*]\n```\n\n| from | event | by | to | effects |\n|---|---|---|---|---|\n",
+    );
     for row in EXPERIMENT_TABLE {
         let to = match row.to {
             To::Status(status) => status.to_string(),

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::TransitionError;
-use crate::domain::{ExperimentState, ExperimentStatus, GateType, Pause, PauseCause, SignedDecision, Verdict, text_enum};
+use crate::domain::{
+    ExperimentState, ExperimentStatus, GateType, Pause, PauseCause, SignedDecision, Verdict, text_enum,
+};
 use crate::principal::{Principal, PrincipalKind};
 use crate::signing::{Keyring, SignatureError, VerifiedDecision};
 
@@ -276,9 +278,9 @@ pub fn transition_experiment(
     event: &ExperimentEvent,
     by: &Principal,
 ) -> Result<(ExperimentState, Vec<Effect>), TransitionError> {
-    let kind = event.kind(state).ok_or_else(|| {
-        TransitionError::WrongDecision("this type of gate does not take such a verdict".to_owned())
-    })?;
+    let kind = event
+        .kind(state)
+        .ok_or_else(|| TransitionError::WrongDecision("this type of gate does not take such a verdict".to_owned()))?;
     let row = EXPERIMENT_TABLE
         .iter()
         .find(|row| row.event == kind && row.from.contains(&state.status))
@@ -330,11 +332,8 @@ pub fn transition_experiment(
 }
 
 fn not_allowed(state: &ExperimentState, kind: E) -> TransitionError {
-    let allowed: Vec<_> = EXPERIMENT_TABLE
-        .iter()
-        .filter(|row| row.from.contains(&state.status))
-        .map(|row| row.event.as_str())
-        .collect();
+    let allowed: Vec<_> =
+        EXPERIMENT_TABLE.iter().filter(|row| row.from.contains(&state.status)).map(|row| row.event.as_str()).collect();
     TransitionError::NotAllowed {
         subject: "experiment",
         state: state.status.to_string(),

@@ -163,11 +163,8 @@ fn check_decision(
             valid.join(", ")
         ));
     }
-    let needed = if decision.verdict.is_negative() {
-        rules.policy.assurance.min(Assurance::A2)
-    } else {
-        rules.policy.assurance
-    };
+    let needed =
+        if decision.verdict.is_negative() { rules.policy.assurance.min(Assurance::A2) } else { rules.policy.assurance };
     if decision.assurance < needed {
         return Err(TransitionError::AssuranceTooLow { needed, got: decision.assurance });
     }

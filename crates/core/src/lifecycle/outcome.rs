@@ -118,16 +118,20 @@ pub fn transition_outcome(
     by: &Principal,
 ) -> Result<OutcomeState, TransitionError> {
     let kind = event.kind();
-    let row = OUTCOME_TABLE.iter().find(|row| row.event == kind && row.from.contains(&state.status)).ok_or_else(|| {
-        let allowed: Vec<_> =
-            OUTCOME_TABLE.iter().filter(|row| row.from.contains(&state.status)).map(|row| row.event.as_str()).collect();
-        TransitionError::NotAllowed {
-            subject: "outcome",
-            state: state.status.to_string(),
-            event: kind.to_string(),
-            allowed: if allowed.is_empty() { "nothing: it is over".to_owned() } else { allowed.join(", ") },
-        }
-    })?;
+    let row =
+        OUTCOME_TABLE.iter().find(|row| row.event == kind && row.from.contains(&state.status)).ok_or_else(|| {
+            let allowed: Vec<_> = OUTCOME_TABLE
+                .iter()
+                .filter(|row| row.from.contains(&state.status))
+                .map(|row| row.event.as_str())
+                .collect();
+            TransitionError::NotAllowed {
+                subject: "outcome",
+                state: state.status.to_string(),
+                event: kind.to_string(),
+                allowed: if allowed.is_empty() { "nothing: it is over".to_owned() } else { allowed.join(", ") },
+            }
+        })?;
     if !row.by.contains(&by.kind()) {
         return Err(TransitionError::WrongPrincipal {
             event: kind.to_string(),
@@ -148,7 +152,9 @@ pub fn transition_outcome(
             return Err(TransitionError::WrongDecision(format!("it says `{}`, not `{wanted}`", decision.verdict)));
         }
         if !matches!(by, Principal::Human { member, .. } if *member == decision.member) {
-            return Err(TransitionError::WrongDecision("it was signed by another member than the one who acts".to_owned()));
+            return Err(TransitionError::WrongDecision(
+                "it was signed by another member than the one who acts".to_owned(),
+            ));
         }
     }
     let mut next = state.clone();

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{ExperimentEvent, GateEvent, GateRules, OutcomeEvent, transition_experiment, transition_gate, transition_outcome};
+use super::{
+    ExperimentEvent, GateEvent, GateRules, OutcomeEvent, transition_experiment, transition_gate, transition_outcome,
+};
 use crate::audit::{ChainBreak, ChainCheck, LogEntry, SubjectKind};
 use crate::domain::{DecisionSubject, ExperimentState, GateState, OutcomeState, SignedDecision};
 use crate::ids::{ExperimentId, GateId, KeyId, OutcomeId, WorkspaceId};
@@ -237,7 +239,8 @@ impl Replay {
                         return Err(format!("a poll without `{field}`"));
                     }
                 }
-                let text = |field: &str| entry.payload.get(field).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
+                let text =
+                    |field: &str| entry.payload.get(field).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
                 self.readings.insert(text("key"), text("digest"));
                 return Ok(());
             }
@@ -299,7 +302,12 @@ impl Replay {
     }
 
     /// A decision counts once for a kind of subject, about its own subject, over a log that this one continues.
-    fn check_signed(&mut self, signed: &SignedDecision, entry: &LogEntry, subject: DecisionSubject) -> Result<(), String> {
+    fn check_signed(
+        &mut self,
+        signed: &SignedDecision,
+        entry: &LogEntry,
+        subject: DecisionSubject,
+    ) -> Result<(), String> {
         let decision = &signed.decision;
         if decision.subject != subject {
             return Err("its decision is about something else".to_owned());

@@ -25,12 +25,7 @@ impl fmt::Display for ScopeList {
 pub enum ScopeError {
     /// `index` counts from zero; `problem` is a clause that follows "the pattern".
     #[error("`scope.{list}[{index}]`: the pattern `{}` {problem}", shown(pattern))]
-    PatternInvalid {
-        list: ScopeList,
-        index: usize,
-        pattern: String,
-        problem: String,
-    },
+    PatternInvalid { list: ScopeList, index: usize, pattern: String, problem: String },
     #[error("the patterns of `scope.{list}` are too large to match together")]
     PatternsTooLarge { list: ScopeList },
     #[error("`{}` is not in a git repository", shown(&path.to_string_lossy()))]
@@ -43,12 +38,7 @@ pub enum ScopeError {
     RevisionNotFound { revision: String, is_shallow: bool },
     /// `common` is the newest commit from which both descend, if there is one.
     #[error("the base {base} is not an ancestor of the head {head}")]
-    BaseNotAncestor {
-        base: String,
-        head: String,
-        common: Option<String>,
-        is_shallow: bool,
-    },
+    BaseNotAncestor { base: String, head: String, common: Option<String>, is_shallow: bool },
     #[error("could not start git")]
     GitUnavailable {
         #[source]
@@ -58,11 +48,7 @@ pub enum ScopeError {
     GitTimedOut { command: String, timeout: Duration },
     /// `stderr` is cut; `status` is empty when a signal ended the program.
     #[error("`git {command}` failed{}: {stderr}", status.map(|s| format!(" with status {s}")).unwrap_or_default())]
-    GitFailed {
-        command: String,
-        status: Option<i32>,
-        stderr: String,
-    },
+    GitFailed { command: String, status: Option<i32>, stderr: String },
     #[error("could not talk to `git {command}`")]
     GitPipe {
         command: String,
@@ -99,8 +85,7 @@ impl ScopeError {
                                `fetch-depth: 0` in actions/checkout).";
         let hint = match self {
             Self::PatternInvalid { .. } => {
-                "Write patterns as in .gitignore, from the repository's root: `services/payments/`, `*.sql`."
-                    .to_owned()
+                "Write patterns as in .gitignore, from the repository's root: `services/payments/`, `*.sql`.".to_owned()
             }
             Self::PatternsTooLarge { .. } => "Use fewer or simpler patterns.".to_owned(),
             Self::RepoNotFound { .. } => "Run this inside a git repository, or name one.".to_owned(),

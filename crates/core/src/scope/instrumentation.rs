@@ -74,49 +74,30 @@ pub(super) struct Inspection {
 
 impl Watch {
     pub fn event(name: impl Into<String>) -> Self {
-        Self {
-            kind: WatchKind::Event,
-            text: name.into(),
-        }
+        Self { kind: WatchKind::Event, text: name.into() }
     }
 
     pub fn table(name: impl Into<String>) -> Self {
-        Self {
-            kind: WatchKind::Table,
-            text: name.into(),
-        }
+        Self { kind: WatchKind::Table, text: name.into() }
     }
 
     pub fn metric(name: impl Into<String>) -> Self {
-        Self {
-            kind: WatchKind::Metric,
-            text: name.into(),
-        }
+        Self { kind: WatchKind::Metric, text: name.into() }
     }
 
     pub fn flag(key: impl Into<String>) -> Self {
-        Self {
-            kind: WatchKind::Flag,
-            text: key.into(),
-        }
+        Self { kind: WatchKind::Flag, text: key.into() }
     }
 
     pub fn file(path: impl Into<String>) -> Self {
-        Self {
-            kind: WatchKind::File,
-            text: path.into(),
-        }
+        Self { kind: WatchKind::File, text: path.into() }
     }
 
     /// The text to look for in lines, in lower case.
     fn needle(&self) -> Option<String> {
         let text = self.text.trim();
         let text = match self.kind {
-            WatchKind::Table => text
-                .rsplit('.')
-                .next()
-                .unwrap_or(text)
-                .trim_matches(['"', '`', '[', ']']),
+            WatchKind::Table => text.rsplit('.').next().unwrap_or(text).trim_matches(['"', '`', '[', ']']),
             WatchKind::Event | WatchKind::Metric | WatchKind::Flag => text,
             WatchKind::File => return None,
         };
@@ -134,11 +115,7 @@ impl Watch {
 
 /// # Errors
 /// When git fails.
-pub(super) async fn inspect(
-    repo: &GitRepo,
-    changes: &[Change],
-    watched: &[Watch],
-) -> Result<Inspection, ScopeError> {
+pub(super) async fn inspect(repo: &GitRepo, changes: &[Change], watched: &[Watch]) -> Result<Inspection, ScopeError> {
     let mut found = Inspection::default();
     for change in changes {
         for watch in watched {
@@ -156,32 +133,17 @@ pub(super) async fn inspect(
             }
         }
     }
-    let needles: Vec<(&Watch, String)> = watched
-        .iter()
-        .filter_map(|watch| watch.needle().map(|needle| (watch, needle)))
-        .collect();
+    let needles: Vec<(&Watch, String)> =
+        watched.iter().filter_map(|watch| watch.needle().map(|needle| (watch, needle))).collect();
     if needles.is_empty() {
         return Ok(found);
     }
-    let edited = || {
-        changes
-            .iter()
-            .filter(|change| change.old_object != change.new_object)
-    };
-    let ids = edited()
-        .filter(|c| !c.is_submodule)
-        .flat_map(|c| [&c.old_object, &c.new_object])
-        .flatten();
-    let blobs = repo
-        .blobs(ids.map(String::as_str), MAX_FILE_BYTES, MAX_TOTAL_BYTES)
-        .await?;
+    let edited = || changes.iter().filter(|change| change.old_object != change.new_object);
+    let ids = edited().filter(|c| !c.is_submodule).flat_map(|c| [&c.old_object, &c.new_object]).flatten();
+    let blobs = repo.blobs(ids.map(String::as_str), MAX_FILE_BYTES, MAX_TOTAL_BYTES).await?;
     for change in edited() {
         match compared(change, &blobs) {
-            Some(lines) => found.flags.extend(
-                needles
-                    .iter()
-                    .filter_map(|(w, needle)| lines.flag(change, w, needle)),
-            ),
+            Some(lines) => found.flags.extend(needles.iter().filter_map(|(w, needle)| lines.flag(change, w, needle))),
             None => found.not_inspected.push(change.path.clone()),
         }
         // Files are up to a megabyte: let other tasks have their turn.
@@ -212,10 +174,7 @@ impl ChangedLines {
             watch: watch.clone(),
             tampering,
             n_lines: added.len() + removed.len(),
-            line: removed
-                .first()
-                .or(added.first())
-                .map(|line| shown(line.trim())),
+            line: removed.first().or(added.first()).map(|line| shown(line.trim())),
         })
     }
 }
@@ -226,15 +185,10 @@ fn compared(change: &Change, blobs: &Blobs) -> Option<ChangedLines> {
         return None;
     }
     let read = |object: &Option<String>| match object {
-        Some(id) => blobs
-            .get(id)
-            .map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
+        Some(id) => blobs.get(id).map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
         None => Some(String::new()),
     };
-    Some(changed_lines(
-        &read(&change.old_object)?,
-        &read(&change.new_object)?,
-    ))
+    Some(changed_lines(&read(&change.old_object)?, &read(&change.new_object)?))
 }
 
 /// Counts each line instead of aligning the files: a second copy of a tracking call shows, a moved line does not.
@@ -253,10 +207,7 @@ fn changed_lines(old: &str, new: &str) -> ChangedLines {
         };
         of.lines().filter(is_surplus).map(str::to_owned).collect()
     };
-    ChangedLines {
-        added: surplus(new, old),
-        removed: surplus(old, new),
-    }
+    ChangedLines { added: surplus(new, old), removed: surplus(old, new) }
 }
 
 #[cfg(test)]
@@ -268,18 +219,12 @@ mod tests {
     #[test]
     fn a_line_that_appears_twice_was_added_once() {
         let lines = changed_lines("a\nb\n", "b\na\na\nc\n");
-        assert_eq!(
-            (lines.added, lines.removed),
-            (vec!["a".to_owned(), "c".to_owned()], Vec::<String>::new())
-        );
+        assert_eq!((lines.added, lines.removed), (vec!["a".to_owned(), "c".to_owned()], Vec::<String>::new()));
     }
 
     #[test]
     fn the_schema_of_a_table_is_left_out() {
-        assert_eq!(
-            Watch::table("public.\"Orders\"").needle().as_deref(),
-            Some("orders")
-        );
+        assert_eq!(Watch::table("public.\"Orders\"").needle().as_deref(), Some("orders"));
         assert_eq!(Watch::event("  ").needle(), None);
     }
 }

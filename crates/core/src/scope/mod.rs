@@ -25,7 +25,5 @@ pub use error::{ScopeError, ScopeList};
 pub use git::{Change, ChangeKind, CommitId, GitOptions, GitRepo};
 pub use instrumentation::{InstrumentationFlag, Tampering, Watch, WatchKind};
 pub use path::relative_to;
-pub use report::{
-    ClaimComparison, Note, NoteKind, ScopeCounts, ScopeReport, Violation, ViolationReason,
-};
+pub use report::{ClaimComparison, Note, NoteKind, ScopeCounts, ScopeReport, Violation, ViolationReason};
 pub use rules::{Overlap, PathVerdict, ScopeRules, paths_overlap};

@@ -42,22 +42,14 @@ pub(super) fn link_destination(link: &str, target: &str) -> Option<String> {
 
 /// A path as an agent reports it (perhaps absolute, perhaps with `./`), from the repository's root.
 pub(super) fn from_claim(claimed: &str, root: &Path) -> Option<String> {
-    let relative = Path::new(claimed)
-        .strip_prefix(root)
-        .ok()
-        .and_then(Path::to_str)
-        .unwrap_or(claimed);
+    let relative = Path::new(claimed).strip_prefix(root).ok().and_then(Path::to_str).unwrap_or(claimed);
     normalised(relative)
 }
 
 /// `text` in the form in which a case-folding file system compares names: letters by Unicode's simple mappings, without
 /// the code points that HFS+ ignores. Composed and decomposed accents stay different.
 pub(super) fn fold(text: &str) -> String {
-    text.chars()
-        .filter(|c| !is_ignorable(*c))
-        .flat_map(char::to_uppercase)
-        .flat_map(char::to_lowercase)
-        .collect()
+    text.chars().filter(|c| !is_ignorable(*c)).flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 /// Text from a repository for a message: control and direction characters escaped, cut at a bearable length.
@@ -118,14 +110,7 @@ mod tests {
     fn a_path_that_climbs_out_has_no_normal_form() {
         assert_eq!(normalised("a/./b//c/../d").as_deref(), Some("a/b/d"));
         assert_eq!(normalised("").as_deref(), Some(""));
-        for path in [
-            "..",
-            "a/../..",
-            "/etc/passwd",
-            "C:/Windows",
-            ".git/hooks/pre-push",
-            "a/../.GIT/config",
-        ] {
+        for path in ["..", "a/../..", "/etc/passwd", "C:/Windows", ".git/hooks/pre-push", "a/../.GIT/config"] {
             assert_eq!(normalised(path), None, "{path}");
         }
     }
@@ -141,10 +126,7 @@ mod tests {
     #[test]
     fn an_absolute_claim_below_the_root_is_understood() {
         let root = Path::new("/home/kim/shop");
-        assert_eq!(
-            from_claim("/home/kim/shop/src/a.rs", root).as_deref(),
-            Some("src/a.rs")
-        );
+        assert_eq!(from_claim("/home/kim/shop/src/a.rs", root).as_deref(), Some("src/a.rs"));
         assert_eq!(from_claim("./src/a.rs", root).as_deref(), Some("src/a.rs"));
         assert_eq!(from_claim("/home/kim/shop2/a.rs", root), None);
     }
@@ -152,18 +134,9 @@ mod tests {
     #[test]
     fn an_editor_path_is_placed_below_the_root() {
         let root = Path::new("/home/kim/shop");
-        assert_eq!(
-            relative_to(root, Path::new("/home/kim/shop/a/../b.rs")).as_deref(),
-            Some("b.rs")
-        );
-        assert_eq!(
-            relative_to(root, Path::new("/home/kim/shop/../other/b.rs")),
-            None
-        );
-        assert_eq!(
-            relative_to(root, Path::new("/home/kim/shopping/b.rs")),
-            None
-        );
+        assert_eq!(relative_to(root, Path::new("/home/kim/shop/a/../b.rs")).as_deref(), Some("b.rs"));
+        assert_eq!(relative_to(root, Path::new("/home/kim/shop/../other/b.rs")), None);
+        assert_eq!(relative_to(root, Path::new("/home/kim/shopping/b.rs")), None);
     }
 
     #[test]
@@ -175,10 +148,7 @@ mod tests {
 
     #[test]
     fn a_name_with_control_characters_is_shown_escaped() {
-        assert_eq!(
-            shown("a\nb\u{1b}[31m\u{202e}`"),
-            "a\\u{a}b\\u{1b}[31m\\u{202e}\\u{60}"
-        );
+        assert_eq!(shown("a\nb\u{1b}[31m\u{202e}`"), "a\\u{a}b\\u{1b}[31m\\u{202e}\\u{60}");
         assert_eq!(shown(&"x".repeat(1000)).chars().count(), SHOWN_CHARS + 1);
     }
 }

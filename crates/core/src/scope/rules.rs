@@ -92,14 +92,7 @@ impl ScopeRules {
 
     /// What the rules say about a file at `path`, seen from the repository's root. With `/` at its end, a directory.
     pub fn check_path(&self, path: &str) -> PathVerdict {
-        self.check_entry(
-            path,
-            if path.ends_with('/') {
-                Entry::Tree
-            } else {
-                Entry::File
-            },
-        )
+        self.check_entry(path, if path.ends_with('/') { Entry::Tree } else { Entry::File })
     }
 
     /// What the rules say about a path, directory or glob that was declared before any change exists.
@@ -114,22 +107,11 @@ impl ScopeRules {
             // Too much to be looked at: taken as the whole repository.
             Err(NoTerritory::TooManyAlternatives) => Territory::of_path(""),
         };
-        if let Some(rule) = self
-            .forbidden
-            .rules
-            .iter()
-            .find(|rule| territory.evidently_meets(&rule.territory))
-        {
-            return PathVerdict::Forbidden {
-                rule: rule.text.clone(),
-            };
+        if let Some(rule) = self.forbidden.rules.iter().find(|rule| territory.evidently_meets(&rule.territory)) {
+            return PathVerdict::Forbidden { rule: rule.text.clone() };
         }
         let allowed = &self.allowed.rules;
-        if allowed.is_empty()
-            || allowed
-                .iter()
-                .any(|rule| territory.evidently_meets(&rule.territory))
-        {
+        if allowed.is_empty() || allowed.iter().any(|rule| territory.evidently_meets(&rule.territory)) {
             PathVerdict::Allowed
         } else {
             PathVerdict::Outside
@@ -139,10 +121,7 @@ impl ScopeRules {
     /// The declared paths that reach a forbidden place, each with the rule.
     pub fn overlaps(&self, declared: &[String]) -> Vec<Overlap> {
         let overlap = |declared: &String| match self.check_declared(declared) {
-            PathVerdict::Forbidden { rule } => Some(Overlap {
-                declared: declared.clone(),
-                rule,
-            }),
+            PathVerdict::Forbidden { rule } => Some(Overlap { declared: declared.clone(), rule }),
             PathVerdict::Allowed | PathVerdict::Outside => None,
         };
         declared.iter().filter_map(overlap).collect()
@@ -182,22 +161,14 @@ impl ScopeRules {
     }
 
     fn forbidding(&self, path: &str, entry: Entry) -> Option<String> {
-        if let Some(rule) = self
-            .forbidden
-            .matching(path, true)
-            .or_else(|| self.forbidden.matching(&fold(path), true))
-        {
+        if let Some(rule) = self.forbidden.matching(path, true).or_else(|| self.forbidden.matching(&fold(path), true)) {
             return Some(rule);
         }
         match entry {
             Entry::File => None,
             Entry::Link | Entry::Tree => {
                 let here = Territory::of_path(path);
-                let beneath = self
-                    .forbidden
-                    .rules
-                    .iter()
-                    .find(|rule| here.holds_shallowest(&rule.territory));
+                let beneath = self.forbidden.rules.iter().find(|rule| here.holds_shallowest(&rule.territory));
                 beneath.map(|rule| rule.text.clone())
             }
         }
@@ -214,9 +185,7 @@ pub fn paths_overlap(a: &[String], b: &[String]) -> Option<(String, String)> {
             .filter_map(|text| match Territory::of_declared(text) {
                 Ok(territory) => Some((text.clone(), territory)),
                 Err(NoTerritory::LeavesRepository) => None,
-                Err(NoTerritory::TooManyAlternatives) => {
-                    Some((text.clone(), Territory::of_path("")))
-                }
+                Err(NoTerritory::TooManyAlternatives) => Some((text.clone(), Territory::of_path(""))),
             })
             .collect()
     };
@@ -236,29 +205,20 @@ impl Patterns {
         builder.allow_unclosed_class(false);
         let mut rules = Vec::new();
         for (index, pattern) in patterns.iter().enumerate() {
-            let invalid = |problem: String| ScopeError::PatternInvalid {
-                list,
-                index,
-                pattern: pattern.clone(),
-                problem,
-            };
+            let invalid =
+                |problem: String| ScopeError::PatternInvalid { list, index, pattern: pattern.clone(), problem };
             let text = trimmed(pattern).to_owned();
             if let Some(problem) = refusal(&text) {
                 return Err(invalid(problem));
             }
             let territory = Territory::of_rule(&text).map_err(|e| match e {
                 NoTerritory::LeavesRepository => invalid("leads out of the repository".to_owned()),
-                NoTerritory::TooManyAlternatives => {
-                    invalid("has too many alternatives in its braces".to_owned())
-                }
+                NoTerritory::TooManyAlternatives => invalid("has too many alternatives in its braces".to_owned()),
             })?;
-            add(&mut builder, list, &text)
-                .map_err(|e| invalid(format!("is not a valid glob ({})", reason(&e))))?;
+            add(&mut builder, list, &text).map_err(|e| invalid(format!("is not a valid glob ({})", reason(&e))))?;
             rules.push(Rule { text, territory });
         }
-        let matcher = builder
-            .build()
-            .map_err(|_| ScopeError::PatternsTooLarge { list })?;
+        let matcher = builder.build().map_err(|_| ScopeError::PatternsTooLarge { list })?;
         Ok(Self { rules, matcher })
     }
 
@@ -266,10 +226,7 @@ impl Patterns {
     fn matching(&self, path: &str, is_dir: bool) -> Option<String> {
         let found = self.matcher.matched_path_or_any_parents(path, is_dir);
         let glob = found.inner()?;
-        Some(glob.from().map_or_else(
-            || glob.original().to_owned(),
-            |text| text.to_string_lossy().into_owned(),
-        ))
+        Some(glob.from().map_or_else(|| glob.original().to_owned(), |text| text.to_string_lossy().into_owned()))
     }
 }
 
@@ -299,11 +256,7 @@ fn add(builder: &mut GitignoreBuilder, list: ScopeList, text: &str) -> Result<()
 /// Trailing blanks say nothing, as in git, unless they are escaped.
 fn trimmed(pattern: &str) -> &str {
     let cut = pattern.trim_end();
-    if cut.ends_with('\\') && pattern.len() > cut.len() {
-        pattern
-    } else {
-        cut
-    }
+    if cut.ends_with('\\') && pattern.len() > cut.len() { pattern } else { cut }
 }
 
 /// Why a pattern that the glob library would take is refused: it would silently match nothing, or not what it seems to.

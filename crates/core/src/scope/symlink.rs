@@ -13,11 +13,7 @@ const MAX_HOPS: usize = 40;
 ///
 /// `links`: path and target of every link of the tree. A chain that is too long, or a circle, leads nowhere: it is then
 /// read by its text alone.
-pub(super) fn destination(
-    link: &str,
-    target: &str,
-    links: &BTreeMap<String, String>,
-) -> Option<String> {
+pub(super) fn destination(link: &str, target: &str, links: &BTreeMap<String, String>) -> Option<String> {
     let by_text = link_destination(link, target);
     let mut at: Vec<&str> = link.split('/').collect();
     at.pop();
@@ -62,27 +58,14 @@ mod tests {
     use super::*;
 
     fn links(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs
-            .iter()
-            .map(|(path, target)| ((*path).to_owned(), (*target).to_owned()))
-            .collect()
+        pairs.iter().map(|(path, target)| ((*path).to_owned(), (*target).to_owned())).collect()
     }
 
     #[test]
     fn a_link_through_another_link_leads_to_the_real_place() {
-        let tree = links(&[
-            ("vendor", "services/payments"),
-            ("out", "../elsewhere"),
-            ("abs", "/etc"),
-        ]);
-        assert_eq!(
-            destination("a/x", "../vendor/y", &tree).as_deref(),
-            Some("services/payments/y")
-        );
-        assert_eq!(
-            destination("a/x", "../vendor/../y", &tree).as_deref(),
-            Some("services/y")
-        );
+        let tree = links(&[("vendor", "services/payments"), ("out", "../elsewhere"), ("abs", "/etc")]);
+        assert_eq!(destination("a/x", "../vendor/y", &tree).as_deref(), Some("services/payments/y"));
+        assert_eq!(destination("a/x", "../vendor/../y", &tree).as_deref(), Some("services/y"));
         assert_eq!(destination("a/x", "../out/y", &tree), None);
         assert_eq!(destination("a/x", "../abs/y", &tree), None);
         assert_eq!(destination("a/x", "y", &tree).as_deref(), Some("a/y"));

@@ -43,11 +43,7 @@ impl Territory {
     pub(super) fn of_rule(pattern: &str) -> Result<Self, NoTerritory> {
         let floats = !pattern.trim_end_matches('/').contains('/');
         let mut readings = Vec::new();
-        for text in alternatives(pattern)?
-            .iter()
-            .map(String::as_str)
-            .chain(literal_reading(pattern).as_deref())
-        {
+        for text in alternatives(pattern)?.iter().map(String::as_str).chain(literal_reading(pattern).as_deref()) {
             let mut segments = segments(text).ok_or(NoTerritory::LeavesRepository)?;
             if floats {
                 segments.insert(0, Segment::AnyDepth);
@@ -67,17 +63,10 @@ impl Territory {
     pub(super) fn of_declared(declared: &str) -> Result<Self, NoTerritory> {
         let mut readings = Vec::new();
         let trimmed = declared.trim();
-        for declared in [Some(declared), (trimmed != declared).then_some(trimmed)]
-            .into_iter()
-            .flatten()
-        {
+        for declared in [Some(declared), (trimmed != declared).then_some(trimmed)].into_iter().flatten() {
             let declared = with_slashes(declared);
-            let floats = !declared.trim_end_matches('/').contains('/')
-                && declared.contains(['*', '?', '[', '{']);
-            for text in alternatives(&declared)?
-                .iter()
-                .map(String::as_str)
-                .chain(literal_reading(&declared).as_deref())
+            let floats = !declared.trim_end_matches('/').contains('/') && declared.contains(['*', '?', '[', '{']);
+            for text in alternatives(&declared)?.iter().map(String::as_str).chain(literal_reading(&declared).as_deref())
             {
                 let mut segments = segments(text).ok_or(NoTerritory::LeavesRepository)?;
                 if floats {
@@ -92,14 +81,7 @@ impl Territory {
     /// Exactly `path`, in which no character has a special meaning.
     pub(super) fn of_path(path: &str) -> Self {
         let name = |part: &str| Segment::Name(fold(part).chars().map(Glyph::One).collect());
-        Self {
-            readings: vec![
-                path.split('/')
-                    .filter(|part| !part.is_empty())
-                    .map(name)
-                    .collect(),
-            ],
-        }
+        Self { readings: vec![path.split('/').filter(|part| !part.is_empty()).map(name).collect()] }
     }
 
     /// Whether some path can be at or beneath a place of both.
@@ -114,11 +96,7 @@ impl Territory {
     /// shallowest place that the rule can match. Otherwise nobody could declare a directory.
     pub(super) fn evidently_meets(&self, rule: &Self) -> bool {
         self.any_pair(rule, |declared, rule| {
-            let shallowest: Vec<Segment> = rule
-                .iter()
-                .filter(|s| **s != Segment::AnyDepth)
-                .cloned()
-                .collect();
+            let shallowest: Vec<Segment> = rule.iter().filter(|s| **s != Segment::AnyDepth).cloned().collect();
             if overlap(declared, &shallowest) {
                 return true;
             }
@@ -130,19 +108,13 @@ impl Territory {
     /// Whether the shallowest place that `rule` can match lies at or beneath a place of this territory.
     pub(super) fn holds_shallowest(&self, rule: &Self) -> bool {
         self.any_pair(rule, |a, b| {
-            let shallowest: Vec<Segment> = b
-                .iter()
-                .filter(|s| **s != Segment::AnyDepth)
-                .cloned()
-                .collect();
+            let shallowest: Vec<Segment> = b.iter().filter(|s| **s != Segment::AnyDepth).cloned().collect();
             reach(&with_everything_beneath(a), &shallowest)
         })
     }
 
     fn any_pair(&self, other: &Self, holds: impl Fn(&[Segment], &[Segment]) -> bool) -> bool {
-        self.readings
-            .iter()
-            .any(|a| other.readings.iter().any(|b| holds(a, b)))
+        self.readings.iter().any(|a| other.readings.iter().any(|b| holds(a, b)))
     }
 }
 
@@ -173,11 +145,7 @@ fn overlap(a: &[Segment], b: &[Segment]) -> bool {
 }
 
 fn with_everything_beneath(segments: &[Segment]) -> Vec<Segment> {
-    segments
-        .iter()
-        .cloned()
-        .chain([Segment::AnyDepth])
-        .collect()
+    segments.iter().cloned().chain([Segment::AnyDepth]).collect()
 }
 
 /// Whether one path fits both lists of segments.
@@ -187,16 +155,11 @@ fn reach(a: &[Segment], b: &[Segment]) -> bool {
         b,
         |s| *s == Segment::AnyDepth,
         |x, y| match (x, y) {
-            (Segment::Name(x), Segment::Name(y)) => share(
-                x,
-                y,
-                |g| *g == Glyph::AnyRun,
-                |g, h| g == h || *g == Glyph::AnyOne || *h == Glyph::AnyOne,
-            ),
-            (Segment::Unknown, Segment::Unknown) => true,
-            (Segment::Unknown, Segment::Name(name)) | (Segment::Name(name), Segment::Unknown) => {
-                is_bare_wildcard(name)
+            (Segment::Name(x), Segment::Name(y)) => {
+                share(x, y, |g| *g == Glyph::AnyRun, |g, h| g == h || *g == Glyph::AnyOne || *h == Glyph::AnyOne)
             }
+            (Segment::Unknown, Segment::Unknown) => true,
+            (Segment::Unknown, Segment::Name(name)) | (Segment::Name(name), Segment::Unknown) => is_bare_wildcard(name),
             (Segment::AnyDepth, _) | (_, Segment::AnyDepth) => true,
         },
     )
@@ -216,17 +179,12 @@ fn share<T>(a: &[T], b: &[T], is_run: impl Fn(&T) -> bool, same: impl Fn(&T, &T)
         let mut row: Vec<bool> = Vec::with_capacity(b.len() + 1);
         for j in 0..=b.len() {
             let (i_before, j_before) = (i.checked_sub(1), j.checked_sub(1));
-            let was = |row: &[bool], k: Option<usize>| {
-                k.and_then(|k| row.get(k)).is_some_and(|reached| *reached)
-            };
+            let was = |row: &[bool], k: Option<usize>| k.and_then(|k| row.get(k)).is_some_and(|reached| *reached);
             let start = i == 0 && j == 0;
             let down = was(&above, Some(j)) && (run(a, i_before) || run(b, Some(j)));
             let across = was(&row, j_before) && (run(b, j_before) || run(a, Some(i)));
             let both = was(&above, j_before)
-                && match (
-                    i_before.and_then(|k| a.get(k)),
-                    j_before.and_then(|k| b.get(k)),
-                ) {
+                && match (i_before.and_then(|k| a.get(k)), j_before.and_then(|k| b.get(k))) {
                     (Some(x), Some(y)) => !is_run(x) && !is_run(y) && same(x, y),
                     _ => false,
                 };
@@ -283,9 +241,7 @@ fn glyphs(name: &str) -> Vec<Glyph> {
 
 /// What follows a character class, given what follows its `[`.
 pub(super) fn class_end(after_bracket: &str) -> Option<&str> {
-    let body = after_bracket
-        .strip_prefix(['!', '^'])
-        .unwrap_or(after_bracket);
+    let body = after_bracket.strip_prefix(['!', '^']).unwrap_or(after_bracket);
     let body = body.strip_prefix(']').unwrap_or(body);
     body.split_once(']').map(|(_, rest)| rest)
 }
@@ -331,12 +287,7 @@ fn alternatives(pattern: &str) -> Result<Vec<String>, NoTerritory> {
     while let Some(text) = open.pop() {
         match first_group(&text) {
             Some(group) => {
-                open.extend(
-                    group
-                        .choices
-                        .iter()
-                        .map(|choice| format!("{}{choice}{}", group.before, group.after)),
-                );
+                open.extend(group.choices.iter().map(|choice| format!("{}{choice}{}", group.before, group.after)));
             }
             None => done.push(text),
         }
@@ -380,11 +331,7 @@ fn first_group(text: &str) -> Option<Group<'_>> {
             }
             '}' if depth == 1 => {
                 choices.push(text.get(from..at)?);
-                return Some(Group {
-                    before,
-                    choices,
-                    after: text.get(at + 1..)?,
-                });
+                return Some(Group { before, choices, after: text.get(at + 1..)? });
             }
             '}' => depth = depth.saturating_sub(1),
             _ => {}
@@ -451,10 +398,7 @@ mod tests {
             ("frontend/**/*.ts", "infra/"),
             ("services/checkout/main.rs", "services/**/secrets/"),
         ] {
-            assert!(
-                !declared(path).evidently_meets(&rule(pattern)),
-                "{path} {pattern}"
-            );
+            assert!(!declared(path).evidently_meets(&rule(pattern)), "{path} {pattern}");
         }
         for (path, pattern) in [
             ("frontend/infra/x.tf", "infra/"),
@@ -471,27 +415,18 @@ mod tests {
             ("Services/Payments/a.rs", "services/payments/**"),
             ("anything", "*"),
         ] {
-            assert!(
-                declared(path).evidently_meets(&rule(pattern)),
-                "{path} {pattern}"
-            );
+            assert!(declared(path).evidently_meets(&rule(pattern)), "{path} {pattern}");
         }
     }
 
     #[test]
     fn a_pattern_with_too_many_alternatives_is_refused() {
         let bomb = "{a,b}".repeat(12);
-        assert_eq!(
-            Territory::of_rule(&bomb).unwrap_err(),
-            NoTerritory::TooManyAlternatives
-        );
+        assert_eq!(Territory::of_rule(&bomb).unwrap_err(), NoTerritory::TooManyAlternatives);
     }
 
     #[test]
     fn a_declared_path_that_climbs_out_has_no_territory() {
-        assert_eq!(
-            Territory::of_declared("src/../../etc").unwrap_err(),
-            NoTerritory::LeavesRepository
-        );
+        assert_eq!(Territory::of_declared("src/../../etc").unwrap_err(), NoTerritory::LeavesRepository);
     }
 }

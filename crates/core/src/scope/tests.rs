@@ -21,9 +21,7 @@ struct TestRepo {
 
 impl TestRepo {
     fn empty() -> Self {
-        let repo = Self {
-            dir: tempfile::tempdir().unwrap(),
-        };
+        let repo = Self { dir: tempfile::tempdir().unwrap() };
         repo.git(["init", "--quiet", "--initial-branch=main"]);
         repo
     }
@@ -31,17 +29,11 @@ impl TestRepo {
     /// With one commit, tagged `base`, of the product's example layout.
     fn new() -> Self {
         let repo = Self::empty();
-        repo.write(
-            "frontend/checkout/button.ts",
-            "export const label = 'Buy';\ntrack('purchase');\n",
-        )
-        .write("api/cart/total.rs", "pub fn total() -> u64 {\n    42\n}\n")
-        .write(
-            "services/payments/charge.rs",
-            "pub fn charge(cents: u64) -> bool {\n    cents > 0\n}\n",
-        )
-        .write("outcome.yaml", "version: 1\n")
-        .commit();
+        repo.write("frontend/checkout/button.ts", "export const label = 'Buy';\ntrack('purchase');\n")
+            .write("api/cart/total.rs", "pub fn total() -> u64 {\n    42\n}\n")
+            .write("services/payments/charge.rs", "pub fn charge(cents: u64) -> bool {\n    cents > 0\n}\n")
+            .write("outcome.yaml", "version: 1\n")
+            .commit();
         repo.git(["tag", "base"]);
         repo
     }
@@ -54,45 +46,20 @@ impl TestRepo {
         self.git_with_input(args, b"")
     }
 
-    fn git_with_input<A: AsRef<OsStr>>(
-        &self,
-        args: impl IntoIterator<Item = A>,
-        input: &[u8],
-    ) -> String {
+    fn git_with_input<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>, input: &[u8]) -> String {
         let mut command = Command::new("git");
-        command.arg("-C").arg(self.path()).args([
-            "-c",
-            "user.name=Kim",
-            "-c",
-            "user.email=kim@example.com",
-        ]);
-        command
-            .args(["-c", "commit.gpgSign=false", "-c", "core.protectNTFS=false"])
-            .args(args);
-        for (name, _) in
-            std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_"))
-        {
+        command.arg("-C").arg(self.path()).args(["-c", "user.name=Kim", "-c", "user.email=kim@example.com"]);
+        command.args(["-c", "commit.gpgSign=false", "-c", "core.protectNTFS=false"]).args(args);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_")) {
             command.env_remove(name);
         }
-        command
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_NOSYSTEM", "1");
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(input).unwrap();
         let output = child.wait_with_output().unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout)
-            .unwrap()
-            .trim_end()
-            .to_owned()
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
     }
 
     fn write(&self, path: &str, content: &str) -> &Self {
@@ -124,13 +91,7 @@ impl TestRepo {
 
     /// Commits the index, leaving the work tree out.
     fn commit_index(&self) -> String {
-        self.git([
-            "commit",
-            "--quiet",
-            "--allow-empty",
-            "--message",
-            "A commit",
-        ]);
+        self.git(["commit", "--quiet", "--allow-empty", "--message", "A commit"]);
         self.git(["rev-parse", "HEAD"])
     }
 
@@ -140,9 +101,7 @@ impl TestRepo {
 
     /// Checks `base..HEAD`.
     async fn check(&self, rules: &ScopeRules) -> ScopeReport {
-        check(&self.open().await, rules, "base", "HEAD", None, &[])
-            .await
-            .unwrap()
+        check(&self.open().await, rules, "base", "HEAD", None, &[]).await.unwrap()
     }
 }
 
@@ -152,10 +111,7 @@ fn rules(allowed: &[&str], forbidden: &[&str]) -> ScopeRules {
 
 /// The rules of the product's example.
 fn example_rules() -> ScopeRules {
-    rules(
-        &["frontend/checkout/", "api/cart/"],
-        &["services/payments/", "infra/"],
-    )
+    rules(&["frontend/checkout/", "api/cart/"], &["services/payments/", "infra/"])
 }
 
 fn list(items: &[&str]) -> Vec<String> {
@@ -164,17 +120,9 @@ fn list(items: &[&str]) -> Vec<String> {
 
 /// Path, reason and rule of each violation.
 fn brief(report: &ScopeReport) -> Vec<(&str, ViolationReason, Option<&str>)> {
-    report
-        .violations
-        .iter()
-        .map(|v| (v.path.as_str(), v.reason, v.rule.as_deref()))
-        .collect()
+    report.violations.iter().map(|v| (v.path.as_str(), v.reason, v.rule.as_deref())).collect()
 }
 
 fn kinds(report: &ScopeReport) -> Vec<(ChangeKind, &str)> {
-    report
-        .changes
-        .iter()
-        .map(|change| (change.kind, change.path.as_str()))
-        .collect()
+    report.changes.iter().map(|change| (change.kind, change.path.as_str())).collect()
 }

@@ -66,10 +66,7 @@ impl ArmSums {
     #[must_use]
     pub fn n(&self) -> u64 {
         match self {
-            Self::Proportion { n, .. }
-            | Self::Mean { n, .. }
-            | Self::Ratio { n, .. }
-            | Self::Cuped { n, .. } => *n,
+            Self::Proportion { n, .. } | Self::Mean { n, .. } | Self::Ratio { n, .. } | Self::Cuped { n, .. } => *n,
         }
     }
 
@@ -79,10 +76,7 @@ impl ArmSums {
         match self {
             Self::Proportion { successes, .. } => *successes == 0,
             Self::Mean { sum_squares, .. } | Self::Cuped { sum_squares, .. } => *sum_squares <= 0.0,
-            Self::Ratio {
-                numerator_sum_squares,
-                ..
-            } => *numerator_sum_squares <= 0.0,
+            Self::Ratio { numerator_sum_squares, .. } => *numerator_sum_squares <= 0.0,
         }
     }
 
@@ -95,43 +89,20 @@ impl ArmSums {
                 }
                 Moments::try_new(n, successes as f64, successes as f64)
             }
-            Self::Mean {
-                n,
-                sum,
-                sum_squares,
+            Self::Mean { n, sum, sum_squares } | Self::Cuped { n, sum, sum_squares, .. } => {
+                Moments::try_new(n, sum, sum_squares)
             }
-            | Self::Cuped {
-                n,
-                sum,
-                sum_squares,
-                ..
-            } => Moments::try_new(n, sum, sum_squares),
-            Self::Ratio {
-                n,
-                numerator_sum,
-                numerator_sum_squares,
-                ..
-            } => Moments::try_new(n, numerator_sum, numerator_sum_squares),
+            Self::Ratio { n, numerator_sum, numerator_sum_squares, .. } => {
+                Moments::try_new(n, numerator_sum, numerator_sum_squares)
+            }
         }
     }
 
     fn second(&self) -> Result<Option<(Moments, f64)>, InvalidInput> {
         let (n, sum, squares, cross_sum) = match *self {
             Self::Proportion { .. } | Self::Mean { .. } => return Ok(None),
-            Self::Ratio {
-                n,
-                denominator_sum: s,
-                denominator_sum_squares: q,
-                cross_sum,
-                ..
-            } => (n, s, q, cross_sum),
-            Self::Cuped {
-                n,
-                covariate_sum: s,
-                covariate_sum_squares: q,
-                cross_sum,
-                ..
-            } => (n, s, q, cross_sum),
+            Self::Ratio { n, denominator_sum: s, denominator_sum_squares: q, cross_sum, .. } => (n, s, q, cross_sum),
+            Self::Cuped { n, covariate_sum: s, covariate_sum_squares: q, cross_sum, .. } => (n, s, q, cross_sum),
         };
         Ok(Some((Moments::try_new(n, sum, squares)?, cross_sum)))
     }
@@ -150,11 +121,7 @@ pub(super) struct Compared {
 /// The [`Status`] that explains why there is no number.
 ///
 /// Source: STATS.md 2.0, 2.1, 2.3, 2.4.
-pub(super) fn compare(
-    control: &ArmSums,
-    treatment: &ArmSums,
-    is_signed: bool,
-) -> Result<Compared, Status> {
+pub(super) fn compare(control: &ArmSums, treatment: &ArmSums, is_signed: bool) -> Result<Compared, Status> {
     if std::mem::discriminant(control) != std::mem::discriminant(treatment) {
         return Err(InvalidInput::ArmsDiffer.into());
     }
@@ -169,31 +136,16 @@ pub(super) fn compare(
             }
         }
         let gate = Gate::UnitsPerArm;
-        return Err(Status::InsufficientSample {
-            gate,
-            have: smaller,
-            need: 100.0,
-        });
+        return Err(Status::InsufficientSample { gate, have: smaller, need: 100.0 });
     }
     let (contrast, cuped) = match (control, a2, b2) {
         (ArmSums::Ratio { .. }, Some((den_a, cross_a)), Some((den_b, cross_b))) => {
             let level_a = ratio_level(&a, &den_a, a.centred_cross(&den_a, cross_a)?);
             let level_b = ratio_level(&b, &den_b, b.centred_cross(&den_b, cross_b)?);
-            let (Some((control, var_control)), Some((treatment, var_treatment))) =
-                (level_a, level_b)
-            else {
+            let (Some((control, var_control)), Some((treatment, var_treatment))) = (level_a, level_b) else {
                 return Err(Status::ZeroDenominator);
             };
-            (
-                Contrast {
-                    treatment,
-                    control,
-                    var_treatment,
-                    var_control,
-                    covariance: 0.0,
-                },
-                None,
-            )
+            (Contrast { treatment, control, var_treatment, var_control, covariance: 0.0 }, None)
         }
         (ArmSums::Cuped { .. }, Some((cov_a, cross_a)), Some((cov_b, cross_b))) => {
             let arm_a = CupedArm::try_new(a, cov_a, cross_a)?;
@@ -217,13 +169,7 @@ pub(super) fn compare(
         return Err(Status::ZeroVariance);
     }
     let is_proportion = matches!(control, ArmSums::Proportion { .. });
-    GateInput {
-        control: a,
-        treatment: b,
-        is_proportion,
-        is_signed,
-    }
-    .check()?;
+    GateInput { control: a, treatment: b, is_proportion, is_signed }.check()?;
     contrast.against(1.0)?;
     Ok(Compared { contrast, cuped })
 }

@@ -18,9 +18,7 @@ pub fn boundary(r: f64, alpha: Alpha, alternative: Alternative) -> f64 {
     let spread = 1.0 + 1.0 / r;
     match alternative {
         Alternative::TwoSided => (spread * (ln1p_r + 2.0 * alpha.ln_inverse())).sqrt(),
-        Alternative::Greater | Alternative::Less => {
-            one_sided_root(alpha.ln_inverse() + 0.5 * ln1p_r) * spread.sqrt()
-        }
+        Alternative::Greater | Alternative::Less => one_sided_root(alpha.ln_inverse() + 0.5 * ln1p_r) * spread.sqrt(),
     }
 }
 
@@ -30,8 +28,7 @@ fn one_sided_root(level: f64) -> f64 {
     let mut y = (2.0 * level).max(0.0).sqrt();
     // The left side is convex and increasing, so Newton from the right falls onto the root without overshoot.
     for _ in 0..60 {
-        let step = (normal::half_square_plus_ln_cdf(y) - target)
-            / normal::half_square_plus_ln_cdf_slope(y);
+        let step = (normal::half_square_plus_ln_cdf(y) - target) / normal::half_square_plus_ln_cdf_slope(y);
         // Not `step <= ...` alone: a NaN must end the loop as well.
         if !step.is_finite() {
             break;
@@ -73,11 +70,7 @@ pub fn r_star(alpha: Alpha) -> RStar {
             break;
         }
     }
-    RStar {
-        r_star: r,
-        min_boundary: (1.0 + r).sqrt(),
-        approximation,
-    }
+    RStar { r_star: r, min_boundary: (1.0 + r).sqrt(), approximation }
 }
 
 #[cfg(test)]

@@ -36,8 +36,7 @@ impl Contrast {
         if !delta.is_finite() {
             return Err(InvalidInput::OutOfRange);
         }
-        let variance =
-            Variance::try_new(self.variance_against(k)).map_err(|_| InvalidInput::OutOfRange)?;
+        let variance = Variance::try_new(self.variance_against(k)).map_err(|_| InvalidInput::OutOfRange)?;
         Ok(Estimate { delta, variance })
     }
 

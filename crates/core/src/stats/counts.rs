@@ -68,25 +68,14 @@ pub fn count_test(
         ln_e,
         ln_p,
         p: p_from_ln(ln_p),
-        rate_ratio: if events_control > 0 {
-            finite(xb / xa * allocation)
-        } else {
-            None
-        },
-        rate_ratio_ci: Interval {
-            lower: finite(lower),
-            upper,
-        },
+        rate_ratio: if events_control > 0 { finite(xb / xa * allocation) } else { None },
+        rate_ratio_ci: Interval { lower: finite(lower), upper },
     })
 }
 
 /// `ln(1 + e^x)` without overflow.
 pub(super) fn softplus(x: f64) -> f64 {
-    if x > 0.0 {
-        x + (-x).exp().ln_1p()
-    } else {
-        x.exp().ln_1p()
-    }
+    if x > 0.0 { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() }
 }
 
 /// Where `rejected` starts to hold on the way from `inside` to `outside`; `None` when it does not even hold there.

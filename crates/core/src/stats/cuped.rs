@@ -17,32 +17,19 @@ pub struct CupedArm {
 impl CupedArm {
     /// # Errors
     /// [`InvalidInput`] when `cross_sum` (the sum of outcome times covariate) is impossible.
-    pub fn try_new(
-        outcome: Moments,
-        covariate: Moments,
-        cross_sum: f64,
-    ) -> Result<Self, InvalidInput> {
+    pub fn try_new(outcome: Moments, covariate: Moments, cross_sum: f64) -> Result<Self, InvalidInput> {
         let cross = outcome.centred_cross(&covariate, cross_sum)?;
-        Ok(Self {
-            outcome,
-            covariate,
-            cross,
-        })
+        Ok(Self { outcome, covariate, cross })
     }
 
     fn adjusted_variance(&self, theta: f64) -> f64 {
-        let centred = self.outcome.centred - 2.0 * theta * self.cross
-            + theta * theta * self.covariate.centred;
+        let centred = self.outcome.centred - 2.0 * theta * self.cross + theta * theta * self.covariate.centred;
         let scale = self.outcome.sum_squares + theta * theta * self.covariate.sum_squares;
         variance_of_mean(self.outcome.n, centred, scale)
     }
 
     fn cross_of_means(&self) -> f64 {
-        if self.outcome.n < 2.0 {
-            0.0
-        } else {
-            self.cross / (self.outcome.n - 1.0) / self.outcome.n
-        }
+        if self.outcome.n < 2.0 { 0.0 } else { self.cross / (self.outcome.n - 1.0) / self.outcome.n }
     }
 }
 
@@ -73,11 +60,7 @@ pub fn cuped(control: &CupedArm, treatment: &CupedArm) -> (Contrast, CupedAdjust
     let (a, b) = (control, treatment);
     let c_xx = a.covariate.centred + b.covariate.centred;
     let is_constant = c_xx <= DEGENERATE * (a.covariate.sum_squares + b.covariate.sum_squares);
-    let theta = if is_constant {
-        0.0
-    } else {
-        (a.cross + b.cross) / c_xx
-    };
+    let theta = if is_constant { 0.0 } else { (a.cross + b.cross) / c_xx };
     let shift = theta * (b.covariate.mean() - a.covariate.mean());
     let var_covariate = a.covariate.variance_of_mean();
     let contrast = Contrast {

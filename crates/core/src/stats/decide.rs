@@ -94,19 +94,11 @@ impl Default for DecisionInput<'_> {
 /// `hold_alert` stands after the kills, since an alert must not delay one, and before `ship`, which it must stop.
 #[must_use]
 pub fn decide(input: &DecisionInput<'_>) -> Decision {
-    let ci = input
-        .ci
-        .map_or(Interval::UNBOUNDED, |ci| input.direction.orient(ci));
+    let ci = input.ci.map_or(Interval::UNBOUNDED, |ci| input.direction.orient(ci));
     let is_below_kill = ci.upper.is_some_and(|upper| upper < input.kill_threshold);
-    let is_success = ci
-        .lower
-        .is_some_and(|lower| lower > input.success_threshold);
-    let is_proven_safe = input
-        .guardrails
-        .iter()
-        .all(|g| !g.must_prove || g.non_inferior);
-    let is_futile =
-        matches!((input.futility_upper, input.mde), (Some(upper), Some(mde)) if upper < mde);
+    let is_success = ci.lower.is_some_and(|lower| lower > input.success_threshold);
+    let is_proven_safe = input.guardrails.iter().all(|g| !g.must_prove || g.non_inferior);
+    let is_futile = matches!((input.futility_upper, input.mde), (Some(upper), Some(mde)) if upper < mde);
 
     if !input.is_data_ok {
         Decision::HoldDataQuality
@@ -137,10 +129,7 @@ mod tests {
     use super::*;
 
     fn with_ci(lower: f64, upper: f64) -> DecisionInput<'static> {
-        DecisionInput {
-            ci: Some(Interval::new(lower, upper)),
-            ..DecisionInput::default()
-        }
+        DecisionInput { ci: Some(Interval::new(lower, upper)), ..DecisionInput::default() }
     }
 
     #[test]
@@ -167,44 +156,25 @@ mod tests {
 
     #[test]
     fn harm_needs_no_minimum_runtime_but_success_does() {
-        let early = |ci: DecisionInput<'static>| DecisionInput {
-            is_min_runtime_met: false,
-            ..ci
-        };
+        let early = |ci: DecisionInput<'static>| DecisionInput { is_min_runtime_met: false, ..ci };
         assert_eq!(decide(&early(with_ci(-0.2, -0.1))), Decision::KillHarm);
         assert_eq!(decide(&early(with_ci(0.1, 0.2))), Decision::Continue);
     }
 
     #[test]
     fn an_alert_stops_a_ship_but_never_delays_a_kill() {
-        let alert = [GuardrailFlags {
-            is_alerting: true,
-            ..GuardrailFlags::default()
-        }];
-        let ship = DecisionInput {
-            guardrails: &alert,
-            ..with_ci(0.1, 0.2)
-        };
-        let kill = DecisionInput {
-            guardrails: &alert,
-            ..with_ci(-0.2, -0.1)
-        };
+        let alert = [GuardrailFlags { is_alerting: true, ..GuardrailFlags::default() }];
+        let ship = DecisionInput { guardrails: &alert, ..with_ci(0.1, 0.2) };
+        let kill = DecisionInput { guardrails: &alert, ..with_ci(-0.2, -0.1) };
         assert_eq!(decide(&ship), Decision::HoldAlert);
         assert_eq!(decide(&kill), Decision::KillHarm);
     }
 
     #[test]
     fn a_proven_effect_waiting_for_a_safety_proof_is_not_futile() {
-        let unproven = [GuardrailFlags {
-            must_prove: true,
-            ..GuardrailFlags::default()
-        }];
-        let input = DecisionInput {
-            guardrails: &unproven,
-            mde: Some(0.5),
-            futility_upper: Some(0.3),
-            ..with_ci(0.1, 0.2)
-        };
+        let unproven = [GuardrailFlags { must_prove: true, ..GuardrailFlags::default() }];
+        let input =
+            DecisionInput { guardrails: &unproven, mde: Some(0.5), futility_upper: Some(0.3), ..with_ci(0.1, 0.2) };
         assert_eq!(decide(&input), Decision::Continue);
     }
 }

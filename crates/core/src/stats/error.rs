@@ -22,18 +22,12 @@ pub enum StatsError {
 
 impl StatsError {
     pub(super) fn out_of_range(name: &'static str, value: f64, expected: &'static str) -> Self {
-        Self::OutOfRange {
-            name,
-            value,
-            expected,
-        }
+        Self::OutOfRange { name, value, expected }
     }
 }
 
 /// Why a reading cannot be true (STATS.md 2.0). Such data give a status, never a number.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InvalidInput {
     /// x > n.

@@ -6,13 +6,12 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Alpha, Alternative, ArmSums, Contrast, CupedArm, DecisionInput, Direction, Estimate,
-    GuardrailFlags, Interval, InvalidInput, Moments, QuantileArm, RunningTest, SampleSizeInput,
-    Settings, SrmLevel, StatsError, Status, Tau, Tuning, TwoArmResult, Variance,
-    adjust_running_max, benjamini_hochberg, bonferroni, combine_phases, count_test, cuped, decide,
-    delta_method_lift, e_benjamini_hochberg, fieller_lift, guardrail_test, holm, level_vs_target,
-    mixture_test, plan, plan_constant, pre_post, quantile_estimate, r_star, rate_confidence,
-    sample_ratio_mismatch, sample_size, two_arm_test,
+    Alpha, Alternative, ArmSums, Contrast, CupedArm, DecisionInput, Direction, Estimate, GuardrailFlags, Interval,
+    InvalidInput, Moments, QuantileArm, RunningTest, SampleSizeInput, Settings, SrmLevel, StatsError, Status, Tau,
+    Tuning, TwoArmResult, Variance, adjust_running_max, benjamini_hochberg, bonferroni, combine_phases, count_test,
+    cuped, decide, delta_method_lift, e_benjamini_hochberg, fieller_lift, guardrail_test, holm, level_vs_target,
+    mixture_test, plan, plan_constant, pre_post, quantile_estimate, r_star, rate_confidence, sample_ratio_mismatch,
+    sample_size, two_arm_test,
 };
 
 /// Answers one line. Never fails: what is wrong with the line becomes the answer's `error`.
@@ -25,10 +24,7 @@ pub fn eval_line(line: &str) -> String {
             let id = request.get("id").cloned().unwrap_or(Value::Null);
             (id, answer(&request))
         }
-        Err(error) => (
-            Value::Null,
-            Err(Refusal::Error(format!("not a JSON line: {error}"))),
-        ),
+        Err(error) => (Value::Null, Err(Refusal::Error(format!("not a JSON line: {error}")))),
     };
     let mut fields = Map::new();
     fields.insert("id".to_owned(), id);
@@ -77,9 +73,7 @@ fn answer(request: &Value) -> Answer {
     let input = Input(request.get("input").unwrap_or(&Value::Null));
     match name {
         "ab" => ab(input),
-        "adjust_running_max" => {
-            Ok(json!({ "log_e": number(adjust_running_max(input.number("log_e_max")?)) }))
-        }
+        "adjust_running_max" => Ok(json!({ "log_e": number(adjust_running_max(input.number("log_e_max")?)) })),
         "bh" => adjusted(input, benjamini_hochberg),
         "bonferroni" => adjusted(input, bonferroni),
         "core" => core(input),
@@ -116,27 +110,20 @@ impl<'a> Input<'a> {
     }
 
     fn object(self, name: &str) -> Result<Self, Refusal> {
-        self.get(name)
-            .filter(|v| v.is_object())
-            .map(Self)
-            .ok_or_else(|| missing(name, "an object"))
+        self.get(name).filter(|v| v.is_object()).map(Self).ok_or_else(|| missing(name, "an object"))
     }
 
     fn list(self, name: &str) -> Result<&'a [Value], Refusal> {
         let list = self.get(name).and_then(Value::as_array);
-        list.map(Vec::as_slice)
-            .ok_or_else(|| missing(name, "a list"))
+        list.map(Vec::as_slice).ok_or_else(|| missing(name, "a list"))
     }
 
     fn optional(self, name: &str) -> Result<Option<f64>, Refusal> {
-        self.get(name)
-            .map(|v| as_number(v).ok_or_else(|| missing(name, "a number")))
-            .transpose()
+        self.get(name).map(|v| as_number(v).ok_or_else(|| missing(name, "a number"))).transpose()
     }
 
     fn number(self, name: &str) -> Result<f64, Refusal> {
-        self.optional(name)?
-            .ok_or_else(|| missing(name, "a number"))
+        self.optional(name)?.ok_or_else(|| missing(name, "a number"))
     }
 
     fn number_or(self, name: &str, default: f64) -> Result<f64, Refusal> {
@@ -145,9 +132,7 @@ impl<'a> Input<'a> {
 
     fn numbers(self, name: &str) -> Result<Vec<f64>, Refusal> {
         let list = self.list(name)?;
-        list.iter()
-            .map(|v| as_number(v).ok_or_else(|| missing(name, "a list of numbers")))
-            .collect()
+        list.iter().map(|v| as_number(v).ok_or_else(|| missing(name, "a list of numbers"))).collect()
     }
 
     fn count(self, name: &str) -> Result<u64, Refusal> {
@@ -163,9 +148,7 @@ impl<'a> Input<'a> {
     }
 
     fn alpha(self) -> Result<Alpha, Refusal> {
-        Ok(Alpha::try_new(
-            self.number_or("alpha", Alpha::DEFAULT.get())?,
-        )?)
+        Ok(Alpha::try_new(self.number_or("alpha", Alpha::DEFAULT.get())?)?)
     }
 
     fn alternative(self) -> Result<Alternative, Refusal> {
@@ -181,12 +164,7 @@ impl<'a> Input<'a> {
         let alpha = self.alpha()?;
         let tau = Tau::try_new(self.number("tau")?)?;
         let null = self.number_or("null", 0.0)?;
-        Ok(Settings {
-            alpha,
-            tau,
-            alternative: self.alternative()?,
-            null,
-        })
+        Ok(Settings { alpha, tau, alternative: self.alternative()?, null })
     }
 
     fn estimate(self) -> Result<Estimate, Refusal> {
@@ -194,18 +172,11 @@ impl<'a> Input<'a> {
         if variance.abs() <= 0.0 {
             return Err(Refusal::Status(Status::ZeroVariance));
         }
-        Ok(Estimate {
-            delta,
-            variance: Variance::try_new(variance)?,
-        })
+        Ok(Estimate { delta, variance: Variance::try_new(variance)? })
     }
 
     fn moments(self, n: u64, sum: &str, sum_squares: &str) -> Result<Moments, Refusal> {
-        Ok(Moments::try_new(
-            n,
-            self.number(sum)?,
-            self.number(sum_squares)?,
-        )?)
+        Ok(Moments::try_new(n, self.number(sum)?, self.number(sum_squares)?)?)
     }
 }
 
@@ -225,11 +196,7 @@ fn as_number(value: &Value) -> Option<f64> {
 fn as_count(x: f64) -> Result<u64, InvalidInput> {
     // Above 2^53 a double no longer counts.
     let is_count = (0.0..=9_007_199_254_740_992.0).contains(&x) && x.fract().abs() <= 0.0;
-    if is_count {
-        Ok(x as u64)
-    } else {
-        Err(InvalidInput::NotACount)
-    }
+    if is_count { Ok(x as u64) } else { Err(InvalidInput::NotACount) }
 }
 
 fn number(x: f64) -> Value {
@@ -257,15 +224,8 @@ fn without_numbers(status: Status) -> Value {
 fn arm(input: Input<'_>, kind: &str) -> Result<ArmSums, Refusal> {
     let n = input.count("n")?;
     match kind {
-        "proportion" => Ok(ArmSums::Proportion {
-            n,
-            successes: input.count("x")?,
-        }),
-        "mean" => Ok(ArmSums::Mean {
-            n,
-            sum: input.number("sum")?,
-            sum_squares: input.number("sum_sq")?,
-        }),
+        "proportion" => Ok(ArmSums::Proportion { n, successes: input.count("x")? }),
+        "mean" => Ok(ArmSums::Mean { n, sum: input.number("sum")?, sum_squares: input.number("sum_sq")? }),
         "ratio" => Ok(ArmSums::Ratio {
             n,
             numerator_sum: input.number("num")?,
@@ -305,12 +265,7 @@ fn ab(input: Input<'_>) -> Answer {
         }
     };
     let null = input.number_or("null", 0.0)?;
-    let settings = Settings {
-        alpha,
-        tau,
-        alternative,
-        null,
-    };
+    let settings = Settings { alpha, tau, alternative, null };
     let result = two_arm_test(&control, &treatment, is_signed, &settings);
     if !result.status.is_ok() {
         return Err(Refusal::Status(result.status));
@@ -355,21 +310,14 @@ fn tested(estimate: &Estimate, settings: &Settings) -> Result<Map<String, Value>
 }
 
 fn core(input: Input<'_>) -> Answer {
-    Ok(Value::Object(tested(
-        &input.estimate()?,
-        &input.settings()?,
-    )?))
+    Ok(Value::Object(tested(&input.estimate()?, &input.settings()?)?))
 }
 
 fn quantile(input: Input<'_>) -> Answer {
     let arm = |name: &str| -> Result<QuantileArm, Refusal> {
         let arm = input.object(name)?;
         let (value, lower, upper) = (arm.number("q")?, arm.number("lo")?, arm.number("hi")?);
-        Ok(QuantileArm {
-            value,
-            lower,
-            upper,
-        })
+        Ok(QuantileArm { value, lower, upper })
     };
     let (control, treatment) = (arm("control")?, arm("treatment")?);
     let is_exact = |a: &QuantileArm| (a.upper - a.lower).abs() <= 0.0;
@@ -461,9 +409,7 @@ fn decision(input: Input<'_>) -> Answer {
         };
         list.iter().map(flag).collect()
     });
-    let srm = input
-        .optional("srm_log_e")?
-        .map_or(SrmLevel::Clean, SrmLevel::from_ln_e);
+    let srm = input.optional("srm_log_e")?.map_or(SrmLevel::Clean, SrmLevel::from_ln_e);
     let decision = decide(&DecisionInput {
         ci,
         direction,
@@ -513,14 +459,12 @@ fn lift_delta(input: Input<'_>) -> Answer {
         var_control: input.number("va")?,
         covariance: 0.0,
     };
-    Ok(
-        match delta_method_lift(&contrast, input.number("boundary")?) {
-            Some(lift) => {
-                json!({ "lift": lift.lift, "var": lift.variance, "ci": interval(lift.ci) })
-            }
-            None => json!({ "lift": null, "var": null, "ci": null }),
-        },
-    )
+    Ok(match delta_method_lift(&contrast, input.number("boundary")?) {
+        Some(lift) => {
+            json!({ "lift": lift.lift, "var": lift.variance, "ci": interval(lift.ci) })
+        }
+        None => json!({ "lift": null, "var": null, "ci": null }),
+    })
 }
 
 fn guardrail(input: Input<'_>) -> Answer {
@@ -530,18 +474,9 @@ fn guardrail(input: Input<'_>) -> Answer {
         Some(_) => return Err(missing("harm_direction", "`increase` or `decrease`")),
     };
     let variance = Variance::try_new(input.number("V")?)?;
-    let harm = Estimate {
-        delta: sign * input.number("delta")?,
-        variance,
-    };
+    let harm = Estimate { delta: sign * input.number("delta")?, variance };
     let (margin, alpha) = (input.number_or("margin", 0.0)?, input.alpha()?);
-    let test = guardrail_test(
-        &harm,
-        margin,
-        Tau::try_new(input.number("tau")?)?,
-        alpha,
-        alpha,
-    )?;
+    let test = guardrail_test(&harm, margin, Tau::try_new(input.number("tau")?)?, alpha, alpha)?;
     Ok(json!({
         "harm": test.harm,
         "harm_ci_lower": test.harm_lower,
@@ -556,11 +491,7 @@ fn guardrail(input: Input<'_>) -> Answer {
 }
 
 fn level(input: Input<'_>) -> Answer {
-    let test = level_vs_target(
-        &input.numbers("blocks")?,
-        input.number("target")?,
-        input.alpha()?,
-    );
+    let test = level_vs_target(&input.numbers("blocks")?, input.number("target")?, input.alpha()?);
     Ok(json!({
         "status": test.status.code(),
         "mean": test.mean,
@@ -576,11 +507,7 @@ fn level(input: Input<'_>) -> Answer {
 }
 
 fn before_after(input: Input<'_>) -> Answer {
-    let test = pre_post(
-        &input.numbers("pre")?,
-        &input.numbers("post")?,
-        input.alpha()?,
-    );
+    let test = pre_post(&input.numbers("pre")?, &input.numbers("post")?, input.alpha()?);
     Ok(json!({
         "status": test.status.code(),
         "diff": test.difference,
@@ -606,11 +533,7 @@ fn phases(input: Input<'_>) -> Answer {
             covariance: 0.0,
         })
     };
-    let contrasts = input
-        .list("phases")?
-        .iter()
-        .map(contrast)
-        .collect::<Result<Vec<_>, _>>()?;
+    let contrasts = input.list("phases")?.iter().map(contrast).collect::<Result<Vec<_>, _>>()?;
     let combined = combine_phases(&contrasts, 1.0)?.against(1.0)?;
     Ok(json!({ "delta": combined.delta, "var": combined.variance.get() }))
 }
@@ -621,11 +544,7 @@ fn looks(input: Input<'_>) -> Result<u32, Refusal> {
 }
 
 fn constant(input: Input<'_>) -> Answer {
-    let result = plan_constant(
-        input.alpha()?,
-        input.number_or("power", 0.8)?,
-        looks(input)?,
-    )?;
+    let result = plan_constant(input.alpha()?, input.number_or("power", 0.8)?, looks(input)?)?;
     Ok(json!({ "c": result.c, "expected_fraction": result.expected_fraction }))
 }
 
@@ -635,10 +554,7 @@ fn size(input: Input<'_>) -> Answer {
         Some("proportion") => {
             let base = input.number("base")?;
             let moved = base + mde_abs;
-            (
-                plan::rate_variance("base", base)?,
-                plan::rate_variance("base + mde", moved)?,
-            )
+            (plan::rate_variance("base", base)?, plan::rate_variance("base + mde", moved)?)
         }
         Some("mean") => {
             let sd = input.number("sd")?;
@@ -704,10 +620,7 @@ fn srm(input: Input<'_>) -> Answer {
     if counts.len() != weights.len() {
         return Err(missing("weights", "as many as `counts`"));
     }
-    let counts = counts
-        .into_iter()
-        .map(as_count)
-        .collect::<Result<Vec<_>, _>>()?;
+    let counts = counts.into_iter().map(as_count).collect::<Result<Vec<_>, _>>()?;
     let arms: Vec<(u64, f64)> = counts.into_iter().zip(weights).collect();
     let result = sample_ratio_mismatch(&arms);
     Ok(json!({

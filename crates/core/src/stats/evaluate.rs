@@ -10,11 +10,10 @@ use super::guardrail::{Alphas, evaluate_guardrail};
 use super::phases::Gated;
 use super::plan::whole_weeks;
 use super::{
-    Alpha, Alternative, Contrast, Decision, DecisionInput, EpochReason, EpochStart, Evaluation,
-    Guardrail, GuardrailFlags, GuardrailReading, GuardrailResult, HealthCode, HealthFinding,
-    Interval, InvalidInput, Phase, Plan, RunningState, Settings, Severity, Srm, SrmLevel,
-    SrmStatus, Status, Tuning, TwoArmResult, boundary, combine_phases, decide, health, mixture,
-    sample_ratio_mismatch, state, wording,
+    Alpha, Alternative, Contrast, Decision, DecisionInput, EpochReason, EpochStart, Evaluation, Guardrail,
+    GuardrailFlags, GuardrailReading, GuardrailResult, HealthCode, HealthFinding, Interval, InvalidInput, Phase, Plan,
+    RunningState, Settings, Severity, Srm, SrmLevel, SrmStatus, Status, Tuning, TwoArmResult, boundary, combine_phases,
+    decide, health, mixture, sample_ratio_mismatch, state, wording,
 };
 
 /// What the rules say, and why.
@@ -124,8 +123,7 @@ pub fn evaluate(input: &Evaluation<'_>, previous: Option<&RunningState>) -> Eval
         observe(&mut state, &primary.result, &srm_now, input, n_units);
     }
     if state.test.has_drifted() {
-        let message =
-            "the confidence sequences of this run contradict each other: the effect is changing";
+        let message = "the confidence sequences of this run contradict each other: the effect is changing";
         health.push(HealthFinding::block(HealthCode::EffectDrift, message));
     }
     let srm = running_srm(srm_now, state.srm_max_ln_e);
@@ -148,10 +146,7 @@ pub fn evaluate(input: &Evaluation<'_>, previous: Option<&RunningState>) -> Eval
     let min_runtime_days = whole_weeks(u64::from(plan.min_runtime_days));
     let has_intersection = state.test.ci != Interval::UNBOUNDED;
     let mut evaluated = Evaluated {
-        verdict: Verdict {
-            decision: Decision::Continue,
-            reason: String::new(),
-        },
+        verdict: Verdict { decision: Decision::Continue, reason: String::new() },
         status: primary.result.status,
         effect: primary.result.effect,
         effect_shrunken: primary.shrunken(),
@@ -165,14 +160,9 @@ pub fn evaluate(input: &Evaluation<'_>, previous: Option<&RunningState>) -> Eval
         ln_e: primary.result.ln_e,
         ln_p_running: state.test.ln_p(),
         p_running: state.test.p(),
-        is_significant: state.first_crossing.is_some()
-            && primary.result.ci.is_some_and(|ci| ci.excludes(0.0)),
-        is_success_threshold_met: oriented
-            .and_then(|ci| ci.lower)
-            .is_some_and(|lower| lower > plan.success_threshold),
-        is_kill_threshold_exceeded: oriented
-            .and_then(|ci| ci.upper)
-            .is_some_and(|upper| upper < plan.kill_threshold),
+        is_significant: state.first_crossing.is_some() && primary.result.ci.is_some_and(|ci| ci.excludes(0.0)),
+        is_success_threshold_met: oriented.and_then(|ci| ci.lower).is_some_and(|lower| lower > plan.success_threshold),
+        is_kill_threshold_exceeded: oriented.and_then(|ci| ci.upper).is_some_and(|upper| upper < plan.kill_threshold),
         futility_upper: primary.futility_upper(plan),
         n_control,
         n_treatment,
@@ -194,26 +184,16 @@ pub fn evaluate(input: &Evaluation<'_>, previous: Option<&RunningState>) -> Eval
 fn open_epoch(state: &mut RunningState, input: &Evaluation<'_>) {
     let as_of = input.as_of;
     if state.is_restated_by(input.phases) {
-        state.start_epoch(EpochStart {
-            as_of,
-            reason: EpochReason::Restatement,
-        });
+        state.start_epoch(EpochStart { as_of, reason: EpochReason::Restatement });
     } else if state.is_changed_by(input.plan, tuning_from_plan(input.plan)) {
-        state.start_epoch(EpochStart {
-            as_of,
-            reason: EpochReason::PlanChanged,
-        });
+        state.start_epoch(EpochStart { as_of, reason: EpochReason::PlanChanged });
     }
     state.alpha = Some(input.plan.comparison_alpha());
 }
 
 fn tuning_from_plan(plan: &Plan) -> Option<Tuning> {
     let waits_for_baseline = plan.fixed_mde().is_none() && plan.mde_relative.is_some();
-    let threshold = if waits_for_baseline {
-        0.0
-    } else {
-        plan.success_threshold
-    };
+    let threshold = if waits_for_baseline { 0.0 } else { plan.success_threshold };
     Tuning::from_plan(plan.tau, plan.fixed_mde(), threshold)
 }
 
@@ -244,10 +224,8 @@ impl Primary {
         let plan = input.plan;
         state.mde_abs = state.mde_abs.or_else(|| plan.fixed_mde());
         state.tuning = state.tuning.or_else(|| tuning_from_plan(plan));
-        Self::tested(input, state).unwrap_or_else(|status| Self {
-            result: TwoArmResult::without_numbers(status),
-            contrast: None,
-        })
+        Self::tested(input, state)
+            .unwrap_or_else(|status| Self { result: TwoArmResult::without_numbers(status), contrast: None })
     }
 
     fn tested(input: &Evaluation<'_>, state: &mut RunningState) -> Result<Self, Status> {
@@ -266,17 +244,9 @@ impl Primary {
             })
             .ok_or(InvalidInput::OutOfRange)?;
         state.tuning = Some(tuning);
-        let settings = Settings {
-            alpha,
-            tau: tuning.tau,
-            alternative: Alternative::TwoSided,
-            null: 0.0,
-        };
+        let settings = Settings { alpha, tau: tuning.tau, alternative: Alternative::TwoSided, null: 0.0 };
         let result = TwoArmResult::of_contrast(&contrast, &settings);
-        Ok(Self {
-            result,
-            contrast: Some(contrast),
-        })
+        Ok(Self { result, contrast: Some(contrast) })
     }
 
     fn shrunken(&self) -> Option<f64> {
@@ -293,20 +263,11 @@ impl Primary {
     }
 }
 
-fn observe(
-    state: &mut RunningState,
-    primary: &TwoArmResult,
-    srm: &Srm,
-    input: &Evaluation<'_>,
-    n_units: u64,
-) {
+fn observe(state: &mut RunningState, primary: &TwoArmResult, srm: &Srm, input: &Evaluation<'_>, n_units: u64) {
     if let (Some(ln_e), Some(ci)) = (primary.ln_e, primary.ci) {
         state.test = state.test.observe(ln_e, ci);
         if state.first_crossing.is_none() && input.plan.comparison_alpha().rejects(ln_e) {
-            state.first_crossing = Some(state::Crossing {
-                as_of: input.as_of,
-                n_units,
-            });
+            state.first_crossing = Some(state::Crossing { as_of: input.as_of, n_units });
         }
     }
     state.srm_max_ln_e = state.srm_max_ln_e.max(srm.ln_e.unwrap_or(0.0));
@@ -330,33 +291,19 @@ fn srm_over_phases(phases: &[Phase]) -> Srm {
 /// Evidence of this poll with p and level over all polls: what was proven once is not unproven by more traffic.
 fn running_srm(now: Srm, max_ln_e: f64) -> Srm {
     match now.status {
-        SrmStatus::Ok => Srm {
-            ln_e: now.ln_e,
-            ..Srm::from_ln_e(now.ln_e.map_or(max_ln_e, |ln_e| ln_e.max(max_ln_e)))
-        },
+        SrmStatus::Ok => Srm { ln_e: now.ln_e, ..Srm::from_ln_e(now.ln_e.map_or(max_ln_e, |ln_e| ln_e.max(max_ln_e))) },
         SrmStatus::TrafficOnZeroWeightArm | SrmStatus::Invalid => now,
     }
 }
 
-fn evaluate_guardrails(
-    input: &Evaluation<'_>,
-    state: &mut RunningState,
-    is_new_poll: bool,
-) -> Vec<GuardrailResult> {
+fn evaluate_guardrails(input: &Evaluation<'_>, state: &mut RunningState, is_new_poll: bool) -> Vec<GuardrailResult> {
     let claims = |reading: &GuardrailReading<'_>| match reading {
         GuardrailReading::RelativeToControl { .. } | GuardrailReading::RateLimit { .. } => true,
         GuardrailReading::ValueLimit { .. } => false,
     };
-    let n_claims = input
-        .guardrails
-        .iter()
-        .filter(|g| claims(&g.reading))
-        .count();
+    let n_claims = input.guardrails.iter().filter(|g| claims(&g.reading)).count();
     let safe = input.plan.guardrail_alpha;
-    let alphas = Alphas {
-        breach: safe.split(n_claims),
-        safe,
-    };
+    let alphas = Alphas { breach: safe.split(n_claims), safe };
     let evaluate_one = |guardrail: &Guardrail<'_>| {
         let memory = state.guardrail_memory(guardrail.name);
         let (result, memory) = evaluate_guardrail(guardrail, alphas, memory, is_new_poll);
@@ -382,9 +329,7 @@ fn verdict(evaluated: &Evaluated, input: &Evaluation<'_>, n_units: u64) -> Verdi
             is_alerting: g.is_alerting,
         })
         .collect();
-    let is_end_by_days = plan
-        .max_days
-        .is_some_and(|days| input.elapsed_days >= f64::from(days));
+    let is_end_by_days = plan.max_days.is_some_and(|days| input.elapsed_days >= f64::from(days));
     let is_end_by_sample = plan.max_sample_size.is_some_and(|n| n_units >= n);
     let decision = decide(&DecisionInput {
         ci: evaluated.ci,
@@ -395,10 +340,7 @@ fn verdict(evaluated: &Evaluated, input: &Evaluation<'_>, n_units: u64) -> Verdi
         futility_upper: evaluated.futility_upper,
         is_min_runtime_met: evaluated.is_min_runtime_met && evaluated.is_min_sample_reached,
         is_max_reached: is_end_by_days || is_end_by_sample,
-        is_data_ok: !evaluated
-            .health
-            .iter()
-            .any(|f| f.severity == Severity::Block),
+        is_data_ok: !evaluated.health.iter().any(|f| f.severity == Severity::Block),
         srm: evaluated.srm.level,
         guardrails: &flags,
     });

@@ -47,11 +47,7 @@ impl GateInput {
     pub fn check(&self) -> Result<(), Status> {
         let (a, b) = (&self.control, &self.treatment);
         let smaller = a.n.min(b.n);
-        let need_units = if self.is_signed {
-            MIN_UNITS_SIGNED
-        } else {
-            MIN_UNITS
-        };
+        let need_units = if self.is_signed { MIN_UNITS_SIGNED } else { MIN_UNITS };
         require(Gate::UnitsPerArm, smaller, need_units)?;
         if self.is_signed {
             return Ok(());
@@ -59,16 +55,8 @@ impl GateInput {
         let total = a.n + b.n;
         let (sum, squares) = (a.sum + b.sum, a.sum_squares + b.sum_squares);
         // The order of the operations keeps whole numbers exact, so that exactly 25 passes, and cannot overflow.
-        let effective = if squares > 0.0 {
-            sum * (sum / squares)
-        } else {
-            0.0
-        };
-        require(
-            Gate::EffectiveUnits,
-            effective * smaller / total,
-            MIN_EFFECTIVE,
-        )?;
+        let effective = if squares > 0.0 { sum * (sum / squares) } else { 0.0 };
+        require(Gate::EffectiveUnits, effective * smaller / total, MIN_EFFECTIVE)?;
         if self.is_proportion {
             let failures = (a.n - a.sum) + (b.n - b.sum);
             require(Gate::Failures, failures * smaller / total, MIN_EFFECTIVE)?;
@@ -78,11 +66,7 @@ impl GateInput {
 }
 
 fn require(gate: Gate, have: f64, need: f64) -> Result<(), Status> {
-    if have >= need {
-        Ok(())
-    } else {
-        Err(Status::InsufficientSample { gate, have, need })
-    }
+    if have >= need { Ok(()) } else { Err(Status::InsufficientSample { gate, have, need }) }
 }
 
 #[cfg(test)]
@@ -92,13 +76,7 @@ mod tests {
     fn gate(n_control: u64, n_treatment: u64, successes: f64) -> Result<(), Status> {
         let control = Moments::try_new(n_control, successes, successes).unwrap();
         let treatment = Moments::try_new(n_treatment, 0.0, 0.0).unwrap();
-        GateInput {
-            control,
-            treatment,
-            is_proportion: true,
-            is_signed: false,
-        }
-        .check()
+        GateInput { control, treatment, is_proportion: true, is_signed: false }.check()
     }
 
     #[test]
@@ -112,21 +90,9 @@ mod tests {
     fn a_nearly_perfect_rate_needs_failures_as_well() {
         let almost = |failures: f64| {
             let m = Moments::try_new(1000, 1000.0 - failures, 1000.0 - failures).unwrap();
-            GateInput {
-                control: m,
-                treatment: m,
-                is_proportion: true,
-                is_signed: false,
-            }
-            .check()
+            GateInput { control: m, treatment: m, is_proportion: true, is_signed: false }.check()
         };
-        assert!(matches!(
-            almost(24.0),
-            Err(Status::InsufficientSample {
-                gate: Gate::Failures,
-                ..
-            })
-        ));
+        assert!(matches!(almost(24.0), Err(Status::InsufficientSample { gate: Gate::Failures, .. })));
         assert_eq!(almost(25.0), Ok(()));
     }
 
@@ -135,13 +101,7 @@ mod tests {
         let m = |n| Moments::try_new(n, -5.0, 1e6).unwrap();
         let gate = |n| {
             let (control, treatment) = (m(n), m(5000));
-            GateInput {
-                control,
-                treatment,
-                is_proportion: false,
-                is_signed: true,
-            }
-            .check()
+            GateInput { control, treatment, is_proportion: false, is_signed: true }.check()
         };
         assert!(gate(999).is_err());
         assert_eq!(gate(1000), Ok(()));

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::phases::Gated;
 use super::{
-    Alpha, Alternative, Contrast, Estimate, InvalidInput, Phase, Settings, Status, Tau, Tuning,
-    combine_phases, mixture_test, rate_confidence,
+    Alpha, Alternative, Contrast, Estimate, InvalidInput, Phase, Settings, Status, Tau, Tuning, combine_phases,
+    mixture_test, rate_confidence,
 };
 
 /// Units below which a bare value beyond its limit raises no alert (STATS.md 2.7).
@@ -152,26 +152,10 @@ pub fn guardrail_test(
         return Err(InvalidInput::Parameter);
     }
     let greater = Alternative::Greater;
-    let zero = Settings {
-        alpha: alpha_breach,
-        tau,
-        alternative: greater,
-        null: 0.0,
-    };
+    let zero = Settings { alpha: alpha_breach, tau, alternative: greater, null: 0.0 };
     let deteriorated = mixture_test(harm, &zero)?;
-    let breached = mixture_test(
-        harm,
-        &Settings {
-            null: margin,
-            ..zero
-        },
-    )?;
-    let safe = Settings {
-        alpha: alpha_safe,
-        tau,
-        alternative: Alternative::Less,
-        null: margin,
-    };
+    let breached = mixture_test(harm, &Settings { null: margin, ..zero })?;
+    let safe = Settings { alpha: alpha_safe, tau, alternative: Alternative::Less, null: margin };
     let safe = mixture_test(harm, &safe)?;
     Ok(GuardrailTest {
         harm: harm.delta,
@@ -264,20 +248,8 @@ pub(super) fn evaluate_guardrail(
 ) -> (GuardrailResult, Memory) {
     let refused = |status| (GuardrailResult::without_numbers(guardrail, status), memory);
     match guardrail.reading {
-        GuardrailReading::RelativeToControl {
-            phases,
-            harm_direction,
-            margin,
-            tau,
-            is_signed,
-        } => {
-            let comparison = Comparison {
-                phases,
-                harm_direction,
-                margin,
-                tau,
-                is_signed,
-            };
+        GuardrailReading::RelativeToControl { phases, harm_direction, margin, tau, is_signed } => {
+            let comparison = Comparison { phases, harm_direction, margin, tau, is_signed };
             match comparison.evaluate(alphas, memory.tuning) {
                 Ok((test, bound, tuning)) => {
                     let result = GuardrailResult {
@@ -292,43 +264,23 @@ pub(super) fn evaluate_guardrail(
                         non_inferior: test.non_inferior,
                         ..GuardrailResult::without_numbers(guardrail, Status::Ok)
                     };
-                    (
-                        result,
-                        Memory {
-                            tuning: Some(tuning),
-                            ..memory
-                        },
-                    )
+                    (result, Memory { tuning: Some(tuning), ..memory })
                 }
                 Err(status) => refused(status),
             }
         }
-        GuardrailReading::RateLimit {
-            successes,
-            n,
-            limit,
-        } => match rate_limit(guardrail, successes, n, limit, alphas) {
+        GuardrailReading::RateLimit { successes, n, limit } => match rate_limit(guardrail, successes, n, limit, alphas)
+        {
             Ok(result) => (result, memory),
             Err(reason) => refused(reason.into()),
         },
-        GuardrailReading::ValueLimit {
-            value,
-            n,
-            limit,
-            consecutive,
-        } => {
+        GuardrailReading::ValueLimit { value, n, limit, consecutive } => {
             let Some(value) = value else {
                 // Nothing read is neither a breach nor the end of a row of breaches.
                 let status = InvalidInput::NotFinite.into();
                 let n_consecutive = memory.n_consecutive;
                 let missing = GuardrailResult::without_numbers(guardrail, status);
-                return (
-                    GuardrailResult {
-                        n_consecutive,
-                        ..missing
-                    },
-                    memory,
-                );
+                return (GuardrailResult { n_consecutive, ..missing }, memory);
             };
             if !(value.is_finite() && limit.get().is_finite()) {
                 return refused(InvalidInput::NotFinite.into());
@@ -346,13 +298,7 @@ pub(super) fn evaluate_guardrail(
                 n_consecutive,
                 ..GuardrailResult::without_numbers(guardrail, Status::Ok)
             };
-            (
-                result,
-                Memory {
-                    n_consecutive,
-                    ..memory
-                },
-            )
+            (result, Memory { n_consecutive, ..memory })
         }
     }
 }
@@ -366,11 +312,7 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    fn evaluate(
-        &self,
-        alphas: Alphas,
-        frozen: Option<Tuning>,
-    ) -> Result<(GuardrailTest, f64, Tuning), Status> {
+    fn evaluate(&self, alphas: Alphas, frozen: Option<Tuning>) -> Result<(GuardrailTest, f64, Tuning), Status> {
         let gated = Gated::of(self.phases, self.is_signed)?;
         let effect = combine_phases(&gated.contrasts, 1.0)?;
         let sign = match self.harm_direction {
@@ -380,10 +322,7 @@ impl Comparison<'_> {
         let (margin_abs, k) = match self.margin {
             Margin::Absolute(margin) => (margin, 1.0),
             // Harm beyond m|Q| is a statement about P - kQ alone: no baseline has to be frozen.
-            Margin::RelativeToControl(m) => (
-                m * effect.control.abs(),
-                1.0 + sign * m * effect.control.signum(),
-            ),
+            Margin::RelativeToControl(m) => (m * effect.control.abs(), 1.0 + sign * m * effect.control.signum()),
         };
         if !(margin_abs >= 0.0 && margin_abs.is_finite()) {
             return Err(InvalidInput::Parameter.into());
@@ -393,15 +332,10 @@ impl Comparison<'_> {
             Some(tuning) => tuning,
             None => {
                 let alpha = alphas.breach.doubled();
-                Tuning::from_first_poll(alpha, harm.variance, gated.units, None)
-                    .ok_or(InvalidInput::OutOfRange)?
+                Tuning::from_first_poll(alpha, harm.variance, gated.units, None).ok_or(InvalidInput::OutOfRange)?
             }
         };
-        let null = if matches!(self.margin, Margin::Absolute(_)) {
-            margin_abs
-        } else {
-            0.0
-        };
+        let null = if matches!(self.margin, Margin::Absolute(_)) { margin_abs } else { 0.0 };
         let at_zero = guardrail_test(&harm, null, tuning.tau, alphas.breach, alphas.safe)?;
         if null > 0.0 || margin_abs <= 0.0 {
             return Ok((at_zero, margin_abs, tuning));
@@ -422,10 +356,7 @@ impl Comparison<'_> {
 
 fn harm_signed(contrast: &Contrast, k: f64, sign: f64) -> Result<Estimate, InvalidInput> {
     let estimate = contrast.against(k)?;
-    Ok(Estimate {
-        delta: sign * estimate.delta,
-        ..estimate
-    })
+    Ok(Estimate { delta: sign * estimate.delta, ..estimate })
 }
 
 fn rate_limit(
@@ -438,14 +369,8 @@ fn rate_limit(
     let breach = rate_confidence(successes, n, limit.get(), alphas.breach)?;
     let safe = rate_confidence(successes, n, limit.get(), alphas.safe)?;
     let (breached, non_inferior) = match limit {
-        Limit::Max(x) => (
-            breach.ci.lower.is_some_and(|l| l > x),
-            safe.ci.upper.is_some_and(|u| u < x),
-        ),
-        Limit::Min(x) => (
-            breach.ci.upper.is_some_and(|u| u < x),
-            safe.ci.lower.is_some_and(|l| l > x),
-        ),
+        Limit::Max(x) => (breach.ci.lower.is_some_and(|l| l > x), safe.ci.upper.is_some_and(|u| u < x)),
+        Limit::Min(x) => (breach.ci.upper.is_some_and(|u| u < x), safe.ci.lower.is_some_and(|l| l > x)),
     };
     let (lower, upper) = match limit {
         Limit::Max(_) => (breach.ci.lower, safe.ci.upper),

@@ -9,9 +9,7 @@ use super::{DataHealth, InvalidInput, Phase, Status};
 const MIN_UNITS_BESIDE_EMPTY_ARM: u64 = 100;
 
 /// What a finding does.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Shown beside the result.
@@ -63,19 +61,11 @@ pub struct HealthFinding {
 
 impl HealthFinding {
     pub(super) fn block(code: HealthCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            severity: Severity::Block,
-            message: message.into(),
-        }
+        Self { code, severity: Severity::Block, message: message.into() }
     }
 
     pub(super) fn warn(code: HealthCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            severity: Severity::Warn,
-            message: message.into(),
-        }
+        Self { code, severity: Severity::Warn, message: message.into() }
     }
 }
 
@@ -85,16 +75,10 @@ pub(super) fn of_poll(health: DataHealth, phases: &[Phase], status: Status) -> V
     let mut found = Vec::new();
     match status {
         Status::Invalid { reason } => found.push(invalid(reason)),
-        Status::Ok
-        | Status::ZeroVariance
-        | Status::ZeroDenominator
-        | Status::InsufficientSample { .. } => {}
+        Status::Ok | Status::ZeroVariance | Status::ZeroDenominator | Status::InsufficientSample { .. } => {}
     }
     if health.is_stale {
-        found.push(HealthFinding::block(
-            Code::Stale,
-            "the newest reading failed or is too old",
-        ));
+        found.push(HealthFinding::block(Code::Stale, "the newest reading failed or is too old"));
     }
     if health.has_flag_drift {
         let message = "the flag service does not split traffic as declared";
@@ -111,9 +95,7 @@ pub(super) fn of_poll(health: DataHealth, phases: &[Phase], status: Status) -> V
         let message = format!("the {arm} arm has no exposed units");
         found.push(HealthFinding::block(Code::ArmWithoutExposure, message));
     }
-    let is_silent = phases
-        .iter()
-        .all(|p| p.control.has_no_events() && p.treatment.has_no_events());
+    let is_silent = phases.iter().all(|p| p.control.has_no_events() && p.treatment.has_no_events());
     if is_silent && control.saturating_add(treatment) >= 2 * MIN_UNITS_BESIDE_EMPTY_ARM {
         let message = "nothing was recorded in either arm; is the event still sent?";
         found.push(HealthFinding::warn(Code::ZeroEvents, message));
@@ -122,8 +104,5 @@ pub(super) fn of_poll(health: DataHealth, phases: &[Phase], status: Status) -> V
 }
 
 fn invalid(reason: InvalidInput) -> HealthFinding {
-    HealthFinding::block(
-        HealthCode::Invalid,
-        format!("the reading cannot be true: {reason}"),
-    )
+    HealthFinding::block(HealthCode::Invalid, format!("the reading cannot be true: {reason}"))
 }

@@ -76,11 +76,10 @@ impl Plan {
 
     /// The same, once the control level is known.
     pub(super) fn mde_at(&self, control_level: f64) -> Option<f64> {
-        self.fixed_mde()
-            .or_else(|| match (self.mde_abs, self.baseline) {
-                (None, None) => usable(self.mde_relative? * control_level),
-                _ => None,
-            })
+        self.fixed_mde().or_else(|| match (self.mde_abs, self.baseline) {
+            (None, None) => usable(self.mde_relative? * control_level),
+            _ => None,
+        })
     }
 
     /// The alpha of this comparison.

@@ -14,45 +14,30 @@ pub struct Interval {
 
 impl Interval {
     /// The whole line.
-    pub const UNBOUNDED: Self = Self {
-        lower: None,
-        upper: None,
-    };
+    pub const UNBOUNDED: Self = Self { lower: None, upper: None };
 
     /// Both ends; an end that is not finite is unbounded.
     #[must_use]
     pub fn new(lower: f64, upper: f64) -> Self {
-        Self {
-            lower: finite(lower),
-            upper: finite(upper),
-        }
+        Self { lower: finite(lower), upper: finite(upper) }
     }
 
     /// Bounded below only.
     #[must_use]
     pub fn above(lower: f64) -> Self {
-        Self {
-            lower: finite(lower),
-            upper: None,
-        }
+        Self { lower: finite(lower), upper: None }
     }
 
     /// Bounded above only.
     #[must_use]
     pub fn below(upper: f64) -> Self {
-        Self {
-            lower: None,
-            upper: finite(upper),
-        }
+        Self { lower: None, upper: finite(upper) }
     }
 
     /// Mirrored at zero.
     #[must_use]
     pub fn negated(self) -> Self {
-        Self {
-            lower: self.upper.map(|x| -x),
-            upper: self.lower.map(|x| -x),
-        }
+        Self { lower: self.upper.map(|x| -x), upper: self.lower.map(|x| -x) }
     }
 
     /// Whether `value` lies outside, strictly.
@@ -68,10 +53,7 @@ impl Interval {
             (Some(a), Some(b)) => Some(choose(a, b)),
             (one, None) | (None, one) => one,
         };
-        Self {
-            lower: pick(self.lower, other.lower, f64::max),
-            upper: pick(self.upper, other.upper, f64::min),
-        }
+        Self { lower: pick(self.lower, other.lower, f64::max), upper: pick(self.upper, other.upper, f64::min) }
     }
 
     /// Whether nothing is left: the lower end lies above the upper one.

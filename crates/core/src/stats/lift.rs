@@ -20,11 +20,7 @@ pub fn relative_lift(contrast: &Contrast) -> Option<f64> {
 ///
 /// Source: STATS.md 2.2.
 #[must_use]
-pub fn fieller_lift(
-    contrast: &Contrast,
-    boundary: f64,
-    alternative: Alternative,
-) -> Option<Interval> {
+pub fn fieller_lift(contrast: &Contrast, boundary: f64, alternative: Alternative) -> Option<Interval> {
     if contrast.has_constant_arm() {
         return None;
     }
@@ -38,10 +34,7 @@ pub fn fieller_lift(
     // In exact arithmetic never negative here, since k = P/Q always belongs to the set.
     let root = discriminant(contrast, b2)?.max(0.0).sqrt();
     let (low, high) = ((b - root) / a - 1.0, (b + root) / a - 1.0);
-    let ci = Interval {
-        lower: Some(finite(low)?),
-        upper: Some(finite(high)?),
-    };
+    let ci = Interval { lower: Some(finite(low)?), upper: Some(finite(high)?) };
     let ci = if q < 0.0 { ci.negated() } else { ci };
     Some(match alternative {
         Alternative::TwoSided => ci,
@@ -53,13 +46,7 @@ pub fn fieller_lift(
 /// `B^2 - AC` with `P^2 Q^2` cancelled by hand, which keeps the digits of a narrow interval. (A = Q^2 - b^2 v_Q,
 /// B = PQ - b^2 c, C = P^2 - b^2 v_P.)
 fn discriminant(contrast: &Contrast, b2: f64) -> Option<f64> {
-    let Contrast {
-        treatment: p,
-        control: q,
-        var_treatment: vp,
-        var_control: vq,
-        covariance: c,
-    } = *contrast;
+    let Contrast { treatment: p, control: q, var_treatment: vp, var_control: vq, covariance: c } = *contrast;
     finite(b2 * (p * p * vq - 2.0 * p * q * c + q * q * vp) - b2 * b2 * (vp * vq - c * c))
 }
 
@@ -84,11 +71,7 @@ pub fn delta_method_lift(contrast: &Contrast, boundary: f64) -> Option<DeltaMeth
     let lift = finite((p - q) / q)?;
     let variance = finite((contrast.var_treatment + contrast.var_control * ratio * ratio) / q / q)?;
     let half_width = boundary * variance.sqrt();
-    Some(DeltaMethodLift {
-        lift,
-        variance,
-        ci: Interval::new(lift - half_width, lift + half_width),
-    })
+    Some(DeltaMethodLift { lift, variance, ci: Interval::new(lift - half_width, lift + half_width) })
 }
 
 #[cfg(test)]
@@ -97,13 +80,7 @@ mod tests {
 
     fn contrast(treatment: f64, control: f64) -> Contrast {
         let (var_treatment, var_control) = (0.01, 0.02);
-        Contrast {
-            treatment,
-            control,
-            var_treatment,
-            var_control,
-            covariance: 0.0,
-        }
+        Contrast { treatment, control, var_treatment, var_control, covariance: 0.0 }
     }
 
     #[test]
@@ -126,12 +103,7 @@ mod tests {
         // Evaluated as written, B^2 - AC gives [0, 0] for the first and an interval around 0 for the second.
         let (var_treatment, var_control) = (1e-6, 1e-6);
         let at = |treatment| {
-            let contrast = Contrast {
-                treatment,
-                var_treatment,
-                var_control,
-                ..contrast(0.0, 1e6)
-            };
+            let contrast = Contrast { treatment, var_treatment, var_control, ..contrast(0.0, 1e6) };
             let ci = fieller_lift(&contrast, 3.035, Alternative::TwoSided).unwrap();
             (ci.lower.unwrap(), ci.upper.unwrap())
         };

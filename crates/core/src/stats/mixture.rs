@@ -63,11 +63,7 @@ impl MixtureTest {
 
 /// `r / (1 + r)`, also for an `r` that overflowed.
 fn shrink(r: f64) -> f64 {
-    if r > 1.0 {
-        1.0 / (1.0 + 1.0 / r)
-    } else {
-        r / (1.0 + r)
-    }
+    if r > 1.0 { 1.0 / (1.0 + 1.0 / r) } else { r / (1.0 + r) }
 }
 
 /// `ln E = (z^2 r/(1+r) - ln(1+r)) / 2`.
@@ -115,13 +111,7 @@ pub fn mixture_test(estimate: &Estimate, settings: &Settings) -> Result<MixtureT
         Alternative::Greater => Interval::above(lower),
         Alternative::Less => Interval::below(upper),
     };
-    Ok(MixtureTest {
-        r,
-        z,
-        ln_e,
-        boundary: super::interval::finite(boundary),
-        ci,
-    })
+    Ok(MixtureTest { r, z, ln_e, boundary: super::interval::finite(boundary), ci })
 }
 
 /// `delta r / (1 + r)`: the estimate less its upward bias after stopping (STATS.md 2.8).
@@ -136,12 +126,7 @@ mod tests {
 
     fn settings(alternative: Alternative) -> Settings {
         let tau = Tau::try_new(0.01).unwrap();
-        Settings {
-            alpha: Alpha::DEFAULT,
-            tau,
-            alternative,
-            null: 0.0,
-        }
+        Settings { alpha: Alpha::DEFAULT, tau, alternative, null: 0.0 }
     }
 
     #[test]
@@ -159,10 +144,7 @@ mod tests {
                     Alternative::TwoSided => ln_e_two_sided(z, r),
                     _ => ln_e_one_sided(z, r),
                 };
-                assert!(
-                    (ln_e - 20.0_f64.ln()).abs() < 1e-11,
-                    "{alternative:?} {r}: {ln_e}"
-                );
+                assert!((ln_e - 20.0_f64.ln()).abs() < 1e-11, "{alternative:?} {r}: {ln_e}");
             }
         }
     }
@@ -170,14 +152,8 @@ mod tests {
     #[test]
     fn less_is_greater_seen_in_the_mirror() {
         let variance = Variance::try_new(1e-5).unwrap();
-        let up = Estimate {
-            delta: 0.012,
-            variance,
-        };
-        let down = Estimate {
-            delta: -0.012,
-            variance,
-        };
+        let up = Estimate { delta: 0.012, variance };
+        let down = Estimate { delta: -0.012, variance };
         let greater = mixture_test(&up, &settings(Alternative::Greater)).unwrap();
         let less = mixture_test(&down, &settings(Alternative::Less)).unwrap();
         assert_eq!(greater.ln_e.to_bits(), less.ln_e.to_bits());
@@ -186,20 +162,14 @@ mod tests {
 
     #[test]
     fn numbers_beyond_double_precision_are_invalid_and_never_infinite() {
-        let huge = Estimate {
-            delta: 1e300,
-            variance: Variance::try_new(1e-300).unwrap(),
-        };
+        let huge = Estimate { delta: 1e300, variance: Variance::try_new(1e-300).unwrap() };
         let result = mixture_test(&huge, &settings(Alternative::TwoSided));
         assert_eq!(result, Err(InvalidInput::OutOfRange));
     }
 
     #[test]
     fn nearly_no_information_gives_an_unbounded_interval() {
-        let vague = Estimate {
-            delta: 1.0,
-            variance: Variance::try_new(1e308).unwrap(),
-        };
+        let vague = Estimate { delta: 1.0, variance: Variance::try_new(1e308).unwrap() };
         let mut settings = settings(Alternative::TwoSided);
         settings.tau = Tau::try_new(1e-200).unwrap();
         let result = mixture_test(&vague, &settings).unwrap();

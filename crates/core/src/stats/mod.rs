@@ -59,25 +59,20 @@ pub use eval_json::eval_line;
 pub use evaluate::{Evaluated, Verdict, evaluate};
 pub use gate::{Gate, GateInput};
 pub use guardrail::{
-    Guardrail, GuardrailReading, GuardrailResult, GuardrailTest, HarmDirection, Limit, Margin,
-    guardrail_test,
+    Guardrail, GuardrailReading, GuardrailResult, GuardrailTest, HarmDirection, Limit, Margin, guardrail_test,
 };
 pub use health::{HealthCode, HealthFinding, Severity};
 pub use inputs::{DataHealth, Evaluation, Plan};
 pub use interval::Interval;
 pub use lift::{DeltaMethodLift, delta_method_lift, fieller_lift, relative_lift};
-pub use mixture::{
-    Alternative, MixtureTest, Settings, ln_e_one_sided, ln_e_two_sided, mixture_test,
-};
+pub use mixture::{Alternative, MixtureTest, Settings, ln_e_one_sided, ln_e_two_sided, mixture_test};
 pub use moments::Moments;
-pub use multiplicity::{
-    EBh, adjust_running_max, benjamini_hochberg, bonferroni, e_benjamini_hochberg, holm,
-};
+pub use multiplicity::{EBh, adjust_running_max, benjamini_hochberg, bonferroni, e_benjamini_hochberg, holm};
 pub use params::{Alpha, Direction, Tau, Variance};
 pub use phases::{Phase, combine_phases};
 pub use plan::{
-    Baseline, Feasibility, FeasibilityInput, PlanConstant, SampleSize, SampleSizeInput,
-    feasibility, plan_constant, sample_size,
+    Baseline, Feasibility, FeasibilityInput, PlanConstant, SampleSize, SampleSizeInput, feasibility, plan_constant,
+    sample_size,
 };
 pub use quantile::{QuantileArm, quantile_estimate};
 pub use rate::{RateConfidence, rate_confidence};

@@ -38,17 +38,8 @@ impl Moments {
         }
         if n == 0 {
             let is_empty = sum.abs() + sum_squares <= 0.0;
-            let empty = Self {
-                n: 0.0,
-                sum: 0.0,
-                sum_squares: 0.0,
-                centred: 0.0,
-            };
-            return if is_empty {
-                Ok(empty)
-            } else {
-                Err(InvalidInput::SumWithoutUnits)
-            };
+            let empty = Self { n: 0.0, sum: 0.0, sum_squares: 0.0, centred: 0.0 };
+            return if is_empty { Ok(empty) } else { Err(InvalidInput::SumWithoutUnits) };
         }
         let n = n as f64;
         let centred = sum_squares - sum * (sum / n);
@@ -56,12 +47,7 @@ impl Moments {
         if centred < -ROUNDING * sum_squares {
             return Err(InvalidInput::SumSquaresTooSmall);
         }
-        Ok(Self {
-            n,
-            sum,
-            sum_squares,
-            centred: centred.max(0.0),
-        })
+        Ok(Self { n, sum, sum_squares, centred: centred.max(0.0) })
     }
 
     /// In metric units; 0 without units.
@@ -90,11 +76,7 @@ impl Moments {
         }
         if self.n <= 0.0 {
             let is_empty = cross_sum.abs() <= 0.0;
-            return if is_empty {
-                Ok(0.0)
-            } else {
-                Err(InvalidInput::SumWithoutUnits)
-            };
+            return if is_empty { Ok(0.0) } else { Err(InvalidInput::SumWithoutUnits) };
         }
         let raw_limit = self.sum_squares.sqrt() * other.sum_squares.sqrt();
         let limit = self.centred.sqrt() * other.centred.sqrt();
@@ -110,11 +92,7 @@ impl Moments {
 
 /// `centred / (n - 1) / n`, or 0 when `centred` is rounding noise beside `scale`.
 pub(super) fn variance_of_mean(n: f64, centred: f64, scale: f64) -> f64 {
-    if n < 2.0 || centred <= DEGENERATE * scale {
-        0.0
-    } else {
-        centred / (n - 1.0) / n
-    }
+    if n < 2.0 || centred <= DEGENERATE * scale { 0.0 } else { centred / (n - 1.0) / n }
 }
 
 #[cfg(test)]
@@ -123,26 +101,11 @@ mod tests {
 
     #[test]
     fn impossible_sums_are_refused() {
-        assert_eq!(
-            Moments::try_new(10, f64::NAN, 1.0),
-            Err(InvalidInput::NotFinite)
-        );
-        assert_eq!(
-            Moments::try_new(10, 1.0, -1.0),
-            Err(InvalidInput::SumSquaresTooSmall)
-        );
-        assert_eq!(
-            Moments::try_new(10, 100.0, 999.0),
-            Err(InvalidInput::SumSquaresTooSmall)
-        );
-        assert_eq!(
-            Moments::try_new(0, 1.0, 1.0),
-            Err(InvalidInput::SumWithoutUnits)
-        );
-        assert_eq!(
-            Moments::try_new(10, 1e300, 1e300),
-            Err(InvalidInput::SumSquaresTooSmall)
-        );
+        assert_eq!(Moments::try_new(10, f64::NAN, 1.0), Err(InvalidInput::NotFinite));
+        assert_eq!(Moments::try_new(10, 1.0, -1.0), Err(InvalidInput::SumSquaresTooSmall));
+        assert_eq!(Moments::try_new(10, 100.0, 999.0), Err(InvalidInput::SumSquaresTooSmall));
+        assert_eq!(Moments::try_new(0, 1.0, 1.0), Err(InvalidInput::SumWithoutUnits));
+        assert_eq!(Moments::try_new(10, 1e300, 1e300), Err(InvalidInput::SumSquaresTooSmall));
     }
 
     #[test]
@@ -156,10 +119,7 @@ mod tests {
     fn a_cross_product_beyond_cauchy_schwarz_is_refused() {
         let x = Moments::try_new(100, 500.0, 2600.0).unwrap();
         let y = Moments::try_new(100, 100.0, 200.0).unwrap();
-        assert_eq!(
-            x.centred_cross(&y, 700.0),
-            Err(InvalidInput::CrossProductTooLarge)
-        );
+        assert_eq!(x.centred_cross(&y, 700.0), Err(InvalidInput::CrossProductTooLarge));
         assert!(x.centred_cross(&y, 550.0).is_ok());
     }
 }

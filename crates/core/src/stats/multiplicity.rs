@@ -66,22 +66,14 @@ pub fn e_benjamini_hochberg(ln_e: &[f64], alpha: Alpha) -> EBh {
         let k = (rank + 1) as f64;
         (*e >= (total / k).ln() + alpha.ln_inverse()).then_some(rank + 1)
     };
-    let n_rejected = order
-        .iter()
-        .enumerate()
-        .filter_map(passes)
-        .max()
-        .unwrap_or(0);
+    let n_rejected = order.iter().enumerate().filter_map(passes).max().unwrap_or(0);
     let mut rejected = vec![false; ln_e.len()];
     for (index, _) in order.iter().take(n_rejected) {
         if let Some(slot) = rejected.get_mut(*index) {
             *slot = true;
         }
     }
-    EBh {
-        n_rejected,
-        rejected,
-    }
+    EBh { n_rejected, rejected }
 }
 
 /// Turns the running maximum of an e-process into an e-value again: `A(e*) = (e* - 1 - ln e*) / (ln e*)^2`.
@@ -113,11 +105,7 @@ fn ascending(p: &[f64]) -> Vec<(usize, f64)> {
     order
 }
 
-fn adjust(
-    p: &[f64],
-    order: Vec<(usize, f64)>,
-    mut adjusted: impl FnMut(usize, f64) -> f64,
-) -> Vec<f64> {
+fn adjust(p: &[f64], order: Vec<(usize, f64)>, mut adjusted: impl FnMut(usize, f64) -> f64) -> Vec<f64> {
     let mut out = vec![1.0; p.len()];
     for (step, (index, p)) in order.into_iter().enumerate() {
         let value = unit(adjusted(step, p));
@@ -153,10 +141,7 @@ mod tests {
 
     #[test]
     fn the_adjusted_running_maximum_is_continuous() {
-        let (near, far) = (
-            adjust_running_max(1e-3 - 1e-12),
-            adjust_running_max(1e-3 + 1e-12),
-        );
+        let (near, far) = (adjust_running_max(1e-3 - 1e-12), adjust_running_max(1e-3 + 1e-12));
         assert!((near - far).abs() < 1e-9, "{near} {far}");
     }
 }

@@ -19,11 +19,7 @@ pub(super) fn quantile(p: f64) -> f64 {
     let start = -SQRT_2 * statrs::function::erf::erfc_inv(2.0 * p);
     // The library's inverse is good to about 1e-10; one Newton step makes it as good as `erfc`.
     let step = (cdf(start) - p) / pdf(start);
-    if step.is_finite() {
-        start - step
-    } else {
-        start
-    }
+    if step.is_finite() { start - step } else { start }
 }
 
 /// `y^2/2 + ln Phi(y)`, the exponent of the one-sided mixture, without cancellation in the left tail.

@@ -24,11 +24,7 @@ impl Alpha {
         if value > 0.0 && value < 1.0 {
             Ok(Self(value))
         } else {
-            Err(StatsError::out_of_range(
-                "alpha",
-                value,
-                "between 0 and 1, exclusive",
-            ))
+            Err(StatsError::out_of_range("alpha", value, "between 0 and 1, exclusive"))
         }
     }
 
@@ -59,11 +55,7 @@ impl Alpha {
 
     /// `2 alpha`, at which one-sided mixtures are tuned (STATS.md 1.10); unchanged from 0.5 up.
     pub(super) fn doubled(self) -> Self {
-        if self.0 < 0.5 {
-            Self(self.0 * 2.0)
-        } else {
-            self
-        }
+        if self.0 < 0.5 { Self(self.0 * 2.0) } else { self }
     }
 }
 
@@ -140,11 +132,7 @@ impl Variance {
         if value > 0.0 && value.is_finite() {
             Ok(Self(value))
         } else {
-            Err(StatsError::out_of_range(
-                "variance",
-                value,
-                "finite and above 0",
-            ))
+            Err(StatsError::out_of_range("variance", value, "finite and above 0"))
         }
     }
 

@@ -41,15 +41,8 @@ impl Gated {
     /// The status of the newest phase when none passed, or of any phase with impossible data.
     pub(super) fn of(phases: &[Phase], is_signed: bool) -> Result<Self, Status> {
         let gate = Gate::UnitsPerArm;
-        let mut last = Status::InsufficientSample {
-            gate,
-            have: 0.0,
-            need: 100.0,
-        };
-        let mut gated = Self {
-            contrasts: Vec::with_capacity(phases.len()),
-            units: 0,
-        };
+        let mut last = Status::InsufficientSample { gate, have: 0.0, need: 100.0 };
+        let mut gated = Self { contrasts: Vec::with_capacity(phases.len()), units: 0 };
         for phase in phases {
             match compare(&phase.control, &phase.treatment, is_signed) {
                 Ok(compared) => {
@@ -60,11 +53,7 @@ impl Gated {
                 Err(status) => last = status,
             }
         }
-        if gated.contrasts.is_empty() {
-            Err(last)
-        } else {
-            Ok(gated)
-        }
+        if gated.contrasts.is_empty() { Err(last) } else { Ok(gated) }
     }
 }
 
@@ -82,10 +71,7 @@ pub fn combine_phases(phases: &[Contrast], k: f64) -> Result<Contrast, InvalidIn
         return Ok(*only);
     }
     // Scaled by the smallest variance, so that no information overflows.
-    let smallest = phases
-        .iter()
-        .map(|p| p.variance_against(k))
-        .fold(f64::INFINITY, f64::min);
+    let smallest = phases.iter().map(|p| p.variance_against(k)).fold(f64::INFINITY, f64::min);
     if !(smallest > 0.0 && smallest.is_finite()) {
         return Err(InvalidInput::OutOfRange);
     }
@@ -94,13 +80,7 @@ pub fn combine_phases(phases: &[Contrast], k: f64) -> Result<Contrast, InvalidIn
     if !(total > 0.0 && total.is_finite()) {
         return Err(InvalidInput::OutOfRange);
     }
-    let zero = Contrast {
-        treatment: 0.0,
-        control: 0.0,
-        var_treatment: 0.0,
-        var_control: 0.0,
-        covariance: 0.0,
-    };
+    let zero = Contrast { treatment: 0.0, control: 0.0, var_treatment: 0.0, var_control: 0.0, covariance: 0.0 };
     Ok(phases.iter().fold(zero, |sum, p| {
         let w = information(p) / total;
         Contrast {

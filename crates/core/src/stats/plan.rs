@@ -33,18 +33,10 @@ pub struct PlanConstant {
 /// Source: STATS.md 2.10.
 pub fn plan_constant(alpha: Alpha, power: f64, n_looks: u32) -> Result<PlanConstant, StatsError> {
     if !(power > alpha.get() && power < 1.0) {
-        return Err(StatsError::out_of_range(
-            "power",
-            power,
-            "above alpha and below 1",
-        ));
+        return Err(StatsError::out_of_range("power", power, "above alpha and below 1"));
     }
     if !(1..=MAX_LOOKS).contains(&n_looks) {
-        return Err(StatsError::out_of_range(
-            "looks",
-            f64::from(n_looks),
-            "1 to 1000",
-        ));
+        return Err(StatsError::out_of_range("looks", f64::from(n_looks), "1 to 1000"));
     }
     let miss = |c: f64| {
         let survival = survival_by_look(c, alpha, n_looks);
@@ -55,10 +47,7 @@ pub fn plan_constant(alpha: Alpha, power: f64, n_looks: u32) -> Result<PlanConst
     let survival = survival_by_look(c, alpha, n_looks);
     // The test still runs at look k with the probability to have survived look k - 1.
     let still_running = 1.0 + survival.iter().rev().skip(1).sum::<f64>();
-    Ok(PlanConstant {
-        c,
-        expected_fraction: still_running / f64::from(n_looks),
-    })
+    Ok(PlanConstant { c, expected_fraction: still_running / f64::from(n_looks) })
 }
 
 /// `(z_(1-alpha/2) + z_power)^2`, the constant of one look at a fixed horizon.
@@ -97,10 +86,7 @@ fn survival_by_look(c: f64, alpha: Alpha, n_looks: u32) -> Vec<f64> {
             let x = -end + width * f64::from(node);
             let center = x - step;
             // Both grids ascend, so the window of nodes that matter only moves right.
-            while previous
-                .get(from)
-                .is_some_and(|(s, _)| *s < center - REACH_SD * sd)
-            {
+            while previous.get(from).is_some_and(|(s, _)| *s < center - REACH_SD * sd) {
                 from += 1;
             }
             let density: f64 = previous
@@ -219,8 +205,7 @@ pub fn sample_size(input: &SampleSizeInput) -> Result<SampleSize, StatsError> {
     let variance_control = positive("variance of control", input.unit_variance_control)?;
     let variance_treatment = positive("variance of treatment", input.unit_variance_treatment)?;
     let tau = positive("minimum detectable effect", input.mde_abs.abs())?;
-    let unit = variance_control * (total / weight_control)
-        + variance_treatment * (total / weight_treatment);
+    let unit = variance_control * (total / weight_control) + variance_treatment * (total / weight_treatment);
     let unit = positive("units per information", unit / tau / tau)?;
     let constant = plan_constant(input.alpha, input.power, input.n_looks)?;
     let units = |c: f64| (c * unit).ceil().clamp(1.0, 9.0e15) as u64;
@@ -311,22 +296,14 @@ pub fn feasibility(input: &FeasibilityInput) -> Result<Feasibility, StatsError> 
     let level = input.baseline.level();
     let mde_abs = input.mde_relative * level.abs();
     let (unit_variance_control, unit_variance_treatment) = match input.baseline {
-        Baseline::Rate { rate } => (
-            rate_variance("baseline rate", rate)?,
-            rate_variance("rate under the effect", rate + mde_abs)?,
-        ),
-        Baseline::Mean {
-            standard_deviation: sd,
-            ..
-        } => (sd * sd, sd * sd),
+        Baseline::Rate { rate } => {
+            (rate_variance("baseline rate", rate)?, rate_variance("rate under the effect", rate + mde_abs)?)
+        }
+        Baseline::Mean { standard_deviation: sd, .. } => (sd * sd, sd * sd),
     };
     if !(input.daily_units > 0.0 && input.daily_units.is_finite()) {
         let expected = "finite and above 0";
-        return Err(StatsError::out_of_range(
-            "daily units",
-            input.daily_units,
-            expected,
-        ));
+        return Err(StatsError::out_of_range("daily units", input.daily_units, expected));
     }
     let size = sample_size(&SampleSizeInput {
         unit_variance_control,
@@ -359,11 +336,7 @@ pub(super) fn rate_variance(name: &'static str, rate: f64) -> Result<f64, StatsE
     if rate > 0.0 && rate < 1.0 {
         Ok(rate * (1.0 - rate))
     } else {
-        Err(StatsError::out_of_range(
-            name,
-            rate,
-            "between 0 and 1, exclusive",
-        ))
+        Err(StatsError::out_of_range(name, rate, "between 0 and 1, exclusive"))
     }
 }
 
@@ -392,13 +365,8 @@ mod tests {
             (0.01, 0.90, 21.76, 0.005),
         ];
         for (alpha, power, want, tolerance) in published {
-            let got = plan_constant(Alpha::try_new(alpha).unwrap(), power, 100)
-                .unwrap()
-                .c;
-            assert!(
-                (got - want).abs() <= tolerance + 1e-9,
-                "{alpha} {power}: {got} {want}"
-            );
+            let got = plan_constant(Alpha::try_new(alpha).unwrap(), power, 100).unwrap().c;
+            assert!((got - want).abs() <= tolerance + 1e-9, "{alpha} {power}: {got} {want}");
         }
     }
 
@@ -428,20 +396,9 @@ mod tests {
             treatment_share: 0.5,
         };
         let error = feasibility(&input).unwrap_err().to_string();
-        assert!(
-            error.starts_with("rate under the effect is 1.08"),
-            "{error}"
-        );
-        let zero = FeasibilityInput {
-            mde_relative: 0.0,
-            ..input
-        };
-        assert!(
-            feasibility(&zero)
-                .unwrap_err()
-                .to_string()
-                .starts_with("minimum detectable effect")
-        );
+        assert!(error.starts_with("rate under the effect is 1.08"), "{error}");
+        let zero = FeasibilityInput { mde_relative: 0.0, ..input };
+        assert!(feasibility(&zero).unwrap_err().to_string().starts_with("minimum detectable effect"));
     }
 
     #[test]
@@ -455,10 +412,7 @@ mod tests {
             treatment_share: 0.5,
         })
         .unwrap();
-        assert_eq!(
-            (got.days, got.days_whole_weeks, got.n_fixed),
-            (53, 56, 62_462)
-        );
+        assert_eq!((got.days, got.days_whole_weeks, got.n_fixed), (53, 56, 62_462));
         assert!((104_300..104_500).contains(&got.n_max), "{}", got.n_max);
     }
 }

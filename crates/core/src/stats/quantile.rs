@@ -18,10 +18,7 @@ pub struct QuantileArm {
 
 impl QuantileArm {
     fn variance(&self) -> Result<f64, InvalidInput> {
-        if ![self.value, self.lower, self.upper]
-            .into_iter()
-            .all(f64::is_finite)
-        {
+        if ![self.value, self.lower, self.upper].into_iter().all(f64::is_finite) {
             return Err(InvalidInput::NotFinite);
         }
         if !(self.lower <= self.value && self.value <= self.upper) {
@@ -38,14 +35,8 @@ impl QuantileArm {
 /// [`InvalidInput`] for bounds that do not enclose the quantile, and [`InvalidInput::OutOfRange`] without any spread.
 ///
 /// Source: STATS.md 2.11.
-pub fn quantile_estimate(
-    control: &QuantileArm,
-    treatment: &QuantileArm,
-) -> Result<Estimate, InvalidInput> {
+pub fn quantile_estimate(control: &QuantileArm, treatment: &QuantileArm) -> Result<Estimate, InvalidInput> {
     let sum = control.variance()? + treatment.variance()?;
     let variance = Variance::try_new(sum).map_err(|_| InvalidInput::OutOfRange)?;
-    Ok(Estimate {
-        delta: treatment.value - control.value,
-        variance,
-    })
+    Ok(Estimate { delta: treatment.value - control.value, variance })
 }

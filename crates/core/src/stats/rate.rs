@@ -31,12 +31,7 @@ pub struct RateConfidence {
 /// [`InvalidInput`] for more successes than units or a target outside (0, 1).
 ///
 /// Source: STATS.md 2.9.
-pub fn rate_confidence(
-    successes: u64,
-    n: u64,
-    target: f64,
-    alpha: Alpha,
-) -> Result<RateConfidence, InvalidInput> {
+pub fn rate_confidence(successes: u64, n: u64, target: f64, alpha: Alpha) -> Result<RateConfidence, InvalidInput> {
     if successes > n {
         return Err(InvalidInput::SuccessesExceedUnits);
     }
@@ -46,11 +41,7 @@ pub fn rate_confidence(
     let (x, failures) = (successes as f64, (n - successes) as f64);
     let marginal = ln_beta(x + 0.5, failures + 0.5) - ln_beta(0.5, 0.5);
     let ln_e_at = |t: f64| marginal + x * softplus(-t) + failures * softplus(t);
-    let ln_e = if n == 0 {
-        0.0
-    } else {
-        marginal - x * target.ln() - failures * (-target).ln_1p()
-    };
+    let ln_e = if n == 0 { 0.0 } else { marginal - x * target.ln() - failures * (-target).ln_1p() };
     let ln_e = finite(ln_e).ok_or(InvalidInput::OutOfRange)?;
     let rejected = |t: f64| ln_e_at(t) >= alpha.ln_inverse();
     let middle = ((x + 0.5) / (failures + 0.5)).ln();

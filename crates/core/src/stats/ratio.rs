@@ -17,8 +17,5 @@ pub(super) fn ratio_level(num: &Moments, den: &Moments, cross: f64) -> Option<(f
     let level = num.sum / den.sum;
     let centred = num.centred - 2.0 * level * cross + level * level * den.centred;
     let scale = num.sum_squares + level * level * den.sum_squares;
-    Some((
-        level,
-        variance_of_mean(num.n, centred, scale) / (mean_den * mean_den),
-    ))
+    Some((level, variance_of_mean(num.n, centred, scale) / (mean_den * mean_den)))
 }

@@ -20,10 +20,7 @@ pub struct RunningTest {
 
 impl Default for RunningTest {
     fn default() -> Self {
-        Self {
-            max_ln_e: 0.0,
-            ci: Interval::UNBOUNDED,
-        }
+        Self { max_ln_e: 0.0, ci: Interval::UNBOUNDED }
     }
 }
 
@@ -31,10 +28,7 @@ impl RunningTest {
     /// Takes one poll into account.
     #[must_use]
     pub fn observe(self, ln_e: f64, ci: Interval) -> Self {
-        Self {
-            max_ln_e: self.max_ln_e.max(ln_e),
-            ci: self.ci.intersect(ci),
-        }
+        Self { max_ln_e: self.max_ln_e.max(ln_e), ci: self.ci.intersect(ci) }
     }
 
     /// `ln p` over all polls of the epoch, never rising.

@@ -147,11 +147,7 @@ struct Spread {
 
 impl Spread {
     fn of(runs: &[&[f64]]) -> Self {
-        let mut spread = Self {
-            centred: 0.0,
-            squares: 0.0,
-            lagged: 0.0,
-        };
+        let mut spread = Self { centred: 0.0, squares: 0.0, lagged: 0.0 };
         for run in runs {
             let mean = mean(run);
             let mut previous = None;
@@ -181,11 +177,7 @@ fn mean(run: &[f64]) -> f64 {
 
 fn too_few(have: usize, need: usize) -> Status {
     let gate = Gate::UnitsPerArm;
-    Status::InsufficientSample {
-        gate,
-        have: have as f64,
-        need: need as f64,
-    }
+    Status::InsufficientSample { gate, have: have as f64, need: need as f64 }
 }
 
 /// Student-t mixture: evidence and radius in standard errors (`None` when unbounded).

@@ -26,9 +26,7 @@ pub enum SrmStatus {
 }
 
 /// What follows from a check.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SrmLevel {
     /// Nothing to see.
@@ -81,13 +79,7 @@ impl Srm {
     }
 
     fn without_numbers(status: SrmStatus, p: f64, level: SrmLevel) -> Self {
-        Self {
-            status,
-            ln_e: None,
-            ln_p: None,
-            p,
-            level,
-        }
+        Self { status, ln_e: None, ln_p: None, p, level }
     }
 }
 

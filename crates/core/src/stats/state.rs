@@ -19,11 +19,7 @@ pub struct PhaseCounts {
 
 impl PhaseCounts {
     fn of(phase: &Phase) -> Self {
-        Self {
-            phase: phase.number,
-            n_control: phase.control.n(),
-            n_treatment: phase.treatment.n(),
-        }
+        Self { phase: phase.number, n_control: phase.control.n(), n_treatment: phase.treatment.n() }
     }
 }
 
@@ -116,9 +112,7 @@ impl RunningState {
     pub(super) fn is_restated_by(&self, phases: &[Phase]) -> bool {
         self.phases.iter().any(|known| {
             !phases.iter().map(PhaseCounts::of).any(|now| {
-                now.phase == known.phase
-                    && now.n_control >= known.n_control
-                    && now.n_treatment >= known.n_treatment
+                now.phase == known.phase && now.n_control >= known.n_control && now.n_treatment >= known.n_treatment
             })
         })
     }
@@ -162,26 +156,16 @@ impl RunningState {
 
     pub(super) fn guardrail_memory(&self, name: &str) -> Memory {
         let known = self.guardrails.iter().find(|g| g.name == name);
-        known.map_or_else(Memory::default, |g| Memory {
-            tuning: g.tuning,
-            n_consecutive: g.n_consecutive,
-        })
+        known.map_or_else(Memory::default, |g| Memory { tuning: g.tuning, n_consecutive: g.n_consecutive })
     }
 
     pub(super) fn remember_guardrail(&mut self, name: &str, memory: Memory) {
-        let Memory {
-            tuning,
-            n_consecutive,
-        } = memory;
+        let Memory { tuning, n_consecutive } = memory;
         match self.guardrails.iter_mut().find(|g| g.name == name) {
             Some(known) => (known.tuning, known.n_consecutive) = (tuning, n_consecutive),
             None => {
                 let name = name.to_owned();
-                self.guardrails.push(GuardrailState {
-                    name,
-                    tuning,
-                    n_consecutive,
-                });
+                self.guardrails.push(GuardrailState { name, tuning, n_consecutive });
             }
         }
     }

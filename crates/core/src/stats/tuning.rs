@@ -35,11 +35,7 @@ pub struct Tuning {
 
 impl Tuning {
     /// What the plan itself fixes; `None` when it has to wait for a first gated poll.
-    pub(super) fn from_plan(
-        explicit: Option<Tau>,
-        mde_abs: Option<f64>,
-        success_threshold: f64,
-    ) -> Option<Self> {
+    pub(super) fn from_plan(explicit: Option<Tau>, mde_abs: Option<f64>, success_threshold: f64) -> Option<Self> {
         let candidates = [
             (explicit.map(Tau::get), TuningSource::Explicit),
             (mde_abs, TuningSource::MinimumDetectableEffect),
@@ -56,12 +52,7 @@ impl Tuning {
     /// `planned`: the sample at which the interval should be narrowest, else 10 000 units.
     ///
     /// Source: STATS.md 2.1.
-    pub(super) fn from_first_poll(
-        alpha: Alpha,
-        variance: Variance,
-        units: u64,
-        planned: Option<u64>,
-    ) -> Option<Self> {
+    pub(super) fn from_first_poll(alpha: Alpha, variance: Variance, units: u64, planned: Option<u64>) -> Option<Self> {
         let planned = planned.filter(|n| *n > 0);
         let (target, source) = match planned {
             Some(n) => (n as f64, TuningSource::PlannedSampleSize),

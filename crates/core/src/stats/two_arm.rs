@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::arms::{Compared, compare};
 use super::{
-    ArmSums, Contrast, CupedAdjustment, Interval, InvalidInput, Settings, Status, fieller_lift,
-    mixture_test, relative_lift,
+    ArmSums, Contrast, CupedAdjustment, Interval, InvalidInput, Settings, Status, fieller_lift, mixture_test,
+    relative_lift,
 };
 
 /// One look. Without [`Status::Ok`] there is no evidence: p is 1 and everything else is `None`.
@@ -69,9 +69,7 @@ impl TwoArmResult {
             Ok(pair) => pair,
             Err(reason) => return Self::without_numbers(reason.into()),
         };
-        let lift_ci = test
-            .boundary
-            .and_then(|b| fieller_lift(contrast, b, settings.alternative));
+        let lift_ci = test.boundary.and_then(|b| fieller_lift(contrast, b, settings.alternative));
         Self {
             status: Status::Ok,
             effect: Some(estimate.delta),
@@ -96,20 +94,12 @@ impl TwoArmResult {
 ///
 /// Source: STATS.md 2.1 to 2.4.
 #[must_use]
-pub fn two_arm_test(
-    control: &ArmSums,
-    treatment: &ArmSums,
-    is_signed: bool,
-    settings: &Settings,
-) -> TwoArmResult {
+pub fn two_arm_test(control: &ArmSums, treatment: &ArmSums, is_signed: bool, settings: &Settings) -> TwoArmResult {
     if !settings.null.is_finite() {
         return TwoArmResult::without_numbers(InvalidInput::Parameter.into());
     }
     match compare(control, treatment, is_signed) {
-        Ok(Compared { contrast, cuped }) => TwoArmResult {
-            cuped,
-            ..TwoArmResult::of_contrast(&contrast, settings)
-        },
+        Ok(Compared { contrast, cuped }) => TwoArmResult { cuped, ..TwoArmResult::of_contrast(&contrast, settings) },
         Err(status) => TwoArmResult::without_numbers(status),
     }
 }
@@ -121,12 +111,7 @@ mod tests {
 
     fn settings() -> Settings {
         let tau = Tau::try_new(0.01).unwrap();
-        Settings {
-            alpha: Alpha::DEFAULT,
-            tau,
-            alternative: Alternative::TwoSided,
-            null: 0.0,
-        }
+        Settings { alpha: Alpha::DEFAULT, tau, alternative: Alternative::TwoSided, null: 0.0 }
     }
 
     fn rate(n: u64, successes: u64) -> ArmSums {
@@ -151,41 +136,26 @@ mod tests {
         let mut settings = settings();
         settings.tau = Tau::try_new(0.000_51).unwrap();
         let result = two_arm_test(&rate(100_000, 51), &rate(100_000, 0), false, &settings);
-        assert!(
-            (result.ln_e.unwrap() - 23.0).abs() < 1.0,
-            "{:?}",
-            result.ln_e
-        );
+        assert!((result.ln_e.unwrap() - 23.0).abs() < 1.0, "{:?}", result.ln_e);
     }
 
     #[test]
     fn two_constant_arms_have_no_interval_rather_than_an_empty_one() {
         let result = test(rate(1000, 0), rate(1000, 0));
-        assert_eq!(
-            (result.status, result.ci, result.p),
-            (Status::ZeroVariance, None, 1.0)
-        );
+        assert_eq!((result.status, result.ci, result.p), (Status::ZeroVariance, None, 1.0));
     }
 
     #[test]
     fn arms_of_different_kinds_are_not_compared() {
-        let mean = ArmSums::Mean {
-            n: 1000,
-            sum: 10.0,
-            sum_squares: 100.0,
-        };
-        let want = Status::Invalid {
-            reason: InvalidInput::ArmsDiffer,
-        };
+        let mean = ArmSums::Mean { n: 1000, sum: 10.0, sum_squares: 100.0 };
+        let want = Status::Invalid { reason: InvalidInput::ArmsDiffer };
         assert_eq!(test(rate(1000, 50), mean).status, want);
     }
 
     #[test]
     fn the_gate_counts_what_the_smaller_arm_can_expect() {
         let result = test(rate(9_000, 200), rate(1_000, 0));
-        let Status::InsufficientSample { gate, have, need } = result.status else {
-            panic!("{:?}", result.status)
-        };
+        let Status::InsufficientSample { gate, have, need } = result.status else { panic!("{:?}", result.status) };
         assert_eq!(gate, Gate::EffectiveUnits);
         assert!((have - 20.0).abs() < 1e-9 && need > 24.9);
     }

@@ -10,11 +10,7 @@ fn number(x: f64) -> String {
     } else if (1e-4..1e6).contains(&size) {
         let decimals = (3.0 - size.log10().floor()).clamp(0.0, 8.0) as usize;
         let text = format!("{x:.decimals$}");
-        if text.contains('.') {
-            text.trim_end_matches('0').trim_end_matches('.').to_owned()
-        } else {
-            text
-        }
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
     } else {
         format!("{x:.3e}")
     }
@@ -34,12 +30,7 @@ fn interval(ci: Option<Interval>) -> String {
 }
 
 /// Why the verdict is what it is.
-pub(super) fn reason(
-    decision: Decision,
-    result: &Evaluated,
-    plan: &Plan,
-    is_end_by_days: bool,
-) -> String {
+pub(super) fn reason(decision: Decision, result: &Evaluated, plan: &Plan, is_end_by_days: bool) -> String {
     let oriented = result.ci.map(|ci| plan.direction.orient(ci));
     let upper = end(oriented.and_then(|ci| ci.upper));
     let lower = end(oriented.and_then(|ci| ci.lower));
@@ -49,10 +40,9 @@ pub(super) fn reason(
             let message = finding.map_or("the data cannot be trusted", |f| f.message.as_str());
             format!("Held: {message}.")
         }
-        Decision::HoldSrm => format!(
-            "Held: units do not arrive in the declared proportions (sequential p = {}).",
-            number(result.srm.p)
-        ),
+        Decision::HoldSrm => {
+            format!("Held: units do not arrive in the declared proportions (sequential p = {}).", number(result.srm.p))
+        }
         Decision::KillGuardrail => {
             let guardrail = result.guardrails.iter().find(|g| g.breached);
             let (name, bound) = guardrail.map_or(("?", None), |g| (g.name.as_str(), g.bound));

@@ -66,8 +66,11 @@ impl Db {
             sqlite_pools(Path::new(path.trim_start_matches("//"))).await?
         } else {
             let scheme: String = url.split(':').next().unwrap_or_default().chars().take(20).collect();
-            return Err(Error::new(Code::DatabaseUnavailable, format!("`{scheme}:` is not a database this program knows"))
-                .hint("DATABASE_URL takes sqlite:PATH or postgres://USER@HOST/NAME"));
+            return Err(Error::new(
+                Code::DatabaseUnavailable,
+                format!("`{scheme}:` is not a database this program knows"),
+            )
+            .hint("DATABASE_URL takes sqlite:PATH or postgres://USER@HOST/NAME"));
         };
         migrate::run(&pools).await?;
         Ok(Self(pools))
@@ -112,9 +115,7 @@ impl Db {
     /// [`Code::DatabaseLocked`] when another program keeps the lock too long.
     pub async fn write(&self, workspace: WorkspaceId) -> Result<Tx> {
         let conn = match &self.0 {
-            Pools::Sqlite { write, .. } => {
-                Conn::Sqlite(write.begin_with("BEGIN IMMEDIATE").await.map_err(db_error)?)
-            }
+            Pools::Sqlite { write, .. } => Conn::Sqlite(write.begin_with("BEGIN IMMEDIATE").await.map_err(db_error)?),
             Pools::Postgres(pool) => Conn::Postgres(pool.begin().await.map_err(db_error)?),
         };
         let mut tx = Tx { conn, workspace };

@@ -37,17 +37,25 @@ fn classify(error: &sqlx::Error) -> (Code, &'static str, &'static str) {
                     "the database is damaged",
                     "stop all programs, keep a copy of the file, and restore a backup; nothing was changed",
                 ),
-                (Some(13), _) | (_, "53100") => {
-                    (Code::DatabaseFull, "the disk or the database is full", "free some space and try again; nothing was changed")
-                }
+                (Some(13), _) | (_, "53100") => (
+                    Code::DatabaseFull,
+                    "the disk or the database is full",
+                    "free some space and try again; nothing was changed",
+                ),
                 (Some(14), _) | (_, "3D000" | "28P01" | "28000" | "57P03" | "53300") => UNREACHABLE,
                 _ if db.is_unique_violation() => {
                     (Code::Conflict, "the same thing exists already", "nothing was changed; look at what is there")
                 }
-                _ => (Code::DatabaseFailed, "the database refused a statement", "nothing was changed; this may be a defect"),
+                _ => (
+                    Code::DatabaseFailed,
+                    "the database refused a statement",
+                    "nothing was changed; this may be a defect",
+                ),
             }
         }
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Configuration(_) => UNREACHABLE,
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Configuration(_) => {
+            UNREACHABLE
+        }
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => (
             Code::DatabaseCorrupt,
             "a stored value cannot be read",
@@ -71,6 +79,8 @@ pub(super) fn migrate_error(error: MigrateError) -> Error {
         )
         .hint("the database was made by an unreleased or altered version"),
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => db_error(error),
-        other => Error::new(Code::DatabaseFailed, "the database's schema could not be brought up to date").because(other),
+        other => {
+            Error::new(Code::DatabaseFailed, "the database's schema could not be brought up to date").because(other)
+        }
     }
 }

@@ -5,9 +5,7 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 
 use super::{Instant, Tx, on_db, statements};
-use crate::domain::{
-    Author, Experiment, ExperimentState, ExperimentStatus, Hypothesis, ScoreBreakdown, Slug,
-};
+use crate::domain::{Author, Experiment, ExperimentState, ExperimentStatus, Hypothesis, ScoreBreakdown, Slug};
 use crate::error::Result;
 use crate::ids::{ExperimentId, OutcomeId};
 use crate::principal::Principal;
@@ -185,8 +183,11 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn experiment_by_slug(&mut self, slug: &str) -> Result<Option<Experiment>> {
-        let row: Option<ExperimentRow> =
-            on_db!(self, |c| sqlx::query_as(EXPERIMENT_BY_SLUG).bind(self.workspace).bind(slug).fetch_optional(c).await)?;
+        let row: Option<ExperimentRow> = on_db!(self, |c| sqlx::query_as(EXPERIMENT_BY_SLUG)
+            .bind(self.workspace)
+            .bind(slug)
+            .fetch_optional(c)
+            .await)?;
         Ok(row.map(Experiment::from))
     }
 
@@ -255,7 +256,12 @@ impl Tx {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn phase_begin(&mut self, experiment: ExperimentId, treatment_pct: i32, at: jiff::Timestamp) -> Result<i32> {
+    pub async fn phase_begin(
+        &mut self,
+        experiment: ExperimentId,
+        treatment_pct: i32,
+        at: jiff::Timestamp,
+    ) -> Result<i32> {
         let phases = self.phase_list(experiment).await?;
         self.phase_end(experiment, at).await?;
         let phase = phases.last().map_or(0, |last| last.phase + 1);

@@ -227,11 +227,8 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn decision_list(&mut self, subject: Uuid) -> Result<Vec<SignedDecision>> {
-        let rows: Vec<(String,)> = on_db!(self, |c| sqlx::query_as(DECISION_LIST)
-            .bind(self.workspace)
-            .bind(subject)
-            .fetch_all(c)
-            .await)?;
+        let rows: Vec<(String,)> =
+            on_db!(self, |c| sqlx::query_as(DECISION_LIST).bind(self.workspace).bind(subject).fetch_all(c).await)?;
         Ok(rows.iter().filter_map(|(document,)| serde_json::from_str(document).ok()).collect())
     }
 }

@@ -197,7 +197,12 @@ impl Tx {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn measurement_levels(&mut self, outcome: OutcomeId, signal: &str, limit: i64) -> Result<Vec<Measurement>> {
+    pub async fn measurement_levels(
+        &mut self,
+        outcome: OutcomeId,
+        signal: &str,
+        limit: i64,
+    ) -> Result<Vec<Measurement>> {
         let rows: Vec<MeasurementRow> = on_db!(self, |c| sqlx::query_as(MEASUREMENT_LEVELS)
             .bind(self.workspace)
             .bind(outcome)
@@ -212,7 +217,11 @@ impl Tx {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn measurement_of_poll(&mut self, experiment: ExperimentId, at: jiff::Timestamp) -> Result<Vec<Measurement>> {
+    pub async fn measurement_of_poll(
+        &mut self,
+        experiment: ExperimentId,
+        at: jiff::Timestamp,
+    ) -> Result<Vec<Measurement>> {
         let rows: Vec<MeasurementRow> = on_db!(self, |c| sqlx::query_as(MEASUREMENT_OF_POLL)
             .bind(self.workspace)
             .bind(experiment)
@@ -227,7 +236,12 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn signal_health_get(&mut self, subject: Uuid, signal: &str) -> Result<Option<SignalHealth>> {
-        on_db!(self, |c| sqlx::query_as(HEALTH_GET).bind(self.workspace).bind(subject).bind(signal).fetch_optional(c).await)
+        on_db!(self, |c| sqlx::query_as(HEALTH_GET)
+            .bind(self.workspace)
+            .bind(subject)
+            .bind(signal)
+            .fetch_optional(c)
+            .await)
     }
 
     /// How all signals of a subject do.

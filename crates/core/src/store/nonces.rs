@@ -22,7 +22,12 @@ impl Tx {
         expires_at: jiff::Timestamp,
         now: jiff::Timestamp,
     ) -> Result<bool> {
-        on_db!(self, |c| sqlx::query(NONCE_SWEEP).bind(self.workspace).bind(Instant(now)).execute(c).await.map(|_| ()))?;
+        on_db!(self, |c| sqlx::query(NONCE_SWEEP)
+            .bind(self.workspace)
+            .bind(Instant(now))
+            .execute(c)
+            .await
+            .map(|_| ()))?;
         let n_rows = on_db!(self, |c| sqlx::query(NONCE_INSERT)
             .bind(self.workspace)
             .bind(kind)

@@ -58,7 +58,10 @@ impl Runtime {
             .hint("wait for the portfolio_review gate; do not start to build"));
         }
         if status.is_terminal() {
-            return Err(Error::new(Code::Conflict, format!("experiment `{}` is {status}: there is nothing to build", experiment.slug)));
+            return Err(Error::new(
+                Code::Conflict,
+                format!("experiment `{}` is {status}: there is nothing to build", experiment.slug),
+            ));
         }
         let keyring = self.keyring(&mut tx).await?;
         self.check_experiment(&mut tx, &keyring, &experiment).await?;
@@ -74,7 +77,13 @@ impl Runtime {
             format!("report_experiment_built was called with the commit for `{}`.", experiment.slug),
         ];
         if let Some(event) = &spec.exposure {
-            done.insert(1, format!("`{event}` is emitted once for each {} that sees the change or its control.", spec.randomisation_unit));
+            done.insert(
+                1,
+                format!(
+                    "`{event}` is emitted once for each {} that sees the change or its control.",
+                    spec.randomisation_unit
+                ),
+            );
         }
         Ok(Brief {
             experiment: experiment.slug.to_string(),

@@ -172,12 +172,10 @@ impl Runtime {
 
     async fn note_violation(&self, experiment: &Experiment, scope: &ScopeReport, by: &Principal) -> Result<()> {
         let mut tx = self.write().await?;
-        let detail = json!({ "commit": scope.head, "violations": scope.violations.iter().take(MAX_LISTED).collect::<Vec<_>>() });
-        tx.event_append(
-            new_event("experiment.note_scope_violation", experiment.id.into(), by, &detail)?,
-            self.now(),
-        )
-        .await?;
+        let detail =
+            json!({ "commit": scope.head, "violations": scope.violations.iter().take(MAX_LISTED).collect::<Vec<_>>() });
+        tx.event_append(new_event("experiment.note_scope_violation", experiment.id.into(), by, &detail)?, self.now())
+            .await?;
         tx.commit().await
     }
 
@@ -191,9 +189,16 @@ impl Runtime {
             .find(|gate| gate.experiment == Some(experiment.id) && gate.gate_type == GateType::LaunchApproval);
         let mut differences = Vec::new();
         if let Some(claim) = &scope.claim {
-            differences.extend(claim.missing_from_claim.iter().take(MAX_LISTED).map(|path| format!("changed but not claimed: {path}")));
-            differences
-                .extend(claim.claimed_but_unchanged.iter().take(MAX_LISTED).map(|path| format!("claimed but not changed: {path}")));
+            differences.extend(
+                claim.missing_from_claim.iter().take(MAX_LISTED).map(|path| format!("changed but not claimed: {path}")),
+            );
+            differences.extend(
+                claim
+                    .claimed_but_unchanged
+                    .iter()
+                    .take(MAX_LISTED)
+                    .map(|path| format!("claimed but not changed: {path}")),
+            );
         }
         Ok(BuildReported {
             experiment: experiment.slug.to_string(),

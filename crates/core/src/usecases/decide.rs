@@ -293,7 +293,8 @@ impl Runtime {
         let Some(id) = gate.experiment else {
             return Err(Error::new(Code::Internal, "a launch gate without an experiment"));
         };
-        let mut experiment = tx.experiment_get(id).await?.ok_or_else(|| Error::not_found("experiment", &id.to_string()))?;
+        let mut experiment =
+            tx.experiment_get(id).await?.ok_or_else(|| Error::not_found("experiment", &id.to_string()))?;
         let outcome = Self::outcome_of(&mut tx, &experiment).await?;
         let event = ExperimentEvent::LaunchVoided { reason: reason.to_owned() };
         let by = Principal::system("launch");
@@ -404,13 +405,7 @@ impl Runtime {
         Ok((decision, Principal::Human { member: signer.member.id, name: signer.member.email }))
     }
 
-    async fn note_refused_decision(
-        &self,
-        subject: crate::audit::Subject,
-        kind: &str,
-        verdict: Verdict,
-        error: &Error,
-    ) {
+    async fn note_refused_decision(&self, subject: crate::audit::Subject, kind: &str, verdict: Verdict, error: &Error) {
         let detail = json!({ "verdict": verdict, "code": error.code().as_str(), "reason": error.message() });
         let by = Principal::system("decide");
         if let Err(failed) = self.record_refusal(subject, kind, &by, &detail).await {

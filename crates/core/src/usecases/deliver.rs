@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::init::new_event;
 use super::runtime::Runtime;
 use crate::error::{Error, Result, error_chain};
-use crate::flags;
+use crate::flags::{self, FlagState};
 use crate::principal::Principal;
 use crate::store::Message;
 
@@ -83,7 +83,13 @@ impl Runtime {
         };
         let description = payload["description"].as_str().unwrap_or_default();
         service.ensure(key, description).await.map_err(Error::from)?;
-        let state = flags::write_and_read_back(service.as_ref(), key, pct).await.map_err(Error::from)?;
-        Ok(format!("flag `{key}` is at {} % ({})", state.treatment_pct, service.name()))
+        let state =
+            flags::write_and_read_back(service.as_ref(), &flag_position(key, pct)).await.map_err(Error::from)?;
+        Ok(format!("flag `{key}` is {state} ({})", service.name()))
     }
+}
+
+/// The flag's position for a treatment share; 0 % is off.
+pub(super) fn flag_position(key: &str, pct: u8) -> FlagState {
+    if pct == 0 { FlagState::off(key) } else { FlagState::on(key, pct) }
 }

@@ -5,9 +5,7 @@ use serde_json::{Value, json};
 use super::init::new_event;
 use super::runtime::Runtime;
 use super::steps::digest;
-use crate::domain::{
-    Author, Experiment, ExperimentState, Gate, GateState, GateStatus, GateType, Outcome, Slug,
-};
+use crate::domain::{Author, Experiment, ExperimentState, Gate, GateState, GateStatus, GateType, Outcome, Slug};
 use crate::error::{Code, Error, Result};
 use crate::hypotheses::Plan;
 use crate::ids::{ExperimentId, GateId, MessageId};
@@ -188,13 +186,7 @@ impl Runtime {
         tx.outbox_insert(self.ids.next::<MessageId>(), "flag", &key, &payload, now).await
     }
 
-    async fn draft_successor(
-        &self,
-        tx: &mut Tx,
-        outcome: &Outcome,
-        parent: &Experiment,
-        by: &Principal,
-    ) -> Result<()> {
+    async fn draft_successor(&self, tx: &mut Tx, outcome: &Outcome, parent: &Experiment, by: &Principal) -> Result<()> {
         let now = self.now();
         let successor = Experiment {
             id: self.ids.next::<ExperimentId>(),

@@ -107,8 +107,7 @@ impl Runtime {
         let outcome = Self::outcome_of(&mut tx, &experiment).await?;
         let says = details.map_or_else(|| question.clone(), |details| format!("{question}\n\n{details}"));
         let context = StepContext { says: Some(says), ..StepContext::default() };
-        let gate =
-            self.open_gate(&mut tx, &outcome, Some(&experiment), GateType::Escalation, by, &context).await?;
+        let gate = self.open_gate(&mut tx, &outcome, Some(&experiment), GateType::Escalation, by, &context).await?;
         let (gate, rules) = Self::gate_named(&mut tx, gate.slug.as_str()).await?;
         tx.commit().await?;
         self.gate_view(gate, &rules, Vec::new())

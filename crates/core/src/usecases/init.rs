@@ -129,10 +129,9 @@ impl Runtime {
         };
         tx.event_append(new_event("workspace.created", workspace.id.into(), &by, &genesis)?, now).await?;
         tx.member_insert(&member).await?;
-        for (certificate, kind, sealed) in [
-            (root_certificate, KeyKind::Passphrase, Some(sealed)),
-            (local_certificate, KeyKind::Local, None),
-        ] {
+        for (certificate, kind, sealed) in
+            [(root_certificate, KeyKind::Passphrase, Some(sealed)), (local_certificate, KeyKind::Local, None)]
+        {
             let key = certificate.enrolment.key;
             tx.event_append(new_event("member.enrolled", key.into(), &by, &certificate)?, now).await?;
             let stored = MemberKey { id: key, member: member.id, kind, certificate, sealed, revoked_at: None };
@@ -149,7 +148,8 @@ impl Runtime {
         if let Some(text) = request.outcome_file
             && !settings.file.value.exists()
         {
-            std::fs::write(&settings.file.value, text).map_err(|e| io(&settings.file.value.display().to_string(), e))?;
+            std::fs::write(&settings.file.value, text)
+                .map_err(|e| io(&settings.file.value.display().to_string(), e))?;
             created.push(settings.file.value.display().to_string());
         }
         let done = Initialised {

@@ -45,7 +45,8 @@ impl Runtime {
             Some(reference) => Some(Self::outcome_named(&mut tx, reference).await?.id),
             None => None,
         };
-        let query = LearningQuery { words: words.to_owned(), outcome, limit: limit.clamp(1, 100), offset: offset.max(0) };
+        let query =
+            LearningQuery { words: words.to_owned(), outcome, limit: limit.clamp(1, 100), offset: offset.max(0) };
         let mut views = Vec::new();
         for learning in tx.learning_search(&query).await? {
             let outcome = tx.outcome_get(learning.outcome).await?;

@@ -292,7 +292,6 @@ impl Runtime {
 fn append_line(path: &std::path::Path, line: &str) -> Result<()> {
     use std::io::Write as _;
     let shown = path.display().to_string();
-    let mut file =
-        std::fs::OpenOptions::new().create(true).append(true).open(path).map_err(|e| io(&shown, e))?;
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).map_err(|e| io(&shown, e))?;
     file.write_all(format!("{line}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(|e| io(&shown, e))
 }

@@ -248,8 +248,7 @@ impl Runtime {
             )
             .hint("correct target.from (or the query), or accept the measured value with --accept-baseline"));
         }
-        let (decision, by) =
-            self.sign_for_outcome(&outcome, Verdict::Activate, None, unlock, Assurance::A2).await?;
+        let (decision, by) = self.sign_for_outcome(&outcome, Verdict::Activate, None, unlock, Assurance::A2).await?;
         let now = self.now();
         let deadline = now.checked_add(outcome.spec.horizon.get()).unwrap_or(now);
         let mut tx = self.write().await?;

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::deliver::flag_position;
 use super::effects::StepContext;
 use super::init::new_event;
 use super::runtime::Runtime;
@@ -134,8 +135,7 @@ impl Runtime {
                 continue;
             }
             let now = self.now();
-            let window =
-                Window { from: now.checked_sub(signal.aggregation.window().get()).unwrap_or(now), to: now };
+            let window = Window { from: now.checked_sub(signal.aggregation.window().get()).unwrap_or(now), to: now };
             let reading = self.read_level(outcome, signal, window).await;
             let mut tx = self.write().await?;
             match reading {
@@ -227,7 +227,13 @@ impl Runtime {
     }
 
     /// Asks the sources. Nothing is written here.
-    async fn gather(&self, outcome: &Outcome, experiment: &Experiment, plan: &Plan, now: Timestamp) -> Result<Gathered> {
+    async fn gather(
+        &self,
+        outcome: &Outcome,
+        experiment: &Experiment,
+        plan: &Plan,
+        now: Timestamp,
+    ) -> Result<Gathered> {
         let mut tx = self.read().await?;
         let phases = tx.phase_list(experiment.id).await?;
         drop(tx);
@@ -240,14 +246,18 @@ impl Runtime {
             let signal = &guardrail.signal;
             let by_variant = self.reads_by_variant(signal)?;
             let found = if by_variant {
-                self.read_phases(experiment, signal, &gathered.phases, now)
-                    .await
-                    .map(|by_variant| GatheredGuard { index, by_variant, level: None })
+                self.read_phases(experiment, signal, &gathered.phases, now).await.map(|by_variant| GatheredGuard {
+                    index,
+                    by_variant,
+                    level: None,
+                })
             } else {
                 let from = now.checked_sub(signal.aggregation.window().get()).unwrap_or(now);
-                self.read_level(outcome, signal, Window { from, to: now })
-                    .await
-                    .map(|level| GatheredGuard { index, by_variant: vec![], level })
+                self.read_level(outcome, signal, Window { from, to: now }).await.map(|level| GatheredGuard {
+                    index,
+                    by_variant: vec![],
+                    level,
+                })
             };
             match found {
                 Ok(guard) => gathered.guards.push(guard),
@@ -388,13 +398,20 @@ impl Runtime {
     /// Logs the digest of the readings that were stored for an experiment at an instant.
     pub(super) async fn log_readings(&self, tx: &mut Tx, experiment: ExperimentId, at: Timestamp) -> Result<()> {
         let stored = tx.measurement_of_poll(experiment, at).await?;
-        let payload = json!({ "key": format!("{experiment}@{at}"), "digest": readings_digest(&stored)?, "n": stored.len() });
+        let payload =
+            json!({ "key": format!("{experiment}@{at}"), "digest": readings_digest(&stored)?, "n": stored.len() });
         let by = Principal::system("poll");
         tx.event_append(new_event("experiment.measured", experiment.into(), &by, &payload)?, at).await?;
         Ok(())
     }
 
-    fn judge(&self, experiment: &Experiment, plan: &Plan, gathered: &Gathered, now: Timestamp) -> Result<Option<Evaluated>> {
+    fn judge(
+        &self,
+        experiment: &Experiment,
+        plan: &Plan,
+        gathered: &Gathered,
+        now: Timestamp,
+    ) -> Result<Option<Evaluated>> {
         if gathered.primary.is_empty() {
             return Ok(None);
         }
@@ -502,9 +519,7 @@ impl Runtime {
             ..StepContext::default()
         };
         self.experiment_step(tx, outcome, experiment, event, &by, &context).await?;
-        if is_sample
-            && let Some(due) = self.calm_step(tx, experiment, evaluated, &reason).await?
-        {
+        if is_sample && let Some(due) = self.calm_step(tx, experiment, evaluated, &reason).await? {
             self.experiment_step(tx, outcome, experiment, due, &by, &context).await?;
         }
         Ok(())
@@ -554,9 +569,12 @@ impl Runtime {
         }
         let pct = experiment.hypothesis.rollout.pct(experiment.state.step).unwrap_or(0);
         let key = &experiment.hypothesis.flag_key;
-        match flags::drift(service.as_ref(), key, pct).await {
+        match flags::drift(service.as_ref(), &flag_position(key, pct)).await {
             Ok(None) => Ok(None),
-            Ok(Some(drift)) => Ok(Some(drift.to_string())),
+            Ok(Some(drift)) => Ok(Some(match drift.found {
+                Some(found) => format!("the flag `{key}` is {found}, but was put {}", drift.expected),
+                None => format!("the flag `{key}` is gone, but was put {}", drift.expected),
+            })),
             Err(error) => {
                 tracing::warn!(flag = %key, "The flag could not be read: {error}");
                 Ok(None)
@@ -566,9 +584,10 @@ impl Runtime {
 
     fn is_pushed(&self, source: &str) -> Result<bool> {
         let config = self.config()?;
-        Ok(config.connectors.iter().any(|spec| {
-            spec.name == source && matches!(spec.kind, crate::config::ConnectorKind::Webhook(_))
-        }))
+        Ok(config
+            .connectors
+            .iter()
+            .any(|spec| spec.name == source && matches!(spec.kind, crate::config::ConnectorKind::Webhook(_))))
     }
 
     fn reads_by_variant(&self, signal: &SignalSpec) -> Result<bool> {
@@ -648,7 +667,8 @@ impl Runtime {
 
 /// The plan that was fixed at launch.
 fn read_plan(experiment: &Experiment) -> Result<Plan> {
-    let value = experiment.plan.clone().ok_or_else(|| Error::new(Code::Internal, "a launched experiment has no plan"))?;
+    let value =
+        experiment.plan.clone().ok_or_else(|| Error::new(Code::Internal, "a launched experiment has no plan"))?;
     let plan: Plan = serde_json::from_value(value)
         .map_err(|e| Error::new(Code::StateTampered, "the stored plan cannot be read").because(e))?;
     if experiment.state.plan_hash.as_ref() != Some(&digest(&plan)?) {

@@ -115,14 +115,18 @@ impl Runtime {
             }),
             learnings: learnings
                 .iter()
-                .map(|learning| json!({ "finding": learning.finding, "type": learning.finding_type,
-                    "grade": learning.grade, "hypothesis_says": learning.hypothesis_says }))
+                .map(|learning| {
+                    json!({ "finding": learning.finding, "type": learning.finding_type,
+                    "grade": learning.grade, "hypothesis_says": learning.hypothesis_says })
+                })
                 .collect(),
             under_way: open
                 .iter()
-                .map(|experiment| json!({ "experiment": experiment.slug, "status": experiment.state.status,
+                .map(|experiment| {
+                    json!({ "experiment": experiment.slug, "status": experiment.state.status,
                     "title_says": experiment.hypothesis.title, "touched_paths": experiment.hypothesis.touched_paths,
-                    "flag_key": experiment.hypothesis.flag_key }))
+                    "flag_key": experiment.hypothesis.flag_key })
+                })
                 .collect(),
             feasibility: feasibility_hint(&outcome),
             answer_with: format!(
@@ -177,7 +181,9 @@ impl Runtime {
                 Some(reason) => done.kept.push(format!("{}: {reason}", experiment.slug)),
                 None => {
                     self.propose(&mut tx, &outcome, &mut experiment, by).await?;
-                    done.gates.extend(tx.gate_list(Some(experiment.id), 1).await?.into_iter().map(|gate| gate.slug.to_string()));
+                    done.gates.extend(
+                        tx.gate_list(Some(experiment.id), 1).await?.into_iter().map(|gate| gate.slug.to_string()),
+                    );
                     done.proposed.push(experiment.slug.to_string());
                 }
             }
@@ -203,8 +209,11 @@ impl Runtime {
                 && other.state.status.occupies_slot()
                 && let Some(conflict) = conflict_between(&experiment.hypothesis, &other.hypothesis)
             {
-                return Err(Error::new(Code::Conflict, format!("`{}` cannot be proposed: {conflict}", experiment.slug))
-                    .hint("conclude the other one first"));
+                return Err(Error::new(
+                    Code::Conflict,
+                    format!("`{}` cannot be proposed: {conflict}", experiment.slug),
+                )
+                .hint("conclude the other one first"));
             }
         }
         self.propose(&mut tx, &outcome, &mut experiment, by).await?;
@@ -296,10 +305,7 @@ fn infeasible(outcome: &Outcome, hypothesis: &Hypothesis) -> Option<Problem> {
         message: format!(
             "is {}, but finding a change of {mde} with {} % treatment takes up to {} days ({} units): state a larger \
              minimum_detectable_effect, a larger share, or more days",
-            hypothesis.measurement.duration_days,
-            hypothesis.rollout.initial_pct,
-            found.days_whole_weeks,
-            found.n_max
+            hypothesis.measurement.duration_days, hypothesis.rollout.initial_pct, found.days_whole_weeks, found.n_max
         ),
     })
 }

@@ -136,7 +136,12 @@ impl Runtime {
     pub(super) fn config(&self) -> Result<Config> {
         let loaded = config::load(&self.settings.file.value)?;
         loaded.config.ok_or_else(|| {
-            let first = loaded.diagnostics.iter().find(|d| d.is_error()).map(|d| format!("{}:{}:{}: {}", d.file, d.line, d.column, d.message)).unwrap_or_default();
+            let first = loaded
+                .diagnostics
+                .iter()
+                .find(|d| d.is_error())
+                .map(|d| format!("{}:{}:{}: {}", d.file, d.line, d.column, d.message))
+                .unwrap_or_default();
             Error::new(Code::ConfigInvalid, first).hint("run `outcome-runtime validate` for all problems of the file")
         })
     }
@@ -146,8 +151,11 @@ impl Runtime {
         let config = self.config()?;
         let spec = config.connectors.iter().find(|spec| spec.name == name).ok_or_else(|| {
             let known: Vec<_> = config.connectors.iter().map(|spec| spec.name.as_str()).collect();
-            Error::new(Code::ConnectorUnknown, format!("no connector is called `{name}`"))
-                .hint(format!("{} declares: {}", self.settings.file.value.display(), known.join(", ")))
+            Error::new(Code::ConnectorUnknown, format!("no connector is called `{name}`")).hint(format!(
+                "{} declares: {}",
+                self.settings.file.value.display(),
+                known.join(", ")
+            ))
         })?;
         self.sources.get(spec, &self.settings.root.value, &self.resolver()).map_err(Error::from)
     }
@@ -170,9 +178,7 @@ impl Runtime {
             Ok(id) => tx.outcome_get(id).await?,
             Err(_) => tx.outcome_by_slug(reference).await?,
         };
-        found.ok_or_else(|| {
-            Error::not_found("outcome", reference).hint("`outcome-runtime status` lists what there is")
-        })
+        found.ok_or_else(|| Error::not_found("outcome", reference).hint("`outcome-runtime status` lists what there is"))
     }
 }
 

@@ -6,9 +6,7 @@ use serde::Serialize;
 
 use super::experiment::problem;
 use super::runtime::Runtime;
-use crate::domain::{
-    Direction, ExperimentStatus, GateType, Outcome, OutcomeStatus, PauseCause,
-};
+use crate::domain::{Direction, ExperimentStatus, GateType, Outcome, OutcomeStatus, PauseCause};
 use crate::error::Result;
 use crate::store::Tx;
 

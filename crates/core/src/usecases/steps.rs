@@ -8,9 +8,7 @@ use super::effects::StepContext;
 use super::init::new_event;
 use super::runtime::Runtime;
 use crate::audit::LogEntry;
-use crate::domain::{
-    DecisionSubject, Experiment, ExperimentState, Gate, Outcome, OutcomeState, SignedDecision,
-};
+use crate::domain::{DecisionSubject, Experiment, ExperimentState, Gate, Outcome, OutcomeState, SignedDecision};
 use crate::error::{Code, Error, Result};
 use crate::ids::{ExperimentId, GateId};
 use crate::lifecycle::replay::{ExperimentCreated, GateOpened, OutcomeCreated, WorkspaceCreated};
@@ -105,12 +103,7 @@ impl Runtime {
     }
 
     /// The stored state of an experiment must be what its log lines say, with every decision verified.
-    pub(super) async fn check_experiment(
-        &self,
-        tx: &mut Tx,
-        keyring: &Keyring,
-        experiment: &Experiment,
-    ) -> Result<()> {
+    pub(super) async fn check_experiment(&self, tx: &mut Tx, keyring: &Keyring, experiment: &Experiment) -> Result<()> {
         let wrong = || tampered(&format!("experiment `{}` is not what the log says", experiment.slug));
         let mut lines = tx.event_of_subject(experiment.id.0, MAX_HISTORY).await?;
         lines.reverse();

@@ -1,9 +1,8 @@
 //! Properties that must hold for every input (STATS.md section 3).
 
 use outcome_core::stats::{
-    Alpha, Alternative, ArmSums, Contrast, DataHealth, Evaluation, Interval, Phase, Plan, Settings,
-    Tau, TwoArmResult, boundary, eval_line, evaluate, fieller_lift, mixture_test,
-    sample_ratio_mismatch, two_arm_test,
+    Alpha, Alternative, ArmSums, Contrast, DataHealth, Evaluation, Interval, Phase, Plan, Settings, Tau, TwoArmResult,
+    boundary, eval_line, evaluate, fieller_lift, mixture_test, sample_ratio_mismatch, two_arm_test,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -12,12 +11,7 @@ const ALPHA: f64 = 0.05;
 
 fn settings(tau: f64, alternative: Alternative) -> Settings {
     let (alpha, tau) = (Alpha::try_new(ALPHA).unwrap(), Tau::try_new(tau).unwrap());
-    Settings {
-        alpha,
-        tau,
-        alternative,
-        null: 0.0,
-    }
+    Settings { alpha, tau, alternative, null: 0.0 }
 }
 
 fn test(a: &ArmSums, b: &ArmSums, tau: f64, alternative: Alternative) -> TwoArmResult {
@@ -26,21 +20,15 @@ fn test(a: &ArmSums, b: &ArmSums, tau: f64, alternative: Alternative) -> TwoArmR
 
 /// A proportion, mostly large enough for the gate.
 fn rate() -> impl Strategy<Value = ArmSums> {
-    (100_u64..200_000, 0.0..=1.0_f64).prop_map(|(n, share)| ArmSums::Proportion {
-        n,
-        successes: ((n as f64 * share * share) as u64).min(n),
-    })
+    (100_u64..200_000, 0.0..=1.0_f64)
+        .prop_map(|(n, share)| ArmSums::Proportion { n, successes: ((n as f64 * share * share) as u64).min(n) })
 }
 
 /// A mean with the sums of some real data: mean and standard deviation of any size and sign.
 fn amount() -> impl Strategy<Value = ArmSums> {
     (100_u64..1_000_000, -1e3..1e3_f64, 0.01..1e3_f64).prop_map(|(n, mean, sd)| {
         let units = n as f64;
-        ArmSums::Mean {
-            n,
-            sum: units * mean,
-            sum_squares: units * (mean * mean + sd * sd),
-        }
+        ArmSums::Mean { n, sum: units * mean, sum_squares: units * (mean * mean + sd * sd) }
     })
 }
 
@@ -49,11 +37,7 @@ fn tau() -> impl Strategy<Value = f64> {
 }
 
 fn one_of() -> impl Strategy<Value = Alternative> {
-    prop_oneof![
-        Just(Alternative::TwoSided),
-        Just(Alternative::Greater),
-        Just(Alternative::Less)
-    ]
+    prop_oneof![Just(Alternative::TwoSided), Just(Alternative::Greater), Just(Alternative::Less)]
 }
 
 fn close(a: f64, b: f64, rel: f64) -> bool {
@@ -62,49 +46,21 @@ fn close(a: f64, b: f64, rel: f64) -> bool {
 
 /// No NaN, no infinity: serde_json writes both as null, so look at the values where null cannot be meant.
 fn assert_finite(result: &TwoArmResult) {
-    let numbers = [
-        result.effect,
-        result.variance,
-        result.z,
-        result.r,
-        result.ln_e,
-        result.lift,
-    ];
-    assert!(
-        numbers.into_iter().flatten().all(f64::is_finite),
-        "{result:?}"
-    );
+    let numbers = [result.effect, result.variance, result.z, result.r, result.ln_e, result.lift];
+    assert!(numbers.into_iter().flatten().all(f64::is_finite), "{result:?}");
     let ends = |ci: Option<Interval>| ci.into_iter().flat_map(|ci| [ci.lower, ci.upper]).flatten();
-    assert!(
-        ends(result.ci)
-            .chain(ends(result.lift_ci))
-            .all(f64::is_finite),
-        "{result:?}"
-    );
+    assert!(ends(result.ci).chain(ends(result.lift_ci)).all(f64::is_finite), "{result:?}");
     assert!(result.ln_p.is_finite() && result.ln_p <= 0.0 && (0.0..=1.0).contains(&result.p));
 }
 
 fn phase(number: u32, control: ArmSums, treatment: ArmSums) -> Phase {
-    Phase {
-        number,
-        control_weight: 1.0,
-        treatment_weight: 1.0,
-        control,
-        treatment,
-    }
+    Phase { number, control_weight: 1.0, treatment_weight: 1.0, control, treatment }
 }
 
 fn poll<'a>(plan: &'a Plan, phases: &'a [Phase], day: i64) -> Evaluation<'a> {
     let (as_of, elapsed_days) = (day * 86_400, day as f64);
     let health = DataHealth::default();
-    Evaluation {
-        plan,
-        phases,
-        elapsed_days,
-        as_of,
-        guardrails: &[],
-        health,
-    }
+    Evaluation { plan, phases, elapsed_days, as_of, guardrails: &[], health }
 }
 
 proptest! {

@@ -42,9 +42,7 @@ fn difference(path: &str, want: &Value, got: &Value, rel: f64, abs: f64) -> Opti
     match (want, got) {
         (Value::Array(want), Value::Array(got)) if want.len() == got.len() => {
             let pairs = want.iter().zip(got).enumerate();
-            pairs
-                .into_iter()
-                .find_map(|(i, (w, g))| difference(&format!("{path}[{i}]"), w, g, rel, abs))
+            pairs.into_iter().find_map(|(i, (w, g))| difference(&format!("{path}[{i}]"), w, g, rel, abs))
         }
         (Value::Object(want), Value::Object(got)) => want.iter().find_map(|(name, w)| {
             let g = got.get(name).unwrap_or(&Value::Null);
@@ -79,9 +77,7 @@ fn difference(path: &str, want: &Value, got: &Value, rel: f64, abs: f64) -> Opti
 #[test]
 fn every_worked_case_but_the_disputed_is_reproduced_within_its_tolerance() {
     let Some(vectors) = vectors() else {
-        eprintln!(
-            "SKIPPED: shared/stats_vectors.json is not beside the repository; no worked case was run"
-        );
+        eprintln!("SKIPPED: shared/stats_vectors.json is not beside the repository; no worked case was run");
         return;
     };
     let cases = vectors["cases"].as_array().expect("a list of cases");
@@ -93,21 +89,13 @@ fn every_worked_case_but_the_disputed_is_reproduced_within_its_tolerance() {
         let abs = case["tol"]["abs"].as_f64().unwrap_or(0.0);
         let mut want = case["expect"].clone();
         if let Some((exact, why)) = disputed(case["id"].as_str().unwrap_or_default()) {
-            eprintln!(
-                "DISPUTED: {} differs from its listed value: {why}",
-                case["id"]
-            );
-            assert!(
-                difference("", &want, &got, rel, abs).is_some(),
-                "no longer disputed"
-            );
+            eprintln!("DISPUTED: {} differs from its listed value: {why}", case["id"]);
+            assert!(difference("", &want, &got, rel, abs).is_some(), "no longer disputed");
             want = exact;
         }
         if let Some(status) = want.get("status").filter(|s| **s != "ok").cloned() {
             let counts = ["status", "p", "ci"];
-            want.as_object_mut()
-                .unwrap()
-                .retain(|name, _| counts.contains(&name.as_str()));
+            want.as_object_mut().unwrap().retain(|name, _| counts.contains(&name.as_str()));
             want["status"] = status;
         }
         assert_eq!(got["id"], case["id"]);
@@ -117,13 +105,7 @@ fn every_worked_case_but_the_disputed_is_reproduced_within_its_tolerance() {
             failures.push(format!("{} {text}", case["id"]));
         }
     }
-    assert!(
-        failures.is_empty(),
-        "{} of {} cases fail:\n{}",
-        failures.len(),
-        cases.len(),
-        failures.join("\n")
-    );
+    assert!(failures.is_empty(), "{} of {} cases fail:\n{}", failures.len(), cases.len(), failures.join("\n"));
     assert!(cases.len() >= 146, "only {} cases", cases.len());
 }
 
@@ -131,19 +113,10 @@ fn every_worked_case_but_the_disputed_is_reproduced_within_its_tolerance() {
 fn a_line_that_cannot_be_answered_says_so() {
     let error = |line: &str| {
         let got: Value = serde_json::from_str(&eval_line(line)).unwrap();
-        (
-            got["id"].clone(),
-            got["error"].as_str().unwrap_or_default().to_owned(),
-        )
+        (got["id"].clone(), got["error"].as_str().unwrap_or_default().to_owned())
     };
-    assert_eq!(
-        error(r#"{"id": 7, "fn": "nope"}"#),
-        (json!(7), "unknown function `nope`".to_owned())
-    );
+    assert_eq!(error(r#"{"id": 7, "fn": "nope"}"#), (json!(7), "unknown function `nope`".to_owned()));
     let no_tau = r#"{"id": "a", "fn": "core", "input": {"delta": 1, "var": 1}}"#;
-    assert_eq!(
-        error(no_tau),
-        (json!("a"), "`tau` must be a number".to_owned())
-    );
+    assert_eq!(error(no_tau), (json!("a"), "`tau` must be a number".to_owned()));
     assert!(error("{").1.starts_with("not a JSON line"));
 }

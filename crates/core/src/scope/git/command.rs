@@ -71,12 +71,7 @@ pub(super) struct Output {
 
 impl Git {
     pub(super) fn new(options: GitOptions, directory: PathBuf) -> Self {
-        Self {
-            options,
-            directory,
-            trusted: Vec::new(),
-            overrides: Vec::new(),
-        }
+        Self { options, directory, trusted: Vec::new(), overrides: Vec::new() }
     }
 
     pub(super) fn at(mut self, directory: PathBuf) -> Self {
@@ -108,9 +103,7 @@ impl Git {
             command.env("GIT_CONFIG_COUNT", self.overrides.len().to_string());
         }
         for (n, (name, value)) in self.overrides.iter().enumerate() {
-            command
-                .env(format!("GIT_CONFIG_KEY_{n}"), name)
-                .env(format!("GIT_CONFIG_VALUE_{n}"), value);
+            command.env(format!("GIT_CONFIG_KEY_{n}"), name).env(format!("GIT_CONFIG_VALUE_{n}"), value);
         }
         self.finish(command, &args, stdin).await
     }
@@ -125,10 +118,7 @@ impl Git {
         // Outside any repository: a repository must not vouch for itself.
         command.env("GIT_DIR", "/dev/null").env("LC_ALL", "C");
         let output = self.finish(command, &args, None).await?;
-        let values = output
-            .stdout
-            .split(|byte| *byte == 0)
-            .filter(|value| !value.is_empty());
+        let values = output.stdout.split(|byte| *byte == 0).filter(|value| !value.is_empty());
         self.trusted = values.map(os_string).collect();
         Ok(())
     }
@@ -139,55 +129,19 @@ impl Git {
         let args = ["config", "--null", "--name-only", "--get-regexp", FILTERS];
         let output = self.run(args, None).await?;
         // Status 1 says that there are none.
-        let names = if output.status == Some(1) {
-            &[]
-        } else {
-            output.success(&args)?
-        };
-        let names = names
-            .split(|byte| *byte == 0)
-            .filter(|name| !name.is_empty());
-        let off = |name: &[u8]| {
-            (
-                os_string(name),
-                if name.ends_with(b".required") {
-                    "false"
-                } else {
-                    ""
-                },
-            )
-        };
-        Ok(Self {
-            overrides: names.map(off).collect(),
-            ..self.clone()
-        })
+        let names = if output.status == Some(1) { &[] } else { output.success(&args)? };
+        let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        let off = |name: &[u8]| (os_string(name), if name.ends_with(b".required") { "false" } else { "" });
+        Ok(Self { overrides: names.map(off).collect(), ..self.clone() })
     }
 
-    async fn finish(
-        &self,
-        mut command: Command,
-        args: &[&str],
-        stdin: Option<Vec<u8>>,
-    ) -> Result<Output, ScopeError> {
+    async fn finish(&self, mut command: Command, args: &[&str], stdin: Option<Vec<u8>>) -> Result<Output, ScopeError> {
         let name = name_of(args);
-        let pipe = |cause| ScopeError::GitPipe {
-            command: name.clone(),
-            cause,
-        };
-        command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        command.stdin(if stdin.is_some() {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        });
-        let mut child = command
-            .spawn()
-            .map_err(|cause| ScopeError::GitUnavailable { cause })?;
-        let (input, output, errors) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let pipe = |cause| ScopeError::GitPipe { command: name.clone(), cause };
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+        let mut child = command.spawn().map_err(|cause| ScopeError::GitUnavailable { cause })?;
+        let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let limit = self.options.max_output_bytes;
 
         let feed = async {
@@ -198,32 +152,19 @@ impl Git {
             Ok(())
         };
         let talk = async {
-            let ((), stdout, stderr) = tokio::try_join!(
-                feed,
-                read(output, limit, false),
-                read(errors, MAX_STDERR_BYTES, true)
-            )
-            .map_err(pipe)?;
+            let ((), stdout, stderr) =
+                tokio::try_join!(feed, read(output, limit, false), read(errors, MAX_STDERR_BYTES, true))
+                    .map_err(pipe)?;
             // Dropping the child below ends it; waiting for a program that still wants to write would hang.
             if u64::try_from(stdout.len()).unwrap_or(u64::MAX) > limit {
-                return Err(ScopeError::GitOutputTooLarge {
-                    command: name.clone(),
-                    limit_bytes: limit,
-                });
+                return Err(ScopeError::GitOutputTooLarge { command: name.clone(), limit_bytes: limit });
             }
             let status = child.wait().await.map_err(pipe)?;
-            Ok(Output {
-                status: status.code(),
-                stdout,
-                stderr,
-            })
+            Ok(Output { status: status.code(), stdout, stderr })
         };
         match tokio::time::timeout(self.options.timeout, talk).await {
             Ok(result) => result,
-            Err(_) => Err(ScopeError::GitTimedOut {
-                command: name.clone(),
-                timeout: self.options.timeout,
-            }),
+            Err(_) => Err(ScopeError::GitTimedOut { command: name.clone(), timeout: self.options.timeout }),
         }
     }
 }
@@ -247,8 +188,7 @@ impl Output {
     }
 
     pub(super) fn is_not_a_repository(&self) -> bool {
-        self.status != Some(0)
-            && (self.says("not a git repository") || self.says("cannot change to"))
+        self.status != Some(0) && (self.says("not a git repository") || self.says("cannot change to"))
     }
 
     fn says(&self, words: &str) -> bool {
@@ -282,18 +222,10 @@ fn clear_git_variables(command: &mut Command) {
 
 /// Reads up to `limit` bytes, and one more when there are more. With `drain` the rest is read and forgotten, so that
 /// the program is not stopped by a full pipe.
-async fn read(
-    pipe: Option<impl AsyncRead + Unpin>,
-    limit: u64,
-    drain: bool,
-) -> std::io::Result<Vec<u8>> {
+async fn read(pipe: Option<impl AsyncRead + Unpin>, limit: u64, drain: bool) -> std::io::Result<Vec<u8>> {
     let mut kept = Vec::new();
     if let Some(mut pipe) = pipe {
-        let most = if drain {
-            limit
-        } else {
-            limit.saturating_add(1)
-        };
+        let most = if drain { limit } else { limit.saturating_add(1) };
         (&mut pipe).take(most).read_to_end(&mut kept).await?;
         if drain {
             tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await?;

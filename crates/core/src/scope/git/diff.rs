@@ -53,11 +53,7 @@ impl GitRepo {
     ///
     /// # Errors
     /// When git fails, or writes more than the limit.
-    pub(in crate::scope) async fn changes(
-        &self,
-        base: &CommitId,
-        head: &CommitId,
-    ) -> Result<Vec<Change>, ScopeError> {
+    pub(in crate::scope) async fn changes(&self, base: &CommitId, head: &CommitId) -> Result<Vec<Change>, ScopeError> {
         // Renames are looked for up to 1000 candidates; one that is not found is an addition and a deletion, and both
         // sides are checked either way.
         let args = [
@@ -113,31 +109,13 @@ fn parse(output: &[u8]) -> Result<Vec<Change>, ScopeError> {
     while let Some(header) = fields.next().filter(|header| !header.is_empty()) {
         let invalid = |problem: &str| ScopeError::GitOutputInvalid {
             command: DIFF_TREE.to_owned(),
-            problem: format!(
-                "{problem} in `{}`",
-                crate::scope::path::shown(&text(header))
-            ),
+            problem: format!("{problem} in `{}`", crate::scope::path::shown(&text(header))),
         };
-        let header_text =
-            std::str::from_utf8(header).map_err(|_| invalid("bytes that are not text"))?;
-        let mut words = header_text
-            .strip_prefix(':')
-            .ok_or_else(|| invalid("no colon"))?
-            .split(' ');
-        let mut word = || {
-            words
-                .next()
-                .filter(|word| !word.is_empty())
-                .ok_or_else(|| invalid("a missing field"))
-        };
-        let (old_mode, new_mode, old_object, new_object, status) =
-            (word()?, word()?, word()?, word()?, word()?);
-        let mut path = || {
-            fields
-                .next()
-                .filter(|path| !path.is_empty())
-                .ok_or_else(|| invalid("a missing path"))
-        };
+        let header_text = std::str::from_utf8(header).map_err(|_| invalid("bytes that are not text"))?;
+        let mut words = header_text.strip_prefix(':').ok_or_else(|| invalid("no colon"))?.split(' ');
+        let mut word = || words.next().filter(|word| !word.is_empty()).ok_or_else(|| invalid("a missing field"));
+        let (old_mode, new_mode, old_object, new_object, status) = (word()?, word()?, word()?, word()?, word()?);
+        let mut path = || fields.next().filter(|path| !path.is_empty()).ok_or_else(|| invalid("a missing path"));
         let first = path()?;
         let (kind, old_path, path) = match status.as_bytes().first() {
             Some(b'A') => (ChangeKind::Added, None, first),
@@ -183,20 +161,12 @@ mod tests {
     fn a_rename_has_two_paths_and_what_follows_is_read_on() {
         let a = "a".repeat(40);
         let zero = "0".repeat(40);
-        let raw = format!(
-            ":100644 100755 {a} {a} R100\0old\nname\0new \"name\0:120000 000000 {a} {zero} D\0link\0"
-        );
+        let raw = format!(":100644 100755 {a} {a} R100\0old\nname\0new \"name\0:120000 000000 {a} {zero} D\0link\0");
         let changes = parse(raw.as_bytes()).unwrap();
-        let brief: Vec<_> = changes
-            .iter()
-            .map(|c| (c.kind, c.old_path.as_deref(), c.path.as_str()))
-            .collect();
+        let brief: Vec<_> = changes.iter().map(|c| (c.kind, c.old_path.as_deref(), c.path.as_str())).collect();
         assert_eq!(
             brief,
-            [
-                (ChangeKind::Renamed, Some("old\nname"), "new \"name"),
-                (ChangeKind::Deleted, None, "link")
-            ]
+            [(ChangeKind::Renamed, Some("old\nname"), "new \"name"), (ChangeKind::Deleted, None, "link")]
         );
         assert_eq!(changes[1].new_mode, None);
         assert!(changes[1].is_symlink && !changes[1].is_link_now());
@@ -212,11 +182,7 @@ mod tests {
             format!(":100644 100644 {a} {a} X\0path\0"),
             "fatal: no\0".to_owned(),
         ] {
-            assert_eq!(
-                parse(raw.as_bytes()).unwrap_err().code(),
-                "git_output_invalid",
-                "{raw:?}"
-            );
+            assert_eq!(parse(raw.as_bytes()).unwrap_err().code(), "git_output_invalid", "{raw:?}");
         }
     }
 

@@ -24,9 +24,7 @@ pub(super) use self::objects::Blobs;
 use crate::scope::error::ScopeError;
 
 /// The full id of a commit, as hexadecimal digits.
-#[derive(
-    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct CommitId(String);
 
@@ -72,14 +70,10 @@ impl GitRepo {
             found = git.run(ASK, None).await?;
         }
         if found.is_refused_for_its_owner() {
-            return Err(ScopeError::RepoNotTrusted {
-                path: path.to_owned(),
-            });
+            return Err(ScopeError::RepoNotTrusted { path: path.to_owned() });
         }
         if found.is_not_a_repository() {
-            return Err(ScopeError::RepoNotFound {
-                path: path.to_owned(),
-            });
+            return Err(ScopeError::RepoNotFound { path: path.to_owned() });
         }
         let answer = found.success(&ASK)?;
         let (is_bare, root) = match answer.strip_prefix(b"true\n") {
@@ -89,19 +83,13 @@ impl GitRepo {
                 let top = git.run(TOP, None).await?;
                 // Inside `.git` there is no work tree to speak of.
                 if top.status != Some(0) {
-                    return Err(ScopeError::RepoNotFound {
-                        path: path.to_owned(),
-                    });
+                    return Err(ScopeError::RepoNotFound { path: path.to_owned() });
                 }
                 (false, os_string(line(&top.stdout)))
             }
         };
         let root = PathBuf::from(root);
-        Ok(Self {
-            git: git.at(root.clone()),
-            root,
-            is_bare,
-        })
+        Ok(Self { git: git.at(root.clone()), root, is_bare })
     }
 
     /// The top of the work tree; of a bare repository, its own directory.
@@ -122,36 +110,18 @@ impl GitRepo {
     /// # Errors
     /// `repo_empty` when there is no commit at all; `revision_not_found`.
     pub async fn resolve(&self, revision: &str) -> Result<CommitId, ScopeError> {
-        let plausible =
-            !revision.is_empty() && !revision.starts_with('-') && !revision.contains(['\0', '\n']);
+        let plausible = !revision.is_empty() && !revision.starts_with('-') && !revision.contains(['\0', '\n']);
         if plausible {
             let commit = format!("{revision}^{{commit}}");
-            let output = self
-                .git
-                .run(
-                    [
-                        "rev-parse",
-                        "--verify",
-                        "--quiet",
-                        "--end-of-options",
-                        &commit,
-                    ],
-                    None,
-                )
-                .await?;
+            let output = self.git.run(["rev-parse", "--verify", "--quiet", "--end-of-options", &commit], None).await?;
             if let Some(id) = CommitId::read(&output) {
                 return Ok(id);
             }
         }
         if self.is_empty().await? {
-            return Err(ScopeError::RepoEmpty {
-                path: self.root.clone(),
-            });
+            return Err(ScopeError::RepoEmpty { path: self.root.clone() });
         }
-        Err(ScopeError::RevisionNotFound {
-            revision: revision.to_owned(),
-            is_shallow: self.is_shallow().await?,
-        })
+        Err(ScopeError::RevisionNotFound { revision: revision.to_owned(), is_shallow: self.is_shallow().await? })
     }
 
     /// The branch that is checked out; `None` when the head is detached.
@@ -171,11 +141,7 @@ impl GitRepo {
     ///
     /// # Errors
     /// When git fails.
-    pub async fn merge_base(
-        &self,
-        a: &CommitId,
-        b: &CommitId,
-    ) -> Result<Option<CommitId>, ScopeError> {
+    pub async fn merge_base(&self, a: &CommitId, b: &CommitId) -> Result<Option<CommitId>, ScopeError> {
         let args = ["merge-base", a.as_str(), b.as_str()];
         let output = self.git.run(args, None).await?;
         if output.status == Some(1) {
@@ -187,11 +153,7 @@ impl GitRepo {
 
     /// # Errors
     /// `base_not_ancestor` when `head` does not descend from `base`.
-    pub(super) async fn require_ancestor(
-        &self,
-        base: &CommitId,
-        head: &CommitId,
-    ) -> Result<(), ScopeError> {
+    pub(super) async fn require_ancestor(&self, base: &CommitId, head: &CommitId) -> Result<(), ScopeError> {
         let args = ["merge-base", "--is-ancestor", base.as_str(), head.as_str()];
         let output = self.git.run(args, None).await?;
         if output.status != Some(1) {
@@ -213,24 +175,15 @@ impl GitRepo {
     /// # Errors
     /// When git fails.
     pub async fn uncommitted(&self) -> Result<Vec<String>, ScopeError> {
-        const ASK: [&str; 6] = [
-            "status",
-            "--porcelain=v1",
-            "-z",
-            "--no-renames",
-            "--untracked-files=normal",
-            "--ignore-submodules=dirty",
-        ];
+        const ASK: [&str; 6] =
+            ["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal", "--ignore-submodules=dirty"];
         if self.is_bare {
             return Ok(Vec::new());
         }
         let output = self.git.without_filters().await?.run(ASK, None).await?;
         let entries = output.success(&ASK)?.split(|byte| *byte == 0);
         // Each entry is two letters, a blank and the path.
-        Ok(entries
-            .filter_map(|entry| entry.get(3..))
-            .map(text)
-            .collect())
+        Ok(entries.filter_map(|entry| entry.get(3..)).map(text).collect())
     }
 
     async fn is_empty(&self) -> Result<bool, ScopeError> {
@@ -240,10 +193,7 @@ impl GitRepo {
     }
 
     async fn is_shallow(&self) -> Result<bool, ScopeError> {
-        let output = self
-            .git
-            .run(["rev-parse", "--is-shallow-repository"], None)
-            .await?;
+        let output = self.git.run(["rev-parse", "--is-shallow-repository"], None).await?;
         Ok(output.stdout == b"true\n")
     }
 }
@@ -268,11 +218,7 @@ impl fmt::Display for CommitId {
 
 impl Default for GitOptions {
     fn default() -> Self {
-        Self {
-            program: PathBuf::from("git"),
-            timeout: Duration::from_secs(60),
-            max_output_bytes: 64 * 1024 * 1024,
-        }
+        Self { program: PathBuf::from("git"), timeout: Duration::from_secs(60), max_output_bytes: 64 * 1024 * 1024 }
     }
 }
 

@@ -34,8 +34,7 @@ impl GitRepo {
         let mut chosen = Vec::new();
         for line in sizes.lines() {
             let mut words = line.split(' ');
-            let (Some(id), Some("blob"), Some(size)) = (words.next(), words.next(), words.next())
-            else {
+            let (Some(id), Some("blob"), Some(size)) = (words.next(), words.next(), words.next()) else {
                 continue;
             };
             let Ok(size) = size.parse::<u64>() else {
@@ -63,10 +62,7 @@ impl GitRepo {
     ///
     /// # Errors
     /// When git fails.
-    pub(in crate::scope) async fn links(
-        &self,
-        commit: &CommitId,
-    ) -> Result<Vec<(String, String)>, ScopeError> {
+    pub(in crate::scope) async fn links(&self, commit: &CommitId) -> Result<Vec<(String, String)>, ScopeError> {
         let args = ["ls-tree", "-r", "-z", "--full-tree", commit.as_str()];
         let output = self.git.run(args, None).await?;
         let entries = output.success(&args)?.split(|byte| *byte == 0);
@@ -83,9 +79,7 @@ fn link_entry(entry: &[u8]) -> Option<(String, String)> {
 }
 
 fn lines(ids: &[&str]) -> Vec<u8> {
-    ids.iter()
-        .flat_map(|id| id.bytes().chain([b'\n']))
-        .collect()
+    ids.iter().flat_map(|id| id.bytes().chain([b'\n'])).collect()
 }
 
 /// Reads `<id> <type> <size>\n<content>\n`, again and again.

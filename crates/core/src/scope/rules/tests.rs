@@ -14,35 +14,18 @@ fn rules(allowed: &[&str], forbidden: &[&str]) -> ScopeRules {
 }
 
 fn forbidden(rule: &str) -> PathVerdict {
-    PathVerdict::Forbidden {
-        rule: rule.to_owned(),
-    }
+    PathVerdict::Forbidden { rule: rule.to_owned() }
 }
 
 #[test]
 fn the_example_of_the_product_reads_as_intended() {
-    let rules = rules(
-        &["frontend/checkout/", "api/cart/"],
-        &["services/payments/", "services/orders/", "infra/"],
-    );
-    assert_eq!(
-        rules.check_path("frontend/checkout/button.tsx"),
-        PathVerdict::Allowed
-    );
-    assert_eq!(
-        rules.check_path("api/cart/v2/total.rs"),
-        PathVerdict::Allowed
-    );
-    assert_eq!(
-        rules.check_path("services/payments/charge.rs"),
-        forbidden("services/payments/")
-    );
+    let rules = rules(&["frontend/checkout/", "api/cart/"], &["services/payments/", "services/orders/", "infra/"]);
+    assert_eq!(rules.check_path("frontend/checkout/button.tsx"), PathVerdict::Allowed);
+    assert_eq!(rules.check_path("api/cart/v2/total.rs"), PathVerdict::Allowed);
+    assert_eq!(rules.check_path("services/payments/charge.rs"), forbidden("services/payments/"));
     assert_eq!(rules.check_path("infra/main.tf"), forbidden("infra/"));
     assert_eq!(rules.check_path("README.md"), PathVerdict::Outside);
-    assert_eq!(
-        rules.check_path("frontend/checkout-v2/button.tsx"),
-        PathVerdict::Outside
-    );
+    assert_eq!(rules.check_path("frontend/checkout-v2/button.tsx"), PathVerdict::Outside);
 }
 
 #[test]
@@ -62,17 +45,7 @@ fn an_empty_allowed_list_allows_what_is_not_forbidden() {
 
 #[test]
 fn a_slash_anchors_a_pattern_as_in_gitignore() {
-    let rules = rules(
-        &[],
-        &[
-            "infra/",
-            "/build/",
-            "docs/*.md",
-            "*.env",
-            "a/**/z",
-            "vendor/**",
-        ],
-    );
+    let rules = rules(&[], &["infra/", "/build/", "docs/*.md", "*.env", "a/**/z", "vendor/**"]);
     for (path, rule) in [
         ("infra/a", "infra/"),
         ("deep/er/infra/a", "infra/"),
@@ -85,35 +58,16 @@ fn a_slash_anchors_a_pattern_as_in_gitignore() {
     ] {
         assert_eq!(rules.check_path(path), forbidden(rule), "{path}");
     }
-    for path in [
-        "src/build/a",
-        "docs/sub/a.md",
-        "x/docs/a.md",
-        "prod.envy",
-        "b/a/z",
-    ] {
+    for path in ["src/build/a", "docs/sub/a.md", "x/docs/a.md", "prod.envy", "b/a/z"] {
         assert_eq!(rules.check_path(path), PathVerdict::Allowed, "{path}");
     }
 }
 
 #[test]
 fn forbidden_patterns_match_in_any_case_and_allowed_ones_as_written() {
-    let rules = rules(
-        &["src/", "Größe/"],
-        &["src/Payments/", "src/straße/", "src/[A-C]x"],
-    );
-    for path in [
-        "src/payments/a",
-        "SRC/PAYMENTS/a",
-        "src/STRASSE/a",
-        "src/bx",
-        "src/Bx",
-        "src/pay\u{200c}ments/a",
-    ] {
-        assert!(
-            matches!(rules.check_path(path), PathVerdict::Forbidden { .. }),
-            "{path}"
-        );
+    let rules = rules(&["src/", "Größe/"], &["src/Payments/", "src/straße/", "src/[A-C]x"]);
+    for path in ["src/payments/a", "SRC/PAYMENTS/a", "src/STRASSE/a", "src/bx", "src/Bx", "src/pay\u{200c}ments/a"] {
+        assert!(matches!(rules.check_path(path), PathVerdict::Forbidden { .. }), "{path}");
     }
     assert_eq!(rules.check_path("SRC/cart"), PathVerdict::Outside);
     assert_eq!(rules.check_path("grösse/cart"), PathVerdict::Outside);
@@ -123,18 +77,9 @@ fn forbidden_patterns_match_in_any_case_and_allowed_ones_as_written() {
 #[test]
 fn a_forbidden_directory_pattern_covers_what_takes_the_directorys_place() {
     let rules = rules(&[], &["services/payments/"]);
-    assert_eq!(
-        rules.check_path("services/payments"),
-        forbidden("services/payments/")
-    );
-    assert_eq!(
-        rules.check_entry("services", Entry::Link),
-        forbidden("services/payments/")
-    );
-    assert_eq!(
-        rules.check_entry("services", Entry::File),
-        PathVerdict::Allowed
-    );
+    assert_eq!(rules.check_path("services/payments"), forbidden("services/payments/"));
+    assert_eq!(rules.check_entry("services", Entry::Link), forbidden("services/payments/"));
+    assert_eq!(rules.check_entry("services", Entry::File), PathVerdict::Allowed);
 }
 
 #[test]
@@ -147,14 +92,8 @@ fn an_allowed_directory_pattern_does_not_cover_a_file_of_that_name() {
 #[test]
 fn brackets_and_braces_also_stand_for_themselves() {
     let rules = rules(&["app/[slug]/"], &["tpl/{{name}}/", "src/{a,b}/"]);
-    assert_eq!(
-        rules.check_path("app/[slug]/page.tsx"),
-        PathVerdict::Allowed
-    );
-    assert_eq!(
-        rules.check_path("tpl/{{name}}/x"),
-        forbidden("tpl/{{name}}/")
-    );
+    assert_eq!(rules.check_path("app/[slug]/page.tsx"), PathVerdict::Allowed);
+    assert_eq!(rules.check_path("tpl/{{name}}/x"), forbidden("tpl/{{name}}/"));
     assert_eq!(rules.check_path("src/b/x"), forbidden("src/{a,b}/"));
 }
 
@@ -198,32 +137,17 @@ fn a_pattern_that_would_not_mean_what_it_says_is_refused() {
         assert_eq!(error.code(), "scope_pattern_invalid");
         assert!(error.hint().is_some());
         let text = error.to_string();
-        assert!(
-            text.starts_with("`scope.allowed_paths[1]`: the pattern "),
-            "{text}"
-        );
+        assert!(text.starts_with("`scope.allowed_paths[1]`: the pattern "), "{text}");
         assert!(text.contains(problem), "{text}");
     }
 }
 
 #[test]
 fn a_declared_path_that_reaches_a_forbidden_place_names_the_rule() {
-    let rules = rules(
-        &["frontend/", "services/"],
-        &["services/payments/", "infra/", "*.env"],
-    );
-    let declared = [
-        "frontend/checkout/",
-        "services/",
-        "Services/Payments/x.rs",
-        "infra/main.tf",
-        "frontend/prod.env",
-    ];
-    let found: Vec<(String, String)> = rules
-        .overlaps(&list(&declared))
-        .into_iter()
-        .map(|o| (o.declared, o.rule))
-        .collect();
+    let rules = rules(&["frontend/", "services/"], &["services/payments/", "infra/", "*.env"]);
+    let declared = ["frontend/checkout/", "services/", "Services/Payments/x.rs", "infra/main.tf", "frontend/prod.env"];
+    let found: Vec<(String, String)> =
+        rules.overlaps(&list(&declared)).into_iter().map(|o| (o.declared, o.rule)).collect();
     let expected = [
         ("services/", "services/payments/"),
         ("Services/Payments/x.rs", "services/payments/"),
@@ -233,27 +157,15 @@ fn a_declared_path_that_reaches_a_forbidden_place_names_the_rule() {
     assert_eq!(found, expected.map(|(d, r)| (d.to_owned(), r.to_owned())));
     assert_eq!(rules.check_declared("docs/"), PathVerdict::Outside);
     assert_eq!(rules.check_declared("../other"), PathVerdict::Outside);
-    assert_eq!(
-        rules.check_declared("frontend/**/*.ts"),
-        PathVerdict::Allowed
-    );
+    assert_eq!(rules.check_declared("frontend/**/*.ts"), PathVerdict::Allowed);
 }
 
 #[test]
 fn two_experiments_that_declare_a_common_place_conflict() {
     let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
-    assert_eq!(
-        paths_overlap(&list(&["docs/", "src/"]), &list(&["src/a.rs"])),
-        pair("src/", "src/a.rs")
-    );
-    assert_eq!(
-        paths_overlap(&list(&["*.sql"]), &list(&["db/"])),
-        pair("*.sql", "db/")
-    );
-    assert_eq!(
-        paths_overlap(&list(&["src/a/"]), &list(&["src/b/", "../src/a"])),
-        None
-    );
+    assert_eq!(paths_overlap(&list(&["docs/", "src/"]), &list(&["src/a.rs"])), pair("src/", "src/a.rs"));
+    assert_eq!(paths_overlap(&list(&["*.sql"]), &list(&["db/"])), pair("*.sql", "db/"));
+    assert_eq!(paths_overlap(&list(&["src/a/"]), &list(&["src/b/", "../src/a"])), None);
     assert_eq!(paths_overlap(&[], &list(&["src/"])), None);
 }
 
@@ -277,19 +189,9 @@ fn pattern() -> impl Strategy<Value = String> {
         1 => prop_oneof![Just("*"), Just("**"), Just("?"), Just("a*"), Just("[a-b]"), Just("[!A]*"), Just("{a,b}")]
             .prop_map(str::to_owned),
     ];
-    (
-        any::<bool>(),
-        prop::collection::vec(part, 1..4),
-        any::<bool>(),
-    )
-        .prop_map(|(anchored, parts, dir)| {
-            format!(
-                "{}{}{}",
-                if anchored { "/" } else { "" },
-                parts.join("/"),
-                if dir { "/" } else { "" }
-            )
-        })
+    (any::<bool>(), prop::collection::vec(part, 1..4), any::<bool>()).prop_map(|(anchored, parts, dir)| {
+        format!("{}{}{}", if anchored { "/" } else { "" }, parts.join("/"), if dir { "/" } else { "" })
+    })
 }
 
 fn patterns(most: usize) -> impl Strategy<Value = Vec<String>> {
