@@ -23,7 +23,7 @@ fn normal(name: &str) -> String {
             out.push('_');
         }
         was_lower = c.is_lowercase();
-        out.extend(if c == '-' || c == ' ' { "_".to_owned() } else { c.to_lowercase().to_string() }.chars());
+        out.push_str(&if c == '-' || c == ' ' { "_".to_owned() } else { c.to_lowercase().to_string() });
     }
     out
 }
