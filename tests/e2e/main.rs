@@ -1,2 +1,3 @@
-#[test]
-fn t() {}
+//! Whole journeys, through public doors, with real parts.
+
+mod journey;
