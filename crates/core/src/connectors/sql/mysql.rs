@@ -160,7 +160,6 @@ fn cell(row: &MySqlRow, i: usize) -> Result<Cell, sqlx::Error> {
         return Ok(Cell::Null);
     }
     let kind = value.type_info().name().to_owned();
-    drop(value);
     Ok(match kind.as_str() {
         "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" | "BOOLEAN" => Cell::Int(row.try_get_unchecked(i)?),
         "TINYINT UNSIGNED" | "SMALLINT UNSIGNED" | "MEDIUMINT UNSIGNED" | "INT UNSIGNED" | "BIGINT UNSIGNED" => {
