@@ -10,9 +10,11 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
 use super::{FlagError, FlagService, FlagState, check_key, check_pct};
+use crate::connectors::ResolveSecret;
 
 const NAME: &str = "flagd file";
 /// Largest file, in bytes.
@@ -36,7 +38,12 @@ struct Change {
 }
 
 impl FlagdFile {
-    pub(super) fn open(root: &Path, path: &str) -> Result<Self, FlagError> {
+    pub(super) fn open(root: &Path, path: &str, resolve: &dyn ResolveSecret) -> Result<Self, FlagError> {
+        let resolved = resolve.resolve(path).map_err(|error| FlagError::Config {
+            problem: error.message().to_owned(),
+            hint: error.hint_text().unwrap_or("write `path` without references").to_owned(),
+        })?;
+        let path = resolved.expose_secret();
         let inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         if path.is_empty() || !inside || Path::new(path).file_name().is_none() {
             return Err(FlagError::Config {

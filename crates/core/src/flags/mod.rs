@@ -97,7 +97,7 @@ pub fn open(
     resolve: &dyn ResolveSecret,
 ) -> Result<Box<dyn FlagService>, FlagError> {
     Ok(match spec {
-        FlagServiceSpec::FlagdFile { path } => Box::new(flagd_file::FlagdFile::open(root, path)?),
+        FlagServiceSpec::FlagdFile { path } => Box::new(flagd_file::FlagdFile::open(root, path, resolve)?),
         FlagServiceSpec::CustomHttp { url, token } => {
             Box::new(custom_http::CustomHttp::open(url, token.as_deref(), resolve)?)
         }

@@ -184,7 +184,7 @@ struct Query<'a> {
 
 fn segment_param(key: &str) -> String {
     let name: String = key.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
-    format!("segment_{name}")
+    format!("segment_{}", name.to_lowercase())
 }
 
 fn params(signal: &SignalSpec, window: Window) -> Params {
