@@ -1,8 +1,9 @@
 //! A JSON file that flagd reads, for development and demonstrations.
-//! <https://flagd.dev/reference/flag-definitions/>, <https://flagd.dev/reference/custom-operations/fractional-operation/>
+//! <https://flagd.dev/reference/flag-definitions/>,
+//! <https://flagd.dev/reference/custom-operations/fractional-operation/>
 //!
-//! Other flags, and fields that we do not know, stay as they are. The file is replaced in one step under a lock, and one
-//! that is not understood is not touched.
+//! Other flags, and fields that we do not know, stay as they are. The file is replaced in one step under a lock, and
+//! one that is not understood is not touched.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};

@@ -127,9 +127,9 @@ fn as_json(bind: &Bind) -> Value {
     }
 }
 
-/// Text formats hold whole seconds, as the columns that they are compared with usually do: with fractions on one side only
-/// the comparison of text would go wrong within that second. Both ends of a window are cut down alike, so that windows
-/// that follow each other still share no instant and leave none out.
+/// Text formats hold whole seconds, as the columns that they are compared with usually do: with fractions on one side
+/// only the comparison of text would go wrong within that second. Both ends of a window are cut down alike, so that
+/// windows that follow each other still share no instant and leave none out.
 fn bind(param: &Param, dialect: Dialect, format: TimeFormat) -> Bind {
     let at = match param {
         Param::At(at) => *at,
