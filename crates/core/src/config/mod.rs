@@ -1,5 +1,112 @@
-//! `outcome.yaml`: from text to a checked [`crate::domain::OutcomeSpec`].
+//! `outcome.yaml`: from text to a checked [`Config`], or to diagnostics that say what is wrong, where, and what to do.
+//!
+//! Three steps: `yaml` reads the text into a tree with places; `file` gives the tree its types, key by key, so that one run
+//! reports everything; `validate` checks what the keys mean together. Values may hold `${...}` references: they are
+//! resolved by [`secrets`] when a source is used, and never written back.
+//! **Invariant**: no diagnostic contains a secret.
 
+mod decode;
+mod diagnostic;
+mod file;
 mod integrations;
+pub mod locate;
+mod map;
+mod redact;
+mod render;
+pub mod secrets;
+mod settings;
+mod suggest;
+mod syntax;
+mod template;
+mod validate;
+mod yaml;
 
+#[cfg(test)]
+mod tests;
+
+pub use diagnostic::{Diagnostic, Label, MAX_DIAGNOSTICS, Severity};
 pub use integrations::{ConnectorKind, ConnectorSpec, FlagServiceSpec, SqlConfig, TimeFormat, WebhookConfig};
+pub use locate::{ConfigError, FILE_NAME, Loaded, load};
+pub use render::render_all;
+pub use secrets::{Env, ProcessEnv, SecretError};
+pub use settings::{Config, Limits, LlmSpec, NotificationSpec, OutgoingWebhookSpec, SlackSpec};
+pub use template::{TemplateOptions, template};
+
+use decode::Decode;
+use diagnostic::{Problem, Reporter, Span};
+
+/// The version of the format that this program reads.
+pub const VERSION: u32 = 1;
+
+/// The largest file, in bytes.
+pub const MAX_FILE_BYTES: usize = 2 * 1024 * 1024;
+
+/// The types of sources of this version.
+pub const CONNECTOR_TYPES: &[&str] = &["sql", "webhook"];
+
+/// The flag services of this version.
+pub const FLAG_PROVIDERS: &[&str] = &["flagd_file", "custom_http"];
+
+/// What a text says.
+#[derive(Debug)]
+pub struct Parsed {
+    /// Present when there is no error.
+    pub config: Option<Config>,
+    /// Errors and warnings, in the order of the file, at most [`MAX_DIAGNOSTICS`].
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Parsed {
+    /// True when the text cannot be used.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.config.is_none()
+    }
+}
+
+/// Reads and checks a text.
+///
+/// `file_name` stands in the diagnostics. With `env`, references to variables and files that are not there are errors too.
+#[must_use]
+pub fn parse(source: &str, file_name: &str, env: Option<&dyn Env>) -> Parsed {
+    let source = source.strip_prefix('\u{feff}').unwrap_or(source);
+    let mut reporter = Reporter::new(source, file_name);
+    let config = read(source, env, &mut reporter);
+    let diagnostics = reporter.finish();
+    let config = if diagnostics.iter().any(Diagnostic::is_error) { None } else { config };
+    Parsed { config, diagnostics }
+}
+
+fn read(source: &str, env: Option<&dyn Env>, reporter: &mut Reporter<'_>) -> Option<Config> {
+    let top = Span { start: 0, end: 1 };
+    if source.len() > MAX_FILE_BYTES {
+        let message = format!("the file has {} bytes", source.len());
+        let problem = Problem::error("config.too_large", top, message).valid(format!("at most {MAX_FILE_BYTES} bytes"));
+        reporter.push(problem.help("is this the right file? Split long SQL statements into views of the database"));
+        return None;
+    }
+    let root = yaml::read(source, reporter)?;
+    if root.is_null() {
+        let problem =
+            Problem::error("config.empty", top, "the file has no content").valid("`version: 1` and `outcomes:`");
+        reporter.push(problem.help("`outcome-runtime init` writes a file to begin with"));
+        return None;
+    }
+    if let Some(problem) = validate::unsupported_version(&root) {
+        reporter.push(problem);
+        return None;
+    }
+    let file = file::RootFile::decode(&root, reporter)?;
+    validate::config(&file, env, reporter)
+}
+
+/// The JSON Schema (draft 7, which editors read) of the file, made from the types that read it.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    let settings = schemars::generate::SchemaSettings::draft07();
+    let mut schema = settings.into_generator().into_root_schema_for::<file::RootFile>().to_value();
+    if let Some(map) = schema.as_object_mut() {
+        map.insert("title".to_owned(), "outcome.yaml".into());
+    }
+    schema
+}

@@ -1,0 +1,398 @@
+//! From the tree to typed files. Unlike serde's own way, reading goes on after a mistake: what cannot be used is reported
+//! and left out, so that one run shows all of them.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::diagnostic::{Problem, Reporter, Span};
+use super::suggest::did_you_mean;
+use super::yaml::{Node, Value, shown};
+use crate::domain::{Aggregation, Assurance, Period, Slug};
+
+/// A type that can be read from a node.
+pub(super) trait Decode: Sized + JsonSchema {
+    /// What it is, for messages: "a number".
+    const WHAT: &'static str;
+    /// A value to show where one is missing.
+    const EXAMPLE: &'static str;
+    /// `None` after a mistake, which is then in the report.
+    fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self>;
+}
+
+/// A value with its place.
+#[derive(Debug, Clone)]
+pub(super) struct At<T> {
+    pub(super) value: T,
+    pub(super) span: Span,
+}
+
+impl<T> std::ops::Deref for At<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for At<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+impl<T: Decode> Decode for At<T> {
+    const WHAT: &'static str = T::WHAT;
+    const EXAMPLE: &'static str = T::EXAMPLE;
+    fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
+        let span = match node.value {
+            Value::List(_) | Value::Map(_) => node.anchor(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => node.span,
+        };
+        T::decode(node, reporter).map(|value| Self { value, span })
+    }
+}
+
+/// Says that something else was expected.
+pub(super) fn wrong_type(node: &Node, wanted: &str, example: &str, reporter: &mut Reporter<'_>) {
+    let at = if matches!(node.value, Value::List(_) | Value::Map(_)) { node.anchor() } else { node.span };
+    let problem = Problem::error("config.wrong_type", at, format!("expected {wanted}, found {}", node.kind()));
+    reporter.push(problem.valid(wanted).help(format!("write it as in `{example}`")));
+}
+
+impl Decode for String {
+    const WHAT: &'static str = "text";
+    const EXAMPLE: &'static str = "\"some text\"";
+    fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Text(text) if text.trim().is_empty() => {
+                let problem = Problem::error("config.empty", node.anchor(), "this text is empty");
+                reporter.push(problem.valid("at least one character").help("write a value, or remove the key"));
+                None
+            }
+            Value::Text(text) => Some(text.clone()),
+            Value::Number(_) | Value::Bool(_) => {
+                let written = shown(reporter.text(node.span));
+                let found = format!("expected text, found {}", node.kind());
+                let problem = Problem::error("config.wrong_type", node.span, found).valid("text");
+                reporter.push(problem.help(format!("put it in quotes: `\"{written}\"`")));
+                None
+            }
+            Value::Null | Value::List(_) | Value::Map(_) => {
+                wrong_type(node, Self::WHAT, Self::EXAMPLE, reporter);
+                None
+            }
+        }
+    }
+}
+
+impl Decode for f64 {
+    const WHAT: &'static str = "a number";
+    const EXAMPLE: &'static str = "0.45";
+    fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
+        let problem = match &node.value {
+            Value::Number(number) if number.is_finite() => return Some(*number),
+            Value::Number(_) => Problem::error("config.not_finite", node.span, "this is not a finite number")
+                .help("write a plain number"),
+            Value::Text(text) if text.trim().trim_end_matches('%').trim().parse::<Self>().is_ok() => {
+                let help = if text.contains('%') {
+                    "write a share instead of a percentage: `0.45` is 45 %"
+                } else {
+                    "remove the quotes"
+                };
+                Problem::error("config.wrong_type", node.span, "expected a number, found text").help(help)
+            }
+            Value::Text(text) if text.contains(',') => {
+                Problem::error("config.wrong_type", node.span, "expected a number, found text")
+                    .help("write decimals with a point: `0.45`")
+            }
+            Value::Null | Value::Bool(_) | Value::Text(_) | Value::List(_) | Value::Map(_) => {
+                wrong_type(node, Self::WHAT, Self::EXAMPLE, reporter);
+                return None;
+            }
+        };
+        reporter.push(problem.valid("a finite number, as in `0.45` or `800`"));
+        None
+    }
+}
+
+impl Decode for u32 {
+    const WHAT: &'static str = "a whole number";
+    const EXAMPLE: &'static str = "3";
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
+    fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
+        match node.value {
+            Value::Number(n) if n.fract() == 0.0 && (0.0..=f64::from(Self::MAX)).contains(&n) => Some(n as Self),
+            Value::Number(_) => {
+                let problem = Problem::error("config.out_of_range", node.span, "expected a whole number of 0 or more");
+                reporter.push(problem.valid("0 to 4294967295").help("write a whole number, as in `3`"));
+                None
+            }
+            _ => {
+                wrong_type(node, Self::WHAT, Self::EXAMPLE, reporter);
+                None
+            }
+        }
+    }
+}
+
+impl Decode for bool {
+    const WHAT: &'static str = "true or false";
+    const EXAMPLE: &'static str = "true";
+    fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
+        if let Value::Bool(value) = node.value {
+            return Some(value);
+        }
+        wrong_type(node, Self::WHAT, Self::EXAMPLE, reporter);
+        None
+    }
+}
+
+/// The text of a node that holds one; else says so.
+fn text<'n>(node: &'n Node, what: &str, example: &str, reporter: &mut Reporter<'_>) -> Option<&'n str> {
+    if let Value::Text(text) = &node.value {
+        return Some(text);
+    }
+    wrong_type(node, what, example, reporter);
+    None
+}
+
+impl Decode for Slug {
+    const WHAT: &'static str = "a slug";
+    const EXAMPLE: &'static str = "checkout-mobile";
+    fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
+        let text = text(node, Self::WHAT, Self::EXAMPLE, reporter)?;
+        text.parse().map_err(|_| invalid_slug(node.span, text, reporter)).ok()
+    }
+}
+
+fn invalid_slug(span: Span, text: &str, reporter: &mut Reporter<'_>) {
+    let problem = Problem::error("config.invalid_slug", span, format!("`{}` is not a slug", shown(text)))
+        .valid("1 to 64 lower-case letters, digits and single hyphens");
+    reporter.push(problem.help(format!("write `{}`", Slug::from_title(text))));
+}
+
+impl Decode for Period {
+    const WHAT: &'static str = "a span of time";
+    const EXAMPLE: &'static str = "6w";
+    fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
+        const VALID: &str =
+            "a number with a unit (`30m`, `24h`, `7d`, `6w`), or ISO 8601 (`PT4H`, `P6W`), up to 10 years";
+        if let Value::Number(_) = node.value {
+            let written = shown(reporter.text(node.span));
+            let problem = Problem::error("config.invalid_duration", node.span, "this span of time has no unit");
+            reporter.push(
+                problem.valid(VALID).help(format!("write the unit: `{written}h` for hours, `{written}d` for days")),
+            );
+            return None;
+        }
+        let text = text(node, Self::WHAT, Self::EXAMPLE, reporter)?;
+        match Self::from_str(text) {
+            Ok(period) => Some(period),
+            Err(message) => {
+                let message = message.split(": ").next().unwrap_or("this is not a span of time").to_owned();
+                let help = match text.to_ascii_lowercase() {
+                    text if text.contains("mo") || text.starts_with('p') && text.contains('m') => {
+                        "write weeks: `4w` for a month"
+                    }
+                    text if text.contains('y') => "write weeks: `52w` for a year",
+                    text if text.starts_with('-') => "remove the minus sign",
+                    _ => "write it as in `6w`",
+                };
+                reporter.push(Problem::error("config.invalid_duration", node.span, message).valid(VALID).help(help));
+                None
+            }
+        }
+    }
+}
+
+/// A fixed set of texts.
+pub(super) trait Choice: Sized + Copy + JsonSchema + 'static {
+    /// What is chosen: "a direction".
+    const CHOICE: &'static str;
+    /// All of them.
+    fn choices() -> Vec<(&'static str, Self)>;
+    /// Why a text that a reader might expect is not among them.
+    fn refusal(_text: &str) -> Option<&'static str> {
+        None
+    }
+}
+
+impl<T: Choice> Decode for T {
+    const WHAT: &'static str = T::CHOICE;
+    const EXAMPLE: &'static str = "";
+    fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
+        let choices = T::choices();
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        let valid = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let Value::Text(text) = &node.value else {
+            let at = node.anchor();
+            let problem =
+                Problem::error("config.wrong_type", at, format!("expected {}, found {}", T::CHOICE, node.kind()));
+            reporter.push(problem.valid(valid).help("write one of them"));
+            return None;
+        };
+        if let Some((_, value)) = choices.iter().find(|(name, _)| name == text) {
+            return Some(*value);
+        }
+        let message = format!("`{}` is not {}", shown(text), T::CHOICE);
+        let help = T::refusal(text).map(str::to_owned).unwrap_or_else(|| {
+            did_you_mean(text, names)
+                .map_or_else(|| "write one of them".to_owned(), |name| format!("did you mean `{name}`?"))
+        });
+        reporter.push(Problem::error("config.unknown_value", node.span, message).valid(valid).help(help));
+        None
+    }
+}
+
+macro_rules! choices {
+    ($($ty:ty = $what:literal),+ $(,)?) => { $(
+        impl Choice for $ty {
+            const CHOICE: &'static str = $what;
+            fn choices() -> Vec<(&'static str, Self)> {
+                Self::ALL.iter().map(|value| (value.as_str(), *value)).collect()
+            }
+        }
+    )+ };
+}
+choices! {
+    crate::domain::Direction = "a direction",
+    crate::domain::Design = "an evidence design",
+    crate::domain::ViolationPolicy = "what a violation does",
+    crate::domain::MetricMethod = "a method",
+    super::TimeFormat = "a format of instants",
+}
+
+impl Choice for Aggregation {
+    const CHOICE: &'static str = "an aggregation";
+    fn choices() -> Vec<(&'static str, Self)> {
+        vec![("point", Self::Point), ("7d_rolling", Self::Rolling7d), ("30d_rolling", Self::Rolling30d)]
+    }
+}
+
+/// A level of assurance that a gate can ask for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GateAssurance(pub(super) Assurance);
+
+impl JsonSchema for GateAssurance {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "GateAssurance".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": "string", "enum": ["A2", "A3", "A4"] })
+    }
+}
+
+impl Choice for GateAssurance {
+    const CHOICE: &'static str = "a level of assurance that a gate can ask for";
+    fn choices() -> Vec<(&'static str, Self)> {
+        vec![("A2", Self(Assurance::A2)), ("A3", Self(Assurance::A3)), ("A4", Self(Assurance::A4))]
+    }
+    fn refusal(text: &str) -> Option<&'static str> {
+        (text == "A1").then_some(
+            "A1 is an answer inside of the agent's own program and decides nothing: write `A3` (a passphrase-signed decision)",
+        )
+    }
+}
+
+impl<T: Decode> Decode for Vec<T> {
+    const WHAT: &'static str = "a list";
+    const EXAMPLE: &'static str = "";
+    fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
+        let Value::List(items) = &node.value else {
+            let wanted = format!("a list of {}", plural(T::WHAT));
+            let example = if T::EXAMPLE.is_empty() { "- ..." } else { T::EXAMPLE };
+            let problem =
+                Problem::error("config.wrong_type", node.anchor(), format!("expected {wanted}, found {}", node.kind()));
+            let help = format!("write each on its own line behind a hyphen: `- {}`", example.trim_start_matches("- "));
+            reporter.push(problem.valid(wanted).help(help));
+            return None;
+        };
+        // An item that cannot be used is left out here; its error keeps the file from being used at all.
+        Some(items.iter().filter_map(|item| T::decode(item, reporter)).collect())
+    }
+}
+
+fn plural(what: &str) -> String {
+    let noun = what.strip_prefix("an ").or_else(|| what.strip_prefix("a ")).unwrap_or(what);
+    if what == noun || noun.ends_with('s') { noun.to_owned() } else { format!("{noun}s") }
+}
+
+/// Names with short texts, where numbers and `true` are taken as they are written.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TextMap(pub(super) BTreeMap<String, String>);
+
+impl JsonSchema for TextMap {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TextMap".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({
+            "type": "object", "additionalProperties": { "type": ["string", "number", "boolean"] },
+        })
+    }
+}
+
+impl Decode for TextMap {
+    const WHAT: &'static str = "a map of names and values";
+    const EXAMPLE: &'static str = "platform: mobile";
+    fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
+        let Value::Map(entries) = &node.value else {
+            wrong_type(node, Self::WHAT, Self::EXAMPLE, reporter);
+            return None;
+        };
+        let mut out = BTreeMap::new();
+        for (key, value) in entries {
+            let text = match &value.value {
+                Value::Text(text) => text.clone(),
+                Value::Number(_) | Value::Bool(_) => reporter.text(value.span).to_owned(),
+                Value::Null | Value::List(_) | Value::Map(_) => {
+                    wrong_type(value, "a single value", "platform: mobile", reporter);
+                    continue;
+                }
+            };
+            out.insert(key.text.clone(), text);
+        }
+        Some(Self(out))
+    }
+}
+
+/// Anything, looked at later.
+#[derive(Debug, Clone)]
+pub(super) struct Raw(pub(super) Node);
+
+impl JsonSchema for Raw {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Raw".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": "object" })
+    }
+}
+
+impl Decode for Raw {
+    const WHAT: &'static str = "a map of keys";
+    const EXAMPLE: &'static str = "";
+    fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
+        if matches!(node.value, Value::Map(_)) {
+            return Some(Self(node.clone()));
+        }
+        wrong_type(node, Self::WHAT, "url: ${DATABASE_URL}", reporter);
+        None
+    }
+}

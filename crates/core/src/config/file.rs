@@ -1,0 +1,474 @@
+//! `outcome.yaml` as it is written: the keys, their types, their defaults and their documentation. The JSON Schema and the
+//! reading both follow from these declarations; meaning is checked in [`super::validate`].
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::json;
+
+use super::decode::{Decode, GateAssurance, Raw, TextMap};
+use super::diagnostic::{Problem, Reporter};
+use super::map::{Field, schema_of, yaml_map};
+use super::yaml::{Node, Value, shown};
+use super::{FLAG_PROVIDERS, TimeFormat};
+use crate::domain::{
+    Aggregation, Design, Direction, MetricMethod, MinimumDetectableEffect, Period, Slug, ViolationPolicy,
+};
+
+use super::decode::At;
+
+yaml_map! {
+    /// The outcome file: what should move, how it is measured, what must not break, and who decides.
+    RootFile("the file") {
+        /// Version of this format. This program reads version 1.
+        required version: u32,
+        /// The outcomes of this repository.
+        required outcomes: Vec<At<OutcomeFile>>,
+        /// The sources that signals are read from.
+        optional signal_connectors: Vec<At<ConnectorFile>>,
+        /// The service that splits users between control and treatment.
+        optional feature_flags: FlagsFile,
+        /// Where messages go.
+        optional notifications: NotificationsFile,
+        /// Language models that write hypotheses and summaries. They never decide.
+        optional llm: LlmFile,
+        /// Limits of the workspace.
+        optional limits: LimitsFile,
+    }
+
+    /// A metric target with constraints and a horizon.
+    OutcomeFile("an outcome") {
+        /// Short stable name: lower-case letters, digits and single hyphens. It must not change.
+        required id: Slug,
+        /// One line for people.
+        required title: String,
+        /// More for people.
+        optional description: String,
+        /// E-mail of the accountable member.
+        optional owner: String,
+        /// E-mails of the people who work on it.
+        optional team: Vec<At<String>>,
+        /// The signal that decides.
+        required signal: SignalFile,
+        /// Signals that inform and never decide.
+        optional secondary_signals: Vec<At<SignalFile>>,
+        /// Where the signal should go.
+        required target: TargetFile,
+        /// What must not be crossed on the way: measured limits, and rules that the approver ticks at launch.
+        optional constraints: Vec<At<ConstraintFile>>,
+        /// Time until the deadline, counted from activation.
+        required horizon: Period,
+        /// Smallest effect worth finding: `"5%"` is relative to the baseline, a plain number is in the signal's units.
+        optional mde: Mde | minimum_detectable_effect,
+        /// How experiments are judged. `before_after` and `none` give weaker evidence and never ship by themselves.
+        optional design: Design = "randomised",
+        /// What is randomised: `user`, `account`, `session`.
+        optional randomisation_unit: String | randomization_unit = "user",
+        /// The event that marks a unit as exposed.
+        optional exposure: String,
+        /// After how long without a good reading an experiment is paused.
+        optional staleness: Period = "24h",
+        /// How many experiments at once, and how candidates are ranked.
+        optional portfolio: PortfolioFile,
+        /// Who decides at which gate, until when, and how surely.
+        optional gates: GatesFile,
+        /// Which paths of the repository an experiment may touch.
+        optional scope: ScopeFile,
+        /// Which language-model provider to use, or `host-agent`.
+        optional llm_provider: String,
+    }
+
+    /// A metric read from a source.
+    SignalFile("a signal") {
+        /// Name of a secondary signal; the metric's name when absent.
+        optional name: String,
+        /// Name of a source from `signal_connectors`.
+        required source: String,
+        /// The metric's name there; also the name of the signal.
+        required metric: String,
+        /// How the metric is computed. A `sql` source knows `custom` only, which is its default.
+        optional method: MetricMethod,
+        /// Steps of a funnel, first to last, for the method `funnel`.
+        optional funnel_steps: Vec<At<String>>,
+        /// Restricts the population at sources that filter by themselves; a SQL query filters in its WHERE clause.
+        optional segment: TextMap,
+        /// The window of the displayed value and of attainment. Experiments are judged on totals since exposure.
+        optional aggregation: Aggregation = "7d_rolling",
+        /// Unit of the value, for people: `%`, `ms`, `EUR`.
+        optional unit: String,
+        /// How often it is read; at least 1m.
+        optional poll_interval: Period = "6h",
+        /// The SQL statements of a `sql` source.
+        optional query: QueryFile,
+    }
+
+    /// SQL statements. `:from` and `:to` are bound to the window.
+    QueryFile("a query") {
+        /// One row for everybody in `[:from, :to)`: `n, successes`, or `n, sum, sum_squares`, or `value`.
+        optional level: String,
+        /// One row for each variant, with a column `variant` (`control` or `treatment`), of units exposed in `[:from, :to)`.
+        optional by_variant: String,
+    }
+
+    /// From where to where the signal should go.
+    TargetFile("a target") {
+        /// Which way is better.
+        required direction: Direction,
+        /// Where the signal stands now. Activation compares it with the measured baseline.
+        required from: f64,
+        /// Where the signal should be.
+        required to: f64,
+        /// Confidence of every verdict, between 0.5 and 1.
+        optional confidence: f64 | confidence_required = "0.95",
+        /// How far the measured baseline may be from `from`, relative to it: 0.2 is 20 %.
+        optional baseline_tolerance: f64 = "0.2",
+        /// How long the rolling value must stay at or beyond `to`.
+        optional dwell: Period = "7d",
+    }
+
+    /// A measured limit (`signal` with `min`, `max` or `not_worse`), or a `rule` for people.
+    ConstraintFile("a constraint") {
+        /// A sentence that the approver ticks at launch. It stands alone.
+        optional rule: String,
+        /// Name of the guarded signal.
+        optional signal: String,
+        /// Name of a source from `signal_connectors`.
+        optional source: String,
+        /// The metric's name there; the signal's name when absent.
+        optional metric: String,
+        /// How the metric is computed.
+        optional method: MetricMethod,
+        /// Steps of a funnel, for the method `funnel`.
+        optional funnel_steps: Vec<At<String>>,
+        /// Restricts the population at sources that filter by themselves.
+        optional segment: TextMap,
+        /// Unit of the value, for people.
+        optional unit: String,
+        /// How often it is read; at least 1m.
+        optional poll_interval: Period = "6h",
+        /// The SQL statements of a `sql` source.
+        optional query: QueryFile,
+        /// Lower limit of the value.
+        optional min: f64,
+        /// Upper limit of the value.
+        optional max: f64,
+        /// Limit relative to the control group.
+        optional not_worse: NotWorseFile,
+        /// How many polls in a row a bare value must be out of bounds.
+        optional consecutive: u32 = "3",
+        /// `pause` turns the flag off and asks a human, `kill` also ends the experiment.
+        optional on_violation: ViolationPolicy = "pause",
+    }
+
+    /// How much worse than the control group the treatment may be.
+    NotWorseFile("a `not_worse` limit") {
+        /// Which way is better.
+        required direction: Direction,
+        /// Tolerated harm, absolute, in the signal's units; 0 or more.
+        required margin: f64,
+        /// True when shipping needs a proof that the limit holds, false when only a proven breach counts.
+        optional must_prove: bool = "false",
+    }
+
+    /// How many experiments at once, and how candidates are ranked.
+    PortfolioFile("a portfolio") {
+        /// Experiments between portfolio approval and conclusion, at most.
+        optional max_concurrent: u32 = "3",
+        /// How many candidates are asked for.
+        optional candidates: u32 = "3",
+        /// Weights of the ranking; they need not add up to 1.
+        optional weights: WeightsFile,
+    }
+
+    /// Weights of the ranking, each 0 or more.
+    WeightsFile("the weights") {
+        /// Share of the gap that the prediction closes, times its confidence.
+        optional impact: f64 = "0.35",
+        /// Low risk is good.
+        optional risk: f64 = "0.25",
+        /// Little effort is good.
+        optional speed: f64 = "0.2",
+        /// What can be undone teaches more cheaply.
+        optional learning: f64 = "0.2",
+    }
+
+    /// The gates, each with who decides, until when, and how surely.
+    GatesFile("the gates") {
+        /// Should the experiment be built?
+        optional portfolio_review: GateFile,
+        /// Should exactly this commit run under exactly this plan?
+        optional launch_approval: GateFile,
+        /// What should happen with the result?
+        optional analysis_review: GateFile,
+        /// Should the rollout go to the next step?
+        optional scale_approval: GateFile,
+        /// Should the change ship to everyone?
+        optional ship_approval: GateFile,
+        /// An agent asks for a human decision.
+        optional escalation: GateFile,
+    }
+
+    /// Who decides a type of gate, until when, and how surely.
+    GateFile("a gate") {
+        /// E-mail of the member who decides; the workspace's first member when absent.
+        optional assigned_to: String,
+        /// Time to decide. Silence never approves: when it is over, the next of `escalation` is asked.
+        optional sla: Period = "24h",
+        /// Where to tell them: `slack:#name`, `email`, `webhook` or `none`.
+        optional channel: String,
+        /// E-mails of who is asked next, in order.
+        optional escalation: Vec<At<String>> | escalation_chain,
+        /// The proof of a human that an approval needs: A3 is a passphrase, A4 a touched key, A2 a local click.
+        optional assurance: GateAssurance = "A3",
+        /// How many members must decide the same.
+        optional quorum: u32 = "1",
+    }
+
+    /// Which paths an experiment may touch, as in .gitignore. Forbidden wins; empty allowed means everything else.
+    ScopeFile("a scope") {
+        /// May be touched.
+        optional allowed_paths: Vec<At<String>>,
+        /// May never be touched.
+        optional forbidden_paths: Vec<At<String>>,
+    }
+
+    /// Language models.
+    LlmFile("`llm`") {
+        /// The provider for outcomes without `llm_provider`.
+        optional default_provider: String,
+        /// The model that writes hypotheses.
+        optional hypothesis_model: String,
+        /// The model that summarises results.
+        optional analysis_model: String,
+    }
+
+    /// Where messages go.
+    NotificationsFile("`notifications`") {
+        /// A Slack app.
+        optional slack: SlackFile,
+        /// An address that gets signed requests.
+        optional webhook: OutgoingWebhookFile,
+    }
+
+    /// A Slack app. Secrets are `${...}` references.
+    SlackFile("`slack`") {
+        /// Bot token, as `${SLACK_BOT_TOKEN}`.
+        required bot_token: String,
+        /// Signing secret, as `${SLACK_SIGNING_SECRET}`; needed for buttons in messages.
+        optional signing_secret: String,
+        /// Where messages go whose gate names no channel.
+        optional default_channel: String,
+    }
+
+    /// An address that gets signed requests.
+    OutgoingWebhookFile("`webhook`") {
+        /// `https://` address.
+        required url: String,
+        /// Secret of the signature, as `${NOTIFY_SECRET}`.
+        optional secret: String,
+    }
+
+    /// Limits of the workspace.
+    LimitsFile("`limits`") {
+        /// Active outcomes at once, at most.
+        optional max_active_outcomes: u32,
+    }
+
+    /// Settings of a `sql` source.
+    SqlFile("the config of a `sql` source") {
+        /// `postgres://`, `mysql://` or `sqlite:` address, best as `${DATABASE_URL}`. Give it a user who can only read.
+        required url: String,
+        /// Longest time for a statement.
+        optional statement_timeout: Period = "30s",
+        /// Most rows of an answer.
+        optional row_cap: u32 = "1000",
+        /// How the database keeps instants, hence how `:from` and `:to` are bound.
+        optional time_format: TimeFormat = "native",
+    }
+
+    /// Settings of a `webhook` source, which pushes aggregates to the daemon.
+    WebhookFile("the config of a `webhook` source") {
+        /// Secret of the signature, as `${METRICS_SECRET}`.
+        required secret: String,
+        /// How old a signed request may be.
+        optional replay_window: Period = "5m",
+    }
+
+    /// Settings of `flagd_file`.
+    FlagdFile("the config of `flagd_file`") {
+        /// The flag file, relative to the repository's root.
+        required path: String,
+    }
+
+    /// Settings of `custom_http`.
+    CustomHttpFile("the config of `custom_http`") {
+        /// Base address of the flag service.
+        required url: String,
+        /// Bearer token, as `${FLAGS_TOKEN}`.
+        optional token: String,
+    }
+}
+
+/// Where a key belongs that stands in the wrong map.
+pub(super) fn home_of(key: &str) -> Option<&'static str> {
+    const HOMES: &[(&str, &[Field])] = &[
+        ("the file's top level", RootFile::FIELDS),
+        ("`target`", TargetFile::FIELDS),
+        ("`signal`", SignalFile::FIELDS),
+        ("`signal.query`", QueryFile::FIELDS),
+        ("`portfolio`", PortfolioFile::FIELDS),
+        ("`portfolio.weights`", WeightsFile::FIELDS),
+        ("`scope`", ScopeFile::FIELDS),
+        ("`gates`", GatesFile::FIELDS),
+        ("a gate, as `gates.launch_approval`", GateFile::FIELDS),
+        ("an item of `constraints`", ConstraintFile::FIELDS),
+        ("an item of `outcomes`", OutcomeFile::FIELDS),
+        ("`llm`", LlmFile::FIELDS),
+        ("`limits`", LimitsFile::FIELDS),
+        ("`notifications`", NotificationsFile::FIELDS),
+        ("`notifications.slack`", SlackFile::FIELDS),
+        ("the `config` of a source or flag service", SqlFile::FIELDS),
+    ];
+    HOMES.iter().find(|(_, fields)| fields.iter().any(|field| field.name() == key)).map(|(home, _)| *home)
+}
+
+/// The keys of a connector, before its `config` is read by type.
+#[derive(Debug, Clone)]
+pub(super) struct ConnectorFile(pub(super) ConnectorKeys);
+
+yaml_map! {
+    /// A source of signals.
+    ConnectorKeys("a source") {
+        /// Name that signals refer to as `source`.
+        required name: String,
+        /// What it is.
+        required r#type: String,
+        /// Its settings, which depend on `type`.
+        optional config: Raw,
+    }
+
+    /// The service that splits users between control and treatment.
+    FlagKeys("`feature_flags`") {
+        /// Which service.
+        required provider: String,
+        /// Its settings, which depend on `provider`.
+        optional config: Raw,
+    }
+}
+
+/// The keys of the flag service, before its `config` is read by provider.
+#[derive(Debug, Clone)]
+pub(super) struct FlagsFile(pub(super) FlagKeys);
+
+impl Decode for ConnectorFile {
+    const WHAT: &'static str = ConnectorKeys::WHAT;
+    const EXAMPLE: &'static str = "";
+    fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
+        ConnectorKeys::decode(node, reporter).map(Self)
+    }
+}
+
+impl Decode for FlagsFile {
+    const WHAT: &'static str = FlagKeys::WHAT;
+    const EXAMPLE: &'static str = "";
+    fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
+        FlagKeys::decode(node, reporter).map(Self)
+    }
+}
+
+impl JsonSchema for ConnectorFile {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Connector".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let configs = [("sql", schema_of::<SqlFile>(generator)), ("webhook", schema_of::<WebhookFile>(generator))];
+        tagged(ConnectorKeys::json_schema(generator), "type", &configs)
+    }
+}
+
+impl JsonSchema for FlagsFile {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "FeatureFlags".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let configs = [schema_of::<FlagdFile>(generator), schema_of::<CustomHttpFile>(generator)];
+        let configs: Vec<_> = FLAG_PROVIDERS.iter().copied().zip(configs).collect();
+        tagged(FlagKeys::json_schema(generator), "provider", &configs)
+    }
+}
+
+/// Makes the schema of `config` depend on the key `tag`.
+fn tagged(schema: Schema, tag: &str, configs: &[(&str, serde_json::Value)]) -> Schema {
+    let mut schema = schema.to_value();
+    let names: Vec<&str> = configs.iter().map(|(name, _)| *name).collect();
+    let cases: Vec<_> = configs
+        .iter()
+        .map(|(name, config)| {
+            json!({ "if": { "properties": { tag: { "const": name } } }, "then": { "properties": { "config": config } } })
+        })
+        .collect();
+    if let Some(map) = schema.as_object_mut() {
+        if let Some(property) = map.get_mut("properties").and_then(|p| p.get_mut(tag)).and_then(|p| p.as_object_mut()) {
+            property.insert("enum".to_owned(), json!(names));
+        }
+        let required = if tag == "type" { json!(["name", tag, "config"]) } else { json!([tag, "config"]) };
+        map.insert("required".to_owned(), required);
+        map.insert("allOf".to_owned(), json!(cases));
+    }
+    Schema::try_from(schema).unwrap_or_default()
+}
+
+/// The smallest effect worth finding, as it is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mde(pub(super) MinimumDetectableEffect);
+
+impl JsonSchema for Mde {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Mde".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "oneOf": [
+            { "type": "number", "exclusiveMinimum": 0 },
+            { "type": "string", "pattern": "^ *[0-9]+([.][0-9]+)? *%$" },
+        ] })
+    }
+}
+
+impl Decode for Mde {
+    const WHAT: &'static str = "a smallest effect";
+    const EXAMPLE: &'static str = "\"5%\"";
+    fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
+        let effect = match &node.value {
+            Value::Number(number) => Some(MinimumDetectableEffect::Absolute(*number)),
+            Value::Text(text) => {
+                let share = text.trim().strip_suffix('%').and_then(|share| share.trim().parse::<f64>().ok());
+                share.map(|percent| MinimumDetectableEffect::Relative(percent / 100.0))
+            }
+            Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => None,
+        };
+        let valid = "a number above 0 in the signal's units (`0.02`), or a share of the baseline (`\"5%\"`)";
+        match effect {
+            Some(MinimumDetectableEffect::Absolute(value) | MinimumDetectableEffect::Relative(value))
+                if value.is_finite() && value > 0.0 =>
+            {
+                effect.map(Self)
+            }
+            Some(_) => {
+                let problem =
+                    Problem::error("config.mde_not_positive", node.span, "the smallest effect must be above 0");
+                reporter.push(problem.valid(valid).help("write its size without a sign: the target has the direction"));
+                None
+            }
+            None => {
+                let found = match &node.value {
+                    Value::Text(text) => format!("`{}` is not an effect", shown(text)),
+                    _ => format!("expected a smallest effect, found {}", node.kind()),
+                };
+                let problem = Problem::error("config.wrong_type", node.span, found);
+                reporter.push(problem.valid(valid).help("write `\"5%\"` for five percent of the baseline"));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Maps with known keys: their types, their reading and their schema from one declaration.
+
+use schemars::{Schema, SchemaGenerator};
+use serde_json::{Value as Json, json};
+
+use super::decode::{At, Decode};
+use super::diagnostic::{Problem, Reporter, Span};
+use super::suggest::did_you_mean;
+use super::yaml::{Node, Value, shown};
+
+/// A key that a map knows.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    /// Older spellings.
+    pub(super) aliases: &'static [&'static str],
+    pub(super) is_required: bool,
+    /// In YAML.
+    pub(super) default: Option<&'static str>,
+    pub(super) doc: &'static str,
+    pub(super) example: &'static str,
+}
+
+impl Field {
+    pub(super) fn name(&self) -> &'static str {
+        self.name.trim_start_matches("r#")
+    }
+
+    fn is(&self, key: &str) -> bool {
+        self.name() == key || self.aliases.contains(&key)
+    }
+
+    /// The first sentence of its documentation, without its full stop and with a small letter.
+    fn summary(&self) -> String {
+        let first = self.doc.trim().split(['.', ';', ':', '\n']).next().unwrap_or("").trim();
+        let mut chars = first.chars();
+        chars.next().map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
+    }
+}
+
+/// Declares a map of the file. Every field is optional in the type, so that one mistake does not hide the others:
+/// `required` makes its absence an error, `= "default"` fills it.
+macro_rules! yaml_map {
+    ($($(#[doc = $doc:literal])+ $name:ident($what:literal) {
+        $($(#[doc = $fdoc:literal])+ $need:ident $field:ident: $ty:ty $(| $alias:ident)* $(= $default:literal)?),+ $(,)?
+    })+) => { $(
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone)]
+        #[allow(dead_code, reason = "not every map is pointed at, and `version` is looked at before the rest is read")]
+        pub(in crate::config) struct $name {
+            /// Where it stands.
+            pub(in crate::config) at: $crate::config::diagnostic::Span,
+            $($(#[doc = $fdoc])+ pub(in crate::config) $field: Option<$crate::config::decode::At<$ty>>),+
+        }
+
+        impl $name {
+            pub(in crate::config) const FIELDS: &'static [$crate::config::map::Field] = &[$($crate::config::map::Field {
+                name: stringify!($field),
+                aliases: &[$(stringify!($alias)),*],
+                is_required: $crate::config::map::yaml_map!(@need $need),
+                default: $crate::config::map::yaml_map!(@default $($default)?),
+                doc: concat!($($fdoc, "\n"),+),
+                example: <$ty as $crate::config::decode::Decode>::EXAMPLE,
+            }),+];
+        }
+
+        impl $crate::config::decode::Decode for $name {
+            const WHAT: &'static str = $what;
+            const EXAMPLE: &'static str = "";
+            fn decode(
+                node: &$crate::config::yaml::Node,
+                reporter: &mut $crate::config::diagnostic::Reporter<'_>,
+            ) -> Option<Self> {
+                let map = $crate::config::map::Keys::open(node, $what, Self::FIELDS, reporter)?;
+                Some(Self { at: map.at, $($field: map.get(stringify!($field), reporter)),+ })
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).trim_end_matches("File").into()
+            }
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let types = vec![$(generator.subschema_for::<$ty>()),+];
+                $crate::config::map::object(concat!($($doc, "\n"),+), Self::FIELDS, types)
+            }
+        }
+    )+ };
+    (@need required) => { true };
+    (@need optional) => { false };
+    (@default) => { None };
+    (@default $default:literal) => { Some($default) };
+}
+pub(super) use yaml_map;
+
+/// The entries of a map, checked against the keys it knows.
+pub(super) struct Keys<'n> {
+    pub(super) at: Span,
+    fields: &'static [Field],
+    entries: Vec<(&'static str, &'n Node)>,
+}
+
+impl<'n> Keys<'n> {
+    /// Reports unknown, doubled and missing keys.
+    pub(super) fn open(
+        node: &'n Node,
+        what: &str,
+        fields: &'static [Field],
+        reporter: &mut Reporter<'_>,
+    ) -> Option<Self> {
+        let Value::Map(entries) = &node.value else {
+            let found = format!("expected {what} with keys, found {}", node.kind());
+            let problem = Problem::error("config.wrong_type", node.anchor(), found).valid(names(fields));
+            reporter.push(problem.help("write the keys below it, indented: `key: value`"));
+            return None;
+        };
+        let mut known: Vec<(&'static str, &'n Node)> = Vec::new();
+        for (key, value) in entries {
+            let Some(field) = fields.iter().find(|field| field.is(&key.text)) else {
+                reporter.push(unknown_key(key.span, &key.text, what, fields));
+                continue;
+            };
+            if let Some((_, other)) = known.iter().find(|(name, _)| *name == field.name()) {
+                let message = format!("`{}` and its older spelling stand side by side", field.name());
+                let problem = Problem::error("config.duplicate_key", key.span, message).here("again here");
+                reporter.push(
+                    problem
+                        .also(other.anchor(), "first here")
+                        .valid("each key once in its map")
+                        .help("remove one of the two"),
+                );
+                continue;
+            }
+            known.push((field.name(), value));
+        }
+        for field in fields.iter().filter(|field| field.is_required) {
+            match known.iter().find(|(name, _)| *name == field.name()) {
+                Some((_, value)) if !value.is_null() => {}
+                found => {
+                    let at = found.map_or_else(|| node.anchor(), |(_, value)| value.anchor());
+                    reporter.push(missing_key(at, what, field, found.is_some()));
+                }
+            }
+        }
+        Some(Self { at: node.anchor(), fields, entries: known })
+    }
+
+    /// The value of a key, or its default.
+    pub(super) fn get<T: Decode>(&self, name: &str, reporter: &mut Reporter<'_>) -> Option<At<T>> {
+        let name = name.trim_start_matches("r#");
+        if let Some((_, node)) = self.entries.iter().find(|(known, _)| *known == name)
+            && !node.is_null()
+        {
+            return At::decode(node, reporter);
+        }
+        let default = self.fields.iter().find(|field| field.name() == name)?.default?;
+        let value = match default {
+            "true" | "false" => Value::Bool(default == "true"),
+            _ => default.parse().map_or_else(|_| Value::Text(default.to_owned()), Value::Number),
+        };
+        At::decode(&Node { span: self.at, key: None, value }, reporter)
+    }
+}
+
+/// The keys that a map knows, in the order of the reference.
+pub(super) fn names(fields: &[Field]) -> String {
+    fields.iter().map(Field::name).collect::<Vec<_>>().join(", ")
+}
+
+fn unknown_key(at: Span, key: &str, what: &str, fields: &'static [Field]) -> Problem {
+    let problem =
+        Problem::error("config.unknown_key", at, format!("{what} has no key `{}`", shown(key))).valid(names(fields));
+    if let Some(near) = did_you_mean(key, fields.iter().map(Field::name)) {
+        return problem.help(format!("did you mean `{near}`?"));
+    }
+    match super::file::home_of(key) {
+        Some(home) => problem.help(format!("`{}` belongs into {home}: move it there", shown(key))),
+        None => problem.help("remove it, or put a `#` in front to keep it as a comment"),
+    }
+}
+
+fn missing_key(at: Span, what: &str, field: &Field, is_empty: bool) -> Problem {
+    let name = field.name();
+    let message = if is_empty { format!("`{name}` has no value") } else { format!("{what} needs the key `{name}`") };
+    let code = if is_empty { "config.empty" } else { "config.missing_key" };
+    let line = if field.example.is_empty() { format!("{name}:") } else { format!("{name}: {}", field.example) };
+    Problem::error(code, at, message).valid(format!("`{name}`: {}", field.summary())).help(format!("write `{line}`"))
+}
+
+/// The JSON Schema of a map.
+pub(super) fn object(doc: &str, fields: &[Field], types: Vec<Schema>) -> Schema {
+    let mut properties = serde_json::Map::new();
+    for (field, schema) in fields.iter().zip(types) {
+        let described = describe(schema, field);
+        for alias in field.aliases {
+            let mut old = described.clone();
+            if let Json::Object(old) = &mut old {
+                old.insert("deprecated".to_owned(), true.into());
+                old.insert("description".to_owned(), format!("Older spelling of `{}`.", field.name()).into());
+            }
+            properties.insert((*alias).to_owned(), old);
+        }
+        properties.insert(field.name().to_owned(), described);
+    }
+    let required: Vec<&str> =
+        fields.iter().filter(|f| f.is_required && f.aliases.is_empty()).map(Field::name).collect();
+    let mut out = json!({
+        "type": "object", "description": one_line(doc), "properties": properties, "additionalProperties": false,
+    });
+    if let (Json::Object(out), false) = (&mut out, required.is_empty()) {
+        out.insert("required".to_owned(), json!(required));
+    }
+    Schema::try_from(out).unwrap_or_default()
+}
+
+fn describe(schema: Schema, field: &Field) -> Json {
+    let mut schema = schema.to_value();
+    if let Json::Object(map) = &mut schema {
+        // Draft 7 ignores what stands beside `$ref`.
+        if let Some(reference) = map.remove("$ref") {
+            map.insert("allOf".to_owned(), json!([{ "$ref": reference }]));
+        }
+        map.insert("description".to_owned(), one_line(field.doc).into());
+        if let Some(default) = field.default {
+            let value = match default {
+                "true" | "false" => Json::from(default == "true"),
+                _ => default.parse().map_or_else(|_| Json::from(default), number),
+            };
+            map.insert("default".to_owned(), value);
+        }
+    }
+    schema
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "defaults are small")]
+fn number(value: f64) -> Json {
+    if value.fract() == 0.0 { Json::from(value as i64) } else { Json::from(value) }
+}
+
+fn one_line(doc: &str) -> String {
+    doc.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The schema of a type, for those that are written by hand.
+pub(super) fn schema_of<T: schemars::JsonSchema>(generator: &mut SchemaGenerator) -> Json {
+    generator.subschema_for::<T>().to_value()
+}

@@ -1,0 +1,84 @@
+//! What a checked file says.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ConnectorSpec, FlagServiceSpec};
+use crate::domain::OutcomeSpec;
+
+/// A checked file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// The outcomes, in the order of the file.
+    pub outcomes: Vec<OutcomeSpec>,
+    /// The sources.
+    pub connectors: Vec<ConnectorSpec>,
+    /// The flag service.
+    pub flags: Option<FlagServiceSpec>,
+    /// Language models.
+    pub llm: LlmSpec,
+    /// Where messages go.
+    pub notifications: NotificationSpec,
+    /// Limits of the workspace.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// The source with this name.
+    #[must_use]
+    pub fn connector(&self, name: &str) -> Option<&ConnectorSpec> {
+        self.connectors.iter().find(|connector| connector.name == name)
+    }
+
+    /// The outcome with this slug.
+    #[must_use]
+    pub fn outcome(&self, slug: &str) -> Option<&OutcomeSpec> {
+        self.outcomes.iter().find(|outcome| outcome.slug.as_str() == slug)
+    }
+}
+
+/// Language models.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LlmSpec {
+    /// The provider for outcomes that name none.
+    pub default_provider: Option<String>,
+    /// Writes hypotheses.
+    pub hypothesis_model: Option<String>,
+    /// Summarises results.
+    pub analysis_model: Option<String>,
+}
+
+/// Where messages go.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct NotificationSpec {
+    /// A Slack app.
+    pub slack: Option<SlackSpec>,
+    /// An address that gets signed requests.
+    pub webhook: Option<OutgoingWebhookSpec>,
+}
+
+/// A Slack app; secrets are `${...}` references.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlackSpec {
+    /// Bot token.
+    pub bot_token: String,
+    /// Signing secret of incoming actions.
+    pub signing_secret: Option<String>,
+    /// Where messages go whose gate names no channel.
+    pub default_channel: Option<String>,
+}
+
+/// An address that gets signed requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutgoingWebhookSpec {
+    /// `https://` address; may hold references.
+    pub url: String,
+    /// Secret of the signature; a `${...}` reference.
+    pub secret: Option<String>,
+}
+
+/// Limits of the workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Limits {
+    /// Active outcomes at once, at most.
+    pub max_active_outcomes: Option<u32>,
+}

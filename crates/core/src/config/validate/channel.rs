@@ -1,0 +1,58 @@
+//! Where a gate's holder is told: `slack:#name`, `email`, `webhook`, `none`.
+
+use super::{At, Context, Problem, Reporter, near_or, shown};
+
+const KINDS: &[&str] = &["slack:#name", "email", "webhook", "none"];
+
+/// `#name` or a channel id.
+pub(super) fn is_slack_channel(channel: &str) -> bool {
+    let is_name = channel.strip_prefix('#').is_some_and(|name| {
+        (1..=80).contains(&name.chars().count())
+            && name.chars().all(|c| c.is_alphanumeric() && !c.is_uppercase() || c == '-' || c == '_')
+    });
+    let is_id = channel.len() >= 9
+        && channel.starts_with(['C', 'G', 'D'])
+        && channel.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    is_name || is_id
+}
+
+/// Reports a channel that is none, or that cannot be used with this file.
+pub(super) fn channel(at: &At<String>, context: &Context<'_>, reporter: &mut Reporter<'_>) {
+    let value = at.value.as_str();
+    let way = match value {
+        "email" | "none" => return,
+        "webhook" if context.has_webhook => return,
+        "webhook" => "webhook",
+        _ => match value.strip_prefix("slack:") {
+            Some(channel) if is_slack_channel(channel) && context.has_slack => return,
+            Some(channel) if is_slack_channel(channel) => "slack",
+            _ => {
+                invalid(at, reporter);
+                return;
+            }
+        },
+    };
+    let message = format!("the file declares no `notifications.{way}`, so this message cannot be sent");
+    reporter.push(
+        Problem::warning("config.channel_not_set_up", at.span, message)
+            .valid(format!("`{value}` together with `notifications.{way}`, or another channel"))
+            .help(format!("declare `notifications.{way}`, or write `channel: email`")),
+    );
+}
+
+fn invalid(at: &At<String>, reporter: &mut Reporter<'_>) {
+    let value = at.value.as_str();
+    let message = format!("`{}` is not a channel", shown(value));
+    let help = match value.strip_prefix("slack:").unwrap_or(value) {
+        name if value.starts_with("slack:") && name.chars().any(char::is_uppercase) => {
+            "Slack channels have small letters: `slack:#checkout`".to_owned()
+        }
+        name if value.starts_with("slack:") && !name.is_empty() => {
+            "write the channel with its `#`: `slack:#checkout`".to_owned()
+        }
+        name if name.starts_with('#') => format!("write `slack:{}`", shown(name)),
+        name if name.contains('@') => "write `email`: the message goes to the address in `assigned_to`".to_owned(),
+        name => near_or(name, &["slack", "email", "webhook", "none"], "write one of them"),
+    };
+    reporter.push(Problem::error("config.invalid_channel", at.span, message).valid(super::list(KINDS)).help(help));
+}

@@ -1,0 +1,92 @@
+//! Who decides, until when, and how surely.
+
+use std::collections::BTreeMap;
+
+use super::super::file::{GateFile, GatesFile};
+use super::channel::channel;
+use super::{At, Context, Problem, Reporter, at_least_one, email, text};
+use crate::domain::{Assurance, GatePolicy, GateType};
+
+pub(super) fn gates(
+    file: Option<&At<GatesFile>>,
+    context: &Context<'_>,
+    reporter: &mut Reporter<'_>,
+) -> BTreeMap<GateType, GatePolicy> {
+    let Some(file) = file else { return BTreeMap::new() };
+    let gates = [
+        (GateType::PortfolioReview, &file.portfolio_review),
+        (GateType::LaunchApproval, &file.launch_approval),
+        (GateType::AnalysisReview, &file.analysis_review),
+        (GateType::ScaleApproval, &file.scale_approval),
+        (GateType::ShipApproval, &file.ship_approval),
+        (GateType::Escalation, &file.escalation),
+    ];
+    gates
+        .into_iter()
+        .filter_map(|(gate_type, gate)| Some((gate_type, policy(gate_type, gate.as_ref()?, context, reporter)?)))
+        .collect()
+}
+
+fn policy(
+    gate_type: GateType,
+    gate: &GateFile,
+    context: &Context<'_>,
+    reporter: &mut Reporter<'_>,
+) -> Option<GatePolicy> {
+    let chain: &[At<String>] = gate.escalation.as_ref().map_or(&[], |list| list.value.as_slice());
+    for at in gate.assigned_to.iter().chain(chain) {
+        email(at, reporter);
+    }
+    check_chain(gate.assigned_to.as_ref(), chain, reporter);
+    if let Some(at) = &gate.channel {
+        channel(at, context, reporter);
+    }
+    check_assurance(gate_type, gate, reporter);
+    let quorum = at_least_one(gate.quorum.as_ref(), "`quorum`", "leave it out: one member decides", reporter);
+    Some(GatePolicy {
+        assigned_to: text(gate.assigned_to.as_ref()),
+        sla: gate.sla.as_ref()?.value,
+        channel: text(gate.channel.as_ref()),
+        escalation: chain.iter().map(|at| at.value.clone()).collect(),
+        assurance: gate.assurance.as_ref()?.value.0,
+        quorum: quorum?,
+    })
+}
+
+/// Warns of a person who is asked twice in a row of people.
+fn check_chain(assigned_to: Option<&At<String>>, chain: &[At<String>], reporter: &mut Reporter<'_>) {
+    let mut asked: Vec<&At<String>> = assigned_to.into_iter().collect();
+    for at in chain {
+        if let Some(earlier) = asked.iter().find(|earlier| earlier.value.eq_ignore_ascii_case(&at.value)) {
+            reporter.push(
+                Problem::warning(
+                    "config.escalation_to_same",
+                    at.span,
+                    "the gate escalates to a person who was asked before",
+                )
+                .also(earlier.span, "asked here")
+                .valid("somebody else at each step")
+                .help("name another person: when the time is over, the one who was asked did not answer"),
+            );
+        }
+        asked.push(at);
+    }
+}
+
+fn check_assurance(gate_type: GateType, gate: &GateFile, reporter: &mut Reporter<'_>) {
+    let Some(assurance) = &gate.assurance else { return };
+    let may_be_unverified = matches!(gate_type, GateType::PortfolioReview | GateType::AnalysisReview);
+    if assurance.value.0 == Assurance::A2 && !may_be_unverified {
+        reporter.push(
+            Problem::error(
+                "config.assurance_too_low",
+                assurance.span,
+                format!(
+                    "`{gate_type}` needs a decision that is proven to come from a human; A2 is local and unverified"
+                ),
+            )
+            .valid("`A3` (a passphrase) or `A4` (a touched key); A2 only at `portfolio_review` and `analysis_review`")
+            .help("write `assurance: A3`, or leave it out: A3 is the default"),
+        );
+    }
+}

@@ -1,0 +1,50 @@
+//! The smallest effect worth finding, against the gap that is to be closed.
+
+use super::super::file::{Mde, TargetFile};
+use super::{At, Problem, Reporter};
+use crate::domain::MinimumDetectableEffect;
+
+pub(super) fn mde(
+    at: Option<&At<Mde>>,
+    target: Option<&TargetFile>,
+    reporter: &mut Reporter<'_>,
+) -> Option<MinimumDetectableEffect> {
+    let at = at?;
+    let effect = at.value.0;
+    let Some((from, to)) = target.and_then(|target| Some((target.from.as_ref()?, target.to.as_ref()?))) else {
+        return Some(effect);
+    };
+    if from.value == 0.0 && matches!(effect, MinimumDetectableEffect::Relative(_)) {
+        reporter.push(
+            Problem::error("config.mde_of_zero", at.span, "a percentage of a baseline of 0 is nothing")
+                .also(from.span, "the baseline")
+                .valid("a number above 0 in the signal's units")
+                .help("write the effect in the signal's units, without `%`"),
+        );
+        return None;
+    }
+    let (size, gap) = (effect.absolute(from.value), (to.value - from.value).abs());
+    if size > gap && gap > 0.0 {
+        let message = format!(
+            "the smallest effect worth finding ({}) is larger than the whole gap ({})",
+            rounded(size),
+            rounded(gap)
+        );
+        reporter.push(
+            Problem::warning("config.mde_above_gap", at.span, message)
+                .also(to.span, "the target")
+                .valid(format!("at most {}", rounded(gap)))
+                .help(
+                    "one experiment that is found would overshoot the target: write a smaller `mde`, or leave it out",
+                ),
+        );
+    }
+    Some(effect)
+}
+
+/// A difference of decimal numbers as a person would write it.
+fn rounded(value: f64) -> String {
+    let text = format!("{value:.6}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "0" || text.is_empty() { value.to_string() } else { text.to_owned() }
+}

@@ -1,0 +1,174 @@
+//! One outcome, and what outcomes must not share.
+
+use std::collections::HashMap;
+
+use super::super::file::{ConstraintFile, OutcomeFile, PortfolioFile, RootFile, SignalFile, WeightsFile};
+use super::signal::{Parts, Role, signal};
+use super::{At, Context, Problem, Reporter, Span, at_least_one, email, shown, text, unique};
+use super::{constraint, gates, llm, mde, scope, target};
+use crate::domain::{Design, OutcomeSpec, Period, Portfolio, ScoreWeights};
+
+pub(super) fn outcomes(file: &RootFile, context: &Context<'_>, reporter: &mut Reporter<'_>) -> Vec<OutcomeSpec> {
+    let Some(list) = &file.outcomes else { return Vec::new() };
+    if list.value.is_empty() {
+        let problem = Problem::error("config.empty", list.span, "the file declares no outcome");
+        reporter.push(problem.valid("one or more outcomes").help("`outcome-runtime init` writes one to begin with"));
+    }
+    let ids = list.value.iter().filter_map(|o| o.value.id.as_ref()).map(|id| (id.value.as_str(), id.span));
+    unique(ids, "config.duplicate_id", "outcome", "give one of them another `id`", reporter);
+    list.value.iter().filter_map(|file| outcome(&file.value, context, reporter)).collect()
+}
+
+fn outcome(file: &OutcomeFile, context: &Context<'_>, reporter: &mut Reporter<'_>) -> Option<OutcomeSpec> {
+    let team: &[At<String>] = file.team.as_ref().map_or(&[], |team| team.value.as_slice());
+    for at in file.owner.iter().chain(team) {
+        email(at, reporter);
+    }
+    let design = file.design.as_ref().map_or(Design::Randomised, |at| at.value);
+    let horizon = file.horizon.as_ref().map(|at| at.value);
+    check_horizon(file.horizon.as_ref(), reporter);
+    let primary = file
+        .signal
+        .as_ref()
+        .and_then(|file| signal(&Parts::of_signal(&file.value, Role::Primary(design)), context, reporter));
+    let secondary: &[At<SignalFile>] = file.secondary_signals.as_ref().map_or(&[], |list| list.value.as_slice());
+    let constraints: &[At<ConstraintFile>] = file.constraints.as_ref().map_or(&[], |list| list.value.as_slice());
+    check_names(file, secondary, constraints, reporter);
+    check_staleness(file, reporter);
+    llm::provider(file.llm_provider.as_ref(), reporter);
+    let target_file = file.target.as_ref().map(|at| &at.value);
+    let target = target_file.and_then(|file| target::target(file, horizon, reporter));
+    for file in constraints {
+        constraint::against_target(&file.value, primary.as_ref(), target_file, reporter);
+    }
+    let spec_parts = (
+        mde::mde(file.mde.as_ref(), target_file, reporter),
+        portfolio(file.portfolio.as_ref(), reporter),
+        gates::gates(file.gates.as_ref(), context, reporter),
+        scope::scope(file.scope.as_ref(), reporter),
+        secondary
+            .iter()
+            .filter_map(|file| signal(&Parts::of_signal(&file.value, Role::Secondary), context, reporter))
+            .collect::<Vec<_>>(),
+        constraints
+            .iter()
+            .filter_map(|file| constraint::constraint(&file.value, context, reporter))
+            .collect::<Vec<_>>(),
+    );
+    let (minimum_detectable_effect, portfolio, gates, scope, secondary_signals, constraints) = spec_parts;
+    Some(OutcomeSpec {
+        slug: file.id.as_ref()?.value.clone(),
+        title: text(file.title.as_ref())?,
+        description: text(file.description.as_ref()),
+        owner: text(file.owner.as_ref()),
+        team: team.iter().map(|at| at.value.clone()).collect(),
+        signal: primary?,
+        secondary_signals,
+        target: target?,
+        constraints,
+        horizon: horizon?,
+        minimum_detectable_effect,
+        design,
+        randomisation_unit: text(file.randomisation_unit.as_ref())?,
+        exposure: text(file.exposure.as_ref()),
+        staleness: file.staleness.as_ref()?.value,
+        portfolio: portfolio?,
+        gates,
+        scope,
+        llm_provider: text(file.llm_provider.as_ref()),
+    })
+}
+
+fn check_horizon(horizon: Option<&At<Period>>, reporter: &mut Reporter<'_>) {
+    if let Some(horizon) = horizon.filter(|horizon| horizon.value < Period::from_days(7)) {
+        let message = format!("a horizon of {} is shorter than a week", horizon.value);
+        reporter.push(
+            Problem::warning("config.horizon_short", horizon.span, message)
+                .valid("1w or more; 4w to 12w are usual")
+                .help("people behave differently on each day of the week: give it a week or more"),
+        );
+    }
+}
+
+/// A signal that is read less often than it goes stale would pause every experiment between two readings.
+fn check_staleness(file: &OutcomeFile, reporter: &mut Reporter<'_>) {
+    let Some(staleness) = &file.staleness else { return };
+    let interval = file.signal.as_ref().and_then(|signal| signal.value.poll_interval.as_ref());
+    if let Some(interval) = interval.filter(|interval| interval.value >= staleness.value) {
+        let message = format!(
+            "the signal is read every {}, but counts as stale after {}: experiments would be paused between two readings",
+            interval.value, staleness.value
+        );
+        // A default has no place of its own.
+        let is_written = |span: Span| span != file.at;
+        let (at, other) =
+            if is_written(staleness.span) { (staleness.span, interval.span) } else { (interval.span, staleness.span) };
+        let mut problem = Problem::error("config.staleness_too_short", at, message);
+        if is_written(other) && file.signal.as_ref().is_none_or(|signal| signal.value.at != other) {
+            problem = problem.also(other, "and this");
+        }
+        reporter.push(
+            problem
+                .valid("`staleness` longer than `poll_interval`; twice or more is usual")
+                .help("write a longer `staleness` or a shorter `poll_interval`"),
+        );
+    }
+}
+
+/// Readings are stored under the signal's name.
+fn check_names(
+    file: &OutcomeFile,
+    secondary: &[At<SignalFile>],
+    constraints: &[At<ConstraintFile>],
+    reporter: &mut Reporter<'_>,
+) {
+    let mut seen: HashMap<&str, Span> = HashMap::new();
+    let primary =
+        file.signal.iter().chain(secondary).filter_map(|at| at.value.name.as_ref().or(at.value.metric.as_ref()));
+    for name in primary.chain(constraints.iter().filter_map(|at| at.value.signal.as_ref())) {
+        if let Some(first) = seen.get(name.value.as_str()) {
+            let message = format!("two signals of this outcome are called `{}`", shown(&name.value));
+            reporter.push(
+                Problem::error("config.duplicate_signal", name.span, message)
+                    .here("again here")
+                    .also(*first, "first here")
+                    .valid("each name once in an outcome")
+                    .help("give this one another name (`name` of a signal, `signal` of a constraint) and keep its `metric`"),
+            );
+        } else {
+            seen.insert(&name.value, name.span);
+        }
+    }
+}
+
+fn portfolio(file: Option<&At<PortfolioFile>>, reporter: &mut Reporter<'_>) -> Option<Portfolio> {
+    let Some(file) = file else {
+        return Some(Portfolio { max_concurrent: 3, candidates: 3, weights: ScoreWeights::default() });
+    };
+    let help = "leave it out: the default is 3";
+    let max_concurrent = at_least_one(file.max_concurrent.as_ref(), "`max_concurrent`", help, reporter);
+    let candidates = at_least_one(file.candidates.as_ref(), "`candidates`", help, reporter);
+    let weights = match &file.weights {
+        Some(weights) => weights_of(&weights.value, reporter),
+        None => Some(ScoreWeights::default()),
+    };
+    Some(Portfolio { max_concurrent: max_concurrent?, candidates: candidates?, weights: weights? })
+}
+
+fn weights_of(file: &WeightsFile, reporter: &mut Reporter<'_>) -> Option<ScoreWeights> {
+    let all = [&file.impact, &file.risk, &file.speed, &file.learning];
+    for weight in all.into_iter().flatten().filter(|weight| weight.value < 0.0) {
+        let problem = Problem::error("config.out_of_range", weight.span, "a weight must not be negative");
+        reporter.push(problem.valid("0 or more").help("write 0 to leave this term out"));
+    }
+    if all.into_iter().flatten().all(|weight| weight.value == 0.0) {
+        let problem = Problem::error("config.out_of_range", file.at, "all weights are 0, so nothing can be ranked");
+        reporter.push(problem.valid("at least one weight above 0").help("remove `weights`: the defaults are sensible"));
+    }
+    Some(ScoreWeights {
+        impact: file.impact.as_ref()?.value,
+        risk: file.risk.as_ref()?.value,
+        speed: file.speed.as_ref()?.value,
+        learning: file.learning.as_ref()?.value,
+    })
+}

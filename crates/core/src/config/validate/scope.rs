@@ -1,0 +1,76 @@
+//! The path patterns. Their matching lives in `crate::scope`; here only what can be said from the text.
+
+use ignore::gitignore::GitignoreBuilder;
+
+use super::super::file::ScopeFile;
+use super::{At, Problem, Reporter, shown};
+use crate::domain::ScopeSpec;
+
+pub(super) fn scope(file: Option<&At<ScopeFile>>, reporter: &mut Reporter<'_>) -> ScopeSpec {
+    let Some(file) = file else { return ScopeSpec::default() };
+    let allowed = patterns(file.value.allowed_paths.as_ref());
+    let forbidden = patterns(file.value.forbidden_paths.as_ref());
+    for pattern in allowed.iter().chain(forbidden) {
+        check(pattern, reporter);
+    }
+    for pattern in allowed {
+        check_overlap(pattern, forbidden, reporter);
+    }
+    let texts = |list: &[At<String>]| list.iter().map(|at| at.value.clone()).collect();
+    ScopeSpec { allowed_paths: texts(allowed), forbidden_paths: texts(forbidden) }
+}
+
+fn patterns(list: Option<&At<Vec<At<String>>>>) -> &[At<String>] {
+    list.map_or(&[], |list| list.value.as_slice())
+}
+
+fn check(at: &At<String>, reporter: &mut Reporter<'_>) {
+    let pattern = at.value.as_str();
+    let is_windows = pattern.contains('\\') || pattern.get(1..3).is_some_and(|drive| drive == ":/");
+    let (problem, help) = if pattern.starts_with('!') {
+        (
+            "begins with `!`, which is not known here",
+            "move it without the `!` to the other list: forbidden wins over allowed",
+        )
+    } else if is_windows {
+        ("contains `\\` or a drive", "write `/` between directories, from the root of the repository")
+    } else if pattern.starts_with('/') || pattern.starts_with('~') {
+        ("is an absolute path", "write it from the root of the repository, without the `/` in front")
+    } else if pattern.split('/').any(|part| part == "..") {
+        ("leaves the repository with `..`", "write it from the root of the repository")
+    } else if pattern.split('/').any(|part| part == ".") {
+        ("contains `.` as a directory", "write it from the root of the repository, without `./`")
+    } else if pattern.starts_with('#') {
+        ("begins with `#`", "write `[#]` for a name that begins with it")
+    } else if pattern.trim() != pattern {
+        ("begins or ends with a space", "remove the space")
+    } else if GitignoreBuilder::new("").add_line(None, pattern).is_err() {
+        ("cannot be read as a pattern", "close `[` with `]` and `{` with `}`")
+    } else {
+        return;
+    };
+    reporter.push(
+        Problem::error("config.invalid_path", at.span, format!("the pattern `{}` {problem}", shown(pattern)))
+            .valid("as in .gitignore, from the root of the repository: `services/payments/`, `*.sql`, `infra/**`")
+            .help(help),
+    );
+}
+
+/// Warns when a path is allowed that a forbidden one covers.
+fn check_overlap(allowed: &At<String>, forbidden: &[At<String>], reporter: &mut Reporter<'_>) {
+    let path = allowed.value.trim_end_matches('/');
+    let covering = forbidden.iter().find(|other| {
+        let other = other.value.trim_end_matches("/**").trim_end_matches('/');
+        path == other || path.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'))
+    });
+    if let Some(other) = covering {
+        let message = format!("`{}` is allowed and forbidden; forbidden wins", shown(&allowed.value));
+        reporter.push(
+            Problem::warning("config.path_forbidden", allowed.span, message)
+                .here("allowed")
+                .also(other.span, "forbidden")
+                .valid("paths that stand in one list only")
+                .help("remove one of the two"),
+        );
+    }
+}

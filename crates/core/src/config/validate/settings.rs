@@ -1,0 +1,84 @@
+//! Notifications and limits.
+
+use super::super::file::{LimitsFile, NotificationsFile, OutgoingWebhookFile, SlackFile};
+use super::super::{Limits, NotificationSpec, OutgoingWebhookSpec, SlackSpec};
+use super::channel::is_slack_channel;
+use super::references::{no_inline_password, references, secret};
+use super::{At, Context, Problem, Reporter, at_least_one, shown, text};
+
+pub(super) fn limits(file: Option<&At<LimitsFile>>, reporter: &mut Reporter<'_>) -> Limits {
+    let max = file.and_then(|file| file.value.max_active_outcomes.as_ref());
+    let help = "leave it out when there is no limit";
+    Limits { max_active_outcomes: at_least_one(max, "`max_active_outcomes`", help, reporter) }
+}
+
+/// Where messages go; the context learns which ways there are.
+pub(super) fn notifications(
+    file: Option<&At<NotificationsFile>>,
+    context: &mut Context<'_>,
+    reporter: &mut Reporter<'_>,
+) -> NotificationSpec {
+    let Some(file) = file else { return NotificationSpec::default() };
+    context.has_slack = file.slack.is_some();
+    context.has_webhook = file.webhook.is_some();
+    NotificationSpec {
+        slack: file.slack.as_ref().and_then(|file| slack(file, context, reporter)),
+        webhook: file.webhook.as_ref().and_then(|file| webhook(file, context, reporter)),
+    }
+}
+
+fn slack(file: &SlackFile, context: &Context<'_>, reporter: &mut Reporter<'_>) -> Option<SlackSpec> {
+    if let Some(token) = &file.bot_token {
+        secret("bot_token", "SLACK_BOT_TOKEN", token, context, reporter);
+    }
+    if let Some(value) = &file.signing_secret {
+        secret("signing_secret", "SLACK_SIGNING_SECRET", value, context, reporter);
+    }
+    if let Some(channel) = &file.default_channel
+        && !channel.value.contains("${")
+        && !is_slack_channel(&channel.value)
+    {
+        let message = format!("`{}` is not a Slack channel", shown(&channel.value));
+        reporter.push(
+            Problem::error("config.invalid_channel", channel.span, message)
+                .valid("`\"#name\"` in quotes, or a channel id as `C0123456789`")
+                .help("quote it: without quotes YAML takes `#` for the beginning of a comment"),
+        );
+    }
+    Some(SlackSpec {
+        bot_token: text(file.bot_token.as_ref())?,
+        signing_secret: text(file.signing_secret.as_ref()),
+        default_channel: text(file.default_channel.as_ref()),
+    })
+}
+
+fn webhook(
+    file: &OutgoingWebhookFile,
+    context: &Context<'_>,
+    reporter: &mut Reporter<'_>,
+) -> Option<OutgoingWebhookSpec> {
+    if let Some(url) = &file.url {
+        references(url, context, reporter);
+        no_inline_password(url, "NOTIFY_URL", reporter);
+        http_address(url, "https://hooks.example.com/outcomes", reporter);
+    }
+    if let Some(value) = &file.secret {
+        secret("secret", "NOTIFY_SECRET", value, context, reporter);
+    }
+    Some(OutgoingWebhookSpec { url: text(file.url.as_ref())?, secret: text(file.secret.as_ref()) })
+}
+
+/// Reports an address that is not `http://` or `https://`; one that begins with a reference is left to its use.
+pub(super) fn http_address(url: &At<String>, example: &str, reporter: &mut Reporter<'_>) {
+    let value = url.value.trim();
+    let probe = value.replace("${", "").replace('}', "");
+    let is_http = value.starts_with("https://") || value.starts_with("http://");
+    if value.starts_with("${") || (is_http && url::Url::parse(&probe).is_ok()) {
+        return;
+    }
+    reporter.push(
+        Problem::error("config.invalid_url", url.span, "this is not a web address")
+            .valid("`https://...`, or `http://...` for a service on this machine")
+            .help(format!("write it in full: `{example}`")),
+    );
+}

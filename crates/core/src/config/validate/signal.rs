@@ -1,0 +1,292 @@
+//! Signals: from which source, by which method, with which queries.
+
+use std::collections::BTreeMap;
+
+use super::super::decode::TextMap;
+use super::super::file::{ConstraintFile, QueryFile, SignalFile};
+use super::sql::{binds, has_word, selects_everything};
+use super::{At, Context, Problem, Reporter, SourceKind, Span, list, near_or, shown, text};
+use crate::domain::{Aggregation, Design, MetricMethod, Period, SignalQuery, SignalSpec};
+
+/// What a signal is for; it decides which queries are needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Primary(Design),
+    Secondary,
+    /// A constraint with `min` or `max`.
+    Limit,
+    /// A constraint relative to the control.
+    NotWorse,
+}
+
+/// The keys that signals and constraints share.
+pub(super) struct Parts<'f> {
+    pub(super) at: Span,
+    pub(super) name: Option<&'f At<String>>,
+    source: Option<&'f At<String>>,
+    metric: Option<&'f At<String>>,
+    method: Option<&'f At<MetricMethod>>,
+    funnel_steps: Option<&'f At<Vec<At<String>>>>,
+    segment: Option<&'f At<TextMap>>,
+    aggregation: Aggregation,
+    unit: Option<&'f At<String>>,
+    poll_interval: Option<&'f At<Period>>,
+    query: Option<&'f At<QueryFile>>,
+    role: Role,
+}
+
+impl<'f> Parts<'f> {
+    pub(super) fn of_signal(file: &'f SignalFile, role: Role) -> Self {
+        Self {
+            at: file.at,
+            name: file.name.as_ref().or(file.metric.as_ref()),
+            source: file.source.as_ref(),
+            metric: file.metric.as_ref(),
+            method: file.method.as_ref(),
+            funnel_steps: file.funnel_steps.as_ref(),
+            segment: file.segment.as_ref(),
+            aggregation: file.aggregation.as_ref().map(|at| at.value).unwrap_or_default(),
+            unit: file.unit.as_ref(),
+            poll_interval: file.poll_interval.as_ref(),
+            query: file.query.as_ref(),
+            role,
+        }
+    }
+
+    pub(super) fn of_constraint(file: &'f ConstraintFile, role: Role) -> Self {
+        Self {
+            at: file.at,
+            name: file.signal.as_ref(),
+            source: file.source.as_ref(),
+            metric: file.metric.as_ref().or(file.signal.as_ref()),
+            method: file.method.as_ref(),
+            funnel_steps: file.funnel_steps.as_ref(),
+            segment: file.segment.as_ref(),
+            aggregation: Aggregation::default(),
+            unit: file.unit.as_ref(),
+            poll_interval: file.poll_interval.as_ref(),
+            query: file.query.as_ref(),
+            role,
+        }
+    }
+}
+
+/// The checked signal.
+pub(super) fn signal(parts: &Parts<'_>, context: &Context<'_>, reporter: &mut Reporter<'_>) -> Option<SignalSpec> {
+    let kind = parts.source.and_then(|source| source_kind(source, context, reporter));
+    let method = method(parts, kind, reporter);
+    check_steps(parts, method, reporter);
+    match kind {
+        Some(SourceKind::Sql) if method == Some(MetricMethod::Custom) => check_sql(parts, reporter),
+        Some(SourceKind::Webhook) => refuse_query(parts, reporter),
+        Some(SourceKind::Sql | SourceKind::Broken) | None => {}
+    }
+    refuse_segment(parts, kind, reporter);
+    check_interval(parts, reporter);
+    let query = parts
+        .query
+        .map(|query| SignalQuery { level: text(query.level.as_ref()), by_variant: text(query.by_variant.as_ref()) });
+    Some(SignalSpec {
+        name: parts.name?.value.clone(),
+        source: parts.source?.value.clone(),
+        metric: parts.metric?.value.clone(),
+        method: method?,
+        funnel_steps: parts
+            .funnel_steps
+            .map(|at| at.value.iter().map(|step| step.value.clone()).collect())
+            .unwrap_or_default(),
+        segment: parts.segment.map_or_else(BTreeMap::new, |segment| segment.value.0.clone()),
+        aggregation: parts.aggregation,
+        unit: text(parts.unit),
+        poll_interval: parts.poll_interval?.value,
+        query: query.unwrap_or_default(),
+    })
+}
+
+fn source_kind(source: &At<String>, context: &Context<'_>, reporter: &mut Reporter<'_>) -> Option<SourceKind> {
+    if let Some(known) = context.sources.iter().find(|known| known.name == source.value) {
+        return Some(known.kind);
+    }
+    let names: Vec<&str> = context.sources.iter().map(|known| known.name.as_str()).collect();
+    let message = format!("there is no source `{}` in `signal_connectors`", shown(&source.value));
+    let problem = Problem::error("config.unknown_source", source.span, message);
+    reporter.push(if names.is_empty() {
+        problem.valid("the `name` of a source; none is declared yet").help(format!(
+            "declare it:\nsignal_connectors:\n  - name: {}\n    type: sql\n    config:\n      url: ${{DATABASE_URL}}",
+            shown(&source.value)
+        ))
+    } else {
+        problem.valid(list(&names)).help(near_or(
+            &source.value,
+            &names,
+            "declare it in `signal_connectors`, or name one of these",
+        ))
+    });
+    None
+}
+
+fn method(parts: &Parts<'_>, kind: Option<SourceKind>, reporter: &mut Reporter<'_>) -> Option<MetricMethod> {
+    match (kind, parts.method) {
+        (Some(SourceKind::Sql), Some(method)) if method.value != MetricMethod::Custom => {
+            let message = format!("a `sql` source has no method `{}`: it runs your own query", method.value);
+            reporter.push(Problem::error("config.method_unsupported", method.span, message).valid("`custom`").help(
+                "write `method: custom` and compute it in `query`: `n` units that began, `successes` that finished",
+            ));
+            None
+        }
+        (_, Some(method)) => Some(method.value),
+        (Some(SourceKind::Webhook), None) => Some(MetricMethod::Event),
+        (Some(SourceKind::Sql | SourceKind::Broken) | None, None) => Some(MetricMethod::Custom),
+    }
+}
+
+fn check_steps(parts: &Parts<'_>, method: Option<MetricMethod>, reporter: &mut Reporter<'_>) {
+    let Some(method) = method else { return };
+    match (method, parts.funnel_steps) {
+        (MetricMethod::Funnel, None) => {
+            let at = parts.method.map_or(parts.at, |method| method.span);
+            reporter.push(
+                Problem::error("config.funnel_without_steps", at, "a funnel needs its steps")
+                    .valid("`funnel_steps`: two or more events, first to last")
+                    .help("write the steps:\nfunnel_steps:\n  - cart_viewed\n  - order_confirmed"),
+            );
+        }
+        (MetricMethod::Funnel, Some(steps)) if steps.value.len() < 2 => {
+            let message = format!("a funnel needs two or more steps, this one has {}", steps.value.len());
+            let problem = Problem::error("config.funnel_without_steps", steps.span, message);
+            reporter.push(problem.valid("two or more events, first to last").help("add the step where units begin"));
+        }
+        (MetricMethod::Event | MetricMethod::Custom, Some(steps)) => {
+            let message = format!("`funnel_steps` belong to the method `funnel`, not to `{method}`");
+            let problem = Problem::error("config.steps_without_funnel", steps.span, message);
+            reporter.push(problem.valid("`funnel_steps` with `method: funnel` only").help("remove `funnel_steps`"));
+        }
+        (MetricMethod::Funnel, Some(_)) | (MetricMethod::Event | MetricMethod::Custom, None) => {}
+    }
+}
+
+fn check_interval(parts: &Parts<'_>, reporter: &mut Reporter<'_>) {
+    if let Some(interval) = parts.poll_interval.filter(|at| at.value < Period::from_secs(60)) {
+        let message = format!("reading every {} is too often", interval.value);
+        let problem = Problem::error("config.out_of_range", interval.span, message);
+        reporter.push(problem.valid("1m or more; 6h is the default").help("write `poll_interval: 1m` or more"));
+    }
+}
+
+/// A key that a source does not look at is refused: ignored, it would make the number mean something else.
+fn refuse_segment(parts: &Parts<'_>, kind: Option<SourceKind>, reporter: &mut Reporter<'_>) {
+    let (Some(segment), Some(kind)) = (parts.segment, kind) else { return };
+    let (kind, help) = match kind {
+        SourceKind::Sql => ("sql", "write it into the WHERE clause of the query: `WHERE platform = 'mobile'`"),
+        SourceKind::Webhook => ("webhook", "let the program that pushes the metric count these units only"),
+        SourceKind::Broken => return,
+    };
+    let message = format!("a `{kind}` source does not filter by `segment`");
+    let problem = Problem::error("config.segment_unsupported", segment.span, message);
+    reporter.push(problem.valid("no `segment` at this source").help(help));
+}
+
+fn refuse_query(parts: &Parts<'_>, reporter: &mut Reporter<'_>) {
+    if let Some(query) = parts.query {
+        let problem =
+            Problem::error("config.query_unused", query.span, "a `webhook` source is pushed and runs no query");
+        reporter.push(problem.valid("`query` at a `sql` source only").help("remove `query`, or name a `sql` source"));
+    }
+}
+
+fn check_sql(parts: &Parts<'_>, reporter: &mut Reporter<'_>) {
+    const EXAMPLE: &str = "query:\n  level: |\n    SELECT count(*) AS n, sum(is_paid) AS successes\n    FROM carts WHERE created_at >= :from AND created_at < :to";
+    let query = parts.query.map(|query| &query.value);
+    let level = query.and_then(|query| query.level.as_ref());
+    let by_variant = query.and_then(|query| query.by_variant.as_ref());
+    let at = parts.query.map_or(parts.at, |query| query.span);
+    if level.is_none() && by_variant.is_none() {
+        let problem = Problem::error("config.custom_without_query", at, "a signal of a `sql` source needs a query");
+        reporter
+            .push(problem.valid("`query` with `level`, `by_variant`, or both").help(format!("write it:\n{EXAMPLE}")));
+        return;
+    }
+    match parts.role {
+        Role::Primary(design) => {
+            if level.is_none() {
+                let message = "the primary signal needs `query.level`, which measures the baseline and the target";
+                let problem = Problem::error("config.query_level_missing", at, message);
+                reporter.push(problem.valid("`query` with `level`").help(format!("write it:\n{EXAMPLE}")));
+            }
+            if by_variant.is_none() && design == Design::Randomised {
+                let message = "without `query.by_variant` no experiment on this outcome can be judged";
+                reporter.push(
+                    Problem::warning("config.query_by_variant_missing", at, message)
+                        .valid("`query` with `level` and `by_variant`, or `design: before_after`")
+                        .help(
+                            "add `by_variant`: one row for each variant, with `variant`, `n` and `successes` (or sums)",
+                        ),
+                );
+            }
+        }
+        Role::NotWorse if by_variant.is_none() => {
+            let message = "a limit relative to the control needs `query.by_variant`";
+            let problem = Problem::error("config.query_by_variant_missing", at, message);
+            reporter.push(
+                problem
+                    .valid("`query` with `by_variant`")
+                    .help("add `by_variant`: one row for each variant, with `variant`, `n` and `successes` (or sums)"),
+            );
+        }
+        Role::Secondary | Role::Limit | Role::NotWorse => {}
+    }
+    if let Some(level) = level {
+        check_level(level, reporter);
+    }
+    if let Some(by_variant) = by_variant {
+        check_by_variant(by_variant, reporter);
+    }
+}
+
+fn check_level(at: &At<String>, reporter: &mut Reporter<'_>) {
+    let sql = at.value.as_str();
+    let unbound: Vec<&str> = ["from", "to"].into_iter().filter(|name| !binds(sql, name)).collect();
+    if !unbound.is_empty() {
+        let message = format!("the query does not use {}, so it does not follow the window", parameters(&unbound));
+        reporter.push(
+            Problem::warning("config.query_window", at.span, message)
+                .valid("`... WHERE created_at >= :from AND created_at < :to`")
+                .help("restrict it to the window, or keep it for a value that has none, such as a current p95"),
+        );
+    }
+    if !selects_everything(sql) && !has_word(sql, "value") && !has_word(sql, "n") {
+        reporter.push(
+            Problem::warning(
+                "config.query_columns",
+                at.span,
+                "the query names neither a column `n` nor a column `value`",
+            )
+            .valid("`n, successes` for a share, `n, sum, sum_squares` for a mean, `value` for a bare value")
+            .help("name the columns: `SELECT count(*) AS n, sum(is_paid) AS successes ...`"),
+        );
+    }
+}
+
+fn check_by_variant(at: &At<String>, reporter: &mut Reporter<'_>) {
+    let sql = at.value.as_str();
+    let unbound: Vec<&str> = ["from", "to"].into_iter().filter(|name| !binds(sql, name)).collect();
+    if !unbound.is_empty() {
+        let message = format!("`by_variant` does not use {}", parameters(&unbound));
+        reporter.push(
+            Problem::error("config.query_window", at.span, message)
+                .valid("both `:from` and `:to`: they bound the time of exposure")
+                .help("add `WHERE exposed_at >= :from AND exposed_at < :to`"),
+        );
+    }
+    if !selects_everything(sql) && !has_word(sql, "variant") {
+        reporter.push(
+            Problem::error("config.query_columns", at.span, "`by_variant` has no column `variant`")
+                .valid("one row for each variant: `variant` (`control` or `treatment`), `n`, `successes` or sums")
+                .help("name it: `SELECT assigned_group AS variant, count(*) AS n, ... GROUP BY 1`"),
+        );
+    }
+}
+
+fn parameters(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`:{name}`")).collect::<Vec<_>>().join(" and ")
+}
