@@ -103,6 +103,7 @@ impl Lab {
             outcome_file: Some(FILE.to_owned()),
         };
         let (runtime, _) = Runtime::init_with_clock(settings, request, Arc::new(clock.clone())).await?;
+        commit(&root, "Declare the outcome")?;
         let lab = Self { dir, runtime, clock, source };
         let human = lab.runtime.terminal_human().await?;
         lab.runtime.outcome_apply(&human, None).await?;
