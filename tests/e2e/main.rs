@@ -1,3 +1,4 @@
 //! Whole journeys, through public doors, with real parts.
 
 mod journey;
+mod properties;
