@@ -110,9 +110,13 @@ fn check_staleness(file: &OutcomeFile, reporter: &mut Reporter<'_>) {
         reporter.push(
             problem
                 .valid("`staleness` longer than `poll_interval`; twice or more is usual")
-                .help("write a longer `staleness` or a shorter `poll_interval`"),
+                .help(format!("write `staleness: {}`, or a shorter `poll_interval`", double(interval.value))),
         );
     }
+}
+
+fn double(period: Period) -> Period {
+    Period::from_secs(period.as_secs().saturating_mul(2))
 }
 
 /// Readings are stored under the signal's name.

@@ -104,12 +104,16 @@ pub(super) fn signal(parts: &Parts<'_>, context: &Context<'_>, reporter: &mut Re
 }
 
 fn source_kind(source: &At<String>, context: &Context<'_>, reporter: &mut Reporter<'_>) -> Option<SourceKind> {
-    if let Some(known) = context.sources.iter().find(|known| known.name == source.value) {
-        return Some(known.kind);
+    if let Some(kind) = context.sources.get(&source.value) {
+        return Some(*kind);
     }
-    let names: Vec<&str> = context.sources.iter().map(|known| known.name.as_str()).collect();
+    let names: Vec<&str> = context.sources.keys().map(String::as_str).take(1000).collect();
     let message = format!("there is no source `{}` in `signal_connectors`", shown(&source.value));
     let problem = Problem::error("config.unknown_source", source.span, message);
+    if reporter.is_full() {
+        reporter.push(problem);
+        return None;
+    }
     reporter.push(if names.is_empty() {
         problem.valid("the `name` of a source; none is declared yet").help(format!(
             "declare it:\nsignal_connectors:\n  - name: {}\n    type: sql\n    config:\n      url: ${{DATABASE_URL}}",
