@@ -1,5 +1,5 @@
-//! `outcome.yaml` as it is written: the keys, their types, their defaults and their documentation. The JSON Schema and the
-//! reading both follow from these declarations; meaning is checked in [`super::validate`].
+//! `outcome.yaml` as it is written: the keys, their types, their defaults and their documentation. The JSON Schema and
+//! the reading both follow from these declarations; meaning is checked in [`super::validate`].
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -7,7 +7,8 @@ use std::sync::LazyLock;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::json;
 
-use super::decode::{Decode, GateAssurance, Raw, TextMap};
+use super::choice::GateAssurance;
+use super::decode::{Decode, Raw, TextMap};
 use super::diagnostic::{Problem, Reporter};
 use super::map::{Field, schema_of, yaml_map};
 use super::suggest::same_name;
@@ -108,7 +109,8 @@ yaml_map! {
     QueryFile("a query") {
         /// One row for everybody in `[:from, :to)`: `n, successes`, or `n, sum, sum_squares`, or `value`.
         optional level: String,
-        /// One row for each variant, with a column `variant` (`control` or `treatment`), of units exposed in `[:from, :to)`.
+        /// One row for each variant, of units exposed in `[:from, :to)`: `variant` (`control` or `treatment`), and the
+        /// columns of `level`.
         optional by_variant: String,
     }
 
@@ -278,8 +280,8 @@ yaml_map! {
 
     /// Settings of a `sql` source.
     SqlFile("the config of a `sql` source") {
-        /// Address of the database, as `${DATABASE_URL}`; `postgres://`, `mysql://` or `sqlite:`. Use a user who can only
-        /// read.
+        /// Address of the database, as `${DATABASE_URL}`; `postgres://`, `mysql://` or `sqlite:`. Use a user who can
+        /// only read.
         required url: String,
         /// Longest time for a statement.
         optional statement_timeout: Period = "30s",
@@ -418,7 +420,8 @@ fn tagged(schema: Schema, tag: &str, configs: &[(&str, serde_json::Value)]) -> S
     let cases: Vec<_> = configs
         .iter()
         .map(|(name, config)| {
-            json!({ "if": { "properties": { tag: { "const": name } } }, "then": { "properties": { "config": config } } })
+            let is_this = json!({ "properties": { tag: { "const": name } } });
+            json!({ "if": is_this, "then": { "properties": { "config": config } } })
         })
         .collect();
     if let Some(map) = schema.as_object_mut() {

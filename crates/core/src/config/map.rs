@@ -119,10 +119,10 @@ impl<'n> Keys<'n> {
         let Value::Map(entries) = &node.value else {
             let found = format!("{what} is written as keys with values, but this is {}", node.kind());
             let problem = Problem::error("config.wrong_type", node.anchor(), found).valid(names(fields));
-            let first = fields.first().map_or("key", Field::name);
+            let (first, example) = fields.first().map_or(("key", "..."), |field| (field.name(), field.example()));
             reporter.push(problem.help(match node.key {
                 Some(_) => format!("write the keys below it, indented: `{first}: ...`"),
-                None => format!("write `{first}: ...` here"),
+                None => format!("begin with `{first}: {example}`"),
             }));
             return None;
         };

@@ -50,8 +50,8 @@ pub(super) fn has_url_password(value: &str) -> bool {
     hide.contains(&true)
 }
 
-/// The line with the same number of characters, secrets as `*`, control characters as `.`. `before` is the line in front
-/// of it, under whose key it may stand.
+/// The line with the same number of characters, secrets as `*`, control characters as `.`. `before` is the line in
+/// front of it, under whose key it may stand.
 pub(super) fn redact_line(line: &str, before: &str) -> String {
     let chars: Vec<char> = line.chars().map(printable).collect();
     let mut hide = vec![false; chars.len()];

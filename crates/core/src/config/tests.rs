@@ -8,7 +8,7 @@ fn repo() -> PathBuf {
 }
 
 fn read_text(path: &std::path::Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_default().replace("\r\n", "\n")
+    std::fs::read_to_string(path).unwrap_or_default()
 }
 
 /// Compares with a committed file, or rewrites it when `UPDATE=1`.
@@ -157,6 +157,51 @@ fn valid_files_give_what_they_say() {
     }
 }
 
+fn rust_files(dir: &std::path::Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|ext| ext == "rs") && !path.ends_with("tests.rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The codes that the sources of this module name.
+fn codes() -> std::collections::BTreeSet<String> {
+    let mut paths = Vec::new();
+    rust_files(&repo().join("crates/core/src/config"), &mut paths);
+    let texts: String = paths.iter().map(|path| read_text(path)).collect();
+    let quoted = texts.split('"').filter(|text| text.starts_with("config.") && text.len() < 50);
+    quoted.filter(|text| text[7..].bytes().all(|b| b.is_ascii_lowercase() || b == b'_')).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_code_is_documented_and_has_a_file_that_shows_it() {
+    let docs = read_text(&repo().join("docs/outcome-yaml.md"));
+    let shown: String = files("invalid").iter().map(|path| read_text(&path.with_extension("txt"))).collect();
+    let codes = codes();
+    assert!(codes.len() > 40, "{codes:?}");
+    for code in &codes {
+        assert!(docs.contains(&format!("| `{code}` |")), "docs/outcome-yaml.md lacks {code}");
+        let needs_a_large_file = code == "config.too_large";
+        assert!(needs_a_large_file || shown.contains(&format!("[{code}]")), "no invalid file shows {code}");
+    }
+    for line in docs.lines().filter_map(|line| line.strip_prefix("| `config.")) {
+        let code = format!("config.{}", line.split('`').next().unwrap());
+        assert!(codes.contains(&code), "docs/outcome-yaml.md has {code}, which does not exist");
+    }
+}
+
+#[test]
+fn the_documentation_has_every_key_and_valid_examples() {
+    let docs = read_text(&repo().join("docs/outcome-yaml.md"));
+    collect_keys(&schema(), &mut |key, _| assert!(docs.contains(&format!("`{key}`")), "docs lack `{key}`"));
+    let block = docs.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(render_all(&parse(block, "docs", None).diagnostics, false), "");
+}
+
 /// A file with `n` outcomes, each with all that is usual.
 fn large(n: usize) -> String {
     let example = read_text(&repo().join("outcome.yaml.example"));
@@ -282,8 +327,8 @@ proptest::proptest! {
             proptest::sample::select(vec![
                 "version: 1", "outcomes:", "- ", "  ", "\n", ": ", "{", "}", "[", "]", "\"", "'", "|", ">", "&a ", "*a",
                 "<<: ", "!!str ", "# ", "---\n", "signal:", "target:", "direction: ", "increase", "mde: ", "5%", "6w",
-                "token: ", "${", "}", "\t", "\u{e9}", "\u{1f6d2}", "\r\n", ".nan", "-1", "? ", "%", "signal_connectors:",
-                "config:", "url: ", "postgres://a:b@c", "id: x", "\u{feff}", "\0", "~",
+                "token: ", "${", "}", "\t", "\u{e9}", "\u{1f6d2}", "\r\n", ".nan", "-1", "? ", "%",
+                "signal_connectors:", "config:", "url: ", "postgres://a:b@c", "id: x", "\u{feff}", "\0", "~",
             ]),
             0..60,
         ),

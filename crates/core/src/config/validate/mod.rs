@@ -1,5 +1,5 @@
-//! What the keys of the file mean together. Everything is checked before anything is refused: a part that cannot be used is
-//! left out, and its error keeps the file from being used.
+//! What the keys of the file mean together. Everything is checked before anything is refused: a part that cannot be used
+//! is left out, and its error keeps the file from being used.
 
 mod channel;
 mod connectors;

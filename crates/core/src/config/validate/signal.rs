@@ -199,7 +199,11 @@ fn refuse_query(parts: &Parts<'_>, reporter: &mut Reporter<'_>) {
 }
 
 fn check_sql(parts: &Parts<'_>, reporter: &mut Reporter<'_>) {
-    const EXAMPLE: &str = "query:\n  level: |\n    SELECT count(*) AS n, sum(is_paid) AS successes\n    FROM carts WHERE created_at >= :from AND created_at < :to";
+    const EXAMPLE: &str = "\
+query:
+  level: |
+    SELECT count(*) AS n, sum(is_paid) AS successes
+    FROM carts WHERE created_at >= :from AND created_at < :to";
     let query = parts.query.map(|query| &query.value);
     let level = query.and_then(|query| query.level.as_ref());
     let by_variant = query.and_then(|query| query.by_variant.as_ref());
