@@ -85,7 +85,9 @@ impl FileClock {
 
     fn read(path: &std::path::Path) -> std::io::Result<Timestamp> {
         let text = std::fs::read_to_string(path)?;
-        text.trim().parse().map_err(|e: jiff::Error| std::io::Error::new(std::io::ErrorKind::InvalidData, e.to_string()))
+        text.trim()
+            .parse()
+            .map_err(|e: jiff::Error| std::io::Error::new(std::io::ErrorKind::InvalidData, e.to_string()))
     }
 }
 

@@ -66,7 +66,11 @@ codes! {
     RevisionNotFound "revision_not_found" 404 3 "The repository has no such commit.";
     BaseNotAncestor "base_not_ancestor" 409 4 "The reported commit does not descend from the brief's base commit.";
     GitUnavailable "git_unavailable" 500 8 "The git program cannot be run.";
-    GitFailed "git_failed" 500 8 "Git failed or took too long.";
+    RepoNotTrusted "repo_not_trusted" 403 5 "Git refuses a repository that belongs to somebody else.";
+    GitFailed "git_failed" 500 8 "Git failed.";
+    GitTimedOut "git_timed_out" 504 8 "Git took too long.";
+    GitOutputTooLarge "git_output_too_large" 500 8 "The difference is too large to be checked.";
+    GitOutputInvalid "git_output_invalid" 500 8 "Git answered something unexpected.";
     ConnectorUnknown "connector_unknown" 404 3 "No connector has this name.";
     ConnectorConfig "connector_config" 422 2 "A connector's settings are not valid.";
     SecretMissing "secret_missing" 422 2 "A variable or file that holds a secret is not there.";
@@ -194,6 +198,57 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_ref().map(|source| &**source as _)
+    }
+}
+
+impl From<crate::scope::ScopeError> for Error {
+    fn from(error: crate::scope::ScopeError) -> Self {
+        let code = Code::parse(error.code()).unwrap_or(Code::GitFailed);
+        let hint = error.hint();
+        let mut out = Self::new(code, error.to_string());
+        out.0.hint = hint;
+        out.0.source = std::error::Error::source(&error).map(|cause| cause.to_string().into());
+        out
+    }
+}
+
+impl From<crate::signing::SealError> for Error {
+    fn from(error: crate::signing::SealError) -> Self {
+        use crate::signing::SealError as E;
+        let (code, hint) = match &error {
+            E::WrongPassphrase => (Code::PassphraseWrong, "nothing was changed; try again"),
+            E::Weak(_) => (Code::PassphraseWeak, "choose a longer one, for example four or five unrelated words"),
+            E::Damaged(_) => (Code::DatabaseCorrupt, "restore the database from a backup"),
+        };
+        Self::new(code, error.to_string()).hint(hint)
+    }
+}
+
+impl From<crate::signing::SignatureError> for Error {
+    fn from(error: crate::signing::SignatureError) -> Self {
+        Self::new(Code::SignatureInvalid, error.to_string()).hint(
+            "only a member's enrolled key can decide; `outcome-runtime audit verify` shows what was tampered with",
+        )
+    }
+}
+
+impl From<crate::lifecycle::TransitionError> for Error {
+    fn from(error: crate::lifecycle::TransitionError) -> Self {
+        use crate::lifecycle::TransitionError as E;
+        let (code, hint) = match &error {
+            E::NotAllowed { subject: "gate", .. } => (Code::GateNotPending, "a gate takes one decision"),
+            E::NotAllowed { .. } => (Code::Conflict, "`outcome-runtime status` shows where everything stands"),
+            E::WrongPrincipal { .. } => (Code::Forbidden, "agents propose and build; only humans decide"),
+            E::WrongDecision(_) => (Code::Conflict, "look at the gate again and decide on what it shows now"),
+            E::AssuranceTooLow { .. } => (
+                Code::AssuranceTooLow,
+                "decide with your passphrase: on the gate's page or with `outcome-runtime gate decide`",
+            ),
+            E::NotHolder { .. } => {
+                (Code::NotGateHolder, "the holder decides, or the next in line once the time is over")
+            }
+        };
+        Self::new(code, error.to_string()).hint(hint)
     }
 }
 

@@ -4,15 +4,23 @@
 //! Dependencies point one way: `usecases` may use everything; `lifecycle`, `stats` and `config` are pure; `store`,
 //! `connectors`, `flags`, `notify` and `scope` do I/O; `domain` uses nobody. `docs/ARCHITECTURE.md` draws the map.
 
+pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod connectors;
 pub mod domain;
 pub mod error;
+pub mod evaluation;
 pub mod flags;
+pub mod hypotheses;
 pub mod ids;
+pub mod lifecycle;
 pub mod principal;
 pub mod scope;
+pub mod settings;
+pub mod signing;
 pub mod stats;
+pub mod store;
+pub mod usecases;
 
 pub use error::{Code, Error, Result};

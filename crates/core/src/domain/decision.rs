@@ -8,9 +8,7 @@ use super::text_enum;
 use crate::ids::{ExperimentId, GateId, KeyId, MemberId, OutcomeId, WorkspaceId};
 
 /// How surely a decision came from a human (DESIGN section 6). Ordered: A1 < A2 < A3 < A4.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, sqlx::Type,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, sqlx::Type)]
 #[sqlx(type_name = "TEXT")]
 #[schemars(inline)]
 pub enum Assurance {
@@ -94,6 +92,10 @@ pub struct Decision {
     pub subject: DecisionSubject,
     /// SHA-256 of the context package that was shown, in hexadecimal.
     pub context_hash: String,
+    /// Number of the last line of the audit log when it was signed.
+    pub log_seq: i64,
+    /// Hash of that line: every decision anchors the log up to it.
+    pub log_head: String,
     /// What was decided.
     pub verdict: Verdict,
     /// Conditions, for `approve_with_conditions`.

@@ -18,9 +18,7 @@ text_enum! {
 }
 
 /// How strong a verdict is.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, sqlx::Type,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, sqlx::Type)]
 #[sqlx(type_name = "TEXT")]
 #[schemars(inline)]
 pub enum EvidenceGrade {

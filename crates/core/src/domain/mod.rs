@@ -20,8 +20,8 @@ pub use gate::{ContextPackage, Gate, GateState, GateStatus, GateType};
 pub use learning::{EvidenceGrade, FindingType, Learning};
 pub use measurement::{ArmSums, Measurement, Reading, Variant, VariantReading, Window};
 pub use outcome::{
-    Baseline, Constraint, ConstraintBound, Design, Direction, GatePolicy, MinimumDetectableEffect, Outcome, OutcomeSpec,
-    OutcomeState, OutcomeStatus, Portfolio, ScopeSpec, ScoreWeights, Target, ViolationPolicy,
+    Baseline, Constraint, ConstraintBound, Design, Direction, GatePolicy, MinimumDetectableEffect, Outcome,
+    OutcomeSpec, OutcomeState, OutcomeStatus, Portfolio, ScopeSpec, ScoreWeights, Target, ViolationPolicy,
 };
 pub use period::Period;
 pub use signal::{Aggregation, MetricMethod, SignalQuery, SignalSpec};

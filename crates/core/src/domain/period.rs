@@ -105,7 +105,9 @@ mod tests {
 
     #[test]
     fn reads_friendly_and_iso_spans_and_prints_the_shortest_form() {
-        for (text, shown) in [("6w", "6w"), ("P6W", "6w"), ("24h", "1d"), ("PT4H", "4h"), ("90m", "1h30m"), ("10d", "10d")] {
+        for (text, shown) in
+            [("6w", "6w"), ("P6W", "6w"), ("24h", "1d"), ("PT4H", "4h"), ("90m", "1h30m"), ("10d", "10d")]
+        {
             assert_eq!(text.parse::<Period>().map(|p| p.to_string()), Ok(shown.to_owned()), "{text}");
         }
     }

@@ -1,1 +1,29 @@
 //! What a change touched, and whether it was allowed to.
+//!
+//! An agent's list of changed files is a claim. [`check`] recomputes the difference between two commits from git,
+//! compares it with the claim, holds it against the rules of `outcome.yaml` ([`ScopeRules`]) and flags lines that
+//! mention what will judge the experiment. The same rules answer for a path before any commit exists (an editor hook)
+//! and for the paths that a hypothesis only declares.
+//!
+//! **Invariant**: nothing here writes to a repository, runs code that a repository configures, reaches the network, or
+//! takes the rules from the commit that is being checked: the caller passes the rules of the frozen plan.
+
+mod check;
+mod error;
+mod git;
+mod instrumentation;
+mod path;
+mod report;
+mod rules;
+mod symlink;
+mod territory;
+#[cfg(test)]
+mod tests;
+
+pub use check::check;
+pub use error::{ScopeError, ScopeList};
+pub use git::{Change, ChangeKind, CommitId, GitOptions, GitRepo};
+pub use instrumentation::{InstrumentationFlag, Tampering, Watch, WatchKind};
+pub use path::relative_to;
+pub use report::{ClaimComparison, Note, NoteKind, ScopeCounts, ScopeReport, Violation, ViolationReason};
+pub use rules::{Overlap, PathVerdict, ScopeRules, paths_overlap};

@@ -1,0 +1,83 @@
+//! The head of the log, signed and kept elsewhere, so that rewriting the whole chain is found too.
+
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::WorkspaceId;
+use crate::signing::canonical_json;
+
+/// What is anchored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Anchor {
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// Number of the last line.
+    pub seq: i64,
+    /// Its hash.
+    pub head: String,
+    /// When.
+    pub at: Timestamp,
+    /// Public key that signed it, in hexadecimal.
+    pub public_key: String,
+}
+
+/// An anchor with its signature: one line of an anchor file, or the text of a git note.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedAnchor {
+    /// What was signed.
+    pub anchor: Anchor,
+    /// Ed25519 over its canonical JSON, in hexadecimal.
+    pub signature: String,
+}
+
+/// Why an anchor cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnchorError {
+    /// It is not an anchor.
+    #[error("the line is not an anchor")]
+    Malformed,
+    /// Its signature does not fit.
+    #[error("the anchor of line {0} has a wrong signature")]
+    Signature(i64),
+}
+
+impl SignedAnchor {
+    /// Signs the head of the log.
+    ///
+    /// # Errors
+    /// [`AnchorError::Malformed`] when it cannot be written as JSON.
+    pub fn sign(
+        workspace: WorkspaceId,
+        seq: i64,
+        head: String,
+        at: Timestamp,
+        key: &SigningKey,
+    ) -> Result<Self, AnchorError> {
+        let anchor = Anchor { workspace, seq, head, at, public_key: hex::encode(key.verifying_key().to_bytes()) };
+        let text = canonical_json(&anchor).map_err(|_| AnchorError::Malformed)?;
+        Ok(Self { signature: hex::encode(key.sign(text.as_bytes()).to_bytes()), anchor })
+    }
+
+    /// Reads a line and checks its signature against the key that it names.
+    ///
+    /// # Errors
+    /// [`AnchorError`].
+    pub fn parse(line: &str) -> Result<Self, AnchorError> {
+        let signed: Self = serde_json::from_str(line.trim()).map_err(|_| AnchorError::Malformed)?;
+        let public: [u8; 32] = hex::decode(&signed.anchor.public_key)
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or(AnchorError::Malformed)?;
+        let key = VerifyingKey::from_bytes(&public).map_err(|_| AnchorError::Malformed)?;
+        let signature = hex::decode(&signed.signature)
+            .ok()
+            .and_then(|bytes| Signature::from_slice(&bytes).ok())
+            .ok_or(AnchorError::Malformed)?;
+        let text = canonical_json(&signed.anchor).map_err(|_| AnchorError::Malformed)?;
+        key.verify_strict(text.as_bytes(), &signature).map_err(|_| AnchorError::Signature(signed.anchor.seq))?;
+        Ok(signed)
+    }
+}

@@ -1,0 +1,118 @@
+//! What the three engines have in common: one query in one read-only transaction, bounded in time and rows.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::{Stream, TryStreamExt};
+
+use super::bind::Bind;
+use super::lexer::Dialect;
+use super::table::{Cell, Keep, Table};
+
+/// How long a connection may take.
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// How long a connection may be idle before it is closed.
+pub(super) const IDLE_LIMIT: Duration = Duration::from_secs(300);
+/// Most connections to one source. A poll asks one question after the other; the second is for a person's `test`.
+pub(super) const MAX_CONNECTIONS: u32 = 2;
+/// What the server has beyond its own limit to say that it stopped, before the connection is given up.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Bounds of a query.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) statement: Duration,
+    pub(super) rows: u32,
+}
+
+impl Limits {
+    /// When to give up waiting for the server.
+    pub(super) fn patience(self) -> Duration {
+        self.statement.saturating_add(GRACE)
+    }
+
+    /// For milliseconds in a `SET` statement; at least 1, since 0 means "no limit" to the servers.
+    pub(super) fn statement_ms(self) -> u128 {
+        self.statement.as_millis().clamp(1, 2_147_483_647)
+    }
+}
+
+/// A question to a database.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask<'a> {
+    pub(super) sql: &'a str,
+    pub(super) binds: &'a [Bind],
+    pub(super) limits: Limits,
+    pub(super) keep: Keep,
+}
+
+/// Why a query gave no table.
+#[derive(Debug)]
+pub(super) enum EngineError {
+    Sqlx(sqlx::Error),
+    /// The engine stopped the statement at its limit, or never answered.
+    Timeout,
+    /// No connection within [`CONNECT_LIMIT`].
+    ConnectTimeout,
+    /// More rows than the cap.
+    TooManyRows,
+}
+
+impl From<sqlx::Error> for EngineError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::PoolTimedOut => Self::ConnectTimeout,
+            other => Self::Sqlx(other),
+        }
+    }
+}
+
+/// A database that can be asked.
+#[async_trait]
+pub(super) trait Engine: Send + Sync {
+    fn dialect(&self) -> Dialect;
+
+    /// Product and version.
+    async fn server(&self) -> Result<String, EngineError>;
+
+    /// Runs one query in a read-only transaction that is rolled back.
+    async fn query(&self, ask: Ask<'_>) -> Result<Table, EngineError>;
+
+    /// Tries to write in such a transaction; true when the engine refused because of it.
+    async fn refuses_writes(&self, limits: Limits) -> Result<bool, EngineError>;
+}
+
+/// Names of columns.
+pub(super) fn names<C: sqlx::Column>(columns: &[C]) -> Vec<String> {
+    columns.iter().map(|column| column.name().to_owned()).collect()
+}
+
+/// Collects rows up to the cap.
+pub(super) async fn collect<R: sqlx::Row>(
+    mut rows: impl Stream<Item = Result<R, sqlx::Error>> + Unpin,
+    ask: Ask<'_>,
+    cell: impl Fn(&R, usize) -> Result<Cell, sqlx::Error>,
+) -> Result<Table, EngineError> {
+    let mut table = Table::default();
+    while let Some(row) = rows.try_next().await? {
+        if table.columns.is_empty() {
+            table.columns = names(row.columns());
+        }
+        if table.rows.len() >= usize::try_from(ask.limits.rows).unwrap_or(usize::MAX) {
+            return Err(EngineError::TooManyRows);
+        }
+        let cells = table.columns.iter().enumerate();
+        let cells = cells.map(|(i, name)| if (ask.keep)(name) { cell(&row, i) } else { Ok(Cell::Ignored) });
+        table.rows.push(cells.collect::<Result<_, _>>()?);
+    }
+    Ok(table)
+}
+
+/// Gives up on `work` after `limit`.
+pub(super) async fn within<T>(
+    limit: Duration,
+    otherwise: EngineError,
+    work: impl Future<Output = Result<T, EngineError>> + Send,
+) -> Result<T, EngineError> {
+    tokio::time::timeout(limit, work).await.unwrap_or(Err(otherwise))
+}

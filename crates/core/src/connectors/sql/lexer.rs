@@ -1,0 +1,392 @@
+//! Finds named parameters (`:from`) in a query without understanding the rest of it.
+//!
+//! Strings, quoted identifiers, comments, dollar quotes and casts are stepped over as each engine writes them.
+//! **Invariant**: the pieces, put together again, are the query up to its closing semicolon, unchanged.
+//!
+//! It also refuses what a reading never needs: several statements, anything but a query, the engine's own placeholders
+//! (they would be bound to nothing), and comments that MySQL executes. This is for clear messages; what protects the source
+//! is the read-only transaction.
+
+/// Whose SQL it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Postgres,
+    MySql,
+    Sqlite,
+}
+
+/// A part of a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Piece<'a> {
+    /// Passed on as it is.
+    Text(&'a str),
+    /// The name of a parameter, without its colon.
+    Param(&'a str),
+}
+
+/// Cuts a query into pieces.
+///
+/// # Errors
+/// A sentence about what is wrong with it.
+pub(super) fn lex(sql: &str, dialect: Dialect) -> Result<Vec<Piece<'_>>, String> {
+    let mut lexer =
+        Lexer { sql, at: 0, text_from: 0, dialect, pieces: Vec::new(), first_word: None, after_into: false };
+    lexer.run()?;
+    Ok(lexer.pieces)
+}
+
+struct Lexer<'a> {
+    sql: &'a str,
+    at: usize,
+    text_from: usize,
+    dialect: Dialect,
+    pieces: Vec<Piece<'a>>,
+    first_word: Option<&'a str>,
+    after_into: bool,
+}
+
+fn begins_word(c: char) -> bool {
+    c.is_alphabetic() || c == '_'
+}
+
+fn in_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+impl<'a> Lexer<'a> {
+    fn rest(&self) -> &'a str {
+        self.sql.get(self.at..).unwrap_or_default()
+    }
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+    fn peek_second(&self) -> Option<char> {
+        self.rest().chars().nth(1)
+    }
+    fn bump(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.at += c.len_utf8();
+        Some(c)
+    }
+    fn take_while(&mut self, test: impl Fn(char) -> bool) -> &'a str {
+        let from = self.at;
+        while self.peek().is_some_and(&test) {
+            self.bump();
+        }
+        self.sql.get(from..self.at).unwrap_or_default()
+    }
+    fn line(&self, at: usize) -> usize {
+        self.sql.get(..at).unwrap_or_default().matches('\n').count() + 1
+    }
+
+    fn run(&mut self) -> Result<(), String> {
+        if self.sql.contains('\0') {
+            return Err("the query has a NUL character".to_owned());
+        }
+        while let Some(c) = self.peek() {
+            let from = self.at;
+            if self.comment()? {
+                continue;
+            }
+            match (c, self.dialect) {
+                (';', _) => return self.finish_at_semicolon(),
+                ('\'', dialect) => self.quoted(dialect == Dialect::MySql, "string")?,
+                ('"', Dialect::MySql) => self.quoted(true, "string")?,
+                ('"', _) | ('`', Dialect::MySql | Dialect::Sqlite) => self.quoted(false, "quoted name")?,
+                ('[', Dialect::Sqlite) => self.bracketed()?,
+                ('$', Dialect::Postgres) => self.dollar()?,
+                ('$' | '@', Dialect::Sqlite) | ('?', Dialect::MySql | Dialect::Sqlite) => {
+                    return Err(self.own_placeholder(from));
+                }
+                (':', _) => self.colon(),
+                (c, _) if begins_word(c) => self.word()?,
+                // `1e5` and `0x1f` are one token; without this their letters would look like the start of a word.
+                (c, _) if c.is_ascii_digit() => {
+                    self.take_while(in_name);
+                }
+                _ => {
+                    self.bump();
+                }
+            }
+        }
+        self.finish(self.at)
+    }
+
+    fn finish_at_semicolon(&mut self) -> Result<(), String> {
+        let end = self.at;
+        self.bump();
+        while let Some(c) = self.peek() {
+            if c.is_whitespace() || c == ';' {
+                self.bump();
+            } else if !self.comment()? {
+                return Err(format!(
+                    "the query has a second statement on line {}; write one SELECT",
+                    self.line(self.at)
+                ));
+            }
+        }
+        self.finish(end)
+    }
+
+    fn finish(&mut self, end: usize) -> Result<(), String> {
+        self.push_text(end);
+        match self.first_word {
+            None => Err("the query is empty".to_owned()),
+            Some(word) if ["select", "with", "values", "table"].iter().any(|ok| word.eq_ignore_ascii_case(ok)) => {
+                Ok(())
+            }
+            Some(word) => Err(format!("the query begins with `{word}`; it must begin with SELECT or WITH")),
+        }
+    }
+
+    fn push_text(&mut self, end: usize) {
+        if let Some(text) = self.sql.get(self.text_from..end)
+            && !text.is_empty()
+        {
+            self.pieces.push(Piece::Text(text));
+        }
+    }
+
+    /// Steps over a comment; false when there is none here.
+    fn comment(&mut self) -> Result<bool, String> {
+        let rest = self.rest();
+        let from = self.at;
+        let is_mysql = self.dialect == Dialect::MySql;
+        if rest.starts_with("--") {
+            // MySQL wants white space after the dashes; without it they are two minus signs.
+            if is_mysql && rest.chars().nth(2).is_some_and(|c| !c.is_whitespace()) {
+                return Ok(false);
+            }
+        } else if rest.starts_with("/*") {
+            if is_mysql && (rest.starts_with("/*!") || rest.starts_with("/*M!")) {
+                return Err(format!("the comment on line {} would be executed by MySQL; remove it", self.line(from)));
+            }
+            let mut depth = 0_u32;
+            while !self.rest().is_empty() {
+                if self.rest().starts_with("/*") && (depth == 0 || self.dialect == Dialect::Postgres) {
+                    depth += 1;
+                    self.at += 2;
+                } else if self.rest().starts_with("*/") {
+                    depth -= 1;
+                    self.at += 2;
+                    if depth == 0 {
+                        return Ok(true);
+                    }
+                } else {
+                    self.bump();
+                }
+            }
+            return Err(format!("the comment that begins on line {} does not end", self.line(from)));
+        } else if !(is_mysql && rest.starts_with('#')) {
+            return Ok(false);
+        }
+        self.take_while(|c| c != '\n');
+        Ok(true)
+    }
+
+    /// Steps over `'...'` or the like, in which the quote is doubled and, where `backslash` holds, escaped.
+    fn quoted(&mut self, backslash: bool, what: &str) -> Result<(), String> {
+        let from = self.at;
+        let quote = self.bump();
+        while let Some(c) = self.bump() {
+            if c == '\\' && backslash {
+                self.bump();
+            } else if Some(c) == quote {
+                if self.peek() != quote {
+                    return Ok(());
+                }
+                self.bump();
+            }
+        }
+        Err(format!("the {what} that begins on line {} does not end", self.line(from)))
+    }
+
+    fn bracketed(&mut self) -> Result<(), String> {
+        let from = self.at;
+        self.take_while(|c| c != ']');
+        match self.bump() {
+            Some(_) => Ok(()),
+            None => Err(format!("the quoted name that begins on line {} does not end", self.line(from))),
+        }
+    }
+
+    /// `$tag$ ... $tag$`, or a `$` that means nothing; `$1` is refused.
+    fn dollar(&mut self) -> Result<(), String> {
+        let from = self.at;
+        if self.peek_second().is_some_and(|c| c.is_ascii_digit()) {
+            return Err(self.own_placeholder(from));
+        }
+        self.bump();
+        self.take_while(in_name);
+        if self.peek() != Some('$') {
+            return Ok(());
+        }
+        self.bump();
+        let tag = self.sql.get(from..self.at).unwrap_or_default();
+        match self.rest().find(tag) {
+            Some(offset) => {
+                self.at += offset + tag.len();
+                Ok(())
+            }
+            None => Err(format!("the string `{tag}` that begins on line {} does not end", self.line(from))),
+        }
+    }
+
+    fn colon(&mut self) {
+        let from = self.at;
+        self.bump();
+        match self.peek() {
+            // A cast; both colons are text.
+            Some(':') => {
+                self.bump();
+            }
+            Some(c) if begins_word(c) => {
+                self.push_text(from);
+                let name = self.take_while(in_name);
+                self.pieces.push(Piece::Param(name));
+                self.text_from = self.at;
+            }
+            _ => {}
+        }
+    }
+
+    fn word(&mut self) -> Result<(), String> {
+        let from = self.at;
+        let word = self.take_while(|c| in_name(c) || c == '$');
+        self.first_word.get_or_insert(word);
+        // `INTO OUTFILE` writes a file on the server, which a read-only transaction does not prevent.
+        if self.dialect == Dialect::MySql {
+            let is_file = word.eq_ignore_ascii_case("outfile") || word.eq_ignore_ascii_case("dumpfile");
+            if self.after_into && is_file {
+                return Err(format!("`INTO {word}` on line {} would write a file", self.line(from)));
+            }
+            self.after_into = word.eq_ignore_ascii_case("into");
+        }
+        if self.dialect == Dialect::Postgres && word.eq_ignore_ascii_case("e") && self.peek() == Some('\'') {
+            return self.quoted(true, "string");
+        }
+        Ok(())
+    }
+
+    fn own_placeholder(&self, at: usize) -> String {
+        let shown: String =
+            self.sql.get(at..).unwrap_or_default().chars().take_while(|c| !c.is_whitespace()).take(20).collect();
+        format!(
+            "the placeholder `{shown}` on line {} is not known; parameters are written with a colon, as in :from",
+            self.line(at)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ALL: [Dialect; 3] = [Dialect::Postgres, Dialect::MySql, Dialect::Sqlite];
+
+    fn params(sql: &str, dialect: Dialect) -> Vec<&str> {
+        let pieces = lex(sql, dialect).unwrap_or_else(|e| panic!("{sql}: {e}"));
+        pieces.iter().filter_map(|piece| if let Piece::Param(name) = piece { Some(*name) } else { None }).collect()
+    }
+
+    fn joined(pieces: &[Piece<'_>]) -> String {
+        pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Text(text) => (*text).to_owned(),
+                Piece::Param(name) => format!(":{name}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn finds_parameters_and_nothing_else() {
+        for dialect in ALL {
+            assert_eq!(
+                params("select :from, f(:to)+:from -- :x\n/* :y */ where a=':z' and \"b:q\" = 1", dialect),
+                ["from", "to", "from"]
+            );
+            assert_eq!(params("SELECT 'it''s :x', '' , :as_of", dialect), ["as_of"]);
+            assert_eq!(params("WITH été AS (SELECT 'é:x') SELECT :from;\n -- the end :x\n ;", dialect), ["from"]);
+            assert_eq!(params("(select 1e5 - 0x1f, a : b, :to)", dialect), ["to"]);
+        }
+        assert_eq!(
+            params("select a::date, :from::timestamptz, E'\\':x', 'a\\', :to", Dialect::Postgres),
+            ["from", "to"]
+        );
+        assert_eq!(params("select $$:x$$, $a$ :y $b$ $$ $a$, c$d, x[1:2], j ? 'k', :to", Dialect::Postgres), ["to"]);
+        assert_eq!(params("select /* a /* :x */ :y */ :to", Dialect::Postgres), ["to"]);
+        assert_eq!(
+            params("select '\\':x', \"\\\":y\", `a:b`, @v := 1 # :c\n, 1--:from, :to", Dialect::MySql),
+            ["from", "to"]
+        );
+        assert_eq!(params("select [a:b], `c:d`, '\\', :to", Dialect::Sqlite), ["to"]);
+    }
+
+    #[test]
+    fn refuses_what_is_no_single_query() {
+        for (sql, expected) in [
+            ("", "empty"),
+            (" -- nothing\n", "empty"),
+            ("INSERT INTO t VALUES (1)", "begins with `INSERT`"),
+            ("select 1; drop table t", "second statement on line 1"),
+            ("select 'a", "does not end"),
+            ("select /* a", "does not end"),
+            ("select \0", "NUL"),
+        ] {
+            for dialect in ALL {
+                let error = lex(sql, dialect).expect_err(sql);
+                assert!(error.contains(expected), "{sql}: {error}");
+            }
+        }
+        for (sql, dialect, expected) in [
+            ("select $1", Dialect::Postgres, "`$1`"),
+            ("select\n ?", Dialect::MySql, "`?` on line 2"),
+            ("select ?1, 2", Dialect::Sqlite, "`?1,`"),
+            ("select @a", Dialect::Sqlite, "`@a`"),
+            ("select $a", Dialect::Sqlite, "`$a`"),
+            ("select $a$ x", Dialect::Postgres, "does not end"),
+            ("select [a", Dialect::Sqlite, "does not end"),
+            ("select /*! 1 */ 2", Dialect::MySql, "executed"),
+            ("select 1 INTO /* x */ OutFile '/x'", Dialect::MySql, "write a file"),
+        ] {
+            let error = lex(sql, dialect).expect_err(sql);
+            assert!(error.contains(expected), "{sql}: {error}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn text_outside_of_parameters_never_changes(
+            parts in prop::collection::vec(
+                prop_oneof![
+                    Just("'"), Just("''"), Just("\""), Just("`"), Just("\\"), Just("--"), Just("-- "), Just("\n"), Just("/*"),
+                    Just("*/"), Just("$$"), Just("$a$"), Just(":from"), Just("::"), Just(":"), Just(":tô"), Just("["), Just("]"),
+                    Just(" "), Just("e"), Just("E'"), Just("#"), Just("x"), Just("é"), Just("1"), Just("("), Just(";"),
+                ],
+                0..30,
+            ),
+            any_text in "\\PC{0,40}",
+        ) {
+            for tail in [parts.concat(), any_text] {
+                let sql = format!("select {tail}");
+                for dialect in ALL {
+                    if let Ok(pieces) = lex(&sql, dialect) {
+                        let joined = joined(&pieces);
+                        prop_assert!(sql.starts_with(&joined));
+                        // What was cut off is the end of the statement: nothing but semicolons and comments.
+                        let cut = sql.strip_prefix(&joined).unwrap();
+                        prop_assert!(cut.is_empty() || cut.starts_with(';'));
+                        let ends_alone = lex(&format!("select 1{cut}"), dialect).is_ok();
+                        prop_assert!(ends_alone);
+                        // Lexing is stable: what comes out lexes to the same pieces.
+                        prop_assert_eq!(lex(&joined, dialect), Ok(pieces));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! SQLite. <https://www.sqlite.org/c3ref/open.html> (`mode=ro`), <https://www.sqlite.org/pragma.html#pragma_query_only>
+//!
+//! The file is opened read-only and never made. A running statement is stopped by a progress handler, since nobody else
+//! would: the library runs it on a thread of its own that a dropped future does not reach.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteRow};
+use sqlx::{AssertSqlSafe, Connection, Executor, Row, SqlSafeStr, Statement, TypeInfo, ValueRef};
+use tokio::sync::OnceCell;
+
+use super::bind::Bind;
+use super::engine::{
+    Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, collect, names, within,
+};
+use super::lexer::Dialect;
+use super::table::{Cell, Table};
+
+/// Virtual machine instructions between two looks at the clock: well under a millisecond.
+const OPS_BETWEEN_LOOKS: i32 = 4000;
+
+#[derive(Debug)]
+pub(super) struct Sqlite {
+    options: SqliteConnectOptions,
+    pool: OnceCell<SqlitePool>,
+}
+
+impl Sqlite {
+    /// The database in the file of `sqlite:path`; a relative path begins at `root`.
+    ///
+    /// # Errors
+    /// A sentence about the address.
+    pub(super) fn new(url: &str, root: &Path) -> Result<Self, String> {
+        let options = SqliteConnectOptions::from_str(url).map_err(|error| error.to_string())?;
+        let file = file_of(url, &options)?;
+        let options = options
+            .filename(root.join(file))
+            .read_only(true)
+            .create_if_missing(false)
+            .pragma("query_only", "on")
+            .busy_timeout(Duration::from_secs(5));
+        Ok(Self { options, pool: OnceCell::new() })
+    }
+
+    /// The pool. It needs a runtime, so it is made by the first question.
+    async fn pool(&self) -> &SqlitePool {
+        self.pool
+            .get_or_init(async || {
+                SqlitePoolOptions::new()
+                    .max_connections(MAX_CONNECTIONS)
+                    .acquire_timeout(CONNECT_LIMIT)
+                    .idle_timeout(IDLE_LIMIT)
+                    .connect_lazy_with(self.options.clone())
+            })
+            .await
+    }
+}
+
+fn file_of(url: &str, options: &SqliteConnectOptions) -> Result<PathBuf, String> {
+    let file = options.get_filename();
+    let is_memory = url.contains(":memory:") || url.contains("mode=memory") || file.as_os_str().is_empty();
+    if is_memory { Err("a database in memory has nothing to read".to_owned()) } else { Ok(file.to_owned()) }
+}
+
+#[async_trait]
+impl Engine for Sqlite {
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
+    async fn server(&self) -> Result<String, EngineError> {
+        let version: String =
+            sqlx::query_scalar("SELECT 'SQLite ' || sqlite_version()").fetch_one(self.pool().await).await?;
+        Ok(version)
+    }
+
+    async fn query(&self, ask: Ask<'_>) -> Result<Table, EngineError> {
+        let mut conn = self.pool().await.acquire().await?;
+        let out = within(ask.limits.patience(), EngineError::Timeout, run(&mut conn, ask)).await;
+        if out.is_err() {
+            // Whatever state it is in, nobody else gets it.
+            conn.close_on_drop();
+        }
+        out
+    }
+
+    async fn refuses_writes(&self, _limits: Limits) -> Result<bool, EngineError> {
+        let mut conn = self.pool().await.acquire().await?;
+        let mut tx = conn.begin().await?;
+        let tried = tx.execute("CREATE TABLE outcome_runtime_write_check (a INTEGER)").await;
+        tx.rollback().await?;
+        Ok(tried.is_err_and(|error| code(&error) == Some(8)))
+    }
+}
+
+/// Primary result code: 8 is `SQLITE_READONLY`, 9 `SQLITE_INTERRUPT`.
+fn code(error: &sqlx::Error) -> Option<u32> {
+    error.as_database_error()?.code()?.parse::<u32>().ok().map(|extended| extended & 0xff)
+}
+
+async fn run(conn: &mut SqliteConnection, ask: Ask<'_>) -> Result<Table, EngineError> {
+    let deadline = Instant::now() + ask.limits.statement;
+    conn.lock_handle().await?.set_progress_handler(OPS_BETWEEN_LOOKS, move || Instant::now() < deadline);
+    let out = fetch(conn, ask).await;
+    conn.lock_handle().await?.remove_progress_handler();
+    match out {
+        Err(EngineError::Sqlx(error)) if code(&error) == Some(9) => Err(EngineError::Timeout),
+        out => out,
+    }
+}
+
+async fn fetch(conn: &mut SqliteConnection, ask: Ask<'_>) -> Result<Table, EngineError> {
+    let mut tx = conn.begin().await?;
+    let mut query = sqlx::query(AssertSqlSafe(ask.sql.to_owned())).persistent(false);
+    for bind in ask.binds {
+        query = match bind {
+            Bind::Text(text) => query.bind(text.clone()),
+            Bind::Int(number) => query.bind(*number),
+        };
+    }
+    let mut table = collect(query.fetch(&mut *tx), ask, cell).await?;
+    if table.rows.is_empty() {
+        let prepared = (&mut *tx).prepare(AssertSqlSafe(ask.sql.to_owned()).into_sql_str()).await?;
+        table.columns = names(prepared.columns());
+    }
+    tx.rollback().await?;
+    Ok(table)
+}
+
+/// SQLite's values have their own types, whatever the column was declared as.
+fn cell(row: &SqliteRow, i: usize) -> Result<Cell, sqlx::Error> {
+    let value = row.try_get_raw(i)?;
+    if value.is_null() {
+        return Ok(Cell::Null);
+    }
+    let kind = value.type_info().name().to_owned();
+    drop(value);
+    Ok(match kind.as_str() {
+        "INTEGER" => Cell::Int(row.try_get_unchecked(i)?),
+        "REAL" => Cell::Float(row.try_get_unchecked(i)?),
+        "TEXT" => Cell::Text(row.try_get_unchecked(i)?),
+        _ => Cell::Other(kind),
+    })
+}

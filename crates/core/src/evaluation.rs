@@ -1,0 +1,221 @@
+//! From stored readings and a frozen plan to the statistics' input: one poll in, one evaluation out.
+//!
+//! **Invariant**: pure. The statistics know nothing of signals, and the use cases nothing of formulas.
+
+use jiff::Timestamp;
+
+use crate::domain::{ArmSums, ConstraintBound, Direction, Variant, VariantReading};
+use crate::error::{Code, Error, Result};
+use crate::hypotheses::Plan;
+use crate::stats::{
+    self, Alpha, DataHealth, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection, Limit, Margin, Phase,
+    RunningState, Tau,
+};
+
+/// The arms of one allocation phase.
+#[derive(Debug, Clone)]
+pub struct PhaseReadings {
+    /// From 0.
+    pub phase: i32,
+    /// Declared share of the treatment, in percent.
+    pub treatment_pct: i32,
+    /// What was read; an arm that nobody saw is missing.
+    pub arms: Vec<VariantReading>,
+}
+
+/// What was read for one constraint of the plan.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    /// Position in the plan's guardrails.
+    pub index: usize,
+    /// By variant, where it can be.
+    pub phases: Vec<PhaseReadings>,
+    /// Over the whole population, where not.
+    pub level: Option<ArmSums>,
+}
+
+/// Everything that one poll read.
+#[derive(Debug, Clone)]
+pub struct Poll {
+    /// The primary signal.
+    pub phases: Vec<PhaseReadings>,
+    /// The constraints.
+    pub guards: Vec<Guard>,
+    /// When the experiment went live.
+    pub launched_at: Timestamp,
+    /// The end of the readings' window: it identifies the poll.
+    pub as_of: Timestamp,
+    /// The source doubts its own answer.
+    pub is_sampled: bool,
+    /// The flag is not where it was put.
+    pub has_flag_drift: bool,
+}
+
+/// Evaluates a poll; `None` when nobody has been exposed yet.
+///
+/// # Errors
+/// [`Code::Internal`] for a plan that never should have been approved.
+pub fn evaluate_poll(plan: &Plan, poll: &Poll, previous: Option<&RunningState>) -> Result<Option<Evaluated>> {
+    let phases = phases_of(&poll.phases);
+    if phases.is_empty() {
+        return Ok(None);
+    }
+    let stats_plan = stats_plan(plan)?;
+    let guard_phases: Vec<Vec<Phase>> = poll.guards.iter().map(|guard| phases_of(&guard.phases)).collect();
+    let names: Vec<[String; 2]> = poll.guards.iter().map(|guard| names_of(plan, guard.index)).collect();
+    let mut guardrails = Vec::new();
+    for ((guard, phases), names) in poll.guards.iter().zip(&guard_phases).zip(&names) {
+        guardrails.extend(guardrails_of(plan, guard, phases, names));
+    }
+    let evaluation = Evaluation {
+        plan: &stats_plan,
+        phases: &phases,
+        elapsed_days: poll.as_of.duration_since(poll.launched_at).as_secs_f64() / 86_400.0,
+        as_of: poll.as_of.as_second(),
+        guardrails: &guardrails,
+        health: DataHealth { is_stale: false, is_sampled: poll.is_sampled, has_flag_drift: poll.has_flag_drift },
+    };
+    Ok(Some(stats::evaluate(&evaluation, previous)))
+}
+
+fn stats_plan(plan: &Plan) -> Result<stats::Plan> {
+    let bad = |e: stats::StatsError| Error::new(Code::Internal, "the approved plan cannot be evaluated").because(e);
+    let measurement = &plan.hypothesis.measurement;
+    Ok(stats::Plan {
+        alpha: Alpha::try_new(plan.alpha).map_err(bad)?,
+        tau: Some(Tau::try_new(plan.tau).map_err(bad)?),
+        mde_abs: Some(measurement.minimum_detectable_effect),
+        direction: match plan.direction {
+            Direction::Increase => stats::Direction::Increase,
+            Direction::Decrease => stats::Direction::Decrease,
+        },
+        success_threshold: measurement.success_threshold,
+        kill_threshold: measurement.kill_threshold,
+        min_sample_size: u64::from(measurement.min_sample_size),
+        max_days: Some(measurement.duration_days),
+        ..stats::Plan::default()
+    })
+}
+
+fn phases_of(readings: &[PhaseReadings]) -> Vec<Phase> {
+    readings
+        .iter()
+        .filter_map(|reading| {
+            let arm = |wanted: Variant| reading.arms.iter().find(|arm| arm.variant == wanted).map(|arm| arm.sums);
+            let (control, treatment) = match (arm(Variant::Control), arm(Variant::Treatment)) {
+                (Some(control), Some(treatment)) => (control, treatment),
+                (Some(control), None) => (control, nobody(&control)),
+                (None, Some(treatment)) => (nobody(&treatment), treatment),
+                (None, None) => return None,
+            };
+            Some(Phase {
+                number: u32::try_from(reading.phase).unwrap_or(0),
+                control_weight: f64::from(100 - reading.treatment_pct),
+                treatment_weight: f64::from(reading.treatment_pct),
+                control: stats_sums(&control)?,
+                treatment: stats_sums(&treatment)?,
+            })
+        })
+        .collect()
+}
+
+/// The same kind of sums over no units.
+fn nobody(like: &ArmSums) -> ArmSums {
+    match like {
+        ArmSums::Proportion { .. } => ArmSums::Proportion { n: 0, successes: 0 },
+        ArmSums::Mean { .. } | ArmSums::Value { .. } => ArmSums::Mean { n: 0, sum: 0.0, sum_squares: 0.0 },
+        ArmSums::Ratio { .. } => {
+            ArmSums::Ratio { n: 0, num: 0.0, num_squares: 0.0, den: 0.0, den_squares: 0.0, num_den: 0.0 }
+        }
+    }
+}
+
+/// Sums as the statistics take them; a bare value has no units and cannot be tested.
+fn stats_sums(sums: &ArmSums) -> Option<stats::ArmSums> {
+    let units = |n: i64| u64::try_from(n).ok();
+    Some(match *sums {
+        ArmSums::Proportion { n, successes } => {
+            stats::ArmSums::Proportion { n: units(n)?, successes: units(successes)? }
+        }
+        ArmSums::Mean { n, sum, sum_squares } => stats::ArmSums::Mean { n: units(n)?, sum, sum_squares },
+        ArmSums::Ratio { n, num, num_squares, den, den_squares, num_den } => stats::ArmSums::Ratio {
+            n: units(n)?,
+            numerator_sum: num,
+            numerator_sum_squares: num_squares,
+            denominator_sum: den,
+            denominator_sum_squares: den_squares,
+            cross_sum: num_den,
+        },
+        ArmSums::Value { .. } => return None,
+    })
+}
+
+/// A constraint with a lower and an upper limit is two guardrails; each needs its own name.
+fn names_of(plan: &Plan, index: usize) -> [String; 2] {
+    let name = plan.guardrails.get(index).map_or("constraint", |guardrail| guardrail.signal.name.as_str());
+    [format!("{name} (min)"), format!("{name} (max)")]
+}
+
+fn guardrails_of<'a>(plan: &'a Plan, guard: &Guard, phases: &'a [Phase], names: &'a [String; 2]) -> Vec<Guardrail<'a>> {
+    let Some(planned) = plan.guardrails.get(guard.index) else { return Vec::new() };
+    match &planned.bound {
+        ConstraintBound::NotWorse { direction, margin, must_prove } => vec![Guardrail {
+            name: planned.signal.name.as_str(),
+            must_prove: *must_prove,
+            reading: GuardrailReading::RelativeToControl {
+                phases,
+                harm_direction: match direction {
+                    Direction::Increase => HarmDirection::Decrease,
+                    Direction::Decrease => HarmDirection::Increase,
+                },
+                margin: Margin::Absolute(*margin),
+                tau: None,
+                is_signed: false,
+            },
+        }],
+        ConstraintBound::Limits { min, max } => {
+            let [name_min, name_max] = names;
+            [min.map(|min| (name_min, Limit::Min(min))), max.map(|max| (name_max, Limit::Max(max)))]
+                .into_iter()
+                .flatten()
+                .map(|(name, limit)| Guardrail {
+                    name,
+                    must_prove: false,
+                    reading: limit_reading(guard, limit, planned.consecutive),
+                })
+                .collect()
+        }
+    }
+}
+
+/// What is held against an absolute limit: the treatment's rate where units are counted, else the bare value.
+fn limit_reading<'a>(guard: &Guard, limit: Limit, consecutive: u32) -> GuardrailReading<'a> {
+    let treatment: Vec<ArmSums> = guard
+        .phases
+        .iter()
+        .flat_map(|phase| &phase.arms)
+        .filter(|arm| arm.variant == Variant::Treatment)
+        .map(|arm| arm.sums)
+        .collect();
+    let (mut n_all, mut successes_all, mut is_rate) = (0u64, 0u64, !treatment.is_empty());
+    for sums in &treatment {
+        match stats_sums(sums) {
+            Some(stats::ArmSums::Proportion { n, successes }) => {
+                n_all += n;
+                successes_all += successes;
+            }
+            _ => is_rate = false,
+        }
+    }
+    let in_unit_interval = matches!(limit, Limit::Min(x) | Limit::Max(x) if x > 0.0 && x < 1.0);
+    if is_rate && in_unit_interval {
+        return GuardrailReading::RateLimit { successes: successes_all, n: n_all, limit };
+    }
+    let bare = treatment.last().copied().or(guard.level);
+    GuardrailReading::ValueLimit {
+        value: bare.and_then(|sums| sums.value()),
+        n: bare.and_then(|sums| sums.n()).and_then(|n| u64::try_from(n).ok()),
+        limit,
+        consecutive,
+    }
+}

@@ -1,0 +1,13 @@
+//! Candidates: what an author submits, checked, scored and selected before a human sees anything.
+//!
+//! **Invariant**: pure. The same door for agents, gateways and humans.
+
+mod check;
+mod plan;
+mod score;
+mod select;
+
+pub use check::{Problem, check_hypothesis};
+pub use plan::{GuardrailPlan, Plan};
+pub use score::score;
+pub use select::{Candidate, conflict_between, select_portfolio};

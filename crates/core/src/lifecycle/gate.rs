@@ -1,0 +1,181 @@
+//! The gate's lifecycle: one decision, by its holder, sure enough, about what was shown. Silence never approves.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::TransitionError;
+use crate::domain::{Assurance, DecisionSubject, GatePolicy, GateState, GateStatus, GateType, SignedDecision};
+use crate::ids::GateId;
+use crate::principal::{Principal, PrincipalKind};
+use crate::signing::{Keyring, SignatureError, VerifiedDecision};
+
+/// What happened to a gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum GateEvent<D = VerifiedDecision> {
+    /// A human decided.
+    Decided {
+        /// The signed decision.
+        decision: D,
+    },
+    /// Half of the time is over and the holder was reminded.
+    Reminded,
+    /// The time is over: the next in the chain holds it.
+    Escalated {
+        /// New limit.
+        due_at: Timestamp,
+    },
+    /// The chain is at its end.
+    TimedOut,
+    /// What it was about has changed.
+    Superseded {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl GateEvent<SignedDecision> {
+    /// The same event with its decision verified.
+    ///
+    /// # Errors
+    /// [`SignatureError`] when the decision does not count.
+    pub fn verify(self, keyring: &Keyring) -> Result<GateEvent, SignatureError> {
+        Ok(match self {
+            Self::Decided { decision } => GateEvent::Decided { decision: keyring.verify(&decision)? },
+            Self::Reminded => GateEvent::Reminded,
+            Self::Escalated { due_at } => GateEvent::Escalated { due_at },
+            Self::TimedOut => GateEvent::TimedOut,
+            Self::Superseded { reason } => GateEvent::Superseded { reason },
+        })
+    }
+}
+
+impl<D> GateEvent<D> {
+    /// Its name in the log.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Decided { .. } => "decided",
+            Self::Reminded => "reminded",
+            Self::Escalated { .. } => "escalated",
+            Self::TimedOut => "timed_out",
+            Self::Superseded { .. } => "superseded",
+        }
+    }
+}
+
+/// What a gate was opened with; fixed for its life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateRules {
+    /// The gate.
+    pub id: GateId,
+    /// Its type.
+    pub gate_type: GateType,
+    /// SHA-256 of what is shown.
+    pub context_hash: String,
+    /// Who decides, until when, how surely.
+    pub policy: GatePolicy,
+    /// E-mails that hold it, in the order of escalation; empty means any member.
+    pub holders: Vec<String>,
+}
+
+/// The next state. For [`GateEvent::Decided`] the gate stays pending until its quorum is reached.
+///
+/// `actor_email`: of the human who acts, from the keyring.
+///
+/// # Errors
+/// [`TransitionError`].
+pub fn transition_gate(
+    rules: &GateRules,
+    state: &GateState,
+    event: &GateEvent,
+    by: &Principal,
+    actor_email: Option<&str>,
+) -> Result<GateState, TransitionError> {
+    // A gate that timed out still takes a decision: late is better than never, and only silence is worth nothing.
+    let is_open = matches!(state.status, GateStatus::Pending | GateStatus::TimedOut);
+    let wanted = if matches!(event, GateEvent::Decided { .. }) { PrincipalKind::Human } else { PrincipalKind::System };
+    let closes = matches!(event, GateEvent::Decided { .. } | GateEvent::Superseded { .. });
+    if !(is_open && (closes || state.status == GateStatus::Pending)) {
+        return Err(TransitionError::NotAllowed {
+            subject: "gate",
+            state: state.status.to_string(),
+            event: event.name().to_owned(),
+            allowed: if is_open { "decided, superseded" } else { "nothing: it is over" }.to_owned(),
+        });
+    }
+    let superseding_human = matches!(event, GateEvent::Superseded { .. }) && by.kind() == PrincipalKind::Human;
+    if by.kind() != wanted && !superseding_human {
+        return Err(TransitionError::WrongPrincipal {
+            event: event.name().to_owned(),
+            principal: by.kind().to_string(),
+            allowed: wanted.to_string(),
+        });
+    }
+    let mut next = state.clone();
+    match event {
+        GateEvent::Decided { decision } => {
+            let decision = decision.get();
+            check_decision(rules, state, decision, by, actor_email)?;
+            if !next.votes.contains(&decision.member) {
+                next.votes.push(decision.member);
+            }
+            let enough = u32::try_from(next.votes.len()).unwrap_or(u32::MAX) >= rules.policy.quorum;
+            if enough || decision.verdict.is_negative() {
+                next.status = GateStatus::after(decision.verdict);
+            }
+        }
+        GateEvent::Reminded => next.reminded = true,
+        GateEvent::Escalated { due_at } => {
+            next.holder = state.holder + 1;
+            next.due_at = *due_at;
+            next.reminded = false;
+        }
+        GateEvent::TimedOut => next.status = GateStatus::TimedOut,
+        GateEvent::Superseded { .. } => next.status = GateStatus::Superseded,
+    }
+    Ok(next)
+}
+
+fn check_decision(
+    rules: &GateRules,
+    state: &GateState,
+    decision: &crate::domain::Decision,
+    by: &Principal,
+    actor_email: Option<&str>,
+) -> Result<(), TransitionError> {
+    let wrong = |what: String| Err(TransitionError::WrongDecision(what));
+    if decision.subject != DecisionSubject::Gate(rules.id) {
+        return wrong("it is about something else".to_owned());
+    }
+    if decision.context_hash != rules.context_hash {
+        return wrong("what was shown is not what this gate shows".to_owned());
+    }
+    if !matches!(by, Principal::Human { member, .. } if *member == decision.member) {
+        return wrong("it was signed by another member than the one who acts".to_owned());
+    }
+    if !rules.gate_type.verdicts().contains(&decision.verdict) {
+        let valid: Vec<_> = rules.gate_type.verdicts().iter().map(|verdict| verdict.as_str()).collect();
+        return wrong(format!(
+            "a {} gate does not take `{}` (it takes {})",
+            rules.gate_type,
+            decision.verdict,
+            valid.join(", ")
+        ));
+    }
+    let needed =
+        if decision.verdict.is_negative() { rules.policy.assurance.min(Assurance::A2) } else { rules.policy.assurance };
+    if decision.assurance < needed {
+        return Err(TransitionError::AssuranceTooLow { needed, got: decision.assurance });
+    }
+    // Everybody up to the present holder may decide: an escalation adds a holder, it takes nobody's right away.
+    let may = rules.holders.is_empty()
+        || actor_email.is_some_and(|email| {
+            rules.holders.iter().take(state.holder + 1).any(|holder| holder.eq_ignore_ascii_case(email))
+        });
+    if !may {
+        let holder = rules.holders.get(state.holder).cloned().unwrap_or_default();
+        return Err(TransitionError::NotHolder { holder });
+    }
+    Ok(())
+}

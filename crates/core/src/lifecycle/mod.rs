@@ -1,0 +1,61 @@
+//! The one place where a status changes: `(state, event, principal) -> state + effects`, as tables.
+//!
+//! **Invariant**: pure. No I/O, no clock, no randomness. Nothing else in the product writes a status, and the stored
+//! state always equals the fold of these functions over the audit log ([`replay`]).
+
+mod diagram;
+mod experiment;
+mod gate;
+mod outcome;
+pub mod replay;
+
+pub use diagram::lifecycle_markdown;
+pub use experiment::{EXPERIMENT_TABLE, Effect, ExperimentEvent, ExperimentEventKind, Row, To, transition_experiment};
+pub use gate::{GateEvent, GateRules, transition_gate};
+pub use outcome::{OUTCOME_TABLE, OutcomeEvent, OutcomeEventKind, OutcomeRow, transition_outcome};
+
+use crate::domain::Assurance;
+
+/// Why a step is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TransitionError {
+    /// The table has no such row.
+    #[error("{subject} is `{state}`; `{event}` is not allowed there (allowed now: {allowed})")]
+    NotAllowed {
+        /// `experiment`, `outcome` or `gate`.
+        subject: &'static str,
+        /// Where it stands.
+        state: String,
+        /// What was tried.
+        event: String,
+        /// What could be done, and by whom.
+        allowed: String,
+    },
+    /// The table has the row, but not for this kind of principal.
+    #[error("`{event}` is not for {principal}s: only {allowed} may do it")]
+    WrongPrincipal {
+        /// What was tried.
+        event: String,
+        /// The kind of principal that tried.
+        principal: String,
+        /// The kinds that may.
+        allowed: String,
+    },
+    /// The verdict belongs to another type of gate, or the decision is about something else.
+    #[error("the decision does not belong here: {0}")]
+    WrongDecision(String),
+    /// The proof of a human is too weak.
+    #[error("this needs assurance {needed} ({}), the decision has {got} ({})", needed.label(), got.label())]
+    AssuranceTooLow {
+        /// What the gate asks for.
+        needed: Assurance,
+        /// What the decision has.
+        got: Assurance,
+    },
+    /// Another member holds the gate.
+    #[error("{holder} holds this gate")]
+    NotHolder {
+        /// Who does.
+        holder: String,
+    },
+}

@@ -1,0 +1,169 @@
+//! The outcome's lifecycle.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::TransitionError;
+use crate::domain::{Baseline, OutcomeState, OutcomeStatus, SignedDecision, Verdict, text_enum};
+use crate::principal::{Principal, PrincipalKind};
+use crate::signing::{Keyring, SignatureError, VerifiedDecision};
+
+use OutcomeEventKind as E;
+use OutcomeStatus as S;
+
+text_enum! {
+    /// What can happen to an outcome, as the table names it.
+    pub enum OutcomeEventKind { Applied, Activated, Achieved, Expired, Abandoned }
+}
+
+/// What happened, with its data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum OutcomeEvent<D = VerifiedDecision> {
+    /// A changed declaration was stored.
+    Applied {
+        /// SHA-256 of the canonical spec.
+        spec_hash: String,
+        /// Signed consent, where the change lowers a gate's assurance.
+        consent: Option<D>,
+    },
+    /// It became the unit of work.
+    Activated {
+        /// What was measured.
+        baseline: Baseline,
+        /// Until when.
+        deadline: Timestamp,
+        /// The human's decision.
+        decision: D,
+    },
+    /// The metric is where it should be, and a human confirmed it.
+    Achieved {
+        /// The human's decision.
+        decision: D,
+    },
+    /// The deadline passed.
+    Expired,
+    /// A human gave it up.
+    Abandoned {
+        /// The human's decision.
+        decision: D,
+    },
+}
+
+impl OutcomeEvent<SignedDecision> {
+    /// The same event with its decision verified.
+    ///
+    /// # Errors
+    /// [`SignatureError`] when the decision does not count.
+    pub fn verify(self, keyring: &Keyring) -> Result<OutcomeEvent, SignatureError> {
+        Ok(match self {
+            Self::Applied { spec_hash, consent } => OutcomeEvent::Applied {
+                spec_hash,
+                consent: consent.map(|decision| keyring.verify(&decision)).transpose()?,
+            },
+            Self::Activated { baseline, deadline, decision } => {
+                OutcomeEvent::Activated { baseline, deadline, decision: keyring.verify(&decision)? }
+            }
+            Self::Achieved { decision } => OutcomeEvent::Achieved { decision: keyring.verify(&decision)? },
+            Self::Expired => OutcomeEvent::Expired,
+            Self::Abandoned { decision } => OutcomeEvent::Abandoned { decision: keyring.verify(&decision)? },
+        })
+    }
+}
+
+impl<D> OutcomeEvent<D> {
+    /// The row it belongs to.
+    #[must_use]
+    pub fn kind(&self) -> E {
+        match self {
+            Self::Applied { .. } => E::Applied,
+            Self::Activated { .. } => E::Activated,
+            Self::Achieved { .. } => E::Achieved,
+            Self::Expired => E::Expired,
+            Self::Abandoned { .. } => E::Abandoned,
+        }
+    }
+}
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct OutcomeRow {
+    /// Where it can be taken.
+    pub from: &'static [OutcomeStatus],
+    /// What happens.
+    pub event: OutcomeEventKind,
+    /// Who may.
+    pub by: &'static [PrincipalKind],
+    /// Where it leads; `None` stays.
+    pub to: Option<OutcomeStatus>,
+}
+
+/// The lifecycle of an outcome, one row a step.
+#[rustfmt::skip]
+pub const OUTCOME_TABLE: &[OutcomeRow] = &[
+    OutcomeRow { from: &[S::Draft, S::Active], event: E::Applied, by: &[PrincipalKind::Human], to: None },
+    OutcomeRow { from: &[S::Draft], event: E::Activated, by: &[PrincipalKind::Human], to: Some(S::Active) },
+    OutcomeRow { from: &[S::Active], event: E::Achieved, by: &[PrincipalKind::Human], to: Some(S::Achieved) },
+    OutcomeRow { from: &[S::Active], event: E::Expired, by: &[PrincipalKind::System], to: Some(S::Expired) },
+    OutcomeRow { from: &[S::Draft, S::Active], event: E::Abandoned, by: &[PrincipalKind::Human], to: Some(S::Abandoned) },
+];
+
+/// The next state.
+///
+/// # Errors
+/// [`TransitionError`] that names the state, the event and what is allowed.
+pub fn transition_outcome(
+    state: &OutcomeState,
+    event: &OutcomeEvent,
+    by: &Principal,
+) -> Result<OutcomeState, TransitionError> {
+    let kind = event.kind();
+    let row =
+        OUTCOME_TABLE.iter().find(|row| row.event == kind && row.from.contains(&state.status)).ok_or_else(|| {
+            let allowed: Vec<_> = OUTCOME_TABLE
+                .iter()
+                .filter(|row| row.from.contains(&state.status))
+                .map(|row| row.event.as_str())
+                .collect();
+            TransitionError::NotAllowed {
+                subject: "outcome",
+                state: state.status.to_string(),
+                event: kind.to_string(),
+                allowed: if allowed.is_empty() { "nothing: it is over".to_owned() } else { allowed.join(", ") },
+            }
+        })?;
+    if !row.by.contains(&by.kind()) {
+        return Err(TransitionError::WrongPrincipal {
+            event: kind.to_string(),
+            principal: by.kind().to_string(),
+            allowed: row.by.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", "),
+        });
+    }
+    let (decision, wanted) = match event {
+        OutcomeEvent::Applied { consent, .. } => (consent.as_ref(), Verdict::AcceptPolicy),
+        OutcomeEvent::Activated { decision, .. } => (Some(decision), Verdict::Activate),
+        OutcomeEvent::Achieved { decision } => (Some(decision), Verdict::ConfirmAchieved),
+        OutcomeEvent::Abandoned { decision } => (Some(decision), Verdict::Abandon),
+        OutcomeEvent::Expired => (None, Verdict::Abandon),
+    };
+    if let Some(decision) = decision {
+        let decision = decision.get();
+        if decision.verdict != wanted {
+            return Err(TransitionError::WrongDecision(format!("it says `{}`, not `{wanted}`", decision.verdict)));
+        }
+        if !matches!(by, Principal::Human { member, .. } if *member == decision.member) {
+            return Err(TransitionError::WrongDecision(
+                "it was signed by another member than the one who acts".to_owned(),
+            ));
+        }
+    }
+    let mut next = state.clone();
+    if let Some(status) = row.to {
+        next.status = status;
+    }
+    if let OutcomeEvent::Activated { baseline, deadline, .. } = event {
+        next.baseline = Some(baseline.clone());
+        next.deadline = Some(*deadline);
+    }
+    Ok(next)
+}

@@ -1,0 +1,334 @@
+//! The log, folded: what the stored state must be. The oracle of `audit verify` and of the property tests.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{
+    ExperimentEvent, GateEvent, GateRules, OutcomeEvent, transition_experiment, transition_gate, transition_outcome,
+};
+use crate::audit::{ChainBreak, ChainCheck, LogEntry, SubjectKind};
+use crate::domain::{DecisionSubject, ExperimentState, GateState, OutcomeState, SignedDecision};
+use crate::ids::{ExperimentId, GateId, KeyId, OutcomeId, WorkspaceId};
+use crate::principal::Principal;
+use crate::signing::{Keyring, SignedEnrolment};
+
+/// First line of every log.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, Deserialize)]
+pub struct WorkspaceCreated {
+    /// Fingerprint of the key that all others chain to.
+    pub root_fingerprint: String,
+    /// True when the workspace lives on a virtual clock.
+    pub is_virtual_clock: bool,
+    /// Its name.
+    pub slug: String,
+}
+
+/// Payload of `gate.opened`.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, Deserialize)]
+pub struct GateOpened {
+    /// Fixed for its life.
+    pub rules: GateRules,
+    /// At its beginning.
+    pub state: GateState,
+    /// The outcome.
+    pub outcome: OutcomeId,
+    /// The experiment.
+    pub experiment: Option<ExperimentId>,
+}
+
+/// Payload of `experiment.created`.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, Deserialize)]
+pub struct ExperimentCreated {
+    /// At its beginning.
+    pub state: ExperimentState,
+    /// SHA-256 of the canonical hypothesis.
+    pub hypothesis_hash: String,
+    /// The outcome.
+    pub outcome: OutcomeId,
+}
+
+/// Payload of `outcome.created`.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, Deserialize)]
+pub struct OutcomeCreated {
+    /// At its beginning.
+    pub state: OutcomeState,
+    /// SHA-256 of the canonical spec.
+    pub spec_hash: String,
+}
+
+/// What the log says about an experiment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplayedExperiment {
+    /// Its state.
+    pub state: ExperimentState,
+    /// Hash of what was submitted.
+    pub hypothesis_hash: String,
+}
+
+/// What the log says about an outcome.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplayedOutcome {
+    /// Its state.
+    pub state: OutcomeState,
+    /// Hash of the latest declaration.
+    pub spec_hash: String,
+}
+
+/// What the log says about a gate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplayedGate {
+    /// Fixed for its life.
+    pub rules: GateRules,
+    /// Its state.
+    pub state: GateState,
+    /// The experiment.
+    pub experiment: Option<ExperimentId>,
+}
+
+/// The state that follows from the log.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    chain: ChainCheck,
+    genesis: Option<WorkspaceCreated>,
+    certificates: Vec<(SignedEnrolment, Option<jiff::Timestamp>)>,
+    keyring: Keyring,
+    heads: Vec<String>,
+    used: BTreeSet<(String, SubjectKind)>,
+    /// Outcomes by id.
+    pub outcomes: BTreeMap<OutcomeId, ReplayedOutcome>,
+    /// Experiments by id.
+    pub experiments: BTreeMap<ExperimentId, ReplayedExperiment>,
+    /// Gates by id.
+    pub gates: BTreeMap<GateId, ReplayedGate>,
+    /// Hash of the readings of each poll that was logged, by the poll's natural key.
+    pub readings: HashMap<String, String>,
+}
+
+impl Replay {
+    /// Before the first line.
+    #[must_use]
+    pub fn new(workspace: WorkspaceId) -> Self {
+        Self {
+            chain: ChainCheck::new(workspace),
+            genesis: None,
+            certificates: Vec::new(),
+            keyring: Keyring::build(workspace, "", []),
+            heads: Vec::new(),
+            used: BTreeSet::new(),
+            outcomes: BTreeMap::new(),
+            experiments: BTreeMap::new(),
+            gates: BTreeMap::new(),
+            readings: HashMap::new(),
+        }
+    }
+
+    /// Number and hash of the last line.
+    #[must_use]
+    pub fn head(&self) -> (i64, &str) {
+        (self.chain.seq, &self.chain.head)
+    }
+
+    /// Hash of line `seq`.
+    #[must_use]
+    pub fn hash_at(&self, seq: i64) -> Option<&str> {
+        self.heads.get(usize::try_from(seq).ok()?.checked_sub(1)?).map(String::as_str)
+    }
+
+    /// The keys that count.
+    #[must_use]
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    /// The first line.
+    #[must_use]
+    pub fn genesis(&self) -> Option<&WorkspaceCreated> {
+        self.genesis.as_ref()
+    }
+
+    /// Takes the next line.
+    ///
+    /// # Errors
+    /// [`ChainBreak`] when the line does not hold, or says something that could not have happened.
+    pub fn apply(&mut self, entry: &LogEntry) -> Result<(), ChainBreak> {
+        self.chain.next(entry)?;
+        self.fold(entry).map_err(|reason| ChainBreak { seq: entry.seq, reason })?;
+        self.heads.push(entry.hash.clone());
+        Ok(())
+    }
+
+    fn fold(&mut self, entry: &LogEntry) -> Result<(), String> {
+        match entry.kind.as_str() {
+            "workspace.created" => {
+                if entry.seq != 1 {
+                    return Err("a workspace is created once, at the beginning".to_owned());
+                }
+                self.genesis = Some(payload(entry)?);
+                Ok(())
+            }
+            "member.enrolled" => {
+                self.certificates.push((payload(entry)?, None));
+                self.rebuild_keyring();
+                match self.keyring.rejected() {
+                    [] => Ok(()),
+                    _ => Err("it enrols a key that no enrolled key vouches for".to_owned()),
+                }
+            }
+            "member.key_revoked" => {
+                let key = KeyId(entry.subject.id);
+                for (certificate, revoked_at) in &mut self.certificates {
+                    if certificate.enrolment.key == key {
+                        *revoked_at = Some(entry.at);
+                    }
+                }
+                self.rebuild_keyring();
+                Ok(())
+            }
+            kind if kind.starts_with("outcome.") => self.fold_outcome(entry),
+            kind if kind.starts_with("experiment.") => self.fold_experiment(entry),
+            kind if kind.starts_with("gate.") => self.fold_gate(entry),
+            _ => Ok(()),
+        }
+    }
+
+    fn rebuild_keyring(&mut self) {
+        let root = self.genesis.as_ref().map_or("", |genesis| genesis.root_fingerprint.as_str());
+        self.keyring = Keyring::build(self.chain.workspace(), root, self.certificates.clone());
+    }
+
+    fn fold_outcome(&mut self, entry: &LogEntry) -> Result<(), String> {
+        let id = OutcomeId(entry.subject.id);
+        if entry.kind == "outcome.created" {
+            let created: OutcomeCreated = payload(entry)?;
+            let fresh = ReplayedOutcome { state: created.state, spec_hash: created.spec_hash };
+            return once(self.outcomes.insert(id, fresh).is_none());
+        }
+        let event: OutcomeEvent<SignedDecision> = payload(entry)?;
+        let event = event.verify(&self.keyring).map_err(|e| e.to_string())?;
+        let decision = match &event {
+            OutcomeEvent::Applied { consent, .. } => consent.as_ref(),
+            OutcomeEvent::Activated { decision, .. }
+            | OutcomeEvent::Achieved { decision }
+            | OutcomeEvent::Abandoned { decision } => Some(decision),
+            OutcomeEvent::Expired => None,
+        };
+        if let Some(decision) = decision {
+            self.check_signed(decision.signed(), entry, DecisionSubject::Outcome(id))?;
+        }
+        let outcome = self.outcomes.get_mut(&id).ok_or("it names an outcome that was never created")?;
+        outcome.state = transition_outcome(&outcome.state, &event, &entry.principal).map_err(|e| e.to_string())?;
+        if let OutcomeEvent::Applied { spec_hash, .. } = event {
+            outcome.spec_hash = spec_hash;
+        }
+        Ok(())
+    }
+
+    fn fold_experiment(&mut self, entry: &LogEntry) -> Result<(), String> {
+        let id = ExperimentId(entry.subject.id);
+        match entry.kind.as_str() {
+            "experiment.created" => {
+                let created: ExperimentCreated = payload(entry)?;
+                let fresh = ReplayedExperiment { state: created.state, hypothesis_hash: created.hypothesis_hash };
+                return once(self.experiments.insert(id, fresh).is_none());
+            }
+            "experiment.measured" => {
+                for field in ["key", "digest"] {
+                    if entry.payload.get(field).and_then(serde_json::Value::as_str).is_none() {
+                        return Err(format!("a poll without `{field}`"));
+                    }
+                }
+                let text =
+                    |field: &str| entry.payload.get(field).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
+                self.readings.insert(text("key"), text("digest"));
+                return Ok(());
+            }
+            _ if !entry.is_step() => return Ok(()),
+            _ => {}
+        }
+        let event: ExperimentEvent<SignedDecision> = payload(entry)?;
+        let event = event.verify(&self.keyring).map_err(|e| e.to_string())?;
+        if let ExperimentEvent::Decided { gate, decision } = &event {
+            let subject = match gate {
+                None => DecisionSubject::Experiment(id),
+                Some(gate_type) => {
+                    let DecisionSubject::Gate(gate) = decision.get().subject else {
+                        return Err("a gate's verdict without a gate".to_owned());
+                    };
+                    let known = self.gates.get(&gate).is_some_and(|known| {
+                        known.experiment == Some(id)
+                            && known.rules.gate_type == *gate_type
+                            && known.state.status.is_decided()
+                    });
+                    if !known {
+                        return Err("it uses the decision of another gate, or of one that is not decided".to_owned());
+                    }
+                    DecisionSubject::Gate(gate)
+                }
+            };
+            self.check_signed(decision.signed(), entry, subject)?;
+        }
+        let experiment = self.experiments.get_mut(&id).ok_or("it names an experiment that was never created")?;
+        let (next, _) =
+            transition_experiment(&experiment.state, &event, &entry.principal).map_err(|e| e.to_string())?;
+        experiment.state = next;
+        Ok(())
+    }
+
+    fn fold_gate(&mut self, entry: &LogEntry) -> Result<(), String> {
+        let id = GateId(entry.subject.id);
+        if entry.kind == "gate.opened" {
+            let opened: GateOpened = payload(entry)?;
+            let fresh = ReplayedGate { rules: opened.rules, state: opened.state, experiment: opened.experiment };
+            return once(self.gates.insert(id, fresh).is_none());
+        }
+        if !entry.is_step() {
+            return Ok(());
+        }
+        let event: GateEvent<SignedDecision> = payload(entry)?;
+        let event = event.verify(&self.keyring).map_err(|e| e.to_string())?;
+        if let GateEvent::Decided { decision } = &event {
+            self.check_signed(decision.signed(), entry, DecisionSubject::Gate(id))?;
+        }
+        let email = match &entry.principal {
+            Principal::Human { member, .. } => self.keyring.email_of(*member).map(ToOwned::to_owned),
+            Principal::Agent { .. } | Principal::System { .. } => None,
+        };
+        let gate = self.gates.get_mut(&id).ok_or("it names a gate that was never opened")?;
+        gate.state = transition_gate(&gate.rules, &gate.state, &event, &entry.principal, email.as_deref())
+            .map_err(|e| e.to_string())?;
+        Ok(())
+    }
+
+    /// A decision counts once for a kind of subject, about its own subject, over a log that this one continues.
+    fn check_signed(
+        &mut self,
+        signed: &SignedDecision,
+        entry: &LogEntry,
+        subject: DecisionSubject,
+    ) -> Result<(), String> {
+        let decision = &signed.decision;
+        if decision.subject != subject {
+            return Err("its decision is about something else".to_owned());
+        }
+        if self.hash_at(decision.log_seq) != Some(decision.log_head.as_str()) {
+            return Err(format!(
+                "its decision was signed over another line {}: the log before it was rewritten",
+                decision.log_seq
+            ));
+        }
+        if !self.used.insert((signed.signature.clone(), entry.subject.kind)) {
+            return Err("its decision was used before".to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn payload<T: DeserializeOwned>(entry: &LogEntry) -> Result<T, String> {
+    T::deserialize(&entry.payload).map_err(|e| format!("its data cannot be read: {e}"))
+}
+
+fn once(is_first: bool) -> Result<(), String> {
+    if is_first { Ok(()) } else { Err("it creates something that exists already".to_owned()) }
+}

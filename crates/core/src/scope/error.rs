@@ -1,0 +1,117 @@
+//! Why a scope check could not be made. A violation is not an error: it is an answer, in the report.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use crate::scope::path::shown;
+
+/// The list of `outcome.yaml` in which a pattern stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScopeList {
+    Allowed,
+    Forbidden,
+}
+
+impl fmt::Display for ScopeList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Allowed => "allowed_paths",
+            Self::Forbidden => "forbidden_paths",
+        })
+    }
+}
+
+/// Why the scope of a change could not be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum ScopeError {
+    /// `index` counts from zero; `problem` is a clause that follows "the pattern".
+    #[error("`scope.{list}[{index}]`: the pattern `{}` {problem}", shown(pattern))]
+    PatternInvalid { list: ScopeList, index: usize, pattern: String, problem: String },
+    #[error("the patterns of `scope.{list}` are too large to match together")]
+    PatternsTooLarge { list: ScopeList },
+    #[error("`{}` is not in a git repository", shown(&path.to_string_lossy()))]
+    RepoNotFound { path: PathBuf },
+    #[error("git does not trust the repository at `{}`: it belongs to another user", shown(&path.to_string_lossy()))]
+    RepoNotTrusted { path: PathBuf },
+    #[error("the repository at `{}` has no commit yet", shown(&path.to_string_lossy()))]
+    RepoEmpty { path: PathBuf },
+    #[error("`{}` does not name a commit of this repository", shown(revision))]
+    RevisionNotFound { revision: String, is_shallow: bool },
+    /// `common` is the newest commit from which both descend, if there is one.
+    #[error("the base {base} is not an ancestor of the head {head}")]
+    BaseNotAncestor { base: String, head: String, common: Option<String>, is_shallow: bool },
+    #[error("could not start git")]
+    GitUnavailable {
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("`git {command}` did not finish within {timeout:?}")]
+    GitTimedOut { command: String, timeout: Duration },
+    /// `stderr` is cut; `status` is empty when a signal ended the program.
+    #[error("`git {command}` failed{}: {stderr}", status.map(|s| format!(" with status {s}")).unwrap_or_default())]
+    GitFailed { command: String, status: Option<i32>, stderr: String },
+    #[error("could not talk to `git {command}`")]
+    GitPipe {
+        command: String,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("`git {command}` wrote more than {limit_bytes} bytes")]
+    GitOutputTooLarge { command: String, limit_bytes: u64 },
+    #[error("`git {command}` wrote something that was not understood: {problem}")]
+    GitOutputInvalid { command: String, problem: String },
+}
+
+impl ScopeError {
+    /// Stable code, documented in `docs/errors.md`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::PatternInvalid { .. } | Self::PatternsTooLarge { .. } => "scope_pattern_invalid",
+            Self::RepoNotFound { .. } => "repo_not_found",
+            Self::RepoNotTrusted { .. } => "repo_not_trusted",
+            Self::RepoEmpty { .. } => "repo_empty",
+            Self::RevisionNotFound { .. } => "revision_not_found",
+            Self::BaseNotAncestor { .. } => "base_not_ancestor",
+            Self::GitUnavailable { .. } => "git_unavailable",
+            Self::GitTimedOut { .. } => "git_timed_out",
+            Self::GitFailed { .. } | Self::GitPipe { .. } => "git_failed",
+            Self::GitOutputTooLarge { .. } => "git_output_too_large",
+            Self::GitOutputInvalid { .. } => "git_output_invalid",
+        }
+    }
+
+    /// What the reader can do next.
+    pub fn hint(&self) -> Option<String> {
+        const SHALLOW: &str = "The clone is shallow: fetch the whole history first (`git fetch --unshallow`, or \
+                               `fetch-depth: 0` in actions/checkout).";
+        let hint = match self {
+            Self::PatternInvalid { .. } => {
+                "Write patterns as in .gitignore, from the repository's root: `services/payments/`, `*.sql`.".to_owned()
+            }
+            Self::PatternsTooLarge { .. } => "Use fewer or simpler patterns.".to_owned(),
+            Self::RepoNotFound { .. } => "Run this inside a git repository, or name one.".to_owned(),
+            Self::RepoNotTrusted { path } => format!(
+                "Run this as its owner or, if you trust it: git config --global --add safe.directory '{}'",
+                shown(&path.to_string_lossy())
+            ),
+            Self::RepoEmpty { .. } => "Make a first commit.".to_owned(),
+            Self::RevisionNotFound { is_shallow: true, .. } | Self::BaseNotAncestor { is_shallow: true, .. } => {
+                SHALLOW.to_owned()
+            }
+            Self::RevisionNotFound { .. } => {
+                "Name a commit, branch or tag that exists here; `git fetch` may bring it.".to_owned()
+            }
+            Self::BaseNotAncestor { common: Some(common), .. } => format!(
+                "The head was rebased, or the base has moved on. Both descend from {common}: rebase the head \
+                 onto the base, or use that commit as the base."
+            ),
+            Self::BaseNotAncestor { common: None, .. } => {
+                "The two commits share no history: check that both come from this repository.".to_owned()
+            }
+            Self::GitUnavailable { .. } => "Install git and check that it is on the PATH.".to_owned(),
+            Self::GitTimedOut { .. } => "Try again; if it stays slow, `git gc` may help.".to_owned(),
+            Self::GitOutputTooLarge { .. } => "The change is too large to be checked: split it.".to_owned(),
+            Self::GitFailed { .. } | Self::GitPipe { .. } | Self::GitOutputInvalid { .. } => return None,
+        };
+        Some(hint)
+    }
+}

@@ -1,0 +1,85 @@
+//! Where a symbolic link leads, walked through the links of the same tree as the kernel would.
+//!
+//! **Invariant**: the file system is not asked; the tree of a commit is all that counts.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::scope::path::{link_destination, normalised};
+
+/// As many links as Linux follows before it gives up.
+const MAX_HOPS: usize = 40;
+
+/// Where the link at `link` leads, from the repository's root, or `None` when that is outside the repository.
+///
+/// `links`: path and target of every link of the tree. A chain that is too long, or a circle, leads nowhere: it is then
+/// read by its text alone.
+pub(super) fn destination(link: &str, target: &str, links: &BTreeMap<String, String>) -> Option<String> {
+    let by_text = link_destination(link, target);
+    let mut at: Vec<&str> = link.split('/').collect();
+    at.pop();
+    let mut rest: VecDeque<&str> = target.split('/').collect();
+    let mut n_hops = 0;
+    if target.starts_with('/') {
+        return None;
+    }
+    while let Some(part) = rest.pop_front() {
+        match part {
+            "" | "." => {}
+            ".." => {
+                at.pop()?;
+            }
+            name => {
+                at.push(name);
+                if let Some(target) = links.get(&at.join("/")) {
+                    n_hops += 1;
+                    if n_hops > MAX_HOPS {
+                        return by_text;
+                    }
+                    if target.starts_with('/') {
+                        return None;
+                    }
+                    at.pop();
+                    for part in target.rsplit('/') {
+                        rest.push_front(part);
+                    }
+                }
+            }
+        }
+    }
+    // The text has a say too: it is what a program that does not follow links would believe.
+    by_text?;
+    normalised(&at.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    fn links(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(path, target)| ((*path).to_owned(), (*target).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_link_through_another_link_leads_to_the_real_place() {
+        let tree = links(&[("vendor", "services/payments"), ("out", "../elsewhere"), ("abs", "/etc")]);
+        assert_eq!(destination("a/x", "../vendor/y", &tree).as_deref(), Some("services/payments/y"));
+        assert_eq!(destination("a/x", "../vendor/../y", &tree).as_deref(), Some("services/y"));
+        assert_eq!(destination("a/x", "../out/y", &tree), None);
+        assert_eq!(destination("a/x", "../abs/y", &tree), None);
+        assert_eq!(destination("a/x", "y", &tree).as_deref(), Some("a/y"));
+    }
+
+    #[test]
+    fn a_circle_of_links_ends() {
+        let tree = links(&[("a", "b"), ("b", "a")]);
+        assert_eq!(destination("a", "b", &tree).as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn a_link_into_the_git_directory_leaves_the_repository() {
+        assert_eq!(destination("a/x", "../.git/hooks", &links(&[])), None);
+        assert_eq!(destination("a/x", "../y", &links(&[("y", ".Git")])), None);
+    }
+}

@@ -1,0 +1,186 @@
+//! Where things are: flags, then environment, then the workspace's files, then defaults. `doctor` prints each value with
+//! its origin.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Code, Error, Result};
+use crate::ids::WorkspaceId;
+
+/// Name of the folder of a workspace's own files, in the repository's root and ignored by git.
+pub const FOLDER: &str = ".outcome";
+/// Name of the outcome file.
+pub const OUTCOME_FILE: &str = "outcome.yaml";
+
+/// A value and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Sourced<T> {
+    /// The value.
+    pub value: T,
+    /// For example `flag --file`, `environment DATABASE_URL`, `default`.
+    pub from: String,
+}
+
+impl<T> Sourced<T> {
+    fn new(value: T, from: &str) -> Self {
+        Self { value, from: from.to_owned() }
+    }
+}
+
+/// What the command line said.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `--file`: path of the outcome file.
+    pub file: Option<PathBuf>,
+    /// `--database`.
+    pub database: Option<String>,
+}
+
+/// The identity of a workspace, kept in its folder: which row of the database it is, and which root key it trusts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkspaceFile {
+    /// Its id.
+    pub workspace: WorkspaceId,
+    /// Fingerprint of the root key.
+    pub root_fingerprint: String,
+}
+
+/// The effective settings of a program.
+#[derive(Debug, Clone, Serialize)]
+pub struct Settings {
+    /// The repository's root.
+    pub root: Sourced<PathBuf>,
+    /// The outcome file.
+    pub file: Sourced<PathBuf>,
+    /// `sqlite:PATH` or `postgres://...`; may hold a password, so it is shown only through [`Self::database_shown`].
+    #[serde(skip)]
+    pub database: Sourced<String>,
+    /// File of a virtual clock, for demonstrations.
+    pub clock_file: Option<Sourced<PathBuf>>,
+    /// Address of the daemon, for links.
+    pub app_url: Sourced<String>,
+}
+
+/// Reads an environment variable; a parameter so that tests need not change the process.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The environment of this process. Empty values count as absent, and so do values in which a client left `${` in place.
+#[must_use]
+pub fn process_env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty() && !value.contains("${"))
+}
+
+impl Settings {
+    /// Finds the workspace of `cwd` by walking up to a folder with an `outcome.yaml` or `.outcome/`, at most to the root
+    /// of the git repository.
+    ///
+    /// # Errors
+    /// [`Code::WorkspaceNotFound`] when there is none.
+    pub fn discover(cwd: &Path, overrides: &Overrides, env: Env<'_>) -> Result<Self> {
+        let root = match (&overrides.file, env("OR_WORKSPACE")) {
+            (Some(file), _) => {
+                let folder =
+                    file.parent().filter(|p| !p.as_os_str().is_empty()).map_or(cwd.to_path_buf(), |p| cwd.join(p));
+                Sourced::new(folder, "flag --file")
+            }
+            (None, Some(path)) => Sourced::new(cwd.join(path), "environment OR_WORKSPACE"),
+            (None, None) => Sourced::new(walk_up(cwd)?, "found above the working directory"),
+        };
+        Ok(Self::at(root, overrides, env))
+    }
+
+    /// The settings for a workspace whose root is known, as `init` needs them.
+    #[must_use]
+    pub fn at(root: Sourced<PathBuf>, overrides: &Overrides, env: Env<'_>) -> Self {
+        let file = match &overrides.file {
+            Some(file) => Sourced::new(file.clone(), "flag --file"),
+            None => Sourced::new(root.value.join(OUTCOME_FILE), "default"),
+        };
+        let default_path = root.value.join(FOLDER).join("outcome.db");
+        let database = if let Some(url) = &overrides.database {
+            Sourced::new(url.clone(), "flag --database")
+        } else if let Some(url) = env("DATABASE_URL") {
+            Sourced::new(url, "environment DATABASE_URL")
+        } else if let Some(home) = env("OUTCOME_RUNTIME_HOME") {
+            let path = Path::new(&home).join("outcome.db");
+            Sourced::new(format!("sqlite:{}", path.display()), "environment OUTCOME_RUNTIME_HOME")
+        } else {
+            Sourced::new(format!("sqlite:{}", default_path.display()), "default")
+        };
+        let app_url = match env("APP_URL") {
+            Some(url) => Sourced::new(url.trim_end_matches('/').to_owned(), "environment APP_URL"),
+            None => Sourced::new("http://127.0.0.1:8787".to_owned(), "default"),
+        };
+        Self {
+            root,
+            file,
+            database,
+            clock_file: env("OUTCOME_RUNTIME_CLOCK_FILE")
+                .map(|path| Sourced::new(PathBuf::from(path), "environment OUTCOME_RUNTIME_CLOCK_FILE")),
+            app_url,
+        }
+    }
+
+    /// Settings for the folder `root`, with nothing but defaults and the environment.
+    #[must_use]
+    pub fn for_root(root: &Path, overrides: &Overrides, env: Env<'_>) -> Self {
+        Self::at(Sourced::new(root.to_path_buf(), "given"), overrides, env)
+    }
+
+    /// The workspace's folder.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        self.root.value.join(FOLDER)
+    }
+
+    /// The database's address without its password.
+    #[must_use]
+    pub fn database_shown(&self) -> String {
+        match url::Url::parse(&self.database.value) {
+            Ok(mut url) if url.password().is_some() => {
+                let _ = url.set_password(Some("***"));
+                url.to_string()
+            }
+            _ => self.database.value.clone(),
+        }
+    }
+
+    /// Path of [`WorkspaceFile`].
+    #[must_use]
+    pub fn workspace_file(&self) -> PathBuf {
+        self.folder().join("workspace.json")
+    }
+
+    /// Reads [`WorkspaceFile`]; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Code::Io`] when it cannot be read.
+    pub fn read_workspace_file(&self) -> Result<Option<WorkspaceFile>> {
+        let path = self.workspace_file();
+        match std::fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(&text)
+                .map(Some)
+                .map_err(|e| Error::new(Code::Io, format!("{} is damaged", path.display())).because(e)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::new(Code::Io, format!("{} cannot be read", path.display())).because(e)),
+        }
+    }
+}
+
+fn walk_up(cwd: &Path) -> Result<PathBuf> {
+    for folder in cwd.ancestors() {
+        if folder.join(OUTCOME_FILE).is_file() || folder.join(FOLDER).is_dir() {
+            return Ok(folder.to_path_buf());
+        }
+        if folder.join(".git").exists() {
+            break;
+        }
+    }
+    Err(Error::new(
+        Code::WorkspaceNotFound,
+        format!("there is no {OUTCOME_FILE} in {} or above it, up to the root of the git repository", cwd.display()),
+    )
+    .hint("run `outcome-runtime init` in the repository's root, or name the file with --file"))
+}

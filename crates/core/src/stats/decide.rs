@@ -1,0 +1,180 @@
+//! From intervals to a decision, in a fixed order (STATS.md 2.8). The first rule that applies ends it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Direction, Interval, SrmLevel};
+
+/// What the data say should happen. A recommendation: only a human decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// The data cannot be trusted at this poll.
+    HoldDataQuality,
+    /// Traffic does not arrive in the declared proportions.
+    HoldSrm,
+    /// A guardrail is beyond its bound.
+    KillGuardrail,
+    /// Even the optimistic end of the interval is below the kill threshold.
+    KillHarm,
+    /// A bare value has been beyond its limit for several polls (operational, no statistical claim).
+    HoldAlert,
+    /// Even the pessimistic end of the interval is above the success threshold.
+    Ship,
+    /// The declared effect is excluded.
+    KillFutility,
+    /// The effect is proven, the plan is at its end, and a required proof of safety is missing.
+    IterateGuardrailUnproven,
+    /// The plan is at its end without an answer.
+    IterateInconclusive,
+    /// Go on.
+    Continue,
+}
+
+/// The part of a guardrail that decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct GuardrailFlags {
+    /// Beyond its bound.
+    pub breached: bool,
+    /// Proven within its bound.
+    pub non_inferior: bool,
+    /// Whether shipping needs that proof.
+    pub must_prove: bool,
+    /// Bare value beyond its limit for long enough.
+    pub is_alerting: bool,
+}
+
+/// Everything a decision looks at. Thresholds are effects in the good direction, in metric units.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DecisionInput<'a> {
+    /// Current confidence sequence as measured, not yet signed; `None` without numbers.
+    pub ci: Option<Interval>,
+    /// Which way is good.
+    pub direction: Direction,
+    /// Smallest effect worth having; usually 0, not the minimum detectable effect.
+    pub success_threshold: f64,
+    /// Below this even optimistically: stop; usually 0.
+    pub kill_threshold: f64,
+    /// Declared effect, > 0; `None` switches futility off.
+    pub mde: Option<f64>,
+    /// One-sided upper bound at the futility alpha, in the good direction.
+    pub futility_upper: Option<f64>,
+    /// At least a week, in whole weeks, and the minimum sample.
+    pub is_min_runtime_met: bool,
+    /// The plan is at its end.
+    pub is_max_reached: bool,
+    /// No blocking health finding.
+    pub is_data_ok: bool,
+    /// What the mismatch check says.
+    pub srm: SrmLevel,
+    /// All guardrails.
+    pub guardrails: &'a [GuardrailFlags],
+}
+
+impl Default for DecisionInput<'_> {
+    fn default() -> Self {
+        Self {
+            ci: None,
+            direction: Direction::Increase,
+            success_threshold: 0.0,
+            kill_threshold: 0.0,
+            mde: None,
+            futility_upper: None,
+            is_min_runtime_met: true,
+            is_max_reached: false,
+            is_data_ok: true,
+            srm: SrmLevel::Clean,
+            guardrails: &[],
+        }
+    }
+}
+
+/// Applies the rules of STATS.md 2.8 in their order. Comparisons are strict; a point estimate never decides.
+///
+/// `hold_alert` stands after the kills, since an alert must not delay one, and before `ship`, which it must stop.
+#[must_use]
+pub fn decide(input: &DecisionInput<'_>) -> Decision {
+    let ci = input.ci.map_or(Interval::UNBOUNDED, |ci| input.direction.orient(ci));
+    let is_below_kill = ci.upper.is_some_and(|upper| upper < input.kill_threshold);
+    let is_success = ci.lower.is_some_and(|lower| lower > input.success_threshold);
+    let is_proven_safe = input.guardrails.iter().all(|g| !g.must_prove || g.non_inferior);
+    let is_futile = matches!((input.futility_upper, input.mde), (Some(upper), Some(mde)) if upper < mde);
+
+    if !input.is_data_ok {
+        Decision::HoldDataQuality
+    } else if input.srm == SrmLevel::Block {
+        Decision::HoldSrm
+    } else if input.guardrails.iter().any(|g| g.breached) {
+        Decision::KillGuardrail
+    } else if is_below_kill {
+        Decision::KillHarm
+    } else if input.guardrails.iter().any(|g| g.is_alerting) {
+        Decision::HoldAlert
+    } else if is_success && is_proven_safe && input.is_min_runtime_met {
+        Decision::Ship
+    } else if is_futile && !is_success && input.is_min_runtime_met {
+        // A proven effect that still waits for a proof of safety is not futile.
+        Decision::KillFutility
+    } else if input.is_max_reached && is_success && !is_proven_safe {
+        Decision::IterateGuardrailUnproven
+    } else if input.is_max_reached {
+        Decision::IterateInconclusive
+    } else {
+        Decision::Continue
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_ci(lower: f64, upper: f64) -> DecisionInput<'static> {
+        DecisionInput { ci: Some(Interval::new(lower, upper)), ..DecisionInput::default() }
+    }
+
+    #[test]
+    fn thresholds_are_strict() {
+        assert_eq!(decide(&with_ci(0.0, 0.1)), Decision::Continue);
+        assert_eq!(decide(&with_ci(-0.1, 0.0)), Decision::Continue);
+        assert_eq!(decide(&with_ci(1e-12, 0.1)), Decision::Ship);
+        assert_eq!(decide(&with_ci(-0.1, -1e-12)), Decision::KillHarm);
+    }
+
+    #[test]
+    fn for_a_decrease_the_interval_is_mirrored_and_the_thresholds_are_not() {
+        let decrease = |lower, upper| DecisionInput {
+            direction: Direction::Decrease,
+            success_threshold: 0.02,
+            kill_threshold: -0.01,
+            ..with_ci(lower, upper)
+        };
+        assert_eq!(decide(&decrease(-0.1, -0.03)), Decision::Ship);
+        assert_eq!(decide(&decrease(-0.1, -0.01)), Decision::Continue);
+        assert_eq!(decide(&decrease(0.005, 0.1)), Decision::Continue);
+        assert_eq!(decide(&decrease(0.02, 0.1)), Decision::KillHarm);
+    }
+
+    #[test]
+    fn harm_needs_no_minimum_runtime_but_success_does() {
+        let early = |ci: DecisionInput<'static>| DecisionInput { is_min_runtime_met: false, ..ci };
+        assert_eq!(decide(&early(with_ci(-0.2, -0.1))), Decision::KillHarm);
+        assert_eq!(decide(&early(with_ci(0.1, 0.2))), Decision::Continue);
+    }
+
+    #[test]
+    fn an_alert_stops_a_ship_but_never_delays_a_kill() {
+        let alert = [GuardrailFlags { is_alerting: true, ..GuardrailFlags::default() }];
+        let ship = DecisionInput { guardrails: &alert, ..with_ci(0.1, 0.2) };
+        let kill = DecisionInput { guardrails: &alert, ..with_ci(-0.2, -0.1) };
+        assert_eq!(decide(&ship), Decision::HoldAlert);
+        assert_eq!(decide(&kill), Decision::KillHarm);
+    }
+
+    #[test]
+    fn a_proven_effect_waiting_for_a_safety_proof_is_not_futile() {
+        let unproven = [GuardrailFlags { must_prove: true, ..GuardrailFlags::default() }];
+        let input =
+            DecisionInput { guardrails: &unproven, mde: Some(0.5), futility_upper: Some(0.3), ..with_ci(0.1, 0.2) };
+        assert_eq!(decide(&input), Decision::Continue);
+    }
+}

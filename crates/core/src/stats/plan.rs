@@ -1,0 +1,418 @@
+//! How many units and days a test needs (STATS.md 2.10).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Alpha, Alternative, StatsError, boundary, normal, r_star};
+
+/// Looks assumed by a plan when nothing else is said.
+const DEFAULT_LOOKS: u32 = 100;
+const MAX_LOOKS: u32 = 1000;
+/// Nodes per standard deviation of one increment in the recursion.
+const NODES_PER_SD: f64 = 4.0;
+/// Increments further away than this many standard deviations add nothing in double precision.
+const REACH_SD: f64 = 8.5;
+
+/// What the recursion gives for `tau = MDE`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlanConstant {
+    /// `C`: the information needed, in units of `1 / MDE^2`. `N_max = C (s_a^2/w_a + s_b^2/w_b) / MDE^2`.
+    pub c: f64,
+    /// Expected share of `N_max` used when the effect is exactly the MDE, in (0, 1).
+    pub expected_fraction: f64,
+}
+
+/// The constant C for a two-sided test with `n_looks` evenly spaced looks.
+///
+/// `power`: in (0, 1), above alpha. Takes some milliseconds: the Armitage-McPherson-Rowe recursion inside a root
+/// search.
+///
+/// # Errors
+/// [`StatsError::OutOfRange`] for power or looks (1 to 1000) outside their range.
+///
+/// Source: STATS.md 2.10.
+pub fn plan_constant(alpha: Alpha, power: f64, n_looks: u32) -> Result<PlanConstant, StatsError> {
+    if !(power > alpha.get() && power < 1.0) {
+        return Err(StatsError::out_of_range("power", power, "above alpha and below 1"));
+    }
+    if !(1..=MAX_LOOKS).contains(&n_looks) {
+        return Err(StatsError::out_of_range("looks", f64::from(n_looks), "1 to 1000"));
+    }
+    let miss = |c: f64| {
+        let survival = survival_by_look(c, alpha, n_looks);
+        1.0 - survival.last().copied().unwrap_or(1.0) - power
+    };
+    let fixed = fixed_constant(alpha, power);
+    let c = increasing_root(0.5 * fixed, 2.0 * last_look_constant(alpha, power), miss);
+    let survival = survival_by_look(c, alpha, n_looks);
+    // The test still runs at look k with the probability to have survived look k - 1.
+    let still_running = 1.0 + survival.iter().rev().skip(1).sum::<f64>();
+    Ok(PlanConstant { c, expected_fraction: still_running / f64::from(n_looks) })
+}
+
+/// `(z_(1-alpha/2) + z_power)^2`, the constant of one look at a fixed horizon.
+fn fixed_constant(alpha: Alpha, power: f64) -> f64 {
+    let z = normal::quantile(1.0 - 0.5 * alpha.get()) + normal::quantile(power);
+    z * z
+}
+
+/// `(sqrt(1 + r*) + z_power)^2`, an upper bound in closed form: the power of the last look alone.
+fn last_look_constant(alpha: Alpha, power: f64) -> f64 {
+    let z = r_star(alpha).min_boundary + normal::quantile(power);
+    z * z
+}
+
+/// Probability to be still undecided after each look, for an effect of MDE = tau = 1 and total information `c`.
+///
+/// The score process is Brownian motion with unit drift in information time; its sub-density is carried from look to
+/// look on a Simpson grid that ends exactly at the boundary.
+fn survival_by_look(c: f64, alpha: Alpha, n_looks: u32) -> Vec<f64> {
+    let step = c / f64::from(n_looks);
+    let sd = step.sqrt();
+    let scale = 1.0 / sd;
+    let mut survival = Vec::with_capacity(n_looks as usize);
+    // Before the first look all mass sits at 0.
+    let mut previous = vec![(0.0, 1.0)];
+    for look in 1..=n_looks {
+        let information = step * f64::from(look);
+        let end = information.sqrt() * boundary(information, alpha, Alternative::TwoSided);
+        let half_panels = (end / sd * NODES_PER_SD).ceil().clamp(8.0, 20_000.0) as u32;
+        let width = end / f64::from(half_panels);
+        let last = 2 * half_panels;
+        let mut from = 0;
+        let mut mass = 0.0;
+        let mut current = Vec::with_capacity(last as usize + 1);
+        for node in 0..=last {
+            let x = -end + width * f64::from(node);
+            let center = x - step;
+            // Both grids ascend, so the window of nodes that matter only moves right.
+            while previous.get(from).is_some_and(|(s, _)| *s < center - REACH_SD * sd) {
+                from += 1;
+            }
+            let density: f64 = previous
+                .iter()
+                .skip(from)
+                .take_while(|(s, _)| *s <= center + REACH_SD * sd)
+                .map(|(s, weighted)| weighted * normal::pdf((center - s) * scale))
+                .sum::<f64>()
+                * scale;
+            let simpson = match node {
+                0 => 1.0,
+                n if n == last => 1.0,
+                n if n % 2 == 1 => 4.0,
+                _ => 2.0,
+            };
+            let weighted = density * simpson * width / 3.0;
+            mass += weighted;
+            current.push((x, weighted));
+        }
+        survival.push(mass.clamp(0.0, 1.0));
+        previous = current;
+    }
+    survival
+}
+
+/// Root of an increasing function by false position with the Illinois correction; the bracket is widened upwards as
+/// needed.
+fn increasing_root(low: f64, high: f64, f: impl Fn(f64) -> f64) -> f64 {
+    let (mut low, mut high) = (low, high);
+    let (mut f_low, mut f_high) = (f(low), f(high));
+    for _ in 0..8 {
+        if f_low <= 0.0 {
+            break;
+        }
+        low *= 0.5;
+        f_low = f(low);
+    }
+    for _ in 0..8 {
+        if f_high >= 0.0 {
+            break;
+        }
+        high *= 2.0;
+        f_high = f(high);
+    }
+    let mut x = high;
+    for _ in 0..60 {
+        x = (low * f_high - high * f_low) / (f_high - f_low);
+        let value = f(x);
+        if value.abs() < 1e-9 || (high - low) < 1e-9 * high {
+            break;
+        }
+        if value < 0.0 {
+            (low, f_low) = (x, value);
+            f_high *= 0.5;
+        } else {
+            (high, f_high) = (x, value);
+            f_low *= 0.5;
+        }
+    }
+    x
+}
+
+/// What [`sample_size`] needs to know.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SampleSizeInput {
+    /// Variance of one unit of control, > 0 (`p (1 - p)` for a rate).
+    pub unit_variance_control: f64,
+    /// Variance of one unit of treatment, > 0, under the declared effect.
+    pub unit_variance_treatment: f64,
+    /// Weight of control, > 0, any scale.
+    pub weight_control: f64,
+    /// Weight of treatment, > 0, same scale.
+    pub weight_treatment: f64,
+    /// Minimum detectable effect in metric units, not 0.
+    pub mde_abs: f64,
+    /// Two-sided error probability.
+    pub alpha: Alpha,
+    /// Probability to find an effect of exactly the MDE.
+    pub power: f64,
+    /// Evenly spaced looks.
+    pub n_looks: u32,
+}
+
+/// Units needed, both arms together.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SampleSize {
+    /// The end of the plan: power is reached here.
+    pub n_max: u64,
+    /// Expected use when the effect is exactly the MDE.
+    pub n_expected_at_mde: f64,
+    /// A test with one look at a fixed end would need this.
+    pub n_fixed: u64,
+    /// Upper bound from the power of the last look alone.
+    pub n_last_look: u64,
+    /// Mixture width, |MDE|.
+    pub tau: f64,
+}
+
+/// Units for a two-sided sequential test with `tau = |MDE|`.
+///
+/// # Errors
+/// [`StatsError::OutOfRange`] naming the parameter.
+///
+/// Source: STATS.md 2.10.
+pub fn sample_size(input: &SampleSizeInput) -> Result<SampleSize, StatsError> {
+    let positive = |name, value: f64| {
+        if value > 0.0 && value.is_finite() {
+            Ok(value)
+        } else {
+            Err(StatsError::out_of_range(name, value, "finite and above 0"))
+        }
+    };
+    let weight_control = positive("weight of control", input.weight_control)?;
+    let weight_treatment = positive("weight of treatment", input.weight_treatment)?;
+    let total = positive("sum of weights", weight_control + weight_treatment)?;
+    let variance_control = positive("variance of control", input.unit_variance_control)?;
+    let variance_treatment = positive("variance of treatment", input.unit_variance_treatment)?;
+    let tau = positive("minimum detectable effect", input.mde_abs.abs())?;
+    let unit = variance_control * (total / weight_control) + variance_treatment * (total / weight_treatment);
+    let unit = positive("units per information", unit / tau / tau)?;
+    let constant = plan_constant(input.alpha, input.power, input.n_looks)?;
+    let units = |c: f64| (c * unit).ceil().clamp(1.0, 9.0e15) as u64;
+    let n_max = units(constant.c);
+    Ok(SampleSize {
+        n_max,
+        n_expected_at_mde: constant.expected_fraction * n_max as f64,
+        n_fixed: units(fixed_constant(input.alpha, input.power)),
+        n_last_look: units(last_look_constant(input.alpha, input.power)),
+        tau,
+    })
+}
+
+/// Where the metric stands today.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Baseline {
+    /// Share of units that convert, in (0, 1).
+    Rate {
+        /// The share.
+        rate: f64,
+    },
+    /// Mean and standard deviation per unit (for a ratio metric, of its linearised value).
+    Mean {
+        /// Mean, not 0.
+        mean: f64,
+        /// Standard deviation of one unit, > 0.
+        standard_deviation: f64,
+    },
+}
+
+impl Baseline {
+    /// The level of the metric.
+    #[must_use]
+    pub fn level(self) -> f64 {
+        match self {
+            Self::Rate { rate } => rate,
+            Self::Mean { mean, .. } => mean,
+        }
+    }
+}
+
+/// A question about a test that has not started.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FeasibilityInput {
+    /// Where the metric stands.
+    pub baseline: Baseline,
+    /// Units that enter the experiment per day, both arms together, > 0.
+    pub daily_units: f64,
+    /// Declared effect relative to |baseline|, signed as it moves the metric (0.05 = 5 % more), not 0.
+    pub mde_relative: f64,
+    /// Two-sided error probability.
+    pub alpha: Alpha,
+    /// Probability to find an effect of exactly that size; 0.8 is usual.
+    pub power: f64,
+    /// Share of the units that get the treatment, in (0, 1); 0.5 is most efficient.
+    pub treatment_share: f64,
+}
+
+/// How long it takes. Says honestly that the sequential test needs up to 1.67 times a fixed one at exactly the MDE.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Feasibility {
+    /// Declared effect in metric units, signed.
+    pub mde_abs: f64,
+    /// Mixture width to freeze in the plan.
+    pub tau: f64,
+    /// The end of the plan in units, both arms together.
+    pub n_max: u64,
+    /// Expected units when the effect is exactly the MDE.
+    pub n_expected_at_mde: f64,
+    /// Units of a test with one look at a fixed end.
+    pub n_fixed: u64,
+    /// Days until `n_max`, rounded up.
+    pub days: u64,
+    /// `days` rounded up to whole weeks, at least 7.
+    pub days_whole_weeks: u64,
+    /// Expected days when the effect is exactly the MDE.
+    pub days_expected_at_mde: f64,
+}
+
+/// Whether an experiment can answer in reasonable time.
+///
+/// # Errors
+/// [`StatsError::OutOfRange`] naming the parameter; also when the effect would move a rate out of (0, 1).
+///
+/// Source: STATS.md 2.10.
+pub fn feasibility(input: &FeasibilityInput) -> Result<Feasibility, StatsError> {
+    let level = input.baseline.level();
+    let mde_abs = input.mde_relative * level.abs();
+    let (unit_variance_control, unit_variance_treatment) = match input.baseline {
+        Baseline::Rate { rate } => {
+            (rate_variance("baseline rate", rate)?, rate_variance("rate under the effect", rate + mde_abs)?)
+        }
+        Baseline::Mean { standard_deviation: sd, .. } => (sd * sd, sd * sd),
+    };
+    if !(input.daily_units > 0.0 && input.daily_units.is_finite()) {
+        let expected = "finite and above 0";
+        return Err(StatsError::out_of_range("daily units", input.daily_units, expected));
+    }
+    let size = sample_size(&SampleSizeInput {
+        unit_variance_control,
+        unit_variance_treatment,
+        weight_control: 1.0 - input.treatment_share,
+        weight_treatment: input.treatment_share,
+        mde_abs,
+        alpha: input.alpha,
+        power: input.power,
+        n_looks: DEFAULT_LOOKS,
+    })?;
+    let days = days(size.n_max, input.daily_units);
+    Ok(Feasibility {
+        mde_abs,
+        tau: size.tau,
+        n_max: size.n_max,
+        n_expected_at_mde: size.n_expected_at_mde,
+        n_fixed: size.n_fixed,
+        days,
+        days_whole_weeks: whole_weeks(days),
+        days_expected_at_mde: (size.n_expected_at_mde / input.daily_units).min(f64::MAX),
+    })
+}
+
+/// Variance of one 0/1 unit.
+///
+/// # Errors
+/// [`StatsError::OutOfRange`] outside (0, 1).
+pub(super) fn rate_variance(name: &'static str, rate: f64) -> Result<f64, StatsError> {
+    if rate > 0.0 && rate < 1.0 {
+        Ok(rate * (1.0 - rate))
+    } else {
+        Err(StatsError::out_of_range(name, rate, "between 0 and 1, exclusive"))
+    }
+}
+
+/// Days until `units` have arrived, rounded up; saturates.
+pub(super) fn days(units: u64, daily: f64) -> u64 {
+    (units as f64 / daily).ceil().clamp(1.0, 9.0e15) as u64
+}
+
+/// Rounded up to whole weeks.
+pub(super) fn whole_weeks(days: u64) -> u64 {
+    days.div_ceil(7).saturating_mul(7)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recursion_gives_the_published_constants() {
+        let published = [
+            (0.10, 0.80, 11.04, 0.005),
+            (0.05, 0.80, 13.12, 0.005),
+            (0.05, 0.90, 16.74, 0.005),
+            (0.05, 0.95, 20.08, 0.005),
+            (0.01, 0.80, 17.66, 0.005),
+            (0.01, 0.90, 21.76, 0.005),
+        ];
+        for (alpha, power, want, tolerance) in published {
+            let got = plan_constant(Alpha::try_new(alpha).unwrap(), power, 100).unwrap().c;
+            assert!((got - want).abs() <= tolerance + 1e-9, "{alpha} {power}: {got} {want}");
+        }
+    }
+
+    #[test]
+    fn more_looks_need_fewer_units() {
+        let c = |looks| plan_constant(Alpha::DEFAULT, 0.8, looks).unwrap().c;
+        assert!((c(28) - 13.52).abs() < 0.005);
+        assert!((c(400) - 12.87).abs() < 0.005);
+    }
+
+    #[test]
+    fn one_look_is_the_last_look() {
+        let c = plan_constant(Alpha::DEFAULT, 0.8, 1).unwrap().c;
+        let z = boundary(c, Alpha::DEFAULT, Alternative::TwoSided);
+        let power = normal::cdf(c.sqrt() - z) + normal::cdf(-c.sqrt() - z);
+        assert!((power - 0.8).abs() < 1e-5, "{power}");
+    }
+
+    #[test]
+    fn an_impossible_question_names_its_parameter() {
+        let input = FeasibilityInput {
+            baseline: Baseline::Rate { rate: 0.9 },
+            daily_units: 1000.0,
+            mde_relative: 0.2,
+            alpha: Alpha::DEFAULT,
+            power: 0.8,
+            treatment_share: 0.5,
+        };
+        let error = feasibility(&input).unwrap_err().to_string();
+        assert!(error.starts_with("rate under the effect is 1.08"), "{error}");
+        let zero = FeasibilityInput { mde_relative: 0.0, ..input };
+        assert!(feasibility(&zero).unwrap_err().to_string().starts_with("minimum detectable effect"));
+    }
+
+    #[test]
+    fn a_checkout_with_five_percent_needs_eight_weeks() {
+        let got = feasibility(&FeasibilityInput {
+            baseline: Baseline::Rate { rate: 0.05 },
+            daily_units: 2000.0,
+            mde_relative: 0.1,
+            alpha: Alpha::DEFAULT,
+            power: 0.8,
+            treatment_share: 0.5,
+        })
+        .unwrap();
+        assert_eq!((got.days, got.days_whole_weeks, got.n_fixed), (53, 56, 62_462));
+        assert!((104_300..104_500).contains(&got.n_max), "{}", got.n_max);
+    }
+}

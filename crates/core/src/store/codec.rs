@@ -1,0 +1,75 @@
+//! Column types that both engines understand.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sqlx::encode::IsNull;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::types::Oid;
+use sqlx::postgres::{PgArgumentBuffer, PgTypeInfo, PgValueRef, Postgres};
+use sqlx::sqlite::{Sqlite, SqliteArgumentsBuffer, SqliteTypeInfo, SqliteValueRef};
+use sqlx::{Decode, Encode, Type};
+
+/// An instant with microseconds: `TIMESTAMPTZ` on PostgreSQL, text of fixed width on SQLite, so that it sorts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Instant(pub Timestamp);
+
+/// Microseconds between the Unix epoch and PostgreSQL's (2000-01-01).
+const PG_EPOCH_MICROS: i64 = 946_684_800_000_000;
+
+impl From<Timestamp> for Instant {
+    fn from(at: Timestamp) -> Self {
+        Self(at)
+    }
+}
+impl From<Instant> for Timestamp {
+    fn from(at: Instant) -> Self {
+        at.0
+    }
+}
+
+impl Type<Postgres> for Instant {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(Oid(1184))
+    }
+}
+impl Encode<'_, Postgres> for Instant {
+    fn encode_by_ref(&self, buf: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        <i64 as Encode<Postgres>>::encode_by_ref(&(self.0.as_microsecond() - PG_EPOCH_MICROS), buf)
+    }
+}
+impl Decode<'_, Postgres> for Instant {
+    fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
+        let micros = <i64 as Decode<Postgres>>::decode(value)?;
+        Ok(Self(Timestamp::from_microsecond(micros.saturating_add(PG_EPOCH_MICROS))?))
+    }
+}
+
+impl Type<Sqlite> for Instant {
+    fn type_info() -> SqliteTypeInfo {
+        <String as Type<Sqlite>>::type_info()
+    }
+    fn compatible(ty: &SqliteTypeInfo) -> bool {
+        <String as Type<Sqlite>>::compatible(ty)
+    }
+}
+impl Encode<'_, Sqlite> for Instant {
+    fn encode_by_ref(&self, buf: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
+        <String as Encode<Sqlite>>::encode(format!("{:.6}", self.0), buf)
+    }
+}
+impl Decode<'_, Sqlite> for Instant {
+    fn decode(value: SqliteValueRef<'_>) -> Result<Self, BoxDynError> {
+        let text = <&str as Decode<Sqlite>>::decode(value)?;
+        Ok(Self(text.parse()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn instants_as_text_have_a_fixed_width() {
+        let at: jiff::Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
+        assert_eq!(format!("{at:.6}"), "2026-11-20T10:00:00.000000Z");
+    }
+}

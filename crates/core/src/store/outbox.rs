@@ -1,0 +1,140 @@
+//! Messages that were decided together with a change of state and are delivered after it.
+
+use serde_json::Value;
+use sqlx::FromRow;
+use sqlx::types::Json;
+
+use super::{Instant, Tx, on_db, statements};
+use crate::error::Result;
+use crate::ids::MessageId;
+
+statements! {
+    OUTBOX_INSERT = "
+        INSERT INTO outbox (workspace_id, id, kind, natural_key, payload, created_at, next_attempt_at, attempts)
+        VALUES ($1, $2, $3, $4, $5, $6, $6, 0)
+        ON CONFLICT (workspace_id, natural_key) DO NOTHING";
+    OUTBOX_DUE = "
+        SELECT id, kind, natural_key, payload, created_at, attempts, last_error FROM outbox
+        WHERE workspace_id = $1 AND delivered_at IS NULL AND next_attempt_at <= $2 ORDER BY created_at, id LIMIT $3";
+    OUTBOX_OPEN = "
+        SELECT id, kind, natural_key, payload, created_at, attempts, last_error FROM outbox
+        WHERE workspace_id = $1 AND delivered_at IS NULL ORDER BY created_at, id LIMIT $2";
+    OUTBOX_DONE = "UPDATE outbox SET delivered_at = $3, attempts = attempts + 1, last_error = NULL WHERE workspace_id = $1 AND id = $2";
+    OUTBOX_FAILED = "
+        UPDATE outbox SET attempts = attempts + 1, next_attempt_at = $3, last_error = $4
+        WHERE workspace_id = $1 AND id = $2";
+    OUTBOX_DROP_OLDER = "
+        UPDATE outbox SET delivered_at = $4, last_error = 'overtaken by a later message'
+        WHERE workspace_id = $1 AND kind = $2 AND natural_key LIKE $3 AND delivered_at IS NULL";
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// Who delivers it: `flag`, `notify`.
+    pub kind: String,
+    /// What makes it the same message.
+    pub natural_key: String,
+    /// Its content.
+    pub payload: Json<Value>,
+    /// When it was decided.
+    pub created_at: Instant,
+    /// Tries so far.
+    pub attempts: i64,
+    /// Why the last try failed.
+    pub last_error: Option<String>,
+}
+
+impl Tx {
+    /// Puts a message in the outbox, once for its natural key.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outbox_insert(
+        &mut self,
+        id: MessageId,
+        kind: &str,
+        natural_key: &str,
+        payload: &Value,
+        at: jiff::Timestamp,
+    ) -> Result<()> {
+        on_db!(self, |c| sqlx::query(OUTBOX_INSERT)
+            .bind(self.workspace)
+            .bind(id)
+            .bind(kind)
+            .bind(natural_key)
+            .bind(Json(payload))
+            .bind(Instant(at))
+            .execute(c)
+            .await
+            .map(|_| ()))
+    }
+
+    /// Messages that should be tried now, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outbox_due(&mut self, now: jiff::Timestamp, limit: i64) -> Result<Vec<Message>> {
+        on_db!(self, |c| sqlx::query_as(OUTBOX_DUE)
+            .bind(self.workspace)
+            .bind(Instant(now))
+            .bind(limit)
+            .fetch_all(c)
+            .await)
+    }
+
+    /// Messages that were not delivered yet, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outbox_open(&mut self, limit: i64) -> Result<Vec<Message>> {
+        on_db!(self, |c| sqlx::query_as(OUTBOX_OPEN).bind(self.workspace).bind(limit).fetch_all(c).await)
+    }
+
+    /// Notes that a message was delivered.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outbox_done(&mut self, id: MessageId, at: jiff::Timestamp) -> Result<()> {
+        on_db!(self, |c| sqlx::query(OUTBOX_DONE)
+            .bind(self.workspace)
+            .bind(id)
+            .bind(Instant(at))
+            .execute(c)
+            .await
+            .map(|_| ()))
+    }
+
+    /// Notes a failed try and when to try again.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outbox_failed(&mut self, id: MessageId, next: jiff::Timestamp, error: &str) -> Result<()> {
+        on_db!(self, |c| sqlx::query(OUTBOX_FAILED)
+            .bind(self.workspace)
+            .bind(id)
+            .bind(Instant(next))
+            .bind(error)
+            .execute(c)
+            .await
+            .map(|_| ()))
+    }
+
+    /// Closes undelivered messages of `kind` whose key begins with `prefix`: a later one takes their place.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outbox_overtake(&mut self, kind: &str, prefix: &str, at: jiff::Timestamp) -> Result<()> {
+        let pattern = format!("{prefix}%");
+        on_db!(self, |c| sqlx::query(OUTBOX_DROP_OLDER)
+            .bind(self.workspace)
+            .bind(kind)
+            .bind(&pattern)
+            .bind(Instant(at))
+            .execute(c)
+            .await
+            .map(|_| ()))
+    }
+}

@@ -1,0 +1,95 @@
+//! Delivering what was decided: the flag's position now, notices in the log. Each message once, retried until it is there.
+
+use jiff::SignedDuration;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::init::new_event;
+use super::runtime::Runtime;
+use crate::error::{Error, Result, error_chain};
+use crate::flags::{self, FlagState};
+use crate::principal::Principal;
+use crate::store::Message;
+
+/// What happened to one message.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Delivered {
+    /// Its kind.
+    pub kind: String,
+    /// What was done, or why not yet.
+    pub outcome: String,
+    /// True when it is done.
+    pub is_done: bool,
+}
+
+impl Runtime {
+    /// Tries what is due, best effort, right after a decision; what fails is tried again by the next poll.
+    pub(super) async fn deliver_now(&self) -> Vec<String> {
+        match self.deliver().await {
+            Ok(done) => done.into_iter().filter(|done| done.kind == "flag").map(|done| done.outcome).collect(),
+            Err(error) => vec![format!("not delivered yet: {error}")],
+        }
+    }
+
+    /// Delivers due messages. A message is marked done only after its effect was read back; putting a flag where it is
+    /// already is harmless, so that an interruption in between repeats nothing that matters.
+    ///
+    /// # Errors
+    /// When the database fails; a failing third party is noted at its message.
+    pub async fn deliver(&self) -> Result<Vec<Delivered>> {
+        let now = self.now();
+        let mut tx = self.read().await?;
+        let due = tx.outbox_due(now, 100).await?;
+        drop(tx);
+        let mut done = Vec::new();
+        for message in due {
+            let result = match message.kind.as_str() {
+                "flag" => self.deliver_flag(&message).await,
+                // Channels are for later: the gates themselves are in `status`, on the page, and in the log.
+                _ => Ok("noted".to_owned()),
+            };
+            let mut tx = self.write().await?;
+            match result {
+                Ok(outcome) => {
+                    tx.outbox_done(message.id, now).await?;
+                    if message.kind == "flag" {
+                        let by = Principal::system("flags");
+                        let event = new_event("flag.set", self.workspace.id.into(), &by, &message.payload.0)?;
+                        tx.event_append(event, now).await?;
+                    }
+                    done.push(Delivered { kind: message.kind, outcome, is_done: true });
+                }
+                Err(error) => {
+                    let text = error_chain(&error);
+                    let wait = SignedDuration::from_secs(30 << message.attempts.clamp(0, 7));
+                    let next = now.checked_add(wait).unwrap_or(now);
+                    tx.outbox_failed(message.id, next, &text).await?;
+                    tracing::error!(message.kind = %message.kind, "A message could not be delivered: {text}");
+                    done.push(Delivered { kind: message.kind, outcome: format!("not yet: {text}"), is_done: false });
+                }
+            }
+            tx.commit().await?;
+        }
+        Ok(done)
+    }
+
+    async fn deliver_flag(&self, message: &Message) -> Result<String> {
+        let payload = &message.payload.0;
+        let key = payload["key"].as_str().unwrap_or_default();
+        let pct = payload["treatment_pct"].as_u64().and_then(|pct| u8::try_from(pct).ok()).unwrap_or(0);
+        let Some(service) = self.flag_service()? else {
+            return Ok(format!("flag `{key}` to {pct} %: no flag service is configured, turn it by hand"));
+        };
+        let description = payload["description"].as_str().unwrap_or_default();
+        service.ensure(key, description).await.map_err(Error::from)?;
+        let state =
+            flags::write_and_read_back(service.as_ref(), &flag_position(key, pct)).await.map_err(Error::from)?;
+        Ok(format!("flag `{key}` is {state} ({})", service.name()))
+    }
+}
+
+/// The flag's position for a treatment share; 0 % is off.
+pub(super) fn flag_position(key: &str, pct: u8) -> FlagState {
+    if pct == 0 { FlagState::off(key) } else { FlagState::on(key, pct) }
+}

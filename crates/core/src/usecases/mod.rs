@@ -1,0 +1,43 @@
+//! The use cases: the only doors that the MCP server, the daemon and the CLI call. Each one loads, decides with the pure
+//! modules, and stores state, event and outgoing messages in one transaction.
+
+mod brief;
+mod build;
+mod context;
+mod decide;
+mod deliver;
+mod doctor;
+mod effects;
+mod experiment;
+mod gate;
+mod ingest;
+mod init;
+mod learning;
+mod log;
+mod outcome;
+mod poll;
+mod propose;
+mod runtime;
+mod scope_check;
+mod status;
+mod steps;
+mod web;
+
+pub use brief::Brief;
+pub use build::{BuildReport, BuildReported};
+pub use decide::{ActRequest, DecideRequest, Decided, Unlock};
+pub use deliver::Delivered;
+pub use doctor::{Finding, FindingLevel};
+pub use experiment::ExperimentView;
+pub use gate::{GateOpenRequest, GateView};
+pub use ingest::Ingested;
+pub use init::{InitRequest, Initialised};
+pub use learning::LearningView;
+pub use log::{AnchorPlace, Verification};
+pub use outcome::{Activated, Applied, Change, OutcomePlan};
+pub use poll::{PollRequest, Polled, PolledExperiment};
+pub use propose::{Rejected, Submission, Submitted, WorkOrder};
+pub use runtime::Runtime;
+pub use scope_check::ScopeCheckRequest;
+pub use status::{ExperimentLine, GateLine, OutcomeLine, SignalLine, Status};
+pub use web::{PageSession, SignIn};

@@ -1,0 +1,725 @@
+//! One round of reading and judging: what the daemon does on a schedule and the CLI by hand.
+//!
+//! Sources are asked outside of any transaction; what they said, the evaluation and the step that follows are then written
+//! in one. A failing source marks its signal, alerts, and never decides.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::deliver::flag_position;
+use super::effects::StepContext;
+use super::init::new_event;
+use super::runtime::Runtime;
+use super::steps::digest;
+use crate::connectors::VariantRequest;
+use crate::domain::{
+    ArmSums, Experiment, ExperimentStatus, Measurement, Outcome, OutcomeStatus, PauseCause, Reading, SignalSpec,
+    Variant, VariantReading, ViolationPolicy, Window,
+};
+use crate::error::{Code, Error, Result, error_chain};
+use crate::evaluation::{Guard, PhaseReadings, Poll, evaluate_poll};
+use crate::flags;
+use crate::hypotheses::Plan;
+use crate::ids::{ExperimentId, MeasurementId};
+use crate::lifecycle::ExperimentEvent;
+use crate::principal::Principal;
+use crate::stats::{Decision, Evaluated, RunningState};
+use crate::store::{AllocationPhase, Instant, SignalHealth, Tx};
+
+/// What is polled.
+#[derive(Debug, Clone, Default)]
+pub struct PollRequest {
+    /// Slug or id of one outcome; all active ones when absent.
+    pub outcome: Option<String>,
+    /// Also read what is not due yet.
+    pub is_forced: bool,
+}
+
+/// What one round did.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct Polled {
+    /// Signals of outcomes that were read.
+    pub n_levels: u32,
+    /// Experiments that were read.
+    pub experiments: Vec<PolledExperiment>,
+    /// Failures, as sentences; each is tried again.
+    pub failures: Vec<String>,
+    /// Outcomes whose deadline passed.
+    pub expired: Vec<String>,
+    /// True when another program was polling and nothing was done.
+    pub is_skipped: bool,
+}
+
+/// What one round found about an experiment.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct PolledExperiment {
+    /// Slug.
+    pub experiment: String,
+    /// Where it stands now.
+    pub status: ExperimentStatus,
+    /// The engine's verdict, where there was one.
+    pub verdict: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// Everything that was read for one experiment.
+struct Gathered {
+    phases: Vec<AllocationPhase>,
+    primary: Vec<(i32, Reading<Vec<VariantReading>>)>,
+    guards: Vec<GatheredGuard>,
+    failures: Vec<(String, Error)>,
+    drift: Option<String>,
+}
+
+struct GatheredGuard {
+    index: usize,
+    by_variant: Vec<(i32, Reading<Vec<VariantReading>>)>,
+    level: Option<Reading<ArmSums>>,
+}
+
+/// How long a rollout step is watched before the next one can be asked for: a full week.
+const STEP_DAYS: i64 = 7;
+
+impl Runtime {
+    /// Reads what is due, evaluates, takes the steps that follow, and delivers messages.
+    ///
+    /// # Errors
+    /// When the database fails, or the named outcome is unknown. Failing sources are in the result.
+    pub async fn poll(&self, request: &PollRequest) -> Result<Polled> {
+        let now = self.now();
+        let holder = hex::encode(self.ids.bytes::<8>());
+        let mut tx = self.write().await?;
+        let until = now.checked_add(SignedDuration::from_mins(5)).unwrap_or(now);
+        let is_ours = tx.lease_take("poll", &holder, until, now).await?;
+        tx.commit().await?;
+        if !is_ours {
+            return Ok(Polled { is_skipped: true, ..Polled::default() });
+        }
+        let done = self.poll_round(request).await;
+        let mut tx = self.write().await?;
+        tx.lease_release("poll", &holder).await?;
+        tx.commit().await?;
+        done
+    }
+
+    async fn poll_round(&self, request: &PollRequest) -> Result<Polled> {
+        self.gate_sweep().await?;
+        let mut done = Polled { expired: self.outcome_sweep().await?, ..Polled::default() };
+        let mut tx = self.read().await?;
+        let outcomes = match &request.outcome {
+            Some(reference) => vec![Self::outcome_named(&mut tx, reference).await?],
+            None => tx.outcome_list(None).await?,
+        };
+        drop(tx);
+        for outcome in outcomes.iter().filter(|outcome| outcome.state.status != OutcomeStatus::Draft) {
+            if outcome.state.status == OutcomeStatus::Active {
+                self.poll_levels(outcome, request.is_forced, &mut done).await?;
+            }
+            self.poll_experiments(outcome, request.is_forced, &mut done).await?;
+        }
+        for failed in self.deliver().await?.into_iter().filter(|delivered| !delivered.is_done) {
+            done.failures.push(format!("{}: {}", failed.kind, failed.outcome));
+        }
+        Ok(done)
+    }
+
+    async fn poll_levels(&self, outcome: &Outcome, is_forced: bool, done: &mut Polled) -> Result<()> {
+        for signal in std::iter::once(&outcome.spec.signal).chain(&outcome.spec.secondary_signals) {
+            if !self.is_due(outcome.id.0, &signal.name, is_forced).await? {
+                continue;
+            }
+            let now = self.now();
+            let window = Window { from: now.checked_sub(signal.aggregation.window().get()).unwrap_or(now), to: now };
+            let reading = self.read_level(outcome, signal, window).await;
+            let mut tx = self.write().await?;
+            match reading {
+                Ok(Some(reading)) => {
+                    self.store_level(&mut tx, outcome, signal, &reading, now).await?;
+                    self.health_ok(&mut tx, outcome.id.0, signal).await?;
+                    done.n_levels += 1;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    let text = self.health_failed(&mut tx, outcome.id.0, signal, &error).await?;
+                    done.failures.push(text);
+                }
+            }
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    async fn poll_experiments(&self, outcome: &Outcome, is_forced: bool, done: &mut Polled) -> Result<()> {
+        let mut tx = self.read().await?;
+        let open = tx.experiment_list_open(Some(outcome.id)).await?;
+        drop(tx);
+        for experiment in open.iter().filter(|experiment| experiment.state.status.is_polled()) {
+            let plan = match read_plan(experiment) {
+                Ok(plan) => plan,
+                Err(error) => {
+                    done.failures.push(format!("{}: {}", experiment.slug, error.message()));
+                    continue;
+                }
+            };
+            if !self.is_due(experiment.id.0, &plan.signal.name, is_forced).await? {
+                continue;
+            }
+            match self.poll_experiment(outcome, experiment, &plan, &mut done.failures).await {
+                Ok(polled) => done.experiments.push(polled),
+                // One experiment in trouble (a tampered row, say) must not keep the others from being watched.
+                Err(error) => {
+                    tracing::error!(experiment = %experiment.slug, code = %error.code(), "Polling failed: {error}");
+                    done.failures.push(format!("{}: {}", experiment.slug, error_chain(&error)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn poll_experiment(
+        &self,
+        outcome: &Outcome,
+        experiment: &Experiment,
+        plan: &Plan,
+        failures: &mut Vec<String>,
+    ) -> Result<PolledExperiment> {
+        let now = self.now();
+        let gathered = self.gather(outcome, experiment, plan, now).await?;
+        let mut tx = self.write().await?;
+        let mut experiment = Self::experiment_named(&mut tx, &experiment.id.to_string()).await?;
+        let readings = self.store_readings(&mut tx, outcome, &experiment, plan, &gathered, now).await?;
+        for (signal, error) in &gathered.failures {
+            let spec = std::iter::once(&plan.signal)
+                .chain(plan.guardrails.iter().map(|guardrail| &guardrail.signal))
+                .find(|spec| spec.name == *signal);
+            if let Some(spec) = spec {
+                failures.push(self.health_failed(&mut tx, experiment.id.0, spec, error).await?);
+            }
+        }
+        if gathered.failures.iter().all(|(signal, _)| *signal != plan.signal.name) {
+            self.health_ok(&mut tx, experiment.id.0, &plan.signal).await?;
+        }
+        let evaluated = match self.judge(&experiment, plan, &gathered, now)? {
+            Some(evaluated) => {
+                remember(&mut experiment, &evaluated, now, readings)?;
+                Some(evaluated)
+            }
+            None => None,
+        };
+        tx.experiment_update(&experiment).await?;
+        if experiment.state.status.is_evaluated() {
+            let status = self.signal_state(&mut tx, outcome, &experiment, plan, now).await?;
+            self.follow(&mut tx, outcome, &mut experiment, plan, &gathered, evaluated.as_ref(), status).await?;
+        }
+        tx.commit().await?;
+        Ok(PolledExperiment {
+            experiment: experiment.slug.to_string(),
+            status: experiment.state.status,
+            verdict: evaluated.as_ref().and_then(|e| json!(e.verdict.decision).as_str().map(ToOwned::to_owned)),
+            reason: evaluated.map(|e| e.verdict.reason),
+        })
+    }
+
+    /// Asks the sources. Nothing is written here.
+    async fn gather(
+        &self,
+        outcome: &Outcome,
+        experiment: &Experiment,
+        plan: &Plan,
+        now: Timestamp,
+    ) -> Result<Gathered> {
+        let mut tx = self.read().await?;
+        let phases = tx.phase_list(experiment.id).await?;
+        drop(tx);
+        let mut gathered = Gathered { phases, primary: vec![], guards: vec![], failures: vec![], drift: None };
+        match self.read_phases(experiment, &plan.signal, &gathered.phases, now).await {
+            Ok(readings) => gathered.primary = readings,
+            Err(error) => gathered.failures.push((plan.signal.name.clone(), error)),
+        }
+        for (index, guardrail) in plan.guardrails.iter().enumerate() {
+            let signal = &guardrail.signal;
+            let by_variant = self.reads_by_variant(signal)?;
+            let found = if by_variant {
+                self.read_phases(experiment, signal, &gathered.phases, now).await.map(|by_variant| GatheredGuard {
+                    index,
+                    by_variant,
+                    level: None,
+                })
+            } else {
+                let from = now.checked_sub(signal.aggregation.window().get()).unwrap_or(now);
+                self.read_level(outcome, signal, Window { from, to: now }).await.map(|level| GatheredGuard {
+                    index,
+                    by_variant: vec![],
+                    level,
+                })
+            };
+            match found {
+                Ok(guard) => gathered.guards.push(guard),
+                Err(error) => gathered.failures.push((signal.name.clone(), error)),
+            }
+        }
+        gathered.drift = self.flag_drift(experiment).await?;
+        Ok(gathered)
+    }
+
+    /// One reading for each allocation phase. A source that pushes has nothing to be asked: its latest readings are taken.
+    async fn read_phases(
+        &self,
+        experiment: &Experiment,
+        signal: &SignalSpec,
+        phases: &[AllocationPhase],
+        now: Timestamp,
+    ) -> Result<Vec<(i32, Reading<Vec<VariantReading>>)>> {
+        let launched_at = experiment.launched_at.unwrap_or(now);
+        let mut readings = Vec::new();
+        for phase in phases {
+            let to = phase.ended_at.map_or(now, |ended| ended.0).min(now);
+            let window = Window { from: phase.started_at.0, to };
+            if window.from >= window.to {
+                continue;
+            }
+            let reading = if self.is_pushed(&signal.source)? {
+                self.latest_pushed(experiment.id, signal, phase.phase, window).await?
+            } else {
+                let request = VariantRequest {
+                    experiment: experiment.slug.clone(),
+                    flag_key: experiment.hypothesis.flag_key.clone(),
+                    window,
+                    launched_at,
+                    as_of: now,
+                };
+                let source = self.source(&signal.source).await?;
+                Some(source.by_variant(signal, &request).await.map_err(Error::from)?)
+            };
+            if let Some(reading) = reading {
+                readings.push((phase.phase, reading));
+            }
+        }
+        Ok(readings)
+    }
+
+    async fn latest_pushed(
+        &self,
+        experiment: ExperimentId,
+        signal: &SignalSpec,
+        phase: i32,
+        window: Window,
+    ) -> Result<Option<Reading<Vec<VariantReading>>>> {
+        let mut tx = self.read().await?;
+        let mut data = Vec::new();
+        let mut latest: Option<Measurement> = None;
+        for variant in [Variant::Control, Variant::Treatment] {
+            if let Some(found) = tx.measurement_latest(experiment, &signal.name, phase, variant).await? {
+                data.push(VariantReading { variant, sums: found.sums });
+                latest = Some(found);
+            }
+        }
+        Ok(latest.map(|found| Reading {
+            data,
+            window: Window { from: window.from, to: found.window.to },
+            query_hash: found.query_hash,
+            raw_hash: found.raw_hash,
+            warnings: Vec::new(),
+        }))
+    }
+
+    async fn read_level(
+        &self,
+        outcome: &Outcome,
+        signal: &SignalSpec,
+        window: Window,
+    ) -> Result<Option<Reading<ArmSums>>> {
+        if self.is_pushed(&signal.source)? {
+            let mut tx = self.read().await?;
+            let latest = tx.measurement_levels(outcome.id, &signal.name, 1).await?.into_iter().next();
+            return Ok(latest.map(|found| Reading {
+                data: found.sums,
+                window: found.window,
+                query_hash: found.query_hash,
+                raw_hash: found.raw_hash,
+                warnings: Vec::new(),
+            }));
+        }
+        let source = self.source(&signal.source).await?;
+        source.level(signal, window).await.map(Some).map_err(Error::from)
+    }
+
+    /// Stores what was read and logs its digest. Returns the number of new readings.
+    async fn store_readings(
+        &self,
+        tx: &mut Tx,
+        outcome: &Outcome,
+        experiment: &Experiment,
+        plan: &Plan,
+        gathered: &Gathered,
+        now: Timestamp,
+    ) -> Result<usize> {
+        let mut n_new = 0;
+        let guards = gathered.guards.iter().filter_map(|guard| {
+            plan.guardrails.get(guard.index).map(|guardrail| (&guardrail.signal, &guard.by_variant))
+        });
+        for (signal, readings) in std::iter::once((&plan.signal, &gathered.primary)).chain(guards) {
+            if self.is_pushed(&signal.source)? {
+                continue;
+            }
+            for (phase, reading) in readings {
+                for arm in &reading.data {
+                    let measurement = Measurement {
+                        id: self.ids.next::<MeasurementId>(),
+                        outcome: outcome.id,
+                        experiment: Some(experiment.id),
+                        signal: signal.name.clone(),
+                        variant: Some(arm.variant),
+                        phase: Some(*phase),
+                        measured_at: now,
+                        window: reading.window,
+                        sums: arm.sums,
+                        source: signal.source.clone(),
+                        query_hash: reading.query_hash.clone(),
+                        raw_hash: reading.raw_hash.clone(),
+                    };
+                    let key = format!("poll/{}/{}/{phase}/{}/{now}", experiment.id, signal.name, arm.variant);
+                    n_new += usize::from(tx.measurement_insert(&measurement, &key).await?);
+                }
+            }
+        }
+        if n_new > 0 {
+            self.log_readings(tx, experiment.id, now).await?;
+        }
+        Ok(n_new)
+    }
+
+    /// Logs the digest of the readings that were stored for an experiment at an instant.
+    pub(super) async fn log_readings(&self, tx: &mut Tx, experiment: ExperimentId, at: Timestamp) -> Result<()> {
+        let stored = tx.measurement_of_poll(experiment, at).await?;
+        let payload =
+            json!({ "key": format!("{experiment}@{at}"), "digest": readings_digest(&stored)?, "n": stored.len() });
+        let by = Principal::system("poll");
+        tx.event_append(new_event("experiment.measured", experiment.into(), &by, &payload)?, at).await?;
+        Ok(())
+    }
+
+    fn judge(
+        &self,
+        experiment: &Experiment,
+        plan: &Plan,
+        gathered: &Gathered,
+        now: Timestamp,
+    ) -> Result<Option<Evaluated>> {
+        if gathered.primary.is_empty() {
+            return Ok(None);
+        }
+        let previous: Option<RunningState> =
+            experiment.running.as_ref().and_then(|value| serde_json::from_value(value.clone()).ok());
+        let pct = |phase: i32| {
+            gathered.phases.iter().find(|known| known.phase == phase).map_or(50, |known| known.treatment_pct)
+        };
+        let phases = |readings: &[(i32, Reading<Vec<VariantReading>>)]| -> Vec<PhaseReadings> {
+            readings
+                .iter()
+                .map(|(phase, reading)| PhaseReadings {
+                    phase: *phase,
+                    treatment_pct: pct(*phase),
+                    arms: reading.data.clone(),
+                })
+                .collect()
+        };
+        let guards = gathered
+            .guards
+            .iter()
+            .map(|guard| Guard {
+                index: guard.index,
+                phases: phases(&guard.by_variant),
+                level: guard.level.as_ref().map(|reading| reading.data),
+            })
+            .collect();
+        let as_of = gathered.primary.iter().map(|(_, reading)| reading.window.to).max().unwrap_or(now);
+        evaluate_poll(
+            plan,
+            &Poll {
+                phases: phases(&gathered.primary),
+                guards,
+                launched_at: experiment.launched_at.unwrap_or(now),
+                as_of,
+                is_sampled: gathered.primary.iter().any(|(_, reading)| !reading.warnings.is_empty()),
+                has_flag_drift: gathered.drift.is_some(),
+            },
+            previous.as_ref(),
+        )
+    }
+
+    /// The detail of a signal that has had no good reading for longer than the outcome allows.
+    async fn signal_state(
+        &self,
+        tx: &mut Tx,
+        outcome: &Outcome,
+        experiment: &Experiment,
+        plan: &Plan,
+        now: Timestamp,
+    ) -> Result<Option<String>> {
+        let health = tx.signal_health_get(experiment.id.0, &plan.signal.name).await?;
+        let last = health.and_then(|health| health.last_ok_at).map(|at| at.0).or(experiment.launched_at).unwrap_or(now);
+        let age = now.duration_since(last);
+        Ok((age > outcome.spec.staleness.get()).then(|| {
+            format!(
+                "no good reading of `{}` since {last}, longer than {} allows",
+                plan.signal.name, outcome.spec.staleness
+            )
+        }))
+    }
+
+    /// The step that a poll leads to, if any. The first that applies ends the round.
+    #[expect(clippy::too_many_arguments, reason = "all of one poll; a struct would only rename them")]
+    async fn follow(
+        &self,
+        tx: &mut Tx,
+        outcome: &Outcome,
+        experiment: &mut Experiment,
+        plan: &Plan,
+        gathered: &Gathered,
+        evaluated: Option<&Evaluated>,
+        stale: Option<String>,
+    ) -> Result<()> {
+        let by = Principal::system("poll");
+        let pause = |cause: PauseCause, detail: String| Some(ExperimentEvent::AutoPaused { cause, detail });
+        let decision = evaluated.map(|evaluated| evaluated.verdict.decision);
+        let reason = evaluated.map(|evaluated| evaluated.verdict.reason.clone()).unwrap_or_default();
+        let event = if let Some(drift) = &gathered.drift {
+            pause(PauseCause::FlagDrift, drift.clone())
+        } else if let Some(detail) = stale {
+            pause(PauseCause::StaleSignal, detail)
+        } else {
+            match decision {
+                Some(Decision::KillGuardrail | Decision::HoldAlert) if kills(plan, evaluated) => {
+                    Some(ExperimentEvent::KilledByRule { detail: reason.clone() })
+                }
+                Some(Decision::KillGuardrail | Decision::HoldAlert) => pause(PauseCause::Constraint, reason.clone()),
+                Some(Decision::KillHarm) => pause(PauseCause::KillThreshold, reason.clone()),
+                Some(Decision::HoldDataQuality | Decision::HoldSrm) | None => None,
+                Some(
+                    Decision::Ship
+                    | Decision::KillFutility
+                    | Decision::IterateGuardrailUnproven
+                    | Decision::IterateInconclusive
+                    | Decision::Continue,
+                ) => self.calm_step(tx, experiment, evaluated, &reason).await?,
+            }
+        };
+        let Some(event) = event else { return Ok(()) };
+        let is_sample = event == ExperimentEvent::SampleReached;
+        let context = StepContext {
+            recommendation: evaluated.map(recommendation),
+            conclusion: Some(reason.clone()),
+            ..StepContext::default()
+        };
+        self.experiment_step(tx, outcome, experiment, event, &by, &context).await?;
+        if is_sample && let Some(due) = self.calm_step(tx, experiment, evaluated, &reason).await? {
+            self.experiment_step(tx, outcome, experiment, due, &by, &context).await?;
+        }
+        Ok(())
+    }
+
+    /// Steps that nothing speaks against: sample reached, analysis due, rollout step measured.
+    async fn calm_step(
+        &self,
+        tx: &mut Tx,
+        experiment: &Experiment,
+        evaluated: Option<&Evaluated>,
+        reason: &str,
+    ) -> Result<Option<ExperimentEvent>> {
+        let Some(evaluated) = evaluated else { return Ok(None) };
+        Ok(match experiment.state.status {
+            ExperimentStatus::Running if evaluated.is_min_sample_reached => Some(ExperimentEvent::SampleReached),
+            ExperimentStatus::Running | ExperimentStatus::Measuring => match evaluated.verdict.decision {
+                Decision::Ship
+                | Decision::KillFutility
+                | Decision::IterateGuardrailUnproven
+                | Decision::IterateInconclusive => Some(ExperimentEvent::AnalysisDue { reason: reason.to_owned() }),
+                _ => None,
+            },
+            ExperimentStatus::Scaling => {
+                let phases = tx.phase_list(experiment.id).await?;
+                let began = phases.last().map(|phase| phase.started_at.0);
+                let is_over = began.is_some_and(|began| self.now().duration_since(began).as_hours() >= STEP_DAYS * 24);
+                is_over.then_some(ExperimentEvent::StepMeasured)
+            }
+            _ => None,
+        })
+    }
+
+    /// Where the flag is, when it is not where it was put. A message that is still waiting explains a difference, and an
+    /// unreachable service is no drift.
+    async fn flag_drift(&self, experiment: &Experiment) -> Result<Option<String>> {
+        if !experiment.state.status.is_evaluated() {
+            return Ok(None);
+        }
+        let mut tx = self.read().await?;
+        let prefix = format!("flag/{}/", experiment.id);
+        let is_waiting = tx.outbox_open(200).await?.iter().any(|message| message.natural_key.starts_with(&prefix));
+        drop(tx);
+        let Some(service) = self.flag_service()? else { return Ok(None) };
+        if is_waiting {
+            return Ok(None);
+        }
+        let pct = experiment.hypothesis.rollout.pct(experiment.state.step).unwrap_or(0);
+        let key = &experiment.hypothesis.flag_key;
+        match flags::drift(service.as_ref(), &flag_position(key, pct)).await {
+            Ok(None) => Ok(None),
+            Ok(Some(drift)) => Ok(Some(match drift.found {
+                Some(found) => format!("the flag `{key}` is {found}, but was put {}", drift.expected),
+                None => format!("the flag `{key}` is gone, but was put {}", drift.expected),
+            })),
+            Err(error) => {
+                tracing::warn!(flag = %key, "The flag could not be read: {error}");
+                Ok(None)
+            }
+        }
+    }
+
+    fn is_pushed(&self, source: &str) -> Result<bool> {
+        let config = self.config()?;
+        Ok(config
+            .connectors
+            .iter()
+            .any(|spec| spec.name == source && matches!(spec.kind, crate::config::ConnectorKind::Webhook(_))))
+    }
+
+    fn reads_by_variant(&self, signal: &SignalSpec) -> Result<bool> {
+        Ok(signal.query.by_variant.is_some() || self.is_pushed(&signal.source)?)
+    }
+
+    async fn is_due(&self, subject: uuid::Uuid, signal: &str, is_forced: bool) -> Result<bool> {
+        if is_forced {
+            return Ok(true);
+        }
+        let mut tx = self.read().await?;
+        let health = tx.signal_health_get(subject, signal).await?;
+        Ok(health.is_none_or(|health| health.due_at.0 <= self.now()))
+    }
+
+    async fn health_ok(&self, tx: &mut Tx, subject: uuid::Uuid, signal: &SignalSpec) -> Result<()> {
+        let now = self.now();
+        let interval = signal.poll_interval.get();
+        // Jitter of up to 5 % keeps many signals from asking a source at the same instant; never later than the interval.
+        let [jitter] = self.ids.bytes::<1>();
+        let early = interval / 5120 * i32::from(jitter);
+        let next = now.checked_add(interval.checked_sub(early).unwrap_or(interval)).unwrap_or(now);
+        let health = SignalHealth {
+            signal: signal.name.clone(),
+            due_at: Instant(next),
+            last_ok_at: Some(Instant(now)),
+            failures: 0,
+            breaches: 0,
+            last_error: None,
+        };
+        tx.signal_health_put(subject, &health).await
+    }
+
+    /// Marks a failed reading: backoff, and one alert for a row of failures.
+    async fn health_failed(
+        &self,
+        tx: &mut Tx,
+        subject: uuid::Uuid,
+        signal: &SignalSpec,
+        error: &Error,
+    ) -> Result<String> {
+        let now = self.now();
+        let before = tx.signal_health_get(subject, &signal.name).await?;
+        let failures = before.as_ref().map_or(0, |health| health.failures) + 1;
+        let wait = SignedDuration::from_mins(1 << failures.clamp(0, 8)).min(signal.poll_interval.get());
+        let text: String = error_chain(error).chars().take(500).collect();
+        let health = SignalHealth {
+            signal: signal.name.clone(),
+            due_at: Instant(now.checked_add(wait).unwrap_or(now)),
+            last_ok_at: before.and_then(|health| health.last_ok_at),
+            failures,
+            breaches: 0,
+            last_error: Some(text.clone()),
+        };
+        tx.signal_health_put(subject, &health).await?;
+        if failures == 1 {
+            let message = json!({ "signal": signal.name, "source": signal.source, "error": text });
+            let key = format!("signal/{subject}/{}/{now}", signal.name);
+            tx.outbox_insert(self.ids.next(), "notify", &key, &message, now).await?;
+            tracing::error!(signal = %signal.name, source = %signal.source, "A signal could not be read: {text}");
+        }
+        Ok(format!("`{}` from `{}`: {text}", signal.name, signal.source))
+    }
+
+    /// Readings of the whole population of an outcome's signal, oldest first.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub async fn outcome_series(&self, reference: &str, limit: i64) -> Result<Vec<Measurement>> {
+        let mut tx = self.read().await?;
+        let outcome = Self::outcome_named(&mut tx, reference).await?;
+        let mut series = tx.measurement_levels(outcome.id, &outcome.spec.signal.name, limit).await?;
+        series.reverse();
+        Ok(series)
+    }
+}
+
+/// The plan that was fixed at launch.
+fn read_plan(experiment: &Experiment) -> Result<Plan> {
+    let value =
+        experiment.plan.clone().ok_or_else(|| Error::new(Code::Internal, "a launched experiment has no plan"))?;
+    let plan: Plan = serde_json::from_value(value)
+        .map_err(|e| Error::new(Code::StateTampered, "the stored plan cannot be read").because(e))?;
+    if experiment.state.plan_hash.as_ref() != Some(&digest(&plan)?) {
+        return Err(Error::new(Code::StateTampered, "the stored plan is not the one that was approved")
+            .hint("somebody wrote into the database; run `outcome-runtime audit verify`"));
+    }
+    Ok(plan)
+}
+
+/// SHA-256 over what a poll stored, in a fixed order.
+pub(super) fn readings_digest(readings: &[Measurement]) -> Result<String> {
+    let lines: Vec<Value> = readings
+        .iter()
+        .map(|m| json!([m.signal, m.phase, m.variant, m.window, m.sums, m.query_hash, m.raw_hash]))
+        .collect();
+    digest(&lines)
+}
+
+/// Keeps the evaluation with the experiment.
+fn remember(experiment: &mut Experiment, evaluated: &Evaluated, now: Timestamp, n_readings: usize) -> Result<()> {
+    let json = |e: serde_json::Error| Error::new(Code::Internal, "an evaluation cannot be written").because(e);
+    experiment.running = Some(serde_json::to_value(&evaluated.running).map_err(json)?);
+    let mut result = serde_json::to_value(evaluated).map_err(json)?;
+    if let Some(fields) = result.as_object_mut() {
+        fields.remove("running");
+        fields.insert("polled_at".to_owned(), json!(now));
+        fields.insert("n_readings".to_owned(), json!(n_readings));
+    }
+    experiment.current_result = Some(result);
+    Ok(())
+}
+
+/// What the engine would do, in a sentence for the gate. Deterministic.
+fn recommendation(evaluated: &Evaluated) -> String {
+    let advice = match evaluated.verdict.decision {
+        Decision::Ship => "ship",
+        Decision::KillHarm | Decision::KillGuardrail | Decision::KillFutility => "kill",
+        Decision::IterateInconclusive | Decision::IterateGuardrailUnproven => "iterate",
+        Decision::HoldDataQuality | Decision::HoldSrm | Decision::HoldAlert | Decision::Continue => "extend",
+    };
+    format!("{advice}: {}", evaluated.verdict.reason)
+}
+
+/// True when a crossed constraint's own entry says `on_violation: kill`.
+fn kills(plan: &Plan, evaluated: Option<&Evaluated>) -> bool {
+    let policies: BTreeMap<&str, ViolationPolicy> =
+        plan.guardrails.iter().map(|g| (g.signal.name.as_str(), g.on_violation)).collect();
+    evaluated.is_some_and(|evaluated| {
+        evaluated.guardrails.iter().any(|result| {
+            let name = result.name.split(' ').next().unwrap_or_default();
+            (result.breached || result.is_alerting) && policies.get(name) == Some(&ViolationPolicy::Kill)
+        })
+    })
+}

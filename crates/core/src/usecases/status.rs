@@ -1,0 +1,249 @@
+//! Everything at a glance.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::experiment::problem;
+use super::runtime::Runtime;
+use crate::domain::{Direction, ExperimentStatus, GateType, Outcome, OutcomeStatus, PauseCause};
+use crate::error::Result;
+use crate::store::Tx;
+
+/// A value and how fresh it is.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct SignalLine {
+    /// Name.
+    pub name: String,
+    /// Latest value.
+    pub value: Option<f64>,
+    /// Unit for people.
+    pub unit: Option<String>,
+    /// When it was read.
+    #[schemars(with = "Option<String>")]
+    pub measured_at: Option<Timestamp>,
+    /// `fresh`, `stale`, `failing` or `never_read`.
+    pub freshness: String,
+    /// When it will be read next.
+    #[schemars(with = "Option<String>")]
+    pub next_poll_at: Option<Timestamp>,
+    /// What is wrong.
+    pub problem: Option<String>,
+}
+
+/// An experiment in one line.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ExperimentLine {
+    /// Slug.
+    pub experiment: String,
+    /// Title, in its author's words.
+    pub title_says: String,
+    /// Where it stands.
+    pub status: ExperimentStatus,
+    /// Why it is paused.
+    pub pause_cause: Option<PauseCause>,
+    /// Estimated effect, treatment minus control.
+    pub effect: Option<f64>,
+    /// Lower end of the confidence sequence.
+    pub ci_lower: Option<f64>,
+    /// Upper end.
+    pub ci_upper: Option<f64>,
+    /// Running always-valid p-value.
+    pub p_value: Option<f64>,
+    /// Units of the control.
+    pub n_control: Option<u64>,
+    /// Units of the treatment.
+    pub n_treatment: Option<u64>,
+    /// The engine's verdict at the latest poll.
+    pub verdict: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Who builds it, while a lease holds.
+    pub builder_says: Option<String>,
+}
+
+/// A gate in one line.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct GateLine {
+    /// Slug.
+    pub gate: String,
+    /// Type.
+    pub gate_type: GateType,
+    /// Slug of the experiment.
+    pub experiment: Option<String>,
+    /// Who holds it.
+    pub holder: Option<String>,
+    /// Until when.
+    #[schemars(with = "String")]
+    pub due_at: Timestamp,
+    /// Minutes left; negative when the time is over.
+    pub minutes_left: i64,
+    /// The page on which a human decides.
+    pub review_url: String,
+}
+
+/// An outcome with its experiments.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct OutcomeLine {
+    /// Slug.
+    pub outcome: String,
+    /// Title, in people's words.
+    pub title_says: String,
+    /// Where it stands.
+    pub status: OutcomeStatus,
+    /// Which way is better.
+    pub direction: Direction,
+    /// Where it began, measured.
+    pub baseline: Option<f64>,
+    /// Where it should go.
+    pub target: f64,
+    /// Until when.
+    #[schemars(with = "Option<String>")]
+    pub deadline: Option<Timestamp>,
+    /// The deciding signal.
+    pub signal: SignalLine,
+    /// Experiments that are not over, and the latest that are.
+    pub experiments: Vec<ExperimentLine>,
+    /// How many experiments are not listed.
+    pub n_more: i64,
+}
+
+/// Everything at a glance.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Status {
+    /// Name of the workspace.
+    pub workspace: String,
+    /// Now, by the workspace's clock.
+    #[schemars(with = "String")]
+    pub now: Timestamp,
+    /// Outcomes.
+    pub outcomes: Vec<OutcomeLine>,
+    /// Gates that wait for a human, the most urgent first.
+    pub gates: Vec<GateLine>,
+    /// Messages that could not be delivered yet, as sentences.
+    pub undelivered: Vec<String>,
+}
+
+/// Most experiments listed for one outcome.
+const MAX_EXPERIMENTS: i64 = 20;
+
+impl Runtime {
+    /// Outcomes, experiments, gates and their health. `active_only` leaves out drafts and what is over.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn status(&self, active_only: bool) -> Result<Status> {
+        let mut tx = self.read().await?;
+        let now = self.now();
+        let wanted = active_only.then_some(OutcomeStatus::Active);
+        let mut outcomes = Vec::new();
+        for outcome in tx.outcome_list(wanted).await? {
+            outcomes.push(self.outcome_line(&mut tx, &outcome).await?);
+        }
+        let mut gates = Vec::new();
+        for (gate, rules) in tx.gate_list_open().await? {
+            let experiment = match gate.experiment {
+                Some(id) => tx.experiment_get(id).await?.map(|experiment| experiment.slug.to_string()),
+                None => None,
+            };
+            gates.push(GateLine {
+                review_url: self.gate_url(gate.slug.as_str()),
+                gate: gate.slug.to_string(),
+                gate_type: gate.gate_type,
+                experiment,
+                holder: rules.holders.get(gate.state.holder).cloned(),
+                due_at: gate.state.due_at,
+                minutes_left: gate.state.due_at.duration_since(now).as_mins(),
+            });
+        }
+        let undelivered = tx
+            .outbox_open(20)
+            .await?
+            .into_iter()
+            .filter_map(|message| {
+                let error = message.last_error?;
+                Some(format!("{} failed {} times: {error}", message.kind, message.attempts))
+            })
+            .collect();
+        Ok(Status { workspace: self.workspace.slug.clone(), now, outcomes, gates, undelivered })
+    }
+
+    async fn outcome_line(&self, tx: &mut Tx, outcome: &Outcome) -> Result<OutcomeLine> {
+        let now = self.now();
+        let spec = &outcome.spec;
+        let listed = tx.experiment_list(Some(outcome.id), None, MAX_EXPERIMENTS).await?;
+        let total: i64 = tx
+            .experiment_counts()
+            .await?
+            .into_iter()
+            .filter(|(id, ..)| *id == outcome.id)
+            .map(|(_, _, count)| count)
+            .sum();
+        let n_listed = i64::try_from(listed.len()).unwrap_or(i64::MAX);
+        let mut experiments = Vec::new();
+        for experiment in listed {
+            let result = experiment.current_result.as_ref();
+            let number = |pointer: &str| result.and_then(|r| r.pointer(pointer)).and_then(serde_json::Value::as_f64);
+            let count = |pointer: &str| result.and_then(|r| r.pointer(pointer)).and_then(serde_json::Value::as_u64);
+            let text = |pointer: &str| {
+                result.and_then(|r| r.pointer(pointer)).and_then(serde_json::Value::as_str).map(ToOwned::to_owned)
+            };
+            let lease = tx.lease_get(&format!("build/{}", experiment.id), now).await?;
+            experiments.push(ExperimentLine {
+                title_says: experiment.hypothesis.title.clone(),
+                status: experiment.state.status,
+                pause_cause: experiment.state.pause.as_ref().map(|pause| pause.cause),
+                effect: number("/effect"),
+                ci_lower: number("/ci/lower"),
+                ci_upper: number("/ci/upper"),
+                p_value: number("/p_running"),
+                n_control: count("/n_control"),
+                n_treatment: count("/n_treatment"),
+                verdict: text("/verdict/decision"),
+                reason: text("/verdict/reason"),
+                builder_says: lease.map(|(holder, _)| holder),
+                experiment: experiment.slug.to_string(),
+            });
+        }
+        Ok(OutcomeLine {
+            outcome: spec.slug.to_string(),
+            title_says: spec.title.clone(),
+            status: outcome.state.status,
+            direction: spec.target.direction,
+            baseline: outcome.state.baseline.as_ref().map(|baseline| baseline.value),
+            target: spec.target.to,
+            deadline: outcome.state.deadline,
+            signal: self.signal_line(tx, outcome).await?,
+            experiments,
+            n_more: (total - n_listed).max(0),
+        })
+    }
+
+    async fn signal_line(&self, tx: &mut Tx, outcome: &Outcome) -> Result<SignalLine> {
+        let signal = &outcome.spec.signal;
+        let latest = tx.measurement_levels(outcome.id, &signal.name, 1).await?.into_iter().next();
+        let health = tx.signal_health_get(outcome.id.0, &signal.name).await?;
+        let now = self.now();
+        let age = latest.as_ref().map(|measurement| now.duration_since(measurement.measured_at));
+        let failing = health.as_ref().and_then(problem);
+        let freshness = match (&failing, age) {
+            (Some(_), _) => "failing",
+            (None, None) => "never_read",
+            (None, Some(age)) if age > outcome.spec.staleness.get() => "stale",
+            (None, Some(_)) => "fresh",
+        };
+        Ok(SignalLine {
+            name: signal.name.clone(),
+            value: latest.as_ref().and_then(|measurement| measurement.sums.value()),
+            unit: signal.unit.clone(),
+            measured_at: latest.map(|measurement| measurement.measured_at),
+            freshness: freshness.to_owned(),
+            next_poll_at: health.map(|health| health.due_at.0),
+            problem: failing,
+        })
+    }
+}
