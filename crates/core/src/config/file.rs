@@ -93,7 +93,7 @@ yaml_map! {
         optional method: MetricMethod,
         /// Steps of a funnel, first to last, for the method `funnel`.
         optional funnel_steps: Vec<At<String>>,
-        /// Restricts the population at sources that filter by themselves; a SQL query filters in its WHERE clause.
+        /// Restricts the population. A SQL query uses each key as `:segment_<key>`.
         optional segment: TextMap,
         /// The window of the displayed value and of attainment. Experiments are judged on totals since exposure.
         optional aggregation: Aggregation = "7d_rolling",
@@ -144,7 +144,7 @@ yaml_map! {
         optional method: MetricMethod,
         /// Steps of a funnel, for the method `funnel`.
         optional funnel_steps: Vec<At<String>>,
-        /// Restricts the population at sources that filter by themselves.
+        /// Restricts the population. A SQL query uses each key as `:segment_<key>`.
         optional segment: TextMap,
         /// Unit of the value, for people.
         optional unit: String,
