@@ -201,11 +201,8 @@ impl Player {
     async fn act(&mut self) -> Result<&'static str> {
         let Some(experiment) = self.any_experiment().await? else { return Ok("nothing") };
         let verdict = *[Verdict::Pause, Verdict::Resume, Verdict::Resume, Verdict::Kill].choose(&mut self.rng).unwrap();
-        let unlock = if self.rng.random_bool(0.5) {
-            Unlock::Local
-        } else {
-            Unlock::Passphrase(SecretString::from(PASSPHRASE))
-        };
+        let unlock =
+            if self.rng.random_bool(0.5) { Unlock::Local } else { Unlock::Passphrase(SecretString::from(PASSPHRASE)) };
         if verdict == Verdict::Kill && self.rng.random_bool(0.8) {
             return Ok("nothing");
         }
@@ -219,7 +216,9 @@ impl Player {
     async fn report(&mut self, experiment: &str, by: &Principal) -> Result<Result<(), outcome_core::Error>> {
         let status = self.runtime().experiment_show(experiment).await?.experiment.state.status;
         let head = match self.rng.random_range(0..5) {
-            _ if !matches!(status, ExperimentStatus::Building | ExperimentStatus::AwaitingLaunchGate) => "HEAD".to_owned(),
+            _ if !matches!(status, ExperimentStatus::Building | ExperimentStatus::AwaitingLaunchGate) => {
+                "HEAD".to_owned()
+            }
             0 => "no-such-branch".to_owned(),
             choice => {
                 let root = self.lab.root();
@@ -311,7 +310,9 @@ impl Player {
     /// A walk that never gets anywhere would prove nothing.
     fn check_reach(&self) {
         println!("{:#?}", self.counts);
-        for needed in ["submit ok", "report ok", "decide ok", "act ok", "report scope_violation", "decide assurance_too_low"] {
+        for needed in
+            ["submit ok", "report ok", "decide ok", "act ok", "report scope_violation", "decide assurance_too_low"]
+        {
             assert!(self.counts.contains_key(needed), "the walk never met `{needed}`: {:?}", self.counts);
         }
     }

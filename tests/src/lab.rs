@@ -139,8 +139,7 @@ impl Lab {
 
     /// An agent hands in one hypothesis; its slug.
     pub async fn submit(&self, hypothesis: Hypothesis) -> Result<String> {
-        let submission =
-            Submission { outcome: OUTCOME.to_owned(), hypotheses: vec![hypothesis], author: Author::Ai };
+        let submission = Submission { outcome: OUTCOME.to_owned(), hypotheses: vec![hypothesis], author: Author::Ai };
         let done = self.runtime.hypotheses_submit(submission, &agent()).await?;
         done.proposed.first().cloned().with_context(|| format!("nothing was proposed: {done:?}"))
     }

@@ -52,7 +52,12 @@ impl SqlConfig {
     /// A source with the default limits: 30 s, 1,000 rows, native instants.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), statement_timeout: Period::from_secs(30), row_cap: 1000, time_format: TimeFormat::Native }
+        Self {
+            url: url.into(),
+            statement_timeout: Period::from_secs(30),
+            row_cap: 1000,
+            time_format: TimeFormat::Native,
+        }
     }
 }
 

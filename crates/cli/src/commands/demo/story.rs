@@ -153,7 +153,11 @@ impl Stage {
             let done = agent.call("report_experiment_built", report(experiment, flag, path, &commit)).await?;
             self.print.played(
                 "agent",
-                &format!("report_experiment_built {experiment}: {} changes, now {}", done["n_changes"], text(&done["status"])),
+                &format!(
+                    "report_experiment_built {experiment}: {} changes, now {}",
+                    done["n_changes"],
+                    text(&done["status"])
+                ),
             );
             git(&self.root, &["checkout", "-q", "main"])?;
         }
@@ -271,7 +275,8 @@ impl Stage {
             verdicts.push(experiment.state.status);
         }
         let found = agent.call("query_learnings", json!({ "query": "form upsell", "limit": 5 })).await?;
-        self.print.did(&format!("query_learnings finds {} learnings for the next portfolio", count(&found["learnings"])));
+        self.print
+            .did(&format!("query_learnings finds {} learnings for the next portfolio", count(&found["learnings"])));
         let check = self.runtime.audit_verify(&[]).await?;
         ensure!(check.is_intact, "the audit log does not hold: {}", check.problems.join("; "));
         self.print.did(&format!("audit log verified: {} lines, head {}", check.n_lines, short(&check.head)));
