@@ -157,7 +157,7 @@ impl Player {
                 Ok("drift")
             }
             _ => {
-                let hours = self.rng.random_range(1..60);
+                let hours = self.rng.random_range(1..12);
                 self.lab.clock.advance(jiff::SignedDuration::from_hours(hours));
                 let is_forced = self.rng.random_bool(0.7);
                 let polled = self.runtime().poll(&PollRequest { outcome: None, is_forced }).await?;
@@ -253,7 +253,10 @@ impl Player {
     }
 
     async fn any_experiment(&mut self) -> Result<Option<String>> {
-        let all = self.runtime().experiment_list(None, 30).await?;
+        let mut all = self.runtime().experiment_list(None, 30).await?;
+        if self.rng.random_bool(0.8) {
+            all.retain(|experiment| !experiment.state.status.is_terminal());
+        }
         Ok(all.choose(&mut self.rng).map(|experiment| experiment.slug.to_string()))
     }
 

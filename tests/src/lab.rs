@@ -16,7 +16,7 @@ use outcome_core::usecases::{
     BuildReport, DecideRequest, Decided, InitRequest, PollRequest, Polled, Runtime, Submission, Unlock,
 };
 use secrecy::SecretString;
-use sqlx::SqlitePool;
+use sqlx::{Connection as _, SqlitePool};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use tempfile::TempDir;
 
@@ -70,6 +70,7 @@ pub struct Lab {
     /// Its clock.
     pub clock: ManualClock,
     source: SqlitePool,
+    database: Option<String>,
 }
 
 impl Lab {
@@ -94,7 +95,7 @@ impl Lab {
         .execute(&source)
         .await?;
         let clock = ManualClock::at("2026-10-01T08:00:00Z".parse()?);
-        let overrides = Overrides { database, file: None };
+        let overrides = Overrides { database: database.clone(), file: None };
         let settings = Settings::for_root(&root, &overrides, &|_| None);
         let request = InitRequest {
             email: MEMBER.to_owned(),
@@ -104,7 +105,7 @@ impl Lab {
         };
         let (runtime, _) = Runtime::init_with_clock(settings, request, Arc::new(clock.clone())).await?;
         commit(&root, "Declare the outcome")?;
-        let lab = Self { dir, runtime, clock, source };
+        let lab = Self { dir, runtime, clock, source, database };
         let human = lab.runtime.terminal_human().await?;
         lab.runtime.outcome_apply(&human, None).await?;
         lab.runtime.outcome_activate(OUTCOME, &Unlock::Local, false).await?;
@@ -114,6 +115,27 @@ impl Lab {
     /// The repository's root.
     pub fn root(&self) -> PathBuf {
         self.dir.path().canonicalize().unwrap_or_else(|_| self.dir.path().to_path_buf())
+    }
+
+    /// Writes into the database behind the runtime's back, as another program could. Returns the number of rows.
+    pub async fn raw(&self, sql: &str) -> Result<u64> {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        Ok(match &self.database {
+            Some(url) => {
+                let mut other = sqlx::PgConnection::connect(url).await?;
+                sqlx::query(sql).execute(&mut other).await?.rows_affected()
+            }
+            None => {
+                let options = SqliteConnectOptions::new().filename(self.root().join(".outcome/outcome.db"));
+                let mut other = sqlx::SqliteConnection::connect_with(&options).await?;
+                sqlx::query(sql).execute(&mut other).await?.rows_affected()
+            }
+        })
+    }
+
+    /// True on PostgreSQL.
+    pub fn is_postgres(&self) -> bool {
+        self.database.is_some()
     }
 
     /// What the source says about a flag's arms from now on: `(n, successes, crashes)`.
