@@ -322,6 +322,10 @@ pub enum Experiment {
 
 /// `experiment propose`.
 #[derive(Debug, Args)]
+#[command(override_usage = "\
+outcome-runtime experiment propose <EXPERIMENT>
+       outcome-runtime experiment propose --outcome <OUTCOME> --file <PATH>
+       outcome-runtime experiment propose --template")]
 #[command(after_help = "\
 EXAMPLES:
   outcome-runtime experiment propose short-signup-form

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use outcome_core::ids::OutcomeId;
 use outcome_core::settings::{Overrides, Settings, process_env};
 use outcome_core::usecases::Runtime;
 use outcome_core::{Code, Error, Result};
@@ -57,6 +58,17 @@ impl Cx {
     /// The workspace here or above.
     pub async fn open(&self) -> Result<Runtime> {
         Runtime::open(self.settings()?).await
+    }
+
+    /// Says that an outcome is unknown before anything is asked about it.
+    pub async fn require_outcome(runtime: &Runtime, reference: &str) -> Result<()> {
+        let is_known = reference.parse::<OutcomeId>().is_ok()
+            || runtime.status(false).await?.outcomes.iter().any(|line| line.outcome == reference);
+        if is_known {
+            return Ok(());
+        }
+        Err(Error::not_found("outcome", reference)
+            .hint("`outcome-runtime status` lists what there is; `apply` stores a new one"))
     }
 
     /// Where a new workspace goes: the folder of `--file`, `OR_WORKSPACE`, the root of the git repository, or here.

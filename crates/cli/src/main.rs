@@ -58,7 +58,8 @@ fn usage(error: &clap::Error) -> ExitCode {
         _ if wants_json => {
             let text = error.render().to_string();
             let text = text.trim().strip_prefix("error: ").unwrap_or(text.trim());
-            Out::for_json().error(&Error::new(Code::InvalidInput, text));
+            let message = text.split("\n\n").next().unwrap_or(text);
+            Out::for_json().error(&Error::new(Code::InvalidInput, message).hint("`--help` shows what is valid"));
             ExitCode::from(Code::InvalidInput.exit_code())
         }
         _ => {

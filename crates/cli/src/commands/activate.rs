@@ -9,6 +9,7 @@ use crate::output::{count, significant, when};
 /// Runs it.
 pub async fn run(cx: &Cx, args: &args::Activate) -> Result<Exit> {
     let runtime = cx.open().await?;
+    Cx::require_outcome(&runtime, &args.outcome).await?;
     let unlock = cx.terminal.unlock_or_local(&args.unlock, &format!("activate {}", args.outcome), &args.outcome)?;
     let done = runtime.outcome_activate(&args.outcome, &unlock, args.accept_baseline).await?;
     cx.out.result(&done, |page| {

@@ -36,8 +36,9 @@ pub async fn run(cx: &Cx, args: args::Experiment) -> Result<Exit> {
         args::Experiment::Kill(args) => act_or_local(cx, args, Verdict::Kill).await?,
         args::Experiment::Resume(args) => {
             let runtime = cx.open().await?;
-            let unlock = cx.terminal.unlock(&args.unlock, &format!("resume {}", args.experiment))?;
-            act(cx, &runtime, args.experiment, Verdict::Resume, args.note, args.member, unlock).await?;
+            let slug = runtime.experiment_show(&args.experiment).await?.experiment.slug.to_string();
+            let unlock = cx.terminal.unlock(&args.unlock, &format!("resume {slug}"))?;
+            act(cx, &runtime, slug, Verdict::Resume, args.note, args.member, unlock).await?;
         }
         args::Experiment::Retry { experiment } => {
             let runtime = cx.open().await?;

@@ -76,8 +76,9 @@ fn after(page: &mut Page, done: &Initialised, source: &Source, settings: &Settin
     page.field("member", &done.member);
     page.field("key", &format!("{}  (fingerprint: note it down)", done.key_fingerprint));
     page.field("database", &done.database);
+    let root = format!("{}/", settings.root.value.display());
     for path in &done.created {
-        page.field("created", path);
+        page.field("created", path.strip_prefix(&root).unwrap_or(path));
     }
     let file = settings.file.value.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if had_file {

@@ -63,7 +63,11 @@ fn show(page: &mut Page, done: &Submitted) {
 /// The hypotheses of a file: one, a list, or a list under `hypotheses`.
 fn read(path: &Path) -> Result<Vec<Hypothesis>> {
     let shown = path.display().to_string();
-    let failed = |e| Error::new(Code::Io, format!("{shown} cannot be read")).because(e);
+    let failed = |e| {
+        let hint =
+            "give the path of a file, or `-` for stdin; `experiment propose --template` prints one to begin with";
+        Error::new(Code::Io, format!("{shown} cannot be read")).because(e).hint(hint)
+    };
     let mut text = String::new();
     if path == Path::new("-") {
         std::io::stdin().take(MAX_BYTES).read_to_string(&mut text).map_err(failed)?;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use outcome_core::Result;
 use outcome_core::domain::{ExperimentStatus, OutcomeStatus};
-use outcome_core::usecases::{ExperimentLine, OutcomeLine, Status};
+use outcome_core::usecases::{ExperimentLine, GateLine, OutcomeLine, Status};
 
 use crate::args;
 use crate::cx::{Cx, Exit};
@@ -28,18 +28,9 @@ fn show(page: &mut Page, status: &Status) {
     }
     if !status.gates.is_empty() {
         page.head("Waiting for you");
-        let mut table = Table::new(&["gate", "type", "experiment", "holder", "time", "decide with"]);
         for gate in &status.gates {
-            table.row(&[
-                &gate.gate,
-                gate.gate_type.as_str(),
-                gate.experiment.as_deref().unwrap_or("-"),
-                gate.holder.as_deref().unwrap_or("-"),
-                &left(gate.minutes_left),
-                &format!("outcome-runtime gate decide {}", gate.gate),
-            ]);
+            gate_lines(page, gate);
         }
-        page.table(table);
     }
     if !status.undelivered.is_empty() {
         page.head("Not delivered yet");
@@ -51,6 +42,16 @@ fn show(page: &mut Page, status: &Status) {
         page.blank();
         page.hint(&format!("next: {next}"));
     }
+}
+
+fn gate_lines(page: &mut Page, gate: &GateLine) {
+    let time = left(gate.minutes_left);
+    let time = if gate.minutes_left < 0 { page.red(&time) } else { page.yellow(&time) };
+    let about = gate.experiment.as_deref().unwrap_or("-");
+    let holder = gate.holder.as_deref().map(|holder| format!(" · held by {}", safe(holder))).unwrap_or_default();
+    let kind = page.bold(gate.gate_type.as_str());
+    page.line(&format!("  {kind}  {}  {time}{holder}", safe(about)));
+    page.line(&format!("    outcome-runtime gate decide {}", safe(&gate.gate)));
 }
 
 fn outcome(page: &mut Page, line: &OutcomeLine, now: Timestamp) {
@@ -98,10 +99,18 @@ fn experiments(page: &mut Page, line: &OutcomeLine, scale: &Scale) {
         return;
     }
     page.blank();
-    let mut table = Table::new(&["experiment", "status", "effect", "interval", "p", "n (c / t)", "verdict"]);
+    let is_measured = line.experiments.iter().any(|experiment| experiment.verdict.is_some());
+    let mut table = Table::new(if is_measured {
+        &["experiment", "status", "effect", "interval", "p", "n (c / t)", "verdict"]
+    } else {
+        &["experiment", "status", "title"]
+    });
     for experiment in &line.experiments {
-        let cells = cells(experiment, scale);
-        table.row(&cells.iter().map(String::as_str).collect::<Vec<_>>());
+        let [name, status, rest @ ..] = cells(experiment, scale);
+        let title: String = experiment.title_says.chars().take(60).collect();
+        let rest = if is_measured { rest.to_vec() } else { vec![title] };
+        let row: Vec<_> = [name, status].into_iter().chain(rest).collect();
+        table.row(&row.iter().map(String::as_str).collect::<Vec<_>>());
     }
     page.table(table);
     if line.n_more > 0 {
