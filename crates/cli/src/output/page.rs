@@ -3,9 +3,9 @@
 //! Callers pass text of others through [`super::safe`]; what the helpers here take as a value, they make safe themselves.
 
 use comfy_table::{Attribute, Cell, ContentArrangement, presets};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{safe, safe_lines};
+use super::{safe, safe_lines, significant};
 
 /// Text for people.
 #[derive(Debug)]
@@ -157,7 +157,7 @@ impl Page {
     fn outline_inner(&mut self, indent: usize, name: &str, value: &Value) {
         match value {
             Value::Object(fields) => {
-                for (key, value) in fields {
+                for (key, value) in ordered(fields) {
                     self.outline(indent, key, value);
                 }
             }
@@ -175,18 +175,57 @@ impl Page {
     }
 }
 
+/// What a reader wants to know first stands first; JSON itself has no order.
+const FIRST: &[&str] = &[
+    "pause",
+    "result",
+    "verdict",
+    "effect",
+    "ci",
+    "p_running",
+    "conflicts",
+    "build",
+    "hypothesis",
+    "title_says",
+    "summary_says",
+    "statement_says",
+    "mechanism_says",
+    "intervention",
+    "intervention_says",
+    "finding",
+    "commit",
+    "base",
+    "scope",
+    "is_clean",
+    "counts",
+    "plan",
+    "score",
+];
+
+/// The fields in the order in which they are shown.
+pub fn ordered(fields: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    let mut fields: Vec<_> = fields.iter().collect();
+    fields.sort_by_key(|(key, _)| FIRST.iter().position(|first| first == key).unwrap_or(FIRST.len()));
+    fields
+}
+
 /// A value that fits on a line.
 fn inline(value: &Value) -> Option<String> {
     let scalar = |value: &Value| match value {
         Value::String(text) => (!text.contains('\n') && text.chars().count() <= 120).then(|| safe(text)),
         Value::Array(_) | Value::Object(_) => None,
+        Value::Number(number) => Some(match number.as_f64() {
+            // Digits beyond the eighth are noise of floating point; `--json` has them all.
+            Some(value) if number.is_f64() => significant(value, 8),
+            _ => number.to_string(),
+        }),
         other => Some(other.to_string()),
     };
     let joined = match value {
         Value::Array(items) => items.iter().map(scalar).collect::<Option<Vec<_>>>()?.join(", "),
         Value::Object(fields) if fields.keys().any(|key| key.ends_with("_says")) => return None,
-        Value::Object(fields) => fields
-            .iter()
+        Value::Object(fields) => ordered(fields)
+            .into_iter()
             .filter(|(_, value)| !value.is_null())
             .map(|(key, value)| scalar(value).map(|text| format!("{} {text}", safe(key))))
             .collect::<Option<Vec<_>>>()?
