@@ -117,6 +117,9 @@ pub enum Command {
     /// Give an agent access to the REST API
     #[command(subcommand, after_help = AGENT_EXAMPLES)]
     Agent(Agent),
+    /// See the whole loop on a virtual clock: offline, no account, no key, under a minute
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime demo\n  outcome-runtime demo --keep shop   keep the folder and look around")]
+    Demo(Demo),
     /// Is everything where it should be? Each effective setting and where it came from
     #[command(after_help = "EXAMPLES:\n  outcome-runtime doctor\n  outcome-runtime doctor --json")]
     Doctor,
@@ -635,4 +638,12 @@ pub enum Agent {
         /// A name for whoever uses it
         name: String,
     },
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Keep the demonstration's folder here; it must not exist yet
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
 }

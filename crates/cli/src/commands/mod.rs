@@ -6,6 +6,7 @@ mod apply;
 mod audit;
 mod completions;
 mod connectors;
+mod demo;
 mod doctor;
 mod end_outcome;
 mod errors;
@@ -47,6 +48,7 @@ pub async fn run(cx: &Cx, command: Command) -> Result<Exit> {
         Command::Audit(args) => audit::run(cx, args).await,
         Command::Connectors(args) => connectors::run(cx, &args).await,
         Command::Agent(args) => agent::run(cx, &args).await,
+        Command::Demo(args) => demo::run(&args).await,
         Command::Doctor => doctor::run(cx).await,
         Command::Schema => schema::run(cx),
         Command::Completions { shell } => completions::run(cx, shell),

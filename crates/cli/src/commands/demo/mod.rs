@@ -1,0 +1,25 @@
+//! `demo`: the whole loop on a virtual clock, offline, in a temporary folder.
+//!
+//! The repository, the database, the MCP server, the signatures and the statistics are real, and everything goes through
+//! the same doors as in use. What is played (the agent's texts, the visitors, the human's choices) is labelled as played.
+
+mod agent;
+mod chart;
+mod printer;
+mod shop;
+mod story;
+
+use outcome_core::{Code, Error, Result};
+
+use crate::args::Demo;
+use crate::cx::Exit;
+
+/// Runs the demonstration.
+pub async fn run(args: &Demo) -> Result<Exit> {
+    if let Some(path) = args.keep.as_ref().filter(|path| path.exists()) {
+        return Err(Error::new(Code::InvalidInput, format!("{} exists already", path.display()))
+            .hint("the demonstration makes its own folder: name one that is not there yet"));
+    }
+    story::run(args.keep.as_deref()).await.map_err(|e| Error::new(Code::Internal, format!("the demonstration failed: {e:#}")))?;
+    Ok(Exit::OK)
+}
