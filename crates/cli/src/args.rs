@@ -118,7 +118,9 @@ pub enum Command {
     #[command(subcommand, after_help = AGENT_EXAMPLES)]
     Agent(Agent),
     /// See the whole loop on a virtual clock: offline, no account, no key, under a minute
-    #[command(after_help = "EXAMPLES:\n  outcome-runtime demo\n  outcome-runtime demo --keep shop   keep the folder and look around")]
+    #[command(
+        after_help = "EXAMPLES:\n  outcome-runtime demo\n  outcome-runtime demo --keep shop   keep the folder and look around"
+    )]
     Demo(Demo),
     /// Is everything where it should be? Each effective setting and where it came from
     #[command(after_help = "EXAMPLES:\n  outcome-runtime doctor\n  outcome-runtime doctor --json")]

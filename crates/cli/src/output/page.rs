@@ -224,6 +224,7 @@ fn inline(value: &Value) -> Option<String> {
     let joined = match value {
         Value::Array(items) => items.iter().map(scalar).collect::<Option<Vec<_>>>()?.join(", "),
         Value::Object(fields) if fields.keys().any(|key| key.ends_with("_says")) => return None,
+        Value::Object(fields) if fields.contains_key("is_symlink") => return change(fields),
         Value::Object(fields) => ordered(fields)
             .into_iter()
             .filter(|(_, value)| !value.is_null())
@@ -233,4 +234,26 @@ fn inline(value: &Value) -> Option<String> {
         other => return scalar(other),
     };
     (joined.chars().count() <= 110).then_some(joined)
+}
+
+/// An entry of the difference between two commits: `renamed src/b from src/a`, `added link (link to ../c)`.
+fn change(fields: &Map<String, Value>) -> Option<String> {
+    let text = |key: &str| fields.get(key).and_then(Value::as_str).map(safe);
+    let is = |key: &str| fields.get(key).and_then(Value::as_bool).unwrap_or(false);
+    let mut out = format!("{} {}", text("kind")?, text("path")?);
+    if let Some(old) = text("old_path") {
+        out.push_str(&format!(" from {old}"));
+    }
+    if is("is_symlink") {
+        out.push_str(&format!(" (link to {})", text("symlink_target").unwrap_or_else(|| "?".to_owned())));
+    }
+    if is("is_submodule") {
+        out.push_str(" (submodule: its content was not checked)");
+    }
+    if let (Some(old), Some(new)) = (text("old_mode"), text("new_mode"))
+        && old != new
+    {
+        out.push_str(&format!(" (mode {old} -> {new})"));
+    }
+    Some(out)
 }

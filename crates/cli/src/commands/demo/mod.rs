@@ -20,6 +20,8 @@ pub async fn run(args: &Demo) -> Result<Exit> {
         return Err(Error::new(Code::InvalidInput, format!("{} exists already", path.display()))
             .hint("the demonstration makes its own folder: name one that is not there yet"));
     }
-    story::run(args.keep.as_deref()).await.map_err(|e| Error::new(Code::Internal, format!("the demonstration failed: {e:#}")))?;
+    story::run(args.keep.as_deref())
+        .await
+        .map_err(|e| Error::new(Code::Internal, format!("the demonstration failed: {e:#}")))?;
     Ok(Exit::OK)
 }
