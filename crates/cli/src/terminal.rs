@@ -49,6 +49,11 @@ impl Terminal {
         Ok(Unlock::Passphrase(asked(answer)?.into()))
     }
 
+    /// Fails early where no passphrase can be had.
+    pub fn require_passphrase(self, flags: &args::Unlock, what: &str) -> Result<()> {
+        if self.may_ask || flags.passphrase_fd.is_some() { Ok(()) } else { Err(needed(what)) }
+    }
+
     /// The passphrase, or with `--unverified` the local key after `name` was typed.
     pub fn unlock_or_local(self, flags: &args::UnlockOrLocal, what: &str, name: &str) -> Result<Unlock> {
         if !flags.unverified {

@@ -100,8 +100,7 @@ fn show(page: &mut Page, view: &ExperimentView, series: &[Measurement], scale: &
     let hypothesis = &experiment.hypothesis;
     page.head(&format!("Experiment {} · {}", experiment.slug, experiment.state.status));
     page.field("outcome", &view.outcome);
-    page.field("by", &format!("{} ({})", experiment.submitted_by, experiment.author));
-    page.field("submitted", &when(now, experiment.created_at));
+    page.field("submitted", &format!("{} by {}", when(now, experiment.created_at), experiment.submitted_by));
     for (name, at) in [("launched", experiment.launched_at), ("concluded", experiment.concluded_at)] {
         if let Some(at) = at {
             page.field(name, &when(now, at));
@@ -154,10 +153,12 @@ fn show(page: &mut Page, view: &ExperimentView, series: &[Measurement], scale: &
 
 fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
     let experiment = &view.experiment;
-    let Some(result) = experiment.final_result.as_ref().or(experiment.current_result.as_ref()) else { return };
+    let is_result = |value: &&Value| value.is_object();
+    let last = experiment.final_result.as_ref().filter(is_result);
+    let Some(result) = last.or(experiment.current_result.as_ref().filter(is_result)) else { return };
     let number = |pointer: &str| result.pointer(pointer).and_then(Value::as_f64);
     let text = |pointer: &str| result.pointer(pointer).and_then(Value::as_str).unwrap_or("-").to_owned();
-    page.head(if experiment.final_result.is_some() { "Final result" } else { "Result so far" });
+    page.head(if last.is_some() { "Final result" } else { "Result so far" });
     page.field("verdict", &format!("{}: {}", text("/verdict/decision"), text("/verdict/reason")));
     if let Some(effect) = number("/effect") {
         let interval = match (number("/ci/lower"), number("/ci/upper")) {

@@ -6,7 +6,7 @@ use outcome_core::{Code, Error, Result};
 
 use crate::args;
 use crate::cx::{Cx, Exit};
-use crate::output::{Page, Table, absolute, left, safe, when};
+use crate::output::{Page, Table, absolute, left, ordered, safe, when};
 
 /// How many characters of a hash are shown to people.
 const HASH_PREFIX: usize = 12;
@@ -18,7 +18,7 @@ pub async fn run(cx: &Cx, args: args::Gate) -> Result<Exit> {
         args::Gate::List => list(cx, &runtime).await?,
         args::Gate::Show { gate } => {
             let view = runtime.gate_show(&gate).await?;
-            cx.out.result(&view, |page| show(page, &view, runtime.now()))?;
+            cx.out.result(&view, |page| show(page, &view, runtime.now(), true))?;
         }
         args::Gate::Decide(args) => decide(cx, &runtime, args).await?,
         args::Gate::Open { experiment, question, details } => {
@@ -61,7 +61,7 @@ async fn list(cx: &Cx, runtime: &Runtime) -> Result<()> {
 }
 
 /// Everything that the human should know before deciding.
-fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp) {
+fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bool) {
     let context = &view.context;
     page.head(&format!("Gate {} · {} · {}", view.gate, view.gate_type, view.status));
     let question = page.bold(&safe(&context.question));
@@ -88,7 +88,7 @@ fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp) {
     }
     page.head("Facts (what is quoted was written by others)");
     if let Some(facts) = context.facts.as_object() {
-        for (name, value) in facts {
+        for (name, value) in ordered(facts) {
             page.outline(2, name, value);
         }
     }
@@ -117,6 +117,8 @@ fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp) {
     page.field("context hash", &format!("{}  (what a decision signs)", prefix(&view.context_hash)));
     if is_open {
         page.field("verdicts", &verdicts(view).join(", "));
+    }
+    if is_open && has_hint {
         page.hint(&format!(
             "decide with `outcome-runtime gate decide {}`, or on {}",
             view.gate,
@@ -146,8 +148,20 @@ async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide) -> Result<()> {
         )
         .hint(format!("look at it again: `outcome-runtime gate show {}`", view.gate)));
     }
-    cx.out.show(|page| show(page, &view, runtime.now()))?;
-    let verdict = verdict(cx, &view, args.verdict, !args.condition.is_empty())?;
+    // What is certain to be refused is refused before the page is shown and the passphrase is asked for.
+    let given = args.verdict.map(|given| valid(&view, given, !args.condition.is_empty())).transpose()?;
+    if !cx.terminal.may_ask() {
+        if given.is_none() {
+            return Err(Error::new(Code::InvalidInput, "--verdict is missing and there is no terminal to ask on")
+                .hint(format!("give --verdict with one of {}", verdicts(&view).join(", "))));
+        }
+        cx.terminal.require_passphrase(&args.unlock.unlock, "decide")?;
+    }
+    cx.out.show(|page| show(page, &view, runtime.now(), false))?;
+    let verdict = match given {
+        Some(verdict) => verdict,
+        None => ask_verdict(cx, &view, !args.condition.is_empty())?,
+    };
     if matches!(verdict, Verdict::Approve | Verdict::ApproveWithConditions) {
         tick(cx, &view, args.confirm_checklist)?;
     }
@@ -168,28 +182,20 @@ async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide) -> Result<()> {
     cx.out.result(&done, |page| decided(page, &done))
 }
 
-/// The verdict that was given, or asked for.
-fn verdict(cx: &Cx, view: &GateView, given: Option<Verdict>, has_conditions: bool) -> Result<Verdict> {
-    let valid = verdicts(view);
-    let verdict = match given {
-        Some(verdict) => verdict,
-        None => {
-            let answer = cx.terminal.select("Your decision:", valid.clone(), "--verdict").map_err(|error| {
-                if error.code() == Code::InvalidInput && !cx.terminal.may_ask() {
-                    error.hint(format!("give --verdict with one of {}", valid.join(", ")))
-                } else {
-                    error
-                }
-            })?;
-            answer.parse().map_err(|text: String| Error::new(Code::InvalidInput, text))?
-        }
-    };
+fn ask_verdict(cx: &Cx, view: &GateView, has_conditions: bool) -> Result<Verdict> {
+    let answer = cx.terminal.select("Your decision:", verdicts(view), "--verdict")?;
+    let verdict = answer.parse().map_err(|text: String| Error::new(Code::InvalidInput, text))?;
+    valid(view, verdict, has_conditions)
+}
+
+/// The verdict, if the gate takes it. An approval with conditions is one even if only the conditions say so.
+fn valid(view: &GateView, verdict: Verdict, has_conditions: bool) -> Result<Verdict> {
     let verdict = if verdict == Verdict::Approve && has_conditions { Verdict::ApproveWithConditions } else { verdict };
-    if valid.iter().any(|name| name == verdict.as_str()) {
+    if view.context.verdicts.contains(&verdict) {
         return Ok(verdict);
     }
     Err(Error::new(Code::InvalidInput, format!("this {} gate does not take `{verdict}`", view.gate_type))
-        .hint(format!("it takes {}", valid.join(", "))))
+        .hint(format!("it takes {}", verdicts(view).join(", "))))
 }
 
 /// Every rule of the checklist is confirmed, one by one.

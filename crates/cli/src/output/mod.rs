@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 pub use chart::{Point, chart};
 pub use number::{Scale, count, p_value, significant};
-pub use page::{Page, Table};
+pub use page::{Page, Table, ordered};
 pub use safe::{safe, safe_json, safe_lines};
 pub use time::{absolute, left, relative, when};
 

@@ -3,9 +3,9 @@
 //! Callers pass text of others through [`super::safe`]; what the helpers here take as a value, they make safe themselves.
 
 use comfy_table::{Attribute, Cell, ContentArrangement, presets};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{safe, safe_lines};
+use super::{safe, safe_lines, significant};
 
 /// Text for people.
 #[derive(Debug)]
@@ -157,7 +157,7 @@ impl Page {
     fn outline_inner(&mut self, indent: usize, name: &str, value: &Value) {
         match value {
             Value::Object(fields) => {
-                for (key, value) in fields {
+                for (key, value) in ordered(fields) {
                     self.outline(indent, key, value);
                 }
             }
@@ -175,18 +175,58 @@ impl Page {
     }
 }
 
+/// What a reader wants to know first stands first; JSON itself has no order.
+const FIRST: &[&str] = &[
+    "pause",
+    "result",
+    "verdict",
+    "effect",
+    "ci",
+    "p_running",
+    "conflicts",
+    "build",
+    "hypothesis",
+    "title_says",
+    "summary_says",
+    "statement_says",
+    "mechanism_says",
+    "intervention",
+    "intervention_says",
+    "finding",
+    "commit",
+    "base",
+    "scope",
+    "is_clean",
+    "counts",
+    "plan",
+    "score",
+];
+
+/// The fields in the order in which they are shown.
+pub fn ordered(fields: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    let mut fields: Vec<_> = fields.iter().collect();
+    fields.sort_by_key(|(key, _)| FIRST.iter().position(|first| first == key).unwrap_or(FIRST.len()));
+    fields
+}
+
 /// A value that fits on a line.
 fn inline(value: &Value) -> Option<String> {
     let scalar = |value: &Value| match value {
         Value::String(text) => (!text.contains('\n') && text.chars().count() <= 120).then(|| safe(text)),
         Value::Array(_) | Value::Object(_) => None,
+        Value::Number(number) => Some(match number.as_f64() {
+            // Digits beyond the eighth are noise of floating point; `--json` has them all.
+            Some(value) if number.is_f64() => significant(value, 8),
+            _ => number.to_string(),
+        }),
         other => Some(other.to_string()),
     };
     let joined = match value {
         Value::Array(items) => items.iter().map(scalar).collect::<Option<Vec<_>>>()?.join(", "),
         Value::Object(fields) if fields.keys().any(|key| key.ends_with("_says")) => return None,
-        Value::Object(fields) => fields
-            .iter()
+        Value::Object(fields) if fields.contains_key("is_symlink") => return change(fields),
+        Value::Object(fields) => ordered(fields)
+            .into_iter()
             .filter(|(_, value)| !value.is_null())
             .map(|(key, value)| scalar(value).map(|text| format!("{} {text}", safe(key))))
             .collect::<Option<Vec<_>>>()?
@@ -194,4 +234,26 @@ fn inline(value: &Value) -> Option<String> {
         other => return scalar(other),
     };
     (joined.chars().count() <= 110).then_some(joined)
+}
+
+/// An entry of the difference between two commits: `renamed src/b from src/a`, `added link (link to ../c)`.
+fn change(fields: &Map<String, Value>) -> Option<String> {
+    let text = |key: &str| fields.get(key).and_then(Value::as_str).map(safe);
+    let is = |key: &str| fields.get(key).and_then(Value::as_bool).unwrap_or(false);
+    let mut out = format!("{} {}", text("kind")?, text("path")?);
+    if let Some(old) = text("old_path") {
+        out.push_str(&format!(" from {old}"));
+    }
+    if is("is_symlink") {
+        out.push_str(&format!(" (link to {})", text("symlink_target").unwrap_or_else(|| "?".to_owned())));
+    }
+    if is("is_submodule") {
+        out.push_str(" (submodule: its content was not checked)");
+    }
+    if let (Some(old), Some(new)) = (text("old_mode"), text("new_mode"))
+        && old != new
+    {
+        out.push_str(&format!(" (mode {old} -> {new})"));
+    }
+    Some(out)
 }
