@@ -1,2 +1,5 @@
-#[test]
-fn t() {}
+//! Whole journeys, through public doors, with real parts.
+
+mod journey;
+mod properties;
+mod tamper;

@@ -1,3 +1,4 @@
-//! Test helpers.
+//! What the tests share: a real PostgreSQL, a laboratory workspace, and the programs that were built.
 
+pub mod lab;
 pub mod postgres;

@@ -10,8 +10,9 @@
 //! # }
 //! ```
 //!
-//! `OUTCOME_TEST_POSTGRES_URL` names a running server to use instead (its user must be allowed to make databases). Where
-//! there is neither, the caller gets a [`Skip`] to print; with `CI` set that is a panic, since nothing may be skipped there.
+//! `OUTCOME_TEST_POSTGRES_URL` names a running server to use instead (its user must be allowed to make databases).
+//! Where there is neither, the caller gets a [`Skip`] to print; with `CI` set that is a panic, since nothing may be
+//! skipped there.
 
 use std::fmt;
 use std::net::TcpListener;

@@ -1,5 +1,5 @@
-//! From the tree to typed files. Unlike serde's own way, reading goes on after a mistake: what cannot be used is reported
-//! and left out, so that one run shows all of them.
+//! From the tree to typed files. Unlike serde's own way, reading goes on after a mistake: what cannot be used is
+//! reported and left out, so that one run shows all of them.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -7,9 +7,8 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::diagnostic::{Problem, Reporter, Span};
-use super::suggest::did_you_mean;
 use super::yaml::{Node, Value, shown};
-use crate::domain::{Aggregation, Assurance, Period, Slug};
+use crate::domain::{Period, Slug};
 
 /// A type that can be read from a node.
 pub(super) trait Decode: Sized + JsonSchema {
@@ -51,24 +50,29 @@ impl<T: Decode> Decode for At<T> {
     const WHAT: &'static str = T::WHAT;
     const EXAMPLE: &'static str = T::EXAMPLE;
     fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
-        let span = match node.value {
-            Value::List(_) | Value::Map(_) => node.anchor(),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => node.span,
-        };
+        let is_long = reporter.text(node.span).trim_end().contains('\n');
+        let span = if is_long { node.anchor() } else { place(node) };
         T::decode(node, reporter).map(|value| Self { value, span })
+    }
+}
+
+/// The value where it fits on a line, else its key.
+pub(super) fn place(node: &Node) -> Span {
+    match node.value {
+        Value::List(_) | Value::Map(_) => node.anchor(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => node.span,
     }
 }
 
 /// Says that something else was expected.
 pub(super) fn wrong_type(node: &Node, wanted: &str, example: &str, reporter: &mut Reporter<'_>) {
-    let at = if matches!(node.value, Value::List(_) | Value::Map(_)) { node.anchor() } else { node.span };
-    let problem = Problem::error("config.wrong_type", at, format!("expected {wanted}, found {}", node.kind()));
+    let problem = Problem::error("config.wrong_type", place(node), format!("expected {wanted}, found {}", node.kind()));
     reporter.push(problem.valid(wanted).help(format!("write it as in `{example}`")));
 }
 
 impl Decode for String {
     const WHAT: &'static str = "text";
-    const EXAMPLE: &'static str = "\"some text\"";
+    const EXAMPLE: &'static str = "...";
     fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
         match &node.value {
             Value::Text(text) if text.trim().is_empty() => {
@@ -78,14 +82,15 @@ impl Decode for String {
             }
             Value::Text(text) => Some(text.clone()),
             Value::Number(_) | Value::Bool(_) => {
-                let written = shown(reporter.text(node.span));
+                let written =
+                    if reporter.is_hidden(node.span) { "...".to_owned() } else { shown(reporter.text(node.span)) };
                 let found = format!("expected text, found {}", node.kind());
                 let problem = Problem::error("config.wrong_type", node.span, found).valid("text");
                 reporter.push(problem.help(format!("put it in quotes: `\"{written}\"`")));
                 None
             }
             Value::Null | Value::List(_) | Value::Map(_) => {
-                wrong_type(node, Self::WHAT, Self::EXAMPLE, reporter);
+                wrong_type(node, Self::WHAT, "\"some text\"", reporter);
                 None
             }
         }
@@ -131,7 +136,7 @@ impl Decode for u32 {
             Value::Number(n) if n.fract() == 0.0 && (0.0..=f64::from(Self::MAX)).contains(&n) => Some(n as Self),
             Value::Number(_) => {
                 let problem = Problem::error("config.out_of_range", node.span, "expected a whole number of 0 or more");
-                reporter.push(problem.valid("0 to 4294967295").help("write a whole number, as in `3`"));
+                reporter.push(problem.valid("a whole number, 0 or more").help("write a whole number, as in `3`"));
                 None
             }
             _ => {
@@ -188,7 +193,9 @@ impl Decode for Period {
             let written = shown(reporter.text(node.span));
             let problem = Problem::error("config.invalid_duration", node.span, "this span of time has no unit");
             reporter.push(
-                problem.valid(VALID).help(format!("write the unit: `{written}h` for hours, `{written}d` for days")),
+                problem
+                    .valid(VALID)
+                    .help(format!("write the unit: `{written}s`, `{written}m`, `{written}h` or `{written}d`")),
             );
             return None;
         }
@@ -212,98 +219,6 @@ impl Decode for Period {
     }
 }
 
-/// A fixed set of texts.
-pub(super) trait Choice: Sized + Copy + JsonSchema + 'static {
-    /// What is chosen: "a direction".
-    const CHOICE: &'static str;
-    /// All of them.
-    fn choices() -> Vec<(&'static str, Self)>;
-    /// Why a text that a reader might expect is not among them.
-    fn refusal(_text: &str) -> Option<&'static str> {
-        None
-    }
-}
-
-impl<T: Choice> Decode for T {
-    const WHAT: &'static str = T::CHOICE;
-    const EXAMPLE: &'static str = "";
-    fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
-        let choices = T::choices();
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        let valid = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let Value::Text(text) = &node.value else {
-            let at = node.anchor();
-            let problem =
-                Problem::error("config.wrong_type", at, format!("expected {}, found {}", T::CHOICE, node.kind()));
-            reporter.push(problem.valid(valid).help("write one of them"));
-            return None;
-        };
-        if let Some((_, value)) = choices.iter().find(|(name, _)| name == text) {
-            return Some(*value);
-        }
-        let message = format!("`{}` is not {}", shown(text), T::CHOICE);
-        let help = T::refusal(text).map(str::to_owned).unwrap_or_else(|| {
-            did_you_mean(text, names)
-                .map_or_else(|| "write one of them".to_owned(), |name| format!("did you mean `{name}`?"))
-        });
-        reporter.push(Problem::error("config.unknown_value", node.span, message).valid(valid).help(help));
-        None
-    }
-}
-
-macro_rules! choices {
-    ($($ty:ty = $what:literal),+ $(,)?) => { $(
-        impl Choice for $ty {
-            const CHOICE: &'static str = $what;
-            fn choices() -> Vec<(&'static str, Self)> {
-                Self::ALL.iter().map(|value| (value.as_str(), *value)).collect()
-            }
-        }
-    )+ };
-}
-choices! {
-    crate::domain::Direction = "a direction",
-    crate::domain::Design = "an evidence design",
-    crate::domain::ViolationPolicy = "what a violation does",
-    crate::domain::MetricMethod = "a method",
-    super::TimeFormat = "a format of instants",
-}
-
-impl Choice for Aggregation {
-    const CHOICE: &'static str = "an aggregation";
-    fn choices() -> Vec<(&'static str, Self)> {
-        vec![("point", Self::Point), ("7d_rolling", Self::Rolling7d), ("30d_rolling", Self::Rolling30d)]
-    }
-}
-
-/// A level of assurance that a gate can ask for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct GateAssurance(pub(super) Assurance);
-
-impl JsonSchema for GateAssurance {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "GateAssurance".into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        schemars::json_schema!({ "type": "string", "enum": ["A2", "A3", "A4"] })
-    }
-}
-
-impl Choice for GateAssurance {
-    const CHOICE: &'static str = "a level of assurance that a gate can ask for";
-    fn choices() -> Vec<(&'static str, Self)> {
-        vec![("A2", Self(Assurance::A2)), ("A3", Self(Assurance::A3)), ("A4", Self(Assurance::A4))]
-    }
-    fn refusal(text: &str) -> Option<&'static str> {
-        (text == "A1").then_some(
-            "A1 is an answer inside of the agent's own program and decides nothing: write `A3` (a passphrase-signed decision)",
-        )
-    }
-}
-
 impl<T: Decode> Decode for Vec<T> {
     const WHAT: &'static str = "a list";
     const EXAMPLE: &'static str = "";
@@ -313,7 +228,10 @@ impl<T: Decode> Decode for Vec<T> {
             let example = if T::EXAMPLE.is_empty() { "- ..." } else { T::EXAMPLE };
             let problem =
                 Problem::error("config.wrong_type", node.anchor(), format!("expected {wanted}, found {}", node.kind()));
-            let help = format!("write each on its own line behind a hyphen: `- {}`", example.trim_start_matches("- "));
+            let help = match &node.value {
+                Value::Text(text) => format!("write it as a list: `[{}]`", shown(text)),
+                _ => format!("write each on its own line behind a hyphen: `- {}`", example.trim_start_matches("- ")),
+            };
             reporter.push(problem.valid(wanted).help(help));
             return None;
         };
@@ -324,7 +242,7 @@ impl<T: Decode> Decode for Vec<T> {
 
 fn plural(what: &str) -> String {
     let noun = what.strip_prefix("an ").or_else(|| what.strip_prefix("a ")).unwrap_or(what);
-    if what == noun || noun.ends_with('s') { noun.to_owned() } else { format!("{noun}s") }
+    if noun.ends_with('s') { noun.to_owned() } else { format!("{noun}s") }
 }
 
 /// Names with short texts, where numbers and `true` are taken as they are written.
@@ -389,10 +307,7 @@ impl Decode for Raw {
     const WHAT: &'static str = "a map of keys";
     const EXAMPLE: &'static str = "";
     fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
-        if matches!(node.value, Value::Map(_)) {
-            return Some(Self(node.clone()));
-        }
-        wrong_type(node, Self::WHAT, "url: ${DATABASE_URL}", reporter);
-        None
+        let _ = reporter;
+        Some(Self(node.clone()))
     }
 }

@@ -5,6 +5,9 @@ use serde::Serialize;
 
 use super::redact::redact_line;
 
+/// Longer lines are not shown.
+const MAX_LINE_BYTES: usize = 4096;
+
 /// The most diagnostics of one file.
 pub const MAX_DIAGNOSTICS: usize = 100;
 
@@ -124,17 +127,23 @@ pub(super) struct Reporter<'a> {
     line_starts: Vec<usize>,
     found: Vec<Diagnostic>,
     n_dropped: usize,
+    hidden: Vec<Span>,
 }
 
 impl<'a> Reporter<'a> {
     pub(super) fn new(source: &'a str, file: &'a str) -> Self {
         let newlines = source.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let line_starts = std::iter::once(0).chain(newlines).collect();
-        Self { file, source, line_starts, found: Vec::new(), n_dropped: 0 }
+        Self { file, source, line_starts, found: Vec::new(), n_dropped: 0, hidden: Vec::new() }
+    }
+
+    /// True when nothing more is shown, so that looking for suggestions is no longer worth its time.
+    pub(super) fn is_full(&self) -> bool {
+        self.found.len() >= MAX_DIAGNOSTICS
     }
 
     pub(super) fn push(&mut self, problem: Problem) {
-        if self.found.len() >= MAX_DIAGNOSTICS {
+        if self.is_full() {
             self.n_dropped += 1;
             return;
         }
@@ -153,6 +162,16 @@ impl<'a> Reporter<'a> {
             valid: problem.valid,
             help: problem.help,
         });
+    }
+
+    /// Keeps a place, which holds a secret, out of every excerpt and message.
+    pub(super) fn hide(&mut self, span: Span) {
+        self.hidden.push(span);
+    }
+
+    /// True for a place that holds a secret.
+    pub(super) fn is_hidden(&self, span: Span) -> bool {
+        self.hidden.iter().any(|hidden| hidden.start < span.end && span.start < hidden.end)
     }
 
     /// The text at a place.
@@ -178,14 +197,34 @@ impl<'a> Reporter<'a> {
         let begin = self.line_starts.get(index).copied().unwrap_or(0);
         let rest = self.source.get(begin..).unwrap_or("");
         let line = rest.split('\n').next().unwrap_or("").trim_end_matches('\r');
+        let shown = if line.len() > MAX_LINE_BYTES {
+            format!("(a line of {} bytes)", line.len())
+        } else {
+            redact_line(&self.without_hidden(line, begin), self.line_before(index))
+        };
         let before = self.source.get(begin..start).unwrap_or(line);
         let meant = self.source.get(start..span.end.min(begin + line.len()).max(start)).unwrap_or("");
         Label {
             line: index + 1,
             column: before.chars().count() + 1,
             length: meant.trim_end().chars().count().max(1),
-            excerpt: redact_line(line),
+            excerpt: shown,
             text,
         }
+    }
+
+    /// The line that begins at `begin`, with the hidden places in it as `*`.
+    fn without_hidden(&self, line: &str, begin: usize) -> String {
+        let hidden: Vec<&Span> =
+            self.hidden.iter().filter(|span| span.start < begin + line.len() && begin < span.end).collect();
+        let is_hidden = |at: usize| hidden.iter().any(|span| (span.start..span.end).contains(&(begin + at)));
+        line.char_indices().map(|(at, c)| if !c.is_whitespace() && is_hidden(at) { '*' } else { c }).collect()
+    }
+
+    /// The last line with content in front of the line with this index.
+    fn line_before(&self, index: usize) -> &'a str {
+        let begin = self.line_starts.get(index).copied().unwrap_or(0);
+        let before = self.source.get(..begin).unwrap_or("").trim_end();
+        before.rsplit('\n').next().filter(|line| line.len() <= MAX_LINE_BYTES).unwrap_or("")
     }
 }

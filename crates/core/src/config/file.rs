@@ -1,12 +1,17 @@
-//! `outcome.yaml` as it is written: the keys, their types, their defaults and their documentation. The JSON Schema and the
-//! reading both follow from these declarations; meaning is checked in [`super::validate`].
+//! `outcome.yaml` as it is written: the keys, their types, their defaults and their documentation. The JSON Schema and
+//! the reading both follow from these declarations; meaning is checked in [`super::validate`].
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::json;
 
-use super::decode::{Decode, GateAssurance, Raw, TextMap};
+use super::choice::GateAssurance;
+use super::decode::{Decode, Raw, TextMap};
 use super::diagnostic::{Problem, Reporter};
 use super::map::{Field, schema_of, yaml_map};
+use super::suggest::same_name;
 use super::yaml::{Node, Value, shown};
 use super::{FLAG_PROVIDERS, TimeFormat};
 use crate::domain::{
@@ -18,7 +23,7 @@ use super::decode::At;
 yaml_map! {
     /// The outcome file: what should move, how it is measured, what must not break, and who decides.
     RootFile("the file") {
-        /// Version of this format. This program reads version 1.
+        /// Version of this format, as `1`.
         required version: u32,
         /// The outcomes of this repository.
         required outcomes: Vec<At<OutcomeFile>>,
@@ -36,9 +41,9 @@ yaml_map! {
 
     /// A metric target with constraints and a horizon.
     OutcomeFile("an outcome") {
-        /// Short stable name: lower-case letters, digits and single hyphens. It must not change.
+        /// Short stable name, as `checkout-mobile`: lower-case letters, digits and single hyphens. It must not change.
         required id: Slug,
-        /// One line for people.
+        /// One line for people, as `Finish more checkouts`.
         required title: String,
         /// More for people.
         optional description: String,
@@ -80,15 +85,15 @@ yaml_map! {
     SignalFile("a signal") {
         /// Name of a secondary signal; the metric's name when absent.
         optional name: String,
-        /// Name of a source from `signal_connectors`.
+        /// Name of a source from `signal_connectors`, as `shop`.
         required source: String,
-        /// The metric's name there; also the name of the signal.
+        /// The metric's name there, as `checkout_completed`; also the name of the signal.
         required metric: String,
         /// How the metric is computed. A `sql` source knows `custom` only, which is its default.
         optional method: MetricMethod,
         /// Steps of a funnel, first to last, for the method `funnel`.
         optional funnel_steps: Vec<At<String>>,
-        /// Restricts the population at sources that filter by themselves; a SQL query filters in its WHERE clause.
+        /// Restricts the population. A SQL query uses each key as `:segment_<key>`.
         optional segment: TextMap,
         /// The window of the displayed value and of attainment. Experiments are judged on totals since exposure.
         optional aggregation: Aggregation = "7d_rolling",
@@ -104,17 +109,18 @@ yaml_map! {
     QueryFile("a query") {
         /// One row for everybody in `[:from, :to)`: `n, successes`, or `n, sum, sum_squares`, or `value`.
         optional level: String,
-        /// One row for each variant, with a column `variant` (`control` or `treatment`), of units exposed in `[:from, :to)`.
+        /// One row for each variant, of units exposed in `[:from, :to)`: `variant` (`control` or `treatment`), and the
+        /// columns of `level`.
         optional by_variant: String,
     }
 
     /// From where to where the signal should go.
     TargetFile("a target") {
-        /// Which way is better.
+        /// Which way is better, as `increase`.
         required direction: Direction,
-        /// Where the signal stands now. Activation compares it with the measured baseline.
+        /// Where the signal stands now, as `0.32`. Activation compares it with the measured baseline.
         required from: f64,
-        /// Where the signal should be.
+        /// Where the signal should be, as `0.45`.
         required to: f64,
         /// Confidence of every verdict, between 0.5 and 1.
         optional confidence: f64 | confidence_required = "0.95",
@@ -138,7 +144,7 @@ yaml_map! {
         optional method: MetricMethod,
         /// Steps of a funnel, for the method `funnel`.
         optional funnel_steps: Vec<At<String>>,
-        /// Restricts the population at sources that filter by themselves.
+        /// Restricts the population. A SQL query uses each key as `:segment_<key>`.
         optional segment: TextMap,
         /// Unit of the value, for people.
         optional unit: String,
@@ -160,9 +166,9 @@ yaml_map! {
 
     /// How much worse than the control group the treatment may be.
     NotWorseFile("a `not_worse` limit") {
-        /// Which way is better.
+        /// Which way is better, as `decrease`.
         required direction: Direction,
-        /// Tolerated harm, absolute, in the signal's units; 0 or more.
+        /// Tolerated harm, as `0.005`: absolute, in the signal's units, 0 or more.
         required margin: f64,
         /// True when shipping needs a proof that the limit holds, false when only a proven breach counts.
         optional must_prove: bool = "false",
@@ -179,7 +185,7 @@ yaml_map! {
     }
 
     /// Weights of the ranking, each 0 or more.
-    WeightsFile("the weights") {
+    WeightsFile("`weights`") {
         /// Share of the gap that the prediction closes, times its confidence.
         optional impact: f64 = "0.35",
         /// Low risk is good.
@@ -191,7 +197,7 @@ yaml_map! {
     }
 
     /// The gates, each with who decides, until when, and how surely.
-    GatesFile("the gates") {
+    GatesFile("`gates`") {
         /// Should the experiment be built?
         optional portfolio_review: GateFile,
         /// Should exactly this commit run under exactly this plan?
@@ -260,7 +266,7 @@ yaml_map! {
 
     /// An address that gets signed requests.
     OutgoingWebhookFile("`webhook`") {
-        /// `https://` address.
+        /// Web address, as `https://hooks.example.com/outcomes`.
         required url: String,
         /// Secret of the signature, as `${NOTIFY_SECRET}`.
         optional secret: String,
@@ -274,7 +280,8 @@ yaml_map! {
 
     /// Settings of a `sql` source.
     SqlFile("the config of a `sql` source") {
-        /// `postgres://`, `mysql://` or `sqlite:` address, best as `${DATABASE_URL}`. Give it a user who can only read.
+        /// Address of the database, as `${DATABASE_URL}`; `postgres://`, `mysql://` or `sqlite:`. Use a user who can
+        /// only read.
         required url: String,
         /// Longest time for a statement.
         optional statement_timeout: Period = "30s",
@@ -294,40 +301,51 @@ yaml_map! {
 
     /// Settings of `flagd_file`.
     FlagdFile("the config of `flagd_file`") {
-        /// The flag file, relative to the repository's root.
+        /// The flag file, as `flags.json`, relative to the repository's root.
         required path: String,
     }
 
     /// Settings of `custom_http`.
     CustomHttpFile("the config of `custom_http`") {
-        /// Base address of the flag service.
+        /// Base address of the flag service, as `https://flags.example.com`.
         required url: String,
         /// Bearer token, as `${FLAGS_TOKEN}`.
         optional token: String,
     }
 }
 
-/// Where a key belongs that stands in the wrong map.
-pub(super) fn home_of(key: &str) -> Option<&'static str> {
-    const HOMES: &[(&str, &[Field])] = &[
-        ("the file's top level", RootFile::FIELDS),
-        ("`target`", TargetFile::FIELDS),
-        ("`signal`", SignalFile::FIELDS),
-        ("`signal.query`", QueryFile::FIELDS),
-        ("`portfolio`", PortfolioFile::FIELDS),
-        ("`portfolio.weights`", WeightsFile::FIELDS),
-        ("`scope`", ScopeFile::FIELDS),
-        ("`gates`", GatesFile::FIELDS),
-        ("a gate, as `gates.launch_approval`", GateFile::FIELDS),
-        ("an item of `constraints`", ConstraintFile::FIELDS),
-        ("an item of `outcomes`", OutcomeFile::FIELDS),
-        ("`llm`", LlmFile::FIELDS),
-        ("`limits`", LimitsFile::FIELDS),
-        ("`notifications`", NotificationsFile::FIELDS),
-        ("`notifications.slack`", SlackFile::FIELDS),
-        ("the `config` of a source or flag service", SqlFile::FIELDS),
-    ];
-    HOMES.iter().find(|(_, fields)| fields.iter().any(|field| field.name() == key)).map(|(home, _)| *home)
+/// The maps of the file, and what they are called in a sentence.
+const MAPS: &[(&str, &[Field])] = &[
+    ("the file's top level", RootFile::FIELDS),
+    ("`target`", TargetFile::FIELDS),
+    ("`signal`", SignalFile::FIELDS),
+    ("`signal.query`", QueryFile::FIELDS),
+    ("`portfolio`", PortfolioFile::FIELDS),
+    ("`portfolio.weights`", WeightsFile::FIELDS),
+    ("`scope`", ScopeFile::FIELDS),
+    ("`gates`", GatesFile::FIELDS),
+    ("a gate, as `gates.launch_approval`", GateFile::FIELDS),
+    ("an item of `constraints`", ConstraintFile::FIELDS),
+    ("an item of `outcomes`", OutcomeFile::FIELDS),
+    ("`llm`", LlmFile::FIELDS),
+    ("`limits`", LimitsFile::FIELDS),
+    ("`notifications`", NotificationsFile::FIELDS),
+    ("`notifications.slack`", SlackFile::FIELDS),
+    ("the `config` of a source or flag service", SqlFile::FIELDS),
+];
+
+/// Where a key belongs that stands in the wrong map, and how it is spelt there.
+pub(super) fn home_of(key: &str) -> Option<(&'static str, &'static str)> {
+    MAPS.iter().find_map(|(home, fields)| {
+        fields.iter().find(|field| same_name(field.name(), key)).map(|field| (*home, field.name()))
+    })
+}
+
+/// True for a key of any map.
+pub(super) fn is_known_key(key: &str) -> bool {
+    static KEYS: LazyLock<HashSet<&'static str>> =
+        LazyLock::new(|| MAPS.iter().flat_map(|(_, fields)| fields.iter().map(Field::name)).collect());
+    KEYS.contains(key)
 }
 
 /// The keys of a connector, before its `config` is read by type.
@@ -337,9 +355,9 @@ pub(super) struct ConnectorFile(pub(super) ConnectorKeys);
 yaml_map! {
     /// A source of signals.
     ConnectorKeys("a source") {
-        /// Name that signals refer to as `source`.
+        /// Name that signals refer to in `source`, as `shop`.
         required name: String,
-        /// What it is.
+        /// What it is, as `sql`.
         required r#type: String,
         /// Its settings, which depend on `type`.
         optional config: Raw,
@@ -347,7 +365,7 @@ yaml_map! {
 
     /// The service that splits users between control and treatment.
     FlagKeys("`feature_flags`") {
-        /// Which service.
+        /// Which service, as `flagd_file`.
         required provider: String,
         /// Its settings, which depend on `provider`.
         optional config: Raw,
@@ -402,7 +420,8 @@ fn tagged(schema: Schema, tag: &str, configs: &[(&str, serde_json::Value)]) -> S
     let cases: Vec<_> = configs
         .iter()
         .map(|(name, config)| {
-            json!({ "if": { "properties": { tag: { "const": name } } }, "then": { "properties": { "config": config } } })
+            let is_this = json!({ "properties": { tag: { "const": name } } });
+            json!({ "if": is_this, "then": { "properties": { "config": config } } })
         })
         .collect();
     if let Some(map) = schema.as_object_mut() {

@@ -32,9 +32,17 @@ impl Field {
 
     /// The first sentence of its documentation, without its full stop and with a small letter.
     fn summary(&self) -> String {
-        let first = self.doc.trim().split(['.', ';', ':', '\n']).next().unwrap_or("").trim();
+        let first = self.doc.trim().split([';', '\n']).next().unwrap_or("");
+        let first =
+            first.split(". ").next().unwrap_or("").split(": ").next().unwrap_or("").trim_end_matches('.').trim();
         let mut chars = first.chars();
         chars.next().map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
+    }
+
+    /// What its documentation gives as an example (", as `x`"), else an example of its type.
+    fn example(&self) -> &'static str {
+        let named = self.doc.split_once(", as `").and_then(|(_, rest)| rest.split('`').next());
+        named.unwrap_or(self.example)
     }
 }
 
@@ -109,15 +117,20 @@ impl<'n> Keys<'n> {
         reporter: &mut Reporter<'_>,
     ) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
-            let found = format!("expected {what} with keys, found {}", node.kind());
+            let found = format!("{what} is written as keys with values, but this is {}", node.kind());
             let problem = Problem::error("config.wrong_type", node.anchor(), found).valid(names(fields));
-            reporter.push(problem.help("write the keys below it, indented: `key: value`"));
+            let (first, example) = fields.first().map_or(("key", "..."), |field| (field.name(), field.example()));
+            reporter.push(problem.help(match node.key {
+                Some(_) => format!("write the keys below it, indented: `{first}: ...`"),
+                None => format!("begin with `{first}: {example}`"),
+            }));
             return None;
         };
         let mut known: Vec<(&'static str, &'n Node)> = Vec::new();
         for (key, value) in entries {
             let Some(field) = fields.iter().find(|field| field.is(&key.text)) else {
-                reporter.push(unknown_key(key.span, &key.text, what, fields));
+                let problem = unknown_key(key.span, &key.text, what, fields, reporter.is_full());
+                reporter.push(problem);
                 continue;
             };
             if let Some((_, other)) = known.iter().find(|(name, _)| *name == field.name()) {
@@ -167,14 +180,17 @@ pub(super) fn names(fields: &[Field]) -> String {
     fields.iter().map(Field::name).collect::<Vec<_>>().join(", ")
 }
 
-fn unknown_key(at: Span, key: &str, what: &str, fields: &'static [Field]) -> Problem {
+fn unknown_key(at: Span, key: &str, what: &str, fields: &'static [Field], is_full: bool) -> Problem {
     let problem =
         Problem::error("config.unknown_key", at, format!("{what} has no key `{}`", shown(key))).valid(names(fields));
+    if is_full {
+        return problem;
+    }
     if let Some(near) = did_you_mean(key, fields.iter().map(Field::name)) {
         return problem.help(format!("did you mean `{near}`?"));
     }
     match super::file::home_of(key) {
-        Some(home) => problem.help(format!("`{}` belongs into {home}: move it there", shown(key))),
+        Some((home, name)) => problem.help(format!("`{name}` belongs in {home}: move it there")),
         None => problem.help("remove it, or put a `#` in front to keep it as a comment"),
     }
 }
@@ -183,8 +199,11 @@ fn missing_key(at: Span, what: &str, field: &Field, is_empty: bool) -> Problem {
     let name = field.name();
     let message = if is_empty { format!("`{name}` has no value") } else { format!("{what} needs the key `{name}`") };
     let code = if is_empty { "config.empty" } else { "config.missing_key" };
-    let line = if field.example.is_empty() { format!("{name}:") } else { format!("{name}: {}", field.example) };
-    Problem::error(code, at, message).valid(format!("`{name}`: {}", field.summary())).help(format!("write `{line}`"))
+    let help = match field.example() {
+        "" => format!("write `{name}:` and its keys below it, indented"),
+        example => format!("write `{name}: {example}`"),
+    };
+    Problem::error(code, at, message).valid(format!("`{name}`: {}", field.summary())).help(help)
 }
 
 /// The JSON Schema of a map.

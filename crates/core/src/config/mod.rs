@@ -1,10 +1,11 @@
 //! `outcome.yaml`: from text to a checked [`Config`], or to diagnostics that say what is wrong, where, and what to do.
 //!
-//! Three steps: `yaml` reads the text into a tree with places; `file` gives the tree its types, key by key, so that one run
-//! reports everything; `validate` checks what the keys mean together. Values may hold `${...}` references: they are
+//! Three steps: `yaml` reads the text into a tree with places; `file` gives the tree its types, key by key, so that one
+//! run reports everything; `validate` checks what the keys mean together. Values may hold `${...}` references: they are
 //! resolved by [`secrets`] when a source is used, and never written back.
 //! **Invariant**: no diagnostic contains a secret.
 
+mod choice;
 mod decode;
 mod diagnostic;
 mod file;
@@ -66,7 +67,8 @@ impl Parsed {
 
 /// Reads and checks a text.
 ///
-/// `file_name` stands in the diagnostics. With `env`, references to variables and files that are not there are errors too.
+/// `file_name` stands in the diagnostics. With `env`, references to variables and files that are not there are errors
+/// too.
 #[must_use]
 pub fn parse(source: &str, file_name: &str, env: Option<&dyn Env>) -> Parsed {
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);

@@ -1,5 +1,7 @@
 //! Blanks what looks like a secret in a line of the file before it is shown. It errs on the side of blanking.
 
+use super::suggest::did_you_mean;
+
 /// Key names (parts of them) whose value is never shown unless it is a `${...}` reference.
 const SECRET_KEYS: &[&str] = &["token", "secret", "password", "passwd", "passphrase", "credential", "apikey", "sdkkey"];
 const SECRET_KEY_TAILS: &[&str] = &["_key", "-key"];
@@ -21,24 +23,66 @@ const SECRET_PREFIXES: &[&str] = &[
     "sk_live",
 ];
 
-/// True for a key that holds a secret.
+/// Keys of secrets; a misspelt one counts too.
+const SPELLINGS: &[&str] =
+    &["bot_token", "signing_secret", "secret", "token", "api_key", "app_key", "sdk_key", "password", "service_account"];
+
+/// True for a key that holds a secret, or that looks like the misspelt name of one.
 pub(super) fn is_secret_key(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    let squeezed: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
-    key != "flag_key"
+    let small = key.to_ascii_lowercase();
+    let squeezed: String = small.chars().filter(char::is_ascii_alphanumeric).collect();
+    small != "flag_key"
         && (SECRET_KEYS.iter().any(|part| squeezed.contains(part))
-            || SECRET_KEY_TAILS.iter().any(|tail| key.ends_with(tail))
-            || squeezed.ends_with("apikey"))
+            || SECRET_KEY_TAILS.iter().any(|tail| small.ends_with(tail))
+            || (!super::file::is_known_key(key) && did_you_mean(key, SPELLINGS.iter().copied()).is_some()))
 }
 
-/// The line with the same number of characters, secrets as `*`, control characters as `.`.
-pub(super) fn redact_line(line: &str) -> String {
+/// True for a text that is nothing but one reference without a default.
+pub(super) fn is_reference(value: &str) -> bool {
+    is_plain_reference(value.trim())
+}
+
+/// True for an address with a password of its own.
+pub(super) fn has_url_password(value: &str) -> bool {
+    let chars: Vec<char> = value.chars().collect();
+    let mut hide = vec![false; chars.len()];
+    hide_url_passwords(&chars, &mut hide);
+    hide.contains(&true)
+}
+
+/// The line with the same number of characters, secrets as `*`, control characters as `.`. `before` is the line in
+/// front of it, under whose key it may stand.
+pub(super) fn redact_line(line: &str, before: &str) -> String {
     let chars: Vec<char> = line.chars().map(printable).collect();
     let mut hide = vec![false; chars.len()];
     hide_secret_values(&chars, &mut hide);
+    hide_after_first_word(&chars, &mut hide);
     hide_known_prefixes(&chars, &mut hide);
     hide_url_passwords(&chars, &mut hide);
+    if opens_secret(before) && !line.contains(": ") && !is_plain_reference(line.trim().trim_matches(['"', '\''])) {
+        hide.fill(true);
+    }
     chars.iter().zip(&hide).map(|(c, hidden)| if *hidden && !c.is_whitespace() { '*' } else { *c }).collect()
+}
+
+/// `token:` and `token: |`, whose value stands on the next line.
+fn opens_secret(line: &str) -> bool {
+    line.trim().trim_end_matches(['|', '>', '-', '+', ' ']).strip_suffix(':').is_some_and(|key| {
+        is_secret_key(key.trim_start_matches(['-', ' ', '"', '\'']).trim_end_matches(['"', '\'', ' ']))
+    })
+}
+
+/// `token abc`, where the colon was forgotten.
+fn hide_after_first_word(chars: &[char], hide: &mut [bool]) {
+    let begin = chars.iter().position(|c| !matches!(c, ' ' | '-' | '"' | '\'' | '{')).unwrap_or(chars.len());
+    let word: String = chars.iter().skip(begin).take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '-')).collect();
+    let end = begin + word.chars().count();
+    let rest: String = chars.iter().skip(end).collect();
+    let value = rest.trim_start_matches([':', '=', '"', '\'', ' ']).trim_end_matches(['"', '\'', ' ']);
+    if is_secret_key(&word) && !is_plain_reference(value) {
+        let colon = chars.iter().enumerate().skip(end).take_while(|(_, c)| matches!(c, ':' | '"' | '\'' | ' ')).count();
+        hide_range(hide, end + colon, chars.len());
+    }
 }
 
 /// Neither control characters nor marks that turn the direction of writing reach a terminal.
@@ -123,7 +167,24 @@ fn hide_url_passwords(chars: &[char], hide: &mut [bool]) {
         {
             hide_range(hide, start + name.len() + 1, start + user.len());
         }
+        hide_query_secrets(rest, start, hide);
         from = start;
+    }
+}
+
+/// `?password=...` in an address.
+fn hide_query_secrets(address: &str, start: usize, hide: &mut [bool]) {
+    let address = address.split([' ', '"', '\'', '<', '>']).next().unwrap_or("");
+    let mut at = 0;
+    for pair in address.split_inclusive(['?', '&']) {
+        if let Some((key, value)) = pair.split_once('=') {
+            let value = value.trim_end_matches(['?', '&']);
+            if at > 0 && is_secret_key(key) && !is_plain_reference(value) {
+                let begin = start + at + key.len() + 1;
+                hide_range(hide, begin, begin + value.len());
+            }
+        }
+        at += pair.len();
     }
 }
 
@@ -142,9 +203,20 @@ mod tests {
             ("title: sdk-0123456789abc", "title: sdk-*************"),
             ("{api_key: a,c}", "{api_key: ****"),
             ("flag_key: new-checkout", "flag_key: new-checkout"),
+            ("bot_tokn: hunter2", "bot_tokn: *******"),
+            ("url: mysql://db/x?ssl=1&password=hunter2&x=1", "url: mysql://db/x?ssl=1&password=*******&x=1"),
+            ("signing_secret hunter2", "signing_secret *******"),
             ("a\u{202e}b\u{1b}c", "a.b.c"),
         ] {
-            assert_eq!(redact_line(line), shown, "{line}");
+            assert_eq!(redact_line(line, ""), shown, "{line}");
         }
+    }
+
+    #[test]
+    fn blanks_a_value_on_the_line_below_its_key() {
+        for before in ["  bot_token:", "  - \"secret\": |", "token: >-"] {
+            assert_eq!(redact_line("    hunter2", before), "    *******", "{before}");
+        }
+        assert_eq!(redact_line("    hunter2", "  title:"), "    hunter2");
     }
 }

@@ -31,12 +31,17 @@ impl Diagnostic {
         let _ = writeln!(out, "{head}{}", paint(BOLD, &format!(": {}", self.message)));
         let _ = writeln!(out, "{gutter}{} {}:{}:{}", paint(BLUE, "-->"), self.file, self.line, self.column);
         let _ = writeln!(out, "{gutter} {bar}");
+        let mut next = None;
         for (line, labels) in by_line(&self.labels) {
+            if next.is_some_and(|next| line > next) {
+                let _ = writeln!(out, "{}", paint(BLUE, "..."));
+            }
+            next = Some(line + 1);
             let number = paint(BLUE, &format!("{line:>width$}", width = gutter.len()));
             let (excerpt, shift) = window(labels.as_slice());
-            let _ = writeln!(out, "{number} {bar} {}", excerpt.trim_end());
+            let _ = writeln!(out, "{}", format!("{number} {bar} {}", excerpt.trim_end()).trim_end());
             for (is_main, label) in labels {
-                let column = label.column.saturating_sub(1).saturating_sub(shift);
+                let column = label.column.saturating_sub(1).saturating_sub(shift).min(excerpt.chars().count());
                 let mark = if is_main { "^" } else { "-" };
                 let length = label.length.min(MAX_WIDTH.saturating_sub(column)).max(1);
                 let tint = if is_main { tint } else { BLUE };

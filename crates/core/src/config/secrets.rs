@@ -185,7 +185,8 @@ pub fn resolve(text: &str, env: &dyn Env) -> Result<SecretString, SecretError> {
     Ok(SecretString::from(out.as_str()))
 }
 
-/// The one value of a source that may hold references, resolved: the `url` of a `sql` source, the `secret` of a `webhook`.
+/// The one value of a source that may hold references, resolved: the `url` of a `sql` source, the `secret` of a
+/// `webhook`.
 ///
 /// # Errors
 /// As [`resolve`].

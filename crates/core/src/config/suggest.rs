@@ -3,15 +3,22 @@
 /// The nearest of the known names, if one is near.
 pub(super) fn did_you_mean<'k>(typed: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let typed = normal(typed);
-    if typed.len() > 80 {
+    if typed.len() > 40 {
         return None;
     }
+    let limit = |name: &str| (name.len().max(typed.len()) / 3).clamp(1, 4);
     known
         .into_iter()
+        .filter(|name| name.len().abs_diff(typed.len()) <= limit(name))
         .map(|name| (strsim::damerau_levenshtein(&typed, &normal(name)), name))
-        .filter(|(distance, name)| *distance <= (name.len().max(typed.len()) / 3).clamp(1, 4))
+        .filter(|(distance, name)| *distance <= limit(name))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
+}
+
+/// True for two spellings of one name.
+pub(super) fn same_name(one: &str, other: &str) -> bool {
+    normal(one) == normal(other)
 }
 
 /// `maxConcurrent`, `max-concurrent` and `Max_Concurrent` are all `max_concurrent`.
@@ -23,7 +30,11 @@ fn normal(name: &str) -> String {
             out.push('_');
         }
         was_lower = c.is_lowercase();
-        out.extend(if c == '-' || c == ' ' { "_".to_owned() } else { c.to_lowercase().to_string() }.chars());
+        if c == '-' || c == ' ' {
+            out.push('_');
+        } else {
+            out.extend(c.to_lowercase());
+        }
     }
     out
 }

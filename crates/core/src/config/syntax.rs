@@ -4,23 +4,35 @@ use super::diagnostic::{Problem, Reporter, Span};
 
 /// Reports a text that is not YAML.
 pub(super) fn report(source: &str, error: &serde_yaml::Error, reporter: &mut Reporter<'_>) {
-    let offset = error.location().and_then(|location| location.span().byte_offset());
-    let start = offset.and_then(|at| usize::try_from(at).ok()).unwrap_or(0).min(source.len());
+    let start = error.location().map_or(0, |location| offset(source, &location));
     let message = plain(&error.without_snippet().to_string());
     let span = Span { start, end: start + 1 };
     if is_budget(&message) {
         reporter.push(
-            Problem::error("config.too_complex", span, format!("the file is too large or too nested: {message}"))
+            Problem::error("config.too_complex", span, "the file is too large or too deeply nested")
                 .valid("at most 32 levels, 250,000 values and 2,000 aliases")
                 .help("an outcome file needs none of that: remove aliases (`*name`) that repeat other aliases"),
         );
         return;
     }
-    reporter.push(
-        Problem::error("config.syntax", span, format!("this is not valid YAML: {message}"))
-            .valid("`key: value` lines, indented with spaces")
-            .help(hint(source, start, &message)),
-    );
+    let (help, blamed) = hint(source, start, &message);
+    let mut problem = Problem::error("config.syntax", span, reworded(&message));
+    if let Some(blamed) = blamed {
+        problem = problem.also(blamed, "open since here");
+    }
+    reporter.push(problem.valid("`key: value` lines, indented with spaces").help(help));
+}
+
+/// Where an error is, in bytes. Errors of the parser know line and column only.
+fn offset(source: &str, location: &serde_yaml::Location) -> usize {
+    if let Some(at) = location.span().byte_offset() {
+        return usize::try_from(at).unwrap_or(0).min(source.len());
+    }
+    let [line, column] =
+        [location.line(), location.column()].map(|n| usize::try_from(n).unwrap_or(1).saturating_sub(1));
+    let begin: usize = source.split_inclusive('\n').take(line).map(str::len).sum();
+    let rest = source.get(begin..).unwrap_or("").lines().next().unwrap_or("");
+    begin + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at)
 }
 
 /// Without the place, which the diagnostic says by itself.
@@ -34,34 +46,91 @@ fn is_budget(message: &str) -> bool {
     ["budget", "limit exceeded", "depth exceeded", "too deep", "recursion"].iter().any(|word| message.contains(word))
 }
 
-fn hint(source: &str, start: usize, message: &str) -> String {
+/// The parser's words, where others help more.
+fn reworded(message: &str) -> String {
+    if message.contains("multiple YAML documents") {
+        return "the file holds more than one document".to_owned();
+    }
+    if message.contains("unknown anchor") {
+        return "the alias has no anchor".to_owned();
+    }
+    format!("this is not valid YAML: {}", message.replace("`@'", "`@`").replace("``'", "a backtick"))
+}
+
+/// What to do, and a line above that is to blame.
+fn hint(source: &str, start: usize, message: &str) -> (String, Option<Span>) {
+    if message.contains("multiple YAML documents") {
+        return ("keep one document: remove the line `---` in the middle and what follows it".to_owned(), None);
+    }
     let begin = source.get(..start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
     let line = source.get(begin..).unwrap_or("").lines().next().unwrap_or("");
-    let indent: String = line.chars().take_while(|c| c.is_whitespace()).collect();
+    if let Some(help) = hint_of_line(line, message) {
+        return (help.to_owned(), None);
+    }
+    let above = source.get(..begin).unwrap_or("");
+    if let Some((span, help)) = open_above(above) {
+        return (help.to_owned(), Some(span));
+    }
+    let [here, before] = [line, above.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("")].map(indent);
+    if here != before {
+        let help = format!(
+            "this line is indented by {here} spaces and the line above by {before}: keys of one map begin in one column"
+        );
+        return (help, None);
+    }
+    ("look for a missing `:`, quote or space on this line and the one above".to_owned(), None)
+}
+
+fn indent(line: &str) -> usize {
+    line.chars().take_while(|c| *c == ' ').count()
+}
+
+fn hint_of_line(line: &str, message: &str) -> Option<&'static str> {
     let value = line.split_once(": ").map_or(line.trim(), |(_, value)| value.trim());
-    if message.contains("multiple documents") {
-        return "keep one document: remove the line `---` in the middle and what follows it".to_owned();
-    }
     if message.contains("anchor") {
-        return "an alias `*name` needs an anchor `&name` above it; a text that begins with `*` needs quotes"
-            .to_owned();
+        return Some("write `&name` in front of what the alias repeats, or put a text that begins with `*` in quotes");
     }
-    if indent.contains('\t') || line.contains('\t') {
-        return "replace the tab by spaces: YAML does not indent with tabs".to_owned();
+    if line.contains('\t') {
+        return Some("replace the tab by spaces: YAML does not indent with tabs");
     }
     if value.starts_with(['@', '`', '%', '&', '*', '!', '|', '>']) {
-        return "put the value in quotes: it begins with a character that means something to YAML".to_owned();
+        return Some("put the value in quotes: it begins with a character that means something to YAML");
     }
-    for quote in ['"', '\''] {
-        if value.starts_with(quote) && value.matches(quote).count() == 1 {
-            return format!("close the quotation: the text begins with {quote} and does not end with it");
-        }
+    if has_open_quote(value) {
+        return Some("close the quotation: the text begins with a quote and does not end with one");
     }
     if value.contains(": ") {
-        return "put the value in quotes: it contains a colon followed by a space".to_owned();
+        return Some("put the value in quotes: it contains a colon followed by a space");
     }
-    if line.matches(['[', '{']).count() != line.matches([']', '}']).count() {
-        return "close the bracket that is open on this line".to_owned();
+    if has_open_bracket(line) {
+        return Some("close the bracket that is open on this line");
     }
-    "compare the indentation of this line with the lines above it, and look for a missing `:` or quote".to_owned()
+    None
+}
+
+fn has_open_quote(value: &str) -> bool {
+    ['"', '\''].iter().any(|quote| value.starts_with(*quote) && value.matches(*quote).count() == 1)
+}
+
+fn has_open_bracket(line: &str) -> bool {
+    line.matches(['[', '{']).count() > line.matches([']', '}']).count()
+}
+
+/// The nearest of the lines above that leaves something open.
+fn open_above(above: &str) -> Option<(Span, &'static str)> {
+    let mut end = above.len();
+    for line in above.split_inclusive('\n').rev().take(20) {
+        let start = end - line.len();
+        let text = line.trim();
+        let span = Span { start: start + (line.len() - line.trim_start().len()), end };
+        let value = text.split_once(": ").map_or(text, |(_, value)| value.trim());
+        if has_open_quote(value) {
+            return Some((span, "close the quotation that is open above"));
+        }
+        if has_open_bracket(text) {
+            return Some((span, "close the bracket that is open above"));
+        }
+        end = start;
+    }
+    None
 }

@@ -8,7 +8,7 @@ fn repo() -> PathBuf {
 }
 
 fn read_text(path: &std::path::Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_default().replace("\r\n", "\n")
+    std::fs::read_to_string(path).unwrap_or_default()
 }
 
 /// Compares with a committed file, or rewrites it when `UPDATE=1`.
@@ -154,5 +154,199 @@ fn valid_files_give_what_they_say() {
         assert_eq!(render_all(&parsed.diagnostics, false), "", "{}", path.display());
         let json = serde_json::to_value(parsed.config.unwrap()).unwrap();
         golden_json(&path.with_extension("json"), &json);
+    }
+}
+
+fn rust_files(dir: &std::path::Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|ext| ext == "rs") && !path.ends_with("tests.rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The codes that the sources of this module name.
+fn codes() -> std::collections::BTreeSet<String> {
+    let mut paths = Vec::new();
+    rust_files(&repo().join("crates/core/src/config"), &mut paths);
+    let texts: String = paths.iter().map(|path| read_text(path)).collect();
+    let quoted = texts.split('"').filter(|text| text.starts_with("config.") && text.len() < 50);
+    quoted.filter(|text| text[7..].bytes().all(|b| b.is_ascii_lowercase() || b == b'_')).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_code_is_documented_and_has_a_file_that_shows_it() {
+    let docs = read_text(&repo().join("docs/outcome-yaml.md"));
+    let shown: String = files("invalid").iter().map(|path| read_text(&path.with_extension("txt"))).collect();
+    let codes = codes();
+    assert!(codes.len() > 40, "{codes:?}");
+    for code in &codes {
+        assert!(docs.contains(&format!("| `{code}` |")), "docs/outcome-yaml.md lacks {code}");
+        let needs_a_large_file = code == "config.too_large";
+        assert!(needs_a_large_file || shown.contains(&format!("[{code}]")), "no invalid file shows {code}");
+    }
+    for line in docs.lines().filter_map(|line| line.strip_prefix("| `config.")) {
+        let code = format!("config.{}", line.split('`').next().unwrap());
+        assert!(codes.contains(&code), "docs/outcome-yaml.md has {code}, which does not exist");
+    }
+}
+
+#[test]
+fn the_documentation_has_every_key_and_valid_examples() {
+    let docs = read_text(&repo().join("docs/outcome-yaml.md"));
+    collect_keys(&schema(), &mut |key, _| assert!(docs.contains(&format!("`{key}`")), "docs lack `{key}`"));
+    let block = docs.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(render_all(&parse(block, "docs", None).diagnostics, false), "");
+}
+
+/// A file with `n` outcomes, each with all that is usual.
+fn large(n: usize) -> String {
+    let example = read_text(&repo().join("outcome.yaml.example"));
+    let (head, rest) = example.split_once("  - id: checkout-abandonment-mobile").unwrap();
+    let (body, tail) = rest.split_once("  - id: support-response-time").unwrap();
+    let (_, tail) = tail.split_once("signal_connectors:").unwrap();
+    let outcomes: String = (0..n).map(|i| format!("  - id: outcome-{i}{body}")).collect();
+    format!("{head}{outcomes}\nsignal_connectors:{tail}")
+}
+
+#[test]
+fn two_hundred_outcomes_are_read() {
+    let parsed = parse(&large(200), "outcome.yaml", None);
+    assert_eq!(render_all(&parsed.diagnostics, false), "");
+    assert_eq!(parsed.config.unwrap().outcomes.len(), 200);
+}
+
+#[test]
+#[ignore = "a measurement, for a release build: the bar is 100 ms"]
+fn time_of_two_hundred_outcomes() {
+    let text = large(200);
+    let begin = std::time::Instant::now();
+    let parsed = parse(&text, "outcome.yaml", None);
+    println!("{} bytes: {:?}", text.len(), begin.elapsed());
+    assert!(parsed.config.is_some());
+}
+
+#[test]
+fn a_hundred_problems_are_the_most_that_are_shown() {
+    let text = read_text(&repo().join("tests/fixtures/config/invalid/many.yaml"));
+    let found = parse(&text, "many.yaml", None).diagnostics;
+    assert_eq!(found.len(), MAX_DIAGNOSTICS);
+    assert!(found.last().unwrap().help.as_ref().unwrap().contains("50 more problems are not shown"));
+}
+
+#[test]
+fn a_file_that_is_too_large_is_refused_before_it_is_read() {
+    let parsed = parse(&"#".repeat(MAX_FILE_BYTES + 1), "outcome.yaml", None);
+    assert_eq!(parsed.diagnostics[0].code, "config.too_large");
+    assert!(parsed.diagnostics[0].render(false).len() < 1000);
+}
+
+#[test]
+fn a_file_full_of_mistakes_is_read_in_bounded_time() {
+    let keys: String = (0..20_000).map(|i| format!("  - id: x{i}\n")).collect();
+    let people: Vec<String> = (0..20_000).map(|i| format!("p{i}@x.io")).collect();
+    for text in [
+        format!("version: 1\noutcomes:\n{keys}"),
+        format!("version: 1\noutcomes:\n - gates: {{launch_approval: {{escalation: [{}]}}}}", people.join(",")),
+        format!("{{{}}}", (0..20_000).map(|i| format!("k{i}: 1")).collect::<Vec<_>>().join(",")),
+    ] {
+        let parsed = parse(&text, "outcome.yaml", None);
+        assert!(parsed.config.is_none() && parsed.diagnostics.len() <= MAX_DIAGNOSTICS);
+        assert!(render_all(&parsed.diagnostics, true).len() < 200_000);
+    }
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_change_nothing() {
+    let plain = read_text(&repo().join("outcome.yaml.example"));
+    let odd = format!("\u{feff}{}", plain.replace('\n', "\r\n"));
+    let [plain, odd] = [plain, odd].map(|text| parse(&text, "outcome.yaml", None).config.unwrap());
+    let titles = |config: &Config| config.outcomes.iter().map(|o| o.title.clone()).collect::<Vec<_>>();
+    assert_eq!(titles(&plain), titles(&odd));
+}
+
+#[test]
+fn a_diagnostic_is_json_for_programs() {
+    let found = parse("version: 2", "outcome.yaml", None).diagnostics;
+    insta::assert_json_snapshot!(found, @r#"
+    [
+      {
+        "severity": "error",
+        "code": "config.version",
+        "message": "this program does not read version 2 of the file",
+        "file": "outcome.yaml",
+        "line": 1,
+        "column": 10,
+        "excerpt": "version: 2",
+        "labels": [
+          {
+            "line": 1,
+            "column": 10,
+            "length": 1,
+            "excerpt": "version: 2",
+            "text": ""
+          }
+        ],
+        "valid": "1",
+        "help": "install a newer outcome-runtime, or write the file in version 1 (docs/outcome-yaml.md)"
+      }
+    ]
+    "#);
+}
+
+#[test]
+fn colour_changes_nothing_but_colour() {
+    let found = parse("version: 1\noutcomes: 3\n", "outcome.yaml", None).diagnostics;
+    let coloured = found[0].render(true);
+    let mut plain = String::new();
+    let mut rest = coloured.as_str();
+    while let Some((before, after)) = rest.split_once('\u{1b}') {
+        plain.push_str(before);
+        rest = after.split_once('m').unwrap().1;
+    }
+    plain.push_str(rest);
+    assert!(coloured.contains('\u{1b}'));
+    assert_eq!(plain, found[0].render(false));
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_gives_a_config_or_errors(text in "\\PC{0,200}") {
+        let parsed = parse(&text, "outcome.yaml", Some(&NoEnv));
+        proptest::prop_assert_eq!(parsed.config.is_none(), parsed.diagnostics.iter().any(Diagnostic::is_error));
+        let _ = render_all(&parsed.diagnostics, true);
+    }
+
+    /// Characters that mean something to YAML, and keys that mean something to us.
+    #[test]
+    fn any_yaml_like_text_gives_a_config_or_errors(
+        parts in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "version: 1", "outcomes:", "- ", "  ", "\n", ": ", "{", "}", "[", "]", "\"", "'", "|", ">", "&a ", "*a",
+                "<<: ", "!!str ", "# ", "---\n", "signal:", "target:", "direction: ", "increase", "mde: ", "5%", "6w",
+                "token: ", "${", "}", "\t", "\u{e9}", "\u{1f6d2}", "\r\n", ".nan", "-1", "? ", "%",
+                "signal_connectors:", "config:", "url: ", "postgres://a:b@c", "id: x", "\u{feff}", "\0", "~",
+            ]),
+            0..60,
+        ),
+    ) {
+        let text: String = parts.concat();
+        let parsed = parse(&text, "outcome.yaml", Some(&NoEnv));
+        proptest::prop_assert_eq!(parsed.config.is_none(), parsed.diagnostics.iter().any(Diagnostic::is_error));
+        let _ = render_all(&parsed.diagnostics, true);
+    }
+
+    /// The example with some of it cut out or doubled.
+    #[test]
+    fn any_damage_to_the_example_gives_a_config_or_errors(from in 0usize..9000, length in 0usize..400, twice: bool) {
+        let example: Vec<char> = read_text(&repo().join("outcome.yaml.example")).chars().collect();
+        let (from, to) = (from.min(example.len()), (from + length).min(example.len()));
+        let keep = if twice { to } else { from };
+        let text: String = example[..keep].iter().chain(&example[if twice { from } else { to }..]).collect();
+        let parsed = parse(&text, "outcome.yaml", None);
+        proptest::prop_assert_eq!(parsed.config.is_none(), parsed.diagnostics.iter().any(Diagnostic::is_error));
     }
 }

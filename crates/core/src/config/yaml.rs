@@ -5,6 +5,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::{DuplicateKeyPolicy, Location, NonFiniteFloatPolicy, Spanned};
 
 use super::diagnostic::{Problem, Reporter, Span};
+use super::redact::{has_url_password, is_reference, is_secret_key, redact_line};
 
 /// A value with its place.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +69,10 @@ impl Node {
 /// Reads the text; `None` after a syntax error, which is then in the report.
 pub(super) fn read(source: &str, reporter: &mut Reporter<'_>) -> Option<Node> {
     match tree(source, DuplicateKeyPolicy::Error) {
-        Ok(node) => Some(node),
+        Ok(node) => {
+            hide_secrets(&node, reporter);
+            Some(node)
+        }
         Err(error) if matches!(error.without_snippet(), serde_yaml::Error::DuplicateMappingKey { .. }) => {
             report_duplicates(source, &error, reporter)
         }
@@ -88,8 +92,34 @@ fn report_duplicates(source: &str, error: &serde_yaml::Error, reporter: &mut Rep
         super::syntax::report(source, error, reporter);
         return None;
     };
+    hide_secrets(&first, reporter);
+    hide_secrets(&last, reporter);
     compare(&first, &last, reporter);
     Some(first)
+}
+
+/// Tells the report which places hold secrets, before anything is reported.
+fn hide_secrets(node: &Node, reporter: &mut Reporter<'_>) {
+    match &node.value {
+        Value::List(items) => items.iter().for_each(|item| hide_secrets(item, reporter)),
+        Value::Map(entries) => {
+            for (key, value) in entries {
+                let holds_one = match &value.value {
+                    Value::Text(text) if is_secret_key(&key.text) => !is_reference(text),
+                    // An address on one line is blanked in part, where the line is shown.
+                    Value::Text(text) => has_url_password(text) && reporter.text(value.span).trim().contains('\n'),
+                    Value::Number(_) => is_secret_key(&key.text),
+                    Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => false,
+                };
+                if holds_one {
+                    reporter.hide(value.span);
+                } else {
+                    hide_secrets(value, reporter);
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => {}
+    }
 }
 
 fn compare(first: &Node, last: &Node, reporter: &mut Reporter<'_>) {
@@ -127,7 +157,8 @@ fn compare(first: &Node, last: &Node, reporter: &mut Reporter<'_>) {
 
 /// At most 60 characters of a text from the file, for a message.
 pub(super) fn shown(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { '.' } else { c }).take(61).collect();
+    let text: String = text.chars().take(200).collect();
+    let clean = redact_line(&text, "");
     if clean.chars().count() > 60 { clean.chars().take(57).chain("...".chars()).collect() } else { clean }
 }
 
@@ -144,6 +175,7 @@ fn tree(source: &str, duplicates: DuplicateKeyPolicy) -> Result<Node, serde_yaml
         strict_booleans: true,
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         with_snippet: false,
+        emit_comments: false,
     };
     let root: Spanned<Raw> = serde_yaml::from_str_with_options(source, options)?;
     Ok(node(root, None))

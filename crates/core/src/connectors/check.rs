@@ -57,8 +57,8 @@ pub fn sums(sums: &ArmSums) -> Result<(), String> {
             // Compared as roots: the product of two squares could overflow.
             if num_den.abs() > num_squares.sqrt() * den_squares.sqrt() * (1.0 + 1e-6) {
                 return Err(format!(
-                    "`num_den_sum` is {num_den}, which no data with these `num_sum_squares` and `den_sum_squares` have: it \
-                     is the sum over units of numerator times denominator"
+                    "`num_den_sum` is {num_den}, which no data with these `num_sum_squares` and `den_sum_squares` \
+                     have: it is the sum over units of numerator times denominator"
                 ));
             }
         }
@@ -119,8 +119,8 @@ fn moments(n: i64, (name, sum): (&str, f64), (squares_name, squares): (&str, f64
     let n = n as f64;
     if squares - sum / n * sum < -1e-9 * squares {
         return Err(format!(
-            "`{squares_name}` is {squares}, less than `{name}` squared / `n` ({}): it is the sum of each unit's squared \
-             value, not the square of the sum",
+            "`{squares_name}` is {squares}, less than `{name}` squared / `n` ({}): it is the sum of each unit's \
+             squared value, not the square of the sum",
             sum / n * sum
         ));
     }

@@ -105,8 +105,8 @@ impl ReadError {
         Some(match self {
             Self::Config { hint, .. } | Self::Shape { hint, .. } => hint.clone(),
             Self::Unauthorized { source_name, .. } => format!(
-                "check the user and the password in the connector's address and that the user may SELECT from the tables; \
-                 then run `outcome-runtime connectors test {source_name}`"
+                "check the user and the password in the connector's address and that the user may SELECT from the \
+                 tables; then run `outcome-runtime connectors test {source_name}`"
             ),
             Self::Unreachable { source_name, .. } => format!(
                 "check the address, that the server runs and that this machine may reach it; then run \

@@ -1,5 +1,6 @@
-//! The one HTTP client for third parties: timeouts, a user agent, retries of idempotent calls that honour `Retry-After`, a
-//! limit on the size of answers, and texts without secrets. It follows no redirects: a token must not travel on.
+//! The one HTTP client for third parties: timeouts, a user agent, retries of idempotent calls that honour
+//! `Retry-After`, a limit on the size of answers, and texts without secrets. It follows no redirects: a token must not
+//! travel on.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Where readings come from: a [`SignalSource`] for each kind of connector, and the registry that opens them.
 //!
-//! Everything a source says is untrusted. It is bounded (rows, bytes, time) while it is read and passes [`check`] before it
-//! leaves this module. **Invariant**: nothing here writes to a source, reads the clock, stores, or decides.
+//! Everything a source says is untrusted. It is bounded (rows, bytes, time) while it is read and passes [`check`]
+//! before it leaves this module. **Invariant**: nothing here writes to a source, reads the clock, stores, or decides.
 
 pub mod check;
 mod error;
@@ -43,7 +43,8 @@ pub trait SignalSource: Send + Sync {
     /// What could be measured there: tables and columns, events, metrics. Bounded.
     async fn list(&self) -> Result<Vec<MetricInfo>, ReadError>;
 
-    /// How the source would answer the signal's queries (its query plan), for people; empty where there is no such thing.
+    /// How the source would answer the signal's queries (its query plan), for people; empty where there is no such
+    /// thing.
     async fn plan(&self, _signal: &SignalSpec, _window: Window) -> Result<Vec<QueryPlan>, ReadError> {
         Ok(Vec::new())
     }

@@ -47,10 +47,11 @@ fn secret_of(spec: &ConnectorSpec, resolve: &dyn ResolveSecret) -> Result<Secret
 /// A source is opened again when its declaration, its secret or the root has changed.
 #[derive(Default)]
 pub struct Sources {
-    opened: Mutex<HashMap<String, (Fingerprint, Arc<dyn SignalSource>)>>,
+    opened: Mutex<HashMap<String, Opened>>,
 }
 
 type Fingerprint = [u8; 32];
+type Opened = (Fingerprint, Arc<dyn SignalSource>);
 
 impl std::fmt::Debug for Sources {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

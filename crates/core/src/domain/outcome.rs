@@ -116,6 +116,7 @@ pub enum ConstraintBound {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
+#[expect(clippy::large_enum_variant, reason = "an outcome has a handful of them, and matching stays plain")]
 pub enum Constraint {
     /// Watched by the runtime.
     Signal {

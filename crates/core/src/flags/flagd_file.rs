@@ -1,8 +1,9 @@
 //! A JSON file that flagd reads, for development and demonstrations.
-//! <https://flagd.dev/reference/flag-definitions/>, <https://flagd.dev/reference/custom-operations/fractional-operation/>
+//! <https://flagd.dev/reference/flag-definitions/>,
+//! <https://flagd.dev/reference/custom-operations/fractional-operation/>
 //!
-//! Other flags, and fields that we do not know, stay as they are. The file is replaced in one step under a lock, and one
-//! that is not understood is not touched.
+//! Other flags, and fields that we do not know, stay as they are. The file is replaced in one step under a lock, and
+//! one that is not understood is not touched.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -10,9 +11,11 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
 use super::{FlagError, FlagService, FlagState, check_key, check_pct};
+use crate::connectors::ResolveSecret;
 
 const NAME: &str = "flagd file";
 /// Largest file, in bytes.
@@ -36,7 +39,12 @@ struct Change {
 }
 
 impl FlagdFile {
-    pub(super) fn open(root: &Path, path: &str) -> Result<Self, FlagError> {
+    pub(super) fn open(root: &Path, path: &str, resolve: &dyn ResolveSecret) -> Result<Self, FlagError> {
+        let resolved = resolve.resolve(path).map_err(|error| FlagError::Config {
+            problem: error.message().to_owned(),
+            hint: error.hint_text().unwrap_or("write `path` without references").to_owned(),
+        })?;
+        let path = resolved.expose_secret();
         let inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         if path.is_empty() || !inside || Path::new(path).file_name().is_none() {
             return Err(FlagError::Config {

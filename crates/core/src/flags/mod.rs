@@ -97,7 +97,7 @@ pub fn open(
     resolve: &dyn ResolveSecret,
 ) -> Result<Box<dyn FlagService>, FlagError> {
     Ok(match spec {
-        FlagServiceSpec::FlagdFile { path } => Box::new(flagd_file::FlagdFile::open(root, path)?),
+        FlagServiceSpec::FlagdFile { path } => Box::new(flagd_file::FlagdFile::open(root, path, resolve)?),
         FlagServiceSpec::CustomHttp { url, token } => {
             Box::new(custom_http::CustomHttp::open(url, token.as_deref(), resolve)?)
         }
@@ -138,8 +138,8 @@ pub async fn drift(service: &dyn FlagService, expected: &FlagState) -> Result<Op
     Ok((!is_there).then(|| Drift { expected: expected.clone(), found }))
 }
 
-/// Refuses keys that are not 1 to 128 letters, digits, dots, dashes and underscores, the first a letter or digit: safe in a
-/// URL's path, in JSON and in a terminal.
+/// Refuses keys that are not 1 to 128 letters, digits, dots, dashes and underscores, the first a letter or digit: safe
+/// in a URL's path, in JSON and in a terminal.
 fn check_key(key: &str) -> Result<(), FlagError> {
     let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if key.len() <= 128

@@ -108,10 +108,7 @@ impl Runtime {
             self.note_violation(&experiment, &scope, by).await?;
             return Err(violation_error(&experiment, &scope));
         }
-        let branch = match self.repo().await {
-            Ok(repo) => repo.current_branch().await.ok().flatten(),
-            Err(_) => None,
-        };
+        let branch = self.branch_of(report.head.as_deref(), &commit).await;
         let plan_hash = digest(&Plan::of(&outcome.spec, &experiment.hypothesis))?;
         let mut tx = self.write().await?;
         let mut experiment = Self::experiment_named(&mut tx, &report.experiment).await?;
@@ -168,6 +165,17 @@ impl Runtime {
         let head = report.head.as_deref().unwrap_or("HEAD");
         let watched = watched(outcome, experiment);
         Ok(check(&repo, &rules, base, head, report.files_changed.as_deref(), &watched).await?)
+    }
+
+    /// The branch whose head was reported: the one that was named, or the one that is checked out.
+    async fn branch_of(&self, named: Option<&str>, commit: &str) -> Option<String> {
+        let repo = self.repo().await.ok()?;
+        let name = match named {
+            Some(name) if name != "HEAD" => name.to_owned(),
+            _ => repo.current_branch().await.ok().flatten()?,
+        };
+        let head = repo.resolve(&format!("refs/heads/{name}")).await.ok()?;
+        (head.as_str() == commit).then_some(name)
     }
 
     async fn note_violation(&self, experiment: &Experiment, scope: &ScopeReport, by: &Principal) -> Result<()> {

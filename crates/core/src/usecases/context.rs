@@ -1,6 +1,6 @@
 //! What a human is shown at a gate. Texts by agents and authors stand in fields named `*_says`: quoted, never trusted.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::effects::StepContext;
 use super::runtime::Runtime;
@@ -21,8 +21,11 @@ impl Runtime {
         context: &StepContext,
     ) -> Result<ContextPackage> {
         let spec = &outcome.spec;
-        let mut facts = json!({
-            "outcome": {
+        let mut facts = Map::new();
+        let mut fact = |name: &str, value: Value| facts.insert(name.to_owned(), value);
+        fact(
+            "outcome",
+            json!({
                 "title_says": spec.title,
                 "signal": spec.signal.metric,
                 "direction": spec.target.direction,
@@ -30,31 +33,31 @@ impl Runtime {
                 "to": spec.target.to,
                 "measured_baseline": outcome.state.baseline,
                 "deadline": outcome.state.deadline,
-            },
-        });
+            }),
+        );
         let mut verdicts = gate_type.verdicts().to_vec();
         let mut open_conditions = Vec::new();
         if let Some(experiment) = experiment {
-            facts["hypothesis"] = hypothesis_facts(experiment);
-            facts["plan"] = plan_facts(outcome, experiment)?;
+            fact("hypothesis", hypothesis_facts(experiment));
+            fact("plan", plan_facts(outcome, experiment)?);
             open_conditions = self.conditions(tx, experiment).await?;
             match gate_type {
                 GateType::PortfolioReview => {
-                    facts["score"] = json!(experiment.score);
-                    facts["similar_learnings"] = self.similar_learnings(tx, experiment).await?;
-                    facts["conflicts"] = json!(self.conflicts(tx, experiment).await?);
+                    fact("score", json!(experiment.score));
+                    fact("similar_learnings", self.similar_learnings(tx, experiment).await?);
+                    fact("conflicts", json!(self.conflicts(tx, experiment).await?));
                 }
                 GateType::LaunchApproval => {
-                    facts["build"] = experiment.build.clone().unwrap_or(Value::Null);
-                    facts["conflicts"] = json!(self.conflicts(tx, experiment).await?);
+                    fact("build", experiment.build.clone().unwrap_or(Value::Null));
+                    fact("conflicts", json!(self.conflicts(tx, experiment).await?));
                 }
                 GateType::AnalysisReview | GateType::ScaleApproval | GateType::ShipApproval => {
-                    facts["result"] = experiment.current_result.clone().unwrap_or(Value::Null);
-                    facts["rollout_step"] = json!(experiment.state.step);
-                    facts["pause"] = json!(experiment.state.pause);
+                    fact("result", experiment.current_result.clone().unwrap_or(Value::Null));
+                    fact("rollout_step", json!(experiment.state.step));
+                    fact("pause", json!(experiment.state.pause));
                 }
                 GateType::Escalation => {
-                    facts["status"] = json!(experiment.state.status);
+                    fact("status", json!(experiment.state.status));
                 }
             }
             if gate_type == GateType::AnalysisReview && experiment.state.step + 1 >= experiment.state.n_steps {
@@ -75,7 +78,7 @@ impl Runtime {
             experiment: experiment.map(|experiment| experiment.slug.clone()),
             verdicts,
             recommendation: context.recommendation.clone(),
-            facts,
+            facts: Value::Object(facts),
             checklist,
             open_conditions,
             created_at: self.now(),

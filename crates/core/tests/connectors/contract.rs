@@ -3,7 +3,8 @@
 //! Tables: `exposure (unit text, variant text, at instant, converted int null, amount numeric null)` with
 //!  - control: units c1, c2, c3; c1 converted; amounts 1.5, NULL, 2.5
 //!  - treatment: units t1, t2; both converted; amounts 3, 4
-//! all at 2026-11-20 10:00:00 and later, and the text table `note (body)` with one row `naïve — 世界`.
+//!
+//! All at 2026-11-20 10:00:00 and later, and the text table `note (body)` with one row `naïve — 世界`.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -145,8 +145,8 @@ async fn numbers_of_every_type_are_read() {
     let source = source(SqlConfig::new(&url));
     execute(
         &url,
-        "CREATE TABLE t (a TINYINT, b SMALLINT UNSIGNED, c MEDIUMINT, d INT UNSIGNED, e BIGINT, f BIGINT UNSIGNED, g FLOAT,
-             h DOUBLE, i DECIMAL(10, 3), j CHAR(5), k TEXT, l BLOB, z TIMESTAMP NULL);
+        "CREATE TABLE t (a TINYINT, b SMALLINT UNSIGNED, c MEDIUMINT, d INT UNSIGNED, e BIGINT, f BIGINT UNSIGNED,
+             g FLOAT, h DOUBLE, i DECIMAL(10, 3), j CHAR(5), k TEXT, l BLOB, z TIMESTAMP NULL);
          INSERT INTO t VALUES (12, 12, 12, 12, 12, 12, 12, 12, 12, '12', '12', '12', NULL)",
     )
     .await;

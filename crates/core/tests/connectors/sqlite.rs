@@ -48,7 +48,12 @@ async fn instants_are_bound_as_the_column_holds_them() {
     let dir = tempfile::tempdir().unwrap();
     let (url, mut conn) = file(&dir).await;
     execute(&mut conn, "CREATE TABLE e (iso TEXT, s INTEGER, ms INTEGER)").await;
-    execute(&mut conn, "INSERT INTO e VALUES ('2026-11-20T23:59:59Z', 1795219199, 1795219199999), ('2026-11-21T00:00:00Z', 1795219200, 1795219200000)").await;
+    execute(
+        &mut conn,
+        "INSERT INTO e VALUES ('2026-11-20T23:59:59Z', 1795219199, 1795219199999),
+             ('2026-11-21T00:00:00Z', 1795219200, 1795219200000)",
+    )
+    .await;
     for (format, column) in
         [(TimeFormat::Iso8601, "iso"), (TimeFormat::UnixSeconds, "s"), (TimeFormat::UnixMillis, "ms")]
     {

@@ -5,7 +5,7 @@ use super::super::file::{ConnectorKeys, RootFile, SqlFile, WebhookFile};
 use super::super::yaml::Node;
 use super::super::{CONNECTOR_TYPES, ConnectorKind, ConnectorSpec, SqlConfig, WebhookConfig};
 use super::references::{no_inline_password, references, secret};
-use super::{At, Context, Problem, Reporter, Source, SourceKind, at_least_one, list, near_or, shown, unique};
+use super::{At, Context, Problem, Reporter, SourceKind, at_least_one, list, near_or, shown, unique};
 
 /// Types that the original had, or that a reader may look for.
 const ELSEWHERE: &[&str] = &[
@@ -48,7 +48,7 @@ pub(super) fn connectors(
                 _ => SourceKind::Broken,
             },
         };
-        context.sources.push(Source { name: name.value.clone(), kind: source_kind });
+        context.sources.insert(name.value.clone(), source_kind);
         out.extend(kind.map(|kind| ConnectorSpec { name: name.value.clone(), kind }));
     }
     let names = declared.iter().filter_map(|c| c.value.0.name.as_ref()).map(|name| (name.value.as_str(), name.span));

@@ -51,8 +51,7 @@ fn unknown_provider(provider: &At<String>, other: &str, reporter: &mut Reporter<
         (
             "config.flag_provider_unavailable",
             format!("`{}` is not part of this version; available: {available}", shown(other)),
-            "put a small adapter in front of it that speaks the HTTP contract of `custom_http` (docs/outcome-yaml.md)"
-                .to_owned(),
+            "put a small adapter in front of it that speaks the HTTP contract of `custom_http`".to_owned(),
         )
     } else {
         (

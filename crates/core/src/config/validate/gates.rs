@@ -1,6 +1,6 @@
 //! Who decides, until when, and how surely.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::super::file::{GateFile, GatesFile};
 use super::channel::channel;
@@ -55,21 +55,19 @@ fn policy(
 
 /// Warns of a person who is asked twice in a row of people.
 fn check_chain(assigned_to: Option<&At<String>>, chain: &[At<String>], reporter: &mut Reporter<'_>) {
-    let mut asked: Vec<&At<String>> = assigned_to.into_iter().collect();
-    for at in chain {
-        if let Some(earlier) = asked.iter().find(|earlier| earlier.value.eq_ignore_ascii_case(&at.value)) {
-            reporter.push(
-                Problem::warning(
-                    "config.escalation_to_same",
-                    at.span,
-                    "the gate escalates to a person who was asked before",
-                )
-                .also(earlier.span, "asked here")
-                .valid("somebody else at each step")
-                .help("name another person: when the time is over, the one who was asked did not answer"),
-            );
-        }
-        asked.push(at);
+    let mut asked = HashMap::new();
+    for at in assigned_to.into_iter().chain(chain) {
+        let Some(earlier) = asked.insert(at.value.to_ascii_lowercase(), at.span) else { continue };
+        reporter.push(
+            Problem::warning(
+                "config.escalation_to_same",
+                at.span,
+                "the gate escalates to a person who was asked before",
+            )
+            .also(earlier, "asked here")
+            .valid("somebody else at each step")
+            .help("name another person: when the time is over, the one who was asked did not answer"),
+        );
     }
 }
 

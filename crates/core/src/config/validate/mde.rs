@@ -34,9 +34,7 @@ pub(super) fn mde(
             Problem::warning("config.mde_above_gap", at.span, message)
                 .also(to.span, "the target")
                 .valid(format!("at most {}", rounded(gap)))
-                .help(
-                    "one experiment that is found would overshoot the target: write a smaller `mde`, or leave it out",
-                ),
+                .help("an effect this large would overshoot the target: write a smaller `mde`, or leave it out"),
         );
     }
     Some(effect)

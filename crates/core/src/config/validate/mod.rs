@@ -1,5 +1,5 @@
-//! What the keys of the file mean together. Everything is checked before anything is refused: a part that cannot be used is
-//! left out, and its error keeps the file from being used.
+//! What the keys of the file mean together. Everything is checked before anything is refused: a part that cannot be used
+//! is left out, and its error keeps the file from being used.
 
 mod channel;
 mod connectors;
@@ -16,6 +16,8 @@ mod signal;
 mod sql;
 mod target;
 
+use std::collections::BTreeMap;
+
 use super::decode::At;
 use super::diagnostic::{Problem, Reporter, Span};
 use super::file::RootFile;
@@ -27,15 +29,10 @@ use super::{Config, VERSION};
 /// What is known about the file as a whole while its parts are checked.
 pub(super) struct Context<'c> {
     env: Option<&'c dyn Env>,
-    sources: Vec<Source>,
+    /// The declared sources by name. One that has errors of its own counts, so that its signals are not reported too.
+    sources: BTreeMap<String, SourceKind>,
     has_slack: bool,
     has_webhook: bool,
-}
-
-/// A declared source. One that has errors of its own counts as declared, so that its signals are not reported too.
-struct Source {
-    name: String,
-    kind: SourceKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +72,7 @@ pub(super) fn unsupported_version(root: &Node) -> Option<Problem> {
 
 /// The checked file; `None`, or something unusable, after an error.
 pub(super) fn config(file: &RootFile, env: Option<&dyn Env>, reporter: &mut Reporter<'_>) -> Option<Config> {
-    let mut context = Context { env, sources: Vec::new(), has_slack: false, has_webhook: false };
+    let mut context = Context { env, sources: BTreeMap::new(), has_slack: false, has_webhook: false };
     let connectors = connectors::connectors(file, &mut context, reporter);
     let flags = flags::flags(file.feature_flags.as_ref(), &context, reporter);
     let notifications = settings::notifications(file.notifications.as_ref(), &mut context, reporter);
@@ -125,9 +122,13 @@ fn near_or(typed: &str, known: &[&str], otherwise: &str) -> String {
         .map_or_else(|| otherwise.to_owned(), |name| format!("did you mean `{name}`?"))
 }
 
-/// `a`, `b`, `c`.
+/// `a`, `b`, `c`; at most 20 of them.
 fn list(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{}`", shown(name))).collect::<Vec<_>>().join(", ")
+    let mut out = names.iter().take(20).map(|name| format!("`{}`", shown(name))).collect::<Vec<_>>().join(", ");
+    if names.len() > 20 {
+        out.push_str(", ...");
+    }
+    out
 }
 
 /// Reports names that stand twice, with both places.

@@ -96,7 +96,7 @@ fn check_staleness(file: &OutcomeFile, reporter: &mut Reporter<'_>) {
     let interval = file.signal.as_ref().and_then(|signal| signal.value.poll_interval.as_ref());
     if let Some(interval) = interval.filter(|interval| interval.value >= staleness.value) {
         let message = format!(
-            "the signal is read every {}, but counts as stale after {}: experiments would be paused between two readings",
+            "the signal is read every {}, but counts as stale after {}: experiments would pause between two readings",
             interval.value, staleness.value
         );
         // A default has no place of its own.
@@ -110,9 +110,13 @@ fn check_staleness(file: &OutcomeFile, reporter: &mut Reporter<'_>) {
         reporter.push(
             problem
                 .valid("`staleness` longer than `poll_interval`; twice or more is usual")
-                .help("write a longer `staleness` or a shorter `poll_interval`"),
+                .help(format!("write `staleness: {}`, or a shorter `poll_interval`", double(interval.value))),
         );
     }
+}
+
+fn double(period: Period) -> Period {
+    Period::from_secs(period.as_secs().saturating_mul(2))
 }
 
 /// Readings are stored under the signal's name.
@@ -133,7 +137,9 @@ fn check_names(
                     .here("again here")
                     .also(*first, "first here")
                     .valid("each name once in an outcome")
-                    .help("give this one another name (`name` of a signal, `signal` of a constraint) and keep its `metric`"),
+                    .help(
+                        "give this one another name (`name` of a signal, `signal` of a constraint), keep its `metric`",
+                    ),
             );
         } else {
             seen.insert(&name.value, name.span);

@@ -6,10 +6,20 @@ use super::super::file::ScopeFile;
 use super::{At, Problem, Reporter, shown};
 use crate::domain::ScopeSpec;
 
+/// The most patterns of a list.
+const MAX_PATTERNS: usize = 1000;
+
 pub(super) fn scope(file: Option<&At<ScopeFile>>, reporter: &mut Reporter<'_>) -> ScopeSpec {
     let Some(file) = file else { return ScopeSpec::default() };
     let allowed = patterns(file.value.allowed_paths.as_ref());
     let forbidden = patterns(file.value.forbidden_paths.as_ref());
+    if allowed.len().max(forbidden.len()) > MAX_PATTERNS {
+        let problem = Problem::error("config.too_many_paths", file.span, "this scope has too many patterns");
+        reporter.push(
+            problem.valid("at most 1000 in each list").help("name directories instead of files: `services/payments/`"),
+        );
+        return ScopeSpec::default();
+    }
     for pattern in allowed.iter().chain(forbidden) {
         check(pattern, reporter);
     }
@@ -26,14 +36,16 @@ fn patterns(list: Option<&At<Vec<At<String>>>>) -> &[At<String>] {
 
 fn check(at: &At<String>, reporter: &mut Reporter<'_>) {
     let pattern = at.value.as_str();
-    let is_windows = pattern.contains('\\') || pattern.get(1..3).is_some_and(|drive| drive == ":/");
+    let mut pairs = pattern.chars().zip(pattern.chars().skip(1));
+    let is_windows = pairs.any(|(c, next)| c == '\\' && next.is_alphanumeric())
+        || pattern.get(1..3).is_some_and(|drive| drive == ":/" || drive == ":\\");
     let (problem, help) = if pattern.starts_with('!') {
         (
             "begins with `!`, which is not known here",
             "move it without the `!` to the other list: forbidden wins over allowed",
         )
     } else if is_windows {
-        ("contains `\\` or a drive", "write `/` between directories, from the root of the repository")
+        ("looks like a path on Windows", "write `/` between directories, from the root of the repository")
     } else if pattern.starts_with('/') || pattern.starts_with('~') {
         ("is an absolute path", "write it from the root of the repository, without the `/` in front")
     } else if pattern.split('/').any(|part| part == "..") {
@@ -41,11 +53,13 @@ fn check(at: &At<String>, reporter: &mut Reporter<'_>) {
     } else if pattern.split('/').any(|part| part == ".") {
         ("contains `.` as a directory", "write it from the root of the repository, without `./`")
     } else if pattern.starts_with('#') {
-        ("begins with `#`", "write `[#]` for a name that begins with it")
+        ("begins with `#`", "write `\\#` for a name that begins with it")
     } else if pattern.trim() != pattern {
         ("begins or ends with a space", "remove the space")
-    } else if GitignoreBuilder::new("").add_line(None, pattern).is_err() {
-        ("cannot be read as a pattern", "close `[` with `]` and `{` with `}`")
+    } else if pattern.contains("//") {
+        ("contains `//`, which never matches", "write one `/` between directories")
+    } else if GitignoreBuilder::new("").allow_unclosed_class(false).add_line(None, pattern).is_err() {
+        ("cannot be read as a pattern", "close `{` with `}` and `[` with `]`")
     } else {
         return;
     };

@@ -81,7 +81,7 @@ pub(super) fn signal(parts: &Parts<'_>, context: &Context<'_>, reporter: &mut Re
         Some(SourceKind::Webhook) => refuse_query(parts, reporter),
         Some(SourceKind::Sql | SourceKind::Broken) | None => {}
     }
-    refuse_segment(parts, kind, reporter);
+    check_segment(parts, kind, reporter);
     check_interval(parts, reporter);
     let query = parts
         .query
@@ -104,12 +104,16 @@ pub(super) fn signal(parts: &Parts<'_>, context: &Context<'_>, reporter: &mut Re
 }
 
 fn source_kind(source: &At<String>, context: &Context<'_>, reporter: &mut Reporter<'_>) -> Option<SourceKind> {
-    if let Some(known) = context.sources.iter().find(|known| known.name == source.value) {
-        return Some(known.kind);
+    if let Some(kind) = context.sources.get(&source.value) {
+        return Some(*kind);
     }
-    let names: Vec<&str> = context.sources.iter().map(|known| known.name.as_str()).collect();
+    let names: Vec<&str> = context.sources.keys().map(String::as_str).take(1000).collect();
     let message = format!("there is no source `{}` in `signal_connectors`", shown(&source.value));
     let problem = Problem::error("config.unknown_source", source.span, message);
+    if reporter.is_full() {
+        reporter.push(problem);
+        return None;
+    }
     reporter.push(if names.is_empty() {
         problem.valid("the `name` of a source; none is declared yet").help(format!(
             "declare it:\nsignal_connectors:\n  - name: {}\n    type: sql\n    config:\n      url: ${{DATABASE_URL}}",
@@ -174,16 +178,49 @@ fn check_interval(parts: &Parts<'_>, reporter: &mut Reporter<'_>) {
 }
 
 /// A key that a source does not look at is refused: ignored, it would make the number mean something else.
-fn refuse_segment(parts: &Parts<'_>, kind: Option<SourceKind>, reporter: &mut Reporter<'_>) {
-    let (Some(segment), Some(kind)) = (parts.segment, kind) else { return };
-    let (kind, help) = match kind {
-        SourceKind::Sql => ("sql", "write it into the WHERE clause of the query: `WHERE platform = 'mobile'`"),
-        SourceKind::Webhook => ("webhook", "let the program that pushes the metric count these units only"),
-        SourceKind::Broken => return,
-    };
-    let message = format!("a `{kind}` source does not filter by `segment`");
-    let problem = Problem::error("config.segment_unsupported", segment.span, message);
-    reporter.push(problem.valid("no `segment` at this source").help(help));
+fn check_segment(parts: &Parts<'_>, kind: Option<SourceKind>, reporter: &mut Reporter<'_>) {
+    let Some(segment) = parts.segment else { return };
+    match kind {
+        Some(SourceKind::Sql) => check_sql_segment(segment, parts, reporter),
+        Some(SourceKind::Webhook) => {
+            let message = "a `webhook` source does not filter by `segment`";
+            let problem = Problem::error("config.segment_unsupported", segment.span, message);
+            let help = "let the program that pushes the metric count these units only";
+            reporter.push(problem.valid("`segment` at a `sql` source only").help(help));
+        }
+        Some(SourceKind::Broken) | None => {}
+    }
+}
+
+/// A SQL source binds `:segment_<key>`; every query must use it.
+fn check_sql_segment(segment: &At<TextMap>, parts: &Parts<'_>, reporter: &mut Reporter<'_>) {
+    let query = parts.query.map(|query| &query.value);
+    let texts = [query.and_then(|query| query.level.as_ref()), query.and_then(|query| query.by_variant.as_ref())];
+    for (name, sql) in ["level", "by_variant"].into_iter().zip(texts) {
+        let Some(sql) = sql else { continue };
+        for key in segment.value.0.keys().take(100) {
+            let parameter = segment_parameter(key);
+            if binds(&sql.value, &parameter) {
+                continue;
+            }
+            let message = format!("`query.{name}` does not use `:{parameter}`, so `segment` does not restrict it");
+            reporter.push(
+                Problem::error("config.segment_unsupported", segment.span, message)
+                    .also(sql.span, format!("`{name}`"))
+                    .valid("a query that uses each key of `segment` as `:segment_<key>`")
+                    .help(format!(
+                        "write `... AND {} = :{parameter}` in it, or remove `segment`",
+                        parameter.trim_start_matches("segment_")
+                    )),
+            );
+        }
+    }
+}
+
+/// The name under which the connector binds a key.
+fn segment_parameter(key: &str) -> String {
+    let name: String = key.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+    format!("segment_{name}")
 }
 
 fn refuse_query(parts: &Parts<'_>, reporter: &mut Reporter<'_>) {
@@ -195,7 +232,11 @@ fn refuse_query(parts: &Parts<'_>, reporter: &mut Reporter<'_>) {
 }
 
 fn check_sql(parts: &Parts<'_>, reporter: &mut Reporter<'_>) {
-    const EXAMPLE: &str = "query:\n  level: |\n    SELECT count(*) AS n, sum(is_paid) AS successes\n    FROM carts WHERE created_at >= :from AND created_at < :to";
+    const EXAMPLE: &str = "\
+query:
+  level: |
+    SELECT count(*) AS n, sum(is_paid) AS successes
+    FROM carts WHERE created_at >= :from AND created_at < :to";
     let query = parts.query.map(|query| &query.value);
     let level = query.and_then(|query| query.level.as_ref());
     let by_variant = query.and_then(|query| query.by_variant.as_ref());
@@ -269,7 +310,12 @@ fn check_level(at: &At<String>, reporter: &mut Reporter<'_>) {
 
 fn check_by_variant(at: &At<String>, reporter: &mut Reporter<'_>) {
     let sql = at.value.as_str();
-    let unbound: Vec<&str> = ["from", "to"].into_iter().filter(|name| !binds(sql, name)).collect();
+    // The connector also binds the time of the launch and of the reading.
+    let unbound: Vec<&str> = [("from", "since_launch"), ("to", "as_of")]
+        .into_iter()
+        .filter(|(name, other)| !binds(sql, name) && !binds(sql, other))
+        .map(|(name, _)| name)
+        .collect();
     if !unbound.is_empty() {
         let message = format!("`by_variant` does not use {}", parameters(&unbound));
         reporter.push(

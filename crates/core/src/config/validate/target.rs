@@ -73,7 +73,7 @@ fn check_confidence(file: &TargetFile, reporter: &mut Reporter<'_>) {
     } else {
         "0.95 means that one verdict in twenty may be wrong".to_owned()
     };
-    let message = format!("a confidence of {value} is not between 0.5 and 1");
+    let message = format!("a confidence of {value} is out of range");
     let problem = Problem::error("config.out_of_range", confidence.span, message);
     reporter.push(problem.valid("above 0.5 and below 1; 0.95 is usual").help(help));
 }

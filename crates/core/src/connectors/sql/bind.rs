@@ -17,7 +17,7 @@ pub(super) enum Param {
     Text(String),
 }
 
-/// The parameters of a query, by name.
+/// The parameters of a query, by name in lower case; the query may write it in any.
 pub(super) type Params = BTreeMap<String, Param>;
 
 /// What is sent beside the text.
@@ -59,7 +59,8 @@ impl Statement {
                     out.sql.push_str(text);
                     at += text.len();
                 }
-                Piece::Param(name) => {
+                Piece::Param(written) => {
+                    let name = &written.to_lowercase();
                     let Some(param) = params.get(name) else {
                         let valid: Vec<_> = params.keys().map(|name| format!(":{name}")).collect();
                         return Err(format!("the parameter `:{name}` is not known; valid here: {}", valid.join(" ")));
@@ -72,7 +73,7 @@ impl Statement {
                         dialect,
                         matches!(param, Param::At(_)) && format == TimeFormat::Native,
                     );
-                    at += 1 + name.len();
+                    at += 1 + written.len();
                 }
             }
         }
@@ -126,9 +127,9 @@ fn as_json(bind: &Bind) -> Value {
     }
 }
 
-/// Text formats hold whole seconds, as the columns that they are compared with usually do: with fractions on one side only
-/// the comparison of text would go wrong within that second. Both ends of a window are cut down alike, so that windows
-/// that follow each other still share no instant and leave none out.
+/// Text formats hold whole seconds, as the columns that they are compared with usually do: with fractions on one side
+/// only the comparison of text would go wrong within that second. Both ends of a window are cut down alike, so that
+/// windows that follow each other still share no instant and leave none out.
 fn bind(param: &Param, dialect: Dialect, format: TimeFormat) -> Bind {
     let at = match param {
         Param::At(at) => *at,
@@ -200,6 +201,7 @@ mod tests {
     #[test]
     fn an_unknown_parameter_is_answered_with_the_known_ones() {
         let error = Statement::prepare("select :form", Dialect::Sqlite, &params(), TimeFormat::Native).unwrap_err();
+        assert!(Statement::prepare("select :FROM", Dialect::Sqlite, &params(), TimeFormat::Native).is_ok());
         assert_eq!(error, "the parameter `:form` is not known; valid here: :flag :from :to");
     }
 

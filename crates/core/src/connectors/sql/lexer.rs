@@ -4,8 +4,8 @@
 //! **Invariant**: the pieces, put together again, are the query up to its closing semicolon, unchanged.
 //!
 //! It also refuses what a reading never needs: several statements, anything but a query, the engine's own placeholders
-//! (they would be bound to nothing), and comments that MySQL executes. This is for clear messages; what protects the source
-//! is the read-only transaction.
+//! (they would be bound to nothing), and comments that MySQL executes. This is for clear messages; what protects the
+//! source is the read-only transaction.
 
 /// Whose SQL it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -363,8 +363,9 @@ mod tests {
         fn text_outside_of_parameters_never_changes(
             parts in prop::collection::vec(
                 prop_oneof![
-                    Just("'"), Just("''"), Just("\""), Just("`"), Just("\\"), Just("--"), Just("-- "), Just("\n"), Just("/*"),
-                    Just("*/"), Just("$$"), Just("$a$"), Just(":from"), Just("::"), Just(":"), Just(":tô"), Just("["), Just("]"),
+                    Just("'"), Just("''"), Just("\""), Just("`"), Just("\\"), Just("--"), Just("-- "), Just("\n"),
+                    Just("/*"), Just("*/"),
+                    Just("$$"), Just("$a$"), Just(":from"), Just("::"), Just(":"), Just(":tô"), Just("["), Just("]"),
                     Just(" "), Just("e"), Just("E'"), Just("#"), Just("x"), Just("é"), Just("1"), Just("("), Just(";"),
                 ],
                 0..30,

@@ -1,7 +1,7 @@
 //! Databases that are asked with the user's own SQL: PostgreSQL, MySQL (and MariaDB) and SQLite, through sqlx.
 //!
-//! A query runs alone in a read-only transaction that is rolled back, with a limit on its time (the server's own where it
-//! has one, and ours around it) and on its rows. Parameters are bound, never written into the text. Readings are not
+//! A query runs alone in a read-only transaction that is rolled back, with a limit on its time (the server's own where
+//! it has one, and ours around it) and on its rows. Parameters are bound, never written into the text. Readings are not
 //! cached: the window of a poll ends at its own "now", so that no two polls ask the same; connections are (see
 //! [`super::Sources`]).
 
@@ -184,7 +184,7 @@ struct Query<'a> {
 
 fn segment_param(key: &str) -> String {
     let name: String = key.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
-    format!("segment_{name}")
+    format!("segment_{}", name.to_lowercase())
 }
 
 fn params(signal: &SignalSpec, window: Window) -> Params {

@@ -80,7 +80,8 @@ impl Server {
         };
         // Strings and names as the lexer reads them.
         let settings = format!(
-            "SET SESSION {limit}, sql_mode = REPLACE(REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', ''), 'ANSI_QUOTES', '')"
+            "SET SESSION {limit}, \
+             sql_mode = REPLACE(REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', ''), 'ANSI_QUOTES', '')"
         );
         sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut *conn).await?;
         Ok(conn.begin_with("START TRANSACTION READ ONLY").await?)
@@ -131,8 +132,8 @@ impl Engine for MySql {
         let server = self.connected().await?;
         let mut conn = server.pool.acquire().await?;
         let mut tx = server.begin(&mut conn, limits).await?;
-        // MariaDB ends the transaction at statements that make or drop tables, so only a change of rows shows whether it
-        // refuses; this one changes none even where it does not. In an empty database there is nothing to change.
+        // MariaDB ends the transaction at statements that make or drop tables, so only a change of rows shows whether
+        // it refuses; this one changes none even where it does not. In an empty database there is nothing to change.
         let table: Option<Vec<u8>> = sqlx::query_scalar(
             "SELECT table_name FROM information_schema.tables
              WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' LIMIT 1",
@@ -160,7 +161,6 @@ fn cell(row: &MySqlRow, i: usize) -> Result<Cell, sqlx::Error> {
         return Ok(Cell::Null);
     }
     let kind = value.type_info().name().to_owned();
-    drop(value);
     Ok(match kind.as_str() {
         "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" | "BOOLEAN" => Cell::Int(row.try_get_unchecked(i)?),
         "TINYINT UNSIGNED" | "SMALLINT UNSIGNED" | "MEDIUMINT UNSIGNED" | "INT UNSIGNED" | "BIGINT UNSIGNED" => {

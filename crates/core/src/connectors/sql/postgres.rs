@@ -1,8 +1,8 @@
 //! PostgreSQL. <https://www.postgresql.org/docs/current/protocol-flow.html>, versions 13 and later.
 //!
-//! Values come in the binary format. NUMERIC (what `sum(bigint)` and `avg` give) is decoded here: sqlx can do it only with
-//! a decimal library that we use nowhere else. To wrap the query into `row_to_json` would avoid that too, but would turn
-//! positions in errors into riddles and two columns of one name into one.
+//! Values come in the binary format. NUMERIC (what `sum(bigint)` and `avg` give) is decoded here: sqlx can do it only
+//! with a decimal library that we use nowhere else. To wrap the query into `row_to_json` would avoid that too, but
+//! would turn positions in errors into riddles and two columns of one name into one.
 
 use std::str::FromStr;
 
@@ -36,8 +36,8 @@ impl Postgres {
         Ok(Self { options: options.application_name("outcome-runtime"), pool: OnceCell::new() })
     }
 
-    /// The pool. It keeps trying while the server refuses connections and then says no more than that time is up; so the
-    /// first connection is made without it, for the server's own words.
+    /// The pool. It keeps trying while the server refuses connections and then says no more than that time is up; so
+    /// the first connection is made without it, for the server's own words.
     async fn pool(&self) -> Result<&PgPool, EngineError> {
         self.pool
             .get_or_try_init(async || {
@@ -103,8 +103,8 @@ async fn run(conn: &mut PgConnection, ask: Ask<'_>) -> Result<Table, EngineError
     let out = fetch(&mut tx, ask).await;
     if !matches!(out, Err(EngineError::TooManyRows)) {
         // Statements are named: sqlx asks about types that it does not know (enums) between parsing and running, which
-        // makes an unnamed one go. They are closed before the transaction ends, because behind a transaction pooler such
-        // as pgbouncer the next client on this server connection would stumble over their names.
+        // makes an unnamed one go. They are closed before the transaction ends, because behind a transaction pooler
+        // such as pgbouncer the next client on this server connection would stumble over their names.
         tx.clear_cached_statements().await?;
         tx.rollback().await?;
     }

@@ -108,11 +108,11 @@ pub(super) struct Misfit {
 }
 
 const LEVEL_HINT: &str = "return one row with the columns n, successes (as in `SELECT count(*) AS n, count(paid_at) AS \
-    successes FROM ...`), or n, sum, sum_squares, or n, num_sum, num_sum_squares, den_sum, den_sum_squares, num_den_sum, or \
-    value";
-const VARIANT_HINT: &str = "return one row a variant with the columns variant, n, successes (as in `SELECT variant, count(*) \
-    AS n, count(paid_at) AS successes FROM ... GROUP BY variant`), or sum, sum_squares, or num_sum, num_sum_squares, \
-    den_sum, den_sum_squares, num_den_sum in place of successes, or variant, value";
+    successes FROM ...`), or n, sum, sum_squares, or n, num_sum, num_sum_squares, den_sum, den_sum_squares, \
+    num_den_sum, or value";
+const VARIANT_HINT: &str = "return one row a variant with the columns variant, n, successes (as in `SELECT variant, \
+    count(*) AS n, count(paid_at) AS successes FROM ... GROUP BY variant`), or sum, sum_squares, or num_sum, \
+    num_sum_squares, den_sum, den_sum_squares, num_den_sum in place of successes, or variant, value";
 
 fn misfit(problem: String, hint: &str) -> Misfit {
     Misfit { problem, hint: hint.to_owned() }

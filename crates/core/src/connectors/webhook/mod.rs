@@ -1,8 +1,8 @@
 //! Sources that push aggregates to `POST /api/v1/signals/ingest`, signed as Standard Webhooks are.
 //! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 //!
-//! What the daemon does with a request: look up the connector that the path or the payload names, [`verify`] the headers
-//! against the raw body, [`IngestPayload::parse`] it, and keep the id of [`Headers`] as the idempotency key.
+//! What the daemon does with a request: look up the connector that the path or the payload names, [`verify`] the
+//! headers against the raw body, [`IngestPayload::parse`] it, and keep the id of [`Headers`] as the idempotency key.
 //! **Invariant**: pure functions; "now" and the secret are parameters. Only aggregates come in, never events.
 
 mod payload;
@@ -37,7 +37,9 @@ pub enum IngestError {
         problem: String,
     },
     /// The signature fits but is too old, or of the future.
-    #[error("the request was signed {age_secs} s {}, outside of the replay window of {window_secs} s", if *.is_future { "in the future" } else { "ago" })]
+    #[error(
+        "the request was signed {age_secs} s {}, outside of the replay window of {window_secs} s", when(.is_future)
+    )]
     Stale {
         /// Distance from now.
         age_secs: u64,
@@ -52,6 +54,10 @@ pub enum IngestError {
         /// What is wrong, with its place.
         problem: String,
     },
+}
+
+fn when(is_future: &bool) -> &'static str {
+    if *is_future { "in the future" } else { "ago" }
 }
 
 impl IngestError {

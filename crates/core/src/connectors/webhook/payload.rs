@@ -43,8 +43,8 @@ pub struct IngestPayload {
     pub readings: Vec<IngestReading>,
 }
 
-/// The aggregates of one arm or of the whole population: `n` and `successes`; or `n`, `sum`, `sum_squares`; or `n` and the
-/// five sums of a ratio; or `value`.
+/// The aggregates of one arm or of the whole population: `n` and `successes`; or `n`, `sum`, `sum_squares`; or `n` and
+/// the five sums of a ratio; or `value`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(inline)]
@@ -229,7 +229,8 @@ mod tests {
 
     fn parse(change: impl FnOnce(&mut Value)) -> Result<Pushed, String> {
         let mut body = json!({
-            "schema_version": 1, "source": "warehouse", "signal": "paid", "outcome": "checkout", "experiment": "short-form",
+            "schema_version": 1, "source": "warehouse", "signal": "paid", "outcome": "checkout",
+            "experiment": "short-form",
             "phase": 0, "window": { "from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z" },
             "readings": [
                 { "variant": "treatment", "n": 10, "successes": 2 },
@@ -269,9 +270,8 @@ mod tests {
             Ok(ArmSums::Mean { n: 2, sum: 3.0, sum_squares: 5.0 })
         );
         assert_eq!(
-            one(
-                json!({ "n": 2, "num_sum": 3, "num_sum_squares": 5, "den_sum": 4, "den_sum_squares": 10, "num_den_sum": 7 })
-            ),
+            one(json!({ "n": 2, "num_sum": 3, "num_sum_squares": 5,
+                "den_sum": 4, "den_sum_squares": 10, "num_den_sum": 7 })),
             Ok(ArmSums::Ratio { n: 2, num: 3.0, num_squares: 5.0, den: 4.0, den_squares: 10.0, num_den: 7.0 })
         );
         assert_eq!(one(json!({ "value": 0.25 })), Ok(ArmSums::Value { value: 0.25 }));

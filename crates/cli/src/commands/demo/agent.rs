@@ -1,0 +1,61 @@
+//! The played coding agent: a real MCP client that talks to the real server, started as its child.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use rmcp::model::{CallToolRequestParams, ClientCapabilities, ClientInfo, Implementation};
+use rmcp::service::RunningService;
+use rmcp::transport::TokioChildProcess;
+use rmcp::{RoleClient, ServiceExt as _};
+use serde_json::Value;
+
+/// The agent.
+pub struct Agent {
+    service: RunningService<RoleClient, ClientInfo>,
+}
+
+impl Agent {
+    /// Starts the MCP server that lies beside this program, in `root`.
+    pub async fn start(root: &Path, clock: &Path) -> Result<Self> {
+        let mut command = tokio::process::Command::new(server()?);
+        command
+            .current_dir(root)
+            .env("OUTCOME_RUNTIME_CLOCK_FILE", clock)
+            .env_remove("DATABASE_URL")
+            .env_remove("OUTCOME_RUNTIME_HOME")
+            .env_remove("OR_WORKSPACE")
+            .kill_on_drop(true);
+        let transport = TokioChildProcess::new(command).context("the MCP server cannot be started")?;
+        let info = ClientInfo::new(ClientCapabilities::default(), Implementation::new("played-agent", "1"));
+        let service = info.serve(transport).await.context("the MCP server did not answer")?;
+        Ok(Self { service })
+    }
+
+    /// Calls a tool; a tool's own error is an `Err` with its text.
+    pub async fn call(&self, tool: &'static str, arguments: Value) -> Result<Value> {
+        let mut params = CallToolRequestParams::new(tool);
+        params.arguments = arguments.as_object().cloned();
+        let result = self.service.call_tool(params).await.with_context(|| format!("calling {tool}"))?;
+        let value = result.structured_content.unwrap_or(Value::Null);
+        if result.is_error == Some(true) {
+            let message = value.get("message").and_then(Value::as_str).unwrap_or("refused");
+            bail!("{message}");
+        }
+        Ok(value)
+    }
+
+    /// Ends the server by closing its input.
+    pub async fn stop(self) -> Result<()> {
+        self.service.cancel().await.context("the MCP server did not stop")?;
+        Ok(())
+    }
+}
+
+/// The server's program, beside this one.
+fn server() -> Result<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name("outcome-runtime-mcp");
+    if !path.exists() {
+        bail!("{} is missing: build it with `cargo build --release`", path.display());
+    }
+    Ok(path)
+}

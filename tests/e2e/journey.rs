@@ -1,0 +1,94 @@
+//! An experiment from its proposal to its end, inside of one process, on both engines.
+
+use anyhow::Result;
+use outcome_core::domain::{ExperimentStatus, PauseCause, Verdict};
+use outcome_tests::lab::Lab;
+use outcome_tests::postgres;
+
+/// Runs a test on SQLite and on a fresh PostgreSQL database.
+pub async fn each_lab(test: impl AsyncFn(Lab) -> Result<()>) -> Result<()> {
+    test(Lab::sqlite().await?).await?;
+    match postgres::server() {
+        Ok(server) => {
+            let url = server.database().await;
+            test(Lab::on(Some(url)).await?).await
+        }
+        Err(skip) => {
+            eprintln!("SKIPPED on PostgreSQL: {skip}");
+            Ok(())
+        }
+    }
+}
+
+async fn status(lab: &Lab, experiment: &str) -> Result<ExperimentStatus> {
+    Ok(lab.runtime.experiment_show(experiment).await?.experiment.state.status)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_better_treatment_is_shipped_and_the_log_holds() -> Result<()> {
+    each_lab(async |lab| {
+        let experiment = lab.running("Softer level", "soft").await?;
+        assert_eq!(status(&lab, &experiment).await?, ExperimentStatus::Running);
+        lab.arms("soft", (500, 150, 2), (500, 170, 2)).await?;
+        let polled = lab.poll_after(6).await?;
+        assert_eq!(polled.failures, Vec::<String>::new());
+        assert_eq!(status(&lab, &experiment).await?, ExperimentStatus::Running);
+        lab.arms("soft", (3000, 900, 12), (3000, 1080, 12)).await?;
+        lab.poll_after(24).await?;
+        assert_eq!(status(&lab, &experiment).await?, ExperimentStatus::Measuring, "not before a whole week");
+        lab.arms("soft", (9000, 2700, 36), (9000, 3240, 36)).await?;
+        lab.poll_after(24 * 7).await?;
+        assert_eq!(status(&lab, &experiment).await?, ExperimentStatus::AwaitingAnalysisGate);
+        lab.decide(&experiment, Verdict::Ship).await?;
+        let decided = lab.decide(&experiment, Verdict::Approve).await?;
+        assert_eq!(decided.experiment_status, Some(ExperimentStatus::Shipped));
+        let flags = std::fs::read_to_string(lab.root().join("flags.json"))?;
+        assert!(flags.contains("\"soft\""), "{flags}");
+        let learnings = lab.runtime.learnings("softer", None, 5, 0).await?;
+        assert_eq!(learnings.len(), 1);
+        let check = lab.runtime.audit_verify(&[]).await?;
+        assert_eq!(check.problems, Vec::<String>::new());
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crossed_constraint_turns_the_flag_off_and_asks_a_human() -> Result<()> {
+    each_lab(async |lab| {
+        let experiment = lab.running("Crashing level", "crash").await?;
+        lab.arms("crash", (4000, 1200, 8), (4000, 1240, 200)).await?;
+        lab.poll_after(6).await?;
+        let view = lab.runtime.experiment_show(&experiment).await?;
+        assert_eq!(view.experiment.state.status, ExperimentStatus::Paused);
+        let pause = view.experiment.state.pause.clone().unwrap();
+        assert_eq!(pause.cause, PauseCause::Constraint);
+        assert!(pause.detail.contains("crashes"), "{}", pause.detail);
+        let flags: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(lab.root().join("flags.json"))?)?;
+        assert_eq!(flags["flags"]["crash"]["state"], "DISABLED", "{flags}");
+        let decided = lab.decide(&experiment, Verdict::Kill).await?;
+        assert_eq!(decided.experiment_status, Some(ExperimentStatus::Killed));
+        let check = lab.runtime.audit_verify(&[]).await?;
+        assert_eq!(check.problems, Vec::<String>::new());
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shrinking_counts_hold_the_decision_and_lose_nothing() -> Result<()> {
+    each_lab(async |lab| {
+        let experiment = lab.running("Shrinking", "shrink").await?;
+        lab.arms("shrink", (4000, 1200, 8), (4000, 1300, 8)).await?;
+        lab.poll_after(6).await?;
+        lab.arms("shrink", (3000, 900, 8), (3000, 990, 8)).await?;
+        lab.poll_after(6).await?;
+        let view = lab.runtime.experiment_show(&experiment).await?;
+        let result = view.experiment.current_result.unwrap();
+        assert_eq!(result["verdict"]["decision"], "hold_data_quality", "{result}");
+        let series = lab.runtime.experiment_series(&experiment, 100).await?;
+        assert_eq!(series.len(), 4, "both polls are kept");
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,299 @@
+//! Somebody writes into the database. It decides nothing, and it is found.
+
+use anyhow::Result;
+use outcome_core::Code;
+use outcome_core::audit::{LogEntry, NewEvent, Subject, SubjectKind};
+use outcome_core::domain::{Assurance, Decision, DecisionSubject, ExperimentStatus, SignedDecision, Surface, Verdict};
+use outcome_core::ids::KeyId;
+use outcome_core::principal::Principal;
+use outcome_core::signing::{Enrolment, KeyKind, SigningKey, canonical_json, enrol, sign_decision};
+use outcome_core::store::all_statements;
+use outcome_core::usecases::{AnchorPlace, Unlock};
+use outcome_tests::lab::{Lab, PASSPHRASE, decision, hypothesis};
+use secrecy::SecretString;
+use serde_json::json;
+
+use crate::journey::each_lab;
+
+async fn problems(lab: &Lab) -> Result<Vec<String>> {
+    Ok(lab.runtime.audit_verify(&[]).await?.problems)
+}
+
+async fn waiting(lab: &Lab) -> Result<(String, String)> {
+    let experiment = lab.submit(hypothesis("Tempting", "tempt")).await?;
+    let gate = lab.runtime.experiment_show(&experiment).await?.gates.remove(0);
+    Ok((experiment, gate))
+}
+
+/// Appends a line whose hashes are right, as a program that knows the format can.
+async fn append_forged(lab: &Lab, kind: &str, subject: Subject, principal: Principal, payload: serde_json::Value) -> Result<()> {
+    let lines = lab.runtime.audit_page(0, 1000).await?;
+    let last = lines.last().unwrap();
+    let event = NewEvent { kind: kind.to_owned(), subject, principal, payload };
+    let entry = LogEntry::chained(last.workspace, last.seq + 1, &last.hash, last.at, event)?;
+    insert_line(lab, &entry).await?;
+    lab.raw(&format!("UPDATE workspace SET log_seq = {}, log_head = '{}'", entry.seq, entry.hash)).await?;
+    Ok(())
+}
+
+async fn insert_line(lab: &Lab, entry: &LogEntry) -> Result<()> {
+    let id = |uuid: uuid::Uuid| if lab.is_postgres() { format!("'{uuid}'") } else { format!("x'{}'", uuid.simple()) };
+    let text = |value: &str| value.replace('\'', "''");
+    lab.raw(&format!(
+        "INSERT INTO event (workspace_id, seq, at, kind, subject_kind, subject_id, principal, payload, prev, hash)
+         VALUES ({}, {}, '{:.6}', '{}', '{}', {}, '{}', '{}', '{}', '{}')",
+        id(entry.workspace.0),
+        entry.seq,
+        entry.at,
+        entry.kind,
+        entry.subject.kind,
+        id(entry.subject.id),
+        text(&canonical_json(&entry.principal)?),
+        text(&canonical_json(&entry.payload)?),
+        entry.prev,
+        entry.hash
+    ))
+    .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_written_into_a_row_moves_nothing_and_is_found() -> Result<()> {
+    each_lab(async |lab| {
+        let (experiment, gate) = waiting(&lab).await?;
+        let set = if lab.is_postgres() {
+            "jsonb_set(state, '{status}', '\"building\"')"
+        } else {
+            "json_set(state, '$.status', 'building')"
+        };
+        assert_eq!(lab.raw(&format!("UPDATE experiment SET status = 'building', state = {set}")).await?, 1);
+        let brief = lab.runtime.brief(&experiment).await.unwrap_err();
+        assert_eq!(brief.code(), Code::StateTampered, "{brief}");
+        let build = lab.build(&experiment).await.unwrap_err();
+        assert!(build.to_string().contains("base commit") || build.to_string().contains("log says"), "{build}");
+        let found = problems(&lab).await?;
+        assert!(found.iter().any(|problem| problem.contains(&experiment)), "{found:?}");
+        let refused = lab.runtime.gate_decide(decision(&gate, Verdict::Approve)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::StateTampered);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gate_written_as_approved_is_no_approval() -> Result<()> {
+    each_lab(async |lab| {
+        let (experiment, gate) = waiting(&lab).await?;
+        let set = if lab.is_postgres() {
+            "jsonb_set(state, '{status}', '\"approved\"')"
+        } else {
+            "json_set(state, '$.status', 'approved')"
+        };
+        lab.raw(&format!("UPDATE gate SET status = 'approved', state = {set}")).await?;
+        assert!(problems(&lab).await?.iter().any(|problem| problem.contains("gate")));
+        let refused = lab.runtime.gate_decide(decision(&gate, Verdict::Approve)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::StateTampered);
+        assert_eq!(
+            lab.runtime.experiment_show(&experiment).await?.experiment.state.status,
+            ExperimentStatus::AwaitingPortfolioGate
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_decision_with_right_hashes_is_found_by_its_signature() -> Result<()> {
+    each_lab(async |lab| {
+        let (experiment, gate) = waiting(&lab).await?;
+        let view = lab.runtime.experiment_show(&experiment).await?;
+        let shown = lab.runtime.gate_show(&gate).await?;
+        let Principal::Human { member, name } = lab.runtime.terminal_human().await? else { panic!("no member") };
+        let lines = lab.runtime.audit_page(0, 1000).await?;
+        let last = lines.last().unwrap();
+        let forged = Decision {
+            version: 1,
+            workspace: last.workspace,
+            subject: DecisionSubject::Gate(shown.id),
+            context_hash: shown.context_hash.clone(),
+            log_seq: last.seq,
+            log_head: last.hash.clone(),
+            verdict: Verdict::Approve,
+            conditions: vec![],
+            note: None,
+            member,
+            key: KeyId(uuid::Uuid::nil()),
+            assurance: Assurance::A3,
+            surface: Surface::Terminal,
+            decided_at: last.at,
+        };
+        // A key of the forger's own, and rows that enrol it for the member.
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let signed = sign_decision(forged, &key)?;
+        let by = Principal::Human { member, name };
+        let payload = json!({ "event": "decided", "gate": "portfolio_review", "decision": signed });
+        append_forged(&lab, "experiment.portfolio_approved", view.experiment.id.into(), by, payload).await?;
+        let set = if lab.is_postgres() {
+            "jsonb_set(state, '{status}', '\"building\"')"
+        } else {
+            "json_set(state, '$.status', 'building')"
+        };
+        lab.raw(&format!("UPDATE experiment SET status = 'building', state = {set}")).await?;
+        let found = problems(&lab).await?;
+        assert!(found.iter().any(|problem| problem.contains("not enrolled")), "{found:?}");
+        let brief = lab.runtime.brief(&experiment).await.unwrap_err();
+        assert_eq!(brief.code(), Code::SignatureInvalid, "{brief}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_nobody_vouched_for_is_no_key() -> Result<()> {
+    each_lab(async |lab| {
+        let Principal::Human { member, .. } = lab.runtime.terminal_human().await? else { panic!("no member") };
+        let key = SigningKey::from_bytes(&[9; 32]);
+        let id = KeyId(uuid::Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0001));
+        let enrolment = Enrolment {
+            workspace: lab.runtime.workspace().id,
+            member,
+            email: "dana@example.com".to_owned(),
+            key: id,
+            kind: KeyKind::Passphrase,
+            public_key: hex::encode(key.verifying_key().to_bytes()),
+            enrolled_by: id,
+            enrolled_at: lab.runtime.now(),
+        };
+        let certificate = serde_json::to_string(&enrol(enrolment, &key)?)?;
+        let uuid = |id: uuid::Uuid| if lab.is_postgres() { format!("'{id}'") } else { format!("x'{}'", id.simple()) };
+        lab.raw(&format!(
+            "INSERT INTO member_key (workspace_id, id, member_id, kind, certificate, created_at)
+             VALUES ({}, {}, {}, 'passphrase', '{certificate}', '{:.6}')",
+            uuid(lab.runtime.workspace().id.0),
+            uuid(id.0),
+            uuid(member.0),
+            lab.runtime.now()
+        ))
+        .await?;
+        assert!(problems(&lab).await?.iter().any(|problem| problem.contains("never enrolled")));
+        let subject = Subject { kind: SubjectKind::Member, id: id.0 };
+        let payload = serde_json::from_str(&certificate)?;
+        append_forged(&lab, "member.enrolled", subject, Principal::system("x"), payload).await?;
+        assert!(problems(&lab).await?.iter().any(|problem| problem.contains("vouches")));
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_cut_or_rewritten_is_found_by_its_anchor() -> Result<()> {
+    each_lab(async |lab| {
+        let file = lab.root().join("anchors.txt");
+        let unlock = Unlock::Passphrase(SecretString::from(PASSPHRASE));
+        lab.submit(hypothesis("One", "one")).await?;
+        lab.runtime.audit_anchor(&AnchorPlace::File(file.clone()), &unlock).await?;
+        lab.runtime.audit_anchor(&AnchorPlace::GitNote, &unlock).await?;
+        let check = lab.runtime.audit_verify(std::slice::from_ref(&file)).await?;
+        assert_eq!((check.problems.clone(), check.n_anchors), (vec![], 2));
+
+        // Cut the end off, and make the workspace's row agree.
+        let lines = lab.runtime.audit_page(0, 1000).await?;
+        let keep = &lines[lines.len() - 4];
+        lab.raw(&format!("DELETE FROM event WHERE seq > {}", keep.seq)).await?;
+        lab.raw(&format!("UPDATE workspace SET log_seq = {}, log_head = '{}'", keep.seq, keep.hash)).await?;
+        let check = lab.runtime.audit_verify(std::slice::from_ref(&file)).await?;
+        assert!(check.problems.iter().any(|problem| problem.contains("rewritten or cut")), "{:?}", check.problems);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rewriting_the_whole_chain_breaks_the_decisions_that_were_signed_over_it() -> Result<()> {
+    each_lab(async |lab| {
+        let experiment = lab.submit(hypothesis("One", "one")).await?;
+        lab.decide(&experiment, Verdict::Approve).await?;
+        let lines = lab.runtime.audit_page(0, 1000).await?;
+        lab.raw("DELETE FROM event").await?;
+        let mut prev = outcome_core::audit::GENESIS.to_owned();
+        for line in &lines {
+            let principal = match (&line.principal, line.kind.as_str()) {
+                // The agent that proposed is written out of history.
+                (Principal::Agent { .. }, _) => Principal::agent("somebody else"),
+                (principal, _) => principal.clone(),
+            };
+            let event =
+                NewEvent { kind: line.kind.clone(), subject: line.subject, principal, payload: line.payload.clone() };
+            let entry = LogEntry::chained(line.workspace, line.seq, &prev, line.at, event)?;
+            insert_line(&lab, &entry).await?;
+            prev.clone_from(&entry.hash);
+        }
+        lab.raw(&format!("UPDATE workspace SET log_head = '{prev}'")).await?;
+        let found = problems(&lab).await?;
+        assert!(found.iter().any(|problem| problem.contains("signed over another line")), "{found:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_genuine_decision_cannot_be_used_twice_or_elsewhere() -> Result<()> {
+    each_lab(async |lab| {
+        let first = lab.submit(hypothesis("One", "one")).await?;
+        lab.decide(&first, Verdict::Approve).await?;
+        let lines = lab.runtime.audit_page(0, 1000).await?;
+        let genuine = lines.iter().find(|line| line.kind == "experiment.portfolio_approved").unwrap();
+        let second = lab.submit(hypothesis("Two", "two")).await?;
+        let id = lab.runtime.experiment_show(&second).await?.experiment.id;
+        let signed: SignedDecision = serde_json::from_value(genuine.payload["decision"].clone())?;
+        assert_eq!(signed.decision.verdict, Verdict::Approve);
+        append_forged(
+            &lab,
+            "experiment.portfolio_approved",
+            id.into(),
+            genuine.principal.clone(),
+            genuine.payload.clone(),
+        )
+        .await?;
+        let found = problems(&lab).await?;
+        assert!(found.iter().any(|problem| problem.contains("another gate")), "{found:?}");
+        assert!(lab.runtime.brief(&second).await.is_err());
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_statement_prepares_on_both_engines() -> Result<()> {
+    each_lab(async |lab| {
+        let engine = lab.runtime.db().engine();
+        for (sql, engines) in all_statements() {
+            if engines.contains(&engine) {
+                lab.runtime.db().prepare(sql).await.map_err(|e| anyhow::anyhow!("{engine:?}: {e}\n{sql}"))?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_workspace_never_sees_another_in_the_same_database() -> Result<()> {
+    let Ok(server) = outcome_tests::postgres::server() else {
+        eprintln!("SKIPPED: two workspaces in one database need PostgreSQL");
+        return Ok(());
+    };
+    let url = server.database().await;
+    let (ours, theirs) = (Lab::on(Some(url.clone())).await?, Lab::on(Some(url)).await?);
+    let experiment = ours.submit(hypothesis("Ours alone", "ours")).await?;
+    let gate = ours.runtime.experiment_show(&experiment).await?.gates.remove(0);
+    assert!(theirs.runtime.experiment_list(None, 100).await?.is_empty());
+    assert!(theirs.runtime.gate_list().await?.is_empty());
+    assert_eq!(theirs.runtime.experiment_show(&experiment).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(theirs.runtime.gate_show(&gate).await.unwrap_err().code(), Code::NotFound);
+    let refused = theirs.runtime.gate_decide(decision(&gate, Verdict::Approve)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::NotFound);
+    assert_eq!(theirs.runtime.status(false).await?.outcomes.len(), 1);
+    assert!(problems(&ours).await?.is_empty() && problems(&theirs).await?.is_empty());
+    Ok(())
+}

@@ -1,0 +1,276 @@
+//! A workspace in a temporary folder whose source says exactly what the test wants: for journeys inside of one process.
+//!
+//! Real parts: git repository, SQLite source, storage engine, signatures. Only the clock is set by hand.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use outcome_core::clock::ManualClock;
+use outcome_core::domain::{
+    Author, Hypothesis, InterventionKind, MeasurementPlan, Risk, RolloutPlan, Surface, Verdict,
+};
+use outcome_core::principal::Principal;
+use outcome_core::settings::{Overrides, Settings};
+use outcome_core::usecases::{
+    BuildReport, DecideRequest, Decided, InitRequest, PollRequest, Polled, Runtime, Submission, Unlock,
+};
+use secrecy::SecretString;
+use sqlx::{Connection as _, SqlitePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use tempfile::TempDir;
+
+/// The passphrase of every laboratory's member.
+pub const PASSPHRASE: &str = "correct horse battery staple";
+/// The member's e-mail.
+pub const MEMBER: &str = "dana@example.com";
+/// Slug of the outcome.
+pub const OUTCOME: &str = "retention";
+
+const FILE: &str = r#"version: 1
+outcomes:
+  - id: retention
+    title: "More players come back"
+    signal:
+      source: game
+      metric: came_back
+      method: custom
+      query:
+        level: "SELECT 14000 AS n, 4200 AS successes WHERE :from < :to"
+        by_variant: "SELECT variant, n, successes FROM arms WHERE flag = :flag AND :from < :to"
+    target: { direction: increase, from: 0.30, to: 0.35, confidence: 0.95 }
+    mde: 0.02
+    constraints:
+      - signal: crashes
+        source: game
+        metric: crashed
+        method: custom
+        query:
+          by_variant: "SELECT variant, n, crashes AS successes FROM arms WHERE flag = :flag AND :from < :to"
+        not_worse: { direction: decrease, margin: 0.005 }
+      - rule: "The save format does not change"
+    horizon: 8w
+    portfolio: { max_concurrent: 3 }
+    scope:
+      allowed_paths: ["game/"]
+      forbidden_paths: ["game/payments/"]
+signal_connectors:
+  - { name: game, type: sql, config: { url: "sqlite:game.db" } }
+feature_flags:
+  provider: flagd_file
+  config: { path: flags.json }
+"#;
+
+/// A workspace for tests.
+pub struct Lab {
+    /// Removed when the laboratory is dropped.
+    pub dir: TempDir,
+    /// The workspace.
+    pub runtime: Runtime,
+    /// Its clock.
+    pub clock: ManualClock,
+    source: SqlitePool,
+    database: Option<String>,
+}
+
+impl Lab {
+    /// On SQLite.
+    pub async fn sqlite() -> Result<Self> {
+        Self::on(None).await
+    }
+
+    /// On the database at this address, or on SQLite.
+    pub async fn on(database: Option<String>) -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let root = dir.path().canonicalize()?;
+        write(&root, "game/level.txt", "one\n")?;
+        write(&root, ".gitignore", "game.db*\nflags.json*\n.outcome/\n")?;
+        git(&root, &["init", "-q", "-b", "main"])?;
+        commit(&root, "Begin")?;
+        let options = SqliteConnectOptions::new().filename(root.join("game.db")).create_if_missing(true);
+        let source = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        sqlx::query(
+            "CREATE TABLE arms (flag TEXT, variant TEXT, n INTEGER, successes INTEGER, crashes INTEGER, PRIMARY KEY (flag, variant))",
+        )
+        .execute(&source)
+        .await?;
+        let clock = ManualClock::at("2026-10-01T08:00:00Z".parse()?);
+        let overrides = Overrides { database: database.clone(), file: None };
+        let settings = Settings::for_root(&root, &overrides, &|_| None);
+        let request = InitRequest {
+            email: MEMBER.to_owned(),
+            name: "Dana".to_owned(),
+            passphrase: SecretString::from(PASSPHRASE),
+            outcome_file: Some(FILE.to_owned()),
+        };
+        let (runtime, _) = Runtime::init_with_clock(settings, request, Arc::new(clock.clone())).await?;
+        commit(&root, "Declare the outcome")?;
+        let lab = Self { dir, runtime, clock, source, database };
+        let human = lab.runtime.terminal_human().await?;
+        lab.runtime.outcome_apply(&human, None).await?;
+        lab.runtime.outcome_activate(OUTCOME, &Unlock::Local, false).await?;
+        Ok(lab)
+    }
+
+    /// The repository's root.
+    pub fn root(&self) -> PathBuf {
+        self.dir.path().canonicalize().unwrap_or_else(|_| self.dir.path().to_path_buf())
+    }
+
+    /// Writes into the database behind the runtime's back, as another program could. Returns the number of rows.
+    pub async fn raw(&self, sql: &str) -> Result<u64> {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        Ok(match &self.database {
+            Some(url) => {
+                let mut other = sqlx::PgConnection::connect(url).await?;
+                sqlx::query(sql).execute(&mut other).await?.rows_affected()
+            }
+            None => {
+                let options = SqliteConnectOptions::new().filename(self.root().join(".outcome/outcome.db"));
+                let mut other = sqlx::SqliteConnection::connect_with(&options).await?;
+                sqlx::query(sql).execute(&mut other).await?.rows_affected()
+            }
+        })
+    }
+
+    /// True on PostgreSQL.
+    pub fn is_postgres(&self) -> bool {
+        self.database.is_some()
+    }
+
+    /// What the source says about a flag's arms from now on: `(n, successes, crashes)`.
+    pub async fn arms(&self, flag: &str, control: (i64, i64, i64), treatment: (i64, i64, i64)) -> Result<()> {
+        for (variant, (n, successes, crashes)) in [("control", control), ("treatment", treatment)] {
+            sqlx::query("INSERT OR REPLACE INTO arms (flag, variant, n, successes, crashes) VALUES (?, ?, ?, ?, ?)")
+                .bind(flag)
+                .bind(variant)
+                .bind(n)
+                .bind(successes)
+                .bind(crashes)
+                .execute(&self.source)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Moves the clock and polls everything.
+    pub async fn poll_after(&self, hours: i64) -> Result<Polled> {
+        self.clock.advance(jiff::SignedDuration::from_hours(hours));
+        Ok(self.runtime.poll(&PollRequest { outcome: None, is_forced: true }).await?)
+    }
+
+    /// An agent hands in one hypothesis; its slug.
+    pub async fn submit(&self, hypothesis: Hypothesis) -> Result<String> {
+        let submission = Submission { outcome: OUTCOME.to_owned(), hypotheses: vec![hypothesis], author: Author::Ai };
+        let done = self.runtime.hypotheses_submit(submission, &agent()).await?;
+        done.proposed.first().cloned().with_context(|| format!("nothing was proposed: {done:?}"))
+    }
+
+    /// The member decides the gate that waits for `experiment`, with the passphrase.
+    pub async fn decide(&self, experiment: &str, verdict: Verdict) -> Result<Decided> {
+        let view = self.runtime.experiment_show(experiment).await?;
+        let gate = view.gates.first().cloned().with_context(|| format!("`{experiment}` has no open gate"))?;
+        Ok(self.runtime.gate_decide(decision(&gate, verdict)).await?)
+    }
+
+    /// An agent commits a change of `game/level.txt` on a branch and reports it.
+    pub async fn build(&self, experiment: &str) -> Result<()> {
+        let root = self.root();
+        git(&root, &["checkout", "-q", "-B", experiment, "main"])?;
+        write(&root, "game/level.txt", &format!("{experiment}\n"))?;
+        let head = commit(&root, experiment)?;
+        git(&root, &["checkout", "-q", "main"])?;
+        let report = BuildReport {
+            experiment: experiment.to_owned(),
+            summary: "built".to_owned(),
+            head: Some(head),
+            ..BuildReport::default()
+        };
+        self.runtime.build_report(report, &agent()).await?;
+        Ok(())
+    }
+
+    /// From nothing to running; the experiment's slug.
+    pub async fn running(&self, title: &str, flag: &str) -> Result<String> {
+        let experiment = self.submit(hypothesis(title, flag)).await?;
+        self.decide(&experiment, Verdict::Approve).await?;
+        self.build(&experiment).await?;
+        self.decide(&experiment, Verdict::Approve).await?;
+        Ok(experiment)
+    }
+}
+
+/// An agent.
+pub fn agent() -> Principal {
+    Principal::agent("test-agent")
+}
+
+/// A decision with the member's passphrase.
+pub fn decision(gate: &str, verdict: Verdict) -> DecideRequest {
+    DecideRequest {
+        gate: gate.to_owned(),
+        verdict,
+        conditions: if verdict == Verdict::ApproveWithConditions { vec!["be careful".to_owned()] } else { vec![] },
+        note: None,
+        context_hash: None,
+        member: None,
+        unlock: Unlock::Passphrase(SecretString::from(PASSPHRASE)),
+        surface: Surface::Terminal,
+    }
+}
+
+/// A hypothesis that passes every check of the laboratory's outcome.
+pub fn hypothesis(title: &str, flag: &str) -> Hypothesis {
+    Hypothesis {
+        title: title.to_owned(),
+        statement: "Players come back more often".to_owned(),
+        mechanism: "The second level is friendlier".to_owned(),
+        expected_improvement: 0.02,
+        confidence: 0.5,
+        intervention: InterventionKind::CodeChange,
+        intervention_description: "Soften level two".to_owned(),
+        touched_paths: vec![format!("game/{flag}/")],
+        flag_key: flag.to_owned(),
+        measurement: MeasurementPlan {
+            duration_days: 28,
+            min_sample_size: 2000,
+            success_threshold: 0.0,
+            kill_threshold: 0.0,
+            minimum_detectable_effect: 0.02,
+        },
+        rollout: RolloutPlan { initial_pct: 50, steps: vec![] },
+        effort_hours: 3.0,
+        risk: Risk::Low,
+        is_reversible: true,
+        tags: vec!["levels".to_owned()],
+    }
+}
+
+/// Writes a file below `root`.
+pub fn write(root: &std::path::Path, path: &str, text: &str) -> Result<()> {
+    let path = root.join(path);
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    Ok(std::fs::write(path, text)?)
+}
+
+/// Runs git in `root`, without the user's own configuration.
+pub fn git(root: &std::path::Path, args: &[&str]) -> Result<String> {
+    let done = std::process::Command::new("git")
+        .current_dir(root)
+        .args(["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"])
+        .args(args)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .output()?;
+    anyhow::ensure!(done.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&done.stderr));
+    Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
+}
+
+/// Commits everything and returns the commit.
+pub fn commit(root: &std::path::Path, message: &str) -> Result<String> {
+    git(root, &["add", "-A"])?;
+    git(root, &["commit", "-q", "--allow-empty", "-m", message])?;
+    git(root, &["rev-parse", "HEAD"])
+}
