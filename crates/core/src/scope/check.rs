@@ -79,7 +79,8 @@ async fn read_links(
     }
     let links = repo.links(head).await?;
     let changed = changes.iter().filter(|change| change.is_link_now()).filter_map(|c| c.new_object.as_deref());
-    let ids = changed.chain(links.iter().map(|(_, id)| id.as_str()));
+    // A list, not a lazy chain: closures that live across an await make the future unusable on other threads.
+    let ids = changed.chain(links.iter().map(|(_, id)| id.as_str())).collect();
     let blobs = repo.blobs(ids, MAX_LINK_BYTES, MAX_LINKS_BYTES).await?;
     let target = |id: &str| blobs.get(id).and_then(|bytes| String::from_utf8(bytes.clone()).ok());
     for change in changes.iter_mut().filter(|change| change.is_link_now()) {

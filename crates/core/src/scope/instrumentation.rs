@@ -138,10 +138,12 @@ pub(super) async fn inspect(repo: &GitRepo, changes: &[Change], watched: &[Watch
     if needles.is_empty() {
         return Ok(found);
     }
-    let edited = || changes.iter().filter(|change| change.old_object != change.new_object);
-    let ids = edited().filter(|c| !c.is_submodule).flat_map(|c| [&c.old_object, &c.new_object]).flatten();
-    let blobs = repo.blobs(ids.map(String::as_str), MAX_FILE_BYTES, MAX_TOTAL_BYTES).await?;
-    for change in edited() {
+    // Lists, not lazy chains: closures that live across an await make the future unusable on other threads.
+    let edited: Vec<&Change> = changes.iter().filter(|change| change.old_object != change.new_object).collect();
+    let contents = edited.iter().filter(|c| !c.is_submodule).flat_map(|c| [&c.old_object, &c.new_object]);
+    let ids = contents.flatten().map(String::as_str).collect();
+    let blobs = repo.blobs(ids, MAX_FILE_BYTES, MAX_TOTAL_BYTES).await?;
+    for change in edited {
         match compared(change, &blobs) {
             Some(lines) => found.flags.extend(needles.iter().filter_map(|(w, needle)| lines.flag(change, w, needle))),
             None => found.not_inspected.push(change.path.clone()),

@@ -18,7 +18,7 @@ impl GitRepo {
     /// When git fails.
     pub(in crate::scope) async fn blobs(
         &self,
-        ids: impl IntoIterator<Item = &str>,
+        ids: Vec<&str>,
         each_bytes: u64,
         total_bytes: u64,
     ) -> Result<Blobs, ScopeError> {
