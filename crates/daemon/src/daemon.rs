@@ -120,7 +120,8 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
 
 /// Whole or not at all: a script that waits for the file never reads half of it.
 fn write_address(path: &Path, address: SocketAddr) -> Result<()> {
-    let unwritable = |e: std::io::Error| Error::new(Code::Io, format!("{} cannot be written", path.display())).because(e);
+    let unwritable =
+        |e: std::io::Error| Error::new(Code::Io, format!("{} cannot be written", path.display())).because(e);
     let beside = path.with_extension("part");
     std::fs::write(&beside, format!("{address}\n")).map_err(unwritable)?;
     std::fs::rename(&beside, path).map_err(unwritable)

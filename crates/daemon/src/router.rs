@@ -103,8 +103,5 @@ pub fn build(app: &App) -> Router {
         let layer = from_fn_with_state((app.clone(), route.access, route.limit), guard);
         router = router.route(route.path, route.handler.layer(layer));
     }
-    router
-        .fallback(unknown)
-        .layer(from_fn_with_state(app.clone(), outer))
-        .with_state(app.clone())
+    router.fallback(unknown).layer(from_fn_with_state(app.clone(), outer)).with_state(app.clone())
 }

@@ -37,7 +37,8 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let status = app.runtime.status(false).await?;
     let found = status.outcomes.into_iter().find(|line| line.outcome == id);
-    let line = found.ok_or_else(|| Error::not_found("outcome", &id).hint("GET /api/v1/outcomes?all=true lists them"))?;
+    let line =
+        found.ok_or_else(|| Error::not_found("outcome", &id).hint("GET /api/v1/outcomes?all=true lists them"))?;
     tagged(&headers, &line)
 }
 

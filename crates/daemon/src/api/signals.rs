@@ -16,8 +16,7 @@ pub(crate) async fn ingest(State(app): State<App>, request: Request) -> Answer<I
     let (parts, body) = request.into_parts();
     let body = whole(body, MAX_BODY).await?;
     let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let headers =
-        Headers { id: text(HEADER_ID), timestamp: text(HEADER_TIMESTAMP), signature: text(HEADER_SIGNATURE) };
+    let headers = Headers { id: text(HEADER_ID), timestamp: text(HEADER_TIMESTAMP), signature: text(HEADER_SIGNATURE) };
     Ok(Json(app.runtime.ingest(headers, &body).await?))
 }
 

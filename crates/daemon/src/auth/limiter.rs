@@ -45,7 +45,8 @@ impl Limiter {
             times.retain(|at| now.duration_since(*at) < WINDOW);
             !times.is_empty()
         });
-        let together = attempts.iter().filter(|((known, _), _)| *known == purpose).map(|(_, times)| times.len()).sum::<usize>();
+        let together =
+            attempts.iter().filter(|((known, _), _)| *known == purpose).map(|(_, times)| times.len()).sum::<usize>();
         let mine = attempts.entry((purpose, who.to_owned())).or_default();
         if mine.len() >= PER_MEMBER || together >= TOGETHER {
             let oldest = mine.front().map_or(WINDOW, |at| WINDOW.saturating_sub(now.duration_since(*at)));

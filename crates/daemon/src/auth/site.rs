@@ -52,9 +52,7 @@ impl Site {
             Host::Ipv6(ip) => IpAddr::V6(*ip).is_loopback(),
         };
         let shown = host.to_string();
-        is_loopback
-            || self.app_url.host().is_some_and(|ours| ours.to_owned() == *host)
-            || self.allowed.contains(&shown)
+        is_loopback || self.app_url.host().is_some_and(|ours| ours.to_owned() == *host) || self.allowed.contains(&shown)
     }
 
     /// True when a request that changes something was sent by one of our own pages, or by a program that is no browser.
@@ -109,7 +107,8 @@ mod tests {
 
     #[test]
     fn only_our_own_names_are_answered() {
-        for host in ["localhost:8787", "127.0.0.1", "127.9.9.9:1", "[::1]:8787", "outcomes.example.com", "DAEMON:8787"] {
+        for host in ["localhost:8787", "127.0.0.1", "127.9.9.9:1", "[::1]:8787", "outcomes.example.com", "DAEMON:8787"]
+        {
             assert!(site().knows_host(&headers(&[("host", host)])), "{host}");
         }
         for host in ["", "evil.example", "localhost.evil.example", "127.0.0.1@evil.example", "10.0.0.1", "a/b"] {

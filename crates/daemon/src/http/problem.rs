@@ -114,8 +114,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         log(&self.error, self.status());
         let body = self.to_json().to_string();
-        let mut response =
-            (self.status(), [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        let mut response = (self.status(), [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
         if self.error.code() == Code::Unauthenticated {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

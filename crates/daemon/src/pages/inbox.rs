@@ -104,7 +104,8 @@ pub(super) fn figures(outcome: &OutcomeLine) -> String {
         Some("%") | None => number(value),
         Some(unit) => format!("{} {unit}", number(value)),
     };
-    let now = outcome.signal.value.map_or_else(|| "not measured yet".to_owned(), |value| format!("{} now", unit(value)));
+    let now =
+        outcome.signal.value.map_or_else(|| "not measured yet".to_owned(), |value| format!("{} now", unit(value)));
     let mut parts = vec![match outcome.signal.value {
         Some(_) => format!("{now} ({})", outcome.signal.freshness.replace('_', " ")),
         None => now,

@@ -68,12 +68,7 @@ pub(crate) async fn show(
         value,
         is_goal: false,
     }));
-    let readings = points
-        .iter()
-        .rev()
-        .take(MAX_LISTED)
-        .map(|point| (instant(point.at), number(point.value)))
-        .collect();
+    let readings = points.iter().rev().take(MAX_LISTED).map(|point| (instant(point.at), number(point.value))).collect();
     let page = OutcomePage {
         frame: Frame::new(line.title_says.clone(), Some(&session)),
         slug: line.outcome.clone(),

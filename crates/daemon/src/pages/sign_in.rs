@@ -86,19 +86,14 @@ pub(crate) async fn submit(State(app): State<App>, request: Request) -> PageResu
             if error.code() == Code::PassphraseWrong {
                 tokio::time::sleep_until(began + FAILURE_TAKES).await;
             }
-            let status =
-                StatusCode::from_u16(error.code().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let status = StatusCode::from_u16(error.code().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             Ok(form(&app, status, Some(&error), email.chars().take(200).collect(), next))
         }
     }
 }
 
 /// POST /sign-out
-pub(crate) async fn out(
-    State(app): State<App>,
-    Extension(_): Extension<Caller>,
-    headers: HeaderMap,
-) -> PageResult {
+pub(crate) async fn out(State(app): State<App>, Extension(_): Extension<Caller>, headers: HeaderMap) -> PageResult {
     if let Some(token) = cookie::session(&headers) {
         app.runtime.sign_out(&token).await?;
     }

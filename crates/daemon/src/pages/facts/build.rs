@@ -13,8 +13,9 @@ const MAX_LINES: usize = 40;
 pub(super) fn section(facts: &Value) -> Section {
     let mut section = Section::new("Build");
     let Some(build) = facts.pointer("/build").filter(|build| build.is_object()) else { return section };
-    section.intro =
-        Some("The difference was computed from git, not taken from the builder. Quoted words are the builder's.".to_owned());
+    section.intro = Some(
+        "The difference was computed from git, not taken from the builder. Quoted words are the builder's.".to_owned(),
+    );
     section.quote("Summary", text(build, "/summary_says"));
     section.quote("Notes", text(build, "/notes_say"));
     section.text("Reported by", build.pointer("/reported_by").map(principal));

@@ -22,7 +22,8 @@ pub(super) fn section(facts: &Value) -> Section {
     section.text("Success from", number(plan, "/measurement/success_threshold").map(signed));
     section.text("Stopped below", number(plan, "/measurement/kill_threshold").map(signed));
     section.text("Smallest effect worth finding", number(plan, "/measurement/minimum_detectable_effect").map(show));
-    let mut steps: Vec<String> = number(plan, "/rollout/initial_pct").into_iter().map(|pct| format!("{pct} %")).collect();
+    let mut steps: Vec<String> =
+        number(plan, "/rollout/initial_pct").into_iter().map(|pct| format!("{pct} %")).collect();
     steps.extend(list(plan, "/rollout/steps").iter().filter_map(Value::as_f64).map(|pct| format!("{pct} %")));
     section.text("Rollout", (!steps.is_empty()).then(|| steps.join(" → ")));
     section.code("Hash of the plan", text(plan, "/hash"));
@@ -49,7 +50,8 @@ pub(super) fn guardrails(facts: &Value) -> Section {
 
 fn bound(guard: &Value) -> String {
     if let Some(margin) = number(guard, "/bound/not_worse/margin") {
-        let proof = if is(guard, "/bound/not_worse/must_prove") == Some(true) { ", to be proven before shipping" } else { "" };
+        let proof =
+            if is(guard, "/bound/not_worse/must_prove") == Some(true) { ", to be proven before shipping" } else { "" };
         return format!("at most {} worse than the control{proof}", show(margin));
     }
     match (number(guard, "/bound/limits/min"), number(guard, "/bound/limits/max")) {
@@ -65,7 +67,10 @@ pub(super) fn outcome(facts: &Value) -> Section {
     let Some(outcome) = facts.pointer("/outcome") else { return section };
     section.quote("Title", text(outcome, "/title_says"));
     section.code("Signal", text(outcome, "/signal"));
-    section.text("Better is", text(outcome, "/direction").map(|d| if d == "decrease" { "less" } else { "more" }.to_owned()));
+    section.text(
+        "Better is",
+        text(outcome, "/direction").map(|d| if d == "decrease" { "less" } else { "more" }.to_owned()),
+    );
     let target = number(outcome, "/from").zip(number(outcome, "/to"));
     section.text("Target", target.map(|(from, to)| format!("from {} to {}", show(from), show(to))));
     section.text("Measured baseline", number(outcome, "/measured_baseline/value").map(show));

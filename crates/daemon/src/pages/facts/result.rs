@@ -24,7 +24,7 @@ pub(super) fn section(facts: &Value) -> Section {
     section.text("Effect", number(result, "/effect").map(signed));
     let ci = interval(result, "/ci_running", signed).or_else(|| interval(result, "/ci", signed));
     section.text("Confidence sequence", ci);
-    section.text("Relative lift", number(result, "/lift").map(|lift| percent_signed(lift)));
+    section.text("Relative lift", number(result, "/lift").map(percent_signed));
     section.text("Its interval", interval(result, "/lift_ci", percent_signed));
     section.text("p-value (running)", number(result, "/p_running").map(p_value));
     section.text("Significant", yes(is(result, "/is_significant")));
