@@ -1,1 +1,117 @@
-fn main() {}
+//! `outcome-runtime-mcp`: the agent's way in, an MCP server on standard input and output.
+//!
+//! Whoever talks to it is an *agent*: it proposes, builds and asks; it cannot decide.
+//! **Invariant**: standard output carries the protocol and nothing else; logs go to standard error.
+
+mod answer;
+mod args;
+mod budget;
+mod completions;
+mod courtesy;
+mod cursor;
+mod lazy;
+mod notices;
+mod prompts;
+mod resources;
+mod server;
+mod stdio;
+mod tools;
+
+use std::time::Duration;
+
+use rmcp::ServiceExt;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use crate::server::Server;
+use crate::stdio::EofSignal;
+
+/// How long handlers may take to notice the end of input before the process leaves anyway.
+const WATCHDOG: Duration = Duration::from_millis(300);
+
+const HELP: &str = "\
+outcome-runtime-mcp: MCP server (stdio) of Outcome Runtime
+
+Usage: outcome-runtime-mcp [--version | --help]
+
+An MCP client starts it and talks over standard input and output. It needs no
+argument and no variable: the workspace is found from the working directory.
+`outcome-runtime init --client NAME` writes the client's configuration, and
+`outcome-runtime doctor` prints it.
+
+Variables, all optional (a value that still contains `${` counts as absent):
+  OR_WORKSPACE                root of the workspace, instead of the working directory
+  DATABASE_URL                postgres://... or sqlite:PATH, instead of .outcome/outcome.db
+  APP_URL                     address of the daemon in links (http://127.0.0.1:8787)
+  OUTCOME_RUNTIME_ELICIT      `off`: do not offer the gate's page through elicitation
+  OUTCOME_RUNTIME_LOG         log filter for standard error (default: warn)
+  OUTCOME_RUNTIME_CLOCK_FILE  virtual clock of a demonstration
+";
+
+fn main() -> anyhow::Result<()> {
+    if let Some(argument) = std::env::args().nth(1) {
+        return answer_argument(&argument);
+    }
+    log_to_stderr();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let code = runtime.block_on(serve())?;
+    // A standard input that is still being read by a blocked thread must not hold the process.
+    std::process::exit(code)
+}
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "no protocol is spoken when an argument is given")]
+fn answer_argument(argument: &str) -> anyhow::Result<()> {
+    match argument {
+        "--version" | "-V" => println!("outcome-runtime-mcp {}", env!("CARGO_PKG_VERSION")),
+        "--help" | "-h" => print!("{HELP}"),
+        _ => {
+            eprintln!("outcome-runtime-mcp takes no argument but --version and --help\n\n{HELP}");
+            std::process::exit(2);
+        }
+    }
+    Ok(())
+}
+
+fn log_to_stderr() {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty() && !value.contains("${"));
+    let filter = variable("OUTCOME_RUNTIME_LOG").or_else(|| variable("RUST_LOG")).unwrap_or_else(|| "warn".to_owned());
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+}
+
+/// Serves until the input ends or a signal arrives; returns the exit code.
+async fn serve() -> anyhow::Result<i32> {
+    // Before anything else: without handlers a signal would kill the process with an error.
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let eof = CancellationToken::new();
+    let (input, output) = rmcp::transport::stdio_pipes();
+    let transport = (EofSignal::new(input, eof.clone()), output);
+    let work = async {
+        match Server::new(eof.clone()).serve(transport).await {
+            Ok(running) => {
+                if let Err(error) = running.waiting().await {
+                    tracing::warn!("The session ended abnormally: {error}");
+                }
+                0
+            }
+            // The client left before its first request, for example to see whether the program starts.
+            Err(_) if eof.is_cancelled() => 0,
+            Err(error) => {
+                tracing::error!("The session could not begin: {error}");
+                1
+            }
+        }
+    };
+    let watchdog = async {
+        eof.cancelled().await;
+        tokio::time::sleep(WATCHDOG).await;
+    };
+    Ok(tokio::select! {
+        code = work => code,
+        _ = terminated.recv() => 0,
+        _ = interrupted.recv() => 0,
+        () = watchdog => 0,
+    })
+}

@@ -123,6 +123,29 @@ impl Runtime {
             .hint("the human opens the gate's page or runs `outcome-runtime gate decide`"))
     }
 
+    /// Uses a value up for `ttl`: true the first time, false when it was used before.
+    ///
+    /// # Errors
+    /// [`Code::InvalidInput`] for an empty or very long value; when the database fails.
+    pub async fn use_once(&self, kind: &str, value: &str, ttl: SignedDuration) -> Result<bool> {
+        let value = super::gate::bounded("value", value, 200)?;
+        let now = self.now();
+        let expires_at = now.checked_add(ttl).unwrap_or(now);
+        let mut tx = self.write().await?;
+        let is_first = tx.nonce_use(kind, &value, expires_at, now).await?;
+        tx.commit().await?;
+        Ok(is_first)
+    }
+
+    /// Number of the audit log's last line: it grows with every change of state.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn log_position(&self) -> Result<i64> {
+        let mut tx = self.read().await?;
+        Ok(tx.log_head().await?.0)
+    }
+
     /// The first member, as the human at the terminal: what they may do without a signature decides nothing.
     ///
     /// # Errors

@@ -1,0 +1,267 @@
+//! Arguments: models spell them in many ways. The published schema stays flat and strict; what arrives is brought into its
+//! shape first (aliases, camelCase, numbers in quotes, a list as text), then checked against that same schema.
+
+use rmcp::model::JsonObject;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::answer::Failure;
+use crate::budget;
+use crate::tools::ToolSpec;
+
+/// Largest arguments of a call, in bytes.
+const MAX_BYTES: usize = 200_000;
+
+/// The arguments of a call in the tool's own type.
+///
+/// # Errors
+/// A failure that names what is wrong, what is valid, and shows a call that works.
+pub(crate) fn parse<T: DeserializeOwned>(spec: &ToolSpec, raw: Option<JsonObject>) -> Result<T, Failure> {
+    let raw = raw.unwrap_or_default();
+    let schema = (spec.input)();
+    let example = |known: &JsonObject| {
+        let mut shown = (spec.example)();
+        if let Some(map) = shown.as_object_mut() {
+            let short = known.iter().filter(|(_, value)| budget::size(value) <= 200);
+            map.extend(short.map(|(key, value)| (key.clone(), value.clone())));
+        }
+        shown
+    };
+    if raw.iter().map(|(key, value)| key.len() + budget::size(value)).sum::<usize>() > MAX_BYTES {
+        return Err(Failure::invalid(format!("the arguments are larger than {MAX_BYTES} bytes"))
+            .hint("summarise; long texts are cut anyway before a human reads them")
+            .next(spec.name, example(&Map::new())));
+    }
+    let (given, problems) = shape(&raw, &schema, spec.aliases);
+    if let Some(first) = problems.first() {
+        let mut failure = Failure::invalid(first.clone()).hint(format!("valid arguments: {}", signature(&schema)));
+        if problems.len() > 1 {
+            let more: Vec<Value> = problems.iter().skip(1).take(8).map(|text| Value::from(text.as_str())).collect();
+            failure = failure.with("more_problems", more);
+        }
+        return Err(failure.next(spec.name, example(&given)));
+    }
+    serde_json::from_value(Value::Object(given.clone())).map_err(|error| {
+        Failure::invalid(format!("the arguments cannot be read: {error}"))
+            .hint(format!("valid arguments: {}", signature(&schema)))
+            .next(spec.name, example(&Map::new()))
+    })
+}
+
+/// The given values under the schema's names and types, and every problem as a sentence.
+pub(crate) fn shape(raw: &JsonObject, schema: &Value, aliases: &[(&str, &str)]) -> (JsonObject, Vec<String>) {
+    let empty = Map::new();
+    let known = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+    let (mut given, mut problems) = (Map::new(), Vec::new());
+    for (key, value) in raw {
+        if value.is_null() {
+            continue;
+        }
+        let snake = snake_case(key);
+        let alias = aliases.iter().find(|(from, _)| *from == snake).map(|(_, to)| *to);
+        let name = if known.contains_key(&snake) { snake.as_str() } else { alias.unwrap_or(snake.as_str()) };
+        if name.is_empty() {
+            continue;
+        }
+        let Some(property) = known.get(name) else {
+            problems.push(format!("there is no argument `{}`", shown(key)));
+            continue;
+        };
+        let is_exact = key == name;
+        if given.contains_key(name) && !is_exact {
+            continue;
+        }
+        match coerce(value, property) {
+            Ok(value) => {
+                given.insert(name.to_owned(), value);
+            }
+            Err(wanted) => problems.push(format!("`{name}` must be {wanted}")),
+        }
+    }
+    for name in required(schema) {
+        if !given.contains_key(name) && !problems.iter().any(|problem| problem.starts_with(&format!("`{name}`"))) {
+            problems.push(format!("`{name}` is missing"));
+        }
+    }
+    (given, problems)
+}
+
+fn required(schema: &Value) -> impl Iterator<Item = &str> {
+    schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// `experimentId` and `experiment-id` are `experiment_id`.
+fn snake_case(key: &str) -> String {
+    let mut out = String::new();
+    for c in key.trim().chars().take(80) {
+        if c.is_ascii_uppercase() {
+            if !out.is_empty() && !out.ends_with('_') {
+                out.push('_');
+            }
+            out.push(c.to_ascii_lowercase());
+        } else if c == '-' || c == ' ' {
+            out.push('_');
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() && *c != '`').take(40).collect()
+}
+
+/// The value in the type of its property, or what it must be.
+fn coerce(value: &Value, property: &Value) -> Result<Value, String> {
+    let wanted = property.get("type").and_then(Value::as_str).unwrap_or_default();
+    match (wanted, value) {
+        ("string", Value::String(text)) => text_value(text, property),
+        ("string", Value::Number(_) | Value::Bool(_)) => text_value(&value.to_string(), property),
+        // Some agents hand in a context object where words are asked for: the human reads it as it is.
+        ("string", Value::Object(_)) if property.get("enum").is_none() => Ok(Value::from(value.to_string())),
+        ("string", _) => Err(match property.get("enum") {
+            Some(valid) => format!("one of {}", one_of(valid)),
+            None => "a text".to_owned(),
+        }),
+        ("integer", _) => integer(value, property),
+        ("number", Value::Number(_)) => Ok(value.clone()),
+        ("number", Value::String(text)) => text
+            .trim()
+            .parse::<f64>()
+            .ok()
+            .and_then(|number| serde_json::Number::from_f64(number).map(Value::Number))
+            .ok_or_else(|| "a number".to_owned()),
+        ("boolean", Value::Bool(_)) => Ok(value.clone()),
+        ("boolean", Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(true.into()),
+        ("boolean", Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(false.into()),
+        ("boolean", _) => Err("true or false".to_owned()),
+        ("array", Value::Array(items)) => list(items, property),
+        ("array", Value::String(text)) => match serde_json::from_str::<Value>(text) {
+            Ok(Value::Array(items)) => list(&items, property),
+            Ok(item @ Value::Object(_)) => list(&[item], property),
+            _ => list(std::slice::from_ref(value), property),
+        },
+        ("array", single @ (Value::Object(_) | Value::Number(_))) => list(std::slice::from_ref(single), property),
+        ("object", Value::Object(_)) => Ok(value.clone()),
+        ("number" | "array" | "object", _) => Err(format!("a{} {wanted}", if wanted == "number" { "" } else { "n" })),
+        _ => Ok(value.clone()),
+    }
+}
+
+fn text_value(text: &str, property: &Value) -> Result<Value, String> {
+    let Some(valid) = property.get("enum") else { return Ok(Value::from(text)) };
+    let wanted = snake_case(text);
+    valid
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|item| item.as_str().is_some_and(|item| item.eq_ignore_ascii_case(wanted.trim())))
+        .cloned()
+        .ok_or_else(|| format!("one of {}, not `{}`", one_of(valid), shown(text)))
+}
+
+fn integer(value: &Value, property: &Value) -> Result<Value, String> {
+    let found = match value {
+        Value::Number(number) => number.as_i64().or_else(|| number.as_f64().and_then(whole)),
+        Value::String(text) => text.trim().parse::<i64>().ok(),
+        _ => None,
+    };
+    let number = found.ok_or_else(|| "a whole number".to_owned())?;
+    let bound = |key: &str| property.get(key).and_then(Value::as_i64);
+    Ok(number.clamp(bound("minimum").unwrap_or(i64::MIN), bound("maximum").unwrap_or(i64::MAX)).into())
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+fn whole(number: f64) -> Option<i64> {
+    (number.fract().abs() < f64::EPSILON && number.abs() < 9e15).then_some(number as i64)
+}
+
+fn list(items: &[Value], property: &Value) -> Result<Value, String> {
+    let item_type = property.get("items").unwrap_or(&Value::Null);
+    // Objects are taken apart by their tool, which names each problem in each of them.
+    items
+        .iter()
+        .filter(|item| !item.is_null())
+        .map(|item| if item_type.get("properties").is_some() { Ok(item.clone()) } else { coerce(item, item_type) })
+        .collect::<Result<Vec<_>, _>>()
+        .map(Value::Array)
+        .map_err(|wanted| format!("a list, each item {wanted}"))
+}
+
+fn one_of(valid: &Value) -> String {
+    valid.as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// `experiment_id (string, required), detail (concise | full)`.
+fn signature(schema: &Value) -> String {
+    let must: Vec<&str> = required(schema).collect();
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let named = properties.into_iter().flatten().map(|(name, property)| {
+        let kind = match property.get("enum") {
+            Some(valid) => one_of(valid).replace(", ", " | "),
+            None => property.get("type").and_then(Value::as_str).unwrap_or("any").to_owned(),
+        };
+        let needed = if must.contains(&name.as_str()) { ", required" } else { "" };
+        format!("{name} ({kind}{needed})")
+    });
+    let shown = named.collect::<Vec<_>>().join(", ");
+    if shown.is_empty() { "none".to_owned() } else { shown }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn shaped(raw: Value) -> (JsonObject, Vec<String>) {
+        let schema = json!({
+            "properties": {
+                "experiment_id": { "type": "string" },
+                "detail": { "type": "string", "enum": ["concise", "full"] },
+                "limit": { "type": "integer", "minimum": 1, "maximum": 20 },
+                "paths": { "type": "array", "items": { "type": "string" } },
+                "is_on": { "type": "boolean" },
+            },
+            "required": ["experiment_id"],
+        });
+        let aliases = [("id", "experiment_id"), ("experiment", "experiment_id"), ("workspace_id", "")];
+        shape(raw.as_object().unwrap(), &schema, &aliases)
+    }
+
+    #[test]
+    fn the_usual_spellings_of_an_argument_are_understood() {
+        for key in ["id", "experiment", "experimentId", "experiment-id", "ExperimentId", "experiment_id"] {
+            let (given, problems) = shaped(json!({ key: "a" }));
+            assert_eq!((given["experiment_id"].clone(), problems), (json!("a"), vec![]), "{key}");
+        }
+    }
+
+    #[test]
+    fn values_come_in_their_type() {
+        let (given, problems) = shaped(json!({
+            "id": 7, "detail": "FULL", "limit": "500", "paths": "[\"a\", \"b\"]", "is_on": "True", "workspace_id": "x",
+        }));
+        assert_eq!(problems, Vec::<String>::new());
+        assert_eq!(
+            Value::Object(given),
+            json!({ "experiment_id": "7", "detail": "full", "limit": 20, "paths": ["a", "b"], "is_on": true })
+        );
+    }
+
+    #[test]
+    fn problems_name_the_argument_and_what_is_valid() {
+        let (_, problems) = shaped(json!({ "detail": "most", "limit": [], "paths": [[1]], "colour": 1 }));
+        assert_eq!(
+            problems,
+            [
+                "there is no argument `colour`",
+                "`detail` must be one of concise, full, not `most`",
+                "`limit` must be a whole number",
+                "`paths` must be a list, each item a text",
+                "`experiment_id` is missing",
+            ]
+        );
+    }
+}

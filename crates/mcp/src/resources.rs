@@ -1,0 +1,160 @@
+//! Resources: what the tools give, under addresses. Never more than the tools give.
+
+use outcome_core::Code;
+use outcome_core::principal::Principal;
+use rmcp::ErrorData;
+use rmcp::model::{ErrorCode, ListResourcesResult, ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
+use serde_json::json;
+
+use crate::answer::{Answer, Failure};
+use crate::server::{Server, protocol_error};
+use crate::tools::{self, Call, Detail};
+
+const JSON: &str = "application/json";
+/// Most resources of a list.
+const MAX_LISTED: usize = 100;
+
+/// What an address names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Outcome,
+    Experiment,
+    Gate,
+    Learning,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 4] = [Self::Outcome, Self::Experiment, Self::Gate, Self::Learning];
+
+    pub(crate) fn scheme(self) -> &'static str {
+        match self {
+            Self::Outcome => "outcome",
+            Self::Experiment => "experiment",
+            Self::Gate => "gate",
+            Self::Learning => "learning",
+        }
+    }
+
+    /// The variable of its template.
+    pub(crate) fn variable(self) -> &'static str {
+        match self {
+            Self::Learning => "id",
+            Self::Outcome | Self::Experiment | Self::Gate => "slug",
+        }
+    }
+
+    pub(crate) fn uri(self, name: &str) -> String {
+        format!("{}://{name}", self.scheme())
+    }
+
+    pub(crate) fn template(self) -> String {
+        self.uri(&format!("{{{}}}", self.variable()))
+    }
+
+    fn meaning(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Outcome => ("Outcome", "An outcome with its experiments and gates, as get_active_outcomes shows it"),
+            Self::Experiment => ("Experiment", "The brief of an approved experiment, as get_experiment_brief shows it"),
+            Self::Gate => ("Gate", "A gate and what was decided, as get_gate shows it"),
+            Self::Learning => ("Learning", "What an experiment taught, as query_learnings shows it"),
+        }
+    }
+}
+
+/// What an address of ours names; `None` for any other.
+pub(crate) fn parse(uri: &str) -> Option<(Kind, &str)> {
+    let (scheme, name) = uri.split_once("://")?;
+    let is_name = (1..=80).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let kind = Kind::ALL.into_iter().find(|kind| kind.scheme() == scheme)?;
+    is_name.then_some((kind, name))
+}
+
+/// The templates.
+pub(crate) fn templates() -> Vec<ResourceTemplate> {
+    let one = |kind: Kind| {
+        let (title, description) = kind.meaning();
+        ResourceTemplate::new(kind.template(), kind.scheme())
+            .with_title(title)
+            .with_description(description)
+            .with_mime_type(JSON)
+    };
+    Kind::ALL.into_iter().map(one).collect()
+}
+
+/// Active outcomes and open gates. Without a workspace the list is empty: the tools say what is wrong.
+pub(crate) async fn list(server: &Server) -> ListResourcesResult {
+    let status = match server.runtime().await {
+        Ok(runtime) => runtime.status(true).await.map_err(Failure::from),
+        Err(failure) => Err(failure),
+    };
+    let status = match status {
+        Ok(status) => status,
+        Err(failure) => {
+            tracing::warn!("Resources cannot be listed: {}", failure.message());
+            return ListResourcesResult::default();
+        }
+    };
+    let one = |kind: Kind, name: &str, about: String| {
+        Resource::new(kind.uri(name), name).with_title(about).with_mime_type(JSON)
+    };
+    let outcomes =
+        status.outcomes.iter().map(|line| one(Kind::Outcome, &line.outcome, format!("Outcome {}", line.outcome)));
+    let gates = status.gates.iter().map(|line| one(Kind::Gate, &line.gate, format!("Pending {} gate", line.gate_type)));
+    ListResourcesResult::with_all_items(outcomes.chain(gates).take(MAX_LISTED).collect())
+}
+
+/// The content of an address.
+///
+/// # Errors
+/// `-32602` with the address for what is not there.
+pub(crate) async fn read(server: &Server, uri: &str, by: &Principal) -> Result<ReadResourceResult, ErrorData> {
+    let (kind, name) = parse(uri).ok_or_else(|| not_found(uri))?;
+    let failed = |failure: Failure| match failure.code() {
+        Code::NotFound => not_found(uri),
+        _ => protocol_error(&failure, json!({ "uri": uri, "error": failure.clone().into_value() })),
+    };
+    let runtime = server.runtime().await.map_err(failed)?;
+    let call = Call { runtime, by };
+    let answer = match kind {
+        Kind::Outcome => tools::outcomes(&call, Some(name), Detail::Full, 1, None).await,
+        Kind::Gate => tools::gate(&call, name, Detail::Full).await,
+        Kind::Experiment => experiment(&call, name).await,
+        Kind::Learning => match tools::learning(runtime, name).await {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => return Err(not_found(uri)),
+            Err(failure) => Err(failure),
+        },
+    };
+    let text = answer.map_err(failed)?.into_value().to_string();
+    Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(JSON)]))
+}
+
+/// The brief; before and after the time of building, why there is none and where the experiment stands.
+async fn experiment(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
+    match tools::brief(call, name, Detail::Full).await {
+        Err(failure) if failure.code() == Code::Conflict => Ok(Answer::new(failure.into_value())),
+        other => other,
+    }
+}
+
+/// There is nothing at this address. The code is the modern one in both eras, as the specification now says.
+pub(crate) fn not_found(uri: &str) -> ErrorData {
+    let shown: String = uri.chars().filter(|c| !c.is_control()).take(200).collect();
+    ErrorData::new(ErrorCode::INVALID_PARAMS, "there is no such resource", Some(json!({ "uri": shown })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_names_and_nothing_else() {
+        assert_eq!(parse("gate://a-b"), Some((Kind::Gate, "a-b")));
+        for hostile in
+            ["gate://", "gate://../x", "gate://A", "file:///etc/passwd", "gate:a", "gate://a/b", "gate://a?b", ""]
+        {
+            assert_eq!(parse(hostile), None, "{hostile}");
+        }
+    }
+}

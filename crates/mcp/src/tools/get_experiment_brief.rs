@@ -1,0 +1,103 @@
+//! What a builder needs to know, once a human has approved that the experiment is built.
+
+use outcome_core::Code;
+use outcome_core::domain::ExperimentStatus;
+use rmcp::model::JsonObject;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Call, Detail, ToolSpec, answer, detail_property, object, with_known};
+use crate::answer::{Answer, Failure};
+use crate::args;
+
+pub(super) const NAME: &str = "get_experiment_brief";
+
+pub(super) const SPEC: ToolSpec = ToolSpec {
+    name: NAME,
+    title: "Experiment brief",
+    description: "What to build: hypothesis, allowed and forbidden paths, flag key, exposure event, constraints, conditions \
+                  of the approval, definition of done and base commit. Refused until a human has approved the portfolio \
+                  gate.",
+    is_read_only: true,
+    search_hint: Some("what to build for an approved experiment: scope, flag, base commit"),
+    input: || {
+        object(
+            json!({
+                "experiment_id": { "type": "string", "description": "For example checkout-short-form" },
+                "detail": detail_property(),
+            }),
+            &["experiment_id"],
+        )
+    },
+    output: || {
+        answer(json!({
+            "experiment": { "type": "string" },
+            "status": { "type": "string" },
+            "base_commit": { "type": "string" },
+            "flag_key": { "type": "string" },
+            "hypothesis": { "type": "object" },
+            "scope": { "type": "object" },
+            "constraints": { "type": "object" },
+            "definition_of_done": { "type": "array", "items": { "type": "string" } },
+        }))
+    },
+    aliases: super::hypothesis::EXPERIMENT_ALIASES,
+    example: || json!({ "experiment_id": "checkout-short-form" }),
+};
+
+#[derive(Deserialize)]
+struct Args {
+    experiment_id: String,
+    #[serde(default)]
+    detail: Detail,
+}
+
+pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Result<Answer, Failure> {
+    let args: Args = args::parse(&SPEC, arguments)?;
+    brief(call, &args.experiment_id, args.detail).await
+}
+
+/// The brief of an experiment.
+///
+/// # Errors
+/// Before the approval, with the gate that waits.
+pub(crate) async fn brief(call: &Call<'_>, reference: &str, detail: Detail) -> Result<Answer, Failure> {
+    let brief = match call.runtime.brief(reference).await {
+        Ok(brief) => brief,
+        Err(error) if error.code() == Code::NotFound => {
+            return Err(with_known(call, "experiment", error.into()).await);
+        }
+        Err(error) => return Err(refused(call, reference, error.into()).await),
+    };
+    let (experiment, status) = (brief.experiment.clone(), brief.status);
+    let mut body = serde_json::to_value(brief).unwrap_or_default();
+    // What the approver wrote is theirs, and is named so like every text by somebody else.
+    if let Some(conditions) = body.as_object_mut().and_then(|map| map.remove("conditions"))
+        && conditions.as_array().is_some_and(|list| !list.is_empty())
+    {
+        body["conditions_say"] = conditions;
+    }
+    let answer = Answer::new(body).within(detail.budget());
+    Ok(match status {
+        ExperimentStatus::Building => answer.next(
+            "report_experiment_built",
+            json!({
+                "experiment_id": experiment,
+                "implementation_summary": "<what was changed, in two sentences>",
+                "files_changed": ["<path>"],
+                "head": "<commit or branch>",
+            }),
+        ),
+        _ => answer,
+    })
+}
+
+async fn refused(call: &Call<'_>, reference: &str, failure: Failure) -> Failure {
+    let Ok(view) = call.runtime.experiment_show(reference).await else { return failure };
+    let Some(gate) = view.gates.first() else { return failure };
+    failure
+        .with("status", Value::from(view.experiment.state.status.as_str()))
+        .with("gate", gate.as_str())
+        .with("review_url", call.runtime.gate_url(gate))
+        .next("get_gate", json!({ "gate_id": gate }))
+}

@@ -1,0 +1,121 @@
+//! Where a gate stands: the way to learn of a human's decision by asking.
+
+use outcome_core::domain::{GateStatus, GateType};
+use outcome_core::usecases::GateView;
+use rmcp::model::JsonObject;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Call, Detail, GET_ACTIVE_OUTCOMES, ToolSpec, answer, detail_property, object, with_known};
+use crate::answer::{Answer, Failure};
+use crate::args;
+
+pub(super) const NAME: &str = "get_gate";
+
+pub(super) const SPEC: ToolSpec = ToolSpec {
+    name: NAME,
+    title: "Gate status",
+    description: "Whether a human has decided a gate, and what. Gates take hours: while it is pending, do other work and \
+                  ask again later, at most once a minute.",
+    is_read_only: true,
+    search_hint: Some("has the human decided: status of a gate"),
+    input: || {
+        object(
+            json!({
+                "gate_id": { "type": "string", "description": "Name or id of the gate" },
+                "detail": detail_property(),
+            }),
+            &["gate_id"],
+        )
+    },
+    output: || {
+        answer(json!({
+            "gate": { "type": "string" },
+            "gate_type": { "type": "string" },
+            "status": { "type": "string" },
+            "is_pending": { "type": "boolean" },
+            "review_url": { "type": "string" },
+            "experiment": { "type": "string" },
+            "decisions": { "type": "array", "items": { "type": "object" } },
+        }))
+    },
+    aliases: &[("id", "gate_id"), ("gate", "gate_id"), ("slug", "gate_id"), ("name", "gate_id"), ("workspace_id", "")],
+    example: || json!({ "gate_id": "checkout-short-form-portfolio" }),
+};
+
+#[derive(Deserialize)]
+struct Args {
+    gate_id: String,
+    #[serde(default)]
+    detail: Detail,
+}
+
+pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Result<Answer, Failure> {
+    let args: Args = args::parse(&SPEC, arguments)?;
+    gate(call, &args.gate_id, args.detail).await
+}
+
+/// A gate and what was decided.
+///
+/// # Errors
+/// For an unknown gate.
+pub(crate) async fn gate(call: &Call<'_>, reference: &str, detail: Detail) -> Result<Answer, Failure> {
+    let view = match call.runtime.gate_show(reference).await {
+        Ok(view) => view,
+        Err(error) => return Err(with_known(call, "gate", error.into()).await),
+    };
+    let mut body = summary(&view);
+    body["decisions"] = view
+        .decisions
+        .iter()
+        .map(|decision| {
+            json!({
+                "verdict": decision.verdict,
+                "conditions_say": (!decision.conditions.is_empty()).then_some(&decision.conditions),
+                "note_says": decision.note,
+                "assurance": decision.assurance,
+                "decided_at": decision.decided_at,
+            })
+        })
+        .collect();
+    body["human_sees"] = human_sees(&view, detail);
+    let experiment = view.context.experiment.as_ref().map(ToString::to_string);
+    let answer = Answer::new(body).within(detail.budget());
+    Ok(match (view.gate_type, view.status, experiment) {
+        (GateType::PortfolioReview, GateStatus::Approved | GateStatus::ApprovedWithConditions, Some(experiment)) => {
+            answer.next("get_experiment_brief", json!({ "experiment_id": experiment }))
+        }
+        (_, GateStatus::Pending | GateStatus::TimedOut, _) => answer,
+        _ => answer.next(GET_ACTIVE_OUTCOMES, json!({})),
+    })
+}
+
+/// The facts of a gate that every answer about it carries.
+pub(super) fn summary(view: &GateView) -> Value {
+    let is_pending = matches!(view.status, GateStatus::Pending | GateStatus::TimedOut);
+    json!({
+        "gate": view.gate,
+        "gate_type": view.gate_type,
+        "status": view.status,
+        "is_pending": is_pending,
+        "experiment": view.context.experiment,
+        "outcome": view.context.outcome,
+        "review_url": view.review_url,
+        "holder": view.holder,
+        "due_at": view.due_at,
+    })
+}
+
+/// What is on the human's page; all of it where `full` is asked for.
+pub(super) fn human_sees(view: &GateView, detail: Detail) -> Value {
+    let context = &view.context;
+    json!({
+        "question": context.question,
+        "agent_says": context.agent_says,
+        "verdicts": context.verdicts,
+        "recommendation": context.recommendation,
+        "facts": (detail == Detail::Full).then_some(&context.facts),
+        "checklist_says": (detail == Detail::Full && !context.checklist.is_empty()).then_some(&context.checklist),
+        "conditions_say": (!context.open_conditions.is_empty()).then_some(&context.open_conditions),
+    })
+}

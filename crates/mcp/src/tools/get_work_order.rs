@@ -1,0 +1,96 @@
+//! The work order for whoever writes hypotheses: the context package, and what the answer looks like.
+
+use outcome_core::Code;
+use outcome_core::domain::OutcomeStatus;
+use rmcp::model::JsonObject;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Call, Detail, GET_ACTIVE_OUTCOMES, ToolSpec, answer, detail_property, hypothesis, object, with_known};
+use crate::answer::{Answer, Failure};
+use crate::args;
+
+pub(super) const NAME: &str = "get_work_order";
+
+pub(super) const SPEC: ToolSpec = ToolSpec {
+    name: NAME,
+    title: "Work order for hypotheses",
+    description: "What to know before proposing experiments for an outcome: goal, scope, constraints, past learnings, what \
+                  is under way, and which effect a test can find. Read the code that the scope allows, then call \
+                  submit_hypotheses.",
+    is_read_only: true,
+    search_hint: Some("propose experiments: goal, scope, feasibility, past learnings"),
+    input: || {
+        object(
+            json!({
+                "outcome_id": { "type": "string", "description": "Default: the only active outcome" },
+                "detail": detail_property(),
+            }),
+            &[],
+        )
+    },
+    output: || {
+        answer(json!({
+            "outcome": { "type": "string" },
+            "n_candidates": { "type": "integer" },
+            "goal": { "type": "object" },
+            "scope": { "type": "object" },
+            "feasibility": { "type": "object" },
+            "learnings": { "type": "array", "items": { "type": "object" } },
+            "under_way": { "type": "array", "items": { "type": "object" } },
+        }))
+    },
+    aliases: &[("id", "outcome_id"), ("outcome", "outcome_id"), ("slug", "outcome_id"), ("workspace_id", "")],
+    example: || json!({ "outcome_id": "signup-rate" }),
+};
+
+#[derive(Deserialize)]
+struct Args {
+    outcome_id: Option<String>,
+    #[serde(default)]
+    detail: Detail,
+}
+
+pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Result<Answer, Failure> {
+    let args: Args = args::parse(&SPEC, arguments)?;
+    let outcome = match args.outcome_id {
+        Some(outcome) => outcome,
+        None => only_active(call).await?,
+    };
+    let order = match call.runtime.work_order(&outcome).await {
+        Ok(order) => order,
+        Err(error) if error.code() == Code::NotFound => return Err(with_known(call, "outcome", error.into()).await),
+        Err(error) => return Err(Failure::from(error).next(GET_ACTIVE_OUTCOMES, json!({}))),
+    };
+    let mut example = hypothesis::example();
+    example["touched_paths"] = json!(["<paths inside of the scope>"]);
+    let mut body = serde_json::to_value(&order).unwrap_or_default();
+    if args.detail == Detail::Full {
+        body["hypothesis_example"] = example.clone();
+    }
+    Ok(Answer::new(body)
+        .within(args.detail.budget())
+        .next("submit_hypotheses", json!({ "outcome_id": order.outcome, "hypotheses": [example] })))
+}
+
+async fn only_active(call: &Call<'_>) -> Result<String, Failure> {
+    let status = call.runtime.status(true).await?;
+    match status.outcomes.as_slice() {
+        [only] => Ok(only.outcome.clone()),
+        [] => Err(Failure::new(Code::Conflict, "no outcome is active")
+            .hint("a human runs `outcome-runtime apply` and `outcome-runtime activate` first")
+            .next(GET_ACTIVE_OUTCOMES, json!({}))),
+        several => {
+            let valid: Vec<&str> = several
+                .iter()
+                .filter(|line| line.status == OutcomeStatus::Active)
+                .map(|line| line.outcome.as_str())
+                .take(20)
+                .collect();
+            let first = json!({ "outcome_id": valid.first() });
+            Err(Failure::invalid("several outcomes are active: `outcome_id` must name one of them")
+                .with("valid", valid)
+                .next(NAME, first))
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What earlier experiments taught.
+
+use outcome_core::usecases::{LearningView, Runtime};
+use rmcp::model::JsonObject;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Call, Detail, ToolSpec, answer, detail_property, object, short, with_known};
+use crate::answer::{Answer, Failure};
+use crate::{args, budget, cursor};
+
+pub(super) const NAME: &str = "query_learnings";
+
+pub(super) const SPEC: ToolSpec = ToolSpec {
+    name: NAME,
+    title: "Query learnings",
+    description: "Searches what past experiments taught, best match first, with evidence grade (A randomised and healthy, B \
+                  with a warning, C before/after, D anecdote) and age. Without words: the newest.",
+    is_read_only: true,
+    search_hint: Some("what past experiments taught, with evidence grade"),
+    input: || {
+        object(
+            json!({
+                "query": { "type": "string", "description": "Words" },
+                "outcome_id": { "type": "string", "description": "Only of this outcome" },
+                "limit": { "type": "integer", "minimum": 1, "maximum": 20, "description": "Default 5" },
+                "cursor": { "type": "string" },
+                "detail": detail_property(),
+            }),
+            &[],
+        )
+    },
+    output: || {
+        answer(json!({
+            "learnings": { "type": "array", "items": { "type": "object" } },
+            "n_more": { "type": "integer" },
+            "next_cursor": { "type": "string" },
+        }))
+    },
+    aliases: &[
+        ("q", "query"),
+        ("search", "query"),
+        ("text", "query"),
+        ("words", "query"),
+        ("outcome", "outcome_id"),
+        ("max_results", "limit"),
+        ("workspace_id", ""),
+    ],
+    example: || json!({ "query": "checkout form", "limit": 5 }),
+};
+
+#[derive(Deserialize)]
+struct Args {
+    query: Option<String>,
+    outcome_id: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+    #[serde(default)]
+    detail: Detail,
+}
+
+/// Most learnings that one question to the store returns.
+const PAGE: i64 = 100;
+
+pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Result<Answer, Failure> {
+    let args: Args = args::parse(&SPEC, arguments)?;
+    let words: String = args.query.unwrap_or_default().chars().take(1000).collect();
+    let filter = format!("{NAME}|{words}|{}", args.outcome_id.as_deref().unwrap_or_default());
+    let from = cursor::decode(args.cursor.as_deref(), &filter)?;
+    let offset = i64::try_from(from).unwrap_or(i64::MAX);
+    let found = match call.runtime.learnings(&words, args.outcome_id.as_deref(), PAGE, offset).await {
+        Ok(found) => found,
+        Err(error) => return Err(with_known(call, "outcome", error.into()).await),
+    };
+    let mut shown: Vec<Value> =
+        found.iter().take(args.limit.unwrap_or(5)).map(|view| line(view, args.detail)).collect();
+    while shown.len() > 1 && budget::size(&Value::Array(shown.clone())) > args.detail.budget() - 200 {
+        shown.pop();
+    }
+    let n_more = found.len() - shown.len();
+    let is_minimum = found.len() == usize::try_from(PAGE).unwrap_or(usize::MAX);
+    let body = json!({
+        "n_more": (n_more > 0).then_some(n_more),
+        "n_more_is_a_minimum": (is_minimum && n_more > 0).then_some(true),
+        "next_cursor": (n_more > 0).then(|| cursor::encode(from + shown.len(), &filter)),
+        "note": shown.is_empty().then_some("nothing is known about this yet"),
+        "learnings": shown,
+    });
+    Ok(Answer::new(body).within(args.detail.budget()))
+}
+
+/// One learning, all of it; `None` when there is none with this id.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn learning(runtime: &Runtime, id: &str) -> Result<Option<Answer>, Failure> {
+    for page in 0..20 {
+        let found = runtime.learnings("", None, PAGE, page * PAGE).await?;
+        if let Some(view) = found.iter().find(|view| view.learning.id.to_string() == id) {
+            return Ok(Some(Answer::new(line(view, Detail::Full)).within(Detail::Full.budget())));
+        }
+        if found.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+fn line(view: &LearningView, detail: Detail) -> Value {
+    let learning = &view.learning;
+    let is_full = detail == Detail::Full;
+    let cut = |text: &str| if is_full { text.to_owned() } else { text.chars().take(300).collect() };
+    json!({
+        "id": learning.id,
+        "outcome": view.outcome,
+        "experiment": view.experiment,
+        "finding": cut(&learning.finding),
+        "finding_type": learning.finding_type,
+        "grade": learning.grade,
+        "confidence": short(learning.confidence),
+        "age_days": view.age_days,
+        "hypothesis_says": cut(&learning.hypothesis_says),
+        "note_says": learning.note_says.as_deref().map(cut),
+        "tags_say": (!learning.applies_to.is_empty()).then_some(&learning.applies_to),
+        "evidence": is_full.then_some(&learning.evidence),
+    })
+}

@@ -1,0 +1,158 @@
+//! A build is reported. What the agent claims is recomputed from git before a human is asked.
+
+use outcome_core::Code;
+use outcome_core::domain::ExperimentStatus;
+use outcome_core::usecases::BuildReport;
+use rmcp::model::JsonObject;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Call, Detail, ToolSpec, answer, object, with_known};
+use crate::answer::{Answer, Failure, action};
+use crate::args;
+
+pub(super) const NAME: &str = "report_experiment_built";
+
+pub(super) const SPEC: ToolSpec = ToolSpec {
+    name: NAME,
+    title: "Report a build",
+    description: "Reports that an experiment is built and committed, or that the build failed. The server recomputes the \
+                  diff from git, checks it against the scope and opens the launch gate for a human. Reporting the same \
+                  commit again returns the same gate.",
+    is_read_only: false,
+    search_hint: Some("experiment is built or failed: report the commit, open the launch gate"),
+    input: || {
+        object(
+            json!({
+                "experiment_id": { "type": "string" },
+                "implementation_summary": { "type": "string", "description": "What was changed, or why the build failed" },
+                "outcome": { "type": "string", "enum": ["built", "failed"], "description": "Default built" },
+                "files_changed": { "type": "array", "items": { "type": "string" }, "description": "Checked against git" },
+                "head": { "type": "string", "description": "Commit, branch or tag; default HEAD" },
+                "feature_flag_key": { "type": "string", "description": "As in the brief" },
+                "agent_notes": { "type": "string", "description": "For the human" },
+            }),
+            &["experiment_id", "implementation_summary"],
+        )
+    },
+    output: || {
+        answer(json!({
+            "experiment": { "type": "string" },
+            "status": { "type": "string" },
+            "commit": { "type": "string" },
+            "gate": { "type": "string" },
+            "review_url": { "type": "string" },
+            "claim_differences": { "type": "array", "items": { "type": "string" } },
+            "instrumentation": { "type": "array", "items": { "type": "string" } },
+        }))
+    },
+    aliases: &[
+        ("id", "experiment_id"),
+        ("experiment", "experiment_id"),
+        ("slug", "experiment_id"),
+        ("summary", "implementation_summary"),
+        ("reason", "implementation_summary"),
+        ("files", "files_changed"),
+        ("commit", "head"),
+        ("commit_sha", "head"),
+        ("branch", "head"),
+        ("flag_key", "feature_flag_key"),
+        ("notes", "agent_notes"),
+        ("status", "outcome"),
+        ("result", "outcome"),
+        ("workspace_id", ""),
+    ],
+    example: || {
+        json!({
+            "experiment_id": "checkout-short-form",
+            "implementation_summary": "Dropped two fields behind the flag",
+            "files_changed": ["web/signup/form.ts"],
+            "head": "HEAD",
+        })
+    },
+};
+
+#[derive(Deserialize)]
+struct Args {
+    experiment_id: String,
+    implementation_summary: String,
+    #[serde(default)]
+    outcome: Outcome,
+    files_changed: Option<Vec<String>>,
+    head: Option<String>,
+    feature_flag_key: Option<String>,
+    agent_notes: Option<String>,
+}
+
+#[derive(Deserialize, Default, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    #[default]
+    Built,
+    Failed,
+}
+
+pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Result<Answer, Failure> {
+    let args: Args = args::parse(&SPEC, arguments)?;
+    if args.outcome == Outcome::Failed {
+        return failed(call, &args).await;
+    }
+    let report = BuildReport {
+        experiment: args.experiment_id.clone(),
+        summary: args.implementation_summary,
+        files_changed: args.files_changed,
+        head: args.head.filter(|head| !head.trim().is_empty()),
+        flag_key: args.feature_flag_key.filter(|key| !key.is_empty()),
+        notes: args.agent_notes.filter(|notes| !notes.trim().is_empty()),
+    };
+    let done = match call.runtime.build_report(report, call.by).await {
+        Ok(done) => done,
+        Err(error) if error.code() == Code::NotFound => {
+            return Err(with_known(call, "experiment", error.into()).await);
+        }
+        Err(error) => return Err(refused(&args.experiment_id, error.into())),
+    };
+    let next = done.gate.as_ref().map(|gate| action("get_gate", json!({ "gate_id": gate })));
+    let mut body = serde_json::to_value(&done).unwrap_or_default();
+    if done.gate.is_some() {
+        body["what_follows"] = json!(
+            "a human decides on exactly this commit; a new commit on the branch voids the gate. Show the review_url to the \
+             user."
+        );
+    }
+    Ok(Answer::new(body).within(Detail::Full.budget()).next_all(next))
+}
+
+async fn failed(call: &Call<'_>, args: &Args) -> Result<Answer, Failure> {
+    let id = &args.experiment_id;
+    let status = match call.runtime.build_failed(id, &args.implementation_summary, call.by).await {
+        Ok(status) => status,
+        Err(error) if error.code() == Code::NotFound => {
+            return Err(with_known(call, "experiment", error.into()).await);
+        }
+        // The same report again.
+        Err(error) => match call.runtime.experiment_show(id).await {
+            Ok(view) if view.experiment.state.status == ExperimentStatus::FailedBuild => ExperimentStatus::FailedBuild,
+            _ => return Err(refused(id, error.into())),
+        },
+    };
+    Ok(Answer::new(json!({
+        "experiment": id,
+        "status": status,
+        "what_follows": "a human lets it be tried again or ends it",
+    })))
+}
+
+fn refused(experiment: &str, failure: Failure) -> Failure {
+    let question = match failure.code() {
+        Code::ScopeViolation => "The change needs a path outside of the scope. May the scope be widened?",
+        Code::BaseNotAncestor | Code::RepoEmpty => "The base commit of the brief cannot be built upon. How to go on?",
+        Code::Conflict => return failure.next(super::GET_ACTIVE_OUTCOMES, json!({})),
+        Code::InvalidInput => return failure.next("get_experiment_brief", json!({ "experiment_id": experiment })),
+        _ => return failure,
+    };
+    failure.next("get_experiment_brief", json!({ "experiment_id": experiment })).next(
+        "request_human_gate",
+        json!({ "experiment_id": experiment, "gate_type": "escalation", "question": question }),
+    )
+}

@@ -1,0 +1,138 @@
+//! Asking a human. Whatever a client answers on the way, only the human's signed decision ends a gate.
+
+use outcome_core::Code;
+use outcome_core::domain::GateType;
+use outcome_core::usecases::{GateOpenRequest, GateView};
+use rmcp::model::JsonObject;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Call, Detail, ToolSpec, answer, get_gate, object, with_known};
+use crate::answer::{Answer, Failure};
+use crate::args;
+
+pub(crate) const NAME: &str = "request_human_gate";
+
+pub(super) const SPEC: ToolSpec = ToolSpec {
+    name: NAME,
+    title: "Request a human gate",
+    description: "Asks a human to decide. gate_type escalation puts your question to a human; the other types return the \
+                  gate that the lifecycle has opened. Returns at once with status pending and a review_url for the user. \
+                  Only a human decides, on that page; asking again returns the same gate.",
+    is_read_only: false,
+    search_hint: Some("ask a human to decide, escalate a question, get the review page"),
+    input: || {
+        object(
+            json!({
+                "experiment_id": { "type": "string" },
+                "gate_type": {
+                    "type": "string",
+                    "enum": ["escalation", "portfolio_review", "launch_approval", "analysis_review", "scale_approval",
+                        "ship_approval"],
+                },
+                "question": { "type": "string", "description": "One sentence, at most 1000 characters" },
+                "details": { "type": "string", "description": "What the human should know, at most 4000 characters" },
+            }),
+            &["experiment_id", "gate_type", "question"],
+        )
+    },
+    output: || {
+        answer(json!({
+            "gate": { "type": "string" },
+            "gate_type": { "type": "string" },
+            "status": { "type": "string" },
+            "is_pending": { "type": "boolean" },
+            "review_url": { "type": "string" },
+            "human_sees": { "type": "object" },
+            "how_to_check": { "type": "string" },
+        }))
+    },
+    aliases: &[
+        ("id", "experiment_id"),
+        ("experiment", "experiment_id"),
+        ("slug", "experiment_id"),
+        ("type", "gate_type"),
+        ("gate", "gate_type"),
+        ("context", "details"),
+        ("message", "question"),
+        ("workspace_id", ""),
+    ],
+    example: || {
+        json!({
+            "experiment_id": "checkout-short-form",
+            "gate_type": "escalation",
+            "question": "May the change touch the address book?",
+        })
+    },
+};
+
+#[derive(Deserialize)]
+struct Args {
+    experiment_id: String,
+    gate_type: GateType,
+    question: String,
+    details: Option<String>,
+}
+
+pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Result<Answer, Failure> {
+    let args: Args = args::parse(&SPEC, arguments)?;
+    let view = if args.gate_type == GateType::Escalation {
+        let request = GateOpenRequest {
+            experiment: args.experiment_id.clone(),
+            question: args.question,
+            details: args.details.filter(|details| !details.trim().is_empty()),
+        };
+        match call.runtime.gate_open(request, call.by).await {
+            Ok(view) => view,
+            Err(error) => return Err(with_known(call, "experiment", error.into()).await),
+        }
+    } else {
+        lifecycle_gate(call, &args.experiment_id, args.gate_type).await?
+    };
+    let mut body = get_gate::summary(&view);
+    body["human_sees"] = get_gate::human_sees(&view, Detail::Concise);
+    body["how_to_check"] = json!(format!(
+        "Show review_url to the user. A human decides there or with `outcome-runtime gate decide {}`; then get_gate tells \
+         the verdict. Until then do nothing that depends on it.",
+        view.gate
+    ));
+    Ok(Answer::new(body).next("get_gate", json!({ "gate_id": view.gate })))
+}
+
+/// The gate of this type that the lifecycle has opened for the experiment.
+async fn lifecycle_gate(call: &Call<'_>, experiment: &str, wanted: GateType) -> Result<GateView, Failure> {
+    let shown = match call.runtime.experiment_show(experiment).await {
+        Ok(shown) => shown,
+        Err(error) => return Err(with_known(call, "experiment", error.into()).await),
+    };
+    let slug = &shown.experiment.slug;
+    let gates = call.runtime.gate_list().await?;
+    let mut own = gates.into_iter().filter(|gate| gate.context.experiment.as_ref() == Some(slug));
+    if let Some(found) = own.find(|gate| gate.gate_type == wanted) {
+        return Ok(found);
+    }
+    let status = shown.experiment.state.status;
+    let failure = Failure::new(Code::Conflict, format!("experiment `{slug}` is {status}: no {wanted} gate is open"))
+        .hint(format!("{}; with a question of your own, use gate_type escalation", opened_by(wanted)))
+        .with("open_gates", shown.gates.clone());
+    Err(match wanted {
+        GateType::LaunchApproval => failure.next("get_experiment_brief", json!({ "experiment_id": slug })),
+        _ => failure.next(super::GET_ACTIVE_OUTCOMES, json!({})),
+    })
+}
+
+/// The step that opens a gate of this type.
+fn opened_by(gate_type: GateType) -> &'static str {
+    match gate_type {
+        GateType::PortfolioReview => "it opens when submit_hypotheses selects a candidate",
+        GateType::LaunchApproval => "it opens when report_experiment_built has found the change inside of its scope",
+        GateType::AnalysisReview => {
+            "the runtime opens it when the measurement is decisive, the plan ends, or a limit is crossed"
+        }
+        GateType::ScaleApproval => "the runtime opens it when a rollout step has been measured",
+        GateType::ShipApproval => {
+            "it opens when a human chooses to ship at the analysis, or the last step has been measured"
+        }
+        GateType::Escalation => "it opens when you ask",
+    }
+}

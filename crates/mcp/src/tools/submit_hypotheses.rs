@@ -1,0 +1,122 @@
+//! Candidates come in, are checked one by one, and the selected ones wait for a human at the portfolio gate.
+
+use outcome_core::Code;
+use outcome_core::domain::Author;
+use outcome_core::usecases::Submission;
+use rmcp::model::JsonObject;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Call, Detail, ToolSpec, answer, hypothesis, object, with_known};
+use crate::answer::{Answer, Failure, action};
+use crate::args;
+
+pub(super) const NAME: &str = "submit_hypotheses";
+
+pub(super) const SPEC: ToolSpec = ToolSpec {
+    name: NAME,
+    title: "Submit hypotheses",
+    description: "Hands in 1 to 20 candidate experiments for an outcome. Each is checked (fields, scope, feasibility, \
+                  conflicts) and scored; the selected ones wait for a human at the portfolio gate, the others come back \
+                  with reasons. Amounts are absolute, in the signal's units, positive = better. Call get_work_order first.",
+    is_read_only: false,
+    search_hint: Some("hand in candidate experiments for an outcome"),
+    input: || {
+        object(
+            json!({
+                "outcome_id": { "type": "string" },
+                "hypotheses": { "type": "array", "items": hypothesis::schema() },
+            }),
+            &["outcome_id", "hypotheses"],
+        )
+    },
+    output: || {
+        let texts = json!({ "type": "array", "items": { "type": "string" } });
+        answer(json!({
+            "proposed": texts.clone(),
+            "kept": texts,
+            "rejected": { "type": "array", "items": { "type": "object" } },
+            "gates": { "type": "array", "items": { "type": "object" } },
+        }))
+    },
+    aliases: &[
+        ("id", "outcome_id"),
+        ("outcome", "outcome_id"),
+        ("slug", "outcome_id"),
+        ("candidates", "hypotheses"),
+        ("hypothesis", "hypotheses"),
+        ("experiments", "hypotheses"),
+        ("workspace_id", ""),
+    ],
+    example: || json!({ "outcome_id": "signup-rate", "hypotheses": [hypothesis::example()] }),
+};
+
+#[derive(Deserialize)]
+struct Args {
+    outcome_id: String,
+    hypotheses: Vec<Value>,
+}
+
+pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Result<Answer, Failure> {
+    let args: Args = args::parse(&SPEC, arguments)?;
+    let (mut good, mut rejected) = (Vec::new(), Vec::new());
+    for raw in args.hypotheses.iter().take(50) {
+        match hypothesis::parse(raw) {
+            Ok(candidate) => good.push(candidate),
+            Err(problems) => rejected.push(json!({ "title_says": title(raw), "problems": problems })),
+        }
+    }
+    if good.is_empty() && !rejected.is_empty() {
+        return Err(Failure::new(Code::HypothesisIncomplete, "no candidate can be taken: see `rejected`")
+            .hint("mend the fields named there and submit again")
+            .with("rejected", rejected)
+            .next(NAME, json!({ "outcome_id": args.outcome_id, "hypotheses": [hypothesis::example()] })));
+    }
+    let submission = Submission { outcome: args.outcome_id.clone(), hypotheses: good, author: Author::Ai };
+    let done = match call.runtime.hypotheses_submit(submission, call.by).await {
+        Ok(done) => done,
+        Err(error) if error.code() == Code::NotFound => return Err(with_known(call, "outcome", error.into()).await),
+        Err(error) => {
+            let mut failure = Failure::from(&error);
+            if let Some(list) = error.context().get("rejected") {
+                failure = failure.with("rejected", renamed(list));
+            }
+            return Err(failure.next("get_work_order", json!({ "outcome_id": args.outcome_id })));
+        }
+    };
+    rejected.extend(renamed(&serde_json::to_value(&done.rejected).unwrap_or_default()));
+    let gates: Vec<Value> = done
+        .gates
+        .iter()
+        .map(|gate| json!({ "gate": gate, "status": "pending", "review_url": call.runtime.gate_url(gate) }))
+        .collect();
+    let next = done.gates.first().map(|gate| action("get_gate", json!({ "gate_id": gate })));
+    let body = json!({
+        "outcome": args.outcome_id,
+        "proposed": done.proposed,
+        "kept": done.kept,
+        "rejected": rejected,
+        "gates": gates,
+        "what_follows": (!gates.is_empty()).then_some(
+            "a human decides each gate on its page; nothing is built before. Show the review_url to the user."
+        ),
+    });
+    Ok(Answer::new(body).within(Detail::Full.budget()).next_all(next))
+}
+
+fn title(raw: &Value) -> String {
+    raw.get("title").and_then(Value::as_str).unwrap_or("(no title)").chars().take(80).collect()
+}
+
+/// The core's rejections with the names of this tool: flat fields, and the title as somebody's words.
+fn renamed(list: &Value) -> Vec<Value> {
+    let field = |problem: &Value| {
+        let name = problem.get("field").and_then(Value::as_str).unwrap_or_default();
+        json!({ "field": hypothesis::flat_field(name), "message": problem.get("message") })
+    };
+    let one = |item: &Value| {
+        let problems = item.get("problems").and_then(Value::as_array);
+        json!({ "title_says": title(item), "problems": problems.into_iter().flatten().map(field).collect::<Vec<_>>() })
+    };
+    list.as_array().into_iter().flatten().map(one).collect()
+}
