@@ -26,7 +26,13 @@ async fn waiting(lab: &Lab) -> Result<(String, String)> {
 }
 
 /// Appends a line whose hashes are right, as a program that knows the format can.
-async fn append_forged(lab: &Lab, kind: &str, subject: Subject, principal: Principal, payload: serde_json::Value) -> Result<()> {
+async fn append_forged(
+    lab: &Lab,
+    kind: &str,
+    subject: Subject,
+    principal: Principal,
+    payload: serde_json::Value,
+) -> Result<()> {
     let lines = lab.runtime.audit_page(0, 1000).await?;
     let last = lines.last().unwrap();
     let event = NewEvent { kind: kind.to_owned(), subject, principal, payload };

@@ -16,14 +16,16 @@ use outcome_core::usecases::{
     BuildReport, DecideRequest, Decided, InitRequest, PollRequest, Polled, Runtime, Submission, Unlock,
 };
 use secrecy::SecretString;
-use sqlx::{Connection as _, SqlitePool};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use sqlx::{Connection as _, SqlitePool};
 use tempfile::TempDir;
 
 /// The passphrase of every laboratory's member.
 pub const PASSPHRASE: &str = "correct horse battery staple";
 /// The member's e-mail.
 pub const MEMBER: &str = "dana@example.com";
+/// What signs pushed readings.
+pub const INGEST_SECRET: &str = "a secret of at least sixteen bytes";
 /// Slug of the outcome.
 pub const OUTCOME: &str = "retention";
 
@@ -38,6 +40,8 @@ outcomes:
       query:
         level: "SELECT 14000 AS n, 4200 AS successes WHERE :from < :to"
         by_variant: "SELECT variant, n, successes FROM arms WHERE flag = :flag AND :from < :to"
+    secondary_signals:
+      - { source: push, metric: orders, method: event }
     target: { direction: increase, from: 0.30, to: 0.35, confidence: 0.95 }
     mde: 0.02
     constraints:
@@ -56,6 +60,7 @@ outcomes:
       forbidden_paths: ["game/payments/"]
 signal_connectors:
   - { name: game, type: sql, config: { url: "sqlite:game.db" } }
+  - { name: push, type: webhook, config: { secret: "${file:push.secret}" } }
 feature_flags:
   provider: flagd_file
   config: { path: flags.json }
@@ -84,7 +89,8 @@ impl Lab {
         let dir = tempfile::tempdir()?;
         let root = dir.path().canonicalize()?;
         write(&root, "game/level.txt", "one\n")?;
-        write(&root, ".gitignore", "game.db*\nflags.json*\n.outcome/\n")?;
+        write(&root, "push.secret", INGEST_SECRET)?;
+        write(&root, ".gitignore", "game.db*\nflags.json*\n.outcome/\n.clock\npush.secret\n")?;
         git(&root, &["init", "-q", "-b", "main"])?;
         commit(&root, "Begin")?;
         let options = SqliteConnectOptions::new().filename(root.join("game.db")).create_if_missing(true);
@@ -131,6 +137,11 @@ impl Lab {
                 sqlx::query(sql).execute(&mut other).await?.rows_affected()
             }
         })
+    }
+
+    /// The address for `DATABASE_URL`, where the data is not in the workspace's folder.
+    pub fn database(&self) -> Option<&str> {
+        self.database.as_deref()
     }
 
     /// True on PostgreSQL.

@@ -32,9 +32,10 @@ pub fn select_portfolio(mut candidates: Vec<Candidate>, under_way: &[Hypothesis]
             under_way.iter().chain(&selected).find_map(|other| conflict_between(&candidate.hypothesis, other));
         candidate.score.dropped_because = match conflict {
             Some(reason) => Some(reason),
-            None if selected.len() >= slots => {
-                Some(format!("only {slots} of the places are free and others score higher"))
-            }
+            None if selected.len() >= slots => Some(match slots {
+                0 => "no place is free: portfolio.max_concurrent experiments are under way".to_owned(),
+                slots => format!("only {slots} places are free and others score higher"),
+            }),
             None => {
                 selected.push(candidate.hypothesis.clone());
                 None

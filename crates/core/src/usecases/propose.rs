@@ -163,7 +163,9 @@ impl Runtime {
         }
         let under_way: Vec<Hypothesis> = open
             .iter()
-            .filter(|experiment| experiment.state.status != ExperimentStatus::Hypothesis)
+            .filter(|experiment| {
+                !matches!(experiment.state.status, ExperimentStatus::Hypothesis | ExperimentStatus::FailedBuild)
+            })
             .map(|experiment| experiment.hypothesis.clone())
             .collect();
         let limit = usize::try_from(outcome.spec.portfolio.max_concurrent).unwrap_or(usize::MAX);

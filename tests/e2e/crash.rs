@@ -1,0 +1,184 @@
+//! `kill -9` at any point of a poll, an ingest and a decision loses nothing that was accepted and repeats nothing.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use outcome_core::domain::{ExperimentStatus, Verdict};
+use outcome_tests::lab::{Lab, hypothesis};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use tokio::io::AsyncReadExt as _;
+
+use crate::journey::each_lab;
+
+/// Random points at which each operation is killed, on each engine.
+const N_POINTS: usize = 50;
+
+/// What became of a worker.
+struct Ended {
+    /// It said that it was done before it was killed.
+    is_accepted: bool,
+    /// How long it lived.
+    lived: Duration,
+}
+
+/// Runs a worker and kills it after `life`, unless it ends before.
+async fn worker(lab: &Lab, args: &[&str], life: Option<Duration>) -> Result<Ended> {
+    std::fs::write(lab.root().join(".clock"), lab.runtime.now().to_string())?;
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_crash_worker"));
+    command.arg(lab.root()).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command.env_remove("DATABASE_URL");
+    if let Some(url) = lab.database() {
+        command.env("DATABASE_URL", url);
+    }
+    let began = Instant::now();
+    let mut child = command.spawn()?;
+    let mut out = child.stdout.take().context("no output")?;
+    let mut err = child.stderr.take().context("no output")?;
+    match life {
+        Some(life) => {
+            if tokio::time::timeout(life, child.wait()).await.is_err() {
+                child.kill().await?;
+            }
+        }
+        None => {
+            child.wait().await?;
+        }
+    }
+    let (mut text, mut errors) = (String::new(), String::new());
+    out.read_to_string(&mut text).await?;
+    err.read_to_string(&mut errors).await?;
+    let is_accepted = text.contains("done");
+    assert!(life.is_some() || is_accepted, "the worker failed by itself: {errors}");
+    Ok(Ended { is_accepted, lived: began.elapsed() })
+}
+
+/// A point in the life of an operation that takes `whole`, from the beginning to a little after the end.
+fn point(rng: &mut StdRng, whole: Duration) -> Duration {
+    whole.mul_f64(rng.random_range(0.05..1.2))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_poll_stores_all_of_a_reading_or_nothing_and_never_twice() -> Result<()> {
+    each_lab(async |lab| {
+        let mut rng = StdRng::seed_from_u64(1);
+        let experiment = lab.running("Polled", "polled").await?;
+        lab.arms("polled", (400, 120, 1), (400, 121, 1)).await?;
+        lab.clock.advance(jiff::SignedDuration::from_hours(1));
+        let whole = worker(&lab, &["poll"], None).await?.lived;
+        let mut n_before = lab.runtime.experiment_series(&experiment, 10_000).await?.len();
+        let mut n_killed = 0;
+        for n in 0..N_POINTS {
+            let count = 400 + i64::try_from(n)? * 10;
+            lab.arms("polled", (count, count / 3, 1), (count, count / 3, 1)).await?;
+            // Beyond the lease of a poller that died.
+            lab.clock.advance(jiff::SignedDuration::from_mins(10));
+            let ended = worker(&lab, &["poll"], Some(point(&mut rng, whole))).await?;
+            n_killed += usize::from(!ended.is_accepted);
+            let series = lab.runtime.experiment_series(&experiment, 10_000).await?;
+            let n_new = series.len() - n_before;
+            assert!(n_new == 0 || n_new == 2, "{n_new} arms of a poll were stored");
+            assert!(n_new == 2 || !ended.is_accepted, "an accepted poll is gone");
+            n_before = series.len();
+            // The same instant again: what is there stays, what is not there comes.
+            if n % 5 == 0 {
+                lab.clock.advance(jiff::SignedDuration::from_mins(6));
+                worker(&lab, &["poll"], None).await?;
+                n_before = lab.runtime.experiment_series(&experiment, 10_000).await?.len();
+                assert_eq!(lab.runtime.audit_verify(&[]).await?.problems, Vec::<String>::new());
+            }
+        }
+        assert!(n_killed > 0, "no worker was ever killed in time");
+        assert_eq!(lab.runtime.audit_verify(&[]).await?.problems, Vec::<String>::new());
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_ingest_is_taken_once_when_it_is_sent_until_it_is_accepted() -> Result<()> {
+    each_lab(async |lab| {
+        let mut rng = StdRng::seed_from_u64(2);
+        let body = lab.root().join("body.json");
+        let mut whole = Duration::from_millis(200);
+        let mut n_killed = 0;
+        for n in 0..N_POINTS {
+            lab.clock.advance(jiff::SignedDuration::from_mins(1));
+            let now = lab.runtime.now();
+            let from = now - jiff::SignedDuration::from_hours(24);
+            std::fs::write(
+                &body,
+                serde_json::json!({
+                    "schema_version": 1, "source": "push", "signal": "orders", "outcome": "retention",
+                    "window": { "from": from, "to": now },
+                    "readings": [{ "n": 1000 + n, "successes": 10 + n }],
+                })
+                .to_string(),
+            )?;
+            let id = format!("msg_{n}");
+            let path = body.display().to_string();
+            let args = ["ingest", id.as_str(), path.as_str()];
+            let life = if n == 0 { None } else { Some(point(&mut rng, whole)) };
+            let ended = worker(&lab, &args, life).await?;
+            if n == 0 {
+                whole = ended.lived;
+            }
+            n_killed += usize::from(!ended.is_accepted);
+            let count = count_pushed(&lab).await?;
+            assert!(count == n + 1 || (count == n && !ended.is_accepted), "{count} readings after message {n}");
+            // The sender did not hear an answer, or is not sure: it sends again, and again.
+            worker(&lab, &args, None).await?;
+            worker(&lab, &args, None).await?;
+            assert_eq!(count_pushed(&lab).await?, n + 1, "message {n} was taken more or less than once");
+        }
+        assert!(n_killed > 0, "no worker was ever killed in time");
+        assert_eq!(lab.runtime.audit_verify(&[]).await?.problems, Vec::<String>::new());
+        Ok(())
+    })
+    .await
+}
+
+async fn count_pushed(lab: &Lab) -> Result<usize> {
+    let mut tx = lab.runtime.db().read(lab.runtime.workspace().id).await?;
+    let outcome = tx.outcome_by_slug("retention").await?.context("no outcome")?;
+    Ok(tx.measurement_levels(outcome.id, "orders", 10_000).await?.len())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_decision_is_made_whole_or_not_at_all_and_its_flag_follows() -> Result<()> {
+    each_lab(async |lab| {
+        let mut rng = StdRng::seed_from_u64(3);
+        let mut whole = Duration::from_millis(400);
+        let mut n_killed = 0;
+        for n in 0..N_POINTS {
+            let flag = format!("decided-{n}");
+            let experiment = lab.submit(hypothesis(&format!("Decided {n}"), &flag)).await?;
+            let gate = lab.runtime.experiment_show(&experiment).await?.gates.remove(0);
+            let verdict = if n % 2 == 0 { Verdict::Approve } else { Verdict::Reject };
+            let args = ["decide", gate.as_str(), verdict.as_str()];
+            let life = if n == 0 { None } else { Some(point(&mut rng, whole)) };
+            let ended = worker(&lab, &args, life).await?;
+            if n == 0 {
+                whole = ended.lived;
+            }
+            n_killed += usize::from(!ended.is_accepted);
+            let shown = lab.runtime.gate_show(&gate).await?;
+            let status = lab.runtime.experiment_show(&experiment).await?.experiment.state.status;
+            let moved = status != ExperimentStatus::AwaitingPortfolioGate;
+            assert_eq!(shown.status.is_decided(), moved, "gate {} and experiment {status} disagree", shown.status);
+            assert_eq!(shown.decisions.len(), usize::from(moved), "a decision was kept more or less than once");
+            assert!(moved || !ended.is_accepted, "an accepted decision is gone");
+            if moved && verdict == Verdict::Approve {
+                // Room for the next one.
+                lab.runtime.build_failed(&experiment, "not today", &outcome_tests::lab::agent()).await?;
+            } else if !moved {
+                lab.decide(&experiment, Verdict::Reject).await?;
+            }
+        }
+        assert!(n_killed > 0, "no worker was ever killed in time");
+        assert_eq!(lab.runtime.audit_verify(&[]).await?.problems, Vec::<String>::new());
+        Ok(())
+    })
+    .await
+}
