@@ -2,7 +2,7 @@
 //!
 //! Callers pass text of others through [`super::safe`]; what the helpers here take as a value, they make safe themselves.
 
-use comfy_table::{Attribute, Cell, ContentArrangement, presets};
+use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, presets};
 
 use super::{safe, safe_lines};
 
@@ -44,6 +44,11 @@ impl Page {
 
     pub(super) fn finish(self) -> String {
         self.text
+    }
+
+    /// True when a wide table would be broken into pieces.
+    pub fn is_narrow(&self) -> bool {
+        self.width.is_some_and(|width| width < 120)
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
@@ -132,6 +137,10 @@ impl Page {
         }
         if let Some(width) = self.width {
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.saturating_sub(2).max(60));
+            // Names stand first and are there to be copied: never broken.
+            if let Some(names) = table.column_mut(0) {
+                names.set_constraint(ColumnConstraint::ContentWidth);
+            }
         }
         for row in table.to_string().lines() {
             self.line(&format!(" {row}"));
