@@ -2,3 +2,4 @@
 
 pub mod lab;
 pub mod postgres;
+pub mod programs;

@@ -156,7 +156,9 @@ fn text_value(text: &str, property: &Value) -> Result<Value, String> {
         .as_array()
         .into_iter()
         .flatten()
-        .find(|item| item.as_str().is_some_and(|item| item.eq_ignore_ascii_case(wanted.trim())))
+        .find(|item| {
+            item.as_str().is_some_and(|item| item.eq_ignore_ascii_case(text.trim()) || item == wanted.as_str())
+        })
         .cloned()
         .ok_or_else(|| format!("one of {}, not `{}`", one_of(valid), shown(text)))
 }

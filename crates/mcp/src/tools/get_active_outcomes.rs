@@ -15,32 +15,22 @@ pub(crate) const NAME: &str = "get_active_outcomes";
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Active outcomes",
-    description: "Start here. Lists the active outcomes (metric, baseline, latest value and its freshness, target), their \
-                  experiments with status and measured effect, and the gates that wait for a human. Ids in the answer are \
-                  what the other tools take.",
+    description: "Start here. Active outcomes (baseline, latest value, target), their experiments with status and \
+                  measured effect, and the gates that wait for a human. Gives the ids that other tools take.",
     is_read_only: true,
     search_hint: None,
     input: || {
         object(
             json!({
-                "outcome_id": { "type": "string", "description": "Only this one, active or not" },
+                "outcome_id": { "type": "string", "description": "Only this one" },
                 "detail": detail_property(),
-                "limit": { "type": "integer", "minimum": 1, "maximum": 50, "description": "Outcomes; default 10" },
-                "cursor": { "type": "string", "description": "next_cursor of the answer before" },
+                "limit": { "type": "integer", "minimum": 1 },
+                "cursor": { "type": "string" },
             }),
             &[],
         )
     },
-    output: || {
-        answer(json!({
-            "workspace": { "type": "string" },
-            "now": { "type": "string" },
-            "outcomes": { "type": "array", "items": { "type": "object" } },
-            "gates": { "type": "array", "items": { "type": "object" } },
-            "n_more": { "type": "integer" },
-            "next_cursor": { "type": "string" },
-        }))
-    },
+    output: || answer(&[("outcomes", "array"), ("gates", "array"), ("n_more", "integer"), ("next_cursor", "string")]),
     aliases: &[
         ("id", "outcome_id"),
         ("outcome", "outcome_id"),

@@ -15,31 +15,21 @@ pub(super) const NAME: &str = "get_experiment_brief";
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Experiment brief",
-    description: "What to build: hypothesis, allowed and forbidden paths, flag key, exposure event, constraints, conditions \
-                  of the approval, definition of done and base commit. Refused until a human has approved the portfolio \
-                  gate.",
+    description: "What to build: hypothesis, scope, flag key, exposure event, constraints, definition of done, base \
+                  commit. Refused until a human has approved the portfolio gate.",
     is_read_only: true,
-    search_hint: Some("what to build for an approved experiment: scope, flag, base commit"),
+    search_hint: Some("build an approved experiment"),
     input: || {
         object(
             json!({
-                "experiment_id": { "type": "string", "description": "For example checkout-short-form" },
+                "experiment_id": { "type": "string" },
                 "detail": detail_property(),
             }),
             &["experiment_id"],
         )
     },
     output: || {
-        answer(json!({
-            "experiment": { "type": "string" },
-            "status": { "type": "string" },
-            "base_commit": { "type": "string" },
-            "flag_key": { "type": "string" },
-            "hypothesis": { "type": "object" },
-            "scope": { "type": "object" },
-            "constraints": { "type": "object" },
-            "definition_of_done": { "type": "array", "items": { "type": "string" } },
-        }))
+        answer(&[("experiment", "string"), ("base_commit", "string"), ("flag_key", "string"), ("scope", "object")])
     },
     aliases: super::hypothesis::EXPERIMENT_ALIASES,
     example: || json!({ "experiment_id": "checkout-short-form" }),

@@ -15,30 +15,20 @@ pub(super) const NAME: &str = "get_gate";
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Gate status",
-    description: "Whether a human has decided a gate, and what. Gates take hours: while it is pending, do other work and \
-                  ask again later, at most once a minute.",
+    description: "Whether a human has decided a gate, and what. Gates take hours: while pending, do other work and ask \
+                  again, at most once a minute.",
     is_read_only: true,
-    search_hint: Some("has the human decided: status of a gate"),
+    search_hint: Some("has the human decided"),
     input: || {
         object(
             json!({
-                "gate_id": { "type": "string", "description": "Name or id of the gate" },
+                "gate_id": { "type": "string" },
                 "detail": detail_property(),
             }),
             &["gate_id"],
         )
     },
-    output: || {
-        answer(json!({
-            "gate": { "type": "string" },
-            "gate_type": { "type": "string" },
-            "status": { "type": "string" },
-            "is_pending": { "type": "boolean" },
-            "review_url": { "type": "string" },
-            "experiment": { "type": "string" },
-            "decisions": { "type": "array", "items": { "type": "object" } },
-        }))
-    },
+    output: || answer(&[("gate", "string"), ("status", "string"), ("is_pending", "boolean"), ("decisions", "array")]),
     aliases: &[("id", "gate_id"), ("gate", "gate_id"), ("slug", "gate_id"), ("name", "gate_id"), ("workspace_id", "")],
     example: || json!({ "gate_id": "checkout-short-form-portfolio" }),
 };

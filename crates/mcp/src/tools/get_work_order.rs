@@ -15,31 +15,20 @@ pub(super) const NAME: &str = "get_work_order";
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Work order for hypotheses",
-    description: "What to know before proposing experiments for an outcome: goal, scope, constraints, past learnings, what \
-                  is under way, and which effect a test can find. Read the code that the scope allows, then call \
-                  submit_hypotheses.",
+    description: "What to know before proposing experiments for an outcome: goal, scope, constraints, learnings, what is \
+                  under way, which effect a test can find.",
     is_read_only: true,
-    search_hint: Some("propose experiments: goal, scope, feasibility, past learnings"),
+    search_hint: Some("propose experiments"),
     input: || {
         object(
             json!({
-                "outcome_id": { "type": "string", "description": "Default: the only active outcome" },
+                "outcome_id": { "type": "string", "description": "Default: the only one" },
                 "detail": detail_property(),
             }),
             &[],
         )
     },
-    output: || {
-        answer(json!({
-            "outcome": { "type": "string" },
-            "n_candidates": { "type": "integer" },
-            "goal": { "type": "object" },
-            "scope": { "type": "object" },
-            "feasibility": { "type": "object" },
-            "learnings": { "type": "array", "items": { "type": "object" } },
-            "under_way": { "type": "array", "items": { "type": "object" } },
-        }))
-    },
+    output: || answer(&[("outcome", "string"), ("goal", "object"), ("scope", "object"), ("feasibility", "object")]),
     aliases: &[("id", "outcome_id"), ("outcome", "outcome_id"), ("slug", "outcome_id"), ("workspace_id", "")],
     example: || json!({ "outcome_id": "signup-rate" }),
 };

@@ -40,33 +40,38 @@ const MEASUREMENT: [&str; 5] =
 /// The schema of a candidate. All amounts are absolute, in the signal's units, positive = better.
 pub(super) fn schema() -> Value {
     let text = || json!({ "type": "string" });
-    let number = |meaning: &str| json!({ "type": "number", "description": meaning });
-    let whole = |meaning: &str| json!({ "type": "integer", "description": meaning });
-    super::object(
-        json!({
-            "title": { "type": "string", "description": "At most 120 characters" },
-            "statement": { "type": "string", "description": "If we do X, then Y" },
-            "mechanism": { "type": "string", "description": "Why it should work" },
-            "expected_improvement": number("Absolute, > 0"),
-            "confidence": number("0 to 1"),
+    let described = |kind: &str, meaning: &str| match meaning {
+        "" => json!({ "type": kind }),
+        _ => json!({ "type": kind, "description": meaning }),
+    };
+    let number = |meaning: &str| described("number", meaning);
+    let whole = |meaning: &str| described("integer", meaning);
+    json!({
+        "type": "object",
+        "properties": {
+            "title": { "type": "string", "maxLength": 120 },
+            "statement": text(),
+            "mechanism": text(),
+            "expected_improvement": number("> 0"),
+            "confidence": number("0..1"),
             "intervention": { "type": "string", "enum": ["code_change", "config_change", "copy_change"] },
             "intervention_description": text(),
             "touched_paths": { "type": "array", "items": text() },
             "flag_key": text(),
-            "duration_days": whole("1 to 365, within the horizon"),
-            "min_sample_size": whole("Units in all arms, >= 2"),
-            "success_threshold": number("Improvement worth having; often 0"),
-            "kill_threshold": number("Stop when even the best case is below"),
-            "minimum_detectable_effect": number("> 0; work order: feasibility"),
-            "initial_pct": whole("Treatment share at launch, 1 to 99"),
-            "steps": { "type": "array", "items": { "type": "integer" }, "description": "Later shares, rising, < 100" },
-            "effort_hours": number("To build"),
+            "duration_days": whole(""),
+            "min_sample_size": whole("Units, all arms"),
+            "success_threshold": number("Often 0"),
+            "kill_threshold": number(""),
+            "minimum_detectable_effect": number("> 0"),
+            "initial_pct": whole("Treatment share at launch, 1..99"),
+            "steps": { "type": "array", "items": { "type": "integer" }, "description": "Later shares, rising" },
+            "effort_hours": number(""),
             "risk": { "type": "string", "enum": ["low", "medium", "high"] },
             "is_reversible": { "type": "boolean" },
             "tags": { "type": "array", "items": text() },
-        }),
-        &REQUIRED,
-    )
+        },
+        "required": REQUIRED,
+    })
 }
 
 const REQUIRED: [&str; 16] = [

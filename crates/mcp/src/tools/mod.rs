@@ -73,13 +73,8 @@ impl ToolSpec {
             Value::Object(map) => Arc::new(map),
             _ => Arc::new(JsonObject::new()),
         };
-        let annotations = ToolAnnotations::from_raw(
-            Some(self.title.to_owned()),
-            Some(self.is_read_only),
-            Some(false),
-            Some(true),
-            Some(false),
-        );
+        let annotations =
+            ToolAnnotations::from_raw(None, Some(self.is_read_only), Some(false), Some(true), Some(false));
         let meta = match self.search_hint {
             None => json!({ "anthropic/alwaysLoad": true }),
             Some(words) => json!({ "anthropic/searchHint": words }),
@@ -137,21 +132,23 @@ impl Detail {
 
 /// An object schema with these properties.
 fn object(properties: Value, required: &[&str]) -> Value {
-    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+    let mut schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    schema
 }
 
-/// The schema of an answer. Nothing is required, because a failure has `error` instead.
-fn answer(properties: Value) -> Value {
-    let mut properties = properties;
-    if let Some(map) = properties.as_object_mut() {
-        map.insert("error".to_owned(), json!({ "type": "object" }));
-        map.insert("next_actions".to_owned(), json!({ "type": "array", "items": { "type": "object" } }));
-    }
+/// The schema of an answer: its main fields, since every byte of it is paid for in each session. Nothing is required,
+/// because a failure has `error` instead, and more fields may follow.
+fn answer(fields: &[(&str, &str)]) -> Value {
+    let properties: JsonObject =
+        fields.iter().map(|(name, kind)| ((*name).to_owned(), json!({ "type": kind }))).collect();
     json!({ "type": "object", "properties": properties })
 }
 
 fn detail_property() -> Value {
-    json!({ "type": "string", "enum": ["concise", "full"], "description": "Default concise" })
+    json!({ "type": "string", "enum": ["concise", "full"] })
 }
 
 /// Makes "there is no such thing" useful: which ones there are, and where to look.

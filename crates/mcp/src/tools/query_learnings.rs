@@ -14,29 +14,23 @@ pub(super) const NAME: &str = "query_learnings";
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Query learnings",
-    description: "Searches what past experiments taught, best match first, with evidence grade (A randomised and healthy, B \
-                  with a warning, C before/after, D anecdote) and age. Without words: the newest.",
+    description: "What past experiments taught, best match first (newest without words), with evidence grade A (randomised, \
+                  healthy) to D (anecdote).",
     is_read_only: true,
-    search_hint: Some("what past experiments taught, with evidence grade"),
+    search_hint: Some("what past experiments taught"),
     input: || {
         object(
             json!({
-                "query": { "type": "string", "description": "Words" },
-                "outcome_id": { "type": "string", "description": "Only of this outcome" },
-                "limit": { "type": "integer", "minimum": 1, "maximum": 20, "description": "Default 5" },
+                "query": { "type": "string" },
+                "outcome_id": { "type": "string" },
+                "limit": { "type": "integer", "minimum": 1, "maximum": 20 },
                 "cursor": { "type": "string" },
                 "detail": detail_property(),
             }),
             &[],
         )
     },
-    output: || {
-        answer(json!({
-            "learnings": { "type": "array", "items": { "type": "object" } },
-            "n_more": { "type": "integer" },
-            "next_cursor": { "type": "string" },
-        }))
-    },
+    output: || answer(&[("learnings", "array"), ("n_more", "integer"), ("next_cursor", "string")]),
     aliases: &[
         ("q", "query"),
         ("search", "query"),

@@ -16,36 +16,25 @@ pub(super) const NAME: &str = "report_experiment_built";
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Report a build",
-    description: "Reports that an experiment is built and committed, or that the build failed. The server recomputes the \
-                  diff from git, checks it against the scope and opens the launch gate for a human. Reporting the same \
-                  commit again returns the same gate.",
+    description: "Reports a committed build, or that it failed. The server recomputes the diff from git, checks the \
+                  scope and opens the launch gate for a human.",
     is_read_only: false,
-    search_hint: Some("experiment is built or failed: report the commit, open the launch gate"),
+    search_hint: Some("build finished or failed"),
     input: || {
         object(
             json!({
                 "experiment_id": { "type": "string" },
-                "implementation_summary": { "type": "string", "description": "What was changed, or why the build failed" },
-                "outcome": { "type": "string", "enum": ["built", "failed"], "description": "Default built" },
-                "files_changed": { "type": "array", "items": { "type": "string" }, "description": "Checked against git" },
+                "implementation_summary": { "type": "string", "description": "What changed, or why it failed" },
+                "outcome": { "type": "string", "enum": ["built", "failed"] },
+                "files_changed": { "type": "array", "items": { "type": "string" } },
                 "head": { "type": "string", "description": "Commit, branch or tag; default HEAD" },
-                "feature_flag_key": { "type": "string", "description": "As in the brief" },
-                "agent_notes": { "type": "string", "description": "For the human" },
+                "feature_flag_key": { "type": "string" },
+                "agent_notes": { "type": "string" },
             }),
             &["experiment_id", "implementation_summary"],
         )
     },
-    output: || {
-        answer(json!({
-            "experiment": { "type": "string" },
-            "status": { "type": "string" },
-            "commit": { "type": "string" },
-            "gate": { "type": "string" },
-            "review_url": { "type": "string" },
-            "claim_differences": { "type": "array", "items": { "type": "string" } },
-            "instrumentation": { "type": "array", "items": { "type": "string" } },
-        }))
-    },
+    output: || answer(&[("status", "string"), ("commit", "string"), ("gate", "string"), ("review_url", "string")]),
     aliases: &[
         ("id", "experiment_id"),
         ("experiment", "experiment_id"),

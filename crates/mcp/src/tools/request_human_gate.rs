@@ -16,11 +16,10 @@ pub(crate) const NAME: &str = "request_human_gate";
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Request a human gate",
-    description: "Asks a human to decide. gate_type escalation puts your question to a human; the other types return the \
-                  gate that the lifecycle has opened. Returns at once with status pending and a review_url for the user. \
-                  Only a human decides, on that page; asking again returns the same gate.",
+    description: "Asks a human to decide. escalation puts your question; the other types return the gate that the \
+                  lifecycle opened. Returns at once: pending, with a review_url for the user. Only a human decides, there.",
     is_read_only: false,
-    search_hint: Some("ask a human to decide, escalate a question, get the review page"),
+    search_hint: Some("ask a human to decide"),
     input: || {
         object(
             json!({
@@ -30,23 +29,13 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
                     "enum": ["escalation", "portfolio_review", "launch_approval", "analysis_review", "scale_approval",
                         "ship_approval"],
                 },
-                "question": { "type": "string", "description": "One sentence, at most 1000 characters" },
-                "details": { "type": "string", "description": "What the human should know, at most 4000 characters" },
+                "question": { "type": "string", "description": "One sentence" },
+                "details": { "type": "string" },
             }),
             &["experiment_id", "gate_type", "question"],
         )
     },
-    output: || {
-        answer(json!({
-            "gate": { "type": "string" },
-            "gate_type": { "type": "string" },
-            "status": { "type": "string" },
-            "is_pending": { "type": "boolean" },
-            "review_url": { "type": "string" },
-            "human_sees": { "type": "object" },
-            "how_to_check": { "type": "string" },
-        }))
-    },
+    output: || answer(&[("gate", "string"), ("status", "string"), ("is_pending", "boolean"), ("review_url", "string")]),
     aliases: &[
         ("id", "experiment_id"),
         ("experiment", "experiment_id"),

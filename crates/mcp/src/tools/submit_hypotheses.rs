@@ -16,11 +16,11 @@ pub(super) const NAME: &str = "submit_hypotheses";
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Submit hypotheses",
-    description: "Hands in 1 to 20 candidate experiments for an outcome. Each is checked (fields, scope, feasibility, \
-                  conflicts) and scored; the selected ones wait for a human at the portfolio gate, the others come back \
-                  with reasons. Amounts are absolute, in the signal's units, positive = better. Call get_work_order first.",
+    description: "Hands in 1 to 20 candidate experiments. Each is checked and scored; selected ones wait for a human at \
+                  the portfolio gate, others come back with reasons. Amounts are absolute, in the signal's units, positive = \
+                  better. Call get_work_order first.",
     is_read_only: false,
-    search_hint: Some("hand in candidate experiments for an outcome"),
+    search_hint: Some("hand in experiments"),
     input: || {
         object(
             json!({
@@ -30,15 +30,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
             &["outcome_id", "hypotheses"],
         )
     },
-    output: || {
-        let texts = json!({ "type": "array", "items": { "type": "string" } });
-        answer(json!({
-            "proposed": texts.clone(),
-            "kept": texts,
-            "rejected": { "type": "array", "items": { "type": "object" } },
-            "gates": { "type": "array", "items": { "type": "object" } },
-        }))
-    },
+    output: || answer(&[("proposed", "array"), ("kept", "array"), ("rejected", "array"), ("gates", "array")]),
     aliases: &[
         ("id", "outcome_id"),
         ("outcome", "outcome_id"),

@@ -38,7 +38,7 @@ impl Agent {
         let result = self.service.call_tool(params).await.with_context(|| format!("calling {tool}"))?;
         let value = result.structured_content.unwrap_or(Value::Null);
         if result.is_error == Some(true) {
-            let message = value.get("message").and_then(Value::as_str).unwrap_or("refused");
+            let message = value.pointer("/error/message").and_then(Value::as_str).unwrap_or("refused");
             bail!("{message}");
         }
         Ok(value)
