@@ -47,15 +47,18 @@ async fn list(cx: &Cx, runtime: &Runtime) -> Result<()> {
         }
         let mut table = Table::new(&["gate", "type", "experiment", "holder", "time"]);
         for view in &gates {
-            table.row(&[
-                &view.gate,
-                view.gate_type.as_str(),
-                view.context.experiment.as_ref().map_or("-", |slug| slug.as_str()),
-                view.holder.as_deref().unwrap_or("-"),
-                &left(view.due_at.duration_since(now).as_mins()),
-            ]);
+            let experiment = view.context.experiment.as_ref().map_or("-", |slug| slug.as_str());
+            let holder = view.holder.as_deref().unwrap_or("-");
+            let time = left(view.due_at.duration_since(now).as_mins());
+            if page.is_narrow() {
+                page.line(&format!("  {}", view.gate));
+                page.line(&format!("    {} of {experiment}, {} has {time}", view.gate_type, safe(holder)));
+            }
+            table.row(&[&view.gate, view.gate_type.as_str(), experiment, holder, &time]);
         }
-        page.table(table);
+        if !page.is_narrow() {
+            page.table(table);
+        }
         page.hint("`outcome-runtime gate decide GATE` shows what is asked, then asks for your decision");
     })
 }
