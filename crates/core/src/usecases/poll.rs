@@ -571,7 +571,8 @@ impl Runtime {
         };
         let lines = tx.event_of_subject(experiment.id.0, 10_000).await?;
         let last = lines.iter().find(|line| {
-            line.kind == "experiment.analysis_due" && line.payload["verdict"].as_str() == Some(verdict.as_str())
+            line.kind == "experiment.analysis_due"
+                && line.payload.get("verdict").and_then(Value::as_str) == Some(verdict.as_str())
         });
         let is_due = last.is_none_or(|line| {
             (!is_futile || is_over) && self.now().duration_since(line.at).as_hours() >= STEP_DAYS * 24
