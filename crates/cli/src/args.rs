@@ -20,20 +20,20 @@ pub struct Cli {
 
 const FLOW: &str = "\
 TYPICAL FLOW:
-  outcome-runtime init                   set up this repository: asks for your e-mail and a passphrase
-  outcome-runtime validate               check outcome.yaml, with line, reason and fix
-  outcome-runtime apply                  store what the file declares, as drafts
-  outcome-runtime activate OUTCOME       measure the baseline and start the clock
-  outcome-runtime status                 everything at a glance: what waits for you stands at the end
-  outcome-runtime gate decide GATE       look at what is asked, then decide with your passphrase
-  outcome-runtime poll                   read the signals now (the daemon does it on a schedule)
+  outcome-runtime init               set up this repository, with your passphrase
+  outcome-runtime validate           check outcome.yaml: line, reason, fix
+  outcome-runtime apply              store what the file declares, as drafts
+  outcome-runtime activate OUTCOME   measure the baseline and start the clock
+  outcome-runtime status             everything at a glance, and what waits for you
+  outcome-runtime gate decide GATE   look at what is asked, then decide
+  outcome-runtime poll               read the signals now; the daemon does it too
 
 EXAMPLES:
   outcome-runtime init --source sqlite:app.db
   outcome-runtime status --json
 
-Exit codes: 0 done, 1 defect, 2 invalid, 3 not found, 4 conflict, 5 refused, 6 tampered, 7 out of scope, 8 environment.
-`outcome-runtime errors` lists every error code.";
+Exit codes: 0 done, 1 defect, 2 invalid, 3 not found, 4 conflict, 5 refused,
+6 tampered, 7 out of scope, 8 environment. `outcome-runtime errors` lists all.";
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -65,11 +65,10 @@ pub struct Globals {
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Colour {
-    /// On a terminal.
+    // Plain comments: documented values would spread the help of every command over two pages.
+    // On a terminal; also in a pipe; nowhere.
     Auto,
-    /// Also in a pipe.
     Always,
-    /// Nowhere.
     Never,
 }
 
@@ -168,10 +167,10 @@ pub struct UnlockOrLocal {
 EXAMPLES:
   outcome-runtime init
   outcome-runtime init --source sqlite:app.db
-  outcome-runtime init --email sam@example.com --name Sam --passphrase-fd 3 3<passphrase.txt
+  outcome-runtime init --email sam@example.com --name Sam --passphrase-fd 3 3<FILE
 
-The passphrase seals the key with which you decide gates. It is never an argument or an environment variable,
-and it cannot be recovered: write it down somewhere safe.")]
+The passphrase seals the key with which you decide gates. It is never an argument
+or an environment variable, and it cannot be recovered: keep it somewhere safe.")]
 pub struct Init {
     /// Your e-mail: it names you in the log and in gates [default: git's user.email]
     #[arg(long)]
@@ -198,7 +197,8 @@ EXAMPLES:
   outcome-runtime validate --skip-env            in CI, where secrets are not there
   outcome-runtime validate other/outcome.yaml
 
-Where the workspace knows the measured baseline and traffic, it also answers whether the horizon is long enough.")]
+Where the measured baseline and traffic are known, it also answers whether the
+horizon is long enough.")]
 pub struct Validate {
     /// The file [default: the nearest outcome.yaml]
     pub path: Option<PathBuf>,
@@ -227,7 +227,8 @@ EXAMPLES:
   outcome-runtime activate signup-rate
   outcome-runtime activate signup-rate --accept-baseline
 
-The baseline is measured from the source. When it is far from `target.from`, activation refuses: one of the two is wrong.")]
+The baseline is measured from the source. When it is far from `target.from`,
+activation refuses: one of the two is wrong.")]
 pub struct Activate {
     /// Slug of the outcome
     pub outcome: String,
@@ -336,7 +337,7 @@ EXAMPLES:
   outcome-runtime experiment propose short-signup-form
   outcome-runtime experiment propose --template > hypothesis.yaml
   outcome-runtime experiment propose --outcome signup-rate --file hypothesis.yaml
-  jq .hypotheses answer.json | outcome-runtime experiment propose --outcome signup-rate --file -")]
+  cat answer.json | outcome-runtime experiment propose --outcome signup-rate --file -")]
 pub struct Propose {
     /// Slug of a kept hypothesis
     #[arg(required_unless_present_any = ["outcome", "template"], conflicts_with_all = ["outcome", "template"])]
@@ -426,12 +427,12 @@ pub enum Gate {
 EXAMPLES:
   outcome-runtime gate decide GATE
   outcome-runtime gate decide GATE --verdict approve
-  outcome-runtime gate decide GATE --verdict approve --condition 'stop at 1 % refunds' --note 'as agreed on Monday'
+  outcome-runtime gate decide GATE --verdict approve --condition 'only on weekdays'
   outcome-runtime gate decide GATE --verdict reject --note 'not now' --unverified
-  outcome-runtime gate decide GATE --verdict approve --confirm-checklist --passphrase-fd 3 3<passphrase.txt
+  outcome-runtime gate decide GATE --verdict approve --passphrase-fd 3 3<FILE
 
-The decision is signed over exactly what was shown. A script should pass --context-hash with the hash that
-`gate show` printed when a human looked at it.")]
+The decision is signed over exactly what was shown. A script should pass
+--context-hash with what `gate show` printed when a human looked at it.")]
 pub struct Decide {
     /// Slug of the gate
     pub gate: String,
@@ -477,7 +478,8 @@ EXAMPLES:
   outcome-runtime report short-signup-form --summary 'two fields instead of five' --head my-branch
   outcome-runtime report short-signup-form --failed 'the form library cannot do it'
 
-The difference to the brief's base commit is computed from git and checked against the scope.")]
+The difference to the brief's base commit is computed from git and checked
+against the scope.")]
 pub struct Report {
     /// Slug of the experiment
     pub experiment: String,
@@ -503,8 +505,9 @@ EXAMPLES:
   outcome-runtime poll --all
   outcome-runtime poll --outcome signup-rate --all
 
-Without a daemon, run it on a schedule: */15 * * * * cd /path/to/repo && outcome-runtime poll --quiet
-It exits with 8 when a source could not be read; nothing is decided from what is missing.")]
+Without a daemon, let cron run it:
+  */15 * * * * cd /path/to/repo && outcome-runtime poll --quiet
+It exits with 8 when a source could not be read; nothing is decided from that.")]
 pub struct Poll {
     /// Only this outcome
     #[arg(long)]
@@ -551,7 +554,8 @@ EXAMPLES:
   outcome-runtime scope check --base origin/main --head HEAD --outcome signup-rate
   outcome-runtime scope check --base main --experiment short-signup-form
 
-Where the workspace is not set up (in CI, say), the scope is read from outcome.yaml as it is at --base.")]
+Where the workspace is not set up (in CI, say), the scope is read from
+outcome.yaml as it is at --base.")]
 pub struct ScopeCheck {
     /// Where the change began
     #[arg(long, value_name = "REVISION")]

@@ -6,7 +6,7 @@ use outcome_core::usecases::{ActRequest, Brief, ExperimentView, Runtime, Unlock}
 use serde_json::{Value, json};
 
 use super::report::Stands;
-use super::{gate, propose};
+use super::{gate_decide, propose};
 use crate::args;
 use crate::cx::{Cx, Exit};
 use crate::output::{Page, Point, Scale, Table, chart, count, p_value, relative, safe, when};
@@ -75,7 +75,7 @@ async fn act(
 ) -> Result<()> {
     let request = ActRequest { experiment, verdict, note, member, unlock, surface: Surface::Terminal };
     let done = runtime.experiment_act(request).await?;
-    cx.out.result(&done, |page| gate::show_act(page, &done))
+    cx.out.result(&done, |page| gate_decide::decided(page, &done))
 }
 
 fn list(page: &mut Page, found: &[Experiment], now: jiff::Timestamp) {

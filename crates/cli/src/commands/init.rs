@@ -36,6 +36,11 @@ pub async fn run(cx: &Cx, args: args::Init) -> Result<Exit> {
         Some(email) => email,
         None => cx.terminal.text("Your e-mail:", git_config(&root, "user.email").as_deref(), "--email")?,
     };
+    if !email.contains('@') {
+        // Said before the passphrase is typed twice; the core looks closer.
+        return Err(Error::new(Code::InvalidInput, format!("`{email}` is not an e-mail address"))
+            .hint("give one such as you@company.com; it names you in the log and in gates"));
+    }
     let name = match args.name {
         Some(name) => name,
         None => {
@@ -72,7 +77,9 @@ fn before(page: &mut Page, settings: &Settings, root: &Path) {
 }
 
 fn after(page: &mut Page, done: &Initialised, source: &Source, settings: &Settings, had_file: bool, outcome: &str) {
-    page.head(&format!("Workspace `{}` is ready", done.workspace));
+    page.line("");
+    let title = page.bold(&format!("Workspace `{}` is ready", crate::output::safe(&done.workspace)));
+    page.line(&title);
     page.field("member", &done.member);
     page.field("key", &format!("{}  (fingerprint: note it down)", done.key_fingerprint));
     page.field("database", &done.database);

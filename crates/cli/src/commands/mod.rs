@@ -12,6 +12,7 @@ mod end_outcome;
 mod errors;
 mod experiment;
 mod gate;
+mod gate_decide;
 mod init;
 mod learnings;
 mod plan;

@@ -105,16 +105,32 @@ fn experiments(page: &mut Page, line: &OutcomeLine, scale: &Scale) {
     } else {
         &["experiment", "status", "title"]
     });
-    for experiment in &line.experiments {
-        let [name, status, rest @ ..] = cells(experiment, scale);
-        let title: String = experiment.title_says.chars().take(60).collect();
-        let rest = if is_measured { rest.to_vec() } else { vec![title] };
-        let row: Vec<_> = [name, status].into_iter().chain(rest).collect();
-        table.row(&row.iter().map(String::as_str).collect::<Vec<_>>());
+    if is_measured && page.is_narrow() {
+        for experiment in &line.experiments {
+            two_lines(page, experiment, scale);
+        }
+    } else {
+        for experiment in &line.experiments {
+            let [name, status, rest @ ..] = cells(experiment, scale);
+            let title: String = experiment.title_says.chars().take(60).collect();
+            let rest = if is_measured { rest.to_vec() } else { vec![title] };
+            let row: Vec<_> = [name, status].into_iter().chain(rest).collect();
+            table.row(&row.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        page.table(table);
     }
-    page.table(table);
     if line.n_more > 0 {
         page.hint(&format!("  and {} more: `outcome-runtime experiment list --outcome {}`", line.n_more, line.outcome));
+    }
+}
+
+/// An experiment on a narrow terminal.
+fn two_lines(page: &mut Page, line: &ExperimentLine, scale: &Scale) {
+    let [name, status, effect, interval, p, n, verdict] = cells(line, scale).map(|cell| safe(&cell));
+    page.line(&format!("  {name}  {status}"));
+    if line.verdict.is_some() {
+        let facts = page.dim(&format!("    {verdict}: {effect} ({interval}), p {p}, n {n}"));
+        page.line(&facts);
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod chart;
 mod number;
+mod outline;
 mod page;
 mod safe;
 mod time;
@@ -18,7 +19,8 @@ use serde_json::{Value, json};
 
 pub use chart::{Point, chart};
 pub use number::{Scale, count, p_value, significant};
-pub use page::{Page, Table, ordered};
+pub use outline::ordered;
+pub use page::{Page, Table};
 pub use safe::{safe, safe_json, safe_lines};
 pub use time::{absolute, left, relative, when};
 

@@ -2,10 +2,12 @@
 //!
 //! Callers pass text of others through [`super::safe`]; what the helpers here take as a value, they make safe themselves.
 
-use comfy_table::{Attribute, Cell, ContentArrangement, presets};
-use serde_json::{Map, Value};
+use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, presets};
 
-use super::{safe, safe_lines, significant};
+use super::{safe, safe_lines};
+
+/// The most lines of a quotation.
+const MAX_QUOTED: usize = 200;
 
 /// Text for people.
 #[derive(Debug)]
@@ -42,6 +44,11 @@ impl Page {
 
     pub(super) fn finish(self) -> String {
         self.text
+    }
+
+    /// True when a wide table would be broken into pieces.
+    pub fn is_narrow(&self) -> bool {
+        self.width.is_some_and(|width| width < 120)
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
@@ -95,11 +102,15 @@ impl Page {
         self.line(&format!("  {name} {}", safe(value)));
     }
 
-    /// What somebody else says: never our words, always quoted.
+    /// What somebody else says: never our words, always quoted. Long lines are wrapped here, because a line that the
+    /// terminal wraps would go on without its bar and could pass for ours.
     pub fn quote(&mut self, indent: usize, text: &str) {
         let bar = self.dim("│");
-        for line in safe_lines(text, 60) {
-            self.line(&format!("{:indent$}{bar} {line}", ""));
+        let width = usize::from(self.width.unwrap_or(100)).saturating_sub(indent + 3).clamp(20, 100);
+        for line in safe_lines(text, MAX_QUOTED) {
+            for part in wrap(&line, width) {
+                self.line(&format!("{:indent$}{bar} {part}", ""));
+            }
         }
     }
 
@@ -126,134 +137,54 @@ impl Page {
         }
         if let Some(width) = self.width {
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.saturating_sub(2).max(60));
+            // Names stand first and are there to be copied: never broken.
+            if let Some(names) = table.column_mut(0) {
+                names.set_constraint(ColumnConstraint::ContentWidth);
+            }
         }
         for row in table.to_string().lines() {
             self.line(&format!(" {row}"));
         }
     }
+}
 
-    /// A JSON value as an indented outline; what others say (`*_says`) is quoted.
-    pub fn outline(&mut self, indent: usize, name: &str, value: &Value) {
-        let label = self.dim(&safe(name));
-        match value {
-            Value::Null => {}
-            Value::String(text) if name.ends_with("_says") || text.contains('\n') => {
-                let what = safe(name.strip_suffix("_says").unwrap_or(name));
-                let label = self.dim(&format!("{what} (quoted)"));
-                self.line(&format!("{:indent$}{label}", ""));
-                self.quote(indent + 2, text);
+/// The text in parts of at most `width` columns, broken at spaces where there are some.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let columns = |c: char| if u32::from(c) < 0x1100 { 1 } else { 2 };
+    let mut parts = vec![String::new()];
+    let mut used = 0;
+    for word in text.split_inclusive(' ') {
+        let length: usize = word.trim_end().chars().map(columns).sum();
+        if used > 0 && used + length > width {
+            parts.push(String::new());
+            used = 0;
+        }
+        for c in word.chars() {
+            if used + columns(c) > width && c != ' ' {
+                parts.push(String::new());
+                used = 0;
             }
-            Value::Array(items) if items.is_empty() => self.line(&format!("{:indent$}{label}: none", "")),
-            _ => match inline(value) {
-                Some(text) => self.line(&format!("{:indent$}{label}: {text}", "")),
-                None => {
-                    self.line(&format!("{:indent$}{label}", ""));
-                    self.outline_inner(indent + 2, name, value);
-                }
-            },
+            if let Some(part) = parts.last_mut() {
+                part.push(c);
+            }
+            used += columns(c);
         }
     }
-
-    fn outline_inner(&mut self, indent: usize, name: &str, value: &Value) {
-        match value {
-            Value::Object(fields) => {
-                for (key, value) in ordered(fields) {
-                    self.outline(indent, key, value);
-                }
-            }
-            Value::Array(items) => {
-                for (i, item) in items.iter().enumerate() {
-                    match (item, inline(item)) {
-                        (Value::String(text), _) if name.ends_with("_say") => self.quote(indent, text),
-                        (_, Some(text)) => self.line(&format!("{:indent$}- {text}", "")),
-                        (_, None) => self.outline(indent, &format!("{}", i + 1), item),
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
+    parts
 }
 
-/// What a reader wants to know first stands first; JSON itself has no order.
-const FIRST: &[&str] = &[
-    "pause",
-    "result",
-    "verdict",
-    "effect",
-    "ci",
-    "p_running",
-    "conflicts",
-    "build",
-    "hypothesis",
-    "title_says",
-    "summary_says",
-    "statement_says",
-    "mechanism_says",
-    "intervention",
-    "intervention_says",
-    "finding",
-    "commit",
-    "base",
-    "scope",
-    "is_clean",
-    "counts",
-    "plan",
-    "score",
-];
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The fields in the order in which they are shown.
-pub fn ordered(fields: &Map<String, Value>) -> Vec<(&String, &Value)> {
-    let mut fields: Vec<_> = fields.iter().collect();
-    fields.sort_by_key(|(key, _)| FIRST.iter().position(|first| first == key).unwrap_or(FIRST.len()));
-    fields
-}
-
-/// A value that fits on a line.
-fn inline(value: &Value) -> Option<String> {
-    let scalar = |value: &Value| match value {
-        Value::String(text) => (!text.contains('\n') && text.chars().count() <= 120).then(|| safe(text)),
-        Value::Array(_) | Value::Object(_) => None,
-        Value::Number(number) => Some(match number.as_f64() {
-            // Digits beyond the eighth are noise of floating point; `--json` has them all.
-            Some(value) if number.is_f64() => significant(value, 8),
-            _ => number.to_string(),
-        }),
-        other => Some(other.to_string()),
-    };
-    let joined = match value {
-        Value::Array(items) => items.iter().map(scalar).collect::<Option<Vec<_>>>()?.join(", "),
-        Value::Object(fields) if fields.keys().any(|key| key.ends_with("_says")) => return None,
-        Value::Object(fields) if fields.contains_key("is_symlink") => return change(fields),
-        Value::Object(fields) => ordered(fields)
-            .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| scalar(value).map(|text| format!("{} {text}", safe(key))))
-            .collect::<Option<Vec<_>>>()?
-            .join(", "),
-        other => return scalar(other),
-    };
-    (joined.chars().count() <= 110).then_some(joined)
-}
-
-/// An entry of the difference between two commits: `renamed src/b from src/a`, `added link (link to ../c)`.
-fn change(fields: &Map<String, Value>) -> Option<String> {
-    let text = |key: &str| fields.get(key).and_then(Value::as_str).map(safe);
-    let is = |key: &str| fields.get(key).and_then(Value::as_bool).unwrap_or(false);
-    let mut out = format!("{} {}", text("kind")?, text("path")?);
-    if let Some(old) = text("old_path") {
-        out.push_str(&format!(" from {old}"));
+    #[test]
+    fn every_wrapped_line_of_a_quotation_has_its_bar() {
+        let mut page = Page::new(false, false, Some(40));
+        let padded = format!("harmless{}Decided: approve {}", " ".repeat(32), "x".repeat(90));
+        page.quote(2, &padded);
+        let text = page.finish();
+        assert!(text.lines().count() > 3, "{text}");
+        assert!(text.lines().all(|line| line.starts_with("  │ ") || line == "  │"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
     }
-    if is("is_symlink") {
-        out.push_str(&format!(" (link to {})", text("symlink_target").unwrap_or_else(|| "?".to_owned())));
-    }
-    if is("is_submodule") {
-        out.push_str(" (submodule: its content was not checked)");
-    }
-    if let (Some(old), Some(new)) = (text("old_mode"), text("new_mode"))
-        && old != new
-    {
-        out.push_str(&format!(" (mode {old} -> {new})"));
-    }
-    Some(out)
 }

@@ -190,6 +190,15 @@ fn nothing_is_coloured_in_a_pipe_and_everything_when_asked_for() {
 }
 
 #[test]
+fn quiet_leaves_out_the_hints() {
+    let home = Home::active();
+    assert!(home.run(&["status"]).stdout.contains("next: "));
+    assert!(!home.run(&["status", "--quiet"]).stdout.contains("next: "));
+    let token = home.run(&["agent", "token", "bot", "--quiet"]).exits(0).stdout;
+    assert!(token.starts_with("oragent_") && token.lines().count() == 1, "only the token: {token}");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_failure() {
     use std::process::Stdio;
     let home = Home::active();

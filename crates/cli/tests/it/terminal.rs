@@ -91,6 +91,28 @@ fn an_unverified_decision_takes_the_typed_name_and_only_refuses() {
 }
 
 #[test]
+fn a_file_that_lowers_the_assurance_needs_the_passphrase_once() {
+    let home = Home::active();
+    let file = std::fs::read_to_string(home.path("outcome.yaml")).unwrap();
+    let gates = "    gates:\n      portfolio_review:\n        assurance: A2\n    horizon: 6w";
+    home.write("outcome.yaml", &file.replace("    horizon: 6w", gates));
+    let plan = home.run(&["plan"]).exits(0).stdout;
+    assert!(plan.contains("needs a passphrase"), "{plan}");
+    assert_eq!(home.run(&["apply", "--json"]).exits(5).error_code(), "passphrase_needed");
+    let done = home.sign(&["apply", "--json"]).exits(0).json();
+    assert_eq!(done["outcomes"][0]["action"], "change");
+    assert_eq!(home.run(&["apply", "--json"]).exits(0).json()["outcomes"][0]["action"], "none");
+    // Now the portfolio gate takes an approval without a secret, from a terminal only.
+    home.propose("Fewer fields", "flag-a", "src/a/").exits(0);
+    let gate = "portfolio-fewer-fields";
+    let args = ["gate", "decide", gate, "--verdict", "approve", "--unverified"];
+    home.run(&args).exits(5);
+    let Some((code, seen)) = on_terminal(&home, &args, &[("Type `", gate)]) else { return };
+    assert_eq!(code, Some(0), "{seen}");
+    assert!(seen.contains("local, unverified"), "{seen}");
+}
+
+#[test]
 fn without_a_terminal_a_passphrase_is_needed() {
     // A session of its own has no terminal, even when the tests run on one.
     let home = Home::proposed();
