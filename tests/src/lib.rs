@@ -1,4 +1,8 @@
 //! What the tests share: a real PostgreSQL, a laboratory workspace, and the programs that were built.
 
 pub mod lab;
+pub mod mcp;
 pub mod postgres;
+mod programs;
+
+pub use programs::bin;

@@ -75,7 +75,9 @@ fn answer_argument(argument: &str) -> anyhow::Result<()> {
 
 fn log_to_stderr() {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty() && !value.contains("${"));
-    let filter = variable("OUTCOME_RUNTIME_LOG").or_else(|| variable("RUST_LOG")).unwrap_or_else(|| "warn,rmcp=error".to_owned());
+    let filter = variable("OUTCOME_RUNTIME_LOG")
+        .or_else(|| variable("RUST_LOG"))
+        .unwrap_or_else(|| "warn,rmcp=error".to_owned());
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
 }
