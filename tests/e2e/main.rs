@@ -2,5 +2,6 @@
 
 mod crash;
 mod journey;
+mod mcp_clients;
 mod properties;
 mod tamper;

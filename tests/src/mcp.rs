@@ -183,6 +183,9 @@ impl McpClient {
                     Some(result) => Ok(result.clone()),
                     None => Err(message["error"].clone()),
                 });
+            } else if message["id"].is_null() && message["error"].is_object() {
+                // About a line that could not be read.
+                self.notifications.push_back(message);
             } else {
                 bail!("an answer to nothing: {message}");
             }

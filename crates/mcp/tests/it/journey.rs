@@ -3,7 +3,7 @@
 use anyhow::Result;
 use outcome_core::domain::Verdict;
 use outcome_tests::lab::{Lab, OUTCOME, commit, decision, git, hypothesis, write};
-use outcome_tests::mcp::MODERN;
+use outcome_tests::mcp::{MODERN, lab_env};
 use serde_json::{Value, json};
 
 use super::{VERSIONS, candidate, golden, session};
@@ -65,6 +65,7 @@ async fn an_agent_proposes_builds_asks_and_learns() -> Result<()> {
         lab.arms("soft", (9000, 2700, 36), (9000, 3240, 36)).await?;
         lab.poll_after(6).await?;
         lab.poll_after(24 * 8).await?;
+        lab_env(&lab)?; // the server's clock follows
         let status = client.ok("get_active_outcomes", json!({ "detail": "full" })).await?;
         golden("get_active_outcomes_full", &without_workspace(&status));
 
@@ -77,10 +78,13 @@ async fn an_agent_proposes_builds_asks_and_learns() -> Result<()> {
     Ok(())
 }
 
-/// The name of the temporary directory is another one each time.
+/// The name of the temporary directory and the jitter of the schedule are others each time.
 fn without_workspace(value: &Value) -> Value {
     let mut value = value.clone();
     value["workspace"] = json!("<workspace>");
+    if let Some(at) = value.pointer_mut("/outcomes/0/next_poll_at") {
+        *at = json!("<soon>");
+    }
     value
 }
 
