@@ -1,5 +1,6 @@
 //! Whole journeys, through public doors, with real parts.
 
+mod cookie_cats;
 mod crash;
 mod journey;
 mod mcp_clients;

@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use outcome_core::domain::Verdict;
-use outcome_tests::bin;
 use outcome_tests::lab::{Lab, OUTCOME, commit, git, hypothesis, write};
 use outcome_tests::mcp::lab_env;
+use outcome_tests::programs::program;
 use serde_json::{Value, json};
 
 /// Sources of the clients.
@@ -20,7 +20,8 @@ fn sources() -> PathBuf {
 
 /// Where a client's packages are kept.
 fn home(client: &str) -> Result<PathBuf> {
-    let target = bin("outcome-runtime-mcp").ancestors().nth(2).context("no target directory")?.to_path_buf();
+    let target = program("outcome-runtime-mcp")?;
+    let target = target.ancestors().nth(2).context("no target directory")?.to_path_buf();
     let home = target.join("clients").join(client);
     std::fs::create_dir_all(&home)?;
     Ok(home)
@@ -69,7 +70,7 @@ async fn laboratory() -> Result<(Lab, Value)> {
         json!({ "experiment_id": building, "gate_type": "escalation", "question": "May level three change?" });
     let gate = format!("launch-{building}");
     let plan = json!({
-        "command": bin("outcome-runtime-mcp"),
+        "command": program("outcome-runtime-mcp")?,
         "cwd": root,
         "env": env,
         "gate": gate,

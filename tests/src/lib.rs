@@ -3,6 +3,4 @@
 pub mod lab;
 pub mod mcp;
 pub mod postgres;
-mod programs;
-
-pub use programs::bin;
+pub mod programs;

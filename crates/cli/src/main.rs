@@ -1,7 +1,87 @@
-mod commands {
-    pub mod demo;
+//! `outcome-runtime`: the human's command line. It parses input, names the caller and renders output; every rule lives in
+//! `outcome-core`.
+
+mod args;
+mod commands;
+mod cx;
+mod output;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+use outcome_core::{Code, Error};
+use tracing_subscriber::EnvFilter;
+
+use args::Cli;
+use cx::Cx;
+use output::Out;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let out = Out::new(&cli.globals);
+    log_to_stderr(cli.globals.verbose, out.is_stderr_coloured());
+    let done = Cx::new(&cli.globals, &cli.command).and_then(|cx| {
+        tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .worker_threads(2)
+            .build()
+            .map_err(|e| Error::new(Code::Internal, "no threads can be started").because(e))?
+            .block_on(commands::run(&cx, cli.command))
+    });
+    match done {
+        Ok(exit) => ExitCode::from(exit.0),
+        Err(error) => {
+            out.error(&error);
+            ExitCode::from(error.code().exit_code())
+        }
+    }
 }
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    commands::demo::run(std::env::args().nth(2).map(std::path::PathBuf::from).as_deref()).await
+
+/// Help, version, and what cannot be parsed.
+fn usage(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().any(|arg| arg == "--json");
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if std::env::args_os().len() == 1 => {
+            let help = error.render();
+            let _ = std::io::Write::write_all(&mut anstream::stdout(), help.ansi().to_string().as_bytes());
+            ExitCode::SUCCESS
+        }
+        _ if wants_json => {
+            let text = error.render().to_string();
+            let text = text.trim().strip_prefix("error: ").unwrap_or(text.trim());
+            let message = text.split("\n\n").next().unwrap_or(text);
+            Out::for_json().error(&Error::new(Code::InvalidInput, message).hint("`--help` shows what is valid"));
+            ExitCode::from(Code::InvalidInput.exit_code())
+        }
+        _ => {
+            let _ = error.print();
+            ExitCode::from(Code::InvalidInput.exit_code())
+        }
+    }
+}
+
+/// Logs go to stderr. What polling and delivering report is part of their results and is not said twice.
+fn log_to_stderr(verbose: u8, is_coloured: bool) {
+    let default = match verbose {
+        0 => "warn,outcome_core::usecases::poll=off,outcome_core::usecases::deliver=off",
+        1 => "info",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(is_coloured)
+        .with_target(verbose > 0)
+        .compact()
+        .init();
 }

@@ -1,1 +1,19 @@
-fn main() {}
+//! `outcome-runtimed`: reads the arguments and hands over to the library.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use outcome_runtimed::{Args, daemon, logs};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    logs::init(args.log_format);
+    match daemon::run(args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            logs::fatal(&error);
+            ExitCode::from(error.code().exit_code())
+        }
+    }
+}

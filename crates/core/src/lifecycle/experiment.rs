@@ -69,7 +69,9 @@ pub enum ExperimentEvent<D = VerifiedDecision> {
     },
     /// Success, futility or the end of the plan.
     AnalysisDue {
-        /// Which.
+        /// Which, as the engine names it.
+        verdict: String,
+        /// Why, as a sentence.
         reason: String,
     },
     /// The rollout step has been measured.
@@ -100,7 +102,7 @@ impl ExperimentEvent<SignedDecision> {
             V::SampleReached => V::SampleReached,
             V::AutoPaused { cause, detail } => V::AutoPaused { cause, detail },
             V::KilledByRule { detail } => V::KilledByRule { detail },
-            V::AnalysisDue { reason } => V::AnalysisDue { reason },
+            V::AnalysisDue { verdict, reason } => V::AnalysisDue { verdict, reason },
             V::StepMeasured => V::StepMeasured,
             V::Decided { gate, decision } => V::Decided { gate, decision: keyring.verify(&decision)? },
         })

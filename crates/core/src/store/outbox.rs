@@ -19,7 +19,12 @@ statements! {
     OUTBOX_OPEN = "
         SELECT id, kind, natural_key, payload, created_at, attempts, last_error FROM outbox
         WHERE workspace_id = $1 AND delivered_at IS NULL ORDER BY created_at, id LIMIT $2";
-    OUTBOX_DONE = "UPDATE outbox SET delivered_at = $3, attempts = attempts + 1, last_error = NULL WHERE workspace_id = $1 AND id = $2";
+    OUTBOX_DONE = "
+        UPDATE outbox SET delivered_at = $3, attempts = attempts + 1, last_error = NULL
+        WHERE workspace_id = $1 AND id = $2 AND delivered_at IS NULL";
+    OUTBOX_LATEST = "
+        SELECT id, kind, natural_key, payload, created_at, attempts, last_error FROM outbox
+        WHERE workspace_id = $1 AND kind = $2 AND natural_key LIKE $3 ORDER BY created_at DESC, id DESC LIMIT 1";
     OUTBOX_FAILED = "
         UPDATE outbox SET attempts = attempts + 1, next_attempt_at = $3, last_error = $4
         WHERE workspace_id = $1 AND id = $2";
@@ -93,18 +98,33 @@ impl Tx {
         on_db!(self, |c| sqlx::query_as(OUTBOX_OPEN).bind(self.workspace).bind(limit).fetch_all(c).await)
     }
 
-    /// Notes that a message was delivered.
+    /// Notes that a message was delivered; false when it was closed meanwhile: delivered by another program, or overtaken.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn outbox_done(&mut self, id: MessageId, at: jiff::Timestamp) -> Result<()> {
-        on_db!(self, |c| sqlx::query(OUTBOX_DONE)
+    pub async fn outbox_done(&mut self, id: MessageId, at: jiff::Timestamp) -> Result<bool> {
+        let n_rows = on_db!(self, |c| sqlx::query(OUTBOX_DONE)
             .bind(self.workspace)
             .bind(id)
             .bind(Instant(at))
             .execute(c)
             .await
-            .map(|_| ()))
+            .map(|done| done.rows_affected()))?;
+        Ok(n_rows == 1)
+    }
+
+    /// The newest message of `kind` whose key begins with `prefix`, delivered or not.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outbox_latest(&mut self, kind: &str, prefix: &str) -> Result<Option<Message>> {
+        let pattern = format!("{prefix}%");
+        on_db!(self, |c| sqlx::query_as(OUTBOX_LATEST)
+            .bind(self.workspace)
+            .bind(kind)
+            .bind(&pattern)
+            .fetch_optional(c)
+            .await)
     }
 
     /// Notes a failed try and when to try again.

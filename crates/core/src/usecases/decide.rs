@@ -230,7 +230,7 @@ impl Runtime {
         }
         let outcome = Self::outcome_of(tx, &experiment).await?;
         let verdict = decision.get().verdict;
-        if verdict == Verdict::Approve && gate.gate_type == GateType::LaunchApproval {
+        if !verdict.is_negative() && gate.gate_type == GateType::LaunchApproval {
             let conflicts = self.conflicts(tx, &experiment).await?;
             if let Some(conflict) = conflicts.first() {
                 return Err(Error::new(Code::Conflict, format!("`{}` cannot launch: {conflict}", experiment.slug))

@@ -9,7 +9,7 @@ use super::runtime::Runtime;
 use crate::error::{Error, Result, error_chain};
 use crate::flags::{self, FlagState};
 use crate::principal::Principal;
-use crate::store::Message;
+use crate::store::{Message, Tx};
 
 /// What happened to one message.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -51,9 +51,11 @@ impl Runtime {
             };
             let mut tx = self.write().await?;
             match result {
-                Ok(outcome) => {
-                    tx.outbox_done(message.id, now).await?;
-                    if message.kind == "flag" {
+                Ok(mut outcome) => {
+                    let is_ours = tx.outbox_done(message.id, now).await?;
+                    if message.kind == "flag" && !is_ours {
+                        outcome = self.catch_up(&mut tx, &message).await?;
+                    } else if message.kind == "flag" {
                         let by = Principal::system("flags");
                         let event = new_event("flag.set", self.workspace.id.into(), &by, &message.payload.0)?;
                         tx.event_append(event, now).await?;
@@ -72,6 +74,16 @@ impl Runtime {
             tx.commit().await?;
         }
         Ok(done)
+    }
+
+    /// A later position was decided while ours was being written, and may have been overwritten by it: the latest one is
+    /// written again.
+    async fn catch_up(&self, tx: &mut Tx, message: &Message) -> Result<String> {
+        let prefix = message.natural_key.rsplit_once('/').map_or("", |(prefix, _)| prefix);
+        match tx.outbox_latest("flag", &format!("{prefix}/")).await? {
+            Some(latest) => self.deliver_flag(&latest).await,
+            None => Ok("overtaken".to_owned()),
+        }
     }
 
     async fn deliver_flag(&self, message: &Message) -> Result<String> {

@@ -56,7 +56,14 @@ impl Runtime {
                 Effect::SetFlag => {
                     let pct = experiment.hypothesis.rollout.pct(experiment.state.step).unwrap_or(0);
                     self.queue_flag(tx, experiment, pct).await?;
-                    tx.phase_begin(experiment.id, i32::from(pct), now).await?;
+                    let is_same = tx
+                        .phase_list(experiment.id)
+                        .await?
+                        .last()
+                        .is_some_and(|phase| phase.ended_at.is_none() && phase.treatment_pct == i32::from(pct));
+                    if !is_same {
+                        tx.phase_begin(experiment.id, i32::from(pct), now).await?;
+                    }
                 }
                 Effect::SetFlagFull => {
                     self.queue_flag(tx, experiment, 100).await?;

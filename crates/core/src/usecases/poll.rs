@@ -537,10 +537,10 @@ impl Runtime {
         Ok(match experiment.state.status {
             ExperimentStatus::Running if evaluated.is_min_sample_reached => Some(ExperimentEvent::SampleReached),
             ExperimentStatus::Running | ExperimentStatus::Measuring => match evaluated.verdict.decision {
-                Decision::Ship
+                decision @ (Decision::Ship
                 | Decision::KillFutility
                 | Decision::IterateGuardrailUnproven
-                | Decision::IterateInconclusive => Some(ExperimentEvent::AnalysisDue { reason: reason.to_owned() }),
+                | Decision::IterateInconclusive) => self.analysis_due(tx, experiment, decision, reason).await?,
                 _ => None,
             },
             ExperimentStatus::Scaling => {
@@ -551,6 +551,33 @@ impl Runtime {
             }
             _ => None,
         })
+    }
+
+    /// Opens the analysis once for a verdict. After a human said `extend`, futility is not brought up again before the end of
+    /// the plan, and the others after a week at the earliest.
+    async fn analysis_due(
+        &self,
+        tx: &mut Tx,
+        experiment: &Experiment,
+        decision: Decision,
+        reason: &str,
+    ) -> Result<Option<ExperimentEvent>> {
+        let days = i64::from(experiment.hypothesis.measurement.duration_days);
+        let is_over = experiment.launched_at.is_some_and(|at| self.now().duration_since(at).as_hours() >= days * 24);
+        let is_futile = decision == Decision::KillFutility;
+        let verdict = match json!(decision).as_str() {
+            Some(_) if is_futile && is_over => "end_of_plan".to_owned(),
+            name => name.unwrap_or_default().to_owned(),
+        };
+        let lines = tx.event_of_subject(experiment.id.0, 10_000).await?;
+        let last = lines.iter().find(|line| {
+            line.kind == "experiment.analysis_due"
+                && line.payload.get("verdict").and_then(Value::as_str) == Some(verdict.as_str())
+        });
+        let is_due = last.is_none_or(|line| {
+            (!is_futile || is_over) && self.now().duration_since(line.at).as_hours() >= STEP_DAYS * 24
+        });
+        Ok(is_due.then(|| ExperimentEvent::AnalysisDue { verdict, reason: reason.to_owned() }))
     }
 
     /// Where the flag is, when it is not where it was put. A message that is still waiting explains a difference, and an

@@ -48,7 +48,7 @@ impl Runtime {
             .hint("run `outcome-runtime init` there")
         };
         if let Some(path) = settings.database.value.strip_prefix("sqlite:")
-            && !Path::new(path).exists()
+            && !Path::new(path.trim_start_matches("//")).exists()
         {
             return Err(missing());
         }

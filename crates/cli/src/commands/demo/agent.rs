@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use rmcp::model::{CallToolRequestParams, ClientCapabilities, ClientInfo, Implementation};
+use rmcp::model::{CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation};
 use rmcp::service::RunningService;
 use rmcp::transport::TokioChildProcess;
 use rmcp::{RoleClient, ServiceExt as _};
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 /// The agent.
 pub struct Agent {
-    service: RunningService<RoleClient, ClientInfo>,
+    service: RunningService<RoleClient, ClientConfig>,
 }
 
 impl Agent {
@@ -26,7 +26,7 @@ impl Agent {
             .env_remove("OR_WORKSPACE")
             .kill_on_drop(true);
         let transport = TokioChildProcess::new(command).context("the MCP server cannot be started")?;
-        let info = ClientInfo::new(ClientCapabilities::default(), Implementation::new("played-agent", "1"));
+        let info = ClientConfig::new(ClientCapabilities::default(), Implementation::new("played-agent", "1"));
         let service = info.serve(transport).await.context("the MCP server did not answer")?;
         Ok(Self { service })
     }
@@ -38,7 +38,7 @@ impl Agent {
         let result = self.service.call_tool(params).await.with_context(|| format!("calling {tool}"))?;
         let value = result.structured_content.unwrap_or(Value::Null);
         if result.is_error == Some(true) {
-            let message = value.get("message").and_then(Value::as_str).unwrap_or("refused");
+            let message = value.pointer("/error/message").and_then(Value::as_str).unwrap_or("refused");
             bail!("{message}");
         }
         Ok(value)

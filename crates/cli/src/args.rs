@@ -1,0 +1,655 @@
+//! Every flag of the command line, and nothing else: the help texts are the reference that people read first.
+
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use outcome_core::domain::Verdict;
+
+/// Declares an outcome, lets agents propose and build, measures, and stops at gates that only you can end.
+#[derive(Debug, Parser)]
+#[command(name = "outcome-runtime", version, max_term_width = 100, arg_required_else_help = true, after_help = FLOW)]
+pub struct Cli {
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const FLOW: &str = "\
+TYPICAL FLOW:
+  outcome-runtime init               set up this repository, with your passphrase
+  outcome-runtime validate           check outcome.yaml: line, reason, fix
+  outcome-runtime apply              store what the file declares, as drafts
+  outcome-runtime activate OUTCOME   measure the baseline and start the clock
+  outcome-runtime status             everything at a glance, and what waits for you
+  outcome-runtime gate decide GATE   look at what is asked, then decide
+  outcome-runtime poll               read the signals now; the daemon does it too
+
+EXAMPLES:
+  outcome-runtime init --source sqlite:app.db
+  outcome-runtime status --json
+
+Exit codes: 0 done, 1 defect, 2 invalid, 3 not found, 4 conflict, 5 refused,
+6 tampered, 7 out of scope, 8 environment. `outcome-runtime errors` lists all.";
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Globals {
+    /// The outcome file [default: the nearest outcome.yaml, up to the root of the git repository]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub file: Option<PathBuf>,
+    /// The runtime's own database, sqlite:PATH or postgres://... [default: .outcome/outcome.db]
+    #[arg(long, global = true, value_name = "URL")]
+    pub database: Option<String>,
+    /// Print the result (and errors) as JSON on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to colour; NO_COLOR is honoured
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub color: Colour,
+    /// Never ask anything: fail where an answer is missing
+    #[arg(long, global = true)]
+    pub no_input: bool,
+    /// Leave out hints and remarks
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Log more to stderr: -v for steps, -vv for everything
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    // Plain comments: documented values would spread the help of every command over two pages.
+    // On a terminal; also in a pipe; nowhere.
+    Auto,
+    Always,
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Set up a workspace in this repository: folder, database, you and your signing key, a first outcome.yaml
+    Init(Init),
+    /// Check outcome.yaml: every problem with its line, what is valid, and a fix
+    Validate(Validate),
+    /// Show what `apply` would change
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime plan\n  outcome-runtime plan --json | jq '.[].changes'")]
+    Plan,
+    /// Store what outcome.yaml declares; applying twice changes nothing
+    Apply(Apply),
+    /// Make a draft the unit of work: measure its baseline and start its horizon
+    Activate(Activate),
+    /// Give an outcome up
+    Abandon(Abandon),
+    /// Confirm that an outcome is achieved
+    Confirm(Confirm),
+    /// Everything at a glance: outcomes, experiments, gates that wait, signals that fail
+    Status(Status),
+    /// Look at experiments, propose your own, pause, resume or kill one
+    #[command(subcommand, visible_alias = "exp", after_help = EXPERIMENT_EXAMPLES)]
+    Experiment(Experiment),
+    /// Look at gates and decide them
+    #[command(subcommand, after_help = GATE_EXAMPLES)]
+    Gate(Gate),
+    /// Report a build by hand, as an agent does through MCP
+    Report(Report),
+    /// Read the signals that are due, evaluate, and take the steps that follow
+    Poll(Poll),
+    /// Search what experiments taught
+    Learnings(Learnings),
+    /// Hold a change against the scope of an outcome
+    #[command(subcommand, after_help = SCOPE_EXAMPLES)]
+    Scope(Scope),
+    /// Verify, export and anchor the audit log
+    #[command(subcommand, after_help = AUDIT_EXAMPLES)]
+    Audit(Audit),
+    /// Try the sources that outcome.yaml declares
+    #[command(subcommand, after_help = CONNECTOR_EXAMPLES)]
+    Connectors(Connectors),
+    /// Give an agent access to the REST API
+    #[command(subcommand, after_help = AGENT_EXAMPLES)]
+    Agent(Agent),
+    /// See the whole loop on a virtual clock: offline, no account, no key, under a minute
+    #[command(
+        after_help = "EXAMPLES:\n  outcome-runtime demo\n  outcome-runtime demo --keep shop   keep the folder and look around"
+    )]
+    Demo(Demo),
+    /// Is everything where it should be? Each effective setting and where it came from
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime doctor\n  outcome-runtime doctor --json")]
+    Doctor,
+    /// Print the JSON Schema of outcome.yaml
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime schema > outcome.schema.json\n\n\
+        Editors use it with this first line of outcome.yaml:\n  \
+        # yaml-language-server: $schema=outcome.schema.json")]
+    Schema,
+    /// Print the completion script of a shell
+    #[command(after_help = "EXAMPLES:\n  \
+        outcome-runtime completions bash > ~/.local/share/bash-completion/completions/outcome-runtime\n  \
+        outcome-runtime completions zsh > ~/.zfunc/_outcome-runtime")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// List every error code, its exit code and what it means
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime errors\n  outcome-runtime errors --json")]
+    Errors,
+}
+
+/// How a signature is unlocked.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Unlock {
+    /// For scripts: read the passphrase (one line) from this file descriptor; otherwise the terminal is asked
+    #[arg(long, value_name = "N")]
+    pub passphrase_fd: Option<u32>,
+}
+
+/// How a signature is unlocked, or done without.
+#[derive(Debug, Clone, Default, Args)]
+pub struct UnlockOrLocal {
+    /// The passphrase.
+    #[command(flatten)]
+    pub unlock: Unlock,
+    /// Decide without your passphrase, labelled "local, unverified" for ever (A2); needs a terminal
+    #[arg(long, conflicts_with = "passphrase_fd")]
+    pub unverified: bool,
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+EXAMPLES:
+  outcome-runtime init
+  outcome-runtime init --source sqlite:app.db
+  outcome-runtime init --email sam@example.com --name Sam --passphrase-fd 3 3<FILE
+
+The passphrase seals the key with which you decide gates. It is never an argument
+or an environment variable, and it cannot be recovered: keep it somewhere safe.")]
+pub struct Init {
+    /// Your e-mail: it names you in the log and in gates [default: git's user.email]
+    #[arg(long)]
+    pub email: Option<String>,
+    /// Your name [default: git's user.name]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The database to measure, for the first outcome.yaml: sqlite:PATH, postgres://... or mysql://...
+    #[arg(long, value_name = "URL")]
+    pub source: Option<String>,
+    /// Do not write an outcome.yaml
+    #[arg(long)]
+    pub no_outcome_file: bool,
+    /// The passphrase.
+    #[command(flatten)]
+    pub unlock: Unlock,
+}
+
+/// `validate`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+EXAMPLES:
+  outcome-runtime validate
+  outcome-runtime validate --skip-env            in CI, where secrets are not there
+  outcome-runtime validate other/outcome.yaml
+
+Where the measured baseline and traffic are known, it also answers whether the
+horizon is long enough.")]
+pub struct Validate {
+    /// The file [default: the nearest outcome.yaml]
+    pub path: Option<PathBuf>,
+    /// Accept references to variables and files that are not there
+    #[arg(long)]
+    pub skip_env: bool,
+}
+
+/// `apply`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+EXAMPLES:
+  outcome-runtime plan && outcome-runtime apply
+
+A file that lowers the assurance of a gate needs your passphrase; nothing else does.")]
+pub struct Apply {
+    /// The passphrase.
+    #[command(flatten)]
+    pub unlock: Unlock,
+}
+
+/// `activate`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+EXAMPLES:
+  outcome-runtime activate signup-rate
+  outcome-runtime activate signup-rate --accept-baseline
+
+The baseline is measured from the source. When it is far from `target.from`,
+activation refuses: one of the two is wrong.")]
+pub struct Activate {
+    /// Slug of the outcome
+    pub outcome: String,
+    /// Begin from the measured value even though it is far from `target.from`
+    #[arg(long)]
+    pub accept_baseline: bool,
+    /// The passphrase.
+    #[command(flatten)]
+    pub unlock: UnlockOrLocal,
+}
+
+/// `abandon`.
+#[derive(Debug, Args)]
+#[command(after_help = "EXAMPLES:\n  outcome-runtime abandon signup-rate")]
+pub struct Abandon {
+    /// Slug of the outcome
+    pub outcome: String,
+    /// The passphrase.
+    #[command(flatten)]
+    pub unlock: UnlockOrLocal,
+}
+
+/// `confirm`.
+#[derive(Debug, Args)]
+#[command(after_help = "EXAMPLES:\n  outcome-runtime poll --all && outcome-runtime confirm signup-rate")]
+pub struct Confirm {
+    /// Slug of the outcome
+    pub outcome: String,
+    /// The passphrase.
+    #[command(flatten)]
+    pub unlock: Unlock,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+EXAMPLES:
+  outcome-runtime status
+  outcome-runtime status --active
+  outcome-runtime status --json | jq '.gates[].gate'")]
+pub struct Status {
+    /// Leave out drafts and what is over
+    #[arg(long)]
+    pub active: bool,
+}
+
+const EXPERIMENT_EXAMPLES: &str = "\
+EXAMPLES:
+  outcome-runtime experiment list
+  outcome-runtime experiment show short-signup-form
+  outcome-runtime experiment propose --outcome signup-rate --file hypothesis.yaml
+  outcome-runtime experiment pause short-signup-form --note 'support is overwhelmed'";
+
+/// `experiment ...`.
+#[derive(Debug, Subcommand)]
+pub enum Experiment {
+    /// List experiments, newest first
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime experiment list --outcome signup-rate")]
+    List {
+        /// Only those of this outcome
+        #[arg(long)]
+        outcome: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
+        limit: i64,
+    },
+    /// Show one experiment: hypothesis, plan, result with its chart, gates, what can happen next
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime experiment show short-signup-form")]
+    Show {
+        /// Slug of the experiment
+        experiment: String,
+    },
+    /// Bring a kept hypothesis to its gate, or hand in your own
+    Propose(Propose),
+    /// Turn an experiment's flag off for now
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime experiment pause short-signup-form --note 'incident 42'")]
+    Pause(Act),
+    /// Turn a paused experiment's flag on again; always needs your passphrase
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime experiment resume short-signup-form")]
+    Resume(Resume),
+    /// End an experiment for good
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime experiment kill short-signup-form --note 'no longer wanted'")]
+    Kill(Act),
+    /// Let a failed build be tried again
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime experiment retry short-signup-form")]
+    Retry {
+        /// Slug of the experiment
+        experiment: String,
+    },
+    /// Show what a builder needs to know
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime experiment brief short-signup-form --json")]
+    Brief {
+        /// Slug of the experiment
+        experiment: String,
+    },
+}
+
+/// `experiment propose`.
+#[derive(Debug, Args)]
+#[command(override_usage = "\
+outcome-runtime experiment propose <EXPERIMENT>
+       outcome-runtime experiment propose --outcome <OUTCOME> --file <PATH>
+       outcome-runtime experiment propose --template")]
+#[command(after_help = "\
+EXAMPLES:
+  outcome-runtime experiment propose short-signup-form
+  outcome-runtime experiment propose --template > hypothesis.yaml
+  outcome-runtime experiment propose --outcome signup-rate --file hypothesis.yaml
+  cat answer.json | outcome-runtime experiment propose --outcome signup-rate --file -")]
+pub struct Propose {
+    /// Slug of a kept hypothesis
+    #[arg(required_unless_present_any = ["outcome", "template"], conflicts_with_all = ["outcome", "template"])]
+    pub experiment: Option<String>,
+    /// The outcome for which hypotheses are handed in
+    #[arg(long, requires = "file")]
+    pub outcome: Option<String>,
+    /// One hypothesis or a list of them, YAML or JSON; `-` reads stdin (here this is not the outcome file)
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<PathBuf>,
+    /// Print a commented hypothesis to begin with
+    #[arg(long, conflicts_with_all = ["outcome", "file"])]
+    pub template: bool,
+}
+
+/// `experiment pause`, `experiment kill`.
+#[derive(Debug, Args)]
+pub struct Act {
+    /// Slug of the experiment
+    pub experiment: String,
+    /// Why, in your words; kept in the log
+    #[arg(long)]
+    pub note: Option<String>,
+    /// E-mail of the member who acts [default: the first member]
+    #[arg(long)]
+    pub member: Option<String>,
+    /// The passphrase.
+    #[command(flatten)]
+    pub unlock: UnlockOrLocal,
+}
+
+/// `experiment resume`.
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// Slug of the experiment
+    pub experiment: String,
+    /// Why, in your words; kept in the log
+    #[arg(long)]
+    pub note: Option<String>,
+    /// E-mail of the member who acts [default: the first member]
+    #[arg(long)]
+    pub member: Option<String>,
+    /// The passphrase.
+    #[command(flatten)]
+    pub unlock: Unlock,
+}
+
+const GATE_EXAMPLES: &str = "\
+EXAMPLES:
+  outcome-runtime gate list
+  outcome-runtime gate show GATE
+  outcome-runtime gate decide GATE
+  outcome-runtime gate decide GATE --verdict approve --condition 'only on weekdays'";
+
+/// `gate ...`.
+#[derive(Debug, Subcommand)]
+pub enum Gate {
+    /// List the gates that wait for a human, the most urgent first
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime gate list")]
+    List,
+    /// Show what a gate asks and on what evidence
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime gate show GATE")]
+    Show {
+        /// Slug of the gate
+        gate: String,
+    },
+    /// Decide a gate: shows what is asked, then asks for your passphrase
+    Decide(Decide),
+    /// Ask a human for a decision about an experiment
+    #[command(after_help = "EXAMPLES:\n  \
+        outcome-runtime gate open short-signup-form --question 'May the form drop the phone number?'")]
+    Open {
+        /// Slug of the experiment
+        experiment: String,
+        /// The question
+        #[arg(long)]
+        question: String,
+        /// More about it
+        #[arg(long)]
+        details: Option<String>,
+    },
+}
+
+/// `gate decide`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+EXAMPLES:
+  outcome-runtime gate decide GATE
+  outcome-runtime gate decide GATE --verdict approve
+  outcome-runtime gate decide GATE --verdict approve --condition 'only on weekdays'
+  outcome-runtime gate decide GATE --verdict reject --note 'not now' --unverified
+  outcome-runtime gate decide GATE --verdict approve --passphrase-fd 3 3<FILE
+
+The decision is signed over exactly what was shown. A script should pass
+--context-hash with what `gate show` printed when a human looked at it.")]
+pub struct Decide {
+    /// Slug of the gate
+    pub gate: String,
+    /// What you decide; which ones a gate takes stands in `gate show`. Asked for on a terminal
+    #[arg(long, value_parser = verdict_parser())]
+    pub verdict: Option<Verdict>,
+    /// A condition of the approval; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    pub condition: Vec<String>,
+    /// Why, in your words; kept in the log and with the learning
+    #[arg(long)]
+    pub note: Option<String>,
+    /// Confirm every rule of the checklist without being asked one by one
+    #[arg(long)]
+    pub confirm_checklist: bool,
+    /// Refuse unless the gate still shows this: the hash of `gate show`, or its first 12 characters
+    #[arg(long, value_name = "HASH")]
+    pub context_hash: Option<String>,
+    /// E-mail of the member who decides [default: the first member]
+    #[arg(long)]
+    pub member: Option<String>,
+    /// The passphrase.
+    #[command(flatten)]
+    pub unlock: UnlockOrLocal,
+}
+
+/// The verdicts of gates; hyphens are taken too.
+fn verdict_parser() -> impl TypedValueParser<Value = Verdict> {
+    let values =
+        ["approve", "approve_with_conditions", "reject", "rework", "ship", "scale", "extend", "iterate", "kill"].map(
+            |name| match name {
+                "approve_with_conditions" => PossibleValue::new(name).alias("approve-with-conditions"),
+                _ => PossibleValue::new(name),
+            },
+        );
+    PossibleValuesParser::new(values).try_map(|text| text.replace('-', "_").parse::<Verdict>())
+}
+
+/// `report`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+EXAMPLES:
+  outcome-runtime report short-signup-form --summary 'two fields instead of five' --head my-branch
+  outcome-runtime report short-signup-form --failed 'the form library cannot do it'
+
+The difference to the brief's base commit is computed from git and checked
+against the scope.")]
+pub struct Report {
+    /// Slug of the experiment
+    pub experiment: String,
+    /// What was done
+    #[arg(long, required_unless_present = "failed", conflicts_with = "failed")]
+    pub summary: Option<String>,
+    /// Commit, branch or tag that holds the change [default: the checked-out commit]
+    #[arg(long, value_name = "REVISION")]
+    pub head: Option<String>,
+    /// More about it
+    #[arg(long)]
+    pub notes: Option<String>,
+    /// The build failed, and why
+    #[arg(long, value_name = "REASON")]
+    pub failed: Option<String>,
+}
+
+/// `poll`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+EXAMPLES:
+  outcome-runtime poll
+  outcome-runtime poll --all
+  outcome-runtime poll --outcome signup-rate --all
+
+Without a daemon, let cron run it:
+  */15 * * * * cd /path/to/repo && outcome-runtime poll --quiet
+It exits with 8 when a source could not be read; nothing is decided from that.")]
+pub struct Poll {
+    /// Only this outcome
+    #[arg(long)]
+    pub outcome: Option<String>,
+    /// Also read what is not due yet
+    #[arg(long, visible_alias = "force")]
+    pub all: bool,
+}
+
+/// `learnings`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+EXAMPLES:
+  outcome-runtime learnings
+  outcome-runtime learnings sign-up form
+  outcome-runtime learnings pricing --outcome revenue --json")]
+pub struct Learnings {
+    /// Words to look for; the newest without
+    pub words: Vec<String>,
+    /// Only those of this outcome
+    #[arg(long)]
+    pub outcome: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(i64).range(1..=100))]
+    pub limit: i64,
+}
+
+const SCOPE_EXAMPLES: &str = "\
+EXAMPLES:
+  outcome-runtime scope check --base main --head HEAD";
+
+/// `scope ...`.
+#[derive(Debug, Subcommand)]
+pub enum Scope {
+    /// Say whether a change stays inside of its scope; exits with 7 when it does not
+    Check(ScopeCheck),
+}
+
+/// `scope check`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+EXAMPLES:
+  outcome-runtime scope check --base main --head HEAD
+  outcome-runtime scope check --base origin/main --head HEAD --outcome signup-rate
+  outcome-runtime scope check --base main --experiment short-signup-form
+
+Where the workspace is not set up (in CI, say), the scope is read from
+outcome.yaml as it is at --base.")]
+pub struct ScopeCheck {
+    /// Where the change began
+    #[arg(long, value_name = "REVISION")]
+    pub base: String,
+    /// Where it ends
+    #[arg(long, value_name = "REVISION", default_value = "HEAD")]
+    pub head: String,
+    /// The outcome whose scope counts [default: the only one]
+    #[arg(long, conflicts_with = "experiment")]
+    pub outcome: Option<String>,
+    /// The experiment whose outcome's scope counts
+    #[arg(long)]
+    pub experiment: Option<String>,
+}
+
+const AUDIT_EXAMPLES: &str = "\
+EXAMPLES:
+  outcome-runtime audit verify
+  outcome-runtime audit export > log.jsonl && python3 docs/verify_audit_export.py log.jsonl
+  outcome-runtime audit anchor --git-note";
+
+/// `audit ...`.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Check the whole log: chain, signatures, each step, the stored state, and anchors; exits with 6 when it is broken
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime audit verify\n  \
+        outcome-runtime audit verify --anchor /media/usb/anchors.jsonl")]
+    Verify {
+        /// A file of anchors kept elsewhere; may be repeated
+        #[arg(long, value_name = "FILE")]
+        anchor: Vec<PathBuf>,
+    },
+    /// Print the log as JSON lines, oldest first
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime audit export > log.jsonl\n  \
+        outcome-runtime audit export --after 1200 | tail -1")]
+    Export {
+        /// Begin after this line
+        #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+        after: i64,
+    },
+    /// Sign the head of the log and keep it elsewhere, so that rewriting the whole log is found too
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime audit anchor\n  \
+        outcome-runtime audit anchor --to /media/usb/anchors.jsonl\n  outcome-runtime audit anchor --git-note")]
+    Anchor {
+        /// Append it to this file [default: .outcome/anchors.jsonl]
+        #[arg(long, value_name = "FILE", conflicts_with = "git_note")]
+        to: Option<PathBuf>,
+        /// Keep it as a git note at the head commit (refs/notes/outcome-audit)
+        #[arg(long)]
+        git_note: bool,
+        /// The passphrase.
+        #[command(flatten)]
+        unlock: Unlock,
+    },
+}
+
+const CONNECTOR_EXAMPLES: &str = "\
+EXAMPLES:
+  outcome-runtime connectors list
+  outcome-runtime connectors test app";
+
+/// `connectors ...`.
+#[derive(Debug, Subcommand)]
+pub enum Connectors {
+    /// Names of the sources that outcome.yaml declares
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime connectors list")]
+    List,
+    /// Connect to a source and say what was found
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime connectors test app")]
+    Test {
+        /// Name of the connector
+        name: String,
+    },
+}
+
+const AGENT_EXAMPLES: &str = "\
+EXAMPLES:
+  outcome-runtime agent token ci-bot";
+
+/// `agent ...`.
+#[derive(Debug, Subcommand)]
+pub enum Agent {
+    /// Make a token for the REST API; it is printed once and can propose and report, never decide
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime agent token ci-bot --quiet > token.txt")]
+    Token {
+        /// A name for whoever uses it
+        name: String,
+    },
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Keep the demonstration's folder here; it must not exist yet
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}

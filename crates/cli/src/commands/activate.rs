@@ -1,0 +1,26 @@
+//! `activate`: measures the baseline and starts the horizon.
+
+use outcome_core::Result;
+
+use crate::args;
+use crate::cx::{Cx, Exit};
+use crate::output::{count, significant, when};
+
+/// Runs it.
+pub async fn run(cx: &Cx, args: &args::Activate) -> Result<Exit> {
+    let runtime = cx.open().await?;
+    Cx::require_outcome(&runtime, &args.outcome).await?;
+    let unlock = cx.terminal.unlock_or_local(&args.unlock, &format!("activate {}", args.outcome), &args.outcome)?;
+    let done = runtime.outcome_activate(&args.outcome, &unlock, args.accept_baseline).await?;
+    cx.out.result(&done, |page| {
+        page.line(&format!("{} `{}`", page.green("Activated"), done.outcome));
+        page.field("baseline", &significant(done.baseline.value, 6));
+        if let Some(n) = done.baseline.n.and_then(|n| u64::try_from(n).ok()) {
+            let daily = done.baseline.daily_units.map(|units| format!(", about {units:.0} a day")).unwrap_or_default();
+            page.field("units", &format!("{}{daily}", count(n)));
+        }
+        page.field("deadline", &when(runtime.now(), done.deadline));
+        page.hint(&format!("next: {}", done.next));
+    })?;
+    Ok(Exit::OK)
+}

@@ -1,0 +1,78 @@
+//! `audit`: verifying, exporting and anchoring the log.
+
+use outcome_core::usecases::{AnchorPlace, Verification};
+use outcome_core::{Code, Result};
+use serde_json::Value;
+
+use crate::args;
+use crate::cx::{Cx, Exit};
+use crate::output::{Page, safe};
+
+/// Lines that are read at once.
+const PAGE_LINES: i64 = 500;
+
+/// Runs it.
+pub async fn run(cx: &Cx, args: args::Audit) -> Result<Exit> {
+    let runtime = cx.open().await?;
+    match args {
+        args::Audit::Verify { anchor } => {
+            let done = runtime.audit_verify(&anchor).await?;
+            cx.out.result(&done, |page| show(page, &done))?;
+            return Ok(if done.is_intact { Exit::OK } else { Exit::of(Code::AuditBroken) });
+        }
+        args::Audit::Export { mut after } => loop {
+            let lines = runtime.audit_page(after, PAGE_LINES).await?;
+            let Some(last) = lines.last() else { break };
+            after = last.seq;
+            for line in &lines {
+                if !cx.out.json_line(line)? {
+                    return Ok(Exit::OK);
+                }
+            }
+        },
+        args::Audit::Anchor { to, git_note, unlock } => {
+            let place = match to {
+                Some(path) => AnchorPlace::File(path),
+                None if git_note => AnchorPlace::GitNote,
+                None => AnchorPlace::File(runtime.anchor_file()),
+            };
+            let unlock = cx.terminal.unlock(&unlock, "sign the head of the log")?;
+            let line = runtime.audit_anchor(&place, &unlock).await?;
+            let value: Value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+            cx.out.result(&value, |page| {
+                let at = |pointer: &str| value.pointer(pointer).map(|v| v.to_string().trim_matches('"').to_owned());
+                page.line(&format!(
+                    "{} line {} with hash {}",
+                    page.green("Anchored"),
+                    at("/anchor/seq").unwrap_or_default(),
+                    at("/anchor/head").unwrap_or_default()
+                ));
+                let kept = match &place {
+                    AnchorPlace::File(path) => path.display().to_string(),
+                    AnchorPlace::GitNote => {
+                        "a git note (refs/notes/outcome-audit): push it to keep it elsewhere".to_owned()
+                    }
+                };
+                page.field("kept in", &kept);
+            })?;
+        }
+    }
+    Ok(Exit::OK)
+}
+
+fn show(page: &mut Page, done: &Verification) {
+    let word = if done.is_intact { page.green("intact") } else { page.red("BROKEN") };
+    page.line(&format!("The audit log is {word}: {} lines, {} anchors", done.n_lines, done.n_anchors));
+    page.field("head", &done.head);
+    for problem in &done.problems {
+        page.item(problem);
+    }
+    if done.is_intact && done.n_anchors == 0 {
+        page.hint("no anchor yet: `outcome-runtime audit anchor` keeps a signed head elsewhere");
+    }
+    if !done.is_intact {
+        page.hint(&safe(
+            "what the runtime shows can no longer be trusted: restore a backup, and find out who wrote there",
+        ));
+    }
+}

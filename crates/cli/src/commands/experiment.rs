@@ -1,0 +1,216 @@
+//! `experiment`: looking at experiments, and acting on them.
+
+use outcome_core::Result;
+use outcome_core::domain::{Experiment, Measurement, Surface, Variant, Verdict};
+use outcome_core::usecases::{ActRequest, Brief, ExperimentView, Runtime, Unlock};
+use serde_json::{Value, json};
+
+use super::report::Stands;
+use super::{gate_decide, propose};
+use crate::args;
+use crate::cx::{Cx, Exit};
+use crate::output::{Page, Point, Scale, Table, chart, count, p_value, relative, safe, when};
+
+/// Columns of the chart.
+const CHART_WIDTH: usize = 60;
+/// Readings that the chart is made of, at most.
+const MAX_READINGS: i64 = 4000;
+
+/// Runs it.
+pub async fn run(cx: &Cx, args: args::Experiment) -> Result<Exit> {
+    match args {
+        args::Experiment::List { outcome, limit } => {
+            let runtime = cx.open().await?;
+            let found = runtime.experiment_list(outcome.as_deref(), limit).await?;
+            cx.out.result(&found, |page| list(page, &found, runtime.now()))?;
+        }
+        args::Experiment::Show { experiment } => {
+            let runtime = cx.open().await?;
+            let view = runtime.experiment_show(&experiment).await?;
+            let series = runtime.experiment_series(&experiment, MAX_READINGS).await?;
+            let scale = scale_of(&runtime, &view.outcome).await?;
+            cx.out.result(&view, |page| show(page, &view, &series, &scale, runtime.now()))?;
+        }
+        args::Experiment::Propose(args) => propose::run(cx, args).await?,
+        args::Experiment::Pause(args) => act_or_local(cx, args, Verdict::Pause).await?,
+        args::Experiment::Kill(args) => act_or_local(cx, args, Verdict::Kill).await?,
+        args::Experiment::Resume(args) => {
+            let runtime = cx.open().await?;
+            let slug = runtime.experiment_show(&args.experiment).await?.experiment.slug.to_string();
+            let unlock = cx.terminal.unlock(&args.unlock, &format!("resume {slug}"))?;
+            act(cx, &runtime, slug, Verdict::Resume, args.note, args.member, unlock).await?;
+        }
+        args::Experiment::Retry { experiment } => {
+            let runtime = cx.open().await?;
+            let by = runtime.terminal_human().await?;
+            let status = runtime.build_retry(&experiment, &by).await?;
+            let done = Stands { experiment, status };
+            cx.out.result(&done, |page| page.line(&format!("Experiment `{}` is {status}", safe(&done.experiment))))?;
+        }
+        args::Experiment::Brief { experiment } => {
+            let brief = cx.open().await?.brief(&experiment).await?;
+            cx.out.result(&brief, |page| show_brief(page, &brief))?;
+        }
+    }
+    Ok(Exit::OK)
+}
+
+async fn act_or_local(cx: &Cx, args: args::Act, verdict: Verdict) -> Result<()> {
+    let runtime = cx.open().await?;
+    // An unknown name is said before a passphrase is asked for.
+    let view = runtime.experiment_show(&args.experiment).await?;
+    let slug = view.experiment.slug.to_string();
+    let unlock = cx.terminal.unlock_or_local(&args.unlock, &format!("{verdict} {slug}"), &slug)?;
+    act(cx, &runtime, slug, verdict, args.note, args.member, unlock).await
+}
+
+async fn act(
+    cx: &Cx,
+    runtime: &Runtime,
+    experiment: String,
+    verdict: Verdict,
+    note: Option<String>,
+    member: Option<String>,
+    unlock: Unlock,
+) -> Result<()> {
+    let request = ActRequest { experiment, verdict, note, member, unlock, surface: Surface::Terminal };
+    let done = runtime.experiment_act(request).await?;
+    cx.out.result(&done, |page| gate_decide::decided(page, &done))
+}
+
+fn list(page: &mut Page, found: &[Experiment], now: jiff::Timestamp) {
+    if found.is_empty() {
+        page.line("There is no experiment yet.");
+        page.hint(
+            "let your agent call get_work_order, or hand in your own: `outcome-runtime experiment propose --help`",
+        );
+        return;
+    }
+    let mut table = Table::new(&["experiment", "status", "title", "changed"]);
+    for experiment in found {
+        let title: String = experiment.hypothesis.title.chars().take(60).collect();
+        let changed = relative(now, experiment.updated_at);
+        table.row(&[experiment.slug.as_str(), experiment.state.status.as_str(), &title, &changed]);
+    }
+    page.table(table);
+}
+
+fn show(page: &mut Page, view: &ExperimentView, series: &[Measurement], scale: &Scale, now: jiff::Timestamp) {
+    let experiment = &view.experiment;
+    let hypothesis = &experiment.hypothesis;
+    page.head(&format!("Experiment {} · {}", experiment.slug, experiment.state.status));
+    page.field("outcome", &view.outcome);
+    page.field("submitted", &format!("{} by {}", when(now, experiment.created_at), experiment.submitted_by));
+    for (name, at) in [("launched", experiment.launched_at), ("concluded", experiment.concluded_at)] {
+        if let Some(at) = at {
+            page.field(name, &when(now, at));
+        }
+    }
+    if let Some(pause) = &experiment.state.pause {
+        page.field("paused", &format!("{}: {}", pause.cause, pause.detail));
+    }
+    if let Some(commit) = &experiment.state.commit {
+        page.field("commit", commit);
+    }
+    let rollout: Vec<_> = (0..hypothesis.rollout.n_steps()).filter_map(|step| hypothesis.rollout.pct(step)).collect();
+    let shares: Vec<_> = rollout
+        .iter()
+        .enumerate()
+        .map(|(step, pct)| if step == experiment.state.step { format!("[{pct} %]") } else { format!("{pct} %") })
+        .collect();
+    page.field("rollout", &shares.join(" -> "));
+    page.field("flag", &hypothesis.flag_key);
+
+    page.head("Hypothesis (its author's words)");
+    page.quote(2, &hypothesis.title);
+    page.quote(2, &hypothesis.statement);
+    page.quote(2, &format!("because {}", hypothesis.mechanism));
+    page.outline(2, "score", &json!(experiment.score));
+    page.outline(2, "measurement", &json!(hypothesis.measurement));
+
+    result(page, view, scale);
+    let points = |variant: Variant| line_of(series, variant);
+    let rows = chart(&points(Variant::Control), &points(Variant::Treatment), CHART_WIDTH, scale);
+    if !rows.is_empty() {
+        page.head("Control (o) and treatment (*), cumulative since launch");
+        for row in rows {
+            page.line(&format!("  {row}"));
+        }
+    }
+    for problem in &view.signal_problems {
+        let text = page.red(&safe(problem));
+        page.line(&format!("  {text}"));
+    }
+    page.head("What can happen next");
+    page.line(&format!(
+        "  {}",
+        if view.allowed.is_empty() { "nothing: it is over".to_owned() } else { view.allowed.join(", ") }
+    ));
+    for open in &view.gates {
+        page.hint(&format!("next: `outcome-runtime gate decide {open}`"));
+    }
+}
+
+fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
+    let experiment = &view.experiment;
+    let is_result = |value: &&Value| value.is_object();
+    let last = experiment.final_result.as_ref().filter(is_result);
+    let Some(result) = last.or(experiment.current_result.as_ref().filter(is_result)) else { return };
+    let number = |pointer: &str| result.pointer(pointer).and_then(Value::as_f64);
+    let text = |pointer: &str| result.pointer(pointer).and_then(Value::as_str).unwrap_or("-").to_owned();
+    page.head(if last.is_some() { "Final result" } else { "Result so far" });
+    page.field("verdict", &format!("{}: {}", text("/verdict/decision"), text("/verdict/reason")));
+    if let Some(effect) = number("/effect") {
+        let interval = match (number("/ci/lower"), number("/ci/upper")) {
+            (Some(low), Some(high)) => {
+                format!("  (confidence sequence {} to {})", scale.change(low), scale.change(high))
+            }
+            _ => String::new(),
+        };
+        page.field("effect", &format!("{}{interval}", scale.change(effect)));
+    }
+    if let (Some(control), Some(treatment)) = (number("/control_level"), number("/treatment_level")) {
+        page.field("levels", &format!("control {}, treatment {}", scale.level(control), scale.level(treatment)));
+    }
+    let units = |pointer: &str| result.pointer(pointer).and_then(Value::as_u64).map_or("-".to_owned(), count);
+    page.field("units", &format!("control {}, treatment {}", units("/n_control"), units("/n_treatment")));
+    if let Some(p) = number("/p_running") {
+        page.field("p (always valid)", &p_value(p));
+    }
+    for guardrail in result.pointer("/guardrails").and_then(Value::as_array).into_iter().flatten() {
+        page.outline(2, "guardrail", guardrail);
+    }
+    page.outline(2, "health", result.pointer("/health").unwrap_or(&Value::Null));
+}
+
+/// The readings of one arm over time; of several allocation phases the latest that was read.
+fn line_of(series: &[Measurement], variant: Variant) -> Vec<Point> {
+    let mut points: Vec<(i64, i32, f64)> = Vec::new();
+    for reading in series.iter().filter(|reading| reading.variant == Some(variant)) {
+        let Some(value) = reading.sums.value() else { continue };
+        let (at, phase) = (reading.measured_at.as_second(), reading.phase.unwrap_or(0));
+        match points.last_mut() {
+            Some(last) if last.0 == at && last.1 <= phase => *last = (at, phase, value),
+            Some(last) if last.0 == at => {}
+            _ => points.push((at, phase, value)),
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "seconds stay far below 2^52")]
+    points.into_iter().map(|(at, _, value)| (at as f64, value)).collect()
+}
+
+/// How the values of the outcome's signal are shown.
+async fn scale_of(runtime: &Runtime, outcome: &str) -> Result<Scale> {
+    let status = runtime.status(false).await?;
+    let line = status.outcomes.iter().find(|line| line.outcome == outcome);
+    Ok(line.map_or_else(Scale::default, |line| Scale::new(line.signal.unit.as_deref(), line.target)))
+}
+
+fn show_brief(page: &mut Page, brief: &Brief) {
+    page.head(&format!("Brief of {} · {}", brief.experiment, brief.status));
+    if let Value::Object(fields) = json!(brief) {
+        for (name, value) in fields.iter().filter(|(name, _)| !["experiment", "status"].contains(&name.as_str())) {
+            page.outline(2, name, value);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! `gate`: looking at gates, and asking for one.
+
+use outcome_core::Result;
+use outcome_core::usecases::{GateOpenRequest, GateView, Runtime};
+
+use super::gate_decide;
+use crate::args;
+use crate::cx::{Cx, Exit};
+use crate::output::{Page, Table, absolute, left, ordered, safe, when};
+
+/// How many characters of a hash are shown to people.
+pub const HASH_PREFIX: usize = 12;
+
+/// Runs it.
+pub async fn run(cx: &Cx, args: args::Gate) -> Result<Exit> {
+    let runtime = cx.open().await?;
+    match args {
+        args::Gate::List => list(cx, &runtime).await?,
+        args::Gate::Show { gate } => {
+            let view = runtime.gate_show(&gate).await?;
+            cx.out.result(&view, |page| show(page, &view, runtime.now(), true))?;
+        }
+        args::Gate::Decide(args) => gate_decide::run(cx, &runtime, args).await?,
+        args::Gate::Open { experiment, question, details } => {
+            let by = runtime.terminal_human().await?;
+            let view = runtime.gate_open(GateOpenRequest { experiment, question, details }, &by).await?;
+            cx.out.result(&view, |page| {
+                page.line(&format!(
+                    "Gate `{}` waits for {}",
+                    view.gate,
+                    safe(view.holder.as_deref().unwrap_or("a member"))
+                ));
+                page.field("review", &view.review_url);
+            })?;
+        }
+    }
+    Ok(Exit::OK)
+}
+
+async fn list(cx: &Cx, runtime: &Runtime) -> Result<()> {
+    let gates = runtime.gate_list().await?;
+    let now = runtime.now();
+    cx.out.result(&gates, |page| {
+        if gates.is_empty() {
+            page.line("No gate waits for a decision.");
+            return;
+        }
+        let mut table = Table::new(&["gate", "type", "experiment", "holder", "time"]);
+        for view in &gates {
+            let experiment = view.context.experiment.as_ref().map_or("-", |slug| slug.as_str());
+            let holder = view.holder.as_deref().unwrap_or("-");
+            let time = left(view.due_at.duration_since(now).as_mins());
+            if page.is_narrow() {
+                page.line(&format!("  {}", view.gate));
+                page.line(&format!("    {} of {experiment}, {} has {time}", view.gate_type, safe(holder)));
+            }
+            table.row(&[&view.gate, view.gate_type.as_str(), experiment, holder, &time]);
+        }
+        if !page.is_narrow() {
+            page.table(table);
+        }
+        page.hint("`outcome-runtime gate decide GATE` shows what is asked, then asks for your decision");
+    })
+}
+
+/// Everything that the human should know before deciding.
+pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bool) {
+    let context = &view.context;
+    page.head(&format!("Gate {} · {} · {}", view.gate, view.gate_type, view.status));
+    let question = page.bold(&safe(&context.question));
+    page.line(&format!("  {question}"));
+    page.field("outcome", context.outcome.as_str());
+    if let Some(experiment) = &context.experiment {
+        page.field("experiment", experiment.as_str());
+    }
+    page.field("holder", view.holder.as_deref().unwrap_or("-"));
+    let is_open = view.decisions.is_empty() && !view.status.is_decided();
+    let due = if is_open && view.due_at < now { "overdue since" } else { "due" };
+    page.field(due, &when(now, view.due_at));
+    page.field(
+        "needs",
+        &format!("{} ({}) or more; a refusal may be less sure", view.assurance, view.assurance.label()),
+    );
+    if let Some(says) = &context.agent_says {
+        let label = page.yellow("In the words of whoever asked (untrusted, quoted):");
+        page.line(&format!("  {label}"));
+        page.quote(4, says);
+    }
+    if let Some(recommendation) = &context.recommendation {
+        page.field("recommends", recommendation);
+    }
+    page.head("Facts (what is quoted was written by others)");
+    if let Some(facts) = context.facts.as_object() {
+        for (name, value) in ordered(facts) {
+            page.outline(2, name, value);
+        }
+    }
+    for (title, mark, lines) in [
+        ("Conditions of earlier gates", "-", &context.open_conditions),
+        ("To be confirmed at approval", "[ ]", &context.checklist),
+    ] {
+        if !lines.is_empty() {
+            page.head(title);
+            for line in lines {
+                page.line(&format!("  {mark} {}", safe(line)));
+            }
+        }
+    }
+    for decision in &view.decisions {
+        page.head(&format!("Decided: {} ({}, {})", decision.verdict, decision.assurance, decision.assurance.label()));
+        page.field("at", &absolute(decision.decided_at));
+        for condition in &decision.conditions {
+            page.field("condition", condition);
+        }
+        if let Some(note) = &decision.note {
+            page.quote(2, note);
+        }
+    }
+    page.blank();
+    page.field("context hash", &format!("{}  (what a decision signs)", prefix(&view.context_hash)));
+    if is_open {
+        page.field("verdicts", &verdicts(view).join(", "));
+    }
+    if let Some(experiment) = context.experiment.as_ref().filter(|_| is_open && context.facts.get("result").is_some()) {
+        page.hint(&format!(
+            "the numbers are those of the gate; `outcome-runtime experiment show {experiment}` has the latest"
+        ));
+    }
+    if is_open && has_hint {
+        page.hint(&format!(
+            "decide with `outcome-runtime gate decide {}`, or on {}",
+            view.gate,
+            safe(&view.review_url)
+        ));
+    }
+}
+
+/// The verdicts that the gate takes.
+pub fn verdicts(view: &GateView) -> Vec<String> {
+    view.context.verdicts.iter().map(|verdict| verdict.as_str().to_owned()).collect()
+}
+
+fn prefix(hash: &str) -> String {
+    hash.chars().take(HASH_PREFIX).collect()
+}

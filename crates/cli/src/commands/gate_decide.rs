@@ -1,0 +1,120 @@
+//! `gate decide`: shows what is asked, then takes the human's signed decision.
+
+use outcome_core::domain::{GateStatus, GateType, Surface, Verdict};
+use outcome_core::usecases::{DecideRequest, Decided, GateView, Runtime, Unlock};
+use outcome_core::{Code, Error, Result};
+
+use super::gate::{HASH_PREFIX, show, verdicts};
+use crate::args;
+use crate::cx::Cx;
+use crate::output::{Page, safe};
+
+/// Runs it.
+pub async fn run(cx: &Cx, runtime: &Runtime, args: args::Decide) -> Result<()> {
+    if args.unlock.unverified {
+        cx.terminal.require_for_unverified()?;
+    }
+    let view = runtime.gate_show(&args.gate).await?;
+    if view.status.is_decided() || view.status == GateStatus::Superseded {
+        return Err(Error::new(
+            Code::GateNotPending,
+            format!("gate `{}` is {}: it takes no decision", view.gate, view.status),
+        )
+        .hint(format!("`outcome-runtime gate show {}` shows what was decided", view.gate)));
+    }
+    if let Some(hash) = &args.context_hash
+        && (hash.len() < HASH_PREFIX || !view.context_hash.starts_with(hash.as_str()))
+    {
+        return Err(Error::new(
+            Code::ContextChanged,
+            format!("gate `{}` does not show what --context-hash says", view.gate),
+        )
+        .hint(format!("look at it again: `outcome-runtime gate show {}`", view.gate)));
+    }
+    // What is certain to be refused is refused before the page is shown and the passphrase is asked for.
+    let given = args.verdict.map(|given| valid(&view, given, !args.condition.is_empty())).transpose()?;
+    if !cx.terminal.may_ask() {
+        if given.is_none() {
+            return Err(Error::new(Code::InvalidInput, "--verdict is missing and there is no terminal to ask on")
+                .hint(format!("give --verdict with one of {}", verdicts(&view).join(", "))));
+        }
+        cx.terminal.require_passphrase(&args.unlock.unlock, "decide")?;
+    }
+    cx.out.show(|page| show(page, &view, runtime.now(), false))?;
+    let verdict = match given {
+        Some(verdict) => verdict,
+        None => ask_verdict(cx, &view, !args.condition.is_empty())?,
+    };
+    if matches!(verdict, Verdict::Approve | Verdict::ApproveWithConditions) {
+        tick(cx, &view, args.confirm_checklist)?;
+    }
+    let what = format!("{} {}", verdict.as_str().replace('_', " "), view.gate);
+    let unlock: Unlock = cx.terminal.unlock_or_local(&args.unlock, &what, &view.gate)?;
+    let done = runtime
+        .gate_decide(DecideRequest {
+            gate: view.id.to_string(),
+            verdict,
+            conditions: args.condition,
+            note: args.note,
+            context_hash: Some(view.context_hash.clone()),
+            member: args.member,
+            unlock,
+            surface: Surface::Terminal,
+        })
+        .await?;
+    cx.out.result(&done, |page| decided(page, &done))
+}
+
+fn ask_verdict(cx: &Cx, view: &GateView, has_conditions: bool) -> Result<Verdict> {
+    let answer = cx.terminal.select("Your decision:", verdicts(view), "--verdict")?;
+    let verdict = answer.parse().map_err(|text: String| Error::new(Code::InvalidInput, text))?;
+    valid(view, verdict, has_conditions)
+}
+
+/// The verdict, if the gate takes it. An approval with conditions is one even if only the conditions say so.
+fn valid(view: &GateView, verdict: Verdict, has_conditions: bool) -> Result<Verdict> {
+    let verdict = if verdict == Verdict::Approve && has_conditions { Verdict::ApproveWithConditions } else { verdict };
+    if view.context.verdicts.contains(&verdict) {
+        return Ok(verdict);
+    }
+    Err(Error::new(Code::InvalidInput, format!("this {} gate does not take `{verdict}`", view.gate_type))
+        .hint(format!("it takes {}", verdicts(view).join(", "))))
+}
+
+/// Every rule of the checklist is confirmed, one by one.
+fn tick(cx: &Cx, view: &GateView, is_confirmed: bool) -> Result<()> {
+    if is_confirmed || view.gate_type != GateType::LaunchApproval {
+        return Ok(());
+    }
+    for rule in &view.context.checklist {
+        if !cx.terminal.confirm(&format!("Is this so? {rule}"), "--confirm-checklist")? {
+            return Err(Error::new(Code::InvalidInput, format!("a rule of the checklist does not hold: {rule}"))
+                .hint("nothing was decided; send the build back with `--verdict rework`"));
+        }
+    }
+    Ok(())
+}
+
+/// What came of a decision.
+pub fn decided(page: &mut Page, done: &Decided) {
+    let word = page.green("Decided:");
+    page.line(&format!(
+        "{word} {} by {} ({}, {})",
+        done.verdict,
+        safe(&done.decided_by),
+        done.assurance,
+        done.assurance.label()
+    ));
+    if let (Some(gate), Some(status)) = (&done.gate, done.gate_status) {
+        page.field("gate", &format!("{gate} is {status}"));
+    }
+    if let (Some(experiment), Some(status)) = (&done.experiment, done.experiment_status) {
+        page.field("experiment", &format!("{experiment} is {status}"));
+    }
+    for delivery in &done.deliveries {
+        page.field("flag", delivery);
+    }
+    if done.gate_status == Some(GateStatus::Pending) {
+        page.hint("the gate waits for another member to decide the same");
+    }
+}

@@ -1,0 +1,183 @@
+//! `init`: a workspace, its first member, and a file to begin with.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use outcome_core::config::{TemplateOptions, template};
+use outcome_core::settings::{Settings, process_env};
+use outcome_core::usecases::{InitRequest, Initialised, Runtime};
+use outcome_core::{Code, Error, Result};
+
+use crate::args;
+use crate::cx::{Cx, Exit};
+use crate::output::Page;
+
+/// The variable that the first outcome.yaml refers to when the address of the source is a secret or not known.
+const SOURCE_VARIABLE: &str = "APP_DATABASE_URL";
+
+/// Runs it.
+pub async fn run(cx: &Cx, args: args::Init) -> Result<Exit> {
+    let root = cx.root_of_new();
+    let settings = Settings::for_root(&root, &cx.overrides, &process_env);
+    if settings.workspace_file().exists() {
+        // Said before anything is asked.
+        return Err(Error::new(Code::WorkspaceExists, format!("{} is a workspace already", root.display()))
+            .hint("`outcome-runtime status` shows it"));
+    }
+    let source = match args.source {
+        Some(source) => Source::given(&source, &cx.cwd, &root)?,
+        None => Source::detect(&root),
+    };
+    let had_file = settings.file.value.exists();
+    if !cx.out.is_json {
+        cx.out.show(|page| before(page, &settings, &root))?;
+    }
+    let email = match args.email {
+        Some(email) => email,
+        None => cx.terminal.text("Your e-mail:", git_config(&root, "user.email").as_deref(), "--email")?,
+    };
+    if !email.contains('@') {
+        // Said before the passphrase is typed twice; the core looks closer.
+        return Err(Error::new(Code::InvalidInput, format!("`{email}` is not an e-mail address"))
+            .hint("give one such as you@company.com; it names you in the log and in gates"));
+    }
+    let name = match args.name {
+        Some(name) => name,
+        None => {
+            let default =
+                git_config(&root, "user.name").unwrap_or_else(|| email.split('@').next().unwrap_or("").into());
+            cx.terminal.text("Your name:", Some(&default), "--name")?
+        }
+    };
+    let passphrase = cx.terminal.new_passphrase(&args.unlock)?;
+    let options = TemplateOptions { owner: Some(email.clone()), url: source.url.clone(), ..TemplateOptions::default() };
+    let outcome_file = (!args.no_outcome_file).then(|| template(&options));
+    let outcome = options.outcome.to_string();
+    let (_, done) = Runtime::init(settings.clone(), InitRequest { email, name, passphrase, outcome_file }).await?;
+    cx.out.result(&done, |page| after(page, &done, &source, &settings, had_file, &outcome))?;
+    Ok(Exit::OK)
+}
+
+fn before(page: &mut Page, settings: &Settings, root: &Path) {
+    page.line(&format!("Setting up {}", page.bold(&crate::output::safe(&root.display().to_string()))));
+    if !root.join(".git").exists() {
+        let remark =
+            page.yellow("This is not the root of a git repository: scope checks and builds need one (`git init`).");
+        page.line(&remark);
+    }
+    if settings.database.from.starts_with("environment") {
+        let remark = format!(
+            "The runtime's own tables go to {} (from the {}); unset it to use a file in .outcome/.",
+            settings.database_shown(),
+            settings.database.from
+        );
+        let remark = page.yellow(&crate::output::safe(&remark));
+        page.line(&remark);
+    }
+}
+
+fn after(page: &mut Page, done: &Initialised, source: &Source, settings: &Settings, had_file: bool, outcome: &str) {
+    page.line("");
+    let title = page.bold(&format!("Workspace `{}` is ready", crate::output::safe(&done.workspace)));
+    page.line(&title);
+    page.field("member", &done.member);
+    page.field("key", &format!("{}  (fingerprint: note it down)", done.key_fingerprint));
+    page.field("database", &done.database);
+    let root = format!("{}/", settings.root.value.display());
+    for path in &done.created {
+        page.field("created", path.strip_prefix(&root).unwrap_or(path));
+    }
+    let file = settings.file.value.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if had_file {
+        page.field("kept", &format!("{file} was there and was not touched"));
+    }
+    if let Some(found) = &source.found {
+        page.field("source", found);
+    }
+    page.head("Next");
+    let mut steps = vec![format!("edit {file}: which metric should move, from where to where, by when")];
+    if source.url.contains(SOURCE_VARIABLE) && !had_file {
+        steps.push(format!(
+            "export {SOURCE_VARIABLE}=postgres://...   (the database to measure; a user who can only read)"
+        ));
+    }
+    steps.push("outcome-runtime validate && outcome-runtime apply".to_owned());
+    steps.push(format!("outcome-runtime activate {}", if had_file { "OUTCOME" } else { outcome }));
+    steps.push("give your agent access: claude mcp add outcome-runtime -- outcome-runtime-mcp".to_owned());
+    for (i, step) in steps.iter().enumerate() {
+        page.line(&format!("  {}. {}", i + 1, crate::output::safe(step)));
+    }
+}
+
+/// The database to measure, as the first file names it.
+struct Source {
+    url: String,
+    found: Option<String>,
+}
+
+impl Source {
+    fn given(text: &str, cwd: &Path, root: &Path) -> Result<Self> {
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = cwd.join(path.trim_start_matches("//"));
+            let shown = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+            return Ok(Self { url: format!("sqlite:{shown}"), found: None });
+        }
+        let is_server =
+            ["postgres://", "postgresql://", "mysql://", "mariadb://"].iter().any(|scheme| text.starts_with(scheme));
+        if text.starts_with("${") {
+            return Ok(Self { url: text.to_owned(), found: None });
+        }
+        let url = url::Url::parse(text).ok().filter(|_| is_server).ok_or_else(|| {
+            Error::new(Code::InvalidInput, "--source is not the address of a database")
+                .hint("give sqlite:PATH, postgres://USER@HOST/DB, mysql://USER@HOST/DB, or ${VARIABLE}")
+        })?;
+        if url.password().is_some() {
+            // A secret is referred to, never written into the file.
+            return Ok(Self {
+                url: format!("${{{SOURCE_VARIABLE}}}"),
+                found: Some(format!("the address holds a password: the file refers to {SOURCE_VARIABLE} instead")),
+            });
+        }
+        Ok(Self { url: text.to_owned(), found: None })
+    }
+
+    /// A database file in the usual places, or a hint at a server.
+    fn detect(root: &Path) -> Self {
+        let folders = ["", "db", "data", "prisma", "instance", "storage"];
+        let found = folders.iter().flat_map(|folder| database_files(&root.join(folder))).min();
+        if let Some(path) = found {
+            let shown = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+            return Self {
+                found: Some(format!("found {shown}: outcome.yaml measures it")),
+                url: format!("sqlite:{shown}"),
+            };
+        }
+        let hints = [".env", ".env.example", "docker-compose.yml", "docker-compose.yaml", "compose.yaml"];
+        let is_postgres = hints
+            .iter()
+            .filter_map(|name| std::fs::read_to_string(root.join(name)).ok())
+            .any(|text| text.contains("postgres"));
+        Self {
+            url: format!("${{{SOURCE_VARIABLE}}}"),
+            found: is_postgres.then(|| format!("this project uses PostgreSQL: set {SOURCE_VARIABLE} to its address")),
+        }
+    }
+}
+
+fn database_files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    entries
+        .take(1000)
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| {
+            let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+            path.is_file() && ["db", "sqlite", "sqlite3"].contains(&ending)
+        })
+        .collect()
+}
+
+fn git_config(root: &Path, key: &str) -> Option<String> {
+    let done = Command::new("git").arg("-C").arg(root).args(["config", "--get", key]).output().ok()?;
+    let text = String::from_utf8_lossy(&done.stdout).trim().to_owned();
+    (done.status.success() && !text.is_empty()).then_some(text)
+}

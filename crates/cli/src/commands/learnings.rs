@@ -1,0 +1,42 @@
+//! `learnings`: what experiments taught.
+
+use outcome_core::Result;
+use outcome_core::usecases::LearningView;
+
+use crate::args;
+use crate::cx::{Cx, Exit};
+use crate::output::{Page, safe};
+
+/// Runs it.
+pub async fn run(cx: &Cx, args: &args::Learnings) -> Result<Exit> {
+    let words = args.words.join(" ");
+    let found = cx.open().await?.learnings(&words, args.outcome.as_deref(), args.limit, 0).await?;
+    cx.out.result(&found, |page| show(page, &found, &words))?;
+    Ok(Exit::OK)
+}
+
+fn show(page: &mut Page, found: &[LearningView], words: &str) {
+    if found.is_empty() {
+        page.line(if words.is_empty() { "Nothing was learnt yet." } else { "Nothing was found." });
+        page.hint("a learning is stored whenever an experiment ends");
+        return;
+    }
+    for view in found {
+        let learning = &view.learning;
+        page.head(&format!("{} · {} · grade {}", view.experiment, learning.finding_type, learning.grade));
+        page.line(&format!("  {}", safe(&learning.finding)));
+        page.quote(2, &learning.hypothesis_says);
+        if let Some(note) = &learning.note_says {
+            page.quote(2, note);
+        }
+        let about = format!(
+            "  {} · confidence {:.0} % · {} days ago · {}",
+            view.outcome,
+            learning.confidence * 100.0,
+            view.age_days,
+            learning.applies_to.join(", ")
+        );
+        let about = page.dim(safe(&about).trim_end_matches([' ', '·']));
+        page.line(&about);
+    }
+}

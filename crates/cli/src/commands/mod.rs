@@ -1,0 +1,58 @@
+//! One file per command. Each calls one use case, names the caller, and renders what came of it.
+
+mod activate;
+mod agent;
+mod apply;
+mod audit;
+mod completions;
+mod connectors;
+mod demo;
+mod doctor;
+mod end_outcome;
+mod errors;
+mod experiment;
+mod gate;
+mod gate_decide;
+mod init;
+mod learnings;
+mod plan;
+mod poll;
+mod propose;
+mod report;
+mod schema;
+mod scope;
+mod status;
+mod validate;
+
+use outcome_core::Result;
+
+use crate::args::Command;
+use crate::cx::{Cx, Exit};
+
+/// Runs a command.
+pub async fn run(cx: &Cx, command: Command) -> Result<Exit> {
+    match command {
+        Command::Init(args) => init::run(cx, args).await,
+        Command::Validate(args) => validate::run(cx, &args).await,
+        Command::Plan => plan::run(cx).await,
+        Command::Apply(args) => apply::run(cx, &args).await,
+        Command::Activate(args) => activate::run(cx, &args).await,
+        Command::Abandon(args) => end_outcome::abandon(cx, &args).await,
+        Command::Confirm(args) => end_outcome::confirm(cx, &args).await,
+        Command::Status(args) => status::run(cx, &args).await,
+        Command::Experiment(args) => experiment::run(cx, args).await,
+        Command::Gate(args) => gate::run(cx, args).await,
+        Command::Report(args) => report::run(cx, args).await,
+        Command::Poll(args) => poll::run(cx, args).await,
+        Command::Learnings(args) => learnings::run(cx, &args).await,
+        Command::Scope(args) => scope::run(cx, args).await,
+        Command::Audit(args) => audit::run(cx, args).await,
+        Command::Connectors(args) => connectors::run(cx, &args).await,
+        Command::Agent(args) => agent::run(cx, &args).await,
+        Command::Demo(args) => demo::run(&args).await,
+        Command::Doctor => doctor::run(cx).await,
+        Command::Schema => schema::run(cx),
+        Command::Completions { shell } => completions::run(cx, shell),
+        Command::Errors => errors::run(cx),
+    }
+}

@@ -1,0 +1,11 @@
+//! `schema`: the JSON Schema of the outcome file.
+
+use outcome_core::{Result, config};
+
+use crate::cx::{Cx, Exit};
+
+/// Runs it.
+pub fn run(cx: &Cx) -> Result<Exit> {
+    cx.out.json(&config::schema())?;
+    Ok(Exit::OK)
+}

@@ -1,0 +1,210 @@
+//! `status`: everything at a glance, and what to do next.
+
+use jiff::Timestamp;
+use outcome_core::Result;
+use outcome_core::domain::{ExperimentStatus, OutcomeStatus};
+use outcome_core::usecases::{ExperimentLine, GateLine, OutcomeLine, Status};
+
+use crate::args;
+use crate::cx::{Cx, Exit};
+use crate::output::{Page, Scale, Table, absolute, count, left, p_value, relative, safe, when};
+
+/// Cells of the progress bar.
+const BAR: usize = 20;
+
+/// Runs it.
+pub async fn run(cx: &Cx, args: &args::Status) -> Result<Exit> {
+    let status = cx.open().await?.status(args.active).await?;
+    cx.out.result(&status, |page| show(page, &status))?;
+    Ok(Exit::OK)
+}
+
+fn show(page: &mut Page, status: &Status) {
+    let name = page.bold(&safe(&status.workspace));
+    let now = page.dim(&absolute(status.now));
+    page.line(&format!("{name}  {now}"));
+    for line in &status.outcomes {
+        outcome(page, line, status.now);
+    }
+    if !status.gates.is_empty() {
+        page.head("Waiting for you");
+        for gate in &status.gates {
+            gate_lines(page, gate);
+        }
+    }
+    if !status.undelivered.is_empty() {
+        page.head("Not delivered yet");
+        for message in &status.undelivered {
+            page.item(message);
+        }
+    }
+    if let Some(next) = next(status) {
+        page.blank();
+        page.hint(&format!("next: {next}"));
+    }
+}
+
+fn gate_lines(page: &mut Page, gate: &GateLine) {
+    let time = left(gate.minutes_left);
+    let time = if gate.minutes_left < 0 { page.red(&time) } else { page.yellow(&time) };
+    let about = gate.experiment.as_deref().unwrap_or("-");
+    let holder = gate.holder.as_deref().map(|holder| format!(" · held by {}", safe(holder))).unwrap_or_default();
+    let kind = page.bold(gate.gate_type.as_str());
+    page.line(&format!("  {kind}  {}  {time}{holder}", safe(about)));
+    page.line(&format!("    outcome-runtime gate decide {}", safe(&gate.gate)));
+}
+
+fn outcome(page: &mut Page, line: &OutcomeLine, now: Timestamp) {
+    let scale = Scale::new(line.signal.unit.as_deref(), line.target);
+    page.blank();
+    let title = page.bold(&safe(&line.title_says));
+    let state = match line.status {
+        OutcomeStatus::Active | OutcomeStatus::Achieved => page.green(line.status.as_str()),
+        OutcomeStatus::Expired => page.yellow(line.status.as_str()),
+        OutcomeStatus::Draft | OutcomeStatus::Abandoned => page.dim(line.status.as_str()),
+    };
+    page.line(&format!("{title}  {}  {state}", safe(&line.outcome)));
+    let signal = &line.signal;
+    let value = signal.value.map_or_else(|| "no value yet".to_owned(), |value| scale.level(value));
+    let value = page.bold(&value);
+    let from = line.baseline.map_or_else(|| "not measured".to_owned(), |baseline| scale.level(baseline));
+    page.line(&format!(
+        "  {} {value}   {from} -> {} ({}){}",
+        safe(&signal.name),
+        scale.level(line.target),
+        line.direction,
+        progress(line)
+    ));
+    let read = signal.measured_at.map_or_else(|| "never read".to_owned(), |at| format!("read {}", when(now, at)));
+    let freshness = match signal.freshness.as_str() {
+        "fresh" => page.green("fresh"),
+        "never_read" => page.dim("no reading"),
+        other => page.red(&safe(other)),
+    };
+    let poll = signal
+        .next_poll_at
+        .map(|at| if at <= now { "next poll is due".to_owned() } else { format!("next poll {}", relative(now, at)) });
+    let deadline = line.deadline.map(|at| format!("deadline {}", when(now, at)));
+    let facts: Vec<_> = [Some(read), Some(freshness), poll, deadline].into_iter().flatten().collect();
+    page.line(&format!("  {}", facts.join(" · ")));
+    if let Some(problem) = &signal.problem {
+        let text = page.red(&safe(problem));
+        page.line(&format!("  {text}"));
+    }
+    experiments(page, line, &scale);
+}
+
+fn experiments(page: &mut Page, line: &OutcomeLine, scale: &Scale) {
+    if line.experiments.is_empty() {
+        return;
+    }
+    page.blank();
+    let is_measured = line.experiments.iter().any(|experiment| experiment.verdict.is_some());
+    let mut table = Table::new(if is_measured {
+        &["experiment", "status", "effect", "interval", "p", "n (c / t)", "verdict"]
+    } else {
+        &["experiment", "status", "title"]
+    });
+    if is_measured && page.is_narrow() {
+        for experiment in &line.experiments {
+            two_lines(page, experiment, scale);
+        }
+    } else {
+        for experiment in &line.experiments {
+            let [name, status, rest @ ..] = cells(experiment, scale);
+            let title: String = experiment.title_says.chars().take(60).collect();
+            let rest = if is_measured { rest.to_vec() } else { vec![title] };
+            let row: Vec<_> = [name, status].into_iter().chain(rest).collect();
+            table.row(&row.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        page.table(table);
+    }
+    if line.n_more > 0 {
+        page.hint(&format!("  and {} more: `outcome-runtime experiment list --outcome {}`", line.n_more, line.outcome));
+    }
+}
+
+/// An experiment on a narrow terminal.
+fn two_lines(page: &mut Page, line: &ExperimentLine, scale: &Scale) {
+    let [name, status, effect, interval, p, n, verdict] = cells(line, scale).map(|cell| safe(&cell));
+    page.line(&format!("  {name}  {status}"));
+    if line.verdict.is_some() {
+        let facts = page.dim(&format!("    {verdict}: {effect} ({interval}), p {p}, n {n}"));
+        page.line(&facts);
+    }
+}
+
+fn cells(line: &ExperimentLine, scale: &Scale) -> [String; 7] {
+    let dash = || "-".to_owned();
+    let status = match (line.pause_cause, &line.builder_says) {
+        (Some(cause), _) => format!("{} ({cause})", line.status),
+        (None, Some(builder)) if line.status == ExperimentStatus::Building => format!("building by {builder}"),
+        _ => line.status.to_string(),
+    };
+    let interval = match (line.ci_lower, line.ci_upper) {
+        (Some(low), Some(high)) => format!("{} .. {}", scale.change(low), scale.change(high)),
+        _ => dash(),
+    };
+    let n = match (line.n_control, line.n_treatment) {
+        (Some(control), Some(treatment)) => format!("{} / {}", count(control), count(treatment)),
+        _ => dash(),
+    };
+    [
+        line.experiment.clone(),
+        status,
+        line.effect.map_or_else(dash, |effect| scale.change(effect)),
+        interval,
+        line.p_value.map_or_else(dash, p_value),
+        n,
+        line.verdict.clone().unwrap_or_else(dash),
+    ]
+}
+
+/// How much of the way from the baseline to the target is done.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a share of 20 cells"
+)]
+fn progress(line: &OutcomeLine) -> String {
+    let (Some(value), Some(baseline)) = (line.signal.value, line.baseline) else { return String::new() };
+    let way = line.target - baseline;
+    if way.abs() < f64::EPSILON {
+        return String::new();
+    }
+    let share = (value - baseline) / way;
+    let cells = (share.clamp(0.0, 1.0) * BAR as f64).round() as usize;
+    format!("   [{}{}] {:.0} %", "#".repeat(cells), "-".repeat(BAR - cells), share * 100.0)
+}
+
+/// The most useful next step.
+fn next(status: &Status) -> Option<String> {
+    if let Some(gate) = status.gates.first() {
+        return Some(format!("`outcome-runtime gate decide {}`, or open {}", gate.gate, safe(&gate.review_url)));
+    }
+    if status.outcomes.is_empty() {
+        return Some("edit outcome.yaml, then `outcome-runtime validate` and `outcome-runtime apply`".to_owned());
+    }
+    let is_live = |line: &&OutcomeLine| line.status == OutcomeStatus::Active;
+    let Some(active) = status.outcomes.iter().find(is_live) else {
+        let draft = status.outcomes.iter().find(|line| line.status == OutcomeStatus::Draft)?;
+        return Some(format!(
+            "`outcome-runtime activate {}` measures the baseline and starts the clock",
+            draft.outcome
+        ));
+    };
+    let open = |line: &ExperimentLine| !line.status.is_terminal();
+    if !active.experiments.iter().any(open) {
+        return Some(format!(
+            "ask your agent for hypotheses (get_work_order), or hand in your own: `outcome-runtime experiment propose \
+             --outcome {} --file hypothesis.yaml`",
+            active.outcome
+        ));
+    }
+    let building = active.experiments.iter().find(|line| line.status == ExperimentStatus::Building)?;
+    Some(format!(
+        "let your agent build `{}`; the brief: `outcome-runtime experiment brief {}`",
+        building.experiment, building.experiment
+    ))
+}

@@ -1,0 +1,133 @@
+//! `validate`: every problem of the outcome file, and whether its horizons are long enough.
+
+use outcome_core::config::{self, Config, Diagnostic, ProcessEnv, render_all};
+use outcome_core::domain::OutcomeStatus;
+use outcome_core::settings::{Settings, process_env};
+use outcome_core::usecases::Runtime;
+use outcome_core::{Code, Error, Result};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::args;
+use crate::cx::{Cx, Exit};
+use crate::output::{Page, safe};
+
+/// What validation found.
+#[derive(Debug, Serialize)]
+struct Validated {
+    /// The file.
+    file: String,
+    /// True without an error.
+    is_valid: bool,
+    /// Errors and warnings.
+    diagnostics: Vec<Diagnostic>,
+    /// What a test can find within each horizon, where the baseline and the traffic are known.
+    feasibility: Vec<Feasibility>,
+}
+
+#[derive(Debug, Serialize)]
+struct Feasibility {
+    outcome: String,
+    /// Null where it cannot be known yet.
+    is_feasible: Option<bool>,
+    message: String,
+}
+
+/// Runs it.
+pub async fn run(cx: &Cx, args: &args::Validate) -> Result<Exit> {
+    let path = match args.path.as_ref().or(cx.overrides.file.as_ref()) {
+        Some(path) if path.is_dir() => path.join(config::FILE_NAME),
+        Some(path) => path.clone(),
+        None => config::locate::locate(&cx.cwd).map_err(Error::from)?,
+    };
+    let root = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(&cx.cwd);
+    let env = ProcessEnv::new(root);
+    let loaded = config::locate::load_with(&path, if args.skip_env { None } else { Some(&env) })?;
+    let feasibility = match &loaded.config {
+        Some(config) => {
+            let mut overrides = cx.overrides.clone();
+            overrides.file = Some(path.clone());
+            let settings = Settings::discover(&cx.cwd, &overrides, &process_env)?;
+            feasibility(settings, config).await
+        }
+        None => Vec::new(),
+    };
+    let done = Validated {
+        file: path.display().to_string(),
+        is_valid: loaded.config.is_some(),
+        diagnostics: loaded.diagnostics,
+        feasibility,
+    };
+    let colour = cx.out.is_coloured();
+    cx.out.result(&done, |page| show(page, &done, loaded.config.as_ref(), colour))?;
+    Ok(if done.is_valid { Exit::OK } else { Exit::of(Code::ConfigInvalid) })
+}
+
+fn show(page: &mut Page, done: &Validated, config: Option<&Config>, colour: bool) {
+    let rendered = render_all(&done.diagnostics, false);
+    let is_clean = rendered.lines().all(|line| safe(line) == line);
+    // The renderer's own colours are kept; a file with escapes in it is shown without any.
+    let rendered = if is_clean { render_all(&done.diagnostics, colour) } else { rendered };
+    for line in rendered.lines() {
+        let line = if is_clean { line.to_owned() } else { safe(line) };
+        page.line(&line);
+    }
+    let Some(config) = config else { return };
+    let n = config.outcomes.len();
+    let verdict = page.green("valid");
+    page.line(&format!("{} is {verdict}: {n} outcome{}", safe(&done.file), if n == 1 { "" } else { "s" }));
+    for known in &done.feasibility {
+        let line = format!("  {}: {}", known.outcome, known.message);
+        let line = if known.is_feasible == Some(false) { page.yellow(&line) } else { line };
+        page.line(&line);
+    }
+    page.hint("next: `outcome-runtime plan` shows what `apply` would change");
+}
+
+/// An answer for each outcome; none where the workspace is not there.
+async fn feasibility(settings: Settings, config: &Config) -> Vec<Feasibility> {
+    let Ok(runtime) = Runtime::open(settings).await else { return Vec::new() };
+    let Ok(status) = runtime.status(false).await else { return Vec::new() };
+    let mut found = Vec::new();
+    for spec in &config.outcomes {
+        let stored = status.outcomes.iter().find(|line| line.outcome == spec.slug.as_str());
+        let known = match stored.map(|line| line.status) {
+            Some(OutcomeStatus::Active) => match runtime.work_order(spec.slug.as_str()).await {
+                Ok(order) => judge(&order.feasibility),
+                Err(_) => continue,
+            },
+            None | Some(OutcomeStatus::Draft) => (
+                None,
+                "whether the horizon is long enough is known once `activate` has measured the baseline".to_owned(),
+            ),
+            Some(OutcomeStatus::Achieved | OutcomeStatus::Abandoned | OutcomeStatus::Expired) => continue,
+        };
+        found.push(Feasibility { outcome: spec.slug.to_string(), is_feasible: known.0, message: known.1 });
+    }
+    found
+}
+
+fn judge(facts: &Value) -> (Option<bool>, String) {
+    let number = |key: &str| facts.get(key).and_then(Value::as_f64);
+    let Some(units) = number("daily_units") else {
+        return (None, "the source does not count units, so that the traffic is not known".to_owned());
+    };
+    let horizon = number("horizon_days").unwrap_or(0.0);
+    let Some(mde) = number("default_minimum_detectable_effect") else {
+        return (None, format!("{units:.0} units a day; state `mde` to know how many days a test takes"));
+    };
+    match number("days_needed_at_an_even_split") {
+        Some(days) if days <= horizon => (
+            Some(true),
+            format!("feasible: {mde:.4} is found within {days:.0} of {horizon:.0} days at {units:.0} units a day"),
+        ),
+        Some(days) => (
+            Some(false),
+            format!(
+                "too short: finding {mde:.4} takes up to {days:.0} days at {units:.0} units a day, the horizon has \
+                 {horizon:.0}; accept a larger `mde` or a longer horizon"
+            ),
+        ),
+        None => (None, format!("{units:.0} units a day; the spread of a unit is not known")),
+    }
+}

@@ -1,0 +1,84 @@
+//! What every command needs: output, the terminal, and the workspace.
+
+use std::path::{Path, PathBuf};
+
+use outcome_core::ids::OutcomeId;
+use outcome_core::settings::{Overrides, Settings, process_env};
+use outcome_core::usecases::Runtime;
+use outcome_core::{Code, Error, Result};
+
+use crate::args::{Command, Experiment, Globals};
+use crate::output::Out;
+use crate::terminal::Terminal;
+
+/// How the program ends when nothing failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit(pub u8);
+
+impl Exit {
+    /// Done.
+    pub const OK: Self = Self(0);
+
+    /// The exit code of an error, for findings that are a result.
+    pub fn of(code: Code) -> Self {
+        Self(code.exit_code())
+    }
+}
+
+/// The surroundings of a command.
+#[derive(Debug)]
+pub struct Cx {
+    /// Where output goes.
+    pub out: Out,
+    /// The human in front of us.
+    pub terminal: Terminal,
+    /// The working directory.
+    pub cwd: PathBuf,
+    /// Flags about where things are.
+    pub overrides: Overrides,
+}
+
+impl Cx {
+    /// From the flags.
+    pub fn new(globals: &Globals, command: &Command) -> Result<Self> {
+        let cwd = std::env::current_dir()
+            .map_err(|e| Error::new(Code::Io, "the working directory cannot be read").because(e))?;
+        // In `experiment propose --file` the file is the hypothesis.
+        let is_taken = matches!(command, Command::Experiment(Experiment::Propose(_)));
+        let file = globals.file.clone().filter(|_| !is_taken);
+        let overrides = Overrides { file, database: globals.database.clone() };
+        Ok(Self { out: Out::new(globals), terminal: Terminal::new(globals.no_input), cwd, overrides })
+    }
+
+    /// The settings of the workspace here or above.
+    pub fn settings(&self) -> Result<Settings> {
+        Settings::discover(&self.cwd, &self.overrides, &process_env)
+    }
+
+    /// The workspace here or above.
+    pub async fn open(&self) -> Result<Runtime> {
+        Runtime::open(self.settings()?).await
+    }
+
+    /// Says that an outcome is unknown before anything is asked about it.
+    pub async fn require_outcome(runtime: &Runtime, reference: &str) -> Result<()> {
+        let is_known = reference.parse::<OutcomeId>().is_ok()
+            || runtime.status(false).await?.outcomes.iter().any(|line| line.outcome == reference);
+        if is_known {
+            return Ok(());
+        }
+        Err(Error::not_found("outcome", reference)
+            .hint("`outcome-runtime status` lists what there is; `apply` stores a new one"))
+    }
+
+    /// Where a new workspace goes: the folder of `--file`, `OR_WORKSPACE`, the root of the git repository, or here.
+    pub fn root_of_new(&self) -> PathBuf {
+        if let Some(file) = &self.overrides.file {
+            return self.cwd.join(file.parent().unwrap_or(Path::new("")));
+        }
+        if let Some(path) = process_env("OR_WORKSPACE") {
+            return self.cwd.join(path);
+        }
+        self.cwd.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(&self.cwd).to_path_buf()
+    }
+}

@@ -1,0 +1,171 @@
+//! What people and programs see. The only place that writes to stdout and stderr.
+//!
+//! A command hands over the value of its use case and a way to show it; with `--json` the value is printed as it is.
+
+mod chart;
+mod number;
+mod outline;
+mod page;
+mod safe;
+mod time;
+
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
+
+use anstream::ColorChoice;
+use outcome_core::error::error_chain;
+use outcome_core::{Code, Error, Result};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+pub use chart::{Point, chart};
+pub use number::{Scale, count, p_value, significant};
+pub use outline::ordered;
+pub use page::{Page, Table};
+pub use safe::{safe, safe_json, safe_lines};
+pub use time::{absolute, left, relative, when};
+
+use crate::args::{Colour, Globals};
+
+/// Where output goes, and how.
+#[derive(Debug, Clone)]
+pub struct Out {
+    /// Results as JSON.
+    pub is_json: bool,
+    is_quiet: bool,
+    stdout: ColorChoice,
+    stderr: ColorChoice,
+}
+
+impl Out {
+    /// As the flags say.
+    pub fn new(globals: &Globals) -> Self {
+        let choose = |auto: ColorChoice| match globals.color {
+            Colour::Auto => auto,
+            Colour::Always => ColorChoice::Always,
+            Colour::Never => ColorChoice::Never,
+        };
+        Self {
+            is_json: globals.json,
+            is_quiet: globals.quiet,
+            stdout: choose(anstream::AutoStream::choice(&std::io::stdout())),
+            stderr: choose(anstream::AutoStream::choice(&std::io::stderr())),
+        }
+    }
+
+    /// Only JSON, where the flags could not be read.
+    pub fn for_json() -> Self {
+        Self { is_json: true, is_quiet: true, stdout: ColorChoice::Never, stderr: ColorChoice::Never }
+    }
+
+    /// True when stdout takes colours.
+    pub fn is_coloured(&self) -> bool {
+        self.stdout != ColorChoice::Never
+    }
+
+    /// True when stderr takes colours.
+    pub fn is_stderr_coloured(&self) -> bool {
+        self.stderr != ColorChoice::Never
+    }
+
+    /// Prints the value as JSON, or what `show` makes of it.
+    pub fn result<T: Serialize>(&self, value: &T, show: impl FnOnce(&mut Page)) -> Result<()> {
+        if self.is_json {
+            return self.json(value);
+        }
+        let mut page = self.page();
+        show(&mut page);
+        self.write(&page.finish()).map(|_| ())
+    }
+
+    /// An empty page for stdout.
+    pub fn page(&self) -> Page {
+        let width = std::io::stdout().is_terminal().then(terminal_width).flatten();
+        Page::new(self.is_coloured(), self.is_quiet, width)
+    }
+
+    /// A value as JSON.
+    pub fn json<T: Serialize>(&self, value: &T) -> Result<()> {
+        let text = serde_json::to_string_pretty(value)
+            .map_err(|e| Error::new(Code::Internal, "the result cannot be written as JSON").because(e))?;
+        self.write(&format!("{}\n", safe_json(&text))).map(|_| ())
+    }
+
+    /// A value as one line of JSON; false when nobody reads any more.
+    pub fn json_line<T: Serialize>(&self, value: &T) -> Result<bool> {
+        let text = serde_json::to_string(value)
+            .map_err(|e| Error::new(Code::Internal, "a line cannot be written as JSON").because(e))?;
+        self.write(&format!("{}\n", safe_json(&text)))
+    }
+
+    /// Text for stdout; false when nobody reads any more, which is no failure.
+    pub fn write(&self, text: &str) -> Result<bool> {
+        let mut stdout = anstream::AutoStream::new(std::io::stdout(), self.stdout);
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
+            Err(e) => Err(Error::new(Code::Io, "stdout cannot be written").because(e)),
+        }
+    }
+
+    /// Text for whoever watches; a closed stderr is nobody's problem.
+    pub fn write_stderr(&self, text: &str) {
+        let mut stderr = anstream::AutoStream::new(std::io::stderr(), self.stderr);
+        let _ = stderr.write_all(text.as_bytes());
+    }
+
+    /// A page that must be seen although stdout belongs to JSON.
+    pub fn show(&self, show: impl FnOnce(&mut Page)) -> Result<()> {
+        let mut page = if self.is_json { Page::new(self.is_stderr_coloured(), false, None) } else { self.page() };
+        show(&mut page);
+        if self.is_json {
+            self.write_stderr(&page.finish());
+            return Ok(());
+        }
+        self.write(&page.finish()).map(|_| ())
+    }
+
+    /// What went wrong: for programs on stdout, for people on stderr.
+    pub fn error(&self, error: &Error) {
+        if self.is_json {
+            let _ = self.json(&json!({ "error": error.to_json() }));
+            return;
+        }
+        let mut page = Page::new(self.is_stderr_coloured(), false, None);
+        let head = page.red(&format!("error[{}]", error.code()));
+        let mut lines = safe_lines(&error_chain(error), 20).into_iter();
+        page.line(&format!("{head}: {}", lines.next().unwrap_or_default()));
+        for line in lines {
+            page.line(&format!("  {line}"));
+        }
+        for line in details(error.context()) {
+            page.line(&format!("  - {}", safe(&line)));
+        }
+        if let Some(hint) = error.hint_text() {
+            let help = page.bold("help");
+            page.line(&format!("  = {help}: {}", safe(hint)));
+        }
+        self.write_stderr(&page.finish());
+    }
+}
+
+/// What the context of an error lists: violations of the scope, candidates that go back.
+fn details(context: &serde_json::Map<String, Value>) -> Vec<String> {
+    let list = |key: &str| context.get(key).and_then(Value::as_array).into_iter().flatten();
+    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut lines: Vec<String> = list("violations").map(|violation| text(violation, "message")).collect();
+    for candidate in list("rejected") {
+        for problem in candidate.get("problems").and_then(Value::as_array).into_iter().flatten() {
+            lines.push(format!(
+                "{}: `{}` {}",
+                text(candidate, "title"),
+                text(problem, "field"),
+                text(problem, "message")
+            ));
+        }
+    }
+    lines
+}
+
+fn terminal_width() -> Option<u16> {
+    comfy_table::Table::new().width()
+}

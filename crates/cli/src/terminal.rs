@@ -1,0 +1,170 @@
+//! Asking the human at the terminal itself: passphrases, confirmations. **Invariant**: a passphrase is never read from an
+//! argument, an environment variable, or piped stdin.
+
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
+
+use inquire::validator::Validation;
+use inquire::{Confirm, InquireError, Password, PasswordDisplayMode, Select, Text};
+use outcome_core::signing::check_passphrase;
+use outcome_core::usecases::Unlock;
+use outcome_core::{Code, Error, Result};
+use secrecy::SecretString;
+
+use crate::args;
+use crate::output::safe;
+
+/// The longest line that is read as a passphrase, in bytes.
+const MAX_LINE: u64 = 4096;
+
+/// The human in front of us, if any.
+#[derive(Debug, Clone, Copy)]
+pub struct Terminal {
+    may_ask: bool,
+}
+
+impl Terminal {
+    /// `no_input`: behave as if nobody were there.
+    pub fn new(no_input: bool) -> Self {
+        let is_there = || std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty").is_ok();
+        Self { may_ask: !no_input && is_there() }
+    }
+
+    /// True when questions can be asked.
+    pub fn may_ask(self) -> bool {
+        self.may_ask
+    }
+
+    /// The passphrase that unlocks the member's key.
+    pub fn unlock(self, flags: &args::Unlock, what: &str) -> Result<Unlock> {
+        if let Some(fd) = flags.passphrase_fd {
+            return read_line_of(fd).map(Unlock::Passphrase);
+        }
+        if !self.may_ask {
+            return Err(needed(what));
+        }
+        let answer = Password::new(&format!("Passphrase to {what}:"))
+            .with_display_mode(PasswordDisplayMode::Hidden)
+            .without_confirmation()
+            .prompt();
+        Ok(Unlock::Passphrase(asked(answer)?.into()))
+    }
+
+    /// Fails early where no passphrase can be had.
+    pub fn require_passphrase(self, flags: &args::Unlock, what: &str) -> Result<()> {
+        if self.may_ask || flags.passphrase_fd.is_some() { Ok(()) } else { Err(needed(what)) }
+    }
+
+    /// The passphrase, or with `--unverified` the local key after `name` was typed.
+    pub fn unlock_or_local(self, flags: &args::UnlockOrLocal, what: &str, name: &str) -> Result<Unlock> {
+        if !flags.unverified {
+            return self.unlock(&flags.unlock, what);
+        }
+        self.require_for_unverified()?;
+        let typed = asked(Text::new(&format!("Without a passphrase. Type `{}` to {what}:", safe(name))).prompt())?;
+        if typed.trim() == name {
+            return Ok(Unlock::Local);
+        }
+        Err(Error::new(Code::InvalidInput, "what was typed is not the name; nothing was changed"))
+    }
+
+    /// An unverified decision needs at least somebody at a terminal.
+    pub fn require_for_unverified(self) -> Result<()> {
+        if self.may_ask && std::io::stdin().is_terminal() {
+            return Ok(());
+        }
+        Err(Error::new(Code::PassphraseNeeded, "without a passphrase a decision needs a human at a terminal")
+            .hint("run it on a terminal, or decide with your passphrase (--passphrase-fd N in scripts)"))
+    }
+
+    /// A new passphrase, typed twice.
+    pub fn new_passphrase(self, flags: &args::Unlock) -> Result<SecretString> {
+        if let Some(fd) = flags.passphrase_fd {
+            return read_line_of(fd);
+        }
+        if !self.may_ask {
+            return Err(needed("seal your signing key"));
+        }
+        let is_strong = |text: &str| {
+            Ok(match check_passphrase(&SecretString::from(text)) {
+                Ok(()) => Validation::Valid,
+                Err(error) => Validation::Invalid(error.to_string().into()),
+            })
+        };
+        let answer = Password::new("Passphrase for your signing key:")
+            .with_help_message("You decide gates with it. It cannot be recovered; several words are easy to remember.")
+            .with_display_mode(PasswordDisplayMode::Hidden)
+            .with_validator(is_strong)
+            .with_custom_confirmation_message("The same again:")
+            .with_custom_confirmation_error_message("the two differ")
+            .prompt();
+        Ok(asked(answer)?.into())
+    }
+
+    /// A line of text; the default where nobody can be asked.
+    pub fn text(self, question: &str, default: Option<&str>, flag: &str) -> Result<String> {
+        if !self.may_ask {
+            return default.map(ToOwned::to_owned).ok_or_else(|| missing(flag));
+        }
+        let mut prompt = Text::new(question);
+        if let Some(default) = default {
+            prompt = prompt.with_default(default);
+        }
+        asked(prompt.prompt())
+    }
+
+    /// One of several.
+    pub fn select(self, question: &str, options: Vec<String>, flag: &str) -> Result<String> {
+        if !self.may_ask {
+            return Err(missing(flag));
+        }
+        asked(Select::new(question, options).prompt())
+    }
+
+    /// Yes or no; no by default.
+    pub fn confirm(self, question: &str, flag: &str) -> Result<bool> {
+        if !self.may_ask {
+            return Err(missing(flag));
+        }
+        asked(Confirm::new(&safe(question)).with_default(false).prompt())
+    }
+}
+
+/// The first line of a file descriptor that the caller opened for us.
+fn read_line_of(fd: u32) -> Result<SecretString> {
+    let failed = |e| {
+        Error::new(Code::PassphraseNeeded, format!("the file descriptor {fd} of --passphrase-fd cannot be read"))
+            .because(e)
+            .hint("open it in the shell: `outcome-runtime ... --passphrase-fd 3 3<passphrase.txt`")
+    };
+    let file = std::fs::File::open(format!("/dev/fd/{fd}")).map_err(failed)?;
+    let mut line = String::new();
+    std::io::BufReader::new(file.take(MAX_LINE)).read_line(&mut line).map_err(failed)?;
+    let line = line.trim_end_matches(['\n', '\r']);
+    if line.is_empty() {
+        return Err(Error::new(Code::PassphraseNeeded, format!("the first line of file descriptor {fd} is empty")));
+    }
+    Ok(SecretString::from(line))
+}
+
+fn needed(what: &str) -> Error {
+    Error::new(
+        Code::PassphraseNeeded,
+        format!("to {what}, your passphrase is needed and there is no terminal to ask on"),
+    )
+    .hint("run it on a terminal; a script passes it as `--passphrase-fd 3 3<FILE`, never as an argument")
+}
+
+fn missing(flag: &str) -> Error {
+    Error::new(Code::InvalidInput, format!("{flag} is missing and there is no terminal to ask on"))
+        .hint(format!("give {flag}"))
+}
+
+fn asked<T>(answer: std::result::Result<T, InquireError>) -> Result<T> {
+    answer.map_err(|error| match error {
+        InquireError::OperationCanceled | InquireError::OperationInterrupted => {
+            Error::new(Code::InvalidInput, "cancelled; nothing was changed")
+        }
+        InquireError::NotTTY => needed("go on"),
+        other => Error::new(Code::Io, "the terminal cannot be asked").because(other),
+    })
+}

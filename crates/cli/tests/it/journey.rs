@@ -1,0 +1,102 @@
+//! Four weeks on a virtual clock: from a hypothesis to a verdict and a shipped change, with nothing but the program.
+
+use std::fmt::Write as _;
+
+use crate::home::{Home, Ran, clean};
+
+struct Weeks {
+    home: Home,
+}
+
+impl Weeks {
+    fn at(&self, instant: &str) -> &Self {
+        self.home.write("clock", instant);
+        self
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        let mut shell = clean(std::process::Command::new("sh"), &self.home.path(""));
+        shell.env("OUTCOME_RUNTIME_CLOCK_FILE", self.home.path("clock"));
+        shell.args(["-c", "exec \"$0\" \"$@\" 3<passphrase", crate::home::BIN, "--no-input"]).args(args);
+        let done = shell.output().unwrap();
+        Ran {
+            code: done.status.code().unwrap(),
+            stdout: String::from_utf8(done.stdout).unwrap(),
+            stderr: String::from_utf8(done.stderr).unwrap(),
+        }
+    }
+
+    fn sign(&self, args: &[&str]) -> Ran {
+        self.run(&[args, &["--passphrase-fd", "3"]].concat())
+    }
+}
+
+/// Visitors of the week before, and 28 days of exposures: 10 % of control and 16 % of treatment sign up.
+fn traffic() -> Vec<String> {
+    let mut visitors =
+        String::from("DELETE FROM visitors; INSERT INTO visitors (id, first_seen_at, signed_up_at) VALUES ");
+    let mut exposures = String::from("INSERT INTO exposures VALUES ");
+    for n in 0..2800 {
+        let (day, hour) = (1 + n / 400, n % 24);
+        let signed_up = if n % 10 == 0 { format!("'2026-03-{day:02} {hour:02}:30:00'") } else { "NULL".to_owned() };
+        let _ = write!(visitors, "({n}, '2026-03-{day:02} {hour:02}:15:00', {signed_up}),");
+    }
+    for n in 0..5600 {
+        let id = 10_000 + n;
+        let (day, hour) = (9 + n / 200, n % 24);
+        let date = if day <= 31 { format!("2026-03-{day:02}") } else { format!("2026-04-{:02}", day - 31) };
+        let (variant, share) = if n % 2 == 0 { ("control", 10) } else { ("treatment", 16) };
+        let signed_up =
+            if n / 2 % 100 * 37 % 100 < share { format!("'{date} {hour:02}:30:00'") } else { "NULL".to_owned() };
+        let _ = write!(visitors, "({id}, '{date} {hour:02}:15:00', {signed_up}),");
+        let _ = write!(exposures, "({id}, '{variant}', '{date} {hour:02}:15:00'),");
+    }
+    vec![visitors.trim_end_matches(',').to_owned(), exposures.trim_end_matches(',').to_owned()]
+}
+
+#[test]
+fn four_weeks_end_with_a_shipped_change() {
+    let weeks = Weeks { home: Home::new() };
+    weeks.home.shop(&traffic());
+    weeks.at("2026-03-08T23:00:00Z").sign(&["init"]).exits(0);
+    weeks.run(&["apply"]).exits(0);
+    weeks.sign(&["activate", "signup-rate"]).exits(0);
+    let template = weeks.run(&["experiment", "propose", "--template"]).exits(0).stdout;
+    weeks.home.write("h.yaml", &template.replace("effect: 0.02", "effect: 0.05"));
+    let done =
+        weeks.run(&["experiment", "propose", "--outcome", "signup-rate", "--file", "h.yaml", "--json"]).exits(0).json();
+    let slug = done["proposed"][0].as_str().unwrap().to_owned();
+    weeks.sign(&["gate", "decide", done["gates"][0].as_str().unwrap(), "--verdict", "approve"]).exits(0);
+    weeks.home.git(&["checkout", "-q", "-b", "change"]);
+    weeks.home.write("src/signup/form.txt", "two fields\n");
+    weeks.home.git(&["add", "src"]);
+    weeks.home.git(&["commit", "-q", "-m", "change"]);
+    let done = weeks.run(&["report", &slug, "--summary", "two fields", "--json"]).exits(0).json();
+    let launch = done["gate"].as_str().unwrap().to_owned();
+    weeks.at("2026-03-09T00:00:00Z").sign(&["gate", "decide", &launch, "--verdict", "approve"]).exits(0);
+
+    for day in 10..=31 {
+        weeks.at(&format!("2026-03-{day:02}T00:00:00Z")).run(&["poll", "--all"]).exits(0);
+    }
+    for day in 1..=6 {
+        weeks.at(&format!("2026-04-{day:02}T00:00:00Z")).run(&["poll", "--all"]).exits(0);
+    }
+    let status = weeks.run(&["status"]).exits(0).stdout;
+    assert!(status.contains("ship") && status.contains("analysis_review"), "{status}");
+    let shown = weeks.run(&["experiment", "show", &slug]).exits(0).stdout;
+    for part in ["Control (o) and treatment (*)", "└──", "│", "p (always valid)", "verdict", "effect"] {
+        assert!(shown.contains(part), "{part} is missing in\n{shown}");
+    }
+    let gate =
+        |weeks: &Weeks| weeks.run(&["gate", "list", "--json"]).exits(0).json()[0]["gate"].as_str().unwrap().to_owned();
+    let analysis = gate(&weeks);
+    let page = weeks.run(&["gate", "show", &analysis]).exits(0).stdout;
+    assert!(page.contains("recommends     ship"), "{page}");
+    weeks.sign(&["gate", "decide", &analysis, "--verdict", "ship"]).exits(0);
+    let done = weeks.sign(&["gate", "decide", &gate(&weeks), "--verdict", "approve", "--json"]).exits(0);
+    assert_eq!(done.json()["experiment_status"], "shipped");
+    let learnt = weeks.run(&["learnings", "--json"]).exits(0).json();
+    assert_eq!(learnt[0]["finding_type"], "confirmed_hypothesis");
+    assert_eq!(weeks.run(&["audit", "verify", "--json"]).exits(0).json()["is_intact"], true);
+    assert_eq!(weeks.home.run(&["status", "--json"]).exits(4).error_code(), "clock_mismatch");
+}

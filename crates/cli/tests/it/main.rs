@@ -1,0 +1,20 @@
+//! The built program, as people and scripts use it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "helpers of tests may fail loudly; clippy.toml only knows functions marked as tests"
+)]
+
+mod audit;
+mod basics;
+mod docs;
+mod gates;
+mod help;
+mod home;
+mod journey;
+mod scope;
+mod terminal;

@@ -1,0 +1,92 @@
+//! Outcomes: how they stand, and hypotheses towards them.
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::{Extension, Json};
+use outcome_core::Error;
+use outcome_core::domain::{Author, Hypothesis, Measurement};
+use outcome_core::usecases::{Status, Submission, Submitted, WorkOrder};
+use serde::Deserialize;
+
+use super::{Answer, tagged};
+use crate::App;
+use crate::auth::Caller;
+use crate::http::extract::{JsonBody, Query};
+use crate::http::problem::Problem;
+
+/// What is listed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    /// Also drafts and what is over.
+    #[serde(default)]
+    all: bool,
+}
+
+/// GET /api/v1/outcomes
+pub(crate) async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Answer<Status> {
+    Ok(Json(app.runtime.status(!query.all).await?))
+}
+
+/// GET /api/v1/outcomes/{id}
+pub(crate) async fn show(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let status = app.runtime.status(false).await?;
+    let found = status.outcomes.into_iter().find(|line| line.outcome == id);
+    let line =
+        found.ok_or_else(|| Error::not_found("outcome", &id).hint("GET /api/v1/outcomes?all=true lists them"))?;
+    tagged(&headers, &line)
+}
+
+/// How many readings.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SeriesQuery {
+    #[serde(default = "default_limit")]
+    pub(super) limit: i64,
+}
+
+fn default_limit() -> i64 {
+    500
+}
+
+/// GET /api/v1/outcomes/{id}/signals
+pub(crate) async fn signals(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(query): Query<SeriesQuery>,
+) -> Answer<Vec<Measurement>> {
+    Ok(Json(app.runtime.outcome_series(&id, query.limit.clamp(1, 5000)).await?))
+}
+
+/// GET /api/v1/outcomes/{id}/work-order
+pub(crate) async fn work_order(State(app): State<App>, Path(id): Path<String>) -> Answer<WorkOrder> {
+    Ok(Json(app.runtime.work_order(&id).await?))
+}
+
+/// Candidates that are handed in.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SubmitBody {
+    hypotheses: Vec<Hypothesis>,
+}
+
+/// POST /api/v1/outcomes/{id}/experiments
+pub(crate) async fn submit(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Extension(caller): Extension<Caller>,
+    JsonBody(body): JsonBody<SubmitBody>,
+) -> Result<(StatusCode, Json<Submitted>), Problem> {
+    let author = match caller {
+        Caller::Agent(_) => Author::Ai,
+        Caller::Member(_) => Author::Human,
+    };
+    let submission = Submission { outcome: id, hypotheses: body.hypotheses, author };
+    let submitted = app.runtime.hypotheses_submit(submission, &caller.principal()).await?;
+    Ok((StatusCode::CREATED, Json(submitted)))
+}

@@ -1,0 +1,31 @@
+//! Pushed readings, and the connectors.
+
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use outcome_core::connectors::SourceReport;
+use outcome_core::connectors::webhook::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, Headers, MAX_BODY};
+use outcome_core::usecases::Ingested;
+use serde_json::{Value, json};
+
+use super::Answer;
+use crate::App;
+use crate::http::extract::whole;
+
+/// POST /api/v1/signals/ingest: the signature covers the bytes as they came.
+pub(crate) async fn ingest(State(app): State<App>, request: Request) -> Answer<Ingested> {
+    let (parts, body) = request.into_parts();
+    let body = whole(body, MAX_BODY).await?;
+    let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let headers = Headers { id: text(HEADER_ID), timestamp: text(HEADER_TIMESTAMP), signature: text(HEADER_SIGNATURE) };
+    Ok(Json(app.runtime.ingest(headers, &body).await?))
+}
+
+/// GET /api/v1/signals/connectors
+pub(crate) async fn connectors(State(app): State<App>) -> Answer<Value> {
+    Ok(Json(json!({ "connectors": app.runtime.connector_names()? })))
+}
+
+/// POST /api/v1/signals/connectors/{name}/test
+pub(crate) async fn test(State(app): State<App>, Path(name): Path<String>) -> Answer<SourceReport> {
+    Ok(Json(app.runtime.connector_test(&name).await?))
+}

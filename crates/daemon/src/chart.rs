@@ -1,0 +1,192 @@
+//! A chart of readings as SVG: readable in print, by a screen reader (title and description), and without colour. Its
+//! table stands beneath it on the page. The template escapes every text.
+
+use askama::Template;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+const WIDTH: f64 = 720.0;
+const HEIGHT: f64 = 260.0;
+const LEFT: f64 = 64.0;
+const RIGHT: f64 = 16.0;
+const TOP: f64 = 16.0;
+const BOTTOM: f64 = 32.0;
+
+/// A reading.
+#[derive(Debug, Clone, Copy)]
+pub struct Point {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub value: f64,
+}
+
+/// A level to compare with.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// What it is, with its figure.
+    pub label: String,
+    /// Where.
+    pub value: f64,
+    /// True for where it should go, false for where it began.
+    pub is_goal: bool,
+}
+
+struct Tick {
+    at: String,
+    label: String,
+}
+
+struct Level {
+    y: String,
+    label_y: String,
+    label: String,
+    class: &'static str,
+}
+
+/// A chart, placed and ready to be written.
+#[derive(Template)]
+#[template(path = "chart.svg", escape = "html")]
+pub struct Chart {
+    name: String,
+    description: String,
+    path: String,
+    dots: Vec<(String, String)>,
+    levels: Vec<Level>,
+    rows: Vec<Tick>,
+    columns: Vec<Tick>,
+}
+
+impl Chart {
+    /// A chart of `points`, oldest first; `None` without any.
+    #[must_use]
+    pub fn new(name: &str, points: &[Point], lines: &[Line]) -> Option<Self> {
+        let (first, last) = (points.first()?, points.last()?);
+        let values = || points.iter().map(|point| point.value).chain(lines.iter().map(|line| line.value));
+        let (low, high) = padded(values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
+        let (from, to) = (seconds(first.at), seconds(last.at));
+        let x = |at: Timestamp| {
+            let share = if to > from { (seconds(at) - from) / (to - from) } else { 0.5 };
+            LEFT + share * (WIDTH - LEFT - RIGHT)
+        };
+        let y = |value: f64| TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM);
+        let placed: Vec<(String, String)> =
+            points.iter().map(|point| (coordinate(x(point.at)), coordinate(y(point.value)))).collect();
+        let path = placed.iter().enumerate().map(|(i, (x, y))| format!("{}{x} {y}", if i == 0 { "M" } else { "L" }));
+        Some(Self {
+            name: name.to_owned(),
+            description: describe(points, lines),
+            path: path.collect::<Vec<_>>().join(" "),
+            // Few readings get a dot each; many would hide the line.
+            dots: if placed.len() <= 60 { placed } else { Vec::new() },
+            levels: lines
+                .iter()
+                .map(|line| Level {
+                    y: coordinate(y(line.value)),
+                    label_y: coordinate(y(line.value) - 5.0),
+                    label: line.label.clone(),
+                    class: if line.is_goal { "goal" } else { "start" },
+                })
+                .collect(),
+            rows: ticks(low, high)
+                .into_iter()
+                .map(|value| Tick { at: coordinate(y(value)), label: label(value, high - low) })
+                .collect(),
+            columns: columns(first.at, last.at)
+                .into_iter()
+                .map(|at| Tick { at: coordinate(x(at)), label: day(at, to - from) })
+                .collect(),
+        })
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds of this century")]
+fn seconds(at: Timestamp) -> f64 {
+    at.as_second() as f64
+}
+
+fn coordinate(value: f64) -> String {
+    format!("{value:.1}")
+}
+
+fn padded(low: f64, high: f64) -> (f64, f64) {
+    let span = high - low;
+    let pad = if span > 0.0 { span * 0.12 } else { (high.abs() * 0.1).max(0.5) };
+    (low - pad, high + pad)
+}
+
+/// Round values between `low` and `high`, about four.
+fn ticks(low: f64, high: f64) -> Vec<f64> {
+    let rough = (high - low) / 4.0;
+    let power = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].iter().map(|factor| factor * power).find(|step| *step >= rough).unwrap_or(rough);
+    let mut out = Vec::new();
+    let mut value = (low / step).ceil() * step;
+    while value <= high && out.len() < 12 {
+        out.push(value);
+        value += step;
+    }
+    out
+}
+
+fn label(value: f64, span: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 6")]
+    let decimals = (1.0 - (span / 4.0).log10().floor()).clamp(0.0, 6.0) as usize;
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+fn columns(first: Timestamp, last: Timestamp) -> Vec<Timestamp> {
+    let span = last.duration_since(first);
+    if span.is_zero() {
+        return vec![first];
+    }
+    (0..=3).filter_map(|i| first.checked_add(span / 3 * i).ok()).collect()
+}
+
+fn day(at: Timestamp, span_seconds: f64) -> String {
+    let format = if span_seconds < 3.0 * 86_400.0 { "%-d %b %H:%M" } else { "%-d %b" };
+    at.to_zoned(TimeZone::UTC).strftime(format).to_string()
+}
+
+fn describe(points: &[Point], lines: &[Line]) -> String {
+    let (Some(first), Some(last)) = (points.first(), points.last()) else { return String::new() };
+    let span = seconds(last.at) - seconds(first.at);
+    let levels: Vec<_> = lines.iter().map(|line| line.label.clone()).collect();
+    let show = |value: f64| label(value, value.abs().max(1e-6) / 10.0);
+    format!(
+        "{} readings from {} to {}, first {}, latest {}; {}.",
+        points.len(),
+        day(first.at, span),
+        day(last.at, span),
+        show(first.value),
+        show(last.value),
+        levels.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(at: &str, value: f64) -> Point {
+        Point { at: at.parse().unwrap(), value }
+    }
+
+    #[test]
+    fn a_chart_says_in_words_what_it_draws() {
+        let points = [point("2026-11-01T00:00:00Z", 0.32), point("2026-11-15T00:00:00Z", 0.35)];
+        let lines = [Line { label: "target 0.45".to_owned(), value: 0.45, is_goal: true }];
+        let svg = Chart::new("a<b", &points, &lines).unwrap().render().unwrap();
+        assert!(svg.contains("2 readings from 1 Nov to 15 Nov, first 0.32, latest 0.35; target 0.45."), "{svg}");
+        assert!(svg.contains("<title") && svg.contains("a&#60;b"), "{svg}");
+        assert!(!svg.contains("NaN") && !svg.contains("style="), "{svg}");
+    }
+
+    #[test]
+    fn one_reading_or_equal_ones_are_drawn_and_none_is_not() {
+        assert!(Chart::new("s", &[], &[]).is_none());
+        let one = Chart::new("s", &[point("2026-11-01T00:00:00Z", 0.0)], &[]).unwrap().render().unwrap();
+        assert!(!one.contains("NaN") && !one.contains("inf"), "{one}");
+    }
+}

@@ -1,0 +1,103 @@
+//! The poll loop. A failure is logged and the next round tries again.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use jiff::Timestamp;
+use outcome_core::error::error_chain;
+use outcome_core::usecases::{PollRequest, Polled};
+use tokio_util::sync::CancellationToken;
+
+use crate::App;
+
+/// Polls so far.
+#[derive(Debug, Default)]
+pub struct PollRecord(Mutex<PollCounts>);
+
+/// Counts since the start.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PollCounts {
+    /// Rounds.
+    pub n_rounds: u64,
+    /// Rounds that failed as a whole: the database, or a defect.
+    pub n_failed: u64,
+    /// Readings and messages that failed within rounds.
+    pub n_source_failures: u64,
+    /// The end of the latest round that did not fail as a whole.
+    pub last_at: Option<Timestamp>,
+}
+
+impl PollRecord {
+    /// The counts now.
+    pub fn counts(&self) -> PollCounts {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, change: impl FnOnce(&mut PollCounts)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Polls at once, then at every tick. A round that has begun is finished.
+pub(super) async fn run(app: App, cancel: CancellationToken) {
+    let mut is_failing = false;
+    loop {
+        is_failing = round(&app, is_failing).await;
+        if cancel.run_until_cancelled(tokio::time::sleep(jittered(&app))).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Up to a tenth more than the tick, so that several daemons do not knock at the same instant.
+fn jittered(app: &App) -> Duration {
+    let [random] = app.runtime.ids().bytes::<1>();
+    app.tick + app.tick / 2560 * u32::from(random)
+}
+
+/// One round; true when it failed as a whole. A failure that lasts is said once.
+async fn round(app: &App, was_failing: bool) -> bool {
+    let request = PollRequest::default();
+    let done = AssertUnwindSafe(app.runtime.poll(&request)).catch_unwind().await;
+    let failed = match done {
+        Ok(Ok(polled)) => {
+            report(&polled);
+            let now = app.runtime.now();
+            app.polls.note(|counts| {
+                counts.n_rounds += 1;
+                counts.n_source_failures += u64::try_from(polled.failures.len()).unwrap_or(u64::MAX);
+                counts.last_at = Some(now);
+            });
+            if was_failing {
+                tracing::info!("Polling works again");
+            }
+            return false;
+        }
+        Ok(Err(error)) => format!("{}: {}", error.code(), error_chain(&error)),
+        Err(_) => "the round panicked, which is a defect of this program".to_owned(),
+    };
+    app.polls.note(|counts| {
+        counts.n_rounds += 1;
+        counts.n_failed += 1;
+    });
+    if !was_failing {
+        tracing::error!("Polling failed and is tried again at every tick: {failed}");
+    }
+    true
+}
+
+fn report(polled: &Polled) {
+    for experiment in &polled.experiments {
+        tracing::info!(experiment = %experiment.experiment, status = %experiment.status, verdict = experiment.verdict,
+            "Polled `{}`", experiment.experiment);
+    }
+    for outcome in &polled.expired {
+        tracing::warn!(%outcome, "The deadline of `{outcome}` passed");
+    }
+    for failure in &polled.failures {
+        tracing::warn!("A reading or message failed and is tried again: {failure}");
+    }
+}

@@ -1,0 +1,91 @@
+//! `/metrics` in Prometheus' text format. Only counts: no name of an outcome, member or signal.
+//! <https://prometheus.io/docs/instrumenting/exposition_formats/>
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+use crate::App;
+use crate::http::problem::Problem;
+
+/// Counters that the use cases do not keep.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    requests: Mutex<BTreeMap<(String, String, u16), u64>>,
+    audit_intact: Mutex<Option<bool>>,
+}
+
+impl Metrics {
+    /// Counts an answered request. `route` is the pattern, never the path: the number of series stays bounded.
+    pub fn request(&self, method: &str, route: &str, status: u16) {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        *requests.entry((method.to_owned(), route.to_owned(), status)).or_default() += 1;
+    }
+
+    /// Keeps what the latest verification of the audit log found.
+    pub fn audit_verified(&self, is_intact: bool) {
+        *self.audit_intact.lock().unwrap_or_else(PoisonError::into_inner) = Some(is_intact);
+    }
+}
+
+/// GET /metrics
+pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
+    let mut tx = app.runtime.db().read(app.runtime.workspace().id).await?;
+    let n_gates = tx.gate_list_open().await?.len();
+    let mut by_status: BTreeMap<&'static str, i64> = BTreeMap::new();
+    for (_, status, count) in tx.experiment_counts().await? {
+        *by_status.entry(status.as_str()).or_default() += count;
+    }
+    drop(tx);
+    let body = render(&app, n_gates, &by_status);
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], body).into_response())
+}
+
+fn render(app: &App, n_gates: usize, by_status: &BTreeMap<&'static str, i64>) -> String {
+    let mut out = String::new();
+    let polls = app.polls.counts();
+    simple(&mut out, "polls_total", "counter", "Poll rounds.", polls.n_rounds as f64);
+    simple(&mut out, "polls_failed_total", "counter", "Poll rounds that failed as a whole.", polls.n_failed as f64);
+    simple(
+        &mut out,
+        "poll_source_failures_total",
+        "counter",
+        "Readings and messages that failed within poll rounds.",
+        polls.n_source_failures as f64,
+    );
+    let last = polls.last_at.map_or(0.0, |at| at.as_second() as f64);
+    simple(&mut out, "last_poll_timestamp_seconds", "gauge", "End of the latest good poll round, 0 before it.", last);
+    simple(&mut out, "gates_pending", "gauge", "Gates that wait for a human.", n_gates as f64);
+    head(&mut out, "experiments", "gauge", "Experiments by status.");
+    for (status, count) in by_status {
+        let _ = writeln!(out, "outcome_runtime_experiments{{status=\"{status}\"}} {count}");
+    }
+    if let Some(is_intact) = *app.metrics.audit_intact.lock().unwrap_or_else(PoisonError::into_inner) {
+        let value = if is_intact { 1.0 } else { 0.0 };
+        simple(&mut out, "audit_intact", "gauge", "1 when the latest verification found the audit log intact.", value);
+    }
+    head(&mut out, "http_requests_total", "counter", "Answered requests.");
+    let requests = app.metrics.requests.lock().unwrap_or_else(PoisonError::into_inner);
+    for ((method, route, status), count) in requests.iter() {
+        let _ = writeln!(
+            out,
+            "outcome_runtime_http_requests_total{{method=\"{method}\",route=\"{route}\",status=\"{status}\"}} {count}"
+        );
+    }
+    head(&mut out, "build_info", "gauge", "The running version.");
+    let _ = writeln!(out, "outcome_runtime_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
+    out
+}
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(out, "# HELP outcome_runtime_{name} {help}\n# TYPE outcome_runtime_{name} {kind}");
+}
+
+fn simple(out: &mut String, name: &str, kind: &str, help: &str, value: f64) {
+    head(out, name, kind, help);
+    let _ = writeln!(out, "outcome_runtime_{name} {value}");
+}

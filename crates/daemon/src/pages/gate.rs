@@ -1,0 +1,200 @@
+//! The gate's page: everything a human needs to decide, and what exactly will be signed.
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use outcome_core::domain::{Assurance, GateStatus, Verdict};
+use outcome_core::signing::{canonical_json, sha256_hex};
+use outcome_core::usecases::{GateView, PageSession};
+use outcome_core::{Code, Error};
+
+use super::format::{due, instant, words};
+use super::sections::{Section, Value};
+use super::{Frame, PageResult, Trouble, facts, html};
+use crate::App;
+
+/// GET /gates/{slug}
+pub(crate) async fn show(
+    State(app): State<App>,
+    Extension(session): Extension<PageSession>,
+    Path(slug): Path<String>,
+) -> PageResult {
+    page(&app, &session, &slug, Filled::default(), None).await
+}
+
+/// What a human had filled in when something went wrong; never the passphrase.
+#[derive(Debug, Default)]
+pub(super) struct Filled {
+    pub(super) verdict: Option<Verdict>,
+    pub(super) conditions: String,
+    pub(super) note: String,
+    /// Positions of the ticked sentences.
+    pub(super) ticked: Vec<usize>,
+}
+
+struct Choice {
+    value: &'static str,
+    label: &'static str,
+    effect: &'static str,
+    is_chosen: bool,
+}
+
+struct Tick {
+    index: usize,
+    text: String,
+    is_ticked: bool,
+}
+
+/// A decision that was made.
+pub(super) struct Made {
+    pub(super) verdict: String,
+    pub(super) at: String,
+    pub(super) assurance: String,
+    pub(super) note: Option<String>,
+    pub(super) conditions: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "gate.html")]
+struct GatePage {
+    frame: Frame,
+    trouble: Option<Trouble>,
+    slug: String,
+    kind: String,
+    question: String,
+    outcome: String,
+    experiment: Option<String>,
+    holder: Option<String>,
+    is_mine: bool,
+    due: String,
+    due_at: String,
+    is_overdue: bool,
+    status: String,
+    agent_says: Option<String>,
+    recommendation: Option<String>,
+    sections: Vec<Section>,
+    is_open: bool,
+    choices: Vec<Choice>,
+    takes_conditions: bool,
+    checklist: Vec<Tick>,
+    conditions: String,
+    note: String,
+    csrf: String,
+    member: String,
+    context_hash: String,
+    needs_more: Option<String>,
+    made: Vec<Made>,
+    raw: String,
+}
+
+/// The page, with an error and what had been filled in where there was one.
+pub(super) async fn page(
+    app: &App,
+    session: &PageSession,
+    slug: &str,
+    filled: Filled,
+    error: Option<Error>,
+) -> PageResult {
+    let view = app.runtime.gate_show(slug).await?;
+    check_hash(&view)?;
+    let status = error.as_ref().map_or(StatusCode::OK, |error| {
+        StatusCode::from_u16(error.code().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    });
+    let page = build(app, session, view, filled, error.as_ref().map(Trouble::of));
+    let mut response: Response = html(status, &page);
+    if let Some(error) = &error {
+        crate::http::problem::log(error, status);
+        crate::http::problem::retry_after(error, &mut response);
+    }
+    Ok(response)
+}
+
+/// What is shown must be what the hash stands for. The use case checks it again before anything is signed.
+fn check_hash(view: &GateView) -> Result<(), Error> {
+    let text = canonical_json(&view.context)
+        .map_err(|e| Error::new(Code::Internal, "what the gate shows cannot be written").because(e))?;
+    if sha256_hex(&text) == view.context_hash {
+        return Ok(());
+    }
+    Err(Error::new(Code::StateTampered, format!("what gate `{}` shows is not what was asked", view.gate))
+        .hint("somebody wrote into the database; run `outcome-runtime audit verify`"))
+}
+
+fn build(app: &App, session: &PageSession, view: GateView, filled: Filled, trouble: Option<Trouble>) -> GatePage {
+    let context = &view.context;
+    let minutes = view.due_at.duration_since(app.runtime.now()).as_mins();
+    let email = &session.member.email;
+    GatePage {
+        frame: Frame::new(words(view.gate_type.as_str()), Some(session)),
+        trouble,
+        kind: words(view.gate_type.as_str()),
+        question: context.question.clone(),
+        outcome: context.outcome.to_string(),
+        experiment: context.experiment.as_ref().map(ToString::to_string),
+        is_mine: crate::api::gates::is_held_by(&view, email),
+        due: due(minutes),
+        due_at: instant(view.due_at),
+        is_overdue: minutes < 0,
+        status: words(view.status.as_str()),
+        agent_says: context.agent_says.clone(),
+        recommendation: context.recommendation.clone(),
+        sections: facts::sections(context),
+        is_open: matches!(view.status, GateStatus::Pending | GateStatus::TimedOut),
+        choices: context.verdicts.iter().map(|verdict| choice(*verdict, filled.verdict)).collect(),
+        takes_conditions: context.verdicts.contains(&Verdict::ApproveWithConditions),
+        checklist: context
+            .checklist
+            .iter()
+            .enumerate()
+            .map(|(index, text)| Tick { index, text: text.clone(), is_ticked: filled.ticked.contains(&index) })
+            .collect(),
+        conditions: filled.conditions,
+        note: filled.note,
+        csrf: session.csrf.clone(),
+        member: email.clone(),
+        needs_more: (view.assurance > Assurance::A3)
+            .then(|| format!("An approval here needs {} ({}).", view.assurance, view.assurance.label())),
+        made: made(&view),
+        raw: serde_json::to_string_pretty(context).unwrap_or_default(),
+        holder: view.holder,
+        context_hash: view.context_hash,
+        slug: view.gate,
+    }
+}
+
+/// The decisions of a gate for people.
+pub(super) fn made(view: &GateView) -> Vec<Made> {
+    view.decisions
+        .iter()
+        .map(|decision| Made {
+            verdict: words(decision.verdict.as_str()),
+            at: instant(decision.decided_at),
+            assurance: format!("{}, {}", decision.assurance, decision.assurance.label()),
+            note: decision.note.clone(),
+            conditions: decision.conditions.clone(),
+        })
+        .collect()
+}
+
+fn choice(verdict: Verdict, chosen: Option<Verdict>) -> Choice {
+    let (label, effect) = match verdict {
+        Verdict::Approve => ("Approve", "It goes on exactly as shown."),
+        Verdict::ApproveWithConditions => ("Approve with conditions", "It goes on; write the conditions below."),
+        Verdict::Reject => ("Reject", "It does not go on."),
+        Verdict::Rework => ("Send back for rework", "The builder changes it and reports again."),
+        Verdict::Extend => ("Extend", "Keep measuring at the present split."),
+        Verdict::Scale => ("Scale", "Go to the next rollout step."),
+        Verdict::Ship => ("Ship", "Ask for the approval to ship it to everyone."),
+        Verdict::Iterate => ("Iterate", "End this one and draft a successor."),
+        Verdict::Kill => ("Kill", "Flag off; what was learnt is kept."),
+        Verdict::Pause => ("Pause", "Flag off for now."),
+        Verdict::Resume => ("Resume", "Flag back where it was."),
+        Verdict::AcceptPolicy => ("Accept the policy", "The gate asks for less proof from now on."),
+        Verdict::ConfirmAchieved => ("Confirm", "The outcome is achieved."),
+        Verdict::Activate => ("Activate", "The horizon begins."),
+        Verdict::Abandon => ("Abandon", "Nothing more is tried."),
+    };
+    Choice { value: verdict.as_str(), label, effect, is_chosen: chosen == Some(verdict) }
+}

@@ -1,0 +1,135 @@
+//! The first page: what waits for this member, the most urgent first, and how everything stands.
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
+use outcome_core::usecases::{ExperimentLine, GateLine, OutcomeLine, PageSession};
+
+use super::format::{due, instant, number, p_value, signed, words};
+use super::{Frame, PageResult, html};
+use crate::App;
+
+struct GateItem {
+    slug: String,
+    kind: String,
+    experiment: String,
+    holder: String,
+    due: String,
+    is_overdue: bool,
+}
+
+struct OutcomeItem {
+    slug: String,
+    title: String,
+    status: String,
+    figures: String,
+    problem: Option<String>,
+    deadline: Option<String>,
+    experiments: Vec<ExperimentItem>,
+    n_more: i64,
+}
+
+/// An experiment in a table.
+pub(super) struct ExperimentItem {
+    pub(super) slug: String,
+    pub(super) title: String,
+    pub(super) status: String,
+    pub(super) effect: String,
+    pub(super) p_value: String,
+    pub(super) verdict: String,
+}
+
+#[derive(Template)]
+#[template(path = "inbox.html")]
+struct InboxPage {
+    frame: Frame,
+    workspace: String,
+    mine: Vec<GateItem>,
+    others: Vec<GateItem>,
+    outcomes: Vec<OutcomeItem>,
+    undelivered: Vec<String>,
+    poll: String,
+}
+
+/// GET /
+pub(crate) async fn show(State(app): State<App>, Extension(session): Extension<PageSession>) -> PageResult {
+    let mut status = app.runtime.status(false).await?;
+    status.gates.sort_by_key(|gate| gate.due_at);
+    let email = &session.member.email;
+    let (mine, others): (Vec<_>, Vec<_>) = status
+        .gates
+        .iter()
+        .partition(|gate| gate.holder.as_ref().is_none_or(|holder| holder.eq_ignore_ascii_case(email)));
+    let page = InboxPage {
+        frame: Frame::new("Inbox", Some(&session)),
+        workspace: status.workspace,
+        mine: mine.into_iter().map(gate_item).collect(),
+        others: others.into_iter().map(gate_item).collect(),
+        outcomes: status.outcomes.iter().map(outcome_item).collect(),
+        undelivered: status.undelivered,
+        poll: app.polls.counts().last_at.map_or_else(|| "not yet".to_owned(), instant),
+    };
+    Ok(html(StatusCode::OK, &page))
+}
+
+fn gate_item(gate: &GateLine) -> GateItem {
+    GateItem {
+        slug: gate.gate.clone(),
+        kind: words(gate.gate_type.as_str()),
+        experiment: gate.experiment.clone().unwrap_or_default(),
+        holder: gate.holder.clone().unwrap_or_else(|| "any member".to_owned()),
+        due: due(gate.minutes_left),
+        is_overdue: gate.minutes_left < 0,
+    }
+}
+
+fn outcome_item(outcome: &OutcomeLine) -> OutcomeItem {
+    OutcomeItem {
+        slug: outcome.outcome.clone(),
+        title: outcome.title_says.clone(),
+        status: words(outcome.status.as_str()),
+        figures: figures(outcome),
+        problem: outcome.signal.problem.clone(),
+        deadline: outcome.deadline.map(instant),
+        experiments: outcome.experiments.iter().map(experiment_item).collect(),
+        n_more: outcome.n_more,
+    }
+}
+
+/// Where the signal is on its way: `0.321 now (fresh), from 0.318, target 0.45`.
+pub(super) fn figures(outcome: &OutcomeLine) -> String {
+    let unit = |value: f64| match outcome.signal.unit.as_deref() {
+        // A share is measured as 0.32 even where people write 32 %.
+        Some("%") | None => number(value),
+        Some(unit) => format!("{} {unit}", number(value)),
+    };
+    let now =
+        outcome.signal.value.map_or_else(|| "not measured yet".to_owned(), |value| format!("{} now", unit(value)));
+    let mut parts = vec![match outcome.signal.value {
+        Some(_) => format!("{now} ({})", outcome.signal.freshness.replace('_', " ")),
+        None => now,
+    }];
+    parts.extend(outcome.baseline.map(|baseline| format!("from {}", unit(baseline))));
+    parts.push(format!("target {}", unit(outcome.target)));
+    parts.join(", ")
+}
+
+/// An experiment as a line of a table.
+pub(super) fn experiment_item(line: &ExperimentLine) -> ExperimentItem {
+    let interval = line.ci_lower.zip(line.ci_upper);
+    let effect = match (line.effect, interval) {
+        (Some(effect), Some((lower, upper))) => format!("{} ({} to {})", signed(effect), signed(lower), signed(upper)),
+        (Some(effect), None) => signed(effect),
+        (None, _) => "–".to_owned(),
+    };
+    let cause = line.pause_cause.map(|cause| format!(": {}", words(cause.as_str()).to_lowercase())).unwrap_or_default();
+    ExperimentItem {
+        slug: line.experiment.clone(),
+        title: line.title_says.clone(),
+        status: words(line.status.as_str()) + &cause,
+        effect,
+        p_value: line.p_value.map_or_else(|| "–".to_owned(), p_value),
+        verdict: line.verdict.as_deref().map_or_else(|| "–".to_owned(), words),
+    }
+}

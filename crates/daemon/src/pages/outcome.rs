@@ -1,0 +1,87 @@
+//! An outcome: the chart of its signal and its experiments.
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use outcome_core::Error;
+use outcome_core::usecases::PageSession;
+
+use super::format::{instant, number, words};
+use super::inbox::{ExperimentItem, experiment_item, figures};
+use super::{Frame, PageResult, html};
+use crate::App;
+use crate::chart::{Chart, Line, Point};
+
+/// Most readings that are drawn.
+const MAX_POINTS: i64 = 1000;
+/// Most readings of the table beneath.
+const MAX_LISTED: usize = 60;
+
+#[derive(Template)]
+#[template(path = "outcome.html")]
+struct OutcomePage {
+    frame: Frame,
+    slug: String,
+    title: String,
+    status: String,
+    figures: String,
+    problem: Option<String>,
+    deadline: Option<String>,
+    chart: Option<Chart>,
+    readings: Vec<(String, String)>,
+    n_readings: usize,
+    experiments: Vec<ExperimentItem>,
+    gates: Vec<(String, String)>,
+}
+
+/// GET /outcomes/{slug}
+pub(crate) async fn show(
+    State(app): State<App>,
+    Extension(session): Extension<PageSession>,
+    Path(slug): Path<String>,
+) -> PageResult {
+    let status = app.runtime.status(false).await?;
+    let line = status
+        .outcomes
+        .into_iter()
+        .find(|line| line.outcome == slug)
+        .ok_or_else(|| Error::not_found("outcome", &slug))?;
+    let points: Vec<Point> = app
+        .runtime
+        .outcome_series(&slug, MAX_POINTS)
+        .await?
+        .iter()
+        .filter_map(|reading| Some(Point { at: reading.window.to, value: reading.sums.value()? }))
+        .collect();
+    let slugs: Vec<&str> = line.experiments.iter().map(|experiment| experiment.experiment.as_str()).collect();
+    let is_of_outcome = |experiment: &Option<String>| experiment.as_deref().is_some_and(|slug| slugs.contains(&slug));
+    let gates = status
+        .gates
+        .iter()
+        .filter(|gate| is_of_outcome(&gate.experiment))
+        .map(|gate| (gate.gate.clone(), words(gate.gate_type.as_str())))
+        .collect();
+    let mut lines = vec![Line { label: format!("target {}", number(line.target)), value: line.target, is_goal: true }];
+    lines.extend(line.baseline.map(|value| Line {
+        label: format!("baseline {}", number(value)),
+        value,
+        is_goal: false,
+    }));
+    let readings = points.iter().rev().take(MAX_LISTED).map(|point| (instant(point.at), number(point.value))).collect();
+    let page = OutcomePage {
+        frame: Frame::new(line.title_says.clone(), Some(&session)),
+        slug: line.outcome.clone(),
+        title: line.title_says.clone(),
+        status: words(line.status.as_str()),
+        figures: figures(&line),
+        problem: line.signal.problem.clone(),
+        deadline: line.deadline.map(instant),
+        readings,
+        n_readings: points.len(),
+        chart: Chart::new(&line.signal.name, &points, &lines),
+        experiments: line.experiments.iter().map(experiment_item).collect(),
+        gates,
+    };
+    Ok(html(StatusCode::OK, &page))
+}

@@ -1,0 +1,55 @@
+//! What every handler can reach.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use outcome_core::usecases::Runtime;
+
+use crate::auth::limiter::Limiter;
+use crate::auth::site::Site;
+use crate::jobs::PollRecord;
+use crate::metrics::Metrics;
+
+/// The served workspace and what belongs to it. Cheap to clone.
+///
+/// Serving several workspaces means one `App` for each, chosen by a path prefix in the router; nothing else knows.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+/// The fields of [`App`].
+pub struct Inner {
+    /// The workspace.
+    pub runtime: Runtime,
+    /// Under which names the daemon is reached.
+    pub site: Site,
+    /// Wrong passphrases.
+    pub limiter: Limiter,
+    /// Counters.
+    pub metrics: Metrics,
+    /// The latest poll.
+    pub polls: PollRecord,
+    /// Time between two polls.
+    pub tick: Duration,
+}
+
+impl App {
+    /// An app for a workspace.
+    #[must_use]
+    pub fn new(runtime: Runtime, site: Site, tick: Duration) -> Self {
+        Self(Arc::new(Inner {
+            runtime,
+            site,
+            limiter: Limiter::default(),
+            metrics: Metrics::default(),
+            polls: PollRecord::default(),
+            tick,
+        }))
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}

@@ -1,0 +1,58 @@
+//! Pushed readings: signed, fresh, once.
+
+use outcome_core::connectors::webhook::sign;
+use outcome_tests::lab::{INGEST_SECRET, OUTCOME};
+use reqwest::{Method, Response};
+use secrecy::SecretString;
+use serde_json::json;
+
+use crate::support::Daemon;
+
+async fn push(daemon: &Daemon, id: &str, at: i64, body: &str, secret: &str) -> Response {
+    let signature = sign(id, at, body.as_bytes(), &SecretString::from(secret)).unwrap();
+    daemon
+        .request(Method::POST, "/api/v1/signals/ingest")
+        .header("webhook-id", id)
+        .header("webhook-timestamp", at.to_string())
+        .header("webhook-signature", signature)
+        .body(body.to_owned())
+        .send()
+        .await
+        .unwrap()
+}
+
+async fn code(response: Response) -> (u16, String) {
+    let status = response.status().as_u16();
+    let problem: serde_json::Value = response.json().await.unwrap();
+    (status, problem["code"].as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn a_signed_reading_is_taken_once_and_others_are_refused() {
+    let daemon = Daemon::start().await;
+    let now = daemon.lab.runtime.now();
+    let at = now.as_second();
+    let body = json!({
+        "schema_version": 1, "source": "push", "signal": "orders", "outcome": OUTCOME,
+        "window": { "from": "2026-09-24T08:00:00Z", "to": "2026-10-01T08:00:00Z" },
+        "readings": [{ "value": 12.5 }],
+    })
+    .to_string();
+    let first: serde_json::Value = push(&daemon, "msg_1", at, &body, INGEST_SECRET).await.json().await.unwrap();
+    assert_eq!(first, json!({ "n_stored": 1, "is_repeat": false }));
+    let again: serde_json::Value = push(&daemon, "msg_1", at, &body, INGEST_SECRET).await.json().await.unwrap();
+    assert_eq!(again, json!({ "n_stored": 0, "is_repeat": true }));
+
+    let stale = push(&daemon, "msg_2", at - 3600, &body, INGEST_SECRET).await;
+    assert_eq!(code(stale).await, (401, "ingest_stale".to_owned()));
+    let forged = push(&daemon, "msg_3", at, &body, "another secret of some length").await;
+    assert_eq!(code(forged).await, (401, "ingest_signature".to_owned()));
+    let unknown = push(&daemon, "msg_4", at, &body.replace("\"push\"", "\"nobody\""), INGEST_SECRET).await;
+    assert_eq!(code(unknown).await, (401, "ingest_signature".to_owned()));
+    let shape = push(&daemon, "msg_5", at, &body.replace("12.5", "\"many\""), INGEST_SECRET).await;
+    assert_eq!(code(shape).await, (502, "signal_shape".to_owned()));
+    let large = push(&daemon, "msg_6", at, &" ".repeat(256 * 1024 + 1), INGEST_SECRET).await;
+    assert_eq!(large.status(), 413);
+    let bare = daemon.request(Method::POST, "/api/v1/signals/ingest").body(body).send().await.unwrap();
+    assert_eq!(code(bare).await, (401, "ingest_signature".to_owned()));
+}
