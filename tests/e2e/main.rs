@@ -3,5 +3,6 @@
 mod cookie_cats;
 mod crash;
 mod journey;
+mod mcp_clients;
 mod properties;
 mod tamper;

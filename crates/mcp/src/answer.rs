@@ -9,6 +9,8 @@ use crate::budget;
 
 /// Most calls that an answer proposes.
 const MAX_ACTIONS: usize = 3;
+/// Largest proposed call, in bytes.
+const MAX_ACTION_BYTES: usize = 1_500;
 
 /// A proposed call, complete.
 pub(crate) fn action(tool: &str, arguments: Value) -> Value {
@@ -136,6 +138,8 @@ impl From<&Error> for Failure {
 
 fn finish(body: Value, mut next: Vec<Value>, budget: usize) -> Value {
     next.dedup();
+    // What the caller passed comes back in proposals; what is that large is nobody's name.
+    next.retain(|action| budget::size(action) <= MAX_ACTION_BYTES);
     next.truncate(MAX_ACTIONS);
     let mut body = budget::without_nulls(body);
     let spent = if next.is_empty() { 0 } else { budget::size(&Value::Array(next.clone())) + 20 };

@@ -83,13 +83,6 @@ impl Runtime {
             )
             .hint("get_active_outcomes shows where everything stands"));
         }
-        if escalated {
-            return Err(Error::new(
-                Code::Conflict,
-                format!("experiment `{}` has an open question to a human", experiment.slug),
-            )
-            .hint("wait until the escalation gate is decided, then report"));
-        }
         if let Some(key) = &report.flag_key
             && *key != experiment.hypothesis.flag_key
         {
@@ -103,6 +96,13 @@ impl Runtime {
         let commit = scope.head.to_string();
         if status == ExperimentStatus::AwaitingLaunchGate && experiment.state.commit.as_ref() == Some(&commit) {
             return self.reported(&experiment, &scope).await;
+        }
+        if escalated {
+            return Err(Error::new(
+                Code::Conflict,
+                format!("experiment `{}` has an open question to a human", experiment.slug),
+            )
+            .hint("wait until the escalation gate is decided, then report"));
         }
         if !scope.is_clean {
             self.note_violation(&experiment, &scope, by).await?;
