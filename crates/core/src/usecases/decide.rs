@@ -396,7 +396,13 @@ impl Runtime {
         unlock: &Unlock,
         needed: Assurance,
     ) -> Result<(VerifiedDecision, Principal)> {
-        let signer = self.signer(member, unlock).await?;
+        let signer = match self.signer(member, unlock).await {
+            Ok(signer) => signer,
+            Err(error) => {
+                self.note_refused_decision(self.workspace.id.into(), "member.refused", verdict, &error).await;
+                return Err(error);
+            }
+        };
         let mut tx = self.read().await?;
         let shown = super::steps::digest(&outcome.spec)?;
         let subject = DecisionSubject::Outcome(outcome.id);

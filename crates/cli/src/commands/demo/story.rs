@@ -114,7 +114,7 @@ impl Stage {
         let outcomes = agent.call("get_active_outcomes", json!({})).await?;
         ensure!(outcomes.to_string().contains("checkout"), "the agent does not see the outcome");
         let order = agent.call("get_work_order", json!({ "outcome": "checkout" })).await?;
-        self.print.did(&format!("get_work_order: {}", order["answer_with"].as_str().unwrap_or_default()));
+        self.print.did(&format!("get_work_order: {}", at(&order, "answer_with").as_str().unwrap_or_default()));
         let bad = hypothesis("Charge twice as fast", "fast-charge", &["services/payments/"]);
         let refused = agent.call("submit_hypotheses", json!({ "outcome": "checkout", "hypotheses": [bad] })).await;
         let refusal = refused.err().context("a forbidden path was accepted")?;
@@ -124,7 +124,7 @@ impl Stage {
             hypothesis("Loud upsell", UPSELL, &["frontend/checkout/upsell.html"]),
         ] });
         let done = agent.call("submit_hypotheses", answer).await?;
-        self.print.played("agent", &format!("submit_hypotheses: {} wait for a human", list(&done["proposed"])));
+        self.print.played("agent", &format!("submit_hypotheses: {} wait for a human", list(at(&done, "proposed"))));
         for gate in self.runtime.gate_list().await? {
             self.decide(&gate, Verdict::Approve, "worth a try").await?;
         }
@@ -139,7 +139,7 @@ impl Stage {
             ("loud-upsell", UPSELL, "frontend/checkout/upsell.html"),
         ] {
             let brief = agent.call("get_experiment_brief", json!({ "experiment_id": experiment })).await?;
-            let base = brief["base_commit"].as_str().context("the brief has no base commit")?.to_owned();
+            let base = at(&brief, "base_commit").as_str().context("the brief has no base commit")?.to_owned();
             git(&self.root, &["checkout", "-q", "-b", experiment, &base])?;
             write(&self.root, path, &format!("<!-- behind the flag {flag} -->\n<form></form>\n"))?;
             if experiment == "loud-upsell" {
@@ -155,8 +155,8 @@ impl Stage {
                 "agent",
                 &format!(
                     "report_experiment_built {experiment}: {} changes, now {}",
-                    done["n_changes"],
-                    text(&done["status"])
+                    at(&done, "n_changes"),
+                    text(at(&done, "status"))
                 ),
             );
             git(&self.root, &["checkout", "-q", "main"])?;
@@ -276,7 +276,7 @@ impl Stage {
         }
         let found = agent.call("query_learnings", json!({ "query": "form upsell", "limit": 5 })).await?;
         self.print
-            .did(&format!("query_learnings finds {} learnings for the next portfolio", count(&found["learnings"])));
+            .did(&format!("query_learnings finds {} learnings for the next portfolio", count(at(&found, "learnings"))));
         let check = self.runtime.audit_verify(&[]).await?;
         ensure!(check.is_intact, "the audit log does not hold: {}", check.problems.join("; "));
         self.print.did(&format!("audit log verified: {} lines, head {}", check.n_lines, short(&check.head)));
@@ -317,6 +317,11 @@ fn report(experiment: &str, flag: &str, path: &str, commit: &str) -> Value {
         "feature_flag_key": flag,
         "head": commit,
     })
+}
+
+/// A field of an answer; null where it is missing.
+fn at<'a>(value: &'a Value, field: &str) -> &'a Value {
+    value.get(field).unwrap_or(&Value::Null)
 }
 
 fn short(hash: &str) -> String {
