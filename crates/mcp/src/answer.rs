@@ -17,6 +17,13 @@ pub(crate) fn action(tool: &str, arguments: Value) -> Value {
     json!({ "tool": tool, "arguments": arguments })
 }
 
+/// Sets a field of an object.
+pub(crate) fn set(object: &mut Value, key: &str, value: impl Into<Value>) {
+    if let Value::Object(map) = object {
+        map.insert(key.to_owned(), value.into());
+    }
+}
+
 /// A successful answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {

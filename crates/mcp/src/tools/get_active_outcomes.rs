@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Call, Detail, ToolSpec, answer, detail_property, object, short};
-use crate::answer::{Answer, Failure, action};
+use crate::answer::{Answer, Failure, action, set};
 use crate::{args, budget, cursor};
 
 pub(crate) const NAME: &str = "get_active_outcomes";
@@ -110,9 +110,11 @@ pub(crate) async fn outcomes(
         "next_cursor": (n_more > 0).then(|| cursor::encode(until, NAME)),
     });
     if n_all == 0 {
-        body["note"] = json!(
+        set(
+            &mut body,
+            "note",
             "no outcome is active: a human declares one in outcome.yaml and runs `outcome-runtime apply` and \
-             `outcome-runtime activate`"
+             `outcome-runtime activate`",
         );
     }
     Ok(Answer::new(body).within(budget).next_all(next))

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Call, Detail, ToolSpec, answer, detail_property, object, with_known};
-use crate::answer::{Answer, Failure};
+use crate::answer::{Answer, Failure, set};
 use crate::args;
 
 pub(super) const NAME: &str = "get_experiment_brief";
@@ -65,7 +65,7 @@ pub(crate) async fn brief(call: &Call<'_>, reference: &str, detail: Detail) -> R
     if let Some(conditions) = body.as_object_mut().and_then(|map| map.remove("conditions"))
         && conditions.as_array().is_some_and(|list| !list.is_empty())
     {
-        body["conditions_say"] = conditions;
+        set(&mut body, "conditions_say", conditions);
     }
     let answer = Answer::new(body).within(detail.budget());
     Ok(match status {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Call, Detail, GET_ACTIVE_OUTCOMES, ToolSpec, answer, detail_property, object, with_known};
-use crate::answer::{Answer, Failure};
+use crate::answer::{Answer, Failure, set};
 use crate::args;
 
 pub(super) const NAME: &str = "get_gate";
@@ -55,20 +55,23 @@ pub(crate) async fn gate(call: &Call<'_>, reference: &str, detail: Detail) -> Re
         Err(error) => return Err(with_known(call, "gate", error.into()).await),
     };
     let mut body = summary(&view);
-    body["decisions"] = view
-        .decisions
-        .iter()
-        .map(|decision| {
-            json!({
-                "verdict": decision.verdict,
-                "conditions_say": (!decision.conditions.is_empty()).then_some(&decision.conditions),
-                "note_says": decision.note,
-                "assurance": decision.assurance,
-                "decided_at": decision.decided_at,
+    set(
+        &mut body,
+        "decisions",
+        view.decisions
+            .iter()
+            .map(|decision| {
+                json!({
+                    "verdict": decision.verdict,
+                    "conditions_say": (!decision.conditions.is_empty()).then_some(&decision.conditions),
+                    "note_says": decision.note,
+                    "assurance": decision.assurance,
+                    "decided_at": decision.decided_at,
+                })
             })
-        })
-        .collect();
-    body["human_sees"] = human_sees(&view, detail);
+            .collect::<Vec<_>>(),
+    );
+    set(&mut body, "human_sees", human_sees(&view, detail));
     let experiment = view.context.experiment.as_ref().map(ToString::to_string);
     let answer = Answer::new(body).within(detail.budget());
     Ok(match (view.gate_type, view.status, experiment) {

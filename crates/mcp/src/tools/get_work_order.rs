@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Call, Detail, GET_ACTIVE_OUTCOMES, ToolSpec, answer, detail_property, hypothesis, object, with_known};
-use crate::answer::{Answer, Failure};
+use crate::answer::{Answer, Failure, set};
 use crate::args;
 
 pub(super) const NAME: &str = "get_work_order";
@@ -52,10 +52,10 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
         Err(error) => return Err(Failure::from(error).next(GET_ACTIVE_OUTCOMES, json!({}))),
     };
     let mut example = hypothesis::example();
-    example["touched_paths"] = json!(["<paths inside of the scope>"]);
+    set(&mut example, "touched_paths", json!(["<paths inside of the scope>"]));
     let mut body = serde_json::to_value(&order).unwrap_or_default();
     if args.detail == Detail::Full {
-        body["hypothesis_example"] = example.clone();
+        set(&mut body, "hypothesis_example", example.clone());
     }
     Ok(Answer::new(body)
         .within(args.detail.budget())

@@ -4,6 +4,7 @@ use outcome_core::domain::Hypothesis;
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
 
+use crate::answer::set;
 use crate::args;
 
 /// Other names of `experiment_id`.
@@ -164,7 +165,7 @@ fn grouped(mut flat: JsonObject) -> Value {
     let measurement = take(&MEASUREMENT);
     let mut rollout = take(&["initial_pct", "steps"]);
     if rollout.get("steps").is_none() {
-        rollout["steps"] = json!([]);
+        set(&mut rollout, "steps", json!([]));
     }
     for (name, default) in [("intervention", json!("code_change")), ("is_reversible", json!(true)), ("tags", json!([]))]
     {

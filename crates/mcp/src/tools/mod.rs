@@ -18,7 +18,7 @@ use outcome_core::usecases::Runtime;
 use rmcp::model::{JsonObject, MetaObject, Tool, ToolAnnotations};
 use serde_json::{Value, json};
 
-use crate::answer::{Answer, Failure};
+use crate::answer::{Answer, Failure, set};
 
 pub(crate) use get_active_outcomes::{NAME as GET_ACTIVE_OUTCOMES, outcomes};
 pub(crate) use get_experiment_brief::brief;
@@ -134,7 +134,7 @@ impl Detail {
 fn object(properties: Value, required: &[&str]) -> Value {
     let mut schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
     if !required.is_empty() {
-        schema["required"] = json!(required);
+        set(&mut schema, "required", json!(required));
     }
     schema
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Call, Detail, ToolSpec, answer, object, with_known};
-use crate::answer::{Answer, Failure, action};
+use crate::answer::{Answer, Failure, action, set};
 use crate::args;
 
 pub(super) const NAME: &str = "report_experiment_built";
@@ -104,9 +104,11 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
     let next = done.gate.as_ref().map(|gate| action("get_gate", json!({ "gate_id": gate })));
     let mut body = serde_json::to_value(&done).unwrap_or_default();
     if done.gate.is_some() {
-        body["what_follows"] = json!(
+        set(
+            &mut body,
+            "what_follows",
             "a human decides on exactly this commit; a new commit on the branch voids the gate. Show the review_url to the \
-             user."
+             user.",
         );
     }
     Ok(Answer::new(body).within(Detail::Full.budget()).next_all(next))

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Call, Detail, ToolSpec, answer, get_gate, object, with_known};
-use crate::answer::{Answer, Failure};
+use crate::answer::{Answer, Failure, set};
 use crate::args;
 
 pub(crate) const NAME: &str = "request_human_gate";
@@ -79,12 +79,16 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
         lifecycle_gate(call, &args.experiment_id, args.gate_type).await?
     };
     let mut body = get_gate::summary(&view);
-    body["human_sees"] = get_gate::human_sees(&view, Detail::Concise);
-    body["how_to_check"] = json!(format!(
-        "Show review_url to the user. A human decides there or with `outcome-runtime gate decide {}`; then get_gate tells \
+    set(&mut body, "human_sees", get_gate::human_sees(&view, Detail::Concise));
+    set(
+        &mut body,
+        "how_to_check",
+        format!(
+            "Show review_url to the user. A human decides there or with `outcome-runtime gate decide {}`; then get_gate tells \
          the verdict. Until then do nothing that depends on it.",
-        view.gate
-    ));
+            view.gate
+        ),
+    );
     Ok(Answer::new(body).next("get_gate", json!({ "gate_id": view.gate })))
 }
 

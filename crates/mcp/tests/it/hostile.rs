@@ -90,23 +90,24 @@ async fn hostile_values_in_any_argument_are_survived() -> Result<()> {
     let lab = Lab::sqlite().await?;
     let experiment = lab.submit(hypothesis("Softer level", "soft")).await?;
     let gate = lab.runtime.gate_list().await?[0].gate.clone();
-    for version in [MODERN, LEGACY] {
+    for (version, parity) in [(MODERN, 0), (LEGACY, 1)] {
         let mut client = session(&lab, version).await?;
-        for tool in TOOLS {
-            for value in hostile_values() {
+        // Every value goes through one of the eras: what parses arguments is the same in both.
+        let values: Vec<Value> =
+            hostile_values().into_iter().enumerate().filter(|(n, _)| n % 2 == parity).map(|(_, value)| value).collect();
+        for value in &values {
+            for tool in TOOLS {
                 for argument in ARGUMENTS {
                     let mut arguments = right(tool, &experiment, &gate);
                     arguments[argument] = value.clone();
                     client.call(tool, arguments).await?;
                 }
             }
-            let mut candidate = candidate("x", "x");
-            for value in hostile_values() {
-                for field in ["title", "confidence", "touched_paths", "steps", "initial_pct", "risk", "flag_key"] {
-                    candidate[field] = value.clone();
-                    let arguments = json!({ "outcome_id": "nope", "hypotheses": [candidate] });
-                    client.fails("submit_hypotheses", arguments).await?;
-                }
+            for field in ["title", "confidence", "touched_paths", "steps", "initial_pct", "risk", "flag_key"] {
+                let mut candidate = candidate("x", "x");
+                candidate[field] = value.clone();
+                let arguments = json!({ "outcome_id": "nope", "hypotheses": [candidate] });
+                client.fails("submit_hypotheses", arguments).await?;
             }
         }
         client.ok("get_active_outcomes", json!({})).await?;
