@@ -8,8 +8,8 @@ use serde_json::json;
 use super::effects::StepContext;
 use super::runtime::Runtime;
 use crate::domain::{
-    Assurance, Decision, DecisionSubject, Experiment, ExperimentStatus, Gate, GateStatus, GateType, Outcome, Surface,
-    Verdict,
+    Assurance, ContextPackage, Decision, DecisionSubject, Experiment, ExperimentStatus, Gate, GateStatus, GateType,
+    Outcome, Surface, Verdict,
 };
 use crate::error::{Code, Error, Result};
 use crate::hypotheses::Plan;
@@ -114,11 +114,13 @@ impl Runtime {
             return Err(Error::new(Code::ContextChanged, format!("gate `{}` shows something else now", gate.slug))
                 .hint("look at it again, then decide"));
         }
-        if !gate.gate_type.verdicts().contains(&request.verdict) {
-            let valid: Vec<_> = gate.gate_type.verdicts().iter().map(|verdict| verdict.as_str()).collect();
+        let shown: ContextPackage = serde_json::from_str(&gate.context)
+            .map_err(|e| Error::new(Code::StateTampered, "what the gate shows cannot be read").because(e))?;
+        if !shown.verdicts.contains(&request.verdict) {
+            let valid: Vec<_> = shown.verdicts.iter().map(|verdict| verdict.as_str()).collect();
             return Err(Error::new(
                 Code::InvalidInput,
-                format!("a {} gate does not take `{}`", gate.gate_type, request.verdict),
+                format!("gate `{}` ({}) does not take `{}`", gate.slug, gate.gate_type, request.verdict),
             )
             .hint(format!("it takes {}", valid.join(", "))));
         }
@@ -411,7 +413,13 @@ impl Runtime {
         Ok((decision, Principal::Human { member: signer.member.id, name: signer.member.email }))
     }
 
-    async fn note_refused_decision(&self, subject: crate::audit::Subject, kind: &str, verdict: Verdict, error: &Error) {
+    pub(super) async fn note_refused_decision(
+        &self,
+        subject: crate::audit::Subject,
+        kind: &str,
+        verdict: Verdict,
+        error: &Error,
+    ) {
         let detail = json!({ "verdict": verdict, "code": error.code().as_str(), "reason": error.message() });
         let by = Principal::system("decide");
         if let Err(failed) = self.record_refusal(subject, kind, &by, &detail).await {
