@@ -3,5 +3,6 @@
 mod cookie_cats;
 mod crash;
 mod journey;
+mod negative;
 mod properties;
 mod tamper;
