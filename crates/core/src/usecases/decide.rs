@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::effects::StepContext;
+use super::gate::GateView;
 use super::runtime::Runtime;
 use crate::domain::{
     Assurance, ContextPackage, Decision, DecisionSubject, Experiment, ExperimentStatus, Gate, GateStatus, GateType,
@@ -103,10 +104,15 @@ impl Runtime {
         match self.try_decide(&gate, &request).await {
             Ok(decided) => Ok(decided),
             Err(error) => {
-                self.note_refused_decision(gate.id.into(), "gate.refused", request.verdict, &error).await;
+                self.note_refused_decision(gate.id.into(), "gate.refused", Some(request.verdict), &error).await;
                 Err(error)
             }
         }
+    }
+
+    /// Records that a front end refused a decision before any key was tried, for want of a human.
+    pub async fn gate_refused(&self, gate: &GateView, verdict: Option<Verdict>, error: &Error) {
+        self.note_refused_decision(gate.id.into(), "gate.refused", verdict, error).await;
     }
 
     async fn try_decide(&self, gate: &Gate, request: &DecideRequest) -> Result<Decided> {
@@ -168,7 +174,8 @@ impl Runtime {
         match self.try_act(&request).await {
             Ok(decided) => Ok(decided),
             Err(error) => {
-                self.note_refused_decision(experiment.id.into(), "experiment.refused", request.verdict, &error).await;
+                self.note_refused_decision(experiment.id.into(), "experiment.refused", Some(request.verdict), &error)
+                    .await;
                 Err(error)
             }
         }
@@ -401,7 +408,7 @@ impl Runtime {
         let signer = match self.signer(member, unlock).await {
             Ok(signer) => signer,
             Err(error) => {
-                self.note_refused_decision(self.workspace.id.into(), "member.refused", verdict, &error).await;
+                self.note_refused_decision(self.workspace.id.into(), "member.refused", Some(verdict), &error).await;
                 return Err(error);
             }
         };
@@ -413,11 +420,11 @@ impl Runtime {
         Ok((decision, Principal::Human { member: signer.member.id, name: signer.member.email }))
     }
 
-    pub(super) async fn note_refused_decision(
+    async fn note_refused_decision(
         &self,
         subject: crate::audit::Subject,
         kind: &str,
-        verdict: Verdict,
+        verdict: Option<Verdict>,
         error: &Error,
     ) {
         let detail = json!({ "verdict": verdict, "code": error.code().as_str(), "reason": error.message() });
