@@ -1,6 +1,6 @@
 //! A page of text for people, put together line by line and written at once.
 //!
-//! Callers pass text of others through [`super::safe`]; what the helpers here take as a value, they make safe themselves.
+//! Callers pass text of others through [`super::safe()`]; what the helpers here take as a value, they make safe themselves.
 
 use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, presets};
 
