@@ -4,5 +4,6 @@ mod cookie_cats;
 mod crash;
 mod journey;
 mod mcp_clients;
+mod negative;
 mod properties;
 mod tamper;

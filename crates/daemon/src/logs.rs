@@ -1,6 +1,6 @@
 //! Log lines go to standard error; `RUST_LOG` filters them.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use outcome_core::Error;
 use outcome_core::error::error_chain;
@@ -13,7 +13,7 @@ pub fn init(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let _ = match format {
-        LogFormat::Text => builder.with_target(false).try_init(),
+        LogFormat::Text => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
 }

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 
-use crate::http::guard::{Access, guard, unknown};
+use crate::http::guard::{Access, guard, unknown, wrong_method};
 use crate::http::outer::outer;
 use crate::{App, api, assets, health, metrics, pages};
 
@@ -71,7 +71,7 @@ pub fn routes() -> Vec<Route> {
         Route::post("/api/v1/outcomes/{id}/experiments", Api, post(api::outcomes::submit)),
 
         Route::get("/api/v1/experiments/{id}", Api, get(api::experiments::show)),
-        Route::get("/api/v1/experiments/{id}/brief", Api, get(api::experiments::brief)),
+        Route::get("/api/v1/experiments/{id}/brief", Api, get(api::brief::show)),
         Route::get("/api/v1/experiments/{id}/result", Api, get(api::experiments::result)),
         Route::get("/api/v1/experiments/{id}/signals", Api, get(api::experiments::signals)),
         Route::post("/api/v1/experiments/{id}/built", Api, post(api::experiments::built)).slow(),
@@ -103,5 +103,9 @@ pub fn build(app: &App) -> Router {
         let layer = from_fn_with_state((app.clone(), route.access, route.limit), guard);
         router = router.route(route.path, route.handler.layer(layer));
     }
-    router.fallback(unknown).layer(from_fn_with_state(app.clone(), outer)).with_state(app.clone())
+    router
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(app.clone(), outer))
+        .with_state(app.clone())
 }

@@ -48,6 +48,17 @@ pub(crate) fn parse<T: DeserializeOwned>(spec: &ToolSpec, raw: Option<JsonObject
     })
 }
 
+/// Words of arguments with which agents try to end a gate.
+const DECIDING: [&str; 7] = ["verdict", "approve", "approved", "decision", "decide", "signature", "passphrase"];
+
+/// The first argument that would decide something, if the tool had it.
+pub(crate) fn deciding(spec: &ToolSpec, raw: Option<&JsonObject>) -> Option<&'static str> {
+    let keys: Vec<String> = raw?.keys().map(|key| snake_case(key)).collect();
+    let schema = (spec.input)();
+    let is_known = |word: &str| schema.get("properties").is_some_and(|known| known.get(word).is_some());
+    DECIDING.into_iter().find(|word| keys.iter().any(|key| key == word) && !is_known(word))
+}
+
 /// The given values under the schema's names and types, and every problem as a sentence.
 pub(crate) fn shape(raw: &JsonObject, schema: &Value, aliases: &[(&str, &str)]) -> (JsonObject, Vec<String>) {
     let empty = Map::new();

@@ -20,6 +20,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::Failure;
+use crate::args;
 use crate::courtesy::{self, Courtesy};
 use crate::lazy::LazyRuntime;
 use crate::notices::Notices;
@@ -98,6 +99,10 @@ impl Server {
         let by = Principal::agent(&client);
         let runtime = self.runtime().await?;
         let call = Call { runtime, by: &by };
+        if let Some(argument) = args::deciding(spec, request.arguments.as_ref()) {
+            // Refused like every unknown argument; who tried stands in the log.
+            runtime.refuse_agent(&by, &format!("{} with `{argument}`", spec.name)).await?;
+        }
         if spec.name != tools::REQUEST_HUMAN_GATE || !Courtesy::is_on() {
             return Ok(tools::call(spec, &call, request.arguments).await?.into_result().into());
         }

@@ -9,12 +9,23 @@ use crate::args;
 use crate::cx::Cx;
 use crate::output::{Page, safe};
 
-/// Runs it.
+/// Runs it. Trying without a passphrase is recorded like any other refusal.
 pub async fn run(cx: &Cx, runtime: &Runtime, args: args::Decide) -> Result<()> {
+    let view = runtime.gate_show(&args.gate).await?;
+    let verdict = args.verdict;
+    let done = decide(cx, runtime, args, &view).await;
+    if let Err(error) = &done
+        && error.code() == Code::PassphraseNeeded
+    {
+        runtime.gate_refused(&view, verdict, error).await;
+    }
+    done
+}
+
+async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide, view: &GateView) -> Result<()> {
     if args.unlock.unverified {
         cx.terminal.require_for_unverified()?;
     }
-    let view = runtime.gate_show(&args.gate).await?;
     if view.status.is_decided() || view.status == GateStatus::Superseded {
         return Err(Error::new(
             Code::GateNotPending,
@@ -32,21 +43,21 @@ pub async fn run(cx: &Cx, runtime: &Runtime, args: args::Decide) -> Result<()> {
         .hint(format!("look at it again: `outcome-runtime gate show {}`", view.gate)));
     }
     // What is certain to be refused is refused before the page is shown and the passphrase is asked for.
-    let given = args.verdict.map(|given| valid(&view, given, !args.condition.is_empty())).transpose()?;
+    let given = args.verdict.map(|given| valid(view, given, !args.condition.is_empty())).transpose()?;
     if !cx.terminal.may_ask() {
         if given.is_none() {
             return Err(Error::new(Code::InvalidInput, "--verdict is missing and there is no terminal to ask on")
-                .hint(format!("give --verdict with one of {}", verdicts(&view).join(", "))));
+                .hint(format!("give --verdict with one of {}", verdicts(view).join(", "))));
         }
         cx.terminal.require_passphrase(&args.unlock.unlock, "decide")?;
     }
-    cx.out.show(|page| show(page, &view, runtime.now(), false))?;
+    cx.out.show(|page| show(page, view, runtime.now(), false))?;
     let verdict = match given {
         Some(verdict) => verdict,
-        None => ask_verdict(cx, &view, !args.condition.is_empty())?,
+        None => ask_verdict(cx, view, !args.condition.is_empty())?,
     };
     if matches!(verdict, Verdict::Approve | Verdict::ApproveWithConditions) {
-        tick(cx, &view, args.confirm_checklist)?;
+        tick(cx, view, args.confirm_checklist)?;
     }
     let what = format!("{} {}", verdict.as_str().replace('_', " "), view.gate);
     let unlock: Unlock = cx.terminal.unlock_or_local(&args.unlock, &what, &view.gate)?;

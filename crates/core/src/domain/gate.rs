@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{GatePolicy, Slug, Verdict, text_enum};
+use super::{Assurance, GatePolicy, Slug, Verdict, text_enum};
 use crate::ids::{ExperimentId, GateId, OutcomeId};
 
 text_enum! {
@@ -26,6 +26,16 @@ impl GateType {
             Self::LaunchApproval => &[Approve, ApproveWithConditions, Rework, Reject],
             Self::AnalysisReview => &[Ship, Scale, Extend, Iterate, Kill],
             Self::ScaleApproval | Self::ShipApproval | Self::Escalation => &[Approve, Reject],
+        }
+    }
+
+    /// The least assurance of a positive decision, whatever a file or a row says: what touches users is never decided
+    /// without a secret.
+    #[must_use]
+    pub fn floor(self) -> Assurance {
+        match self {
+            Self::PortfolioReview | Self::AnalysisReview => Assurance::A2,
+            Self::LaunchApproval | Self::ScaleApproval | Self::ShipApproval | Self::Escalation => Assurance::A3,
         }
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TransitionError;
 use crate::domain::{
-    ExperimentState, ExperimentStatus, GateType, Pause, PauseCause, SignedDecision, Verdict, text_enum,
+    Assurance, ExperimentState, ExperimentStatus, GateType, Pause, PauseCause, SignedDecision, Verdict, text_enum,
 };
 use crate::principal::{Principal, PrincipalKind};
 use crate::signing::{Keyring, SignatureError, VerifiedDecision};
@@ -298,6 +298,17 @@ pub fn transition_experiment(
         && !matches!(by, Principal::Human { member, .. } if *member == decision.get().member)
     {
         return Err(TransitionError::WrongDecision("it was signed by another member than the one who acts".to_owned()));
+    }
+    if let ExperimentEvent::Decided { gate, decision } = event {
+        let got = decision.get().assurance;
+        let needed = match gate {
+            _ if decision.get().verdict.is_negative() => Assurance::A2,
+            Some(gate_type) => gate_type.floor(),
+            None => Assurance::A3,
+        };
+        if got < needed {
+            return Err(TransitionError::AssuranceTooLow { needed, got });
+        }
     }
     let mut next = state.clone();
     next.status = match row.to {

@@ -163,8 +163,11 @@ fn check_decision(
             valid.join(", ")
         ));
     }
-    let needed =
-        if decision.verdict.is_negative() { rules.policy.assurance.min(Assurance::A2) } else { rules.policy.assurance };
+    let needed = if decision.verdict.is_negative() {
+        rules.policy.assurance.min(Assurance::A2)
+    } else {
+        rules.policy.assurance.max(rules.gate_type.floor())
+    };
     if decision.assurance < needed {
         return Err(TransitionError::AssuranceTooLow { needed, got: decision.assurance });
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::TransitionError;
-use crate::domain::{Baseline, OutcomeState, OutcomeStatus, SignedDecision, Verdict, text_enum};
+use crate::domain::{Assurance, Baseline, OutcomeState, OutcomeStatus, SignedDecision, Verdict, text_enum};
 use crate::principal::{Principal, PrincipalKind};
 use crate::signing::{Keyring, SignatureError, VerifiedDecision};
 
@@ -155,6 +155,18 @@ pub fn transition_outcome(
             return Err(TransitionError::WrongDecision(
                 "it was signed by another member than the one who acts".to_owned(),
             ));
+        }
+        let needed = match wanted {
+            Verdict::AcceptPolicy | Verdict::ConfirmAchieved => Assurance::A3,
+            _ => Assurance::A2,
+        };
+        if decision.assurance < needed {
+            return Err(TransitionError::AssuranceTooLow { needed, got: decision.assurance });
+        }
+        if let OutcomeEvent::Applied { spec_hash, .. } = event
+            && decision.context_hash != *spec_hash
+        {
+            return Err(TransitionError::WrongDecision("it accepts another declaration".to_owned()));
         }
     }
     let mut next = state.clone();

@@ -9,7 +9,7 @@ use super::{
     ExperimentEvent, GateEvent, GateRules, OutcomeEvent, transition_experiment, transition_gate, transition_outcome,
 };
 use crate::audit::{ChainBreak, ChainCheck, LogEntry, SubjectKind};
-use crate::domain::{DecisionSubject, ExperimentState, GateState, OutcomeState, SignedDecision};
+use crate::domain::{Assurance, DecisionSubject, ExperimentState, GateState, OutcomeState, SignedDecision};
 use crate::ids::{ExperimentId, GateId, KeyId, OutcomeId, WorkspaceId};
 use crate::principal::Principal;
 use crate::signing::{Keyring, SignedEnrolment};
@@ -74,6 +74,8 @@ pub struct ReplayedOutcome {
     pub state: OutcomeState,
     /// Hash of the latest declaration.
     pub spec_hash: String,
+    /// True when a human ever accepted, with their passphrase, that a gate asks for less than that.
+    pub has_consent: bool,
 }
 
 /// What the log says about a gate.
@@ -202,7 +204,7 @@ impl Replay {
         let id = OutcomeId(entry.subject.id);
         if entry.kind == "outcome.created" {
             let created: OutcomeCreated = payload(entry)?;
-            let fresh = ReplayedOutcome { state: created.state, spec_hash: created.spec_hash };
+            let fresh = ReplayedOutcome { state: created.state, spec_hash: created.spec_hash, has_consent: false };
             return once(self.outcomes.insert(id, fresh).is_none());
         }
         let event: OutcomeEvent<SignedDecision> = payload(entry)?;
@@ -219,8 +221,9 @@ impl Replay {
         }
         let outcome = self.outcomes.get_mut(&id).ok_or("it names an outcome that was never created")?;
         outcome.state = transition_outcome(&outcome.state, &event, &entry.principal).map_err(|e| e.to_string())?;
-        if let OutcomeEvent::Applied { spec_hash, .. } = event {
+        if let OutcomeEvent::Applied { spec_hash, consent } = event {
             outcome.spec_hash = spec_hash;
+            outcome.has_consent |= consent.is_some();
         }
         Ok(())
     }
@@ -280,6 +283,10 @@ impl Replay {
         let id = GateId(entry.subject.id);
         if entry.kind == "gate.opened" {
             let opened: GateOpened = payload(entry)?;
+            let has_consent = self.outcomes.get(&opened.outcome).is_some_and(|outcome| outcome.has_consent);
+            if opened.rules.policy.assurance < Assurance::A3 && !has_consent {
+                return Err("it opens a gate that asks for less than a passphrase, which nobody accepted".to_owned());
+            }
             let fresh = ReplayedGate { rules: opened.rules, state: opened.state, experiment: opened.experiment };
             return once(self.gates.insert(id, fresh).is_none());
         }

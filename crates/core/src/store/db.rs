@@ -47,6 +47,10 @@ statements! {
     WORKSPACE_LOCK = "UPDATE workspace SET log_seq = log_seq WHERE id = $1";
 }
 
+/// As long as SQLite's busy timeout: whoever waits for a lock hears of it instead of hanging. Said after connecting and not
+/// as a start-up option, which connection poolers refuse.
+const LOCK_TIMEOUT: &str = "SET lock_timeout = '5s'";
+
 impl Db {
     /// Opens `url` (`sqlite:PATH` or `postgres://...`) and brings its schema up to date.
     ///
@@ -58,6 +62,9 @@ impl Db {
             let pool = PgPoolOptions::new()
                 .max_connections(8)
                 .acquire_timeout(Duration::from_secs(10))
+                .after_connect(|conn, _| {
+                    Box::pin(async move { sqlx::query(LOCK_TIMEOUT).execute(conn).await.map(|_| ()) })
+                })
                 .connect_with(options)
                 .await
                 .map_err(db_error)?;

@@ -42,6 +42,11 @@ fn classify(error: &sqlx::Error) -> (Code, &'static str, &'static str) {
                     "the disk or the database is full",
                     "free some space and try again; nothing was changed",
                 ),
+                (Some(10), _) | (_, "58030") => (
+                    Code::Io,
+                    "the database's file could not be read or written",
+                    "the disk may be full, over its quota, or failing; nothing was changed",
+                ),
                 (Some(14), _) | (_, "3D000" | "28P01" | "28000" | "57P03" | "53300") => UNREACHABLE,
                 _ if db.is_unique_violation() => {
                     (Code::Conflict, "the same thing exists already", "nothing was changed; look at what is there")

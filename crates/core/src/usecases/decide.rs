@@ -6,10 +6,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::effects::StepContext;
+use super::gate::GateView;
 use super::runtime::Runtime;
 use crate::domain::{
-    Assurance, Decision, DecisionSubject, Experiment, ExperimentStatus, Gate, GateStatus, GateType, Outcome, Surface,
-    Verdict,
+    Assurance, ContextPackage, Decision, DecisionSubject, Experiment, ExperimentStatus, Gate, GateStatus, GateType,
+    Outcome, Surface, Verdict,
 };
 use crate::error::{Code, Error, Result};
 use crate::hypotheses::Plan;
@@ -103,10 +104,15 @@ impl Runtime {
         match self.try_decide(&gate, &request).await {
             Ok(decided) => Ok(decided),
             Err(error) => {
-                self.note_refused_decision(gate.id.into(), "gate.refused", request.verdict, &error).await;
+                self.note_refused_decision(gate.id.into(), "gate.refused", Some(request.verdict), &error).await;
                 Err(error)
             }
         }
+    }
+
+    /// Records that a front end refused a decision before any key was tried, for want of a human.
+    pub async fn gate_refused(&self, gate: &GateView, verdict: Option<Verdict>, error: &Error) {
+        self.note_refused_decision(gate.id.into(), "gate.refused", verdict, error).await;
     }
 
     async fn try_decide(&self, gate: &Gate, request: &DecideRequest) -> Result<Decided> {
@@ -114,11 +120,13 @@ impl Runtime {
             return Err(Error::new(Code::ContextChanged, format!("gate `{}` shows something else now", gate.slug))
                 .hint("look at it again, then decide"));
         }
-        if !gate.gate_type.verdicts().contains(&request.verdict) {
-            let valid: Vec<_> = gate.gate_type.verdicts().iter().map(|verdict| verdict.as_str()).collect();
+        let shown: ContextPackage = serde_json::from_str(&gate.context)
+            .map_err(|e| Error::new(Code::StateTampered, "what the gate shows cannot be read").because(e))?;
+        if !shown.verdicts.contains(&request.verdict) {
+            let valid: Vec<_> = shown.verdicts.iter().map(|verdict| verdict.as_str()).collect();
             return Err(Error::new(
                 Code::InvalidInput,
-                format!("a {} gate does not take `{}`", gate.gate_type, request.verdict),
+                format!("gate `{}` ({}) does not take `{}`", gate.slug, gate.gate_type, request.verdict),
             )
             .hint(format!("it takes {}", valid.join(", "))));
         }
@@ -166,7 +174,8 @@ impl Runtime {
         match self.try_act(&request).await {
             Ok(decided) => Ok(decided),
             Err(error) => {
-                self.note_refused_decision(experiment.id.into(), "experiment.refused", request.verdict, &error).await;
+                self.note_refused_decision(experiment.id.into(), "experiment.refused", Some(request.verdict), &error)
+                    .await;
                 Err(error)
             }
         }
@@ -399,7 +408,7 @@ impl Runtime {
         let signer = match self.signer(member, unlock).await {
             Ok(signer) => signer,
             Err(error) => {
-                self.note_refused_decision(self.workspace.id.into(), "member.refused", verdict, &error).await;
+                self.note_refused_decision(self.workspace.id.into(), "member.refused", Some(verdict), &error).await;
                 return Err(error);
             }
         };
@@ -411,7 +420,13 @@ impl Runtime {
         Ok((decision, Principal::Human { member: signer.member.id, name: signer.member.email }))
     }
 
-    async fn note_refused_decision(&self, subject: crate::audit::Subject, kind: &str, verdict: Verdict, error: &Error) {
+    async fn note_refused_decision(
+        &self,
+        subject: crate::audit::Subject,
+        kind: &str,
+        verdict: Option<Verdict>,
+        error: &Error,
+    ) {
         let detail = json!({ "verdict": verdict, "code": error.code().as_str(), "reason": error.message() });
         let by = Principal::system("decide");
         if let Err(failed) = self.record_refusal(subject, kind, &by, &detail).await {

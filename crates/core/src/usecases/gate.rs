@@ -105,6 +105,8 @@ impl Runtime {
             }
         }
         let outcome = Self::outcome_of(&mut tx, &experiment).await?;
+        let keyring = self.keyring(&mut tx).await?;
+        self.check_outcome_of(&mut tx, &keyring, &outcome).await?;
         let says = details.map_or_else(|| question.clone(), |details| format!("{question}\n\n{details}"));
         let context = StepContext { says: Some(says), ..StepContext::default() };
         let gate = self.open_gate(&mut tx, &outcome, Some(&experiment), GateType::Escalation, by, &context).await?;

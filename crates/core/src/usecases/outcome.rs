@@ -170,7 +170,7 @@ impl Runtime {
         if let Some((decision, human)) = consent {
             let mut outcome = outcome;
             let event = OutcomeEvent::Applied { spec_hash, consent: Some(decision) };
-            self.outcome_step(&mut tx, &mut outcome, event, &human).await?;
+            self.outcome_step(&mut tx, &mut outcome, None, event, &human).await?;
         }
         tx.commit().await
     }
@@ -194,13 +194,13 @@ impl Runtime {
                     .await?;
             }
         }
-        outcome.spec = spec.clone();
         let spec_hash = digest(spec)?;
         let (consent, by) = match consent {
             Some((decision, human)) => (Some(decision), human),
             None => (None, by.clone()),
         };
-        self.outcome_step(&mut tx, &mut outcome, OutcomeEvent::Applied { spec_hash, consent }, &by).await?;
+        let event = OutcomeEvent::Applied { spec_hash, consent };
+        self.outcome_step(&mut tx, &mut outcome, Some(spec), event, &by).await?;
         tx.commit().await
     }
 
@@ -255,7 +255,7 @@ impl Runtime {
         let mut outcome = Self::outcome_named(&mut tx, reference).await?;
         self.store_level(&mut tx, &outcome, &outcome.spec.signal, &reading, now).await?;
         let event = OutcomeEvent::Activated { baseline: baseline.clone(), deadline, decision };
-        self.outcome_step(&mut tx, &mut outcome, event, &by).await?;
+        self.outcome_step(&mut tx, &mut outcome, None, event, &by).await?;
         tx.commit().await?;
         Ok(Activated {
             next: format!(
@@ -320,7 +320,7 @@ impl Runtime {
             Verdict::Abandon => OutcomeEvent::Abandoned { decision },
             _ => OutcomeEvent::Achieved { decision },
         };
-        self.outcome_step(&mut tx, &mut outcome, event, &by).await?;
+        self.outcome_step(&mut tx, &mut outcome, None, event, &by).await?;
         tx.commit().await?;
         Ok(outcome.state.status)
     }
@@ -336,7 +336,7 @@ impl Runtime {
         let mut tx = self.write().await?;
         for mut outcome in tx.outcome_list(Some(OutcomeStatus::Active)).await? {
             if outcome.state.deadline.is_some_and(|deadline| deadline <= now) {
-                self.outcome_step(&mut tx, &mut outcome, OutcomeEvent::Expired, &by).await?;
+                self.outcome_step(&mut tx, &mut outcome, None, OutcomeEvent::Expired, &by).await?;
                 expired.push(outcome.spec.slug.to_string());
             }
         }

@@ -167,7 +167,12 @@ impl Runtime {
                     continue;
                 }
             };
-            if !self.is_due(experiment.id.0, &plan.signal.name, is_forced).await? {
+            // A constraint may be read more often than the primary signal: whatever is due first brings the round.
+            let mut is_due = false;
+            for signal in plan_signals(&plan) {
+                is_due |= self.is_due(experiment.id.0, &signal.name, is_forced).await?;
+            }
+            if !is_due {
                 continue;
             }
             match self.poll_experiment(outcome, experiment, &plan, &mut done.failures).await {
@@ -194,16 +199,13 @@ impl Runtime {
         let mut tx = self.write().await?;
         let mut experiment = Self::experiment_named(&mut tx, &experiment.id.to_string()).await?;
         let readings = self.store_readings(&mut tx, outcome, &experiment, plan, &gathered, now).await?;
-        for (signal, error) in &gathered.failures {
-            let spec = std::iter::once(&plan.signal)
-                .chain(plan.guardrails.iter().map(|guardrail| &guardrail.signal))
-                .find(|spec| spec.name == *signal);
-            if let Some(spec) = spec {
-                failures.push(self.health_failed(&mut tx, experiment.id.0, spec, error).await?);
+        for signal in plan_signals(plan) {
+            match gathered.failures.iter().find(|(name, _)| *name == signal.name) {
+                Some((_, error)) => {
+                    failures.push(self.health_failed(&mut tx, experiment.id.0, signal, error).await?);
+                }
+                None => self.health_ok(&mut tx, experiment.id.0, signal).await?,
             }
-        }
-        if gathered.failures.iter().all(|(signal, _)| *signal != plan.signal.name) {
-            self.health_ok(&mut tx, experiment.id.0, &plan.signal).await?;
         }
         let evaluated = match self.judge(&experiment, plan, &gathered, now)? {
             Some(evaluated) => {
@@ -690,6 +692,11 @@ impl Runtime {
         series.reverse();
         Ok(series)
     }
+}
+
+/// The signals that a plan reads: the primary one first.
+fn plan_signals(plan: &Plan) -> impl Iterator<Item = &SignalSpec> {
+    std::iter::once(&plan.signal).chain(plan.guardrails.iter().map(|guardrail| &guardrail.signal))
 }
 
 /// The plan that was fixed at launch.

@@ -8,9 +8,12 @@ use super::effects::StepContext;
 use super::init::new_event;
 use super::runtime::Runtime;
 use crate::audit::LogEntry;
-use crate::domain::{DecisionSubject, Experiment, ExperimentState, Gate, Outcome, OutcomeState, SignedDecision};
+use crate::domain::{
+    Assurance, DecisionSubject, Experiment, ExperimentState, Gate, GateType, Outcome, OutcomeSpec, OutcomeState,
+    SignedDecision,
+};
 use crate::error::{Code, Error, Result};
-use crate::ids::{ExperimentId, GateId};
+use crate::ids::{ExperimentId, GateId, OutcomeId};
 use crate::lifecycle::replay::{ExperimentCreated, GateOpened, OutcomeCreated, WorkspaceCreated};
 use crate::lifecycle::{
     Effect, ExperimentEvent, GateEvent, GateRules, OutcomeEvent, transition_experiment, transition_gate,
@@ -69,6 +72,7 @@ impl Runtime {
         context: &StepContext,
     ) -> Result<Vec<Effect>> {
         let keyring = self.keyring(tx).await?;
+        self.check_outcome_of(tx, &keyring, outcome).await?;
         self.check_experiment(tx, &keyring, experiment).await?;
         let (next, effects) = transition_experiment(&experiment.state, &event, by)?;
         if next.status.occupies_slot() && !experiment.state.status.occupies_slot() {
@@ -122,7 +126,7 @@ impl Runtime {
                 let fits = match (gate, signed.decision.subject) {
                     (None, DecisionSubject::Experiment(id)) => id == experiment.id,
                     (Some(gate_type), DecisionSubject::Gate(id)) => {
-                        gate_belongs(tx, id, experiment.id).await?.is_some_and(|gate| gate.gate_type == *gate_type)
+                        self.gate_belongs(tx, keyring, id, experiment.id).await? == Some(*gate_type)
                     }
                     _ => false,
                 };
@@ -171,6 +175,9 @@ impl Runtime {
         lines.reverse();
         let mut lines = lines.iter().filter(|line| line.is_step());
         let opened: GateOpened = payload(lines.next().ok_or_else(wrong)?)?;
+        if opened.rules.policy.assurance < Assurance::A3 && !self.has_consent(tx, keyring, opened.outcome).await? {
+            return Err(wrong());
+        }
         let mut state = opened.state;
         for line in lines {
             let event: GateEvent<SignedDecision> = payload(line)?;
@@ -188,16 +195,53 @@ impl Runtime {
         if same { Ok(()) } else { Err(wrong()) }
     }
 
-    /// Takes a step of an outcome.
+    /// The type of a gate of this experiment that is decided, in its row and in the log.
+    async fn gate_belongs(
+        &self,
+        tx: &mut Tx,
+        keyring: &Keyring,
+        gate: GateId,
+        experiment: ExperimentId,
+    ) -> Result<Option<GateType>> {
+        let Some((gate, rules)) = tx.gate_get(gate).await? else { return Ok(None) };
+        if gate.experiment != Some(experiment) || !gate.state.status.is_decided() {
+            return Ok(None);
+        }
+        self.check_gate(tx, keyring, &gate, &rules).await?;
+        Ok(Some(rules.gate_type))
+    }
+
+    /// True when a human ever accepted, with their passphrase, that a gate of this outcome asks for less than that.
+    async fn has_consent(&self, tx: &mut Tx, keyring: &Keyring, outcome: OutcomeId) -> Result<bool> {
+        for line in tx.event_of_subject(outcome.0, MAX_HISTORY).await? {
+            if line.kind != "outcome.applied" {
+                continue;
+            }
+            let event: OutcomeEvent<SignedDecision> = payload(&line)?;
+            if let OutcomeEvent::Applied { consent: Some(decision), .. } = event.verify(keyring)?
+                && decision.get().assurance >= Assurance::A3
+                && decision.get().subject == DecisionSubject::Outcome(outcome)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes a step of an outcome. With `declared` its declaration becomes that one.
     pub(super) async fn outcome_step(
         &self,
         tx: &mut Tx,
         outcome: &mut Outcome,
+        declared: Option<&OutcomeSpec>,
         event: OutcomeEvent,
         by: &Principal,
     ) -> Result<()> {
         let keyring = self.keyring(tx).await?;
         self.check_outcome(tx, &keyring, outcome).await?;
+        if let Some(spec) = declared {
+            outcome.spec = spec.clone();
+        }
         outcome.state = transition_outcome(&outcome.state, &event, by)?;
         let now = self.now();
         outcome.updated_at = now;
@@ -216,21 +260,34 @@ impl Runtime {
         tx.outcome_update(outcome, &hash).await
     }
 
-    /// The stored outcome must be what its log lines say. `applied` events carry the hash of the spec that follows them, so
-    /// the check is made before a new spec is put in place.
+    /// The outcome whose rules and plan a step is about to use must be the stored one, and that must be what the log says.
+    pub(super) async fn check_outcome_of(&self, tx: &mut Tx, keyring: &Keyring, used: &Outcome) -> Result<()> {
+        let stored = tx.outcome_get(used.id).await?.ok_or_else(|| Error::not_found("outcome", &used.id.to_string()))?;
+        self.check_outcome(tx, keyring, &stored).await?;
+        if stored.spec == used.spec {
+            return Ok(());
+        }
+        Err(Error::new(Code::Conflict, format!("the declaration of `{}` was changed meanwhile", used.spec.slug))
+            .hint("nothing was done; try again"))
+    }
+
+    /// The stored outcome, its declaration included, must be what its log lines say.
     pub(super) async fn check_outcome(&self, tx: &mut Tx, keyring: &Keyring, outcome: &Outcome) -> Result<()> {
         let wrong = || tampered(&format!("outcome `{}` is not what the log says", outcome.spec.slug));
         let mut lines = tx.event_of_subject(outcome.id.0, MAX_HISTORY).await?;
         lines.reverse();
         let mut lines = lines.iter().filter(|line| line.is_step());
         let created: OutcomeCreated = payload(lines.next().ok_or_else(wrong)?)?;
-        let mut state: OutcomeState = created.state;
+        let (mut state, mut spec_hash): (OutcomeState, String) = (created.state, created.spec_hash);
         for line in lines {
             let event: OutcomeEvent<SignedDecision> = payload(line)?;
             let event = event.verify(keyring)?;
             state = transition_outcome(&state, &event, &line.principal).map_err(|_| wrong())?;
+            if let OutcomeEvent::Applied { spec_hash: applied, .. } = event {
+                spec_hash = applied;
+            }
         }
-        if state == outcome.state { Ok(()) } else { Err(wrong()) }
+        if state == outcome.state && spec_hash == digest(&outcome.spec)? { Ok(()) } else { Err(wrong()) }
     }
 
     /// Records that something was refused, so that it can be seen who tried.
@@ -245,11 +302,6 @@ impl Runtime {
         tx.event_append(new_event(kind, subject, by, detail)?, self.now()).await?;
         tx.commit().await
     }
-}
-
-async fn gate_belongs(tx: &mut Tx, gate: GateId, experiment: ExperimentId) -> Result<Option<Gate>> {
-    let found = tx.gate_get(gate).await?;
-    Ok(found.map(|(gate, _)| gate).filter(|gate| gate.experiment == Some(experiment) && gate.state.status.is_decided()))
 }
 
 fn email_of(keyring: &Keyring, by: &Principal) -> Option<String> {

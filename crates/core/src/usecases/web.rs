@@ -38,6 +38,11 @@ impl Runtime {
     /// [`Code::PassphraseWrong`], also for an unknown member, so that nobody learns who is one.
     pub async fn sign_in(&self, email: Option<&str>, passphrase: SecretString) -> Result<SignIn> {
         let unlocked = self.member_key(email, &Unlock::Passphrase(passphrase)).await;
+        if let Err(error) = &unlocked {
+            let by = Principal::system("sign-in");
+            let detail = serde_json::json!({ "tried": "sign in", "code": error.code().as_str() });
+            self.record_refusal(self.workspace.id.into(), "member.refused", &by, &detail).await?;
+        }
         let (member, _) = unlocked.map_err(|error| match error.code() {
             Code::NotFound => Error::new(Code::PassphraseWrong, "the e-mail or the passphrase is wrong"),
             _ => error,

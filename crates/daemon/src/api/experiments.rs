@@ -1,11 +1,11 @@
-//! Experiments: brief, build report, result, questions to a human.
+//! Experiments: build report, result, questions to a human.
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::{Extension, Json};
 use outcome_core::domain::Measurement;
-use outcome_core::usecases::{Brief, BuildReport, BuildReported, GateOpenRequest, GateView};
+use outcome_core::usecases::{BuildReport, BuildReported, GateOpenRequest, GateView};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -23,11 +23,6 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     tagged(&headers, &app.runtime.experiment_show(&id).await?)
-}
-
-/// GET /api/v1/experiments/{id}/brief
-pub(crate) async fn brief(State(app): State<App>, Path(id): Path<String>) -> Answer<Brief> {
-    Ok(Json(app.runtime.brief(&id).await?))
 }
 
 /// GET /api/v1/experiments/{id}/result

@@ -1,6 +1,7 @@
 //! The REST API, one resource a file. A handler extracts, calls the use case of the same name, and answers JSON.
 
 pub mod audit;
+pub mod brief;
 pub mod experiments;
 pub mod gates;
 pub mod learnings;

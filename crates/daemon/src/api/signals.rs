@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use outcome_core::Code;
 use outcome_core::connectors::SourceReport;
 use outcome_core::connectors::webhook::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, Headers, MAX_BODY};
 use outcome_core::usecases::Ingested;
@@ -10,6 +12,7 @@ use serde_json::{Value, json};
 use super::Answer;
 use crate::App;
 use crate::http::extract::whole;
+use crate::http::problem::Problem;
 
 /// POST /api/v1/signals/ingest: the signature covers the bytes as they came.
 pub(crate) async fn ingest(State(app): State<App>, request: Request) -> Answer<Ingested> {
@@ -17,7 +20,14 @@ pub(crate) async fn ingest(State(app): State<App>, request: Request) -> Answer<I
     let body = whole(body, MAX_BODY).await?;
     let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let headers = Headers { id: text(HEADER_ID), timestamp: text(HEADER_TIMESTAMP), signature: text(HEADER_SIGNATURE) };
-    Ok(Json(app.runtime.ingest(headers, &body).await?))
+    match app.runtime.ingest(headers, &body).await {
+        Ok(taken) => Ok(Json(taken)),
+        // Elsewhere a source is at fault that we asked; here it is the caller.
+        Err(error) if error.code() == Code::SignalShape => {
+            Err(Problem::with_status(error, StatusCode::UNPROCESSABLE_ENTITY))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// GET /api/v1/signals/connectors

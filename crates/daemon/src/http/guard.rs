@@ -162,3 +162,9 @@ pub(crate) async fn unknown(request: Request) -> Response {
     let problem = Problem::with_status(error, StatusCode::NOT_FOUND);
     if path.starts_with("/api/") { problem.into_response() } else { pages::failure(&problem) }
 }
+
+/// Answers a method that a path does not take.
+pub(crate) async fn wrong_method() -> Problem {
+    let error = Error::new(Code::InvalidInput, "this path does not take this method").hint("docs/daemon.md lists both");
+    Problem::with_status(error, StatusCode::METHOD_NOT_ALLOWED)
+}

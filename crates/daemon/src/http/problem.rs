@@ -30,7 +30,7 @@ impl Problem {
     #[must_use]
     pub fn stranger() -> Self {
         Error::new(Code::Unauthenticated, "this needs an agent's token or a signed-in member")
-            .hint("send `Authorization: Bearer <token>` (`outcome-runtime agent token` makes one), or sign in")
+            .hint("send `Authorization: Bearer TOKEN` (`outcome-runtime agent token NAME` makes one), or sign in")
             .into()
     }
 

@@ -10,11 +10,13 @@ use super::format::{due, instant, number, p_value, signed, words};
 use super::{Frame, PageResult, html};
 use crate::App;
 
-struct GateItem {
-    slug: String,
-    kind: String,
-    experiment: String,
-    holder: String,
+/// A gate in a list.
+pub(super) struct GateItem {
+    pub(super) slug: String,
+    pub(super) kind: String,
+    pub(super) experiment: String,
+    /// Where it is somebody else.
+    holder: Option<String>,
     due: String,
     is_overdue: bool,
 }
@@ -64,7 +66,7 @@ pub(crate) async fn show(State(app): State<App>, Extension(session): Extension<P
     let page = InboxPage {
         frame: Frame::new("Inbox", Some(&session)),
         workspace: status.workspace,
-        mine: mine.into_iter().map(gate_item).collect(),
+        mine: mine.into_iter().map(|gate| GateItem { holder: None, ..gate_item(gate) }).collect(),
         others: others.into_iter().map(gate_item).collect(),
         outcomes: status.outcomes.iter().map(outcome_item).collect(),
         undelivered: status.undelivered,
@@ -73,12 +75,13 @@ pub(crate) async fn show(State(app): State<App>, Extension(session): Extension<P
     Ok(html(StatusCode::OK, &page))
 }
 
-fn gate_item(gate: &GateLine) -> GateItem {
+/// A gate as a line of a list.
+pub(super) fn gate_item(gate: &GateLine) -> GateItem {
     GateItem {
         slug: gate.gate.clone(),
         kind: words(gate.gate_type.as_str()),
         experiment: gate.experiment.clone().unwrap_or_default(),
-        holder: gate.holder.clone().unwrap_or_else(|| "any member".to_owned()),
+        holder: gate.holder.clone(),
         due: due(gate.minutes_left),
         is_overdue: gate.minutes_left < 0,
     }

@@ -8,7 +8,7 @@ use outcome_core::Error;
 use outcome_core::usecases::PageSession;
 
 use super::format::{instant, number, words};
-use super::inbox::{ExperimentItem, experiment_item, figures};
+use super::inbox::{ExperimentItem, GateItem, experiment_item, figures, gate_item};
 use super::{Frame, PageResult, html};
 use crate::App;
 use crate::chart::{Chart, Line, Point};
@@ -32,7 +32,7 @@ struct OutcomePage {
     readings: Vec<(String, String)>,
     n_readings: usize,
     experiments: Vec<ExperimentItem>,
-    gates: Vec<(String, String)>,
+    gates: Vec<GateItem>,
 }
 
 /// GET /outcomes/{slug}
@@ -56,12 +56,7 @@ pub(crate) async fn show(
         .collect();
     let slugs: Vec<&str> = line.experiments.iter().map(|experiment| experiment.experiment.as_str()).collect();
     let is_of_outcome = |experiment: &Option<String>| experiment.as_deref().is_some_and(|slug| slugs.contains(&slug));
-    let gates = status
-        .gates
-        .iter()
-        .filter(|gate| is_of_outcome(&gate.experiment))
-        .map(|gate| (gate.gate.clone(), words(gate.gate_type.as_str())))
-        .collect();
+    let gates = status.gates.iter().filter(|gate| is_of_outcome(&gate.experiment)).map(gate_item).collect();
     let mut lines = vec![Line { label: format!("target {}", number(line.target)), value: line.target, is_goal: true }];
     lines.extend(line.baseline.map(|value| Line {
         label: format!("baseline {}", number(value)),

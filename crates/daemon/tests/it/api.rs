@@ -27,6 +27,16 @@ async fn an_agent_proposes_and_builds_over_rest() {
     daemon.lab.decide(&experiment, Verdict::Approve).await.unwrap();
     let brief: Value = agent.get(&format!("/api/v1/experiments/{experiment}/brief")).await.json().await.unwrap();
     assert_eq!(brief["flag_key"], "flag-a");
+    let markdown = daemon
+        .request(Method::GET, &format!("/api/v1/experiments/{experiment}/brief"))
+        .bearer_auth(&agent.token)
+        .header("accept", "text/markdown");
+    let markdown = markdown.send().await.unwrap().text().await.unwrap();
+    assert!(
+        markdown.starts_with("# Brief: a\n") && markdown.contains("\n> Players come back more often\n"),
+        "{markdown}"
+    );
+    assert!(markdown.contains("## Forbidden paths\n\n- `game/payments/`\n"), "{markdown}");
 
     let root = daemon.lab.root();
     git(&root, &["checkout", "-q", "-b", "work"]).unwrap();
@@ -89,6 +99,8 @@ async fn bad_requests_say_what_is_wrong() {
     assert_eq!((status, &kind["hint"]), (400, &json!("send `Content-Type: application/json`")));
     let huge = json!({ "reason": "x".repeat(300 * 1024) });
     assert_eq!(agent.post("/api/v1/experiments/x/fail", &huge).await.status(), 413);
+    let (status, method) = problem(agent.post("/api/v1/outcomes", &json!({})).await).await;
+    assert_eq!(status, 405, "{method}");
     let stranger = daemon.request(Method::GET, "/api/v1/outcomes").send().await.unwrap();
     assert_eq!(stranger.headers()["www-authenticate"], "Bearer");
 }

@@ -50,7 +50,7 @@ async fn a_signed_reading_is_taken_once_and_others_are_refused() {
     let unknown = push(&daemon, "msg_4", at, &body.replace("\"push\"", "\"nobody\""), INGEST_SECRET).await;
     assert_eq!(code(unknown).await, (401, "ingest_signature".to_owned()));
     let shape = push(&daemon, "msg_5", at, &body.replace("12.5", "\"many\""), INGEST_SECRET).await;
-    assert_eq!(code(shape).await, (502, "signal_shape".to_owned()));
+    assert_eq!(code(shape).await, (422, "signal_shape".to_owned()));
     let large = push(&daemon, "msg_6", at, &" ".repeat(256 * 1024 + 1), INGEST_SECRET).await;
     assert_eq!(large.status(), 413);
     let bare = daemon.request(Method::POST, "/api/v1/signals/ingest").body(body).send().await.unwrap();

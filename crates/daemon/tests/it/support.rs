@@ -19,7 +19,11 @@ pub struct Daemon {
 
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_outcome-runtimed"));
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).stderr(Stdio::piped());
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("RUST_LOG", "error")
+        .stderr(Stdio::piped());
     command
 }
 
@@ -29,6 +33,10 @@ impl Daemon {
     }
 
     pub async fn start_with(args: &[&str]) -> Self {
+        Self::start_in(args, &[]).await
+    }
+
+    pub async fn start_in(args: &[&str], environment: &[(&str, &str)]) -> Self {
         let lab = Lab::sqlite().await.unwrap();
         let root = lab.root();
         std::fs::write(root.join(".clock"), lab.runtime.now().to_string()).unwrap();
@@ -40,6 +48,7 @@ impl Daemon {
             .arg("--address-file")
             .arg(&file)
             .args(args)
+            .envs(environment.iter().copied())
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap();

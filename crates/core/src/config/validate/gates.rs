@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::super::file::{GateFile, GatesFile};
 use super::channel::channel;
 use super::{At, Context, Problem, Reporter, at_least_one, email, text};
-use crate::domain::{Assurance, GatePolicy, GateType};
+use crate::domain::{GatePolicy, GateType};
 
 pub(super) fn gates(
     file: Option<&At<GatesFile>>,
@@ -73,8 +73,7 @@ fn check_chain(assigned_to: Option<&At<String>>, chain: &[At<String>], reporter:
 
 fn check_assurance(gate_type: GateType, gate: &GateFile, reporter: &mut Reporter<'_>) {
     let Some(assurance) = &gate.assurance else { return };
-    let may_be_unverified = matches!(gate_type, GateType::PortfolioReview | GateType::AnalysisReview);
-    if assurance.value.0 == Assurance::A2 && !may_be_unverified {
+    if assurance.value.0 < gate_type.floor() {
         reporter.push(
             Problem::error(
                 "config.assurance_too_low",

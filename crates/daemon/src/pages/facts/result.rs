@@ -19,8 +19,8 @@ pub(super) fn section(facts: &Value) -> Section {
         format!("{weight}: {}", text(finding, "/message").unwrap_or("unhealthy data"))
     });
     section.warnings.extend(health);
-    section.text("Verdict of the engine", text(result, "/verdict/decision").map(words));
-    section.text("Because", text(result, "/verdict/reason").map(ToOwned::to_owned));
+    let reason = text(result, "/verdict/reason").map(|reason| format!(": {reason}")).unwrap_or_default();
+    section.text("Verdict of the engine", text(result, "/verdict/decision").map(|verdict| words(verdict) + &reason));
     section.text("Effect", number(result, "/effect").map(signed));
     let ci = interval(result, "/ci_running", signed).or_else(|| interval(result, "/ci", signed));
     section.text("Confidence sequence", ci);

@@ -1,0 +1,84 @@
+//! The brief of an approved experiment, as JSON, or as Markdown for agents that read text.
+
+use askama::Template;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse as _, Response};
+use outcome_core::usecases::Brief;
+use outcome_core::{Code, Error};
+use serde_json::Value;
+
+use crate::App;
+use crate::http::problem::Problem;
+
+/// GET /api/v1/experiments/{id}/brief
+pub(crate) async fn show(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let brief = app.runtime.brief(&id).await?;
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !accept.contains("text/markdown") {
+        return Ok(Json(brief).into_response());
+    }
+    let text = Markdown::of(brief)
+        .render()
+        .map_err(|e| Error::new(Code::Internal, "the brief cannot be written").because(e))?;
+    Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], text).into_response())
+}
+
+#[derive(Template)]
+#[template(path = "brief.md", escape = "none")]
+struct Markdown {
+    said: Vec<(&'static str, String)>,
+    base_commit: String,
+    lists: Vec<(&'static str, Vec<String>)>,
+    brief: Brief,
+}
+
+impl Markdown {
+    fn of(brief: Brief) -> Self {
+        let hypothesis = &brief.hypothesis;
+        let said = [
+            ("Title", "title_says"),
+            ("Statement", "statement_says"),
+            ("Mechanism", "mechanism_says"),
+            ("What is changed", "intervention_says"),
+        ];
+        let learnings = brief.learnings.iter().map(ToString::to_string).collect();
+        Self {
+            said: said
+                .iter()
+                .filter_map(|(label, key)| Some((*label, quoted(hypothesis.get(key)?.as_str()?))))
+                .collect(),
+            base_commit: brief.base_commit.clone().unwrap_or_else(|| "none".to_owned()),
+            lists: vec![
+                ("Declared paths", codes(hypothesis.get("declared_paths"))),
+                ("Allowed paths", codes(brief.scope.get("allowed_paths"))),
+                ("Forbidden paths", codes(brief.scope.get("forbidden_paths"))),
+                ("Constraints", values(brief.constraints.get("guardrails"))),
+                ("Rules", values(brief.constraints.get("rules_say"))),
+                ("Conditions of the approval", brief.conditions.clone()),
+                ("Definition of done", brief.definition_of_done.clone()),
+                ("Learnings", learnings),
+            ],
+            brief,
+        }
+    }
+}
+
+fn values(list: Option<&Value>) -> Vec<String> {
+    let show = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+    list.and_then(Value::as_array).map(|list| list.iter().map(show).collect()).unwrap_or_default()
+}
+
+fn codes(list: Option<&Value>) -> Vec<String> {
+    values(list).into_iter().map(|path| format!("`{path}`")).collect()
+}
+
+/// Every line is marked, so that none passes for ours.
+fn quoted(text: &str) -> String {
+    text.lines().map(|line| format!("> {line}")).collect::<Vec<_>>().join("\n")
+}
