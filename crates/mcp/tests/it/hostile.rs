@@ -3,44 +3,20 @@
 use anyhow::Result;
 use outcome_core::domain::{GateStatus, GateType, Verdict};
 use outcome_tests::lab::{Lab, OUTCOME, hypothesis};
-use outcome_tests::mcp::{LEGACY, MODERN};
+use outcome_tests::mcp::{LEGACY, MODERN, McpClient};
 use serde_json::{Value, json};
 
 use super::{candidate, session};
 
-const TOOLS: [&str; 8] = [
-    "get_active_outcomes",
-    "get_work_order",
-    "submit_hypotheses",
-    "get_experiment_brief",
-    "report_experiment_built",
-    "request_human_gate",
-    "get_gate",
-    "query_learnings",
-];
-
-/// Every argument of every tool, and some that none has.
-const ARGUMENTS: [&str; 19] = [
-    "experiment_id",
-    "outcome_id",
-    "gate_id",
-    "gate_type",
-    "question",
-    "details",
-    "implementation_summary",
-    "outcome",
-    "files_changed",
-    "head",
-    "feature_flag_key",
-    "agent_notes",
-    "query",
-    "limit",
-    "cursor",
-    "detail",
-    "hypotheses",
-    "verdict",
-    "__proto__",
-];
+/// Every tool with its arguments, and one that none has.
+async fn arguments_of_tools(client: &mut McpClient) -> Result<Vec<(String, Vec<String>)>> {
+    let listed = client.request("tools/list", json!({})).await?.unwrap();
+    let one = |tool: &Value| {
+        let names = tool["inputSchema"]["properties"].as_object().unwrap().keys().cloned();
+        (tool["name"].as_str().unwrap().to_owned(), names.chain(["__proto__".to_owned()]).collect())
+    };
+    Ok(listed["tools"].as_array().unwrap().iter().map(one).collect())
+}
 
 fn nested(depth: usize) -> Value {
     (0..depth).fold(json!("x"), |inner, level| if level % 2 == 0 { json!([inner]) } else { json!({ "a": inner }) })
@@ -92,14 +68,15 @@ async fn hostile_values_in_any_argument_are_survived() -> Result<()> {
     let gate = lab.runtime.gate_list().await?[0].gate.clone();
     for (version, parity) in [(MODERN, 0), (LEGACY, 1)] {
         let mut client = session(&lab, version).await?;
+        let tools = arguments_of_tools(&mut client).await?;
         // Every value goes through one of the eras: what parses arguments is the same in both.
         let values: Vec<Value> =
             hostile_values().into_iter().enumerate().filter(|(n, _)| n % 2 == parity).map(|(_, value)| value).collect();
         for value in &values {
-            for tool in TOOLS {
-                for argument in ARGUMENTS {
+            for (tool, names) in &tools {
+                for name in names {
                     let mut arguments = right(tool, &experiment, &gate);
-                    arguments[argument] = value.clone();
+                    arguments[name] = value.clone();
                     client.call(tool, arguments).await?;
                 }
             }
