@@ -2,9 +2,9 @@
 
     python3 tests/peers/speed.py --n 1000
 
-Two ways in: the whole pipeline, from a data frame of sums to a data frame of results (sequential, one metric, two arms), and
-the bare sequential test object, from sums to p and interval. Each comparison has its own sums; building the frames and the
-sums is not timed. The best of three rounds counts, so that a busy machine does not make a peer look slow.
+Two ways in: the whole pipeline, from a data frame of sums to a data frame of results (sequential, one metric, two
+arms), and the bare sequential test object, from sums to p and interval. Each comparison has its own sums; building the
+frames and sums is not timed. The best of three rounds counts, so that a busy machine does not make a peer look slow.
 """
 
 import argparse

@@ -98,6 +98,10 @@ pub fn summary(comparison: &Comparison) -> Value {
         "mde_relative": relative,
         "tau": last.result.tuning.map(|t| digits(t.tau.get())),
         "verdict": at(decided),
+        "decision_one_check_later": polls
+            .iter()
+            .find(|p| p.day > decided.day)
+            .map(|p| json!(p.result.verdict.decision)),
         "crossing": crossing.map(at),
         "n_times_lost": losses(&polls),
         "end": at(last),
