@@ -2,6 +2,7 @@
 //! modules, and stores state, event and outgoing messages in one transaction.
 
 mod brief;
+mod budget;
 mod build;
 mod context;
 mod decide;
