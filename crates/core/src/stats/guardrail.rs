@@ -3,13 +3,15 @@
 //! "No significant harm" is not "safe": `breached` and `non_inferior` are two different proofs, and there may be
 //! neither.
 
+use std::ops::Deref;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::phases::Gated;
 use super::{
-    Alpha, Alternative, Contrast, Estimate, InvalidInput, Phase, Settings, Status, Tau, Tuning, combine_phases,
-    mixture_test, rate_confidence,
+    Alpha, Alternative, Contrast, Estimate, GuardrailFlags, InvalidInput, Phase, Settings, Status, Tau, Tuning,
+    combine_phases, mixture_test, rate_confidence,
 };
 
 /// Units below which a bare value beyond its limit raises no alert (STATS.md 2.7).
@@ -170,11 +172,9 @@ pub fn guardrail_test(
     })
 }
 
-/// A guardrail at one poll, as stored and shown.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct GuardrailResult {
-    /// Its name.
-    pub name: String,
+/// The numbers of a guardrail at one poll.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GuardrailNumbers {
     /// Whether there are numbers.
     pub status: Status,
     /// Harm-signed effect, or the observed rate or value for an absolute limit.
@@ -201,10 +201,9 @@ pub struct GuardrailResult {
     pub n_consecutive: u32,
 }
 
-impl GuardrailResult {
-    fn without_numbers(guardrail: &Guardrail<'_>, status: Status) -> Self {
+impl GuardrailNumbers {
+    fn without_numbers(must_prove: bool, status: Status) -> Self {
         Self {
-            name: guardrail.name.to_owned(),
             status,
             value: None,
             lower: None,
@@ -214,10 +213,36 @@ impl GuardrailResult {
             deteriorated: false,
             breached: false,
             non_inferior: false,
-            must_prove: guardrail.must_prove,
+            must_prove,
             is_alerting: false,
             n_consecutive: 0,
         }
+    }
+
+    pub(super) fn flags(&self) -> GuardrailFlags {
+        GuardrailFlags {
+            breached: self.breached,
+            non_inferior: self.non_inferior,
+            must_prove: self.must_prove,
+            is_alerting: self.is_alerting,
+        }
+    }
+}
+
+/// A guardrail at one poll, as stored and shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GuardrailResult {
+    /// Its name.
+    pub name: String,
+    /// Its numbers.
+    #[serde(flatten)]
+    pub numbers: GuardrailNumbers,
+}
+
+impl Deref for GuardrailResult {
+    type Target = GuardrailNumbers;
+    fn deref(&self) -> &GuardrailNumbers {
+        &self.numbers
     }
 }
 
@@ -245,14 +270,14 @@ pub(super) fn evaluate_guardrail(
     alphas: Alphas,
     memory: Memory,
     is_new_poll: bool,
-) -> (GuardrailResult, Memory) {
-    let refused = |status| (GuardrailResult::without_numbers(guardrail, status), memory);
+) -> (GuardrailNumbers, Memory) {
+    let refused = |status| (GuardrailNumbers::without_numbers(guardrail.must_prove, status), memory);
     match guardrail.reading {
         GuardrailReading::RelativeToControl { phases, harm_direction, margin, tau, is_signed } => {
             let comparison = Comparison { phases, harm_direction, margin, tau, is_signed };
             match comparison.evaluate(alphas, memory.tuning) {
                 Ok((test, bound, tuning)) => {
-                    let result = GuardrailResult {
+                    let result = GuardrailNumbers {
                         status: Status::Ok,
                         value: Some(test.harm),
                         lower: test.harm_lower,
@@ -262,7 +287,7 @@ pub(super) fn evaluate_guardrail(
                         deteriorated: test.deteriorated,
                         breached: test.breached,
                         non_inferior: test.non_inferior,
-                        ..GuardrailResult::without_numbers(guardrail, Status::Ok)
+                        ..GuardrailNumbers::without_numbers(guardrail.must_prove, Status::Ok)
                     };
                     (result, Memory { tuning: Some(tuning), ..memory })
                 }
@@ -279,8 +304,8 @@ pub(super) fn evaluate_guardrail(
                 // Nothing read is neither a breach nor the end of a row of breaches.
                 let status = InvalidInput::NotFinite.into();
                 let n_consecutive = memory.n_consecutive;
-                let missing = GuardrailResult::without_numbers(guardrail, status);
-                return (GuardrailResult { n_consecutive, ..missing }, memory);
+                let missing = GuardrailNumbers::without_numbers(guardrail.must_prove, status);
+                return (GuardrailNumbers { n_consecutive, ..missing }, memory);
             };
             if !(value.is_finite() && limit.get().is_finite()) {
                 return refused(InvalidInput::NotFinite.into());
@@ -291,12 +316,12 @@ pub(super) fn evaluate_guardrail(
                 (_, false) => memory.n_consecutive,
                 (false, true) => 0,
             };
-            let result = GuardrailResult {
+            let result = GuardrailNumbers {
                 value: Some(value),
                 bound: Some(limit.get()),
                 is_alerting: n_consecutive >= consecutive.max(1),
                 n_consecutive,
-                ..GuardrailResult::without_numbers(guardrail, Status::Ok)
+                ..GuardrailNumbers::without_numbers(guardrail.must_prove, Status::Ok)
             };
             (result, Memory { n_consecutive, ..memory })
         }
@@ -365,7 +390,7 @@ fn rate_limit(
     n: u64,
     limit: Limit,
     alphas: Alphas,
-) -> Result<GuardrailResult, InvalidInput> {
+) -> Result<GuardrailNumbers, InvalidInput> {
     let breach = rate_confidence(successes, n, limit.get(), alphas.breach)?;
     let safe = rate_confidence(successes, n, limit.get(), alphas.safe)?;
     let (breached, non_inferior) = match limit {
@@ -376,7 +401,7 @@ fn rate_limit(
         Limit::Max(_) => (breach.ci.lower, safe.ci.upper),
         Limit::Min(_) => (safe.ci.lower, breach.ci.upper),
     };
-    Ok(GuardrailResult {
+    Ok(GuardrailNumbers {
         value: breach.rate,
         lower,
         upper,
@@ -384,6 +409,6 @@ fn rate_limit(
         ln_e_breached: Some(breach.ln_e),
         breached,
         non_inferior,
-        ..GuardrailResult::without_numbers(guardrail, Status::Ok)
+        ..GuardrailNumbers::without_numbers(guardrail.must_prove, Status::Ok)
     })
 }
