@@ -6,5 +6,6 @@ mod crash;
 mod journey;
 mod mcp_clients;
 mod negative;
+mod proof;
 mod properties;
 mod tamper;
