@@ -53,6 +53,7 @@ impl Runtime {
                 }
                 GateType::LaunchApproval => {
                     fact("build", experiment.build.clone().unwrap_or(Value::Null));
+                    fact("dry_run", self.dry_run_facts(tx, outcome, experiment).await?);
                     fact("conflicts", json!(self.conflicts(tx, experiment).await?));
                 }
                 GateType::AnalysisReview | GateType::ScaleApproval | GateType::ShipApproval => {
