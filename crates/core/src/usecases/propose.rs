@@ -90,7 +90,7 @@ impl Runtime {
         let spec = &outcome.spec;
         let words = format!("{} {} {}", spec.title, spec.signal.metric, spec.slug.as_str().replace('-', " "));
         let learnings = tx.learning_search(&LearningQuery { words, limit: 10, ..LearningQuery::default() }).await?;
-        let open = tx.experiment_list_open(Some(outcome.id)).await?;
+        let open = tx.experiment_list_under_way(Some(outcome.id)).await?;
         Ok(WorkOrder {
             outcome: spec.slug.to_string(),
             n_candidates: spec.portfolio.candidates,
