@@ -754,6 +754,9 @@ def check_readings(pack, report):
     """The digests of the readings, and windows that fit the allocation."""
     allocation = {phase["phase"]: phase for phase in pack["allocation"]}
     n_unlogged = 0
+    times = [seconds(snapshot["measured_at"]) for snapshot in pack["snapshots"]]
+    if any(a >= b for a, b in zip(times, times[1:])):
+        report.add("the snapshots are not in the order of time")
     for snapshot in pack["snapshots"]:
         at, readings = snapshot["measured_at"], snapshot["readings"]
         names = ("signal", "phase", "variant", "window", "sums", "query_hash", "raw_hash")
@@ -833,7 +836,7 @@ def check_log(pack, lines, report):
             report.add(f"the readings of line {seq} of the log are missing in the pack")
     for step in pack["steps"]:
         entry = entries.get(step["seq"])
-        if entry is None or (entry["hash"], entry["payload"]) != (step["hash"], step["payload"]):
+        if entry is None or any(entry[key] != step[key] for key in ("hash", "at", "kind", "payload")):
             report.add(f"line {step['seq']} of the log is not the step that the pack claims")
     approved = [e["payload"].get("plan_hash") for e in entries.values() if e["kind"] == "experiment.reported_built"]
     if not approved or approved[-1] != pack["plan_hash"]:

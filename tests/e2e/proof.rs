@@ -274,3 +274,245 @@ async fn an_independent_program_recomputes_a_shipped_experiment() -> Result<()> 
     facts.agrees(&pack).await?;
     Ok(())
 }
+
+/// A change of a pack: its name, and what it does.
+type Change = (&'static str, fn(&mut Value));
+
+/// Adds one to the last digit of a number's shortest form, or swaps a digit of a text.
+fn nudge(value: &mut Value) {
+    *value = match &*value {
+        Value::Number(n) => {
+            n.as_i64().map_or_else(|| json!(n.as_f64().unwrap() * (1.0 + 1e-7) + 1e-7), |n| json!(n + 1))
+        }
+        Value::Bool(is) => json!(!is),
+        Value::String(text) => {
+            let at = text.rfind(|c: char| c.is_ascii_digit()).unwrap();
+            let digit = if &text[at..=at] == "7" { "3" } else { "7" };
+            json!(format!("{}{digit}{}", &text[..at], &text[at + 1..]))
+        }
+        other => panic!("{other} cannot be nudged"),
+    };
+}
+
+/// Places of a pack of [`shipped`] in which one digit is changed.
+const PLACES: &[&str] = &[
+    "/plan/alpha",
+    "/plan/tau",
+    "/plan/hypothesis/measurement/success_threshold",
+    "/plan/guardrails/0/bound/not_worse/margin",
+    "/plan_hash",
+    "/method/alpha",
+    "/method/tau",
+    "/method/guardrail_alpha",
+    "/method/futility_alpha",
+    "/method/min_runtime_days",
+    "/experiment/launched_at",
+    "/allocation/0/treatment_pct",
+    "/allocation/0/ended_at",
+    "/allocation/1/started_at",
+    "/snapshots/3/measured_at",
+    "/snapshots/3/logged/digest",
+    "/snapshots/3/readings/0/sums/n",
+    "/snapshots/3/readings/0/sums/successes",
+    "/snapshots/3/readings/0/window/to",
+    "/snapshots/3/readings/0/raw_hash",
+    "/path/3/polled_at",
+    "/path/3/as_of",
+    "/path/3/is_sampled",
+    "/path/3/has_flag_drift",
+    "/path/3/result/effect",
+    "/path/3/result/effect_shrunken",
+    "/path/3/result/standard_error",
+    "/path/3/result/ci/lower",
+    "/path/3/result/ci_running/upper",
+    "/path/3/result/lift",
+    "/path/3/result/lift_ci/upper",
+    "/path/3/result/control_level",
+    "/path/3/result/ln_e",
+    "/path/3/result/ln_p_running",
+    "/path/3/result/p_running",
+    "/path/3/result/futility_upper",
+    "/path/3/result/is_significant",
+    "/path/3/result/is_min_runtime_met",
+    "/path/3/result/n_treatment",
+    "/path/3/result/srm/ln_e",
+    "/path/3/result/epoch",
+    "/path/3/result/tuning/tau",
+    "/path/8/result/guardrails/0/value",
+    "/path/8/result/guardrails/0/upper",
+    "/path/8/result/guardrails/0/ln_e_breached",
+    "/path/8/result/guardrails/0/non_inferior",
+    "/path/3/result/guardrails/1/lower",
+    "/path/3/result/guardrails/2/lower",
+    "/path/3/result/guardrails/2/ln_e_breached",
+    "/path/2/result/guardrails/4/n_consecutive",
+    "/path/0/result/status/have",
+    "/steps/0/payload/reason",
+    "/recorded/latest/effect",
+    "/recorded/latest/verdict/reason",
+    "/recorded/at_end/result/lift_ci/lower",
+    "/verdict/reason",
+];
+
+/// Places about which only the log knows better.
+const PLACES_OF_THE_LOG: &[&str] =
+    &["/snapshots/3/logged/seq", "/snapshots/3/logged/hash", "/steps/0/at", "/steps/0/seq"];
+
+/// Changes that no single digit makes.
+const CHANGES: &[Change] = &[
+    ("a better verdict", |pack| pack["verdict"]["decision"] = json!("kill_harm")),
+    ("another verdict on the way", |pack| pack["path"][5]["result"]["verdict"]["decision"] = json!("ship")),
+    ("a poll less in the path", |pack| drop(pack["path"].as_array_mut().unwrap().remove(4))),
+    ("a snapshot less", |pack| drop(pack["snapshots"].as_array_mut().unwrap().remove(4))),
+    ("two snapshots in another order", |pack| pack["snapshots"].as_array_mut().unwrap().swap(3, 4)),
+    ("arms changed sides", |pack| {
+        let readings = pack["snapshots"][3]["readings"].as_array_mut().unwrap();
+        let sums: Vec<Value> = readings.iter().map(|reading| reading["sums"].clone()).collect();
+        (readings[0]["sums"], readings[1]["sums"]) = (sums[1].clone(), sums[0].clone());
+    }),
+    ("fewer crashes, with a digest that fits", |pack| {
+        let snapshot = pack["snapshots"].as_array_mut().unwrap().last_mut().unwrap();
+        let readings = snapshot["readings"].as_array_mut().unwrap();
+        for reading in readings.iter_mut().filter(|r| r["signal"] == "crashes" && r["variant"] == "treatment") {
+            reading["sums"]["successes"] = json!(1);
+        }
+        let names = ["signal", "phase", "variant", "window", "sums", "query_hash", "raw_hash"];
+        let lines: Vec<Value> = readings.iter().map(|r| names.map(|name| r[name].clone()).into()).collect();
+        snapshot["logged"]["digest"] = json!(sha256_hex(canonical_json(&lines).unwrap()));
+    }),
+    ("a guardrail is left out", |pack| drop(pack["path"][6]["result"]["guardrails"].as_array_mut().unwrap().pop())),
+    ("a finding is left out", |pack| {
+        pack["path"][0]["result"]["health"] = json!([{ "code": "stale", "severity": "block", "message": "" }])
+    }),
+    ("a field that nobody recomputes", |pack| pack["path"][6]["result"]["bonus"] = json!(1)),
+    ("nothing stored about readings", |pack| pack["snapshots"][2]["logged"] = Value::Null),
+    ("a later version", |pack| pack["version"] = json!(2)),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_of_a_pack_is_found() -> Result<()> {
+    let (facts, experiment) = shipped().await?;
+    let pack = facts.pack(&experiment).await?;
+    if !facts.agrees(&pack).await? {
+        return Ok(());
+    }
+    let log = facts.log().await?;
+    let mut missed = Vec::new();
+    let mut expect_found = |what: &str, changed: &Value, log: Option<&Path>| -> Result<()> {
+        ensure!(*changed != pack, "`{what}` changed nothing");
+        let (code, said) = facts.verify(changed, log)?.context("python3 is gone")?;
+        if code != Some(1) {
+            missed.push(format!("{what}: {code:?} {said}"));
+        }
+        Ok(())
+    };
+    let with_log = PLACES_OF_THE_LOG.iter().map(|place| (place, Some(log.as_path())));
+    for (place, log) in PLACES.iter().map(|place| (place, None)).chain(with_log) {
+        let mut changed = pack.clone();
+        let found = changed.pointer_mut(place).filter(|value| !value.is_null());
+        nudge(found.with_context(|| format!("the pack has no {place}"))?);
+        // The seal finds a slip of the pen, the calculation a forger.
+        if *place == "/path/3/result/ln_e" {
+            expect_found(&format!("{place}, not sealed again"), &changed, None)?;
+        }
+        expect_found(place, &sealed(changed)?, log)?;
+    }
+    for (what, change) in CHANGES {
+        let mut changed = pack.clone();
+        change(&mut changed);
+        expect_found(what, &sealed(changed)?, None)?;
+    }
+    assert!(missed.is_empty(), "{} changes were missed:\n{}", missed.len(), missed.join("\n"));
+
+    // A pack that ends early agrees with itself; the log knows better.
+    let mut short = pack.clone();
+    let removed = short["snapshots"].as_array_mut().unwrap().pop().unwrap();
+    short["path"].as_array_mut().unwrap().pop();
+    short["steps"].as_array_mut().unwrap().retain(|step| step["at"].as_str() < removed["measured_at"].as_str());
+    let last = short["path"].as_array().unwrap().last().unwrap().clone();
+    short["verdict"] = last["result"]["verdict"].clone();
+    short["recorded"] = json!({ "latest": null, "at_end": null });
+    let short = sealed(short)?;
+    assert_eq!(facts.verify(&short, None)?.context("python3 is gone")?.0, Some(0));
+    let (code, said) = facts.verify(&short, Some(&log))?.context("python3 is gone")?;
+    assert!(code == Some(1) && said.contains("are missing in the pack"), "{said}");
+    Ok(())
+}
+
+/// Sums of a ratio whose denominators are all 2 and whose numerators are 0 or 1.
+fn ratio(n: f64, share: f64) -> [f64; 6] {
+    let x = (n * share).floor();
+    [n, x, x, 2.0 * n, 4.0 * n, 2.0 * x]
+}
+
+const RATIO: &str = "a AS n, b AS num_sum, c AS num_sum_squares, d AS den_sum, e AS den_sum_squares, f AS num_den_sum";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ramp_a_restatement_and_a_drifting_flag_are_recomputed_too() -> Result<()> {
+    let mut facts = Facts::new("decrease", RATIO, "ramp").await?;
+    let mut idea = hypothesis("Fewer refunds", "ramp");
+    idea.rollout = RolloutPlan { initial_pct: 10, steps: vec![50] };
+    idea.measurement.duration_days = 49;
+    let experiment = facts.lab.launched(idea).await?;
+    facts.next_phase();
+    for (n, share) in [(500.0, 0.5), (6000.0, 0.48), (5000.0, 0.48), (9000.0, 0.44), (40_000.0, 0.44), (90_000.0, 0.44)]
+    {
+        let m = (n / 9.0_f64).floor();
+        facts.tell("main", &ratio(n, 0.5), &ratio(m, share)).await?;
+        facts.tell_constraints(n, m, 300.0).await?;
+        facts.lab.poll_after(36).await?;
+    }
+    assert_eq!(facts.status(&experiment).await?, ExperimentStatus::AwaitingAnalysisGate);
+    facts.lab.decide(&experiment, Verdict::Scale).await?;
+    facts.next_phase();
+    for n in [3000.0, 20_000.0] {
+        facts.tell("main", &ratio(n, 0.55), &ratio(n + 31.0, 0.5)).await?;
+        facts.tell_constraints(n, n + 31.0, 300.0).await?;
+        facts.lab.poll_after(24).await?;
+    }
+    let path = facts.lab.root().join("flags.json");
+    let flags = std::fs::read_to_string(&path)?;
+    assert!(flags.contains("ENABLED"), "{flags}");
+    std::fs::write(&path, flags.replace("ENABLED", "DISABLED"))?;
+    facts.lab.poll_after(24).await?;
+    assert_eq!(facts.status(&experiment).await?, ExperimentStatus::Paused);
+    let pack = facts.pack(&experiment).await?;
+    let path = pack["path"].as_array().unwrap();
+    assert_eq!(path.last().unwrap()["has_flag_drift"], true);
+    assert!(path.iter().any(|poll| poll["result"]["epoch"] == 2), "the restatement starts a new epoch");
+    assert!(path.iter().any(|poll| poll["result"]["verdict"]["decision"] == "ship"));
+    assert_eq!(pack["allocation"].as_array().unwrap().len(), 2);
+    check_paths(&facts.lab).await?;
+    facts.agrees(&pack).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn harm_wrong_traffic_and_crossed_constraints_are_recomputed_too() -> Result<()> {
+    let mean = |n: f64, mean: f64| [n, n * mean, n * (mean * mean + 0.21)];
+    for (name, flag, control, treatment, delay, crashes, want) in [
+        ("Harmful", "harm", 8000.0, 8000.0, 300.0, 0.004, "kill_harm"),
+        ("Lopsided", "srm", 8000.0, 9000.0, 300.0, 0.004, "hold_srm"),
+        ("Slow", "slow", 4000.0, 4000.0, 901.0, 0.004, "hold_alert"),
+        ("Crashing", "crash", 4000.0, 4000.0, 300.0, 0.09, "kill_guardrail"),
+    ] {
+        let mut facts = Facts::new("increase", "a AS n, b AS sum, c AS sum_squares", flag).await?;
+        let experiment = facts.lab.running(name, flag).await?;
+        facts.next_phase();
+        let effect = if want == "kill_harm" { -0.06 } else { 0.001 };
+        for share in [0.02, 0.5, 1.0] {
+            let (n, m) = (control * share, treatment * share);
+            facts.tell_constraints(n, m, delay).await?;
+            facts.tell("crashes", &[n, (n * 0.004).floor()], &[m, (m * crashes).floor()]).await?;
+            facts.tell("main", &mean(n, 0.3), &mean(m, 0.3 + effect)).await?;
+            facts.lab.poll_after(12).await?;
+        }
+        let pack = facts.pack(&experiment).await?;
+        assert_eq!(pack["verdict"]["decision"], want, "{}", pack["verdict"]);
+        facts.agrees(&pack).await?;
+        check_paths(&facts.lab).await?;
+        facts.act(&experiment, Verdict::Kill).await?;
+        facts.agrees(&facts.pack(&experiment).await?).await?;
+    }
+    Ok(())
+}
