@@ -69,6 +69,63 @@ async fn the_stored_readings_explain_the_latest_evaluation_after_every_poll() ->
     .await
 }
 
+/// An independent program must recompute every measured experiment. Returns how many there were, 0 without Python.
+pub async fn check_packs(lab: &Lab) -> Result<usize> {
+    let mut n_measured = 0;
+    for experiment in lab.runtime.experiment_list(None, 1000).await? {
+        if experiment.current_result.is_some() {
+            let pack = serde_json::to_value(lab.runtime.proof(experiment.slug.as_str()).await?)?;
+            n_measured += usize::from(agrees(lab, &pack).await?);
+        }
+    }
+    Ok(n_measured)
+}
+
+/// The independent program must agree, alone and with the log. False where there is no Python.
+async fn agrees(lab: &Lab, pack: &Value) -> Result<bool> {
+    let log = log_of(lab).await?;
+    for log in [None, Some(log.as_path())] {
+        let Some((code, said)) = verify(lab, pack, log)? else { return Ok(false) };
+        ensure!(code == Some(0), "{said}");
+    }
+    Ok(true)
+}
+
+/// The audit log, as `audit export` writes it.
+async fn log_of(lab: &Lab) -> Result<PathBuf> {
+    let path = lab.root().join(".outcome/log.jsonl");
+    let (mut text, mut after) = (String::new(), 0);
+    loop {
+        let page = lab.runtime.audit_page(after, 500).await?;
+        let Some(last) = page.last() else { break };
+        after = last.seq;
+        for entry in &page {
+            text += &(serde_json::to_string(entry)? + "\n");
+        }
+    }
+    std::fs::write(&path, text)?;
+    Ok(path)
+}
+
+/// What the independent program says about a pack; `None`, said loudly, where there is no Python.
+fn verify(lab: &Lab, pack: &Value, log: Option<&Path>) -> Result<Option<(Option<i32>, String)>> {
+    let path = lab.root().join(".outcome/proof.json");
+    std::fs::write(&path, serde_json::to_string_pretty(pack)?)?;
+    let mut command = Command::new("python3");
+    command.arg(SCRIPT).arg(&path).args(log.iter().flat_map(|log| [Path::new("--log"), log]));
+    match command.output() {
+        Ok(done) => {
+            let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+            Ok(Some((done.status.code(), said)))
+        }
+        Err(error) if std::env::var_os("CI").is_some() => bail!("in CI nothing may be skipped: python3: {error}"),
+        Err(error) => {
+            eprintln!("SKIPPED: python3 cannot be run: {error}");
+            Ok(None)
+        }
+    }
+}
+
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/verify_proof.py");
 
 /// The laboratory's outcome on a source that knows phases: a table of facts by flag, phase, signal and arm.
@@ -177,48 +234,8 @@ impl Facts {
         Ok(serde_json::to_value(self.lab.runtime.proof(experiment).await?)?)
     }
 
-    /// The audit log, as `audit export` writes it.
-    async fn log(&self) -> Result<PathBuf> {
-        let path = self.lab.root().join("log.jsonl");
-        let lines: Vec<String> = self
-            .lab
-            .runtime
-            .audit_page(0, 10_000)
-            .await?
-            .iter()
-            .map(serde_json::to_string)
-            .collect::<Result<_, _>>()?;
-        std::fs::write(&path, lines.join("\n"))?;
-        Ok(path)
-    }
-
-    /// What the independent program says about a pack; `None`, said loudly, where there is no Python.
     fn verify(&self, pack: &Value, log: Option<&Path>) -> Result<Option<(Option<i32>, String)>> {
-        let path = self.lab.root().join("proof.json");
-        std::fs::write(&path, serde_json::to_string_pretty(pack)?)?;
-        let mut command = Command::new("python3");
-        command.arg(SCRIPT).arg(&path).args(log.iter().flat_map(|log| [Path::new("--log"), log]));
-        match command.output() {
-            Ok(done) => {
-                let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
-                Ok(Some((done.status.code(), said)))
-            }
-            Err(error) if std::env::var_os("CI").is_some() => bail!("in CI nothing may be skipped: python3: {error}"),
-            Err(error) => {
-                eprintln!("SKIPPED: python3 cannot be run: {error}");
-                Ok(None)
-            }
-        }
-    }
-
-    /// The independent program must agree, alone and with the log. False where there is no Python.
-    async fn agrees(&self, pack: &Value) -> Result<bool> {
-        let log = self.log().await?;
-        for log in [None, Some(log.as_path())] {
-            let Some((code, said)) = self.verify(pack, log)? else { return Ok(false) };
-            ensure!(code == Some(0), "{said}");
-        }
-        Ok(true)
+        verify(&self.lab, pack, log)
     }
 }
 
@@ -271,7 +288,7 @@ async fn an_independent_program_recomputes_a_shipped_experiment() -> Result<()> 
     assert_eq!(crossed[2], 1, "the delay was beyond its limit once: {crossed:?}");
     assert!(pack["recorded"]["at_end"].is_object() && !pack["steps"].as_array().unwrap().is_empty());
     check_paths(&facts.lab).await?;
-    facts.agrees(&pack).await?;
+    agrees(&facts.lab, &pack).await?;
     Ok(())
 }
 
@@ -393,10 +410,10 @@ const CHANGES: &[Change] = &[
 async fn every_change_of_a_pack_is_found() -> Result<()> {
     let (facts, experiment) = shipped().await?;
     let pack = facts.pack(&experiment).await?;
-    if !facts.agrees(&pack).await? {
+    if !agrees(&facts.lab, &pack).await? {
         return Ok(());
     }
-    let log = facts.log().await?;
+    let log = log_of(&facts.lab).await?;
     let mut missed = Vec::new();
     let mut expect_found = |what: &str, changed: &Value, log: Option<&Path>| -> Result<()> {
         ensure!(*changed != pack, "`{what}` changed nothing");
@@ -483,7 +500,7 @@ async fn a_ramp_a_restatement_and_a_drifting_flag_are_recomputed_too() -> Result
     assert!(path.iter().any(|poll| poll["result"]["verdict"]["decision"] == "ship"));
     assert_eq!(pack["allocation"].as_array().unwrap().len(), 2);
     check_paths(&facts.lab).await?;
-    facts.agrees(&pack).await?;
+    agrees(&facts.lab, &pack).await?;
     Ok(())
 }
 
@@ -509,10 +526,10 @@ async fn harm_wrong_traffic_and_crossed_constraints_are_recomputed_too() -> Resu
         }
         let pack = facts.pack(&experiment).await?;
         assert_eq!(pack["verdict"]["decision"], want, "{}", pack["verdict"]);
-        facts.agrees(&pack).await?;
+        agrees(&facts.lab, &pack).await?;
         check_paths(&facts.lab).await?;
         facts.act(&experiment, Verdict::Kill).await?;
-        facts.agrees(&facts.pack(&experiment).await?).await?;
+        agrees(&facts.lab, &facts.pack(&experiment).await?).await?;
     }
     Ok(())
 }
