@@ -29,7 +29,8 @@ pub const INGEST_SECRET: &str = "a secret of at least sixteen bytes";
 /// Slug of the outcome.
 pub const OUTCOME: &str = "retention";
 
-const FILE: &str = r#"version: 1
+/// The outcome file of a laboratory.
+pub const FILE: &str = r#"version: 1
 outcomes:
   - id: retention
     title: "More players come back"
@@ -86,6 +87,11 @@ impl Lab {
 
     /// On the database at this address, or on SQLite.
     pub async fn on(database: Option<String>) -> Result<Self> {
+        Self::declaring(database, FILE).await
+    }
+
+    /// With an outcome file of the test's own, whose outcome is [`OUTCOME`].
+    pub async fn declaring(database: Option<String>, file: &str) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let root = dir.path().canonicalize()?;
         write(&root, "game/level.txt", "one\n")?;
@@ -107,7 +113,7 @@ impl Lab {
             email: MEMBER.to_owned(),
             name: "Dana".to_owned(),
             passphrase: SecretString::from(PASSPHRASE),
-            outcome_file: Some(FILE.to_owned()),
+            outcome_file: Some(file.to_owned()),
         };
         let (runtime, _) = Runtime::init_with_clock(settings, request, Arc::new(clock.clone())).await?;
         commit(&root, "Declare the outcome")?;
@@ -164,6 +170,12 @@ impl Lab {
         Ok(())
     }
 
+    /// Writes into the source.
+    pub async fn tell_source(&self, sql: &str) -> Result<()> {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&self.source).await?;
+        Ok(())
+    }
+
     /// Moves the clock and polls everything.
     pub async fn poll_after(&self, hours: i64) -> Result<Polled> {
         self.clock.advance(jiff::SignedDuration::from_hours(hours));
@@ -203,7 +215,12 @@ impl Lab {
 
     /// From nothing to running; the experiment's slug.
     pub async fn running(&self, title: &str, flag: &str) -> Result<String> {
-        let experiment = self.submit(hypothesis(title, flag)).await?;
+        self.launched(hypothesis(title, flag)).await
+    }
+
+    /// From a hypothesis to running; the experiment's slug.
+    pub async fn launched(&self, hypothesis: Hypothesis) -> Result<String> {
+        let experiment = self.submit(hypothesis).await?;
         self.decide(&experiment, Verdict::Approve).await?;
         self.build(&experiment).await?;
         self.decide(&experiment, Verdict::Approve).await?;

@@ -18,6 +18,7 @@ mod learning;
 mod log;
 mod outcome;
 mod poll;
+mod proof;
 mod propose;
 mod replay_path;
 mod runtime;
@@ -40,6 +41,10 @@ pub use learning::LearningView;
 pub use log::{AnchorPlace, Verification};
 pub use outcome::{Activated, Applied, Change, OutcomePlan};
 pub use poll::{PollRequest, Polled, PolledExperiment};
+pub use proof::{
+    Proof, ProofExperiment, ProofLogged, ProofMethod, ProofPhase, ProofPoll, ProofReading, ProofRecorded,
+    ProofSnapshot, ProofStep,
+};
 pub use propose::{Rejected, Submission, Submitted, WorkOrder};
 pub use replay_path::{ReplayedPoll, StoredPoll};
 pub use runtime::Runtime;
