@@ -1,5 +1,6 @@
 //! Whole journeys, through public doors, with real parts.
 
+mod asos;
 mod cookie_cats;
 mod crash;
 mod journey;

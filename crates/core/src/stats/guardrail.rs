@@ -8,10 +8,12 @@ use std::ops::Deref;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::interval::finite;
+use super::mixture::{Evidence, evidence, evidence_both_ways};
 use super::phases::Gated;
 use super::{
     Alpha, Alternative, Contrast, Estimate, GuardrailFlags, InvalidInput, Phase, Settings, Status, Tau, Tuning,
-    combine_phases, mixture_test, rate_confidence,
+    boundary, combine_phases, rate_confidence,
 };
 
 /// Units below which a bare value beyond its limit raises no alert (STATS.md 2.7).
@@ -153,22 +155,23 @@ pub fn guardrail_test(
     if !(margin >= 0.0 && margin.is_finite()) {
         return Err(InvalidInput::Parameter);
     }
-    let greater = Alternative::Greater;
-    let zero = Settings { alpha: alpha_breach, tau, alternative: greater, null: 0.0 };
-    let deteriorated = mixture_test(harm, &zero)?;
-    let breached = mixture_test(harm, &Settings { null: margin, ..zero })?;
-    let safe = Settings { alpha: alpha_safe, tau, alternative: Alternative::Less, null: margin };
-    let safe = mixture_test(harm, &safe)?;
+    let zero = Settings { alpha: alpha_breach, tau, alternative: Alternative::Greater, null: 0.0 };
+    let Evidence { r, ln_e: ln_e_deteriorated, .. } = evidence(harm, &zero)?;
+    let (ln_e_breached, ln_e_non_inferior) = evidence_both_ways(harm, tau, margin)?;
+    let se = harm.variance.standard_error();
+    let half_width = |alpha| se * boundary(r, alpha, Alternative::Greater);
+    let below = half_width(alpha_breach);
+    let above = if alpha_safe == alpha_breach { below } else { half_width(alpha_safe) };
     Ok(GuardrailTest {
         harm: harm.delta,
-        harm_lower: deteriorated.ci.lower,
-        harm_upper: safe.ci.upper,
-        ln_e_deteriorated: deteriorated.ln_e,
-        deteriorated: alpha_breach.rejects(deteriorated.ln_e),
-        ln_e_breached: breached.ln_e,
-        breached: alpha_breach.rejects(breached.ln_e),
-        ln_e_non_inferior: safe.ln_e,
-        non_inferior: alpha_safe.rejects(safe.ln_e),
+        harm_lower: finite(harm.delta - below),
+        harm_upper: finite(harm.delta + above),
+        ln_e_deteriorated,
+        deteriorated: alpha_breach.rejects(ln_e_deteriorated),
+        ln_e_breached,
+        breached: alpha_breach.rejects(ln_e_breached),
+        ln_e_non_inferior,
+        non_inferior: alpha_safe.rejects(ln_e_non_inferior),
     })
 }
 

@@ -2,11 +2,13 @@
 //! modules, and stores state, event and outgoing messages in one transaction.
 
 mod brief;
+mod budget;
 mod build;
 mod context;
 mod decide;
 mod deliver;
 mod doctor;
+mod dry_run;
 mod effects;
 mod experiment;
 mod gate;
@@ -30,6 +32,7 @@ pub use build::{BuildReport, BuildReported};
 pub use decide::{ActRequest, DecideRequest, Decided, Unlock};
 pub use deliver::Delivered;
 pub use doctor::{Finding, FindingLevel};
+pub use dry_run::{DryRunRequest, DryRunView};
 pub use experiment::ExperimentView;
 pub use gate::{GateOpenRequest, GateView};
 pub use ingest::Ingested;
