@@ -130,6 +130,13 @@ def width_one_sided(r, alpha):
     return (low + high) / 2 * math.sqrt(1 + 1 / r)
 
 
+def budget_share(alpha, part, planned):
+    """What one experiment may spend of its outcome's alpha: the planned ones share nine tenths equally, each later one takes
+    half of what is left."""
+    planned = max(1, planned)
+    return alpha * (0.9 / planned if part < planned else 0.1 * 0.5 ** (part - planned + 1))
+
+
 def rejects(ln_e, alpha):
     return ln_e >= -math.log(alpha)
 
@@ -831,8 +838,10 @@ def check_log(pack, lines, report):
         entry = entries.get(seq)
         if entry is None or (entry["hash"], entry["payload"].get("digest")) != (claim["hash"], claim["digest"]):
             report.add(f"line {seq} of the log does not hold the digest that the pack claims")
-    for seq, entry in entries.items():
-        if entry["kind"] == "experiment.measured" and seq not in logged:
+    # What came at the same instant later is logged again together with what was there: the last line counts.
+    measured = {e["payload"]["key"]: seq for seq, e in sorted(entries.items()) if e["kind"] == "experiment.measured"}
+    for seq in measured.values():
+        if seq not in logged:
             report.add(f"the readings of line {seq} of the log are missing in the pack")
     for step in pack["steps"]:
         entry = entries.get(step["seq"])
@@ -851,6 +860,9 @@ def verify(pack, report):
     fixed = {"alpha": pack["plan"]["alpha"], "tau": pack["plan"]["tau"], "guardrail_alpha": 0.05, "futility_alpha": 0.1,
              "min_runtime_days": 7}
     report.same("method", fixed, pack["method"])
+    budget = pack["plan"].get("error_budget")
+    if budget:
+        report.compare("plan.alpha", budget_share(**budget), pack["plan"]["alpha"], {})
     first = min(pack["allocation"], key=lambda phase: phase["phase"])
     report.same("experiment.launched_at", seconds(first["started_at"]), seconds(pack["experiment"]["launched_at"]))
     check_readings(pack, report)
