@@ -783,6 +783,13 @@ def check_readings(pack, report):
         report.add(f"{n_unlogged} snapshots have no line in the audit log")
 
 
+def unstored(pack):
+    """Names of guardrails on values of the whole population that were read and not stored: the pack lists them as limits."""
+    stored = {r["signal"] for s in pack["snapshots"] for r in s["readings"]}
+    names = [g["signal"]["name"] for g in pack["plan"]["guardrails"] if "limits" in g["bound"]]
+    return {f"{name} ({side})" for name in names if name not in stored for side in ("min", "max")}
+
+
 def check_steps(pack, report):
     """What the engine did must be what the path says at that time."""
     for step in pack["steps"]:
@@ -796,6 +803,8 @@ def check_steps(pack, report):
         if step["kind"] == "experiment.analysis_due":
             fits = payload["verdict"] == decision or (payload["verdict"], decision) == ("end_of_plan", "kill_futility")
         elif step["kind"] == "experiment.killed_by_rule" or payload.get("cause") == "constraint":
+            if unstored(pack) and any(name in said for name in unstored(pack)):
+                continue
             fits = decision in ("kill_guardrail", "hold_alert")
         elif payload.get("cause") == "kill_threshold":
             fits = decision == "kill_harm"
@@ -820,6 +829,14 @@ def check_recorded(pack, results, report):
             continue
         stored = {key: value for key, value in stored.items() if key not in ("polled_at", "n_readings")}
         want, rounding = results[until[-1]]
+        hidden = [g for g in stored["guardrails"] if g["name"] in unstored(pack)]
+        if hidden:
+            want = {**want, "guardrails": [g for g in want["guardrails"] if g["name"] not in unstored(pack)]}
+            stored["guardrails"] = [g for g in stored["guardrails"] if g not in hidden]
+        if any(g["is_alerting"] for g in hidden) and stored["verdict"]["decision"] == "hold_alert":
+            want, stored = ({k: v for k, v in x.items() if k != "verdict"} for x in (want, stored))
+            report.compare(f"recorded.{name}", want, stored, rounding)
+            continue
         report.compare(f"recorded.{name}", want, stored, rounding)
         report.same(f"recorded.{name}.verdict", pack["path"][until[-1]]["result"]["verdict"], stored["verdict"])
 

@@ -621,3 +621,22 @@ async fn where_everything_is_pushed_each_push_is_a_poll() -> Result<()> {
     agrees(&lab, &pack).await?;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_pack_does_not_hold_is_named_as_its_limit() -> Result<()> {
+    let guard = "      - signal: delay\n        source: game\n        metric: delay\n        method: custom\n        \
+                 query: { level: \"SELECT 950 AS value WHERE :from < :to\" }\n        max: 900\n        consecutive: 2\n      - rule:";
+    let lab = Lab::declaring(None, &lab::FILE.replace("      - rule:", guard)).await?;
+    let experiment = lab.running("Softer level", "soft").await?;
+    for n in [2000, 4000] {
+        lab.arms("soft", (n, n * 3 / 10, 8), (n, n * 31 / 100, 8)).await?;
+        lab.poll_after(6).await?;
+    }
+    let pack = serde_json::to_value(lab.runtime.proof(&experiment).await?)?;
+    assert_eq!(pack["recorded"]["latest"]["verdict"]["decision"], "hold_alert", "{}", pack["recorded"]);
+    // Values of the whole population count where they are stored with the experiment.
+    let is_stored = pack["snapshots"][0]["readings"].as_array().unwrap().iter().any(|r| r["signal"] == "delay");
+    assert_eq!(pack["limits"].as_array().unwrap().is_empty(), is_stored, "{}", pack["limits"]);
+    agrees(&lab, &pack).await?;
+    Ok(())
+}
