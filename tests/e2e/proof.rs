@@ -397,6 +397,12 @@ const CHANGES: &[Change] = &[
         let lines: Vec<Value> = readings.iter().map(|r| names.map(|name| r[name].clone()).into()).collect();
         snapshot["logged"]["digest"] = json!(sha256_hex(canonical_json(&lines).unwrap()));
     }),
+    ("a larger alpha, with a budget and a plan hash that fit", |pack| {
+        pack["plan"]["alpha"] = json!(0.045);
+        pack["plan"]["error_budget"]["planned"] = json!(1);
+        pack["method"]["alpha"] = json!(0.045);
+        pack["plan_hash"] = json!(sha256_hex(canonical_json(&pack["plan"]).unwrap()));
+    }),
     ("a guardrail is left out", |pack| drop(pack["path"][6]["result"]["guardrails"].as_array_mut().unwrap().pop())),
     ("a finding is left out", |pack| {
         pack["path"][0]["result"]["health"] = json!([{ "code": "stale", "severity": "block", "message": "" }])
@@ -531,5 +537,106 @@ async fn harm_wrong_traffic_and_crossed_constraints_are_recomputed_too() -> Resu
         facts.act(&experiment, Verdict::Kill).await?;
         agrees(&facts.lab, &facts.pack(&experiment).await?).await?;
     }
+    Ok(())
+}
+
+/// A reading as another program pushes it; without an experiment of everybody.
+fn pushed(lab: &Lab, signal: &str, experiment: Option<&str>, arms: &[(f64, f64)]) -> Value {
+    let now = lab.runtime.now();
+    let from = now.checked_sub(jiff::SignedDuration::from_hours(48)).unwrap();
+    let names = ["control", "treatment"];
+    let readings: Vec<Value> = arms
+        .iter()
+        .zip(names)
+        .map(|((n, rate), name)| {
+            let variant = experiment.map(|_| name);
+            let mut reading = json!({ "variant": variant, "n": *n as i64, "successes": (n * rate).floor() as i64 });
+            reading.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+            reading
+        })
+        .collect();
+    let mut body = json!({ "schema_version": 1, "source": "push", "signal": signal, "outcome": lab::OUTCOME,
+        "window": { "from": from, "to": now }, "readings": readings });
+    if let Some(experiment) = experiment {
+        body["experiment"] = json!(experiment);
+        body["phase"] = json!(0);
+    }
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pushed_constraints_count_as_they_had_come_by_each_poll() -> Result<()> {
+    let guard = "      - signal: complaints\n        source: push\n        metric: complaints\n        method: event\n        \
+                 not_worse: { direction: decrease, margin: 0.01 }\n      - rule:";
+    let lab = Lab::declaring(None, &lab::FILE.replace("      - rule:", guard)).await?;
+    let experiment = lab.running("Softer level", "soft").await?;
+    for (i, n) in [500, 2000, 4000, 6000].into_iter().enumerate() {
+        lab.clock.advance(jiff::SignedDuration::from_hours(1));
+        lab.arms("soft", (n, n * 3 / 10, 8), (n, n * 31 / 100, 8)).await?;
+        // The second poll finds no newer push.
+        if i != 1 {
+            let units = n as f64;
+            let body =
+                pushed(&lab, "complaints", Some(&experiment), &[(units, 0.10), (units, 0.101 + 0.03 * i as f64)]);
+            lab.push(&format!("msg_{i}"), &body).await?;
+        }
+        lab.poll_after(6).await?;
+        assert_eq!(check_paths(&lab).await?, 1);
+    }
+    let pack = serde_json::to_value(lab.runtime.proof(&experiment).await?)?;
+    assert_eq!(pack["path"].as_array().unwrap().len(), 4);
+    assert_eq!(pack["verdict"]["decision"], "kill_guardrail", "{}", pack["verdict"]);
+    agrees(&lab, &pack).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_everything_is_pushed_each_push_is_a_poll() -> Result<()> {
+    // Activation has to ask; what is asked may be pushed from then on.
+    let (begin, rest) = lab::FILE.split_once("      source: game\n      metric: came_back").unwrap();
+    let (_, rest) = rest.split_once("    secondary_signals:").unwrap();
+    let (middle, rest) = rest.split_once("    constraints:").unwrap();
+    let (_, end) = rest.split_once("    horizon:").unwrap();
+    let signal = "      source: push\n      metric: came_back\n      method: event\n    secondary_signals:";
+    let lab = Lab::sqlite().await?;
+    lab::write(&lab.root(), "outcome.yaml", &format!("{begin}{signal}{middle}    horizon:{end}"))?;
+    let human = lab.runtime.terminal_human().await?;
+    lab.runtime.outcome_apply(&human, None).await?;
+    lab::commit(&lab.root(), "Push the signal")?;
+    let experiment = lab.running("Softer level", "soft").await?;
+    for (i, n) in [60.0, 3000.0, 6000.0, 7000.0].into_iter().enumerate() {
+        lab.clock.advance(jiff::SignedDuration::from_hours(30));
+        let body = pushed(&lab, "came_back", Some(&experiment), &[(n, 0.3), (n + 3.0, 0.33)]);
+        lab.push(&format!("msg_{i}"), &body).await?;
+        // Nobody has looked at the last one yet.
+        if i < 3 {
+            lab.poll_after(1).await?;
+            assert_eq!(check_paths(&lab).await?, 1);
+        }
+    }
+    let pack = serde_json::to_value(lab.runtime.proof(&experiment).await?)?;
+    assert_eq!(pack["path"].as_array().unwrap().len(), 3);
+    assert_eq!(pack["snapshots"].as_array().unwrap().len(), 4);
+    assert!(pack["limits"][0].as_str().unwrap().contains("only push"), "{}", pack["limits"]);
+    agrees(&lab, &pack).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_pack_does_not_hold_is_named_as_its_limit() -> Result<()> {
+    let guard = "      - signal: delay\n        source: game\n        metric: delay\n        method: custom\n        \
+                 query: { level: \"SELECT 950 AS value WHERE :from < :to\" }\n        max: 900\n        consecutive: 2\n      - rule:";
+    let lab = Lab::declaring(None, &lab::FILE.replace("      - rule:", guard)).await?;
+    let experiment = lab.running("Softer level", "soft").await?;
+    for n in [2000, 4000] {
+        lab.arms("soft", (n, n * 3 / 10, 8), (n, n * 31 / 100, 8)).await?;
+        lab.poll_after(6).await?;
+    }
+    let pack = serde_json::to_value(lab.runtime.proof(&experiment).await?)?;
+    assert_eq!(pack["recorded"]["latest"]["verdict"]["decision"], "hold_alert", "{}", pack["recorded"]);
+    // Values of the whole population count where they are stored with the experiment.
+    let is_stored = pack["snapshots"][0]["readings"].as_array().unwrap().iter().any(|r| r["signal"] == "delay");
+    assert_eq!(pack["limits"].as_array().unwrap().is_empty(), is_stored, "{}", pack["limits"]);
+    agrees(&lab, &pack).await?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use outcome_core::clock::ManualClock;
+use outcome_core::connectors::webhook::{Headers, sign};
 use outcome_core::domain::{
     Author, Hypothesis, InterventionKind, MeasurementPlan, Risk, RolloutPlan, Surface, Verdict,
 };
@@ -167,6 +168,15 @@ impl Lab {
                 .execute(&self.source)
                 .await?;
         }
+        Ok(())
+    }
+
+    /// Another program pushes this body, signed.
+    pub async fn push(&self, id: &str, body: &serde_json::Value) -> Result<()> {
+        let (at, body) = (self.runtime.now().as_second(), body.to_string());
+        let signature = sign(id, at, body.as_bytes(), &SecretString::from(INGEST_SECRET))?;
+        let headers = Headers { id, timestamp: &at.to_string(), signature: &signature };
+        self.runtime.ingest(headers, body.as_bytes()).await?;
         Ok(())
     }
 

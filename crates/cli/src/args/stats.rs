@@ -24,8 +24,7 @@ pub enum Stats {
     Proof(StatsProof),
     /// Answer JSON lines with the formulas themselves
     #[command(after_help = "EXAMPLES:\n  outcome-runtime stats eval < questions.jsonl > answers.jsonl\n  \
-        echo '{\"id\": 1, \"fn\": \"core\", \"input\": {\"delta\": 0.01, \"var\": 1e-5, \"tau\": 0.01, \"alpha\": 0.05}}' |\n    \
-        outcome-runtime stats eval\n\n\
+        echo '{\"id\": 1, \"fn\": \"r_star\", \"input\": {\"alpha\": 0.05}}' | outcome-runtime stats eval\n\n\
         Each line {\"id\", \"fn\", \"input\"} gets one line {\"id\", ...}; what cannot be answered gets\n\
         {\"id\", \"error\"}. Answers come as soon as their question is there.")]
     Eval,

@@ -318,7 +318,7 @@ fn meaning(one: &Comparison, test: &Test, srm: &Srm, units: u64, is_share: bool)
         }
     }
     let alpha = significant(test.per_comparison.get() * 100.0, 3);
-    let mde = test.mde.map_or_else(String::new, |mde| scale.change(mde));
+    let mde = test.mde.map_or_else(String::new, |mde| scale.change(mde).trim_start_matches('+').to_owned());
     match one.decision {
         Decision::Ship => format!(
             "The treatment is better: even the pessimistic end of the interval is on the good side of 0. However often you \
@@ -434,12 +434,15 @@ fn show(page: &mut Page, answer: &Answer, args: &StatsAb, is_share: bool) {
         SrmLevel::Block => page.red("not as declared"),
     };
     page.line(&format!("  {word} ({}): sequential p {}", crate::output::safe(&split), equals(answer.srm.p)));
-    page.hint(&format!(
-        "tau {} and alpha {} must be the same at every look; `--mde 10%` is taken from the level of control, so once you \
-         looked give --tau",
-        significant(answer.tau, 4),
-        significant(answer.alpha, 4)
-    ));
+    let tau = significant(answer.tau, 4);
+    let is_relative = args.tau.is_none() && args.mde.as_deref().is_some_and(|mde| mde.trim().ends_with('%'));
+    page.hint(&if is_relative {
+        format!(
+            "a relative --mde moves with the level of control: at every later look give --tau {tau}, and the same alpha"
+        )
+    } else {
+        format!("tau {tau} and alpha {} must be the same at every look", significant(answer.alpha, 4))
+    });
 }
 
 fn equals(p: f64) -> String {

@@ -1,7 +1,7 @@
 //! `stats plan`: how many units and days a test needs, for effects of several sizes.
 
 use outcome_core::Result;
-use outcome_core::stats::{Alpha, SampleSize, SampleSizeInput, sample_size};
+use outcome_core::stats::{Alpha, Alternative, SampleSize, SampleSizeInput, boundary, sample_size};
 use serde::Serialize;
 
 use super::parse::{self, Effect, invalid};
@@ -66,7 +66,7 @@ pub fn run(cx: &Cx, args: &StatsPlan) -> Result<Exit> {
     };
     let ratio = |n: f64| n / asked.n_fixed as f64;
     let (longest, average) = (ratio(asked.n_max as f64), ratio(asked.n_expected_at_mde));
-    let average_at_double = at_double(question.alpha) / at_fixed(asked, &question)?;
+    let average_at_double = at_double(question.alpha) / (asked.n_fixed as f64 / question.units(asked.mde_abs)?);
     let answer = Answer {
         baseline: question.baseline,
         standard_deviation: question.sd,
@@ -130,26 +130,39 @@ impl Question {
         })
     }
 
+    /// Variance of one unit of control and of treatment.
+    fn variances(&self, mde_abs: f64) -> Result<(f64, f64)> {
+        if let Some(sd) = self.sd {
+            return Ok((sd * sd, sd * sd));
+        }
+        let moved = self.baseline + mde_abs;
+        if moved >= 1.0 {
+            return Err(invalid(
+                format!("the effect would move the share to {}, beyond 100 %", significant(moved, 4)),
+                "a smaller --mde; `10%` is relative to the baseline, 0.1 is ten points",
+            ));
+        }
+        Ok((self.baseline * (1.0 - self.baseline), moved * (1.0 - moved)))
+    }
+
+    fn weight(&self, arm: usize) -> f64 {
+        self.weights.get(arm).copied().unwrap_or(1.0)
+    }
+
+    /// Units, both arms together, that bring an information of `1 / MDE^2`.
+    fn units(&self, mde_abs: f64) -> Result<f64> {
+        let (control, treatment) = self.variances(mde_abs)?;
+        let total = self.weight(0) + self.weight(1);
+        Ok((control * total / self.weight(0) + treatment * total / self.weight(1)) / mde_abs / mde_abs)
+    }
+
     fn size(&self, mde_abs: f64) -> Result<SampleSize> {
-        let (unit_variance_control, unit_variance_treatment) = match self.sd {
-            Some(sd) => (sd * sd, sd * sd),
-            None => {
-                let moved = self.baseline + mde_abs;
-                if moved >= 1.0 {
-                    return Err(invalid(
-                        format!("the effect would move the share to {}, beyond 100 %", significant(moved, 4)),
-                        "a smaller --mde; `10%` is relative to the baseline, 0.1 is ten points",
-                    ));
-                }
-                (self.baseline * (1.0 - self.baseline), moved * (1.0 - moved))
-            }
-        };
-        let weight = |i: usize| self.weights.get(i).copied().unwrap_or(1.0);
+        let (unit_variance_control, unit_variance_treatment) = self.variances(mde_abs)?;
         let input = SampleSizeInput {
             unit_variance_control,
             unit_variance_treatment,
-            weight_control: weight(0),
-            weight_treatment: weight(1),
+            weight_control: self.weight(0),
+            weight_treatment: self.weight(1),
             mde_abs,
             alpha: self.alpha,
             power: self.power,
@@ -248,7 +261,6 @@ fn in_words(share: f64) -> &'static str {
 /// Information, in units of 1 / MDE^2, at which an effect of twice the MDE = tau is expected to cross the boundary:
 /// `2 sqrt(r) = b(r)`.
 fn at_double(alpha: Alpha) -> f64 {
-    use outcome_core::stats::{Alternative, boundary};
     let (mut low, mut high) = (1e-6, 1e6);
     for _ in 0..200 {
         let r = f64::midpoint(low, high);
@@ -259,13 +271,6 @@ fn at_double(alpha: Alpha) -> f64 {
         }
     }
     f64::midpoint(low, high)
-}
-
-/// Information of the fixed test in the same units: its share of `n_max`, whose constant is known.
-fn at_fixed(row: &Row, question: &Question) -> Result<f64> {
-    let constant = outcome_core::stats::plan_constant(question.alpha, question.power, question.n_looks)
-        .map_err(|e| invalid(e.to_string(), "`--help` shows what is valid"))?;
-    Ok(constant.c * row.n_fixed as f64 / row.n_max as f64)
 }
 
 #[cfg(test)]
