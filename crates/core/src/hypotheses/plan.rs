@@ -55,6 +55,9 @@ pub struct Plan {
     pub error_budget: Option<ErrorBudget>,
     /// Mixture standard deviation, absolute; the minimum detectable effect (STATS 2.1).
     pub tau: f64,
+    /// Level that the signal should reach, for designs without a control group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<f64>,
     /// How it is judged.
     pub design: Design,
     /// What is randomised.
@@ -106,6 +109,7 @@ impl Plan {
             alpha: error_budget.map_or(outcome.alpha(), |budget| budget.share()),
             error_budget,
             tau: hypothesis.measurement.minimum_detectable_effect,
+            target: (outcome.design != Design::Randomised).then_some(outcome.target.to),
             design: outcome.design,
             randomisation_unit: outcome.randomisation_unit.clone(),
             exposure: outcome.exposure.clone(),

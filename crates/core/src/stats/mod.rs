@@ -58,7 +58,7 @@ pub use cuped::{CupedAdjustment, CupedArm, cuped};
 pub use decide::{Decision, DecisionInput, GuardrailFlags, GuardrailSummary, decide};
 pub use error::{InvalidInput, StatsError, Status};
 pub use eval_json::eval_line;
-pub use evaluate::{Evaluated, Verdict, evaluate};
+pub use evaluate::{Blocks, Evaluated, Verdict, evaluate, evaluate_before_after};
 pub use gate::{Gate, GateInput};
 pub use guardrail::{
     Guardrail, GuardrailNumbers, GuardrailReading, GuardrailResult, GuardrailTest, HarmDirection, Limit, Margin,
@@ -80,7 +80,10 @@ pub use plan::{
 pub use quantile::{QuantileArm, quantile_estimate};
 pub use rate::{RateConfidence, rate_confidence};
 pub use running::RunningTest;
-pub use series::{LevelTest, PrePostTest, SeriesVerdict, level_vs_target, pre_post};
+pub use series::{
+    BeforeAfter, LevelTest, Placebo, PrePostTest, SeriesVerdict, before_after, level_vs_target, placebo_in_time,
+    pre_post,
+};
 pub use srm::{Srm, SrmLevel, SrmStatus, sample_ratio_mismatch};
 pub use state::{Crossing, EpochReason, EpochStart, GuardrailState, PhaseCounts, RunningState};
 pub use tuning::{Tuning, TuningSource};

@@ -23,6 +23,7 @@ mod propose;
 mod replay_path;
 mod runtime;
 mod scope_check;
+mod series;
 mod status;
 mod steps;
 mod web;
