@@ -1,6 +1,7 @@
 //! Whole journeys, through public doors, with real parts.
 
 mod asos;
+mod before_after;
 mod cookie_cats;
 mod crash;
 mod journey;
