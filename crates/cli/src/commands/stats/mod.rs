@@ -2,7 +2,7 @@
 
 mod ab;
 mod eval;
-mod parse;
+pub mod parse;
 mod plan;
 mod proof;
 
