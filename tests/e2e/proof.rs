@@ -638,5 +638,9 @@ async fn what_a_pack_does_not_hold_is_named_as_its_limit() -> Result<()> {
     let is_stored = pack["snapshots"][0]["readings"].as_array().unwrap().iter().any(|r| r["signal"] == "delay");
     assert_eq!(pack["limits"].as_array().unwrap().is_empty(), is_stored, "{}", pack["limits"]);
     agrees(&lab, &pack).await?;
+    if is_stored {
+        check_paths(&lab).await?;
+        assert_eq!(pack["verdict"]["decision"], "hold_alert");
+    }
     Ok(())
 }
