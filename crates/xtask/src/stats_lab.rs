@@ -1,0 +1,142 @@
+//! A scratch package that holds the statistics module and its tests and nothing else. The module depends on five small
+//! crates, so coverage, mutation and fuzz runs there rebuild in seconds, where the whole core takes minutes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::root;
+
+/// Tables of the workspace's manifest that the package takes over.
+const SHARED: [&str; 6] = [
+    "workspace.package",
+    "workspace.dependencies",
+    "workspace.lints.rust",
+    "workspace.lints.clippy",
+    "profile.dev",
+    "profile.dev.package.\"*\"",
+];
+
+/// Where the package is written: as deep below the root as the core, so that a test finds `../shared` from both.
+pub fn folder() -> PathBuf {
+    root().join("target/stats-lab")
+}
+
+/// Writes the package anew and returns its folder. Files that did not change keep their times, so nothing is rebuilt for
+/// them.
+pub fn write() -> Result<PathBuf> {
+    let core = root().join("crates/core");
+    let lab = folder();
+    let mut text = copy_folder(&core.join("src/stats"), &lab.join("src/stats"), |_| true)?;
+    let is_ours = |name: &str| name.starts_with("stats_") && name.ends_with(".rs");
+    text += &copy_folder(&core.join("tests/it"), &lab.join("tests/it"), is_ours)?;
+    put(&lab.join("src/lib.rs"), "//! The statistics module alone.\n\npub mod stats;\n")?;
+    put(&lab.join("tests/it/main.rs"), &tests_main(&fs::read_to_string(core.join("tests/it/main.rs"))?))?;
+    let workspace = fs::read_to_string(root().join("Cargo.toml"))?;
+    let package = fs::read_to_string(core.join("Cargo.toml"))?;
+    put(&lab.join("Cargo.toml"), &manifest(&workspace, &package, &text))?;
+    // Cargo drops from the copy what the package does not need; the versions stay.
+    fs::copy(root().join("Cargo.lock"), lab.join("Cargo.lock"))?;
+    for name in ["clippy.toml", "rustfmt.toml"] {
+        put(&lab.join(name), &fs::read_to_string(root().join(name))?)?;
+    }
+    Ok(lab)
+}
+
+/// Copies the files whose name is wanted, removes others, and returns the text of all.
+fn copy_folder(from: &Path, to: &Path, is_wanted: impl Fn(&str) -> bool + Copy) -> Result<String> {
+    let mut text = String::new();
+    let mut names = Vec::new();
+    for entry in fs::read_dir(from).with_context(|| from.display().to_string())? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type()?.is_dir() {
+            text += &copy_folder(&entry.path(), &to.join(&name), is_wanted)?;
+        } else if is_wanted(&name) {
+            let content = fs::read_to_string(entry.path())?;
+            put(&to.join(&name), &content)?;
+            text += &content;
+            names.push(name);
+        }
+    }
+    for entry in fs::read_dir(to).into_iter().flatten() {
+        let entry = entry?;
+        let is_stale = entry.file_type()?.is_file() && !names.iter().any(|name| entry.file_name() == **name);
+        if is_stale && entry.file_name() != "main.rs" {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(text)
+}
+
+fn put(path: &Path, content: &str) -> Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    if fs::read_to_string(path).is_ok_and(|found| found == content) {
+        return Ok(());
+    }
+    fs::write(path, content).with_context(|| path.display().to_string())
+}
+
+/// The core's `main.rs` with only the modules that are copied.
+fn tests_main(core: &str) -> String {
+    let is_kept = |line: &&str| !line.starts_with("mod ") || line.starts_with("mod stats_");
+    core.lines().filter(is_kept).flat_map(|line| [line, "\n"]).collect()
+}
+
+/// The manifest: package data, lints and versions of the workspace; of the core's dependencies those that `text` names.
+fn manifest(workspace: &str, package: &str, text: &str) -> String {
+    let mut out = String::from(
+        "[package]\nname = \"outcome-core\"\nversion.workspace = true\nedition.workspace = true\n\
+         rust-version.workspace = true\nlicense.workspace = true\npublish = false\n",
+    );
+    for heading in ["dependencies", "dev-dependencies"] {
+        out += &format!("\n[{heading}]\n");
+        for line in section(package, heading) {
+            let name = line.split(['.', ' ']).next().unwrap_or_default();
+            if text.contains(&format!("{}::", name.replace('-', "_"))) {
+                out += &format!("{line}\n");
+            }
+        }
+    }
+    out += "\n[lints]\nworkspace = true\n\n[workspace]\n";
+    for heading in SHARED {
+        out += &format!("\n[{heading}]\n");
+        for line in section(workspace, heading).filter(|line| !line.contains("path = \"")) {
+            out += &format!("{line}\n");
+        }
+    }
+    out
+}
+
+/// Lines of one table of a manifest.
+fn section<'a>(manifest: &'a str, heading: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+    let start = format!("[{heading}]");
+    let lines = manifest.lines().skip_while(move |line| *line != start).skip(1);
+    lines.take_while(|line| !line.starts_with('[')).filter(|line| !line.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manifest_holds_what_the_sources_name_and_no_more() {
+        let workspace = "[workspace]\nmembers = [\"a\"]\n\n[workspace.package]\nedition = \"2024\"\n\n\
+                         [workspace.dependencies]\nours = { path = \"a\" }\nlibm = \"0.2\"\n\n\
+                         [workspace.lints.rust]\nunsafe_code = \"forbid\"\n\n[workspace.lints.clippy]\n";
+        let package = "[dependencies]\nlibm.workspace = true\nsqlx.workspace = true\n\n[dev-dependencies]\n\
+                       proptest.workspace = true\n";
+        let got = manifest(workspace, package, "libm::erfc(x); proptest::bool::ANY;");
+        assert!(got.contains("[dependencies]\nlibm.workspace = true\n\n[dev-dependencies]\nproptest.workspace = true\n"));
+        assert!(got.contains("edition = \"2024\"") && got.contains("libm = \"0.2\"") && got.contains("unsafe_code"));
+        assert!(!got.contains("sqlx") && !got.contains("path =") && !got.contains("members"));
+    }
+
+    #[test]
+    fn the_tests_of_other_modules_stay_behind() {
+        assert_eq!(tests_main("//! Doc.\n\nmod stats_a;\nmod store;\n"), "//! Doc.\n\nmod stats_a;\n");
+    }
+}
