@@ -150,7 +150,7 @@ proptest! {
 
     #[test]
     fn relative_and_absolute_interval_agree_near_the_boundary(
-        level in -3.0..6.0_f64, relative_se in -9.0..-1.5_f64, distance in -2.0..2.0_f64, r in -2.0..4.0_f64,
+        level in -3.0..6.0_f64, relative_se in -9.0..-1.5_f64, distance in prop_oneof![Just(1.0), Just(-1.0), -2.0..2.0_f64], r in -2.0..4.0_f64,
         is_negative in any::<bool>(),
     ) {
         let ten = |exponent: f64| 10.0_f64.powf(exponent);
@@ -164,9 +164,7 @@ proptest! {
         let contrast = Contrast { treatment, control, var_treatment, var_control, covariance: 0.0 };
         let test = mixture_test(&contrast.against(1.0).unwrap(), &settings).unwrap();
         let boundary = test.boundary.unwrap();
-        if let Some(lift) = fieller_lift(&contrast, boundary, Alternative::TwoSided)
-            && (test.z.abs() / boundary - 1.0).abs() > 1e-4
-        {
+        if let Some(lift) = fieller_lift(&contrast, boundary, Alternative::TwoSided) {
             prop_assert_eq!(test.ci.excludes(0.0), lift.excludes(0.0), "{:?} {:?}", test, lift);
             prop_assert!(lift.lower < lift.upper, "{:?}", lift);
         }

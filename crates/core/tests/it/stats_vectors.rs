@@ -13,20 +13,6 @@ fn vectors() -> Option<Value> {
     Some(serde_json::from_str(&text).expect("stats_vectors.json is JSON"))
 }
 
-/// Cases whose expected value is itself wrong, with the exact one in its place; see the message of each.
-///
-/// A case belongs here only when a calculation in higher precision contradicts it, and the test says aloud that it
-/// differs.
-fn disputed(id: &str) -> Option<(Value, &'static str)> {
-    match id {
-        "fieller-012" => Some((
-            json!({ "lift_ci": [-5.543_613_760_815_822e-7, 5.543_616_833_982_879e-7] }),
-            "the listed value is what cancellation leaves of B^2 - AC in f64; 60 digits give this one",
-        )),
-        _ => None,
-    }
-}
-
 fn as_number(value: &Value) -> Option<f64> {
     match value {
         Value::Number(x) => x.as_f64(),
@@ -75,7 +61,7 @@ fn difference(path: &str, want: &Value, got: &Value, rel: f64, abs: f64) -> Opti
 }
 
 #[test]
-fn every_worked_case_but_the_disputed_is_reproduced_within_its_tolerance() {
+fn every_worked_case_is_reproduced_within_its_tolerance() {
     let Some(vectors) = vectors() else {
         eprintln!("SKIPPED: shared/stats_vectors.json is not beside the repository; no worked case was run");
         return;
@@ -88,11 +74,6 @@ fn every_worked_case_but_the_disputed_is_reproduced_within_its_tolerance() {
         let rel = case["tol"]["rel"].as_f64().unwrap_or(0.0);
         let abs = case["tol"]["abs"].as_f64().unwrap_or(0.0);
         let mut want = case["expect"].clone();
-        if let Some((exact, why)) = disputed(case["id"].as_str().unwrap_or_default()) {
-            eprintln!("DISPUTED: {} differs from its listed value: {why}", case["id"]);
-            assert!(difference("", &want, &got, rel, abs).is_some(), "no longer disputed");
-            want = exact;
-        }
         if let Some(status) = want.get("status").filter(|s| **s != "ok").cloned() {
             let counts = ["status", "p", "ci"];
             want.as_object_mut().unwrap().retain(|name, _| counts.contains(&name.as_str()));
