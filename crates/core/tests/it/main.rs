@@ -10,5 +10,8 @@
 )]
 
 mod stats_evaluate;
+mod stats_given;
 mod stats_properties;
+mod stats_properties_polls;
+mod stats_properties_tools;
 mod stats_vectors;
