@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::params::LN_TWO;
 use super::{Alpha, Alternative, normal};
 
+/// `1 / sqrt(2 pi)`.
+const FRAC_1_SQRT_TWO_PI: f64 = 0.398_942_280_401_432_7;
+
 /// Half-width of the confidence sequence in standard errors; infinite for `r = 0`.
 ///
 /// `r`: information ratio `tau^2 / V`, >= 0. Two-sided `sqrt((1 + 1/r)(ln(1+r) + 2L))`; one-sided `y sqrt(1 + 1/r)`
@@ -22,23 +25,34 @@ pub fn boundary(r: f64, alpha: Alpha, alternative: Alternative) -> f64 {
     }
 }
 
-/// Solves `y^2/2 + ln Phi(y) = level - ln 2` for y in [0, sqrt(2 level)].
+/// Solves `y^2/2 + ln Phi(y) = level - ln 2` for y in [0, sqrt(2 level)], by Halley's method.
 fn one_sided_root(level: f64) -> f64 {
     let target = level - LN_TWO;
-    let mut y = (2.0 * level).max(0.0).sqrt();
-    // The left side is convex and increasing, so Newton from the right falls onto the root without overshoot.
+    let mut y = if target > 1.0 { far_root(target) } else { (2.0 * level).max(0.0).sqrt() };
     for _ in 0..60 {
-        let step = (normal::half_square_plus_ln_cdf(y) - target) / normal::half_square_plus_ln_cdf_slope(y);
+        let cdf = normal::cdf(y);
+        let mills = normal::pdf(y) / cdf;
+        let (value, slope, curvature) = (0.5 * y * y + cdf.ln() - target, y + mills, 1.0 - mills * (y + mills));
+        let step = 2.0 * value * slope / (2.0 * slope * slope - value * curvature);
         // Not `step <= ...` alone: a NaN must end the loop as well.
         if !step.is_finite() {
             break;
         }
         y = (y - step).max(0.0);
-        if step.abs() <= 1e-15 * y {
+        // The next step would be about the cube of this one.
+        if step.abs() <= 3e-5 * y {
             break;
         }
     }
     y
+}
+
+/// Nearly the same root for `target > 1`, with the upper tail from its continued fraction at `sqrt(2 target)`.
+fn far_root(target: f64) -> f64 {
+    let y = (2.0 * target).sqrt();
+    let fraction = y + 1.0 / (y + 2.0 / (y + 3.0 / (y + 4.0 / (y + 2.0))));
+    let tail = (-target).exp() * FRAC_1_SQRT_TWO_PI / fraction;
+    (2.0 * (target - (-tail).ln_1p())).sqrt()
 }
 
 /// The information ratio at which the two-sided boundary is narrowest.

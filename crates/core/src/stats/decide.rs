@@ -44,9 +44,44 @@ pub struct GuardrailFlags {
     pub is_alerting: bool,
 }
 
+/// All guardrails of an experiment together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GuardrailSummary {
+    /// One of them is beyond its bound.
+    pub is_any_breached: bool,
+    /// One of them is alerting.
+    pub is_any_alerting: bool,
+    /// Every required proof of safety is there.
+    pub is_proven_safe: bool,
+}
+
+impl Default for GuardrailSummary {
+    fn default() -> Self {
+        Self { is_any_breached: false, is_any_alerting: false, is_proven_safe: true }
+    }
+}
+
+impl GuardrailSummary {
+    /// Takes one more guardrail into account.
+    #[must_use]
+    pub fn and(self, flags: GuardrailFlags) -> Self {
+        Self {
+            is_any_breached: self.is_any_breached || flags.breached,
+            is_any_alerting: self.is_any_alerting || flags.is_alerting,
+            is_proven_safe: self.is_proven_safe && (!flags.must_prove || flags.non_inferior),
+        }
+    }
+}
+
+impl FromIterator<GuardrailFlags> for GuardrailSummary {
+    fn from_iter<T: IntoIterator<Item = GuardrailFlags>>(flags: T) -> Self {
+        flags.into_iter().fold(Self::default(), Self::and)
+    }
+}
+
 /// Everything a decision looks at. Thresholds are effects in the good direction, in metric units.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct DecisionInput<'a> {
+pub struct DecisionInput {
     /// Current confidence sequence as measured, not yet signed; `None` without numbers.
     pub ci: Option<Interval>,
     /// Which way is good.
@@ -68,10 +103,10 @@ pub struct DecisionInput<'a> {
     /// What the mismatch check says.
     pub srm: SrmLevel,
     /// All guardrails.
-    pub guardrails: &'a [GuardrailFlags],
+    pub guardrails: GuardrailSummary,
 }
 
-impl Default for DecisionInput<'_> {
+impl Default for DecisionInput {
     fn default() -> Self {
         Self {
             ci: None,
@@ -84,7 +119,7 @@ impl Default for DecisionInput<'_> {
             is_max_reached: false,
             is_data_ok: true,
             srm: SrmLevel::Clean,
-            guardrails: &[],
+            guardrails: GuardrailSummary::default(),
         }
     }
 }
@@ -93,22 +128,22 @@ impl Default for DecisionInput<'_> {
 ///
 /// `hold_alert` stands after the kills, since an alert must not delay one, and before `ship`, which it must stop.
 #[must_use]
-pub fn decide(input: &DecisionInput<'_>) -> Decision {
+pub fn decide(input: &DecisionInput) -> Decision {
     let ci = input.ci.map_or(Interval::UNBOUNDED, |ci| input.direction.orient(ci));
     let is_below_kill = ci.upper.is_some_and(|upper| upper < input.kill_threshold);
     let is_success = ci.lower.is_some_and(|lower| lower > input.success_threshold);
-    let is_proven_safe = input.guardrails.iter().all(|g| !g.must_prove || g.non_inferior);
+    let GuardrailSummary { is_any_breached, is_any_alerting, is_proven_safe } = input.guardrails;
     let is_futile = matches!((input.futility_upper, input.mde), (Some(upper), Some(mde)) if upper < mde);
 
     if !input.is_data_ok {
         Decision::HoldDataQuality
     } else if input.srm == SrmLevel::Block {
         Decision::HoldSrm
-    } else if input.guardrails.iter().any(|g| g.breached) {
+    } else if is_any_breached {
         Decision::KillGuardrail
     } else if is_below_kill {
         Decision::KillHarm
-    } else if input.guardrails.iter().any(|g| g.is_alerting) {
+    } else if is_any_alerting {
         Decision::HoldAlert
     } else if is_success && is_proven_safe && input.is_min_runtime_met {
         Decision::Ship
@@ -128,7 +163,7 @@ pub fn decide(input: &DecisionInput<'_>) -> Decision {
 mod tests {
     use super::*;
 
-    fn with_ci(lower: f64, upper: f64) -> DecisionInput<'static> {
+    fn with_ci(lower: f64, upper: f64) -> DecisionInput {
         DecisionInput { ci: Some(Interval::new(lower, upper)), ..DecisionInput::default() }
     }
 
@@ -156,25 +191,26 @@ mod tests {
 
     #[test]
     fn harm_needs_no_minimum_runtime_but_success_does() {
-        let early = |ci: DecisionInput<'static>| DecisionInput { is_min_runtime_met: false, ..ci };
+        let early = |ci: DecisionInput| DecisionInput { is_min_runtime_met: false, ..ci };
         assert_eq!(decide(&early(with_ci(-0.2, -0.1))), Decision::KillHarm);
         assert_eq!(decide(&early(with_ci(0.1, 0.2))), Decision::Continue);
     }
 
     #[test]
     fn an_alert_stops_a_ship_but_never_delays_a_kill() {
-        let alert = [GuardrailFlags { is_alerting: true, ..GuardrailFlags::default() }];
-        let ship = DecisionInput { guardrails: &alert, ..with_ci(0.1, 0.2) };
-        let kill = DecisionInput { guardrails: &alert, ..with_ci(-0.2, -0.1) };
+        let alert = GuardrailSummary { is_any_alerting: true, ..GuardrailSummary::default() };
+        let ship = DecisionInput { guardrails: alert, ..with_ci(0.1, 0.2) };
+        let kill = DecisionInput { guardrails: alert, ..with_ci(-0.2, -0.1) };
         assert_eq!(decide(&ship), Decision::HoldAlert);
         assert_eq!(decide(&kill), Decision::KillHarm);
     }
 
     #[test]
     fn a_proven_effect_waiting_for_a_safety_proof_is_not_futile() {
-        let unproven = [GuardrailFlags { must_prove: true, ..GuardrailFlags::default() }];
+        let unproven =
+            GuardrailSummary::default().and(GuardrailFlags { must_prove: true, ..GuardrailFlags::default() });
         let input =
-            DecisionInput { guardrails: &unproven, mde: Some(0.5), futility_upper: Some(0.3), ..with_ci(0.1, 0.2) };
+            DecisionInput { guardrails: unproven, mde: Some(0.5), futility_upper: Some(0.3), ..with_ci(0.1, 0.2) };
         assert_eq!(decide(&input), Decision::Continue);
     }
 }

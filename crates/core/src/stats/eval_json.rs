@@ -6,12 +6,12 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Alpha, Alternative, ArmSums, Contrast, CupedArm, DecisionInput, Direction, Estimate, GuardrailFlags, Interval,
-    InvalidInput, Moments, QuantileArm, RunningTest, SampleSizeInput, Settings, SrmLevel, StatsError, Status, Tau,
-    Tuning, TwoArmResult, Variance, adjust_running_max, benjamini_hochberg, bonferroni, combine_phases, count_test,
-    cuped, decide, delta_method_lift, e_benjamini_hochberg, fieller_lift, guardrail_test, holm, level_vs_target,
-    mixture_test, plan, plan_constant, pre_post, quantile_estimate, r_star, rate_confidence, sample_ratio_mismatch,
-    sample_size, two_arm_test,
+    Alpha, Alternative, ArmSums, Contrast, CupedArm, DecisionInput, Direction, Estimate, GuardrailFlags,
+    GuardrailSummary, Interval, InvalidInput, Moments, QuantileArm, RunningTest, SampleSizeInput, Settings, SrmLevel,
+    StatsError, Status, Tau, Tuning, TwoArmResult, Variance, adjust_running_max, benjamini_hochberg, bonferroni,
+    combine_phases, count_test, cuped, decide, delta_method_lift, e_benjamini_hochberg, fieller_lift, guardrail_test,
+    holm, level_vs_target, mixture_test, plan, plan_constant, pre_post, quantile_estimate, r_star, rate_confidence,
+    sample_ratio_mismatch, sample_size, two_arm_test,
 };
 
 /// Answers one line. Never fails: what is wrong with the line becomes the answer's `error`.
@@ -400,7 +400,7 @@ fn decision(input: Input<'_>) -> Answer {
         Some(_) => return Err(missing("direction", "`increase` or `decrease`")),
     };
     let guardrails = input.get("guardrails").and_then(Value::as_array);
-    let flags: Vec<GuardrailFlags> = guardrails.map_or_else(Vec::new, |list| {
+    let guardrails: GuardrailSummary = guardrails.map_or_else(GuardrailSummary::default, |list| {
         let flag = |g| GuardrailFlags {
             breached: Input(g).boolean_or("breached", false),
             non_inferior: Input(g).boolean_or("non_inferior", false),
@@ -421,7 +421,7 @@ fn decision(input: Input<'_>) -> Answer {
         is_max_reached: input.boolean_or("max_reached", false),
         is_data_ok: input.boolean_or("data_ok", true),
         srm,
-        guardrails: &flags,
+        guardrails,
     });
     Ok(json!({ "decision": decision }))
 }

@@ -3,18 +3,13 @@
 //! **Invariant**: evaluating the same poll again, with the state it returned, gives the same verdict and the same
 //! state.
 
+use std::ops::Deref;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::guardrail::{Alphas, evaluate_guardrail};
-use super::phases::Gated;
-use super::plan::whole_weeks;
-use super::{
-    Alpha, Alternative, Contrast, Decision, DecisionInput, EpochReason, EpochStart, Evaluation, Guardrail,
-    GuardrailFlags, GuardrailReading, GuardrailResult, HealthCode, HealthFinding, Interval, InvalidInput, Phase, Plan,
-    RunningState, Settings, Severity, Srm, SrmLevel, SrmStatus, Status, Tuning, TwoArmResult, boundary, combine_phases,
-    decide, health, mixture, sample_ratio_mismatch, state, wording,
-};
+use super::assess::{assess_each, is_end_by_days};
+use super::{Assessment, Decision, Evaluation, GuardrailResult, HealthFinding, RunningState, wording};
 
 /// What the rules say, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -25,67 +20,27 @@ pub struct Verdict {
     pub reason: String,
 }
 
-/// Result of one poll, as stored and shown. Effects are treatment minus control in metric units.
+/// Result of one poll, as stored and shown: the numbers, in words, and what to remember.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Evaluated {
     /// What follows.
     pub verdict: Verdict,
-    /// Whether the primary metric has numbers at this poll.
-    pub status: Status,
-    /// Estimated effect.
-    pub effect: Option<f64>,
-    /// The effect shrunk towards zero, to show beside it after a stop: stopping early overstates.
-    pub effect_shrunken: Option<f64>,
-    /// Standard error of the effect.
-    pub standard_error: Option<f64>,
-    /// Confidence sequence at this poll.
-    pub ci: Option<Interval>,
-    /// Intersection of all confidence sequences of this epoch; `None` before the first.
-    pub ci_running: Option<Interval>,
-    /// Relative to the absolute value of the control level (0.05 = 5 %).
-    pub lift: Option<f64>,
-    /// Its interval; `None` when the baseline is not separated from zero or an arm is constant.
-    pub lift_ci: Option<Interval>,
-    /// Level of control, weighted over phases.
-    pub control_level: Option<f64>,
-    /// Level of treatment, weighted over phases.
-    pub treatment_level: Option<f64>,
-    /// Evidence at this poll.
-    pub ln_e: Option<f64>,
-    /// `ln p` over all polls of this epoch, at most 0, never rising.
-    pub ln_p_running: f64,
-    /// The same as p in [0, 1]; may underflow to 0.
-    pub p_running: f64,
-    /// The evidence crossed `1 / alpha` in this epoch and the current interval still excludes 0.
-    pub is_significant: bool,
-    /// The current interval is above the success threshold.
-    pub is_success_threshold_met: bool,
-    /// The current interval is below the kill threshold.
-    pub is_kill_threshold_exceeded: bool,
-    /// One-sided upper bound in the good direction at the futility alpha of 0.10.
-    pub futility_upper: Option<f64>,
-    /// Units of control over all phases.
-    pub n_control: u64,
-    /// Units of treatment over all phases.
-    pub n_treatment: u64,
-    /// Whether the plan's minimum sample is reached.
-    pub is_min_sample_reached: bool,
-    /// Whether the plan's minimum runtime is over.
-    pub is_min_runtime_met: bool,
-    /// The minimum runtime in whole weeks.
-    pub min_runtime_days: u64,
-    /// Sample-ratio mismatch: evidence of this poll, p and level over all polls of this epoch.
-    pub srm: Srm,
+    /// What it rests on.
+    #[serde(flatten)]
+    pub numbers: Assessment,
     /// In the order given.
     pub guardrails: Vec<GuardrailResult>,
     /// Findings about the data, blocking ones first.
     pub health: Vec<HealthFinding>,
-    /// Mixture width in use and how it was chosen; `None` until it is frozen.
-    pub tuning: Option<Tuning>,
-    /// Counts restarts of the evidence, from 1.
-    pub epoch: u32,
     /// To be persisted.
     pub running: RunningState,
+}
+
+impl Deref for Evaluated {
+    type Target = Assessment;
+    fn deref(&self) -> &Assessment {
+        &self.numbers
+    }
 }
 
 /// Evaluates one poll of one treatment against its control.
@@ -96,254 +51,18 @@ pub struct Evaluated {
 /// Source: STATS.md 2.0 to 2.8.
 #[must_use]
 pub fn evaluate(input: &Evaluation<'_>, previous: Option<&RunningState>) -> Evaluated {
-    let mut state = previous.cloned().unwrap_or_default();
-    let is_new_poll = state.as_of.is_none_or(|last| input.as_of > last);
-    let is_out_of_order = state.as_of.is_some_and(|last| input.as_of < last);
-    if !is_out_of_order {
-        open_epoch(&mut state, input);
-    }
-
-    let primary = Primary::of(input, &mut state);
-    let mut health = health::of_poll(input.health, input.phases, primary.result.status);
-    health.extend(epoch_finding(&state, input.as_of));
-    if is_out_of_order {
-        let message = "a newer reading has already been evaluated";
-        health.push(HealthFinding::block(HealthCode::OutOfOrder, message));
-    }
-    let srm_now = srm_over_phases(input.phases);
-    if srm_now.status == SrmStatus::Invalid {
-        let message = "the declared weights cannot be checked against the traffic";
-        health.push(HealthFinding::block(HealthCode::WeightsInvalid, message));
-    }
-
-    let n_control = total(input.phases, |p| p.control.n());
-    let n_treatment = total(input.phases, |p| p.treatment.n());
-    let n_units = n_control.saturating_add(n_treatment);
-    if !health.iter().any(|f| f.severity == Severity::Block) {
-        observe(&mut state, &primary.result, &srm_now, input, n_units);
-    }
-    if state.test.has_drifted() {
-        let message = "the confidence sequences of this run contradict each other: the effect is changing";
-        health.push(HealthFinding::block(HealthCode::EffectDrift, message));
-    }
-    let srm = running_srm(srm_now, state.srm_max_ln_e);
-    if srm.level == SrmLevel::Warn {
-        let message = "units may not arrive in the declared proportions";
-        health.push(HealthFinding::warn(HealthCode::SrmSuspected, message));
-    }
-    health.sort_by_key(|f| std::cmp::Reverse(f.severity));
-    let guardrails = evaluate_guardrails(input, &mut state, is_new_poll);
-
-    if is_out_of_order {
-        state = previous.cloned().unwrap_or_default();
-    } else {
-        state.as_of = Some(input.as_of);
-        state.count(input.phases);
-    }
-
-    let plan = input.plan;
-    let oriented = primary.result.ci.map(|ci| plan.direction.orient(ci));
-    let min_runtime_days = whole_weeks(u64::from(plan.min_runtime_days));
-    let has_intersection = state.test.ci != Interval::UNBOUNDED;
-    let mut evaluated = Evaluated {
-        verdict: Verdict { decision: Decision::Continue, reason: String::new() },
-        status: primary.result.status,
-        effect: primary.result.effect,
-        effect_shrunken: primary.shrunken(),
-        standard_error: primary.result.variance.map(f64::sqrt),
-        ci: primary.result.ci,
-        ci_running: has_intersection.then_some(state.test.ci),
-        lift: primary.result.lift,
-        lift_ci: primary.result.lift_ci,
-        control_level: primary.contrast.map(|c| c.control),
-        treatment_level: primary.contrast.map(|c| c.treatment),
-        ln_e: primary.result.ln_e,
-        ln_p_running: state.test.ln_p(),
-        p_running: state.test.p(),
-        is_significant: state.first_crossing.is_some() && primary.result.ci.is_some_and(|ci| ci.excludes(0.0)),
-        is_success_threshold_met: oriented.and_then(|ci| ci.lower).is_some_and(|lower| lower > plan.success_threshold),
-        is_kill_threshold_exceeded: oriented.and_then(|ci| ci.upper).is_some_and(|upper| upper < plan.kill_threshold),
-        futility_upper: primary.futility_upper(plan),
-        n_control,
-        n_treatment,
-        is_min_sample_reached: n_units >= plan.min_sample_size,
-        is_min_runtime_met: input.elapsed_days >= min_runtime_days as f64,
-        min_runtime_days,
-        srm,
-        guardrails,
-        health,
-        tuning: state.tuning,
-        epoch: state.epoch,
-        running: state,
-    };
-    evaluated.verdict = verdict(&evaluated, input, n_units);
-    evaluated
-}
-
-/// Starts a new epoch when the source restated its past or the plan asks for another test.
-fn open_epoch(state: &mut RunningState, input: &Evaluation<'_>) {
-    let as_of = input.as_of;
-    if state.is_restated_by(input.phases) {
-        state.start_epoch(EpochStart { as_of, reason: EpochReason::Restatement });
-    } else if state.is_changed_by(input.plan, tuning_from_plan(input.plan)) {
-        state.start_epoch(EpochStart { as_of, reason: EpochReason::PlanChanged });
-    }
-    state.alpha = Some(input.plan.comparison_alpha());
-}
-
-fn tuning_from_plan(plan: &Plan) -> Option<Tuning> {
-    let waits_for_baseline = plan.fixed_mde().is_none() && plan.mde_relative.is_some();
-    let threshold = if waits_for_baseline { 0.0 } else { plan.success_threshold };
-    Tuning::from_plan(plan.tau, plan.fixed_mde(), threshold)
-}
-
-/// The finding belongs to the poll that started the epoch, also when that poll is repeated.
-fn epoch_finding(state: &RunningState, as_of: i64) -> Option<HealthFinding> {
-    let start = state.epoch_start.filter(|start| start.as_of == as_of)?;
-    Some(match start.reason {
-        EpochReason::Restatement => {
-            let message = "the source restated its past (units or phases disappeared); the evidence starts anew";
-            HealthFinding::block(HealthCode::Restated, message)
-        }
-        EpochReason::PlanChanged => {
-            let message = "the plan of the test changed; the evidence starts anew";
-            HealthFinding::warn(HealthCode::PlanChanged, message)
-        }
-    })
-}
-
-/// The primary metric at one poll.
-struct Primary {
-    result: TwoArmResult,
-    contrast: Option<Contrast>,
-}
-
-impl Primary {
-    /// Tests the primary metric and freezes tau and the minimum detectable effect as soon as they are known.
-    fn of(input: &Evaluation<'_>, state: &mut RunningState) -> Self {
-        let plan = input.plan;
-        state.mde_abs = state.mde_abs.or_else(|| plan.fixed_mde());
-        state.tuning = state.tuning.or_else(|| tuning_from_plan(plan));
-        Self::tested(input, state)
-            .unwrap_or_else(|status| Self { result: TwoArmResult::without_numbers(status), contrast: None })
-    }
-
-    fn tested(input: &Evaluation<'_>, state: &mut RunningState) -> Result<Self, Status> {
-        let plan = input.plan;
-        let alpha = plan.comparison_alpha();
-        let gated = Gated::of(input.phases, plan.is_signed)?;
-        let contrast = combine_phases(&gated.contrasts, 1.0)?;
-        let estimate = contrast.against(1.0)?;
-        state.mde_abs = state.mde_abs.or_else(|| plan.mde_at(contrast.control));
-        let tuning = state
-            .tuning
-            .or_else(|| Tuning::from_plan(plan.tau, state.mde_abs, plan.success_threshold))
-            .or_else(|| {
-                let planned = plan.max_sample_size;
-                Tuning::from_first_poll(alpha, estimate.variance, gated.units, planned)
-            })
-            .ok_or(InvalidInput::OutOfRange)?;
-        state.tuning = Some(tuning);
-        let settings = Settings { alpha, tau: tuning.tau, alternative: Alternative::TwoSided, null: 0.0 };
-        let result = TwoArmResult::of_contrast(&contrast, &settings);
-        Ok(Self { result, contrast: Some(contrast) })
-    }
-
-    fn shrunken(&self) -> Option<f64> {
-        Some(mixture::shrunken(self.result.effect?, self.result.r?))
-    }
-
-    /// Own alpha of 0.10: stopping for futility cannot raise the type I error.
-    fn futility_upper(&self, plan: &Plan) -> Option<f64> {
-        let (effect, r) = (self.result.effect?, self.result.r?);
-        let se = self.result.variance?.sqrt();
-        let half_width = se * boundary(r, Alpha::FUTILITY, Alternative::Greater);
-        let both = Interval::new(effect - half_width, effect + half_width);
-        plan.direction.orient(both).upper
-    }
-}
-
-fn observe(state: &mut RunningState, primary: &TwoArmResult, srm: &Srm, input: &Evaluation<'_>, n_units: u64) {
-    if let (Some(ln_e), Some(ci)) = (primary.ln_e, primary.ci) {
-        state.test = state.test.observe(ln_e, ci);
-        if state.first_crossing.is_none() && input.plan.comparison_alpha().rejects(ln_e) {
-            state.first_crossing = Some(state::Crossing { as_of: input.as_of, n_units });
-        }
-    }
-    state.srm_max_ln_e = state.srm_max_ln_e.max(srm.ln_e.unwrap_or(0.0));
-}
-
-/// Each phase against its own weights; evidence multiplies.
-fn srm_over_phases(phases: &[Phase]) -> Srm {
-    let mut ln_e = 0.0;
-    for phase in phases {
-        let control = (phase.control.n(), phase.control_weight);
-        let treatment = (phase.treatment.n(), phase.treatment_weight);
-        let one = sample_ratio_mismatch(&[control, treatment]);
-        match one.ln_e {
-            Some(evidence) => ln_e += evidence,
-            None => return one,
-        }
-    }
-    Srm::from_ln_e(ln_e)
-}
-
-/// Evidence of this poll with p and level over all polls: what was proven once is not unproven by more traffic.
-fn running_srm(now: Srm, max_ln_e: f64) -> Srm {
-    match now.status {
-        SrmStatus::Ok => Srm { ln_e: now.ln_e, ..Srm::from_ln_e(now.ln_e.map_or(max_ln_e, |ln_e| ln_e.max(max_ln_e))) },
-        SrmStatus::TrafficOnZeroWeightArm | SrmStatus::Invalid => now,
-    }
-}
-
-fn evaluate_guardrails(input: &Evaluation<'_>, state: &mut RunningState, is_new_poll: bool) -> Vec<GuardrailResult> {
-    let claims = |reading: &GuardrailReading<'_>| match reading {
-        GuardrailReading::RelativeToControl { .. } | GuardrailReading::RateLimit { .. } => true,
-        GuardrailReading::ValueLimit { .. } => false,
-    };
-    let n_claims = input.guardrails.iter().filter(|g| claims(&g.reading)).count();
-    let safe = input.plan.guardrail_alpha;
-    let alphas = Alphas { breach: safe.split(n_claims), safe };
-    let evaluate_one = |guardrail: &Guardrail<'_>| {
-        let memory = state.guardrail_memory(guardrail.name);
-        let (result, memory) = evaluate_guardrail(guardrail, alphas, memory, is_new_poll);
-        state.remember_guardrail(guardrail.name, memory);
-        result
-    };
-    input.guardrails.iter().map(evaluate_one).collect()
-}
-
-fn total(phases: &[Phase], n: impl Fn(&Phase) -> u64) -> u64 {
-    phases.iter().map(n).fold(0, u64::saturating_add)
-}
-
-fn verdict(evaluated: &Evaluated, input: &Evaluation<'_>, n_units: u64) -> Verdict {
-    let plan = input.plan;
-    let flags: Vec<GuardrailFlags> = evaluated
-        .guardrails
-        .iter()
-        .map(|g| GuardrailFlags {
-            breached: g.breached,
-            non_inferior: g.non_inferior,
-            must_prove: g.must_prove,
-            is_alerting: g.is_alerting,
-        })
-        .collect();
-    let is_end_by_days = plan.max_days.is_some_and(|days| input.elapsed_days >= f64::from(days));
-    let is_end_by_sample = plan.max_sample_size.is_some_and(|n| n_units >= n);
-    let decision = decide(&DecisionInput {
-        ci: evaluated.ci,
-        direction: plan.direction,
-        success_threshold: plan.success_threshold,
-        kill_threshold: plan.kill_threshold,
-        mde: evaluated.running.mde_abs,
-        futility_upper: evaluated.futility_upper,
-        is_min_runtime_met: evaluated.is_min_runtime_met && evaluated.is_min_sample_reached,
-        is_max_reached: is_end_by_days || is_end_by_sample,
-        is_data_ok: !evaluated.health.iter().any(|f| f.severity == Severity::Block),
-        srm: evaluated.srm.level,
-        guardrails: &flags,
+    let mut running = previous.cloned().unwrap_or_default();
+    let mut guardrails = Vec::with_capacity(input.guardrails.len());
+    let assessed = assess_each(input, &mut running, |guardrail, numbers| {
+        guardrails.push(GuardrailResult { name: guardrail.name.to_owned(), numbers: *numbers });
     });
-    let reason = wording::reason(decision, evaluated, plan, is_end_by_days);
-    Verdict { decision, reason }
+    let mut evaluated = Evaluated {
+        verdict: Verdict { decision: assessed.decision, reason: String::new() },
+        numbers: assessed.numbers,
+        guardrails,
+        health: assessed.findings.in_words(&assessed.numbers),
+        running,
+    };
+    evaluated.verdict.reason = wording::reason(&evaluated, input.plan, is_end_by_days(input));
+    evaluated
 }

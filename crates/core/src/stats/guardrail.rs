@@ -3,13 +3,17 @@
 //! "No significant harm" is not "safe": `breached` and `non_inferior` are two different proofs, and there may be
 //! neither.
 
+use std::ops::Deref;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::interval::finite;
+use super::mixture::{Evidence, evidence, evidence_both_ways};
 use super::phases::Gated;
 use super::{
-    Alpha, Alternative, Contrast, Estimate, InvalidInput, Phase, Settings, Status, Tau, Tuning, combine_phases,
-    mixture_test, rate_confidence,
+    Alpha, Alternative, Contrast, Estimate, GuardrailFlags, InvalidInput, Phase, Settings, Status, Tau, Tuning,
+    boundary, combine_phases, rate_confidence,
 };
 
 /// Units below which a bare value beyond its limit raises no alert (STATS.md 2.7).
@@ -151,30 +155,29 @@ pub fn guardrail_test(
     if !(margin >= 0.0 && margin.is_finite()) {
         return Err(InvalidInput::Parameter);
     }
-    let greater = Alternative::Greater;
-    let zero = Settings { alpha: alpha_breach, tau, alternative: greater, null: 0.0 };
-    let deteriorated = mixture_test(harm, &zero)?;
-    let breached = mixture_test(harm, &Settings { null: margin, ..zero })?;
-    let safe = Settings { alpha: alpha_safe, tau, alternative: Alternative::Less, null: margin };
-    let safe = mixture_test(harm, &safe)?;
+    let zero = Settings { alpha: alpha_breach, tau, alternative: Alternative::Greater, null: 0.0 };
+    let Evidence { r, ln_e: ln_e_deteriorated, .. } = evidence(harm, &zero)?;
+    let (ln_e_breached, ln_e_non_inferior) = evidence_both_ways(harm, tau, margin)?;
+    let se = harm.variance.standard_error();
+    let half_width = |alpha| se * boundary(r, alpha, Alternative::Greater);
+    let below = half_width(alpha_breach);
+    let above = if alpha_safe == alpha_breach { below } else { half_width(alpha_safe) };
     Ok(GuardrailTest {
         harm: harm.delta,
-        harm_lower: deteriorated.ci.lower,
-        harm_upper: safe.ci.upper,
-        ln_e_deteriorated: deteriorated.ln_e,
-        deteriorated: alpha_breach.rejects(deteriorated.ln_e),
-        ln_e_breached: breached.ln_e,
-        breached: alpha_breach.rejects(breached.ln_e),
-        ln_e_non_inferior: safe.ln_e,
-        non_inferior: alpha_safe.rejects(safe.ln_e),
+        harm_lower: finite(harm.delta - below),
+        harm_upper: finite(harm.delta + above),
+        ln_e_deteriorated,
+        deteriorated: alpha_breach.rejects(ln_e_deteriorated),
+        ln_e_breached,
+        breached: alpha_breach.rejects(ln_e_breached),
+        ln_e_non_inferior,
+        non_inferior: alpha_safe.rejects(ln_e_non_inferior),
     })
 }
 
-/// A guardrail at one poll, as stored and shown.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct GuardrailResult {
-    /// Its name.
-    pub name: String,
+/// The numbers of a guardrail at one poll.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GuardrailNumbers {
     /// Whether there are numbers.
     pub status: Status,
     /// Harm-signed effect, or the observed rate or value for an absolute limit.
@@ -201,10 +204,9 @@ pub struct GuardrailResult {
     pub n_consecutive: u32,
 }
 
-impl GuardrailResult {
-    fn without_numbers(guardrail: &Guardrail<'_>, status: Status) -> Self {
+impl GuardrailNumbers {
+    fn without_numbers(must_prove: bool, status: Status) -> Self {
         Self {
-            name: guardrail.name.to_owned(),
             status,
             value: None,
             lower: None,
@@ -214,10 +216,36 @@ impl GuardrailResult {
             deteriorated: false,
             breached: false,
             non_inferior: false,
-            must_prove: guardrail.must_prove,
+            must_prove,
             is_alerting: false,
             n_consecutive: 0,
         }
+    }
+
+    pub(super) fn flags(&self) -> GuardrailFlags {
+        GuardrailFlags {
+            breached: self.breached,
+            non_inferior: self.non_inferior,
+            must_prove: self.must_prove,
+            is_alerting: self.is_alerting,
+        }
+    }
+}
+
+/// A guardrail at one poll, as stored and shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GuardrailResult {
+    /// Its name.
+    pub name: String,
+    /// Its numbers.
+    #[serde(flatten)]
+    pub numbers: GuardrailNumbers,
+}
+
+impl Deref for GuardrailResult {
+    type Target = GuardrailNumbers;
+    fn deref(&self) -> &GuardrailNumbers {
+        &self.numbers
     }
 }
 
@@ -245,14 +273,14 @@ pub(super) fn evaluate_guardrail(
     alphas: Alphas,
     memory: Memory,
     is_new_poll: bool,
-) -> (GuardrailResult, Memory) {
-    let refused = |status| (GuardrailResult::without_numbers(guardrail, status), memory);
+) -> (GuardrailNumbers, Memory) {
+    let refused = |status| (GuardrailNumbers::without_numbers(guardrail.must_prove, status), memory);
     match guardrail.reading {
         GuardrailReading::RelativeToControl { phases, harm_direction, margin, tau, is_signed } => {
             let comparison = Comparison { phases, harm_direction, margin, tau, is_signed };
             match comparison.evaluate(alphas, memory.tuning) {
                 Ok((test, bound, tuning)) => {
-                    let result = GuardrailResult {
+                    let result = GuardrailNumbers {
                         status: Status::Ok,
                         value: Some(test.harm),
                         lower: test.harm_lower,
@@ -262,7 +290,7 @@ pub(super) fn evaluate_guardrail(
                         deteriorated: test.deteriorated,
                         breached: test.breached,
                         non_inferior: test.non_inferior,
-                        ..GuardrailResult::without_numbers(guardrail, Status::Ok)
+                        ..GuardrailNumbers::without_numbers(guardrail.must_prove, Status::Ok)
                     };
                     (result, Memory { tuning: Some(tuning), ..memory })
                 }
@@ -279,8 +307,8 @@ pub(super) fn evaluate_guardrail(
                 // Nothing read is neither a breach nor the end of a row of breaches.
                 let status = InvalidInput::NotFinite.into();
                 let n_consecutive = memory.n_consecutive;
-                let missing = GuardrailResult::without_numbers(guardrail, status);
-                return (GuardrailResult { n_consecutive, ..missing }, memory);
+                let missing = GuardrailNumbers::without_numbers(guardrail.must_prove, status);
+                return (GuardrailNumbers { n_consecutive, ..missing }, memory);
             };
             if !(value.is_finite() && limit.get().is_finite()) {
                 return refused(InvalidInput::NotFinite.into());
@@ -291,12 +319,12 @@ pub(super) fn evaluate_guardrail(
                 (_, false) => memory.n_consecutive,
                 (false, true) => 0,
             };
-            let result = GuardrailResult {
+            let result = GuardrailNumbers {
                 value: Some(value),
                 bound: Some(limit.get()),
                 is_alerting: n_consecutive >= consecutive.max(1),
                 n_consecutive,
-                ..GuardrailResult::without_numbers(guardrail, Status::Ok)
+                ..GuardrailNumbers::without_numbers(guardrail.must_prove, Status::Ok)
             };
             (result, Memory { n_consecutive, ..memory })
         }
@@ -365,7 +393,7 @@ fn rate_limit(
     n: u64,
     limit: Limit,
     alphas: Alphas,
-) -> Result<GuardrailResult, InvalidInput> {
+) -> Result<GuardrailNumbers, InvalidInput> {
     let breach = rate_confidence(successes, n, limit.get(), alphas.breach)?;
     let safe = rate_confidence(successes, n, limit.get(), alphas.safe)?;
     let (breached, non_inferior) = match limit {
@@ -376,7 +404,7 @@ fn rate_limit(
         Limit::Max(_) => (breach.ci.lower, safe.ci.upper),
         Limit::Min(_) => (safe.ci.lower, breach.ci.upper),
     };
-    Ok(GuardrailResult {
+    Ok(GuardrailNumbers {
         value: breach.rate,
         lower,
         upper,
@@ -384,6 +412,6 @@ fn rate_limit(
         ln_e_breached: Some(breach.ln_e),
         breached,
         non_inferior,
-        ..GuardrailResult::without_numbers(guardrail, Status::Ok)
+        ..GuardrailNumbers::without_numbers(guardrail.must_prove, Status::Ok)
     })
 }

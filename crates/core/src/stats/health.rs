@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DataHealth, InvalidInput, Phase, Status};
+use super::{Assessment, DataHealth, Phase, Status};
 
 /// Units in one arm from which an empty other arm is a finding.
 const MIN_UNITS_BESIDE_EMPTY_ARM: u64 = 100;
@@ -59,50 +59,117 @@ pub struct HealthFinding {
     pub message: String,
 }
 
-impl HealthFinding {
-    pub(super) fn block(code: HealthCode, message: impl Into<String>) -> Self {
-        Self { code, severity: Severity::Block, message: message.into() }
+impl HealthCode {
+    /// All of them, blocking ones first.
+    const ALL: [Self; 12] = [
+        Self::Invalid,
+        Self::Stale,
+        Self::FlagDrift,
+        Self::Sampled,
+        Self::ArmWithoutExposure,
+        Self::Restated,
+        Self::OutOfOrder,
+        Self::WeightsInvalid,
+        Self::EffectDrift,
+        Self::ZeroEvents,
+        Self::PlanChanged,
+        Self::SrmSuspected,
+    ];
+
+    /// What a finding of this kind does.
+    #[must_use]
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::PlanChanged | Self::ZeroEvents | Self::SrmSuspected => Severity::Warn,
+            Self::Invalid
+            | Self::Restated
+            | Self::OutOfOrder
+            | Self::Stale
+            | Self::FlagDrift
+            | Self::Sampled
+            | Self::ArmWithoutExposure
+            | Self::WeightsInvalid
+            | Self::EffectDrift => Severity::Block,
+        }
     }
 
-    pub(super) fn warn(code: HealthCode, message: impl Into<String>) -> Self {
-        Self { code, severity: Severity::Warn, message: message.into() }
+    fn bit(self) -> u16 {
+        1 << self as u16
+    }
+
+    fn in_words(self, numbers: &Assessment) -> String {
+        let fixed = match self {
+            Self::Invalid => {
+                return match numbers.status {
+                    Status::Invalid { reason } => format!("the reading cannot be true: {reason}"),
+                    _ => "the reading cannot be true".to_owned(),
+                };
+            }
+            Self::ArmWithoutExposure => {
+                let arm = if numbers.n_control == 0 { "control" } else { "treatment" };
+                return format!("the {arm} arm has no exposed units");
+            }
+            Self::Restated => "the source restated its past (units or phases disappeared); the evidence starts anew",
+            Self::OutOfOrder => "a newer reading has already been evaluated",
+            Self::Stale => "the newest reading failed or is too old",
+            Self::FlagDrift => "the flag service does not split traffic as declared",
+            Self::Sampled => "the source sampled its data, so counts and sums are estimates",
+            Self::WeightsInvalid => "the declared weights cannot be checked against the traffic",
+            Self::EffectDrift => "the confidence sequences of this run contradict each other: the effect is changing",
+            Self::PlanChanged => "the plan of the test changed; the evidence starts anew",
+            Self::ZeroEvents => "nothing was recorded in either arm; is the event still sent?",
+            Self::SrmSuspected => "units may not arrive in the declared proportions",
+        };
+        fixed.to_owned()
     }
 }
 
-/// Findings that need no running state.
-pub(super) fn of_poll(health: DataHealth, phases: &[Phase], status: Status) -> Vec<HealthFinding> {
-    use HealthCode as Code;
-    let mut found = Vec::new();
-    match status {
-        Status::Invalid { reason } => found.push(invalid(reason)),
-        Status::Ok | Status::ZeroVariance | Status::ZeroDenominator | Status::InsufficientSample { .. } => {}
-    }
-    if health.is_stale {
-        found.push(HealthFinding::block(Code::Stale, "the newest reading failed or is too old"));
-    }
-    if health.has_flag_drift {
-        let message = "the flag service does not split traffic as declared";
-        found.push(HealthFinding::block(Code::FlagDrift, message));
-    }
-    if health.is_sampled {
-        let message = "the source sampled its data, so counts and sums are estimates";
-        found.push(HealthFinding::block(Code::Sampled, message));
-    }
-    let total = |n: fn(&Phase) -> u64| phases.iter().map(n).fold(0, u64::saturating_add);
-    let (control, treatment) = (total(|p| p.control.n()), total(|p| p.treatment.n()));
-    if control.min(treatment) == 0 && control.max(treatment) >= MIN_UNITS_BESIDE_EMPTY_ARM {
-        let arm = if control == 0 { "control" } else { "treatment" };
-        let message = format!("the {arm} arm has no exposed units");
-        found.push(HealthFinding::block(Code::ArmWithoutExposure, message));
-    }
-    let is_silent = phases.iter().all(|p| p.control.has_no_events() && p.treatment.has_no_events());
-    if is_silent && control.saturating_add(treatment) >= 2 * MIN_UNITS_BESIDE_EMPTY_ARM {
-        let message = "nothing was recorded in either arm; is the event still sent?";
-        found.push(HealthFinding::warn(Code::ZeroEvents, message));
-    }
-    found
-}
+/// A set of kinds of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Findings(u16);
 
-fn invalid(reason: InvalidInput) -> HealthFinding {
-    HealthFinding::block(HealthCode::Invalid, format!("the reading cannot be true: {reason}"))
+impl Findings {
+    /// Findings that need no running state.
+    pub(super) fn of_poll(health: DataHealth, phases: &[Phase], status: Status) -> Self {
+        let mut found = Self::default();
+        let total = |n: fn(&Phase) -> u64| phases.iter().map(n).fold(0, u64::saturating_add);
+        let (control, treatment) = (total(|p| p.control.n()), total(|p| p.treatment.n()));
+        let is_silent = phases.iter().all(|p| p.control.has_no_events() && p.treatment.has_no_events());
+        for (is_found, code) in [
+            (matches!(status, Status::Invalid { .. }), HealthCode::Invalid),
+            (health.is_stale, HealthCode::Stale),
+            (health.has_flag_drift, HealthCode::FlagDrift),
+            (health.is_sampled, HealthCode::Sampled),
+            (
+                control.min(treatment) == 0 && control.max(treatment) >= MIN_UNITS_BESIDE_EMPTY_ARM,
+                HealthCode::ArmWithoutExposure,
+            ),
+            (is_silent && control.saturating_add(treatment) >= 2 * MIN_UNITS_BESIDE_EMPTY_ARM, HealthCode::ZeroEvents),
+        ] {
+            if is_found {
+                found.add(code);
+            }
+        }
+        found
+    }
+
+    pub(super) fn add(&mut self, code: HealthCode) {
+        self.0 |= code.bit();
+    }
+
+    /// Whether one of them forbids a decision.
+    pub(super) fn block(self) -> bool {
+        self.codes().any(|code| code.severity() == Severity::Block)
+    }
+
+    /// For people, blocking ones first.
+    pub(super) fn in_words(self, numbers: &Assessment) -> Vec<HealthFinding> {
+        self.codes()
+            .map(|code| HealthFinding { code, severity: code.severity(), message: code.in_words(numbers) })
+            .collect()
+    }
+
+    fn codes(self) -> impl Iterator<Item = HealthCode> {
+        HealthCode::ALL.into_iter().filter(move |code| self.0 & code.bit() != 0)
+    }
 }

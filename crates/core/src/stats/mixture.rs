@@ -85,6 +85,50 @@ pub fn ln_e_one_sided(z: f64, r: f64) -> f64 {
     LN_TWO - 0.5 * r.ln_1p() + normal::half_square_plus_ln_cdf(y)
 }
 
+/// Where an estimate stands against a null, without an interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Evidence {
+    pub(super) r: f64,
+    pub(super) z: f64,
+    pub(super) ln_e: f64,
+}
+
+/// The evidence of [`mixture_test`] alone.
+///
+/// # Errors
+/// As there.
+pub(super) fn evidence(estimate: &Estimate, settings: &Settings) -> Result<Evidence, InvalidInput> {
+    let r = settings.tau.information_ratio(estimate.variance);
+    let z = (estimate.delta - settings.null) / estimate.variance.standard_error();
+    let ln_e = match settings.alternative {
+        Alternative::TwoSided => ln_e_two_sided(z, r),
+        Alternative::Greater => ln_e_one_sided(z, r),
+        Alternative::Less => ln_e_one_sided(-z, r),
+    };
+    if ln_e.is_finite() && z.is_finite() && r.is_finite() {
+        Ok(Evidence { r, z, ln_e })
+    } else {
+        Err(InvalidInput::OutOfRange)
+    }
+}
+
+/// The one-sided evidence against "at most the null" and against "at least the null", in this order.
+///
+/// # Errors
+/// As [`mixture_test`].
+pub(super) fn evidence_both_ways(estimate: &Estimate, tau: Tau, null: f64) -> Result<(f64, f64), InvalidInput> {
+    let r = tau.information_ratio(estimate.variance);
+    let z = (estimate.delta - null) / estimate.variance.standard_error();
+    let (above, below) = normal::half_square_plus_ln_cdf_both(z * shrink(r).sqrt());
+    let shared = LN_TWO - 0.5 * r.ln_1p();
+    let (above, below) = (shared + above, shared + below);
+    if above.is_finite() && below.is_finite() && z.is_finite() {
+        Ok((above, below))
+    } else {
+        Err(InvalidInput::OutOfRange)
+    }
+}
+
 /// Tests one estimate.
 ///
 /// # Errors
@@ -92,19 +136,9 @@ pub fn ln_e_one_sided(z: f64, r: f64) -> f64 {
 ///
 /// Source: STATS.md 2.1.
 pub fn mixture_test(estimate: &Estimate, settings: &Settings) -> Result<MixtureTest, InvalidInput> {
-    let se = estimate.variance.standard_error();
-    let r = settings.tau.information_ratio(estimate.variance);
-    let z = (estimate.delta - settings.null) / se;
-    let ln_e = match settings.alternative {
-        Alternative::TwoSided => ln_e_two_sided(z, r),
-        Alternative::Greater => ln_e_one_sided(z, r),
-        Alternative::Less => ln_e_one_sided(-z, r),
-    };
-    if !(ln_e.is_finite() && z.is_finite() && r.is_finite()) {
-        return Err(InvalidInput::OutOfRange);
-    }
+    let Evidence { r, z, ln_e } = evidence(estimate, settings)?;
     let boundary = boundary(r, settings.alpha, settings.alternative);
-    let half_width = se * boundary;
+    let half_width = estimate.variance.standard_error() * boundary;
     let (lower, upper) = (estimate.delta - half_width, estimate.delta + half_width);
     let ci = match settings.alternative {
         Alternative::TwoSided => Interval::new(lower, upper),

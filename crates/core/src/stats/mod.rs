@@ -6,8 +6,8 @@
 //! Convention: control is arm a, treatment is arm b, an effect is treatment minus control. Evidence is kept as natural
 //! logarithms, since an e-value overflows long before the data stop being plausible.
 //!
-//! The rest of the runtime uses two doors: [`evaluate()`] for a running experiment and [`feasibility`] for a planned
-//! one.
+//! The rest of the runtime uses three doors: [`evaluate()`] for a running experiment, [`assess()`] for the same without
+//! words in a loop, and [`feasibility`] for a planned one.
 //!
 //! ```text
 //! arms (sums) -> moments | ratio | cuped -> contrast -> phases -> mixture -> running -> decide
@@ -15,6 +15,7 @@
 //! ```
 
 mod arms;
+mod assess;
 mod confidence_sequence;
 mod contrast;
 mod counts;
@@ -49,17 +50,19 @@ mod two_arm;
 mod wording;
 
 pub use arms::ArmSums;
+pub use assess::{Assessed, Assessment, assess};
 pub use confidence_sequence::{RStar, boundary, r_star};
 pub use contrast::{Contrast, Estimate};
 pub use counts::{CountTest, count_test};
 pub use cuped::{CupedAdjustment, CupedArm, cuped};
-pub use decide::{Decision, DecisionInput, GuardrailFlags, decide};
+pub use decide::{Decision, DecisionInput, GuardrailFlags, GuardrailSummary, decide};
 pub use error::{InvalidInput, StatsError, Status};
 pub use eval_json::eval_line;
 pub use evaluate::{Evaluated, Verdict, evaluate};
 pub use gate::{Gate, GateInput};
 pub use guardrail::{
-    Guardrail, GuardrailReading, GuardrailResult, GuardrailTest, HarmDirection, Limit, Margin, guardrail_test,
+    Guardrail, GuardrailNumbers, GuardrailReading, GuardrailResult, GuardrailTest, HarmDirection, Limit, Margin,
+    guardrail_test,
 };
 pub use health::{HealthCode, HealthFinding, Severity};
 pub use inputs::{DataHealth, Evaluation, Plan};

@@ -34,9 +34,16 @@ pub(super) fn half_square_plus_ln_cdf(y: f64) -> f64 {
     series.ln_1p() - (-y).ln() - HALF_LN_TWO_PI
 }
 
-/// Derivative of [`half_square_plus_ln_cdf`] for y >= 0.
-pub(super) fn half_square_plus_ln_cdf_slope(y: f64) -> f64 {
-    y + pdf(y) / cdf(y)
+/// [`half_square_plus_ln_cdf`] of `y` and of `-y`, with one evaluation of the distribution where that is enough.
+pub(super) fn half_square_plus_ln_cdf_both(y: f64) -> (f64, f64) {
+    let size = y.abs();
+    if size >= 30.0 {
+        return (half_square_plus_ln_cdf(y), half_square_plus_ln_cdf(-y));
+    }
+    let tail = cdf(-size);
+    let half_square = 0.5 * y * y;
+    let (inner, outer) = (half_square + (-tail).ln_1p(), half_square + tail.ln());
+    if y > 0.0 { (inner, outer) } else { (outer, inner) }
 }
 
 #[cfg(test)]
@@ -49,6 +56,16 @@ mod tests {
         let far = half_square_plus_ln_cdf(-30.0 - 1e-9);
         assert!((near - far).abs() < 1e-9, "{near} {far}");
         assert!(half_square_plus_ln_cdf(-1e150).is_finite());
+    }
+
+    #[test]
+    fn both_sides_at_once_are_the_two_sides_one_by_one() {
+        for y in [-40.0, -29.9, -3.0, -1e-9, 0.0, 0.5, 8.0, 29.9, 40.0] {
+            let (of_y, of_minus_y) = half_square_plus_ln_cdf_both(y);
+            let close = |got: f64, want: f64| (got - want).abs() <= 1e-14 * want.abs().max(1.0);
+            assert!(close(of_y, half_square_plus_ln_cdf(y)), "{y}");
+            assert!(close(of_minus_y, half_square_plus_ln_cdf(-y)), "{y}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::arms::compare;
 use super::{ArmSums, Contrast, Gate, InvalidInput, Status};
@@ -31,7 +32,7 @@ impl Phase {
 
 /// The phases of a metric that passed the gate.
 pub(super) struct Gated {
-    pub(super) contrasts: Vec<Contrast>,
+    pub(super) contrasts: SmallVec<[Contrast; 2]>,
     /// Units of both arms in those phases.
     pub(super) units: u64,
 }
@@ -42,7 +43,7 @@ impl Gated {
     pub(super) fn of(phases: &[Phase], is_signed: bool) -> Result<Self, Status> {
         let gate = Gate::UnitsPerArm;
         let mut last = Status::InsufficientSample { gate, have: 0.0, need: 100.0 };
-        let mut gated = Self { contrasts: Vec::with_capacity(phases.len()), units: 0 };
+        let mut gated = Self { contrasts: SmallVec::new(), units: 0 };
         for phase in phases {
             match compare(&phase.control, &phase.treatment, is_signed) {
                 Ok(compared) => {

@@ -101,14 +101,11 @@ pub fn sample_ratio_mismatch(arms: &[(u64, f64)]) -> Srm {
         return Srm::without_numbers(status, 0.0, SrmLevel::Block);
     }
     let total: f64 = arms.iter().map(|(n, _)| *n as f64).sum();
+    let used = || arms.iter().filter(|(_, w)| *w > 0.0).map(|(n, weight)| (*n as f64, weight / total_weight));
+    let ln_likelihood: f64 = used().map(|(n, theta)| n * theta.ln()).sum();
     let [low, high] = CONCENTRATIONS.map(|k| {
-        let mut ln_e = ln_gamma(k) - ln_gamma(k + total);
-        for (n, weight) in arms.iter().filter(|(_, w)| *w > 0.0) {
-            let theta = weight / total_weight;
-            let n = *n as f64;
-            ln_e += ln_gamma(k * theta + n) - ln_gamma(k * theta) - n * theta.ln();
-        }
-        ln_e
+        let ln_beta_ratio: f64 = used().map(|(n, theta)| ln_gamma(k * theta + n) - ln_gamma(k * theta)).sum();
+        ln_gamma(k) - ln_gamma(k + total) + ln_beta_ratio - ln_likelihood
     });
     // A weight so small that it underflows has no logarithm.
     match finite(ln_mean_exp2(low, high)) {

@@ -151,7 +151,8 @@ impl RunningState {
     }
 
     pub(super) fn count(&mut self, phases: &[Phase]) {
-        self.phases = phases.iter().map(PhaseCounts::of).collect();
+        self.phases.clear();
+        self.phases.extend(phases.iter().map(PhaseCounts::of));
     }
 
     pub(super) fn guardrail_memory(&self, name: &str) -> Memory {

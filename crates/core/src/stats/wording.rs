@@ -30,11 +30,11 @@ fn interval(ci: Option<Interval>) -> String {
 }
 
 /// Why the verdict is what it is.
-pub(super) fn reason(decision: Decision, result: &Evaluated, plan: &Plan, is_end_by_days: bool) -> String {
+pub(super) fn reason(result: &Evaluated, plan: &Plan, is_end_by_days: bool) -> String {
     let oriented = result.ci.map(|ci| plan.direction.orient(ci));
     let upper = end(oriented.and_then(|ci| ci.upper));
     let lower = end(oriented.and_then(|ci| ci.lower));
-    match decision {
+    match result.verdict.decision {
         Decision::HoldDataQuality => {
             let finding = result.health.iter().find(|f| f.severity == Severity::Block);
             let message = finding.map_or("the data cannot be trusted", |f| f.message.as_str());
