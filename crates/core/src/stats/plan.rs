@@ -43,6 +43,9 @@ pub fn plan_constant(alpha: Alpha, power: f64, n_looks: u32) -> Result<PlanConst
         1.0 - survival.last().copied().unwrap_or(1.0) - power
     };
     let fixed = fixed_constant(alpha, power);
+    if !fixed.is_finite() {
+        return Err(StatsError::out_of_range("alpha", alpha.get(), "large enough to have a quantile"));
+    }
     let c = increasing_root(0.5 * fixed, 2.0 * last_look_constant(alpha, power), miss);
     let survival = survival_by_look(c, alpha, n_looks);
     // The test still runs at look k with the probability to have survived look k - 1.
@@ -52,7 +55,8 @@ pub fn plan_constant(alpha: Alpha, power: f64, n_looks: u32) -> Result<PlanConst
 
 /// `(z_(1-alpha/2) + z_power)^2`, the constant of one look at a fixed horizon.
 fn fixed_constant(alpha: Alpha, power: f64) -> f64 {
-    let z = normal::quantile(1.0 - 0.5 * alpha.get()) + normal::quantile(power);
+    // From the lower tail, where an alpha below 1e-16 still has its digits.
+    let z = normal::quantile(power) - normal::quantile(0.5 * alpha.get());
     z * z
 }
 

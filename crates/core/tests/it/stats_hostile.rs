@@ -181,15 +181,18 @@ fn every_function_answers_its_plain_request_with_numbers() {
 
 #[test]
 fn every_field_of_every_function_may_be_anything() {
+    let mut faults = Vec::new();
     for request in requests() {
         let mut found = Vec::new();
         places(&request["input"], "", &mut found);
         for place in 0..=found.len() {
             for text in HOSTILE {
-                answered(&damaged(&request, &[(place, (*text).to_owned())]));
+                let line = damaged(&request, &[(place, (*text).to_owned())]);
+                faults.extend(broken_promise(&line, &eval_line(&line)));
             }
         }
     }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
 #[test]
@@ -306,8 +309,8 @@ fn the_smallest_and_the_largest_numbers_that_are_promised_work() {
         }
     }
     // z of a million: p underflows, its logarithm does not.
-    let far = tested(mean(1_000_000, 0.0, 1e6), mean(1_000_000, 1.414_215e9, 2e12 + 1e6));
-    assert!(far.z.unwrap() > 9e5 && far.p <= 0.0 && far.ln_p < -1e6, "{far:?}");
+    let far = tested(mean(1_000_000, 0.0, 1e6), mean(1_000_000, 1.414_213e9, 2e12 + 1e6));
+    assert!(far.z.unwrap() > 7e5 && far.p <= 0.0 && far.ln_p < -1e11, "{far:?}");
 }
 
 #[test]
@@ -502,7 +505,9 @@ proptest! {
     fn any_damage_to_a_request_is_answered(
         function in 0_usize..1000, damage in prop::collection::vec((any::<usize>(), hostile_text()), 1..4),
     ) {
-        let known = requests();
+        // A plan may take a second without optimisation; all of its fields are tried once above.
+        let is_quick = |r: &Value| r["fn"] != "plan_constant" && r["fn"] != "sample_size";
+        let known: Vec<Value> = requests().into_iter().filter(is_quick).collect();
         answered(&damaged(&known[function % known.len()], &damage));
     }
 
