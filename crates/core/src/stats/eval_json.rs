@@ -70,7 +70,11 @@ type Answer = Result<Value, Refusal>;
 fn answer(request: &Value) -> Answer {
     let name = request.get("fn").and_then(Value::as_str);
     let name = name.ok_or_else(|| Refusal::Error("missing `fn`".to_owned()))?;
-    let input = Input(request.get("input").unwrap_or(&Value::Null));
+    let input = match request.get("input") {
+        None | Some(Value::Null) => Input(&Value::Null),
+        Some(input) if input.is_object() => Input(input),
+        Some(_) => return Err(missing("input", "an object")),
+    };
     match name {
         "ab" => ab(input),
         "adjust_running_max" => Ok(json!({ "log_e": number(adjust_running_max(input.number("log_e_max")?)) })),
