@@ -1,9 +1,11 @@
 //! Whole journeys, through public doors, with real parts.
 
+mod asos;
 mod cookie_cats;
 mod crash;
 mod journey;
 mod mcp_clients;
 mod negative;
+mod proof;
 mod properties;
 mod tamper;

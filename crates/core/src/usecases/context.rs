@@ -39,7 +39,11 @@ impl Runtime {
         let mut open_conditions = Vec::new();
         if let Some(experiment) = experiment {
             fact("hypothesis", hypothesis_facts(experiment));
-            fact("plan", plan_facts(outcome, experiment)?);
+            let budget_part = match (experiment.state.budget_part, experiment.plan.is_some()) {
+                (None, false) => Some(Self::budget_part(tx, experiment).await?),
+                (part, _) => part,
+            };
+            fact("plan", plan_facts(outcome, experiment, budget_part)?);
             open_conditions = self.conditions(tx, experiment).await?;
             match gate_type {
                 GateType::PortfolioReview => {
@@ -145,13 +149,14 @@ fn hypothesis_facts(experiment: &Experiment) -> Value {
     })
 }
 
-fn plan_facts(outcome: &Outcome, experiment: &Experiment) -> Result<Value> {
-    let plan = Plan::of(&outcome.spec, &experiment.hypothesis);
+fn plan_facts(outcome: &Outcome, experiment: &Experiment, budget_part: Option<u32>) -> Result<Value> {
+    let plan = Plan::of(&outcome.spec, &experiment.hypothesis, budget_part);
     let hash = super::steps::digest(&plan)?;
     Ok(json!({
         "hash": hash,
         "design": plan.design,
         "alpha": plan.alpha,
+        "error_budget": plan.error_budget,
         "tau": plan.tau,
         "randomisation_unit": plan.randomisation_unit,
         "measurement": plan.hypothesis.measurement,

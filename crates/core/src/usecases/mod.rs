@@ -2,6 +2,7 @@
 //! modules, and stores state, event and outgoing messages in one transaction.
 
 mod brief;
+mod budget;
 mod build;
 mod context;
 mod decide;
@@ -17,6 +18,7 @@ mod log;
 mod outcome;
 mod poll;
 mod propose;
+mod replay_path;
 mod runtime;
 mod scope_check;
 mod status;
@@ -37,6 +39,7 @@ pub use log::{AnchorPlace, Verification};
 pub use outcome::{Activated, Applied, Change, OutcomePlan};
 pub use poll::{PollRequest, Polled, PolledExperiment};
 pub use propose::{Rejected, Submission, Submitted, WorkOrder};
+pub use replay_path::{ReplayedPoll, StoredPoll};
 pub use runtime::Runtime;
 pub use scope_check::ScopeCheckRequest;
 pub use status::{ExperimentLine, GateLine, OutcomeLine, SignalLine, Status};
