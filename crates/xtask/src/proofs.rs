@@ -1,6 +1,5 @@
 //! Runs the tools that prove the statistics, each on the package of [`stats_lab`].
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -86,7 +85,8 @@ fn mutate(name: &str, arguments: &[String]) -> Result<()> {
 /// `target/stats-fuzz` for the next run.
 pub fn fuzz(arguments: &[String]) -> Result<()> {
     let seconds: u64 = arguments.first().map_or(Ok(60), |text| text.parse()).context("seconds")?;
-    stats_lab::write()?;
+    let lab = stats_lab::write()?;
+    let requests = std::fs::read_to_string(lab.join("tests/it/stats_requests.jsonl"))?;
     let package = root().join("crates/core/fuzz");
     let scratch = root().join("target/stats-fuzz");
     for target in FUZZ_TARGETS {
@@ -94,21 +94,18 @@ pub fn fuzz(arguments: &[String]) -> Result<()> {
         for folder in [&corpus, &artifacts] {
             std::fs::create_dir_all(folder)?;
         }
+        // To start from; the target that builds its own requests reads them as bytes like any others.
+        for (number, request) in requests.lines().enumerate() {
+            std::fs::write(corpus.join(format!("request-{number}")), request)?;
+        }
         let mut tool = tool("fuzz")?;
         // Without a sanitizer, since there is no unsafe code to watch; the instrumentation alone needs no nightly.
         tool.args(["run", "--sanitizer", "none", "--fuzz-dir"]).arg(&package);
         tool.arg("--target-dir").arg(scratch.join("build")).args([target]).arg(&corpus);
-        let seeds = package.join("seeds").join(target);
-        if seeds.is_dir() {
-            tool.arg(&seeds);
-        }
         tool.arg("--").arg(format!("-max_total_time={}", seconds.div_ceil(FUZZ_TARGETS.len() as u64)));
         tool.args(["-timeout=10", "-max_len=4096", "-print_final_stats=1"]);
         tool.arg(format!("-artifact_prefix={}/", artifacts.display()));
-        let words = package.join("words.dict");
-        if Path::new(&words).is_file() {
-            tool.arg(format!("-dict={}", words.display()));
-        }
+        tool.arg(format!("-dict={}", package.join("words.dict").display()));
         run(tool.env("RUSTC_BOOTSTRAP", "1"))?;
     }
     Ok(())

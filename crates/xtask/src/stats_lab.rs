@@ -29,7 +29,7 @@ pub fn write() -> Result<PathBuf> {
     let core = root().join("crates/core");
     let lab = folder();
     let mut text = copy_folder(&core.join("src/stats"), &lab.join("src/stats"), |_| true)?;
-    let is_ours = |name: &str| name.starts_with("stats_") && name.ends_with(".rs");
+    let is_ours = |name: &str| name.starts_with("stats_");
     text += &copy_folder(&core.join("tests/it"), &lab.join("tests/it"), is_ours)?;
     put(&lab.join("src/lib.rs"), &library(&fs::read_to_string(core.join("tests/it/main.rs"))?))?;
     let workspace = fs::read_to_string(root().join("Cargo.toml"))?;

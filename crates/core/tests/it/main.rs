@@ -17,4 +17,5 @@ mod stats_mistakes;
 mod stats_properties;
 mod stats_properties_polls;
 mod stats_properties_tools;
+mod stats_requests;
 mod stats_vectors;

@@ -9,54 +9,7 @@ use serde_json::{Value, json};
 
 use crate::stats_answer::broken_promise;
 use crate::stats_given::{any_side, assert_finite, assert_storable, cases, settings, ten};
-
-/// A request that can be answered, of each function and each of its kinds.
-fn requests() -> Vec<Value> {
-    let mean = json!({ "n": 1000, "sum": 5000.0, "sum_sq": 30000.0 });
-    let cuped = json!({
-        "n": 1000, "sum": 5000.0, "sum_sq": 30000.0, "cov_sum": 4000.0, "cov_sum_sq": 20000.0, "cross": 22000.0
-    });
-    let ratio = json!({ "n": 1000, "num": 500.0, "num_sq": 600.0, "den": 2000.0, "den_sq": 5000.0, "num_den": 1200.0 });
-    let polls = json!([{ "delta": 0.01, "var": 1e-4 }, { "delta": 0.02, "var": 1e-5 }]);
-    let inputs = json!({
-        "ab": { "kind": "proportion", "control": { "n": 1000, "x": 100 }, "treatment": { "n": 1000, "x": 130 },
-            "alpha": 0.05, "tau": 0.01, "alternative": "two_sided", "null": 0.0 },
-        "ab mean": { "kind": "mean", "control": mean, "treatment": mean, "tau": 0.1, "signed": true },
-        "ab ratio": { "kind": "ratio", "control": ratio, "treatment": ratio, "alternative": "less" },
-        "ab cuped": { "kind": "cuped", "control": cuped, "treatment": cuped, "alternative": "greater" },
-        "adjust_running_max": { "log_e_max": 3.0 },
-        "bh": { "p": [0.01, 0.04] },
-        "bonferroni": { "p": [0.01, 0.04] },
-        "core": { "delta": 0.01, "var": 1e-5, "tau": 0.01, "alpha": 0.05, "alternative": "greater", "null": 0.001 },
-        "count_test": { "xa": 5, "xb": 12, "wa": 1, "wb": 2, "alpha": 0.05 },
-        "cuped": { "a": cuped, "b": cuped },
-        "decide": { "ci": [-0.01, 0.02], "direction": "decrease", "success": 0.01, "kill": -0.01, "mde": 0.02,
-            "futility_upper": 0.01, "min_runtime_met": true, "max_reached": false, "data_ok": true, "srm_log_e": 1.0,
-            "guardrails": [{ "breached": false, "non_inferior": true, "require_non_inferior": true, "alert": false }] },
-        "e_bh": { "log_e": [5.0, 1.0], "alpha": 0.05 },
-        "fieller": { "P": 5.0, "Q": 4.0, "vP": 0.01, "vQ": 0.01, "cPQ": 0.001, "boundary": 3.0, "alternative": "less" },
-        "guardrail": { "delta": 0.01, "V": 1e-5, "tau": 0.01, "harm_direction": "decrease", "margin": 0.001, "alpha": 0.05 },
-        "holm": { "p": [0.01, 0.04] },
-        "level_vs_target": { "blocks": [1.0, 2.0, 1.5, 1.8, 1.2], "target": 1.0, "alpha": 0.05 },
-        "lift_delta": { "ma": 4.0, "mb": 5.0, "va": 0.01, "vb": 0.01, "boundary": 3.0 },
-        "phases": { "phases": polls },
-        "plan_constant": { "alpha": 0.05, "power": 0.8, "K": 2 },
-        "pre_post": { "pre": [1.0, 2.0, 1.5, 1.8], "post": [1.2, 1.9], "alpha": 0.05 },
-        "quantile": { "control": { "q": 200.0, "lo": 195.0, "hi": 205.0 },
-            "treatment": { "q": 210.0, "lo": 204.0, "hi": 216.0 }, "tau": 10.0 },
-        "r_star": { "alpha": 0.05 },
-        "rate_cs": { "x": 5, "n": 100, "target": 0.1, "alpha": 0.05 },
-        "running": { "polls": polls, "tau": 0.01, "alpha": 0.05 },
-        "sample_size": { "kind": "proportion", "base": 0.05, "mde_abs": 0.01, "weights": [1, 1], "daily": 1000, "K": 2 },
-        "sample_size mean": { "kind": "mean", "sd": 5.0, "mde_abs": 0.1, "K": 1, "power": 0.9 },
-        "srm": { "counts": [500, 510], "weights": [1, 1] }
-    });
-    let with_id = |(name, input): (&String, &Value)| {
-        let function = name.split(' ').next().unwrap();
-        json!({ "id": name, "fn": function, "input": input })
-    };
-    inputs.as_object().unwrap().iter().map(with_id).collect()
-}
+use crate::stats_requests::{places, requests};
 
 /// Text of what may stand where something else was expected.
 const HOSTILE: &[&str] = &[
@@ -116,20 +69,6 @@ const HOSTILE: &[&str] = &[
     "Infinity",
     "\"\n\"",
 ];
-
-/// Every place of a value, as JSON pointers.
-fn places(value: &Value, path: &str, found: &mut Vec<String>) {
-    let inner: Vec<(String, &Value)> = match value {
-        Value::Object(fields) => fields.iter().map(|(name, v)| (name.clone(), v)).collect(),
-        Value::Array(list) => list.iter().enumerate().map(|(i, v)| (i.to_string(), v)).collect(),
-        _ => Vec::new(),
-    };
-    for (name, value) in inner {
-        let path = format!("{path}/{name}");
-        places(value, &path, found);
-        found.push(path);
-    }
-}
 
 /// `request` with other texts at some places.
 fn damaged(request: &Value, damage: &[(usize, String)]) -> String {
