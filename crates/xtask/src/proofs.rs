@@ -38,11 +38,13 @@ pub fn coverage() -> Result<()> {
     let lab = stats_lab::write()?;
     run(tool
         .current_dir(&lab)
-        .args(["--engine", "llvm", "--skip-clean", "--implicit-test-threads", "--tests", "--lib"])
+        .args(["--engine", "llvm", "--skip-clean", "--implicit-test-threads", "--lib", "--timeout", "600"])
         .args(["--include-files", "src/stats/*", "--fail-under", MIN_COVERAGE])
         .args(["--out", "Lcov", "--output-dir"])
         .arg(&lab)
-        .env("PROPTEST_CASES", cases()))
+        .env("PROPTEST_CASES", cases())
+        // Lines are counted before they are optimised.
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1"))
 }
 
 /// Changes the statistics in small ways, one at a time, and tells which changes no test noticed. `arguments` go to
@@ -77,6 +79,8 @@ fn mutate(name: &str, arguments: &[String]) -> Result<()> {
         .env("PROPTEST_CASES", cases())
         // The same cases for every mutant.
         .env("PROPTEST_RNG_SEED", "1")
+        .env("PROPTEST_MAX_SHRINK_ITERS", "0")
+        .env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1")
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
         .env("CARGO_PROFILE_DEV_DEBUG", "false"))
 }

@@ -47,6 +47,9 @@ pub fn plan_constant(alpha: Alpha, power: f64, n_looks: u32) -> Result<PlanConst
         return Err(StatsError::out_of_range("alpha", alpha.get(), "large enough to have a quantile"));
     }
     let c = increasing_root(0.5 * fixed, 2.0 * last_look_constant(alpha, power), miss);
+    if !c.is_finite() {
+        return Err(StatsError::out_of_range("power", power, "large enough to be told from 0"));
+    }
     let survival = survival_by_look(c, alpha, n_looks);
     // The test still runs at look k with the probability to have survived look k - 1.
     let still_running = 1.0 + survival.iter().rev().skip(1).sum::<f64>();
@@ -387,6 +390,15 @@ mod tests {
         let z = boundary(c, Alpha::DEFAULT, Alternative::TwoSided);
         let power = normal::cdf(c.sqrt() - z) + normal::cdf(-c.sqrt() - z);
         assert!((power - 0.8).abs() < 1e-5, "{power}");
+    }
+
+    #[test]
+    fn probabilities_too_small_to_calculate_with_are_refused() {
+        let tiny = |alpha| Alpha::try_new(alpha).unwrap();
+        assert!(plan_constant(tiny(1e-264), 4.9e-58, 2).unwrap_err().to_string().starts_with("power"));
+        assert!(plan_constant(tiny(5e-324), 0.8, 1).unwrap_err().to_string().starts_with("alpha"));
+        let c = plan_constant(tiny(1e-160), 0.8, 1).unwrap().c;
+        assert!((c / fixed_constant(tiny(1e-160), 0.8) - 1.0).abs() < 0.1, "{c}");
     }
 
     #[test]
