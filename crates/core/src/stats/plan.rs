@@ -26,8 +26,8 @@ pub struct PlanConstant {
 
 /// The constant C for a two-sided test with `n_looks` evenly spaced looks.
 ///
-/// `power`: in [1e-6, 1 - 1e-6], above alpha. Takes a quarter of a second for 100 looks: the Armitage-McPherson-Rowe recursion inside a root
-/// search.
+/// `power`: in [1e-6, 1 - 1e-6], above alpha. Takes a quarter of a second for 100 looks: the Armitage-McPherson-Rowe
+/// recursion inside a root search.
 ///
 /// # Errors
 /// [`StatsError::OutOfRange`] for power or looks (1 to 1000) outside their range.
