@@ -78,7 +78,7 @@ pub fn evaluate_poll(plan: &Plan, poll: &Poll, previous: Option<&RunningState>) 
     Ok(Some(stats::evaluate(&evaluation, previous)))
 }
 
-fn stats_plan(plan: &Plan) -> Result<stats::Plan> {
+pub(crate) fn stats_plan(plan: &Plan) -> Result<stats::Plan> {
     let bad = |e: stats::StatsError| Error::new(Code::Internal, "the approved plan cannot be evaluated").because(e);
     let measurement = &plan.hypothesis.measurement;
     Ok(stats::Plan {

@@ -31,10 +31,15 @@ pub fn write() -> Result<PathBuf> {
     let mut text = copy_folder(&core.join("src/stats"), &lab.join("src/stats"), |_| true)?;
     let is_ours = |name: &str| name.starts_with("stats_");
     text += &copy_folder(&core.join("tests/it"), &lab.join("tests/it"), is_ours)?;
+    // The worked cases are read by the package of all tests, which stands one step nearer to the root.
+    let vectors = fs::read_to_string(root().join("tests/src/vectors.rs"))?.replace("../../shared", "../../../shared");
+    put(&lab.join("tests/vectors.rs"), &vectors)?;
+    text += &vectors;
     put(&lab.join("src/lib.rs"), &library(&fs::read_to_string(core.join("tests/it/main.rs"))?))?;
     let workspace = fs::read_to_string(root().join("Cargo.toml"))?;
-    let package = fs::read_to_string(core.join("Cargo.toml"))?;
-    put(&lab.join("Cargo.toml"), &manifest(&workspace, &package, &text))?;
+    let packages = [core.join("Cargo.toml"), root().join("tests/Cargo.toml")].map(fs::read_to_string);
+    let [package, tests] = packages;
+    put(&lab.join("Cargo.toml"), &manifest(&workspace, &package?, &tests?, &text))?;
     // Cargo drops from the copy what the package does not need; the versions stay.
     fs::copy(root().join("Cargo.lock"), lab.join("Cargo.lock"))?;
     for name in ["clippy.toml", "rustfmt.toml"] {
@@ -82,7 +87,9 @@ fn put(path: &Path, content: &str) -> Result<()> {
 /// The module, and the tests that `main` names beside it: as one crate they build in half the time.
 fn library(main: &str) -> String {
     let mut out = String::from(
-        "//! The statistics module alone.\n\npub mod stats;\n\n#[cfg(test)]\nextern crate self as outcome_core;\n",
+        "//! The statistics module alone.\n\npub mod stats;\n\n\
+         #[cfg(test)]\nextern crate self as outcome_core;\n#[cfg(test)]\nextern crate self as outcome_tests;\n\n\
+         #[cfg(test)]\n#[path = \"../tests/vectors.rs\"]\npub mod vectors;\n",
     );
     for name in main.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';')) {
         if name.starts_with("stats_") {
@@ -92,20 +99,26 @@ fn library(main: &str) -> String {
     out
 }
 
-/// The manifest: package data, lints and versions of the workspace; of the core's dependencies those that `text` names.
-fn manifest(workspace: &str, package: &str, text: &str) -> String {
+/// The manifest: package data, lints and versions of the workspace; of the dependencies of the core and of its tests those
+/// that `text` names.
+fn manifest(workspace: &str, package: &str, tests: &str, text: &str) -> String {
     let mut out = String::from(
         "[package]\nname = \"outcome-core\"\nversion.workspace = true\nedition.workspace = true\n\
          rust-version.workspace = true\nlicense.workspace = true\npublish = false\nautotests = false\n",
     );
-    for heading in ["dependencies", "dev-dependencies"] {
-        out += &format!("\n[{heading}]\n");
-        for line in section(package, heading) {
-            let name = line.split(['.', ' ']).next().unwrap_or_default();
-            if text.contains(&format!("{}::", name.replace('-', "_"))) {
-                out += &format!("{line}\n");
-            }
-        }
+    let is_named = |line: &&str| {
+        let name = line.split(['.', ' ']).next().unwrap_or_default().replace('-', "_");
+        !name.starts_with("outcome") && text.contains(&format!("{name}::"))
+    };
+    for line in ["\n[dependencies]"].into_iter().chain(section(package, "dependencies").filter(is_named)) {
+        out += &format!("{line}\n");
+    }
+    let mut for_tests: Vec<&str> = section(package, "dev-dependencies").filter(is_named).collect();
+    for_tests.extend(section(tests, "dependencies").filter(is_named));
+    for_tests.sort_unstable();
+    for_tests.dedup();
+    for line in ["\n[dev-dependencies]"].into_iter().chain(for_tests) {
+        out += &format!("{line}\n");
     }
     out += "\n[lints]\nworkspace = true\n\n[workspace]\n";
     for heading in SHARED {

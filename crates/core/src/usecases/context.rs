@@ -53,6 +53,7 @@ impl Runtime {
                 }
                 GateType::LaunchApproval => {
                     fact("build", experiment.build.clone().unwrap_or(Value::Null));
+                    fact("dry_run", self.dry_run_facts(tx, outcome, experiment).await?);
                     fact("conflicts", json!(self.conflicts(tx, experiment).await?));
                 }
                 GateType::AnalysisReview | GateType::ScaleApproval | GateType::ShipApproval => {
@@ -102,7 +103,7 @@ impl Runtime {
 
     /// Why the experiment gets in the way of others that are under way.
     pub(super) async fn conflicts(&self, tx: &mut Tx, experiment: &Experiment) -> Result<Vec<String>> {
-        let others = tx.experiment_list_open(None).await?;
+        let others = tx.experiment_list_under_way(None).await?;
         Ok(others
             .iter()
             .filter(|other| other.id != experiment.id && other.state.status.occupies_slot())

@@ -8,6 +8,7 @@ mod context;
 mod decide;
 mod deliver;
 mod doctor;
+mod dry_run;
 mod effects;
 mod experiment;
 mod gate;
@@ -17,6 +18,7 @@ mod learning;
 mod log;
 mod outcome;
 mod poll;
+mod proof;
 mod propose;
 mod replay_path;
 mod runtime;
@@ -30,6 +32,7 @@ pub use build::{BuildReport, BuildReported};
 pub use decide::{ActRequest, DecideRequest, Decided, Unlock};
 pub use deliver::Delivered;
 pub use doctor::{Finding, FindingLevel};
+pub use dry_run::{DryRunRequest, DryRunView};
 pub use experiment::ExperimentView;
 pub use gate::{GateOpenRequest, GateView};
 pub use ingest::Ingested;
@@ -38,6 +41,10 @@ pub use learning::LearningView;
 pub use log::{AnchorPlace, Verification};
 pub use outcome::{Activated, Applied, Change, OutcomePlan};
 pub use poll::{PollRequest, Polled, PolledExperiment};
+pub use proof::{
+    Proof, ProofExperiment, ProofLogged, ProofMethod, ProofPhase, ProofPoll, ProofReading, ProofRecorded,
+    ProofSnapshot, ProofStep,
+};
 pub use propose::{Rejected, Submission, Submitted, WorkOrder};
 pub use replay_path::{ReplayedPoll, StoredPoll};
 pub use runtime::Runtime;

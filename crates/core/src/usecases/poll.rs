@@ -157,7 +157,7 @@ impl Runtime {
 
     async fn poll_experiments(&self, outcome: &Outcome, is_forced: bool, done: &mut Polled) -> Result<()> {
         let mut tx = self.read().await?;
-        let open = tx.experiment_list_open(Some(outcome.id)).await?;
+        let open = tx.experiment_list_under_way(Some(outcome.id)).await?;
         drop(tx);
         for experiment in open.iter().filter(|experiment| experiment.state.status.is_polled()) {
             let plan = match read_plan(experiment) {

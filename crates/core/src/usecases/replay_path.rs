@@ -22,7 +22,7 @@ use crate::stats::{Evaluated, RunningState};
 use crate::store::{AllocationPhase, StoredReading, Tx};
 
 /// Most log lines of one experiment that are read back.
-const MAX_HISTORY: i64 = 10_000;
+const MAX_HISTORY: i64 = 1_000_000;
 
 /// One poll as it is stored.
 #[derive(Debug, Clone)]
