@@ -11,4 +11,5 @@
 
 mod stats_evaluate;
 mod stats_properties;
+mod stats_simulation;
 mod stats_vectors;
