@@ -18,4 +18,5 @@ mod stats_properties;
 mod stats_properties_polls;
 mod stats_properties_tools;
 mod stats_requests;
+mod stats_simulation;
 mod stats_vectors;
