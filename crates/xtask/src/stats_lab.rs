@@ -148,7 +148,7 @@ mod tests {
                          [workspace.lints.rust]\nunsafe_code = \"forbid\"\n\n[workspace.lints.clippy]\n";
         let package = "[dependencies]\nlibm.workspace = true\nsqlx.workspace = true\n\n[dev-dependencies]\n\
                        proptest.workspace = true\n";
-        let got = manifest(workspace, package, "libm::erfc(x); proptest::bool::ANY;");
+        let got = manifest(workspace, package, "", "libm::erfc(x); proptest::bool::ANY;");
         assert!(
             got.contains("[dependencies]\nlibm.workspace = true\n\n[dev-dependencies]\nproptest.workspace = true\n")
         );
