@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::assess::{assess_each, is_end_by_days};
 use super::{
     Assessment, BeforeAfter, Decision, Evaluation, GuardrailResult, HealthFinding, RunningState, SeriesVerdict,
-    before_after, wording,
+    before_after, next_words, wording,
 };
 
 /// What the rules say, and why.
@@ -21,6 +21,9 @@ pub struct Verdict {
     pub decision: Decision,
     /// One sentence.
     pub reason: String,
+    /// What would have to happen for a decision; absent where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// Result of one poll, as stored and shown: the numbers, in words, and what to remember.
@@ -63,7 +66,7 @@ pub fn evaluate(input: &Evaluation<'_>, previous: Option<&RunningState>) -> Eval
         guardrails.push(GuardrailResult { name: guardrail.name.to_owned(), numbers: *numbers });
     });
     let mut evaluated = Evaluated {
-        verdict: Verdict { decision: assessed.decision, reason: String::new() },
+        verdict: Verdict { decision: assessed.decision, reason: String::new(), next: None },
         numbers: assessed.numbers,
         guardrails,
         health: assessed.findings.in_words(&assessed.numbers),
@@ -71,6 +74,7 @@ pub fn evaluate(input: &Evaluation<'_>, previous: Option<&RunningState>) -> Eval
         running,
     };
     evaluated.verdict.reason = wording::reason(&evaluated, input.plan, is_end_by_days(input));
+    evaluated.verdict.next = next_words::next(&evaluated, input);
     evaluated
 }
 
@@ -120,6 +124,7 @@ pub fn evaluate_before_after(
     evaluated.series = Some(found);
     if matches!(evaluated.verdict.decision, Decision::Continue | Decision::IterateInconclusive) {
         evaluated.verdict.reason = wording::before_after(&found, blocks);
+        evaluated.verdict.next = None;
     }
     evaluated
 }

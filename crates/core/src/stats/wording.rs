@@ -3,7 +3,7 @@
 use super::{BeforeAfter, Blocks, Decision, Evaluated, Gate, Interval, Placebo, Plan, SeriesVerdict, Severity, Status};
 
 /// Four significant digits, in exponent form when very small or large.
-fn number(x: f64) -> String {
+pub(super) fn number(x: f64) -> String {
     let size = x.abs();
     if size <= 0.0 {
         "0".to_owned()
