@@ -1,9 +1,12 @@
 //! Whole journeys, through public doors, with real parts.
 
+mod asos;
+mod before_after;
 mod cookie_cats;
 mod crash;
 mod journey;
 mod mcp_clients;
 mod negative;
+mod proof;
 mod properties;
 mod tamper;

@@ -17,6 +17,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use secrecy::SecretString;
 
 use crate::journey::each_lab;
+use crate::proof::{check_packs, check_paths};
 
 const FLAGS: [&str; 5] = ["ant", "bee", "cat", "dog", "eel"];
 
@@ -43,6 +44,10 @@ async fn a_thousand_random_steps_reach_no_illegal_state_and_replay_exactly() -> 
             }
         }
         player.check_log().await?;
+        let n_measured = check_paths(&player.lab).await?;
+        assert!(n_measured > 3 || steps < 1000, "only {n_measured} experiments were measured");
+        let n_recomputed = check_packs(&player.lab).await?;
+        assert!(n_recomputed == n_measured || n_recomputed == 0, "{n_recomputed} of {n_measured} were recomputed");
         player.check_reach();
         Ok(())
     })

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use outcome_core::clock::ManualClock;
+use outcome_core::connectors::webhook::{Headers, sign};
 use outcome_core::domain::{
     Author, Hypothesis, InterventionKind, MeasurementPlan, Risk, RolloutPlan, Surface, Verdict,
 };
@@ -29,7 +30,8 @@ pub const INGEST_SECRET: &str = "a secret of at least sixteen bytes";
 /// Slug of the outcome.
 pub const OUTCOME: &str = "retention";
 
-const FILE: &str = r#"version: 1
+/// The outcome file of a laboratory.
+pub const FILE: &str = r#"version: 1
 outcomes:
   - id: retention
     title: "More players come back"
@@ -86,6 +88,11 @@ impl Lab {
 
     /// On the database at this address, or on SQLite.
     pub async fn on(database: Option<String>) -> Result<Self> {
+        Self::declaring(database, FILE).await
+    }
+
+    /// With an outcome file of the test's own, whose outcome is [`OUTCOME`].
+    pub async fn declaring(database: Option<String>, file: &str) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let root = dir.path().canonicalize()?;
         write(&root, "game/level.txt", "one\n")?;
@@ -107,7 +114,7 @@ impl Lab {
             email: MEMBER.to_owned(),
             name: "Dana".to_owned(),
             passphrase: SecretString::from(PASSPHRASE),
-            outcome_file: Some(FILE.to_owned()),
+            outcome_file: Some(file.to_owned()),
         };
         let (runtime, _) = Runtime::init_with_clock(settings, request, Arc::new(clock.clone())).await?;
         commit(&root, "Declare the outcome")?;
@@ -164,6 +171,21 @@ impl Lab {
         Ok(())
     }
 
+    /// Another program pushes this body, signed.
+    pub async fn push(&self, id: &str, body: &serde_json::Value) -> Result<()> {
+        let (at, body) = (self.runtime.now().as_second(), body.to_string());
+        let signature = sign(id, at, body.as_bytes(), &SecretString::from(INGEST_SECRET))?;
+        let headers = Headers { id, timestamp: &at.to_string(), signature: &signature };
+        self.runtime.ingest(headers, body.as_bytes()).await?;
+        Ok(())
+    }
+
+    /// Writes into the source.
+    pub async fn tell_source(&self, sql: &str) -> Result<()> {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&self.source).await?;
+        Ok(())
+    }
+
     /// Moves the clock and polls everything.
     pub async fn poll_after(&self, hours: i64) -> Result<Polled> {
         self.clock.advance(jiff::SignedDuration::from_hours(hours));
@@ -203,7 +225,12 @@ impl Lab {
 
     /// From nothing to running; the experiment's slug.
     pub async fn running(&self, title: &str, flag: &str) -> Result<String> {
-        let experiment = self.submit(hypothesis(title, flag)).await?;
+        self.launched(hypothesis(title, flag)).await
+    }
+
+    /// From a hypothesis to running; the experiment's slug.
+    pub async fn launched(&self, hypothesis: Hypothesis) -> Result<String> {
+        let experiment = self.submit(hypothesis).await?;
         self.decide(&experiment, Verdict::Approve).await?;
         self.build(&experiment).await?;
         self.decide(&experiment, Verdict::Approve).await?;

@@ -4,3 +4,4 @@ pub mod lab;
 pub mod mcp;
 pub mod postgres;
 pub mod programs;
+pub mod vectors;

@@ -1,10 +1,16 @@
 //! Every flag of the command line, and nothing else: the help texts are the reference that people read first.
 
+mod simulate;
+mod stats;
+
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use outcome_core::domain::Verdict;
+
+pub use simulate::Simulate;
+pub use stats::{Better, Stats, StatsAb, StatsPlan, StatsProof};
 
 /// Declares an outcome, lets agents propose and build, measures, and stops at gates that only you can end.
 #[derive(Debug, Parser)]
@@ -110,6 +116,11 @@ pub enum Command {
     /// Verify, export and anchor the audit log
     #[command(subcommand, after_help = AUDIT_EXAMPLES)]
     Audit(Audit),
+    /// Play an experiment's decision policy over synthetic units, before anybody is exposed
+    Simulate(Simulate),
+    /// Use the statistics by hand: test two arms, plan a test, prove a verdict, check the formulas
+    #[command(subcommand, after_help = stats::EXAMPLES)]
+    Stats(Stats),
     /// Try the sources that outcome.yaml declares
     #[command(subcommand, after_help = CONNECTOR_EXAMPLES)]
     Connectors(Connectors),

@@ -8,8 +8,8 @@ use crate::domain::{ArmSums, ConstraintBound, Direction, Variant, VariantReading
 use crate::error::{Code, Error, Result};
 use crate::hypotheses::Plan;
 use crate::stats::{
-    self, Alpha, DataHealth, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection, Limit, Margin, Phase,
-    RunningState, Tau,
+    self, Alpha, Blocks, DataHealth, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection, Limit, Margin,
+    Phase, RunningState, Tau,
 };
 
 /// The arms of one allocation phase.
@@ -78,7 +78,37 @@ pub fn evaluate_poll(plan: &Plan, poll: &Poll, previous: Option<&RunningState>) 
     Ok(Some(stats::evaluate(&evaluation, previous)))
 }
 
-fn stats_plan(plan: &Plan) -> Result<stats::Plan> {
+/// Evaluates a poll of an experiment without a control group, from weekly levels before and after its launch.
+///
+/// # Errors
+/// [`Code::Internal`] for a plan that never should have been approved.
+pub fn evaluate_series(
+    plan: &Plan,
+    poll: &Poll,
+    blocks: &Blocks<'_>,
+    previous: Option<&RunningState>,
+) -> Result<Evaluated> {
+    let stats_plan = stats_plan(plan)?;
+    let names: Vec<[String; 2]> = poll.guards.iter().map(|guard| names_of(plan, guard.index)).collect();
+    let guardrails: Vec<Guardrail<'_>> = poll
+        .guards
+        .iter()
+        .zip(&names)
+        .flat_map(|(guard, names)| guardrails_of(plan, guard, &[], names))
+        .filter(|guardrail| !matches!(guardrail.reading, GuardrailReading::RelativeToControl { .. }))
+        .collect();
+    let evaluation = Evaluation {
+        plan: &stats_plan,
+        phases: &[],
+        elapsed_days: poll.as_of.duration_since(poll.launched_at).as_secs_f64() / 86_400.0,
+        as_of: poll.as_of.as_second(),
+        guardrails: &guardrails,
+        health: DataHealth { is_stale: false, is_sampled: poll.is_sampled, has_flag_drift: poll.has_flag_drift },
+    };
+    Ok(stats::evaluate_before_after(&evaluation, blocks, previous))
+}
+
+pub(crate) fn stats_plan(plan: &Plan) -> Result<stats::Plan> {
     let bad = |e: stats::StatsError| Error::new(Code::Internal, "the approved plan cannot be evaluated").because(e);
     let measurement = &plan.hypothesis.measurement;
     Ok(stats::Plan {

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod connectors;
 pub mod domain;
+pub mod dry_run;
 pub mod error;
 pub mod evaluation;
 pub mod flags;

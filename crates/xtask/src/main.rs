@@ -1,10 +1,14 @@
 //! Chores of the project: `cargo xtask docs` writes what is generated; `cargo test -p xtask` fails when it is out of date or
-//! when a module uses one that it may not.
+//! when a module uses one that it may not. The other commands are proofs of the statistics (docs/testing.md).
 
+#[cfg(feature = "generated")]
 mod generated;
-#[cfg(test)]
+mod proofs;
+mod stats_lab;
+#[cfg(all(test, feature = "generated"))]
 mod tidy;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The repository's root.
@@ -13,13 +17,23 @@ fn root() -> PathBuf {
 }
 
 fn main() -> anyhow::Result<()> {
-    match std::env::args().nth(1).as_deref() {
-        Some("docs") => {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    match command.as_str() {
+        #[cfg(feature = "generated")]
+        "docs" => {
             for file in generated::files()? {
                 std::fs::write(root().join(file.path), &file.text)?;
             }
             Ok(())
         }
-        _ => anyhow::bail!("usage: cargo xtask docs"),
+        "stats-lab" => Ok(writeln!(std::io::stdout(), "{}", stats_lab::write()?.canonicalize()?.display())?),
+        "coverage" => proofs::coverage(),
+        "mutants" => proofs::mutants(&rest),
+        "fuzz" => proofs::fuzz(&rest),
+        _ => anyhow::bail!(
+            "usage: cargo xtask docs | stats-lab | coverage | mutants [arguments of cargo-mutants] | fuzz [seconds]"
+        ),
     }
 }

@@ -21,6 +21,8 @@ mod propose;
 mod report;
 mod schema;
 mod scope;
+mod simulate;
+mod stats;
 mod status;
 mod validate;
 
@@ -47,6 +49,8 @@ pub async fn run(cx: &Cx, command: Command) -> Result<Exit> {
         Command::Learnings(args) => learnings::run(cx, &args).await,
         Command::Scope(args) => scope::run(cx, args).await,
         Command::Audit(args) => audit::run(cx, args).await,
+        Command::Simulate(args) => simulate::run(cx, &args).await,
+        Command::Stats(args) => stats::run(cx, args).await,
         Command::Connectors(args) => connectors::run(cx, &args).await,
         Command::Agent(args) => agent::run(cx, &args).await,
         Command::Demo(args) => demo::run(&args).await,

@@ -9,7 +9,8 @@ mod page;
 mod safe;
 mod time;
 
-use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::borrow::Cow;
+use std::io::{BufWriter, ErrorKind, IsTerminal as _, Write as _};
 
 use anstream::ColorChoice;
 use outcome_core::error::error_chain;
@@ -97,14 +98,15 @@ impl Out {
         self.write(&format!("{}\n", safe_json(&text)))
     }
 
+    /// Lines for a program that reads along.
+    pub fn lines(&self) -> Lines {
+        Lines(BufWriter::with_capacity(1 << 16, std::io::stdout()))
+    }
+
     /// Text for stdout; false when nobody reads any more, which is no failure.
     pub fn write(&self, text: &str) -> Result<bool> {
         let mut stdout = anstream::AutoStream::new(std::io::stdout(), self.stdout);
-        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-            Ok(()) => Ok(true),
-            Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
-            Err(e) => Err(Error::new(Code::Io, "stdout cannot be written").because(e)),
-        }
+        is_read(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
     }
 
     /// Text for whoever watches; a closed stderr is nobody's problem.
@@ -145,6 +147,33 @@ impl Out {
             page.line(&format!("  = {help}: {}", safe(hint)));
         }
         self.write_stderr(&page.finish());
+    }
+}
+
+/// Lines of JSON on stdout, kept back until they are many or [`Self::flush`] is called.
+#[derive(Debug)]
+pub struct Lines(BufWriter<std::io::Stdout>);
+
+impl Lines {
+    /// One line of JSON; false when nobody reads any more.
+    pub fn write(&mut self, json: &str) -> Result<bool> {
+        let is_plain = json.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        let text = if is_plain { Cow::Borrowed(json) } else { Cow::Owned(safe_json(json)) };
+        is_read(self.0.write_all(text.as_bytes()).and_then(|()| self.0.write_all(b"\n")))
+    }
+
+    /// Hands over what was kept back; false when nobody reads any more.
+    pub fn flush(&mut self) -> Result<bool> {
+        is_read(self.0.flush())
+    }
+}
+
+/// A reader that went away is no failure.
+fn is_read(done: std::io::Result<()>) -> Result<bool> {
+    match done {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(Error::new(Code::Io, "stdout cannot be written").because(e)),
     }
 }
 

@@ -31,6 +31,24 @@ impl Weeks {
     }
 }
 
+impl Weeks {
+    /// The proof pack holds for a program that shares no code with us, and for the log.
+    fn check_proof(&self, slug: &str) {
+        let said = self.run(&["stats", "proof", slug, "-o", "proof.json"]).exits(0).stdout;
+        assert!(said.contains("Written") && said.contains("28"), "{said}");
+        let printed = self.run(&["stats", "proof", slug]).exits(0).json();
+        assert_eq!(printed["verdict"]["decision"], "ship");
+        self.home.write("log.jsonl", &self.run(&["audit", "export"]).exits(0).stdout);
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/verify_proof.py");
+        let mut python = clean(std::process::Command::new("python3"), &self.home.path(""));
+        let Ok(done) = python.args([script, "proof.json", "--log", "log.jsonl"]).output() else {
+            eprintln!("SKIPPED: there is no python3 on this machine");
+            return;
+        };
+        assert!(done.status.success(), "{done:?}");
+    }
+}
+
 /// Visitors of the week before, and 28 days of exposures: 10 % of control and 16 % of treatment sign up.
 fn traffic() -> Vec<String> {
     let mut visitors =
@@ -98,5 +116,6 @@ fn four_weeks_end_with_a_shipped_change() {
     let learnt = weeks.run(&["learnings", "--json"]).exits(0).json();
     assert_eq!(learnt[0]["finding_type"], "confirmed_hypothesis");
     assert_eq!(weeks.run(&["audit", "verify", "--json"]).exits(0).json()["is_intact"], true);
+    weeks.check_proof(&slug);
     assert_eq!(weeks.home.run(&["status", "--json"]).exits(4).error_code(), "clock_mismatch");
 }

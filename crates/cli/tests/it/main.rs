@@ -17,4 +17,5 @@ mod help;
 mod home;
 mod journey;
 mod scope;
+mod stats;
 mod terminal;

@@ -180,6 +180,9 @@ yaml_map! {
         optional max_concurrent: u32 = "3",
         /// How many candidates are asked for.
         optional candidates: u32 = "3",
+        /// Experiments that share the error budget (1 - confidence); as many as `max_concurrent` when absent. They get nine
+        /// tenths of it in equal parts, and every later one half of what is left.
+        optional planned_experiments: u32,
         /// Weights of the ranking; they need not add up to 1.
         optional weights: WeightsFile,
     }

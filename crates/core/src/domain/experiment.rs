@@ -207,6 +207,9 @@ pub struct ExperimentState {
     pub commit: Option<String>,
     /// Hash of the plan that was or will be approved.
     pub plan_hash: Option<String>,
+    /// Its part of the outcome's error budget, from 0; taken when the build is reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_part: Option<u32>,
 }
 
 impl ExperimentState {
@@ -220,6 +223,7 @@ impl ExperimentState {
             n_steps: rollout.n_steps(),
             commit: None,
             plan_hash: None,
+            budget_part: None,
         }
     }
 }

@@ -144,6 +144,9 @@ pub struct Portfolio {
     pub max_concurrent: u32,
     /// Candidates asked for.
     pub candidates: u32,
+    /// Experiments that share most of the error budget; as many as run at once when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned_experiments: Option<u32>,
     /// Ranking.
     #[serde(default)]
     pub weights: ScoreWeights,
@@ -276,10 +279,16 @@ impl OutcomeSpec {
         self.gates.get(&gate_type).cloned().unwrap_or_else(|| GatePolicy::default_for(gate_type))
     }
 
-    /// 1 - confidence.
+    /// The error budget of all experiments together: 1 - confidence.
     #[must_use]
     pub fn alpha(&self) -> f64 {
         1.0 - self.target.confidence
+    }
+
+    /// How many experiments share most of the error budget.
+    #[must_use]
+    pub fn planned_experiments(&self) -> u32 {
+        self.portfolio.planned_experiments.unwrap_or(self.portfolio.max_concurrent).max(1)
     }
 
     /// The constraints that are measured, with their position in the file.

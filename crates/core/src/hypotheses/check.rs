@@ -187,7 +187,12 @@ pub(crate) mod tests {
             randomisation_unit: "user".to_owned(),
             exposure: None,
             staleness: Period::from_hours(24),
-            portfolio: Portfolio { max_concurrent: 3, candidates: 3, weights: ScoreWeights::default() },
+            portfolio: Portfolio {
+                max_concurrent: 3,
+                candidates: 3,
+                planned_experiments: None,
+                weights: ScoreWeights::default(),
+            },
             gates: BTreeMap::new(),
             scope: ScopeSpec::default(),
             llm_provider: None,

@@ -7,6 +7,7 @@ use crate::domain::{
     Constraint, ConstraintBound, Design, Direction, Hypothesis, OutcomeSpec, SignalSpec, ViolationPolicy,
 };
 use crate::signing::{canonical_json, sha256_hex};
+use crate::stats::Alpha;
 
 /// How one constraint is watched.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +21,18 @@ pub struct GuardrailPlan {
     pub consecutive: u32,
     /// What a crossing does.
     pub on_violation: ViolationPolicy,
+}
+
+/// What an experiment may spend of the outcome's error budget.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ErrorBudget {
+    /// Error rate of all experiments of the outcome together.
+    pub alpha: f64,
+    /// This experiment's part, from 0.
+    pub part: u32,
+    /// Parts that were planned.
+    pub planned: u32,
 }
 
 /// What is approved at the launch gate and never changes afterwards.
@@ -37,8 +50,14 @@ pub struct Plan {
     pub direction: Direction,
     /// Error rate of the two-sided test.
     pub alpha: f64,
+    /// What `alpha` is a part of; absent in plans of earlier versions, which took all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_budget: Option<ErrorBudget>,
     /// Mixture standard deviation, absolute; the minimum detectable effect (STATS 2.1).
     pub tau: f64,
+    /// Level that the signal should reach, for designs without a control group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<f64>,
     /// How it is judged.
     pub design: Design,
     /// What is randomised.
@@ -49,10 +68,25 @@ pub struct Plan {
     pub guardrails: Vec<GuardrailPlan>,
 }
 
-impl Plan {
-    /// The plan that follows from an outcome and a hypothesis.
+impl ErrorBudget {
+    /// The error rate of this experiment.
     #[must_use]
-    pub fn of(outcome: &OutcomeSpec, hypothesis: &Hypothesis) -> Self {
+    pub fn share(self) -> f64 {
+        Alpha::try_new(self.alpha).map_or(self.alpha, |alpha| alpha.budget_share(self.planned, self.part).get())
+    }
+}
+
+impl Plan {
+    /// The plan that follows from an outcome, a hypothesis and its part of the outcome's error budget.
+    ///
+    /// `budget_part`: from 0; `None` for an experiment that was reported before budgets were shared.
+    #[must_use]
+    pub fn of(outcome: &OutcomeSpec, hypothesis: &Hypothesis, budget_part: Option<u32>) -> Self {
+        let error_budget = budget_part.map(|part| ErrorBudget {
+            alpha: outcome.alpha(),
+            part,
+            planned: outcome.planned_experiments(),
+        });
         let guardrails = outcome
             .constraints
             .iter()
@@ -72,8 +106,10 @@ impl Plan {
             hypothesis: hypothesis.clone(),
             signal: outcome.signal.clone(),
             direction: outcome.target.direction,
-            alpha: outcome.alpha(),
+            alpha: error_budget.map_or(outcome.alpha(), |budget| budget.share()),
+            error_budget,
             tau: hypothesis.measurement.minimum_detectable_effect,
+            target: (outcome.design != Design::Randomised).then_some(outcome.target.to),
             design: outcome.design,
             randomisation_unit: outcome.randomisation_unit.clone(),
             exposure: outcome.exposure.clone(),

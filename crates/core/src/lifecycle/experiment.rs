@@ -40,6 +40,9 @@ pub enum ExperimentEvent<D = VerifiedDecision> {
         commit: String,
         /// Hash of the plan that goes with it.
         plan_hash: String,
+        /// Its part of the outcome's error budget, from 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        budget_part: Option<u32>,
     },
     /// It could not be built.
     ReportedFailed {
@@ -95,7 +98,7 @@ impl ExperimentEvent<SignedDecision> {
         Ok(match self {
             V::Proposed => V::Proposed,
             V::PortfolioSuperseded { reason } => V::PortfolioSuperseded { reason },
-            V::ReportedBuilt { commit, plan_hash } => V::ReportedBuilt { commit, plan_hash },
+            V::ReportedBuilt { commit, plan_hash, budget_part } => V::ReportedBuilt { commit, plan_hash, budget_part },
             V::ReportedFailed { reason } => V::ReportedFailed { reason },
             V::Retried => V::Retried,
             V::LaunchVoided { reason } => V::LaunchVoided { reason },
@@ -317,9 +320,10 @@ pub fn transition_experiment(
     };
     next.pause = None;
     match event {
-        ExperimentEvent::ReportedBuilt { commit, plan_hash } => {
+        ExperimentEvent::ReportedBuilt { commit, plan_hash, budget_part } => {
             next.commit = Some(commit.clone());
             next.plan_hash = Some(plan_hash.clone());
+            next.budget_part = *budget_part;
         }
         ExperimentEvent::AutoPaused { cause, detail } => {
             next.pause = Some(Pause { cause: *cause, detail: detail.clone(), from: state.status });

@@ -70,7 +70,11 @@ type Answer = Result<Value, Refusal>;
 fn answer(request: &Value) -> Answer {
     let name = request.get("fn").and_then(Value::as_str);
     let name = name.ok_or_else(|| Refusal::Error("missing `fn`".to_owned()))?;
-    let input = Input(request.get("input").unwrap_or(&Value::Null));
+    let input = match request.get("input") {
+        None | Some(Value::Null) => Input(&Value::Null),
+        Some(input) if input.is_object() => Input(input),
+        Some(_) => return Err(missing("input", "an object")),
+    };
     match name {
         "ab" => ab(input),
         "adjust_running_max" => Ok(json!({ "log_e": number(adjust_running_max(input.number("log_e_max")?)) })),
@@ -124,6 +128,12 @@ impl<'a> Input<'a> {
 
     fn number(self, name: &str) -> Result<f64, Refusal> {
         self.optional(name)?.ok_or_else(|| missing(name, "a number"))
+    }
+
+    /// A variance or a width.
+    fn not_negative(self, name: &str) -> Result<f64, Refusal> {
+        let value = self.number(name)?;
+        if value >= 0.0 { Ok(value) } else { Err(InvalidInput::Parameter.into()) }
     }
 
     fn number_or(self, name: &str, default: f64) -> Result<f64, Refusal> {
@@ -218,7 +228,16 @@ fn optional_interval(ci: Option<Interval>) -> Value {
 }
 
 fn without_numbers(status: Status) -> Value {
-    json!({ "status": status.code(), "p": 1.0, "log_p": 0.0, "ci": null, "lift_ci": null })
+    let mut fields = json!({ "status": status.code(), "p": 1.0, "log_p": 0.0, "ci": null, "lift_ci": null });
+    explain(&mut fields, status);
+    fields
+}
+
+/// Adds why the data are invalid.
+fn explain(fields: &mut Value, status: Status) {
+    if let (Status::Invalid { reason }, Value::Object(fields)) = (status, fields) {
+        fields.insert("reason".to_owned(), json!(reason));
+    }
 }
 
 fn arm(input: Input<'_>, kind: &str) -> Result<ArmSums, Refusal> {
@@ -443,11 +462,15 @@ fn fieller(input: Input<'_>) -> Answer {
     let contrast = Contrast {
         treatment: input.number("P")?,
         control: input.number("Q")?,
-        var_treatment: input.number("vP")?,
-        var_control: input.number("vQ")?,
+        var_treatment: input.not_negative("vP")?,
+        var_control: input.not_negative("vQ")?,
         covariance,
     };
-    let ci = fieller_lift(&contrast, input.number("boundary")?, input.alternative()?);
+    let limit = contrast.var_treatment.sqrt() * contrast.var_control.sqrt();
+    if covariance.abs() > limit * (1.0 + 1e-6) {
+        return Err(InvalidInput::CrossProductTooLarge.into());
+    }
+    let ci = fieller_lift(&contrast, input.not_negative("boundary")?, input.alternative()?);
     Ok(json!({ "lift_ci": optional_interval(ci) }))
 }
 
@@ -455,11 +478,11 @@ fn lift_delta(input: Input<'_>) -> Answer {
     let contrast = Contrast {
         treatment: input.number("mb")?,
         control: input.number("ma")?,
-        var_treatment: input.number("vb")?,
-        var_control: input.number("va")?,
+        var_treatment: input.not_negative("vb")?,
+        var_control: input.not_negative("va")?,
         covariance: 0.0,
     };
-    Ok(match delta_method_lift(&contrast, input.number("boundary")?) {
+    Ok(match delta_method_lift(&contrast, input.not_negative("boundary")?) {
         Some(lift) => {
             json!({ "lift": lift.lift, "var": lift.variance, "ci": interval(lift.ci) })
         }
@@ -492,7 +515,7 @@ fn guardrail(input: Input<'_>) -> Answer {
 
 fn level(input: Input<'_>) -> Answer {
     let test = level_vs_target(&input.numbers("blocks")?, input.number("target")?, input.alpha()?);
-    Ok(json!({
+    let mut fields = json!({
         "status": test.status.code(),
         "mean": test.mean,
         "se": test.se,
@@ -503,12 +526,14 @@ fn level(input: Input<'_>) -> Answer {
         "log_p": test.ln_p,
         "p": test.ln_p.exp(),
         "ci": optional_interval(test.ci),
-    }))
+    });
+    explain(&mut fields, test.status);
+    Ok(fields)
 }
 
 fn before_after(input: Input<'_>) -> Answer {
     let test = pre_post(&input.numbers("pre")?, &input.numbers("post")?, input.alpha()?);
-    Ok(json!({
+    let mut fields = json!({
         "status": test.status.code(),
         "diff": test.difference,
         "se": test.se,
@@ -519,7 +544,9 @@ fn before_after(input: Input<'_>) -> Answer {
         "log_p": test.ln_p,
         "p": test.ln_p.exp(),
         "ci": optional_interval(test.ci),
-    }))
+    });
+    explain(&mut fields, test.status);
+    Ok(fields)
 }
 
 fn phases(input: Input<'_>) -> Answer {

@@ -347,10 +347,10 @@ impl Comparison<'_> {
             HarmDirection::Increase => 1.0,
             HarmDirection::Decrease => -1.0,
         };
-        let (margin_abs, k) = match self.margin {
-            Margin::Absolute(margin) => (margin, 1.0),
-            // Harm beyond m|Q| is a statement about P - kQ alone: no baseline has to be frozen.
-            Margin::RelativeToControl(m) => (m * effect.control.abs(), 1.0 + sign * m * effect.control.signum()),
+        // Harm beyond m|Q| is a statement about P - kQ alone: no baseline has to be frozen.
+        let (margin_abs, step) = match self.margin {
+            Margin::Absolute(margin) => (margin, 0.0),
+            Margin::RelativeToControl(m) => (m * effect.control.abs(), sign * m * effect.control.signum()),
         };
         if !(margin_abs >= 0.0 && margin_abs.is_finite()) {
             return Err(InvalidInput::Parameter.into());
@@ -368,12 +368,19 @@ impl Comparison<'_> {
         if null > 0.0 || margin_abs <= 0.0 {
             return Ok((at_zero, margin_abs, tuning));
         }
-        let shifted = combine_phases(&gated.contrasts, k)?;
-        let shifted = harm_signed(&shifted, k, sign)?;
-        let at_margin = guardrail_test(&shifted, 0.0, tuning.tau, alphas.breach, alphas.safe)?;
+        let at = |k: f64| {
+            let shifted = harm_signed(&combine_phases(&gated.contrasts, k)?, k, sign)?;
+            guardrail_test(&shifted, 0.0, tuning.tau, alphas.breach, alphas.safe)
+        };
+        let at_margin = at(1.0 + step)?;
+        let mut ln_e_breached = at_margin.ln_e_breached;
+        if at_margin.breached {
+            // Harm beyond m|Q| is harm beyond mQ and beyond -mQ. Both are asked, since near zero the sign of Q is unknown.
+            ln_e_breached = ln_e_breached.min(at(1.0 - step)?.ln_e_breached).min(at_zero.ln_e_deteriorated);
+        }
         let test = GuardrailTest {
-            ln_e_breached: at_margin.ln_e_breached,
-            breached: at_margin.breached,
+            ln_e_breached,
+            breached: alphas.breach.rejects(ln_e_breached),
             ln_e_non_inferior: at_margin.ln_e_non_inferior,
             non_inferior: at_margin.non_inferior,
             ..at_zero
@@ -414,4 +421,39 @@ fn rate_limit(
         non_inferior,
         ..GuardrailNumbers::without_numbers(guardrail.must_prove, Status::Ok)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::ArmSums;
+
+    fn mean(mean: f64, sd: f64) -> ArmSums {
+        let n = 10_000;
+        let units = n as f64;
+        ArmSums::Mean { n, sum: units * mean, sum_squares: units * (mean * mean + sd * sd) }
+    }
+
+    fn at_margin(control: ArmSums, treatment: ArmSums, m: f64) -> GuardrailTest {
+        let phases = [Phase { number: 1, control_weight: 1.0, treatment_weight: 1.0, control, treatment }];
+        let comparison = Comparison {
+            phases: &phases,
+            harm_direction: HarmDirection::Increase,
+            margin: Margin::RelativeToControl(m),
+            tau: None,
+            is_signed: true,
+        };
+        let alphas = Alphas { breach: Alpha::DEFAULT, safe: Alpha::DEFAULT };
+        comparison.evaluate(alphas, None).unwrap().0
+    }
+
+    #[test]
+    fn a_control_level_of_unknown_sign_breaches_no_relative_margin() {
+        // Control is -1 with a standard error of 10, so it may be +30; then treatment at 10 would be harmless. With the
+        // estimated sign alone, P - 0.1 Q is seven standard errors above 0.
+        let noisy = at_margin(mean(-1.0, 1000.0), mean(10.0, 100.0), 0.9);
+        assert!(!noisy.breached && !noisy.deteriorated, "{noisy:?}");
+        let known = at_margin(mean(-1.0, 1.0), mean(10.0, 100.0), 0.9);
+        assert!(known.breached && known.deteriorated, "{known:?}");
+    }
 }

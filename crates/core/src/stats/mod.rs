@@ -34,7 +34,9 @@ mod log_space;
 mod mixture;
 mod moments;
 mod multiplicity;
+mod next_words;
 mod normal;
+mod outlook;
 mod params;
 mod phases;
 mod plan;
@@ -58,7 +60,7 @@ pub use cuped::{CupedAdjustment, CupedArm, cuped};
 pub use decide::{Decision, DecisionInput, GuardrailFlags, GuardrailSummary, decide};
 pub use error::{InvalidInput, StatsError, Status};
 pub use eval_json::eval_line;
-pub use evaluate::{Evaluated, Verdict, evaluate};
+pub use evaluate::{Blocks, Evaluated, Verdict, evaluate, evaluate_before_after};
 pub use gate::{Gate, GateInput};
 pub use guardrail::{
     Guardrail, GuardrailNumbers, GuardrailReading, GuardrailResult, GuardrailTest, HarmDirection, Limit, Margin,
@@ -71,6 +73,7 @@ pub use lift::{DeltaMethodLift, delta_method_lift, fieller_lift, relative_lift};
 pub use mixture::{Alternative, MixtureTest, Settings, ln_e_one_sided, ln_e_two_sided, mixture_test};
 pub use moments::Moments;
 pub use multiplicity::{EBh, adjust_running_max, benjamini_hochberg, bonferroni, e_benjamini_hochberg, holm};
+pub use outlook::{Finding, Outlook, OutlookInput, outlook, until_testable};
 pub use params::{Alpha, Direction, Tau, Variance};
 pub use phases::{Phase, combine_phases};
 pub use plan::{
@@ -80,7 +83,10 @@ pub use plan::{
 pub use quantile::{QuantileArm, quantile_estimate};
 pub use rate::{RateConfidence, rate_confidence};
 pub use running::RunningTest;
-pub use series::{LevelTest, PrePostTest, SeriesVerdict, level_vs_target, pre_post};
+pub use series::{
+    BeforeAfter, LevelTest, Placebo, PrePostTest, SeriesVerdict, before_after, level_vs_target, placebo_in_time,
+    pre_post,
+};
 pub use srm::{Srm, SrmLevel, SrmStatus, sample_ratio_mismatch};
 pub use state::{Crossing, EpochReason, EpochStart, GuardrailState, PhaseCounts, RunningState};
 pub use tuning::{Tuning, TuningSource};

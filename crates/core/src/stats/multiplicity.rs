@@ -78,7 +78,7 @@ pub fn e_benjamini_hochberg(ln_e: &[f64], alpha: Alpha) -> EBh {
 
 /// Turns the running maximum of an e-process into an e-value again: `A(e*) = (e* - 1 - ln e*) / (ln e*)^2`.
 ///
-/// `-inf` for `ln_e_max <= 0` (no evidence).
+/// `-inf` for `ln_e_max <= 0` (no evidence), infinite for an infinite one.
 ///
 /// Source: STATS.md 2.6 (Tavyrikov, Goeman & de Heide 2025).
 #[must_use]
@@ -86,6 +86,9 @@ pub fn adjust_running_max(ln_e_max: f64) -> f64 {
     let l = ln_e_max;
     if l.is_nan() || l <= 0.0 {
         return f64::NEG_INFINITY;
+    }
+    if l.is_infinite() {
+        return l;
     }
     if l < 1e-3 {
         // e^l - 1 - l = l^2/2 + l^3/6 + l^4/24 cancels too much here.

@@ -53,6 +53,20 @@ impl Alpha {
         Self((self.0 / n.max(1) as f64).max(f64::MIN_POSITIVE))
     }
 
+    /// The part of one experiment when all experiments of an outcome share this error rate.
+    ///
+    /// The planned ones get nine tenths in equal parts; each later one half of what is left, so that the sum never
+    /// exceeds the whole, however many there are (a union bound). `planned = 0` counts as 1; `part` from 0.
+    #[must_use]
+    pub fn budget_share(self, planned: u32, part: u32) -> Self {
+        let planned = planned.max(1);
+        let share = match part.checked_sub(planned) {
+            None => 0.9 / f64::from(planned),
+            Some(late) => 0.1 * 0.5_f64.powi(i32::try_from(late.saturating_add(1)).unwrap_or(i32::MAX)),
+        };
+        Self((self.0 * share).max(f64::MIN_POSITIVE))
+    }
+
     /// `2 alpha`, at which one-sided mixtures are tuned (STATS.md 1.10); unchanged from 0.5 up.
     pub(super) fn doubled(self) -> Self {
         if self.0 < 0.5 { Self(self.0 * 2.0) } else { self }
@@ -173,3 +187,20 @@ impl Direction {
 
 /// Natural logarithm of 2, of the one-sided mixture.
 pub(super) const LN_TWO: f64 = LN_2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shares_of_any_number_of_experiments_stay_within_the_budget() {
+        for planned in [0, 1, 3, 100] {
+            let shares = |n: u32| (0..n).map(|part| Alpha::DEFAULT.budget_share(planned, part).get()).sum::<f64>();
+            assert!((shares(planned.max(1)) - 0.045).abs() < 1e-12, "{planned}");
+            assert!(shares(planned + 200) <= 0.05 + 1e-15, "{planned}");
+        }
+        let late = [3, 4, 5].map(|part| Alpha::DEFAULT.budget_share(3, part).get());
+        assert_eq!(late, [0.05 * 0.05, 0.05 * 0.025, 0.05 * 0.0125]);
+        assert!(Alpha::DEFAULT.budget_share(1, u32::MAX).get() > 0.0);
+    }
+}

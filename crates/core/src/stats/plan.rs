@@ -8,6 +8,8 @@ use super::{Alpha, Alternative, StatsError, boundary, normal, r_star};
 /// Looks assumed by a plan when nothing else is said.
 const DEFAULT_LOOKS: u32 = 100;
 const MAX_LOOKS: u32 = 1000;
+/// Closer to 0 or 1 the root search, which is good to 1e-9 in power, would answer with noise.
+const MIN_POWER: f64 = 1e-6;
 /// Nodes per standard deviation of one increment in the recursion.
 const NODES_PER_SD: f64 = 4.0;
 /// Increments further away than this many standard deviations add nothing in double precision.
@@ -24,16 +26,16 @@ pub struct PlanConstant {
 
 /// The constant C for a two-sided test with `n_looks` evenly spaced looks.
 ///
-/// `power`: in (0, 1), above alpha. Takes some milliseconds: the Armitage-McPherson-Rowe recursion inside a root
-/// search.
+/// `power`: in [1e-6, 1 - 1e-6], above alpha. Takes a quarter of a second for 100 looks: the Armitage-McPherson-Rowe
+/// recursion inside a root search.
 ///
 /// # Errors
 /// [`StatsError::OutOfRange`] for power or looks (1 to 1000) outside their range.
 ///
 /// Source: STATS.md 2.10.
 pub fn plan_constant(alpha: Alpha, power: f64, n_looks: u32) -> Result<PlanConstant, StatsError> {
-    if !(power > alpha.get() && power < 1.0) {
-        return Err(StatsError::out_of_range("power", power, "above alpha and below 1"));
+    if !(power > alpha.get() && (MIN_POWER..=1.0 - MIN_POWER).contains(&power)) {
+        return Err(StatsError::out_of_range("power", power, "above alpha, and between 0.000001 and 0.999999"));
     }
     if !(1..=MAX_LOOKS).contains(&n_looks) {
         return Err(StatsError::out_of_range("looks", f64::from(n_looks), "1 to 1000"));
@@ -43,6 +45,9 @@ pub fn plan_constant(alpha: Alpha, power: f64, n_looks: u32) -> Result<PlanConst
         1.0 - survival.last().copied().unwrap_or(1.0) - power
     };
     let fixed = fixed_constant(alpha, power);
+    if !fixed.is_finite() {
+        return Err(StatsError::out_of_range("alpha", alpha.get(), "large enough to have a quantile"));
+    }
     let c = increasing_root(0.5 * fixed, 2.0 * last_look_constant(alpha, power), miss);
     let survival = survival_by_look(c, alpha, n_looks);
     // The test still runs at look k with the probability to have survived look k - 1.
@@ -52,7 +57,8 @@ pub fn plan_constant(alpha: Alpha, power: f64, n_looks: u32) -> Result<PlanConst
 
 /// `(z_(1-alpha/2) + z_power)^2`, the constant of one look at a fixed horizon.
 fn fixed_constant(alpha: Alpha, power: f64) -> f64 {
-    let z = normal::quantile(1.0 - 0.5 * alpha.get()) + normal::quantile(power);
+    // From the lower tail, where an alpha below 1e-16 still has its digits.
+    let z = normal::quantile(power) - normal::quantile(0.5 * alpha.get());
     z * z
 }
 
@@ -383,6 +389,18 @@ mod tests {
         let z = boundary(c, Alpha::DEFAULT, Alternative::TwoSided);
         let power = normal::cdf(c.sqrt() - z) + normal::cdf(-c.sqrt() - z);
         assert!((power - 0.8).abs() < 1e-5, "{power}");
+    }
+
+    #[test]
+    fn probabilities_too_small_to_calculate_with_are_refused() {
+        let tiny = |alpha| Alpha::try_new(alpha).unwrap();
+        for power in [4.9e-58, 9.9e-7, 1.0 - 9.9e-7, 1.0, f64::NAN] {
+            assert!(plan_constant(tiny(1e-264), power, 2).unwrap_err().to_string().starts_with("power"), "{power}");
+        }
+        assert!(plan_constant(tiny(0.05), 0.05, 2).is_err() && plan_constant(tiny(1e-9), 1e-6, 2).is_ok());
+        assert!(plan_constant(tiny(5e-324), 0.8, 1).unwrap_err().to_string().starts_with("alpha"));
+        let c = plan_constant(tiny(1e-160), 0.8, 1).unwrap().c;
+        assert!((c / fixed_constant(tiny(1e-160), 0.8) - 1.0).abs() < 0.1, "{c}");
     }
 
     #[test]

@@ -282,3 +282,88 @@ pub fn pre_post(pre: &[f64], post: &[f64], alpha: Alpha) -> PrePostTest {
         ci: radius.map(|k| Interval::new(difference - k * se, difference + k * se)),
     }
 }
+
+/// How often a before/after comparison finds a change at a date on which nothing happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Placebo {
+    /// Dates that were tried.
+    pub n_tried: u32,
+    /// Dates at which the level "moved".
+    pub n_moved: u32,
+}
+
+/// Placebo in time: the comparison of [`pre_post`] at every date within the blocks before the intervention.
+///
+/// `pre`: block means in time order; nothing can be tried with fewer than 6. A series that moves at such a date has a
+/// trend, a season or a memory, and a change at the real date is then no evidence.
+///
+/// Source: STATS.md 2.9.
+#[must_use]
+pub fn placebo_in_time(pre: &[f64], alpha: Alpha) -> Placebo {
+    let mut placebo = Placebo::default();
+    for date in MIN_BLOCKS..=pre.len().saturating_sub(MIN_POST_BLOCKS) {
+        let (before, after) = pre.split_at(date);
+        placebo.n_tried += 1;
+        placebo.n_moved += u32::from(pre_post(before, after, alpha).verdict() == SeriesVerdict::Moved);
+    }
+    placebo
+}
+
+/// A before/after comparison with its placebos.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BeforeAfter {
+    /// The comparison.
+    pub test: PrePostTest,
+    /// The same at dates on which nothing happened.
+    pub placebo: Placebo,
+    /// The level after the intervention against a target.
+    pub level: LevelTest,
+    /// [`SeriesVerdict::Moved`] only where no placebo moved. Always observational.
+    pub verdict: SeriesVerdict,
+}
+
+/// Compares blocks before and after an intervention, tries placebos, and holds the level against `target`.
+///
+/// Source: STATS.md 2.9.
+#[must_use]
+pub fn before_after(pre: &[f64], post: &[f64], target: f64, alpha: Alpha) -> BeforeAfter {
+    let test = pre_post(pre, post, alpha);
+    let placebo = placebo_in_time(pre, alpha);
+    let verdict = if placebo.n_moved > 0 { SeriesVerdict::NotDistinguishable } else { test.verdict() };
+    BeforeAfter { test, placebo, level: level_vs_target(post, target, alpha), verdict }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flat(n: usize) -> Vec<f64> {
+        (0..n).map(|i| 10.0 + [0.3, -0.2, 0.1, -0.3, 0.2, -0.1][i % 6]).collect()
+    }
+
+    #[test]
+    fn a_jump_of_a_flat_series_moves_and_no_placebo_does() {
+        let post: Vec<f64> = flat(6).iter().map(|y| y + 5.0).collect();
+        let found = before_after(&flat(12), &post, 14.0, Alpha::DEFAULT);
+        assert_eq!(found.placebo, Placebo { n_tried: 7, n_moved: 0 });
+        assert_eq!(found.verdict, SeriesVerdict::Moved);
+        assert_eq!(found.level.verdict(14.0, Direction::Increase), SeriesVerdict::TargetMet);
+    }
+
+    #[test]
+    fn a_level_that_already_jumped_before_is_no_evidence() {
+        let mut pre = flat(14);
+        pre.iter_mut().skip(7).for_each(|y| *y += 5.0);
+        let post: Vec<f64> = flat(6).iter().map(|y| y + 10.0).collect();
+        let found = before_after(&pre, &post, 10.0, Alpha::DEFAULT);
+        assert!(found.placebo.n_moved > 0, "{found:?}");
+        assert_eq!(found.verdict, SeriesVerdict::NotDistinguishable);
+    }
+
+    #[test]
+    fn few_blocks_leave_no_placebo() {
+        assert_eq!(placebo_in_time(&flat(5), Alpha::DEFAULT), Placebo::default());
+        assert_eq!(placebo_in_time(&flat(6), Alpha::DEFAULT).n_tried, 1);
+        assert_eq!(placebo_in_time(&[], Alpha::DEFAULT), Placebo::default());
+    }
+}

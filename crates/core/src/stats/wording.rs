@@ -1,9 +1,9 @@
 //! One sentence per verdict. Deterministic; no language model is involved.
 
-use super::{Decision, Evaluated, Gate, Interval, Plan, Severity, Status};
+use super::{BeforeAfter, Blocks, Decision, Evaluated, Gate, Interval, Placebo, Plan, SeriesVerdict, Severity, Status};
 
 /// Four significant digits, in exponent form when very small or large.
-fn number(x: f64) -> String {
+pub(super) fn number(x: f64) -> String {
     let size = x.abs();
     if size <= 0.0 {
         "0".to_owned()
@@ -85,6 +85,28 @@ pub(super) fn reason(result: &Evaluated, plan: &Plan, is_end_by_days: bool) -> S
         }
         Decision::Continue => going_on(result, plan),
     }
+}
+
+/// What a comparison without a control says, and what it cannot say.
+pub(super) fn before_after(found: &BeforeAfter, blocks: &Blocks<'_>) -> String {
+    let Placebo { n_tried, n_moved } = found.placebo;
+    let (n_pre, n_post) = (blocks.pre.len(), blocks.post.len());
+    let ends = interval(found.test.ci);
+    let text = match (found.test.status, found.verdict) {
+        (Status::Ok, SeriesVerdict::Moved) => format!(
+            "the level moved by {} {ends} over {n_post} weeks against {n_pre} before, and at none of {n_tried} earlier \
+             dates",
+            end(found.test.difference)
+        ),
+        (Status::Ok, _) if n_moved > 0 => format!(
+            "the level moved at {n_moved} of {n_tried} earlier dates on which nothing happened, so the change of {} \
+             {ends} proves nothing",
+            end(found.test.difference)
+        ),
+        (Status::Ok, _) => format!("no change can be told from chance yet: it is within {ends}"),
+        _ => format!("too little to compare: {n_pre} weeks before (4 are needed) and {n_post} after (2 are needed)"),
+    };
+    format!("Observational: {text}. A trend, a season or a launch looks the same; a holdout would tell.")
 }
 
 fn going_on(result: &Evaluated, plan: &Plan) -> String {

@@ -39,6 +39,12 @@ statements! {
         FROM experiment
         WHERE workspace_id = $1 AND (outcome_id = $2 OR $2 IS NULL) AND status NOT IN ('killed', 'shipped')
         ORDER BY created_at, id";
+    EXPERIMENT_LIST_UNDER_WAY = "
+        SELECT id, outcome_id, slug, hypothesis, author, submitted_by, score, state, parent_id, base_commit, build, plan,
+            running, current_result, final_result, created_at, updated_at, launched_at, concluded_at
+        FROM experiment
+        WHERE workspace_id = $1 AND (outcome_id = $2 OR $2 IS NULL) AND status NOT IN ('hypothesis', 'killed', 'shipped')
+        ORDER BY created_at, id";
     EXPERIMENT_COUNTS = "
         SELECT outcome_id, status, COUNT(*) FROM experiment WHERE workspace_id = $1 GROUP BY outcome_id, status";
     EXPERIMENT_SLUG_TAKEN = "SELECT COUNT(*) FROM experiment WHERE workspace_id = $1 AND slug = $2";
@@ -217,6 +223,19 @@ impl Tx {
     /// When the database fails.
     pub async fn experiment_list_open(&mut self, outcome: Option<OutcomeId>) -> Result<Vec<Experiment>> {
         let rows: Vec<ExperimentRow> = on_db!(self, |c| sqlx::query_as(EXPERIMENT_LIST_OPEN)
+            .bind(self.workspace)
+            .bind(outcome)
+            .fetch_all(c)
+            .await)?;
+        Ok(rows.into_iter().map(Experiment::from).collect())
+    }
+
+    /// The open experiments that got further than an idea, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn experiment_list_under_way(&mut self, outcome: Option<OutcomeId>) -> Result<Vec<Experiment>> {
+        let rows: Vec<ExperimentRow> = on_db!(self, |c| sqlx::query_as(EXPERIMENT_LIST_UNDER_WAY)
             .bind(self.workspace)
             .bind(outcome)
             .fetch_all(c)

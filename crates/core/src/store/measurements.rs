@@ -41,6 +41,11 @@ statements! {
             query_hash, raw_hash
         FROM measurement WHERE workspace_id = $1 AND experiment_id = $2 AND measured_at = $3
         ORDER BY signal, phase, variant";
+    MEASUREMENT_OF_EXPERIMENT = "
+        SELECT id, outcome_id, experiment_id, signal, variant, phase, measured_at, window_from, window_to, sums, source,
+            query_hash, raw_hash, natural_key
+        FROM measurement WHERE workspace_id = $1 AND experiment_id = $2
+        ORDER BY measured_at, signal, phase, variant, id";
     HEALTH_GET = "
         SELECT signal, due_at, last_ok_at, failures, breaches, last_error FROM signal_health
         WHERE workspace_id = $1 AND subject_id = $2 AND signal = $3";
@@ -89,6 +94,22 @@ impl From<MeasurementRow> for Measurement {
             raw_hash: row.raw_hash,
         }
     }
+}
+
+#[derive(FromRow)]
+struct StoredRow {
+    #[sqlx(flatten)]
+    row: MeasurementRow,
+    natural_key: String,
+}
+
+/// A reading of an experiment and how it came.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredReading {
+    /// The reading.
+    pub measurement: Measurement,
+    /// True when its source pushed it; false when a poll asked for it.
+    pub is_pushed: bool,
 }
 
 /// How a signal of an outcome or experiment does.
@@ -229,6 +250,24 @@ impl Tx {
             .fetch_all(c)
             .await)?;
         Ok(rows.into_iter().map(Measurement::from).collect())
+    }
+
+    /// Everything that was ever read for an experiment, oldest first, and within an instant in the order of
+    /// [`Self::measurement_of_poll`].
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn measurement_of_experiment(&mut self, experiment: ExperimentId) -> Result<Vec<StoredReading>> {
+        let rows: Vec<StoredRow> = on_db!(self, |c| sqlx::query_as(MEASUREMENT_OF_EXPERIMENT)
+            .bind(self.workspace)
+            .bind(experiment)
+            .fetch_all(c)
+            .await)?;
+        let stored = |stored: StoredRow| StoredReading {
+            is_pushed: stored.natural_key.starts_with("push/"),
+            measurement: stored.row.into(),
+        };
+        Ok(rows.into_iter().map(stored).collect())
     }
 
     /// How a signal of a subject (outcome or experiment) does.

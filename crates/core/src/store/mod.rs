@@ -23,7 +23,7 @@ pub use codec::Instant;
 pub use db::{Db, Engine, Tx};
 pub use experiments::AllocationPhase;
 pub use learnings::LearningQuery;
-pub use measurements::SignalHealth;
+pub use measurements::{SignalHealth, StoredReading};
 pub use members::{AgentToken, Member, MemberKey, Session};
 pub use outbox::Message;
 pub use workspaces::Workspace;

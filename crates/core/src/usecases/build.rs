@@ -109,7 +109,6 @@ impl Runtime {
             return Err(violation_error(&experiment, &scope));
         }
         let branch = self.branch_of(report.head.as_deref(), &commit).await;
-        let plan_hash = digest(&Plan::of(&outcome.spec, &experiment.hypothesis))?;
         let mut tx = self.write().await?;
         let mut experiment = Self::experiment_named(&mut tx, &report.experiment).await?;
         if experiment.state.status == ExperimentStatus::AwaitingLaunchGate {
@@ -117,9 +116,11 @@ impl Runtime {
             let system = Principal::system("build");
             self.experiment_step(&mut tx, &outcome, &mut experiment, event, &system, &StepContext::default()).await?;
         }
+        let budget_part = Some(Self::budget_part(&mut tx, &experiment).await?);
+        let plan_hash = digest(&Plan::of(&outcome.spec, &experiment.hypothesis, budget_part))?;
         experiment.build = Some(build_facts(&scope, &summary, notes.as_deref(), branch.as_deref(), &report, by));
         let context = StepContext { says: Some(summary), ..StepContext::default() };
-        let event = ExperimentEvent::ReportedBuilt { commit, plan_hash };
+        let event = ExperimentEvent::ReportedBuilt { commit, plan_hash, budget_part };
         self.experiment_step(&mut tx, &outcome, &mut experiment, event, by, &context).await?;
         tx.commit().await?;
         self.reported(&experiment, &scope).await

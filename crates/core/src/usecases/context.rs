@@ -39,7 +39,11 @@ impl Runtime {
         let mut open_conditions = Vec::new();
         if let Some(experiment) = experiment {
             fact("hypothesis", hypothesis_facts(experiment));
-            fact("plan", plan_facts(outcome, experiment)?);
+            let budget_part = match (experiment.state.budget_part, experiment.plan.is_some()) {
+                (None, false) => Some(Self::budget_part(tx, experiment).await?),
+                (part, _) => part,
+            };
+            fact("plan", plan_facts(outcome, experiment, budget_part)?);
             open_conditions = self.conditions(tx, experiment).await?;
             match gate_type {
                 GateType::PortfolioReview => {
@@ -49,6 +53,7 @@ impl Runtime {
                 }
                 GateType::LaunchApproval => {
                     fact("build", experiment.build.clone().unwrap_or(Value::Null));
+                    fact("dry_run", self.dry_run_facts(tx, outcome, experiment).await?);
                     fact("conflicts", json!(self.conflicts(tx, experiment).await?));
                 }
                 GateType::AnalysisReview | GateType::ScaleApproval | GateType::ShipApproval => {
@@ -98,7 +103,7 @@ impl Runtime {
 
     /// Why the experiment gets in the way of others that are under way.
     pub(super) async fn conflicts(&self, tx: &mut Tx, experiment: &Experiment) -> Result<Vec<String>> {
-        let others = tx.experiment_list_open(None).await?;
+        let others = tx.experiment_list_under_way(None).await?;
         Ok(others
             .iter()
             .filter(|other| other.id != experiment.id && other.state.status.occupies_slot())
@@ -145,13 +150,14 @@ fn hypothesis_facts(experiment: &Experiment) -> Value {
     })
 }
 
-fn plan_facts(outcome: &Outcome, experiment: &Experiment) -> Result<Value> {
-    let plan = Plan::of(&outcome.spec, &experiment.hypothesis);
+fn plan_facts(outcome: &Outcome, experiment: &Experiment, budget_part: Option<u32>) -> Result<Value> {
+    let plan = Plan::of(&outcome.spec, &experiment.hypothesis, budget_part);
     let hash = super::steps::digest(&plan)?;
     Ok(json!({
         "hash": hash,
         "design": plan.design,
         "alpha": plan.alpha,
+        "error_budget": plan.error_budget,
         "tau": plan.tau,
         "randomisation_unit": plan.randomisation_unit,
         "measurement": plan.hypothesis.measurement,

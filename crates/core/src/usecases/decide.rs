@@ -286,7 +286,8 @@ impl Runtime {
             return Ok(None);
         }
         let outcome = Self::outcome_of(tx, &experiment).await?;
-        let plan_hash = super::steps::digest(&Plan::of(&outcome.spec, &experiment.hypothesis))?;
+        let plan_hash =
+            super::steps::digest(&Plan::of(&outcome.spec, &experiment.hypothesis, experiment.state.budget_part))?;
         if experiment.state.plan_hash.as_ref() != Some(&plan_hash) {
             return Ok(Some("the outcome file changed the plan after the build was reported".to_owned()));
         }

@@ -74,7 +74,7 @@ impl Runtime {
                     tx.phase_end(experiment.id, now).await?;
                 }
                 Effect::FreezePlan => {
-                    let plan = Plan::of(&outcome.spec, &experiment.hypothesis);
+                    let plan = Plan::of(&outcome.spec, &experiment.hypothesis, experiment.state.budget_part);
                     experiment.plan = Some(
                         serde_json::to_value(&plan)
                             .map_err(|e| Error::new(Code::Internal, "the plan cannot be written").because(e))?,

@@ -2,11 +2,13 @@
 //! modules, and stores state, event and outgoing messages in one transaction.
 
 mod brief;
+mod budget;
 mod build;
 mod context;
 mod decide;
 mod deliver;
 mod doctor;
+mod dry_run;
 mod effects;
 mod experiment;
 mod gate;
@@ -16,9 +18,12 @@ mod learning;
 mod log;
 mod outcome;
 mod poll;
+mod proof;
 mod propose;
+mod replay_path;
 mod runtime;
 mod scope_check;
+mod series;
 mod status;
 mod steps;
 mod web;
@@ -28,6 +33,7 @@ pub use build::{BuildReport, BuildReported};
 pub use decide::{ActRequest, DecideRequest, Decided, Unlock};
 pub use deliver::Delivered;
 pub use doctor::{Finding, FindingLevel};
+pub use dry_run::{DryRunRequest, DryRunView};
 pub use experiment::ExperimentView;
 pub use gate::{GateOpenRequest, GateView};
 pub use ingest::Ingested;
@@ -36,7 +42,12 @@ pub use learning::LearningView;
 pub use log::{AnchorPlace, Verification};
 pub use outcome::{Activated, Applied, Change, OutcomePlan};
 pub use poll::{PollRequest, Polled, PolledExperiment};
+pub use proof::{
+    Proof, ProofExperiment, ProofLogged, ProofMethod, ProofPhase, ProofPoll, ProofReading, ProofRecorded,
+    ProofSnapshot, ProofStep,
+};
 pub use propose::{Rejected, Submission, Submitted, WorkOrder};
+pub use replay_path::{ReplayedPoll, StoredPoll};
 pub use runtime::Runtime;
 pub use scope_check::ScopeCheckRequest;
 pub use status::{ExperimentLine, GateLine, OutcomeLine, SignalLine, Status};

@@ -419,7 +419,8 @@ fn is_over(outcome: &Outcome) -> bool {
 fn voids(outcome: &Outcome, spec: &OutcomeSpec, experiment: &crate::domain::Experiment) -> Result<bool> {
     Ok(experiment.state.status == ExperimentStatus::AwaitingLaunchGate
         && experiment.outcome == outcome.id
-        && experiment.state.plan_hash != Some(digest(&Plan::of(spec, &experiment.hypothesis))?))
+        && experiment.state.plan_hash
+            != Some(digest(&Plan::of(spec, &experiment.hypothesis, experiment.state.budget_part))?))
 }
 
 /// True when a gate could be decided less surely than before, or without a secret in a new outcome.

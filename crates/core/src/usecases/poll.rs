@@ -14,20 +14,21 @@ use super::deliver::flag_position;
 use super::effects::StepContext;
 use super::init::new_event;
 use super::runtime::Runtime;
+use super::series::Weeks;
 use super::steps::digest;
 use crate::connectors::VariantRequest;
 use crate::domain::{
-    ArmSums, Experiment, ExperimentStatus, Measurement, Outcome, OutcomeStatus, PauseCause, Reading, SignalSpec,
-    Variant, VariantReading, ViolationPolicy, Window,
+    ArmSums, Design, Experiment, ExperimentStatus, Measurement, Outcome, OutcomeStatus, PauseCause, Reading,
+    SignalSpec, Variant, VariantReading, ViolationPolicy, Window,
 };
 use crate::error::{Code, Error, Result, error_chain};
-use crate::evaluation::{Guard, PhaseReadings, Poll, evaluate_poll};
+use crate::evaluation::{Guard, PhaseReadings, Poll, evaluate_poll, evaluate_series};
 use crate::flags;
 use crate::hypotheses::Plan;
 use crate::ids::{ExperimentId, MeasurementId};
 use crate::lifecycle::ExperimentEvent;
 use crate::principal::Principal;
-use crate::stats::{Decision, Evaluated, RunningState};
+use crate::stats::{Blocks, Decision, Evaluated, RunningState};
 use crate::store::{AllocationPhase, Instant, SignalHealth, Tx};
 
 /// What is polled.
@@ -72,6 +73,8 @@ pub struct PolledExperiment {
 struct Gathered {
     phases: Vec<AllocationPhase>,
     primary: Vec<(i32, Reading<Vec<VariantReading>>)>,
+    /// Instead of `primary`, where there is no control group.
+    weeks: Option<Weeks>,
     guards: Vec<GatheredGuard>,
     failures: Vec<(String, Error)>,
     drift: Option<String>,
@@ -157,7 +160,7 @@ impl Runtime {
 
     async fn poll_experiments(&self, outcome: &Outcome, is_forced: bool, done: &mut Polled) -> Result<()> {
         let mut tx = self.read().await?;
-        let open = tx.experiment_list_open(Some(outcome.id)).await?;
+        let open = tx.experiment_list_under_way(Some(outcome.id)).await?;
         drop(tx);
         for experiment in open.iter().filter(|experiment| experiment.state.status.is_polled()) {
             let plan = match read_plan(experiment) {
@@ -239,11 +242,16 @@ impl Runtime {
         let mut tx = self.read().await?;
         let phases = tx.phase_list(experiment.id).await?;
         drop(tx);
-        let mut gathered = Gathered { phases, primary: vec![], guards: vec![], failures: vec![], drift: None };
-        match self.read_phases(experiment, &plan.signal, &gathered.phases, now).await {
-            Ok(readings) => gathered.primary = readings,
-            Err(error) => gathered.failures.push((plan.signal.name.clone(), error)),
-        }
+        let mut gathered =
+            Gathered { phases, primary: vec![], weeks: None, guards: vec![], failures: vec![], drift: None };
+        let failed = if plan.design == Design::Randomised {
+            let readings = self.read_phases(experiment, &plan.signal, &gathered.phases, now).await;
+            readings.map(|readings| gathered.primary = readings).err()
+        } else {
+            let weeks = self.read_weeks(experiment, &plan.signal, now).await;
+            weeks.map(|weeks| gathered.weeks = Some(weeks)).err()
+        };
+        gathered.failures.extend(failed.map(|error| (plan.signal.name.clone(), error)));
         for (index, guardrail) in plan.guardrails.iter().enumerate() {
             let signal = &guardrail.signal;
             let by_variant = self.reads_by_variant(signal)?;
@@ -391,6 +399,9 @@ impl Runtime {
                 }
             }
         }
+        if let Some(weeks) = &gathered.weeks {
+            n_new += self.store_weeks(tx, experiment, &plan.signal, &weeks.new, now).await?;
+        }
         if n_new > 0 {
             self.log_readings(tx, experiment.id, now).await?;
         }
@@ -414,7 +425,7 @@ impl Runtime {
         gathered: &Gathered,
         now: Timestamp,
     ) -> Result<Option<Evaluated>> {
-        if gathered.primary.is_empty() {
+        if gathered.primary.is_empty() && gathered.weeks.is_none() {
             return Ok(None);
         }
         let previous: Option<RunningState> =
@@ -442,18 +453,21 @@ impl Runtime {
             })
             .collect();
         let as_of = gathered.primary.iter().map(|(_, reading)| reading.window.to).max().unwrap_or(now);
-        evaluate_poll(
-            plan,
-            &Poll {
-                phases: phases(&gathered.primary),
-                guards,
-                launched_at: experiment.launched_at.unwrap_or(now),
-                as_of,
-                is_sampled: gathered.primary.iter().any(|(_, reading)| !reading.warnings.is_empty()),
-                has_flag_drift: gathered.drift.is_some(),
-            },
-            previous.as_ref(),
-        )
+        let poll = Poll {
+            phases: phases(&gathered.primary),
+            guards,
+            launched_at: experiment.launched_at.unwrap_or(now),
+            as_of,
+            is_sampled: gathered.primary.iter().any(|(_, reading)| !reading.warnings.is_empty()),
+            has_flag_drift: gathered.drift.is_some(),
+        };
+        match &gathered.weeks {
+            None => evaluate_poll(plan, &poll, previous.as_ref()),
+            Some(Weeks { pre, post, .. }) => {
+                let blocks = Blocks { pre, post, target: plan.target.unwrap_or(f64::MAX) };
+                evaluate_series(plan, &poll, &blocks, previous.as_ref()).map(Some)
+            }
+        }
     }
 
     /// The detail of a signal that has had no good reading for longer than the outcome allows.

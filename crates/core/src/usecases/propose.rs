@@ -90,7 +90,7 @@ impl Runtime {
         let spec = &outcome.spec;
         let words = format!("{} {} {}", spec.title, spec.signal.metric, spec.slug.as_str().replace('-', " "));
         let learnings = tx.learning_search(&LearningQuery { words, limit: 10, ..LearningQuery::default() }).await?;
-        let open = tx.experiment_list_open(Some(outcome.id)).await?;
+        let open = tx.experiment_list_under_way(Some(outcome.id)).await?;
         Ok(WorkOrder {
             outcome: spec.slug.to_string(),
             n_candidates: spec.portfolio.candidates,
@@ -327,7 +327,7 @@ fn needed(outcome: &Outcome, mde: f64, treatment_pct: u8) -> Option<stats::Feasi
         },
         daily_units: baseline.daily_units?,
         mde_relative: sign * mde / level.abs(),
-        alpha: stats::Alpha::try_new(outcome.spec.alpha()).ok()?,
+        alpha: stats::Alpha::try_new(outcome.spec.alpha()).ok()?.budget_share(outcome.spec.planned_experiments(), 0),
         power: 0.8,
         treatment_share: f64::from(treatment_pct) / 100.0,
     })

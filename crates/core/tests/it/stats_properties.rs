@@ -1,273 +1,242 @@
-//! Properties that must hold for every input (STATS.md section 3).
+//! Properties of one comparison that must hold for every input (STATS.md section 3).
 
 use outcome_core::stats::{
-    Alpha, Alternative, ArmSums, Contrast, DataHealth, Evaluation, Interval, Phase, Plan, Settings, Tau, TwoArmResult,
-    boundary, eval_line, evaluate, fieller_lift, mixture_test, sample_ratio_mismatch, two_arm_test,
+    Alternative, ArmSums, Contrast, Status, TwoArmResult, boundary, fieller_lift, ln_e_one_sided, ln_e_two_sided,
+    mixture_test, two_arm_test,
 };
 use proptest::prelude::*;
-use serde_json::{Value, json};
 
-const ALPHA: f64 = 0.05;
+use crate::stats_given::{
+    Pair, any_alpha, any_side, assert_finite, cases, close, pairs, rates, scalable, settings, ten, test, with_tau,
+};
 
-fn settings(tau: f64, alternative: Alternative) -> Settings {
-    let (alpha, tau) = (Alpha::try_new(ALPHA).unwrap(), Tau::try_new(tau).unwrap());
-    Settings { alpha, tau, alternative, null: 0.0 }
+fn mirrored(side: Alternative) -> Alternative {
+    match side {
+        Alternative::TwoSided => Alternative::TwoSided,
+        Alternative::Greater => Alternative::Less,
+        Alternative::Less => Alternative::Greater,
+    }
 }
 
-fn test(a: &ArmSums, b: &ArmSums, tau: f64, alternative: Alternative) -> TwoArmResult {
-    two_arm_test(a, b, false, &settings(tau, alternative))
+fn both_close(a: Option<f64>, b: Option<f64>, rel: f64, abs: f64) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => close(a, b, rel, abs),
+        (a, b) => a == b,
+    }
 }
 
-/// A proportion, mostly large enough for the gate.
-fn rate() -> impl Strategy<Value = ArmSums> {
-    (100_u64..200_000, 0.0..=1.0_f64)
-        .prop_map(|(n, share)| ArmSums::Proportion { n, successes: ((n as f64 * share * share) as u64).min(n) })
-}
-
-/// A mean with the sums of some real data: mean and standard deviation of any size and sign.
-fn amount() -> impl Strategy<Value = ArmSums> {
-    (100_u64..1_000_000, -1e3..1e3_f64, 0.01..1e3_f64).prop_map(|(n, mean, sd)| {
-        let units = n as f64;
-        ArmSums::Mean { n, sum: units * mean, sum_squares: units * (mean * mean + sd * sd) }
-    })
-}
-
-fn tau() -> impl Strategy<Value = f64> {
-    (-6.0..3.0_f64).prop_map(|exponent| 10.0_f64.powf(exponent))
-}
-
-fn one_of() -> impl Strategy<Value = Alternative> {
-    prop_oneof![Just(Alternative::TwoSided), Just(Alternative::Greater), Just(Alternative::Less)]
-}
-
-fn close(a: f64, b: f64, rel: f64) -> bool {
-    (a - b).abs() <= rel * a.abs().max(b.abs()).max(1e-9)
-}
-
-/// No NaN, no infinity: serde_json writes both as null, so look at the values where null cannot be meant.
-fn assert_finite(result: &TwoArmResult) {
-    let numbers = [result.effect, result.variance, result.z, result.r, result.ln_e, result.lift];
-    assert!(numbers.into_iter().flatten().all(f64::is_finite), "{result:?}");
-    let ends = |ci: Option<Interval>| ci.into_iter().flat_map(|ci| [ci.lower, ci.upper]).flatten();
-    assert!(ends(result.ci).chain(ends(result.lift_ci)).all(f64::is_finite), "{result:?}");
-    assert!(result.ln_p.is_finite() && result.ln_p <= 0.0 && (0.0..=1.0).contains(&result.p));
-}
-
-fn phase(number: u32, control: ArmSums, treatment: ArmSums) -> Phase {
-    Phase { number, control_weight: 1.0, treatment_weight: 1.0, control, treatment }
-}
-
-fn poll<'a>(plan: &'a Plan, phases: &'a [Phase], day: i64) -> Evaluation<'a> {
-    let (as_of, elapsed_days) = (day * 86_400, day as f64);
-    let health = DataHealth::default();
-    Evaluation { plan, phases, elapsed_days, as_of, guardrails: &[], health }
+/// Only CUPED mixes the arms, so only there may the last digits differ.
+fn assert_negated(there: &TwoArmResult, back: &TwoArmResult, is_exact: bool) {
+    if is_exact {
+        assert_eq!(there.status.code(), back.status.code());
+        assert_eq!(there.effect, back.effect.map(|x| -x));
+        assert_eq!((there.ln_e, there.variance, there.p), (back.ln_e, back.variance, back.p));
+        assert_eq!(there.ci, back.ci.map(|ci| ci.negated()));
+    } else if there.status.is_ok() && back.status.is_ok() {
+        let error = there.variance.unwrap().sqrt();
+        assert!(both_close(there.effect, back.effect.map(|x| -x), 0.0, 1e-6 * error), "{there:?} {back:?}");
+        assert!(both_close(there.ln_e, back.ln_e, 1e-5, 1e-5), "{there:?} {back:?}");
+    }
 }
 
 proptest! {
+    #![proptest_config(cases())]
+
     #[test]
-    fn swapping_the_arms_negates_the_effect(a in rate(), b in rate(), tau in tau()) {
-        let there = test(&a, &b, tau, Alternative::TwoSided);
-        let back = test(&b, &a, tau, Alternative::TwoSided);
-        prop_assert_eq!(there.status.code(), back.status.code());
-        if let (Some(x), Some(y)) = (there.effect, back.effect) {
-            prop_assert_eq!(x, -y);
-            prop_assert_eq!(there.ln_e, back.ln_e);
-            prop_assert_eq!(there.ci.unwrap(), back.ci.unwrap().negated());
-        }
+    fn swapping_the_arms_negates_the_effect((pair, tau) in with_tau(pairs()), side in any_side()) {
+        let there = test(&pair, tau, side);
+        let back = test(&pair.swapped(), tau, mirrored(side));
+        let is_exact = !matches!(pair.control, ArmSums::Cuped { .. });
+        assert_negated(&there, &back, is_exact);
     }
 
     #[test]
     fn the_unit_of_the_metric_does_not_matter(
-        a in amount(), b in amount(), tau in tau(), power in -20_i32..20,
+        (pair, tau) in with_tau(scalable()), side in any_side(), power in -20_i32..20,
     ) {
         // A power of two scales without rounding.
         let c = 2.0_f64.powi(power);
-        let scaled = |arm: &ArmSums| match *arm {
-            ArmSums::Mean { n, sum, sum_squares } => {
-                ArmSums::Mean { n, sum: c * sum, sum_squares: c * c * sum_squares }
-            }
-            other => other,
-        };
-        let small = test(&a, &b, tau, Alternative::TwoSided);
-        let large = test(&scaled(&a), &scaled(&b), c * tau, Alternative::TwoSided);
-        prop_assert_eq!(small.ln_e, large.ln_e);
+        let small = test(&pair, tau, side);
+        let large = test(&pair.scaled(c), c * tau, side);
+        prop_assert_eq!(small.status, large.status);
+        prop_assert_eq!((small.ln_e, small.p, small.z, small.r), (large.ln_e, large.p, large.z, large.r));
+        prop_assert_eq!(small.effect.map(|x| c * x), large.effect);
         prop_assert_eq!(small.lift, large.lift);
+        prop_assert_eq!(small.lift_ci, large.lift_ci);
     }
 
     #[test]
     fn a_proportion_is_a_mean_of_zeros_and_ones_and_a_ratio_over_one(
-        a in rate(), b in rate(), tau in tau(),
+        (pair, tau) in with_tau(rates()), side in any_side(),
     ) {
-        let sums = |arm: &ArmSums| match *arm {
-            ArmSums::Proportion { n, successes } => (n, successes as f64),
-            _ => unreachable!(),
-        };
-        let mean = |arm: &ArmSums| {
-            let (n, x) = sums(arm);
-            ArmSums::Mean { n, sum: x, sum_squares: x }
-        };
-        let ratio = |arm: &ArmSums| {
-            let (n, x) = sums(arm);
-            ArmSums::Ratio {
-                n,
-                numerator_sum: x,
-                numerator_sum_squares: x,
-                denominator_sum: n as f64,
-                denominator_sum_squares: n as f64,
-                cross_sum: x,
-            }
-        };
-        let as_rate = test(&a, &b, tau, Alternative::TwoSided);
+        let as_rate = test(&pair, tau, side);
         // The proportion alone has the gate on failures.
         if as_rate.status.is_ok() {
-            let as_mean = test(&mean(&a), &mean(&b), tau, Alternative::TwoSided);
-            let as_ratio = test(&ratio(&a), &ratio(&b), tau, Alternative::TwoSided);
-            prop_assert_eq!(as_rate, as_mean);
-            prop_assert!(close(as_rate.ln_e.unwrap(), as_ratio.ln_e.unwrap(), 1e-9));
-            prop_assert!(close(as_rate.variance.unwrap(), as_ratio.variance.unwrap(), 1e-12));
+            prop_assert_eq!(as_rate, test(&as_mean(&pair), tau, side));
+            let as_ratio = test(&as_ratio(&pair), tau, side);
+            let variance = as_rate.variance.unwrap();
+            prop_assert!(close(variance, as_ratio.variance.unwrap(), 1e-12, 0.0), "{as_rate:?} {as_ratio:?}");
+            prop_assert!(both_close(as_rate.effect, as_ratio.effect, 0.0, 1e-12 * variance.sqrt()));
+            prop_assert!(both_close(as_rate.ln_e, as_ratio.ln_e, 1e-11, 1e-11), "{as_rate:?} {as_ratio:?}");
         }
     }
 
     #[test]
-    fn the_interval_excludes_zero_exactly_when_the_evidence_rejects(
-        a in prop_oneof![rate(), amount()], b in prop_oneof![rate(), amount()],
-        tau in tau(), side in one_of(),
+    fn a_covariate_that_says_nothing_changes_nothing((pair, tau) in with_tau(rates()), x in 0.5..2.0_f64) {
+        let plain = test(&as_mean(&pair), tau, Alternative::TwoSided);
+        let constant = test(&with_constant_covariate(&pair, x), tau, Alternative::TwoSided);
+        prop_assert_eq!(plain.status, constant.status);
+        prop_assert_eq!((plain.effect, plain.variance, plain.ln_e), (constant.effect, constant.variance, constant.ln_e));
+        if plain.status.is_ok() {
+            prop_assert_eq!(constant.cuped.unwrap().theta, 0.0);
+        }
+    }
+
+    #[test]
+    fn the_interval_excludes_the_null_exactly_when_the_evidence_rejects(
+        (pair, tau) in with_tau(pairs()), side in any_side(), alpha in any_alpha(),
+        null in prop_oneof![Just(0.0), -12.0..12.0_f64],
     ) {
-        let result = test(&a, &b, tau, side);
+        let settings = settings(alpha, tau, side, null * pair.scale);
+        let result = two_arm_test(&pair.control, &pair.treatment, false, &settings);
         assert_finite(&result);
-        if let (Some(ln_e), Some(ci), Some(boundary), Some(z)) =
-            (result.ln_e, result.ci, result.boundary, result.z)
-        {
+        if let (Some(ln_e), Some(ci), Some(boundary), Some(z)) = (result.ln_e, result.ci, result.boundary, result.z) {
             // On the boundary itself the last bit decides.
             if (z.abs() - boundary).abs() > 1e-9 * boundary {
-                prop_assert_eq!(ci.excludes(0.0), ln_e >= (1.0 / ALPHA).ln());
-                if let Some(lift_ci) = result.lift_ci {
-                    prop_assert_eq!(lift_ci.excludes(0.0), ci.excludes(0.0), "{:?}", result);
-                }
+                prop_assert_eq!(ci.excludes(settings.null), ln_e >= -alpha.ln(), "{:?}", result);
+                prop_assert_eq!(ci.excludes(settings.null), result.ln_p <= alpha.ln());
+            }
+            // The relative interval follows the absolute one everywhere, as long as it exists.
+            if let Some(lift_ci) = result.lift_ci {
+                prop_assert_eq!(lift_ci.excludes(0.0), ci.excludes(0.0), "{:?}", result);
             }
         }
     }
 
     #[test]
     fn relative_and_absolute_interval_agree_near_the_boundary(
-        level in -3.0..6.0_f64, relative_se in -9.0..-1.5_f64, distance in prop_oneof![Just(1.0), Just(-1.0), -2.0..2.0_f64], r in -2.0..4.0_f64,
-        is_negative in any::<bool>(),
+        level in -3.0..6.0_f64, relative_se in -9.0..-1.5_f64, r in -2.0..4.0_f64,
+        distance in prop_oneof![Just(1.0), Just(-1.0), -2.0..2.0_f64],
+        is_negative in any::<bool>(), side in any_side(), correlation in prop_oneof![Just(0.0), -0.9..0.9_f64],
+        uneven in -2.0..2.0_f64,
     ) {
-        let ten = |exponent: f64| 10.0_f64.powf(exponent);
         let control = if is_negative { -ten(level) } else { ten(level) };
-        let se = ten(level + relative_se);
-        let tau = Tau::try_new(se * ten(r / 2.0)).unwrap();
-        let settings = Settings { tau, ..settings(1.0, Alternative::TwoSided) };
-        let b = boundary(ten(r), settings.alpha, Alternative::TwoSided);
-        let (var_treatment, var_control) = (se * se / 2.0, se * se / 2.0);
-        let treatment = control + distance * b * se;
-        let contrast = Contrast { treatment, control, var_treatment, var_control, covariance: 0.0 };
+        let (var_control, var_treatment) = (ten(2.0 * (level + relative_se)), ten(2.0 * (level + relative_se) + uneven));
+        let covariance = correlation * var_control.sqrt() * var_treatment.sqrt();
+        let variance = var_treatment + var_control - 2.0 * covariance;
+        let settings = settings(0.05, (variance * ten(r)).sqrt(), side, 0.0);
+        let b = boundary(ten(r), settings.alpha, side);
+        let treatment = control + distance * b * variance.sqrt();
+        let contrast = Contrast { treatment, control, var_treatment, var_control, covariance };
         let test = mixture_test(&contrast.against(1.0).unwrap(), &settings).unwrap();
-        let boundary = test.boundary.unwrap();
-        if let Some(lift) = fieller_lift(&contrast, boundary, Alternative::TwoSided) {
+        if let Some(lift) = fieller_lift(&contrast, test.boundary.unwrap(), side) {
             prop_assert_eq!(test.ci.excludes(0.0), lift.excludes(0.0), "{:?} {:?}", test, lift);
-            prop_assert!(lift.lower < lift.upper, "{:?}", lift);
+            if let (Some(lower), Some(upper)) = (lift.lower, lift.upper) {
+                prop_assert!(lower < upper, "{:?}", lift);
+            }
         }
     }
 
     #[test]
-    fn any_finite_sums_give_finite_results(
-        n in prop::array::uniform2(prop_oneof![0_u64..5, any::<u64>()]),
-        sums in prop::array::uniform8(any::<f64>().prop_filter("finite", |x| x.is_finite())),
-        tau in any::<f64>(), side in one_of(), kind in 0..4,
+    fn the_relative_interval_holds_every_lift_that_is_not_rejected(
+        control in 0.5..2.0_f64, p in 0.2..3.0_f64, errors in prop::array::uniform2(0.01..0.1_f64),
+        correlation in -0.9..0.9_f64, lift in -0.9..2.0_f64,
     ) {
-        let [n_a, n_b] = n;
-        let [s1, q1, s2, q2, c1, c2, d1, d2] = sums;
-        let arm = |n, s: f64, q: f64, c: f64, d: f64| match kind {
-            0 => ArmSums::Proportion { n, successes: s.abs() as u64 },
-            1 => ArmSums::Mean { n, sum: s, sum_squares: q },
-            2 => ArmSums::Ratio {
-                n,
-                numerator_sum: s,
-                numerator_sum_squares: q,
-                denominator_sum: d,
-                denominator_sum_squares: q.abs(),
-                cross_sum: c,
-            },
-            _ => ArmSums::Cuped {
-                n,
-                sum: s,
-                sum_squares: q,
-                covariate_sum: d,
-                covariate_sum_squares: q.abs(),
-                cross_sum: c,
-            },
-        };
-        let (a, b) = (arm(n_a, s1, q1, c1, d1), arm(n_b, s2, q2, c2, d2));
-        if let Ok(tau) = Tau::try_new(tau) {
-            assert_finite(&two_arm_test(&a, &b, false, &settings(tau.get(), side)));
-        }
-        let plan = Plan::default();
-        let phases = [phase(1, a, b)];
-        let got = evaluate(&poll(&plan, &phases, 3), None);
-        prop_assert!(got.ln_p_running.is_finite() && (0.0..=1.0).contains(&got.p_running));
-        let text = serde_json::to_string(&got).unwrap();
-        let again: Value = serde_json::from_str(&text).unwrap();
-        prop_assert!(again["ln_p_running"].is_number() && again["srm"]["p"].is_number());
-    }
-
-    #[test]
-    fn extreme_but_possible_means_give_finite_results(
-        n in prop::array::uniform2(100_u64..u64::MAX),
-        mean in prop::array::uniform2(-150.0..150.0_f64), sd in prop::array::uniform2(-150.0..150.0_f64),
-        tau in -300.0..300.0_f64, side in one_of(),
-    ) {
-        let ten = |exponent: f64| 10.0_f64.powf(exponent);
-        let arm = |n: u64, mean: f64, sd: f64| {
-            let (units, mean, sd) = (n as f64, ten(mean), ten(sd));
-            ArmSums::Mean { n, sum: units * mean, sum_squares: units * (mean * mean + sd * sd) }
-        };
-        let (a, b) = (arm(n[0], mean[0], sd[0]), arm(n[1], mean[1], sd[1]));
-        assert_finite(&test(&a, &b, ten(tau), side));
-    }
-
-    #[test]
-    fn p_never_rises_and_a_repeated_poll_changes_nothing(
-        steps in prop::collection::vec((50_u64..5000, 50_u64..5000, 0.0..0.3_f64, 0.0..0.3_f64), 1..12),
-        mde in 0.001..0.1_f64,
-    ) {
-        let plan = Plan { mde_abs: Some(mde), ..Plan::default() };
-        let (mut na, mut xa, mut nb, mut xb) = (0, 0, 0, 0);
-        let mut state = None;
-        let mut p = 1.0;
-        for (day, (a, b, rate_a, rate_b)) in (1..).zip(steps) {
-            (na, xa) = (na + a, xa + (a as f64 * rate_a) as u64);
-            (nb, xb) = (nb + b, xb + (b as f64 * rate_b) as u64);
-            let phases = [phase(
-                1,
-                ArmSums::Proportion { n: na, successes: xa },
-                ArmSums::Proportion { n: nb, successes: xb },
-            )];
-            let now = evaluate(&poll(&plan, &phases, day), state.as_ref());
-            prop_assert!(now.p_running <= p);
-            p = now.p_running;
-            let again = evaluate(&poll(&plan, &phases, day), Some(&now.running));
-            prop_assert_eq!(&again, &now);
-            let stored = serde_json::to_string(&now.running).unwrap();
-            state = Some(serde_json::from_str(&stored).unwrap());
+        let b = 3.0;
+        let [var_treatment, var_control] = errors.map(|se| se * se);
+        let covariance = correlation * errors[0] * errors[1];
+        let contrast = Contrast { treatment: p, control, var_treatment, var_control, covariance };
+        let ci = fieller_lift(&contrast, b, Alternative::TwoSided).unwrap();
+        // Fieller's set by its definition: the k for which P - kQ is within b standard errors of 0.
+        let k = 1.0 + lift;
+        let z = (p - k * control) / contrast.variance_against(k).sqrt();
+        if (z.abs() - b).abs() > 1e-6 {
+            prop_assert_eq!(ci.excludes(lift), z.abs() > b, "{:?} {} {}", ci, lift, z);
         }
     }
 
     #[test]
-    fn the_mismatch_check_does_not_depend_on_the_scale_or_order_of_weights(
-        n in prop::array::uniform3(0_u64..1_000_000), w in prop::array::uniform3(0.01..1.0_f64),
-    ) {
-        let pairs = [(n[0], w[0]), (n[1], w[1]), (n[2], w[2])];
-        let turned = [(n[2], 64.0 * w[2]), (n[0], 64.0 * w[0]), (n[1], 64.0 * w[1])];
-        let (one, two) = (sample_ratio_mismatch(&pairs), sample_ratio_mismatch(&turned));
-        prop_assert!((one.ln_e.unwrap() - two.ln_e.unwrap()).abs() < 1e-5);
+    fn more_confidence_is_a_wider_interval((pair, tau) in with_tau(pairs()), side in any_side(), alpha in any_alpha()) {
+        let at = |alpha| two_arm_test(&pair.control, &pair.treatment, false, &settings(alpha, tau, side, 0.0));
+        let (wide, narrow) = (at(alpha), at(2.0 * alpha));
+        // The evidence itself does not know alpha.
+        prop_assert_eq!((wide.status, wide.ln_e, wide.p), (narrow.status, narrow.ln_e, narrow.p));
+        if let (Some(wide), Some(narrow)) = (wide.boundary, narrow.boundary) {
+            prop_assert!(wide > narrow);
+        }
     }
 
     #[test]
-    fn any_line_gets_an_answer_with_its_id(function in "[a-z_]{0,16}", junk in any::<i64>(), text in ".*") {
-        let request = json!({ "id": junk, "fn": function, "input": { "n": junk, "p": [text] } });
-        let got: Value = serde_json::from_str(&eval_line(&request.to_string())).unwrap();
-        prop_assert_eq!(&got["id"], &json!(junk));
-        let _ = eval_line(&text);
+    fn a_one_sided_test_never_finds_the_other_side((pair, tau) in with_tau(pairs())) {
+        let up = test(&pair, tau, Alternative::Greater);
+        let down = test(&pair, tau, Alternative::Less);
+        if let (Some(effect), Some(one), Some(other)) = (up.effect, up.ln_e, down.ln_e) {
+            prop_assert_eq!(effect > 0.0, one > other);
+            let wrong_side = if effect > 0.0 { other } else { one };
+            prop_assert!(wrong_side <= 0.0, "{} {} {}", effect, one, other);
+            let up = up.ci.unwrap();
+            prop_assert_eq!((up.upper, down.ci.unwrap().lower), (None, None));
+        }
     }
+
+    #[test]
+    fn both_sides_together_are_the_two_sided_evidence(z in -40.0..40.0_f64, r in -8.0..8.0_f64) {
+        // The two-sided mixture is the mean of the two halves.
+        let (r, halves) = (ten(r), [ln_e_one_sided(z, ten(r)), ln_e_one_sided(-z, ten(r))]);
+        let high = halves[0].max(halves[1]);
+        let mean = high + ((halves[0] - high).exp() + (halves[1] - high).exp()).ln() - std::f64::consts::LN_2;
+        prop_assert!(close(mean, ln_e_two_sided(z, r), 1e-12, 1e-12), "{} {}", mean, ln_e_two_sided(z, r));
+    }
+
+    #[test]
+    fn the_same_kind_in_both_arms_or_nothing(
+        (a, b) in (pairs(), pairs()),
+    ) {
+        let mixed = Pair { treatment: b.treatment, ..a };
+        let is_same = std::mem::discriminant(&mixed.control) == std::mem::discriminant(&mixed.treatment);
+        let got = test(&mixed, a.scale, Alternative::TwoSided);
+        assert_finite(&got);
+        prop_assert_eq!(matches!(got.status, Status::Invalid { .. }), !is_same, "{:?}", got);
+    }
+}
+
+fn counted(arm: ArmSums) -> (u64, f64) {
+    match arm {
+        ArmSums::Proportion { n, successes } => (n, successes as f64),
+        other => unreachable!("{other:?}"),
+    }
+}
+
+fn converted(pair: &Pair, arm: impl Fn(u64, f64) -> ArmSums) -> Pair {
+    let [control, treatment] = [pair.control, pair.treatment].map(|sums| {
+        let (n, x) = counted(sums);
+        arm(n, x)
+    });
+    Pair { control, treatment, ..*pair }
+}
+
+fn as_mean(pair: &Pair) -> Pair {
+    converted(pair, |n, x| ArmSums::Mean { n, sum: x, sum_squares: x })
+}
+
+fn as_ratio(pair: &Pair) -> Pair {
+    converted(pair, |n, x| ArmSums::Ratio {
+        n,
+        numerator_sum: x,
+        numerator_sum_squares: x,
+        denominator_sum: n as f64,
+        denominator_sum_squares: n as f64,
+        cross_sum: x,
+    })
+}
+
+fn with_constant_covariate(pair: &Pair, value: f64) -> Pair {
+    converted(pair, |n, x| ArmSums::Cuped {
+        n,
+        sum: x,
+        sum_squares: x,
+        covariate_sum: value * n as f64,
+        covariate_sum_squares: value * value * n as f64,
+        cross_sum: value * x,
+    })
 }

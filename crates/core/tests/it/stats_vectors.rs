@@ -1,93 +1,27 @@
 //! The worked cases beside STATS.md, through the same door as `outcome-runtime stats eval`.
 
-use std::path::PathBuf;
-
 use outcome_core::stats::eval_line;
+use outcome_tests::vectors;
 use serde_json::{Value, json};
 
-/// `shared/` stands beside the repository; a worktree may sit beside it as well.
-fn vectors() -> Option<Value> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let path = root.join("../shared/stats_vectors.json");
-    let text = std::fs::read_to_string(path).ok()?;
-    Some(serde_json::from_str(&text).expect("stats_vectors.json is JSON"))
-}
-
-fn as_number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Number(x) => x.as_f64(),
-        Value::String(s) if s == "inf" => Some(f64::INFINITY),
-        Value::String(s) if s == "-inf" => Some(f64::NEG_INFINITY),
-        _ => None,
-    }
-}
-
-/// The first place where `got` is not `want`.
-fn difference(path: &str, want: &Value, got: &Value, rel: f64, abs: f64) -> Option<String> {
-    let differs = || Some(format!("{path}: want {want}, got {got}"));
-    match (want, got) {
-        (Value::Array(want), Value::Array(got)) if want.len() == got.len() => {
-            let pairs = want.iter().zip(got).enumerate();
-            pairs.into_iter().find_map(|(i, (w, g))| difference(&format!("{path}[{i}]"), w, g, rel, abs))
-        }
-        (Value::Object(want), Value::Object(got)) => want.iter().find_map(|(name, w)| {
-            let g = got.get(name).unwrap_or(&Value::Null);
-            difference(&format!("{path}.{name}"), w, g, rel, abs)
-        }),
-        _ => match (as_number(want), as_number(got)) {
-            (Some(w), Some(g)) if w.is_infinite() || g.is_infinite() => {
-                if w == g {
-                    None
-                } else {
-                    differs()
-                }
-            }
-            (Some(w), Some(g)) => {
-                if (g - w).abs() <= abs + rel * w.abs() {
-                    None
-                } else {
-                    differs()
-                }
-            }
-            _ => {
-                if want == got {
-                    None
-                } else {
-                    differs()
-                }
-            }
-        },
-    }
+/// Holds the answers to the worked plans, or to all other cases, against them. A plan takes a second without optimisation.
+fn check(is_plan: bool) {
+    let Some(mut cases) = vectors::worked_cases().unwrap() else { return };
+    let names_a_plan = |line: &str| line.contains(r#""fn":"plan_constant""#) || line.contains(r#""fn":"sample_size""#);
+    cases.retain(|case| names_a_plan(&case.request) == is_plan);
+    assert!(cases.len() >= if is_plan { 5 } else { 141 }, "only {} cases", cases.len());
+    let answers: Vec<String> = cases.iter().map(|case| eval_line(&case.request)).collect();
+    vectors::check(&cases, &answers).unwrap();
 }
 
 #[test]
 fn every_worked_case_is_reproduced_within_its_tolerance() {
-    let Some(vectors) = vectors() else {
-        eprintln!("SKIPPED: shared/stats_vectors.json is not beside the repository; no worked case was run");
-        return;
-    };
-    let cases = vectors["cases"].as_array().expect("a list of cases");
-    let mut failures = Vec::new();
-    for case in cases {
-        let request = json!({ "id": case["id"], "fn": case["fn"], "input": case["input"] });
-        let got: Value = serde_json::from_str(&eval_line(&request.to_string())).unwrap();
-        let rel = case["tol"]["rel"].as_f64().unwrap_or(0.0);
-        let abs = case["tol"]["abs"].as_f64().unwrap_or(0.0);
-        let mut want = case["expect"].clone();
-        if let Some(status) = want.get("status").filter(|s| **s != "ok").cloned() {
-            let counts = ["status", "p", "ci"];
-            want.as_object_mut().unwrap().retain(|name, _| counts.contains(&name.as_str()));
-            want["status"] = status;
-        }
-        assert_eq!(got["id"], case["id"]);
-        if let Some(error) = got.get("error") {
-            failures.push(format!("{} error {error}", case["id"]));
-        } else if let Some(text) = difference("", &want, &got, rel, abs) {
-            failures.push(format!("{} {text}", case["id"]));
-        }
-    }
-    assert!(failures.is_empty(), "{} of {} cases fail:\n{}", failures.len(), cases.len(), failures.join("\n"));
-    assert!(cases.len() >= 146, "only {} cases", cases.len());
+    check(false);
+}
+
+#[test]
+fn every_worked_plan_is_reproduced_within_its_tolerance() {
+    check(true);
 }
 
 #[test]

@@ -149,16 +149,25 @@ fn check_names(
 
 fn portfolio(file: Option<&At<PortfolioFile>>, reporter: &mut Reporter<'_>) -> Option<Portfolio> {
     let Some(file) = file else {
-        return Some(Portfolio { max_concurrent: 3, candidates: 3, weights: ScoreWeights::default() });
+        return Some(Portfolio {
+            max_concurrent: 3,
+            candidates: 3,
+            planned_experiments: None,
+            weights: ScoreWeights::default(),
+        });
     };
     let help = "leave it out: the default is 3";
     let max_concurrent = at_least_one(file.max_concurrent.as_ref(), "`max_concurrent`", help, reporter);
     let candidates = at_least_one(file.candidates.as_ref(), "`candidates`", help, reporter);
+    let planned_experiments = match &file.planned_experiments {
+        Some(planned) => Some(at_least_one(Some(planned), "`planned_experiments`", "leave it out", reporter)?),
+        None => None,
+    };
     let weights = match &file.weights {
         Some(weights) => weights_of(&weights.value, reporter),
         None => Some(ScoreWeights::default()),
     };
-    Some(Portfolio { max_concurrent: max_concurrent?, candidates: candidates?, weights: weights? })
+    Some(Portfolio { max_concurrent: max_concurrent?, candidates: candidates?, planned_experiments, weights: weights? })
 }
 
 fn weights_of(file: &WeightsFile, reporter: &mut Reporter<'_>) -> Option<ScoreWeights> {

@@ -1,0 +1,473 @@
+//! `stats ab`: treatments against a control, from what stands in a report.
+
+use outcome_core::Result;
+use outcome_core::stats::{
+    Alpha, Alternative, Contrast, Decision, DecisionInput, Direction, Gate, GateInput, Interval, Settings, Srm,
+    SrmLevel, Status, Tau, boundary, decide, fieller_lift, holm, mixture_test, relative_lift, sample_ratio_mismatch,
+};
+use serde::Serialize;
+
+use super::parse::{self, Arm, invalid};
+use crate::args::{Better, StatsAb};
+use crate::cx::{Cx, Exit};
+use crate::output::{Page, Scale, count, p_value, significant};
+
+/// More than so many times the units of today is not promised to anybody.
+const MAX_FACTOR: f64 = 100.0;
+
+/// All comparisons. Effects are treatment minus control in metric units; lifts are relative (0.05 = 5 %).
+#[derive(Debug, Serialize)]
+struct Answer {
+    /// Over all comparisons.
+    alpha: f64,
+    /// Of one comparison.
+    alpha_per_comparison: f64,
+    /// Mixture width, in metric units.
+    tau: f64,
+    /// Minimum detectable effect, in metric units.
+    mde: Option<f64>,
+    direction: Direction,
+    control: ArmShown,
+    comparisons: Vec<Comparison>,
+    srm: Srm,
+}
+
+#[derive(Debug, Serialize)]
+struct ArmShown {
+    n: u64,
+    level: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Comparison {
+    treatment: ArmShown,
+    status: Status,
+    effect: Option<f64>,
+    standard_error: Option<f64>,
+    /// Confidence sequence at `1 - alpha_per_comparison`.
+    ci: Option<Interval>,
+    lift: Option<f64>,
+    lift_ci: Option<Interval>,
+    ln_e: Option<f64>,
+    /// `exp(ln_e)`; absent where it overflows.
+    e_value: Option<f64>,
+    /// Always valid, of this look.
+    p: f64,
+    /// Adjusted over the comparisons (Holm).
+    p_adjusted: f64,
+    decision: Decision,
+    /// What would settle it, if the effect stayed as it is.
+    outlook: Option<Outlook>,
+    /// The same in words.
+    meaning: String,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Outlook {
+    /// Units in the two arms together, on top of those that are there.
+    more_units: u64,
+    /// What would be found then.
+    finding: Finding,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Finding {
+    Better,
+    Worse,
+    /// The minimum detectable effect is excluded.
+    SmallerThanMde,
+    /// The test can begin.
+    Testable,
+}
+
+/// What all comparisons share.
+struct Test {
+    alpha: Alpha,
+    per_comparison: Alpha,
+    tau: Tau,
+    mde: Option<f64>,
+    direction: Direction,
+    is_signed: bool,
+}
+
+/// Runs it.
+pub fn run(cx: &Cx, args: &StatsAb) -> Result<Exit> {
+    let control = parse::arm(&args.control, "--control")?;
+    let treatments: Vec<Arm> =
+        args.treatment.iter().map(|text| parse::arm(text, "--treatment")).collect::<Result<_>>()?;
+    if treatments.iter().any(|arm| arm.is_share != control.is_share) {
+        return Err(invalid("one arm is a share and another a mean", "give all arms as X/N or all as N,MEAN,SD"));
+    }
+    let test = test_of(args, &control, &treatments)?;
+    let srm = srm_of(args, &control, &treatments)?;
+    let mut comparisons: Vec<Comparison> = treatments.iter().map(|arm| compare(&control, arm, &test, &srm)).collect();
+    let adjusted = holm(&comparisons.iter().map(|one| one.p).collect::<Vec<_>>());
+    for (one, p) in comparisons.iter_mut().zip(adjusted) {
+        one.p_adjusted = p;
+    }
+    let answer = Answer {
+        alpha: test.alpha.get(),
+        alpha_per_comparison: test.per_comparison.get(),
+        tau: test.tau.get(),
+        mde: test.mde,
+        direction: test.direction,
+        control: ArmShown { n: control.n, level: control.level },
+        comparisons,
+        srm,
+    };
+    cx.out.result(&answer, |page| show(page, &answer, args, control.is_share))?;
+    Ok(Exit::OK)
+}
+
+fn test_of(args: &StatsAb, control: &Arm, treatments: &[Arm]) -> Result<Test> {
+    let alpha = parse::alpha(&args.alpha)?;
+    let mde =
+        args.mde.as_deref().map(|text| parse::effect(text, "--mde")).transpose()?.map(|mde| mde.at(control.level));
+    if mde.is_some_and(|mde| mde <= 0.0) {
+        return Err(invalid("--mde is relative and the level of control is 0", "give an absolute effect"));
+    }
+    let tau = match &args.tau {
+        Some(text) => parse::positive(text, "--tau")?,
+        None => mde.unwrap_or_default(),
+    };
+    let tau = Tau::try_new(tau).map_err(|e| invalid(e.to_string(), "the minimum detectable effect is a good width"))?;
+    Ok(Test {
+        alpha,
+        per_comparison: alpha.split(treatments.len()),
+        tau,
+        mde,
+        direction: match args.direction {
+            Better::Increase => Direction::Increase,
+            Better::Decrease => Direction::Decrease,
+        },
+        is_signed: args.signed || std::iter::once(control).chain(treatments).any(|arm| arm.level < 0.0),
+    })
+}
+
+fn srm_of(args: &StatsAb, control: &Arm, treatments: &[Arm]) -> Result<Srm> {
+    let n_arms = treatments.len() + 1;
+    let weights = match &args.split {
+        Some(text) => parse::split(text, n_arms)?,
+        None => vec![1.0; n_arms],
+    };
+    let counts = std::iter::once(control).chain(treatments).map(|arm| arm.n);
+    Ok(sample_ratio_mismatch(&counts.zip(weights).collect::<Vec<_>>()))
+}
+
+fn compare(control: &Arm, treatment: &Arm, test: &Test, srm: &Srm) -> Comparison {
+    let contrast = Contrast {
+        treatment: treatment.level,
+        control: control.level,
+        var_treatment: treatment.variance,
+        var_control: control.variance,
+        covariance: 0.0,
+    };
+    let mut comparison = Comparison {
+        treatment: ArmShown { n: treatment.n, level: treatment.level },
+        status: Status::Ok,
+        effect: None,
+        standard_error: None,
+        ci: None,
+        lift: None,
+        lift_ci: None,
+        ln_e: None,
+        e_value: None,
+        p: 1.0,
+        p_adjusted: 1.0,
+        decision: Decision::Continue,
+        outlook: None,
+        meaning: String::new(),
+    };
+    let units = control.n.saturating_add(treatment.n);
+    match gate(control, treatment, &contrast, test).and_then(|()| tested(&contrast, test)) {
+        Err(status) => {
+            comparison.status = status;
+            comparison.outlook = until_testable(status, units);
+        }
+        Ok(Tested { effect, se, r, ln_e, ci, p, lift_ci }) => {
+            let alternative = Alternative::Greater;
+            let upper = |f: f64| {
+                let sign = if test.direction == Direction::Increase { 1.0 } else { -1.0 };
+                sign * effect + se / f.sqrt() * boundary(r * f, Alpha::FUTILITY, alternative)
+            };
+            comparison = Comparison {
+                effect: Some(effect),
+                standard_error: Some(se),
+                ci: Some(ci),
+                lift: relative_lift(&contrast),
+                lift_ci,
+                ln_e: Some(ln_e),
+                e_value: Some(ln_e.exp()).filter(|e| e.is_finite()),
+                p,
+                decision: decide(&DecisionInput {
+                    ci: Some(ci),
+                    direction: test.direction,
+                    mde: test.mde,
+                    futility_upper: Some(upper(1.0)),
+                    srm: srm.level,
+                    ..DecisionInput::default()
+                }),
+                ..comparison
+            };
+            if comparison.decision == Decision::Continue {
+                let excludes =
+                    |f: f64| effect.abs() > se / f.sqrt() * boundary(r * f, test.per_comparison, Alternative::TwoSided);
+                let is_better = (effect > 0.0) == (test.direction == Direction::Increase);
+                let found = if is_better { Finding::Better } else { Finding::Worse };
+                let settled = factor(excludes).map(|f| (f, found));
+                let futile = test.mde.and_then(|mde| factor(|f| upper(f) < mde)).map(|f| (f, Finding::SmallerThanMde));
+                comparison.outlook = [settled, futile]
+                    .into_iter()
+                    .flatten()
+                    .min_by(|a, b| a.0.total_cmp(&b.0))
+                    .map(|(f, finding)| Outlook { more_units: more(units, f), finding });
+            }
+        }
+    }
+    comparison.meaning = meaning(&comparison, test, srm, units, control.is_share);
+    comparison
+}
+
+/// What an estimate says.
+struct Tested {
+    effect: f64,
+    se: f64,
+    r: f64,
+    ln_e: f64,
+    ci: Interval,
+    p: f64,
+    lift_ci: Option<Interval>,
+}
+
+fn tested(contrast: &Contrast, test: &Test) -> std::result::Result<Tested, Status> {
+    let alternative = Alternative::TwoSided;
+    let estimate = contrast.against(1.0)?;
+    let settings = Settings { alpha: test.per_comparison, tau: test.tau, alternative, null: 0.0 };
+    let found = mixture_test(&estimate, &settings)?;
+    Ok(Tested {
+        effect: estimate.delta,
+        se: estimate.variance.standard_error(),
+        r: found.r,
+        ln_e: found.ln_e,
+        ci: found.ci,
+        p: found.p(),
+        lift_ci: found.boundary.and_then(|width| fieller_lift(contrast, width, alternative)),
+    })
+}
+
+fn gate(control: &Arm, treatment: &Arm, contrast: &Contrast, test: &Test) -> std::result::Result<(), Status> {
+    if contrast.variance_against(1.0) <= 0.0 && control.n.min(treatment.n) > 1 {
+        return Err(Status::ZeroVariance);
+    }
+    let input = GateInput {
+        control: control.moments,
+        treatment: treatment.moments,
+        is_proportion: control.is_share,
+        is_signed: test.is_signed,
+    };
+    input.check()
+}
+
+fn until_testable(status: Status, units: u64) -> Option<Outlook> {
+    match status {
+        Status::InsufficientSample { have, need, .. } if have > 0.0 && need / have <= MAX_FACTOR => {
+            Some(Outlook { more_units: more(units, need / have), finding: Finding::Testable })
+        }
+        _ => None,
+    }
+}
+
+/// Units on top of those that are there.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by the largest factor")]
+fn more(units: u64, factor: f64) -> u64 {
+    (units as f64 * (factor - 1.0)).ceil() as u64
+}
+
+/// How many times the units of today it takes until `holds`; `None` beyond [`MAX_FACTOR`].
+fn factor(holds: impl Fn(f64) -> bool) -> Option<f64> {
+    if !holds(MAX_FACTOR) {
+        return None;
+    }
+    let (mut low, mut high) = (1.0, MAX_FACTOR);
+    for _ in 0..100 {
+        let middle = f64::midpoint(low, high);
+        if holds(middle) {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    Some(high)
+}
+
+/// One or two sentences.
+fn meaning(one: &Comparison, test: &Test, srm: &Srm, units: u64, is_share: bool) -> String {
+    if srm.level == SrmLevel::Block {
+        return "Decide nothing from these numbers: units do not arrive in the declared proportions, so the arms may hold \
+                different people. Find out why first."
+            .to_owned();
+    }
+    let scale = scale(is_share);
+    match one.status {
+        Status::Ok => {}
+        Status::InsufficientSample { gate, have, need } => return too_early(gate, have, need, one.outlook),
+        Status::ZeroVariance => return "There is nothing to test: no unit differs from another.".to_owned(),
+        Status::ZeroDenominator | Status::Invalid { .. } => {
+            return "The numbers are too large or too small to calculate with.".to_owned();
+        }
+    }
+    let alpha = significant(test.per_comparison.get() * 100.0, 3);
+    let mde = test.mde.map_or_else(String::new, |mde| scale.change(mde).trim_start_matches('+').to_owned());
+    match one.decision {
+        Decision::Ship => format!(
+            "The treatment is better: even the pessimistic end of the interval is on the good side of 0. However often you \
+             looked, this is wrong in at most {alpha} % of such tests. Let it run whole weeks, at least one, before you act; \
+             the effect that was found first is usually somewhat too large."
+        ),
+        Decision::KillHarm => format!(
+            "The treatment is worse: even the optimistic end of the interval is on the bad side of 0. However often you \
+             looked, this is wrong in at most {alpha} % of such tests."
+        ),
+        Decision::KillFutility => format!(
+            "An improvement of {mde} or more is excluded (error at most 10 %): there may be a smaller effect, but not the one \
+             that was looked for."
+        ),
+        _ => {
+            let begin = "Not settled: the effect may lie anywhere in the interval.";
+            match one.outlook {
+                Some(Outlook { more_units, finding }) => {
+                    let what = match finding {
+                        Finding::Better => "show that the treatment is better".to_owned(),
+                        Finding::Worse => "show that the treatment is worse".to_owned(),
+                        Finding::SmallerThanMde => format!("exclude an improvement of {mde}"),
+                        Finding::Testable => "let the test begin".to_owned(),
+                    };
+                    format!(
+                        "{begin} If the effect stayed as it is now, about {} more units in these two arms (now {}) would {what}; \
+                         it will not stay exactly so, and with it this number changes.",
+                        count(rounded(more_units)),
+                        count(units)
+                    )
+                }
+                None => format!(
+                    "{begin} At the present effect even {} times the units of today would not settle it.",
+                    significant(MAX_FACTOR, 3)
+                ),
+            }
+        }
+    }
+}
+
+fn too_early(gate: Gate, have: f64, need: f64, outlook: Option<Outlook>) -> String {
+    let what = match gate {
+        Gate::UnitsPerArm => "units in the smaller arm",
+        Gate::EffectiveUnits => "effective units (successes, for a share) expected in the smaller arm",
+        Gate::Failures => "units without success expected in the smaller arm",
+    };
+    let rest = outlook.map_or_else(String::new, |outlook| {
+        format!(
+            " At the present rate about {} more units in these two arms would do.",
+            count(rounded(outlook.more_units))
+        )
+    });
+    format!(
+        "Too early: {} of {} {what}. Before that a variance cannot be trusted, and neither could a result.{rest}",
+        significant(have.floor(), 4),
+        significant(need, 4)
+    )
+}
+
+/// Two digits: more would pretend to know.
+fn rounded(n: u64) -> u64 {
+    let magnitude = 10_u64.pow(n.max(1).ilog10().saturating_sub(1));
+    n.div_ceil(magnitude).saturating_mul(magnitude)
+}
+
+fn scale(is_share: bool) -> Scale {
+    if is_share { Scale::new(Some("%"), 0.5) } else { Scale::default() }
+}
+
+fn show(page: &mut Page, answer: &Answer, args: &StatsAb, is_share: bool) {
+    let scale = scale(is_share);
+    let arm = |arm: &ArmShown| format!("{} ({} units)", scale.level(arm.level), count(arm.n));
+    let confidence = significant(100.0 * (1.0 - answer.alpha_per_comparison), 4);
+    let several = answer.comparisons.len() > 1;
+    for (i, one) in answer.comparisons.iter().enumerate() {
+        page.head(&if several {
+            format!("Treatment {} against control", i + 1)
+        } else {
+            "Treatment against control".to_owned()
+        });
+        page.field("control", &arm(&answer.control));
+        page.field("treatment", &arm(&one.treatment));
+        if let Some(effect) = one.effect {
+            let ci = within(one.ci, |x| scale.change(x));
+            page.field("effect", &format!("{}   {ci}   {confidence} % confidence sequence", scale.change(effect)));
+        }
+        if let Some(lift) = one.lift {
+            let percent = Scale::new(Some("%"), 0.5);
+            let shown = |x: f64| format!("{}{}", if x >= 0.0 { "+" } else { "" }, percent.level(x));
+            let ci = one.lift_ci.map_or_else(
+                || "no interval: the level of control is not told from 0, or an arm is constant".to_owned(),
+                |ci| within(Some(ci), shown),
+            );
+            page.field("lift", &format!("{}   {ci}", shown(lift)));
+        }
+        if let Some(ln_e) = one.ln_e {
+            let e = one.e_value.map_or_else(|| format!("e^{}", significant(ln_e, 4)), |e| significant(e, 3));
+            let holm = if several { format!(", adjusted {}", p_value(one.p_adjusted)) } else { String::new() };
+            page.field("evidence", &format!("e = {e}, always-valid p {}{holm}", equals(one.p)));
+        }
+        let meaning = match one.decision {
+            Decision::Ship => page.green(&one.meaning),
+            Decision::KillHarm => page.red(&one.meaning),
+            _ => one.meaning.clone(),
+        };
+        page.line(&meaning);
+    }
+    page.head("Traffic");
+    let split = args.split.clone().unwrap_or_else(|| "equal shares".to_owned());
+    let word = match answer.srm.level {
+        SrmLevel::Clean => page.green("as declared"),
+        SrmLevel::Warn => page.yellow("suspicious"),
+        SrmLevel::Block => page.red("not as declared"),
+    };
+    page.line(&format!("  {word} ({}): sequential p {}", crate::output::safe(&split), equals(answer.srm.p)));
+    let tau = significant(answer.tau, 4);
+    let is_relative = args.tau.is_none() && args.mde.as_deref().is_some_and(|mde| mde.trim().ends_with('%'));
+    page.hint(&if is_relative {
+        format!(
+            "a relative --mde moves with the level of control: at every later look give --tau {tau}, and the same alpha"
+        )
+    } else {
+        format!("tau {tau} and alpha {} must be the same at every look", significant(answer.alpha, 4))
+    });
+}
+
+fn equals(p: f64) -> String {
+    let text = p_value(p);
+    if text.starts_with('<') { text } else { format!("= {text}") }
+}
+
+fn within(ci: Option<Interval>, shown: impl Fn(f64) -> String) -> String {
+    let ci = ci.unwrap_or(Interval::UNBOUNDED);
+    let end = |x: Option<f64>| x.map_or_else(|| "unbounded".to_owned(), &shown);
+    format!("[{}, {}]", end(ci.lower), end(ci.upper))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_units_are_rounded_up_to_two_digits() {
+        assert_eq!([0, 7, 99, 101, 12_345].map(rounded), [0, 7, 99, 110, 13_000]);
+    }
+
+    #[test]
+    fn the_factor_is_where_it_begins_to_hold() {
+        assert!((factor(|f| f >= 2.5).unwrap() - 2.5).abs() < 1e-9);
+        assert_eq!(factor(|_| false), None);
+    }
+}

@@ -1,0 +1,21 @@
+//! The error budget of an outcome: its experiments share one alpha, so that more of them do not find more by chance.
+
+use super::runtime::Runtime;
+use crate::domain::Experiment;
+use crate::error::Result;
+use crate::store::Tx;
+
+impl Runtime {
+    /// The part of its outcome's error budget that an experiment has, or would take now.
+    ///
+    /// An experiment that ended without a launch has looked at no data and gives its part back.
+    pub(super) async fn budget_part(tx: &mut Tx, experiment: &Experiment) -> Result<u32> {
+        if let Some(part) = experiment.state.budget_part {
+            return Ok(part);
+        }
+        let others = tx.experiment_list(Some(experiment.outcome), None, i64::MAX).await?;
+        let is_spent = |other: &&Experiment| other.launched_at.is_some() || !other.state.status.is_terminal();
+        let taken: Vec<u32> = others.iter().filter(is_spent).filter_map(|other| other.state.budget_part).collect();
+        Ok((0..).find(|part| !taken.contains(part)).unwrap_or(u32::MAX))
+    }
+}

@@ -1,0 +1,114 @@
+//! Experiments without a control group: weekly levels before and after the launch.
+//!
+//! Each week is read once and kept, so that a verdict rests on readings that do not change under it.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::runtime::Runtime;
+use crate::domain::{ArmSums, Experiment, Measurement, Reading, SignalSpec, Window};
+use crate::error::{Error, Result};
+use crate::ids::MeasurementId;
+use crate::store::Tx;
+
+/// Weeks before the launch that are looked at.
+const WEEKS_BEFORE: i64 = 12;
+/// Most weeks of one experiment that are read back.
+const MAX_WEEKS: i64 = 1000;
+const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// The weekly levels of one series, in time order, and what was read just now.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Weeks {
+    /// Before the launch.
+    pub(super) pre: Vec<f64>,
+    /// After it, whole weeks only.
+    pub(super) post: Vec<f64>,
+    /// To be stored.
+    pub(super) new: Vec<Reading<ArmSums>>,
+}
+
+impl Runtime {
+    /// Reads the weeks that are not known yet. Nothing is written here.
+    pub(super) async fn read_weeks(
+        &self,
+        experiment: &Experiment,
+        signal: &SignalSpec,
+        now: Timestamp,
+    ) -> Result<Weeks> {
+        let launched_at = experiment.launched_at.unwrap_or(now);
+        let mut tx = self.read().await?;
+        let stored = tx.measurement_series(experiment.id, &signal.name, MAX_WEEKS).await?;
+        drop(tx);
+        let known: BTreeMap<Timestamp, Option<f64>> = stored
+            .iter()
+            .filter(|reading| reading.variant.is_none())
+            .map(|reading| (reading.window.to, reading.sums.value()))
+            .collect();
+        let mut weeks = Weeks::default();
+        for number in -WEEKS_BEFORE.. {
+            let from = launched_at.checked_add(WEEK * i32::try_from(number).unwrap_or(i32::MAX)).map_err(too_long)?;
+            let to = from.checked_add(WEEK).map_err(too_long)?;
+            if to > now {
+                break;
+            }
+            let value = match known.get(&to) {
+                Some(value) => *value,
+                None => {
+                    let reading = self.read_week(signal, Window { from, to }).await?;
+                    let value = reading.data.value();
+                    weeks.new.push(reading);
+                    value
+                }
+            };
+            match value {
+                Some(value) if number < 0 => weeks.pre.push(value),
+                Some(value) => weeks.post.push(value),
+                // A series that has a hole before the launch begins after the hole.
+                None if number < 0 => weeks.pre.clear(),
+                None => {}
+            }
+        }
+        Ok(weeks)
+    }
+
+    async fn read_week(&self, signal: &SignalSpec, window: Window) -> Result<Reading<ArmSums>> {
+        self.source(&signal.source).await?.level(signal, window).await.map_err(Error::from)
+    }
+
+    /// Keeps the weeks that were read. Returns how many.
+    pub(super) async fn store_weeks(
+        &self,
+        tx: &mut Tx,
+        experiment: &Experiment,
+        signal: &SignalSpec,
+        new: &[Reading<ArmSums>],
+        now: Timestamp,
+    ) -> Result<usize> {
+        let mut n_new = 0;
+        for reading in new {
+            let measurement = Measurement {
+                id: self.ids.next::<MeasurementId>(),
+                outcome: experiment.outcome,
+                experiment: Some(experiment.id),
+                signal: signal.name.clone(),
+                variant: None,
+                phase: None,
+                measured_at: now,
+                window: reading.window,
+                sums: reading.data,
+                source: signal.source.clone(),
+                query_hash: reading.query_hash.clone(),
+                raw_hash: reading.raw_hash.clone(),
+            };
+            let key = format!("week/{}/{}/{}", experiment.id, signal.name, reading.window.to);
+            n_new += usize::from(tx.measurement_insert(&measurement, &key).await?);
+        }
+        Ok(n_new)
+    }
+}
+
+fn too_long(error: jiff::Error) -> Error {
+    Error::new(crate::error::Code::Internal, "a week lies outside of the calendar").because(error)
+}

@@ -1,0 +1,948 @@
+#!/usr/bin/env python3
+"""Recomputes the verdict of an experiment from its proof pack, without using any code of Outcome Runtime.
+
+    outcome-runtime stats proof my-experiment -o proof.json
+    python3 verify_proof.py proof.json [--log log.jsonl]
+
+The pack holds aggregates: units and sums of every poll, by signal, allocation phase and arm. This program derives from them,
+poll by poll, the start gate, the evidence ln E, the confidence sequence, the relative lift with Fieller's interval, the
+running p, the sample-ratio check, the guardrails, the futility bound and the decision, and compares each with what the pack
+says: numbers within a relative 1e-9 (plus the rounding of double precision where a formula cancels), everything else exactly.
+It checks the hash of the plan, the digest of every poll's readings, the steps that the engine took, and the seal of the pack.
+
+A pack that was invented as a whole agrees with itself. `--log` holds it against the exported audit log
+(`outcome-runtime audit export`, which `verify_audit_export.py` verifies): then every reading must be the logged one, and none
+may be missing. The sentences that give reasons are compared with the log, not recomputed.
+
+Only Python's standard library is used. Exit code: 0 agrees, 1 differs, 2 cannot be read.
+"""
+
+import argparse
+import hashlib
+import json
+import math
+import re
+import sys
+from datetime import datetime, timezone
+from decimal import Decimal, getcontext
+from fractions import Fraction
+
+getcontext().prec = 60
+EPS = sys.float_info.epsilon
+LN_2 = math.log(2)
+
+
+# ---------------------------------------------------------------------------------------------------------------------------
+# Canonical JSON (RFC 8785) and time
+# ---------------------------------------------------------------------------------------------------------------------------
+
+
+def number(value):
+    """A number as ECMAScript writes it."""
+    if isinstance(value, int) and abs(value) <= 2**53:
+        return str(value)
+    value = float(value)
+    if not math.isfinite(value):
+        raise ValueError("not a finite number")
+    if value == 0:
+        return "0"
+    sign, digits, exponent = Decimal(repr(value)).as_tuple()
+    text = "".join(map(str, digits)).rstrip("0")
+    exponent += len(digits) - len(text)
+    point = len(text) + exponent  # the value is 0.text * 10^point
+    if 0 < point <= 21:
+        out = text + "0" * exponent if exponent >= 0 else text[:point] + "." + text[point:]
+    elif -6 < point <= 0:
+        out = "0." + "0" * -point + text
+    else:
+        power = point - 1
+        out = text[0] + ("." + text[1:] if len(text) > 1 else "") + f"e{'+' if power >= 0 else '-'}{abs(power)}"
+    return ("-" if sign else "") + out
+
+
+def canonical(value):
+    if value is None or isinstance(value, (bool, str)):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, (int, float)):
+        return number(value)
+    if isinstance(value, list):
+        return "[" + ",".join(map(canonical, value)) + "]"
+    keys = sorted(value, key=lambda key: key.encode("utf-16-be", "surrogatepass"))
+    return "{" + ",".join(json.dumps(key, ensure_ascii=False) + ":" + canonical(value[key]) for key in keys) + "}"
+
+
+def sha256(value):
+    return hashlib.sha256(canonical(value).encode("utf-8")).hexdigest()
+
+
+def unique(pairs):
+    """An object; a key that stands twice is refused, because programs disagree on what it means."""
+    out = dict(pairs)
+    if len(out) != len(pairs):
+        raise ValueError("a key stands twice")
+    return out
+
+
+def seconds(text):
+    """An instant such as 2026-10-01T08:00:00.25Z, in exact seconds since 1970."""
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z", text)
+    if not found:
+        raise ValueError(f"not an instant: {text}")
+    whole = datetime.strptime(found[1], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+    return int(whole.timestamp()) + Fraction(found[2] or 0)
+
+
+# ---------------------------------------------------------------------------------------------------------------------------
+# The normal mixture (STATS.md "The one formula" and 2.1)
+# ---------------------------------------------------------------------------------------------------------------------------
+
+
+def exponent_one_sided(y):
+    """y^2/2 + ln Phi(y); far in the left tail by the asymptotic series of Mills' ratio."""
+    if y > -30:
+        return y * y / 2 + math.log(math.erfc(-y / math.sqrt(2)) / 2)
+    u = 1 / (y * y)
+    return math.log1p(-u + 3 * u**2 - 15 * u**3 + 105 * u**4) - math.log(-y * math.sqrt(2 * math.pi))
+
+
+def ln_e_two_sided(z, r):
+    return (z * z * (r / (1 + r)) - math.log1p(r)) / 2
+
+
+def ln_e_greater(z, r):
+    return LN_2 - math.log1p(r) / 2 + exponent_one_sided(z * math.sqrt(r / (1 + r)))
+
+
+def width_two_sided(r, alpha):
+    """Half-width of the confidence sequence in standard errors."""
+    return math.sqrt((1 + 1 / r) * (math.log1p(r) - 2 * math.log(alpha)))
+
+
+def width_one_sided(r, alpha):
+    level = math.log1p(r) / 2 - math.log(alpha)
+    low, high = 0.0, math.sqrt(max(0.0, 2 * level))
+    for _ in range(200):
+        y = (low + high) / 2
+        if exponent_one_sided(y) < level - LN_2:
+            low = y
+        else:
+            high = y
+    return (low + high) / 2 * math.sqrt(1 + 1 / r)
+
+
+def budget_share(alpha, part, planned):
+    """What one experiment may spend of its outcome's alpha: the planned ones share nine tenths equally, each later one takes
+    half of what is left."""
+    planned = max(1, planned)
+    return alpha * (0.9 / planned if part < planned else 0.1 * 0.5 ** (part - planned + 1))
+
+
+def rejects(ln_e, alpha):
+    return ln_e >= -math.log(alpha)
+
+
+def narrowest(alpha):
+    """r* = ln(1 + r*) + 2L, where the two-sided boundary is narrowest."""
+    low, high = 1e-300, 1e6
+    for _ in range(2000):
+        r = (low + high) / 2
+        if r - math.log1p(r) < -2 * math.log(alpha):
+            low = r
+        else:
+            high = r
+    return (low + high) / 2
+
+
+# ---------------------------------------------------------------------------------------------------------------------------
+# One phase of one metric: data contract, moments, gate (STATS.md 2.0, 2.1, 2.3). Sums are exact fractions.
+# ---------------------------------------------------------------------------------------------------------------------------
+
+
+class NoNumbers(Exception):
+    """Why a metric has no numbers at this poll: the `status` of the result."""
+
+    def __init__(self, code, **more):
+        super().__init__(code)
+        self.status = {"code": code, **more}
+
+
+def invalid(reason):
+    return NoNumbers("invalid", reason=reason)
+
+
+class Moments:
+    def __init__(self, n, total, squares):
+        if not (math.isfinite(total) and math.isfinite(squares)):
+            raise invalid("not_finite")
+        if n < 0:
+            raise invalid("not_a_count")
+        if squares < 0:
+            raise invalid("sum_squares_too_small")
+        if n == 0 and (total != 0 or squares != 0):
+            raise invalid("sum_without_units")
+        self.n, self.sum, self.squares = n, Fraction(total), Fraction(squares)
+        self.centred = self.squares - self.sum**2 / n if n else Fraction(0)
+        if self.centred < Fraction(-1e-9) * self.squares:
+            raise invalid("sum_squares_too_small")
+        self.centred = max(self.centred, Fraction(0))
+
+    def mean(self):
+        return self.sum / self.n if self.n else Fraction(0)
+
+
+def variance_of_mean(n, centred, scale):
+    """s^2 / n with n - 1 in the denominator; 0 for what is constant but for rounding."""
+    if n < 2 or centred <= Fraction(1e-12) * scale:
+        return Fraction(0)
+    return centred / (n - 1) / n
+
+
+def outcome_moments(sums):
+    if sums["kind"] == "proportion":
+        if sums["successes"] > sums["n"]:
+            raise invalid("successes_exceed_units")
+        return Moments(sums["n"], sums["successes"], sums["successes"])
+    if sums["kind"] == "mean":
+        return Moments(sums["n"], sums["sum"], sums["sum_squares"])
+    return Moments(sums["n"], sums["num"], sums["num_squares"])
+
+
+def centred_cross(num, den, cross):
+    if not math.isfinite(cross):
+        raise invalid("not_finite")
+    if num.n == 0:
+        if cross != 0:
+            raise invalid("sum_without_units")
+        return Fraction(0)
+    centred = Fraction(cross) - num.sum * den.sum / num.n
+    limit = math.sqrt(num.centred) * math.sqrt(den.centred)
+    slack = 1e-6 * limit + 1e-9 * math.sqrt(num.squares) * math.sqrt(den.squares)
+    if abs(centred) > limit + slack:
+        raise invalid("cross_product_too_large")
+    return centred
+
+
+class Contrast:
+    """Levels P (treatment) and Q (control) with their sampling variances."""
+
+    def __init__(self, p, q, var_p, var_q):
+        self.p, self.q, self.var_p, self.var_q = p, q, var_p, var_q
+
+    def effect(self):
+        return self.p - self.q
+
+    def variance(self):
+        return self.var_p + self.var_q
+
+
+def levels(control, treatment):
+    """The contrast of one phase, before the gate."""
+    if control["kind"] != treatment["kind"]:
+        raise invalid("arms_differ")
+    arms = [outcome_moments(control), outcome_moments(treatment)]
+    seconds_ = []
+    if control["kind"] == "ratio":
+        seconds_ = [Moments(arm["n"], arm["den"], arm["den_squares"]) for arm in (control, treatment)]
+    crosses = [
+        centred_cross(num, den, sums["num_den"]) for num, den, sums in zip(arms, seconds_, (control, treatment))
+    ]
+    smaller = min(arm.n for arm in arms)
+    if smaller < 2:
+        raise NoNumbers("insufficient_sample", gate="units_per_arm", have=smaller, need=100)
+    if not seconds_:
+        q, p = (arm.mean() for arm in arms)
+        var_q, var_p = (variance_of_mean(arm.n, arm.centred, arm.squares) for arm in arms)
+    else:
+        found = []
+        for num, den, cross in zip(arms, seconds_, crosses):
+            if den.sum == 0:
+                raise NoNumbers("zero_denominator")
+            ratio = num.sum / den.sum
+            centred = num.centred - 2 * ratio * cross + ratio**2 * den.centred
+            scale = num.squares + ratio**2 * den.squares
+            found.append((ratio, variance_of_mean(num.n, centred, scale) / den.mean() ** 2))
+        (q, var_q), (p, var_p) = found
+    if var_p + var_q <= 0:
+        raise NoNumbers("zero_variance")
+    return arms, Contrast(p, q, var_p, var_q)
+
+
+def gated(control, treatment):
+    """The contrast of a phase that passed the start gate: judged on what the smaller arm can expect when pooled."""
+    (a, b), contrast = levels(control, treatment)
+    smaller, total = min(a.n, b.n), a.n + b.n
+
+    def need(gate, have, least):
+        if have < least:
+            raise NoNumbers("insufficient_sample", gate=gate, have=float(have), need=least)
+
+    need("units_per_arm", smaller, 100)
+    squares = a.squares + b.squares
+    need("effective_units", (a.sum + b.sum) ** 2 / squares * smaller / total if squares else Fraction(0), 25)
+    if control["kind"] == "proportion":
+        need("failures", (a.n - a.sum + b.n - b.sum) * smaller / total, 25)
+    return contrast
+
+
+def combined(phases):
+    """All phases that passed, weighted by their information 1/V: never by pooling sums. Returns (contrast, units)."""
+    status = {"code": "insufficient_sample", "gate": "units_per_arm", "have": 0, "need": 100}
+    found, units = [], 0
+    for phase in phases:
+        try:
+            found.append(gated(phase["control"], phase["treatment"]))
+            units += phase["control"]["n"] + phase["treatment"]["n"]
+        except NoNumbers as error:
+            if error.status["code"] == "invalid":
+                raise
+            status = error.status
+    if not found:
+        code = status.pop("code")
+        raise NoNumbers(code, **status)
+    total = sum(1 / one.variance() for one in found)
+    weights = [1 / one.variance() / total for one in found]
+    contrast = Contrast(
+        sum(w * one.p for w, one in zip(weights, found)),
+        sum(w * one.q for w, one in zip(weights, found)),
+        sum(w * w * one.var_p for w, one in zip(weights, found)),
+        sum(w * w * one.var_q for w, one in zip(weights, found)),
+    )
+    return contrast, units
+
+
+def exact(fraction):
+    return Decimal(fraction.numerator) / Decimal(fraction.denominator)
+
+
+def fieller(contrast, width):
+    """Fieller's interval of the lift, relative to |Q|; and how many of its digits double precision can lose."""
+    if contrast.var_p <= 0 or contrast.var_q <= 0:
+        return None, 0.0
+    p, q, vp, vq = (exact(x) for x in (contrast.p, contrast.q, contrast.var_p, contrast.var_q))
+    b2 = Decimal(width) ** 2
+    a, b, c = q * q - b2 * vq, p * q, p * p - b2 * vp
+    if a <= 0:
+        return None, 0.0
+    root = max(b * b - a * c, Decimal(0)).sqrt()
+    ends = [(b - root) / a - 1, (b + root) / a - 1]
+    if q < 0:
+        ends = [-ends[1], -ends[0]]
+    lost = 16 * EPS * float(1 + abs(b / a)) * (1 + float(abs(b) / root) if root else 1.0)
+    return {"lower": float(ends[0]), "upper": float(ends[1])}, lost
+
+
+# ---------------------------------------------------------------------------------------------------------------------------
+# Sample-ratio mismatch and rates (STATS.md 2.5, 2.9)
+# ---------------------------------------------------------------------------------------------------------------------------
+
+
+def ln_beta(a, b):
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+
+def srm_of_phase(counts, weights):
+    """ln E against the declared weights, mean over two Dirichlet mixtures; and the rounding of ln Gamma."""
+    total = sum(weights)
+    if any(w < 0 for w in weights) or total <= 0:
+        raise ValueError("weights")
+    if any(w == 0 and n > 0 for n, w in zip(counts, weights)):
+        return None, 0.0
+    logs, rounding = [], 0.0
+    for k in (100.0, 10_000.0):
+        ln_e = math.lgamma(k) - math.lgamma(k + sum(counts))
+        for n, w in zip(counts, weights):
+            if w > 0:
+                theta = w / total
+                ln_e += math.lgamma(k * theta + n) - math.lgamma(k * theta) - n * math.log(theta)
+        logs.append(ln_e)
+        rounding = max(rounding, 32 * EPS * abs(math.lgamma(k + sum(counts))))
+    high = max(logs)
+    return high + math.log(sum(math.exp(x - high) for x in logs) / 2), rounding
+
+
+def rate_sequence(x, n, target, alpha):
+    """Jeffreys' beta-binomial mixture of one rate: ln E against the target, and the confidence sequence."""
+    failures = n - x
+    marginal = ln_beta(x + 0.5, failures + 0.5) - ln_beta(0.5, 0.5)
+    ln_e = 0.0 if n == 0 else marginal - x * math.log(target) - failures * math.log1p(-target)
+
+    def softplus(t):
+        return max(t, 0.0) + math.log1p(math.exp(-abs(t)))
+
+    def rejected(t):
+        return rejects(marginal + x * softplus(-t) + failures * softplus(t), alpha)
+
+    def end(outside):
+        inside = math.log((x + 0.5) / (failures + 0.5))
+        if not rejected(outside):
+            return None
+        for _ in range(300):
+            middle = (outside + inside) / 2
+            if rejected(middle):
+                outside = middle
+            else:
+                inside = middle
+        return 1 / (1 + math.exp(-(outside + inside) / 2))
+
+    low, high = end(-700.0), end(700.0)
+    return ln_e, (0.0 if low is None else low), (1.0 if high is None else high)
+
+
+# ---------------------------------------------------------------------------------------------------------------------------
+# Guardrails (STATS.md 2.7)
+# ---------------------------------------------------------------------------------------------------------------------------
+
+
+def guardrails_of(plan, poll):
+    """What each constraint of the plan asks at this poll: comparisons with control, rates and bare values."""
+    asked = []
+    for entry in plan["guardrails"]:
+        name, bound = entry["signal"]["name"], entry["bound"]
+        phases, level = poll.phases(name), poll.level(name)
+        if "not_worse" in bound:
+            rule = bound["not_worse"]
+            asked.append({"name": name, "kind": "compare", "phases": testable(phases), "margin": rule["margin"],
+                          "sign": 1 if rule["direction"] == "decrease" else -1, "must_prove": rule["must_prove"]})
+            continue
+        arms = [phase["treatment"] for phase in phases if phase["treatment"] is not None]
+        for side in ("min", "max"):
+            limit = bound["limits"][side]
+            if limit is None:
+                continue
+            rule = {"name": f"{name} ({side})", "limit": limit, "side": side, "must_prove": False}
+            if arms and all(arm["kind"] == "proportion" for arm in arms) and 0 < limit < 1:
+                asked.append({**rule, "kind": "rate", "n": sum(arm["n"] for arm in arms),
+                              "x": sum(arm["successes"] for arm in arms)})
+            else:
+                bare = arms[-1] if arms else level
+                asked.append({**rule, "kind": "value", "value": value_of(bare), "n": bare.get("n") if bare else None,
+                              "consecutive": max(1, entry["consecutive"])})
+    return asked
+
+
+def value_of(sums):
+    if sums is None:
+        return None
+    if sums["kind"] == "value":
+        return float(sums["value"])
+    top, bottom = {"proportion": ("successes", "n"), "mean": ("sum", "n"), "ratio": ("num", "den")}[sums["kind"]]
+    return sums[top] / sums[bottom] if sums[bottom] else None
+
+
+def guardrail_result(rule, **fields):
+    empty = {"name": rule["name"], "status": {"code": "ok"}, "value": None, "lower": None, "upper": None, "bound": None,
+             "ln_e_breached": None, "deteriorated": False, "breached": False, "non_inferior": False,
+             "must_prove": rule["must_prove"], "is_alerting": False, "n_consecutive": 0}
+    return {**empty, **fields}
+
+
+def evaluate_guardrail(rule, memory, breach, safe, is_new_poll):
+    """One guardrail at one poll; `memory` keeps its frozen mixture width and the row of polls beyond a limit."""
+    if rule["kind"] == "compare":
+        try:
+            contrast, units = combined(rule["phases"])
+        except NoNumbers as error:
+            return guardrail_result(rule, status=error.status)
+        harm, variance = float(rule["sign"] * contrast.effect()), float(contrast.variance())
+        se, margin = math.sqrt(variance), rule["margin"]
+        if "tau" not in memory:
+            # The margin where there is one; else narrowest at 10 000 units, from the variance of the first poll.
+            fallback = math.sqrt(narrowest(min(2 * breach, 0.999999) if breach < 0.5 else breach) * variance * units / 10_000)
+            memory["tau"] = margin if margin > 0 else fallback
+        r = memory["tau"] ** 2 / variance
+        ln_worse, ln_breached = ln_e_greater(harm / se, r), ln_e_greater((harm - margin) / se, r)
+        ln_safe = ln_e_greater((margin - harm) / se, r)
+        return guardrail_result(
+            rule, value=harm, lower=harm - se * width_one_sided(r, breach), upper=harm + se * width_one_sided(r, safe),
+            bound=margin, ln_e_breached=ln_breached, deteriorated=rejects(ln_worse, breach),
+            breached=rejects(ln_breached, breach), non_inferior=rejects(ln_safe, safe))
+    if rule["kind"] == "rate":
+        x, n, limit = rule["x"], rule["n"], rule["limit"]
+        ln_e, *outer = rate_sequence(x, n, limit, breach)
+        _, *inner = rate_sequence(x, n, limit, safe)
+        if rule["side"] == "max":
+            ends = (outer[0], inner[1])
+            breached, proven = outer[0] > limit, inner[1] < limit
+        else:
+            ends = (inner[0], outer[1])
+            breached, proven = outer[1] < limit, inner[0] > limit
+        return guardrail_result(rule, value=x / n if n else None, lower=ends[0], upper=ends[1], bound=limit,
+                                ln_e_breached=ln_e, breached=breached, non_inferior=proven)
+    row = memory.setdefault("row", 0)
+    if rule["value"] is None:
+        return guardrail_result(rule, status={"code": "invalid", "reason": "not_finite"}, n_consecutive=row)
+    if is_new_poll:
+        is_judged = rule["n"] is None or rule["n"] >= 100
+        beyond = rule["value"] < rule["limit"] if rule["side"] == "min" else rule["value"] > rule["limit"]
+        row = memory["row"] = row + 1 if is_judged and beyond else 0
+    return guardrail_result(rule, value=rule["value"], bound=rule["limit"], n_consecutive=row,
+                            is_alerting=row >= rule["consecutive"])
+
+
+# ---------------------------------------------------------------------------------------------------------------------------
+# From readings to polls
+# ---------------------------------------------------------------------------------------------------------------------------
+
+
+class Poll:
+    """What was known at one poll: the readings of a source that is asked carry the instant of the poll; of a source that
+    pushes, the newest that had come by then."""
+
+    def __init__(self, at, readings, allocation):
+        self.at, self.readings, self.allocation = at, readings, allocation
+
+    def phases(self, signal):
+        out = {}
+        for (name, phase, variant), reading in sorted(self.readings.items(), key=lambda item: str(item[0])):
+            if name == signal and variant is not None:
+                arms = out.setdefault(phase, {"phase": phase, "control": None, "treatment": None})
+                arms[variant] = reading["sums"]
+        for phase, arms in out.items():
+            arms["pct"] = self.allocation[phase]["treatment_pct"]
+        return [out[phase] for phase in sorted(out)]
+
+    def level(self, signal):
+        found = [r["sums"] for (name, _, variant), r in self.readings.items() if name == signal and variant is None]
+        return found[0] if found else None
+
+    def as_of(self, primary):
+        """The end of the newest window of the primary signal: it identifies the poll."""
+        mine = {key: r for key, r in self.readings.items() if key[0] == primary and key[2] is not None}
+        if any(not r["is_pushed"] for r in mine.values()):
+            begun = [p for p in self.allocation.values() if seconds(p["started_at"]) < self.at]
+            return max(min(seconds(p["ended_at"]), self.at) if p["ended_at"] else self.at for p in begun)
+        ends = {}
+        for (_, phase, variant), r in mine.items():
+            if variant == "treatment" or phase not in ends:
+                ends[phase] = seconds(r["window"]["to"])
+        return max(ends.values())
+
+
+def polls_of(pack):
+    """The polls of the pack in their order, and differences found on the way."""
+    allocation = {phase["phase"]: phase for phase in pack["allocation"]}
+    rows = [(seconds(s["measured_at"]), r) for s in pack["snapshots"] for r in s["readings"]]
+    primary = pack["plan"]["signal"]["name"]
+    times = sorted({at for at, r in rows if not r["is_pushed"]})
+    if not times:
+        latest = (pack["recorded"]["latest"] or {}).get("polled_at")
+        times = sorted({at for at, r in rows if r["signal"] == primary and latest and at <= seconds(latest)})
+    polls = []
+    for at in times:
+        known = {}
+        for when, r in rows:
+            phase = r["phase"] or 0
+            has_begun = phase in allocation and seconds(allocation[phase]["started_at"]) < at
+            if when == at and not r["is_pushed"] or when <= at and r["is_pushed"] and has_begun:
+                known[(r["signal"], phase, r["variant"])] = r
+        poll = Poll(at, known, allocation)
+        if testable(poll.phases(primary)):
+            polls.append(poll)
+    return polls
+
+
+def testable(phases):
+    """Phases with units in both arms' kinds of sums; an arm that nobody saw has none of everything."""
+    out = []
+    for phase in phases:
+        control, treatment = phase["control"], phase["treatment"]
+        control = control or {key: 0 if key != "kind" else value for key, value in treatment.items()}
+        treatment = treatment or {key: 0 if key != "kind" else value for key, value in control.items()}
+        if "value" not in (control["kind"], treatment["kind"]):
+            out.append({**phase, "control": control, "treatment": treatment})
+    return out
+
+
+# ---------------------------------------------------------------------------------------------------------------------------
+# The evaluation of a poll (STATS.md 2.1 to 2.8)
+# ---------------------------------------------------------------------------------------------------------------------------
+
+
+class Path:
+    """Walks the polls from the first to the last and remembers what the statistics remember."""
+
+    def __init__(self, pack):
+        self.plan, self.method = pack["plan"], pack["method"]
+        self.launched = seconds(pack["experiment"]["launched_at"])
+        self.as_of, self.epoch, self.epoch_began, self.counts, self.guards = None, 1, None, {}, {}
+        self.rounding = {}
+        self.start()
+
+    def start(self):
+        """A new epoch: the evidence starts anew, with p = 1."""
+        self.max_ln_e, self.low, self.high, self.has_crossed, self.srm_max = 0.0, None, None, False, 0.0
+
+    def evaluate(self, poll, is_sampled, has_flag_drift):
+        plan, method = self.plan, self.method
+        rules, sign = plan["hypothesis"]["measurement"], 1 if plan["direction"] == "increase" else -1
+        exact_as_of = poll.as_of(plan["signal"]["name"])
+        as_of = math.floor(exact_as_of)
+        phases = testable(poll.phases(plan["signal"]["name"]))
+        is_new, is_late = self.as_of is None or as_of > self.as_of, self.as_of is not None and as_of < self.as_of
+        before = dict(self.__dict__, guards={name: dict(memory) for name, memory in self.guards.items()})
+        counts = {p["phase"]: (p["control"]["n"], p["treatment"]["n"]) for p in phases}
+        if not is_late and any(
+            phase not in counts or counts[phase][0] < a or counts[phase][1] < b for phase, (a, b) in self.counts.items()
+        ):
+            self.epoch, self.epoch_began = self.epoch + 1, as_of
+            self.start()
+
+        out = {"status": {"code": "ok"}}
+        out.update(dict.fromkeys(("effect", "effect_shrunken", "standard_error", "ci", "lift", "lift_ci", "control_level",
+                                  "treatment_level", "ln_e", "futility_upper")))
+        contrast = None
+        try:
+            contrast, _ = combined(phases)
+        except NoNumbers as error:
+            out["status"] = error.status
+        if contrast is not None:
+            effect, variance = float(contrast.effect()), float(contrast.variance())
+            se, r = math.sqrt(variance), method["tau"] ** 2 / variance
+            width = width_two_sided(r, method["alpha"])
+            out["effect"], out["effect_shrunken"], out["standard_error"] = effect, effect * r / (1 + r), se
+            out["control_level"], out["treatment_level"] = float(contrast.q), float(contrast.p)
+            out["ln_e"] = ln_e_two_sided(effect / se, r)
+            out["ci"] = {"lower": effect - se * width, "upper": effect + se * width}
+            if contrast.q != 0:
+                out["lift"] = float((contrast.p / contrast.q - 1) * (1 if contrast.q > 0 else -1))
+            out["lift_ci"], self.rounding["lift_ci"] = fieller(contrast, width)
+            out["futility_upper"] = sign * effect + se * width_one_sided(r, method["futility_alpha"])
+        self.rounding["level"] = 16 * EPS * max((abs(out[k] or 0) for k in ("control_level", "treatment_level")))
+
+        n_control, n_treatment = (sum(c[i] for c in counts.values()) for i in (0, 1))
+        n_units = n_control + n_treatment
+        health = []
+        if out["status"]["code"] == "invalid":
+            health.append(("invalid", "block"))
+        if has_flag_drift:
+            health.append(("flag_drift", "block"))
+        if is_sampled:
+            health.append(("sampled", "block"))
+        if min(n_control, n_treatment) == 0 and max(n_control, n_treatment) >= 100:
+            health.append(("arm_without_exposure", "block"))
+        squares = {"proportion": "successes", "mean": "sum_squares", "ratio": "num_squares"}
+        arms = [arm for p in phases for arm in (p["control"], p["treatment"])]
+        if all(arm[squares[arm["kind"]]] == 0 for arm in arms) and n_units >= 200:
+            health.append(("zero_events", "warn"))
+        if self.epoch_began == as_of:
+            health.append(("restated", "block"))
+        if is_late:
+            health.append(("out_of_order", "block"))
+
+        srm, rounding = 0.0, 0.0
+        for p in phases:
+            one, lost = srm_of_phase(counts[p["phase"]], (100 - p["pct"], p["pct"]))
+            rounding += lost
+            srm = None if one is None or srm is None else srm + one
+        self.rounding["srm"] = rounding
+        if not any(severity == "block" for _, severity in health):
+            if out["ln_e"] is not None:
+                self.max_ln_e = max(self.max_ln_e, out["ln_e"])
+                low, high = out["ci"]["lower"], out["ci"]["upper"]
+                self.low = low if self.low is None else max(self.low, low)
+                self.high = high if self.high is None else min(self.high, high)
+                self.has_crossed |= rejects(out["ln_e"], method["alpha"])
+            self.srm_max = max(self.srm_max, srm or 0.0)
+        if self.low is not None and self.low > self.high:
+            health.append(("effect_drift", "block"))
+        if srm is None:
+            out["srm"] = {"status": "traffic_on_zero_weight_arm", "ln_e": None, "ln_p": None, "p": 0.0, "level": "block"}
+        else:
+            most = max(self.srm_max, srm)
+            level = "block" if most >= math.log(1000) else "warn" if most >= math.log(100) else "clean"
+            ln_p = -max(0.0, most)
+            out["srm"] = {"status": "ok", "ln_e": srm, "ln_p": ln_p, "p": math.exp(ln_p), "level": level}
+        if out["srm"]["level"] == "warn":
+            health.append(("srm_suspected", "warn"))
+        health.sort(key=lambda finding: finding[1] != "block")
+        out["health"] = [{"code": code, "severity": severity} for code, severity in health]
+
+        asked = guardrails_of(plan, poll)
+        n_claims = sum(rule["kind"] in ("compare", "rate") for rule in asked)
+        safe = method["guardrail_alpha"]
+        breach = safe / max(1, n_claims)
+        out["guardrails"] = [
+            evaluate_guardrail(rule, self.guards.setdefault(rule["name"], {}), breach, safe, is_new) for rule in asked
+        ]
+
+        ln_p = -max(0.0, self.max_ln_e)
+        out["ln_p_running"], out["p_running"], out["epoch"] = ln_p, math.exp(ln_p), self.epoch
+        out["ci_running"] = None if self.low is None else {"lower": self.low, "upper": self.high}
+        low, high = (-math.inf, math.inf) if out["ci"] is None else (out["ci"]["lower"], out["ci"]["upper"])
+        out["is_significant"] = self.has_crossed and (low > 0 or high < 0)
+        good_low, good_high = (low, high) if sign > 0 else (-high, -low)
+        is_success = out["is_success_threshold_met"] = good_low > rules["success_threshold"]
+        is_harm = out["is_kill_threshold_exceeded"] = good_high < rules["kill_threshold"]
+        out["n_control"], out["n_treatment"] = n_control, n_treatment
+        out["is_min_sample_reached"] = n_units >= rules["min_sample_size"]
+        days = float(exact_as_of - self.launched) / 86_400
+        out["min_runtime_days"] = -(-method["min_runtime_days"] // 7) * 7
+        out["is_min_runtime_met"] = days >= out["min_runtime_days"]
+        out["tuning"] = {"tau": method["tau"], "source": "explicit"}
+
+        # The rules of STATS.md 2.8 in their order. An operational alert stops a ship and never delays a kill.
+        is_ripe = out["is_min_runtime_met"] and out["is_min_sample_reached"]
+        is_safe = all(g["non_inferior"] or not g["must_prove"] for g in out["guardrails"])
+        is_over = days >= rules["duration_days"]
+        mde = abs(rules["minimum_detectable_effect"])
+        is_futile = out["futility_upper"] is not None and mde > 0 and out["futility_upper"] < mde
+        if any(severity == "block" for _, severity in health):
+            decision = "hold_data_quality"
+        elif out["srm"]["level"] == "block":
+            decision = "hold_srm"
+        elif any(g["breached"] for g in out["guardrails"]):
+            decision = "kill_guardrail"
+        elif is_harm:
+            decision = "kill_harm"
+        elif any(g["is_alerting"] for g in out["guardrails"]):
+            decision = "hold_alert"
+        elif is_success and is_safe and is_ripe:
+            decision = "ship"
+        elif is_futile and not is_success and is_ripe:
+            decision = "kill_futility"
+        elif is_over and is_success and not is_safe:
+            decision = "iterate_guardrail_unproven"
+        elif is_over:
+            decision = "iterate_inconclusive"
+        else:
+            decision = "continue"
+        out["verdict"] = {"decision": decision}
+        if is_late:
+            rounding = self.rounding
+            self.__dict__.update(before)
+            self.rounding = rounding
+        else:
+            self.as_of, self.counts = as_of, counts
+        return exact_as_of, out
+
+
+# ---------------------------------------------------------------------------------------------------------------------------
+# Comparing
+# ---------------------------------------------------------------------------------------------------------------------------
+
+# Words for people; what they rest on is recomputed.
+SENTENCES = {"reason", "message"}
+
+
+class Report:
+    def __init__(self):
+        self.differences, self.n_numbers = [], 0
+
+    def add(self, text):
+        self.differences.append(text)
+
+    def same(self, what, want, got):
+        if want != got:
+            self.add(f"{what}: {got!r} is recorded, {want!r} is right")
+
+    def compare(self, what, want, got, rounding):
+        """`want` was recomputed, `got` stands in the pack."""
+        if isinstance(want, dict) and isinstance(got, dict):
+            for key in sorted(set(want) | set(got) - SENTENCES):
+                place = rounding.get(key, rounding) if key in ("srm", "lift_ci") else rounding
+                if key not in want or key not in got:
+                    self.add(f"{what}.{key}: {'is not known' if key not in want else 'is missing'}")
+                    continue
+                if key in ("srm", "lift_ci"):
+                    place = {"level": rounding[key]} if key in rounding else rounding
+                self.compare(f"{what}.{key}", want[key], got[key], place)
+        elif isinstance(want, list) and isinstance(got, list) and len(want) == len(got):
+            for i, (w, g) in enumerate(zip(want, got)):
+                self.compare(f"{what}[{i}]", w, g, rounding)
+        elif all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in (want, got)):
+            self.n_numbers += 1
+            if not abs(got - want) <= 1e-9 * abs(want) + max(1e-13, rounding.get("level", 0.0)):
+                self.add(f"{what}: {got!r} is recorded, {want!r} is right")
+        elif type(want) is not type(got) or want != got:
+            self.add(f"{what}: {got!r} is recorded, {want!r} is right")
+
+
+def check_readings(pack, report):
+    """The digests of the readings, and windows that fit the allocation."""
+    allocation = {phase["phase"]: phase for phase in pack["allocation"]}
+    n_unlogged = 0
+    times = [seconds(snapshot["measured_at"]) for snapshot in pack["snapshots"]]
+    if any(a >= b for a, b in zip(times, times[1:])):
+        report.add("the snapshots are not in the order of time")
+    for snapshot in pack["snapshots"]:
+        at, readings = snapshot["measured_at"], snapshot["readings"]
+        names = ("signal", "phase", "variant", "window", "sums", "query_hash", "raw_hash")
+        if snapshot["logged"] is None:
+            n_unlogged += 1
+        elif sha256([[r[name] for name in names] for r in readings]) != snapshot["logged"]["digest"]:
+            report.add(f"the readings of {at} are not those whose digest was logged in line {snapshot['logged']['seq']}")
+        for r in readings:
+            if r["phase"] is not None and r["phase"] not in allocation:
+                report.add(f"the readings of {at} name phase {r['phase']}, which never was")
+            elif r["phase"] is not None and not r["is_pushed"]:
+                phase = allocation[r["phase"]]
+                end = min(seconds(phase["ended_at"]), seconds(at)) if phase["ended_at"] else seconds(at)
+                if (seconds(r["window"]["from"]), seconds(r["window"]["to"])) != (seconds(phase["started_at"]), end):
+                    report.add(f"a reading of `{r['signal']}` of {at} is of another window than its phase")
+    if n_unlogged:
+        report.add(f"{n_unlogged} snapshots have no line in the audit log")
+
+
+def unstored(pack):
+    """Names of guardrails on values of the whole population that were read and not stored: the pack lists them as limits."""
+    stored = {r["signal"] for s in pack["snapshots"] for r in s["readings"]}
+    names = [g["signal"]["name"] for g in pack["plan"]["guardrails"] if "limits" in g["bound"]]
+    return {f"{name} ({side})" for name in names if name not in stored for side in ("min", "max")}
+
+
+def check_steps(pack, report):
+    """What the engine did must be what the path says at that time."""
+    for step in pack["steps"]:
+        path = [poll for poll in pack["path"] if seconds(poll["polled_at"]) <= seconds(step["at"])]
+        what, payload = f"line {step['seq']} ({step['kind']})", step["payload"]
+        if not path:
+            report.add(f"{what} came before the first poll")
+            continue
+        verdict = path[-1]["result"]["verdict"]
+        decision, said = verdict["decision"], payload.get("reason", payload.get("detail"))
+        if step["kind"] == "experiment.analysis_due":
+            fits = payload["verdict"] == decision or (payload["verdict"], decision) == ("end_of_plan", "kill_futility")
+        elif step["kind"] == "experiment.killed_by_rule" or payload.get("cause") == "constraint":
+            if unstored(pack) and any(name in said for name in unstored(pack)):
+                continue
+            fits = decision in ("kill_guardrail", "hold_alert")
+        elif payload.get("cause") == "kill_threshold":
+            fits = decision == "kill_harm"
+        elif payload.get("cause") == "flag_drift":
+            fits, said = path[-1]["has_flag_drift"], verdict["reason"]
+        else:
+            continue
+        if not fits:
+            report.add(f"{what} does not follow from the verdict {decision}")
+        report.same(f"{what}: the reason", verdict["reason"], said)
+
+
+def check_recorded(pack, results, report):
+    """What is stored with the experiment must be the path's word at that time."""
+    at_end = (pack["recorded"]["at_end"] or {}).get("result")
+    for name, stored in (("latest", pack["recorded"]["latest"]), ("at_end", at_end)):
+        if stored is None:
+            continue
+        until = [i for i, poll in enumerate(pack["path"]) if seconds(poll["polled_at"]) <= seconds(stored["polled_at"])]
+        if not until:
+            report.add(f"recorded.{name}: there is no poll of {stored['polled_at']}")
+            continue
+        stored = {key: value for key, value in stored.items() if key not in ("polled_at", "n_readings")}
+        want, rounding = results[until[-1]]
+        hidden = [g for g in stored["guardrails"] if g["name"] in unstored(pack)]
+        if hidden:
+            want = {**want, "guardrails": [g for g in want["guardrails"] if g["name"] not in unstored(pack)]}
+            stored["guardrails"] = [g for g in stored["guardrails"] if g not in hidden]
+        if any(g["is_alerting"] for g in hidden) and stored["verdict"]["decision"] == "hold_alert":
+            want, stored = ({k: v for k, v in x.items() if k != "verdict"} for x in (want, stored))
+            report.compare(f"recorded.{name}", want, stored, rounding)
+            continue
+        report.compare(f"recorded.{name}", want, stored, rounding)
+        report.same(f"recorded.{name}.verdict", pack["path"][until[-1]]["result"]["verdict"], stored["verdict"])
+
+
+def check_log(pack, lines, report):
+    """Every reading of the pack is logged, and every logged reading is in the pack."""
+    entries = {}
+    for line in filter(str.strip, lines):
+        entry = json.loads(line, object_pairs_hook=unique)
+        if entry["subject"]["id"] == pack["experiment"]["id"]:
+            if sha256({key: value for key, value in entry.items() if key != "hash"}) != entry["hash"]:
+                report.add(f"line {entry['seq']} of the log was changed")
+            entries[entry["seq"]] = entry
+    logged = {s["logged"]["seq"]: s["logged"] for s in pack["snapshots"] if s["logged"]}
+    for seq, claim in logged.items():
+        entry = entries.get(seq)
+        if entry is None or (entry["hash"], entry["payload"].get("digest")) != (claim["hash"], claim["digest"]):
+            report.add(f"line {seq} of the log does not hold the digest that the pack claims")
+    # What came at the same instant later is logged again together with what was there: the last line counts.
+    measured = {e["payload"]["key"]: seq for seq, e in sorted(entries.items()) if e["kind"] == "experiment.measured"}
+    for seq in measured.values():
+        if seq not in logged:
+            report.add(f"the readings of line {seq} of the log are missing in the pack")
+    for step in pack["steps"]:
+        entry = entries.get(step["seq"])
+        if entry is None or any(entry[key] != step[key] for key in ("hash", "at", "kind", "payload")):
+            report.add(f"line {step['seq']} of the log is not the step that the pack claims")
+    approved = [e["payload"].get("plan_hash") for e in entries.values() if e["kind"] == "experiment.reported_built"]
+    if not approved or approved[-1] != pack["plan_hash"]:
+        report.add("the log names another plan")
+
+
+def verify(pack, report):
+    if (pack["format"], pack["version"]) != ("outcome-runtime proof", 1):
+        raise ValueError(f"not a proof pack of version 1: {pack['format']} {pack['version']}")
+    report.same("hash", sha256({key: value for key, value in pack.items() if key != "hash"}), pack["hash"])
+    report.same("plan_hash", sha256(pack["plan"]), pack["plan_hash"])
+    fixed = {"alpha": pack["plan"]["alpha"], "tau": pack["plan"]["tau"], "guardrail_alpha": 0.05, "futility_alpha": 0.1,
+             "min_runtime_days": 7}
+    report.same("method", fixed, pack["method"])
+    budget = pack["plan"].get("error_budget")
+    if budget:
+        report.compare("plan.alpha", budget_share(**budget), pack["plan"]["alpha"], {})
+    first = min(pack["allocation"], key=lambda phase: phase["phase"])
+    report.same("experiment.launched_at", seconds(first["started_at"]), seconds(pack["experiment"]["launched_at"]))
+    check_readings(pack, report)
+
+    path, results = Path(pack), []
+    polls = polls_of(pack)
+    if len(polls) != len(pack["path"]):
+        report.add(f"the readings hold {len(polls)} polls, the path has {len(pack['path'])}")
+    drifts = [seconds(s["at"]) for s in pack["steps"] if s["payload"].get("cause") == "flag_drift"]
+    for i, (poll, recorded) in enumerate(zip(polls, pack["path"])):
+        what = f"path[{i}] ({recorded['polled_at']})"
+        report.same(f"{what}.polled_at", poll.at, seconds(recorded["polled_at"]))
+        until = polls[i + 1].at if i + 1 < len(polls) else math.inf
+        report.same(f"{what}.has_flag_drift", any(poll.at <= at < until for at in drifts), recorded["has_flag_drift"])
+        as_of, result = path.evaluate(poll, recorded["is_sampled"], recorded["has_flag_drift"])
+        report.same(f"{what}.as_of", as_of, seconds(recorded["as_of"]))
+        rounding = dict(path.rounding)
+        report.compare(f"{what}.result", result, recorded["result"], rounding)
+        results.append((result, rounding))
+    if not results:
+        raise ValueError("the pack holds no poll")
+    check_steps(pack, report)
+    check_recorded(pack, results, report)
+    report.same("verdict.decision", results[-1][0]["verdict"]["decision"], pack["verdict"]["decision"])
+    report.same("verdict.reason", pack["path"][-1]["result"]["verdict"]["reason"], pack["verdict"]["reason"])
+    return results[-1][0]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pack", help="the proof pack, or - for stdin")
+    parser.add_argument("--log", help="the exported audit log")
+    args = parser.parse_args()
+    report = Report()
+    try:
+        with open(0 if args.pack == "-" else args.pack, encoding="utf-8") as file:
+            pack = json.load(file, object_pairs_hook=unique)
+        last = verify(pack, report)
+        if args.log:
+            with open(args.log, encoding="utf-8") as file:
+                check_log(pack, file, report)
+    except OSError as error:
+        print(f"cannot be read: {error}", file=sys.stderr)
+        return 2
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
+        for difference in report.differences:
+            print(f"DIFFERS: {difference}")
+        print(f"DIFFERS: the pack does not hold together: {type(error).__name__}: {error}")
+        return 1
+    for difference in report.differences:
+        print(f"DIFFERS: {difference}")
+    if report.differences:
+        print(f"{len(report.differences)} differences")
+        return 1
+    for limit in pack["limits"]:
+        print(f"not covered: {limit}")
+    print(f"OK: {len(pack['path'])} polls and {report.n_numbers} numbers were recomputed; the verdict of "
+          f"`{pack['experiment']['slug']}` is {last['verdict']['decision']}, p = {last['p_running']:.3g}, plan "
+          f"{pack['plan_hash'][:12]}")
+    if not args.log:
+        print("the pack was not held against the audit log; --log does it")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
