@@ -44,8 +44,10 @@ use arguments::Arguments;
 use report::Section;
 use runner::Runner;
 
+type Scenario = fn(&Runner) -> Section;
+
 /// Every scenario with its name on the command line.
-const SCENARIOS: [(&str, fn(&Runner) -> Section); 12] = [
+const SCENARIOS: [(&str, Scenario); 12] = [
     ("t1", t01::run),
     ("t2", t02::run),
     ("t3", t03::run),
