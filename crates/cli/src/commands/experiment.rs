@@ -9,7 +9,7 @@ use super::report::Stands;
 use super::{gate_decide, propose};
 use crate::args;
 use crate::cx::{Cx, Exit};
-use crate::output::{Page, Point, Scale, Table, chart, count, p_value, relative, safe, when};
+use crate::output::{Page, Point, Scale, Table, chart, count, p_value, relative, safe, significant, when};
 
 /// Columns of the chart.
 const CHART_WIDTH: usize = 60;
@@ -175,7 +175,20 @@ fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
     let units = |pointer: &str| result.pointer(pointer).and_then(Value::as_u64).map_or("-".to_owned(), count);
     page.field("units", &format!("control {}, treatment {}", units("/n_control"), units("/n_treatment")));
     if let Some(p) = number("/p_running") {
-        page.field("p (always valid)", &p_value(p));
+        let e = number("/e_value").map_or_else(String::new, |e| format!("   e-value {}", significant(e, 3)));
+        page.field("p (always valid)", &format!("{}{e}", p_value(p)));
+    }
+    if let Some(alpha) = number("/alpha") {
+        let whole = number("/error_budget/alpha").map_or_else(String::new, |whole| {
+            format!(", its part of the {} that all experiments of the outcome share", significant(whole, 3))
+        });
+        page.field("alpha", &format!("{}{whole}", significant(alpha, 3)));
+    }
+    if let Some(grade) = result.pointer("/grade").and_then(Value::as_str) {
+        page.field("evidence", &format!("grade {}", safe(grade)));
+    }
+    if let Some(next) = result.pointer("/verdict/next").and_then(Value::as_str) {
+        page.field("to decide", &safe(next));
     }
     for guardrail in result.pointer("/guardrails").and_then(Value::as_array).into_iter().flatten() {
         page.outline(2, "guardrail", guardrail);

@@ -73,7 +73,7 @@ pub use lift::{DeltaMethodLift, delta_method_lift, fieller_lift, relative_lift};
 pub use mixture::{Alternative, MixtureTest, Settings, ln_e_one_sided, ln_e_two_sided, mixture_test};
 pub use moments::Moments;
 pub use multiplicity::{EBh, adjust_running_max, benjamini_hochberg, bonferroni, e_benjamini_hochberg, holm};
-pub use outlook::{Finding, Outlook, OutlookInput, outlook, until_testable};
+pub use outlook::{Finding, MAX_FACTOR, Outlook, OutlookInput, futility_upper, outlook, until_testable};
 pub use params::{Alpha, Direction, Tau, Variance};
 pub use phases::{Phase, combine_phases};
 pub use plan::{

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Alpha, Alternative, Direction, Status, boundary};
 
 /// Beyond so many times the units of today nothing is foretold.
-const MAX_FACTOR: f64 = 100.0;
+pub const MAX_FACTOR: f64 = 100.0;
 
 /// What would be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -54,22 +54,40 @@ pub struct OutlookInput {
     pub mde: Option<f64>,
 }
 
+impl OutlookInput {
+    fn oriented(&self) -> f64 {
+        match self.direction {
+            Direction::Increase => self.effect,
+            Direction::Decrease => -self.effect,
+        }
+    }
+}
+
+/// One-sided upper bound in the good direction at the futility alpha, with the units that are there.
+///
+/// Source: STATS.md 2.8.
+#[must_use]
+pub fn futility_upper(input: &OutlookInput) -> f64 {
+    futility_upper_at(input, 1.0)
+}
+
+fn futility_upper_at(input: &OutlookInput, f: f64) -> f64 {
+    let width = boundary(input.r * f, Alpha::FUTILITY, Alternative::Greater);
+    input.oriented() + input.standard_error / f.sqrt() * width
+}
+
 /// The first thing that more units of the same kind would show; `None` when even 100 times as many would not.
 ///
 /// With f times the units the standard error is `se / sqrt(f)` and the information ratio `r f`; the effect stays.
 #[must_use]
 pub fn outlook(input: &OutlookInput) -> Option<Outlook> {
-    let OutlookInput { effect, standard_error: se, r, alpha, .. } = *input;
-    let effect = match input.direction {
-        Direction::Increase => effect,
-        Direction::Decrease => -effect,
-    };
+    let OutlookInput { standard_error: se, r, alpha, .. } = *input;
+    let effect = input.oriented();
     let half_width = |f: f64| se / f.sqrt() * boundary(r * f, alpha, Alternative::TwoSided);
-    let one_sided = |f: f64| se / f.sqrt() * boundary(r * f, Alpha::FUTILITY, Alternative::Greater);
     let candidates = [
         (factor(|f| effect - half_width(f) > input.success_threshold), Finding::Better),
         (factor(|f| effect + half_width(f) < input.kill_threshold), Finding::Worse),
-        (input.mde.and_then(|mde| factor(|f| effect + one_sided(f) < mde)), Finding::SmallerThanMde),
+        (input.mde.and_then(|mde| factor(|f| futility_upper_at(input, f) < mde)), Finding::SmallerThanMde),
     ];
     candidates
         .into_iter()

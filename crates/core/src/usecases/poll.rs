@@ -212,7 +212,7 @@ impl Runtime {
         }
         let evaluated = match self.judge(&experiment, plan, &gathered, now)? {
             Some(evaluated) => {
-                remember(&mut experiment, &evaluated, now, readings)?;
+                remember(&mut experiment, plan, &evaluated, now, readings)?;
                 Some(evaluated)
             }
             None => None,
@@ -758,7 +758,13 @@ pub(super) fn readings_digest(readings: &[Measurement]) -> Result<String> {
 }
 
 /// Keeps the evaluation with the experiment.
-fn remember(experiment: &mut Experiment, evaluated: &Evaluated, now: Timestamp, n_readings: usize) -> Result<()> {
+fn remember(
+    experiment: &mut Experiment,
+    plan: &Plan,
+    evaluated: &Evaluated,
+    now: Timestamp,
+    n_readings: usize,
+) -> Result<()> {
     let json = |e: serde_json::Error| Error::new(Code::Internal, "an evaluation cannot be written").because(e);
     experiment.running = Some(serde_json::to_value(&evaluated.running).map_err(json)?);
     let mut result = serde_json::to_value(evaluated).map_err(json)?;
@@ -766,6 +772,13 @@ fn remember(experiment: &mut Experiment, evaluated: &Evaluated, now: Timestamp, 
         fields.remove("running");
         fields.insert("polled_at".to_owned(), json!(now));
         fields.insert("n_readings".to_owned(), json!(n_readings));
+        fields.insert("alpha".to_owned(), json!(plan.alpha));
+        fields.insert("error_budget".to_owned(), json!(plan.error_budget));
+        fields.insert("e_value".to_owned(), json!(evaluated.ln_e.map(f64::exp).filter(|e| e.is_finite())));
+    }
+    let grade = super::learning::grade(plan.design, &result);
+    if let Some(fields) = result.as_object_mut() {
+        fields.insert("grade".to_owned(), json!(grade));
     }
     experiment.current_result = Some(result);
     Ok(())

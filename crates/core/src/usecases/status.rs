@@ -52,6 +52,14 @@ pub struct ExperimentLine {
     pub ci_upper: Option<f64>,
     /// Running always-valid p-value.
     pub p_value: Option<f64>,
+    /// Evidence at the latest poll; absent where it overflows.
+    pub e_value: Option<f64>,
+    /// Error rate of its test: its part of the outcome's error budget.
+    pub alpha: Option<f64>,
+    /// Evidence grade, A to D.
+    pub grade: Option<String>,
+    /// Findings about the data, as sentences.
+    pub health: Vec<String>,
     /// Units of the control.
     pub n_control: Option<u64>,
     /// Units of the treatment.
@@ -60,6 +68,8 @@ pub struct ExperimentLine {
     pub verdict: Option<String>,
     /// Why.
     pub reason: Option<String>,
+    /// What would have to happen for a decision.
+    pub next: Option<String>,
     /// Who builds it, while a lease holds.
     pub builder_says: Option<String>,
 }
@@ -201,10 +211,15 @@ impl Runtime {
                 ci_lower: number("/ci/lower"),
                 ci_upper: number("/ci/upper"),
                 p_value: number("/p_running"),
+                e_value: number("/e_value"),
+                alpha: number("/alpha"),
+                grade: text("/grade"),
+                health: findings(result),
                 n_control: count("/n_control"),
                 n_treatment: count("/n_treatment"),
                 verdict: text("/verdict/decision"),
                 reason: text("/verdict/reason"),
+                next: text("/verdict/next"),
                 builder_says: lease.map(|(holder, _)| holder),
                 experiment: experiment.slug.to_string(),
             });
@@ -246,4 +261,11 @@ impl Runtime {
             problem: failing,
         })
     }
+}
+
+/// What is known about the data of a result, as sentences.
+fn findings(result: Option<&serde_json::Value>) -> Vec<String> {
+    let health = result.and_then(|result| result.get("health")?.as_array());
+    let sentence = |finding: &serde_json::Value| Some(finding.get("message")?.as_str()?.to_owned());
+    health.into_iter().flatten().filter_map(sentence).collect()
 }

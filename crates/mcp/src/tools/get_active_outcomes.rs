@@ -166,8 +166,13 @@ fn experiment_line(line: &ExperimentLine, detail: Detail) -> Value {
         "ci": line.ci_lower.zip(line.ci_upper).map(|(low, high)| json!([short(low), short(high)])),
         "p_value": line.p_value.filter(|_| is_full).map(short),
         "n": line.n_control.zip(line.n_treatment).map(|(control, treatment)| json!([control, treatment])),
+        "e_value": line.e_value.filter(|_| is_full).map(short),
+        "alpha": line.alpha.filter(|_| is_full).map(short),
+        "grade": line.grade.as_ref().filter(|_| is_full),
+        "health": (is_full && !line.health.is_empty()).then_some(&line.health),
         "verdict": line.verdict,
         "reason": line.reason.as_ref().filter(|_| is_full),
+        "what_next": line.next.as_ref().filter(|_| is_full),
         "builder_says": line.builder_says,
     })
 }

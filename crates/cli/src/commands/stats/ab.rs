@@ -2,8 +2,9 @@
 
 use outcome_core::Result;
 use outcome_core::stats::{
-    Alpha, Alternative, Contrast, Decision, DecisionInput, Direction, Gate, GateInput, Interval, Settings, Srm,
-    SrmLevel, Status, Tau, boundary, decide, fieller_lift, holm, mixture_test, relative_lift, sample_ratio_mismatch,
+    Alpha, Alternative, Contrast, Decision, DecisionInput, Direction, Finding, Gate, GateInput, Interval, MAX_FACTOR,
+    Outlook, OutlookInput, Settings, Srm, SrmLevel, Status, Tau, decide, fieller_lift, futility_upper, holm,
+    mixture_test, outlook, relative_lift, sample_ratio_mismatch, until_testable,
 };
 use serde::Serialize;
 
@@ -11,9 +12,6 @@ use super::parse::{self, Arm, invalid};
 use crate::args::{Better, StatsAb};
 use crate::cx::{Cx, Exit};
 use crate::output::{Page, Scale, count, p_value, significant};
-
-/// More than so many times the units of today is not promised to anybody.
-const MAX_FACTOR: f64 = 100.0;
 
 /// All comparisons. Effects are treatment minus control in metric units; lifts are relative (0.05 = 5 %).
 #[derive(Debug, Serialize)]
@@ -60,25 +58,6 @@ struct Comparison {
     outlook: Option<Outlook>,
     /// The same in words.
     meaning: String,
-}
-
-#[derive(Debug, Clone, Copy, Serialize)]
-struct Outlook {
-    /// Units in the two arms together, on top of those that are there.
-    more_units: u64,
-    /// What would be found then.
-    finding: Finding,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Finding {
-    Better,
-    Worse,
-    /// The minimum detectable effect is excluded.
-    SmallerThanMde,
-    /// The test can begin.
-    Testable,
 }
 
 /// What all comparisons share.
@@ -186,10 +165,16 @@ fn compare(control: &Arm, treatment: &Arm, test: &Test, srm: &Srm) -> Comparison
             comparison.outlook = until_testable(status, units);
         }
         Ok(Tested { effect, se, r, ln_e, ci, p, lift_ci }) => {
-            let alternative = Alternative::Greater;
-            let upper = |f: f64| {
-                let sign = if test.direction == Direction::Increase { 1.0 } else { -1.0 };
-                sign * effect + se / f.sqrt() * boundary(r * f, Alpha::FUTILITY, alternative)
+            let input = OutlookInput {
+                n_units: units,
+                effect,
+                standard_error: se,
+                r,
+                alpha: test.per_comparison,
+                direction: test.direction,
+                success_threshold: 0.0,
+                kill_threshold: 0.0,
+                mde: test.mde,
             };
             comparison = Comparison {
                 effect: Some(effect),
@@ -204,24 +189,14 @@ fn compare(control: &Arm, treatment: &Arm, test: &Test, srm: &Srm) -> Comparison
                     ci: Some(ci),
                     direction: test.direction,
                     mde: test.mde,
-                    futility_upper: Some(upper(1.0)),
+                    futility_upper: Some(futility_upper(&input)),
                     srm: srm.level,
                     ..DecisionInput::default()
                 }),
                 ..comparison
             };
             if comparison.decision == Decision::Continue {
-                let excludes =
-                    |f: f64| effect.abs() > se / f.sqrt() * boundary(r * f, test.per_comparison, Alternative::TwoSided);
-                let is_better = (effect > 0.0) == (test.direction == Direction::Increase);
-                let found = if is_better { Finding::Better } else { Finding::Worse };
-                let settled = factor(excludes).map(|f| (f, found));
-                let futile = test.mde.and_then(|mde| factor(|f| upper(f) < mde)).map(|f| (f, Finding::SmallerThanMde));
-                comparison.outlook = [settled, futile]
-                    .into_iter()
-                    .flatten()
-                    .min_by(|a, b| a.0.total_cmp(&b.0))
-                    .map(|(f, finding)| Outlook { more_units: more(units, f), finding });
+                comparison.outlook = outlook(&input);
             }
         }
     }
@@ -267,38 +242,6 @@ fn gate(control: &Arm, treatment: &Arm, contrast: &Contrast, test: &Test) -> std
         is_signed: test.is_signed,
     };
     input.check()
-}
-
-fn until_testable(status: Status, units: u64) -> Option<Outlook> {
-    match status {
-        Status::InsufficientSample { have, need, .. } if have > 0.0 && need / have <= MAX_FACTOR => {
-            Some(Outlook { more_units: more(units, need / have), finding: Finding::Testable })
-        }
-        _ => None,
-    }
-}
-
-/// Units on top of those that are there.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by the largest factor")]
-fn more(units: u64, factor: f64) -> u64 {
-    (units as f64 * (factor - 1.0)).ceil() as u64
-}
-
-/// How many times the units of today it takes until `holds`; `None` beyond [`MAX_FACTOR`].
-fn factor(holds: impl Fn(f64) -> bool) -> Option<f64> {
-    if !holds(MAX_FACTOR) {
-        return None;
-    }
-    let (mut low, mut high) = (1.0, MAX_FACTOR);
-    for _ in 0..100 {
-        let middle = f64::midpoint(low, high);
-        if holds(middle) {
-            high = middle;
-        } else {
-            low = middle;
-        }
-    }
-    Some(high)
 }
 
 /// One or two sentences.

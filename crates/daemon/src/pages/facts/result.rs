@@ -27,7 +27,11 @@ pub(super) fn section(facts: &Value) -> Section {
     section.text("Relative lift", number(result, "/lift").map(percent_signed));
     section.text("Its interval", interval(result, "/lift_ci", percent_signed));
     section.text("p-value (running)", number(result, "/p_running").map(p_value));
+    section.text("Evidence (e-value)", number(result, "/e_value").map(show));
+    section.text("Error rate of this test", number(result, "/alpha").map(percent));
+    section.text("Evidence grade", text(result, "/grade").map(ToOwned::to_owned));
     section.text("Significant", yes(is(result, "/is_significant")));
+    section.text("What would decide it", text(result, "/verdict/next").map(ToOwned::to_owned));
     let units = |pointer: &str| result.pointer(pointer).and_then(Value::as_u64).map(count);
     let arms = [("Control", "/n_control", "/control_level"), ("Treatment", "/n_treatment", "/treatment_level")];
     section.table = Some(Table {
