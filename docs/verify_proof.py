@@ -721,7 +721,7 @@ class Path:
 # ---------------------------------------------------------------------------------------------------------------------------
 
 # Words for people; what they rest on is recomputed.
-SENTENCES = {"reason", "message"}
+SENTENCES = {"reason", "message", "next"}
 
 
 class Report:

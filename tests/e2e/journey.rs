@@ -1,8 +1,8 @@
 //! An experiment from its proposal to its end, inside of one process, on both engines.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use outcome_core::domain::{ExperimentStatus, PauseCause, Verdict};
-use outcome_tests::lab::Lab;
+use outcome_tests::lab::{FILE, Lab};
 use outcome_tests::postgres;
 
 /// Runs a test on SQLite and on a fresh PostgreSQL database.
@@ -91,4 +91,26 @@ async fn shrinking_counts_hold_the_decision_and_lose_nothing() -> Result<()> {
         Ok(())
     })
     .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_required_proof_that_cannot_be_read_keeps_a_success_from_shipping() -> Result<()> {
+    let file = FILE.replace("margin: 0.005 }", "margin: 0.005, must_prove: true }");
+    let lab = Lab::declaring(None, &file).await?;
+    let experiment = lab.running("Softer level", "soft").await?;
+    lab.arms("soft", (9000, 2700, 36), (9000, 3240, 36)).await?;
+    lab.tell_source("ALTER TABLE arms RENAME COLUMN crashes TO falls").await?;
+    let polled = lab.poll_after(24 * 8).await?;
+    assert_eq!(polled.failures.len(), 1, "{polled:?}");
+    let shown = lab.runtime.experiment_show(&experiment).await?.experiment;
+    assert_eq!(shown.state.status, ExperimentStatus::Measuring);
+    let verdict = &shown.current_result.context("a result")?["verdict"];
+    assert_eq!(
+        (&verdict["decision"], &verdict["next"]),
+        (&"continue".into(), &"The proof that every required guardrail is safe.".into())
+    );
+    lab.tell_source("ALTER TABLE arms RENAME COLUMN falls TO crashes").await?;
+    lab.poll_after(6).await?;
+    assert_eq!(status(&lab, &experiment).await?, ExperimentStatus::AwaitingAnalysisGate);
+    Ok(())
 }

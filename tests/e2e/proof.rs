@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use outcome_core::domain::{ExperimentStatus, RolloutPlan, Surface, Verdict};
 use outcome_core::signing::{canonical_json, sha256_hex};
 use outcome_core::usecases::{ActRequest, Unlock};
-use outcome_tests::lab::{self, Lab, PASSPHRASE, hypothesis};
+use outcome_tests::lab::{self, Lab, OUTCOME, PASSPHRASE, hypothesis};
 use serde_json::{Value, json};
 
 use crate::journey::each_lab;
@@ -592,17 +592,21 @@ async fn pushed_constraints_count_as_they_had_come_by_each_poll() -> Result<()> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_everything_is_pushed_each_push_is_a_poll() -> Result<()> {
-    // Activation has to ask; what is asked may be pushed from then on.
     let (begin, rest) = lab::FILE.split_once("      source: game\n      metric: came_back").unwrap();
     let (_, rest) = rest.split_once("    secondary_signals:").unwrap();
     let (middle, rest) = rest.split_once("    constraints:").unwrap();
     let (_, end) = rest.split_once("    horizon:").unwrap();
     let signal = "      source: push\n      metric: came_back\n      method: event\n    secondary_signals:";
-    let lab = Lab::sqlite().await?;
-    lab::write(&lab.root(), "outcome.yaml", &format!("{begin}{signal}{middle}    horizon:{end}"))?;
-    let human = lab.runtime.terminal_human().await?;
-    lab.runtime.outcome_apply(&human, None).await?;
-    lab::commit(&lab.root(), "Push the signal")?;
+    let lab = Lab::applied(None, &format!("{begin}{signal}{middle}    horizon:{end}")).await?;
+    let early = lab.runtime.outcome_activate(OUTCOME, &Unlock::Local, false).await.unwrap_err();
+    assert!(early.to_string().contains("nobody has pushed"), "{early}");
+    let level = json!({
+        "schema_version": 1, "source": "push", "outcome": OUTCOME, "signal": "came_back",
+        "window": { "from": lab.runtime.now() - jiff::SignedDuration::from_hours(168), "to": lab.runtime.now() },
+        "readings": [{ "n": 14_000, "successes": 4_200 }],
+    });
+    lab.push("msg_baseline", &level).await?;
+    lab.runtime.outcome_activate(OUTCOME, &Unlock::Local, false).await?;
     let experiment = lab.running("Softer level", "soft").await?;
     for (i, n) in [60.0, 3000.0, 6000.0, 7000.0].into_iter().enumerate() {
         lab.clock.advance(jiff::SignedDuration::from_hours(30));

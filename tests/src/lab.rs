@@ -93,6 +93,13 @@ impl Lab {
 
     /// With an outcome file of the test's own, whose outcome is [`OUTCOME`].
     pub async fn declaring(database: Option<String>, file: &str) -> Result<Self> {
+        let lab = Self::applied(database, file).await?;
+        lab.runtime.outcome_activate(OUTCOME, &Unlock::Local, false).await?;
+        Ok(lab)
+    }
+
+    /// The same, not activated yet.
+    pub async fn applied(database: Option<String>, file: &str) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let root = dir.path().canonicalize()?;
         write(&root, "game/level.txt", "one\n")?;
@@ -121,7 +128,6 @@ impl Lab {
         let lab = Self { dir, runtime, clock, source, database };
         let human = lab.runtime.terminal_human().await?;
         lab.runtime.outcome_apply(&human, None).await?;
-        lab.runtime.outcome_activate(OUTCOME, &Unlock::Local, false).await?;
         Ok(lab)
     }
 

@@ -19,6 +19,11 @@ statements! {
     EVENT_PAGE = "
         SELECT workspace_id, seq, at, kind, subject_kind, subject_id, principal, payload, prev, hash
         FROM event WHERE workspace_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+    // Every poll leaves a line; what replays a state must not have to read them all.
+    EVENT_STEPS_OF_SUBJECT = "
+        SELECT workspace_id, seq, at, kind, subject_kind, subject_id, principal, payload, prev, hash
+        FROM event WHERE workspace_id = $1 AND subject_id = $2 AND kind NOT LIKE '%.measured'
+        ORDER BY seq DESC LIMIT $3";
     EVENT_OF_SUBJECT = "
         SELECT workspace_id, seq, at, kind, subject_kind, subject_id, principal, payload, prev, hash
         FROM event WHERE workspace_id = $1 AND subject_id = $2 ORDER BY seq DESC LIMIT $3";
@@ -130,6 +135,20 @@ impl Tx {
     /// As [`Self::event_page`].
     pub async fn event_of_subject(&mut self, subject: Uuid, limit: i64) -> Result<Vec<LogEntry>> {
         let rows: Vec<EventRow> = on_db!(self, |c| sqlx::query_as(EVENT_OF_SUBJECT)
+            .bind(self.workspace)
+            .bind(subject)
+            .bind(limit)
+            .fetch_all(c)
+            .await)?;
+        rows.into_iter().map(LogEntry::try_from).collect()
+    }
+
+    /// The newest log lines of a subject that may have changed its state, newest first: all but readings.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn event_steps_of_subject(&mut self, subject: Uuid, limit: i64) -> Result<Vec<LogEntry>> {
+        let rows: Vec<EventRow> = on_db!(self, |c| sqlx::query_as(EVENT_STEPS_OF_SUBJECT)
             .bind(self.workspace)
             .bind(subject)
             .bind(limit)

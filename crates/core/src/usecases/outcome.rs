@@ -348,8 +348,10 @@ impl Runtime {
         let now = self.now();
         let signal = &outcome.spec.signal;
         let window = Window { from: now.checked_sub(signal.aggregation.window().get()).unwrap_or(now), to: now };
-        let source = self.source(&signal.source).await?;
-        let reading = source.level(signal, window).await.map_err(Error::from)?;
+        let reading = self.read_level(outcome, signal, window).await?.ok_or_else(|| {
+            Error::new(Code::SignalShape, format!("nobody has pushed a reading of `{}` yet", signal.name))
+                .hint("a source that pushes cannot be asked: push a first reading, then activate")
+        })?;
         let value = reading.data.value().ok_or_else(|| {
             Error::new(Code::SignalShape, format!("`{}` has no units in the baseline's window", signal.name))
                 .hint("check the query and that there is data before now")

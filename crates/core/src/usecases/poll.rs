@@ -339,7 +339,7 @@ impl Runtime {
         }))
     }
 
-    async fn read_level(
+    pub(super) async fn read_level(
         &self,
         outcome: &Outcome,
         signal: &SignalSpec,
@@ -399,6 +399,26 @@ impl Runtime {
                 }
             }
         }
+        for guard in &gathered.guards {
+            let (Some(reading), Some(guardrail)) = (&guard.level, plan.guardrails.get(guard.index)) else { continue };
+            let signal = &guardrail.signal;
+            let measurement = Measurement {
+                id: self.ids.next::<MeasurementId>(),
+                outcome: outcome.id,
+                experiment: Some(experiment.id),
+                signal: signal.name.clone(),
+                variant: None,
+                phase: None,
+                measured_at: now,
+                window: reading.window,
+                sums: reading.data,
+                source: signal.source.clone(),
+                query_hash: reading.query_hash.clone(),
+                raw_hash: reading.raw_hash.clone(),
+            };
+            let key = format!("poll/{}/{}/level/{now}", experiment.id, signal.name);
+            n_new += usize::from(tx.measurement_insert(&measurement, &key).await?);
+        }
         if let Some(weeks) = &gathered.weeks {
             n_new += self.store_weeks(tx, experiment, &plan.signal, &weeks.new, now).await?;
         }
@@ -443,13 +463,15 @@ impl Runtime {
                 })
                 .collect()
         };
-        let guards = gathered
-            .guards
-            .iter()
-            .map(|guard| Guard {
-                index: guard.index,
-                phases: phases(&guard.by_variant),
-                level: guard.level.as_ref().map(|reading| reading.data),
+        // A constraint that could not be read stays in: its required proof is then missing, and nothing ships.
+        let guards = (0..plan.guardrails.len())
+            .map(|index| match gathered.guards.iter().find(|guard| guard.index == index) {
+                Some(guard) => Guard {
+                    index,
+                    phases: phases(&guard.by_variant),
+                    level: guard.level.as_ref().map(|reading| reading.data),
+                },
+                None => Guard { index, phases: Vec::new(), level: None },
             })
             .collect();
         let as_of = gathered.primary.iter().map(|(_, reading)| reading.window.to).max().unwrap_or(now);
@@ -585,7 +607,7 @@ impl Runtime {
             Some(_) if is_futile && is_over => "end_of_plan".to_owned(),
             name => name.unwrap_or_default().to_owned(),
         };
-        let lines = tx.event_of_subject(experiment.id.0, 10_000).await?;
+        let lines = tx.event_steps_of_subject(experiment.id.0, 10_000).await?;
         let last = lines.iter().find(|line| {
             line.kind == "experiment.analysis_due"
                 && line.payload.get("verdict").and_then(Value::as_str) == Some(verdict.as_str())

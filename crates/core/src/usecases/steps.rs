@@ -109,7 +109,7 @@ impl Runtime {
     /// The stored state of an experiment must be what its log lines say, with every decision verified.
     pub(super) async fn check_experiment(&self, tx: &mut Tx, keyring: &Keyring, experiment: &Experiment) -> Result<()> {
         let wrong = || tampered(&format!("experiment `{}` is not what the log says", experiment.slug));
-        let mut lines = tx.event_of_subject(experiment.id.0, MAX_HISTORY).await?;
+        let mut lines = tx.event_steps_of_subject(experiment.id.0, MAX_HISTORY).await?;
         lines.reverse();
         let mut lines = lines.iter().filter(|line| line.is_step());
         let created: ExperimentCreated = payload(lines.next().ok_or_else(wrong)?)?;
@@ -171,7 +171,7 @@ impl Runtime {
         rules: &GateRules,
     ) -> Result<()> {
         let wrong = || tampered(&format!("gate `{}` is not what the log says", gate.slug));
-        let mut lines = tx.event_of_subject(gate.id.0, MAX_HISTORY).await?;
+        let mut lines = tx.event_steps_of_subject(gate.id.0, MAX_HISTORY).await?;
         lines.reverse();
         let mut lines = lines.iter().filter(|line| line.is_step());
         let opened: GateOpened = payload(lines.next().ok_or_else(wrong)?)?;
@@ -213,7 +213,7 @@ impl Runtime {
 
     /// True when a human ever accepted, with their passphrase, that a gate of this outcome asks for less than that.
     async fn has_consent(&self, tx: &mut Tx, keyring: &Keyring, outcome: OutcomeId) -> Result<bool> {
-        for line in tx.event_of_subject(outcome.0, MAX_HISTORY).await? {
+        for line in tx.event_steps_of_subject(outcome.0, MAX_HISTORY).await? {
             if line.kind != "outcome.applied" {
                 continue;
             }
@@ -274,7 +274,7 @@ impl Runtime {
     /// The stored outcome, its declaration included, must be what its log lines say.
     pub(super) async fn check_outcome(&self, tx: &mut Tx, keyring: &Keyring, outcome: &Outcome) -> Result<()> {
         let wrong = || tampered(&format!("outcome `{}` is not what the log says", outcome.spec.slug));
-        let mut lines = tx.event_of_subject(outcome.id.0, MAX_HISTORY).await?;
+        let mut lines = tx.event_steps_of_subject(outcome.id.0, MAX_HISTORY).await?;
         lines.reverse();
         let mut lines = lines.iter().filter(|line| line.is_step());
         let created: OutcomeCreated = payload(lines.next().ok_or_else(wrong)?)?;
