@@ -79,7 +79,7 @@ pub fn run(runner: &Runner) -> Section {
         ],
         reading: format!(
             "STATS.md says that 51.5/48.5 is found \"at about 21,000 users\"; that is the median (half are found by then), the mean \
-             is {}. Chi-square finds more because it is wrong fourteen times as often as it says.",
+             is {}. Chi-square finds more because it is wrong far more often than the 0.001 it states.",
             thousands(far.get(UNITS_UNTIL).mean())
         ),
         pictures: Vec::new(),
