@@ -26,11 +26,11 @@ mod tests {
 
     #[test]
     fn a_numerator_that_is_its_denominator_leaves_no_variance() {
-        // num = 2 den, but for a rounding error in the sum of num^2, whose scale is that of both sums of squares.
+        // num = 3 den, but for a rounding error in the sum of num^2, whose scale is that of both sums of squares.
         let variance = |rounding: f64| {
-            let num = Moments::try_new(1000, 10_000.0, 104_000.0 * (1.0 + rounding)).unwrap();
+            let num = Moments::try_new(1000, 15_000.0, 234_000.0 * (1.0 + rounding)).unwrap();
             let den = Moments::try_new(1000, 5000.0, 26_000.0).unwrap();
-            ratio_level(&num, &den, 2000.0).unwrap().1
+            ratio_level(&num, &den, 3000.0).unwrap().1
         };
         assert!(variance(1.8e-12) <= 0.0);
         assert!(variance(2.2e-12) > 0.0);

@@ -447,10 +447,10 @@ fn cuped_arm(n: u64, y: (f64, f64), x: (f64, f64), cross: f64) -> CupedArm {
 
 #[test]
 fn an_outcome_that_is_its_covariate_leaves_no_variance() {
-    // y = 2x, but for a rounding error in the sum of y^2, whose scale is that of both sums of squares.
+    // y = 3x, but for a rounding error in the sum of y^2, whose scale is that of both sums of squares.
     let adjusted = |rounding: f64| {
-        let y = (10_000.0, 104_000.0 * (1.0 + rounding));
-        let arm = cuped_arm(1000, y, (5000.0, 26_000.0), 52_000.0);
+        let y = (15_000.0, 234_000.0 * (1.0 + rounding));
+        let arm = cuped_arm(1000, y, (5000.0, 26_000.0), 78_000.0);
         cuped(&arm, &arm).1.variance
     };
     assert_eq!(adjusted(1.8e-12), 0.0);
