@@ -102,6 +102,19 @@ mod tests {
     }
 
     #[test]
+    fn a_one_sided_root_solves_its_equation_and_starts_near_it() {
+        for level in [1e-9, 0.1, 0.7, 1.0, 1.7, 2.0, 3.0, 5.0, 10.0, 30.0, 300.0, 1e4] {
+            let (root, target) = (one_sided_root(level), level - LN_TWO);
+            let miss = normal::half_square_plus_ln_cdf(root) - target;
+            assert!(miss.abs() <= 1e-14 * (1.0 + level), "{level}: {miss}");
+            if target > 1.0 {
+                let miss = (far_root(target) / root - 1.0).abs();
+                assert!(miss <= 4e-3 * (1.0 - target).exp() + 1e-15, "{level}: {miss}");
+            }
+        }
+    }
+
+    #[test]
     fn a_one_sided_boundary_is_narrower() {
         for r in [1e-6, 0.1, 1.0, 8.2, 100.0, 1e12] {
             let one = boundary(r, Alpha::DEFAULT, Alternative::Greater);

@@ -103,6 +103,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn softplus_neither_overflows_nor_cancels() {
+        assert!((softplus(800.0) - 800.0).abs() < 1e-12);
+        let tail = (-40.0_f64).exp();
+        assert!((softplus(-40.0) / tail - 1.0).abs() < 1e-12);
+        assert!((softplus(0.0) - std::f64::consts::LN_2).abs() < 1e-15);
+    }
+
+    #[test]
     fn twelve_crashes_against_none_are_found_without_a_gate() {
         let result = count_test(0, 12, 1.0, 1.0, Alpha::DEFAULT).unwrap();
         assert!((result.p - 0.006).abs() < 0.001, "{}", result.p);

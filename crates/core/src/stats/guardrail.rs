@@ -440,7 +440,7 @@ mod tests {
             phases: &phases,
             harm_direction: HarmDirection::Increase,
             margin: Margin::RelativeToControl(m),
-            tau: None,
+            tau: Some(Tau::try_new(30.0).unwrap()),
             is_signed: true,
         };
         let alphas = Alphas { breach: Alpha::DEFAULT, safe: Alpha::DEFAULT };
@@ -453,6 +453,9 @@ mod tests {
         // estimated sign alone, P - 0.1 Q is seven standard errors above 0.
         let noisy = at_margin(mean(-1.0, 1000.0), mean(10.0, 100.0), 0.9);
         assert!(!noisy.breached && !noisy.deteriorated, "{noisy:?}");
+        // The harm itself is clear, but 35 would be within the margin of +20.
+        let harmful = at_margin(mean(-1.0, 1000.0), mean(35.0, 100.0), 0.9);
+        assert!(harmful.deteriorated && !harmful.breached, "{harmful:?}");
         let known = at_margin(mean(-1.0, 1.0), mean(10.0, 100.0), 0.9);
         assert!(known.breached && known.deteriorated, "{known:?}");
     }

@@ -51,6 +51,11 @@ mod tests {
     }
 
     #[test]
+    fn no_evidence_is_a_plain_zero() {
+        assert!(ln_p_from_ln_e(0.0).is_sign_positive() && ln_p_from_ln_e(-1.0).is_sign_positive());
+    }
+
+    #[test]
     fn a_mean_of_huge_evidence_does_not_overflow() {
         assert!((ln_mean_exp2(5000.0, 10.0) - (5000.0 - LN_TWO)).abs() < 1e-12);
         assert!((ln_mean_exp2(-5000.0, -5000.0) + 5000.0).abs() < 1e-12);

@@ -164,6 +164,12 @@ mod tests {
     }
 
     #[test]
+    fn shrinking_works_from_the_smallest_to_an_infinite_ratio() {
+        assert!((shrink(f64::INFINITY) - 1.0).abs() < 1e-15 && (shrink(1.0) - 0.5).abs() < 1e-15);
+        assert!((shrink(1e-310) / 1e-310 - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
     fn evidence_of_exactly_twenty_rejects_at_five_percent() {
         assert!(Alpha::DEFAULT.rejects(20.0_f64.ln()));
         assert!(!Alpha::DEFAULT.rejects(20.0_f64.ln() - 1e-12));

@@ -203,4 +203,11 @@ mod tests {
         assert_eq!(late, [0.05 * 0.05, 0.05 * 0.025, 0.05 * 0.0125]);
         assert!(Alpha::DEFAULT.budget_share(1, u32::MAX).get() > 0.0);
     }
+
+    #[test]
+    fn a_doubled_alpha_stays_a_probability() {
+        let doubled = |value| Alpha(value).doubled().get();
+        assert!((doubled(0.05) - 0.1).abs() < 1e-15 && (doubled(0.01) - 0.02).abs() < 1e-15);
+        assert!((doubled(0.5) - 0.5).abs() < 1e-15 && (doubled(0.7) - 0.7).abs() < 1e-15);
+    }
 }

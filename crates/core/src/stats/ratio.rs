@@ -19,3 +19,20 @@ pub(super) fn ratio_level(num: &Moments, den: &Moments, cross: f64) -> Option<(f
     let scale = num.sum_squares + level * level * den.sum_squares;
     Some((level, variance_of_mean(num.n, centred, scale) / (mean_den * mean_den)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_numerator_that_is_its_denominator_leaves_no_variance() {
+        // num = 3 den, but for a rounding error in the sum of num^2, whose scale is that of both sums of squares.
+        let variance = |rounding: f64| {
+            let num = Moments::try_new(1000, 15_000.0, 234_000.0 * (1.0 + rounding)).unwrap();
+            let den = Moments::try_new(1000, 5000.0, 26_000.0).unwrap();
+            ratio_level(&num, &den, 3000.0).unwrap().1
+        };
+        assert!(variance(1.8e-12) <= 0.0);
+        assert!(variance(2.2e-12) > 0.0);
+    }
+}

@@ -10,6 +10,7 @@
 )]
 
 mod stats_answer;
+mod stats_edges;
 mod stats_evaluate;
 mod stats_given;
 mod stats_hostile;
