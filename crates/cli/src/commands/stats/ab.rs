@@ -407,10 +407,4 @@ mod tests {
     fn numbers_of_units_are_rounded_up_to_two_digits() {
         assert_eq!([0, 7, 99, 101, 12_345].map(rounded), [0, 7, 99, 110, 13_000]);
     }
-
-    #[test]
-    fn the_factor_is_where_it_begins_to_hold() {
-        assert!((factor(|f| f >= 2.5).unwrap() - 2.5).abs() < 1e-9);
-        assert_eq!(factor(|_| false), None);
-    }
 }
