@@ -87,6 +87,10 @@ fn outcome(page: &mut Page, line: &OutcomeLine, now: Timestamp) {
     let deadline = line.deadline.map(|at| format!("deadline {}", when(now, at)));
     let facts: Vec<_> = [Some(read), Some(freshness), poll, deadline].into_iter().flatten().collect();
     page.line(&format!("  {}", facts.join(" · ")));
+    if let Some(attainment) = &line.attainment {
+        let text = if attainment.is_met { page.green(&attainment.says) } else { page.dim(&attainment.says) };
+        page.line(&format!("  {text}"));
+    }
     if let Some(problem) = &signal.problem {
         let text = page.red(&safe(problem));
         page.line(&format!("  {text}"));

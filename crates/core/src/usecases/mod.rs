@@ -1,6 +1,7 @@
 //! The use cases: the only doors that the MCP server, the daemon and the CLI call. Each one loads, decides with the pure
 //! modules, and stores state, event and outgoing messages in one transaction.
 
+mod attainment;
 mod brief;
 mod budget;
 mod build;
@@ -28,6 +29,7 @@ mod status;
 mod steps;
 mod web;
 
+pub use attainment::Attainment;
 pub use brief::Brief;
 pub use build::{BuildReport, BuildReported};
 pub use decide::{ActRequest, DecideRequest, Decided, Unlock};

@@ -284,14 +284,15 @@ impl Runtime {
     pub async fn outcome_confirm(&self, reference: &str, unlock: &Unlock) -> Result<OutcomeStatus> {
         let mut tx = self.read().await?;
         let outcome = Self::outcome_named(&mut tx, reference).await?;
-        let latest = tx.measurement_levels(outcome.id, &outcome.spec.signal.name, 1).await?;
+        let attainment = self.attainment(&mut tx, &outcome).await?;
         drop(tx);
-        let sign = outcome.spec.target.direction.sign();
-        let value = latest.first().and_then(|measurement| measurement.sums.value());
-        if value.is_none_or(|value| sign * value < sign * outcome.spec.target.to) {
+        if !attainment.is_met {
             return Err(Error::new(
                 Code::Conflict,
-                format!("`{}` is not at its target of {} yet", outcome.spec.slug, outcome.spec.target.to),
+                format!(
+                    "`{}` is not at its target of {} yet: {}",
+                    outcome.spec.slug, outcome.spec.target.to, attainment.says
+                ),
             )
             .hint("`outcome-runtime status` shows the latest value; `outcome-runtime poll` reads it anew"));
         }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::attainment::Attainment;
 use super::experiment::problem;
 use super::runtime::Runtime;
 use crate::domain::{Direction, ExperimentStatus, GateType, Outcome, OutcomeStatus, PauseCause};
@@ -111,6 +112,8 @@ pub struct OutcomeLine {
     pub baseline: Option<f64>,
     /// Where it should go.
     pub target: f64,
+    /// How it stands against the target; absent before activation.
+    pub attainment: Option<Attainment>,
     /// Until when.
     #[schemars(with = "Option<String>")]
     pub deadline: Option<Timestamp>,
@@ -231,6 +234,10 @@ impl Runtime {
             direction: spec.target.direction,
             baseline: outcome.state.baseline.as_ref().map(|baseline| baseline.value),
             target: spec.target.to,
+            attainment: match outcome.state.baseline {
+                Some(_) => Some(self.attainment(tx, outcome).await?),
+                None => None,
+            },
             deadline: outcome.state.deadline,
             signal: self.signal_line(tx, outcome).await?,
             experiments,
