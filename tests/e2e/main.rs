@@ -8,4 +8,5 @@ mod mcp_clients;
 mod negative;
 mod proof;
 mod properties;
+mod restatement;
 mod tamper;
