@@ -399,6 +399,8 @@ def guardrails_of(plan, poll):
     for entry in plan["guardrails"]:
         name, bound = entry["signal"]["name"], entry["bound"]
         phases, level = poll.phases(name), poll.level(name)
+        if poll.is_past and not phases and level is None:
+            continue
         if "not_worse" in bound:
             rule = bound["not_worse"]
             asked.append({"name": name, "kind": "compare", "phases": testable(phases), "margin": rule["margin"],
@@ -488,8 +490,9 @@ class Poll:
     """What was known at one poll: the readings of a source that is asked carry the instant of the poll; of a source that
     pushes, the newest that had come by then."""
 
-    def __init__(self, at, readings, allocation):
-        self.at, self.readings, self.allocation = at, readings, allocation
+    def __init__(self, at, readings, allocation, has_flag_drift, is_past=False):
+        self.at, self.readings, self.allocation, self.has_flag_drift = at, readings, allocation, has_flag_drift
+        self.is_past, self.past = is_past, []
 
     def phases(self, signal):
         out = {}
@@ -519,26 +522,57 @@ class Poll:
 
 
 def polls_of(pack):
-    """The polls of the pack in their order, and differences found on the way."""
+    """The polls of the pack in their order, each with what the sources said at that time about the polls before."""
     allocation = {phase["phase"]: phase for phase in pack["allocation"]}
     rows = [(seconds(s["measured_at"]), r) for s in pack["snapshots"] for r in s["readings"]]
     primary = pack["plan"]["signal"]["name"]
-    times = sorted({at for at, r in rows if not r["is_pushed"]})
+    drifts = [seconds(s["at"]) for s in pack["steps"] if s["payload"].get("cause") == "flag_drift"]
+    asked = [(at, r) for at, r in rows if not r["is_pushed"] and r["reread_of"] is None]
+    pushed = [(at, r) for at, r in rows if r["is_pushed"]]
+    times = sorted({at for at, _ in asked})
     if not times:
         latest = (pack["recorded"]["latest"] or {}).get("polled_at")
-        times = sorted({at for at, r in rows if r["signal"] == primary and latest and at <= seconds(latest)})
+        times = sorted({at for at, r in pushed if r["signal"] == primary and latest and at <= seconds(latest)})
+
+    def has_begun(r, at):
+        return (r["phase"] or 0) in allocation and seconds(allocation[r["phase"] or 0]["started_at"]) < at
+
+    def known(readings):
+        return {(r["signal"], r["phase"] or 0, r["variant"]): r for r in readings}
+
+    def has_drifted(at, instants):
+        until = min((t for t in instants if t > at), default=math.inf)
+        return any(at <= drift < until for drift in drifts)
+
+    def past(at):
+        """The earlier polls: asked again at this instant, or the newest revision of each window that was pushed."""
+        again = {}
+        for when, r in rows:
+            if r["reread_of"] is not None and when == at:
+                again.setdefault(seconds(r["reread_of"]), []).append(r)
+        ends = sorted((seconds(r["window"]["to"]), when, i) for i, (when, r) in enumerate(pushed) if when <= at)
+        instants = times
+        if not again and not asked:
+            instants = sorted({end for end, _, i in ends if pushed[i][1]["signal"] == primary})
+            again = {end: [] for end in instants}
+        for of in sorted(again):
+            by_then = [pushed[i][1] for end, _, i in ends if end <= of and has_begun(pushed[i][1], of)]
+            yield Poll(of, known(by_then + again[of]), allocation, has_drifted(of, instants), is_past=True)
+
     polls = []
     for at in times:
-        known = {}
-        for when, r in rows:
-            phase = r["phase"] or 0
-            has_begun = phase in allocation and seconds(allocation[phase]["started_at"]) < at
-            if when == at and not r["is_pushed"] or when <= at and r["is_pushed"] and has_begun:
-                known[(r["signal"], phase, r["variant"])] = r
-        poll = Poll(at, known, allocation)
+        by_then = [r for when, r in pushed if when <= at and has_begun(r, at)]
+        here = [r for when, r in asked if when == at]
+        poll = Poll(at, known(by_then + here), allocation, has_drifted(at, times))
         if testable(poll.phases(primary)):
+            poll.past = [earlier for earlier in past(at) if testable(earlier.phases(primary))]
             polls.append(poll)
     return polls
+
+
+def shrank(earlier, later):
+    """Whether units of a known phase shrank, or the phase is gone."""
+    return any(phase not in later or later[phase][0] < a or later[phase][1] < b for phase, (a, b) in earlier.items())
 
 
 def testable(phases):
@@ -558,6 +592,10 @@ def testable(phases):
 # ---------------------------------------------------------------------------------------------------------------------------
 
 
+def counts_of(phases):
+    return {p["phase"]: (p["control"]["n"], p["treatment"]["n"]) for p in phases}
+
+
 class Path:
     """Walks the polls from the first to the last and remembers what the statistics remember."""
 
@@ -572,6 +610,24 @@ class Path:
         """A new epoch: the evidence starts anew, with p = 1."""
         self.max_ln_e, self.low, self.high, self.has_crossed, self.srm_max = 0.0, None, None, False, 0.0
 
+    def replay(self, poll, as_of, counts, is_sampled):
+        """The source restated its past: the evidence becomes that of the earlier polls as it tells them now. Those that
+        contradict this poll, or a later one of them, are left out. False when none is left."""
+        primary, kept = self.plan["signal"]["name"], []
+        for earlier in reversed(poll.past):
+            its_as_of, its_counts = math.floor(earlier.as_of(primary)), counts_of(testable(earlier.phases(primary)))
+            if its_as_of < as_of and not shrank(its_counts, counts):
+                kept.insert(0, earlier)
+                as_of, counts = its_as_of, its_counts
+        if kept:
+            self.as_of, self.counts = None, {}
+            for rule in (rule for earlier in kept for rule in guardrails_of(self.plan, earlier)):
+                # A row of polls beyond a limit is counted again; the mixture's width stays.
+                self.guards.get(rule["name"], {}).pop("row", None)
+            for earlier in kept:
+                self.evaluate(earlier, is_sampled, earlier.has_flag_drift)
+        return bool(kept)
+
     def evaluate(self, poll, is_sampled, has_flag_drift):
         plan, method = self.plan, self.method
         rules, sign = plan["hypothesis"]["measurement"], 1 if plan["direction"] == "increase" else -1
@@ -580,12 +636,12 @@ class Path:
         phases = testable(poll.phases(plan["signal"]["name"]))
         is_new, is_late = self.as_of is None or as_of > self.as_of, self.as_of is not None and as_of < self.as_of
         before = dict(self.__dict__, guards={name: dict(memory) for name, memory in self.guards.items()})
-        counts = {p["phase"]: (p["control"]["n"], p["treatment"]["n"]) for p in phases}
-        if not is_late and any(
-            phase not in counts or counts[phase][0] < a or counts[phase][1] < b for phase, (a, b) in self.counts.items()
-        ):
+        counts = counts_of(phases)
+        if not is_late and shrank(self.counts, counts):
             self.epoch, self.epoch_began = self.epoch + 1, as_of
             self.start()
+            if self.replay(poll, as_of, counts, is_sampled):
+                is_new = True
 
         out = {"status": {"code": "ok"}}
         out.update(dict.fromkeys(("effect", "effect_shrunken", "standard_error", "ci", "lift", "lift_ci", "control_level",
@@ -757,6 +813,12 @@ class Report:
             self.add(f"{what}: {got!r} is recorded, {want!r} is right")
 
 
+def digested(r):
+    """A reading as its digest holds it."""
+    names = ("signal", "phase", "variant", "window", "sums", "query_hash", "raw_hash")
+    return [r[name] for name in names] + ([] if r["reread_of"] is None else [r["reread_of"]])
+
+
 def check_readings(pack, report):
     """The digests of the readings, and windows that fit the allocation."""
     allocation = {phase["phase"]: phase for phase in pack["allocation"]}
@@ -766,17 +828,18 @@ def check_readings(pack, report):
         report.add("the snapshots are not in the order of time")
     for snapshot in pack["snapshots"]:
         at, readings = snapshot["measured_at"], snapshot["readings"]
-        names = ("signal", "phase", "variant", "window", "sums", "query_hash", "raw_hash")
         if snapshot["logged"] is None:
             n_unlogged += 1
-        elif sha256([[r[name] for name in names] for r in readings]) != snapshot["logged"]["digest"]:
+        elif sha256([digested(r) for r in readings]) != snapshot["logged"]["digest"]:
             report.add(f"the readings of {at} are not those whose digest was logged in line {snapshot['logged']['seq']}")
         for r in readings:
+            if r["reread_of"] is not None and (r["is_pushed"] or seconds(r["reread_of"]) >= seconds(at)):
+                report.add(f"a reading of `{r['signal']}` of {at} cannot be asked again about {r['reread_of']}")
             if r["phase"] is not None and r["phase"] not in allocation:
                 report.add(f"the readings of {at} name phase {r['phase']}, which never was")
             elif r["phase"] is not None and not r["is_pushed"]:
-                phase = allocation[r["phase"]]
-                end = min(seconds(phase["ended_at"]), seconds(at)) if phase["ended_at"] else seconds(at)
+                phase, asked = allocation[r["phase"]], seconds(r["reread_of"] or at)
+                end = min(seconds(phase["ended_at"]), asked) if phase["ended_at"] else asked
                 if (seconds(r["window"]["from"]), seconds(r["window"]["to"])) != (seconds(phase["started_at"]), end):
                     report.add(f"a reading of `{r['signal']}` of {at} is of another window than its phase")
     if n_unlogged:
@@ -888,12 +951,10 @@ def verify(pack, report):
     polls = polls_of(pack)
     if len(polls) != len(pack["path"]):
         report.add(f"the readings hold {len(polls)} polls, the path has {len(pack['path'])}")
-    drifts = [seconds(s["at"]) for s in pack["steps"] if s["payload"].get("cause") == "flag_drift"]
     for i, (poll, recorded) in enumerate(zip(polls, pack["path"])):
         what = f"path[{i}] ({recorded['polled_at']})"
         report.same(f"{what}.polled_at", poll.at, seconds(recorded["polled_at"]))
-        until = polls[i + 1].at if i + 1 < len(polls) else math.inf
-        report.same(f"{what}.has_flag_drift", any(poll.at <= at < until for at in drifts), recorded["has_flag_drift"])
+        report.same(f"{what}.has_flag_drift", poll.has_flag_drift, recorded["has_flag_drift"])
         as_of, result = path.evaluate(poll, recorded["is_sampled"], recorded["has_flag_drift"])
         report.same(f"{what}.as_of", as_of, seconds(recorded["as_of"]))
         rounding = dict(path.rounding)

@@ -9,4 +9,5 @@ mod mcp_clients;
 mod negative;
 mod proof;
 mod properties;
+mod restatement;
 mod tamper;

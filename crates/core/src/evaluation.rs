@@ -2,6 +2,8 @@
 //!
 //! **Invariant**: pure. The statistics know nothing of signals, and the use cases nothing of formulas.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::domain::{ArmSums, ConstraintBound, Direction, Variant, VariantReading};
@@ -9,7 +11,7 @@ use crate::error::{Code, Error, Result};
 use crate::hypotheses::Plan;
 use crate::stats::{
     self, Alpha, Blocks, DataHealth, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection, Limit, Margin,
-    Phase, RunningState, Tau,
+    Phase, PhaseCounts, RunningState, Tau,
 };
 
 /// The arms of one allocation phase.
@@ -56,6 +58,102 @@ pub struct Poll {
 /// # Errors
 /// [`Code::Internal`] for a plan that never should have been approved.
 pub fn evaluate_poll(plan: &Plan, poll: &Poll, previous: Option<&RunningState>) -> Result<Option<Evaluated>> {
+    with_input(plan, poll, |input| stats::evaluate(input, previous))
+}
+
+/// The same without words, for polls on the way; false when nobody has been exposed yet.
+///
+/// # Errors
+/// As [`evaluate_poll`].
+pub fn assess_poll(plan: &Plan, poll: &Poll, state: &mut RunningState) -> Result<bool> {
+    Ok(with_input(plan, poll, |input| stats::assess(input, state))?.is_some())
+}
+
+/// Whether a poll contradicts the one before: units of a phase shrank, so the source restated its past.
+#[must_use]
+pub fn is_restated(poll: &Poll, previous: &RunningState) -> bool {
+    let is_in_order = previous.as_of.is_none_or(|last| poll.as_of.as_second() >= last);
+    let phases = phases_of(&poll.phases);
+    is_in_order && !phases.is_empty() && previous.is_restated_by(&phases)
+}
+
+/// A poll that restates the past, and the earlier polls as the source tells them now.
+#[derive(Debug, Clone)]
+pub struct Corrected {
+    /// A new epoch whose evidence is that of the corrected polls.
+    pub state: RunningState,
+    /// How many of them counted.
+    pub n_polls: usize,
+}
+
+/// What the statistics remember before they evaluate a poll that restates the past. `past`: the earlier polls as the source
+/// tells them now, oldest first. Those that contradict the present poll, or a later one of them, are left out.
+///
+/// `None` when the poll restates nothing or no corrected poll is left: then [`evaluate_poll`] begins an empty epoch.
+///
+/// # Errors
+/// As [`evaluate_poll`].
+pub fn correct_past(plan: &Plan, poll: &Poll, past: &[Poll], previous: &RunningState) -> Result<Option<Corrected>> {
+    let kept = consistent_past(poll, past);
+    if kept.is_empty() || !is_restated(poll, previous) {
+        return Ok(None);
+    }
+    let mut state = previous.restated(poll.as_of.as_second());
+    // What is read again by variant begins a new row; an operational alarm that cannot be read again goes on.
+    let indices: BTreeSet<usize> = kept.iter().flat_map(|poll| &poll.guards).map(|guard| guard.index).collect();
+    let names: BTreeSet<String> = indices
+        .into_iter()
+        .flat_map(|index| {
+            names_of(plan, index).into_iter().chain(plan.guardrails.get(index).map(|g| g.signal.name.clone()))
+        })
+        .collect();
+    for guardrail in &mut state.guardrails {
+        if names.contains(&guardrail.name) {
+            guardrail.n_consecutive = 0;
+        }
+    }
+    for earlier in &kept {
+        assess_poll(plan, earlier, &mut state)?;
+    }
+    Ok(Some(Corrected { state, n_polls: kept.len() }))
+}
+
+/// Evaluates a poll that may restate the past: the running evidence is then that of the corrected earlier polls, in a new
+/// epoch, and the poll itself is held once.
+///
+/// # Errors
+/// As [`evaluate_poll`].
+pub fn evaluate_restated(
+    plan: &Plan,
+    poll: &Poll,
+    past: &[Poll],
+    previous: Option<&RunningState>,
+) -> Result<Option<Evaluated>> {
+    let corrected = match previous {
+        Some(previous) => correct_past(plan, poll, past, previous)?,
+        None => None,
+    };
+    evaluate_poll(plan, poll, corrected.as_ref().map(|corrected| &corrected.state).or(previous))
+}
+
+/// The polls before `poll` whose units only grow, up to `poll` itself; the newest are believed first.
+fn consistent_past<'p>(poll: &Poll, past: &'p [Poll]) -> Vec<&'p Poll> {
+    let (mut later_phases, mut later_as_of) = (phases_of(&poll.phases), poll.as_of.as_second());
+    let mut kept = Vec::new();
+    for earlier in past.iter().rev() {
+        let (phases, as_of) = (phases_of(&earlier.phases), earlier.as_of.as_second());
+        let counts: Vec<PhaseCounts> = phases.iter().map(PhaseCounts::of).collect();
+        if !phases.is_empty() && as_of < later_as_of && !PhaseCounts::shrank(&counts, &later_phases) {
+            kept.push(earlier);
+            (later_phases, later_as_of) = (phases, as_of);
+        }
+    }
+    kept.reverse();
+    kept
+}
+
+/// Turns a poll into the statistics' input; `None` when nobody has been exposed yet.
+fn with_input<T>(plan: &Plan, poll: &Poll, then: impl FnOnce(&Evaluation<'_>) -> T) -> Result<Option<T>> {
     let phases = phases_of(&poll.phases);
     if phases.is_empty() {
         return Ok(None);
@@ -75,7 +173,7 @@ pub fn evaluate_poll(plan: &Plan, poll: &Poll, previous: Option<&RunningState>) 
         guardrails: &guardrails,
         health: DataHealth { is_stale: false, is_sampled: poll.is_sampled, has_flag_drift: poll.has_flag_drift },
     };
-    Ok(Some(stats::evaluate(&evaluation, previous)))
+    Ok(Some(then(&evaluation)))
 }
 
 /// Evaluates a poll of an experiment without a control group, from weekly levels before and after its launch.

@@ -85,8 +85,9 @@ pub struct Assessed {
 
 /// Assesses one poll of one treatment against its control, and brings the state up to date.
 ///
-/// A phase whose units shrank (a restatement) starts a new epoch with p = 1 and holds this poll. A poll older than the
-/// last one is held and leaves no trace in the state.
+/// A phase whose units shrank (a restatement) starts a new epoch with p = 1 and holds this poll; who knows the corrected
+/// polls replays them from [`RunningState::restated`] before. A poll older than the last one is held and leaves no trace in
+/// the state.
 ///
 /// Source: STATS.md 2.0 to 2.8.
 pub fn assess(input: &Evaluation<'_>, state: &mut RunningState) -> Assessed {

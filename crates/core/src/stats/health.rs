@@ -109,7 +109,9 @@ impl HealthCode {
                 let arm = if numbers.n_control == 0 { "control" } else { "treatment" };
                 return format!("the {arm} arm has no exposed units");
             }
-            Self::Restated => "the source restated its past (units or phases disappeared); the evidence starts anew",
+            Self::Restated => {
+                "the source restated its past (units or phases disappeared); the evidence is counted anew"
+            }
             Self::OutOfOrder => "a newer reading has already been evaluated",
             Self::Stale => "the newest reading failed or is too old",
             Self::FlagDrift => "the flag service does not split traffic as declared",

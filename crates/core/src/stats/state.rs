@@ -18,8 +18,20 @@ pub struct PhaseCounts {
 }
 
 impl PhaseCounts {
-    fn of(phase: &Phase) -> Self {
+    /// Of the readings of a phase.
+    #[must_use]
+    pub fn of(phase: &Phase) -> Self {
         Self { phase: phase.number, n_control: phase.control.n(), n_treatment: phase.treatment.n() }
+    }
+
+    /// Whether `later` cannot follow `earlier`: units of a known phase shrank, or the phase is gone.
+    #[must_use]
+    pub fn shrank(earlier: &[Self], later: &[Phase]) -> bool {
+        earlier.iter().any(|known| {
+            !later.iter().map(Self::of).any(|now| {
+                now.phase == known.phase && now.n_control >= known.n_control && now.n_treatment >= known.n_treatment
+            })
+        })
     }
 }
 
@@ -108,13 +120,22 @@ impl Default for RunningState {
 }
 
 impl RunningState {
-    /// Whether units of a known phase shrank, or the phase is gone.
-    pub(super) fn is_restated_by(&self, phases: &[Phase]) -> bool {
-        self.phases.iter().any(|known| {
-            !phases.iter().map(PhaseCounts::of).any(|now| {
-                now.phase == known.phase && now.n_control >= known.n_control && now.n_treatment >= known.n_treatment
-            })
-        })
+    /// Whether these readings contradict the last poll: the source restated its past.
+    #[must_use]
+    pub fn is_restated_by(&self, phases: &[Phase]) -> bool {
+        PhaseCounts::shrank(&self.phases, phases)
+    }
+
+    /// The beginning of the epoch that a restatement at `as_of` (Unix seconds) opens, as if no poll had been made yet:
+    /// the corrected polls before `as_of` are then evaluated from it. Tunings are kept, they belong to the plan; so are the
+    /// rows of polls beyond an operational limit, which are no evidence.
+    #[must_use]
+    pub fn restated(&self, as_of: i64) -> Self {
+        let mut state = self.clone();
+        state.start_epoch(EpochStart { as_of, reason: EpochReason::Restatement });
+        state.as_of = None;
+        state.phases.clear();
+        state
     }
 
     /// Whether the plan asks for another test than the one that is running.
@@ -169,5 +190,57 @@ impl RunningState {
                 self.guardrails.push(GuardrailState { name, tuning, n_consecutive });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::{ArmSums, Interval, Tau};
+
+    #[test]
+    fn a_restatement_keeps_the_tuning_and_forgets_the_evidence() {
+        let tuning = Tuning { tau: Tau::try_new(0.02).unwrap(), source: TuningSource::Explicit };
+        let guardrail = GuardrailState { name: "delay".to_owned(), tuning: Some(tuning), n_consecutive: 2 };
+        let before = RunningState {
+            epoch: 3,
+            as_of: Some(900),
+            alpha: Some(Alpha::DEFAULT),
+            tuning: Some(tuning),
+            mde_abs: Some(0.02),
+            test: RunningTest { max_ln_e: 7.5, ci: Interval::new(0.01, 0.03) },
+            first_crossing: Some(Crossing { as_of: 800, n_units: 5000 }),
+            srm_max_ln_e: 4.0,
+            phases: vec![PhaseCounts { phase: 0, n_control: 3000, n_treatment: 3000 }],
+            guardrails: vec![guardrail.clone()],
+            ..RunningState::default()
+        };
+        let want = RunningState {
+            epoch: 4,
+            epoch_start: Some(EpochStart { as_of: 1000, reason: EpochReason::Restatement }),
+            alpha: Some(Alpha::DEFAULT),
+            tuning: Some(tuning),
+            mde_abs: Some(0.02),
+            guardrails: vec![guardrail],
+            ..RunningState::default()
+        };
+        assert_eq!(before.restated(1000), want);
+    }
+
+    #[test]
+    fn counts_that_shrink_or_vanish_cannot_follow() {
+        let of = |number, control, treatment| Phase {
+            number,
+            control_weight: 1.0,
+            treatment_weight: 1.0,
+            control: ArmSums::Proportion { n: control, successes: 0 },
+            treatment: ArmSums::Proportion { n: treatment, successes: 0 },
+        };
+        let earlier = [of(0, 10, 10), of(1, 5, 5)].map(|phase| PhaseCounts::of(&phase));
+        assert!(!PhaseCounts::shrank(&earlier, &[of(0, 10, 10), of(1, 5, 6), of(2, 1, 1)]));
+        assert!(PhaseCounts::shrank(&earlier, &[of(0, 10, 10), of(1, 5, 4)]));
+        assert!(PhaseCounts::shrank(&earlier, &[of(0, 9, 20), of(1, 5, 5)]));
+        assert!(PhaseCounts::shrank(&earlier, &[of(1, 5, 5)]));
+        assert!(!PhaseCounts::shrank(&[], &[]));
     }
 }

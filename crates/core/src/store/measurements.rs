@@ -4,7 +4,7 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Instant, Tx, on_db, statements};
+use super::{Instant, Origin, Tx, on_db, statements};
 use crate::domain::{ArmSums, Measurement, Variant, Window};
 use crate::error::Result;
 use crate::ids::{ExperimentId, MeasurementId, OutcomeId};
@@ -20,12 +20,14 @@ statements! {
             query_hash, raw_hash
         FROM measurement
         WHERE workspace_id = $1 AND experiment_id = $2 AND signal = $3 AND phase = $4 AND variant = $5
+            AND natural_key NOT LIKE 'reread/%'
         ORDER BY measured_at DESC, id DESC LIMIT 1";
     MEASUREMENT_SERIES = "
         SELECT id, outcome_id, experiment_id, signal, variant, phase, measured_at, window_from, window_to, sums, source,
             query_hash, raw_hash
         FROM measurement
-        WHERE workspace_id = $1 AND experiment_id = $2 AND signal = $3 ORDER BY measured_at, phase, variant LIMIT $4";
+        WHERE workspace_id = $1 AND experiment_id = $2 AND signal = $3 AND natural_key NOT LIKE 'reread/%'
+        ORDER BY measured_at, phase, variant LIMIT $4";
     MEASUREMENT_LEVELS = "
         SELECT id, outcome_id, experiment_id, signal, variant, phase, measured_at, window_from, window_to, sums, source,
             query_hash, raw_hash
@@ -38,14 +40,14 @@ statements! {
         FROM measurement WHERE workspace_id = $1 AND natural_key = $2";
     MEASUREMENT_OF_POLL = "
         SELECT id, outcome_id, experiment_id, signal, variant, phase, measured_at, window_from, window_to, sums, source,
-            query_hash, raw_hash
+            query_hash, raw_hash, natural_key
         FROM measurement WHERE workspace_id = $1 AND experiment_id = $2 AND measured_at = $3
-        ORDER BY signal, phase, variant";
+        ORDER BY signal, phase, variant, window_to, id";
     MEASUREMENT_OF_EXPERIMENT = "
         SELECT id, outcome_id, experiment_id, signal, variant, phase, measured_at, window_from, window_to, sums, source,
             query_hash, raw_hash, natural_key
         FROM measurement WHERE workspace_id = $1 AND experiment_id = $2
-        ORDER BY measured_at, signal, phase, variant, id";
+        ORDER BY measured_at, signal, phase, variant, window_to, id";
     HEALTH_GET = "
         SELECT signal, due_at, last_ok_at, failures, breaches, last_error FROM signal_health
         WHERE workspace_id = $1 AND subject_id = $2 AND signal = $3";
@@ -108,8 +110,14 @@ struct StoredRow {
 pub struct StoredReading {
     /// The reading.
     pub measurement: Measurement,
-    /// True when its source pushed it; false when a poll asked for it.
-    pub is_pushed: bool,
+    /// How it came.
+    pub origin: Origin,
+}
+
+impl From<StoredRow> for StoredReading {
+    fn from(stored: StoredRow) -> Self {
+        Self { origin: Origin::of_key(&stored.natural_key), measurement: stored.row.into() }
+    }
 }
 
 /// How a signal of an outcome or experiment does.
@@ -194,7 +202,8 @@ impl Tx {
         Ok(row.map(Measurement::from))
     }
 
-    /// Readings by variant of an experiment's signal, oldest first.
+    /// Readings by variant of an experiment's signal as they were made, oldest first; without those that a later poll asked
+    /// for again.
     ///
     /// # Errors
     /// When the database fails.
@@ -242,14 +251,14 @@ impl Tx {
         &mut self,
         experiment: ExperimentId,
         at: jiff::Timestamp,
-    ) -> Result<Vec<Measurement>> {
-        let rows: Vec<MeasurementRow> = on_db!(self, |c| sqlx::query_as(MEASUREMENT_OF_POLL)
+    ) -> Result<Vec<StoredReading>> {
+        let rows: Vec<StoredRow> = on_db!(self, |c| sqlx::query_as(MEASUREMENT_OF_POLL)
             .bind(self.workspace)
             .bind(experiment)
             .bind(Instant(at))
             .fetch_all(c)
             .await)?;
-        Ok(rows.into_iter().map(Measurement::from).collect())
+        Ok(rows.into_iter().map(StoredReading::from).collect())
     }
 
     /// Everything that was ever read for an experiment, oldest first, and within an instant in the order of
@@ -263,11 +272,7 @@ impl Tx {
             .bind(experiment)
             .fetch_all(c)
             .await)?;
-        let stored = |stored: StoredRow| StoredReading {
-            is_pushed: stored.natural_key.starts_with("push/"),
-            measurement: stored.row.into(),
-        };
-        Ok(rows.into_iter().map(stored).collect())
+        Ok(rows.into_iter().map(StoredReading::from).collect())
     }
 
     /// How a signal of a subject (outcome or experiment) does.

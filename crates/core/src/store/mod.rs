@@ -17,6 +17,7 @@ mod migrate;
 mod nonces;
 mod outbox;
 mod outcomes;
+mod snapshots;
 mod workspaces;
 
 pub use codec::Instant;
@@ -26,6 +27,7 @@ pub use learnings::LearningQuery;
 pub use measurements::{SignalHealth, StoredReading};
 pub use members::{AgentToken, Member, MemberKey, Session};
 pub use outbox::Message;
+pub use snapshots::{Origin, Snapshot};
 pub use workspaces::Workspace;
 
 pub(crate) use error::db_error;

@@ -22,6 +22,7 @@ mod poll;
 mod proof;
 mod propose;
 mod replay_path;
+mod restatement;
 mod runtime;
 mod scope_check;
 mod series;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::deliver::flag_position;
 use super::effects::StepContext;
 use super::init::new_event;
+use super::restatement::running_of;
 use super::runtime::Runtime;
 use super::series::Weeks;
 use super::steps::digest;
@@ -22,14 +23,14 @@ use crate::domain::{
     SignalSpec, Variant, VariantReading, ViolationPolicy, Window,
 };
 use crate::error::{Code, Error, Result, error_chain};
-use crate::evaluation::{Guard, PhaseReadings, Poll, evaluate_poll, evaluate_series};
+use crate::evaluation::{Guard, PhaseReadings, Poll, evaluate_poll, evaluate_series, is_restated};
 use crate::flags;
 use crate::hypotheses::Plan;
 use crate::ids::{ExperimentId, MeasurementId};
 use crate::lifecycle::ExperimentEvent;
 use crate::principal::Principal;
-use crate::stats::{Blocks, Decision, Evaluated, RunningState};
-use crate::store::{AllocationPhase, Instant, SignalHealth, Tx};
+use crate::stats::{Blocks, Decision, Evaluated};
+use crate::store::{AllocationPhase, Instant, SignalHealth, StoredReading, Tx};
 
 /// What is polled.
 #[derive(Debug, Clone, Default)]
@@ -70,8 +71,8 @@ pub struct PolledExperiment {
 }
 
 /// Everything that was read for one experiment.
-struct Gathered {
-    phases: Vec<AllocationPhase>,
+pub(super) struct Gathered {
+    pub(super) phases: Vec<AllocationPhase>,
     primary: Vec<(i32, Reading<Vec<VariantReading>>)>,
     /// Instead of `primary`, where there is no control group.
     weeks: Option<Weeks>,
@@ -88,6 +89,42 @@ struct GatheredGuard {
 
 /// How long a rollout step is watched before the next one can be asked for: a full week.
 const STEP_DAYS: i64 = 7;
+
+impl Gathered {
+    /// What the statistics are given; `None` without a reading of the primary signal.
+    pub(super) fn poll(&self, plan: &Plan, experiment: &Experiment, now: Timestamp) -> Option<Poll> {
+        let pct = |phase| self.phases.iter().find(|known| known.phase == phase).map_or(50, |known| known.treatment_pct);
+        let phases = |readings: &[(i32, Reading<Vec<VariantReading>>)]| -> Vec<PhaseReadings> {
+            let of = |(phase, reading): &(i32, Reading<Vec<VariantReading>>)| PhaseReadings {
+                phase: *phase,
+                treatment_pct: pct(*phase),
+                arms: reading.data.clone(),
+            };
+            readings.iter().map(of).collect()
+        };
+        // A constraint that could not be read stays in: its required proof is then missing, and nothing ships.
+        let guard = |index: usize| match self.guards.iter().find(|guard| guard.index == index) {
+            Some(guard) => Guard {
+                index,
+                phases: phases(&guard.by_variant),
+                level: guard.level.as_ref().map(|reading| reading.data),
+            },
+            None => Guard { index, phases: Vec::new(), level: None },
+        };
+        let as_of = match &self.weeks {
+            Some(_) => now,
+            None => self.primary.iter().map(|(_, reading)| reading.window.to).max()?,
+        };
+        Some(Poll {
+            as_of,
+            phases: phases(&self.primary),
+            guards: (0..plan.guardrails.len()).map(guard).collect(),
+            launched_at: experiment.launched_at.unwrap_or(now),
+            is_sampled: self.primary.iter().any(|(_, reading)| !reading.warnings.is_empty()),
+            has_flag_drift: self.drift.is_some(),
+        })
+    }
+}
 
 impl Runtime {
     /// Reads what is due, evaluates, takes the steps that follow, and delivers messages.
@@ -199,9 +236,23 @@ impl Runtime {
     ) -> Result<PolledExperiment> {
         let now = self.now();
         let gathered = self.gather(outcome, experiment, plan, now).await?;
+        let reread = self.reread(experiment, plan, &gathered, now).await?;
+        failures.extend(reread.iter().filter_map(|reread| reread.failure.clone()));
         let mut tx = self.write().await?;
         let mut experiment = Self::experiment_named(&mut tx, &experiment.id.to_string()).await?;
+        let poll = gathered.poll(plan, &experiment, now);
+        let previous = running_of(&experiment);
+        // Somebody else may have polled meanwhile: what is stored now decides.
+        let restated = poll.as_ref().zip(previous.as_ref()).filter(|(poll, previous)| is_restated(poll, previous));
+        let reread = reread.unwrap_or_default();
         let readings = self.store_readings(&mut tx, outcome, &experiment, plan, &gathered, now).await?;
+        let n_reread = match restated {
+            Some(_) => self.store_reread(&mut tx, outcome, &experiment, plan, &reread, now).await?,
+            None => 0,
+        };
+        if readings + n_reread > 0 {
+            self.log_readings(&mut tx, experiment.id, now).await?;
+        }
         for signal in plan_signals(plan) {
             match gathered.failures.iter().find(|(name, _)| *name == signal.name) {
                 Some((_, error)) => {
@@ -210,13 +261,21 @@ impl Runtime {
                 None => self.health_ok(&mut tx, experiment.id.0, signal).await?,
             }
         }
-        let evaluated = match self.judge(&experiment, plan, &gathered, now)? {
-            Some(evaluated) => {
-                remember(&mut experiment, plan, &evaluated, now, readings)?;
-                Some(evaluated)
-            }
+        let corrected = match restated {
+            Some(restated) => self.correct(&mut tx, &experiment, plan, restated, &reread, now).await?,
             None => None,
         };
+        let evaluated = match (&poll, &gathered.weeks) {
+            (Some(poll), None) => evaluate_poll(plan, poll, corrected.as_ref().or(previous.as_ref()))?,
+            (Some(poll), Some(Weeks { pre, post, .. })) => {
+                let blocks = Blocks { pre, post, target: plan.target.unwrap_or(f64::MAX) };
+                Some(evaluate_series(plan, poll, &blocks, previous.as_ref())?)
+            }
+            (None, _) => None,
+        };
+        if let Some(evaluated) = &evaluated {
+            remember(&mut experiment, plan, evaluated, now, readings)?;
+        }
         tx.experiment_update(&experiment).await?;
         if experiment.state.status.is_evaluated() {
             let status = self.signal_state(&mut tx, outcome, &experiment, plan, now).await?;
@@ -279,7 +338,7 @@ impl Runtime {
     }
 
     /// One reading for each allocation phase. A source that pushes has nothing to be asked: its latest readings are taken.
-    async fn read_phases(
+    pub(super) async fn read_phases(
         &self,
         experiment: &Experiment,
         signal: &SignalSpec,
@@ -360,7 +419,7 @@ impl Runtime {
         source.level(signal, window).await.map(Some).map_err(Error::from)
     }
 
-    /// Stores what was read and logs its digest. Returns the number of new readings.
+    /// Stores what was read. Returns the number of new readings.
     async fn store_readings(
         &self,
         tx: &mut Tx,
@@ -379,22 +438,9 @@ impl Runtime {
                 continue;
             }
             for (phase, reading) in readings {
-                for arm in &reading.data {
-                    let measurement = Measurement {
-                        id: self.ids.next::<MeasurementId>(),
-                        outcome: outcome.id,
-                        experiment: Some(experiment.id),
-                        signal: signal.name.clone(),
-                        variant: Some(arm.variant),
-                        phase: Some(*phase),
-                        measured_at: now,
-                        window: reading.window,
-                        sums: arm.sums,
-                        source: signal.source.clone(),
-                        query_hash: reading.query_hash.clone(),
-                        raw_hash: reading.raw_hash.clone(),
-                    };
-                    let key = format!("poll/{}/{}/{phase}/{}/{now}", experiment.id, signal.name, arm.variant);
+                for measurement in self.measurements(outcome, experiment, signal, *phase, reading, now) {
+                    let arm = measurement.variant.map_or("", |variant| variant.as_str());
+                    let key = format!("poll/{}/{}/{phase}/{arm}/{now}", experiment.id, signal.name);
                     n_new += usize::from(tx.measurement_insert(&measurement, &key).await?);
                 }
             }
@@ -422,10 +468,34 @@ impl Runtime {
         if let Some(weeks) = &gathered.weeks {
             n_new += self.store_weeks(tx, experiment, &plan.signal, &weeks.new, now).await?;
         }
-        if n_new > 0 {
-            self.log_readings(tx, experiment.id, now).await?;
-        }
         Ok(n_new)
+    }
+
+    /// A reading by variant as it is stored, an arm each.
+    pub(super) fn measurements(
+        &self,
+        outcome: &Outcome,
+        experiment: &Experiment,
+        signal: &SignalSpec,
+        phase: i32,
+        reading: &Reading<Vec<VariantReading>>,
+        now: Timestamp,
+    ) -> Vec<Measurement> {
+        let stored = |arm: &VariantReading| Measurement {
+            id: self.ids.next::<MeasurementId>(),
+            outcome: outcome.id,
+            experiment: Some(experiment.id),
+            signal: signal.name.clone(),
+            variant: Some(arm.variant),
+            phase: Some(phase),
+            measured_at: now,
+            window: reading.window,
+            sums: arm.sums,
+            source: signal.source.clone(),
+            query_hash: reading.query_hash.clone(),
+            raw_hash: reading.raw_hash.clone(),
+        };
+        reading.data.iter().map(stored).collect()
     }
 
     /// Logs the digest of the readings that were stored for an experiment at an instant.
@@ -436,60 +506,6 @@ impl Runtime {
         let by = Principal::system("poll");
         tx.event_append(new_event("experiment.measured", experiment.into(), &by, &payload)?, at).await?;
         Ok(())
-    }
-
-    fn judge(
-        &self,
-        experiment: &Experiment,
-        plan: &Plan,
-        gathered: &Gathered,
-        now: Timestamp,
-    ) -> Result<Option<Evaluated>> {
-        if gathered.primary.is_empty() && gathered.weeks.is_none() {
-            return Ok(None);
-        }
-        let previous: Option<RunningState> =
-            experiment.running.as_ref().and_then(|value| serde_json::from_value(value.clone()).ok());
-        let pct = |phase: i32| {
-            gathered.phases.iter().find(|known| known.phase == phase).map_or(50, |known| known.treatment_pct)
-        };
-        let phases = |readings: &[(i32, Reading<Vec<VariantReading>>)]| -> Vec<PhaseReadings> {
-            readings
-                .iter()
-                .map(|(phase, reading)| PhaseReadings {
-                    phase: *phase,
-                    treatment_pct: pct(*phase),
-                    arms: reading.data.clone(),
-                })
-                .collect()
-        };
-        // A constraint that could not be read stays in: its required proof is then missing, and nothing ships.
-        let guards = (0..plan.guardrails.len())
-            .map(|index| match gathered.guards.iter().find(|guard| guard.index == index) {
-                Some(guard) => Guard {
-                    index,
-                    phases: phases(&guard.by_variant),
-                    level: guard.level.as_ref().map(|reading| reading.data),
-                },
-                None => Guard { index, phases: Vec::new(), level: None },
-            })
-            .collect();
-        let as_of = gathered.primary.iter().map(|(_, reading)| reading.window.to).max().unwrap_or(now);
-        let poll = Poll {
-            phases: phases(&gathered.primary),
-            guards,
-            launched_at: experiment.launched_at.unwrap_or(now),
-            as_of,
-            is_sampled: gathered.primary.iter().any(|(_, reading)| !reading.warnings.is_empty()),
-            has_flag_drift: gathered.drift.is_some(),
-        };
-        match &gathered.weeks {
-            None => evaluate_poll(plan, &poll, previous.as_ref()),
-            Some(Weeks { pre, post, .. }) => {
-                let blocks = Blocks { pre, post, target: plan.target.unwrap_or(f64::MAX) };
-                evaluate_series(plan, &poll, &blocks, previous.as_ref()).map(Some)
-            }
-        }
     }
 
     /// The detail of a signal that has had no good reading for longer than the outcome allows.
@@ -647,7 +663,7 @@ impl Runtime {
         }
     }
 
-    fn is_pushed(&self, source: &str) -> Result<bool> {
+    pub(super) fn is_pushed(&self, source: &str) -> Result<bool> {
         let config = self.config()?;
         Ok(config
             .connectors
@@ -731,7 +747,7 @@ impl Runtime {
 }
 
 /// The signals that a plan reads: the primary one first.
-fn plan_signals(plan: &Plan) -> impl Iterator<Item = &SignalSpec> {
+pub(super) fn plan_signals(plan: &Plan) -> impl Iterator<Item = &SignalSpec> {
     std::iter::once(&plan.signal).chain(plan.guardrails.iter().map(|guardrail| &guardrail.signal))
 }
 
@@ -749,12 +765,12 @@ fn read_plan(experiment: &Experiment) -> Result<Plan> {
 }
 
 /// SHA-256 over what a poll stored, in a fixed order.
-pub(super) fn readings_digest(readings: &[Measurement]) -> Result<String> {
-    let lines: Vec<Value> = readings
-        .iter()
-        .map(|m| json!([m.signal, m.phase, m.variant, m.window, m.sums, m.query_hash, m.raw_hash]))
-        .collect();
-    digest(&lines)
+pub(super) fn readings_digest(readings: &[StoredReading]) -> Result<String> {
+    let line = |StoredReading { measurement: m, origin }: &StoredReading| match origin.reread_of() {
+        None => json!([m.signal, m.phase, m.variant, m.window, m.sums, m.query_hash, m.raw_hash]),
+        Some(of) => json!([m.signal, m.phase, m.variant, m.window, m.sums, m.query_hash, m.raw_hash, of]),
+    };
+    digest(&readings.iter().map(line).collect::<Vec<Value>>())
 }
 
 /// Keeps the evaluation with the experiment.

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::replay_path::{ReplayedPoll, plan_of, replay};
+use super::replay_path::{ReplayedPoll, plan_of};
 use super::runtime::Runtime;
 use super::steps::digest;
 use crate::audit::LogEntry;
@@ -154,6 +154,8 @@ pub struct ProofReading {
     pub raw_hash: String,
     /// True when the source pushed it: polls take the newest, whenever it came.
     pub is_pushed: bool,
+    /// The past instant about which a poll asked again, after the source had restated its past.
+    pub reread_of: Option<Timestamp>,
 }
 
 /// One poll.
@@ -208,8 +210,7 @@ impl Runtime {
         let mut tx = self.read().await?;
         let experiment = Self::experiment_named(&mut tx, reference).await?;
         let plan = plan_of(&experiment)?;
-        let polls = Self::stored_polls(&mut tx, &experiment, &plan).await?;
-        let path = replay(&plan, polls)?;
+        let path = Self::history_of(&mut tx, &experiment, &plan).await?.replay()?;
         let nothing = || {
             Error::new(Code::Conflict, format!("experiment `{}` has not been measured yet", experiment.slug))
                 .hint("`outcome-runtime poll --all` reads its signals now")
@@ -283,7 +284,7 @@ fn logged_of(log: &[LogEntry]) -> BTreeMap<Timestamp, ProofLogged> {
 
 fn snapshots_of(readings: &[StoredReading], logged: &BTreeMap<Timestamp, ProofLogged>) -> Vec<ProofSnapshot> {
     let mut snapshots: Vec<ProofSnapshot> = Vec::new();
-    for StoredReading { measurement, is_pushed } in readings {
+    for StoredReading { measurement, origin } in readings {
         let reading = ProofReading {
             signal: measurement.signal.clone(),
             phase: measurement.phase,
@@ -293,7 +294,8 @@ fn snapshots_of(readings: &[StoredReading], logged: &BTreeMap<Timestamp, ProofLo
             source: measurement.source.clone(),
             query_hash: measurement.query_hash.clone(),
             raw_hash: measurement.raw_hash.clone(),
-            is_pushed: *is_pushed,
+            is_pushed: origin.is_pushed(),
+            reread_of: origin.reread_of(),
         };
         match snapshots.last_mut().filter(|last| last.measured_at == measurement.measured_at) {
             Some(last) => last.readings.push(reading),
@@ -344,7 +346,7 @@ fn limits_of(plan: &Plan, readings: &[StoredReading]) -> Vec<String> {
             limits.push(format!("no reading of the constraint `{name}` is stored: its alert cannot be recomputed"));
         }
     }
-    if !readings.is_empty() && readings.iter().all(|reading| reading.is_pushed) {
+    if !readings.is_empty() && readings.iter().all(|reading| reading.origin.is_pushed()) {
         limits.push("the sources only push: every push counts as a poll, also one that no poll looked at".to_owned());
     }
     limits

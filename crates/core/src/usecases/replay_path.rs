@@ -16,10 +16,10 @@ use super::runtime::Runtime;
 use crate::audit::LogEntry;
 use crate::domain::{ArmSums, Experiment, Variant, VariantReading};
 use crate::error::{Code, Error, Result};
-use crate::evaluation::{Guard, PhaseReadings, Poll, evaluate_poll};
+use crate::evaluation::{Corrected, Guard, PhaseReadings, Poll, assess_poll, correct_past, evaluate_poll, is_restated};
 use crate::hypotheses::Plan;
 use crate::stats::{Evaluated, RunningState};
-use crate::store::{AllocationPhase, StoredReading, Tx};
+use crate::store::{AllocationPhase, Origin, Snapshot, Tx};
 
 /// Most log lines of one experiment that are read back.
 const MAX_HISTORY: i64 = 1_000_000;
@@ -54,32 +54,24 @@ impl Runtime {
         let mut tx = self.read().await?;
         let experiment = Self::experiment_named(&mut tx, reference).await?;
         let plan = plan_of(&experiment)?;
-        replay(&plan, Self::stored_polls(&mut tx, &experiment, &plan).await?)
+        Self::history_of(&mut tx, &experiment, &plan).await?.replay()
     }
 
-    /// The polls of an experiment, oldest first, as [`replay`] takes them. Polls without a reading of the primary signal
-    /// are left out.
-    pub(super) async fn stored_polls(tx: &mut Tx, experiment: &Experiment, plan: &Plan) -> Result<Vec<StoredPoll>> {
+    /// Everything that is stored about an experiment's readings.
+    pub(super) async fn history_of<'p>(tx: &mut Tx, experiment: &Experiment, plan: &'p Plan) -> Result<History<'p>> {
         let readings = tx.measurement_of_experiment(experiment.id).await?;
-        let allocation = tx.phase_list(experiment.id).await?;
         let log = tx.event_of_subject(experiment.id.0, MAX_HISTORY).await?;
-        Ok(polls_of(experiment, plan, &readings, &allocation, &log))
+        let latest = experiment.current_result.as_ref();
+        Ok(History {
+            plan,
+            launched_at: experiment.launched_at,
+            last_polled_at: latest.and_then(|result| result.get("polled_at")?.as_str()?.parse().ok()),
+            is_sampled: latest.is_some_and(has_sampled),
+            readings: readings.iter().map(Snapshot::from).collect(),
+            allocation: tx.phase_list(experiment.id).await?,
+            drifts: flag_drifts(&log),
+        })
     }
-}
-
-/// Replays the statistics over polls, from an empty memory.
-///
-/// # Errors
-/// [`Code::Internal`] for a plan that never should have been approved.
-pub(super) fn replay(plan: &Plan, polls: Vec<StoredPoll>) -> Result<Vec<ReplayedPoll>> {
-    let mut path: Vec<ReplayedPoll> = Vec::with_capacity(polls.len());
-    for StoredPoll { polled_at, poll } in polls {
-        let previous: Option<&RunningState> = path.last().map(|last| &last.evaluated.running);
-        if let Some(evaluated) = evaluate_poll(plan, &poll, previous)? {
-            path.push(ReplayedPoll { polled_at, poll, evaluated });
-        }
-    }
-    Ok(path)
 }
 
 /// The plan that was fixed at launch.
@@ -105,94 +97,228 @@ pub(super) fn plan_of(experiment: &Experiment) -> Result<Plan> {
 }
 
 /// What one arm of a signal said in one phase; no arm is the whole population.
-type Place = (String, i32, Option<Variant>);
+type Place<'a> = (&'a str, i32, Option<Variant>);
 
-/// Groups readings by poll.
-///
-/// A source that is asked leaves its readings with the instant of the poll. One that pushes leaves them whenever they
-/// come, and a poll takes the newest. Where nothing is asked at all, every push of the primary signal up to the latest
-/// evaluation counts as a poll: more looks at the same data than were taken, never fewer.
-fn polls_of(
-    experiment: &Experiment,
-    plan: &Plan,
-    readings: &[StoredReading],
-    allocation: &[AllocationPhase],
-    log: &[LogEntry],
-) -> Vec<StoredPoll> {
-    let is_asked = |reading: &&StoredReading| !reading.is_pushed;
-    let is_primary_push = |reading: &&StoredReading| reading.measurement.signal == plan.signal.name;
-    let mut times: BTreeSet<Timestamp> = readings.iter().filter(is_asked).map(|r| r.measurement.measured_at).collect();
-    if times.is_empty() {
-        let last = last_polled_at(experiment);
-        times = readings.iter().filter(is_primary_push).map(|r| r.measurement.measured_at).collect();
-        times.retain(|at| last.is_some_and(|last| *at <= last));
-    }
-    let drifts = flag_drifts(log);
-    let is_sampled = is_sampled(experiment);
-    let mut pushed: BTreeMap<Place, &StoredReading> = BTreeMap::new();
-    let mut rest = readings.iter().peekable();
-    let mut polls = Vec::with_capacity(times.len());
-    let ends = times.iter().skip(1).map(Some).chain([None]);
-    for (polled_at, next) in times.iter().zip(ends) {
-        let mut here: BTreeMap<Place, &StoredReading> = BTreeMap::new();
-        while let Some(reading) = rest.next_if(|reading| reading.measurement.measured_at <= *polled_at) {
-            let m = &reading.measurement;
-            let place = (m.signal.clone(), m.phase.unwrap_or(0), m.variant);
-            if reading.is_pushed { &mut pushed } else { &mut here }.insert(place, reading);
+/// What the path of an experiment is made from.
+#[derive(Debug, Clone)]
+pub(super) struct History<'p> {
+    /// Fixed at launch.
+    pub plan: &'p Plan,
+    /// When it went live.
+    pub launched_at: Option<Timestamp>,
+    /// When the latest evaluation was made.
+    pub last_polled_at: Option<Timestamp>,
+    /// The latest evaluation says that the source doubts its own answers.
+    pub is_sampled: bool,
+    /// Oldest first.
+    pub readings: Vec<Snapshot>,
+    /// In order.
+    pub allocation: Vec<AllocationPhase>,
+    /// When the flag was found where it had not been put.
+    pub drifts: Vec<Timestamp>,
+}
+
+impl History<'_> {
+    /// Replays the statistics from an empty memory.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] for a plan that never should have been approved.
+    pub(super) fn replay(&self) -> Result<Vec<ReplayedPoll>> {
+        let polls = self.polls();
+        let mut path: Vec<ReplayedPoll> = Vec::with_capacity(polls.len());
+        for StoredPoll { polled_at, poll } in polls {
+            let previous: Option<&RunningState> = path.last().map(|last| &last.evaluated.running);
+            let corrected = self.corrected(polled_at, &poll, previous)?;
+            let before = corrected.as_ref().map(|corrected| &corrected.state).or(previous);
+            if let Some(evaluated) = evaluate_poll(self.plan, &poll, before)? {
+                path.push(ReplayedPoll { polled_at, poll, evaluated });
+            }
         }
-        let began = |phase: i32| allocation.iter().any(|known| known.phase == phase && known.started_at.0 < *polled_at);
-        let known = pushed.iter().filter(|((_, phase, _), _)| began(*phase)).chain(&here);
-        let found: BTreeMap<&Place, &StoredReading> = known.map(|(place, reading)| (place, *reading)).collect();
-        let signals = Signals { found, allocation };
-        let Some(as_of) = signals.as_of(&plan.signal.name, *polled_at) else { continue };
-        let poll = Poll {
-            phases: signals.phases(&plan.signal.name),
-            guards: plan
-                .guardrails
-                .iter()
-                .enumerate()
-                .map(|(index, guardrail)| Guard {
-                    index,
-                    phases: signals.phases(&guardrail.signal.name),
-                    level: signals.level(&guardrail.signal.name),
-                })
-                .collect(),
-            launched_at: experiment.launched_at.unwrap_or(*polled_at),
-            as_of,
-            is_sampled,
-            has_flag_drift: drifts.iter().any(|at| at >= polled_at && next.is_none_or(|next| at < next)),
-        };
-        polls.push(StoredPoll { polled_at: *polled_at, poll });
+        Ok(path)
     }
-    polls
+
+    /// The end of [`Self::replay`], without words for the polls before. `None` before the first poll.
+    ///
+    /// # Errors
+    /// As [`Self::replay`].
+    pub(super) fn latest(&self) -> Result<Option<ReplayedPoll>> {
+        let mut polls = self.polls();
+        let Some(StoredPoll { polled_at, poll }) = polls.pop() else { return Ok(None) };
+        let mut state: Option<RunningState> = None;
+        for earlier in &polls {
+            if let Some(corrected) = self.corrected(earlier.polled_at, &earlier.poll, state.as_ref())? {
+                state = Some(corrected.state);
+            }
+            assess_poll(self.plan, &earlier.poll, state.get_or_insert_default())?;
+        }
+        let corrected = self.corrected(polled_at, &poll, state.as_ref())?;
+        let before = corrected.as_ref().map(|corrected| &corrected.state).or(state.as_ref());
+        let evaluated = evaluate_poll(self.plan, &poll, before)?;
+        Ok(evaluated.map(|evaluated| ReplayedPoll { polled_at, poll, evaluated }))
+    }
+
+    /// What the statistics remember before a poll that restates the past; `None` where it does not, or nothing is left.
+    ///
+    /// # Errors
+    /// As [`Self::replay`].
+    pub(super) fn corrected(
+        &self,
+        polled_at: Timestamp,
+        poll: &Poll,
+        previous: Option<&RunningState>,
+    ) -> Result<Option<Corrected>> {
+        match previous.filter(|previous| is_restated(poll, previous)) {
+            Some(previous) => correct_past(self.plan, poll, &self.past(polled_at, poll), previous),
+            None => Ok(None),
+        }
+    }
+
+    /// The polls, oldest first, without those that have no testable reading of the primary signal.
+    ///
+    /// A source that is asked leaves its readings with the instant of the poll. One that pushes leaves them whenever they
+    /// come, and a poll takes the newest. Where nothing is asked at all, every push of the primary signal up to the latest
+    /// evaluation counts as a poll: more looks at the same data than were taken, never fewer.
+    pub(super) fn polls(&self) -> Vec<StoredPoll> {
+        let times = self.times();
+        let mut pushed: BTreeMap<Place<'_>, &Snapshot> = BTreeMap::new();
+        let mut rest = self.readings.iter().peekable();
+        let mut polls = Vec::with_capacity(times.len());
+        for (i, polled_at) in times.iter().enumerate() {
+            let mut here: BTreeMap<Place<'_>, &Snapshot> = BTreeMap::new();
+            while let Some(reading) = rest.next_if(|reading| reading.measured_at <= *polled_at) {
+                match reading.origin {
+                    Origin::Pushed => pushed.insert(place(reading), reading),
+                    Origin::Polled => here.insert(place(reading), reading),
+                    Origin::Reread(_) => None,
+                };
+            }
+            let known = pushed.iter().filter(|((_, phase, _), _)| self.has_begun(*phase, *polled_at));
+            let mut found: BTreeMap<Place<'_>, &Snapshot> = known.map(|(place, reading)| (*place, *reading)).collect();
+            found.extend(here);
+            let has_flag_drift = self.has_drifted(*polled_at, times.get(i + 1).copied());
+            let signals = Signals { found, history: self };
+            if let Some(poll) = signals.poll(*polled_at, self.is_sampled, has_flag_drift) {
+                polls.push(StoredPoll { polled_at: *polled_at, poll });
+            }
+        }
+        polls
+    }
+
+    /// When the sources were asked; where they only push, when the primary signal came.
+    fn times(&self) -> Vec<Timestamp> {
+        // They are in order already.
+        let mut times: Vec<Timestamp> =
+            self.readings.iter().filter(|r| r.origin == Origin::Polled).map(|r| r.measured_at).collect();
+        if times.is_empty() {
+            let is_primary_push = |r: &&Snapshot| r.origin.is_pushed() && *r.signal == *self.plan.signal.name;
+            times = self.readings.iter().filter(is_primary_push).map(|r| r.measured_at).collect();
+            times.retain(|at| self.last_polled_at.is_some_and(|last| *at <= last));
+        }
+        times.dedup();
+        times
+    }
+
+    /// The polls before `poll` as the sources told them by `polled_at`, oldest first: asked again at that instant, or the
+    /// newest revision of each window that was pushed. Constraints that were not read again are missing.
+    pub(super) fn past(&self, polled_at: Timestamp, poll: &Poll) -> Vec<Poll> {
+        let mut asked: BTreeMap<Timestamp, BTreeMap<Place<'_>, &Snapshot>> = BTreeMap::new();
+        let mut pushed: Vec<&Snapshot> = Vec::new();
+        for reading in self.readings.iter().filter(|reading| reading.measured_at <= polled_at) {
+            match reading.origin {
+                Origin::Reread(of) if reading.measured_at == polled_at => {
+                    asked.entry(of).or_default().insert(place(reading), reading);
+                }
+                Origin::Pushed => pushed.push(reading),
+                Origin::Reread(_) | Origin::Polled => {}
+            }
+        }
+        // The last one of a place wins: of the newest window the newest revision.
+        pushed.sort_by_key(|reading| (reading.window_to, reading.measured_at));
+        let mut times = self.times();
+        if asked.is_empty() && !self.readings.iter().any(|reading| reading.origin == Origin::Polled) {
+            let primary = pushed.iter().filter(|reading| *reading.signal == *self.plan.signal.name);
+            times = primary.map(|reading| reading.window_to).collect::<BTreeSet<_>>().into_iter().collect();
+            asked = times.iter().map(|of| (*of, BTreeMap::new())).collect();
+        }
+        let mut past = Vec::with_capacity(asked.len());
+        for (of, here) in asked {
+            let mut found: BTreeMap<Place<'_>, &Snapshot> = BTreeMap::new();
+            let known = pushed.iter().take_while(|reading| reading.window_to <= of);
+            found.extend(known.filter(|r| self.has_begun(r.phase, of)).map(|r| (place(r), *r)));
+            found.extend(here);
+            let next = times.iter().find(|at| **at > of).copied();
+            let signals = Signals { found, history: self };
+            if let Some(mut earlier) = signals.poll(of, poll.is_sampled, self.has_drifted(of, next)) {
+                earlier.guards.retain(|guard| guard.level.is_some() || !guard.phases.is_empty());
+                past.push(earlier);
+            }
+        }
+        past
+    }
+
+    fn has_begun(&self, phase: i32, at: Timestamp) -> bool {
+        self.allocation.iter().any(|known| known.phase == phase && known.started_at.0 < at)
+    }
+
+    fn has_drifted(&self, from: Timestamp, until: Option<Timestamp>) -> bool {
+        self.drifts.iter().any(|at| *at >= from && until.is_none_or(|until| *at < until))
+    }
+}
+
+fn place(reading: &Snapshot) -> Place<'_> {
+    (&reading.signal, reading.phase, reading.variant)
 }
 
 /// What was known at one poll.
 struct Signals<'a> {
-    found: BTreeMap<&'a Place, &'a StoredReading>,
-    allocation: &'a [AllocationPhase],
+    found: BTreeMap<Place<'a>, &'a Snapshot>,
+    history: &'a History<'a>,
 }
 
 impl Signals<'_> {
-    fn of<'s>(&'s self, signal: &'s str) -> impl Iterator<Item = (i32, Option<Variant>, &'s StoredReading)> {
-        let here = self.found.iter().filter(move |((name, ..), _)| name == signal);
+    /// The poll that was made at this instant; `None` where nothing was read of the primary signal.
+    fn poll(&self, polled_at: Timestamp, is_sampled: bool, has_flag_drift: bool) -> Option<Poll> {
+        let plan = self.history.plan;
+        let guards = plan.guardrails.iter().enumerate().map(|(index, guardrail)| Guard {
+            index,
+            phases: self.phases(&guardrail.signal.name),
+            level: self.level(&guardrail.signal.name),
+        });
+        Some(Poll {
+            as_of: self.as_of(&plan.signal.name, polled_at)?,
+            phases: self.phases(&plan.signal.name),
+            guards: guards.collect(),
+            launched_at: self.history.launched_at.unwrap_or(polled_at),
+            is_sampled,
+            has_flag_drift,
+        })
+    }
+
+    fn of(&self, signal: &str) -> impl Iterator<Item = (i32, Option<Variant>, &Snapshot)> {
+        let here = self.found.iter().filter(move |((name, ..), _)| *name == signal);
         here.map(|((_, phase, variant), reading)| (*phase, *variant, *reading))
     }
 
     fn phases(&self, signal: &str) -> Vec<PhaseReadings> {
-        let mut phases: BTreeMap<i32, Vec<VariantReading>> = BTreeMap::new();
+        let mut phases: Vec<PhaseReadings> = Vec::new();
         for (phase, variant, reading) in self.of(signal) {
-            if let Some(variant) = variant {
-                phases.entry(phase).or_default().push(VariantReading { variant, sums: reading.measurement.sums });
+            let Some(variant) = variant else { continue };
+            let arm = VariantReading { variant, sums: reading.sums };
+            // The readings are in the order of their phases.
+            match phases.last_mut().filter(|last| last.phase == phase) {
+                Some(last) => last.arms.push(arm),
+                None => phases.push(PhaseReadings { phase, treatment_pct: self.treatment_pct(phase), arms: vec![arm] }),
             }
         }
-        let pct = |phase| self.allocation.iter().find(|known| known.phase == phase).map_or(50, |k| k.treatment_pct);
-        let readings = |(phase, arms)| PhaseReadings { phase, treatment_pct: pct(phase), arms };
-        phases.into_iter().map(readings).collect()
+        phases
+    }
+
+    fn treatment_pct(&self, phase: i32) -> i32 {
+        self.history.allocation.iter().find(|known| known.phase == phase).map_or(50, |known| known.treatment_pct)
     }
 
     fn level(&self, signal: &str) -> Option<ArmSums> {
-        self.of(signal).find(|(_, variant, _)| variant.is_none()).map(|(.., reading)| reading.measurement.sums)
+        self.of(signal).find(|(_, variant, _)| variant.is_none()).map(|(.., reading)| reading.sums)
     }
 
     /// The end of the primary signal's windows, which identifies a poll; `None` where nothing was read of it.
@@ -202,27 +328,22 @@ impl Signals<'_> {
         let mut ends: BTreeMap<i32, Timestamp> = BTreeMap::new();
         let mut is_asked = false;
         for (phase, _, reading) in self.of(primary).filter(|(_, variant, _)| variant.is_some()) {
-            is_asked |= !reading.is_pushed;
+            is_asked |= !reading.origin.is_pushed();
             // Of a push the treatment's end counts, where there is one; control comes before it.
-            ends.insert(phase, reading.measurement.window.to);
+            ends.insert(phase, reading.window_to);
         }
         if is_asked {
-            let begun = self.allocation.iter().filter(|phase| phase.started_at.0 < polled_at);
+            let begun = self.history.allocation.iter().filter(|phase| phase.started_at.0 < polled_at);
             return begun.map(|phase| phase.ended_at.map_or(polled_at, |ended| ended.0.min(polled_at))).max();
         }
         ends.into_values().max()
     }
 }
 
-/// When the latest evaluation was made.
-fn last_polled_at(experiment: &Experiment) -> Option<Timestamp> {
-    experiment.current_result.as_ref()?.get("polled_at")?.as_str()?.parse().ok()
-}
-
-/// Whether the latest evaluation says that the source doubts its own answers.
-fn is_sampled(experiment: &Experiment) -> bool {
-    let health = experiment.current_result.as_ref().and_then(|result| result.get("health")?.as_array());
-    health.is_some_and(|findings| findings.iter().any(|f| f.get("code").and_then(Value::as_str) == Some("sampled")))
+/// Whether an evaluation says that the source doubts its own answers.
+fn has_sampled(result: &Value) -> bool {
+    let findings = result.get("health").and_then(Value::as_array);
+    findings.is_some_and(|findings| findings.iter().any(|f| f.get("code").and_then(Value::as_str) == Some("sampled")))
 }
 
 /// When a flag was found where it had not been put.
