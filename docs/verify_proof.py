@@ -880,6 +880,17 @@ def check_steps(pack, report):
         report.same(f"{what}: the reason", verdict["reason"], said)
 
 
+def check_about(what, plan, stored, report):
+    """What stands beside the engine's own fields follows from the plan and from them."""
+    report.same(f"{what}.alpha", plan["alpha"], stored.get("alpha"))
+    report.same(f"{what}.error_budget", plan.get("error_budget"), stored.get("error_budget"))
+    grades = {"randomised": "B" if stored["health"] else "A", "before_after": "C", "none": "D"}
+    report.same(f"{what}.grade", grades[plan["design"]], stored.get("grade"))
+    ln_e, e_value = stored["ln_e"], stored.get("e_value")
+    if (e_value is None) != (ln_e is None or ln_e > 709) or (e_value and abs(math.log(e_value) - ln_e) > 1e-9 * max(1, abs(ln_e))):
+        report.add(f"{what}.e_value: {e_value!r} is not the exponential of {ln_e!r}")
+
+
 def check_recorded(pack, results, report):
     """What is stored with the experiment must be the path's word at that time."""
     at_end = (pack["recorded"]["at_end"] or {}).get("result")
@@ -890,7 +901,9 @@ def check_recorded(pack, results, report):
         if not until:
             report.add(f"recorded.{name}: there is no poll of {stored['polled_at']}")
             continue
-        stored = {key: value for key, value in stored.items() if key not in ("polled_at", "n_readings")}
+        about = {"polled_at", "n_readings", "alpha", "error_budget", "e_value", "grade"}
+        check_about(f"recorded.{name}", pack["plan"], stored, report)
+        stored = {key: value for key, value in stored.items() if key not in about}
         want, rounding = results[until[-1]]
         hidden = [g for g in stored["guardrails"] if g["name"] in unstored(pack)]
         if hidden:

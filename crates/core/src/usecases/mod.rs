@@ -23,6 +23,7 @@ mod proof;
 mod propose;
 mod replay_path;
 mod restatement;
+mod result;
 mod runtime;
 mod scope_check;
 mod series;

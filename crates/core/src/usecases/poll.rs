@@ -14,6 +14,7 @@ use super::deliver::flag_position;
 use super::effects::StepContext;
 use super::init::new_event;
 use super::restatement::running_of;
+use super::result::result_of;
 use super::runtime::Runtime;
 use super::series::Weeks;
 use super::steps::digest;
@@ -783,18 +784,10 @@ fn remember(
 ) -> Result<()> {
     let json = |e: serde_json::Error| Error::new(Code::Internal, "an evaluation cannot be written").because(e);
     experiment.running = Some(serde_json::to_value(&evaluated.running).map_err(json)?);
-    let mut result = serde_json::to_value(evaluated).map_err(json)?;
+    let mut result = result_of(plan, evaluated)?;
     if let Some(fields) = result.as_object_mut() {
-        fields.remove("running");
         fields.insert("polled_at".to_owned(), json!(now));
         fields.insert("n_readings".to_owned(), json!(n_readings));
-        fields.insert("alpha".to_owned(), json!(plan.alpha));
-        fields.insert("error_budget".to_owned(), json!(plan.error_budget));
-        fields.insert("e_value".to_owned(), json!(evaluated.ln_e.map(f64::exp).filter(|e| e.is_finite())));
-    }
-    let grade = super::learning::grade(plan.design, &result);
-    if let Some(fields) = result.as_object_mut() {
-        fields.insert("grade".to_owned(), json!(grade));
     }
     experiment.current_result = Some(result);
     Ok(())
