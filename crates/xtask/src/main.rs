@@ -5,7 +5,8 @@
 mod generated;
 mod proofs;
 mod stats_lab;
-#[cfg(all(test, feature = "generated"))]
+#[cfg(test)]
+#[cfg(feature = "generated")]
 mod tidy;
 
 use std::io::Write as _;
