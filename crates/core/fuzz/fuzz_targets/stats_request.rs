@@ -30,9 +30,8 @@ enum Piece {
     Empty,
 }
 
-const WORDS: [&str; 12] = [
-    "two_sided", "greater", "less", "increase", "decrease", "proportion", "mean", "ratio", "cuped", "", "NaN", "é",
-];
+const WORDS: [&str; 12] =
+    ["two_sided", "greater", "less", "increase", "decrease", "proportion", "mean", "ratio", "cuped", "", "NaN", "é"];
 
 impl Piece {
     fn to_json(&self) -> Value {

@@ -217,7 +217,7 @@ proptest! {
         let estimate = Estimate { delta: harm * se, variance: Variance::try_new(se * se).unwrap() };
         let tau = Tau::try_new(se * ten(r / 2.0)).unwrap();
         let test = guardrail_test(&estimate, margin * se, tau, alpha(level), alpha(level)).unwrap();
-        prop_assert!(!test.breached || (!test.non_inferior && test.deteriorated));
+        prop_assert!(!test.breached || (test.deteriorated && !test.non_inferior));
         prop_assert!(test.ln_e_breached <= test.ln_e_deteriorated);
         let (lower, upper) = (test.harm_lower.unwrap() / se, test.harm_upper.unwrap() / se);
         if lower.abs() > 1e-6 && (lower - margin).abs() > 1e-6 && (upper - margin).abs() > 1e-6 {
@@ -278,7 +278,7 @@ proptest! {
     #[test]
     fn a_plan_scales_with_its_unit_and_its_weights(
         variances in prop::array::uniform2(0.01..10.0_f64), weights in prop::array::uniform2(0.05..1.0_f64), mde in 0.001..1.0_f64,
-        power in 0.3..0.95_f64, looks in prop_oneof![19 => Just(1_u32), 1 => Just(3)],
+        power in 0.3..0.95_f64, looks in prop_oneof![99 => Just(1_u32), 1 => Just(3)],
     ) {
         let input = SampleSizeInput {
             unit_variance_control: variances[0],
