@@ -21,3 +21,4 @@ mod stats_properties_tools;
 mod stats_requests;
 mod stats_simulation;
 mod stats_vectors;
+mod stats_words;
