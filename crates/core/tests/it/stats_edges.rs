@@ -6,8 +6,8 @@ use outcome_core::stats::{
     Gate, GateInput, Guardrail, GuardrailReading, GuardrailResult, HarmDirection, HealthCode, InvalidInput, Limit,
     Margin, Moments, Phase, Plan, QuantileArm, RunningState, SeriesVerdict, Settings, SrmStatus, Status, Tau,
     TuningSource, Variance, adjust_running_max, boundary, combine_phases, count_test, cuped, delta_method_lift,
-    eval_line, evaluate, fieller_lift, guardrail_test, level_vs_target, pre_post, quantile_estimate, r_star,
-    rate_confidence, sample_ratio_mismatch, two_arm_test,
+    eval_line, evaluate, fieller_lift, guardrail_test, level_vs_target, ln_e_one_sided, pre_post, quantile_estimate,
+    r_star, rate_confidence, sample_ratio_mismatch, two_arm_test,
 };
 use serde_json::{Value, json};
 
@@ -304,6 +304,100 @@ fn an_effect_of_zero_is_no_effect_to_detect() {
 }
 
 // Guardrails.
+
+#[test]
+fn the_numbers_of_a_guardrail_by_hand() {
+    let phases = gain();
+    let of = |margin, harm_direction| {
+        guard(GuardrailReading::RelativeToControl {
+            phases: &phases,
+            harm_direction,
+            margin,
+            tau: None,
+            is_signed: false,
+        })
+    };
+    let (v_control, v_treatment): (f64, f64) = (0.05 * 0.95 / 19_999.0, 0.065 * 0.935 / 19_999.0);
+    let evidence = |effect: f64, null: f64, variance: f64, tau: f64| {
+        ln_e_one_sided((effect - null) / variance.sqrt(), tau * tau / variance)
+    };
+    let check = |got: &GuardrailResult, harm: f64, bound: f64, ln_e: f64| {
+        assert_eq!((got.status, got.must_prove, got.is_alerting, got.n_consecutive), (Status::Ok, false, false, 0));
+        assert!(close(got.value.unwrap(), harm, 1e-9) && close(got.bound.unwrap(), bound, 1e-9), "{got:?}");
+        assert!(close(got.ln_e_breached.unwrap(), ln_e, 1e-9), "{got:?} {ln_e}");
+        let variance = v_control + v_treatment;
+        let width = variance.sqrt() * boundary(bound * bound / variance, Alpha::DEFAULT, Alternative::Greater);
+        assert!(close(got.lower.unwrap(), harm - width, 1e-9) && close(got.upper.unwrap(), harm + width, 1e-9));
+    };
+    let absolute = of(Margin::Absolute(0.005), HarmDirection::Increase);
+    check(&absolute, 0.015, 0.005, evidence(0.015, 0.005, v_control + v_treatment, 0.005));
+    assert!(absolute.deteriorated && absolute.breached && !absolute.non_inferior);
+    let good = of(Margin::Absolute(0.005), HarmDirection::Decrease);
+    check(&good, -0.015, 0.005, evidence(-0.015, 0.005, v_control + v_treatment, 0.005));
+    assert!(!good.deteriorated && !good.breached && good.non_inferior);
+    // Relative to control: P - 1.25 Q, and for less harm 0.75 Q - P.
+    let relative = of(Margin::RelativeToControl(0.25), HarmDirection::Increase);
+    check(&relative, 0.015, 0.0125, evidence(0.065 - 0.0625, 0.0, v_treatment + 1.5625 * v_control, 0.0125));
+    assert!(relative.deteriorated && !relative.breached && !relative.non_inferior);
+    let less = of(Margin::RelativeToControl(0.25), HarmDirection::Decrease);
+    check(&less, -0.015, 0.0125, evidence(0.0375 - 0.065, 0.0, v_treatment + 0.5625 * v_control, 0.0125));
+    assert!(!less.deteriorated && !less.breached && less.non_inferior);
+}
+
+#[test]
+fn the_numbers_of_limits_by_hand() {
+    let rate = guard(GuardrailReading::RateLimit { successes: 100, n: 20_000, limit: Limit::Max(0.004) });
+    let want = rate_confidence(100, 20_000, 0.004, Alpha::DEFAULT).unwrap();
+    assert_eq!((rate.status, rate.value, rate.bound), (Status::Ok, Some(0.005), Some(0.004)));
+    assert_eq!((rate.lower, rate.upper, rate.ln_e_breached), (want.ci.lower, want.ci.upper, Some(want.ln_e)));
+    let limit = Limit::Min(3.0);
+    let value = guard(GuardrailReading::ValueLimit { value: Some(2.0), n: None, limit, consecutive: 2 });
+    assert_eq!((value.status, value.value, value.bound), (Status::Ok, Some(2.0), Some(3.0)));
+    assert_eq!((value.n_consecutive, value.is_alerting, value.breached), (1, false, false));
+}
+
+#[test]
+fn a_reading_that_is_missing_neither_adds_to_nor_ends_a_row_of_alarms() {
+    let (plan, phases, health) = (plan(), gain(), DataHealth::default());
+    let mut state: Option<RunningState> = None;
+    let mut counts = Vec::new();
+    for (day, value) in [(1, Some(9.0)), (2, None), (3, Some(9.0)), (4, Some(1.0))] {
+        let reading = GuardrailReading::ValueLimit { value, n: None, limit: Limit::Max(5.0), consecutive: 3 };
+        let guardrails = [Guardrail { name: "guard", must_prove: false, reading }];
+        let input =
+            Evaluation { plan: &plan, phases: &phases, elapsed_days: 9.0, as_of: day, guardrails: &guardrails, health };
+        let got = evaluate(&input, state.as_ref());
+        counts.push((got.guardrails[0].n_consecutive, got.running.guardrails[0].n_consecutive));
+        state = Some(got.running);
+    }
+    assert_eq!(counts, [(1, 1), (1, 1), (2, 2), (0, 0)]);
+}
+
+#[test]
+fn a_guardrail_keeps_the_tau_of_its_first_poll() {
+    let plan = plan();
+    let mut state: Option<RunningState> = None;
+    let mut taus = Vec::new();
+    for (day, n) in [(1, 20_000), (2, 80_000)] {
+        let phases = [phase(rate(n, n / 20), rate(n, n / 20))];
+        let (harm_direction, margin) = (HarmDirection::Increase, Margin::Absolute(0.0));
+        let reading = GuardrailReading::RelativeToControl {
+            phases: &phases,
+            harm_direction,
+            margin,
+            tau: None,
+            is_signed: false,
+        };
+        let guardrails = [Guardrail { name: "guard", must_prove: false, reading }];
+        let health = DataHealth::default();
+        let input =
+            Evaluation { plan: &plan, phases: &phases, elapsed_days: 9.0, as_of: day, guardrails: &guardrails, health };
+        let got = evaluate(&input, state.as_ref());
+        taus.push(got.running.guardrails[0].tuning);
+        state = Some(got.running);
+    }
+    assert!(taus[0].is_some() && taus[0] == taus[1], "{taus:?}");
+}
 
 #[test]
 fn a_bare_value_at_its_limit_does_not_cross_it() {

@@ -3,7 +3,7 @@
 use outcome_core::stats::{
     Alpha, Alternative, ArmSums, Blocks, DataHealth, Decision, Direction, Evaluated, Evaluation, Finding, Gate,
     Guardrail, GuardrailReading, HarmDirection, Limit, Margin, OutlookInput, Phase, Plan, Status, boundary, evaluate,
-    evaluate_before_after, futility_upper, outlook, until_testable,
+    evaluate_before_after, futility_upper, outlook, pre_post, until_testable,
 };
 
 fn arms(control: (u64, u64), treatment: (u64, u64)) -> [Phase; 1] {
@@ -124,6 +124,10 @@ const FLAT: [f64; 8] = [10.3, 9.8, 10.1, 9.7, 10.2, 9.9, 10.0, 10.1];
 fn a_series_that_moved_is_told_as_an_observation() {
     let got = without_control(&FLAT, &[20.0, 20.3, 19.9, 20.1], &[]);
     assert!(got.is_significant && got.verdict.next.is_none());
+    let test = pre_post(&FLAT, &[20.0, 20.3, 19.9, 20.1], Alpha::DEFAULT);
+    assert_eq!((got.status, got.effect, got.standard_error), (Status::Ok, test.difference, test.se));
+    assert_eq!((got.ci, got.ln_e), (test.ci, test.ln_e));
+    assert_eq!((got.ln_p_running, got.p_running), (-test.ln_e.unwrap(), (-test.ln_e.unwrap()).exp()));
     let level = |run: &[f64]| run.iter().sum::<f64>() / run.len() as f64;
     assert!((got.control_level.unwrap() - level(&FLAT)).abs() < 1e-12);
     assert!((got.treatment_level.unwrap() - 20.075).abs() < 1e-12);
