@@ -16,7 +16,7 @@ use super::runtime::Runtime;
 use crate::audit::LogEntry;
 use crate::domain::{ArmSums, Experiment, Variant, VariantReading};
 use crate::error::{Code, Error, Result};
-use crate::evaluation::{Corrected, Guard, PhaseReadings, Poll, assess_poll, correct_past, evaluate_poll, is_restated};
+use crate::evaluation::{Corrected, Guard, PhaseReadings, Poll, correct_past, evaluate_poll, is_restated};
 use crate::hypotheses::Plan;
 use crate::stats::{Evaluated, RunningState};
 use crate::store::{AllocationPhase, Origin, Snapshot, Tx};
@@ -135,26 +135,6 @@ impl History<'_> {
             }
         }
         Ok(path)
-    }
-
-    /// The end of [`Self::replay`], without words for the polls before. `None` before the first poll.
-    ///
-    /// # Errors
-    /// As [`Self::replay`].
-    pub(super) fn latest(&self) -> Result<Option<ReplayedPoll>> {
-        let mut polls = self.polls();
-        let Some(StoredPoll { polled_at, poll }) = polls.pop() else { return Ok(None) };
-        let mut state: Option<RunningState> = None;
-        for earlier in &polls {
-            if let Some(corrected) = self.corrected(earlier.polled_at, &earlier.poll, state.as_ref())? {
-                state = Some(corrected.state);
-            }
-            assess_poll(self.plan, &earlier.poll, state.get_or_insert_default())?;
-        }
-        let corrected = self.corrected(polled_at, &poll, state.as_ref())?;
-        let before = corrected.as_ref().map(|corrected| &corrected.state).or(state.as_ref());
-        let evaluated = evaluate_poll(self.plan, &poll, before)?;
-        Ok(evaluated.map(|evaluated| ReplayedPoll { polled_at, poll, evaluated }))
     }
 
     /// What the statistics remember before a poll that restates the past; `None` where it does not, or nothing is left.
