@@ -15,6 +15,7 @@ mod stats_evaluate;
 mod stats_given;
 mod stats_hostile;
 mod stats_mistakes;
+mod stats_plans;
 mod stats_properties;
 mod stats_properties_polls;
 mod stats_properties_tools;
