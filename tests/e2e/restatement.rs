@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 
 use crate::proof::{check_packs, check_paths};
 
+/// Units and successes of one arm.
+type Counted = (u64, u64);
+
 /// The laboratory's outcome on a source that remembers when each unit came, and that can be told to fail about its past.
 fn file() -> String {
     let query = |columns: &str| {
@@ -118,7 +121,7 @@ const PEOPLE: [((u64, u64), (u64, u64)); 5] = [
 ];
 
 /// What the statistics remember of the primary signal after looks at these cumulative sums, in the first epoch.
-fn remembered(experiment: &Experiment, looks: &[((u64, u64), (u64, u64))]) -> Result<RunningState> {
+fn remembered(experiment: &Experiment, looks: &[(Counted, Counted)]) -> Result<RunningState> {
     let launched_at = experiment.launched_at.context("not launched")?;
     let number = |name: &str| experiment.plan.as_ref().and_then(|plan| plan.get(name)?.as_f64()).context("no plan");
     let plan = stats::Plan {
@@ -265,7 +268,7 @@ async fn of_what_is_pushed_the_newest_revisions_count_and_contradictions_do_not(
     let began = source.lab.runtime.now();
     let hours = |hours: i64| began.checked_add(jiff::SignedDuration::from_hours(hours)).unwrap();
     // Cumulative sums of the windows up to 12, 24, 36 ... hours, as they are pushed.
-    let pushes: [(i64, (u64, u64), (u64, u64)); 7] = [
+    let pushes: [(i64, Counted, Counted); 7] = [
         (12, (700, 205), (750, 290)),
         (24, (1350, 405), (1450, 495)),
         (36, (2150, 645), (2320, 820)),
