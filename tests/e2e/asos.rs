@@ -42,7 +42,8 @@ fn difference(place: &str, want: &Value, got: &Value) -> Option<String> {
         }
         (Value::Number(w), Value::Number(g)) => {
             let (w, g) = (w.as_f64()?, g.as_f64()?);
-            ((w - g).abs() > 1e-12 + 1e-7 * w.abs()).then(|| format!("{place}: want {w}, got {g}"))
+            // Evidence is a small difference of large logarithms: its last digits differ by machine.
+            ((w - g).abs() > 1e-7 + 1e-6 * w.abs()).then(|| format!("{place}: want {w}, got {g}"))
         }
         _ => (want != got).then(|| format!("{place}: want {want}, got {got}")),
     }
