@@ -140,8 +140,9 @@ fn a_series_that_moved_is_told_as_an_observation() {
 
 #[test]
 fn a_series_that_moves_without_a_reason_proves_nothing() {
-    let steps = [10.0, 10.1, 9.9, 10.0, 10.1, 9.9, 10.0, 20.0, 20.1, 19.9, 20.0, 20.1, 19.9, 20.0];
-    let post = [300.0, 300.1, 299.9, 300.0];
+    let level = |n: usize, level: f64| (0..n).map(move |i| level + [0.0, 0.1, -0.1][i % 3]);
+    let steps: Vec<f64> = level(30, 10.0).chain(level(30, 20.0)).collect();
+    let post: Vec<f64> = level(60, 300.0).collect();
     assert_eq!(pre_post(&steps, &post, Alpha::DEFAULT).verdict(), SeriesVerdict::Moved, "by itself it would");
     let got = without_control(&steps, &post, &[]);
     assert!(!got.is_significant);
