@@ -2,8 +2,8 @@
 
 use outcome_core::stats::{
     Alpha, Alternative, ArmSums, Blocks, DataHealth, Decision, Direction, Evaluated, Evaluation, Finding, Gate,
-    Guardrail, GuardrailReading, HarmDirection, Limit, Margin, OutlookInput, Phase, Plan, Status, boundary, evaluate,
-    evaluate_before_after, futility_upper, outlook, pre_post, until_testable,
+    Guardrail, GuardrailReading, HarmDirection, Limit, Margin, OutlookInput, Phase, Plan, SeriesVerdict, Status,
+    boundary, evaluate, evaluate_before_after, futility_upper, outlook, pre_post, until_testable,
 };
 
 fn arms(control: (u64, u64), treatment: (u64, u64)) -> [Phase; 1] {
@@ -140,8 +140,11 @@ fn a_series_that_moved_is_told_as_an_observation() {
 
 #[test]
 fn a_series_that_moves_without_a_reason_proves_nothing() {
-    let steps = [10.0, 10.1, 9.9, 10.0, 10.1, 9.9, 10.0, 20.0, 20.1, 19.9, 20.0, 20.1, 19.9, 20.0];
-    let got = without_control(&steps, &[30.0, 30.1, 29.9, 30.0], &[]);
+    let level = |n: usize, level: f64| (0..n).map(move |i| level + [0.0, 0.1, -0.1][i % 3]);
+    let steps: Vec<f64> = level(30, 10.0).chain(level(30, 20.0)).collect();
+    let post: Vec<f64> = level(60, 300.0).collect();
+    assert_eq!(pre_post(&steps, &post, Alpha::DEFAULT).verdict(), SeriesVerdict::Moved, "by itself it would");
+    let got = without_control(&steps, &post, &[]);
     assert!(!got.is_significant);
     let reason = &got.verdict.reason;
     assert!(reason.starts_with("Observational: the level moved at ") && reason.contains("proves nothing"), "{reason}");
