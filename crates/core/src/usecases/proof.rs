@@ -129,7 +129,8 @@ pub struct ProofLogged {
     pub seq: i64,
     /// Its hash.
     pub hash: String,
-    /// SHA-256 of the canonical JSON of the list of `[signal, phase, variant, window, sums, query_hash, raw_hash]`.
+    /// SHA-256 of the canonical JSON of the list of `[signal, phase, variant, window, sums, query_hash, raw_hash]`, with
+    /// `reread_of` behind it where there is one.
     pub digest: String,
 }
 
