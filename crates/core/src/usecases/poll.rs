@@ -732,16 +732,22 @@ pub(super) fn readings_digest(readings: &[StoredReading]) -> Result<String> {
 
 /// Keeps the evaluation with the experiment.
 fn remember(experiment: &mut Experiment, evaluated: &Evaluated, now: Timestamp, n_readings: usize) -> Result<()> {
+    let (running, result) = result_of(evaluated, now, n_readings)?;
+    (experiment.running, experiment.current_result) = (Some(running), Some(result));
+    Ok(())
+}
+
+/// The running state and the latest evaluation, as they are kept with the experiment.
+pub(super) fn result_of(evaluated: &Evaluated, polled_at: Timestamp, n_readings: usize) -> Result<(Value, Value)> {
     let json = |e: serde_json::Error| Error::new(Code::Internal, "an evaluation cannot be written").because(e);
-    experiment.running = Some(serde_json::to_value(&evaluated.running).map_err(json)?);
     let mut result = serde_json::to_value(evaluated).map_err(json)?;
+    let mut running = Value::Null;
     if let Some(fields) = result.as_object_mut() {
-        fields.remove("running");
-        fields.insert("polled_at".to_owned(), json!(now));
+        running = fields.remove("running").unwrap_or_default();
+        fields.insert("polled_at".to_owned(), json!(polled_at));
         fields.insert("n_readings".to_owned(), json!(n_readings));
     }
-    experiment.current_result = Some(result);
-    Ok(())
+    Ok((running, result))
 }
 
 /// What the engine would do, in a sentence for the gate. Deterministic.

@@ -83,17 +83,31 @@ pub(super) fn plan_of(experiment: &Experiment) -> Result<Plan> {
         Error::new(Code::Conflict, format!("experiment `{}` was never launched: it has no plan yet", experiment.slug))
             .hint("its readings begin with the launch")
     })?;
-    let tampered = |message: &str| {
-        Error::new(Code::StateTampered, message)
-            .hint("somebody wrote into the database; run `outcome-runtime audit verify`")
-    };
     let plan: Plan =
         serde_json::from_value(value).map_err(|e| tampered("the stored plan cannot be read").because(e))?;
-    let hash = plan.hash().map_err(|e| Error::new(Code::Internal, "a plan cannot be hashed").because(e))?;
-    if experiment.state.plan_hash.as_ref() == Some(&hash) {
+    approved(plan, experiment.state.plan_hash.as_deref())
+}
+
+/// The same from its text.
+///
+/// # Errors
+/// [`Code::StateTampered`] when it is not the approved one.
+pub(super) fn plan_from_text(text: &str, hash: Option<&str>) -> Result<Plan> {
+    let plan: Plan = serde_json::from_str(text).map_err(|e| tampered("the stored plan cannot be read").because(e))?;
+    approved(plan, hash)
+}
+
+fn approved(plan: Plan, hash: Option<&str>) -> Result<Plan> {
+    let found = plan.hash().map_err(|e| Error::new(Code::Internal, "a plan cannot be hashed").because(e))?;
+    if hash == Some(found.as_str()) {
         return Ok(plan);
     }
     Err(tampered("the stored plan is not the one that was approved"))
+}
+
+fn tampered(message: &str) -> Error {
+    Error::new(Code::StateTampered, message)
+        .hint("somebody wrote into the database; run `outcome-runtime audit verify`")
 }
 
 /// What one arm of a signal said in one phase; no arm is the whole population.
