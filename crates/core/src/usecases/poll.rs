@@ -28,7 +28,7 @@ use crate::hypotheses::Plan;
 use crate::ids::{ExperimentId, MeasurementId};
 use crate::lifecycle::ExperimentEvent;
 use crate::principal::Principal;
-use crate::stats::{Decision, Evaluated};
+use crate::stats::{Assessment, Decision, Evaluated, GuardrailResult, HealthFinding, Verdict};
 use crate::store::{AllocationPhase, Instant, SignalHealth, StoredReading, Tx};
 
 /// What is polled.
@@ -732,22 +732,30 @@ pub(super) fn readings_digest(readings: &[StoredReading]) -> Result<String> {
 
 /// Keeps the evaluation with the experiment.
 fn remember(experiment: &mut Experiment, evaluated: &Evaluated, now: Timestamp, n_readings: usize) -> Result<()> {
-    let (running, result) = result_of(evaluated, now, n_readings)?;
-    (experiment.running, experiment.current_result) = (Some(running), Some(result));
+    let json = |e: serde_json::Error| Error::new(Code::Internal, "an evaluation cannot be written").because(e);
+    experiment.running = Some(serde_json::to_value(&evaluated.running).map_err(json)?);
+    experiment.current_result = Some(serde_json::to_value(Latest::of(evaluated, now, n_readings)).map_err(json)?);
     Ok(())
 }
 
-/// The running state and the latest evaluation, as they are kept with the experiment.
-pub(super) fn result_of(evaluated: &Evaluated, polled_at: Timestamp, n_readings: usize) -> Result<(Value, Value)> {
-    let json = |e: serde_json::Error| Error::new(Code::Internal, "an evaluation cannot be written").because(e);
-    let mut result = serde_json::to_value(evaluated).map_err(json)?;
-    let mut running = Value::Null;
-    if let Some(fields) = result.as_object_mut() {
-        running = fields.remove("running").unwrap_or_default();
-        fields.insert("polled_at".to_owned(), json!(polled_at));
-        fields.insert("n_readings".to_owned(), json!(n_readings));
+/// The latest evaluation, as it is kept with the experiment.
+#[derive(Serialize)]
+pub(super) struct Latest<'e> {
+    verdict: &'e Verdict,
+    #[serde(flatten)]
+    numbers: &'e Assessment,
+    guardrails: &'e [GuardrailResult],
+    health: &'e [HealthFinding],
+    polled_at: Timestamp,
+    n_readings: usize,
+}
+
+impl<'e> Latest<'e> {
+    /// `n_readings`: how many were new.
+    pub(super) fn of(evaluated: &'e Evaluated, polled_at: Timestamp, n_readings: usize) -> Self {
+        let Evaluated { verdict, numbers, guardrails, health, running: _ } = evaluated;
+        Self { verdict, numbers, guardrails, health, polled_at, n_readings }
     }
-    Ok((running, result))
 }
 
 /// What the engine would do, in a sentence for the gate. Deterministic.

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::init::new_event;
-use super::poll::result_of;
+use super::poll::Latest;
 use super::replay_path::{History, plan_from_text};
 use super::runtime::Runtime;
 use crate::error::{Code, Error, Result, error_chain};
@@ -226,8 +226,12 @@ fn recomputed(measured: &Measured) -> Result<Option<Remembered>> {
         let of_poll = history.readings.iter().filter(|r| r.measured_at == last.polled_at && r.origin == Origin::Polled);
         of_poll.count()
     });
-    let (running, result) = result_of(&last.evaluated, stored.polled_at.unwrap_or(last.polled_at), n_readings)?;
-    Ok(Some(Remembered { running: running.to_string(), result: result.to_string() }))
+    let latest = Latest::of(&last.evaluated, stored.polled_at.unwrap_or(last.polled_at), n_readings);
+    let json = |e: serde_json::Error| Error::new(Code::Internal, "an evaluation cannot be written").because(e);
+    Ok(Some(Remembered {
+        running: serde_json::to_string(&last.evaluated.running).map_err(json)?,
+        result: serde_json::to_string(&latest).map_err(json)?,
+    }))
 }
 
 impl Remembered {

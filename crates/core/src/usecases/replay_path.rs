@@ -18,6 +18,7 @@ use crate::domain::{ArmSums, Experiment, Variant, VariantReading};
 use crate::error::{Code, Error, Result};
 use crate::evaluation::{Corrected, Guard, PhaseReadings, Poll, assess_poll, correct_past, evaluate_poll, is_restated};
 use crate::hypotheses::Plan;
+use crate::signing::sha256_hex;
 use crate::stats::{Evaluated, RunningState};
 use crate::store::{AllocationPhase, Origin, Snapshot, Tx};
 
@@ -93,8 +94,43 @@ pub(super) fn plan_of(experiment: &Experiment) -> Result<Plan> {
 /// # Errors
 /// [`Code::StateTampered`] when it is not the approved one.
 pub(super) fn plan_from_text(text: &str, hash: Option<&str>) -> Result<Plan> {
-    let plan: Plan = serde_json::from_str(text).map_err(|e| tampered("the stored plan cannot be read").because(e))?;
-    approved(plan, hash)
+    let unreadable = |e: serde_json::Error| tampered("the stored plan cannot be read").because(e);
+    // SQLite keeps the text as it was written: sorted, without white space, and canonical but for the way of writing whole
+    // numbers. Whatever text has the approved hash is the approved one, however it was found.
+    let canonical = without_zero_fractions(text);
+    if hash == Some(sha256_hex(&canonical).as_str()) {
+        return serde_json::from_str(&canonical).map_err(unreadable);
+    }
+    approved(serde_json::from_str(text).map_err(unreadable)?, hash)
+}
+
+/// JSON whose numbers `1.0` are written `1`.
+fn without_zero_fractions(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut is_in_string = false;
+    let mut rest = text;
+    while let Some(at) = rest.find(if is_in_string { &['"', '\\'][..] } else { &['"', '.'][..] }) {
+        let (before, found) = rest.split_at(at);
+        out.push_str(before);
+        let is_zero = found.starts_with(".0") && found.get(2..).is_some_and(|tail| tail.starts_with([',', '}', ']']));
+        let n_taken = match found.chars().next() {
+            Some('"') => {
+                is_in_string = !is_in_string;
+                1
+            }
+            // What follows a backslash does not end a text.
+            Some('\\') => 1 + found.chars().nth(1).map_or(0, char::len_utf8),
+            _ if is_zero => 2,
+            _ => 1,
+        };
+        let (taken, after) = found.split_at(n_taken);
+        if !is_zero || is_in_string {
+            out.push_str(taken);
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
 }
 
 fn approved(plan: Plan, hash: Option<&str>) -> Result<Plan> {
@@ -367,4 +403,22 @@ fn flag_drifts(log: &[LogEntry]) -> Vec<Timestamp> {
         .filter(|line| line.payload.get("cause").and_then(Value::as_str) == Some("flag_drift"))
         .map(|line| line.at)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_zero_fractions;
+
+    #[test]
+    fn whole_numbers_lose_their_fraction_and_texts_do_not() {
+        for (text, want) in [
+            (r#"{"a":1.0,"b":[0.0,-2.0],"c":10.05,"d":1.0e5}"#, r#"{"a":1,"b":[0,-2],"c":10.05,"d":1.0e5}"#),
+            (r#"{"a.0,":"x.0,","b":"\\","c":"\".0,"}"#, r#"{"a.0,":"x.0,","b":"\\","c":"\".0,"}"#),
+            ("", ""),
+            (r#""\"#, r#""\"#),
+            ("1.0", "1.0"),
+        ] {
+            assert_eq!(without_zero_fractions(text), want);
+        }
+    }
 }
