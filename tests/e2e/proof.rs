@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 use outcome_core::domain::{ExperimentStatus, RolloutPlan, Surface, Verdict};
 use outcome_core::signing::{canonical_json, sha256_hex};
-use outcome_core::usecases::{ActRequest, Unlock};
+use outcome_core::usecases::{ActRequest, RecomputeRequest, Unlock};
 use outcome_tests::lab::{self, Lab, PASSPHRASE, hypothesis};
 use serde_json::{Value, json};
 
@@ -15,6 +15,10 @@ use crate::journey::each_lab;
 
 /// Every measured experiment's latest evaluation must follow from its stored readings alone. Returns how many there were.
 pub async fn check_paths(lab: &Lab) -> Result<usize> {
+    // Recomputing in bulk reads the same rows in another way.
+    let check = RecomputeRequest { experiment: None, is_check: true };
+    let recomputed = lab.runtime.recompute(&check, &lab.runtime.terminal_human().await?).await?;
+    ensure!(recomputed.changes.is_empty() && recomputed.failures.is_empty(), "{recomputed:?}");
     let mut n_measured = 0;
     for experiment in lab.runtime.experiment_list(None, 1000).await? {
         let (Some(mut recorded), Some(running)) = (experiment.current_result, experiment.running) else { continue };

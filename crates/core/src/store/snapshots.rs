@@ -218,8 +218,7 @@ impl Tx {
             .await)?;
         let phases: Vec<PhaseRow> =
             on_db!(self, |c| sqlx::query_as(PHASES).bind(self.workspace).bind(from).bind(until).fetch_all(c).await)?;
-        let drifts: Vec<(Uuid, Instant)> =
-            on_db!(self, |c| sqlx::query_as(DRIFTS).bind(self.workspace).bind(from).bind(until).fetch_all(c).await)?;
+        let drifts = self.flag_drifts(from, until).await?;
         let readings: Vec<(ExperimentId, String, String)> = match &mut self.conn {
             Conn::Sqlite(tx) => {
                 let query = sqlx::query_as(READINGS.sqlite).bind(self.workspace).bind(from).bind(until);
@@ -238,12 +237,26 @@ impl Tx {
             index.with(experiment_id, |measured| measured.allocation.push(phase));
         }
         for (id, at) in drifts {
-            index.with(ExperimentId(id), |measured| measured.drifts.push(at.0));
+            index.with(id, |measured| measured.drifts.push(at));
         }
         for (id, signal, lines) in readings {
             index.with(id, |measured| measured.readings.push((signal, lines)));
         }
         Ok(found)
+    }
+
+    /// When the flags of the experiments from `from` up to, but without, `until` were found where they had not been put.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn flag_drifts(
+        &mut self,
+        from: ExperimentId,
+        until: ExperimentId,
+    ) -> Result<Vec<(ExperimentId, Timestamp)>> {
+        let rows: Vec<(ExperimentId, Instant)> =
+            on_db!(self, |c| sqlx::query_as(DRIFTS).bind(self.workspace).bind(from).bind(until).fetch_all(c).await)?;
+        Ok(rows.into_iter().map(|(id, at)| (id, at.0)).collect())
     }
 
     /// Stores what many experiments remember: id, running state and latest evaluation, the latter two as JSON.

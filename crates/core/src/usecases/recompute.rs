@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::init::new_event;
 use super::poll::Latest;
-use super::replay_path::{History, plan_from_text};
+use super::replay_path::{History, after, plan_from_text, unstored};
 use super::runtime::Runtime;
 use crate::error::{Code, Error, Result, error_chain};
 use crate::ids::ExperimentId;
@@ -45,7 +45,9 @@ pub struct Recomputed {
     pub n_measured: u64,
     /// Whose stored statistics differ from those of their readings; corrected unless it was a check.
     pub changes: Vec<RecomputedExperiment>,
-    /// Experiments that could not be recomputed, as sentences.
+    /// Experiments of which too little is stored, as sentences; they were left as they are.
+    pub skipped: Vec<String>,
+    /// Experiments that could not be recomputed, as sentences; they were left as they are.
     pub failures: Vec<String>,
     /// Nothing was written.
     pub is_check: bool,
@@ -61,6 +63,13 @@ pub struct RecomputedExperiment {
     pub fields: Vec<String>,
 }
 
+impl Recomputed {
+    /// Whether anything was stored.
+    fn is_written(&self) -> bool {
+        !self.is_check && !self.changes.is_empty()
+    }
+}
+
 /// What a range of experiments comes to.
 #[derive(Default)]
 struct Part {
@@ -68,7 +77,17 @@ struct Part {
     n_measured: u64,
     changes: Vec<RecomputedExperiment>,
     remembered: Vec<(ExperimentId, String, String)>,
+    skipped: Vec<String>,
     failures: Vec<String>,
+}
+
+/// What recomputing an experiment comes to.
+enum Outcome {
+    /// Nobody has polled it yet.
+    NotMeasured,
+    /// What is missing.
+    Skipped(String),
+    Remembered(Remembered),
 }
 
 impl Runtime {
@@ -87,24 +106,26 @@ impl Runtime {
             return Err(Error::new(Code::Conflict, "another program is polling right now")
                 .hint("nothing was done; try again in a moment"));
         }
-        let done = self.recompute_all(request, by, now).await;
+        let done = self.recompute_all(request, by, &holder).await;
+        if done.as_ref().is_ok_and(Recomputed::is_written) {
+            return done;
+        }
         let mut tx = self.write().await?;
         tx.lease_release("poll", &holder).await?;
         tx.commit().await?;
         done
     }
 
-    async fn recompute_all(&self, request: &RecomputeRequest, by: &Principal, now: Timestamp) -> Result<Recomputed> {
+    async fn recompute_all(&self, request: &RecomputeRequest, by: &Principal, holder: &str) -> Result<Recomputed> {
         let mut tx = self.read().await?;
-        let end = ExperimentId(Uuid::max());
         let ranges: Vec<(ExperimentId, ExperimentId)> = match &request.experiment {
             Some(reference) => {
                 let id = Self::experiment_named(&mut tx, reference).await?.id;
-                vec![(id, ExperimentId(Uuid::from_u128(id.0.as_u128().saturating_add(1))))]
+                vec![(id, after(id))]
             }
             None => {
                 let begins = tx.measured_ranges(RANGE).await?;
-                let ends = begins.iter().skip(1).copied().chain([end]);
+                let ends = begins.iter().skip(1).copied().chain([ExperimentId(Uuid::max())]);
                 begins.iter().copied().zip(ends).collect()
             }
         };
@@ -133,16 +154,18 @@ impl Runtime {
             if !request.is_check && !part.remembered.is_empty() {
                 let tx = match &mut open {
                     Some(tx) => tx,
-                    None => open.insert(self.write().await?),
+                    None => open.insert(self.db.write_bulk(self.workspace.id).await?),
                 };
                 tx.remember_all(&part.remembered).await?;
             }
             done.n_experiments += part.n_experiments;
             done.n_measured += part.n_measured;
             done.changes.extend(part.changes);
+            done.skipped.extend(part.skipped);
             done.failures.extend(part.failures);
         }
         done.changes.sort_unstable();
+        done.skipped.sort_unstable();
         done.failures.sort_unstable();
         if let Some(mut tx) = open {
             let payload = json!({
@@ -151,8 +174,9 @@ impl Runtime {
                 "n_changed": done.changes.len(),
                 "n_failed": done.failures.len(),
             });
-            tx.event_append(new_event("workspace.note_recomputed", self.workspace.id.into(), by, &payload)?, now)
-                .await?;
+            let event = new_event("workspace.note_recomputed", self.workspace.id.into(), by, &payload)?;
+            tx.event_append(event, self.now()).await?;
+            tx.lease_release("poll", holder).await?;
             tx.commit().await?;
         }
         Ok(done)
@@ -172,14 +196,15 @@ fn part_of(found: &[Measured]) -> Part {
     let mut part = Part { n_experiments: found.len() as u64, ..Part::default() };
     for measured in found {
         match recomputed(measured) {
-            Ok(Some(remembered)) => {
+            Ok(Outcome::Remembered(remembered)) => {
                 part.n_measured += 1;
                 if let Some(fields) = remembered.differences(measured) {
                     part.changes.push(RecomputedExperiment { experiment: measured.slug.clone(), fields });
                     part.remembered.push((measured.id, remembered.running, remembered.result));
                 }
             }
-            Ok(None) => {}
+            Ok(Outcome::NotMeasured) => {}
+            Ok(Outcome::Skipped(reason)) => part.skipped.push(format!("`{}`: {reason}", measured.slug)),
             Err(error) => part.failures.push(format!("`{}`: {}", measured.slug, error_chain(&error))),
         }
     }
@@ -206,8 +231,7 @@ struct Remembered {
     result: String,
 }
 
-/// `None` before the first poll.
-fn recomputed(measured: &Measured) -> Result<Option<Remembered>> {
+fn recomputed(measured: &Measured) -> Result<Outcome> {
     let plan = plan_from_text(measured.plan.as_deref().unwrap_or("null"), measured.plan_hash.as_deref())?;
     // What cannot be read is written anew.
     let stored: Stored =
@@ -221,14 +245,18 @@ fn recomputed(measured: &Measured) -> Result<Option<Remembered>> {
         allocation: measured.allocation.clone(),
         drifts: measured.drifts.clone(),
     };
-    let Some(last) = history.latest()? else { return Ok(None) };
+    let missing = unstored(&plan, |name| history.readings.iter().any(|reading| *reading.signal == *name));
+    let Some(last) = history.latest()? else { return Ok(Outcome::NotMeasured) };
+    if let Some(reason) = missing.into_iter().next() {
+        return Ok(Outcome::Skipped(reason));
+    }
     let n_readings = stored.n_readings.unwrap_or_else(|| {
         let of_poll = history.readings.iter().filter(|r| r.measured_at == last.polled_at && r.origin == Origin::Polled);
         of_poll.count()
     });
     let latest = Latest::of(&last.evaluated, stored.polled_at.unwrap_or(last.polled_at), n_readings);
     let json = |e: serde_json::Error| Error::new(Code::Internal, "an evaluation cannot be written").because(e);
-    Ok(Some(Remembered {
+    Ok(Outcome::Remembered(Remembered {
         running: serde_json::to_string(&last.evaluated.running).map_err(json)?,
         result: serde_json::to_string(&latest).map_err(json)?,
     }))

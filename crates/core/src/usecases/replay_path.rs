@@ -11,19 +11,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::runtime::Runtime;
-use crate::audit::LogEntry;
-use crate::domain::{ArmSums, Experiment, Variant, VariantReading};
+use crate::domain::{ArmSums, ConstraintBound, Experiment, Variant, VariantReading};
 use crate::error::{Code, Error, Result};
 use crate::evaluation::{Corrected, Guard, PhaseReadings, Poll, assess_poll, correct_past, evaluate_poll, is_restated};
 use crate::hypotheses::Plan;
+use crate::ids::ExperimentId;
 use crate::signing::sha256_hex;
 use crate::stats::{Evaluated, RunningState};
 use crate::store::{AllocationPhase, Origin, Snapshot, Tx};
-
-/// Most log lines of one experiment that are read back.
-const MAX_HISTORY: i64 = 1_000_000;
 
 /// One poll as it is stored.
 #[derive(Debug, Clone)]
@@ -61,7 +59,7 @@ impl Runtime {
     /// Everything that is stored about an experiment's readings.
     pub(super) async fn history_of<'p>(tx: &mut Tx, experiment: &Experiment, plan: &'p Plan) -> Result<History<'p>> {
         let readings = tx.measurement_of_experiment(experiment.id).await?;
-        let log = tx.event_of_subject(experiment.id.0, MAX_HISTORY).await?;
+        let drifts = tx.flag_drifts(experiment.id, after(experiment.id)).await?;
         let latest = experiment.current_result.as_ref();
         Ok(History {
             plan,
@@ -70,7 +68,7 @@ impl Runtime {
             is_sampled: latest.is_some_and(has_sampled),
             readings: readings.iter().map(Snapshot::from).collect(),
             allocation: tx.phase_list(experiment.id).await?,
-            drifts: flag_drifts(&log),
+            drifts: drifts.into_iter().map(|(_, at)| at).collect(),
         })
     }
 }
@@ -396,13 +394,19 @@ fn has_sampled(result: &Value) -> bool {
     findings.is_some_and(|findings| findings.iter().any(|f| f.get("code").and_then(Value::as_str) == Some("sampled")))
 }
 
-/// When a flag was found where it had not been put.
-fn flag_drifts(log: &[LogEntry]) -> Vec<Timestamp> {
-    log.iter()
-        .filter(|line| line.kind == "experiment.auto_paused")
-        .filter(|line| line.payload.get("cause").and_then(Value::as_str) == Some("flag_drift"))
-        .map(|line| line.at)
+/// What was looked at and is not stored, as sentences: limits on a value of the whole population.
+pub(super) fn unstored(plan: &Plan, is_stored: impl Fn(&str) -> bool) -> Vec<String> {
+    let limits = plan.guardrails.iter().filter(|guardrail| matches!(guardrail.bound, ConstraintBound::Limits { .. }));
+    limits
+        .map(|guardrail| guardrail.signal.name.as_str())
+        .filter(|name| !is_stored(name))
+        .map(|name| format!("no reading of the constraint `{name}` is stored: its alert cannot be recomputed"))
         .collect()
+}
+
+/// The id behind an id: the end of a range of one.
+pub(super) fn after(id: ExperimentId) -> ExperimentId {
+    ExperimentId(Uuid::from_u128(id.0.as_u128().saturating_add(1)))
 }
 
 #[cfg(test)]
