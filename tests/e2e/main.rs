@@ -9,5 +9,6 @@ mod mcp_clients;
 mod negative;
 mod proof;
 mod properties;
+mod recompute;
 mod restatement;
 mod tamper;

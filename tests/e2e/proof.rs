@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 use outcome_core::domain::{ExperimentStatus, RolloutPlan, Surface, Verdict};
 use outcome_core::signing::{canonical_json, sha256_hex};
-use outcome_core::usecases::{ActRequest, Unlock};
+use outcome_core::usecases::{ActRequest, RecomputeRequest, Unlock};
 use outcome_tests::lab::{self, Lab, OUTCOME, PASSPHRASE, hypothesis};
 use serde_json::{Value, json};
 
@@ -15,6 +15,10 @@ use crate::journey::each_lab;
 
 /// Every measured experiment's latest evaluation must follow from its stored readings alone. Returns how many there were.
 pub async fn check_paths(lab: &Lab) -> Result<usize> {
+    // Recomputing in bulk reads the same rows in another way.
+    let check = RecomputeRequest { experiment: None, is_check: true };
+    let recomputed = lab.runtime.recompute(&check, &lab.runtime.terminal_human().await?).await?;
+    ensure!(recomputed.changes.is_empty() && recomputed.failures.is_empty(), "{recomputed:?}");
     let mut n_measured = 0;
     for experiment in lab.runtime.experiment_list(None, 1000).await? {
         let (Some(mut recorded), Some(running)) = (experiment.current_result, experiment.running) else { continue };
@@ -108,7 +112,7 @@ async fn log_of(lab: &Lab) -> Result<PathBuf> {
 }
 
 /// What the independent program says about a pack; `None`, said loudly, where there is no Python.
-fn verify(lab: &Lab, pack: &Value, log: Option<&Path>) -> Result<Option<(Option<i32>, String)>> {
+pub fn verify(lab: &Lab, pack: &Value, log: Option<&Path>) -> Result<Option<(Option<i32>, String)>> {
     let path = lab.root().join(".outcome/proof.json");
     std::fs::write(&path, serde_json::to_string_pretty(pack)?)?;
     let mut command = Command::new("python3");
@@ -240,7 +244,7 @@ impl Facts {
 }
 
 /// The pack with a seal that fits again, as a forger would hand it over.
-fn sealed(mut pack: Value) -> Result<Value> {
+pub fn sealed(mut pack: Value) -> Result<Value> {
     let fields = pack.as_object_mut().context("no object")?;
     fields.remove("hash");
     let hash = sha256_hex(canonical_json(&*fields)?);

@@ -104,7 +104,7 @@ impl Lab {
         let root = dir.path().canonicalize()?;
         write(&root, "game/level.txt", "one\n")?;
         write(&root, "push.secret", INGEST_SECRET)?;
-        write(&root, ".gitignore", "game.db*\nflags.json*\n.outcome/\n.clock\npush.secret\n")?;
+        write(&root, ".gitignore", "game.db*\nflags.json*\n.flags.json*\n.outcome/\n.clock\npush.secret\n")?;
         git(&root, &["init", "-q", "-b", "main"])?;
         commit(&root, "Begin")?;
         let options = SqliteConnectOptions::new().filename(root.join("game.db")).create_if_missing(true);

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use outcome_core::domain::Verdict;
 
 pub use simulate::Simulate;
-pub use stats::{Better, Stats, StatsAb, StatsPlan, StatsProof};
+pub use stats::{Better, Stats, StatsAb, StatsPlan, StatsProof, StatsRecompute};
 
 /// Declares an outcome, lets agents propose and build, measures, and stops at gates that only you can end.
 #[derive(Debug, Parser)]

@@ -9,9 +9,10 @@ EXAMPLES:
   outcome-runtime stats ab --control 500/10000 --treatment 550/10000 --mde 10%
   outcome-runtime stats plan --baseline 5% --mde 10% --traffic 2000/day
   outcome-runtime stats proof short-signup-form -o proof.json
+  outcome-runtime stats recompute --check
   outcome-runtime stats eval < questions.jsonl > answers.jsonl
 
-None of them changes anything; only `proof` needs a workspace.";
+Only `recompute` changes anything; `proof` and `recompute` need a workspace.";
 
 /// `stats ...`.
 #[derive(Debug, Subcommand)]
@@ -22,6 +23,8 @@ pub enum Stats {
     Plan(StatsPlan),
     /// Write down everything from which anybody can recompute the verdict of an experiment
     Proof(StatsProof),
+    /// Compute every running experiment once more from its stored readings, and store what differs
+    Recompute(StatsRecompute),
     /// Answer JSON lines with the formulas themselves
     #[command(after_help = "EXAMPLES:\n  outcome-runtime stats eval < questions.jsonl > answers.jsonl\n  \
         echo '{\"id\": 1, \"fn\": \"r_star\", \"input\": {\"alpha\": 0.05}}' | outcome-runtime stats eval\n\n\
@@ -47,6 +50,24 @@ pub struct StatsProof {
     /// Write it to this file [default: print it]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// `stats recompute`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+EXAMPLES:
+  outcome-runtime stats recompute --check
+  outcome-runtime stats recompute
+  outcome-runtime stats recompute short-signup-form
+
+No source is asked: the readings are those that were stored. Use it after an update
+that changed a formula, or to see that nobody touched the results.")]
+pub struct StatsRecompute {
+    /// Slug of one experiment [default: all that are running]
+    pub experiment: Option<String>,
+    /// Only say what differs, and exit with 4 when something does
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// Which way is better.

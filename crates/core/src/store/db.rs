@@ -132,6 +132,19 @@ impl Db {
         Ok(tx)
     }
 
+    /// The same for writing very much at once. On SQLite what is committed stands in its write-ahead log, and it is the next
+    /// writer that copies it into the file.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn write_bulk(&self, workspace: WorkspaceId) -> Result<Tx> {
+        let Pools::Sqlite { write, .. } = &self.0 else { return self.write(workspace).await };
+        let options = write.connect_options().as_ref().clone().pragma("wal_autocheckpoint", "0");
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(db_error)?;
+        let conn = Conn::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await.map_err(db_error)?);
+        Ok(Tx { conn, workspace })
+    }
+
     /// Prepares a statement without running it, on a real connection. For the test that prepares all of them.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ pub use learnings::LearningQuery;
 pub use measurements::{SignalHealth, StoredReading};
 pub use members::{AgentToken, Member, MemberKey, Session};
 pub use outbox::Message;
-pub use snapshots::{Origin, Snapshot};
+pub use snapshots::{Measured, Origin, Snapshot};
 pub use workspaces::Workspace;
 
 pub(crate) use error::db_error;
@@ -47,14 +47,16 @@ pub fn all_statements() -> Vec<(&'static str, &'static [Engine])> {
         nonces::ALL,
         outbox::ALL,
         outcomes::ALL,
+        snapshots::ALL,
         workspaces::ALL,
     ];
     both.iter()
         .flat_map(|list| list.iter().map(|sql| (*sql, &[Engine::Sqlite, Engine::Postgres][..])))
-        .chain([
-            (learnings::SEARCH.sqlite, &[Engine::Sqlite][..]),
-            (learnings::SEARCH.postgres, &[Engine::Postgres][..]),
-        ])
+        .chain(
+            [&learnings::SEARCH, &snapshots::READINGS, &snapshots::REMEMBER]
+                .into_iter()
+                .flat_map(|sql| [(sql.sqlite, &[Engine::Sqlite][..]), (sql.postgres, &[Engine::Postgres][..])]),
+        )
         .collect()
 }
 

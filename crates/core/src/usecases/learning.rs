@@ -113,7 +113,8 @@ fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext) -> J
             grade: EvidenceGrade::D,
         };
     };
-    let grade = grade(outcome.spec.design, result);
+    let is_unhealthy = result.pointer("/health").and_then(Value::as_array).is_some_and(|found| !found.is_empty());
+    let grade = grade(outcome.spec.design, is_unhealthy);
     let number = |pointer: &str| result.pointer(pointer).and_then(Value::as_f64);
     let decision = result.pointer("/verdict/decision").and_then(Value::as_str).unwrap_or("continue");
     let reason = result.pointer("/verdict/reason").and_then(Value::as_str).unwrap_or("no reading yet");
@@ -161,8 +162,7 @@ fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext) -> J
 }
 
 /// How strong the verdict is, from the design and the health of the data.
-pub(super) fn grade(design: Design, result: &Value) -> EvidenceGrade {
-    let is_unhealthy = result.pointer("/health").and_then(Value::as_array).is_some_and(|findings| !findings.is_empty());
+pub(super) fn grade(design: Design, is_unhealthy: bool) -> EvidenceGrade {
     match design {
         Design::Randomised if is_unhealthy => EvidenceGrade::B,
         Design::Randomised => EvidenceGrade::A,

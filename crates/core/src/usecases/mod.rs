@@ -21,6 +21,7 @@ mod outcome;
 mod poll;
 mod proof;
 mod propose;
+mod recompute;
 mod replay_path;
 mod restatement;
 mod result;
@@ -51,6 +52,7 @@ pub use proof::{
     ProofSnapshot, ProofStep,
 };
 pub use propose::{Rejected, Submission, Submitted, WorkOrder};
+pub use recompute::{RecomputeRequest, Recomputed, RecomputedExperiment};
 pub use replay_path::{ReplayedPoll, StoredPoll};
 pub use runtime::Runtime;
 pub use scope_check::ScopeCheckRequest;

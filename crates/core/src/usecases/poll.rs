@@ -14,7 +14,7 @@ use super::deliver::flag_position;
 use super::effects::StepContext;
 use super::init::new_event;
 use super::restatement::running_of;
-use super::result::result_of;
+use super::result::Latest;
 use super::runtime::Runtime;
 use super::series::Weeks;
 use super::steps::digest;
@@ -784,12 +784,8 @@ fn remember(
 ) -> Result<()> {
     let json = |e: serde_json::Error| Error::new(Code::Internal, "an evaluation cannot be written").because(e);
     experiment.running = Some(serde_json::to_value(&evaluated.running).map_err(json)?);
-    let mut result = result_of(plan, evaluated)?;
-    if let Some(fields) = result.as_object_mut() {
-        fields.insert("polled_at".to_owned(), json!(now));
-        fields.insert("n_readings".to_owned(), json!(n_readings));
-    }
-    experiment.current_result = Some(result);
+    let latest = Latest::of(plan, evaluated, now, n_readings);
+    experiment.current_result = Some(serde_json::to_value(latest).map_err(json)?);
     Ok(())
 }
 

@@ -9,11 +9,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::replay_path::{ReplayedPoll, plan_of};
+use super::replay_path::{ReplayedPoll, plan_of, unstored};
 use super::runtime::Runtime;
 use super::steps::digest;
 use crate::audit::LogEntry;
-use crate::domain::{ArmSums, ConstraintBound, ExperimentStatus, Variant, Window};
+use crate::domain::{ArmSums, ExperimentStatus, Variant, Window};
 use crate::error::{Code, Error, Result};
 use crate::hypotheses::Plan;
 use crate::ids::ExperimentId;
@@ -129,7 +129,8 @@ pub struct ProofLogged {
     pub seq: i64,
     /// Its hash.
     pub hash: String,
-    /// SHA-256 of the canonical JSON of the list of `[signal, phase, variant, window, sums, query_hash, raw_hash]`.
+    /// SHA-256 of the canonical JSON of the list of `[signal, phase, variant, window, sums, query_hash, raw_hash]`, with
+    /// `reread_of` behind it where there is one.
     pub digest: String,
 }
 
@@ -339,13 +340,7 @@ fn steps_of(log: &[LogEntry]) -> Vec<ProofStep> {
 /// What was looked at and is not stored.
 fn limits_of(plan: &Plan, readings: &[StoredReading]) -> Vec<String> {
     let mut limits = Vec::new();
-    for guardrail in &plan.guardrails {
-        let name = &guardrail.signal.name;
-        let is_stored = readings.iter().any(|reading| reading.measurement.signal == *name);
-        if !is_stored && matches!(guardrail.bound, ConstraintBound::Limits { .. }) {
-            limits.push(format!("no reading of the constraint `{name}` is stored: its alert cannot be recomputed"));
-        }
-    }
+    limits.extend(unstored(plan, |name| readings.iter().any(|reading| reading.measurement.signal == name)));
     if !readings.is_empty() && readings.iter().all(|reading| reading.origin.is_pushed()) {
         limits.push("the sources only push: every push counts as a poll, also one that no poll looked at".to_owned());
     }

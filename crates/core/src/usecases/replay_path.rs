@@ -11,18 +11,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::runtime::Runtime;
-use crate::audit::LogEntry;
-use crate::domain::{ArmSums, Experiment, Variant, VariantReading};
+use crate::domain::{ArmSums, ConstraintBound, Experiment, Variant, VariantReading};
 use crate::error::{Code, Error, Result};
-use crate::evaluation::{Corrected, Guard, PhaseReadings, Poll, correct_past, evaluate_poll, is_restated};
+use crate::evaluation::{Corrected, Guard, PhaseReadings, Poll, assess_poll, correct_past, evaluate_poll, is_restated};
 use crate::hypotheses::Plan;
+use crate::ids::ExperimentId;
+use crate::signing::sha256_hex;
 use crate::stats::{Evaluated, RunningState};
 use crate::store::{AllocationPhase, Origin, Snapshot, Tx};
-
-/// Most log lines of one experiment that are read back.
-const MAX_HISTORY: i64 = 1_000_000;
 
 /// One poll as it is stored.
 #[derive(Debug, Clone)]
@@ -60,7 +59,7 @@ impl Runtime {
     /// Everything that is stored about an experiment's readings.
     pub(super) async fn history_of<'p>(tx: &mut Tx, experiment: &Experiment, plan: &'p Plan) -> Result<History<'p>> {
         let readings = tx.measurement_of_experiment(experiment.id).await?;
-        let log = tx.event_of_subject(experiment.id.0, MAX_HISTORY).await?;
+        let drifts = tx.flag_drifts(experiment.id, after(experiment.id)).await?;
         let latest = experiment.current_result.as_ref();
         Ok(History {
             plan,
@@ -69,7 +68,7 @@ impl Runtime {
             is_sampled: latest.is_some_and(has_sampled),
             readings: readings.iter().map(Snapshot::from).collect(),
             allocation: tx.phase_list(experiment.id).await?,
-            drifts: flag_drifts(&log),
+            drifts: drifts.into_iter().map(|(_, at)| at).collect(),
         })
     }
 }
@@ -83,17 +82,66 @@ pub(super) fn plan_of(experiment: &Experiment) -> Result<Plan> {
         Error::new(Code::Conflict, format!("experiment `{}` was never launched: it has no plan yet", experiment.slug))
             .hint("its readings begin with the launch")
     })?;
-    let tampered = |message: &str| {
-        Error::new(Code::StateTampered, message)
-            .hint("somebody wrote into the database; run `outcome-runtime audit verify`")
-    };
     let plan: Plan =
         serde_json::from_value(value).map_err(|e| tampered("the stored plan cannot be read").because(e))?;
-    let hash = plan.hash().map_err(|e| Error::new(Code::Internal, "a plan cannot be hashed").because(e))?;
-    if experiment.state.plan_hash.as_ref() == Some(&hash) {
+    approved(plan, experiment.state.plan_hash.as_deref())
+}
+
+/// The same from its text.
+///
+/// # Errors
+/// [`Code::StateTampered`] when it is not the approved one.
+pub(super) fn plan_from_text(text: &str, hash: Option<&str>) -> Result<Plan> {
+    let unreadable = |e: serde_json::Error| tampered("the stored plan cannot be read").because(e);
+    // SQLite keeps the text as it was written: sorted, without white space, and canonical but for the way of writing whole
+    // numbers. Whatever text has the approved hash is the approved one, however it was found.
+    let canonical = without_zero_fractions(text);
+    if hash == Some(sha256_hex(&canonical).as_str()) {
+        return serde_json::from_str(&canonical).map_err(unreadable);
+    }
+    approved(serde_json::from_str(text).map_err(unreadable)?, hash)
+}
+
+/// JSON whose numbers `1.0` are written `1`.
+fn without_zero_fractions(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut is_in_string = false;
+    let mut rest = text;
+    while let Some(at) = rest.find(if is_in_string { &['"', '\\'][..] } else { &['"', '.'][..] }) {
+        let (before, found) = rest.split_at(at);
+        out.push_str(before);
+        let is_zero = found.starts_with(".0") && found.get(2..).is_some_and(|tail| tail.starts_with([',', '}', ']']));
+        let n_taken = match found.chars().next() {
+            Some('"') => {
+                is_in_string = !is_in_string;
+                1
+            }
+            // What follows a backslash does not end a text.
+            Some('\\') => 1 + found.chars().nth(1).map_or(0, char::len_utf8),
+            _ if is_zero => 2,
+            _ => 1,
+        };
+        let (taken, after) = found.split_at(n_taken);
+        if !is_zero || is_in_string {
+            out.push_str(taken);
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+fn approved(plan: Plan, hash: Option<&str>) -> Result<Plan> {
+    let found = plan.hash().map_err(|e| Error::new(Code::Internal, "a plan cannot be hashed").because(e))?;
+    if hash == Some(found.as_str()) {
         return Ok(plan);
     }
     Err(tampered("the stored plan is not the one that was approved"))
+}
+
+fn tampered(message: &str) -> Error {
+    Error::new(Code::StateTampered, message)
+        .hint("somebody wrote into the database; run `outcome-runtime audit verify`")
 }
 
 /// What one arm of a signal said in one phase; no arm is the whole population.
@@ -135,6 +183,26 @@ impl History<'_> {
             }
         }
         Ok(path)
+    }
+
+    /// The end of [`Self::replay`], without words for the polls before. `None` before the first poll.
+    ///
+    /// # Errors
+    /// As [`Self::replay`].
+    pub(super) fn latest(&self) -> Result<Option<ReplayedPoll>> {
+        let mut polls = self.polls();
+        let Some(StoredPoll { polled_at, poll }) = polls.pop() else { return Ok(None) };
+        let mut state: Option<RunningState> = None;
+        for earlier in &polls {
+            if let Some(corrected) = self.corrected(earlier.polled_at, &earlier.poll, state.as_ref())? {
+                state = Some(corrected.state);
+            }
+            assess_poll(self.plan, &earlier.poll, state.get_or_insert_default())?;
+        }
+        let corrected = self.corrected(polled_at, &poll, state.as_ref())?;
+        let before = corrected.as_ref().map(|corrected| &corrected.state).or(state.as_ref());
+        let evaluated = evaluate_poll(self.plan, &poll, before)?;
+        Ok(evaluated.map(|evaluated| ReplayedPoll { polled_at, poll, evaluated }))
     }
 
     /// What the statistics remember before a poll that restates the past; `None` where it does not, or nothing is left.
@@ -326,11 +394,35 @@ fn has_sampled(result: &Value) -> bool {
     findings.is_some_and(|findings| findings.iter().any(|f| f.get("code").and_then(Value::as_str) == Some("sampled")))
 }
 
-/// When a flag was found where it had not been put.
-fn flag_drifts(log: &[LogEntry]) -> Vec<Timestamp> {
-    log.iter()
-        .filter(|line| line.kind == "experiment.auto_paused")
-        .filter(|line| line.payload.get("cause").and_then(Value::as_str) == Some("flag_drift"))
-        .map(|line| line.at)
+/// What was looked at and is not stored, as sentences: limits on a value of the whole population.
+pub(super) fn unstored(plan: &Plan, is_stored: impl Fn(&str) -> bool) -> Vec<String> {
+    let limits = plan.guardrails.iter().filter(|guardrail| matches!(guardrail.bound, ConstraintBound::Limits { .. }));
+    limits
+        .map(|guardrail| guardrail.signal.name.as_str())
+        .filter(|name| !is_stored(name))
+        .map(|name| format!("no reading of the constraint `{name}` is stored: its alert cannot be recomputed"))
         .collect()
+}
+
+/// The id behind an id: the end of a range of one.
+pub(super) fn after(id: ExperimentId) -> ExperimentId {
+    ExperimentId(Uuid::from_u128(id.0.as_u128().saturating_add(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_zero_fractions;
+
+    #[test]
+    fn whole_numbers_lose_their_fraction_and_texts_do_not() {
+        for (text, want) in [
+            (r#"{"a":1.0,"b":[0.0,-2.0],"c":10.05,"d":1.0e5}"#, r#"{"a":1,"b":[0,-2],"c":10.05,"d":1.0e5}"#),
+            (r#"{"a.0,":"x.0,","b":"\\","c":"\".0,"}"#, r#"{"a.0,":"x.0,","b":"\\","c":"\".0,"}"#),
+            ("", ""),
+            (r#""\"#, r#""\"#),
+            ("1.0", "1.0"),
+        ] {
+            assert_eq!(without_zero_fractions(text), want);
+        }
+    }
 }

@@ -1,24 +1,48 @@
 //! What is stored and shown of an evaluation: the engine's own fields, and what they are a part of.
 
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use serde::Serialize;
 
 use super::learning::grade;
-use crate::error::{Code, Error, Result};
-use crate::hypotheses::Plan;
-use crate::stats::Evaluated;
+use crate::domain::EvidenceGrade;
+use crate::hypotheses::{ErrorBudget, Plan};
+use crate::stats::{Assessment, BeforeAfter, Evaluated, GuardrailResult, HealthFinding, Verdict};
 
-/// The fields of an evaluation without its memory, with its error rate, the budget that this is a part of, the e-value
-/// where it does not overflow, and the evidence grade.
-pub(super) fn result_of(plan: &Plan, evaluated: &Evaluated) -> Result<Value> {
-    let mut result = serde_json::to_value(evaluated)
-        .map_err(|e| Error::new(Code::Internal, "an evaluation cannot be written").because(e))?;
-    let grade = grade(plan.design, &result);
-    if let Some(fields) = result.as_object_mut() {
-        fields.remove("running");
-        fields.insert("alpha".to_owned(), json!(plan.alpha));
-        fields.insert("error_budget".to_owned(), json!(plan.error_budget));
-        fields.insert("e_value".to_owned(), json!(evaluated.ln_e.map(f64::exp).filter(|e| e.is_finite())));
-        fields.insert("grade".to_owned(), json!(grade));
+/// The latest evaluation without its memory, as it is kept with the experiment: with its error rate, the budget that this is
+/// a part of, the e-value where it does not overflow, and the evidence grade.
+#[derive(Serialize)]
+pub(super) struct Latest<'e> {
+    verdict: &'e Verdict,
+    #[serde(flatten)]
+    numbers: &'e Assessment,
+    guardrails: &'e [GuardrailResult],
+    health: &'e [HealthFinding],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    series: Option<&'e BeforeAfter>,
+    alpha: f64,
+    error_budget: Option<ErrorBudget>,
+    e_value: Option<f64>,
+    grade: EvidenceGrade,
+    polled_at: Timestamp,
+    n_readings: usize,
+}
+
+impl<'e> Latest<'e> {
+    /// `n_readings`: how many were new.
+    pub(super) fn of(plan: &Plan, evaluated: &'e Evaluated, polled_at: Timestamp, n_readings: usize) -> Self {
+        let Evaluated { verdict, numbers, guardrails, health, series, running: _ } = evaluated;
+        Self {
+            verdict,
+            numbers,
+            guardrails,
+            health,
+            series: series.as_ref(),
+            alpha: plan.alpha,
+            error_budget: plan.error_budget,
+            e_value: numbers.ln_e.map(f64::exp).filter(|e| e.is_finite()),
+            grade: grade(plan.design, !health.is_empty()),
+            polled_at,
+            n_readings,
+        }
     }
-    Ok(result)
 }

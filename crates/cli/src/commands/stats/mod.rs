@@ -5,6 +5,7 @@ mod eval;
 pub mod parse;
 mod plan;
 mod proof;
+mod recompute;
 
 use outcome_core::Result;
 
@@ -17,6 +18,7 @@ pub async fn run(cx: &Cx, args: args::Stats) -> Result<Exit> {
         args::Stats::Ab(args) => ab::run(cx, &args),
         args::Stats::Plan(args) => plan::run(cx, &args),
         args::Stats::Proof(args) => proof::run(cx, &args).await,
+        args::Stats::Recompute(args) => recompute::run(cx, &args).await,
         args::Stats::Eval => eval::run(cx),
     }
 }
