@@ -42,7 +42,7 @@ pub async fn run(args: Args) -> Result<()> {
     tracing::info!(%address, workspace = %app.runtime.workspace().slug, "Serving `{}` on http://{address}",
         app.runtime.workspace().slug);
 
-    let cancel = CancellationToken::new();
+    let cancel = app.stopping.clone();
     let mut tasks = JoinSet::new();
     jobs::spawn(&mut tasks, &app, &cancel);
     tasks.spawn(service_manager::watchdog(cancel.clone()));

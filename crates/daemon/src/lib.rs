@@ -15,6 +15,7 @@ mod health;
 pub mod http;
 pub mod jobs;
 pub mod logs;
+mod mcp;
 mod metrics;
 pub mod pages;
 pub mod router;

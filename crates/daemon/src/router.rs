@@ -9,7 +9,7 @@ use axum::routing::{MethodRouter, get, post};
 
 use crate::http::guard::{Access, guard, unknown, wrong_method};
 use crate::http::outer::outer;
-use crate::{App, api, assets, health, metrics, pages};
+use crate::{App, api, assets, health, mcp, metrics, pages};
 
 /// A route.
 pub struct Route {
@@ -29,6 +29,8 @@ pub struct Route {
 const QUICK: Duration = Duration::from_secs(10);
 /// A decision unlocks a key, asks git, and may set a flag at another service.
 const SLOW: Duration = Duration::from_secs(30);
+/// A tool call has a limit of its own, which ends in an answer that a model understands.
+const CALL: Duration = Duration::from_secs(55);
 
 impl Route {
     fn get(path: &'static str, access: Access, handler: MethodRouter<App>) -> Self {
@@ -43,6 +45,10 @@ impl Route {
         Self { limit: SLOW, ..self }
     }
 
+    fn waits(self) -> Self {
+        Self { limit: CALL, ..self }
+    }
+
     fn decides(self) -> Self {
         Self { decides: true, ..self.slow() }
     }
@@ -52,7 +58,7 @@ impl Route {
 #[must_use]
 #[rustfmt::skip]
 pub fn routes() -> Vec<Route> {
-    use Access::{Api, ApiHuman, Page, Public, SignIn, Signed};
+    use Access::{Agent, Api, ApiHuman, Page, Public, SignIn, Signed};
     vec![
         Route::get("/healthz", Public, get(health::show)),
         Route::get("/metrics", Public, get(metrics::show)),
@@ -84,6 +90,8 @@ pub fn routes() -> Vec<Route> {
 
         Route::get("/api/v1/learnings", Api, get(api::learnings::search)),
         Route::get("/api/v1/audit", Api, get(api::audit::page)),
+
+        Route::post("/mcp", Agent, post(mcp::serve)).waits(),
 
         Route::get("/", Page, get(pages::inbox::show)),
         Route::get("/sign-in", SignIn, get(pages::sign_in::show)),

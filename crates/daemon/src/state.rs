@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outcome_core::usecases::Runtime;
+use tokio_util::sync::CancellationToken;
 
 use crate::auth::limiter::Limiter;
 use crate::auth::site::Site;
@@ -30,12 +31,18 @@ pub struct Inner {
     pub polls: PollRecord,
     /// Time between two polls.
     pub tick: Duration,
+    /// The handler of agents that speak MCP.
+    pub mcp: outcome_mcp::Server,
+    /// Cancelled when the daemon stops.
+    pub stopping: CancellationToken,
 }
 
 impl App {
     /// An app for a workspace.
     #[must_use]
     pub fn new(runtime: Runtime, site: Site, tick: Duration) -> Self {
+        let stopping = CancellationToken::new();
+        let mcp = outcome_mcp::Server::of(runtime.clone(), stopping.clone());
         Self(Arc::new(Inner {
             runtime,
             site,
@@ -43,6 +50,8 @@ impl App {
             metrics: Metrics::default(),
             polls: PollRecord::default(),
             tick,
+            mcp,
+            stopping,
         }))
     }
 }

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use outcome_core::Code;
+use outcome_core::principal::Principal;
 use outcome_core::settings::process_env;
 use outcome_core::signing::{canonical_json, sha256_hex};
 use outcome_core::usecases::Runtime;
@@ -95,9 +96,9 @@ impl Courtesy {
 }
 
 /// What a state is bound to: the tool, its arguments, and who asked.
-pub(crate) fn bound(arguments: Option<&JsonObject>, client: &str) -> String {
+pub(crate) fn bound(arguments: Option<&JsonObject>, by: &Principal) -> String {
     let text = canonical_json(&arguments).unwrap_or_default();
-    format!("{REQUEST_HUMAN_GATE}|{}|{client}", sha256_hex(text))
+    format!("{REQUEST_HUMAN_GATE}|{}|{by}", sha256_hex(text))
 }
 
 /// True when the request came from a client of the modern era that can show a page.

@@ -16,6 +16,11 @@ const OPEN_LIMIT: Duration = Duration::from_secs(15);
 pub(crate) struct LazyRuntime(OnceCell<Runtime>);
 
 impl LazyRuntime {
+    /// One that is open already.
+    pub(crate) fn opened(runtime: Runtime) -> Self {
+        Self(OnceCell::new_with(Some(runtime)))
+    }
+
     /// The opened workspace.
     ///
     /// # Errors

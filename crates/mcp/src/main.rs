@@ -3,32 +3,7 @@
 //! Whoever talks to it is an *agent*: it proposes, builds and asks; it cannot decide.
 //! **Invariant**: standard output carries the protocol and nothing else; logs go to standard error.
 
-mod answer;
-mod args;
-mod budget;
-mod completions;
-mod courtesy;
-mod cursor;
-mod lazy;
-mod notices;
-mod prompts;
-mod resources;
-mod server;
-mod stdio;
-mod tools;
-
-use std::time::Duration;
-
-use rmcp::ServiceExt;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
-
-use crate::server::Server;
-use crate::stdio::EofSignal;
-
-/// How long handlers may take to notice the end of input before the process leaves anyway.
-const WATCHDOG: Duration = Duration::from_millis(300);
 
 const HELP: &str = "\
 outcome-runtime-mcp: MCP server (stdio) of Outcome Runtime
@@ -55,7 +30,7 @@ fn main() -> anyhow::Result<()> {
     }
     log_to_stderr();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let code = runtime.block_on(serve())?;
+    let code = runtime.block_on(outcome_mcp::serve_stdio())?;
     // A standard input that is still being read by a blocked thread must not hold the process.
     std::process::exit(code)
 }
@@ -80,40 +55,4 @@ fn log_to_stderr() {
         .unwrap_or_else(|| "warn,rmcp=error".to_owned());
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
-}
-
-/// Serves until the input ends or a signal arrives; returns the exit code.
-async fn serve() -> anyhow::Result<i32> {
-    // Before anything else: without handlers a signal would kill the process with an error.
-    let mut terminated = signal(SignalKind::terminate())?;
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let eof = CancellationToken::new();
-    let (input, output) = rmcp::transport::stdio_pipes();
-    let transport = (EofSignal::new(input, eof.clone()), output);
-    let work = async {
-        match Server::new(eof.clone()).serve(transport).await {
-            Ok(running) => {
-                if let Err(error) = running.waiting().await {
-                    tracing::warn!("The session ended abnormally: {error}");
-                }
-                0
-            }
-            // The client left before its first request, for example to see whether the program starts.
-            Err(_) if eof.is_cancelled() => 0,
-            Err(error) => {
-                tracing::error!("The session could not begin: {error}");
-                1
-            }
-        }
-    };
-    let watchdog = async {
-        eof.cancelled().await;
-        tokio::time::sleep(WATCHDOG).await;
-    };
-    Ok(tokio::select! {
-        code = work => code,
-        _ = terminated.recv() => 0,
-        _ = interrupted.recv() => 0,
-        () = watchdog => 0,
-    })
 }

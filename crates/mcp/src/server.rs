@@ -56,9 +56,13 @@ next_actions; errors carry code, message, hint and the call to make next.
 
 /// The MCP server. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Server(Arc<Inner>);
+pub struct Server {
+    shared: Arc<Shared>,
+    /// Who calls, where a token says so; otherwise the client names itself.
+    agent: Option<Principal>,
+}
 
-struct Inner {
+struct Shared {
     workspace: LazyRuntime,
     courtesy: Courtesy,
     notices: Notices,
@@ -67,13 +71,34 @@ struct Inner {
 
 impl Server {
     /// A server that ends its subscriptions when `eof` is cancelled.
-    pub(crate) fn new(eof: CancellationToken) -> Self {
-        Self(Arc::new(Inner {
-            workspace: LazyRuntime::default(),
-            courtesy: Courtesy::default(),
-            notices: Notices::default(),
-            eof,
-        }))
+    ///
+    /// It looks for the workspace from the working directory, at the first call that needs it.
+    #[must_use]
+    pub fn new(eof: CancellationToken) -> Self {
+        Self::with(LazyRuntime::default(), eof)
+    }
+
+    /// A server for a workspace that is open already.
+    #[must_use]
+    pub fn of(runtime: Runtime, eof: CancellationToken) -> Self {
+        Self::with(LazyRuntime::opened(runtime), eof)
+    }
+
+    fn with(workspace: LazyRuntime, eof: CancellationToken) -> Self {
+        let (courtesy, notices) = (Courtesy::default(), Notices::default());
+        Self { shared: Arc::new(Shared { workspace, courtesy, notices, eof }), agent: None }
+    }
+
+    /// The same server for a caller who is known.
+    #[must_use]
+    pub fn for_agent(&self, agent: Principal) -> Self {
+        Self { shared: Arc::clone(&self.shared), agent: Some(agent) }
+    }
+
+    fn caller(&self, context: &RequestContext<RoleServer>) -> Principal {
+        self.agent
+            .clone()
+            .unwrap_or_else(|| Principal::agent(&context.client_info().map(|info| info.name).unwrap_or_default()))
     }
 
     /// The workspace, opened when it is first needed.
@@ -81,12 +106,12 @@ impl Server {
     /// # Errors
     /// What hinders it.
     pub(crate) async fn runtime(&self) -> Result<&Runtime, Failure> {
-        self.0.workspace.get().await.map_err(Failure::from)
+        self.shared.workspace.get().await.map_err(Failure::from)
     }
 
     /// Cancelled when the input ends.
     pub(crate) fn eof(&self) -> &CancellationToken {
-        &self.0.eof
+        &self.shared.eof
     }
 
     async fn call(
@@ -95,8 +120,7 @@ impl Server {
         request: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, Failure> {
-        let client = context.client_info().map(|info| info.name).unwrap_or_default();
-        let by = Principal::agent(&client);
+        let by = self.caller(context);
         let runtime = self.runtime().await?;
         let call = Call { runtime, by: &by };
         if let Some(argument) = args::deciding(spec, request.arguments.as_ref()) {
@@ -106,16 +130,16 @@ impl Server {
         if spec.name != tools::REQUEST_HUMAN_GATE || !Courtesy::is_on() {
             return Ok(tools::call(spec, &call, request.arguments).await?.into_result().into());
         }
-        let bound = courtesy::bound(request.arguments.as_ref(), &client);
+        let bound = courtesy::bound(request.arguments.as_ref(), &by);
         if let Some(state) = &request.request_state {
-            self.0.courtesy.check(runtime, state, &bound).await?;
+            self.shared.courtesy.check(runtime, state, &bound).await?;
         }
         let value = tools::call(spec, &call, request.arguments).await?.into_value();
         let text = |key: &str| value.get(key).and_then(|item| item.as_str()).unwrap_or_default().to_owned();
         let (gate, url) = (text("gate"), text("review_url"));
         let is_first = request.request_state.is_none() && request.input_responses.is_none();
         if courtesy::modern_client_shows_pages(context) && is_first {
-            if let Some(asked) = self.0.courtesy.ask_modern(runtime, &gate, &bound).await? {
+            if let Some(asked) = self.shared.courtesy.ask_modern(runtime, &gate, &bound).await? {
                 return Ok(asked.into());
             }
         } else if !courtesy::is_modern(context) {
@@ -207,8 +231,7 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let client = context.client_info().map(|info| info.name).unwrap_or_default();
-        let read = resources::read(self, &request.uri, &Principal::agent(&client)).await?;
+        let read = resources::read(self, &request.uri, &self.caller(&context)).await?;
         Ok(read.with_ttl_ms(0).with_cache_scope(CacheScope::Private).into())
     }
 
@@ -273,7 +296,7 @@ impl ServerHandler for Server {
         if resources::parse(&request.uri).is_none() {
             return Err(resources::not_found(&request.uri));
         }
-        self.0.notices.subscribe(self, request.uri, context.peer);
+        self.shared.notices.subscribe(self, request.uri, context.peer);
         Ok(())
     }
 
@@ -282,7 +305,7 @@ impl ServerHandler for Server {
         request: UnsubscribeRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.0.notices.unsubscribe(&request.uri);
+        self.shared.notices.unsubscribe(&request.uri);
         Ok(())
     }
 
@@ -293,6 +316,6 @@ impl ServerHandler for Server {
 
 impl Server {
     pub(crate) fn notices(&self) -> &Notices {
-        &self.0.notices
+        &self.shared.notices
     }
 }

@@ -26,8 +26,8 @@ pub struct PlanConstant {
 
 /// The constant C for a two-sided test with `n_looks` evenly spaced looks.
 ///
-/// `power`: in [1e-6, 1 - 1e-6], above alpha. Takes a quarter of a second for 100 looks: the Armitage-McPherson-Rowe
-/// recursion inside a root search.
+/// `power`: in [1e-6, 1 - 1e-6], above alpha. Takes some milliseconds for 100 looks: the Armitage-McPherson-Rowe recursion
+/// inside a root search.
 ///
 /// # Errors
 /// [`StatsError::OutOfRange`] for power or looks (1 to 1000) outside their range.
@@ -40,15 +40,19 @@ pub fn plan_constant(alpha: Alpha, power: f64, n_looks: u32) -> Result<PlanConst
     if !(1..=MAX_LOOKS).contains(&n_looks) {
         return Err(StatsError::out_of_range("looks", f64::from(n_looks), "1 to 1000"));
     }
-    let miss = |c: f64| {
-        let survival = survival_by_look(c, alpha, n_looks);
-        1.0 - survival.last().copied().unwrap_or(1.0) - power
-    };
     let fixed = fixed_constant(alpha, power);
     if !fixed.is_finite() {
         return Err(StatsError::out_of_range("alpha", alpha.get(), "large enough to have a quantile"));
     }
-    let c = increasing_root(0.5 * fixed, 2.0 * last_look_constant(alpha, power), miss);
+    // The normal quantile of the power is almost linear in sqrt(c), so that few steps find the root.
+    let target = normal::quantile(power);
+    let miss = |root_c: f64| {
+        let survival = survival_by_look(root_c * root_c, alpha, n_looks);
+        let reached = 1.0 - survival.last().copied().unwrap_or(1.0);
+        normal::quantile(reached.clamp(1e-15, 1.0 - 1e-15)) - target
+    };
+    let root_c = increasing_root(fixed.sqrt(), last_look_constant(alpha, power).sqrt(), miss);
+    let c = root_c * root_c;
     let survival = survival_by_look(c, alpha, n_looks);
     // The test still runs at look k with the probability to have survived look k - 1.
     let still_running = 1.0 + survival.iter().rev().skip(1).sum::<f64>();
@@ -78,30 +82,19 @@ fn survival_by_look(c: f64, alpha: Alpha, n_looks: u32) -> Vec<f64> {
     let scale = 1.0 / sd;
     let mut survival = Vec::with_capacity(n_looks as usize);
     // Before the first look all mass sits at 0.
-    let mut previous = vec![(0.0, 1.0)];
+    let mut previous = Grid { start: 0.0, width: sd, weighted: vec![1.0] };
     for look in 1..=n_looks {
         let information = step * f64::from(look);
         let end = information.sqrt() * boundary(information, alpha, Alternative::TwoSided);
         let half_panels = (end / sd * NODES_PER_SD).ceil().clamp(8.0, 20_000.0) as u32;
         let width = end / f64::from(half_panels);
         let last = 2 * half_panels;
-        let mut from = 0;
+        let kernel = Kernel::new(scale, previous.width);
         let mut mass = 0.0;
         let mut current = Vec::with_capacity(last as usize + 1);
         for node in 0..=last {
             let x = -end + width * f64::from(node);
-            let center = x - step;
-            // Both grids ascend, so the window of nodes that matter only moves right.
-            while previous.get(from).is_some_and(|(s, _)| *s < center - REACH_SD * sd) {
-                from += 1;
-            }
-            let density: f64 = previous
-                .iter()
-                .skip(from)
-                .take_while(|(s, _)| *s <= center + REACH_SD * sd)
-                .map(|(s, weighted)| weighted * normal::pdf((center - s) * scale))
-                .sum::<f64>()
-                * scale;
+            let density = kernel.smooth(&previous, x - step);
             let simpson = match node {
                 0 => 1.0,
                 n if n == last => 1.0,
@@ -110,12 +103,76 @@ fn survival_by_look(c: f64, alpha: Alpha, n_looks: u32) -> Vec<f64> {
             };
             let weighted = density * simpson * width / 3.0;
             mass += weighted;
-            current.push((x, weighted));
+            current.push(weighted);
         }
         survival.push(mass.clamp(0.0, 1.0));
-        previous = current;
+        previous = Grid { start: -end, width, weighted: current };
     }
     survival
+}
+
+/// A sub-density on evenly spaced nodes, times the weights of its quadrature.
+struct Grid {
+    start: f64,
+    width: f64,
+    weighted: Vec<f64>,
+}
+
+/// The normal density of one increment on a grid, without an exponential per node: between the nearest node, `a` standard
+/// deviations from the center, and the `k`th after it, `exp(-(a - k d)^2 / 2) = exp(-a^2 / 2) exp(-(k d)^2 / 2) exp(a d)^k`.
+struct Kernel {
+    scale: f64,
+    /// `d`: distance of two nodes in standard deviations of an increment.
+    distance: f64,
+    /// Nodes to each side that matter.
+    reach: usize,
+    /// `exp(-(k d)^2 / 2)` for k from `-reach` to `reach`.
+    bell: Vec<f64>,
+}
+
+impl Kernel {
+    fn new(scale: f64, width: f64) -> Self {
+        let distance = width * scale;
+        let reach = (REACH_SD / distance).ceil() as usize;
+        let value = |k: usize| (-0.5 * ((k as f64 - reach as f64) * distance).powi(2)).exp();
+        Self { scale, distance, reach, bell: (0..=2 * reach).map(value).collect() }
+    }
+
+    /// Density that arrives from a grid whose increments end at `center`.
+    fn smooth(&self, grid: &Grid, center: f64) -> f64 {
+        let n_last = grid.weighted.len().saturating_sub(1);
+        let nearest = ((center - grid.start) / grid.width).round().clamp(0.0, n_last as f64);
+        let away = (center - grid.start - nearest * grid.width) * self.scale;
+        if away.abs() > REACH_SD {
+            return 0.0;
+        }
+        let nearest = nearest as usize;
+        let first = nearest.saturating_sub(self.reach);
+        let n_below = nearest - first;
+        let nodes = grid.weighted.get(first..=(nearest + self.reach).min(n_last)).unwrap_or_default();
+        let bell = self.bell.get(self.reach - n_below..).unwrap_or_default();
+        let ratio = (away * self.distance).exp();
+        let begin = (-away * self.distance * n_below as f64).exp();
+        normal::pdf(away) * self.scale * product_sum(nodes, bell, begin, ratio)
+    }
+}
+
+/// `sum_k a_k b_k begin ratio^k`, four terms at a time.
+fn product_sum(a: &[f64], b: &[f64], begin: f64, ratio: f64) -> f64 {
+    let mut powers = [begin, begin * ratio, begin * ratio * ratio, begin * ratio * ratio * ratio];
+    let step = (ratio * ratio) * (ratio * ratio);
+    let mut sums = [0.0; 4];
+    let (a_fours, a_rest) = a.as_chunks::<4>();
+    let (b_fours, _) = b.as_chunks::<4>();
+    for (a, b) in a_fours.iter().zip(b_fours) {
+        for (sum, ((a, b), power)) in sums.iter_mut().zip(a.iter().zip(b).zip(&mut powers)) {
+            *sum += a * b * *power;
+            *power *= step;
+        }
+    }
+    let b_rest = b.iter().skip(4 * a_fours.len());
+    let rest: f64 = a_rest.iter().zip(b_rest).zip(powers).map(|((a, b), power)| a * b * power).sum();
+    sums.iter().sum::<f64>() + rest
 }
 
 /// Root of an increasing function by false position with the Illinois correction; the bracket is widened upwards as

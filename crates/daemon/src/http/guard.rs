@@ -26,6 +26,8 @@ pub enum Access {
     Signed,
     /// Everybody from our own pages: the sign-in.
     SignIn,
+    /// Agents.
+    Agent,
     /// Agents and members.
     Api,
     /// Members. An agent is refused, and the attempt is recorded.
@@ -93,7 +95,11 @@ async fn admit(app: &App, access: Access, mut request: Request) -> Result<Reques
             }
             return Ok(request);
         }
-        Access::Api | Access::ApiHuman | Access::Page => {}
+        Access::Agent | Access::Api | Access::ApiHuman | Access::Page => {}
+    }
+    if access == Access::Agent {
+        // Browsers name where they come from; an agent's program does not.
+        same_origin(app, request.headers())?;
     }
     let caller = identify(app, request.headers()).await?;
     match (&caller, access) {
@@ -106,6 +112,13 @@ async fn admit(app: &App, access: Access, mut request: Request) -> Result<Reques
             }
             return Err(Error::new(Code::Forbidden, "the pages are for humans")
                 .hint("agents use /api/v1 or the MCP server")
+                .into());
+        }
+        (Some(Caller::Member(_)), Access::Agent) => {
+            return Err(Error::new(Code::Forbidden, "MCP is for agents")
+                .hint(
+                    "make a token with `outcome-runtime agent token NAME` and send it as `Authorization: Bearer TOKEN`",
+                )
                 .into());
         }
         (Some(Caller::Member(session)), _) if changes => {

@@ -34,7 +34,7 @@ async fn every_route_refuses_a_stranger_and_every_deciding_one_an_agent() {
                 assert!(stranger.headers()["location"].to_str().unwrap().starts_with("/sign-in"), "{name}");
                 n_closed += 1;
             }
-            Access::Api | Access::ApiHuman | Access::Page => {
+            Access::Agent | Access::Api | Access::ApiHuman | Access::Page => {
                 assert_eq!(status, 401, "{name}");
                 n_closed += 1;
             }
