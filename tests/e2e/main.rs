@@ -2,8 +2,10 @@
 
 mod asos;
 mod before_after;
+mod conformance;
 mod cookie_cats;
 mod crash;
+mod inspector;
 mod journey;
 mod mcp_clients;
 mod negative;

@@ -1,48 +1,15 @@
 //! The official Python and TypeScript clients call every tool of the built MCP server, in every mode of the protocol.
-//!
-//! They are fetched once into `target/clients`. Without Python or Node the test says loudly that it was skipped; with `CI`
-//! set that is a failure.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use outcome_core::domain::Verdict;
 use outcome_tests::lab::{Lab, OUTCOME, commit, git, hypothesis, write};
 use outcome_tests::mcp::lab_env;
+use outcome_tests::peers::{home, npm, run, runs, skip, sources};
 use outcome_tests::programs::program;
 use serde_json::{Value, json};
-
-/// Sources of the clients.
-fn sources() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
-}
-
-/// Where a client's packages are kept.
-fn home(client: &str) -> Result<PathBuf> {
-    let target = program("outcome-runtime-mcp")?;
-    let target = target.ancestors().nth(2).context("no target directory")?.to_path_buf();
-    let home = target.join("clients").join(client);
-    std::fs::create_dir_all(&home)?;
-    Ok(home)
-}
-
-fn skip(what: &str) {
-    assert!(std::env::var_os("CI").is_none(), "{what}: nothing may be skipped in CI");
-    eprintln!("SKIPPED: {what}");
-}
-
-fn runs(program: &str) -> bool {
-    let done = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    done.is_ok_and(|status| status.success())
-}
-
-fn run(command: &mut Command) -> Result<String> {
-    let done = command.output().with_context(|| format!("{command:?}"))?;
-    let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-    ensure!(done.status.success(), "{command:?}: {}\n{out}\n{err}", done.status);
-    Ok(out.into_owned())
-}
 
 /// A laboratory in which every tool has something to do, and what the clients should call.
 async fn laboratory() -> Result<(Lab, Value)> {
@@ -116,7 +83,7 @@ async fn the_python_client_calls_every_tool() -> Result<()> {
         return Ok(());
     }
     let home = home("python")?;
-    let requirements = sources().join("python/requirements.txt");
+    let requirements = sources("python").join("requirements.txt");
     let wanted = std::fs::read_to_string(&requirements)?;
     let mark = home.join("installed");
     if std::fs::read_to_string(&mark).ok().as_ref() != Some(&wanted) {
@@ -129,27 +96,13 @@ async fn the_python_client_calls_every_tool() -> Result<()> {
             .arg(&requirements))?;
         std::fs::write(&mark, wanted)?;
     }
-    let script = sources().join("python/call_all_tools.py");
+    let script = sources("python").join("call_all_tools.py");
     with_plan(|plan| run(Command::new(home.join("bin/python")).arg(script).arg(plan))).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_typescript_client_calls_every_tool() -> Result<()> {
-    if !runs("node") || !runs("npm") {
-        skip("the TypeScript client: there is no node with npm");
-        return Ok(());
-    }
-    let home = home("typescript")?;
-    // Node looks for packages beside the script.
-    for file in ["package.json", "package-lock.json", "call_all_tools.mjs"] {
-        std::fs::copy(sources().join("typescript").join(file), home.join(file))?;
-    }
-    let wanted = std::fs::read_to_string(home.join("package-lock.json"))?;
-    let mark = home.join("installed");
-    if std::fs::read_to_string(&mark).ok().as_ref() != Some(&wanted) {
-        run(Command::new("npm").args(["ci", "--silent", "--no-audit", "--no-fund"]).current_dir(&home))?;
-        std::fs::write(&mark, wanted)?;
-    }
+    let Some(home) = npm("typescript")? else { return Ok(()) };
     let script = home.join("call_all_tools.mjs");
     with_plan(|plan| run(Command::new("node").arg(script).arg(plan).current_dir(&home))).await
 }

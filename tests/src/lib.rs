@@ -2,6 +2,7 @@
 
 pub mod lab;
 pub mod mcp;
+pub mod peers;
 pub mod postgres;
 pub mod programs;
 pub mod vectors;

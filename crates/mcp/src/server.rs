@@ -296,6 +296,14 @@ impl ServerHandler for Server {
         if resources::parse(&request.uri).is_none() {
             return Err(resources::not_found(&request.uri));
         }
+        if self.agent.is_some() {
+            return Err(ErrorData::new(
+                ErrorCode::METHOD_NOT_FOUND,
+                "there are no sessions over HTTP, hence no subscriptions of this kind: use subscriptions/listen \
+                 (2026-07-28), or ask get_gate again",
+                None,
+            ));
+        }
         self.shared.notices.subscribe(self, request.uri, context.peer);
         Ok(())
     }

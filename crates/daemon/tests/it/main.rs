@@ -7,6 +7,7 @@ mod browser;
 mod decide;
 mod ingest;
 mod life;
+mod mcp;
 mod pages;
 mod routes;
 mod support;
