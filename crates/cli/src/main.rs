@@ -59,7 +59,9 @@ fn usage(error: &clap::Error) -> ExitCode {
             ExitCode::SUCCESS
         }
         // Clients read 2 as a refusal of the edit.
-        _ if std::env::args_os().nth(1).is_some_and(|arg| arg == "guard") => {
+        _ if std::env::args_os().skip(1).find(|arg| !arg.to_string_lossy().starts_with('-'))
+            == Some("guard".into()) =>
+        {
             let _ = error.print();
             ExitCode::from(Code::Internal.exit_code())
         }

@@ -92,7 +92,9 @@ impl PlannedFile {
         let Ok(new) = &self.new else { return Ok(()) };
         write(&self.real, self.old.as_deref(), new).map_err(|cause| {
             Error::new(Code::Io, format!("{} cannot be written", self.path.display()))
-                .hint("nothing was changed in it; look at the rights of the folder, or write the file by hand (--print)")
+                .hint(
+                    "nothing was changed in it; look at the rights of the folder, or write the file by hand (--print)",
+                )
                 .because(cause)
         })
     }
@@ -135,7 +137,8 @@ pub fn plan(clients: &[Client], scope: Option<Scope>, places: &Places<'_>) -> Re
 fn planned_file(file: &File, all: &[Planned], this: &Planned) -> PlannedFile {
     let real = resolved(&file.path);
     let path = file.path.clone();
-    let earlier = all.iter().chain(std::iter::once(this)).flat_map(|planned| &planned.files).rfind(|other| other.real == real);
+    let earlier =
+        all.iter().chain(std::iter::once(this)).flat_map(|planned| &planned.files).rfind(|other| other.real == real);
     let (old, new) = match earlier {
         Some(other) => match &other.new {
             Ok(text) => (Some(text.clone()), edited(file, text)),
@@ -204,14 +207,17 @@ fn merge(edit: &Edit, old: &str) -> std::result::Result<String, Trouble> {
 fn paste(file: &File, problem: &str) -> Error {
     let error = Error::new(Code::ClientFileInvalid, format!("{} was left as it is: {problem}", file.path.display()));
     match merge(&file.edit, "") {
-        Ok(text) => error.hint(format!("mend it and run this again, or put this into it yourself:\n{text}")).with("paste", text),
+        Ok(text) => {
+            error.hint(format!("mend it and run this again, or put this into it yourself:\n{text}")).with("paste", text)
+        }
         Err(_) => error,
     }
 }
 
 /// How a client would start the server, as its file says.
 pub(super) fn server_entry(file: &File) -> Result<Option<serde_json::Value>> {
-    let Some(text) = read(&resolved(&file.path), &resolved(&file.base)).map_err(|problem| paste(file, &problem))? else {
+    let Some(text) = read(&resolved(&file.path), &resolved(&file.base)).map_err(|problem| paste(file, &problem))?
+    else {
         return Ok(None);
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);

@@ -26,8 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// The `PATH` of a program that was started from a desktop and not from a shell.
 const DESKTOP_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 /// What every program gets.
-const LITTLE: [&str; 10] =
-    ["HOME", "LOGNAME", "USER", "SHELL", "PATH", "LANG", "LC_ALL", "TERM", "TMPDIR", "TZ"];
+const LITTLE: [&str; 10] = ["HOME", "LOGNAME", "USER", "SHELL", "PATH", "LANG", "LC_ALL", "TERM", "TMPDIR", "TZ"];
 /// Most that is shown of what the server wrote to stderr, in characters.
 const MAX_STDERR: usize = 2000;
 
@@ -52,12 +51,7 @@ pub async fn probe(client: Client, scope: Option<Scope>, places: &Places<'_>) ->
 }
 
 /// The server's entry, from the first configuration that has one.
-fn configuration(
-    client: Client,
-    scope: Option<Scope>,
-    places: &Places<'_>,
-    found: &mut Vec<Finding>,
-) -> Option<Value> {
+fn configuration(client: Client, scope: Option<Scope>, places: &Places<'_>, found: &mut Vec<Finding>) -> Option<Value> {
     let scopes = scope.map_or_else(|| vec![Scope::Project, Scope::User], |scope| vec![scope]);
     let mut looked = Vec::new();
     for file in scopes.into_iter().flat_map(|scope| client.files(scope, places)) {
@@ -113,7 +107,8 @@ fn understood(client: Client, entry: &Value, places: &Places<'_>, found: &mut Ve
     }
     let is_off = entry.get("enabled") == Some(&Value::Bool(false)) || entry.get("disabled") == Some(&Value::Bool(true));
     if is_off {
-        let error = Error::new(Code::ClientFileInvalid, "the server is switched off there").hint("switch it on in the client");
+        let error =
+            Error::new(Code::ClientFileInvalid, "the server is switched off there").hint("switch it on in the client");
         found.push(problem("switch", &error));
     }
     let Some(command) = words.next() else {
@@ -170,8 +165,11 @@ async fn run(client: Client, start: &Start, found: &mut Vec<Finding>) {
         let said = tokio::time::timeout(Duration::from_secs(1), said).await;
         let said = said.ok().and_then(std::result::Result::ok).unwrap_or_default();
         let said = if said.trim().is_empty() { String::new() } else { format!("; it said: {}", said.trim()) };
-        let error = Error::new(Code::Io, format!("the server did not answer: {cause}{said}"))
-            .hint(format!("run it by hand in {}: {} --help", start.cwd.display(), program.display()));
+        let error = Error::new(Code::Io, format!("the server did not answer: {cause}{said}")).hint(format!(
+            "run it by hand in {}: {} --help",
+            start.cwd.display(),
+            program.display()
+        ));
         found.push(problem("server", &error));
     }
 }
@@ -179,15 +177,17 @@ async fn run(client: Client, start: &Start, found: &mut Vec<Finding>) {
 /// What a client does first, and one call that needs the workspace.
 async fn talk(transport: TokioChildProcess) -> std::result::Result<Vec<Finding>, String> {
     let info = ClientConfig::new(ClientCapabilities::default(), Implementation::new("outcome-runtime-doctor", "1"));
-    let service: RunningService<RoleClient, ClientConfig> =
-        info.serve(transport).await.map_err(|e| error_chain(&e))?;
+    let service: RunningService<RoleClient, ClientConfig> = info.serve(transport).await.map_err(|e| error_chain(&e))?;
     let version = service.peer_info().map(|info| info.protocol_version.to_string()).unwrap_or_default();
     let tools = service.list_all_tools().await.map_err(|e| error_chain(&e))?;
-    let mut found = vec![finding("server", FindingLevel::Ok, format!("answers, protocol {version}, {} tools", tools.len()), None)];
-    let answer = service.call_tool(CallToolRequestParams::new("get_active_outcomes")).await.map_err(|e| error_chain(&e))?;
+    let mut found =
+        vec![finding("server", FindingLevel::Ok, format!("answers, protocol {version}, {} tools", tools.len()), None)];
+    let answer =
+        service.call_tool(CallToolRequestParams::new("get_active_outcomes")).await.map_err(|e| error_chain(&e))?;
     let value = answer.structured_content.unwrap_or_default();
     if answer.is_error == Some(true) {
-        let text = |key: &str| value.pointer(&format!("/error/{key}")).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text =
+            |key: &str| value.pointer(&format!("/error/{key}")).and_then(Value::as_str).unwrap_or_default().to_owned();
         let hint = Some(text("hint")).filter(|hint| !hint.is_empty());
         found.push(finding("workspace", FindingLevel::Problem, text("message"), hint));
     } else {

@@ -2,7 +2,8 @@
 
 use super::files::Trouble;
 
-const BEGIN: &str = "<!-- outcome-runtime: begin. Written by `outcome-runtime init --client`; what you change in here is lost. -->";
+const BEGIN: &str =
+    "<!-- outcome-runtime: begin. Written by `outcome-runtime init --client`; what you change in here is lost. -->";
 const BEGIN_MARK: &str = "<!-- outcome-runtime: begin";
 const END: &str = "<!-- outcome-runtime: end -->";
 

@@ -119,15 +119,17 @@ impl Client {
             (Self::ClaudeCode, Scope::Project) => {
                 &["Claude Code asks once whether it may use the project's server; `/mcp` shows it."]
             }
-            (Self::Codex, Scope::Project) => &[
-                "Codex reads a project's files once you trust the project, and asks before it runs the hook.",
-            ],
+            (Self::Codex, Scope::Project) => {
+                &["Codex reads a project's files once you trust the project, and asks before it runs the hook."]
+            }
             (Self::Codex, Scope::User) => &["Codex asks once before it runs the hook."],
-            (Self::Gemini, Scope::Project) => &["Gemini CLI starts servers only in a folder that you trust (`/trust`)."],
+            (Self::Gemini, Scope::Project) => {
+                &["Gemini CLI starts servers only in a folder that you trust (`/trust`)."]
+            }
             (Self::ClaudeDesktop, _) => &["Restart Claude Desktop. It works on one repository: the one written here."],
-            (Self::Windsurf, _) => &[
-                "Press refresh in Windsurf's MCP panel. Its server works on one repository: the one written here.",
-            ],
+            (Self::Windsurf, _) => {
+                &["Press refresh in Windsurf's MCP panel. Its server works on one repository: the one written here."]
+            }
             (Self::Cursor, Scope::User) => &["Cursor keeps rules of the user in its settings, not in a file."],
             (Self::VsCode, _) => &["VS Code asks whether you trust the server when it first starts."],
             _ => &[],
@@ -160,12 +162,15 @@ impl Client {
         });
         let stdio = json!({ "type": "stdio", "command": PROGRAM, "args": [] });
         let hook = |matcher: &str| {
-            let command = json!({ "type": "command", "command": format!("{GUARD} --client {}", self.id()), "timeout": 10 });
+            let command =
+                json!({ "type": "command", "command": format!("{GUARD} --client {}", self.id()), "timeout": 10 });
             json!({ "matcher": matcher, "hooks": [command] })
         };
         let pre_tool_use = |matcher| JsonHook { at: &["hooks", "PreToolUse"], entry: hook(matcher), top: Map::new() };
-        let project = |role, path: &str, edit| File { role, base: places.root.clone(), path: places.root.join(path), edit };
-        let at = |role, base: &PathBuf, path: &str, edit| File { role, base: base.clone(), path: base.join(path), edit };
+        let project =
+            |role, path: &str, edit| File { role, base: places.root.clone(), path: places.root.join(path), edit };
+        let at =
+            |role, base: &PathBuf, path: &str, edit| File { role, base: base.clone(), path: base.join(path), edit };
         let home = |role, path: &str, edit| at(role, &places.home, path, edit);
         let config = places.folder("XDG_CONFIG_HOME", ".config");
         match (self, scope) {
@@ -177,7 +182,8 @@ impl Client {
             (Self::ClaudeCode, Scope::User) => {
                 let folder = places.folder("CLAUDE_CONFIG_DIR", ".claude");
                 // Without the variable this file lies beside the folder, not in it.
-                let base = if (places.env)("CLAUDE_CONFIG_DIR").is_some() { folder.clone() } else { places.home.clone() };
+                let base =
+                    if (places.env)("CLAUDE_CONFIG_DIR").is_some() { folder.clone() } else { places.home.clone() };
                 vec![
                     at(Server, &base, ".claude.json", JsonServer { at: &["mcpServers"], entry: stdio }),
                     at(Rules, &folder, "CLAUDE.md", Section(RULES)),
@@ -197,7 +203,9 @@ impl Client {
                 project(
                     Rules,
                     ".cursor/rules/outcome-runtime.mdc",
-                    Own(format!("---\ndescription: How to work with Outcome Runtime\nglobs:\nalwaysApply: true\n---\n\n{RULES}")),
+                    Own(format!(
+                        "---\ndescription: How to work with Outcome Runtime\nglobs:\nalwaysApply: true\n---\n\n{RULES}"
+                    )),
                 ),
                 project(Guard, ".cursor/hooks.json", self.cursor_hook()),
             ],

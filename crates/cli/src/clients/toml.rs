@@ -3,9 +3,9 @@
 use serde_json::Value;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, value};
 
+use super::SERVER;
 use super::files::Trouble;
 use super::server::{in_order, merged};
-use super::SERVER;
 
 /// The file as a value.
 pub(super) fn read(text: &str) -> Result<Value, Trouble> {

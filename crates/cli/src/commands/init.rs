@@ -98,8 +98,7 @@ async fn set_up(cx: &Cx, args: args::Init, root: &Path, settings: &Settings) -> 
     let name = match args.name {
         Some(name) => name,
         None => {
-            let default =
-                git_config(root, "user.name").unwrap_or_else(|| email.split('@').next().unwrap_or("").into());
+            let default = git_config(root, "user.name").unwrap_or_else(|| email.split('@').next().unwrap_or("").into());
             cx.terminal.text("Your name:", Some(&default), "--name")?
         }
     };
@@ -158,7 +157,9 @@ fn after(page: &mut Page, done: &Initialised, found: &Found, settings: &Settings
     steps.push("outcome-runtime validate && outcome-runtime apply".to_owned());
     steps.push(format!("outcome-runtime activate {}", if *had_file { "OUTCOME" } else { outcome.as_str() }));
     if !has_clients {
-        steps.push("give your agent access: outcome-runtime init --client claude-code (or codex, cursor, ...)".to_owned());
+        steps.push(
+            "give your agent access: outcome-runtime init --client claude-code (or codex, cursor, ...)".to_owned(),
+        );
     }
     for (i, step) in steps.iter().enumerate() {
         page.line(&format!("  {}. {}", i + 1, crate::output::safe(step)));

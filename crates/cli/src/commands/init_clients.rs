@@ -59,8 +59,7 @@ pub fn write(cx: &Cx, root: &Path, planned: &[Planned], args: &InitClients) -> R
             let path = shown(root, file);
             cx.out.show(|page| announce(page, &path, file, args.print))?;
             let is_wanted = !args.print && matches!(change, FileChange::Create | FileChange::Update);
-            let is_written =
-                is_wanted && (args.yes || cx.terminal.confirm(&format!("Write {path}?"), "--yes")?);
+            let is_written = is_wanted && (args.yes || cx.terminal.confirm(&format!("Write {path}?"), "--yes")?);
             if is_written {
                 file.write()?;
             }
@@ -74,7 +73,12 @@ pub fn write(cx: &Cx, root: &Path, planned: &[Planned], args: &InitClients) -> R
             });
         }
         let id = client.client.id();
-        all.push(ClientDone { client: id, scope: client.scope, files, notes: client.client.notes(client.scope).to_vec() });
+        all.push(ClientDone {
+            client: id,
+            scope: client.scope,
+            files,
+            notes: client.client.notes(client.scope).to_vec(),
+        });
     }
     Ok(all)
 }

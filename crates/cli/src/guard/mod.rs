@@ -78,9 +78,8 @@ async fn within_scope(folders: &[PathBuf], files: &[PathBuf], overrides: &Overri
     let home = Checkout::around(&root).next();
     for file in files {
         for place in touched(file) {
-            let checkout = home.as_ref().and_then(|home| {
-                Checkout::around(&place).find(|checkout| checkout.common == home.common)
-            });
+            let checkout =
+                home.as_ref().and_then(|home| Checkout::around(&place).find(|checkout| checkout.common == home.common));
             let top = match (&home, &checkout) {
                 (Some(_), Some(checkout)) => Some(checkout.top.as_path()),
                 (Some(_), None) => None,
@@ -88,9 +87,9 @@ async fn within_scope(folders: &[PathBuf], files: &[PathBuf], overrides: &Overri
             };
             let path = top.and_then(|top| relative_to(top, &place));
             let hint = checkout.as_ref().or(home.as_ref());
-            let hinted = all.iter().filter(|building| {
-                hint.is_some_and(|at| building.is_built_on(at.branch.as_deref(), at.folder()))
-            });
+            let hinted = all
+                .iter()
+                .filter(|building| hint.is_some_and(|at| building.is_built_on(at.branch.as_deref(), at.folder())));
             let mut those: Vec<&Building> = hinted.collect();
             if those.is_empty() {
                 those = all.iter().collect();
