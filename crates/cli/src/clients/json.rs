@@ -46,7 +46,10 @@ pub(super) fn with_server(text: &str, at: &[&str], ours: &Value) -> Result<Strin
             parent.append(SERVER, input(&wanted));
         }
     }
-    Ok(finished(&root, text))
+    let new = finished(&root, text);
+    let read = read(&new)?;
+    let found = at.iter().try_fold(&read, |value, key| value.get(key)).and_then(|servers| servers.get(SERVER));
+    if found == Some(&wanted) { Ok(new) } else { Err(twice(at)) }
 }
 
 /// The text with our hook in the list beneath the keys `at`, unless the guard is in it already.
@@ -66,7 +69,10 @@ pub(super) fn with_hook(text: &str, at: &[&str], ours: &Value, top: &Map<String,
         list.ensure_multiline();
         list.append(input(ours));
     }
-    Ok(finished(&root, text))
+    let new = finished(&root, text);
+    let read = read(&new)?;
+    let is_there = at.iter().try_fold(&read, |value, key| value.get(key)).is_some_and(mentions_guard);
+    if is_there { Ok(new) } else { Err(twice(at)) }
 }
 
 /// A command that starts the guard, somewhere in a hook.
@@ -96,6 +102,11 @@ fn descend(root: &CstRootNode, at: &[&str]) -> Result<CstObject, Trouble> {
         object = object.object_value_or_create(key).ok_or_else(|| misfit(here, "an object"))?;
     }
     Ok(object)
+}
+
+/// Where a key stands twice, clients read the last one, and we would have changed the first.
+fn twice(at: &[&str]) -> Trouble {
+    Trouble::new(format!("`{}` stands in it twice", at.join(".")))
 }
 
 fn misfit(at: &[&str], what: &str) -> Trouble {

@@ -47,8 +47,8 @@ const ENVIRONMENTS: [&str; 2] = ["env", "envs"];
 const ORDER: [&str; 12] =
     ["enabled", "type", "name", "description", "matcher", "cmd", "command", "args", "env", "envs", "timeout", "hooks"];
 
-/// Our entry, with what the user set in theirs: their arguments, variables and switches stay, and so does their path to the
-/// server, as long as it leads to one.
+/// Our entry, with what the user set in theirs: their arguments, variables and switches stay, and so does their command, unless
+/// it is a path to our program at which there is none.
 pub(super) fn merged(theirs: Option<&Value>, ours: &Value) -> Value {
     let (Some(Value::Object(theirs)), Value::Object(ours)) = (theirs, ours) else { return ours.clone() };
     let mut out = theirs.clone();
@@ -56,7 +56,7 @@ pub(super) fn merged(theirs: Option<&Value>, ours: &Value) -> Value {
         let known = theirs.get(key);
         let is_kept = match key.as_str() {
             "type" => false,
-            key if COMMANDS.contains(&key) => known.is_some_and(starts_the_server),
+            key if COMMANDS.contains(&key) => known.is_some_and(|command| !leads_nowhere(command)),
             key if ENVIRONMENTS.contains(&key) => false,
             _ => known.is_some(),
         };
@@ -76,14 +76,15 @@ pub(super) fn merged(theirs: Option<&Value>, ours: &Value) -> Value {
     Value::Object(out)
 }
 
-fn starts_the_server(command: &Value) -> bool {
+/// True for our program by a path at which it is not (any more). Another command is a wrapper of the user's.
+fn leads_nowhere(command: &Value) -> bool {
     let command = match command {
         Value::Array(words) => words.first().and_then(Value::as_str),
         other => other.as_str(),
     };
-    let Some(command) = command.map(Path::new) else { return false };
+    let Some(command) = command.map(Path::new) else { return true };
     let is_ours = command.file_stem().is_some_and(|stem| stem == PROGRAM);
-    is_ours && (command.components().count() == 1 || is_program(command))
+    is_ours && command.components().count() > 1 && !is_program(command)
 }
 
 /// The keys of an object as people would write them.

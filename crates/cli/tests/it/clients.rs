@@ -140,6 +140,10 @@ fn what_a_user_set_in_our_entry_stays() {
     let expected =
         json!({ "command": "outcome-runtime-mcp", "args": ["-v"], "env": { "DATABASE_URL": "x" }, "disabled": false });
     assert_eq!(*entry, expected, "only the path that leads nowhere was changed");
+    let wrapper = "{\"mcpServers\": {\"outcome-runtime\": {\"command\": \"docker\", \"args\": [\"run\", \"x\"]}}}\n";
+    home.write(".cursor/mcp.json", wrapper);
+    init(&home, &["--client", "cursor", "--yes"]).exits(0);
+    assert_eq!(text(&home, ".cursor/mcp.json"), wrapper);
 }
 
 #[test]
@@ -171,6 +175,7 @@ fn a_broken_file_is_left_alone_with_its_line_and_what_to_paste() {
         ("goose", ".config/goose/config.yaml", "a: 1\nb: [1, 2\nc: 3\n", "line"),
         ("gemini", ".gemini/settings.json", "[]", "not an object"),
         ("vscode", ".vscode/mcp.json", "{\"servers\": []}", "`servers` is not an object"),
+        ("vscode", ".vscode/mcp.json", "{\"servers\": {}, \"servers\": {\"a\": {}}}", "`servers` stands in it twice"),
     ] {
         home.write(path, broken);
         let ran = init(&home, &["--client", client, "--yes"]).exits(2);
@@ -262,4 +267,22 @@ fn the_doctor_says_what_is_wrong_and_how_to_mend_it() {
     assert_eq!(level(&ran.json(), "server"), "ok", "{ran:#?}");
     assert_eq!(level(&ran.json(), "workspace"), "problem", "{ran:#?}");
     assert_eq!(level(&ran.json(), "rules"), "warning", "{ran:#?}");
+}
+
+#[test]
+fn line_ends_tabs_and_a_byte_order_mark_stay() {
+    let home = initialised();
+    home.write(".cursor/mcp.json", "\u{feff}{\r\n\t\"a\": 1\r\n}\r\n");
+    init(&home, &["--client", "cursor", "--yes"]).exits(0);
+    let new = text(&home, ".cursor/mcp.json");
+    assert!(
+        new.starts_with("\u{feff}{\r\n\t\"a\": 1,\r\n\t\"mcpServers\": {\r\n\t\t\"outcome-runtime\": {\r\n"),
+        "{new:?}"
+    );
+    assert_eq!(new.matches('\n').count(), new.matches("\r\n").count());
+    for old in ["", "  \n", "// only a comment\n", "{}"] {
+        home.write(".cursor/mcp.json", old);
+        init(&home, &["--client", "cursor", "--yes"]).exits(0);
+        assert!(text(&home, ".cursor/mcp.json").contains("outcome-runtime-mcp"), "{old:?}");
+    }
 }
