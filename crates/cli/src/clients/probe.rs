@@ -99,7 +99,11 @@ fn understood(client: Client, entry: &Value, places: &Places<'_>, found: &mut Ve
     };
     let mut words = words.iter().map(|word| read(word)).collect::<Vec<_>>().into_iter();
     let variables = ["env", "envs", "environment"].into_iter().filter_map(|key| entry.get(key)?.as_object()).flatten();
-    let env = variables.filter_map(|(key, value)| Some((key.clone(), read(value.as_str()?)))).collect();
+    let mut env: Vec<(String, String)> =
+        variables.filter_map(|(key, value)| Some((key.clone(), read(value.as_str()?)))).collect();
+    // Codex passes these on from its own environment.
+    let named = texts(entry.get("env_vars"));
+    env.extend(named.into_iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?))));
     for text in left {
         let error = Error::new(Code::ClientFileInvalid, format!("`{text}` is passed on as it stands"))
             .hint(format!("{} does not replace this; write the value itself, or leave it out", client.id()));

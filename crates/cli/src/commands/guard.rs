@@ -1,7 +1,7 @@
 //! `guard`: the answer to a client's hook before an edit. **Invariant**: only a refusal blocks; whatever else happens ends
 //! with 0, since clients read 2 as a refusal.
 
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::time::Duration;
 
 use outcome_core::Result;
@@ -18,6 +18,12 @@ const DEADLINE: Duration = Duration::from_secs(4);
 
 /// Runs it.
 pub async fn run(cx: &Cx, args: &Guard) -> Result<Exit> {
+    if std::io::stdin().is_terminal() {
+        cx.out.write_stderr(
+            "This answers a client's hook: it reads JSON from stdin. `outcome-runtime guard --help` has an example.\n",
+        );
+        return Ok(Exit::OK);
+    }
     let mut input = Vec::new();
     let is_read = std::io::stdin().lock().take(MAX_INPUT + 1).read_to_end(&mut input).is_ok();
     let is_whole = is_read && input.len() as u64 <= MAX_INPUT;

@@ -14,6 +14,9 @@ const FILES: [&str; 4] = ["file_path", "notebook_path", "path", "target_file"];
 /// Tools that take a whole patch, or a shell command in which one may stand.
 const PATCHERS: [&str; 5] = ["apply_patch", "ApplyPatch", "Bash", "shell", "Shell"];
 
+/// Most files of one call that are looked at: a person waits.
+const MAX_FILES: usize = 10_000;
+
 /// What is about to happen.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Call {
@@ -29,11 +32,12 @@ pub(super) struct Call {
 pub(super) fn read(input: &str) -> Option<Call> {
     let input: Value = serde_json::from_str(input.trim_start_matches('\u{feff}')).ok()?;
     input.is_object().then(|| {
-        let files = match text(&input, "agent_action_name") {
+        let mut files = match text(&input, "agent_action_name") {
             Some("pre_write_code") => files_named(input.get("tool_info")),
             Some(_) => Vec::new(),
             None => files_of(&input),
         };
+        files.truncate(MAX_FILES);
         Call { client: client_of(&input), folders: folders_of(&input), files }
     })
 }
