@@ -20,6 +20,7 @@ HOME, SHOP, run, must = WORK.home, WORK.shop, WORK.run, WORK.must
 CLAUDE = MODULES / "@anthropic-ai" / "claude-code-linux-x64" / "claude"
 CODEX, GEMINI, OPENCODE = (MODULES / ".bin" / name for name in ("codex", "gemini", "opencode"))
 REASON = ("fewer-fields", "request_human_gate", "escalation")
+CLIENTS = ["claude-code", "codex", "gemini", "opencode"]
 ROWS = []
 
 
@@ -37,11 +38,19 @@ def loopback_up():
 
 def set_up():
     """What a person answers when these programs ask is yes: this folder and its server may be used."""
-    WORK.set_up(["claude-code", "codex", "gemini", "opencode"])
+    WORK.set_up(CLIENTS)
     (HOME / ".claude").mkdir()
     (HOME / ".claude" / "settings.json").write_text(json.dumps({"enableAllProjectMcpServers": True}))
     (HOME / ".codex").mkdir()
     (HOME / ".codex" / "config.toml").write_text(f'[projects."{SHOP}"]\ntrust_level = "trusted"\n')
+
+
+def for_the_user():
+    """The servers move from the repository to the home."""
+    for name in (".mcp.json", ".codex/config.toml", ".gemini/settings.json", "opencode.json"):
+        (SHOP / name).unlink()
+    clients = [word for name in CLIENTS for word in ("--client", name)]
+    must("outcome-runtime", "init", "--scope", "user", "--yes", *clients)
 
 
 def check(program, what, test):
@@ -147,7 +156,7 @@ def play_codex():
     model = Responses([patch("migrations/codex.sql"), patch("src/a/codex.ts")])
     provider = f'{{name="scripted",base_url="http://127.0.0.1:{model.port}/v1",wire_api="responses",env_key="MOCK_KEY"}}'
     try:
-        # Its own sandbox cannot be set up within ours; the guard is what is looked at here.
+        # Without its own sandbox: only the guard can stop the edit.
         code, text = run(CODEX, "exec", "--json", "--ephemeral", "--dangerously-bypass-hook-trust", "-s",
                          "danger-full-access", "-c", "model_provider=scripted", "-c", f"model_providers.scripted={provider}",
                          "-m", "gpt-5.5", "build it", MOCK_KEY="test")
@@ -184,6 +193,10 @@ def main():
           lambda: without_hook(".claude/settings.json", play_claude, "migrations/claude.sql"))
     check("Codex", "control: without the hook the same `apply_patch` is done",
           lambda: without_hook(".codex/hooks.json", play_codex, "migrations/codex.sql"))
+    for_the_user()
+    for program, test in (("Claude Code", claude_lists), ("Codex", codex_lists), ("Gemini CLI", gemini_lists),
+                          ("opencode", opencode_lists)):
+        check(program, "the server, configured with `--scope user` alone, is reached", test)
     print("| program | version | what | result | seconds |\n|---|---|---|---|---|")
     for program, what, passed, seconds in ROWS:
         print(f"| {program} | {versions[program]} | {what} | {'pass' if passed else 'FAIL'} | {seconds:.1f} |")
