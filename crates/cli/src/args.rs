@@ -1,5 +1,6 @@
 //! Every flag of the command line, and nothing else: the help texts are the reference that people read first.
 
+mod client;
 mod simulate;
 mod stats;
 
@@ -9,6 +10,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use outcome_core::domain::Verdict;
 
+pub use client::{Doctor, Guard, GuardClient, InitClients};
 pub use simulate::Simulate;
 pub use stats::{Better, Stats, StatsAb, StatsPlan, StatsProof, StatsRecompute};
 
@@ -81,7 +83,7 @@ pub enum Colour {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Set up a workspace in this repository: folder, database, you and your signing key, a first outcome.yaml
+    /// Set up a workspace in this repository (folder, database, your signing key, a first outcome.yaml), or a client
     Init(Init),
     /// Check outcome.yaml: every problem with its line, what is valid, and a fix
     Validate(Validate),
@@ -133,8 +135,9 @@ pub enum Command {
     )]
     Demo(Demo),
     /// Is everything where it should be? Each effective setting and where it came from
-    #[command(after_help = "EXAMPLES:\n  outcome-runtime doctor\n  outcome-runtime doctor --json")]
-    Doctor,
+    Doctor(Doctor),
+    /// Answer an editor's hook: refuse an edit outside of the active experiment's scope
+    Guard(Guard),
     /// Print the JSON Schema of outcome.yaml
     #[command(after_help = "EXAMPLES:\n  outcome-runtime schema > outcome.schema.json\n\n\
         Editors use it with this first line of outcome.yaml:\n  \
@@ -179,6 +182,8 @@ EXAMPLES:
   outcome-runtime init
   outcome-runtime init --source sqlite:app.db
   outcome-runtime init --email sam@example.com --name Sam --passphrase-fd 3 3<FILE
+  outcome-runtime init --client claude-code             also sets this client up
+  outcome-runtime init --client codex --client cursor --yes
 
 The passphrase seals the key with which you decide gates. It is never an argument
 or an environment variable, and it cannot be recovered: keep it somewhere safe.")]
@@ -198,6 +203,9 @@ pub struct Init {
     /// The passphrase.
     #[command(flatten)]
     pub unlock: Unlock,
+    /// The clients.
+    #[command(flatten)]
+    pub clients: InitClients,
 }
 
 /// `validate`.

@@ -2,8 +2,11 @@
 //! `outcome-core`.
 
 mod args;
+mod clients;
 mod commands;
 mod cx;
+mod guard;
+mod links;
 mod output;
 mod terminal;
 
@@ -54,6 +57,13 @@ fn usage(error: &clap::Error) -> ExitCode {
             let help = error.render();
             let _ = std::io::Write::write_all(&mut anstream::stdout(), help.ansi().to_string().as_bytes());
             ExitCode::SUCCESS
+        }
+        // Clients read 2 as a refusal of the edit.
+        _ if std::env::args_os().skip(1).find(|arg| !arg.to_string_lossy().starts_with('-'))
+            == Some("guard".into()) =>
+        {
+            let _ = error.print();
+            ExitCode::from(Code::Internal.exit_code())
         }
         _ if wants_json => {
             let text = error.render().to_string();

@@ -55,6 +55,7 @@ codes! {
     ConfigNotFound "config_not_found" 404 3 "There is no outcome file here or above.";
     WorkspaceNotFound "workspace_not_found" 404 3 "There is no workspace here or above.";
     WorkspaceExists "workspace_exists" 409 4 "The workspace has been set up already.";
+    ClientFileInvalid "client_file_invalid" 422 2 "A client's configuration file cannot be read, so nothing is put into it.";
     BaselineFar "baseline_far" 409 4 "The measured baseline is far from what the file says.";
     SlotsFull "slots_full" 409 4 "As many experiments as allowed are under way.";
     Infeasible "infeasible" 422 2 "The plan cannot find its effect within its time.";

@@ -4,22 +4,31 @@ use outcome_core::error::error_chain;
 use outcome_core::usecases::{Finding, FindingLevel, Runtime};
 use outcome_core::{Code, Result};
 
+use super::doctor_client;
+use crate::args;
 use crate::cx::{Cx, Exit};
 use crate::output::{Page, safe};
 
 /// Runs it.
-pub async fn run(cx: &Cx) -> Result<Exit> {
-    let found = match cx.settings() {
+pub async fn run(cx: &Cx, args: &args::Doctor) -> Result<Exit> {
+    let found = match args.client {
+        Some(client) => doctor_client::look(cx, client, args.scope).await?,
+        None => look(cx).await,
+    };
+    cx.out.result(&found, |page| show(page, &found))?;
+    let is_well = found.iter().all(|finding| finding.level != FindingLevel::Problem);
+    Ok(if is_well { Exit::OK } else { Exit::of(Code::Io) })
+}
+
+async fn look(cx: &Cx) -> Vec<Finding> {
+    match cx.settings() {
         Ok(settings) => Runtime::doctor(settings).await,
         Err(error) => vec![
             finding("version", FindingLevel::Ok, env!("CARGO_PKG_VERSION").to_owned(), None),
             finding("working directory", FindingLevel::Ok, cx.cwd.display().to_string(), None),
             finding("workspace", FindingLevel::Problem, error_chain(&error), error.hint_text()),
         ],
-    };
-    cx.out.result(&found, |page| show(page, &found))?;
-    let is_well = found.iter().all(|finding| finding.level != FindingLevel::Problem);
-    Ok(if is_well { Exit::OK } else { Exit::of(Code::Io) })
+    }
 }
 
 fn finding(check: &str, level: FindingLevel, message: String, hint: Option<&str>) -> Finding {

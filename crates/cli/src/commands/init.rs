@@ -7,7 +7,9 @@ use outcome_core::config::{TemplateOptions, template};
 use outcome_core::settings::{Settings, process_env};
 use outcome_core::usecases::{InitRequest, Initialised, Runtime};
 use outcome_core::{Code, Error, Result};
+use serde::Serialize;
 
+use super::init_clients::{self, ClientDone};
 use crate::args;
 use crate::cx::{Cx, Exit};
 use crate::output::Page;
@@ -19,22 +21,74 @@ const SOURCE_VARIABLE: &str = "APP_DATABASE_URL";
 pub async fn run(cx: &Cx, args: args::Init) -> Result<Exit> {
     let root = cx.root_of_new();
     let settings = Settings::for_root(&root, &cx.overrides, &process_env);
+    if !args.clients.client.is_empty() {
+        // Also from a folder of a workspace that does not begin at the repository's root.
+        let here = cx.settings().ok().filter(|settings| settings.workspace_file().exists());
+        let settings = here.unwrap_or(settings);
+        let root = settings.root.value.clone();
+        return with_clients(cx, args, &root, settings).await;
+    }
+    let (done, found) = set_up(cx, args, &root, &settings).await?;
+    cx.out.result(&done, |page| after(page, &done, &found, &settings))?;
+    Ok(Exit::OK)
+}
+
+/// Sets up what is missing of the workspace, and the clients.
+async fn with_clients(cx: &Cx, args: args::Init, root: &Path, settings: Settings) -> Result<Exit> {
+    // All of it before the first question: nothing is left half done because of a mistyped flag.
+    init_clients::require_consent(cx, &args.clients)?;
+    let planned = init_clients::planned(root, &args.clients)?;
+    let clients = args.clients.clone();
+    let workspace = if clients.print || settings.workspace_file().exists() {
+        None
+    } else {
+        Some(set_up(cx, args, root, &settings).await?)
+    };
+    let done = init_clients::write(cx, root, &planned, &clients)?;
+    let result = WithClients { workspace: workspace.as_ref().map(|(done, _)| done), clients: &done };
+    cx.out.result(&result, |page| {
+        if !clients.print {
+            init_clients::after(page, &done);
+        }
+        if let Some((done, found)) = &workspace {
+            after(page, done, found, &settings);
+        }
+    })?;
+    Ok(init_clients::exit(&done))
+}
+
+#[derive(Debug, Serialize)]
+struct WithClients<'a> {
+    /// Absent where a workspace was there already.
+    workspace: Option<&'a Initialised>,
+    clients: &'a [ClientDone],
+}
+
+/// What the end of setting up says beside the result itself.
+struct Found {
+    source: Source,
+    had_file: bool,
+    outcome: String,
+    has_clients: bool,
+}
+
+async fn set_up(cx: &Cx, args: args::Init, root: &Path, settings: &Settings) -> Result<(Initialised, Found)> {
     if settings.workspace_file().exists() {
         // Said before anything is asked.
         return Err(Error::new(Code::WorkspaceExists, format!("{} is a workspace already", root.display()))
-            .hint("`outcome-runtime status` shows it"));
+            .hint("`outcome-runtime status` shows it; `outcome-runtime init --client NAME` sets a client up"));
     }
     let source = match args.source {
-        Some(source) => Source::given(&source, &cx.cwd, &root)?,
-        None => Source::detect(&root),
+        Some(source) => Source::given(&source, &cx.cwd, root)?,
+        None => Source::detect(root),
     };
     let had_file = settings.file.value.exists();
     if !cx.out.is_json {
-        cx.out.show(|page| before(page, &settings, &root))?;
+        cx.out.show(|page| before(page, settings, root))?;
     }
     let email = match args.email {
         Some(email) => email,
-        None => cx.terminal.text("Your e-mail:", git_config(&root, "user.email").as_deref(), "--email")?,
+        None => cx.terminal.text("Your e-mail:", git_config(root, "user.email").as_deref(), "--email")?,
     };
     if !email.contains('@') {
         // Said before the passphrase is typed twice; the core looks closer.
@@ -44,8 +98,7 @@ pub async fn run(cx: &Cx, args: args::Init) -> Result<Exit> {
     let name = match args.name {
         Some(name) => name,
         None => {
-            let default =
-                git_config(&root, "user.name").unwrap_or_else(|| email.split('@').next().unwrap_or("").into());
+            let default = git_config(root, "user.name").unwrap_or_else(|| email.split('@').next().unwrap_or("").into());
             cx.terminal.text("Your name:", Some(&default), "--name")?
         }
     };
@@ -54,8 +107,7 @@ pub async fn run(cx: &Cx, args: args::Init) -> Result<Exit> {
     let outcome_file = (!args.no_outcome_file).then(|| template(&options));
     let outcome = options.outcome.to_string();
     let (_, done) = Runtime::init(settings.clone(), InitRequest { email, name, passphrase, outcome_file }).await?;
-    cx.out.result(&done, |page| after(page, &done, &source, &settings, had_file, &outcome))?;
-    Ok(Exit::OK)
+    Ok((done, Found { source, had_file, outcome, has_clients: !args.clients.client.is_empty() }))
 }
 
 fn before(page: &mut Page, settings: &Settings, root: &Path) {
@@ -76,7 +128,8 @@ fn before(page: &mut Page, settings: &Settings, root: &Path) {
     }
 }
 
-fn after(page: &mut Page, done: &Initialised, source: &Source, settings: &Settings, had_file: bool, outcome: &str) {
+fn after(page: &mut Page, done: &Initialised, found: &Found, settings: &Settings) {
+    let Found { source, had_file, outcome, has_clients } = found;
     page.line("");
     let title = page.bold(&format!("Workspace `{}` is ready", crate::output::safe(&done.workspace)));
     page.line(&title);
@@ -88,7 +141,7 @@ fn after(page: &mut Page, done: &Initialised, source: &Source, settings: &Settin
         page.field("created", path.strip_prefix(&root).unwrap_or(path));
     }
     let file = settings.file.value.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if had_file {
+    if *had_file {
         page.field("kept", &format!("{file} was there and was not touched"));
     }
     if let Some(found) = &source.found {
@@ -102,8 +155,12 @@ fn after(page: &mut Page, done: &Initialised, source: &Source, settings: &Settin
         ));
     }
     steps.push("outcome-runtime validate && outcome-runtime apply".to_owned());
-    steps.push(format!("outcome-runtime activate {}", if had_file { "OUTCOME" } else { outcome }));
-    steps.push("give your agent access: claude mcp add outcome-runtime -- outcome-runtime-mcp".to_owned());
+    steps.push(format!("outcome-runtime activate {}", if *had_file { "OUTCOME" } else { outcome.as_str() }));
+    if !has_clients {
+        steps.push(
+            "give your agent access: outcome-runtime init --client claude-code (or codex, cursor, ...)".to_owned(),
+        );
+    }
     for (i, step) in steps.iter().enumerate() {
         page.line(&format!("  {}. {}", i + 1, crate::output::safe(step)));
     }

@@ -8,12 +8,15 @@ mod completions;
 mod connectors;
 mod demo;
 mod doctor;
+mod doctor_client;
 mod end_outcome;
 mod errors;
 mod experiment;
 mod gate;
 mod gate_decide;
+mod guard;
 mod init;
+mod init_clients;
 mod learnings;
 mod plan;
 mod poll;
@@ -54,7 +57,8 @@ pub async fn run(cx: &Cx, command: Command) -> Result<Exit> {
         Command::Connectors(args) => connectors::run(cx, &args).await,
         Command::Agent(args) => agent::run(cx, &args).await,
         Command::Demo(args) => demo::run(&args).await,
-        Command::Doctor => doctor::run(cx).await,
+        Command::Doctor(args) => doctor::run(cx, &args).await,
+        Command::Guard(args) => guard::run(cx, &args).await,
         Command::Schema => schema::run(cx),
         Command::Completions { shell } => completions::run(cx, shell),
         Command::Errors => errors::run(cx),

@@ -11,8 +11,10 @@
 
 mod audit;
 mod basics;
+mod clients;
 mod docs;
 mod gates;
+mod guard;
 mod help;
 mod home;
 mod journey;

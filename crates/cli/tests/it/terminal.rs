@@ -125,3 +125,17 @@ fn without_a_terminal_a_passphrase_is_needed() {
     assert_eq!(done.status.code(), Some(5), "{done:?}");
     assert!(String::from_utf8_lossy(&done.stdout).contains("passphrase_needed"), "{done:?}");
 }
+
+#[test]
+fn each_file_of_a_client_is_shown_and_asked_about() {
+    let home = Home::new();
+    home.sign(&["init"]).exits(0);
+    home.write(".mcp.json", "{\n  \"mcpServers\": {\n    \"other\": { \"command\": \"x\" }\n  }\n}\n");
+    let answers = [("Write .mcp.json?", "y"), ("Write CLAUDE.md?", "n"), ("Write .claude/settings.json?", "y")];
+    let Some((code, seen)) = on_terminal(&home, &["init", "--client", "claude-code"], &answers) else { return };
+    assert_eq!(code, Some(0), "{seen}");
+    for part in ["changes", "  +     \"outcome-runtime\": {", "Write CLAUDE.md?", "2 file(s) written"] {
+        assert!(seen.contains(part), "{part}: {seen}");
+    }
+    assert!(!home.path("CLAUDE.md").exists() && home.path(".claude/settings.json").exists());
+}

@@ -1,0 +1,70 @@
+//! Our part of a text that belongs to the user.
+
+use super::files::Trouble;
+
+const BEGIN: &str =
+    "<!-- outcome-runtime: begin. Written by `outcome-runtime init --client`; what you change in here is lost. -->";
+const BEGIN_MARK: &str = "<!-- outcome-runtime: begin";
+const END: &str = "<!-- outcome-runtime: end -->";
+
+/// The text with our section: in its old place, or at the end.
+pub(super) fn with_section(text: &str, ours: &str) -> Result<String, Trouble> {
+    let section = format!("{BEGIN}\n{ours}{END}");
+    let line_of = |at: usize| text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+    let marks = (text.find(BEGIN_MARK), text.find(END));
+    let is_twice = |mark: &str| text.matches(mark).count() > 1;
+    let new = match marks {
+        (None, None) => {
+            let gap = match text {
+                "" => "",
+                text if text.ends_with("\n\n") => "",
+                text if text.ends_with('\n') => "\n",
+                _ => "\n\n",
+            };
+            format!("{text}{gap}{section}\n")
+        }
+        (Some(begin), Some(end)) if begin < end && !is_twice(BEGIN_MARK) && !is_twice(END) => {
+            let before = text.get(..begin).unwrap_or_default();
+            let after = text.get(end + END.len()..).unwrap_or_default();
+            format!("{before}{section}{after}")
+        }
+        (begin, end) => {
+            let at = begin.or(end).unwrap_or_default();
+            return Err(Trouble::at(line_of(at), "the marks of our section are not one pair".to_owned()));
+        }
+    };
+    // A file with Windows line ends keeps them.
+    Ok(if text.contains("\r\n") { new.replace("\r\n", "\n").replace('\n', "\r\n") } else { new })
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    #[test]
+    fn the_section_is_put_at_the_end_and_later_kept_in_its_place() {
+        let first = with_section("# Shop\n", "Be kind.\n").unwrap();
+        assert_eq!(first, format!("# Shop\n\n{BEGIN}\nBe kind.\n{END}\n"));
+        let edited = format!("{first}\nMore.\n");
+        let second = with_section(&edited, "Be kinder.\n").unwrap();
+        assert_eq!(second, format!("# Shop\n\n{BEGIN}\nBe kinder.\n{END}\n\nMore.\n"));
+        assert_eq!(with_section(&second, "Be kinder.\n").unwrap(), second, "nothing to change");
+        assert_eq!(with_section("", "x\n").unwrap(), format!("{BEGIN}\nx\n{END}\n"));
+    }
+
+    #[test]
+    fn a_half_mark_is_left_alone() {
+        let trouble = with_section(&format!("a\nb\n{END}\n{BEGIN}\n"), "x\n").unwrap_err();
+        assert_eq!(trouble.line, Some(4));
+        assert!(with_section(&format!("{BEGIN}\n{BEGIN}\n{END}\n"), "x\n").is_err());
+    }
+
+    #[test]
+    fn windows_line_ends_stay() {
+        let text = with_section("# Shop\r\n", "x\n").unwrap();
+        assert!(text.lines().count() == 5 && text.matches("\r\n").count() == 5, "{text:?}");
+        assert_eq!(with_section(&text, "x\n").unwrap(), text);
+    }
+}

@@ -1,0 +1,63 @@
+//! Why an edit is refused, in words on which an agent can act.
+
+use outcome_core::scope::{PathVerdict, ScopeRules};
+use outcome_core::usecases::Refusal;
+
+use crate::output::safe;
+
+/// Most patterns of a list, and characters of a path.
+const MAX_LISTED: usize = 20;
+const MAX_CHARS: usize = 200;
+
+/// For a file of the runtime itself.
+pub(super) fn own_file(path: &str) -> String {
+    format!(
+        "Outcome Runtime refuses to edit `{}`: `.outcome/` holds its database, keys and log, which only the runtime writes. \
+         Leave it alone; what you need from it comes through the outcome-runtime tools (get_active_outcomes).",
+        shown(path)
+    )
+}
+
+/// For a path outside of the scope.
+pub(super) fn outside(path: &str, in_repository: bool, refusal: &Refusal<'_>) -> String {
+    let slug = refusal.by.experiment.as_str();
+    let path = shown(path);
+    let why = match &refusal.verdict {
+        PathVerdict::Forbidden { rule } => format!("forbidden by the rule `{}` (scope.forbidden_paths)", shown(rule)),
+        PathVerdict::Outside if !in_repository => "outside of the repository".to_owned(),
+        PathVerdict::Outside | PathVerdict::Allowed => "covered by no allowed path (scope.allowed_paths)".to_owned(),
+    };
+    format!(
+        "Outcome Runtime refuses to edit `{path}`: while experiment `{slug}` is being built, it is {why}. {} \
+         Do the work within these paths. If that cannot be, do not go around this (the build report recomputes the difference \
+         from git and refuses it too): call request_human_gate with experiment_id \"{slug}\", gate_type \"escalation\" and \
+         your question, and wait for the human.",
+        scope(&refusal.by.rules)
+    )
+}
+
+fn scope(rules: &ScopeRules) -> String {
+    let allowed = match list(rules.allowed()) {
+        None => "Allowed: everything in the repository that is not forbidden.".to_owned(),
+        Some(list) => format!("Allowed: {list}."),
+    };
+    match list(rules.forbidden()) {
+        None => allowed,
+        Some(list) => format!("{allowed} Forbidden: {list}."),
+    }
+}
+
+fn list<'a>(patterns: impl Iterator<Item = &'a str>) -> Option<String> {
+    let all: Vec<&str> = patterns.collect();
+    let mut out: Vec<String> = all.iter().take(MAX_LISTED).map(|pattern| format!("`{}`", shown(pattern))).collect();
+    if all.len() > MAX_LISTED {
+        out.push(format!("and {} more", all.len() - MAX_LISTED));
+    }
+    (!out.is_empty()).then(|| out.join(", "))
+}
+
+fn shown(text: &str) -> String {
+    let cut: String = text.chars().take(MAX_CHARS).collect();
+    let mark = if cut.len() < text.len() { "..." } else { "" };
+    format!("{}{mark}", safe(&cut).replace('`', "'"))
+}
