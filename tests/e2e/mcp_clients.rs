@@ -27,17 +27,17 @@ fn home(client: &str) -> Result<PathBuf> {
     Ok(home)
 }
 
-fn skip(what: &str) {
+pub(crate) fn skip(what: &str) {
     assert!(std::env::var_os("CI").is_none(), "{what}: nothing may be skipped in CI");
     eprintln!("SKIPPED: {what}");
 }
 
-fn runs(program: &str) -> bool {
+pub(crate) fn runs(program: &str) -> bool {
     let done = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     done.is_ok_and(|status| status.success())
 }
 
-fn run(command: &mut Command) -> Result<String> {
+pub(crate) fn run(command: &mut Command) -> Result<String> {
     let done = command.output().with_context(|| format!("{command:?}"))?;
     let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     ensure!(done.status.success(), "{command:?}: {}\n{out}\n{err}", done.status);
@@ -109,26 +109,37 @@ async fn with_plan(client: impl FnOnce(&Path) -> Result<String>) -> Result<()> {
     assert_undecided(&lab).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_python_client_calls_every_tool() -> Result<()> {
+/// A virtual environment with the packages of `clients/CLIENT/requirements.txt`; `None` where there is no Python, which is
+/// said loudly.
+pub(crate) fn python_home(client: &str) -> Result<Option<PathBuf>> {
     if !runs("python3") {
-        skip("the Python client: there is no python3");
-        return Ok(());
+        skip(&format!("the Python packages of `{client}`: there is no python3"));
+        return Ok(None);
     }
-    let home = home("python")?;
-    let requirements = sources().join("python/requirements.txt");
+    let home = home(client)?;
+    // Two tests may want the same packages.
+    let _turn = PYTHON.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let requirements = sources().join(client).join("requirements.txt");
     let wanted = std::fs::read_to_string(&requirements)?;
     let mark = home.join("installed");
     if std::fs::read_to_string(&mark).ok().as_ref() != Some(&wanted) {
         if let Err(error) = run(Command::new("python3").args(["-m", "venv"]).arg(&home)) {
-            skip(&format!("the Python client: no virtual environment can be made ({error:#})"));
-            return Ok(());
+            skip(&format!("the Python packages of `{client}`: no virtual environment can be made ({error:#})"));
+            return Ok(None);
         }
         run(Command::new(home.join("bin/pip"))
             .args(["install", "--quiet", "--disable-pip-version-check", "-r"])
             .arg(&requirements))?;
         std::fs::write(&mark, wanted)?;
     }
+    Ok(Some(home))
+}
+
+static PYTHON: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_client_calls_every_tool() -> Result<()> {
+    let Some(home) = python_home("python")? else { return Ok(()) };
     let script = sources().join("python/call_all_tools.py");
     with_plan(|plan| run(Command::new(home.join("bin/python")).arg(script).arg(plan))).await
 }

@@ -107,10 +107,38 @@ async fn every_prompt_can_be_had_and_a_wrong_one_is_a_protocol_error() -> Result
             let text = got["messages"][0]["content"]["text"].as_str().unwrap();
             assert!(!text.contains('\u{7}') && !text.contains("{for}"), "{text}");
         }
-        for wrong in ["build_experiment", "nope"] {
-            let error = client.request("prompts/get", json!({ "name": wrong })).await?.unwrap_err();
-            assert_eq!(error["code"], -32602, "{wrong}");
+        let params = json!({ "name": "build_experiment", "arguments": { "experiment_id": "softer-level" } });
+        let mut got = client.request("prompts/get", params.clone()).await?.map_err(|e| anyhow::anyhow!("{e}"))?;
+        without_era(&mut got);
+        golden("prompt_get", &json!({ "params": params, "result": got }));
+    }
+    Ok(())
+}
+
+/// What only one of the eras adds to a result.
+fn without_era(result: &mut Value) {
+    for key in ["resultType", "ttlMs", "cacheScope", "_meta"] {
+        result.as_object_mut().map(|map| map.remove(key));
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_request_is_a_protocol_error_that_says_what_is_right() -> Result<()> {
+    for version in [MODERN, LEGACY] {
+        let (_dir, mut client) = nowhere(version).await?;
+        let mut told = Vec::new();
+        for (method, params) in [
+            ("prompts/get", json!({ "name": "nope" })),
+            ("prompts/get", json!({ "name": "build_experiment" })),
+            ("tools/call", json!({ "name": "approve_gate" })),
+            ("tools/call", json!({ "name": "get_gate", "arguments": "text" })),
+            ("resources/read", json!({ "uri": "file:///etc/passwd" })),
+        ] {
+            let error = client.request(method, params.clone()).await?.unwrap_err();
+            assert_eq!(error["code"], -32602, "{method} {params}");
+            told.push(json!({ "method": method, "params": params, "error": error }));
         }
+        golden("protocol_errors", &Value::Array(told));
     }
     Ok(())
 }
