@@ -42,6 +42,13 @@ fn registry_schema() -> Result<Option<Value>> {
     Ok(Some(schema))
 }
 
+/// The linter knows the registry's rules for publishing, which go beyond the schema, and the shapes of plugins.
+fn linted(folders: &[&Path]) -> Result<()> {
+    let Some(home) = python_home("registry")? else { return Ok(()) };
+    run(Command::new(home.join("bin/skillsaw")).arg("lint").args(folders))?;
+    Ok(())
+}
+
 fn accepted(schema: &Value, server: &Value) -> Result<()> {
     let validator = jsonschema::validator_for(schema).map_err(|error| anyhow::anyhow!("{error}"))?;
     let problems: Vec<String> =
@@ -68,6 +75,12 @@ fn the_registry_accepts_server_json() -> Result<()> {
         assert!(accepted(&schema, &bad).is_err(), "{pointer}");
     }
     Ok(())
+}
+
+#[test]
+fn a_linter_accepts_the_plugins() -> Result<()> {
+    let plugins = root().join("ide-configs/plugins");
+    linted(&[&plugins.join("claude-code"), &plugins.join("cursor")])
 }
 
 #[test]
@@ -103,6 +116,7 @@ async fn a_packed_bundle_starts() -> Result<()> {
     assert_eq!(bundle["fileSha256"], hex::encode(<sha2::Sha256 as sha2::Digest>::digest(std::fs::read(&packed)?)));
     if let Some(schema) = registry_schema()? {
         accepted(&schema, &published)?;
+        linted(&[dir.path()])?;
     }
 
     let unpacked = dir.path().join("unpacked");

@@ -6,7 +6,6 @@ use outcome_tests::lab::{FILE, Lab, OUTCOME, commit, git, hypothesis, write};
 use outcome_tests::mcp::{MODERN, McpClient, lab_env};
 use serde_json::{Value, json};
 
-use super::size::outcomes;
 use super::{candidate, program, refuses, refuses_everywhere, session};
 
 fn code(error: &Value) -> &str {
@@ -31,7 +30,7 @@ async fn an_outcome_that_is_not_active_takes_no_proposals() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_several_outcomes_one_must_be_named_and_a_cursor_belongs_to_its_list() -> Result<()> {
-    let lab = outcomes(2).await?;
+    let lab = Lab::with_outcomes(2).await?;
     let mut client = session(&lab, MODERN).await?;
     let call = ("get_work_order", json!({}));
     let error = refuses(&mut client, "several_outcomes", "several outcomes are active", call).await?;
