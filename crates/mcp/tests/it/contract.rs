@@ -142,3 +142,19 @@ async fn what_is_wrong_with_a_request_is_a_protocol_error_that_says_what_is_righ
     }
     Ok(())
 }
+
+/// The reference page shows them all, so none may outlive its test.
+#[test]
+fn every_golden_call_is_one_that_a_test_makes() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let read = |folder: &str| std::fs::read_dir(here.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let tests: String = read("it").map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    for path in read("golden/calls") {
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        let name = stem.strip_prefix("error_").unwrap_or(stem);
+        // A name in full, or one whose end is filled in.
+        let is_filled_in = |(at, _): (usize, &str)| tests.contains(&format!("\"{}_{{", &name[..at]));
+        let is_made = tests.contains(&format!("\"{name}\"")) || name.match_indices('_').any(is_filled_in);
+        assert!(is_made, "no test makes {stem}.json: remove it");
+    }
+}
