@@ -3,14 +3,12 @@
 //! A workspace with 1,000 experiments and 1,000,000 measurements on SQLite; every read tool is called over stdio through the
 //! real server. And `validate` of a file with 200 outcomes. Build the server first: `cargo build --release`.
 
+mod filled;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use outcome_core::domain::{
-    ArmSums, Author, Experiment, ExperimentState, Measurement, ScoreBreakdown, Variant, Window,
-};
-use outcome_core::ids::{ExperimentId, MeasurementId};
-use outcome_tests::lab::{Lab, agent, hypothesis};
+use outcome_tests::lab::Lab;
 use outcome_tests::programs::Cli;
 use serde_json::json;
 
@@ -52,7 +50,8 @@ fn validate() -> Result<()> {
 async fn tools() -> Result<()> {
     let lab = Lab::sqlite().await?;
     let began = Instant::now();
-    let some = fill(&lab).await?;
+    let some = lab.running("Measured", "measured").await?;
+    filled::fill(&lab, &some, N_EXPERIMENTS, N_MEASUREMENTS, false).await?;
     println!("filled {N_EXPERIMENTS} experiments and {N_MEASUREMENTS} measurements in {:.0?}", began.elapsed());
     std::fs::write(lab.root().join(".clock"), lab.runtime.now().to_string())?;
     let clock = lab.root().join(".clock").display().to_string();
@@ -75,71 +74,6 @@ async fn tools() -> Result<()> {
         report(&format!("{tool} {arguments}"), &mut times);
     }
     client.stop().await
-}
-
-/// Fills the workspace: mostly finished business, a few experiments with long series.
-async fn fill(lab: &Lab) -> Result<String> {
-    let some = lab.running("Measured", "measured").await?;
-    let runtime = &lab.runtime;
-    let outcome = runtime.experiment_show(&some).await?.experiment.outcome;
-    let mut tx = runtime.db().write(runtime.workspace().id).await?;
-    let mut ids = Vec::new();
-    for n in 0..N_EXPERIMENTS {
-        let hypothesis = hypothesis(&format!("Idea {n}"), &format!("idea-{n}"));
-        let now = runtime.now();
-        let experiment = Experiment {
-            id: runtime.ids().next::<ExperimentId>(),
-            slug: format!("idea-{n}").parse()?,
-            outcome,
-            state: ExperimentState::new(&hypothesis.rollout),
-            hypothesis,
-            author: Author::Ai,
-            submitted_by: agent(),
-            score: ScoreBreakdown {
-                impact: 0.0,
-                risk: 0.0,
-                speed: 0.0,
-                learning: 0.0,
-                total: 0.0,
-                dropped_because: None,
-            },
-            parent: None,
-            base_commit: None,
-            build: None,
-            plan: None,
-            running: None,
-            current_result: None,
-            final_result: None,
-            created_at: now,
-            updated_at: now,
-            launched_at: None,
-            concluded_at: None,
-        };
-        tx.experiment_insert(&experiment, "").await?;
-        ids.push(experiment.id);
-    }
-    let start = runtime.now();
-    for n in 0..N_MEASUREMENTS {
-        let at = start + jiff::SignedDuration::from_secs(i64::try_from(n / N_EXPERIMENTS)? * 3600);
-        let is_level = n % 10 == 0;
-        let measurement = Measurement {
-            id: runtime.ids().next::<MeasurementId>(),
-            outcome,
-            experiment: (!is_level).then(|| ids[n % ids.len()]),
-            signal: "came_back".to_owned(),
-            variant: (!is_level).then_some(if n % 2 == 0 { Variant::Control } else { Variant::Treatment }),
-            phase: (!is_level).then_some(0),
-            measured_at: at,
-            window: Window { from: start, to: at + jiff::SignedDuration::from_secs(1) },
-            sums: ArmSums::Proportion { n: 1000, successes: 300 },
-            source: "game".to_owned(),
-            query_hash: String::new(),
-            raw_hash: String::new(),
-        };
-        tx.measurement_insert(&measurement, &format!("bench/{n}")).await?;
-    }
-    tx.commit().await?;
-    Ok(some)
 }
 
 fn report(what: &str, times: &mut [Duration]) {

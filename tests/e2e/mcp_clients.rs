@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use outcome_core::domain::Verdict;
 use outcome_tests::lab::{Lab, OUTCOME, commit, git, hypothesis, write};
 use outcome_tests::mcp::lab_env;
-use outcome_tests::peers::{home, npm, run, runs, skip, sources};
+use outcome_tests::peers::{npm, python, run, sources};
 use outcome_tests::programs::program;
 use serde_json::{Value, json};
 
@@ -78,24 +78,7 @@ async fn with_plan(client: impl FnOnce(&Path) -> Result<String>) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_client_calls_every_tool() -> Result<()> {
-    if !runs("python3") {
-        skip("the Python client: there is no python3");
-        return Ok(());
-    }
-    let home = home("python")?;
-    let requirements = sources("python").join("requirements.txt");
-    let wanted = std::fs::read_to_string(&requirements)?;
-    let mark = home.join("installed");
-    if std::fs::read_to_string(&mark).ok().as_ref() != Some(&wanted) {
-        if let Err(error) = run(Command::new("python3").args(["-m", "venv"]).arg(&home)) {
-            skip(&format!("the Python client: no virtual environment can be made ({error:#})"));
-            return Ok(());
-        }
-        run(Command::new(home.join("bin/pip"))
-            .args(["install", "--quiet", "--disable-pip-version-check", "-r"])
-            .arg(&requirements))?;
-        std::fs::write(&mark, wanted)?;
-    }
+    let Some(home) = python("python")? else { return Ok(()) };
     let script = sources("python").join("call_all_tools.py");
     with_plan(|plan| run(Command::new(home.join("bin/python")).arg(script).arg(plan))).await
 }

@@ -98,6 +98,28 @@ impl Lab {
         Ok(lab)
     }
 
+    /// With this many active outcomes; [`OUTCOME`] is the oldest.
+    pub async fn with_outcomes(n_outcomes: usize) -> Result<Self> {
+        let lab = Self::sqlite().await?;
+        lab.clock.advance(jiff::SignedDuration::from_mins(1));
+        let path = lab.root().join("outcome.yaml");
+        let text = std::fs::read_to_string(&path)?;
+        let (head, rest) = text.split_once("  - id: retention").context("no outcome")?;
+        let (outcome, tail) = rest.split_once("signal_connectors:").context("no connectors")?;
+        let all: String = (0..n_outcomes)
+            .map(|n| if n == 0 { OUTCOME.to_owned() } else { format!("retention-of-the-longest-cohort-{n}") })
+            .map(|slug| format!("  - id: {slug}{outcome}"))
+            .collect();
+        let limits = "limits: { max_active_outcomes: 20 }";
+        std::fs::write(&path, format!("{head}{all}signal_connectors:{tail}\n{limits}\n"))?;
+        let human = lab.runtime.terminal_human().await?;
+        lab.runtime.outcome_apply(&human, None).await?;
+        for line in lab.runtime.status(false).await?.outcomes.iter().filter(|line| line.outcome != OUTCOME) {
+            lab.runtime.outcome_activate(&line.outcome, &Unlock::Local, false).await?;
+        }
+        Ok(lab)
+    }
+
     /// The same, not activated yet.
     pub async fn applied(database: Option<String>, file: &str) -> Result<Self> {
         let dir = tempfile::tempdir()?;

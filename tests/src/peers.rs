@@ -55,6 +55,37 @@ pub fn run(command: &mut Command) -> Result<String> {
     Ok(out.into_owned())
 }
 
+/// Tests of one program run beside each other.
+static INSTALLING: Mutex<()> = Mutex::new(());
+
+/// A virtual environment with the packages of `clients/CLIENT/requirements.txt`; `None` (said loudly) where there is no
+/// Python.
+///
+/// # Errors
+/// When pip fails.
+pub fn python(client: &str) -> Result<Option<PathBuf>> {
+    if !runs("python3") {
+        skip(&format!("{client}: there is no python3"));
+        return Ok(None);
+    }
+    let home = home(client)?;
+    let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let requirements = sources(client).join("requirements.txt");
+    let wanted = std::fs::read_to_string(&requirements)?;
+    let mark = home.join("installed");
+    if std::fs::read_to_string(&mark).ok().as_ref() != Some(&wanted) {
+        if let Err(error) = run(Command::new("python3").args(["-m", "venv"]).arg(&home)) {
+            skip(&format!("{client}: no virtual environment can be made ({error:#})"));
+            return Ok(None);
+        }
+        run(Command::new(home.join("bin/pip"))
+            .args(["install", "--quiet", "--disable-pip-version-check", "-r"])
+            .arg(&requirements))?;
+        std::fs::write(&mark, wanted)?;
+    }
+    Ok(Some(home))
+}
+
 /// The folder into which a client's npm packages and scripts were put; `None` (said loudly) where there is no Node.
 ///
 /// # Errors
@@ -65,8 +96,6 @@ pub fn npm(client: &str) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     let home = home(client)?;
-    // Tests of one program run beside each other.
-    static INSTALLING: Mutex<()> = Mutex::new(());
     let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     // Node looks for packages beside the script.
     for file in std::fs::read_dir(sources(client))? {

@@ -3,8 +3,11 @@
 //! Whoever talks to it is an *agent*: it proposes, builds and asks; it cannot decide.
 //! **Invariant**: standard output carries the protocol and nothing else; logs go to standard error.
 
+mod variables;
+
 use tracing_subscriber::EnvFilter;
 
+/// What `--help` says before the variables.
 const HELP: &str = "\
 outcome-runtime-mcp: MCP server (stdio) of Outcome Runtime
 
@@ -16,12 +19,6 @@ argument and no variable: the workspace is found from the working directory.
 `outcome-runtime doctor` prints it.
 
 Variables, all optional (a value that still contains `${` counts as absent):
-  OR_WORKSPACE                root of the workspace, instead of the working directory
-  DATABASE_URL                postgres://... or sqlite:PATH, instead of .outcome/outcome.db
-  APP_URL                     address of the daemon in links (http://127.0.0.1:8787)
-  OUTCOME_RUNTIME_ELICIT      `off`: do not offer the gate's page through elicitation
-  OUTCOME_RUNTIME_LOG         log filter for standard error (default: warn)
-  OUTCOME_RUNTIME_CLOCK_FILE  virtual clock of a demonstration
 ";
 
 fn main() -> anyhow::Result<()> {
@@ -39,9 +36,11 @@ fn main() -> anyhow::Result<()> {
 fn answer_argument(argument: &str) -> anyhow::Result<()> {
     match argument {
         "--version" | "-V" => println!("outcome-runtime-mcp {}", env!("CARGO_PKG_VERSION")),
-        "--help" | "-h" => print!("{HELP}"),
+        "--help" | "-h" => print!("{HELP}{}", variables::help()),
+        // For `cargo xtask manifest`: what the protocol cannot say.
+        "--describe" => println!("{}", variables::describe()),
         _ => {
-            eprintln!("outcome-runtime-mcp takes no argument but --version and --help\n\n{HELP}");
+            eprintln!("outcome-runtime-mcp takes no argument but --version and --help\n\n{HELP}{}", variables::help());
             std::process::exit(2);
         }
     }

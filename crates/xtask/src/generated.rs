@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 use outcome_core::Code;
+
+use crate::root;
 
 /// A generated file.
 pub struct Generated {
@@ -13,7 +15,28 @@ pub struct Generated {
     pub text: String,
 }
 
-/// Every generated file.
+/// Writes files where they belong.
+pub fn write(files: &[Generated]) -> Result<()> {
+    for file in files {
+        let path = root().join(file.path);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(&path, &file.text).with_context(|| file.path.to_owned())?;
+    }
+    Ok(())
+}
+
+/// Names the files that are not what they would be written as.
+pub fn check(files: &[Generated], command: &str) -> Result<()> {
+    let is_stale =
+        |file: &&Generated| std::fs::read_to_string(root().join(file.path)).ok().as_ref() != Some(&file.text);
+    let stale: Vec<&str> = files.iter().filter(is_stale).map(|file| file.path).collect();
+    ensure!(stale.is_empty(), "out of date: {}; run `cargo xtask {command}`", stale.join(", "));
+    Ok(())
+}
+
+/// Every file that is made from the core.
 pub fn files() -> Result<Vec<Generated>> {
     Ok(vec![
         Generated { path: "docs/lifecycle.md", text: outcome_core::lifecycle::lifecycle_markdown() },

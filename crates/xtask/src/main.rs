@@ -1,8 +1,11 @@
-//! Chores of the project: `cargo xtask docs` writes what is generated; `cargo test -p xtask` fails when it is out of date or
-//! when a module uses one that it may not. The other commands are proofs of the statistics (docs/testing.md).
+//! Chores of the project: `cargo xtask docs` writes what is generated from the core, `cargo xtask manifest` what is generated
+//! from the built MCP server; `cargo test -p xtask` fails when one is out of date or when a module uses one that it may not.
+//! `cargo xtask bundle` packs the server for clients. The other commands are proofs of the statistics (docs/testing.md).
 
 #[cfg(feature = "generated")]
 mod generated;
+#[cfg(feature = "generated")]
+mod manifest;
 mod proofs;
 mod stats_lab;
 #[cfg(test)]
@@ -23,18 +26,29 @@ fn main() -> anyhow::Result<()> {
     let rest: Vec<String> = arguments.collect();
     match command.as_str() {
         #[cfg(feature = "generated")]
-        "docs" => {
-            for file in generated::files()? {
-                std::fs::write(root().join(file.path), &file.text)?;
-            }
-            Ok(())
+        "docs" => generated::write(&generated::files()?),
+        #[cfg(feature = "generated")]
+        "manifest" if rest.is_empty() => {
+            manifest::build()?;
+            generated::write(&manifest::files(&manifest::program()?)?)
+        }
+        #[cfg(feature = "generated")]
+        "manifest" if rest == ["--check"] => {
+            manifest::build()?;
+            generated::check(&manifest::files(&manifest::program()?)?, "manifest")
+        }
+        #[cfg(feature = "generated")]
+        "bundle" => {
+            let written = manifest::bundle::bundle(&rest)?;
+            Ok(written.iter().try_for_each(|path| writeln!(std::io::stdout(), "{}", path.display()))?)
         }
         "stats-lab" => Ok(writeln!(std::io::stdout(), "{}", stats_lab::write()?.canonicalize()?.display())?),
         "coverage" => proofs::coverage(),
         "mutants" => proofs::mutants(&rest),
         "fuzz" => proofs::fuzz(&rest),
         _ => anyhow::bail!(
-            "usage: cargo xtask docs | stats-lab | coverage | mutants [arguments of cargo-mutants] | fuzz [seconds]"
+            "usage: cargo xtask docs | manifest [--check] | bundle [PROGRAM [FOLDER]] | stats-lab | coverage | mutants \
+             [arguments of cargo-mutants] | fuzz [seconds]"
         ),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{generated, root};
+use crate::{generated, manifest, root};
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -116,10 +116,13 @@ fn front_ends_write_no_sql() {
 
 #[test]
 fn generated_files_are_up_to_date() {
-    for file in generated::files().unwrap() {
-        let found = std::fs::read_to_string(root().join(file.path)).unwrap_or_default();
-        assert!(found == file.text, "{} is out of date: run `cargo xtask docs`", file.path);
-    }
+    generated::check(&generated::files().unwrap(), "docs").unwrap();
+}
+
+#[test]
+fn manifests_say_what_the_built_server_says() {
+    let program = manifest::program().unwrap();
+    generated::check(&manifest::files(&program).unwrap(), "manifest").unwrap();
 }
 
 #[test]

@@ -84,7 +84,14 @@ pub(crate) async fn brief(call: &Call<'_>, reference: &str, detail: Detail) -> R
 
 async fn refused(call: &Call<'_>, reference: &str, failure: Failure) -> Failure {
     let Ok(view) = call.runtime.experiment_show(reference).await else { return failure };
-    let Some(gate) = view.gates.first() else { return failure };
+    let Some(gate) = view.gates.first() else {
+        return match failure.code() {
+            Code::Conflict => failure
+                .hint("nothing waits for a human here either; get_active_outcomes shows what can be built")
+                .next(super::GET_ACTIVE_OUTCOMES, json!({})),
+            _ => failure,
+        };
+    };
     failure
         .with("status", Value::from(view.experiment.state.status.as_str()))
         .with("gate", gate.as_str())

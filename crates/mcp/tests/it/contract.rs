@@ -107,10 +107,54 @@ async fn every_prompt_can_be_had_and_a_wrong_one_is_a_protocol_error() -> Result
             let text = got["messages"][0]["content"]["text"].as_str().unwrap();
             assert!(!text.contains('\u{7}') && !text.contains("{for}"), "{text}");
         }
-        for wrong in ["build_experiment", "nope"] {
-            let error = client.request("prompts/get", json!({ "name": wrong })).await?.unwrap_err();
-            assert_eq!(error["code"], -32602, "{wrong}");
-        }
+        let params = json!({ "name": "build_experiment", "arguments": { "experiment_id": "softer-level" } });
+        let mut got = client.request("prompts/get", params.clone()).await?.map_err(|e| anyhow::anyhow!("{e}"))?;
+        without_era(&mut got);
+        golden("prompt_get", &json!({ "params": params, "result": got }));
     }
     Ok(())
+}
+
+/// What only one of the eras adds to a result.
+fn without_era(result: &mut Value) {
+    for key in ["resultType", "ttlMs", "cacheScope", "_meta"] {
+        result.as_object_mut().map(|map| map.remove(key));
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_request_is_a_protocol_error_that_says_what_is_right() -> Result<()> {
+    for version in [MODERN, LEGACY] {
+        let (_dir, mut client) = nowhere(version).await?;
+        let mut told = Vec::new();
+        for (method, params) in [
+            ("prompts/get", json!({ "name": "nope" })),
+            ("prompts/get", json!({ "name": "build_experiment" })),
+            ("tools/call", json!({ "name": "approve_gate" })),
+            ("tools/call", json!({ "name": "get_gate", "arguments": "text" })),
+            ("resources/read", json!({ "uri": "file:///etc/passwd" })),
+        ] {
+            let error = client.request(method, params.clone()).await?.unwrap_err();
+            assert_eq!(error["code"], -32602, "{method} {params}");
+            told.push(json!({ "method": method, "params": params, "error": error }));
+        }
+        golden("protocol_errors", &Value::Array(told));
+    }
+    Ok(())
+}
+
+/// The reference page shows them all, so none may outlive its test.
+#[test]
+fn every_golden_call_is_one_that_a_test_makes() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let read = |folder: &str| std::fs::read_dir(here.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let tests: String = read("it").map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    for path in read("golden/calls") {
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        let name = stem.strip_prefix("error_").unwrap_or(stem);
+        // A name in full, or one whose end is filled in.
+        let is_filled_in = |(at, _): (usize, &str)| tests.contains(&format!("\"{}_{{", &name[..at]));
+        let is_made = tests.contains(&format!("\"{name}\"")) || name.match_indices('_').any(is_filled_in);
+        assert!(is_made, "no test makes {stem}.json: remove it");
+    }
 }

@@ -6,15 +6,15 @@ use outcome_tests::lab::{Lab, OUTCOME, commit, git, hypothesis, write};
 use outcome_tests::mcp::{MODERN, McpClient, lab_env};
 use serde_json::{Value, json};
 
-use super::{candidate, golden, program, session};
+use super::{candidate, program, refuses, session, shows};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_or_unknown_argument_shows_the_right_call() -> Result<()> {
     let lab = Lab::sqlite().await?;
     let mut client = session(&lab, MODERN).await?;
-    golden("error_missing_argument", &client.fails("get_experiment_brief", json!({})).await?);
-    let unknown = json!({ "experiment_id": "x", "colour": "red" });
-    golden("error_unknown_argument", &client.fails("report_experiment_built", unknown).await?);
+    refuses(&mut client, "missing_argument", "an argument is missing", ("get_experiment_brief", json!({}))).await?;
+    let unknown = ("report_experiment_built", json!({ "experiment_id": "x", "colour": "red" }));
+    refuses(&mut client, "unknown_argument", "an argument is none of its own", unknown).await?;
     Ok(())
 }
 
@@ -23,21 +23,24 @@ async fn an_unknown_name_lists_the_known_ones() -> Result<()> {
     let lab = Lab::sqlite().await?;
     lab.submit(hypothesis("Softer level", "soft")).await?;
     let mut client = session(&lab, MODERN).await?;
-    golden("error_not_found", &client.fails("get_experiment_brief", json!({ "experiment_id": "softer" })).await?);
+    let unknown = ("get_experiment_brief", json!({ "experiment_id": "softer" }));
+    refuses(&mut client, "not_found", "there is no such experiment", unknown).await?;
     for (tool, arguments) in [
         ("get_active_outcomes", json!({ "outcome_id": "nope" })),
         ("get_work_order", json!({ "outcome_id": "nope" })),
         ("submit_hypotheses", json!({ "outcome_id": "nope", "hypotheses": [candidate("A", "a")] })),
         ("query_learnings", json!({ "query": "x", "outcome_id": "nope" })),
     ] {
-        let error = client.fails(tool, arguments).await?;
+        let (name, when) = (format!("not_found_outcome_{tool}"), "there is no such outcome");
+        let error = refuses(&mut client, &name, when, (tool, arguments)).await?;
         assert_eq!(
             (&error["error"]["code"], &error["error"]["valid"]),
             (&json!("not_found"), &json!([OUTCOME])),
             "{tool}"
         );
     }
-    let error = client.fails("get_gate", json!({ "gate_id": "nope" })).await?;
+    let unknown = ("get_gate", json!({ "gate_id": "nope" }));
+    let error = refuses(&mut client, "not_found_gate", "there is no such gate", unknown).await?;
     assert_eq!(error["error"]["valid"].as_array().map(Vec::len), Some(1));
     Ok(())
 }
@@ -53,7 +56,8 @@ async fn a_change_outside_of_the_scope_names_the_path_and_the_way_out() -> Resul
     commit(&root, "Free")?;
     let mut client = session(&lab, MODERN).await?;
     let report = json!({ "experiment_id": experiment, "implementation_summary": "Made it free" });
-    golden("error_scope_violation", &client.fails("report_experiment_built", report).await?);
+    let call = ("report_experiment_built", report);
+    refuses(&mut client, "scope_violation", "a path is outside of the scope", call).await?;
     assert_eq!(lab.runtime.gate_list().await?.len(), 0, "no launch gate");
     Ok(())
 }
@@ -67,16 +71,19 @@ async fn candidates_that_go_back_name_each_field() -> Result<()> {
     bad["duration_days"] = json!(900);
     bad["touched_paths"] = json!(["game/payments/"]);
     let candidates = json!([bad.clone(), { "title": "Half" }, candidate("Good", "good")]);
-    let done = client.ok("submit_hypotheses", json!({ "outcome_id": OUTCOME, "hypotheses": candidates })).await?;
+    let call = ("submit_hypotheses", json!({ "outcome_id": OUTCOME, "hypotheses": candidates }));
+    let done = shows(&mut client, "submit_hypotheses_rejected", "some candidates go back", call).await?;
     assert_eq!(done["proposed"], json!(["good"]));
     assert_eq!(done["rejected"].as_array().map(Vec::len), Some(2));
     let problems = done["rejected"][1]["problems"].as_array().unwrap();
     let fields: Vec<&Value> = problems.iter().map(|problem| &problem["field"]).collect();
     assert_eq!(fields, ["confidence", "duration_days", "touched_paths"]);
-    let error = client.fails("submit_hypotheses", json!({ "outcome_id": OUTCOME, "hypotheses": [bad] })).await?;
+    let call = ("submit_hypotheses", json!({ "outcome_id": OUTCOME, "hypotheses": [bad] }));
+    let error = refuses(&mut client, "hypothesis_incomplete", "no candidate can be taken", call).await?;
     assert_eq!(error["error"]["code"], "hypothesis_incomplete");
     assert_eq!(error["error"]["rejected"][0]["problems"][1]["field"], "duration_days", "{error}");
-    let error = client.fails("submit_hypotheses", json!({ "outcome_id": OUTCOME, "hypotheses": [] })).await?;
+    let call = ("submit_hypotheses", json!({ "outcome_id": OUTCOME, "hypotheses": [] }));
+    let error = refuses(&mut client, "no_candidate", "the list is empty", call).await?;
     assert_eq!(error["error"]["code"], "invalid_input");
     Ok(())
 }
@@ -88,11 +95,14 @@ async fn a_lifecycle_gate_that_is_not_open_names_the_step_that_opens_it() -> Res
     let mut client = session(&lab, MODERN).await?;
     let asked = |gate_type: &str| json!({ "experiment_id": experiment, "gate_type": gate_type, "question": "Now?" });
     for gate_type in ["launch_approval", "analysis_review", "scale_approval", "ship_approval"] {
-        let error = client.fails("request_human_gate", asked(gate_type)).await?;
+        let name = format!("gate_not_open_{gate_type}");
+        let error =
+            refuses(&mut client, &name, "that gate is not open", ("request_human_gate", asked(gate_type))).await?;
         assert_eq!(error["error"]["code"], "conflict", "{gate_type}");
         assert!(error["error"]["hint"].as_str().unwrap().contains("open"), "{error}");
     }
-    let error = client.fails("request_human_gate", asked("approve_everything")).await?;
+    let call = ("request_human_gate", asked("approve_everything"));
+    let error = refuses(&mut client, "gate_type_unknown", "there is no such type of gate", call).await?;
     assert!(error["error"]["message"].as_str().unwrap().contains("escalation, portfolio_review"), "{error}");
     Ok(())
 }

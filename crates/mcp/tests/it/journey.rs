@@ -4,9 +4,9 @@ use anyhow::Result;
 use outcome_core::domain::Verdict;
 use outcome_tests::lab::{Lab, OUTCOME, commit, decision, git, hypothesis, write};
 use outcome_tests::mcp::{MODERN, lab_env};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{VERSIONS, candidate, golden, session};
+use super::{VERSIONS, candidate, refuses, session, shows};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_proposes_builds_asks_and_learns() -> Result<()> {
@@ -15,25 +15,26 @@ async fn an_agent_proposes_builds_asks_and_learns() -> Result<()> {
         let root = lab.root();
         let mut client = session(&lab, version).await?;
 
-        let start = client.ok("get_active_outcomes", json!({})).await?;
-        golden("get_active_outcomes", &without_workspace(&start));
-        golden("get_work_order", &client.ok("get_work_order", json!({})).await?);
+        shows(&mut client, "get_active_outcomes", "nothing is under way", ("get_active_outcomes", json!({}))).await?;
+        shows(&mut client, "get_work_order", "nothing is under way", ("get_work_order", json!({}))).await?;
 
         let arguments = json!({ "outcome_id": OUTCOME, "hypotheses": [candidate("Softer level", "soft")] });
-        let submitted = client.ok("submit_hypotheses", arguments.clone()).await?;
-        golden("submit_hypotheses", &submitted);
+        let call = ("submit_hypotheses", arguments.clone());
+        let submitted = shows(&mut client, "submit_hypotheses", "one candidate, which is selected", call).await?;
         let again = client.ok("submit_hypotheses", arguments).await?;
         assert_eq!(again["proposed"], submitted["proposed"], "a retried call");
         let gate = submitted["gates"][0]["gate"].as_str().unwrap().to_owned();
 
-        let early = client.fails("get_experiment_brief", json!({ "id": "softer-level" })).await?;
-        golden("error_brief_before_approval", &early);
-        golden("get_gate_pending", &client.ok("get_gate", json!({ "gate_id": gate })).await?);
+        let ask_brief = || ("get_experiment_brief", json!({ "experiment_id": "softer-level" }));
+        let ask_gate = || ("get_gate", json!({ "gate_id": gate }));
+        refuses(&mut client, "brief_before_approval", "before a human has approved", ask_brief()).await?;
+        shows(&mut client, "get_gate", "nobody has decided", ask_gate()).await?;
 
         lab.decide("softer-level", Verdict::ApproveWithConditions).await?;
-        golden("get_gate_decided", &client.ok("get_gate", json!({ "gate": gate })).await?);
-        let brief = client.ok("get_experiment_brief", json!({ "experimentId": "softer-level" })).await?;
-        golden("get_experiment_brief", &brief);
+        let decided = shows(&mut client, "get_gate_decided", "a human has decided", ask_gate()).await?;
+        assert_eq!(client.ok("get_gate", json!({ "gate": gate })).await?, decided, "an alias");
+        let brief = shows(&mut client, "get_experiment_brief", "approved with conditions", ask_brief()).await?;
+        assert_eq!(client.ok(ask_brief().0, json!({ "experimentId": "softer-level" })).await?, brief, "an alias");
         assert_eq!(brief["conditions_say"], json!(["be careful"]));
 
         git(&root, &["checkout", "-q", "-b", "work", "main"])?;
@@ -42,50 +43,43 @@ async fn an_agent_proposes_builds_asks_and_learns() -> Result<()> {
             "experiment_id": "softer-level",
             "implementation_summary": "Softer behind the flag",
             "files_changed": ["game/level.txt", "game/other.txt"],
-            "commit": commit(&root, "Soften")?,
+            "head": commit(&root, "Soften")?,
         });
-        let built = client.ok("report_experiment_built", report.clone()).await?;
-        golden("report_experiment_built", &built);
+        let call = ("report_experiment_built", report.clone());
+        let built = shows(&mut client, "report_experiment_built", "a claim differs from the commit", call).await?;
         let again = client.ok("report_experiment_built", report).await?;
         assert_eq!(again["gate"], built["gate"], "the same commit");
 
         let launch = json!({ "experiment_id": "softer-level", "gate_type": "launch_approval", "question": "Go?" });
-        let asked = client.ok("request_human_gate", launch).await?;
+        let call = ("request_human_gate", launch);
+        let asked = shows(&mut client, "request_human_gate_launch", "the lifecycle has opened the gate", call).await?;
         assert_eq!((&asked["gate"], &asked["status"]), (&built["gate"], &json!("pending")));
         lab.decide("softer-level", Verdict::Approve).await?;
 
         let question = json!({
-            "experiment": "softer-level", "gate_type": "Escalation", "question": "May level three change as well?",
-            "context": { "why": "it shares a file" },
+            "experiment_id": "softer-level", "gate_type": "escalation", "question": "May level three change as well?",
+            "details": { "why": "it shares a file" },
         });
-        let escalated = client.ok("request_human_gate", question.clone()).await?;
-        golden("request_human_gate", &escalated);
-        assert_eq!(client.ok("request_human_gate", question).await?["gate"], escalated["gate"], "asked again");
+        let call = ("request_human_gate", question);
+        let escalated = shows(&mut client, "request_human_gate", "a question of your own", call).await?;
+        let again = json!({ "experiment": "softer-level", "type": "Escalation", "message": "May it?", "context": {} });
+        assert_eq!(client.ok("request_human_gate", again).await?["gate"], escalated["gate"], "asked again");
 
         lab.arms("soft", (9000, 2700, 36), (9000, 3240, 36)).await?;
         lab.poll_after(6).await?;
         lab.poll_after(24 * 8).await?;
         lab_env(&lab)?; // the server's clock follows
-        let status = client.ok("get_active_outcomes", json!({ "detail": "full" })).await?;
-        golden("get_active_outcomes_full", &without_workspace(&status));
+        let call = ("get_active_outcomes", json!({ "detail": "full" }));
+        shows(&mut client, "get_active_outcomes_full", "an experiment has a result", call).await?;
 
         let view = lab.runtime.experiment_show("softer-level").await?;
         let analysis = view.gates.iter().find(|gate| gate.contains("analysis")).expect("an analysis gate");
         lab.runtime.gate_decide(decision(analysis, Verdict::Kill)).await?;
-        golden("query_learnings", &client.ok("query_learnings", json!({ "query": "softer level" })).await?);
+        let call = ("query_learnings", json!({ "query": "softer level" }));
+        shows(&mut client, "query_learnings", "one experiment has ended", call).await?;
         client.close().await?;
     }
     Ok(())
-}
-
-/// The name of the temporary directory and the jitter of the schedule are others each time.
-fn without_workspace(value: &Value) -> Value {
-    let mut value = value.clone();
-    value["workspace"] = json!("<workspace>");
-    if let Some(at) = value.pointer_mut("/outcomes/0/next_poll_at") {
-        *at = json!("<soon>");
-    }
-    value
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,8 +89,11 @@ async fn a_failed_build_can_be_reported_again() -> Result<()> {
     lab.decide(&experiment, Verdict::Approve).await?;
     let mut client = session(&lab, MODERN).await?;
     for _ in 0..2 {
-        let arguments = json!({ "id": experiment, "outcome": "failed", "reason": "the engine has no levels" });
-        let reported = client.ok("report_experiment_built", arguments).await?;
+        let arguments = json!({
+            "experiment_id": experiment, "outcome": "failed", "implementation_summary": "The engine has no levels",
+        });
+        let call = ("report_experiment_built", arguments);
+        let reported = shows(&mut client, "report_experiment_built_failed", "the build failed", call).await?;
         assert_eq!(reported["status"], "failed_build");
     }
     Ok(())

@@ -9,6 +9,7 @@ mod journey;
 mod lifecycle;
 mod notices;
 mod official_client;
+mod refusals;
 mod resources;
 mod size;
 
@@ -55,6 +56,41 @@ fn candidate(title: &str, flag: &str) -> Value {
     })
 }
 
+/// Calls a tool that must succeed, and compares the call and its answer with `tests/golden/calls/NAME.json`. The reference page
+/// (`cargo xtask manifest`) shows them as examples; `when` says there in which situation.
+async fn shows(
+    client: &mut McpClient,
+    name: &str,
+    when: &str,
+    (tool, arguments): (&str, Value),
+) -> anyhow::Result<Value> {
+    let answer = client.ok(tool, arguments.clone()).await?;
+    let told = json!({ "tool": tool, "when": when, "arguments": arguments, "is_error": false, "answer": answer });
+    golden(&format!("calls/{name}"), &told);
+    Ok(answer)
+}
+
+/// The same for a call that must fail for the model.
+async fn refuses(
+    client: &mut McpClient,
+    name: &str,
+    when: &str,
+    (tool, arguments): (&str, Value),
+) -> anyhow::Result<Value> {
+    let error = client.fails(tool, arguments.clone()).await?;
+    let told = json!({ "tool": tool, "when": when, "arguments": arguments, "is_error": true, "answer": error });
+    golden(&format!("calls/error_{name}"), &told);
+    Ok(error)
+}
+
+/// The same for a failure that any tool can answer with; this one tool stands for all.
+async fn refuses_everywhere(client: &mut McpClient, name: &str, when: &str, tool: &str) -> anyhow::Result<Value> {
+    let error = client.fails(tool, json!({})).await?;
+    let told = json!({ "tool": "*", "when": when, "arguments": {}, "is_error": true, "answer": error });
+    golden(&format!("calls/error_{name}"), &told);
+    Ok(error)
+}
+
 /// Compares with `tests/golden/NAME.json`; `UPDATE=1` writes it.
 fn golden(name: &str, value: &Value) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.json"));
@@ -67,12 +103,18 @@ fn golden(name: &str, value: &Value) {
     assert!(known == text, "{name}.json differs; look at the difference, then run with UPDATE=1\n{text}");
 }
 
-/// Ids and hashes differ from run to run; the order of keys is made the same.
+/// Ids, hashes, the name of the temporary folder and the jitter of the schedule differ from run to run; the order of keys is
+/// made the same.
 fn redacted(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
             let sorted: std::collections::BTreeMap<_, _> = map.iter().collect();
-            Value::Object(sorted.into_iter().map(|(key, item)| (key.clone(), redacted(item))).collect())
+            let one = |(key, item): (&String, &Value)| match key.as_str() {
+                "workspace" if item.is_string() => (key.clone(), json!("<workspace>")),
+                "next_poll_at" => (key.clone(), json!("<soon>")),
+                _ => (key.clone(), redacted(item)),
+            };
+            Value::Object(sorted.into_iter().map(one).collect())
         }
         Value::Array(items) => items.iter().map(redacted).collect(),
         Value::String(text) => Value::from(redacted_text(text)),
@@ -90,5 +132,8 @@ fn redacted_text(text: &str) -> String {
         let core = word.trim_end_matches(|c| !is_word(c));
         if is_random(core) { word.replace(core, "<id>") } else { word.to_owned() }
     };
+    // Where the test runs.
+    let placed = |word: &str| if word.contains("/.tmp") { "<folder> ".to_owned() } else { word.to_owned() };
+    let text: String = text.split_inclusive(' ').map(placed).collect();
     text.split_inclusive(|c| !is_word(c)).map(redact).collect()
 }

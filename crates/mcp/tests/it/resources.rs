@@ -6,7 +6,7 @@ use outcome_tests::lab::{Lab, OUTCOME, hypothesis};
 use outcome_tests::mcp::{LEGACY, MODERN};
 use serde_json::{Value, json};
 
-use super::session;
+use super::{golden, session};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_resource_is_what_a_tool_answers() -> Result<()> {
@@ -24,6 +24,10 @@ async fn every_resource_is_what_a_tool_answers() -> Result<()> {
         let uris: Vec<&str> =
             listed["resources"].as_array().unwrap().iter().filter_map(|r| r["uri"].as_str()).collect();
         assert_eq!(uris, [format!("outcome://{OUTCOME}"), format!("gate://{gate}")]);
+        golden("resources", &listed["resources"]);
+        let params = json!({ "uri": format!("gate://{gate}") });
+        let read = client.request("resources/read", params.clone()).await?.unwrap();
+        golden("resource_read", &json!({ "params": params, "result": { "contents": read["contents"] } }));
         for (uri, tool, arguments) in [
             (format!("outcome://{OUTCOME}"), "get_active_outcomes", json!({ "outcome_id": OUTCOME, "detail": "full" })),
             (format!("gate://{gate}"), "get_gate", json!({ "gate_id": gate, "detail": "full" })),

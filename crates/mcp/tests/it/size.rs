@@ -2,8 +2,7 @@
 
 use anyhow::Result;
 use outcome_core::domain::Verdict;
-use outcome_core::usecases::Unlock;
-use outcome_tests::lab::{Lab, OUTCOME, hypothesis};
+use outcome_tests::lab::{Lab, hypothesis};
 use outcome_tests::mcp::MODERN;
 use serde_json::json;
 
@@ -11,21 +10,7 @@ use super::session;
 
 /// A laboratory with ten active outcomes.
 async fn ten_outcomes() -> Result<Lab> {
-    let lab = Lab::sqlite().await?;
-    let path = lab.root().join("outcome.yaml");
-    let text = std::fs::read_to_string(&path)?;
-    let (head, rest) = text.split_once("  - id: retention").unwrap();
-    let (outcome, tail) = rest.split_once("signal_connectors:").unwrap();
-    let all: String = (0..10)
-        .map(|n| if n == 0 { OUTCOME.to_owned() } else { format!("retention-of-the-longest-cohort-{n}") })
-        .map(|slug| format!("  - id: {slug}{outcome}"))
-        .collect();
-    std::fs::write(&path, format!("{head}{all}signal_connectors:{tail}\nlimits: {{ max_active_outcomes: 20 }}\n"))?;
-    let human = lab.runtime.terminal_human().await?;
-    lab.runtime.outcome_apply(&human, None).await?;
-    for line in lab.runtime.status(false).await?.outcomes.iter().filter(|line| line.outcome != OUTCOME) {
-        lab.runtime.outcome_activate(&line.outcome, &Unlock::Local, false).await?;
-    }
+    let lab = Lab::with_outcomes(10).await?;
     for n in 0..3 {
         lab.submit(hypothesis(&format!("A level whose name is rather long, number {n}"), &format!("flag-{n}"))).await?;
     }
