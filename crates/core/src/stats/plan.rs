@@ -1,5 +1,8 @@
 //! How many units and days a test needs (STATS.md 2.10).
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,20 +47,33 @@ pub fn plan_constant(alpha: Alpha, power: f64, n_looks: u32) -> Result<PlanConst
     if !fixed.is_finite() {
         return Err(StatsError::out_of_range("alpha", alpha.get(), "large enough to have a quantile"));
     }
-    // The normal quantile of the power is almost linear in sqrt(c), so that few steps find the root.
+    let known = (alpha.get().to_bits(), power.to_bits(), n_looks);
+    if let Some(constant) = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(&known) {
+        return Ok(*constant);
+    }
+    // The normal quantile of the power is almost sqrt(c) and a constant, so that few steps find the root.
     let target = normal::quantile(power);
-    let miss = |root_c: f64| {
-        let survival = survival_by_look(root_c * root_c, alpha, n_looks);
+    let mut survival = Vec::new();
+    let root_c = increasing_root(last_look_constant(alpha, power).sqrt(), |root_c| {
+        survival = survival_by_look(root_c * root_c, alpha, n_looks);
         let reached = 1.0 - survival.last().copied().unwrap_or(1.0);
         normal::quantile(reached.clamp(1e-15, 1.0 - 1e-15)) - target
-    };
-    let root_c = increasing_root(fixed.sqrt(), last_look_constant(alpha, power).sqrt(), miss);
+    });
     let c = root_c * root_c;
-    let survival = survival_by_look(c, alpha, n_looks);
     // The test still runs at look k with the probability to have survived look k - 1.
     let still_running = 1.0 + survival.iter().rev().skip(1).sum::<f64>();
-    Ok(PlanConstant { c, expected_fraction: still_running / f64::from(n_looks) })
+    let constant = PlanConstant { c, expected_fraction: still_running / f64::from(n_looks) };
+    let mut all = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if all.len() >= MAX_KNOWN {
+        all.clear();
+    }
+    all.insert(known, constant);
+    Ok(constant)
 }
+
+/// What was found before, by the bits of alpha and power and the looks: a workspace has few of them and asks often.
+static KNOWN: Mutex<BTreeMap<(u64, u64, u32), PlanConstant>> = Mutex::new(BTreeMap::new());
+const MAX_KNOWN: usize = 256;
 
 /// `(z_(1-alpha/2) + z_power)^2`, the constant of one look at a fixed horizon.
 fn fixed_constant(alpha: Alpha, power: f64) -> f64 {
@@ -175,24 +191,34 @@ fn product_sum(a: &[f64], b: &[f64], begin: f64, ratio: f64) -> f64 {
     sums.iter().sum::<f64>() + rest
 }
 
-/// Root of an increasing function by false position with the Illinois correction; the bracket is widened upwards as
-/// needed.
-fn increasing_root(low: f64, high: f64, f: impl Fn(f64) -> f64) -> f64 {
-    let (mut low, mut high) = (low, high);
-    let (mut f_low, mut f_high) = (f(low), f(high));
-    for _ in 0..8 {
-        if f_low <= 0.0 {
-            break;
-        }
-        low *= 0.5;
-        f_low = f(low);
+/// Root of an increasing function whose slope is about 1, by false position with the Illinois correction, from a guess. The
+/// function was called last with what is returned.
+fn increasing_root(guess: f64, mut f: impl FnMut(f64) -> f64) -> f64 {
+    let first = f(guess);
+    if first == 0.0 {
+        return guess;
     }
-    for _ in 0..8 {
-        if f_high >= 0.0 {
+    let (mut low, mut f_low, mut high, mut f_high) = (guess, first, guess, first);
+    // A step a little longer than the slope says finds the other side.
+    let mut step = 1.1 * first.abs();
+    for _ in 0..60 {
+        if f_low <= 0.0 && f_high >= 0.0 {
             break;
         }
-        high *= 2.0;
-        f_high = f(high);
+        if f_low > 0.0 {
+            (high, f_high) = (low, f_low);
+            low = (low - step).max(0.5 * low);
+            f_low = f(low);
+        } else {
+            (low, f_low) = (high, f_high);
+            high += step;
+            f_high = f(high);
+        }
+        step *= 2.0;
+    }
+    if f_high <= f_low {
+        f(low);
+        return low;
     }
     let mut x = high;
     for _ in 0..60 {
