@@ -34,7 +34,7 @@ fn main() -> anyhow::Result<()> {
         "mutants" => proofs::mutants(&rest),
         "fuzz" => proofs::fuzz(&rest),
         _ => anyhow::bail!(
-            "usage: cargo xtask docs | stats-lab | coverage | mutants [arguments of cargo-mutants] | fuzz [seconds]"
+            "usage: cargo xtask docs | stats-lab | coverage | mutants [arguments of cargo-mutants] | fuzz [seconds [target]]"
         ),
     }
 }
