@@ -73,7 +73,9 @@ impl DatabaseFile {
 fn moved(runtime: &Runtime) -> Error {
     let shown = runtime.settings().database_shown();
     Error::new(Code::DatabaseUnavailable, format!("the database {shown} was moved or removed while this server ran"))
-        .hint("put the file back and call again, no restart is needed; a human may restore a backup. Nothing was changed")
+        .hint(
+            "put the file back and call again, no restart is needed; a human may restore a backup. Nothing was changed",
+        )
 }
 
 async fn open() -> Result<Runtime> {

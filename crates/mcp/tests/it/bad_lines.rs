@@ -44,7 +44,13 @@ fn garbage() -> Vec<Vec<u8>> {
         "GET / HTTP/1.1",
     ];
     let mut lines: Vec<Vec<u8>> = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
-    lines.extend([vec![0; 100], vec![0xff, 0xfe, b'{', b'}'], vec![b'['; 50_000], b"{\"a\":".repeat(20_000), vec![0xe2, 0x82]]);
+    lines.extend([
+        vec![0; 100],
+        vec![0xff, 0xfe, b'{', b'}'],
+        vec![b'['; 50_000],
+        b"{\"a\":".repeat(20_000),
+        vec![0xe2, 0x82],
+    ]);
     lines
 }
 
@@ -67,7 +73,8 @@ async fn a_good_request_after_garbage_is_answered_and_nothing_else_is_written() 
         let ended = answered(server, 2).await?;
         assert!(ended.status.success(), "{}", ended.status);
         for message in ended.messages()? {
-            let is_ours = message["id"].is_null() || message["id"].as_i64().is_some_and(|id| [0, 1, 2, 78, 79, 80].contains(&id));
+            let is_ours =
+                message["id"].is_null() || message["id"].as_i64().is_some_and(|id| [0, 1, 2, 78, 79, 80].contains(&id));
             assert!(is_ours, "{message}");
         }
         for id in [1, 2] {

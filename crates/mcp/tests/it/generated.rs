@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 
 use anyhow::{Result, ensure};
-use outcome_core::principal::Principal;
 use outcome_core::domain::{GateStatus, GateType, Verdict};
+use outcome_core::principal::Principal;
 use outcome_tests::lab::{Lab, OUTCOME, hypothesis};
 use outcome_tests::mcp::{LEGACY, MODERN, McpClient, checked};
 use proptest::collection::{hash_map, vec};
@@ -17,9 +17,9 @@ use serde_json::{Map, Value, json};
 use super::session;
 
 /// Calls to each tool in each era.
-const CASES: u32 = 40;
-/// Calls while memory is watched.
-const MANY: usize = 10_000;
+const CASES: u32 = 16;
+/// Calls while memory is watched, unless `OUTCOME_HOSTILE_CALLS` says another number: 10,000 take minutes in a debug build.
+const MANY: usize = 1_000;
 /// How much memory they may add to what the same calls needed once: the server holds on to nothing.
 const MAX_GROWTH_KIB: u64 = 16 * 1024;
 
@@ -125,7 +125,8 @@ fn object(schema: &Value, names: &[String]) -> BoxedStrategy<Value> {
 
 /// Arguments for a tool: an object of its schema, perhaps with fields that none has.
 fn arguments(tool: &Value, names: &[String]) -> BoxedStrategy<Value> {
-    let foreign = select(vec!["verdict", "approved", "passphrase", "decided_by", "workspace_id", "__proto__", "", "Id"]);
+    let foreign =
+        select(vec!["verdict", "approved", "passphrase", "decided_by", "workspace_id", "__proto__", "", "Id"]);
     let more = option::weighted(0.15, (foreign, any_value()));
     (object(&tool["inputSchema"], names), more)
         .prop_map(|(mut object, more)| {
@@ -140,7 +141,8 @@ fn arguments(tool: &Value, names: &[String]) -> BoxedStrategy<Value> {
 /// What a call carries beside its arguments.
 fn beside() -> BoxedStrategy<Value> {
     let state = option::weighted(0.1, hostile_text());
-    let responses = option::weighted(0.1, Just(json!({ "gate": { "action": "accept", "content": { "verdict": "approve" } } })));
+    let responses =
+        option::weighted(0.1, Just(json!({ "gate": { "action": "accept", "content": { "verdict": "approve" } } })));
     (state, responses)
         .prop_map(|(state, responses)| match (state, responses) {
             (None, None) => json!({}),
@@ -241,7 +243,7 @@ async fn generated_arguments_get_an_answer_of_the_schema_or_a_whole_error() -> R
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_hostile_calls_leave_no_memory_behind() -> Result<()> {
+async fn many_hostile_calls_leave_no_memory_behind() -> Result<()> {
     let (lab, names) = full_lab().await?;
     let before = lab.runtime.log_position().await?;
     let mut client = session(&lab, MODERN).await?;
@@ -254,13 +256,14 @@ async fn ten_thousand_hostile_calls_leave_no_memory_behind() -> Result<()> {
     let mut runner = runner();
     let mut calls = Vec::new();
     for tool in tools(&mut client).await?.iter().filter(|tool| tool["annotations"]["readOnlyHint"] == true) {
-        for _ in 0..25 {
+        for _ in 0..20 {
             let tree = arguments(tool, &names).new_tree(&mut runner).map_err(|error| anyhow::anyhow!("{error}"))?;
             calls.push((tool.clone(), tree.current()));
         }
     }
+    let many = std::env::var("OUTCOME_HOSTILE_CALLS").map_or(Ok(MANY), |text| text.parse())?;
     let (mut first, mut n_done) = (0, 0);
-    while n_done < MANY {
+    while n_done < many {
         for (tool, arguments) in &calls {
             one_call(&mut client, tool, arguments, &json!({})).await?;
         }

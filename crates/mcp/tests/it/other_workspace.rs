@@ -21,7 +21,8 @@ async fn fill(lab: &Lab, adjective: &str) -> Result<Names> {
     let open = lab.submit(hypothesis(&format!("{adjective} level"), &format!("{adjective}-a").to_lowercase())).await?;
     let built = lab.submit(hypothesis(&format!("{adjective} music"), &format!("{adjective}-b").to_lowercase())).await?;
     lab.decide(&built, Verdict::Approve).await?;
-    let rejected = lab.submit(hypothesis(&format!("{adjective} enemies"), &format!("{adjective}-c").to_lowercase())).await?;
+    let rejected =
+        lab.submit(hypothesis(&format!("{adjective} enemies"), &format!("{adjective}-c").to_lowercase())).await?;
     lab.decide(&rejected, Verdict::Reject).await?;
     let log = lab.runtime.audit_page(0, 1_000).await?;
     let ids = |kind: &str| -> Vec<String> {
@@ -92,7 +93,11 @@ async fn assert_apart(ours: &Lab, theirs: &Lab) -> Result<()> {
         ];
         assert!(everything.iter().all(|answer| !answer.to_string().to_lowercase().contains("louder")));
     }
-    assert_eq!((ours.runtime.log_position().await?, theirs.runtime.log_position().await?), before, "nothing was written");
+    assert_eq!(
+        (ours.runtime.log_position().await?, theirs.runtime.log_position().await?),
+        before,
+        "nothing was written"
+    );
     Ok(())
 }
 
@@ -129,7 +134,8 @@ async fn a_cursor_counts_for_its_own_list_and_a_stale_one_ends_it() -> Result<()
     assert!(cursor.is_string(), "{page}");
     client.ok("query_learnings", json!({ "query": "level", "limit": 1, "cursor": cursor })).await?;
     let stale = cursor.as_str().unwrap().split_once('-').unwrap().1;
-    let past_the_end = client.ok("query_learnings", json!({ "query": "level", "cursor": format!("1000-{stale}") })).await?;
+    let past_the_end =
+        client.ok("query_learnings", json!({ "query": "level", "cursor": format!("1000-{stale}") })).await?;
     assert_eq!(past_the_end["learnings"], json!([]));
     let text = cursor.as_str().unwrap();
     for (tool, arguments) in [
