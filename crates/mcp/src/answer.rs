@@ -115,9 +115,8 @@ impl Failure {
         let mut error = Map::new();
         error.insert("code".to_owned(), self.code.as_str().into());
         error.insert("message".to_owned(), self.message.into());
-        if let Some(hint) = self.hint {
-            error.insert("hint".to_owned(), hint.into());
-        }
+        let hint = self.hint.unwrap_or_else(|| usual_hint(self.code).to_owned());
+        error.insert("hint".to_owned(), hint.into());
         error.extend(self.details);
         finish(json!({ "error": error }), self.next, budget::CONCISE)
     }
@@ -125,6 +124,19 @@ impl Failure {
     /// The failure as a result that the model reads.
     pub(crate) fn into_result(self) -> CallToolResult {
         result(self.into_value(), true)
+    }
+}
+
+/// What to do where the error itself does not say.
+fn usual_hint(code: Code) -> &'static str {
+    match code {
+        Code::InvalidInput | Code::HypothesisIncomplete | Code::ScopePatternInvalid => {
+            "mend what the message names and call again"
+        }
+        Code::NotFound | Code::Conflict | Code::SlotsFull | Code::GateNotPending | Code::ContextChanged => {
+            "get_active_outcomes shows what is there and in which state; go on from there"
+        }
+        _ => "tell the user, who runs `outcome-runtime doctor`",
     }
 }
 

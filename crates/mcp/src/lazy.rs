@@ -1,33 +1,81 @@
 //! The workspace, opened at the first call that needs it, so that the list of tools never waits for a disk or a network.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use outcome_core::settings::{Overrides, Settings, process_env};
 use outcome_core::usecases::Runtime;
 use outcome_core::{Code, Error, Result};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 /// How long a database may take to answer for the first time.
 const OPEN_LIMIT: Duration = Duration::from_secs(15);
 
-/// A workspace that is opened once; after a failure the next call tries again.
+/// A workspace that is opened once, and anew when another database file stands in its place; after a failure the next call
+/// tries again.
 #[derive(Default)]
-pub(crate) struct LazyRuntime(OnceCell<Runtime>);
+pub(crate) struct LazyRuntime(Mutex<Option<Opened>>);
+
+struct Opened {
+    runtime: Runtime,
+    /// The database's file where it is one, since writing to a file that was removed succeeds and is lost.
+    file: Option<DatabaseFile>,
+}
 
 impl LazyRuntime {
-    /// One that is open already.
+    /// One that is open already, by somebody who looks after its database.
     pub(crate) fn opened(runtime: Runtime) -> Self {
-        Self(OnceCell::new_with(Some(runtime)))
+        Self(Mutex::new(Some(Opened { runtime, file: None })))
     }
 
     /// The opened workspace.
     ///
     /// # Errors
     /// What hinders it, with the way to mend it.
-    pub(crate) async fn get(&self) -> Result<&Runtime> {
-        self.0.get_or_try_init(open).await
+    pub(crate) async fn get(&self) -> Result<Runtime> {
+        let mut opened = self.0.lock().await;
+        if let Some(Opened { runtime, file }) = &*opened {
+            match file.as_ref().map(DatabaseFile::is_in_place) {
+                None | Some(Some(true)) => return Ok(runtime.clone()),
+                Some(Some(false)) => {}
+                Some(None) => return Err(moved(runtime)),
+            }
+        }
+        let runtime = open().await?;
+        *opened = Some(Opened { runtime: runtime.clone(), file: DatabaseFile::of(&runtime) });
+        Ok(runtime)
     }
+}
+
+/// A file and which one it was.
+struct DatabaseFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl DatabaseFile {
+    fn of(runtime: &Runtime) -> Option<Self> {
+        let path = runtime.settings().database.value.strip_prefix("sqlite:")?;
+        let path = PathBuf::from(path.trim_start_matches("//"));
+        let found = std::fs::metadata(&path).ok()?;
+        Some(Self { path, device: found.dev(), inode: found.ino() })
+    }
+
+    /// Whether it is still the same file; `None` when there is none.
+    fn is_in_place(&self) -> Option<bool> {
+        let found = std::fs::metadata(&self.path).ok()?;
+        Some((found.dev(), found.ino()) == (self.device, self.inode))
+    }
+}
+
+fn moved(runtime: &Runtime) -> Error {
+    let shown = runtime.settings().database_shown();
+    Error::new(Code::DatabaseUnavailable, format!("the database {shown} was moved or removed while this server ran"))
+        .hint(
+            "put the file back and call again, no restart is needed; a human may restore a backup. Nothing was changed",
+        )
 }
 
 async fn open() -> Result<Runtime> {

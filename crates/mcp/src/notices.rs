@@ -137,7 +137,7 @@ impl Watch {
             self.0 = position(server).await.ok();
             return None;
         };
-        let runtime = server.runtime().await.ok()?;
+        let runtime = &server.runtime().await.ok()?;
         let lines = runtime.audit_page(after, PAGE).await.ok()?;
         self.0 = Some(lines.last()?.seq);
         let mut changes = Changes::default();

@@ -114,7 +114,7 @@ pub(crate) async fn read(server: &Server, uri: &str, by: &Principal) -> Result<R
         Code::NotFound => not_found(uri),
         _ => protocol_error(&failure, json!({ "uri": uri, "error": failure.clone().into_value() })),
     };
-    let runtime = server.runtime().await.map_err(failed)?;
+    let runtime = &server.runtime().await.map_err(failed)?;
     let call = Call { runtime, by };
     let answer = match kind {
         Kind::Outcome => tools::outcomes(&call, Some(name), Detail::Full, 1, None).await,

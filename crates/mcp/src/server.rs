@@ -105,7 +105,7 @@ impl Server {
     ///
     /// # Errors
     /// What hinders it.
-    pub(crate) async fn runtime(&self) -> Result<&Runtime, Failure> {
+    pub(crate) async fn runtime(&self) -> Result<Runtime, Failure> {
         self.shared.workspace.get().await.map_err(Failure::from)
     }
 
@@ -121,7 +121,7 @@ impl Server {
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, Failure> {
         let by = self.caller(context);
-        let runtime = self.runtime().await?;
+        let runtime = &self.runtime().await?;
         let call = Call { runtime, by: &by };
         if let Some(argument) = args::deciding(spec, request.arguments.as_ref()) {
             // Refused like every unknown argument; who tried stands in the log.

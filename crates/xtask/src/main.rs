@@ -48,7 +48,7 @@ fn main() -> anyhow::Result<()> {
         "fuzz" => proofs::fuzz(&rest),
         _ => anyhow::bail!(
             "usage: cargo xtask docs | manifest [--check] | bundle [PROGRAM [FOLDER]] | stats-lab | coverage | mutants \
-             [arguments of cargo-mutants] | fuzz [seconds]"
+             [arguments of cargo-mutants] | fuzz [seconds [target]]"
         ),
     }
 }

@@ -1,5 +1,6 @@
-//! Runs the tools that prove the statistics, each on the package of [`stats_lab`].
+//! Runs the tools that prove things: the statistics on the package of [`stats_lab`], the agent's server as it is.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -10,7 +11,11 @@ use crate::{root, stats_lab};
 const MIN_COVERAGE: &str = "95";
 /// Cases per property while lines are counted and mutants hunted; most of what ten thousand find, a hundred find.
 const FEW_CASES: &str = "100";
-const FUZZ_TARGETS: [&str; 2] = ["stats_eval", "stats_request"];
+/// Where the targets of the statistics are, and those of the agent's server.
+const STATS_FUZZ: &str = "crates/core/fuzz";
+const MCP_FUZZ: &str = "crates/mcp/fuzz";
+const FUZZ_TARGETS: [(&str, &str); 3] =
+    [("stats_eval", STATS_FUZZ), ("stats_request", STATS_FUZZ), ("mcp_lines", MCP_FUZZ)];
 
 /// A cargo subcommand from a package of its own.
 fn tool(name: &str) -> Result<Command> {
@@ -86,32 +91,51 @@ fn mutate(name: &str, arguments: &[String]) -> Result<()> {
         .env("CARGO_PROFILE_DEV_DEBUG", "false"))
 }
 
-/// Fuzzes the JSON interface; the seconds (60 unless told) are shared by the targets. What it learned stays in
-/// `target/stats-fuzz` for the next run.
+/// Fuzzes the JSON interface of the statistics and the lines that an agent writes; the seconds (60 unless told) are shared by
+/// the targets, or all for the one that is named after them. What it learned stays in `target/fuzz` for the next run.
 pub fn fuzz(arguments: &[String]) -> Result<()> {
     let seconds: u64 = arguments.first().map_or(Ok(60), |text| text.parse()).context("seconds")?;
-    let lab = stats_lab::write()?;
-    let requests = std::fs::read_to_string(lab.join("tests/it/stats_requests.jsonl"))?;
-    let package = root().join("crates/core/fuzz");
-    let scratch = root().join("target/stats-fuzz");
-    for target in FUZZ_TARGETS {
+    let wanted = arguments.get(1);
+    let targets: Vec<_> =
+        FUZZ_TARGETS.into_iter().filter(|(target, _)| wanted.is_none_or(|wanted| wanted == target)).collect();
+    if targets.is_empty() {
+        bail!("there is no such target; the targets are {}", FUZZ_TARGETS.map(|(target, _)| target).join(", "));
+    }
+    let scratch = root().join("target/fuzz");
+    for (target, package) in &targets {
+        let package = root().join(package);
         let (corpus, artifacts) = (scratch.join("corpus").join(target), scratch.join("artifacts").join(target));
         for folder in [&corpus, &artifacts] {
             std::fs::create_dir_all(folder)?;
         }
-        // To start from; the target that builds its own requests reads them as bytes like any others.
-        for (number, request) in requests.lines().enumerate() {
-            std::fs::write(corpus.join(format!("request-{number}")), request)?;
-        }
+        seed(&package, &corpus)?;
         let mut tool = tool("fuzz")?;
         // Without a sanitizer, since there is no unsafe code to watch; the instrumentation alone needs no nightly.
         tool.args(["run", "--sanitizer", "none", "--fuzz-dir"]).arg(&package);
-        tool.arg("--target-dir").arg(scratch.join("build")).args([target]).arg(&corpus);
-        tool.arg("--").arg(format!("-max_total_time={}", seconds.div_ceil(FUZZ_TARGETS.len() as u64)));
+        tool.arg("--target-dir").arg(scratch.join("build")).args([*target]).arg(&corpus);
+        tool.arg("--").arg(format!("-max_total_time={}", seconds.div_ceil(targets.len() as u64)));
         tool.args(["-timeout=10", "-max_len=4096", "-print_final_stats=1"]);
         tool.arg(format!("-artifact_prefix={}/", artifacts.display()));
         tool.arg(format!("-dict={}", package.join("words.dict").display()));
         run(tool.env("RUSTC_BOOTSTRAP", "1"))?;
+    }
+    Ok(())
+}
+
+/// Writes what a target starts from: the files beside it, or the worked requests of the statistics. The target that builds
+/// its own requests reads them as bytes like any others.
+fn seed(package: &Path, corpus: &Path) -> Result<()> {
+    let seeds = package.join("seeds");
+    if seeds.exists() {
+        for entry in std::fs::read_dir(seeds)? {
+            let entry = entry?;
+            std::fs::copy(entry.path(), corpus.join(entry.file_name()))?;
+        }
+        return Ok(());
+    }
+    let requests = std::fs::read_to_string(stats_lab::write()?.join("tests/it/stats_requests.jsonl"))?;
+    for (number, request) in requests.lines().enumerate() {
+        std::fs::write(corpus.join(format!("request-{number}")), request)?;
     }
     Ok(())
 }

@@ -58,9 +58,12 @@ fn classify(error: &sqlx::Error) -> (Code, &'static str, &'static str) {
                 ),
             }
         }
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Configuration(_) => {
-            UNREACHABLE
-        }
+        // Half an answer to a greeting is what is left of a connection that was cut.
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::Configuration(_) => UNREACHABLE,
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => (
             Code::DatabaseCorrupt,
             "a stored value cannot be read",

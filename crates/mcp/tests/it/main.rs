@@ -1,14 +1,20 @@
 //! The server as clients see it: the built program, spoken to over its standard input and output.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of a test may panic")]
 
+mod bad_lines;
 mod contract;
 mod courtesy;
+mod disconnects;
 mod errors;
+mod generated;
 mod hostile;
 mod journey;
 mod lifecycle;
+mod no_database;
 mod notices;
 mod official_client;
+mod other_workspace;
+mod raw;
 mod refusals;
 mod resources;
 mod size;
