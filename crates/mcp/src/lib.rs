@@ -15,6 +15,7 @@ mod prompts;
 mod resources;
 mod server;
 mod stdio;
+mod suspicion;
 mod tools;
 
 pub use server::Server;

@@ -11,6 +11,7 @@ mod notices;
 mod official_client;
 mod resources;
 mod size;
+mod suspicious;
 
 use std::path::Path;
 
