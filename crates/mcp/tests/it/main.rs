@@ -1,6 +1,7 @@
 //! The server as clients see it: the built program, spoken to over its standard input and output.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of a test may panic")]
 
+mod card;
 mod contract;
 mod courtesy;
 mod errors;
