@@ -50,7 +50,7 @@ const host = ({ html, result, full, theme, opens }) => {
 };
 
 const open = async (name, given) => {
-  const context = await browser.newContext({ viewport: { width: given.width ?? 720, height: 600 }, colorScheme: given.theme });
+  const context = await browser.newContext({ viewport: { width: given.width ?? 720, height: 1000 }, colorScheme: given.theme });
   const page = await context.newPage();
   page.on("console", (message) => { if (message.type() === "error") problems.push(`${name}: ${message.text()}`); });
   page.on("request", (request) => { if (/^https?:/.test(request.url())) problems.push(`${name}: asks for ${request.url()}`); });
@@ -58,10 +58,10 @@ const open = async (name, given) => {
   await page.setContent(`<!doctype html><title>Host</title><body style="margin:0">`);
   await page.evaluate(host, { html, ...given });
   const card = page.frameLocator("iframe");
-  await card.locator("#state").waitFor();
+  await card.locator("#state").waitFor({ state: "attached" });
   await page.waitForFunction(() => window.heard.some((message) => message.method === "ui/notifications/size-changed"));
   await page.waitForTimeout(300);
-  await page.screenshot({ path: `${folder}/${name}.png`, fullPage: true });
+  await page.screenshot({ path: `${folder}/${name}.png` });
   return { page, card, heard: () => page.evaluate(() => window.heard) };
 };
 const asked = (heard, method) => heard.filter((message) => message.method === method);
@@ -104,7 +104,7 @@ for (const theme of ["light", "dark"]) {
   must(asked(await heard(), "tools/call").length === 0, "hostile: asks a host that does not offer it");
   await card.getByRole("button").click();
   await card.getByText("could not be opened").waitFor();
-  await page.screenshot({ path: `${folder}/hostile-closed.png`, fullPage: true });
+  await page.screenshot({ path: `${folder}/hostile-closed.png` });
 }
 
 // What no web page is gets no button.
