@@ -9,7 +9,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 
 const { chromium } = createRequire(import.meta.url)("playwright-core");
 const [input, folder] = process.argv.slice(2);
-const { html, short, full, hostile, decided, failed } = JSON.parse(readFileSync(input, "utf8"));
+const { html, chart, short, full, hostile, decided, failed } = JSON.parse(readFileSync(input, "utf8"));
 mkdirSync(folder, { recursive: true });
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -128,6 +128,15 @@ for (const result of [failed, { content: [{ type: "text", text: "{" }] }, {}, { 
   const { structuredContent, ...text } = short;
   const { card } = await open("text-only", { result: text, theme: "light", opens: true });
   must(await card.getByRole("button").isVisible(), "text-only: the text is not read");
+}
+// The chart is a picture by itself, in both colour schemes.
+for (const colorScheme of ["light", "dark"]) {
+  const page = await browser.newPage({ viewport: { width: 740, height: 280 }, colorScheme });
+  const src = `data:image/svg+xml;base64,${Buffer.from(chart).toString("base64")}`;
+  await page.setContent(`<!doctype html><body style="margin:10px"><img alt="" src="${src}">`);
+  const size = await page.locator("img").evaluate(async (img) => { await img.decode(); return [img.naturalWidth, img.naturalHeight]; });
+  must(size[0] === 720 && size[1] === 260, `chart: ${size}`);
+  await page.screenshot({ path: `${folder}/chart-${colorScheme}.png` });
 }
 await browser.close();
 if (problems.length > 0) {

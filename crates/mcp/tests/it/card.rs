@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use outcome_core::domain::Verdict;
-use outcome_tests::lab::{Lab, hypothesis};
+use outcome_tests::lab::{Lab, OUTCOME, hypothesis};
 use outcome_tests::mcp::{LEGACY, MODERN};
 use serde_json::{Value, json};
 
@@ -64,7 +64,9 @@ async fn the_card_in_a_real_browser() -> Result<()> {
     });
     let hostile = raw("request_human_gate", asks).await?;
     let read = client.request("resources/read", json!({ "uri": "ui://outcome-runtime/gate" })).await?.unwrap();
+    let drawn = client.request("resources/read", json!({ "uri": format!("chart://{OUTCOME}") })).await?.unwrap();
     let cases = json!({
+        "chart": drawn["contents"][0]["text"],
         "html": read["contents"][0]["text"], "short": short, "full": full, "hostile": hostile, "decided": decided,
         "failed": failed,
     });
