@@ -25,7 +25,6 @@ const SAMPLING: &str = "sampling, roots and logging are deprecated, and not offe
 const SESSION: &str = "there are no sessions over HTTP: every request stands alone";
 const SUBSCRIBE: &str = "subscribes to a resource of the suite; over HTTP notices come through `subscriptions/listen`";
 const HEADERS: &str = "no tool asks for arguments in headers";
-const SKILLS: &str = "the usage guide is the server's instructions; no skills are served";
 const TASKS: &str = "tasks are not offered: gates take days and have tools of their own";
 
 #[derive(Clone, Copy)]
@@ -103,9 +102,9 @@ const SCENARIOS: &[(&str, Expected)] = &[
     ("input-required-result-capability-check", No(FIXTURE)),
     ("input-required-result-ignore-extra-params", Pass),
     ("input-required-result-validate-input", Pass),
-    ("sep-2640-skills-directory", No(SKILLS)),
-    ("sep-2640-skills-enumeration", No(SKILLS)),
-    ("sep-2640-skills-manifest", No(SKILLS)),
+    ("sep-2640-skills-directory", Pass),
+    ("sep-2640-skills-enumeration", Pass),
+    ("sep-2640-skills-manifest", Pass),
     ("tasks-lifecycle", No(TASKS)),
     ("tasks-capability-negotiation", No(TASKS)),
     ("tasks-wire-fields", No(TASKS)),

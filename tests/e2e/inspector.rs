@@ -40,3 +40,28 @@ async fn the_inspector_has_no_warning_in_any_era() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_inspector_verifies_the_skill_and_finds_the_card() -> Result<()> {
+    let Some(home) = npm("node24")? else { return Ok(()) };
+    let nowhere = tempfile::tempdir()?;
+    let server = program("outcome-runtime-mcp")?;
+    for era in ["legacy", "auto", "modern"] {
+        let inspect = |arguments: &[&str]| -> Result<Vec<Value>> {
+            let mut inspect = node24(&home, "mcp-inspector")?;
+            inspect.arg("--cli").arg(&server).args(arguments);
+            inspect.args(["--protocol-era", era, "--format", "json", "-q", "--cwd"]).arg(nowhere.path());
+            let done = inspect.current_dir(nowhere.path()).env("HOME", nowhere.path()).output()?;
+            let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+            ensure!(done.status.success(), "{arguments:?} {era}: {}\n{out}\n{err}", done.status);
+            out.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+        };
+        let skills = inspect(&["--method", "skills/list", "--verify"])?;
+        let is_verified = |skill: &Value| skill.pointer("/outcome").is_some_and(|outcome| outcome == "verified");
+        ensure!(skills.len() == 1 && skills.iter().all(is_verified), "{era}: {skills:?}");
+        let tools = inspect(&["--method", "tools/list", "--app-info", "--advertise-apps"])?;
+        let with_card = tools.iter().filter(|tool| tool.pointer("/hasApp").is_some_and(|has| has == true));
+        ensure!(with_card.count() == 2, "{era}: {tools:?}");
+    }
+    Ok(())
+}

@@ -9,7 +9,6 @@ pub mod api;
 mod args;
 pub mod assets;
 pub mod auth;
-pub mod chart;
 pub mod daemon;
 mod health;
 pub mod http;

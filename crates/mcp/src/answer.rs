@@ -5,7 +5,7 @@ use outcome_core::{Code, Error, error::error_chain};
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::{Map, Value, json};
 
-use crate::budget;
+use crate::{budget, suspicion, tools};
 
 /// Most calls that an answer proposes.
 const MAX_ACTIONS: usize = 3;
@@ -161,12 +161,32 @@ fn finish(body: Value, mut next: Vec<Value>, budget: usize) -> Value {
     next.retain(|action| budget::size(action) <= MAX_ACTION_BYTES);
     next.truncate(MAX_ACTIONS);
     let mut body = budget::without_nulls(body);
-    let spent = if next.is_empty() { 0 } else { budget::size(&Value::Array(next.clone())) + 20 };
+    let mut suspicious = suspicion::clean(&mut body, &is_tool);
+    let spent = [&next, &suspicious].into_iter().map(|list| room_for(list)).sum();
     budget::fit(&mut body, budget.saturating_sub(spent));
+    // What did not fit has no address any more.
+    suspicious
+        .retain(|mark| mark.get("field").and_then(Value::as_str).is_some_and(|field| body.pointer(field).is_some()));
+    if let (Value::Object(map), false) = (&mut body, suspicious.is_empty()) {
+        map.insert("suspicious".to_owned(), Value::Array(suspicious));
+    }
     if let (Value::Object(map), false) = (&mut body, next.is_empty()) {
         map.insert("next_actions".to_owned(), Value::Array(next));
     }
     body
+}
+
+/// What the marks of suspicious texts in these lines may cost; who fills pages leaves this much room.
+pub(crate) fn marks_of(lines: &[Value]) -> usize {
+    room_for(&suspicion::clean(&mut Value::Array(lines.to_vec()), &is_tool))
+}
+
+fn room_for(list: &[Value]) -> usize {
+    if list.is_empty() { 0 } else { list.iter().map(|item| budget::size(item) + 1).sum::<usize>() + 40 }
+}
+
+fn is_tool(name: &str) -> bool {
+    tools::find(name).is_some()
 }
 
 fn result(value: Value, is_error: bool) -> CallToolResult {

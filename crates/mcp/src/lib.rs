@@ -6,15 +6,20 @@
 mod answer;
 mod args;
 mod budget;
+mod card;
+pub mod chart;
 mod completions;
 mod courtesy;
 mod cursor;
+mod documents;
 mod lazy;
 mod notices;
 mod prompts;
 mod resources;
 mod server;
+mod skill;
 mod stdio;
+mod suspicion;
 mod tools;
 
 pub use server::Server;

@@ -151,8 +151,9 @@ impl Watch {
                 SubjectKind::Experiment => experiment_changed(runtime, &id, &mut changes).await,
                 SubjectKind::Outcome => {
                     changes.is_list_changed = true;
-                    let scheme = Kind::Outcome.uri("");
-                    changes.updated.extend(uris.iter().filter(|uri| uri.starts_with(&scheme)).cloned());
+                    let schemes = [Kind::Outcome.uri(""), Kind::Chart.uri("")];
+                    let is_about = |uri: &&String| schemes.iter().any(|scheme| uri.starts_with(scheme));
+                    changes.updated.extend(uris.iter().filter(is_about).cloned());
                 }
                 SubjectKind::Learning => {
                     changes.updated.insert(Kind::Learning.uri(&id));
@@ -180,4 +181,6 @@ async fn experiment_changed(runtime: &Runtime, id: &str, changes: &mut Changes) 
     let Ok(view) = runtime.experiment_show(id).await else { return };
     changes.updated.insert(Kind::Experiment.uri(view.experiment.slug.as_str()));
     changes.updated.insert(Kind::Outcome.uri(&view.outcome));
+    // A poll is logged with its experiment, and the chart shows its reading.
+    changes.updated.insert(Kind::Chart.uri(&view.outcome));
 }

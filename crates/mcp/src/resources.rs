@@ -1,16 +1,21 @@
-//! Resources: what the tools give, under addresses. Never more than the tools give.
+//! Resources: what the tools give, under addresses, and the chart of an outcome's signal.
 
+use askama::Template as _;
 use outcome_core::Code;
 use outcome_core::principal::Principal;
+use outcome_core::usecases::Runtime;
 use rmcp::ErrorData;
 use rmcp::model::{ErrorCode, ListResourcesResult, ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
 use serde_json::json;
 
 use crate::answer::{Answer, Failure};
+use crate::chart::{self, Chart};
+use crate::documents::{self, Document};
 use crate::server::{Server, protocol_error};
 use crate::tools::{self, Call, Detail};
 
 const JSON: &str = "application/json";
+const SVG: &str = "image/svg+xml";
 /// Most resources of a list.
 const MAX_LISTED: usize = 100;
 
@@ -21,10 +26,12 @@ pub(crate) enum Kind {
     Experiment,
     Gate,
     Learning,
+    /// The chart of the outcome with this name.
+    Chart,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 4] = [Self::Outcome, Self::Experiment, Self::Gate, Self::Learning];
+    pub(crate) const ALL: [Self; 5] = [Self::Outcome, Self::Experiment, Self::Gate, Self::Learning, Self::Chart];
 
     pub(crate) fn scheme(self) -> &'static str {
         match self {
@@ -32,6 +39,7 @@ impl Kind {
             Self::Experiment => "experiment",
             Self::Gate => "gate",
             Self::Learning => "learning",
+            Self::Chart => "chart",
         }
     }
 
@@ -39,7 +47,7 @@ impl Kind {
     pub(crate) fn variable(self) -> &'static str {
         match self {
             Self::Learning => "id",
-            Self::Outcome | Self::Experiment | Self::Gate => "slug",
+            Self::Outcome | Self::Experiment | Self::Gate | Self::Chart => "slug",
         }
     }
 
@@ -51,12 +59,20 @@ impl Kind {
         self.uri(&format!("{{{}}}", self.variable()))
     }
 
+    fn mime(self) -> &'static str {
+        match self {
+            Self::Outcome | Self::Experiment | Self::Gate | Self::Learning => JSON,
+            Self::Chart => SVG,
+        }
+    }
+
     fn meaning(self) -> (&'static str, &'static str) {
         match self {
             Self::Outcome => ("Outcome", "An outcome with its experiments and gates, as get_active_outcomes shows it"),
             Self::Experiment => ("Experiment", "The brief of an approved experiment, as get_experiment_brief shows it"),
             Self::Gate => ("Gate", "A gate and what was decided, as get_gate shows it"),
             Self::Learning => ("Learning", "What an experiment taught, as query_learnings shows it"),
+            Self::Chart => ("Chart", "The readings of an outcome's signal with its target and baseline, as a picture"),
         }
     }
 }
@@ -77,13 +93,19 @@ pub(crate) fn templates() -> Vec<ResourceTemplate> {
         ResourceTemplate::new(kind.template(), kind.scheme())
             .with_title(title)
             .with_description(description)
-            .with_mime_type(JSON)
+            .with_mime_type(kind.mime())
     };
     Kind::ALL.into_iter().map(one).collect()
 }
 
-/// Active outcomes and open gates. Without a workspace the list is empty: the tools say what is wrong.
+/// Active outcomes with their charts, open gates, and the documents. Without a workspace only these are there: the tools say
+/// what is wrong.
 pub(crate) async fn list(server: &Server) -> ListResourcesResult {
+    let documents = documents::ALL.into_iter().map(Document::resource);
+    ListResourcesResult::with_all_items(of_workspace(server).await.into_iter().chain(documents).collect())
+}
+
+async fn of_workspace(server: &Server) -> Vec<Resource> {
     let status = match server.runtime().await {
         Ok(runtime) => runtime.status(true).await.map_err(Failure::from),
         Err(failure) => Err(failure),
@@ -92,16 +114,18 @@ pub(crate) async fn list(server: &Server) -> ListResourcesResult {
         Ok(status) => status,
         Err(failure) => {
             tracing::warn!("Resources cannot be listed: {}", failure.message());
-            return ListResourcesResult::default();
+            return Vec::new();
         }
     };
     let one = |kind: Kind, name: &str, about: String| {
-        Resource::new(kind.uri(name), name).with_title(about).with_mime_type(JSON)
+        Resource::new(kind.uri(name), name).with_title(about).with_mime_type(kind.mime())
     };
     let outcomes =
         status.outcomes.iter().map(|line| one(Kind::Outcome, &line.outcome, format!("Outcome {}", line.outcome)));
     let gates = status.gates.iter().map(|line| one(Kind::Gate, &line.gate, format!("Pending {} gate", line.gate_type)));
-    ListResourcesResult::with_all_items(outcomes.chain(gates).take(MAX_LISTED).collect())
+    let drawn = status.outcomes.iter().filter(|line| line.signal.value.is_some());
+    let charts = drawn.map(|line| one(Kind::Chart, &line.outcome, format!("Chart of {}", line.signal.name)));
+    outcomes.chain(gates).chain(charts).take(MAX_LISTED).collect()
 }
 
 /// The content of an address.
@@ -109,6 +133,9 @@ pub(crate) async fn list(server: &Server) -> ListResourcesResult {
 /// # Errors
 /// `-32602` with the address for what is not there.
 pub(crate) async fn read(server: &Server, uri: &str, by: &Principal) -> Result<ReadResourceResult, ErrorData> {
+    if let Some(document) = documents::read(uri) {
+        return Ok(document);
+    }
     let (kind, name) = parse(uri).ok_or_else(|| not_found(uri))?;
     let failed = |failure: Failure| match failure.code() {
         Code::NotFound => not_found(uri),
@@ -125,9 +152,21 @@ pub(crate) async fn read(server: &Server, uri: &str, by: &Principal) -> Result<R
             Ok(None) => return Err(not_found(uri)),
             Err(failure) => Err(failure),
         },
+        Kind::Chart => {
+            let svg = chart(runtime, name).await.map_err(failed)?.ok_or_else(|| not_found(uri))?;
+            return Ok(ReadResourceResult::new(vec![ResourceContents::text(svg, uri).with_mime_type(SVG)]));
+        }
     };
     let text = answer.map_err(failed)?.into_value().to_string();
     Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(JSON)]))
+}
+
+/// The chart of an outcome's signal; `None` before its first reading.
+async fn chart(runtime: &Runtime, name: &str) -> Result<Option<String>, Failure> {
+    let status = runtime.status(false).await?;
+    let Some(line) = status.outcomes.iter().find(|line| line.outcome == name) else { return Ok(None) };
+    let points = chart::points(&runtime.outcome_series(name, chart::MAX_POINTS).await?);
+    Ok(Chart::of_outcome(line, &points).and_then(|chart| chart.alone().render().ok()))
 }
 
 /// The brief; before and after the time of building, why there is none and where the experiment stands.

@@ -6,15 +6,13 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use outcome_core::Error;
 use outcome_core::usecases::PageSession;
+use outcome_mcp::chart::{self, Chart};
 
 use super::format::{instant, number, words};
 use super::inbox::{ExperimentItem, GateItem, experiment_item, figures, gate_item};
 use super::{Frame, PageResult, html};
 use crate::App;
-use crate::chart::{Chart, Line, Point};
 
-/// Most readings that are drawn.
-const MAX_POINTS: i64 = 1000;
 /// Most readings of the table beneath.
 const MAX_LISTED: usize = 60;
 
@@ -47,22 +45,10 @@ pub(crate) async fn show(
         .into_iter()
         .find(|line| line.outcome == slug)
         .ok_or_else(|| Error::not_found("outcome", &slug))?;
-    let points: Vec<Point> = app
-        .runtime
-        .outcome_series(&slug, MAX_POINTS)
-        .await?
-        .iter()
-        .filter_map(|reading| Some(Point { at: reading.window.to, value: reading.sums.value()? }))
-        .collect();
+    let points = chart::points(&app.runtime.outcome_series(&slug, chart::MAX_POINTS).await?);
     let slugs: Vec<&str> = line.experiments.iter().map(|experiment| experiment.experiment.as_str()).collect();
     let is_of_outcome = |experiment: &Option<String>| experiment.as_deref().is_some_and(|slug| slugs.contains(&slug));
     let gates = status.gates.iter().filter(|gate| is_of_outcome(&gate.experiment)).map(gate_item).collect();
-    let mut lines = vec![Line { label: format!("target {}", number(line.target)), value: line.target, is_goal: true }];
-    lines.extend(line.baseline.map(|value| Line {
-        label: format!("baseline {}", number(value)),
-        value,
-        is_goal: false,
-    }));
     let readings = points.iter().rev().take(MAX_LISTED).map(|point| (instant(point.at), number(point.value))).collect();
     let page = OutcomePage {
         frame: Frame::new(line.title_says.clone(), Some(&session)),
@@ -74,7 +60,7 @@ pub(crate) async fn show(
         deadline: line.deadline.map(instant),
         readings,
         n_readings: points.len(),
-        chart: Chart::new(&line.signal.name, &points, &lines),
+        chart: Chart::of_outcome(&line, &points),
         experiments: line.experiments.iter().map(experiment_item).collect(),
         gates,
     };

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Call, Detail, ToolSpec, answer, detail_property, object, short};
-use crate::answer::{Answer, Failure, action, set};
+use crate::answer::{Answer, Failure, action, marks_of, set};
 use crate::{args, budget, cursor};
 
 pub(crate) const NAME: &str = "get_active_outcomes";
@@ -93,7 +93,7 @@ pub(crate) async fn outcomes(
     let next = next_actions(&status);
     // Whole outcomes go to the next page rather than parts of them being cut.
     let room = budget.saturating_sub(budget::size(&gates) + budget::size(&Value::Array(next.clone())) + 300);
-    while lines.len() > 1 && budget::size(&Value::Array(lines.clone())) > room {
+    while lines.len() > 1 && budget::size(&Value::Array(lines.clone())) + marks_of(&lines) > room {
         lines.pop();
     }
     let until = from + lines.len();

@@ -19,6 +19,7 @@ use rmcp::model::{JsonObject, MetaObject, Tool, ToolAnnotations};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, Failure, set};
+use crate::card;
 
 pub(crate) use get_active_outcomes::{NAME as GET_ACTIVE_OUTCOMES, outcomes};
 pub(crate) use get_experiment_brief::brief;
@@ -75,10 +76,13 @@ impl ToolSpec {
         };
         let annotations =
             ToolAnnotations::from_raw(None, Some(self.is_read_only), Some(false), Some(true), Some(false));
-        let meta = match self.search_hint {
+        let mut meta = match self.search_hint {
             None => json!({ "anthropic/alwaysLoad": true }),
             Some(words) => json!({ "anthropic/searchHint": words }),
         };
+        if matches!(self.name, request_human_gate::NAME | get_gate::NAME) {
+            set(&mut meta, "ui", card::of_tool());
+        }
         let mut tool = Tool::new(self.name, self.description, object((self.input)()));
         tool.title = Some(self.title.to_owned());
         tool.output_schema = Some(object((self.output)()));

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Call, Detail, ToolSpec, answer, detail_property, object, short, with_known};
-use crate::answer::{Answer, Failure};
+use crate::answer::{Answer, Failure, marks_of};
 use crate::{args, budget, cursor};
 
 pub(super) const NAME: &str = "query_learnings";
@@ -68,7 +68,8 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
     };
     let mut shown: Vec<Value> =
         found.iter().take(args.limit.unwrap_or(5)).map(|view| line(view, args.detail)).collect();
-    while shown.len() > 1 && budget::size(&Value::Array(shown.clone())) > args.detail.budget() - 200 {
+    let room = args.detail.budget() - 200;
+    while shown.len() > 1 && budget::size(&Value::Array(shown.clone())) + marks_of(&shown) > room {
         shown.pop();
     }
     let n_more = found.len() - shown.len();

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of a test may panic")]
 
 mod bad_lines;
+mod card;
 mod contract;
 mod courtesy;
 mod disconnects;
@@ -18,6 +19,7 @@ mod raw;
 mod refusals;
 mod resources;
 mod size;
+mod suspicious;
 
 use std::path::Path;
 

@@ -23,7 +23,16 @@ async fn every_resource_is_what_a_tool_answers() -> Result<()> {
         let listed = client.request("resources/list", json!({})).await?.unwrap();
         let uris: Vec<&str> =
             listed["resources"].as_array().unwrap().iter().filter_map(|r| r["uri"].as_str()).collect();
-        assert_eq!(uris, [format!("outcome://{OUTCOME}"), format!("gate://{gate}")]);
+        assert_eq!(
+            uris,
+            [
+                &format!("outcome://{OUTCOME}"),
+                &format!("gate://{gate}"),
+                &format!("chart://{OUTCOME}"),
+                "ui://outcome-runtime/gate",
+                "skill://outcome-runtime/SKILL.md",
+            ]
+        );
         golden("resources", &listed["resources"]);
         let params = json!({ "uri": format!("gate://{gate}") });
         let read = client.request("resources/read", params.clone()).await?.unwrap();
@@ -50,13 +59,60 @@ async fn every_resource_is_what_a_tool_answers() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_chart_of_an_outcome_is_a_picture() -> Result<()> {
+    let lab = Lab::sqlite().await?;
+    for version in [MODERN, LEGACY] {
+        let mut client = session(&lab, version).await?;
+        let uri = format!("chart://{OUTCOME}");
+        let read = client.request("resources/read", json!({ "uri": uri })).await?.unwrap();
+        let content = &read["contents"][0];
+        assert_eq!((&content["uri"], &content["mimeType"]), (&json!(uri), &json!("image/svg+xml")));
+        let svg = content["text"].as_str().unwrap();
+        assert!(svg.starts_with("<svg xmlns=") && svg.contains("target 0.35") && svg.contains("baseline 0.3"), "{svg}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_usage_guide_is_a_skill_in_both_eras() -> Result<()> {
+    let lab = Lab::sqlite().await?;
+    for version in [MODERN, LEGACY] {
+        let mut client = session(&lab, version).await?;
+        let listed = client.request("skills/list", json!({})).await?.unwrap();
+        let skill = &listed["skills"][0];
+        let got = client.request("skills/get", json!({ "uri": skill["uri"] })).await?.unwrap();
+        assert_eq!(&got["skill"], skill);
+        let read = client.request("resources/read", json!({ "uri": skill["uri"] })).await?.unwrap();
+        let text = read["contents"][0]["text"].as_str().unwrap();
+        assert_eq!(skill["resources"][0]["size"], text.len());
+        let folder = json!({ "uri": "skill://outcome-runtime" });
+        let within = client.request("resources/directory/read", folder).await?.unwrap();
+        assert_eq!(within["resources"][0]["uri"], skill["uri"]);
+        for (method, uri) in [("skills/get", "skill://x/SKILL.md"), ("resources/directory/read", "skill://x")] {
+            let error = client.request(method, json!({ "uri": uri })).await?.unwrap_err();
+            assert_eq!(error["code"], -32602, "{method}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_is_invalid_params_with_its_address() -> Result<()> {
     let lab = Lab::sqlite().await?;
     for version in [MODERN, LEGACY] {
         let mut client = session(&lab, version).await?;
-        for uri in
-            ["gate://nope", "outcome://nope", "experiment://nope", "learning://nope", "file:///etc/passwd", "x", ""]
-        {
+        for uri in [
+            "gate://nope",
+            "outcome://nope",
+            "experiment://nope",
+            "learning://nope",
+            "chart://nope",
+            "ui://nope",
+            "skill://nope",
+            "file:///etc/passwd",
+            "x",
+            "",
+        ] {
             let error = client.request("resources/read", json!({ "uri": uri })).await?.unwrap_err();
             assert_eq!((&error["code"], &error["data"]["uri"]), (&json!(-32602), &json!(uri)));
         }

@@ -1,9 +1,14 @@
-//! A chart of readings as SVG: readable in print, by a screen reader (title and description), and without colour. Its
-//! table stands beneath it on the page. The template escapes every text.
+//! A chart of readings as SVG: readable in print, by a screen reader (title and description), and without colour. On the
+//! daemon's page its table stands beneath it; alone it brings its colours with it. The template escapes every text.
 
 use askama::Template;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use outcome_core::domain::Measurement;
+use outcome_core::usecases::OutcomeLine;
+
+/// Most readings that are drawn.
+pub const MAX_POINTS: i64 = 1000;
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 260.0;
@@ -48,6 +53,7 @@ struct Level {
 #[derive(Template)]
 #[template(path = "chart.svg", escape = "html")]
 pub struct Chart {
+    is_alone: bool,
     name: String,
     description: String,
     path: String,
@@ -58,6 +64,23 @@ pub struct Chart {
 }
 
 impl Chart {
+    /// The chart of an outcome's signal, with its target and its baseline; `None` without a reading.
+    #[must_use]
+    pub fn of_outcome(line: &OutcomeLine, points: &[Point]) -> Option<Self> {
+        let level =
+            |what: &str, value: f64, is_goal: bool| Line { label: format!("{what} {}", figure(value)), value, is_goal };
+        let baseline = line.baseline.map(|value| level("baseline", value, false));
+        let lines: Vec<Line> = std::iter::once(level("target", line.target, true)).chain(baseline).collect();
+        Self::new(&line.signal.name, points, &lines)
+    }
+
+    /// As a file of its own.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.is_alone = true;
+        self
+    }
+
     /// A chart of `points`, oldest first; `None` without any.
     #[must_use]
     pub fn new(name: &str, points: &[Point], lines: &[Line]) -> Option<Self> {
@@ -74,6 +97,7 @@ impl Chart {
             points.iter().map(|point| (coordinate(x(point.at)), coordinate(y(point.value)))).collect();
         let path = placed.iter().enumerate().map(|(i, (x, y))| format!("{}{x} {y}", if i == 0 { "M" } else { "L" }));
         Some(Self {
+            is_alone: false,
             name: name.to_owned(),
             description: describe(points, lines),
             path: path.collect::<Vec<_>>().join(" "),
@@ -98,6 +122,12 @@ impl Chart {
                 .collect(),
         })
     }
+}
+
+/// The readings that have a value, in their order.
+#[must_use]
+pub fn points(series: &[Measurement]) -> Vec<Point> {
+    series.iter().filter_map(|reading| Some(Point { at: reading.window.to, value: reading.sums.value()? })).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds of this century")]
@@ -136,6 +166,11 @@ fn label(value: f64, span: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
+/// A value by itself, with about three digits that count.
+fn figure(value: f64) -> String {
+    label(value, value.abs().max(1e-6) / 10.0)
+}
+
 fn columns(first: Timestamp, last: Timestamp) -> Vec<Timestamp> {
     let span = last.duration_since(first);
     if span.is_zero() {
@@ -153,14 +188,13 @@ fn describe(points: &[Point], lines: &[Line]) -> String {
     let (Some(first), Some(last)) = (points.first(), points.last()) else { return String::new() };
     let span = seconds(last.at) - seconds(first.at);
     let levels: Vec<_> = lines.iter().map(|line| line.label.clone()).collect();
-    let show = |value: f64| label(value, value.abs().max(1e-6) / 10.0);
     format!(
         "{} readings from {} to {}, first {}, latest {}; {}.",
         points.len(),
         day(first.at, span),
         day(last.at, span),
-        show(first.value),
-        show(last.value),
+        figure(first.value),
+        figure(last.value),
         levels.join(", ")
     )
 }
@@ -181,6 +215,15 @@ mod tests {
         assert!(svg.contains("2 readings from 1 Nov to 15 Nov, first 0.32, latest 0.35; target 0.45."), "{svg}");
         assert!(svg.contains("<title") && svg.contains("a&#60;b"), "{svg}");
         assert!(!svg.contains("NaN") && !svg.contains("style="), "{svg}");
+    }
+
+    #[test]
+    fn alone_it_is_a_whole_file_with_its_colours() {
+        let chart = Chart::new("s", &[point("2026-11-01T00:00:00Z", 1.0)], &[]).unwrap().alone().render().unwrap();
+        assert!(
+            chart.starts_with("<svg xmlns=") && chart.contains("<style>") && chart.contains("width=\"720\""),
+            "{chart}"
+        );
     }
 
     #[test]
