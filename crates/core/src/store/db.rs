@@ -140,6 +140,8 @@ impl Db {
     pub async fn write_bulk(&self, workspace: WorkspaceId) -> Result<Tx> {
         let Pools::Sqlite { write, .. } = &self.0 else { return self.write(workspace).await };
         let options = write.connect_options().as_ref().clone().pragma("wal_autocheckpoint", "0");
+        // What is changed stays in memory until it is committed.
+        let options = options.pragma("cache_size", "-131072");
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(db_error)?;
         let conn = Conn::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await.map_err(db_error)?);
         Ok(Tx { conn, workspace })
@@ -189,6 +191,9 @@ impl Tx {
     }
 }
 
+/// Rows that SQLite's thread reads before it waits for whoever takes them: a wake-up costs more than a row.
+const ROWS_AHEAD: usize = 512;
+
 async fn sqlite_pools(path: &Path) -> Result<Pools> {
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -196,7 +201,8 @@ async fn sqlite_pools(path: &Path) -> Result<Pools> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
-        .foreign_keys(true);
+        .foreign_keys(true)
+        .row_buffer_size(ROWS_AHEAD);
     let acquire = Duration::from_secs(10);
     let write = SqlitePoolOptions::new()
         .max_connections(1)
