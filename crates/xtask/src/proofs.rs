@@ -75,10 +75,12 @@ fn mutate(name: &str, arguments: &[String]) -> Result<()> {
     let mut tool = tool("mutants")?;
     let lab = stats_lab::write()?;
     let scratch = lab.parent().unwrap_or(&lab);
+    let results = scratch.join("stats-mutants");
+    std::fs::create_dir_all(&results).with_context(|| results.display().to_string())?;
     run(tool
         .current_dir(&lab)
         .args(["--jobs", "2", "--no-shuffle", "--gitignore", "false", "--minimum-test-timeout", "20", "--output"])
-        .arg(scratch.join("stats-mutants").join(name))
+        .arg(results.join(name))
         .args(arguments)
         // The copies stand as deep as the package itself, so that they find `../shared`.
         .env("TMPDIR", scratch)

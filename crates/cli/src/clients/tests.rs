@@ -30,6 +30,11 @@ fn committed(folder: &Path, prefix: &str, all: &mut BTreeMap<String, String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
         let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        // Made by `cargo xtask manifest`.
+        let is_package = ["mcpb", "plugins", "registry"].contains(&name.as_str());
+        if is_package {
+            continue;
+        }
         if entry.path().is_dir() {
             committed(&entry.path(), &format!("{name}/"), all);
         } else if name != "README.md" {

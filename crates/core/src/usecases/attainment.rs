@@ -33,10 +33,24 @@ pub struct Attainment {
 impl Runtime {
     /// Holds the stored levels of an outcome against its target.
     pub(super) async fn attainment(&self, tx: &mut Tx, outcome: &Outcome) -> Result<Attainment> {
-        let readings = tx.measurement_levels(outcome.id, &outcome.spec.signal.name, MAX_READINGS).await?;
+        let (signal, target) = (&outcome.spec.signal.name, &outcome.spec.target);
         let alpha = Alpha::try_new(outcome.spec.alpha()).unwrap_or_default();
-        Ok(judge(&readings, &outcome.spec.target, alpha))
+        // Most outcomes are under way: where the latest rate is not beyond the target, the earlier ones say nothing.
+        let latest = tx.measurement_levels(outcome.id, signal, 1).await?;
+        if is_rate(&latest, target) {
+            let attainment = judge(&latest, target, alpha);
+            if attainment.verdict != SeriesVerdict::TargetMet {
+                return Ok(attainment);
+            }
+        }
+        Ok(judge(&tx.measurement_levels(outcome.id, signal, MAX_READINGS).await?, target, alpha))
     }
+}
+
+/// Whether the newest reading is a rate that can be held against the target.
+fn is_rate(readings: &[Measurement], target: &Target) -> bool {
+    let is_share = target.to > 0.0 && target.to < 1.0;
+    is_share && readings.first().is_some_and(|reading| matches!(reading.sums, ArmSums::Proportion { .. }))
 }
 
 /// `readings`: newest first.
@@ -45,9 +59,7 @@ fn judge(readings: &[Measurement], target: &Target, alpha: Alpha) -> Attainment 
         Direction::Increase => stats::Direction::Increase,
         Direction::Decrease => stats::Direction::Decrease,
     };
-    let is_rate = target.to > 0.0
-        && target.to < 1.0
-        && readings.first().is_some_and(|reading| matches!(reading.sums, ArmSums::Proportion { .. }));
+    let is_rate = is_rate(readings, target);
     let verdict_of =
         |reading: &Measurement| rate_verdict(reading, target, alpha).unwrap_or(SeriesVerdict::NotDistinguishable);
     let sign = target.direction.sign();

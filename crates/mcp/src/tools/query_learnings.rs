@@ -53,8 +53,8 @@ struct Args {
     detail: Detail,
 }
 
-/// Most learnings that one question to the store returns.
-const PAGE: i64 = 100;
+/// Learnings that are looked for behind those that are shown, to say that there are more.
+const AHEAD: usize = 20;
 
 pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Result<Answer, Failure> {
     let args: Args = args::parse(&SPEC, arguments)?;
@@ -62,18 +62,19 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
     let filter = format!("{NAME}|{words}|{}", args.outcome_id.as_deref().unwrap_or_default());
     let from = cursor::decode(args.cursor.as_deref(), &filter)?;
     let offset = i64::try_from(from).unwrap_or(i64::MAX);
-    let found = match call.runtime.learnings(&words, args.outcome_id.as_deref(), PAGE, offset).await {
+    let limit = args.limit.unwrap_or(5);
+    let page = i64::try_from(limit + AHEAD).unwrap_or(i64::MAX);
+    let found = match call.runtime.learnings(&words, args.outcome_id.as_deref(), page, offset).await {
         Ok(found) => found,
         Err(error) => return Err(with_known(call, "outcome", error.into()).await),
     };
-    let mut shown: Vec<Value> =
-        found.iter().take(args.limit.unwrap_or(5)).map(|view| line(view, args.detail)).collect();
+    let mut shown: Vec<Value> = found.iter().take(limit).map(|view| line(view, args.detail)).collect();
     let room = args.detail.budget() - 200;
     while shown.len() > 1 && budget::size(&Value::Array(shown.clone())) + marks_of(&shown) > room {
         shown.pop();
     }
     let n_more = found.len() - shown.len();
-    let is_minimum = found.len() == usize::try_from(PAGE).unwrap_or(usize::MAX);
+    let is_minimum = found.len() == limit + AHEAD;
     let body = json!({
         "n_more": (n_more > 0).then_some(n_more),
         "n_more_is_a_minimum": (is_minimum && n_more > 0).then_some(true),
