@@ -24,6 +24,10 @@ statements! {
         SELECT id, outcome_id, experiment_id, finding, finding_type, hypothesis_says, note_says, evidence, confidence,
             grade, applies_to, created_at
         FROM learning WHERE workspace_id = $1 AND experiment_id = $2 ORDER BY created_at, id";
+    LEARNING_GET = "
+        SELECT id, outcome_id, experiment_id, finding, finding_type, hypothesis_says, note_says, evidence, confidence,
+            grade, applies_to, created_at
+        FROM learning WHERE workspace_id = $1 AND id = $2";
 }
 
 /// A statement whose two dialects have nothing in common.
@@ -182,6 +186,16 @@ impl Tx {
             .map_err(db_error)?
         };
         Ok(rows.into_iter().map(Learning::from).collect())
+    }
+
+    /// The learning with this id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn learning_get(&mut self, id: LearningId) -> Result<Option<Learning>> {
+        let row: Option<LearningRow> =
+            on_db!(self, |c| sqlx::query_as(LEARNING_GET).bind(self.workspace).bind(id).fetch_optional(c).await)?;
+        Ok(row.map(Learning::from))
     }
 
     /// What an experiment taught.

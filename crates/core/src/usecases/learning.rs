@@ -49,17 +49,33 @@ impl Runtime {
             LearningQuery { words: words.to_owned(), outcome, limit: limit.clamp(1, 100), offset: offset.max(0) };
         let mut views = Vec::new();
         for learning in tx.learning_search(&query).await? {
-            let outcome = tx.outcome_get(learning.outcome).await?;
-            let experiment = tx.experiment_get(learning.experiment).await?;
-            let age = self.now().duration_since(learning.created_at);
-            views.push(LearningView {
-                outcome: outcome.map(|outcome| outcome.spec.slug.to_string()).unwrap_or_default(),
-                experiment: experiment.map(|experiment| experiment.slug.to_string()).unwrap_or_default(),
-                age_days: age.as_hours() / 24,
-                learning,
-            });
+            views.push(self.learning_view(&mut tx, learning).await?);
         }
         Ok(views)
+    }
+
+    /// The learning with this id; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn learning_show(&self, id: LearningId) -> Result<Option<LearningView>> {
+        let mut tx = self.read().await?;
+        match tx.learning_get(id).await? {
+            Some(learning) => Ok(Some(self.learning_view(&mut tx, learning).await?)),
+            None => Ok(None),
+        }
+    }
+
+    async fn learning_view(&self, tx: &mut Tx, learning: Learning) -> Result<LearningView> {
+        let outcome = tx.outcome_get(learning.outcome).await?;
+        let experiment = tx.experiment_get(learning.experiment).await?;
+        let age = self.now().duration_since(learning.created_at);
+        Ok(LearningView {
+            outcome: outcome.map(|outcome| outcome.spec.slug.to_string()).unwrap_or_default(),
+            experiment: experiment.map(|experiment| experiment.slug.to_string()).unwrap_or_default(),
+            age_days: age.as_hours() / 24,
+            learning,
+        })
     }
 
     /// Keeps what an experiment taught at its end.

@@ -90,16 +90,9 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
 /// # Errors
 /// When the database fails.
 pub(crate) async fn learning(runtime: &Runtime, id: &str) -> Result<Option<Answer>, Failure> {
-    for page in 0..20 {
-        let found = runtime.learnings("", None, PAGE, page * PAGE).await?;
-        if let Some(view) = found.iter().find(|view| view.learning.id.to_string() == id) {
-            return Ok(Some(Answer::new(line(view, Detail::Full)).within(Detail::Full.budget())));
-        }
-        if found.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
-            break;
-        }
-    }
-    Ok(None)
+    let Ok(id) = id.parse() else { return Ok(None) };
+    let found = runtime.learning_show(id).await?;
+    Ok(found.map(|view| Answer::new(line(&view, Detail::Full)).within(Detail::Full.budget())))
 }
 
 fn line(view: &LearningView, detail: Detail) -> Value {
