@@ -460,6 +460,25 @@ mod tests {
     }
 
     #[test]
+    fn at_the_effect_itself_it_takes_about_as_long_as_a_fixed_test() {
+        for (alpha, power, want) in [(0.10, 0.80, 1.05), (0.05, 0.80, 1.02), (0.05, 0.95, 0.68), (0.01, 0.90, 0.81)] {
+            let alpha = Alpha::try_new(alpha).unwrap();
+            let got = plan_constant(alpha, power, 100).unwrap();
+            let share = got.expected_fraction * got.c / fixed_constant(alpha, power);
+            assert!((share - want).abs() <= 0.006, "{share} {want}");
+        }
+        assert_eq!(plan_constant(Alpha::DEFAULT, 0.8, 1).unwrap().expected_fraction, 1.0);
+    }
+
+    #[test]
+    fn what_was_found_before_is_the_same_again_and_of_its_own_question() {
+        let ask = |power: f64, looks| plan_constant(Alpha::DEFAULT, power, looks).unwrap();
+        let (first, other) = (ask(0.8, 7), ask(0.81, 7));
+        assert!(other.c > first.c && ask(0.8, 8).c < first.c);
+        assert_eq!((ask(0.8, 7), ask(0.81, 7)), (first, other));
+    }
+
+    #[test]
     fn more_looks_need_fewer_units() {
         let c = |looks| plan_constant(Alpha::DEFAULT, 0.8, looks).unwrap().c;
         assert!((c(28) - 13.52).abs() < 0.005);
