@@ -37,8 +37,8 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
     let mut tx = app.runtime.db().read(app.runtime.workspace().id).await?;
     let n_gates = tx.gate_list_open().await?.len();
     let mut by_status: BTreeMap<&'static str, i64> = BTreeMap::new();
-    for (_, status, count) in tx.experiment_counts().await? {
-        *by_status.entry(status.as_str()).or_default() += count;
+    for (status, count) in tx.experiment_counts().await? {
+        by_status.insert(status.as_str(), count);
     }
     drop(tx);
     let body = render(&app, n_gates, &by_status);

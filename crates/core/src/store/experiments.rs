@@ -43,10 +43,14 @@ statements! {
         SELECT id, outcome_id, slug, hypothesis, author, submitted_by, score, state, parent_id, base_commit, build, plan,
             running, current_result, final_result, created_at, updated_at, launched_at, concluded_at
         FROM experiment
-        WHERE workspace_id = $1 AND (outcome_id = $2 OR $2 IS NULL) AND status NOT IN ('hypothesis', 'killed', 'shipped')
+        WHERE workspace_id = $1 AND (outcome_id = $2 OR $2 IS NULL) AND status IN (
+            'awaiting_portfolio_gate', 'building', 'failed_build', 'awaiting_launch_gate', 'running', 'measuring', 'paused',
+            'awaiting_analysis_gate', 'scaling', 'awaiting_scale_gate', 'awaiting_ship_gate')
         ORDER BY created_at, id";
     EXPERIMENT_COUNTS = "
-        SELECT outcome_id, status, COUNT(*) FROM experiment WHERE workspace_id = $1 GROUP BY outcome_id, status";
+        SELECT status, COUNT(*) FROM experiment WHERE workspace_id = $1 GROUP BY status";
+    EXPERIMENT_COUNTS_OF = "
+        SELECT status, COUNT(*) FROM experiment WHERE workspace_id = $1 AND outcome_id = $2 GROUP BY status";
     EXPERIMENT_SLUG_TAKEN = "SELECT COUNT(*) FROM experiment WHERE workspace_id = $1 AND slug = $2";
     EXPERIMENT_HASH = "SELECT id, hypothesis_hash, status, state FROM experiment WHERE workspace_id = $1 ORDER BY id";
     PHASE_INSERT = "
@@ -243,11 +247,19 @@ impl Tx {
         Ok(rows.into_iter().map(Experiment::from).collect())
     }
 
-    /// How many experiments each outcome has in each status.
+    /// How many experiments of an outcome are in each status.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn experiment_counts(&mut self) -> Result<Vec<(OutcomeId, ExperimentStatus, i64)>> {
+    pub async fn experiment_counts_of(&mut self, outcome: OutcomeId) -> Result<Vec<(ExperimentStatus, i64)>> {
+        on_db!(self, |c| sqlx::query_as(EXPERIMENT_COUNTS_OF).bind(self.workspace).bind(outcome).fetch_all(c).await)
+    }
+
+    /// How many experiments are in each status.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn experiment_counts(&mut self) -> Result<Vec<(ExperimentStatus, i64)>> {
         on_db!(self, |c| sqlx::query_as(EXPERIMENT_COUNTS).bind(self.workspace).fetch_all(c).await)
     }
 

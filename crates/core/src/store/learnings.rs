@@ -40,9 +40,11 @@ pub(super) const SEARCH: Sql = Sql {
     sqlite: "
         SELECT l.id, l.outcome_id, l.experiment_id, l.finding, l.finding_type, l.hypothesis_says, l.note_says, l.evidence,
             l.confidence, l.grade, l.applies_to, l.created_at
-        FROM learning_text t JOIN learning l ON l.id = t.learning_id AND l.workspace_id = $1
-        WHERE learning_text MATCH $2 AND t.workspace_id = $1 AND (l.outcome_id = $3 OR $3 IS NULL)
-        ORDER BY bm25(learning_text), l.created_at DESC LIMIT $4 OFFSET $5",
+        FROM (SELECT learning_id, rank AS place FROM learning_text WHERE learning_text MATCH $2 AND workspace_id = $1
+            ORDER BY rank LIMIT 1000) AS t
+        JOIN learning l ON l.id = t.learning_id AND l.workspace_id = $1
+        WHERE l.outcome_id = $3 OR $3 IS NULL
+        ORDER BY t.place, l.created_at DESC LIMIT $4 OFFSET $5",
     postgres: "
         SELECT l.id, l.outcome_id, l.experiment_id, l.finding, l.finding_type, l.hypothesis_says, l.note_says, l.evidence,
             l.confidence, l.grade, l.applies_to, l.created_at

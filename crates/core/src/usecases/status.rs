@@ -189,13 +189,7 @@ impl Runtime {
         let now = self.now();
         let spec = &outcome.spec;
         let listed = tx.experiment_list(Some(outcome.id), None, MAX_EXPERIMENTS).await?;
-        let total: i64 = tx
-            .experiment_counts()
-            .await?
-            .into_iter()
-            .filter(|(id, ..)| *id == outcome.id)
-            .map(|(_, _, count)| count)
-            .sum();
+        let total: i64 = tx.experiment_counts_of(outcome.id).await?.into_iter().map(|(_, count)| count).sum();
         let n_listed = i64::try_from(listed.len()).unwrap_or(i64::MAX);
         let mut experiments = Vec::new();
         for experiment in listed {

@@ -89,12 +89,8 @@ impl Runtime {
     }
 
     async fn check_slots(&self, tx: &mut Tx, outcome: &Outcome) -> Result<()> {
-        let counts = tx.experiment_counts().await?;
-        let taken: i64 = counts
-            .into_iter()
-            .filter(|(id, status, _)| *id == outcome.id && status.occupies_slot())
-            .map(|(_, _, count)| count)
-            .sum();
+        let counts = tx.experiment_counts_of(outcome.id).await?;
+        let taken: i64 = counts.into_iter().filter(|(status, _)| status.occupies_slot()).map(|(_, count)| count).sum();
         let limit = outcome.spec.portfolio.max_concurrent;
         if taken >= i64::from(limit) {
             return Err(Error::new(
