@@ -155,7 +155,8 @@ impl From<&Error> for Failure {
     }
 }
 
-fn finish(body: Value, mut next: Vec<Value>, budget: usize) -> Value {
+fn finish(body: Value, next: Vec<Value>, budget: usize) -> Value {
+    let mut next: Vec<Value> = next.into_iter().map(budget::without_nulls).collect();
     next.dedup();
     // What the caller passed comes back in proposals; what is that large is nobody's name.
     next.retain(|action| budget::size(action) <= MAX_ACTION_BYTES);

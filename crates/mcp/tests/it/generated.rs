@@ -11,7 +11,7 @@ use proptest::collection::{hash_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use serde_json::{Map, Value, json};
 
 use super::session;
@@ -214,7 +214,8 @@ async fn tools(client: &mut McpClient) -> Result<Vec<Value>> {
 
 fn runner() -> TestRunner {
     let config = Config { cases: CASES, failure_persistence: None, max_shrink_iters: 500, ..Config::default() };
-    TestRunner::new(config)
+    // The same cases at every run, so that a failure means a change; the fuzz target looks for new ones.
+    TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
 }
 
 #[tokio::test(flavor = "multi_thread")]
