@@ -110,7 +110,8 @@ fuzz_target!(|data: &[u8]| {
         stage.n_sessions += 1;
         let eof = CancellationToken::new();
         let server = Server::of(stage.lab.runtime.clone(), eof.clone());
-        let output = stage.runtime.block_on(tokio::time::timeout(LIMIT, session(server, eof, &input)));
+        let limited = async { tokio::time::timeout(LIMIT, session(server, eof, &input)).await };
+        let output = stage.runtime.block_on(limited);
         assert_protocol(&output.expect("the server did not end in time"));
     });
 });
