@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use jiff::SignedDuration;
 use outcome_core::audit::NewEvent;
-use outcome_core::domain::{
-    ArmSums, Author, Experiment, ExperimentState, ExperimentStatus, Measurement, ScoreBreakdown, Variant, Window,
-};
+use outcome_core::domain::{ArmSums, Experiment, ExperimentStatus, Measurement, Variant, Window};
 use outcome_core::hypotheses::Plan;
 use outcome_core::ids::{ExperimentId, MeasurementId};
 use outcome_core::principal::Principal;
@@ -160,37 +158,12 @@ async fn fill(lab: &Lab) -> Result<()> {
     for n in 0..N_EXPERIMENTS {
         let hypothesis = hypothesis(&format!("Idea {n}"), &format!("idea-{n}"));
         let plan = Plan::of(&spec, &hypothesis, Some(n as u32 % 10));
-        let mut state = ExperimentState::new(&hypothesis.rollout);
-        state.status = ExperimentStatus::Running;
-        state.plan_hash = Some(plan.hash()?);
-        let experiment = Experiment {
-            id: runtime.ids().next::<ExperimentId>(),
-            slug: format!("idea-{n}").parse()?,
-            outcome,
-            hypothesis,
-            author: Author::Ai,
-            submitted_by: agent(),
-            score: ScoreBreakdown {
-                impact: 0.0,
-                risk: 0.0,
-                speed: 0.0,
-                learning: 0.0,
-                total: 0.0,
-                dropped_because: None,
-            },
-            state,
-            parent: None,
-            base_commit: None,
-            build: None,
-            plan: Some(json!(plan)),
-            running: None,
-            current_result: None,
-            final_result: None,
-            created_at: start,
-            updated_at: start,
-            launched_at: Some(start),
-            concluded_at: None,
-        };
+        let id = runtime.ids().next::<ExperimentId>();
+        let mut experiment = Experiment::draft(id, format!("idea-{n}").parse()?, outcome, hypothesis, agent(), start);
+        experiment.state.status = ExperimentStatus::Running;
+        experiment.state.plan_hash = Some(plan.hash()?);
+        experiment.plan = Some(json!(plan));
+        experiment.launched_at = Some(start);
         tx.experiment_insert(&experiment, "").await?;
         tx.experiment_update(&experiment).await?;
         tx.phase_begin(experiment.id, 50, start).await?;

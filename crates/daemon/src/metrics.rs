@@ -36,10 +36,9 @@ impl Metrics {
 pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
     let mut tx = app.runtime.db().read(app.runtime.workspace().id).await?;
     let n_gates = tx.gate_list_open().await?.len();
-    let mut by_status: BTreeMap<&'static str, i64> = BTreeMap::new();
-    for (status, count) in tx.experiment_counts().await? {
-        by_status.insert(status.as_str(), count);
-    }
+    let counts = tx.experiment_counts().await?;
+    let by_status: BTreeMap<&'static str, i64> =
+        counts.into_iter().map(|(status, count)| (status.as_str(), count)).collect();
     drop(tx);
     let body = render(&app, n_gates, &by_status);
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], body).into_response())

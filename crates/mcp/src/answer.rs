@@ -177,9 +177,12 @@ fn finish(body: Value, next: Vec<Value>, budget: usize) -> Value {
     body
 }
 
-/// What the marks of suspicious texts in these lines may cost; who fills pages leaves this much room.
-pub(crate) fn marks_of(lines: &[Value]) -> usize {
-    room_for(&suspicion::clean(&mut Value::Array(lines.to_vec()), &is_tool))
+/// Takes lines from the end until those that are left fit, with the marks of the suspicious texts in them; the first stays.
+pub(crate) fn keep_what_fits(lines: &mut Vec<Value>, room: usize) {
+    let marks_of = |lines: &[Value]| room_for(&suspicion::clean(&mut Value::Array(lines.to_vec()), &is_tool));
+    while lines.len() > 1 && budget::size(&Value::Array(lines.clone())) + marks_of(lines) > room {
+        lines.pop();
+    }
 }
 
 fn room_for(list: &[Value]) -> usize {

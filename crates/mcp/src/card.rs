@@ -8,7 +8,7 @@ use crate::documents::Document;
 /// The extension under which hosts know such cards.
 pub(crate) const EXTENSION: &str = "io.modelcontextprotocol/ui";
 const MIME: &str = "text/html;profile=mcp-app";
-const URI: &str = "ui://outcome-runtime/gate";
+const URI: &str = "ui://gate";
 
 /// The card.
 pub(crate) const DOCUMENT: Document = Document {

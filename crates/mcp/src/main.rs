@@ -16,7 +16,7 @@ Usage: outcome-runtime-mcp [--version | --help]
 An MCP client starts it and talks over standard input and output. It needs no
 argument and no variable: the workspace is found from the working directory.
 `outcome-runtime init --client NAME` writes the client's configuration, and
-`outcome-runtime doctor` prints it.
+`outcome-runtime doctor --client NAME` starts the server as that client would.
 
 Variables, all optional (a value that still contains `${` counts as absent):
 ";

@@ -2,8 +2,7 @@
 
 use anyhow::Result;
 use outcome_core::domain::{
-    ArmSums, Author, EvidenceGrade, Experiment, ExperimentState, ExperimentStatus, FindingType, Learning, Measurement,
-    ScoreBreakdown, Variant, Window,
+    ArmSums, EvidenceGrade, Experiment, ExperimentStatus, FindingType, Learning, Measurement, Variant, Window,
 };
 use outcome_core::ids::{ExperimentId, LearningId, MeasurementId, OutcomeId};
 use outcome_tests::lab::{Lab, agent, hypothesis};
@@ -58,28 +57,8 @@ pub async fn fill(lab: &Lab, some: &str, n_experiments: usize, n_measurements: u
 fn experiment(lab: &Lab, outcome: OutcomeId, n: usize) -> Result<Experiment> {
     let title = format!("Idea {n}: a {} that is {}", SUBJECTS[n % SUBJECTS.len()], CHANGES[n % CHANGES.len()]);
     let hypothesis = hypothesis(&title, &format!("idea-{n}"));
-    let now = lab.runtime.now();
-    Ok(Experiment {
-        id: lab.runtime.ids().next::<ExperimentId>(),
-        slug: format!("idea-{n}").parse()?,
-        outcome,
-        state: ExperimentState::new(&hypothesis.rollout),
-        hypothesis,
-        author: Author::Ai,
-        submitted_by: agent(),
-        score: ScoreBreakdown { impact: 0.0, risk: 0.0, speed: 0.0, learning: 0.0, total: 0.0, dropped_because: None },
-        parent: None,
-        base_commit: None,
-        build: None,
-        plan: None,
-        running: None,
-        current_result: None,
-        final_result: None,
-        created_at: now,
-        updated_at: now,
-        launched_at: None,
-        concluded_at: None,
-    })
+    let (id, now) = (lab.runtime.ids().next::<ExperimentId>(), lab.runtime.now());
+    Ok(Experiment::draft(id, format!("idea-{n}").parse()?, outcome, hypothesis, agent(), now))
 }
 
 fn learning(lab: &Lab, experiment: &Experiment) -> Learning {

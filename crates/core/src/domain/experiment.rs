@@ -163,7 +163,7 @@ pub struct Hypothesis {
 }
 
 /// Why a candidate ranks where it does. Terms lie in 0..1 before their weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct ScoreBreakdown {
     /// Share of the gap closed, times confidence.
@@ -273,4 +273,39 @@ pub struct Experiment {
     /// When it ended.
     #[schemars(with = "Option<String>")]
     pub concluded_at: Option<Timestamp>,
+}
+
+impl Experiment {
+    /// A hypothesis as it comes in: an agent's, without a rank, and nothing done about it yet.
+    #[must_use]
+    pub fn draft(
+        id: ExperimentId,
+        slug: Slug,
+        outcome: OutcomeId,
+        hypothesis: Hypothesis,
+        submitted_by: Principal,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            slug,
+            outcome,
+            state: ExperimentState::new(&hypothesis.rollout),
+            hypothesis,
+            author: Author::Ai,
+            submitted_by,
+            score: ScoreBreakdown::default(),
+            parent: None,
+            base_commit: None,
+            build: None,
+            plan: None,
+            running: None,
+            current_result: None,
+            final_result: None,
+            created_at: at,
+            updated_at: at,
+            launched_at: None,
+            concluded_at: None,
+        }
+    }
 }

@@ -243,6 +243,14 @@ impl Tx {
         Ok(rows.into_iter().map(Measurement::from).collect())
     }
 
+    /// The newest of them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn measurement_latest_level(&mut self, outcome: OutcomeId, signal: &str) -> Result<Option<Measurement>> {
+        Ok(self.measurement_levels(outcome, signal, 1).await?.pop())
+    }
+
     /// The readings that one poll of an experiment stored, in a fixed order.
     ///
     /// # Errors

@@ -31,19 +31,25 @@ pub struct Attainment {
 }
 
 impl Runtime {
-    /// Holds the stored levels of an outcome against its target.
-    pub(super) async fn attainment(&self, tx: &mut Tx, outcome: &Outcome) -> Result<Attainment> {
-        let (signal, target) = (&outcome.spec.signal.name, &outcome.spec.target);
+    /// Holds the stored levels of an outcome against its target. `latest`: the newest of them.
+    pub(super) async fn attainment(
+        &self,
+        tx: &mut Tx,
+        outcome: &Outcome,
+        latest: Option<&Measurement>,
+    ) -> Result<Attainment> {
+        let target = &outcome.spec.target;
         let alpha = Alpha::try_new(outcome.spec.alpha()).unwrap_or_default();
         // Most outcomes are under way: where the latest rate is not beyond the target, the earlier ones say nothing.
-        let latest = tx.measurement_levels(outcome.id, signal, 1).await?;
-        if is_rate(&latest, target) {
-            let attainment = judge(&latest, target, alpha);
+        let latest = latest.map(std::slice::from_ref).unwrap_or_default();
+        if is_rate(latest, target) {
+            let attainment = judge(latest, target, alpha);
             if attainment.verdict != SeriesVerdict::TargetMet {
                 return Ok(attainment);
             }
         }
-        Ok(judge(&tx.measurement_levels(outcome.id, signal, MAX_READINGS).await?, target, alpha))
+        let readings = tx.measurement_levels(outcome.id, &outcome.spec.signal.name, MAX_READINGS).await?;
+        Ok(judge(&readings, target, alpha))
     }
 }
 

@@ -228,7 +228,7 @@ impl Runtime {
                 continue;
             };
             let stated = request.guardrail_rates.get(name).map(|rate| Population::Rate { rate: *rate });
-            let level = tx.measurement_levels(outcome.id, name, 1).await?.pop();
+            let level = tx.measurement_latest_level(outcome.id, name).await?;
             let known = level.and_then(|level| population_of_sums(&level.sums));
             let Some(population) = stated.or(known) else {
                 assumptions

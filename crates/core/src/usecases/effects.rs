@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::init::new_event;
 use super::runtime::Runtime;
 use super::steps::digest;
-use crate::domain::{Author, Experiment, ExperimentState, Gate, GateState, GateStatus, GateType, Outcome, Slug};
+use crate::domain::{Author, Experiment, Gate, GateState, GateStatus, GateType, Outcome, Slug};
 use crate::error::{Code, Error, Result};
 use crate::hypotheses::Plan;
 use crate::ids::{ExperimentId, GateId, MessageId};
@@ -194,28 +194,11 @@ impl Runtime {
     }
 
     async fn draft_successor(&self, tx: &mut Tx, outcome: &Outcome, parent: &Experiment, by: &Principal) -> Result<()> {
-        let now = self.now();
-        let successor = Experiment {
-            id: self.ids.next::<ExperimentId>(),
-            slug: free_experiment_slug(tx, &parent.slug).await?,
-            outcome: outcome.id,
-            hypothesis: parent.hypothesis.clone(),
-            author: Author::Hybrid,
-            submitted_by: by.clone(),
-            score: parent.score.clone(),
-            state: ExperimentState::new(&parent.hypothesis.rollout),
-            parent: Some(parent.id),
-            base_commit: None,
-            build: None,
-            plan: None,
-            running: None,
-            current_result: None,
-            final_result: None,
-            created_at: now,
-            updated_at: now,
-            launched_at: None,
-            concluded_at: None,
-        };
+        let id = self.ids.next::<ExperimentId>();
+        let slug = free_experiment_slug(tx, &parent.slug).await?;
+        let draft = Experiment::draft(id, slug, outcome.id, parent.hypothesis.clone(), by.clone(), self.now());
+        let successor =
+            Experiment { author: Author::Hybrid, score: parent.score.clone(), parent: Some(parent.id), ..draft };
         self.store_experiment(tx, &successor, by).await
     }
 

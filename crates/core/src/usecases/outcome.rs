@@ -284,7 +284,8 @@ impl Runtime {
     pub async fn outcome_confirm(&self, reference: &str, unlock: &Unlock) -> Result<OutcomeStatus> {
         let mut tx = self.read().await?;
         let outcome = Self::outcome_named(&mut tx, reference).await?;
-        let attainment = self.attainment(&mut tx, &outcome).await?;
+        let latest = tx.measurement_latest_level(outcome.id, &outcome.spec.signal.name).await?;
+        let attainment = self.attainment(&mut tx, &outcome, latest.as_ref()).await?;
         drop(tx);
         if !attainment.is_met {
             return Err(Error::new(

@@ -33,6 +33,9 @@ use crate::principal::Principal;
 use crate::stats::{Blocks, Decision, Evaluated};
 use crate::store::{AllocationPhase, Instant, SignalHealth, StoredReading, Tx};
 
+/// What only one program does at a time: measuring.
+pub(super) const POLL_LEASE: &str = "poll";
+
 /// What is polled.
 #[derive(Debug, Clone, Default)]
 pub struct PollRequest {
@@ -133,20 +136,30 @@ impl Runtime {
     /// # Errors
     /// When the database fails, or the named outcome is unknown. Failing sources are in the result.
     pub async fn poll(&self, request: &PollRequest) -> Result<Polled> {
+        let Some(holder) = self.take_poll_lease().await? else {
+            return Ok(Polled { is_skipped: true, ..Polled::default() });
+        };
+        let done = self.poll_round(request).await;
+        self.release_poll_lease(&holder).await?;
+        done
+    }
+
+    /// Keeps everybody else from measuring; returns who holds the lease, or `None` while somebody else does.
+    pub(super) async fn take_poll_lease(&self) -> Result<Option<String>> {
         let now = self.now();
         let holder = hex::encode(self.ids.bytes::<8>());
         let mut tx = self.write().await?;
         let until = now.checked_add(SignedDuration::from_mins(5)).unwrap_or(now);
-        let is_ours = tx.lease_take("poll", &holder, until, now).await?;
+        let is_ours = tx.lease_take(POLL_LEASE, &holder, until, now).await?;
         tx.commit().await?;
-        if !is_ours {
-            return Ok(Polled { is_skipped: true, ..Polled::default() });
-        }
-        let done = self.poll_round(request).await;
+        Ok(is_ours.then_some(holder))
+    }
+
+    /// Lets others measure again.
+    pub(super) async fn release_poll_lease(&self, holder: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        tx.lease_release("poll", &holder).await?;
-        tx.commit().await?;
-        done
+        tx.lease_release(POLL_LEASE, holder).await?;
+        tx.commit().await
     }
 
     async fn poll_round(&self, request: &PollRequest) -> Result<Polled> {
@@ -407,7 +420,7 @@ impl Runtime {
     ) -> Result<Option<Reading<ArmSums>>> {
         if self.is_pushed(&signal.source)? {
             let mut tx = self.read().await?;
-            let latest = tx.measurement_levels(outcome.id, &signal.name, 1).await?.into_iter().next();
+            let latest = tx.measurement_latest_level(outcome.id, &signal.name).await?;
             return Ok(latest.map(|found| Reading {
                 data: found.sums,
                 window: found.window,

@@ -6,9 +6,7 @@ use serde_json::{Value, json};
 
 use super::effects::{StepContext, free_experiment_slug};
 use super::runtime::Runtime;
-use crate::domain::{
-    Author, Design, Experiment, ExperimentState, ExperimentStatus, Hypothesis, Outcome, OutcomeStatus, Slug,
-};
+use crate::domain::{Author, Design, Experiment, ExperimentStatus, Hypothesis, Outcome, OutcomeStatus, Slug};
 use crate::error::{Code, Error, Result};
 use crate::hypotheses::{Candidate, Problem, check_hypothesis, conflict_between, score, select_portfolio};
 use crate::ids::ExperimentId;
@@ -237,28 +235,10 @@ impl Runtime {
         author: Author,
         by: &Principal,
     ) -> Result<Experiment> {
-        let now = self.now();
-        let experiment = Experiment {
-            id: self.ids.next::<ExperimentId>(),
-            slug: free_experiment_slug(tx, &Slug::from_title(&candidate.hypothesis.title)).await?,
-            outcome: outcome.id,
-            state: ExperimentState::new(&candidate.hypothesis.rollout),
-            hypothesis: candidate.hypothesis,
-            author,
-            submitted_by: by.clone(),
-            score: candidate.score,
-            parent: None,
-            base_commit: None,
-            build: None,
-            plan: None,
-            running: None,
-            current_result: None,
-            final_result: None,
-            created_at: now,
-            updated_at: now,
-            launched_at: None,
-            concluded_at: None,
-        };
+        let id = self.ids.next::<ExperimentId>();
+        let slug = free_experiment_slug(tx, &Slug::from_title(&candidate.hypothesis.title)).await?;
+        let draft = Experiment::draft(id, slug, outcome.id, candidate.hypothesis, by.clone(), self.now());
+        let experiment = Experiment { author, score: candidate.score, ..draft };
         self.store_experiment(tx, &experiment, by).await?;
         Ok(experiment)
     }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::init::new_event;
+use super::poll::POLL_LEASE;
 use super::replay_path::{History, after, plan_from_text, unstored};
 use super::result::Latest;
 use super::runtime::Runtime;
@@ -97,23 +98,15 @@ impl Runtime {
     /// # Errors
     /// [`Code::NotFound`]; [`Code::Conflict`] while somebody polls. Experiments that cannot be recomputed are in the result.
     pub async fn recompute(&self, request: &RecomputeRequest, by: &Principal) -> Result<Recomputed> {
-        let now = self.now();
-        let holder = hex::encode(self.ids.bytes::<8>());
-        let mut tx = self.write().await?;
-        let until = now.checked_add(SignedDuration::from_mins(5)).unwrap_or(now);
-        let is_ours = tx.lease_take("poll", &holder, until, now).await?;
-        tx.commit().await?;
-        if !is_ours {
+        let Some(holder) = self.take_poll_lease().await? else {
             return Err(Error::new(Code::Conflict, "another program is polling right now")
                 .hint("nothing was done; try again in a moment"));
-        }
+        };
         let done = self.recompute_all(request, by, &holder).await;
         if done.as_ref().is_ok_and(Recomputed::is_written) {
             return done;
         }
-        let mut tx = self.write().await?;
-        tx.lease_release("poll", &holder).await?;
-        tx.commit().await?;
+        self.release_poll_lease(&holder).await?;
         done
     }
 
@@ -177,7 +170,7 @@ impl Runtime {
             });
             let event = new_event("workspace.note_recomputed", self.workspace.id.into(), by, &payload)?;
             tx.event_append(event, self.now()).await?;
-            tx.lease_release("poll", holder).await?;
+            tx.lease_release(POLL_LEASE, holder).await?;
             tx.commit().await?;
         }
         Ok(done)

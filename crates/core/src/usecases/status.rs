@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::attainment::Attainment;
 use super::experiment::problem;
 use super::runtime::Runtime;
-use crate::domain::{Direction, ExperimentStatus, GateType, Outcome, OutcomeStatus, PauseCause};
+use crate::domain::{Direction, ExperimentStatus, GateType, Measurement, Outcome, OutcomeStatus, PauseCause};
 use crate::error::Result;
 use crate::store::Tx;
 
@@ -188,6 +188,7 @@ impl Runtime {
     async fn outcome_line(&self, tx: &mut Tx, outcome: &Outcome) -> Result<OutcomeLine> {
         let now = self.now();
         let spec = &outcome.spec;
+        let latest = tx.measurement_latest_level(outcome.id, &spec.signal.name).await?;
         let listed = tx.experiment_list(Some(outcome.id), None, MAX_EXPERIMENTS).await?;
         let total: i64 = tx.experiment_counts_of(outcome.id).await?.into_iter().map(|(_, count)| count).sum();
         let n_listed = i64::try_from(listed.len()).unwrap_or(i64::MAX);
@@ -229,22 +230,21 @@ impl Runtime {
             baseline: outcome.state.baseline.as_ref().map(|baseline| baseline.value),
             target: spec.target.to,
             attainment: match outcome.state.baseline {
-                Some(_) => Some(self.attainment(tx, outcome).await?),
+                Some(_) => Some(self.attainment(tx, outcome, latest.as_ref()).await?),
                 None => None,
             },
             deadline: outcome.state.deadline,
-            signal: self.signal_line(tx, outcome).await?,
+            signal: self.signal_line(tx, outcome, latest.as_ref()).await?,
             experiments,
             n_more: (total - n_listed).max(0),
         })
     }
 
-    async fn signal_line(&self, tx: &mut Tx, outcome: &Outcome) -> Result<SignalLine> {
+    async fn signal_line(&self, tx: &mut Tx, outcome: &Outcome, latest: Option<&Measurement>) -> Result<SignalLine> {
         let signal = &outcome.spec.signal;
-        let latest = tx.measurement_levels(outcome.id, &signal.name, 1).await?.into_iter().next();
         let health = tx.signal_health_get(outcome.id.0, &signal.name).await?;
         let now = self.now();
-        let age = latest.as_ref().map(|measurement| now.duration_since(measurement.measured_at));
+        let age = latest.map(|measurement| now.duration_since(measurement.measured_at));
         let failing = health.as_ref().and_then(problem);
         let freshness = match (&failing, age) {
             (Some(_), _) => "failing",
@@ -254,7 +254,7 @@ impl Runtime {
         };
         Ok(SignalLine {
             name: signal.name.clone(),
-            value: latest.as_ref().and_then(|measurement| measurement.sums.value()),
+            value: latest.and_then(|measurement| measurement.sums.value()),
             unit: signal.unit.clone(),
             measured_at: latest.map(|measurement| measurement.measured_at),
             freshness: freshness.to_owned(),

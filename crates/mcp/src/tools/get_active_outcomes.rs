@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Call, Detail, ToolSpec, answer, detail_property, object, short};
-use crate::answer::{Answer, Failure, action, marks_of, set};
+use crate::answer::{Answer, Failure, action, keep_what_fits, set};
 use crate::{args, budget, cursor};
 
 pub(crate) const NAME: &str = "get_active_outcomes";
@@ -15,8 +15,8 @@ pub(crate) const NAME: &str = "get_active_outcomes";
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Active outcomes",
-    description: "Start here. Active outcomes (baseline, latest value, target), their experiments with status and \
-                  measured effect, and the gates that wait for a human. Gives the ids that other tools take.",
+    description: "Start here. Active outcomes (baseline, latest value, target), their experiments (status, \
+                  measured effect) and the gates that wait for a human. Gives the ids for other tools.",
     is_read_only: true,
     search_hint: None,
     input: || {
@@ -93,9 +93,7 @@ pub(crate) async fn outcomes(
     let next = next_actions(&status);
     // Whole outcomes go to the next page rather than parts of them being cut.
     let room = budget.saturating_sub(budget::size(&gates) + budget::size(&Value::Array(next.clone())) + 300);
-    while lines.len() > 1 && budget::size(&Value::Array(lines.clone())) + marks_of(&lines) > room {
-        lines.pop();
-    }
+    keep_what_fits(&mut lines, room);
     let until = from + lines.len();
     let n_more = n_all.saturating_sub(until);
     let mut body = json!({

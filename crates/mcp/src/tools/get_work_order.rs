@@ -15,8 +15,8 @@ pub(super) const NAME: &str = "get_work_order";
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Work order for hypotheses",
-    description: "What to know before proposing experiments for an outcome: goal, scope, constraints, learnings, what is \
-                  under way, which effect a test can find.",
+    description: "What to know before proposing experiments: goal, scope, constraints, learnings, what is under way, which \
+                  effect a test can find.",
     is_read_only: true,
     search_hint: Some("propose experiments"),
     input: || {

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Call, Detail, ToolSpec, answer, detail_property, object, short, with_known};
-use crate::answer::{Answer, Failure, marks_of};
-use crate::{args, budget, cursor};
+use crate::answer::{Answer, Failure, keep_what_fits};
+use crate::{args, cursor};
 
 pub(super) const NAME: &str = "query_learnings";
 
@@ -69,10 +69,7 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
         Err(error) => return Err(with_known(call, "outcome", error.into()).await),
     };
     let mut shown: Vec<Value> = found.iter().take(limit).map(|view| line(view, args.detail)).collect();
-    let room = args.detail.budget() - 200;
-    while shown.len() > 1 && budget::size(&Value::Array(shown.clone())) + marks_of(&shown) > room {
-        shown.pop();
-    }
+    keep_what_fits(&mut shown, args.detail.budget() - 200);
     let n_more = found.len() - shown.len();
     let is_minimum = found.len() == limit + AHEAD;
     let body = json!({

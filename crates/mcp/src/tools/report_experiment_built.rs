@@ -16,7 +16,7 @@ pub(super) const NAME: &str = "report_experiment_built";
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Report a build",
-    description: "Reports a committed build, or that it failed. The server recomputes the diff from git, checks the \
+    description: "Reports a committed build, or that it failed. The server recomputes the diff, checks the \
                   scope and opens the launch gate for a human.",
     is_read_only: false,
     search_hint: Some("build finished or failed"),

@@ -17,7 +17,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Request a human gate",
     description: "Asks a human to decide. escalation puts your question; the other types return the gate that the \
-                  lifecycle opened. Returns at once: pending, with a review_url for the user. Only a human decides, there.",
+                  lifecycle opened. Returns at once: pending, with a review_url for the user; only there a human decides.",
     is_read_only: false,
     search_hint: Some("ask a human to decide"),
     input: || {

@@ -16,7 +16,7 @@ pub(super) const NAME: &str = "submit_hypotheses";
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Submit hypotheses",
-    description: "Hands in 1 to 20 candidate experiments. Each is checked and scored; selected ones wait for a human at \
+    description: "Hands in 1 to 20 candidates. Each is checked and scored; selected ones wait for a human at \
                   the portfolio gate, others come back with reasons. Amounts are absolute, in the signal's units, positive = \
                   better. Call get_work_order first.",
     is_read_only: false,

@@ -63,7 +63,7 @@ async fn the_card_in_a_real_browser() -> Result<()> {
         "experiment_id": experiment, "gate_type": "escalation", "question": question, "details": details,
     });
     let hostile = raw("request_human_gate", asks).await?;
-    let read = client.request("resources/read", json!({ "uri": "ui://outcome-runtime/gate" })).await?.unwrap();
+    let read = client.request("resources/read", json!({ "uri": "ui://gate" })).await?.unwrap();
     let drawn = client.request("resources/read", json!({ "uri": format!("chart://{OUTCOME}") })).await?.unwrap();
     let cases = json!({
         "chart": drawn["contents"][0]["text"],

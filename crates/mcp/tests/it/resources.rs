@@ -29,7 +29,7 @@ async fn every_resource_is_what_a_tool_answers() -> Result<()> {
                 &format!("outcome://{OUTCOME}"),
                 &format!("gate://{gate}"),
                 &format!("chart://{OUTCOME}"),
-                "ui://outcome-runtime/gate",
+                "ui://gate",
                 "skill://outcome-runtime/SKILL.md",
             ]
         );
