@@ -1,8 +1,9 @@
 //! An experiment from its proposal to its end, inside of one process, on both engines.
 
 use anyhow::{Context as _, Result};
-use outcome_core::domain::{ExperimentStatus, PauseCause, Verdict};
-use outcome_tests::lab::{FILE, Lab};
+use outcome_core::domain::{Experiment, ExperimentStatus, PauseCause, Verdict};
+use outcome_core::ids::ExperimentId;
+use outcome_tests::lab::{FILE, Lab, agent, hypothesis};
 use outcome_tests::postgres;
 
 /// Runs a test on SQLite and on a fresh PostgreSQL database.
@@ -113,4 +114,28 @@ async fn a_required_proof_that_cannot_be_read_keeps_a_success_from_shipping() ->
     lab.poll_after(6).await?;
     assert_eq!(status(&lab, &experiment).await?, ExperimentStatus::AwaitingAnalysisGate);
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_under_way_is_listed_before_anything_newer() -> Result<()> {
+    each_lab(async |lab| {
+        let building = lab.submit(hypothesis("Softer level", "soft")).await?;
+        lab.decide(&building, Verdict::Approve).await?;
+        let outcome = lab.runtime.experiment_show(&building).await?.experiment.outcome;
+        let mut tx = lab.runtime.db().write(lab.runtime.workspace().id).await?;
+        for n in 0..30 {
+            lab.clock.advance(jiff::SignedDuration::from_mins(1));
+            let (id, slug) = (lab.runtime.ids().next::<ExperimentId>(), format!("idea-{n}").parse()?);
+            let idea = hypothesis(&format!("Idea {n}"), &format!("idea-{n}"));
+            let idea = Experiment::draft(id, slug, outcome, idea, agent(), lab.runtime.now());
+            tx.experiment_insert(&idea, "").await?;
+        }
+        tx.commit().await?;
+        let line = lab.runtime.status(true).await?.outcomes.swap_remove(0);
+        let listed: Vec<&str> = line.experiments.iter().map(|line| line.experiment.as_str()).collect();
+        assert_eq!(listed[..3], [building.as_str(), "idea-29", "idea-28"]);
+        assert_eq!((listed.len(), line.n_more), (20, 11));
+        Ok(())
+    })
+    .await
 }

@@ -14,6 +14,7 @@ mod proof;
 mod properties;
 mod recompute;
 mod restatement;
+mod search;
 mod tamper;
 mod tokens;
 mod transcript;

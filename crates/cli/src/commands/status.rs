@@ -140,10 +140,9 @@ fn two_lines(page: &mut Page, line: &ExperimentLine, scale: &Scale) {
 
 fn cells(line: &ExperimentLine, scale: &Scale) -> [String; 7] {
     let dash = || "-".to_owned();
-    let status = match (line.pause_cause, &line.builder_says) {
-        (Some(cause), _) => format!("{} ({cause})", line.status),
-        (None, Some(builder)) if line.status == ExperimentStatus::Building => format!("building by {builder}"),
-        _ => line.status.to_string(),
+    let status = match line.pause_cause {
+        Some(cause) => format!("{} ({cause})", line.status),
+        None => line.status.to_string(),
     };
     let interval = match (line.ci_lower, line.ci_upper) {
         (Some(low), Some(high)) => format!("{} .. {}", scale.change(low), scale.change(high)),

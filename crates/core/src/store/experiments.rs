@@ -1,5 +1,6 @@
 //! Experiments and their allocation phases.
 
+use serde::Deserialize;
 use serde_json::Value;
 use sqlx::FromRow;
 use sqlx::types::Json;
@@ -47,6 +48,19 @@ statements! {
             'awaiting_portfolio_gate', 'building', 'failed_build', 'awaiting_launch_gate', 'running', 'measuring', 'paused',
             'awaiting_analysis_gate', 'scaling', 'awaiting_scale_gate', 'awaiting_ship_gate')
         ORDER BY created_at, id";
+    EXPERIMENT_GLANCES_UNDER_WAY = "
+        SELECT slug, hypothesis, state, current_result FROM experiment
+        WHERE workspace_id = $1 AND outcome_id = $2 AND status IN (
+            'awaiting_portfolio_gate', 'building', 'failed_build', 'awaiting_launch_gate', 'running', 'measuring', 'paused',
+            'awaiting_analysis_gate', 'scaling', 'awaiting_scale_gate', 'awaiting_ship_gate')
+        ORDER BY created_at DESC, id DESC LIMIT $3";
+    // NOT IN, so that SQLite takes the newest from the index by age and does not sort all that are over.
+    EXPERIMENT_GLANCES_REST = "
+        SELECT slug, hypothesis, state, current_result FROM experiment
+        WHERE workspace_id = $1 AND outcome_id = $2 AND status NOT IN (
+            'awaiting_portfolio_gate', 'building', 'failed_build', 'awaiting_launch_gate', 'running', 'measuring', 'paused',
+            'awaiting_analysis_gate', 'scaling', 'awaiting_scale_gate', 'awaiting_ship_gate')
+        ORDER BY created_at DESC, id DESC LIMIT $3";
     EXPERIMENT_COUNTS = "
         SELECT status, COUNT(*) FROM experiment WHERE workspace_id = $1 GROUP BY status";
     EXPERIMENT_COUNTS_OF = "
@@ -109,6 +123,44 @@ impl From<ExperimentRow> for Experiment {
             updated_at: row.updated_at.0,
             launched_at: row.launched_at.map(|at| at.0),
             concluded_at: row.concluded_at.map(|at| at.0),
+        }
+    }
+}
+
+/// What a list shows of an experiment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExperimentGlance {
+    /// Its name.
+    pub slug: Slug,
+    /// Its title, in its author's words.
+    pub title: String,
+    /// Where it stands.
+    pub state: ExperimentState,
+    /// The result of its latest poll.
+    pub current_result: Option<Value>,
+}
+
+#[derive(FromRow)]
+struct GlanceRow {
+    slug: Slug,
+    hypothesis: Json<Titled>,
+    state: Json<ExperimentState>,
+    current_result: Option<Json<Value>>,
+}
+
+/// The one field of a hypothesis that a list shows.
+#[derive(Deserialize)]
+struct Titled {
+    title: String,
+}
+
+impl From<GlanceRow> for ExperimentGlance {
+    fn from(row: GlanceRow) -> Self {
+        Self {
+            slug: row.slug,
+            title: row.hypothesis.0.title,
+            state: row.state.0,
+            current_result: row.current_result.map(|json| json.0),
         }
     }
 }
@@ -245,6 +297,25 @@ impl Tx {
             .fetch_all(c)
             .await)?;
         Ok(rows.into_iter().map(Experiment::from).collect())
+    }
+
+    /// Up to `limit` experiments of an outcome: those under way, then hypotheses and what is over, each the newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn experiment_glances(&mut self, outcome: OutcomeId, limit: usize) -> Result<Vec<ExperimentGlance>> {
+        let mut glances: Vec<ExperimentGlance> = Vec::new();
+        for statement in [EXPERIMENT_GLANCES_UNDER_WAY, EXPERIMENT_GLANCES_REST] {
+            let room = i64::try_from(limit - glances.len()).unwrap_or(i64::MAX);
+            let rows: Vec<GlanceRow> = on_db!(self, |c| sqlx::query_as(statement)
+                .bind(self.workspace)
+                .bind(outcome)
+                .bind(room)
+                .fetch_all(c)
+                .await)?;
+            glances.extend(rows.into_iter().map(ExperimentGlance::from));
+        }
+        Ok(glances)
     }
 
     /// How many experiments of an outcome are in each status.

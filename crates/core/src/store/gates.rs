@@ -27,6 +27,10 @@ statements! {
     GATE_LIST_OPEN = "
         SELECT id, slug, gate_type, outcome_id, experiment_id, rules, state, context, context_hash, created_at, responded_at
         FROM gate WHERE workspace_id = $1 AND status IN ('pending', 'timed_out') ORDER BY due_at, id";
+    GATE_GLANCES = "
+        SELECT g.slug, g.gate_type, e.slug AS experiment, g.rules, g.state
+        FROM gate g LEFT JOIN experiment e ON e.workspace_id = g.workspace_id AND e.id = g.experiment_id
+        WHERE g.workspace_id = $1 AND g.status IN ('pending', 'timed_out') ORDER BY g.due_at, g.id";
     GATE_LIST = "
         SELECT id, slug, gate_type, outcome_id, experiment_id, rules, state, context, context_hash, created_at, responded_at
         FROM gate WHERE workspace_id = $1 AND (experiment_id = $2 OR $2 IS NULL)
@@ -53,6 +57,21 @@ struct GateRow {
     context_hash: String,
     created_at: Instant,
     responded_at: Option<Instant>,
+}
+
+/// What a list shows of a gate.
+#[derive(Debug, FromRow)]
+pub struct GateGlance {
+    /// Its name.
+    pub slug: Slug,
+    /// Its type.
+    pub gate_type: GateType,
+    /// The experiment that it is about.
+    pub experiment: Option<Slug>,
+    /// What it was opened with.
+    pub rules: Json<GateRules>,
+    /// Where it stands.
+    pub state: Json<GateState>,
 }
 
 /// What `audit verify` compares of a gate.
@@ -160,6 +179,14 @@ impl Tx {
         let rows: Vec<GateRow> =
             on_db!(self, |c| sqlx::query_as(GATE_LIST_OPEN).bind(self.workspace).fetch_all(c).await)?;
         Ok(rows.into_iter().map(split).collect())
+    }
+
+    /// The same at a glance.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn gate_glances_open(&mut self) -> Result<Vec<GateGlance>> {
+        on_db!(self, |c| sqlx::query_as(GATE_GLANCES).bind(self.workspace).fetch_all(c).await)
     }
 
     /// Up to `limit` gates, newest first, of one experiment or all.

@@ -1,12 +1,11 @@
-//! Learnings and their full-text search: FTS5 on SQLite, `tsvector` on PostgreSQL, the one place with two statements.
+//! Learnings.
 
 use serde_json::Value;
 use sqlx::FromRow;
 use sqlx::types::Json;
 
-use super::db::Conn;
-use super::{Instant, Tx, db_error, on_db, statements};
-use crate::domain::{EvidenceGrade, FindingType, Learning};
+use super::{Instant, Tx, on_db, statements};
+use crate::domain::{EvidenceGrade, FindingType, Learning, Slug};
 use crate::error::Result;
 use crate::ids::{ExperimentId, LearningId, OutcomeId};
 
@@ -16,70 +15,35 @@ statements! {
             note_says, evidence, confidence, grade, applies_to, search_text, created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
     LEARNING_LIST = "
-        SELECT id, outcome_id, experiment_id, finding, finding_type, hypothesis_says, note_says, evidence, confidence,
-            grade, applies_to, created_at
-        FROM learning WHERE workspace_id = $1 AND (outcome_id = $2 OR $2 IS NULL)
-        ORDER BY created_at DESC, id DESC LIMIT $3 OFFSET $4";
-    LEARNING_OF_EXPERIMENT = "
-        SELECT id, outcome_id, experiment_id, finding, finding_type, hypothesis_says, note_says, evidence, confidence,
-            grade, applies_to, created_at
-        FROM learning WHERE workspace_id = $1 AND experiment_id = $2 ORDER BY created_at, id";
-    LEARNING_GET = "
-        SELECT id, outcome_id, experiment_id, finding, finding_type, hypothesis_says, note_says, evidence, confidence,
-            grade, applies_to, created_at
-        FROM learning WHERE workspace_id = $1 AND id = $2";
-}
-
-/// A statement whose two dialects have nothing in common.
-pub(super) struct Sql {
-    pub(super) sqlite: &'static str,
-    pub(super) postgres: &'static str,
-}
-
-pub(super) const SEARCH: Sql = Sql {
-    sqlite: "
         SELECT l.id, l.outcome_id, l.experiment_id, l.finding, l.finding_type, l.hypothesis_says, l.note_says, l.evidence,
-            l.confidence, l.grade, l.applies_to, l.created_at
-        FROM (SELECT learning_id, rank AS place FROM learning_text WHERE learning_text MATCH $2 AND workspace_id = $1
-            ORDER BY rank LIMIT 1000) AS t
-        JOIN learning l ON l.id = t.learning_id AND l.workspace_id = $1
-        WHERE l.outcome_id = $3 OR $3 IS NULL
-        ORDER BY t.place, l.created_at DESC LIMIT $4 OFFSET $5",
-    postgres: "
-        SELECT l.id, l.outcome_id, l.experiment_id, l.finding, l.finding_type, l.hypothesis_says, l.note_says, l.evidence,
-            l.confidence, l.grade, l.applies_to, l.created_at
+            l.confidence, l.grade, l.applies_to, l.created_at, o.slug AS outcome_slug, e.slug AS experiment_slug
         FROM learning l
-        WHERE l.workspace_id = $1 AND l.search_vector @@ to_tsquery('english', $2) AND (l.outcome_id = $3 OR $3 IS NULL)
-        ORDER BY ts_rank(l.search_vector, to_tsquery('english', $2)) DESC, l.created_at DESC LIMIT $4 OFFSET $5",
-};
-
-/// What is looked for.
-#[derive(Debug, Clone, Default)]
-pub struct LearningQuery {
-    /// Words; any of them counts, more of them rank higher. Empty lists the newest.
-    pub words: String,
-    /// Only of this outcome.
-    pub outcome: Option<OutcomeId>,
-    /// At most this many.
-    pub limit: i64,
-    /// After this many.
-    pub offset: i64,
+        JOIN outcome o ON o.workspace_id = l.workspace_id AND o.id = l.outcome_id
+        JOIN experiment e ON e.workspace_id = l.workspace_id AND e.id = l.experiment_id
+        WHERE l.workspace_id = $1 AND (l.outcome_id = $2 OR $2 IS NULL)
+        ORDER BY l.created_at DESC, l.id DESC LIMIT $3 OFFSET $4";
+    LEARNING_GET = "
+        SELECT l.id, l.outcome_id, l.experiment_id, l.finding, l.finding_type, l.hypothesis_says, l.note_says, l.evidence,
+            l.confidence, l.grade, l.applies_to, l.created_at, o.slug AS outcome_slug, e.slug AS experiment_slug
+        FROM learning l
+        JOIN outcome o ON o.workspace_id = l.workspace_id AND o.id = l.outcome_id
+        JOIN experiment e ON e.workspace_id = l.workspace_id AND e.id = l.experiment_id
+        WHERE l.workspace_id = $1 AND l.id = $2";
 }
 
-impl LearningQuery {
-    /// The words as a query that neither engine can misread: letters and digits only, at most 32, joined by `or`.
-    fn terms(&self) -> Vec<String> {
-        self.words
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|word| !word.is_empty())
-            .take(32)
-            .map(str::to_lowercase)
-            .collect()
-    }
+/// A learning with the names of what it is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredLearning {
+    /// The learning.
+    pub learning: Learning,
+    /// Slug of its outcome.
+    pub outcome: Slug,
+    /// Slug of its experiment.
+    pub experiment: Slug,
 }
 
 #[derive(FromRow)]
-struct LearningRow {
+pub(super) struct LearningRow {
     id: LearningId,
     outcome_id: OutcomeId,
     experiment_id: ExperimentId,
@@ -92,11 +56,13 @@ struct LearningRow {
     grade: EvidenceGrade,
     applies_to: Json<Vec<String>>,
     created_at: Instant,
+    outcome_slug: Slug,
+    experiment_slug: Slug,
 }
 
-impl From<LearningRow> for Learning {
+impl From<LearningRow> for StoredLearning {
     fn from(row: LearningRow) -> Self {
-        Self {
+        let learning = Learning {
             id: row.id,
             outcome: row.outcome_id,
             experiment: row.experiment_id,
@@ -109,7 +75,8 @@ impl From<LearningRow> for Learning {
             grade: row.grade,
             applies_to: row.applies_to.0,
             created_at: row.created_at.0,
-        }
+        };
+        Self { learning, outcome: row.outcome_slug, experiment: row.experiment_slug }
     }
 }
 
@@ -147,69 +114,33 @@ impl Tx {
             .map(|_| ()))
     }
 
-    /// The learnings that fit, best first; the newest without words.
+    /// The newest learnings, of one outcome or of all.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn learning_search(&mut self, query: &LearningQuery) -> Result<Vec<Learning>> {
-        let terms = query.terms();
-        let rows: Vec<LearningRow> = if terms.is_empty() {
-            on_db!(self, |c| sqlx::query_as(LEARNING_LIST)
-                .bind(self.workspace)
-                .bind(query.outcome)
-                .bind(query.limit)
-                .bind(query.offset)
-                .fetch_all(c)
-                .await)?
-        } else {
-            match &mut self.conn {
-                Conn::Sqlite(tx) => {
-                    let quoted: Vec<_> = terms.iter().map(|term| format!("\"{term}\"")).collect();
-                    sqlx::query_as(SEARCH.sqlite)
-                        .bind(self.workspace)
-                        .bind(quoted.join(" OR "))
-                        .bind(query.outcome)
-                        .bind(query.limit)
-                        .bind(query.offset)
-                        .fetch_all(&mut **tx)
-                        .await
-                }
-                Conn::Postgres(tx) => {
-                    sqlx::query_as(SEARCH.postgres)
-                        .bind(self.workspace)
-                        .bind(terms.join(" | "))
-                        .bind(query.outcome)
-                        .bind(query.limit)
-                        .bind(query.offset)
-                        .fetch_all(&mut **tx)
-                        .await
-                }
-            }
-            .map_err(db_error)?
-        };
-        Ok(rows.into_iter().map(Learning::from).collect())
+    pub async fn learning_list(
+        &mut self,
+        outcome: Option<OutcomeId>,
+        limit: i64,
+        offset: i64,
+    ) -> Result<Vec<StoredLearning>> {
+        let rows: Vec<LearningRow> = on_db!(self, |c| sqlx::query_as(LEARNING_LIST)
+            .bind(self.workspace)
+            .bind(outcome)
+            .bind(limit)
+            .bind(offset)
+            .fetch_all(c)
+            .await)?;
+        Ok(rows.into_iter().map(StoredLearning::from).collect())
     }
 
     /// The learning with this id.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn learning_get(&mut self, id: LearningId) -> Result<Option<Learning>> {
+    pub async fn learning_get(&mut self, id: LearningId) -> Result<Option<StoredLearning>> {
         let row: Option<LearningRow> =
             on_db!(self, |c| sqlx::query_as(LEARNING_GET).bind(self.workspace).bind(id).fetch_optional(c).await)?;
-        Ok(row.map(Learning::from))
-    }
-
-    /// What an experiment taught.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn learning_of_experiment(&mut self, experiment: ExperimentId) -> Result<Vec<Learning>> {
-        let rows: Vec<LearningRow> = on_db!(self, |c| sqlx::query_as(LEARNING_OF_EXPERIMENT)
-            .bind(self.workspace)
-            .bind(experiment)
-            .fetch_all(c)
-            .await)?;
-        Ok(rows.into_iter().map(Learning::from).collect())
+        Ok(row.map(StoredLearning::from))
     }
 }

@@ -10,7 +10,6 @@ statements! {
         WHERE lease.expires_at <= $4 OR lease.holder = excluded.holder
         RETURNING holder";
     LEASE_RELEASE = "DELETE FROM lease WHERE name = $1 AND holder = $2";
-    LEASE_GET = "SELECT holder, expires_at FROM lease WHERE name = $1 AND expires_at > $2";
 }
 
 impl Tx {
@@ -47,14 +46,5 @@ impl Tx {
     pub async fn lease_release(&mut self, name: &str, holder: &str) -> Result<()> {
         let name = self.lease_name(name);
         on_db!(self, |c| sqlx::query(LEASE_RELEASE).bind(&name).bind(holder).execute(c).await.map(|_| ()))
-    }
-
-    /// Who holds the lease, and until when.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn lease_get(&mut self, name: &str, now: jiff::Timestamp) -> Result<Option<(String, Instant)>> {
-        let name = self.lease_name(name);
-        on_db!(self, |c| sqlx::query_as(LEASE_GET).bind(&name).bind(Instant(now)).fetch_optional(c).await)
     }
 }

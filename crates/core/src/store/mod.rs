@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod experiments;
 mod gates;
+mod learning_search;
 mod learnings;
 mod leases;
 mod measurements;
@@ -22,8 +23,10 @@ mod workspaces;
 
 pub use codec::Instant;
 pub use db::{Db, Engine, Tx};
-pub use experiments::AllocationPhase;
-pub use learnings::LearningQuery;
+pub use experiments::{AllocationPhase, ExperimentGlance};
+pub use gates::GateGlance;
+pub use learning_search::LearningQuery;
+pub use learnings::StoredLearning;
 pub use measurements::{SignalHealth, StoredReading};
 pub use members::{AgentToken, Member, MemberKey, Session};
 pub use outbox::Message;
@@ -53,11 +56,18 @@ pub fn all_statements() -> Vec<(&'static str, &'static [Engine])> {
     both.iter()
         .flat_map(|list| list.iter().map(|sql| (*sql, &[Engine::Sqlite, Engine::Postgres][..])))
         .chain(
-            [&learnings::SEARCH, &snapshots::READINGS, &snapshots::REMEMBER]
+            [&learning_search::SEARCH, &snapshots::READINGS, &snapshots::REMEMBER]
                 .into_iter()
                 .flat_map(|sql| [(sql.sqlite, &[Engine::Sqlite][..]), (sql.postgres, &[Engine::Postgres][..])]),
         )
+        .chain([(learning_search::COUNT_HITS, &[Engine::Sqlite][..])])
         .collect()
+}
+
+/// A statement whose two dialects have nothing in common.
+pub(super) struct Sql {
+    pub(super) sqlite: &'static str,
+    pub(super) postgres: &'static str,
 }
 
 /// Defines statement constants and the list of them that the prepare test reads.

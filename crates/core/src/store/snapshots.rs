@@ -11,8 +11,7 @@ use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
 use super::db::Conn;
-use super::learnings::Sql;
-use super::{AllocationPhase, Instant, StoredReading, Tx, db_error, on_db, statements};
+use super::{AllocationPhase, Instant, Sql, StoredReading, Tx, db_error, on_db, statements};
 use crate::domain::{ArmSums, Variant};
 use crate::error::{Code, Error, Result};
 use crate::ids::ExperimentId;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::runtime::Runtime;
 use crate::domain::ExperimentStatus;
 use crate::error::{Code, Error, Result};
-use crate::store::LearningQuery;
+use crate::store::{LearningQuery, StoredLearning};
 
 /// The brief of an approved experiment.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -111,7 +111,7 @@ impl Runtime {
             definition_of_done: done,
             learnings: learnings
                 .iter()
-                .map(|learning| json!({ "finding": learning.finding, "type": learning.finding_type, "grade": learning.grade }))
+                .map(|StoredLearning { learning, .. }| json!({ "finding": learning.finding, "type": learning.finding_type, "grade": learning.grade }))
                 .collect(),
         })
     }

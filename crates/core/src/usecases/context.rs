@@ -8,7 +8,7 @@ use crate::domain::{ContextPackage, Experiment, GateType, Outcome, Verdict};
 use crate::error::Result;
 use crate::hypotheses::{Plan, conflict_between};
 use crate::ids::GateId;
-use crate::store::{LearningQuery, Tx};
+use crate::store::{LearningQuery, StoredLearning, Tx};
 
 impl Runtime {
     pub(super) async fn context_package(
@@ -117,7 +117,7 @@ impl Runtime {
         let found = tx.learning_search(&LearningQuery { words, limit: 3, ..LearningQuery::default() }).await?;
         Ok(found
             .iter()
-            .map(|learning| {
+            .map(|StoredLearning { learning, .. }| {
                 json!({
                     "id": learning.id,
                     "finding": learning.finding,

@@ -12,7 +12,7 @@ use crate::domain::{Design, EvidenceGrade, Experiment, ExperimentStatus, Finding
 use crate::error::Result;
 use crate::ids::LearningId;
 use crate::principal::Principal;
-use crate::store::{LearningQuery, Tx};
+use crate::store::{LearningQuery, StoredLearning, Tx};
 
 /// A learning as it is shown.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -47,11 +47,7 @@ impl Runtime {
         };
         let query =
             LearningQuery { words: words.to_owned(), outcome, limit: limit.clamp(1, 100), offset: offset.max(0) };
-        let mut views = Vec::new();
-        for learning in tx.learning_search(&query).await? {
-            views.push(self.learning_view(&mut tx, learning).await?);
-        }
-        Ok(views)
+        Ok(tx.learning_search(&query).await?.into_iter().map(|found| self.learning_view(found)).collect())
     }
 
     /// The learning with this id; `None` when there is none.
@@ -60,22 +56,17 @@ impl Runtime {
     /// When the database fails.
     pub async fn learning_show(&self, id: LearningId) -> Result<Option<LearningView>> {
         let mut tx = self.read().await?;
-        match tx.learning_get(id).await? {
-            Some(learning) => Ok(Some(self.learning_view(&mut tx, learning).await?)),
-            None => Ok(None),
-        }
+        Ok(tx.learning_get(id).await?.map(|found| self.learning_view(found)))
     }
 
-    async fn learning_view(&self, tx: &mut Tx, learning: Learning) -> Result<LearningView> {
-        let outcome = tx.outcome_get(learning.outcome).await?;
-        let experiment = tx.experiment_get(learning.experiment).await?;
-        let age = self.now().duration_since(learning.created_at);
-        Ok(LearningView {
-            outcome: outcome.map(|outcome| outcome.spec.slug.to_string()).unwrap_or_default(),
-            experiment: experiment.map(|experiment| experiment.slug.to_string()).unwrap_or_default(),
+    fn learning_view(&self, found: StoredLearning) -> LearningView {
+        let age = self.now().duration_since(found.learning.created_at);
+        LearningView {
+            outcome: found.outcome.to_string(),
+            experiment: found.experiment.to_string(),
             age_days: age.as_hours() / 24,
-            learning,
-        })
+            learning: found.learning,
+        }
     }
 
     /// Keeps what an experiment taught at its end.

@@ -14,7 +14,7 @@ use crate::lifecycle::ExperimentEvent;
 use crate::principal::{Principal, PrincipalKind};
 use crate::scope::ScopeRules;
 use crate::stats;
-use crate::store::{LearningQuery, Tx};
+use crate::store::{LearningQuery, StoredLearning, Tx};
 
 /// What a writer of hypotheses needs to know.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -113,7 +113,7 @@ impl Runtime {
             }),
             learnings: learnings
                 .iter()
-                .map(|learning| {
+                .map(|StoredLearning { learning, .. }| {
                     json!({ "finding": learning.finding, "type": learning.finding_type,
                     "grade": learning.grade, "hypothesis_says": learning.hypothesis_says })
                 })

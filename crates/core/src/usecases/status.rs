@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::attainment::Attainment;
 use super::experiment::problem;
 use super::runtime::Runtime;
 use crate::domain::{Direction, ExperimentStatus, GateType, Measurement, Outcome, OutcomeStatus, PauseCause};
 use crate::error::Result;
-use crate::store::Tx;
+use crate::store::{ExperimentGlance, GateGlance, Tx};
 
 /// A value and how fresh it is.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -71,8 +72,6 @@ pub struct ExperimentLine {
     pub reason: Option<String>,
     /// What would have to happen for a decision.
     pub next: Option<String>,
-    /// Who builds it, while a lease holds.
-    pub builder_says: Option<String>,
 }
 
 /// A gate in one line.
@@ -142,7 +141,7 @@ pub struct Status {
 }
 
 /// Most experiments listed for one outcome.
-const MAX_EXPERIMENTS: i64 = 20;
+const MAX_EXPERIMENTS: usize = 20;
 
 impl Runtime {
     /// Outcomes, experiments, gates and their health. `active_only` leaves out drafts and what is over.
@@ -157,22 +156,16 @@ impl Runtime {
         for outcome in tx.outcome_list(wanted).await? {
             outcomes.push(self.outcome_line(&mut tx, &outcome).await?);
         }
-        let mut gates = Vec::new();
-        for (gate, rules) in tx.gate_list_open().await? {
-            let experiment = match gate.experiment {
-                Some(id) => tx.experiment_get(id).await?.map(|experiment| experiment.slug.to_string()),
-                None => None,
-            };
-            gates.push(GateLine {
-                review_url: self.gate_url(gate.slug.as_str()),
-                gate: gate.slug.to_string(),
-                gate_type: gate.gate_type,
-                experiment,
-                holder: rules.holders.get(gate.state.holder).cloned(),
-                due_at: gate.state.due_at,
-                minutes_left: gate.state.due_at.duration_since(now).as_mins(),
-            });
-        }
+        let line = |gate: GateGlance| GateLine {
+            review_url: self.gate_url(gate.slug.as_str()),
+            gate: gate.slug.to_string(),
+            gate_type: gate.gate_type,
+            experiment: gate.experiment.map(|slug| slug.to_string()),
+            holder: gate.rules.holders.get(gate.state.holder).cloned(),
+            due_at: gate.state.due_at,
+            minutes_left: gate.state.due_at.duration_since(now).as_mins(),
+        };
+        let gates = tx.gate_glances_open().await?.into_iter().map(line).collect();
         let undelivered = tx
             .outbox_open(20)
             .await?
@@ -186,42 +179,11 @@ impl Runtime {
     }
 
     async fn outcome_line(&self, tx: &mut Tx, outcome: &Outcome) -> Result<OutcomeLine> {
-        let now = self.now();
         let spec = &outcome.spec;
         let latest = tx.measurement_latest_level(outcome.id, &spec.signal.name).await?;
-        let listed = tx.experiment_list(Some(outcome.id), None, MAX_EXPERIMENTS).await?;
+        let listed = tx.experiment_glances(outcome.id, MAX_EXPERIMENTS).await?;
         let total: i64 = tx.experiment_counts_of(outcome.id).await?.into_iter().map(|(_, count)| count).sum();
         let n_listed = i64::try_from(listed.len()).unwrap_or(i64::MAX);
-        let mut experiments = Vec::new();
-        for experiment in listed {
-            let result = experiment.current_result.as_ref();
-            let number = |pointer: &str| result.and_then(|r| r.pointer(pointer)).and_then(serde_json::Value::as_f64);
-            let count = |pointer: &str| result.and_then(|r| r.pointer(pointer)).and_then(serde_json::Value::as_u64);
-            let text = |pointer: &str| {
-                result.and_then(|r| r.pointer(pointer)).and_then(serde_json::Value::as_str).map(ToOwned::to_owned)
-            };
-            let lease = tx.lease_get(&format!("build/{}", experiment.id), now).await?;
-            experiments.push(ExperimentLine {
-                title_says: experiment.hypothesis.title.clone(),
-                status: experiment.state.status,
-                pause_cause: experiment.state.pause.as_ref().map(|pause| pause.cause),
-                effect: number("/effect"),
-                ci_lower: number("/ci/lower"),
-                ci_upper: number("/ci/upper"),
-                p_value: number("/p_running"),
-                e_value: number("/e_value"),
-                alpha: number("/alpha"),
-                grade: text("/grade"),
-                health: findings(result),
-                n_control: count("/n_control"),
-                n_treatment: count("/n_treatment"),
-                verdict: text("/verdict/decision"),
-                reason: text("/verdict/reason"),
-                next: text("/verdict/next"),
-                builder_says: lease.map(|(holder, _)| holder),
-                experiment: experiment.slug.to_string(),
-            });
-        }
         Ok(OutcomeLine {
             outcome: spec.slug.to_string(),
             title_says: spec.title.clone(),
@@ -235,7 +197,7 @@ impl Runtime {
             },
             deadline: outcome.state.deadline,
             signal: self.signal_line(tx, outcome, latest.as_ref()).await?,
-            experiments,
+            experiments: listed.into_iter().map(experiment_line).collect(),
             n_more: (total - n_listed).max(0),
         })
     }
@@ -264,9 +226,35 @@ impl Runtime {
     }
 }
 
+fn experiment_line(experiment: ExperimentGlance) -> ExperimentLine {
+    let result = experiment.current_result.as_ref();
+    let number = |pointer: &str| result.and_then(|r| r.pointer(pointer)).and_then(Value::as_f64);
+    let count = |pointer: &str| result.and_then(|r| r.pointer(pointer)).and_then(Value::as_u64);
+    let text = |pointer: &str| result.and_then(|r| r.pointer(pointer)).and_then(Value::as_str).map(ToOwned::to_owned);
+    ExperimentLine {
+        status: experiment.state.status,
+        pause_cause: experiment.state.pause.as_ref().map(|pause| pause.cause),
+        effect: number("/effect"),
+        ci_lower: number("/ci/lower"),
+        ci_upper: number("/ci/upper"),
+        p_value: number("/p_running"),
+        e_value: number("/e_value"),
+        alpha: number("/alpha"),
+        grade: text("/grade"),
+        health: findings(result),
+        n_control: count("/n_control"),
+        n_treatment: count("/n_treatment"),
+        verdict: text("/verdict/decision"),
+        reason: text("/verdict/reason"),
+        next: text("/verdict/next"),
+        experiment: experiment.slug.to_string(),
+        title_says: experiment.title,
+    }
+}
+
 /// What is known about the data of a result, as sentences.
-fn findings(result: Option<&serde_json::Value>) -> Vec<String> {
+fn findings(result: Option<&Value>) -> Vec<String> {
     let health = result.and_then(|result| result.get("health")?.as_array());
-    let sentence = |finding: &serde_json::Value| Some(finding.get("message")?.as_str()?.to_owned());
+    let sentence = |finding: &Value| Some(finding.get("message")?.as_str()?.to_owned());
     health.into_iter().flatten().filter_map(sentence).collect()
 }

@@ -171,7 +171,6 @@ fn experiment_line(line: &ExperimentLine, detail: Detail) -> Value {
         "verdict": line.verdict,
         "reason": line.reason.as_ref().filter(|_| is_full),
         "what_next": line.next.as_ref().filter(|_| is_full),
-        "builder_says": line.builder_says,
     })
 }
 
