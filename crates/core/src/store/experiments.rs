@@ -1,5 +1,7 @@
 //! Experiments and their allocation phases.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::Value;
 use sqlx::FromRow;
@@ -32,8 +34,8 @@ statements! {
         SELECT id, outcome_id, slug, hypothesis, author, submitted_by, score, state, parent_id, base_commit, build, plan,
             running, current_result, final_result, created_at, updated_at, launched_at, concluded_at
         FROM experiment
-        WHERE workspace_id = $1 AND (outcome_id = $2 OR $2 IS NULL) AND (status = $3 OR $3 IS NULL)
-        ORDER BY created_at DESC, id DESC LIMIT $4";
+        WHERE workspace_id = $1 AND (outcome_id = $2 OR $2 IS NULL)
+        ORDER BY created_at DESC, id DESC LIMIT $3";
     EXPERIMENT_LIST_OPEN = "
         SELECT id, outcome_id, slug, hypothesis, author, submitted_by, score, state, parent_id, base_commit, build, plan,
             running, current_result, final_result, created_at, updated_at, launched_at, concluded_at
@@ -48,12 +50,14 @@ statements! {
             'awaiting_portfolio_gate', 'building', 'failed_build', 'awaiting_launch_gate', 'running', 'measuring', 'paused',
             'awaiting_analysis_gate', 'scaling', 'awaiting_scale_gate', 'awaiting_ship_gate')
         ORDER BY created_at, id";
+    // Materialised, so that SQLite finds the few by their status and does not go through all by age.
     EXPERIMENT_GLANCES_UNDER_WAY = "
-        SELECT slug, hypothesis, state, current_result FROM experiment
-        WHERE workspace_id = $1 AND outcome_id = $2 AND status IN (
-            'awaiting_portfolio_gate', 'building', 'failed_build', 'awaiting_launch_gate', 'running', 'measuring', 'paused',
-            'awaiting_analysis_gate', 'scaling', 'awaiting_scale_gate', 'awaiting_ship_gate')
-        ORDER BY created_at DESC, id DESC LIMIT $3";
+        WITH under_way AS MATERIALIZED (
+            SELECT id, slug, hypothesis, state, current_result, created_at FROM experiment
+            WHERE workspace_id = $1 AND outcome_id = $2 AND status IN (
+                'awaiting_portfolio_gate', 'building', 'failed_build', 'awaiting_launch_gate', 'running', 'measuring',
+                'paused', 'awaiting_analysis_gate', 'scaling', 'awaiting_scale_gate', 'awaiting_ship_gate'))
+        SELECT slug, hypothesis, state, current_result FROM under_way ORDER BY created_at DESC, id DESC LIMIT $3";
     // NOT IN, so that SQLite takes the newest from the index by age and does not sort all that are over.
     EXPERIMENT_GLANCES_REST = "
         SELECT slug, hypothesis, state, current_result FROM experiment
@@ -61,6 +65,10 @@ statements! {
             'awaiting_portfolio_gate', 'building', 'failed_build', 'awaiting_launch_gate', 'running', 'measuring', 'paused',
             'awaiting_analysis_gate', 'scaling', 'awaiting_scale_gate', 'awaiting_ship_gate')
         ORDER BY created_at DESC, id DESC LIMIT $3";
+    // What ended without a launch has given its part back.
+    EXPERIMENT_BUDGET_HOLDERS = "
+        SELECT state FROM experiment
+        WHERE workspace_id = $1 AND outcome_id = $2 AND (status NOT IN ('killed', 'shipped') OR launched_at IS NOT NULL)";
     EXPERIMENT_COUNTS = "
         SELECT status, COUNT(*) FROM experiment WHERE workspace_id = $1 GROUP BY status";
     EXPERIMENT_COUNTS_OF = "
@@ -257,16 +265,10 @@ impl Tx {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn experiment_list(
-        &mut self,
-        outcome: Option<OutcomeId>,
-        status: Option<ExperimentStatus>,
-        limit: i64,
-    ) -> Result<Vec<Experiment>> {
+    pub async fn experiment_list(&mut self, outcome: Option<OutcomeId>, limit: i64) -> Result<Vec<Experiment>> {
         let rows: Vec<ExperimentRow> = on_db!(self, |c| sqlx::query_as(EXPERIMENT_LIST)
             .bind(self.workspace)
             .bind(outcome)
-            .bind(status)
             .bind(limit)
             .fetch_all(c)
             .await)?;
@@ -316,6 +318,19 @@ impl Tx {
             glances.extend(rows.into_iter().map(ExperimentGlance::from));
         }
         Ok(glances)
+    }
+
+    /// The parts of an outcome's error budget that its experiments hold: those that are under way or were launched.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn experiment_budget_parts(&mut self, outcome: OutcomeId) -> Result<BTreeSet<u32>> {
+        let holders: Vec<(Json<ExperimentState>,)> = on_db!(self, |c| sqlx::query_as(EXPERIMENT_BUDGET_HOLDERS)
+            .bind(self.workspace)
+            .bind(outcome)
+            .fetch_all(c)
+            .await)?;
+        Ok(holders.into_iter().filter_map(|(state,)| state.budget_part).collect())
     }
 
     /// How many experiments of an outcome are in each status.

@@ -11,24 +11,28 @@ use super::{Sql, Tx, db_error};
 use crate::error::Result;
 use crate::ids::OutcomeId;
 
-// SQLite ranks the newest that fit each of two questions; what fits the first comes before what fits only the second.
+// SQLite ranks the newest that fit a question. The second is only asked where the first does not fill the page; what fits the
+// first comes before what fits only the second. CROSS JOIN keeps the order: from the few that were found to their rows.
 pub(super) const SEARCH: Sql = Sql {
     sqlite: "
-        WITH hit AS (
-            SELECT * FROM (SELECT 0 AS tier, rowid AS place, bm25(learning_text, 1.0, 0.0) AS score FROM learning_text
-                WHERE learning_text MATCH $2 ORDER BY rowid DESC LIMIT $7)
+        WITH closest AS MATERIALIZED (
+            SELECT 0 AS tier, rowid AS place, bm25(learning_text, 1.0, 0.0) AS score FROM learning_text
+            WHERE learning_text MATCH $2 ORDER BY rowid DESC LIMIT $7),
+        hit AS (
+            SELECT * FROM closest
             UNION ALL
             SELECT * FROM (SELECT 1, rowid, bm25(learning_text, 1.0, 0.0) FROM learning_text
-                WHERE learning_text MATCH $3 ORDER BY rowid DESC LIMIT $7)),
+                WHERE learning_text MATCH $3 ORDER BY rowid DESC
+                LIMIT (SELECT CASE WHEN COUNT(*) < $5 + $6 THEN $7 ELSE 0 END FROM closest))),
         best AS (
             SELECT place, MIN(tier) AS tier, score FROM hit GROUP BY place ORDER BY tier, score, place DESC LIMIT $5 OFFSET $6)
         SELECT l.id, l.outcome_id, l.experiment_id, l.finding, l.finding_type, l.hypothesis_says, l.note_says, l.evidence,
             l.confidence, l.grade, l.applies_to, l.created_at, o.slug AS outcome_slug, e.slug AS experiment_slug
         FROM best
-        JOIN learning_text t ON t.rowid = best.place
-        JOIN learning l ON l.workspace_id = $1 AND l.id = t.learning_id
-        JOIN outcome o ON o.workspace_id = l.workspace_id AND o.id = l.outcome_id
-        JOIN experiment e ON e.workspace_id = l.workspace_id AND e.id = l.experiment_id
+        CROSS JOIN learning_text t ON t.rowid = best.place
+        CROSS JOIN learning l ON l.workspace_id = $1 AND l.id = t.learning_id
+        CROSS JOIN outcome o ON o.workspace_id = l.workspace_id AND o.id = l.outcome_id
+        CROSS JOIN experiment e ON e.workspace_id = l.workspace_id AND e.id = l.experiment_id
         WHERE l.outcome_id = $4 OR $4 IS NULL
         ORDER BY best.tier, best.score, best.place DESC",
     postgres: "
@@ -48,7 +52,7 @@ pub(super) const COUNT_HITS: &str = "
     FROM json_each($1) AS question ORDER BY question.key";
 
 /// A word that more learnings have than this tells them apart poorly; and so many of the newest that fit are ranked.
-const MAX_RANKED: i64 = 400;
+const MAX_RANKED: i64 = 300;
 
 /// What is looked for.
 #[derive(Debug, Clone, Default)]

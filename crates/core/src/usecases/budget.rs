@@ -13,9 +13,7 @@ impl Runtime {
         if let Some(part) = experiment.state.budget_part {
             return Ok(part);
         }
-        let others = tx.experiment_list(Some(experiment.outcome), None, i64::MAX).await?;
-        let is_spent = |other: &&Experiment| other.launched_at.is_some() || !other.state.status.is_terminal();
-        let taken: Vec<u32> = others.iter().filter(is_spent).filter_map(|other| other.state.budget_part).collect();
+        let taken = tx.experiment_budget_parts(experiment.outcome).await?;
         Ok((0..).find(|part| !taken.contains(part)).unwrap_or(u32::MAX))
     }
 }

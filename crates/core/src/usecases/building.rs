@@ -1,12 +1,9 @@
 //! What is being built right now, and where it may be built: what an editor's hook asks before each edit.
 
 use super::runtime::Runtime;
-use crate::domain::{ExperimentStatus, Slug};
+use crate::domain::{Experiment, ExperimentStatus, Slug};
 use crate::error::Result;
 use crate::scope::{PathVerdict, ScopeRules};
-
-/// As many experiments as are looked at; `max_concurrent` is far below.
-const MAX_BUILDING: i64 = 100;
 
 /// An experiment that is being built.
 #[derive(Debug, Clone)]
@@ -63,7 +60,9 @@ impl Runtime {
     pub async fn building(&self) -> Result<Vec<Building>> {
         let mut tx = self.read().await?;
         let mut all = Vec::new();
-        for experiment in tx.experiment_list(None, Some(ExperimentStatus::Building), MAX_BUILDING).await? {
+        let under_way = tx.experiment_list_under_way(None).await?;
+        let is_building = |experiment: &Experiment| experiment.state.status == ExperimentStatus::Building;
+        for experiment in under_way.into_iter().rev().filter(is_building) {
             let outcome = Self::outcome_of(&mut tx, &experiment).await?;
             let scope = &outcome.spec.scope;
             let branch = experiment.build.as_ref().and_then(|build| build.get("branch")).and_then(|name| name.as_str());

@@ -85,7 +85,7 @@ impl Runtime {
             Some(reference) => Some(Self::outcome_named(&mut tx, reference).await?.id),
             None => None,
         };
-        tx.experiment_list(outcome, None, limit).await
+        tx.experiment_list(outcome, limit).await
     }
 
     /// Readings by variant of an experiment's primary signal, oldest first.
