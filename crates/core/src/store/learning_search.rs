@@ -1,6 +1,6 @@
 //! Full-text search of learnings: FTS5 on SQLite, `tsvector` on PostgreSQL.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use sqlx::types::Json;
 use sqlx::{Sqlite, Transaction};
@@ -11,30 +11,17 @@ use super::{Sql, Tx, db_error};
 use crate::error::Result;
 use crate::ids::OutcomeId;
 
-// SQLite ranks the newest that fit a question. The second is only asked where the first does not fill the page; what fits the
-// first comes before what fits only the second. CROSS JOIN keeps the order: from the few that were found to their rows.
+// CROSS JOIN keeps SQLite's order: from the few that were found to their rows.
 pub(super) const SEARCH: Sql = Sql {
     sqlite: "
-        WITH closest AS MATERIALIZED (
-            SELECT 0 AS tier, rowid AS place, bm25(learning_text, 1.0, 0.0) AS score FROM learning_text
-            WHERE learning_text MATCH $2 ORDER BY rowid DESC LIMIT $7),
-        hit AS (
-            SELECT * FROM closest
-            UNION ALL
-            SELECT * FROM (SELECT 1, rowid, bm25(learning_text, 1.0, 0.0) FROM learning_text
-                WHERE learning_text MATCH $3 ORDER BY rowid DESC
-                LIMIT (SELECT CASE WHEN COUNT(*) < $5 + $6 THEN $7 ELSE 0 END FROM closest))),
-        best AS (
-            SELECT place, MIN(tier) AS tier, score FROM hit GROUP BY place ORDER BY tier, score, place DESC LIMIT $5 OFFSET $6)
         SELECT l.id, l.outcome_id, l.experiment_id, l.finding, l.finding_type, l.hypothesis_says, l.note_says, l.evidence,
             l.confidence, l.grade, l.applies_to, l.created_at, o.slug AS outcome_slug, e.slug AS experiment_slug
-        FROM best
-        CROSS JOIN learning_text t ON t.rowid = best.place
+        FROM json_each($2) AS place
+        CROSS JOIN learning_text t ON t.rowid = place.value
         CROSS JOIN learning l ON l.workspace_id = $1 AND l.id = t.learning_id
         CROSS JOIN outcome o ON o.workspace_id = l.workspace_id AND o.id = l.outcome_id
         CROSS JOIN experiment e ON e.workspace_id = l.workspace_id AND e.id = l.experiment_id
-        WHERE l.outcome_id = $4 OR $4 IS NULL
-        ORDER BY best.tier, best.score, best.place DESC",
+        ORDER BY place.key",
     postgres: "
         SELECT l.id, l.outcome_id, l.experiment_id, l.finding, l.finding_type, l.hypothesis_says, l.note_says, l.evidence,
             l.confidence, l.grade, l.applies_to, l.created_at, o.slug AS outcome_slug, e.slug AS experiment_slug
@@ -42,17 +29,24 @@ pub(super) const SEARCH: Sql = Sql {
         JOIN outcome o ON o.workspace_id = l.workspace_id AND o.id = l.outcome_id
         JOIN experiment e ON e.workspace_id = l.workspace_id AND e.id = l.experiment_id
         WHERE l.workspace_id = $1 AND l.search_vector @@ to_tsquery('english', $2) AND (l.outcome_id = $3 OR $3 IS NULL)
-        ORDER BY ts_rank(l.search_vector, to_tsquery('english', $2)) DESC, l.created_at DESC,
-            l.id DESC LIMIT $4 OFFSET $5",
+        ORDER BY ts_rank(l.search_vector, to_tsquery('english', $2)) DESC, l.created_at DESC, l.id DESC LIMIT $4 OFFSET $5",
 };
 
-/// How many learnings each of these questions finds, counted no further than a limit. Only SQLite asks.
-pub(super) const COUNT_HITS: &str = "
-    SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM learning_text WHERE learning_text MATCH question.value LIMIT $2))
-    FROM json_each($1) AS question ORDER BY question.key";
+/// What SQLite's index is asked before.
+pub(super) mod index {
+    /// How many learnings each of these questions finds, counted no further than a limit.
+    pub(crate) const COUNT: &str = "
+        SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM learning_text WHERE learning_text MATCH question.value LIMIT $2))
+        FROM json_each($1) AS question ORDER BY question.key";
+    pub(crate) const BEST: &str = "
+        SELECT rowid FROM learning_text WHERE learning_text MATCH $1 ORDER BY bm25(learning_text, 1.0, 0.0), rowid DESC LIMIT $2";
+    pub(crate) const NEWEST: &str = "
+        SELECT rowid FROM learning_text WHERE learning_text MATCH $1 ORDER BY rowid DESC LIMIT $2";
+    pub(crate) const ALL: [&str; 3] = [COUNT, BEST, NEWEST];
+}
 
-/// A word that more learnings have than this tells them apart poorly; and so many of the newest that fit are ranked.
-const MAX_RANKED: i64 = 300;
+/// A word that more learnings have than this tells them apart poorly: on SQLite it does not count where others do.
+const MAX_TELLING: i64 = 300;
 
 /// What is looked for.
 #[derive(Debug, Clone, Default)]
@@ -98,15 +92,9 @@ impl Questions {
         self.of(&joined(terms, " OR "))
     }
 
-    /// For those that say most about the words: with one that few learnings have; or with all of them.
-    fn closest(&self, counted: &[(String, i64)]) -> String {
-        let all = || counted.iter().map(|(term, _)| term);
-        let rare: Vec<&String> =
-            counted.iter().filter(|(_, n_hits)| (1..=MAX_RANKED).contains(n_hits)).map(|(term, _)| term).collect();
-        if rare.is_empty() {
-            return self.of(&joined(all(), " AND "));
-        }
-        self.of(&format!("({}) AND ({})", joined(rare, " OR "), joined(all(), " OR ")))
+    /// For those with all of them.
+    fn all(&self, terms: &BTreeSet<String>) -> String {
+        self.of(&joined(terms, " AND "))
     }
 }
 
@@ -127,17 +115,8 @@ impl Tx {
         let questions = Questions::new(self, query.outcome);
         let rows: Vec<LearningRow> = match &mut self.conn {
             Conn::Sqlite(tx) => {
-                let counted = count_hits(tx, &questions, &terms).await?;
-                sqlx::query_as(SEARCH.sqlite)
-                    .bind(self.workspace)
-                    .bind(questions.closest(&counted))
-                    .bind(questions.any(&terms))
-                    .bind(query.outcome)
-                    .bind(query.limit)
-                    .bind(query.offset)
-                    .bind(MAX_RANKED)
-                    .fetch_all(&mut **tx)
-                    .await
+                let places = sqlite_places(tx, &questions, &terms, query).await?;
+                sqlx::query_as(SEARCH.sqlite).bind(self.workspace).bind(Json(places)).fetch_all(&mut **tx).await
             }
             Conn::Postgres(tx) => {
                 let words: Vec<&str> = terms.iter().map(String::as_str).collect();
@@ -156,18 +135,53 @@ impl Tx {
     }
 }
 
-/// How many learnings have each word, counted to just beyond the limit.
-async fn count_hits(
+/// Where in SQLite's index the learnings of a page are: first those with a telling word, the best first; then those with all
+/// words, and those with any, the newest first.
+async fn sqlite_places(
     tx: &mut Transaction<'static, Sqlite>,
     questions: &Questions,
     terms: &BTreeSet<String>,
-) -> Result<Vec<(String, i64)>> {
+    query: &LearningQuery,
+) -> Result<Vec<i64>> {
+    let n_wanted = query.offset + query.limit;
+    let telling = telling(tx, questions, terms).await?;
+    let mut asked = vec![(index::NEWEST, questions.all(terms)), (index::NEWEST, questions.any(terms))];
+    if !telling.is_empty() {
+        asked.insert(0, (index::BEST, questions.any(telling)));
+    }
+    let mut places: Vec<i64> = Vec::new();
+    for (statement, question) in asked {
+        let n_found = i64::try_from(places.len()).unwrap_or(i64::MAX);
+        if n_found >= n_wanted {
+            break;
+        }
+        let found: Vec<(i64,)> = sqlx::query_as(statement)
+            .bind(question)
+            // As many more as may be among those that were found before.
+            .bind(n_wanted.saturating_add(n_found))
+            .fetch_all(&mut **tx)
+            .await
+            .map_err(db_error)?;
+        let known: HashSet<i64> = places.iter().copied().collect();
+        places.extend(found.into_iter().map(|(place,)| place).filter(|place| !known.contains(place)));
+    }
+    let number = |n: i64| usize::try_from(n).unwrap_or_default();
+    Ok(places.into_iter().skip(number(query.offset)).take(number(query.limit)).collect())
+}
+
+/// The words that few learnings have.
+async fn telling<'a>(
+    tx: &mut Transaction<'static, Sqlite>,
+    questions: &Questions,
+    terms: &'a BTreeSet<String>,
+) -> Result<Vec<&'a String>> {
     let asked: Vec<String> = terms.iter().map(|term| questions.any([term])).collect();
-    let counts: Vec<(i64,)> = sqlx::query_as(COUNT_HITS)
+    let counts: Vec<(i64,)> = sqlx::query_as(index::COUNT)
         .bind(Json(asked))
-        .bind(MAX_RANKED + 1)
+        .bind(MAX_TELLING + 1)
         .fetch_all(&mut **tx)
         .await
         .map_err(db_error)?;
-    Ok(terms.iter().cloned().zip(counts.into_iter().map(|(n_hits,)| n_hits)).collect())
+    let is_telling = |(n_hits,): (i64,)| (1..=MAX_TELLING).contains(&n_hits);
+    Ok(terms.iter().zip(counts).filter(|(_, count)| is_telling(*count)).map(|(term, _)| term).collect())
 }

@@ -60,7 +60,7 @@ pub fn all_statements() -> Vec<(&'static str, &'static [Engine])> {
                 .into_iter()
                 .flat_map(|sql| [(sql.sqlite, &[Engine::Sqlite][..]), (sql.postgres, &[Engine::Postgres][..])]),
         )
-        .chain([(learning_search::COUNT_HITS, &[Engine::Sqlite][..])])
+        .chain(learning_search::index::ALL.map(|sql| (sql, &[Engine::Sqlite][..])))
         .collect()
 }
 
