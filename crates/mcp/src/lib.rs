@@ -14,6 +14,7 @@ mod cursor;
 mod documents;
 mod lazy;
 mod notices;
+mod picture;
 mod prompts;
 mod resources;
 mod server;

@@ -1,9 +1,11 @@
 //! Resources: what the tools give, under addresses, and the chart of an outcome's signal.
 
 use askama::Template as _;
-use outcome_core::Code;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use outcome_core::principal::Principal;
 use outcome_core::usecases::Runtime;
+use outcome_core::{Code, Error};
 use rmcp::ErrorData;
 use rmcp::model::{ErrorCode, ListResourcesResult, ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
 use serde_json::json;
@@ -11,11 +13,13 @@ use serde_json::json;
 use crate::answer::{Answer, Failure};
 use crate::chart::{self, Chart};
 use crate::documents::{self, Document};
+use crate::picture;
 use crate::server::{Server, protocol_error};
 use crate::tools::{self, Call, Detail};
 
 const JSON: &str = "application/json";
 const SVG: &str = "image/svg+xml";
+const PNG: &str = "image/png";
 /// Most resources of a list.
 const MAX_LISTED: usize = 100;
 
@@ -28,10 +32,13 @@ pub(crate) enum Kind {
     Learning,
     /// The chart of the outcome with this name.
     Chart,
+    /// The same, for clients that show no SVG.
+    Picture,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] = [Self::Outcome, Self::Experiment, Self::Gate, Self::Learning, Self::Chart];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Outcome, Self::Experiment, Self::Gate, Self::Learning, Self::Chart, Self::Picture];
 
     pub(crate) fn scheme(self) -> &'static str {
         match self {
@@ -40,6 +47,7 @@ impl Kind {
             Self::Gate => "gate",
             Self::Learning => "learning",
             Self::Chart => "chart",
+            Self::Picture => "picture",
         }
     }
 
@@ -47,7 +55,7 @@ impl Kind {
     pub(crate) fn variable(self) -> &'static str {
         match self {
             Self::Learning => "id",
-            Self::Outcome | Self::Experiment | Self::Gate | Self::Chart => "slug",
+            Self::Outcome | Self::Experiment | Self::Gate | Self::Chart | Self::Picture => "slug",
         }
     }
 
@@ -63,6 +71,7 @@ impl Kind {
         match self {
             Self::Outcome | Self::Experiment | Self::Gate | Self::Learning => JSON,
             Self::Chart => SVG,
+            Self::Picture => PNG,
         }
     }
 
@@ -72,7 +81,8 @@ impl Kind {
             Self::Experiment => ("Experiment", "The brief of an approved experiment, as get_experiment_brief shows it"),
             Self::Gate => ("Gate", "A gate and what was decided, as get_gate shows it"),
             Self::Learning => ("Learning", "What an experiment taught, as query_learnings shows it"),
-            Self::Chart => ("Chart", "The readings of an outcome's signal with its target and baseline, as a picture"),
+            Self::Chart => ("Chart", "The readings of an outcome's signal with its target and baseline, as SVG"),
+            Self::Picture => ("Picture", "The same chart as PNG, for clients that show no SVG"),
         }
     }
 }
@@ -155,6 +165,13 @@ pub(crate) async fn read(server: &Server, uri: &str, by: &Principal) -> Result<R
         Kind::Chart => {
             let svg = chart(runtime, name).await.map_err(failed)?.ok_or_else(|| not_found(uri))?;
             return Ok(ReadResourceResult::new(vec![ResourceContents::text(svg, uri).with_mime_type(SVG)]));
+        }
+        Kind::Picture => {
+            let svg = chart(runtime, name).await.map_err(failed)?.ok_or_else(|| not_found(uri))?;
+            let painted = tokio::task::spawn_blocking(move || picture::png(&svg)).await;
+            let png = painted.unwrap_or_else(|error| Err(Error::new(Code::Internal, error.to_string())));
+            let blob = BASE64.encode(png.map_err(|error| failed(error.into()))?);
+            return Ok(ReadResourceResult::new(vec![ResourceContents::blob(blob, uri).with_mime_type(PNG)]));
         }
     };
     let text = answer.map_err(failed)?.into_value().to_string();
