@@ -37,16 +37,41 @@ pub struct Line {
     pub is_goal: bool,
 }
 
-struct Tick {
-    at: String,
-    label: String,
-}
-
+/// A horizontal line.
 struct Level {
     y: String,
-    label_y: String,
-    label: String,
     class: &'static str,
+}
+
+/// Which part of a text stands where it is placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+impl Anchor {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Middle => "middle",
+            Self::End => "end",
+        }
+    }
+}
+
+/// A text of the drawing.
+#[derive(Debug, Clone)]
+pub(crate) struct Text {
+    /// From the left.
+    pub(crate) x: f64,
+    /// From the top to the line on which it stands.
+    pub(crate) y: f64,
+    pub(crate) anchor: Anchor,
+    /// True beside a level, false for the figures at the axes.
+    pub(crate) is_level: bool,
+    pub(crate) text: String,
 }
 
 /// A chart, placed and ready to be written.
@@ -54,13 +79,13 @@ struct Level {
 #[template(path = "chart.svg", escape = "html")]
 pub struct Chart {
     is_alone: bool,
+    is_painted: bool,
     name: String,
     description: String,
     path: String,
     dots: Vec<(String, String)>,
     levels: Vec<Level>,
-    rows: Vec<Tick>,
-    columns: Vec<Tick>,
+    texts: Vec<Text>,
 }
 
 impl Chart {
@@ -81,6 +106,18 @@ impl Chart {
         self
     }
 
+    /// To be painted: always light, and without its texts, which are painted by themselves.
+    #[must_use]
+    pub(crate) fn painted(mut self) -> Self {
+        (self.is_alone, self.is_painted) = (true, true);
+        self
+    }
+
+    /// The texts.
+    pub(crate) fn texts(&self) -> &[Text] {
+        &self.texts
+    }
+
     /// A chart of `points`, oldest first; `None` without any.
     #[must_use]
     pub fn new(name: &str, points: &[Point], lines: &[Line]) -> Option<Self> {
@@ -96,30 +133,49 @@ impl Chart {
         let placed: Vec<(String, String)> =
             points.iter().map(|point| (coordinate(x(point.at)), coordinate(y(point.value)))).collect();
         let path = placed.iter().enumerate().map(|(i, (x, y))| format!("{}{x} {y}", if i == 0 { "M" } else { "L" }));
+        let rows = ticks(low, high);
+        let columns = columns(first.at, last.at);
+        let row = |value: f64| Text {
+            x: LEFT - 8.0,
+            y: y(value) + 4.0,
+            anchor: Anchor::End,
+            is_level: false,
+            text: label(value, high - low),
+        };
+        let column = |(n, at): (usize, Timestamp)| Text {
+            x: x(at),
+            y: HEIGHT - 10.0,
+            anchor: match n {
+                _ if columns.len() == 1 => Anchor::Middle,
+                0 => Anchor::Start,
+                n if n + 1 == columns.len() => Anchor::End,
+                _ => Anchor::Middle,
+            },
+            is_level: false,
+            text: day(at, to - from),
+        };
+        let level = |line: &Line| Text {
+            x: LEFT + 6.0,
+            y: y(line.value) - 5.0,
+            anchor: Anchor::Start,
+            is_level: true,
+            text: line.label.clone(),
+        };
+        let grid = rows.iter().map(|value| Level { y: coordinate(y(*value)), class: "grid" });
+        let compared = lines
+            .iter()
+            .map(|line| Level { y: coordinate(y(line.value)), class: if line.is_goal { "goal" } else { "start" } });
+        let at_axes = rows.iter().copied().map(row).chain(columns.iter().copied().enumerate().map(column));
         Some(Self {
             is_alone: false,
+            is_painted: false,
             name: name.to_owned(),
             description: describe(points, lines),
             path: path.collect::<Vec<_>>().join(" "),
             // Few readings get a dot each; many would hide the line.
             dots: if placed.len() <= 60 { placed } else { Vec::new() },
-            levels: lines
-                .iter()
-                .map(|line| Level {
-                    y: coordinate(y(line.value)),
-                    label_y: coordinate(y(line.value) - 5.0),
-                    label: line.label.clone(),
-                    class: if line.is_goal { "goal" } else { "start" },
-                })
-                .collect(),
-            rows: ticks(low, high)
-                .into_iter()
-                .map(|value| Tick { at: coordinate(y(value)), label: label(value, high - low) })
-                .collect(),
-            columns: columns(first.at, last.at)
-                .into_iter()
-                .map(|at| Tick { at: coordinate(x(at)), label: day(at, to - from) })
-                .collect(),
+            levels: grid.chain(compared).collect(),
+            texts: at_axes.chain(lines.iter().map(level)).collect(),
         })
     }
 }

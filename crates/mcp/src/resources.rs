@@ -162,16 +162,16 @@ pub(crate) async fn read(server: &Server, uri: &str, by: &Principal) -> Result<R
             Ok(None) => return Err(not_found(uri)),
             Err(failure) => Err(failure),
         },
-        Kind::Chart => {
-            let svg = chart(runtime, name).await.map_err(failed)?.ok_or_else(|| not_found(uri))?;
-            return Ok(ReadResourceResult::new(vec![ResourceContents::text(svg, uri).with_mime_type(SVG)]));
-        }
-        Kind::Picture => {
-            let svg = chart(runtime, name).await.map_err(failed)?.ok_or_else(|| not_found(uri))?;
-            let painted = tokio::task::spawn_blocking(move || picture::png(&svg)).await;
-            let png = painted.unwrap_or_else(|error| Err(Error::new(Code::Internal, error.to_string())));
-            let blob = BASE64.encode(png.map_err(|error| failed(error.into()))?);
-            return Ok(ReadResourceResult::new(vec![ResourceContents::blob(blob, uri).with_mime_type(PNG)]));
+        Kind::Chart | Kind::Picture => {
+            let chart = chart(runtime, name).await.map_err(failed)?.ok_or_else(|| not_found(uri))?;
+            let content = match kind {
+                Kind::Picture => {
+                    let png = painted(chart).await.map_err(|error| failed(error.into()))?;
+                    ResourceContents::blob(BASE64.encode(png), uri)
+                }
+                _ => ResourceContents::text(drawn(&chart.alone()).map_err(|error| failed(error.into()))?, uri),
+            };
+            return Ok(ReadResourceResult::new(vec![content.with_mime_type(kind.mime())]));
         }
     };
     let text = answer.map_err(failed)?.into_value().to_string();
@@ -179,11 +179,21 @@ pub(crate) async fn read(server: &Server, uri: &str, by: &Principal) -> Result<R
 }
 
 /// The chart of an outcome's signal; `None` before its first reading.
-async fn chart(runtime: &Runtime, name: &str) -> Result<Option<String>, Failure> {
+async fn chart(runtime: &Runtime, name: &str) -> Result<Option<Chart>, Failure> {
     let status = runtime.status(false).await?;
     let Some(line) = status.outcomes.iter().find(|line| line.outcome == name) else { return Ok(None) };
     let points = chart::points(&runtime.outcome_series(name, chart::MAX_POINTS).await?);
-    Ok(Chart::of_outcome(line, &points).and_then(|chart| chart.alone().render().ok()))
+    Ok(Chart::of_outcome(line, &points))
+}
+
+fn drawn(chart: &Chart) -> Result<String, Error> {
+    chart.render().map_err(|error| Error::new(Code::Internal, format!("the chart cannot be drawn: {error}")))
+}
+
+/// The chart as PNG, beside the thread that answers others.
+async fn painted(chart: Chart) -> Result<Vec<u8>, Error> {
+    let painting = tokio::task::spawn_blocking(move || picture::png(chart));
+    painting.await.unwrap_or_else(|error| Err(Error::new(Code::Internal, error.to_string())))
 }
 
 /// The brief; before and after the time of building, why there is none and where the experiment stands.

@@ -221,19 +221,24 @@ fn increasing_root(guess: f64, mut f: impl FnMut(f64) -> f64) -> f64 {
         return low;
     }
     let mut x = high;
+    let mut was_below = None;
     for _ in 0..60 {
         x = (low * f_high - high * f_low) / (f_high - f_low);
         let value = f(x);
-        if value.abs() < 1e-9 || (high - low) < 1e-9 * high {
+        if value.abs() < 1e-9 {
             break;
         }
-        if value < 0.0 {
+        let is_below = value < 0.0;
+        // The other end stays for a second time: half its value draws the next guess to its side.
+        let weight = if was_below == Some(is_below) { 0.5 } else { 1.0 };
+        if is_below {
             (low, f_low) = (x, value);
-            f_high *= 0.5;
+            f_high *= weight;
         } else {
             (high, f_high) = (x, value);
-            f_low *= 0.5;
+            f_low *= weight;
         }
+        was_below = Some(is_below);
     }
     x
 }
@@ -476,6 +481,33 @@ mod tests {
         let (first, other) = (ask(0.8, 7), ask(0.81, 7));
         assert!(other.c > first.c && ask(0.8, 8).c < first.c);
         assert_eq!((ask(0.8, 7), ask(0.81, 7)), (first, other));
+    }
+
+    #[test]
+    fn a_root_is_found_from_either_side_in_few_steps_and_is_what_was_asked_last() {
+        let bent = |x: f64, root: f64| (x - root) * (1.0 + 0.05 * (x - root));
+        let curved = |x: f64, root: f64| (x - root).exp_m1();
+        let bowed = |x: f64, root: f64| -(root - x).exp_m1();
+        let flat = |x: f64, root: f64| 0.3 * (x - root);
+        let shapes: [(&str, &dyn Fn(f64, f64) -> f64, usize); 4] =
+            [("bent", &bent, 6), ("curved", &curved, 8), ("bowed", &bowed, 8), ("flat", &flat, 5)];
+        for (name, shape, mean_steps) in shapes {
+            let (mut n_roots, mut n_steps) = (0, 0);
+            for root in [0.5, 2.0, 7.0] {
+                assert_eq!(increasing_root(root, |x| shape(x, root)), root);
+                for guess in [0.6, 0.9, 0.99, 1.01, 1.1, 1.5].map(|share| share * root) {
+                    let mut asked = Vec::new();
+                    let found = increasing_root(guess, |x| {
+                        asked.push(x);
+                        shape(x, root)
+                    });
+                    assert!((found - root).abs() < 1e-9, "{name}: {found} for {root} from {guess}");
+                    assert_eq!(asked.last(), Some(&found), "{name}: {root} from {guess}");
+                    (n_roots, n_steps) = (n_roots + 1, n_steps + asked.len());
+                }
+            }
+            assert!(n_steps <= mean_steps * n_roots, "{name}: {n_steps} steps for {n_roots} roots");
+        }
     }
 
     #[test]

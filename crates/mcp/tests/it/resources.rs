@@ -90,8 +90,7 @@ async fn the_same_chart_is_painted_for_clients_that_show_no_svg() -> Result<()> 
         assert_eq!((picture.width(), picture.height()), (1440, 520));
         let n_pixels = |colour: [u8; 3], columns: std::ops::Range<u32>| {
             let rows = 0..picture.height();
-            let pixels = rows.flat_map(|y| columns.clone().filter_map(move |x| Some((x, y))));
-            pixels
+            rows.flat_map(|y| columns.clone().map(move |x| (x, y)))
                 .filter_map(|(x, y)| picture.pixel(x, y))
                 .filter(|pixel| [pixel.red(), pixel.green(), pixel.blue()] == colour)
                 .count()
