@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use outcome_core::domain::{EvidenceGrade, Experiment, FindingType, Learning, Outcome, Slug};
 use outcome_core::ids::{LearningId, OutcomeId, WorkspaceId};
-use outcome_core::store::{Db, LearningQuery, Tx};
+use outcome_core::store::{Db, LearningQuery, Tx, Workspace};
 use outcome_tests::lab::{Lab, hypothesis};
 use pretty_assertions::assert_eq;
 
@@ -34,13 +34,30 @@ async fn found(tx: &mut Tx, words: &str, outcome: Option<OutcomeId>, offset: i64
     Ok(tx.learning_search(&query).await?.into_iter().map(|found| found.learning.finding).collect())
 }
 
-/// The oldest learning of all is about something rare, the second belongs to another outcome; then come many alike.
-async fn filled(lab: &Lab) -> Result<OutcomeId> {
+/// Who else is in the database.
+struct Others {
+    outcome: OutcomeId,
+    workspace: WorkspaceId,
+}
+
+/// The oldest learning of all belongs to another workspace, the next is about something rare, one belongs to another outcome;
+/// then come many alike.
+async fn filled(lab: &Lab) -> Result<Others> {
     let slug = lab.submit(hypothesis("Softer", "softer")).await?;
     let experiment = lab.runtime.experiment_show(&slug).await?.experiment;
-    let mut tx = lab.runtime.db().write(lab.runtime.workspace().id).await?;
-    let first = tx.outcome_get(experiment.outcome).await?.context("no outcome")?;
-    let mut other = Outcome { id: lab.runtime.ids().next::<OutcomeId>(), ..first };
+    let own = lab.runtime.workspace();
+    let outcome = lab.runtime.db().read(own.id).await?.outcome_get(experiment.outcome).await?.context("no outcome")?;
+
+    let neighbour =
+        Workspace { id: lab.runtime.ids().next::<WorkspaceId>(), slug: "next-door".to_owned(), ..own.clone() };
+    let mut tx = lab.runtime.db().workspace_create(&neighbour).await?;
+    tx.outcome_insert(&outcome, "").await?;
+    tx.experiment_insert(&experiment, "").await?;
+    tx.learning_insert(&learning(lab, &experiment, outcome.id, "The level of a neighbour".to_owned())).await?;
+    tx.commit().await?;
+
+    let mut tx = lab.runtime.db().write(own.id).await?;
+    let mut other = Outcome { id: lab.runtime.ids().next::<OutcomeId>(), ..outcome };
     other.spec.slug = "elsewhere".parse::<Slug>()?;
     tx.outcome_insert(&other, "").await?;
     let mut say = async |outcome, finding: &str| -> Result<()> {
@@ -50,26 +67,31 @@ async fn filled(lab: &Lab) -> Result<OutcomeId> {
     say(experiment.outcome, "The level asks for a postcode").await?;
     say(other.id, "The level of another game").await?;
     for n in 0..N_ALIKE {
-        let finding = if n % 10 == 0 { "The level of friends" } else { "The level" };
-        say(experiment.outcome, &format!("{finding}, number {n}")).await?;
+        let even = if n % 2 == 0 { "even" } else { "odd" };
+        let triple = if n % 3 == 0 { "triple" } else { "single" };
+        let friends = if n % 10 == 0 { " of friends" } else { "" };
+        say(experiment.outcome, &format!("The level{friends}, {even} {triple}, number {n}")).await?;
     }
     tx.commit().await?;
-    Ok(other.id)
+    Ok(Others { outcome: other.id, workspace: neighbour.id })
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_learning_is_found_by_its_rare_words_and_by_its_outcome_among_many_alike() -> Result<()> {
     each_lab(async |lab| {
-        let other = filled(&lab).await?;
+        let others = filled(&lab).await?;
         let mut tx = lab.runtime.db().read(lab.runtime.workspace().id).await?;
         for words in ["postcode", "postcodes of levels", "which level asks for the postcode"] {
             let first = found(&mut tx, words, None, 0).await?.into_iter().next();
             assert_eq!(first.as_deref(), Some("The level asks for a postcode"), "{words}");
         }
-        assert_eq!(found(&mut tx, "level", Some(other), 0).await?, ["The level of another game"]);
+        assert_eq!(found(&mut tx, "level", Some(others.outcome), 0).await?, ["The level of another game"]);
         let both = found(&mut tx, "level friends", None, 0).await?;
         assert!(both.len() == 5 && both.iter().all(|finding| finding.contains("friends")), "{both:?}");
         assert_eq!(found(&mut tx, "level unheard-of", None, 0).await?.len(), 5, "one word is enough");
+        // Many have each of these words, fewer have both, and nobody has the third.
+        let both = found(&mut tx, "even triple zzz", None, 0).await?;
+        assert!(both.len() == 5 && both.iter().all(|finding| finding.contains("even triple")), "{both:?}");
 
         let (page, next) = (found(&mut tx, "level", None, 0).await?, found(&mut tx, "level", None, 5).await?);
         assert!(next.len() == 5 && !next.iter().any(|finding| page.contains(finding)), "{page:?} {next:?}");
@@ -81,7 +103,7 @@ async fn a_learning_is_found_by_its_rare_words_and_by_its_outcome_among_many_ali
 #[tokio::test(flavor = "multi_thread")]
 async fn no_words_reach_another_workspace_or_break_the_question() -> Result<()> {
     each_lab(async |lab| {
-        filled(&lab).await?;
+        let others = filled(&lab).await?;
         let own = lab.runtime.workspace().id;
         let mut tx = lab.runtime.db().read(own).await?;
         let place = format!("w{}", own.0.simple());
@@ -92,9 +114,15 @@ async fn no_words_reach_another_workspace_or_break_the_question() -> Result<()> 
             assert_eq!(n_found, 5, "{words}");
         }
         assert_eq!(found(&mut tx, &place, None, 0).await?, Vec::<String>::new(), "places are no words of texts");
+        assert_eq!(found(&mut tx, "level neighbour", None, 0).await?.len(), 5);
+        assert_eq!(found(&mut tx, "neighbour", None, 0).await?, Vec::<String>::new(), "another workspace's");
         drop(tx);
-        let mut tx = lab.runtime.db().read(lab.runtime.ids().next::<WorkspaceId>()).await?;
-        assert_eq!(found(&mut tx, &format!("level {place}"), None, 0).await?, Vec::<String>::new());
+        let mut tx = lab.runtime.db().read(others.workspace).await?;
+        for words in ["level", "the level of friends", &format!("level {place}")] {
+            assert_eq!(found(&mut tx, words, None, 0).await?, ["The level of a neighbour"], "{words}");
+        }
+        let far = LearningQuery { words: "level".to_owned(), outcome: None, limit: i64::MAX, offset: i64::MAX };
+        assert_eq!(tx.learning_search(&far).await?, Vec::new());
         Ok(())
     })
     .await
@@ -103,7 +131,7 @@ async fn no_words_reach_another_workspace_or_break_the_question() -> Result<()> 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_index_of_an_earlier_version_is_made_anew_with_everything_in_it() -> Result<()> {
     let lab = Lab::sqlite().await?;
-    let other = filled(&lab).await?;
+    let others = filled(&lab).await?;
     let begun = include_str!("../../migrations/sqlite/0001_initial.sql");
     let old =
         begun.split_once("CREATE VIRTUAL TABLE").and_then(|(_, rest)| rest.split_once("END;")).context("no index")?;
@@ -119,7 +147,7 @@ async fn an_index_of_an_earlier_version_is_made_anew_with_everything_in_it() -> 
     }
     let db = Db::open_file(&lab.root().join(".outcome/outcome.db")).await?;
     let mut tx = db.read(lab.runtime.workspace().id).await?;
-    assert_eq!(found(&mut tx, "level", Some(other), 0).await?, ["The level of another game"]);
+    assert_eq!(found(&mut tx, "level", Some(others.outcome), 0).await?, ["The level of another game"]);
     assert_eq!(found(&mut tx, "postcode", None, 0).await?, ["The level asks for a postcode"]);
     Ok(())
 }

@@ -51,14 +51,7 @@ impl Cli {
     /// Runs `outcome-runtime ARGS`; what it printed.
     pub fn run(&self, args: &[&str]) -> Result<String> {
         let done = self.try_run(args)?;
-        let shown = String::from_utf8_lossy(&done.stdout).into_owned();
-        ensure!(
-            done.status.success(),
-            "outcome-runtime {args:?} ended with {}:\n{shown}{}",
-            done.status,
-            String::from_utf8_lossy(&done.stderr)
-        );
-        Ok(shown)
+        what_it_said(&done, args)
     }
 
     /// Runs `outcome-runtime --json ARGS`; the result.
@@ -73,14 +66,7 @@ impl Cli {
         command.args(["-c", r#"exec "$0" "$@" --passphrase-fd 3 3<"$PASSPHRASE_FILE""#]);
         command.arg(program("outcome-runtime")?).args(args).env("PASSPHRASE_FILE", &self.passphrase);
         let done = command.output()?;
-        let shown = String::from_utf8_lossy(&done.stdout).into_owned();
-        ensure!(
-            done.status.success(),
-            "outcome-runtime {args:?} ended with {}:\n{shown}{}",
-            done.status,
-            String::from_utf8_lossy(&done.stderr)
-        );
-        Ok(shown)
+        what_it_said(&done, args)
     }
 
     /// Runs `outcome-runtime --json ARGS` in a session of its own, hence without a terminal; its exit code and its error.
@@ -161,8 +147,21 @@ impl Cli {
     }
 }
 
-/// Runs a program on a terminal of its own. Prints what was seen.
-const TERMINAL: &str = r#"
+/// What a program printed that must have succeeded.
+fn what_it_said(done: &Output, args: &[&str]) -> Result<String> {
+    let shown = String::from_utf8_lossy(&done.stdout).into_owned();
+    ensure!(
+        done.status.success(),
+        "outcome-runtime {args:?} ended with {}:\n{shown}{}",
+        done.status,
+        String::from_utf8_lossy(&done.stderr)
+    );
+    Ok(shown)
+}
+
+/// A Python program: `QUESTION ANSWER ... -- COMMAND ...` runs the command on a terminal of its own and types each answer
+/// after its question was seen. Prints what was seen and ends as the command does.
+pub const TERMINAL: &str = r#"
 import os, pty, select, sys, time
 answers = [(sys.argv[i], sys.argv[i + 1]) for i in range(1, sys.argv.index("--"), 2)]
 command = sys.argv[sys.argv.index("--") + 1:]
@@ -170,7 +169,7 @@ pid, fd = pty.fork()
 if pid == 0:
     os.execvp(command[0], command)
 seen, start = b"", 0
-deadline = time.time() + 30
+deadline = time.time() + 60
 while time.time() < deadline:
     if select.select([fd], [], [], 0.1)[0]:
         try:
@@ -184,6 +183,7 @@ while time.time() < deadline:
             os.write(fd, b"\x1b[1;1R")
     if answers and answers[0][0].encode() in seen[start:]:
         start = len(seen)
+        time.sleep(0.2)
         os.write(fd, answers.pop(0)[1].encode() + b"\r")
 _, status = os.waitpid(pid, 0)
 sys.stdout.buffer.write(seen)

@@ -2,41 +2,13 @@
 
 use std::process::Command;
 
-use crate::home::{BIN, Home, PASSPHRASE, clean};
+use outcome_tests::programs::TERMINAL;
 
-/// Runs the program on a terminal of its own and types `answers`, each after its question was seen. Prints what was seen.
-const DRIVER: &str = r#"
-import os, pty, select, sys, time
-answers = [(sys.argv[i], sys.argv[i + 1]) for i in range(1, sys.argv.index("--"), 2)]
-command = sys.argv[sys.argv.index("--") + 1:]
-pid, fd = pty.fork()
-if pid == 0:
-    os.execvp(command[0], command)
-seen, from_ = b"", 0
-deadline = time.time() + 60
-while time.time() < deadline:
-    if select.select([fd], [], [], 0.2)[0]:
-        try:
-            chunk = os.read(fd, 65536)
-        except OSError:
-            break
-        if not chunk:
-            break
-        seen += chunk
-        if b"\x1b[6n" in chunk:
-            os.write(fd, b"\x1b[1;1R")
-    if answers and answers[0][0].encode() in seen[from_:]:
-        from_ = len(seen)
-        time.sleep(0.2)
-        os.write(fd, answers.pop(0)[1].encode() + b"\r")
-_, status = os.waitpid(pid, 0)
-sys.stdout.buffer.write(seen)
-sys.exit(os.waitstatus_to_exitcode(status))
-"#;
+use crate::home::{BIN, Home, PASSPHRASE, clean};
 
 fn on_terminal(home: &Home, args: &[&str], answers: &[(&str, &str)]) -> Option<(Option<i32>, String)> {
     let mut python = clean(Command::new("python3"), &home.path(""));
-    python.args(["-c", DRIVER]).args(answers.iter().flat_map(|(question, answer)| [*question, *answer]));
+    python.args(["-c", TERMINAL]).args(answers.iter().flat_map(|(question, answer)| [*question, *answer]));
     let Ok(done) = python.arg("--").arg(BIN).args(args).env("TERM", "xterm").output() else {
         eprintln!("SKIPPED: there is no python3 on this machine");
         return None;

@@ -83,6 +83,18 @@ impl<D> OutcomeEvent<D> {
             Self::Abandoned { .. } => E::Abandoned,
         }
     }
+
+    /// The human's decision in it.
+    #[must_use]
+    pub fn decision(&self) -> Option<&D> {
+        match self {
+            Self::Applied { consent, .. } => consent.as_ref(),
+            Self::Activated { decision, .. } | Self::Achieved { decision } | Self::Abandoned { decision } => {
+                Some(decision)
+            }
+            Self::Expired => None,
+        }
+    }
 }
 
 /// A row of the table.

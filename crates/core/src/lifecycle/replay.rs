@@ -209,14 +209,7 @@ impl Replay {
         }
         let event: OutcomeEvent<SignedDecision> = payload(entry)?;
         let event = event.verify(&self.keyring).map_err(|e| e.to_string())?;
-        let decision = match &event {
-            OutcomeEvent::Applied { consent, .. } => consent.as_ref(),
-            OutcomeEvent::Activated { decision, .. }
-            | OutcomeEvent::Achieved { decision }
-            | OutcomeEvent::Abandoned { decision } => Some(decision),
-            OutcomeEvent::Expired => None,
-        };
-        if let Some(decision) = decision {
+        if let Some(decision) = event.decision() {
             self.check_signed(decision.signed(), entry, DecisionSubject::Outcome(id))?;
         }
         let outcome = self.outcomes.get_mut(&id).ok_or("it names an outcome that was never created")?;

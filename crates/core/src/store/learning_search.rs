@@ -51,7 +51,7 @@ const MAX_TELLING: i64 = 300;
 /// What is looked for.
 #[derive(Debug, Clone, Default)]
 pub struct LearningQuery {
-    /// Words; any of them counts, more of them rank higher. Empty lists the newest.
+    /// Words; any of them counts, and what is closest to them comes first. Empty lists the newest.
     pub words: String,
     /// Only of this outcome.
     pub outcome: Option<OutcomeId>,
@@ -93,7 +93,7 @@ impl Questions {
     }
 
     /// For those with all of them.
-    fn all(&self, terms: &BTreeSet<String>) -> String {
+    fn all<'a>(&self, terms: impl IntoIterator<Item = &'a String>) -> String {
         self.of(&joined(terms, " AND "))
     }
 }
@@ -135,22 +135,28 @@ impl Tx {
     }
 }
 
-/// Where in SQLite's index the learnings of a page are: first those with a telling word, the best first; then those with all
-/// words, and those with any, the newest first.
+/// Where in SQLite's index the learnings of a page are: first those with a telling word, the best first, or, where no word
+/// tells, those with all words; then those with any, the newest first. A word that no learning has does not count.
 async fn sqlite_places(
     tx: &mut Transaction<'static, Sqlite>,
     questions: &Questions,
     terms: &BTreeSet<String>,
     query: &LearningQuery,
 ) -> Result<Vec<i64>> {
-    let n_wanted = query.offset + query.limit;
-    let telling = telling(tx, questions, terms).await?;
-    let mut asked = vec![(index::NEWEST, questions.all(terms)), (index::NEWEST, questions.any(terms))];
-    if !telling.is_empty() {
-        asked.insert(0, (index::BEST, questions.any(telling)));
+    let counted = count(tx, questions, terms).await?;
+    let known = || counted.iter().filter(|(_, n_hits)| *n_hits > 0);
+    if known().next().is_none() {
+        return Ok(Vec::new());
     }
+    let words = || known().map(|(word, _)| *word);
+    let telling: Vec<&String> = known().filter(|(_, n_hits)| *n_hits <= MAX_TELLING).map(|(word, _)| *word).collect();
+    let first = match telling.as_slice() {
+        [] => (index::NEWEST, questions.all(words())),
+        _ => (index::BEST, questions.any(telling)),
+    };
+    let n_wanted = query.offset.saturating_add(query.limit);
     let mut places: Vec<i64> = Vec::new();
-    for (statement, question) in asked {
+    for (statement, question) in [first, (index::NEWEST, questions.any(words()))] {
         let n_found = i64::try_from(places.len()).unwrap_or(i64::MAX);
         if n_found >= n_wanted {
             break;
@@ -162,19 +168,19 @@ async fn sqlite_places(
             .fetch_all(&mut **tx)
             .await
             .map_err(db_error)?;
-        let known: HashSet<i64> = places.iter().copied().collect();
-        places.extend(found.into_iter().map(|(place,)| place).filter(|place| !known.contains(place)));
+        let before: HashSet<i64> = places.iter().copied().collect();
+        places.extend(found.into_iter().map(|(place,)| place).filter(|place| !before.contains(place)));
     }
     let number = |n: i64| usize::try_from(n).unwrap_or_default();
     Ok(places.into_iter().skip(number(query.offset)).take(number(query.limit)).collect())
 }
 
-/// The words that few learnings have.
-async fn telling<'a>(
+/// How many learnings have each word, counted to just beyond [`MAX_TELLING`].
+async fn count<'a>(
     tx: &mut Transaction<'static, Sqlite>,
     questions: &Questions,
     terms: &'a BTreeSet<String>,
-) -> Result<Vec<&'a String>> {
+) -> Result<Vec<(&'a String, i64)>> {
     let asked: Vec<String> = terms.iter().map(|term| questions.any([term])).collect();
     let counts: Vec<(i64,)> = sqlx::query_as(index::COUNT)
         .bind(Json(asked))
@@ -182,6 +188,5 @@ async fn telling<'a>(
         .fetch_all(&mut **tx)
         .await
         .map_err(db_error)?;
-    let is_telling = |(n_hits,): (i64,)| (1..=MAX_TELLING).contains(&n_hits);
-    Ok(terms.iter().zip(counts).filter(|(_, count)| is_telling(*count)).map(|(term, _)| term).collect())
+    Ok(terms.iter().zip(counts.into_iter().map(|(n_hits,)| n_hits)).collect())
 }

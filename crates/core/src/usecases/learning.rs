@@ -14,6 +14,9 @@ use crate::ids::LearningId;
 use crate::principal::Principal;
 use crate::store::{LearningQuery, StoredLearning, Tx};
 
+/// How far one can page; whoever looks for something further away asks with more words.
+const MAX_OFFSET: i64 = 100_000;
+
 /// A learning as it is shown.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct LearningView {
@@ -45,8 +48,12 @@ impl Runtime {
             Some(reference) => Some(Self::outcome_named(&mut tx, reference).await?.id),
             None => None,
         };
-        let query =
-            LearningQuery { words: words.to_owned(), outcome, limit: limit.clamp(1, 100), offset: offset.max(0) };
+        let query = LearningQuery {
+            words: words.to_owned(),
+            outcome,
+            limit: limit.clamp(1, 100),
+            offset: offset.clamp(0, MAX_OFFSET),
+        };
         Ok(tx.learning_search(&query).await?.into_iter().map(|found| self.learning_view(found)).collect())
     }
 

@@ -462,20 +462,7 @@ impl Runtime {
         for guard in &gathered.guards {
             let (Some(reading), Some(guardrail)) = (&guard.level, plan.guardrails.get(guard.index)) else { continue };
             let signal = &guardrail.signal;
-            let measurement = Measurement {
-                id: self.ids.next::<MeasurementId>(),
-                outcome: outcome.id,
-                experiment: Some(experiment.id),
-                signal: signal.name.clone(),
-                variant: None,
-                phase: None,
-                measured_at: now,
-                window: reading.window,
-                sums: reading.data,
-                source: signal.source.clone(),
-                query_hash: reading.query_hash.clone(),
-                raw_hash: reading.raw_hash.clone(),
-            };
+            let measurement = self.level(experiment, signal, reading, now);
             let key = format!("poll/{}/{}/level/{now}", experiment.id, signal.name);
             n_new += usize::from(tx.measurement_insert(&measurement, &key).await?);
         }
@@ -510,6 +497,30 @@ impl Runtime {
             raw_hash: reading.raw_hash.clone(),
         };
         reading.data.iter().map(stored).collect()
+    }
+
+    /// A reading of everybody in an experiment, whatever they saw.
+    pub(super) fn level(
+        &self,
+        experiment: &Experiment,
+        signal: &SignalSpec,
+        reading: &Reading<ArmSums>,
+        now: Timestamp,
+    ) -> Measurement {
+        Measurement {
+            id: self.ids.next::<MeasurementId>(),
+            outcome: experiment.outcome,
+            experiment: Some(experiment.id),
+            signal: signal.name.clone(),
+            variant: None,
+            phase: None,
+            measured_at: now,
+            window: reading.window,
+            sums: reading.data,
+            source: signal.source.clone(),
+            query_hash: reading.query_hash.clone(),
+            raw_hash: reading.raw_hash.clone(),
+        }
     }
 
     /// Logs the digest of the readings that were stored for an experiment at an instant.

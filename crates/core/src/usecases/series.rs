@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::runtime::Runtime;
-use crate::domain::{ArmSums, Experiment, Measurement, Reading, SignalSpec, Window};
+use crate::domain::{ArmSums, Experiment, Reading, SignalSpec, Window};
 use crate::error::{Error, Result};
-use crate::ids::MeasurementId;
 use crate::store::Tx;
 
 /// Weeks before the launch that are looked at.
@@ -88,20 +87,7 @@ impl Runtime {
     ) -> Result<usize> {
         let mut n_new = 0;
         for reading in new {
-            let measurement = Measurement {
-                id: self.ids.next::<MeasurementId>(),
-                outcome: experiment.outcome,
-                experiment: Some(experiment.id),
-                signal: signal.name.clone(),
-                variant: None,
-                phase: None,
-                measured_at: now,
-                window: reading.window,
-                sums: reading.data,
-                source: signal.source.clone(),
-                query_hash: reading.query_hash.clone(),
-                raw_hash: reading.raw_hash.clone(),
-            };
+            let measurement = self.level(experiment, signal, reading, now);
             let key = format!("week/{}/{}/{}", experiment.id, signal.name, reading.window.to);
             n_new += usize::from(tx.measurement_insert(&measurement, &key).await?);
         }

@@ -118,7 +118,7 @@ pub struct OutcomeLine {
     pub deadline: Option<Timestamp>,
     /// The deciding signal.
     pub signal: SignalLine,
-    /// Experiments that are not over, and the latest that are.
+    /// Up to 20: those under way, then the newest others.
     pub experiments: Vec<ExperimentLine>,
     /// How many experiments are not listed.
     pub n_more: i64,

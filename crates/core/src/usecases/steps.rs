@@ -241,14 +241,7 @@ impl Runtime {
         outcome.state = transition_outcome(&outcome.state, &event, by)?;
         let now = self.now();
         outcome.updated_at = now;
-        let decision = match &event {
-            OutcomeEvent::Applied { consent, .. } => consent.as_ref(),
-            OutcomeEvent::Activated { decision, .. }
-            | OutcomeEvent::Achieved { decision }
-            | OutcomeEvent::Abandoned { decision } => Some(decision),
-            OutcomeEvent::Expired => None,
-        };
-        if let Some(decision) = decision {
+        if let Some(decision) = event.decision() {
             tx.decision_insert(decision).await?;
         }
         tx.event_append(new_event(&format!("outcome.{}", event.kind()), outcome.id.into(), by, &event)?, now).await?;

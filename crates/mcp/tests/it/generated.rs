@@ -18,8 +18,8 @@ use super::session;
 
 /// Calls to each tool in each era.
 const CASES: u32 = 16;
-/// Calls while memory is watched, unless `OUTCOME_HOSTILE_CALLS` says another number: 10,000 take minutes in a debug build.
-const MANY: usize = 400;
+/// Calls while memory is watched, unless `OUTCOME_HOSTILE_CALLS` says another number: 10,000 take half a minute.
+const MANY: usize = 2_000;
 /// How much memory they may add to what the same calls needed once: the server holds on to nothing.
 const MAX_GROWTH_KIB: u64 = 16 * 1024;
 

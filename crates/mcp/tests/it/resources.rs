@@ -99,6 +99,7 @@ async fn the_same_chart_is_painted_for_clients_that_show_no_svg() -> Result<()> 
         assert!(n_pixels([0x1a, 0x7f, 0x37], 128..1408) > 500, "the target");
         assert!(n_pixels([0x0b, 0x62, 0xd6], 128..1408) > 10, "a reading");
         assert!(n_pixels([0x5b, 0x65, 0x70], 0..120) > 20, "the figures beside the axis");
+        assert!(n_pixels([0x1c, 0x20, 0x24], 128..1408) > 20, "the words beside the levels");
     }
     Ok(())
 }
