@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use outcome_core::domain::Measurement;
 use outcome_core::usecases::OutcomeLine;
+use outcome_core::{Code, Error};
 
 /// Most readings that are drawn.
 pub const MAX_POINTS: i64 = 1000;
@@ -111,6 +112,14 @@ impl Chart {
     pub(crate) fn painted(mut self) -> Self {
         (self.is_alone, self.is_painted) = (true, true);
         self
+    }
+
+    /// The drawing.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] when it cannot be written.
+    pub(crate) fn svg(&self) -> Result<String, Error> {
+        self.render().map_err(|error| Error::new(Code::Internal, format!("the chart cannot be drawn: {error}")))
     }
 
     /// The texts.

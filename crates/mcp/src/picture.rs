@@ -1,7 +1,6 @@
 //! A chart as PNG, for clients that show no SVG. Its lines are the drawing itself; its texts are painted with a font of our own,
 //! glyph by glyph, since a machine may have none (Ubuntu Light, under the Ubuntu Font Licence 1.0).
 
-use askama::Template as _;
 use outcome_core::{Code, Error};
 use resvg::tiny_skia::{Color, FillRule, Paint, PathBuilder, Pixmap, Transform};
 use resvg::usvg::{Options, Tree};
@@ -21,8 +20,7 @@ const TEXT_SIZE: f32 = 12.0;
 pub(crate) fn png(chart: Chart) -> Result<Vec<u8>, Error> {
     let failed = |what: String| Error::new(Code::Internal, format!("the chart cannot be painted: {what}"));
     let chart = chart.painted();
-    let svg = chart.render().map_err(|error| failed(error.to_string()))?;
-    let tree = Tree::from_str(&svg, &Options::default()).map_err(|error| failed(error.to_string()))?;
+    let tree = Tree::from_str(&chart.svg()?, &Options::default()).map_err(|error| failed(error.to_string()))?;
     let size = tree.size().to_int_size().scale_by(SCALE).ok_or_else(|| failed("it has no size".to_owned()))?;
     let mut pixels = Pixmap::new(size.width(), size.height()).ok_or_else(|| failed("it is empty".to_owned()))?;
     let scale = Transform::from_scale(SCALE, SCALE);

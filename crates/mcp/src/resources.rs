@@ -1,6 +1,5 @@
 //! Resources: what the tools give, under addresses, and the chart of an outcome's signal.
 
-use askama::Template as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use outcome_core::principal::Principal;
@@ -163,14 +162,7 @@ pub(crate) async fn read(server: &Server, uri: &str, by: &Principal) -> Result<R
             Err(failure) => Err(failure),
         },
         Kind::Chart | Kind::Picture => {
-            let chart = chart(runtime, name).await.map_err(failed)?.ok_or_else(|| not_found(uri))?;
-            let content = match kind {
-                Kind::Picture => {
-                    let png = painted(chart).await.map_err(|error| failed(error.into()))?;
-                    ResourceContents::blob(BASE64.encode(png), uri)
-                }
-                _ => ResourceContents::text(drawn(&chart.alone()).map_err(|error| failed(error.into()))?, uri),
-            };
+            let content = chart(runtime, kind, name, uri).await.map_err(failed)?.ok_or_else(|| not_found(uri))?;
             return Ok(ReadResourceResult::new(vec![content.with_mime_type(kind.mime())]));
         }
     };
@@ -178,16 +170,16 @@ pub(crate) async fn read(server: &Server, uri: &str, by: &Principal) -> Result<R
     Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(JSON)]))
 }
 
-/// The chart of an outcome's signal; `None` before its first reading.
-async fn chart(runtime: &Runtime, name: &str) -> Result<Option<Chart>, Failure> {
+/// The chart of an outcome's signal, as its kind says; `None` before its first reading.
+async fn chart(runtime: &Runtime, kind: Kind, name: &str, uri: &str) -> Result<Option<ResourceContents>, Failure> {
     let status = runtime.status(false).await?;
     let Some(line) = status.outcomes.iter().find(|line| line.outcome == name) else { return Ok(None) };
     let points = chart::points(&runtime.outcome_series(name, chart::MAX_POINTS).await?);
-    Ok(Chart::of_outcome(line, &points))
-}
-
-fn drawn(chart: &Chart) -> Result<String, Error> {
-    chart.render().map_err(|error| Error::new(Code::Internal, format!("the chart cannot be drawn: {error}")))
+    let Some(chart) = Chart::of_outcome(line, &points) else { return Ok(None) };
+    Ok(Some(match kind {
+        Kind::Picture => ResourceContents::blob(BASE64.encode(painted(chart).await?), uri),
+        _ => ResourceContents::text(chart.alone().svg()?, uri),
+    }))
 }
 
 /// The chart as PNG, beside the thread that answers others.

@@ -13,6 +13,14 @@ use crate::error::Result;
 use crate::ids::{ExperimentId, OutcomeId};
 use crate::principal::Principal;
 
+/// The statuses of what got further than an idea and is not over.
+macro_rules! under_way {
+    () => {
+        "('awaiting_portfolio_gate', 'building', 'failed_build', 'awaiting_launch_gate', 'running', 'measuring', 'paused',
+            'awaiting_analysis_gate', 'scaling', 'awaiting_scale_gate', 'awaiting_ship_gate')"
+    };
+}
+
 statements! {
     EXPERIMENT_INSERT = "
         INSERT INTO experiment (workspace_id, id, outcome_id, slug, status, hypothesis, hypothesis_hash, author,
@@ -42,29 +50,23 @@ statements! {
         FROM experiment
         WHERE workspace_id = $1 AND (outcome_id = $2 OR $2 IS NULL) AND status NOT IN ('killed', 'shipped')
         ORDER BY created_at, id";
-    EXPERIMENT_LIST_UNDER_WAY = "
+    EXPERIMENT_LIST_UNDER_WAY = concat!("
         SELECT id, outcome_id, slug, hypothesis, author, submitted_by, score, state, parent_id, base_commit, build, plan,
             running, current_result, final_result, created_at, updated_at, launched_at, concluded_at
         FROM experiment
-        WHERE workspace_id = $1 AND (outcome_id = $2 OR $2 IS NULL) AND status IN (
-            'awaiting_portfolio_gate', 'building', 'failed_build', 'awaiting_launch_gate', 'running', 'measuring', 'paused',
-            'awaiting_analysis_gate', 'scaling', 'awaiting_scale_gate', 'awaiting_ship_gate')
-        ORDER BY created_at, id";
+        WHERE workspace_id = $1 AND (outcome_id = $2 OR $2 IS NULL) AND status IN ", under_way!(), "
+        ORDER BY created_at, id");
     // Materialised, so that SQLite finds the few by their status and does not go through all by age.
-    EXPERIMENT_GLANCES_UNDER_WAY = "
+    EXPERIMENT_GLANCES_UNDER_WAY = concat!("
         WITH under_way AS MATERIALIZED (
             SELECT id, slug, hypothesis, state, current_result, created_at FROM experiment
-            WHERE workspace_id = $1 AND outcome_id = $2 AND status IN (
-                'awaiting_portfolio_gate', 'building', 'failed_build', 'awaiting_launch_gate', 'running', 'measuring',
-                'paused', 'awaiting_analysis_gate', 'scaling', 'awaiting_scale_gate', 'awaiting_ship_gate'))
-        SELECT slug, hypothesis, state, current_result FROM under_way ORDER BY created_at DESC, id DESC LIMIT $3";
+            WHERE workspace_id = $1 AND outcome_id = $2 AND status IN ", under_way!(), ")
+        SELECT slug, hypothesis, state, current_result FROM under_way ORDER BY created_at DESC, id DESC LIMIT $3");
     // NOT IN, so that SQLite takes the newest from the index by age and does not sort all that are over.
-    EXPERIMENT_GLANCES_REST = "
+    EXPERIMENT_GLANCES_REST = concat!("
         SELECT slug, hypothesis, state, current_result FROM experiment
-        WHERE workspace_id = $1 AND outcome_id = $2 AND status NOT IN (
-            'awaiting_portfolio_gate', 'building', 'failed_build', 'awaiting_launch_gate', 'running', 'measuring', 'paused',
-            'awaiting_analysis_gate', 'scaling', 'awaiting_scale_gate', 'awaiting_ship_gate')
-        ORDER BY created_at DESC, id DESC LIMIT $3";
+        WHERE workspace_id = $1 AND outcome_id = $2 AND status NOT IN ", under_way!(), "
+        ORDER BY created_at DESC, id DESC LIMIT $3");
     // What ended without a launch has given its part back.
     EXPERIMENT_BUDGET_HOLDERS = "
         SELECT state FROM experiment

@@ -72,7 +72,7 @@ pub(super) struct Sql {
 
 /// Defines statement constants and the list of them that the prepare test reads.
 macro_rules! statements {
-    ($($name:ident = $sql:literal;)+) => {
+    ($($name:ident = $sql:expr;)+) => {
         $(const $name: &str = $sql;)+
         pub(super) const ALL: &[&str] = &[$($name),+];
     };

@@ -4,17 +4,13 @@
 //
 // Needs `playwright-core` where NODE_PATH points to, and Chromium (CHROMIUM, or /usr/bin/chromium). The ignored test
 // `in_a_real_browser` starts the daemon and runs this.
-import { createRequire } from "node:module";
 import { mkdirSync } from "node:fs";
 
-const { chromium } = createRequire(import.meta.url)("playwright-core");
+import { launch } from "../../../../tests/browser/chromium.mjs";
+
 const [url, email, passphrase, folder] = process.argv.slice(2);
 mkdirSync(folder, { recursive: true });
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await launch();
 const problems = [];
 const context = await browser.newContext({ viewport: { width: 1100, height: 800 } });
 const page = await context.newPage();

@@ -4,18 +4,14 @@
 //
 // Needs `playwright-core` where NODE_PATH points to, and Chromium (CHROMIUM, or /usr/bin/chromium). The ignored test
 // `the_card_in_a_real_browser` starts the server and runs this.
-import { createRequire } from "node:module";
 import { mkdirSync, readFileSync } from "node:fs";
 
-const { chromium } = createRequire(import.meta.url)("playwright-core");
+import { launch } from "../../../../tests/browser/chromium.mjs";
+
 const [input, folder] = process.argv.slice(2);
 const { html, chart, short, full, hostile, decided, failed } = JSON.parse(readFileSync(input, "utf8"));
 mkdirSync(folder, { recursive: true });
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await launch();
 const problems = [];
 const must = (truth, what) => { if (!truth) problems.push(what); };
 

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use outcome_core::domain::Verdict;
 use outcome_tests::lab::{Lab, OUTCOME, hypothesis};
-use outcome_tests::mcp::{LEGACY, MODERN};
+use outcome_tests::mcp::{LEGACY, MODERN, McpClient};
 use resvg::tiny_skia::Pixmap;
 use serde_json::{Value, json};
 
@@ -61,15 +61,20 @@ async fn every_resource_is_what_a_tool_answers() -> Result<()> {
     Ok(())
 }
 
+/// What is read at an address, which comes with it, as of this type.
+async fn content(client: &mut McpClient, uri: &str, mime: &str) -> Result<Value> {
+    let read = client.request("resources/read", json!({ "uri": uri })).await?.unwrap();
+    let content = read["contents"][0].clone();
+    assert_eq!((&content["uri"], &content["mimeType"]), (&json!(uri), &json!(mime)));
+    Ok(content)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_chart_of_an_outcome_is_a_picture() -> Result<()> {
     let lab = Lab::sqlite().await?;
     for version in [MODERN, LEGACY] {
         let mut client = session(&lab, version).await?;
-        let uri = format!("chart://{OUTCOME}");
-        let read = client.request("resources/read", json!({ "uri": uri })).await?.unwrap();
-        let content = &read["contents"][0];
-        assert_eq!((&content["uri"], &content["mimeType"]), (&json!(uri), &json!("image/svg+xml")));
+        let content = content(&mut client, &format!("chart://{OUTCOME}"), "image/svg+xml").await?;
         let svg = content["text"].as_str().unwrap();
         assert!(svg.starts_with("<svg xmlns=") && svg.contains("target 0.35") && svg.contains("baseline 0.3"), "{svg}");
     }
@@ -81,10 +86,7 @@ async fn the_same_chart_is_painted_for_clients_that_show_no_svg() -> Result<()> 
     let lab = Lab::sqlite().await?;
     for version in [MODERN, LEGACY] {
         let mut client = session(&lab, version).await?;
-        let uri = format!("picture://{OUTCOME}");
-        let read = client.request("resources/read", json!({ "uri": uri })).await?.unwrap();
-        let content = &read["contents"][0];
-        assert_eq!((&content["uri"], &content["mimeType"]), (&json!(uri), &json!("image/png")));
+        let content = content(&mut client, &format!("picture://{OUTCOME}"), "image/png").await?;
         let png = BASE64.decode(content["blob"].as_str().unwrap())?;
         let picture = Pixmap::decode_png(&png)?;
         assert_eq!((picture.width(), picture.height()), (1440, 520));
