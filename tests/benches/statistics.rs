@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use jiff::SignedDuration;
 use outcome_core::audit::NewEvent;
 use outcome_core::domain::{ArmSums, Experiment, ExperimentStatus, Measurement, Variant, Window};
-use outcome_core::hypotheses::Plan;
+use outcome_core::hypotheses::TestPlan;
 use outcome_core::ids::{ExperimentId, MeasurementId};
 use outcome_core::principal::Principal;
 use outcome_core::stats::{
@@ -45,7 +45,7 @@ fn rate(n: usize, mut round: impl FnMut()) -> f64 {
 
 /// Prints what one core evaluates, and returns the rate without words and constraints.
 fn evaluations() -> f64 {
-    let plan = stats::Plan { mde_abs: Some(0.005), max_days: Some(28), ..stats::Plan::default() };
+    let plan = stats::TestPlan { mde_abs: Some(0.005), max_days: Some(28), ..stats::TestPlan::default() };
     let share = |n: u64, rate: f64| stats::ArmSums::Proportion { n, successes: (n as f64 * rate) as u64 };
     let of = |n: u64, more: u64, control: f64, treatment: f64| {
         [Phase {
@@ -157,7 +157,7 @@ async fn fill(lab: &Lab) -> Result<()> {
     let start = runtime.now();
     for n in 0..N_EXPERIMENTS {
         let hypothesis = hypothesis(&format!("Idea {n}"), &format!("idea-{n}"));
-        let plan = Plan::of(&spec, &hypothesis, Some(n as u32 % 10));
+        let plan = TestPlan::of(&spec, &hypothesis, Some(n as u32 % 10));
         let id = runtime.ids().next::<ExperimentId>();
         let mut experiment = Experiment::draft(id, format!("idea-{n}").parse()?, outcome, hypothesis, agent(), start);
         experiment.state.status = ExperimentStatus::Running;

@@ -7,7 +7,7 @@ mod replay;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use outcome_core::stats::{Alpha, Direction, Evaluated, Interval, Phase, Plan, SrmStatus, Status, evaluate};
+use outcome_core::stats::{Alpha, Direction, Evaluated, Interval, Phase, SrmStatus, Status, TestPlan, evaluate};
 use serde_json::{Value, json};
 
 use data::Comparison;
@@ -86,7 +86,7 @@ fn the_page_says_what_the_summary_says() -> Result<()> {
 }
 
 /// Calls `check` with every replayed comparison and its plan.
-fn each_replay(check: impl Fn(&Comparison, &Plan, &[Poll]) -> Result<()>) -> Result<()> {
+fn each_replay(check: impl Fn(&Comparison, &TestPlan, &[Poll]) -> Result<()>) -> Result<()> {
     let Some(comparisons) = data::load()? else { return Ok(()) };
     for c in &comparisons {
         let plan = plan(c, mde_relative(c.metric));
@@ -166,15 +166,15 @@ fn exchanging_the_arms_and_the_good_direction_turns_every_sign_and_no_verdict() 
     };
     each_replay(|c, plan, polls| {
         let Some(tuning) = polls.last().and_then(|p| p.result.tuning) else { anyhow::bail!("no tau") };
-        let given = Plan { tau: Some(tuning.tau), mde_abs: Some(tuning.tau.get()), mde_relative: None, ..*plan };
-        let mirrored = Plan { direction: Direction::Decrease, ..given };
+        let given = TestPlan { tau: Some(tuning.tau), mde_abs: Some(tuning.tau.get()), mde_relative: None, ..*plan };
+        let mirrored = TestPlan { direction: Direction::Decrease, ..given };
         let mut memory: Option<[Evaluated; 2]> = None;
         for p in polls {
             let exchanged: Phase = swapped(&p.phase);
             let before = memory.as_ref();
             let one = evaluate(&poll(&given, &p.phase, p.day), before.map(|[one, _]| &one.running));
             let other = evaluate(&poll(&mirrored, &exchanged, p.day), before.map(|[_, other]| &other.running));
-            ensure!(one.verdict.decision == other.verdict.decision, "day {}: another verdict", p.day);
+            ensure!(one.advice.recommendation == other.advice.recommendation, "day {}: another verdict", p.day);
             ensure!(is_close(one.effect, other.effect.map(|e| -e)), "day {}: effect", p.day);
             ensure!(is_close(one.ln_e, other.ln_e), "day {}: evidence", p.day);
             let mirror = other.ci.map(Interval::negated);

@@ -127,10 +127,10 @@ const PEOPLE: [((u64, u64), (u64, u64)); 5] = [
 fn remembered(experiment: &Experiment, looks: &[(Counted, Counted)]) -> Result<RunningState> {
     let launched_at = experiment.launched_at.context("not launched")?;
     let number = |name: &str| experiment.plan.as_ref().and_then(|plan| plan.get(name)?.as_f64()).context("no plan");
-    let plan = stats::Plan {
+    let plan = stats::TestPlan {
         alpha: Alpha::try_new(number("alpha")?)?,
         tau: Some(Tau::try_new(number("tau")?)?),
-        ..stats::Plan::default()
+        ..stats::TestPlan::default()
     };
     let mut state = RunningState::default();
     let (mut control, mut treatment) = ((0, 0), (0, 0));

@@ -5,4 +5,3 @@ pub mod mcp;
 pub mod peers;
 pub mod postgres;
 pub mod programs;
-pub mod vectors;

@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use crate::error::{Code, Error, Result};
 use crate::stats::{
-    ArmSums, DataHealth, Decision, Evaluation, Guardrail, GuardrailReading, HarmDirection, Margin, Phase, Plan,
-    RunningState, assess,
+    ArmSums, DataHealth, Evaluation, Guardrail, GuardrailReading, HarmDirection, Margin, Phase, Recommendation,
+    RunningState, TestPlan, assess,
 };
 
 /// What one unit's value looks like without the experiment.
@@ -62,7 +62,7 @@ pub struct GuardrailPolicy {
 #[derive(Debug, Clone)]
 pub struct DryRun {
     /// The frozen plan; its `max_days` ends the run.
-    pub plan: Plan,
+    pub plan: TestPlan,
     /// Share of the units that get the treatment, in (0, 1).
     pub treatment_share: f64,
     /// The days of the metric, repeated from the start when the plan is longer. At least one.
@@ -193,12 +193,12 @@ impl DryRun {
     }
 
     /// One run: the decision that ended it, and on which day, from 1.
-    fn play(&self, effect: f64, rng: &mut ChaCha8Rng) -> Result<(Decision, u32)> {
+    fn play(&self, effect: f64, rng: &mut ChaCha8Rng) -> Result<(Recommendation, u32)> {
         let mut state = RunningState::default();
         let mut arms = [Arm::default(); 2];
         let mut guards = vec![[Arm::default(); 2]; self.guardrails.len()];
         let kind = self.days.first().map_or(Population::Rate { rate: 0.5 }, |day| day.population);
-        let mut last = Decision::Continue;
+        let mut last = Recommendation::Continue;
         for poll in 1..=self.n_days() * self.polls_per_day {
             let elapsed_days = f64::from(poll) / f64::from(self.polls_per_day);
             let today = (poll - 1) / self.polls_per_day;
@@ -230,10 +230,13 @@ impl DryRun {
                 },
                 &mut state,
             );
-            last = assessed.decision;
+            last = assessed.recommendation;
             let is_going_on = matches!(
                 last,
-                Decision::Continue | Decision::HoldSrm | Decision::HoldDataQuality | Decision::HoldAlert
+                Recommendation::Continue
+                    | Recommendation::HoldSrm
+                    | Recommendation::HoldDataQuality
+                    | Recommendation::HoldAlert
             );
             if !is_going_on {
                 return Ok((last, today + 1));
@@ -334,14 +337,16 @@ impl Tally {
         Self { effect, counts: [0; 6], days: 0, ended: vec![0; n_days as usize] }
     }
 
-    fn add(&mut self, decision: Decision, day: u32) {
+    fn add(&mut self, decision: Recommendation, day: u32) {
         let place = match decision {
-            Decision::Ship => 0,
-            Decision::KillHarm => 1,
-            Decision::KillFutility => 2,
-            Decision::KillGuardrail | Decision::HoldAlert => 3,
-            Decision::IterateInconclusive | Decision::IterateGuardrailUnproven | Decision::Continue => 4,
-            Decision::HoldSrm | Decision::HoldDataQuality => 5,
+            Recommendation::Ship => 0,
+            Recommendation::KillHarm => 1,
+            Recommendation::KillFutility => 2,
+            Recommendation::KillGuardrail | Recommendation::HoldAlert => 3,
+            Recommendation::IterateInconclusive
+            | Recommendation::IterateGuardrailUnproven
+            | Recommendation::Continue => 4,
+            Recommendation::HoldSrm | Recommendation::HoldDataQuality => 5,
         };
         if let Some(count) = self.counts.get_mut(place) {
             *count += 1;
@@ -384,7 +389,7 @@ mod tests {
     use crate::stats::Alpha;
 
     fn run(effects: &[f64], change: impl FnOnce(&mut DryRun)) -> DryRunReport {
-        let plan = Plan { mde_abs: Some(0.01), max_days: Some(28), min_runtime_days: 7, ..Plan::default() };
+        let plan = TestPlan { mde_abs: Some(0.01), max_days: Some(28), min_runtime_days: 7, ..TestPlan::default() };
         let day = Day { population: Population::Rate { rate: 0.1 }, units: 1500.0 };
         let mut dry_run = DryRun {
             plan,
@@ -444,7 +449,7 @@ mod tests {
     fn impossible_input_is_refused_with_a_reason() {
         let day = Day { population: Population::Rate { rate: 1.5 }, units: 100.0 };
         let mut dry_run = DryRun {
-            plan: Plan::default(),
+            plan: TestPlan::default(),
             treatment_share: 0.5,
             days: vec![day],
             polls_per_day: 1,

@@ -206,10 +206,10 @@ pub fn evaluate_series(
     Ok(stats::evaluate_before_after(&evaluation, blocks, previous))
 }
 
-pub(crate) fn stats_plan(plan: &Plan) -> Result<stats::Plan> {
+pub(crate) fn stats_plan(plan: &Plan) -> Result<stats::TestPlan> {
     let bad = |e: stats::StatsError| Error::new(Code::Internal, "the approved plan cannot be evaluated").because(e);
     let measurement = &plan.hypothesis.measurement;
-    Ok(stats::Plan {
+    Ok(stats::TestPlan {
         alpha: Alpha::try_new(plan.alpha).map_err(bad)?,
         tau: Some(Tau::try_new(plan.tau).map_err(bad)?),
         mde_abs: Some(measurement.minimum_detectable_effect),
@@ -221,7 +221,7 @@ pub(crate) fn stats_plan(plan: &Plan) -> Result<stats::Plan> {
         kill_threshold: measurement.kill_threshold,
         min_sample_size: u64::from(measurement.min_sample_size),
         max_days: Some(measurement.duration_days),
-        ..stats::Plan::default()
+        ..stats::TestPlan::default()
     })
 }
 

@@ -20,8 +20,9 @@ pub mod principal;
 pub mod scope;
 pub mod settings;
 pub mod signing;
-pub mod stats;
 pub mod store;
 pub mod usecases;
+
+pub use outcome_stats as stats;
 
 pub use error::{Code, Error, Result};

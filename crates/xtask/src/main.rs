@@ -7,7 +7,6 @@ mod generated;
 #[cfg(feature = "generated")]
 mod manifest;
 mod proofs;
-mod stats_lab;
 #[cfg(test)]
 #[cfg(feature = "generated")]
 mod tidy;
@@ -42,12 +41,11 @@ fn main() -> anyhow::Result<()> {
             let written = manifest::bundle::bundle(&rest)?;
             Ok(written.iter().try_for_each(|path| writeln!(std::io::stdout(), "{}", path.display()))?)
         }
-        "stats-lab" => Ok(writeln!(std::io::stdout(), "{}", stats_lab::write()?.canonicalize()?.display())?),
         "coverage" => proofs::coverage(),
         "mutants" => proofs::mutants(&rest),
         "fuzz" => proofs::fuzz(&rest),
         _ => anyhow::bail!(
-            "usage: cargo xtask docs | manifest [--check] | bundle [PROGRAM [FOLDER]] | stats-lab | coverage | mutants \
+            "usage: cargo xtask docs | manifest [--check] | bundle [PROGRAM [FOLDER]] | coverage | mutants \
              [arguments of cargo-mutants] | fuzz [seconds [target]]"
         ),
     }

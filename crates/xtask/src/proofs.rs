@@ -1,18 +1,19 @@
-//! Runs the tools that prove things: the statistics on the package of [`stats_lab`], the agent's server as it is.
+//! Runs the tools that prove things: on the statistics' package, and the fuzzer on the agent's server too.
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{root, stats_lab};
+use crate::root;
 
 /// Lines of the statistics that the tests must reach, in percent.
 const MIN_COVERAGE: &str = "95";
 /// Cases per property while lines are counted and mutants hunted; most of what ten thousand find, a hundred find.
 const FEW_CASES: &str = "100";
 /// Where the targets of the statistics are, and those of the agent's server.
-const STATS_FUZZ: &str = "crates/core/fuzz";
+const STATS: &str = "crates/stats";
+const STATS_FUZZ: &str = "crates/stats/fuzz";
 const MCP_FUZZ: &str = "crates/mcp/fuzz";
 const FUZZ_TARGETS: [(&str, &str); 3] =
     [("stats_eval", STATS_FUZZ), ("stats_request", STATS_FUZZ), ("mcp_lines", MCP_FUZZ)];
@@ -40,13 +41,12 @@ fn cases() -> String {
 /// Prints the share of lines that the tests reach in each file, and fails below [`MIN_COVERAGE`] over all of them.
 pub fn coverage() -> Result<()> {
     let mut tool = tool("tarpaulin")?;
-    let lab = stats_lab::write()?;
     run(tool
-        .current_dir(&lab)
-        .args(["--engine", "llvm", "--skip-clean", "--implicit-test-threads", "--lib", "--timeout", "600"])
-        .args(["--include-files", "src/stats/*", "--fail-under", MIN_COVERAGE])
+        .current_dir(root().join(STATS))
+        .args(["--engine", "llvm", "--skip-clean", "--implicit-test-threads", "--timeout", "600"])
+        .args(["--include-files", "src/*", "--exclude-files", "src/testing.rs", "--fail-under", MIN_COVERAGE])
         .args(["--out", "Lcov", "--output-dir"])
-        .arg(&lab)
+        .arg(root().join("target"))
         .env("PROPTEST_CASES", cases())
         // Lines are counted before they are optimised.
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1"))
@@ -59,10 +59,10 @@ pub fn mutants(arguments: &[String]) -> Result<()> {
         return mutate("chosen", arguments);
     }
     // The tests of plans take longer than all others together, so they are run for the changes of plans alone.
-    let plan = "src/stats/plan.rs";
-    let skip = ["stats::plan::", "worked_plan", "field_of_a_plan", "a_plan_scales", "stats_plans"]
-        .map(|name| ["--skip", name]);
-    let others = ["--exclude", plan, "--", "--lib", "--"].into_iter().chain(skip.into_iter().flatten());
+    let plan = "src/sample_size.rs";
+    let skip =
+        ["sample_size::", "worked_plan", "field_of_a_plan", "a_plan_scales", "plans::"].map(|name| ["--skip", name]);
+    let others = ["--exclude", plan, "--", "--lib", "--test", "it", "--"].into_iter().chain(skip.into_iter().flatten());
     let results = [
         mutate("others", &others.map(str::to_owned).collect::<Vec<_>>()),
         mutate("plan", &["--file", plan].map(str::to_owned)),
@@ -73,17 +73,16 @@ pub fn mutants(arguments: &[String]) -> Result<()> {
 /// One run; its result stays in `target/stats-mutants/<name>`.
 fn mutate(name: &str, arguments: &[String]) -> Result<()> {
     let mut tool = tool("mutants")?;
-    let lab = stats_lab::write()?;
-    let scratch = lab.parent().unwrap_or(&lab);
+    let scratch = root().join("target");
     let results = scratch.join("stats-mutants");
     std::fs::create_dir_all(&results).with_context(|| results.display().to_string())?;
     run(tool
-        .current_dir(&lab)
+        .current_dir(root().join(STATS))
         .args(["--jobs", "2", "--no-shuffle", "--gitignore", "false", "--minimum-test-timeout", "20", "--output"])
         .arg(results.join(name))
         .args(arguments)
-        // The copies stand as deep as the package itself, so that they find `../shared`.
-        .env("TMPDIR", scratch)
+        // Copies inside of the repository find `shared/` above them.
+        .env("TMPDIR", &scratch)
         .env("PROPTEST_CASES", cases())
         // The same cases for every mutant.
         .env("PROPTEST_RNG_SEED", "1")
@@ -135,7 +134,7 @@ fn seed(package: &Path, corpus: &Path) -> Result<()> {
         }
         return Ok(());
     }
-    let requests = std::fs::read_to_string(stats_lab::write()?.join("tests/it/stats_requests.jsonl"))?;
+    let requests = std::fs::read_to_string(root().join(STATS).join("tests/it/requests.jsonl"))?;
     for (number, request) in requests.lines().enumerate() {
         std::fs::write(corpus.join(format!("request-{number}")), request)?;
     }

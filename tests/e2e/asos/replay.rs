@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use outcome_core::stats::{
-    Alpha, ArmSums, DataHealth, Decision, Evaluated, Evaluation, Interval, Phase, Plan, Severity, SrmLevel, Status,
-    evaluate,
+    Alpha, ArmSums, DataHealth, Evaluated, Evaluation, Interval, Phase, Recommendation, Severity, SrmLevel, Status,
+    TestPlan, evaluate,
 };
 use serde_json::{Value, json};
 
@@ -16,15 +16,15 @@ pub fn mde_relative(metric: u8) -> f64 {
 }
 
 /// The same plan for all. It ends on the day of the last check; plans count whole days.
-pub fn plan(comparison: &Comparison, mde_relative: f64) -> Plan {
+pub fn plan(comparison: &Comparison, mde_relative: f64) -> TestPlan {
     let last_day = comparison.checks.last().map_or(0.0, |c| c.day);
-    Plan {
+    TestPlan {
         alpha: Alpha::DEFAULT,
         mde_relative: Some(mde_relative),
         min_runtime_days: 7,
         max_days: Some(last_day as u32),
         n_treatments: comparison.n_treatments,
-        ..Plan::default()
+        ..TestPlan::default()
     }
 }
 
@@ -39,7 +39,7 @@ pub struct Poll {
 }
 
 /// Evaluates every check that has variances.
-pub fn replay(comparison: &Comparison, plan: &Plan, weights: [f64; 2]) -> Vec<Poll> {
+pub fn replay(comparison: &Comparison, plan: &TestPlan, weights: [f64; 2]) -> Vec<Poll> {
     let mut polls: Vec<Poll> = Vec::with_capacity(comparison.checks.len());
     for check in &comparison.checks {
         let Some([control, treatment]) = check.arms else { continue };
@@ -52,7 +52,7 @@ pub fn replay(comparison: &Comparison, plan: &Plan, weights: [f64; 2]) -> Vec<Po
     polls
 }
 
-pub fn poll<'a>(plan: &'a Plan, phase: &'a Phase, day: f64) -> Evaluation<'a> {
+pub fn poll<'a>(plan: &'a TestPlan, phase: &'a Phase, day: f64) -> Evaluation<'a> {
     Evaluation {
         plan,
         phases: std::slice::from_ref(phase),
@@ -65,8 +65,12 @@ pub fn poll<'a>(plan: &'a Plan, phase: &'a Phase, day: f64) -> Evaluation<'a> {
 
 /// The first check that asks for an act, else the last one: what the experiment came to.
 pub fn outcome(polls: &[Poll]) -> Option<&Poll> {
-    let is_act =
-        |p: &&Poll| matches!(p.result.verdict.decision, Decision::Ship | Decision::KillHarm | Decision::KillFutility);
+    let is_act = |p: &&Poll| {
+        matches!(
+            p.result.advice.recommendation,
+            Recommendation::Ship | Recommendation::KillHarm | Recommendation::KillFutility
+        )
+    };
     polls.iter().find(is_act).or(polls.last())
 }
 
@@ -101,7 +105,7 @@ pub fn summary(comparison: &Comparison) -> Value {
         "decision_one_check_later": polls
             .iter()
             .find(|p| p.day > decided.day)
-            .map(|p| json!(p.result.verdict.decision)),
+            .map(|p| json!(p.result.advice.recommendation)),
         "crossing": crossing.map(at),
         "n_times_lost": losses(&polls),
         "end": at(last),
@@ -113,7 +117,7 @@ pub fn summary(comparison: &Comparison) -> Value {
 }
 
 /// What would have come of a comparison with a mismatch, had its final split been the declared one.
-fn at_observed_split(comparison: &Comparison, plan: &Plan, last: &Poll) -> Option<Value> {
+fn at_observed_split(comparison: &Comparison, plan: &TestPlan, last: &Poll) -> Option<Value> {
     if last.result.srm.level < SrmLevel::Block {
         return None;
     }
@@ -126,7 +130,7 @@ fn at(poll: &Poll) -> Value {
     let interval = |ci: Option<Interval>| ci.map(|ci| [ci.lower.map(digits), ci.upper.map(digits)]);
     json!({
         "day": poll.day,
-        "decision": name(json!(r.verdict.decision)),
+        "decision": name(json!(r.advice.recommendation)),
         "n_control": r.n_control,
         "n_treatment": r.n_treatment,
         "control": r.control_level.map(digits),
@@ -154,7 +158,7 @@ pub fn sensitivity(comparisons: &[Comparison], mde_relative: f64) -> Value {
     for comparison in comparisons.iter().filter(|c| c.metric == 1) {
         let polls = replay(comparison, &plan(comparison, mde_relative), EVEN);
         let (Some(decided), Some(last)) = (outcome(&polls), polls.last()) else { continue };
-        *decisions.entry(name(json!(decided.result.verdict.decision))).or_default() += 1;
+        *decisions.entry(name(json!(decided.result.advice.recommendation))).or_default() += 1;
         n_crossed += usize::from(polls.iter().any(|p| p.result.running.first_crossing.is_some()));
         n_at_end += usize::from(last.result.is_significant);
     }

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
 use outcome_core::stats::{Alpha, Baseline, FeasibilityInput, feasibility};
-use outcome_tests::vectors;
+use outcome_stats::testing;
 use serde_json::{Value, json};
 
 use crate::home::{BIN, Home, Ran, clean};
@@ -23,12 +23,12 @@ fn eval(home: &Home, input: &[u8]) -> Ran {
 
 #[test]
 fn every_worked_case_is_answered_within_its_tolerance() {
-    let Some(cases) = vectors::worked_cases().unwrap() else { return };
+    let Some(cases) = testing::worked_cases().unwrap() else { return };
     let questions: String = cases.iter().map(|case| format!("{}\n", case.request)).collect();
     let ran = eval(&Home::new(), questions.as_bytes()).exits(0);
     assert_eq!(ran.stderr, "");
     let answers: Vec<String> = ran.stdout.lines().map(ToOwned::to_owned).collect();
-    vectors::check(&cases, &answers).unwrap();
+    testing::check(&cases, &answers).unwrap();
 }
 
 #[test]

@@ -30,7 +30,7 @@ use crate::hypotheses::Plan;
 use crate::ids::{ExperimentId, MeasurementId};
 use crate::lifecycle::ExperimentEvent;
 use crate::principal::Principal;
-use crate::stats::{Blocks, Decision, Evaluated};
+use crate::stats::{Blocks, Evaluated, Recommendation};
 use crate::store::{AllocationPhase, Instant, SignalHealth, StoredReading, Tx};
 
 /// What only one program does at a time: measuring.
@@ -299,8 +299,8 @@ impl Runtime {
         Ok(PolledExperiment {
             experiment: experiment.slug.to_string(),
             status: experiment.state.status,
-            verdict: evaluated.as_ref().and_then(|e| json!(e.verdict.decision).as_str().map(ToOwned::to_owned)),
-            reason: evaluated.map(|e| e.verdict.reason),
+            verdict: evaluated.as_ref().and_then(|e| json!(e.advice.recommendation).as_str().map(ToOwned::to_owned)),
+            reason: evaluated.map(|e| e.advice.reason),
         })
     }
 
@@ -567,26 +567,28 @@ impl Runtime {
     ) -> Result<()> {
         let by = Principal::system("poll");
         let pause = |cause: PauseCause, detail: String| Some(ExperimentEvent::AutoPaused { cause, detail });
-        let decision = evaluated.map(|evaluated| evaluated.verdict.decision);
-        let reason = evaluated.map(|evaluated| evaluated.verdict.reason.clone()).unwrap_or_default();
+        let decision = evaluated.map(|evaluated| evaluated.advice.recommendation);
+        let reason = evaluated.map(|evaluated| evaluated.advice.reason.clone()).unwrap_or_default();
         let event = if let Some(drift) = &gathered.drift {
             pause(PauseCause::FlagDrift, drift.clone())
         } else if let Some(detail) = stale {
             pause(PauseCause::StaleSignal, detail)
         } else {
             match decision {
-                Some(Decision::KillGuardrail | Decision::HoldAlert) if kills(plan, evaluated) => {
+                Some(Recommendation::KillGuardrail | Recommendation::HoldAlert) if kills(plan, evaluated) => {
                     Some(ExperimentEvent::KilledByRule { detail: reason.clone() })
                 }
-                Some(Decision::KillGuardrail | Decision::HoldAlert) => pause(PauseCause::Constraint, reason.clone()),
-                Some(Decision::KillHarm) => pause(PauseCause::KillThreshold, reason.clone()),
-                Some(Decision::HoldDataQuality | Decision::HoldSrm) | None => None,
+                Some(Recommendation::KillGuardrail | Recommendation::HoldAlert) => {
+                    pause(PauseCause::Constraint, reason.clone())
+                }
+                Some(Recommendation::KillHarm) => pause(PauseCause::KillThreshold, reason.clone()),
+                Some(Recommendation::HoldDataQuality | Recommendation::HoldSrm) | None => None,
                 Some(
-                    Decision::Ship
-                    | Decision::KillFutility
-                    | Decision::IterateGuardrailUnproven
-                    | Decision::IterateInconclusive
-                    | Decision::Continue,
+                    Recommendation::Ship
+                    | Recommendation::KillFutility
+                    | Recommendation::IterateGuardrailUnproven
+                    | Recommendation::IterateInconclusive
+                    | Recommendation::Continue,
                 ) => self.calm_step(tx, experiment, evaluated, &reason).await?,
             }
         };
@@ -615,11 +617,11 @@ impl Runtime {
         let Some(evaluated) = evaluated else { return Ok(None) };
         Ok(match experiment.state.status {
             ExperimentStatus::Running if evaluated.is_min_sample_reached => Some(ExperimentEvent::SampleReached),
-            ExperimentStatus::Running | ExperimentStatus::Measuring => match evaluated.verdict.decision {
-                decision @ (Decision::Ship
-                | Decision::KillFutility
-                | Decision::IterateGuardrailUnproven
-                | Decision::IterateInconclusive) => self.analysis_due(tx, experiment, decision, reason).await?,
+            ExperimentStatus::Running | ExperimentStatus::Measuring => match evaluated.advice.recommendation {
+                decision @ (Recommendation::Ship
+                | Recommendation::KillFutility
+                | Recommendation::IterateGuardrailUnproven
+                | Recommendation::IterateInconclusive) => self.analysis_due(tx, experiment, decision, reason).await?,
                 _ => None,
             },
             ExperimentStatus::Scaling => {
@@ -638,12 +640,12 @@ impl Runtime {
         &self,
         tx: &mut Tx,
         experiment: &Experiment,
-        decision: Decision,
+        decision: Recommendation,
         reason: &str,
     ) -> Result<Option<ExperimentEvent>> {
         let days = i64::from(experiment.hypothesis.measurement.duration_days);
         let is_over = experiment.launched_at.is_some_and(|at| self.now().duration_since(at).as_hours() >= days * 24);
-        let is_futile = decision == Decision::KillFutility;
+        let is_futile = decision == Recommendation::KillFutility;
         let verdict = match json!(decision).as_str() {
             Some(_) if is_futile && is_over => "end_of_plan".to_owned(),
             name => name.unwrap_or_default().to_owned(),
@@ -815,13 +817,16 @@ fn remember(
 
 /// What the engine would do, in a sentence for the gate. Deterministic.
 fn recommendation(evaluated: &Evaluated) -> String {
-    let advice = match evaluated.verdict.decision {
-        Decision::Ship => "ship",
-        Decision::KillHarm | Decision::KillGuardrail | Decision::KillFutility => "kill",
-        Decision::IterateInconclusive | Decision::IterateGuardrailUnproven => "iterate",
-        Decision::HoldDataQuality | Decision::HoldSrm | Decision::HoldAlert | Decision::Continue => "extend",
+    let advice = match evaluated.advice.recommendation {
+        Recommendation::Ship => "ship",
+        Recommendation::KillHarm | Recommendation::KillGuardrail | Recommendation::KillFutility => "kill",
+        Recommendation::IterateInconclusive | Recommendation::IterateGuardrailUnproven => "iterate",
+        Recommendation::HoldDataQuality
+        | Recommendation::HoldSrm
+        | Recommendation::HoldAlert
+        | Recommendation::Continue => "extend",
     };
-    format!("{advice}: {}", evaluated.verdict.reason)
+    format!("{advice}: {}", evaluated.advice.reason)
 }
 
 /// True when a crossed constraint's own entry says `on_violation: kill`.

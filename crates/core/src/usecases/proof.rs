@@ -17,7 +17,7 @@ use crate::domain::{ArmSums, ExperimentStatus, Variant, Window};
 use crate::error::{Code, Error, Result};
 use crate::hypotheses::Plan;
 use crate::ids::ExperimentId;
-use crate::stats::{self, Alpha, Verdict};
+use crate::stats::{self, Advice, Alpha};
 use crate::store::{StoredReading, Tx};
 
 /// Most log lines of one experiment that a pack looks at.
@@ -54,7 +54,7 @@ pub struct Proof {
     /// What is stored with the experiment.
     pub recorded: ProofRecorded,
     /// The last word of the path.
-    pub verdict: Verdict,
+    pub verdict: Advice,
     /// What cannot be recomputed from this pack, as sentences; usually none.
     pub limits: Vec<String>,
     /// Of everything above.
@@ -238,7 +238,7 @@ impl Runtime {
             snapshots: snapshots_of(&readings, &logged_of(&log)),
             path: path.iter().map(poll_of).collect::<Result<_>>()?,
             steps: steps_of(&log),
-            verdict: last.evaluated.verdict.clone(),
+            verdict: last.evaluated.advice.clone(),
             limits: limits_of(&plan, &readings),
             recorded: ProofRecorded { latest: experiment.current_result, at_end: experiment.final_result },
             plan: json!(plan),
@@ -250,7 +250,7 @@ impl Runtime {
 }
 
 fn method_of(plan: &Plan) -> ProofMethod {
-    let fixed = stats::Plan::default();
+    let fixed = stats::TestPlan::default();
     ProofMethod {
         alpha: plan.alpha,
         tau: plan.tau,

@@ -6,13 +6,14 @@ use serde::Serialize;
 use super::learning::grade;
 use crate::domain::EvidenceGrade;
 use crate::hypotheses::{ErrorBudget, Plan};
-use crate::stats::{Assessment, BeforeAfter, Evaluated, GuardrailResult, HealthFinding, Verdict};
+use crate::stats::{Advice, Assessment, BeforeAfter, Evaluated, GuardrailResult, HealthFinding};
 
 /// The latest evaluation without its memory, as it is kept with the experiment: with its error rate, the budget that this is
 /// a part of, the e-value where it does not overflow, and the evidence grade.
 #[derive(Serialize)]
 pub(super) struct Latest<'e> {
-    verdict: &'e Verdict,
+    #[serde(rename = "verdict")]
+    advice: &'e Advice,
     #[serde(flatten)]
     numbers: &'e Assessment,
     guardrails: &'e [GuardrailResult],
@@ -30,9 +31,9 @@ pub(super) struct Latest<'e> {
 impl<'e> Latest<'e> {
     /// `n_readings`: how many were new.
     pub(super) fn of(plan: &Plan, evaluated: &'e Evaluated, polled_at: Timestamp, n_readings: usize) -> Self {
-        let Evaluated { verdict, numbers, guardrails, health, series, running: _ } = evaluated;
+        let Evaluated { advice, numbers, guardrails, health, series, running: _ } = evaluated;
         Self {
-            verdict,
+            advice,
             numbers,
             guardrails,
             health,

@@ -2,9 +2,9 @@
 
 use outcome_core::Result;
 use outcome_core::stats::{
-    Alpha, Alternative, Contrast, Decision, DecisionInput, Direction, Finding, Gate, GateInput, Interval, MAX_FACTOR,
-    Outlook, OutlookInput, Settings, Srm, SrmLevel, Status, Tau, decide, fieller_lift, futility_upper, holm,
-    mixture_test, outlook, relative_lift, sample_ratio_mismatch, until_testable,
+    Alpha, Alternative, Contrast, DecideInput, Direction, Finding, Interval, MAX_FACTOR, Outlook, OutlookInput,
+    Recommendation, Settings, Srm, SrmLevel, StartGate, StartGateInput, Status, Tau, decide, fieller_lift,
+    futility_upper, holm, mixture_test, outlook, relative_lift, sample_ratio_mismatch, until_testable,
 };
 use serde::Serialize;
 
@@ -53,7 +53,7 @@ struct Comparison {
     p: f64,
     /// Adjusted over the comparisons (Holm).
     p_adjusted: f64,
-    decision: Decision,
+    decision: Recommendation,
     /// What would settle it, if the effect stayed as it is.
     outlook: Option<Outlook>,
     /// The same in words.
@@ -154,7 +154,7 @@ fn compare(control: &Arm, treatment: &Arm, test: &Test, srm: &Srm) -> Comparison
         e_value: None,
         p: 1.0,
         p_adjusted: 1.0,
-        decision: Decision::Continue,
+        decision: Recommendation::Continue,
         outlook: None,
         meaning: String::new(),
     };
@@ -185,17 +185,17 @@ fn compare(control: &Arm, treatment: &Arm, test: &Test, srm: &Srm) -> Comparison
                 ln_e: Some(ln_e),
                 e_value: Some(ln_e.exp()).filter(|e| e.is_finite()),
                 p,
-                decision: decide(&DecisionInput {
+                decision: decide(&DecideInput {
                     ci: Some(ci),
                     direction: test.direction,
                     mde: test.mde,
                     futility_upper: Some(futility_upper(&input)),
                     srm: srm.level,
-                    ..DecisionInput::default()
+                    ..DecideInput::default()
                 }),
                 ..comparison
             };
-            if comparison.decision == Decision::Continue {
+            if comparison.decision == Recommendation::Continue {
                 comparison.outlook = outlook(&input);
             }
         }
@@ -235,7 +235,7 @@ fn gate(control: &Arm, treatment: &Arm, contrast: &Contrast, test: &Test) -> std
     if contrast.variance_against(1.0) <= 0.0 && control.n.min(treatment.n) > 1 {
         return Err(Status::ZeroVariance);
     }
-    let input = GateInput {
+    let input = StartGateInput {
         control: control.moments,
         treatment: treatment.moments,
         is_proportion: control.is_share,
@@ -263,16 +263,16 @@ fn meaning(one: &Comparison, test: &Test, srm: &Srm, units: u64, is_share: bool)
     let alpha = significant(test.per_comparison.get() * 100.0, 3);
     let mde = test.mde.map_or_else(String::new, |mde| scale.change(mde).trim_start_matches('+').to_owned());
     match one.decision {
-        Decision::Ship => format!(
+        Recommendation::Ship => format!(
             "The treatment is better: even the pessimistic end of the interval is on the good side of 0. However often you \
              looked, this is wrong in at most {alpha} % of such tests. Let it run whole weeks, at least one, before you act; \
              the effect that was found first is usually somewhat too large."
         ),
-        Decision::KillHarm => format!(
+        Recommendation::KillHarm => format!(
             "The treatment is worse: even the optimistic end of the interval is on the bad side of 0. However often you \
              looked, this is wrong in at most {alpha} % of such tests."
         ),
-        Decision::KillFutility => format!(
+        Recommendation::KillFutility => format!(
             "An improvement of {mde} or more is excluded (error at most 10 %): there may be a smaller effect, but not the one \
              that was looked for."
         ),
@@ -302,11 +302,11 @@ fn meaning(one: &Comparison, test: &Test, srm: &Srm, units: u64, is_share: bool)
     }
 }
 
-fn too_early(gate: Gate, have: f64, need: f64, outlook: Option<Outlook>) -> String {
+fn too_early(gate: StartGate, have: f64, need: f64, outlook: Option<Outlook>) -> String {
     let what = match gate {
-        Gate::UnitsPerArm => "units in the smaller arm",
-        Gate::EffectiveUnits => "effective units (successes, for a share) expected in the smaller arm",
-        Gate::Failures => "units without success expected in the smaller arm",
+        StartGate::UnitsPerArm => "units in the smaller arm",
+        StartGate::EffectiveUnits => "effective units (successes, for a share) expected in the smaller arm",
+        StartGate::Failures => "units without success expected in the smaller arm",
     };
     let rest = outlook.map_or_else(String::new, |outlook| {
         format!(
@@ -363,8 +363,8 @@ fn show(page: &mut Page, answer: &Answer, args: &StatsAb, is_share: bool) {
             page.field("evidence", &format!("e = {e}, always-valid p {}{holm}", equals(one.p)));
         }
         let meaning = match one.decision {
-            Decision::Ship => page.green(&one.meaning),
-            Decision::KillHarm => page.red(&one.meaning),
+            Recommendation::Ship => page.green(&one.meaning),
+            Recommendation::KillHarm => page.red(&one.meaning),
             _ => one.meaning.clone(),
         };
         page.line(&meaning);

@@ -1,0 +1,341 @@
+//! The numbers of one poll, without a word and without an allocation: what simulations and replays run in a loop.
+//!
+//! **Invariant**: assessing the same poll again, with the state it left, gives the same numbers and leaves the same
+//! state.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::guardrail::{Alphas, GuardrailNumbers, evaluate_guardrail};
+use super::health::Findings;
+use super::phases::Gated;
+use super::sample_size::whole_weeks;
+use super::{
+    Alpha, Alternative, Contrast, DecideInput, EpochReason, EpochStart, Evaluation, Guardrail, GuardrailReading,
+    GuardrailSummary, HealthCode, Interval, InvalidInput, Phase, Recommendation, RunningState, Settings, Srm, SrmLevel,
+    SrmStatus, Status, TestPlan, Tuning, TwoArmResult, boundary, combine_phases, decide, mixture,
+    sample_ratio_mismatch, state,
+};
+
+/// The numbers of one poll. Effects are treatment minus control in metric units.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Assessment {
+    /// Whether the primary metric has numbers at this poll.
+    pub status: Status,
+    /// Estimated effect.
+    pub effect: Option<f64>,
+    /// The effect shrunk towards zero, to show beside it after a stop: stopping early overstates.
+    pub effect_shrunken: Option<f64>,
+    /// Standard error of the effect.
+    pub standard_error: Option<f64>,
+    /// Confidence sequence at this poll.
+    pub ci: Option<Interval>,
+    /// Intersection of all confidence sequences of this epoch; `None` before the first.
+    pub ci_running: Option<Interval>,
+    /// Relative to the absolute value of the control level (0.05 = 5 %).
+    pub lift: Option<f64>,
+    /// Its interval; `None` when the baseline is not separated from zero or an arm is constant.
+    pub lift_ci: Option<Interval>,
+    /// Level of control, weighted over phases.
+    pub control_level: Option<f64>,
+    /// Level of treatment, weighted over phases.
+    pub treatment_level: Option<f64>,
+    /// Evidence at this poll.
+    pub ln_e: Option<f64>,
+    /// `ln p` over all polls of this epoch, at most 0, never rising.
+    pub ln_p_running: f64,
+    /// The same as p in [0, 1]; may underflow to 0.
+    pub p_running: f64,
+    /// The evidence crossed `1 / alpha` in this epoch and the current interval still excludes 0.
+    pub is_significant: bool,
+    /// The current interval is above the success threshold.
+    pub is_success_threshold_met: bool,
+    /// The current interval is below the kill threshold.
+    pub is_kill_threshold_exceeded: bool,
+    /// One-sided upper bound in the good direction at the futility alpha of 0.10.
+    pub futility_upper: Option<f64>,
+    /// Units of control over all phases.
+    pub n_control: u64,
+    /// Units of treatment over all phases.
+    pub n_treatment: u64,
+    /// Whether the plan's minimum sample is reached.
+    pub is_min_sample_reached: bool,
+    /// Whether the plan's minimum runtime is over.
+    pub is_min_runtime_met: bool,
+    /// The minimum runtime in whole weeks.
+    pub min_runtime_days: u64,
+    /// Sample-ratio mismatch: evidence of this poll, p and level over all polls of this epoch.
+    pub srm: Srm,
+    /// Mixture width in use and how it was chosen; `None` until it is frozen.
+    pub tuning: Option<Tuning>,
+    /// Counts restarts of the evidence, from 1.
+    pub epoch: u32,
+}
+
+/// What one poll comes to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Assessed {
+    /// By the fixed order of STATS.md 2.8.
+    pub recommendation: Recommendation,
+    /// What it rests on.
+    pub numbers: Assessment,
+    /// What is known about the data.
+    pub(super) findings: Findings,
+}
+
+/// Assesses one poll of one treatment against its control, and brings the state up to date.
+///
+/// A phase whose units shrank (a restatement) starts a new epoch with p = 1 and holds this poll; who knows the corrected
+/// polls replays them from [`RunningState::restated`] before. A poll older than the last one is held and leaves no trace in
+/// the state.
+///
+/// Source: STATS.md 2.0 to 2.8.
+pub fn assess(input: &Evaluation<'_>, state: &mut RunningState) -> Assessed {
+    assess_each(input, state, |_, _| {})
+}
+
+/// The same; `each` sees the numbers of every guardrail, in the order given.
+pub(super) fn assess_each<'a>(
+    input: &Evaluation<'a>,
+    state: &mut RunningState,
+    each: impl FnMut(&Guardrail<'a>, &GuardrailNumbers),
+) -> Assessed {
+    let is_out_of_order = state.as_of.is_some_and(|last| input.as_of < last);
+    if is_out_of_order {
+        // Rare, so a copy is the plain way to leave no trace.
+        let mut copy = state.clone();
+        return Assessor { input, state: &mut copy, is_new_poll: false, is_out_of_order }.run(each);
+    }
+    let is_new_poll = state.as_of.is_none_or(|last| input.as_of > last);
+    open_epoch(state, input);
+    let assessed = Assessor { input, state, is_new_poll, is_out_of_order }.run(each);
+    state.as_of = Some(input.as_of);
+    state.count(input.phases);
+    assessed
+}
+
+struct Assessor<'s, 'i, 'a> {
+    input: &'i Evaluation<'a>,
+    state: &'s mut RunningState,
+    is_new_poll: bool,
+    is_out_of_order: bool,
+}
+
+impl<'a> Assessor<'_, '_, 'a> {
+    fn run(self, each: impl FnMut(&Guardrail<'a>, &GuardrailNumbers)) -> Assessed {
+        let Self { input, state, is_new_poll, is_out_of_order } = self;
+        let plan = input.plan;
+        let primary = Primary::of(input, state);
+        let mut findings = Findings::of_poll(input.health, input.phases, primary.result.status);
+        if let Some(start) = state.epoch_start.filter(|start| start.as_of == input.as_of) {
+            // It belongs to the poll that started the epoch, also when that poll is repeated.
+            findings.add(match start.reason {
+                EpochReason::Restatement => HealthCode::Restated,
+                EpochReason::PlanChanged => HealthCode::PlanChanged,
+            });
+        }
+        if is_out_of_order {
+            findings.add(HealthCode::OutOfOrder);
+        }
+        let srm_now = srm_over_phases(input.phases);
+        if srm_now.status == SrmStatus::Invalid {
+            findings.add(HealthCode::WeightsInvalid);
+        }
+        let n_control = total(input.phases, |p| p.control.n());
+        let n_treatment = total(input.phases, |p| p.treatment.n());
+        let n_units = n_control.saturating_add(n_treatment);
+        if !findings.block() {
+            observe(state, &primary.result, &srm_now, input, n_units);
+        }
+        if state.test.has_drifted() {
+            findings.add(HealthCode::EffectDrift);
+        }
+        let srm = running_srm(srm_now, state.srm_max_ln_e);
+        if srm.level == SrmLevel::Warn {
+            findings.add(HealthCode::SrmSuspected);
+        }
+        let guardrails = assess_guardrails(input, state, is_new_poll, each);
+
+        let oriented = primary.result.ci.map(|ci| plan.direction.orient(ci));
+        let min_runtime_days = whole_weeks(u64::from(plan.min_runtime_days));
+        let numbers = Assessment {
+            status: primary.result.status,
+            effect: primary.result.effect,
+            effect_shrunken: primary.shrunken(),
+            standard_error: primary.result.variance.map(f64::sqrt),
+            ci: primary.result.ci,
+            ci_running: (state.test.ci != Interval::UNBOUNDED).then_some(state.test.ci),
+            lift: primary.result.lift,
+            lift_ci: primary.result.lift_ci,
+            control_level: primary.contrast.map(|c| c.control),
+            treatment_level: primary.contrast.map(|c| c.treatment),
+            ln_e: primary.result.ln_e,
+            ln_p_running: state.test.ln_p(),
+            p_running: state.test.p(),
+            is_significant: state.first_crossing.is_some() && primary.result.ci.is_some_and(|ci| ci.excludes(0.0)),
+            is_success_threshold_met: oriented
+                .and_then(|ci| ci.lower)
+                .is_some_and(|lower| lower > plan.success_threshold),
+            is_kill_threshold_exceeded: oriented
+                .and_then(|ci| ci.upper)
+                .is_some_and(|upper| upper < plan.kill_threshold),
+            futility_upper: primary.futility_upper(plan),
+            n_control,
+            n_treatment,
+            is_min_sample_reached: n_units >= plan.min_sample_size,
+            is_min_runtime_met: input.elapsed_days >= min_runtime_days as f64,
+            min_runtime_days,
+            srm,
+            tuning: state.tuning,
+            epoch: state.epoch,
+        };
+        let recommendation = decide(&DecideInput {
+            ci: numbers.ci,
+            direction: plan.direction,
+            success_threshold: plan.success_threshold,
+            kill_threshold: plan.kill_threshold,
+            mde: state.mde_abs,
+            futility_upper: numbers.futility_upper,
+            is_min_runtime_met: numbers.is_min_runtime_met && numbers.is_min_sample_reached,
+            is_max_reached: is_end_by_days(input) || plan.max_sample_size.is_some_and(|n| n_units >= n),
+            is_data_ok: !findings.block(),
+            srm: srm.level,
+            guardrails,
+        });
+        Assessed { recommendation, numbers, findings }
+    }
+}
+
+/// Whether the plan is at its end by its days.
+pub(super) fn is_end_by_days(input: &Evaluation<'_>) -> bool {
+    input.plan.max_days.is_some_and(|days| input.elapsed_days >= f64::from(days))
+}
+
+/// Starts a new epoch when the source restated its past or the plan asks for another test.
+fn open_epoch(state: &mut RunningState, input: &Evaluation<'_>) {
+    let as_of = input.as_of;
+    if state.is_restated_by(input.phases) {
+        state.start_epoch(EpochStart { as_of, reason: EpochReason::Restatement });
+    } else if state.is_changed_by(input.plan, tuning_from_plan(input.plan)) {
+        state.start_epoch(EpochStart { as_of, reason: EpochReason::PlanChanged });
+    }
+    state.alpha = Some(input.plan.comparison_alpha());
+}
+
+fn tuning_from_plan(plan: &TestPlan) -> Option<Tuning> {
+    let waits_for_baseline = plan.fixed_mde().is_none() && plan.mde_relative.is_some();
+    let threshold = if waits_for_baseline { 0.0 } else { plan.success_threshold };
+    Tuning::from_plan(plan.tau, plan.fixed_mde(), threshold)
+}
+
+/// The primary metric at one poll.
+struct Primary {
+    result: TwoArmResult,
+    contrast: Option<Contrast>,
+}
+
+impl Primary {
+    /// Tests the primary metric and freezes tau and the minimum detectable effect as soon as they are known.
+    fn of(input: &Evaluation<'_>, state: &mut RunningState) -> Self {
+        let plan = input.plan;
+        state.mde_abs = state.mde_abs.or_else(|| plan.fixed_mde());
+        state.tuning = state.tuning.or_else(|| tuning_from_plan(plan));
+        Self::tested(input, state)
+            .unwrap_or_else(|status| Self { result: TwoArmResult::without_numbers(status), contrast: None })
+    }
+
+    fn tested(input: &Evaluation<'_>, state: &mut RunningState) -> Result<Self, Status> {
+        let plan = input.plan;
+        let alpha = plan.comparison_alpha();
+        let gated = Gated::of(input.phases, plan.is_signed)?;
+        let contrast = combine_phases(&gated.contrasts, 1.0)?;
+        let estimate = contrast.against(1.0)?;
+        state.mde_abs = state.mde_abs.or_else(|| plan.mde_at(contrast.control));
+        let tuning = state
+            .tuning
+            .or_else(|| Tuning::from_plan(plan.tau, state.mde_abs, plan.success_threshold))
+            .or_else(|| {
+                let planned = plan.max_sample_size;
+                Tuning::from_first_poll(alpha, estimate.variance, gated.units, planned)
+            })
+            .ok_or(InvalidInput::OutOfRange)?;
+        state.tuning = Some(tuning);
+        let settings = Settings { alpha, tau: tuning.tau, alternative: Alternative::TwoSided, null: 0.0 };
+        let result = TwoArmResult::of_contrast(&contrast, &settings);
+        Ok(Self { result, contrast: Some(contrast) })
+    }
+
+    fn shrunken(&self) -> Option<f64> {
+        Some(mixture::shrunken(self.result.effect?, self.result.r?))
+    }
+
+    /// Own alpha of 0.10: stopping for futility cannot raise the type I error.
+    fn futility_upper(&self, plan: &TestPlan) -> Option<f64> {
+        let (effect, r) = (self.result.effect?, self.result.r?);
+        let se = self.result.variance?.sqrt();
+        let half_width = se * boundary(r, Alpha::FUTILITY, Alternative::Greater);
+        let both = Interval::new(effect - half_width, effect + half_width);
+        plan.direction.orient(both).upper
+    }
+}
+
+fn observe(state: &mut RunningState, primary: &TwoArmResult, srm: &Srm, input: &Evaluation<'_>, n_units: u64) {
+    if let (Some(ln_e), Some(ci)) = (primary.ln_e, primary.ci) {
+        state.test = state.test.observe(ln_e, ci);
+        if state.first_crossing.is_none() && input.plan.comparison_alpha().rejects(ln_e) {
+            state.first_crossing = Some(state::Crossing { as_of: input.as_of, n_units });
+        }
+    }
+    state.srm_max_ln_e = state.srm_max_ln_e.max(srm.ln_e.unwrap_or(0.0));
+}
+
+/// Each phase against its own weights; evidence multiplies.
+fn srm_over_phases(phases: &[Phase]) -> Srm {
+    let mut ln_e = 0.0;
+    for phase in phases {
+        let control = (phase.control.n(), phase.control_weight);
+        let treatment = (phase.treatment.n(), phase.treatment_weight);
+        let one = sample_ratio_mismatch(&[control, treatment]);
+        match one.ln_e {
+            Some(evidence) => ln_e += evidence,
+            None => return one,
+        }
+    }
+    Srm::from_ln_e(ln_e)
+}
+
+/// Evidence of this poll with p and level over all polls: what was proven once is not unproven by more traffic.
+fn running_srm(now: Srm, max_ln_e: f64) -> Srm {
+    match now.status {
+        SrmStatus::Ok => Srm { ln_e: now.ln_e, ..Srm::from_ln_e(now.ln_e.map_or(max_ln_e, |ln_e| ln_e.max(max_ln_e))) },
+        SrmStatus::TrafficOnZeroWeightArm | SrmStatus::Invalid => now,
+    }
+}
+
+fn assess_guardrails<'a>(
+    input: &Evaluation<'a>,
+    state: &mut RunningState,
+    is_new_poll: bool,
+    mut each: impl FnMut(&Guardrail<'a>, &GuardrailNumbers),
+) -> GuardrailSummary {
+    let claims = |reading: &GuardrailReading<'_>| match reading {
+        GuardrailReading::RelativeToControl { .. } | GuardrailReading::RateLimit { .. } => true,
+        GuardrailReading::ValueLimit { .. } => false,
+    };
+    let n_claims = input.guardrails.iter().filter(|g| claims(&g.reading)).count();
+    let safe = input.plan.guardrail_alpha;
+    let alphas = Alphas { breach: safe.split(n_claims), safe };
+    let mut summary = GuardrailSummary::default();
+    for guardrail in input.guardrails {
+        let memory = state.guardrail_memory(guardrail.name);
+        let (numbers, memory) = evaluate_guardrail(guardrail, alphas, memory, is_new_poll);
+        state.remember_guardrail(guardrail.name, memory);
+        each(guardrail, &numbers);
+        summary = summary.and(numbers.flags());
+    }
+    summary
+}
+
+fn total(phases: &[Phase], n: impl Fn(&Phase) -> u64) -> u64 {
+    phases.iter().map(n).fold(0, u64::saturating_add)
+}

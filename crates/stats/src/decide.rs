@@ -1,0 +1,216 @@
+//! From intervals to a decision, in a fixed order (STATS.md 2.8). The first rule that applies ends it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Direction, Interval, SrmLevel};
+
+/// What the data say should happen. A recommendation: only a human decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Recommendation {
+    /// The data cannot be trusted at this poll.
+    HoldDataQuality,
+    /// Traffic does not arrive in the declared proportions.
+    HoldSrm,
+    /// A guardrail is beyond its bound.
+    KillGuardrail,
+    /// Even the optimistic end of the interval is below the kill threshold.
+    KillHarm,
+    /// A bare value has been beyond its limit for several polls (operational, no statistical claim).
+    HoldAlert,
+    /// Even the pessimistic end of the interval is above the success threshold.
+    Ship,
+    /// The declared effect is excluded.
+    KillFutility,
+    /// The effect is proven, the plan is at its end, and a required proof of safety is missing.
+    IterateGuardrailUnproven,
+    /// The plan is at its end without an answer.
+    IterateInconclusive,
+    /// Go on.
+    Continue,
+}
+
+/// The part of a guardrail that decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct GuardrailFlags {
+    /// Beyond its bound.
+    pub breached: bool,
+    /// Proven within its bound.
+    pub non_inferior: bool,
+    /// Whether shipping needs that proof.
+    pub must_prove: bool,
+    /// Bare value beyond its limit for long enough.
+    pub is_alerting: bool,
+}
+
+/// All guardrails of an experiment together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GuardrailSummary {
+    /// One of them is beyond its bound.
+    pub is_any_breached: bool,
+    /// One of them is alerting.
+    pub is_any_alerting: bool,
+    /// Every required proof of safety is there.
+    pub is_proven_safe: bool,
+}
+
+impl Default for GuardrailSummary {
+    fn default() -> Self {
+        Self { is_any_breached: false, is_any_alerting: false, is_proven_safe: true }
+    }
+}
+
+impl GuardrailSummary {
+    /// Takes one more guardrail into account.
+    #[must_use]
+    pub fn and(self, flags: GuardrailFlags) -> Self {
+        Self {
+            is_any_breached: self.is_any_breached || flags.breached,
+            is_any_alerting: self.is_any_alerting || flags.is_alerting,
+            is_proven_safe: self.is_proven_safe && (!flags.must_prove || flags.non_inferior),
+        }
+    }
+}
+
+impl FromIterator<GuardrailFlags> for GuardrailSummary {
+    fn from_iter<T: IntoIterator<Item = GuardrailFlags>>(flags: T) -> Self {
+        flags.into_iter().fold(Self::default(), Self::and)
+    }
+}
+
+/// Everything a decision looks at. Thresholds are effects in the good direction, in metric units.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DecideInput {
+    /// Current confidence sequence as measured, not yet signed; `None` without numbers.
+    pub ci: Option<Interval>,
+    /// Which way is good.
+    pub direction: Direction,
+    /// Smallest effect worth having; usually 0, not the minimum detectable effect.
+    pub success_threshold: f64,
+    /// Below this even optimistically: stop; usually 0.
+    pub kill_threshold: f64,
+    /// Declared effect, > 0; `None` switches futility off.
+    pub mde: Option<f64>,
+    /// One-sided upper bound at the futility alpha, in the good direction.
+    pub futility_upper: Option<f64>,
+    /// At least a week, in whole weeks, and the minimum sample.
+    pub is_min_runtime_met: bool,
+    /// The plan is at its end.
+    pub is_max_reached: bool,
+    /// No blocking health finding.
+    pub is_data_ok: bool,
+    /// What the mismatch check says.
+    pub srm: SrmLevel,
+    /// All guardrails.
+    pub guardrails: GuardrailSummary,
+}
+
+impl Default for DecideInput {
+    fn default() -> Self {
+        Self {
+            ci: None,
+            direction: Direction::Increase,
+            success_threshold: 0.0,
+            kill_threshold: 0.0,
+            mde: None,
+            futility_upper: None,
+            is_min_runtime_met: true,
+            is_max_reached: false,
+            is_data_ok: true,
+            srm: SrmLevel::Clean,
+            guardrails: GuardrailSummary::default(),
+        }
+    }
+}
+
+/// Applies the rules of STATS.md 2.8 in their order. Comparisons are strict; a point estimate never decides.
+///
+/// `hold_alert` stands after the kills, since an alert must not delay one, and before `ship`, which it must stop.
+#[must_use]
+pub fn decide(input: &DecideInput) -> Recommendation {
+    let ci = input.ci.map_or(Interval::UNBOUNDED, |ci| input.direction.orient(ci));
+    let is_below_kill = ci.upper.is_some_and(|upper| upper < input.kill_threshold);
+    let is_success = ci.lower.is_some_and(|lower| lower > input.success_threshold);
+    let GuardrailSummary { is_any_breached, is_any_alerting, is_proven_safe } = input.guardrails;
+    let is_futile = matches!((input.futility_upper, input.mde), (Some(upper), Some(mde)) if upper < mde);
+
+    if !input.is_data_ok {
+        Recommendation::HoldDataQuality
+    } else if input.srm == SrmLevel::Block {
+        Recommendation::HoldSrm
+    } else if is_any_breached {
+        Recommendation::KillGuardrail
+    } else if is_below_kill {
+        Recommendation::KillHarm
+    } else if is_any_alerting {
+        Recommendation::HoldAlert
+    } else if is_success && is_proven_safe && input.is_min_runtime_met {
+        Recommendation::Ship
+    } else if is_futile && !is_success && input.is_min_runtime_met {
+        // A proven effect that still waits for a proof of safety is not futile.
+        Recommendation::KillFutility
+    } else if input.is_max_reached && is_success && !is_proven_safe {
+        Recommendation::IterateGuardrailUnproven
+    } else if input.is_max_reached {
+        Recommendation::IterateInconclusive
+    } else {
+        Recommendation::Continue
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_ci(lower: f64, upper: f64) -> DecideInput {
+        DecideInput { ci: Some(Interval::new(lower, upper)), ..DecideInput::default() }
+    }
+
+    #[test]
+    fn thresholds_are_strict() {
+        assert_eq!(decide(&with_ci(0.0, 0.1)), Recommendation::Continue);
+        assert_eq!(decide(&with_ci(-0.1, 0.0)), Recommendation::Continue);
+        assert_eq!(decide(&with_ci(1e-12, 0.1)), Recommendation::Ship);
+        assert_eq!(decide(&with_ci(-0.1, -1e-12)), Recommendation::KillHarm);
+    }
+
+    #[test]
+    fn for_a_decrease_the_interval_is_mirrored_and_the_thresholds_are_not() {
+        let decrease = |lower, upper| DecideInput {
+            direction: Direction::Decrease,
+            success_threshold: 0.02,
+            kill_threshold: -0.01,
+            ..with_ci(lower, upper)
+        };
+        assert_eq!(decide(&decrease(-0.1, -0.03)), Recommendation::Ship);
+        assert_eq!(decide(&decrease(-0.1, -0.01)), Recommendation::Continue);
+        assert_eq!(decide(&decrease(0.005, 0.1)), Recommendation::Continue);
+        assert_eq!(decide(&decrease(0.02, 0.1)), Recommendation::KillHarm);
+    }
+
+    #[test]
+    fn harm_needs_no_minimum_runtime_but_success_does() {
+        let early = |ci: DecideInput| DecideInput { is_min_runtime_met: false, ..ci };
+        assert_eq!(decide(&early(with_ci(-0.2, -0.1))), Recommendation::KillHarm);
+        assert_eq!(decide(&early(with_ci(0.1, 0.2))), Recommendation::Continue);
+    }
+
+    #[test]
+    fn an_alert_stops_a_ship_but_never_delays_a_kill() {
+        let alert = GuardrailSummary { is_any_alerting: true, ..GuardrailSummary::default() };
+        let ship = DecideInput { guardrails: alert, ..with_ci(0.1, 0.2) };
+        let kill = DecideInput { guardrails: alert, ..with_ci(-0.2, -0.1) };
+        assert_eq!(decide(&ship), Recommendation::HoldAlert);
+        assert_eq!(decide(&kill), Recommendation::KillHarm);
+    }
+
+    #[test]
+    fn a_proven_effect_waiting_for_a_safety_proof_is_not_futile() {
+        let unproven =
+            GuardrailSummary::default().and(GuardrailFlags { must_prove: true, ..GuardrailFlags::default() });
+        let input =
+            DecideInput { guardrails: unproven, mde: Some(0.5), futility_upper: Some(0.3), ..with_ci(0.1, 0.2) };
+        assert_eq!(decide(&input), Recommendation::Continue);
+    }
+}

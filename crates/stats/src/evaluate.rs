@@ -1,0 +1,132 @@
+//! The door for a running experiment: one poll and what was remembered, to a verdict and what to remember.
+//!
+//! **Invariant**: evaluating the same poll again, with the state it returned, gives the same verdict and the same
+//! state.
+
+use std::ops::Deref;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::assess::{assess_each, is_end_by_days};
+use super::{
+    Assessment, BeforeAfter, Evaluation, GuardrailResult, HealthFinding, Recommendation, RunningState, SeriesVerdict,
+    before_after, next_words, wording,
+};
+
+/// What the rules advise, and why. Only a human decides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Advice {
+    /// By the fixed order of STATS.md 2.8.
+    #[serde(rename = "decision")]
+    pub recommendation: Recommendation,
+    /// One sentence.
+    pub reason: String,
+    /// What would have to happen for a decision; absent where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// Result of one poll, as stored and shown: the numbers, in words, and what to remember.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Evaluated {
+    /// What follows.
+    #[serde(rename = "verdict")]
+    pub advice: Advice,
+    /// What it rests on.
+    #[serde(flatten)]
+    pub numbers: Assessment,
+    /// In the order given.
+    pub guardrails: Vec<GuardrailResult>,
+    /// Findings about the data, blocking ones first.
+    pub health: Vec<HealthFinding>,
+    /// The comparison of an experiment without a control group; observational.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<BeforeAfter>,
+    /// To be persisted.
+    pub running: RunningState,
+}
+
+impl Deref for Evaluated {
+    type Target = Assessment;
+    fn deref(&self) -> &Assessment {
+        &self.numbers
+    }
+}
+
+/// Evaluates one poll of one treatment against its control.
+///
+/// `previous`: the state returned by the last poll, `None` for the first. A phase whose units shrank (a restatement)
+/// starts a new epoch with p = 1 and holds this poll. A poll older than the last one is held and not remembered.
+///
+/// Source: STATS.md 2.0 to 2.8.
+#[must_use]
+pub fn evaluate(input: &Evaluation<'_>, previous: Option<&RunningState>) -> Evaluated {
+    let mut running = previous.cloned().unwrap_or_default();
+    let mut guardrails = Vec::with_capacity(input.guardrails.len());
+    let assessed = assess_each(input, &mut running, |guardrail, numbers| {
+        guardrails.push(GuardrailResult { name: guardrail.name.to_owned(), numbers: *numbers });
+    });
+    let mut evaluated = Evaluated {
+        advice: Advice { recommendation: assessed.recommendation, reason: String::new(), next: None },
+        numbers: assessed.numbers,
+        guardrails,
+        health: assessed.findings.in_words(&assessed.numbers),
+        series: None,
+        running,
+    };
+    evaluated.advice.reason = wording::reason(&evaluated, input.plan, is_end_by_days(input));
+    evaluated.advice.next = next_words::next(&evaluated, input);
+    evaluated
+}
+
+/// Block means of one series around an intervention, in time order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Blocks<'a> {
+    /// Before it.
+    pub pre: &'a [f64],
+    /// After it.
+    pub post: &'a [f64],
+    /// Level to hold against.
+    pub target: f64,
+}
+
+/// Evaluates one poll of an experiment without a control group.
+///
+/// `input` has no phases: its guardrails and the end of the plan count as always, and nothing ever ships. The level after
+/// is compared with the level before; where it also moved at a date on which nothing happened, nothing is claimed.
+///
+/// Source: STATS.md 2.9.
+#[must_use]
+pub fn evaluate_before_after(
+    input: &Evaluation<'_>,
+    blocks: &Blocks<'_>,
+    previous: Option<&RunningState>,
+) -> Evaluated {
+    let mut evaluated = evaluate(input, previous);
+    let found = before_after(blocks.pre, blocks.post, blocks.target, input.plan.alpha);
+    if let (Some(ln_e), Some(ci)) = (found.test.ln_e, found.test.ci) {
+        evaluated.running.test = evaluated.running.test.observe(ln_e, ci);
+    }
+    let test = &evaluated.running.test;
+    let level = |run: &[f64]| (!run.is_empty()).then(|| run.iter().sum::<f64>() / run.len() as f64);
+    evaluated.numbers = Assessment {
+        status: found.test.status,
+        effect: found.test.difference,
+        standard_error: found.test.se,
+        ci: found.test.ci,
+        control_level: level(blocks.pre),
+        treatment_level: level(blocks.post),
+        ln_e: found.test.ln_e,
+        ln_p_running: test.ln_p(),
+        p_running: test.p(),
+        is_significant: found.verdict == SeriesVerdict::Moved,
+        ..evaluated.numbers
+    };
+    evaluated.series = Some(found);
+    if matches!(evaluated.advice.recommendation, Recommendation::Continue | Recommendation::IterateInconclusive) {
+        evaluated.advice.reason = wording::before_after(&found, blocks);
+        evaluated.advice.next = None;
+    }
+    evaluated
+}

@@ -1,0 +1,462 @@
+//! Guardrails: metrics that must not get worse (STATS.md 2.7).
+//!
+//! "No significant harm" is not "safe": `breached` and `non_inferior` are two different proofs, and there may be
+//! neither.
+
+use std::ops::Deref;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::interval::finite;
+use super::mixture::{Evidence, evidence, evidence_both_ways};
+use super::phases::Gated;
+use super::{
+    Alpha, Alternative, Contrast, Estimate, GuardrailFlags, InvalidInput, Phase, Settings, Status, Tau, Tuning,
+    boundary, combine_phases, rate_confidence,
+};
+
+/// Units below which a bare value beyond its limit raises no alert (STATS.md 2.7).
+const MIN_UNITS_FOR_ALERT: u64 = 100;
+
+/// Which way of moving is harm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HarmDirection {
+    /// More is worse (error rate, latency).
+    Increase,
+    /// Less is worse (payment success).
+    Decrease,
+}
+
+/// How much harm is tolerated.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
+pub enum Margin {
+    /// In metric units, >= 0.
+    Absolute(f64),
+    /// Relative to the absolute value of the control level, >= 0 (0.05 = 5 %).
+    RelativeToControl(f64),
+}
+
+/// An absolute bound.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
+pub enum Limit {
+    /// The value must not fall below this.
+    Min(f64),
+    /// The value must not rise above this.
+    Max(f64),
+}
+
+impl Limit {
+    fn get(self) -> f64 {
+        match self {
+            Self::Min(x) | Self::Max(x) => x,
+        }
+    }
+
+    fn is_crossed_by(self, value: f64) -> bool {
+        match self {
+            Self::Min(x) => value < x,
+            Self::Max(x) => value > x,
+        }
+    }
+}
+
+/// What was read for a guardrail.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum GuardrailReading<'a> {
+    /// Both arms, compared.
+    RelativeToControl {
+        /// Phases as for the primary metric.
+        phases: &'a [Phase],
+        /// Which way is harm.
+        harm_direction: HarmDirection,
+        /// Tolerated harm.
+        margin: Margin,
+        /// Mixture width in metric units; without it the margin, else the first gated poll.
+        tau: Option<Tau>,
+        /// Whether values may be negative.
+        is_signed: bool,
+    },
+    /// A rate of the treatment arm against an absolute limit in (0, 1).
+    RateLimit {
+        /// Units with the event.
+        successes: u64,
+        /// Units.
+        n: u64,
+        /// The bound.
+        limit: Limit,
+    },
+    /// A bare value (a p95 latency) against an absolute limit. Operational: it raises an alert, never a claim.
+    ValueLimit {
+        /// The value; `None` when nothing was read.
+        value: Option<f64>,
+        /// Units behind it, when known; below 100 there is no alert.
+        n: Option<u64>,
+        /// The bound.
+        limit: Limit,
+        /// Consecutive polls beyond the limit that raise the alert; 3 is usual, 0 counts as 1.
+        consecutive: u32,
+    },
+}
+
+/// One guardrail at one poll.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Guardrail<'a> {
+    /// Unique within the experiment; the key of its running state.
+    pub name: &'a str,
+    /// Whether shipping needs the proof of non-inferiority.
+    pub must_prove: bool,
+    /// The data.
+    pub reading: GuardrailReading<'a>,
+}
+
+/// The one-sided pair of tests on a harm-signed effect.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GuardrailTest {
+    /// Harm-signed effect: positive is worse.
+    pub harm: f64,
+    /// One-sided lower bound of the harm.
+    pub harm_lower: Option<f64>,
+    /// One-sided upper bound of the harm.
+    pub harm_upper: Option<f64>,
+    /// Evidence against "no harm".
+    pub ln_e_deteriorated: f64,
+    /// Harm is above zero.
+    pub deteriorated: bool,
+    /// Evidence against "harm within the margin".
+    pub ln_e_breached: f64,
+    /// Harm is above the margin.
+    pub breached: bool,
+    /// Evidence against "harm at or beyond the margin".
+    pub ln_e_non_inferior: f64,
+    /// Harm is below the margin.
+    pub non_inferior: bool,
+}
+
+/// Tests a harm-signed effect at zero and at `margin`.
+///
+/// `harm`: positive is worse. `margin`: absolute, >= 0. `alpha_breach`: for deteriorated, breached and the lower
+/// bound, to be split over guardrails. `alpha_safe`: for non-inferiority and the upper bound, not to be split.
+///
+/// # Errors
+/// [`InvalidInput`] for a negative margin or unrepresentable numbers.
+///
+/// Source: STATS.md 2.7.
+pub fn guardrail_test(
+    harm: &Estimate,
+    margin: f64,
+    tau: Tau,
+    alpha_breach: Alpha,
+    alpha_safe: Alpha,
+) -> Result<GuardrailTest, InvalidInput> {
+    if !(margin >= 0.0 && margin.is_finite()) {
+        return Err(InvalidInput::Parameter);
+    }
+    let zero = Settings { alpha: alpha_breach, tau, alternative: Alternative::Greater, null: 0.0 };
+    let Evidence { r, ln_e: ln_e_deteriorated, .. } = evidence(harm, &zero)?;
+    let (ln_e_breached, ln_e_non_inferior) = evidence_both_ways(harm, tau, margin)?;
+    let se = harm.variance.standard_error();
+    let half_width = |alpha| se * boundary(r, alpha, Alternative::Greater);
+    let below = half_width(alpha_breach);
+    let above = if alpha_safe == alpha_breach { below } else { half_width(alpha_safe) };
+    Ok(GuardrailTest {
+        harm: harm.delta,
+        harm_lower: finite(harm.delta - below),
+        harm_upper: finite(harm.delta + above),
+        ln_e_deteriorated,
+        deteriorated: alpha_breach.rejects(ln_e_deteriorated),
+        ln_e_breached,
+        breached: alpha_breach.rejects(ln_e_breached),
+        ln_e_non_inferior,
+        non_inferior: alpha_safe.rejects(ln_e_non_inferior),
+    })
+}
+
+/// The numbers of a guardrail at one poll.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GuardrailNumbers {
+    /// Whether there are numbers.
+    pub status: Status,
+    /// Harm-signed effect, or the observed rate or value for an absolute limit.
+    pub value: Option<f64>,
+    /// One-sided lower bound of `value`.
+    pub lower: Option<f64>,
+    /// One-sided upper bound of `value`.
+    pub upper: Option<f64>,
+    /// Tolerated harm in metric units, or the absolute limit.
+    pub bound: Option<f64>,
+    /// Strongest of the evidence against "within the bound".
+    pub ln_e_breached: Option<f64>,
+    /// Worse than control. Always false for an absolute limit.
+    pub deteriorated: bool,
+    /// Beyond the bound: kill.
+    pub breached: bool,
+    /// Proven to be within the bound.
+    pub non_inferior: bool,
+    /// Whether shipping needs that proof.
+    pub must_prove: bool,
+    /// A bare value has been beyond its limit for long enough; operational, no statistical claim.
+    pub is_alerting: bool,
+    /// Consecutive polls of a bare value beyond its limit.
+    pub n_consecutive: u32,
+}
+
+impl GuardrailNumbers {
+    fn without_numbers(must_prove: bool, status: Status) -> Self {
+        Self {
+            status,
+            value: None,
+            lower: None,
+            upper: None,
+            bound: None,
+            ln_e_breached: None,
+            deteriorated: false,
+            breached: false,
+            non_inferior: false,
+            must_prove,
+            is_alerting: false,
+            n_consecutive: 0,
+        }
+    }
+
+    pub(super) fn flags(&self) -> GuardrailFlags {
+        GuardrailFlags {
+            breached: self.breached,
+            non_inferior: self.non_inferior,
+            must_prove: self.must_prove,
+            is_alerting: self.is_alerting,
+        }
+    }
+}
+
+/// A guardrail at one poll, as stored and shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GuardrailResult {
+    /// Its name.
+    pub name: String,
+    /// Its numbers.
+    #[serde(flatten)]
+    pub numbers: GuardrailNumbers,
+}
+
+impl Deref for GuardrailResult {
+    type Target = GuardrailNumbers;
+    fn deref(&self) -> &GuardrailNumbers {
+        &self.numbers
+    }
+}
+
+/// What a guardrail remembers between polls.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Memory {
+    /// Frozen mixture width.
+    pub(super) tuning: Option<Tuning>,
+    /// Consecutive polls beyond a limit before this one.
+    pub(super) n_consecutive: u32,
+}
+
+/// Alphas shared by all guardrails of an experiment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Alphas {
+    /// Per guardrail: killing is an OR over all of them.
+    pub(super) breach: Alpha,
+    /// Shipping is an AND, which needs no correction.
+    pub(super) safe: Alpha,
+}
+
+/// Evaluates one guardrail; `is_new_poll` is false for a repeated poll, which must not count twice.
+pub(super) fn evaluate_guardrail(
+    guardrail: &Guardrail<'_>,
+    alphas: Alphas,
+    memory: Memory,
+    is_new_poll: bool,
+) -> (GuardrailNumbers, Memory) {
+    let refused = |status| (GuardrailNumbers::without_numbers(guardrail.must_prove, status), memory);
+    match guardrail.reading {
+        GuardrailReading::RelativeToControl { phases, harm_direction, margin, tau, is_signed } => {
+            let comparison = Comparison { phases, harm_direction, margin, tau, is_signed };
+            match comparison.evaluate(alphas, memory.tuning) {
+                Ok((test, bound, tuning)) => {
+                    let result = GuardrailNumbers {
+                        status: Status::Ok,
+                        value: Some(test.harm),
+                        lower: test.harm_lower,
+                        upper: test.harm_upper,
+                        bound: Some(bound),
+                        ln_e_breached: Some(test.ln_e_breached),
+                        deteriorated: test.deteriorated,
+                        breached: test.breached,
+                        non_inferior: test.non_inferior,
+                        ..GuardrailNumbers::without_numbers(guardrail.must_prove, Status::Ok)
+                    };
+                    (result, Memory { tuning: Some(tuning), ..memory })
+                }
+                Err(status) => refused(status),
+            }
+        }
+        GuardrailReading::RateLimit { successes, n, limit } => match rate_limit(guardrail, successes, n, limit, alphas)
+        {
+            Ok(result) => (result, memory),
+            Err(reason) => refused(reason.into()),
+        },
+        GuardrailReading::ValueLimit { value, n, limit, consecutive } => {
+            let Some(value) = value else {
+                // Nothing read is neither a breach nor the end of a row of breaches.
+                let status = InvalidInput::NotFinite.into();
+                let n_consecutive = memory.n_consecutive;
+                let missing = GuardrailNumbers::without_numbers(guardrail.must_prove, status);
+                return (GuardrailNumbers { n_consecutive, ..missing }, memory);
+            };
+            if !(value.is_finite() && limit.get().is_finite()) {
+                return refused(InvalidInput::NotFinite.into());
+            }
+            let is_judged = n.is_none_or(|n| n >= MIN_UNITS_FOR_ALERT);
+            let n_consecutive = match (is_judged && limit.is_crossed_by(value), is_new_poll) {
+                (true, true) => memory.n_consecutive.saturating_add(1),
+                (_, false) => memory.n_consecutive,
+                (false, true) => 0,
+            };
+            let result = GuardrailNumbers {
+                value: Some(value),
+                bound: Some(limit.get()),
+                is_alerting: n_consecutive >= consecutive.max(1),
+                n_consecutive,
+                ..GuardrailNumbers::without_numbers(guardrail.must_prove, Status::Ok)
+            };
+            (result, Memory { n_consecutive, ..memory })
+        }
+    }
+}
+
+struct Comparison<'a> {
+    phases: &'a [Phase],
+    harm_direction: HarmDirection,
+    margin: Margin,
+    tau: Option<Tau>,
+    is_signed: bool,
+}
+
+impl Comparison<'_> {
+    fn evaluate(&self, alphas: Alphas, frozen: Option<Tuning>) -> Result<(GuardrailTest, f64, Tuning), Status> {
+        let gated = Gated::of(self.phases, self.is_signed)?;
+        let effect = combine_phases(&gated.contrasts, 1.0)?;
+        let sign = match self.harm_direction {
+            HarmDirection::Increase => 1.0,
+            HarmDirection::Decrease => -1.0,
+        };
+        // Harm beyond m|Q| is a statement about P - kQ alone: no baseline has to be frozen.
+        let (margin_abs, step) = match self.margin {
+            Margin::Absolute(margin) => (margin, 0.0),
+            Margin::RelativeToControl(m) => (m * effect.control.abs(), sign * m * effect.control.signum()),
+        };
+        if !(margin_abs >= 0.0 && margin_abs.is_finite()) {
+            return Err(InvalidInput::Parameter.into());
+        }
+        let harm = harm_signed(&effect, 1.0, sign)?;
+        let tuning = match frozen.or_else(|| Tuning::from_plan(self.tau, Some(margin_abs), 0.0)) {
+            Some(tuning) => tuning,
+            None => {
+                let alpha = alphas.breach.doubled();
+                Tuning::from_first_poll(alpha, harm.variance, gated.units, None).ok_or(InvalidInput::OutOfRange)?
+            }
+        };
+        let null = if matches!(self.margin, Margin::Absolute(_)) { margin_abs } else { 0.0 };
+        let at_zero = guardrail_test(&harm, null, tuning.tau, alphas.breach, alphas.safe)?;
+        if null > 0.0 || margin_abs <= 0.0 {
+            return Ok((at_zero, margin_abs, tuning));
+        }
+        let at = |k: f64| {
+            let shifted = harm_signed(&combine_phases(&gated.contrasts, k)?, k, sign)?;
+            guardrail_test(&shifted, 0.0, tuning.tau, alphas.breach, alphas.safe)
+        };
+        let at_margin = at(1.0 + step)?;
+        let mut ln_e_breached = at_margin.ln_e_breached;
+        if at_margin.breached {
+            // Harm beyond m|Q| is harm beyond mQ and beyond -mQ. Both are asked, since near zero the sign of Q is unknown.
+            ln_e_breached = ln_e_breached.min(at(1.0 - step)?.ln_e_breached).min(at_zero.ln_e_deteriorated);
+        }
+        let test = GuardrailTest {
+            ln_e_breached,
+            breached: alphas.breach.rejects(ln_e_breached),
+            ln_e_non_inferior: at_margin.ln_e_non_inferior,
+            non_inferior: at_margin.non_inferior,
+            ..at_zero
+        };
+        Ok((test, margin_abs, tuning))
+    }
+}
+
+fn harm_signed(contrast: &Contrast, k: f64, sign: f64) -> Result<Estimate, InvalidInput> {
+    let estimate = contrast.against(k)?;
+    Ok(Estimate { delta: sign * estimate.delta, ..estimate })
+}
+
+fn rate_limit(
+    guardrail: &Guardrail<'_>,
+    successes: u64,
+    n: u64,
+    limit: Limit,
+    alphas: Alphas,
+) -> Result<GuardrailNumbers, InvalidInput> {
+    let breach = rate_confidence(successes, n, limit.get(), alphas.breach)?;
+    let safe = rate_confidence(successes, n, limit.get(), alphas.safe)?;
+    let (breached, non_inferior) = match limit {
+        Limit::Max(x) => (breach.ci.lower.is_some_and(|l| l > x), safe.ci.upper.is_some_and(|u| u < x)),
+        Limit::Min(x) => (breach.ci.upper.is_some_and(|u| u < x), safe.ci.lower.is_some_and(|l| l > x)),
+    };
+    let (lower, upper) = match limit {
+        Limit::Max(_) => (breach.ci.lower, safe.ci.upper),
+        Limit::Min(_) => (safe.ci.lower, breach.ci.upper),
+    };
+    Ok(GuardrailNumbers {
+        value: breach.rate,
+        lower,
+        upper,
+        bound: Some(limit.get()),
+        ln_e_breached: Some(breach.ln_e),
+        breached,
+        non_inferior,
+        ..GuardrailNumbers::without_numbers(guardrail.must_prove, Status::Ok)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ArmSums;
+
+    fn mean(mean: f64, sd: f64) -> ArmSums {
+        let n = 10_000;
+        let units = n as f64;
+        ArmSums::Mean { n, sum: units * mean, sum_squares: units * (mean * mean + sd * sd) }
+    }
+
+    fn at_margin(control: ArmSums, treatment: ArmSums, m: f64) -> GuardrailTest {
+        let phases = [Phase { number: 1, control_weight: 1.0, treatment_weight: 1.0, control, treatment }];
+        let comparison = Comparison {
+            phases: &phases,
+            harm_direction: HarmDirection::Increase,
+            margin: Margin::RelativeToControl(m),
+            tau: Some(Tau::try_new(30.0).unwrap()),
+            is_signed: true,
+        };
+        let alphas = Alphas { breach: Alpha::DEFAULT, safe: Alpha::DEFAULT };
+        comparison.evaluate(alphas, None).unwrap().0
+    }
+
+    #[test]
+    fn a_control_level_of_unknown_sign_breaches_no_relative_margin() {
+        // Control is -1 with a standard error of 10, so it may be +30; then treatment at 10 would be harmless. With the
+        // estimated sign alone, P - 0.1 Q is seven standard errors above 0.
+        let noisy = at_margin(mean(-1.0, 1000.0), mean(10.0, 100.0), 0.9);
+        assert!(!noisy.breached && !noisy.deteriorated, "{noisy:?}");
+        // The harm itself is clear, but 35 would be within the margin of +20.
+        let harmful = at_margin(mean(-1.0, 1000.0), mean(35.0, 100.0), 0.9);
+        assert!(harmful.deteriorated && !harmful.breached, "{harmful:?}");
+        let known = at_margin(mean(-1.0, 1.0), mean(10.0, 100.0), 0.9);
+        assert!(known.breached && known.deteriorated, "{known:?}");
+    }
+}

@@ -1,0 +1,36 @@
+//! What [`evaluate`](super::evaluate()) is given: the frozen plan, one poll's sums, and what is known about the data.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Guardrail, Phase, TestPlan};
+
+/// What the connectors know about the quality of a poll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct DataHealth {
+    /// The reading failed or is older than the plan allows.
+    pub is_stale: bool,
+    /// The source says that it sampled.
+    pub is_sampled: bool,
+    /// The flag service does not split traffic as declared.
+    pub has_flag_drift: bool,
+}
+
+/// One poll of one comparison.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evaluation<'a> {
+    /// Frozen at launch.
+    pub plan: &'a TestPlan,
+    /// Cumulative sums of each allocation phase, all phases since launch.
+    pub phases: &'a [Phase],
+    /// Time since launch, in days.
+    pub elapsed_days: f64,
+    /// The instant the data are as of, in Unix seconds. It identifies the poll: evaluating the same reading again
+    /// must pass the same value, whatever the clock says then.
+    pub as_of: i64,
+    /// All guardrails, with the reading of this poll.
+    pub guardrails: &'a [Guardrail<'a>],
+    /// What is known about the quality of the reading.
+    pub health: DataHealth,
+}

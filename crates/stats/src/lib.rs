@@ -1,0 +1,97 @@
+//! Always-valid statistics: from cumulative sums per arm to a recommendation. Formulas and their sources are in STATS.md.
+//!
+//! **Invariant**: everything here is pure. No I/O, no clock, no randomness, and no other crate of ours. For any
+//! finite input nothing panics and no result holds a NaN or an infinity; an unbounded side of an interval is `None`.
+//!
+//! Convention: control is arm a, treatment is arm b, an effect is treatment minus control. Evidence is kept as natural
+//! logarithms, since an e-value overflows long before the data stop being plausible.
+//!
+//! The rest of the runtime uses three doors: [`evaluate()`] for a running experiment, [`assess()`] for the same without
+//! words in a loop, and [`feasibility`] for a planned one.
+//!
+//! ```text
+//! arms (sums) -> moments | ratio | cuped -> contrast -> phases -> mixture -> running -> decide
+//!            start_gate ---------^              \-> lift          srm, guardrail ---^
+//! ```
+
+mod arms;
+mod assess;
+mod confidence_sequence;
+mod contrast;
+mod counts;
+mod cuped;
+mod decide;
+mod error;
+mod eval_json;
+mod evaluate;
+mod guardrail;
+mod health;
+mod inputs;
+mod interval;
+mod lift;
+mod log_space;
+mod mixture;
+mod moments;
+mod multiplicity;
+mod next_words;
+mod normal;
+mod outlook;
+mod params;
+mod phases;
+mod quantile;
+mod rate;
+mod ratio;
+mod running;
+mod sample_size;
+mod series;
+mod srm;
+mod start_gate;
+mod state;
+mod test_plan;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod tuning;
+mod two_arm;
+mod wording;
+
+pub use arms::ArmSums;
+pub use assess::{Assessed, Assessment, assess};
+pub use confidence_sequence::{RStar, boundary, r_star};
+pub use contrast::{Contrast, Estimate};
+pub use counts::{CountTest, count_test};
+pub use cuped::{CupedAdjustment, CupedArm, cuped};
+pub use decide::{DecideInput, GuardrailFlags, GuardrailSummary, Recommendation, decide};
+pub use error::{InvalidInput, StatsError, Status};
+pub use eval_json::eval_line;
+pub use evaluate::{Advice, Blocks, Evaluated, evaluate, evaluate_before_after};
+pub use guardrail::{
+    Guardrail, GuardrailNumbers, GuardrailReading, GuardrailResult, GuardrailTest, HarmDirection, Limit, Margin,
+    guardrail_test,
+};
+pub use health::{HealthCode, HealthFinding, Severity};
+pub use inputs::{DataHealth, Evaluation};
+pub use interval::Interval;
+pub use lift::{DeltaMethodLift, delta_method_lift, fieller_lift, relative_lift};
+pub use mixture::{Alternative, MixtureTest, Settings, ln_e_one_sided, ln_e_two_sided, mixture_test};
+pub use moments::Moments;
+pub use multiplicity::{EBh, adjust_running_max, benjamini_hochberg, bonferroni, e_benjamini_hochberg, holm};
+pub use outlook::{Finding, MAX_FACTOR, Outlook, OutlookInput, futility_upper, outlook, until_testable};
+pub use params::{Alpha, Direction, Tau, Variance};
+pub use phases::{Phase, combine_phases};
+pub use quantile::{QuantileArm, quantile_estimate};
+pub use rate::{RateConfidence, rate_confidence};
+pub use running::RunningTest;
+pub use sample_size::{
+    Baseline, Feasibility, FeasibilityInput, PlanConstant, SampleSize, SampleSizeInput, feasibility, plan_constant,
+    sample_size,
+};
+pub use series::{
+    BeforeAfter, LevelTest, Placebo, PrePostTest, SeriesVerdict, before_after, level_vs_target, placebo_in_time,
+    pre_post,
+};
+pub use srm::{Srm, SrmLevel, SrmStatus, sample_ratio_mismatch};
+pub use start_gate::{StartGate, StartGateInput};
+pub use state::{Crossing, EpochReason, EpochStart, GuardrailState, PhaseCounts, RunningState};
+pub use test_plan::TestPlan;
+pub use tuning::{Tuning, TuningSource};
+pub use two_arm::{TwoArmResult, two_arm_test};

@@ -1,0 +1,96 @@
+//! What would have to happen for a decision, in a sentence. Deterministic.
+
+use super::wording::number;
+use super::{
+    Evaluated, Evaluation, Finding, Outlook, OutlookInput, Recommendation, Status, outlook as foretell, until_testable,
+};
+
+/// What is missing; `None` where a human can decide now.
+pub(super) fn next(result: &Evaluated, input: &Evaluation<'_>) -> Option<String> {
+    match result.advice.recommendation {
+        Recommendation::Continue => Some(going_on(result, input)),
+        Recommendation::HoldDataQuality => {
+            Some("A poll with data that can be trusted; what is wrong stands in `health`.".to_owned())
+        }
+        Recommendation::HoldSrm => Some(
+            "Somebody finds out why units do not arrive as declared; the arms may hold different people until then."
+                .to_owned(),
+        ),
+        Recommendation::KillGuardrail
+        | Recommendation::KillHarm
+        | Recommendation::HoldAlert
+        | Recommendation::Ship
+        | Recommendation::KillFutility
+        | Recommendation::IterateGuardrailUnproven
+        | Recommendation::IterateInconclusive => None,
+    }
+}
+
+fn going_on(result: &Evaluated, input: &Evaluation<'_>) -> String {
+    let plan = input.plan;
+    let n_units = result.n_control.saturating_add(result.n_treatment);
+    if result.is_success_threshold_met && !result.is_min_runtime_met {
+        let days_left = (result.min_runtime_days as f64 - input.elapsed_days).ceil().max(0.0);
+        return format!("{} more days, so that whole weeks are seen.", number(days_left));
+    }
+    if result.is_success_threshold_met && !result.is_min_sample_reached {
+        let missing = plan.min_sample_size.saturating_sub(n_units);
+        return format!("{missing} more units, the plan's minimum sample.");
+    }
+    if result.is_success_threshold_met {
+        return "The proof that every required guardrail is safe.".to_owned();
+    }
+    let found = match (result.status, result.effect, result.standard_error, result.tuning) {
+        (Status::Ok, Some(effect), Some(standard_error), Some(tuning)) => foretell(&OutlookInput {
+            n_units,
+            effect,
+            standard_error,
+            r: (tuning.tau.get() / standard_error).powi(2),
+            alpha: plan.comparison_alpha(),
+            direction: plan.direction,
+            success_threshold: plan.success_threshold,
+            kill_threshold: plan.kill_threshold,
+            mde: result.running.mde_abs,
+        }),
+        _ => until_testable(result.status, n_units),
+    };
+    let end = plan.max_days.map_or_else(String::new, |days| format!(" The plan ends after {days} days."));
+    let Some(Outlook { more_units, finding }) = found else {
+        return format!("More units; at the present effect it cannot be said how many.{end}");
+    };
+    let what = match finding {
+        Finding::Better => "show that the treatment is better".to_owned(),
+        Finding::Worse => "show that the treatment is worse".to_owned(),
+        Finding::SmallerThanMde => {
+            let mde = result.running.mde_abs.map_or_else(String::new, |mde| format!(" of {}", number(mde)));
+            format!("exclude an improvement{mde}")
+        }
+        Finding::Testable => "let the test begin".to_owned(),
+    };
+    let days = (more_units as f64 * input.elapsed_days / n_units as f64).ceil();
+    let time = if days.is_finite() && days > 0.0 {
+        format!(", about {} days at the present rate,", number(days))
+    } else {
+        String::new()
+    };
+    format!("If nothing changes, about {} more units{time} would {what}.{end}", rounded(more_units))
+}
+
+/// Two significant digits: the effect will not stay exactly as it is.
+fn rounded(n: u64) -> u64 {
+    let mut unit = 1;
+    while n / unit >= 100 {
+        unit *= 10;
+    }
+    n.div_ceil(unit) * unit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rounded;
+
+    #[test]
+    fn a_forecast_has_two_digits() {
+        assert_eq!([0, 7, 99, 101, 54_321].map(rounded), [0, 7, 99, 110, 55_000]);
+    }
+}

@@ -1,0 +1,246 @@
+//! What is stored between two polls of one comparison.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::guardrail::Memory;
+use super::{Alpha, Phase, RunningTest, TestPlan, Tuning, TuningSource};
+
+/// Units counted in a phase; they can only grow, unless the source restated them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PhaseCounts {
+    /// Number of the phase.
+    pub phase: u32,
+    /// Units of control.
+    pub n_control: u64,
+    /// Units of treatment.
+    pub n_treatment: u64,
+}
+
+impl PhaseCounts {
+    /// Of the readings of a phase.
+    #[must_use]
+    pub fn of(phase: &Phase) -> Self {
+        Self { phase: phase.number, n_control: phase.control.n(), n_treatment: phase.treatment.n() }
+    }
+
+    /// Whether `later` cannot follow `earlier`: units of a known phase shrank, or the phase is gone.
+    #[must_use]
+    pub fn shrank(earlier: &[Self], later: &[Phase]) -> bool {
+        earlier.iter().any(|known| {
+            !later.iter().map(Self::of).any(|now| {
+                now.phase == known.phase && now.n_control >= known.n_control && now.n_treatment >= known.n_treatment
+            })
+        })
+    }
+}
+
+/// When the evidence first crossed `1 / alpha`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Crossing {
+    /// Of the poll, in Unix seconds.
+    pub as_of: i64,
+    /// Units of both arms then.
+    pub n_units: u64,
+}
+
+/// Why the evidence starts anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EpochReason {
+    /// Units within a phase shrank: the source corrected its past.
+    Restatement,
+    /// alpha or tau of the plan changed.
+    PlanChanged,
+}
+
+/// Start of the current epoch, unless it is the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EpochStart {
+    /// Of the poll, in Unix seconds.
+    pub as_of: i64,
+    /// Why.
+    pub reason: EpochReason,
+}
+
+/// What a guardrail remembers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GuardrailState {
+    /// Name of the guardrail.
+    pub name: String,
+    /// Frozen mixture width.
+    pub tuning: Option<Tuning>,
+    /// Consecutive polls of a bare value beyond its limit.
+    pub n_consecutive: u32,
+}
+
+/// Persisted between polls; pass it to the next [`evaluate`](super::evaluate()).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunningState {
+    /// Counts restarts of the evidence, from 1.
+    pub epoch: u32,
+    /// Why and when this epoch started; `None` in the first.
+    pub epoch_start: Option<EpochStart>,
+    /// Newest poll, in Unix seconds; `None` before the first.
+    pub as_of: Option<i64>,
+    /// The alpha in use, split over treatments.
+    pub alpha: Option<Alpha>,
+    /// Frozen mixture width.
+    pub tuning: Option<Tuning>,
+    /// Frozen minimum detectable effect in metric units.
+    pub mde_abs: Option<f64>,
+    /// Strongest evidence and intersection of intervals in this epoch.
+    pub test: RunningTest,
+    /// First crossing in this epoch.
+    pub first_crossing: Option<Crossing>,
+    /// Strongest evidence for a sample-ratio mismatch in this epoch, >= 0.
+    pub srm_max_ln_e: f64,
+    /// Units by phase.
+    pub phases: Vec<PhaseCounts>,
+    /// By guardrail.
+    pub guardrails: Vec<GuardrailState>,
+}
+
+impl Default for RunningState {
+    fn default() -> Self {
+        Self {
+            epoch: 1,
+            epoch_start: None,
+            as_of: None,
+            alpha: None,
+            tuning: None,
+            mde_abs: None,
+            test: RunningTest::default(),
+            first_crossing: None,
+            srm_max_ln_e: 0.0,
+            phases: Vec::new(),
+            guardrails: Vec::new(),
+        }
+    }
+}
+
+impl RunningState {
+    /// Whether these readings contradict the last poll: the source restated its past.
+    #[must_use]
+    pub fn is_restated_by(&self, phases: &[Phase]) -> bool {
+        PhaseCounts::shrank(&self.phases, phases)
+    }
+
+    /// The beginning of the epoch that a restatement at `as_of` (Unix seconds) opens, as if no poll had been made yet:
+    /// the corrected polls before `as_of` are then evaluated from it. Tunings are kept, they belong to the plan; so are the
+    /// rows of polls beyond an operational limit, which are no evidence.
+    #[must_use]
+    pub fn restated(&self, as_of: i64) -> Self {
+        let mut state = self.clone();
+        state.start_epoch(EpochStart { as_of, reason: EpochReason::Restatement });
+        state.as_of = None;
+        state.phases.clear();
+        state
+    }
+
+    /// Whether the plan asks for another test than the one that is running.
+    pub(super) fn is_changed_by(&self, plan: &TestPlan, from_plan: Option<Tuning>) -> bool {
+        let Some(alpha) = self.alpha else {
+            return false;
+        };
+        // Not bit by bit: a number may lose its last digit on its way through JSON.
+        let is_same = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs();
+        let is_tuning_changed = match (from_plan, self.tuning) {
+            (Some(want), Some(have)) => !is_same(want.tau.get(), have.tau.get()),
+            (_, None) => false,
+            // Frozen at the first gated poll; a plan that no longer states what it stated has changed.
+            (None, Some(have)) => match have.source {
+                TuningSource::Explicit | TuningSource::SuccessThreshold => true,
+                TuningSource::MinimumDetectableEffect => plan.mde_relative.is_none(),
+                TuningSource::PlannedSampleSize | TuningSource::Fallback => false,
+            },
+        };
+        is_tuning_changed || !is_same(alpha.get(), plan.comparison_alpha().get())
+    }
+
+    /// Starts the evidence anew. A restatement keeps the tuning; a changed plan chooses it again.
+    pub(super) fn start_epoch(&mut self, start: EpochStart) {
+        self.epoch = self.epoch.saturating_add(1);
+        self.epoch_start = Some(start);
+        self.test = RunningTest::default();
+        self.first_crossing = None;
+        self.srm_max_ln_e = 0.0;
+        match start.reason {
+            EpochReason::Restatement => {}
+            EpochReason::PlanChanged => (self.tuning, self.mde_abs) = (None, None),
+        }
+    }
+
+    pub(super) fn count(&mut self, phases: &[Phase]) {
+        self.phases.clear();
+        self.phases.extend(phases.iter().map(PhaseCounts::of));
+    }
+
+    pub(super) fn guardrail_memory(&self, name: &str) -> Memory {
+        let known = self.guardrails.iter().find(|g| g.name == name);
+        known.map_or_else(Memory::default, |g| Memory { tuning: g.tuning, n_consecutive: g.n_consecutive })
+    }
+
+    pub(super) fn remember_guardrail(&mut self, name: &str, memory: Memory) {
+        let Memory { tuning, n_consecutive } = memory;
+        match self.guardrails.iter_mut().find(|g| g.name == name) {
+            Some(known) => (known.tuning, known.n_consecutive) = (tuning, n_consecutive),
+            None => {
+                let name = name.to_owned();
+                self.guardrails.push(GuardrailState { name, tuning, n_consecutive });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ArmSums, Interval, Tau};
+
+    #[test]
+    fn a_restatement_keeps_the_tuning_and_forgets_the_evidence() {
+        let tuning = Tuning { tau: Tau::try_new(0.02).unwrap(), source: TuningSource::Explicit };
+        let guardrail = GuardrailState { name: "delay".to_owned(), tuning: Some(tuning), n_consecutive: 2 };
+        let before = RunningState {
+            epoch: 3,
+            as_of: Some(900),
+            alpha: Some(Alpha::DEFAULT),
+            tuning: Some(tuning),
+            mde_abs: Some(0.02),
+            test: RunningTest { max_ln_e: 7.5, ci: Interval::new(0.01, 0.03) },
+            first_crossing: Some(Crossing { as_of: 800, n_units: 5000 }),
+            srm_max_ln_e: 4.0,
+            phases: vec![PhaseCounts { phase: 0, n_control: 3000, n_treatment: 3000 }],
+            guardrails: vec![guardrail.clone()],
+            ..RunningState::default()
+        };
+        let want = RunningState {
+            epoch: 4,
+            epoch_start: Some(EpochStart { as_of: 1000, reason: EpochReason::Restatement }),
+            alpha: Some(Alpha::DEFAULT),
+            tuning: Some(tuning),
+            mde_abs: Some(0.02),
+            guardrails: vec![guardrail],
+            ..RunningState::default()
+        };
+        assert_eq!(before.restated(1000), want);
+    }
+
+    #[test]
+    fn counts_that_shrink_or_vanish_cannot_follow() {
+        let of = |number, control, treatment| Phase {
+            number,
+            control_weight: 1.0,
+            treatment_weight: 1.0,
+            control: ArmSums::Proportion { n: control, successes: 0 },
+            treatment: ArmSums::Proportion { n: treatment, successes: 0 },
+        };
+        let earlier = [of(0, 10, 10), of(1, 5, 5)].map(|phase| PhaseCounts::of(&phase));
+        assert!(!PhaseCounts::shrank(&earlier, &[of(0, 10, 10), of(1, 5, 6), of(2, 1, 1)]));
+        assert!(PhaseCounts::shrank(&earlier, &[of(0, 10, 10), of(1, 5, 4)]));
+        assert!(PhaseCounts::shrank(&earlier, &[of(0, 9, 20), of(1, 5, 5)]));
+        assert!(PhaseCounts::shrank(&earlier, &[of(1, 5, 5)]));
+        assert!(!PhaseCounts::shrank(&[], &[]));
+    }
+}

@@ -1,0 +1,25 @@
+//! Tests through the public doors of the crate, one binary.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "helpers of tests may fail loudly; clippy.toml only knows functions marked as tests"
+)]
+
+mod answer;
+mod edges;
+mod evaluate;
+mod given;
+mod hostile;
+mod mistakes;
+mod plans;
+mod properties;
+mod properties_polls;
+mod properties_tools;
+mod requests;
+mod simulation;
+mod vectors;
+mod words;

@@ -1,0 +1,99 @@
+//! A small part of the simulation suite (`benches/simulation`), fast enough to run with every test: 400 experiments
+//! with 28 looks each, through the same door as the runtime, from a fixed seed.
+
+use outcome_stats::{
+    Alpha, ArmSums, DataHealth, Evaluation, Phase, RunningState, SampleSizeInput, TestPlan, assess, sample_size,
+};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Binomial, Distribution as _};
+
+const N_REPLICATIONS: u32 = 400;
+const N_LOOKS: u32 = 28;
+const RATE: f64 = 0.05;
+const MDE: f64 = 0.005;
+
+/// Share of experiments called significant at any look.
+struct Found {
+    by_engine: f64,
+    /// By |z| > 1.96 at every look, the mistake that the engine is there to avoid.
+    by_peeking: f64,
+}
+
+/// Runs experiments in which the treatment adds `effect`, each to the end that the planner gives it.
+fn simulate(effect: f64) -> Found {
+    let mut rng = ChaCha8Rng::seed_from_u64(20_260_101);
+    let n_per_look = planned_units() / 2 / u64::from(N_LOOKS);
+    let arrivals = |p: f64| Binomial::new(n_per_look, p).unwrap();
+    let (control, treatment) = (arrivals(RATE), arrivals(RATE + effect));
+    let (mut by_engine, mut by_peeking) = (0.0, 0.0);
+    for _ in 0..N_REPLICATIONS {
+        let plan = TestPlan { mde_abs: Some(MDE), ..TestPlan::default() };
+        let mut state = RunningState::default();
+        let (mut x_control, mut x_treatment, mut is_peeked) = (0, 0, false);
+        for look in 1..=N_LOOKS {
+            x_control += control.sample(&mut rng);
+            x_treatment += treatment.sample(&mut rng);
+            let n = n_per_look * u64::from(look);
+            let arm = |successes| ArmSums::Proportion { n, successes };
+            let phases = [Phase {
+                number: 1,
+                control_weight: 0.5,
+                treatment_weight: 0.5,
+                control: arm(x_control),
+                treatment: arm(x_treatment),
+            }];
+            let input = Evaluation {
+                plan: &plan,
+                phases: &phases,
+                elapsed_days: f64::from(look),
+                as_of: i64::from(look),
+                guardrails: &[],
+                health: DataHealth::default(),
+            };
+            let numbers = assess(&input, &mut state).numbers;
+            let z = numbers.effect.zip(numbers.standard_error).map_or(0.0, |(effect, se)| effect / se);
+            is_peeked |= z.abs() > 1.959_964;
+        }
+        by_engine += f64::from(u8::from(state.first_crossing.is_some()));
+        by_peeking += f64::from(u8::from(is_peeked));
+    }
+    let share = |count: f64| count / f64::from(N_REPLICATIONS);
+    Found { by_engine: share(by_engine), by_peeking: share(by_peeking) }
+}
+
+fn planned_units() -> u64 {
+    let variance = |p: f64| p * (1.0 - p);
+    let input = SampleSizeInput {
+        unit_variance_control: variance(RATE),
+        unit_variance_treatment: variance(RATE + MDE),
+        weight_control: 0.5,
+        weight_treatment: 0.5,
+        mde_abs: MDE,
+        alpha: Alpha::DEFAULT,
+        power: 0.8,
+        n_looks: N_LOOKS,
+    };
+    sample_size(&input).unwrap().n_max
+}
+
+/// Four Monte Carlo standard errors of a share whose true value is `p`: wrong once in 30,000 seeds.
+fn four_standard_errors(p: f64) -> f64 {
+    4.0 * (p * (1.0 - p) / f64::from(N_REPLICATIONS)).sqrt()
+}
+
+#[test]
+fn looking_28_times_at_nothing_finds_something_no_more_often_than_alpha() {
+    let alpha = Alpha::DEFAULT.get();
+    let Found { by_engine, by_peeking } = simulate(0.0);
+    let limit = alpha + four_standard_errors(alpha);
+    assert!(by_engine <= limit, "{by_engine} > {limit}");
+    // The same data convict a test that may look only once: this simulation is able to fail.
+    assert!(by_peeking > 2.0 * limit, "{by_peeking}");
+}
+
+#[test]
+fn an_effect_of_the_planned_size_is_found_as_often_as_planned() {
+    let Found { by_engine, .. } = simulate(MDE);
+    assert!((by_engine - 0.8).abs() <= four_standard_errors(0.8), "{by_engine}");
+}
