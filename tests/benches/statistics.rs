@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use jiff::SignedDuration;
 use outcome_core::audit::NewEvent;
 use outcome_core::domain::{ArmSums, Experiment, ExperimentStatus, Measurement, Variant, Window};
-use outcome_core::hypotheses::TestPlan;
+use outcome_core::hypotheses::Plan;
 use outcome_core::ids::{ExperimentId, MeasurementId};
 use outcome_core::principal::Principal;
 use outcome_core::stats::{
@@ -157,7 +157,7 @@ async fn fill(lab: &Lab) -> Result<()> {
     let start = runtime.now();
     for n in 0..N_EXPERIMENTS {
         let hypothesis = hypothesis(&format!("Idea {n}"), &format!("idea-{n}"));
-        let plan = TestPlan::of(&spec, &hypothesis, Some(n as u32 % 10));
+        let plan = Plan::of(&spec, &hypothesis, Some(n as u32 % 10));
         let id = runtime.ids().next::<ExperimentId>();
         let mut experiment = Experiment::draft(id, format!("idea-{n}").parse()?, outcome, hypothesis, agent(), start);
         experiment.state.status = ExperimentStatus::Running;
