@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use outcome_core::clock::ManualClock;
-use outcome_core::connectors::webhook::{Headers, sign};
 use outcome_core::domain::{
     Author, Hypothesis, InterventionKind, MeasurementPlan, Risk, RolloutPlan, Surface, Verdict,
 };
+use outcome_core::ports::push::{Headers, sign};
 use outcome_core::principal::Principal;
 use outcome_core::settings::{Overrides, Settings};
 use outcome_core::usecases::{
@@ -137,7 +137,7 @@ impl Lab {
         .execute(&source)
         .await?;
         let clock = ManualClock::at("2026-10-01T08:00:00Z".parse()?);
-        let overrides = Overrides { database: database.clone(), file: None };
+        let overrides = Overrides { database: database.clone(), ..Overrides::new(&outcome_integrations::VENDORS) };
         let settings = Settings::for_root(&root, &overrides, &|_| None);
         let request = InitRequest {
             email: MEMBER.to_owned(),

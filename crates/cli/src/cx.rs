@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use outcome_core::config::Vendors;
 use outcome_core::ids::OutcomeId;
 use outcome_core::settings::{Overrides, Settings, process_env};
 use outcome_core::usecases::Runtime;
@@ -39,14 +40,14 @@ pub struct Cx {
 }
 
 impl Cx {
-    /// From the flags.
-    pub fn new(globals: &Globals, command: &Command) -> Result<Self> {
+    /// From the flags. `vendors`: what an outcome file may name.
+    pub fn new(globals: &Globals, command: &Command, vendors: &'static Vendors) -> Result<Self> {
         let cwd = std::env::current_dir()
             .map_err(|e| Error::new(Code::Io, "the working directory cannot be read").because(e))?;
         // In `experiment propose --file` the file is the hypothesis.
         let is_taken = matches!(command, Command::Experiment(Experiment::Propose(_)));
         let file = globals.file.clone().filter(|_| !is_taken);
-        let overrides = Overrides { file, database: globals.database.clone() };
+        let overrides = Overrides { vendors, file, database: globals.database.clone() };
         Ok(Self { out: Out::new(globals), terminal: Terminal::new(globals.no_input), cwd, overrides })
     }
 

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     };
     let out = Out::new(&cli.globals);
     log_to_stderr(cli.globals.verbose, out.is_stderr_coloured());
-    let done = Cx::new(&cli.globals, &cli.command).and_then(|cx| {
+    let done = Cx::new(&cli.globals, &cli.command, &outcome_integrations::VENDORS).and_then(|cx| {
         tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .worker_threads(2)

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::Vendors;
 use crate::error::{Code, Error, Result};
 use crate::ids::WorkspaceId;
 
@@ -29,13 +30,23 @@ impl<T> Sourced<T> {
     }
 }
 
-/// What the command line said.
-#[derive(Debug, Clone, Default)]
+/// What the program brings along, and what its command line said.
+#[derive(Debug, Clone)]
 pub struct Overrides {
+    /// What an outcome file may name.
+    pub vendors: &'static Vendors,
     /// `--file`: path of the outcome file.
     pub file: Option<PathBuf>,
     /// `--database`.
     pub database: Option<String>,
+}
+
+impl Overrides {
+    /// Nothing on the command line.
+    #[must_use]
+    pub fn new(vendors: &'static Vendors) -> Self {
+        Self { vendors, file: None, database: None }
+    }
 }
 
 /// The identity of a workspace, kept in its folder: which row of the database it is, and which root key it trusts.
@@ -61,6 +72,9 @@ pub struct Settings {
     pub clock_file: Option<Sourced<PathBuf>>,
     /// Address of the daemon, for links.
     pub app_url: Sourced<String>,
+    /// What the outcome file may name.
+    #[serde(skip)]
+    pub vendors: &'static Vendors,
 }
 
 /// Reads an environment variable; a parameter so that tests need not change the process.
@@ -120,6 +134,7 @@ impl Settings {
             clock_file: env("OUTCOME_RUNTIME_CLOCK_FILE")
                 .map(|path| Sourced::new(PathBuf::from(path), "environment OUTCOME_RUNTIME_CLOCK_FILE")),
             app_url,
+            vendors: overrides.vendors,
         }
     }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use outcome_core::config::Vendors;
 use outcome_core::settings::{Overrides, Settings, Sourced, process_env};
 use outcome_core::usecases::Runtime;
 use outcome_core::{Code, Error, Result};
@@ -19,12 +20,12 @@ const REQUEST_GRACE: Duration = Duration::from_secs(10);
 /// How long a poll round that is under way may take after that: its sources have time limits of their own.
 const JOB_GRACE: Duration = Duration::from_secs(30);
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT. `vendors`: what an outcome file may name.
 ///
 /// # Errors
 /// [`Code::PortTaken`], [`Code::WorkspaceNotFound`], or what the database says.
-pub async fn run(args: Args) -> Result<()> {
-    let mut settings = settings(&args)?;
+pub async fn run(args: Args, vendors: &'static Vendors) -> Result<()> {
+    let mut settings = settings(&args, vendors)?;
     let listener = listen(args.listen).await?;
     let address = listener.local_addr().map_err(|e| Error::new(Code::Io, "the port has no address").because(e))?;
     if settings.app_url.from == "default" {
@@ -81,8 +82,8 @@ async fn serve(listener: TcpListener, app: &App, cancel: &CancellationToken) -> 
     }
 }
 
-fn settings(args: &Args) -> Result<Settings> {
-    let overrides = Overrides { file: None, database: args.database.clone() };
+fn settings(args: &Args, vendors: &'static Vendors) -> Result<Settings> {
+    let overrides = Overrides { database: args.database.clone(), ..Overrides::new(vendors) };
     match &args.workspace {
         Some(root) => {
             let root = root.canonicalize().map_err(|e| {

@@ -9,7 +9,7 @@ use outcome_runtimed::{Args, daemon, logs};
 async fn main() -> ExitCode {
     let args = Args::parse();
     logs::init(args.log_format);
-    match daemon::run(args).await {
+    match daemon::run(args, &outcome_integrations::VENDORS).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             logs::fatal(&error);

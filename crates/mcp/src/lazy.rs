@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use outcome_core::config::Vendors;
 use outcome_core::settings::{Overrides, Settings, process_env};
 use outcome_core::usecases::Runtime;
 use outcome_core::{Code, Error, Result};
@@ -14,8 +15,10 @@ const OPEN_LIMIT: Duration = Duration::from_secs(15);
 
 /// A workspace that is opened once, and anew when another database file stands in its place; after a failure the next call
 /// tries again.
-#[derive(Default)]
-pub(crate) struct LazyRuntime(Mutex<Option<Opened>>);
+pub(crate) struct LazyRuntime {
+    vendors: &'static Vendors,
+    opened: Mutex<Option<Opened>>,
+}
 
 struct Opened {
     runtime: Runtime,
@@ -26,7 +29,13 @@ struct Opened {
 impl LazyRuntime {
     /// One that is open already, by somebody who looks after its database.
     pub(crate) fn opened(runtime: Runtime) -> Self {
-        Self(Mutex::new(Some(Opened { runtime, file: None })))
+        let vendors = runtime.settings().vendors;
+        Self { vendors, opened: Mutex::new(Some(Opened { runtime, file: None })) }
+    }
+
+    /// One that is opened at its first use. `vendors`: what its outcome file may name.
+    pub(crate) fn new(vendors: &'static Vendors) -> Self {
+        Self { vendors, opened: Mutex::default() }
     }
 
     /// The opened workspace.
@@ -34,7 +43,7 @@ impl LazyRuntime {
     /// # Errors
     /// What hinders it, with the way to mend it.
     pub(crate) async fn get(&self) -> Result<Runtime> {
-        let mut opened = self.0.lock().await;
+        let mut opened = self.opened.lock().await;
         if let Some(Opened { runtime, file }) = &*opened {
             match file.as_ref().map(DatabaseFile::is_in_place) {
                 None | Some(Some(true)) => return Ok(runtime.clone()),
@@ -42,7 +51,7 @@ impl LazyRuntime {
                 Some(None) => return Err(moved(runtime)),
             }
         }
-        let runtime = open().await?;
+        let runtime = open(self.vendors).await?;
         *opened = Some(Opened { runtime: runtime.clone(), file: DatabaseFile::of(&runtime) });
         Ok(runtime)
     }
@@ -78,8 +87,8 @@ fn moved(runtime: &Runtime) -> Error {
         )
 }
 
-async fn open() -> Result<Runtime> {
-    let settings = settings()?;
+async fn open(vendors: &'static Vendors) -> Result<Runtime> {
+    let settings = settings(vendors)?;
     let shown = settings.database_shown();
     match tokio::time::timeout(OPEN_LIMIT, Runtime::open(settings)).await {
         Ok(opened) => opened,
@@ -91,8 +100,8 @@ async fn open() -> Result<Runtime> {
     }
 }
 
-fn settings() -> Result<Settings> {
-    let overrides = Overrides::default();
+fn settings(vendors: &'static Vendors) -> Result<Settings> {
+    let overrides = Overrides::new(vendors);
     let cwd = std::env::current_dir()
         .map_err(|e| Error::new(Code::Io, "the working directory of this server cannot be read").because(e))?;
     Settings::discover(&cwd, &overrides, &process_env)

@@ -28,7 +28,7 @@ fn main() -> anyhow::Result<()> {
     log_to_stderr();
     // Two, so that a call that computes for long delays neither the end of the input nor a signal.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let code = runtime.block_on(outcome_mcp::serve_stdio())?;
+    let code = runtime.block_on(outcome_mcp::serve_stdio(&outcome_integrations::VENDORS))?;
     // A standard input that is still being read by a blocked thread must not hold the process.
     std::process::exit(code)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outcome_core::Code;
+use outcome_core::config::Vendors;
 use outcome_core::principal::Principal;
 use outcome_core::usecases::Runtime;
 use rmcp::model::{
@@ -76,8 +77,8 @@ impl Server {
     ///
     /// It looks for the workspace from the working directory, at the first call that needs it.
     #[must_use]
-    pub fn new(eof: CancellationToken) -> Self {
-        Self::with(LazyRuntime::default(), eof)
+    pub fn new(vendors: &'static Vendors, eof: CancellationToken) -> Self {
+        Self::with(LazyRuntime::new(vendors), eof)
     }
 
     /// A server for a workspace that is open already.

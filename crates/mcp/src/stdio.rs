@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use outcome_core::config::Vendors;
 use rmcp::ServiceExt;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,11 +16,12 @@ use crate::server::Server;
 /// How long handlers may take to notice the end of input before the process leaves anyway.
 const WATCHDOG: Duration = Duration::from_millis(300);
 
-/// Serves standard input and output until the input ends or a signal arrives; returns the exit code.
+/// Serves standard input and output until the input ends or a signal arrives; returns the exit code. `vendors`: what an
+/// outcome file may name.
 ///
 /// # Errors
 /// When signals cannot be handled.
-pub async fn serve_stdio() -> std::io::Result<i32> {
+pub async fn serve_stdio(vendors: &'static Vendors) -> std::io::Result<i32> {
     // Before anything else: without handlers a signal would kill the process with an error.
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
@@ -27,7 +29,7 @@ pub async fn serve_stdio() -> std::io::Result<i32> {
     let (input, output) = rmcp::transport::stdio_pipes();
     let transport = (EofSignal::new(input, eof.clone()), output);
     let work = async {
-        match Server::new(eof.clone()).serve(transport).await {
+        match Server::new(vendors, eof.clone()).serve(transport).await {
             Ok(running) => {
                 if let Err(error) = running.waiting().await {
                     tracing::warn!("The session ended abnormally: {error}");

@@ -43,7 +43,10 @@ pub fn files() -> Result<Vec<Generated>> {
         Generated { path: "docs/errors.md", text: errors() },
         Generated {
             path: "docs/outcome.schema.json",
-            text: format!("{}\n", serde_json::to_string_pretty(&outcome_core::config::schema())?),
+            text: format!(
+                "{}\n",
+                serde_json::to_string_pretty(&outcome_core::config::schema(&outcome_integrations::VENDORS))?
+            ),
         },
     ])
 }

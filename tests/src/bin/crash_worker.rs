@@ -4,7 +4,7 @@
 //! The clock is `.clock` in ROOT; `DATABASE_URL` names the database.
 
 use anyhow::{Context as _, Result, bail};
-use outcome_core::connectors::webhook::{Headers, sign};
+use outcome_core::ports::push::{Headers, sign};
 use outcome_core::settings::{Overrides, Settings, process_env};
 use outcome_core::usecases::{PollRequest, Runtime};
 use outcome_tests::lab::{INGEST_SECRET, decision};
@@ -19,7 +19,8 @@ async fn main() -> Result<()> {
         "OUTCOME_RUNTIME_CLOCK_FILE" => Some(clock.clone()),
         name => process_env(name),
     };
-    let runtime = Runtime::open(Settings::for_root(&root, &Overrides::default(), &env)).await?;
+    let runtime =
+        Runtime::open(Settings::for_root(&root, &Overrides::new(&outcome_integrations::VENDORS), &env)).await?;
     let argument = |index: usize| args.get(index).map(String::as_str).context("an argument is missing");
     match argument(1)? {
         "poll" => {

@@ -56,7 +56,7 @@ pub async fn run(cx: &Cx, command: Command) -> Result<Exit> {
         Command::Stats(args) => stats::run(cx, args).await,
         Command::Connectors(args) => connectors::run(cx, &args).await,
         Command::Agent(args) => agent::run(cx, &args).await,
-        Command::Demo(args) => demo::run(&args).await,
+        Command::Demo(args) => demo::run(cx, &args).await,
         Command::Doctor(args) => doctor::run(cx, &args).await,
         Command::Guard(args) => guard::run(cx, &args).await,
         Command::Schema => schema::run(cx),

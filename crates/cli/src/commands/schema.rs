@@ -6,6 +6,6 @@ use crate::cx::{Cx, Exit};
 
 /// Runs it.
 pub fn run(cx: &Cx) -> Result<Exit> {
-    cx.out.json(&config::schema())?;
+    cx.out.json(&config::schema(cx.overrides.vendors))?;
     Ok(Exit::OK)
 }

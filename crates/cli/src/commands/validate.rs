@@ -42,7 +42,7 @@ pub async fn run(cx: &Cx, args: &args::Validate) -> Result<Exit> {
     };
     let root = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(&cx.cwd);
     let env = ProcessEnv::new(root);
-    let loaded = config::locate::load_with(&path, if args.skip_env { None } else { Some(&env) })?;
+    let loaded = config::locate::load_with(&path, cx.overrides.vendors, if args.skip_env { None } else { Some(&env) })?;
     let feasibility = match &loaded.config {
         Some(config) => {
             let mut overrides = cx.overrides.clone();

@@ -9,7 +9,7 @@ use super::yaml::{Node, Value, shown};
 use crate::domain::{Aggregation, Assurance};
 
 /// A fixed set of texts.
-pub(super) trait Choice: Sized + Copy + JsonSchema + 'static {
+pub trait Choice: Sized + Copy + JsonSchema + 'static {
     /// What is chosen: "a direction".
     const CHOICE: &'static str;
     /// All of them.
@@ -61,7 +61,6 @@ choices! {
     crate::domain::Design = "an evidence design",
     crate::domain::ViolationPolicy = "a reaction to a violation",
     crate::domain::MetricMethod = "a method",
-    super::TimeFormat = "a format of instants",
 }
 
 impl Choice for Aggregation {
@@ -73,7 +72,7 @@ impl Choice for Aggregation {
 
 /// A level of assurance that a gate can ask for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct GateAssurance(pub(super) Assurance);
+pub struct GateAssurance(pub Assurance);
 
 impl JsonSchema for GateAssurance {
     fn inline_schema() -> bool {

@@ -11,7 +11,7 @@ use super::yaml::{Node, Value, shown};
 use crate::domain::{Period, Slug};
 
 /// A type that can be read from a node.
-pub(super) trait Decode: Sized + JsonSchema {
+pub trait Decode: Sized + JsonSchema {
     /// What it is, for messages: "a number".
     const WHAT: &'static str;
     /// A value to show where one is missing.
@@ -22,9 +22,9 @@ pub(super) trait Decode: Sized + JsonSchema {
 
 /// A value with its place.
 #[derive(Debug, Clone)]
-pub(super) struct At<T> {
-    pub(super) value: T,
-    pub(super) span: Span,
+pub struct At<T> {
+    pub value: T,
+    pub span: Span,
 }
 
 impl<T> std::ops::Deref for At<T> {
@@ -57,7 +57,7 @@ impl<T: Decode> Decode for At<T> {
 }
 
 /// The value where it fits on a line, else its key.
-pub(super) fn place(node: &Node) -> Span {
+pub fn place(node: &Node) -> Span {
     match node.value {
         Value::List(_) | Value::Map(_) => node.anchor(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => node.span,
@@ -65,7 +65,7 @@ pub(super) fn place(node: &Node) -> Span {
 }
 
 /// Says that something else was expected.
-pub(super) fn wrong_type(node: &Node, wanted: &str, example: &str, reporter: &mut Reporter<'_>) {
+pub fn wrong_type(node: &Node, wanted: &str, example: &str, reporter: &mut Reporter<'_>) {
     let problem = Problem::error("config.wrong_type", place(node), format!("expected {wanted}, found {}", node.kind()));
     reporter.push(problem.valid(wanted).help(format!("write it as in `{example}`")));
 }
@@ -247,7 +247,7 @@ fn plural(what: &str) -> String {
 
 /// Names with short texts, where numbers and `true` are taken as they are written.
 #[derive(Debug, Clone, Default)]
-pub(super) struct TextMap(pub(super) BTreeMap<String, String>);
+pub struct TextMap(pub BTreeMap<String, String>);
 
 impl JsonSchema for TextMap {
     fn inline_schema() -> bool {
@@ -289,7 +289,7 @@ impl Decode for TextMap {
 
 /// Anything, looked at later.
 #[derive(Debug, Clone)]
-pub(super) struct Raw(pub(super) Node);
+pub struct Raw(pub Node);
 
 impl JsonSchema for Raw {
     fn inline_schema() -> bool {

@@ -4,6 +4,8 @@
 use serde::Serialize;
 
 use super::redact::redact_line;
+use super::secrets::Env;
+use super::vendor::Vendors;
 
 /// Longer lines are not shown.
 const MAX_LINE_BYTES: usize = 4096;
@@ -73,15 +75,15 @@ impl Diagnostic {
 
 /// Byte positions in the source, end excluded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Span {
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub struct Span {
+    pub start: usize,
+    pub end: usize,
 }
 
 /// A finding before its lines are looked up.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Problem {
+pub struct Problem {
     severity: Severity,
     code: &'static str,
     message: String,
@@ -91,58 +93,71 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    pub(super) fn error(code: &'static str, at: Span, message: impl Into<String>) -> Self {
+    pub fn error(code: &'static str, at: Span, message: impl Into<String>) -> Self {
         let labels = vec![(at, String::new())];
         Self { severity: Severity::Error, code, message: message.into(), labels, valid: None, help: None }
     }
-    pub(super) fn warning(code: &'static str, at: Span, message: impl Into<String>) -> Self {
+    pub fn warning(code: &'static str, at: Span, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, at, message) }
     }
     /// A remark at the main place.
-    pub(super) fn here(mut self, text: impl Into<String>) -> Self {
+    pub fn here(mut self, text: impl Into<String>) -> Self {
         if let Some(first) = self.labels.first_mut() {
             first.1 = text.into();
         }
         self
     }
     /// A remark elsewhere.
-    pub(super) fn also(mut self, at: Span, text: impl Into<String>) -> Self {
+    pub fn also(mut self, at: Span, text: impl Into<String>) -> Self {
         self.labels.push((at, text.into()));
         self
     }
-    pub(super) fn valid(mut self, valid: impl Into<String>) -> Self {
+    pub fn valid(mut self, valid: impl Into<String>) -> Self {
         self.valid = Some(valid.into());
         self
     }
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+    pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 }
 
-/// Collects the findings of one file.
-pub(super) struct Reporter<'a> {
+/// Collects the findings of one file, and knows what the file may name.
+pub struct Reporter<'a> {
     file: &'a str,
     source: &'a str,
     line_starts: Vec<usize>,
     found: Vec<Diagnostic>,
     n_dropped: usize,
     hidden: Vec<Span>,
+    vendors: &'a Vendors,
+    env: Option<&'a dyn Env>,
 }
 
 impl<'a> Reporter<'a> {
-    pub(super) fn new(source: &'a str, file: &'a str) -> Self {
+    /// With `env`, references to variables and files that are not there are reported.
+    pub fn new(source: &'a str, file: &'a str, vendors: &'a Vendors, env: Option<&'a dyn Env>) -> Self {
         let newlines = source.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let line_starts = std::iter::once(0).chain(newlines).collect();
-        Self { file, source, line_starts, found: Vec::new(), n_dropped: 0, hidden: Vec::new() }
+        Self { file, source, line_starts, found: Vec::new(), n_dropped: 0, hidden: Vec::new(), vendors, env }
+    }
+
+    /// What the file may name.
+    pub fn vendors(&self) -> &'a Vendors {
+        self.vendors
+    }
+
+    /// Where references are looked up, when they are.
+    pub fn env(&self) -> Option<&'a dyn Env> {
+        self.env
     }
 
     /// True when nothing more is shown, so that looking for suggestions is no longer worth its time.
-    pub(super) fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.found.len() >= MAX_DIAGNOSTICS
     }
 
-    pub(super) fn push(&mut self, problem: Problem) {
+    pub fn push(&mut self, problem: Problem) {
         if self.is_full() {
             self.n_dropped += 1;
             return;
@@ -165,22 +180,22 @@ impl<'a> Reporter<'a> {
     }
 
     /// Keeps a place, which holds a secret, out of every excerpt and message.
-    pub(super) fn hide(&mut self, span: Span) {
+    pub fn hide(&mut self, span: Span) {
         self.hidden.push(span);
     }
 
     /// True for a place that holds a secret.
-    pub(super) fn is_hidden(&self, span: Span) -> bool {
+    pub fn is_hidden(&self, span: Span) -> bool {
         self.hidden.iter().any(|hidden| hidden.start < span.end && span.start < hidden.end)
     }
 
     /// The text at a place.
-    pub(super) fn text(&self, span: Span) -> &'a str {
+    pub fn text(&self, span: Span) -> &'a str {
         self.source.get(span.start..span.end).unwrap_or("")
     }
 
     /// Everything found, in the order of the file.
-    pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+    pub fn finish(mut self) -> Vec<Diagnostic> {
         self.found.sort_by_key(|d| (d.line, d.column, d.severity));
         if self.n_dropped > 0
             && let Some(last) = self.found.last_mut()

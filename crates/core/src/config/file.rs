@@ -5,18 +5,19 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::choice::GateAssurance;
 use super::decode::{Decode, Raw, TextMap};
 use super::diagnostic::{Problem, Reporter};
-use super::map::{Field, schema_of, yaml_map};
+use super::map::Field;
 use super::suggest::same_name;
+use super::vendor::{ChannelVendor, Vendors};
 use super::yaml::{Node, Value, shown};
-use super::{FLAG_PROVIDERS, TimeFormat};
 use crate::domain::{
     Aggregation, Design, Direction, MetricMethod, MinimumDetectableEffect, Period, Slug, ViolationPolicy,
 };
+use crate::yaml_map;
 
 use super::decode::At;
 
@@ -250,7 +251,7 @@ yaml_map! {
     }
 
     /// Where messages go.
-    NotificationsFile("`notifications`") {
+    KnownChannels("`notifications`") {
         /// A Slack app.
         optional slack: SlackFile,
         /// An address that gets signed requests.
@@ -280,41 +281,6 @@ yaml_map! {
         /// Active outcomes at once, at most.
         optional max_active_outcomes: u32,
     }
-
-    /// Settings of a `sql` source.
-    SqlFile("the config of a `sql` source") {
-        /// Address of the database, as `${DATABASE_URL}`; `postgres://`, `mysql://` or `sqlite:`. Use a user who can
-        /// only read.
-        required url: String,
-        /// Longest time for a statement.
-        optional statement_timeout: Period = "30s",
-        /// Most rows of an answer.
-        optional row_cap: u32 = "1000",
-        /// How the database keeps instants, hence how `:from` and `:to` are bound.
-        optional time_format: TimeFormat = "native",
-    }
-
-    /// Settings of a `webhook` source, which pushes aggregates to the daemon.
-    WebhookFile("the config of a `webhook` source") {
-        /// Secret of the signature, as `${METRICS_SECRET}`.
-        required secret: String,
-        /// How old a signed request may be.
-        optional replay_window: Period = "5m",
-    }
-
-    /// Settings of `flagd_file`.
-    FlagdFile("the config of `flagd_file`") {
-        /// The flag file, as `flags.json`, relative to the repository's root.
-        required path: String,
-    }
-
-    /// Settings of `custom_http`.
-    CustomHttpFile("the config of `custom_http`") {
-        /// Base address of the flag service, as `https://flags.example.com`.
-        required url: String,
-        /// Bearer token, as `${FLAGS_TOKEN}`.
-        optional token: String,
-    }
 }
 
 /// The maps of the file, and what they are called in a sentence.
@@ -332,15 +298,16 @@ const MAPS: &[(&str, &[Field])] = &[
     ("an item of `outcomes`", OutcomeFile::FIELDS),
     ("`llm`", LlmFile::FIELDS),
     ("`limits`", LimitsFile::FIELDS),
-    ("`notifications`", NotificationsFile::FIELDS),
+    ("`notifications`", KnownChannels::FIELDS),
     ("`notifications.slack`", SlackFile::FIELDS),
-    ("the `config` of a source or flag service", SqlFile::FIELDS),
 ];
 
 /// Where a key belongs that stands in the wrong map, and how it is spelt there.
-pub(super) fn home_of(key: &str) -> Option<(&'static str, &'static str)> {
-    MAPS.iter().find_map(|(home, fields)| {
-        fields.iter().find(|field| same_name(field.name(), key)).map(|field| (*home, field.name()))
+pub(super) fn home_of(key: &str, vendors: &Vendors) -> Option<(&'static str, &'static str)> {
+    let of_vendors =
+        vendors.signals.iter().map(|vendor| ("the `config` of a source or flag service", vendor.keys.fields));
+    MAPS.iter().copied().chain(of_vendors).find_map(|(home, fields)| {
+        fields.iter().find(|field| same_name(field.name(), key)).map(|field| (home, field.name()))
     })
 }
 
@@ -400,8 +367,7 @@ impl JsonSchema for ConnectorFile {
         "Connector".into()
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let configs = [("sql", schema_of::<SqlFile>(generator)), ("webhook", schema_of::<WebhookFile>(generator))];
-        tagged(ConnectorKeys::json_schema(generator), "type", &configs)
+        ConnectorKeys::json_schema(generator)
     }
 }
 
@@ -410,15 +376,80 @@ impl JsonSchema for FlagsFile {
         "FeatureFlags".into()
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let configs = [schema_of::<FlagdFile>(generator), schema_of::<CustomHttpFile>(generator)];
-        let configs: Vec<_> = FLAG_PROVIDERS.iter().copied().zip(configs).collect();
-        tagged(FlagKeys::json_schema(generator), "provider", &configs)
+        FlagKeys::json_schema(generator)
+    }
+}
+
+/// The schemas of the vendors' own keys.
+pub(super) struct VendorSchemas {
+    signals: Vec<(&'static str, Json)>,
+    flags: Vec<(&'static str, Json)>,
+    channels: Vec<(&'static str, Json)>,
+}
+
+/// Makes the schemas of all vendors; what they refer to goes into the generator.
+pub(super) fn vendor_schemas(vendors: &Vendors, generator: &mut SchemaGenerator) -> VendorSchemas {
+    VendorSchemas {
+        signals: vendors.signals.iter().map(|v| (v.kind, (v.keys.schema)(generator).to_value())).collect(),
+        flags: vendors.flags.iter().map(|v| (v.kind, (v.keys.schema)(generator).to_value())).collect(),
+        channels: vendors.channels.iter().map(|v| (v.kind, (v.keys.schema)(generator).to_value())).collect(),
+    }
+}
+
+impl VendorSchemas {
+    /// Puts them into the schema of the whole file.
+    pub(super) fn add_to(&self, root: &mut Json) {
+        let Some(definitions) = root.get_mut("definitions").and_then(Json::as_object_mut) else { return };
+        if let Some(connector) = definitions.get_mut("Connector") {
+            tagged(connector, "type", &self.signals);
+        }
+        if let Some(flags) = definitions.get_mut("FeatureFlags") {
+            tagged(flags, "provider", &self.flags);
+        }
+        let notifications = definitions.get_mut("Notifications").and_then(|schema| schema.get_mut("properties"));
+        if let Some(properties) = notifications.and_then(Json::as_object_mut) {
+            properties.extend(self.channels.iter().map(|(kind, schema)| ((*kind).to_owned(), schema.clone())));
+        }
+    }
+}
+
+/// Where messages go: the channels that this format knows, and those of the vendors' table.
+#[derive(Debug, Clone)]
+pub(super) struct NotificationsFile {
+    pub(super) slack: Option<At<SlackFile>>,
+    pub(super) webhook: Option<At<OutgoingWebhookFile>>,
+    pub(super) channels: Vec<(&'static ChannelVendor, Node)>,
+}
+
+impl Decode for NotificationsFile {
+    const WHAT: &'static str = KnownChannels::WHAT;
+    const EXAMPLE: &'static str = "";
+    fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
+        let (mut known, mut channels) = (node.clone(), Vec::new());
+        if let Value::Map(entries) = &mut known.value {
+            for (key, value) in std::mem::take(entries) {
+                match reporter.vendors().channel(&key.text) {
+                    Some(vendor) => channels.push((vendor, value)),
+                    None => entries.push((key, value)),
+                }
+            }
+        }
+        let known = KnownChannels::decode(&known, reporter)?;
+        Some(Self { slack: known.slack, webhook: known.webhook, channels })
+    }
+}
+
+impl JsonSchema for NotificationsFile {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Notifications".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        KnownChannels::json_schema(generator)
     }
 }
 
 /// Makes the schema of `config` depend on the key `tag`.
-fn tagged(schema: Schema, tag: &str, configs: &[(&str, serde_json::Value)]) -> Schema {
-    let mut schema = schema.to_value();
+fn tagged(schema: &mut Json, tag: &str, configs: &[(&str, Json)]) {
     let names: Vec<&str> = configs.iter().map(|(name, _)| *name).collect();
     let cases: Vec<_> = configs
         .iter()
@@ -435,7 +466,6 @@ fn tagged(schema: Schema, tag: &str, configs: &[(&str, serde_json::Value)]) -> S
         map.insert("required".to_owned(), required);
         map.insert("allOf".to_owned(), json!(cases));
     }
-    Schema::try_from(schema).unwrap_or_default()
 }
 
 /// The smallest effect worth finding, as it is written.

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::secrets::Env;
+use super::vendor::Vendors;
 use super::{Config, Diagnostic, MAX_FILE_BYTES, parse};
 use crate::error::Code;
 
@@ -103,17 +104,17 @@ pub fn locate(start: &Path) -> Result<PathBuf, ConfigError> {
 ///
 /// # Errors
 /// [`ConfigError`] when there is no text to parse; what is wrong in the text stands in the diagnostics.
-pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
-    load_with(path, None)
+pub fn load(path: &Path, vendors: &Vendors) -> Result<Loaded, ConfigError> {
+    load_with(path, vendors, None)
 }
 
 /// Like [`load`]; with `env`, references that cannot be resolved are errors.
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_with(path: &Path, env: Option<&dyn Env>) -> Result<Loaded, ConfigError> {
+pub fn load_with(path: &Path, vendors: &Vendors, env: Option<&dyn Env>) -> Result<Loaded, ConfigError> {
     let source = read(path)?;
-    let parsed = parse(&source, &path.display().to_string(), env);
+    let parsed = parse(&source, &path.display().to_string(), vendors, env);
     Ok(Loaded { path: path.to_owned(), source, config: parsed.config, diagnostics: parsed.diagnostics })
 }
 
@@ -148,8 +149,8 @@ mod tests {
     fn a_missing_file_and_one_that_is_no_text_are_errors() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE_NAME);
-        assert!(matches!(load(&path), Err(ConfigError::Read { .. })));
+        assert!(matches!(load(&path, &Vendors::NONE), Err(ConfigError::Read { .. })));
         std::fs::write(&path, [0xff, 0xfe]).unwrap();
-        assert!(matches!(load(&path), Err(ConfigError::NotText { .. })));
+        assert!(matches!(load(&path, &Vendors::NONE), Err(ConfigError::NotText { .. })));
     }
 }

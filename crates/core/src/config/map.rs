@@ -1,6 +1,6 @@
 //! Maps with known keys: their types, their reading and their schema from one declaration.
 
-use schemars::{Schema, SchemaGenerator};
+use schemars::Schema;
 use serde_json::{Value as Json, json};
 
 use super::decode::{At, Decode};
@@ -10,19 +10,19 @@ use super::yaml::{Node, Value, shown};
 
 /// A key that a map knows.
 #[derive(Debug)]
-pub(super) struct Field {
-    pub(super) name: &'static str,
+pub struct Field {
+    pub name: &'static str,
     /// Older spellings.
-    pub(super) aliases: &'static [&'static str],
-    pub(super) is_required: bool,
+    pub aliases: &'static [&'static str],
+    pub is_required: bool,
     /// In YAML.
-    pub(super) default: Option<&'static str>,
-    pub(super) doc: &'static str,
-    pub(super) example: &'static str,
+    pub default: Option<&'static str>,
+    pub doc: &'static str,
+    pub example: &'static str,
 }
 
 impl Field {
-    pub(super) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         self.name.trim_start_matches("r#")
     }
 
@@ -48,6 +48,7 @@ impl Field {
 
 /// Declares a map of the file. Every field is optional in the type, so that one mistake does not hide the others:
 /// `required` makes its absence an error, `= "default"` fills it.
+#[macro_export]
 macro_rules! yaml_map {
     ($($(#[doc = $doc:literal])+ $name:ident($what:literal) {
         $($(#[doc = $fdoc:literal])+ $need:ident $field:ident: $ty:ty $(| $alias:ident)* $(= $default:literal)?),+ $(,)?
@@ -55,31 +56,31 @@ macro_rules! yaml_map {
         $(#[doc = $doc])+
         #[derive(Debug, Clone)]
         #[allow(dead_code, reason = "not every map is pointed at, and `version` is looked at before the rest is read")]
-        pub(in crate::config) struct $name {
+        pub struct $name {
             /// Where it stands.
-            pub(in crate::config) at: $crate::config::diagnostic::Span,
-            $($(#[doc = $fdoc])+ pub(in crate::config) $field: Option<$crate::config::decode::At<$ty>>),+
+            pub at: $crate::config::vendor::Span,
+            $($(#[doc = $fdoc])+ pub $field: Option<$crate::config::vendor::At<$ty>>),+
         }
 
         impl $name {
-            pub(in crate::config) const FIELDS: &'static [$crate::config::map::Field] = &[$($crate::config::map::Field {
+            pub const FIELDS: &'static [$crate::config::vendor::Field] = &[$($crate::config::vendor::Field {
                 name: stringify!($field),
                 aliases: &[$(stringify!($alias)),*],
-                is_required: $crate::config::map::yaml_map!(@need $need),
-                default: $crate::config::map::yaml_map!(@default $($default)?),
+                is_required: $crate::yaml_map!(@need $need),
+                default: $crate::yaml_map!(@default $($default)?),
                 doc: concat!($($fdoc, "\n"),+),
-                example: <$ty as $crate::config::decode::Decode>::EXAMPLE,
+                example: <$ty as $crate::config::vendor::Decode>::EXAMPLE,
             }),+];
         }
 
-        impl $crate::config::decode::Decode for $name {
+        impl $crate::config::vendor::Decode for $name {
             const WHAT: &'static str = $what;
             const EXAMPLE: &'static str = "";
             fn decode(
-                node: &$crate::config::yaml::Node,
-                reporter: &mut $crate::config::diagnostic::Reporter<'_>,
+                node: &$crate::config::vendor::Node,
+                reporter: &mut $crate::config::vendor::Reporter<'_>,
             ) -> Option<Self> {
-                let map = $crate::config::map::Keys::open(node, $what, Self::FIELDS, reporter)?;
+                let map = $crate::config::vendor::Keys::open(node, $what, Self::FIELDS, reporter)?;
                 Some(Self { at: map.at, $($field: map.get(stringify!($field), reporter)),+ })
             }
         }
@@ -90,7 +91,7 @@ macro_rules! yaml_map {
             }
             fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 let types = vec![$(generator.subschema_for::<$ty>()),+];
-                $crate::config::map::object(concat!($($doc, "\n"),+), Self::FIELDS, types)
+                $crate::config::vendor::object(concat!($($doc, "\n"),+), Self::FIELDS, types)
             }
         }
     )+ };
@@ -99,23 +100,17 @@ macro_rules! yaml_map {
     (@default) => { None };
     (@default $default:literal) => { Some($default) };
 }
-pub(super) use yaml_map;
 
 /// The entries of a map, checked against the keys it knows.
-pub(super) struct Keys<'n> {
-    pub(super) at: Span,
+pub struct Keys<'n> {
+    pub at: Span,
     fields: &'static [Field],
     entries: Vec<(&'static str, &'n Node)>,
 }
 
 impl<'n> Keys<'n> {
     /// Reports unknown, doubled and missing keys.
-    pub(super) fn open(
-        node: &'n Node,
-        what: &str,
-        fields: &'static [Field],
-        reporter: &mut Reporter<'_>,
-    ) -> Option<Self> {
+    pub fn open(node: &'n Node, what: &str, fields: &'static [Field], reporter: &mut Reporter<'_>) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
             let found = format!("{what} is written as keys with values, but this is {}", node.kind());
             let problem = Problem::error("config.wrong_type", node.anchor(), found).valid(names(fields));
@@ -129,7 +124,7 @@ impl<'n> Keys<'n> {
         let mut known: Vec<(&'static str, &'n Node)> = Vec::new();
         for (key, value) in entries {
             let Some(field) = fields.iter().find(|field| field.is(&key.text)) else {
-                let problem = unknown_key(key.span, &key.text, what, fields, reporter.is_full());
+                let problem = unknown_key(key.span, &key.text, what, fields, reporter);
                 reporter.push(problem);
                 continue;
             };
@@ -159,7 +154,7 @@ impl<'n> Keys<'n> {
     }
 
     /// The value of a key, or its default.
-    pub(super) fn get<T: Decode>(&self, name: &str, reporter: &mut Reporter<'_>) -> Option<At<T>> {
+    pub fn get<T: Decode>(&self, name: &str, reporter: &mut Reporter<'_>) -> Option<At<T>> {
         let name = name.trim_start_matches("r#");
         if let Some((_, node)) = self.entries.iter().find(|(known, _)| *known == name)
             && !node.is_null()
@@ -176,20 +171,20 @@ impl<'n> Keys<'n> {
 }
 
 /// The keys that a map knows, in the order of the reference.
-pub(super) fn names(fields: &[Field]) -> String {
+pub fn names(fields: &[Field]) -> String {
     fields.iter().map(Field::name).collect::<Vec<_>>().join(", ")
 }
 
-fn unknown_key(at: Span, key: &str, what: &str, fields: &'static [Field], is_full: bool) -> Problem {
+fn unknown_key(at: Span, key: &str, what: &str, fields: &'static [Field], reporter: &Reporter<'_>) -> Problem {
     let problem =
         Problem::error("config.unknown_key", at, format!("{what} has no key `{}`", shown(key))).valid(names(fields));
-    if is_full {
+    if reporter.is_full() {
         return problem;
     }
     if let Some(near) = did_you_mean(key, fields.iter().map(Field::name)) {
         return problem.help(format!("did you mean `{near}`?"));
     }
-    match super::file::home_of(key) {
+    match super::file::home_of(key, reporter.vendors()) {
         Some((home, name)) => problem.help(format!("`{name}` belongs in {home}: move it there")),
         None => problem.help("remove it, or put a `#` in front to keep it as a comment"),
     }
@@ -207,7 +202,7 @@ fn missing_key(at: Span, what: &str, field: &Field, is_empty: bool) -> Problem {
 }
 
 /// The JSON Schema of a map.
-pub(super) fn object(doc: &str, fields: &[Field], types: Vec<Schema>) -> Schema {
+pub fn object(doc: &str, fields: &[Field], types: Vec<Schema>) -> Schema {
     let mut properties = serde_json::Map::new();
     for (field, schema) in fields.iter().zip(types) {
         let described = describe(schema, field);
@@ -258,9 +253,4 @@ fn number(value: f64) -> Json {
 
 fn one_line(doc: &str) -> String {
     doc.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The schema of a type, for those that are written by hand.
-pub(super) fn schema_of<T: schemars::JsonSchema>(generator: &mut SchemaGenerator) -> Json {
-    generator.subschema_for::<T>().to_value()
 }

@@ -20,18 +20,17 @@ mod suggest;
 mod syntax;
 mod template;
 mod validate;
+pub mod vendor;
 mod yaml;
 
-#[cfg(test)]
-mod tests;
-
 pub use diagnostic::{Diagnostic, Label, MAX_DIAGNOSTICS, Severity};
-pub use integrations::{ConnectorKind, ConnectorSpec, FlagServiceSpec, SqlConfig, TimeFormat, WebhookConfig};
+pub use integrations::{ChannelSpec, ConnectorSpec, FlagServiceSpec};
 pub use locate::{ConfigError, FILE_NAME, Loaded, load};
 pub use render::render_all;
 pub use secrets::{Env, ProcessEnv, SecretError};
 pub use settings::{Config, Limits, LlmSpec, NotificationSpec, OutgoingWebhookSpec, SlackSpec};
 pub use template::{TemplateOptions, template};
+pub use vendor::Vendors;
 
 use decode::Decode;
 use diagnostic::{Problem, Reporter, Span};
@@ -41,12 +40,6 @@ pub const VERSION: u32 = 1;
 
 /// The largest file, in bytes.
 pub const MAX_FILE_BYTES: usize = 2 * 1024 * 1024;
-
-/// The types of sources of this version.
-pub const CONNECTOR_TYPES: &[&str] = &["sql", "webhook"];
-
-/// The flag services of this version.
-pub const FLAG_PROVIDERS: &[&str] = &["flagd_file", "custom_http"];
 
 /// What a text says.
 #[derive(Debug)]
@@ -67,19 +60,19 @@ impl Parsed {
 
 /// Reads and checks a text.
 ///
-/// `file_name` stands in the diagnostics. With `env`, references to variables and files that are not there are errors
+/// `file_name` stands in the diagnostics; `vendors` is what the file may name. With `env`, references to variables and files that are not there are errors
 /// too.
 #[must_use]
-pub fn parse(source: &str, file_name: &str, env: Option<&dyn Env>) -> Parsed {
+pub fn parse(source: &str, file_name: &str, vendors: &Vendors, env: Option<&dyn Env>) -> Parsed {
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
-    let mut reporter = Reporter::new(source, file_name);
-    let config = read(source, env, &mut reporter);
+    let mut reporter = Reporter::new(source, file_name, vendors, env);
+    let config = read(source, &mut reporter);
     let diagnostics = reporter.finish();
     let config = if diagnostics.iter().any(Diagnostic::is_error) { None } else { config };
     Parsed { config, diagnostics }
 }
 
-fn read(source: &str, env: Option<&dyn Env>, reporter: &mut Reporter<'_>) -> Option<Config> {
+fn read(source: &str, reporter: &mut Reporter<'_>) -> Option<Config> {
     let top = Span { start: 0, end: 1 };
     if source.len() > MAX_FILE_BYTES {
         let message = format!("the file has {} bytes", source.len());
@@ -99,14 +92,16 @@ fn read(source: &str, env: Option<&dyn Env>, reporter: &mut Reporter<'_>) -> Opt
         return None;
     }
     let file = file::RootFile::decode(&root, reporter)?;
-    validate::config(&file, env, reporter)
+    validate::config(&file, reporter)
 }
 
 /// The JSON Schema (draft 7, which editors read) of the file, made from the types that read it.
 #[must_use]
-pub fn schema() -> serde_json::Value {
-    let settings = schemars::generate::SchemaSettings::draft07();
-    let mut schema = settings.into_generator().into_root_schema_for::<file::RootFile>().to_value();
+pub fn schema(vendors: &Vendors) -> serde_json::Value {
+    let mut generator = schemars::generate::SchemaSettings::draft07().into_generator();
+    let configs = file::vendor_schemas(vendors, &mut generator);
+    let mut schema = generator.into_root_schema_for::<file::RootFile>().to_value();
+    configs.add_to(&mut schema);
     if let Some(map) = schema.as_object_mut() {
         map.insert("title".to_owned(), "outcome.yaml".into());
     }

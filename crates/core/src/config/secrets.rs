@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-use super::{ConnectorKind, ConnectorSpec};
 use crate::error::Code;
 
 /// The longest file that a `${file:}` reference reads, in bytes.
@@ -183,18 +182,6 @@ pub fn resolve(text: &str, env: &dyn Env) -> Result<SecretString, SecretError> {
         }
     }
     Ok(SecretString::from(out.as_str()))
-}
-
-/// The one value of a source that may hold references, resolved: the `url` of a `sql` source, the `secret` of a
-/// `webhook`.
-///
-/// # Errors
-/// As [`resolve`].
-pub fn resolve_connector(connector: &ConnectorSpec, env: &dyn Env) -> Result<SecretString, SecretError> {
-    match &connector.kind {
-        ConnectorKind::Sql(config) => resolve(&config.url, env),
-        ConnectorKind::Webhook(config) => resolve(&config.secret, env),
-    }
 }
 
 #[cfg(test)]

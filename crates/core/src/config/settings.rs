@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConnectorSpec, FlagServiceSpec};
+use super::{ChannelSpec, ConnectorSpec, FlagServiceSpec};
 use crate::domain::OutcomeSpec;
 
 /// A checked file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Config {
     /// The outcomes, in the order of the file.
     pub outcomes: Vec<OutcomeSpec>,
@@ -48,12 +48,15 @@ pub struct LlmSpec {
 }
 
 /// Where messages go.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct NotificationSpec {
     /// A Slack app.
     pub slack: Option<SlackSpec>,
     /// An address that gets signed requests.
     pub webhook: Option<OutgoingWebhookSpec>,
+    /// The channels of the vendors' table.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<ChannelSpec>,
 }
 
 /// A Slack app; secrets are `${...}` references.

@@ -1,7 +1,7 @@
 //! Did you mean ...?
 
 /// The nearest of the known names, if one is near.
-pub(super) fn did_you_mean<'k>(typed: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub fn did_you_mean<'k>(typed: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let typed = normal(typed);
     if typed.len() > 40 {
         return None;
@@ -17,7 +17,7 @@ pub(super) fn did_you_mean<'k>(typed: &str, known: impl IntoIterator<Item = &'k 
 }
 
 /// True for two spellings of one name.
-pub(super) fn same_name(one: &str, other: &str) -> bool {
+pub fn same_name(one: &str, other: &str) -> bool {
     normal(one) == normal(other)
 }
 

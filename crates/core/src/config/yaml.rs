@@ -9,16 +9,16 @@ use super::redact::{has_url_password, is_reference, is_secret_key, redact_line};
 
 /// A value with its place.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node {
-    pub(super) span: Span,
+pub struct Node {
+    pub span: Span,
     /// The key it stands under.
-    pub(super) key: Option<Span>,
-    pub(super) value: Value,
+    pub key: Option<Span>,
+    pub value: Value,
 }
 
 /// What YAML knows.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub enum Value {
     Null,
     Bool(bool),
     Number(f64),
@@ -29,19 +29,19 @@ pub(super) enum Value {
 
 /// A key with its place.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Key {
-    pub(super) text: String,
-    pub(super) span: Span,
+pub struct Key {
+    pub text: String,
+    pub span: Span,
 }
 
 impl Node {
     /// Where to point when the node as a whole is meant: its key, else its first line.
-    pub(super) fn anchor(&self) -> Span {
+    pub fn anchor(&self) -> Span {
         self.key.unwrap_or_else(|| self.head())
     }
 
     /// The first thing that is written in it.
-    pub(super) fn head(&self) -> Span {
+    pub fn head(&self) -> Span {
         match &self.value {
             Value::List(items) => items.first().map_or(self.span, Node::head),
             Value::Map(entries) => entries.first().map_or(self.span, |(key, _)| key.span),
@@ -50,7 +50,7 @@ impl Node {
     }
 
     /// What it is, in the words of the messages.
-    pub(super) fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "nothing",
             Value::Bool(_) => "true or false",
@@ -61,13 +61,13 @@ impl Node {
         }
     }
 
-    pub(super) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         matches!(self.value, Value::Null)
     }
 }
 
 /// Reads the text; `None` after a syntax error, which is then in the report.
-pub(super) fn read(source: &str, reporter: &mut Reporter<'_>) -> Option<Node> {
+pub fn read(source: &str, reporter: &mut Reporter<'_>) -> Option<Node> {
     match tree(source, DuplicateKeyPolicy::Error) {
         Ok(node) => {
             hide_secrets(&node, reporter);
@@ -156,7 +156,7 @@ fn compare(first: &Node, last: &Node, reporter: &mut Reporter<'_>) {
 }
 
 /// At most 60 characters of a text from the file, for a message.
-pub(super) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     let text: String = text.chars().take(200).collect();
     let clean = redact_line(&text, "");
     if clean.chars().count() > 60 { clean.chars().take(57).chain("...".chars()).collect() } else { clean }

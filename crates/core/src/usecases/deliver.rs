@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::init::new_event;
 use super::runtime::Runtime;
 use crate::error::{Error, Result, error_chain};
-use crate::flags::{self, FlagState};
+use crate::ports::{FlagState, flags};
 use crate::principal::Principal;
 use crate::store::{Message, Tx};
 

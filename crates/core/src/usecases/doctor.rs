@@ -70,7 +70,7 @@ impl Runtime {
         if process_env("REDIS_URL").is_some() {
             found.push(Finding::warning("environment", "REDIS_URL is set and ignored", "nothing here needs Redis"));
         }
-        match config::load(&settings.file.value) {
+        match config::load(&settings.file.value, settings.vendors) {
             Err(error) => found.push(Finding::problem("outcome file", &Error::from(error))),
             Ok(loaded) => {
                 let n_errors = loaded.diagnostics.iter().filter(|d| d.is_error()).count();
@@ -142,7 +142,7 @@ impl Runtime {
     ///
     /// # Errors
     /// [`crate::Code::ConnectorUnknown`] or why it does not work.
-    pub async fn connector_test(&self, name: &str) -> crate::Result<crate::connectors::SourceReport> {
+    pub async fn connector_test(&self, name: &str) -> crate::Result<crate::ports::SourceReport> {
         let source = self.source(name).await?;
         source.test().await.map_err(Error::from)
     }

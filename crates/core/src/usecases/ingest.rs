@@ -5,11 +5,10 @@ use secrecy::SecretString;
 use serde::Serialize;
 
 use super::runtime::Runtime;
-use crate::config::{ConnectorKind, WebhookConfig};
-use crate::connectors::webhook::{Headers, IngestPayload, Pushed, verify};
-use crate::domain::{Measurement, Outcome, Window};
+use crate::domain::{Measurement, Outcome, Period, Window};
 use crate::error::{Code, Error, Result};
 use crate::ids::MeasurementId;
+use crate::ports::push::{Headers, IngestPayload, Pushed, verify};
 use crate::store::Tx;
 
 /// What came of a pushed message.
@@ -30,11 +29,11 @@ impl Runtime {
         let now = self.now();
         // The name of the source decides whose secret counts; nothing else is believed before the signature is checked.
         let source = source_of(body)?;
-        let (webhook, secret) = self.webhook(&source)?;
-        verify(headers, body, &secret, webhook.replay_window, now).map_err(Error::from)?;
+        let (replay_window, secret) = self.webhook(&source)?;
+        verify(headers, body, &secret, replay_window, now).map_err(Error::from)?;
         let (payload, pushed) = IngestPayload::parse(body, now).map_err(Error::from)?;
         let mut tx = self.write().await?;
-        let expires = now.checked_add(webhook.replay_window.get() * 4).unwrap_or(now);
+        let expires = now.checked_add(replay_window.get() * 4).unwrap_or(now);
         let nonce = format!("{source}/{}", headers.id);
         if !tx.nonce_use("ingest", &nonce, expires, now).await? {
             return Ok(Ingested { n_stored: 0, is_repeat: true });
@@ -76,13 +75,11 @@ impl Runtime {
         self.log_readings(tx, experiment, at).await
     }
 
-    fn webhook(&self, source: &str) -> Result<(WebhookConfig, SecretString)> {
-        let found = self.config()?.connectors.into_iter().find(|connector| connector.name == source);
-        match found.map(|connector| connector.kind) {
-            Some(ConnectorKind::Webhook(webhook)) => {
-                let secret = (self.resolver())(&webhook.secret)?;
-                Ok((webhook, secret))
-            }
+    /// The replay window and the secret of a pushing source.
+    fn webhook(&self, source: &str) -> Result<(Period, SecretString)> {
+        let config = self.config()?;
+        match config.connector(source).and_then(|connector| connector.settings.push()) {
+            Some(push) => Ok((push.replay_window, (self.resolver())(push.secret)?)),
             // The same answer as for a wrong signature: a stranger does not learn which sources there are.
             _ => Err(Error::new(Code::IngestSignature, "the signature does not fit the message")
                 .hint("`source` must name a connector of type webhook, signed with its secret")),

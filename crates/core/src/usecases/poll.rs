@@ -18,17 +18,16 @@ use super::result::Latest;
 use super::runtime::Runtime;
 use super::series::Weeks;
 use super::steps::digest;
-use crate::connectors::VariantRequest;
 use crate::domain::{
     ArmSums, Design, Experiment, ExperimentStatus, Measurement, Outcome, OutcomeStatus, PauseCause, Reading,
     SignalSpec, Variant, VariantReading, ViolationPolicy, Window,
 };
 use crate::error::{Code, Error, Result, error_chain};
 use crate::evaluation::{Guard, PhaseReadings, Poll, evaluate_poll, evaluate_series, is_restated};
-use crate::flags;
 use crate::hypotheses::Plan;
 use crate::ids::{ExperimentId, MeasurementId};
 use crate::lifecycle::ExperimentEvent;
+use crate::ports::{VariantRequest, flags};
 use crate::principal::Principal;
 use crate::stats::{Blocks, Evaluated, Recommendation};
 use crate::store::{AllocationPhase, Instant, SignalHealth, StoredReading, Tx};
@@ -692,10 +691,7 @@ impl Runtime {
 
     pub(super) fn is_pushed(&self, source: &str) -> Result<bool> {
         let config = self.config()?;
-        Ok(config
-            .connectors
-            .iter()
-            .any(|spec| spec.name == source && matches!(spec.kind, crate::config::ConnectorKind::Webhook(_))))
+        Ok(config.connector(source).is_some_and(|spec| spec.settings.push().is_some()))
     }
 
     fn reads_by_variant(&self, signal: &SignalSpec) -> Result<bool> {

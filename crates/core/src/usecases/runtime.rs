@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::clock::{Clock, FileClock, SystemClock};
 use crate::config::{self, Config, ProcessEnv};
-use crate::connectors::{SignalSource, Sources};
 use crate::domain::Outcome;
 use crate::error::{Code, Error, Result};
-use crate::flags::{self, FlagService};
 use crate::ids::{Ids, OutcomeId};
+use crate::ports::{FlagService, Opening, SignalSource};
+use crate::registry::Sources;
 use crate::scope::GitRepo;
 use crate::settings::Settings;
 use crate::store::{Db, Tx, Workspace};
@@ -134,7 +134,7 @@ impl Runtime {
 
     /// The outcome file as it is now.
     pub(super) fn config(&self) -> Result<Config> {
-        let loaded = config::load(&self.settings.file.value)?;
+        let loaded = config::load(&self.settings.file.value, self.settings.vendors)?;
         loaded.config.ok_or_else(|| {
             let first = loaded
                 .diagnostics
@@ -169,7 +169,8 @@ impl Runtime {
     /// The flag service of the outcome file; `None` when it names none.
     pub(super) fn flag_service(&self) -> Result<Option<Box<dyn FlagService>>> {
         let Some(spec) = self.config()?.flags else { return Ok(None) };
-        flags::open(&spec, &self.settings.root.value, &self.resolver()).map(Some).map_err(Error::from)
+        let opening = Opening { root: &self.settings.root.value, resolve: &self.resolver() };
+        spec.settings.open(&opening).map(Some).map_err(Error::from)
     }
 
     /// The outcome with this slug or id.

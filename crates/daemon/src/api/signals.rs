@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use outcome_core::Code;
-use outcome_core::connectors::SourceReport;
-use outcome_core::connectors::webhook::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, Headers, MAX_BODY};
+use outcome_core::ports::SourceReport;
+use outcome_core::ports::push::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, Headers, MAX_BODY};
 use outcome_core::usecases::Ingested;
 use serde_json::{Value, json};
 

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::problem::Problem;
 
 /// Largest body, in bytes.
-pub const MAX_BODY: usize = outcome_core::connectors::webhook::MAX_BODY;
+pub const MAX_BODY: usize = outcome_core::ports::push::MAX_BODY;
 
 /// The whole body.
 pub(crate) async fn whole(body: Body, max: usize) -> Result<Bytes, Problem> {

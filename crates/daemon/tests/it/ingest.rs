@@ -1,6 +1,6 @@
 //! Pushed readings: signed, fresh, once.
 
-use outcome_core::connectors::webhook::sign;
+use outcome_core::ports::push::sign;
 use outcome_tests::lab::{INGEST_SECRET, OUTCOME};
 use reqwest::{Method, Response};
 use secrecy::SecretString;

@@ -64,7 +64,11 @@ impl Stage {
     /// What is in this database: candidates of the session, and gates for launching. The log must be whole.
     async fn state(&self, database: &Path) -> Result<(usize, usize)> {
         let database = Some(format!("sqlite:{}", database.display()));
-        let settings = Settings::for_root(&self.lab.root(), &Overrides { database, file: None }, &|_| None);
+        let settings = Settings::for_root(
+            &self.lab.root(),
+            &Overrides { database, ..Overrides::new(&outcome_integrations::VENDORS) },
+            &|_| None,
+        );
         let runtime = Runtime::open_with_clock(settings, Arc::new(self.lab.clock.clone())).await?;
         let log = runtime.audit_verify(&[]).await?;
         ensure!(log.is_intact, "{:?}", log.problems);

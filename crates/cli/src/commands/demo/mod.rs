@@ -12,15 +12,15 @@ mod story;
 use outcome_core::{Code, Error, Result};
 
 use crate::args::Demo;
-use crate::cx::Exit;
+use crate::cx::{Cx, Exit};
 
 /// Runs the demonstration.
-pub async fn run(args: &Demo) -> Result<Exit> {
+pub async fn run(cx: &Cx, args: &Demo) -> Result<Exit> {
     if let Some(path) = args.keep.as_ref().filter(|path| path.exists()) {
         return Err(Error::new(Code::InvalidInput, format!("{} exists already", path.display()))
             .hint("the demonstration makes its own folder: name one that is not there yet"));
     }
-    story::run(args.keep.as_deref())
+    story::run(args.keep.as_deref(), cx.overrides.vendors)
         .await
         .map_err(|e| Error::new(Code::Internal, format!("the demonstration failed: {e:#}")))?;
     Ok(Exit::OK)

@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
+use outcome_core::config::Vendors;
 use outcome_core::domain::{ExperimentStatus, Surface, Verdict};
 use outcome_core::settings::{Overrides, Settings};
 use outcome_core::usecases::{DecideRequest, Decided, GateView, InitRequest, PollRequest, Runtime, Unlock};
@@ -37,7 +38,7 @@ struct Stage {
 ///
 /// # Errors
 /// When something does not go as the story says: then the product is broken, or the machine lacks git.
-pub async fn run(keep: Option<&Path>) -> Result<()> {
+pub async fn run(keep: Option<&Path>, vendors: &'static Vendors) -> Result<()> {
     let began = Instant::now();
     let temporary = tempfile::tempdir()?;
     let root = match keep {
@@ -47,7 +48,7 @@ pub async fn run(keep: Option<&Path>) -> Result<()> {
         }
         None => temporary.path().canonicalize()?,
     };
-    let mut stage = Stage::set(&root).await?;
+    let mut stage = Stage::set(&root, vendors).await?;
     let agent = Agent::start(&stage.root, &stage.clock).await?;
     stage.propose(&agent).await?;
     stage.build(&agent).await?;
@@ -65,7 +66,7 @@ pub async fn run(keep: Option<&Path>) -> Result<()> {
 
 impl Stage {
     /// The repository, the shop's history, the workspace, an active outcome.
-    async fn set(root: &Path) -> Result<Self> {
+    async fn set(root: &Path, vendors: &'static Vendors) -> Result<Self> {
         let mut print = Printer::new();
         print.chapter("Outcome Runtime: the whole loop, offline, on a virtual clock");
         print.did("Real: git repository, databases, MCP server and client, signatures, statistics, audit log.");
@@ -86,7 +87,7 @@ impl Stage {
         }
         let clock_text = clock.display().to_string();
         let env = move |name: &str| (name == "OUTCOME_RUNTIME_CLOCK_FILE").then(|| clock_text.clone());
-        let settings = Settings::for_root(root, &Overrides::default(), &env);
+        let settings = Settings::for_root(root, &Overrides::new(vendors), &env);
         let request = InitRequest {
             email: "dana@example.com".to_owned(),
             name: "Dana (played)".to_owned(),

@@ -17,15 +17,20 @@ pub(super) fn is_slack_channel(channel: &str) -> bool {
 }
 
 /// Reports a channel that is none, or that cannot be used with this file.
-pub(super) fn channel(at: &At<String>, context: &Context<'_>, reporter: &mut Reporter<'_>) {
+pub(super) fn channel(at: &At<String>, context: &Context, reporter: &mut Reporter<'_>) {
     let value = at.value.as_str();
+    let kind = value.split(':').next().unwrap_or_default();
+    if reporter.vendors().channel(kind).is_some() && context.channels.contains(kind) {
+        return;
+    }
     let way = match value {
         "email" | "none" => return,
-        "webhook" if context.has_webhook => return,
+        "webhook" if context.channels.contains("webhook") => return,
         "webhook" => "webhook",
         _ => match value.strip_prefix("slack:") {
-            Some(channel) if is_slack_channel(channel) && context.has_slack => return,
+            Some(channel) if is_slack_channel(channel) && context.channels.contains("slack") => return,
             Some(channel) if is_slack_channel(channel) => "slack",
+            _ if reporter.vendors().channel(kind).is_some() => kind,
             _ => {
                 invalid(at, reporter);
                 return;

@@ -6,11 +6,7 @@ use super::{At, Context, Problem, Reporter, at_least_one};
 use crate::domain::{Constraint, ConstraintBound, Direction, SignalSpec};
 
 /// The checked constraint.
-pub(super) fn constraint(
-    file: &ConstraintFile,
-    context: &Context<'_>,
-    reporter: &mut Reporter<'_>,
-) -> Option<Constraint> {
+pub(super) fn constraint(file: &ConstraintFile, context: &Context, reporter: &mut Reporter<'_>) -> Option<Constraint> {
     if let Some(rule) = &file.rule {
         refuse_keys_beside_rule(file, rule, reporter);
         return Some(Constraint::Rule { text: rule.value.clone() });

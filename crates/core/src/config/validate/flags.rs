@@ -1,35 +1,30 @@
 //! The flag service.
 
-use super::super::decode::Decode;
-use super::super::file::{CustomHttpFile, FlagKeys, FlagdFile, FlagsFile};
+use super::super::FlagServiceSpec;
+use super::super::file::{FlagKeys, FlagsFile};
+use super::super::secrets::Env;
 use super::super::yaml::{Node, Value};
-use super::super::{FLAG_PROVIDERS, FlagServiceSpec};
-use super::references::{no_inline_password, references, secret};
-use super::settings::http_address;
-use super::{At, Context, Problem, Reporter, list, near_or, shown, text};
+use super::{At, Problem, Reporter, list, near_or, shown};
 
 /// Providers that the original had, or that a reader may look for.
 const ELSEWHERE: &[&str] =
     &["launchdarkly", "unleash", "posthog", "statsig", "growthbook", "flagsmith", "split", "configcat", "optimizely"];
 
 /// The flag service, when it is usable.
-pub(super) fn flags(
-    file: Option<&At<FlagsFile>>,
-    context: &Context<'_>,
-    reporter: &mut Reporter<'_>,
-) -> Option<FlagServiceSpec> {
+pub(super) fn flags(file: Option<&At<FlagsFile>>, reporter: &mut Reporter<'_>) -> Option<FlagServiceSpec> {
     let keys = &file?.value.0;
-    let has_sdk_key = keys.config.as_ref().is_some_and(|config| sdk_key(&config.value.0, context, reporter));
+    let has_sdk_key = keys.config.as_ref().is_some_and(|config| sdk_key(&config.value.0, reporter));
     let provider = keys.provider.as_ref()?;
-    match provider.value.as_str() {
-        "flagd_file" => flagd(config_of(keys, "path: flags.json", reporter)?, context, reporter),
-        "custom_http" if has_sdk_key => None,
-        "custom_http" => custom_http(config_of(keys, "url: ${FLAGS_URL}", reporter)?, context, reporter),
-        other => {
-            unknown_provider(provider, other, reporter);
-            None
-        }
+    let Some(vendor) = reporter.vendors().flag(&provider.value) else {
+        unknown_provider(provider, &provider.value, reporter);
+        return None;
+    };
+    // The key is reported; what else is wrong follows from it.
+    if has_sdk_key {
+        return None;
     }
+    let settings = (vendor.read)(config_of(keys, vendor.example, reporter)?, reporter)?;
+    Some(FlagServiceSpec { kind: vendor.kind, settings })
 }
 
 fn config_of<'k>(keys: &'k FlagKeys, example: &str, reporter: &mut Reporter<'_>) -> Option<&'k Node> {
@@ -46,7 +41,8 @@ fn config_of<'k>(keys: &'k FlagKeys, example: &str, reporter: &mut Reporter<'_>)
 }
 
 fn unknown_provider(provider: &At<String>, other: &str, reporter: &mut Reporter<'_>) {
-    let available = FLAG_PROVIDERS.join(", ");
+    let known: Vec<&str> = reporter.vendors().flags.iter().map(|vendor| vendor.kind).collect();
+    let available = known.join(", ");
     let (code, message, help) = if ELSEWHERE.contains(&other.to_ascii_lowercase().as_str()) {
         (
             "config.flag_provider_unavailable",
@@ -57,21 +53,21 @@ fn unknown_provider(provider: &At<String>, other: &str, reporter: &mut Reporter<
         (
             "config.unknown_value",
             format!("`{}` is not a flag service", shown(other)),
-            near_or(other, FLAG_PROVIDERS, "write one of them"),
+            near_or(other, &known, "write one of them"),
         )
     };
-    reporter.push(Problem::error(code, provider.span, message).valid(list(FLAG_PROVIDERS)).help(help));
+    reporter.push(Problem::error(code, provider.span, message).valid(list(&known)).help(help));
 }
 
 /// Reports an SDK key: it can read flags and not change them.
-fn sdk_key(config: &Node, context: &Context<'_>, reporter: &mut Reporter<'_>) -> bool {
+fn sdk_key(config: &Node, reporter: &mut Reporter<'_>) -> bool {
     let Value::Map(entries) = &config.value else { return false };
     let mut found = false;
     for (key, node) in entries {
         let Value::Text(value) = &node.value else { continue };
         let is_sdk_key = value.trim().starts_with("sdk-")
             || key.text == "sdk_key"
-            || context.env.is_some_and(|env| resolves_to_sdk_key(value, env));
+            || reporter.env().is_some_and(|env| resolves_to_sdk_key(value, env));
         if is_sdk_key {
             found = true;
             let message = "this is an SDK key, which can read flags and not change them";
@@ -86,28 +82,8 @@ fn sdk_key(config: &Node, context: &Context<'_>, reporter: &mut Reporter<'_>) ->
     found
 }
 
-fn resolves_to_sdk_key(value: &str, env: &dyn super::Env) -> bool {
+fn resolves_to_sdk_key(value: &str, env: &dyn Env) -> bool {
     use secrecy::ExposeSecret;
     value.contains("${")
         && super::super::secrets::resolve(value, env).is_ok_and(|secret| secret.expose_secret().starts_with("sdk-"))
-}
-
-fn flagd(node: &Node, context: &Context<'_>, reporter: &mut Reporter<'_>) -> Option<FlagServiceSpec> {
-    let file = FlagdFile::decode(node, reporter)?;
-    let path = file.path?;
-    references(&path, context, reporter);
-    Some(FlagServiceSpec::FlagdFile { path: path.value })
-}
-
-fn custom_http(node: &Node, context: &Context<'_>, reporter: &mut Reporter<'_>) -> Option<FlagServiceSpec> {
-    let file = CustomHttpFile::decode(node, reporter)?;
-    if let Some(token) = &file.token {
-        secret("token", "FLAGS_TOKEN", token, context, reporter);
-    }
-    if let Some(url) = &file.url {
-        references(url, context, reporter);
-        no_inline_password(url, "FLAGS_URL", reporter);
-        http_address(url, "https://flags.example.com", reporter);
-    }
-    Some(FlagServiceSpec::CustomHttp { url: file.url?.value, token: text(file.token.as_ref()) })
 }

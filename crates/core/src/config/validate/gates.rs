@@ -9,7 +9,7 @@ use crate::domain::{GatePolicy, GateType};
 
 pub(super) fn gates(
     file: Option<&At<GatesFile>>,
-    context: &Context<'_>,
+    context: &Context,
     reporter: &mut Reporter<'_>,
 ) -> BTreeMap<GateType, GatePolicy> {
     let Some(file) = file else { return BTreeMap::new() };
@@ -27,12 +27,7 @@ pub(super) fn gates(
         .collect()
 }
 
-fn policy(
-    gate_type: GateType,
-    gate: &GateFile,
-    context: &Context<'_>,
-    reporter: &mut Reporter<'_>,
-) -> Option<GatePolicy> {
+fn policy(gate_type: GateType, gate: &GateFile, context: &Context, reporter: &mut Reporter<'_>) -> Option<GatePolicy> {
     let chain: &[At<String>] = gate.escalation.as_ref().map_or(&[], |list| list.value.as_slice());
     for at in gate.assigned_to.iter().chain(chain) {
         email(at, reporter);

@@ -16,32 +16,33 @@ mod signal;
 mod sql;
 mod target;
 
-use std::collections::BTreeMap;
+/// What a vendor's file checks its keys with.
+pub(super) mod vendor_checks {
+    pub use super::references::{no_inline_password, references, secret};
+    pub use super::settings::http_address;
+    pub use super::{at_least_one, list};
+}
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::decode::At;
 use super::diagnostic::{Problem, Reporter, Span};
 use super::file::RootFile;
-use super::secrets::Env;
 use super::suggest::did_you_mean;
+use super::vendor::Asked;
 use super::yaml::{Node, Value, shown};
 use super::{Config, VERSION};
 
 /// What is known about the file as a whole while its parts are checked.
-pub(super) struct Context<'c> {
-    env: Option<&'c dyn Env>,
+pub(super) struct Context {
     /// The declared sources by name. One that has errors of its own counts, so that its signals are not reported too.
     sources: BTreeMap<String, SourceKind>,
-    has_slack: bool,
-    has_webhook: bool,
+    /// The kinds of channels under `notifications`.
+    channels: BTreeSet<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SourceKind {
-    Sql,
-    Webhook,
-    /// Its type is wrong, which is reported where it is declared.
-    Broken,
-}
+/// How a declared source is asked; `None` when its type is wrong, which is reported where it is declared.
+type SourceKind = Option<Asked>;
 
 /// A file of another version is refused before its keys are looked at: they may mean something else there.
 pub(super) fn unsupported_version(root: &Node) -> Option<Problem> {
@@ -71,10 +72,10 @@ pub(super) fn unsupported_version(root: &Node) -> Option<Problem> {
 }
 
 /// The checked file; `None`, or something unusable, after an error.
-pub(super) fn config(file: &RootFile, env: Option<&dyn Env>, reporter: &mut Reporter<'_>) -> Option<Config> {
-    let mut context = Context { env, sources: BTreeMap::new(), has_slack: false, has_webhook: false };
+pub(super) fn config(file: &RootFile, reporter: &mut Reporter<'_>) -> Option<Config> {
+    let mut context = Context { sources: BTreeMap::new(), channels: BTreeSet::new() };
     let connectors = connectors::connectors(file, &mut context, reporter);
-    let flags = flags::flags(file.feature_flags.as_ref(), &context, reporter);
+    let flags = flags::flags(file.feature_flags.as_ref(), reporter);
     let notifications = settings::notifications(file.notifications.as_ref(), &mut context, reporter);
     let llm = llm::llm(file.llm.as_ref(), reporter);
     let limits = settings::limits(file.limits.as_ref(), reporter);
@@ -88,7 +89,7 @@ fn text(at: Option<&At<String>>) -> Option<String> {
 }
 
 /// Reports a number that must be 1 or more.
-fn at_least_one(at: Option<&At<u32>>, what: &str, help: &str, reporter: &mut Reporter<'_>) -> Option<u32> {
+pub fn at_least_one(at: Option<&At<u32>>, what: &str, help: &str, reporter: &mut Reporter<'_>) -> Option<u32> {
     let at = at?;
     if at.value == 0 {
         let problem = Problem::error("config.out_of_range", at.span, format!("{what} must be at least 1"));
@@ -123,7 +124,7 @@ fn near_or(typed: &str, known: &[&str], otherwise: &str) -> String {
 }
 
 /// `a`, `b`, `c`; at most 20 of them.
-fn list(names: &[&str]) -> String {
+pub fn list(names: &[&str]) -> String {
     let mut out = names.iter().take(20).map(|name| format!("`{}`", shown(name))).collect::<Vec<_>>().join(", ");
     if names.len() > 20 {
         out.push_str(", ...");

@@ -8,7 +8,7 @@ use super::{At, Context, Problem, Reporter, Span, at_least_one, email, shown, te
 use super::{constraint, gates, llm, mde, scope, target};
 use crate::domain::{Design, OutcomeSpec, Period, Portfolio, ScoreWeights};
 
-pub(super) fn outcomes(file: &RootFile, context: &Context<'_>, reporter: &mut Reporter<'_>) -> Vec<OutcomeSpec> {
+pub(super) fn outcomes(file: &RootFile, context: &Context, reporter: &mut Reporter<'_>) -> Vec<OutcomeSpec> {
     let Some(list) = &file.outcomes else { return Vec::new() };
     if list.value.is_empty() {
         let problem = Problem::error("config.empty", list.span, "the file declares no outcome");
@@ -19,7 +19,7 @@ pub(super) fn outcomes(file: &RootFile, context: &Context<'_>, reporter: &mut Re
     list.value.iter().filter_map(|file| outcome(&file.value, context, reporter)).collect()
 }
 
-fn outcome(file: &OutcomeFile, context: &Context<'_>, reporter: &mut Reporter<'_>) -> Option<OutcomeSpec> {
+fn outcome(file: &OutcomeFile, context: &Context, reporter: &mut Reporter<'_>) -> Option<OutcomeSpec> {
     let team: &[At<String>] = file.team.as_ref().map_or(&[], |team| team.value.as_slice());
     for at in file.owner.iter().chain(team) {
         email(at, reporter);

@@ -1,10 +1,10 @@
 //! Values that may hold `${...}` references, and values that must.
 
 use super::super::secrets::{Part, SecretError, parts};
-use super::{At, Context, Problem, Reporter};
+use super::{At, Problem, Reporter};
 
 /// Checks the references of a value; with an environment, also whether they can be resolved.
-pub(super) fn references(at: &At<String>, context: &Context<'_>, reporter: &mut Reporter<'_>) -> bool {
+pub fn references(at: &At<String>, reporter: &mut Reporter<'_>) -> bool {
     let parts = match parts(&at.value) {
         Ok(parts) => parts,
         Err(error) => {
@@ -16,7 +16,7 @@ pub(super) fn references(at: &At<String>, context: &Context<'_>, reporter: &mut 
             return false;
         }
     };
-    let Some(env) = context.env else { return true };
+    let Some(env) = reporter.env() else { return true };
     let mut is_ok = true;
     for part in parts {
         let missing = match part {
@@ -48,16 +48,16 @@ fn unclosed_help(value: &str) -> &'static str {
 }
 
 /// Checks a value that is a secret: it must be one reference, without a default that would be a secret in the file.
-pub(super) fn secret(key: &str, example: &str, at: &At<String>, context: &Context<'_>, reporter: &mut Reporter<'_>) {
+pub fn secret(key: &str, example: &str, at: &At<String>, reporter: &mut Reporter<'_>) {
     let value = at.value.trim();
     let message = match parts(value) {
         Err(_) => {
-            references(at, context, reporter);
+            references(at, reporter);
             return;
         }
         Ok(parts) => match parts.as_slice() {
             [Part::Var { default: None | Some(""), .. } | Part::File { .. }] => {
-                references(at, context, reporter);
+                references(at, reporter);
                 return;
             }
             [Part::Var { default: Some(_), .. }] => format!("the default of `{key}` is a secret written into the file"),
@@ -75,7 +75,7 @@ pub(super) fn secret(key: &str, example: &str, at: &At<String>, context: &Contex
 }
 
 /// Checks that an address carries no password of its own.
-pub(super) fn no_inline_password(at: &At<String>, example: &str, reporter: &mut Reporter<'_>) {
+pub fn no_inline_password(at: &At<String>, example: &str, reporter: &mut Reporter<'_>) {
     let Some((_, rest)) = at.value.split_once("://") else { return };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
     let user_info = rest.rsplit_once('@').map_or("", |(before, _)| before);

@@ -1,7 +1,7 @@
 //! Notifications and limits.
 
 use super::super::file::{LimitsFile, NotificationsFile, OutgoingWebhookFile, SlackFile};
-use super::super::{Limits, NotificationSpec, OutgoingWebhookSpec, SlackSpec};
+use super::super::{ChannelSpec, Limits, NotificationSpec, OutgoingWebhookSpec, SlackSpec};
 use super::channel::is_slack_channel;
 use super::references::{no_inline_password, references, secret};
 use super::{At, Context, Problem, Reporter, at_least_one, shown, text};
@@ -15,24 +15,36 @@ pub(super) fn limits(file: Option<&At<LimitsFile>>, reporter: &mut Reporter<'_>)
 /// Where messages go; the context learns which ways there are.
 pub(super) fn notifications(
     file: Option<&At<NotificationsFile>>,
-    context: &mut Context<'_>,
+    context: &mut Context,
     reporter: &mut Reporter<'_>,
 ) -> NotificationSpec {
     let Some(file) = file else { return NotificationSpec::default() };
-    context.has_slack = file.slack.is_some();
-    context.has_webhook = file.webhook.is_some();
+    let file = &file.value;
+    if file.slack.is_some() {
+        context.channels.insert("slack".to_owned());
+    }
+    if file.webhook.is_some() {
+        context.channels.insert("webhook".to_owned());
+    }
+    let mut channels = Vec::new();
+    for (vendor, node) in &file.channels {
+        context.channels.insert(vendor.kind.to_owned());
+        let settings = (vendor.read)(node, reporter);
+        channels.extend(settings.map(|settings| ChannelSpec { kind: vendor.kind, settings }));
+    }
     NotificationSpec {
-        slack: file.slack.as_ref().and_then(|file| slack(file, context, reporter)),
-        webhook: file.webhook.as_ref().and_then(|file| webhook(file, context, reporter)),
+        slack: file.slack.as_ref().and_then(|file| slack(file, reporter)),
+        webhook: file.webhook.as_ref().and_then(|file| webhook(file, reporter)),
+        channels,
     }
 }
 
-fn slack(file: &SlackFile, context: &Context<'_>, reporter: &mut Reporter<'_>) -> Option<SlackSpec> {
+fn slack(file: &SlackFile, reporter: &mut Reporter<'_>) -> Option<SlackSpec> {
     if let Some(token) = &file.bot_token {
-        secret("bot_token", "SLACK_BOT_TOKEN", token, context, reporter);
+        secret("bot_token", "SLACK_BOT_TOKEN", token, reporter);
     }
     if let Some(value) = &file.signing_secret {
-        secret("signing_secret", "SLACK_SIGNING_SECRET", value, context, reporter);
+        secret("signing_secret", "SLACK_SIGNING_SECRET", value, reporter);
     }
     if let Some(channel) = &file.default_channel
         && !channel.value.contains("${")
@@ -52,24 +64,20 @@ fn slack(file: &SlackFile, context: &Context<'_>, reporter: &mut Reporter<'_>) -
     })
 }
 
-fn webhook(
-    file: &OutgoingWebhookFile,
-    context: &Context<'_>,
-    reporter: &mut Reporter<'_>,
-) -> Option<OutgoingWebhookSpec> {
+fn webhook(file: &OutgoingWebhookFile, reporter: &mut Reporter<'_>) -> Option<OutgoingWebhookSpec> {
     if let Some(url) = &file.url {
-        references(url, context, reporter);
+        references(url, reporter);
         no_inline_password(url, "NOTIFY_URL", reporter);
         http_address(url, "https://hooks.example.com/outcomes", reporter);
     }
     if let Some(value) = &file.secret {
-        secret("secret", "NOTIFY_SECRET", value, context, reporter);
+        secret("secret", "NOTIFY_SECRET", value, reporter);
     }
     Some(OutgoingWebhookSpec { url: text(file.url.as_ref())?, secret: text(file.secret.as_ref()) })
 }
 
 /// Reports an address that is not `http://` or `https://`; one that begins with a reference is left to its use.
-pub(super) fn http_address(url: &At<String>, example: &str, reporter: &mut Reporter<'_>) {
+pub fn http_address(url: &At<String>, example: &str, reporter: &mut Reporter<'_>) {
     let value = url.value.trim();
     let probe = value.replace("${", "").replace('}', "");
     let is_http = value.starts_with("https://") || value.starts_with("http://");

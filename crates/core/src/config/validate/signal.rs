@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::decode::TextMap;
 use super::super::file::{ConstraintFile, QueryFile, SignalFile};
+use super::super::vendor::Asked;
 use super::sql::{binds, has_word, selects_everything};
 use super::{At, Context, Problem, Reporter, SourceKind, Span, list, near_or, shown, text};
 use crate::domain::{Aggregation, Design, MetricMethod, Period, SignalQuery, SignalSpec};
@@ -72,14 +73,14 @@ impl<'f> Parts<'f> {
 }
 
 /// The checked signal.
-pub(super) fn signal(parts: &Parts<'_>, context: &Context<'_>, reporter: &mut Reporter<'_>) -> Option<SignalSpec> {
+pub(super) fn signal(parts: &Parts<'_>, context: &Context, reporter: &mut Reporter<'_>) -> Option<SignalSpec> {
     let kind = parts.source.and_then(|source| source_kind(source, context, reporter));
     let method = method(parts, kind, reporter);
     check_steps(parts, method, reporter);
     match kind {
-        Some(SourceKind::Sql) if method == Some(MetricMethod::Custom) => check_sql(parts, reporter),
-        Some(SourceKind::Webhook) => refuse_query(parts, reporter),
-        Some(SourceKind::Sql | SourceKind::Broken) | None => {}
+        Some(Asked::WithSql) if method == Some(MetricMethod::Custom) => check_sql(parts, reporter),
+        Some(Asked::ItPushes) => refuse_query(parts, reporter),
+        Some(Asked::WithSql) | None => {}
     }
     check_segment(parts, kind, reporter);
     check_interval(parts, reporter);
@@ -103,9 +104,9 @@ pub(super) fn signal(parts: &Parts<'_>, context: &Context<'_>, reporter: &mut Re
     })
 }
 
-fn source_kind(source: &At<String>, context: &Context<'_>, reporter: &mut Reporter<'_>) -> Option<SourceKind> {
+fn source_kind(source: &At<String>, context: &Context, reporter: &mut Reporter<'_>) -> SourceKind {
     if let Some(kind) = context.sources.get(&source.value) {
-        return Some(*kind);
+        return *kind;
     }
     let names: Vec<&str> = context.sources.keys().map(String::as_str).take(1000).collect();
     let message = format!("there is no source `{}` in `signal_connectors`", shown(&source.value));
@@ -129,9 +130,9 @@ fn source_kind(source: &At<String>, context: &Context<'_>, reporter: &mut Report
     None
 }
 
-fn method(parts: &Parts<'_>, kind: Option<SourceKind>, reporter: &mut Reporter<'_>) -> Option<MetricMethod> {
+fn method(parts: &Parts<'_>, kind: SourceKind, reporter: &mut Reporter<'_>) -> Option<MetricMethod> {
     match (kind, parts.method) {
-        (Some(SourceKind::Sql), Some(method)) if method.value != MetricMethod::Custom => {
+        (Some(Asked::WithSql), Some(method)) if method.value != MetricMethod::Custom => {
             let message = format!("a `sql` source has no method `{}`: it runs your own query", method.value);
             reporter.push(Problem::error("config.method_unsupported", method.span, message).valid("`custom`").help(
                 "write `method: custom` and compute it in `query`: `n` units that began, `successes` that finished",
@@ -139,8 +140,8 @@ fn method(parts: &Parts<'_>, kind: Option<SourceKind>, reporter: &mut Reporter<'
             None
         }
         (_, Some(method)) => Some(method.value),
-        (Some(SourceKind::Webhook), None) => Some(MetricMethod::Event),
-        (Some(SourceKind::Sql | SourceKind::Broken) | None, None) => Some(MetricMethod::Custom),
+        (Some(Asked::ItPushes), None) => Some(MetricMethod::Event),
+        (Some(Asked::WithSql) | None, None) => Some(MetricMethod::Custom),
     }
 }
 
@@ -178,17 +179,17 @@ fn check_interval(parts: &Parts<'_>, reporter: &mut Reporter<'_>) {
 }
 
 /// A key that a source does not look at is refused: ignored, it would make the number mean something else.
-fn check_segment(parts: &Parts<'_>, kind: Option<SourceKind>, reporter: &mut Reporter<'_>) {
+fn check_segment(parts: &Parts<'_>, kind: SourceKind, reporter: &mut Reporter<'_>) {
     let Some(segment) = parts.segment else { return };
     match kind {
-        Some(SourceKind::Sql) => check_sql_segment(segment, parts, reporter),
-        Some(SourceKind::Webhook) => {
+        Some(Asked::WithSql) => check_sql_segment(segment, parts, reporter),
+        Some(Asked::ItPushes) => {
             let message = "a `webhook` source does not filter by `segment`";
             let problem = Problem::error("config.segment_unsupported", segment.span, message);
             let help = "let the program that pushes the metric count these units only";
             reporter.push(problem.valid("`segment` at a `sql` source only").help(help));
         }
-        Some(SourceKind::Broken) | None => {}
+        None => {}
     }
 }
 

@@ -1,0 +1,123 @@
+//! Flag services: where the runtime sets what share of units gets the treatment.
+//!
+//! Every write is read back ([`write_and_read_back`]), and at every poll the flag is compared with what it should be
+//! ([`drift`]). Approvals that a service has of its own are respected, never bypassed. **Invariant**: flags are never
+//! evaluated here: which unit gets which arm is decided by the application's own SDK.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::flag_error::FlagError;
+use super::flag_state::FlagState;
+use super::secrets::Opening;
+
+/// The checked settings of a declared flag service; references such as `${ENV}` are not resolved yet.
+pub trait FlagSettings: std::fmt::Debug + Send + Sync {
+    /// The settings as they were declared, references unresolved.
+    fn to_json(&self) -> serde_json::Value;
+
+    /// Opens the service.
+    ///
+    /// # Errors
+    /// [`FlagError::Config`] when the settings cannot work or a secret is missing.
+    fn open(&self, opening: &Opening<'_>) -> Result<Box<dyn FlagService>, FlagError>;
+}
+
+/// Somebody else moved the flag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Drift {
+    /// Where the runtime put it.
+    pub expected: FlagState,
+    /// Where it is; `None` when it is gone.
+    pub found: Option<FlagState>,
+}
+
+/// A service that keeps flags. Writing the same state twice is the same as once.
+#[async_trait]
+pub trait FlagService: Send + Sync {
+    /// Name for people: `flagd file`, `custom http`.
+    fn name(&self) -> &str;
+
+    /// Makes the flag, off, unless it is there; its state.
+    async fn ensure(&self, key: &str, description: &str) -> Result<FlagState, FlagError>;
+
+    /// Turns the flag on for this share of units, 0 to 100.
+    async fn set_rollout(&self, key: &str, treatment_pct: u8) -> Result<FlagState, FlagError>;
+
+    /// Turns the flag off: everybody gets the control.
+    async fn off(&self, key: &str) -> Result<FlagState, FlagError>;
+
+    /// The flag as it is; `None` when there is none.
+    async fn read(&self, key: &str) -> Result<Option<FlagState>, FlagError>;
+}
+
+/// Pauses before the reads that follow a write: a service with replicas may need a moment.
+const READ_BACK_PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(250), Duration::from_millis(1000)];
+
+/// Puts the flag where it should be and reads until it is seen there.
+///
+/// # Errors
+/// [`FlagError::NotTaken`] when the service accepted the write and the flag is elsewhere.
+pub async fn write_and_read_back(service: &dyn FlagService, desired: &FlagState) -> Result<FlagState, FlagError> {
+    if desired.is_on {
+        service.set_rollout(&desired.key, desired.treatment_pct).await?;
+    } else {
+        service.off(&desired.key).await?;
+    }
+    let mut found = None;
+    for pause in READ_BACK_PAUSES {
+        tokio::time::sleep(pause).await;
+        found = service.read(&desired.key).await?;
+        if let Some(state) = found.as_ref().filter(|state| state.is_same(desired)) {
+            return Ok(state.clone());
+        }
+    }
+    Err(FlagError::NotTaken { service: service.name().to_owned(), expected: desired.clone(), found })
+}
+
+/// Compares the flag with where it should be; `None` when it is there.
+///
+/// # Errors
+/// When the flag cannot be read.
+pub async fn drift(service: &dyn FlagService, expected: &FlagState) -> Result<Option<Drift>, FlagError> {
+    let found = service.read(&expected.key).await?;
+    let is_there = found.as_ref().is_some_and(|found| found.is_same(expected));
+    Ok((!is_there).then(|| Drift { expected: expected.clone(), found }))
+}
+
+/// Refuses keys that are not 1 to 128 letters, digits, dots, dashes and underscores, the first a letter or digit: safe
+/// in a URL's path, in JSON and in a terminal.
+///
+/// # Errors
+/// [`FlagError::Invalid`].
+pub fn check_key(key: &str) -> Result<(), FlagError> {
+    let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if key.len() <= 128
+        && key.bytes().all(is_safe)
+        && key.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric())
+    {
+        return Ok(());
+    }
+    let shown: String = key.chars().filter(|c| !c.is_control()).take(60).collect();
+    Err(FlagError::Invalid {
+        problem: format!("`{shown}` is not a flag key: use 1 to 128 letters, digits, `.`, `_` and `-`"),
+    })
+}
+
+/// Refuses a share above 100 %.
+///
+/// # Errors
+/// [`FlagError::Invalid`].
+pub fn check_pct(treatment_pct: u8) -> Result<(), FlagError> {
+    if treatment_pct <= 100 {
+        return Ok(());
+    }
+    Err(FlagError::Invalid { problem: format!("a rollout of {treatment_pct} % is more than everybody") })
+}
+
+#[cfg(test)]
+mod tests;

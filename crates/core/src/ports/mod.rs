@@ -1,0 +1,22 @@
+//! The ports: what the core asks of the outside world, as traits with their data and errors.
+//!
+//! **Invariant**: no vendor and no HTTP client in here. Vendors implement these traits in `outcome-integrations`, and each
+//! program plugs that table in.
+
+mod flag_error;
+mod flag_state;
+pub mod flags;
+mod notifier;
+pub mod push;
+mod read_error;
+pub mod reading_check;
+mod secrets;
+mod signals;
+
+pub use flag_error::FlagError;
+pub use flag_state::FlagState;
+pub use flags::{FlagService, FlagSettings};
+pub use notifier::{ChannelSettings, Letter, Notifier, NotifyError};
+pub use read_error::ReadError;
+pub use secrets::{Opening, ResolveSecret};
+pub use signals::{MetricInfo, PushSettings, QueryPlan, SignalSource, SourceReport, SourceSettings, VariantRequest};

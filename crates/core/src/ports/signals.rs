@@ -1,0 +1,120 @@
+//! Where readings come from: a [`SignalSource`] for each kind of connector, and the settings that open it.
+//!
+//! Everything a source says is untrusted. Whoever implements this port bounds it (rows, bytes, time) while it is read and
+//! passes it through [`super::reading_check`]. **Invariant**: a source writes nothing, stores nothing and decides nothing.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::read_error::ReadError;
+use super::secrets::Opening;
+use crate::domain::{ArmSums, Period, Reading, SignalSpec, Slug, VariantReading, Window};
+
+/// The checked settings of a declared source; references such as `${ENV}` are not resolved yet.
+pub trait SourceSettings: std::fmt::Debug + Send + Sync {
+    /// The settings as they were declared, references unresolved.
+    fn to_json(&self) -> serde_json::Value;
+
+    /// The texts that may hold references. When one of them resolves to something else, the source is opened again.
+    fn references(&self) -> Vec<&str>;
+
+    /// Opens the source. Nothing is connected before the first question.
+    ///
+    /// # Errors
+    /// [`ReadError::Config`] when the settings cannot work or a secret is missing.
+    fn open(&self, name: &str, opening: &Opening<'_>) -> Result<Box<dyn SignalSource>, ReadError>;
+
+    /// How requests of this source are verified, for a source that pushes its readings.
+    fn push(&self) -> Option<PushSettings<'_>> {
+        None
+    }
+}
+
+/// How the requests of a pushing source are verified.
+#[derive(Debug, Clone, Copy)]
+pub struct PushSettings<'s> {
+    /// Shared secret of the signature; a `${ENV}` or `${file:}` reference.
+    pub secret: &'s str,
+    /// How old a signed request may be.
+    pub replay_window: Period,
+}
+
+/// A place that signals are read from.
+#[async_trait]
+pub trait SignalSource: Send + Sync {
+    /// Connects, tries what the runtime relies on (a write must be refused), and says what was found.
+    async fn test(&self) -> Result<SourceReport, ReadError>;
+
+    /// Reads the signal over the whole population in `window`.
+    async fn level(&self, signal: &SignalSpec, window: Window) -> Result<Reading<ArmSums>, ReadError>;
+
+    /// Reads the signal for the units that were exposed in one allocation phase: at most one reading an arm, control
+    /// first. An arm that nobody saw yet is missing.
+    async fn by_variant(
+        &self,
+        signal: &SignalSpec,
+        request: &VariantRequest,
+    ) -> Result<Reading<Vec<VariantReading>>, ReadError>;
+
+    /// What could be measured there: tables and columns, events, metrics. Bounded.
+    async fn list(&self) -> Result<Vec<MetricInfo>, ReadError>;
+
+    /// How the source would answer the signal's queries (its query plan), for people; empty where there is no such
+    /// thing.
+    async fn plan(&self, _signal: &SignalSpec, _window: Window) -> Result<Vec<QueryPlan>, ReadError> {
+        Ok(Vec::new())
+    }
+}
+
+/// What is asked about an experiment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VariantRequest {
+    /// The experiment.
+    pub experiment: Slug,
+    /// Its flag.
+    pub flag_key: String,
+    /// Units exposed in this window are counted: `[start of the allocation phase, min(now, its end))`.
+    pub window: Window,
+    /// When the experiment was launched; at or before the start of the window.
+    pub launched_at: Timestamp,
+    /// The instant up to which values of those units count; the time of the poll.
+    pub as_of: Timestamp,
+}
+
+/// What [`SignalSource::test`] found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct SourceReport {
+    /// Name of the connector.
+    pub source: String,
+    /// Product and version, as the server says: `PostgreSQL 17.2`.
+    pub server: String,
+    /// A write was tried and refused. For a source that pushes: nothing can be written there at all.
+    pub is_read_only: bool,
+    /// From the request for a connection to the first answer.
+    pub latency_ms: u64,
+    /// Remarks for people.
+    pub notes: Vec<String>,
+}
+
+/// Something that could be measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct MetricInfo {
+    /// Name as a query would write it: `public.orders`.
+    pub name: String,
+    /// What it holds: `amount numeric`.
+    pub fields: Vec<String>,
+}
+
+/// A query and how the source would answer it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct QueryPlan {
+    /// `level` or `by_variant`.
+    pub query: String,
+    /// The source's own words, one line each.
+    pub lines: Vec<String>,
+}

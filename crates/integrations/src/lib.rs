@@ -1,0 +1,18 @@
+//! The outside world: one file per vendor, and the one table that lists them.
+//!
+//! A vendor's file has its documentation link, the keys of its settings in `outcome.yaml`, their checks, how it is opened, its
+//! wire types and their mapping to the core's. The core never names a vendor: each program's `main` hands it [`VENDORS`].
+//! **Invariant**: nothing here decides, stores, or keeps a secret outside of an open vendor.
+
+mod flags;
+mod http;
+mod signals;
+
+use outcome_core::config::Vendors;
+
+/// Every vendor of this version.
+pub const VENDORS: Vendors = Vendors {
+    signals: &[signals::sql::VENDOR, signals::webhook::VENDOR],
+    flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],
+    channels: &[],
+};

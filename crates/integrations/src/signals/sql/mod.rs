@@ -1,0 +1,406 @@
+//! Databases that are asked with the user's own SQL: PostgreSQL, MySQL (and MariaDB) and SQLite, through sqlx.
+//!
+//! A query runs alone in a read-only transaction that is rolled back, with a limit on its time (the server's own where
+//! it has one, and ours around it) and on its rows. Parameters are bound, never written into the text. Readings are not
+//! cached: the window of a poll ends at its own "now", so that no two polls ask the same; connections are (see
+//! the core's registry).
+
+mod bind;
+mod engine;
+mod lexer;
+mod mysql;
+mod postgres;
+mod settings;
+mod sqlite;
+mod table;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use secrecy::{ExposeSecret, SecretString};
+
+use self::bind::{Bind, Param, Params, Statement};
+use self::engine::{Ask, Engine, EngineError, Limits};
+use self::lexer::Dialect;
+use self::table::{Cell, Misfit, Table};
+use outcome_core::domain::{ArmSums, Reading, SignalSpec, VariantReading, Window};
+use outcome_core::ports::{MetricInfo, QueryPlan, ReadError, SignalSource, SourceReport, VariantRequest};
+
+use self::settings::SqlSettings;
+pub(crate) use self::settings::{TimeFormat, VENDOR};
+use crate::http::Redactor;
+
+/// Most tables that [`SignalSource::list`] names, and most columns of each.
+const MAX_TABLES: usize = 200;
+const MAX_COLUMNS: usize = 60;
+
+/// A database.
+pub(super) struct SqlSource {
+    name: String,
+    engine: Box<dyn Engine>,
+    limits: Limits,
+    time_format: TimeFormat,
+    redactor: Redactor,
+}
+
+impl SqlSource {
+    /// The database at `url`. Nothing is connected yet.
+    fn open(name: &str, config: &SqlSettings, url: &SecretString, root: &Path) -> Result<Self, ReadError> {
+        let text = url.expose_secret().trim();
+        let redactor = Redactor::new(secrets_in(text));
+        let wrong = |problem: String| ReadError::Config {
+            source_name: name.to_owned(),
+            problem: redactor.clean(&problem),
+            hint:
+                "write `url` as postgres://user:password@host:5432/database, mysql://user:password@host:3306/database \
+                   or sqlite:path/to/file.db"
+                    .to_owned(),
+        };
+        let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
+        let engine: Box<dyn Engine> = match scheme.to_ascii_lowercase().as_str() {
+            "postgres" | "postgresql" => Box::new(postgres::Postgres::new(text).map_err(wrong)?),
+            "mysql" | "mariadb" => Box::new(mysql::MySql::new(text).map_err(wrong)?),
+            "sqlite" => Box::new(sqlite::Sqlite::new(text, root).map_err(wrong)?),
+            "" => return Err(wrong("its `url` is empty or has no scheme".to_owned())),
+            _ => return Err(wrong("the scheme of its `url` is not known".to_owned())),
+        };
+        let statement = Duration::try_from(config.statement_timeout.get()).unwrap_or(Duration::from_secs(30));
+        Ok(Self {
+            name: name.to_owned(),
+            engine,
+            limits: Limits { statement, rows: config.row_cap },
+            time_format: config.time_format,
+            redactor,
+        })
+    }
+
+    fn statement(&self, signal: &SignalSpec, query: Query<'_>) -> Result<Statement, ReadError> {
+        let dialect = self.engine.dialect();
+        Statement::prepare(query.text, dialect, &query.params, self.time_format).map_err(|problem| ReadError::Config {
+            source_name: self.name.clone(),
+            problem: format!("`{}` of signal `{}`: {}", query.key, signal.name, self.redactor.clean(&problem)),
+            hint:
+                "a query is one SELECT; its parameters are :from and :to, and by variant also :since_launch, :as_of, \
+                   :experiment and :flag"
+                    .to_owned(),
+        })
+    }
+
+    /// Asks without a signal: for the runtime's own statements.
+    async fn ask(&self, sql: &str, binds: &[Bind]) -> Result<Table, EngineError> {
+        let limits = Limits { rows: u32::try_from(MAX_TABLES * MAX_COLUMNS).unwrap_or(u32::MAX), ..self.limits };
+        self.engine.query(Ask { sql, binds, limits, keep: |_| true }).await
+    }
+
+    async fn run(&self, signal: &SignalSpec, query: &str, statement: &Statement) -> Result<Table, ReadError> {
+        let ask = Ask { sql: &statement.sql, binds: &statement.binds, limits: self.limits, keep: table::is_read };
+        self.engine.query(ask).await.map_err(|error| self.refusal(error, &signal.name, Some((query, statement))))
+    }
+
+    fn misfit(&self, signal: &SignalSpec, misfit: Misfit) -> ReadError {
+        ReadError::Shape {
+            source_name: self.name.clone(),
+            signal: signal.name.clone(),
+            problem: self.redactor.clean(&misfit.problem),
+            hint: misfit.hint,
+        }
+    }
+
+    /// What went wrong, in the database's own words where it had any.
+    fn refusal(&self, error: EngineError, signal: &str, asked: Option<(&str, &Statement)>) -> ReadError {
+        let source_name = self.name.clone();
+        let signal = signal.to_owned();
+        let error = match error {
+            EngineError::Timeout => {
+                return ReadError::Timeout { source_name, limit: self.limits.statement };
+            }
+            EngineError::ConnectTimeout => {
+                let detail = format!("no connection within {} s", engine::CONNECT_LIMIT.as_secs());
+                return ReadError::Unreachable { source_name, detail };
+            }
+            EngineError::TooManyRows => {
+                let problem = format!("it has more than {} rows", self.limits.rows);
+                let hint = "aggregate in the query: a reading is one row, or one row a variant".to_owned();
+                return ReadError::Shape { source_name, signal, problem, hint };
+            }
+            EngineError::Sqlx(error) => error,
+        };
+        let Some(said) = error.as_database_error() else {
+            let detail = self.redactor.clean(&outcome_core::error::error_chain(&error));
+            return match error {
+                sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed => {
+                    ReadError::Unreachable { source_name, detail }
+                }
+                _ => ReadError::Query { source_name, signal, detail, line: None, column: None },
+            };
+        };
+        let detail = self.redactor.clean(said.message());
+        let code = said.code().unwrap_or_default();
+        match classify(self.engine.dialect(), &code, said) {
+            Class::Unauthorized => ReadError::Unauthorized { source_name, detail },
+            Class::Unreachable => ReadError::Unreachable { source_name, detail },
+            Class::Timeout => ReadError::Timeout { source_name, limit: self.limits.statement },
+            Class::Query => {
+                let position = postgres::position(said);
+                let origin = asked.zip(position).and_then(|((query, statement), at)| statement.origin(query, at));
+                let (line, column) = origin.unzip();
+                ReadError::Query { source_name, signal, detail, line, column }
+            }
+        }
+    }
+
+    /// An error outside of any signal.
+    fn broken(&self, error: EngineError) -> ReadError {
+        self.refusal(error, "(test)", None)
+    }
+
+    fn query_of<'a>(&self, signal: &'a SignalSpec, key: &'static str) -> Result<&'a str, ReadError> {
+        let text = if key == "level" { &signal.query.level } else { &signal.query.by_variant };
+        text.as_deref().ok_or_else(|| ReadError::Config {
+            source_name: self.name.clone(),
+            problem: format!("signal `{}` has no `query.{key}`", signal.name),
+            hint: format!("a SQL source needs `method: custom` and the SQL of the reading in `query.{key}`"),
+        })
+    }
+
+    fn warnings(&self, signal: &SignalSpec, statement: &Statement) -> Vec<String> {
+        let unused: Vec<_> = signal
+            .segment
+            .keys()
+            .map(|key| segment_param(key))
+            .filter(|name| !statement.used.contains(name))
+            .map(|name| format!(":{name}"))
+            .collect();
+        if unused.is_empty() {
+            return Vec::new();
+        }
+        vec![format!("the query does not use {}: the segment does not restrict this reading", unused.join(", "))]
+    }
+}
+
+/// One of a signal's queries, with what may be bound in it.
+struct Query<'a> {
+    key: &'static str,
+    text: &'a str,
+    params: Params,
+}
+
+fn segment_param(key: &str) -> String {
+    let name: String = key.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+    format!("segment_{}", name.to_lowercase())
+}
+
+fn params(signal: &SignalSpec, window: Window) -> Params {
+    let mut params =
+        Params::from([("from".to_owned(), Param::At(window.from)), ("to".to_owned(), Param::At(window.to))]);
+    params.extend(signal.segment.iter().map(|(key, value)| (segment_param(key), Param::Text(value.clone()))));
+    params
+}
+
+fn variant_params(signal: &SignalSpec, request: &VariantRequest) -> Params {
+    let mut params = params(signal, request.window);
+    params.extend([
+        ("since_launch".to_owned(), Param::At(request.launched_at)),
+        ("as_of".to_owned(), Param::At(request.as_of)),
+        ("experiment".to_owned(), Param::Text(request.experiment.to_string())),
+        ("flag".to_owned(), Param::Text(request.flag_key.clone())),
+    ]);
+    params
+}
+
+#[async_trait]
+impl SignalSource for SqlSource {
+    async fn test(&self) -> Result<SourceReport, ReadError> {
+        let began = Instant::now();
+        let patience = self.limits.patience();
+        let server =
+            engine::within(patience + engine::CONNECT_LIMIT, EngineError::ConnectTimeout, self.engine.server());
+        let server = server.await.map_err(|error| self.broken(error))?;
+        let latency_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let refuses = engine::within(patience, EngineError::Timeout, self.engine.refuses_writes(self.limits));
+        let is_read_only = refuses.await.map_err(|error| self.broken(error))?;
+        let mut notes = vec![format!(
+            "limits: {} s a statement, {} rows, {} s to connect",
+            self.limits.statement.as_secs_f64(),
+            self.limits.rows,
+            engine::CONNECT_LIMIT.as_secs()
+        )];
+        if !is_read_only {
+            notes.push(
+                "the server did not refuse a write in a read-only transaction: use a user that may only SELECT"
+                    .to_owned(),
+            );
+        }
+        Ok(SourceReport {
+            source: self.name.clone(),
+            server: self.redactor.clean(&server),
+            is_read_only,
+            latency_ms,
+            notes,
+        })
+    }
+
+    async fn level(&self, signal: &SignalSpec, window: Window) -> Result<Reading<ArmSums>, ReadError> {
+        let text = self.query_of(signal, "level")?;
+        let statement = self.statement(signal, Query { key: "level", text, params: params(signal, window) })?;
+        let table = self.run(signal, text, &statement).await?;
+        let data = table.level().map_err(|misfit| self.misfit(signal, misfit))?;
+        let warnings = self.warnings(signal, &statement);
+        Ok(Reading { data, window, query_hash: statement.hash, raw_hash: table.hash(), warnings })
+    }
+
+    async fn by_variant(
+        &self,
+        signal: &SignalSpec,
+        request: &VariantRequest,
+    ) -> Result<Reading<Vec<VariantReading>>, ReadError> {
+        let text = self.query_of(signal, "by_variant")?;
+        let query = Query { key: "by_variant", text, params: variant_params(signal, request) };
+        let statement = self.statement(signal, query)?;
+        let table = self.run(signal, text, &statement).await?;
+        let data = table.by_variant().map_err(|misfit| self.misfit(signal, misfit))?;
+        let warnings = self.warnings(signal, &statement);
+        Ok(Reading { data, window: request.window, query_hash: statement.hash, raw_hash: table.hash(), warnings })
+    }
+
+    async fn list(&self) -> Result<Vec<MetricInfo>, ReadError> {
+        let table =
+            self.ask(tables_and_columns(self.engine.dialect()), &[]).await.map_err(|error| self.broken(error))?;
+        let mut out: Vec<MetricInfo> = Vec::new();
+        for row in &table.rows {
+            let [Cell::Text(table), Cell::Text(column)] = row.as_slice() else {
+                continue;
+            };
+            let (table, column) = (self.redactor.clean(table), self.redactor.clean(column));
+            if let Some(last) = out.last_mut()
+                && last.name == table
+            {
+                if last.fields.len() < MAX_COLUMNS {
+                    last.fields.push(column);
+                }
+                continue;
+            }
+            if out.len() >= MAX_TABLES {
+                break;
+            }
+            out.push(MetricInfo { name: table, fields: vec![column] });
+        }
+        Ok(out)
+    }
+
+    async fn plan(&self, signal: &SignalSpec, window: Window) -> Result<Vec<QueryPlan>, ReadError> {
+        // A plan needs some experiment; which one changes nothing in how the tables are read.
+        let request = VariantRequest {
+            experiment: outcome_core::domain::Slug::from_title("example"),
+            flag_key: "example".to_owned(),
+            window,
+            launched_at: window.from,
+            as_of: window.to,
+        };
+        let mut plans = Vec::new();
+        for (key, text) in [("level", &signal.query.level), ("by_variant", &signal.query.by_variant)] {
+            let Some(text) = text.as_deref() else {
+                continue;
+            };
+            let params = if key == "level" { params(signal, window) } else { variant_params(signal, &request) };
+            let statement = self.statement(signal, Query { key, text, params })?;
+            let sql = format!("{} {}", explain(self.engine.dialect()), statement.sql);
+            let answer = self.ask(&sql, &statement.binds).await;
+            let table = answer.map_err(|error| self.refusal(error, &signal.name, None))?;
+            let lines = table.lines().iter().map(|line| self.redactor.clean_line(line)).collect();
+            plans.push(QueryPlan { query: key.to_owned(), lines });
+        }
+        Ok(plans)
+    }
+}
+
+/// The statement that lists tables and their columns, in this order.
+fn tables_and_columns(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Postgres => {
+            "SELECT CAST(table_schema AS text) || '.' || CAST(table_name AS text) AS t,
+                    CAST(column_name AS text) || ' ' || CAST(data_type AS text) AS c
+             FROM information_schema.columns WHERE table_schema NOT IN ('pg_catalog', 'information_schema')
+             ORDER BY table_schema, table_name, ordinal_position LIMIT 12000"
+        }
+        Dialect::MySql => {
+            "SELECT CONCAT(table_schema, '.', table_name) AS t, CONCAT(column_name, ' ', column_type) AS c
+             FROM information_schema.columns WHERE table_schema = DATABASE()
+             ORDER BY table_name, ordinal_position LIMIT 12000"
+        }
+        Dialect::Sqlite => {
+            "SELECT m.name AS t, trim(p.name || ' ' || p.type) AS c
+             FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS p
+             WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+             ORDER BY m.name, p.cid LIMIT 12000"
+        }
+    }
+}
+
+fn explain(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Postgres | Dialect::MySql => "EXPLAIN",
+        Dialect::Sqlite => "EXPLAIN QUERY PLAN",
+    }
+}
+
+/// Kinds of refusals.
+enum Class {
+    Unauthorized,
+    Unreachable,
+    Timeout,
+    Query,
+}
+
+/// Sorts a database's error by its documented code: SQLSTATE, MySQL's error number, SQLite's result code.
+fn classify(dialect: Dialect, code: &str, said: &dyn sqlx::error::DatabaseError) -> Class {
+    match dialect {
+        Dialect::Postgres => match code {
+            // https://www.postgresql.org/docs/current/errcodes-appendix.html
+            "57014" => Class::Timeout,
+            "42501" => Class::Unauthorized,
+            _ if code.starts_with("28") => Class::Unauthorized,
+            _ if code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") => Class::Unreachable,
+            // The database is not there.
+            "3D000" => Class::Unreachable,
+            _ => Class::Query,
+        },
+        Dialect::MySql => match mysql::number(said) {
+            // https://dev.mysql.com/doc/mysql-errors/en/server-error-reference.html, 1969 is MariaDB's own.
+            Some(1969 | 3024 | 1317) => Class::Timeout,
+            Some(1044 | 1045 | 1142 | 1143 | 1227 | 1698) => Class::Unauthorized,
+            Some(1040 | 1049 | 1053 | 1129 | 1130 | 1203 | 1226) => Class::Unreachable,
+            _ => Class::Query,
+        },
+        Dialect::Sqlite => match code.parse::<u32>().map(|extended| extended & 0xff) {
+            // https://www.sqlite.org/rescode.html: busy, locked, I/O error, cannot open, not a database.
+            Ok(5 | 6 | 10 | 14 | 26) => Class::Unreachable,
+            Ok(9) => Class::Timeout,
+            Ok(3 | 23) => Class::Unauthorized,
+            _ => Class::Query,
+        },
+    }
+}
+
+/// The address and the password in it, as written and decoded.
+fn secrets_in(url: &str) -> Vec<SecretString> {
+    let mut secrets = vec![url.to_owned()];
+    if let Ok(parsed) = url::Url::parse(url) {
+        if let Some(password) = parsed.password() {
+            secrets.push(password.to_owned());
+            let decoded = url::form_urlencoded::parse(
+                format!("p={}", password.replace('+', "%2B").replace('&', "%26")).as_bytes(),
+            )
+            .map(|(_, value)| value.into_owned())
+            .next();
+            secrets.extend(decoded);
+        }
+        for (key, value) in parsed.query_pairs() {
+            if key.contains("password") {
+                secrets.push(value.into_owned());
+            }
+        }
+    }
+    secrets.into_iter().map(SecretString::from).collect()
+}

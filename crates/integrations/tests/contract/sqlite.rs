@@ -1,0 +1,73 @@
+//! SQLite files.
+
+use outcome_core::Code;
+use outcome_core::domain::ArmSums;
+use pretty_assertions::assert_eq;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
+use sqlx::{AssertSqlSafe, ConnectOptions};
+
+use super::contract::{self, ROWS, SqlConfig, Subject, day, signal, source};
+
+const SLOW: &str =
+    "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 1e12) SELECT sum(x) AS value FROM c";
+
+async fn execute(conn: &mut SqliteConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(conn).await.unwrap();
+}
+
+async fn file(dir: &tempfile::TempDir) -> (String, SqliteConnection) {
+    let path = dir.path().join("shop ünï.db");
+    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let mut conn = options.journal_mode(SqliteJournalMode::Wal).connect().await.unwrap();
+    execute(&mut conn, "CREATE TABLE exposure (unit TEXT, variant TEXT, at TEXT, converted INTEGER, amount NUMERIC)")
+        .await;
+    execute(&mut conn, "CREATE TABLE note (body TEXT); INSERT INTO note VALUES ('naïve — 世界')").await;
+    execute(&mut conn, ROWS).await;
+    (format!("sqlite:{}", path.display()), conn)
+}
+
+#[tokio::test]
+async fn a_sqlite_file_is_a_source() {
+    let dir = tempfile::tempdir().unwrap();
+    let (url, _writer) = file(&dir).await;
+    contract::all(&Subject {
+        config: SqlConfig::new(&url),
+        url,
+        server: "SQLite 3.",
+        slow: SLOW,
+        sneaky_write: Some("WITH x AS (SELECT 1) INSERT INTO note SELECT 'x' FROM x"),
+        not_finite: "9e999",
+        table: "exposure",
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn instants_are_bound_as_the_column_holds_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (url, mut conn) = file(&dir).await;
+    execute(&mut conn, "CREATE TABLE e (iso TEXT, s INTEGER, ms INTEGER)").await;
+    execute(
+        &mut conn,
+        "INSERT INTO e VALUES ('2026-11-20T23:59:59Z', 1795219199, 1795219199999),
+             ('2026-11-21T00:00:00Z', 1795219200, 1795219200000)",
+    )
+    .await;
+    for (format, column) in [("iso8601", "iso"), ("unix_seconds", "s"), ("unix_millis", "ms")] {
+        let source = source(SqlConfig { time_format: format, ..SqlConfig::new(&url) });
+        let sql = format!("SELECT count(*) AS n, 0 AS successes FROM e WHERE {column} >= :from AND {column} < :to");
+        let got = source.level(&signal(&sql, ""), day()).await.unwrap();
+        assert_eq!(got.data, ArmSums::Proportion { n: 1, successes: 0 }, "{format}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_file_is_not_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("none.db");
+    let source = source(SqlConfig::new(format!("sqlite:{}", path.display())));
+    let error = source.level(&signal("SELECT 1 AS value", ""), day()).await.unwrap_err();
+    assert_eq!(error.code(), Code::SignalFetchFailed, "{error}");
+    assert!(error.is_transient());
+    assert!(!path.exists());
+}
