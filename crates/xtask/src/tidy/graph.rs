@@ -229,11 +229,19 @@ impl<'t> Graph<'t> {
         }
         imported.or(child).or_else(|| {
             let stars = node.module.uses.iter().filter(|used| !used.is_local && used.name.is_none());
-            stars.into_iter().find_map(|star| {
+            let by_star = stars.into_iter().find_map(|star| {
                 let target = self.find(module, &star.segments, Wanted::Module, seen)?;
                 if target.item.is_some() { None } else { self.named(target.home, name, wanted, seen) }
-            })
+            });
+            by_star.or_else(|| self.exported(module, name))
         })
+    }
+
+    /// A macro that the root of a crate has from anywhere in it.
+    fn exported(&self, module: usize, name: &str) -> Option<Found> {
+        let root = self.nodes.get(module).filter(|node| node.parent.is_none())?;
+        let home = self.nodes.iter().position(|node| node.unit == root.unit && node.module.exported.contains(name))?;
+        Some(Found { home, door: module, item: Some(name.to_owned()) })
     }
 
     /// A macro of a module around this one, which needs no path.
@@ -360,6 +368,19 @@ mod tests {
     fn macros_of_a_module_around_need_no_path() {
         assert_eq!(found("crates/core/src/b/run.rs", "m", true), is("core::b", "core::b", "m"));
         assert_eq!(found("crates/core/src/b/run.rs", "m", false), None);
+    }
+
+    #[test]
+    fn an_exported_macro_is_named_at_the_root_and_defined_in_its_module() {
+        let tree = Tree::with(&[
+            ("crates/core/src/lib.rs", "mod a; mod b;"),
+            ("crates/core/src/a.rs", "#[macro_export] macro_rules! made { () => {} }"),
+            ("crates/core/src/b.rs", "crate::made! {}"),
+        ]);
+        let graph = Graph::new(&tree);
+        let from = graph.nodes.iter().position(|node| node.name() == "core::b").unwrap();
+        let found = graph.resolve(from, &["crate".to_owned(), "made".to_owned()], true).unwrap();
+        assert_eq!(graph.nodes[found.home].name(), "core::a");
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub const MAP: &[Layer] = &[
     Layer { name: "core::present", uses: &[&["core::domain", "stats"]] },
     Layer { name: "core::ports", uses: &[&["core::domain"]] },
     Layer { name: "core::config", uses: &[&["core::domain", "core::ports"]] },
+    Layer { name: "core::registry", uses: &[&["core::domain", "core::ports", "core::config"]] },
     Layer { name: "core::settings", uses: &[&["core::config"]] },
     Layer { name: "core::scope", uses: &[&["core::domain"]] },
     Layer { name: "core::identity", uses: &[&["core::domain"]] },
@@ -63,12 +64,13 @@ pub const MAP: &[Layer] = &[
     // Front ends. Only a program's root plugs the vendors in.
     Layer { name: "mcp", uses: &[DOORS] },
     Layer { name: "mcp::main", uses: &[DOORS, &["mcp", "integrations"]] },
-    Layer { name: "daemon", uses: &[DOORS, &["mcp"]] },
+    // The daemon takes pushed readings, and hosts the agent's handler.
+    Layer { name: "daemon", uses: &[DOORS, &["core::ports", "mcp"]] },
     Layer { name: "daemon::main", uses: &[DOORS, &["daemon", "mcp", "integrations"]] },
     // The CLI has the statistics' door.
     Layer { name: "cli", uses: &[DOORS, &["stats"]] },
     Layer { name: "cli::main", uses: &[DOORS, &["cli", "integrations"]] },
-    Layer { name: "xtask", uses: &[&["core", "stats"]] },
+    Layer { name: "xtask", uses: &[&["core", "stats", "integrations"]] },
 ];
 
 /// Crates of others that do I/O, belong to one door, or bring chance, and the layers that may name them. Others are free.

@@ -83,6 +83,8 @@ pub struct Module {
     pub items: BTreeSet<String>,
     /// Names of its `macro_rules!`.
     pub macros: BTreeSet<String>,
+    /// Those of them that the crate's root gets under `#[macro_export]`.
+    pub exported: BTreeSet<String>,
     /// Modules that are files of their own.
     pub children: Vec<Child>,
     /// Inline modules.
@@ -453,8 +455,11 @@ impl<'ast> Visit<'ast> for Reader {
                         line: line_of(&item.ident),
                     });
                 }
-                syn::Item::Macro(syn::ItemMacro { ident: Some(ident), .. }) if !is_inside => {
+                syn::Item::Macro(syn::ItemMacro { ident: Some(ident), attrs, .. }) if !is_inside => {
                     reader.module.macros.insert(name_of(ident));
+                    if attrs.iter().any(|attribute| attribute.path().is_ident("macro_export")) {
+                        reader.module.exported.insert(name_of(ident));
+                    }
                 }
                 _ => {
                     if let Some(name) = item_name(item).filter(|_| !is_inside) {
