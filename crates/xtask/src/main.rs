@@ -1,23 +1,19 @@
 //! Chores of the project: `cargo xtask docs` writes what is generated from the core, `cargo xtask manifest` what is generated
-//! from the built MCP server; `cargo test -p xtask` fails when one is out of date or when a module uses one that it may not.
-//! `cargo xtask bundle` packs the server for clients. The other commands are proofs of the statistics (docs/testing.md).
+//! from the built MCP server; `cargo test -p xtask` fails when one is out of date. `cargo xtask tidy [FOLDER]` prints what
+//! breaks the rules of the code, which the tests apply as well. `cargo xtask bundle` packs the server for clients. The other
+//! commands are proofs of the statistics (docs/testing.md).
 
 #[cfg(feature = "generated")]
 mod generated;
 #[cfg(feature = "generated")]
 mod manifest;
 mod proofs;
-#[cfg(test)]
-#[cfg(feature = "generated")]
+mod root;
 mod tidy;
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// The repository's root.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+use root::root;
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -38,14 +34,16 @@ fn main() -> anyhow::Result<()> {
         }
         #[cfg(feature = "generated")]
         "bundle" => {
+            use std::io::Write as _;
             let written = manifest::bundle::bundle(&rest)?;
             Ok(written.iter().try_for_each(|path| writeln!(std::io::stdout(), "{}", path.display()))?)
         }
+        "tidy" => tidy::run(&rest.first().map_or_else(root, PathBuf::from)),
         "coverage" => proofs::coverage(),
         "mutants" => proofs::mutants(&rest),
         "fuzz" => proofs::fuzz(&rest),
         _ => anyhow::bail!(
-            "usage: cargo xtask docs | manifest [--check] | bundle [PROGRAM [FOLDER]] | coverage | mutants \
+            "usage: cargo xtask docs | tidy [FOLDER] | manifest [--check] | bundle [PROGRAM [FOLDER]] | coverage | mutants \
              [arguments of cargo-mutants] | fuzz [seconds [target]]"
         ),
     }

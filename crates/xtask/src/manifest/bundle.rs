@@ -7,7 +7,9 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 use outcome_core::signing::sha256_hex;
 
-use super::{Answers, PROGRAM, mcpb, pretty, registry};
+use super::facts::{PROGRAM, pretty};
+use super::server::Answers;
+use super::{mcpb, registry};
 use crate::root;
 
 /// The packer; the version is pinned so that the same commit packs the same bundle.

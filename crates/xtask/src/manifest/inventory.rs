@@ -4,7 +4,9 @@
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::{Answers, LICENSE, PROGRAM, REPOSITORY, mcpb, plugins, registry, text};
+use super::facts::{LICENSE, PROGRAM, REPOSITORY, text};
+use super::server::Answers;
+use super::{mcpb, plugins, registry};
 
 pub fn manifest(answers: &Answers) -> Result<Value> {
     let said = |key: &str| answers.discovered.get(key).cloned().with_context(|| format!("discover without `{key}`"));

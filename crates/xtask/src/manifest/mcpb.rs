@@ -3,7 +3,8 @@
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::{Answers, DESCRIPTION, KEYWORDS, LICENSE, PROGRAM, REPOSITORY, TITLE, items, text};
+use super::facts::{DESCRIPTION, KEYWORDS, LICENSE, PROGRAM, REPOSITORY, TITLE, items, text};
+use super::server::Answers;
 
 pub const PATH: &str = "ide-configs/mcpb/manifest.json";
 /// Where the server can run; one bundle holds the program of one of them.

@@ -2,6 +2,7 @@
 //! tool, a prompt or a variable by name.
 
 pub mod bundle;
+mod facts;
 mod inventory;
 mod mcpb;
 mod plugins;
@@ -12,21 +13,10 @@ mod server;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
 
 use crate::generated::Generated;
+use facts::{PROGRAM, pretty};
 pub use server::Answers;
-
-const PROGRAM: &str = "outcome-runtime-mcp";
-/// Name of the server in clients, and of the plugins.
-const PLUGIN: &str = "outcome-runtime";
-const TITLE: &str = "Outcome Runtime";
-const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
-const LICENSE: &str = env!("CARGO_PKG_LICENSE");
-/// What a registry shows; at most 100 characters.
-const DESCRIPTION: &str =
-    "Agents propose and build experiments, always-valid statistics judge them, only humans decide.";
-const KEYWORDS: [&str; 5] = ["experiments", "a-b-testing", "feature-flags", "statistics", "agents"];
 
 /// The built server, in the same folder as this program. A test stands one folder deeper.
 pub fn program() -> Result<PathBuf> {
@@ -57,19 +47,4 @@ pub fn files(program: &Path) -> Result<Vec<Generated>> {
         files.push(Generated { path, text: pretty(&value)? });
     }
     Ok(files)
-}
-
-/// JSON as it is committed.
-fn pretty(value: &Value) -> Result<String> {
-    Ok(format!("{}\n", serde_json::to_string_pretty(value)?))
-}
-
-/// The text at this pointer of an answer.
-fn text<'a>(value: &'a Value, pointer: &str) -> Result<&'a str> {
-    value.pointer(pointer).and_then(Value::as_str).with_context(|| format!("the server answered without {pointer}"))
-}
-
-/// The items of a list.
-fn items(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
 }

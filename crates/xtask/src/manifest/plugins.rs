@@ -3,7 +3,8 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{Answers, DESCRIPTION, KEYWORDS, LICENSE, PLUGIN, PROGRAM, REPOSITORY, TITLE};
+use super::facts::{DESCRIPTION, KEYWORDS, LICENSE, PLUGIN, PROGRAM, REPOSITORY, TITLE};
+use super::server::Answers;
 
 pub const CLAUDE: &str = "ide-configs/plugins/claude-code/.claude-plugin/plugin.json";
 const CLAUDE_HOOKS: &str = "ide-configs/plugins/claude-code/hooks/hooks.json";

@@ -7,7 +7,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value};
 
-use super::{Answers, items, text};
+use super::facts::{items, text};
+use super::server::Answers;
 use crate::root;
 
 const GOLDEN: &str = "crates/mcp/tests/golden";

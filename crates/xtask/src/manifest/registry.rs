@@ -3,7 +3,8 @@
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::{Answers, DESCRIPTION, PROGRAM, REPOSITORY, TITLE, text};
+use super::facts::{DESCRIPTION, PROGRAM, REPOSITORY, TITLE, text};
+use super::server::Answers;
 
 pub const PATH: &str = "ide-configs/registry/server.json";
 const SCHEMA: &str = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json";

@@ -7,6 +7,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
 
+use super::facts::{items, text};
+
 /// The revision that this program speaks; it needs no handshake.
 const VERSION: &str = "2026-07-28";
 
@@ -42,14 +44,14 @@ impl Answers {
         let prompts = list("prompts/list", "prompts")?;
         let discovered = session.request("server/discover", json!({}))?;
         let mut prompt_texts = Map::new();
-        for prompt in super::items(&prompts) {
-            let name = super::text(prompt, "/name")?;
-            let arguments: Map<String, Value> = super::items(prompt.get("arguments").unwrap_or(&Value::Null))
+        for prompt in items(&prompts) {
+            let name = text(prompt, "/name")?;
+            let arguments: Map<String, Value> = items(prompt.get("arguments").unwrap_or(&Value::Null))
                 .filter_map(|argument| argument.get("name").and_then(Value::as_str))
                 .map(|name| (name.to_owned(), format!("${{arguments.{name}}}").into()))
                 .collect();
             let got = session.request("prompts/get", json!({ "name": name, "arguments": arguments }))?;
-            prompt_texts.insert(name.to_owned(), super::text(&got, "/messages/0/content/text")?.into());
+            prompt_texts.insert(name.to_owned(), text(&got, "/messages/0/content/text")?.into());
         }
         session.end()?;
         Ok(Self { discovered, tools, templates, prompts, prompt_texts, variables: variables(program)? })
@@ -60,7 +62,7 @@ impl Answers {
     /// # Errors
     /// When it did not say.
     pub fn version(&self) -> Result<&str> {
-        super::text(self.identity()?, "/version")
+        text(self.identity()?, "/version")
     }
 
     /// What the server says it is.
@@ -74,7 +76,7 @@ impl Answers {
 
     /// The variables that a person may set.
     pub fn settings(&self) -> impl Iterator<Item = &Value> {
-        super::items(&self.variables).filter(|variable| variable.get("is_setting") == Some(&Value::Bool(true)))
+        items(&self.variables).filter(|variable| variable.get("is_setting") == Some(&Value::Bool(true)))
     }
 }
 

@@ -1,0 +1,102 @@
+//! The map: which layer may use which. A new arrow here is an ADR (docs/adr), and docs/ARCHITECTURE.md draws it.
+//!
+//! A layer is a folder of `crates` and the modules below it that have no row of their own; the longest row counts.
+//! `core::lib` and `cli::main` are the roots' own files.
+
+/// A layer, and the layers that it may use besides itself, what is below itself, and [`BASE`].
+pub struct Layer {
+    /// Where it begins.
+    pub name: &'static str,
+    /// What it may use. A name includes everything below it.
+    pub uses: &'static [&'static [&'static str]],
+}
+
+/// What every other layer may use, except those without any arrow.
+pub const BASE: &[&str] = &["core::error", "core::ids", "core::principal"];
+
+/// What a front end may see of the core: its doors and what they speak of, never its storage.
+const DOORS: &[&str] = &[
+    "core::usecases",
+    "core::domain",
+    "core::present",
+    "core::config",
+    "core::settings",
+    "core::scope",
+    "core::identity",
+    "core::audit",
+    "core::clock",
+];
+
+/// The rows.
+pub const MAP: &[Layer] = &[
+    Layer { name: "stats", uses: &[] },
+    // The core, from its floor to its doors.
+    Layer { name: "core::error", uses: &[] },
+    Layer { name: "core::clock", uses: &[] },
+    Layer { name: "core::ids", uses: &[&["core::clock"]] },
+    Layer { name: "core::principal", uses: &[&["core::ids"]] },
+    Layer { name: "core::domain", uses: &[&["stats"]] },
+    // A transition takes a decision only as the proof that its signature was verified.
+    Layer { name: "core::lifecycle", uses: &[&["core::domain", "core::identity", "stats"]] },
+    Layer { name: "core::present", uses: &[&["core::domain", "stats"]] },
+    Layer { name: "core::ports", uses: &[&["core::domain"]] },
+    Layer { name: "core::config", uses: &[&["core::domain", "core::ports"]] },
+    Layer { name: "core::registry", uses: &[&["core::domain", "core::ports", "core::config"]] },
+    Layer { name: "core::settings", uses: &[&["core::config"]] },
+    Layer { name: "core::scope", uses: &[&["core::domain"]] },
+    Layer { name: "core::identity", uses: &[&["core::domain"]] },
+    Layer { name: "core::audit", uses: &[&["core::domain", "core::lifecycle", "core::identity"]] },
+    Layer { name: "core::learnings", uses: &[&["core::domain", "core::present", "stats"]] },
+    Layer { name: "core::hypotheses", uses: &[&["core::domain", "core::present", "stats"]] },
+    // Sealed keys and verified decisions are stored as they are.
+    Layer { name: "core::store", uses: &[&["core::domain", "core::audit", "core::lifecycle", "core::identity"]] },
+    // The proof that log and tables agree reads both.
+    Layer {
+        name: "core::audit::verify",
+        uses: &[&["core::audit", "core::domain", "core::lifecycle", "core::identity", "core::store"]],
+    },
+    Layer { name: "core::usecases", uses: &[&["core", "stats"]] },
+    Layer { name: "core::testing", uses: &[&["core", "stats"]] },
+    // Names the modules and re-exports the statistics.
+    Layer { name: "core::lib", uses: &[&["core", "stats"]] },
+    // Vendors.
+    Layer { name: "integrations", uses: &[&["core::domain", "core::ports", "core::config"]] },
+    // Front ends. Only a program's root plugs the vendors in.
+    Layer { name: "mcp", uses: &[DOORS] },
+    Layer { name: "mcp::main", uses: &[DOORS, &["mcp", "integrations"]] },
+    // The daemon takes pushed readings, and hosts the agent's handler.
+    Layer { name: "daemon", uses: &[DOORS, &["core::ports", "mcp"]] },
+    Layer { name: "daemon::main", uses: &[DOORS, &["daemon", "mcp", "integrations"]] },
+    // The CLI has the statistics' door.
+    Layer { name: "cli", uses: &[DOORS, &["stats"]] },
+    Layer { name: "cli::main", uses: &[DOORS, &["cli", "integrations"]] },
+    Layer { name: "xtask", uses: &[&["core", "stats", "integrations"]] },
+];
+
+/// Crates of others that do I/O, belong to one door, or bring chance, and the layers that may name them. Others are free.
+pub const RESERVED: &[(&str, &[&str])] = &[
+    // Ids and words of the domain derive how they are stored; the demonstration plays a shop with a database of its own.
+    ("sqlx", &["core::store", "core::domain", "core::ids", "integrations", "cli::commands::demo"]),
+    ("reqwest", &["integrations"]),
+    (
+        "tokio",
+        &[
+            "core::store",
+            "core::scope",
+            "core::usecases",
+            "core::audit::verify",
+            "core::testing",
+            "integrations",
+            "mcp",
+            "daemon",
+            "cli",
+        ],
+    ),
+    ("rand", &["stats", "core::ids", "core::usecases", "core::testing", "cli::commands::demo"]),
+    ("rmcp", &["mcp", "daemon::mcp", "cli::clients", "cli::commands::demo"]),
+    ("axum", &["daemon"]),
+    ("askama", &["mcp", "daemon"]),
+    ("clap", &["mcp::main", "daemon", "cli"]),
+    // The demonstration is a story told once, and no door.
+    ("anyhow", &["mcp::main", "daemon::main", "cli::main", "cli::commands::demo", "xtask"]),
+];
