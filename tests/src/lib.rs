@@ -1,8 +1,10 @@
-//! What the tests share: a real PostgreSQL, a laboratory workspace, and the programs that were built.
+//! What the tests share: real database servers, a laboratory workspace, and the programs that were built.
 
 pub mod lab;
+pub mod mariadb;
 pub mod mcp;
 pub mod peers;
 pub mod postgres;
 pub mod programs;
+mod supervised;
 pub mod vectors;
