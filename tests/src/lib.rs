@@ -6,5 +6,6 @@ pub mod mcp;
 pub mod peers;
 pub mod postgres;
 pub mod programs;
+pub mod sample;
 mod supervised;
 pub mod vectors;
