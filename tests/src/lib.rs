@@ -9,3 +9,5 @@ pub mod programs;
 pub mod sample;
 mod supervised;
 pub mod vectors;
+
+pub use {insta, wiremock};
