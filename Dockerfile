@@ -3,8 +3,8 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
-    cargo build --release --locked -p outcome-runtimed -p outcome-runtime \
-    && install -D -t /out target/release/outcome-runtimed target/release/outcome-runtime
+    cargo build --profile dist --locked -p outcome-runtimed -p outcome-runtime \
+    && install -D -t /out target/dist/outcome-runtimed target/dist/outcome-runtime
 
 FROM debian:bookworm-slim
 # git checks what agents build; certificates are for databases and services behind TLS.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use outcome_core::domain::{ExperimentStatus, Verdict};
 use outcome_tests::lab::{Lab, hypothesis};
+use outcome_tests::sample;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::io::AsyncReadExt as _;
@@ -13,7 +14,16 @@ use tokio::io::AsyncReadExt as _;
 use crate::journey::each_lab;
 
 /// Random points at which each operation is killed, on each engine.
-const N_POINTS: usize = 50;
+fn n_points() -> usize {
+    sample::count(12, 50)
+}
+
+/// Chooses the points of the test with this number.
+fn rng(number: u64) -> StdRng {
+    let seed = sample::seed(0).wrapping_add(number);
+    println!("seed {seed}");
+    StdRng::seed_from_u64(seed)
+}
 
 /// What became of a worker.
 struct Ended {
@@ -62,14 +72,14 @@ fn point(rng: &mut StdRng, whole: Duration) -> Duration {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_poll_stores_all_of_a_reading_or_nothing_and_never_twice() -> Result<()> {
     each_lab(async |lab| {
-        let mut rng = StdRng::seed_from_u64(1);
+        let mut rng = rng(1);
         let experiment = lab.running("Polled", "polled").await?;
         lab.arms("polled", (400, 120, 1), (400, 121, 1)).await?;
         lab.clock.advance(jiff::SignedDuration::from_hours(1));
         let whole = worker(&lab, &["poll"], None).await?.lived;
         let mut n_before = lab.runtime.experiment_series(&experiment, 10_000).await?.len();
         let mut n_killed = 0;
-        for n in 0..N_POINTS {
+        for n in 0..n_points() {
             let count = 400 + i64::try_from(n)? * 10;
             lab.arms("polled", (count, count / 3, 1), (count, count / 3, 1)).await?;
             // Beyond the lease of a poller that died.
@@ -99,11 +109,11 @@ async fn a_killed_poll_stores_all_of_a_reading_or_nothing_and_never_twice() -> R
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_ingest_is_taken_once_when_it_is_sent_until_it_is_accepted() -> Result<()> {
     each_lab(async |lab| {
-        let mut rng = StdRng::seed_from_u64(2);
+        let mut rng = rng(2);
         let body = lab.root().join("body.json");
         let mut whole = Duration::from_millis(200);
         let mut n_killed = 0;
-        for n in 0..N_POINTS {
+        for n in 0..n_points() {
             lab.clock.advance(jiff::SignedDuration::from_mins(1));
             let now = lab.runtime.now();
             let from = now - jiff::SignedDuration::from_hours(24);
@@ -148,10 +158,10 @@ async fn count_pushed(lab: &Lab) -> Result<usize> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_decision_is_made_whole_or_not_at_all_and_its_flag_follows() -> Result<()> {
     each_lab(async |lab| {
-        let mut rng = StdRng::seed_from_u64(3);
+        let mut rng = rng(3);
         let mut whole = Duration::from_millis(400);
         let mut n_killed = 0;
-        for n in 0..N_POINTS {
+        for n in 0..n_points() {
             let flag = format!("decided-{n}");
             let experiment = lab.submit(hypothesis(&format!("Decided {n}"), &flag)).await?;
             let gate = lab.runtime.experiment_show(&experiment).await?.gates.remove(0);

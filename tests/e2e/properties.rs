@@ -11,6 +11,7 @@ use outcome_core::usecases::{
     ActRequest, BuildReport, DecideRequest, GateOpenRequest, PollRequest, Runtime, Submission, Unlock,
 };
 use outcome_tests::lab::{self, Lab, OUTCOME, PASSPHRASE, commit, git, hypothesis, write};
+use outcome_tests::sample;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
@@ -21,14 +22,15 @@ use crate::proof::{check_packs, check_paths};
 
 const FLAGS: [&str; 5] = ["ant", "bee", "cat", "dog", "eel"];
 
-/// How many steps; `OUTCOME_TEST_STEPS` and `OUTCOME_TEST_SEED` choose others.
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+/// How many steps; `OUTCOME_TEST_STEPS` chooses another number.
+fn n_steps() -> u64 {
+    let chosen = std::env::var("OUTCOME_TEST_STEPS").ok().and_then(|text| text.parse().ok());
+    chosen.unwrap_or_else(|| sample::count(400, 2_000))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_random_steps_reach_no_illegal_state_and_replay_exactly() -> Result<()> {
-    let (steps, seed) = (setting("OUTCOME_TEST_STEPS", 1000), setting("OUTCOME_TEST_SEED", 20_261_120));
+async fn random_steps_reach_no_illegal_state_and_replay_exactly() -> Result<()> {
+    let (steps, seed) = (n_steps(), sample::seed(20_261_120));
     each_lab(async |lab| {
         let mut player = Player {
             lab,

@@ -1,7 +1,12 @@
-//! What the tests share: a real PostgreSQL, a laboratory workspace, and the programs that were built.
+//! What the tests share: real database servers, a laboratory workspace, and the programs that were built.
 
 pub mod lab;
+pub mod mariadb;
 pub mod mcp;
 pub mod peers;
 pub mod postgres;
 pub mod programs;
+pub mod sample;
+mod supervised;
+
+pub use {insta, wiremock};

@@ -4,7 +4,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -55,8 +54,14 @@ pub fn run(command: &mut Command) -> Result<String> {
     Ok(out.into_owned())
 }
 
-/// Tests of one program run beside each other.
-static INSTALLING: Mutex<()> = Mutex::new(());
+/// Installs the packages of a client in its home, once for all tests that run beside each other, in whatever process.
+fn fetch(kind: &str, client: &str) -> Result<PathBuf> {
+    let home = home(client)?;
+    let lock = std::fs::File::create(home.join("lock"))?;
+    lock.lock()?;
+    run(Command::new(sources("fetch")).args([kind, client]).arg(&home))?;
+    Ok(home)
+}
 
 /// A virtual environment with the packages of `clients/CLIENT/requirements.txt`; `None` (said loudly) where there is no
 /// Python.
@@ -68,22 +73,11 @@ pub fn python(client: &str) -> Result<Option<PathBuf>> {
         skip(&format!("{client}: there is no python3"));
         return Ok(None);
     }
-    let home = home(client)?;
-    let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
-    let requirements = sources(client).join("requirements.txt");
-    let wanted = std::fs::read_to_string(&requirements)?;
-    let mark = home.join("installed");
-    if std::fs::read_to_string(&mark).ok().as_ref() != Some(&wanted) {
-        if let Err(error) = run(Command::new("python3").args(["-m", "venv"]).arg(&home)) {
-            skip(&format!("{client}: no virtual environment can be made ({error:#})"));
-            return Ok(None);
-        }
-        run(Command::new(home.join("bin/pip"))
-            .args(["install", "--quiet", "--disable-pip-version-check", "-r"])
-            .arg(&requirements))?;
-        std::fs::write(&mark, wanted)?;
+    if let Err(error) = run(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
+        skip(&format!("{client}: no virtual environment can be made ({error:#})"));
+        return Ok(None);
     }
-    Ok(Some(home))
+    fetch("python", client).map(Some)
 }
 
 /// The folder into which a client's npm packages and scripts were put; `None` (said loudly) where there is no Node.
@@ -95,22 +89,7 @@ pub fn npm(client: &str) -> Result<Option<PathBuf>> {
         skip(&format!("{client}: there is no node with npm"));
         return Ok(None);
     }
-    let home = home(client)?;
-    let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
-    // Node looks for packages beside the script.
-    for file in std::fs::read_dir(sources(client))? {
-        let file = file?;
-        std::fs::copy(file.path(), home.join(file.file_name()))?;
-    }
-    let wanted = std::fs::read_to_string(home.join("package-lock.json"))?;
-    let mark = home.join("installed");
-    if std::fs::read_to_string(&mark).ok().as_ref() != Some(&wanted) {
-        run(Command::new("npm")
-            .args(["ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"])
-            .current_dir(&home))?;
-        std::fs::write(&mark, wanted)?;
-    }
-    Ok(Some(home))
+    fetch("npm", client).map(Some)
 }
 
 /// A command that runs the program `name` of the packages in `home` with the Node that was installed beside them: newer than

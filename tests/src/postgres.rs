@@ -1,4 +1,4 @@
-//! A PostgreSQL server for tests: one a test process, in a temporary directory, gone with the process however it ends.
+//! A PostgreSQL server for tests: one a test process, in a temporary directory, which ends with the process.
 //!
 //! ```no_run
 //! # async fn example() {
@@ -11,15 +11,14 @@
 //! ```
 //!
 //! `OUTCOME_TEST_POSTGRES_URL` names a running server to use instead (its user must be allowed to make databases).
-//! Where there is neither, the caller gets a [`Skip`] to print; with `CI` set that is a panic, since nothing may be
+//! `tests/run` sets it, so that the server is started once for all tests. Where there is neither, the caller gets a [`Skip`] to print; with `CI` set that is a panic, since nothing may be
 //! skipped there.
 
 use std::fmt;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, chown};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -28,17 +27,7 @@ use anyhow::{Context, Result, bail};
 use reqwest::Url;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-/// Keeps the server alive while its standard input is open. That pipe is held by the test process alone, so the system
-/// closes it even after `kill -9`; the server then stops at once and its directory goes.
-const SUPERVISOR: &str = r#"
-dir=$1; shift
-"$@" >"$dir/log" 2>&1 </dev/null &
-pid=$!
-cat >/dev/null
-kill -INT $pid 2>/dev/null
-wait $pid
-rm -rf "$dir"
-"#;
+use crate::supervised::{self, User};
 
 /// Why there is no server. Print it: a skipped test must not look like a passed one.
 #[derive(Debug, Clone)]
@@ -87,6 +76,12 @@ pub fn server() -> Result<&'static PostgresServer, Skip> {
 }
 
 impl PostgresServer {
+    /// Its address without a database: `postgres://user@host:port`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.address.as_str()
+    }
+
     /// The server's version: `17.2`.
     pub fn version(&self) -> &str {
         &self.version
@@ -157,34 +152,6 @@ fn version(server: &PostgresServer) -> Result<String> {
     })
 }
 
-/// A user other than root to run as: the server refuses to run as root.
-#[derive(Debug, Clone, Copy)]
-struct User {
-    uid: u32,
-    gid: u32,
-}
-
-fn other_user() -> Result<User> {
-    let passwd = std::fs::read_to_string("/etc/passwd").context("/etc/passwd")?;
-    let find = |name: &str| {
-        passwd.lines().find_map(|line| {
-            let mut fields = line.split(':');
-            let uid = (fields.next()? == name).then(|| fields.nth(1))??;
-            Some(User { uid: uid.parse().ok()?, gid: fields.next()?.parse().ok()? })
-        })
-    };
-    find("postgres").or_else(|| find("nobody")).context("neither `postgres` nor `nobody` is a user here")
-}
-
-fn command(program: &Path, dir: &Path, user: Option<User>) -> Command {
-    let mut command = Command::new(program);
-    command.current_dir(dir).env_remove("PGDATA").env_remove("PGOPTIONS").env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
-    if let Some(user) = user {
-        command.uid(user.uid).gid(user.gid);
-    }
-    command
-}
-
 /// The directory with `initdb` and `postgres`.
 fn binaries() -> Option<PathBuf> {
     let said = Command::new("pg_config").arg("--bindir").output().ok();
@@ -199,6 +166,12 @@ fn binaries() -> Option<PathBuf> {
         .chain(versions.into_iter().map(|dir| dir.join("bin")))
         .chain(std::env::split_paths(&path))
         .find(|dir| dir.join("initdb").is_file() && dir.join("postgres").is_file())
+}
+
+fn command(program: &Path, dir: &Path, user: Option<User>) -> Command {
+    let mut command = supervised::command(program, dir, user);
+    command.env_remove("PGDATA").env_remove("PGOPTIONS");
+    command
 }
 
 fn start() -> Result<(Url, Child)> {
@@ -217,7 +190,7 @@ fn start() -> Result<(Url, Child)> {
 fn start_once(bin: &Path) -> Result<(Url, Child)> {
     let dir = tempfile::Builder::new().prefix("outcome-postgres-").tempdir()?;
     let is_root = std::fs::metadata(dir.path())?.uid() == 0;
-    let user = if is_root { Some(other_user()?) } else { None };
+    let user = if is_root { Some(User::first_of(&["postgres", "nobody"])?) } else { None };
     if let Some(user) = user {
         chown(dir.path(), Some(user.uid), Some(user.gid))?;
     }
@@ -231,10 +204,8 @@ fn start_once(bin: &Path) -> Result<(Url, Child)> {
         bail!("initdb failed: {}", String::from_utf8_lossy(&made.stderr).trim());
     }
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let mut server = command(Path::new("/bin/sh"), dir.path(), user);
-    // A group of its own: who kills the test's whole group must not kill the supervisor before it has cleaned up.
-    server.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    server.args(["-c", SUPERVISOR, "outcome-postgres"]).arg(dir.path()).arg(bin.join("postgres")).arg("-D").arg(&data);
+    let mut server = command(&bin.join("postgres"), dir.path(), user);
+    server.arg("-D").arg(&data);
     for setting in [
         "listen_addresses=127.0.0.1",
         "unix_socket_directories=",
@@ -247,7 +218,7 @@ fn start_once(bin: &Path) -> Result<(Url, Child)> {
     ] {
         server.args(["-c", setting]);
     }
-    let mut supervisor = server.spawn().context("sh")?;
+    let mut supervisor = supervised::start(&server, "INT", dir.path(), user)?;
     if let Err(error) = is_ready(&dir.path().join("log")) {
         drop(supervisor.stdin.take());
         supervisor.wait()?;

@@ -46,7 +46,7 @@ struct Level {
 
 /// Which part of a text stands where it is placed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Anchor {
+enum Anchor {
     Start,
     Middle,
     End,
@@ -64,15 +64,15 @@ impl Anchor {
 
 /// A text of the drawing.
 #[derive(Debug, Clone)]
-pub(crate) struct Text {
+struct Text {
     /// From the left.
-    pub(crate) x: f64,
+    x: f64,
     /// From the top to the line on which it stands.
-    pub(crate) y: f64,
-    pub(crate) anchor: Anchor,
+    y: f64,
+    anchor: Anchor,
     /// True beside a level, false for the figures at the axes.
-    pub(crate) is_level: bool,
-    pub(crate) text: String,
+    is_level: bool,
+    text: String,
 }
 
 /// A chart, placed and ready to be written.
@@ -80,7 +80,6 @@ pub(crate) struct Text {
 #[template(path = "chart.svg", escape = "html")]
 pub struct Chart {
     is_alone: bool,
-    is_painted: bool,
     name: String,
     description: String,
     path: String,
@@ -107,24 +106,12 @@ impl Chart {
         self
     }
 
-    /// To be painted: always light, and without its texts, which are painted by themselves.
-    #[must_use]
-    pub(crate) fn painted(mut self) -> Self {
-        (self.is_alone, self.is_painted) = (true, true);
-        self
-    }
-
     /// The drawing.
     ///
     /// # Errors
     /// [`Code::Internal`] when it cannot be written.
     pub(crate) fn svg(&self) -> Result<String, Error> {
         self.render().map_err(|error| Error::new(Code::Internal, format!("the chart cannot be drawn: {error}")))
-    }
-
-    /// The texts.
-    pub(crate) fn texts(&self) -> &[Text] {
-        &self.texts
     }
 
     /// A chart of `points`, oldest first; `None` without any.
@@ -177,7 +164,6 @@ impl Chart {
         let at_axes = rows.iter().copied().map(row).chain(columns.iter().copied().enumerate().map(column));
         Some(Self {
             is_alone: false,
-            is_painted: false,
             name: name.to_owned(),
             description: describe(points, lines),
             path: path.collect::<Vec<_>>().join(" "),

@@ -41,7 +41,7 @@ async fn names(server: &Server, kind: Kind) -> Vec<String> {
     }
     let Ok(status) = runtime.status(false).await else { return Vec::new() };
     match kind {
-        Kind::Outcome | Kind::Chart | Kind::Picture => status.outcomes.into_iter().map(|line| line.outcome).collect(),
+        Kind::Outcome | Kind::Chart => status.outcomes.into_iter().map(|line| line.outcome).collect(),
         Kind::Gate => status.gates.into_iter().map(|line| line.gate).collect(),
         Kind::Experiment | Kind::Learning => {
             status.outcomes.into_iter().flat_map(|line| line.experiments).map(|line| line.experiment).collect()

@@ -14,7 +14,6 @@ mod cursor;
 mod documents;
 mod lazy;
 mod notices;
-mod picture;
 mod prompts;
 mod resources;
 mod server;

@@ -151,7 +151,7 @@ impl Watch {
                 SubjectKind::Experiment => experiment_changed(runtime, &id, &mut changes).await,
                 SubjectKind::Outcome => {
                     changes.is_list_changed = true;
-                    let schemes = [Kind::Outcome, Kind::Chart, Kind::Picture].map(|kind| kind.uri(""));
+                    let schemes = [Kind::Outcome, Kind::Chart].map(|kind| kind.uri(""));
                     let is_about = |uri: &&String| schemes.iter().any(|scheme| uri.starts_with(scheme));
                     changes.updated.extend(uris.iter().filter(is_about).cloned());
                 }
@@ -182,5 +182,5 @@ async fn experiment_changed(runtime: &Runtime, id: &str, changes: &mut Changes) 
     changes.updated.insert(Kind::Experiment.uri(view.experiment.slug.as_str()));
     changes.updated.insert(Kind::Outcome.uri(&view.outcome));
     // A poll is logged with its experiment, and the chart shows its reading.
-    changes.updated.extend([Kind::Chart, Kind::Picture].map(|kind| kind.uri(&view.outcome)));
+    changes.updated.insert(Kind::Chart.uri(&view.outcome));
 }

@@ -1,10 +1,8 @@
 //! Resources: what the tools give, under addresses, and the chart of an outcome's signal.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use outcome_core::Code;
 use outcome_core::principal::Principal;
 use outcome_core::usecases::Runtime;
-use outcome_core::{Code, Error};
 use rmcp::ErrorData;
 use rmcp::model::{ErrorCode, ListResourcesResult, ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
 use serde_json::json;
@@ -12,13 +10,11 @@ use serde_json::json;
 use crate::answer::{Answer, Failure};
 use crate::chart::{self, Chart};
 use crate::documents::{self, Document};
-use crate::picture;
 use crate::server::{Server, protocol_error};
 use crate::tools::{self, Call, Detail};
 
 const JSON: &str = "application/json";
 const SVG: &str = "image/svg+xml";
-const PNG: &str = "image/png";
 /// Most resources of a list.
 const MAX_LISTED: usize = 100;
 
@@ -31,13 +27,10 @@ pub(crate) enum Kind {
     Learning,
     /// The chart of the outcome with this name.
     Chart,
-    /// The same, for clients that show no SVG.
-    Picture,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Outcome, Self::Experiment, Self::Gate, Self::Learning, Self::Chart, Self::Picture];
+    pub(crate) const ALL: [Self; 5] = [Self::Outcome, Self::Experiment, Self::Gate, Self::Learning, Self::Chart];
 
     pub(crate) fn scheme(self) -> &'static str {
         match self {
@@ -46,7 +39,6 @@ impl Kind {
             Self::Gate => "gate",
             Self::Learning => "learning",
             Self::Chart => "chart",
-            Self::Picture => "picture",
         }
     }
 
@@ -54,7 +46,7 @@ impl Kind {
     pub(crate) fn variable(self) -> &'static str {
         match self {
             Self::Learning => "id",
-            Self::Outcome | Self::Experiment | Self::Gate | Self::Chart | Self::Picture => "slug",
+            Self::Outcome | Self::Experiment | Self::Gate | Self::Chart => "slug",
         }
     }
 
@@ -70,7 +62,6 @@ impl Kind {
         match self {
             Self::Outcome | Self::Experiment | Self::Gate | Self::Learning => JSON,
             Self::Chart => SVG,
-            Self::Picture => PNG,
         }
     }
 
@@ -81,7 +72,6 @@ impl Kind {
             Self::Gate => ("Gate", "A gate and what was decided, as get_gate shows it"),
             Self::Learning => ("Learning", "What an experiment taught, as query_learnings shows it"),
             Self::Chart => ("Chart", "The readings of an outcome's signal with its target and baseline, as SVG"),
-            Self::Picture => ("Picture", "The same chart as PNG, for clients that show no SVG"),
         }
     }
 }
@@ -161,31 +151,23 @@ pub(crate) async fn read(server: &Server, uri: &str, by: &Principal) -> Result<R
             Ok(None) => return Err(not_found(uri)),
             Err(failure) => Err(failure),
         },
-        Kind::Chart | Kind::Picture => {
-            let content = chart(runtime, kind, name, uri).await.map_err(failed)?.ok_or_else(|| not_found(uri))?;
-            return Ok(ReadResourceResult::new(vec![content.with_mime_type(kind.mime())]));
+        Kind::Chart => {
+            let drawing = chart(runtime, name).await.map_err(failed)?.ok_or_else(|| not_found(uri))?;
+            let content = ResourceContents::text(drawing, uri).with_mime_type(SVG);
+            return Ok(ReadResourceResult::new(vec![content]));
         }
     };
     let text = answer.map_err(failed)?.into_value().to_string();
     Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(JSON)]))
 }
 
-/// The chart of an outcome's signal, as its kind says; `None` before its first reading.
-async fn chart(runtime: &Runtime, kind: Kind, name: &str, uri: &str) -> Result<Option<ResourceContents>, Failure> {
+/// The chart of an outcome's signal as SVG; `None` before its first reading.
+async fn chart(runtime: &Runtime, name: &str) -> Result<Option<String>, Failure> {
     let status = runtime.status(false).await?;
     let Some(line) = status.outcomes.iter().find(|line| line.outcome == name) else { return Ok(None) };
     let points = chart::points(&runtime.outcome_series(name, chart::MAX_POINTS).await?);
     let Some(chart) = Chart::of_outcome(line, &points) else { return Ok(None) };
-    Ok(Some(match kind {
-        Kind::Picture => ResourceContents::blob(BASE64.encode(painted(chart).await?), uri),
-        _ => ResourceContents::text(chart.alone().svg()?, uri),
-    }))
-}
-
-/// The chart as PNG, beside the thread that answers others.
-async fn painted(chart: Chart) -> Result<Vec<u8>, Error> {
-    let painting = tokio::task::spawn_blocking(move || picture::png(chart));
-    painting.await.unwrap_or_else(|error| Err(Error::new(Code::Internal, error.to_string())))
+    Ok(Some(chart.alone().svg()?))
 }
 
 /// The brief; before and after the time of building, why there is none and where the experiment stands.

@@ -1,81 +1,12 @@
-//! A real MySQL or MariaDB server: the one of `OUTCOME_TEST_MYSQL_URL` (an empty database that may be written), else a
-//! MariaDB that is started here and ends with this process.
-
-use std::net::TcpListener;
-use std::os::unix::fs::{MetadataExt, chown};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::time::Duration;
+//! A real MySQL or MariaDB server as a source.
 
 use outcome_core::Code;
 use outcome_core::domain::ArmSums;
+use outcome_tests::mariadb;
 use pretty_assertions::assert_eq;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 
 use super::contract::{self, ROWS, SqlConfig, Subject, day, signal, source};
-
-/// As in `outcome_tests::postgres`: the pipe closes with the test process, however it ends.
-const SUPERVISOR: &str = r#"
-dir=$1; shift
-"$@" >"$dir/log" 2>&1 </dev/null &
-pid=$!
-cat >/dev/null
-kill -TERM $pid 2>/dev/null
-wait $pid
-rm -rf "$dir"
-"#;
-
-fn program(names: &[&str]) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let dirs: Vec<_> = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]).collect();
-    names.iter().find_map(|name| dirs.iter().map(|dir| dir.join(name)).find(|file| file.is_file()))
-}
-
-/// Starts MariaDB; its URL and its supervisor.
-fn start() -> Result<(String, Child), String> {
-    let server = program(&["mariadbd"]).ok_or("no `mariadbd` in PATH")?;
-    let install = program(&["mariadb-install-db"]).ok_or("no `mariadb-install-db` in PATH")?;
-    let dir = tempfile::Builder::new().prefix("outcome-mysql-").tempdir().unwrap();
-    let is_root = std::fs::metadata(dir.path()).unwrap().uid() == 0;
-    let user = is_root.then(|| owner(&["mysql", "nobody"]));
-    let command = |program: &Path| {
-        let mut command = Command::new(program);
-        command.current_dir(dir.path());
-        if let Some((uid, gid)) = user {
-            command.uid(uid).gid(gid);
-        }
-        command
-    };
-    if let Some((uid, gid)) = user {
-        chown(dir.path(), Some(uid), Some(gid)).unwrap();
-    }
-    let data = format!("--datadir={}", dir.path().join("data").display());
-    let made = command(&install)
-        .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", &data])
-        .output();
-    let made = made.map_err(|error| error.to_string())?;
-    if !made.status.success() {
-        return Err(format!("mariadb-install-db: {}", String::from_utf8_lossy(&made.stderr)));
-    }
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut shell = command(Path::new("/bin/sh"));
-    shell.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    shell.args(["-c", SUPERVISOR, "outcome-mysql"]).arg(dir.path()).arg(server);
-    shell.args(["--no-defaults", "--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=0", &data]);
-    shell.arg(format!("--port={port}")).arg(format!("--socket={}", dir.path().join("sock").display()));
-    let supervisor = shell.spawn().map_err(|error| error.to_string())?;
-    let _ = dir.keep();
-    Ok((format!("mysql://root@127.0.0.1:{port}/mysql"), supervisor))
-}
-
-fn owner(names: &[&str]) -> (u32, u32) {
-    let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
-    let line = names.iter().find_map(|name| passwd.lines().find(|line| line.starts_with(&format!("{name}:")))).unwrap();
-    let fields: Vec<_> = line.split(':').collect();
-    (fields[2].parse().unwrap(), fields[3].parse().unwrap())
-}
 
 async fn execute(url: &str, sql: &str) {
     let mut conn = MySqlConnection::connect(url).await.unwrap();
@@ -85,28 +16,14 @@ async fn execute(url: &str, sql: &str) {
 
 /// The URL of a fresh database of this name with the contract's tables; `None`, said loudly, without a server.
 async fn database(name: &str) -> Option<String> {
-    static SERVER: OnceLock<Result<(String, Option<Child>), String>> = OnceLock::new();
-    let server = SERVER.get_or_init(|| match std::env::var("OUTCOME_TEST_MYSQL_URL") {
-        Ok(url) if !url.is_empty() => Ok((url, None)),
-        _ => start().map(|(url, child)| (url, Some(child))),
-    });
-    let url = match server {
-        Ok((url, _)) => url,
-        Err(problem) => {
-            assert!(std::env::var_os("CI").is_none(), "in CI nothing may be skipped: no MariaDB: {problem}");
-            eprintln!("SKIPPED, no MySQL or MariaDB: {problem}");
+    let server = match mariadb::server() {
+        Ok(server) => server,
+        Err(skip) => {
+            eprintln!("{skip}");
             return None;
         }
     };
-    let mut tries = 0;
-    while let Err(error) = MySqlConnection::connect(url).await {
-        tries += 1;
-        assert!(tries < 600, "{error}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    execute(url, &format!("DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name} CHARACTER SET utf8mb4")).await;
-    let (server, _) = url.rsplit_once('/').unwrap();
-    let url = format!("{server}/{name}");
+    let url = server.database(name).await.unwrap();
     execute(
         &url,
         "CREATE TABLE exposure (unit VARCHAR(20), variant ENUM('control', 'treatment'), at DATETIME(6), converted INT,

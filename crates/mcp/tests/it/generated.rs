@@ -7,6 +7,7 @@ use outcome_core::domain::{GateStatus, GateType, Verdict};
 use outcome_core::principal::Principal;
 use outcome_tests::lab::{Lab, OUTCOME, hypothesis};
 use outcome_tests::mcp::{LEGACY, MODERN, McpClient, checked};
+use outcome_tests::sample;
 use proptest::collection::{hash_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -17,9 +18,15 @@ use serde_json::{Map, Value, json};
 use super::session;
 
 /// Calls to each tool in each era.
-const CASES: u32 = 16;
-/// Calls while memory is watched, unless `OUTCOME_HOSTILE_CALLS` says another number: 10,000 take half a minute.
-const MANY: usize = 2_000;
+fn n_cases() -> u32 {
+    sample::count(16, 200)
+}
+
+/// Calls while memory is watched.
+fn n_watched() -> usize {
+    sample::count(1_000, 10_000)
+}
+
 /// How much memory they may add to what the same calls needed once: the server holds on to nothing.
 const MAX_GROWTH_KIB: u64 = 16 * 1024;
 
@@ -213,7 +220,7 @@ async fn tools(client: &mut McpClient) -> Result<Vec<Value>> {
 }
 
 fn runner() -> TestRunner {
-    let config = Config { cases: CASES, failure_persistence: None, max_shrink_iters: 500, ..Config::default() };
+    let config = Config { cases: n_cases(), failure_persistence: None, max_shrink_iters: 500, ..Config::default() };
     // The same cases at every run, so that a failure means a change; the fuzz target looks for new ones.
     TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
 }
@@ -265,9 +272,8 @@ async fn many_hostile_calls_leave_no_memory_behind() -> Result<()> {
             calls.push((tool.clone(), tree.current()));
         }
     }
-    let many = std::env::var("OUTCOME_HOSTILE_CALLS").map_or(Ok(MANY), |text| text.parse())?;
     let (mut first, mut n_done) = (0, 0);
-    while n_done < many {
+    while n_done < n_watched() {
         for (tool, arguments) in &calls {
             one_call(&mut client, tool, arguments, &json!({})).await?;
         }

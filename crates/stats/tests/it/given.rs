@@ -7,12 +7,19 @@ use outcome_stats::{
 };
 use proptest::prelude::*;
 
-/// At least 10,000 cases of each property; `PROPTEST_CASES` chooses another number.
+/// 1,000 cases of each property, 10,000 with `OUTCOME_TEST_LONG=1`; `PROPTEST_CASES` chooses another number and
+/// `PROPTEST_RNG_SEED` other cases.
 pub fn cases() -> ProptestConfig {
     match std::env::var_os("PROPTEST_CASES") {
         Some(_) => ProptestConfig::default(),
-        None => ProptestConfig::with_cases(10_000),
+        None if is_long() => ProptestConfig::with_cases(10_000),
+        None => ProptestConfig::with_cases(1_000),
     }
+}
+
+/// True with `OUTCOME_TEST_LONG=1`.
+pub fn is_long() -> bool {
+    std::env::var("OUTCOME_TEST_LONG").is_ok_and(|value| value == "1")
 }
 
 pub fn ten(exponent: f64) -> f64 {

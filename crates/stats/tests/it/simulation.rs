@@ -1,5 +1,5 @@
-//! A small part of the simulation suite (`benches/simulation`), fast enough to run with every test: 400 experiments
-//! with 28 looks each, through the same door as the runtime, from a fixed seed.
+//! A small part of the simulation suite (`benches/simulation`), fast enough to run with every test: 400 experiments (2,000
+//! with `OUTCOME_TEST_LONG=1`) with 28 looks each, through the same door as the runtime, from `OUTCOME_TEST_SEED`.
 
 use outcome_stats::{
     Alpha, ArmSums, DataHealth, Evaluation, Phase, RunningState, SampleSizeInput, TestPlan, assess, sample_size,
@@ -8,10 +8,15 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Binomial, Distribution as _};
 
-const N_REPLICATIONS: u32 = 400;
+use super::stats_given::is_long;
+
 const N_LOOKS: u32 = 28;
 const RATE: f64 = 0.05;
 const MDE: f64 = 0.005;
+
+fn n_replications() -> u32 {
+    if is_long() { 2_000 } else { 400 }
+}
 
 /// Share of experiments called significant at any look.
 struct Found {
@@ -22,12 +27,14 @@ struct Found {
 
 /// Runs experiments in which the treatment adds `effect`, each to the end that the planner gives it.
 fn simulate(effect: f64) -> Found {
-    let mut rng = ChaCha8Rng::seed_from_u64(20_260_101);
+    let seed = std::env::var("OUTCOME_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_260_101);
+    eprintln!("seed {seed}");
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let n_per_look = planned_units() / 2 / u64::from(N_LOOKS);
     let arrivals = |p: f64| Binomial::new(n_per_look, p).unwrap();
     let (control, treatment) = (arrivals(RATE), arrivals(RATE + effect));
     let (mut by_engine, mut by_peeking) = (0.0, 0.0);
-    for _ in 0..N_REPLICATIONS {
+    for _ in 0..n_replications() {
         let plan = TestPlan { mde_abs: Some(MDE), ..TestPlan::default() };
         let mut state = RunningState::default();
         let (mut x_control, mut x_treatment, mut is_peeked) = (0, 0, false);
@@ -58,7 +65,7 @@ fn simulate(effect: f64) -> Found {
         by_engine += f64::from(u8::from(state.first_crossing.is_some()));
         by_peeking += f64::from(u8::from(is_peeked));
     }
-    let share = |count: f64| count / f64::from(N_REPLICATIONS);
+    let share = |count: f64| count / f64::from(n_replications());
     Found { by_engine: share(by_engine), by_peeking: share(by_peeking) }
 }
 
@@ -79,7 +86,7 @@ fn planned_units() -> u64 {
 
 /// Four Monte Carlo standard errors of a share whose true value is `p`: wrong once in 30,000 seeds.
 fn four_standard_errors(p: f64) -> f64 {
-    4.0 * (p * (1.0 - p) / f64::from(N_REPLICATIONS)).sqrt()
+    4.0 * (p * (1.0 - p) / f64::from(n_replications())).sqrt()
 }
 
 #[test]

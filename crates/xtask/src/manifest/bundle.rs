@@ -15,14 +15,18 @@ use crate::root;
 /// The packer; the version is pinned so that the same commit packs the same bundle.
 const PACKER: &str = "@anthropic-ai/mcpb@2.1.2";
 const USAGE: &str =
-    "usage: cargo xtask bundle [PROGRAM [FOLDER]]   (default: target/release/outcome-runtime-mcp target/mcpb)";
+    "usage: cargo xtask bundle [PROGRAM [FOLDER]]   (default: target/dist/outcome-runtime-mcp target/mcpb)";
 
 /// Stages `PROGRAM` with its manifest, validates and packs; returns the paths of the bundle and of its `server.json`.
 pub fn bundle(arguments: &[String]) -> Result<[PathBuf; 2]> {
     ensure!(arguments.len() <= 2, "{USAGE}");
     let given = |at: usize, default: &str| arguments.get(at).map_or_else(|| root().join(default), PathBuf::from);
-    let (program, folder) = (given(0, "target/release/outcome-runtime-mcp"), given(1, "target/mcpb"));
-    ensure!(program.exists(), "{} is not there: run `cargo build --release` first\n{USAGE}", program.display());
+    let (program, folder) = (given(0, "target/dist/outcome-runtime-mcp"), given(1, "target/mcpb"));
+    ensure!(
+        program.exists(),
+        "{} is not there: run `cargo build --profile dist -p outcome-runtime-mcp` first\n{USAGE}",
+        program.display()
+    );
     let platform = Platform::own()?;
     let answers = Answers::of(&program)?;
     let version = answers.version()?;
