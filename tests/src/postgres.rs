@@ -201,6 +201,11 @@ fn binaries() -> Option<PathBuf> {
         .find(|dir| dir.join("initdb").is_file() && dir.join("postgres").is_file())
 }
 
+/// A client program that came with the server, for example `pg_dump`.
+pub fn client_program(name: &str) -> Option<PathBuf> {
+    binaries().map(|bin| bin.join(name)).filter(|path| path.is_file())
+}
+
 fn start() -> Result<(Url, Child)> {
     let bin = binaries().context("no `initdb` and `postgres` beside pg_config, in /usr/lib/postgresql or in PATH")?;
     // Another process may take the port between its choice and the start.
