@@ -10,6 +10,7 @@ mod journey;
 mod mcp_clients;
 mod mcp_manifests;
 mod negative;
+mod older_workspaces;
 mod proof;
 mod properties;
 mod recompute;

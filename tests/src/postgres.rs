@@ -174,6 +174,11 @@ fn command(program: &Path, dir: &Path, user: Option<User>) -> Command {
     command
 }
 
+/// A client program that came with the server, for example `pg_dump`.
+pub fn client_program(name: &str) -> Option<PathBuf> {
+    binaries().map(|bin| bin.join(name)).filter(|path| path.is_file())
+}
+
 fn start() -> Result<(Url, Child)> {
     let bin = binaries().context("no `initdb` and `postgres` beside pg_config, in /usr/lib/postgresql or in PATH")?;
     // Another process may take the port between its choice and the start.

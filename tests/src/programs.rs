@@ -10,8 +10,13 @@ use rmcp::transport::TokioChildProcess;
 use rmcp::{RoleClient, ServiceExt as _};
 use serde_json::Value;
 
-/// A program that was built with this test, found beside it.
+/// A program that was built with this test, found beside it; or the one in the folder that `OUTCOME_TEST_PROGRAMS` names.
 pub fn program(name: &str) -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("OUTCOME_TEST_PROGRAMS") {
+        let path = Path::new(&folder).join(name);
+        ensure!(path.exists(), "{} is not there: OUTCOME_TEST_PROGRAMS names another folder", path.display());
+        return Ok(path);
+    }
     let test = std::env::current_exe()?;
     let folder = test.parent().and_then(Path::parent).context("the test has no folder")?;
     let path = folder.join(name);

@@ -1,0 +1,225 @@
+//! Workspaces that were made by older programs, one folder a version and engine in `tests/fixtures/workspaces`: today's
+//! programs open them, say the same about them, and go on.
+
+mod agree;
+mod golden;
+mod make;
+mod opened;
+mod source;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use opened::{GOLDEN, Opened, WORKSPACE, unpack};
+
+/// Makes a fixture anew: see `tests/fixtures/workspaces/README.md`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "writes tests/fixtures/workspaces"]
+async fn make_a_fixture() -> Result<()> {
+    let name = std::env::var("OUTCOME_FIXTURE").context("OUTCOME_FIXTURE names the version, for example 0004")?;
+    let engines = std::env::var("OUTCOME_FIXTURE_ENGINE").unwrap_or_else(|_| "sqlite postgres".to_owned());
+    for engine in engines.split(' ') {
+        let is_made = make::make(&fixtures().join(&name).join(engine), engine == "postgres").await?;
+        ensure!(is_made, "the fixture of {engine} was not made");
+    }
+    Ok(())
+}
+
+/// Where fixtures are kept.
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/workspaces")
+}
+
+/// Runs a test on every committed workspace.
+async fn each_workspace(test: impl AsyncFn(&Path, Opened) -> Result<()>) -> Result<()> {
+    let mut folders = Vec::new();
+    for version in std::fs::read_dir(fixtures())?.flatten().filter(|entry| entry.path().is_dir()) {
+        folders.extend(std::fs::read_dir(version.path())?.flatten().map(|entry| entry.path()));
+    }
+    folders.retain(|folder| folder.join(WORKSPACE).is_file());
+    folders.sort();
+    ensure!(folders.len() >= 2, "fixtures are missing: {folders:?}");
+    for folder in folders {
+        if let Some(opened) = Opened::open(&folder).await? {
+            test(&folder, opened).await.with_context(|| folder.display().to_string())?;
+        }
+    }
+    Ok(())
+}
+
+fn read(folder: &Path, name: &str) -> Result<Value> {
+    let text = std::fs::read_to_string(folder.join(name)).with_context(|| name.to_owned())?;
+    serde_json::from_str(&text).with_context(|| name.to_owned())
+}
+
+/// The JSON files below a folder, as paths from it.
+fn json_files(folder: &Path) -> Result<Vec<String>> {
+    let (mut found, mut open) = (Vec::new(), vec![folder.to_path_buf()]);
+    while let Some(next) = open.pop() {
+        for entry in std::fs::read_dir(next)?.flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|ext| ext == "json") {
+                found.push(path.strip_prefix(folder)?.display().to_string());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn todays_programs_say_what_the_older_ones_said_and_poll_on() -> Result<()> {
+    each_workspace(async |folder, opened| {
+        let (old, new) = (unpack(&folder.join(GOLDEN))?, tempfile::tempdir()?);
+        golden::write(&opened, new.path()).await?;
+        let mut found = Vec::new();
+        let files = json_files(old.path())?;
+        for name in &files {
+            let differences = agree::differences(&read(old.path(), name)?, &read(new.path(), name)?);
+            found.extend(differences.into_iter().map(|difference| format!("{name}{difference}")));
+        }
+        ensure!(found.is_empty(), "{} differences:\n{}", found.len(), found.join("\n"));
+        ensure!(files.len() > 100, "the golden files are not all there: {files:?}");
+        ensure!(
+            read(new.path(), "verify.json")?["is_intact"] == true && read(new.path(), "verify.json")?["n_anchors"] == 2
+        );
+        ensure!(read(new.path(), "later/verify.json")?["is_intact"] == true);
+        let log = |folder: &Path| std::fs::read_to_string(folder.join(golden::LOG));
+        ensure!(log(new.path())? == log(old.path())?, "a line of the log is exported otherwise");
+        for folder in [old.path(), new.path()] {
+            check_with_scripts(folder)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// The independent programs must find nothing wrong with the log and the proof packs of a folder.
+fn check_with_scripts(folder: &Path) -> Result<()> {
+    let log = folder.join(golden::LOG);
+    if !python("verify_audit_export.py", &[&log])? {
+        return Ok(());
+    }
+    let packs = json_files(&folder.join(golden::PROOFS))?;
+    ensure!(packs.len() > 15, "{} proof packs", packs.len());
+    for pack in packs {
+        python("verify_proof.py", &[&folder.join(golden::PROOFS).join(pack), Path::new("--log"), &log])?;
+    }
+    Ok(())
+}
+
+/// Runs a script of `docs`, which must succeed. False, said loudly, where there is no Python.
+fn python(script: &str, args: &[&Path]) -> Result<bool> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(script);
+    match Command::new("python3").arg(&script).args(args).output() {
+        Ok(done) => {
+            let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+            ensure!(done.status.success(), "{args:?}: {said}");
+            Ok(true)
+        }
+        Err(error) if std::env::var_os("CI").is_some() => bail!("in CI nothing may be skipped: python3: {error}"),
+        Err(error) => {
+            eprintln!("SKIPPED: python3 cannot be run: {error}");
+            Ok(false)
+        }
+    }
+}
+
+/// Gates that wait in every fixture, a verdict, and where the experiment then stands.
+const DECISIONS: &[(&str, &str, &str)] = &[
+    ("waiting-form", "approve", "building"),
+    ("retried-form", "approve", "running"),
+    ("long-form", "kill", "killed"),
+    ("drifting-form", "iterate", "killed"),
+    ("undecided-form", "extend", "measuring"),
+    ("kind-refunds", "approve", "scaling"),
+    ("soft-upsell", "ship", "awaiting_ship_gate"),
+    ("shortest-form", "approve", "shipped"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_decided_with_the_old_passphrase_and_the_log_holds() -> Result<()> {
+    each_workspace(async |_, opened| {
+        let open = opened.cli.json(&["gate", "list"])?;
+        for (experiment, verdict, want) in DECISIONS {
+            let gate = open
+                .as_array()
+                .into_iter()
+                .flatten()
+                .find(|gate| gate["context"]["experiment"] == *experiment && gate["gate_type"] != "escalation");
+            let gate =
+                gate.and_then(|gate| gate["gate"].as_str()).with_context(|| format!("no gate of {experiment}"))?;
+            opened.decide(gate, verdict, &[])?;
+            let shown = opened.cli.json(&["experiment", "show", experiment])?;
+            ensure!(shown["state"]["status"] == *want, "{experiment}: {}", shown["state"]);
+        }
+        let asked = opened.cli.json(&["gate", "list"])?;
+        let asked = asked.as_array().into_iter().flatten().find(|gate| gate["gate_type"] == "escalation");
+        opened.decide(asked.and_then(|gate| gate["gate"].as_str()).context("nothing was asked")?, "approve", &[])?;
+        opened.cli.signed(&["experiment", "resume", "slow-form"])?;
+        opened.cli.signed(&["experiment", "kill", "calmer-support"])?;
+        opened.cli.json(&["apply"])?;
+        opened.cli.signed(&["audit", "anchor"])?;
+        opened.advance(jiff::SignedDuration::from_hours(golden::LATER_HOURS))?;
+        opened.poll()?;
+        let flags = read(&opened.root, "flags.json")?;
+        ensure!(flags["flags"]["quiet"]["state"] == "DISABLED", "the message that waited was not delivered: {flags}");
+        let check = opened.cli.json(&["audit", "verify", "--anchor", "anchors-elsewhere.jsonl"])?;
+        ensure!(check["is_intact"] == true && check["n_anchors"] == 4, "{check}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_finds_its_work_over_mcp_and_with_its_old_token() -> Result<()> {
+    each_workspace(async |_, opened| {
+        let agent = opened.cli.agent().await?;
+        ensure!(agent.tools().await?.len() >= 8, "{:?}", agent.tools().await?);
+        let active = agent.call("get_active_outcomes", json!({})).await?.to_string();
+        ensure!(active.contains("signup") && active.contains("support"), "{active}");
+        agent.call("get_work_order", json!({ "outcome": "signup" })).await?;
+        let brief = agent.call("get_experiment_brief", json!({ "experiment_id": "planned-form" })).await?.to_string();
+        ensure!(brief.contains("Only on weekdays"), "{brief}");
+        let learnings = agent.call("query_learnings", json!({ "query": "refunds" })).await?.to_string();
+        ensure!(learnings.contains("refunds"), "{learnings}");
+        agent.stop().await?;
+
+        let token = std::fs::read_to_string(opened.root.join(make::TOKEN))?;
+        let daemon = opened.cli.daemon().await?;
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let address = format!("http://{}/api/v1/outcomes", daemon.address);
+        for (token, is_known) in [(token.trim(), true), ("made-up", false)] {
+            let answer = client.get(&address).bearer_auth(token).send().await?;
+            ensure!(answer.status().is_success() == is_known, "{} {}", answer.status(), answer.text().await?);
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_somebody_changes_is_found() -> Result<()> {
+    for change in [
+        "UPDATE experiment SET status = 'shipped' WHERE slug = 'waiting-form'",
+        "UPDATE measurement SET raw_hash = 'another' WHERE experiment_id IS NOT NULL",
+        "UPDATE gate SET context = REPLACE(context, 'telephone', 'mobile')",
+        "UPDATE event SET payload = REPLACE(payload, 'Only on weekdays', 'At any time')",
+        "DELETE FROM event WHERE seq = (SELECT max(seq) FROM event)",
+    ] {
+        each_workspace(async |_, opened| {
+            let n_rows = opened.raw(change).await?;
+            let done = opened.cli.try_run(&["--json", "audit", "verify"])?;
+            let check: Value = serde_json::from_slice(&done.stdout)?;
+            ensure!(n_rows > 0 && done.status.code() == Some(6) && check["is_intact"] == false, "{change}: {check}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
