@@ -2,18 +2,20 @@
 
 use sqlx::migrate::Migrator;
 
-use super::db::Pools;
+use sqlx::{PgPool, SqlitePool};
+
 use super::error::migrate_error;
 use crate::error::Result;
 
 static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
 
-/// Runs what is missing.
-pub(super) async fn run(pools: &Pools) -> Result<()> {
-    match pools {
-        Pools::Sqlite { write, .. } => SQLITE.run(write).await,
-        Pools::Postgres(pool) => POSTGRES.run(pool).await,
-    }
-    .map_err(migrate_error)
+/// Runs what is missing on SQLite.
+pub(super) async fn sqlite(pool: &SqlitePool) -> Result<()> {
+    SQLITE.run(pool).await.map_err(migrate_error)
+}
+
+/// Runs what is missing on PostgreSQL.
+pub(super) async fn postgres(pool: &PgPool) -> Result<()> {
+    POSTGRES.run(pool).await.map_err(migrate_error)
 }
