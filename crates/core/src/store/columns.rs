@@ -72,6 +72,7 @@ macro_rules! columns {
                 ),)+)?
             ];
 
+            #[allow(dead_code, reason = "the tests' table is never written")]
             /// Binds the values of [`Self::INSERT`]: its own, then the others in the order of their declaration.
             pub(in crate::store) fn insert<'q, 'e, DB>(
                 &'e self,
@@ -259,6 +260,7 @@ mod tests {
     use super::*;
 
     columns! {
+        #[expect(dead_code, reason = "only its statements are looked at")]
         struct Pet in "pet" {
             id: i64 => folded,
             name: String => volatile("for people"),

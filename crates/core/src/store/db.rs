@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
-use super::error::db_error;
+use super::error::{db_error, must_hit};
 use super::migrate;
 use super::statement::statements;
 use crate::error::{Code, Error, Result};
@@ -155,7 +155,12 @@ impl Db {
         };
         let mut tx = Tx { conn, workspace };
         if matches!(tx.conn, Conn::Postgres(_)) {
-            on_db!(tx, |c| sqlx::query(WORKSPACE_LOCK).bind(workspace).execute(c).await.map(|_| ()))?;
+            let n_rows = on_db!(tx, |c| sqlx::query(WORKSPACE_LOCK)
+                .bind(workspace)
+                .execute(c)
+                .await
+                .map(|done| done.rows_affected()))?;
+            must_hit(n_rows, "workspace", workspace)?;
         }
         Ok(tx)
     }

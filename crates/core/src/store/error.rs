@@ -1,8 +1,10 @@
 //! From a driver's error to ours: locked, read-only, corrupt, full, newer and unreachable are told apart.
 
+use std::fmt::Display;
+
 use sqlx::migrate::MigrateError;
 
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Result};
 
 /// The crate's error for a driver's error. Messages of the engine are kept as the cause; values never appear in ours.
 pub(crate) fn db_error(error: sqlx::Error) -> Error {
@@ -71,6 +73,30 @@ fn classify(error: &sqlx::Error) -> (Code, &'static str, &'static str) {
         ),
         _ => (Code::DatabaseFailed, "the database refused a statement", "nothing was changed; this may be a defect"),
     }
+}
+
+/// What a write that has to change exactly one row must have done. The error makes the use case drop its transaction, so
+/// that nothing is kept of a step whose state was not stored.
+///
+/// Writes that may change no row do not come here; each says why.
+pub(super) fn must_hit(n_rows: u64, table: &'static str, id: impl Display) -> Result<()> {
+    must_hit_all(n_rows, 1, table, || id.to_string())
+}
+
+/// The same for `n_wanted` rows, of which `ids` tells.
+pub(super) fn must_hit_all(n_rows: u64, n_wanted: usize, table: &'static str, ids: impl Fn() -> String) -> Result<()> {
+    if usize::try_from(n_rows).is_ok_and(|n_rows| n_rows == n_wanted) {
+        return Ok(());
+    }
+    let ids: String = ids().chars().take(200).collect();
+    let message = match n_wanted {
+        1 => format!("the database does not hold the {table} `{ids}` that was to be changed"),
+        _ => format!("the database holds {n_rows} of {n_wanted} rows of `{table}` that were to be changed"),
+    };
+    Err(Error::new(Code::RowMissing, message)
+        .hint("nothing was written; somebody removed a row: run `outcome-runtime audit verify`")
+        .with("table", table)
+        .with("id", ids))
 }
 
 /// The crate's error for a failed migration.

@@ -9,6 +9,7 @@ use sqlx::types::Json;
 use super::codec::Instant;
 use super::columns::{columns, row, sql};
 use super::db::{Tx, on_db};
+use super::error::must_hit;
 use super::statement::statements;
 use crate::domain::{Author, Experiment, ExperimentState, ExperimentStatus, Hypothesis, ScoreBreakdown, Slug};
 use crate::error::Result;
@@ -223,9 +224,9 @@ impl Tx {
     /// Stores a changed experiment. What was submitted never changes.
     ///
     /// # Errors
-    /// When the database fails.
+    /// [`crate::Code::RowMissing`].
     pub async fn experiment_update(&mut self, experiment: &Experiment) -> Result<()> {
-        on_db!(self, |c| sqlx::query(EXPERIMENT_UPDATE)
+        let n_rows = on_db!(self, |c| sqlx::query(EXPERIMENT_UPDATE)
             .bind(self.workspace)
             .bind(experiment.id)
             .bind(experiment.state.status)
@@ -242,7 +243,8 @@ impl Tx {
             .bind(Json(&experiment.score))
             .execute(c)
             .await
-            .map(|_| ()))
+            .map(|done| done.rows_affected()))?;
+        must_hit(n_rows, "experiment", experiment.id)
     }
 
     /// The experiment with this id.
@@ -398,7 +400,7 @@ impl Tx {
         Ok(phase)
     }
 
-    /// Ends the open phase, if any.
+    /// Ends the open phase. There may be none: before the launch, while it is paused, and at full rollout.
     ///
     /// # Errors
     /// When the database fails.

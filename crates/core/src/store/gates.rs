@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::codec::Instant;
 use super::columns::{columns, row, sql};
 use super::db::{Tx, on_db};
+use super::error::must_hit;
 use super::statement::statements;
 use crate::domain::{Assurance, DecisionSubject, Gate, GateState, GateStatus, GateType, SignedDecision, Slug, Verdict};
 use crate::error::{Code, Error, Result};
@@ -152,9 +153,9 @@ impl Tx {
     /// Stores a gate's new state.
     ///
     /// # Errors
-    /// When the database fails.
+    /// [`Code::RowMissing`].
     pub async fn gate_update(&mut self, gate: &Gate) -> Result<()> {
-        on_db!(self, |c| sqlx::query(GATE_UPDATE)
+        let n_rows = on_db!(self, |c| sqlx::query(GATE_UPDATE)
             .bind(self.workspace)
             .bind(gate.id)
             .bind(gate.state.status)
@@ -163,7 +164,8 @@ impl Tx {
             .bind(gate.responded_at.map(Instant))
             .execute(c)
             .await
-            .map(|_| ()))
+            .map(|done| done.rows_affected()))?;
+        must_hit(n_rows, "gate", gate.id)
     }
 
     /// The gate with this id.

@@ -51,12 +51,18 @@ impl Tx {
         Ok(row.is_some())
     }
 
-    /// Gives the lease back.
+    /// Gives the lease back; false when it was lost: it ran out and somebody else took it.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn lease_release(&mut self, name: &str, holder: &str) -> Result<()> {
+    pub async fn lease_release(&mut self, name: &str, holder: &str) -> Result<bool> {
         let name = self.lease_name(name);
-        on_db!(self, |c| sqlx::query(LEASE_RELEASE).bind(&name).bind(holder).execute(c).await.map(|_| ()))
+        let n_rows = on_db!(self, |c| sqlx::query(LEASE_RELEASE)
+            .bind(&name)
+            .bind(holder)
+            .execute(c)
+            .await
+            .map(|done| done.rows_affected()))?;
+        Ok(n_rows == 1)
     }
 }

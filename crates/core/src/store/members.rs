@@ -212,7 +212,7 @@ impl Tx {
             .await)
     }
 
-    /// Ends a session, and all that are over anyway.
+    /// Ends a session, and all that are over anyway. There may be none: a session that is over is gone already.
     ///
     /// # Errors
     /// When the database fails.

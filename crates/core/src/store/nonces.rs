@@ -33,6 +33,7 @@ impl Tx {
         expires_at: jiff::Timestamp,
         now: jiff::Timestamp,
     ) -> Result<bool> {
+        // None may be over.
         on_db!(self, |c| sqlx::query(NONCE_SWEEP)
             .bind(self.workspace)
             .bind(Instant(now))

@@ -6,6 +6,7 @@ use sqlx::types::Json;
 use super::codec::Instant;
 use super::columns::{columns, sql};
 use super::db::{Tx, on_db};
+use super::error::must_hit;
 use super::statement::statements;
 use crate::error::Result;
 use crate::ids::{MessageId, WorkspaceId};
@@ -56,7 +57,7 @@ columns! {
 }
 
 impl Tx {
-    /// Puts a message in the outbox, once for its natural key.
+    /// Puts a message in the outbox, once for its natural key: again, it changes nothing.
     ///
     /// # Errors
     /// When the database fails.
@@ -131,19 +132,21 @@ impl Tx {
     /// Notes a failed try and when to try again.
     ///
     /// # Errors
-    /// When the database fails.
+    /// [`crate::Code::RowMissing`].
     pub async fn outbox_failed(&mut self, id: MessageId, next: jiff::Timestamp, error: &str) -> Result<()> {
-        on_db!(self, |c| sqlx::query(OUTBOX_FAILED)
+        let n_rows = on_db!(self, |c| sqlx::query(OUTBOX_FAILED)
             .bind(self.workspace)
             .bind(id)
             .bind(Instant(next))
             .bind(error)
             .execute(c)
             .await
-            .map(|_| ()))
+            .map(|done| done.rows_affected()))?;
+        must_hit(n_rows, "outbox", id)
     }
 
-    /// Closes undelivered messages of `kind` whose key begins with `prefix`: a later one takes their place.
+    /// Closes undelivered messages of `kind` whose key begins with `prefix`: a later one takes their place. There may be
+    /// none.
     ///
     /// # Errors
     /// When the database fails.

@@ -5,6 +5,7 @@ use sqlx::types::Json;
 use super::codec::Instant;
 use super::columns::{columns, sql};
 use super::db::{Tx, on_db};
+use super::error::must_hit;
 use super::statement::statements;
 use crate::domain::{Outcome, OutcomeSpec, OutcomeState, OutcomeStatus, Slug};
 use crate::error::Result;
@@ -74,9 +75,9 @@ impl Tx {
     /// Stores a changed outcome.
     ///
     /// # Errors
-    /// When the database fails.
+    /// [`crate::Code::RowMissing`].
     pub async fn outcome_update(&mut self, outcome: &Outcome, spec_hash: &str) -> Result<()> {
-        on_db!(self, |c| sqlx::query(OUTCOME_UPDATE)
+        let n_rows = on_db!(self, |c| sqlx::query(OUTCOME_UPDATE)
             .bind(self.workspace)
             .bind(outcome.id)
             .bind(&outcome.spec.slug)
@@ -87,7 +88,8 @@ impl Tx {
             .bind(Instant(outcome.updated_at))
             .execute(c)
             .await
-            .map(|_| ()))
+            .map(|done| done.rows_affected()))?;
+        must_hit(n_rows, "outcome", outcome.id)
     }
 
     /// The outcome with this id.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::codec::Instant;
 use super::columns::{row, sql};
 use super::db::{Conn, Tx, on_db};
-use super::error::db_error;
+use super::error::{db_error, must_hit_all};
 use super::experiments::AllocationPhase;
 use super::measurements::StoredReading;
 use super::origin::Origin;
@@ -222,27 +222,30 @@ impl Tx {
     /// Stores what many experiments remember: id, running state and latest evaluation, the latter two as JSON.
     ///
     /// # Errors
-    /// When the database fails.
+    /// [`Code::RowMissing`] when one of them is not there.
     pub async fn remember_all(&mut self, remembered: &[(ExperimentId, String, String)]) -> Result<()> {
-        match &mut self.conn {
+        let n_rows = match &mut self.conn {
             Conn::Sqlite(tx) => {
+                let mut n_rows = 0;
                 for batch in remembered.chunks(BATCH) {
                     let mut query = sqlx::query(AssertSqlSafe(REMEMBER.sqlite.repeat(batch.len())));
                     for (id, running, result) in batch {
                         query = query.bind(running).bind(result).bind(self.workspace).bind(*id);
                     }
-                    query.execute(&mut **tx).await.map_err(db_error)?;
+                    n_rows += query.execute(&mut **tx).await.map_err(db_error)?.rows_affected();
                 }
-                Ok(())
+                n_rows
             }
             Conn::Postgres(tx) => {
                 let ids: Vec<Uuid> = remembered.iter().map(|(id, ..)| id.0).collect();
                 let running: Vec<&str> = remembered.iter().map(|(_, running, _)| running.as_str()).collect();
                 let results: Vec<&str> = remembered.iter().map(|(.., result)| result.as_str()).collect();
                 let query = sqlx::query(REMEMBER.postgres).bind(self.workspace).bind(ids).bind(running).bind(results);
-                query.execute(&mut **tx).await.map(|_| ()).map_err(db_error)
+                query.execute(&mut **tx).await.map_err(db_error)?.rows_affected()
             }
-        }
+        };
+        let ids = || remembered.iter().map(|(id, ..)| id.to_string()).collect::<Vec<_>>().join(", ");
+        must_hit_all(n_rows, remembered.len(), "experiment", ids)
     }
 }
 

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests; a skipped server is said loudly")]
 
 mod columns;
+mod missing;
 
 use outcome_core::store::Db;
+use outcome_tests::lab::Lab;
 use outcome_tests::postgres;
 
 /// An empty database with the schema of this program.
@@ -25,6 +27,15 @@ pub async fn each_db(test: impl AsyncFn(TestDb)) {
             let url = server.database().await;
             test(TestDb { db: Db::open(&url).await.unwrap(), url }).await;
         }
+        Err(skip) => eprintln!("SKIPPED on PostgreSQL: {skip}"),
+    }
+}
+
+/// Runs a test in a workspace of its own on SQLite and on PostgreSQL.
+pub async fn each_lab(test: impl AsyncFn(Lab)) {
+    test(Lab::sqlite().await.unwrap()).await;
+    match postgres::server() {
+        Ok(server) => test(Lab::on(Some(server.database().await)).await.unwrap()).await,
         Err(skip) => eprintln!("SKIPPED on PostgreSQL: {skip}"),
     }
 }
