@@ -3,6 +3,7 @@
 pub mod lab;
 pub mod mcp;
 pub mod peers;
+pub mod polls;
 pub mod postgres;
 pub mod programs;
 pub mod vectors;

@@ -16,11 +16,14 @@ statements! {
     EVENT_INSERT = EventRow::INSERT;
     HEAD_SET = "UPDATE workspace SET log_seq = $2, log_head = $3 WHERE id = $1 AND log_seq = $4";
     HEAD_GET = "SELECT log_seq, log_head FROM workspace WHERE id = $1";
-    EVENT_PAGE = sql!("SELECT ", EventRow::COLUMNS, " FROM event WHERE workspace_id = $1 AND seq > $2 ORDER BY seq LIMIT $3");
+    EVENT_PAGE = sql!("SELECT ", EventRow::COLUMNS, "
+        FROM event WHERE workspace_id = $1 AND seq > $2 ORDER BY seq LIMIT $3");
     // Every poll leaves a line; what replays a state must not have to read them all.
-    EVENT_STEPS_OF_SUBJECT = sql!("SELECT ", EventRow::COLUMNS, " FROM event WHERE workspace_id = $1 AND subject_id = $2 AND kind NOT LIKE '%.measured'
+    EVENT_STEPS_OF_SUBJECT = sql!("SELECT ", EventRow::COLUMNS, "
+        FROM event WHERE workspace_id = $1 AND subject_id = $2 AND kind NOT LIKE '%.measured'
         ORDER BY seq DESC LIMIT $3");
-    EVENT_OF_SUBJECT = sql!("SELECT ", EventRow::COLUMNS, " FROM event WHERE workspace_id = $1 AND subject_id = $2 ORDER BY seq DESC LIMIT $3");
+    EVENT_OF_SUBJECT = sql!("SELECT ", EventRow::COLUMNS, "
+        FROM event WHERE workspace_id = $1 AND subject_id = $2 ORDER BY seq DESC LIMIT $3");
 }
 
 columns! {

@@ -27,7 +27,8 @@ statements! {
             current_result = $9, final_result = $10, updated_at = $11, launched_at = $12, concluded_at = $13, score = $14
         WHERE workspace_id = $1 AND id = $2";
     EXPERIMENT_GET = sql!("SELECT ", ExperimentRow::COLUMNS, " FROM experiment WHERE workspace_id = $1 AND id = $2");
-    EXPERIMENT_BY_SLUG = sql!("SELECT ", ExperimentRow::COLUMNS, " FROM experiment WHERE workspace_id = $1 AND slug = $2");
+    EXPERIMENT_BY_SLUG = sql!("SELECT ", ExperimentRow::COLUMNS, "
+        FROM experiment WHERE workspace_id = $1 AND slug = $2");
     EXPERIMENT_LIST = sql!("SELECT ", ExperimentRow::COLUMNS, " FROM experiment
         WHERE workspace_id = $1 AND (outcome_id = $2 OR $2 IS NULL)
         ORDER BY created_at DESC, id DESC LIMIT $3");
@@ -57,7 +58,9 @@ statements! {
     EXPERIMENT_COUNTS_OF = "
         SELECT status, COUNT(*) FROM experiment WHERE workspace_id = $1 AND outcome_id = $2 GROUP BY status";
     EXPERIMENT_SLUG_TAKEN = "SELECT COUNT(*) FROM experiment WHERE workspace_id = $1 AND slug = $2";
-    EXPERIMENT_HASH = "SELECT id, hypothesis_hash, status, state FROM experiment WHERE workspace_id = $1 ORDER BY id";
+    EXPERIMENT_STATES = "
+        SELECT id, slug, hypothesis, hypothesis_hash, status, state FROM experiment
+        WHERE workspace_id = $1 AND id >= $2 ORDER BY id LIMIT $3";
     PHASE_INSERT = AllocationPhase::INSERT;
     PHASE_END = "
         UPDATE allocation_phase SET ended_at = $3
@@ -146,6 +149,24 @@ impl From<ExperimentRow> for Experiment {
             launched_at: row.launched_at.map(|at| at.0),
             concluded_at: row.concluded_at.map(|at| at.0),
         }
+    }
+}
+
+row! {
+    /// What `audit verify` compares of an experiment.
+    pub struct ExperimentStateRow {
+        /// Its id.
+        pub id: ExperimentId,
+        /// Its name.
+        pub slug: Slug,
+        /// What was submitted.
+        pub hypothesis: Json<Hypothesis>,
+        /// Its hash.
+        pub hypothesis_hash: String,
+        /// The status column.
+        pub status: ExperimentStatus,
+        /// The state document.
+        pub state: Json<ExperimentState>,
     }
 }
 
@@ -368,14 +389,17 @@ impl Tx {
         Ok(count > 0)
     }
 
-    /// Id, hash of the hypothesis, status column and state of every experiment, for `audit verify`.
+    /// What `audit verify` compares of up to `limit` experiments from the id `from` on, by id.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn experiment_states(
-        &mut self,
-    ) -> Result<Vec<(ExperimentId, String, ExperimentStatus, Json<ExperimentState>)>> {
-        on_db!(self, |c| sqlx::query_as(EXPERIMENT_HASH).bind(self.workspace).fetch_all(c).await)
+    pub async fn experiment_states(&mut self, from: ExperimentId, limit: i64) -> Result<Vec<ExperimentStateRow>> {
+        on_db!(self, |c| sqlx::query_as(EXPERIMENT_STATES)
+            .bind(self.workspace)
+            .bind(from)
+            .bind(limit)
+            .fetch_all(c)
+            .await)
     }
 
     /// Ends the open phase, if any, and begins the next.

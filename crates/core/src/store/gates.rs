@@ -20,14 +20,18 @@ statements! {
         UPDATE gate SET status = $3, state = $4, due_at = $5, responded_at = $6 WHERE workspace_id = $1 AND id = $2";
     GATE_GET = sql!("SELECT ", GateRow::COLUMNS, " FROM gate WHERE workspace_id = $1 AND id = $2");
     GATE_BY_SLUG = sql!("SELECT ", GateRow::COLUMNS, " FROM gate WHERE workspace_id = $1 AND slug = $2");
-    GATE_LIST_OPEN = sql!("SELECT ", GateRow::COLUMNS, " FROM gate WHERE workspace_id = $1 AND status IN ('pending', 'timed_out') ORDER BY due_at, id");
+    GATE_LIST_OPEN = sql!("SELECT ", GateRow::COLUMNS, "
+        FROM gate WHERE workspace_id = $1 AND status IN ('pending', 'timed_out') ORDER BY due_at, id");
     GATE_GLANCES = "
         SELECT g.slug, g.gate_type, e.slug AS experiment, g.rules, g.state
         FROM gate g LEFT JOIN experiment e ON e.workspace_id = g.workspace_id AND e.id = g.experiment_id
         WHERE g.workspace_id = $1 AND g.status IN ('pending', 'timed_out') ORDER BY g.due_at, g.id";
-    GATE_LIST = sql!("SELECT ", GateRow::COLUMNS, " FROM gate WHERE workspace_id = $1 AND (experiment_id = $2 OR $2 IS NULL)
+    GATE_LIST = sql!("SELECT ", GateRow::COLUMNS, "
+        FROM gate WHERE workspace_id = $1 AND (experiment_id = $2 OR $2 IS NULL)
         ORDER BY created_at DESC, id DESC LIMIT $3");
-    GATE_STATES = "SELECT id, status, state, rules, context, context_hash FROM gate WHERE workspace_id = $1 ORDER BY id";
+    GATE_STATES = "
+        SELECT id, status, state, rules, context, context_hash FROM gate
+        WHERE workspace_id = $1 AND id >= $2 ORDER BY id LIMIT $3";
     GATE_SLUG_COUNT = "SELECT COUNT(*) FROM gate WHERE workspace_id = $1 AND slug = $2";
     DECISION_INSERT = DecisionRow::INSERT;
     DECISION_LIST = "
@@ -220,12 +224,12 @@ impl Tx {
         Ok(rows.into_iter().map(|row| split(row).0).collect())
     }
 
-    /// What `audit verify` compares of every gate.
+    /// What `audit verify` compares of up to `limit` gates from the id `from` on, by id.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn gate_states(&mut self) -> Result<Vec<GateStateRow>> {
-        on_db!(self, |c| sqlx::query_as(GATE_STATES).bind(self.workspace).fetch_all(c).await)
+    pub async fn gate_states(&mut self, from: GateId, limit: i64) -> Result<Vec<GateStateRow>> {
+        on_db!(self, |c| sqlx::query_as(GATE_STATES).bind(self.workspace).bind(from).bind(limit).fetch_all(c).await)
     }
 
     /// True when the slug is taken.

@@ -24,10 +24,15 @@ statements! {
     MEASUREMENT_LEVELS = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
         WHERE workspace_id = $1 AND outcome_id = $2 AND signal = $3 AND experiment_id IS NULL
         ORDER BY measured_at DESC LIMIT $4");
-    MEASUREMENT_BY_KEY = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement WHERE workspace_id = $1 AND natural_key = $2");
-    MEASUREMENT_OF_POLL = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement WHERE workspace_id = $1 AND experiment_id = $2 AND measured_at = $3
-        ORDER BY signal, phase, variant, window_to, id");
-    MEASUREMENT_OF_EXPERIMENT = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement WHERE workspace_id = $1 AND experiment_id = $2
+    MEASUREMENT_BY_KEY = sql!("SELECT ", MeasurementRow::COLUMNS, "
+        FROM measurement WHERE workspace_id = $1 AND natural_key = $2");
+    // A range also for one instant: with `measured_at = $3`, SQLite takes the index by signal, for the sake of the order,
+    // and reads everything of the experiment.
+    MEASUREMENT_PAGE = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
+        WHERE workspace_id = $1 AND experiment_id = $2 AND measured_at >= $3 AND measured_at <= $4
+        ORDER BY measured_at, signal, phase, variant, window_to, id LIMIT $5");
+    MEASUREMENT_OF_EXPERIMENT = sql!("SELECT ", MeasurementRow::COLUMNS, "
+        FROM measurement WHERE workspace_id = $1 AND experiment_id = $2
         ORDER BY measured_at, signal, phase, variant, window_to, id");
     HEALTH_GET = sql!("SELECT ", SignalHealth::COLUMNS, " FROM signal_health
         WHERE workspace_id = $1 AND subject_id = $2 AND signal = $3");
@@ -43,7 +48,7 @@ columns! {
     // What the digest of a poll covers is folded.
     pub(super) struct MeasurementRow in "measurement" {
         id: MeasurementId => volatile("tells rows apart"),
-        natural_key: String => volatile("unchecked: whether a reading was asked for or pushed; of a second reading it is folded"),
+        natural_key: String => volatile("unchecked: whether a reading was asked for, pushed, or asked for again"),
         outcome_id: OutcomeId => volatile("unchecked: whose level a reading is"),
         experiment_id: Option<ExperimentId> => folded,
         signal: String => folded,
@@ -102,6 +107,15 @@ impl From<MeasurementRow> for Measurement {
             raw_hash: row.raw_hash,
         }
     }
+}
+
+/// Readings of an experiment, whole polls only.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadingPage {
+    /// Oldest first, and within an instant in the order of [`Tx::measurement_of_poll`].
+    pub readings: Vec<StoredReading>,
+    /// Everything up to this instant is in the page.
+    pub until: jiff::Timestamp,
 }
 
 /// A reading of an experiment and how it came.
@@ -251,10 +265,47 @@ impl Tx {
         experiment: ExperimentId,
         at: jiff::Timestamp,
     ) -> Result<Vec<StoredReading>> {
-        let rows: Vec<MeasurementRow> = on_db!(self, |c| sqlx::query_as(MEASUREMENT_OF_POLL)
+        self.measurement_between(experiment, at, at, i64::MAX).await
+    }
+
+    /// The readings of an experiment from one instant to another, both included: as many polls as fit into `limit` rows, at
+    /// least one, never a part of one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn measurement_page(
+        &mut self,
+        experiment: ExperimentId,
+        (from, to): (jiff::Timestamp, jiff::Timestamp),
+        limit: usize,
+    ) -> Result<ReadingPage> {
+        let n_wanted = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut readings = self.measurement_between(experiment, from, to, n_wanted).await?;
+        let is_cut = readings.len() >= limit;
+        let Some(last) = readings.last().map(|last| last.measurement.measured_at).filter(|_| is_cut) else {
+            return Ok(ReadingPage { readings, until: to });
+        };
+        // The last poll may go on beyond the limit.
+        readings.retain(|reading| reading.measurement.measured_at < last);
+        match readings.last().map(|last| last.measurement.measured_at) {
+            Some(until) => Ok(ReadingPage { readings, until }),
+            None => Ok(ReadingPage { readings: self.measurement_of_poll(experiment, last).await?, until: last }),
+        }
+    }
+
+    async fn measurement_between(
+        &mut self,
+        experiment: ExperimentId,
+        from: jiff::Timestamp,
+        to: jiff::Timestamp,
+        limit: i64,
+    ) -> Result<Vec<StoredReading>> {
+        let rows: Vec<MeasurementRow> = on_db!(self, |c| sqlx::query_as(MEASUREMENT_PAGE)
             .bind(self.workspace)
             .bind(experiment)
-            .bind(Instant(at))
+            .bind(Instant(from))
+            .bind(Instant(to))
+            .bind(limit)
             .fetch_all(c)
             .await)?;
         Ok(rows.into_iter().map(StoredReading::from).collect())

@@ -33,7 +33,7 @@ pub use experiments::{AllocationPhase, ExperimentGlance};
 pub use gates::GateGlance;
 pub use learning_search::LearningQuery;
 pub use learnings::StoredLearning;
-pub use measurements::{SignalHealth, StoredReading};
+pub use measurements::{ReadingPage, SignalHealth, StoredReading};
 pub use members::{AgentToken, Member, MemberKey, Session};
 pub use origin::Origin;
 pub use outbox::Message;

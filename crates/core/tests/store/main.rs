@@ -4,6 +4,7 @@
 
 mod columns;
 mod missing;
+mod readings;
 
 use outcome_core::store::Db;
 use outcome_tests::lab::Lab;
