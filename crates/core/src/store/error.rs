@@ -2,8 +2,6 @@
 
 use std::fmt::Display;
 
-use sqlx::migrate::MigrateError;
-
 use crate::error::{Code, Error, Result};
 
 /// The crate's error for a driver's error. Messages of the engine are kept as the cause; values never appear in ours.
@@ -97,24 +95,4 @@ pub(super) fn must_hit_all(n_rows: u64, n_wanted: usize, table: &'static str, id
         .hint("nothing was written; somebody removed a row: run `outcome-runtime audit verify`")
         .with("table", table)
         .with("id", ids))
-}
-
-/// The crate's error for a failed migration.
-pub(super) fn migrate_error(error: MigrateError) -> Error {
-    match error {
-        MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => Error::new(
-            Code::DatabaseNewer,
-            format!("the database has schema {version}, which this version of the program does not know"),
-        )
-        .hint("use a newer version of the program; nothing was changed"),
-        MigrateError::VersionMismatch(version) => Error::new(
-            Code::DatabaseCorrupt,
-            format!("schema step {version} of the database is not the one of this program"),
-        )
-        .hint("the database was made by an unreleased or altered version"),
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => db_error(error),
-        other => {
-            Error::new(Code::DatabaseFailed, "the database's schema could not be brought up to date").because(other)
-        }
-    }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests; a skipped server is said loudly")]
 
 mod columns;
+mod migrations;
 mod missing;
 mod readings;
 
@@ -18,18 +19,19 @@ pub struct TestDb {
     pub url: String,
 }
 
-/// Runs a test on SQLite and on PostgreSQL.
-pub async fn each_db(test: impl AsyncFn(TestDb)) {
+/// Runs a test with the address of an empty SQLite file, then with that of an empty PostgreSQL database.
+pub async fn each_url(test: impl AsyncFn(String)) {
     let dir = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", dir.path().join("outcome.db").display());
-    test(TestDb { db: Db::open(&url).await.unwrap(), url }).await;
+    test(format!("sqlite:{}", dir.path().join("outcome.db").display())).await;
     match postgres::server() {
-        Ok(server) => {
-            let url = server.database().await;
-            test(TestDb { db: Db::open(&url).await.unwrap(), url }).await;
-        }
+        Ok(server) => test(server.database().await).await,
         Err(skip) => eprintln!("SKIPPED on PostgreSQL: {skip}"),
     }
+}
+
+/// The same with the schema of this program.
+pub async fn each_db(test: impl AsyncFn(TestDb)) {
+    each_url(async |url| test(TestDb { db: Db::open(&url).await.unwrap(), url }).await).await;
 }
 
 /// Runs a test in a workspace of its own on SQLite and on PostgreSQL.
