@@ -141,6 +141,7 @@ async fn an_index_of_an_earlier_version_is_made_anew_with_everything_in_it() -> 
         &format!("CREATE VIRTUAL TABLE {}END", old.0),
         "DROP INDEX experiment_by_age",
         "CREATE INDEX experiment_by_outcome ON experiment (workspace_id, outcome_id, created_at)",
+        "DROP INDEX measurement_by_poll",
         "DELETE FROM _sqlx_migrations WHERE version >= 4",
     ] {
         lab.raw(sql).await?;

@@ -4,6 +4,7 @@ pub mod lab;
 pub mod mariadb;
 pub mod mcp;
 pub mod peers;
+pub mod polls;
 pub mod postgres;
 pub mod programs;
 pub mod sample;

@@ -8,8 +8,7 @@ use super::text_enum;
 use crate::ids::{ExperimentId, GateId, KeyId, MemberId, OutcomeId, WorkspaceId};
 
 /// How surely a decision came from a human (DESIGN section 6). Ordered: A1 < A2 < A3 < A4.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, sqlx::Type)]
-#[sqlx(type_name = "TEXT")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub enum Assurance {
     /// An answer to an elicitation: decides nothing.
@@ -38,6 +37,21 @@ impl Assurance {
 impl std::fmt::Display for Assurance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{self:?}")
+    }
+}
+
+impl std::str::FromStr for Assurance {
+    type Err = String;
+    /// # Errors
+    /// A sentence that lists the valid values.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "A1" => Ok(Self::A1),
+            "A2" => Ok(Self::A2),
+            "A3" => Ok(Self::A3),
+            "A4" => Ok(Self::A4),
+            _ => Err(format!("`{}` is not one of A1, A2, A3, A4", text.chars().take(60).collect::<String>())),
+        }
     }
 }
 

@@ -33,10 +33,9 @@ macro_rules! text_enum {
         $(#[$doc])*
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-            schemars::JsonSchema, sqlx::Type,
+            schemars::JsonSchema,
         )]
         #[serde(rename_all = "snake_case")]
-        #[sqlx(type_name = "TEXT", rename_all = "snake_case")]
         #[schemars(inline)]
         pub enum $name { $($(#[$vdoc])* #[allow(missing_docs)] $variant),+ }
 

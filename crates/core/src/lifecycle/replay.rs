@@ -1,6 +1,6 @@
 //! The log, folded: what the stored state must be. The oracle of `audit verify` and of the property tests.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -104,8 +104,8 @@ pub struct Replay {
     pub experiments: BTreeMap<ExperimentId, ReplayedExperiment>,
     /// Gates by id.
     pub gates: BTreeMap<GateId, ReplayedGate>,
-    /// Hash of the readings of each poll that was logged, by the poll's natural key.
-    pub readings: HashMap<String, String>,
+    /// Hash of the readings of each poll that was logged, by experiment and instant.
+    pub readings: BTreeMap<(ExperimentId, jiff::Timestamp), String>,
 }
 
 impl Replay {
@@ -122,7 +122,7 @@ impl Replay {
             outcomes: BTreeMap::new(),
             experiments: BTreeMap::new(),
             gates: BTreeMap::new(),
-            readings: HashMap::new(),
+            readings: BTreeMap::new(),
         }
     }
 
@@ -230,14 +230,12 @@ impl Replay {
                 return once(self.experiments.insert(id, fresh).is_none());
             }
             "experiment.measured" => {
-                for field in ["key", "digest"] {
-                    if entry.payload.get(field).and_then(serde_json::Value::as_str).is_none() {
-                        return Err(format!("a poll without `{field}`"));
-                    }
-                }
-                let text =
-                    |field: &str| entry.payload.get(field).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
-                self.readings.insert(text("key"), text("digest"));
+                let text = |field: &str| {
+                    let found = entry.payload.get(field).and_then(serde_json::Value::as_str);
+                    found.ok_or_else(|| format!("a poll without `{field}`"))
+                };
+                let (key, digest) = (text("key")?, text("digest")?);
+                self.readings.insert(poll_key(key).ok_or("a poll of no experiment and instant")?, digest.to_owned());
                 return Ok(());
             }
             _ if !entry.is_step() => return Ok(()),
@@ -327,6 +325,12 @@ impl Replay {
 
 fn payload<T: DeserializeOwned>(entry: &LogEntry) -> Result<T, String> {
     T::deserialize(&entry.payload).map_err(|e| format!("its data cannot be read: {e}"))
+}
+
+/// `EXPERIMENT@INSTANT`.
+fn poll_key(text: &str) -> Option<(ExperimentId, jiff::Timestamp)> {
+    let (experiment, at) = text.split_once('@')?;
+    Some((experiment.parse().ok()?, at.parse().ok()?))
 }
 
 fn once(is_first: bool) -> Result<(), String> {

@@ -7,7 +7,18 @@ use sqlx::error::BoxDynError;
 use sqlx::postgres::types::Oid;
 use sqlx::postgres::{PgArgumentBuffer, PgTypeInfo, PgValueRef, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteArgumentsBuffer, SqliteTypeInfo, SqliteValueRef};
-use sqlx::{Decode, Encode, Type};
+use sqlx::{Database, Decode, Encode, Type};
+use uuid::Uuid;
+
+use crate::audit::SubjectKind;
+use crate::domain::{
+    Assurance, Author, EvidenceGrade, ExperimentStatus, FindingType, GateStatus, GateType, OutcomeStatus, Slug,
+    Variant, Verdict,
+};
+use crate::ids::{
+    AgentTokenId, ExperimentId, GateId, KeyId, LearningId, MeasurementId, MemberId, MessageId, OutcomeId, WorkspaceId,
+};
+use crate::signing::KeyKind;
 
 /// An instant with microseconds: `TIMESTAMPTZ` on PostgreSQL, text of fixed width on SQLite, so that it sorts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -63,6 +74,82 @@ impl Decode<'_, Sqlite> for Instant {
         let text = <&str as Decode<Sqlite>>::decode(value)?;
         Ok(Self(text.parse()?))
     }
+}
+
+/// Newtypes that are stored as what they hold.
+macro_rules! transparent {
+    ($inner:ty: $($name:ty),+ $(,)?) => {$(
+        impl<DB: Database> Type<DB> for $name
+        where
+            $inner: Type<DB>,
+        {
+            fn type_info() -> DB::TypeInfo {
+                <$inner as Type<DB>>::type_info()
+            }
+            fn compatible(ty: &DB::TypeInfo) -> bool {
+                <$inner as Type<DB>>::compatible(ty)
+            }
+        }
+        impl<'q, DB: Database> Encode<'q, DB> for $name
+        where
+            $inner: Encode<'q, DB>,
+        {
+            fn encode_by_ref(&self, buf: &mut DB::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
+                <$inner as Encode<'q, DB>>::encode_by_ref(&self.0, buf)
+            }
+        }
+        impl<'r, DB: Database> Decode<'r, DB> for $name
+        where
+            $inner: Decode<'r, DB>,
+        {
+            fn decode(value: DB::ValueRef<'r>) -> Result<Self, BoxDynError> {
+                <$inner as Decode<'r, DB>>::decode(value).map(Self)
+            }
+        }
+    )+};
+}
+
+transparent! {
+    Uuid:
+    WorkspaceId, MemberId, KeyId, AgentTokenId, OutcomeId, ExperimentId, GateId, MeasurementId, LearningId, MessageId,
+}
+
+/// Types that are stored as the text they are shown as; another text than theirs is an error.
+macro_rules! text {
+    ($($name:ty),+ $(,)?) => {$(
+        impl<DB: Database> Type<DB> for $name
+        where
+            String: Type<DB>,
+        {
+            fn type_info() -> DB::TypeInfo {
+                <String as Type<DB>>::type_info()
+            }
+            fn compatible(ty: &DB::TypeInfo) -> bool {
+                <String as Type<DB>>::compatible(ty)
+            }
+        }
+        impl<'q, DB: Database> Encode<'q, DB> for $name
+        where
+            String: Encode<'q, DB>,
+        {
+            fn encode_by_ref(&self, buf: &mut DB::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
+                <String as Encode<'q, DB>>::encode(self.to_string(), buf)
+            }
+        }
+        impl<'r, DB: Database> Decode<'r, DB> for $name
+        where
+            &'r str: Decode<'r, DB>,
+        {
+            fn decode(value: DB::ValueRef<'r>) -> Result<Self, BoxDynError> {
+                Ok(<&'r str as Decode<'r, DB>>::decode(value)?.parse::<$name>()?)
+            }
+        }
+    )+};
+}
+
+text! {
+    Slug, Author, ExperimentStatus, OutcomeStatus, GateStatus, GateType, Verdict, Assurance, Variant, FindingType,
+    EvidenceGrade, SubjectKind, KeyKind,
 }
 
 #[cfg(test)]

@@ -8,9 +8,28 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
-use super::{db_error, migrate, on_db, statements};
+use super::error::{db_error, must_hit};
+use super::migrate;
+use super::statement::statements;
 use crate::error::{Code, Error, Result};
 use crate::ids::WorkspaceId;
+
+/// Runs the same body on the concrete connection of either engine.
+macro_rules! on_db {
+    ($tx:expr, |$c:ident| $body:expr) => {
+        match &mut $tx.conn {
+            $crate::store::db::Conn::Sqlite(tx) => {
+                let $c = &mut **tx;
+                $body.map_err($crate::store::error::db_error)
+            }
+            $crate::store::db::Conn::Postgres(tx) => {
+                let $c = &mut **tx;
+                $body.map_err($crate::store::error::db_error)
+            }
+        }
+    };
+}
+pub(super) use on_db;
 
 /// Which database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +48,15 @@ pub struct Db(pub(super) Pools);
 pub(super) enum Pools {
     Sqlite { write: SqlitePool, read: SqlitePool },
     Postgres(PgPool),
+}
+
+impl Pools {
+    async fn migrate(&self) -> Result<()> {
+        match self {
+            Self::Sqlite { write, .. } => migrate::sqlite(write).await,
+            Self::Postgres(pool) => migrate::postgres(pool).await,
+        }
+    }
 }
 
 pub(super) enum Conn {
@@ -79,7 +107,7 @@ impl Db {
             )
             .hint("DATABASE_URL takes sqlite:PATH or postgres://USER@HOST/NAME"));
         };
-        migrate::run(&pools).await?;
+        pools.migrate().await?;
         Ok(Self(pools))
     }
 
@@ -89,7 +117,7 @@ impl Db {
     /// As [`Self::open`].
     pub async fn open_file(path: &Path) -> Result<Self> {
         let pools = sqlite_pools(path).await?;
-        migrate::run(&pools).await?;
+        pools.migrate().await?;
         Ok(Self(pools))
     }
 
@@ -127,7 +155,12 @@ impl Db {
         };
         let mut tx = Tx { conn, workspace };
         if matches!(tx.conn, Conn::Postgres(_)) {
-            on_db!(tx, |c| sqlx::query(WORKSPACE_LOCK).bind(workspace).execute(c).await.map(|_| ()))?;
+            let n_rows = on_db!(tx, |c| sqlx::query(WORKSPACE_LOCK)
+                .bind(workspace)
+                .execute(c)
+                .await
+                .map(|done| done.rows_affected()))?;
+            must_hit(n_rows, "workspace", workspace)?;
         }
         Ok(tx)
     }

@@ -1,8 +1,8 @@
 //! From a driver's error to ours: locked, read-only, corrupt, full, newer and unreachable are told apart.
 
-use sqlx::migrate::MigrateError;
+use std::fmt::Display;
 
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Result};
 
 /// The crate's error for a driver's error. Messages of the engine are kept as the cause; values never appear in ours.
 pub(crate) fn db_error(error: sqlx::Error) -> Error {
@@ -73,22 +73,26 @@ fn classify(error: &sqlx::Error) -> (Code, &'static str, &'static str) {
     }
 }
 
-/// The crate's error for a failed migration.
-pub(super) fn migrate_error(error: MigrateError) -> Error {
-    match error {
-        MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => Error::new(
-            Code::DatabaseNewer,
-            format!("the database has schema {version}, which this version of the program does not know"),
-        )
-        .hint("use a newer version of the program; nothing was changed"),
-        MigrateError::VersionMismatch(version) => Error::new(
-            Code::DatabaseCorrupt,
-            format!("schema step {version} of the database is not the one of this program"),
-        )
-        .hint("the database was made by an unreleased or altered version"),
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => db_error(error),
-        other => {
-            Error::new(Code::DatabaseFailed, "the database's schema could not be brought up to date").because(other)
-        }
+/// What a write that has to change exactly one row must have done. The error makes the use case drop its transaction, so
+/// that nothing is kept of a step whose state was not stored.
+///
+/// Writes that may change no row do not come here; each says why.
+pub(super) fn must_hit(n_rows: u64, table: &'static str, id: impl Display) -> Result<()> {
+    must_hit_all(n_rows, 1, table, || id.to_string())
+}
+
+/// The same for `n_wanted` rows, of which `ids` tells.
+pub(super) fn must_hit_all(n_rows: u64, n_wanted: usize, table: &'static str, ids: impl Fn() -> String) -> Result<()> {
+    if usize::try_from(n_rows).is_ok_and(|n_rows| n_rows == n_wanted) {
+        return Ok(());
     }
+    let ids: String = ids().chars().take(200).collect();
+    let message = match n_wanted {
+        1 => format!("the database does not hold the {table} `{ids}` that was to be changed"),
+        _ => format!("the database holds {n_rows} of {n_wanted} rows of `{table}` that were to be changed"),
+    };
+    Err(Error::new(Code::RowMissing, message)
+        .hint("nothing was written; somebody removed a row: run `outcome-runtime audit verify`")
+        .with("table", table)
+        .with("id", ids))
 }

@@ -1,46 +1,46 @@
 //! The audit log's lines.
 
 use serde_json::Value;
-use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Instant, Tx, on_db, statements};
+use super::codec::Instant;
+use super::columns::{columns, sql};
+use super::db::{Tx, on_db};
+use super::statement::statements;
 use crate::audit::{LogEntry, NewEvent, Subject, SubjectKind};
 use crate::error::{Code, Error, Result};
 use crate::ids::WorkspaceId;
 use crate::signing::canonical_json;
 
 statements! {
-    EVENT_INSERT = "
-        INSERT INTO event (workspace_id, seq, at, kind, subject_kind, subject_id, principal, payload, prev, hash)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    EVENT_INSERT = EventRow::INSERT;
     HEAD_SET = "UPDATE workspace SET log_seq = $2, log_head = $3 WHERE id = $1 AND log_seq = $4";
     HEAD_GET = "SELECT log_seq, log_head FROM workspace WHERE id = $1";
-    EVENT_PAGE = "
-        SELECT workspace_id, seq, at, kind, subject_kind, subject_id, principal, payload, prev, hash
-        FROM event WHERE workspace_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+    EVENT_PAGE = sql!("SELECT ", EventRow::COLUMNS, "
+        FROM event WHERE workspace_id = $1 AND seq > $2 ORDER BY seq LIMIT $3");
     // Every poll leaves a line; what replays a state must not have to read them all.
-    EVENT_STEPS_OF_SUBJECT = "
-        SELECT workspace_id, seq, at, kind, subject_kind, subject_id, principal, payload, prev, hash
+    EVENT_STEPS_OF_SUBJECT = sql!("SELECT ", EventRow::COLUMNS, "
         FROM event WHERE workspace_id = $1 AND subject_id = $2 AND kind NOT LIKE '%.measured'
-        ORDER BY seq DESC LIMIT $3";
-    EVENT_OF_SUBJECT = "
-        SELECT workspace_id, seq, at, kind, subject_kind, subject_id, principal, payload, prev, hash
-        FROM event WHERE workspace_id = $1 AND subject_id = $2 ORDER BY seq DESC LIMIT $3";
+        ORDER BY seq DESC LIMIT $3");
+    EVENT_OF_SUBJECT = sql!("SELECT ", EventRow::COLUMNS, "
+        FROM event WHERE workspace_id = $1 AND subject_id = $2 ORDER BY seq DESC LIMIT $3");
 }
 
-#[derive(FromRow)]
-struct EventRow {
-    workspace_id: WorkspaceId,
-    seq: i64,
-    at: Instant,
-    kind: String,
-    subject_kind: SubjectKind,
-    subject_id: Uuid,
-    principal: String,
-    payload: String,
-    prev: String,
-    hash: String,
+columns! {
+    // The lines are the log: each carries the hash of the one before.
+    pub(super) struct EventRow in "event" {
+        workspace_id: WorkspaceId => folded,
+        seq: i64 => folded,
+        at: Instant => folded,
+        kind: String => folded,
+        subject_kind: SubjectKind => folded,
+        subject_id: Uuid => folded,
+        principal: String => folded,
+        payload: String => folded,
+        prev: String => folded,
+        hash: String => folded,
+    }
+    beside {}
 }
 
 impl TryFrom<EventRow> for LogEntry {
@@ -84,22 +84,19 @@ impl Tx {
         let (seq, head) = self.log_head().await?;
         let json = |e: serde_json::Error| Error::new(Code::Internal, "an event cannot be written as JSON").because(e);
         let entry = LogEntry::chained(self.workspace, seq + 1, &head, at, event).map_err(json)?;
-        let principal = canonical_json(&entry.principal).map_err(json)?;
-        let payload = canonical_json(&entry.payload).map_err(json)?;
-        on_db!(self, |c| sqlx::query(EVENT_INSERT)
-            .bind(entry.workspace)
-            .bind(entry.seq)
-            .bind(Instant(entry.at))
-            .bind(&entry.kind)
-            .bind(entry.subject.kind)
-            .bind(entry.subject.id)
-            .bind(&principal)
-            .bind(&payload)
-            .bind(&entry.prev)
-            .bind(&entry.hash)
-            .execute(c)
-            .await
-            .map(|_| ()))?;
+        let row = EventRow {
+            workspace_id: entry.workspace,
+            seq: entry.seq,
+            at: Instant(entry.at),
+            kind: entry.kind.clone(),
+            subject_kind: entry.subject.kind,
+            subject_id: entry.subject.id,
+            principal: canonical_json(&entry.principal).map_err(json)?,
+            payload: canonical_json(&entry.payload).map_err(json)?,
+            prev: entry.prev.clone(),
+            hash: entry.hash.clone(),
+        };
+        on_db!(self, |c| row.insert(sqlx::query(EVENT_INSERT)).execute(c).await.map(|_| ()))?;
         let n_changed = on_db!(self, |c| sqlx::query(HEAD_SET)
             .bind(entry.workspace)
             .bind(entry.seq)

@@ -4,68 +4,50 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde_json::Value;
-use sqlx::FromRow;
 use sqlx::types::Json;
 
-use super::{Instant, Tx, on_db, statements};
+use super::codec::Instant;
+use super::columns::{columns, row, sql};
+use super::db::{Tx, on_db};
+use super::error::must_hit;
+use super::statement::statements;
 use crate::domain::{Author, Experiment, ExperimentState, ExperimentStatus, Hypothesis, ScoreBreakdown, Slug};
 use crate::error::Result;
-use crate::ids::{ExperimentId, OutcomeId};
+use crate::ids::{ExperimentId, OutcomeId, WorkspaceId};
 use crate::principal::Principal;
 
 /// The statuses of what got further than an idea and is not over.
-macro_rules! under_way {
-    () => {
-        "('awaiting_portfolio_gate', 'building', 'failed_build', 'awaiting_launch_gate', 'running', 'measuring', 'paused',
-            'awaiting_analysis_gate', 'scaling', 'awaiting_scale_gate', 'awaiting_ship_gate')"
-    };
-}
+const UNDER_WAY: &str = "('awaiting_portfolio_gate', 'building', 'failed_build', 'awaiting_launch_gate', 'running',
+    'measuring', 'paused', 'awaiting_analysis_gate', 'scaling', 'awaiting_scale_gate', 'awaiting_ship_gate')";
 
 statements! {
-    EXPERIMENT_INSERT = "
-        INSERT INTO experiment (workspace_id, id, outcome_id, slug, status, hypothesis, hypothesis_hash, author,
-            submitted_by, score, state, parent_id, base_commit, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+    EXPERIMENT_INSERT = ExperimentRow::INSERT;
     EXPERIMENT_UPDATE = "
         UPDATE experiment SET status = $3, state = $4, base_commit = $5, build = $6, plan = $7, running = $8,
             current_result = $9, final_result = $10, updated_at = $11, launched_at = $12, concluded_at = $13, score = $14
         WHERE workspace_id = $1 AND id = $2";
-    EXPERIMENT_GET = "
-        SELECT id, outcome_id, slug, hypothesis, author, submitted_by, score, state, parent_id, base_commit, build, plan,
-            running, current_result, final_result, created_at, updated_at, launched_at, concluded_at
-        FROM experiment WHERE workspace_id = $1 AND id = $2";
-    EXPERIMENT_BY_SLUG = "
-        SELECT id, outcome_id, slug, hypothesis, author, submitted_by, score, state, parent_id, base_commit, build, plan,
-            running, current_result, final_result, created_at, updated_at, launched_at, concluded_at
-        FROM experiment WHERE workspace_id = $1 AND slug = $2";
-    EXPERIMENT_LIST = "
-        SELECT id, outcome_id, slug, hypothesis, author, submitted_by, score, state, parent_id, base_commit, build, plan,
-            running, current_result, final_result, created_at, updated_at, launched_at, concluded_at
-        FROM experiment
+    EXPERIMENT_GET = sql!("SELECT ", ExperimentRow::COLUMNS, " FROM experiment WHERE workspace_id = $1 AND id = $2");
+    EXPERIMENT_BY_SLUG = sql!("SELECT ", ExperimentRow::COLUMNS, "
+        FROM experiment WHERE workspace_id = $1 AND slug = $2");
+    EXPERIMENT_LIST = sql!("SELECT ", ExperimentRow::COLUMNS, " FROM experiment
         WHERE workspace_id = $1 AND (outcome_id = $2 OR $2 IS NULL)
-        ORDER BY created_at DESC, id DESC LIMIT $3";
-    EXPERIMENT_LIST_OPEN = "
-        SELECT id, outcome_id, slug, hypothesis, author, submitted_by, score, state, parent_id, base_commit, build, plan,
-            running, current_result, final_result, created_at, updated_at, launched_at, concluded_at
-        FROM experiment
+        ORDER BY created_at DESC, id DESC LIMIT $3");
+    EXPERIMENT_LIST_OPEN = sql!("SELECT ", ExperimentRow::COLUMNS, " FROM experiment
         WHERE workspace_id = $1 AND (outcome_id = $2 OR $2 IS NULL) AND status NOT IN ('killed', 'shipped')
-        ORDER BY created_at, id";
-    EXPERIMENT_LIST_UNDER_WAY = concat!("
-        SELECT id, outcome_id, slug, hypothesis, author, submitted_by, score, state, parent_id, base_commit, build, plan,
-            running, current_result, final_result, created_at, updated_at, launched_at, concluded_at
-        FROM experiment
-        WHERE workspace_id = $1 AND (outcome_id = $2 OR $2 IS NULL) AND status IN ", under_way!(), "
+        ORDER BY created_at, id");
+    EXPERIMENT_LIST_UNDER_WAY = sql!("SELECT ", ExperimentRow::COLUMNS, " FROM experiment
+        WHERE workspace_id = $1 AND (outcome_id = $2 OR $2 IS NULL) AND status IN ", UNDER_WAY, "
         ORDER BY created_at, id");
     // Materialised, so that SQLite finds the few by their status and does not go through all by age.
-    EXPERIMENT_GLANCES_UNDER_WAY = concat!("
+    EXPERIMENT_GLANCES_UNDER_WAY = sql!("
         WITH under_way AS MATERIALIZED (
             SELECT id, slug, hypothesis, state, current_result, created_at FROM experiment
-            WHERE workspace_id = $1 AND outcome_id = $2 AND status IN ", under_way!(), ")
+            WHERE workspace_id = $1 AND outcome_id = $2 AND status IN ", UNDER_WAY, ")
         SELECT slug, hypothesis, state, current_result FROM under_way ORDER BY created_at DESC, id DESC LIMIT $3");
     // NOT IN, so that SQLite takes the newest from the index by age and does not sort all that are over.
-    EXPERIMENT_GLANCES_REST = concat!("
+    EXPERIMENT_GLANCES_REST = sql!("
         SELECT slug, hypothesis, state, current_result FROM experiment
-        WHERE workspace_id = $1 AND outcome_id = $2 AND status NOT IN ", under_way!(), "
+        WHERE workspace_id = $1 AND outcome_id = $2 AND status NOT IN ", UNDER_WAY, "
         ORDER BY created_at DESC, id DESC LIMIT $3");
     // What ended without a launch has given its part back.
     EXPERIMENT_BUDGET_HOLDERS = "
@@ -76,39 +58,72 @@ statements! {
     EXPERIMENT_COUNTS_OF = "
         SELECT status, COUNT(*) FROM experiment WHERE workspace_id = $1 AND outcome_id = $2 GROUP BY status";
     EXPERIMENT_SLUG_TAKEN = "SELECT COUNT(*) FROM experiment WHERE workspace_id = $1 AND slug = $2";
-    EXPERIMENT_HASH = "SELECT id, hypothesis_hash, status, state FROM experiment WHERE workspace_id = $1 ORDER BY id";
-    PHASE_INSERT = "
-        INSERT INTO allocation_phase (workspace_id, experiment_id, phase, treatment_pct, started_at)
-        VALUES ($1, $2, $3, $4, $5)";
+    EXPERIMENT_STATES = "
+        SELECT id, slug, hypothesis, hypothesis_hash, status, state FROM experiment
+        WHERE workspace_id = $1 AND id >= $2 ORDER BY id LIMIT $3";
+    PHASE_INSERT = AllocationPhase::INSERT;
     PHASE_END = "
         UPDATE allocation_phase SET ended_at = $3
         WHERE workspace_id = $1 AND experiment_id = $2 AND ended_at IS NULL";
-    PHASE_LIST = "
-        SELECT phase, treatment_pct, started_at, ended_at FROM allocation_phase
-        WHERE workspace_id = $1 AND experiment_id = $2 ORDER BY phase";
+    PHASE_LIST = sql!("SELECT ", AllocationPhase::COLUMNS, " FROM allocation_phase
+        WHERE workspace_id = $1 AND experiment_id = $2 ORDER BY phase");
 }
 
-#[derive(FromRow)]
-struct ExperimentRow {
-    id: ExperimentId,
-    outcome_id: OutcomeId,
-    slug: Slug,
-    hypothesis: Json<Hypothesis>,
-    author: Author,
-    submitted_by: Json<Principal>,
-    score: Json<ScoreBreakdown>,
-    state: Json<ExperimentState>,
-    parent_id: Option<ExperimentId>,
-    base_commit: Option<String>,
-    build: Option<Json<Value>>,
-    plan: Option<Json<Value>>,
-    running: Option<Json<Value>>,
-    current_result: Option<Json<Value>>,
-    final_result: Option<Json<Value>>,
-    created_at: Instant,
-    updated_at: Instant,
-    launched_at: Option<Instant>,
-    concluded_at: Option<Instant>,
+columns! {
+    pub(super) struct ExperimentRow in "experiment" {
+        id: ExperimentId => folded,
+        outcome_id: OutcomeId => folded,
+        slug: Slug => volatile("unchecked: names the branch and the pages"),
+        hypothesis: Json<Hypothesis> => folded,
+        author: Author => volatile("shown"),
+        submitted_by: Json<Principal> => volatile("shown; the log says who proposed"),
+        score: Json<ScoreBreakdown> => volatile("ranks proposals"),
+        state: Json<ExperimentState> => folded,
+        parent_id: Option<ExperimentId> => volatile("shown"),
+        base_commit: Option<String> => volatile("unchecked: what a reported change is compared with"),
+        build: Option<Json<Value>> => volatile("unchecked: what a gate shows of the change"),
+        // By its hash, which is part of the state.
+        plan: Option<Json<Value>> => folded,
+        running: Option<Json<Value>> => volatile("unchecked: the statistics go on from it; recompute compares it"),
+        current_result: Option<Json<Value>> => volatile("unchecked: what a gate shows; recompute compares it"),
+        final_result: Option<Json<Value>> => volatile("unchecked: what is shown after the end"),
+        created_at: Instant => volatile("shown and sorted by"),
+        updated_at: Instant => volatile("shown"),
+        launched_at: Option<Instant> => volatile("unchecked: the statistics count from it"),
+        concluded_at: Option<Instant> => volatile("shown"),
+    }
+    beside {
+        workspace_id: WorkspaceId => folded,
+        status: ExperimentStatus => folded,
+        hypothesis_hash: String => folded,
+    }
+}
+
+impl From<&Experiment> for ExperimentRow {
+    fn from(experiment: &Experiment) -> Self {
+        let json = |value: &Option<Value>| value.clone().map(Json);
+        Self {
+            id: experiment.id,
+            outcome_id: experiment.outcome,
+            slug: experiment.slug.clone(),
+            hypothesis: Json(experiment.hypothesis.clone()),
+            author: experiment.author,
+            submitted_by: Json(experiment.submitted_by.clone()),
+            score: Json(experiment.score.clone()),
+            state: Json(experiment.state.clone()),
+            parent_id: experiment.parent,
+            base_commit: experiment.base_commit.clone(),
+            build: json(&experiment.build),
+            plan: json(&experiment.plan),
+            running: json(&experiment.running),
+            current_result: json(&experiment.current_result),
+            final_result: json(&experiment.final_result),
+            created_at: Instant(experiment.created_at),
+            updated_at: Instant(experiment.updated_at),
+            launched_at: experiment.launched_at.map(Instant),
+            concluded_at: experiment.concluded_at.map(Instant),
+        }
+    }
 }
 
 impl From<ExperimentRow> for Experiment {
@@ -137,6 +152,24 @@ impl From<ExperimentRow> for Experiment {
     }
 }
 
+row! {
+    /// What `audit verify` compares of an experiment.
+    pub struct ExperimentStateRow {
+        /// Its id.
+        pub id: ExperimentId,
+        /// Its name.
+        pub slug: Slug,
+        /// What was submitted.
+        pub hypothesis: Json<Hypothesis>,
+        /// Its hash.
+        pub hypothesis_hash: String,
+        /// The status column.
+        pub status: ExperimentStatus,
+        /// The state document.
+        pub state: Json<ExperimentState>,
+    }
+}
+
 /// What a list shows of an experiment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExperimentGlance {
@@ -150,12 +183,13 @@ pub struct ExperimentGlance {
     pub current_result: Option<Value>,
 }
 
-#[derive(FromRow)]
-struct GlanceRow {
-    slug: Slug,
-    hypothesis: Json<Titled>,
-    state: Json<ExperimentState>,
-    current_result: Option<Json<Value>>,
+row! {
+    struct GlanceRow {
+        slug: Slug,
+        hypothesis: Json<Titled>,
+        state: Json<ExperimentState>,
+        current_result: Option<Json<Value>>,
+    }
 }
 
 /// The one field of a hypothesis that a list shows.
@@ -175,17 +209,23 @@ impl From<GlanceRow> for ExperimentGlance {
     }
 }
 
-/// A stretch of time with one split between the arms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
-pub struct AllocationPhase {
-    /// From 0.
-    pub phase: i32,
-    /// Share of the treatment.
-    pub treatment_pct: i32,
-    /// When it began.
-    pub started_at: Instant,
-    /// When it ended; open while absent.
-    pub ended_at: Option<Instant>,
+columns! {
+    /// A stretch of time with one split between the arms.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct AllocationPhase in "allocation_phase" {
+        /// From 0.
+        pub phase: i32 => volatile("unchecked: which readings belong together"),
+        /// Share of the treatment.
+        pub treatment_pct: i32 => volatile("unchecked: the share that a mismatch of the arms is tested against"),
+        /// When it began.
+        pub started_at: Instant => volatile("unchecked: which readings belong to it"),
+        /// When it ended; open while absent.
+        pub ended_at: Option<Instant> => volatile("unchecked: which readings belong to it"),
+    }
+    beside {
+        workspace_id: WorkspaceId => folded,
+        experiment_id: ExperimentId => volatile("unchecked: whose phases these are"),
+    }
 }
 
 impl Tx {
@@ -194,22 +234,9 @@ impl Tx {
     /// # Errors
     /// [`crate::Code::Conflict`] when the slug is taken.
     pub async fn experiment_insert(&mut self, experiment: &Experiment, hypothesis_hash: &str) -> Result<()> {
-        on_db!(self, |c| sqlx::query(EXPERIMENT_INSERT)
-            .bind(self.workspace)
-            .bind(experiment.id)
-            .bind(experiment.outcome)
-            .bind(&experiment.slug)
-            .bind(experiment.state.status)
-            .bind(Json(&experiment.hypothesis))
-            .bind(hypothesis_hash)
-            .bind(experiment.author)
-            .bind(Json(&experiment.submitted_by))
-            .bind(Json(&experiment.score))
-            .bind(Json(&experiment.state))
-            .bind(experiment.parent)
-            .bind(&experiment.base_commit)
-            .bind(Instant(experiment.created_at))
-            .bind(Instant(experiment.updated_at))
+        let (row, hash) = (ExperimentRow::from(experiment), hypothesis_hash.to_owned());
+        on_db!(self, |c| row
+            .insert(sqlx::query(EXPERIMENT_INSERT), &self.workspace, &experiment.state.status, &hash)
             .execute(c)
             .await
             .map(|_| ()))
@@ -218,9 +245,9 @@ impl Tx {
     /// Stores a changed experiment. What was submitted never changes.
     ///
     /// # Errors
-    /// When the database fails.
+    /// [`crate::Code::RowMissing`].
     pub async fn experiment_update(&mut self, experiment: &Experiment) -> Result<()> {
-        on_db!(self, |c| sqlx::query(EXPERIMENT_UPDATE)
+        let n_rows = on_db!(self, |c| sqlx::query(EXPERIMENT_UPDATE)
             .bind(self.workspace)
             .bind(experiment.id)
             .bind(experiment.state.status)
@@ -237,7 +264,8 @@ impl Tx {
             .bind(Json(&experiment.score))
             .execute(c)
             .await
-            .map(|_| ()))
+            .map(|done| done.rows_affected()))?;
+        must_hit(n_rows, "experiment", experiment.id)
     }
 
     /// The experiment with this id.
@@ -361,14 +389,17 @@ impl Tx {
         Ok(count > 0)
     }
 
-    /// Id, hash of the hypothesis, status column and state of every experiment, for `audit verify`.
+    /// What `audit verify` compares of up to `limit` experiments from the id `from` on, by id.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn experiment_states(
-        &mut self,
-    ) -> Result<Vec<(ExperimentId, String, ExperimentStatus, Json<ExperimentState>)>> {
-        on_db!(self, |c| sqlx::query_as(EXPERIMENT_HASH).bind(self.workspace).fetch_all(c).await)
+    pub async fn experiment_states(&mut self, from: ExperimentId, limit: i64) -> Result<Vec<ExperimentStateRow>> {
+        on_db!(self, |c| sqlx::query_as(EXPERIMENT_STATES)
+            .bind(self.workspace)
+            .bind(from)
+            .bind(limit)
+            .fetch_all(c)
+            .await)
     }
 
     /// Ends the open phase, if any, and begins the next.
@@ -384,19 +415,16 @@ impl Tx {
         let phases = self.phase_list(experiment).await?;
         self.phase_end(experiment, at).await?;
         let phase = phases.last().map_or(0, |last| last.phase + 1);
-        on_db!(self, |c| sqlx::query(PHASE_INSERT)
-            .bind(self.workspace)
-            .bind(experiment)
-            .bind(phase)
-            .bind(treatment_pct)
-            .bind(Instant(at))
+        let row = AllocationPhase { phase, treatment_pct, started_at: Instant(at), ended_at: None };
+        on_db!(self, |c| row
+            .insert(sqlx::query(PHASE_INSERT), &self.workspace, &experiment)
             .execute(c)
             .await
             .map(|_| ()))?;
         Ok(phase)
     }
 
-    /// Ends the open phase, if any.
+    /// Ends the open phase. There may be none: before the launch, while it is paused, and at full rollout.
     ///
     /// # Errors
     /// When the database fails.

@@ -1,94 +1,112 @@
 //! Gates and the decisions made about them.
 
-use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Instant, Tx, on_db, statements};
-use crate::domain::{DecisionSubject, Gate, GateState, GateStatus, GateType, SignedDecision, Slug};
+use super::codec::Instant;
+use super::columns::{columns, row, sql};
+use super::db::{Tx, on_db};
+use super::error::must_hit;
+use super::statement::statements;
+use crate::domain::{Assurance, DecisionSubject, Gate, GateState, GateStatus, GateType, SignedDecision, Slug, Verdict};
 use crate::error::{Code, Error, Result};
-use crate::ids::{ExperimentId, GateId, OutcomeId};
+use crate::ids::{ExperimentId, GateId, MemberId, OutcomeId, WorkspaceId};
 use crate::lifecycle::GateRules;
 use crate::signing::VerifiedDecision;
 
 statements! {
-    GATE_INSERT = "
-        INSERT INTO gate (workspace_id, id, slug, gate_type, status, outcome_id, experiment_id, rules, state, context,
-            context_hash, due_at, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    GATE_INSERT = GateRow::INSERT;
     GATE_UPDATE = "
         UPDATE gate SET status = $3, state = $4, due_at = $5, responded_at = $6 WHERE workspace_id = $1 AND id = $2";
-    GATE_GET = "
-        SELECT id, slug, gate_type, outcome_id, experiment_id, rules, state, context, context_hash, created_at, responded_at
-        FROM gate WHERE workspace_id = $1 AND id = $2";
-    GATE_BY_SLUG = "
-        SELECT id, slug, gate_type, outcome_id, experiment_id, rules, state, context, context_hash, created_at, responded_at
-        FROM gate WHERE workspace_id = $1 AND slug = $2";
-    GATE_LIST_OPEN = "
-        SELECT id, slug, gate_type, outcome_id, experiment_id, rules, state, context, context_hash, created_at, responded_at
-        FROM gate WHERE workspace_id = $1 AND status IN ('pending', 'timed_out') ORDER BY due_at, id";
+    GATE_GET = sql!("SELECT ", GateRow::COLUMNS, " FROM gate WHERE workspace_id = $1 AND id = $2");
+    GATE_BY_SLUG = sql!("SELECT ", GateRow::COLUMNS, " FROM gate WHERE workspace_id = $1 AND slug = $2");
+    GATE_LIST_OPEN = sql!("SELECT ", GateRow::COLUMNS, "
+        FROM gate WHERE workspace_id = $1 AND status IN ('pending', 'timed_out') ORDER BY due_at, id");
     GATE_GLANCES = "
         SELECT g.slug, g.gate_type, e.slug AS experiment, g.rules, g.state
         FROM gate g LEFT JOIN experiment e ON e.workspace_id = g.workspace_id AND e.id = g.experiment_id
         WHERE g.workspace_id = $1 AND g.status IN ('pending', 'timed_out') ORDER BY g.due_at, g.id";
-    GATE_LIST = "
-        SELECT id, slug, gate_type, outcome_id, experiment_id, rules, state, context, context_hash, created_at, responded_at
+    GATE_LIST = sql!("SELECT ", GateRow::COLUMNS, "
         FROM gate WHERE workspace_id = $1 AND (experiment_id = $2 OR $2 IS NULL)
-        ORDER BY created_at DESC, id DESC LIMIT $3";
-    GATE_STATES = "SELECT id, status, state, rules, context, context_hash FROM gate WHERE workspace_id = $1 ORDER BY id";
+        ORDER BY created_at DESC, id DESC LIMIT $3");
+    GATE_STATES = "
+        SELECT id, status, state, rules, context, context_hash FROM gate
+        WHERE workspace_id = $1 AND id >= $2 ORDER BY id LIMIT $3";
     GATE_SLUG_COUNT = "SELECT COUNT(*) FROM gate WHERE workspace_id = $1 AND slug = $2";
-    DECISION_INSERT = "
-        INSERT INTO decision (workspace_id, signature, gate_id, subject_id, member_id, verdict, assurance, document, decided_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    DECISION_INSERT = DecisionRow::INSERT;
     DECISION_LIST = "
         SELECT document FROM decision WHERE workspace_id = $1 AND subject_id = $2 ORDER BY decided_at, signature";
 }
 
-#[derive(FromRow)]
-struct GateRow {
-    id: GateId,
-    slug: Slug,
-    gate_type: GateType,
-    outcome_id: OutcomeId,
-    experiment_id: Option<ExperimentId>,
-    rules: Json<GateRules>,
-    state: Json<GateState>,
-    context: String,
-    context_hash: String,
-    created_at: Instant,
-    responded_at: Option<Instant>,
+columns! {
+    pub(super) struct GateRow in "gate" {
+        id: GateId => folded,
+        slug: Slug => volatile("a name to look up by"),
+        gate_type: GateType => volatile("a copy; the type in its rules counts"),
+        outcome_id: OutcomeId => folded,
+        experiment_id: Option<ExperimentId> => folded,
+        rules: Json<GateRules> => folded,
+        state: Json<GateState> => folded,
+        // By its hash.
+        context: String => folded,
+        context_hash: String => folded,
+        created_at: Instant => volatile("shown and sorted by"),
+        responded_at: Option<Instant> => volatile("shown"),
+    }
+    beside {
+        workspace_id: WorkspaceId => folded,
+        status: GateStatus => folded,
+        due_at: Instant => volatile("a copy of the state's, to sort by"),
+    }
 }
 
-/// What a list shows of a gate.
-#[derive(Debug, FromRow)]
-pub struct GateGlance {
-    /// Its name.
-    pub slug: Slug,
-    /// Its type.
-    pub gate_type: GateType,
-    /// The experiment that it is about.
-    pub experiment: Option<Slug>,
-    /// What it was opened with.
-    pub rules: Json<GateRules>,
-    /// Where it stands.
-    pub state: Json<GateState>,
+columns! {
+    pub(super) struct DecisionRow in "decision" {
+        signature: String => volatile("keeps a decision from being stored twice; the log counts its uses"),
+        gate_id: Option<GateId> => volatile("shown; the signed document counts"),
+        subject_id: Uuid => volatile("to look up by; the signed document counts"),
+        member_id: MemberId => volatile("shown; the signed document counts"),
+        verdict: Verdict => volatile("shown; the signed document counts"),
+        assurance: Assurance => volatile("shown; the signed document counts"),
+        document: String => volatile("a copy with its signature; the one in the log counts"),
+        decided_at: Instant => volatile("to sort by"),
+    }
+    beside { workspace_id: WorkspaceId => folded }
 }
 
-/// What `audit verify` compares of a gate.
-#[derive(FromRow)]
-pub struct GateStateRow {
-    /// Its id.
-    pub id: GateId,
-    /// The status column.
-    pub status: GateStatus,
-    /// The state document.
-    pub state: Json<GateState>,
-    /// What it was opened with.
-    pub rules: Json<GateRules>,
-    /// What is shown.
-    pub context: String,
-    /// Its hash.
-    pub context_hash: String,
+row! {
+    /// What a list shows of a gate.
+    #[derive(Debug)]
+    pub struct GateGlance {
+        /// Its name.
+        pub slug: Slug,
+        /// Its type.
+        pub gate_type: GateType,
+        /// The experiment that it is about.
+        pub experiment: Option<Slug>,
+        /// What it was opened with.
+        pub rules: Json<GateRules>,
+        /// Where it stands.
+        pub state: Json<GateState>,
+    }
+}
+
+row! {
+    /// What `audit verify` compares of a gate.
+    pub struct GateStateRow {
+        /// Its id.
+        pub id: GateId,
+        /// The status column.
+        pub status: GateStatus,
+        /// The state document.
+        pub state: Json<GateState>,
+        /// What it was opened with.
+        pub rules: Json<GateRules>,
+        /// What is shown.
+        pub context: String,
+        /// Its hash.
+        pub context_hash: String,
+    }
 }
 
 fn split(row: GateRow) -> (Gate, GateRules) {
@@ -115,20 +133,22 @@ impl Tx {
     /// # Errors
     /// [`Code::Conflict`] when the slug is taken.
     pub async fn gate_insert(&mut self, gate: &Gate, rules: &GateRules) -> Result<()> {
-        on_db!(self, |c| sqlx::query(GATE_INSERT)
-            .bind(self.workspace)
-            .bind(gate.id)
-            .bind(&gate.slug)
-            .bind(gate.gate_type)
-            .bind(gate.state.status)
-            .bind(gate.outcome)
-            .bind(gate.experiment)
-            .bind(Json(rules))
-            .bind(Json(&gate.state))
-            .bind(&gate.context)
-            .bind(&gate.context_hash)
-            .bind(Instant(gate.state.due_at))
-            .bind(Instant(gate.created_at))
+        let row = GateRow {
+            id: gate.id,
+            slug: gate.slug.clone(),
+            gate_type: gate.gate_type,
+            outcome_id: gate.outcome,
+            experiment_id: gate.experiment,
+            rules: Json(rules.clone()),
+            state: Json(gate.state.clone()),
+            context: gate.context.clone(),
+            context_hash: gate.context_hash.clone(),
+            created_at: Instant(gate.created_at),
+            responded_at: gate.responded_at.map(Instant),
+        };
+        let due_at = Instant(gate.state.due_at);
+        on_db!(self, |c| row
+            .insert(sqlx::query(GATE_INSERT), &self.workspace, &gate.state.status, &due_at)
             .execute(c)
             .await
             .map(|_| ()))
@@ -137,9 +157,9 @@ impl Tx {
     /// Stores a gate's new state.
     ///
     /// # Errors
-    /// When the database fails.
+    /// [`Code::RowMissing`].
     pub async fn gate_update(&mut self, gate: &Gate) -> Result<()> {
-        on_db!(self, |c| sqlx::query(GATE_UPDATE)
+        let n_rows = on_db!(self, |c| sqlx::query(GATE_UPDATE)
             .bind(self.workspace)
             .bind(gate.id)
             .bind(gate.state.status)
@@ -148,7 +168,8 @@ impl Tx {
             .bind(gate.responded_at.map(Instant))
             .execute(c)
             .await
-            .map(|_| ()))
+            .map(|done| done.rows_affected()))?;
+        must_hit(n_rows, "gate", gate.id)
     }
 
     /// The gate with this id.
@@ -203,12 +224,12 @@ impl Tx {
         Ok(rows.into_iter().map(|row| split(row).0).collect())
     }
 
-    /// What `audit verify` compares of every gate.
+    /// What `audit verify` compares of up to `limit` gates from the id `from` on, by id.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn gate_states(&mut self) -> Result<Vec<GateStateRow>> {
-        on_db!(self, |c| sqlx::query_as(GATE_STATES).bind(self.workspace).fetch_all(c).await)
+    pub async fn gate_states(&mut self, from: GateId, limit: i64) -> Result<Vec<GateStateRow>> {
+        on_db!(self, |c| sqlx::query_as(GATE_STATES).bind(self.workspace).bind(from).bind(limit).fetch_all(c).await)
     }
 
     /// True when the slug is taken.
@@ -234,19 +255,17 @@ impl Tx {
         };
         let document = serde_json::to_string(signed)
             .map_err(|e| Error::new(Code::Internal, "a decision cannot be written as JSON").because(e))?;
-        on_db!(self, |c| sqlx::query(DECISION_INSERT)
-            .bind(self.workspace)
-            .bind(&signed.signature)
-            .bind(gate)
-            .bind(subject)
-            .bind(signed.decision.member)
-            .bind(signed.decision.verdict)
-            .bind(signed.decision.assurance)
-            .bind(&document)
-            .bind(Instant(signed.decision.decided_at))
-            .execute(c)
-            .await
-            .map(|_| ()))
+        let row = DecisionRow {
+            signature: signed.signature.clone(),
+            gate_id: gate,
+            subject_id: subject,
+            member_id: signed.decision.member,
+            verdict: signed.decision.verdict,
+            assurance: signed.decision.assurance,
+            document,
+            decided_at: Instant(signed.decision.decided_at),
+        };
+        on_db!(self, |c| row.insert(sqlx::query(DECISION_INSERT), &self.workspace).execute(c).await.map(|_| ()))
     }
 
     /// The decisions about a gate, experiment or outcome, oldest first.

@@ -5,31 +5,29 @@ use std::collections::{BTreeSet, HashSet};
 use sqlx::types::Json;
 use sqlx::{Sqlite, Transaction};
 
-use super::db::Conn;
-use super::learnings::{LearningRow, StoredLearning};
-use super::{Sql, Tx, db_error};
+use super::columns::sql;
+use super::db::{Conn, Tx};
+use super::error::db_error;
+use super::learnings::{NAMED, NamedRow, StoredLearning};
+use super::statement::Sql;
 use crate::error::Result;
 use crate::ids::OutcomeId;
 
 // CROSS JOIN keeps SQLite's order: from the few that were found to their rows.
 pub(super) const SEARCH: Sql = Sql {
-    sqlite: "
-        SELECT l.id, l.outcome_id, l.experiment_id, l.finding, l.finding_type, l.hypothesis_says, l.note_says, l.evidence,
-            l.confidence, l.grade, l.applies_to, l.created_at, o.slug AS outcome_slug, e.slug AS experiment_slug
+    sqlite: sql!("SELECT ", NAMED, "
         FROM json_each($2) AS place
         CROSS JOIN learning_text t ON t.rowid = place.value
         CROSS JOIN learning l ON l.workspace_id = $1 AND l.id = t.learning_id
         CROSS JOIN outcome o ON o.workspace_id = l.workspace_id AND o.id = l.outcome_id
         CROSS JOIN experiment e ON e.workspace_id = l.workspace_id AND e.id = l.experiment_id
-        ORDER BY place.key",
-    postgres: "
-        SELECT l.id, l.outcome_id, l.experiment_id, l.finding, l.finding_type, l.hypothesis_says, l.note_says, l.evidence,
-            l.confidence, l.grade, l.applies_to, l.created_at, o.slug AS outcome_slug, e.slug AS experiment_slug
+        ORDER BY place.key"),
+    postgres: sql!("SELECT ", NAMED, "
         FROM learning l
         JOIN outcome o ON o.workspace_id = l.workspace_id AND o.id = l.outcome_id
         JOIN experiment e ON e.workspace_id = l.workspace_id AND e.id = l.experiment_id
         WHERE l.workspace_id = $1 AND l.search_vector @@ to_tsquery('english', $2) AND (l.outcome_id = $3 OR $3 IS NULL)
-        ORDER BY ts_rank(l.search_vector, to_tsquery('english', $2)) DESC, l.created_at DESC, l.id DESC LIMIT $4 OFFSET $5",
+        ORDER BY ts_rank(l.search_vector, to_tsquery('english', $2)) DESC, l.created_at DESC, l.id DESC LIMIT $4 OFFSET $5"),
 };
 
 /// What SQLite's index is asked before.
@@ -113,7 +111,7 @@ impl Tx {
             return self.learning_list(query.outcome, query.limit, query.offset).await;
         }
         let questions = Questions::new(self, query.outcome);
-        let rows: Vec<LearningRow> = match &mut self.conn {
+        let rows: Vec<NamedRow> = match &mut self.conn {
             Conn::Sqlite(tx) => {
                 let places = sqlite_places(tx, &questions, &terms, query).await?;
                 sqlx::query_as(SEARCH.sqlite).bind(self.workspace).bind(Json(places)).fetch_all(&mut **tx).await

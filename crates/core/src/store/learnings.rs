@@ -1,35 +1,33 @@
 //! Learnings.
 
 use serde_json::Value;
-use sqlx::FromRow;
 use sqlx::types::Json;
 
-use super::{Instant, Tx, on_db, statements};
+use super::codec::Instant;
+use super::columns::{columns, list, row, sql};
+use super::db::{Tx, on_db};
+use super::statement::statements;
 use crate::domain::{EvidenceGrade, FindingType, Learning, Slug};
 use crate::error::Result;
-use crate::ids::{ExperimentId, LearningId, OutcomeId};
+use crate::ids::{ExperimentId, LearningId, OutcomeId, WorkspaceId};
 
 statements! {
-    LEARNING_INSERT = "
-        INSERT INTO learning (workspace_id, id, outcome_id, experiment_id, finding, finding_type, hypothesis_says,
-            note_says, evidence, confidence, grade, applies_to, search_text, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
-    LEARNING_LIST = "
-        SELECT l.id, l.outcome_id, l.experiment_id, l.finding, l.finding_type, l.hypothesis_says, l.note_says, l.evidence,
-            l.confidence, l.grade, l.applies_to, l.created_at, o.slug AS outcome_slug, e.slug AS experiment_slug
+    LEARNING_INSERT = LearningRow::INSERT;
+    LEARNING_LIST = sql!("SELECT ", NAMED, "
         FROM learning l
         JOIN outcome o ON o.workspace_id = l.workspace_id AND o.id = l.outcome_id
         JOIN experiment e ON e.workspace_id = l.workspace_id AND e.id = l.experiment_id
         WHERE l.workspace_id = $1 AND (l.outcome_id = $2 OR $2 IS NULL)
-        ORDER BY l.created_at DESC, l.id DESC LIMIT $3 OFFSET $4";
-    LEARNING_GET = "
-        SELECT l.id, l.outcome_id, l.experiment_id, l.finding, l.finding_type, l.hypothesis_says, l.note_says, l.evidence,
-            l.confidence, l.grade, l.applies_to, l.created_at, o.slug AS outcome_slug, e.slug AS experiment_slug
+        ORDER BY l.created_at DESC, l.id DESC LIMIT $3 OFFSET $4");
+    LEARNING_GET = sql!("SELECT ", NAMED, "
         FROM learning l
         JOIN outcome o ON o.workspace_id = l.workspace_id AND o.id = l.outcome_id
         JOIN experiment e ON e.workspace_id = l.workspace_id AND e.id = l.experiment_id
-        WHERE l.workspace_id = $1 AND l.id = $2";
+        WHERE l.workspace_id = $1 AND l.id = $2");
 }
+
+/// The columns of a [`NamedRow`]: the learning is `l`, its outcome `o`, its experiment `e`.
+pub(super) const NAMED: &str = sql!(list!(LearningRow, "l."), ", o.slug AS outcome_slug, e.slug AS experiment_slug");
 
 /// A learning with the names of what it is about.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,26 +40,39 @@ pub struct StoredLearning {
     pub experiment: Slug,
 }
 
-#[derive(FromRow)]
-pub(super) struct LearningRow {
-    id: LearningId,
-    outcome_id: OutcomeId,
-    experiment_id: ExperimentId,
-    finding: String,
-    finding_type: FindingType,
-    hypothesis_says: String,
-    note_says: Option<String>,
-    evidence: Json<Value>,
-    confidence: f64,
-    grade: EvidenceGrade,
-    applies_to: Json<Vec<String>>,
-    created_at: Instant,
-    outcome_slug: Slug,
-    experiment_slug: Slug,
+columns! {
+    pub(super) struct LearningRow in "learning" {
+        id: LearningId => volatile("to look up by"),
+        outcome_id: OutcomeId => volatile("shown"),
+        experiment_id: ExperimentId => volatile("shown"),
+        finding: String => volatile("text for people and agents"),
+        finding_type: FindingType => volatile("text for people and agents"),
+        hypothesis_says: String => volatile("text for people and agents"),
+        note_says: Option<String> => volatile("text for people and agents"),
+        evidence: Json<Value> => volatile("shown"),
+        confidence: f64 => volatile("shown"),
+        grade: EvidenceGrade => volatile("shown"),
+        applies_to: Json<Vec<String>> => volatile("text for people and agents"),
+        created_at: Instant => volatile("shown and sorted by"),
+    }
+    beside {
+        workspace_id: WorkspaceId => folded,
+        search_text: String => volatile("text to search in"),
+    }
+    postgres { search_vector => derived }
 }
 
-impl From<LearningRow> for StoredLearning {
-    fn from(row: LearningRow) -> Self {
+row! {
+    pub(super) struct NamedRow {
+        outcome_slug: Slug,
+        experiment_slug: Slug,
+    }
+    with { row: LearningRow }
+}
+
+impl From<NamedRow> for StoredLearning {
+    fn from(named: NamedRow) -> Self {
+        let row = named.row;
         let learning = Learning {
             id: row.id,
             outcome: row.outcome_id,
@@ -76,7 +87,7 @@ impl From<LearningRow> for StoredLearning {
             applies_to: row.applies_to.0,
             created_at: row.created_at.0,
         };
-        Self { learning, outcome: row.outcome_slug, experiment: row.experiment_slug }
+        Self { learning, outcome: named.outcome_slug, experiment: named.experiment_slug }
     }
 }
 
@@ -94,21 +105,22 @@ impl Tx {
             learning.applies_to.join(" "),
             learning.finding_type.as_str().replace('_', " "),
         );
-        on_db!(self, |c| sqlx::query(LEARNING_INSERT)
-            .bind(self.workspace)
-            .bind(learning.id)
-            .bind(learning.outcome)
-            .bind(learning.experiment)
-            .bind(&learning.finding)
-            .bind(learning.finding_type)
-            .bind(&learning.hypothesis_says)
-            .bind(&learning.note_says)
-            .bind(Json(&learning.evidence))
-            .bind(learning.confidence)
-            .bind(learning.grade)
-            .bind(Json(&learning.applies_to))
-            .bind(&search_text)
-            .bind(Instant(learning.created_at))
+        let row = LearningRow {
+            id: learning.id,
+            outcome_id: learning.outcome,
+            experiment_id: learning.experiment,
+            finding: learning.finding.clone(),
+            finding_type: learning.finding_type,
+            hypothesis_says: learning.hypothesis_says.clone(),
+            note_says: learning.note_says.clone(),
+            evidence: Json(learning.evidence.clone()),
+            confidence: learning.confidence,
+            grade: learning.grade,
+            applies_to: Json(learning.applies_to.clone()),
+            created_at: Instant(learning.created_at),
+        };
+        on_db!(self, |c| row
+            .insert(sqlx::query(LEARNING_INSERT), &self.workspace, &search_text)
             .execute(c)
             .await
             .map(|_| ()))
@@ -124,7 +136,7 @@ impl Tx {
         limit: i64,
         offset: i64,
     ) -> Result<Vec<StoredLearning>> {
-        let rows: Vec<LearningRow> = on_db!(self, |c| sqlx::query_as(LEARNING_LIST)
+        let rows: Vec<NamedRow> = on_db!(self, |c| sqlx::query_as(LEARNING_LIST)
             .bind(self.workspace)
             .bind(outcome)
             .bind(limit)
@@ -139,7 +151,7 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn learning_get(&mut self, id: LearningId) -> Result<Option<StoredLearning>> {
-        let row: Option<LearningRow> =
+        let row: Option<NamedRow> =
             on_db!(self, |c| sqlx::query_as(LEARNING_GET).bind(self.workspace).bind(id).fetch_optional(c).await)?;
         Ok(row.map(StoredLearning::from))
     }

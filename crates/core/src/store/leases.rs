@@ -1,15 +1,27 @@
 //! Leases: who does what, so that several programs share the work and nothing happens twice.
 
-use super::{Instant, Tx, on_db, statements};
+use super::codec::Instant;
+use super::columns::{columns, sql};
+use super::db::{Tx, on_db};
+use super::statement::statements;
 use crate::error::Result;
 
 statements! {
-    LEASE_TAKE = "
-        INSERT INTO lease (name, holder, expires_at) VALUES ($1, $2, $3)
+    LEASE_TAKE = sql!(LeaseRow::INSERT, "
         ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
         WHERE lease.expires_at <= $4 OR lease.holder = excluded.holder
-        RETURNING holder";
+        RETURNING holder");
     LEASE_RELEASE = "DELETE FROM lease WHERE name = $1 AND holder = $2";
+}
+
+columns! {
+    // Who holds a lease works; every step is checked by itself.
+    pub(super) struct LeaseRow in "lease" {
+        name: String => volatile("who works, not what is done"),
+        holder: String => volatile("who works, not what is done"),
+        expires_at: Instant => volatile("who works, not what is done"),
+    }
+    beside {}
 }
 
 impl Tx {
@@ -28,23 +40,29 @@ impl Tx {
         until: jiff::Timestamp,
         now: jiff::Timestamp,
     ) -> Result<bool> {
-        let name = self.lease_name(name);
-        let row: Option<(String,)> = on_db!(self, |c| sqlx::query_as(LEASE_TAKE)
-            .bind(&name)
-            .bind(holder)
-            .bind(Instant(until))
-            .bind(Instant(now))
+        let wanted = LeaseRow { name: self.lease_name(name), holder: holder.to_owned(), expires_at: Instant(until) };
+        let (sql, now) = (LEASE_TAKE, Instant(now));
+        let row = on_db!(self, |c| wanted
+            .insert(sqlx::query(sql))
+            .bind(now)
             .fetch_optional(c)
-            .await)?;
+            .await
+            .map(|row| row.map(|_| ())))?;
         Ok(row.is_some())
     }
 
-    /// Gives the lease back.
+    /// Gives the lease back; false when it was lost: it ran out and somebody else took it.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn lease_release(&mut self, name: &str, holder: &str) -> Result<()> {
+    pub async fn lease_release(&mut self, name: &str, holder: &str) -> Result<bool> {
         let name = self.lease_name(name);
-        on_db!(self, |c| sqlx::query(LEASE_RELEASE).bind(&name).bind(holder).execute(c).await.map(|_| ()))
+        let n_rows = on_db!(self, |c| sqlx::query(LEASE_RELEASE)
+            .bind(&name)
+            .bind(holder)
+            .execute(c)
+            .await
+            .map(|done| done.rows_affected()))?;
+        Ok(n_rows == 1)
     }
 }

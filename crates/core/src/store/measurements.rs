@@ -1,82 +1,93 @@
 //! Readings, and how healthy their sources are.
 
-use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Instant, Origin, Tx, on_db, statements};
+use super::codec::Instant;
+use super::columns::{columns, sql};
+use super::db::{Tx, on_db};
+use super::origin::Origin;
+use super::statement::statements;
 use crate::domain::{ArmSums, Measurement, Variant, Window};
 use crate::error::Result;
-use crate::ids::{ExperimentId, MeasurementId, OutcomeId};
+use crate::ids::{ExperimentId, MeasurementId, OutcomeId, WorkspaceId};
 
 statements! {
-    MEASUREMENT_INSERT = "
-        INSERT INTO measurement (workspace_id, id, natural_key, outcome_id, experiment_id, signal, variant, phase,
-            measured_at, window_from, window_to, sums, n, value, source, query_hash, raw_hash)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-        ON CONFLICT (workspace_id, natural_key) DO NOTHING";
-    MEASUREMENT_LATEST = "
-        SELECT id, outcome_id, experiment_id, signal, variant, phase, measured_at, window_from, window_to, sums, source,
-            query_hash, raw_hash
-        FROM measurement
+    MEASUREMENT_INSERT = sql!(MeasurementRow::INSERT, " ON CONFLICT (workspace_id, natural_key) DO NOTHING");
+    MEASUREMENT_LATEST = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
         WHERE workspace_id = $1 AND experiment_id = $2 AND signal = $3 AND phase = $4 AND variant = $5
             AND natural_key NOT LIKE 'reread/%'
-        ORDER BY measured_at DESC, id DESC LIMIT 1";
-    MEASUREMENT_SERIES = "
-        SELECT id, outcome_id, experiment_id, signal, variant, phase, measured_at, window_from, window_to, sums, source,
-            query_hash, raw_hash
-        FROM measurement
+        ORDER BY measured_at DESC, id DESC LIMIT 1");
+    MEASUREMENT_SERIES = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
         WHERE workspace_id = $1 AND experiment_id = $2 AND signal = $3 AND natural_key NOT LIKE 'reread/%'
-        ORDER BY measured_at, phase, variant LIMIT $4";
-    MEASUREMENT_LEVELS = "
-        SELECT id, outcome_id, experiment_id, signal, variant, phase, measured_at, window_from, window_to, sums, source,
-            query_hash, raw_hash
-        FROM measurement
+        ORDER BY measured_at, phase, variant LIMIT $4");
+    MEASUREMENT_LEVELS = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
         WHERE workspace_id = $1 AND outcome_id = $2 AND signal = $3 AND experiment_id IS NULL
-        ORDER BY measured_at DESC LIMIT $4";
-    MEASUREMENT_BY_KEY = "
-        SELECT id, outcome_id, experiment_id, signal, variant, phase, measured_at, window_from, window_to, sums, source,
-            query_hash, raw_hash
-        FROM measurement WHERE workspace_id = $1 AND natural_key = $2";
-    MEASUREMENT_OF_POLL = "
-        SELECT id, outcome_id, experiment_id, signal, variant, phase, measured_at, window_from, window_to, sums, source,
-            query_hash, raw_hash, natural_key
-        FROM measurement WHERE workspace_id = $1 AND experiment_id = $2 AND measured_at = $3
-        ORDER BY signal, phase, variant, window_to, id";
-    MEASUREMENT_OF_EXPERIMENT = "
-        SELECT id, outcome_id, experiment_id, signal, variant, phase, measured_at, window_from, window_to, sums, source,
-            query_hash, raw_hash, natural_key
+        ORDER BY measured_at DESC LIMIT $4");
+    MEASUREMENT_BY_KEY = sql!("SELECT ", MeasurementRow::COLUMNS, "
+        FROM measurement WHERE workspace_id = $1 AND natural_key = $2");
+    // A range also for one instant: with `measured_at = $3`, SQLite takes the index by signal, for the sake of the order,
+    // and reads everything of the experiment.
+    MEASUREMENT_PAGE = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
+        WHERE workspace_id = $1 AND experiment_id = $2 AND measured_at >= $3 AND measured_at <= $4
+        ORDER BY measured_at, signal, phase, variant, window_to, id LIMIT $5");
+    MEASUREMENT_OF_EXPERIMENT = sql!("SELECT ", MeasurementRow::COLUMNS, "
         FROM measurement WHERE workspace_id = $1 AND experiment_id = $2
-        ORDER BY measured_at, signal, phase, variant, window_to, id";
-    HEALTH_GET = "
-        SELECT signal, due_at, last_ok_at, failures, breaches, last_error FROM signal_health
-        WHERE workspace_id = $1 AND subject_id = $2 AND signal = $3";
-    HEALTH_LIST = "
-        SELECT signal, due_at, last_ok_at, failures, breaches, last_error FROM signal_health
-        WHERE workspace_id = $1 AND subject_id = $2 ORDER BY signal";
-    HEALTH_PUT = "
-        INSERT INTO signal_health (workspace_id, subject_id, signal, due_at, last_ok_at, failures, breaches, last_error)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        ORDER BY measured_at, signal, phase, variant, window_to, id");
+    HEALTH_GET = sql!("SELECT ", SignalHealth::COLUMNS, " FROM signal_health
+        WHERE workspace_id = $1 AND subject_id = $2 AND signal = $3");
+    HEALTH_LIST = sql!("SELECT ", SignalHealth::COLUMNS, " FROM signal_health
+        WHERE workspace_id = $1 AND subject_id = $2 ORDER BY signal");
+    HEALTH_PUT = sql!(SignalHealth::INSERT, "
         ON CONFLICT (workspace_id, subject_id, signal) DO UPDATE SET due_at = excluded.due_at,
             last_ok_at = excluded.last_ok_at, failures = excluded.failures, breaches = excluded.breaches,
-            last_error = excluded.last_error";
+            last_error = excluded.last_error");
 }
 
-#[derive(FromRow)]
-struct MeasurementRow {
-    id: MeasurementId,
-    outcome_id: OutcomeId,
-    experiment_id: Option<ExperimentId>,
-    signal: String,
-    variant: Option<Variant>,
-    phase: Option<i32>,
-    measured_at: Instant,
-    window_from: Instant,
-    window_to: Instant,
-    sums: Json<ArmSums>,
-    source: String,
-    query_hash: String,
-    raw_hash: String,
+columns! {
+    // What the digest of a poll covers is folded.
+    pub(super) struct MeasurementRow in "measurement" {
+        id: MeasurementId => volatile("tells rows apart"),
+        natural_key: String => volatile("unchecked: whether a reading was asked for, pushed, or asked for again"),
+        outcome_id: OutcomeId => volatile("unchecked: whose level a reading is"),
+        experiment_id: Option<ExperimentId> => folded,
+        signal: String => folded,
+        variant: Option<Variant> => folded,
+        phase: Option<i32> => folded,
+        measured_at: Instant => folded,
+        window_from: Instant => folded,
+        window_to: Instant => folded,
+        sums: Json<ArmSums> => folded,
+        source: String => volatile("shown"),
+        query_hash: String => folded,
+        raw_hash: String => folded,
+    }
+    beside {
+        workspace_id: WorkspaceId => folded,
+        n: Option<i64> => volatile("a copy for people who read the table"),
+        value: Option<f64> => volatile("a copy for people who read the table"),
+    }
+}
+
+impl From<&Measurement> for MeasurementRow {
+    fn from(m: &Measurement) -> Self {
+        Self {
+            id: m.id,
+            natural_key: String::new(),
+            outcome_id: m.outcome,
+            experiment_id: m.experiment,
+            signal: m.signal.clone(),
+            variant: m.variant,
+            phase: m.phase,
+            measured_at: Instant(m.measured_at),
+            window_from: Instant(m.window.from),
+            window_to: Instant(m.window.to),
+            sums: Json(m.sums),
+            source: m.source.clone(),
+            query_hash: m.query_hash.clone(),
+            raw_hash: m.raw_hash.clone(),
+        }
+    }
 }
 
 impl From<MeasurementRow> for Measurement {
@@ -98,11 +109,13 @@ impl From<MeasurementRow> for Measurement {
     }
 }
 
-#[derive(FromRow)]
-struct StoredRow {
-    #[sqlx(flatten)]
-    row: MeasurementRow,
-    natural_key: String,
+/// Readings of an experiment, whole polls only.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadingPage {
+    /// Oldest first, and within an instant in the order of [`Tx::measurement_of_poll`].
+    pub readings: Vec<StoredReading>,
+    /// Everything up to this instant is in the page.
+    pub until: jiff::Timestamp,
 }
 
 /// A reading of an experiment and how it came.
@@ -114,27 +127,33 @@ pub struct StoredReading {
     pub origin: Origin,
 }
 
-impl From<StoredRow> for StoredReading {
-    fn from(stored: StoredRow) -> Self {
-        Self { origin: Origin::of_key(&stored.natural_key), measurement: stored.row.into() }
+impl From<MeasurementRow> for StoredReading {
+    fn from(row: MeasurementRow) -> Self {
+        Self { origin: Origin::of_key(&row.natural_key), measurement: row.into() }
     }
 }
 
-/// How a signal of an outcome or experiment does.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct SignalHealth {
-    /// Name of the signal.
-    pub signal: String,
-    /// When it should be read next.
-    pub due_at: Instant,
-    /// When it was last read well.
-    pub last_ok_at: Option<Instant>,
-    /// Failures since then.
-    pub failures: i64,
-    /// Breaches of its bound in a row.
-    pub breaches: i64,
-    /// The last failure, cut and redacted.
-    pub last_error: Option<String>,
+columns! {
+    /// How a signal of an outcome or experiment does.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct SignalHealth in "signal_health" {
+        /// Name of the signal.
+        pub signal: String => volatile("unchecked: whose health it is"),
+        /// When it should be read next.
+        pub due_at: Instant => volatile("unchecked: when it is read next"),
+        /// When it was last read well.
+        pub last_ok_at: Option<Instant> => volatile("unchecked: whether it counts as stale"),
+        /// Failures since then.
+        pub failures: i64 => volatile("unchecked: how long until the next try"),
+        /// Breaches of its bound in a row.
+        pub breaches: i64 => volatile("unchecked: how many breaches in a row it takes to stop"),
+        /// The last failure, cut and redacted.
+        pub last_error: Option<String> => volatile("shown"),
+    }
+    beside {
+        workspace_id: WorkspaceId => folded,
+        subject_id: Uuid => volatile("unchecked: whose health it is"),
+    }
 }
 
 impl Tx {
@@ -143,24 +162,10 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn measurement_insert(&mut self, measurement: &Measurement, natural_key: &str) -> Result<bool> {
-        let n_rows = on_db!(self, |c| sqlx::query(MEASUREMENT_INSERT)
-            .bind(self.workspace)
-            .bind(measurement.id)
-            .bind(natural_key)
-            .bind(measurement.outcome)
-            .bind(measurement.experiment)
-            .bind(&measurement.signal)
-            .bind(measurement.variant)
-            .bind(measurement.phase)
-            .bind(Instant(measurement.measured_at))
-            .bind(Instant(measurement.window.from))
-            .bind(Instant(measurement.window.to))
-            .bind(Json(measurement.sums))
-            .bind(measurement.sums.n())
-            .bind(measurement.sums.value())
-            .bind(&measurement.source)
-            .bind(&measurement.query_hash)
-            .bind(&measurement.raw_hash)
+        let row = MeasurementRow { natural_key: natural_key.to_owned(), ..MeasurementRow::from(measurement) };
+        let (n, value) = (measurement.sums.n(), measurement.sums.value());
+        let n_rows = on_db!(self, |c| row
+            .insert(sqlx::query(MEASUREMENT_INSERT), &self.workspace, &n, &value)
             .execute(c)
             .await
             .map(|done| done.rows_affected()))?;
@@ -260,10 +265,47 @@ impl Tx {
         experiment: ExperimentId,
         at: jiff::Timestamp,
     ) -> Result<Vec<StoredReading>> {
-        let rows: Vec<StoredRow> = on_db!(self, |c| sqlx::query_as(MEASUREMENT_OF_POLL)
+        self.measurement_between(experiment, at, at, i64::MAX).await
+    }
+
+    /// The readings of an experiment from one instant to another, both included: as many polls as fit into `limit` rows, at
+    /// least one, never a part of one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn measurement_page(
+        &mut self,
+        experiment: ExperimentId,
+        (from, to): (jiff::Timestamp, jiff::Timestamp),
+        limit: usize,
+    ) -> Result<ReadingPage> {
+        let n_wanted = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut readings = self.measurement_between(experiment, from, to, n_wanted).await?;
+        let is_cut = readings.len() >= limit;
+        let Some(last) = readings.last().map(|last| last.measurement.measured_at).filter(|_| is_cut) else {
+            return Ok(ReadingPage { readings, until: to });
+        };
+        // The last poll may go on beyond the limit.
+        readings.retain(|reading| reading.measurement.measured_at < last);
+        match readings.last().map(|last| last.measurement.measured_at) {
+            Some(until) => Ok(ReadingPage { readings, until }),
+            None => Ok(ReadingPage { readings: self.measurement_of_poll(experiment, last).await?, until: last }),
+        }
+    }
+
+    async fn measurement_between(
+        &mut self,
+        experiment: ExperimentId,
+        from: jiff::Timestamp,
+        to: jiff::Timestamp,
+        limit: i64,
+    ) -> Result<Vec<StoredReading>> {
+        let rows: Vec<MeasurementRow> = on_db!(self, |c| sqlx::query_as(MEASUREMENT_PAGE)
             .bind(self.workspace)
             .bind(experiment)
-            .bind(Instant(at))
+            .bind(Instant(from))
+            .bind(Instant(to))
+            .bind(limit)
             .fetch_all(c)
             .await)?;
         Ok(rows.into_iter().map(StoredReading::from).collect())
@@ -275,7 +317,7 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn measurement_of_experiment(&mut self, experiment: ExperimentId) -> Result<Vec<StoredReading>> {
-        let rows: Vec<StoredRow> = on_db!(self, |c| sqlx::query_as(MEASUREMENT_OF_EXPERIMENT)
+        let rows: Vec<MeasurementRow> = on_db!(self, |c| sqlx::query_as(MEASUREMENT_OF_EXPERIMENT)
             .bind(self.workspace)
             .bind(experiment)
             .fetch_all(c)
@@ -309,17 +351,6 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn signal_health_put(&mut self, subject: Uuid, health: &SignalHealth) -> Result<()> {
-        on_db!(self, |c| sqlx::query(HEALTH_PUT)
-            .bind(self.workspace)
-            .bind(subject)
-            .bind(&health.signal)
-            .bind(health.due_at)
-            .bind(health.last_ok_at)
-            .bind(health.failures)
-            .bind(health.breaches)
-            .bind(&health.last_error)
-            .execute(c)
-            .await
-            .map(|_| ()))
+        on_db!(self, |c| health.insert(sqlx::query(HEALTH_PUT), &self.workspace, &subject).execute(c).await.map(|_| ()))
     }
 }

@@ -1,44 +1,41 @@
 //! Members, their keys, agents' tokens, and sessions of the daemon's pages.
 
-use sqlx::FromRow;
-
-use super::{Instant, Tx, on_db, statements};
+use super::codec::Instant;
+use super::columns::{columns, sql};
+use super::db::{Tx, on_db};
+use super::statement::statements;
 use crate::error::{Code, Error, Result};
-use crate::ids::{AgentTokenId, KeyId, MemberId};
+use crate::ids::{AgentTokenId, KeyId, MemberId, WorkspaceId};
 use crate::signing::{KeyKind, SealedKey, SignedEnrolment};
 
 statements! {
-    MEMBER_INSERT = "INSERT INTO member (workspace_id, id, email, name, created_at) VALUES ($1, $2, $3, $4, $5)";
-    MEMBER_LIST = "SELECT id, email, name, created_at FROM member WHERE workspace_id = $1 ORDER BY created_at, id";
-    KEY_INSERT = "
-        INSERT INTO member_key (workspace_id, id, member_id, kind, certificate, sealed, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    KEY_LIST = "
-        SELECT id, member_id, kind, certificate, sealed, created_at, revoked_at
-        FROM member_key WHERE workspace_id = $1 ORDER BY created_at, id";
-    TOKEN_INSERT = "INSERT INTO agent_token (workspace_id, id, name, token_hash, created_at) VALUES ($1, $2, $3, $4, $5)";
-    TOKEN_FIND = "
-        SELECT id, name, created_at FROM agent_token
-        WHERE workspace_id = $1 AND token_hash = $2 AND revoked_at IS NULL";
-    SESSION_INSERT = "
-        INSERT INTO session (workspace_id, token_hash, member_id, csrf, created_at, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6)";
-    SESSION_FIND = "
-        SELECT member_id, csrf, expires_at FROM session WHERE workspace_id = $1 AND token_hash = $2 AND expires_at > $3";
+    MEMBER_INSERT = Member::INSERT;
+    MEMBER_LIST = sql!("SELECT ", Member::COLUMNS, " FROM member WHERE workspace_id = $1 ORDER BY created_at, id");
+    KEY_INSERT = KeyRow::INSERT;
+    KEY_LIST = sql!("SELECT ", KeyRow::COLUMNS, " FROM member_key WHERE workspace_id = $1 ORDER BY created_at, id");
+    TOKEN_INSERT = AgentToken::INSERT;
+    TOKEN_FIND = sql!("SELECT ", AgentToken::COLUMNS, " FROM agent_token
+        WHERE workspace_id = $1 AND token_hash = $2 AND revoked_at IS NULL");
+    SESSION_INSERT = Session::INSERT;
+    SESSION_FIND = sql!("SELECT ", Session::COLUMNS, " FROM session
+        WHERE workspace_id = $1 AND token_hash = $2 AND expires_at > $3");
     SESSION_DELETE = "DELETE FROM session WHERE workspace_id = $1 AND (token_hash = $2 OR expires_at <= $3)";
 }
 
-/// A human who may decide gates.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct Member {
-    /// Its id.
-    pub id: MemberId,
-    /// E-mail, unique in the workspace.
-    pub email: String,
-    /// Name for people.
-    pub name: String,
-    /// When they were enrolled.
-    pub created_at: Instant,
+columns! {
+    /// A human who may decide gates.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Member in "member" {
+        /// Its id.
+        pub id: MemberId => volatile("only a member that a certificate names can decide"),
+        /// E-mail, unique in the workspace.
+        pub email: String => volatile("to look up by; the certificate's counts for a gate's holders"),
+        /// Name for people.
+        pub name: String => volatile("shown"),
+        /// When they were enrolled.
+        pub created_at: Instant => volatile("shown and sorted by"),
+    }
+    beside { workspace_id: WorkspaceId => folded }
 }
 
 /// A stored key; it counts only if its certificate chains to the root.
@@ -58,36 +55,55 @@ pub struct MemberKey {
     pub revoked_at: Option<jiff::Timestamp>,
 }
 
-/// A token that lets an agent use the REST API.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct AgentToken {
-    /// Its id.
-    pub id: AgentTokenId,
-    /// Name of the agent.
-    pub name: String,
-    /// When it was made.
-    pub created_at: Instant,
+columns! {
+    /// A token that lets an agent use the REST API.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct AgentToken in "agent_token" {
+        /// Its id.
+        pub id: AgentTokenId => volatile("tells tokens apart"),
+        /// Name of the agent.
+        pub name: String => volatile("an agent may call itself anything"),
+        /// When it was made.
+        pub created_at: Instant => volatile("shown"),
+    }
+    beside {
+        workspace_id: WorkspaceId => folded,
+        token_hash: String => volatile("gives an agent's rights, never a human's"),
+        revoked_at: Option<Instant> => volatile("gives an agent's rights, never a human's"),
+    }
 }
 
-/// A signed-in member of the daemon's pages.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct Session {
-    /// Who.
-    pub member_id: MemberId,
-    /// Token that forms carry.
-    pub csrf: String,
-    /// Until when.
-    pub expires_at: Instant,
+columns! {
+    /// A signed-in member of the daemon's pages.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Session in "session" {
+        /// Who.
+        pub member_id: MemberId => volatile("unchecked: who decides without a passphrase where that is enough"),
+        /// Token that forms carry.
+        pub csrf: String => volatile("guards a browser's forms"),
+        /// Until when.
+        pub expires_at: Instant => volatile("unchecked: how long a session lasts"),
+    }
+    beside {
+        workspace_id: WorkspaceId => folded,
+        token_hash: String => volatile("unchecked: which cookie is this session's"),
+        created_at: Instant => volatile("shown"),
+    }
 }
 
-#[derive(FromRow)]
-struct KeyRow {
-    id: KeyId,
-    member_id: MemberId,
-    kind: KeyKind,
-    certificate: String,
-    sealed: Option<String>,
-    revoked_at: Option<Instant>,
+columns! {
+    pub(super) struct KeyRow in "member_key" {
+        id: KeyId => volatile("shown; the certificate's counts"),
+        member_id: MemberId => volatile("shown; the certificate's counts"),
+        kind: KeyKind => volatile("shown; the certificate's counts"),
+        certificate: String => folded,
+        sealed: Option<String> => volatile("opens with the passphrase only; another key signs nothing that counts"),
+        revoked_at: Option<Instant> => volatile("unchecked: from when a key no longer counts for a step"),
+    }
+    beside {
+        workspace_id: WorkspaceId => folded,
+        created_at: Instant => volatile("sorted by"),
+    }
 }
 
 fn json_error(e: serde_json::Error) -> Error {
@@ -100,15 +116,7 @@ impl Tx {
     /// # Errors
     /// [`Code::Conflict`] when the e-mail is taken.
     pub async fn member_insert(&mut self, member: &Member) -> Result<()> {
-        on_db!(self, |c| sqlx::query(MEMBER_INSERT)
-            .bind(self.workspace)
-            .bind(member.id)
-            .bind(&member.email)
-            .bind(&member.name)
-            .bind(member.created_at)
-            .execute(c)
-            .await
-            .map(|_| ()))
+        on_db!(self, |c| member.insert(sqlx::query(MEMBER_INSERT), &self.workspace).execute(c).await.map(|_| ()))
     }
 
     /// Every member, the first one first.
@@ -124,19 +132,16 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn key_insert(&mut self, key: &MemberKey, at: jiff::Timestamp) -> Result<()> {
-        let certificate = serde_json::to_string(&key.certificate).map_err(json_error)?;
-        let sealed = key.sealed.as_ref().map(serde_json::to_string).transpose().map_err(json_error)?;
-        on_db!(self, |c| sqlx::query(KEY_INSERT)
-            .bind(self.workspace)
-            .bind(key.id)
-            .bind(key.member)
-            .bind(key.kind)
-            .bind(&certificate)
-            .bind(&sealed)
-            .bind(Instant(at))
-            .execute(c)
-            .await
-            .map(|_| ()))
+        let row = KeyRow {
+            id: key.id,
+            member_id: key.member,
+            kind: key.kind,
+            certificate: serde_json::to_string(&key.certificate).map_err(json_error)?,
+            sealed: key.sealed.as_ref().map(serde_json::to_string).transpose().map_err(json_error)?,
+            revoked_at: key.revoked_at.map(Instant),
+        };
+        let at = Instant(at);
+        on_db!(self, |c| row.insert(sqlx::query(KEY_INSERT), &self.workspace, &at).execute(c).await.map(|_| ()))
     }
 
     /// Every stored key. Rows that cannot be read are left out: they are no keys, and `audit verify` names them.
@@ -165,12 +170,9 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn agent_token_insert(&mut self, token: &AgentToken, token_hash: &str) -> Result<()> {
-        on_db!(self, |c| sqlx::query(TOKEN_INSERT)
-            .bind(self.workspace)
-            .bind(token.id)
-            .bind(&token.name)
-            .bind(token_hash)
-            .bind(token.created_at)
+        let hash = token_hash.to_owned();
+        on_db!(self, |c| token
+            .insert(sqlx::query(TOKEN_INSERT), &self.workspace, &hash, &None)
             .execute(c)
             .await
             .map(|_| ()))
@@ -189,13 +191,9 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn session_insert(&mut self, token_hash: &str, session: &Session, at: jiff::Timestamp) -> Result<()> {
-        on_db!(self, |c| sqlx::query(SESSION_INSERT)
-            .bind(self.workspace)
-            .bind(token_hash)
-            .bind(session.member_id)
-            .bind(&session.csrf)
-            .bind(Instant(at))
-            .bind(session.expires_at)
+        let (hash, at) = (token_hash.to_owned(), Instant(at));
+        on_db!(self, |c| session
+            .insert(sqlx::query(SESSION_INSERT), &self.workspace, &hash, &at)
             .execute(c)
             .await
             .map(|_| ()))
@@ -214,7 +212,7 @@ impl Tx {
             .await)
     }
 
-    /// Ends a session, and all that are over anyway.
+    /// Ends a session, and all that are over anyway. There may be none: a session that is over is gone already.
     ///
     /// # Errors
     /// When the database fails.

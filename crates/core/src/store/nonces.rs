@@ -1,13 +1,24 @@
 //! Values that count once: sealed states, ids of pushed readings.
 
-use super::{Instant, Tx, on_db, statements};
+use super::codec::Instant;
+use super::columns::{columns, sql};
+use super::db::{Tx, on_db};
+use super::statement::statements;
 use crate::error::Result;
+use crate::ids::WorkspaceId;
 
 statements! {
-    NONCE_INSERT = "
-        INSERT INTO nonce (workspace_id, kind, value, expires_at) VALUES ($1, $2, $3, $4)
-        ON CONFLICT (workspace_id, kind, value) DO NOTHING";
+    NONCE_INSERT = sql!(NonceRow::INSERT, " ON CONFLICT (workspace_id, kind, value) DO NOTHING");
     NONCE_SWEEP = "DELETE FROM nonce WHERE workspace_id = $1 AND expires_at <= $2";
+}
+
+columns! {
+    pub(super) struct NonceRow in "nonce" {
+        kind: String => volatile("unchecked: whether a value may be used again"),
+        value: String => volatile("unchecked: whether a value may be used again"),
+        expires_at: Instant => volatile("unchecked: whether a value may be used again"),
+    }
+    beside { workspace_id: WorkspaceId => folded }
 }
 
 impl Tx {
@@ -22,17 +33,16 @@ impl Tx {
         expires_at: jiff::Timestamp,
         now: jiff::Timestamp,
     ) -> Result<bool> {
+        // None may be over.
         on_db!(self, |c| sqlx::query(NONCE_SWEEP)
             .bind(self.workspace)
             .bind(Instant(now))
             .execute(c)
             .await
             .map(|_| ()))?;
-        let n_rows = on_db!(self, |c| sqlx::query(NONCE_INSERT)
-            .bind(self.workspace)
-            .bind(kind)
-            .bind(value)
-            .bind(Instant(expires_at))
+        let row = NonceRow { kind: kind.to_owned(), value: value.to_owned(), expires_at: Instant(expires_at) };
+        let n_rows = on_db!(self, |c| row
+            .insert(sqlx::query(NONCE_INSERT), &self.workspace)
             .execute(c)
             .await
             .map(|done| done.rows_affected()))?;

@@ -1,34 +1,42 @@
 //! Outcomes.
 
-use sqlx::FromRow;
 use sqlx::types::Json;
 
-use super::{Instant, Tx, on_db, statements};
-use crate::domain::{Outcome, OutcomeSpec, OutcomeState, OutcomeStatus};
+use super::codec::Instant;
+use super::columns::{columns, sql};
+use super::db::{Tx, on_db};
+use super::error::must_hit;
+use super::statement::statements;
+use crate::domain::{Outcome, OutcomeSpec, OutcomeState, OutcomeStatus, Slug};
 use crate::error::Result;
-use crate::ids::OutcomeId;
+use crate::ids::{OutcomeId, WorkspaceId};
 
 statements! {
-    OUTCOME_INSERT = "
-        INSERT INTO outcome (workspace_id, id, slug, status, spec, spec_hash, state, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    OUTCOME_INSERT = OutcomeRow::INSERT;
     OUTCOME_UPDATE = "
         UPDATE outcome SET slug = $3, status = $4, spec = $5, spec_hash = $6, state = $7, updated_at = $8
         WHERE workspace_id = $1 AND id = $2";
-    OUTCOME_GET = "SELECT id, spec, state, created_at, updated_at FROM outcome WHERE workspace_id = $1 AND id = $2";
-    OUTCOME_BY_SLUG = "SELECT id, spec, state, created_at, updated_at FROM outcome WHERE workspace_id = $1 AND slug = $2";
-    OUTCOME_LIST = "
-        SELECT id, spec, state, created_at, updated_at FROM outcome
-        WHERE workspace_id = $1 AND (status = $2 OR $2 IS NULL) ORDER BY created_at, id";
+    OUTCOME_GET = sql!("SELECT ", OutcomeRow::COLUMNS, " FROM outcome WHERE workspace_id = $1 AND id = $2");
+    OUTCOME_BY_SLUG = sql!("SELECT ", OutcomeRow::COLUMNS, " FROM outcome WHERE workspace_id = $1 AND slug = $2");
+    OUTCOME_LIST = sql!("SELECT ", OutcomeRow::COLUMNS, " FROM outcome
+        WHERE workspace_id = $1 AND (status = $2 OR $2 IS NULL) ORDER BY created_at, id");
 }
 
-#[derive(FromRow)]
-struct OutcomeRow {
-    id: OutcomeId,
-    spec: Json<OutcomeSpec>,
-    state: Json<OutcomeState>,
-    created_at: Instant,
-    updated_at: Instant,
+columns! {
+    pub(super) struct OutcomeRow in "outcome" {
+        id: OutcomeId => folded,
+        // By its hash.
+        spec: Json<OutcomeSpec> => folded,
+        state: Json<OutcomeState> => folded,
+        created_at: Instant => volatile("shown and sorted by"),
+        updated_at: Instant => volatile("shown"),
+    }
+    beside {
+        workspace_id: WorkspaceId => folded,
+        slug: Slug => volatile("a copy to look up by; the slug of the spec counts"),
+        status: OutcomeStatus => volatile("unchecked: a copy of the state's, which lists select by"),
+        spec_hash: String => volatile("a copy; the hash of the spec is computed again"),
+    }
 }
 
 impl From<OutcomeRow> for Outcome {
@@ -49,16 +57,16 @@ impl Tx {
     /// # Errors
     /// [`crate::Code::Conflict`] when the slug is taken.
     pub async fn outcome_insert(&mut self, outcome: &Outcome, spec_hash: &str) -> Result<()> {
-        on_db!(self, |c| sqlx::query(OUTCOME_INSERT)
-            .bind(self.workspace)
-            .bind(outcome.id)
-            .bind(&outcome.spec.slug)
-            .bind(outcome.state.status)
-            .bind(Json(&outcome.spec))
-            .bind(spec_hash)
-            .bind(Json(&outcome.state))
-            .bind(Instant(outcome.created_at))
-            .bind(Instant(outcome.updated_at))
+        let row = OutcomeRow {
+            id: outcome.id,
+            spec: Json(outcome.spec.clone()),
+            state: Json(outcome.state.clone()),
+            created_at: Instant(outcome.created_at),
+            updated_at: Instant(outcome.updated_at),
+        };
+        let (slug, status, hash) = (&outcome.spec.slug, &outcome.state.status, spec_hash.to_owned());
+        on_db!(self, |c| row
+            .insert(sqlx::query(OUTCOME_INSERT), &self.workspace, slug, status, &hash)
             .execute(c)
             .await
             .map(|_| ()))
@@ -67,9 +75,9 @@ impl Tx {
     /// Stores a changed outcome.
     ///
     /// # Errors
-    /// When the database fails.
+    /// [`crate::Code::RowMissing`].
     pub async fn outcome_update(&mut self, outcome: &Outcome, spec_hash: &str) -> Result<()> {
-        on_db!(self, |c| sqlx::query(OUTCOME_UPDATE)
+        let n_rows = on_db!(self, |c| sqlx::query(OUTCOME_UPDATE)
             .bind(self.workspace)
             .bind(outcome.id)
             .bind(&outcome.spec.slug)
@@ -80,7 +88,8 @@ impl Tx {
             .bind(Instant(outcome.updated_at))
             .execute(c)
             .await
-            .map(|_| ()))
+            .map(|done| done.rows_affected()))?;
+        must_hit(n_rows, "outcome", outcome.id)
     }
 
     /// The outcome with this id.

@@ -7,11 +7,17 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use sqlx::{AssertSqlSafe, FromRow};
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use super::db::Conn;
-use super::{AllocationPhase, Instant, Sql, StoredReading, Tx, db_error, on_db, statements};
+use super::codec::Instant;
+use super::columns::{row, sql};
+use super::db::{Conn, Tx, on_db};
+use super::error::{db_error, must_hit_all};
+use super::experiments::AllocationPhase;
+use super::measurements::StoredReading;
+use super::origin::Origin;
+use super::statement::{Sql, statements};
 use crate::domain::{ArmSums, Variant};
 use crate::error::{Code, Error, Result};
 use crate::ids::ExperimentId;
@@ -29,9 +35,8 @@ statements! {
         WHERE workspace_id = $1 AND id >= $2 AND id < $3
             AND status IN ('running', 'measuring', 'paused', 'awaiting_analysis_gate', 'scaling', 'awaiting_scale_gate',
                 'awaiting_ship_gate')";
-    PHASES = "
-        SELECT experiment_id, phase, treatment_pct, started_at, ended_at FROM allocation_phase
-        WHERE workspace_id = $1 AND experiment_id >= $2 AND experiment_id < $3 ORDER BY experiment_id, phase";
+    PHASES = sql!("SELECT experiment_id, ", AllocationPhase::COLUMNS, " FROM allocation_phase
+        WHERE workspace_id = $1 AND experiment_id >= $2 AND experiment_id < $3 ORDER BY experiment_id, phase");
     DRIFTS = "
         SELECT subject_id, at FROM event
         WHERE workspace_id = $1 AND subject_id >= $2 AND subject_id < $3 AND kind = 'experiment.auto_paused'
@@ -70,51 +75,6 @@ pub(super) const REMEMBER: Sql = Sql {
 
 /// Experiments that SQLite is given at once.
 const BATCH: usize = 50;
-
-/// How a reading came to be stored. Its natural key begins with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// A poll asked for it.
-    Polled,
-    /// Its source pushed it.
-    Pushed,
-    /// A later poll asked again what had been true at this instant, after the source had restated its past.
-    Reread(Timestamp),
-}
-
-impl Origin {
-    const PUSHED: &str = "push/";
-    const REREAD: &str = "reread/";
-
-    /// Of a reading with this natural key, or with the first 34 characters of it.
-    pub(super) fn of_key(key: &str) -> Self {
-        if key.starts_with(Self::PUSHED) {
-            return Self::Pushed;
-        }
-        let at = key.strip_prefix(Self::REREAD).and_then(|rest| rest.split('/').next()?.parse().ok());
-        at.map_or(Self::Polled, Self::Reread)
-    }
-
-    /// The natural key of a reading that was asked for again; `rest` makes it unique.
-    pub(crate) fn reread_key(of: Timestamp, rest: &str) -> String {
-        format!("{}{of:.6}/{rest}", Self::REREAD)
-    }
-
-    /// True when its source pushed it.
-    #[must_use]
-    pub fn is_pushed(self) -> bool {
-        self == Self::Pushed
-    }
-
-    /// The past instant, of what was asked for again.
-    #[must_use]
-    pub fn reread_of(self) -> Option<Timestamp> {
-        match self {
-            Self::Reread(of) => Some(of),
-            Self::Polled | Self::Pushed => None,
-        }
-    }
-}
 
 /// A reading of an experiment.
 #[derive(Debug, Clone, PartialEq)]
@@ -175,22 +135,23 @@ pub struct Measured {
     pub drifts: Vec<Timestamp>,
 }
 
-#[derive(FromRow)]
-struct ExperimentRow {
-    id: ExperimentId,
-    slug: String,
-    plan: Option<String>,
-    plan_hash: Option<String>,
-    launched_at: Option<Instant>,
-    running: Option<String>,
-    current_result: Option<String>,
+row! {
+    struct ExperimentRow {
+        id: ExperimentId,
+        slug: String,
+        plan: Option<String>,
+        plan_hash: Option<String>,
+        launched_at: Option<Instant>,
+        running: Option<String>,
+        current_result: Option<String>,
+    }
 }
 
-#[derive(FromRow)]
-struct PhaseRow {
-    experiment_id: ExperimentId,
-    #[sqlx(flatten)]
-    phase: AllocationPhase,
+row! {
+    struct PhaseRow {
+        experiment_id: ExperimentId,
+    }
+    with { phase: AllocationPhase }
 }
 
 impl Tx {
@@ -261,27 +222,30 @@ impl Tx {
     /// Stores what many experiments remember: id, running state and latest evaluation, the latter two as JSON.
     ///
     /// # Errors
-    /// When the database fails.
+    /// [`Code::RowMissing`] when one of them is not there.
     pub async fn remember_all(&mut self, remembered: &[(ExperimentId, String, String)]) -> Result<()> {
-        match &mut self.conn {
+        let n_rows = match &mut self.conn {
             Conn::Sqlite(tx) => {
+                let mut n_rows = 0;
                 for batch in remembered.chunks(BATCH) {
                     let mut query = sqlx::query(AssertSqlSafe(REMEMBER.sqlite.repeat(batch.len())));
                     for (id, running, result) in batch {
                         query = query.bind(running).bind(result).bind(self.workspace).bind(*id);
                     }
-                    query.execute(&mut **tx).await.map_err(db_error)?;
+                    n_rows += query.execute(&mut **tx).await.map_err(db_error)?.rows_affected();
                 }
-                Ok(())
+                n_rows
             }
             Conn::Postgres(tx) => {
                 let ids: Vec<Uuid> = remembered.iter().map(|(id, ..)| id.0).collect();
                 let running: Vec<&str> = remembered.iter().map(|(_, running, _)| running.as_str()).collect();
                 let results: Vec<&str> = remembered.iter().map(|(.., result)| result.as_str()).collect();
                 let query = sqlx::query(REMEMBER.postgres).bind(self.workspace).bind(ids).bind(running).bind(results);
-                query.execute(&mut **tx).await.map(|_| ()).map_err(db_error)
+                query.execute(&mut **tx).await.map_err(db_error)?.rows_affected()
             }
-        }
+        };
+        let ids = || remembered.iter().map(|(id, ..)| id.to_string()).collect::<Vec<_>>().join(", ");
+        must_hit_all(n_rows, remembered.len(), "experiment", ids)
     }
 }
 
@@ -410,16 +374,5 @@ mod tests {
             assert_eq!(serde_json::from_str::<FlatSums<'_>>(&text).unwrap().sums(), Some(sums), "{text}");
         }
         assert_eq!(serde_json::from_str::<FlatSums<'_>>(r#"{"kind":"mean","n":5}"#).unwrap().sums(), None);
-    }
-
-    #[test]
-    fn the_natural_key_says_how_a_reading_came() {
-        let of: Timestamp = "2026-10-01T08:00:00.25Z".parse().unwrap();
-        let key = Origin::reread_key(of, "0199/came_back/0/control");
-        assert!(key.starts_with("reread/2026-10-01T08:00:00.250000Z/0199"), "{key}");
-        assert_eq!(Origin::of_key(&key), Origin::Reread(of));
-        assert_eq!(Origin::of_key(&key[..34]), Origin::Reread(of));
-        assert_eq!(Origin::of_key("push/shop/msg_1/control"), Origin::Pushed);
-        assert_eq!(Origin::of_key("poll/0199/came_back/0/control/2026-10-01T08:00:00Z"), Origin::Polled);
     }
 }

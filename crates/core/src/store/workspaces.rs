@@ -1,35 +1,40 @@
 //! Workspaces: the scope of every other row.
 
-use sqlx::FromRow;
-
-use super::db::{Conn, Pools};
-use super::{Db, Instant, Tx, db_error, on_db, statements};
+use super::codec::Instant;
+use super::columns::{columns, sql};
+use super::db::{Conn, Db, Pools, Tx, on_db};
+use super::error::db_error;
+use super::statement::statements;
 use crate::audit::GENESIS;
 use crate::error::Result;
 use crate::ids::WorkspaceId;
 
 statements! {
-    WORKSPACE_INSERT = "
-        INSERT INTO workspace (id, slug, organisation, root, is_virtual_clock, created_at, log_seq, log_head)
-        VALUES ($1, $2, $3, $4, $5, $6, 0, $7)";
-    WORKSPACE_LIST = "SELECT id, slug, organisation, root, is_virtual_clock, created_at FROM workspace ORDER BY created_at, id";
+    WORKSPACE_INSERT = Workspace::INSERT;
+    WORKSPACE_LIST = sql!("SELECT ", Workspace::COLUMNS, " FROM workspace ORDER BY created_at, id");
 }
 
-/// A repository root with its `outcome.yaml`.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct Workspace {
-    /// Its id.
-    pub id: WorkspaceId,
-    /// Its name.
-    pub slug: String,
-    /// The organisation it belongs to.
-    pub organisation: String,
-    /// Path of the repository's root where it was set up.
-    pub root: String,
-    /// True when it lives on a virtual clock.
-    pub is_virtual_clock: bool,
-    /// When it was set up.
-    pub created_at: Instant,
+columns! {
+    /// A repository root with its `outcome.yaml`.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Workspace in "workspace" {
+        /// Its id.
+        pub id: WorkspaceId => folded,
+        /// Its name.
+        pub slug: String => volatile("shown"),
+        /// The organisation it belongs to.
+        pub organisation: String => volatile("shown"),
+        /// Path of the repository's root where it was set up.
+        pub root: String => volatile("where the workspace is looked for"),
+        /// True when it lives on a virtual clock.
+        pub is_virtual_clock: bool => volatile("unchecked: whether a virtual clock is taken"),
+        /// When it was set up.
+        pub created_at: Instant => volatile("shown and sorted by"),
+    }
+    beside {
+        log_seq: i64 => folded,
+        log_head: String => folded,
+    }
 }
 
 impl Db {
@@ -55,17 +60,8 @@ impl Db {
             Pools::Postgres(pool) => Conn::Postgres(pool.begin().await.map_err(db_error)?),
         };
         let mut tx = Tx { conn, workspace: workspace.id };
-        on_db!(tx, |c| sqlx::query(WORKSPACE_INSERT)
-            .bind(workspace.id)
-            .bind(&workspace.slug)
-            .bind(&workspace.organisation)
-            .bind(&workspace.root)
-            .bind(workspace.is_virtual_clock)
-            .bind(workspace.created_at)
-            .bind(GENESIS)
-            .execute(c)
-            .await
-            .map(|_| ()))?;
+        let genesis = GENESIS.to_owned();
+        on_db!(tx, |c| workspace.insert(sqlx::query(WORKSPACE_INSERT), &0, &genesis).execute(c).await.map(|_| ()))?;
         Ok(tx)
     }
 }

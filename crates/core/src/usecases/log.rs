@@ -1,21 +1,26 @@
 //! The audit log: verifying, exporting, anchoring.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::decide::Unlock;
 use super::init::{io, new_event};
+use super::poll::readings_digest;
 use super::runtime::Runtime;
 use super::steps::digest;
 use crate::audit::{LogEntry, SignedAnchor};
 use crate::error::{Code, Error, Result};
+use crate::ids::{ExperimentId, GateId};
 use crate::lifecycle::replay::Replay;
 use crate::principal::Principal;
 use crate::signing::sha256_hex;
-use crate::store::Tx;
+use crate::store::{StoredReading, Tx};
 
 /// What verification found.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -41,7 +46,40 @@ pub enum AnchorPlace {
     GitNote,
 }
 
+/// Lines of the log that are read at once.
 const PAGE: i64 = 500;
+/// Experiments or gates that are read at once.
+const ROWS: i64 = 200;
+/// Polls, and readings of them, that are read at once; one poll is never cut.
+const POLLS: usize = 500;
+const READINGS: usize = 4_000;
+
+/// Digests of the readings of polls.
+type Logged = BTreeMap<(ExperimentId, Timestamp), String>;
+
+/// The next id there can be.
+fn following(id: Uuid) -> Option<Uuid> {
+    id.as_u128().checked_add(1).map(Uuid::from_u128)
+}
+
+/// Takes the next lines of the log; false when there were none, or one of them does not hold.
+async fn fold_page(tx: &mut Tx, replay: &mut Replay, problems: &mut Vec<String>) -> Result<bool> {
+    let page = match tx.event_page(replay.head().0, PAGE).await {
+        Ok(page) => page,
+        Err(error) if error.code() == Code::AuditBroken => {
+            problems.push(error.message().to_owned());
+            return Ok(false);
+        }
+        Err(error) => return Err(error),
+    };
+    for entry in &page {
+        if let Err(broken) = replay.apply(entry) {
+            problems.push(broken.to_string());
+            return Ok(false);
+        }
+    }
+    Ok(!page.is_empty())
+}
 
 impl Runtime {
     /// Default file of anchors.
@@ -53,41 +91,60 @@ impl Runtime {
     /// Walks the whole log: chain, signatures, legality of each step; compares the state that follows with what is stored,
     /// and the chain with its anchors (the default file, git notes, and `files`).
     ///
+    /// Others write meanwhile, and a long transaction would keep SQLite from shortening its write-ahead log. So what only
+    /// grows is read in short transactions, a page each: lines of the log, which hold on to each other, and readings, which
+    /// are stored together with the line that names them. Everything else is compared in one short transaction at the end,
+    /// a snapshot, together with the lines that were appended meanwhile: a step stores its line and its rows in one
+    /// transaction, so in a snapshot they agree. Readings that seemed to differ are looked at again there: a second poll may
+    /// have stored more of them at the same instant.
+    ///
     /// # Errors
     /// When the database cannot be read at all. What is wrong with the log is in the result.
     pub async fn audit_verify(&self, files: &[PathBuf]) -> Result<Verification> {
-        let mut tx = self.read().await?;
         let mut replay = Replay::new(self.workspace.id);
         let mut problems = Vec::new();
-        let mut after = 0;
-        'pages: loop {
-            let page = match tx.event_page(after, PAGE).await {
-                Ok(page) => page,
-                Err(error) if error.code() == Code::AuditBroken => {
-                    problems.push(error.message().to_owned());
-                    break;
-                }
-                Err(error) => return Err(error),
-            };
-            let Some(last) = page.last() else { break };
-            after = last.seq;
-            for entry in &page {
-                if let Err(broken) = replay.apply(entry) {
-                    problems.push(broken.to_string());
-                    break 'pages;
-                }
+        while problems.is_empty() && fold_page(&mut self.read().await?, &mut replay, &mut problems).await? {}
+        if problems.is_empty() {
+            let mut doubtful = self.differing_readings(&replay.readings).await?;
+            replay.readings.clear();
+            let mut tx = self.read().await?;
+            while problems.is_empty() && fold_page(&mut tx, &mut replay, &mut problems).await? {}
+            if problems.is_empty() {
+                doubtful.append(&mut replay.readings);
+                self.compare_head(&mut tx, &replay, &mut problems).await?;
+                self.compare_state(&mut tx, &replay, &mut problems).await?;
+                self.compare_keys(&mut tx, &replay, &mut problems).await?;
+                self.compare_readings(&mut tx, &doubtful, &mut problems).await?;
             }
         }
-        if problems.is_empty() {
-            self.compare_head(&mut tx, &replay, &mut problems).await?;
-            self.compare_state(&mut tx, &replay, &mut problems).await?;
-            self.compare_keys(&mut tx, &replay, &mut problems).await?;
-            self.compare_readings(&mut tx, &replay, &mut problems).await?;
-        }
-        drop(tx);
         let n_anchors = self.compare_anchors(&replay, files, &mut problems).await?;
         let (n_lines, head) = replay.head();
         Ok(Verification { is_intact: problems.is_empty(), n_lines, head: head.to_owned(), n_anchors, problems })
+    }
+
+    /// Of the logged polls, those whose stored readings are not the logged ones.
+    async fn differing_readings(&self, logged: &Logged) -> Result<Logged> {
+        let mut differing = Logged::new();
+        let polls: Vec<(&(ExperimentId, Timestamp), &String)> = logged.iter().collect();
+        for polls in polls.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
+            let mut rest = polls;
+            while let Some(((experiment, from), _)) = rest.first() {
+                let to = rest.get(..POLLS).unwrap_or(rest).last().map_or(*from, |((_, at), _)| *at);
+                let page = self.read().await?.measurement_page(*experiment, (*from, to), READINGS).await?;
+                let mut found: BTreeMap<Timestamp, &[StoredReading]> = BTreeMap::new();
+                for poll in page.readings.chunk_by(|a, b| a.measurement.measured_at == b.measurement.measured_at) {
+                    found.extend(poll.first().map(|first| (first.measurement.measured_at, poll)));
+                }
+                let (now, later) = rest.split_at(rest.partition_point(|((_, at), _)| *at <= page.until));
+                for (key, digest) in now {
+                    if readings_digest(found.get(&key.1).copied().unwrap_or_default())? != **digest {
+                        differing.insert(**key, (*digest).clone());
+                    }
+                }
+                rest = later;
+            }
+        }
+        Ok(differing)
     }
 
     async fn compare_head(&self, tx: &mut Tx, replay: &Replay, problems: &mut Vec<String>) -> Result<()> {
@@ -120,41 +177,49 @@ impl Runtime {
         if n_outcomes < replay.outcomes.len() {
             problems.push(format!("{} outcomes of the log are missing", replay.outcomes.len() - n_outcomes));
         }
-        let rows = tx.experiment_states().await?;
-        if rows.len() < replay.experiments.len() {
-            problems.push(format!("{} experiments of the log are missing", replay.experiments.len() - rows.len()));
-        }
-        for (id, hypothesis_hash, status, state) in rows {
-            let stored = tx.experiment_get(id).await?;
-            let name = stored.as_ref().map_or_else(|| id.to_string(), |experiment| experiment.slug.to_string());
-            let content = stored.map(|experiment| digest(&experiment.hypothesis)).transpose()?;
-            match replay.experiments.get(&id) {
-                Some(known)
-                    if known.state == state.0
-                        && known.state.status == status
-                        && known.hypothesis_hash == hypothesis_hash
-                        && content.as_ref() == Some(&known.hypothesis_hash) => {}
-                Some(_) => problems.push(format!("experiment `{name}` is not what the log says")),
-                None => problems.push(format!("experiment `{name}` is not in the log")),
+        let (mut n_experiments, mut next) = (0, Some(Uuid::nil()));
+        while let Some(from) = next {
+            let rows = tx.experiment_states(ExperimentId(from), ROWS).await?;
+            next = rows.last().and_then(|last| following(last.id.0));
+            n_experiments += rows.len();
+            for row in rows {
+                let content = digest(&row.hypothesis.0)?;
+                match replay.experiments.get(&row.id) {
+                    Some(known)
+                        if known.state == row.state.0
+                            && known.state.status == row.status
+                            && known.hypothesis_hash == row.hypothesis_hash
+                            && known.hypothesis_hash == content => {}
+                    Some(_) => problems.push(format!("experiment `{}` is not what the log says", row.slug)),
+                    None => problems.push(format!("experiment `{}` is not in the log", row.slug)),
+                }
             }
         }
-        let rows = tx.gate_states().await?;
-        if rows.len() < replay.gates.len() {
-            problems.push(format!("{} gates of the log are missing", replay.gates.len() - rows.len()));
+        if n_experiments < replay.experiments.len() {
+            problems.push(format!("{} experiments of the log are missing", replay.experiments.len() - n_experiments));
         }
-        for row in rows {
-            let same = replay.gates.get(&row.id).map(|known| {
-                known.state == row.state.0
-                    && known.state.status == row.status
-                    && known.rules == row.rules.0
-                    && known.rules.context_hash == row.context_hash
-                    && sha256_hex(&row.context) == row.context_hash
-            });
-            match same {
-                Some(true) => {}
-                Some(false) => problems.push(format!("gate {} is not what the log says", row.id)),
-                None => problems.push(format!("gate {} is not in the log", row.id)),
+        let (mut n_gates, mut next) = (0, Some(Uuid::nil()));
+        while let Some(from) = next {
+            let rows = tx.gate_states(GateId(from), ROWS).await?;
+            next = rows.last().and_then(|last| following(last.id.0));
+            n_gates += rows.len();
+            for row in rows {
+                let same = replay.gates.get(&row.id).map(|known| {
+                    known.state == row.state.0
+                        && known.state.status == row.status
+                        && known.rules == row.rules.0
+                        && known.rules.context_hash == row.context_hash
+                        && sha256_hex(&row.context) == row.context_hash
+                });
+                match same {
+                    Some(true) => {}
+                    Some(false) => problems.push(format!("gate {} is not what the log says", row.id)),
+                    None => problems.push(format!("gate {} is not in the log", row.id)),
+                }
             }
+        }
+        if n_gates < replay.gates.len() {
+            problems.push(format!("{} gates of the log are missing", replay.gates.len() - n_gates));
         }
         Ok(())
     }
@@ -168,12 +233,9 @@ impl Runtime {
         Ok(())
     }
 
-    async fn compare_readings(&self, tx: &mut Tx, replay: &Replay, problems: &mut Vec<String>) -> Result<()> {
-        for (key, logged) in &replay.readings {
-            let Some((experiment, at)) = key.split_once('@') else { continue };
-            let (Ok(experiment), Ok(at)) = (experiment.parse(), at.parse::<jiff::Timestamp>()) else { continue };
-            let readings = tx.measurement_of_poll(experiment, at).await?;
-            if super::poll::readings_digest(&readings)? != *logged {
+    async fn compare_readings(&self, tx: &mut Tx, logged: &Logged, problems: &mut Vec<String>) -> Result<()> {
+        for ((experiment, at), digest) in logged {
+            if readings_digest(&tx.measurement_of_poll(*experiment, *at).await?)? != *digest {
                 problems.push(format!("the readings of experiment {experiment} at {at} are not what was logged"));
             }
         }

@@ -170,7 +170,13 @@ impl Runtime {
             });
             let event = new_event("workspace.note_recomputed", self.workspace.id.into(), by, &payload)?;
             tx.event_append(event, self.now()).await?;
-            tx.lease_release(POLL_LEASE, holder).await?;
+            if !tx.lease_release(POLL_LEASE, holder).await? {
+                return Err(Error::new(
+                    Code::Conflict,
+                    "recomputing took longer than its lease, and another program polled",
+                )
+                .hint("nothing was done; try again"));
+            }
             tx.commit().await?;
         }
         Ok(done)

@@ -289,12 +289,16 @@ impl History<'_> {
             asked = times.iter().map(|of| (*of, BTreeMap::new())).collect();
         }
         let mut past = Vec::with_capacity(asked.len());
+        let mut known: BTreeMap<Place<'_>, &Snapshot> = BTreeMap::new();
+        let mut rest = pushed.into_iter().peekable();
         for (of, here) in asked {
-            let mut found: BTreeMap<Place<'_>, &Snapshot> = BTreeMap::new();
-            let known = pushed.iter().take_while(|reading| reading.window_to <= of);
-            found.extend(known.filter(|r| self.has_begun(r.phase, of)).map(|r| (place(r), *r)));
+            while let Some(reading) = rest.next_if(|reading| reading.window_to <= of) {
+                known.insert(place(reading), reading);
+            }
+            let begun = known.iter().filter(|((_, phase, _), _)| self.has_begun(*phase, of));
+            let mut found: BTreeMap<Place<'_>, &Snapshot> = begun.map(|(place, reading)| (*place, *reading)).collect();
             found.extend(here);
-            let next = times.iter().find(|at| **at > of).copied();
+            let next = times.get(times.partition_point(|at| *at <= of)).copied();
             let signals = Signals { found, history: self };
             if let Some(mut earlier) = signals.poll(of, poll.is_sampled, self.has_drifted(of, next)) {
                 earlier.guards.retain(|guard| guard.level.is_some() || !guard.phases.is_empty());

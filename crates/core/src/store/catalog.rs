@@ -1,0 +1,63 @@
+//! What the tests compare with the engines: every statement and every column.
+
+use super::columns::Column;
+use super::db::{self, Engine};
+use super::{
+    events, experiments, gates, learning_search, learnings, leases, measurements, members, nonces, outbox, outcomes,
+    snapshots, workspaces,
+};
+
+/// Every statement of ours with the engines it is for, so that a test can prepare each on a real server.
+#[must_use]
+pub fn all_statements() -> Vec<(&'static str, &'static [Engine])> {
+    let both: &[&[&'static str]] = &[
+        db::ALL,
+        events::ALL,
+        experiments::ALL,
+        gates::ALL,
+        learnings::ALL,
+        leases::ALL,
+        measurements::ALL,
+        members::ALL,
+        nonces::ALL,
+        outbox::ALL,
+        outcomes::ALL,
+        snapshots::ALL,
+        workspaces::ALL,
+    ];
+    both.iter()
+        .flat_map(|list| list.iter().map(|sql| (*sql, &[Engine::Sqlite, Engine::Postgres][..])))
+        .chain(
+            [&learning_search::SEARCH, &snapshots::READINGS, &snapshots::REMEMBER]
+                .into_iter()
+                .flat_map(|sql| [(sql.sqlite, &[Engine::Sqlite][..]), (sql.postgres, &[Engine::Postgres][..])]),
+        )
+        .chain(learning_search::index::ALL.map(|sql| (sql, &[Engine::Sqlite][..])))
+        .collect()
+}
+
+/// Every column of every table of ours. SQLite's full-text index and the table of migrations are not among them: the first
+/// repeats `learning`, the second belongs to the migrations.
+#[must_use]
+pub fn declared_columns() -> Vec<Column> {
+    [
+        workspaces::Workspace::DECLARED,
+        events::EventRow::DECLARED,
+        members::Member::DECLARED,
+        members::KeyRow::DECLARED,
+        members::AgentToken::DECLARED,
+        members::Session::DECLARED,
+        outcomes::OutcomeRow::DECLARED,
+        experiments::ExperimentRow::DECLARED,
+        experiments::AllocationPhase::DECLARED,
+        gates::GateRow::DECLARED,
+        gates::DecisionRow::DECLARED,
+        measurements::MeasurementRow::DECLARED,
+        measurements::SignalHealth::DECLARED,
+        learnings::LearningRow::DECLARED,
+        leases::LeaseRow::DECLARED,
+        outbox::Message::DECLARED,
+        nonces::NonceRow::DECLARED,
+    ]
+    .concat()
+}

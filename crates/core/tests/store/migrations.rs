@@ -1,0 +1,126 @@
+//! Databases of earlier versions are known again, and nobody else's schema is touched.
+
+use futures::future::try_join_all;
+use outcome_core::Code;
+use outcome_core::store::{Db, Engine};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
+
+use crate::{TestDb, each_db, each_url};
+
+/// What sqlx's own migrator stored for the steps that were made with it: number, name, SHA-384 of the file.
+const OF_SQLITE: [(i64, &str, &str); 4] = [
+    (1, "initial", "7587ddb08e9b56ec5c396d083540111bed570992ff30a33ef1a9cf5b9c38f79ae84b800479e930e77be131e790be899d"),
+    (
+        2,
+        "event pauses",
+        "39d5702fd58175aa912235b36242b26e4a402ecacd4da9eb4e916ad3a5c3d2c9c26cba9881499ba680dcad5d017c4b1f",
+    ),
+    (3, "lists", "7c9faa88351ca839b3be976e0e082e9e93ac5167504d6b689cc3b4676f967c206420300e7716004f53d4e3ea37c1f590"),
+    (4, "search", "8d68550664b6b83ff9626fdf121e9c16c0b0eee180804c5f37341c2543db3a0a6434d4f5e32ad0f9aa4be0f2eb8531b4"),
+];
+const OF_POSTGRES: [(i64, &str, &str); 4] = [
+    (1, "initial", "53834683c8bb307420524194839bb33aa2d5e4361d1f908ad63ba4ac0e272108dc217d8d2e1c07a247ca1c4db3b872b0"),
+    (
+        2,
+        "event pauses",
+        "39d5702fd58175aa912235b36242b26e4a402ecacd4da9eb4e916ad3a5c3d2c9c26cba9881499ba680dcad5d017c4b1f",
+    ),
+    (3, "lists", "7c9faa88351ca839b3be976e0e082e9e93ac5167504d6b689cc3b4676f967c206420300e7716004f53d4e3ea37c1f590"),
+    (4, "search", "6c28d3e67b401a0e00bbb330f19ba28c566082044a129424e8fc6c189c7eeda465249b73d5adce3c606e5c8d13cca84c"),
+];
+
+/// The number of the newest step.
+const NEWEST: i64 = 5;
+
+async fn run(url: &str, sql: &str) {
+    let sql = AssertSqlSafe(sql.to_owned());
+    if url.starts_with("sqlite:") {
+        sqlx::raw_sql(sql).execute(&mut SqliteConnection::connect(url).await.unwrap()).await.unwrap();
+    } else {
+        sqlx::raw_sql(sql).execute(&mut PgConnection::connect(url).await.unwrap()).await.unwrap();
+    }
+}
+
+async fn steps(url: &str) -> Vec<(i64, String, bool, Vec<u8>)> {
+    let sql = "SELECT version, description, success, checksum FROM _sqlx_migrations ORDER BY version";
+    if url.starts_with("sqlite:") {
+        sqlx::query_as(sql).fetch_all(&mut SqliteConnection::connect(url).await.unwrap()).await.unwrap()
+    } else {
+        sqlx::query_as(sql).fetch_all(&mut PgConnection::connect(url).await.unwrap()).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn the_steps_are_stored_as_they_were_before_the_program_ran_them_itself() {
+    each_db(async |TestDb { db, url }| {
+        let known = match db.engine() {
+            Engine::Sqlite => OF_SQLITE,
+            Engine::Postgres => OF_POSTGRES,
+        };
+        let found = steps(&url).await;
+        assert_eq!(found.len(), usize::try_from(NEWEST).unwrap());
+        for ((version, name, checksum), found) in known.into_iter().zip(found) {
+            assert_eq!(found, (version, name.to_owned(), true, hex::decode(checksum).unwrap()));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_earlier_schema_gets_what_it_lacks_and_nothing_twice() {
+    each_db(async |TestDb { db, url }| {
+        db.close().await;
+        let new = steps(&url).await;
+        run(&url, "DROP INDEX measurement_by_poll; DELETE FROM _sqlx_migrations WHERE version = 5").await;
+        Db::open(&url).await.unwrap().close().await;
+        assert_eq!(steps(&url).await, new);
+        // The step was run: its index can be dropped again.
+        run(&url, "DROP INDEX measurement_by_poll").await;
+        Db::open(&url).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_schema_that_is_newer_altered_or_unfinished_is_refused() {
+    each_db(async |TestDb { db, url }| {
+        let newer = match db.engine() {
+            Engine::Sqlite => "VALUES (9999, 'of tomorrow', CURRENT_TIMESTAMP, TRUE, x'00', 0)",
+            Engine::Postgres => "VALUES (9999, 'of tomorrow', CURRENT_TIMESTAMP, TRUE, '\\x00', 0)",
+        };
+        db.close().await;
+        let insert =
+            "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)";
+        let refused = async || Db::open(&url).await.unwrap_err();
+        run(&url, &format!("{insert} {newer}")).await;
+        let error = refused().await;
+        assert_eq!((error.code(), error.message().contains("schema 9999")), (Code::DatabaseNewer, true), "{error}");
+        run(&url, "DELETE FROM _sqlx_migrations WHERE version = 9999").await;
+
+        run(&url, "UPDATE _sqlx_migrations SET success = FALSE WHERE version = 3").await;
+        assert_eq!(refused().await.code(), Code::DatabaseFailed);
+        run(&url, "UPDATE _sqlx_migrations SET success = TRUE WHERE version = 3").await;
+
+        run(
+            &url,
+            "UPDATE _sqlx_migrations SET checksum = (SELECT checksum FROM _sqlx_migrations WHERE version = 1)
+             WHERE version = 2",
+        )
+        .await;
+        let error = refused().await;
+        assert_eq!((error.code(), error.message().contains("step 2")), (Code::DatabaseCorrupt, true), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_that_start_together_on_an_empty_database_all_work() {
+    each_url(async |url| {
+        let opened = try_join_all((0..6).map(|_| Db::open(&url))).await.unwrap();
+        for db in opened {
+            assert_eq!(db.workspace_list().await.unwrap(), []);
+        }
+        assert_eq!(steps(&url).await.len(), usize::try_from(NEWEST).unwrap());
+    })
+    .await;
+}
