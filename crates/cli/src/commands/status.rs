@@ -193,14 +193,14 @@ fn next(status: &Status) -> Option<String> {
     let Some(active) = status.outcomes.iter().find(is_live) else {
         let draft = status.outcomes.iter().find(|line| line.status == OutcomeStatus::Draft)?;
         return Some(format!(
-            "`outcome-runtime activate {}` measures the baseline and starts the clock",
+            "`outcome-runtime activate {}` measures the baseline and starts the horizon",
             draft.outcome
         ));
     };
     let open = |line: &ExperimentLine| !line.status.is_terminal();
     if !active.experiments.iter().any(open) {
         return Some(format!(
-            "ask your agent for hypotheses (get_work_order), or hand in your own: `outcome-runtime experiment propose \
+            "ask your agent for hypotheses (get_work_order), or submit your own: `outcome-runtime experiment propose \
              --outcome {} --file hypothesis.yaml`",
             active.outcome
         ));

@@ -31,7 +31,7 @@ pub async fn run(cx: &Cx, args: &args::StatsProof) -> Result<Exit> {
         for limit in &proof.limits {
             page.item(limit);
         }
-        page.hint("`python3 docs/verify_proof.py FILE` recomputes it without any of our code");
+        page.hint("`python3 docs/verify_proof.py FILE` recomputes it and uses none of our code");
     })?;
     Ok(Exit::OK)
 }
