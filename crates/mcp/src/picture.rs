@@ -18,7 +18,7 @@ const TEXT_SIZE: f32 = 12.0;
 /// # Errors
 /// [`Code::Internal`] when it cannot be painted.
 pub(crate) fn png(chart: Chart) -> Result<Vec<u8>, Error> {
-    let failed = |what: String| Error::new(Code::Internal, format!("the chart cannot be painted: {what}"));
+    let failed = |what: String| Error::new(Code::Internal, format!("the chart cannot be rendered: {what}"));
     let chart = chart.painted();
     let tree = Tree::from_str(&chart.svg()?, &Options::default()).map_err(|error| failed(error.to_string()))?;
     let size = tree.size().to_int_size().scale_by(SCALE).ok_or_else(|| failed("it has no size".to_owned()))?;

@@ -81,7 +81,7 @@ impl Kind {
             Self::Gate => ("Gate", "A gate and what was decided, as get_gate shows it"),
             Self::Learning => ("Learning", "What an experiment taught, as query_learnings shows it"),
             Self::Chart => ("Chart", "The readings of an outcome's signal with its target and baseline, as SVG"),
-            Self::Picture => ("Picture", "The same chart as PNG, for clients that show no SVG"),
+            Self::Picture => ("Picture", "The same chart as PNG, for clients that cannot show SVG"),
         }
     }
 }
