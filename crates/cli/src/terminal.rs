@@ -60,7 +60,8 @@ impl Terminal {
             return self.unlock(&flags.unlock, what);
         }
         self.require_for_unverified()?;
-        let typed = asked(Text::new(&format!("This act is without a passphrase. Type `{}` to {what}:", safe(name))).prompt())?;
+        let typed =
+            asked(Text::new(&format!("This act is without a passphrase. Type `{}` to {what}:", safe(name))).prompt())?;
         if typed.trim() == name {
             return Ok(Unlock::Local);
         }
@@ -91,7 +92,9 @@ impl Terminal {
             })
         };
         let answer = Password::new("Passphrase for your signing key:")
-            .with_help_message("You need it to decide gates. It cannot be recovered. Several words are easy to remember.")
+            .with_help_message(
+                "You need it to decide gates. It cannot be recovered. Several words are easy to remember.",
+            )
             .with_display_mode(PasswordDisplayMode::Hidden)
             .with_validator(is_strong)
             .with_custom_confirmation_message("Repeat the passphrase:")
@@ -151,7 +154,9 @@ fn needed(what: &str) -> Error {
         Code::PassphraseNeeded,
         format!("your passphrase is needed to {what}, and there is no terminal to ask for it"),
     )
-    .hint("run this in a terminal; a script passes the passphrase with `--passphrase-fd 3 3<FILE`, never as an argument")
+    .hint(
+        "run this in a terminal; a script passes the passphrase with `--passphrase-fd 3 3<FILE`, never as an argument",
+    )
 }
 
 fn missing(flag: &str) -> Error {

@@ -207,9 +207,9 @@ fn merge(edit: &Edit, old: &str) -> std::result::Result<String, Trouble> {
 fn paste(file: &File, problem: &str) -> Error {
     let error = Error::new(Code::ClientFileInvalid, format!("{} was not changed: {problem}", file.path.display()));
     match merge(&file.edit, "") {
-        Ok(text) => {
-            error.hint(format!("fix the file and run this again, or add this to it yourself:\n{text}")).with("paste", text)
-        }
+        Ok(text) => error
+            .hint(format!("fix the file and run this again, or add this to it yourself:\n{text}"))
+            .with("paste", text),
         Err(_) => error,
     }
 }

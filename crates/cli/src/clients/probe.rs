@@ -111,8 +111,7 @@ fn understood(client: Client, entry: &Value, places: &Places<'_>, found: &mut Ve
     }
     let is_off = entry.get("enabled") == Some(&Value::Bool(false)) || entry.get("disabled") == Some(&Value::Bool(true));
     if is_off {
-        let error =
-            Error::new(Code::ClientFileInvalid, "the server is disabled there").hint("enable it in the client");
+        let error = Error::new(Code::ClientFileInvalid, "the server is disabled there").hint("enable it in the client");
         found.push(problem("switch", &error));
     }
     let Some(command) = words.next() else {
@@ -150,7 +149,10 @@ async fn run(client: Client, start: &Start, found: &mut Vec<Finding>) {
         Ok(spawned) => spawned,
         Err(cause) => {
             let error = Error::new(Code::Io, format!("{} cannot be started", program.display())).because(cause);
-            found.push(problem("start", &error.hint("check its permissions, and whether it was built for this machine")));
+            found.push(problem(
+                "start",
+                &error.hint("check its permissions, and whether it was built for this machine"),
+            ));
             return;
         }
     };
@@ -168,7 +170,8 @@ async fn run(client: Client, start: &Start, found: &mut Vec<Finding>) {
     if let Some(cause) = failed {
         let said = tokio::time::timeout(Duration::from_secs(1), said).await;
         let said = said.ok().and_then(std::result::Result::ok).unwrap_or_default();
-        let said = if said.trim().is_empty() { String::new() } else { format!("; it wrote to stderr: {}", said.trim()) };
+        let said =
+            if said.trim().is_empty() { String::new() } else { format!("; it wrote to stderr: {}", said.trim()) };
         let error = Error::new(Code::Io, format!("the server did not answer: {cause}{said}")).hint(format!(
             "run it by hand in {}: {} --help",
             start.cwd.display(),
@@ -248,7 +251,12 @@ fn beside(client: Client, scope: Option<Scope>, places: &Places<'_>, found: &mut
         found.push(match (file.change(), &file.new) {
             (FileChange::None, _) => finding(check, FindingLevel::Ok, path.to_string(), None),
             (_, Err(error)) => finding(check, FindingLevel::Warning, error_chain(error), hint()),
-            _ => finding(check, FindingLevel::Warning, format!("{path} does not contain our section, or has an old version of it"), hint()),
+            _ => finding(
+                check,
+                FindingLevel::Warning,
+                format!("{path} does not contain our section, or has an old version of it"),
+                hint(),
+            ),
         });
     }
     let has_guard = planned.iter().flat_map(|planned| &planned.files).any(|file| file.role == Role::Guard);

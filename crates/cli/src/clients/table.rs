@@ -126,7 +126,9 @@ impl Client {
             (Self::Gemini, Scope::Project) => {
                 &["Gemini CLI starts servers only in a folder that you trust (`/trust`)."]
             }
-            (Self::ClaudeDesktop, _) => &["Restart Claude Desktop. Its server works on one repository: the one in this entry."],
+            (Self::ClaudeDesktop, _) => {
+                &["Restart Claude Desktop. Its server works on one repository: the one in this entry."]
+            }
             (Self::Windsurf, _) => {
                 &["Press refresh in Windsurf's MCP panel. Its server works on one repository: the one in this entry."]
             }

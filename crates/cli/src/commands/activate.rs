@@ -18,7 +18,8 @@ pub async fn run(cx: &Cx, args: &args::Activate) -> Result<Exit> {
         page.line(&format!("{} `{}`", page.green("Activated"), done.outcome));
         page.field("baseline", &scale.level(done.baseline.value));
         if let Some(n) = done.baseline.n.and_then(|n| u64::try_from(n).ok()) {
-            let daily = done.baseline.daily_units.map(|units| format!(", about {} a day", whole(units))).unwrap_or_default();
+            let daily =
+                done.baseline.daily_units.map(|units| format!(", about {} a day", whole(units))).unwrap_or_default();
             page.field("units", &format!("{}{daily}", count(n)));
         }
         page.field("deadline", &when(runtime.now(), done.deadline));

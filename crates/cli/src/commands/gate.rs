@@ -59,7 +59,9 @@ async fn list(cx: &Cx, runtime: &Runtime) -> Result<()> {
         if !page.is_narrow() {
             page.table(table);
         }
-        page.hint("`outcome-runtime gate decide GATE` shows the question and the evidence, then asks for your decision");
+        page.hint(
+            "`outcome-runtime gate decide GATE` shows the question and the evidence, then asks for your decision",
+        );
     })
 }
 

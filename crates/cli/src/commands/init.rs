@@ -150,9 +150,8 @@ fn after(page: &mut Page, done: &Initialised, found: &Found, settings: &Settings
     page.head("Next");
     let mut steps = vec![format!("edit {file}: state which metric should move, from where to where, and by when")];
     if source.url.contains(SOURCE_VARIABLE) && !had_file {
-        steps.push(format!(
-            "export {SOURCE_VARIABLE}=postgres://...   (the database to measure; use a read-only user)"
-        ));
+        steps
+            .push(format!("export {SOURCE_VARIABLE}=postgres://...   (the database to measure; use a read-only user)"));
     }
     steps.push("outcome-runtime validate && outcome-runtime apply".to_owned());
     steps.push(format!("outcome-runtime activate {}", if *had_file { "OUTCOME" } else { outcome.as_str() }));
@@ -192,7 +191,9 @@ impl Source {
             // A secret is referred to, never written into the file.
             return Ok(Self {
                 url: format!("${{{SOURCE_VARIABLE}}}"),
-                found: Some(format!("the address contains a password, so the file refers to {SOURCE_VARIABLE} instead")),
+                found: Some(format!(
+                    "the address contains a password, so the file refers to {SOURCE_VARIABLE} instead"
+                )),
             });
         }
         Ok(Self { url: text.to_owned(), found: None })

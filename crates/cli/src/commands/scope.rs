@@ -57,7 +57,8 @@ async fn without_workspace(settings: &Settings, args: &args::ScopeCheck) -> Resu
     };
     let spec = spec.ok_or_else(|| {
         let known: Vec<_> = config.outcomes.iter().map(|spec| spec.slug.as_str()).collect();
-        Error::new(Code::InvalidInput, "the file declares several outcomes, and --outcome is missing").hint(format!("pass --outcome with one of {}", known.join(", ")))
+        Error::new(Code::InvalidInput, "the file declares several outcomes, and --outcome is missing")
+            .hint(format!("pass --outcome with one of {}", known.join(", ")))
     })?;
     let rules = ScopeRules::parse(&spec.scope.allowed_paths, &spec.scope.forbidden_paths)?;
     Ok(check(&repo, &rules, &args.base, &args.head, None, &[]).await?)

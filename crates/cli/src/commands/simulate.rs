@@ -49,9 +49,9 @@ fn request(args: &args::Simulate) -> Result<DryRunRequest> {
     };
     let mut guardrail_rates = BTreeMap::new();
     for text in &args.guardrails {
-        let (name, rate) = text.split_once('=').ok_or_else(|| {
-            parse::invalid(format!("--guardrail: `{text}` has no rate"), "write it like refunds=2%")
-        })?;
+        let (name, rate) = text
+            .split_once('=')
+            .ok_or_else(|| parse::invalid(format!("--guardrail: `{text}` has no rate"), "write it like refunds=2%"))?;
         guardrail_rates.insert(name.trim().to_owned(), parse::probability(rate, "--guardrail")?);
     }
     Ok(DryRunRequest {

@@ -25,7 +25,9 @@ pub(super) fn outside(path: &str, in_repository: bool, refusal: &Refusal<'_>) ->
     let why = match &refusal.verdict {
         PathVerdict::Forbidden { rule } => format!("forbidden by the rule `{}` (scope.forbidden_paths)", shown(rule)),
         PathVerdict::Outside if !in_repository => "outside the repository".to_owned(),
-        PathVerdict::Outside | PathVerdict::Allowed => "not covered by an allowed path (scope.allowed_paths)".to_owned(),
+        PathVerdict::Outside | PathVerdict::Allowed => {
+            "not covered by an allowed path (scope.allowed_paths)".to_owned()
+        }
     };
     format!(
         "Outcome Runtime refuses to edit `{path}`: while experiment `{slug}` is being built, it is {why}. {} \

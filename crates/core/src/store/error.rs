@@ -14,7 +14,7 @@ fn classify(error: &sqlx::Error) -> (Code, &'static str, &'static str) {
     const UNREACHABLE: (Code, &str, &str) = (
         Code::DatabaseUnavailable,
         "the database cannot be opened or reached",
-        "check DATABASE_URL or the path, and that the server runs; `outcome-runtime doctor` shows the effective setting",
+        "check DATABASE_URL or the path, and that the server is running; `outcome-runtime doctor` shows the effective setting",
     );
     match error {
         sqlx::Error::Database(db) => {
@@ -49,13 +49,11 @@ fn classify(error: &sqlx::Error) -> (Code, &'static str, &'static str) {
                 ),
                 (Some(14), _) | (_, "3D000" | "28P01" | "28000" | "57P03" | "53300") => UNREACHABLE,
                 _ if db.is_unique_violation() => {
-                    (Code::Conflict, "the same thing exists already", "nothing was changed; look at what is there")
+                    (Code::Conflict, "the same entry already exists", "nothing was changed; look at the existing entry")
                 }
-                _ => (
-                    Code::DatabaseFailed,
-                    "the database refused a statement",
-                    "nothing was changed; this may be a defect",
-                ),
+                _ => {
+                    (Code::DatabaseFailed, "the database refused a statement", "nothing was changed; this may be a bug")
+                }
             }
         }
         // Half an answer to a greeting is what is left of a connection that was cut.
@@ -67,9 +65,9 @@ fn classify(error: &sqlx::Error) -> (Code, &'static str, &'static str) {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => (
             Code::DatabaseCorrupt,
             "a stored value cannot be read",
-            "somebody wrote into the database, or it was made by another version; run `outcome-runtime audit verify`",
+            "another program wrote to the database, or it was created by another version; run `outcome-runtime audit verify`",
         ),
-        _ => (Code::DatabaseFailed, "the database refused a statement", "nothing was changed; this may be a defect"),
+        _ => (Code::DatabaseFailed, "the database refused a statement", "nothing was changed; this may be a bug"),
     }
 }
 
@@ -78,17 +76,15 @@ pub(super) fn migrate_error(error: MigrateError) -> Error {
     match error {
         MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => Error::new(
             Code::DatabaseNewer,
-            format!("the database has schema {version}, which this version of the program does not know"),
+            format!("the database has schema {version}, which this version of the program does not support"),
         )
         .hint("use a newer version of the program; nothing was changed"),
         MigrateError::VersionMismatch(version) => Error::new(
             Code::DatabaseCorrupt,
-            format!("schema step {version} of the database is not the one of this program"),
+            format!("schema step {version} of the database differs from this program's"),
         )
-        .hint("the database was made by an unreleased or altered version"),
+        .hint("the database was created by an unreleased or modified version"),
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => db_error(error),
-        other => {
-            Error::new(Code::DatabaseFailed, "the database's schema could not be brought up to date").because(other)
-        }
+        other => Error::new(Code::DatabaseFailed, "the database's schema could not be updated").because(other),
     }
 }

@@ -137,7 +137,9 @@ async fn failed(call: &Call<'_>, args: &Args) -> Result<Answer, Failure> {
 fn refused(experiment: &str, failure: Failure) -> Failure {
     let question = match failure.code() {
         Code::ScopeViolation => "The change needs a path outside the scope. May the scope be extended?",
-        Code::BaseNotAncestor | Code::RepoEmpty => "The build cannot start from the base commit of the brief. How should it continue?",
+        Code::BaseNotAncestor | Code::RepoEmpty => {
+            "The build cannot start from the base commit of the brief. How should it continue?"
+        }
         Code::Conflict => return failure.next(super::GET_ACTIVE_OUTCOMES, json!({})),
         Code::InvalidInput => return failure.next("get_experiment_brief", json!({ "experiment_id": experiment })),
         _ => return failure,

@@ -118,7 +118,9 @@ async fn lifecycle_gate(call: &Call<'_>, experiment: &str, wanted: GateType) -> 
 fn opened_by(gate_type: GateType) -> &'static str {
     match gate_type {
         GateType::PortfolioReview => "it opens when submit_hypotheses selects a candidate",
-        GateType::LaunchApproval => "it opens when report_experiment_built has checked that the change is within its scope",
+        GateType::LaunchApproval => {
+            "it opens when report_experiment_built has checked that the change is within its scope"
+        }
         GateType::AnalysisReview => {
             "the runtime opens it when the measurement is decisive, the plan ends, or a limit is crossed"
         }

@@ -25,7 +25,7 @@ const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
 const LICENSE: &str = env!("CARGO_PKG_LICENSE");
 /// What a registry shows; at most 100 characters.
 const DESCRIPTION: &str =
-    "Agents propose and build experiments, always-valid statistics judge them, only humans decide.";
+    "Agents propose and build experiments, always-valid statistics measure them, only humans decide.";
 const KEYWORDS: [&str; 5] = ["experiments", "a-b-testing", "feature-flags", "statistics", "agents"];
 
 /// The built server, in the same folder as this program. A test stands one folder deeper.

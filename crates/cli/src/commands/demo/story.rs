@@ -124,7 +124,8 @@ impl Stage {
             hypothesis("Loud upsell", UPSELL, &["frontend/checkout/upsell.html"]),
         ] });
         let done = agent.call("submit_hypotheses", answer).await?;
-        self.print.played("agent", &format!("submit_hypotheses: {} are waiting for a human", list(at(&done, "proposed"))));
+        self.print
+            .played("agent", &format!("submit_hypotheses: {} are waiting for a human", list(at(&done, "proposed"))));
         for gate in self.runtime.gate_list().await? {
             self.decide(&gate, Verdict::Approve, "worth a try").await?;
         }
@@ -275,8 +276,10 @@ impl Stage {
             verdicts.push(experiment.state.status);
         }
         let found = agent.call("query_learnings", json!({ "query": "form upsell", "limit": 5 })).await?;
-        self.print
-            .did(&format!("query_learnings returns {} learnings for the next portfolio", count(at(&found, "learnings"))));
+        self.print.did(&format!(
+            "query_learnings returns {} learnings for the next portfolio",
+            count(at(&found, "learnings"))
+        ));
         let check = self.runtime.audit_verify(&[]).await?;
         ensure!(check.is_intact, "the audit log is not intact: {}", check.problems.join("; "));
         self.print.did(&format!("audit log verified: {} lines, head {}", check.n_lines, short(&check.head)));

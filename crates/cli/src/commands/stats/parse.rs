@@ -61,7 +61,11 @@ fn share(text: &str, flag: &str) -> Result<f64> {
 /// A number above 0.
 pub fn positive(text: &str, flag: &str) -> Result<f64> {
     let x = number(text, flag)?;
-    if x > 0.0 { Ok(x) } else { Err(invalid(format!("{flag} is {text}, expected more than 0"), "give a positive number")) }
+    if x > 0.0 {
+        Ok(x)
+    } else {
+        Err(invalid(format!("{flag} is {text}, expected more than 0"), "give a positive number"))
+    }
 }
 
 /// A level: a share as `5%` or 0.05, or a mean.
@@ -72,7 +76,8 @@ pub fn level(text: &str, flag: &str) -> Result<f64> {
 /// An error probability, as `5%` or 0.05.
 pub fn alpha(text: &str) -> Result<Alpha> {
     let value = share(text, "--alpha")?;
-    Alpha::try_new(value).map_err(|e| invalid(format!("--{e}"), "0.05 is usual; use 0.01 if no human checks before acting"))
+    Alpha::try_new(value)
+        .map_err(|e| invalid(format!("--{e}"), "0.05 is usual; use 0.01 if no human checks before acting"))
 }
 
 /// A probability strictly between 0 and 1.

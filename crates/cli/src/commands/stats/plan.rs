@@ -232,7 +232,6 @@ fn show(page: &mut Page, answer: &Answer) {
     page.hint("units are people who enter the experiment, all arms together; run the test for whole weeks");
 }
 
-
 /// What STATS.md 2.10 asks to be said, with the figures for this alpha and power.
 fn note(longest: f64, average: f64, at_double: f64) -> String {
     let average = if (0.95..1.1).contains(&average) {

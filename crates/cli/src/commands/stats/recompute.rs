@@ -29,7 +29,8 @@ fn show(page: &mut Page, done: &Recomputed) {
     let what = if done.is_check { "would change" } else { "changed" };
     page.line(&format!("Recomputed {n} experiment(s) from their readings; {n_changed} {what}."));
     for change in done.changes.iter().take(SHOWN) {
-        let fields = if change.fields.is_empty() { "no result was stored".to_owned() } else { change.fields.join(", ") };
+        let fields =
+            if change.fields.is_empty() { "no result was stored".to_owned() } else { change.fields.join(", ") };
         page.item(&format!("{}: {fields}", change.experiment));
     }
     for skipped in done.skipped.iter().take(SHOWN) {
