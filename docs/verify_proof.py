@@ -77,10 +77,10 @@ def sha256(value):
 
 
 def unique(pairs):
-    """An object; a key that stands twice is refused, because programs disagree on what it means."""
+    """An object; a duplicate key is refused, because programs disagree on what it means."""
     out = dict(pairs)
     if len(out) != len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key occurs twice")
     return out
 
 
@@ -577,7 +577,7 @@ def shrank(earlier, later):
 
 
 def testable(phases):
-    """Phases with units in both arms' kinds of sums; an arm that nobody saw has none of everything."""
+    """Phases with units in both arms' kinds of sums; an arm without exposures has zero of everything."""
     out = []
     for phase in phases:
         control, treatment = phase["control"], phase["treatment"]
@@ -608,11 +608,11 @@ class Path:
         self.start()
 
     def start(self):
-        """A new epoch: the evidence starts anew, with p = 1."""
+        """A new epoch: the evidence starts from p = 1."""
         self.max_ln_e, self.low, self.high, self.has_crossed, self.srm_max = 0.0, None, None, False, 0.0
 
     def replay(self, poll, as_of, counts, is_sampled):
-        """The source restated its past: the evidence becomes that of the earlier polls as it tells them now. Those that
+        """The source corrected its past: the evidence becomes that of the earlier polls as it reports them now. Those that
         contradict this poll, or a later one of them, are left out. False when none is left."""
         primary, kept = self.plan["signal"]["name"], []
         for earlier in reversed(poll.past):
@@ -793,7 +793,7 @@ class Report:
             self.add(f"{what}: {got!r} is recorded, {want!r} is right")
 
     def compare(self, what, want, got, rounding):
-        """`want` was recomputed, `got` stands in the pack."""
+        """`want` was recomputed, `got` is in the pack."""
         if isinstance(want, dict) and isinstance(got, dict):
             for key in sorted(set(want) | set(got) - SENTENCES):
                 place = rounding.get(key, rounding) if key in ("srm", "lift_ci") else rounding
@@ -1016,7 +1016,7 @@ def main():
           f"`{pack['experiment']['slug']}` is {last['verdict']['decision']}, p = {last['p_running']:.3g}, plan "
           f"{pack['plan_hash'][:12]}")
     if not args.log:
-        print("the pack was not held against the audit log; --log does it")
+        print("the pack was not compared with the audit log; use --log to do so")
     return 0
 
 
