@@ -159,11 +159,11 @@ fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
     let number = |pointer: &str| result.pointer(pointer).and_then(Value::as_f64);
     let text = |pointer: &str| result.pointer(pointer).and_then(Value::as_str).unwrap_or("-").to_owned();
     page.head(if last.is_some() { "Final result" } else { "Result so far" });
-    page.field("verdict", &format!("{}: {}", text("/verdict/decision"), text("/verdict/reason")));
+    page.field("recommends", &format!("{}: {}", text("/verdict/decision"), text("/verdict/reason")));
     if let Some(effect) = number("/effect") {
         let interval = match (number("/ci/lower"), number("/ci/upper")) {
             (Some(low), Some(high)) => {
-                format!("  (confidence sequence {} to {})", scale.change(low), scale.change(high))
+                format!("  (confidence sequence {})", scale.interval(Some(low), Some(high)))
             }
             _ => String::new(),
         };

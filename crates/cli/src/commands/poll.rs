@@ -26,7 +26,7 @@ fn show(page: &mut Page, done: &Polled) {
         page.hint("nothing is due; `--all` reads everything now");
     }
     if n > 0 {
-        let mut table = Table::new(&["experiment", "status", "verdict", "why"]);
+        let mut table = Table::new(&["experiment", "status", "recommendation", "reason"]);
         for polled in &done.experiments {
             table.row(&[
                 &polled.experiment,

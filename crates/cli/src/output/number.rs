@@ -22,10 +22,23 @@ impl Scale {
 
     /// A difference with its sign; differences of shares are points.
     pub fn change(&self, value: f64) -> String {
+        format!("{}{}", self.signed(value), self.points())
+    }
+
+    /// An interval of differences: `[-0.23, +1.73] points`.
+    pub fn interval(&self, lower: Option<f64>, upper: Option<f64>) -> String {
+        let end = |x: Option<f64>| x.map_or_else(|| "unbounded".to_owned(), |x| self.signed(x));
+        format!("[{}, {}]{}", end(lower), end(upper), self.points())
+    }
+
+    fn signed(&self, value: f64) -> String {
         let scaled = if self.is_share { value * 100.0 } else { value };
         let sign = if scaled >= 0.0 { "+" } else { "" };
-        let unit = if self.is_share { " points".to_owned() } else { String::new() };
-        format!("{sign}{}{unit}", significant(scaled, 3))
+        format!("{sign}{}", significant(scaled, 3))
+    }
+
+    fn points(&self) -> &'static str {
+        if self.is_share { " points" } else { "" }
     }
 }
 
@@ -82,5 +95,7 @@ mod tests {
         assert_eq!(Scale::new(Some("%"), 45.0).level(33.12), "33.12 %");
         assert_eq!(Scale::new(Some("%"), 0.45).change(-0.0081), "-0.81 points");
         assert_eq!(Scale::new(None, 20.0).change(1.5), "+1.5");
+        assert_eq!(Scale::new(Some("%"), 0.45).interval(Some(-0.0023), Some(0.0173)), "[-0.23, +1.73] points");
+        assert_eq!(Scale::new(None, 20.0).interval(None, Some(1.5)), "[unbounded, +1.5]");
     }
 }

@@ -270,7 +270,7 @@ impl Stage {
                 number("/result/effect"),
                 number("/result/ci/lower"),
                 number("/result/ci/upper"),
-                result.pointer("/result/verdict/reason").and_then(Value::as_str).unwrap_or("no verdict"),
+                result.pointer("/result/verdict/reason").and_then(Value::as_str).unwrap_or("no recommendation"),
             );
             self.print.verdict(is_shipped, &line);
             verdicts.push(experiment.state.status);

@@ -345,7 +345,8 @@ fn show(page: &mut Page, answer: &Answer, args: &StatsAb, is_share: bool) {
         page.field("control", &arm(&answer.control));
         page.field("treatment", &arm(&one.treatment));
         if let Some(effect) = one.effect {
-            let ci = within(one.ci, |x| scale.change(x));
+            let ends = one.ci.unwrap_or(Interval::UNBOUNDED);
+            let ci = scale.interval(ends.lower, ends.upper);
             page.field("effect", &format!("{}   {ci}   {confidence} % confidence sequence", scale.change(effect)));
         }
         if let Some(lift) = one.lift {
