@@ -194,7 +194,7 @@ fn choice(verdict: Verdict, chosen: Option<Verdict>) -> Choice {
         Verdict::Iterate => ("Iterate", "End this experiment and draft a successor."),
         Verdict::Kill => ("Kill", "Turn the flag off and end the experiment. The learning is kept."),
         Verdict::Pause => ("Pause", "Turn the flag off until someone resumes the experiment."),
-        Verdict::Resume => ("Resume", "Turn the flag on again."),
+        Verdict::Resume => ("Resume", "Turn the flag on again, at its previous share."),
         Verdict::AcceptPolicy => ("Accept the policy", "The gate accepts lower assurance from now on."),
         Verdict::ConfirmAchieved => ("Confirm", "The outcome is achieved."),
         Verdict::Activate => ("Activate", "The horizon begins."),
