@@ -7,7 +7,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
     && install -D -t /out target/dist/outcome-runtimed target/dist/outcome-runtime
 
 FROM debian:bookworm-slim
-# git checks what agents build; certificates are for databases and services behind TLS.
+# git is needed to check builds; certificates are needed for databases and services behind TLS.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates git \
     && rm -rf /var/lib/apt/lists/*

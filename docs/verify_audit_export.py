@@ -6,7 +6,7 @@
 
 Each line is a JSON object. Its `hash` is the SHA-256, in hexadecimal, of the canonical JSON (RFC 8785) of all its other
 fields; its `prev` is the hash of the line before, 64 zeros for the first; `seq` counts from 1 without gaps. A changed,
-removed or re-ordered line breaks the chain. A log that was rewritten as a whole is found by comparing it with a head that
+removed or reordered line breaks the chain. A completely rewritten log is found by comparing it with a head that
 was kept elsewhere: `--head`, or the lines of an anchor file (their ed25519 signatures are checked by
 `outcome-runtime audit verify`, since Python's standard library cannot).
 
@@ -60,10 +60,10 @@ def canonical(value):
 
 
 def unique(pairs):
-    """An object; a key that stands twice is refused, because programs disagree on what it means."""
+    """An object; a duplicate key is refused, because programs disagree on what it means."""
     out = dict(pairs)
     if len(out) != len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key occurs twice")
     return out
 
 
@@ -133,7 +133,7 @@ def main():
         return 1
     print(f"intact: lines {first} to {last}, {n_anchors} anchors, head {hashes[last]}")
     if first > 1:
-        print(f"the export begins at line {first}: what came before was not checked")
+        print(f"the export begins at line {first}: earlier lines were not checked")
     return 0
 
 

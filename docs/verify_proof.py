@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
-"""Recomputes the verdict of an experiment from its proof pack, without using any code of Outcome Runtime.
+"""Recomputes the result of an experiment from its proof pack, without using any code of Outcome Runtime.
 
     outcome-runtime stats proof my-experiment -o proof.json
     python3 verify_proof.py proof.json [--log log.jsonl]
 
-The pack holds aggregates: units and sums of every poll, by signal, allocation phase and arm. This program derives from them,
+The pack contains aggregates: units and sums of every poll, by signal, allocation phase and arm. From them this program derives,
 poll by poll, the start gate, the evidence ln E, the confidence sequence, the relative lift with Fieller's interval, the
-running p, the sample-ratio check, the guardrails, the futility bound and the decision, and compares each with what the pack
-says: numbers within a relative 1e-9 (plus the rounding of double precision where a formula cancels), everything else exactly.
-It checks the hash of the plan, the digest of every poll's readings, the steps that the engine took, and the seal of the pack.
+running p, the sample-ratio check, the guardrails, the futility bound and the decision, and compares each with the pack:
+numbers within a relative tolerance of 1e-9 (plus the rounding of double precision if a formula cancels), everything else
+exactly. It checks the hash of the plan, the digest of every poll's readings, the steps of the engine, and the seal of the pack.
 
-A pack that was invented as a whole agrees with itself. `--log` holds it against the exported audit log
+A pack that is completely invented is consistent with itself. `--log` compares it with the exported audit log
 (`outcome-runtime audit export`, which `verify_audit_export.py` verifies): then every reading must be the logged one, and none
-may be missing. The sentences that give reasons are compared with the log, not recomputed.
+may be missing. The sentences that give reasons are not recomputed, because their wording may change between versions;
+`--log` compares those of the steps.
 
 Only Python's standard library is used. Exit code: 0 agrees, 1 differs, 2 cannot be read.
 """
@@ -76,10 +77,10 @@ def sha256(value):
 
 
 def unique(pairs):
-    """An object; a key that stands twice is refused, because programs disagree on what it means."""
+    """An object; a duplicate key is refused, because programs disagree on what it means."""
     out = dict(pairs)
     if len(out) != len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key occurs twice")
     return out
 
 
@@ -576,7 +577,7 @@ def shrank(earlier, later):
 
 
 def testable(phases):
-    """Phases with units in both arms' kinds of sums; an arm that nobody saw has none of everything."""
+    """Phases with units in both arms' kinds of sums; an arm without exposures has zero of everything."""
     out = []
     for phase in phases:
         control, treatment = phase["control"], phase["treatment"]
@@ -607,11 +608,11 @@ class Path:
         self.start()
 
     def start(self):
-        """A new epoch: the evidence starts anew, with p = 1."""
+        """A new epoch: the evidence starts from p = 1."""
         self.max_ln_e, self.low, self.high, self.has_crossed, self.srm_max = 0.0, None, None, False, 0.0
 
     def replay(self, poll, as_of, counts, is_sampled):
-        """The source restated its past: the evidence becomes that of the earlier polls as it tells them now. Those that
+        """The source corrected its past: the evidence becomes that of the earlier polls as it reports them now. Those that
         contradict this poll, or a later one of them, are left out. False when none is left."""
         primary, kept = self.plan["signal"]["name"], []
         for earlier in reversed(poll.past):
@@ -776,7 +777,7 @@ class Path:
 # Comparing
 # ---------------------------------------------------------------------------------------------------------------------------
 
-# Words for people; what they rest on is recomputed.
+# Text for people. Its wording may change between versions; the facts behind it are recomputed.
 SENTENCES = {"reason", "message", "next"}
 
 
@@ -792,7 +793,7 @@ class Report:
             self.add(f"{what}: {got!r} is recorded, {want!r} is right")
 
     def compare(self, what, want, got, rounding):
-        """`want` was recomputed, `got` stands in the pack."""
+        """`want` was recomputed, `got` is in the pack."""
         if isinstance(want, dict) and isinstance(got, dict):
             for key in sorted(set(want) | set(got) - SENTENCES):
                 place = rounding.get(key, rounding) if key in ("srm", "lift_ci") else rounding
@@ -854,7 +855,7 @@ def unstored(pack):
 
 
 def check_steps(pack, report):
-    """What the engine did must be what the path says at that time."""
+    """The steps of the engine must follow from the path at that time."""
     for step in pack["steps"]:
         path = [poll for poll in pack["path"] if seconds(poll["polled_at"]) <= seconds(step["at"])]
         what, payload = f"line {step['seq']} ({step['kind']})", step["payload"]
@@ -872,16 +873,16 @@ def check_steps(pack, report):
         elif payload.get("cause") == "kill_threshold":
             fits = decision == "kill_harm"
         elif payload.get("cause") == "flag_drift":
-            fits, said = path[-1]["has_flag_drift"], verdict["reason"]
+            fits = path[-1]["has_flag_drift"]
         else:
             continue
         if not fits:
             report.add(f"{what} does not follow from the verdict {decision}")
-        report.same(f"{what}: the reason", verdict["reason"], said)
+
 
 
 def check_about(what, plan, stored, report):
-    """What stands beside the engine's own fields follows from the plan and from them."""
+    """The fields next to the engine's own must follow from the plan and from them."""
     report.same(f"{what}.alpha", plan["alpha"], stored.get("alpha"))
     report.same(f"{what}.error_budget", plan.get("error_budget"), stored.get("error_budget"))
     grades = {"randomised": "B" if stored["health"] else "A", "before_after": "C", "none": "D"}
@@ -892,7 +893,7 @@ def check_about(what, plan, stored, report):
 
 
 def check_recorded(pack, results, report):
-    """What is stored with the experiment must be the path's word at that time."""
+    """What is stored with the experiment must be the result of the path at that time."""
     at_end = (pack["recorded"]["at_end"] or {}).get("result")
     for name, stored in (("latest", pack["recorded"]["latest"]), ("at_end", at_end)):
         if stored is None:
@@ -914,7 +915,8 @@ def check_recorded(pack, results, report):
             report.compare(f"recorded.{name}", want, stored, rounding)
             continue
         report.compare(f"recorded.{name}", want, stored, rounding)
-        report.same(f"recorded.{name}.verdict", pack["path"][until[-1]]["result"]["verdict"], stored["verdict"])
+        verdicts = (pack["path"][until[-1]]["result"]["verdict"], stored["verdict"])
+        report.same(f"recorded.{name}.verdict", *({k: v for k, v in x.items() if k not in SENTENCES} for x in verdicts))
 
 
 def check_log(pack, lines, report):
@@ -1014,7 +1016,7 @@ def main():
           f"`{pack['experiment']['slug']}` is {last['verdict']['decision']}, p = {last['p_running']:.3g}, plan "
           f"{pack['plan_hash'][:12]}")
     if not args.log:
-        print("the pack was not held against the audit log; --log does it")
+        print("the pack was not compared with the audit log; use --log to do so")
     return 0
 
 

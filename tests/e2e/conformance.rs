@@ -22,10 +22,10 @@ use secrecy::ExposeSecret as _;
 /// The suite asks for tools, prompts and resources of its own (`test_...`), which only a made-up server has.
 const FIXTURE: &str = "needs tools, prompts or resources that are made for the suite";
 const SAMPLING: &str = "sampling, roots and logging are deprecated, and not offered";
-const SESSION: &str = "there are no sessions over HTTP: every request stands alone";
+const SESSION: &str = "there are no sessions over HTTP: every request is independent";
 const SUBSCRIBE: &str = "subscribes to a resource of the suite; over HTTP notices come through `subscriptions/listen`";
-const HEADERS: &str = "no tool asks for arguments in headers";
-const TASKS: &str = "tasks are not offered: gates take days and have tools of their own";
+const HEADERS: &str = "no tool takes arguments in headers";
+const TASKS: &str = "tasks are not offered: gates take days and have their own tools";
 
 #[derive(Clone, Copy)]
 enum Expected {

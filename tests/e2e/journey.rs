@@ -108,7 +108,7 @@ async fn a_required_proof_that_cannot_be_read_keeps_a_success_from_shipping() ->
     let verdict = &shown.current_result.context("a result")?["verdict"];
     assert_eq!(
         (&verdict["decision"], &verdict["next"]),
-        (&"continue".into(), &"The proof that every required guardrail is safe.".into())
+        (&"continue".into(), &"Proof that every required guardrail is met.".into())
     );
     lab.tell_source("ALTER TABLE arms RENAME COLUMN falls TO crashes").await?;
     lab.poll_after(6).await?;

@@ -368,16 +368,14 @@ const PLACES: &[&str] = &[
     "/path/3/result/guardrails/2/ln_e_breached",
     "/path/2/result/guardrails/4/n_consecutive",
     "/path/0/result/status/have",
-    "/steps/0/payload/reason",
     "/recorded/latest/effect",
-    "/recorded/latest/verdict/reason",
     "/recorded/at_end/result/lift_ci/lower",
     "/verdict/reason",
 ];
 
 /// Places about which only the log knows better.
 const PLACES_OF_THE_LOG: &[&str] =
-    &["/snapshots/3/logged/seq", "/snapshots/3/logged/hash", "/steps/0/at", "/steps/0/seq"];
+    &["/snapshots/3/logged/seq", "/snapshots/3/logged/hash", "/steps/0/at", "/steps/0/seq", "/steps/0/payload/reason"];
 
 /// Changes that no single digit makes.
 const CHANGES: &[Change] = &[

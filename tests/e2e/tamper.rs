@@ -236,7 +236,7 @@ async fn rewriting_the_whole_chain_breaks_the_decisions_that_were_signed_over_it
         }
         lab.raw(&format!("UPDATE workspace SET log_head = '{prev}'")).await?;
         let found = problems(&lab).await?;
-        assert!(found.iter().any(|problem| problem.contains("signed over another line")), "{found:?}");
+        assert!(found.iter().any(|problem| problem.contains("signed over a different line")), "{found:?}");
         Ok(())
     })
     .await

@@ -14,7 +14,7 @@ pub use client::{Doctor, Guard, GuardClient, InitClients};
 pub use simulate::Simulate;
 pub use stats::{Better, Stats, StatsAb, StatsPlan, StatsProof, StatsRecompute};
 
-/// Declares an outcome, lets agents propose and build, measures, and stops at gates that only you can end.
+/// Declare an outcome, let agents propose and build, measure the result, and decide at gates that only you can end.
 #[derive(Debug, Parser)]
 #[command(name = "outcome-runtime", version, max_term_width = 100, arg_required_else_help = true, after_help = FLOW)]
 pub struct Cli {
@@ -32,16 +32,16 @@ TYPICAL FLOW:
   outcome-runtime validate           check outcome.yaml: line, reason, fix
   outcome-runtime apply              store what the file declares, as drafts
   outcome-runtime activate OUTCOME   measure the baseline and start the clock
-  outcome-runtime status             everything at a glance, and what waits for you
-  outcome-runtime gate decide GATE   look at what is asked, then decide
-  outcome-runtime poll               read the signals now; the daemon does it too
+  outcome-runtime status             see everything at a glance, and what waits for you
+  outcome-runtime gate decide GATE   read the question and the evidence, then decide
+  outcome-runtime poll               read the signals now; the daemon does this on a schedule
 
 EXAMPLES:
   outcome-runtime init --source sqlite:app.db
   outcome-runtime status --json
 
-Exit codes: 0 done, 1 defect, 2 invalid, 3 not found, 4 conflict, 5 refused,
-6 tampered, 7 out of scope, 8 environment. `outcome-runtime errors` lists all.";
+Exit codes: 0 done, 1 bug, 2 invalid, 3 not found, 4 conflict, 5 refused,
+6 tampered, 7 out of scope, 8 environment. `outcome-runtime errors` lists all codes.";
 
 /// Flags that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -50,22 +50,22 @@ pub struct Globals {
     /// The outcome file [default: the nearest outcome.yaml, up to the root of the git repository]
     #[arg(long, global = true, value_name = "PATH")]
     pub file: Option<PathBuf>,
-    /// The runtime's own database, sqlite:PATH or postgres://... [default: .outcome/outcome.db]
+    /// The runtime's own database: sqlite:PATH or postgres://... [default: .outcome/outcome.db]
     #[arg(long, global = true, value_name = "URL")]
     pub database: Option<String>,
     /// Print the result (and errors) as JSON on stdout
     #[arg(long, global = true)]
     pub json: bool,
-    /// When to colour; NO_COLOR is honoured
+    /// When to use colour; NO_COLOR is respected
     #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub color: Colour,
-    /// Never ask anything: fail where an answer is missing
+    /// Never prompt: fail if an answer is missing
     #[arg(long, global = true)]
     pub no_input: bool,
-    /// Leave out hints and remarks
+    /// Leave out hints and notes
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Log more to stderr: -v for steps, -vv for everything
+    /// Log more to stderr: -v shows steps, -vv shows everything
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }
@@ -85,65 +85,65 @@ pub enum Colour {
 pub enum Command {
     /// Set up a workspace in this repository (folder, database, your signing key, a first outcome.yaml), or a client
     Init(Init),
-    /// Check outcome.yaml: every problem with its line, what is valid, and a fix
+    /// Check outcome.yaml: report every problem with its line, the valid values and a fix
     Validate(Validate),
     /// Show what `apply` would change
     #[command(after_help = "EXAMPLES:\n  outcome-runtime plan\n  outcome-runtime plan --json | jq '.[].changes'")]
     Plan,
-    /// Store what outcome.yaml declares; applying twice changes nothing
+    /// Store what outcome.yaml declares; applying the same file twice changes nothing
     Apply(Apply),
-    /// Make a draft the unit of work: measure its baseline and start its horizon
+    /// Activate a draft outcome: measure its baseline and start its horizon
     Activate(Activate),
-    /// Give an outcome up
+    /// Abandon an outcome
     Abandon(Abandon),
     /// Confirm that an outcome is achieved
     Confirm(Confirm),
-    /// Everything at a glance: outcomes, experiments, gates that wait, signals that fail
+    /// Show everything at a glance: outcomes, experiments, pending gates, failing signals
     Status(Status),
-    /// Look at experiments, propose your own, pause, resume or kill one
+    /// List and show experiments, propose your own, pause, resume or kill one
     #[command(subcommand, visible_alias = "exp", after_help = EXPERIMENT_EXAMPLES)]
     Experiment(Experiment),
-    /// Look at gates and decide them
+    /// List, show and decide gates
     #[command(subcommand, after_help = GATE_EXAMPLES)]
     Gate(Gate),
-    /// Report a build by hand, as an agent does through MCP
+    /// Report a build by hand; agents do this through MCP
     Report(Report),
     /// Read the signals that are due, evaluate, and take the steps that follow
     Poll(Poll),
-    /// Search what experiments taught
+    /// Search what past experiments taught
     Learnings(Learnings),
-    /// Hold a change against the scope of an outcome
+    /// Check that a change stays within the scope of an outcome
     #[command(subcommand, after_help = SCOPE_EXAMPLES)]
     Scope(Scope),
     /// Verify, export and anchor the audit log
     #[command(subcommand, after_help = AUDIT_EXAMPLES)]
     Audit(Audit),
-    /// Play an experiment's decision policy over synthetic units, before anybody is exposed
+    /// Simulate an experiment's decision policy on synthetic units before any user is exposed
     Simulate(Simulate),
-    /// Use the statistics by hand: test two arms, plan a test, prove a verdict, check the formulas
+    /// Use the statistics directly: test two arms, plan a test, export a proof, check the formulas
     #[command(subcommand, after_help = stats::EXAMPLES)]
     Stats(Stats),
-    /// Try the sources that outcome.yaml declares
+    /// List and test the sources that outcome.yaml declares
     #[command(subcommand, after_help = CONNECTOR_EXAMPLES)]
     Connectors(Connectors),
     /// Give an agent access to the REST API
     #[command(subcommand, after_help = AGENT_EXAMPLES)]
     Agent(Agent),
-    /// See the whole loop on a virtual clock: offline, no account, no key, under a minute
+    /// Run the whole loop on a virtual clock: offline, without an account or key, in under a minute
     #[command(
-        after_help = "EXAMPLES:\n  outcome-runtime demo\n  outcome-runtime demo --keep shop   keep the folder and look around"
+        after_help = "EXAMPLES:\n  outcome-runtime demo\n  outcome-runtime demo --keep shop   keep the folder so that you can explore it"
     )]
     Demo(Demo),
-    /// Is everything where it should be? Each effective setting and where it came from
+    /// Check the installation: show each effective setting, where it came from, and what is wrong
     Doctor(Doctor),
-    /// Answer an editor's hook: refuse an edit outside of the active experiment's scope
+    /// Answer a client's hook: refuse an edit outside the active experiment's scope
     Guard(Guard),
     /// Print the JSON Schema of outcome.yaml
     #[command(after_help = "EXAMPLES:\n  outcome-runtime schema > outcome.schema.json\n\n\
         Editors use it with this first line of outcome.yaml:\n  \
         # yaml-language-server: $schema=outcome.schema.json")]
     Schema,
-    /// Print the completion script of a shell
+    /// Print a shell completion script
     #[command(after_help = "EXAMPLES:\n  \
         outcome-runtime completions bash > ~/.local/share/bash-completion/completions/outcome-runtime\n  \
         outcome-runtime completions zsh > ~/.zfunc/_outcome-runtime")]
@@ -151,7 +151,7 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// List every error code, its exit code and what it means
+    /// List every error code with its exit code and meaning
     #[command(after_help = "EXAMPLES:\n  outcome-runtime errors\n  outcome-runtime errors --json")]
     Errors,
 }
@@ -159,7 +159,7 @@ pub enum Command {
 /// How a signature is unlocked.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Unlock {
-    /// For scripts: read the passphrase (one line) from this file descriptor; otherwise the terminal is asked
+    /// For scripts: read the passphrase (one line) from this file descriptor instead of the terminal
     #[arg(long, value_name = "N")]
     pub passphrase_fd: Option<u32>,
 }
@@ -170,7 +170,7 @@ pub struct UnlockOrLocal {
     /// The passphrase.
     #[command(flatten)]
     pub unlock: Unlock,
-    /// Decide without your passphrase, labelled "local, unverified" for ever (A2); needs a terminal
+    /// Act without your passphrase. The act stays labelled "local, unverified" (A2). Needs a terminal
     #[arg(long, conflicts_with = "passphrase_fd")]
     pub unverified: bool,
 }
@@ -182,19 +182,19 @@ EXAMPLES:
   outcome-runtime init
   outcome-runtime init --source sqlite:app.db
   outcome-runtime init --email sam@example.com --name Sam --passphrase-fd 3 3<FILE
-  outcome-runtime init --client claude-code             also sets this client up
+  outcome-runtime init --client claude-code             also set this client up
   outcome-runtime init --client codex --client cursor --yes
 
 The passphrase seals the key with which you decide gates. It is never an argument
 or an environment variable, and it cannot be recovered: keep it somewhere safe.")]
 pub struct Init {
-    /// Your e-mail: it names you in the log and in gates [default: git's user.email]
+    /// Your e-mail, which names you in the log and in gates [default: git's user.email]
     #[arg(long)]
     pub email: Option<String>,
     /// Your name [default: git's user.name]
     #[arg(long)]
     pub name: Option<String>,
-    /// The database to measure, for the first outcome.yaml: sqlite:PATH, postgres://... or mysql://...
+    /// The database to measure, written into the first outcome.yaml: sqlite:PATH, postgres://... or mysql://...
     #[arg(long, value_name = "URL")]
     pub source: Option<String>,
     /// Do not write an outcome.yaml
@@ -213,7 +213,7 @@ pub struct Init {
 #[command(after_help = "\
 EXAMPLES:
   outcome-runtime validate
-  outcome-runtime validate --skip-env            in CI, where secrets are not there
+  outcome-runtime validate --skip-env            in CI, where secrets are not available
   outcome-runtime validate other/outcome.yaml
 
 Where the measured baseline and traffic are known, it also answers whether the
@@ -221,7 +221,7 @@ horizon is long enough.")]
 pub struct Validate {
     /// The file [default: the nearest outcome.yaml]
     pub path: Option<PathBuf>,
-    /// Accept references to variables and files that are not there
+    /// Accept references to environment variables and files that do not exist
     #[arg(long)]
     pub skip_env: bool,
 }
@@ -232,7 +232,7 @@ pub struct Validate {
 EXAMPLES:
   outcome-runtime plan && outcome-runtime apply
 
-A file that lowers the assurance of a gate needs your passphrase; nothing else does.")]
+Only a file that lowers the assurance of a gate needs your passphrase.")]
 pub struct Apply {
     /// The passphrase.
     #[command(flatten)]
@@ -246,12 +246,12 @@ EXAMPLES:
   outcome-runtime activate signup-rate
   outcome-runtime activate signup-rate --accept-baseline
 
-The baseline is measured from the source. When it is far from `target.from`,
-activation refuses: one of the two is wrong.")]
+The baseline is measured from the source. If it is far from `target.from`, the
+activation is refused, because one of the two is wrong.")]
 pub struct Activate {
     /// Slug of the outcome
     pub outcome: String,
-    /// Begin from the measured value even though it is far from `target.from`
+    /// Accept the measured value as the baseline even if it is far from `target.from`
     #[arg(long)]
     pub accept_baseline: bool,
     /// The passphrase.
@@ -289,7 +289,7 @@ EXAMPLES:
   outcome-runtime status --active
   outcome-runtime status --json | jq '.gates[].gate'")]
 pub struct Status {
-    /// Leave out drafts and what is over
+    /// Show only active outcomes: leave out drafts and finished ones
     #[arg(long)]
     pub active: bool,
 }
@@ -307,37 +307,37 @@ pub enum Experiment {
     /// List experiments, newest first
     #[command(after_help = "EXAMPLES:\n  outcome-runtime experiment list --outcome signup-rate")]
     List {
-        /// Only those of this outcome
+        /// Only experiments of this outcome
         #[arg(long)]
         outcome: Option<String>,
-        /// At most so many
+        /// Maximum number of experiments
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
         limit: i64,
     },
-    /// Show one experiment: hypothesis, plan, result with its chart, gates, what can happen next
+    /// Show one experiment: hypothesis, plan, result with a chart, gates, possible next steps
     #[command(after_help = "EXAMPLES:\n  outcome-runtime experiment show short-signup-form")]
     Show {
         /// Slug of the experiment
         experiment: String,
     },
-    /// Bring a kept hypothesis to its gate, or hand in your own
+    /// Open the portfolio gate of a stored hypothesis, or submit your own
     Propose(Propose),
-    /// Turn an experiment's flag off for now
+    /// Pause an experiment: turn its flag off until you resume it
     #[command(after_help = "EXAMPLES:\n  outcome-runtime experiment pause short-signup-form --note 'incident 42'")]
     Pause(Act),
-    /// Turn a paused experiment's flag on again; always needs your passphrase
+    /// Resume a paused experiment: turn its flag on again. Always needs your passphrase
     #[command(after_help = "EXAMPLES:\n  outcome-runtime experiment resume short-signup-form")]
     Resume(Resume),
-    /// End an experiment for good
+    /// End an experiment permanently
     #[command(after_help = "EXAMPLES:\n  outcome-runtime experiment kill short-signup-form --note 'no longer wanted'")]
     Kill(Act),
-    /// Let a failed build be tried again
+    /// Allow another attempt after a failed build
     #[command(after_help = "EXAMPLES:\n  outcome-runtime experiment retry short-signup-form")]
     Retry {
         /// Slug of the experiment
         experiment: String,
     },
-    /// Show what a builder needs to know
+    /// Show the brief: what a builder needs to know
     #[command(after_help = "EXAMPLES:\n  outcome-runtime experiment brief short-signup-form --json")]
     Brief {
         /// Slug of the experiment
@@ -358,16 +358,16 @@ EXAMPLES:
   outcome-runtime experiment propose --outcome signup-rate --file hypothesis.yaml
   cat answer.json | outcome-runtime experiment propose --outcome signup-rate --file -")]
 pub struct Propose {
-    /// Slug of a kept hypothesis
+    /// Slug of a stored hypothesis
     #[arg(required_unless_present_any = ["outcome", "template"], conflicts_with_all = ["outcome", "template"])]
     pub experiment: Option<String>,
-    /// The outcome for which hypotheses are handed in
+    /// The outcome that the submitted hypotheses belong to
     #[arg(long, requires = "file")]
     pub outcome: Option<String>,
-    /// One hypothesis or a list of them, YAML or JSON; `-` reads stdin (here this is not the outcome file)
+    /// One hypothesis or a list of them, as YAML or JSON; `-` reads stdin (this --file is not the outcome file)
     #[arg(long, value_name = "PATH")]
     pub file: Option<PathBuf>,
-    /// Print a commented hypothesis to begin with
+    /// Print a commented hypothesis as a starting point
     #[arg(long, conflicts_with_all = ["outcome", "file"])]
     pub template: bool,
 }
@@ -377,7 +377,7 @@ pub struct Propose {
 pub struct Act {
     /// Slug of the experiment
     pub experiment: String,
-    /// Why, in your words; kept in the log
+    /// Your reason; stored in the log
     #[arg(long)]
     pub note: Option<String>,
     /// E-mail of the member who acts [default: the first member]
@@ -393,7 +393,7 @@ pub struct Act {
 pub struct Resume {
     /// Slug of the experiment
     pub experiment: String,
-    /// Why, in your words; kept in the log
+    /// Your reason; stored in the log
     #[arg(long)]
     pub note: Option<String>,
     /// E-mail of the member who acts [default: the first member]
@@ -414,16 +414,16 @@ EXAMPLES:
 /// `gate ...`.
 #[derive(Debug, Subcommand)]
 pub enum Gate {
-    /// List the gates that wait for a human, the most urgent first
+    /// List the pending gates, most urgent first
     #[command(after_help = "EXAMPLES:\n  outcome-runtime gate list")]
     List,
-    /// Show what a gate asks and on what evidence
+    /// Show the question of a gate and its evidence
     #[command(after_help = "EXAMPLES:\n  outcome-runtime gate show GATE")]
     Show {
         /// Slug of the gate
         gate: String,
     },
-    /// Decide a gate: shows what is asked, then asks for your passphrase
+    /// Decide a gate: shows the question and the evidence, then asks for your passphrase
     Decide(Decide),
     /// Ask a human for a decision about an experiment
     #[command(after_help = "EXAMPLES:\n  \
@@ -434,7 +434,7 @@ pub enum Gate {
         /// The question
         #[arg(long)]
         question: String,
-        /// More about it
+        /// Additional details
         #[arg(long)]
         details: Option<String>,
     },
@@ -455,19 +455,19 @@ The decision is signed over exactly what was shown. A script should pass
 pub struct Decide {
     /// Slug of the gate
     pub gate: String,
-    /// What you decide; which ones a gate takes stands in `gate show`. Asked for on a terminal
+    /// Your verdict; `gate show` lists those that the gate accepts. On a terminal you are asked for it
     #[arg(long, value_parser = verdict_parser())]
     pub verdict: Option<Verdict>,
-    /// A condition of the approval; may be repeated
+    /// A condition of the approval; can be repeated
     #[arg(long, value_name = "TEXT")]
     pub condition: Vec<String>,
-    /// Why, in your words; kept in the log and with the learning
+    /// Your reason; stored in the log and with the learning
     #[arg(long)]
     pub note: Option<String>,
-    /// Confirm every rule of the checklist without being asked one by one
+    /// Confirm every rule of the checklist at once instead of one by one
     #[arg(long)]
     pub confirm_checklist: bool,
-    /// Refuse unless the gate still shows this: the hash of `gate show`, or its first 12 characters
+    /// Refuse if the gate has changed: the hash from `gate show`, or its first 12 characters
     #[arg(long, value_name = "HASH")]
     pub context_hash: Option<String>,
     /// E-mail of the member who decides [default: the first member]
@@ -502,16 +502,16 @@ against the scope.")]
 pub struct Report {
     /// Slug of the experiment
     pub experiment: String,
-    /// What was done
+    /// What was built
     #[arg(long, required_unless_present = "failed", conflicts_with = "failed")]
     pub summary: Option<String>,
     /// Commit, branch or tag that holds the change [default: the checked-out commit]
     #[arg(long, value_name = "REVISION")]
     pub head: Option<String>,
-    /// More about it
+    /// Additional notes
     #[arg(long)]
     pub notes: Option<String>,
-    /// The build failed, and why
+    /// Report that the build failed, with the reason
     #[arg(long, value_name = "REASON")]
     pub failed: Option<String>,
 }
@@ -526,12 +526,12 @@ EXAMPLES:
 
 Without a daemon, let cron run it:
   */15 * * * * cd /path/to/repo && outcome-runtime poll --quiet
-It exits with 8 when a source could not be read; nothing is decided from that.")]
+The exit code is 8 if a source could not be read. A failed reading never decides anything.")]
 pub struct Poll {
     /// Only this outcome
     #[arg(long)]
     pub outcome: Option<String>,
-    /// Also read what is not due yet
+    /// Also read signals that are not due yet
     #[arg(long, visible_alias = "force")]
     pub all: bool,
 }
@@ -544,12 +544,12 @@ EXAMPLES:
   outcome-runtime learnings sign-up form
   outcome-runtime learnings pricing --outcome revenue --json")]
 pub struct Learnings {
-    /// Words to look for; the newest without
+    /// Words to search for; without words, the newest learnings are listed
     pub words: Vec<String>,
-    /// Only those of this outcome
+    /// Only learnings of this outcome
     #[arg(long)]
     pub outcome: Option<String>,
-    /// At most so many
+    /// Maximum number of learnings
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(i64).range(1..=100))]
     pub limit: i64,
 }
@@ -561,7 +561,7 @@ EXAMPLES:
 /// `scope ...`.
 #[derive(Debug, Subcommand)]
 pub enum Scope {
-    /// Say whether a change stays inside of its scope; exits with 7 when it does not
+    /// Check whether a change stays within its scope; the exit code is 7 if it does not
     Check(ScopeCheck),
 }
 
@@ -573,19 +573,19 @@ EXAMPLES:
   outcome-runtime scope check --base origin/main --head HEAD --outcome signup-rate
   outcome-runtime scope check --base main --experiment short-signup-form
 
-Where the workspace is not set up (in CI, say), the scope is read from
-outcome.yaml as it is at --base.")]
+Without a workspace (in CI, for example) the scope is read from outcome.yaml at
+the --base commit.")]
 pub struct ScopeCheck {
-    /// Where the change began
+    /// The commit before the change
     #[arg(long, value_name = "REVISION")]
     pub base: String,
-    /// Where it ends
+    /// The last commit of the change
     #[arg(long, value_name = "REVISION", default_value = "HEAD")]
     pub head: String,
-    /// The outcome whose scope counts [default: the only one]
+    /// The outcome whose scope applies [default: the only one]
     #[arg(long, conflicts_with = "experiment")]
     pub outcome: Option<String>,
-    /// The experiment whose outcome's scope counts
+    /// The experiment whose outcome's scope applies
     #[arg(long)]
     pub experiment: Option<String>,
 }
@@ -599,11 +599,11 @@ EXAMPLES:
 /// `audit ...`.
 #[derive(Debug, Subcommand)]
 pub enum Audit {
-    /// Check the whole log: chain, signatures, each step, the stored state, and anchors; exits with 6 when it is broken
+    /// Check the whole log: chain, signatures, steps, stored state, anchors; the exit code is 6 if it is broken
     #[command(after_help = "EXAMPLES:\n  outcome-runtime audit verify\n  \
         outcome-runtime audit verify --anchor /media/usb/anchors.jsonl")]
     Verify {
-        /// A file of anchors kept elsewhere; may be repeated
+        /// A file with anchors kept elsewhere; can be repeated
         #[arg(long, value_name = "FILE")]
         anchor: Vec<PathBuf>,
     },
@@ -611,18 +611,18 @@ pub enum Audit {
     #[command(after_help = "EXAMPLES:\n  outcome-runtime audit export > log.jsonl\n  \
         outcome-runtime audit export --after 1200 | tail -1")]
     Export {
-        /// Begin after this line
+        /// Start after this line number
         #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
         after: i64,
     },
-    /// Sign the head of the log and keep it elsewhere, so that rewriting the whole log is found too
+    /// Sign the head of the log and store it elsewhere, so that rewriting the whole log can be detected
     #[command(after_help = "EXAMPLES:\n  outcome-runtime audit anchor\n  \
         outcome-runtime audit anchor --to /media/usb/anchors.jsonl\n  outcome-runtime audit anchor --git-note")]
     Anchor {
-        /// Append it to this file [default: .outcome/anchors.jsonl]
+        /// Append the anchor to this file [default: .outcome/anchors.jsonl]
         #[arg(long, value_name = "FILE", conflicts_with = "git_note")]
         to: Option<PathBuf>,
-        /// Keep it as a git note at the head commit (refs/notes/outcome-audit)
+        /// Store the anchor as a git note on the head commit (refs/notes/outcome-audit)
         #[arg(long)]
         git_note: bool,
         /// The passphrase.
@@ -639,10 +639,10 @@ EXAMPLES:
 /// `connectors ...`.
 #[derive(Debug, Subcommand)]
 pub enum Connectors {
-    /// Names of the sources that outcome.yaml declares
+    /// List the sources that outcome.yaml declares
     #[command(after_help = "EXAMPLES:\n  outcome-runtime connectors list")]
     List,
-    /// Connect to a source and say what was found
+    /// Connect to a source and show what was found
     #[command(after_help = "EXAMPLES:\n  outcome-runtime connectors test app")]
     Test {
         /// Name of the connector
@@ -657,10 +657,10 @@ EXAMPLES:
 /// `agent ...`.
 #[derive(Debug, Subcommand)]
 pub enum Agent {
-    /// Make a token for the REST API; it is printed once and can propose and report, never decide
+    /// Create a token for the REST API. It is printed once. It can propose and report, never decide
     #[command(after_help = "EXAMPLES:\n  outcome-runtime agent token ci-bot --quiet > token.txt")]
     Token {
-        /// A name for whoever uses it
+        /// A name for the agent that uses it
         name: String,
     },
 }
@@ -668,7 +668,7 @@ pub enum Agent {
 /// `demo`.
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// Keep the demonstration's folder here; it must not exist yet
+    /// Keep the demonstration's folder here; the folder must not exist yet
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
 }

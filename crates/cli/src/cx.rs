@@ -69,7 +69,7 @@ impl Cx {
             return Ok(());
         }
         Err(Error::not_found("outcome", reference)
-            .hint("`outcome-runtime status` lists what there is; `apply` stores a new one"))
+            .hint("`outcome-runtime status` lists what exists; `apply` stores a new one"))
     }
 
     /// Where a new workspace goes: the folder of `--file`, `OR_WORKSPACE`, the root of the git repository, or here.

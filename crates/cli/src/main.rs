@@ -69,7 +69,7 @@ fn usage(error: &clap::Error) -> ExitCode {
             let text = error.render().to_string();
             let text = text.trim().strip_prefix("error: ").unwrap_or(text.trim());
             let message = text.split("\n\n").next().unwrap_or(text);
-            Out::for_json().error(&Error::new(Code::InvalidInput, message).hint("`--help` shows what is valid"));
+            Out::for_json().error(&Error::new(Code::InvalidInput, message).hint("`--help` lists the valid values"));
             ExitCode::from(Code::InvalidInput.exit_code())
         }
         _ => {

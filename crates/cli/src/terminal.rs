@@ -60,11 +60,12 @@ impl Terminal {
             return self.unlock(&flags.unlock, what);
         }
         self.require_for_unverified()?;
-        let typed = asked(Text::new(&format!("Without a passphrase. Type `{}` to {what}:", safe(name))).prompt())?;
+        let typed =
+            asked(Text::new(&format!("This act is without a passphrase. Type `{}` to {what}:", safe(name))).prompt())?;
         if typed.trim() == name {
             return Ok(Unlock::Local);
         }
-        Err(Error::new(Code::InvalidInput, "what was typed is not the name; nothing was changed"))
+        Err(Error::new(Code::InvalidInput, "the name you typed does not match; nothing was changed"))
     }
 
     /// An unverified decision needs at least somebody at a terminal.
@@ -72,8 +73,8 @@ impl Terminal {
         if self.may_ask && std::io::stdin().is_terminal() {
             return Ok(());
         }
-        Err(Error::new(Code::PassphraseNeeded, "without a passphrase a decision needs a human at a terminal")
-            .hint("run it on a terminal, or decide with your passphrase (--passphrase-fd N in scripts)"))
+        Err(Error::new(Code::PassphraseNeeded, "a decision without a passphrase needs a human at a terminal")
+            .hint("run this in a terminal, or decide with your passphrase (--passphrase-fd N in scripts)"))
     }
 
     /// A new passphrase, typed twice.
@@ -91,11 +92,13 @@ impl Terminal {
             })
         };
         let answer = Password::new("Passphrase for your signing key:")
-            .with_help_message("You decide gates with it. It cannot be recovered; several words are easy to remember.")
+            .with_help_message(
+                "You need it to decide gates. It cannot be recovered. Several words are easy to remember.",
+            )
             .with_display_mode(PasswordDisplayMode::Hidden)
             .with_validator(is_strong)
-            .with_custom_confirmation_message("The same again:")
-            .with_custom_confirmation_error_message("the two differ")
+            .with_custom_confirmation_message("Repeat the passphrase:")
+            .with_custom_confirmation_error_message("the passphrases do not match")
             .prompt();
         Ok(asked(answer)?.into())
     }
@@ -149,13 +152,15 @@ fn read_line_of(fd: u32) -> Result<SecretString> {
 fn needed(what: &str) -> Error {
     Error::new(
         Code::PassphraseNeeded,
-        format!("to {what}, your passphrase is needed and there is no terminal to ask on"),
+        format!("your passphrase is needed to {what}, and there is no terminal to ask for it"),
     )
-    .hint("run it on a terminal; a script passes it as `--passphrase-fd 3 3<FILE`, never as an argument")
+    .hint(
+        "run this in a terminal; a script passes the passphrase with `--passphrase-fd 3 3<FILE`, never as an argument",
+    )
 }
 
 fn missing(flag: &str) -> Error {
-    Error::new(Code::InvalidInput, format!("{flag} is missing and there is no terminal to ask on"))
+    Error::new(Code::InvalidInput, format!("{flag} is missing, and there is no terminal to ask for it"))
         .hint(format!("give {flag}"))
 }
 
@@ -165,6 +170,6 @@ fn asked<T>(answer: std::result::Result<T, InquireError>) -> Result<T> {
             Error::new(Code::InvalidInput, "cancelled; nothing was changed")
         }
         InquireError::NotTTY => needed("go on"),
-        other => Error::new(Code::Io, "the terminal cannot be asked").because(other),
+        other => Error::new(Code::Io, "the terminal cannot be used for questions").because(other),
     })
 }

@@ -167,7 +167,7 @@ impl DryRun {
 
     fn check(&self) -> Result<()> {
         let bad = |what: &str, valid: &str| {
-            Err(Error::new(Code::InvalidInput, format!("a dry run cannot start: {what}")).hint(valid.to_owned()))
+            Err(Error::new(Code::InvalidInput, format!("the dry run cannot start: {what}")).hint(valid.to_owned()))
         };
         if self.days.is_empty() || self.replications == 0 || self.polls_per_day == 0 {
             return bad("it has no days, no polls or no replications", "give at least one of each");
@@ -176,7 +176,7 @@ impl DryRun {
             return bad("it has too many polls", "at most 1440 polls a day and 3650 days");
         }
         if !(self.treatment_share > 0.0 && self.treatment_share < 1.0) {
-            return bad("the treatment's share is not between 0 and 1", "0.5 splits evenly");
+            return bad("the share of the treatment is not between 0 and 1", "0.5 splits evenly");
         }
         if self.days.iter().any(|day| !(day.units > 0.0 && day.units <= 1e9)) {
             return bad("the daily units are not between 0 and a billion", "state the traffic of the experiment");

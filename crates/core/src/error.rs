@@ -36,66 +36,66 @@ macro_rules! codes {
 }
 
 codes! {
-    InvalidInput "invalid_input" 400 2 "An argument or field has a value that is not valid.";
+    InvalidInput "invalid_input" 400 2 "An argument or field has an invalid value.";
     NotFound "not_found" 404 3 "Nothing has this id or slug in this workspace.";
-    Conflict "conflict" 409 4 "The step is not allowed in the present state.";
+    Conflict "conflict" 409 4 "The step is not allowed in the current state.";
     Forbidden "forbidden" 403 5 "This kind of principal may not do this.";
-    Unauthenticated "unauthenticated" 401 5 "Nobody, or nobody known, is signed in.";
+    Unauthenticated "unauthenticated" 401 5 "No known member or agent is signed in.";
     PassphraseWrong "passphrase_wrong" 401 5 "The passphrase does not unlock the member's key.";
-    PassphraseNeeded "passphrase_needed" 401 5 "The step needs a passphrase and none can be asked for here.";
+    PassphraseNeeded "passphrase_needed" 401 5 "The step needs a passphrase, and there is no way to ask for it here.";
     PassphraseWeak "passphrase_weak" 400 2 "The passphrase is too short or too simple.";
     SignatureInvalid "signature_invalid" 403 5 "A decision's signature does not verify against an enrolled key.";
-    AssuranceTooLow "assurance_too_low" 403 5 "The gate needs a surer proof of a human.";
-    ContextChanged "context_changed" 409 4 "What was shown is no longer what would be decided.";
-    GateNotPending "gate_not_pending" 409 4 "The gate has been decided, or was superseded.";
+    AssuranceTooLow "assurance_too_low" 403 5 "The gate needs a higher assurance.";
+    ContextChanged "context_changed" 409 4 "The gate has changed since it was shown.";
+    GateNotPending "gate_not_pending" 409 4 "The gate has already been decided or superseded.";
     NotGateHolder "not_gate_holder" 403 5 "Another member holds this gate.";
-    StateTampered "state_tampered" 500 6 "Stored state disagrees with the audit log: somebody wrote into the database.";
-    AuditBroken "audit_broken" 500 6 "The audit log was changed, cut or re-ordered.";
+    StateTampered "state_tampered" 500 6 "The stored state differs from the audit log: another program wrote to the database.";
+    AuditBroken "audit_broken" 500 6 "The audit log was changed, truncated or reordered.";
     ConfigInvalid "config_invalid" 422 2 "The outcome file is not valid.";
-    ConfigNotFound "config_not_found" 404 3 "There is no outcome file here or above.";
-    WorkspaceNotFound "workspace_not_found" 404 3 "There is no workspace here or above.";
-    WorkspaceExists "workspace_exists" 409 4 "The workspace has been set up already.";
-    ClientFileInvalid "client_file_invalid" 422 2 "A client's configuration file cannot be read, so nothing is put into it.";
-    BaselineFar "baseline_far" 409 4 "The measured baseline is far from what the file says.";
-    SlotsFull "slots_full" 409 4 "As many experiments as allowed are under way.";
-    Infeasible "infeasible" 422 2 "The plan cannot find its effect within its time.";
-    HypothesisIncomplete "hypothesis_incomplete" 422 2 "A candidate lacks a field or has an impossible one.";
-    ScopeViolation "scope_violation" 422 7 "The change touches paths outside of its scope.";
-    ScopePatternInvalid "scope_pattern_invalid" 422 2 "A path pattern cannot be read.";
+    ConfigNotFound "config_not_found" 404 3 "There is no outcome file in this directory or above it.";
+    WorkspaceNotFound "workspace_not_found" 404 3 "There is no workspace in this directory or above it.";
+    WorkspaceExists "workspace_exists" 409 4 "The workspace already exists.";
+    ClientFileInvalid "client_file_invalid" 422 2 "A client's configuration file cannot be read, so it was not changed.";
+    BaselineFar "baseline_far" 409 4 "The measured baseline is far from the baseline in the file.";
+    SlotsFull "slots_full" 409 4 "The maximum number of experiments is already open.";
+    Infeasible "infeasible" 422 2 "The plan is too short to detect its effect.";
+    HypothesisIncomplete "hypothesis_incomplete" 422 2 "A field of a candidate is missing or impossible.";
+    ScopeViolation "scope_violation" 422 7 "The change contains paths outside its scope.";
+    ScopePatternInvalid "scope_pattern_invalid" 422 2 "A path pattern is invalid.";
     RepoNotFound "repo_not_found" 404 3 "There is no git repository here.";
     RepoEmpty "repo_empty" 409 4 "The git repository has no commits.";
     RevisionNotFound "revision_not_found" 404 3 "The repository has no such commit.";
     BaseNotAncestor "base_not_ancestor" 409 4 "The reported commit does not descend from the brief's base commit.";
     GitUnavailable "git_unavailable" 500 8 "The git program cannot be run.";
-    RepoNotTrusted "repo_not_trusted" 403 5 "Git refuses a repository that belongs to somebody else.";
+    RepoNotTrusted "repo_not_trusted" 403 5 "Git does not trust a repository that belongs to another user.";
     GitFailed "git_failed" 500 8 "Git failed.";
     GitTimedOut "git_timed_out" 504 8 "Git took too long.";
-    GitOutputTooLarge "git_output_too_large" 500 8 "The difference is too large to be checked.";
-    GitOutputInvalid "git_output_invalid" 500 8 "Git answered something unexpected.";
+    GitOutputTooLarge "git_output_too_large" 500 8 "The diff is too large to be checked.";
+    GitOutputInvalid "git_output_invalid" 500 8 "Git gave an unexpected answer.";
     ConnectorUnknown "connector_unknown" 404 3 "No connector has this name.";
-    ConnectorConfig "connector_config" 422 2 "A connector's settings are not valid.";
-    SecretMissing "secret_missing" 422 2 "A variable or file that holds a secret is not there.";
+    ConnectorConfig "connector_config" 422 2 "The settings of a connector are invalid.";
+    SecretMissing "secret_missing" 422 2 "A variable or file that holds a secret is missing.";
     SignalFetchFailed "signal_fetch_failed" 502 8 "A source could not be read.";
-    SignalShape "signal_shape" 502 8 "A source answered with columns or values that cannot be used.";
-    SignalUnauthorized "signal_unauthorized" 502 8 "A source refused the credentials.";
-    SignalTimeout "signal_timeout" 504 8 "A source took too long.";
+    SignalShape "signal_shape" 502 8 "A source returned columns or values that cannot be used.";
+    SignalUnauthorized "signal_unauthorized" 502 8 "A source rejected the credentials.";
+    SignalTimeout "signal_timeout" 504 8 "A source took too long to answer.";
     IngestSignature "ingest_signature" 401 5 "The signature of a pushed reading is wrong.";
-    IngestStale "ingest_stale" 401 5 "The time stamp of a pushed reading is outside of the replay window.";
+    IngestStale "ingest_stale" 401 5 "The timestamp of a pushed reading is outside the replay window.";
     FlagFailed "flag_failed" 502 8 "The flag service could not be read or written.";
     FlagDrift "flag_drift" 409 4 "The flag is not where the runtime put it.";
     DatabaseUnavailable "database_unavailable" 503 8 "The database cannot be opened or reached.";
     DatabaseLocked "database_locked" 503 8 "Another program holds the database's write lock.";
     DatabaseReadOnly "database_read_only" 503 8 "The database cannot be written.";
-    DatabaseNewer "database_newer" 503 8 "The database was made by a newer version of this program.";
+    DatabaseNewer "database_newer" 503 8 "The database was created by a newer version of this program.";
     DatabaseCorrupt "database_corrupt" 500 8 "The database is damaged.";
     DatabaseFull "database_full" 507 8 "The disk or the database is full.";
     DatabaseFailed "database_failed" 500 8 "The database refused a statement.";
     RowMissing "row_missing" 500 6 "A row that had to be changed is not there: somebody removed it, and nothing was written.";
     PortTaken "port_taken" 500 8 "Another program listens on the daemon's port.";
-    ClockMismatch "clock_mismatch" 409 4 "A virtual clock and a real workspace, or the other way round.";
+    ClockMismatch "clock_mismatch" 409 4 "A virtual clock was used with a real workspace, or a real clock with a virtual one.";
     RateLimited "rate_limited" 429 8 "Too many requests.";
     Io "io" 500 8 "A file could not be read or written.";
-    Internal "internal" 500 1 "A defect of this program.";
+    Internal "internal" 500 1 "A bug in this program.";
 }
 
 impl fmt::Display for Code {
@@ -219,7 +219,9 @@ impl From<crate::signing::SealError> for Error {
         use crate::signing::SealError as E;
         let (code, hint) = match &error {
             E::WrongPassphrase => (Code::PassphraseWrong, "nothing was changed; try again"),
-            E::Weak(_) => (Code::PassphraseWeak, "choose a longer one, for example four or five unrelated words"),
+            E::Weak(_) => {
+                (Code::PassphraseWeak, "choose a longer passphrase, for example four or five unrelated words")
+            }
             E::Damaged(_) => (Code::DatabaseCorrupt, "restore the database from a backup"),
         };
         Self::new(code, error.to_string()).hint(hint)
@@ -238,16 +240,16 @@ impl From<crate::lifecycle::TransitionError> for Error {
     fn from(error: crate::lifecycle::TransitionError) -> Self {
         use crate::lifecycle::TransitionError as E;
         let (code, hint) = match &error {
-            E::NotAllowed { subject: "gate", .. } => (Code::GateNotPending, "a gate takes one decision"),
-            E::NotAllowed { .. } => (Code::Conflict, "`outcome-runtime status` shows where everything stands"),
+            E::NotAllowed { subject: "gate", .. } => (Code::GateNotPending, "a gate accepts only one decision"),
+            E::NotAllowed { .. } => (Code::Conflict, "`outcome-runtime status` shows the current state"),
             E::WrongPrincipal { .. } => (Code::Forbidden, "agents propose and build; only humans decide"),
-            E::WrongDecision(_) => (Code::Conflict, "look at the gate again and decide on what it shows now"),
+            E::WrongDecision(_) => (Code::Conflict, "review the gate again and decide on what it shows now"),
             E::AssuranceTooLow { .. } => (
                 Code::AssuranceTooLow,
                 "decide with your passphrase: on the gate's page or with `outcome-runtime gate decide`",
             ),
             E::NotHolder { .. } => {
-                (Code::NotGateHolder, "the holder decides, or the next in line once the time is over")
+                (Code::NotGateHolder, "the holder decides, or the next person in the escalation once the time is over")
             }
         };
         Self::new(code, error.to_string()).hint(hint)

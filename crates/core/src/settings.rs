@@ -197,5 +197,5 @@ fn walk_up(cwd: &Path) -> Result<PathBuf> {
         Code::WorkspaceNotFound,
         format!("there is no {OUTCOME_FILE} in {} or above it, up to the root of the git repository", cwd.display()),
     )
-    .hint("run `outcome-runtime init` in the repository's root, or name the file with --file"))
+    .hint("run `outcome-runtime init` in the repository's root, or pass the file with --file"))
 }

@@ -38,7 +38,7 @@ pub async fn run(args: Args, vendors: &'static Vendors) -> Result<()> {
         write_address(path, address)?;
     }
     if !address.ip().is_loopback() {
-        tracing::warn!(%address, "Listening beyond loopback: passphrases travel in clear unless a TLS proxy is in front");
+        tracing::warn!(%address, "Listening beyond loopback: passphrases are sent unencrypted unless a TLS proxy is in front");
     }
     tracing::info!(%address, workspace = %app.runtime.workspace().slug, "Serving `{}` on http://{address}",
         app.runtime.workspace().slug);
@@ -52,7 +52,7 @@ pub async fn run(args: Args, vendors: &'static Vendors) -> Result<()> {
     let served = serve(listener, &app, &cancel).await;
     cancel.cancel();
     if tokio::time::timeout(JOB_GRACE, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
-        tracing::warn!("A job did not end in time and is cut off; its readings are repeated at the next start");
+        tracing::warn!("A job did not end in time and was stopped; its readings are repeated at the next start");
         tasks.shutdown().await;
     }
     app.runtime.db().close().await;
@@ -69,14 +69,14 @@ async fn serve(listener: TcpListener, app: &App, cancel: &CancellationToken) -> 
         done = &mut server => return done.map_err(broken),
         done = signal() => done?,
     }
-    tracing::info!("Stopping: no new requests, finishing what is under way");
+    tracing::info!("Stopping: no new requests are accepted, open requests are finished");
     service_manager::stopping();
     cancel.cancel();
     stop.cancel();
     match tokio::time::timeout(REQUEST_GRACE, server).await {
         Ok(done) => done.map_err(broken),
         Err(_) => {
-            tracing::warn!("Requests were still under way after {} s and are cut off", REQUEST_GRACE.as_secs());
+            tracing::warn!("Requests were still open after {} s and were cancelled", REQUEST_GRACE.as_secs());
             Ok(())
         }
     }
@@ -103,10 +103,10 @@ fn settings(args: &Args, vendors: &'static Vendors) -> Result<Settings> {
 async fn listen(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|e| match e.kind() {
         std::io::ErrorKind::AddrInUse => {
-            Error::new(Code::PortTaken, format!("another program listens on {address} already"))
+            Error::new(Code::PortTaken, format!("another program already listens on {address}"))
                 .hint(format!(
                     "is another daemon running (`ss -ltnp sport = :{}`)? Stop it, or choose another port with \
-                     `--listen {}:PORT` or OUTCOME_RUNTIME_LISTEN; port 0 takes a free one",
+                     `--listen {}:PORT` or OUTCOME_RUNTIME_LISTEN; port 0 selects a free port",
                     address.port(),
                     address.ip()
                 ))
@@ -130,7 +130,7 @@ fn write_address(path: &Path, address: SocketAddr) -> Result<()> {
 
 async fn signal() -> Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let failed = |e: std::io::Error| Error::new(Code::Io, "signals cannot be received").because(e);
+    let failed = |e: std::io::Error| Error::new(Code::Io, "operating-system signals cannot be received").because(e);
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     tokio::select! {

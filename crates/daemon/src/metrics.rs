@@ -48,7 +48,7 @@ fn render(app: &App, n_gates: usize, by_status: &BTreeMap<&'static str, i64>) ->
     let mut out = String::new();
     let polls = app.polls.counts();
     simple(&mut out, "polls_total", "counter", "Poll rounds.", polls.n_rounds as f64);
-    simple(&mut out, "polls_failed_total", "counter", "Poll rounds that failed as a whole.", polls.n_failed as f64);
+    simple(&mut out, "polls_failed_total", "counter", "Poll rounds that failed completely.", polls.n_failed as f64);
     simple(
         &mut out,
         "poll_source_failures_total",
@@ -57,15 +57,21 @@ fn render(app: &App, n_gates: usize, by_status: &BTreeMap<&'static str, i64>) ->
         polls.n_source_failures as f64,
     );
     let last = polls.last_at.map_or(0.0, |at| at.as_second() as f64);
-    simple(&mut out, "last_poll_timestamp_seconds", "gauge", "End of the latest good poll round, 0 before it.", last);
-    simple(&mut out, "gates_pending", "gauge", "Gates that wait for a human.", n_gates as f64);
+    simple(
+        &mut out,
+        "last_poll_timestamp_seconds",
+        "gauge",
+        "End of the latest successful poll round; 0 if there was none yet.",
+        last,
+    );
+    simple(&mut out, "gates_pending", "gauge", "Gates that are waiting for a human.", n_gates as f64);
     head(&mut out, "experiments", "gauge", "Experiments by status.");
     for (status, count) in by_status {
         let _ = writeln!(out, "outcome_runtime_experiments{{status=\"{status}\"}} {count}");
     }
     if let Some(is_intact) = *app.metrics.audit_intact.lock().unwrap_or_else(PoisonError::into_inner) {
         let value = if is_intact { 1.0 } else { 0.0 };
-        simple(&mut out, "audit_intact", "gauge", "1 when the latest verification found the audit log intact.", value);
+        simple(&mut out, "audit_intact", "gauge", "1 if the latest verification found the audit log intact.", value);
     }
     head(&mut out, "http_requests_total", "counter", "Answered requests.");
     let requests = app.metrics.requests.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 fn say(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!("The service manager could not be told: {error}");
+        tracing::warn!("The service manager could not be notified: {error}");
     }
 }
 

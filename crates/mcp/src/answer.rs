@@ -127,16 +127,16 @@ impl Failure {
     }
 }
 
-/// What to do where the error itself does not say.
+/// The hint for errors that have none of their own.
 fn usual_hint(code: Code) -> &'static str {
     match code {
         Code::InvalidInput | Code::HypothesisIncomplete | Code::ScopePatternInvalid => {
-            "mend what the message names and call again"
+            "fix what the message names and call again"
         }
         Code::NotFound | Code::Conflict | Code::SlotsFull | Code::GateNotPending | Code::ContextChanged => {
-            "get_active_outcomes shows what is there and in which state; go on from there"
+            "call get_active_outcomes to see what exists and in which state, then continue from there"
         }
-        _ => "tell the user, who runs `outcome-runtime doctor`",
+        _ => "ask the user to run `outcome-runtime doctor`",
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn parse<T: DeserializeOwned>(spec: &ToolSpec, raw: Option<JsonObject
     };
     if raw.iter().map(|(key, value)| key.len() + budget::size(value)).sum::<usize>() > MAX_BYTES {
         return Err(Failure::invalid(format!("the arguments are larger than {MAX_BYTES} bytes"))
-            .hint("summarise; long texts are cut anyway before a human reads them")
+            .hint("shorten the texts; long texts are cut before a human reads them")
             .next(spec.name, example(&Map::new())));
     }
     let (given, problems) = shape(&raw, &schema, spec.aliases);

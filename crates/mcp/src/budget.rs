@@ -42,7 +42,7 @@ pub(crate) fn fit(value: &mut Value, budget: usize) {
         break;
     }
     if size(value) > budget {
-        *value = serde_json::json!({ "note": "the answer is too large to be shown; ask for less" });
+        *value = serde_json::json!({ "note": "the answer is too large; request less" });
     }
 }
 

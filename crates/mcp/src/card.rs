@@ -15,7 +15,7 @@ pub(crate) const DOCUMENT: Document = Document {
     uri: URI,
     name: "gate-card",
     title: "Gate card",
-    description: "Shows a gate beside the answer of request_human_gate or get_gate, with a link to the review page",
+    description: "Shows a gate next to the answer of request_human_gate or get_gate, with a link to the review page",
     mime: MIME,
     text: include_str!("card.html"),
     meta: Some(page_meta),

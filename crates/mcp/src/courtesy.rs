@@ -24,7 +24,7 @@ const SHOW_LIMIT: Duration = Duration::from_secs(20);
 const STATE_LIFE: Duration = Duration::from_secs(600);
 /// The kind under which used states are kept.
 const NONCE_KIND: &str = "mcp_state";
-const MESSAGE: &str = "A human must decide this gate. Open its page to see what is asked and to decide there.";
+const MESSAGE: &str = "A human must decide this gate. Open its page to read the question and decide.";
 
 /// Seals states with a key that lives as long as this process.
 #[derive(Default)]
@@ -62,7 +62,7 @@ impl Courtesy {
             .codec(runtime)
             .await?
             .open_json_with(state, bound.as_bytes())
-            .map_err(|_| foreign("the requestState does not belong to this call, or is too old"))?;
+            .map_err(|_| foreign("the requestState does not belong to this call, or has expired"))?;
         let nonce = opened.get("nonce").and_then(Value::as_str).unwrap_or_default();
         if !runtime.use_once(NONCE_KIND, nonce, jiff::SignedDuration::try_from(STATE_LIFE).unwrap_or_default()).await? {
             return Err(foreign("the requestState has been used before"));

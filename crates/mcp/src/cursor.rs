@@ -22,7 +22,7 @@ pub(crate) fn decode(cursor: Option<&str>, filter: &str) -> Result<usize, Failur
         .filter(|offset| *offset <= 100_000)
         .ok_or_else(|| {
             Failure::invalid("`cursor` does not belong to this list").hint(
-                "pass `next_cursor` of the answer before, with the same other arguments, or leave it out to begin",
+                "pass `next_cursor` of the previous answer and keep the other arguments the same, or omit `cursor` to start from the beginning",
             )
         })
 }

@@ -83,7 +83,7 @@ fn moved(runtime: &Runtime) -> Error {
     let shown = runtime.settings().database_shown();
     Error::new(Code::DatabaseUnavailable, format!("the database {shown} was moved or removed while this server ran"))
         .hint(
-            "put the file back and call again, no restart is needed; a human may restore a backup. Nothing was changed",
+            "restore the file and call again; a restart is not needed. A human can restore a backup. Nothing was changed",
         )
 }
 
@@ -96,7 +96,7 @@ async fn open(vendors: &'static Vendors) -> Result<Runtime> {
             Code::DatabaseUnavailable,
             format!("the database {shown} did not answer within {} seconds", OPEN_LIMIT.as_secs()),
         )
-        .hint("see that it runs and that DATABASE_URL is right; `outcome-runtime doctor` checks both")),
+        .hint("check that it runs and that DATABASE_URL is correct; `outcome-runtime doctor` checks both")),
     }
 }
 
@@ -114,7 +114,7 @@ fn settings(vendors: &'static Vendors) -> Result<Settings> {
         })
         .map_err(|error| {
             Error::new(error.code(), error.message().to_owned()).hint(
-                "a human runs `outcome-runtime init` in the repository's root, or sets OR_WORKSPACE in the MCP \
+                "a human must run `outcome-runtime init` in the repository's root, or set OR_WORKSPACE in the MCP \
                  client's configuration of this server",
             )
         })

@@ -13,12 +13,12 @@ outcome-runtime-mcp: MCP server (stdio) of Outcome Runtime
 
 Usage: outcome-runtime-mcp [--version | --help]
 
-An MCP client starts it and talks over standard input and output. It needs no
-argument and no variable: the workspace is found from the working directory.
+An MCP client starts this program and talks to it over standard input and output.
+It needs no argument and no variable: it finds the workspace from the working directory.
 `outcome-runtime init --client NAME` writes the client's configuration, and
 `outcome-runtime doctor --client NAME` starts the server as that client would.
 
-Variables, all optional (a value that still contains `${` counts as absent):
+Variables, all optional (a value that still contains `${` counts as not set):
 ";
 
 fn main() -> anyhow::Result<()> {
@@ -41,7 +41,7 @@ fn answer_argument(argument: &str) -> anyhow::Result<()> {
         // For `cargo xtask manifest`: what the protocol cannot say.
         "--describe" => println!("{}", variables::describe()),
         _ => {
-            eprintln!("outcome-runtime-mcp takes no argument but --version and --help\n\n{HELP}{}", variables::help());
+            eprintln!("outcome-runtime-mcp accepts only --version and --help\n\n{HELP}{}", variables::help());
             std::process::exit(2);
         }
     }

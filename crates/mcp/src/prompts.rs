@@ -16,41 +16,41 @@ const ALL: [Spec; 4] = [
     Spec {
         name: "propose_experiments",
         title: "Propose experiments",
-        description: "Read the work order of an outcome and hand in candidate experiments",
-        argument: Some(("outcome_id", "The outcome; the only active one when left out", false)),
+        description: "Read the work order of an outcome and submit candidate experiments",
+        argument: Some(("outcome_id", "The outcome; default: the only active one", false)),
         text: "Propose experiments{for}. Call get_work_order, read the code that its scope allows, and call query_learnings so \
-               that nothing refuted is repeated. Then call submit_hypotheses with as many candidates as the work order asks \
-               for; each one small, reversible and behind its own flag. At the end show me the gates with their review_url: \
+               that you do not repeat a refuted idea. Then call submit_hypotheses with as many candidates as the work order asks \
+               for. Each one must be small, reversible and behind its own flag. At the end show me the gates with their review_url: \
                I decide there.",
     },
     Spec {
         name: "build_experiment",
         title: "Build an experiment",
-        description: "Build an approved experiment inside of its scope and report it",
+        description: "Build an approved experiment within its scope and report it",
         argument: Some(("experiment_id", "The experiment", true)),
-        text: "Build the experiment{for}. Call get_experiment_brief. Work on a branch from its base_commit, only inside of its \
-               scope, with the change behind its flag, and leave alone what measures it. Run the tests, commit, and call \
-               report_experiment_built with the commit. If the brief does not allow what is needed, call request_human_gate \
+        text: "Build the experiment{for}. Call get_experiment_brief. Work on a branch from its base_commit, only within its \
+               scope, with the change behind its flag, and do not change what measures it. Run the tests, commit, and call \
+               report_experiment_built with the commit. If the work needs more than the brief allows, call request_human_gate \
                with gate_type escalation instead. At the end show me the review_url.",
     },
     Spec {
         name: "explain_result",
         title: "Explain a result",
-        description: "Say in plain words what an experiment has shown so far",
+        description: "Explain in plain words what an experiment has shown so far",
         argument: Some(("experiment_id", "The experiment", true)),
         text: "Explain in plain words what the experiment has shown so far{for}. Call get_active_outcomes with detail full. \
-               Give the effect with its confidence sequence, the number of units, the verdict of the runtime with its reason, \
-               and what is not known yet. Compute no statistic yourself, and say so where there is no verdict.",
+               Give the effect with its confidence sequence, the number of units, the recommendation with its reason, \
+               and what is not known yet. Do not compute statistics yourself. If there is no recommendation yet, say so.",
     },
     Spec {
         name: "weekly_review",
         title: "Weekly review",
-        description: "What was tried, what moved, what waits for a human",
+        description: "What was tried, what moved, and what is waiting for a human",
         argument: None,
-        text: "Write a review of the week for somebody who reads no code. Call get_active_outcomes with detail full and \
+        text: "Write a review of the week for a person who does not read code. Call get_active_outcomes with detail full and \
                query_learnings without words. On one page: each outcome with baseline, value and target; what was tried and \
-               what it taught, with its evidence grade; which gates wait for a human, for how long, with their review_url. \
-               Quote figures as they are given.",
+               what it taught, with its evidence grade; which gates are waiting for a human, for how long, with their review_url. \
+               Do not change any figures.",
     },
 ];
 

@@ -27,9 +27,9 @@ impl Why {
             Self::Instruction => "reads like an instruction to a model",
             Self::RoleTag => "imitates a role or a tool result",
             Self::ToolCall => "asks for a tool call",
-            Self::Hidden => "had invisible characters, left out here",
-            Self::Terminal => "had terminal control characters, left out here",
-            Self::Encoded => "holds long encoded data",
+            Self::Hidden => "had invisible characters, removed here",
+            Self::Terminal => "had terminal control characters, removed here",
+            Self::Encoded => "contains long encoded data",
         }
     }
 }

@@ -28,7 +28,7 @@ const PATH: &str = "filepath";
 const ALL: [Variable; 8] = [
     Variable {
         name: "OR_WORKSPACE",
-        meaning: "Root of the workspace, instead of the one found from the working directory",
+        meaning: "Root of the workspace (otherwise found from the working directory)",
         default: None,
         format: PATH,
         is_secret: false,
@@ -36,7 +36,7 @@ const ALL: [Variable; 8] = [
     },
     Variable {
         name: "DATABASE_URL",
-        meaning: "postgres://... or sqlite:PATH, instead of .outcome/outcome.db",
+        meaning: "The runtime's database: postgres://... or sqlite:PATH (otherwise .outcome/outcome.db)",
         default: None,
         format: TEXT,
         is_secret: true,
@@ -44,7 +44,7 @@ const ALL: [Variable; 8] = [
     },
     Variable {
         name: "OUTCOME_RUNTIME_HOME",
-        meaning: "Folder of outcome.db, instead of .outcome; DATABASE_URL goes first",
+        meaning: "Folder of outcome.db (otherwise .outcome); DATABASE_URL takes precedence",
         default: None,
         format: PATH,
         is_secret: false,
@@ -68,7 +68,7 @@ const ALL: [Variable; 8] = [
     },
     Variable {
         name: "OUTCOME_RUNTIME_LOG",
-        meaning: "Log filter for standard error; RUST_LOG where it is absent",
+        meaning: "Log filter for standard error (otherwise RUST_LOG)",
         default: Some("warn"),
         format: TEXT,
         is_secret: false,
@@ -76,7 +76,7 @@ const ALL: [Variable; 8] = [
     },
     Variable {
         name: "CLAUDE_PROJECT_DIR",
-        meaning: "Set by Claude Code: the workspace where the working directory has none",
+        meaning: "Set by Claude Code: the workspace, if the working directory has none",
         default: None,
         format: PATH,
         is_secret: false,

@@ -22,7 +22,7 @@ pub struct Advice {
     pub recommendation: Recommendation,
     /// One sentence.
     pub reason: String,
-    /// What would have to happen for a decision; absent where there is one.
+    /// What is missing for a decision; absent when nothing is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
@@ -75,7 +75,7 @@ pub fn evaluate(input: &Evaluation<'_>, previous: Option<&RunningState>) -> Eval
         series: None,
         running,
     };
-    evaluated.advice.reason = wording::reason(&evaluated, input.plan, is_end_by_days(input));
+    evaluated.advice.reason = wording::reason(&evaluated, input, is_end_by_days(input));
     evaluated.advice.next = next_words::next(&evaluated, input);
     evaluated
 }

@@ -101,8 +101,8 @@ impl HealthCode {
         let fixed = match self {
             Self::Invalid => {
                 return match numbers.status {
-                    Status::Invalid { reason } => format!("the reading cannot be true: {reason}"),
-                    _ => "the reading cannot be true".to_owned(),
+                    Status::Invalid { reason } => format!("the reading is impossible: {reason}"),
+                    _ => "the reading is impossible".to_owned(),
                 };
             }
             Self::ArmWithoutExposure => {
@@ -110,7 +110,7 @@ impl HealthCode {
                 return format!("the {arm} arm has no exposed units");
             }
             Self::Restated => {
-                "the source restated its past (units or phases disappeared); the evidence is counted anew"
+                "the source corrected its past (units or phases disappeared), so the evidence is recalculated"
             }
             Self::OutOfOrder => "a newer reading has already been evaluated",
             Self::Stale => "the newest reading failed or is too old",
@@ -118,7 +118,7 @@ impl HealthCode {
             Self::Sampled => "the source sampled its data, so counts and sums are estimates",
             Self::WeightsInvalid => "the declared weights cannot be checked against the traffic",
             Self::EffectDrift => "the confidence sequences of this run contradict each other: the effect is changing",
-            Self::PlanChanged => "the plan of the test changed; the evidence starts anew",
+            Self::PlanChanged => "the plan of the test changed, so the evidence starts from zero",
             Self::ZeroEvents => "nothing was recorded in either arm; is the event still sent?",
             Self::SrmSuspected => "units may not arrive in the declared proportions",
         };

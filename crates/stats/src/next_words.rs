@@ -1,19 +1,19 @@
-//! What would have to happen for a decision, in a sentence. Deterministic.
+//! What is missing for a decision, in a sentence. Deterministic.
 
-use super::wording::number;
+use super::wording::{Figures, count, number};
 use super::{
     Evaluated, Evaluation, Finding, Outlook, OutlookInput, Recommendation, Status, outlook as foretell, until_testable,
 };
 
-/// What is missing; `None` where a human can decide now.
+/// What is missing; `None` if a human can decide now.
 pub(super) fn next(result: &Evaluated, input: &Evaluation<'_>) -> Option<String> {
     match result.advice.recommendation {
         Recommendation::Continue => Some(going_on(result, input)),
         Recommendation::HoldDataQuality => {
-            Some("A poll with data that can be trusted; what is wrong stands in `health`.".to_owned())
+            Some("A poll with data that can be trusted; `health` says what is wrong.".to_owned())
         }
         Recommendation::HoldSrm => Some(
-            "Somebody finds out why units do not arrive as declared; the arms may hold different people until then."
+            "Find out why units do not arrive as declared. Until then the arms may contain different people."
                 .to_owned(),
         ),
         Recommendation::KillGuardrail
@@ -31,14 +31,14 @@ fn going_on(result: &Evaluated, input: &Evaluation<'_>) -> String {
     let n_units = result.n_control.saturating_add(result.n_treatment);
     if result.is_success_threshold_met && !result.is_min_runtime_met {
         let days_left = (result.min_runtime_days as f64 - input.elapsed_days).ceil().max(0.0);
-        return format!("{} more days, so that whole weeks are seen.", number(days_left));
+        return format!("{} more days, so that the data cover whole weeks.", number(days_left));
     }
     if result.is_success_threshold_met && !result.is_min_sample_reached {
         let missing = plan.min_sample_size.saturating_sub(n_units);
-        return format!("{missing} more units, the plan's minimum sample.");
+        return format!("{} more units, to reach the plan's minimum sample.", count(missing));
     }
     if result.is_success_threshold_met {
-        return "The proof that every required guardrail is safe.".to_owned();
+        return "Proof that every required guardrail is met.".to_owned();
     }
     let found = match (result.status, result.effect, result.standard_error, result.tuning) {
         (Status::Ok, Some(effect), Some(standard_error), Some(tuning)) => foretell(&OutlookInput {
@@ -56,24 +56,25 @@ fn going_on(result: &Evaluated, input: &Evaluation<'_>) -> String {
     };
     let end = plan.max_days.map_or_else(String::new, |days| format!(" The plan ends after {days} days."));
     let Some(Outlook { more_units, finding }) = found else {
-        return format!("More units; at the present effect it cannot be said how many.{end}");
+        return format!("More units; at the current effect, the number cannot be estimated.{end}");
     };
     let what = match finding {
         Finding::Better => "show that the treatment is better".to_owned(),
         Finding::Worse => "show that the treatment is worse".to_owned(),
         Finding::SmallerThanMde => {
-            let mde = result.running.mde_abs.map_or_else(String::new, |mde| format!(" of {}", number(mde)));
+            let figures = Figures::of(input.phases);
+            let mde = result.running.mde_abs.map_or_else(String::new, |mde| format!(" of {}", figures.size(mde)));
             format!("exclude an improvement{mde}")
         }
         Finding::Testable => "let the test begin".to_owned(),
     };
     let days = (more_units as f64 * input.elapsed_days / n_units as f64).ceil();
     let time = if days.is_finite() && days > 0.0 {
-        format!(", about {} days at the present rate,", number(days))
+        format!(" (about {} days at the current rate)", number(days))
     } else {
         String::new()
     };
-    format!("If nothing changes, about {} more units{time} would {what}.{end}", rounded(more_units))
+    format!("If nothing changes, about {} more units{time} would {what}.{end}", count(rounded(more_units)))
 }
 
 /// Two significant digits: the effect will not stay exactly as it is.

@@ -8,13 +8,13 @@ use crate::clients::{Client, Scope};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Clients")]
 pub struct InitClients {
-    /// Write this client's configuration, rules and scope guard; may be repeated, also where a workspace is already
+    /// Write this client's configuration, rules and scope guard; can be repeated, also in an existing workspace
     #[arg(long, value_enum, value_name = "CLIENT")]
     pub client: Vec<Client>,
-    /// In this repository or for all of yours [default: project, where the client knows it]
+    /// For this repository or for all your repositories [default: project, if the client supports it]
     #[arg(long, value_enum, value_name = "SCOPE", requires = "client")]
     pub scope: Option<Scope>,
-    /// Only print the client's files as they would be; write nothing
+    /// Only print what the client's files would contain; write nothing
     #[arg(long, requires = "client")]
     pub print: bool,
     /// Write the client's files without asking
@@ -28,12 +28,12 @@ pub struct InitClients {
 EXAMPLES:
   outcome-runtime doctor
   outcome-runtime doctor --json
-  outcome-runtime doctor --client claude-code   start the server as this client does")]
+  outcome-runtime doctor --client claude-code   start the server as this client would")]
 pub struct Doctor {
-    /// Start the server as this client would, from its configuration, and talk to it
+    /// Start the server as this client would, from its configuration, and call it
     #[arg(long, value_enum, value_name = "CLIENT")]
     pub client: Option<Client>,
-    /// Where its configuration is [default: in this repository, else the user's]
+    /// Where the client's configuration is [default: this repository, then the user's]
     #[arg(long, value_enum, value_name = "SCOPE", requires = "client")]
     pub scope: Option<Scope>,
 }
@@ -42,13 +42,13 @@ pub struct Doctor {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 EXAMPLES:
-  outcome-runtime init --client claude-code   puts it into the client's settings
+  outcome-runtime init --client claude-code   adds it to the client's settings
   echo '{\"cwd\":\".\",\"tool_name\":\"Write\",\"tool_input\":{\"file_path\":\"x\"}}' | outcome-runtime guard
 
-Says nothing when the edit may go on, or when it cannot tell: the build report
-recomputes the difference from git in any case.")]
+Prints nothing if the edit is allowed or if it cannot tell. The build report
+recomputes the diff from git in any case.")]
 pub struct Guard {
-    /// Answer in this client's form [default: by the shape of the question]
+    /// Answer in this client's format [default: detected from the input]
     #[arg(long, value_enum, value_name = "CLIENT")]
     pub client: Option<GuardClient>,
 }

@@ -93,7 +93,7 @@ impl PlannedFile {
         write(&self.real, self.old.as_deref(), new).map_err(|cause| {
             Error::new(Code::Io, format!("{} cannot be written", self.path.display()))
                 .hint(
-                    "nothing was changed in it; look at the rights of the folder, or write the file by hand (--print)",
+                    "the file was not changed; check the permissions of the folder, or write the file by hand (--print)",
                 )
                 .because(cause)
         })
@@ -120,7 +120,7 @@ pub fn plan(clients: &[Client], scope: Option<Scope>, places: &Places<'_>) -> Re
             };
             return Err(Error::new(
                 Code::InvalidInput,
-                format!("{} has no configuration of the {}", client.id(), name(scope)),
+                format!("{} has no {} configuration", client.id(), name(scope)),
             )
             .hint(format!("leave --scope out, or give --scope {}", name(other))));
         }
@@ -142,7 +142,7 @@ fn planned_file(file: &File, all: &[Planned], this: &Planned) -> PlannedFile {
     let (old, new) = match earlier {
         Some(other) => match &other.new {
             Ok(text) => (Some(text.clone()), edited(file, text)),
-            Err(_) => (None, Err(paste(file, "it could not be read for the client before"))),
+            Err(_) => (None, Err(paste(file, "it was not readable for the client before"))),
         },
         None => match read(&real, &resolved(&file.base)) {
             Ok(old) => {
@@ -205,11 +205,11 @@ fn merge(edit: &Edit, old: &str) -> std::result::Result<String, Trouble> {
 
 /// The error for a file that is left alone, with what its owner can paste.
 fn paste(file: &File, problem: &str) -> Error {
-    let error = Error::new(Code::ClientFileInvalid, format!("{} was left as it is: {problem}", file.path.display()));
+    let error = Error::new(Code::ClientFileInvalid, format!("{} was not changed: {problem}", file.path.display()));
     match merge(&file.edit, "") {
-        Ok(text) => {
-            error.hint(format!("mend it and run this again, or put this into it yourself:\n{text}")).with("paste", text)
-        }
+        Ok(text) => error
+            .hint(format!("fix the file and run this again, or add this to it yourself:\n{text}"))
+            .with("paste", text),
         Err(_) => error,
     }
 }
@@ -244,7 +244,7 @@ fn write(real: &Path, old: Option<&str>, new: &str) -> std::io::Result<()> {
         Err(e) => return Err(e),
     };
     if now.as_deref() != old {
-        return Err(std::io::Error::other("it was changed meanwhile; run this again"));
+        return Err(std::io::Error::other("another program changed it in the meantime; run this again"));
     }
     let mut file = tempfile::Builder::new().prefix(".outcome-runtime-").tempfile_in(folder)?;
     file.write_all(new.as_bytes())?;

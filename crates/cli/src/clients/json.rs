@@ -106,7 +106,7 @@ fn descend(root: &CstRootNode, at: &[&str]) -> Result<CstObject, Trouble> {
 
 /// Where a key stands twice, clients read the last one, and we would have changed the first.
 fn twice(at: &[&str]) -> Trouble {
-    Trouble::new(format!("`{}` stands in it twice", at.join(".")))
+    Trouble::new(format!("it contains `{}` twice", at.join(".")))
 }
 
 fn misfit(at: &[&str], what: &str) -> Trouble {

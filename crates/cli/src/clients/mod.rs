@@ -97,7 +97,8 @@ impl Places<'static> {
     /// [`Code::Io`] when there is no home.
     pub fn here(root: &Path) -> Result<Self> {
         let home = std::env::home_dir().filter(|home| home.is_absolute()).ok_or_else(|| {
-            Error::new(Code::Io, "this user has no home folder").hint("set HOME to where your clients keep their files")
+            Error::new(Code::Io, "this user has no home folder")
+                .hint("set HOME to the folder where your clients keep their files")
         })?;
         let root = std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf());
         Ok(Self { root, home, server: server::program(), env: &process_env })

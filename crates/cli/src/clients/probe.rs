@@ -105,14 +105,13 @@ fn understood(client: Client, entry: &Value, places: &Places<'_>, found: &mut Ve
     let named = texts(entry.get("env_vars"));
     env.extend(named.into_iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?))));
     for text in left {
-        let error = Error::new(Code::ClientFileInvalid, format!("`{text}` is passed on as it stands"))
-            .hint(format!("{} does not replace this; write the value itself, or leave it out", client.id()));
+        let error = Error::new(Code::ClientFileInvalid, format!("`{text}` is passed on unchanged"))
+            .hint(format!("{} does not expand this; write the value itself, or remove it", client.id()));
         found.push(problem("variables", &error));
     }
     let is_off = entry.get("enabled") == Some(&Value::Bool(false)) || entry.get("disabled") == Some(&Value::Bool(true));
     if is_off {
-        let error =
-            Error::new(Code::ClientFileInvalid, "the server is switched off there").hint("switch it on in the client");
+        let error = Error::new(Code::ClientFileInvalid, "the server is disabled there").hint("enable it in the client");
         found.push(problem("switch", &error));
     }
     let Some(command) = words.next() else {
@@ -132,11 +131,11 @@ async fn run(client: Client, start: &Start, found: &mut Vec<Finding>) {
     let path = passed.iter().rfind(|(key, _)| key == "PATH").map_or("", |(_, value)| value.as_str());
     let Some(program) = on_path(&start.command, path, &start.cwd) else {
         let missing = if start.command.contains('/') {
-            Error::new(Code::NotFound, format!("{} is not there, or not a program", start.command))
+            Error::new(Code::NotFound, format!("{} does not exist or is not executable", start.command))
                 .hint(format!("install {PROGRAM}, then: outcome-runtime init --client {}", client.id()))
         } else {
             Error::new(Code::NotFound, format!("`{}` is not on the PATH that the client passes: {path}", start.command))
-                .hint(format!("put {PROGRAM} into one of these folders, or write its full path into the configuration"))
+                .hint(format!("move {PROGRAM} to one of these folders, or write its full path into the configuration"))
         };
         found.push(problem("program", &missing));
         return;
@@ -150,7 +149,10 @@ async fn run(client: Client, start: &Start, found: &mut Vec<Finding>) {
         Ok(spawned) => spawned,
         Err(cause) => {
             let error = Error::new(Code::Io, format!("{} cannot be started", program.display())).because(cause);
-            found.push(problem("start", &error.hint("look at its rights, and whether it was built for this machine")));
+            found.push(problem(
+                "start",
+                &error.hint("check its permissions, and whether it was built for this machine"),
+            ));
             return;
         }
     };
@@ -168,7 +170,8 @@ async fn run(client: Client, start: &Start, found: &mut Vec<Finding>) {
     if let Some(cause) = failed {
         let said = tokio::time::timeout(Duration::from_secs(1), said).await;
         let said = said.ok().and_then(std::result::Result::ok).unwrap_or_default();
-        let said = if said.trim().is_empty() { String::new() } else { format!("; it said: {}", said.trim()) };
+        let said =
+            if said.trim().is_empty() { String::new() } else { format!("; it wrote to stderr: {}", said.trim()) };
         let error = Error::new(Code::Io, format!("the server did not answer: {cause}{said}")).hint(format!(
             "run it by hand in {}: {} --help",
             start.cwd.display(),
@@ -195,7 +198,7 @@ async fn talk(transport: TokioChildProcess) -> std::result::Result<Vec<Finding>,
         let hint = Some(text("hint")).filter(|hint| !hint.is_empty());
         found.push(finding("workspace", FindingLevel::Problem, text("message"), hint));
     } else {
-        found.push(finding("workspace", FindingLevel::Ok, "the server finds it".to_owned(), None));
+        found.push(finding("workspace", FindingLevel::Ok, "the server found it".to_owned(), None));
     }
     let _ = service.cancel().await;
     Ok(found)
@@ -234,7 +237,7 @@ fn environment(client: Client, start: &Start) -> Vec<(String, String)> {
     env
 }
 
-/// Rules and guard: worth knowing when they are not there.
+/// Reports missing rules and guard.
 fn beside(client: Client, scope: Option<Scope>, places: &Places<'_>, found: &mut Vec<Finding>) {
     let Ok(planned) = files::plan(&[client], scope, places) else { return };
     for file in planned.iter().flat_map(|planned| &planned.files) {
@@ -248,7 +251,12 @@ fn beside(client: Client, scope: Option<Scope>, places: &Places<'_>, found: &mut
         found.push(match (file.change(), &file.new) {
             (FileChange::None, _) => finding(check, FindingLevel::Ok, path.to_string(), None),
             (_, Err(error)) => finding(check, FindingLevel::Warning, error_chain(error), hint()),
-            _ => finding(check, FindingLevel::Warning, format!("{path} lacks our part, or has an old one"), hint()),
+            _ => finding(
+                check,
+                FindingLevel::Warning,
+                format!("{path} does not contain our section, or has an old version of it"),
+                hint(),
+            ),
         });
     }
     let has_guard = planned.iter().flat_map(|planned| &planned.files).any(|file| file.role == Role::Guard);
@@ -258,7 +266,7 @@ fn beside(client: Client, scope: Option<Scope>, places: &Places<'_>, found: &mut
             "guard",
             FindingLevel::Warning,
             "`outcome-runtime` is not on the PATH, so the hook cannot run".to_owned(),
-            Some("put it there; without it edits are checked only when the build is reported".to_owned()),
+            Some("add it to the PATH; without it, edits are checked only when the build is reported".to_owned()),
         ));
     }
 }

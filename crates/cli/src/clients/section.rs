@@ -30,7 +30,7 @@ pub(super) fn with_section(text: &str, ours: &str) -> Result<String, Trouble> {
         }
         (begin, end) => {
             let at = begin.or(end).unwrap_or_default();
-            return Err(Trouble::at(line_of(at), "the marks of our section are not one pair".to_owned()));
+            return Err(Trouble::at(line_of(at), "the begin and end marks of our section do not match".to_owned()));
         }
     };
     // A file with Windows line ends keeps them.

@@ -15,16 +15,16 @@ pub(super) const RULES: &str = "\
 ## Outcome Runtime
 
 This repository measures whether a change moved a metric (`outcome.yaml`). You propose and build, the runtime measures, a
-human decides. Its tools are those of the MCP server `outcome-runtime`.
+human decides. The tools come from the MCP server `outcome-runtime`.
 
-- Begin with `get_active_outcomes`: outcomes, experiments, gates that wait, and the ids that other tools take.
-- Propose with `get_work_order`, then `submit_hypotheses`. Look at `query_learnings` first.
-- Build only what `get_experiment_brief` hands out: from its base commit, inside of its scope, behind its flag. Commit, then
-  call `report_experiment_built`. The difference is recomputed from git; an edit outside of the scope is refused.
-- If the work needs more than the brief allows, call `request_human_gate` with gate_type `escalation` and wait. Do not go
+- Start with `get_active_outcomes`: it lists outcomes, experiments, pending gates, and the ids that other tools need.
+- To propose, call `query_learnings`, then `get_work_order`, then `submit_hypotheses`.
+- Build only what `get_experiment_brief` returns: start from its base commit, stay within its scope, put the change behind its
+  flag. Commit, then call `report_experiment_built`. The diff is recomputed from git, and edits outside the scope are refused.
+- If the work needs more than the brief allows, call `request_human_gate` with gate_type `escalation` and wait. Do not work
   around a refusal.
-- Gates are decided by humans, on the review page or in their terminal. Show the review_url and go on with other work.
-- Leave alone what measures the experiment: its events and queries, `outcome.yaml`, `.outcome/`.
+- Only humans decide gates, on the review page or in their terminal. Show them the review_url and continue with other work.
+- Do not change what measures the experiment: its events and queries, `outcome.yaml`, `.outcome/`.
 ";
 
 /// Begins every command of the guard; by it our hook is known.
@@ -120,17 +120,19 @@ impl Client {
                 &["Claude Code asks once whether it may use the project's server; `/mcp` shows it."]
             }
             (Self::Codex, Scope::Project) => {
-                &["Codex reads a project's files once you trust the project, and asks before it runs the hook."]
+                &["Codex reads a project's files once you trust the project. It asks before it runs the hook."]
             }
             (Self::Codex, Scope::User) => &["Codex asks once before it runs the hook."],
             (Self::Gemini, Scope::Project) => {
                 &["Gemini CLI starts servers only in a folder that you trust (`/trust`)."]
             }
-            (Self::ClaudeDesktop, _) => &["Restart Claude Desktop. It works on one repository: the one written here."],
-            (Self::Windsurf, _) => {
-                &["Press refresh in Windsurf's MCP panel. Its server works on one repository: the one written here."]
+            (Self::ClaudeDesktop, _) => {
+                &["Restart Claude Desktop. Its server works on one repository: the one in this entry."]
             }
-            (Self::Cursor, Scope::User) => &["Cursor keeps rules of the user in its settings, not in a file."],
+            (Self::Windsurf, _) => {
+                &["Press refresh in Windsurf's MCP panel. Its server works on one repository: the one in this entry."]
+            }
+            (Self::Cursor, Scope::User) => &["Cursor keeps user rules in its settings, not in a file."],
             (Self::VsCode, _) => &["VS Code asks whether you trust the server when it first starts."],
             _ => &[],
         }

@@ -34,7 +34,7 @@ pub(super) fn with_server(text: &str, at: &str, ours: &Value) -> Result<String, 
         return Ok(text.to_owned());
     }
     if known.is_some() {
-        return Err(Trouble::new(format!("`{at}.{SERVER}` is there and differs from what it should be")));
+        return Err(Trouble::new(format!("`{at}.{SERVER}` exists, but with other values")));
     }
     let new = inserted(text, at, ours);
     let mut meant = if old.is_null() { Value::Object(serde_json::Map::new()) } else { old };
@@ -49,7 +49,7 @@ pub(super) fn with_server(text: &str, at: &str, ours: &Value) -> Result<String, 
     }
     match read(&new) {
         Ok(read) if read == meant => Ok(new),
-        _ => Err(Trouble::new("the entry cannot be inserted without touching the rest".to_owned())),
+        _ => Err(Trouble::new("the entry cannot be inserted without changing the rest".to_owned())),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use outcome_core::Result;
 
+use super::experiment::scale_of;
 use crate::args;
 use crate::cx::{Cx, Exit};
-use crate::output::{count, significant, when};
+use crate::output::{count, when, whole};
 
 /// Runs it.
 pub async fn run(cx: &Cx, args: &args::Activate) -> Result<Exit> {
@@ -12,11 +13,13 @@ pub async fn run(cx: &Cx, args: &args::Activate) -> Result<Exit> {
     Cx::require_outcome(&runtime, &args.outcome).await?;
     let unlock = cx.terminal.unlock_or_local(&args.unlock, &format!("activate {}", args.outcome), &args.outcome)?;
     let done = runtime.outcome_activate(&args.outcome, &unlock, args.accept_baseline).await?;
+    let scale = scale_of(&runtime, &args.outcome).await?;
     cx.out.result(&done, |page| {
         page.line(&format!("{} `{}`", page.green("Activated"), done.outcome));
-        page.field("baseline", &significant(done.baseline.value, 6));
+        page.field("baseline", &scale.level(done.baseline.value));
         if let Some(n) = done.baseline.n.and_then(|n| u64::try_from(n).ok()) {
-            let daily = done.baseline.daily_units.map(|units| format!(", about {units:.0} a day")).unwrap_or_default();
+            let daily =
+                done.baseline.daily_units.map(|units| format!(", about {} a day", whole(units))).unwrap_or_default();
             page.field("units", &format!("{}{daily}", count(n)));
         }
         page.field("deadline", &when(runtime.now(), done.deadline));

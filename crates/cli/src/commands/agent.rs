@@ -19,7 +19,7 @@ pub async fn run(cx: &Cx, args: &args::Agent) -> Result<Exit> {
     cx.out.result(&json!({ "name": name, "token": shown }), |page| {
         page.line(shown);
         page.hint(&format!(
-            "token of `{}`: shown once, kept only as a hash; it can propose and report, never decide",
+            "token of `{}`: it is shown once, and only its hash is stored. It can propose and report, never decide",
             safe(name)
         ));
     })?;

@@ -17,14 +17,14 @@ pub async fn run(cx: &Cx, args: &args::Apply) -> Result<Exit> {
         plan::show(page, &done.outcomes);
         let changed: Vec<_> = done.outcomes.iter().filter(|plan| plan::is_change(plan)).collect();
         if changed.is_empty() {
-            page.line("Nothing to change: what is stored is what the file says.");
+            page.line("Nothing to change: the stored outcomes match the file.");
             return;
         }
         let n = changed.len();
         let word = page.green("Applied");
         page.line(&format!("{word}: {n} outcome{}", if n == 1 { "" } else { "s" }));
         if let Some(new) = changed.iter().find(|plan| plan.action == "create") {
-            page.hint(&format!("next: `outcome-runtime activate {}` measures its baseline", safe(&new.outcome)));
+            page.hint(&format!("next: `outcome-runtime activate {}` measures the baseline", safe(&new.outcome)));
         }
     })?;
     Ok(Exit::OK)

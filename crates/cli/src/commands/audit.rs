@@ -50,7 +50,7 @@ pub async fn run(cx: &Cx, args: args::Audit) -> Result<Exit> {
                 let kept = match &place {
                     AnchorPlace::File(path) => path.display().to_string(),
                     AnchorPlace::GitNote => {
-                        "a git note (refs/notes/outcome-audit): push it to keep it elsewhere".to_owned()
+                        "a git note (refs/notes/outcome-audit): push it to store it elsewhere".to_owned()
                     }
                 };
                 page.field("kept in", &kept);
@@ -68,11 +68,11 @@ fn show(page: &mut Page, done: &Verification) {
         page.item(problem);
     }
     if done.is_intact && done.n_anchors == 0 {
-        page.hint("no anchor yet: `outcome-runtime audit anchor` keeps a signed head elsewhere");
+        page.hint("there is no anchor yet: `outcome-runtime audit anchor` stores a signed head elsewhere");
     }
     if !done.is_intact {
         page.hint(&safe(
-            "what the runtime shows can no longer be trusted: restore a backup, and find out who wrote there",
+            "do not trust what the runtime shows: restore a backup, and find out what wrote to the database",
         ));
     }
 }

@@ -16,7 +16,7 @@ pub async fn run(cx: &Cx, args: &args::Connectors) -> Result<Exit> {
                 for name in &names {
                     page.line(&safe(name));
                 }
-                page.hint("`outcome-runtime connectors test NAME` tries one");
+                page.hint("`outcome-runtime connectors test NAME` tests one");
             })?;
         }
         args::Connectors::Test { name } => {
@@ -27,7 +27,7 @@ pub async fn run(cx: &Cx, args: &args::Connectors) -> Result<Exit> {
                 page.field("latency", &format!("{} ms", found.latency_ms));
                 page.field(
                     "writes",
-                    if found.is_read_only { "refused, as it should be" } else { "POSSIBLE: use a read-only user" },
+                    if found.is_read_only { "refused, which is correct" } else { "POSSIBLE: use a read-only user" },
                 );
                 for note in &found.notes {
                     page.item(note);

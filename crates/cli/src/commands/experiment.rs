@@ -57,7 +57,7 @@ pub async fn run(cx: &Cx, args: args::Experiment) -> Result<Exit> {
 
 async fn act_or_local(cx: &Cx, args: args::Act, verdict: Verdict) -> Result<()> {
     let runtime = cx.open().await?;
-    // An unknown name is said before a passphrase is asked for.
+    // Report an unknown name before asking for the passphrase.
     let view = runtime.experiment_show(&args.experiment).await?;
     let slug = view.experiment.slug.to_string();
     let unlock = cx.terminal.unlock_or_local(&args.unlock, &format!("{verdict} {slug}"), &slug)?;
@@ -80,9 +80,9 @@ async fn act(
 
 fn list(page: &mut Page, found: &[Experiment], now: jiff::Timestamp) {
     if found.is_empty() {
-        page.line("There is no experiment yet.");
+        page.line("There are no experiments yet.");
         page.hint(
-            "let your agent call get_work_order, or hand in your own: `outcome-runtime experiment propose --help`",
+            "let your agent call get_work_order, or submit your own hypothesis: `outcome-runtime experiment propose --help`",
         );
         return;
     }
@@ -121,7 +121,7 @@ fn show(page: &mut Page, view: &ExperimentView, series: &[Measurement], scale: &
     page.field("rollout", &shares.join(" -> "));
     page.field("flag", &hypothesis.flag_key);
 
-    page.head("Hypothesis (its author's words)");
+    page.head("Hypothesis (in the author's words)");
     page.quote(2, &hypothesis.title);
     page.quote(2, &hypothesis.statement);
     page.quote(2, &format!("because {}", hypothesis.mechanism));
@@ -144,7 +144,7 @@ fn show(page: &mut Page, view: &ExperimentView, series: &[Measurement], scale: &
     page.head("What can happen next");
     page.line(&format!(
         "  {}",
-        if view.allowed.is_empty() { "nothing: it is over".to_owned() } else { view.allowed.join(", ") }
+        if view.allowed.is_empty() { "nothing: the experiment has ended".to_owned() } else { view.allowed.join(", ") }
     ));
     for open in &view.gates {
         page.hint(&format!("next: `outcome-runtime gate decide {open}`"));
@@ -159,11 +159,11 @@ fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
     let number = |pointer: &str| result.pointer(pointer).and_then(Value::as_f64);
     let text = |pointer: &str| result.pointer(pointer).and_then(Value::as_str).unwrap_or("-").to_owned();
     page.head(if last.is_some() { "Final result" } else { "Result so far" });
-    page.field("verdict", &format!("{}: {}", text("/verdict/decision"), text("/verdict/reason")));
+    page.field("recommends", &format!("{}: {}", text("/verdict/decision"), text("/verdict/reason")));
     if let Some(effect) = number("/effect") {
         let interval = match (number("/ci/lower"), number("/ci/upper")) {
             (Some(low), Some(high)) => {
-                format!("  (confidence sequence {} to {})", scale.change(low), scale.change(high))
+                format!("  (confidence sequence {})", scale.interval(Some(low), Some(high)))
             }
             _ => String::new(),
         };
@@ -180,7 +180,7 @@ fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
     }
     if let Some(alpha) = number("/alpha") {
         let whole = number("/error_budget/alpha").map_or_else(String::new, |whole| {
-            format!(", its part of the {} that all experiments of the outcome share", significant(whole, 3))
+            format!(", a part of the {} that all experiments of the outcome share", significant(whole, 3))
         });
         page.field("alpha", &format!("{}{whole}", significant(alpha, 3)));
     }
@@ -213,7 +213,7 @@ fn line_of(series: &[Measurement], variant: Variant) -> Vec<Point> {
 }
 
 /// How the values of the outcome's signal are shown.
-async fn scale_of(runtime: &Runtime, outcome: &str) -> Result<Scale> {
+pub(super) async fn scale_of(runtime: &Runtime, outcome: &str) -> Result<Scale> {
     let status = runtime.status(false).await?;
     let line = status.outcomes.iter().find(|line| line.outcome == outcome);
     Ok(line.map_or_else(Scale::default, |line| Scale::new(line.signal.unit.as_deref(), line.target)))

@@ -26,7 +26,7 @@ pub async fn run(cx: &Cx, args: args::Gate) -> Result<Exit> {
             let view = runtime.gate_open(GateOpenRequest { experiment, question, details }, &by).await?;
             cx.out.result(&view, |page| {
                 page.line(&format!(
-                    "Gate `{}` waits for {}",
+                    "Gate `{}` is waiting for {}",
                     view.gate,
                     safe(view.holder.as_deref().unwrap_or("a member"))
                 ));
@@ -42,7 +42,7 @@ async fn list(cx: &Cx, runtime: &Runtime) -> Result<()> {
     let now = runtime.now();
     cx.out.result(&gates, |page| {
         if gates.is_empty() {
-            page.line("No gate waits for a decision.");
+            page.line("No gate is waiting for a decision.");
             return;
         }
         let mut table = Table::new(&["gate", "type", "experiment", "holder", "time"]);
@@ -52,14 +52,16 @@ async fn list(cx: &Cx, runtime: &Runtime) -> Result<()> {
             let time = left(view.due_at.duration_since(now).as_mins());
             if page.is_narrow() {
                 page.line(&format!("  {}", view.gate));
-                page.line(&format!("    {} of {experiment}, {} has {time}", view.gate_type, safe(holder)));
+                page.line(&format!("    {} of {experiment}, holder {}, {time}", view.gate_type, safe(holder)));
             }
             table.row(&[&view.gate, view.gate_type.as_str(), experiment, holder, &time]);
         }
         if !page.is_narrow() {
             page.table(table);
         }
-        page.hint("`outcome-runtime gate decide GATE` shows what is asked, then asks for your decision");
+        page.hint(
+            "`outcome-runtime gate decide GATE` shows the question and the evidence, then asks for your decision",
+        );
     })
 }
 
@@ -79,17 +81,17 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
     page.field(due, &when(now, view.due_at));
     page.field(
         "needs",
-        &format!("{} ({}) or more; a refusal may be less sure", view.assurance, view.assurance.label()),
+        &format!("{} ({}) or higher; a refusal may have lower assurance", view.assurance, view.assurance.label()),
     );
     if let Some(says) = &context.agent_says {
-        let label = page.yellow("In the words of whoever asked (untrusted, quoted):");
+        let label = page.yellow("In the words of the requester (untrusted, quoted):");
         page.line(&format!("  {label}"));
         page.quote(4, says);
     }
     if let Some(recommendation) = &context.recommendation {
         page.field("recommends", recommendation);
     }
-    page.head("Facts (what is quoted was written by others)");
+    page.head("Facts (quoted text was written by others)");
     if let Some(facts) = context.facts.as_object() {
         for (name, value) in ordered(facts) {
             page.outline(2, name, value);
@@ -97,7 +99,7 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
     }
     for (title, mark, lines) in [
         ("Conditions of earlier gates", "-", &context.open_conditions),
-        ("To be confirmed at approval", "[ ]", &context.checklist),
+        ("Confirm before approving", "[ ]", &context.checklist),
     ] {
         if !lines.is_empty() {
             page.head(title);
@@ -117,13 +119,13 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
         }
     }
     page.blank();
-    page.field("context hash", &format!("{}  (what a decision signs)", prefix(&view.context_hash)));
+    page.field("context hash", &format!("{}  (a decision signs this hash)", prefix(&view.context_hash)));
     if is_open {
         page.field("verdicts", &verdicts(view).join(", "));
     }
     if let Some(experiment) = context.experiment.as_ref().filter(|_| is_open && context.facts.get("result").is_some()) {
         page.hint(&format!(
-            "the numbers are those of the gate; `outcome-runtime experiment show {experiment}` has the latest"
+            "these numbers are from when the gate opened; `outcome-runtime experiment show {experiment}` shows the latest"
         ));
     }
     if is_open && has_hint {
@@ -135,7 +137,7 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
     }
 }
 
-/// The verdicts that the gate takes.
+/// The verdicts that the gate accepts.
 pub fn verdicts(view: &GateView) -> Vec<String> {
     view.context.verdicts.iter().map(|verdict| verdict.as_str().to_owned()).collect()
 }

@@ -9,7 +9,7 @@ use crate::args;
 use crate::cx::Cx;
 use crate::output::{Page, safe};
 
-/// Runs it. Trying without a passphrase is recorded like any other refusal.
+/// Runs it. An attempt without a passphrase is recorded like any other refusal.
 pub async fn run(cx: &Cx, runtime: &Runtime, args: args::Decide) -> Result<()> {
     let view = runtime.gate_show(&args.gate).await?;
     let verdict = args.verdict;
@@ -29,7 +29,7 @@ async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide, view: &GateView)
     if view.status.is_decided() || view.status == GateStatus::Superseded {
         return Err(Error::new(
             Code::GateNotPending,
-            format!("gate `{}` is {}: it takes no decision", view.gate, view.status),
+            format!("gate `{}` is {} and accepts no decision", view.gate, view.status),
         )
         .hint(format!("`outcome-runtime gate show {}` shows what was decided", view.gate)));
     }
@@ -38,16 +38,16 @@ async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide, view: &GateView)
     {
         return Err(Error::new(
             Code::ContextChanged,
-            format!("gate `{}` does not show what --context-hash says", view.gate),
+            format!("gate `{}` has changed: its hash differs from --context-hash", view.gate),
         )
-        .hint(format!("look at it again: `outcome-runtime gate show {}`", view.gate)));
+        .hint(format!("review it again: `outcome-runtime gate show {}`", view.gate)));
     }
     // What is certain to be refused is refused before the page is shown and the passphrase is asked for.
     let given = args.verdict.map(|given| valid(view, given, !args.condition.is_empty())).transpose()?;
     if !cx.terminal.may_ask() {
         if given.is_none() {
-            return Err(Error::new(Code::InvalidInput, "--verdict is missing and there is no terminal to ask on")
-                .hint(format!("give --verdict with one of {}", verdicts(view).join(", "))));
+            return Err(Error::new(Code::InvalidInput, "--verdict is missing, and there is no terminal to ask for it")
+                .hint(format!("pass --verdict with one of {}", verdicts(view).join(", "))));
         }
         cx.terminal.require_passphrase(&args.unlock.unlock, "decide")?;
     }
@@ -88,8 +88,8 @@ fn valid(view: &GateView, verdict: Verdict, has_conditions: bool) -> Result<Verd
     if view.context.verdicts.contains(&verdict) {
         return Ok(verdict);
     }
-    Err(Error::new(Code::InvalidInput, format!("this {} gate does not take `{verdict}`", view.gate_type))
-        .hint(format!("it takes {}", verdicts(view).join(", "))))
+    Err(Error::new(Code::InvalidInput, format!("this {} gate does not accept `{verdict}`", view.gate_type))
+        .hint(format!("it accepts {}", verdicts(view).join(", "))))
 }
 
 /// Every rule of the checklist is confirmed, one by one.
@@ -98,15 +98,15 @@ fn tick(cx: &Cx, view: &GateView, is_confirmed: bool) -> Result<()> {
         return Ok(());
     }
     for rule in &view.context.checklist {
-        if !cx.terminal.confirm(&format!("Is this so? {rule}"), "--confirm-checklist")? {
-            return Err(Error::new(Code::InvalidInput, format!("a rule of the checklist does not hold: {rule}"))
+        if !cx.terminal.confirm(&format!("Is this true? {rule}"), "--confirm-checklist")? {
+            return Err(Error::new(Code::InvalidInput, format!("a rule of the checklist is not met: {rule}"))
                 .hint("nothing was decided; send the build back with `--verdict rework`"));
         }
     }
     Ok(())
 }
 
-/// What came of a decision.
+/// The result of a decision.
 pub fn decided(page: &mut Page, done: &Decided) {
     let word = page.green("Decided:");
     page.line(&format!(
@@ -126,6 +126,6 @@ pub fn decided(page: &mut Page, done: &Decided) {
         page.field("flag", delivery);
     }
     if done.gate_status == Some(GateStatus::Pending) {
-        page.hint("the gate waits for another member to decide the same");
+        page.hint("the gate is waiting for another member to make the same decision");
     }
 }

@@ -20,7 +20,7 @@ const DEADLINE: Duration = Duration::from_secs(4);
 pub async fn run(cx: &Cx, args: &Guard) -> Result<Exit> {
     if std::io::stdin().is_terminal() {
         cx.out.write_stderr(
-            "This answers a client's hook: it reads JSON from stdin. `outcome-runtime guard --help` has an example.\n",
+            "This command answers a client's hook and reads JSON from stdin. See `outcome-runtime guard --help` for an example.\n",
         );
         return Ok(Exit::OK);
     }
@@ -30,11 +30,12 @@ pub async fn run(cx: &Cx, args: &Guard) -> Result<Exit> {
     let question = Question::read(if is_whole { std::str::from_utf8(&input).unwrap_or_default() } else { "" });
     let project = process_env("CLAUDE_PROJECT_DIR").map(Into::into);
     let answer = if is_whole {
-        let late =
-            |_| Answer::Unchecked("Outcome Runtime took too long to check this edit and let it pass.".to_owned());
+        let late = |_| {
+            Answer::Unchecked("Outcome Runtime took too long to check this edit, so the edit was allowed.".to_owned())
+        };
         tokio::time::timeout(DEADLINE, question.answer(&cx.cwd, project, &cx.overrides)).await.unwrap_or_else(late)
     } else {
-        Answer::Unchecked("Outcome Runtime was asked about an edit too large to read and let it pass.".to_owned())
+        Answer::Unchecked("This edit is too large for Outcome Runtime to check, so it was allowed.".to_owned())
     };
     let client = args.client.or(question.client()).unwrap_or(GuardClient::ClaudeCode);
     let reply = answer.reply(client);

@@ -75,8 +75,8 @@ struct Found {
 async fn set_up(cx: &Cx, args: args::Init, root: &Path, settings: &Settings) -> Result<(Initialised, Found)> {
     if settings.workspace_file().exists() {
         // Said before anything is asked.
-        return Err(Error::new(Code::WorkspaceExists, format!("{} is a workspace already", root.display()))
-            .hint("`outcome-runtime status` shows it; `outcome-runtime init --client NAME` sets a client up"));
+        return Err(Error::new(Code::WorkspaceExists, format!("{} is already a workspace", root.display()))
+            .hint("`outcome-runtime status` shows it; `outcome-runtime init --client NAME` sets up a client"));
     }
     let source = match args.source {
         Some(source) => Source::given(&source, &cx.cwd, root)?,
@@ -114,7 +114,7 @@ fn before(page: &mut Page, settings: &Settings, root: &Path) {
     page.line(&format!("Setting up {}", page.bold(&crate::output::safe(&root.display().to_string()))));
     if !root.join(".git").exists() {
         let remark =
-            page.yellow("This is not the root of a git repository: scope checks and builds need one (`git init`).");
+            page.yellow("This is not the root of a git repository. Scope checks and builds need one (`git init`).");
         page.line(&remark);
     }
     if settings.database.from.starts_with("environment") {
@@ -134,7 +134,7 @@ fn after(page: &mut Page, done: &Initialised, found: &Found, settings: &Settings
     let title = page.bold(&format!("Workspace `{}` is ready", crate::output::safe(&done.workspace)));
     page.line(&title);
     page.field("member", &done.member);
-    page.field("key", &format!("{}  (fingerprint: note it down)", done.key_fingerprint));
+    page.field("key", &format!("{}  (fingerprint: write it down)", done.key_fingerprint));
     page.field("database", &done.database);
     let root = format!("{}/", settings.root.value.display());
     for path in &done.created {
@@ -142,17 +142,16 @@ fn after(page: &mut Page, done: &Initialised, found: &Found, settings: &Settings
     }
     let file = settings.file.value.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if *had_file {
-        page.field("kept", &format!("{file} was there and was not touched"));
+        page.field("kept", &format!("{file} already existed and was not changed"));
     }
     if let Some(found) = &source.found {
         page.field("source", found);
     }
     page.head("Next");
-    let mut steps = vec![format!("edit {file}: which metric should move, from where to where, by when")];
+    let mut steps = vec![format!("edit {file}: state which metric should move, from where to where, and by when")];
     if source.url.contains(SOURCE_VARIABLE) && !had_file {
-        steps.push(format!(
-            "export {SOURCE_VARIABLE}=postgres://...   (the database to measure; a user who can only read)"
-        ));
+        steps
+            .push(format!("export {SOURCE_VARIABLE}=postgres://...   (the database to measure; use a read-only user)"));
     }
     steps.push("outcome-runtime validate && outcome-runtime apply".to_owned());
     steps.push(format!("outcome-runtime activate {}", if *had_file { "OUTCOME" } else { outcome.as_str() }));
@@ -185,14 +184,16 @@ impl Source {
             return Ok(Self { url: text.to_owned(), found: None });
         }
         let url = url::Url::parse(text).ok().filter(|_| is_server).ok_or_else(|| {
-            Error::new(Code::InvalidInput, "--source is not the address of a database")
+            Error::new(Code::InvalidInput, "--source is not a database address")
                 .hint("give sqlite:PATH, postgres://USER@HOST/DB, mysql://USER@HOST/DB, or ${VARIABLE}")
         })?;
         if url.password().is_some() {
             // A secret is referred to, never written into the file.
             return Ok(Self {
                 url: format!("${{{SOURCE_VARIABLE}}}"),
-                found: Some(format!("the address holds a password: the file refers to {SOURCE_VARIABLE} instead")),
+                found: Some(format!(
+                    "the address contains a password, so the file refers to {SOURCE_VARIABLE} instead"
+                )),
             });
         }
         Ok(Self { url: text.to_owned(), found: None })
@@ -205,7 +206,7 @@ impl Source {
         if let Some(path) = found {
             let shown = path.strip_prefix(root).unwrap_or(&path).display().to_string();
             return Self {
-                found: Some(format!("found {shown}: outcome.yaml measures it")),
+                found: Some(format!("found {shown}; outcome.yaml uses it as the source")),
                 url: format!("sqlite:{shown}"),
             };
         }

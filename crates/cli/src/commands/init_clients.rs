@@ -48,8 +48,8 @@ pub fn require_consent(cx: &Cx, args: &InitClients) -> Result<()> {
     if args.print || args.yes || cx.terminal.may_ask() {
         return Ok(());
     }
-    Err(Error::new(Code::InvalidInput, "--yes is missing and there is no terminal to ask on")
-        .hint("look at the files with --print, then give --yes"))
+    Err(Error::new(Code::InvalidInput, "--yes is missing, and there is no terminal to ask for confirmation")
+        .hint("review the files with --print, then pass --yes"))
 }
 
 /// Shows, asks, writes. Files that are left alone do not hinder the others.
@@ -113,14 +113,14 @@ fn announce(page: &mut Page, path: &str, file: &PlannedFile, is_print: bool) {
     let path = page.bold(&safe(path));
     match (&file.new, file.change()) {
         (Err(error), _) => {
-            let word = page.red("left alone");
+            let word = page.red("not changed");
             page.line(&format!("{path}: {word}"));
             page.line(&format!("  {}", safe(&error_chain(error))));
             for line in error.hint_text().unwrap_or_default().lines() {
                 page.line(&format!("  {}", safe(line)));
             }
         }
-        (Ok(_), FileChange::None) => page.line(&format!("{path}: as it should be")),
+        (Ok(_), FileChange::None) => page.line(&format!("{path}: up to date")),
         (Ok(text), FileChange::Create) if is_print => {
             page.line(&format!("{path}:"));
             for line in text.lines() {

@@ -17,7 +17,7 @@ pub async fn run(cx: &Cx, args: &args::Learnings) -> Result<Exit> {
 
 fn show(page: &mut Page, found: &[LearningView], words: &str) {
     if found.is_empty() {
-        page.line(if words.is_empty() { "Nothing was learnt yet." } else { "Nothing was found." });
+        page.line(if words.is_empty() { "There are no learnings yet." } else { "No learnings found." });
         page.hint("a learning is stored whenever an experiment ends");
         return;
     }

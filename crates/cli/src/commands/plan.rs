@@ -20,7 +20,7 @@ pub async fn run(cx: &Cx) -> Result<Exit> {
     Ok(Exit::OK)
 }
 
-/// True when applying does something.
+/// True when applying would change something.
 pub fn is_change(plan: &OutcomePlan) -> bool {
     matches!(plan.action.as_str(), "create" | "change")
 }
@@ -32,7 +32,7 @@ pub fn show(page: &mut Page, plans: &[OutcomePlan]) {
         let head = match plan.action.as_str() {
             "create" => page.green(&format!("+ {name}  new, as a draft")),
             "change" => page.yellow(&format!("~ {name}  changes")),
-            "missing_from_file" => page.yellow(&format!("? {name}  is stored and not in the file")),
+            "missing_from_file" => page.yellow(&format!("? {name}  is stored but not in the file")),
             _ => page.dim(&format!("= {name}  unchanged")),
         };
         page.line(&head);

@@ -17,16 +17,16 @@ pub async fn run(cx: &Cx, args: args::Poll) -> Result<Exit> {
 
 fn show(page: &mut Page, done: &Polled) {
     if done.is_skipped {
-        page.line("Another program is polling right now; nothing was done.");
+        page.line("Another program is polling at the moment. Nothing was done.");
         return;
     }
     let (n_levels, n) = (done.n_levels, done.experiments.len());
     page.line(&format!("Read {n_levels} outcome signal(s) and {n} experiment(s)."));
     if n_levels == 0 && n == 0 && done.failures.is_empty() {
-        page.hint("nothing was due; `--all` reads everything now");
+        page.hint("nothing is due; `--all` reads everything now");
     }
     if n > 0 {
-        let mut table = Table::new(&["experiment", "status", "verdict", "why"]);
+        let mut table = Table::new(&["experiment", "status", "recommendation", "reason"]);
         for polled in &done.experiments {
             table.row(&[
                 &polled.experiment,
@@ -42,7 +42,7 @@ fn show(page: &mut Page, done: &Polled) {
         page.line(&text);
     }
     if !done.failures.is_empty() {
-        let head = page.red("Failed, and will be tried again:");
+        let head = page.red("Failed, and will be retried:");
         page.line(&head);
         for failure in &done.failures {
             page.item(failure);

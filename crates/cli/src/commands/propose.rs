@@ -34,7 +34,7 @@ pub async fn run(cx: &Cx, args: args::Propose) -> Result<()> {
     let by = runtime.terminal_human().await?;
     let slug = runtime.experiment_propose(&args.experiment.unwrap_or_default(), &by).await?;
     cx.out.result(&json!({ "experiment": slug }), |page| {
-        page.line(&format!("Experiment `{slug}` waits at its portfolio gate"));
+        page.line(&format!("Experiment `{slug}` is waiting at its portfolio gate"));
         page.hint("next: `outcome-runtime gate list`");
     })
 }
@@ -65,7 +65,7 @@ fn read(path: &Path) -> Result<Vec<Hypothesis>> {
     let shown = path.display().to_string();
     let failed = |e| {
         let hint =
-            "give the path of a file, or `-` for stdin; `experiment propose --template` prints one to begin with";
+            "give the path of a file, or `-` for stdin; `experiment propose --template` prints one as a starting point";
         Error::new(Code::Io, format!("{shown} cannot be read")).because(e).hint(hint)
     };
     let mut text = String::new();
@@ -76,7 +76,7 @@ fn read(path: &Path) -> Result<Vec<Hypothesis>> {
     }
     let wrong = |message: String| {
         Error::new(Code::HypothesisIncomplete, message)
-            .hint("`outcome-runtime experiment propose --template` prints a complete one to begin with")
+            .hint("`outcome-runtime experiment propose --template` prints a complete one as a starting point")
     };
     let value: Value = match serde_json::from_str(&text) {
         Ok(value) => value,
@@ -93,7 +93,7 @@ fn read(path: &Path) -> Result<Vec<Hypothesis>> {
             Some(other) => vec![other],
             None => vec![Value::Object(fields)],
         },
-        _ => return Err(wrong(format!("{shown} holds no hypothesis"))),
+        _ => return Err(wrong(format!("{shown} contains no hypothesis"))),
     };
     let n = items.len();
     let parse = |(i, item): (usize, Value)| {

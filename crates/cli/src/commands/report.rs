@@ -9,7 +9,7 @@ use crate::args;
 use crate::cx::{Cx, Exit};
 use crate::output::safe;
 
-/// Where the experiment stands now.
+/// The experiment's status now.
 #[derive(Debug, Serialize)]
 pub struct Stands {
     /// Slug.
@@ -27,7 +27,7 @@ pub async fn run(cx: &Cx, args: args::Report) -> Result<Exit> {
         let done = Stands { experiment: args.experiment, status };
         cx.out.result(&done, |page| {
             page.line(&format!("Experiment `{}` is {status}", safe(&done.experiment)));
-            page.hint(&format!("`outcome-runtime experiment retry {}` lets it be tried again", safe(&done.experiment)));
+            page.hint(&format!("`outcome-runtime experiment retry {}` allows another attempt", safe(&done.experiment)));
         })?;
         return Ok(Exit::OK);
     }
@@ -43,7 +43,7 @@ pub async fn run(cx: &Cx, args: args::Report) -> Result<Exit> {
         let n = done.n_changes;
         page.line(&format!("Experiment `{}` is {}", done.experiment, done.status));
         page.field("commit", &done.commit);
-        page.field("changes", &format!("{n} path(s), inside of the scope"));
+        page.field("changes", &format!("{n} path(s), all within the scope"));
         for difference in done.claim_differences.iter().chain(&done.instrumentation) {
             page.item(difference);
         }

@@ -44,7 +44,7 @@ async fn without_workspace(settings: &Settings, args: &args::ScopeCheck) -> Resu
     let done = done.map_err(|e| Error::new(Code::GitUnavailable, "git cannot be run").because(e))?;
     if !done.status.success() {
         return Err(Error::new(Code::ConfigNotFound, format!("there is no {} at {}", path.display(), args.base))
-            .hint("set the workspace up here, or give a --base that has the outcome file"));
+            .hint("set up the workspace here, or pass a --base that contains the outcome file"));
     }
     let parsed = config::parse(&String::from_utf8_lossy(&done.stdout), &name, cx.overrides.vendors, None);
     let config = parsed.config.ok_or_else(|| {
@@ -57,14 +57,15 @@ async fn without_workspace(settings: &Settings, args: &args::ScopeCheck) -> Resu
     };
     let spec = spec.ok_or_else(|| {
         let known: Vec<_> = config.outcomes.iter().map(|spec| spec.slug.as_str()).collect();
-        Error::new(Code::InvalidInput, "which outcome's scope?").hint(format!("give --outcome: {}", known.join(", ")))
+        Error::new(Code::InvalidInput, "the file declares several outcomes, and --outcome is missing")
+            .hint(format!("pass --outcome with one of {}", known.join(", ")))
     })?;
     let rules = ScopeRules::parse(&spec.scope.allowed_paths, &spec.scope.forbidden_paths)?;
     Ok(check(&repo, &rules, &args.base, &args.head, None, &[]).await?)
 }
 
 fn show(page: &mut Page, report: &ScopeReport, origin: Option<&str>) {
-    let word = if report.is_clean { page.green("inside of its scope") } else { page.red("OUTSIDE of its scope") };
+    let word = if report.is_clean { page.green("within its scope") } else { page.red("OUTSIDE its scope") };
     let (base, head) = (short(report.base.as_str()), short(report.head.as_str()));
     page.line(&format!("{base}..{head}: {} changed path(s), {word}", report.counts.n_changes));
     for violation in &report.violations {
@@ -79,7 +80,7 @@ fn show(page: &mut Page, report: &ScopeReport, origin: Option<&str>) {
         page.item(&format!("{} path(s) were not compared line by line", report.not_inspected.len()));
     }
     if let Some(origin) = origin {
-        page.hint(&format!("the workspace is not set up here: checked against {origin}"));
+        page.hint(&format!("there is no workspace here: checked against {origin}"));
     }
 }
 

@@ -1,4 +1,4 @@
-//! `simulate`: an experiment's decision policy over synthetic units, before anybody is exposed.
+//! `simulate`: an experiment's decision policy on synthetic units, before any user is exposed.
 
 use std::collections::BTreeMap;
 
@@ -49,9 +49,9 @@ fn request(args: &args::Simulate) -> Result<DryRunRequest> {
     };
     let mut guardrail_rates = BTreeMap::new();
     for text in &args.guardrails {
-        let (name, rate) = text.split_once('=').ok_or_else(|| {
-            parse::invalid(format!("--guardrail: `{text}` names no rate"), "write it like refunds=2%")
-        })?;
+        let (name, rate) = text
+            .split_once('=')
+            .ok_or_else(|| parse::invalid(format!("--guardrail: `{text}` has no rate"), "write it like refunds=2%"))?;
         guardrail_rates.insert(name.trim().to_owned(), parse::probability(rate, "--guardrail")?);
     }
     Ok(DryRunRequest {
@@ -70,11 +70,11 @@ fn show(page: &mut Page, view: &DryRunView) {
     page.field("drawn from", &view.basis);
     page.field(
         "looks",
-        &format!("{} a run, {} runs for each effect, seed {}", report.n_polls, report.replications, report.seed),
+        &format!("{} in each run, {} runs for each effect, seed {}", report.n_polls, report.replications, report.seed),
     );
     page.field("alpha", &significant(report.alpha, 3));
     if let Some(rate) = report.false_alarm_rate {
-        let text = format!("{} without an effect (allowed: {})", percent(rate), percent(report.alpha));
+        let text = format!("{} of the runs without an effect (allowed: {})", percent(rate), percent(report.alpha));
         let is_high = rate > report.alpha + 4.0 * report.standard_error;
         let text = if is_high { page.red(&text) } else { page.green(&text) };
         page.field("false alarms", &text);
@@ -96,7 +96,7 @@ fn show(page: &mut Page, view: &DryRunView) {
     }
     page.table(table);
     page.blank();
-    page.line("How the runs end, and how many have ended by day:");
+    page.line("How the runs end, and the share that has ended by each day:");
     let width = report.effects.iter().map(|of| significant(of.effect, 3).chars().count()).max().unwrap_or(0);
     for of in &report.effects {
         page.line(&format!("  {:>width$}  {}  {}", significant(of.effect, 3), ends(page, of), curve(&of.ended_by_day)));

@@ -105,7 +105,7 @@ fn experiments(page: &mut Page, line: &OutcomeLine, scale: &Scale) {
     page.blank();
     let is_measured = line.experiments.iter().any(|experiment| experiment.verdict.is_some());
     let mut table = Table::new(if is_measured {
-        &["experiment", "status", "effect", "interval", "p", "n (c / t)", "verdict"]
+        &["experiment", "status", "effect", "interval", "p", "n (c / t)", "recommendation"]
     } else {
         &["experiment", "status", "title"]
     });
@@ -133,7 +133,7 @@ fn two_lines(page: &mut Page, line: &ExperimentLine, scale: &Scale) {
     let [name, status, effect, interval, p, n, verdict] = cells(line, scale).map(|cell| safe(&cell));
     page.line(&format!("  {name}  {status}"));
     if line.verdict.is_some() {
-        let facts = page.dim(&format!("    {verdict}: {effect} ({interval}), p {p}, n {n}"));
+        let facts = page.dim(&format!("    {verdict}: {effect} {interval}, p {p}, n {n}"));
         page.line(&facts);
     }
 }
@@ -145,7 +145,7 @@ fn cells(line: &ExperimentLine, scale: &Scale) -> [String; 7] {
         None => line.status.to_string(),
     };
     let interval = match (line.ci_lower, line.ci_upper) {
-        (Some(low), Some(high)) => format!("{} .. {}", scale.change(low), scale.change(high)),
+        (Some(low), Some(high)) => scale.interval(Some(low), Some(high)),
         _ => dash(),
     };
     let n = match (line.n_control, line.n_treatment) {
@@ -193,14 +193,14 @@ fn next(status: &Status) -> Option<String> {
     let Some(active) = status.outcomes.iter().find(is_live) else {
         let draft = status.outcomes.iter().find(|line| line.status == OutcomeStatus::Draft)?;
         return Some(format!(
-            "`outcome-runtime activate {}` measures the baseline and starts the clock",
+            "`outcome-runtime activate {}` measures the baseline and starts the horizon",
             draft.outcome
         ));
     };
     let open = |line: &ExperimentLine| !line.status.is_terminal();
     if !active.experiments.iter().any(open) {
         return Some(format!(
-            "ask your agent for hypotheses (get_work_order), or hand in your own: `outcome-runtime experiment propose \
+            "ask your agent for hypotheses (get_work_order), or submit your own: `outcome-runtime experiment propose \
              --outcome {} --file hypothesis.yaml`",
             active.outcome
         ));

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::args;
 use crate::cx::{Cx, Exit};
-use crate::output::{Page, safe};
+use crate::output::{Page, Scale, safe, whole};
 
 /// What validation found.
 #[derive(Debug, Serialize)]
@@ -93,12 +93,16 @@ async fn feasibility(settings: Settings, config: &Config) -> Vec<Feasibility> {
         let stored = status.outcomes.iter().find(|line| line.outcome == spec.slug.as_str());
         let known = match stored.map(|line| line.status) {
             Some(OutcomeStatus::Active) => match runtime.work_order(spec.slug.as_str()).await {
-                Ok(order) => judge(&order.feasibility),
+                Ok(order) => {
+                    let line = stored.map(|line| Scale::new(line.signal.unit.as_deref(), line.target));
+                    judge(&order.feasibility, &line.unwrap_or_default())
+                }
                 Err(_) => continue,
             },
             None | Some(OutcomeStatus::Draft) => (
                 None,
-                "whether the horizon is long enough is known once `activate` has measured the baseline".to_owned(),
+                "`activate` measures the baseline; after that, `validate` also checks whether the horizon is long enough"
+                    .to_owned(),
             ),
             Some(OutcomeStatus::Achieved | OutcomeStatus::Abandoned | OutcomeStatus::Expired) => continue,
         };
@@ -107,27 +111,31 @@ async fn feasibility(settings: Settings, config: &Config) -> Vec<Feasibility> {
     found
 }
 
-fn judge(facts: &Value) -> (Option<bool>, String) {
+fn judge(facts: &Value, scale: &Scale) -> (Option<bool>, String) {
     let number = |key: &str| facts.get(key).and_then(Value::as_f64);
     let Some(units) = number("daily_units") else {
-        return (None, "the source does not count units, so that the traffic is not known".to_owned());
+        return (None, "the source does not count units, so the traffic is not known".to_owned());
     };
     let horizon = number("horizon_days").unwrap_or(0.0);
+    let units = whole(units);
     let Some(mde) = number("default_minimum_detectable_effect") else {
-        return (None, format!("{units:.0} units a day; state `mde` to know how many days a test takes"));
+        return (None, format!("{units} units a day; set `mde` to know how many days a test takes"));
     };
+    let mde = scale.change(mde.abs());
     match number("days_needed_at_an_even_split") {
         Some(days) if days <= horizon => (
             Some(true),
-            format!("feasible: {mde:.4} is found within {days:.0} of {horizon:.0} days at {units:.0} units a day"),
+            format!(
+                "feasible: an effect of {mde} can be detected within {days:.0} of {horizon:.0} days at {units} units a day"
+            ),
         ),
         Some(days) => (
             Some(false),
             format!(
-                "too short: finding {mde:.4} takes up to {days:.0} days at {units:.0} units a day, the horizon has \
-                 {horizon:.0}; accept a larger `mde` or a longer horizon"
+                "too short: detecting an effect of {mde} takes up to {days:.0} days at {units} units a day, and the \
+                 horizon has {horizon:.0}; choose a larger `mde` or a longer horizon"
             ),
         ),
-        None => (None, format!("{units:.0} units a day; the spread of a unit is not known")),
+        None => (None, format!("{units} units a day; the standard deviation of a unit is not known")),
     }
 }

@@ -60,7 +60,7 @@ impl Question {
             Ok(None) => Answer::Silent,
             Ok(Some(reason)) => Answer::Refused(reason),
             Err(error) => Answer::Unchecked(format!(
-                "Outcome Runtime could not check this edit and let it pass; the build report will check it. {}",
+                "Outcome Runtime could not check this edit, so it was allowed; the build report will check it. {}",
                 error_chain(&error)
             )),
         }

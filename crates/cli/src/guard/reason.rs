@@ -13,25 +13,27 @@ const MAX_CHARS: usize = 200;
 pub(super) fn own_file(path: &str) -> String {
     format!(
         "Outcome Runtime refuses to edit `{}`: `.outcome/` holds its database, keys and log, which only the runtime writes. \
-         Leave it alone; what you need from it comes through the outcome-runtime tools (get_active_outcomes).",
+         Do not change it; the outcome-runtime tools (get_active_outcomes) give you what you need from it.",
         shown(path)
     )
 }
 
-/// For a path outside of the scope.
+/// For a path outside the scope.
 pub(super) fn outside(path: &str, in_repository: bool, refusal: &Refusal<'_>) -> String {
     let slug = refusal.by.experiment.as_str();
     let path = shown(path);
     let why = match &refusal.verdict {
         PathVerdict::Forbidden { rule } => format!("forbidden by the rule `{}` (scope.forbidden_paths)", shown(rule)),
-        PathVerdict::Outside if !in_repository => "outside of the repository".to_owned(),
-        PathVerdict::Outside | PathVerdict::Allowed => "covered by no allowed path (scope.allowed_paths)".to_owned(),
+        PathVerdict::Outside if !in_repository => "outside the repository".to_owned(),
+        PathVerdict::Outside | PathVerdict::Allowed => {
+            "not covered by an allowed path (scope.allowed_paths)".to_owned()
+        }
     };
     format!(
         "Outcome Runtime refuses to edit `{path}`: while experiment `{slug}` is being built, it is {why}. {} \
-         Do the work within these paths. If that cannot be, do not go around this (the build report recomputes the difference \
-         from git and refuses it too): call request_human_gate with experiment_id \"{slug}\", gate_type \"escalation\" and \
-         your question, and wait for the human.",
+         Do the work within these paths. If that is not possible, do not work around this refusal (the build report recomputes \
+         the diff from git and refuses it too): call request_human_gate with experiment_id \"{slug}\", gate_type \"escalation\" \
+         and your question, and wait for the human.",
         scope(&refusal.by.rules)
     )
 }

@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 pub use chart::{Point, chart};
-pub use number::{Scale, count, p_value, significant};
+pub use number::{Scale, count, p_value, significant, whole};
 pub use outline::ordered;
 pub use page::{Page, Table};
 pub use safe::{safe, safe_json, safe_lines};

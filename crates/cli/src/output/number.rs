@@ -22,14 +22,27 @@ impl Scale {
 
     /// A difference with its sign; differences of shares are points.
     pub fn change(&self, value: f64) -> String {
+        format!("{}{}", self.signed(value), self.points())
+    }
+
+    /// An interval of differences: `[-0.23, +1.73] points`.
+    pub fn interval(&self, lower: Option<f64>, upper: Option<f64>) -> String {
+        let end = |x: Option<f64>| x.map_or_else(|| "unbounded".to_owned(), |x| self.signed(x));
+        format!("[{}, {}]{}", end(lower), end(upper), self.points())
+    }
+
+    fn signed(&self, value: f64) -> String {
         let scaled = if self.is_share { value * 100.0 } else { value };
         let sign = if scaled >= 0.0 { "+" } else { "" };
-        let unit = if self.is_share { " pp".to_owned() } else { String::new() };
-        format!("{sign}{}{unit}", significant(scaled, 3))
+        format!("{sign}{}", significant(scaled, 3))
+    }
+
+    fn points(&self) -> &'static str {
+        if self.is_share { " points" } else { "" }
     }
 }
 
-/// `value` with so many significant digits, without trailing zeros.
+/// `value` with this many significant digits, without trailing zeros.
 pub fn significant(value: f64, digits: i32) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
@@ -62,6 +75,12 @@ pub fn count(n: u64) -> String {
     out
 }
 
+/// A number of units or days that was calculated, rounded up: `12,345`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates")]
+pub fn whole(n: f64) -> String {
+    count(n.ceil() as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,7 +93,9 @@ mod tests {
         assert_eq!(significant(-0.000_000_1, 3), "-1.00e-7");
         assert_eq!(Scale::new(Some("%"), 0.45).level(0.3312), "33.12 %");
         assert_eq!(Scale::new(Some("%"), 45.0).level(33.12), "33.12 %");
-        assert_eq!(Scale::new(Some("%"), 0.45).change(-0.0081), "-0.81 pp");
+        assert_eq!(Scale::new(Some("%"), 0.45).change(-0.0081), "-0.81 points");
         assert_eq!(Scale::new(None, 20.0).change(1.5), "+1.5");
+        assert_eq!(Scale::new(Some("%"), 0.45).interval(Some(-0.0023), Some(0.0173)), "[-0.23, +1.73] points");
+        assert_eq!(Scale::new(None, 20.0).interval(None, Some(1.5)), "[unbounded, +1.5]");
     }
 }

@@ -125,7 +125,7 @@ fn comments_order_and_foreign_keys_of_json_survive() {
     assert_eq!(servers["mcpServers"]["outcome-runtime"]["type"], "stdio");
     assert!(text(&home, "CLAUDE.md").starts_with("# Our rules\n\nBe kind.\n\n<!-- outcome-runtime: begin"));
     let again = init(&home, &["--client", "claude-code", "--yes"]).exits(0).stdout;
-    assert_eq!(again.matches("as it should be").count(), 3, "{again}");
+    assert_eq!(again.matches("up to date").count(), 3, "{again}");
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn a_broken_file_is_left_alone_with_its_line_and_what_to_paste() {
     ] {
         home.write(path, broken);
         let ran = init(&home, &["--client", client, "--yes"]).exits(2);
-        assert!(ran.stdout.contains("left alone") && ran.stdout.contains(line), "{client}: {ran:#?}");
+        assert!(ran.stdout.contains("not changed") && ran.stdout.contains(line), "{client}: {ran:#?}");
         assert!(ran.stdout.contains("outcome-runtime-mcp"), "what to paste: {ran:#?}");
         assert_eq!(text(&home, path), broken);
         let json = init(&home, &["--client", client, "--yes", "--json"]).exits(2).json();
@@ -243,7 +243,7 @@ fn the_doctor_says_what_is_wrong_and_how_to_mend_it() {
     let entry = |command: &str| json!({ "mcpServers": { "outcome-runtime": { "command": command, "args": ["${NOT_SET_X}"] } } });
     home.write(".mcp.json", &entry("no-such-program").to_string());
     let ran = home.run(&["doctor", "--client", "claude-code"]).exits(8);
-    assert!(ran.stdout.contains("`${NOT_SET_X}` is passed on as it stands"), "{ran:#?}");
+    assert!(ran.stdout.contains("`${NOT_SET_X}` is passed on unchanged"), "{ran:#?}");
     assert!(ran.stdout.contains("`no-such-program` is not on the PATH"), "{ran:#?}");
     home.write(".mcp.json", "{");
     assert!(home.run(&["doctor", "--client", "claude-code"]).exits(8).stdout.contains("line 1"));

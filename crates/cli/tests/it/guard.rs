@@ -185,7 +185,7 @@ fn links_lead_where_they_lead() {
     through["tool_input"]["file_path"] = json!(other.path().join("shop/migrations/1.sql").to_string_lossy());
     assert!(reason(ask(&home, &[], &through)).contains("migrations/1.sql"));
     through["tool_input"]["file_path"] = json!(other.path().join("note.txt").to_string_lossy());
-    assert!(reason(ask(&home, &[], &through)).contains("outside of the repository"));
+    assert!(reason(ask(&home, &[], &through)).contains("outside the repository"));
 }
 
 #[test]

@@ -102,7 +102,7 @@ fn four_weeks_end_with_a_shipped_change() {
     let status = weeks.run(&["status"]).exits(0).stdout;
     assert!(status.contains("ship") && status.contains("analysis_review"), "{status}");
     let shown = weeks.run(&["experiment", "show", &slug]).exits(0).stdout;
-    for part in ["Control (o) and treatment (*)", "└──", "│", "p (always valid)", "verdict", "effect"] {
+    for part in ["Control (o) and treatment (*)", "└──", "│", "p (always valid)", "recommends", "effect"] {
         assert!(shown.contains(part), "{part} is missing in\n{shown}");
     }
     let gate =

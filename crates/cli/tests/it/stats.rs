@@ -159,7 +159,7 @@ fn what_it_means_is_said_in_words() {
     let say = |args: &[&str]| ab(args).exits(0).stdout;
     let text = say(&["--control", "500/10000", "--treatment", "550/10000", "--mde", "10%", "--split", "50/50"]);
     for part in [
-        "+0.5 pp",
+        "+0.5 points",
         "95 % confidence sequence",
         "e = 1.31",
         "always-valid p = 0.76",
@@ -174,9 +174,9 @@ fn what_it_means_is_said_in_words() {
     let text = say(&["--control", "5000/100000", "--treatment", "5900/120000", "--mde", "10%", "--split", "50/50"]);
     assert!(text.contains("Decide nothing") && text.contains("not as declared"), "{text}");
     let text = say(&["--control", "50000/1000000", "--treatment", "50010/1000000", "--mde", "10%"]);
-    assert!(text.contains("An improvement of 0.5 pp or more is excluded"), "{text}");
+    assert!(text.contains("An improvement of 0.5 points or more is excluded"), "{text}");
     let text = say(&["--control", "0/1000", "--treatment", "0/1000", "--mde", "0.01"]);
-    assert!(text.contains("no unit differs"), "{text}");
+    assert!(text.contains("all units have the same value"), "{text}");
     // A broken checkout is found although one arm has no variance; the lift has no interval then.
     let text = say(&["--control", "51/100000", "--treatment", "0/100000", "--mde", "0.0005"]);
     assert!(text.contains("The treatment is worse") && text.contains("no interval"), "{text}");

@@ -24,7 +24,7 @@ fn a_human_sets_up_and_decides_on_a_terminal() {
         ("Your e-mail", ""),
         ("Your name", ""),
         ("Passphrase for your signing key", PASSPHRASE),
-        ("The same again", PASSPHRASE),
+        ("Repeat the passphrase", PASSPHRASE),
     ];
     let Some((code, seen)) = on_terminal(&home, &["init"], &answers) else { return };
     assert_eq!(code, Some(0), "{seen}");

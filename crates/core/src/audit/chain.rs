@@ -178,13 +178,13 @@ impl ChainCheck {
             return broken("it belongs to another workspace".to_owned());
         }
         if entry.seq != self.seq + 1 {
-            return broken(format!("missing: the next line found is {}", entry.seq));
+            return broken(format!("it is missing: the next line found is {}", entry.seq));
         }
         if entry.prev != self.head {
-            return broken("it does not follow the line before: one of them was changed or replaced".to_owned());
+            return broken("it does not follow the previous line: one of the two was changed or replaced".to_owned());
         }
         if entry.compute_hash().ok().as_deref() != Some(entry.hash.as_str()) {
-            return broken("its content does not fit its hash: it was changed".to_owned());
+            return broken("its content does not match its hash: it was changed".to_owned());
         }
         self.seq = entry.seq;
         self.head.clone_from(&entry.hash);

@@ -26,10 +26,10 @@ impl Assurance {
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
-            Self::A1 => "elicitation answer, decides nothing",
+            Self::A1 => "elicitation answer, cannot decide",
             Self::A2 => "local, unverified",
             Self::A3 => "passphrase-signed",
-            Self::A4 => "key touched by a human",
+            Self::A4 => "hardware key, touched by a human",
         }
     }
 }

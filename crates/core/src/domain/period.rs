@@ -8,7 +8,11 @@ use serde::{Deserialize, Serialize};
 /// their length depends on when they begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(inline, with = "String", description = "A span such as 30m, 24h, 7d, 6w, or ISO 8601 such as P6W or PT4H")]
+#[schemars(
+    inline,
+    with = "String",
+    description = "A duration such as 30m, 24h, 7d, 6w, or ISO 8601 such as P6W or PT4H"
+)]
 pub struct Period(SignedDuration);
 
 impl Period {
@@ -51,7 +55,7 @@ impl std::str::FromStr for Period {
         let span: jiff::Span = text
             .trim()
             .parse()
-            .map_err(|_| format!("`{shown}` is not a span of time: write 30m, 24h, 7d or 6w, or ISO 8601 as in P6W"))?;
+            .map_err(|_| format!("`{shown}` is not a duration: write 30m, 24h, 7d or 6w, or ISO 8601 as in P6W"))?;
         if span.get_months() != 0 || span.get_years() != 0 {
             return Err(format!("`{shown}` has months or years, whose length varies: write weeks or days, as in 6w"));
         }
@@ -59,7 +63,7 @@ impl std::str::FromStr for Period {
             .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
             .map_err(|_| format!("`{shown}` is too long: the limit is 10 years"))?;
         if duration <= SignedDuration::ZERO {
-            return Err(format!("`{shown}` must be longer than nothing"));
+            return Err(format!("`{shown}` must be longer than 0"));
         }
         if duration > SignedDuration::from_hours(24 * 3653) {
             return Err(format!("`{shown}` is too long: the limit is 10 years"));

@@ -19,7 +19,7 @@ pub struct Problem {
 /// Longest text of a candidate, in characters.
 const MAX_TEXT: usize = 4000;
 
-/// Every problem of a candidate; empty when it may be looked at.
+/// Every problem of a candidate; empty when it is complete.
 #[must_use]
 pub fn check_hypothesis(hypothesis: &Hypothesis, outcome: &OutcomeSpec, rules: &ScopeRules) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -32,7 +32,7 @@ pub fn check_hypothesis(hypothesis: &Hypothesis, outcome: &OutcomeSpec, rules: &
         ("flag_key", &hypothesis.flag_key),
     ] {
         if text.trim().is_empty() {
-            add(field, "is empty: say it in a sentence".to_owned());
+            add(field, "is empty: write one sentence".to_owned());
         }
         if text.chars().count() > MAX_TEXT {
             add(field, format!("is longer than {MAX_TEXT} characters"));
@@ -47,7 +47,8 @@ pub fn check_hypothesis(hypothesis: &Hypothesis, outcome: &OutcomeSpec, rules: &
     if !is_flag_key(&hypothesis.flag_key) {
         add(
             "flag_key",
-            "takes letters, digits, `.`, `_`, `-`, at most 100: for example `checkout-short-form`".to_owned(),
+            "accepts letters, digits, `.`, `_` and `-`, at most 100 characters: for example `checkout-short-form`"
+                .to_owned(),
         );
     }
     let positive = [
@@ -56,14 +57,14 @@ pub fn check_hypothesis(hypothesis: &Hypothesis, outcome: &OutcomeSpec, rules: &
     ];
     for (field, value) in positive {
         if !(value.is_finite() && value > 0.0) {
-            add(field, format!("is {value}: give a number above 0, in the signal's units, positive = better"));
+            add(field, format!("is {value}: give a number above 0, in the signal's units; positive means better"));
         }
     }
     if !(0.0..=1.0).contains(&hypothesis.confidence) {
         add("confidence", format!("is {}: give a number from 0 to 1", hypothesis.confidence));
     }
     if !(hypothesis.effort_hours.is_finite() && (0.0..=10_000.0).contains(&hypothesis.effort_hours)) {
-        add("effort_hours", "must be a number of hours from 0 to 10000".to_owned());
+        add("effort_hours", "must be a number of hours from 0 to 10,000".to_owned());
     }
     let plan = &hypothesis.measurement;
     if !(1..=365).contains(&plan.duration_days) {
@@ -81,28 +82,28 @@ pub fn check_hypothesis(hypothesis: &Hypothesis, outcome: &OutcomeSpec, rules: &
         [("measurement.success_threshold", plan.success_threshold), ("measurement.kill_threshold", plan.kill_threshold)]
     {
         if !value.is_finite() {
-            add(field, "must be a number in the signal's units, signed so that positive = better".to_owned());
+            add(field, "must be a number in the signal's units; positive means better".to_owned());
         }
     }
     if plan.success_threshold < plan.kill_threshold {
         add(
             "measurement.success_threshold",
             format!(
-                "is {}, below kill_threshold {}: both are signed so that positive = better",
+                "is {}, below kill_threshold {}: for both, positive means better",
                 plan.success_threshold, plan.kill_threshold
             ),
         );
     }
     check_rollout(hypothesis, outcome, &mut add);
     if hypothesis.touched_paths.is_empty() {
-        add("touched_paths", "is empty: list the paths or directories that will be touched".to_owned());
+        add("touched_paths", "is empty: list the paths or directories that will be changed".to_owned());
     }
     if hypothesis.touched_paths.len() > 200 || hypothesis.tags.len() > 20 {
-        add("touched_paths", "takes at most 200 paths, and `tags` at most 20".to_owned());
+        add("touched_paths", "accepts at most 200 paths, and `tags` at most 20".to_owned());
     }
     for path in hypothesis.touched_paths.iter().take(200) {
         if path.is_empty() || path.starts_with('/') || path.contains('\0') || path.split('/').any(|part| part == "..") {
-            add("touched_paths", format!("`{}` is not a path inside of the repository", shown(path)));
+            add("touched_paths", format!("`{}` is not a path inside the repository", shown(path)));
         } else if let Some(rule) = forbidden_rule(rules, path) {
             add("touched_paths", format!("`{}` is forbidden by the rule `{rule}` of the outcome's scope", shown(path)));
         }
@@ -120,13 +121,13 @@ fn check_rollout(hypothesis: &Hypothesis, outcome: &OutcomeSpec, add: &mut impl 
     for step in &rollout.steps {
         // A step of 100 % would leave no control to compare with: shipping does that, at its own gate.
         if *step <= last || *step > 99 {
-            add("rollout.steps", "must rise from initial_pct and end below 100 (shipping goes to 100)".to_owned());
+            add("rollout.steps", "must increase from initial_pct and stay below 100 (shipping sets 100)".to_owned());
             break;
         }
         last = *step;
     }
     if rollout.steps.len() > 10 {
-        add("rollout.steps", "takes at most 10 steps".to_owned());
+        add("rollout.steps", "accepts at most 10 steps".to_owned());
     }
 }
 

@@ -1,4 +1,4 @@
-//! A portfolio: the best candidates that do not get in each other's way.
+//! A portfolio: the best candidates that do not conflict.
 
 use crate::domain::{Hypothesis, ScoreBreakdown};
 
@@ -33,8 +33,8 @@ pub fn select_portfolio(mut candidates: Vec<Candidate>, under_way: &[Hypothesis]
         candidate.score.dropped_because = match conflict {
             Some(reason) => Some(reason),
             None if selected.len() >= slots => Some(match slots {
-                0 => "no place is free: portfolio.max_concurrent experiments are under way".to_owned(),
-                slots => format!("only {slots} places are free and others score higher"),
+                0 => "no slot is free: portfolio.max_concurrent experiments are already open".to_owned(),
+                slots => format!("only {slots} slots are free, and other candidates score higher"),
             }),
             None => {
                 selected.push(candidate.hypothesis.clone());

@@ -285,7 +285,7 @@ pub fn transition_experiment(
 ) -> Result<(ExperimentState, Vec<Effect>), TransitionError> {
     let kind = event
         .kind(state)
-        .ok_or_else(|| TransitionError::WrongDecision("this type of gate does not take such a verdict".to_owned()))?;
+        .ok_or_else(|| TransitionError::WrongDecision("this type of gate does not accept this verdict".to_owned()))?;
     let row = EXPERIMENT_TABLE
         .iter()
         .find(|row| row.event == kind && row.from.contains(&state.status))
@@ -300,7 +300,9 @@ pub fn transition_experiment(
     if let ExperimentEvent::Decided { decision, .. } = event
         && !matches!(by, Principal::Human { member, .. } if *member == decision.get().member)
     {
-        return Err(TransitionError::WrongDecision("it was signed by another member than the one who acts".to_owned()));
+        return Err(TransitionError::WrongDecision(
+            "it was signed by a different member than the one who acts".to_owned(),
+        ));
     }
     if let ExperimentEvent::Decided { gate, decision } = event {
         let got = decision.get().assurance;
@@ -355,6 +357,6 @@ fn not_allowed(state: &ExperimentState, kind: E) -> TransitionError {
         subject: "experiment",
         state: state.status.to_string(),
         event: kind.to_string(),
-        allowed: if allowed.is_empty() { "nothing: it is over".to_owned() } else { allowed.join(", ") },
+        allowed: if allowed.is_empty() { "nothing: it has ended".to_owned() } else { allowed.join(", ") },
     }
 }

@@ -101,7 +101,7 @@ pub fn transition_gate(
             subject: "gate",
             state: state.status.to_string(),
             event: event.name().to_owned(),
-            allowed: if is_open { "decided, superseded" } else { "nothing: it is over" }.to_owned(),
+            allowed: if is_open { "decided, superseded" } else { "nothing: it has ended" }.to_owned(),
         });
     }
     let superseding_human = matches!(event, GateEvent::Superseded { .. }) && by.kind() == PrincipalKind::Human;
@@ -149,15 +149,15 @@ fn check_decision(
         return wrong("it is about something else".to_owned());
     }
     if decision.context_hash != rules.context_hash {
-        return wrong("what was shown is not what this gate shows".to_owned());
+        return wrong("the signed hash is not the hash of this gate's context".to_owned());
     }
     if !matches!(by, Principal::Human { member, .. } if *member == decision.member) {
-        return wrong("it was signed by another member than the one who acts".to_owned());
+        return wrong("it was signed by a different member than the one who acts".to_owned());
     }
     if !rules.gate_type.verdicts().contains(&decision.verdict) {
         let valid: Vec<_> = rules.gate_type.verdicts().iter().map(|verdict| verdict.as_str()).collect();
         return wrong(format!(
-            "a {} gate does not take `{}` (it takes {})",
+            "a {} gate does not accept `{}` (it accepts {})",
             rules.gate_type,
             decision.verdict,
             valid.join(", ")

@@ -20,7 +20,7 @@ use crate::domain::Assurance;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransitionError {
     /// The table has no such row.
-    #[error("{subject} is `{state}`; `{event}` is not allowed there (allowed now: {allowed})")]
+    #[error("{subject} is `{state}`; `{event}` is not allowed in this state (allowed now: {allowed})")]
     NotAllowed {
         /// `experiment`, `outcome` or `gate`.
         subject: &'static str,
@@ -32,7 +32,7 @@ pub enum TransitionError {
         allowed: String,
     },
     /// The table has the row, but not for this kind of principal.
-    #[error("`{event}` is not for {principal}s: only {allowed} may do it")]
+    #[error("`{event}` is not allowed for principals of kind {principal}: only for {allowed}")]
     WrongPrincipal {
         /// What was tried.
         event: String,
@@ -42,10 +42,10 @@ pub enum TransitionError {
         allowed: String,
     },
     /// The verdict belongs to another type of gate, or the decision is about something else.
-    #[error("the decision does not belong here: {0}")]
+    #[error("the decision does not fit: {0}")]
     WrongDecision(String),
-    /// The proof of a human is too weak.
-    #[error("this needs assurance {needed} ({}), the decision has {got} ({})", needed.label(), got.label())]
+    /// The assurance of the decision is too low.
+    #[error("this needs assurance {needed} ({}), but the decision has {got} ({})", needed.label(), got.label())]
     AssuranceTooLow {
         /// What the gate asks for.
         needed: Assurance,

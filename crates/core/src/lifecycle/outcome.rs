@@ -141,7 +141,7 @@ pub fn transition_outcome(
                 subject: "outcome",
                 state: state.status.to_string(),
                 event: kind.to_string(),
-                allowed: if allowed.is_empty() { "nothing: it is over".to_owned() } else { allowed.join(", ") },
+                allowed: if allowed.is_empty() { "nothing: it has ended".to_owned() } else { allowed.join(", ") },
             }
         })?;
     if !row.by.contains(&by.kind()) {
@@ -165,7 +165,7 @@ pub fn transition_outcome(
         }
         if !matches!(by, Principal::Human { member, .. } if *member == decision.member) {
             return Err(TransitionError::WrongDecision(
-                "it was signed by another member than the one who acts".to_owned(),
+                "it was signed by a different member than the one who acts".to_owned(),
             ));
         }
         let needed = match wanted {
@@ -178,7 +178,7 @@ pub fn transition_outcome(
         if let OutcomeEvent::Applied { spec_hash, .. } = event
             && decision.context_hash != *spec_hash
         {
-            return Err(TransitionError::WrongDecision("it accepts another declaration".to_owned()));
+            return Err(TransitionError::WrongDecision("it accepts a different declaration".to_owned()));
         }
     }
     let mut next = state.clone();

@@ -165,7 +165,7 @@ impl Replay {
         match entry.kind.as_str() {
             "workspace.created" => {
                 if entry.seq != 1 {
-                    return Err("a workspace is created once, at the beginning".to_owned());
+                    return Err("a workspace is created once, in the first line".to_owned());
                 }
                 self.genesis = Some(payload(entry)?);
                 Ok(())
@@ -175,7 +175,7 @@ impl Replay {
                 self.rebuild_keyring();
                 match self.keyring.rejected() {
                     [] => Ok(()),
-                    _ => Err("it enrols a key that no enrolled key vouches for".to_owned()),
+                    _ => Err("it enrols a key that no enrolled key has certified".to_owned()),
                 }
             }
             "member.key_revoked" => {
@@ -256,7 +256,7 @@ impl Replay {
                             && known.state.status.is_decided()
                     });
                     if !known {
-                        return Err("it uses the decision of another gate, or of one that is not decided".to_owned());
+                        return Err("it uses the decision of another gate, or of a gate that is not decided".to_owned());
                     }
                     DecisionSubject::Gate(gate)
                 }
@@ -276,7 +276,7 @@ impl Replay {
             let opened: GateOpened = payload(entry)?;
             let has_consent = self.outcomes.get(&opened.outcome).is_some_and(|outcome| outcome.has_consent);
             if opened.rules.policy.assurance < Assurance::A3 && !has_consent {
-                return Err("it opens a gate that asks for less than a passphrase, which nobody accepted".to_owned());
+                return Err("it opens a gate with an assurance below A3 that no member accepted".to_owned());
             }
             let fresh = ReplayedGate { rules: opened.rules, state: opened.state, experiment: opened.experiment };
             return once(self.gates.insert(id, fresh).is_none());
@@ -312,12 +312,12 @@ impl Replay {
         }
         if self.hash_at(decision.log_seq) != Some(decision.log_head.as_str()) {
             return Err(format!(
-                "its decision was signed over another line {}: the log before it was rewritten",
+                "its decision was signed over a different line {}: the log before it was rewritten",
                 decision.log_seq
             ));
         }
         if !self.used.insert((signed.signature.clone(), entry.subject.kind)) {
-            return Err("its decision was used before".to_owned());
+            return Err("its decision was already used".to_owned());
         }
         Ok(())
     }
@@ -334,5 +334,5 @@ fn poll_key(text: &str) -> Option<(ExperimentId, jiff::Timestamp)> {
 }
 
 fn once(is_first: bool) -> Result<(), String> {
-    if is_first { Ok(()) } else { Err("it creates something that exists already".to_owned()) }
+    if is_first { Ok(()) } else { Err("it creates something that already exists".to_owned()) }
 }

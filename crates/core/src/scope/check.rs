@@ -103,10 +103,14 @@ fn path_violations(change: &Change, rules: &ScopeRules) -> Vec<Violation> {
                 let why = format!("`{}` is forbidden", shown(&rule));
                 (ViolationReason::Forbidden, Some(rule), why)
             }
-            PathVerdict::Outside => (ViolationReason::OutsideAllowed, None, "no allowed path covers it".to_owned()),
-            PathVerdict::Allowed if !change.is_utf8 && !rules.is_empty() => {
-                (ViolationReason::NotUtf8, None, "a name that is not UTF-8 cannot be held against the rules".to_owned())
+            PathVerdict::Outside => {
+                (ViolationReason::OutsideAllowed, None, "it is not covered by an allowed path".to_owned())
             }
+            PathVerdict::Allowed if !change.is_utf8 && !rules.is_empty() => (
+                ViolationReason::NotUtf8,
+                None,
+                "a name that is not UTF-8 cannot be checked against the rules".to_owned(),
+            ),
             PathVerdict::Allowed => continue,
         };
         let message = format!("`{path_shown}` {what}, but {why}");
@@ -118,15 +122,15 @@ fn path_violations(change: &Change, rules: &ScopeRules) -> Vec<Violation> {
     violations
 }
 
-/// The sides of a change that the rules are asked about: path, mode there, and what happened to it.
+/// The sides of a change that are checked: path, mode there, and what happened to it.
 fn sides(change: &Change) -> Vec<(&str, &str, String)> {
     let path = change.path.as_str();
     let what = match change.kind {
         ChangeKind::Added => "was added".to_owned(),
         ChangeKind::Modified => "was changed".to_owned(),
         ChangeKind::Deleted => "was deleted".to_owned(),
-        ChangeKind::TypeChanged => "became another kind of entry".to_owned(),
-        ChangeKind::ModeChanged => "had its mode changed".to_owned(),
+        ChangeKind::TypeChanged => "changed its type".to_owned(),
+        ChangeKind::ModeChanged => "changed its mode".to_owned(),
         ChangeKind::Renamed | ChangeKind::Copied => {
             let verb = if change.kind == ChangeKind::Renamed { "moved" } else { "copied" };
             let from = change.old_path.as_deref().unwrap_or_default();
@@ -154,7 +158,7 @@ fn link_violation(change: &Change, rules: &ScopeRules, links: &BTreeMap<String, 
     let link = shown(&change.path);
     let violation = |reason, rule, message| Some(Violation { path: change.path.clone(), rule, reason, message });
     let Some(target) = change.symlink_target.as_deref() else {
-        let message = format!("where the link `{link}` leads could not be read");
+        let message = format!("the target of the link `{link}` could not be read");
         return violation(ViolationReason::LinkUnreadable, None, message);
     };
     let Some(place) = destination(&change.path, target, links) else {
@@ -170,7 +174,7 @@ fn link_violation(change: &Change, rules: &ScopeRules, links: &BTreeMap<String, 
             violation(ViolationReason::LinkIntoForbidden, Some(rule), message)
         }
         PathVerdict::Outside => {
-            let message = format!("the link `{link}` leads to {place_shown}, which no allowed path covers");
+            let message = format!("the link `{link}` leads to {place_shown}, which is not covered by an allowed path");
             violation(ViolationReason::LinkOutsideAllowed, None, message)
         }
     }
@@ -196,7 +200,7 @@ fn submodule_note(change: &Change) -> Note {
         kind: NoteKind::Submodule,
         path: change.path.clone(),
         message: format!(
-            "the submodule `{}` went from {} to {}; what it contains was not checked",
+            "the submodule `{}` changed from {} to {}; its content was not checked",
             shown(&change.path),
             end(&change.old_object),
             end(&change.new_object)

@@ -49,7 +49,7 @@ pub enum ScopeError {
     /// `stderr` is cut; `status` is empty when a signal ended the program.
     #[error("`git {command}` failed{}: {stderr}", status.map(|s| format!(" with status {s}")).unwrap_or_default())]
     GitFailed { command: String, status: Option<i32>, stderr: String },
-    #[error("could not talk to `git {command}`")]
+    #[error("could not communicate with `git {command}`")]
     GitPipe {
         command: String,
         #[source]
@@ -57,7 +57,7 @@ pub enum ScopeError {
     },
     #[error("`git {command}` wrote more than {limit_bytes} bytes")]
     GitOutputTooLarge { command: String, limit_bytes: u64 },
-    #[error("`git {command}` wrote something that was not understood: {problem}")]
+    #[error("`git {command}` gave an unexpected answer: {problem}")]
     GitOutputInvalid { command: String, problem: String },
 }
 
@@ -88,20 +88,20 @@ impl ScopeError {
                 "Write patterns as in .gitignore, from the repository's root: `services/payments/`, `*.sql`.".to_owned()
             }
             Self::PatternsTooLarge { .. } => "Use fewer or simpler patterns.".to_owned(),
-            Self::RepoNotFound { .. } => "Run this inside a git repository, or name one.".to_owned(),
+            Self::RepoNotFound { .. } => "Run this inside a git repository, or name a repository.".to_owned(),
             Self::RepoNotTrusted { path } => format!(
                 "Run this as its owner or, if you trust it: git config --global --add safe.directory '{}'",
                 shown(&path.to_string_lossy())
             ),
-            Self::RepoEmpty { .. } => "Make a first commit.".to_owned(),
+            Self::RepoEmpty { .. } => "Create a first commit.".to_owned(),
             Self::RevisionNotFound { is_shallow: true, .. } | Self::BaseNotAncestor { is_shallow: true, .. } => {
                 SHALLOW.to_owned()
             }
             Self::RevisionNotFound { .. } => {
-                "Name a commit, branch or tag that exists here; `git fetch` may bring it.".to_owned()
+                "Name a commit, branch or tag that exists here; `git fetch` may be needed first.".to_owned()
             }
             Self::BaseNotAncestor { common: Some(common), .. } => format!(
-                "The head was rebased, or the base has moved on. Both descend from {common}: rebase the head \
+                "The head was rebased, or the base has changed. Both descend from {common}: rebase the head \
                  onto the base, or use that commit as the base."
             ),
             Self::BaseNotAncestor { common: None, .. } => {

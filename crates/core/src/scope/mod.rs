@@ -1,7 +1,7 @@
 //! What a change touched, and whether it was allowed to.
 //!
 //! An agent's list of changed files is a claim. [`check`] recomputes the difference between two commits from git,
-//! compares it with the claim, holds it against the rules of `outcome.yaml` ([`ScopeRules`]) and flags lines that
+//! compares it with the claim, checks it against the rules of `outcome.yaml` ([`ScopeRules`]) and flags lines that
 //! mention what will judge the experiment. The same rules answer for a path before any commit exists (an editor hook)
 //! and for the paths that a hypothesis only declares.
 //!

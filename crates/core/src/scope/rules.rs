@@ -266,16 +266,16 @@ fn refusal(text: &str) -> Option<String> {
     } else if text.len() > MAX_PATTERN_BYTES {
         "is longer than 1024 bytes"
     } else if text.starts_with('!') {
-        "is negated, which is not supported: put what may be touched into `allowed_paths` (write `\\!` for a name that \
+        "is negated, which is not supported: list what may be changed in `allowed_paths` (write `\\!` for a name that \
          starts with `!`)"
     } else if text.starts_with('#') {
         "would be a comment (write `\\#` for a name that starts with `#`)"
     } else if text.starts_with(char::is_whitespace) {
-        "starts with a blank (write `\\ ` for a name that starts with one)"
+        "starts with a space (write `\\ ` for a name that starts with one)"
     } else if text.contains('\0') {
         "contains a NUL character"
     } else if text.split('/').all(str::is_empty) {
-        "names nothing (write `**` for the whole repository)"
+        "matches nothing (write `**` for the whole repository)"
     } else if text.split('/').any(|part| part == "." || part == "..") {
         "contains `.` or `..` as a name, which never matches: write it from the repository's root"
     } else if text.contains("//") {

@@ -76,10 +76,10 @@ pub enum SignatureError {
     #[error("key {0} was revoked before this decision")]
     Revoked(KeyId),
     /// The bytes do not fit.
-    #[error("the signature does not fit the decision")]
+    #[error("the signature does not match the decision")]
     Mismatch,
     /// It fits, but says something that the key cannot say.
-    #[error("the decision claims {0}, which its key cannot vouch for")]
+    #[error("the decision claims assurance {0}, which its key cannot give")]
     Overclaim(String),
     /// The record cannot be read.
     #[error("the signature record is malformed")]

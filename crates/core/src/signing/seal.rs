@@ -53,12 +53,12 @@ pub fn check_passphrase(passphrase: &SecretString) -> Result<(), SealError> {
     let n_chars = text.chars().count();
     if n_chars < MIN_PASSPHRASE_CHARS {
         return Err(SealError::Weak(format!(
-            "it has {n_chars} characters, {MIN_PASSPHRASE_CHARS} are needed; several words are easy to remember"
+            "it has {n_chars} characters, at least {MIN_PASSPHRASE_CHARS} are needed; several words are easy to remember"
         )));
     }
     let distinct: std::collections::BTreeSet<char> = text.chars().collect();
     if distinct.len() < 5 {
-        return Err(SealError::Weak("it repeats fewer than five different characters".to_owned()));
+        return Err(SealError::Weak("it has fewer than five different characters".to_owned()));
     }
     Ok(())
 }

@@ -101,11 +101,8 @@ impl Db {
             sqlite_pools(Path::new(path.trim_start_matches("//"))).await?
         } else {
             let scheme: String = url.split(':').next().unwrap_or_default().chars().take(20).collect();
-            return Err(Error::new(
-                Code::DatabaseUnavailable,
-                format!("`{scheme}:` is not a database this program knows"),
-            )
-            .hint("DATABASE_URL takes sqlite:PATH or postgres://USER@HOST/NAME"));
+            return Err(Error::new(Code::DatabaseUnavailable, format!("`{scheme}:` is not a supported database"))
+                .hint("DATABASE_URL accepts sqlite:PATH or postgres://USER@HOST/NAME"));
         };
         pools.migrate().await?;
         Ok(Self(pools))

@@ -14,7 +14,7 @@ fn classify(error: &sqlx::Error) -> (Code, &'static str, &'static str) {
     const UNREACHABLE: (Code, &str, &str) = (
         Code::DatabaseUnavailable,
         "the database cannot be opened or reached",
-        "check DATABASE_URL or the path, and that the server runs; `outcome-runtime doctor` shows the effective setting",
+        "check DATABASE_URL or the path, and that the server is running; `outcome-runtime doctor` shows the effective setting",
     );
     match error {
         sqlx::Error::Database(db) => {
@@ -49,13 +49,11 @@ fn classify(error: &sqlx::Error) -> (Code, &'static str, &'static str) {
                 ),
                 (Some(14), _) | (_, "3D000" | "28P01" | "28000" | "57P03" | "53300") => UNREACHABLE,
                 _ if db.is_unique_violation() => {
-                    (Code::Conflict, "the same thing exists already", "nothing was changed; look at what is there")
+                    (Code::Conflict, "the same entry already exists", "nothing was changed; look at the existing entry")
                 }
-                _ => (
-                    Code::DatabaseFailed,
-                    "the database refused a statement",
-                    "nothing was changed; this may be a defect",
-                ),
+                _ => {
+                    (Code::DatabaseFailed, "the database refused a statement", "nothing was changed; this may be a bug")
+                }
             }
         }
         // Half an answer to a greeting is what is left of a connection that was cut.
@@ -67,9 +65,9 @@ fn classify(error: &sqlx::Error) -> (Code, &'static str, &'static str) {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => (
             Code::DatabaseCorrupt,
             "a stored value cannot be read",
-            "somebody wrote into the database, or it was made by another version; run `outcome-runtime audit verify`",
+            "another program wrote to the database, or it was created by another version; run `outcome-runtime audit verify`",
         ),
-        _ => (Code::DatabaseFailed, "the database refused a statement", "nothing was changed; this may be a defect"),
+        _ => (Code::DatabaseFailed, "the database refused a statement", "nothing was changed; this may be a bug"),
     }
 }
 

@@ -48,7 +48,7 @@ impl TryFrom<EventRow> for LogEntry {
     fn try_from(row: EventRow) -> Result<Self> {
         let damaged = |e: serde_json::Error| {
             Error::new(Code::AuditBroken, format!("line {} of the audit log cannot be read", row.seq))
-                .hint("somebody wrote into the database; run `outcome-runtime audit verify` against a backup")
+                .hint("another program wrote to the database; run `outcome-runtime audit verify` against a backup")
                 .because(e)
         };
         Ok(Self {
@@ -73,7 +73,7 @@ impl Tx {
     pub async fn log_head(&mut self) -> Result<(i64, String)> {
         let row: Option<(i64, String)> =
             on_db!(self, |c| sqlx::query_as(HEAD_GET).bind(self.workspace).fetch_optional(c).await)?;
-        row.ok_or_else(|| Error::new(Code::WorkspaceNotFound, "the database does not hold this workspace"))
+        row.ok_or_else(|| Error::new(Code::WorkspaceNotFound, "the database does not contain this workspace"))
     }
 
     /// Appends a line to the log.

@@ -291,7 +291,7 @@ impl Measured {
             for line in lines.lines() {
                 all.push(parse_reading(&signal, line).ok_or_else(|| {
                     Error::new(Code::DatabaseCorrupt, format!("a reading of `{}` cannot be read", self.slug))
-                        .hint("somebody wrote into the database; run `outcome-runtime audit verify`")
+                        .hint("another program wrote to the database; run `outcome-runtime audit verify`")
                 })?);
             }
         }

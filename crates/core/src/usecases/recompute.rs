@@ -267,7 +267,8 @@ fn recomputed(measured: &Measured) -> Result<Outcome> {
 }
 
 impl Remembered {
-    /// Names of the fields in which what is stored differs; `None` where nothing does.
+    /// Names of the fields that differ from the stored ones; `None` if all are the same. Sentences are not compared: their
+    /// wording may have changed since, and a stored sentence stays as it was.
     fn differences(&self, stored: &Measured) -> Option<Vec<String>> {
         let mut fields = Vec::new();
         let mut is_same = true;
@@ -278,7 +279,7 @@ impl Remembered {
             if old.as_ref() == Some(new) {
                 continue;
             }
-            let value = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+            let value = |text: &str| without_sentences(serde_json::from_str::<Value>(text).unwrap_or_default());
             let (old, new) = (old.as_deref().map(value).unwrap_or_default(), value(new));
             is_same &= old == new;
             if let (Value::Object(old), Value::Object(new)) = (old, new) {
@@ -287,5 +288,24 @@ impl Remembered {
             }
         }
         (!is_same).then_some(fields)
+    }
+}
+
+/// The value without the sentences for people (of a recommendation and of a finding); the facts behind them are compared.
+fn without_sentences(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let sentences: &[&str] = if fields.contains_key("decision") {
+                &["reason", "next"]
+            } else if fields.contains_key("severity") {
+                &["message"]
+            } else {
+                &[]
+            };
+            let kept = fields.into_iter().filter(|(name, _)| !sentences.contains(&name.as_str()));
+            Value::Object(kept.map(|(name, field)| (name, without_sentences(field))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(without_sentences).collect()),
+        other => other,
     }
 }

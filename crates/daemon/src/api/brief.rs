@@ -45,7 +45,7 @@ impl Markdown {
             ("Title", "title_says"),
             ("Statement", "statement_says"),
             ("Mechanism", "mechanism_says"),
-            ("What is changed", "intervention_says"),
+            ("The change", "intervention_says"),
         ];
         let learnings = brief.learnings.iter().map(ToString::to_string).collect();
         Self {

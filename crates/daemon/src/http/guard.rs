@@ -117,7 +117,7 @@ async fn admit(app: &App, access: Access, mut request: Request) -> Result<Reques
         (Some(Caller::Member(_)), Access::Agent) => {
             return Err(Error::new(Code::Forbidden, "MCP is for agents")
                 .hint(
-                    "make a token with `outcome-runtime agent token NAME` and send it as `Authorization: Bearer TOKEN`",
+                    "create a token with `outcome-runtime agent token NAME` and send it as `Authorization: Bearer TOKEN`",
                 )
                 .into());
         }
@@ -140,7 +140,7 @@ fn same_origin(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
     if app.site.is_same_origin(headers) {
         return Ok(());
     }
-    Err(Problem::foreign("its Origin is another one, or the browser hid it (use https or a loopback address)"))
+    Err(Problem::foreign("its Origin is a different one, or the browser hid it (use https or a loopback address)"))
 }
 
 /// The CSRF token stands in a header on the API, and in a field of the form on a page.
@@ -178,6 +178,7 @@ pub(crate) async fn unknown(request: Request) -> Response {
 
 /// Answers a method that a path does not take.
 pub(crate) async fn wrong_method() -> Problem {
-    let error = Error::new(Code::InvalidInput, "this path does not take this method").hint("docs/daemon.md lists both");
+    let error =
+        Error::new(Code::InvalidInput, "this path does not accept this method").hint("docs/daemon.md lists both");
     Problem::with_status(error, StatusCode::METHOD_NOT_ALLOWED)
 }

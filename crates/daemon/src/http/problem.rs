@@ -30,7 +30,7 @@ impl Problem {
     #[must_use]
     pub fn stranger() -> Self {
         Error::new(Code::Unauthenticated, "this needs an agent's token or a signed-in member")
-            .hint("send `Authorization: Bearer TOKEN` (`outcome-runtime agent token NAME` makes one), or sign in")
+            .hint("send `Authorization: Bearer TOKEN` (`outcome-runtime agent token NAME` creates one), or sign in")
             .into()
     }
 
@@ -46,14 +46,14 @@ impl Problem {
     #[must_use]
     pub fn timed_out(limit_secs: u64) -> Self {
         let error = Error::new(Code::Internal, format!("the request took longer than {limit_secs} s"))
-            .hint("look whether it was done before trying again");
+            .hint("check whether it was done before you try again");
         Self::with_status(error, StatusCode::GATEWAY_TIMEOUT)
     }
 
     /// A defect. What went wrong stands in the log only.
     #[must_use]
     pub fn defect() -> Self {
-        Error::new(Code::Internal, "a defect of this program; its log says more").into()
+        Error::new(Code::Internal, "a bug in this program; its log has the details").into()
     }
 
     /// The body is larger than allowed.

@@ -77,14 +77,14 @@ async fn round(app: &App, was_failing: bool) -> bool {
             return false;
         }
         Ok(Err(error)) => format!("{}: {}", error.code(), error_chain(&error)),
-        Err(_) => "the round panicked, which is a defect of this program".to_owned(),
+        Err(_) => "the round panicked, which is a bug in this program".to_owned(),
     };
     app.polls.note(|counts| {
         counts.n_rounds += 1;
         counts.n_failed += 1;
     });
     if !was_failing {
-        tracing::error!("Polling failed and is tried again at every tick: {failed}");
+        tracing::error!("Polling failed and is retried at every tick: {failed}");
     }
     true
 }
@@ -98,6 +98,6 @@ fn report(polled: &Polled) {
         tracing::warn!(%outcome, "The deadline of `{outcome}` passed");
     }
     for failure in &polled.failures {
-        tracing::warn!("A reading or message failed and is tried again: {failure}");
+        tracing::warn!("A reading or message failed and is retried: {failure}");
     }
 }

@@ -46,14 +46,17 @@ impl Form {
         let invalid = |message: &str| Error::new(Code::InvalidInput, message);
         let verdict = self.filled.verdict.ok_or_else(|| invalid("choose a verdict"))?;
         if !shown.verdicts.contains(&verdict) {
-            return Err(invalid("this verdict is not on offer here"));
+            return Err(invalid("this gate does not offer this verdict"));
         }
         let is_ticked = |index: usize| self.filled.ticked.contains(&index);
         if !verdict.is_negative() && !(0..shown.checklist.len()).all(is_ticked) {
-            return Err(invalid("tick every sentence of the checklist, or do not approve"));
+            return Err(invalid("confirm every rule of the checklist, or choose a verdict that does not approve"));
         }
         if self.passphrase.expose_secret().is_empty() {
-            return Err(Error::new(Code::PassphraseNeeded, "enter your passphrase: it signs this one decision"));
+            return Err(Error::new(
+                Code::PassphraseNeeded,
+                "enter your passphrase: it unlocks your key for this one decision",
+            ));
         }
         Ok(verdict)
     }

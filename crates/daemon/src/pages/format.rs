@@ -36,22 +36,22 @@ pub(super) fn p_value(p: f64) -> String {
     if p < 0.0001 { "below 0.0001".to_owned() } else { format!("{p:.4}") }
 }
 
-/// A count with thin groups: `90 189`.
+/// A count with its thousands: `90,189`.
 pub(super) fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
         if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push('\u{202f}');
+            out.push(',');
         }
         out.push(digit);
     }
     out
 }
 
-/// `20 Nov 2026, 10:00 UTC`.
+/// `2026-11-20 10:00 UTC`.
 pub(super) fn instant(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::UTC).strftime("%-d %b %Y, %H:%M UTC").to_string()
+    at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// `due in 3 h 20 min`, `overdue by 2 days`.
@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(number(f64::NAN), "unknown");
         assert_eq!(p_value(1e-12), "below 0.0001");
         assert_eq!(percent(0.95), "95 %");
-        assert_eq!(count(90_189), "90\u{202f}189");
+        assert_eq!(count(90_189), "90,189");
     }
 
     #[test]
@@ -92,6 +92,6 @@ mod tests {
         assert_eq!(due(200), "due in 3 h 20 min");
         assert_eq!(due(-5), "overdue by 5 min");
         assert_eq!(due(-3000), "overdue by 2 days");
-        assert_eq!(instant("2026-11-20T10:00:00Z".parse().unwrap()), "20 Nov 2026, 10:00 UTC");
+        assert_eq!(instant("2026-11-20T10:00:00Z".parse().unwrap()), "2026-11-20 10:00 UTC");
     }
 }

@@ -119,8 +119,8 @@ fn check_hash(view: &GateView) -> Result<(), Error> {
     if sha256_hex(&text) == view.context_hash {
         return Ok(());
     }
-    Err(Error::new(Code::StateTampered, format!("what gate `{}` shows is not what was asked", view.gate))
-        .hint("somebody wrote into the database; run `outcome-runtime audit verify`"))
+    Err(Error::new(Code::StateTampered, format!("gate `{}` does not show what was asked", view.gate))
+        .hint("another program wrote to the database; run `outcome-runtime audit verify`"))
 }
 
 fn build(app: &App, session: &PageSession, view: GateView, filled: Filled, trouble: Option<Trouble>) -> GatePage {
@@ -182,21 +182,23 @@ pub(super) fn made(view: &GateView) -> Vec<Made> {
 
 fn choice(verdict: Verdict, chosen: Option<Verdict>) -> Choice {
     let (label, effect) = match verdict {
-        Verdict::Approve => ("Approve", "It goes on exactly as shown."),
-        Verdict::ApproveWithConditions => ("Approve with conditions", "It goes on; write the conditions below."),
-        Verdict::Reject => ("Reject", "It does not go on."),
-        Verdict::Rework => ("Send back for rework", "The builder changes it and reports again."),
-        Verdict::Extend => ("Extend", "Keep measuring at the present split."),
+        Verdict::Approve => ("Approve", "Continue exactly as shown."),
+        Verdict::ApproveWithConditions => {
+            ("Approve with conditions", "Continue under the conditions that you enter below.")
+        }
+        Verdict::Reject => ("Reject", "Do not continue."),
+        Verdict::Rework => ("Send back for rework", "The builder changes the build and reports it again."),
+        Verdict::Extend => ("Extend", "Keep measuring with the current split."),
         Verdict::Scale => ("Scale", "Go to the next rollout step."),
-        Verdict::Ship => ("Ship", "Ask for the approval to ship it to everyone."),
-        Verdict::Iterate => ("Iterate", "End this one and draft a successor."),
-        Verdict::Kill => ("Kill", "Flag off; what was learnt is kept."),
-        Verdict::Pause => ("Pause", "Flag off for now."),
-        Verdict::Resume => ("Resume", "Flag back where it was."),
-        Verdict::AcceptPolicy => ("Accept the policy", "The gate asks for less proof from now on."),
+        Verdict::Ship => ("Ship", "Open the gate that approves shipping to everyone."),
+        Verdict::Iterate => ("Iterate", "End this experiment and draft a successor."),
+        Verdict::Kill => ("Kill", "Turn the flag off and end the experiment. The learning is kept."),
+        Verdict::Pause => ("Pause", "Turn the flag off until someone resumes the experiment."),
+        Verdict::Resume => ("Resume", "Turn the flag on again, at its previous share."),
+        Verdict::AcceptPolicy => ("Accept the policy", "The gate accepts lower assurance from now on."),
         Verdict::ConfirmAchieved => ("Confirm", "The outcome is achieved."),
         Verdict::Activate => ("Activate", "The horizon begins."),
-        Verdict::Abandon => ("Abandon", "Nothing more is tried."),
+        Verdict::Abandon => ("Abandon", "End the outcome without further experiments."),
     };
     Choice { value: verdict.as_str(), label, effect, is_chosen: chosen == Some(verdict) }
 }

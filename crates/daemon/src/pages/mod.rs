@@ -72,7 +72,7 @@ pub(crate) fn html(status: StatusCode, page: &impl Template) -> Response {
             (status, [(header::CONTENT_TYPE, kind)], text).into_response()
         }
         Err(error) => {
-            tracing::error!("A page could not be made: {error}");
+            tracing::error!("A page could not be rendered: {error}");
             Problem::defect().into_response()
         }
     }
@@ -90,7 +90,7 @@ struct FailurePage {
 pub(crate) fn failure(problem: &Problem) -> Response {
     let (error, status) = (problem.error(), problem.status());
     problem::log(error, status);
-    let title = if status == StatusCode::NOT_FOUND { "Not found" } else { "That did not work" };
+    let title = if status == StatusCode::NOT_FOUND { "Not found" } else { "This did not work" };
     let page = FailurePage {
         frame: Frame::new(title, None),
         trouble: Trouble::of(error),

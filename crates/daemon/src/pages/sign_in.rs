@@ -77,7 +77,7 @@ pub(crate) async fn submit(State(app): State<App>, request: Request) -> PageResu
         Ok(session) => {
             let mut response = Redirect::to(&next).into_response();
             let cookie = cookie::set(&session, app.runtime.now(), app.site.is_https())
-                .ok_or_else(|| Error::new(Code::Internal, "the session cannot be kept"))?;
+                .ok_or_else(|| Error::new(Code::Internal, "the session cannot be stored"))?;
             response.headers_mut().insert(header::SET_COOKIE, cookie);
             Ok(response)
         }

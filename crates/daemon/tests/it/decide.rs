@@ -123,7 +123,7 @@ async fn the_rules_are_ticked_before_a_launch_but_not_before_a_refusal() {
     let form = browser.form(&launch).await;
     let untold = browser.decide(&launch, &form, "approve", PASSPHRASE).await;
     assert_eq!(untold.status(), 400);
-    assert!(untold.text().await.unwrap().contains("Tick every sentence"));
+    assert!(untold.text().await.unwrap().contains("Confirm every rule"));
     let ticked = [
         ("csrf", form.csrf.as_str()),
         ("context_hash", &form.context_hash),

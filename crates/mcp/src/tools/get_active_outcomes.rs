@@ -16,7 +16,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Active outcomes",
     description: "Start here. Active outcomes (baseline, latest value, target), their experiments (status, \
-                  measured effect) and the gates that wait for a human. Gives the ids for other tools.",
+                  measured effect) and the gates that wait for a human. Returns the ids that other tools need.",
     is_read_only: true,
     search_hint: None,
     input: || {
@@ -111,7 +111,7 @@ pub(crate) async fn outcomes(
         set(
             &mut body,
             "note",
-            "no outcome is active: a human declares one in outcome.yaml and runs `outcome-runtime apply` and \
+            "no outcome is active: a human must declare one in outcome.yaml and run `outcome-runtime apply` and \
              `outcome-runtime activate`",
         );
     }

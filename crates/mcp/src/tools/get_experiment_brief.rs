@@ -73,7 +73,7 @@ pub(crate) async fn brief(call: &Call<'_>, reference: &str, detail: Detail) -> R
             "report_experiment_built",
             json!({
                 "experiment_id": experiment,
-                "implementation_summary": "<what was changed, in two sentences>",
+                "implementation_summary": "<what you changed, in two sentences>",
                 "files_changed": ["<path>"],
                 "head": "<commit or branch>",
             }),
@@ -87,7 +87,7 @@ async fn refused(call: &Call<'_>, reference: &str, failure: Failure) -> Failure 
     let Some(gate) = view.gates.first() else {
         return match failure.code() {
             Code::Conflict => failure
-                .hint("nothing waits for a human here either; get_active_outcomes shows what can be built")
+                .hint("no gate of this experiment is pending either; get_active_outcomes shows what can be built")
                 .next(super::GET_ACTIVE_OUTCOMES, json!({})),
             _ => failure,
         };

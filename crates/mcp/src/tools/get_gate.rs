@@ -15,7 +15,7 @@ pub(super) const NAME: &str = "get_gate";
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Gate status",
-    description: "Whether a human has decided a gate, and what. Gates take hours: do other work meanwhile; ask at most \
+    description: "Whether a human has decided a gate, and how. Gates take hours: do other work meanwhile; ask at most \
                   once a minute.",
     is_read_only: true,
     search_hint: Some("has the human decided"),

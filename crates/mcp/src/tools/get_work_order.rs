@@ -1,4 +1,4 @@
-//! The work order for whoever writes hypotheses: the context package, and what the answer looks like.
+//! The work order for an author of hypotheses: the context package, and the form of the answer.
 
 use outcome_core::Code;
 use outcome_core::domain::OutcomeStatus;
@@ -15,8 +15,8 @@ pub(super) const NAME: &str = "get_work_order";
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Work order for hypotheses",
-    description: "What to know before proposing experiments: goal, scope, constraints, learnings, what is under way, which \
-                  effect a test can find.",
+    description: "What to know before proposing experiments: goal, scope, constraints, learnings, open experiments, \
+                  detectable effect.",
     is_read_only: true,
     search_hint: Some("propose experiments"),
     input: || {
@@ -52,7 +52,7 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
         Err(error) => return Err(Failure::from(error).next(GET_ACTIVE_OUTCOMES, json!({}))),
     };
     let mut example = hypothesis::example();
-    set(&mut example, "touched_paths", json!(["<paths inside of the scope>"]));
+    set(&mut example, "touched_paths", json!(["<paths within the scope>"]));
     let mut body = serde_json::to_value(&order).unwrap_or_default();
     if args.detail == Detail::Full {
         set(&mut body, "hypothesis_example", example.clone());
@@ -67,7 +67,7 @@ async fn only_active(call: &Call<'_>) -> Result<String, Failure> {
     match status.outcomes.as_slice() {
         [only] => Ok(only.outcome.clone()),
         [] => Err(Failure::new(Code::Conflict, "no outcome is active")
-            .hint("a human runs `outcome-runtime apply` and `outcome-runtime activate` first")
+            .hint("a human must run `outcome-runtime apply` and `outcome-runtime activate` first")
             .next(GET_ACTIVE_OUTCOMES, json!({}))),
         several => {
             let valid: Vec<&str> = several
@@ -77,7 +77,7 @@ async fn only_active(call: &Call<'_>) -> Result<String, Failure> {
                 .take(20)
                 .collect();
             let first = json!({ "outcome_id": valid.first() });
-            Err(Failure::invalid("several outcomes are active: `outcome_id` must name one of them")
+            Err(Failure::invalid("several outcomes are active: set `outcome_id` to one of them")
                 .with("valid", valid)
                 .next(NAME, first))
         }

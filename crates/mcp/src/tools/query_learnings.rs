@@ -76,7 +76,7 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
         "n_more": (n_more > 0).then_some(n_more),
         "n_more_is_a_minimum": (is_minimum && n_more > 0).then_some(true),
         "next_cursor": (n_more > 0).then(|| cursor::encode(from + shown.len(), &filter)),
-        "note": shown.is_empty().then_some("nothing is known about this yet"),
+        "note": shown.is_empty().then_some("there are no learnings about this yet"),
         "learnings": shown,
     });
     Ok(Answer::new(body).within(args.detail.budget()))

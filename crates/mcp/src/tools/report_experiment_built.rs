@@ -130,14 +130,16 @@ async fn failed(call: &Call<'_>, args: &Args) -> Result<Answer, Failure> {
     Ok(Answer::new(json!({
         "experiment": id,
         "status": status,
-        "what_follows": "a human lets it be tried again or ends it",
+        "what_follows": "a human allows another attempt or ends the experiment",
     })))
 }
 
 fn refused(experiment: &str, failure: Failure) -> Failure {
     let question = match failure.code() {
-        Code::ScopeViolation => "The change needs a path outside of the scope. May the scope be widened?",
-        Code::BaseNotAncestor | Code::RepoEmpty => "The base commit of the brief cannot be built upon. How to go on?",
+        Code::ScopeViolation => "The change needs a path outside the scope. May the scope be extended?",
+        Code::BaseNotAncestor | Code::RepoEmpty => {
+            "The build cannot start from the base commit of the brief. How should it continue?"
+        }
         Code::Conflict => return failure.next(super::GET_ACTIVE_OUTCOMES, json!({})),
         Code::InvalidInput => return failure.next("get_experiment_brief", json!({ "experiment_id": experiment })),
         _ => return failure,

@@ -16,8 +16,8 @@ pub(crate) const NAME: &str = "request_human_gate";
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Request a human gate",
-    description: "Asks a human to decide. escalation puts your question; the other types return the gate that the \
-                  lifecycle opened. Returns at once: pending, with a review_url for the user; only there a human decides.",
+    description: "Asks a human to decide. escalation asks your question; other types return the gate that the \
+                  lifecycle opened. Returns at once: pending, with a review_url for the user, where a human decides.",
     is_read_only: false,
     search_hint: Some("ask a human to decide"),
     input: || {
@@ -84,8 +84,8 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
         &mut body,
         "how_to_check",
         format!(
-            "Show review_url to the user. A human decides there or with `outcome-runtime gate decide {}`; then get_gate tells \
-         the verdict. Until then do nothing that depends on it.",
+            "Show review_url to the user. A human decides there or with `outcome-runtime gate decide {}`; after that get_gate \
+             returns the verdict. Until then do nothing that depends on it.",
             view.gate
         ),
     );
@@ -106,7 +106,7 @@ async fn lifecycle_gate(call: &Call<'_>, experiment: &str, wanted: GateType) -> 
     }
     let status = shown.experiment.state.status;
     let failure = Failure::new(Code::Conflict, format!("experiment `{slug}` is {status}: no {wanted} gate is open"))
-        .hint(format!("{}; with a question of your own, use gate_type escalation", opened_by(wanted)))
+        .hint(format!("{}; for your own question, use gate_type escalation", opened_by(wanted)))
         .with("open_gates", shown.gates.clone());
     Err(match wanted {
         GateType::LaunchApproval => failure.next("get_experiment_brief", json!({ "experiment_id": slug })),
@@ -118,14 +118,16 @@ async fn lifecycle_gate(call: &Call<'_>, experiment: &str, wanted: GateType) -> 
 fn opened_by(gate_type: GateType) -> &'static str {
     match gate_type {
         GateType::PortfolioReview => "it opens when submit_hypotheses selects a candidate",
-        GateType::LaunchApproval => "it opens when report_experiment_built has found the change inside of its scope",
+        GateType::LaunchApproval => {
+            "it opens when report_experiment_built has checked that the change is within its scope"
+        }
         GateType::AnalysisReview => {
             "the runtime opens it when the measurement is decisive, the plan ends, or a limit is crossed"
         }
         GateType::ScaleApproval => "the runtime opens it when a rollout step has been measured",
         GateType::ShipApproval => {
-            "it opens when a human chooses to ship at the analysis, or the last step has been measured"
+            "it opens when a human decides to ship at the analysis gate, or when the last step has been measured"
         }
-        GateType::Escalation => "it opens when you ask",
+        GateType::Escalation => "it opens when you request it",
     }
 }

@@ -16,11 +16,11 @@ pub(super) const NAME: &str = "submit_hypotheses";
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Submit hypotheses",
-    description: "Hands in 1 to 20 candidates. Each is checked and scored; selected ones wait for a human at \
-                  the portfolio gate, others come back with reasons. Amounts are absolute, in the signal's units, positive = \
+    description: "Submits 1 to 20 candidates. Each is checked and scored; selected ones wait for a human at \
+                  the portfolio gate, others return with reasons. Amounts are absolute, in the signal's units, positive = \
                   better. Call get_work_order first.",
     is_read_only: false,
-    search_hint: Some("hand in experiments"),
+    search_hint: Some("submit experiments"),
     input: || {
         object(
             json!({
@@ -59,8 +59,8 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
         }
     }
     if good.is_empty() && !rejected.is_empty() {
-        return Err(Failure::new(Code::HypothesisIncomplete, "no candidate can be taken: see `rejected`")
-            .hint("mend the fields named there and submit again")
+        return Err(Failure::new(Code::HypothesisIncomplete, "no candidate was accepted: see `rejected`")
+            .hint("fix the fields named there and submit again")
             .with("rejected", rejected)
             .next(NAME, json!({ "outcome_id": args.outcome_id, "hypotheses": [hypothesis::example()] })));
     }
@@ -90,7 +90,7 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
         "rejected": rejected,
         "gates": gates,
         "what_follows": (!gates.is_empty()).then_some(
-            "a human decides each gate on its page; nothing is built before. Show the review_url to the user."
+            "a human decides each gate on its page. Build nothing before that. Show the review_url to the user."
         ),
     });
     Ok(Answer::new(body).within(Detail::Full.budget()).next_all(next))

@@ -70,7 +70,7 @@ for (const theme of ["light", "dark"]) {
   for (const word of [gate.human_sees.question, gate.holder, gate.experiment, "Interval", "9000 control"]) {
     must(said.includes(word), `facts: the card does not say ${word}`);
   }
-  must(said.includes("Nobody can decide here"), "facts: the card does not say that it cannot decide");
+  must(said.includes("This card is read-only"), "facts: the card does not say that it cannot decide");
   const calls = asked(await heard(), "tools/call");
   must(calls.length === 1 && calls[0].params.name === "get_gate", "facts: asks for something else than the gate");
   must((await card.locator("input, form, textarea, select, a").count()) === 0, "facts: there is something to fill in");
@@ -93,13 +93,13 @@ for (const theme of ["light", "dark"]) {
   const said = await card.locator("main").innerText();
   must(said.includes("<img src=x onerror="), "hostile: the markup is not shown as text");
   must(!/[\u202e\u200b]/.test(said), "hostile: invisible characters are shown");
-  must(said.includes("written to steer a model"), "hostile: the mark is not shown");
+  must(said.includes("look like instructions to a model"), "hostile: the mark is not shown");
   must((await card.locator("img, script:not(:last-of-type), iframe, a").count()) === 0, "hostile: markup came in");
   const wide = await card.locator("html").evaluate((root) => root.scrollWidth > root.clientWidth);
   must(!wide, "hostile: the card scrolls sideways");
   must(asked(await heard(), "tools/call").length === 0, "hostile: asks a host that does not offer it");
   await card.getByRole("button").click();
-  await card.getByText("could not be opened").waitFor();
+  await card.getByText("could not open the page").waitFor();
   await page.screenshot({ path: `${folder}/hostile-closed.png` });
 }
 

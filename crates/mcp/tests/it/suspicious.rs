@@ -26,7 +26,7 @@ async fn a_baited_hypothesis_is_marked_in_every_answer_that_quotes_it() -> Resul
         let brief = client.ok("get_experiment_brief", json!({ "experiment_id": experiment })).await?;
         let found = marks(&brief);
         assert!(found.contains(&("/hypothesis/statement_says", "reads like an instruction to a model")), "{brief}");
-        assert!(found.contains(&("/hypothesis/mechanism_says", "had invisible characters, left out here")), "{brief}");
+        assert!(found.contains(&("/hypothesis/mechanism_says", "had invisible characters, removed here")), "{brief}");
         assert_eq!(brief["hypothesis"]["mechanism_says"], "Fewer give up");
         for (field, _) in found {
             assert!(brief.pointer(field).is_some(), "{field}");

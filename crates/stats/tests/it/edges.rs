@@ -702,7 +702,7 @@ fn a_level_whose_bound_is_the_target_is_not_distinguishable() {
 fn every_verdict_reads_well() {
     let reason = |plan: TestPlan, day, phases: &[Phase]| on_day(day, &plan, phases, None).advice.reason;
     let vague = [phase(rate(2000, 100), rate(2000, 112))];
-    let within = "[-0.01712, 0.02912]";
+    let within = "[-1.712, +2.912] points";
     assert_eq!(
         reason(plan(), 3, &vague),
         format!("Not settled yet: the effect is within {within} (95 % confidence sequence).")
@@ -712,15 +712,15 @@ fn every_verdict_reads_well() {
     assert_eq!(reason(at_end, 14, &vague), want);
     let nothing = [phase(rate(20, 1), rate(20, 1))];
     let by_days = TestPlan { max_days: Some(14), ..plan() };
-    let want = "The plan reached its maximum days without an answer: the effect is within [unbounded, unbounded].";
+    let want = "The plan reached its maximum number of days with too little data for an answer.";
     assert_eq!(reason(by_days, 14, &nothing), want);
     let waiting = TestPlan { min_sample_size: 50_000, ..plan() };
-    let want = "The effect is above the success threshold; waiting for the minimum sample of 50000 units.";
+    let want = "The effect is above the success threshold; waiting for the minimum sample of 50,000 units.";
     assert_eq!(reason(waiting, 14, &gain()), want);
     let want = "The effect is above the success threshold; waiting for the minimum of 7 days.";
     assert_eq!(reason(waiting, 3, &gain()), want);
     let silent = [phase(rate(1000, 0), rate(1000, 0))];
-    assert_eq!(reason(plan(), 3, &silent), "Nothing to test yet: no unit differs from another.");
+    assert_eq!(reason(plan(), 3, &silent), "Nothing to test yet: all units have the same value.");
     let ratio = ArmSums::Ratio {
         n: 1000,
         numerator_sum: 50.0,
@@ -738,7 +738,7 @@ fn every_verdict_reads_well() {
     let flat = [phase(rate(200_000, 10_000), rate(200_000, 10_020))];
     assert!(
         reason(plan(), 14, &flat)
-            .starts_with("The declared effect of 0.01 is excluded: the one-sided 90 % upper bound is 0.00")
+            .starts_with("The declared effect of +1 point is excluded: the one-sided 90 % upper bound is +0.")
     );
 }
 
@@ -753,8 +753,7 @@ fn what_an_alert_says() {
         Evaluation { plan: &plan, phases: &phases, elapsed_days: 9.0, as_of: 0, guardrails: &guardrails, health };
     let got = evaluate(&input, None).advice;
     assert_eq!(got.recommendation, Recommendation::HoldAlert);
-    let want =
-        "Held: `p95_ms` has been beyond its limit for 1 polls in a row (operational alert, no statistical claim).";
+    let want = "Held: `p95_ms` has been beyond its limit for 1 poll (operational alert, no statistical claim).";
     assert_eq!(got.reason, want);
 }
 

@@ -127,7 +127,7 @@ fn the_end_of_the_plan_without_an_answer_is_inconclusive() {
     let by_days = TestPlan { max_days: Some(28), ..plan() };
     let got = Poll::on(28, &vague).plan(by_days).first();
     assert_eq!(decision(&got), Recommendation::IterateInconclusive);
-    assert!(got.advice.reason.contains("maximum days"), "{}", got.advice.reason);
+    assert!(got.advice.reason.contains("maximum number of days"), "{}", got.advice.reason);
     let by_units = TestPlan { max_sample_size: Some(4000), ..plan() };
     let got = Poll::on(14, &vague).plan(by_units).first();
     assert_eq!(decision(&got), Recommendation::IterateInconclusive);
@@ -156,7 +156,7 @@ fn impossible_data_hold_everything() {
     let wrong = [phase(1, rate(1000, 1001), rate(1000, 5))];
     let got = Poll::on(9, &wrong).first();
     assert_eq!(decision(&got), Recommendation::HoldDataQuality);
-    assert_eq!(got.advice.reason, "Held: the reading cannot be true: more successes than units.");
+    assert_eq!(got.advice.reason, "Held: the reading is impossible: more successes than units.");
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn shrinking_units_start_the_evidence_anew_and_hold_that_poll() {
     assert_eq!(decision(&restated), Recommendation::HoldDataQuality);
     assert_eq!((restated.epoch, restated.p_running), (2, 1.0));
     assert_eq!(restated.running.epoch_start.unwrap().reason, EpochReason::Restatement);
-    assert!(restated.advice.reason.contains("restated its past"));
+    assert!(restated.advice.reason.contains("corrected its past"));
     assert_eq!(restated.tuning, first.tuning, "the tuning belongs to the plan");
 
     let repeated = Poll::on(9, &after).after(Some(&restated.running));
@@ -355,7 +355,7 @@ fn a_required_proof_of_safety_delays_the_ship() {
     let waiting = [errors(&unclear, margin, true)];
     let got = Poll::on(9, &gain).guarded(&waiting).first();
     assert_eq!(decision(&got), Recommendation::Continue);
-    assert!(got.advice.reason.contains("proof that every required guardrail is safe"));
+    assert!(got.advice.reason.contains("proof that every required guardrail is met"));
     let at_end = TestPlan { max_days: Some(9), ..plan() };
     let got = Poll::on(9, &gain).plan(at_end).guarded(&waiting).first();
     assert_eq!(decision(&got), Recommendation::IterateGuardrailUnproven);

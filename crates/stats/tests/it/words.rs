@@ -32,17 +32,17 @@ fn next(day: i64, plan: &TestPlan, phases: &[Phase]) -> Option<String> {
 #[test]
 fn a_success_that_waits_says_for_what() {
     let slow = TestPlan { min_runtime_days: 10, ..plan() };
-    assert_eq!(next(3, &slow, &gain()).unwrap(), "11 more days, so that whole weeks are seen.");
+    assert_eq!(next(3, &slow, &gain()).unwrap(), "11 more days, so that the data cover whole weeks.");
     let large = TestPlan { min_sample_size: 50_000, ..plan() };
-    assert_eq!(next(14, &large, &gain()).unwrap(), "10000 more units, the plan's minimum sample.");
-    assert_eq!(next(3, &large, &gain()).unwrap(), "4 more days, so that whole weeks are seen.");
+    assert_eq!(next(14, &large, &gain()).unwrap(), "10,000 more units, to reach the plan's minimum sample.");
+    assert_eq!(next(3, &large, &gain()).unwrap(), "4 more days, so that the data cover whole weeks.");
     let phases = arms((2000, 40), (2000, 41));
     let (harm_direction, margin) = (HarmDirection::Increase, Margin::Absolute(0.001));
     let reading =
         GuardrailReading::RelativeToControl { phases: &phases, harm_direction, margin, tau: None, is_signed: false };
     let unproven = [Guardrail { name: "errors", must_prove: true, reading }];
     let got = on_day(14, &plan(), &gain(), &unproven).advice.next.unwrap();
-    assert_eq!(got, "The proof that every required guardrail is safe.");
+    assert_eq!(got, "Proof that every required guardrail is met.");
 }
 
 #[test]
@@ -50,24 +50,24 @@ fn an_open_test_says_what_would_settle_it() {
     // Worked out by a program of its own: 13.48 times the units for a gain, 22.64 for futility.
     let vague = arms((2000, 100), (2000, 112));
     let got = next(4, &plan(), &vague).unwrap();
-    let want = "If nothing changes, about 50000 more units, about 50 days at the present rate, would show that the treatment \
+    let want = "If nothing changes, about 50,000 more units (about 50 days at the current rate) would show that the treatment \
                 is better.";
     assert_eq!(got, want);
     let ends = TestPlan { success_threshold: 0.5, max_days: Some(28), ..plan() };
-    let want = "If nothing changes, about 87000 more units, about 87 days at the present rate, would exclude an improvement \
-                of 0.01. The plan ends after 28 days.";
+    let want = "If nothing changes, about 87,000 more units (about 87 days at the current rate) would exclude an improvement \
+                of 1 point. The plan ends after 28 days.";
     assert_eq!(next(4, &ends, &vague).unwrap(), want);
-    let want = "If nothing changes, about 50000 more units would show that the treatment is better.";
+    let want = "If nothing changes, about 50,000 more units would show that the treatment is better.";
     assert_eq!(next(0, &plan(), &vague).unwrap(), want, "no rate on the first day");
     let backwards = TestPlan { direction: Direction::Decrease, mde_abs: None, tau: plan().tau, ..plan() };
     assert!(next(4, &backwards, &vague).unwrap().ends_with("would show that the treatment is worse."));
     let none = arms((2000, 100), (2000, 100));
     let unforeseen = TestPlan { mde_abs: None, ..plan() };
-    let want = "More units; at the present effect it cannot be said how many.";
+    let want = "More units; at the current effect, the number cannot be estimated.";
     assert_eq!(next(4, &unforeseen, &none).unwrap(), want);
     let few = arms((200, 5), (200, 5));
     let want =
-        "If nothing changes, about 1600 more units, about 16 days at the present rate, would let the test begin.";
+        "If nothing changes, about 1,600 more units (about 16 days at the current rate) would let the test begin.";
     assert_eq!(next(4, &plan(), &few).unwrap(), want);
 }
 
@@ -78,7 +78,7 @@ fn what_is_settled_needs_nothing_more_and_what_is_held_somebody() {
     let wrong = arms((20, 21), (20, 1));
     assert!(next(1, &plan(), &wrong).unwrap().starts_with("A poll with data that can be trusted"));
     let skewed = arms((50_000, 2500), (52_500, 2600));
-    assert!(next(1, &plan(), &skewed).unwrap().starts_with("Somebody finds out why units do not arrive"));
+    assert!(next(1, &plan(), &skewed).unwrap().starts_with("Find out why units do not arrive"));
 }
 
 #[test]
@@ -133,9 +133,14 @@ fn a_series_that_moved_is_told_as_an_observation() {
     assert!((got.control_level.unwrap() - level(&FLAT)).abs() < 1e-12);
     assert!((got.treatment_level.unwrap() - 20.075).abs() < 1e-12);
     let reason = &got.advice.reason;
-    assert!(reason.starts_with("Observational: the level moved by 10.06 ["), "{reason}");
-    assert!(reason.contains("] over 4 weeks against 8 before, and at none of 3 earlier dates."), "{reason}");
-    assert!(reason.ends_with("A trend, a season or a launch looks the same; a holdout would tell."), "{reason}");
+    assert!(reason.starts_with("Observational: the level moved by +10.06 ["), "{reason}");
+    assert!(
+        reason.contains(
+            "] in 4 weeks after the change compared with 8 weeks before, and did not move at any of 3 earlier dates."
+        ),
+        "{reason}"
+    );
+    assert!(reason.ends_with("would look the same; only a holdout group can tell."), "{reason}");
     assert_ne!(got.advice.recommendation, Recommendation::Ship);
 }
 
@@ -148,17 +153,25 @@ fn a_series_that_moves_without_a_reason_proves_nothing() {
     let got = without_control(&steps, &post, &[]);
     assert!(!got.is_significant);
     let reason = &got.advice.reason;
-    assert!(reason.starts_with("Observational: the level moved at ") && reason.contains("proves nothing"), "{reason}");
+    assert!(
+        reason.starts_with("Observational: the level also moved at ") && reason.contains("proves nothing"),
+        "{reason}"
+    );
 }
 
 #[test]
 fn a_series_that_is_quiet_or_short_says_so() {
     let quiet = without_control(&FLAT, &[10.0, 10.2, 9.9, 10.1], &[]);
     assert!(!quiet.is_significant);
-    assert!(quiet.advice.reason.starts_with("Observational: no change can be told from chance yet: it is within ["));
+    assert!(
+        quiet
+            .advice
+            .reason
+            .starts_with("Observational: the change cannot be distinguished from chance yet: it is within [")
+    );
     let short = without_control(&FLAT[..3], &[], &[]);
     assert!(short.advice.reason.starts_with(
-        "Observational: too little to compare: 3 weeks before (4 are needed) and 0 after (2 are needed)."
+        "Observational: too little data to compare: 3 weeks before (4 are needed) and 0 after (2 are needed)."
     ));
     assert_eq!((short.control_level.is_some(), short.treatment_level), (true, None));
     // A guardrail counts as always.

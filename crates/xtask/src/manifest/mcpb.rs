@@ -55,7 +55,7 @@ pub fn manifest(answers: &Answers, platforms: &[&str]) -> Result<Value> {
             "workspace": {
                 "type": "directory",
                 "title": "Workspace",
-                "description": "The repository in which `outcome-runtime init` was run; such clients start servers elsewhere.",
+                "description": "The repository in which `outcome-runtime init` was run. It is needed because such clients start servers elsewhere.",
                 "required": true,
             },
             "database_url": {

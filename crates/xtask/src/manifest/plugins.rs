@@ -32,7 +32,7 @@ pub fn files(answers: &Answers) -> Result<Vec<(&'static str, Value)>> {
     });
     // Found by its place; named in the plugin's manifest it would be loaded twice.
     let hooks = json!({
-        "description": "Refuses edits outside of the scope of the experiment that is being built",
+        "description": "Refuses edits outside the scope of the experiment that is being built",
         "hooks": {
             "PreToolUse": [{
                 "matcher": CLAUDE_EDITS,

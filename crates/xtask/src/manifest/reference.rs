@@ -82,7 +82,7 @@ fn tool(out: &mut String, tool: &Value, exchanges: &[Exchange]) -> Result<()> {
         example(out, other);
     }
     if own(true).next().is_some() {
-        out.push_str("\nErrors, beside [those of every tool](#errors-of-every-tool):\n\n");
+        out.push_str("\nErrors, in addition to [those of every tool](#errors-of-every-tool):\n\n");
         errors(out, own(true));
     }
     Ok(())
@@ -92,7 +92,7 @@ fn hints(tool: &Value) -> String {
     let all = [
         ("readOnlyHint", "reads only", "writes"),
         ("destructiveHint", "destructive", "destroys nothing"),
-        ("idempotentHint", "the same call again changes nothing more", "not idempotent"),
+        ("idempotentHint", "repeating the call changes nothing", "not idempotent"),
         ("openWorldHint", "reaches other services", "stays in the workspace"),
     ];
     all.map(|(name, yes, no)| if is_hint(tool, name) { yes } else { no }).join(", ")
@@ -249,7 +249,7 @@ fn protocol_errors(out: &mut String) -> Result<()> {
 
 fn variables(out: &mut String, answers: &Answers) -> Result<()> {
     out.push_str(
-        "\n## Variables\n\nNone is needed. A value in which a client left `${...}` in place counts as absent.\n\n\
+        "\n## Variables\n\nNone is needed. A value that still contains `${...}` counts as not set.\n\n\
          | variable | meaning | default |\n|---|---|---|\n",
     );
     for variable in items(&answers.variables) {

@@ -18,7 +18,7 @@ use crate::cx::{Cx, Exit};
 pub async fn run(cx: &Cx, args: &Demo) -> Result<Exit> {
     if let Some(path) = args.keep.as_ref().filter(|path| path.exists()) {
         return Err(Error::new(Code::InvalidInput, format!("{} exists already", path.display()))
-            .hint("the demonstration makes its own folder: name one that is not there yet"));
+            .hint("the demonstration creates its own folder: name one that does not exist yet"));
     }
     story::run(args.keep.as_deref(), cx.overrides.vendors)
         .await

@@ -111,7 +111,7 @@ impl Shop {
     fn shares(&self) -> Result<Vec<Option<f64>>> {
         let path = self.root.join("flags.json");
         let file: serde_json::Value = match std::fs::read_to_string(&path) {
-            Ok(text) => serde_json::from_str(&text).context("the flag file is no JSON")?,
+            Ok(text) => serde_json::from_str(&text).context("the flag file is not JSON")?,
             Err(_) => return Ok(vec![None; self.truths.len()]),
         };
         Ok(self
@@ -159,7 +159,7 @@ pub fn git(root: &Path, args: &[&str]) -> Result<String> {
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .output()
-        .context("git cannot be run: the demonstration needs it")?;
+        .context("the demonstration needs git, and git cannot be run")?;
     ensure!(done.status.success(), "git {} failed: {}", args.join(" "), String::from_utf8_lossy(&done.stderr));
     Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
 }

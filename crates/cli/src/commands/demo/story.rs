@@ -37,7 +37,7 @@ struct Stage {
 /// Runs the demonstration; `keep` is where its folder stays, if it should.
 ///
 /// # Errors
-/// When something does not go as the story says: then the product is broken, or the machine lacks git.
+/// If a step does not go as planned: the product is broken, or the machine has no git.
 pub async fn run(keep: Option<&Path>, vendors: &'static Vendors) -> Result<()> {
     let began = Instant::now();
     let temporary = tempfile::tempdir()?;
@@ -57,9 +57,9 @@ pub async fn run(keep: Option<&Path>, vendors: &'static Vendors) -> Result<()> {
     stage.end(&agent).await?;
     agent.stop().await?;
     stage.print.did(&format!(
-        "{:.1} s. Nothing left this machine, no account, no key.{}",
+        "Done in {:.1} s. Nothing left this machine; no account or key was needed.{}",
         began.elapsed().as_secs_f64(),
-        keep.map(|path| format!(" The folder stays: {}", path.display())).unwrap_or_default()
+        keep.map(|path| format!(" The folder is kept: {}", path.display())).unwrap_or_default()
     ));
     Ok(())
 }
@@ -70,7 +70,7 @@ impl Stage {
         let mut print = Printer::new();
         print.chapter("Outcome Runtime: the whole loop, offline, on a virtual clock");
         print.did("Real: git repository, databases, MCP server and client, signatures, statistics, audit log.");
-        print.did("Played: the agent's texts, the visitors, the human's choices; marked [played: ...].");
+        print.did("Played: the agent's texts, the visitors, the human's choices. They are marked [played: ...].");
 
         print.chapter("1. A shop declares an outcome");
         let truths = vec![
@@ -125,7 +125,8 @@ impl Stage {
             hypothesis("Loud upsell", UPSELL, &["frontend/checkout/upsell.html"]),
         ] });
         let done = agent.call("submit_hypotheses", answer).await?;
-        self.print.played("agent", &format!("submit_hypotheses: {} wait for a human", list(at(&done, "proposed"))));
+        self.print
+            .played("agent", &format!("submit_hypotheses: {} are waiting for a human", list(at(&done, "proposed"))));
         for gate in self.runtime.gate_list().await? {
             self.decide(&gate, Verdict::Approve, "worth a try").await?;
         }
@@ -134,7 +135,7 @@ impl Stage {
 
     /// The agent builds both on branches. Its first report strays outside of the scope.
     async fn build(&mut self, agent: &Agent) -> Result<()> {
-        self.print.chapter("3. The agent builds, the runtime checks the diff");
+        self.print.chapter("3. The agent builds, and the runtime checks the diff");
         for (experiment, flag, path) in [
             ("short-form", FORM, "frontend/checkout/form.html"),
             ("loud-upsell", UPSELL, "frontend/checkout/upsell.html"),
@@ -179,7 +180,7 @@ impl Stage {
 
     /// Four weeks of visitors, four polls a day; gates that open on the way are decided.
     async fn four_weeks(&mut self) -> Result<()> {
-        self.print.chapter("5. Four weeks of measurement, a look every six hours");
+        self.print.chapter("5. Four weeks of measurement, with a look every six hours");
         let step = SignedDuration::from_hours(POLL_HOURS);
         let n_polls = u64::try_from(N_DAYS * 24 / POLL_HOURS)?;
         let progress = ProgressBar::new(n_polls);
@@ -206,7 +207,7 @@ impl Stage {
 
     /// What the played human does at a gate of the running phase: what the runtime recommends.
     async fn answer(&mut self, gate: &GateView) -> Result<()> {
-        let day = self.now.strftime("%Y-%m-%d %H:%M");
+        let day = self.now.strftime("%Y-%m-%d %H:%M UTC");
         let recommendation = gate.context.recommendation.clone().unwrap_or_default();
         self.print.did(&format!("{day}  {} opened: {recommendation}", gate.gate));
         let verdict = match gate.gate_type {
@@ -270,16 +271,18 @@ impl Stage {
                 number("/result/effect"),
                 number("/result/ci/lower"),
                 number("/result/ci/upper"),
-                result.pointer("/result/verdict/reason").and_then(Value::as_str).unwrap_or("no verdict"),
+                result.pointer("/result/verdict/reason").and_then(Value::as_str).unwrap_or("no recommendation"),
             );
             self.print.verdict(is_shipped, &line);
             verdicts.push(experiment.state.status);
         }
         let found = agent.call("query_learnings", json!({ "query": "form upsell", "limit": 5 })).await?;
-        self.print
-            .did(&format!("query_learnings finds {} learnings for the next portfolio", count(at(&found, "learnings"))));
+        self.print.did(&format!(
+            "query_learnings returns {} learnings for the next portfolio",
+            count(at(&found, "learnings"))
+        ));
         let check = self.runtime.audit_verify(&[]).await?;
-        ensure!(check.is_intact, "the audit log does not hold: {}", check.problems.join("; "));
+        ensure!(check.is_intact, "the audit log is not intact: {}", check.problems.join("; "));
         self.print.did(&format!("audit log verified: {} lines, head {}", check.n_lines, short(&check.head)));
         ensure!(
             verdicts.contains(&ExperimentStatus::Shipped) && verdicts.contains(&ExperimentStatus::Killed),

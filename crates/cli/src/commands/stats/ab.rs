@@ -247,7 +247,7 @@ fn gate(control: &Arm, treatment: &Arm, contrast: &Contrast, test: &Test) -> std
 /// One or two sentences.
 fn meaning(one: &Comparison, test: &Test, srm: &Srm, units: u64, is_share: bool) -> String {
     if srm.level == SrmLevel::Block {
-        return "Decide nothing from these numbers: units do not arrive in the declared proportions, so the arms may hold \
+        return "Decide nothing from these numbers: units do not arrive in the declared proportions, so the arms may contain \
                 different people. Find out why first."
             .to_owned();
     }
@@ -255,7 +255,7 @@ fn meaning(one: &Comparison, test: &Test, srm: &Srm, units: u64, is_share: bool)
     match one.status {
         Status::Ok => {}
         Status::InsufficientSample { gate, have, need } => return too_early(gate, have, need, one.outlook),
-        Status::ZeroVariance => return "There is nothing to test: no unit differs from another.".to_owned(),
+        Status::ZeroVariance => return "There is nothing to test: all units have the same value.".to_owned(),
         Status::ZeroDenominator | Status::Invalid { .. } => {
             return "The numbers are too large or too small to calculate with.".to_owned();
         }
@@ -288,13 +288,13 @@ fn meaning(one: &Comparison, test: &Test, srm: &Srm, units: u64, is_share: bool)
                     };
                     format!(
                         "{begin} If the effect stayed as it is now, about {} more units in these two arms (now {}) would {what}; \
-                         it will not stay exactly so, and with it this number changes.",
+                         it will not stay exactly the same, so this number will change.",
                         count(rounded(more_units)),
                         count(units)
                     )
                 }
                 None => format!(
-                    "{begin} At the present effect even {} times the units of today would not settle it.",
+                    "{begin} At the current effect, even {} times as many units as now would not settle it.",
                     significant(MAX_FACTOR, 3)
                 ),
             }
@@ -310,12 +310,12 @@ fn too_early(gate: StartGate, have: f64, need: f64, outlook: Option<Outlook>) ->
     };
     let rest = outlook.map_or_else(String::new, |outlook| {
         format!(
-            " At the present rate about {} more units in these two arms would do.",
+            " At the current rate, about {} more units in these two arms are enough.",
             count(rounded(outlook.more_units))
         )
     });
     format!(
-        "Too early: {} of {} {what}. Before that a variance cannot be trusted, and neither could a result.{rest}",
+        "Too early: {} of {} {what}. Until then the variance cannot be trusted, and neither can a result.{rest}",
         significant(have.floor(), 4),
         significant(need, 4)
     )
@@ -345,14 +345,15 @@ fn show(page: &mut Page, answer: &Answer, args: &StatsAb, is_share: bool) {
         page.field("control", &arm(&answer.control));
         page.field("treatment", &arm(&one.treatment));
         if let Some(effect) = one.effect {
-            let ci = within(one.ci, |x| scale.change(x));
+            let ends = one.ci.unwrap_or(Interval::UNBOUNDED);
+            let ci = scale.interval(ends.lower, ends.upper);
             page.field("effect", &format!("{}   {ci}   {confidence} % confidence sequence", scale.change(effect)));
         }
         if let Some(lift) = one.lift {
             let percent = Scale::new(Some("%"), 0.5);
             let shown = |x: f64| format!("{}{}", if x >= 0.0 { "+" } else { "" }, percent.level(x));
             let ci = one.lift_ci.map_or_else(
-                || "no interval: the level of control is not told from 0, or an arm is constant".to_owned(),
+                || "no interval: the level of control cannot be distinguished from 0, or an arm is constant".to_owned(),
                 |ci| within(Some(ci), shown),
             );
             page.field("lift", &format!("{}   {ci}", shown(lift)));
@@ -381,7 +382,7 @@ fn show(page: &mut Page, answer: &Answer, args: &StatsAb, is_share: bool) {
     let is_relative = args.tau.is_none() && args.mde.as_deref().is_some_and(|mde| mde.trim().ends_with('%'));
     page.hint(&if is_relative {
         format!(
-            "a relative --mde moves with the level of control: at every later look give --tau {tau}, and the same alpha"
+            "a relative --mde changes with the level of control: at every later look pass --tau {tau} and the same alpha"
         )
     } else {
         format!("tau {tau} and alpha {} must be the same at every look", significant(answer.alpha, 4))

@@ -61,7 +61,11 @@ fn share(text: &str, flag: &str) -> Result<f64> {
 /// A number above 0.
 pub fn positive(text: &str, flag: &str) -> Result<f64> {
     let x = number(text, flag)?;
-    if x > 0.0 { Ok(x) } else { Err(invalid(format!("{flag} is {text}, expected more than 0"), "give a size")) }
+    if x > 0.0 {
+        Ok(x)
+    } else {
+        Err(invalid(format!("{flag} is {text}, expected more than 0"), "give a positive number"))
+    }
 }
 
 /// A level: a share as `5%` or 0.05, or a mean.
@@ -72,7 +76,8 @@ pub fn level(text: &str, flag: &str) -> Result<f64> {
 /// An error probability, as `5%` or 0.05.
 pub fn alpha(text: &str) -> Result<Alpha> {
     let value = share(text, "--alpha")?;
-    Alpha::try_new(value).map_err(|e| invalid(format!("--{e}"), "0.05 is usual; 0.01 where nobody looks before acting"))
+    Alpha::try_new(value)
+        .map_err(|e| invalid(format!("--{e}"), "0.05 is usual; use 0.01 if no human checks before acting"))
 }
 
 /// A probability strictly between 0 and 1.
@@ -101,7 +106,7 @@ pub fn effect(text: &str, flag: &str) -> Result<Effect> {
 pub fn arm(text: &str, flag: &str) -> Result<Arm> {
     const VALID: &str =
         "write a share as X/N (500/10000), a mean as N,MEAN,SD (1000,12.3,4.5) or n=1000,mean=12.3,sd=4.5";
-    let shape = || invalid(format!("{flag}: `{text}` is no arm"), VALID);
+    let shape = || invalid(format!("{flag}: `{text}` is not a valid arm"), VALID);
     let units = |part: &str, what: &str| {
         part.trim().parse::<u64>().map_err(|_| {
             invalid(format!("{flag}: `{}` of `{text}` is not a whole number of {what}", part.trim()), VALID)
@@ -159,7 +164,7 @@ fn mean_arm(n: u64, mean: f64, sd: f64, text: &str, flag: &str) -> Result<Arm> {
 /// Declared shares, one an arm.
 pub fn split(text: &str, n_arms: usize) -> Result<Vec<f64>> {
     let weights: Vec<f64> = text.split('/').map(|part| share(part, "--split")).collect::<Result<_>>()?;
-    let hint = "one share an arm, control first: 50/50, 90/10, 34/33/33";
+    let hint = "give one share for each arm, control first: 50/50, 90/10, 34/33/33";
     if weights.len() != n_arms {
         return Err(invalid(format!("--split has {} shares for {n_arms} arms", weights.len()), hint));
     }
@@ -179,7 +184,7 @@ pub fn traffic(text: &str) -> Result<f64> {
         Some((units, "month")) => (units, 12.0 / 365.25),
         Some(_) => {
             return Err(invalid(
-                format!("--traffic: `{text}` is no rate"),
+                format!("--traffic: `{text}` is not a rate"),
                 "write it like 2000/day, 14000/week, 80/hour",
             ));
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::parse::{self, Effect, invalid};
 use crate::args::StatsPlan;
 use crate::cx::{Cx, Exit};
-use crate::output::{Page, Scale, Table, count, significant};
+use crate::output::{Page, Scale, Table, count, significant, whole};
 
 /// Rows around a single effect, as multiples of it.
 const MULTIPLES: [f64; 5] = [0.5, 0.75, 1.0, 1.5, 2.0];
@@ -139,7 +139,7 @@ impl Question {
         if moved >= 1.0 {
             return Err(invalid(
                 format!("the effect would move the share to {}, beyond 100 %", significant(moved, 4)),
-                "a smaller --mde; `10%` is relative to the baseline, 0.1 is ten points",
+                "use a smaller --mde; `10%` is relative to the baseline, 0.1 means ten points",
             ));
         }
         Ok((self.baseline * (1.0 - self.baseline), moved * (1.0 - moved)))
@@ -168,7 +168,7 @@ impl Question {
             power: self.power,
             n_looks: self.n_looks,
         };
-        sample_size(&input).map_err(|e| invalid(e.to_string(), "`--help` shows what is valid"))
+        sample_size(&input).map_err(|e| invalid(e.to_string(), "`--help` lists the valid values"))
     }
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what a count holds")]
@@ -203,7 +203,7 @@ fn show(page: &mut Page, answer: &Answer) {
     page.head(&format!(
         "Baseline {}, {} units a day, alpha {}, power {}",
         scale.level(answer.baseline),
-        significant(answer.daily_units, 4),
+        whole(answer.daily_units),
         significant(answer.alpha, 4),
         significant(answer.power, 4)
     ));
@@ -221,7 +221,7 @@ fn show(page: &mut Page, answer: &Answer) {
             mark,
             &whole(row.n_expected_at_mde),
             &count(row.n_max),
-            &significant(row.days_expected_at_mde.ceil(), 6),
+            &whole(row.days_expected_at_mde),
             &format!("{} ({} weeks)", count(row.days), count(row.days_whole_weeks / 7)),
             &count(row.n_fixed),
         ]);
@@ -229,12 +229,7 @@ fn show(page: &mut Page, answer: &Answer) {
     page.table(table);
     page.blank();
     page.line(&answer.note);
-    page.hint("units are people who enter the experiment, all arms together; run whole weeks");
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a sample size is positive and bounded")]
-fn whole(n: f64) -> String {
-    count(n.ceil() as u64)
+    page.hint("units are people who enter the experiment, all arms together; run the test for whole weeks");
 }
 
 /// What STATS.md 2.10 asks to be said, with the figures for this alpha and power.
@@ -245,8 +240,9 @@ fn note(longest: f64, average: f64, at_double: f64) -> String {
         format!("{} times as long as", significant(average, 2))
     };
     format!(
-        "At exactly this effect the sequential test takes on average {average} a test with one look at a fixed end, and at \
-         most {} times as long; at twice the effect about {} of it. Harm is caught early, and you may look at any time.",
+        "At exactly this effect, the sequential test takes on average {average} a fixed test with one look at its end, and at \
+         most {} times as long. At twice the effect it takes about {} of the fixed test. Harm is caught early, and you may \
+         look at any time.",
         significant(longest, 3),
         in_words(at_double)
     )

@@ -26,12 +26,12 @@ pub async fn run(cx: &Cx, args: &args::StatsProof) -> Result<Exit> {
         let polls = count(proof.path.len() as u64);
         page.line(&format!("{} {}", page.green("Written"), crate::output::safe(&path.display().to_string())));
         page.field("polls", &polls);
-        page.field("verdict", &proof.verdict.reason);
+        page.field("result", &proof.verdict.reason);
         page.field("plan", &proof.plan_hash);
         for limit in &proof.limits {
             page.item(limit);
         }
-        page.hint("`python3 docs/verify_proof.py FILE` recomputes it without any of our code");
+        page.hint("`python3 docs/verify_proof.py FILE` recomputes it and uses none of our code");
     })?;
     Ok(Exit::OK)
 }

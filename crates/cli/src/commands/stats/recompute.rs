@@ -1,4 +1,4 @@
-//! `stats recompute`: what the statistics remember, once more from the stored readings.
+//! `stats recompute`: recomputes the stored results from the stored readings.
 
 use outcome_core::usecases::{RecomputeRequest, Recomputed};
 use outcome_core::{Code, Result};
@@ -29,14 +29,15 @@ fn show(page: &mut Page, done: &Recomputed) {
     let what = if done.is_check { "would change" } else { "changed" };
     page.line(&format!("Recomputed {n} experiment(s) from their readings; {n_changed} {what}."));
     for change in done.changes.iter().take(SHOWN) {
-        let fields = if change.fields.is_empty() { "nothing was stored".to_owned() } else { change.fields.join(", ") };
+        let fields =
+            if change.fields.is_empty() { "no result was stored".to_owned() } else { change.fields.join(", ") };
         page.item(&format!("{}: {fields}", change.experiment));
     }
     for skipped in done.skipped.iter().take(SHOWN) {
-        page.item(&format!("left out: {skipped}"));
+        page.item(&format!("skipped: {skipped}"));
     }
     if !done.failures.is_empty() {
-        let head = page.red("Could not be recomputed, and are as they were:");
+        let head = page.red("Could not be recomputed and were left unchanged:");
         page.line(&head);
         for failure in done.failures.iter().take(SHOWN) {
             page.item(failure);
@@ -46,6 +47,6 @@ fn show(page: &mut Page, done: &Recomputed) {
         page.hint("`--json` lists all of them");
     }
     if done.is_check && !done.changes.is_empty() {
-        page.hint("without `--check` they are stored as their readings say");
+        page.hint("without `--check` the recomputed results are stored");
     }
 }

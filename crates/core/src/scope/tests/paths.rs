@@ -26,7 +26,7 @@ async fn a_report_says_which_file_and_which_rule() {
     assert_eq!(
         messages,
         [
-            "`README.md` was added, but no allowed path covers it",
+            "`README.md` was added, but it is not covered by an allowed path",
             "`services/payments/charge.rs` was changed, but `services/payments/` is forbidden",
         ]
     );

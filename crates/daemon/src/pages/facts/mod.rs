@@ -33,8 +33,8 @@ pub(super) fn sections(context: &ContextPackage) -> Vec<Section> {
 
 /// What speaks against a plain yes.
 fn obstacles(facts: &Value, open_conditions: &[String]) -> Section {
-    let mut section = Section::new("Look at this first");
-    section.warnings.extend(strings(facts, "/conflicts").into_iter().map(|text| format!("In conflict: {text}.")));
+    let mut section = Section::new("Check these first");
+    section.warnings.extend(strings(facts, "/conflicts").into_iter().map(|text| format!("Conflict: {text}.")));
     if let Some(cause) = text(facts, "/pause/cause") {
         let detail = text(facts, "/pause/detail").unwrap_or_default();
         section.warnings.push(format!("Paused ({}): {detail}", super::format::words(cause).to_lowercase()));

@@ -10,7 +10,8 @@ pub(super) fn section(facts: &Value) -> Section {
     let mut section = Section::new("Plan and thresholds");
     let Some(plan) = facts.pointer("/plan").filter(|plan| plan.is_object()) else { return section };
     section.intro = Some(
-        "Thresholds are absolute, in the signal's units; positive is better. The plan is frozen at launch.".to_owned(),
+        "Thresholds are absolute, in the signal's units; positive means better. The plan is frozen at launch."
+            .to_owned(),
     );
     section.text("Design", text(plan, "/design").map(words));
     section.text("Confidence", number(plan, "/alpha").map(|alpha| percent(1.0 - alpha)));
@@ -18,15 +19,15 @@ pub(super) fn section(facts: &Value) -> Section {
     let days = number(plan, "/measurement/duration_days");
     section.text("Duration", days.map(|days| format!("{} days", show(days))));
     let units = plan.pointer("/measurement/min_sample_size").and_then(Value::as_u64);
-    section.text("Smallest sample", units.map(|units| format!("{} units in all arms", count(units))));
-    section.text("Success from", number(plan, "/measurement/success_threshold").map(signed));
-    section.text("Stopped below", number(plan, "/measurement/kill_threshold").map(signed));
-    section.text("Smallest effect worth finding", number(plan, "/measurement/minimum_detectable_effect").map(show));
+    section.text("Minimum sample", units.map(|units| format!("{} units in all arms", count(units))));
+    section.text("Success threshold", number(plan, "/measurement/success_threshold").map(signed));
+    section.text("Kill threshold", number(plan, "/measurement/kill_threshold").map(signed));
+    section.text("Minimum detectable effect", number(plan, "/measurement/minimum_detectable_effect").map(show));
     let mut steps: Vec<String> =
         number(plan, "/rollout/initial_pct").into_iter().map(|pct| format!("{pct} %")).collect();
     steps.extend(list(plan, "/rollout/steps").iter().filter_map(Value::as_f64).map(|pct| format!("{pct} %")));
     section.text("Rollout", (!steps.is_empty()).then(|| steps.join(" → ")));
-    section.code("Hash of the plan", text(plan, "/hash"));
+    section.code("Plan hash", text(plan, "/hash"));
     section
 }
 
@@ -35,7 +36,7 @@ pub(super) fn guardrails(facts: &Value) -> Section {
     let found = list(facts, "/plan/guardrails");
     if !found.is_empty() {
         section.table = Some(Table {
-            heads: vec!["Signal", "Must hold", "When crossed"],
+            heads: vec!["Signal", "Limit", "If crossed"],
             lines: found
                 .iter()
                 .map(|guard| {
@@ -50,15 +51,18 @@ pub(super) fn guardrails(facts: &Value) -> Section {
 
 fn bound(guard: &Value) -> String {
     if let Some(margin) = number(guard, "/bound/not_worse/margin") {
-        let proof =
-            if is(guard, "/bound/not_worse/must_prove") == Some(true) { ", to be proven before shipping" } else { "" };
+        let proof = if is(guard, "/bound/not_worse/must_prove") == Some(true) {
+            ", must be proven before shipping"
+        } else {
+            ""
+        };
         return format!("at most {} worse than the control{proof}", show(margin));
     }
     match (number(guard, "/bound/limits/min"), number(guard, "/bound/limits/max")) {
         (Some(min), Some(max)) => format!("{} to {}", show(min), show(max)),
         (Some(min), None) => format!("at least {}", show(min)),
         (None, Some(max)) => format!("at most {}", show(max)),
-        (None, None) => "see the raw package".to_owned(),
+        (None, None) => "see the JSON".to_owned(),
     }
 }
 

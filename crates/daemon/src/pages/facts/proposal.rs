@@ -9,19 +9,19 @@ use super::{is, list, number, strings, text, yes};
 pub(super) fn hypothesis(facts: &Value) -> Section {
     let mut section = Section::new("Hypothesis");
     let Some(said) = facts.pointer("/hypothesis") else { return section };
-    section.intro = Some("Quoted words are those of its author. They were not checked.".to_owned());
+    section.intro = Some("Quoted text is the author's. It was not checked.".to_owned());
     section.quote("Title", text(said, "/title_says"));
     section.quote("Statement", text(said, "/statement_says"));
     section.quote("Why it should work", text(said, "/mechanism_says"));
-    section.quote("What is changed", text(said, "/intervention_says"));
+    section.quote("The change", text(said, "/intervention_says"));
     section.text("Kind of change", text(said, "/intervention").map(words));
     section.text("Expected improvement", number(said, "/expected_improvement").map(signed));
     section.text("Author's confidence", number(said, "/confidence").map(percent));
-    section.codes("Paths it will touch", strings(said, "/touched_paths"));
+    section.codes("Paths it will change", strings(said, "/touched_paths"));
     section.code("Feature flag", text(said, "/flag_key"));
     section.text("Effort", number(said, "/effort_hours").map(|hours| format!("{} h", show(hours))));
     section.text("Risk", text(said, "/risk").map(words));
-    section.text("Can be undone", yes(is(said, "/is_reversible")));
+    section.text("Reversible", yes(is(said, "/is_reversible")));
     section.text("Author", text(said, "/author").map(author));
     section.text("Submitted by", said.pointer("/submitted_by").map(principal));
     section
@@ -47,7 +47,7 @@ pub(super) fn principal(value: &Value) -> String {
 pub(super) fn score(facts: &Value) -> Section {
     let mut section = Section::new("Score");
     let Some(score) = facts.pointer("/score").filter(|score| score.is_object()) else { return section };
-    section.intro = Some("Computed by the runtime; each term lies between 0 and 1 before its weight.".to_owned());
+    section.intro = Some("Computed by the runtime. Each term is between 0 and 1 before it is weighted.".to_owned());
     section.text("Total", number(score, "/total").map(show));
     let terms = [("/impact", "Impact"), ("/risk", "Low risk"), ("/speed", "Little effort"), ("/learning", "Undoable")];
     section.table = Some(Table {
@@ -65,7 +65,7 @@ pub(super) fn learnings(facts: &Value) -> Section {
     let found = list(facts, "/similar_learnings");
     if !found.is_empty() {
         section.table = Some(Table {
-            heads: vec!["Finding", "Type", "Grade", "Its hypothesis said"],
+            heads: vec!["Finding", "Type", "Grade", "Its hypothesis"],
             lines: found
                 .iter()
                 .map(|learning| {

@@ -10,8 +10,8 @@ pub(super) fn section(facts: &Value) -> Section {
     let mut section = Section::new("Result so far");
     let Some(result) = facts.pointer("/result").filter(|result| result.is_object()) else { return section };
     section.intro = Some(
-        "Treatment minus control, always valid: looking often does not make an error likelier. Figures are the runtime's \
-         own, computed from the readings."
+        "Treatment minus control. The result is always valid: looking often does not make an error more likely. The runtime \
+         computed all figures from the readings."
             .to_owned(),
     );
     let health = list(result, "/health").iter().map(|finding| {
@@ -20,7 +20,7 @@ pub(super) fn section(facts: &Value) -> Section {
     });
     section.warnings.extend(health);
     let reason = text(result, "/verdict/reason").map(|reason| format!(": {reason}")).unwrap_or_default();
-    section.text("Verdict of the engine", text(result, "/verdict/decision").map(|verdict| words(verdict) + &reason));
+    section.text("Recommendation", text(result, "/verdict/decision").map(|verdict| words(verdict) + &reason));
     section.text("Effect", number(result, "/effect").map(signed));
     let ci = interval(result, "/ci_running", signed).or_else(|| interval(result, "/ci", signed));
     section.text("Confidence sequence", ci);
@@ -28,10 +28,10 @@ pub(super) fn section(facts: &Value) -> Section {
     section.text("Its interval", interval(result, "/lift_ci", percent_signed));
     section.text("p-value (running)", number(result, "/p_running").map(p_value));
     section.text("Evidence (e-value)", number(result, "/e_value").map(show));
-    section.text("Error rate of this test", number(result, "/alpha").map(percent));
+    section.text("Alpha of this test", number(result, "/alpha").map(percent));
     section.text("Evidence grade", text(result, "/grade").map(ToOwned::to_owned));
     section.text("Significant", yes(is(result, "/is_significant")));
-    section.text("What would decide it", text(result, "/verdict/next").map(ToOwned::to_owned));
+    section.text("Needed for a decision", text(result, "/verdict/next").map(ToOwned::to_owned));
     let units = |pointer: &str| result.pointer(pointer).and_then(Value::as_u64).map(count);
     let arms = [("Control", "/n_control", "/control_level"), ("Treatment", "/n_treatment", "/treatment_level")];
     section.table = Some(Table {
@@ -44,8 +44,8 @@ pub(super) fn section(facts: &Value) -> Section {
             })
             .collect(),
     });
-    section.text("Smallest sample reached", yes(is(result, "/is_min_sample_reached")));
-    section.text("Split as declared", text(result, "/srm/level").map(split));
+    section.text("Minimum sample reached", yes(is(result, "/is_min_sample_reached")));
+    section.text("Traffic split as declared", text(result, "/srm/level").map(split));
     section.text("Rollout step", number(facts, "/rollout_step").map(|step| show(step + 1.0)));
     section.text("Read at", text(result, "/polled_at").and_then(|at| at.parse().ok()).map(instant));
     section
@@ -59,13 +59,13 @@ fn percent_signed(share: f64) -> String {
 fn split(level: &str) -> String {
     match level {
         "clean" => "yes".to_owned(),
-        "warn" => "doubtful: the arms do not fill as declared".to_owned(),
-        _ => "no: the arms do not fill as declared, nothing can be concluded".to_owned(),
+        "warn" => "doubtful: units may not arrive in the declared shares".to_owned(),
+        _ => "no: units do not arrive in the declared shares, so nothing can be concluded".to_owned(),
     }
 }
 
 pub(super) fn guardrails(facts: &Value) -> Section {
-    let mut section = Section::new("Constraints as measured");
+    let mut section = Section::new("Measured constraints");
     let found = list(facts, "/result/guardrails");
     if !found.is_empty() {
         section.table = Some(Table {
@@ -83,7 +83,7 @@ fn line(guard: &Value) -> Vec<String> {
     } else if is(guard, "/is_alerting") == Some(true) {
         "beyond its limit for several polls"
     } else if is(guard, "/non_inferior") == Some(true) {
-        "proven to hold"
+        "proven to be met"
     } else if is(guard, "/must_prove") == Some(true) {
         "not crossed, not proven yet"
     } else if number(guard, "/value").is_none() {
