@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use jiff::SignedDuration;
-use outcome_core::connectors::webhook::sign;
+use outcome_core::ports::push::sign;
 use outcome_tests::lab::{commit, git, write};
 use outcome_tests::postgres;
 use outcome_tests::programs::Agent;
