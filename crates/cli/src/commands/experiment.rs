@@ -48,7 +48,7 @@ pub async fn run(cx: &Cx, args: args::Experiment) -> Result<Exit> {
             cx.out.result(&done, |page| page.line(&format!("Experiment `{}` is {status}", safe(&done.experiment))))?;
         }
         args::Experiment::Brief { experiment } => {
-            let brief = cx.open().await?.brief(&experiment).await?;
+            let brief = cx.open().await?.builds().brief(&experiment).await?;
             cx.out.result(&brief, |page| show_brief(page, &brief))?;
         }
     }

@@ -10,7 +10,7 @@ use crate::output::{Page, safe};
 /// Runs it.
 pub async fn run(cx: &Cx, args: &args::Learnings) -> Result<Exit> {
     let words = args.words.join(" ");
-    let found = cx.open().await?.learnings(&words, args.outcome.as_deref(), args.limit, 0).await?;
+    let found = cx.open().await?.learnings().search(&words, args.outcome.as_deref(), args.limit, 0).await?;
     cx.out.result(&found, |page| show(page, &found, &words))?;
     Ok(Exit::OK)
 }

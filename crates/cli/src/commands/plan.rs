@@ -8,7 +8,7 @@ use crate::output::{Page, safe};
 
 /// Runs it.
 pub async fn run(cx: &Cx) -> Result<Exit> {
-    let plans = cx.open().await?.outcome_plan().await?;
+    let plans = cx.open().await?.outcomes().plan().await?;
     cx.out.result(&plans, |page| {
         show(page, &plans);
         if plans.iter().any(is_change) {

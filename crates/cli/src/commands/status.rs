@@ -14,7 +14,7 @@ const BAR: usize = 20;
 
 /// Runs it.
 pub async fn run(cx: &Cx, args: &args::Status) -> Result<Exit> {
-    let status = cx.open().await?.status(args.active).await?;
+    let status = cx.open().await?.workspaces().status(args.active).await?;
     cx.out.result(&status, |page| show(page, &status))?;
     Ok(Exit::OK)
 }

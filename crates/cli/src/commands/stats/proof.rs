@@ -8,7 +8,7 @@ use crate::output::count;
 
 /// Runs it.
 pub async fn run(cx: &Cx, args: &args::StatsProof) -> Result<Exit> {
-    let proof = cx.open().await?.proof(&args.experiment).await?;
+    let proof = cx.open().await?.audit_log().proof(&args.experiment).await?;
     let Some(path) = &args.output else {
         cx.out.json(&proof)?;
         return Ok(Exit::OK);
