@@ -10,4 +10,4 @@ pub mod programs;
 pub mod sample;
 mod supervised;
 
-pub use {insta, wiremock};
+pub use {insta, outcome_stats, wiremock};

@@ -8,7 +8,7 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Binomial, Distribution as _};
 
-use super::stats_given::is_long;
+use super::given::is_long;
 
 const N_LOOKS: u32 = 28;
 const RATE: f64 = 0.05;
