@@ -158,8 +158,7 @@ impl Runtime {
     /// Lets others measure again.
     pub(super) async fn release_poll_lease(&self, holder: &str) -> Result<()> {
         let mut tx = self.write().await?;
-        // Where it ran out and somebody else has it now, there is nothing to give back.
-        let _ = tx.lease_release(POLL_LEASE, holder).await?;
+        tx.lease_release(POLL_LEASE, holder).await?;
         tx.commit().await
     }
 
