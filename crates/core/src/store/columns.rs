@@ -260,7 +260,6 @@ mod tests {
     use super::*;
 
     columns! {
-        #[expect(dead_code, reason = "only its statements are looked at")]
         struct Pet in "pet" {
             id: i64 => folded,
             name: String => volatile("for people"),
