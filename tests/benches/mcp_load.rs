@@ -122,7 +122,7 @@ async fn stations(lab: &Lab) -> Result<(String, String, String)> {
     let building = lab.submit(hypothesis("Being built", "being-built")).await?;
     lab.decide(&building, Verdict::Approve).await?;
     let waiting = lab.submit(hypothesis("Waiting", "waiting")).await?;
-    let gate = lab.runtime.experiment_show(&waiting).await?.gates.first().cloned().context("no gate")?;
+    let gate = lab.runtime.experiments().show(&waiting).await?.gates.first().cloned().context("no gate")?;
     Ok((reported, building, gate))
 }
 

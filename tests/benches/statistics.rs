@@ -112,7 +112,7 @@ async fn recompute() -> Result<()> {
     fill(&lab).await?;
     let size = std::fs::metadata(lab.root().join(".outcome/outcome.db"))?.len() / 1_000_000;
     println!("filled {N_EXPERIMENTS} experiments with {N_POLLS} polls each in {:.0?}, {size} MB", began.elapsed());
-    let by = lab.runtime.terminal_human().await?;
+    let by = lab.runtime.sessions().terminal_human().await?;
     for (what, is_emptied) in [("read, evaluated and written back", true), ("read, evaluated, the same", false)] {
         let mut times = Vec::new();
         for _ in 0..ROUNDS {
@@ -122,7 +122,7 @@ async fn recompute() -> Result<()> {
             lab.raw("PRAGMA wal_checkpoint(TRUNCATE)").await?;
             let cpu = cpu_time()?;
             let began = Instant::now();
-            let done = lab.runtime.recompute(&RecomputeRequest::default(), &by).await?;
+            let done = lab.runtime.audit_log().recompute(&RecomputeRequest::default(), &by).await?;
             times.push((began.elapsed(), cpu_time()? - cpu));
             let n_changed = if is_emptied { N_EXPERIMENTS } else { 0 };
             ensure!(done.failures.is_empty() && done.changes.len() == n_changed, "{:?}", done.failures.first());
@@ -151,7 +151,7 @@ fn cpu_time() -> Result<Duration> {
 async fn fill(lab: &Lab) -> Result<()> {
     let runtime = &lab.runtime;
     let first = lab.submit(hypothesis("First", "first")).await?;
-    let outcome = runtime.experiment_show(&first).await?.experiment.outcome;
+    let outcome = runtime.experiments().show(&first).await?.experiment.outcome;
     let mut tx = runtime.db().write(runtime.workspace().id).await?;
     let spec = tx.outcome_get(outcome).await?.context("no outcome")?.spec;
     let start = runtime.now();

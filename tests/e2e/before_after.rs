@@ -29,13 +29,13 @@ async fn begin(lab: &Lab, rates: &[f64]) -> Result<String> {
         let at = at.strftime("%Y-%m-%d %H:%M:%S");
         lab.tell_source(&format!("INSERT INTO weeks VALUES ('{at}', {N_PER_WEEK}, {successes})")).await?;
     }
-    let human = lab.runtime.terminal_human().await?;
-    lab.runtime.outcome_apply(&human, None).await?;
+    let human = lab.runtime.sessions().terminal_human().await?;
+    lab.runtime.outcomes().apply(&human, None).await?;
     lab.launched(hypothesis("Softer level", "soft")).await
 }
 
 async fn result(lab: &Lab, experiment: &str) -> Result<Value> {
-    lab.runtime.experiment_show(experiment).await?.experiment.current_result.context("no result")
+    lab.runtime.experiments().show(experiment).await?.experiment.current_result.context("no result")
 }
 
 /// 30 % with a little noise before; what `after` says from the launch on.
@@ -51,11 +51,11 @@ async fn a_jump_is_reported_as_an_observation_and_never_ships_by_itself() -> Res
         for day in 1..28 {
             let polled = lab.poll_after(24).await?;
             assert_eq!(polled.failures, Vec::<String>::new(), "day {day}");
-            let status = lab.runtime.experiment_show(&experiment).await?.experiment.state.status;
+            let status = lab.runtime.experiments().show(&experiment).await?.experiment.state.status;
             assert_eq!(status, ExperimentStatus::Running, "nothing is concluded before the plan ends");
         }
         lab.poll_after(24).await?;
-        let shown = lab.runtime.experiment_show(&experiment).await?;
+        let shown = lab.runtime.experiments().show(&experiment).await?;
         assert_eq!(shown.experiment.state.status, ExperimentStatus::AwaitingAnalysisGate);
         let result = result(&lab, &experiment).await?;
         assert_eq!(result["series"]["verdict"], "moved", "{result}");
@@ -68,7 +68,7 @@ async fn a_jump_is_reported_as_an_observation_and_never_ships_by_itself() -> Res
         assert!(reason.starts_with("Observational:") && reason.contains("holdout"), "{reason}");
         assert_eq!(result["verdict"]["decision"], "iterate_inconclusive");
         lab.decide(&experiment, Verdict::Kill).await?;
-        let learnings = lab.runtime.learnings("softer", None, 5, 0).await?;
+        let learnings = lab.runtime.learnings().search("softer", None, 5, 0).await?;
         assert_eq!(learnings[0].learning.grade.to_string(), "C");
         Ok(())
     })

@@ -77,7 +77,7 @@ async fn a_killed_poll_stores_all_of_a_reading_or_nothing_and_never_twice() -> R
         lab.arms("polled", (400, 120, 1), (400, 121, 1)).await?;
         lab.clock.advance(jiff::SignedDuration::from_hours(1));
         let whole = worker(&lab, &["poll"], None).await?.lived;
-        let mut n_before = lab.runtime.experiment_series(&experiment, 10_000).await?.len();
+        let mut n_before = lab.runtime.experiments().series(&experiment, 10_000).await?.len();
         let mut n_killed = 0;
         for n in 0..n_points() {
             let count = 400 + i64::try_from(n)? * 10;
@@ -86,7 +86,7 @@ async fn a_killed_poll_stores_all_of_a_reading_or_nothing_and_never_twice() -> R
             lab.clock.advance(jiff::SignedDuration::from_mins(10));
             let ended = worker(&lab, &["poll"], Some(point(&mut rng, whole))).await?;
             n_killed += usize::from(!ended.is_accepted);
-            let series = lab.runtime.experiment_series(&experiment, 10_000).await?;
+            let series = lab.runtime.experiments().series(&experiment, 10_000).await?;
             let n_new = series.len() - n_before;
             assert!(n_new == 0 || n_new == 2, "{n_new} arms of a poll were stored");
             assert!(n_new == 2 || !ended.is_accepted, "an accepted poll is gone");
@@ -95,12 +95,12 @@ async fn a_killed_poll_stores_all_of_a_reading_or_nothing_and_never_twice() -> R
             if n % 5 == 0 {
                 lab.clock.advance(jiff::SignedDuration::from_mins(6));
                 worker(&lab, &["poll"], None).await?;
-                n_before = lab.runtime.experiment_series(&experiment, 10_000).await?.len();
-                assert_eq!(lab.runtime.audit_verify(&[]).await?.problems, Vec::<String>::new());
+                n_before = lab.runtime.experiments().series(&experiment, 10_000).await?.len();
+                assert_eq!(lab.runtime.audit_log().verify(&[]).await?.problems, Vec::<String>::new());
             }
         }
         assert!(n_killed > 0, "no worker was ever killed in time");
-        assert_eq!(lab.runtime.audit_verify(&[]).await?.problems, Vec::<String>::new());
+        assert_eq!(lab.runtime.audit_log().verify(&[]).await?.problems, Vec::<String>::new());
         Ok(())
     })
     .await
@@ -143,7 +143,7 @@ async fn a_killed_ingest_is_taken_once_when_it_is_sent_until_it_is_accepted() ->
             assert_eq!(count_pushed(&lab).await?, n + 1, "message {n} was taken more or less than once");
         }
         assert!(n_killed > 0, "no worker was ever killed in time");
-        assert_eq!(lab.runtime.audit_verify(&[]).await?.problems, Vec::<String>::new());
+        assert_eq!(lab.runtime.audit_log().verify(&[]).await?.problems, Vec::<String>::new());
         Ok(())
     })
     .await
@@ -164,7 +164,7 @@ async fn a_killed_decision_is_made_whole_or_not_at_all_and_its_flag_follows() ->
         for n in 0..n_points() {
             let flag = format!("decided-{n}");
             let experiment = lab.submit(hypothesis(&format!("Decided {n}"), &flag)).await?;
-            let gate = lab.runtime.experiment_show(&experiment).await?.gates.remove(0);
+            let gate = lab.runtime.experiments().show(&experiment).await?.gates.remove(0);
             let verdict = if n % 2 == 0 { Verdict::Approve } else { Verdict::Reject };
             let args = ["decide", gate.as_str(), verdict.as_str()];
             let life = if n == 0 { None } else { Some(point(&mut rng, whole)) };
@@ -173,21 +173,21 @@ async fn a_killed_decision_is_made_whole_or_not_at_all_and_its_flag_follows() ->
                 whole = ended.lived;
             }
             n_killed += usize::from(!ended.is_accepted);
-            let shown = lab.runtime.gate_show(&gate).await?;
-            let status = lab.runtime.experiment_show(&experiment).await?.experiment.state.status;
+            let shown = lab.runtime.gates().show(&gate).await?;
+            let status = lab.runtime.experiments().show(&experiment).await?.experiment.state.status;
             let moved = status != ExperimentStatus::AwaitingPortfolioGate;
             assert_eq!(shown.status.is_decided(), moved, "gate {} and experiment {status} disagree", shown.status);
             assert_eq!(shown.decisions.len(), usize::from(moved), "a decision was kept more or less than once");
             assert!(moved || !ended.is_accepted, "an accepted decision is gone");
             if moved && verdict == Verdict::Approve {
                 // Room for the next one.
-                lab.runtime.build_failed(&experiment, "not today", &outcome_tests::lab::agent()).await?;
+                lab.runtime.builds().failed(&experiment, "not today", &outcome_tests::lab::agent()).await?;
             } else if !moved {
                 lab.decide(&experiment, Verdict::Reject).await?;
             }
         }
         assert!(n_killed > 0, "no worker was ever killed in time");
-        assert_eq!(lab.runtime.audit_verify(&[]).await?.problems, Vec::<String>::new());
+        assert_eq!(lab.runtime.audit_log().verify(&[]).await?.problems, Vec::<String>::new());
         Ok(())
     })
     .await

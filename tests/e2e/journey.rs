@@ -22,7 +22,7 @@ pub async fn each_lab(test: impl AsyncFn(Lab) -> Result<()>) -> Result<()> {
 }
 
 async fn status(lab: &Lab, experiment: &str) -> Result<ExperimentStatus> {
-    Ok(lab.runtime.experiment_show(experiment).await?.experiment.state.status)
+    Ok(lab.runtime.experiments().show(experiment).await?.experiment.state.status)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,9 +45,9 @@ async fn a_better_treatment_is_shipped_and_the_log_holds() -> Result<()> {
         assert_eq!(decided.experiment_status, Some(ExperimentStatus::Shipped));
         let flags = std::fs::read_to_string(lab.root().join("flags.json"))?;
         assert!(flags.contains("\"soft\""), "{flags}");
-        let learnings = lab.runtime.learnings("softer", None, 5, 0).await?;
+        let learnings = lab.runtime.learnings().search("softer", None, 5, 0).await?;
         assert_eq!(learnings.len(), 1);
-        let check = lab.runtime.audit_verify(&[]).await?;
+        let check = lab.runtime.audit_log().verify(&[]).await?;
         assert_eq!(check.problems, Vec::<String>::new());
         Ok(())
     })
@@ -60,7 +60,7 @@ async fn a_crossed_constraint_turns_the_flag_off_and_asks_a_human() -> Result<()
         let experiment = lab.running("Crashing level", "crash").await?;
         lab.arms("crash", (4000, 1200, 8), (4000, 1240, 200)).await?;
         lab.poll_after(6).await?;
-        let view = lab.runtime.experiment_show(&experiment).await?;
+        let view = lab.runtime.experiments().show(&experiment).await?;
         assert_eq!(view.experiment.state.status, ExperimentStatus::Paused);
         let pause = view.experiment.state.pause.clone().unwrap();
         assert_eq!(pause.cause, PauseCause::Constraint);
@@ -69,7 +69,7 @@ async fn a_crossed_constraint_turns_the_flag_off_and_asks_a_human() -> Result<()
         assert_eq!(flags["flags"]["crash"]["state"], "DISABLED", "{flags}");
         let decided = lab.decide(&experiment, Verdict::Kill).await?;
         assert_eq!(decided.experiment_status, Some(ExperimentStatus::Killed));
-        let check = lab.runtime.audit_verify(&[]).await?;
+        let check = lab.runtime.audit_log().verify(&[]).await?;
         assert_eq!(check.problems, Vec::<String>::new());
         Ok(())
     })
@@ -84,10 +84,10 @@ async fn shrinking_counts_hold_the_decision_and_lose_nothing() -> Result<()> {
         lab.poll_after(6).await?;
         lab.arms("shrink", (3000, 900, 8), (3000, 990, 8)).await?;
         lab.poll_after(6).await?;
-        let view = lab.runtime.experiment_show(&experiment).await?;
+        let view = lab.runtime.experiments().show(&experiment).await?;
         let result = view.experiment.current_result.unwrap();
         assert_eq!(result["verdict"]["decision"], "hold_data_quality", "{result}");
-        let series = lab.runtime.experiment_series(&experiment, 100).await?;
+        let series = lab.runtime.experiments().series(&experiment, 100).await?;
         assert_eq!(series.len(), 4, "both polls are kept");
         Ok(())
     })
@@ -103,7 +103,7 @@ async fn a_required_proof_that_cannot_be_read_keeps_a_success_from_shipping() ->
     lab.tell_source("ALTER TABLE arms RENAME COLUMN crashes TO falls").await?;
     let polled = lab.poll_after(24 * 8).await?;
     assert_eq!(polled.failures.len(), 1, "{polled:?}");
-    let shown = lab.runtime.experiment_show(&experiment).await?.experiment;
+    let shown = lab.runtime.experiments().show(&experiment).await?.experiment;
     assert_eq!(shown.state.status, ExperimentStatus::Measuring);
     let verdict = &shown.current_result.context("a result")?["verdict"];
     assert_eq!(
@@ -121,7 +121,7 @@ async fn what_is_under_way_is_listed_before_anything_newer() -> Result<()> {
     each_lab(async |lab| {
         let building = lab.submit(hypothesis("Softer level", "soft")).await?;
         lab.decide(&building, Verdict::Approve).await?;
-        let outcome = lab.runtime.experiment_show(&building).await?.experiment.outcome;
+        let outcome = lab.runtime.experiments().show(&building).await?.experiment.outcome;
         let mut tx = lab.runtime.db().write(lab.runtime.workspace().id).await?;
         for n in 0..30 {
             lab.clock.advance(jiff::SignedDuration::from_mins(1));
@@ -131,7 +131,7 @@ async fn what_is_under_way_is_listed_before_anything_newer() -> Result<()> {
             tx.experiment_insert(&idea, "").await?;
         }
         tx.commit().await?;
-        let line = lab.runtime.status(true).await?.outcomes.swap_remove(0);
+        let line = lab.runtime.workspaces().status(true).await?.outcomes.swap_remove(0);
         let listed: Vec<&str> = line.experiments.iter().map(|line| line.experiment.as_str()).collect();
         assert_eq!(listed[..3], [building.as_str(), "idea-29", "idea-28"]);
         assert_eq!((listed.len(), line.n_more), (20, 11));

@@ -58,10 +58,10 @@ async fn laboratory() -> Result<(Lab, Value)> {
 
 /// Nothing that a client did or answered decided a gate.
 async fn assert_undecided(lab: &Lab) -> Result<()> {
-    let gates = lab.runtime.gate_list().await?;
+    let gates = lab.runtime.gates().list().await?;
     ensure!(gates.len() == 3, "{} gates are open", gates.len());
     ensure!(gates.iter().all(|gate| gate.decisions.is_empty()));
-    let check = lab.runtime.audit_verify(&[]).await?;
+    let check = lab.runtime.audit_log().verify(&[]).await?;
     ensure!(check.is_intact, "{:?}", check.problems);
     Ok(())
 }

@@ -476,7 +476,7 @@ async fn no_route_decides_for_an_agents_token_a_forged_cookie_or_a_foreign_page(
 }
 
 async fn shown_member(place: &Place) -> Result<String> {
-    match place.lab.runtime.terminal_human().await? {
+    match place.lab.runtime.sessions().terminal_human().await? {
         Principal::Human { name, .. } => Ok(name),
         other => anyhow::bail!("{other} is no human"),
     }
@@ -625,7 +625,7 @@ async fn a_lowered_assurance_in_a_row_opens_no_gate_and_counts_in_none() -> Resu
         place.lab.raw(&format!("UPDATE gate SET {lower}")).await?;
         let mut local = decision(&waiting.gate, Verdict::Approve);
         local.unlock = outcome_core::usecases::Unlock::Local;
-        let refused = place.lab.runtime.gate_decide(local).await.unwrap_err();
+        let refused = place.lab.runtime.gates().decide(local).await.unwrap_err();
         ensure!(refused.code() == Code::StateTampered, "{refused}");
         let answers = [("Type `", waiting.gate.as_str())];
         let args = ["gate", "decide", &waiting.gate, "--verdict", "approve", "--unverified"];
@@ -662,13 +662,13 @@ async fn a_lowered_assurance_in_a_row_opens_no_gate_and_counts_in_none() -> Resu
 async fn the_unsealed_key_approves_nothing_even_with_forged_lines_in_the_log() -> Result<()> {
     each_place(async |place| {
         let (lab, waiting) = (&place.lab, place.launching().await?);
-        let shown = lab.runtime.gate_show(&waiting.gate).await?;
-        let experiment = lab.runtime.experiment_show(&waiting.experiment).await?.experiment;
+        let shown = lab.runtime.gates().show(&waiting.gate).await?;
+        let experiment = lab.runtime.experiments().show(&waiting.experiment).await?.experiment;
         let text = std::fs::read_to_string(lab.root().join(".outcome/local.key"))?;
         let bytes: [u8; 32] = hex::decode(text.trim())?.try_into().map_err(|_| anyhow::anyhow!("no key"))?;
-        let by = lab.runtime.terminal_human().await?;
+        let by = lab.runtime.sessions().terminal_human().await?;
         let Principal::Human { member, .. } = by else { anyhow::bail!("no member") };
-        let lines = lab.runtime.audit_page(0, 1000).await?;
+        let lines = lab.runtime.audit_log().page(0, 1000).await?;
         let (last, gate) = (lines.last().context("no log")?, Subject::from(shown.id));
         let enrolled: Vec<_> = lines.iter().filter(|line| line.payload["enrolment"]["kind"] == "local").collect();
         let key = enrolled.first().context("no local key")?.payload["enrolment"]["key"].clone();
@@ -759,7 +759,7 @@ async fn a_source_that_fails_or_talks_nonsense_is_reported_and_decides_nothing()
     place.lab.poll_after(6).await?;
     place.set_clock_to_now()?;
     let before = place.cli.json(&["experiment", "show", &experiment])?;
-    let n_readings = place.lab.runtime.experiment_series(&experiment, 100).await?.len();
+    let n_readings = place.lab.runtime.experiments().series(&experiment, 100).await?.len();
     let options = SqliteConnectOptions::new().filename(place.lab.root().join("game.db"));
     let mut game = SqliteConnection::connect_with(&options).await?;
     sqlx::query("ALTER TABLE arms RENAME TO kept").execute(&mut game).await?;
@@ -789,7 +789,7 @@ async fn a_source_that_fails_or_talks_nonsense_is_reported_and_decides_nothing()
         let is_as_expected = if is_silent { verdict.is_null() } else { polled.exit == Some(8) && is_reported };
         ensure!(is_as_expected, "{view}: {polled:?}");
     }
-    let n_after = place.lab.runtime.experiment_series(&experiment, 100).await?.len();
+    let n_after = place.lab.runtime.experiments().series(&experiment, 100).await?.len();
     ensure!(n_after == n_readings, "nonsense was stored: {n_readings} became {n_after}");
     sqlx::query("DROP VIEW arms").execute(&mut game).await?;
     // Failing for longer than the outcome allows stops the experiment; it does not judge it.

@@ -17,12 +17,12 @@ use crate::journey::each_lab;
 pub async fn check_paths(lab: &Lab) -> Result<usize> {
     // Recomputing in bulk reads the same rows in another way.
     let check = RecomputeRequest { experiment: None, is_check: true };
-    let recomputed = lab.runtime.recompute(&check, &lab.runtime.terminal_human().await?).await?;
+    let recomputed = lab.runtime.audit_log().recompute(&check, &lab.runtime.sessions().terminal_human().await?).await?;
     ensure!(recomputed.changes.is_empty() && recomputed.failures.is_empty(), "{recomputed:?}");
     let mut n_measured = 0;
-    for experiment in lab.runtime.experiment_list(None, 1000).await? {
+    for experiment in lab.runtime.experiments().list(None, 1000).await? {
         let (Some(mut recorded), Some(running)) = (experiment.current_result, experiment.running) else { continue };
-        let path = lab.runtime.experiment_path(experiment.slug.as_str()).await?;
+        let path = lab.runtime.experiments().history(experiment.slug.as_str()).await?;
         let Some(last) = path.last() else { anyhow::bail!("`{}` was evaluated and has no path", experiment.slug) };
         let mut replayed = json!(last.evaluated);
         let remembered = replayed.as_object_mut().and_then(|fields| fields.remove("running"));
@@ -62,11 +62,11 @@ async fn the_stored_readings_explain_the_latest_evaluation_after_every_poll() ->
             lab.arms("soft", control, treatment).await?;
             lab.poll_after(hours).await?;
             assert_eq!(check_paths(&lab).await?, 1);
-            let path = lab.runtime.experiment_path(&experiment).await?;
+            let path = lab.runtime.experiments().history(&experiment).await?;
             assert_eq!(path.len(), i + 1);
         }
         let epochs: Vec<u32> =
-            lab.runtime.experiment_path(&experiment).await?.iter().map(|poll| poll.evaluated.epoch).collect();
+            lab.runtime.experiments().history(&experiment).await?.iter().map(|poll| poll.evaluated.epoch).collect();
         assert_eq!(epochs, [1, 1, 1, 2, 2, 2]);
         Ok(())
     })
@@ -76,9 +76,9 @@ async fn the_stored_readings_explain_the_latest_evaluation_after_every_poll() ->
 /// An independent program must recompute every measured experiment. Returns how many there were, 0 without Python.
 pub async fn check_packs(lab: &Lab) -> Result<usize> {
     let mut n_measured = 0;
-    for experiment in lab.runtime.experiment_list(None, 1000).await? {
+    for experiment in lab.runtime.experiments().list(None, 1000).await? {
         if experiment.current_result.is_some() {
-            let pack = serde_json::to_value(lab.runtime.proof(experiment.slug.as_str()).await?)?;
+            let pack = serde_json::to_value(lab.runtime.audit_log().proof(experiment.slug.as_str()).await?)?;
             n_measured += usize::from(agrees(lab, &pack).await?);
         }
     }
@@ -100,7 +100,7 @@ async fn log_of(lab: &Lab) -> Result<PathBuf> {
     let path = lab.root().join(".outcome/log.jsonl");
     let (mut text, mut after) = (String::new(), 0);
     loop {
-        let page = lab.runtime.audit_page(after, 500).await?;
+        let page = lab.runtime.audit_log().page(after, 500).await?;
         let Some(last) = page.last() else { break };
         after = last.seq;
         for entry in &page {
@@ -218,7 +218,7 @@ impl Facts {
     }
 
     async fn status(&self, experiment: &str) -> Result<ExperimentStatus> {
-        Ok(self.lab.runtime.experiment_show(experiment).await?.experiment.state.status)
+        Ok(self.lab.runtime.experiments().show(experiment).await?.experiment.state.status)
     }
 
     async fn act(&self, experiment: &str, verdict: Verdict) -> Result<()> {
@@ -230,12 +230,12 @@ impl Facts {
             unlock: Unlock::Passphrase(PASSPHRASE.to_owned().into()),
             surface: Surface::Terminal,
         };
-        self.lab.runtime.experiment_act(request).await?;
+        self.lab.runtime.experiments().act(request).await?;
         Ok(())
     }
 
     async fn pack(&self, experiment: &str) -> Result<Value> {
-        Ok(serde_json::to_value(self.lab.runtime.proof(experiment).await?)?)
+        Ok(serde_json::to_value(self.lab.runtime.audit_log().proof(experiment).await?)?)
     }
 
     fn verify(&self, pack: &Value, log: Option<&Path>) -> Result<Option<(Option<i32>, String)>> {
@@ -585,7 +585,7 @@ async fn pushed_constraints_count_as_they_had_come_by_each_poll() -> Result<()> 
         lab.poll_after(6).await?;
         assert_eq!(check_paths(&lab).await?, 1);
     }
-    let pack = serde_json::to_value(lab.runtime.proof(&experiment).await?)?;
+    let pack = serde_json::to_value(lab.runtime.audit_log().proof(&experiment).await?)?;
     assert_eq!(pack["path"].as_array().unwrap().len(), 4);
     assert_eq!(pack["verdict"]["decision"], "kill_guardrail", "{}", pack["verdict"]);
     agrees(&lab, &pack).await?;
@@ -600,7 +600,7 @@ async fn where_everything_is_pushed_each_push_is_a_poll() -> Result<()> {
     let (_, end) = rest.split_once("    horizon:").unwrap();
     let signal = "      source: push\n      metric: came_back\n      method: event\n    secondary_signals:";
     let lab = Lab::applied(None, &format!("{begin}{signal}{middle}    horizon:{end}")).await?;
-    let early = lab.runtime.outcome_activate(OUTCOME, &Unlock::Local, false).await.unwrap_err();
+    let early = lab.runtime.outcomes().activate(OUTCOME, &Unlock::Local, false).await.unwrap_err();
     assert!(early.to_string().contains("nobody has pushed"), "{early}");
     let level = json!({
         "schema_version": 1, "source": "push", "outcome": OUTCOME, "signal": "came_back",
@@ -608,7 +608,7 @@ async fn where_everything_is_pushed_each_push_is_a_poll() -> Result<()> {
         "readings": [{ "n": 14_000, "successes": 4_200 }],
     });
     lab.push("msg_baseline", &level).await?;
-    lab.runtime.outcome_activate(OUTCOME, &Unlock::Local, false).await?;
+    lab.runtime.outcomes().activate(OUTCOME, &Unlock::Local, false).await?;
     let experiment = lab.running("Softer level", "soft").await?;
     for (i, n) in [60.0, 3000.0, 6000.0, 7000.0].into_iter().enumerate() {
         lab.clock.advance(jiff::SignedDuration::from_hours(30));
@@ -620,7 +620,7 @@ async fn where_everything_is_pushed_each_push_is_a_poll() -> Result<()> {
             assert_eq!(check_paths(&lab).await?, 1);
         }
     }
-    let pack = serde_json::to_value(lab.runtime.proof(&experiment).await?)?;
+    let pack = serde_json::to_value(lab.runtime.audit_log().proof(&experiment).await?)?;
     assert_eq!(pack["path"].as_array().unwrap().len(), 3);
     assert_eq!(pack["snapshots"].as_array().unwrap().len(), 4);
     assert!(pack["limits"][0].as_str().unwrap().contains("only push"), "{}", pack["limits"]);
@@ -638,7 +638,7 @@ async fn what_a_pack_does_not_hold_is_named_as_its_limit() -> Result<()> {
         lab.arms("soft", (n, n * 3 / 10, 8), (n, n * 31 / 100, 8)).await?;
         lab.poll_after(6).await?;
     }
-    let pack = serde_json::to_value(lab.runtime.proof(&experiment).await?)?;
+    let pack = serde_json::to_value(lab.runtime.audit_log().proof(&experiment).await?)?;
     assert_eq!(pack["recorded"]["latest"]["verdict"]["decision"], "hold_alert", "{}", pack["recorded"]);
     // Values of the whole population count where they are stored with the experiment.
     let is_stored = pack["snapshots"][0]["readings"].as_array().unwrap().iter().any(|r| r["signal"] == "delay");

@@ -110,12 +110,12 @@ impl Player {
                 }
                 let author = Author::Ai;
                 let submission = Submission { outcome: OUTCOME.to_owned(), hypotheses: vec![candidate], author };
-                let done = self.runtime().hypotheses_submit(submission, &agent).await.map(|_| ());
+                let done = self.runtime().hypotheses().submit(submission, &agent).await.map(|_| ());
                 self.note("submit", done)
             }
             3 | 4 => {
                 let Some(experiment) = self.any_experiment().await? else { return Ok("nothing") };
-                let done = self.runtime().experiment_propose(&experiment, &agent).await.map(|_| ());
+                let done = self.runtime().experiments().propose(&experiment, &agent).await.map(|_| ());
                 self.note("propose", done)
             }
             5..=13 => {
@@ -126,16 +126,16 @@ impl Player {
             }
             14 => {
                 let Some(experiment) = self.any_experiment().await? else { return Ok("nothing") };
-                let done = self.runtime().build_failed(&experiment, "it does not compile", &agent).await.map(|_| ());
+                let done = self.runtime().builds().failed(&experiment, "it does not compile", &agent).await.map(|_| ());
                 self.note("fail", done)
             }
             _ => {
                 let Some(experiment) = self.any_experiment().await? else { return Ok("nothing") };
                 let request =
                     GateOpenRequest { experiment, question: "Approve this yourself?".to_owned(), details: None };
-                let done = self.runtime().gate_open(request, &agent).await.map(|_| ());
+                let done = self.runtime().gates().open(request, &agent).await.map(|_| ());
                 let retry = self.any_experiment().await?.unwrap_or_default();
-                let forbidden = self.runtime().build_retry(&retry, &agent).await.map(|_| ());
+                let forbidden = self.runtime().builds().retry(&retry, &agent).await.map(|_| ());
                 assert!(forbidden.is_err(), "an agent retried a failed build");
                 self.note("ask", done)
             }
@@ -149,8 +149,8 @@ impl Player {
             4 => self.act().await,
             5 => {
                 let Some(experiment) = self.any_experiment().await? else { return Ok("nothing") };
-                let human = self.runtime().terminal_human().await?;
-                let done = self.runtime().build_retry(&experiment, &human).await.map(|_| ());
+                let human = self.runtime().sessions().terminal_human().await?;
+                let done = self.runtime().builds().retry(&experiment, &human).await.map(|_| ());
                 self.note("retry", done)
             }
             6 => {
@@ -177,7 +177,7 @@ impl Player {
                 let hours = self.rng.random_range(1..12);
                 self.lab.clock.advance(jiff::SignedDuration::from_hours(hours));
                 let is_forced = self.rng.random_bool(0.7);
-                let polled = self.runtime().poll(&PollRequest { outcome: None, is_forced }).await?;
+                let polled = self.runtime().signals().poll(&PollRequest { outcome: None, is_forced }).await?;
                 assert_eq!(polled.failures, Vec::<String>::new());
                 Ok("poll")
             }
@@ -185,7 +185,7 @@ impl Player {
     }
 
     async fn decide(&mut self) -> Result<&'static str> {
-        let gates = self.runtime().gate_list().await?;
+        let gates = self.runtime().gates().list().await?;
         let Some(gate) = gates.choose(&mut self.rng) else { return Ok("nothing") };
         let verdicts = match self.rng.random_range(0..10) {
             0 => Verdict::ALL.to_vec(),
@@ -210,7 +210,7 @@ impl Player {
             unlock,
             surface: Surface::Page,
         };
-        let done = self.runtime().gate_decide(request).await.map(|_| ());
+        let done = self.runtime().gates().decide(request).await.map(|_| ());
         assert!(!(is_local && done.is_ok() && !verdict.is_negative()), "`{verdict}` was taken without a secret");
         self.note("decide", done)
     }
@@ -225,13 +225,13 @@ impl Player {
         }
         let surface = Surface::Terminal;
         let request = ActRequest { experiment, verdict, note: None, member: None, unlock, surface };
-        let done = self.runtime().experiment_act(request).await.map(|_| ());
+        let done = self.runtime().experiments().act(request).await.map(|_| ());
         self.note("act", done)
     }
 
     /// Reports a build: usually a good commit, sometimes one that strays, or none at all.
     async fn report(&mut self, experiment: &str, by: &Principal) -> Result<Result<(), outcome_core::Error>> {
-        let status = self.runtime().experiment_show(experiment).await?.experiment.state.status;
+        let status = self.runtime().experiments().show(experiment).await?.experiment.state.status;
         let head = match self.rng.random_range(0..5) {
             _ if !matches!(status, ExperimentStatus::Building | ExperimentStatus::AwaitingLaunchGate) => {
                 "HEAD".to_owned()
@@ -254,7 +254,7 @@ impl Player {
             head: Some(head),
             ..BuildReport::default()
         };
-        Ok(self.runtime().build_report(report, by).await.map(|_| ()))
+        Ok(self.runtime().builds().report(report, by).await.map(|_| ()))
     }
 
     fn note(&mut self, operation: &'static str, done: Result<(), outcome_core::Error>) -> Result<&'static str> {
@@ -271,7 +271,7 @@ impl Player {
 
     /// Mostly one that `fits`, so that the walk gets on; sometimes any.
     async fn experiment_that(&mut self, fits: impl Fn(ExperimentStatus) -> bool) -> Result<Option<String>> {
-        let mut all = self.runtime().experiment_list(None, 100).await?;
+        let mut all = self.runtime().experiments().list(None, 100).await?;
         all.retain(|experiment| fits(experiment.state.status));
         match all.choose(&mut self.rng) {
             Some(experiment) if self.rng.random_bool(0.8) => Ok(Some(experiment.slug.to_string())),
@@ -280,7 +280,7 @@ impl Player {
     }
 
     async fn any_experiment(&mut self) -> Result<Option<String>> {
-        let mut all = self.runtime().experiment_list(None, 30).await?;
+        let mut all = self.runtime().experiments().list(None, 30).await?;
         if self.rng.random_bool(0.8) {
             all.retain(|experiment| !experiment.state.status.is_terminal());
         }
@@ -296,7 +296,7 @@ impl Player {
 
     /// What must hold after every step, whoever took it. What is over and was looked at once is not looked at again.
     async fn check_states(&mut self) -> Result<()> {
-        let all = self.runtime().experiment_list(None, 10_000).await?;
+        let all = self.runtime().experiments().list(None, 10_000).await?;
         let n_occupied = all.iter().filter(|experiment| experiment.state.status.occupies_slot()).count();
         assert!(n_occupied <= 3, "{n_occupied} experiments are under way, 3 are allowed");
         let mut tx = self.lab.runtime.db().read(self.lab.runtime.workspace().id).await?;
@@ -331,7 +331,7 @@ impl Player {
     }
 
     async fn check_log(&self) -> Result<()> {
-        let check = self.runtime().audit_verify(&[]).await?;
+        let check = self.runtime().audit_log().verify(&[]).await?;
         assert_eq!(check.problems, Vec::<String>::new(), "the log does not explain the state");
         Ok(())
     }

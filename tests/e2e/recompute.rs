@@ -12,11 +12,11 @@ use crate::journey::each_lab;
 
 async fn recompute(lab: &Lab, experiment: Option<&str>, is_check: bool) -> Result<Recomputed> {
     let request = RecomputeRequest { experiment: experiment.map(ToOwned::to_owned), is_check };
-    Ok(lab.runtime.recompute(&request, &lab.runtime.terminal_human().await?).await?)
+    Ok(lab.runtime.audit_log().recompute(&request, &lab.runtime.sessions().terminal_human().await?).await?)
 }
 
 async fn experiment(lab: &Lab, slug: &str) -> Result<Experiment> {
-    Ok(lab.runtime.experiment_show(slug).await?.experiment)
+    Ok(lab.runtime.experiments().show(slug).await?.experiment)
 }
 
 /// Three experiments with some polls each, the first with a restatement.
@@ -61,11 +61,11 @@ async fn what_was_changed_behind_our_back_is_found_and_put_right() -> Result<()>
             assert_eq!(experiment(&lab, slug).await?, *right);
         }
         assert_eq!(recompute(&lab, None, false).await?.changes, vec![]);
-        let log = lab.runtime.audit_page(0, 10_000).await?;
+        let log = lab.runtime.audit_log().page(0, 10_000).await?;
         let notes: Vec<_> = log.iter().filter(|line| line.kind == "workspace.note_recomputed").collect();
         assert_eq!(notes.len(), 2, "only what was written is logged");
         assert_eq!((&notes[1].payload["n_changed"], &notes[1].payload["n_experiments"]), (&json!(1), &json!(3)));
-        assert_eq!(lab.runtime.audit_verify(&[]).await?.problems, Vec::<String>::new());
+        assert_eq!(lab.runtime.audit_log().verify(&[]).await?.problems, Vec::<String>::new());
         // And polling goes on from there.
         assert!(!lab.poll_after(8).await?.is_skipped);
         Ok(())
@@ -111,8 +111,14 @@ async fn nothing_is_recomputed_while_somebody_polls_or_of_what_is_not_stored() -
     let mut tx = lab.runtime.db().write(workspace).await?;
     assert!(tx.lease_take("poll", "another", now + jiff::SignedDuration::from_mins(5), now).await?);
     tx.commit().await?;
-    let by = lab.runtime.terminal_human().await?;
-    let refused = lab.runtime.recompute(&RecomputeRequest::default(), &by).await.err().context("it was recomputed")?;
+    let by = lab.runtime.sessions().terminal_human().await?;
+    let refused = lab
+        .runtime
+        .audit_log()
+        .recompute(&RecomputeRequest::default(), &by)
+        .await
+        .err()
+        .context("it was recomputed")?;
     assert_eq!(refused.code(), Code::Conflict);
     Ok(())
 }

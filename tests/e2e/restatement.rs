@@ -83,7 +83,7 @@ impl Visits {
     }
 
     async fn experiment(&self) -> Result<Experiment> {
-        Ok(self.lab.runtime.experiment_show(&self.experiment).await?.experiment)
+        Ok(self.lab.runtime.experiments().show(&self.experiment).await?.experiment)
     }
 
     async fn result(&self) -> Result<Value> {
@@ -101,13 +101,13 @@ impl Visits {
 
     /// What the log says about restatements, oldest first.
     async fn notes(&self) -> Result<Vec<Value>> {
-        let log = self.lab.runtime.audit_page(0, 10_000).await?;
+        let log = self.lab.runtime.audit_log().page(0, 10_000).await?;
         Ok(log.into_iter().filter(|l| l.kind == "experiment.note_restated").map(|line| line.payload).collect())
     }
 
     /// The log holds, the readings explain the evaluation, and the independent program agrees.
     async fn check(&self) -> Result<()> {
-        assert_eq!(self.lab.runtime.audit_verify(&[]).await?.problems, Vec::<String>::new());
+        assert_eq!(self.lab.runtime.audit_log().verify(&[]).await?.problems, Vec::<String>::new());
         assert_eq!(check_paths(&self.lab).await?, 1);
         check_packs(&self.lab).await?;
         Ok(())
@@ -197,12 +197,12 @@ async fn a_corrected_past_becomes_the_evidence_of_a_new_epoch() -> Result<()> {
         let reread = after.iter().filter(|reading| reading.origin.reread_of().is_some());
         assert_eq!(reread.count(), 5 * 2 * 2);
         assert_eq!(after.len(), before.len() + 5 * 2 * 2 + 2 * 2);
-        assert_eq!(source.lab.runtime.experiment_series(&source.experiment, 1000).await?.len(), 6 * 2);
+        assert_eq!(source.lab.runtime.experiments().series(&source.experiment, 1000).await?.len(), 6 * 2);
         source.check().await?;
 
         // The same poll again changes nothing.
         let request = PollRequest { outcome: None, is_forced: true };
-        source.lab.runtime.poll(&request).await?;
+        source.lab.runtime.signals().poll(&request).await?;
         assert_eq!(source.running().await?, running);
         assert_eq!(source.result().await?["ci_running"], result["ci_running"]);
         assert_eq!(source.readings().await?, after);
@@ -233,7 +233,7 @@ async fn every_change_of_what_was_read_again_is_found() -> Result<()> {
     }
     source.lab.tell_source("DELETE FROM visits WHERE is_bot = 1").await?;
     source.lab.poll_after(1).await?;
-    let pack = serde_json::to_value(source.lab.runtime.proof(&source.experiment).await?)?;
+    let pack = serde_json::to_value(source.lab.runtime.audit_log().proof(&source.experiment).await?)?;
     let last = pack["snapshots"].as_array().context("no snapshots")?.len() - 1;
     let readings = pack["snapshots"][last]["readings"].as_array().context("no readings")?;
     let of = |reading: &Value| reading["signal"] == "came_back" && reading["reread_of"].is_string();
@@ -308,8 +308,8 @@ async fn of_what_is_pushed_the_newest_revisions_count_and_contradictions_do_not(
     let signal = "      source: push\n      metric: came_back\n      method: event\n    secondary_signals:";
     let lab = Lab::sqlite().await?;
     lab::write(&lab.root(), "outcome.yaml", &format!("{begin}{signal}{middle}    horizon:{end}"))?;
-    let human = lab.runtime.terminal_human().await?;
-    lab.runtime.outcome_apply(&human, None).await?;
+    let human = lab.runtime.sessions().terminal_human().await?;
+    lab.runtime.outcomes().apply(&human, None).await?;
     lab::commit(&lab.root(), "Push the signal")?;
     let experiment = lab.running("Softer level", "soft").await?;
     let source = Visits { lab, experiment };

@@ -44,7 +44,7 @@ struct Others {
 /// then come many alike.
 async fn filled(lab: &Lab) -> Result<Others> {
     let slug = lab.submit(hypothesis("Softer", "softer")).await?;
-    let experiment = lab.runtime.experiment_show(&slug).await?.experiment;
+    let experiment = lab.runtime.experiments().show(&slug).await?.experiment;
     let own = lab.runtime.workspace();
     let outcome = lab.runtime.db().read(own.id).await?.outcome_get(experiment.outcome).await?.context("no outcome")?;
 

@@ -16,12 +16,12 @@ use serde_json::json;
 use crate::journey::each_lab;
 
 async fn problems(lab: &Lab) -> Result<Vec<String>> {
-    Ok(lab.runtime.audit_verify(&[]).await?.problems)
+    Ok(lab.runtime.audit_log().verify(&[]).await?.problems)
 }
 
 async fn waiting(lab: &Lab) -> Result<(String, String)> {
     let experiment = lab.submit(hypothesis("Tempting", "tempt")).await?;
-    let gate = lab.runtime.experiment_show(&experiment).await?.gates.remove(0);
+    let gate = lab.runtime.experiments().show(&experiment).await?.gates.remove(0);
     Ok((experiment, gate))
 }
 
@@ -33,7 +33,7 @@ pub async fn append_forged(
     principal: Principal,
     payload: serde_json::Value,
 ) -> Result<()> {
-    let lines = lab.runtime.audit_page(0, 1000).await?;
+    let lines = lab.runtime.audit_log().page(0, 1000).await?;
     let last = lines.last().unwrap();
     let event = NewEvent { kind: kind.to_owned(), subject, principal, payload };
     let entry = LogEntry::chained(last.workspace, last.seq + 1, &last.hash, last.at, event)?;
@@ -73,13 +73,13 @@ async fn a_status_written_into_a_row_moves_nothing_and_is_found() -> Result<()> 
             "json_set(state, '$.status', 'building')"
         };
         assert_eq!(lab.raw(&format!("UPDATE experiment SET status = 'building', state = {set}")).await?, 1);
-        let brief = lab.runtime.brief(&experiment).await.unwrap_err();
+        let brief = lab.runtime.builds().brief(&experiment).await.unwrap_err();
         assert_eq!(brief.code(), Code::StateTampered, "{brief}");
         let build = lab.build(&experiment).await.unwrap_err();
         assert!(build.to_string().contains("base commit") || build.to_string().contains("log says"), "{build}");
         let found = problems(&lab).await?;
         assert!(found.iter().any(|problem| problem.contains(&experiment)), "{found:?}");
-        let refused = lab.runtime.gate_decide(decision(&gate, Verdict::Approve)).await.unwrap_err();
+        let refused = lab.runtime.gates().decide(decision(&gate, Verdict::Approve)).await.unwrap_err();
         assert_eq!(refused.code(), Code::StateTampered);
         Ok(())
     })
@@ -97,10 +97,10 @@ async fn a_gate_written_as_approved_is_no_approval() -> Result<()> {
         };
         lab.raw(&format!("UPDATE gate SET status = 'approved', state = {set}")).await?;
         assert!(problems(&lab).await?.iter().any(|problem| problem.contains("gate")));
-        let refused = lab.runtime.gate_decide(decision(&gate, Verdict::Approve)).await.unwrap_err();
+        let refused = lab.runtime.gates().decide(decision(&gate, Verdict::Approve)).await.unwrap_err();
         assert_eq!(refused.code(), Code::StateTampered);
         assert_eq!(
-            lab.runtime.experiment_show(&experiment).await?.experiment.state.status,
+            lab.runtime.experiments().show(&experiment).await?.experiment.state.status,
             ExperimentStatus::AwaitingPortfolioGate
         );
         Ok(())
@@ -112,10 +112,12 @@ async fn a_gate_written_as_approved_is_no_approval() -> Result<()> {
 async fn a_forged_decision_with_right_hashes_is_found_by_its_signature() -> Result<()> {
     each_lab(async |lab| {
         let (experiment, gate) = waiting(&lab).await?;
-        let view = lab.runtime.experiment_show(&experiment).await?;
-        let shown = lab.runtime.gate_show(&gate).await?;
-        let Principal::Human { member, name } = lab.runtime.terminal_human().await? else { panic!("no member") };
-        let lines = lab.runtime.audit_page(0, 1000).await?;
+        let view = lab.runtime.experiments().show(&experiment).await?;
+        let shown = lab.runtime.gates().show(&gate).await?;
+        let Principal::Human { member, name } = lab.runtime.sessions().terminal_human().await? else {
+            panic!("no member")
+        };
+        let lines = lab.runtime.audit_log().page(0, 1000).await?;
         let last = lines.last().unwrap();
         let forged = Decision {
             version: 1,
@@ -147,7 +149,7 @@ async fn a_forged_decision_with_right_hashes_is_found_by_its_signature() -> Resu
         lab.raw(&format!("UPDATE experiment SET status = 'building', state = {set}")).await?;
         let found = problems(&lab).await?;
         assert!(found.iter().any(|problem| problem.contains("not enrolled")), "{found:?}");
-        let brief = lab.runtime.brief(&experiment).await.unwrap_err();
+        let brief = lab.runtime.builds().brief(&experiment).await.unwrap_err();
         assert_eq!(brief.code(), Code::SignatureInvalid, "{brief}");
         Ok(())
     })
@@ -157,7 +159,9 @@ async fn a_forged_decision_with_right_hashes_is_found_by_its_signature() -> Resu
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_nobody_vouched_for_is_no_key() -> Result<()> {
     each_lab(async |lab| {
-        let Principal::Human { member, .. } = lab.runtime.terminal_human().await? else { panic!("no member") };
+        let Principal::Human { member, .. } = lab.runtime.sessions().terminal_human().await? else {
+            panic!("no member")
+        };
         let key = SigningKey::from_bytes(&[9; 32]);
         let id = KeyId(uuid::Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0001));
         let enrolment = Enrolment {
@@ -197,17 +201,17 @@ async fn a_log_that_was_cut_or_rewritten_is_found_by_its_anchor() -> Result<()> 
         let file = lab.root().join("anchors.txt");
         let unlock = Unlock::Passphrase(SecretString::from(PASSPHRASE));
         lab.submit(hypothesis("One", "one")).await?;
-        lab.runtime.audit_anchor(&AnchorPlace::File(file.clone()), &unlock).await?;
-        lab.runtime.audit_anchor(&AnchorPlace::GitNote, &unlock).await?;
-        let check = lab.runtime.audit_verify(std::slice::from_ref(&file)).await?;
+        lab.runtime.audit_log().anchor(&AnchorPlace::File(file.clone()), &unlock).await?;
+        lab.runtime.audit_log().anchor(&AnchorPlace::GitNote, &unlock).await?;
+        let check = lab.runtime.audit_log().verify(std::slice::from_ref(&file)).await?;
         assert_eq!((check.problems.clone(), check.n_anchors), (vec![], 2));
 
         // Cut the end off, and make the workspace's row agree.
-        let lines = lab.runtime.audit_page(0, 1000).await?;
+        let lines = lab.runtime.audit_log().page(0, 1000).await?;
         let keep = &lines[lines.len() - 4];
         lab.raw(&format!("DELETE FROM event WHERE seq > {}", keep.seq)).await?;
         lab.raw(&format!("UPDATE workspace SET log_seq = {}, log_head = '{}'", keep.seq, keep.hash)).await?;
-        let check = lab.runtime.audit_verify(std::slice::from_ref(&file)).await?;
+        let check = lab.runtime.audit_log().verify(std::slice::from_ref(&file)).await?;
         assert!(check.problems.iter().any(|problem| problem.contains("rewritten or cut")), "{:?}", check.problems);
         Ok(())
     })
@@ -219,7 +223,7 @@ async fn rewriting_the_whole_chain_breaks_the_decisions_that_were_signed_over_it
     each_lab(async |lab| {
         let experiment = lab.submit(hypothesis("One", "one")).await?;
         lab.decide(&experiment, Verdict::Approve).await?;
-        let lines = lab.runtime.audit_page(0, 1000).await?;
+        let lines = lab.runtime.audit_log().page(0, 1000).await?;
         lab.raw("DELETE FROM event").await?;
         let mut prev = outcome_core::audit::GENESIS.to_owned();
         for line in &lines {
@@ -247,10 +251,10 @@ async fn a_genuine_decision_cannot_be_used_twice_or_elsewhere() -> Result<()> {
     each_lab(async |lab| {
         let first = lab.submit(hypothesis("One", "one")).await?;
         lab.decide(&first, Verdict::Approve).await?;
-        let lines = lab.runtime.audit_page(0, 1000).await?;
+        let lines = lab.runtime.audit_log().page(0, 1000).await?;
         let genuine = lines.iter().find(|line| line.kind == "experiment.portfolio_approved").unwrap();
         let second = lab.submit(hypothesis("Two", "two")).await?;
-        let id = lab.runtime.experiment_show(&second).await?.experiment.id;
+        let id = lab.runtime.experiments().show(&second).await?.experiment.id;
         let signed: SignedDecision = serde_json::from_value(genuine.payload["decision"].clone())?;
         assert_eq!(signed.decision.verdict, Verdict::Approve);
         append_forged(
@@ -263,7 +267,7 @@ async fn a_genuine_decision_cannot_be_used_twice_or_elsewhere() -> Result<()> {
         .await?;
         let found = problems(&lab).await?;
         assert!(found.iter().any(|problem| problem.contains("another gate")), "{found:?}");
-        assert!(lab.runtime.brief(&second).await.is_err());
+        assert!(lab.runtime.builds().brief(&second).await.is_err());
         Ok(())
     })
     .await
@@ -292,14 +296,14 @@ async fn one_workspace_never_sees_another_in_the_same_database() -> Result<()> {
     let url = server.database().await;
     let (ours, theirs) = (Lab::on(Some(url.clone())).await?, Lab::on(Some(url)).await?);
     let experiment = ours.submit(hypothesis("Ours alone", "ours")).await?;
-    let gate = ours.runtime.experiment_show(&experiment).await?.gates.remove(0);
-    assert!(theirs.runtime.experiment_list(None, 100).await?.is_empty());
-    assert!(theirs.runtime.gate_list().await?.is_empty());
-    assert_eq!(theirs.runtime.experiment_show(&experiment).await.unwrap_err().code(), Code::NotFound);
-    assert_eq!(theirs.runtime.gate_show(&gate).await.unwrap_err().code(), Code::NotFound);
-    let refused = theirs.runtime.gate_decide(decision(&gate, Verdict::Approve)).await.unwrap_err();
+    let gate = ours.runtime.experiments().show(&experiment).await?.gates.remove(0);
+    assert!(theirs.runtime.experiments().list(None, 100).await?.is_empty());
+    assert!(theirs.runtime.gates().list().await?.is_empty());
+    assert_eq!(theirs.runtime.experiments().show(&experiment).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(theirs.runtime.gates().show(&gate).await.unwrap_err().code(), Code::NotFound);
+    let refused = theirs.runtime.gates().decide(decision(&gate, Verdict::Approve)).await.unwrap_err();
     assert_eq!(refused.code(), Code::NotFound);
-    assert_eq!(theirs.runtime.status(false).await?.outcomes.len(), 1);
+    assert_eq!(theirs.runtime.workspaces().status(false).await?.outcomes.len(), 1);
     assert!(problems(&ours).await?.is_empty() && problems(&theirs).await?.is_empty());
     Ok(())
 }

@@ -14,7 +14,7 @@ use outcome_core::ports::push::{Headers, sign};
 use outcome_core::principal::Principal;
 use outcome_core::settings::{Overrides, Settings};
 use outcome_core::usecases::{
-    BuildReport, DecideRequest, Decided, InitRequest, PollRequest, Polled, Runtime, Submission, Unlock,
+    BuildReport, DecideRequest, Decided, InitRequest, PollRequest, Polled, Runtime, Submission, Unlock, Workspaces,
 };
 use secrecy::SecretString;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
@@ -94,7 +94,7 @@ impl Lab {
     /// With an outcome file of the test's own, whose outcome is [`OUTCOME`].
     pub async fn declaring(database: Option<String>, file: &str) -> Result<Self> {
         let lab = Self::applied(database, file).await?;
-        lab.runtime.outcome_activate(OUTCOME, &Unlock::Local, false).await?;
+        lab.runtime.outcomes().activate(OUTCOME, &Unlock::Local, false).await?;
         Ok(lab)
     }
 
@@ -112,10 +112,11 @@ impl Lab {
             .collect();
         let limits = "limits: { max_active_outcomes: 20 }";
         std::fs::write(&path, format!("{head}{all}signal_connectors:{tail}\n{limits}\n"))?;
-        let human = lab.runtime.terminal_human().await?;
-        lab.runtime.outcome_apply(&human, None).await?;
-        for line in lab.runtime.status(false).await?.outcomes.iter().filter(|line| line.outcome != OUTCOME) {
-            lab.runtime.outcome_activate(&line.outcome, &Unlock::Local, false).await?;
+        let human = lab.runtime.sessions().terminal_human().await?;
+        lab.runtime.outcomes().apply(&human, None).await?;
+        for line in lab.runtime.workspaces().status(false).await?.outcomes.iter().filter(|line| line.outcome != OUTCOME)
+        {
+            lab.runtime.outcomes().activate(&line.outcome, &Unlock::Local, false).await?;
         }
         Ok(lab)
     }
@@ -145,11 +146,11 @@ impl Lab {
             passphrase: SecretString::from(PASSPHRASE),
             outcome_file: Some(file.to_owned()),
         };
-        let (runtime, _) = Runtime::init_with_clock(settings, request, Arc::new(clock.clone())).await?;
+        let (runtime, _) = Workspaces::init_with_clock(settings, request, Arc::new(clock.clone())).await?;
         commit(&root, "Declare the outcome")?;
         let lab = Self { dir, runtime, clock, source, database };
-        let human = lab.runtime.terminal_human().await?;
-        lab.runtime.outcome_apply(&human, None).await?;
+        let human = lab.runtime.sessions().terminal_human().await?;
+        lab.runtime.outcomes().apply(&human, None).await?;
         Ok(lab)
     }
 
@@ -204,7 +205,7 @@ impl Lab {
         let (at, body) = (self.runtime.now().as_second(), body.to_string());
         let signature = sign(id, at, body.as_bytes(), &SecretString::from(INGEST_SECRET))?;
         let headers = Headers { id, timestamp: &at.to_string(), signature: &signature };
-        self.runtime.ingest(headers, body.as_bytes()).await?;
+        self.runtime.signals().ingest(headers, body.as_bytes()).await?;
         Ok(())
     }
 
@@ -217,21 +218,21 @@ impl Lab {
     /// Moves the clock and polls everything.
     pub async fn poll_after(&self, hours: i64) -> Result<Polled> {
         self.clock.advance(jiff::SignedDuration::from_hours(hours));
-        Ok(self.runtime.poll(&PollRequest { outcome: None, is_forced: true }).await?)
+        Ok(self.runtime.signals().poll(&PollRequest { outcome: None, is_forced: true }).await?)
     }
 
     /// An agent hands in one hypothesis; its slug.
     pub async fn submit(&self, hypothesis: Hypothesis) -> Result<String> {
         let submission = Submission { outcome: OUTCOME.to_owned(), hypotheses: vec![hypothesis], author: Author::Ai };
-        let done = self.runtime.hypotheses_submit(submission, &agent()).await?;
+        let done = self.runtime.hypotheses().submit(submission, &agent()).await?;
         done.proposed.first().cloned().with_context(|| format!("nothing was proposed: {done:?}"))
     }
 
     /// The member decides the gate that waits for `experiment`, with the passphrase.
     pub async fn decide(&self, experiment: &str, verdict: Verdict) -> Result<Decided> {
-        let view = self.runtime.experiment_show(experiment).await?;
+        let view = self.runtime.experiments().show(experiment).await?;
         let gate = view.gates.first().cloned().with_context(|| format!("`{experiment}` has no open gate"))?;
-        Ok(self.runtime.gate_decide(decision(&gate, verdict)).await?)
+        Ok(self.runtime.gates().decide(decision(&gate, verdict)).await?)
     }
 
     /// An agent commits a change of `game/level.txt` on a branch and reports it.
@@ -247,7 +248,7 @@ impl Lab {
             head: Some(head),
             ..BuildReport::default()
         };
-        self.runtime.build_report(report, &agent()).await?;
+        self.runtime.builds().report(report, &agent()).await?;
         Ok(())
     }
 

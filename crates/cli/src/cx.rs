@@ -64,7 +64,7 @@ impl Cx {
     /// Says that an outcome is unknown before anything is asked about it.
     pub async fn require_outcome(runtime: &Runtime, reference: &str) -> Result<()> {
         let is_known = reference.parse::<OutcomeId>().is_ok()
-            || runtime.status(false).await?.outcomes.iter().any(|line| line.outcome == reference);
+            || runtime.workspaces().status(false).await?.outcomes.iter().any(|line| line.outcome == reference);
         if is_known {
             return Ok(());
         }

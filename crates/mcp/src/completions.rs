@@ -36,10 +36,10 @@ pub(crate) async fn complete(server: &Server, request: &CompleteRequestParams) -
 async fn names(server: &Server, kind: Kind) -> Vec<String> {
     let Ok(runtime) = server.runtime().await else { return Vec::new() };
     if kind == Kind::Learning {
-        let found = runtime.learnings("", None, 100, 0).await.unwrap_or_default();
+        let found = runtime.learnings().search("", None, 100, 0).await.unwrap_or_default();
         return found.into_iter().map(|view| view.learning.id.to_string()).collect();
     }
-    let Ok(status) = runtime.status(false).await else { return Vec::new() };
+    let Ok(status) = runtime.workspaces().status(false).await else { return Vec::new() };
     match kind {
         Kind::Outcome | Kind::Chart => status.outcomes.into_iter().map(|line| line.outcome).collect(),
         Kind::Gate => status.gates.into_iter().map(|line| line.gate).collect(),

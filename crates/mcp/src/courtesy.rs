@@ -64,7 +64,11 @@ impl Courtesy {
             .open_json_with(state, bound.as_bytes())
             .map_err(|_| foreign("the requestState does not belong to this call, or has expired"))?;
         let nonce = opened.get("nonce").and_then(Value::as_str).unwrap_or_default();
-        if !runtime.use_once(NONCE_KIND, nonce, jiff::SignedDuration::try_from(STATE_LIFE).unwrap_or_default()).await? {
+        if !runtime
+            .sessions()
+            .use_once(NONCE_KIND, nonce, jiff::SignedDuration::try_from(STATE_LIFE).unwrap_or_default())
+            .await?
+        {
             return Err(foreign("the requestState has been used before"));
         }
         Ok(())
@@ -79,7 +83,7 @@ impl Courtesy {
     ) -> Result<Option<InputRequiredResult>, Failure> {
         let request = json!({
             "method": "elicitation/create",
-            "params": { "mode": "url", "message": MESSAGE, "url": runtime.gate_url(gate) },
+            "params": { "mode": "url", "message": MESSAGE, "url": runtime.gates().url(gate) },
         });
         let Ok(request) = serde_json::from_value::<InputRequest>(request) else { return Ok(None) };
         let nonce: [u8; 16] = runtime.ids().bytes();

@@ -138,7 +138,7 @@ impl Watch {
             return None;
         };
         let runtime = &server.runtime().await.ok()?;
-        let lines = runtime.audit_page(after, PAGE).await.ok()?;
+        let lines = runtime.audit_log().page(after, PAGE).await.ok()?;
         self.0 = Some(lines.last()?.seq);
         let mut changes = Changes::default();
         for line in &lines {
@@ -167,18 +167,18 @@ impl Watch {
 }
 
 async fn position(server: &Server) -> Result<i64, Failure> {
-    Ok(server.runtime().await?.log_position().await?)
+    Ok(server.runtime().await?.audit_log().position().await?)
 }
 
 async fn gate_changed(runtime: &Runtime, id: &str, changes: &mut Changes) {
-    let Ok(view) = runtime.gate_show(id).await else { return };
+    let Ok(view) = runtime.gates().show(id).await else { return };
     changes.updated.insert(Kind::Gate.uri(&view.gate));
     changes.updated.insert(Kind::Outcome.uri(view.context.outcome.as_str()));
     changes.updated.extend(view.context.experiment.iter().map(|slug| Kind::Experiment.uri(slug.as_str())));
 }
 
 async fn experiment_changed(runtime: &Runtime, id: &str, changes: &mut Changes) {
-    let Ok(view) = runtime.experiment_show(id).await else { return };
+    let Ok(view) = runtime.experiments().show(id).await else { return };
     changes.updated.insert(Kind::Experiment.uri(view.experiment.slug.as_str()));
     changes.updated.insert(Kind::Outcome.uri(&view.outcome));
     // A poll is logged with its experiment, and the chart shows its reading.

@@ -106,7 +106,7 @@ pub(crate) async fn list(server: &Server) -> ListResourcesResult {
 
 async fn of_workspace(server: &Server) -> Vec<Resource> {
     let status = match server.runtime().await {
-        Ok(runtime) => runtime.status(true).await.map_err(Failure::from),
+        Ok(runtime) => runtime.workspaces().status(true).await.map_err(Failure::from),
         Err(failure) => Err(failure),
     };
     let status = match status {
@@ -163,9 +163,9 @@ pub(crate) async fn read(server: &Server, uri: &str, by: &Principal) -> Result<R
 
 /// The chart of an outcome's signal as SVG; `None` before its first reading.
 async fn chart(runtime: &Runtime, name: &str) -> Result<Option<String>, Failure> {
-    let status = runtime.status(false).await?;
+    let status = runtime.workspaces().status(false).await?;
     let Some(line) = status.outcomes.iter().find(|line| line.outcome == name) else { return Ok(None) };
-    let points = chart::points(&runtime.outcome_series(name, chart::MAX_POINTS).await?);
+    let points = chart::points(&runtime.outcomes().series(name, chart::MAX_POINTS).await?);
     let Some(chart) = Chart::of_outcome(line, &points) else { return Ok(None) };
     Ok(Some(chart.alone().svg()?))
 }

@@ -128,7 +128,7 @@ impl Server {
         let call = Call { runtime, by: &by };
         if let Some(argument) = args::deciding(spec, request.arguments.as_ref()) {
             // Refused like every unknown argument; who tried stands in the log.
-            runtime.refuse_agent(&by, &format!("{} with `{argument}`", spec.name)).await?;
+            runtime.sessions().refuse_agent(&by, &format!("{} with `{argument}`", spec.name)).await?;
         }
         if spec.name != tools::REQUEST_HUMAN_GATE || !Courtesy::is_on() {
             return Ok(tools::call(spec, &call, request.arguments).await?.into_result().into());

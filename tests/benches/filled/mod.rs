@@ -15,7 +15,7 @@ const CHANGES: [&str; 5] = ["shorter", "softer", "earlier", "without friction", 
 /// that nobody has looked at; else each was killed and has taught something.
 pub async fn fill(lab: &Lab, some: &str, n_experiments: usize, n_measurements: usize, is_over: bool) -> Result<()> {
     let runtime = &lab.runtime;
-    let outcome = runtime.experiment_show(some).await?.experiment.outcome;
+    let outcome = runtime.experiments().show(some).await?.experiment.outcome;
     let mut tx = runtime.db().write(runtime.workspace().id).await?;
     let mut ids = Vec::new();
     for n in 0..n_experiments {

@@ -24,18 +24,18 @@ async fn main() -> Result<()> {
     let argument = |index: usize| args.get(index).map(String::as_str).context("an argument is missing");
     match argument(1)? {
         "poll" => {
-            runtime.poll(&PollRequest { outcome: None, is_forced: true }).await?;
+            runtime.signals().poll(&PollRequest { outcome: None, is_forced: true }).await?;
         }
         "decide" => {
             let verdict = argument(3)?.parse().map_err(anyhow::Error::msg)?;
-            runtime.gate_decide(decision(argument(2)?, verdict)).await?;
+            runtime.gates().decide(decision(argument(2)?, verdict)).await?;
         }
         "ingest" => {
             let body = std::fs::read(argument(3)?)?;
             let at = runtime.now().as_second();
             let signature = sign(argument(2)?, at, &body, &SecretString::from(INGEST_SECRET))?;
             let headers = Headers { id: argument(2)?, timestamp: &at.to_string(), signature: &signature };
-            runtime.ingest(headers, &body).await?;
+            runtime.signals().ingest(headers, &body).await?;
         }
         other => bail!("`{other}` is none of poll, decide, ingest"),
     }

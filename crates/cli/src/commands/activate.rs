@@ -12,7 +12,7 @@ pub async fn run(cx: &Cx, args: &args::Activate) -> Result<Exit> {
     let runtime = cx.open().await?;
     Cx::require_outcome(&runtime, &args.outcome).await?;
     let unlock = cx.terminal.unlock_or_local(&args.unlock, &format!("activate {}", args.outcome), &args.outcome)?;
-    let done = runtime.outcome_activate(&args.outcome, &unlock, args.accept_baseline).await?;
+    let done = runtime.outcomes().activate(&args.outcome, &unlock, args.accept_baseline).await?;
     let scale = scale_of(&runtime, &args.outcome).await?;
     cx.out.result(&done, |page| {
         page.line(&format!("{} `{}`", page.green("Activated"), done.outcome));

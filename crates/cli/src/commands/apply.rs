@@ -11,7 +11,7 @@ use crate::output::safe;
 /// Runs it.
 pub async fn run(cx: &Cx, args: &args::Apply) -> Result<Exit> {
     let runtime = cx.open().await?;
-    let plans = runtime.outcome_plan().await?;
+    let plans = runtime.outcomes().plan().await?;
     let done = apply(cx, args, &runtime, plans).await?;
     cx.out.result(&done, |page| {
         plan::show(page, &done.outcomes);
@@ -32,16 +32,16 @@ pub async fn run(cx: &Cx, args: &args::Apply) -> Result<Exit> {
 
 /// Applies; asks for the passphrase only where the file needs it.
 async fn apply(cx: &Cx, args: &args::Apply, runtime: &Runtime, plans: Vec<OutcomePlan>) -> Result<Applied> {
-    let by = runtime.terminal_human().await?;
+    let by = runtime.sessions().terminal_human().await?;
     if args.unlock.passphrase_fd.is_some() {
         let unlock = cx.terminal.unlock(&args.unlock, "apply")?;
-        return runtime.outcome_apply(&by, Some(&unlock)).await;
+        return runtime.outcomes().apply(&by, Some(&unlock)).await;
     }
-    match runtime.outcome_apply(&by, None).await {
+    match runtime.outcomes().apply(&by, None).await {
         Err(error) if error.code() == Code::PassphraseNeeded && cx.terminal.may_ask() => {
             cx.out.show(|page| page.line(&safe(error.message())))?;
             let unlock = cx.terminal.unlock(&args.unlock, "accept it")?;
-            runtime.outcome_apply(&by, Some(&unlock)).await?;
+            runtime.outcomes().apply(&by, Some(&unlock)).await?;
             // The first try may have stored some outcomes already: what was planned before it is what was done.
             Ok(Applied { outcomes: plans })
         }

@@ -16,12 +16,12 @@ pub async fn run(cx: &Cx, args: args::Audit) -> Result<Exit> {
     let runtime = cx.open().await?;
     match args {
         args::Audit::Verify { anchor } => {
-            let done = runtime.audit_verify(&anchor).await?;
+            let done = runtime.audit_log().verify(&anchor).await?;
             cx.out.result(&done, |page| show(page, &done))?;
             return Ok(if done.is_intact { Exit::OK } else { Exit::of(Code::AuditBroken) });
         }
         args::Audit::Export { mut after } => loop {
-            let lines = runtime.audit_page(after, PAGE_LINES).await?;
+            let lines = runtime.audit_log().page(after, PAGE_LINES).await?;
             let Some(last) = lines.last() else { break };
             after = last.seq;
             for line in &lines {
@@ -34,10 +34,10 @@ pub async fn run(cx: &Cx, args: args::Audit) -> Result<Exit> {
             let place = match to {
                 Some(path) => AnchorPlace::File(path),
                 None if git_note => AnchorPlace::GitNote,
-                None => AnchorPlace::File(runtime.anchor_file()),
+                None => AnchorPlace::File(runtime.audit_log().anchor_file()),
             };
             let unlock = cx.terminal.unlock(&unlock, "sign the head of the log")?;
-            let line = runtime.audit_anchor(&place, &unlock).await?;
+            let line = runtime.audit_log().anchor(&place, &unlock).await?;
             let value: Value = serde_json::from_str(&line).unwrap_or(Value::String(line));
             cx.out.result(&value, |page| {
                 let at = |pointer: &str| value.pointer(pointer).map(|v| v.to_string().trim_matches('"').to_owned());

@@ -11,7 +11,7 @@ pub async fn run(cx: &Cx, args: &args::Connectors) -> Result<Exit> {
     let runtime = cx.open().await?;
     match args {
         args::Connectors::List => {
-            let names = runtime.connector_names()?;
+            let names = runtime.signals().connector_names()?;
             cx.out.result(&names, |page| {
                 for name in &names {
                     page.line(&safe(name));
@@ -20,7 +20,7 @@ pub async fn run(cx: &Cx, args: &args::Connectors) -> Result<Exit> {
             })?;
         }
         args::Connectors::Test { name } => {
-            let found = runtime.connector_test(name).await?;
+            let found = runtime.signals().connector_test(name).await?;
             cx.out.result(&found, |page| {
                 page.line(&format!("{} `{}` answers", page.green("ok:"), safe(&found.source)));
                 page.field("server", &found.server);

@@ -1,7 +1,7 @@
 //! `doctor`: is everything where it should be?
 
 use outcome_core::error::error_chain;
-use outcome_core::usecases::{Finding, FindingLevel, Runtime};
+use outcome_core::usecases::{Finding, FindingLevel, Workspaces};
 use outcome_core::{Code, Result};
 
 use super::doctor_client;
@@ -22,7 +22,7 @@ pub async fn run(cx: &Cx, args: &args::Doctor) -> Result<Exit> {
 
 async fn look(cx: &Cx) -> Vec<Finding> {
     match cx.settings() {
-        Ok(settings) => Runtime::doctor(settings).await,
+        Ok(settings) => Workspaces::doctor(settings).await,
         Err(error) => vec![
             finding("version", FindingLevel::Ok, env!("CARGO_PKG_VERSION").to_owned(), None),
             finding("working directory", FindingLevel::Ok, cx.cwd.display().to_string(), None),

@@ -20,7 +20,7 @@ pub async fn abandon(cx: &Cx, args: &args::Abandon) -> Result<Exit> {
     let runtime = cx.open().await?;
     Cx::require_outcome(&runtime, &args.outcome).await?;
     let unlock = cx.terminal.unlock_or_local(&args.unlock, &format!("abandon {}", args.outcome), &args.outcome)?;
-    let status = runtime.outcome_abandon(&args.outcome, &unlock).await?;
+    let status = runtime.outcomes().abandon(&args.outcome, &unlock).await?;
     show(cx, &args.outcome, status)
 }
 
@@ -29,7 +29,7 @@ pub async fn confirm(cx: &Cx, args: &args::Confirm) -> Result<Exit> {
     let runtime = cx.open().await?;
     Cx::require_outcome(&runtime, &args.outcome).await?;
     let unlock = cx.terminal.unlock(&args.unlock, &format!("confirm {}", args.outcome))?;
-    let status = runtime.outcome_confirm(&args.outcome, &unlock).await?;
+    let status = runtime.outcomes().confirm(&args.outcome, &unlock).await?;
     show(cx, &args.outcome, status)
 }
 

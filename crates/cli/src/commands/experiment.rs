@@ -21,13 +21,13 @@ pub async fn run(cx: &Cx, args: args::Experiment) -> Result<Exit> {
     match args {
         args::Experiment::List { outcome, limit } => {
             let runtime = cx.open().await?;
-            let found = runtime.experiment_list(outcome.as_deref(), limit).await?;
+            let found = runtime.experiments().list(outcome.as_deref(), limit).await?;
             cx.out.result(&found, |page| list(page, &found, runtime.now()))?;
         }
         args::Experiment::Show { experiment } => {
             let runtime = cx.open().await?;
-            let view = runtime.experiment_show(&experiment).await?;
-            let series = runtime.experiment_series(&experiment, MAX_READINGS).await?;
+            let view = runtime.experiments().show(&experiment).await?;
+            let series = runtime.experiments().series(&experiment, MAX_READINGS).await?;
             let scale = scale_of(&runtime, &view.outcome).await?;
             cx.out.result(&view, |page| show(page, &view, &series, &scale, runtime.now()))?;
         }
@@ -36,14 +36,14 @@ pub async fn run(cx: &Cx, args: args::Experiment) -> Result<Exit> {
         args::Experiment::Kill(args) => act_or_local(cx, args, Verdict::Kill).await?,
         args::Experiment::Resume(args) => {
             let runtime = cx.open().await?;
-            let slug = runtime.experiment_show(&args.experiment).await?.experiment.slug.to_string();
+            let slug = runtime.experiments().show(&args.experiment).await?.experiment.slug.to_string();
             let unlock = cx.terminal.unlock(&args.unlock, &format!("resume {slug}"))?;
             act(cx, &runtime, slug, Verdict::Resume, args.note, args.member, unlock).await?;
         }
         args::Experiment::Retry { experiment } => {
             let runtime = cx.open().await?;
-            let by = runtime.terminal_human().await?;
-            let status = runtime.build_retry(&experiment, &by).await?;
+            let by = runtime.sessions().terminal_human().await?;
+            let status = runtime.builds().retry(&experiment, &by).await?;
             let done = Stands { experiment, status };
             cx.out.result(&done, |page| page.line(&format!("Experiment `{}` is {status}", safe(&done.experiment))))?;
         }
@@ -58,7 +58,7 @@ pub async fn run(cx: &Cx, args: args::Experiment) -> Result<Exit> {
 async fn act_or_local(cx: &Cx, args: args::Act, verdict: Verdict) -> Result<()> {
     let runtime = cx.open().await?;
     // Report an unknown name before asking for the passphrase.
-    let view = runtime.experiment_show(&args.experiment).await?;
+    let view = runtime.experiments().show(&args.experiment).await?;
     let slug = view.experiment.slug.to_string();
     let unlock = cx.terminal.unlock_or_local(&args.unlock, &format!("{verdict} {slug}"), &slug)?;
     act(cx, &runtime, slug, verdict, args.note, args.member, unlock).await
@@ -74,7 +74,7 @@ async fn act(
     unlock: Unlock,
 ) -> Result<()> {
     let request = ActRequest { experiment, verdict, note, member, unlock, surface: Surface::Terminal };
-    let done = runtime.experiment_act(request).await?;
+    let done = runtime.experiments().act(request).await?;
     cx.out.result(&done, |page| gate_decide::decided(page, &done))
 }
 
@@ -214,7 +214,7 @@ fn line_of(series: &[Measurement], variant: Variant) -> Vec<Point> {
 
 /// How the values of the outcome's signal are shown.
 pub(super) async fn scale_of(runtime: &Runtime, outcome: &str) -> Result<Scale> {
-    let status = runtime.status(false).await?;
+    let status = runtime.workspaces().status(false).await?;
     let line = status.outcomes.iter().find(|line| line.outcome == outcome);
     Ok(line.map_or_else(Scale::default, |line| Scale::new(line.signal.unit.as_deref(), line.target)))
 }

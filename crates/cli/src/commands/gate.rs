@@ -17,13 +17,13 @@ pub async fn run(cx: &Cx, args: args::Gate) -> Result<Exit> {
     match args {
         args::Gate::List => list(cx, &runtime).await?,
         args::Gate::Show { gate } => {
-            let view = runtime.gate_show(&gate).await?;
+            let view = runtime.gates().show(&gate).await?;
             cx.out.result(&view, |page| show(page, &view, runtime.now(), true))?;
         }
         args::Gate::Decide(args) => gate_decide::run(cx, &runtime, args).await?,
         args::Gate::Open { experiment, question, details } => {
-            let by = runtime.terminal_human().await?;
-            let view = runtime.gate_open(GateOpenRequest { experiment, question, details }, &by).await?;
+            let by = runtime.sessions().terminal_human().await?;
+            let view = runtime.gates().open(GateOpenRequest { experiment, question, details }, &by).await?;
             cx.out.result(&view, |page| {
                 page.line(&format!(
                     "Gate `{}` is waiting for {}",
@@ -38,7 +38,7 @@ pub async fn run(cx: &Cx, args: args::Gate) -> Result<Exit> {
 }
 
 async fn list(cx: &Cx, runtime: &Runtime) -> Result<()> {
-    let gates = runtime.gate_list().await?;
+    let gates = runtime.gates().list().await?;
     let now = runtime.now();
     cx.out.result(&gates, |page| {
         if gates.is_empty() {

@@ -11,13 +11,13 @@ use crate::output::{Page, safe};
 
 /// Runs it. An attempt without a passphrase is recorded like any other refusal.
 pub async fn run(cx: &Cx, runtime: &Runtime, args: args::Decide) -> Result<()> {
-    let view = runtime.gate_show(&args.gate).await?;
+    let view = runtime.gates().show(&args.gate).await?;
     let verdict = args.verdict;
     let done = decide(cx, runtime, args, &view).await;
     if let Err(error) = &done
         && error.code() == Code::PassphraseNeeded
     {
-        runtime.gate_refused(&view, verdict, error).await;
+        runtime.gates().refused(&view, verdict, error).await;
     }
     done
 }
@@ -62,7 +62,8 @@ async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide, view: &GateView)
     let what = format!("{} {}", verdict.as_str().replace('_', " "), view.gate);
     let unlock: Unlock = cx.terminal.unlock_or_local(&args.unlock, &what, &view.gate)?;
     let done = runtime
-        .gate_decide(DecideRequest {
+        .gates()
+        .decide(DecideRequest {
             gate: view.id.to_string(),
             verdict,
             conditions: args.condition,

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use outcome_core::config::{TemplateOptions, template};
 use outcome_core::settings::{Settings, process_env};
-use outcome_core::usecases::{InitRequest, Initialised, Runtime};
+use outcome_core::usecases::{InitRequest, Initialised, Workspaces};
 use outcome_core::{Code, Error, Result};
 use serde::Serialize;
 
@@ -106,7 +106,7 @@ async fn set_up(cx: &Cx, args: args::Init, root: &Path, settings: &Settings) -> 
     let options = TemplateOptions { owner: Some(email.clone()), url: source.url.clone(), ..TemplateOptions::default() };
     let outcome_file = (!args.no_outcome_file).then(|| template(&options));
     let outcome = options.outcome.to_string();
-    let (_, done) = Runtime::init(settings.clone(), InitRequest { email, name, passphrase, outcome_file }).await?;
+    let (_, done) = Workspaces::init(settings.clone(), InitRequest { email, name, passphrase, outcome_file }).await?;
     Ok((done, Found { source, had_file, outcome, has_clients: !args.clients.client.is_empty() }))
 }
 

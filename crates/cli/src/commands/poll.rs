@@ -10,7 +10,7 @@ use crate::output::{Page, Table};
 /// Runs it.
 pub async fn run(cx: &Cx, args: args::Poll) -> Result<Exit> {
     let runtime = cx.open().await?;
-    let done = runtime.poll(&PollRequest { outcome: args.outcome, is_forced: args.all }).await?;
+    let done = runtime.signals().poll(&PollRequest { outcome: args.outcome, is_forced: args.all }).await?;
     cx.out.result(&done, |page| show(page, &done))?;
     Ok(if done.failures.is_empty() { Exit::OK } else { Exit::of(Code::SignalFetchFailed) })
 }

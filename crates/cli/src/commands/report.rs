@@ -21,9 +21,9 @@ pub struct Stands {
 /// Runs it.
 pub async fn run(cx: &Cx, args: args::Report) -> Result<Exit> {
     let runtime = cx.open().await?;
-    let by = runtime.terminal_human().await?;
+    let by = runtime.sessions().terminal_human().await?;
     if let Some(reason) = &args.failed {
-        let status = runtime.build_failed(&args.experiment, reason, &by).await?;
+        let status = runtime.builds().failed(&args.experiment, reason, &by).await?;
         let done = Stands { experiment: args.experiment, status };
         cx.out.result(&done, |page| {
             page.line(&format!("Experiment `{}` is {status}", safe(&done.experiment)));
@@ -38,7 +38,7 @@ pub async fn run(cx: &Cx, args: args::Report) -> Result<Exit> {
         notes: args.notes,
         ..BuildReport::default()
     };
-    let done = runtime.build_report(report, &by).await?;
+    let done = runtime.builds().report(report, &by).await?;
     cx.out.result(&done, |page| {
         let n = done.n_changes;
         page.line(&format!("Experiment `{}` is {}", done.experiment, done.status));

@@ -19,7 +19,7 @@ pub async fn run(cx: &Cx, args: args::Scope) -> Result<Exit> {
     let (report, origin) = match Runtime::open(settings.clone()).await {
         Ok(runtime) => {
             let args::ScopeCheck { outcome, experiment, base, head } = args;
-            (runtime.scope_check(&ScopeCheckRequest { outcome, experiment, base, head }).await?, None)
+            (runtime.builds().scope_check(&ScopeCheckRequest { outcome, experiment, base, head }).await?, None)
         }
         Err(error) if error.code() == Code::WorkspaceNotFound && args.experiment.is_none() => {
             (without_workspace(&settings, &args).await?, Some("the scope of outcome.yaml at the base commit"))

@@ -26,6 +26,7 @@ pub async fn run(cx: &Cx, args: &args::Simulate) -> Result<Exit> {
     }
     let shown = bar.clone();
     let view = runtime
+        .experiments()
         .dry_run(&args.experiment, &request, move |done, total| {
             shown.set_length(total);
             shown.set_position(done);

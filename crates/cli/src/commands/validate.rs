@@ -87,12 +87,12 @@ fn show(page: &mut Page, done: &Validated, config: Option<&Config>, colour: bool
 /// An answer for each outcome; none where the workspace is not there.
 async fn feasibility(settings: Settings, config: &Config) -> Vec<Feasibility> {
     let Ok(runtime) = Runtime::open(settings).await else { return Vec::new() };
-    let Ok(status) = runtime.status(false).await else { return Vec::new() };
+    let Ok(status) = runtime.workspaces().status(false).await else { return Vec::new() };
     let mut found = Vec::new();
     for spec in &config.outcomes {
         let stored = status.outcomes.iter().find(|line| line.outcome == spec.slug.as_str());
         let known = match stored.map(|line| line.status) {
-            Some(OutcomeStatus::Active) => match runtime.work_order(spec.slug.as_str()).await {
+            Some(OutcomeStatus::Active) => match runtime.hypotheses().work_order(spec.slug.as_str()).await {
                 Ok(order) => {
                     let line = stored.map(|line| Scale::new(line.signal.unit.as_deref(), line.target));
                     judge(&order.feasibility, &line.unwrap_or_default())

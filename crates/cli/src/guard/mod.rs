@@ -70,7 +70,7 @@ impl Question {
 /// The reason against the first file that may not be touched.
 async fn within_scope(folders: &[PathBuf], files: &[PathBuf], overrides: &Overrides) -> Result<Option<String>> {
     let Some(runtime) = open(folders, overrides).await? else { return Ok(None) };
-    let all = runtime.building().await?;
+    let all = runtime.builds().building().await?;
     if all.is_empty() {
         return Ok(None);
     }

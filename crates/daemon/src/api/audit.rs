@@ -26,7 +26,7 @@ fn default_limit() -> i64 {
 
 /// GET /api/v1/audit
 pub(crate) async fn page(State(app): State<App>, Query(query): Query<PageQuery>) -> Answer<Value> {
-    let lines = app.runtime.audit_page(query.after.max(0), query.limit).await?;
+    let lines = app.runtime.audit_log().page(query.after.max(0), query.limit).await?;
     let next = lines.last().map(|line| line.seq);
     Ok(Json(json!({ "lines": lines, "next_after": next })))
 }

@@ -18,7 +18,7 @@ pub(crate) async fn show(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let brief = app.runtime.brief(&id).await?;
+    let brief = app.runtime.builds().brief(&id).await?;
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !accept.contains("text/markdown") {
         return Ok(Json(brief).into_response());

@@ -22,12 +22,12 @@ pub(crate) async fn show(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    tagged(&headers, &app.runtime.experiment_show(&id).await?)
+    tagged(&headers, &app.runtime.experiments().show(&id).await?)
 }
 
 /// GET /api/v1/experiments/{id}/result
 pub(crate) async fn result(State(app): State<App>, Path(id): Path<String>) -> Answer<Value> {
-    let view = app.runtime.experiment_show(&id).await?;
+    let view = app.runtime.experiments().show(&id).await?;
     let experiment = view.experiment;
     Ok(Json(json!({
         "experiment": experiment.slug,
@@ -47,7 +47,7 @@ pub(crate) async fn signals(
     Path(id): Path<String>,
     Query(query): Query<SeriesQuery>,
 ) -> Answer<Vec<Measurement>> {
-    Ok(Json(app.runtime.experiment_series(&id, query.limit.clamp(1, 5000)).await?))
+    Ok(Json(app.runtime.experiments().series(&id, query.limit.clamp(1, 5000)).await?))
 }
 
 /// What a builder reports; the names are those of the MCP tool.
@@ -80,7 +80,7 @@ pub(crate) async fn built(
         flag_key: body.flag_key,
         notes: body.agent_notes,
     };
-    Ok(Json(app.runtime.build_report(report, &caller.principal()).await?))
+    Ok(Json(app.runtime.builds().report(report, &caller.principal()).await?))
 }
 
 /// Why a build failed.
@@ -97,7 +97,7 @@ pub(crate) async fn fail(
     Extension(caller): Extension<Caller>,
     JsonBody(body): JsonBody<FailBody>,
 ) -> Answer<Value> {
-    let status = app.runtime.build_failed(&id, &body.reason, &caller.principal()).await?;
+    let status = app.runtime.builds().failed(&id, &body.reason, &caller.principal()).await?;
     Ok(Json(json!({ "experiment": id, "status": status })))
 }
 
@@ -118,6 +118,6 @@ pub(crate) async fn open_gate(
     JsonBody(body): JsonBody<GateBody>,
 ) -> Result<(StatusCode, Json<GateView>), Problem> {
     let request = GateOpenRequest { experiment: id, question: body.question, details: body.details };
-    let view = app.runtime.gate_open(request, &caller.principal()).await?;
+    let view = app.runtime.gates().open(request, &caller.principal()).await?;
     Ok((StatusCode::CREATED, Json(view)))
 }

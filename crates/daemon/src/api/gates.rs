@@ -15,7 +15,7 @@ use crate::http::extract::JsonBody;
 
 /// GET /api/v1/gates/pending: for a member the gates that they hold, for an agent all of them.
 pub(crate) async fn pending(State(app): State<App>, Extension(caller): Extension<Caller>) -> Answer<Vec<GateView>> {
-    let mut gates = app.runtime.gate_list().await?;
+    let mut gates = app.runtime.gates().list().await?;
     if let Caller::Member(session) = &caller {
         gates.retain(|gate| is_held_by(gate, &session.member.email));
     }
@@ -29,7 +29,7 @@ pub(crate) fn is_held_by(gate: &GateView, email: &str) -> bool {
 
 /// GET /api/v1/gates/{id}
 pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Answer<GateView> {
-    Ok(Json(app.runtime.gate_show(&id).await?))
+    Ok(Json(app.runtime.gates().show(&id).await?))
 }
 
 /// A decision. Its passphrase unlocks the member's key for this one signature.
@@ -64,6 +64,6 @@ pub(crate) async fn respond(
         unlock: Unlock::Passphrase(SecretString::from(body.passphrase)),
         surface: Surface::Page,
     };
-    let decided = app.limiter.attempt(Purpose::Decide, &email, app.runtime.gate_decide(request)).await?;
+    let decided = app.limiter.attempt(Purpose::Decide, &email, app.runtime.gates().decide(request)).await?;
     Ok(Json(decided))
 }

@@ -31,5 +31,5 @@ fn default_limit() -> i64 {
 /// GET /api/v1/learnings
 pub(crate) async fn search(State(app): State<App>, Query(query): Query<SearchQuery>) -> Answer<Vec<LearningView>> {
     let words: String = query.q.chars().take(500).collect();
-    Ok(Json(app.runtime.learnings(&words, query.outcome.as_deref(), query.limit, query.offset).await?))
+    Ok(Json(app.runtime.learnings().search(&words, query.outcome.as_deref(), query.limit, query.offset).await?))
 }

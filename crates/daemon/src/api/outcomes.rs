@@ -26,7 +26,7 @@ pub(crate) struct ListQuery {
 
 /// GET /api/v1/outcomes
 pub(crate) async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Answer<Status> {
-    Ok(Json(app.runtime.status(!query.all).await?))
+    Ok(Json(app.runtime.workspaces().status(!query.all).await?))
 }
 
 /// GET /api/v1/outcomes/{id}
@@ -35,7 +35,7 @@ pub(crate) async fn show(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let status = app.runtime.status(false).await?;
+    let status = app.runtime.workspaces().status(false).await?;
     let found = status.outcomes.into_iter().find(|line| line.outcome == id);
     let line =
         found.ok_or_else(|| Error::not_found("outcome", &id).hint("GET /api/v1/outcomes?all=true lists them"))?;
@@ -60,12 +60,12 @@ pub(crate) async fn signals(
     Path(id): Path<String>,
     Query(query): Query<SeriesQuery>,
 ) -> Answer<Vec<Measurement>> {
-    Ok(Json(app.runtime.outcome_series(&id, query.limit.clamp(1, 5000)).await?))
+    Ok(Json(app.runtime.outcomes().series(&id, query.limit.clamp(1, 5000)).await?))
 }
 
 /// GET /api/v1/outcomes/{id}/work-order
 pub(crate) async fn work_order(State(app): State<App>, Path(id): Path<String>) -> Answer<WorkOrder> {
-    Ok(Json(app.runtime.work_order(&id).await?))
+    Ok(Json(app.runtime.hypotheses().work_order(&id).await?))
 }
 
 /// Candidates that are handed in.
@@ -87,6 +87,6 @@ pub(crate) async fn submit(
         Caller::Member(_) => Author::Human,
     };
     let submission = Submission { outcome: id, hypotheses: body.hypotheses, author };
-    let submitted = app.runtime.hypotheses_submit(submission, &caller.principal()).await?;
+    let submitted = app.runtime.hypotheses().submit(submission, &caller.principal()).await?;
     Ok((StatusCode::CREATED, Json(submitted)))
 }

@@ -20,7 +20,7 @@ pub(crate) async fn ingest(State(app): State<App>, request: Request) -> Answer<I
     let body = whole(body, MAX_BODY).await?;
     let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let headers = Headers { id: text(HEADER_ID), timestamp: text(HEADER_TIMESTAMP), signature: text(HEADER_SIGNATURE) };
-    match app.runtime.ingest(headers, &body).await {
+    match app.runtime.signals().ingest(headers, &body).await {
         Ok(taken) => Ok(Json(taken)),
         // Elsewhere a source is at fault that we asked; here it is the caller.
         Err(error) if error.code() == Code::SignalShape => {
@@ -32,10 +32,10 @@ pub(crate) async fn ingest(State(app): State<App>, request: Request) -> Answer<I
 
 /// GET /api/v1/signals/connectors
 pub(crate) async fn connectors(State(app): State<App>) -> Answer<Value> {
-    Ok(Json(json!({ "connectors": app.runtime.connector_names()? })))
+    Ok(Json(json!({ "connectors": app.runtime.signals().connector_names()? })))
 }
 
 /// POST /api/v1/signals/connectors/{name}/test
 pub(crate) async fn test(State(app): State<App>, Path(name): Path<String>) -> Answer<SourceReport> {
-    Ok(Json(app.runtime.connector_test(&name).await?))
+    Ok(Json(app.runtime.signals().connector_test(&name).await?))
 }

@@ -40,12 +40,12 @@ pub(crate) async fn identify(app: &App, headers: &HeaderMap) -> Result<Option<Ca
             (scheme.eq_ignore_ascii_case("bearer") && token.len() <= 200).then(|| SecretString::from(token.trim()))
         });
         return match token {
-            Some(token) => Ok(app.runtime.agent_of_token(&token).await?.map(Caller::Agent)),
+            Some(token) => Ok(app.runtime.sessions().agent_of_token(&token).await?.map(Caller::Agent)),
             None => Ok(None),
         };
     }
     match cookie::session(headers) {
-        Some(token) => Ok(app.runtime.session(&token).await?.map(Caller::Member)),
+        Some(token) => Ok(app.runtime.sessions().session(&token).await?.map(Caller::Member)),
         None => Ok(None),
     }
 }

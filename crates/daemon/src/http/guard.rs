@@ -108,7 +108,7 @@ async fn admit(app: &App, access: Access, mut request: Request) -> Result<Reques
         (Some(Caller::Agent(agent)), Access::ApiHuman | Access::Page) => {
             if changes {
                 let what = format!("{} {}", request.method(), request.uri().path());
-                return Err(app.runtime.refuse_agent(agent, &what).await?.into());
+                return Err(app.runtime.sessions().refuse_agent(agent, &what).await?.into());
             }
             return Err(Error::new(Code::Forbidden, "the pages are for humans")
                 .hint("agents use /api/v1 or the MCP server")

@@ -16,7 +16,7 @@ pub(super) async fn run(app: App, cancel: CancellationToken) {
     while cancel.run_until_cancelled(tokio::time::sleep(wait)).await.is_some() {
         wait = EVERY;
         // Reading the log is interrupted without harm.
-        let Some(done) = cancel.run_until_cancelled(app.runtime.audit_verify(&[])).await else { return };
+        let Some(done) = cancel.run_until_cancelled(app.runtime.audit_log().verify(&[])).await else { return };
         match done {
             Ok(found) if found.is_intact => {
                 app.metrics.audit_verified(true);

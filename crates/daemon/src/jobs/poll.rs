@@ -61,7 +61,7 @@ fn jittered(app: &App) -> Duration {
 /// One round; true when it failed as a whole. A failure that lasts is said once.
 async fn round(app: &App, was_failing: bool) -> bool {
     let request = PollRequest::default();
-    let done = AssertUnwindSafe(app.runtime.poll(&request)).catch_unwind().await;
+    let done = AssertUnwindSafe(app.runtime.signals().poll(&request)).catch_unwind().await;
     let failed = match done {
         Ok(Ok(polled)) => {
             report(&polled);

@@ -78,7 +78,7 @@ pub(crate) async fn submit(
     body: Bytes,
 ) -> PageResult {
     let form = Form::parse(&body);
-    let view = app.runtime.gate_show(&slug).await?;
+    let view = app.runtime.gates().show(&slug).await?;
     let done = match form.verdict(&view.context) {
         Ok(verdict) => {
             let email = session.member.email.clone();
@@ -93,7 +93,7 @@ pub(crate) async fn submit(
                 unlock: Unlock::Passphrase(form.passphrase.clone()),
                 surface: Surface::Page,
             };
-            app.limiter.attempt(Purpose::Decide, &email, app.runtime.gate_decide(request)).await
+            app.limiter.attempt(Purpose::Decide, &email, app.runtime.gates().decide(request)).await
         }
         Err(error) => Err(error),
     };
@@ -128,14 +128,14 @@ pub(crate) async fn done(
     Extension(session): Extension<PageSession>,
     Path(slug): Path<String>,
 ) -> PageResult {
-    let view = app.runtime.gate_show(&slug).await?;
+    let view = app.runtime.gates().show(&slug).await?;
     let made = made(&view);
     if made.is_empty() {
         return Ok(Redirect::to(&format!("/gates/{}", view.gate)).into_response());
     }
     let experiment = match &view.context.experiment {
         Some(experiment) => {
-            let found = app.runtime.experiment_show(experiment.as_str()).await?.experiment;
+            let found = app.runtime.experiments().show(experiment.as_str()).await?.experiment;
             Some((found.slug.to_string(), words(found.state.status.as_str())))
         }
         None => None,
@@ -148,7 +148,7 @@ pub(crate) async fn done(
         made,
         outcome: view.context.outcome.to_string(),
         experiment,
-        undelivered: app.runtime.status(true).await?.undelivered,
+        undelivered: app.runtime.workspaces().status(true).await?.undelivered,
         context_hash: view.context_hash,
         slug: view.gate,
     };

@@ -98,7 +98,7 @@ pub(super) async fn page(
     filled: Filled,
     error: Option<Error>,
 ) -> PageResult {
-    let view = app.runtime.gate_show(slug).await?;
+    let view = app.runtime.gates().show(slug).await?;
     check_hash(&view)?;
     let status = error.as_ref().map_or(StatusCode::OK, |error| {
         StatusCode::from_u16(error.code().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)

@@ -56,7 +56,7 @@ struct InboxPage {
 
 /// GET /
 pub(crate) async fn show(State(app): State<App>, Extension(session): Extension<PageSession>) -> PageResult {
-    let mut status = app.runtime.status(false).await?;
+    let mut status = app.runtime.workspaces().status(false).await?;
     status.gates.sort_by_key(|gate| gate.due_at);
     let email = &session.member.email;
     let (mine, others): (Vec<_>, Vec<_>) = status

@@ -39,13 +39,13 @@ pub(crate) async fn show(
     Extension(session): Extension<PageSession>,
     Path(slug): Path<String>,
 ) -> PageResult {
-    let status = app.runtime.status(false).await?;
+    let status = app.runtime.workspaces().status(false).await?;
     let line = status
         .outcomes
         .into_iter()
         .find(|line| line.outcome == slug)
         .ok_or_else(|| Error::not_found("outcome", &slug))?;
-    let points = chart::points(&app.runtime.outcome_series(&slug, chart::MAX_POINTS).await?);
+    let points = chart::points(&app.runtime.outcomes().series(&slug, chart::MAX_POINTS).await?);
     let slugs: Vec<&str> = line.experiments.iter().map(|experiment| experiment.experiment.as_str()).collect();
     let is_of_outcome = |experiment: &Option<String>| experiment.as_deref().is_some_and(|slug| slugs.contains(&slug));
     let gates = status.gates.iter().filter(|gate| is_of_outcome(&gate.experiment)).map(gate_item).collect();

@@ -72,7 +72,7 @@ pub(crate) async fn submit(State(app): State<App>, request: Request) -> PageResu
     let passphrase = SecretString::from(field("passphrase").unwrap_or_default());
     let began = tokio::time::Instant::now();
     let named = (!email.is_empty()).then_some(email.as_str());
-    let done = app.limiter.attempt(Purpose::SignIn, &email, app.runtime.sign_in(named, passphrase)).await;
+    let done = app.limiter.attempt(Purpose::SignIn, &email, app.runtime.sessions().sign_in(named, passphrase)).await;
     match done {
         Ok(session) => {
             let mut response = Redirect::to(&next).into_response();
@@ -95,7 +95,7 @@ pub(crate) async fn submit(State(app): State<App>, request: Request) -> PageResu
 /// POST /sign-out
 pub(crate) async fn out(State(app): State<App>, Extension(_): Extension<Caller>, headers: HeaderMap) -> PageResult {
     if let Some(token) = cookie::session(&headers) {
-        app.runtime.sign_out(&token).await?;
+        app.runtime.sessions().sign_out(&token).await?;
     }
     let mut response = Redirect::to("/sign-in").into_response();
     if let Some(cookie) = cookie::clear(app.site.is_https()) {

@@ -31,14 +31,14 @@ async fn a_member_signs_in_sees_the_gate_and_decides_once() {
     assert_eq!(done.status(), 303, "{}", done.text().await.unwrap());
     let decided = browser.text(&format!("/gates/{gate}/decided")).await;
     assert!(decided.contains("Decided and signed") && decided.contains("Building"), "{decided}");
-    let view = daemon.lab.runtime.experiment_show(&experiment).await.unwrap();
+    let view = daemon.lab.runtime.experiments().show(&experiment).await.unwrap();
     assert_eq!(view.experiment.state.status.as_str(), "building");
 
     let again = browser.decide(&gate, &form, "reject", PASSPHRASE).await;
     assert_eq!(again.status(), 409);
     let page = again.text().await.unwrap();
     assert!(page.contains("gate_not_pending") && page.contains("This gate is closed"), "{page}");
-    assert!(daemon.lab.runtime.audit_verify(&[]).await.unwrap().is_intact);
+    assert!(daemon.lab.runtime.audit_log().verify(&[]).await.unwrap().is_intact);
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn a_form_of_another_page_decides_nothing() {
     }
     let stranger = daemon.stranger();
     assert_eq!(stranger.post(&path, &[("csrf", &form.csrf)]).await.status(), 401);
-    assert_eq!(daemon.lab.runtime.gate_show(&gate).await.unwrap().status.as_str(), "pending");
+    assert_eq!(daemon.lab.runtime.gates().show(&gate).await.unwrap().status.as_str(), "pending");
     let own = browser.request(Method::POST, &path).header("origin", daemon.url("")).form(&fields(&form.csrf));
     assert_eq!(own.send().await.unwrap().status(), 303);
 }
@@ -98,7 +98,7 @@ async fn something_else_than_what_was_shown_is_not_signed() {
 async fn the_rules_are_ticked_before_a_launch_but_not_before_a_refusal() {
     let daemon = Daemon::start().await;
     let experiment = daemon.lab.submit(hypothesis("A", "flag-a")).await.unwrap();
-    let portfolio = daemon.lab.runtime.experiment_show(&experiment).await.unwrap().gates.remove(0);
+    let portfolio = daemon.lab.runtime.experiments().show(&experiment).await.unwrap().gates.remove(0);
     let browser = daemon.member().await;
     let form = browser.form(&portfolio).await;
     let conditions = [
@@ -111,11 +111,11 @@ async fn the_rules_are_ticked_before_a_launch_but_not_before_a_refusal() {
     ];
     let done = browser.post(&format!("/gates/{portfolio}/decide"), &conditions).await;
     assert_eq!(done.status(), 303, "{}", done.text().await.unwrap());
-    let brief = daemon.lab.runtime.brief(&experiment).await.unwrap();
+    let brief = daemon.lab.runtime.builds().brief(&experiment).await.unwrap();
     assert_eq!(brief.conditions, ["Only level two", "Ask Kim first"]);
 
     daemon.lab.build(&experiment).await.unwrap();
-    let launch = daemon.lab.runtime.experiment_show(&experiment).await.unwrap().gates.remove(0);
+    let launch = daemon.lab.runtime.experiments().show(&experiment).await.unwrap().gates.remove(0);
     let page = browser.text(&format!("/gates/{launch}")).await;
     assert!(page.contains("The save format does not change"), "{page}");
     assert!(page.contains("Condition of an earlier approval: “Ask Kim first”"), "{page}");
@@ -133,7 +133,7 @@ async fn the_rules_are_ticked_before_a_launch_but_not_before_a_refusal() {
     ];
     let done = browser.post(&format!("/gates/{launch}/decide"), &ticked).await;
     assert_eq!(done.status(), 303, "{}", done.text().await.unwrap());
-    let view = daemon.lab.runtime.experiment_show(&experiment).await.unwrap();
+    let view = daemon.lab.runtime.experiments().show(&experiment).await.unwrap();
     assert_eq!(view.experiment.state.status.as_str(), "running");
 }
 
@@ -170,7 +170,7 @@ async fn over_the_api_only_a_signed_in_member_with_the_passphrase_decides() {
     let again: serde_json::Value = post(&body).await.json().await.unwrap();
     assert_eq!(again["code"], "gate_not_pending");
     assert_eq!(
-        daemon.lab.runtime.experiment_show(&experiment).await.unwrap().experiment.state.status.as_str(),
+        daemon.lab.runtime.experiments().show(&experiment).await.unwrap().experiment.state.status.as_str(),
         "building"
     );
 }

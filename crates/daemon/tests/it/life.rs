@@ -25,13 +25,13 @@ async fn it_polls_by_itself_and_shows_it() {
     let mut status = String::new();
     for _ in 0..100 {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        status = daemon.lab.runtime.experiment_show(&experiment).await.unwrap().experiment.state.status.to_string();
+        status = daemon.lab.runtime.experiments().show(&experiment).await.unwrap().experiment.state.status.to_string();
         if status == "awaiting_analysis_gate" {
             break;
         }
     }
     assert_eq!(status, "awaiting_analysis_gate");
-    let gate = daemon.lab.runtime.experiment_show(&experiment).await.unwrap().gates.remove(0);
+    let gate = daemon.lab.runtime.experiments().show(&experiment).await.unwrap().gates.remove(0);
     let page = daemon.member().await.text(&format!("/gates/{gate}")).await;
     for part in ["Computed by fixed rules", "Confidence sequence", "p-value", "3,000", "crashes", "ship: "] {
         assert!(page.contains(part), "{part} is missing: {page}");

@@ -83,10 +83,10 @@ async fn the_token_names_the_agent_and_no_answer_decides() {
     assert_eq!(again["result"]["isError"], true, "a state is used once: {again}");
     let deciding = json!({ "name": "get_gate", "arguments": { "gate_id": gate, "decision": "approve" } });
     assert_eq!(send(modern("tools/call", deciding)).await["result"]["isError"], true);
-    let lines = daemon.lab.runtime.audit_page(0, 1000).await.unwrap();
+    let lines = daemon.lab.runtime.audit_log().page(0, 1000).await.unwrap();
     let refused = lines.iter().find(|line| line.kind == "agent.refused").unwrap();
     assert!(json!(refused.principal).to_string().contains("ci-agent"), "{:?}", refused.principal);
-    assert_eq!(daemon.lab.runtime.gate_show(&gate).await.unwrap().status.as_str(), "pending");
+    assert_eq!(daemon.lab.runtime.gates().show(&gate).await.unwrap().status.as_str(), "pending");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ async fn what_an_agent_writes_stays_text_on_every_page() {
     evil.statement = EVIL.to_owned();
     evil.mechanism = "</blockquote><form action=//evil.example>".to_owned();
     let experiment = daemon.lab.submit(evil).await.unwrap();
-    let gate = daemon.lab.runtime.experiment_show(&experiment).await.unwrap().gates.remove(0);
+    let gate = daemon.lab.runtime.experiments().show(&experiment).await.unwrap().gates.remove(0);
     let agent = daemon.agent().await;
     let question = serde_json::json!({ "question": EVIL, "details": "<svg onload=alert(1)>" });
     let opened = agent.post(&format!("/api/v1/experiments/{experiment}/gates"), &question).await;

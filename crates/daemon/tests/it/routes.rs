@@ -50,14 +50,14 @@ async fn every_route_refuses_a_stranger_and_every_deciding_one_an_agent() {
         assert!(!route.decides || matches!(route.access, Access::ApiHuman | Access::Page), "{name}");
     }
     assert!(n_closed >= 25, "{n_closed}");
-    let lines = daemon.lab.runtime.audit_page(before as i64, 100).await.unwrap();
+    let lines = daemon.lab.runtime.audit_log().page(before as i64, 100).await.unwrap();
     let tried: Vec<_> = lines
         .iter()
         .filter(|line| line.kind == "agent.refused")
         .map(|line| line.payload["tried"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(tried, [format!("POST /api/v1/gates/{gate}/respond"), format!("POST /gates/{gate}/decide")]);
-    let view = daemon.lab.runtime.gate_show(&gate).await.unwrap();
+    let view = daemon.lab.runtime.gates().show(&gate).await.unwrap();
     assert_eq!(view.status.as_str(), "pending");
 }
 

@@ -73,8 +73,8 @@ impl Daemon {
 
     /// A request with an agent's token.
     pub async fn agent(&self) -> Agent<'_> {
-        let human = self.lab.runtime.terminal_human().await.unwrap();
-        let token = self.lab.runtime.agent_token_create("ci-agent", &human).await.unwrap();
+        let human = self.lab.runtime.sessions().terminal_human().await.unwrap();
+        let token = self.lab.runtime.sessions().agent_token_create("ci-agent", &human).await.unwrap();
         Agent { daemon: self, token: token.expose_secret().to_owned() }
     }
 
@@ -93,13 +93,13 @@ impl Daemon {
     /// An experiment at its portfolio gate: its slug and that of the gate.
     pub async fn proposed(&self, title: &str, flag: &str) -> (String, String) {
         let experiment = self.lab.submit(hypothesis(title, flag)).await.unwrap();
-        let gate = self.lab.runtime.experiment_show(&experiment).await.unwrap().gates.first().cloned().unwrap();
+        let gate = self.lab.runtime.experiments().show(&experiment).await.unwrap().gates.first().cloned().unwrap();
         (experiment, gate)
     }
 
     /// Kinds of the log's lines.
     pub async fn log_kinds(&self) -> Vec<String> {
-        let lines = self.lab.runtime.audit_page(0, 1000).await.unwrap();
+        let lines = self.lab.runtime.audit_log().page(0, 1000).await.unwrap();
         lines.into_iter().map(|line| line.kind).collect()
     }
 
@@ -116,7 +116,7 @@ impl Daemon {
     }
 
     pub async fn learnings(&self) -> Vec<LearningView> {
-        self.lab.runtime.learnings("", None, 10, 0).await.unwrap()
+        self.lab.runtime.learnings().search("", None, 10, 0).await.unwrap()
     }
 }
 

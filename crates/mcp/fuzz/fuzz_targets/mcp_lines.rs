@@ -45,10 +45,10 @@ impl Stage {
     /// No session decided anything, and the log is whole.
     fn verify(&self) {
         self.runtime.block_on(async {
-            let log = self.lab.runtime.audit_verify(&[]).await.unwrap();
+            let log = self.lab.runtime.audit_log().verify(&[]).await.unwrap();
             assert!(log.is_intact, "{:?}", log.problems);
-            for gate in self.lab.runtime.gate_list().await.unwrap() {
-                let view = self.lab.runtime.gate_show(&gate.gate).await.unwrap();
+            for gate in self.lab.runtime.gates().list().await.unwrap() {
+                let view = self.lab.runtime.gates().show(&gate.gate).await.unwrap();
                 assert!(view.decisions.is_empty(), "{} was decided", gate.gate);
             }
         });

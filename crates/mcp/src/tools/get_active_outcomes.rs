@@ -74,7 +74,7 @@ pub(crate) async fn outcomes(
     page: Option<&str>,
 ) -> Result<Answer, Failure> {
     let from = cursor::decode(page, NAME)?;
-    let mut status = call.runtime.status(only.is_none()).await?;
+    let mut status = call.runtime.workspaces().status(only.is_none()).await?;
     if let Some(only) = only {
         status.outcomes.retain(|line| line.outcome == only);
         if status.outcomes.is_empty() {

@@ -52,7 +52,7 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
 /// # Errors
 /// Before the approval, with the gate that waits.
 pub(crate) async fn brief(call: &Call<'_>, reference: &str, detail: Detail) -> Result<Answer, Failure> {
-    let brief = match call.runtime.brief(reference).await {
+    let brief = match call.runtime.builds().brief(reference).await {
         Ok(brief) => brief,
         Err(error) if error.code() == Code::NotFound => {
             return Err(with_known(call, "experiment", error.into()).await);
@@ -83,7 +83,7 @@ pub(crate) async fn brief(call: &Call<'_>, reference: &str, detail: Detail) -> R
 }
 
 async fn refused(call: &Call<'_>, reference: &str, failure: Failure) -> Failure {
-    let Ok(view) = call.runtime.experiment_show(reference).await else { return failure };
+    let Ok(view) = call.runtime.experiments().show(reference).await else { return failure };
     let Some(gate) = view.gates.first() else {
         return match failure.code() {
             Code::Conflict => failure
@@ -95,6 +95,6 @@ async fn refused(call: &Call<'_>, reference: &str, failure: Failure) -> Failure 
     failure
         .with("status", Value::from(view.experiment.state.status.as_str()))
         .with("gate", gate.as_str())
-        .with("review_url", call.runtime.gate_url(gate))
+        .with("review_url", call.runtime.gates().url(gate))
         .next("get_gate", json!({ "gate_id": gate }))
 }

@@ -50,7 +50,7 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
 /// # Errors
 /// For an unknown gate.
 pub(crate) async fn gate(call: &Call<'_>, reference: &str, detail: Detail) -> Result<Answer, Failure> {
-    let view = match call.runtime.gate_show(reference).await {
+    let view = match call.runtime.gates().show(reference).await {
         Ok(view) => view,
         Err(error) => return Err(with_known(call, "gate", error.into()).await),
     };

@@ -46,7 +46,7 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
         Some(outcome) => outcome,
         None => only_active(call).await?,
     };
-    let order = match call.runtime.work_order(&outcome).await {
+    let order = match call.runtime.hypotheses().work_order(&outcome).await {
         Ok(order) => order,
         Err(error) if error.code() == Code::NotFound => return Err(with_known(call, "outcome", error.into()).await),
         Err(error) => return Err(Failure::from(error).next(GET_ACTIVE_OUTCOMES, json!({}))),
@@ -63,7 +63,7 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
 }
 
 async fn only_active(call: &Call<'_>) -> Result<String, Failure> {
-    let status = call.runtime.status(true).await?;
+    let status = call.runtime.workspaces().status(true).await?;
     match status.outcomes.as_slice() {
         [only] => Ok(only.outcome.clone()),
         [] => Err(Failure::new(Code::Conflict, "no outcome is active")

@@ -160,7 +160,7 @@ async fn with_known(call: &Call<'_>, kind: &str, failure: Failure) -> Failure {
     if failure.code() != Code::NotFound {
         return failure;
     }
-    let Ok(status) = call.runtime.status(false).await else { return failure };
+    let Ok(status) = call.runtime.workspaces().status(false).await else { return failure };
     let known: Vec<String> = match kind {
         "outcome" => status.outcomes.iter().map(|line| line.outcome.clone()).take(20).collect(),
         "gate" => status.gates.iter().map(|line| line.gate.clone()).take(20).collect(),

@@ -64,7 +64,7 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
     let offset = i64::try_from(from).unwrap_or(i64::MAX);
     let limit = args.limit.unwrap_or(5);
     let page = i64::try_from(limit + AHEAD).unwrap_or(i64::MAX);
-    let found = match call.runtime.learnings(&words, args.outcome_id.as_deref(), page, offset).await {
+    let found = match call.runtime.learnings().search(&words, args.outcome_id.as_deref(), page, offset).await {
         Ok(found) => found,
         Err(error) => return Err(with_known(call, "outcome", error.into()).await),
     };
@@ -88,7 +88,7 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
 /// When the database fails.
 pub(crate) async fn learning(runtime: &Runtime, id: &str) -> Result<Option<Answer>, Failure> {
     let Ok(id) = id.parse() else { return Ok(None) };
-    let found = runtime.learning_show(id).await?;
+    let found = runtime.learnings().show(id).await?;
     Ok(found.map(|view| Answer::new(line(&view, Detail::Full)).within(Detail::Full.budget())))
 }
 

@@ -94,7 +94,7 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
         flag_key: args.feature_flag_key.filter(|key| !key.is_empty()),
         notes: args.agent_notes.filter(|notes| !notes.trim().is_empty()),
     };
-    let done = match call.runtime.build_report(report, call.by).await {
+    let done = match call.runtime.builds().report(report, call.by).await {
         Ok(done) => done,
         Err(error) if error.code() == Code::NotFound => {
             return Err(with_known(call, "experiment", error.into()).await);
@@ -116,13 +116,13 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
 
 async fn failed(call: &Call<'_>, args: &Args) -> Result<Answer, Failure> {
     let id = &args.experiment_id;
-    let status = match call.runtime.build_failed(id, &args.implementation_summary, call.by).await {
+    let status = match call.runtime.builds().failed(id, &args.implementation_summary, call.by).await {
         Ok(status) => status,
         Err(error) if error.code() == Code::NotFound => {
             return Err(with_known(call, "experiment", error.into()).await);
         }
         // The same report again.
-        Err(error) => match call.runtime.experiment_show(id).await {
+        Err(error) => match call.runtime.experiments().show(id).await {
             Ok(view) if view.experiment.state.status == ExperimentStatus::FailedBuild => ExperimentStatus::FailedBuild,
             _ => return Err(refused(id, error.into())),
         },

@@ -71,7 +71,7 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
             question: args.question,
             details: args.details.filter(|details| !details.trim().is_empty()),
         };
-        match call.runtime.gate_open(request, call.by).await {
+        match call.runtime.gates().open(request, call.by).await {
             Ok(view) => view,
             Err(error) => return Err(with_known(call, "experiment", error.into()).await),
         }
@@ -94,12 +94,12 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
 
 /// The gate of this type that the lifecycle has opened for the experiment.
 async fn lifecycle_gate(call: &Call<'_>, experiment: &str, wanted: GateType) -> Result<GateView, Failure> {
-    let shown = match call.runtime.experiment_show(experiment).await {
+    let shown = match call.runtime.experiments().show(experiment).await {
         Ok(shown) => shown,
         Err(error) => return Err(with_known(call, "experiment", error.into()).await),
     };
     let slug = &shown.experiment.slug;
-    let gates = call.runtime.gate_list().await?;
+    let gates = call.runtime.gates().list().await?;
     let mut own = gates.into_iter().filter(|gate| gate.context.experiment.as_ref() == Some(slug));
     if let Some(found) = own.find(|gate| gate.gate_type == wanted) {
         return Ok(found);

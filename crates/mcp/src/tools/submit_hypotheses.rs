@@ -65,7 +65,7 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
             .next(NAME, json!({ "outcome_id": args.outcome_id, "hypotheses": [hypothesis::example()] })));
     }
     let submission = Submission { outcome: args.outcome_id.clone(), hypotheses: good, author: Author::Ai };
-    let done = match call.runtime.hypotheses_submit(submission, call.by).await {
+    let done = match call.runtime.hypotheses().submit(submission, call.by).await {
         Ok(done) => done,
         Err(error) if error.code() == Code::NotFound => return Err(with_known(call, "outcome", error.into()).await),
         Err(error) => {
@@ -80,7 +80,7 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
     let gates: Vec<Value> = done
         .gates
         .iter()
-        .map(|gate| json!({ "gate": gate, "status": "pending", "review_url": call.runtime.gate_url(gate) }))
+        .map(|gate| json!({ "gate": gate, "status": "pending", "review_url": call.runtime.gates().url(gate) }))
         .collect();
     let next = done.gates.first().map(|gate| action("get_gate", json!({ "gate_id": gate })));
     let body = json!({

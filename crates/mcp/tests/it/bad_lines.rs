@@ -57,7 +57,7 @@ fn garbage() -> Vec<Vec<u8>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_request_after_garbage_is_answered_and_nothing_else_is_written() -> Result<()> {
     let lab = Lab::sqlite().await?;
-    let before = lab.runtime.log_position().await?;
+    let before = lab.runtime.audit_log().position().await?;
     for version in [MODERN, LEGACY] {
         let lines = session_lines(version, &[("get_active_outcomes", json!({})), ("get_work_order", json!({}))]);
         let (last, first) = lines.split_last().unwrap();
@@ -81,7 +81,7 @@ async fn a_good_request_after_garbage_is_answered_and_nothing_else_is_written() 
             assert_eq!(ended.result(id)?["isError"], Value::from(false));
         }
     }
-    assert_eq!(lab.runtime.log_position().await?, before);
+    assert_eq!(lab.runtime.audit_log().position().await?, before);
     Ok(())
 }
 

@@ -47,7 +47,7 @@ async fn the_card_in_a_real_browser() -> Result<()> {
     for _ in 0..8 {
         lab.poll_after(24).await?;
     }
-    let gate = lab.runtime.gate_list().await?[0].gate.clone();
+    let gate = lab.runtime.gates().list().await?[0].gate.clone();
     let mut client = session(&lab, MODERN).await?;
     let mut raw = async |name: &str, arguments: Value| -> Result<Value> {
         let params = json!({ "name": name, "arguments": arguments });

@@ -21,9 +21,9 @@ async fn lab_with_gate() -> Result<(Lab, Value)> {
 }
 
 async fn assert_only_pending(lab: &Lab) -> Result<()> {
-    let gates = lab.runtime.gate_list().await?;
+    let gates = lab.runtime.gates().list().await?;
     assert_eq!(gates.len(), 1);
-    let now = lab.runtime.gate_show(&gates[0].gate).await?;
+    let now = lab.runtime.gates().show(&gates[0].gate).await?;
     assert_eq!((now.status, now.decisions.len()), (GateStatus::Pending, 0));
     Ok(())
 }

@@ -70,10 +70,10 @@ impl Stage {
             &|_| None,
         );
         let runtime = Runtime::open_with_clock(settings, Arc::new(self.lab.clock.clone())).await?;
-        let log = runtime.audit_verify(&[]).await?;
+        let log = runtime.audit_log().verify(&[]).await?;
         ensure!(log.is_intact, "{:?}", log.problems);
-        let experiments = runtime.experiment_list(None, 100).await?;
-        let gates = runtime.gate_list().await?;
+        let experiments = runtime.experiments().list(None, 100).await?;
+        let gates = runtime.gates().list().await?;
         let n_proposed = experiments.iter().filter(|line| line.slug.as_str() != self.experiment).count();
         let n_launch = gates.iter().filter(|line| line.gate_type.as_str() == "launch_approval").count();
         let n_portfolio = gates.iter().filter(|line| line.gate_type.as_str() == "portfolio_review").count();

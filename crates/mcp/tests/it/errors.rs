@@ -58,7 +58,7 @@ async fn a_change_outside_of_the_scope_names_the_path_and_the_way_out() -> Resul
     let report = json!({ "experiment_id": experiment, "implementation_summary": "Made it free" });
     let call = ("report_experiment_built", report);
     refuses(&mut client, "scope_violation", "a path is outside of the scope", call).await?;
-    assert_eq!(lab.runtime.gate_list().await?.len(), 0, "no launch gate");
+    assert_eq!(lab.runtime.gates().list().await?.len(), 0, "no launch gate");
     Ok(())
 }
 

@@ -187,7 +187,7 @@ async fn full_lab() -> Result<(Lab, Vec<String>)> {
     lab.decide(&building, Verdict::Approve).await?;
     let rejected = lab.submit(hypothesis("Louder level", "loud")).await?;
     lab.decide(&rejected, Verdict::Reject).await?;
-    let gates = lab.runtime.gate_list().await?;
+    let gates = lab.runtime.gates().list().await?;
     let names = [OUTCOME.to_owned(), waiting, building, rejected, "main".to_owned(), "game/short/".to_owned()];
     Ok((lab, names.into_iter().chain(gates.into_iter().map(|gate| gate.gate)).collect()))
 }
@@ -195,21 +195,21 @@ async fn full_lab() -> Result<(Lab, Vec<String>)> {
 /// Nothing that agents sent after this line of the log decided anything, and the log is whole.
 async fn assert_undecided(lab: &Lab, mut after: i64) -> Result<()> {
     loop {
-        let page = lab.runtime.audit_page(after, 1_000).await?;
+        let page = lab.runtime.audit_log().page(after, 1_000).await?;
         let Some(last) = page.last() else { break };
         after = last.seq;
         for line in &page {
             assert!(matches!(line.principal, Principal::Agent { .. }), "{} {:?}", line.kind, line.principal);
         }
     }
-    for open in lab.runtime.gate_list().await? {
-        let view = lab.runtime.gate_show(&open.gate).await?;
+    for open in lab.runtime.gates().list().await? {
+        let view = lab.runtime.gates().show(&open.gate).await?;
         assert!(matches!(view.status, GateStatus::Pending | GateStatus::TimedOut), "{}", open.gate);
         // A report with the right arguments may be among them.
         let may_open = [GateType::PortfolioReview, GateType::LaunchApproval, GateType::Escalation];
         assert!(may_open.contains(&view.gate_type), "{}", open.gate);
     }
-    let log = lab.runtime.audit_verify(&[]).await?;
+    let log = lab.runtime.audit_log().verify(&[]).await?;
     assert!(log.is_intact, "{:?}", log.problems);
     Ok(())
 }
@@ -228,7 +228,7 @@ fn runner() -> TestRunner {
 #[tokio::test(flavor = "multi_thread")]
 async fn generated_arguments_get_an_answer_of_the_schema_or_a_whole_error() -> Result<()> {
     let (lab, names) = full_lab().await?;
-    let before = lab.runtime.log_position().await?;
+    let before = lab.runtime.audit_log().position().await?;
     for version in [MODERN, LEGACY] {
         let mut client = session(&lab, version).await?;
         let tools = tools(&mut client).await?;
@@ -256,7 +256,7 @@ async fn generated_arguments_get_an_answer_of_the_schema_or_a_whole_error() -> R
 #[tokio::test(flavor = "multi_thread")]
 async fn many_hostile_calls_leave_no_memory_behind() -> Result<()> {
     let (lab, names) = full_lab().await?;
-    let before = lab.runtime.log_position().await?;
+    let before = lab.runtime.audit_log().position().await?;
     let mut client = session(&lab, MODERN).await?;
     let peak = |client: &McpClient| -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", client.pid().unwrap()))?;

@@ -65,7 +65,7 @@ fn right(tool: &str, experiment: &str, gate: &str) -> Value {
 async fn hostile_values_in_any_argument_are_survived() -> Result<()> {
     let lab = Lab::sqlite().await?;
     let experiment = lab.submit(hypothesis("Softer level", "soft")).await?;
-    let gate = lab.runtime.gate_list().await?[0].gate.clone();
+    let gate = lab.runtime.gates().list().await?[0].gate.clone();
     for (version, parity) in [(MODERN, 0), (LEGACY, 1)] {
         let mut client = session(&lab, version).await?;
         let tools = arguments_of_tools(&mut client).await?;
@@ -90,11 +90,11 @@ async fn hostile_values_in_any_argument_are_survived() -> Result<()> {
         client.ok("get_active_outcomes", json!({})).await?;
         client.close().await?;
     }
-    for open in lab.runtime.gate_list().await? {
+    for open in lab.runtime.gates().list().await? {
         assert!(open.gate == gate || open.gate_type == GateType::Escalation, "{}", open.gate);
         assert_eq!((open.status, open.decisions.len()), (GateStatus::Pending, 0), "{}", open.gate);
     }
-    let known = lab.runtime.gate_show(&gate).await?;
+    let known = lab.runtime.gates().show(&gate).await?;
     assert_eq!((known.status, known.decisions.len()), (GateStatus::Pending, 0));
     Ok(())
 }
@@ -110,7 +110,7 @@ async fn text_of_others_stays_in_fields_that_say_so() -> Result<()> {
     }
     bait["tags"] = json!([BAIT]);
     client.ok("submit_hypotheses", json!({ "outcome_id": OUTCOME, "hypotheses": [bait] })).await?;
-    let experiment = lab.runtime.experiment_list(None, 1).await?[0].slug.to_string();
+    let experiment = lab.runtime.experiments().list(None, 1).await?[0].slug.to_string();
     lab.decide(&experiment, Verdict::Approve).await?;
     let asked = json!({ "experiment_id": experiment, "gate_type": "escalation", "question": BAIT, "details": BAIT });
     let gate = client.ok("request_human_gate", asked).await?["gate"].clone();
@@ -144,7 +144,7 @@ fn assert_quoted(value: &Value, key: &str, bait: &str, tool: &str) {
 async fn no_claim_of_a_client_decides_anything() -> Result<()> {
     let lab = Lab::sqlite().await?;
     let experiment = lab.submit(hypothesis("Softer level", "soft")).await?;
-    let gate = lab.runtime.gate_list().await?[0].gate.clone();
+    let gate = lab.runtime.gates().list().await?[0].gate.clone();
     for version in [MODERN, LEGACY] {
         let mut client = session(&lab, version).await?;
         for tool in ["gate_decide", "decide", "approve_gate", "gate_open", "experiment_pause", "activate"] {
@@ -166,7 +166,7 @@ async fn no_claim_of_a_client_decides_anything() -> Result<()> {
         let answer = client.request("tools/call", params).await?.unwrap();
         assert_eq!(answer["structuredContent"]["status"], "pending", "{answer}");
     }
-    let now = lab.runtime.gate_show(&gate).await?;
+    let now = lab.runtime.gates().show(&gate).await?;
     assert_eq!((now.status, now.decisions.len()), (GateStatus::Pending, 0));
     Ok(())
 }

@@ -72,9 +72,9 @@ async fn an_agent_proposes_builds_asks_and_learns() -> Result<()> {
         let call = ("get_active_outcomes", json!({ "detail": "full" }));
         shows(&mut client, "get_active_outcomes_full", "an experiment has a result", call).await?;
 
-        let view = lab.runtime.experiment_show("softer-level").await?;
+        let view = lab.runtime.experiments().show("softer-level").await?;
         let analysis = view.gates.iter().find(|gate| gate.contains("analysis")).expect("an analysis gate");
-        lab.runtime.gate_decide(decision(analysis, Verdict::Kill)).await?;
+        lab.runtime.gates().decide(decision(analysis, Verdict::Kill)).await?;
         let call = ("query_learnings", json!({ "query": "softer level" }));
         shows(&mut client, "query_learnings", "one experiment has ended", call).await?;
         client.close().await?;
@@ -107,7 +107,7 @@ async fn what_agents_do_is_recorded_under_the_name_that_they_give() -> Result<()
         let hypotheses = json!([candidate(&format!("Level {version}"), &format!("f-{version}"))]);
         client.ok("submit_hypotheses", json!({ "outcome_id": OUTCOME, "hypotheses": hypotheses })).await?;
     }
-    let log = lab.runtime.audit_page(0, 500).await?;
+    let log = lab.runtime.audit_log().page(0, 500).await?;
     let by_agent =
         log.iter().filter(|line| line.principal.to_string() == "plain-client (agent, self-reported)").count();
     assert!(by_agent >= 3, "{by_agent}");

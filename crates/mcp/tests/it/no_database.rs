@@ -41,8 +41,8 @@ async fn assert_back(client: &mut McpClient, lab: &Lab) -> Result<()> {
     for (tool, arguments) in calls() {
         client.ok(tool, arguments).await?;
     }
-    assert_eq!(lab.runtime.experiment_list(None, 10).await?.len(), 1);
-    let log = lab.runtime.audit_verify(&[]).await?;
+    assert_eq!(lab.runtime.experiments().list(None, 10).await?.len(), 1);
+    let log = lab.runtime.audit_log().verify(&[]).await?;
     assert!(log.is_intact, "{:?}", log.problems);
     Ok(())
 }
@@ -183,7 +183,7 @@ async fn a_server_that_cannot_be_reached_is_missed_and_found_again() -> Result<(
         client.answer_to(id).await?.unwrap();
     }
     client.ok("get_active_outcomes", json!({})).await?;
-    let log = lab.runtime.audit_verify(&[]).await?;
+    let log = lab.runtime.audit_log().verify(&[]).await?;
     assert!(log.is_intact, "{:?}", log.problems);
     Ok(())
 }

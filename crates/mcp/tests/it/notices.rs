@@ -17,7 +17,7 @@ const UPDATED: &str = "notifications/resources/updated";
 async fn a_modern_subscriber_hears_of_a_decision() -> Result<()> {
     let lab = Lab::sqlite().await?;
     let experiment = lab.submit(hypothesis("New level", "new")).await?;
-    let uri = format!("gate://{}", lab.runtime.gate_list().await?[0].gate);
+    let uri = format!("gate://{}", lab.runtime.gates().list().await?[0].gate);
     let mut client = session(&lab, MODERN).await?;
     client.ok("get_active_outcomes", json!({})).await?;
     let filter = json!({

@@ -24,15 +24,15 @@ async fn fill(lab: &Lab, adjective: &str) -> Result<Names> {
     let rejected =
         lab.submit(hypothesis(&format!("{adjective} enemies"), &format!("{adjective}-c").to_lowercase())).await?;
     lab.decide(&rejected, Verdict::Reject).await?;
-    let log = lab.runtime.audit_page(0, 1_000).await?;
+    let log = lab.runtime.audit_log().page(0, 1_000).await?;
     let ids = |kind: &str| -> Vec<String> {
         let of_kind = log.iter().filter(|line| json!(line.subject.kind) == kind);
         let mut ids: Vec<String> = of_kind.map(|line| line.subject.id.to_string()).collect();
         ids.dedup();
         ids
     };
-    let learnings = lab.runtime.learnings("", None, 10, 0).await?;
-    let slugs = lab.runtime.gate_list().await?.into_iter().map(|line| line.gate);
+    let learnings = lab.runtime.learnings().search("", None, 10, 0).await?;
+    let slugs = lab.runtime.gates().list().await?.into_iter().map(|line| line.gate);
     Ok(Names {
         experiments: ids("experiment").into_iter().chain([open, built, rejected]).collect(),
         gates: ids("gate").into_iter().chain(slugs).collect(),
@@ -51,7 +51,7 @@ async fn assert_unknown(client: &mut McpClient, tool: &str, arguments: Value) ->
 async fn assert_apart(ours: &Lab, theirs: &Lab) -> Result<()> {
     let mine = fill(ours, "Softer").await?;
     let other = fill(theirs, "Louder").await?;
-    let before = (ours.runtime.log_position().await?, theirs.runtime.log_position().await?);
+    let before = (ours.runtime.audit_log().position().await?, theirs.runtime.audit_log().position().await?);
     for version in [MODERN, LEGACY] {
         let mut client = session(ours, version).await?;
         client.ok("get_gate", json!({ "gate_id": mine.gates.last() })).await?;
@@ -94,7 +94,7 @@ async fn assert_apart(ours: &Lab, theirs: &Lab) -> Result<()> {
         assert!(everything.iter().all(|answer| !answer.to_string().to_lowercase().contains("louder")));
     }
     assert_eq!(
-        (ours.runtime.log_position().await?, theirs.runtime.log_position().await?),
+        (ours.runtime.audit_log().position().await?, theirs.runtime.audit_log().position().await?),
         before,
         "nothing was written"
     );

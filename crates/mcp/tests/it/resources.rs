@@ -16,8 +16,8 @@ async fn every_resource_is_what_a_tool_answers() -> Result<()> {
     let building = lab.submit(hypothesis("Built level", "built")).await?;
     lab.decide(&building, Verdict::Approve).await?;
     let waiting = lab.submit(hypothesis("New level", "new")).await?;
-    let gate = lab.runtime.gate_list().await?[0].gate.clone();
-    let learning = lab.runtime.learnings("", None, 1, 0).await?[0].learning.id.to_string();
+    let gate = lab.runtime.gates().list().await?[0].gate.clone();
+    let learning = lab.runtime.learnings().search("", None, 1, 0).await?[0].learning.id.to_string();
     for version in [MODERN, LEGACY] {
         let mut client = session(&lab, version).await?;
         let listed = client.request("resources/list", json!({})).await?.unwrap();

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use outcome_core::config::Vendors;
 use outcome_core::domain::{ExperimentStatus, Surface, Verdict};
 use outcome_core::settings::{Overrides, Settings};
-use outcome_core::usecases::{DecideRequest, Decided, GateView, InitRequest, PollRequest, Runtime, Unlock};
+use outcome_core::usecases::{DecideRequest, Decided, GateView, InitRequest, PollRequest, Runtime, Unlock, Workspaces};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -94,12 +94,12 @@ impl Stage {
             passphrase: SecretString::from(PASSPHRASE),
             outcome_file: Some(OUTCOME_FILE.to_owned()),
         };
-        let (runtime, done) = Runtime::init(settings, request).await?;
+        let (runtime, done) = Workspaces::init(settings, request).await?;
         commit(root, "Declare the outcome")?;
         print.did(&format!("init: member {}, signing key {}", done.member, short(&done.key_fingerprint)));
-        let human = runtime.terminal_human().await?;
-        runtime.outcome_apply(&human, None).await?;
-        let active = runtime.outcome_activate("checkout", &Unlock::Local, false).await?;
+        let human = runtime.sessions().terminal_human().await?;
+        runtime.outcomes().apply(&human, None).await?;
+        let active = runtime.outcomes().activate("checkout", &Unlock::Local, false).await?;
         print.did(&format!(
             "activate: measured baseline {:.2} % of {} visitors, target 33 %, until {}",
             active.baseline.value * 100.0,
@@ -127,7 +127,7 @@ impl Stage {
         let done = agent.call("submit_hypotheses", answer).await?;
         self.print
             .played("agent", &format!("submit_hypotheses: {} are waiting for a human", list(at(&done, "proposed"))));
-        for gate in self.runtime.gate_list().await? {
+        for gate in self.runtime.gates().list().await? {
             self.decide(&gate, Verdict::Approve, "worth a try").await?;
         }
         Ok(())
@@ -169,7 +169,7 @@ impl Stage {
     /// The human approves both launches, for exactly these commits and plans.
     async fn launch(&mut self) -> Result<()> {
         self.print.chapter("4. A human approves the launch of exactly these commits");
-        for gate in self.runtime.gate_list().await? {
+        for gate in self.runtime.gates().list().await? {
             let decided = self.decide(&gate, Verdict::Approve, "looks right").await?;
             for delivery in &decided.deliveries {
                 self.print.did(delivery);
@@ -192,11 +192,11 @@ impl Stage {
             self.now += step;
             std::fs::write(&self.clock, self.now.to_string())?;
             let request = PollRequest { outcome: None, is_forced: true };
-            let polled = self.runtime.poll(&request).await?;
+            let polled = self.runtime.signals().poll(&request).await?;
             ensure!(polled.failures.is_empty(), "a poll failed: {}", polled.failures.join("; "));
             progress.set_message(format!("{}", (poll + 1) * u64::try_from(POLL_HOURS)? / 24));
             progress.inc(1);
-            for gate in self.runtime.gate_list().await? {
+            for gate in self.runtime.gates().list().await? {
                 progress.suspend(|| ());
                 self.answer(&gate).await?;
             }
@@ -226,7 +226,8 @@ impl Stage {
     async fn decide(&mut self, gate: &GateView, verdict: Verdict, note: &str) -> Result<Decided> {
         let decided = self
             .runtime
-            .gate_decide(DecideRequest {
+            .gates()
+            .decide(DecideRequest {
                 gate: gate.gate.clone(),
                 verdict,
                 conditions: Vec::new(),
@@ -253,14 +254,14 @@ impl Stage {
     /// The two verdicts, the chart, what was learnt, the log.
     async fn end(&mut self, agent: &Agent) -> Result<()> {
         self.print.chapter("6. What was found");
-        let series = self.runtime.outcome_series("checkout", 1000).await?;
+        let series = self.runtime.outcomes().series("checkout", 1000).await?;
         let points: Vec<(String, f64)> = series
             .iter()
             .filter_map(|m| Some((m.measured_at.strftime("%b %d").to_string(), m.sums.value()?)))
             .collect();
         self.print.block(&line_chart("orders per visitor, 7-day rolling", &points, Some(0.33), 60, 10));
         let mut verdicts = Vec::new();
-        for experiment in self.runtime.experiment_list(Some("checkout"), 10).await? {
+        for experiment in self.runtime.experiments().list(Some("checkout"), 10).await? {
             let result = experiment.final_result.clone().unwrap_or_default();
             let number = |pointer: &str| result.pointer(pointer).and_then(Value::as_f64).unwrap_or(f64::NAN) * 100.0;
             let is_shipped = experiment.state.status == ExperimentStatus::Shipped;
@@ -281,7 +282,7 @@ impl Stage {
             "query_learnings returns {} learnings for the next portfolio",
             count(at(&found, "learnings"))
         ));
-        let check = self.runtime.audit_verify(&[]).await?;
+        let check = self.runtime.audit_log().verify(&[]).await?;
         ensure!(check.is_intact, "the audit log is not intact: {}", check.problems.join("; "));
         self.print.did(&format!("audit log verified: {} lines, head {}", check.n_lines, short(&check.head)));
         ensure!(

@@ -13,9 +13,9 @@ const SHOWN: usize = 20;
 /// Runs it.
 pub async fn run(cx: &Cx, args: &args::StatsRecompute) -> Result<Exit> {
     let runtime = cx.open().await?;
-    let by = runtime.terminal_human().await?;
+    let by = runtime.sessions().terminal_human().await?;
     let request = RecomputeRequest { experiment: args.experiment.clone(), is_check: args.check };
-    let done = runtime.recompute(&request, &by).await?;
+    let done = runtime.audit_log().recompute(&request, &by).await?;
     cx.out.result(&done, |page| show(page, &done))?;
     Ok(match done {
         Recomputed { ref failures, .. } if !failures.is_empty() => Exit::of(Code::StateTampered),

@@ -1,0 +1,21 @@
+//! The audit log: verified, anchored, paged; and what is recomputed from it and from stored readings.
+
+mod anchor;
+mod page;
+mod proof;
+mod recompute;
+mod verify;
+
+use crate::usecases::Runtime;
+
+pub use anchor::AnchorPlace;
+pub use proof::{
+    Proof, ProofExperiment, ProofLogged, ProofMethod, ProofPhase, ProofPoll, ProofReading, ProofRecorded,
+    ProofSnapshot, ProofStep,
+};
+pub use recompute::{RecomputeRequest, Recomputed, RecomputedExperiment};
+pub use verify::Verification;
+
+/// The use cases about the audit log.
+#[derive(Clone, Copy)]
+pub struct AuditLog<'r>(pub(super) &'r Runtime);

@@ -1,0 +1,270 @@
+//! Verifying the audit log: chain, signatures, each step, the stored state, and the anchors.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::AuditLog;
+use super::anchor::read_notes;
+use crate::audit::SignedAnchor;
+use crate::error::{Code, Error, Result};
+use crate::ids::{ExperimentId, GateId};
+use crate::lifecycle::replay::Replay;
+use crate::signing::sha256_hex;
+use crate::store::{StoredReading, Tx};
+use crate::usecases::Runtime;
+use crate::usecases::kernel::digest::{digest, readings_digest};
+
+/// What verification found.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Verification {
+    /// True when nothing is wrong.
+    pub is_intact: bool,
+    /// Lines that were checked.
+    pub n_lines: i64,
+    /// Hash of the last good line.
+    pub head: String,
+    /// Anchors that were checked.
+    pub n_anchors: usize,
+    /// What is wrong, as sentences.
+    pub problems: Vec<String>,
+}
+
+/// Lines of the log that are read at once.
+const PAGE: i64 = 500;
+/// Experiments or gates that are read at once.
+const ROWS: i64 = 200;
+/// Polls, and readings of them, that are read at once; one poll is never cut.
+const POLLS: usize = 500;
+const READINGS: usize = 4_000;
+
+/// Digests of the readings of polls.
+type Logged = BTreeMap<(ExperimentId, Timestamp), String>;
+
+/// The next id there can be.
+fn following(id: Uuid) -> Option<Uuid> {
+    id.as_u128().checked_add(1).map(Uuid::from_u128)
+}
+
+/// Takes the next lines of the log; false when there were none, or one of them does not hold.
+async fn fold_page(tx: &mut Tx, replay: &mut Replay, problems: &mut Vec<String>) -> Result<bool> {
+    let page = match tx.event_page(replay.head().0, PAGE).await {
+        Ok(page) => page,
+        Err(error) if error.code() == Code::AuditBroken => {
+            problems.push(error.message().to_owned());
+            return Ok(false);
+        }
+        Err(error) => return Err(error),
+    };
+    for entry in &page {
+        if let Err(broken) = replay.apply(entry) {
+            problems.push(broken.to_string());
+            return Ok(false);
+        }
+    }
+    Ok(!page.is_empty())
+}
+
+impl AuditLog<'_> {
+    /// Walks the whole log: chain, signatures, legality of each step; compares the state that follows with what is stored,
+    /// and the chain with its anchors (the default file, git notes, and `files`).
+    ///
+    /// Others write meanwhile, and a long transaction would keep SQLite from shortening its write-ahead log. So what only
+    /// grows is read in short transactions, a page each: lines of the log, which hold on to each other, and readings, which
+    /// are stored together with the line that names them. Everything else is compared in one short transaction at the end,
+    /// a snapshot, together with the lines that were appended meanwhile: a step stores its line and its rows in one
+    /// transaction, so in a snapshot they agree. Readings that seemed to differ are looked at again there: a second poll may
+    /// have stored more of them at the same instant.
+    ///
+    /// # Errors
+    /// When the database cannot be read at all. What is wrong with the log is in the result.
+    pub async fn verify(self, files: &[PathBuf]) -> Result<Verification> {
+        let mut replay = Replay::new(self.0.workspace.id);
+        let mut problems = Vec::new();
+        while problems.is_empty() && fold_page(&mut self.0.read().await?, &mut replay, &mut problems).await? {}
+        if problems.is_empty() {
+            let mut doubtful = differing_readings(self.0, &replay.readings).await?;
+            replay.readings.clear();
+            let mut tx = self.0.read().await?;
+            while problems.is_empty() && fold_page(&mut tx, &mut replay, &mut problems).await? {}
+            if problems.is_empty() {
+                doubtful.append(&mut replay.readings);
+                compare_head(self.0, &mut tx, &replay, &mut problems).await?;
+                compare_state(&mut tx, &replay, &mut problems).await?;
+                compare_keys(&mut tx, &replay, &mut problems).await?;
+                compare_readings(&mut tx, &doubtful, &mut problems).await?;
+            }
+        }
+        let n_anchors = compare_anchors(self.0, &replay, files, &mut problems).await?;
+        let (n_lines, head) = replay.head();
+        Ok(Verification { is_intact: problems.is_empty(), n_lines, head: head.to_owned(), n_anchors, problems })
+    }
+}
+
+/// Of the logged polls, those whose stored readings are not the logged ones.
+async fn differing_readings(runtime: &Runtime, logged: &Logged) -> Result<Logged> {
+    let mut differing = Logged::new();
+    let polls: Vec<(&(ExperimentId, Timestamp), &String)> = logged.iter().collect();
+    for polls in polls.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
+        let mut rest = polls;
+        while let Some(((experiment, from), _)) = rest.first() {
+            let to = rest.get(..POLLS).unwrap_or(rest).last().map_or(*from, |((_, at), _)| *at);
+            let page = runtime.read().await?.measurement_page(*experiment, (*from, to), READINGS).await?;
+            let mut found: BTreeMap<Timestamp, &[StoredReading]> = BTreeMap::new();
+            for poll in page.readings.chunk_by(|a, b| a.measurement.measured_at == b.measurement.measured_at) {
+                found.extend(poll.first().map(|first| (first.measurement.measured_at, poll)));
+            }
+            let (now, later) = rest.split_at(rest.partition_point(|((_, at), _)| *at <= page.until));
+            for (key, digest) in now {
+                if readings_digest(found.get(&key.1).copied().unwrap_or_default())? != **digest {
+                    differing.insert(**key, (*digest).clone());
+                }
+            }
+            rest = later;
+        }
+    }
+    Ok(differing)
+}
+
+async fn compare_head(runtime: &Runtime, tx: &mut Tx, replay: &Replay, problems: &mut Vec<String>) -> Result<()> {
+    let (seq, head) = tx.log_head().await?;
+    if (seq, head.as_str()) != replay.head() {
+        problems.push(format!(
+            "the log ends at line {} but the workspace's row says {seq}: lines were cut off",
+            replay.head().0
+        ));
+    }
+    let pinned = runtime.settings.read_workspace_file()?.map(|file| file.root_fingerprint);
+    let found = replay.genesis().map(|genesis| genesis.root_fingerprint.clone());
+    if pinned.is_some() && pinned != found {
+        problems.push("the log's root key is not the one this workspace was set up with".to_owned());
+    }
+    Ok(())
+}
+
+async fn compare_state(tx: &mut Tx, replay: &Replay, problems: &mut Vec<String>) -> Result<()> {
+    let mut n_outcomes = 0;
+    for outcome in tx.outcome_list(None).await? {
+        n_outcomes += 1;
+        let hash = digest(&outcome.spec)?;
+        match replay.outcomes.get(&outcome.id) {
+            Some(known) if known.state == outcome.state && known.spec_hash == hash => {}
+            Some(_) => problems.push(format!("outcome `{}` is not what the log says", outcome.spec.slug)),
+            None => problems.push(format!("outcome `{}` is not in the log", outcome.spec.slug)),
+        }
+    }
+    if n_outcomes < replay.outcomes.len() {
+        problems.push(format!("{} outcomes of the log are missing", replay.outcomes.len() - n_outcomes));
+    }
+    let (mut n_experiments, mut next) = (0, Some(Uuid::nil()));
+    while let Some(from) = next {
+        let rows = tx.experiment_states(ExperimentId(from), ROWS).await?;
+        next = rows.last().and_then(|last| following(last.id.0));
+        n_experiments += rows.len();
+        for row in rows {
+            let content = digest(&row.hypothesis.0)?;
+            match replay.experiments.get(&row.id) {
+                Some(known)
+                    if known.state == row.state.0
+                        && known.state.status == row.status
+                        && known.hypothesis_hash == row.hypothesis_hash
+                        && known.hypothesis_hash == content => {}
+                Some(_) => problems.push(format!("experiment `{}` is not what the log says", row.slug)),
+                None => problems.push(format!("experiment `{}` is not in the log", row.slug)),
+            }
+        }
+    }
+    if n_experiments < replay.experiments.len() {
+        problems.push(format!("{} experiments of the log are missing", replay.experiments.len() - n_experiments));
+    }
+    let (mut n_gates, mut next) = (0, Some(Uuid::nil()));
+    while let Some(from) = next {
+        let rows = tx.gate_states(GateId(from), ROWS).await?;
+        next = rows.last().and_then(|last| following(last.id.0));
+        n_gates += rows.len();
+        for row in rows {
+            let same = replay.gates.get(&row.id).map(|known| {
+                known.state == row.state.0
+                    && known.state.status == row.status
+                    && known.rules == row.rules.0
+                    && known.rules.context_hash == row.context_hash
+                    && sha256_hex(&row.context) == row.context_hash
+            });
+            match same {
+                Some(true) => {}
+                Some(false) => problems.push(format!("gate {} is not what the log says", row.id)),
+                None => problems.push(format!("gate {} is not in the log", row.id)),
+            }
+        }
+    }
+    if n_gates < replay.gates.len() {
+        problems.push(format!("{} gates of the log are missing", replay.gates.len() - n_gates));
+    }
+    Ok(())
+}
+
+async fn compare_keys(tx: &mut Tx, replay: &Replay, problems: &mut Vec<String>) -> Result<()> {
+    for key in tx.key_list().await? {
+        if !replay.keyring().enrolments().any(|known| *known == key.certificate.enrolment) {
+            problems.push(format!("key {} is stored, but the log never enrolled it", key.id));
+        }
+    }
+    Ok(())
+}
+
+async fn compare_readings(tx: &mut Tx, logged: &Logged, problems: &mut Vec<String>) -> Result<()> {
+    for ((experiment, at), digest) in logged {
+        if readings_digest(&tx.measurement_of_poll(*experiment, *at).await?)? != *digest {
+            problems.push(format!("the readings of experiment {experiment} at {at} are not what was logged"));
+        }
+    }
+    Ok(())
+}
+
+async fn compare_anchors(
+    runtime: &Runtime,
+    replay: &Replay,
+    files: &[PathBuf],
+    problems: &mut Vec<String>,
+) -> Result<usize> {
+    let mut lines: Vec<(String, String)> = Vec::new();
+    let default = runtime.audit_log().anchor_file();
+    for path in std::iter::once(&default).chain(files) {
+        match std::fs::read_to_string(path) {
+            Ok(text) => lines.extend(text.lines().map(|line| (path.display().to_string(), line.to_owned()))),
+            Err(_) if *path == default => {}
+            Err(e) => return Err(Error::new(Code::Io, format!("{} cannot be read", path.display())).because(e)),
+        }
+    }
+    for note in read_notes(runtime).await {
+        lines.push(("git notes".to_owned(), note));
+    }
+    let mut n_checked = 0;
+    for (place, line) in lines.iter().filter(|(_, line)| !line.trim().is_empty()) {
+        let anchor = match SignedAnchor::parse(line) {
+            Ok(signed) => signed.anchor,
+            Err(error) => {
+                problems.push(format!("{place}: {error}"));
+                continue;
+            }
+        };
+        if anchor.workspace != runtime.workspace.id {
+            continue;
+        }
+        n_checked += 1;
+        let is_member = replay.keyring().enrolments().any(|known| known.public_key == anchor.public_key);
+        if replay.hash_at(anchor.seq) != Some(anchor.head.as_str()) {
+            problems.push(format!(
+                "{place}: the anchor of {} says that line {} had another hash: the log was rewritten or cut",
+                anchor.at, anchor.seq
+            ));
+        } else if !is_member {
+            problems.push(format!("{place}: the anchor of line {} was signed by an unknown key", anchor.seq));
+        }
+    }
+    Ok(n_checked)
+}

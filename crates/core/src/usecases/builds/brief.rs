@@ -1,0 +1,122 @@
+//! What a builder needs to know, and nothing that would let it decide.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Builds;
+use crate::domain::ExperimentStatus;
+use crate::error::{Code, Error, Result};
+use crate::store::{LearningQuery, StoredLearning};
+use crate::usecases::kernel::check::check_experiment;
+use crate::usecases::kernel::gate_context::conditions;
+use crate::usecases::kernel::keyring::keyring;
+use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
+
+/// The brief of an approved experiment.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Brief {
+    /// Slug of the experiment.
+    pub experiment: String,
+    /// Slug of the outcome.
+    pub outcome: String,
+    /// Where it stands.
+    pub status: ExperimentStatus,
+    /// The commit from which to build; what is reported is compared with it.
+    pub base_commit: Option<String>,
+    /// The hypothesis in its author's words (`*_says`).
+    pub hypothesis: Value,
+    /// Paths that may and may not be touched.
+    pub scope: Value,
+    /// Key of the flag behind which the change goes.
+    pub flag_key: String,
+    /// Event to emit when a unit is exposed.
+    pub exposure_event: Option<String>,
+    /// What is randomised.
+    pub randomisation_unit: String,
+    /// Limits and rules.
+    pub constraints: Value,
+    /// Conditions under which it was approved.
+    pub conditions: Vec<String>,
+    /// When it is done.
+    pub definition_of_done: Vec<String>,
+    /// What was learnt about this before.
+    pub learnings: Vec<Value>,
+}
+
+impl Builds<'_> {
+    /// The brief of an experiment whose portfolio gate was approved.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`]; [`Code::Conflict`] before the approval and after the build.
+    pub async fn brief(self, reference: &str) -> Result<Brief> {
+        let mut tx = self.0.read().await?;
+        let experiment = experiment_named(&mut tx, reference).await?;
+        let outcome = outcome_of(&mut tx, &experiment).await?;
+        let status = experiment.state.status;
+        if matches!(status, ExperimentStatus::Hypothesis | ExperimentStatus::AwaitingPortfolioGate) {
+            return Err(Error::new(
+                Code::Conflict,
+                format!("experiment `{}` is {status}: a human has not approved that it is built", experiment.slug),
+            )
+            .hint("wait for the portfolio_review gate; do not start to build"));
+        }
+        if status.is_terminal() {
+            return Err(Error::new(
+                Code::Conflict,
+                format!("experiment `{}` is {status}: there is nothing to build", experiment.slug),
+            ));
+        }
+        let keyring = keyring(self.0, &mut tx).await?;
+        check_experiment(&mut tx, &keyring, &experiment).await?;
+        let hypothesis = &experiment.hypothesis;
+        let words = format!("{} {}", hypothesis.title, hypothesis.tags.join(" "));
+        let learnings = tx.learning_search(&LearningQuery { words, limit: 3, ..LearningQuery::default() }).await?;
+        let spec = &outcome.spec;
+        let mut done = vec![
+            format!("The change is behind the flag `{}`; with the flag off nothing changes.", hypothesis.flag_key),
+            "Only paths inside of the scope are touched.".to_owned(),
+            "What measures the experiment (events, queries, the outcome file) is not touched.".to_owned(),
+            "The change is committed on a branch that descends from base_commit.".to_owned(),
+            format!("report_experiment_built was called with the commit for `{}`.", experiment.slug),
+        ];
+        if let Some(event) = &spec.exposure {
+            done.insert(
+                1,
+                format!(
+                    "`{event}` is emitted once for each {} that sees the change or its control.",
+                    spec.randomisation_unit
+                ),
+            );
+        }
+        Ok(Brief {
+            experiment: experiment.slug.to_string(),
+            outcome: spec.slug.to_string(),
+            status,
+            base_commit: experiment.base_commit.clone(),
+            hypothesis: json!({
+                "title_says": hypothesis.title,
+                "statement_says": hypothesis.statement,
+                "mechanism_says": hypothesis.mechanism,
+                "intervention": hypothesis.intervention,
+                "intervention_says": hypothesis.intervention_description,
+                "declared_paths": hypothesis.touched_paths,
+            }),
+            scope: json!({ "allowed_paths": spec.scope.allowed_paths, "forbidden_paths": spec.scope.forbidden_paths }),
+            flag_key: hypothesis.flag_key.clone(),
+            exposure_event: spec.exposure.clone(),
+            randomisation_unit: spec.randomisation_unit.clone(),
+            constraints: json!({
+                "guardrails": spec.guardrails().map(|(signal, bound, _, _)| json!({ "signal": signal.name, "bound": bound }))
+                    .collect::<Vec<_>>(),
+                "rules_say": spec.rules().collect::<Vec<_>>(),
+            }),
+            conditions: conditions(&mut tx, &experiment).await?,
+            definition_of_done: done,
+            learnings: learnings
+                .iter()
+                .map(|StoredLearning { learning, .. }| json!({ "finding": learning.finding, "type": learning.finding_type, "grade": learning.grade }))
+                .collect(),
+        })
+    }
+}

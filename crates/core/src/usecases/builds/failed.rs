@@ -1,0 +1,43 @@
+//! A build that failed, and another try.
+
+use super::Builds;
+use crate::domain::ExperimentStatus;
+use crate::error::Result;
+use crate::lifecycle::ExperimentEvent;
+use crate::principal::Principal;
+use crate::usecases::kernel::experiment_step::experiment_step;
+use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
+use crate::usecases::kernel::step_context::StepContext;
+use crate::usecases::kernel::text::bounded;
+
+impl Builds<'_> {
+    /// Takes the report that a build failed.
+    ///
+    /// # Errors
+    /// [`crate::Code::Conflict`] when the experiment is not being built.
+    pub async fn failed(self, reference: &str, reason: &str, by: &Principal) -> Result<ExperimentStatus> {
+        let reason = bounded("reason", reason, 4000)?;
+        let mut tx = self.0.write().await?;
+        let mut experiment = experiment_named(&mut tx, reference).await?;
+        let outcome = outcome_of(&mut tx, &experiment).await?;
+        let context = StepContext { says: Some(reason.clone()), ..StepContext::default() };
+        let event = ExperimentEvent::ReportedFailed { reason };
+        experiment_step(self.0, &mut tx, &outcome, &mut experiment, event, by, &context).await?;
+        tx.commit().await?;
+        Ok(experiment.state.status)
+    }
+
+    /// Lets a failed build be tried again.
+    ///
+    /// # Errors
+    /// [`crate::Code::Conflict`] when the build has not failed; [`crate::Code::Forbidden`] for an agent.
+    pub async fn retry(self, reference: &str, by: &Principal) -> Result<ExperimentStatus> {
+        let mut tx = self.0.write().await?;
+        let mut experiment = experiment_named(&mut tx, reference).await?;
+        let outcome = outcome_of(&mut tx, &experiment).await?;
+        let event = ExperimentEvent::Retried;
+        experiment_step(self.0, &mut tx, &outcome, &mut experiment, event, by, &StepContext::default()).await?;
+        tx.commit().await?;
+        Ok(experiment.state.status)
+    }
+}

@@ -1,0 +1,18 @@
+//! Builds: the brief, the report that is recomputed from git, and where an experiment may be built.
+
+mod brief;
+mod building;
+mod failed;
+mod report;
+mod scope_check;
+
+use crate::usecases::Runtime;
+
+pub use brief::Brief;
+pub use building::{Building, Refusal};
+pub use report::{BuildReport, BuildReported};
+pub use scope_check::ScopeCheckRequest;
+
+/// The use cases about builds.
+#[derive(Clone, Copy)]
+pub struct Builds<'r>(pub(super) &'r Runtime);

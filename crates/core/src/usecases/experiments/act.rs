@@ -1,0 +1,107 @@
+//! Acts by hand, outside of a gate: pause, resume, kill.
+
+use super::Experiments;
+use crate::domain::{Assurance, DecisionSubject, Surface, Verdict};
+use crate::error::{Code, Error, Result};
+use crate::lifecycle::ExperimentEvent;
+use crate::principal::Principal;
+use crate::usecases::Runtime;
+use crate::usecases::gates::decided::Decided;
+use crate::usecases::kernel::decision::{check_words, note_refused_decision, require, sign};
+use crate::usecases::kernel::digest::digest;
+use crate::usecases::kernel::experiment_step::experiment_step;
+use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
+use crate::usecases::kernel::step_context::StepContext;
+use crate::usecases::kernel::unlock::{Unlock, signer};
+use crate::usecases::outbox::deliver::deliver_now;
+
+/// A human's act outside of a gate: pause, resume, kill.
+pub struct ActRequest {
+    /// Slug or id of the experiment.
+    pub experiment: String,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// The human's words.
+    pub note: Option<String>,
+    /// E-mail of the member; the first one when absent.
+    pub member: Option<String>,
+    /// Proof.
+    pub unlock: Unlock,
+    /// Where.
+    pub surface: Surface,
+}
+
+impl Experiments<'_> {
+    /// Pauses, resumes or kills an experiment by hand, with a signed decision.
+    ///
+    /// # Errors
+    /// As [`crate::usecases::Gates::decide`]. Resuming needs a passphrase; stopping may be "local, unverified".
+    pub async fn act(self, request: ActRequest) -> Result<Decided> {
+        let mut tx = self.0.read().await?;
+        let experiment = experiment_named(&mut tx, &request.experiment).await?;
+        drop(tx);
+        match try_act(self.0, &request).await {
+            Ok(decided) => Ok(decided),
+            Err(error) => {
+                note_refused_decision(
+                    self.0,
+                    experiment.id.into(),
+                    "experiment.refused",
+                    Some(request.verdict),
+                    &error,
+                )
+                .await;
+                Err(error)
+            }
+        }
+    }
+}
+
+async fn try_act(runtime: &Runtime, request: &ActRequest) -> Result<Decided> {
+    if !matches!(request.verdict, Verdict::Pause | Verdict::Resume | Verdict::Kill) {
+        return Err(Error::new(Code::InvalidInput, format!("`{}` needs a gate", request.verdict))
+            .hint("outside of a gate an experiment can be paused, resumed or killed"));
+    }
+    check_words(&[], request.note.as_deref(), request.verdict)?;
+    let signer = signer(runtime, request.member.as_deref(), &request.unlock).await?;
+    let mut tx = runtime.write().await?;
+    let mut experiment = experiment_named(&mut tx, &request.experiment).await?;
+    let outcome = outcome_of(&mut tx, &experiment).await?;
+    let shown = digest(&experiment.state)?;
+    let decision = sign(
+        runtime,
+        &mut tx,
+        &signer,
+        DecisionSubject::Experiment(experiment.id),
+        &shown,
+        request.verdict,
+        |decision| {
+            decision.note.clone_from(&request.note);
+            decision.surface = request.surface;
+        },
+    )
+    .await?;
+    require(&decision, if request.verdict.is_negative() { Assurance::A2 } else { Assurance::A3 })?;
+    tx.decision_insert(&decision).await?;
+    let by = Principal::Human { member: signer.member.id, name: signer.member.email.clone() };
+    let context = StepContext {
+        note: request.note.clone(),
+        conclusion: Some(format!("{} by hand", request.verdict)),
+        ..StepContext::default()
+    };
+    let assurance = decision.get().assurance;
+    let event = ExperimentEvent::Decided { gate: None, decision };
+    experiment_step(runtime, &mut tx, &outcome, &mut experiment, event, &by, &context).await?;
+    tx.commit().await?;
+    let deliveries = deliver_now(runtime).await;
+    Ok(Decided {
+        gate: None,
+        gate_status: None,
+        verdict: request.verdict,
+        decided_by: signer.member.email,
+        assurance,
+        experiment: Some(experiment.slug.to_string()),
+        experiment_status: Some(experiment.state.status),
+        deliveries,
+    })
+}

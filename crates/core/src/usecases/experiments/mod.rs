@@ -1,0 +1,17 @@
+//! Experiments: looked at, acted on by hand, tried out before they run.
+
+mod act;
+mod dry_run;
+mod history;
+mod propose;
+mod show;
+
+use crate::usecases::Runtime;
+
+pub use act::ActRequest;
+pub use dry_run::DryRunView;
+pub use show::ExperimentView;
+
+/// The use cases about experiments.
+#[derive(Clone, Copy)]
+pub struct Experiments<'r>(pub(super) &'r Runtime);

@@ -1,0 +1,84 @@
+//! Looking at experiments.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Experiments;
+use crate::domain::Experiment;
+use crate::error::Result;
+use crate::lifecycle::EXPERIMENT_TABLE;
+use crate::usecases::kernel::lookup::{experiment_named, outcome_named, outcome_of};
+use crate::usecases::kernel::signal_problem::problem;
+
+/// An experiment as it is shown.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ExperimentView {
+    /// Slug of its outcome.
+    pub outcome: String,
+    /// Everything about it.
+    #[serde(flatten)]
+    pub experiment: Experiment,
+    /// Open gates about it.
+    pub gates: Vec<String>,
+    /// What can happen next, as `event (who)`.
+    pub allowed: Vec<String>,
+    /// Signals that fail or are late, as sentences.
+    pub signal_problems: Vec<String>,
+}
+
+impl Experiments<'_> {
+    /// An experiment, its gates, and what can happen next.
+    ///
+    /// # Errors
+    /// [`crate::Code::NotFound`].
+    pub async fn show(self, reference: &str) -> Result<ExperimentView> {
+        let mut tx = self.0.read().await?;
+        let experiment = experiment_named(&mut tx, reference).await?;
+        let outcome = outcome_of(&mut tx, &experiment).await?;
+        let gates = tx.gate_list_open().await?;
+        let health = tx.signal_health_list(experiment.id.0).await?;
+        let allowed = EXPERIMENT_TABLE
+            .iter()
+            .filter(|row| row.from.contains(&experiment.state.status))
+            .map(|row| {
+                let who: Vec<_> = row.by.iter().map(|kind| kind.as_str()).collect();
+                format!("{} ({})", row.event, who.join(", "))
+            })
+            .collect();
+        Ok(ExperimentView {
+            outcome: outcome.spec.slug.to_string(),
+            gates: gates
+                .into_iter()
+                .filter(|(gate, _)| gate.experiment == Some(experiment.id))
+                .map(|(gate, _)| gate.slug.to_string())
+                .collect(),
+            allowed,
+            signal_problems: health.iter().filter_map(problem).collect(),
+            experiment,
+        })
+    }
+
+    /// Experiments, newest first; of one outcome or all.
+    ///
+    /// # Errors
+    /// [`crate::Code::NotFound`] for an unknown outcome.
+    pub async fn list(self, outcome: Option<&str>, limit: i64) -> Result<Vec<Experiment>> {
+        let mut tx = self.0.read().await?;
+        let outcome = match outcome {
+            Some(reference) => Some(outcome_named(&mut tx, reference).await?.id),
+            None => None,
+        };
+        tx.experiment_list(outcome, limit).await
+    }
+
+    /// Readings by variant of an experiment's primary signal, oldest first.
+    ///
+    /// # Errors
+    /// [`crate::Code::NotFound`].
+    pub async fn series(self, reference: &str, limit: i64) -> Result<Vec<crate::domain::Measurement>> {
+        let mut tx = self.0.read().await?;
+        let experiment = experiment_named(&mut tx, reference).await?;
+        let outcome = outcome_of(&mut tx, &experiment).await?;
+        tx.measurement_series(experiment.id, &outcome.spec.signal.name, limit).await
+    }
+}

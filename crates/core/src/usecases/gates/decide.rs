@@ -1,0 +1,160 @@
+//! A human decides: the only way in which a gate ends other than by being superseded.
+
+use super::Gates;
+use super::decided::Decided;
+use super::launch::{launch_drift, void_launch, void_reason};
+use super::view::GateView;
+use crate::domain::{ContextPackage, DecisionSubject, Experiment, Gate, GateType, Surface, Verdict};
+use crate::error::{Code, Error, Result};
+use crate::lifecycle::{ExperimentEvent, GateEvent, GateRules};
+use crate::principal::Principal;
+use crate::signing::VerifiedDecision;
+use crate::store::Tx;
+use crate::usecases::Runtime;
+use crate::usecases::kernel::decision::{check_words, note_refused_decision, sign};
+use crate::usecases::kernel::experiment_step::experiment_step;
+use crate::usecases::kernel::gate_context::conflicts;
+use crate::usecases::kernel::gate_step::gate_step;
+use crate::usecases::kernel::lookup::{gate_named, outcome_of};
+use crate::usecases::kernel::step_context::StepContext;
+use crate::usecases::kernel::unlock::{Unlock, signer};
+use crate::usecases::kernel::workspace_file::repo;
+use crate::usecases::outbox::deliver::deliver_now;
+
+/// A decision that is asked for.
+pub struct DecideRequest {
+    /// Slug or id of the gate.
+    pub gate: String,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// Conditions, for `approve_with_conditions`.
+    pub conditions: Vec<String>,
+    /// The human's words.
+    pub note: Option<String>,
+    /// SHA-256 of what the human was shown; refused when the gate shows something else.
+    pub context_hash: Option<String>,
+    /// E-mail of the member; the first one when absent.
+    pub member: Option<String>,
+    /// Proof.
+    pub unlock: Unlock,
+    /// Where.
+    pub surface: Surface,
+}
+
+impl Gates<'_> {
+    /// Decides a gate with a signed decision.
+    ///
+    /// # Errors
+    /// [`Code::PassphraseWrong`], [`Code::AssuranceTooLow`], [`Code::GateNotPending`], [`Code::NotGateHolder`],
+    /// [`Code::ContextChanged`], [`Code::SlotsFull`], [`Code::StateTampered`] ... Refusals are recorded.
+    pub async fn decide(self, request: DecideRequest) -> Result<Decided> {
+        let mut tx = self.0.read().await?;
+        let (gate, _) = gate_named(&mut tx, &request.gate).await?;
+        drop(tx);
+        match try_decide(self.0, &gate, &request).await {
+            Ok(decided) => Ok(decided),
+            Err(error) => {
+                note_refused_decision(self.0, gate.id.into(), "gate.refused", Some(request.verdict), &error).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Records that a front end refused a decision before any key was tried, for want of a human.
+    pub async fn refused(self, gate: &GateView, verdict: Option<Verdict>, error: &Error) {
+        note_refused_decision(self.0, gate.id.into(), "gate.refused", verdict, error).await;
+    }
+}
+
+async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> Result<Decided> {
+    if request.context_hash.as_ref().is_some_and(|shown| *shown != gate.context_hash) {
+        return Err(Error::new(Code::ContextChanged, format!("gate `{}` shows something else now", gate.slug))
+            .hint("look at it again, then decide"));
+    }
+    let shown: ContextPackage = serde_json::from_str(&gate.context)
+        .map_err(|e| Error::new(Code::StateTampered, "what the gate shows cannot be read").because(e))?;
+    if !shown.verdicts.contains(&request.verdict) {
+        let valid: Vec<_> = shown.verdicts.iter().map(|verdict| verdict.as_str()).collect();
+        return Err(Error::new(
+            Code::InvalidInput,
+            format!("gate `{}` ({}) does not take `{}`", gate.slug, gate.gate_type, request.verdict),
+        )
+        .hint(format!("it takes {}", valid.join(", "))));
+    }
+    check_words(&request.conditions, request.note.as_deref(), request.verdict)?;
+    let signer = signer(runtime, request.member.as_deref(), &request.unlock).await?;
+    let head_of_branch = launch_drift(runtime, gate).await?;
+
+    let mut tx = runtime.write().await?;
+    let (mut gate, rules) = gate_named(&mut tx, &request.gate).await?;
+    let decision = sign(
+        runtime,
+        &mut tx,
+        &signer,
+        DecisionSubject::Gate(gate.id),
+        &gate.context_hash,
+        request.verdict,
+        |decision| {
+            decision.conditions.clone_from(&request.conditions);
+            decision.note.clone_from(&request.note);
+            decision.surface = request.surface;
+        },
+    )
+    .await?;
+    let by = Principal::Human { member: signer.member.id, name: signer.member.email.clone() };
+    if let Some(reason) = void_reason(&mut tx, &gate, head_of_branch).await? {
+        return void_launch(runtime, tx, &mut gate, &reason).await;
+    }
+    gate_step(runtime, &mut tx, &mut gate, &rules, GateEvent::Decided { decision: decision.clone() }, &by).await?;
+    let experiment = follow_decision(runtime, &mut tx, &gate, &rules, &decision, &by).await?;
+    tx.commit().await?;
+    let deliveries = deliver_now(runtime).await;
+    Ok(Decided {
+        gate: Some(gate.slug.to_string()),
+        gate_status: Some(gate.state.status),
+        verdict: request.verdict,
+        decided_by: signer.member.email,
+        assurance: decision.get().assurance,
+        experiment: experiment.as_ref().map(|experiment| experiment.slug.to_string()),
+        experiment_status: experiment.map(|experiment| experiment.state.status),
+        deliveries,
+    })
+}
+
+/// The experiment takes the step that the gate's decision stands for.
+async fn follow_decision(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    gate: &Gate,
+    rules: &GateRules,
+    decision: &VerifiedDecision,
+    by: &Principal,
+) -> Result<Option<Experiment>> {
+    let Some(id) = gate.experiment else { return Ok(None) };
+    let Some(mut experiment) = tx.experiment_get(id).await? else { return Ok(None) };
+    if rules.gate_type == GateType::Escalation || !gate.state.status.is_decided() {
+        return Ok(Some(experiment));
+    }
+    let outcome = outcome_of(tx, &experiment).await?;
+    let verdict = decision.get().verdict;
+    if !verdict.is_negative() && gate.gate_type == GateType::LaunchApproval {
+        let conflicts = conflicts(tx, &experiment).await?;
+        if let Some(conflict) = conflicts.first() {
+            return Err(Error::new(Code::Conflict, format!("`{}` cannot launch: {conflict}", experiment.slug))
+                .hint("conclude the other experiment first, or send this one back for rework"));
+        }
+    }
+    let head = match repo(runtime).await {
+        Ok(repo) => repo.head().await.ok().map(|commit| commit.to_string()),
+        Err(_) => None,
+    };
+    let context = StepContext {
+        note: decision.get().note.clone(),
+        head,
+        conclusion: Some(format!("{verdict} at the {} gate", gate.gate_type)),
+        ..StepContext::default()
+    };
+    let event = ExperimentEvent::Decided { gate: Some(gate.gate_type), decision: decision.clone() };
+    experiment_step(runtime, tx, &outcome, &mut experiment, event, by, &context).await?;
+    Ok(Some(experiment))
+}

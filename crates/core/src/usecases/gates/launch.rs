@@ -1,0 +1,67 @@
+//! A launch is approved for exactly the commit and the plan that were shown.
+
+use super::decided::Decided;
+use crate::domain::{ExperimentStatus, Gate, GateType};
+use crate::error::{Code, Error, Result};
+use crate::hypotheses::Plan;
+use crate::lifecycle::ExperimentEvent;
+use crate::principal::Principal;
+use crate::store::Tx;
+use crate::usecases::Runtime;
+use crate::usecases::kernel::digest::digest;
+use crate::usecases::kernel::experiment_step::experiment_step;
+use crate::usecases::kernel::lookup::outcome_of;
+use crate::usecases::kernel::step_context::StepContext;
+use crate::usecases::kernel::workspace_file::repo;
+
+/// For a launch gate: the commit to which the reported branch points now, where it can be seen.
+pub(super) async fn launch_drift(runtime: &Runtime, gate: &Gate) -> Result<Option<String>> {
+    if gate.gate_type != GateType::LaunchApproval {
+        return Ok(None);
+    }
+    let Some(id) = gate.experiment else { return Ok(None) };
+    let mut tx = runtime.read().await?;
+    let Some(experiment) = tx.experiment_get(id).await? else { return Ok(None) };
+    drop(tx);
+    let branch = experiment.build.as_ref().and_then(|build| build["branch"].as_str().map(ToOwned::to_owned));
+    let (Some(branch), Ok(repo)) = (branch, repo(runtime).await) else { return Ok(None) };
+    Ok(repo.resolve(&format!("refs/heads/{branch}")).await.ok().map(|commit| commit.to_string()))
+}
+
+/// Why a launch approval would approve something else than what was shown.
+pub(super) async fn void_reason(tx: &mut Tx, gate: &Gate, branch_head: Option<String>) -> Result<Option<String>> {
+    if gate.gate_type != GateType::LaunchApproval || gate.state.status.is_decided() {
+        return Ok(None);
+    }
+    let Some(id) = gate.experiment else { return Ok(None) };
+    let Some(experiment) = tx.experiment_get(id).await? else { return Ok(None) };
+    if experiment.state.status != ExperimentStatus::AwaitingLaunchGate {
+        return Ok(None);
+    }
+    let outcome = outcome_of(tx, &experiment).await?;
+    let plan_hash = digest(&Plan::of(&outcome.spec, &experiment.hypothesis, experiment.state.budget_part))?;
+    if experiment.state.plan_hash.as_ref() != Some(&plan_hash) {
+        return Ok(Some("the outcome file changed the plan after the build was reported".to_owned()));
+    }
+    match (&experiment.state.commit, branch_head) {
+        (Some(reported), Some(head)) if *reported != head => {
+            Ok(Some(format!("the branch moved from the reported commit {reported} to {head}")))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The experiment goes back to building; the decision is refused.
+pub(super) async fn void_launch(runtime: &Runtime, mut tx: Tx, gate: &mut Gate, reason: &str) -> Result<Decided> {
+    let Some(id) = gate.experiment else {
+        return Err(Error::new(Code::Internal, "a launch gate without an experiment"));
+    };
+    let mut experiment = tx.experiment_get(id).await?.ok_or_else(|| Error::not_found("experiment", &id.to_string()))?;
+    let outcome = outcome_of(&mut tx, &experiment).await?;
+    let event = ExperimentEvent::LaunchVoided { reason: reason.to_owned() };
+    let by = Principal::system("launch");
+    experiment_step(runtime, &mut tx, &outcome, &mut experiment, event, &by, &StepContext::default()).await?;
+    tx.commit().await?;
+    Err(Error::new(Code::ContextChanged, format!("gate `{}` is void: {reason}", gate.slug))
+        .hint("the experiment is building again; have the build reported anew, then decide on what it shows"))
+}

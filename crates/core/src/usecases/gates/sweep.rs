@@ -1,0 +1,51 @@
+//! Gates whose time has come.
+
+use super::Gates;
+use crate::domain::GateStatus;
+use crate::error::Result;
+use crate::lifecycle::GateEvent;
+use crate::principal::Principal;
+use crate::usecases::kernel::gate_opening::gate_url;
+use crate::usecases::kernel::gate_step::gate_step;
+
+impl Gates<'_> {
+    /// Reminds, escalates and times out gates whose time has come. Silence never approves.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sweep(self) -> Result<u32> {
+        let by = Principal::system("gates");
+        let now = self.0.now();
+        let mut n_steps = 0;
+        let mut tx = self.0.write().await?;
+        for (mut gate, rules) in tx.gate_list_open().await? {
+            if gate.state.status != GateStatus::Pending {
+                continue;
+            }
+            let sla = rules.policy.sla.get();
+            let half = gate.state.due_at.checked_sub(sla / 2).unwrap_or(now);
+            let event = if now >= gate.state.due_at {
+                if gate.state.holder + 1 < rules.holders.len() {
+                    Some(GateEvent::Escalated { due_at: now.checked_add(sla).unwrap_or(now) })
+                } else {
+                    Some(GateEvent::TimedOut)
+                }
+            } else if now >= half && !gate.state.reminded {
+                Some(GateEvent::Reminded)
+            } else {
+                None
+            };
+            let Some(event) = event else { continue };
+            let name = event.name();
+            gate_step(self.0, &mut tx, &mut gate, &rules, event, &by).await?;
+            let holder = rules.holders.get(gate.state.holder);
+            let message = serde_json::json!({ "gate": gate.slug, "what": name, "holder": holder,
+                "url": gate_url(self.0, gate.slug.as_str()), "channel": rules.policy.channel });
+            let key = format!("gate/{}/{name}/{}", gate.id, gate.state.holder);
+            tx.outbox_insert(self.0.ids.next(), "notify", &key, &message, now).await?;
+            n_steps += 1;
+        }
+        tx.commit().await?;
+        Ok(n_steps)
+    }
+}

@@ -1,0 +1,63 @@
+//! A gate as it is shown.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::domain::{Assurance, ContextPackage, Decision, Gate, GateStatus, GateType, SignedDecision};
+use crate::error::{Code, Error, Result};
+use crate::ids::GateId;
+use crate::lifecycle::GateRules;
+use crate::usecases::Runtime;
+use crate::usecases::kernel::gate_opening::gate_url;
+
+/// A gate as it is shown.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct GateView {
+    /// Its name.
+    pub gate: String,
+    /// Its id.
+    pub id: GateId,
+    /// Its type.
+    pub gate_type: GateType,
+    /// Where it stands.
+    pub status: GateStatus,
+    /// The page on which a human decides.
+    pub review_url: String,
+    /// Who holds it.
+    pub holder: Option<String>,
+    /// Until when.
+    #[schemars(with = "String")]
+    pub due_at: Timestamp,
+    /// The level that a positive decision needs.
+    pub assurance: Assurance,
+    /// SHA-256 of what is shown.
+    pub context_hash: String,
+    /// What is shown.
+    pub context: ContextPackage,
+    /// What was decided, oldest first.
+    pub decisions: Vec<Decision>,
+}
+
+pub(super) fn gate_view(
+    runtime: &Runtime,
+    gate: Gate,
+    rules: &GateRules,
+    decisions: Vec<SignedDecision>,
+) -> Result<GateView> {
+    let context = serde_json::from_str(&gate.context)
+        .map_err(|e| Error::new(Code::StateTampered, "what the gate shows cannot be read").because(e))?;
+    Ok(GateView {
+        review_url: gate_url(runtime, gate.slug.as_str()),
+        gate: gate.slug.to_string(),
+        id: gate.id,
+        gate_type: gate.gate_type,
+        status: gate.state.status,
+        holder: rules.holders.get(gate.state.holder).cloned(),
+        due_at: gate.state.due_at,
+        assurance: rules.policy.assurance,
+        context_hash: gate.context_hash,
+        context,
+        decisions: decisions.into_iter().map(|signed| signed.decision).collect(),
+    })
+}

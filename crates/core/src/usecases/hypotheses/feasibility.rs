@@ -1,0 +1,58 @@
+//! What a test can find at the measured baseline and traffic.
+
+use serde_json::{Value, json};
+
+use crate::domain::{Design, Hypothesis, Outcome};
+use crate::hypotheses::Problem;
+use crate::stats;
+
+/// The problem of a plan that cannot find its effect in time, where the baseline and the traffic are known.
+pub(super) fn infeasible(outcome: &Outcome, hypothesis: &Hypothesis) -> Option<Problem> {
+    if outcome.spec.design != Design::Randomised {
+        return None;
+    }
+    let mde = hypothesis.measurement.minimum_detectable_effect;
+    let found = needed(outcome, mde, hypothesis.rollout.initial_pct)?;
+    (found.days_whole_weeks > u64::from(hypothesis.measurement.duration_days)).then(|| Problem {
+        field: "measurement.duration_days".to_owned(),
+        message: format!(
+            "is {}, but finding a change of {mde} with {} % treatment takes up to {} days ({} units): state a larger \
+             minimum_detectable_effect, a larger share, or more days",
+            hypothesis.measurement.duration_days, hypothesis.rollout.initial_pct, found.days_whole_weeks, found.n_max
+        ),
+    })
+}
+
+/// Units and days that a test needs at the measured baseline and traffic; `None` where they are not known.
+fn needed(outcome: &Outcome, mde: f64, treatment_pct: u8) -> Option<stats::Feasibility> {
+    let baseline = outcome.state.baseline.as_ref()?;
+    let variance = baseline.variance.filter(|variance| *variance > 0.0)?;
+    let level = baseline.value;
+    let is_share = (variance - level * (1.0 - level)).abs() < 1e-9;
+    let sign = outcome.spec.target.direction.sign();
+    stats::feasibility(&stats::FeasibilityInput {
+        baseline: if is_share {
+            stats::Baseline::Rate { rate: level }
+        } else {
+            stats::Baseline::Mean { mean: level, standard_deviation: variance.sqrt() }
+        },
+        daily_units: baseline.daily_units?,
+        mde_relative: sign * mde / level.abs(),
+        alpha: stats::Alpha::try_new(outcome.spec.alpha()).ok()?.budget_share(outcome.spec.planned_experiments(), 0),
+        power: 0.8,
+        treatment_share: f64::from(treatment_pct) / 100.0,
+    })
+    .ok()
+}
+
+/// What a test can find within the horizon at an even split, for the author.
+pub(super) fn feasibility_hint(outcome: &Outcome) -> Value {
+    let Some(baseline) = &outcome.state.baseline else { return Value::Null };
+    let mde = outcome.spec.minimum_detectable_effect.map(|mde| mde.absolute(baseline.value));
+    json!({
+        "daily_units": baseline.daily_units,
+        "horizon_days": outcome.spec.horizon.as_days(),
+        "default_minimum_detectable_effect": mde,
+        "days_needed_at_an_even_split": mde.and_then(|mde| needed(outcome, mde, 50)).map(|found| found.days_whole_weeks),
+    })
+}

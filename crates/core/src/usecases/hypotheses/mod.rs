@@ -1,0 +1,14 @@
+//! Hypotheses: the work order for their authors, and their submission.
+
+mod feasibility;
+mod submit;
+mod work_order;
+
+use crate::usecases::Runtime;
+
+pub use submit::{Rejected, Submission, Submitted};
+pub use work_order::WorkOrder;
+
+/// The use cases about hypotheses.
+#[derive(Clone, Copy)]
+pub struct Hypotheses<'r>(pub(super) &'r Runtime);

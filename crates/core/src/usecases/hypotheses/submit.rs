@@ -1,0 +1,150 @@
+//! The one door through which hypotheses come back.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Hypotheses;
+use super::feasibility::infeasible;
+use crate::domain::{Author, Experiment, ExperimentStatus, Hypothesis, Outcome, Slug};
+use crate::error::{Code, Error, Result};
+use crate::hypotheses::{Candidate, Problem, check_hypothesis, score, select_portfolio};
+use crate::ids::ExperimentId;
+use crate::principal::Principal;
+use crate::scope::ScopeRules;
+use crate::store::Tx;
+use crate::usecases::Runtime;
+use crate::usecases::kernel::lookup::outcome_named;
+use crate::usecases::kernel::new_experiment::{free_experiment_slug, store_experiment};
+use crate::usecases::kernel::proposal::{propose, require_active};
+
+/// Candidates that are handed in.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// Slug or id of the outcome.
+    pub outcome: String,
+    /// The candidates.
+    pub hypotheses: Vec<Hypothesis>,
+    /// Who wrote them.
+    pub author: Author,
+}
+
+/// A candidate that goes back to its author.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Rejected {
+    /// Its title.
+    pub title: String,
+    /// What is wrong, field by field.
+    pub problems: Vec<Problem>,
+}
+
+/// What came of a submission.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Submitted {
+    /// Slugs that wait for a human at the portfolio gate, best first.
+    pub proposed: Vec<String>,
+    /// Slugs that were kept as hypotheses and why they were not selected.
+    pub kept: Vec<String>,
+    /// Candidates that go back.
+    pub rejected: Vec<Rejected>,
+    /// The gates that were opened.
+    pub gates: Vec<String>,
+}
+
+/// Most candidates of one submission.
+const MAX_CANDIDATES: usize = 20;
+
+impl Hypotheses<'_> {
+    /// Takes candidates: checks, scores, selects, and opens a portfolio gate for each selected one.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`], [`Code::Conflict`] when the outcome is not active, [`Code::HypothesisIncomplete`] when every
+    /// candidate goes back.
+    pub async fn submit(self, submission: Submission, by: &Principal) -> Result<Submitted> {
+        if submission.hypotheses.is_empty() || submission.hypotheses.len() > MAX_CANDIDATES {
+            return Err(Error::new(
+                Code::InvalidInput,
+                format!("a submission takes 1 to {MAX_CANDIDATES} hypotheses, not {}", submission.hypotheses.len()),
+            ));
+        }
+        let mut tx = self.0.write().await?;
+        let outcome = outcome_named(&mut tx, &submission.outcome).await?;
+        require_active(&outcome)?;
+        let open = tx.experiment_list_open(Some(outcome.id)).await?;
+        let (good, rejected) = sort_out(&outcome, submission.hypotheses)?;
+        if good.is_empty() {
+            let first = rejected.first().and_then(|candidate| candidate.problems.first());
+            let text = first.map_or_else(String::new, |problem| format!("`{}` {}", problem.field, problem.message));
+            return Err(Error::new(Code::HypothesisIncomplete, format!("no candidate can be taken: {text}"))
+                .hint("mend the fields named in context.rejected and submit again")
+                .with("rejected", serde_json::to_value(&rejected).unwrap_or_default()));
+        }
+        let under_way: Vec<Hypothesis> = open
+            .iter()
+            .filter(|experiment| {
+                !matches!(experiment.state.status, ExperimentStatus::Hypothesis | ExperimentStatus::FailedBuild)
+            })
+            .map(|experiment| experiment.hypothesis.clone())
+            .collect();
+        let limit = usize::try_from(outcome.spec.portfolio.max_concurrent).unwrap_or(usize::MAX);
+        let slots = limit.saturating_sub(under_way.len());
+        let mut done = Submitted { proposed: vec![], kept: vec![], rejected, gates: vec![] };
+        for candidate in select_portfolio(good, &under_way, slots) {
+            // The same candidate again (a retried call) is the one that is there.
+            if let Some(same) = open.iter().find(|known| known.hypothesis == candidate.hypothesis) {
+                done.proposed.push(same.slug.to_string());
+                continue;
+            }
+            let dropped = candidate.score.dropped_because.clone();
+            let mut experiment = new_experiment(self.0, &mut tx, &outcome, candidate, submission.author, by).await?;
+            match dropped {
+                Some(reason) => done.kept.push(format!("{}: {reason}", experiment.slug)),
+                None => {
+                    propose(self.0, &mut tx, &outcome, &mut experiment, by).await?;
+                    done.gates.extend(
+                        tx.gate_list(Some(experiment.id), 1).await?.into_iter().map(|gate| gate.slug.to_string()),
+                    );
+                    done.proposed.push(experiment.slug.to_string());
+                }
+            }
+        }
+        tx.commit().await?;
+        Ok(done)
+    }
+}
+
+async fn new_experiment(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    outcome: &Outcome,
+    candidate: Candidate,
+    author: Author,
+    by: &Principal,
+) -> Result<Experiment> {
+    let id = runtime.ids.next::<ExperimentId>();
+    let slug = free_experiment_slug(tx, &Slug::from_title(&candidate.hypothesis.title)).await?;
+    let draft = Experiment::draft(id, slug, outcome.id, candidate.hypothesis, by.clone(), runtime.now());
+    let experiment = Experiment { author, score: candidate.score, ..draft };
+    store_experiment(runtime, tx, &experiment, by).await?;
+    Ok(experiment)
+}
+
+fn sort_out(outcome: &Outcome, hypotheses: Vec<Hypothesis>) -> Result<(Vec<Candidate>, Vec<Rejected>)> {
+    let rules = ScopeRules::parse(&outcome.spec.scope.allowed_paths, &outcome.spec.scope.forbidden_paths)?;
+    let (mut good, mut rejected) = (Vec::new(), Vec::new());
+    for hypothesis in hypotheses {
+        let mut problems = check_hypothesis(&hypothesis, &outcome.spec, &rules);
+        if problems.is_empty()
+            && let Some(problem) = infeasible(outcome, &hypothesis)
+        {
+            problems.push(problem);
+        }
+        if problems.is_empty() {
+            let score = score(&hypothesis, &outcome.spec);
+            good.push(Candidate { hypothesis, score });
+        } else {
+            rejected.push(Rejected { title: hypothesis.title.chars().take(120).collect(), problems });
+        }
+    }
+    Ok((good, rejected))
+}

@@ -1,0 +1,145 @@
+//! The stored state of an outcome, an experiment and a gate is compared with the log before it is used.
+
+use super::digest::digest;
+use super::keyring::{email_of, payload, tampered};
+use crate::domain::{
+    Assurance, DecisionSubject, Experiment, ExperimentState, Gate, GateType, Outcome, OutcomeState, SignedDecision,
+};
+use crate::error::{Code, Error, Result};
+use crate::ids::{ExperimentId, GateId, OutcomeId};
+use crate::lifecycle::replay::{ExperimentCreated, GateOpened, OutcomeCreated};
+use crate::lifecycle::{
+    ExperimentEvent, GateEvent, GateRules, OutcomeEvent, transition_experiment, transition_gate, transition_outcome,
+};
+use crate::signing::{Keyring, sha256_hex};
+use crate::store::Tx;
+
+/// Most log lines of one subject that a step reads back.
+const MAX_HISTORY: i64 = 10_000;
+
+/// The stored state of an experiment must be what its log lines say, with every decision verified.
+pub(in crate::usecases) async fn check_experiment(
+    tx: &mut Tx,
+    keyring: &Keyring,
+    experiment: &Experiment,
+) -> Result<()> {
+    let wrong = || tampered(&format!("experiment `{}` is not what the log says", experiment.slug));
+    let mut lines = tx.event_steps_of_subject(experiment.id.0, MAX_HISTORY).await?;
+    lines.reverse();
+    let mut lines = lines.iter().filter(|line| line.is_step());
+    let created: ExperimentCreated = payload(lines.next().ok_or_else(wrong)?)?;
+    if created.hypothesis_hash != digest(&experiment.hypothesis)? || created.outcome != experiment.outcome {
+        return Err(tampered(&format!("the plan of experiment `{}` was changed", experiment.slug)));
+    }
+    let mut state: ExperimentState = created.state;
+    let mut used: Vec<String> = Vec::new();
+    for line in lines {
+        let event: ExperimentEvent<SignedDecision> = payload(line)?;
+        let event = event.verify(keyring)?;
+        if let ExperimentEvent::Decided { gate, decision } = &event {
+            let signed = decision.signed();
+            let fits = match (gate, signed.decision.subject) {
+                (None, DecisionSubject::Experiment(id)) => id == experiment.id,
+                (Some(gate_type), DecisionSubject::Gate(id)) => {
+                    gate_belongs(tx, keyring, id, experiment.id).await? == Some(*gate_type)
+                }
+                _ => false,
+            };
+            if !fits || used.contains(&signed.signature) {
+                return Err(wrong());
+            }
+            used.push(signed.signature.clone());
+        }
+        state = transition_experiment(&state, &event, &line.principal).map_err(|_| wrong())?.0;
+    }
+    if state == experiment.state { Ok(()) } else { Err(wrong()) }
+}
+
+/// The type of a gate of this experiment that is decided, in its row and in the log.
+async fn gate_belongs(
+    tx: &mut Tx,
+    keyring: &Keyring,
+    gate: GateId,
+    experiment: ExperimentId,
+) -> Result<Option<GateType>> {
+    let Some((gate, rules)) = tx.gate_get(gate).await? else { return Ok(None) };
+    if gate.experiment != Some(experiment) || !gate.state.status.is_decided() {
+        return Ok(None);
+    }
+    check_gate(tx, keyring, &gate, &rules).await?;
+    Ok(Some(rules.gate_type))
+}
+
+/// The stored gate must be what its log lines say.
+pub(super) async fn check_gate(tx: &mut Tx, keyring: &Keyring, gate: &Gate, rules: &GateRules) -> Result<()> {
+    let wrong = || tampered(&format!("gate `{}` is not what the log says", gate.slug));
+    let mut lines = tx.event_steps_of_subject(gate.id.0, MAX_HISTORY).await?;
+    lines.reverse();
+    let mut lines = lines.iter().filter(|line| line.is_step());
+    let opened: GateOpened = payload(lines.next().ok_or_else(wrong)?)?;
+    if opened.rules.policy.assurance < Assurance::A3 && !has_consent(tx, keyring, opened.outcome).await? {
+        return Err(wrong());
+    }
+    let mut state = opened.state;
+    for line in lines {
+        let event: GateEvent<SignedDecision> = payload(line)?;
+        let event = event.verify(keyring)?;
+        let email = email_of(keyring, &line.principal);
+        state =
+            transition_gate(&opened.rules, &state, &event, &line.principal, email.as_deref()).map_err(|_| wrong())?;
+    }
+    let same = opened.rules == *rules
+        && state == gate.state
+        && rules.context_hash == gate.context_hash
+        && sha256_hex(&gate.context) == gate.context_hash
+        && opened.experiment == gate.experiment
+        && opened.outcome == gate.outcome;
+    if same { Ok(()) } else { Err(wrong()) }
+}
+
+/// True when a human ever accepted, with their passphrase, that a gate of this outcome asks for less than that.
+async fn has_consent(tx: &mut Tx, keyring: &Keyring, outcome: OutcomeId) -> Result<bool> {
+    for line in tx.event_steps_of_subject(outcome.0, MAX_HISTORY).await? {
+        if line.kind != "outcome.applied" {
+            continue;
+        }
+        let event: OutcomeEvent<SignedDecision> = payload(&line)?;
+        if let OutcomeEvent::Applied { consent: Some(decision), .. } = event.verify(keyring)?
+            && decision.get().assurance >= Assurance::A3
+            && decision.get().subject == DecisionSubject::Outcome(outcome)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The outcome whose rules and plan a step is about to use must be the stored one, and that must be what the log says.
+pub(in crate::usecases) async fn check_outcome_of(tx: &mut Tx, keyring: &Keyring, used: &Outcome) -> Result<()> {
+    let stored = tx.outcome_get(used.id).await?.ok_or_else(|| Error::not_found("outcome", &used.id.to_string()))?;
+    check_outcome(tx, keyring, &stored).await?;
+    if stored.spec == used.spec {
+        return Ok(());
+    }
+    Err(Error::new(Code::Conflict, format!("the declaration of `{}` was changed meanwhile", used.spec.slug))
+        .hint("nothing was done; try again"))
+}
+
+/// The stored outcome, its declaration included, must be what its log lines say.
+pub(super) async fn check_outcome(tx: &mut Tx, keyring: &Keyring, outcome: &Outcome) -> Result<()> {
+    let wrong = || tampered(&format!("outcome `{}` is not what the log says", outcome.spec.slug));
+    let mut lines = tx.event_steps_of_subject(outcome.id.0, MAX_HISTORY).await?;
+    lines.reverse();
+    let mut lines = lines.iter().filter(|line| line.is_step());
+    let created: OutcomeCreated = payload(lines.next().ok_or_else(wrong)?)?;
+    let (mut state, mut spec_hash): (OutcomeState, String) = (created.state, created.spec_hash);
+    for line in lines {
+        let event: OutcomeEvent<SignedDecision> = payload(line)?;
+        let event = event.verify(keyring)?;
+        state = transition_outcome(&state, &event, &line.principal).map_err(|_| wrong())?;
+        if let OutcomeEvent::Applied { spec_hash: applied, .. } = event {
+            spec_hash = applied;
+        }
+    }
+    if state == outcome.state && spec_hash == digest(&outcome.spec)? { Ok(()) } else { Err(wrong()) }
+}

@@ -1,0 +1,109 @@
+//! Signing a human's decision, and recording a refused one.
+
+use serde_json::json;
+
+use super::digest::digest;
+use super::event::record_refusal;
+use super::keyring::keyring;
+use super::unlock::{Signer, Unlock, signer};
+use crate::domain::{Assurance, Decision, DecisionSubject, Outcome, Surface, Verdict};
+use crate::error::{Code, Error, Result};
+use crate::principal::Principal;
+use crate::signing::{Keyring, VerifiedDecision, sign_decision};
+use crate::store::Tx;
+use crate::usecases::Runtime;
+
+/// Signs a decision over the present head of the log and verifies it like anybody else's.
+pub(in crate::usecases) async fn sign(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    signer: &Signer,
+    subject: DecisionSubject,
+    context_hash: &str,
+    verdict: Verdict,
+    fill: impl FnOnce(&mut Decision),
+) -> Result<VerifiedDecision> {
+    let keyring: Keyring = keyring(runtime, tx).await?;
+    let (log_seq, log_head) = tx.log_head().await?;
+    let mut decision = Decision {
+        version: 1,
+        workspace: runtime.workspace.id,
+        subject,
+        context_hash: context_hash.to_owned(),
+        log_seq,
+        log_head,
+        verdict,
+        conditions: Vec::new(),
+        note: None,
+        member: signer.member.id,
+        key: signer.stored.id,
+        assurance: signer.stored.kind.assurance(),
+        surface: Surface::Terminal,
+        decided_at: runtime.now(),
+    };
+    fill(&mut decision);
+    let signed = sign_decision(decision, &signer.key)?;
+    Ok(keyring.verify(&signed)?)
+}
+
+/// Signs a decision about an outcome.
+pub(in crate::usecases) async fn sign_for_outcome(
+    runtime: &Runtime,
+    outcome: &Outcome,
+    verdict: Verdict,
+    member: Option<&str>,
+    unlock: &Unlock,
+    needed: Assurance,
+) -> Result<(VerifiedDecision, Principal)> {
+    let signer = match signer(runtime, member, unlock).await {
+        Ok(signer) => signer,
+        Err(error) => {
+            note_refused_decision(runtime, runtime.workspace.id.into(), "member.refused", Some(verdict), &error).await;
+            return Err(error);
+        }
+    };
+    let mut tx = runtime.read().await?;
+    let shown = digest(&outcome.spec)?;
+    let subject = DecisionSubject::Outcome(outcome.id);
+    let decision = sign(runtime, &mut tx, &signer, subject, &shown, verdict, |_| ()).await?;
+    require(&decision, needed)?;
+    Ok((decision, Principal::Human { member: signer.member.id, name: signer.member.email }))
+}
+
+/// Records a refused decision. A failure to record it is only logged: the refusal itself is the answer.
+pub(in crate::usecases) async fn note_refused_decision(
+    runtime: &Runtime,
+    subject: crate::audit::Subject,
+    kind: &str,
+    verdict: Option<Verdict>,
+    error: &Error,
+) {
+    let detail = json!({ "verdict": verdict, "code": error.code().as_str(), "reason": error.message() });
+    let by = Principal::system("decide");
+    if let Err(failed) = record_refusal(runtime, subject, kind, &by, &detail).await {
+        tracing::warn!(code = %failed.code(), "A refused decision could not be recorded: {failed}");
+    }
+}
+
+/// Refuses a decision whose assurance is below the needed one.
+pub(in crate::usecases) fn require(decision: &VerifiedDecision, needed: Assurance) -> Result<()> {
+    let got = decision.get().assurance;
+    if got >= needed {
+        return Ok(());
+    }
+    Err(crate::lifecycle::TransitionError::AssuranceTooLow { needed, got }.into())
+}
+
+/// Words of a human are kept in the log for ever: bounded, without NUL.
+pub(in crate::usecases) fn check_words(conditions: &[String], note: Option<&str>, verdict: Verdict) -> Result<()> {
+    let bad = |text: &str| text.contains('\0') || text.chars().count() > 4000;
+    if conditions.len() > 20 || conditions.iter().any(|text| bad(text)) || note.is_some_and(bad) {
+        return Err(Error::new(Code::InvalidInput, "a note or condition is too long or holds a NUL character")
+            .hint("at most 20 conditions and 4,000 characters each"));
+    }
+    if verdict == Verdict::ApproveWithConditions && conditions.is_empty() {
+        return Err(Error::new(Code::InvalidInput, "an approval with conditions needs at least one condition")
+            .hint("give --condition, or approve without"));
+    }
+    Ok(())
+}

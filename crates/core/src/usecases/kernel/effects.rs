@@ -1,0 +1,87 @@
+//! What follows from a step of an experiment, done in the same transaction: gates, flags (through the outbox), plans,
+//! results, learnings.
+
+use serde_json::json;
+
+use super::flag::queue_flag;
+use super::gate_opening::open_gate;
+use super::gate_step::supersede_gates;
+use super::learning::store_learning;
+use super::new_experiment::draft_successor;
+use super::step_context::StepContext;
+use crate::domain::{Experiment, Outcome};
+use crate::error::{Code, Error, Result};
+use crate::hypotheses::Plan;
+use crate::ids::MessageId;
+use crate::lifecycle::Effect;
+use crate::principal::Principal;
+use crate::store::Tx;
+use crate::usecases::Runtime;
+
+pub(super) async fn apply_effects(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    outcome: &Outcome,
+    experiment: &mut Experiment,
+    effects: &[Effect],
+    by: &Principal,
+    context: &StepContext,
+) -> Result<()> {
+    let now = runtime.now();
+    for effect in effects {
+        match effect {
+            Effect::OpenGate(gate_type) => {
+                open_gate(runtime, tx, outcome, Some(experiment), *gate_type, by, context).await?;
+            }
+            Effect::SupersedeGates => supersede_gates(runtime, tx, experiment.id, "the experiment moved on").await?,
+            Effect::PublishBrief => {
+                if experiment.base_commit.is_none() {
+                    experiment.base_commit.clone_from(&context.head);
+                }
+                experiment.build = None;
+            }
+            Effect::SetFlag => {
+                let pct = experiment.hypothesis.rollout.pct(experiment.state.step).unwrap_or(0);
+                queue_flag(runtime, tx, experiment, pct).await?;
+                let is_same = tx
+                    .phase_list(experiment.id)
+                    .await?
+                    .last()
+                    .is_some_and(|phase| phase.ended_at.is_none() && phase.treatment_pct == i32::from(pct));
+                if !is_same {
+                    tx.phase_begin(experiment.id, i32::from(pct), now).await?;
+                }
+            }
+            Effect::SetFlagFull => {
+                queue_flag(runtime, tx, experiment, 100).await?;
+                tx.phase_end(experiment.id, now).await?;
+            }
+            Effect::FlagOff => {
+                queue_flag(runtime, tx, experiment, 0).await?;
+                tx.phase_end(experiment.id, now).await?;
+            }
+            Effect::FreezePlan => {
+                let plan = Plan::of(&outcome.spec, &experiment.hypothesis, experiment.state.budget_part);
+                experiment.plan = Some(
+                    serde_json::to_value(&plan)
+                        .map_err(|e| Error::new(Code::Internal, "the plan cannot be written").because(e))?,
+                );
+                experiment.launched_at = Some(now);
+            }
+            Effect::FreezeResult => {
+                experiment.concluded_at = Some(now);
+                let conclusion = context.conclusion.clone().unwrap_or_default();
+                experiment.final_result =
+                    Some(json!({ "conclusion": conclusion, "result": experiment.current_result.clone() }));
+            }
+            Effect::StoreLearning => store_learning(runtime, tx, outcome, experiment, context).await?,
+            Effect::DraftSuccessor => draft_successor(runtime, tx, outcome, experiment, by).await?,
+            Effect::Notify => {
+                let subject = json!({ "experiment": experiment.slug, "status": experiment.state.status });
+                let key = format!("notify/{}/{}", experiment.id, tx.log_head().await?.0);
+                tx.outbox_insert(runtime.ids.next::<MessageId>(), "notify", &key, &subject, now).await?;
+            }
+        }
+    }
+    Ok(())
+}

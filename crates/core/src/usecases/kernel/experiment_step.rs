@@ -1,0 +1,55 @@
+//! Taking a step of an experiment: the stored state is compared with the log, the transition function decides, and state,
+//! log line and effects are written together.
+
+use super::check::{check_experiment, check_outcome_of};
+use super::effects::apply_effects;
+use super::event::new_event;
+use super::keyring::keyring;
+use super::step_context::StepContext;
+use crate::domain::{Experiment, Outcome};
+use crate::error::{Code, Error, Result};
+use crate::lifecycle::{Effect, ExperimentEvent, transition_experiment};
+use crate::principal::Principal;
+use crate::store::Tx;
+use crate::usecases::Runtime;
+
+/// Takes a step of an experiment and does what follows from it.
+pub(in crate::usecases) async fn experiment_step(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    outcome: &Outcome,
+    experiment: &mut Experiment,
+    event: ExperimentEvent,
+    by: &Principal,
+    context: &StepContext,
+) -> Result<Vec<Effect>> {
+    let keyring = keyring(runtime, tx).await?;
+    check_outcome_of(tx, &keyring, outcome).await?;
+    check_experiment(tx, &keyring, experiment).await?;
+    let (next, effects) = transition_experiment(&experiment.state, &event, by)?;
+    if next.status.occupies_slot() && !experiment.state.status.occupies_slot() {
+        check_slots(tx, outcome).await?;
+    }
+    let kind = event.kind(&experiment.state).map_or("step", |kind| kind.as_str());
+    let now = runtime.now();
+    tx.event_append(new_event(&format!("experiment.{kind}"), experiment.id.into(), by, &event)?, now).await?;
+    experiment.state = next;
+    experiment.updated_at = now;
+    apply_effects(runtime, tx, outcome, experiment, &effects, by, context).await?;
+    tx.experiment_update(experiment).await?;
+    Ok(effects)
+}
+
+async fn check_slots(tx: &mut Tx, outcome: &Outcome) -> Result<()> {
+    let counts = tx.experiment_counts_of(outcome.id).await?;
+    let taken: i64 = counts.into_iter().filter(|(status, _)| status.occupies_slot()).map(|(_, count)| count).sum();
+    let limit = outcome.spec.portfolio.max_concurrent;
+    if taken >= i64::from(limit) {
+        return Err(Error::new(
+            Code::SlotsFull,
+            format!("{taken} experiments of `{}` are under way and its limit is {limit}", outcome.spec.slug),
+        )
+        .hint("finish or kill one first, or raise portfolio.max_concurrent"));
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! Opening a gate: its holders, its slug, what it shows, and the message about it.
+
+use serde_json::json;
+
+use super::event::new_event;
+use super::gate_context::context_package;
+use super::step_context::StepContext;
+use crate::domain::{Experiment, Gate, GateState, GateStatus, GateType, Outcome, Slug};
+use crate::error::{Code, Error, Result};
+use crate::ids::{GateId, MessageId};
+use crate::lifecycle::GateRules;
+use crate::lifecycle::replay::GateOpened;
+use crate::principal::Principal;
+use crate::signing::{canonical_json, sha256_hex};
+use crate::store::Tx;
+use crate::usecases::Runtime;
+
+/// Opens a gate and shows it what there is to see.
+pub(in crate::usecases) async fn open_gate(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    outcome: &Outcome,
+    experiment: Option<&Experiment>,
+    gate_type: GateType,
+    by: &Principal,
+    context: &StepContext,
+) -> Result<Gate> {
+    let now = runtime.now();
+    let id = runtime.ids.next::<GateId>();
+    let policy = outcome.spec.gate_policy(gate_type);
+    let package = context_package(runtime, tx, id, outcome, experiment, gate_type, context).await?;
+    let text = canonical_json(&package)
+        .map_err(|e| Error::new(Code::Internal, "a gate's context cannot be written").because(e))?;
+    let rules = GateRules {
+        id,
+        gate_type,
+        context_hash: sha256_hex(&text),
+        holders: holders(tx, &policy.assigned_to, &policy.escalation).await?,
+        policy: policy.clone(),
+    };
+    let due_at = now.checked_add(policy.sla.get()).unwrap_or(now);
+    let base = experiment.map_or(&outcome.spec.slug, |experiment| &experiment.slug);
+    let gate = Gate {
+        id,
+        slug: free_gate_slug(tx, base, gate_type).await?,
+        gate_type,
+        outcome: outcome.id,
+        experiment: experiment.map(|experiment| experiment.id),
+        policy,
+        state: GateState { status: GateStatus::Pending, holder: 0, due_at, reminded: false, votes: Vec::new() },
+        context: text,
+        context_hash: rules.context_hash.clone(),
+        created_at: now,
+        responded_at: None,
+    };
+    let opened = GateOpened {
+        rules: rules.clone(),
+        state: gate.state.clone(),
+        outcome: gate.outcome,
+        experiment: gate.experiment,
+    };
+    tx.gate_insert(&gate, &rules).await?;
+    tx.event_append(new_event("gate.opened", id.into(), by, &opened)?, now).await?;
+    let message = json!({ "gate": gate.slug, "type": gate_type, "url": gate_url(runtime, gate.slug.as_str()),
+        "channel": gate.policy.channel, "holder": rules.holders.first() });
+    tx.outbox_insert(runtime.ids.next::<MessageId>(), "notify", &format!("gate/{id}/opened"), &message, now).await?;
+    Ok(gate)
+}
+
+/// E-mails that hold a gate, in order. Where the file names nobody who is a member, the first member holds it, so that
+/// a gate can always be decided by somebody.
+async fn holders(tx: &mut Tx, assigned: &Option<String>, escalation: &[String]) -> Result<Vec<String>> {
+    let members = tx.member_list().await?;
+    let is_member = |email: &str| members.iter().any(|member| member.email.eq_ignore_ascii_case(email));
+    let mut holders: Vec<String> =
+        assigned.iter().chain(escalation).filter(|email| is_member(email)).cloned().collect();
+    if holders.is_empty()
+        && let Some(first) = members.first()
+    {
+        holders.push(first.email.clone());
+    }
+    Ok(holders)
+}
+
+async fn free_gate_slug(tx: &mut Tx, base: &Slug, gate_type: GateType) -> Result<Slug> {
+    let short = gate_type.as_str().split('_').next().unwrap_or("gate");
+    let base: String = base.as_str().chars().take(48).collect();
+    let wanted = Slug::from_title(&format!("{short} {base}"));
+    for number in 1..10_000 {
+        let slug = if number == 1 { wanted.clone() } else { wanted.numbered(number) };
+        if !tx.gate_slug_taken(&slug).await? {
+            return Ok(slug);
+        }
+    }
+    Err(Error::new(Code::Conflict, "too many gates have this name"))
+}
+
+/// The page on which a human decides a gate.
+pub(in crate::usecases) fn gate_url(runtime: &Runtime, gate_slug: &str) -> String {
+    format!("{}/gates/{gate_slug}", runtime.settings.app_url.value)
+}

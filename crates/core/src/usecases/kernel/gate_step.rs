@@ -1,0 +1,51 @@
+//! Taking a step of a gate.
+
+use super::check::check_gate;
+use super::event::new_event;
+use super::keyring::{email_of, keyring};
+use crate::domain::{Gate, GateType};
+use crate::error::Result;
+use crate::ids::ExperimentId;
+use crate::lifecycle::{GateEvent, GateRules, transition_gate};
+use crate::principal::Principal;
+use crate::store::Tx;
+use crate::usecases::Runtime;
+
+/// Takes a step of a gate.
+pub(in crate::usecases) async fn gate_step(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    gate: &mut Gate,
+    rules: &GateRules,
+    event: GateEvent,
+    by: &Principal,
+) -> Result<()> {
+    let keyring = keyring(runtime, tx).await?;
+    check_gate(tx, &keyring, gate, rules).await?;
+    let email = email_of(&keyring, by);
+    let now = runtime.now();
+    gate.state = transition_gate(rules, &gate.state, &event, by, email.as_deref())?;
+    if let GateEvent::Decided { decision } = &event {
+        tx.decision_insert(decision).await?;
+        gate.responded_at = Some(now);
+    }
+    tx.event_append(new_event(&format!("gate.{}", event.name()), gate.id.into(), by, &event)?, now).await?;
+    tx.gate_update(gate).await
+}
+
+/// Closes the open gates of an experiment.
+pub(super) async fn supersede_gates(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    experiment: ExperimentId,
+    reason: &str,
+) -> Result<()> {
+    let by = Principal::system("lifecycle");
+    for (mut gate, rules) in tx.gate_list_open().await? {
+        if gate.experiment == Some(experiment) && gate.gate_type != GateType::Escalation {
+            let event = GateEvent::Superseded { reason: reason.to_owned() };
+            gate_step(runtime, tx, &mut gate, &rules, event, &by).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! The keys that count, and what the log says about them.
+
+use crate::audit::LogEntry;
+use crate::error::{Code, Error, Result};
+use crate::lifecycle::replay::WorkspaceCreated;
+use crate::principal::Principal;
+use crate::signing::Keyring;
+use crate::store::Tx;
+use crate::usecases::Runtime;
+
+/// The error for stored state that does not follow from the log.
+pub(super) fn tampered(what: &str) -> Error {
+    Error::new(Code::StateTampered, format!("{what}: somebody wrote into the database"))
+        .hint("nothing was done; `outcome-runtime audit verify` shows where the log and the state part")
+}
+
+/// The data of a log line.
+pub(super) fn payload<T: serde::de::DeserializeOwned>(entry: &LogEntry) -> Result<T> {
+    T::deserialize(&entry.payload).map_err(|_| tampered(&format!("line {} of the log cannot be read", entry.seq)))
+}
+
+/// The keys that count. The root's fingerprint comes from the workspace's own file where there is one, and must agree
+/// with the log's first line.
+pub(in crate::usecases) async fn keyring(runtime: &Runtime, tx: &mut Tx) -> Result<Keyring> {
+    let first = tx.event_page(0, 1).await?;
+    let genesis: WorkspaceCreated = match first.first() {
+        Some(entry) if entry.seq == 1 && entry.kind == "workspace.created" => payload(entry)?,
+        _ => return Err(tampered("the log has no beginning")),
+    };
+    if let Some(file) = runtime.settings.read_workspace_file()?
+        && file.root_fingerprint != genesis.root_fingerprint
+    {
+        return Err(tampered("the log's root key is not the one this workspace was set up with"));
+    }
+    let keys = tx.key_list().await?;
+    let certificates = keys.into_iter().map(|key| (key.certificate, key.revoked_at));
+    Ok(Keyring::build(runtime.workspace.id, &genesis.root_fingerprint, certificates))
+}
+
+/// The e-mail of a human principal, as their enrolment says it.
+pub(super) fn email_of(keyring: &Keyring, by: &Principal) -> Option<String> {
+    match by {
+        Principal::Human { member, .. } => keyring.email_of(*member).map(ToOwned::to_owned),
+        Principal::Agent { .. } | Principal::System { .. } => None,
+    }
+}

@@ -1,0 +1,59 @@
+//! Readings of the whole population of an outcome.
+
+use jiff::Timestamp;
+
+use super::workspace_file::{is_pushed, source};
+use crate::domain::{ArmSums, Measurement, Outcome, Reading, SignalSpec, Window};
+use crate::error::{Error, Result};
+use crate::ids::MeasurementId;
+use crate::store::Tx;
+use crate::usecases::Runtime;
+
+/// Reads the whole population from the source; from one that pushes, the newest reading is taken (`None` before the first).
+pub(in crate::usecases) async fn read_level(
+    runtime: &Runtime,
+    outcome: &Outcome,
+    signal: &SignalSpec,
+    window: Window,
+) -> Result<Option<Reading<ArmSums>>> {
+    if is_pushed(runtime, &signal.source)? {
+        let mut tx = runtime.read().await?;
+        let latest = tx.measurement_latest_level(outcome.id, &signal.name).await?;
+        return Ok(latest.map(|found| Reading {
+            data: found.sums,
+            window: found.window,
+            query_hash: found.query_hash,
+            raw_hash: found.raw_hash,
+            warnings: Vec::new(),
+        }));
+    }
+    let source = source(runtime, &signal.source).await?;
+    source.level(signal, window).await.map(Some).map_err(Error::from)
+}
+
+/// Stores a reading of the whole population.
+pub(in crate::usecases) async fn store_level(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    outcome: &Outcome,
+    signal: &crate::domain::SignalSpec,
+    reading: &Reading<ArmSums>,
+    at: Timestamp,
+) -> Result<bool> {
+    let measurement = Measurement {
+        id: runtime.ids.next::<MeasurementId>(),
+        outcome: outcome.id,
+        experiment: None,
+        signal: signal.name.clone(),
+        variant: None,
+        phase: None,
+        measured_at: at,
+        window: reading.window,
+        sums: reading.data,
+        source: signal.source.clone(),
+        query_hash: reading.query_hash.clone(),
+        raw_hash: reading.raw_hash.clone(),
+    };
+    let key = format!("level/{}/{}/{}", outcome.id, signal.name, reading.window.to);
+    tx.measurement_insert(&measurement, &key).await
+}

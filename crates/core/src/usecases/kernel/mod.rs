@@ -1,0 +1,41 @@
+//! What several nouns need, as free functions imported by name: looking up, checking against the log, taking steps and what
+//! follows from them, keys and signatures, the outcome file.
+//!
+//! A step opens gates, and a gate shows a dry run, the error budget and earlier conditions; a conclusion stores a learning.
+//! That is why those are here and not with their nouns. An experiment's `history` is read by proofs, corrections and
+//! recomputing.
+//!
+//! **Invariant**: nothing here is a use case, and nothing here knows a noun's folder.
+
+pub(super) mod budget;
+pub(super) mod check;
+pub(super) mod decision;
+pub(super) mod digest;
+pub(super) mod dry_run;
+mod effects;
+pub(super) mod event;
+pub(super) mod experiment_step;
+pub(super) mod file;
+pub(super) mod flag;
+pub(super) mod gate_context;
+pub(super) mod gate_opening;
+pub(super) mod gate_step;
+pub(super) mod history;
+pub(super) mod keyring;
+pub(super) mod latest;
+mod learning;
+pub(super) mod lease;
+pub(super) mod level;
+pub(super) mod lookup;
+pub(super) mod new_experiment;
+pub(super) mod outcome_step;
+pub(super) mod proposal;
+pub(super) mod signal_problem;
+pub(super) mod step_context;
+pub(super) mod text;
+pub(super) mod unlock;
+pub(super) mod workspace_file;
+
+pub use dry_run::DryRunRequest;
+pub use history::{HistoryPoint, HistoryPoll};
+pub use unlock::Unlock;

@@ -1,0 +1,16 @@
+//! What a step brings with it besides its event.
+
+/// What a step brings with it besides its event.
+#[derive(Debug, Clone, Default)]
+pub(in crate::usecases) struct StepContext {
+    /// An agent's or author's words, shown as a quotation at the gate.
+    pub says: Option<String>,
+    /// The human's words, kept with the learning.
+    pub note: Option<String>,
+    /// Commit at the head of the repository, for a brief that is published.
+    pub head: Option<String>,
+    /// What the runtime recommends at the gate, with its reason.
+    pub recommendation: Option<String>,
+    /// Why the experiment ends, for the learning.
+    pub conclusion: Option<String>,
+}

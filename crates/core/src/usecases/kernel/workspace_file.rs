@@ -1,0 +1,62 @@
+//! What the workspace's own file and repository say: configuration, connectors, flag service, secrets, git.
+
+use std::sync::Arc;
+
+use crate::config::{self, Config, ProcessEnv};
+use crate::error::{Code, Error, Result};
+use crate::ports::{FlagService, Opening, SignalSource};
+use crate::scope::GitRepo;
+use crate::usecases::Runtime;
+
+/// The outcome file as it is now.
+pub(in crate::usecases) fn config(runtime: &Runtime) -> Result<Config> {
+    let loaded = config::load(&runtime.settings.file.value, runtime.settings.vendors)?;
+    loaded.config.ok_or_else(|| {
+        let first = loaded
+            .diagnostics
+            .iter()
+            .find(|d| d.is_error())
+            .map(|d| format!("{}:{}:{}: {}", d.file, d.line, d.column, d.message))
+            .unwrap_or_default();
+        Error::new(Code::ConfigInvalid, first).hint("run `outcome-runtime validate` for all problems of the file")
+    })
+}
+
+/// The connector `name`, opened once.
+pub(in crate::usecases) async fn source(runtime: &Runtime, name: &str) -> Result<Arc<dyn SignalSource>> {
+    let config = config(runtime)?;
+    let spec = config.connectors.iter().find(|spec| spec.name == name).ok_or_else(|| {
+        let known: Vec<_> = config.connectors.iter().map(|spec| spec.name.as_str()).collect();
+        Error::new(Code::ConnectorUnknown, format!("no connector is called `{name}`")).hint(format!(
+            "{} declares: {}",
+            runtime.settings.file.value.display(),
+            known.join(", ")
+        ))
+    })?;
+    runtime.sources.get(spec, &runtime.settings.root.value, &resolver(runtime)).map_err(Error::from)
+}
+
+/// The flag service of the outcome file; `None` when it names none.
+pub(in crate::usecases) fn flag_service(runtime: &Runtime) -> Result<Option<Box<dyn FlagService>>> {
+    let Some(spec) = config(runtime)?.flags else { return Ok(None) };
+    let opening = Opening { root: &runtime.settings.root.value, resolve: &resolver(runtime) };
+    spec.settings.open(&opening).map(Some).map_err(Error::from)
+}
+
+/// Turns references of the outcome file into values.
+pub(in crate::usecases) fn resolver(
+    runtime: &Runtime,
+) -> impl Fn(&str) -> Result<secrecy::SecretString> + Send + Sync + use<> {
+    let env = ProcessEnv::new(runtime.settings.root.value.clone());
+    move |text: &str| config::secrets::resolve(text, &env).map_err(Error::from)
+}
+
+/// The git repository of the workspace.
+pub(in crate::usecases) async fn repo(runtime: &Runtime) -> Result<GitRepo> {
+    GitRepo::open(&runtime.settings.root.value).await.map_err(Error::from)
+}
+
+/// True when the connector `source` pushes its readings and cannot be asked.
+pub(in crate::usecases) fn is_pushed(runtime: &Runtime, source: &str) -> Result<bool> {
+    Ok(config(runtime)?.connector(source).is_some_and(|spec| spec.settings.push().is_some()))
+}

@@ -1,0 +1,118 @@
+//! Activation, with a measured baseline.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Outcomes;
+use crate::domain::{ArmSums, Assurance, Baseline, Outcome, OutcomeStatus, Reading, Verdict, Window};
+use crate::error::{Code, Error, Result};
+use crate::lifecycle::OutcomeEvent;
+use crate::usecases::Runtime;
+use crate::usecases::kernel::decision::sign_for_outcome;
+use crate::usecases::kernel::level::{read_level, store_level};
+use crate::usecases::kernel::lookup::outcome_named;
+use crate::usecases::kernel::outcome_step::outcome_step;
+use crate::usecases::kernel::unlock::Unlock;
+
+/// What activation found.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Activated {
+    /// Its slug.
+    pub outcome: String,
+    /// What was measured.
+    pub baseline: Baseline,
+    /// Until when.
+    #[schemars(with = "String")]
+    pub deadline: Timestamp,
+    /// Who may write hypotheses now, and how.
+    pub next: String,
+}
+
+impl Outcomes<'_> {
+    /// Makes a draft the unit of work: reads its baseline from the source and starts the horizon.
+    ///
+    /// # Errors
+    /// [`Code::BaselineFar`] when the baseline is far from `target.from`; the source's errors; [`Code::Conflict`].
+    pub async fn activate(self, reference: &str, unlock: &Unlock, accept_baseline: bool) -> Result<Activated> {
+        let mut tx = self.0.read().await?;
+        let outcome = outcome_named(&mut tx, reference).await?;
+        drop(tx);
+        if outcome.state.status != OutcomeStatus::Draft {
+            return Err(Error::new(
+                Code::Conflict,
+                format!("outcome `{}` is {}, only a draft can be activated", outcome.spec.slug, outcome.state.status),
+            ));
+        }
+        let (baseline, reading) = measure_baseline(self.0, &outcome).await?;
+        let from = outcome.spec.target.from;
+        let far = (baseline.value - from).abs() > outcome.spec.target.baseline_tolerance * from.abs();
+        if far && !accept_baseline {
+            return Err(Error::new(
+                Code::BaselineFar,
+                format!(
+                    "`{}` was measured at {:.6}, but `target.from` says {from}: more than {:.0} % apart",
+                    outcome.spec.signal.name,
+                    baseline.value,
+                    outcome.spec.target.baseline_tolerance * 100.0
+                ),
+            )
+            .hint("correct target.from (or the query), or accept the measured value with --accept-baseline"));
+        }
+        let (decision, by) = sign_for_outcome(self.0, &outcome, Verdict::Activate, None, unlock, Assurance::A2).await?;
+        let now = self.0.now();
+        let deadline = now.checked_add(outcome.spec.horizon.get()).unwrap_or(now);
+        let mut tx = self.0.write().await?;
+        let mut outcome = outcome_named(&mut tx, reference).await?;
+        store_level(self.0, &mut tx, &outcome, &outcome.spec.signal, &reading, now).await?;
+        let event = OutcomeEvent::Activated { baseline: baseline.clone(), deadline, decision };
+        outcome_step(self.0, &mut tx, &mut outcome, None, event, &by).await?;
+        tx.commit().await?;
+        Ok(Activated {
+            next: format!(
+                "let your agent call get_work_order for `{0}`, or hand in your own with `outcome-runtime experiment \
+                 propose --outcome {0} --file FILE`",
+                outcome.spec.slug
+            ),
+            outcome: outcome.spec.slug.to_string(),
+            baseline,
+            deadline,
+        })
+    }
+}
+
+async fn measure_baseline(runtime: &Runtime, outcome: &Outcome) -> Result<(Baseline, Reading<ArmSums>)> {
+    let now = runtime.now();
+    let signal = &outcome.spec.signal;
+    let window = Window { from: now.checked_sub(signal.aggregation.window().get()).unwrap_or(now), to: now };
+    let reading = read_level(runtime, outcome, signal, window).await?.ok_or_else(|| {
+        Error::new(Code::SignalShape, format!("nobody has pushed a reading of `{}` yet", signal.name))
+            .hint("a source that pushes cannot be asked: push a first reading, then activate")
+    })?;
+    let value = reading.data.value().ok_or_else(|| {
+        Error::new(Code::SignalShape, format!("`{}` has no units in the baseline's window", signal.name))
+            .hint("check the query and that there is data before now")
+    })?;
+    let days = signal.aggregation.window().as_days();
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+    let daily_units = reading.data.n().map(|n| n as f64 / days);
+    let baseline =
+        Baseline { value, n: reading.data.n(), variance: unit_variance(&reading.data), daily_units, captured_at: now };
+    Ok((baseline, reading))
+}
+
+/// Variance of one unit, where the sums give it.
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+fn unit_variance(sums: &ArmSums) -> Option<f64> {
+    match *sums {
+        ArmSums::Proportion { n, successes } if n > 0 => {
+            let p = successes as f64 / n as f64;
+            Some(p * (1.0 - p))
+        }
+        ArmSums::Mean { n, sum, sum_squares } if n > 1 => {
+            let n = n as f64;
+            Some(((sum_squares - sum * sum / n) / (n - 1.0)).max(0.0))
+        }
+        _ => None,
+    }
+}

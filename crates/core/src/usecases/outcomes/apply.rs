@@ -1,0 +1,119 @@
+//! Storing what the outcome file declares.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Outcomes;
+use super::plan::{OutcomePlan, lowers_assurance, voids};
+use crate::domain::{Assurance, Outcome, OutcomeSpec, OutcomeState, OutcomeStatus, Verdict};
+use crate::error::{Code, Error, Result};
+use crate::ids::OutcomeId;
+use crate::lifecycle::replay::OutcomeCreated;
+use crate::lifecycle::{ExperimentEvent, OutcomeEvent};
+use crate::principal::Principal;
+use crate::usecases::Runtime;
+use crate::usecases::kernel::decision::sign_for_outcome;
+use crate::usecases::kernel::digest::digest;
+use crate::usecases::kernel::event::new_event;
+use crate::usecases::kernel::experiment_step::experiment_step;
+use crate::usecases::kernel::lookup::outcome_named;
+use crate::usecases::kernel::outcome_step::outcome_step;
+use crate::usecases::kernel::step_context::StepContext;
+use crate::usecases::kernel::unlock::Unlock;
+use crate::usecases::kernel::workspace_file::config;
+
+/// What applying did.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Applied {
+    /// The plan that was carried out.
+    pub outcomes: Vec<OutcomePlan>,
+}
+
+impl Outcomes<'_> {
+    /// Stores what the file declares. Applying the same file again changes nothing.
+    ///
+    /// `unlock`: needed where the file lowers a gate's assurance.
+    ///
+    /// # Errors
+    /// [`Code::ConfigInvalid`], [`Code::PassphraseNeeded`], [`Code::Conflict`] for an outcome that is over.
+    pub async fn apply(self, by: &Principal, unlock: Option<&Unlock>) -> Result<Applied> {
+        let plans = self.0.outcomes().plan().await?;
+        let config = config(self.0)?;
+        for spec in &config.outcomes {
+            let Some(plan) = plans.iter().find(|plan| plan.outcome == spec.slug.as_str()) else { continue };
+            match plan.action.as_str() {
+                "create" => create_outcome(self.0, spec, by, unlock).await?,
+                "change" => change_outcome(self.0, spec, by, unlock).await?,
+                _ => {}
+            }
+        }
+        Ok(Applied { outcomes: plans })
+    }
+}
+
+async fn create_outcome(runtime: &Runtime, spec: &OutcomeSpec, by: &Principal, unlock: Option<&Unlock>) -> Result<()> {
+    let now = runtime.now();
+    let outcome = Outcome {
+        id: runtime.ids.next::<OutcomeId>(),
+        spec: spec.clone(),
+        state: OutcomeState { status: OutcomeStatus::Draft, baseline: None, deadline: None },
+        created_at: now,
+        updated_at: now,
+    };
+    let spec_hash = digest(&outcome.spec)?;
+    let consent = if lowers_assurance(None, spec) { Some(consent(runtime, &outcome, unlock).await?) } else { None };
+    let mut tx = runtime.write().await?;
+    tx.outcome_insert(&outcome, &spec_hash).await?;
+    let created = OutcomeCreated { state: outcome.state.clone(), spec_hash: spec_hash.clone() };
+    tx.event_append(new_event("outcome.created", outcome.id.into(), by, &created)?, now).await?;
+    if let Some((decision, human)) = consent {
+        let mut outcome = outcome;
+        let event = OutcomeEvent::Applied { spec_hash, consent: Some(decision) };
+        outcome_step(runtime, &mut tx, &mut outcome, None, event, &human).await?;
+    }
+    tx.commit().await
+}
+
+async fn change_outcome(runtime: &Runtime, spec: &OutcomeSpec, by: &Principal, unlock: Option<&Unlock>) -> Result<()> {
+    let mut tx = runtime.read().await?;
+    let stored = outcome_named(&mut tx, spec.slug.as_str()).await?;
+    drop(tx);
+    let mut wanted = stored.clone();
+    wanted.spec = spec.clone();
+    let consent =
+        if lowers_assurance(Some(&stored.spec), spec) { Some(consent(runtime, &wanted, unlock).await?) } else { None };
+    let mut tx = runtime.write().await?;
+    let mut outcome = outcome_named(&mut tx, spec.slug.as_str()).await?;
+    for mut experiment in tx.experiment_list_open(Some(outcome.id)).await? {
+        if voids(&outcome, spec, &experiment)? {
+            let reason = "the outcome file changed its plan".to_owned();
+            let event = ExperimentEvent::LaunchVoided { reason };
+            let system = Principal::system("apply");
+            experiment_step(runtime, &mut tx, &outcome, &mut experiment, event, &system, &StepContext::default())
+                .await?;
+        }
+    }
+    let spec_hash = digest(spec)?;
+    let (consent, by) = match consent {
+        Some((decision, human)) => (Some(decision), human),
+        None => (None, by.clone()),
+    };
+    let event = OutcomeEvent::Applied { spec_hash, consent };
+    outcome_step(runtime, &mut tx, &mut outcome, Some(spec), event, &by).await?;
+    tx.commit().await
+}
+
+async fn consent(
+    runtime: &Runtime,
+    outcome: &Outcome,
+    unlock: Option<&Unlock>,
+) -> Result<(crate::signing::VerifiedDecision, Principal)> {
+    let unlock = unlock.ok_or_else(|| {
+        Error::new(
+            Code::PassphraseNeeded,
+            format!("`{}` lowers the assurance of a gate, which needs your passphrase", outcome.spec.slug),
+        )
+        .hint("run `outcome-runtime apply` on a terminal, or take `assurance: A2` out of the file")
+    })?;
+    sign_for_outcome(runtime, outcome, Verdict::AcceptPolicy, None, unlock, Assurance::A3).await
+}

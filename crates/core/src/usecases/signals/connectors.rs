@@ -1,0 +1,24 @@
+//! The connectors of the outcome file, looked at by hand.
+
+use super::Signals;
+use crate::error::Error;
+use crate::usecases::kernel::workspace_file::{config, source};
+
+impl Signals<'_> {
+    /// Tries a connector.
+    ///
+    /// # Errors
+    /// [`crate::Code::ConnectorUnknown`] or why it does not work.
+    pub async fn connector_test(self, name: &str) -> crate::Result<crate::ports::SourceReport> {
+        let source = source(self.0, name).await?;
+        source.test().await.map_err(Error::from)
+    }
+
+    /// Names and types of the connectors that the outcome file declares.
+    ///
+    /// # Errors
+    /// [`crate::Code::ConfigInvalid`].
+    pub fn connector_names(self) -> crate::Result<Vec<String>> {
+        Ok(config(self.0)?.connectors.into_iter().map(|connector| connector.name).collect())
+    }
+}

@@ -1,0 +1,137 @@
+//! Readings that a source pushes: signed, fresh, once. Aggregates only.
+
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::Serialize;
+
+use super::Signals;
+use super::poll::store::log_readings;
+use crate::domain::{Measurement, Outcome, Period, Window};
+use crate::error::{Code, Error, Result};
+use crate::ids::MeasurementId;
+use crate::ports::push::{Headers, IngestPayload, Pushed, verify};
+use crate::usecases::Runtime;
+use crate::usecases::kernel::lookup::{experiment_named, outcome_named};
+use crate::usecases::kernel::workspace_file::{config, resolver};
+
+/// What came of a pushed message.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Ingested {
+    /// Readings that were new.
+    pub n_stored: u32,
+    /// True when this message had been taken before; then nothing was done.
+    pub is_repeat: bool,
+}
+
+impl Signals<'_> {
+    /// Takes a pushed message. The same message again is answered the same and changes nothing.
+    ///
+    /// # Errors
+    /// [`Code::IngestSignature`], [`Code::IngestStale`], [`Code::SignalShape`], [`Code::NotFound`].
+    pub async fn ingest(self, headers: Headers<'_>, body: &[u8]) -> Result<Ingested> {
+        let now = self.0.now();
+        // The name of the source decides whose secret counts; nothing else is believed before the signature is checked.
+        let source = source_of(body)?;
+        let (replay_window, secret) = webhook(self.0, &source)?;
+        verify(headers, body, &secret, replay_window, now).map_err(Error::from)?;
+        let (payload, pushed) = IngestPayload::parse(body, now).map_err(Error::from)?;
+        let mut tx = self.0.write().await?;
+        let expires = now.checked_add(replay_window.get() * 4).unwrap_or(now);
+        let nonce = format!("{source}/{}", headers.id);
+        if !tx.nonce_use("ingest", &nonce, expires, now).await? {
+            return Ok(Ingested { n_stored: 0, is_repeat: true });
+        }
+        let outcome = outcome_named(&mut tx, payload.outcome.as_str()).await?;
+        check_signal(&outcome, &payload)?;
+        let n_stored = match pushed {
+            Pushed::Level(reading) => {
+                let blank = Blank { runtime: self.0, outcome: &outcome, payload: &payload, window: reading.window };
+                let mut measurement = blank.measurement(reading.data, now);
+                (measurement.query_hash, measurement.raw_hash) = (reading.query_hash, reading.raw_hash);
+                let key = format!("push/{nonce}/level");
+                u32::from(tx.measurement_insert(&measurement, &key).await?)
+            }
+            Pushed::ByVariant(reading) => {
+                let name = payload.experiment.as_ref().map(ToString::to_string).unwrap_or_default();
+                let experiment = experiment_named(&mut tx, &name).await?;
+                let mut n_stored = 0;
+                for arm in &reading.data {
+                    let blank = Blank { runtime: self.0, outcome: &outcome, payload: &payload, window: reading.window };
+                    let mut measurement = blank.measurement(arm.sums, now);
+                    measurement.experiment = Some(experiment.id);
+                    measurement.variant = Some(arm.variant);
+                    measurement.phase = Some(payload.phase.unwrap_or(0));
+                    measurement.query_hash.clone_from(&reading.query_hash);
+                    measurement.raw_hash.clone_from(&reading.raw_hash);
+                    let key = format!("push/{nonce}/{}", arm.variant);
+                    n_stored += u32::from(tx.measurement_insert(&measurement, &key).await?);
+                }
+                log_readings(&mut tx, experiment.id, now).await?;
+                n_stored
+            }
+        };
+        tx.commit().await?;
+        Ok(Ingested { n_stored, is_repeat: false })
+    }
+}
+
+/// The replay window and the secret of a pushing source.
+fn webhook(runtime: &Runtime, source: &str) -> Result<(Period, SecretString)> {
+    let config = config(runtime)?;
+    match config.connector(source).and_then(|connector| connector.settings.push()) {
+        Some(push) => Ok((push.replay_window, (resolver(runtime))(push.secret)?)),
+        // The same answer as for a wrong signature: a stranger does not learn which sources there are.
+        _ => Err(Error::new(Code::IngestSignature, "the signature does not fit the message")
+            .hint("`source` must name a connector of type webhook, signed with its secret")),
+    }
+}
+
+struct Blank<'a> {
+    runtime: &'a Runtime,
+    outcome: &'a Outcome,
+    payload: &'a IngestPayload,
+    window: Window,
+}
+
+impl Blank<'_> {
+    fn measurement(&self, sums: crate::domain::ArmSums, at: jiff::Timestamp) -> Measurement {
+        Measurement {
+            id: self.runtime.ids.next::<MeasurementId>(),
+            outcome: self.outcome.id,
+            experiment: None,
+            signal: self.payload.signal.clone(),
+            variant: None,
+            phase: None,
+            measured_at: at,
+            window: self.window,
+            sums,
+            source: self.payload.source.clone(),
+            query_hash: String::new(),
+            raw_hash: String::new(),
+        }
+    }
+}
+
+fn source_of(body: &[u8]) -> Result<String> {
+    #[derive(serde::Deserialize)]
+    struct Peek {
+        source: String,
+    }
+    serde_json::from_slice::<Peek>(body)
+        .map(|peek| peek.source.chars().take(200).collect())
+        .map_err(|e| Error::new(Code::SignalShape, "the body is not a reading").because(e))
+}
+
+/// The signal must be one of the outcome's that this source feeds.
+fn check_signal(outcome: &Outcome, payload: &IngestPayload) -> Result<()> {
+    let spec = &outcome.spec;
+    let known = std::iter::once(&spec.signal)
+        .chain(&spec.secondary_signals)
+        .chain(spec.guardrails().map(|(signal, ..)| signal))
+        .any(|signal| signal.name == payload.signal && signal.source == payload.source);
+    if known {
+        return Ok(());
+    }
+    Err(Error::new(Code::SignalShape, format!("outcome `{}` has no signal of this name from this source", spec.slug))
+        .hint("`signal` and `source` must be those of the outcome file"))
+}

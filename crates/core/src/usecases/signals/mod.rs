@@ -1,0 +1,14 @@
+//! Signals: polled from sources, pushed by them, and tried out.
+
+mod connectors;
+mod ingest;
+mod poll;
+
+use crate::usecases::Runtime;
+
+pub use ingest::Ingested;
+pub use poll::{PollRequest, Polled, PolledExperiment};
+
+/// The use cases about signals and their sources.
+#[derive(Clone, Copy)]
+pub struct Signals<'r>(pub(super) &'r Runtime);

@@ -1,0 +1,86 @@
+//! When a signal is due, and how it is: backoff, alert, staleness.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::domain::{Experiment, Outcome, SignalSpec};
+use crate::error::{Error, Result, error_chain};
+use crate::hypotheses::Plan;
+use crate::store::{Instant, SignalHealth, Tx};
+use crate::usecases::Runtime;
+
+/// True when a signal is to be read now. `subject`: the id of its outcome or experiment.
+pub(super) async fn is_due(runtime: &Runtime, subject: uuid::Uuid, signal: &str, is_forced: bool) -> Result<bool> {
+    if is_forced {
+        return Ok(true);
+    }
+    let mut tx = runtime.read().await?;
+    let health = tx.signal_health_get(subject, signal).await?;
+    Ok(health.is_none_or(|health| health.due_at.0 <= runtime.now()))
+}
+
+/// Marks a good reading and sets the next one.
+pub(super) async fn health_ok(runtime: &Runtime, tx: &mut Tx, subject: uuid::Uuid, signal: &SignalSpec) -> Result<()> {
+    let now = runtime.now();
+    let interval = signal.poll_interval.get();
+    // Jitter of up to 5 % keeps many signals from asking a source at the same instant; never later than the interval.
+    let [jitter] = runtime.ids.bytes::<1>();
+    let early = interval / 5120 * i32::from(jitter);
+    let next = now.checked_add(interval.checked_sub(early).unwrap_or(interval)).unwrap_or(now);
+    let health = SignalHealth {
+        signal: signal.name.clone(),
+        due_at: Instant(next),
+        last_ok_at: Some(Instant(now)),
+        failures: 0,
+        breaches: 0,
+        last_error: None,
+    };
+    tx.signal_health_put(subject, &health).await
+}
+
+/// Marks a failed reading: backoff, and one alert for a row of failures.
+pub(super) async fn health_failed(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    subject: uuid::Uuid,
+    signal: &SignalSpec,
+    error: &Error,
+) -> Result<String> {
+    let now = runtime.now();
+    let before = tx.signal_health_get(subject, &signal.name).await?;
+    let failures = before.as_ref().map_or(0, |health| health.failures) + 1;
+    let wait = SignedDuration::from_mins(1 << failures.clamp(0, 8)).min(signal.poll_interval.get());
+    let text: String = error_chain(error).chars().take(500).collect();
+    let health = SignalHealth {
+        signal: signal.name.clone(),
+        due_at: Instant(now.checked_add(wait).unwrap_or(now)),
+        last_ok_at: before.and_then(|health| health.last_ok_at),
+        failures,
+        breaches: 0,
+        last_error: Some(text.clone()),
+    };
+    tx.signal_health_put(subject, &health).await?;
+    if failures == 1 {
+        let message = json!({ "signal": signal.name, "source": signal.source, "error": text });
+        let key = format!("signal/{subject}/{}/{now}", signal.name);
+        tx.outbox_insert(runtime.ids.next(), "notify", &key, &message, now).await?;
+        tracing::error!(signal = %signal.name, source = %signal.source, "A signal could not be read: {text}");
+    }
+    Ok(format!("`{}` from `{}`: {text}", signal.name, signal.source))
+}
+
+/// The detail of a signal that has had no good reading for longer than the outcome allows.
+pub(super) async fn signal_state(
+    tx: &mut Tx,
+    outcome: &Outcome,
+    experiment: &Experiment,
+    plan: &Plan,
+    now: Timestamp,
+) -> Result<Option<String>> {
+    let health = tx.signal_health_get(experiment.id.0, &plan.signal.name).await?;
+    let last = health.and_then(|health| health.last_ok_at).map(|at| at.0).or(experiment.launched_at).unwrap_or(now);
+    let age = now.duration_since(last);
+    Ok((age > outcome.spec.staleness.get()).then(|| {
+        format!("no good reading of `{}` since {last}, longer than {} allows", plan.signal.name, outcome.spec.staleness)
+    }))
+}

@@ -1,0 +1,58 @@
+//! Readings as they are stored.
+
+use jiff::Timestamp;
+
+use crate::domain::{ArmSums, Experiment, Measurement, Outcome, Reading, SignalSpec, VariantReading};
+use crate::ids::MeasurementId;
+use crate::usecases::Runtime;
+
+/// A reading by variant as it is stored, an arm each.
+pub(super) fn measurements(
+    runtime: &Runtime,
+    outcome: &Outcome,
+    experiment: &Experiment,
+    signal: &SignalSpec,
+    phase: i32,
+    reading: &Reading<Vec<VariantReading>>,
+    now: Timestamp,
+) -> Vec<Measurement> {
+    let stored = |arm: &VariantReading| Measurement {
+        id: runtime.ids.next::<MeasurementId>(),
+        outcome: outcome.id,
+        experiment: Some(experiment.id),
+        signal: signal.name.clone(),
+        variant: Some(arm.variant),
+        phase: Some(phase),
+        measured_at: now,
+        window: reading.window,
+        sums: arm.sums,
+        source: signal.source.clone(),
+        query_hash: reading.query_hash.clone(),
+        raw_hash: reading.raw_hash.clone(),
+    };
+    reading.data.iter().map(stored).collect()
+}
+
+/// A reading of everybody in an experiment, whatever they saw.
+pub(super) fn level(
+    runtime: &Runtime,
+    experiment: &Experiment,
+    signal: &SignalSpec,
+    reading: &Reading<ArmSums>,
+    now: Timestamp,
+) -> Measurement {
+    Measurement {
+        id: runtime.ids.next::<MeasurementId>(),
+        outcome: experiment.outcome,
+        experiment: Some(experiment.id),
+        signal: signal.name.clone(),
+        variant: None,
+        phase: None,
+        measured_at: now,
+        window: reading.window,
+        sums: reading.data,
+        source: signal.source.clone(),
+        query_hash: reading.query_hash.clone(),
+        raw_hash: reading.raw_hash.clone(),
+    }
+}

@@ -1,0 +1,16 @@
+//! One round of reading and judging, in parts: the sources are asked, readings stored, health kept, the policy followed.
+
+mod correction;
+mod experiment;
+mod gathered;
+mod health;
+mod measurement;
+mod memory;
+mod policy;
+mod round;
+mod sources;
+pub(super) mod store;
+mod weeks;
+
+pub use experiment::PolledExperiment;
+pub use round::{PollRequest, Polled};

@@ -1,0 +1,72 @@
+//! Storing what was read, with a digest in the log.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::gathered::Gathered;
+use super::measurement::{level, measurements};
+use super::weeks::store_weeks;
+use crate::domain::{Experiment, Outcome};
+use crate::error::Result;
+use crate::hypotheses::Plan;
+use crate::ids::ExperimentId;
+use crate::principal::Principal;
+use crate::store::Tx;
+use crate::usecases::Runtime;
+use crate::usecases::kernel::digest::readings_digest;
+use crate::usecases::kernel::event::new_event;
+use crate::usecases::kernel::workspace_file::is_pushed;
+
+/// Stores what was read. Returns the number of new readings.
+pub(super) async fn store_readings(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    outcome: &Outcome,
+    experiment: &Experiment,
+    plan: &Plan,
+    gathered: &Gathered,
+    now: Timestamp,
+) -> Result<usize> {
+    let mut n_new = 0;
+    let guards = gathered
+        .guards
+        .iter()
+        .filter_map(|guard| plan.guardrails.get(guard.index).map(|guardrail| (&guardrail.signal, &guard.by_variant)));
+    for (signal, readings) in std::iter::once((&plan.signal, &gathered.primary)).chain(guards) {
+        if is_pushed(runtime, &signal.source)? {
+            continue;
+        }
+        for (phase, reading) in readings {
+            for measurement in measurements(runtime, outcome, experiment, signal, *phase, reading, now) {
+                let arm = measurement.variant.map_or("", |variant| variant.as_str());
+                let key = format!("poll/{}/{}/{phase}/{arm}/{now}", experiment.id, signal.name);
+                n_new += usize::from(tx.measurement_insert(&measurement, &key).await?);
+            }
+        }
+    }
+    for guard in &gathered.guards {
+        let (Some(reading), Some(guardrail)) = (&guard.level, plan.guardrails.get(guard.index)) else { continue };
+        let signal = &guardrail.signal;
+        let measurement = level(runtime, experiment, signal, reading, now);
+        let key = format!("poll/{}/{}/level/{now}", experiment.id, signal.name);
+        n_new += usize::from(tx.measurement_insert(&measurement, &key).await?);
+    }
+    if let Some(weeks) = &gathered.weeks {
+        n_new += store_weeks(runtime, tx, experiment, &plan.signal, &weeks.new, now).await?;
+    }
+    Ok(n_new)
+}
+
+/// Logs the digest of the readings that were stored for an experiment at an instant.
+pub(in crate::usecases::signals) async fn log_readings(
+    tx: &mut Tx,
+    experiment: ExperimentId,
+    at: Timestamp,
+) -> Result<()> {
+    let stored = tx.measurement_of_poll(experiment, at).await?;
+    let payload =
+        json!({ "key": format!("{experiment}@{at}"), "digest": readings_digest(&stored)?, "n": stored.len() });
+    let by = Principal::system("poll");
+    tx.event_append(new_event("experiment.measured", experiment.into(), &by, &payload)?, at).await?;
+    Ok(())
+}

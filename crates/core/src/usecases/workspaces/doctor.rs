@@ -1,0 +1,142 @@
+//! Is everything where it should be? Each effective setting with its origin, and what is wrong.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Workspaces;
+use crate::config;
+use crate::error::{Error, error_chain};
+use crate::settings::{Settings, process_env};
+use crate::usecases::Runtime;
+use crate::usecases::kernel::workspace_file::{config, flag_service, repo};
+
+/// How serious a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum FindingLevel {
+    /// As it should be.
+    Ok,
+    /// Worth knowing.
+    Warning,
+    /// Must be mended.
+    Problem,
+}
+
+/// One finding.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Finding {
+    /// What was looked at.
+    pub check: String,
+    /// How serious it is.
+    pub level: FindingLevel,
+    /// What was found.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl Finding {
+    fn ok(check: &str, message: impl Into<String>) -> Self {
+        Self { check: check.to_owned(), level: FindingLevel::Ok, message: message.into(), hint: None }
+    }
+    fn warning(check: &str, message: impl Into<String>, hint: &str) -> Self {
+        Self {
+            check: check.to_owned(),
+            level: FindingLevel::Warning,
+            message: message.into(),
+            hint: Some(hint.to_owned()),
+        }
+    }
+    fn problem(check: &str, error: &Error) -> Self {
+        Self {
+            check: check.to_owned(),
+            level: FindingLevel::Problem,
+            message: error_chain(error),
+            hint: error.hint_text().map(ToOwned::to_owned),
+        }
+    }
+}
+
+impl Workspaces<'_> {
+    /// Looks at settings, file, database, repository, connectors, flag service, keys and the log. Never fails: what does
+    /// not work is a finding.
+    pub async fn doctor(settings: Settings) -> Vec<Finding> {
+        let mut found = vec![
+            Finding::ok("root", format!("{} ({})", settings.root.value.display(), settings.root.from)),
+            Finding::ok("file", format!("{} ({})", settings.file.value.display(), settings.file.from)),
+            Finding::ok("database", format!("{} ({})", settings.database_shown(), settings.database.from)),
+            Finding::ok("pages", format!("{} ({})", settings.app_url.value, settings.app_url.from)),
+        ];
+        if process_env("REDIS_URL").is_some() {
+            found.push(Finding::warning("environment", "REDIS_URL is set and ignored", "nothing here needs Redis"));
+        }
+        match config::load(&settings.file.value, settings.vendors) {
+            Err(error) => found.push(Finding::problem("outcome file", &Error::from(error))),
+            Ok(loaded) => {
+                let n_errors = loaded.diagnostics.iter().filter(|d| d.is_error()).count();
+                found.push(if n_errors == 0 {
+                    Finding::ok("outcome file", format!("valid, {} warnings", loaded.diagnostics.len()))
+                } else {
+                    Finding {
+                        check: "outcome file".to_owned(),
+                        level: FindingLevel::Problem,
+                        message: format!("{n_errors} errors"),
+                        hint: Some("run `outcome-runtime validate`".to_owned()),
+                    }
+                });
+            }
+        }
+        let runtime = match Runtime::open(settings).await {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                found.push(Finding::problem("workspace", &error));
+                return found;
+            }
+        };
+        found.push(Finding::ok("workspace", runtime.workspace.slug.clone()));
+        look_around(&runtime, &mut found).await;
+        found
+    }
+}
+
+async fn look_around(runtime: &Runtime, found: &mut Vec<Finding>) {
+    found.push(match repo(runtime).await {
+        Err(error) => Finding::problem("git", &error),
+        Ok(repo) => match repo.head().await {
+            Ok(head) => Finding::ok("git", format!("head is {head}")),
+            Err(error) => Finding::problem("git", &Error::from(error)),
+        },
+    });
+    if let Ok(config) = config(runtime) {
+        for connector in &config.connectors {
+            let check = format!("connector {}", connector.name);
+            found.push(match runtime.signals().connector_test(&connector.name).await {
+                Ok(report) => Finding::ok(&check, format!("{} ({} ms)", report.server, report.latency_ms)),
+                Err(error) => Finding::problem(&check, &error),
+            });
+        }
+        found.push(match flag_service(runtime) {
+            Ok(Some(service)) => Finding::ok("flags", service.name().to_owned()),
+            Ok(None) => Finding::warning(
+                "flags",
+                "no flag service is configured",
+                "add `feature_flags` to the outcome file, or turn flags by hand when asked",
+            ),
+            Err(error) => Finding::problem("flags", &error),
+        });
+    }
+    found.push(match runtime.audit_log().verify(&[]).await {
+        Ok(check) if check.is_intact => {
+            Finding::ok("audit log", format!("{} lines, {} anchors", check.n_lines, check.n_anchors))
+        }
+        Ok(check) => Finding {
+            check: "audit log".to_owned(),
+            level: FindingLevel::Problem,
+            message: check.problems.join("; "),
+            hint: Some("run `outcome-runtime audit verify`".to_owned()),
+        },
+        Err(error) => Finding::problem("audit log", &error),
+    });
+}

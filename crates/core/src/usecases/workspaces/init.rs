@@ -1,0 +1,204 @@
+//! Setting up a workspace: the folder, the database, the first member with two keys, and the first line of the log.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::Serialize;
+
+use super::Workspaces;
+use crate::clock::Clock;
+use crate::error::{Code, Error, Result};
+use crate::ids::{Ids, KeyId, MemberId, WorkspaceId};
+use crate::lifecycle::replay::WorkspaceCreated;
+use crate::principal::Principal;
+use crate::settings::{FOLDER, Settings, WorkspaceFile};
+use crate::signing::{Enrolment, KeyKind, SealedKey, SigningKey, check_passphrase, enrol, fingerprint};
+use crate::store::{Db, Instant, Member, MemberKey, Workspace};
+use crate::usecases::kernel::event::new_event;
+use crate::usecases::kernel::file::io;
+use crate::usecases::{Runtime, assemble, clock_of};
+
+/// Who sets it up.
+pub struct InitRequest {
+    /// The first member's e-mail.
+    pub email: String,
+    /// Their name.
+    pub name: String,
+    /// Seals their signing key.
+    pub passphrase: SecretString,
+    /// Content of a new outcome file; an existing one is never touched.
+    pub outcome_file: Option<String>,
+}
+
+/// What was set up.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Initialised {
+    /// The workspace's name.
+    pub workspace: String,
+    /// The member's e-mail.
+    pub member: String,
+    /// Fingerprint of the member's key: note it down.
+    pub key_fingerprint: String,
+    /// Where the data is.
+    pub database: String,
+    /// Files that were made.
+    pub created: Vec<String>,
+}
+
+impl Workspaces<'_> {
+    /// Sets up the workspace that `settings` names and opens it.
+    ///
+    /// # Errors
+    /// [`Code::WorkspaceExists`], [`Code::PassphraseWeak`], [`Code::InvalidInput`] for an e-mail, or what the database says.
+    pub async fn init(settings: Settings, request: InitRequest) -> Result<(Runtime, Initialised)> {
+        let clock = clock_of(&settings)?;
+        Self::init_with_clock(settings, request, clock).await
+    }
+
+    /// As [`Self::init`], with a clock of the caller's.
+    ///
+    /// # Errors
+    /// As [`Self::init`].
+    pub async fn init_with_clock(
+        settings: Settings,
+        request: InitRequest,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Runtime, Initialised)> {
+        check_passphrase(&request.passphrase)?;
+        check_email(&request.email)?;
+        if settings.workspace_file().exists() {
+            return Err(Error::new(Code::WorkspaceExists, format!("{} exists", settings.workspace_file().display()))
+                .hint("this workspace is set up; `outcome-runtime status` shows it"));
+        }
+        let mut created = make_folder(&settings)?;
+        if let Some(path) = settings.database.value.strip_prefix("sqlite:") {
+            if let Some(parent) = PathBuf::from(path).parent() {
+                std::fs::create_dir_all(parent).map_err(|e| io(&parent.display().to_string(), e))?;
+            }
+            created.push(path.to_owned());
+        }
+        let db = Db::open(&settings.database.value).await?;
+        let ids = Ids::new(Arc::clone(&clock));
+        let now = clock.now();
+        let slug = workspace_slug(&settings);
+        let root = settings.root.value.canonicalize().unwrap_or_else(|_| settings.root.value.clone());
+        let workspace = Workspace {
+            id: ids.next::<WorkspaceId>(),
+            slug: slug.clone(),
+            organisation: "default".to_owned(),
+            root: root.display().to_string(),
+            is_virtual_clock: clock.is_virtual(),
+            created_at: Instant(now),
+        };
+        let member = Member {
+            id: ids.next::<MemberId>(),
+            email: request.email.clone(),
+            name: request.name.clone(),
+            created_at: Instant(now),
+        };
+        let root_key = SigningKey::from_bytes(&ids.bytes());
+        let local_key = SigningKey::from_bytes(&ids.bytes());
+        let (root_id, local_id) = (ids.next::<KeyId>(), ids.next::<KeyId>());
+        let enrolment = |key: KeyId, kind: KeyKind, secret: &SigningKey| Enrolment {
+            workspace: workspace.id,
+            member: member.id,
+            email: member.email.clone(),
+            key,
+            kind,
+            public_key: hex::encode(secret.verifying_key().to_bytes()),
+            enrolled_by: root_id,
+            enrolled_at: now,
+        };
+        let root_certificate = enrol(enrolment(root_id, KeyKind::Passphrase, &root_key), &root_key)?;
+        let local_certificate = enrol(enrolment(local_id, KeyKind::Local, &local_key), &root_key)?;
+        let root_fingerprint = fingerprint(&root_certificate.enrolment.public_key);
+        let sealed = {
+            let (key, ids, passphrase) = (root_key.clone(), ids.clone(), request.passphrase);
+            tokio::task::spawn_blocking(move || SealedKey::seal(&key, root_id, &passphrase, &ids))
+                .await
+                .map_err(|e| Error::new(Code::Internal, "sealing the key was interrupted").because(e))??
+        };
+
+        let by = Principal::Human { member: member.id, name: member.email.clone() };
+        let mut tx = db.workspace_create(&workspace).await?;
+        let genesis = WorkspaceCreated {
+            root_fingerprint: root_fingerprint.clone(),
+            is_virtual_clock: workspace.is_virtual_clock,
+            slug: slug.clone(),
+        };
+        tx.event_append(new_event("workspace.created", workspace.id.into(), &by, &genesis)?, now).await?;
+        tx.member_insert(&member).await?;
+        for (certificate, kind, sealed) in
+            [(root_certificate, KeyKind::Passphrase, Some(sealed)), (local_certificate, KeyKind::Local, None)]
+        {
+            let key = certificate.enrolment.key;
+            tx.event_append(new_event("member.enrolled", key.into(), &by, &certificate)?, now).await?;
+            let stored = MemberKey { id: key, member: member.id, kind, certificate, sealed, revoked_at: None };
+            tx.key_insert(&stored, now).await?;
+        }
+        tx.commit().await?;
+
+        write_private(&settings.folder().join("local.key"), &hex::encode(local_key.to_bytes()))?;
+        let identity = WorkspaceFile { workspace: workspace.id, root_fingerprint: root_fingerprint.clone() };
+        let text = serde_json::to_string_pretty(&identity)
+            .map_err(|e| Error::new(Code::Internal, "the workspace file cannot be written").because(e))?;
+        write_private(&settings.workspace_file(), &text)?;
+        created.push(settings.workspace_file().display().to_string());
+        if let Some(text) = request.outcome_file
+            && !settings.file.value.exists()
+        {
+            std::fs::write(&settings.file.value, text)
+                .map_err(|e| io(&settings.file.value.display().to_string(), e))?;
+            created.push(settings.file.value.display().to_string());
+        }
+        let done = Initialised {
+            workspace: slug,
+            member: member.email.clone(),
+            key_fingerprint: root_fingerprint,
+            database: settings.database_shown(),
+            created,
+        };
+        Ok((assemble(db, workspace, settings, clock), done))
+    }
+}
+
+fn check_email(email: &str) -> Result<()> {
+    let ok = email.len() <= 200
+        && !email.chars().any(|c| c.is_whitespace() || c.is_control())
+        && email.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty());
+    if ok {
+        return Ok(());
+    }
+    Err(Error::new(Code::InvalidInput, "the e-mail of the member is not an address")
+        .hint("give one such as you@company.com with --email; it names you in the log and in gates"))
+}
+
+fn workspace_slug(settings: &Settings) -> String {
+    let root = settings.root.value.canonicalize().unwrap_or_else(|_| settings.root.value.clone());
+    let name = root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    crate::domain::Slug::from_title(if name.is_empty() { "workspace" } else { &name }).to_string()
+}
+
+/// Makes the workspace's folder, which ignores itself in git.
+fn make_folder(settings: &Settings) -> Result<Vec<String>> {
+    let folder = settings.folder();
+    std::fs::create_dir_all(&folder).map_err(|e| io(FOLDER, e))?;
+    let ignore = folder.join(".gitignore");
+    if !ignore.exists() {
+        std::fs::write(&ignore, "*\n").map_err(|e| io(".outcome/.gitignore", e))?;
+    }
+    Ok(vec![folder.display().to_string()])
+}
+
+fn write_private(path: &std::path::Path, text: &str) -> Result<()> {
+    use std::io::Write as _;
+    let shown = path.display().to_string();
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(|e| io(&shown, e))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|e| io(&shown, e))
+}

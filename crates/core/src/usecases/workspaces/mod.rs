@@ -1,0 +1,15 @@
+//! The workspace: its set-up, its doctor, and everything at a glance.
+
+mod doctor;
+mod init;
+mod status;
+
+use crate::usecases::Runtime;
+
+pub use doctor::{Finding, FindingLevel};
+pub use init::{InitRequest, Initialised};
+pub use status::{ExperimentLine, GateLine, OutcomeLine, SignalLine, Status};
+
+/// The use cases about the workspace as a whole.
+#[derive(Clone, Copy)]
+pub struct Workspaces<'r>(pub(super) &'r Runtime);

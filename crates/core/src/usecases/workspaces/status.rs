@@ -1,0 +1,267 @@
+//! Everything at a glance.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Workspaces;
+use crate::domain::{Direction, ExperimentStatus, GateType, Measurement, Outcome, OutcomeStatus, PauseCause};
+use crate::error::Result;
+use crate::store::{ExperimentGlance, GateGlance, Tx};
+use crate::usecases::Runtime;
+use crate::usecases::kernel::gate_opening::gate_url;
+use crate::usecases::kernel::signal_problem::problem;
+use crate::usecases::outcomes::attainment::{Attainment, attainment};
+
+/// A value and how fresh it is.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct SignalLine {
+    /// Name.
+    pub name: String,
+    /// Latest value.
+    pub value: Option<f64>,
+    /// Unit for people.
+    pub unit: Option<String>,
+    /// When it was read.
+    #[schemars(with = "Option<String>")]
+    pub measured_at: Option<Timestamp>,
+    /// `fresh`, `stale`, `failing` or `never_read`.
+    pub freshness: String,
+    /// When it will be read next.
+    #[schemars(with = "Option<String>")]
+    pub next_poll_at: Option<Timestamp>,
+    /// What is wrong.
+    pub problem: Option<String>,
+}
+
+/// An experiment in one line.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ExperimentLine {
+    /// Slug.
+    pub experiment: String,
+    /// Title, in its author's words.
+    pub title_says: String,
+    /// Where it stands.
+    pub status: ExperimentStatus,
+    /// Why it is paused.
+    pub pause_cause: Option<PauseCause>,
+    /// Estimated effect, treatment minus control.
+    pub effect: Option<f64>,
+    /// Lower end of the confidence sequence.
+    pub ci_lower: Option<f64>,
+    /// Upper end.
+    pub ci_upper: Option<f64>,
+    /// Running always-valid p-value.
+    pub p_value: Option<f64>,
+    /// Evidence at the latest poll; absent where it overflows.
+    pub e_value: Option<f64>,
+    /// Error rate of its test: its part of the outcome's error budget.
+    pub alpha: Option<f64>,
+    /// Evidence grade, A to D.
+    pub grade: Option<String>,
+    /// Findings about the data, as sentences.
+    pub health: Vec<String>,
+    /// Units of the control.
+    pub n_control: Option<u64>,
+    /// Units of the treatment.
+    pub n_treatment: Option<u64>,
+    /// The engine's verdict at the latest poll.
+    pub verdict: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// What would have to happen for a decision.
+    pub next: Option<String>,
+}
+
+/// A gate in one line.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct GateLine {
+    /// Slug.
+    pub gate: String,
+    /// Type.
+    pub gate_type: GateType,
+    /// Slug of the experiment.
+    pub experiment: Option<String>,
+    /// Who holds it.
+    pub holder: Option<String>,
+    /// Until when.
+    #[schemars(with = "String")]
+    pub due_at: Timestamp,
+    /// Minutes left; negative when the time is over.
+    pub minutes_left: i64,
+    /// The page on which a human decides.
+    pub review_url: String,
+}
+
+/// An outcome with its experiments.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct OutcomeLine {
+    /// Slug.
+    pub outcome: String,
+    /// Title, in people's words.
+    pub title_says: String,
+    /// Where it stands.
+    pub status: OutcomeStatus,
+    /// Which way is better.
+    pub direction: Direction,
+    /// Where it began, measured.
+    pub baseline: Option<f64>,
+    /// Where it should go.
+    pub target: f64,
+    /// How it stands against the target; absent before activation.
+    pub attainment: Option<Attainment>,
+    /// Until when.
+    #[schemars(with = "Option<String>")]
+    pub deadline: Option<Timestamp>,
+    /// The deciding signal.
+    pub signal: SignalLine,
+    /// Up to 20: those under way, then the newest others.
+    pub experiments: Vec<ExperimentLine>,
+    /// How many experiments are not listed.
+    pub n_more: i64,
+}
+
+/// Everything at a glance.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Status {
+    /// Name of the workspace.
+    pub workspace: String,
+    /// Now, by the workspace's clock.
+    #[schemars(with = "String")]
+    pub now: Timestamp,
+    /// Outcomes.
+    pub outcomes: Vec<OutcomeLine>,
+    /// Gates that wait for a human, the most urgent first.
+    pub gates: Vec<GateLine>,
+    /// Messages that could not be delivered yet, as sentences.
+    pub undelivered: Vec<String>,
+}
+
+/// Most experiments listed for one outcome.
+const MAX_EXPERIMENTS: usize = 20;
+
+impl Workspaces<'_> {
+    /// Outcomes, experiments, gates and their health. `active_only` leaves out drafts and what is over.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn status(self, active_only: bool) -> Result<Status> {
+        let mut tx = self.0.read().await?;
+        let now = self.0.now();
+        let wanted = active_only.then_some(OutcomeStatus::Active);
+        let mut outcomes = Vec::new();
+        for outcome in tx.outcome_list(wanted).await? {
+            outcomes.push(outcome_line(self.0, &mut tx, &outcome).await?);
+        }
+        let line = |gate: GateGlance| GateLine {
+            review_url: gate_url(self.0, gate.slug.as_str()),
+            gate: gate.slug.to_string(),
+            gate_type: gate.gate_type,
+            experiment: gate.experiment.map(|slug| slug.to_string()),
+            holder: gate.rules.holders.get(gate.state.holder).cloned(),
+            due_at: gate.state.due_at,
+            minutes_left: gate.state.due_at.duration_since(now).as_mins(),
+        };
+        let gates = tx.gate_glances_open().await?.into_iter().map(line).collect();
+        let undelivered = tx
+            .outbox_open(20)
+            .await?
+            .into_iter()
+            .filter_map(|message| {
+                let error = message.last_error?;
+                Some(format!("{} failed {} times: {error}", message.kind, message.attempts))
+            })
+            .collect();
+        Ok(Status { workspace: self.0.workspace.slug.clone(), now, outcomes, gates, undelivered })
+    }
+}
+
+async fn outcome_line(runtime: &Runtime, tx: &mut Tx, outcome: &Outcome) -> Result<OutcomeLine> {
+    let spec = &outcome.spec;
+    let latest = tx.measurement_latest_level(outcome.id, &spec.signal.name).await?;
+    let listed = tx.experiment_glances(outcome.id, MAX_EXPERIMENTS).await?;
+    let total: i64 = tx.experiment_counts_of(outcome.id).await?.into_iter().map(|(_, count)| count).sum();
+    let n_listed = i64::try_from(listed.len()).unwrap_or(i64::MAX);
+    Ok(OutcomeLine {
+        outcome: spec.slug.to_string(),
+        title_says: spec.title.clone(),
+        status: outcome.state.status,
+        direction: spec.target.direction,
+        baseline: outcome.state.baseline.as_ref().map(|baseline| baseline.value),
+        target: spec.target.to,
+        attainment: match outcome.state.baseline {
+            Some(_) => Some(attainment(tx, outcome, latest.as_ref()).await?),
+            None => None,
+        },
+        deadline: outcome.state.deadline,
+        signal: signal_line(runtime, tx, outcome, latest.as_ref()).await?,
+        experiments: listed.into_iter().map(experiment_line).collect(),
+        n_more: (total - n_listed).max(0),
+    })
+}
+
+async fn signal_line(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    outcome: &Outcome,
+    latest: Option<&Measurement>,
+) -> Result<SignalLine> {
+    let signal = &outcome.spec.signal;
+    let health = tx.signal_health_get(outcome.id.0, &signal.name).await?;
+    let now = runtime.now();
+    let age = latest.map(|measurement| now.duration_since(measurement.measured_at));
+    let failing = health.as_ref().and_then(problem);
+    let freshness = match (&failing, age) {
+        (Some(_), _) => "failing",
+        (None, None) => "never_read",
+        (None, Some(age)) if age > outcome.spec.staleness.get() => "stale",
+        (None, Some(_)) => "fresh",
+    };
+    Ok(SignalLine {
+        name: signal.name.clone(),
+        value: latest.and_then(|measurement| measurement.sums.value()),
+        unit: signal.unit.clone(),
+        measured_at: latest.map(|measurement| measurement.measured_at),
+        freshness: freshness.to_owned(),
+        next_poll_at: health.map(|health| health.due_at.0),
+        problem: failing,
+    })
+}
+
+fn experiment_line(experiment: ExperimentGlance) -> ExperimentLine {
+    let result = experiment.current_result.as_ref();
+    let number = |pointer: &str| result.and_then(|r| r.pointer(pointer)).and_then(Value::as_f64);
+    let count = |pointer: &str| result.and_then(|r| r.pointer(pointer)).and_then(Value::as_u64);
+    let text = |pointer: &str| result.and_then(|r| r.pointer(pointer)).and_then(Value::as_str).map(ToOwned::to_owned);
+    ExperimentLine {
+        status: experiment.state.status,
+        pause_cause: experiment.state.pause.as_ref().map(|pause| pause.cause),
+        effect: number("/effect"),
+        ci_lower: number("/ci/lower"),
+        ci_upper: number("/ci/upper"),
+        p_value: number("/p_running"),
+        e_value: number("/e_value"),
+        alpha: number("/alpha"),
+        grade: text("/grade"),
+        health: findings(result),
+        n_control: count("/n_control"),
+        n_treatment: count("/n_treatment"),
+        verdict: text("/verdict/decision"),
+        reason: text("/verdict/reason"),
+        next: text("/verdict/next"),
+        experiment: experiment.slug.to_string(),
+        title_says: experiment.title,
+    }
+}
+
+/// What is known about the data of a result, as sentences.
+fn findings(result: Option<&Value>) -> Vec<String> {
+    let health = result.and_then(|result| result.get("health")?.as_array());
+    let sentence = |finding: &Value| Some(finding.get("message")?.as_str()?.to_owned());
+    health.into_iter().flatten().filter_map(sentence).collect()
+}
