@@ -304,7 +304,9 @@ mod tests {
             assert!(got.starts_with(expected), "{got}\n{expected}");
         }
         assert!(one(json!({ "n": -1, "successes": 0 })).unwrap_err().starts_with("row 1: `n` is -1"));
-        assert!(one(json!({ "variant": "control", "value": 1 })).unwrap_err().starts_with("row 1: `variant` is present"));
+        assert!(
+            one(json!({ "variant": "control", "value": 1 })).unwrap_err().starts_with("row 1: `variant` is present")
+        );
         assert!(one(json!({})).unwrap_err().starts_with("row 1: its fields () are not"));
         let many = parse(|body| body["readings"] = json!(vec![json!({ "value": 1 }); 1001]));
         assert!(many.unwrap_err().starts_with("`readings` has 1001 entries"));

@@ -356,10 +356,7 @@ mod tests {
         }
         let of = |rows| table(&["variant", "n", "successes"], rows).by_variant().expect_err("unusable").problem;
         let arm = |name: Cell| vec![name, Cell::Int(1), Cell::Int(1)];
-        assert_eq!(
-            of(vec![arm(text("control")), arm(text("b\u{7}"))]),
-            "row 2: the variant is `b`, which is unknown"
-        );
+        assert_eq!(of(vec![arm(text("control")), arm(text("b\u{7}"))]), "row 2: the variant is `b`, which is unknown");
         assert_eq!(of(vec![arm(Cell::Null)]), "row 1: the variant is NULL, which is unknown");
         assert!(of(vec![arm(text("on")), arm(text("treatment"))]).starts_with("row 2: a second row for `treatment`"));
         let problem = table(&["n", "successes"], vec![]).by_variant().unwrap_err().problem;
