@@ -82,7 +82,7 @@ async fn a_plan_that_nobody_approved_is_refused_and_the_others_are_recomputed() 
         lab.raw(&format!("UPDATE experiment SET plan = '{plan}', running = NULL WHERE slug = '{ant}'")).await?;
         lab.raw(&format!("UPDATE experiment SET running = NULL WHERE slug = '{bee}'")).await?;
         let done = recompute(&lab, None, false).await?;
-        assert!(done.failures.len() == 1 && done.failures[0].contains("not the one that was approved"), "{done:?}");
+        assert!(done.failures.len() == 1 && done.failures[0].contains("differs from the approved plan"), "{done:?}");
         assert_eq!(done.changes.len(), 1);
         assert_eq!(experiment(&lab, &ant).await?.running, None);
         assert!(experiment(&lab, &bee).await?.running.is_some());

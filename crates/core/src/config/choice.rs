@@ -93,7 +93,7 @@ impl Choice for GateAssurance {
     }
     fn refusal(text: &str) -> Option<&'static str> {
         (text == "A1").then_some(
-            "A1 is an answer inside of the agent's own program and decides nothing: write `A3` (signed with a passphrase)",
+            "A1 is an answer inside the agent's own program and cannot decide: write `A3` (signed with a passphrase)",
         )
     }
 }

@@ -184,14 +184,14 @@ fn invalid_slug(span: Span, text: &str, reporter: &mut Reporter<'_>) {
 }
 
 impl Decode for Period {
-    const WHAT: &'static str = "a span of time";
+    const WHAT: &'static str = "a duration";
     const EXAMPLE: &'static str = "6w";
     fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
         const VALID: &str =
             "a number with a unit (`30m`, `24h`, `7d`, `6w`), or ISO 8601 (`PT4H`, `P6W`), up to 10 years";
         if let Value::Number(_) = node.value {
             let written = shown(reporter.text(node.span));
-            let problem = Problem::error("config.invalid_duration", node.span, "this span of time has no unit");
+            let problem = Problem::error("config.invalid_duration", node.span, "this duration has no unit");
             reporter.push(
                 problem
                     .valid(VALID)
@@ -203,7 +203,7 @@ impl Decode for Period {
         match Self::from_str(text) {
             Ok(period) => Some(period),
             Err(message) => {
-                let message = message.split(": ").next().unwrap_or("this is not a span of time").to_owned();
+                let message = message.split(": ").next().unwrap_or("this is not a duration").to_owned();
                 let help = match text.to_ascii_lowercase() {
                     text if text.contains("mo") || text.starts_with('p') && text.contains('m') => {
                         "write weeks: `4w` for a month"
@@ -230,7 +230,7 @@ impl<T: Decode> Decode for Vec<T> {
                 Problem::error("config.wrong_type", node.anchor(), format!("expected {wanted}, found {}", node.kind()));
             let help = match &node.value {
                 Value::Text(text) => format!("write it as a list: `[{}]`", shown(text)),
-                _ => format!("write each on its own line behind a hyphen: `- {}`", example.trim_start_matches("- ")),
+                _ => format!("write each on its own line after a hyphen: `- {}`", example.trim_start_matches("- ")),
             };
             reporter.push(problem.valid(wanted).help(help));
             return None;

@@ -200,7 +200,7 @@ impl<'a> Reporter<'a> {
         if self.n_dropped > 0
             && let Some(last) = self.found.last_mut()
         {
-            let more = format!("{} more problems are not shown: mend these first and run it again", self.n_dropped);
+            let more = format!("{} more problems are not shown: fix these first and run it again", self.n_dropped);
             last.help = Some(last.help.take().map_or_else(|| more.clone(), |help| format!("{help}\n{more}")));
         }
         self.found

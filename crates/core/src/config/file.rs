@@ -24,7 +24,7 @@ use super::decode::At;
 yaml_map! {
     /// The outcome file: what should move, how it is measured, what must not break, and who decides.
     RootFile("the file") {
-        /// Version of this format, as `1`.
+        /// Version of this format: `1`.
         required version: u32,
         /// The outcomes of this repository.
         required outcomes: Vec<At<OutcomeFile>>,
@@ -32,7 +32,7 @@ yaml_map! {
         optional signal_connectors: Vec<At<ConnectorFile>>,
         /// The service that splits users between control and treatment.
         optional feature_flags: FlagsFile,
-        /// Where messages go.
+        /// Where messages are sent.
         optional notifications: NotificationsFile,
         /// Language models that write hypotheses and summaries. They never decide.
         optional llm: LlmFile,
@@ -42,9 +42,9 @@ yaml_map! {
 
     /// A metric target with constraints and a horizon.
     OutcomeFile("an outcome") {
-        /// Short stable name, as `checkout-mobile`: lower-case letters, digits and single hyphens. It must not change.
+        /// Short stable name, such as `checkout-mobile`: lower-case letters, digits and single hyphens. It must not change.
         required id: Slug,
-        /// One line for people, as `Finish more checkouts`.
+        /// One line for people, such as `Finish more checkouts`.
         required title: String,
         /// More for people.
         optional description: String,
@@ -58,11 +58,11 @@ yaml_map! {
         optional secondary_signals: Vec<At<SignalFile>>,
         /// Where the signal should go.
         required target: TargetFile,
-        /// What must not be crossed on the way: measured limits, and rules that the approver ticks at launch.
+        /// Limits that must not be crossed on the way: measured ones, and rules that the approver confirms at launch.
         optional constraints: Vec<At<ConstraintFile>>,
         /// Time until the deadline, counted from activation.
         required horizon: Period,
-        /// Smallest effect worth finding: `"5%"` is relative to the baseline, a plain number is in the signal's units.
+        /// Smallest effect worth detecting: `"5%"` is relative to the baseline, a plain number is in the signal's units.
         optional mde: Mde | minimum_detectable_effect,
         /// How experiments are judged. `before_after` and `none` give weaker evidence and never ship by themselves.
         optional design: Design = "randomised",
@@ -70,13 +70,13 @@ yaml_map! {
         optional randomisation_unit: String | randomization_unit = "user",
         /// The event that marks a unit as exposed.
         optional exposure: String,
-        /// After how long without a good reading an experiment is paused.
+        /// An experiment is paused after this time without a good reading.
         optional staleness: Period = "24h",
-        /// How many experiments at once, and how candidates are ranked.
+        /// Number of experiments at the same time, and the ranking of candidates.
         optional portfolio: PortfolioFile,
-        /// Who decides at which gate, until when, and how surely.
+        /// Who decides at which gate, until when, and with which assurance.
         optional gates: GatesFile,
-        /// Which paths of the repository an experiment may touch.
+        /// Which paths of the repository an experiment may change.
         optional scope: ScopeFile,
         /// Which language-model provider to use, or `host-agent`.
         optional llm_provider: String,
@@ -84,15 +84,15 @@ yaml_map! {
 
     /// A metric read from a source.
     SignalFile("a signal") {
-        /// Name of a secondary signal; the metric's name when absent.
+        /// Name of a secondary signal; default: the metric's name.
         optional name: String,
-        /// Name of a source from `signal_connectors`, as `shop`.
+        /// Name of a source from `signal_connectors`, such as `shop`.
         required source: String,
-        /// The metric's name there, as `checkout_completed`; also the name of the signal.
+        /// The metric's name there, such as `checkout_completed`; also the name of the signal.
         required metric: String,
-        /// How the metric is computed. A `sql` source knows `custom` only, which is its default.
+        /// How the metric is computed. A `sql` source supports only `custom`, which is its default.
         optional method: MetricMethod,
-        /// Steps of a funnel, first to last, for the method `funnel`.
+        /// Steps of a funnel, in order, for the method `funnel`.
         optional funnel_steps: Vec<At<String>>,
         /// Restricts the population. A SQL query uses each key as `:segment_<key>`.
         optional segment: TextMap,
@@ -108,24 +108,24 @@ yaml_map! {
 
     /// SQL statements. `:from` and `:to` are bound to the window.
     QueryFile("a query") {
-        /// One row for everybody in `[:from, :to)`: `n, successes`, or `n, sum, sum_squares`, or `value`.
+        /// One row for all units in `[:from, :to)`: `n, successes`, or `n, sum, sum_squares`, or `value`.
         optional level: String,
         /// One row for each variant, of units exposed in `[:from, :to)`: `variant` (`control` or `treatment`), and the
         /// columns of `level`.
         optional by_variant: String,
     }
 
-    /// From where to where the signal should go.
+    /// The current and the target level of the signal.
     TargetFile("a target") {
-        /// Which way is better, as `increase`.
+        /// Which way is better, such as `increase`.
         required direction: Direction,
-        /// Where the signal stands now, as `0.32`. Activation compares it with the measured baseline.
+        /// The current level, such as `0.32`. Activation compares it with the measured baseline.
         required from: f64,
-        /// Where the signal should be, as `0.45`.
+        /// The target level, such as `0.45`.
         required to: f64,
-        /// Confidence of every verdict, between 0.5 and 1.
+        /// Confidence of every result, between 0.5 and 1.
         optional confidence: f64 | confidence_required = "0.95",
-        /// How far the measured baseline may be from `from`, relative to it: 0.2 is 20 %.
+        /// Largest accepted difference between the measured baseline and `from`, relative: 0.2 is 20 %.
         optional baseline_tolerance: f64 = "0.2",
         /// How long the rolling value must stay at or beyond `to`.
         optional dwell: Period = "7d",
@@ -133,13 +133,13 @@ yaml_map! {
 
     /// A measured limit (`signal` with `min`, `max` or `not_worse`), or a `rule` for people.
     ConstraintFile("a constraint") {
-        /// A sentence that the approver ticks at launch. It stands alone.
+        /// A sentence that the approver confirms at launch. It has no other keys.
         optional rule: String,
         /// Name of the guarded signal.
         optional signal: String,
         /// Name of a source from `signal_connectors`.
         optional source: String,
-        /// The metric's name there; the signal's name when absent.
+        /// The metric's name there; default: the signal's name.
         optional metric: String,
         /// How the metric is computed.
         optional method: MetricMethod,
@@ -159,7 +159,7 @@ yaml_map! {
         optional max: f64,
         /// Limit relative to the control group.
         optional not_worse: NotWorseFile,
-        /// How many polls in a row a bare value must be out of bounds.
+        /// Number of polls in a row for which a value without units must be out of bounds.
         optional consecutive: u32 = "3",
         /// `pause` turns the flag off and asks a human, `kill` also ends the experiment.
         optional on_violation: ViolationPolicy = "pause",
@@ -167,24 +167,24 @@ yaml_map! {
 
     /// How much worse than the control group the treatment may be.
     NotWorseFile("a `not_worse` limit") {
-        /// Which way is better, as `decrease`.
+        /// Which way is better, such as `decrease`.
         required direction: Direction,
-        /// Tolerated harm, as `0.005`: absolute, in the signal's units, 0 or more.
+        /// Tolerated harm, such as `0.005`: absolute, in the signal's units, 0 or more.
         required margin: f64,
-        /// True when shipping needs a proof that the limit holds, false when only a proven breach counts.
+        /// True if shipping needs proof that the limit is met; false if only a proven breach counts.
         optional must_prove: bool = "false",
     }
 
-    /// How many experiments at once, and how candidates are ranked.
+    /// Number of experiments at the same time, and the ranking of candidates.
     PortfolioFile("a portfolio") {
-        /// Experiments between portfolio approval and conclusion, at most.
+        /// Maximum number of experiments between portfolio approval and conclusion.
         optional max_concurrent: u32 = "3",
-        /// How many candidates are asked for.
+        /// Number of hypotheses that a work order asks for.
         optional candidates: u32 = "3",
-        /// Experiments that share the error budget (1 - confidence); as many as `max_concurrent` when absent. They get nine
+        /// Experiments that share the error budget (1 - confidence); default: `max_concurrent`. They get nine
         /// tenths of it in equal parts, and every later one half of what is left.
         optional planned_experiments: u32,
-        /// Weights of the ranking; they need not add up to 1.
+        /// Weights of the ranking; the sum need not be 1.
         optional weights: WeightsFile,
     }
 
@@ -196,11 +196,11 @@ yaml_map! {
         optional risk: f64 = "0.25",
         /// Little effort is good.
         optional speed: f64 = "0.2",
-        /// What can be undone teaches more cheaply.
+        /// A reversible change costs less to learn from.
         optional learning: f64 = "0.2",
     }
 
-    /// The gates, each with who decides, until when, and how surely.
+    /// The gates: who decides, until when, and with which assurance.
     GatesFile("`gates`") {
         /// Should the experiment be built?
         optional portfolio_review: GateFile,
@@ -216,27 +216,27 @@ yaml_map! {
         optional escalation: GateFile,
     }
 
-    /// Who decides a type of gate, until when, and how surely.
+    /// Who decides a type of gate, until when, and with which assurance.
     GateFile("a gate") {
-        /// E-mail of the member who decides; the workspace's first member when absent.
+        /// E-mail of the member who decides; default: the workspace's first member.
         optional assigned_to: String,
-        /// Time to decide. Silence never approves: when it is over, the next of `escalation` is asked.
+        /// Time to decide. Silence never approves: when the time is over, the next person in `escalation` is asked.
         optional sla: Period = "24h",
-        /// Where to tell them: `slack:#name`, `email`, `webhook` or `none`.
+        /// Where to send the message: `slack:#name`, `email`, `webhook` or `none`.
         optional channel: String,
-        /// E-mails of who is asked next, in order.
+        /// E-mails of the people who are asked next, in order.
         optional escalation: Vec<At<String>> | escalation_chain,
-        /// The proof of a human that an approval needs: A3 is a passphrase, A4 a touched key, A2 a local click.
+        /// The assurance that an approval needs: A3 is a passphrase, A4 a hardware key, A2 a local confirmation.
         optional assurance: GateAssurance = "A3",
-        /// How many members must decide the same.
+        /// Number of members who must make the same decision.
         optional quorum: u32 = "1",
     }
 
-    /// Which paths an experiment may touch, as in .gitignore. Forbidden wins; empty allowed means everything else.
+    /// Which paths an experiment may change, as in .gitignore. Forbidden overrides allowed; empty allowed means everything else.
     ScopeFile("a scope") {
-        /// May be touched.
+        /// May be changed.
         optional allowed_paths: Vec<At<String>>,
-        /// May never be touched.
+        /// May never be changed.
         optional forbidden_paths: Vec<At<String>>,
     }
 
@@ -250,7 +250,7 @@ yaml_map! {
         optional analysis_model: String,
     }
 
-    /// Where messages go.
+    /// Where messages are sent.
     KnownChannels("`notifications`") {
         /// A Slack app.
         optional slack: SlackFile,
@@ -260,25 +260,25 @@ yaml_map! {
 
     /// A Slack app. Secrets are `${...}` references.
     SlackFile("`slack`") {
-        /// Bot token, as `${SLACK_BOT_TOKEN}`.
+        /// Bot token, such as `${SLACK_BOT_TOKEN}`.
         required bot_token: String,
-        /// Signing secret, as `${SLACK_SIGNING_SECRET}`; needed for buttons in messages.
+        /// Signing secret, such as `${SLACK_SIGNING_SECRET}`; needed for buttons in messages.
         optional signing_secret: String,
-        /// Where messages go whose gate names no channel.
+        /// Where messages go if the gate has no channel.
         optional default_channel: String,
     }
 
     /// An address that gets signed requests.
     OutgoingWebhookFile("`webhook`") {
-        /// Web address, as `https://hooks.example.com/outcomes`.
+        /// Web address, such as `https://hooks.example.com/outcomes`.
         required url: String,
-        /// Secret of the signature, as `${NOTIFY_SECRET}`.
+        /// Signing secret, such as `${NOTIFY_SECRET}`.
         optional secret: String,
     }
 
     /// Limits of the workspace.
     LimitsFile("`limits`") {
-        /// Active outcomes at once, at most.
+        /// Maximum number of active outcomes at the same time.
         optional max_active_outcomes: u32,
     }
 }
@@ -325,9 +325,9 @@ pub(super) struct ConnectorFile(pub(super) ConnectorKeys);
 yaml_map! {
     /// A source of signals.
     ConnectorKeys("a source") {
-        /// Name that signals refer to in `source`, as `shop`.
+        /// Name that signals use in `source`, such as `shop`.
         required name: String,
-        /// What it is, as `sql`.
+        /// The type of source, such as `sql`.
         required r#type: String,
         /// Its settings, which depend on `type`.
         optional config: Raw,
@@ -335,7 +335,7 @@ yaml_map! {
 
     /// The service that splits users between control and treatment.
     FlagKeys("`feature_flags`") {
-        /// Which service, as `flagd_file`.
+        /// Which service, such as `flagd_file`.
         required provider: String,
         /// Its settings, which depend on `provider`.
         optional config: Raw,
@@ -509,7 +509,8 @@ impl Decode for Mde {
             Some(_) => {
                 let problem =
                     Problem::error("config.mde_not_positive", node.span, "the smallest effect must be above 0");
-                reporter.push(problem.valid(valid).help("write its size without a sign: the target has the direction"));
+                reporter
+                    .push(problem.valid(valid).help("write its size without a sign: the target sets the direction"));
                 None
             }
             None => {

@@ -58,10 +58,14 @@ impl ConfigError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::NotFound { .. } => "`outcome-runtime init` writes one to begin with; `--file` names one elsewhere",
-            Self::Read { .. } => "check that the path is a file and that you may read it",
+            Self::NotFound { .. } => {
+                "`outcome-runtime init` writes one as a starting point; `--file` names a file elsewhere"
+            }
+            Self::Read { .. } => "check that the path is a file and that you have permission to read it",
             Self::NotText { .. } => "save it as UTF-8",
-            Self::TooLarge { .. } => "is this the right file? Move long SQL statements into views of the database",
+            Self::TooLarge { .. } => {
+                "check that this is the right file; move long SQL statements into views of the database"
+            }
         }
     }
 }

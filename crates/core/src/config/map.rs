@@ -112,7 +112,7 @@ impl<'n> Keys<'n> {
     /// Reports unknown, doubled and missing keys.
     pub fn open(node: &'n Node, what: &str, fields: &'static [Field], reporter: &mut Reporter<'_>) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
-            let found = format!("{what} is written as keys with values, but this is {}", node.kind());
+            let found = format!("{what} must be keys with values, but this is {}", node.kind());
             let problem = Problem::error("config.wrong_type", node.anchor(), found).valid(names(fields));
             let (first, example) = fields.first().map_or(("key", "..."), |field| (field.name(), field.example()));
             reporter.push(problem.help(match node.key {
@@ -129,12 +129,12 @@ impl<'n> Keys<'n> {
                 continue;
             };
             if let Some((_, other)) = known.iter().find(|(name, _)| *name == field.name()) {
-                let message = format!("`{}` and its older spelling stand side by side", field.name());
+                let message = format!("`{}` and its older spelling are both present", field.name());
                 let problem = Problem::error("config.duplicate_key", key.span, message).here("again here");
                 reporter.push(
                     problem
                         .also(other.anchor(), "first here")
-                        .valid("each key once in its map")
+                        .valid("each key only once in its map")
                         .help("remove one of the two"),
                 );
                 continue;
@@ -186,7 +186,7 @@ fn unknown_key(at: Span, key: &str, what: &str, fields: &'static [Field], report
     }
     match super::file::home_of(key, reporter.vendors()) {
         Some((home, name)) => problem.help(format!("`{name}` belongs in {home}: move it there")),
-        None => problem.help("remove it, or put a `#` in front to keep it as a comment"),
+        None => problem.help("remove it, or put `#` in front of it to keep it as a comment"),
     }
 }
 

@@ -77,14 +77,16 @@ fn read(source: &str, reporter: &mut Reporter<'_>) -> Option<Config> {
     if source.len() > MAX_FILE_BYTES {
         let message = format!("the file has {} bytes", source.len());
         let problem = Problem::error("config.too_large", top, message).valid(format!("at most {MAX_FILE_BYTES} bytes"));
-        reporter.push(problem.help("is this the right file? Split long SQL statements into views of the database"));
+        reporter.push(
+            problem.help("check that this is the right file; move long SQL statements into views of the database"),
+        );
         return None;
     }
     let root = yaml::read(source, reporter)?;
     if root.is_null() {
         let problem =
             Problem::error("config.empty", top, "the file has no content").valid("`version: 1` and `outcomes:`");
-        reporter.push(problem.help("`outcome-runtime init` writes a file to begin with"));
+        reporter.push(problem.help("`outcome-runtime init` writes a file as a starting point"));
         return None;
     }
     if let Some(problem) = validate::unsupported_version(&root) {

@@ -155,7 +155,7 @@ fn part(inside: &str) -> Result<Part<'_>, SecretError> {
     if is_name {
         Ok(Part::Var { name, default })
     } else {
-        Err(malformed("between `${` and `}` stands no variable name"))
+        Err(malformed("there is no variable name between `${` and `}`"))
     }
 }
 

@@ -16,7 +16,7 @@ pub struct Config {
     pub flags: Option<FlagServiceSpec>,
     /// Language models.
     pub llm: LlmSpec,
-    /// Where messages go.
+    /// Where messages are sent.
     pub notifications: NotificationSpec,
     /// Limits of the workspace.
     pub limits: Limits,
@@ -47,7 +47,7 @@ pub struct LlmSpec {
     pub analysis_model: Option<String>,
 }
 
-/// Where messages go.
+/// Where messages are sent.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct NotificationSpec {
     /// A Slack app.
@@ -66,7 +66,7 @@ pub struct SlackSpec {
     pub bot_token: String,
     /// Signing secret of incoming actions.
     pub signing_secret: Option<String>,
-    /// Where messages go whose gate names no channel.
+    /// Where messages go if the gate has no channel.
     pub default_channel: Option<String>,
 }
 
@@ -82,6 +82,6 @@ pub struct OutgoingWebhookSpec {
 /// Limits of the workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Limits {
-    /// Active outcomes at once, at most.
+    /// Maximum number of active outcomes at the same time.
     pub max_active_outcomes: Option<u32>,
 }

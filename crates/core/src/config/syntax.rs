@@ -11,7 +11,7 @@ pub(super) fn report(source: &str, error: &serde_yaml::Error, reporter: &mut Rep
         reporter.push(
             Problem::error("config.too_complex", span, "the file is too large or too deeply nested")
                 .valid("at most 32 levels, 250,000 values and 2,000 aliases")
-                .help("an outcome file needs none of that: remove aliases (`*name`) that repeat other aliases"),
+                .help("remove aliases (`*name`) that repeat other aliases"),
         );
         return;
     }
@@ -49,7 +49,7 @@ fn is_budget(message: &str) -> bool {
 /// The parser's words, where others help more.
 fn reworded(message: &str) -> String {
     if message.contains("multiple YAML documents") {
-        return "the file holds more than one document".to_owned();
+        return "the file contains more than one document".to_owned();
     }
     if message.contains("unknown anchor") {
         return "the alias has no anchor".to_owned();
@@ -60,7 +60,7 @@ fn reworded(message: &str) -> String {
 /// What to do, and a line above that is to blame.
 fn hint(source: &str, start: usize, message: &str) -> (String, Option<Span>) {
     if message.contains("multiple YAML documents") {
-        return ("keep one document: remove the line `---` in the middle and what follows it".to_owned(), None);
+        return ("keep one document: remove the line `---` in the middle and everything after it".to_owned(), None);
     }
     let begin = source.get(..start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
     let line = source.get(begin..).unwrap_or("").lines().next().unwrap_or("");
@@ -74,11 +74,11 @@ fn hint(source: &str, start: usize, message: &str) -> (String, Option<Span>) {
     let [here, before] = [line, above.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("")].map(indent);
     if here != before {
         let help = format!(
-            "this line is indented by {here} spaces and the line above by {before}: keys of one map begin in one column"
+            "this line is indented by {here} spaces and the line above by {before}: the keys of a map must start in the same column"
         );
         return (help, None);
     }
-    ("look for a missing `:`, quote or space on this line and the one above".to_owned(), None)
+    ("check for a missing `:`, quote or space on this line and the line above".to_owned(), None)
 }
 
 fn indent(line: &str) -> usize {
@@ -88,19 +88,19 @@ fn indent(line: &str) -> usize {
 fn hint_of_line(line: &str, message: &str) -> Option<&'static str> {
     let value = line.split_once(": ").map_or(line.trim(), |(_, value)| value.trim());
     if message.contains("anchor") {
-        return Some("write `&name` in front of what the alias repeats, or put a text that begins with `*` in quotes");
+        return Some("write `&name` in front of what the alias repeats, or quote a text that starts with `*`");
     }
     if line.contains('\t') {
-        return Some("replace the tab by spaces: YAML does not indent with tabs");
+        return Some("replace the tab with spaces: YAML does not allow tabs for indentation");
     }
     if value.starts_with(['@', '`', '%', '&', '*', '!', '|', '>']) {
-        return Some("put the value in quotes: it begins with a character that means something to YAML");
+        return Some("quote the value: it starts with a character that has a meaning in YAML");
     }
     if has_open_quote(value) {
-        return Some("close the quotation: the text begins with a quote and does not end with one");
+        return Some("close the quotes: the text starts with a quote but does not end with one");
     }
     if value.contains(": ") {
-        return Some("put the value in quotes: it contains a colon followed by a space");
+        return Some("quote the value: it contains a colon followed by a space");
     }
     if has_open_bracket(line) {
         return Some("close the bracket that is open on this line");
@@ -125,10 +125,10 @@ fn open_above(above: &str) -> Option<(Span, &'static str)> {
         let span = Span { start: start + (line.len() - line.trim_start().len()), end };
         let value = text.split_once(": ").map_or(text, |(_, value)| value.trim());
         if has_open_quote(value) {
-            return Some((span, "close the quotation that is open above"));
+            return Some((span, "close the quotes that were opened above"));
         }
         if has_open_bracket(text) {
-            return Some((span, "close the bracket that is open above"));
+            return Some((span, "close the bracket that was opened above"));
         }
         end = start;
     }

@@ -37,7 +37,7 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-const TEMPLATE: &str = r#"# What should move, how it is measured, what must not break, and who decides.
+const TEMPLATE: &str = r#"# Which metric should move, how it is measured, what must not break, and who decides.
 # Every key: docs/outcome-yaml.md. Check this file with `outcome-runtime validate`.
 version: 1
 
@@ -50,13 +50,13 @@ outcomes:
       source: app                             # a name from `signal_connectors` below
       metric: signup_rate
       query:
-        # TODAY'S VALUE: one row for everybody in [:from, :to). `n` = units that could, `successes` = units that did.
+        # TODAY'S VALUE: one row for all units in [:from, :to). `n` = all units, `successes` = units that did it.
         # For a mean write `n, sum, sum_squares` instead.
         level: |
           SELECT count(*) AS n, count(signed_up_at) AS successes
           FROM visitors
           WHERE first_seen_at >= :from AND first_seen_at < :to
-        # THE COMPARISON: the same for each variant of an experiment, by the time of exposure.
+        # THE COMPARISON: the same for each variant of an experiment, by time of exposure.
         by_variant: |
           SELECT e.variant AS variant, count(*) AS n, count(v.signed_up_at) AS successes
           FROM exposures e JOIN visitors v ON v.id = e.visitor_id
@@ -65,10 +65,10 @@ outcomes:
 
     target:
       direction: increase                     # increase | decrease
-      from: 0.10                              # where it stands; it is measured before the outcome begins
-      to: 0.13                                # where it should be
+      from: 0.10                              # the current level; activation measures it
+      to: 0.13                                # the target level
 
-    # constraints:                            # what must not break on the way
+    # constraints:                            # limits that must not be crossed
     #   - signal: refund_rate
     #     source: app
     #     max: 0.02
@@ -80,7 +80,7 @@ outcomes:
 
     horizon: 6w                               # until the deadline
 
-    scope:                                    # what an experiment may touch, as in .gitignore; forbidden wins
+    scope:                                    # which paths an experiment may change, as in .gitignore
       forbidden_paths:
         - migrations/
 

@@ -137,11 +137,11 @@ fn compare(first: &Node, last: &Node, reporter: &mut Reporter<'_>) {
                     Problem::error(
                         "config.duplicate_key",
                         twin.span,
-                        format!("the key `{}` stands twice", shown(&key.text)),
+                        format!("the key `{}` occurs twice", shown(&key.text)),
                     )
                     .here("again here")
                     .also(key.span, "first here")
-                    .valid("each key once in its map")
+                    .valid("each key only once in its map")
                     .help("remove one of the two, or merge their values"),
                 );
             }

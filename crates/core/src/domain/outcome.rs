@@ -24,7 +24,7 @@ text_enum! {
         Randomised,
         /// No control; never ships by itself.
         BeforeAfter,
-        /// Remembered, not counted.
+        /// Recorded, not measured.
         None,
     }
 }
@@ -33,7 +33,7 @@ text_enum! {
     pub enum ViolationPolicy {
         /// Flag off, a human decides.
         Pause,
-        /// Flag off and killed, where the file says so.
+        /// Flag off and killed, if the file says so.
         Kill,
     }
 }
@@ -124,7 +124,7 @@ pub enum Constraint {
         signal: SignalSpec,
         /// What it must hold.
         bound: ConstraintBound,
-        /// How many polls in a row a bare value must be out of bounds.
+        /// Number of polls in a row for which a value without units must be out of bounds.
         consecutive: u32,
         /// What a crossing does.
         on_violation: ViolationPolicy,
@@ -140,7 +140,7 @@ pub enum Constraint {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct Portfolio {
-    /// Experiments between portfolio approval and conclusion, at most.
+    /// Maximum number of experiments between portfolio approval and conclusion.
     pub max_concurrent: u32,
     /// Candidates asked for.
     pub candidates: u32,
@@ -162,7 +162,7 @@ pub struct ScoreWeights {
     pub risk: f64,
     /// Little effort is good.
     pub speed: f64,
-    /// What can be undone teaches more cheaply.
+    /// A reversible change costs less to learn from.
     pub learning: f64,
 }
 
@@ -172,7 +172,7 @@ impl Default for ScoreWeights {
     }
 }
 
-/// Who decides a type of gate, until when, and how surely.
+/// Who decides a type of gate, until when, and with which assurance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct GatePolicy {
@@ -180,14 +180,14 @@ pub struct GatePolicy {
     pub assigned_to: Option<String>,
     /// Time to decide.
     pub sla: Period,
-    /// Where to tell them: `slack:#name`, `email`, `webhook`, `none`.
+    /// Where to send the message: `slack:#name`, `email`, `webhook`, `none`.
     pub channel: Option<String>,
     /// Who holds it next when the time is over, in order.
     #[serde(default)]
     pub escalation: Vec<String>,
     /// The level a positive decision needs.
     pub assurance: Assurance,
-    /// How many members must decide the same.
+    /// Number of members who must make the same decision.
     pub quorum: u32,
 }
 
@@ -211,10 +211,10 @@ impl GatePolicy {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct ScopeSpec {
-    /// May be touched.
+    /// May be changed.
     #[serde(default)]
     pub allowed_paths: Vec<String>,
-    /// May never be touched.
+    /// May never be changed.
     #[serde(default)]
     pub forbidden_paths: Vec<String>,
 }
@@ -257,7 +257,7 @@ pub struct OutcomeSpec {
     /// The event that marks a unit as exposed.
     #[serde(default)]
     pub exposure: Option<String>,
-    /// After how long without a good reading an experiment is paused.
+    /// An experiment is paused after this time without a good reading.
     pub staleness: Period,
     /// How many experiments, and their ranking.
     pub portfolio: Portfolio,

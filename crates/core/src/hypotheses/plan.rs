@@ -17,7 +17,7 @@ pub struct GuardrailPlan {
     pub signal: SignalSpec,
     /// What it must hold.
     pub bound: ConstraintBound,
-    /// How many polls in a row a bare value must be out of bounds.
+    /// Number of polls in a row for which a value without units must be out of bounds.
     pub consecutive: u32,
     /// What a crossing does.
     pub on_violation: ViolationPolicy,

@@ -65,7 +65,7 @@ pub enum FlagError {
         problem: String,
     },
     /// The flag is there, but set up in a way that the runtime does not write. Nothing was changed.
-    #[error("flag `{key}` is not as the runtime sets it: {problem}")]
+    #[error("flag `{key}` is not set up as the runtime does it: {problem}")]
     Foreign {
         /// The flag.
         key: String,
@@ -113,12 +113,14 @@ impl FlagError {
             Self::Http { status, .. } => match status {
                 Some(401 | 403) => Some("check the service's token".to_owned()),
                 Some(_) => Some("docs/flags/custom-http.md says what the service must answer".to_owned()),
-                None => Some("check the service's address and that this machine may reach it".to_owned()),
+                None => Some("check the service's address, and that this machine can reach it".to_owned()),
             },
-            Self::Io { .. } => Some("check that the file's directory exists and may be written".to_owned()),
+            Self::Io { .. } => Some("check that the file's directory exists and is writable".to_owned()),
             Self::Locked { .. } => Some("end the other program, or wait for it".to_owned()),
             Self::Unreadable { .. } => Some("repair it by hand; the runtime does not overwrite it".to_owned()),
-            Self::Foreign { .. } => Some("remove the flag and let the runtime make it, or undo the change".to_owned()),
+            Self::Foreign { .. } => {
+                Some("remove the flag and let the runtime create it, or undo the change".to_owned())
+            }
             Self::NotTaken { .. } => Some("look for approvals, schedules or overrides in the flag service".to_owned()),
         }
     }

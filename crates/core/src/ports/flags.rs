@@ -116,7 +116,7 @@ pub fn check_pct(treatment_pct: u8) -> Result<(), FlagError> {
     if treatment_pct <= 100 {
         return Ok(());
     }
-    Err(FlagError::Invalid { problem: format!("a rollout of {treatment_pct} % is more than everybody") })
+    Err(FlagError::Invalid { problem: format!("a rollout of {treatment_pct} % is more than 100 %") })
 }
 
 #[cfg(test)]

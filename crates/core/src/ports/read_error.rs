@@ -18,7 +18,7 @@ pub enum ReadError {
         hint: String,
     },
     /// The source refused the credentials, or they may not read what the query asks for.
-    #[error("connector `{source_name}` refused the credentials: {detail}")]
+    #[error("connector `{source_name}` rejected the credentials: {detail}")]
     Unauthorized {
         /// Name of the connector.
         source_name: String,
@@ -68,7 +68,7 @@ pub enum ReadError {
         hint: String,
     },
     /// The source pushes its readings; there is nothing to ask.
-    #[error("connector `{source_name}` pushes its readings and cannot be asked")]
+    #[error("connector `{source_name}` pushes its readings and cannot be polled")]
     PushOnly {
         /// Name of the connector.
         source_name: String,
@@ -115,11 +115,11 @@ impl ReadError {
         Some(match self {
             Self::Config { hint, .. } | Self::Shape { hint, .. } => hint.clone(),
             Self::Unauthorized { source_name, .. } => format!(
-                "check the user and the password in the connector's address and that the user may SELECT from the \
+                "check the user and password in the connector's address, and that the user can SELECT from the \
                  tables; then run `outcome-runtime connectors test {source_name}`"
             ),
             Self::Unreachable { source_name, .. } => format!(
-                "check the address, that the server runs and that this machine may reach it; then run \
+                "check the address, that the server is running, and that this machine can reach it; then run \
                  `outcome-runtime connectors test {source_name}`"
             ),
             Self::Timeout { source_name, .. } => format!(

@@ -77,7 +77,7 @@ pub fn by_variant(readings: &[VariantReading]) -> Result<(), String> {
         let first = readings.iter().position(|other| other.variant == reading.variant);
         if first != Some(row - 1) {
             return Err(format!(
-                "row {row}: a second row for `{}`: there must be one row a variant, so group by it alone",
+                "row {row}: a second row for `{}`: there must be one row per variant, so group only by the variant",
                 reading.variant
             ));
         }

@@ -37,7 +37,7 @@ pub trait SourceSettings: std::fmt::Debug + Send + Sync {
 pub struct PushSettings<'s> {
     /// Shared secret of the signature; a `${ENV}` or `${file:}` reference.
     pub secret: &'s str,
-    /// How old a signed request may be.
+    /// Maximum age of a signed request.
     pub replay_window: Period,
 }
 

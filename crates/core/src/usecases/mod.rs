@@ -74,11 +74,8 @@ impl Runtime {
     /// As [`Self::open`].
     pub async fn open_with_clock(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self> {
         let missing = || {
-            Error::new(
-                Code::WorkspaceNotFound,
-                format!("{} has not been set up as a workspace", settings.root.value.display()),
-            )
-            .hint("run `outcome-runtime init` there")
+            Error::new(Code::WorkspaceNotFound, format!("{} is not a workspace yet", settings.root.value.display()))
+                .hint("run `outcome-runtime init` there")
         };
         if let Some(path) = settings.database.value.strip_prefix("sqlite:")
             && !Path::new(path.trim_start_matches("//")).exists()
@@ -97,12 +94,12 @@ impl Runtime {
             return Err(Error::new(
                 Code::ClockMismatch,
                 if workspace.is_virtual_clock {
-                    "this workspace lives on a virtual clock, as demonstrations do"
+                    "this workspace uses a virtual clock, as demonstrations do"
                 } else {
-                    "a virtual clock may not move a real workspace"
+                    "a real workspace cannot use a virtual clock"
                 },
             )
-            .hint("set or unset OUTCOME_RUNTIME_CLOCK_FILE accordingly"));
+            .hint("set or unset OUTCOME_RUNTIME_CLOCK_FILE"));
         }
         Ok(assemble(db, workspace, settings, clock))
     }

@@ -51,7 +51,7 @@ async fn a_reading_that_was_changed_or_removed_is_found_among_many_pages() {
         let removed = format!("DELETE FROM measurement WHERE {}", of(1_099, "control"));
         assert_eq!(lab.raw(&removed).await.unwrap(), 1);
         let problem =
-            |n: i64| format!("the readings of experiment {} at {} are not what was logged", experiment.id, at(n));
+            |n: i64| format!("the readings of experiment {} at {} differ from the logged ones", experiment.id, at(n));
         assert_eq!(lab.runtime.audit_verify(&[]).await.unwrap().problems, [problem(700), problem(1_099)]);
     })
     .await;

@@ -29,9 +29,9 @@ pub(crate) const VENDOR: FlagVendor = FlagVendor {
 yaml_map! {
     /// Settings of `custom_http`.
     CustomHttpFile("the config of `custom_http`") {
-        /// Base address of the flag service, as `https://flags.example.com`.
+        /// Base address of the flag service, such as `https://flags.example.com`.
         required url: String,
-        /// Bearer token, as `${FLAGS_TOKEN}`.
+        /// Bearer token, such as `${FLAGS_TOKEN}`.
         optional token: String,
     }
 }
@@ -106,11 +106,11 @@ impl CustomHttp {
             return Err(config("its `url` must begin with http:// or https://"));
         }
         if !base.username().is_empty() || base.password().is_some() || base.query().is_some() {
-            return Err(config("its `url` must have no user, password or query; the `token` is what signs in"));
+            return Err(config("its `url` must not contain a user, password or query; the `token` authenticates"));
         }
         let token = token.map(resolved).transpose()?;
         if token.as_ref().is_some_and(|token| !token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic())) {
-            return Err(config("its `token` has characters that a header cannot hold"));
+            return Err(config("its `token` has characters that a header cannot contain"));
         }
         let client = HttpClient::new(token.clone()).map_err(|error| config(error.to_string()))?;
         Ok(Self { base, token, client })

@@ -32,7 +32,7 @@ pub(crate) const VENDOR: FlagVendor = FlagVendor {
 yaml_map! {
     /// Settings of `flagd_file`.
     FlagdFile("the config of `flagd_file`") {
-        /// The flag file, as `flags.json`, relative to the repository's root.
+        /// The flag file, such as `flags.json`, relative to the repository's root.
         required path: String,
     }
 }

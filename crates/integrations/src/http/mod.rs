@@ -29,7 +29,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
     /// The request cannot be made.
-    #[error("the request cannot be made: {0}")]
+    #[error("the request cannot be sent: {0}")]
     Request(String),
     /// Nobody answered.
     #[error("{0}")]

@@ -27,9 +27,9 @@ pub(crate) const VENDOR: SignalVendor = SignalVendor {
 yaml_map! {
     /// Settings of a `webhook` source, which pushes aggregates to the daemon.
     WebhookFile("the config of a `webhook` source") {
-        /// Secret of the signature, as `${METRICS_SECRET}`.
+        /// Signing secret, such as `${METRICS_SECRET}`.
         required secret: String,
-        /// How old a signed request may be.
+        /// Maximum age of a signed request.
         optional replay_window: Period = "5m",
     }
 }
@@ -87,7 +87,7 @@ impl SignalSource for PushSource {
             server: "pushes to POST /api/v1/signals/ingest".to_owned(),
             is_read_only: true,
             latency_ms: 0,
-            notes: vec!["nothing is asked; the secret is there".to_owned()],
+            notes: vec!["nothing is polled; the secret is present".to_owned()],
         })
     }
     async fn level(&self, _: &SignalSpec, _: Window) -> Result<Reading<ArmSums>, ReadError> {

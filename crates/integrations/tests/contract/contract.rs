@@ -256,7 +256,7 @@ async fn refuses_shapes(source: &dyn SignalSource, subject: &Subject) {
     }
     let error = source.by_variant(&signal("", "SELECT 'b' AS variant, 1 AS n, 1 AS successes"), &request(day())).await;
     let error = error.unwrap_err();
-    assert!(error.to_string().ends_with("row 1: the variant is `b`, which is not known"), "{error}");
+    assert!(error.to_string().ends_with("row 1: the variant is `b`, which is unknown"), "{error}");
     assert!(error.hint().unwrap().contains("control, treatment, off, on"));
 }
 

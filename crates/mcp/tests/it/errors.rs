@@ -14,7 +14,7 @@ async fn a_missing_or_unknown_argument_shows_the_right_call() -> Result<()> {
     let mut client = session(&lab, MODERN).await?;
     refuses(&mut client, "missing_argument", "an argument is missing", ("get_experiment_brief", json!({}))).await?;
     let unknown = ("report_experiment_built", json!({ "experiment_id": "x", "colour": "red" }));
-    refuses(&mut client, "unknown_argument", "an argument is none of its own", unknown).await?;
+    refuses(&mut client, "unknown_argument", "an argument is unknown", unknown).await?;
     Ok(())
 }
 
@@ -57,7 +57,7 @@ async fn a_change_outside_of_the_scope_names_the_path_and_the_way_out() -> Resul
     let mut client = session(&lab, MODERN).await?;
     let report = json!({ "experiment_id": experiment, "implementation_summary": "Made it free" });
     let call = ("report_experiment_built", report);
-    refuses(&mut client, "scope_violation", "a path is outside of the scope", call).await?;
+    refuses(&mut client, "scope_violation", "a path is outside the scope", call).await?;
     assert_eq!(lab.runtime.gates().list().await?.len(), 0, "no launch gate");
     Ok(())
 }
@@ -72,14 +72,14 @@ async fn candidates_that_go_back_name_each_field() -> Result<()> {
     bad["touched_paths"] = json!(["game/payments/"]);
     let candidates = json!([bad.clone(), { "title": "Half" }, candidate("Good", "good")]);
     let call = ("submit_hypotheses", json!({ "outcome_id": OUTCOME, "hypotheses": candidates }));
-    let done = shows(&mut client, "submit_hypotheses_rejected", "some candidates go back", call).await?;
+    let done = shows(&mut client, "submit_hypotheses_rejected", "some candidates are rejected", call).await?;
     assert_eq!(done["proposed"], json!(["good"]));
     assert_eq!(done["rejected"].as_array().map(Vec::len), Some(2));
     let problems = done["rejected"][1]["problems"].as_array().unwrap();
     let fields: Vec<&Value> = problems.iter().map(|problem| &problem["field"]).collect();
     assert_eq!(fields, ["confidence", "duration_days", "touched_paths"]);
     let call = ("submit_hypotheses", json!({ "outcome_id": OUTCOME, "hypotheses": [bad] }));
-    let error = refuses(&mut client, "hypothesis_incomplete", "no candidate can be taken", call).await?;
+    let error = refuses(&mut client, "hypothesis_incomplete", "no candidate is accepted", call).await?;
     assert_eq!(error["error"]["code"], "hypothesis_incomplete");
     assert_eq!(error["error"]["rejected"][0]["problems"][1]["field"], "duration_days", "{error}");
     let call = ("submit_hypotheses", json!({ "outcome_id": OUTCOME, "hypotheses": [] }));

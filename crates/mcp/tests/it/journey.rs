@@ -15,8 +15,8 @@ async fn an_agent_proposes_builds_asks_and_learns() -> Result<()> {
         let root = lab.root();
         let mut client = session(&lab, version).await?;
 
-        shows(&mut client, "get_active_outcomes", "nothing is under way", ("get_active_outcomes", json!({}))).await?;
-        shows(&mut client, "get_work_order", "nothing is under way", ("get_work_order", json!({}))).await?;
+        shows(&mut client, "get_active_outcomes", "no experiment is open", ("get_active_outcomes", json!({}))).await?;
+        shows(&mut client, "get_work_order", "no experiment is open", ("get_work_order", json!({}))).await?;
 
         let arguments = json!({ "outcome_id": OUTCOME, "hypotheses": [candidate("Softer level", "soft")] });
         let call = ("submit_hypotheses", arguments.clone());
@@ -28,7 +28,7 @@ async fn an_agent_proposes_builds_asks_and_learns() -> Result<()> {
         let ask_brief = || ("get_experiment_brief", json!({ "experiment_id": "softer-level" }));
         let ask_gate = || ("get_gate", json!({ "gate_id": gate }));
         refuses(&mut client, "brief_before_approval", "before a human has approved", ask_brief()).await?;
-        shows(&mut client, "get_gate", "nobody has decided", ask_gate()).await?;
+        shows(&mut client, "get_gate", "no one has decided", ask_gate()).await?;
 
         lab.decide("softer-level", Verdict::ApproveWithConditions).await?;
         let decided = shows(&mut client, "get_gate_decided", "a human has decided", ask_gate()).await?;
@@ -61,7 +61,7 @@ async fn an_agent_proposes_builds_asks_and_learns() -> Result<()> {
             "details": { "why": "it shares a file" },
         });
         let call = ("request_human_gate", question);
-        let escalated = shows(&mut client, "request_human_gate", "a question of your own", call).await?;
+        let escalated = shows(&mut client, "request_human_gate", "your own question", call).await?;
         let again = json!({ "experiment": "softer-level", "type": "Escalation", "message": "May it?", "context": {} });
         assert_eq!(client.ok("request_human_gate", again).await?["gate"], escalated["gate"], "asked again");
 

@@ -37,7 +37,7 @@ async fn with_several_outcomes_one_must_be_named_and_a_cursor_belongs_to_its_lis
     assert_eq!(error["error"]["valid"].as_array().map(Vec::len), Some(2));
     for tool in ["get_active_outcomes", "query_learnings"] {
         let call = (tool, json!({ "cursor": "3-00000000" }));
-        let error = refuses(&mut client, &format!("cursor_{tool}"), "the cursor is of another list", call).await?;
+        let error = refuses(&mut client, &format!("cursor_{tool}"), "the cursor belongs to another list", call).await?;
         assert_eq!(code(&error), "invalid_input");
     }
     Ok(())
@@ -90,11 +90,11 @@ async fn an_experiment_that_is_over_is_neither_built_nor_asked_about() -> Result
     lab.decide(&experiment, Verdict::Reject).await?;
     let mut client = session(&lab, MODERN).await?;
     let call = ("get_experiment_brief", json!({ "experiment_id": experiment }));
-    let error = refuses(&mut client, "brief_of_ended", "the experiment is over", call).await?;
+    let error = refuses(&mut client, "brief_of_ended", "the experiment has ended", call).await?;
     assert_eq!(code(&error), "conflict");
     let question = json!({ "experiment_id": experiment, "gate_type": "escalation", "question": "May I?" });
     let call = ("request_human_gate", question);
-    let error = refuses(&mut client, "question_of_ended", "the experiment is over", call).await?;
+    let error = refuses(&mut client, "question_of_ended", "the experiment has ended", call).await?;
     assert_eq!(code(&error), "conflict");
     Ok(())
 }
@@ -106,7 +106,7 @@ async fn a_row_that_somebody_wrote_is_not_believed() -> Result<()> {
     lab.raw("UPDATE experiment SET status = 'building', state = json_set(state, '$.status', 'building')").await?;
     let mut client = session(&lab, MODERN).await?;
     let call = ("get_experiment_brief", json!({ "experiment_id": experiment }));
-    let error = refuses(&mut client, "state_tampered", "somebody wrote into the database", call).await?;
+    let error = refuses(&mut client, "state_tampered", "another program wrote to the database", call).await?;
     assert_eq!(code(&error), "state_tampered");
     Ok(())
 }
@@ -121,7 +121,7 @@ async fn what_hinders_every_tool_is_said_by_every_tool() -> Result<()> {
     };
     let empty = tempfile::tempdir()?;
     let mut nowhere = McpClient::start(program(), empty.path(), &[], MODERN, json!({})).await?;
-    let when = "the server was started outside of a workspace";
+    let when = "the server was started outside a workspace";
     let error = refuses_everywhere(&mut nowhere, "no_workspace", when, "get_active_outcomes").await?;
     assert_eq!(code(&error), "workspace_not_found");
 

@@ -37,7 +37,7 @@ pub(super) fn channel(at: &At<String>, context: &Context, reporter: &mut Reporte
             }
         },
     };
-    let message = format!("the file declares no `notifications.{way}`, so this message cannot be sent");
+    let message = format!("the file declares no `notifications.{way}`, so messages cannot be sent there");
     reporter.push(
         Problem::warning("config.channel_not_set_up", at.span, message)
             .valid(format!("`{value}` together with `notifications.{way}`, or another channel"))
@@ -50,7 +50,7 @@ fn invalid(at: &At<String>, reporter: &mut Reporter<'_>) {
     let message = format!("`{}` is not a channel", shown(value));
     let help = match value.strip_prefix("slack:").unwrap_or(value) {
         name if value.starts_with("slack:") && name.chars().any(char::is_uppercase) => {
-            "Slack channels have small letters: `slack:#checkout`".to_owned()
+            "Slack channels are lower case: `slack:#checkout`".to_owned()
         }
         name if value.starts_with("slack:") && !name.is_empty() => {
             "write the channel with its `#`: `slack:#checkout`".to_owned()

@@ -87,7 +87,7 @@ fn unknown_type(kind: &At<String>, other: &str, reporter: &mut Reporter<'_>) {
         (
             "config.source_type_unavailable",
             format!("`{}` is not part of this version; available: {available}", shown(other)),
-            "read the metric from your database with `type: sql`, or let a small program push it to a `type: webhook`"
+            "read the metric from your database with `type: sql`, or write a small program that pushes it to a `type: webhook`"
                 .to_owned(),
         )
     } else if DATABASES.contains(&small.as_str()) {

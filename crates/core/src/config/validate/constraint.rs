@@ -34,12 +34,12 @@ fn refuse_keys_beside_rule(file: &ConstraintFile, rule: &At<String>, reporter: &
             Problem::error(
                 "config.rule_with_signal",
                 rule.span,
-                "a rule stands alone: it is read by people, not measured",
+                "a rule has no other keys: people read it, and it is not measured",
             )
             .here("the rule")
-            .also(other, "a measured key beside it")
+            .also(other, "a key of a measured constraint")
             .valid("either `rule`, or `signal` with a limit")
-            .help("make two constraints of it, each behind its own hyphen"),
+            .help("split it into two constraints, each with its own hyphen"),
         );
     }
 }
@@ -47,8 +47,8 @@ fn refuse_keys_beside_rule(file: &ConstraintFile, rule: &At<String>, reporter: &
 fn check_keys(file: &ConstraintFile, reporter: &mut Reporter<'_>) {
     let missing = match (&file.signal, &file.source) {
         (None, None) => "neither a `rule` nor a `signal` with its `source`",
-        (None, Some(_)) => "no `signal`, which names what is guarded",
-        (Some(_), None) => "no `source`, which says where its signal is read",
+        (None, Some(_)) => "no `signal`, which names the guarded metric",
+        (Some(_), None) => "no `source`, which says where the signal is read",
         (Some(_), Some(_)) => return,
     };
     reporter.push(
@@ -65,7 +65,7 @@ fn bound(file: &ConstraintFile, reporter: &mut Reporter<'_>) -> Option<Constrain
                 Problem::error("config.two_bounds", limit.span, "a constraint has either fixed limits or `not_worse`")
                     .also(not_worse.span, "`not_worse`")
                     .valid("`min` and `max`, or `not_worse`")
-                    .help("make two constraints of it, with two names in `signal`"),
+                    .help("split it into two constraints, with two names in `signal`"),
             );
         }
         if let Some(margin) = not_worse.margin.as_ref().filter(|margin| margin.value < 0.0) {
@@ -87,13 +87,13 @@ fn bound(file: &ConstraintFile, reporter: &mut Reporter<'_>) -> Option<Constrain
                 reporter.push(
                     Problem::error("config.constraint_without_bound", file.at, "this constraint has no limit")
                         .valid("`min`, `max`, both, or `not_worse`")
-                        .help("say what must hold, as in `min: 0.97`"),
+                        .help("state the limit, as in `min: 0.97`"),
                 );
             }
             return None;
         }
         (Some(min), Some(max)) if min.value > max.value => {
-            let message = format!("`min` ({}) is above `max` ({}): nothing can hold this", min.value, max.value);
+            let message = format!("`min` ({}) is above `max` ({}): no value can meet this", min.value, max.value);
             let problem = Problem::error("config.min_above_max", min.span, message).also(max.span, "`max`");
             reporter.push(problem.valid("`min` at or below `max`").help("swap the two"));
             return None;
@@ -130,7 +130,7 @@ pub(super) fn against_target(
         }
     };
     if let Some((limit, name, side)) = ahead {
-        let message = format!("this limit on the primary metric forbids the target: {} is {side} `{name}`", to.value);
+        let message = format!("this limit on the primary metric excludes the target: {} is {side} `{name}`", to.value);
         reporter.push(
             Problem::error("config.constraint_forbids_target", limit.span, message)
                 .also(to.span, "the target")
@@ -145,11 +145,11 @@ pub(super) fn against_target(
         _ => None,
     };
     if let Some((limit, side)) = crossed {
-        let message = format!("the baseline is {side} already: every experiment would be paused at once");
+        let message = format!("the baseline is already {side}: every experiment would be paused at once");
         reporter.push(
             Problem::warning("config.constraint_crossed_at_start", limit.span, message)
                 .also(from.span, "the baseline")
-                .valid("a limit that holds today")
+                .valid("a limit that the baseline meets")
                 .help("move the limit to the other side of the baseline"),
         );
     }

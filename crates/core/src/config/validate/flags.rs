@@ -47,7 +47,7 @@ fn unknown_provider(provider: &At<String>, other: &str, reporter: &mut Reporter<
         (
             "config.flag_provider_unavailable",
             format!("`{}` is not part of this version; available: {available}", shown(other)),
-            "put a small adapter in front of it that speaks the HTTP contract of `custom_http`".to_owned(),
+            "connect it with a small adapter that has the HTTP interface of `custom_http`".to_owned(),
         )
     } else {
         (
@@ -70,12 +70,12 @@ fn sdk_key(config: &Node, reporter: &mut Reporter<'_>) -> bool {
             || reporter.env().is_some_and(|env| resolves_to_sdk_key(value, env));
         if is_sdk_key {
             found = true;
-            let message = "this is an SDK key, which can read flags and not change them";
+            let message = "this is an SDK key, which can read flags but not change them";
             let problem = Problem::error("config.sdk_key", node.span, message).here("an SDK key");
             reporter.push(
                 problem
                     .valid("an access token that may change flags, as a reference: `token: ${FLAGS_TOKEN}`")
-                    .help("create an API access token with the right to write, and use that"),
+                    .help("create an API access token with write permission, and use that"),
             );
         }
     }

@@ -57,11 +57,11 @@ fn check_chain(assigned_to: Option<&At<String>>, chain: &[At<String>], reporter:
             Problem::warning(
                 "config.escalation_to_same",
                 at.span,
-                "the gate escalates to a person who was asked before",
+                "the gate escalates to a person who was already asked",
             )
             .also(earlier, "asked here")
-            .valid("somebody else at each step")
-            .help("name another person: when the time is over, the one who was asked did not answer"),
+            .valid("a different person at each step")
+            .help("name a different person: the first one did not answer in time"),
         );
     }
 }
@@ -73,11 +73,9 @@ fn check_assurance(gate_type: GateType, gate: &GateFile, reporter: &mut Reporter
             Problem::error(
                 "config.assurance_too_low",
                 assurance.span,
-                format!(
-                    "`{gate_type}` needs a decision that is proven to come from a human; A2 is local and unverified"
-                ),
+                format!("`{gate_type}` needs a decision with at least A3; A2 is local and unverified"),
             )
-            .valid("`A3` (a passphrase) or `A4` (a touched key); A2 only at `portfolio_review` and `analysis_review`")
+            .valid("`A3` (a passphrase) or `A4` (a hardware key); A2 only at `portfolio_review` and `analysis_review`")
             .help("write `assurance: A3`, or leave it out: A3 is the default"),
         );
     }

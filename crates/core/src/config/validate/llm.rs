@@ -49,11 +49,11 @@ pub(super) fn llm(file: Option<&At<LlmFile>>, reporter: &mut Reporter<'_>) -> Ll
     for at in [&file.hypothesis_model, &file.analysis_model].into_iter().flatten() {
         let is_known = FAMILIES.iter().any(|family| at.value.to_ascii_lowercase().starts_with(family));
         if !is_known && !names_its_own {
-            let message = format!("`{}` is not a model that this version knows", shown(&at.value));
+            let message = format!("this version does not know the model `{}`", shown(&at.value));
             reporter.push(
                 Problem::warning("config.unknown_model", at.span, message)
                     .valid("any model of your provider, as in `claude-opus-4` or `gpt-5`")
-                    .help("check the spelling; a newer model works all the same"),
+                    .help("check the spelling; a newer model still works"),
             );
         }
     }
@@ -71,6 +71,6 @@ pub(super) fn provider(at: Option<&At<String>>, reporter: &mut Reporter<'_>) {
         || "leave it out: your own agent then writes the hypotheses, without a key".to_owned(),
         |name| format!("did you mean `{name}`?"),
     );
-    let message = format!("`{}` is not a provider that this version knows", shown(&at.value));
+    let message = format!("this version does not know the provider `{}`", shown(&at.value));
     reporter.push(Problem::warning("config.unknown_provider", at.span, message).valid(list(PROVIDERS)).help(help));
 }

@@ -16,7 +16,7 @@ pub(super) fn mde(
     };
     if from.value == 0.0 && matches!(effect, MinimumDetectableEffect::Relative(_)) {
         reporter.push(
-            Problem::error("config.mde_of_zero", at.span, "a percentage of a baseline of 0 is nothing")
+            Problem::error("config.mde_of_zero", at.span, "a percentage of a baseline of 0 is always 0")
                 .also(from.span, "the baseline")
                 .valid("a number above 0 in the signal's units")
                 .help("write the effect in the signal's units, without `%`"),
@@ -26,7 +26,7 @@ pub(super) fn mde(
     let (size, gap) = (effect.absolute(from.value), (to.value - from.value).abs());
     if size > gap && gap > 0.0 {
         let message = format!(
-            "the smallest effect worth finding ({}) is larger than the whole gap ({})",
+            "the smallest effect worth detecting ({}) is larger than the whole gap ({})",
             rounded(size),
             rounded(gap)
         );

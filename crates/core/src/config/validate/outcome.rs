@@ -12,7 +12,8 @@ pub(super) fn outcomes(file: &RootFile, context: &Context, reporter: &mut Report
     let Some(list) = &file.outcomes else { return Vec::new() };
     if list.value.is_empty() {
         let problem = Problem::error("config.empty", list.span, "the file declares no outcome");
-        reporter.push(problem.valid("one or more outcomes").help("`outcome-runtime init` writes one to begin with"));
+        reporter
+            .push(problem.valid("one or more outcomes").help("`outcome-runtime init` writes one as a starting point"));
     }
     let ids = list.value.iter().filter_map(|o| o.value.id.as_ref()).map(|id| (id.value.as_str(), id.span));
     unique(ids, "config.duplicate_id", "outcome", "give one of them another `id`", reporter);
@@ -85,7 +86,7 @@ fn check_horizon(horizon: Option<&At<Period>>, reporter: &mut Reporter<'_>) {
         reporter.push(
             Problem::warning("config.horizon_short", horizon.span, message)
                 .valid("1w or more; 4w to 12w are usual")
-                .help("people behave differently on each day of the week: give it a week or more"),
+                .help("people behave differently on different days of the week: use a week or more"),
         );
     }
 }
@@ -131,12 +132,12 @@ fn check_names(
         file.signal.iter().chain(secondary).filter_map(|at| at.value.name.as_ref().or(at.value.metric.as_ref()));
     for name in primary.chain(constraints.iter().filter_map(|at| at.value.signal.as_ref())) {
         if let Some(first) = seen.get(name.value.as_str()) {
-            let message = format!("two signals of this outcome are called `{}`", shown(&name.value));
+            let message = format!("two signals of this outcome have the name `{}`", shown(&name.value));
             reporter.push(
                 Problem::error("config.duplicate_signal", name.span, message)
                     .here("again here")
                     .also(*first, "first here")
-                    .valid("each name once in an outcome")
+                    .valid("each name only once in an outcome")
                     .help(
                         "give this one another name (`name` of a signal, `signal` of a constraint), keep its `metric`",
                     ),
@@ -177,8 +178,9 @@ fn weights_of(file: &WeightsFile, reporter: &mut Reporter<'_>) -> Option<ScoreWe
         reporter.push(problem.valid("0 or more").help("write 0 to leave this term out"));
     }
     if all.into_iter().flatten().all(|weight| weight.value == 0.0) {
-        let problem = Problem::error("config.out_of_range", file.at, "all weights are 0, so nothing can be ranked");
-        reporter.push(problem.valid("at least one weight above 0").help("remove `weights`: the defaults are sensible"));
+        let problem =
+            Problem::error("config.out_of_range", file.at, "all weights are 0, so candidates cannot be ranked");
+        reporter.push(problem.valid("at least one weight above 0").help("remove `weights` to use the defaults"));
     }
     Some(ScoreWeights {
         impact: file.impact.as_ref()?.value,

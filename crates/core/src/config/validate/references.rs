@@ -32,7 +32,7 @@ pub fn references(at: &At<String>, reporter: &mut Reporter<'_>) -> bool {
         };
         if let Some(error) = missing {
             let problem = Problem::error("config.unset_reference", at.span, error.to_string());
-            reporter.push(problem.valid("a variable or file that is there when this program runs").help(error.hint()));
+            reporter.push(problem.valid("a variable or file that exists when this program runs").help(error.hint()));
             is_ok = false;
         }
     }
@@ -69,7 +69,7 @@ pub fn secret(key: &str, example: &str, at: &At<String>, reporter: &mut Reporter
             .valid(format!("a reference: `${{{example}}}` or `${{file:path}}`"))
             .help(format!(
                 "put the secret into the environment and write `{key}: ${{{example}}}`;\n\
-                 if this file was ever committed or shared, replace the secret: it is no longer one"
+                 if this file was ever committed or shared, replace the secret: it is no longer secret"
             )),
     );
 }

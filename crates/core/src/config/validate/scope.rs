@@ -41,11 +41,11 @@ fn check(at: &At<String>, reporter: &mut Reporter<'_>) {
         || pattern.get(1..3).is_some_and(|drive| drive == ":/" || drive == ":\\");
     let (problem, help) = if pattern.starts_with('!') {
         (
-            "begins with `!`, which is not known here",
-            "move it without the `!` to the other list: forbidden wins over allowed",
+            "starts with `!`, which is not supported",
+            "move it without the `!` to the other list: forbidden overrides allowed",
         )
     } else if is_windows {
-        ("looks like a path on Windows", "write `/` between directories, from the root of the repository")
+        ("looks like a Windows path", "write `/` between directories, from the root of the repository")
     } else if pattern.starts_with('/') || pattern.starts_with('~') {
         ("is an absolute path", "write it from the root of the repository, without the `/` in front")
     } else if pattern.split('/').any(|part| part == "..") {
@@ -59,7 +59,7 @@ fn check(at: &At<String>, reporter: &mut Reporter<'_>) {
     } else if pattern.contains("//") {
         ("contains `//`, which never matches", "write one `/` between directories")
     } else if GitignoreBuilder::new("").allow_unclosed_class(false).add_line(None, pattern).is_err() {
-        ("cannot be read as a pattern", "close `{` with `}` and `[` with `]`")
+        ("is not a valid pattern", "close `{` with `}` and `[` with `]`")
     } else {
         return;
     };
@@ -78,12 +78,12 @@ fn check_overlap(allowed: &At<String>, forbidden: &[At<String>], reporter: &mut 
         path == other || path.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'))
     });
     if let Some(other) = covering {
-        let message = format!("`{}` is allowed and forbidden; forbidden wins", shown(&allowed.value));
+        let message = format!("`{}` is both allowed and forbidden; forbidden overrides allowed", shown(&allowed.value));
         reporter.push(
             Problem::warning("config.path_forbidden", allowed.span, message)
                 .here("allowed")
                 .also(other.span, "forbidden")
-                .valid("paths that stand in one list only")
+                .valid("each path in only one list")
                 .help("remove one of the two"),
         );
     }

@@ -8,7 +8,7 @@ use super::{At, Context, Problem, Reporter, at_least_one, shown, text};
 
 pub(super) fn limits(file: Option<&At<LimitsFile>>, reporter: &mut Reporter<'_>) -> Limits {
     let max = file.and_then(|file| file.value.max_active_outcomes.as_ref());
-    let help = "leave it out when there is no limit";
+    let help = "leave it out if there is no limit";
     Limits { max_active_outcomes: at_least_one(max, "`max_active_outcomes`", help, reporter) }
 }
 
@@ -54,7 +54,7 @@ fn slack(file: &SlackFile, reporter: &mut Reporter<'_>) -> Option<SlackSpec> {
         reporter.push(
             Problem::error("config.invalid_channel", channel.span, message)
                 .valid("`\"#name\"` in quotes, or a channel id as `C0123456789`")
-                .help("quote it: without quotes YAML takes `#` for the beginning of a comment"),
+                .help("quote it: without quotes, YAML reads `#` as the start of a comment"),
         );
     }
     Some(SlackSpec {

@@ -133,9 +133,10 @@ fn source_kind(source: &At<String>, context: &Context, reporter: &mut Reporter<'
 fn method(parts: &Parts<'_>, kind: SourceKind, reporter: &mut Reporter<'_>) -> Option<MetricMethod> {
     match (kind, parts.method) {
         (Some(Asked::WithSql), Some(method)) if method.value != MetricMethod::Custom => {
-            let message = format!("a `sql` source has no method `{}`: it runs your own query", method.value);
+            let message =
+                format!("a `sql` source does not support the method `{}`: it runs your own query", method.value);
             reporter.push(Problem::error("config.method_unsupported", method.span, message).valid("`custom`").help(
-                "write `method: custom` and compute it in `query`: `n` units that began, `successes` that finished",
+                "write `method: custom` and compute it in `query`: `n` is the number of units that started, `successes` the number that finished",
             ));
             None
         }
@@ -151,20 +152,20 @@ fn check_steps(parts: &Parts<'_>, method: Option<MetricMethod>, reporter: &mut R
         (MetricMethod::Funnel, None) => {
             let at = parts.method.map_or(parts.at, |method| method.span);
             reporter.push(
-                Problem::error("config.funnel_without_steps", at, "a funnel needs its steps")
-                    .valid("`funnel_steps`: two or more events, first to last")
+                Problem::error("config.funnel_without_steps", at, "a funnel needs steps")
+                    .valid("`funnel_steps`: two or more events, in order")
                     .help("write the steps:\nfunnel_steps:\n  - cart_viewed\n  - order_confirmed"),
             );
         }
         (MetricMethod::Funnel, Some(steps)) if steps.value.len() < 2 => {
             let message = format!("a funnel needs two or more steps, this one has {}", steps.value.len());
             let problem = Problem::error("config.funnel_without_steps", steps.span, message);
-            reporter.push(problem.valid("two or more events, first to last").help("add the step where units begin"));
+            reporter.push(problem.valid("two or more events, in order").help("add the first step of the funnel"));
         }
         (MetricMethod::Event | MetricMethod::Custom, Some(steps)) => {
             let message = format!("`funnel_steps` belong to the method `funnel`, not to `{method}`");
             let problem = Problem::error("config.steps_without_funnel", steps.span, message);
-            reporter.push(problem.valid("`funnel_steps` with `method: funnel` only").help("remove `funnel_steps`"));
+            reporter.push(problem.valid("`funnel_steps` only with `method: funnel`").help("remove `funnel_steps`"));
         }
         (MetricMethod::Funnel, Some(_)) | (MetricMethod::Event | MetricMethod::Custom, None) => {}
     }
@@ -186,8 +187,8 @@ fn check_segment(parts: &Parts<'_>, kind: SourceKind, reporter: &mut Reporter<'_
         Some(Asked::ItPushes) => {
             let message = "a `webhook` source does not filter by `segment`";
             let problem = Problem::error("config.segment_unsupported", segment.span, message);
-            let help = "let the program that pushes the metric count these units only";
-            reporter.push(problem.valid("`segment` at a `sql` source only").help(help));
+            let help = "let the program that pushes the metric count only these units";
+            reporter.push(problem.valid("`segment` only with a `sql` source").help(help));
         }
         None => {}
     }
@@ -228,7 +229,7 @@ fn refuse_query(parts: &Parts<'_>, reporter: &mut Reporter<'_>) {
     if let Some(query) = parts.query {
         let problem =
             Problem::error("config.query_unused", query.span, "a `webhook` source is pushed and runs no query");
-        reporter.push(problem.valid("`query` at a `sql` source only").help("remove `query`, or name a `sql` source"));
+        reporter.push(problem.valid("`query` only with a `sql` source").help("remove `query`, or name a `sql` source"));
     }
 }
 
@@ -293,7 +294,7 @@ fn check_level(at: &At<String>, reporter: &mut Reporter<'_>) {
         reporter.push(
             Problem::warning("config.query_window", at.span, message)
                 .valid("`... WHERE created_at >= :from AND created_at < :to`")
-                .help("restrict it to the window, or keep it for a value that has none, such as a current p95"),
+                .help("restrict it to the window, or keep it if the value has no window, such as a current p95"),
         );
     }
     if !selects_everything(sql) && !has_word(sql, "value") && !has_word(sql, "n") {

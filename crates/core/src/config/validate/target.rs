@@ -15,7 +15,10 @@ pub(super) fn target(file: &TargetFile, horizon: Option<Period>, reporter: &mut 
     if let (Some(dwell), Some(horizon)) = (&file.dwell, horizon)
         && dwell.value >= horizon
     {
-        let message = format!("the value must hold for {}, which is longer than the horizon of {horizon}", dwell.value);
+        let message = format!(
+            "the value must stay at the target for {}, which is longer than the horizon of {horizon}",
+            dwell.value
+        );
         let problem = Problem::warning("config.dwell_too_long", dwell.span, message);
         reporter.push(problem.valid("shorter than `horizon`").help("write a shorter `dwell` or a longer `horizon`"));
     }
@@ -41,12 +44,12 @@ fn check_direction(file: &TargetFile, reporter: &mut Reporter<'_>) {
         Direction::Decrease => ("below", "increase"),
     };
     let message = if from.value == to.value {
-        format!("the target is where the signal stands already: `from` and `to` are both {}", from.value)
+        format!("the signal is already at the target: `from` and `to` are both {}", from.value)
     } else {
         format!("the target says `{}`, but `to` ({}) is not {wants} `from` ({})", direction.value, to.value, from.value)
     };
     let help = if from.value == to.value {
-        format!("write the wanted value as `to`; it must be {wants} {}", from.value)
+        format!("write the target value as `to`; it must be {wants} {}", from.value)
     } else {
         format!("write `direction: {other}`, or swap `from` and `to`")
     };
@@ -69,9 +72,9 @@ fn check_confidence(file: &TargetFile, reporter: &mut Reporter<'_>) {
     let help = if value > 1.0 && value < 100.0 {
         format!("write the share, not the percentage: `confidence: {}`", value / 100.0)
     } else if value >= 1.0 {
-        "nothing is certain: write 0.95 or 0.99".to_owned()
+        "no result is certain: write 0.95 or 0.99".to_owned()
     } else {
-        "0.95 means that one verdict in twenty may be wrong".to_owned()
+        "0.95 means that one result in twenty can be wrong".to_owned()
     };
     let message = format!("a confidence of {value} is out of range");
     let problem = Problem::error("config.out_of_range", confidence.span, message);

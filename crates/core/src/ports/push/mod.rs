@@ -33,7 +33,7 @@ pub enum IngestError {
     },
     /// The signature fits but is too old, or of the future.
     #[error(
-        "the request was signed {age_secs} s {}, outside of the replay window of {window_secs} s", when(.is_future)
+        "the request was signed {age_secs} s {}, outside the replay window of {window_secs} s", when(.is_future)
     )]
     Stale {
         /// Distance from now.
@@ -76,7 +76,7 @@ impl IngestError {
                 "send webhook-id, webhook-timestamp (seconds) and webhook-signature: `v1,` and the base64 of the \
                  HMAC-SHA256 of `id.timestamp.body`, over the bytes that are sent"
             }
-            Self::Stale { .. } => "sign anew at each attempt, and compare the clocks of both machines",
+            Self::Stale { .. } => "sign again at each attempt, and compare the clocks of both machines",
             Self::Shape { .. } => "docs/connectors/webhook.md shows a payload of each kind",
         }
     }

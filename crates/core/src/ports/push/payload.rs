@@ -114,7 +114,7 @@ impl IngestPayload {
 
     fn check(&self, now: Timestamp) -> Result<Pushed, IngestError> {
         if self.schema_version != SCHEMA_VERSION {
-            return Err(shape(format!("`schema_version` is {}; known is {SCHEMA_VERSION}", self.schema_version)));
+            return Err(shape(format!("`schema_version` is {}, expected {SCHEMA_VERSION}", self.schema_version)));
         }
         for (field, text) in [("source", &self.source), ("signal", &self.signal)] {
             if text.trim().is_empty() || text.chars().count() > 200 {
@@ -137,7 +137,7 @@ impl IngestPayload {
             (Some(_), Some(0..)) => Ok(Pushed::ByVariant(self.reading(self.by_variant()?))),
             (Some(_), Some(phase)) => Err(shape(format!("`phase` is {phase}; the first is 0"))),
             (Some(_), None) => Err(shape("`phase` is missing; the first of an experiment is 0")),
-            (None, Some(_)) => Err(shape("`phase` is there without `experiment`")),
+            (None, Some(_)) => Err(shape("`phase` is present without `experiment`")),
             (None, None) => Ok(Pushed::Level(self.reading(self.level()?))),
         }
     }
@@ -146,10 +146,10 @@ impl IngestPayload {
         let mut out = Vec::new();
         for (row, reading) in (1..).zip(&self.readings) {
             let Some(name) = &reading.variant else {
-                return Err(shape(format!("row {row}: `variant` is missing, though there is an `experiment`")));
+                return Err(shape(format!("row {row}: `variant` is missing, but there is an `experiment`")));
             };
             let Some(variant) = check::variant(name) else {
-                return Err(shape(format!("row {row}: the variant is `{name}`; known are control and treatment")));
+                return Err(shape(format!("row {row}: the variant is `{name}`, expected control or treatment")));
             };
             let sums = reading.sums().map_err(|problem| shape(format!("row {row}: {problem}")))?;
             out.push(VariantReading { variant, sums });
@@ -161,10 +161,10 @@ impl IngestPayload {
 
     fn level(&self) -> Result<ArmSums, IngestError> {
         let [reading] = self.readings.as_slice() else {
-            return Err(shape("`readings` has several entries though there is no `experiment`"));
+            return Err(shape("`readings` has several entries, but there is no `experiment`"));
         };
         if reading.variant.is_some() {
-            return Err(shape("row 1: `variant` is there without `experiment`"));
+            return Err(shape("row 1: `variant` is present without `experiment`"));
         }
         let sums = reading.sums().map_err(|problem| shape(format!("row 1: {problem}")))?;
         check::sums(&sums).map_err(|problem| shape(format!("row 1: {problem}")))?;
@@ -281,7 +281,7 @@ mod tests {
     fn says_what_is_wrong_with_a_payload() {
         let problem = |change: fn(&mut Value)| parse(change).expect_err("unusable");
         for (got, expected) in [
-            (problem(|body| body["schema_version"] = json!(2)), "`schema_version` is 2; known is 1"),
+            (problem(|body| body["schema_version"] = json!(2)), "`schema_version` is 2, expected 1"),
             (problem(|body| body["extra"] = json!(1)), "unknown field `extra`"),
             (problem(|body| body["signal"] = json!("")), "`signal` must have"),
             (problem(|body| body["outcome"] = json!("No Slug")), "`No Slug` is not a slug"),
@@ -293,7 +293,7 @@ mod tests {
             (problem(|body| body["readings"] = json!([])), "`readings` has 0 entries"),
             (problem(|body| body["phase"] = Value::Null), "`phase` is missing"),
             (problem(|body| body["phase"] = json!(-1)), "`phase` is -1"),
-            (problem(|body| body["experiment"] = Value::Null), "`phase` is there without"),
+            (problem(|body| body["experiment"] = Value::Null), "`phase` is present without"),
             (problem(|body| body["readings"][0]["variant"] = Value::Null), "row 1: `variant` is missing"),
             (problem(|body| body["readings"][1]["variant"] = json!("b")), "row 2: the variant is `b`"),
             (problem(|body| body["readings"][1]["variant"] = json!("on")), "row 2: a second row for `treatment`"),
@@ -304,7 +304,9 @@ mod tests {
             assert!(got.starts_with(expected), "{got}\n{expected}");
         }
         assert!(one(json!({ "n": -1, "successes": 0 })).unwrap_err().starts_with("row 1: `n` is -1"));
-        assert!(one(json!({ "variant": "control", "value": 1 })).unwrap_err().starts_with("row 1: `variant` is there"));
+        assert!(
+            one(json!({ "variant": "control", "value": 1 })).unwrap_err().starts_with("row 1: `variant` is present")
+        );
         assert!(one(json!({})).unwrap_err().starts_with("row 1: its fields () are not"));
         let many = parse(|body| body["readings"] = json!(vec![json!({ "value": 1 }); 1001]));
         assert!(many.unwrap_err().starts_with("`readings` has 1001 entries"));

@@ -70,7 +70,7 @@ pub fn verify(
         fits |= given.ct_eq(&expected);
     }
     if !bool::from(fits) {
-        return Err(problem("no v1 signature in webhook-signature fits the body"));
+        return Err(problem("no v1 signature in webhook-signature matches the body"));
     }
     let age = now.as_second().saturating_sub(signed);
     if age.unsigned_abs() > replay_window.as_secs().unsigned_abs() {
@@ -159,10 +159,7 @@ mod tests {
         assert_eq!(check(headers(SIGNATURE), BODY, -301), Err(Code::IngestStale));
         let now = Timestamp::from_second(AT - 400).unwrap();
         let error = verify(headers(SIGNATURE), BODY, &secret(), Period::from_secs(300), now).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the request was signed 400 s in the future, outside of the replay window of 300 s"
-        );
+        assert_eq!(error.to_string(), "the request was signed 400 s in the future, outside the replay window of 300 s");
     }
 
     #[test]

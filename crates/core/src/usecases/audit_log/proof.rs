@@ -343,7 +343,7 @@ fn limits_of(plan: &Plan, readings: &[StoredReading]) -> Vec<String> {
     let mut limits = Vec::new();
     limits.extend(unstored(plan, |name| readings.iter().any(|reading| reading.measurement.signal == name)));
     if !readings.is_empty() && readings.iter().all(|reading| reading.origin.is_pushed()) {
-        limits.push("the sources only push: every push counts as a poll, also one that no poll looked at".to_owned());
+        limits.push("the sources only push: every push counts as a poll, even if no poll used it".to_owned());
     }
     limits
 }

@@ -197,7 +197,7 @@ async fn recompute_range(runtime: &Runtime, from: ExperimentId, until: Experimen
     drop(tx);
     tokio::task::spawn_blocking(move || part_of(&found))
         .await
-        .map_err(|e| Error::new(Code::Internal, "recomputing did not end").because(e))
+        .map_err(|e| Error::new(Code::Internal, "recomputing did not finish").because(e))
 }
 
 fn part_of(found: &[Measured]) -> Part {

@@ -134,14 +134,14 @@ async fn compare_head(runtime: &Runtime, tx: &mut Tx, replay: &Replay, problems:
     let (seq, head) = tx.log_head().await?;
     if (seq, head.as_str()) != replay.head() {
         problems.push(format!(
-            "the log ends at line {} but the workspace's row says {seq}: lines were cut off",
+            "the log ends at line {}, but the workspace's row says {seq}: lines were removed at the end",
             replay.head().0
         ));
     }
     let pinned = runtime.settings.read_workspace_file()?.map(|file| file.root_fingerprint);
     let found = replay.genesis().map(|genesis| genesis.root_fingerprint.clone());
     if pinned.is_some() && pinned != found {
-        problems.push("the log's root key is not the one this workspace was set up with".to_owned());
+        problems.push("the log's root key differs from the key with which this workspace was created".to_owned());
     }
     Ok(())
 }
@@ -153,7 +153,7 @@ async fn compare_state(tx: &mut Tx, replay: &Replay, problems: &mut Vec<String>)
         let hash = digest(&outcome.spec)?;
         match replay.outcomes.get(&outcome.id) {
             Some(known) if known.state == outcome.state && known.spec_hash == hash => {}
-            Some(_) => problems.push(format!("outcome `{}` is not what the log says", outcome.spec.slug)),
+            Some(_) => problems.push(format!("outcome `{}` differs from the log", outcome.spec.slug)),
             None => problems.push(format!("outcome `{}` is not in the log", outcome.spec.slug)),
         }
     }
@@ -173,7 +173,7 @@ async fn compare_state(tx: &mut Tx, replay: &Replay, problems: &mut Vec<String>)
                         && known.state.status == row.status
                         && known.hypothesis_hash == row.hypothesis_hash
                         && known.hypothesis_hash == content => {}
-                Some(_) => problems.push(format!("experiment `{}` is not what the log says", row.slug)),
+                Some(_) => problems.push(format!("experiment `{}` differs from the log", row.slug)),
                 None => problems.push(format!("experiment `{}` is not in the log", row.slug)),
             }
         }
@@ -196,7 +196,7 @@ async fn compare_state(tx: &mut Tx, replay: &Replay, problems: &mut Vec<String>)
             });
             match same {
                 Some(true) => {}
-                Some(false) => problems.push(format!("gate {} is not what the log says", row.id)),
+                Some(false) => problems.push(format!("gate {} differs from the log", row.id)),
                 None => problems.push(format!("gate {} is not in the log", row.id)),
             }
         }
@@ -210,7 +210,7 @@ async fn compare_state(tx: &mut Tx, replay: &Replay, problems: &mut Vec<String>)
 async fn compare_keys(tx: &mut Tx, replay: &Replay, problems: &mut Vec<String>) -> Result<()> {
     for key in tx.key_list().await? {
         if !replay.keyring().enrolments().any(|known| *known == key.certificate.enrolment) {
-            problems.push(format!("key {} is stored, but the log never enrolled it", key.id));
+            problems.push(format!("key {} is stored, but it is not enrolled in the log", key.id));
         }
     }
     Ok(())
@@ -219,7 +219,7 @@ async fn compare_keys(tx: &mut Tx, replay: &Replay, problems: &mut Vec<String>) 
 async fn compare_readings(tx: &mut Tx, logged: &Logged, problems: &mut Vec<String>) -> Result<()> {
     for ((experiment, at), digest) in logged {
         if readings_digest(&tx.measurement_of_poll(*experiment, *at).await?)? != *digest {
-            problems.push(format!("the readings of experiment {experiment} at {at} are not what was logged"));
+            problems.push(format!("the readings of experiment {experiment} at {at} differ from the logged ones"));
         }
     }
     Ok(())
@@ -259,7 +259,7 @@ async fn compare_anchors(
         let is_member = replay.keyring().enrolments().any(|known| known.public_key == anchor.public_key);
         if replay.hash_at(anchor.seq) != Some(anchor.head.as_str()) {
             problems.push(format!(
-                "{place}: the anchor of {} says that line {} had another hash: the log was rewritten or cut",
+                "{place}: the anchor of {} has a different hash for line {}: the log was rewritten or truncated",
                 anchor.at, anchor.seq
             ));
         } else if !is_member {

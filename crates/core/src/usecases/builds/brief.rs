@@ -57,9 +57,9 @@ impl Builds<'_> {
         if matches!(status, ExperimentStatus::Hypothesis | ExperimentStatus::AwaitingPortfolioGate) {
             return Err(Error::new(
                 Code::Conflict,
-                format!("experiment `{}` is {status}: a human has not approved that it is built", experiment.slug),
+                format!("experiment `{}` is {status}: a human has not approved the build yet", experiment.slug),
             )
-            .hint("wait for the portfolio_review gate; do not start to build"));
+            .hint("wait for the portfolio_review gate; do not start building"));
         }
         if status.is_terminal() {
             return Err(Error::new(
@@ -74,9 +74,9 @@ impl Builds<'_> {
         let learnings = tx.learning_search(&LearningQuery { words, limit: 3, ..LearningQuery::default() }).await?;
         let spec = &outcome.spec;
         let mut done = vec![
-            format!("The change is behind the flag `{}`; with the flag off nothing changes.", hypothesis.flag_key),
-            "Only paths inside of the scope are touched.".to_owned(),
-            "What measures the experiment (events, queries, the outcome file) is not touched.".to_owned(),
+            format!("The change is behind the flag `{}`; with the flag off, nothing changes.", hypothesis.flag_key),
+            "Only paths within the scope are changed.".to_owned(),
+            "What measures the experiment (events, queries, the outcome file) is not changed.".to_owned(),
             "The change is committed on a branch that descends from base_commit.".to_owned(),
             format!("report_experiment_built was called with the commit for `{}`.", experiment.slug),
         ];

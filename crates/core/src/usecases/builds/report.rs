@@ -85,9 +85,12 @@ impl Builds<'_> {
         if !matches!(status, ExperimentStatus::Building | ExperimentStatus::AwaitingLaunchGate) {
             return Err(Error::new(
                 Code::Conflict,
-                format!("experiment `{}` is {status}; a build is reported while it is `building`", experiment.slug),
+                format!(
+                    "experiment `{}` is {status}; a build can be reported only while it is `building`",
+                    experiment.slug
+                ),
             )
-            .hint("get_active_outcomes shows where everything stands"));
+            .hint("get_active_outcomes shows the current state"));
         }
         if let Some(key) = &report.flag_key
             && *key != experiment.hypothesis.flag_key
@@ -106,7 +109,7 @@ impl Builds<'_> {
         if escalated {
             return Err(Error::new(
                 Code::Conflict,
-                format!("experiment `{}` has an open question to a human", experiment.slug),
+                format!("experiment `{}` has a question that a human has not answered yet", experiment.slug),
             )
             .hint("wait until the escalation gate is decided, then report"));
         }
@@ -143,7 +146,7 @@ async fn scope_of(
     let repo = repo(runtime).await?;
     let base = experiment.base_commit.as_deref().ok_or_else(|| {
         Error::new(Code::RepoEmpty, format!("the brief of `{}` has no base commit", experiment.slug))
-            .hint("the repository had no commit when it was approved; ask for rework at the gate")
+            .hint("the repository had no commit when the experiment was approved; ask for rework at the gate")
     })?;
     let rules = ScopeRules::parse(&outcome.spec.scope.allowed_paths, &outcome.spec.scope.forbidden_paths)?;
     let head = report.head.as_deref().unwrap_or("HEAD");
@@ -200,7 +203,7 @@ async fn reported(runtime: &Runtime, experiment: &Experiment, scope: &ScopeRepor
             .instrumentation
             .iter()
             .take(MAX_LISTED)
-            .map(|flag| format!("{} touches what measures the experiment: {}", flag.path, flag.watch.text))
+            .map(|flag| format!("{} changes what measures the experiment: {}", flag.path, flag.watch.text))
             .collect(),
     })
 }
@@ -248,7 +251,7 @@ fn violation_error(experiment: &Experiment, scope: &ScopeReport) -> Error {
         0 | 1 => String::new(),
         n => format!(" (and {} more)", n - 1),
     };
-    Error::new(Code::ScopeViolation, format!("commit {} is outside of its scope: {first}{more}", scope.head))
+    Error::new(Code::ScopeViolation, format!("commit {} is outside its scope: {first}{more}", scope.head))
         .hint(format!(
             "experiment `{}` is still building: undo those changes, commit, and report again; if the scope itself is wrong, \
              call request_human_gate",

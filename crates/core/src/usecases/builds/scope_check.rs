@@ -36,8 +36,11 @@ impl Builds<'_> {
                 match (all.pop(), all.is_empty()) {
                     (Some(only), true) => only,
                     _ => {
-                        return Err(crate::Error::new(crate::Code::InvalidInput, "which outcome's scope?")
-                            .hint("name it with --outcome or --experiment"));
+                        return Err(crate::Error::new(
+                            crate::Code::InvalidInput,
+                            "several outcomes exist, and none was named",
+                        )
+                        .hint("set it with --outcome or --experiment"));
                     }
                 }
             }

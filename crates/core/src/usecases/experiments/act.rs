@@ -60,7 +60,7 @@ impl Experiments<'_> {
 async fn try_act(runtime: &Runtime, request: &ActRequest) -> Result<Decided> {
     if !matches!(request.verdict, Verdict::Pause | Verdict::Resume | Verdict::Kill) {
         return Err(Error::new(Code::InvalidInput, format!("`{}` needs a gate", request.verdict))
-            .hint("outside of a gate an experiment can be paused, resumed or killed"));
+            .hint("without a gate an experiment can only be paused, resumed or killed"));
     }
     check_words(&[], request.note.as_deref(), request.verdict)?;
     let signer = signer(runtime, request.member.as_deref(), &request.unlock).await?;

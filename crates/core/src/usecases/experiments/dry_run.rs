@@ -42,7 +42,7 @@ impl Experiments<'_> {
         drop(tx);
         let report = tokio::task::spawn_blocking(move || dry_run.run(progress))
             .await
-            .map_err(|e| Error::new(Code::Internal, "the dry run did not end").because(e))??;
+            .map_err(|e| Error::new(Code::Internal, "the dry run did not finish").because(e))??;
         Ok(DryRunView { experiment: experiment.slug.to_string(), basis, assumptions, report })
     }
 }

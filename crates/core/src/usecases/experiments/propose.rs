@@ -18,7 +18,7 @@ impl Experiments<'_> {
         let outcome = outcome_of(&mut tx, &experiment).await?;
         require_active(&outcome)?;
         if by.kind() == PrincipalKind::Agent && experiment.parent.is_some() {
-            return Err(Error::new(Code::Forbidden, "a successor is for its human author to propose"));
+            return Err(Error::new(Code::Forbidden, "only its human author can propose a successor"));
         }
         for other in tx.experiment_list_open(Some(outcome.id)).await? {
             if other.id != experiment.id
@@ -29,7 +29,7 @@ impl Experiments<'_> {
                     Code::Conflict,
                     format!("`{}` cannot be proposed: {conflict}", experiment.slug),
                 )
-                .hint("conclude the other one first"));
+                .hint("conclude the other experiment first"));
             }
         }
         propose(self.0, &mut tx, &outcome, &mut experiment, by).await?;

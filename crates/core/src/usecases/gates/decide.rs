@@ -68,8 +68,8 @@ impl Gates<'_> {
 
 async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> Result<Decided> {
     if request.context_hash.as_ref().is_some_and(|shown| *shown != gate.context_hash) {
-        return Err(Error::new(Code::ContextChanged, format!("gate `{}` shows something else now", gate.slug))
-            .hint("look at it again, then decide"));
+        return Err(Error::new(Code::ContextChanged, format!("gate `{}` has changed since it was shown", gate.slug))
+            .hint("review it again, then decide"));
     }
     let shown: ContextPackage = serde_json::from_str(&gate.context)
         .map_err(|e| Error::new(Code::StateTampered, "what the gate shows cannot be read").because(e))?;
@@ -77,7 +77,7 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
         let valid: Vec<_> = shown.verdicts.iter().map(|verdict| verdict.as_str()).collect();
         return Err(Error::new(
             Code::InvalidInput,
-            format!("gate `{}` ({}) does not take `{}`", gate.slug, gate.gate_type, request.verdict),
+            format!("gate `{}` ({}) does not accept `{}`", gate.slug, gate.gate_type, request.verdict),
         )
         .hint(format!("it takes {}", valid.join(", "))));
     }

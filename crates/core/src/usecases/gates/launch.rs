@@ -45,7 +45,7 @@ pub(super) async fn void_reason(tx: &mut Tx, gate: &Gate, branch_head: Option<St
     }
     match (&experiment.state.commit, branch_head) {
         (Some(reported), Some(head)) if *reported != head => {
-            Ok(Some(format!("the branch moved from the reported commit {reported} to {head}")))
+            Ok(Some(format!("the branch has moved from the reported commit {reported} to {head}")))
         }
         _ => Ok(None),
     }
@@ -63,5 +63,5 @@ pub(super) async fn void_launch(runtime: &Runtime, mut tx: Tx, gate: &mut Gate, 
     experiment_step(runtime, &mut tx, &outcome, &mut experiment, event, &by, &StepContext::default()).await?;
     tx.commit().await?;
     Err(Error::new(Code::ContextChanged, format!("gate `{}` is void: {reason}", gate.slug))
-        .hint("the experiment is building again; have the build reported anew, then decide on what it shows"))
+        .hint("the experiment is building again; have the build reported again, then decide on the new gate"))
 }

@@ -35,7 +35,7 @@ impl Gates<'_> {
         let mut tx = self.0.write().await?;
         let experiment = experiment_named(&mut tx, &request.experiment).await?;
         if experiment.state.status.is_terminal() {
-            return Err(Error::new(Code::Conflict, format!("experiment `{}` is over", experiment.slug))
+            return Err(Error::new(Code::Conflict, format!("experiment `{}` has ended", experiment.slug))
                 .hint("there is nothing left to decide"));
         }
         for (gate, rules) in tx.gate_list_open().await? {

@@ -16,7 +16,7 @@ pub(super) fn infeasible(outcome: &Outcome, hypothesis: &Hypothesis) -> Option<P
     (found.days_whole_weeks > u64::from(hypothesis.measurement.duration_days)).then(|| Problem {
         field: "measurement.duration_days".to_owned(),
         message: format!(
-            "is {}, but finding a change of {mde} with {} % treatment takes up to {} days ({} units): state a larger \
+            "is {}, but detecting a change of {mde} with {} % treatment takes up to {} days ({} units): set a larger \
              minimum_detectable_effect, a larger share, or more days",
             hypothesis.measurement.duration_days, hypothesis.rollout.initial_pct, found.days_whole_weeks, found.n_max
         ),

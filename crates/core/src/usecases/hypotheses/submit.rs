@@ -64,7 +64,7 @@ impl Hypotheses<'_> {
         if submission.hypotheses.is_empty() || submission.hypotheses.len() > MAX_CANDIDATES {
             return Err(Error::new(
                 Code::InvalidInput,
-                format!("a submission takes 1 to {MAX_CANDIDATES} hypotheses, not {}", submission.hypotheses.len()),
+                format!("submit 1 to {MAX_CANDIDATES} hypotheses, not {}", submission.hypotheses.len()),
             ));
         }
         let mut tx = self.0.write().await?;
@@ -75,8 +75,8 @@ impl Hypotheses<'_> {
         if good.is_empty() {
             let first = rejected.first().and_then(|candidate| candidate.problems.first());
             let text = first.map_or_else(String::new, |problem| format!("`{}` {}", problem.field, problem.message));
-            return Err(Error::new(Code::HypothesisIncomplete, format!("no candidate can be taken: {text}"))
-                .hint("mend the fields named in context.rejected and submit again")
+            return Err(Error::new(Code::HypothesisIncomplete, format!("no candidate was accepted: {text}"))
+                .hint("fix the fields named in context.rejected and submit again")
                 .with("rejected", serde_json::to_value(&rejected).unwrap_or_default()));
         }
         let under_way: Vec<Hypothesis> = open

@@ -87,7 +87,7 @@ impl Hypotheses<'_> {
             feasibility: feasibility_hint(&outcome),
             answer_with: format!(
                 "Call submit_hypotheses with outcome `{}` and {} candidates. All amounts are absolute, in the signal's \
-                 units, positive = better.",
+                 units; positive means better.",
                 spec.slug, spec.portfolio.candidates
             ),
         })

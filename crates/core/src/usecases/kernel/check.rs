@@ -23,7 +23,7 @@ pub(in crate::usecases) async fn check_experiment(
     keyring: &Keyring,
     experiment: &Experiment,
 ) -> Result<()> {
-    let wrong = || tampered(&format!("experiment `{}` is not what the log says", experiment.slug));
+    let wrong = || tampered(&format!("experiment `{}` differs from the log", experiment.slug));
     let mut lines = tx.event_steps_of_subject(experiment.id.0, MAX_HISTORY).await?;
     lines.reverse();
     let mut lines = lines.iter().filter(|line| line.is_step());
@@ -72,7 +72,7 @@ async fn gate_belongs(
 
 /// The stored gate must be what its log lines say.
 pub(super) async fn check_gate(tx: &mut Tx, keyring: &Keyring, gate: &Gate, rules: &GateRules) -> Result<()> {
-    let wrong = || tampered(&format!("gate `{}` is not what the log says", gate.slug));
+    let wrong = || tampered(&format!("gate `{}` differs from the log", gate.slug));
     let mut lines = tx.event_steps_of_subject(gate.id.0, MAX_HISTORY).await?;
     lines.reverse();
     let mut lines = lines.iter().filter(|line| line.is_step());
@@ -121,13 +121,13 @@ pub(in crate::usecases) async fn check_outcome_of(tx: &mut Tx, keyring: &Keyring
     if stored.spec == used.spec {
         return Ok(());
     }
-    Err(Error::new(Code::Conflict, format!("the declaration of `{}` was changed meanwhile", used.spec.slug))
+    Err(Error::new(Code::Conflict, format!("the declaration of `{}` was changed in the meantime", used.spec.slug))
         .hint("nothing was done; try again"))
 }
 
 /// The stored outcome, its declaration included, must be what its log lines say.
 pub(super) async fn check_outcome(tx: &mut Tx, keyring: &Keyring, outcome: &Outcome) -> Result<()> {
-    let wrong = || tampered(&format!("outcome `{}` is not what the log says", outcome.spec.slug));
+    let wrong = || tampered(&format!("outcome `{}` differs from the log", outcome.spec.slug));
     let mut lines = tx.event_steps_of_subject(outcome.id.0, MAX_HISTORY).await?;
     lines.reverse();
     let mut lines = lines.iter().filter(|line| line.is_step());

@@ -98,12 +98,12 @@ pub(in crate::usecases) fn require(decision: &VerifiedDecision, needed: Assuranc
 pub(in crate::usecases) fn check_words(conditions: &[String], note: Option<&str>, verdict: Verdict) -> Result<()> {
     let bad = |text: &str| text.contains('\0') || text.chars().count() > 4000;
     if conditions.len() > 20 || conditions.iter().any(|text| bad(text)) || note.is_some_and(bad) {
-        return Err(Error::new(Code::InvalidInput, "a note or condition is too long or holds a NUL character")
+        return Err(Error::new(Code::InvalidInput, "a note or condition is too long or contains a NUL character")
             .hint("at most 20 conditions and 4,000 characters each"));
     }
     if verdict == Verdict::ApproveWithConditions && conditions.is_empty() {
         return Err(Error::new(Code::InvalidInput, "an approval with conditions needs at least one condition")
-            .hint("give --condition, or approve without"));
+            .hint("add --condition, or approve without conditions"));
     }
     Ok(())
 }

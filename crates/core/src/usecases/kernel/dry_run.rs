@@ -113,7 +113,7 @@ pub(in crate::usecases) async fn prepare(
     if spec.design != Design::Randomised {
         return Err(Error::new(
             Code::InvalidInput,
-            format!("`{}` has no control group, so there is no policy to play", spec.slug),
+            format!("`{}` has no control group, so there is no policy to simulate", spec.slug),
         )
         .hint("a dry run needs `design: randomised`"));
     }
@@ -149,7 +149,7 @@ async fn days(tx: &mut Tx, outcome: &Outcome, request: &DryRunRequest) -> Result
     let spec = &outcome.spec;
     let unknown = |what: &str, flag: &str| {
         Error::new(Code::InvalidInput, format!("the {what} of `{}` is not known yet", spec.signal.name))
-            .hint(format!("activate the outcome, or state it: `{flag}`"))
+            .hint(format!("activate the outcome, or set it: `{flag}`"))
     };
     let baseline = outcome.state.baseline.as_ref();
     let daily_units = request.daily_units.or_else(|| baseline.and_then(|known| known.daily_units));
@@ -185,15 +185,17 @@ async fn guardrail_policies(
     for guardrail in &plan.guardrails {
         let name = &guardrail.signal.name;
         let ConstraintBound::NotWorse { direction, margin, must_prove } = guardrail.bound else {
-            assumptions.push(format!("`{name}` has an absolute limit, which synthetic units cannot cross: left out"));
+            assumptions
+                .push(format!("`{name}` has an absolute limit, which synthetic units cannot cross, so it is left out"));
             continue;
         };
         let stated = request.guardrail_rates.get(name).map(|rate| Population::Rate { rate: *rate });
         let level = tx.measurement_latest_level(outcome.id, name).await?;
         let known = level.and_then(|level| population_of_sums(&level.sums));
         let Some(population) = stated.or(known) else {
-            assumptions
-                .push(format!("the level of `{name}` is not known: left out (state it: `--guardrail {name}=2%`)"));
+            assumptions.push(format!(
+                "the level of `{name}` is not known, so it is left out (set it: `--guardrail {name}=2%`)"
+            ));
             continue;
         };
         policies.push(GuardrailPolicy {

@@ -33,7 +33,9 @@ pub(super) async fn apply_effects(
             Effect::OpenGate(gate_type) => {
                 open_gate(runtime, tx, outcome, Some(experiment), *gate_type, by, context).await?;
             }
-            Effect::SupersedeGates => supersede_gates(runtime, tx, experiment.id, "the experiment moved on").await?,
+            Effect::SupersedeGates => {
+                supersede_gates(runtime, tx, experiment.id, "the experiment has moved on").await?
+            }
             Effect::PublishBrief => {
                 if experiment.base_commit.is_none() {
                     experiment.base_commit.clone_from(&context.head);

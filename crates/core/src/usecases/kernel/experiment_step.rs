@@ -47,9 +47,9 @@ async fn check_slots(tx: &mut Tx, outcome: &Outcome) -> Result<()> {
     if taken >= i64::from(limit) {
         return Err(Error::new(
             Code::SlotsFull,
-            format!("{taken} experiments of `{}` are under way and its limit is {limit}", outcome.spec.slug),
+            format!("{taken} experiments of `{}` are open, and the limit is {limit}", outcome.spec.slug),
         )
-        .hint("finish or kill one first, or raise portfolio.max_concurrent"));
+        .hint("finish or kill one first, or increase portfolio.max_concurrent"));
     }
     Ok(())
 }

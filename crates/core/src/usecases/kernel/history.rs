@@ -69,7 +69,7 @@ pub(in crate::usecases) async fn history_of<'p>(
 pub(in crate::usecases) fn plan_of(experiment: &Experiment) -> Result<Plan> {
     let value = experiment.plan.clone().ok_or_else(|| {
         Error::new(Code::Conflict, format!("experiment `{}` was never launched: it has no plan yet", experiment.slug))
-            .hint("its readings begin with the launch")
+            .hint("readings start with the launch")
     })?;
     let plan: Plan =
         serde_json::from_value(value).map_err(|e| tampered("the stored plan cannot be read").because(e))?;
@@ -125,12 +125,12 @@ fn approved(plan: Plan, hash: Option<&str>) -> Result<Plan> {
     if hash == Some(found.as_str()) {
         return Ok(plan);
     }
-    Err(tampered("the stored plan is not the one that was approved"))
+    Err(tampered("the stored plan differs from the approved plan"))
 }
 
 fn tampered(message: &str) -> Error {
     Error::new(Code::StateTampered, message)
-        .hint("somebody wrote into the database; run `outcome-runtime audit verify`")
+        .hint("another program wrote to the database; run `outcome-runtime audit verify`")
 }
 
 /// What one arm of a signal said in one phase; no arm is the whole population.

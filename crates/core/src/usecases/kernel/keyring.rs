@@ -10,8 +10,8 @@ use crate::usecases::Runtime;
 
 /// The error for stored state that does not follow from the log.
 pub(super) fn tampered(what: &str) -> Error {
-    Error::new(Code::StateTampered, format!("{what}: somebody wrote into the database"))
-        .hint("nothing was done; `outcome-runtime audit verify` shows where the log and the state part")
+    Error::new(Code::StateTampered, format!("{what}: another program wrote to the database"))
+        .hint("nothing was done; `outcome-runtime audit verify` shows where the log and the state differ")
 }
 
 /// The data of a log line.
@@ -25,12 +25,12 @@ pub(in crate::usecases) async fn keyring(runtime: &Runtime, tx: &mut Tx) -> Resu
     let first = tx.event_page(0, 1).await?;
     let genesis: WorkspaceCreated = match first.first() {
         Some(entry) if entry.seq == 1 && entry.kind == "workspace.created" => payload(entry)?,
-        _ => return Err(tampered("the log has no beginning")),
+        _ => return Err(tampered("the first line of the log is missing")),
     };
     if let Some(file) = runtime.settings.read_workspace_file()?
         && file.root_fingerprint != genesis.root_fingerprint
     {
-        return Err(tampered("the log's root key is not the one this workspace was set up with"));
+        return Err(tampered("the log's root key differs from the key with which this workspace was created"));
     }
     let keys = tx.key_list().await?;
     let certificates = keys.into_iter().map(|key| (key.certificate, key.revoked_at));

@@ -12,7 +12,7 @@ pub(in crate::usecases) async fn outcome_named(tx: &mut Tx, reference: &str) -> 
         Ok(id) => tx.outcome_get(id).await?,
         Err(_) => tx.outcome_by_slug(reference).await?,
     };
-    found.ok_or_else(|| Error::not_found("outcome", reference).hint("`outcome-runtime status` lists what there is"))
+    found.ok_or_else(|| Error::not_found("outcome", reference).hint("`outcome-runtime status` lists what exists"))
 }
 
 /// The experiment with this slug or id.
@@ -22,7 +22,7 @@ pub(in crate::usecases) async fn experiment_named(tx: &mut Tx, reference: &str) 
         Err(_) => tx.experiment_by_slug(reference).await?,
     };
     found.ok_or_else(|| {
-        Error::not_found("experiment", reference).hint("`outcome-runtime experiment list` shows what there is")
+        Error::not_found("experiment", reference).hint("`outcome-runtime experiment list` shows all experiments")
     })
 }
 
@@ -39,7 +39,5 @@ pub(in crate::usecases) async fn gate_named(tx: &mut Tx, reference: &str) -> Res
         Ok(id) => tx.gate_get(id).await?,
         Err(_) => tx.gate_by_slug(reference).await?,
     };
-    found.ok_or_else(|| {
-        Error::not_found("gate", reference).hint("`outcome-runtime gate list` shows the gates that wait")
-    })
+    found.ok_or_else(|| Error::not_found("gate", reference).hint("`outcome-runtime gate list` shows the pending gates"))
 }

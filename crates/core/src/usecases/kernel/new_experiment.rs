@@ -51,5 +51,6 @@ pub(in crate::usecases) async fn free_experiment_slug(tx: &mut Tx, wanted: &Slug
             return Ok(slug);
         }
     }
-    Err(Error::new(Code::Conflict, format!("too many experiments are called `{wanted}`")).hint("choose another title"))
+    Err(Error::new(Code::Conflict, format!("too many experiments have the name `{wanted}`"))
+        .hint("choose another title"))
 }

@@ -29,7 +29,7 @@ pub(in crate::usecases) fn require_active(outcome: &Outcome) -> Result<()> {
     }
     Err(Error::new(Code::Conflict, format!("outcome `{}` is {}, not active", outcome.spec.slug, outcome.state.status))
         .hint(match outcome.state.status {
-            OutcomeStatus::Draft => "a human runs `outcome-runtime activate` first",
-            _ => "it is over; nothing more is proposed for it",
+            OutcomeStatus::Draft => "a human must run `outcome-runtime activate` first",
+            _ => "it has ended and accepts no more proposals",
         }))
 }

@@ -6,6 +6,6 @@ use crate::store::SignalHealth;
 pub(in crate::usecases) fn problem(health: &SignalHealth) -> Option<String> {
     let error = health.last_error.as_deref()?;
     let since =
-        health.last_ok_at.map_or_else(|| "never read well".to_owned(), |at| format!("last good reading {}", at.0));
+        health.last_ok_at.map_or_else(|| "no good reading yet".to_owned(), |at| format!("last good reading {}", at.0));
     Some(format!("`{}` failed {} times in a row ({since}): {error}", health.signal, health.failures))
 }

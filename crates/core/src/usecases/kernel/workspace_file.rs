@@ -27,7 +27,7 @@ pub(in crate::usecases) async fn source(runtime: &Runtime, name: &str) -> Result
     let config = config(runtime)?;
     let spec = config.connectors.iter().find(|spec| spec.name == name).ok_or_else(|| {
         let known: Vec<_> = config.connectors.iter().map(|spec| spec.name.as_str()).collect();
-        Error::new(Code::ConnectorUnknown, format!("no connector is called `{name}`")).hint(format!(
+        Error::new(Code::ConnectorUnknown, format!("there is no connector named `{name}`")).hint(format!(
             "{} declares: {}",
             runtime.settings.file.value.display(),
             known.join(", ")

@@ -95,7 +95,7 @@ async fn deliver_flag(runtime: &Runtime, message: &Message) -> Result<String> {
     let key = payload["key"].as_str().unwrap_or_default();
     let pct = payload["treatment_pct"].as_u64().and_then(|pct| u8::try_from(pct).ok()).unwrap_or(0);
     let Some(service) = flag_service(runtime)? else {
-        return Ok(format!("flag `{key}` to {pct} %: no flag service is configured, turn it by hand"));
+        return Ok(format!("flag `{key}`: no flag service is configured, so set it to {pct} % by hand"));
     };
     let description = payload["description"].as_str().unwrap_or_default();
     service.ensure(key, description).await.map_err(Error::from)?;

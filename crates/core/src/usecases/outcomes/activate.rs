@@ -41,7 +41,10 @@ impl Outcomes<'_> {
         if outcome.state.status != OutcomeStatus::Draft {
             return Err(Error::new(
                 Code::Conflict,
-                format!("outcome `{}` is {}, only a draft can be activated", outcome.spec.slug, outcome.state.status),
+                format!(
+                    "outcome `{}` is {}, and only a draft can be activated",
+                    outcome.spec.slug, outcome.state.status
+                ),
             ));
         }
         let (baseline, reading) = measure_baseline(self.0, &outcome).await?;
@@ -70,7 +73,7 @@ impl Outcomes<'_> {
         tx.commit().await?;
         Ok(Activated {
             next: format!(
-                "let your agent call get_work_order for `{0}`, or hand in your own with `outcome-runtime experiment \
+                "let your agent call get_work_order for `{0}`, or submit your own with `outcome-runtime experiment \
                  propose --outcome {0} --file FILE`",
                 outcome.spec.slug
             ),
@@ -86,12 +89,12 @@ async fn measure_baseline(runtime: &Runtime, outcome: &Outcome) -> Result<(Basel
     let signal = &outcome.spec.signal;
     let window = Window { from: now.checked_sub(signal.aggregation.window().get()).unwrap_or(now), to: now };
     let reading = read_level(runtime, outcome, signal, window).await?.ok_or_else(|| {
-        Error::new(Code::SignalShape, format!("nobody has pushed a reading of `{}` yet", signal.name))
-            .hint("a source that pushes cannot be asked: push a first reading, then activate")
+        Error::new(Code::SignalShape, format!("no reading of `{}` has been pushed yet", signal.name))
+            .hint("a source that pushes cannot be polled: push a first reading, then activate")
     })?;
     let value = reading.data.value().ok_or_else(|| {
-        Error::new(Code::SignalShape, format!("`{}` has no units in the baseline's window", signal.name))
-            .hint("check the query and that there is data before now")
+        Error::new(Code::SignalShape, format!("`{}` has no units in the window of the baseline", signal.name))
+            .hint("check the query, and that there are data before now")
     })?;
     let days = signal.aggregation.window().as_days();
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]

@@ -113,7 +113,7 @@ async fn consent(
             Code::PassphraseNeeded,
             format!("`{}` lowers the assurance of a gate, which needs your passphrase", outcome.spec.slug),
         )
-        .hint("run `outcome-runtime apply` on a terminal, or take `assurance: A2` out of the file")
+        .hint("run `outcome-runtime apply` in a terminal, or remove `assurance: A2` from the file")
     })?;
     sign_for_outcome(runtime, outcome, Verdict::AcceptPolicy, None, unlock, Assurance::A3).await
 }

@@ -86,13 +86,15 @@ fn judge(readings: &[Measurement], target: &Target, alpha: Alpha) -> Attainment 
     let is_met = verdict == SeriesVerdict::TargetMet && is_long;
     let days = held.as_secs_f64() / 86_400.0;
     let says = match verdict {
-        SeriesVerdict::TargetMet if is_long => format!("the level is beyond the target and held for {days:.0} days"),
-        SeriesVerdict::TargetMet => {
-            format!("the level is beyond the target for {days:.0} days; it must hold for {}", target.dwell)
+        SeriesVerdict::TargetMet if is_long => {
+            format!("the level is beyond the target and has stayed there for {days:.0} days")
         }
-        SeriesVerdict::TargetMissed => "the level is short of the target".to_owned(),
+        SeriesVerdict::TargetMet => {
+            format!("the level has been beyond the target for {days:.0} days; it must stay there for {}", target.dwell)
+        }
+        SeriesVerdict::TargetMissed => "the level has not reached the target".to_owned(),
         SeriesVerdict::Moved | SeriesVerdict::NotDistinguishable => {
-            "the level cannot be told from the target yet".to_owned()
+            "the level cannot be distinguished from the target yet".to_owned()
         }
     };
     Attainment { verdict, since, is_met, says }

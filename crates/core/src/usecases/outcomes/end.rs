@@ -39,7 +39,7 @@ impl Outcomes<'_> {
                     outcome.spec.slug, outcome.spec.target.to, attainment.says
                 ),
             )
-            .hint("`outcome-runtime status` shows the latest value; `outcome-runtime poll` reads it anew"));
+            .hint("`outcome-runtime status` shows the latest value; `outcome-runtime poll` reads it again"));
         }
         end_outcome(self.0, reference, Verdict::ConfirmAchieved, unlock, Assurance::A3).await
     }

@@ -60,16 +60,17 @@ impl Outcomes<'_> {
                     let changes = differences(&outcome.spec, spec)?;
                     let mut consequences = Vec::new();
                     if lowers_assurance(Some(&outcome.spec), spec) {
-                        consequences.push("lowers the assurance of a gate: needs a passphrase".to_owned());
+                        consequences.push("lowers the assurance of a gate, which needs a passphrase".to_owned());
                     }
                     for experiment in open.iter().filter(|experiment| experiment.outcome == outcome.id) {
                         if voids(outcome, spec, experiment)? {
                             consequences.push(format!(
-                                "voids the build of `{}`: its plan changes before its launch",
+                                "voids the build of `{}`, because its plan changes before the launch",
                                 experiment.slug
                             ));
                         } else if experiment.state.status.is_polled() && !changes.is_empty() {
-                            consequences.push(format!("`{}` keeps the plan it was launched with", experiment.slug));
+                            consequences
+                                .push(format!("`{}` keeps the plan with which it was launched", experiment.slug));
                         }
                     }
                     OutcomePlan {
@@ -84,7 +85,7 @@ impl Outcomes<'_> {
                 && lowers_assurance(None, spec)
                 && let Some(plan) = plans.last_mut()
             {
-                plan.consequences.push("lets a gate be decided without a secret: needs a passphrase".to_owned());
+                plan.consequences.push("allows decisions without a secret, which needs a passphrase".to_owned());
             }
         }
         for outcome in &stored {
@@ -93,7 +94,7 @@ impl Outcomes<'_> {
                     outcome: outcome.spec.slug.to_string(),
                     action: "missing_from_file".to_owned(),
                     changes: Vec::new(),
-                    consequences: vec!["stays as it is; `outcome-runtime abandon` ends it".to_owned()],
+                    consequences: vec!["is not changed; `outcome-runtime abandon` ends it".to_owned()],
                 });
             }
         }

@@ -48,6 +48,6 @@ impl Sessions<'_> {
         let detail = serde_json::json!({ "tried": what.chars().take(200).collect::<String>() });
         record_refusal(self.0, self.0.workspace.id.into(), "agent.refused", by, &detail).await?;
         Ok(Error::new(Code::Forbidden, "agents propose and build; only a human decides")
-            .hint("the human opens the gate's page or runs `outcome-runtime gate decide`"))
+            .hint("a human must open the gate's page or run `outcome-runtime gate decide`"))
     }
 }

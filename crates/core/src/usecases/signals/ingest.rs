@@ -81,7 +81,7 @@ fn webhook(runtime: &Runtime, source: &str) -> Result<(Period, SecretString)> {
     match config.connector(source).and_then(|connector| connector.settings.push()) {
         Some(push) => Ok((push.replay_window, (resolver(runtime))(push.secret)?)),
         // The same answer as for a wrong signature: a stranger does not learn which sources there are.
-        _ => Err(Error::new(Code::IngestSignature, "the signature does not fit the message")
+        _ => Err(Error::new(Code::IngestSignature, "the signature does not match the message")
             .hint("`source` must name a connector of type webhook, signed with its secret")),
     }
 }
@@ -133,5 +133,5 @@ fn check_signal(outcome: &Outcome, payload: &IngestPayload) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(Code::SignalShape, format!("outcome `{}` has no signal of this name from this source", spec.slug))
-        .hint("`signal` and `source` must be those of the outcome file"))
+        .hint("use the `signal` and `source` of the outcome file"))
 }

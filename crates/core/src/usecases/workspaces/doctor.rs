@@ -70,7 +70,11 @@ impl Workspaces<'_> {
             Finding::ok("pages", format!("{} ({})", settings.app_url.value, settings.app_url.from)),
         ];
         if process_env("REDIS_URL").is_some() {
-            found.push(Finding::warning("environment", "REDIS_URL is set and ignored", "nothing here needs Redis"));
+            found.push(Finding::warning(
+                "environment",
+                "REDIS_URL is set but ignored",
+                "the runtime does not use Redis",
+            ));
         }
         match config::load(&settings.file.value, settings.vendors) {
             Err(error) => found.push(Finding::problem("outcome file", &Error::from(error))),
@@ -122,7 +126,7 @@ async fn look_around(runtime: &Runtime, found: &mut Vec<Finding>) {
             Ok(None) => Finding::warning(
                 "flags",
                 "no flag service is configured",
-                "add `feature_flags` to the outcome file, or turn flags by hand when asked",
+                "add `feature_flags` to the outcome file, or set flags by hand when asked",
             ),
             Err(error) => Finding::problem("flags", &error),
         });

@@ -70,7 +70,7 @@ impl Workspaces<'_> {
         check_email(&request.email)?;
         if settings.workspace_file().exists() {
             return Err(Error::new(Code::WorkspaceExists, format!("{} exists", settings.workspace_file().display()))
-                .hint("this workspace is set up; `outcome-runtime status` shows it"));
+                .hint("this workspace already exists; `outcome-runtime status` shows it"));
         }
         let mut created = make_folder(&settings)?;
         if let Some(path) = settings.database.value.strip_prefix("sqlite:") {

@@ -63,7 +63,7 @@ impl Statement {
                     let name = &written.to_lowercase();
                     let Some(param) = params.get(name) else {
                         let valid: Vec<_> = params.keys().map(|name| format!(":{name}")).collect();
-                        return Err(format!("the parameter `:{name}` is not known; valid here: {}", valid.join(" ")));
+                        return Err(format!("unknown parameter `:{name}`; valid here: {}", valid.join(" ")));
                     };
                     let bind = bind(param, dialect, format);
                     hashed.insert(name.to_owned(), as_json(&bind));
@@ -202,7 +202,7 @@ mod tests {
     fn an_unknown_parameter_is_answered_with_the_known_ones() {
         let error = Statement::prepare("select :form", Dialect::Sqlite, &params(), TimeFormat::Native).unwrap_err();
         assert!(Statement::prepare("select :FROM", Dialect::Sqlite, &params(), TimeFormat::Native).is_ok());
-        assert_eq!(error, "the parameter `:form` is not known; valid here: :flag :from :to");
+        assert_eq!(error, "unknown parameter `:form`; valid here: :flag :from :to");
     }
 
     #[test]

@@ -271,10 +271,7 @@ impl<'a> Lexer<'a> {
     fn own_placeholder(&self, at: usize) -> String {
         let shown: String =
             self.sql.get(at..).unwrap_or_default().chars().take_while(|c| !c.is_whitespace()).take(20).collect();
-        format!(
-            "the placeholder `{shown}` on line {} is not known; parameters are written with a colon, as in :from",
-            self.line(at)
-        )
+        format!("unknown placeholder `{shown}` on line {}; write parameters with a colon, as in :from", self.line(at))
     }
 }
 

@@ -81,7 +81,7 @@ impl SqlSource {
             source_name: self.name.clone(),
             problem: format!("`{}` of signal `{}`: {}", query.key, signal.name, self.redactor.clean(&problem)),
             hint:
-                "a query is one SELECT; its parameters are :from and :to, and by variant also :since_launch, :as_of, \
+                "a query is a single SELECT; its parameters are :from and :to, and by variant also :since_launch, :as_of, \
                    :experiment and :flag"
                     .to_owned(),
         })
@@ -121,7 +121,7 @@ impl SqlSource {
             }
             EngineError::TooManyRows => {
                 let problem = format!("it has more than {} rows", self.limits.rows);
-                let hint = "aggregate in the query: a reading is one row, or one row a variant".to_owned();
+                let hint = "aggregate in the query: a reading is one row, or one row per variant".to_owned();
                 return ReadError::Shape { source_name, signal, problem, hint };
             }
             EngineError::Sqlx(error) => error,
@@ -221,14 +221,14 @@ impl SignalSource for SqlSource {
         let refuses = engine::within(patience, EngineError::Timeout, self.engine.refuses_writes(self.limits));
         let is_read_only = refuses.await.map_err(|error| self.broken(error))?;
         let mut notes = vec![format!(
-            "limits: {} s a statement, {} rows, {} s to connect",
+            "limits: {} s per statement, {} rows, {} s to connect",
             self.limits.statement.as_secs_f64(),
             self.limits.rows,
             engine::CONNECT_LIMIT.as_secs()
         )];
         if !is_read_only {
             notes.push(
-                "the server did not refuse a write in a read-only transaction: use a user that may only SELECT"
+                "the server did not refuse a write in a read-only transaction: use a user that can only SELECT"
                     .to_owned(),
             );
         }

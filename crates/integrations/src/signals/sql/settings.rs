@@ -29,19 +29,19 @@ const SCHEMES: &[&str] = &["postgres://", "postgresql://", "mysql://", "mariadb:
 yaml_map! {
     /// Settings of a `sql` source.
     SqlFile("the config of a `sql` source") {
-        /// Address of the database, as `${DATABASE_URL}`; `postgres://`, `mysql://` or `sqlite:`. Use a user who can
-        /// only read.
+        /// Address of the database, such as `${DATABASE_URL}`; `postgres://`, `mysql://` or `sqlite:`. Use a read-only
+        /// user.
         required url: String,
-        /// Longest time for a statement.
+        /// Maximum time for one statement.
         optional statement_timeout: Period = "30s",
-        /// Most rows of an answer.
+        /// Maximum number of rows in an answer.
         optional row_cap: u32 = "1000",
-        /// How the database keeps instants, hence how `:from` and `:to` are bound.
+        /// How the database stores instants, and so how `:from` and `:to` are bound.
         optional time_format: TimeFormat = "native",
     }
 }
 
-/// How the database keeps instants, hence how `:from` and `:to` are bound. `native` is a timestamp with time zone on
+/// How the database stores instants, and so how `:from` and `:to` are bound. `native` is a timestamp with time zone on
 /// PostgreSQL, a UTC datetime on MySQL and ISO 8601 text (`2026-11-20 10:00:00`) on SQLite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -117,10 +117,10 @@ fn check_scheme(url: &At<String>, reporter: &mut Reporter<'_>) {
         Some((_, "db" | "sqlite" | "sqlite3")) if !text.contains("://") => {
             "for a SQLite file write `sqlite:` in front of its path"
         }
-        _ => "write the address as `${DATABASE_URL}`, or as `sqlite:app.db`",
+        _ => "write the address as `${DATABASE_URL}` or as `sqlite:app.db`",
     };
     reporter.push(
-        Problem::error("config.invalid_url", url.span, "this is not the address of a database that can be read")
+        Problem::error("config.invalid_url", url.span, "this is not the address of a supported database")
             .valid(list(SCHEMES))
             .help(help),
     );

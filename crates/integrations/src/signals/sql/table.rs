@@ -110,7 +110,7 @@ pub(super) struct Misfit {
 const LEVEL_HINT: &str = "return one row with the columns n, successes (as in `SELECT count(*) AS n, count(paid_at) AS \
     successes FROM ...`), or n, sum, sum_squares, or n, num_sum, num_sum_squares, den_sum, den_sum_squares, \
     num_den_sum, or value";
-const VARIANT_HINT: &str = "return one row a variant with the columns variant, n, successes (as in `SELECT variant, \
+const VARIANT_HINT: &str = "return one row per variant with the columns variant, n, successes (as in `SELECT variant, \
     count(*) AS n, count(paid_at) AS successes FROM ... GROUP BY variant`), or sum, sum_squares, or num_sum, \
     num_sum_squares, den_sum, den_sum_squares, num_den_sum in place of successes, or variant, value";
 
@@ -172,7 +172,7 @@ impl Table {
         for (number, row) in (1..).zip(&self.rows) {
             let variant = self.variant(row).map_err(|problem| {
                 let names: Vec<_> = check::VARIANT_NAMES.iter().map(|(name, _)| *name).collect();
-                let hint = format!("name the arms in the query; known are {}", names.join(", "));
+                let hint = format!("name the arms in the query; expected {}", names.join(", "));
                 misfit(format!("row {number}: {problem}"), &hint)
             })?;
             let sums = self
@@ -193,7 +193,7 @@ impl Table {
         let hint = if by_variant { VARIANT_HINT } else { LEVEL_HINT };
         for (i, column) in self.columns.iter().enumerate() {
             if is_read(column) && self.index(column) != Some(i) {
-                return Err(misfit(format!("the column `{column}` is there twice"), hint));
+                return Err(misfit(format!("the column `{column}` occurs twice"), hint));
             }
         }
         if by_variant && self.index("variant").is_none() {
@@ -203,7 +203,8 @@ impl Table {
         match (there.next(), there.find(|set| **set != ["value"])) {
             (Some(shape), None) => Ok(shape),
             (Some(one), Some(other)) => {
-                let problem = format!("its columns fit two kinds of sums, {} and {}", one.join(", "), other.join(", "));
+                let problem =
+                    format!("its columns match two kinds of sums, {} and {}", one.join(", "), other.join(", "));
                 Err(misfit(problem, "return the columns of one kind"))
             }
             (None, _) => Err(misfit(format!("its columns {} are not those of a reading", self.found()), hint)),
@@ -228,7 +229,7 @@ impl Table {
             Cell::Bool(yes) => check::variant(&yes.to_string()),
             Cell::Null | Cell::Ignored | Cell::Float(_) | Cell::Other(_) => None,
         };
-        variant.ok_or_else(|| format!("the variant is {}, which is not known", cell.shown()))
+        variant.ok_or_else(|| format!("the variant is {}, which is unknown", cell.shown()))
     }
 
     fn sums(&self, shape: &[&str], row: &[Cell]) -> Result<ArmSums, String> {
@@ -267,7 +268,7 @@ impl Table {
 
 fn null_hint(problem: &str) -> String {
     let hint =
-        "NULL means that the window holds no such values: wrap the sum in COALESCE(..., 0) if nothing counts as 0";
+        "NULL means that the window contains no such values: wrap the sum in COALESCE(..., 0) if nothing counts as 0";
     if problem.contains("NULL") { hint.to_owned() } else { String::new() }
 }
 
@@ -327,10 +328,10 @@ mod tests {
         let row = |cells: Vec<Cell>| vec![cells];
         for (table, expected) in [
             (table(&["a", "b"], vec![]), "its columns `a`, `b` are not those of a reading"),
-            (table(&["value", "VALUE"], vec![]), "the column `VALUE` is there twice"),
+            (table(&["value", "VALUE"], vec![]), "the column `VALUE` occurs twice"),
             (table(&["value"], vec![]), "it has no rows"),
             (table(&["value"], vec![vec![Cell::Int(1)], vec![Cell::Int(1)]]), "it has 2 rows where one is expected"),
-            (table(&["n", "sum", "sum_squares", "successes"], vec![]), "its columns fit two kinds"),
+            (table(&["n", "sum", "sum_squares", "successes"], vec![]), "its columns match two kinds"),
             (table(&["value"], row(vec![Cell::Null])), "row 1: `value` is NULL, not a number"),
             (table(&["value"], row(vec![Cell::Float(f64::NAN)])), "row 1: `value` is NaN, not a finite number"),
             (table(&["value"], row(vec![text("many")])), "row 1: `value` is `many`, not a number"),
@@ -355,11 +356,8 @@ mod tests {
         }
         let of = |rows| table(&["variant", "n", "successes"], rows).by_variant().expect_err("unusable").problem;
         let arm = |name: Cell| vec![name, Cell::Int(1), Cell::Int(1)];
-        assert_eq!(
-            of(vec![arm(text("control")), arm(text("b\u{7}"))]),
-            "row 2: the variant is `b`, which is not known"
-        );
-        assert_eq!(of(vec![arm(Cell::Null)]), "row 1: the variant is NULL, which is not known");
+        assert_eq!(of(vec![arm(text("control")), arm(text("b\u{7}"))]), "row 2: the variant is `b`, which is unknown");
+        assert_eq!(of(vec![arm(Cell::Null)]), "row 1: the variant is NULL, which is unknown");
         assert!(of(vec![arm(text("on")), arm(text("treatment"))]).starts_with("row 2: a second row for `treatment`"));
         let problem = table(&["n", "successes"], vec![]).by_variant().unwrap_err().problem;
         assert_eq!(problem, "there is no column `variant` among `n`, `successes`");

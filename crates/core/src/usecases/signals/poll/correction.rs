@@ -84,7 +84,7 @@ pub(super) async fn reread(
         Ok(asked) => asked,
         Err(_) => Err(Error::new(
             Code::SignalTimeout,
-            format!("asking again about {} earlier polls took longer than {} s", times.len(), TIME_LIMIT.as_secs()),
+            format!("reading {} earlier polls again took longer than {} s", times.len(), TIME_LIMIT.as_secs()),
         )),
     };
     Ok(Some(match asked {

@@ -81,6 +81,9 @@ pub(super) async fn signal_state(
     let last = health.and_then(|health| health.last_ok_at).map(|at| at.0).or(experiment.launched_at).unwrap_or(now);
     let age = now.duration_since(last);
     Ok((age > outcome.spec.staleness.get()).then(|| {
-        format!("no good reading of `{}` since {last}, longer than {} allows", plan.signal.name, outcome.spec.staleness)
+        format!(
+            "`{}` has had no good reading since {last}, which is longer than {} allows",
+            plan.signal.name, outcome.spec.staleness
+        )
     }))
 }

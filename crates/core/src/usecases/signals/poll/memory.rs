@@ -21,8 +21,8 @@ pub(super) fn read_plan(experiment: &Experiment) -> Result<Plan> {
     let plan: Plan = serde_json::from_value(value)
         .map_err(|e| Error::new(Code::StateTampered, "the stored plan cannot be read").because(e))?;
     if experiment.state.plan_hash.as_ref() != Some(&digest(&plan)?) {
-        return Err(Error::new(Code::StateTampered, "the stored plan is not the one that was approved")
-            .hint("somebody wrote into the database; run `outcome-runtime audit verify`"));
+        return Err(Error::new(Code::StateTampered, "the stored plan differs from the approved plan")
+            .hint("another program wrote to the database; run `outcome-runtime audit verify`"));
     }
     Ok(plan)
 }

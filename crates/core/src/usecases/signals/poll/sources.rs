@@ -145,8 +145,8 @@ async fn flag_drift(runtime: &Runtime, experiment: &Experiment) -> Result<Option
     match flags::drift(service.as_ref(), &flag_position(key, pct)).await {
         Ok(None) => Ok(None),
         Ok(Some(drift)) => Ok(Some(match drift.found {
-            Some(found) => format!("the flag `{key}` is {found}, but was put {}", drift.expected),
-            None => format!("the flag `{key}` is gone, but was put {}", drift.expected),
+            Some(found) => format!("the flag `{key}` is {found}, but the runtime set it to {}", drift.expected),
+            None => format!("the flag `{key}` is missing, but the runtime set it to {}", drift.expected),
         })),
         Err(error) => {
             tracing::warn!(flag = %key, "The flag could not be read: {error}");

@@ -96,5 +96,5 @@ pub(super) async fn store_weeks(
 }
 
 fn too_long(error: jiff::Error) -> Error {
-    Error::new(crate::error::Code::Internal, "a week lies outside of the calendar").because(error)
+    Error::new(crate::error::Code::Internal, "a week is outside the calendar").because(error)
 }
