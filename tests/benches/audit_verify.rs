@@ -24,12 +24,12 @@ fn main() -> Result<()> {
 
 async fn measure(engine: &str, lab: Lab, n_polls: usize) -> Result<()> {
     let slug = lab.running("Measured", "measured").await?;
-    let experiment = lab.runtime.experiment_show(&slug).await?.experiment;
+    let experiment = lab.runtime.experiments().show(&slug).await?.experiment;
     let began = Instant::now();
     store_polls(&lab, &experiment, lab.runtime.now(), n_polls).await?;
     println!("{engine}: {n_polls} polls of one experiment were written in {:.1?}", began.elapsed());
     let began = Instant::now();
-    let check = lab.runtime.audit_verify(&[]).await?;
+    let check = lab.runtime.audit_log().verify(&[]).await?;
     ensure!(check.is_intact, "{:?}", check.problems.first());
     println!("{engine}: audit verify of {} lines took {:.2?}", check.n_lines, began.elapsed());
     Ok(())
