@@ -46,7 +46,7 @@ async fn without_workspace(settings: &Settings, args: &args::ScopeCheck) -> Resu
         return Err(Error::new(Code::ConfigNotFound, format!("there is no {} at {}", path.display(), args.base))
             .hint("set up the workspace here, or pass a --base that contains the outcome file"));
     }
-    let parsed = config::parse(&String::from_utf8_lossy(&done.stdout), &name, cx.overrides.vendors, None);
+    let parsed = config::parse(&String::from_utf8_lossy(&done.stdout), &name, settings.vendors, None);
     let config = parsed.config.ok_or_else(|| {
         Error::new(Code::ConfigInvalid, format!("the {name} of {} is not valid", args.base))
             .hint("check that commit out and run `outcome-runtime validate`")
