@@ -48,9 +48,9 @@ async fn a_change_of_a_row_that_is_not_there_is_an_error_that_names_it() {
             }
             (Engine::Postgres, tx) => assert_eq!(missing(tx.map(|_| ())), "workspace"),
         }
-        let view = lab.runtime.experiment_show(&slug).await.unwrap();
+        let view = lab.runtime.experiments().show(&slug).await.unwrap();
         assert_eq!(view.experiment.running, None, "the transaction was dropped");
-        assert_eq!(lab.runtime.audit_verify(&[]).await.unwrap().problems, Vec::<String>::new());
+        assert_eq!(lab.runtime.audit_log().verify(&[]).await.unwrap().problems, Vec::<String>::new());
     })
     .await;
 }

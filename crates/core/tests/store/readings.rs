@@ -9,7 +9,7 @@ use crate::each_lab;
 
 async fn running(lab: &Lab) -> Experiment {
     let slug = lab.running("Measured", "measured").await.unwrap();
-    lab.runtime.experiment_show(&slug).await.unwrap().experiment
+    lab.runtime.experiments().show(&slug).await.unwrap().experiment
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,7 +42,7 @@ async fn a_reading_that_was_changed_or_removed_is_found_among_many_pages() {
         let experiment = running(&lab).await;
         let first = lab.runtime.now() + SignedDuration::from_hours(1);
         store_polls(&lab, &experiment, first, 1_100).await.unwrap();
-        assert_eq!(lab.runtime.audit_verify(&[]).await.unwrap().problems, Vec::<String>::new());
+        assert_eq!(lab.runtime.audit_log().verify(&[]).await.unwrap().problems, Vec::<String>::new());
 
         let at = |n: i64| first + SignedDuration::from_hours(n);
         let of = |n: i64, arm: &str| format!("natural_key = 'poll/{}/crashed/0/{arm}/{}'", experiment.id, at(n));
@@ -52,7 +52,7 @@ async fn a_reading_that_was_changed_or_removed_is_found_among_many_pages() {
         assert_eq!(lab.raw(&removed).await.unwrap(), 1);
         let problem =
             |n: i64| format!("the readings of experiment {} at {} differ from the logged ones", experiment.id, at(n));
-        assert_eq!(lab.runtime.audit_verify(&[]).await.unwrap().problems, [problem(700), problem(1_099)]);
+        assert_eq!(lab.runtime.audit_log().verify(&[]).await.unwrap().problems, [problem(700), problem(1_099)]);
     })
     .await;
 }
@@ -73,11 +73,11 @@ async fn verifying_finds_nothing_wrong_while_others_write() {
         };
         let verifying = async {
             for _ in 0..5 {
-                assert_eq!(lab.runtime.audit_verify(&[]).await.unwrap().problems, Vec::<String>::new());
+                assert_eq!(lab.runtime.audit_log().verify(&[]).await.unwrap().problems, Vec::<String>::new());
             }
         };
         tokio::join!(writing, verifying);
-        assert_eq!(lab.runtime.audit_verify(&[]).await.unwrap().problems, Vec::<String>::new());
+        assert_eq!(lab.runtime.audit_log().verify(&[]).await.unwrap().problems, Vec::<String>::new());
     })
     .await;
 }
