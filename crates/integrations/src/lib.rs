@@ -4,9 +4,19 @@
 //! wire types and their mapping to the core's. The core never names a vendor: each program's `main` hands it [`VENDORS`].
 //! **Invariant**: nothing here decides, stores, or keeps a secret outside of an open vendor.
 
-mod flags;
 mod http;
-mod signals;
+
+/// Signal sources.
+mod signals {
+    pub(crate) mod sql;
+    pub(crate) mod webhook;
+}
+
+/// Flag services.
+mod flags {
+    pub(crate) mod custom_http;
+    pub(crate) mod flagd_file;
+}
 
 use outcome_core::config::Vendors;
 

@@ -36,7 +36,7 @@ const ALL: [Variable; 8] = [
     },
     Variable {
         name: "DATABASE_URL",
-        meaning: "The runtime's database: postgres://... or sqlite:PATH (otherwise .outcome/outcome.db)",
+        meaning: "Database: postgres://... or sqlite:PATH (default .outcome/outcome.db)",
         default: None,
         format: TEXT,
         is_secret: true,

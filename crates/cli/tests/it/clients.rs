@@ -175,7 +175,7 @@ fn a_broken_file_is_left_alone_with_its_line_and_what_to_paste() {
         ("goose", ".config/goose/config.yaml", "a: 1\nb: [1, 2\nc: 3\n", "line"),
         ("gemini", ".gemini/settings.json", "[]", "not an object"),
         ("vscode", ".vscode/mcp.json", "{\"servers\": []}", "`servers` is not an object"),
-        ("vscode", ".vscode/mcp.json", "{\"servers\": {}, \"servers\": {\"a\": {}}}", "`servers` stands in it twice"),
+        ("vscode", ".vscode/mcp.json", "{\"servers\": {}, \"servers\": {\"a\": {}}}", "it contains `servers` twice"),
     ] {
         home.write(path, broken);
         let ran = init(&home, &["--client", client, "--yes"]).exits(2);

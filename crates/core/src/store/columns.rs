@@ -72,7 +72,7 @@ macro_rules! columns {
                 ),)+)?
             ];
 
-            #[allow(dead_code, reason = "the tests' table is never written")]
+            #[allow(dead_code, clippy::too_many_arguments, reason = "one for each column; the tests' table is never written")]
             /// Binds the values of [`Self::INSERT`]: its own, then the others in the order of their declaration.
             pub(in crate::store) fn insert<'q, 'e, DB>(
                 &'e self,

@@ -266,7 +266,7 @@ async fn says_what_the_database_said(source: &dyn SignalSource) {
     assert!(error.to_string().contains("nope"), "{error}");
     assert!(!error.is_transient());
     let error = level(source, "SELECT 1 AS value WHERE :form = 1").await.unwrap_err();
-    assert!(error.to_string().contains("`:form` is not known; valid here: :from :to"), "{error}");
+    assert!(error.to_string().contains("unknown parameter `:form`; valid here: :from :to"), "{error}");
     let error = source.level(&SignalSpec { query: SignalQuery::default(), ..signal("", "") }, day()).await.unwrap_err();
     assert!(error.to_string().contains("signal `paid` has no `query.level`"), "{error}");
 }
