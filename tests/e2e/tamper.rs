@@ -212,7 +212,11 @@ async fn a_log_that_was_cut_or_rewritten_is_found_by_its_anchor() -> Result<()> 
         lab.raw(&format!("DELETE FROM event WHERE seq > {}", keep.seq)).await?;
         lab.raw(&format!("UPDATE workspace SET log_seq = {}, log_head = '{}'", keep.seq, keep.hash)).await?;
         let check = lab.runtime.audit_log().verify(std::slice::from_ref(&file)).await?;
-        assert!(check.problems.iter().any(|problem| problem.contains("rewritten or truncated")), "{:?}", check.problems);
+        assert!(
+            check.problems.iter().any(|problem| problem.contains("rewritten or truncated")),
+            "{:?}",
+            check.problems
+        );
         Ok(())
     })
     .await

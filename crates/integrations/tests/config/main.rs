@@ -9,7 +9,9 @@
 
 use std::path::PathBuf;
 
-use outcome_core::config::{Env, MAX_FILE_BYTES, Parsed, TemplateOptions, render_all, template};
+use outcome_core::config::{
+    Config, Diagnostic, Env, MAX_DIAGNOSTICS, MAX_FILE_BYTES, Parsed, TemplateOptions, render_all, template,
+};
 use outcome_integrations::VENDORS;
 
 use pretty_assertions::assert_eq;
