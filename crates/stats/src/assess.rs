@@ -8,10 +8,10 @@ use super::health::Findings;
 use super::phases::Gated;
 use super::sample_size::whole_weeks;
 use super::{
-    Alpha, Alternative, Assessment, Contrast, DecideInput, EpochReason, EpochStart, Evaluation, Guardrail, GuardrailReading,
-    GuardrailSummary, HealthCode, Interval, InvalidInput, Phase, Recommendation, RunningState, Settings, Srm, SrmLevel,
-    SrmStatus, Status, TestPlan, Tuning, TwoArmResult, boundary, combine_phases, decide, mixture,
-    sample_ratio_mismatch, state,
+    Alpha, Alternative, Assessment, Contrast, DecideInput, EpochReason, EpochStart, Evaluation, Guardrail,
+    GuardrailReading, GuardrailSummary, HealthCode, Interval, InvalidInput, Phase, Recommendation, RunningState,
+    Settings, Srm, SrmLevel, SrmStatus, Status, TestPlan, Tuning, TwoArmResult, boundary, combine_phases, decide,
+    mixture, sample_ratio_mismatch, state,
 };
 
 /// What one poll comes to.

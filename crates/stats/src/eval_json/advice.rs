@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::io::{Answer, Input, as_count, as_number, missing};
-use crate::{DecideInput, Direction, Estimate, GuardrailFlags, GuardrailSummary, Interval, SrmLevel, Tau, Variance, decide, e_benjamini_hochberg, guardrail_test, sample_ratio_mismatch};
+use crate::{
+    DecideInput, Direction, Estimate, GuardrailFlags, GuardrailSummary, Interval, SrmLevel, Tau, Variance, decide,
+    e_benjamini_hochberg, guardrail_test, sample_ratio_mismatch,
+};
 
 pub(super) fn recommendation(input: Input<'_>) -> Answer {
     let ci = match input.get("ci").and_then(Value::as_array).map(Vec::as_slice) {

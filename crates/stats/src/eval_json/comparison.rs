@@ -3,7 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::io::{Answer, Input, Refusal, interval, missing, number, optional_interval};
-use crate::{ArmSums, Contrast, CupedArm, Estimate, InvalidInput, QuantileArm, RunningTest, Settings, Status, Tau, Tuning, TwoArmResult, combine_phases, count_test, cuped, mixture_test, quantile_estimate, two_arm_test};
+use crate::{
+    ArmSums, Contrast, CupedArm, Estimate, InvalidInput, QuantileArm, RunningTest, Settings, Status, Tau, Tuning,
+    TwoArmResult, combine_phases, count_test, cuped, mixture_test, quantile_estimate, two_arm_test,
+};
 
 fn arm(input: Input<'_>, kind: &str) -> Result<ArmSums, Refusal> {
     let n = input.count("n")?;

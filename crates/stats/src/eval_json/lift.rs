@@ -1,6 +1,6 @@
 //! An effect relative to its control.
 
-use serde_json::{json};
+use serde_json::json;
 
 use super::io::{Answer, Input, interval, optional_interval};
 use crate::{Contrast, InvalidInput, delta_method_lift, fieller_lift};

@@ -1,6 +1,6 @@
 //! One series or one rate against a level.
 
-use serde_json::{json};
+use serde_json::json;
 
 use super::io::{Answer, Input, explain, interval, optional_interval};
 use crate::{level_vs_target, pre_post, rate_confidence};

@@ -55,7 +55,7 @@ impl FlagService for Memory {
 async fn a_write_that_is_not_seen_is_an_error() {
     let service = Memory::new(1, 0);
     let five = FlagState::on("f", 5);
-    assert_eq!(write_and_read_back(&service, &five).await.unwrap(), five);
+    assert_eq!(write_and_read_back(&service, &five, |pause| Box::pin(tokio::time::sleep(pause))).await.unwrap(), five);
     let error = write_and_read_back(&service, &FlagState::on("f", 20)).await.unwrap_err();
     assert_eq!(error.to_string(), "memory accepted the write, but flag `f` is on at 5 % and not on at 20 %");
     assert_eq!(error.code(), Code::FlagFailed);

@@ -7,6 +7,7 @@ use std::{
     ffi::{OsStr, OsString},
     path::PathBuf,
     process::Stdio,
+    time::Duration,
 };
 
 use tokio::{
@@ -14,7 +15,6 @@ use tokio::{
     process::Command,
 };
 
-use super::{GitOptions, arguments};
 use crate::scope::error::ScopeError;
 
 const MAX_STDERR_BYTES: u64 = 64 * 1024;
@@ -49,6 +49,23 @@ const ENVIRONMENT: [(&str, &str); 11] = [
     ("GIT_ADVICE", "0"),
     ("LC_ALL", "C"),
 ];
+
+/// How git is run.
+#[derive(Debug, Clone)]
+pub struct GitOptions {
+    /// The program, looked up on the `PATH` when it has no slash.
+    pub program: PathBuf,
+    /// For each single command.
+    pub timeout: Duration,
+    /// Most bytes that one command may write.
+    pub max_output_bytes: u64,
+}
+
+impl Default for GitOptions {
+    fn default() -> Self {
+        Self { program: PathBuf::from("git"), timeout: Duration::from_secs(60), max_output_bytes: 64 * 1024 * 1024 }
+    }
+}
 
 /// How and where git is run.
 #[derive(Debug, Clone)]
@@ -210,6 +227,10 @@ pub(super) fn os_string(bytes: &[u8]) -> OsString {
 #[cfg(not(unix))]
 pub(super) fn os_string(bytes: &[u8]) -> OsString {
     text(bytes).into()
+}
+
+fn arguments<'a>(args: &'a [&'a str]) -> impl Iterator<Item = OsString> + 'a {
+    args.iter().map(|arg| OsStr::new(arg).to_owned())
 }
 
 fn clear_git_variables(command: &mut Command) {

@@ -9,15 +9,14 @@ mod diff;
 mod objects;
 
 use std::{
-    ffi::{OsStr, OsString},
     fmt,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::command::GitOptions;
 use self::command::{Git, Output, os_string, text};
 pub use self::diff::{Change, ChangeKind};
 pub(super) use self::objects::Blobs;
@@ -27,17 +26,6 @@ use crate::scope::error::ScopeError;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct CommitId(String);
-
-/// How git is run.
-#[derive(Debug, Clone)]
-pub struct GitOptions {
-    /// The program, looked up on the `PATH` when it has no slash.
-    pub program: PathBuf,
-    /// For each single command.
-    pub timeout: Duration,
-    /// Most bytes that one command may write.
-    pub max_output_bytes: u64,
-}
 
 /// A repository, found and readable.
 #[derive(Debug, Clone)]
@@ -216,17 +204,7 @@ impl fmt::Display for CommitId {
     }
 }
 
-impl Default for GitOptions {
-    fn default() -> Self {
-        Self { program: PathBuf::from("git"), timeout: Duration::from_secs(60), max_output_bytes: 64 * 1024 * 1024 }
-    }
-}
-
 /// `output` without the newline at its end.
 fn line(output: &[u8]) -> &[u8] {
     output.strip_suffix(b"\n").unwrap_or(output)
-}
-
-fn arguments<'a>(args: &'a [&'a str]) -> impl Iterator<Item = OsString> + 'a {
-    args.iter().map(|arg| OsStr::new(arg).to_owned())
 }
