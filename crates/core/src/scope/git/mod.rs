@@ -1,12 +1,13 @@
 //! Reading a repository with the user's own `git`, plumbing only.
 //!
-//! **Invariant**: nothing here writes to the repository, and nothing that a repository configures is run or believed:
+//! **Invariant**: nothing here writes to a repository under check but a note of ours (`own.rs`), and nothing that a repository configures is run or believed:
 //! no hook, filter, external diff, replaced object, graft, ignored submodule or lazy download (`command.rs` has the
 //! list). A revision is never taken for an option; past [`GitRepo::resolve`] only full commit ids reach git.
 
 mod command;
 mod diff;
 mod objects;
+mod own;
 
 use std::{
     fmt,
@@ -20,6 +21,7 @@ pub use self::command::GitOptions;
 use self::command::{Git, Output, os_string, text};
 pub use self::diff::{Change, ChangeKind};
 pub(super) use self::objects::Blobs;
+pub use self::own::{OwnRepo, user_setting};
 use crate::scope::error::ScopeError;
 
 /// The full id of a commit, as hexadecimal digits.

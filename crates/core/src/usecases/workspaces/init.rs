@@ -16,9 +16,9 @@ use crate::ids::{Ids, KeyId, MemberId, WorkspaceId};
 use crate::principal::Principal;
 use crate::settings::{FOLDER, Settings, WorkspaceFile};
 use crate::store::{Db, Instant, Member, MemberKey, Workspace};
+use crate::usecases::Runtime;
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::file::io;
-use crate::usecases::Runtime;
 use crate::usecases::runtime::{assemble, clock_of};
 
 /// Who sets it up.
