@@ -39,7 +39,7 @@ pub const MAP: &[Layer] = &[
     Layer { name: "core::digest", uses: &[] },
     Layer { name: "core::text_enum", uses: &[] },
     Layer { name: "core::ids", uses: &[&["core::clock"]] },
-    Layer { name: "core::principal", uses: &[&["core::ids"]] },
+    Layer { name: "core::principal", uses: &[&["core::ids", "core::text_enum"]] },
     Layer { name: "core::domain", uses: &[&["stats"]] },
     // A transition takes a decision only as the proof that its signature was verified.
     Layer { name: "core::lifecycle", uses: &[&["core::domain", "core::identity", "stats"]] },
