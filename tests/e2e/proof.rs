@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use outcome_core::digest::{canonical_json, sha256_hex};
 use outcome_core::domain::{ExperimentStatus, RolloutPlan, Surface, Verdict};
-use outcome_core::signing::{canonical_json, sha256_hex};
 use outcome_core::usecases::{ActRequest, RecomputeRequest, Unlock};
 use outcome_tests::lab::{self, Lab, OUTCOME, PASSPHRASE, hypothesis};
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! A source that corrects its past: the evidence becomes that of the corrected path, and nothing that was stored is lost.
 
 use anyhow::{Context as _, Result};
+use outcome_core::digest::{canonical_json, sha256_hex};
 use outcome_core::domain::Experiment;
-use outcome_core::signing::{canonical_json, sha256_hex};
 use outcome_core::stats::{self, Alpha, ArmSums, DataHealth, Evaluation, Phase, RunningState, Tau};
 use outcome_core::store::StoredReading;
 use outcome_core::usecases::{PollRequest, Polled};

@@ -3,10 +3,11 @@
 use anyhow::Result;
 use outcome_core::Code;
 use outcome_core::audit::{LogEntry, NewEvent, Subject, SubjectKind};
+use outcome_core::digest::canonical_json;
 use outcome_core::domain::{Assurance, Decision, DecisionSubject, ExperimentStatus, SignedDecision, Surface, Verdict};
+use outcome_core::identity::{Enrolment, KeyKind, SigningKey, enrol, sign_decision};
 use outcome_core::ids::KeyId;
 use outcome_core::principal::Principal;
-use outcome_core::signing::{Enrolment, KeyKind, SigningKey, canonical_json, enrol, sign_decision};
 use outcome_core::store::all_statements;
 use outcome_core::usecases::{AnchorPlace, Unlock};
 use outcome_tests::lab::{Lab, PASSPHRASE, decision, hypothesis};

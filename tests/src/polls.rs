@@ -3,10 +3,10 @@
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 use outcome_core::audit::NewEvent;
+use outcome_core::digest::{canonical_json, sha256_hex};
 use outcome_core::domain::{ArmSums, Experiment, Measurement, Variant, Window};
 use outcome_core::ids::MeasurementId;
 use outcome_core::principal::Principal;
-use outcome_core::signing::{canonical_json, sha256_hex};
 use serde_json::json;
 
 use crate::lab::Lab;

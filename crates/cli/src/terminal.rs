@@ -5,7 +5,7 @@ use std::io::{BufRead as _, IsTerminal as _, Read as _};
 
 use inquire::validator::Validation;
 use inquire::{Confirm, InquireError, Password, PasswordDisplayMode, Select, Text};
-use outcome_core::signing::check_passphrase;
+use outcome_core::identity::check_passphrase;
 use outcome_core::usecases::Unlock;
 use outcome_core::{Code, Error, Result};
 use secrecy::SecretString;

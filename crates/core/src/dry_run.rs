@@ -1,6 +1,9 @@
 //! A dry run of an experiment's decision policy: its exact plan, poll times, guardrails and stopping rules over synthetic
 //! units, before anybody is exposed.
 //!
+//! It stands by itself on the map, since the statistics know no synthetic units and a hypothesis no plan yet: gates and
+//! `simulate` show what it finds.
+//!
 //! **Invariant**: pure. The same input and seed give the same report; the decisions are those of [`crate::stats`].
 
 use rand::{RngExt as _, SeedableRng as _};

@@ -203,59 +203,6 @@ impl std::error::Error for Error {
     }
 }
 
-impl From<crate::scope::ScopeError> for Error {
-    fn from(error: crate::scope::ScopeError) -> Self {
-        let code = Code::parse(error.code()).unwrap_or(Code::GitFailed);
-        let hint = error.hint();
-        let mut out = Self::new(code, error.to_string());
-        out.0.hint = hint;
-        out.0.source = std::error::Error::source(&error).map(|cause| cause.to_string().into());
-        out
-    }
-}
-
-impl From<crate::signing::SealError> for Error {
-    fn from(error: crate::signing::SealError) -> Self {
-        use crate::signing::SealError as E;
-        let (code, hint) = match &error {
-            E::WrongPassphrase => (Code::PassphraseWrong, "nothing was changed; try again"),
-            E::Weak(_) => {
-                (Code::PassphraseWeak, "choose a longer passphrase, for example four or five unrelated words")
-            }
-            E::Damaged(_) => (Code::DatabaseCorrupt, "restore the database from a backup"),
-        };
-        Self::new(code, error.to_string()).hint(hint)
-    }
-}
-
-impl From<crate::signing::SignatureError> for Error {
-    fn from(error: crate::signing::SignatureError) -> Self {
-        Self::new(Code::SignatureInvalid, error.to_string()).hint(
-            "only a member's enrolled key can decide; `outcome-runtime audit verify` shows what was tampered with",
-        )
-    }
-}
-
-impl From<crate::lifecycle::TransitionError> for Error {
-    fn from(error: crate::lifecycle::TransitionError) -> Self {
-        use crate::lifecycle::TransitionError as E;
-        let (code, hint) = match &error {
-            E::NotAllowed { subject: "gate", .. } => (Code::GateNotPending, "a gate accepts only one decision"),
-            E::NotAllowed { .. } => (Code::Conflict, "`outcome-runtime status` shows the current state"),
-            E::WrongPrincipal { .. } => (Code::Forbidden, "agents propose and build; only humans decide"),
-            E::WrongDecision(_) => (Code::Conflict, "review the gate again and decide on what it shows now"),
-            E::AssuranceTooLow { .. } => (
-                Code::AssuranceTooLow,
-                "decide with your passphrase: on the gate's page or with `outcome-runtime gate decide`",
-            ),
-            E::NotHolder { .. } => {
-                (Code::NotGateHolder, "the holder decides, or the next person in the escalation once the time is over")
-            }
-        };
-        Self::new(code, error.to_string()).hint(hint)
-    }
-}
-
 /// The message with the messages of its causes, each said once, cut to 1,000 characters.
 #[must_use]
 pub fn error_chain(error: &dyn std::error::Error) -> String {

@@ -1,5 +1,7 @@
 //! From stored readings and a frozen plan to the statistics' input: one poll in, one evaluation out.
 //!
+//! It stands by itself on the map, between `hypotheses` (the plan) and the statistics, so that neither knows the other.
+//!
 //! **Invariant**: pure. The statistics know nothing of signals, and the use cases nothing of formulas.
 
 use std::collections::BTreeSet;

@@ -7,11 +7,13 @@
 pub mod audit;
 pub mod clock;
 pub mod config;
+pub mod digest;
 pub mod domain;
 pub mod dry_run;
 pub mod error;
 pub mod evaluation;
 pub mod hypotheses;
+pub mod identity;
 pub mod ids;
 pub mod lifecycle;
 pub mod ports;
@@ -19,8 +21,8 @@ pub mod principal;
 pub mod registry;
 pub mod scope;
 pub mod settings;
-pub mod signing;
 pub mod store;
+mod text_enum;
 pub mod usecases;
 
 pub use outcome_stats as stats;

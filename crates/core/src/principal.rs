@@ -29,7 +29,7 @@ pub enum Principal {
     },
 }
 
-crate::domain::text_enum! {
+crate::text_enum::text_enum! {
     /// The kind of a principal, as the transition tables name it.
     pub enum PrincipalKind { Human, Agent, System }
 }

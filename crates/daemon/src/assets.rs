@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use outcome_core::signing::sha256_hex;
+use outcome_core::digest::sha256_hex;
 use outcome_core::{Code, Error};
 
 use crate::http::problem::Problem;

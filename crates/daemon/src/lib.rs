@@ -9,6 +9,7 @@ pub mod api;
 mod args;
 pub mod assets;
 pub mod auth;
+mod counters;
 pub mod daemon;
 mod health;
 pub mod http;

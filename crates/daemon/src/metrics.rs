@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use axum::extract::State;
 use axum::http::header;
@@ -11,26 +11,6 @@ use axum::response::{IntoResponse, Response};
 
 use crate::App;
 use crate::http::problem::Problem;
-
-/// Counters that the use cases do not keep.
-#[derive(Debug, Default)]
-pub struct Metrics {
-    requests: Mutex<BTreeMap<(String, String, u16), u64>>,
-    audit_intact: Mutex<Option<bool>>,
-}
-
-impl Metrics {
-    /// Counts an answered request. `route` is the pattern, never the path: the number of series stays bounded.
-    pub fn request(&self, method: &str, route: &str, status: u16) {
-        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        *requests.entry((method.to_owned(), route.to_owned(), status)).or_default() += 1;
-    }
-
-    /// Keeps what the latest verification of the audit log found.
-    pub fn audit_verified(&self, is_intact: bool) {
-        *self.audit_intact.lock().unwrap_or_else(PoisonError::into_inner) = Some(is_intact);
-    }
-}
 
 /// GET /metrics
 pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::limiter::Limiter;
 use crate::auth::site::Site;
+use crate::counters::Metrics;
 use crate::jobs::PollRecord;
-use crate::metrics::Metrics;
 
 /// The served workspace and what belongs to it. Cheap to clone.
 ///

@@ -190,7 +190,7 @@ fn room_for(list: &[Value]) -> usize {
 }
 
 fn is_tool(name: &str) -> bool {
-    tools::find(name).is_some()
+    tools::names::ALL.contains(&name)
 }
 
 fn result(value: Value, is_error: bool) -> CallToolResult {

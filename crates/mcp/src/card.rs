@@ -3,7 +3,7 @@
 use rmcp::model::MetaObject;
 use serde_json::{Value, json};
 
-use crate::documents::Document;
+use crate::document::Document;
 
 /// The extension under which hosts know such cards.
 pub(crate) const EXTENSION: &str = "io.modelcontextprotocol/ui";

@@ -2,11 +2,11 @@
 
 use rmcp::model::{CompleteRequestParams, CompleteResult, CompletionInfo, Reference};
 
+use crate::lazy::LazyRuntime;
 use crate::resources::Kind;
-use crate::server::Server;
 
 /// Names that begin with, or contain, what was typed.
-pub(crate) async fn complete(server: &Server, request: &CompleteRequestParams) -> CompleteResult {
+pub(crate) async fn complete(workspace: &LazyRuntime, request: &CompleteRequestParams) -> CompleteResult {
     let wanted = match &request.r#ref {
         Reference::Resource(template) => Kind::ALL
             .into_iter()
@@ -20,7 +20,7 @@ pub(crate) async fn complete(server: &Server, request: &CompleteRequestParams) -
         _ => None,
     };
     let names = match wanted {
-        Some(kind) => names(server, kind).await,
+        Some(kind) => names(workspace, kind).await,
         None => Vec::new(),
     };
     let typed = request.argument.value.to_lowercase();
@@ -33,8 +33,8 @@ pub(crate) async fn complete(server: &Server, request: &CompleteRequestParams) -
     CompleteResult::new(info.unwrap_or_default())
 }
 
-async fn names(server: &Server, kind: Kind) -> Vec<String> {
-    let Ok(runtime) = server.runtime().await else { return Vec::new() };
+async fn names(workspace: &LazyRuntime, kind: Kind) -> Vec<String> {
+    let Ok(runtime) = workspace.get().await else { return Vec::new() };
     if kind == Kind::Learning {
         let found = runtime.learnings().search("", None, 100, 0).await.unwrap_or_default();
         return found.into_iter().map(|view| view.learning.id.to_string()).collect();

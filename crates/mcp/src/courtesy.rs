@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use outcome_core::Code;
+use outcome_core::digest::{canonical_json, sha256_hex};
 use outcome_core::principal::Principal;
 use outcome_core::settings::process_env;
-use outcome_core::signing::{canonical_json, sha256_hex};
 use outcome_core::usecases::Runtime;
 use rmcp::RoleServer;
 use rmcp::model::{InputRequest, InputRequests, InputRequiredResult, JsonObject, RequestStateCodec, SealOptions};

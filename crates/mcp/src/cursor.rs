@@ -1,6 +1,6 @@
 //! Opaque cursors: where a list goes on. They carry no state of this process, so a restarted server understands them.
 
-use outcome_core::signing::sha256_hex;
+use outcome_core::digest::sha256_hex;
 
 use crate::answer::Failure;
 

@@ -1,23 +1,34 @@
 //! Change notices in both eras. The log is looked at every two seconds, and only while somebody listens.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use outcome_core::Result;
 use outcome_core::audit::SubjectKind;
 use outcome_core::usecases::Runtime;
 use rmcp::RoleServer;
 use rmcp::model::ResourceUpdatedNotificationParam;
 use rmcp::service::{Peer, SubscriptionContext};
+use tokio_util::sync::CancellationToken;
 
-use crate::answer::Failure;
+use crate::courtesy::Courtesy;
+use crate::lazy::LazyRuntime;
 use crate::resources::Kind;
-use crate::server::Server;
 
 /// How often the log is looked at.
 const EVERY: Duration = Duration::from_secs(2);
 /// Lines of the log that are looked at in one round.
 const PAGE: i64 = 200;
+
+/// What the clones of a server share.
+pub(crate) struct Shared {
+    pub(crate) workspace: LazyRuntime,
+    pub(crate) courtesy: Courtesy,
+    pub(crate) notices: Notices,
+    /// Cancelled when the input ends.
+    pub(crate) eof: CancellationToken,
+}
 
 /// The addresses to which the legacy client subscribed.
 #[derive(Default)]
@@ -34,18 +45,18 @@ const MAX_SUBSCRIBED: usize = 200;
 
 impl Notices {
     /// Adds an address, and begins to look at the log with the first one.
-    pub(crate) fn subscribe(&self, server: &Server, uri: String, peer: Peer<RoleServer>) {
-        let mut subscribed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn subscribe(shared: &Arc<Shared>, uri: String, peer: Peer<RoleServer>) {
+        let mut subscribed = shared.notices.0.lock().unwrap_or_else(PoisonError::into_inner);
         if subscribed.uris.len() < MAX_SUBSCRIBED {
             subscribed.uris.insert(uri);
         }
         if !subscribed.is_watched {
             subscribed.is_watched = true;
-            let server = server.clone();
+            let shared = Arc::clone(shared);
             tokio::spawn(async move {
                 tokio::select! {
-                    () = server.eof().cancelled() => {}
-                    () = watch_legacy(&server, &peer) => {}
+                    () = shared.eof.cancelled() => {}
+                    () = watch_legacy(&shared, &peer) => {}
                 }
             });
         }
@@ -66,15 +77,15 @@ impl Notices {
     }
 }
 
-async fn watch_legacy(server: &Server, peer: &Peer<RoleServer>) {
-    let mut watch = Watch::begin(server).await;
+async fn watch_legacy(shared: &Shared, peer: &Peer<RoleServer>) {
+    let mut watch = Watch::begin(&shared.workspace).await;
     loop {
         tokio::time::sleep(EVERY).await;
-        let uris = server.notices().current();
+        let uris = shared.notices.current();
         if uris.is_empty() {
             return;
         }
-        let Some(changes) = watch.look(server, &uris).await else { continue };
+        let Some(changes) = watch.look(&shared.workspace, &uris).await else { continue };
         for uri in changes.updated {
             if peer.notify_resource_updated(ResourceUpdatedNotificationParam::new(uri)).await.is_err() {
                 return;
@@ -87,7 +98,7 @@ async fn watch_legacy(server: &Server, peer: &Peer<RoleServer>) {
 }
 
 /// Serves a modern subscription until it is cancelled or the input ends.
-pub(crate) async fn listen(server: &Server, context: &SubscriptionContext) {
+pub(crate) async fn listen(shared: &Shared, context: &SubscriptionContext) {
     let work = async {
         let accepted = context.accepted();
         let uris: BTreeSet<String> = accepted.resource_subscriptions.iter().flatten().cloned().collect();
@@ -95,10 +106,10 @@ pub(crate) async fn listen(server: &Server, context: &SubscriptionContext) {
         if uris.is_empty() && !wants_list {
             return std::future::pending().await;
         }
-        let mut watch = Watch::begin(server).await;
+        let mut watch = Watch::begin(&shared.workspace).await;
         loop {
             tokio::time::sleep(EVERY).await;
-            let Some(changes) = watch.look(server, &uris).await else { continue };
+            let Some(changes) = watch.look(&shared.workspace, &uris).await else { continue };
             for uri in changes.updated {
                 if context.sink().notify_resource_updated(uri).await.is_err() {
                     return;
@@ -111,7 +122,7 @@ pub(crate) async fn listen(server: &Server, context: &SubscriptionContext) {
     };
     tokio::select! {
         () = context.cancelled() => {}
-        () = server.eof().cancelled() => {}
+        () = shared.eof.cancelled() => {}
         () = work => {}
     }
 }
@@ -127,17 +138,17 @@ struct Changes {
 struct Watch(Option<i64>);
 
 impl Watch {
-    async fn begin(server: &Server) -> Self {
-        Self(position(server).await.ok())
+    async fn begin(workspace: &LazyRuntime) -> Self {
+        Self(position(workspace).await.ok())
     }
 
     /// The changes since the last look; `None` when there are none, or the log cannot be read now.
-    async fn look(&mut self, server: &Server, uris: &BTreeSet<String>) -> Option<Changes> {
+    async fn look(&mut self, workspace: &LazyRuntime, uris: &BTreeSet<String>) -> Option<Changes> {
         let Some(after) = self.0 else {
-            self.0 = position(server).await.ok();
+            self.0 = position(workspace).await.ok();
             return None;
         };
-        let runtime = &server.runtime().await.ok()?;
+        let runtime = &workspace.get().await.ok()?;
         let lines = runtime.audit_log().page(after, PAGE).await.ok()?;
         self.0 = Some(lines.last()?.seq);
         let mut changes = Changes::default();
@@ -166,8 +177,8 @@ impl Watch {
     }
 }
 
-async fn position(server: &Server) -> Result<i64, Failure> {
-    Ok(server.runtime().await?.audit_log().position().await?)
+async fn position(workspace: &LazyRuntime) -> Result<i64> {
+    workspace.get().await?.audit_log().position().await
 }
 
 async fn gate_changed(runtime: &Runtime, id: &str, changes: &mut Changes) {

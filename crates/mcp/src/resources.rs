@@ -4,13 +4,15 @@ use outcome_core::Code;
 use outcome_core::principal::Principal;
 use outcome_core::usecases::Runtime;
 use rmcp::ErrorData;
-use rmcp::model::{ErrorCode, ListResourcesResult, ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
+use rmcp::model::{ListResourcesResult, ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
 use serde_json::json;
 
 use crate::answer::{Answer, Failure};
 use crate::chart::{self, Chart};
-use crate::documents::{self, Document};
-use crate::server::{Server, protocol_error};
+use crate::document::Document;
+use crate::documents;
+use crate::lazy::LazyRuntime;
+use crate::protocol_error::{not_found, protocol_error};
 use crate::tools::{self, Call, Detail};
 
 const JSON: &str = "application/json";
@@ -99,20 +101,20 @@ pub(crate) fn templates() -> Vec<ResourceTemplate> {
 
 /// Active outcomes with their charts, open gates, and the documents. Without a workspace only these are there: the tools say
 /// what is wrong.
-pub(crate) async fn list(server: &Server) -> ListResourcesResult {
+pub(crate) async fn list(workspace: &LazyRuntime) -> ListResourcesResult {
     let documents = documents::ALL.into_iter().map(Document::resource);
-    ListResourcesResult::with_all_items(of_workspace(server).await.into_iter().chain(documents).collect())
+    ListResourcesResult::with_all_items(of_workspace(workspace).await.into_iter().chain(documents).collect())
 }
 
-async fn of_workspace(server: &Server) -> Vec<Resource> {
-    let status = match server.runtime().await {
-        Ok(runtime) => runtime.workspaces().status(true).await.map_err(Failure::from),
-        Err(failure) => Err(failure),
+async fn of_workspace(workspace: &LazyRuntime) -> Vec<Resource> {
+    let status = match workspace.get().await {
+        Ok(runtime) => runtime.workspaces().status(true).await,
+        Err(error) => Err(error),
     };
     let status = match status {
         Ok(status) => status,
-        Err(failure) => {
-            tracing::warn!("Resources cannot be listed: {}", failure.message());
+        Err(error) => {
+            tracing::warn!("Resources cannot be listed: {}", Failure::from(error).message());
             return Vec::new();
         }
     };
@@ -131,7 +133,7 @@ async fn of_workspace(server: &Server) -> Vec<Resource> {
 ///
 /// # Errors
 /// `-32602` with the address for what is not there.
-pub(crate) async fn read(server: &Server, uri: &str, by: &Principal) -> Result<ReadResourceResult, ErrorData> {
+pub(crate) async fn read(workspace: &LazyRuntime, uri: &str, by: &Principal) -> Result<ReadResourceResult, ErrorData> {
     if let Some(document) = documents::read(uri) {
         return Ok(document);
     }
@@ -140,7 +142,7 @@ pub(crate) async fn read(server: &Server, uri: &str, by: &Principal) -> Result<R
         Code::NotFound => not_found(uri),
         _ => protocol_error(&failure, json!({ "uri": uri, "error": failure.clone().into_value() })),
     };
-    let runtime = &server.runtime().await.map_err(failed)?;
+    let runtime = &workspace.get().await.map_err(|error| failed(error.into()))?;
     let call = Call { runtime, by };
     let answer = match kind {
         Kind::Outcome => tools::outcomes(&call, Some(name), Detail::Full, 1, None).await,
@@ -176,12 +178,6 @@ async fn experiment(call: &Call<'_>, name: &str) -> Result<Answer, Failure> {
         Err(failure) if failure.code() == Code::Conflict => Ok(Answer::new(failure.into_value())),
         other => other,
     }
-}
-
-/// There is nothing at this address. The code is the modern one in both eras, as the specification now says.
-pub(crate) fn not_found(uri: &str) -> ErrorData {
-    let shown: String = uri.chars().filter(|c| !c.is_control()).take(200).collect();
-    ErrorData::new(ErrorCode::INVALID_PARAMS, "there is no such resource", Some(json!({ "uri": shown })))
 }
 
 #[cfg(test)]

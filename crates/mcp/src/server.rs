@@ -25,7 +25,8 @@ use crate::answer::Failure;
 use crate::args;
 use crate::courtesy::{self, Courtesy};
 use crate::lazy::LazyRuntime;
-use crate::notices::Notices;
+use crate::notices::{Notices, Shared};
+use crate::protocol_error::not_found;
 use crate::tools::{self, Call, ToolSpec};
 use crate::{card, completions, prompts, resources, skill};
 
@@ -63,13 +64,6 @@ pub struct Server {
     shared: Arc<Shared>,
     /// Who calls, where a token says so; otherwise the client names itself.
     agent: Option<Principal>,
-}
-
-struct Shared {
-    workspace: LazyRuntime,
-    courtesy: Courtesy,
-    notices: Notices,
-    eof: CancellationToken,
 }
 
 impl Server {
@@ -112,11 +106,6 @@ impl Server {
         self.shared.workspace.get().await.map_err(Failure::from)
     }
 
-    /// Cancelled when the input ends.
-    pub(crate) fn eof(&self) -> &CancellationToken {
-        &self.shared.eof
-    }
-
     async fn call(
         &self,
         spec: &ToolSpec,
@@ -152,11 +141,6 @@ impl Server {
     }
 }
 
-/// A failure where only the protocol can say so.
-pub(crate) fn protocol_error(failure: &Failure, data: serde_json::Value) -> ErrorData {
-    ErrorData::new(ErrorCode::INTERNAL_ERROR, failure.message().to_owned(), Some(data))
-}
-
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let mut capabilities = ServerCapabilities::builder()
@@ -176,7 +160,7 @@ impl ServerHandler for Server {
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        tools::find(name).map(ToolSpec::tool)
+        tools::find(name).map(tools::listed)
     }
 
     async fn list_tools(
@@ -184,7 +168,7 @@ impl ServerHandler for Server {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let all = tools::ALL.iter().map(|spec| spec.tool()).collect();
+        let all = tools::ALL.iter().map(|spec| tools::listed(spec)).collect();
         Ok(ListToolsResult::with_all_items(all).with_ttl_ms(LIST_TTL_MS).with_cache_scope(CacheScope::Private))
     }
 
@@ -219,7 +203,7 @@ impl ServerHandler for Server {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        Ok(resources::list(self).await.with_ttl_ms(0).with_cache_scope(CacheScope::Private))
+        Ok(resources::list(&self.shared.workspace).await.with_ttl_ms(0).with_cache_scope(CacheScope::Private))
     }
 
     async fn list_resource_templates(
@@ -236,7 +220,7 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let read = resources::read(self, &request.uri, &self.caller(&context)).await?;
+        let read = resources::read(&self.shared.workspace, &request.uri, &self.caller(&context)).await?;
         Ok(read.with_ttl_ms(0).with_cache_scope(CacheScope::Private).into())
     }
 
@@ -262,7 +246,7 @@ impl ServerHandler for Server {
         request: CompleteRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        Ok(completions::complete(self, &request).await)
+        Ok(completions::complete(&self.shared.workspace, &request).await)
     }
 
     async fn list_skills(
@@ -314,7 +298,7 @@ impl ServerHandler for Server {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        crate::notices::listen(self, &context).await;
+        crate::notices::listen(&self.shared, &context).await;
         Ok(())
     }
 
@@ -324,7 +308,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         if resources::parse(&request.uri).is_none() {
-            return Err(resources::not_found(&request.uri));
+            return Err(not_found(&request.uri));
         }
         if self.agent.is_some() {
             return Err(ErrorData::new(
@@ -334,7 +318,7 @@ impl ServerHandler for Server {
                 None,
             ));
         }
-        self.shared.notices.subscribe(self, request.uri, context.peer);
+        Notices::subscribe(&self.shared, request.uri, context.peer);
         Ok(())
     }
 
@@ -349,11 +333,5 @@ impl ServerHandler for Server {
 
     fn supported_protocol_versions(&self) -> Cow<'static, [rmcp::model::ProtocolVersion]> {
         Cow::Borrowed(rmcp::model::ProtocolVersion::KNOWN_VERSIONS)
-    }
-}
-
-impl Server {
-    pub(crate) fn notices(&self) -> &Notices {
-        &self.shared.notices
     }
 }

@@ -3,8 +3,8 @@
 use rmcp::ErrorData;
 use rmcp::model::{DIRECTORY_MIME_TYPE, Resource, Skill, SkillFrontmatter, SkillResource, SkillResources};
 
-use crate::documents::Document;
-use crate::resources::not_found;
+use crate::document::Document;
+use crate::protocol_error::not_found;
 
 const URI: &str = "skill://outcome-runtime/SKILL.md";
 /// The folder of its files.

@@ -3,74 +3,16 @@
 //! **Invariant**: assessing the same poll again, with the state it left, gives the same numbers and leaves the same
 //! state.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::guardrail::{Alphas, GuardrailNumbers, evaluate_guardrail};
 use super::health::Findings;
 use super::phases::Gated;
 use super::sample_size::whole_weeks;
 use super::{
-    Alpha, Alternative, Contrast, DecideInput, EpochReason, EpochStart, Evaluation, Guardrail, GuardrailReading,
-    GuardrailSummary, HealthCode, Interval, InvalidInput, Phase, Recommendation, RunningState, Settings, Srm, SrmLevel,
-    SrmStatus, Status, TestPlan, Tuning, TwoArmResult, boundary, combine_phases, decide, mixture,
-    sample_ratio_mismatch, state,
+    Alpha, Alternative, Assessment, Contrast, DecideInput, EpochReason, EpochStart, Evaluation, Guardrail,
+    GuardrailReading, GuardrailSummary, HealthCode, Interval, InvalidInput, Phase, Recommendation, RunningState,
+    Settings, Srm, SrmLevel, SrmStatus, Status, TestPlan, Tuning, TwoArmResult, boundary, combine_phases, decide,
+    mixture, sample_ratio_mismatch, state,
 };
-
-/// The numbers of one poll. Effects are treatment minus control in metric units.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Assessment {
-    /// Whether the primary metric has numbers at this poll.
-    pub status: Status,
-    /// Estimated effect.
-    pub effect: Option<f64>,
-    /// The effect shrunk towards zero, to show beside it after a stop: stopping early overstates.
-    pub effect_shrunken: Option<f64>,
-    /// Standard error of the effect.
-    pub standard_error: Option<f64>,
-    /// Confidence sequence at this poll.
-    pub ci: Option<Interval>,
-    /// Intersection of all confidence sequences of this epoch; `None` before the first.
-    pub ci_running: Option<Interval>,
-    /// Relative to the absolute value of the control level (0.05 = 5 %).
-    pub lift: Option<f64>,
-    /// Its interval; `None` when the baseline is not separated from zero or an arm is constant.
-    pub lift_ci: Option<Interval>,
-    /// Level of control, weighted over phases.
-    pub control_level: Option<f64>,
-    /// Level of treatment, weighted over phases.
-    pub treatment_level: Option<f64>,
-    /// Evidence at this poll.
-    pub ln_e: Option<f64>,
-    /// `ln p` over all polls of this epoch, at most 0, never rising.
-    pub ln_p_running: f64,
-    /// The same as p in [0, 1]; may underflow to 0.
-    pub p_running: f64,
-    /// The evidence crossed `1 / alpha` in this epoch and the current interval still excludes 0.
-    pub is_significant: bool,
-    /// The current interval is above the success threshold.
-    pub is_success_threshold_met: bool,
-    /// The current interval is below the kill threshold.
-    pub is_kill_threshold_exceeded: bool,
-    /// One-sided upper bound in the good direction at the futility alpha of 0.10.
-    pub futility_upper: Option<f64>,
-    /// Units of control over all phases.
-    pub n_control: u64,
-    /// Units of treatment over all phases.
-    pub n_treatment: u64,
-    /// Whether the plan's minimum sample is reached.
-    pub is_min_sample_reached: bool,
-    /// Whether the plan's minimum runtime is over.
-    pub is_min_runtime_met: bool,
-    /// The minimum runtime in whole weeks.
-    pub min_runtime_days: u64,
-    /// Sample-ratio mismatch: evidence of this poll, p and level over all polls of this epoch.
-    pub srm: Srm,
-    /// Mixture width in use and how it was chosen; `None` until it is frozen.
-    pub tuning: Option<Tuning>,
-    /// Counts restarts of the evidence, from 1.
-    pub epoch: u32,
-}
 
 /// What one poll comes to.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,8 +3,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::StartGate;
-
 /// A parameter that a human set is outside its range.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum StatsError {
@@ -66,6 +64,18 @@ impl From<StatsError> for InvalidInput {
     fn from(_: StatsError) -> Self {
         Self::Parameter
     }
+}
+
+/// One condition of the start gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StartGate {
+    /// Units in the smaller arm.
+    UnitsPerArm,
+    /// Effective units (successes, or Kish size for amounts) expected in the smaller arm when pooled.
+    EffectiveUnits,
+    /// Failures of a proportion expected in the smaller arm when pooled.
+    Failures,
 }
 
 /// Whether a result holds numbers, and if not, why.

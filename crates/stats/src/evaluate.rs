@@ -3,56 +3,11 @@
 //! **Invariant**: evaluating the same poll again, with the state it returned, gives the same verdict and the same
 //! state.
 
-use std::ops::Deref;
-
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::assess::{assess_each, is_end_by_days};
 use super::{
-    Assessment, BeforeAfter, Evaluation, GuardrailResult, HealthFinding, Recommendation, RunningState, SeriesVerdict,
+    Advice, Assessment, Blocks, Evaluated, Evaluation, GuardrailResult, Recommendation, RunningState, SeriesVerdict,
     before_after, next_words, wording,
 };
-
-/// What the rules advise, and why. Only a human decides.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Advice {
-    /// By the fixed order of STATS.md 2.8.
-    #[serde(rename = "decision")]
-    pub recommendation: Recommendation,
-    /// One sentence.
-    pub reason: String,
-    /// What is missing for a decision; absent when nothing is missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next: Option<String>,
-}
-
-/// Result of one poll, as stored and shown: the numbers, in words, and what to remember.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Evaluated {
-    /// What follows.
-    #[serde(rename = "verdict")]
-    pub advice: Advice,
-    /// What it rests on.
-    #[serde(flatten)]
-    pub numbers: Assessment,
-    /// In the order given.
-    pub guardrails: Vec<GuardrailResult>,
-    /// Findings about the data, blocking ones first.
-    pub health: Vec<HealthFinding>,
-    /// The comparison of an experiment without a control group; observational.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub series: Option<BeforeAfter>,
-    /// To be persisted.
-    pub running: RunningState,
-}
-
-impl Deref for Evaluated {
-    type Target = Assessment;
-    fn deref(&self) -> &Assessment {
-        &self.numbers
-    }
-}
 
 /// Evaluates one poll of one treatment against its control.
 ///
@@ -78,17 +33,6 @@ pub fn evaluate(input: &Evaluation<'_>, previous: Option<&RunningState>) -> Eval
     evaluated.advice.reason = wording::reason(&evaluated, input, is_end_by_days(input));
     evaluated.advice.next = next_words::next(&evaluated, input);
     evaluated
-}
-
-/// Block means of one series around an intervention, in time order.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Blocks<'a> {
-    /// Before it.
-    pub pre: &'a [f64],
-    /// After it.
-    pub post: &'a [f64],
-    /// Level to hold against.
-    pub target: f64,
 }
 
 /// Evaluates one poll of an experiment without a control group.

@@ -34,3 +34,14 @@ pub struct Evaluation<'a> {
     /// What is known about the quality of the reading.
     pub health: DataHealth,
 }
+
+/// Block means of one series around an intervention, in time order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Blocks<'a> {
+    /// Before it.
+    pub pre: &'a [f64],
+    /// After it.
+    pub post: &'a [f64],
+    /// Level to hold against.
+    pub target: f64,
+}

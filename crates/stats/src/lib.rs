@@ -16,6 +16,7 @@
 
 mod arms;
 mod assess;
+mod assessment;
 mod confidence_sequence;
 mod contrast;
 mod counts;
@@ -24,6 +25,7 @@ mod decide;
 mod error;
 mod eval_json;
 mod evaluate;
+mod evaluated;
 mod guardrail;
 mod health;
 mod inputs;
@@ -55,28 +57,30 @@ mod two_arm;
 mod wording;
 
 pub use arms::ArmSums;
-pub use assess::{Assessed, Assessment, assess};
+pub use assess::{Assessed, assess};
+pub use assessment::Assessment;
 pub use confidence_sequence::{RStar, boundary, r_star};
 pub use contrast::{Contrast, Estimate};
 pub use counts::{CountTest, count_test};
 pub use cuped::{CupedAdjustment, CupedArm, cuped};
 pub use decide::{DecideInput, GuardrailFlags, GuardrailSummary, Recommendation, decide};
-pub use error::{InvalidInput, StatsError, Status};
+pub use error::{InvalidInput, StartGate, StatsError, Status};
 pub use eval_json::eval_line;
-pub use evaluate::{Advice, Blocks, Evaluated, evaluate, evaluate_before_after};
+pub use evaluate::{evaluate, evaluate_before_after};
+pub use evaluated::{Advice, Evaluated};
 pub use guardrail::{
     Guardrail, GuardrailNumbers, GuardrailReading, GuardrailResult, GuardrailTest, HarmDirection, Limit, Margin,
     guardrail_test,
 };
 pub use health::{HealthCode, HealthFinding, Severity};
-pub use inputs::{DataHealth, Evaluation};
+pub use inputs::{Blocks, DataHealth, Evaluation};
 pub use interval::Interval;
 pub use lift::{DeltaMethodLift, delta_method_lift, fieller_lift, relative_lift};
-pub use mixture::{Alternative, MixtureTest, Settings, ln_e_one_sided, ln_e_two_sided, mixture_test};
+pub use mixture::{MixtureTest, Settings, ln_e_one_sided, ln_e_two_sided, mixture_test};
 pub use moments::Moments;
 pub use multiplicity::{EBh, adjust_running_max, benjamini_hochberg, bonferroni, e_benjamini_hochberg, holm};
 pub use outlook::{Finding, MAX_FACTOR, Outlook, OutlookInput, futility_upper, outlook, until_testable};
-pub use params::{Alpha, Direction, Tau, Variance};
+pub use params::{Alpha, Alternative, Direction, Tau, Variance};
 pub use phases::{Phase, combine_phases};
 pub use quantile::{QuantileArm, quantile_estimate};
 pub use rate::{RateConfidence, rate_confidence};
@@ -90,7 +94,7 @@ pub use series::{
     pre_post,
 };
 pub use srm::{Srm, SrmLevel, SrmStatus, sample_ratio_mismatch};
-pub use start_gate::{StartGate, StartGateInput};
+pub use start_gate::StartGateInput;
 pub use state::{Crossing, EpochReason, EpochStart, GuardrailState, PhaseCounts, RunningState};
 pub use test_plan::TestPlan;
 pub use tuning::{Tuning, TuningSource};

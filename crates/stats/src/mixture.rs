@@ -4,20 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::params::LN_TWO;
-use super::{Alpha, Estimate, Interval, InvalidInput, Tau, boundary, log_space, normal};
-
-/// What the test looks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Alternative {
-    /// Any difference from the null: one interval then answers ship and kill with one alpha.
-    #[default]
-    TwoSided,
-    /// An effect above the null.
-    Greater,
-    /// An effect below the null.
-    Less,
-}
+use super::{Alpha, Alternative, Estimate, Interval, InvalidInput, Tau, boundary, log_space, normal};
 
 /// How to test; immutable for the run of an experiment.
 #[derive(Debug, Clone, Copy, PartialEq)]

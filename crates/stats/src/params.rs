@@ -188,6 +188,19 @@ impl Direction {
 /// Natural logarithm of 2, of the one-sided mixture.
 pub(super) const LN_TWO: f64 = LN_2;
 
+/// What the test looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Alternative {
+    /// Any difference from the null: one interval then answers ship and kill with one alpha.
+    #[default]
+    TwoSided,
+    /// An effect above the null.
+    Greater,
+    /// An effect below the null.
+    Less,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,25 +1,10 @@
 //! When a test may start. The estimated variance is only trustworthy with enough effective units in the smaller arm.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::{Moments, Status};
+use super::{Moments, StartGate, Status};
 
 const MIN_UNITS: f64 = 100.0;
 const MIN_UNITS_SIGNED: f64 = 1000.0;
 const MIN_EFFECTIVE: f64 = 25.0;
-
-/// One condition of the start gate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum StartGate {
-    /// Units in the smaller arm.
-    UnitsPerArm,
-    /// Effective units (successes, or Kish size for amounts) expected in the smaller arm when pooled.
-    EffectiveUnits,
-    /// Failures of a proportion expected in the smaller arm when pooled.
-    Failures,
-}
 
 /// What the gate looks at, by arm.
 #[derive(Debug, Clone, Copy, PartialEq)]

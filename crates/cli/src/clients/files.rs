@@ -9,28 +9,12 @@ use serde::Serialize;
 
 use super::diff::{self, DiffLine};
 use super::table::{Edit, File, Role};
+use super::trouble::Trouble;
 use super::{Client, Places, SERVER, Scope, json, section, toml, yaml};
 use crate::links::resolved;
 
 /// The longest file that is read; Claude Code's own may have several MiB.
 const MAX_BYTES: u64 = 32 * 1024 * 1024;
-
-/// Why a file is left as it is.
-#[derive(Debug)]
-pub(super) struct Trouble {
-    pub(super) line: Option<usize>,
-    pub(super) problem: String,
-}
-
-impl Trouble {
-    pub(super) fn new(problem: String) -> Self {
-        Self { line: None, problem }
-    }
-
-    pub(super) fn at(line: usize, problem: String) -> Self {
-        Self { line: Some(line), problem }
-    }
-}
 
 /// A client's files.
 #[derive(Debug)]

@@ -5,9 +5,9 @@ use jsonc_parser::cst::{CstInputValue, CstObject, CstRootNode};
 use serde_json::{Map, Value};
 
 use super::SERVER;
-use super::files::Trouble;
 use super::server::{in_order, merged};
 use super::table::GUARD;
+use super::trouble::Trouble;
 
 /// What clients that allow comments read; nothing looser, since no client would read that.
 const OPTIONS: ParseOptions = ParseOptions {

@@ -12,7 +12,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod toml;
+mod trouble;
 mod yaml;
+
+pub use server::PROGRAM;
 
 use std::path::{Path, PathBuf};
 
@@ -28,8 +31,6 @@ pub use self::table::Role;
 
 /// The name under which the server is known to every client.
 pub const SERVER: &str = "outcome-runtime";
-/// Its program.
-pub const PROGRAM: &str = "outcome-runtime-mcp";
 
 /// A program in which agents live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]

@@ -1,6 +1,6 @@
 //! Our part of a text that belongs to the user.
 
-use super::files::Trouble;
+use super::trouble::Trouble;
 
 const BEGIN: &str =
     "<!-- outcome-runtime: begin. Written by `outcome-runtime init --client`; what you change in here is lost. -->";

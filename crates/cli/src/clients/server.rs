@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::PROGRAM;
+/// Its program.
+pub const PROGRAM: &str = "outcome-runtime-mcp";
 
 /// The server's program: beside this one, else on the `PATH`, else its bare name.
 pub(super) fn program() -> PathBuf {

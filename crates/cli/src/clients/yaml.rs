@@ -4,8 +4,8 @@
 use serde_json::Value;
 
 use super::SERVER;
-use super::files::Trouble;
 use super::server::{in_order, merged};
+use super::trouble::Trouble;
 
 /// The file as a value.
 pub(super) fn read(text: &str) -> Result<Value, Trouble> {

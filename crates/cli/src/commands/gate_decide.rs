@@ -4,7 +4,7 @@ use outcome_core::domain::{GateStatus, GateType, Surface, Verdict};
 use outcome_core::usecases::{DecideRequest, Decided, GateView, Runtime, Unlock};
 use outcome_core::{Code, Error, Result};
 
-use super::gate::{HASH_PREFIX, show, verdicts};
+use super::gate_view::{HASH_PREFIX, show, verdicts};
 use crate::args;
 use crate::cx::Cx;
 use crate::output::{Page, safe};

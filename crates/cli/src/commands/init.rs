@@ -1,9 +1,9 @@
 //! `init`: a workspace, its first member, and a file to begin with.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use outcome_core::config::{TemplateOptions, template};
+use outcome_core::scope::user_setting;
 use outcome_core::settings::{Settings, process_env};
 use outcome_core::usecases::{InitRequest, Initialised, Workspaces};
 use outcome_core::{Code, Error, Result};
@@ -88,7 +88,7 @@ async fn set_up(cx: &Cx, args: args::Init, root: &Path, settings: &Settings) -> 
     }
     let email = match args.email {
         Some(email) => email,
-        None => cx.terminal.text("Your e-mail:", git_config(root, "user.email").as_deref(), "--email")?,
+        None => cx.terminal.text("Your e-mail:", user_setting(root, "user.email").await.as_deref(), "--email")?,
     };
     if !email.contains('@') {
         // Said before the passphrase is typed twice; the core looks closer.
@@ -98,7 +98,8 @@ async fn set_up(cx: &Cx, args: args::Init, root: &Path, settings: &Settings) -> 
     let name = match args.name {
         Some(name) => name,
         None => {
-            let default = git_config(root, "user.name").unwrap_or_else(|| email.split('@').next().unwrap_or("").into());
+            let default =
+                user_setting(root, "user.name").await.unwrap_or_else(|| email.split('@').next().unwrap_or("").into());
             cx.terminal.text("Your name:", Some(&default), "--name")?
         }
     };
@@ -232,10 +233,4 @@ fn database_files(folder: &Path) -> Vec<PathBuf> {
             path.is_file() && ["db", "sqlite", "sqlite3"].contains(&ending)
         })
         .collect()
-}
-
-fn git_config(root: &Path, key: &str) -> Option<String> {
-    let done = Command::new("git").arg("-C").arg(root).args(["config", "--get", key]).output().ok()?;
-    let text = String::from_utf8_lossy(&done.stdout).trim().to_owned();
-    (done.status.success() && !text.is_empty()).then_some(text)
 }

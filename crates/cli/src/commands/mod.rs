@@ -14,6 +14,7 @@ mod errors;
 mod experiment;
 mod gate;
 mod gate_decide;
+mod gate_view;
 mod guard;
 mod init;
 mod init_clients;

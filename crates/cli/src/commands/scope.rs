@@ -1,6 +1,6 @@
 //! `scope check`: the verdict of the build report, anywhere: by hand, pre-push, in CI.
 
-use std::process::Command;
+use std::path::PathBuf;
 
 use outcome_core::config;
 use outcome_core::scope::{GitRepo, ScopeReport, ScopeRules, check};
@@ -37,16 +37,12 @@ async fn without_workspace(settings: &Settings, args: &args::ScopeCheck) -> Resu
     let name = settings.file.value.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let root = settings.root.value.canonicalize().unwrap_or_else(|_| settings.root.value.clone());
     let top = repo.root().canonicalize().unwrap_or_else(|_| repo.root().to_path_buf());
-    let path = root.strip_prefix(&top).map(|folder| folder.join(&name)).unwrap_or_else(|_| name.clone().into());
-    let object = format!("{base}:{}", path.display());
-    // `cat-file blob` runs neither filters nor text conversions that the repository configures.
-    let done = Command::new("git").arg("-C").arg(&top).args(["cat-file", "blob", &object]).output();
-    let done = done.map_err(|e| Error::new(Code::GitUnavailable, "git cannot be run").because(e))?;
-    if !done.status.success() {
-        return Err(Error::new(Code::ConfigNotFound, format!("there is no {} at {}", path.display(), args.base))
-            .hint("set up the workspace here, or pass a --base that contains the outcome file"));
-    }
-    let parsed = config::parse(&String::from_utf8_lossy(&done.stdout), &name, settings.vendors, None);
+    let path = root.strip_prefix(&top).map(|folder| folder.join(&name)).unwrap_or_else(|_| PathBuf::from(&name));
+    let found = repo.file_at(&base, &path).await?.ok_or_else(|| {
+        Error::new(Code::ConfigNotFound, format!("there is no {} at {}", path.display(), args.base))
+            .hint("set up the workspace here, or pass a --base that contains the outcome file")
+    })?;
+    let parsed = config::parse(&found, &name, settings.vendors, None);
     let config = parsed.config.ok_or_else(|| {
         Error::new(Code::ConfigInvalid, format!("the {name} of {} is not valid", args.base))
             .hint("check that commit out and run `outcome-runtime validate`")

@@ -4,8 +4,8 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::digest::canonical_json;
 use crate::ids::WorkspaceId;
-use crate::signing::canonical_json;
 
 /// What is anchored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::digest::{canonical_json, sha256_hex};
 use crate::domain::text_enum;
 use crate::ids::{ExperimentId, GateId, KeyId, OutcomeId, WorkspaceId};
 use crate::principal::Principal;
-use crate::signing::{canonical_json, sha256_hex};
 
 text_enum! {
     /// What a line is about.

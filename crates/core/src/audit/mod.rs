@@ -2,6 +2,7 @@
 
 mod anchor;
 mod chain;
+pub mod replay;
 
 pub use anchor::{Anchor, AnchorError, SignedAnchor};
 pub use chain::{ChainBreak, ChainCheck, GENESIS, LogEntry, NewEvent, Subject, SubjectKind};

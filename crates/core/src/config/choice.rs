@@ -3,9 +3,10 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::decode::{Decode, place};
-use super::diagnostic::{Problem, Reporter};
+use super::diagnostic::Problem;
+use super::node::{Node, Value, shown};
+use super::reporter::Reporter;
 use super::suggest::did_you_mean;
-use super::yaml::{Node, Value, shown};
 use crate::domain::{Aggregation, Assurance};
 
 /// A fixed set of texts.

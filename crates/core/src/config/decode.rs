@@ -6,8 +6,10 @@ use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::diagnostic::{Problem, Reporter, Span};
-use super::yaml::{Node, Value, shown};
+use super::diagnostic::Problem;
+use super::node::{Node, Value, shown};
+use super::reporter::Reporter;
+use super::span::Span;
 use crate::domain::{Period, Slug};
 
 /// A type that can be read from a node.

@@ -1,19 +1,17 @@
 //! `outcome.yaml` as it is written: the keys, their types, their defaults and their documentation. The JSON Schema and
 //! the reading both follow from these declarations; meaning is checked in [`super::validate`].
 
-use std::collections::HashSet;
-use std::sync::LazyLock;
-
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value as Json, json};
 
 use super::choice::GateAssurance;
 use super::decode::{Decode, Raw, TextMap};
-use super::diagnostic::{Problem, Reporter};
-use super::map::Field;
+use super::diagnostic::Problem;
+use super::field::Field;
+use super::node::{Node, Value, shown};
+use super::reporter::Reporter;
+use super::reporter::{ChannelVendor, Vendors};
 use super::suggest::same_name;
-use super::vendor::{ChannelVendor, Vendors};
-use super::yaml::{Node, Value, shown};
 use crate::domain::{
     Aggregation, Design, Direction, MetricMethod, MinimumDetectableEffect, Period, Slug, ViolationPolicy,
 };
@@ -284,7 +282,7 @@ yaml_map! {
 }
 
 /// The maps of the file, and what they are called in a sentence.
-const MAPS: &[(&str, &[Field])] = &[
+pub(super) const MAPS: &[(&str, &[Field])] = &[
     ("the file's top level", RootFile::FIELDS),
     ("`target`", TargetFile::FIELDS),
     ("`signal`", SignalFile::FIELDS),
@@ -309,13 +307,6 @@ pub(super) fn home_of(key: &str, vendors: &Vendors) -> Option<(&'static str, &'s
     MAPS.iter().copied().chain(of_vendors).find_map(|(home, fields)| {
         fields.iter().find(|field| same_name(field.name(), key)).map(|field| (home, field.name()))
     })
-}
-
-/// True for a key of any map.
-pub(super) fn is_known_key(key: &str) -> bool {
-    static KEYS: LazyLock<HashSet<&'static str>> =
-        LazyLock::new(|| MAPS.iter().flat_map(|(_, fields)| fields.iter().map(Field::name)).collect());
-    KEYS.contains(key)
 }
 
 /// The keys of a connector, before its `config` is read by type.

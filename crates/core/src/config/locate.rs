@@ -3,8 +3,8 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::reporter::Vendors;
 use super::secrets::Env;
-use super::vendor::Vendors;
 use super::{Config, Diagnostic, MAX_FILE_BYTES, parse};
 use crate::error::Code;
 

@@ -4,47 +4,12 @@ use schemars::Schema;
 use serde_json::{Value as Json, json};
 
 use super::decode::{At, Decode};
-use super::diagnostic::{Problem, Reporter, Span};
+use super::diagnostic::Problem;
+use super::field::Field;
+use super::node::{Node, Value, shown};
+use super::reporter::Reporter;
+use super::span::Span;
 use super::suggest::did_you_mean;
-use super::yaml::{Node, Value, shown};
-
-/// A key that a map knows.
-#[derive(Debug)]
-pub struct Field {
-    pub name: &'static str,
-    /// Older spellings.
-    pub aliases: &'static [&'static str],
-    pub is_required: bool,
-    /// In YAML.
-    pub default: Option<&'static str>,
-    pub doc: &'static str,
-    pub example: &'static str,
-}
-
-impl Field {
-    pub fn name(&self) -> &'static str {
-        self.name.trim_start_matches("r#")
-    }
-
-    fn is(&self, key: &str) -> bool {
-        self.name() == key || self.aliases.contains(&key)
-    }
-
-    /// The first sentence of its documentation, without its full stop and with a small letter.
-    fn summary(&self) -> String {
-        let first = self.doc.trim().split([';', '\n']).next().unwrap_or("");
-        let first =
-            first.split(". ").next().unwrap_or("").split(": ").next().unwrap_or("").trim_end_matches('.').trim();
-        let mut chars = first.chars();
-        chars.next().map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
-    }
-
-    /// What its documentation gives as an example (", as `x`"), else an example of its type.
-    fn example(&self) -> &'static str {
-        let named = self.doc.split_once(", as `").and_then(|(_, rest)| rest.split('`').next());
-        named.unwrap_or(self.example)
-    }
-}
 
 /// Declares a map of the file. Every field is optional in the type, so that one mistake does not hide the others:
 /// `required` makes its absence an error, `= "default"` fills it.
@@ -184,7 +149,7 @@ fn unknown_key(at: Span, key: &str, what: &str, fields: &'static [Field], report
     if let Some(near) = did_you_mean(key, fields.iter().map(Field::name)) {
         return problem.help(format!("did you mean `{near}`?"));
     }
-    match super::file::home_of(key, reporter.vendors()) {
+    match reporter.home_of(key) {
         Some((home, name)) => problem.help(format!("`{name}` belongs in {home}: move it there")),
         None => problem.help("remove it, or put `#` in front of it to keep it as a comment"),
     }

@@ -8,35 +8,40 @@
 mod choice;
 mod decode;
 mod diagnostic;
+mod field;
 mod file;
 mod integrations;
 pub mod locate;
 mod map;
+mod node;
 mod redact;
 mod render;
+mod reporter;
 pub mod secrets;
 mod settings;
+mod span;
 mod suggest;
 mod syntax;
 mod template;
 mod validate;
 pub mod vendor;
+mod version;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Label, MAX_DIAGNOSTICS, Severity};
 pub use integrations::{ChannelSpec, ConnectorSpec, FlagServiceSpec};
 pub use locate::{ConfigError, FILE_NAME, Loaded, load};
 pub use render::render_all;
+pub use reporter::Vendors;
 pub use secrets::{Env, ProcessEnv, SecretError};
 pub use settings::{Config, Limits, LlmSpec, NotificationSpec, OutgoingWebhookSpec, SlackSpec};
 pub use template::{TemplateOptions, template};
-pub use vendor::Vendors;
+pub use version::VERSION;
 
 use decode::Decode;
-use diagnostic::{Problem, Reporter, Span};
-
-/// The version of the format that this program reads.
-pub const VERSION: u32 = 1;
+use diagnostic::Problem;
+use reporter::Reporter;
+use span::Span;
 
 /// The largest file, in bytes.
 pub const MAX_FILE_BYTES: usize = 2 * 1024 * 1024;
@@ -65,7 +70,7 @@ impl Parsed {
 #[must_use]
 pub fn parse(source: &str, file_name: &str, vendors: &Vendors, env: Option<&dyn Env>) -> Parsed {
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
-    let mut reporter = Reporter::new(source, file_name, vendors, env);
+    let mut reporter = Reporter::new(source, file_name, (vendors, file::home_of), env);
     let config = read(source, &mut reporter);
     let diagnostics = reporter.finish();
     let config = if diagnostics.iter().any(Diagnostic::is_error) { None } else { config };
@@ -89,7 +94,7 @@ fn read(source: &str, reporter: &mut Reporter<'_>) -> Option<Config> {
         reporter.push(problem.help("`outcome-runtime init` writes a file as a starting point"));
         return None;
     }
-    if let Some(problem) = validate::unsupported_version(&root) {
+    if let Some(problem) = version::unsupported_version(&root) {
         reporter.push(problem);
         return None;
     }

@@ -1,6 +1,8 @@
 //! The parser's complaints in words that help.
 
-use super::diagnostic::{Problem, Reporter, Span};
+use super::diagnostic::Problem;
+use super::reporter::Reporter;
+use super::span::Span;
 
 /// Reports a text that is not YAML.
 pub(super) fn report(source: &str, error: &serde_yaml::Error, reporter: &mut Reporter<'_>) {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Assurance, GateType, Period, SignalSpec, Slug, text_enum};
+use super::{GatePolicy, GateType, Period, SignalSpec, Slug, text_enum};
 use crate::ids::OutcomeId;
 
 text_enum! {
@@ -172,41 +172,6 @@ impl Default for ScoreWeights {
     }
 }
 
-/// Who decides a type of gate, until when, and with which assurance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
-pub struct GatePolicy {
-    /// E-mail of the member who holds the gate; the workspace's first member when absent.
-    pub assigned_to: Option<String>,
-    /// Time to decide.
-    pub sla: Period,
-    /// Where to send the message: `slack:#name`, `email`, `webhook`, `none`.
-    pub channel: Option<String>,
-    /// Who holds it next when the time is over, in order.
-    #[serde(default)]
-    pub escalation: Vec<String>,
-    /// The level a positive decision needs.
-    pub assurance: Assurance,
-    /// Number of members who must make the same decision.
-    pub quorum: u32,
-}
-
-impl GatePolicy {
-    /// What holds for a gate that the file does not mention.
-    #[must_use]
-    pub fn default_for(gate_type: GateType) -> Self {
-        let _ = gate_type;
-        Self {
-            assigned_to: None,
-            sla: Period::from_hours(24),
-            channel: None,
-            escalation: Vec::new(),
-            assurance: Assurance::A3,
-            quorum: 1,
-        }
-    }
-}
-
 /// Which paths an experiment may touch; gitignore-style, forbidden wins, empty allowed means everything else.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
@@ -276,7 +241,7 @@ impl OutcomeSpec {
     /// The policy of a type of gate.
     #[must_use]
     pub fn gate_policy(&self, gate_type: GateType) -> GatePolicy {
-        self.gates.get(&gate_type).cloned().unwrap_or_else(|| GatePolicy::default_for(gate_type))
+        self.gates.get(&gate_type).cloned().unwrap_or_default()
     }
 
     /// The error budget of all experiments together: 1 - confidence.

@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::digest::{canonical_json, sha256_hex};
 use crate::domain::{
     Constraint, ConstraintBound, Design, Direction, Hypothesis, OutcomeSpec, SignalSpec, ViolationPolicy,
 };
-use crate::signing::{canonical_json, sha256_hex};
 use crate::stats::Alpha;
 
 /// How one constraint is watched.

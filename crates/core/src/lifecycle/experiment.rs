@@ -6,8 +6,8 @@ use super::TransitionError;
 use crate::domain::{
     Assurance, ExperimentState, ExperimentStatus, GateType, Pause, PauseCause, SignedDecision, Verdict, text_enum,
 };
+use crate::identity::{Keyring, SignatureError, VerifiedDecision};
 use crate::principal::{Principal, PrincipalKind};
-use crate::signing::{Keyring, SignatureError, VerifiedDecision};
 
 use ExperimentEventKind as E;
 use ExperimentStatus as S;

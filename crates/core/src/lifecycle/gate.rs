@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::TransitionError;
 use crate::domain::{Assurance, DecisionSubject, GatePolicy, GateState, GateStatus, GateType, SignedDecision};
+use crate::identity::{Keyring, SignatureError, VerifiedDecision};
 use crate::ids::GateId;
 use crate::principal::{Principal, PrincipalKind};
-use crate::signing::{Keyring, SignatureError, VerifiedDecision};
 
 /// What happened to a gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,13 +1,12 @@
 //! The one place where a status changes: `(state, event, principal) -> state + effects`, as tables.
 //!
 //! **Invariant**: pure. No I/O, no clock, no randomness. Nothing else in the product writes a status, and the stored
-//! state always equals the fold of these functions over the audit log ([`replay`]).
+//! state always equals the fold of these functions over the audit log (`audit::replay`).
 
 mod diagram;
 mod experiment;
 mod gate;
 mod outcome;
-pub mod replay;
 
 pub use diagram::lifecycle_markdown;
 pub use experiment::{EXPERIMENT_TABLE, Effect, ExperimentEvent, ExperimentEventKind, Row, To, transition_experiment};
@@ -15,6 +14,7 @@ pub use gate::{GateEvent, GateRules, transition_gate};
 pub use outcome::{OUTCOME_TABLE, OutcomeEvent, OutcomeEventKind, OutcomeRow, transition_outcome};
 
 use crate::domain::Assurance;
+use crate::error::{Code, Error};
 
 /// Why a step is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,4 +58,24 @@ pub enum TransitionError {
         /// Who does.
         holder: String,
     },
+}
+
+impl From<TransitionError> for Error {
+    fn from(error: TransitionError) -> Self {
+        use TransitionError as E;
+        let (code, hint) = match &error {
+            E::NotAllowed { subject: "gate", .. } => (Code::GateNotPending, "a gate accepts only one decision"),
+            E::NotAllowed { .. } => (Code::Conflict, "`outcome-runtime status` shows the current state"),
+            E::WrongPrincipal { .. } => (Code::Forbidden, "agents propose and build; only humans decide"),
+            E::WrongDecision(_) => (Code::Conflict, "review the gate again and decide on what it shows now"),
+            E::AssuranceTooLow { .. } => (
+                Code::AssuranceTooLow,
+                "decide with your passphrase: on the gate's page or with `outcome-runtime gate decide`",
+            ),
+            E::NotHolder { .. } => {
+                (Code::NotGateHolder, "the holder decides, or the next person in the escalation once the time is over")
+            }
+        };
+        Self::new(code, error.to_string()).hint(hint)
+    }
 }

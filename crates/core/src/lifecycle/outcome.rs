@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::TransitionError;
 use crate::domain::{Assurance, Baseline, OutcomeState, OutcomeStatus, SignedDecision, Verdict, text_enum};
+use crate::identity::{Keyring, SignatureError, VerifiedDecision};
 use crate::principal::{Principal, PrincipalKind};
-use crate::signing::{Keyring, SignatureError, VerifiedDecision};
 
 use OutcomeEventKind as E;
 use OutcomeStatus as S;

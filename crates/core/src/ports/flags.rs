@@ -4,6 +4,7 @@
 //! ([`drift`]). Approvals that a service has of its own are respected, never bypassed. **Invariant**: flags are never
 //! evaluated here: which unit gets which arm is decided by the application's own SDK.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -58,11 +59,18 @@ pub trait FlagService: Send + Sync {
 /// Pauses before the reads that follow a write: a service with replicas may need a moment.
 const READ_BACK_PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(250), Duration::from_millis(1000)];
 
+/// How to wait; the ports know no timer of their own.
+pub type Sleep = fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Puts the flag where it should be and reads until it is seen there.
 ///
 /// # Errors
 /// [`FlagError::NotTaken`] when the service accepted the write and the flag is elsewhere.
-pub async fn write_and_read_back(service: &dyn FlagService, desired: &FlagState) -> Result<FlagState, FlagError> {
+pub async fn write_and_read_back(
+    service: &dyn FlagService,
+    desired: &FlagState,
+    sleep: Sleep,
+) -> Result<FlagState, FlagError> {
     if desired.is_on {
         service.set_rollout(&desired.key, desired.treatment_pct).await?;
     } else {
@@ -70,7 +78,7 @@ pub async fn write_and_read_back(service: &dyn FlagService, desired: &FlagState)
     }
     let mut found = None;
     for pause in READ_BACK_PAUSES {
-        tokio::time::sleep(pause).await;
+        sleep(pause).await;
         found = service.read(&desired.key).await?;
         if let Some(state) = found.as_ref().filter(|state| state.is_same(desired)) {
             return Ok(state.clone());

@@ -2,6 +2,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
+use crate::error::{Code, Error};
 use crate::scope::path::shown;
 
 /// The list of `outcome.yaml` in which a pattern stands.
@@ -115,3 +116,22 @@ impl ScopeError {
         Some(hint)
     }
 }
+
+impl From<ScopeError> for Error {
+    fn from(error: ScopeError) -> Self {
+        let code = Code::parse(error.code()).unwrap_or(Code::GitFailed);
+        let mut out = Self::new(code, error.to_string());
+        if let Some(hint) = error.hint() {
+            out = out.hint(hint);
+        }
+        match std::error::Error::source(&error) {
+            Some(cause) => out.because(Cause(cause.to_string())),
+            None => out,
+        }
+    }
+}
+
+/// What the cause of a [`ScopeError`] says: the error only lends it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Cause(String);

@@ -5,7 +5,7 @@
 //! mention what will judge the experiment. The same rules answer for a path before any commit exists (an editor hook)
 //! and for the paths that a hypothesis only declares.
 //!
-//! **Invariant**: nothing here writes to a repository, runs code that a repository configures, reaches the network, or
+//! **Invariant**: nothing here writes to a repository (but the notes that anchor the log), runs code that a repository configures, reaches the network, or
 //! takes the rules from the commit that is being checked: the caller passes the rules of the frozen plan.
 
 mod check;
@@ -22,7 +22,7 @@ mod tests;
 
 pub use check::check;
 pub use error::{ScopeError, ScopeList};
-pub use git::{Change, ChangeKind, CommitId, GitOptions, GitRepo};
+pub use git::{Change, ChangeKind, CommitId, GitOptions, GitRepo, OwnRepo, user_setting};
 pub use instrumentation::{InstrumentationFlag, Tampering, Watch, WatchKind};
 pub use path::relative_to;
 pub use report::{ClaimComparison, Note, NoteKind, ScopeCounts, ScopeReport, Violation, ViolationReason};

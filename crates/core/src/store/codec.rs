@@ -15,10 +15,10 @@ use crate::domain::{
     Assurance, Author, EvidenceGrade, ExperimentStatus, FindingType, GateStatus, GateType, OutcomeStatus, Slug,
     Variant, Verdict,
 };
+use crate::identity::KeyKind;
 use crate::ids::{
     AgentTokenId, ExperimentId, GateId, KeyId, LearningId, MeasurementId, MemberId, MessageId, OutcomeId, WorkspaceId,
 };
-use crate::signing::KeyKind;
 
 /// An instant with microseconds: `TIMESTAMPTZ` on PostgreSQL, text of fixed width on SQLite, so that it sorts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -8,9 +8,9 @@ use super::columns::{columns, sql};
 use super::db::{Tx, on_db};
 use super::statement::statements;
 use crate::audit::{LogEntry, NewEvent, Subject, SubjectKind};
+use crate::digest::canonical_json;
 use crate::error::{Code, Error, Result};
 use crate::ids::WorkspaceId;
-use crate::signing::canonical_json;
 
 statements! {
     EVENT_INSERT = EventRow::INSERT;

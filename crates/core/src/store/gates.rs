@@ -10,9 +10,9 @@ use super::error::must_hit;
 use super::statement::statements;
 use crate::domain::{Assurance, DecisionSubject, Gate, GateState, GateStatus, GateType, SignedDecision, Slug, Verdict};
 use crate::error::{Code, Error, Result};
+use crate::identity::VerifiedDecision;
 use crate::ids::{ExperimentId, GateId, MemberId, OutcomeId, WorkspaceId};
 use crate::lifecycle::GateRules;
-use crate::signing::VerifiedDecision;
 
 statements! {
     GATE_INSERT = GateRow::INSERT;

@@ -5,8 +5,8 @@ use super::columns::{columns, sql};
 use super::db::{Tx, on_db};
 use super::statement::statements;
 use crate::error::{Code, Error, Result};
+use crate::identity::{KeyKind, SealedKey, SignedEnrolment};
 use crate::ids::{AgentTokenId, KeyId, MemberId, WorkspaceId};
-use crate::signing::{KeyKind, SealedKey, SignedEnrolment};
 
 statements! {
     MEMBER_INSERT = Member::INSERT;

@@ -12,7 +12,7 @@ pub mod workspace;
 use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use outcome_core::signing::sha256_hex;
+use outcome_core::digest::sha256_hex;
 use outcome_core::{Code, Error};
 use serde::Serialize;
 

@@ -2,8 +2,9 @@
 
 mod audit;
 mod poll;
+mod record;
 
-pub use poll::PollRecord;
+pub use record::PollRecord;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;

@@ -1,45 +1,14 @@
 //! The poll loop. A failure is logged and the next round tries again.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use jiff::Timestamp;
 use outcome_core::error::error_chain;
 use outcome_core::usecases::{PollRequest, Polled};
 use tokio_util::sync::CancellationToken;
 
 use crate::App;
-
-/// Polls so far.
-#[derive(Debug, Default)]
-pub struct PollRecord(Mutex<PollCounts>);
-
-/// Counts since the start.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct PollCounts {
-    /// Rounds.
-    pub n_rounds: u64,
-    /// Rounds that failed as a whole: the database, or a defect.
-    pub n_failed: u64,
-    /// Readings and messages that failed within rounds.
-    pub n_source_failures: u64,
-    /// The end of the latest round that did not fail as a whole.
-    pub last_at: Option<Timestamp>,
-}
-
-impl PollRecord {
-    /// The counts now.
-    pub fn counts(&self) -> PollCounts {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, change: impl FnOnce(&mut PollCounts)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
 
 /// Polls at once, then at every tick. A round that has begun is finished.
 pub(super) async fn run(app: App, cancel: CancellationToken) {

@@ -5,8 +5,8 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use outcome_core::digest::{canonical_json, sha256_hex};
 use outcome_core::domain::{Assurance, GateStatus, Verdict};
-use outcome_core::signing::{canonical_json, sha256_hex};
 use outcome_core::usecases::{GateView, PageSession};
 use outcome_core::{Code, Error};
 

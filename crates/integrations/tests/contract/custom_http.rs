@@ -59,12 +59,20 @@ async fn the_whole_contract() {
         assert_eq!(service.read(key).await.unwrap(), None);
         assert_eq!(service.ensure(key, "Short form").await.unwrap(), FlagState::off(key));
         let five = FlagState::on(key, 5);
-        assert_eq!(write_and_read_back(&*service, &five).await.unwrap(), five);
+        assert_eq!(
+            write_and_read_back(&*service, &five, |pause| Box::pin(tokio::time::sleep(pause))).await.unwrap(),
+            five
+        );
         assert_eq!(service.ensure(key, "Other").await.unwrap(), five, "a flag that is there stays as it is");
         let kept = flags.0.lock().unwrap().clone();
         assert_eq!(kept, Some(json!({ "description": "Short form", "is_on": true, "treatment_pct": 5 })));
         assert_eq!(drift(&*service, &five).await.unwrap(), None);
-        assert_eq!(write_and_read_back(&*service, &FlagState::off(key)).await.unwrap(), FlagState::off(key));
+        assert_eq!(
+            write_and_read_back(&*service, &FlagState::off(key), |pause| Box::pin(tokio::time::sleep(pause)))
+                .await
+                .unwrap(),
+            FlagState::off(key)
+        );
         assert_eq!(drift(&*service, &five).await.unwrap().unwrap().found, Some(FlagState::off(key)));
         assert!(service.set_rollout(key, 101).await.is_err());
         assert!(service.off("../admin").await.is_err());

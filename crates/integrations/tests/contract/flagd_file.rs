@@ -37,7 +37,7 @@ async fn writes_what_flagd_reads() {
     assert_eq!(service.read("new-checkout").await.unwrap(), None);
     assert_eq!(service.ensure("new-checkout", "Short form").await.unwrap(), FlagState::off("new-checkout"));
     let five = FlagState::on("new-checkout", 5);
-    assert_eq!(write_and_read_back(&*service, &five).await.unwrap(), five);
+    assert_eq!(write_and_read_back(&*service, &five, |pause| Box::pin(tokio::time::sleep(pause))).await.unwrap(), five);
     assert_eq!(service.ensure("new-checkout", "Other").await.unwrap(), five, "a flag that is there stays as it is");
     assert_eq!(
         document(dir.path()),
@@ -57,7 +57,7 @@ async fn writes_what_flagd_reads() {
         })
     );
     let off = FlagState::off("new-checkout");
-    assert_eq!(write_and_read_back(&*service, &off).await.unwrap(), off);
+    assert_eq!(write_and_read_back(&*service, &off, |pause| Box::pin(tokio::time::sleep(pause))).await.unwrap(), off);
     assert_eq!(document(dir.path())["flags"]["new-checkout"]["state"], "DISABLED");
     assert!(drift(&*service, &five).await.unwrap().is_some());
     let left: Vec<_> =

@@ -10,7 +10,7 @@ use super::{Call, Detail, ToolSpec, answer, detail_property, object, short};
 use crate::answer::{Answer, Failure, action, keep_what_fits, set};
 use crate::{args, budget, cursor};
 
-pub(crate) const NAME: &str = "get_active_outcomes";
+pub(super) const NAME: &str = super::names::GET_ACTIVE_OUTCOMES;
 
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,

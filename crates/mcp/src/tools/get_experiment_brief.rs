@@ -10,7 +10,7 @@ use super::{Call, Detail, ToolSpec, answer, detail_property, object, with_known}
 use crate::answer::{Answer, Failure, set};
 use crate::args;
 
-pub(super) const NAME: &str = "get_experiment_brief";
+pub(super) const NAME: &str = super::names::GET_EXPERIMENT_BRIEF;
 
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,

@@ -10,7 +10,7 @@ use super::{Call, Detail, GET_ACTIVE_OUTCOMES, ToolSpec, answer, detail_property
 use crate::answer::{Answer, Failure, set};
 use crate::args;
 
-pub(super) const NAME: &str = "get_work_order";
+pub(super) const NAME: &str = super::names::GET_WORK_ORDER;
 
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,

@@ -9,7 +9,7 @@ use super::{Call, Detail, ToolSpec, answer, detail_property, object, short, with
 use crate::answer::{Answer, Failure, keep_what_fits};
 use crate::{args, cursor};
 
-pub(super) const NAME: &str = "query_learnings";
+pub(super) const NAME: &str = super::names::QUERY_LEARNINGS;
 
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,

@@ -11,7 +11,7 @@ use super::{Call, Detail, ToolSpec, answer, object, with_known};
 use crate::answer::{Answer, Failure, action, set};
 use crate::args;
 
-pub(super) const NAME: &str = "report_experiment_built";
+pub(super) const NAME: &str = super::names::REPORT_EXPERIMENT_BUILT;
 
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,

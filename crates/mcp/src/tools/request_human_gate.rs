@@ -11,7 +11,7 @@ use super::{Call, Detail, ToolSpec, answer, get_gate, object, with_known};
 use crate::answer::{Answer, Failure, set};
 use crate::args;
 
-pub(crate) const NAME: &str = "request_human_gate";
+pub(super) const NAME: &str = super::names::REQUEST_HUMAN_GATE;
 
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,

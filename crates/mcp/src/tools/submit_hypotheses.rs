@@ -11,7 +11,7 @@ use super::{Call, Detail, ToolSpec, answer, hypothesis, object, with_known};
 use crate::answer::{Answer, Failure, action};
 use crate::args;
 
-pub(super) const NAME: &str = "submit_hypotheses";
+pub(super) const NAME: &str = super::names::SUBMIT_HYPOTHESES;
 
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use outcome_core::signing::sha256_hex;
+use outcome_core::digest::sha256_hex;
 
 use super::facts::{PROGRAM, pretty};
 use super::server::Answers;

@@ -12,7 +12,7 @@ pub struct Layer {
 }
 
 /// What every other layer may use, except those without any arrow.
-pub const BASE: &[&str] = &["core::error", "core::ids", "core::principal"];
+pub const BASE: &[&str] = &["core::error", "core::ids", "core::principal", "core::digest", "core::text_enum"];
 
 /// What a front end may see of the core: its doors and what they speak of, never its storage.
 const DOORS: &[&str] = &[
@@ -25,6 +25,8 @@ const DOORS: &[&str] = &[
     "core::identity",
     "core::audit",
     "core::clock",
+    // What a simulation on the command line shows is what a gate shows.
+    "core::dry_run",
 ];
 
 /// The rows.
@@ -33,8 +35,11 @@ pub const MAP: &[Layer] = &[
     // The core, from its floor to its doors.
     Layer { name: "core::error", uses: &[] },
     Layer { name: "core::clock", uses: &[] },
+    // What is hashed and signed, and enums that are words: no rule of the product.
+    Layer { name: "core::digest", uses: &[] },
+    Layer { name: "core::text_enum", uses: &[] },
     Layer { name: "core::ids", uses: &[&["core::clock"]] },
-    Layer { name: "core::principal", uses: &[&["core::ids"]] },
+    Layer { name: "core::principal", uses: &[&["core::ids", "core::text_enum"]] },
     Layer { name: "core::domain", uses: &[&["stats"]] },
     // A transition takes a decision only as the proof that its signature was verified.
     Layer { name: "core::lifecycle", uses: &[&["core::domain", "core::identity", "stats"]] },
@@ -44,10 +49,22 @@ pub const MAP: &[Layer] = &[
     Layer { name: "core::registry", uses: &[&["core::domain", "core::ports", "core::config"]] },
     Layer { name: "core::settings", uses: &[&["core::config"]] },
     Layer { name: "core::scope", uses: &[&["core::domain"]] },
+    // The rules about paths are texts and pure; only what reads a repository does I/O.
+    Layer { name: "core::scope::path", uses: &[] },
+    Layer { name: "core::scope::error", uses: &[&["core::scope::path"]] },
+    Layer { name: "core::scope::territory", uses: &[&["core::scope::path"]] },
+    Layer {
+        name: "core::scope::rules",
+        uses: &[&["core::scope::path", "core::scope::error", "core::scope::territory"]],
+    },
     Layer { name: "core::identity", uses: &[&["core::domain"]] },
     Layer { name: "core::audit", uses: &[&["core::domain", "core::lifecycle", "core::identity"]] },
     Layer { name: "core::learnings", uses: &[&["core::domain", "core::present", "stats"]] },
-    Layer { name: "core::hypotheses", uses: &[&["core::domain", "core::present", "stats"]] },
+    // A hypothesis declares paths, and two may not declare the same.
+    Layer { name: "core::hypotheses", uses: &[&["core::domain", "core::present", "core::scope::rules", "stats"]] },
+    // Between readings, plan and statistics; both are pure and belong to no noun.
+    Layer { name: "core::evaluation", uses: &[&["core::domain", "core::hypotheses", "stats"]] },
+    Layer { name: "core::dry_run", uses: &[&["stats"]] },
     // Sealed keys and verified decisions are stored as they are.
     Layer { name: "core::store", uses: &[&["core::domain", "core::audit", "core::lifecycle", "core::identity"]] },
     // The proof that log and tables agree reads both.
@@ -92,7 +109,7 @@ pub const RESERVED: &[(&str, &[&str])] = &[
             "cli",
         ],
     ),
-    ("rand", &["stats", "core::ids", "core::usecases", "core::testing", "cli::commands::demo"]),
+    ("rand", &["stats", "core::ids", "core::dry_run", "core::usecases", "core::testing", "cli::commands::demo"]),
     ("rmcp", &["mcp", "daemon::mcp", "cli::clients", "cli::commands::demo"]),
     ("axum", &["daemon"]),
     ("askama", &["mcp", "daemon"]),

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use jiff::{SignedDuration, Timestamp};
+use outcome_core::scope::OwnRepo;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 use sqlx::SqlitePool;
@@ -47,8 +48,7 @@ impl Shop {
         ] {
             write(root, path, text)?;
         }
-        git(root, &["init", "-q", "-b", "main"])?;
-        commit(root, "The shop as it is")?;
+        OwnRepo::init(root.to_owned()).await?.commit_all("The shop as it is").await?;
         let options = SqliteConnectOptions::new().filename(root.join("shop.db")).create_if_missing(true);
         let db = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
         for statement in [
@@ -148,27 +148,6 @@ pub fn write(root: &Path, path: &str, text: &str) -> Result<()> {
         std::fs::create_dir_all(parent)?;
     }
     std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
-}
-
-/// Runs git in `root`, without the user's own configuration.
-pub fn git(root: &Path, args: &[&str]) -> Result<String> {
-    let done = std::process::Command::new("git")
-        .current_dir(root)
-        .args(["-c", "user.name=demo", "-c", "user.email=demo@example.com", "-c", "commit.gpgsign=false"])
-        .args(args)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .output()
-        .context("the demonstration needs git, and git cannot be run")?;
-    ensure!(done.status.success(), "git {} failed: {}", args.join(" "), String::from_utf8_lossy(&done.stderr));
-    Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
-}
-
-/// Commits everything and returns the commit.
-pub fn commit(root: &Path, message: &str) -> Result<String> {
-    git(root, &["add", "-A"])?;
-    git(root, &["commit", "-q", "-m", message])?;
-    git(root, &["rev-parse", "HEAD"])
 }
 
 /// The outcome file of the shop.

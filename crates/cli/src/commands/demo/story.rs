@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use outcome_core::config::Vendors;
 use outcome_core::domain::{ExperimentStatus, Surface, Verdict};
+use outcome_core::scope::OwnRepo;
 use outcome_core::settings::{Overrides, Settings};
 use outcome_core::usecases::{DecideRequest, Decided, GateView, InitRequest, PollRequest, Runtime, Unlock, Workspaces};
 use secrecy::SecretString;
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use super::agent::Agent;
 use super::chart::line_chart;
 use super::printer::Printer;
-use super::shop::{OUTCOME_FILE, Shop, Truth, commit, git, write};
+use super::shop::{OUTCOME_FILE, Shop, Truth, write};
 
 const PASSPHRASE: &str = "played passphrase of the demo";
 const POLL_HOURS: i64 = 6;
@@ -95,7 +96,7 @@ impl Stage {
             outcome_file: Some(OUTCOME_FILE.to_owned()),
         };
         let (runtime, done) = Workspaces::init(settings, request).await?;
-        commit(root, "Declare the outcome")?;
+        OwnRepo::at(root.to_owned()).commit_all("Declare the outcome").await?;
         print.did(&format!("init: member {}, signing key {}", done.member, short(&done.key_fingerprint)));
         let human = runtime.sessions().terminal_human().await?;
         runtime.outcomes().apply(&human, None).await?;
@@ -136,22 +137,23 @@ impl Stage {
     /// The agent builds both on branches. Its first report strays outside of the scope.
     async fn build(&mut self, agent: &Agent) -> Result<()> {
         self.print.chapter("3. The agent builds, and the runtime checks the diff");
+        let repo = OwnRepo::at(self.root.clone());
         for (experiment, flag, path) in [
             ("short-form", FORM, "frontend/checkout/form.html"),
             ("loud-upsell", UPSELL, "frontend/checkout/upsell.html"),
         ] {
             let brief = agent.call("get_experiment_brief", json!({ "experiment_id": experiment })).await?;
             let base = at(&brief, "base_commit").as_str().context("the brief has no base commit")?.to_owned();
-            git(&self.root, &["checkout", "-q", "-b", experiment, &base])?;
+            repo.run(&["checkout", "-q", "-b", experiment, &base]).await?;
             write(&self.root, path, &format!("<!-- behind the flag {flag} -->\n<form></form>\n"))?;
             if experiment == "loud-upsell" {
                 write(&self.root, "services/payments/charge.py", "def charge(order):\n    return 0\n")?;
-                let commit = commit(&self.root, "Upsell, and a small change of payments")?;
+                let commit = repo.commit_all("Upsell, and a small change of payments").await?;
                 let strayed = agent.call("report_experiment_built", report(experiment, flag, path, &commit)).await;
                 self.print.refused(&strayed.err().context("a change of payments was accepted")?.to_string());
-                git(&self.root, &["checkout", "-q", &base, "--", "services/payments/charge.py"])?;
+                repo.run(&["checkout", "-q", &base, "--", "services/payments/charge.py"]).await?;
             }
-            let commit = commit(&self.root, &format!("Build {experiment}"))?;
+            let commit = repo.commit_all(&format!("Build {experiment}")).await?;
             let done = agent.call("report_experiment_built", report(experiment, flag, path, &commit)).await?;
             self.print.played(
                 "agent",
@@ -161,7 +163,7 @@ impl Stage {
                     text(at(&done, "status"))
                 ),
             );
-            git(&self.root, &["checkout", "-q", "main"])?;
+            repo.run(&["checkout", "-q", "main"]).await?;
         }
         Ok(())
     }

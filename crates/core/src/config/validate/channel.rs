@@ -1,6 +1,6 @@
 //! Where a gate's holder is told: `slack:#name`, `email`, `webhook`, `none`.
 
-use super::{At, Context, Problem, Reporter, near_or, shown};
+use super::report::{At, Context, Problem, Reporter, near_or, shown};
 
 const KINDS: &[&str] = &["slack:#name", "email", "webhook", "none"];
 
@@ -59,5 +59,6 @@ fn invalid(at: &At<String>, reporter: &mut Reporter<'_>) {
         name if name.contains('@') => "write `email`: the message goes to the address in `assigned_to`".to_owned(),
         name => near_or(name, &["slack", "email", "webhook", "none"], "write one of them"),
     };
-    reporter.push(Problem::error("config.invalid_channel", at.span, message).valid(super::list(KINDS)).help(help));
+    reporter
+        .push(Problem::error("config.invalid_channel", at.span, message).valid(super::report::list(KINDS)).help(help));
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::super::ConnectorSpec;
-use super::super::file::{ConnectorKeys, RootFile};
-use super::super::vendor::SignalVendor;
-use super::super::yaml::Node;
-use super::{At, Context, Problem, Reporter, list, near_or, shown, unique};
+use super::report::{At, Context, Problem, Reporter, list, near_or, shown, unique};
+use crate::config::ConnectorSpec;
+use crate::config::file::{ConnectorKeys, RootFile};
+use crate::config::node::Node;
+use crate::config::reporter::SignalVendor;
 use crate::ports::SourceSettings;
 
 /// Types that the original had, or that a reader may look for.

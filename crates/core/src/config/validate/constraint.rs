@@ -1,8 +1,8 @@
 //! Constraints: measured limits, and rules for people.
 
-use super::super::file::{ConstraintFile, TargetFile};
+use super::report::{At, Context, Problem, Reporter, at_least_one};
 use super::signal::{Parts, Role, signal};
-use super::{At, Context, Problem, Reporter, at_least_one};
+use crate::config::file::{ConstraintFile, TargetFile};
 use crate::domain::{Constraint, ConstraintBound, Direction, SignalSpec};
 
 /// The checked constraint.

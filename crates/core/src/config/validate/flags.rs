@@ -1,10 +1,10 @@
 //! The flag service.
 
-use super::super::FlagServiceSpec;
-use super::super::file::{FlagKeys, FlagsFile};
-use super::super::secrets::Env;
-use super::super::yaml::{Node, Value};
-use super::{At, Problem, Reporter, list, near_or, shown};
+use super::report::{At, Problem, Reporter, list, near_or, shown};
+use crate::config::FlagServiceSpec;
+use crate::config::file::{FlagKeys, FlagsFile};
+use crate::config::node::{Node, Value};
+use crate::config::secrets::Env;
 
 /// Providers that the original had, or that a reader may look for.
 const ELSEWHERE: &[&str] =
@@ -85,5 +85,5 @@ fn sdk_key(config: &Node, reporter: &mut Reporter<'_>) -> bool {
 fn resolves_to_sdk_key(value: &str, env: &dyn Env) -> bool {
     use secrecy::ExposeSecret;
     value.contains("${")
-        && super::super::secrets::resolve(value, env).is_ok_and(|secret| secret.expose_secret().starts_with("sdk-"))
+        && crate::config::secrets::resolve(value, env).is_ok_and(|secret| secret.expose_secret().starts_with("sdk-"))
 }

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::super::file::{GateFile, GatesFile};
 use super::channel::channel;
-use super::{At, Context, Problem, Reporter, at_least_one, email, text};
+use super::report::{At, Context, Problem, Reporter, at_least_one, email, text};
+use crate::config::file::{GateFile, GatesFile};
 use crate::domain::{GatePolicy, GateType};
 
 pub(super) fn gates(

@@ -1,9 +1,9 @@
 //! Language models. Unknown names are warnings: models change faster than this program, and none of them decides.
 
-use super::super::LlmSpec;
-use super::super::file::LlmFile;
-use super::super::suggest::did_you_mean;
-use super::{At, Problem, Reporter, list, shown, text};
+use super::report::{At, Problem, Reporter, list, shown, text};
+use crate::config::LlmSpec;
+use crate::config::file::LlmFile;
+use crate::config::suggest::did_you_mean;
 
 const PROVIDERS: &[&str] = &[
     "host-agent",

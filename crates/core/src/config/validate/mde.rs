@@ -1,7 +1,7 @@
 //! The smallest effect worth finding, against the gap that is to be closed.
 
-use super::super::file::{Mde, TargetFile};
-use super::{At, Problem, Reporter};
+use super::report::{At, Problem, Reporter};
+use crate::config::file::{Mde, TargetFile};
 use crate::domain::MinimumDetectableEffect;
 
 pub(super) fn mde(

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::super::file::{ConstraintFile, OutcomeFile, PortfolioFile, RootFile, SignalFile, WeightsFile};
+use super::report::{At, Context, Problem, Reporter, Span, at_least_one, email, shown, text, unique};
 use super::signal::{Parts, Role, signal};
-use super::{At, Context, Problem, Reporter, Span, at_least_one, email, shown, text, unique};
 use super::{constraint, gates, llm, mde, scope, target};
+use crate::config::file::{ConstraintFile, OutcomeFile, PortfolioFile, RootFile, SignalFile, WeightsFile};
 use crate::domain::{Design, OutcomeSpec, Period, Portfolio, ScoreWeights};
 
 pub(super) fn outcomes(file: &RootFile, context: &Context, reporter: &mut Reporter<'_>) -> Vec<OutcomeSpec> {

@@ -1,7 +1,7 @@
 //! Values that may hold `${...}` references, and values that must.
 
-use super::super::secrets::{Part, SecretError, parts};
-use super::{At, Problem, Reporter};
+use super::report::{At, Problem, Reporter};
+use crate::config::secrets::{Part, SecretError, parts};
 
 /// Checks the references of a value; with an environment, also whether they can be resolved.
 pub fn references(at: &At<String>, reporter: &mut Reporter<'_>) -> bool {

@@ -2,8 +2,8 @@
 
 use ignore::gitignore::GitignoreBuilder;
 
-use super::super::file::ScopeFile;
-use super::{At, Problem, Reporter, shown};
+use super::report::{At, Problem, Reporter, shown};
+use crate::config::file::ScopeFile;
 use crate::domain::ScopeSpec;
 
 /// The most patterns of a list.

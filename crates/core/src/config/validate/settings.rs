@@ -1,10 +1,10 @@
 //! Notifications and limits.
 
-use super::super::file::{LimitsFile, NotificationsFile, OutgoingWebhookFile, SlackFile};
-use super::super::{ChannelSpec, Limits, NotificationSpec, OutgoingWebhookSpec, SlackSpec};
 use super::channel::is_slack_channel;
 use super::references::{no_inline_password, references, secret};
-use super::{At, Context, Problem, Reporter, at_least_one, shown, text};
+use super::report::{At, Context, Problem, Reporter, at_least_one, shown, text};
+use crate::config::file::{LimitsFile, NotificationsFile, OutgoingWebhookFile, SlackFile};
+use crate::config::{ChannelSpec, Limits, NotificationSpec, OutgoingWebhookSpec, SlackSpec};
 
 pub(super) fn limits(file: Option<&At<LimitsFile>>, reporter: &mut Reporter<'_>) -> Limits {
     let max = file.and_then(|file| file.value.max_active_outcomes.as_ref());

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::super::decode::TextMap;
-use super::super::file::{ConstraintFile, QueryFile, SignalFile};
-use super::super::vendor::Asked;
+use super::report::{At, Context, Problem, Reporter, SourceKind, Span, list, near_or, shown, text};
 use super::sql::{binds, has_word, selects_everything};
-use super::{At, Context, Problem, Reporter, SourceKind, Span, list, near_or, shown, text};
+use crate::config::decode::TextMap;
+use crate::config::file::{ConstraintFile, QueryFile, SignalFile};
+use crate::config::reporter::Asked;
 use crate::domain::{Aggregation, Design, MetricMethod, Period, SignalQuery, SignalSpec};
 
 /// What a signal is for; it decides which queries are needed.

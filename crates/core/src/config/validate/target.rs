@@ -1,7 +1,7 @@
 //! From where to where.
 
-use super::super::file::TargetFile;
-use super::{Problem, Reporter};
+use super::report::{Problem, Reporter};
+use crate::config::file::TargetFile;
 use crate::domain::{Direction, Period, Target};
 
 pub(super) fn target(file: &TargetFile, horizon: Option<Period>, reporter: &mut Reporter<'_>) -> Option<Target> {

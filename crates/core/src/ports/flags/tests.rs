@@ -55,18 +55,27 @@ impl FlagService for Memory {
 async fn a_write_that_is_not_seen_is_an_error() {
     let service = Memory::new(1, 0);
     let five = FlagState::on("f", 5);
-    assert_eq!(write_and_read_back(&service, &five).await.unwrap(), five);
-    let error = write_and_read_back(&service, &FlagState::on("f", 20)).await.unwrap_err();
+    assert_eq!(write_and_read_back(&service, &five, |pause| Box::pin(tokio::time::sleep(pause))).await.unwrap(), five);
+    let error = write_and_read_back(&service, &FlagState::on("f", 20), |pause| Box::pin(tokio::time::sleep(pause)))
+        .await
+        .unwrap_err();
     assert_eq!(error.to_string(), "memory accepted the write, but flag `f` is on at 5 % and not on at 20 %");
     assert_eq!(error.code(), Code::FlagFailed);
-    let error = write_and_read_back(&Memory::new(0, 0), &FlagState::off("f")).await.unwrap_err();
+    let error =
+        write_and_read_back(&Memory::new(0, 0), &FlagState::off("f"), |pause| Box::pin(tokio::time::sleep(pause)))
+            .await
+            .unwrap_err();
     assert_eq!(error.to_string(), "memory accepted the write, but flag `f` is not there and not off");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_service_may_need_a_moment() {
     let service = Memory::new(1, 2);
-    assert!(write_and_read_back(&service, &FlagState::on("f", 5)).await.is_ok());
+    assert!(
+        write_and_read_back(&service, &FlagState::on("f", 5), |pause| Box::pin(tokio::time::sleep(pause)))
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test(start_paused = true)]

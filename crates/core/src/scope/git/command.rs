@@ -7,6 +7,7 @@ use std::{
     ffi::{OsStr, OsString},
     path::PathBuf,
     process::Stdio,
+    time::Duration,
 };
 
 use tokio::{
@@ -14,7 +15,6 @@ use tokio::{
     process::Command,
 };
 
-use super::{GitOptions, arguments};
 use crate::scope::error::ScopeError;
 
 const MAX_STDERR_BYTES: u64 = 64 * 1024;
@@ -50,6 +50,23 @@ const ENVIRONMENT: [(&str, &str); 11] = [
     ("LC_ALL", "C"),
 ];
 
+/// How git is run.
+#[derive(Debug, Clone)]
+pub struct GitOptions {
+    /// The program, looked up on the `PATH` when it has no slash.
+    pub program: PathBuf,
+    /// For each single command.
+    pub timeout: Duration,
+    /// Most bytes that one command may write.
+    pub max_output_bytes: u64,
+}
+
+impl Default for GitOptions {
+    fn default() -> Self {
+        Self { program: PathBuf::from("git"), timeout: Duration::from_secs(60), max_output_bytes: 64 * 1024 * 1024 }
+    }
+}
+
 /// How and where git is run.
 #[derive(Debug, Clone)]
 pub(super) struct Git {
@@ -59,6 +76,8 @@ pub(super) struct Git {
     trusted: Vec<OsString>,
     /// Settings whose names come from the repository; see [`Git::without_filters`].
     overrides: Vec<(OsString, &'static str)>,
+    /// Whether the user's own configuration is read; see [`Git::as_user`].
+    is_as_user: bool,
 }
 
 #[derive(Debug)]
@@ -71,12 +90,18 @@ pub(super) struct Output {
 
 impl Git {
     pub(super) fn new(options: GitOptions, directory: PathBuf) -> Self {
-        Self { options, directory, trusted: Vec::new(), overrides: Vec::new() }
+        Self { options, directory, trusted: Vec::new(), overrides: Vec::new(), is_as_user: false }
     }
 
     pub(super) fn at(mut self, directory: PathBuf) -> Self {
         self.directory = directory;
         self
+    }
+
+    /// The same with the user's own configuration and identity, for what is done in the user's name. Hooks and filters of
+    /// the repository stay off.
+    pub(super) fn as_user(&self) -> Self {
+        Self { is_as_user: true, ..self.clone() }
     }
 
     /// Runs one command and gives what it wrote, whatever its status.
@@ -85,6 +110,11 @@ impl Git {
         args: [&str; N],
         stdin: Option<Vec<u8>>,
     ) -> Result<Output, ScopeError> {
+        self.run_all(&args, stdin).await
+    }
+
+    /// The same for arguments whose number is not known.
+    pub(super) async fn run_all(&self, args: &[&str], stdin: Option<Vec<u8>>) -> Result<Output, ScopeError> {
         let mut command = Command::new(&self.options.program);
         command.arg("-C").arg(&self.directory).arg("--no-pager");
         for setting in SETTINGS {
@@ -95,9 +125,9 @@ impl Git {
             setting.push(directory);
             command.arg("-c").arg(setting);
         }
-        command.args(arguments(&args));
-        clear_git_variables(&mut command);
-        command.envs(ENVIRONMENT);
+        command.args(arguments(args));
+        clear_git_variables(&mut command, |name| self.is_as_user && is_of_user(name));
+        command.envs(ENVIRONMENT.into_iter().filter(|(name, _)| !(self.is_as_user && is_of_user(name))));
         // Not as `-c name=value`, which a name with `=` in it would confuse.
         if !self.overrides.is_empty() {
             command.env("GIT_CONFIG_COUNT", self.overrides.len().to_string());
@@ -105,7 +135,7 @@ impl Git {
         for (n, (name, value)) in self.overrides.iter().enumerate() {
             command.env(format!("GIT_CONFIG_KEY_{n}"), name).env(format!("GIT_CONFIG_VALUE_{n}"), value);
         }
-        self.finish(command, &args, stdin).await
+        self.finish(command, args, stdin).await
     }
 
     /// Takes over the directories of other users that the user or the machine has named as safe. Only these values are
@@ -114,7 +144,7 @@ impl Git {
         let args = ["config", "--null", "--get-all", "safe.directory"];
         let mut command = Command::new(&self.options.program);
         command.args(arguments(&args));
-        clear_git_variables(&mut command);
+        clear_git_variables(&mut command, |_| false);
         // Outside any repository: a repository must not vouch for itself.
         command.env("GIT_DIR", "/dev/null").env("LC_ALL", "C");
         let output = self.finish(command, &args, None).await?;
@@ -212,9 +242,20 @@ pub(super) fn os_string(bytes: &[u8]) -> OsString {
     text(bytes).into()
 }
 
-fn clear_git_variables(command: &mut Command) {
+fn arguments<'a>(args: &'a [&'a str]) -> impl Iterator<Item = OsString> + 'a {
+    args.iter().map(|arg| OsStr::new(arg).to_owned())
+}
+
+/// Variables that say who the user is, or where the user's configuration is.
+fn is_of_user(name: &str) -> bool {
+    ["GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"]
+        .iter()
+        .any(|begin| name.starts_with(begin))
+}
+
+fn clear_git_variables(command: &mut Command, is_kept: impl Fn(&str) -> bool) {
     for (name, _) in std::env::vars_os() {
-        if name.as_encoded_bytes().starts_with(b"GIT_") {
+        if name.as_encoded_bytes().starts_with(b"GIT_") && !name.to_str().is_some_and(&is_kept) {
             command.env_remove(name);
         }
     }

@@ -1,43 +1,33 @@
 //! Reading a repository with the user's own `git`, plumbing only.
 //!
-//! **Invariant**: nothing here writes to the repository, and nothing that a repository configures is run or believed:
+//! **Invariant**: nothing here writes to a repository under check but a note of ours (`own.rs`), and nothing that a repository configures is run or believed:
 //! no hook, filter, external diff, replaced object, graft, ignored submodule or lazy download (`command.rs` has the
 //! list). A revision is never taken for an option; past [`GitRepo::resolve`] only full commit ids reach git.
 
 mod command;
 mod diff;
 mod objects;
+mod own;
 
 use std::{
-    ffi::{OsStr, OsString},
     fmt,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::command::GitOptions;
 use self::command::{Git, Output, os_string, text};
 pub use self::diff::{Change, ChangeKind};
 pub(super) use self::objects::Blobs;
+pub use self::own::{OwnRepo, user_setting};
 use crate::scope::error::ScopeError;
 
 /// The full id of a commit, as hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct CommitId(String);
-
-/// How git is run.
-#[derive(Debug, Clone)]
-pub struct GitOptions {
-    /// The program, looked up on the `PATH` when it has no slash.
-    pub program: PathBuf,
-    /// For each single command.
-    pub timeout: Duration,
-    /// Most bytes that one command may write.
-    pub max_output_bytes: u64,
-}
 
 /// A repository, found and readable.
 #[derive(Debug, Clone)]
@@ -216,17 +206,7 @@ impl fmt::Display for CommitId {
     }
 }
 
-impl Default for GitOptions {
-    fn default() -> Self {
-        Self { program: PathBuf::from("git"), timeout: Duration::from_secs(60), max_output_bytes: 64 * 1024 * 1024 }
-    }
-}
-
 /// `output` without the newline at its end.
 fn line(output: &[u8]) -> &[u8] {
     output.strip_suffix(b"\n").unwrap_or(output)
-}
-
-fn arguments<'a>(args: &'a [&'a str]) -> impl Iterator<Item = OsString> + 'a {
-    args.iter().map(|arg| OsStr::new(arg).to_owned())
 }

@@ -8,11 +8,15 @@ use super::AuditLog;
 use crate::audit::SignedAnchor;
 use crate::error::{Code, Error, Result};
 use crate::principal::Principal;
+use crate::scope::ScopeError;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::file::io;
 use crate::usecases::kernel::unlock::{Unlock, member_key};
 use crate::usecases::kernel::workspace_file::repo;
+
+/// Where git keeps our notes.
+const NOTES: &str = "refs/notes/outcome-audit";
 
 /// Where an anchor is kept.
 #[derive(Debug, Clone)]
@@ -60,36 +64,19 @@ impl AuditLog<'_> {
 async fn write_note(runtime: &Runtime, line: &str) -> Result<()> {
     let repo = repo(runtime).await?;
     let head = repo.head().await?;
-    let done = tokio::process::Command::new("git")
-        .arg("-C")
-        .arg(repo.root())
-        .args(["notes", "--ref=refs/notes/outcome-audit", "append", "-m", line])
-        .arg(head.as_str())
-        .output()
-        .await
-        .map_err(|e| Error::new(Code::GitUnavailable, "git cannot be run").because(e))?;
-    if done.status.success() {
-        return Ok(());
-    }
-    let text: String = String::from_utf8_lossy(&done.stderr).chars().take(300).collect();
-    Err(Error::new(Code::GitFailed, format!("the git note was not written: {}", text.trim())))
+    repo.note_append(NOTES, &head, line).await.map_err(|e| match e {
+        ScopeError::GitFailed { stderr, .. } => {
+            Error::new(Code::GitFailed, format!("the git note was not written: {}", stderr.trim()))
+        }
+        other => other.into(),
+    })
 }
 
 /// The lines of all notes of ours; none where there is no repository.
 pub(super) async fn read_notes(runtime: &Runtime) -> Vec<String> {
     let Ok(repo) = repo(runtime).await else { return Vec::new() };
-    let list = tokio::process::Command::new("git")
-        .arg("-C")
-        .arg(repo.root())
-        .args(["log", "--notes=refs/notes/outcome-audit", "--format=%N", "-n", "2000"])
-        .output()
-        .await;
-    let Ok(list) = list else { return Vec::new() };
-    String::from_utf8_lossy(&list.stdout)
-        .lines()
-        .filter(|line| line.trim_start().starts_with('{'))
-        .map(ToOwned::to_owned)
-        .collect()
+    let lines = repo.note_lines(NOTES).await.unwrap_or_default();
+    lines.into_iter().filter(|line| line.trim_start().starts_with('{')).collect()
 }
 
 fn append_line(path: &std::path::Path, line: &str) -> Result<()> {

@@ -2,16 +2,17 @@
 
 use super::digest::digest;
 use super::keyring::{email_of, payload, tampered};
+use crate::audit::replay::{ExperimentCreated, GateOpened, OutcomeCreated};
+use crate::digest::sha256_hex;
 use crate::domain::{
     Assurance, DecisionSubject, Experiment, ExperimentState, Gate, GateType, Outcome, OutcomeState, SignedDecision,
 };
 use crate::error::{Code, Error, Result};
+use crate::identity::Keyring;
 use crate::ids::{ExperimentId, GateId, OutcomeId};
-use crate::lifecycle::replay::{ExperimentCreated, GateOpened, OutcomeCreated};
 use crate::lifecycle::{
     ExperimentEvent, GateEvent, GateRules, OutcomeEvent, transition_experiment, transition_gate, transition_outcome,
 };
-use crate::signing::{Keyring, sha256_hex};
 use crate::store::Tx;
 
 /// Most log lines of one subject that a step reads back.

@@ -8,8 +8,8 @@ use super::keyring::keyring;
 use super::unlock::{Signer, Unlock, signer};
 use crate::domain::{Assurance, Decision, DecisionSubject, Outcome, Surface, Verdict};
 use crate::error::{Code, Error, Result};
+use crate::identity::{Keyring, VerifiedDecision, sign_decision};
 use crate::principal::Principal;
-use crate::signing::{Keyring, VerifiedDecision, sign_decision};
 use crate::store::Tx;
 use crate::usecases::Runtime;
 

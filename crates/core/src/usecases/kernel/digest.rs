@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::digest::{canonical_json, sha256_hex};
 use crate::error::{Code, Error, Result};
-use crate::signing::{canonical_json, sha256_hex};
 use crate::store::StoredReading;
 
 /// SHA-256 of the canonical JSON of a value.

@@ -5,13 +5,13 @@ use serde_json::json;
 use super::event::new_event;
 use super::gate_context::context_package;
 use super::step_context::StepContext;
+use crate::audit::replay::GateOpened;
+use crate::digest::{canonical_json, sha256_hex};
 use crate::domain::{Experiment, Gate, GateState, GateStatus, GateType, Outcome, Slug};
 use crate::error::{Code, Error, Result};
 use crate::ids::{GateId, MessageId};
 use crate::lifecycle::GateRules;
-use crate::lifecycle::replay::GateOpened;
 use crate::principal::Principal;
-use crate::signing::{canonical_json, sha256_hex};
 use crate::store::Tx;
 use crate::usecases::Runtime;
 

@@ -13,12 +13,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::digest::sha256_hex;
 use crate::domain::{ArmSums, ConstraintBound, Experiment, Variant, VariantReading};
 use crate::error::{Code, Error, Result};
 use crate::evaluation::{Corrected, Guard, PhaseReadings, Poll, assess_poll, correct_past, evaluate_poll, is_restated};
 use crate::hypotheses::Plan;
 use crate::ids::ExperimentId;
-use crate::signing::sha256_hex;
 use crate::stats::{Evaluated, RunningState};
 use crate::store::{AllocationPhase, Origin, Snapshot, Tx};
 

@@ -1,10 +1,10 @@
 //! The keys that count, and what the log says about them.
 
 use crate::audit::LogEntry;
+use crate::audit::replay::WorkspaceCreated;
 use crate::error::{Code, Error, Result};
-use crate::lifecycle::replay::WorkspaceCreated;
+use crate::identity::Keyring;
 use crate::principal::Principal;
-use crate::signing::Keyring;
 use crate::store::Tx;
 use crate::usecases::Runtime;
 

@@ -2,10 +2,10 @@
 
 use super::digest::digest;
 use super::event::new_event;
+use crate::audit::replay::ExperimentCreated;
 use crate::domain::{Author, Experiment, Outcome, Slug};
 use crate::error::{Code, Error, Result};
 use crate::ids::ExperimentId;
-use crate::lifecycle::replay::ExperimentCreated;
 use crate::principal::Principal;
 use crate::store::Tx;
 use crate::usecases::Runtime;

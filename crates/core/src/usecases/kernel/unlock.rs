@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use crate::error::{Code, Error, Result};
-use crate::signing::{KeyKind, SigningKey};
+use crate::identity::{KeyKind, SigningKey};
 use crate::store::{Member, MemberKey};
 use crate::usecases::Runtime;
 

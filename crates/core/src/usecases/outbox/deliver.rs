@@ -99,6 +99,10 @@ async fn deliver_flag(runtime: &Runtime, message: &Message) -> Result<String> {
     };
     let description = payload["description"].as_str().unwrap_or_default();
     service.ensure(key, description).await.map_err(Error::from)?;
-    let state = flags::write_and_read_back(service.as_ref(), &flag_position(key, pct)).await.map_err(Error::from)?;
+    let state = flags::write_and_read_back(service.as_ref(), &flag_position(key, pct), |pause| {
+        Box::pin(tokio::time::sleep(pause))
+    })
+    .await
+    .map_err(Error::from)?;
     Ok(format!("flag `{key}` is {state} ({})", service.name()))
 }

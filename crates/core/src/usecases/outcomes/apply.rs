@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use super::Outcomes;
 use super::plan::{OutcomePlan, lowers_assurance, voids};
+use crate::audit::replay::OutcomeCreated;
 use crate::domain::{Assurance, Outcome, OutcomeSpec, OutcomeState, OutcomeStatus, Verdict};
 use crate::error::{Code, Error, Result};
 use crate::ids::OutcomeId;
-use crate::lifecycle::replay::OutcomeCreated;
 use crate::lifecycle::{ExperimentEvent, OutcomeEvent};
 use crate::principal::Principal;
 use crate::usecases::Runtime;
@@ -107,7 +107,7 @@ async fn consent(
     runtime: &Runtime,
     outcome: &Outcome,
     unlock: Option<&Unlock>,
-) -> Result<(crate::signing::VerifiedDecision, Principal)> {
+) -> Result<(crate::identity::VerifiedDecision, Principal)> {
     let unlock = unlock.ok_or_else(|| {
         Error::new(
             Code::PassphraseNeeded,

@@ -3,10 +3,10 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Sessions;
+use crate::digest::sha256_hex;
 use crate::error::{Code, Error, Result};
 use crate::ids::AgentTokenId;
 use crate::principal::Principal;
-use crate::signing::sha256_hex;
 use crate::store::{AgentToken, Instant};
 use crate::usecases::kernel::event::{new_event, record_refusal};
 use crate::usecases::kernel::text::bounded;

@@ -4,9 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Sessions;
+use crate::digest::sha256_hex;
 use crate::error::{Code, Error, Result};
 use crate::principal::Principal;
-use crate::signing::sha256_hex;
 use crate::store::{Instant, Member, Session};
 use crate::usecases::kernel::event::{new_event, record_refusal};
 use crate::usecases::kernel::unlock::{Unlock, member_key};

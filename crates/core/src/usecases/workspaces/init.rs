@@ -8,17 +8,18 @@ use secrecy::SecretString;
 use serde::Serialize;
 
 use super::Workspaces;
+use crate::audit::replay::WorkspaceCreated;
 use crate::clock::Clock;
 use crate::error::{Code, Error, Result};
+use crate::identity::{Enrolment, KeyKind, SealedKey, SigningKey, check_passphrase, enrol, fingerprint};
 use crate::ids::{Ids, KeyId, MemberId, WorkspaceId};
-use crate::lifecycle::replay::WorkspaceCreated;
 use crate::principal::Principal;
 use crate::settings::{FOLDER, Settings, WorkspaceFile};
-use crate::signing::{Enrolment, KeyKind, SealedKey, SigningKey, check_passphrase, enrol, fingerprint};
 use crate::store::{Db, Instant, Member, MemberKey, Workspace};
+use crate::usecases::Runtime;
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::file::io;
-use crate::usecases::{Runtime, assemble, clock_of};
+use crate::usecases::runtime::{assemble, clock_of};
 
 /// Who sets it up.
 pub struct InitRequest {

@@ -5,10 +5,12 @@ mod build;
 mod plan;
 mod proposal;
 mod result;
+mod values;
 
 use outcome_core::domain::ContextPackage;
 use serde_json::Value;
 
+use self::values::{interval, is, list, number, strings, text, yes};
 use super::sections::Section;
 
 /// The sections in the order in which they help to decide.
@@ -43,35 +45,4 @@ fn obstacles(facts: &Value, open_conditions: &[String]) -> Section {
         .warnings
         .extend(open_conditions.iter().map(|condition| format!("Condition of an earlier approval: “{condition}”")));
     section
-}
-
-fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
-    value.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty())
-}
-
-fn number(value: &Value, pointer: &str) -> Option<f64> {
-    value.pointer(pointer).and_then(Value::as_f64)
-}
-
-fn is(value: &Value, pointer: &str) -> Option<bool> {
-    value.pointer(pointer).and_then(Value::as_bool)
-}
-
-fn yes(flag: Option<bool>) -> Option<String> {
-    flag.map(|flag| if flag { "yes" } else { "no" }.to_owned())
-}
-
-fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
-}
-
-fn strings(value: &Value, pointer: &str) -> Vec<String> {
-    list(value, pointer).iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect()
-}
-
-/// An interval with its open sides said.
-fn interval(value: &Value, pointer: &str, show: fn(f64) -> String) -> Option<String> {
-    let found = value.pointer(pointer).filter(|found| found.is_object())?;
-    let side = |name: &str, open: &str| number(found, name).map_or_else(|| open.to_owned(), show);
-    Some(format!("{} to {}", side("/lower", "no lower end"), side("/upper", "no upper end")))
 }

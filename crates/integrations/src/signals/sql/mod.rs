@@ -25,7 +25,10 @@ use self::engine::{Ask, Engine, EngineError, Limits};
 use self::lexer::Dialect;
 use self::table::{Cell, Misfit, Table};
 use outcome_core::domain::{ArmSums, Reading, SignalSpec, VariantReading, Window};
-use outcome_core::ports::{MetricInfo, QueryPlan, ReadError, SignalSource, SourceReport, VariantRequest};
+use outcome_core::ports::{
+    MetricInfo, Opening, QueryPlan, ReadError, SignalSource, SourceReport, SourceSettings, VariantRequest,
+};
+use serde_json::json;
 
 use self::settings::SqlSettings;
 pub(crate) use self::settings::{TimeFormat, VENDOR};
@@ -34,6 +37,24 @@ use crate::http::Redactor;
 /// Most tables that [`SignalSource::list`] names, and most columns of each.
 const MAX_TABLES: usize = 200;
 const MAX_COLUMNS: usize = 60;
+
+impl SourceSettings for SqlSettings {
+    fn to_json(&self) -> serde_json::Value {
+        json!({
+            "url": self.url, "statement_timeout": self.statement_timeout, "row_cap": self.row_cap,
+            "time_format": self.time_format,
+        })
+    }
+
+    fn references(&self) -> Vec<&str> {
+        vec![&self.url]
+    }
+
+    fn open(&self, name: &str, opening: &Opening<'_>) -> Result<Box<dyn SignalSource>, ReadError> {
+        let url = opening.resolve.resolve(&self.url).map_err(|error| ReadError::secret(name, &error))?;
+        Ok(Box::new(SqlSource::open(name, self, &url, opening.root)?))
+    }
+}
 
 /// A database.
 pub(super) struct SqlSource {

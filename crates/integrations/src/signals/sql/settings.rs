@@ -7,13 +7,10 @@ use outcome_core::config::vendor::{
     no_inline_password, references,
 };
 use outcome_core::domain::Period;
-use outcome_core::ports::{Opening, ReadError, SignalSource, SourceSettings};
+use outcome_core::ports::SourceSettings;
 use outcome_core::yaml_map;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
-
-use super::SqlSource;
 
 /// Databases that are asked with the user's own SQL, read-only.
 pub(crate) const VENDOR: SignalVendor = SignalVendor {
@@ -72,24 +69,6 @@ pub(super) struct SqlSettings {
     pub(super) statement_timeout: Period,
     pub(super) row_cap: u32,
     pub(super) time_format: TimeFormat,
-}
-
-impl SourceSettings for SqlSettings {
-    fn to_json(&self) -> serde_json::Value {
-        json!({
-            "url": self.url, "statement_timeout": self.statement_timeout, "row_cap": self.row_cap,
-            "time_format": self.time_format,
-        })
-    }
-
-    fn references(&self) -> Vec<&str> {
-        vec![&self.url]
-    }
-
-    fn open(&self, name: &str, opening: &Opening<'_>) -> Result<Box<dyn SignalSource>, ReadError> {
-        let url = opening.resolve.resolve(&self.url).map_err(|error| ReadError::secret(name, &error))?;
-        Ok(Box::new(SqlSource::open(name, self, &url, opening.root)?))
-    }
 }
 
 fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettings>> {

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::error::{Code, Error};
 use crate::ids::{Ids, KeyId};
 
 /// Shortest passphrase, in characters.
@@ -122,4 +123,18 @@ fn derive(passphrase: &SecretString, salt: &[u8], cost: (u32, u32, u32)) -> Resu
         .hash_password_into(passphrase.expose_secret().as_bytes(), salt, out.as_mut_slice())
         .map_err(failed)?;
     Ok(out)
+}
+
+impl From<SealError> for Error {
+    fn from(error: SealError) -> Self {
+        use SealError as E;
+        let (code, hint) = match &error {
+            E::WrongPassphrase => (Code::PassphraseWrong, "nothing was changed; try again"),
+            E::Weak(_) => {
+                (Code::PassphraseWeak, "choose a longer passphrase, for example four or five unrelated words")
+            }
+            E::Damaged(_) => (Code::DatabaseCorrupt, "restore the database from a backup"),
+        };
+        Self::new(code, error.to_string()).hint(hint)
+    }
 }

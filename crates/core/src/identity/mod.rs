@@ -3,11 +3,9 @@
 //! **Invariant**: nothing here does I/O or reads a clock. Secret keys leave a function only sealed or inside a
 //! [`SigningKey`] that is wiped when dropped.
 
-mod canonical;
 mod keyring;
 mod seal;
 
-pub use canonical::{canonical_json, sha256_hex};
 pub use ed25519_dalek::SigningKey;
 pub use keyring::{
     Enrolment, KeyKind, Keyring, SignatureError, SignedEnrolment, VerifiedDecision, enrol, fingerprint, sign_decision,

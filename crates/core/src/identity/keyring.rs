@@ -9,8 +9,9 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{canonical_json, sha256_hex};
+use crate::digest::{canonical_json, sha256_hex};
 use crate::domain::{Assurance, Decision, SignedDecision, text_enum};
+use crate::error::{Code, Error};
 use crate::ids::{KeyId, MemberId, WorkspaceId};
 
 text_enum! {
@@ -246,4 +247,12 @@ fn verify<T: Serialize>(key: &VerifyingKey, value: &T, signature_hex: &str) -> b
 fn parse_public(hex_text: &str) -> Option<VerifyingKey> {
     let bytes: [u8; 32] = hex::decode(hex_text).ok()?.try_into().ok()?;
     VerifyingKey::from_bytes(&bytes).ok()
+}
+
+impl From<SignatureError> for Error {
+    fn from(error: SignatureError) -> Self {
+        Self::new(Code::SignatureInvalid, error.to_string()).hint(
+            "only a member's enrolled key can decide; `outcome-runtime audit verify` shows what was tampered with",
+        )
+    }
 }

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{
+use super::{ChainBreak, ChainCheck, LogEntry, SubjectKind};
+use crate::domain::{Assurance, DecisionSubject, ExperimentState, GateState, OutcomeState, SignedDecision};
+use crate::identity::{Keyring, SignedEnrolment};
+use crate::ids::{ExperimentId, GateId, KeyId, OutcomeId, WorkspaceId};
+use crate::lifecycle::{
     ExperimentEvent, GateEvent, GateRules, OutcomeEvent, transition_experiment, transition_gate, transition_outcome,
 };
-use crate::audit::{ChainBreak, ChainCheck, LogEntry, SubjectKind};
-use crate::domain::{Assurance, DecisionSubject, ExperimentState, GateState, OutcomeState, SignedDecision};
-use crate::ids::{ExperimentId, GateId, KeyId, OutcomeId, WorkspaceId};
 use crate::principal::Principal;
-use crate::signing::{Keyring, SignedEnrolment};
 
 /// First line of every log.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, Deserialize)]

@@ -1,0 +1,89 @@
+//! A gate for the human who decides it.
+
+use outcome_core::usecases::GateView;
+
+use crate::output::{Page, absolute, ordered, safe, when};
+
+/// How many characters of a hash are shown to people.
+pub const HASH_PREFIX: usize = 12;
+
+/// Everything that the human should know before deciding.
+pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bool) {
+    let context = &view.context;
+    page.head(&format!("Gate {} · {} · {}", view.gate, view.gate_type, view.status));
+    let question = page.bold(&safe(&context.question));
+    page.line(&format!("  {question}"));
+    page.field("outcome", context.outcome.as_str());
+    if let Some(experiment) = &context.experiment {
+        page.field("experiment", experiment.as_str());
+    }
+    page.field("holder", view.holder.as_deref().unwrap_or("-"));
+    let is_open = view.decisions.is_empty() && !view.status.is_decided();
+    let due = if is_open && view.due_at < now { "overdue since" } else { "due" };
+    page.field(due, &when(now, view.due_at));
+    page.field(
+        "needs",
+        &format!("{} ({}) or higher; a refusal may have lower assurance", view.assurance, view.assurance.label()),
+    );
+    if let Some(says) = &context.agent_says {
+        let label = page.yellow("In the words of the requester (untrusted, quoted):");
+        page.line(&format!("  {label}"));
+        page.quote(4, says);
+    }
+    if let Some(recommendation) = &context.recommendation {
+        page.field("recommends", recommendation);
+    }
+    page.head("Facts (quoted text was written by others)");
+    if let Some(facts) = context.facts.as_object() {
+        for (name, value) in ordered(facts) {
+            page.outline(2, name, value);
+        }
+    }
+    for (title, mark, lines) in [
+        ("Conditions of earlier gates", "-", &context.open_conditions),
+        ("Confirm before approving", "[ ]", &context.checklist),
+    ] {
+        if !lines.is_empty() {
+            page.head(title);
+            for line in lines {
+                page.line(&format!("  {mark} {}", safe(line)));
+            }
+        }
+    }
+    for decision in &view.decisions {
+        page.head(&format!("Decided: {} ({}, {})", decision.verdict, decision.assurance, decision.assurance.label()));
+        page.field("at", &absolute(decision.decided_at));
+        for condition in &decision.conditions {
+            page.field("condition", condition);
+        }
+        if let Some(note) = &decision.note {
+            page.quote(2, note);
+        }
+    }
+    page.blank();
+    page.field("context hash", &format!("{}  (a decision signs this hash)", prefix(&view.context_hash)));
+    if is_open {
+        page.field("verdicts", &verdicts(view).join(", "));
+    }
+    if let Some(experiment) = context.experiment.as_ref().filter(|_| is_open && context.facts.get("result").is_some()) {
+        page.hint(&format!(
+            "these numbers are from when the gate opened; `outcome-runtime experiment show {experiment}` shows the latest"
+        ));
+    }
+    if is_open && has_hint {
+        page.hint(&format!(
+            "decide with `outcome-runtime gate decide {}`, or on {}",
+            view.gate,
+            safe(&view.review_url)
+        ));
+    }
+}
+
+/// The verdicts that the gate accepts.
+pub fn verdicts(view: &GateView) -> Vec<String> {
+    view.context.verdicts.iter().map(|verdict| verdict.as_str().to_owned()).collect()
+}
+
+fn prefix(hash: &str) -> String {
+    hash.chars().take(HASH_PREFIX).collect()
+}

@@ -1,0 +1,39 @@
+//! What is known about a key before any file is read.
+
+/// A key that a map knows.
+#[derive(Debug)]
+pub struct Field {
+    pub name: &'static str,
+    /// Older spellings.
+    pub aliases: &'static [&'static str],
+    pub is_required: bool,
+    /// In YAML.
+    pub default: Option<&'static str>,
+    pub doc: &'static str,
+    pub example: &'static str,
+}
+
+impl Field {
+    pub fn name(&self) -> &'static str {
+        self.name.trim_start_matches("r#")
+    }
+
+    pub(super) fn is(&self, key: &str) -> bool {
+        self.name() == key || self.aliases.contains(&key)
+    }
+
+    /// The first sentence of its documentation, without its full stop and with a small letter.
+    pub(super) fn summary(&self) -> String {
+        let first = self.doc.trim().split([';', '\n']).next().unwrap_or("");
+        let first =
+            first.split(". ").next().unwrap_or("").split(": ").next().unwrap_or("").trim_end_matches('.').trim();
+        let mut chars = first.chars();
+        chars.next().map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
+    }
+
+    /// What its documentation gives as an example (", as `x`"), else an example of its type.
+    pub(super) fn example(&self) -> &'static str {
+        let named = self.doc.split_once(", as `").and_then(|(_, rest)| rest.split('`').next());
+        named.unwrap_or(self.example)
+    }
+}

@@ -1,0 +1,74 @@
+//! One door a noun, reached through the handle: `runtime.gates().decide(..)`.
+
+use super::{
+    AuditLog, Builds, Experiments, Gates, Hypotheses, Learnings, Outbox, Outcomes, Runtime, Sessions, Signals,
+    Workspaces,
+};
+
+impl Runtime {
+    /// The use cases about outcomes.
+    #[must_use]
+    pub fn outcomes(&self) -> Outcomes<'_> {
+        Outcomes(self)
+    }
+
+    /// The use cases about experiments.
+    #[must_use]
+    pub fn experiments(&self) -> Experiments<'_> {
+        Experiments(self)
+    }
+
+    /// The use cases about hypotheses.
+    #[must_use]
+    pub fn hypotheses(&self) -> Hypotheses<'_> {
+        Hypotheses(self)
+    }
+
+    /// The use cases about builds.
+    #[must_use]
+    pub fn builds(&self) -> Builds<'_> {
+        Builds(self)
+    }
+
+    /// The use cases about gates.
+    #[must_use]
+    pub fn gates(&self) -> Gates<'_> {
+        Gates(self)
+    }
+
+    /// The use cases about signals and their sources.
+    #[must_use]
+    pub fn signals(&self) -> Signals<'_> {
+        Signals(self)
+    }
+
+    /// The use cases about learnings.
+    #[must_use]
+    pub fn learnings(&self) -> Learnings<'_> {
+        Learnings(self)
+    }
+
+    /// The use cases about the audit log.
+    #[must_use]
+    pub fn audit_log(&self) -> AuditLog<'_> {
+        AuditLog(self)
+    }
+
+    /// The use cases about the workspace as a whole.
+    #[must_use]
+    pub fn workspaces(&self) -> Workspaces<'_> {
+        Workspaces(self)
+    }
+
+    /// The use cases about sessions and tokens.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions<'_> {
+        Sessions(self)
+    }
+
+    /// The use cases about messages that wait.
+    #[must_use]
+    pub fn outbox(&self) -> Outbox<'_> {
+        Outbox(self)
+    }
+}

@@ -1,0 +1,122 @@
+//! The handle to an opened workspace.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::clock::{Clock, FileClock, SystemClock};
+use crate::error::{Code, Error, Result};
+use crate::ids::Ids;
+use crate::registry::Sources;
+use crate::settings::Settings;
+use crate::store::{Db, Tx, Workspace};
+
+/// An opened workspace. Cheap to clone; all clones share connections.
+#[derive(Clone)]
+pub struct Runtime {
+    pub(super) db: Db,
+    pub(super) workspace: Workspace,
+    pub(super) settings: Arc<Settings>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) ids: Ids,
+    pub(super) sources: Arc<Sources>,
+}
+
+impl Runtime {
+    /// Opens the workspace that `settings` names.
+    ///
+    /// # Errors
+    /// [`Code::WorkspaceNotFound`], [`Code::ClockMismatch`], or what the database says.
+    pub async fn open(settings: Settings) -> Result<Self> {
+        let clock = clock_of(&settings)?;
+        Self::open_with_clock(settings, clock).await
+    }
+
+    /// Opens the workspace with a clock of the caller's.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_with_clock(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self> {
+        let missing = || {
+            Error::new(Code::WorkspaceNotFound, format!("{} is not a workspace yet", settings.root.value.display()))
+                .hint("run `outcome-runtime init` there")
+        };
+        if let Some(path) = settings.database.value.strip_prefix("sqlite:")
+            && !Path::new(path.trim_start_matches("//")).exists()
+        {
+            return Err(missing());
+        }
+        let db = Db::open(&settings.database.value).await?;
+        let known = db.workspace_list().await?;
+        let workspace = match settings.read_workspace_file()? {
+            Some(file) => known.into_iter().find(|workspace| workspace.id == file.workspace),
+            // Without the file a database with a single workspace leaves no doubt.
+            None => Some(known).filter(|known| known.len() == 1).and_then(|known| known.into_iter().next()),
+        }
+        .ok_or_else(missing)?;
+        if workspace.is_virtual_clock != clock.is_virtual() {
+            return Err(Error::new(
+                Code::ClockMismatch,
+                if workspace.is_virtual_clock {
+                    "this workspace uses a virtual clock, as demonstrations do"
+                } else {
+                    "a real workspace cannot use a virtual clock"
+                },
+            )
+            .hint("set or unset OUTCOME_RUNTIME_CLOCK_FILE"));
+        }
+        Ok(assemble(db, workspace, settings, clock))
+    }
+
+    /// The present instant.
+    #[must_use]
+    pub fn now(&self) -> jiff::Timestamp {
+        self.clock.now()
+    }
+
+    /// The workspace.
+    #[must_use]
+    pub fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+
+    /// The effective settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Ids and random bytes.
+    #[must_use]
+    pub fn ids(&self) -> &Ids {
+        &self.ids
+    }
+
+    pub(super) async fn read(&self) -> Result<Tx> {
+        self.db.read(self.workspace.id).await
+    }
+
+    pub(super) async fn write(&self) -> Result<Tx> {
+        self.db.write(self.workspace.id).await
+    }
+}
+
+pub(super) fn assemble(db: Db, workspace: Workspace, settings: Settings, clock: Arc<dyn Clock>) -> Runtime {
+    let ids = Ids::new(Arc::clone(&clock));
+    Runtime { db, workspace, settings: Arc::new(settings), clock, ids, sources: Arc::default() }
+}
+
+/// The clock that the settings ask for.
+pub(super) fn clock_of(settings: &Settings) -> Result<Arc<dyn Clock>> {
+    match &settings.clock_file {
+        None => Ok(Arc::new(SystemClock)),
+        Some(path) => FileClock::open(&path.value).map(|clock| Arc::new(clock) as Arc<dyn Clock>).map_err(|e| {
+            Error::new(Code::Io, format!("the clock file {} cannot be read", path.value.display())).because(e)
+        }),
+    }
+}
