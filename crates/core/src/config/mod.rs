@@ -5,6 +5,7 @@
 //! resolved by [`secrets`] when a source is used, and never written back.
 //! **Invariant**: no diagnostic contains a secret.
 
+mod cache;
 mod choice;
 mod decode;
 mod diagnostic;
@@ -23,6 +24,7 @@ mod validate;
 pub mod vendor;
 mod yaml;
 
+pub use cache::{Cached, ConfigCache};
 pub use diagnostic::{Diagnostic, Label, MAX_DIAGNOSTICS, Severity};
 pub use integrations::{ChannelSpec, ConnectorSpec, FlagServiceSpec};
 pub use locate::{ConfigError, FILE_NAME, Loaded, load};

@@ -22,6 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::clock::{Clock, FileClock, SystemClock};
+use crate::config::ConfigCache;
 use crate::error::{Code, Error, Result};
 use crate::ids::Ids;
 use crate::registry::Sources;
@@ -56,6 +57,7 @@ pub struct Runtime {
     clock: Arc<dyn Clock>,
     ids: Ids,
     sources: Arc<Sources>,
+    configs: ConfigCache,
 }
 
 impl Runtime {
@@ -211,7 +213,15 @@ impl Runtime {
 
 fn assemble(db: Db, workspace: Workspace, settings: Settings, clock: Arc<dyn Clock>) -> Runtime {
     let ids = Ids::new(Arc::clone(&clock));
-    Runtime { db, workspace, settings: Arc::new(settings), clock, ids, sources: Arc::default() }
+    Runtime {
+        db,
+        workspace,
+        settings: Arc::new(settings),
+        clock,
+        ids,
+        sources: Arc::default(),
+        configs: ConfigCache::default(),
+    }
 }
 
 /// The clock that the settings ask for.

@@ -10,7 +10,8 @@ impl Signals<'_> {
     /// # Errors
     /// [`crate::Code::ConnectorUnknown`] or why it does not work.
     pub async fn connector_test(self, name: &str) -> crate::Result<crate::ports::SourceReport> {
-        let source = source(self.0, name).await?;
+        let config = config(self.0).await?;
+        let source = source(self.0, &config, name)?;
         source.test().await.map_err(Error::from)
     }
 
@@ -18,7 +19,7 @@ impl Signals<'_> {
     ///
     /// # Errors
     /// [`crate::Code::ConfigInvalid`].
-    pub fn connector_names(self) -> crate::Result<Vec<String>> {
-        Ok(config(self.0)?.connectors.into_iter().map(|connector| connector.name).collect())
+    pub async fn connector_names(self) -> crate::Result<Vec<String>> {
+        Ok(config(self.0).await?.connectors.iter().map(|connector| connector.name.clone()).collect())
     }
 }
