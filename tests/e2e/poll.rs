@@ -191,3 +191,56 @@ async fn what_is_due_is_read_and_a_changed_file_counts_at_the_next_round() -> Re
     ensure!((mended.n_levels, mended.failures.len()) == (1, 0), "{mended:?}");
     Ok(())
 }
+
+/// Everything that spans say, as lines.
+#[derive(Clone, Default)]
+struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().map_err(|_| std::io::Error::other("poisoned"))?.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_poll_has_spans_and_they_carry_no_secret() -> Result<()> {
+    let lab = Lab::sqlite().await?;
+    lab.running("Softer level", "soft").await?;
+    lab.arms("soft", (400, 120, 1), (400, 121, 1)).await?;
+    lab.clock.advance(SignedDuration::from_hours(6));
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG)
+        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::NEW)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let guard = tracing_subscriber::util::SubscriberInitExt::set_default(subscriber);
+    poll(&lab, true).await?;
+    drop(guard);
+    let bytes = lines.0.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.clone();
+    let text = String::from_utf8(bytes)?;
+    // SQLite's statements have a target of their own, which no program turns on.
+    let own: Vec<&str> = text.lines().filter(|line| !line.contains(" sqlx::")).collect();
+    let own = own.join("\n");
+    for span in [
+        "signals.poll",
+        "poll.round{is_forced=true}",
+        "poll.signal{outcome=retention signal=came_back source=game}",
+        "poll.experiment{experiment=softer-level}",
+        "poll.phases{signal=crashed source=game}",
+        "sql.query{source=game signal=came_back}",
+    ] {
+        ensure!(own.contains(span), "no span `{span}` in\n{own}");
+    }
+    for secret in [outcome_tests::lab::INGEST_SECRET, outcome_tests::lab::PASSPHRASE, "SELECT", "sqlite:"] {
+        ensure!(!own.contains(secret), "`{secret}` is in\n{own}");
+    }
+    Ok(())
+}

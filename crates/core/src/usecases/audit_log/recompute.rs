@@ -100,6 +100,7 @@ impl AuditLog<'_> {
     ///
     /// # Errors
     /// [`Code::NotFound`]; [`Code::Conflict`] while somebody polls. Experiments that cannot be recomputed are in the result.
+    #[tracing::instrument(level = "debug", name = "audit_log.recompute", skip_all)]
     pub async fn recompute(self, request: &RecomputeRequest, by: &Principal) -> Result<Recomputed> {
         let Some(lease) = take_poll_lease(self.0).await? else {
             return Err(Error::new(Code::Conflict, "another program is polling right now")

@@ -32,6 +32,7 @@ impl Outbox<'_> {
     ///
     /// # Errors
     /// When the database fails; a failing third party is noted at its message.
+    #[tracing::instrument(level = "debug", name = "outbox.deliver", skip_all)]
     pub async fn deliver(self) -> Result<Vec<Delivered>> {
         let now = self.0.now();
         let mut tx = self.0.read().await?;

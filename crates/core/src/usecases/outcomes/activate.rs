@@ -35,6 +35,7 @@ impl Outcomes<'_> {
     ///
     /// # Errors
     /// [`Code::BaselineFar`] when the baseline is far from `target.from`; the source's errors; [`Code::Conflict`].
+    #[tracing::instrument(level = "debug", name = "outcomes.activate", skip_all, fields(reference))]
     pub async fn activate(self, reference: &str, unlock: &Unlock, accept_baseline: bool) -> Result<Activated> {
         let mut tx = self.0.read().await?;
         let outcome = outcome_named(&mut tx, reference).await?;

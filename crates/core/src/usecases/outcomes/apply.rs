@@ -36,6 +36,7 @@ impl Outcomes<'_> {
     ///
     /// # Errors
     /// [`Code::ConfigInvalid`], [`Code::PassphraseNeeded`], [`Code::Conflict`] for an outcome that is over.
+    #[tracing::instrument(level = "debug", name = "outcomes.apply", skip_all)]
     pub async fn apply(self, by: &Principal, unlock: Option<&Unlock>) -> Result<Applied> {
         let plans = self.0.outcomes().plan().await?;
         let config = config(self.0).await?;

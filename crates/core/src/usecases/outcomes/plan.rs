@@ -41,6 +41,7 @@ impl Outcomes<'_> {
     ///
     /// # Errors
     /// [`Code::ConfigInvalid`] for a file with errors.
+    #[tracing::instrument(level = "debug", name = "outcomes.plan", skip_all)]
     pub async fn plan(self) -> Result<Vec<OutcomePlan>> {
         let config = config(self.0).await?;
         let mut tx = self.0.read().await?;

@@ -9,6 +9,7 @@ impl Signals<'_> {
     ///
     /// # Errors
     /// [`crate::Code::ConnectorUnknown`] or why it does not work.
+    #[tracing::instrument(level = "debug", name = "signals.connector_test", skip_all, fields(name))]
     pub async fn connector_test(self, name: &str) -> crate::Result<crate::ports::SourceReport> {
         let config = config(self.0).await?;
         let source = source(self.0, &config, name)?;
@@ -19,6 +20,7 @@ impl Signals<'_> {
     ///
     /// # Errors
     /// [`crate::Code::ConfigInvalid`].
+    #[tracing::instrument(level = "debug", name = "signals.connector_names", skip_all)]
     pub async fn connector_names(self) -> crate::Result<Vec<String>> {
         Ok(config(self.0).await?.connectors.iter().map(|connector| connector.name.clone()).collect())
     }

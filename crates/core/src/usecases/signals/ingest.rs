@@ -28,6 +28,7 @@ impl Signals<'_> {
     ///
     /// # Errors
     /// [`Code::IngestSignature`], [`Code::IngestStale`], [`Code::SignalShape`], [`Code::NotFound`].
+    #[tracing::instrument(level = "debug", name = "signals.ingest", skip_all)]
     pub async fn ingest(self, headers: Headers<'_>, body: &[u8]) -> Result<Ingested> {
         let now = self.0.now();
         // The name of the source decides whose secret counts; nothing else is believed before the signature is checked.

@@ -51,6 +51,7 @@ impl Signals<'_> {
     /// # Errors
     /// When the database fails, the named outcome is unknown, or another program took the lease of polling away. Failing
     /// sources are in the result.
+    #[tracing::instrument(level = "debug", name = "signals.poll", skip_all)]
     pub async fn poll(self, request: &PollRequest) -> Result<Polled> {
         let Some(lease) = take_poll_lease(self.0).await? else {
             return Ok(Polled { is_skipped: true, ..Polled::default() });
@@ -71,6 +72,7 @@ struct Round<'r> {
     done: Polled,
 }
 
+#[tracing::instrument(level = "debug", name = "poll.round", skip_all, fields(is_forced = request.is_forced))]
 async fn poll_round(runtime: &Runtime, lease: &Lease, request: &PollRequest) -> Result<Polled> {
     runtime.gates().sweep().await?;
     let expired = runtime.outcomes().sweep().await?;
@@ -124,6 +126,7 @@ async fn poll_levels(round: &mut Round<'_>, outcome: &Outcome) -> Result<()> {
     Ok(())
 }
 
+#[tracing::instrument(level = "debug", name = "poll.signal", skip_all, fields(outcome = %outcome.spec.slug, signal = %signal.name, source = %signal.source))]
 async fn poll_level(round: &mut Round<'_>, outcome: &Outcome, signal: &SignalSpec) -> Result<()> {
     let runtime = round.runtime;
     let now = runtime.now();

@@ -61,6 +61,7 @@ pub(super) async fn gather(
 }
 
 /// One reading for each allocation phase. A source that pushes has nothing to be asked: its latest readings are taken.
+#[tracing::instrument(level = "debug", name = "poll.phases", skip_all, fields(signal = %signal.name, source = %signal.source))]
 pub(super) async fn read_phases(
     runtime: &Runtime,
     config: &Config,
