@@ -8,7 +8,8 @@ use outcome_core::Code;
 use outcome_core::domain::{ExperimentStatus, Measurement};
 use outcome_core::usecases::{PollRequest, Polled, Runtime};
 use outcome_tests::held::{VENDORS, held};
-use outcome_tests::lab::{FILE, Lab, OUTCOME};
+use outcome_tests::lab::{FILE, Lab, OUTCOME, commit};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 const QUERY: &str = "query: { level: \"SELECT 1 AS value WHERE :from < :to\" }";
 
@@ -135,6 +136,7 @@ async fn a_flag_is_off_before_the_next_source_is_asked() -> Result<()> {
     // Younger, so that it is polled later.
     lab.clock.advance(SignedDuration::from_mins(1));
     std::fs::write(lab.root().join("outcome.yaml"), file.replace("signal_connectors:\n", &later))?;
+    commit(&lab.root(), "Declare another outcome")?;
     let human = lab.runtime.sessions().terminal_human().await?;
     lab.runtime.outcomes().apply(&human, None).await?;
     slow.answer(1);
@@ -221,9 +223,11 @@ async fn a_poll_has_spans_and_they_carry_no_secret() -> Result<()> {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    let guard = tracing_subscriber::util::SubscriberInitExt::set_default(subscriber);
+    // With a single subscriber in the process, other tests' threads, which have none, would decide that a span is off.
+    let beside = tracing_subscriber::registry().set_default();
+    let guard = subscriber.set_default();
     poll(&lab, true).await?;
-    drop(guard);
+    drop((guard, beside));
     let bytes = lines.0.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.clone();
     let text = String::from_utf8(bytes)?;
     // SQLite's statements have a target of their own, which no program turns on.
@@ -234,7 +238,7 @@ async fn a_poll_has_spans_and_they_carry_no_secret() -> Result<()> {
         "poll.round{is_forced=true}",
         "poll.signal{outcome=retention signal=came_back source=game}",
         "poll.experiment{experiment=softer-level}",
-        "poll.phases{signal=crashed source=game}",
+        "poll.phases{signal=crashes source=game}",
         "sql.query{source=game signal=came_back}",
     ] {
         ensure!(own.contains(span), "no span `{span}` in\n{own}");
