@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use outcome_core::clock::ManualClock;
+use outcome_core::config::Vendors;
 use outcome_core::domain::{
     Author, Hypothesis, InterventionKind, MeasurementPlan, Risk, RolloutPlan, Surface, Verdict,
 };
@@ -93,7 +94,12 @@ impl Lab {
 
     /// With an outcome file of the test's own, whose outcome is [`OUTCOME`].
     pub async fn declaring(database: Option<String>, file: &str) -> Result<Self> {
-        let lab = Self::applied(database, file).await?;
+        Self::with_vendors(database, file, &outcome_integrations::VENDORS).await
+    }
+
+    /// With an outcome file that names vendors of the test's own.
+    pub async fn with_vendors(database: Option<String>, file: &str, vendors: &'static Vendors) -> Result<Self> {
+        let lab = Self::applied_with(database, file, vendors).await?;
         lab.runtime.outcomes().activate(OUTCOME, &Unlock::Local, false).await?;
         Ok(lab)
     }
@@ -123,6 +129,10 @@ impl Lab {
 
     /// The same, not activated yet.
     pub async fn applied(database: Option<String>, file: &str) -> Result<Self> {
+        Self::applied_with(database, file, &outcome_integrations::VENDORS).await
+    }
+
+    async fn applied_with(database: Option<String>, file: &str, vendors: &'static Vendors) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let root = dir.path().canonicalize()?;
         write(&root, "game/level.txt", "one\n")?;
@@ -138,7 +148,7 @@ impl Lab {
         .execute(&source)
         .await?;
         let clock = ManualClock::at("2026-10-01T08:00:00Z".parse()?);
-        let overrides = Overrides { database: database.clone(), ..Overrides::new(&outcome_integrations::VENDORS) };
+        let overrides = Overrides { database: database.clone(), ..Overrides::new(vendors) };
         let settings = Settings::for_root(&root, &overrides, &|_| None);
         let request = InitRequest {
             email: MEMBER.to_owned(),

@@ -11,7 +11,7 @@ pub async fn run(cx: &Cx, args: &args::Connectors) -> Result<Exit> {
     let runtime = cx.open().await?;
     match args {
         args::Connectors::List => {
-            let names = runtime.signals().connector_names()?;
+            let names = runtime.signals().connector_names().await?;
             cx.out.result(&names, |page| {
                 for name in &names {
                     page.line(&safe(name));

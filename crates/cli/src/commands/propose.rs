@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use outcome_core::domain::{Author, Hypothesis};
+use outcome_core::hypotheses::{Problem, read_hypothesis};
 use outcome_core::usecases::{Submission, Submitted};
 use outcome_core::{Code, Error, Result};
 use serde_json::{Value, json};
@@ -98,9 +99,19 @@ fn read(path: &Path) -> Result<Vec<Hypothesis>> {
     let n = items.len();
     let parse = |(i, item): (usize, Value)| {
         let place = if n == 1 { shown.clone() } else { format!("{shown}, hypothesis {}", i + 1) };
-        serde_json::from_value(item).map_err(|e| wrong(format!("{place}: {e}")))
+        read_hypothesis(&item).map_err(|problems| {
+            let all: Vec<String> = problems.iter().map(sentence).collect();
+            wrong(format!("{place}: {}", all.join("; ")))
+        })
     };
     items.into_iter().enumerate().map(parse).collect()
+}
+
+fn sentence(problem: &Problem) -> String {
+    match problem.message.as_str() {
+        "is missing" => format!("missing field `{}`", problem.field),
+        message => format!("`{}` {message}", problem.field),
+    }
 }
 
 #[cfg(test)]
@@ -125,5 +136,6 @@ mod tests {
         let error = read(&path).unwrap_err();
         assert_eq!(error.code(), Code::HypothesisIncomplete);
         assert!(error.message().contains("missing field `statement`"), "{}", error.message());
+        assert!(error.message().contains("missing field `risk`"), "one run names all: {}", error.message());
     }
 }

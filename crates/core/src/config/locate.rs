@@ -122,7 +122,7 @@ pub fn load_with(path: &Path, vendors: &Vendors, env: Option<&dyn Env>) -> Resul
     Ok(Loaded { path: path.to_owned(), source, config: parsed.config, diagnostics: parsed.diagnostics })
 }
 
-fn read(path: &Path) -> Result<String, ConfigError> {
+pub(super) fn read(path: &Path) -> Result<String, ConfigError> {
     let failed = |cause| ConfigError::Read { path: path.to_owned(), cause };
     let mut bytes = Vec::new();
     let limit = u64::try_from(MAX_FILE_BYTES).unwrap_or(u64::MAX);

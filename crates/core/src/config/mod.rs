@@ -5,6 +5,7 @@
 //! resolved by [`secrets`] when a source is used, and never written back.
 //! **Invariant**: no diagnostic contains a secret.
 
+mod cache;
 mod choice;
 mod decode;
 mod diagnostic;
@@ -28,6 +29,7 @@ pub mod vendor;
 mod version;
 mod yaml;
 
+pub use cache::{Cached, ConfigCache};
 pub use diagnostic::{Diagnostic, Label, MAX_DIAGNOSTICS, Severity};
 pub use integrations::{ChannelSpec, ConnectorSpec, FlagServiceSpec};
 pub use locate::{ConfigError, FILE_NAME, Loaded, load};

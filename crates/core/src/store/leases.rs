@@ -11,6 +11,7 @@ statements! {
         ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
         WHERE lease.expires_at <= $4 OR lease.holder = excluded.holder
         RETURNING holder");
+    LEASE_RENEW = "UPDATE lease SET expires_at = $3 WHERE name = $1 AND holder = $2";
     LEASE_RELEASE = "DELETE FROM lease WHERE name = $1 AND holder = $2";
 }
 
@@ -29,7 +30,7 @@ impl Tx {
         format!("{}/{name}", self.workspace)
     }
 
-    /// Takes or renews the lease `name`; false when another holder has it.
+    /// Takes the lease `name`; false when another holder has it.
     ///
     /// # Errors
     /// When the database fails.
@@ -49,6 +50,23 @@ impl Tx {
             .await
             .map(|row| row.map(|_| ())))?;
         Ok(row.is_some())
+    }
+
+    /// Renews the lease; false when it was lost: it ran out and somebody else took it. One that ran out and that nobody took
+    /// is still ours.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lease_renew(&mut self, name: &str, holder: &str, until: jiff::Timestamp) -> Result<bool> {
+        let name = self.lease_name(name);
+        let n_rows = on_db!(self, |c| sqlx::query(LEASE_RENEW)
+            .bind(&name)
+            .bind(holder)
+            .bind(Instant(until))
+            .execute(c)
+            .await
+            .map(|done| done.rows_affected()))?;
+        Ok(n_rows == 1)
     }
 
     /// Gives the lease back; false when it was lost: it ran out and somebody else took it.

@@ -1,5 +1,7 @@
 //! Readings, and how healthy their sources are.
 
+use std::collections::HashSet;
+
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -38,6 +40,7 @@ statements! {
         WHERE workspace_id = $1 AND subject_id = $2 AND signal = $3");
     HEALTH_LIST = sql!("SELECT ", SignalHealth::COLUMNS, " FROM signal_health
         WHERE workspace_id = $1 AND subject_id = $2 ORDER BY signal");
+    HEALTH_WAITING = "SELECT subject_id, signal FROM signal_health WHERE workspace_id = $1 AND due_at > $2";
     HEALTH_PUT = sql!(SignalHealth::INSERT, "
         ON CONFLICT (workspace_id, subject_id, signal) DO UPDATE SET due_at = excluded.due_at,
             last_ok_at = excluded.last_ok_at, failures = excluded.failures, breaches = excluded.breaches,
@@ -344,6 +347,20 @@ impl Tx {
     /// When the database fails.
     pub async fn signal_health_list(&mut self, subject: Uuid) -> Result<Vec<SignalHealth>> {
         on_db!(self, |c| sqlx::query_as(HEALTH_LIST).bind(self.workspace).bind(subject).fetch_all(c).await)
+    }
+
+    /// The signals that are not due yet, of all outcomes and experiments, as id and name. Every other one is due: also one
+    /// that was never read.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn signals_waiting(&mut self, now: jiff::Timestamp) -> Result<HashSet<(Uuid, String)>> {
+        let rows: Vec<(Uuid, String)> = on_db!(self, |c| sqlx::query_as(HEALTH_WAITING)
+            .bind(self.workspace)
+            .bind(Instant(now))
+            .fetch_all(c)
+            .await)?;
+        Ok(rows.into_iter().collect())
     }
 
     /// Stores how a signal does.

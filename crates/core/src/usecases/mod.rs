@@ -27,7 +27,7 @@ pub use audit_log::{
 pub use builds::{Brief, BuildReport, BuildReported, Building, Builds, Refusal, ScopeCheckRequest};
 pub use experiments::{ActRequest, DryRunView, ExperimentView, Experiments};
 pub use gates::{DecideRequest, Decided, GateOpenRequest, GateView, Gates};
-pub use hypotheses::{Hypotheses, Rejected, Submission, Submitted, WorkOrder};
+pub use hypotheses::{Hypotheses, Rejected, Submission, Submitted, WorkOrder, read_candidates};
 pub use kernel::{DryRunRequest, HistoryPoint, HistoryPoll, Unlock};
 pub use learnings::{LearningView, Learnings};
 pub use outbox::{Delivered, Outbox};

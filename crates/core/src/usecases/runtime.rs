@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::clock::{Clock, FileClock, SystemClock};
+use crate::config::ConfigCache;
 use crate::error::{Code, Error, Result};
 use crate::ids::Ids;
 use crate::registry::Sources;
@@ -19,6 +20,7 @@ pub struct Runtime {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: Ids,
     pub(super) sources: Arc<Sources>,
+    pub(super) configs: ConfigCache,
 }
 
 impl Runtime {
@@ -108,7 +110,15 @@ impl Runtime {
 
 pub(super) fn assemble(db: Db, workspace: Workspace, settings: Settings, clock: Arc<dyn Clock>) -> Runtime {
     let ids = Ids::new(Arc::clone(&clock));
-    Runtime { db, workspace, settings: Arc::new(settings), clock, ids, sources: Arc::default() }
+    Runtime {
+        db,
+        workspace,
+        settings: Arc::new(settings),
+        clock,
+        ids,
+        sources: Arc::default(),
+        configs: ConfigCache::default(),
+    }
 }
 
 /// The clock that the settings ask for.

@@ -5,9 +5,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::{Extension, Json};
 use outcome_core::Error;
-use outcome_core::domain::{Author, Hypothesis, Measurement};
-use outcome_core::usecases::{Status, Submission, Submitted, WorkOrder};
+use outcome_core::domain::{Author, Measurement};
+use outcome_core::usecases::{Status, Submission, Submitted, WorkOrder, read_candidates};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Answer, tagged};
 use crate::App;
@@ -72,7 +73,7 @@ pub(crate) async fn work_order(State(app): State<App>, Path(id): Path<String>) -
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SubmitBody {
-    hypotheses: Vec<Hypothesis>,
+    hypotheses: Vec<Value>,
 }
 
 /// POST /api/v1/outcomes/{id}/experiments
@@ -86,7 +87,8 @@ pub(crate) async fn submit(
         Caller::Agent(_) => Author::Ai,
         Caller::Member(_) => Author::Human,
     };
-    let submission = Submission { outcome: id, hypotheses: body.hypotheses, author };
+    let hypotheses = read_candidates(&body.hypotheses)?;
+    let submission = Submission { outcome: id, hypotheses, author };
     let submitted = app.runtime.hypotheses().submit(submission, &caller.principal()).await?;
     Ok((StatusCode::CREATED, Json(submitted)))
 }

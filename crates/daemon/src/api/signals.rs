@@ -32,7 +32,7 @@ pub(crate) async fn ingest(State(app): State<App>, request: Request) -> Answer<I
 
 /// GET /api/v1/signals/connectors
 pub(crate) async fn connectors(State(app): State<App>) -> Answer<Value> {
-    Ok(Json(json!({ "connectors": app.runtime.signals().connector_names()? })))
+    Ok(Json(json!({ "connectors": app.runtime.signals().connector_names().await? })))
 }
 
 /// POST /api/v1/signals/connectors/{name}/test

@@ -14,6 +14,10 @@ async fn an_agent_proposes_and_builds_over_rest() {
     let order: Value = agent.get(&format!("/api/v1/outcomes/{OUTCOME}/work-order")).await.json().await.unwrap();
     assert_eq!(order["outcome"], OUTCOME);
     let path = format!("/api/v1/outcomes/{OUTCOME}/experiments");
+    let refused: Value = agent.post(&path, &json!({ "hypotheses": [{ "title": 7 }] })).await.json().await.unwrap();
+    assert_eq!(refused["code"], "hypothesis_incomplete", "{refused}");
+    let problems = refused["context"]["rejected"][0]["problems"].as_array().unwrap();
+    assert!(problems.len() > 10 && problems.iter().any(|p| p["field"] == "title" && p["message"] == "must be a text"));
     let submitted = agent.post(&path, &json!({ "hypotheses": [hypothesis("A", "flag-a")] })).await;
     assert_eq!(submitted.status(), 201);
     let submitted: Value = submitted.json().await.unwrap();

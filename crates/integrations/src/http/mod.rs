@@ -118,6 +118,8 @@ impl HttpClient {
             .await
     }
 
+    // No field: the address may hold a secret.
+    #[tracing::instrument(level = "debug", name = "http.attempt", skip_all)]
     async fn attempt(&self, request: RequestBuilder) -> Result<Vec<u8>, HttpError> {
         let response = request.send().await.map_err(|error| self.failure(error))?;
         let (status, retry_after) = (response.status(), retry_after(response.headers()));

@@ -1,6 +1,7 @@
 //! A candidate as an agent writes it: one flat object, brought into the core's type with every problem named.
 
 use outcome_core::domain::Hypothesis;
+use outcome_core::hypotheses::{Problem, read_hypothesis};
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
 
@@ -132,7 +133,10 @@ pub(super) fn parse(raw: &Value) -> Result<Hypothesis, Vec<Value>> {
         };
         return Err(problems.iter().take(12).map(as_object).collect());
     }
-    serde_json::from_value(grouped(given)).map_err(|error| problem("hypotheses", &error.to_string()))
+    read_hypothesis(&grouped(given)).map_err(|problems| {
+        let flat = |problem: &Problem| json!({ "field": flat_field(&problem.field), "message": problem.message });
+        problems.iter().map(flat).collect()
+    })
 }
 
 /// Groups that some agents write, `measurement` and `rollout`, taken apart.

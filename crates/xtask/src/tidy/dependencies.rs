@@ -12,10 +12,7 @@ use super::tree::Tree;
 pub const RULE: &str = "dependency";
 
 /// Dependencies that no line names, as `package folder: name`, and why they stay.
-const EXCEPTIONS: &[Exception] = &[
-    ("crates/core: moka", "the cache of parsed configurations; its first use is on its way"),
-    ("crates/core: jsonschema", "the check of submitted hypotheses; its first use is on its way"),
-];
+const EXCEPTIONS: &[Exception] = &[];
 
 /// Finds dependencies without a use, and uses that only tests make.
 pub fn check(tree: &Tree) -> Vec<Finding> {

@@ -38,6 +38,7 @@ impl AuditLog<'_> {
     ///
     /// # Errors
     /// [`Code::PassphraseWrong`], [`Code::Io`], git's errors.
+    #[tracing::instrument(level = "debug", name = "audit_log.anchor", skip_all)]
     pub async fn anchor(self, place: &AnchorPlace, unlock: &Unlock) -> Result<String> {
         let (member, key) = member_key(self.0, None, unlock).await?;
         let mut tx = self.0.write().await?;

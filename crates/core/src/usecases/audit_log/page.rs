@@ -9,6 +9,7 @@ impl AuditLog<'_> {
     ///
     /// # Errors
     /// [`crate::Code::AuditBroken`] for a line that cannot be read.
+    #[tracing::instrument(level = "debug", name = "audit_log.page", skip_all)]
     pub async fn page(self, after: i64, limit: i64) -> Result<Vec<LogEntry>> {
         self.0.read().await?.event_page(after, limit.clamp(1, 1000)).await
     }
@@ -17,6 +18,7 @@ impl AuditLog<'_> {
     ///
     /// # Errors
     /// When the database fails.
+    #[tracing::instrument(level = "debug", name = "audit_log.position", skip_all)]
     pub async fn position(self) -> Result<i64> {
         let mut tx = self.0.read().await?;
         Ok(tx.log_head().await?.0)

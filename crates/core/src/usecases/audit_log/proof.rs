@@ -208,6 +208,7 @@ impl AuditLog<'_> {
     /// # Errors
     /// [`Code::NotFound`]; [`Code::Conflict`] before its first poll; [`Code::StateTampered`] for a plan that is not the
     /// approved one.
+    #[tracing::instrument(level = "debug", name = "audit_log.proof", skip_all)]
     pub async fn proof(self, reference: &str) -> Result<Proof> {
         let mut tx = self.0.read().await?;
         let experiment = experiment_named(&mut tx, reference).await?;

@@ -23,7 +23,7 @@ use crate::usecases::Runtime;
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::history::{History, after, plan_from_text, unstored};
 use crate::usecases::kernel::latest::Latest;
-use crate::usecases::kernel::lease::{POLL_LEASE, release_poll_lease, take_poll_lease};
+use crate::usecases::kernel::lease::{Lease, release_poll_lease, release_within, take_poll_lease};
 use crate::usecases::kernel::lookup::experiment_named;
 
 /// Experiments in a range: a few hundred keep every core busy to the end and a statement short.
@@ -100,16 +100,17 @@ impl AuditLog<'_> {
     ///
     /// # Errors
     /// [`Code::NotFound`]; [`Code::Conflict`] while somebody polls. Experiments that cannot be recomputed are in the result.
+    #[tracing::instrument(level = "debug", name = "audit_log.recompute", skip_all)]
     pub async fn recompute(self, request: &RecomputeRequest, by: &Principal) -> Result<Recomputed> {
-        let Some(holder) = take_poll_lease(self.0).await? else {
+        let Some(lease) = take_poll_lease(self.0).await? else {
             return Err(Error::new(Code::Conflict, "another program is polling right now")
                 .hint("nothing was done; try again in a moment"));
         };
-        let done = recompute_all(self.0, request, by, &holder).await;
+        let done = recompute_all(self.0, request, by, &lease).await;
         if done.as_ref().is_ok_and(Recomputed::is_written) {
             return done;
         }
-        release_poll_lease(self.0, &holder).await?;
+        release_poll_lease(self.0, lease).await?;
         done
     }
 }
@@ -118,7 +119,7 @@ async fn recompute_all(
     runtime: &Runtime,
     request: &RecomputeRequest,
     by: &Principal,
-    holder: &str,
+    lease: &Lease,
 ) -> Result<Recomputed> {
     let mut tx = runtime.read().await?;
     let ranges: Vec<(ExperimentId, ExperimentId)> = match &request.experiment {
@@ -179,13 +180,7 @@ async fn recompute_all(
         });
         let event = new_event("workspace.note_recomputed", runtime.workspace.id.into(), by, &payload)?;
         tx.event_append(event, runtime.now()).await?;
-        if !tx.lease_release(POLL_LEASE, holder).await? {
-            return Err(Error::new(
-                Code::Conflict,
-                "recomputing took longer than its lease, and another program polled",
-            )
-            .hint("nothing was done; try again"));
-        }
+        release_within(&mut tx, lease).await?;
         tx.commit().await?;
     }
     Ok(done)

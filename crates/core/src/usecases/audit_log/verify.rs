@@ -82,6 +82,7 @@ impl AuditLog<'_> {
     ///
     /// # Errors
     /// When the database cannot be read at all. What is wrong with the log is in the result.
+    #[tracing::instrument(level = "debug", name = "audit_log.verify", skip_all)]
     pub async fn verify(self, files: &[PathBuf]) -> Result<Verification> {
         let mut replay = Replay::new(self.0.workspace.id);
         let mut problems = Vec::new();

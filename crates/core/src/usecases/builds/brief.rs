@@ -49,6 +49,7 @@ impl Builds<'_> {
     ///
     /// # Errors
     /// [`Code::NotFound`]; [`Code::Conflict`] before the approval and after the build.
+    #[tracing::instrument(level = "debug", name = "builds.brief", skip_all, fields(reference))]
     pub async fn brief(self, reference: &str) -> Result<Brief> {
         let mut tx = self.0.read().await?;
         let experiment = experiment_named(&mut tx, reference).await?;

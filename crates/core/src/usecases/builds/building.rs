@@ -58,6 +58,7 @@ impl Builds<'_> {
     ///
     /// # Errors
     /// When the database fails, or a stored scope cannot be read.
+    #[tracing::instrument(level = "debug", name = "builds.building", skip_all)]
     pub async fn building(self) -> Result<Vec<Building>> {
         let mut tx = self.0.read().await?;
         let mut all = Vec::new();

@@ -15,6 +15,7 @@ impl Builds<'_> {
     ///
     /// # Errors
     /// [`crate::Code::Conflict`] when the experiment is not being built.
+    #[tracing::instrument(level = "debug", name = "builds.failed", skip_all, fields(reference))]
     pub async fn failed(self, reference: &str, reason: &str, by: &Principal) -> Result<ExperimentStatus> {
         let reason = bounded("reason", reason, 4000)?;
         let mut tx = self.0.write().await?;
@@ -31,6 +32,7 @@ impl Builds<'_> {
     ///
     /// # Errors
     /// [`crate::Code::Conflict`] when the build has not failed; [`crate::Code::Forbidden`] for an agent.
+    #[tracing::instrument(level = "debug", name = "builds.retry", skip_all, fields(reference))]
     pub async fn retry(self, reference: &str, by: &Principal) -> Result<ExperimentStatus> {
         let mut tx = self.0.write().await?;
         let mut experiment = experiment_named(&mut tx, reference).await?;

@@ -69,6 +69,7 @@ impl Builds<'_> {
     ///
     /// # Errors
     /// [`Code::ScopeViolation`] (the experiment stays in `building`), [`Code::Conflict`], and git's errors.
+    #[tracing::instrument(level = "debug", name = "builds.report", skip_all)]
     pub async fn report(self, report: BuildReport, by: &Principal) -> Result<BuildReported> {
         let summary = bounded("implementation_summary", &report.summary, 4000)?;
         let notes = report.notes.as_deref().map(|text| bounded("agent_notes", text, 4000)).transpose()?;

@@ -23,6 +23,7 @@ impl Builds<'_> {
     ///
     /// # Errors
     /// [`crate::Code::NotFound`], git's errors. A violation is in the report, not an error.
+    #[tracing::instrument(level = "debug", name = "builds.scope_check", skip_all)]
     pub async fn scope_check(self, request: &ScopeCheckRequest) -> Result<ScopeReport> {
         let mut tx = self.0.read().await?;
         let outcome = match (&request.outcome, &request.experiment) {

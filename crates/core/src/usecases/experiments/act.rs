@@ -36,6 +36,7 @@ impl Experiments<'_> {
     ///
     /// # Errors
     /// As [`crate::usecases::Gates::decide`]. Resuming needs a passphrase; stopping may be "local, unverified".
+    #[tracing::instrument(level = "debug", name = "experiments.act", skip_all)]
     pub async fn act(self, request: ActRequest) -> Result<Decided> {
         let mut tx = self.0.read().await?;
         let experiment = experiment_named(&mut tx, &request.experiment).await?;

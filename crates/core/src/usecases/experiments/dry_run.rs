@@ -29,6 +29,7 @@ impl Experiments<'_> {
     /// # Errors
     /// [`Code::NotFound`]; [`Code::InvalidInput`] where the baseline or the traffic is neither known nor given, or the design
     /// has no control.
+    #[tracing::instrument(level = "debug", name = "experiments.dry_run", skip_all, fields(reference))]
     pub async fn dry_run(
         self,
         reference: &str,

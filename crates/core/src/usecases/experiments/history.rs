@@ -11,6 +11,7 @@ impl Experiments<'_> {
     /// # Errors
     /// [`crate::Code::NotFound`]; [`crate::Code::Conflict`] before its launch; [`crate::Code::StateTampered`] for a plan that is not the
     /// approved one.
+    #[tracing::instrument(level = "debug", name = "experiments.history", skip_all, fields(reference))]
     pub async fn history(self, reference: &str) -> Result<Vec<HistoryPoint>> {
         let mut tx = self.0.read().await?;
         let experiment = experiment_named(&mut tx, reference).await?;

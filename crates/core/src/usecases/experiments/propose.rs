@@ -12,6 +12,7 @@ impl Experiments<'_> {
     ///
     /// # Errors
     /// [`Code::Conflict`] when it is no longer a hypothesis, or gets in the way of another.
+    #[tracing::instrument(level = "debug", name = "experiments.propose", skip_all, fields(reference))]
     pub async fn propose(self, reference: &str, by: &Principal) -> Result<String> {
         let mut tx = self.0.write().await?;
         let mut experiment = experiment_named(&mut tx, reference).await?;

@@ -31,6 +31,7 @@ impl Experiments<'_> {
     ///
     /// # Errors
     /// [`crate::Code::NotFound`].
+    #[tracing::instrument(level = "debug", name = "experiments.show", skip_all, fields(reference))]
     pub async fn show(self, reference: &str) -> Result<ExperimentView> {
         let mut tx = self.0.read().await?;
         let experiment = experiment_named(&mut tx, reference).await?;
@@ -62,6 +63,7 @@ impl Experiments<'_> {
     ///
     /// # Errors
     /// [`crate::Code::NotFound`] for an unknown outcome.
+    #[tracing::instrument(level = "debug", name = "experiments.list", skip_all)]
     pub async fn list(self, outcome: Option<&str>, limit: i64) -> Result<Vec<Experiment>> {
         let mut tx = self.0.read().await?;
         let outcome = match outcome {
@@ -75,6 +77,7 @@ impl Experiments<'_> {
     ///
     /// # Errors
     /// [`crate::Code::NotFound`].
+    #[tracing::instrument(level = "debug", name = "experiments.series", skip_all, fields(reference))]
     pub async fn series(self, reference: &str, limit: i64) -> Result<Vec<crate::domain::Measurement>> {
         let mut tx = self.0.read().await?;
         let experiment = experiment_named(&mut tx, reference).await?;

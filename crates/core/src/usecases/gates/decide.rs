@@ -47,6 +47,7 @@ impl Gates<'_> {
     /// # Errors
     /// [`Code::PassphraseWrong`], [`Code::AssuranceTooLow`], [`Code::GateNotPending`], [`Code::NotGateHolder`],
     /// [`Code::ContextChanged`], [`Code::SlotsFull`], [`Code::StateTampered`] ... Refusals are recorded.
+    #[tracing::instrument(level = "debug", name = "gates.decide", skip_all)]
     pub async fn decide(self, request: DecideRequest) -> Result<Decided> {
         let mut tx = self.0.read().await?;
         let (gate, _) = gate_named(&mut tx, &request.gate).await?;
@@ -61,6 +62,7 @@ impl Gates<'_> {
     }
 
     /// Records that a front end refused a decision before any key was tried, for want of a human.
+    #[tracing::instrument(level = "debug", name = "gates.refused", skip_all)]
     pub async fn refused(self, gate: &GateView, verdict: Option<Verdict>, error: &Error) {
         note_refused_decision(self.0, gate.id.into(), "gate.refused", verdict, error).await;
     }

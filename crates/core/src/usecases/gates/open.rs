@@ -29,6 +29,7 @@ impl Gates<'_> {
     ///
     /// # Errors
     /// [`Code::NotFound`], [`Code::InvalidInput`].
+    #[tracing::instrument(level = "debug", name = "gates.open", skip_all)]
     pub async fn open(self, request: GateOpenRequest, by: &Principal) -> Result<GateView> {
         let question = bounded("question", &request.question, 1000)?;
         let details = request.details.as_deref().map(|text| bounded("details", text, 4000)).transpose()?;

@@ -11,6 +11,7 @@ impl Gates<'_> {
     ///
     /// # Errors
     /// When the database fails.
+    #[tracing::instrument(level = "debug", name = "gates.list", skip_all)]
     pub async fn list(self) -> Result<Vec<GateView>> {
         let mut tx = self.0.read().await?;
         let gates = tx.gate_list_open().await?;
@@ -21,6 +22,7 @@ impl Gates<'_> {
     ///
     /// # Errors
     /// [`crate::Code::NotFound`].
+    #[tracing::instrument(level = "debug", name = "gates.show", skip_all, fields(reference))]
     pub async fn show(self, reference: &str) -> Result<GateView> {
         let mut tx = self.0.read().await?;
         let (gate, rules) = gate_named(&mut tx, reference).await?;

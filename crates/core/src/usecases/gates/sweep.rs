@@ -13,6 +13,7 @@ impl Gates<'_> {
     ///
     /// # Errors
     /// When the database fails.
+    #[tracing::instrument(level = "debug", name = "gates.sweep", skip_all)]
     pub async fn sweep(self) -> Result<u32> {
         let by = Principal::system("gates");
         let now = self.0.now();

@@ -6,7 +6,7 @@ mod work_order;
 
 use crate::usecases::Runtime;
 
-pub use submit::{Rejected, Submission, Submitted};
+pub use submit::{Rejected, Submission, Submitted, read_candidates};
 pub use work_order::WorkOrder;
 
 /// The use cases about hypotheses.

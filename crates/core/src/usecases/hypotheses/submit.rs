@@ -2,12 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Hypotheses;
 use super::feasibility::infeasible;
 use crate::domain::{Author, Experiment, ExperimentStatus, Hypothesis, Outcome, Slug};
 use crate::error::{Code, Error, Result};
-use crate::hypotheses::{Candidate, Problem, check_hypothesis, score, select_portfolio};
+use crate::hypotheses::{Candidate, Problem, check_hypothesis, read_hypothesis, score, select_portfolio};
 use crate::ids::ExperimentId;
 use crate::principal::Principal;
 use crate::scope::ScopeRules;
@@ -51,6 +52,32 @@ pub struct Submitted {
     pub gates: Vec<String>,
 }
 
+/// The candidates that these objects describe.
+///
+/// # Errors
+/// [`Code::HypothesisIncomplete`] with every missing or mistyped field of every candidate.
+pub fn read_candidates(values: &[Value]) -> Result<Vec<Hypothesis>> {
+    let (mut good, mut rejected) = (Vec::new(), Vec::new());
+    for value in values {
+        match read_hypothesis(value) {
+            Ok(hypothesis) => good.push(hypothesis),
+            Err(problems) => {
+                let title = value.get("title").and_then(Value::as_str).unwrap_or("(no title)");
+                rejected.push(Rejected { title: title.chars().take(120).collect(), problems });
+            }
+        }
+    }
+    if rejected.is_empty() { Ok(good) } else { Err(none_accepted(&rejected)) }
+}
+
+fn none_accepted(rejected: &[Rejected]) -> Error {
+    let first = rejected.first().and_then(|candidate| candidate.problems.first());
+    let text = first.map_or_else(String::new, |problem| format!("`{}` {}", problem.field, problem.message));
+    Error::new(Code::HypothesisIncomplete, format!("no candidate was accepted: {text}"))
+        .hint("fix the fields named in context.rejected and submit again")
+        .with("rejected", serde_json::to_value(rejected).unwrap_or_default())
+}
+
 /// Most candidates of one submission.
 const MAX_CANDIDATES: usize = 20;
 
@@ -60,6 +87,7 @@ impl Hypotheses<'_> {
     /// # Errors
     /// [`Code::NotFound`], [`Code::Conflict`] when the outcome is not active, [`Code::HypothesisIncomplete`] when every
     /// candidate goes back.
+    #[tracing::instrument(level = "debug", name = "hypotheses.submit", skip_all)]
     pub async fn submit(self, submission: Submission, by: &Principal) -> Result<Submitted> {
         if submission.hypotheses.is_empty() || submission.hypotheses.len() > MAX_CANDIDATES {
             return Err(Error::new(
@@ -73,11 +101,7 @@ impl Hypotheses<'_> {
         let open = tx.experiment_list_open(Some(outcome.id)).await?;
         let (good, rejected) = sort_out(&outcome, submission.hypotheses)?;
         if good.is_empty() {
-            let first = rejected.first().and_then(|candidate| candidate.problems.first());
-            let text = first.map_or_else(String::new, |problem| format!("`{}` {}", problem.field, problem.message));
-            return Err(Error::new(Code::HypothesisIncomplete, format!("no candidate was accepted: {text}"))
-                .hint("fix the fields named in context.rejected and submit again")
-                .with("rejected", serde_json::to_value(&rejected).unwrap_or_default()));
+            return Err(none_accepted(&rejected));
         }
         let under_way: Vec<Hypothesis> = open
             .iter()

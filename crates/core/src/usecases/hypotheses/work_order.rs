@@ -39,6 +39,7 @@ impl Hypotheses<'_> {
     ///
     /// # Errors
     /// [`crate::Code::NotFound`], [`crate::Code::Conflict`] when the outcome is not active.
+    #[tracing::instrument(level = "debug", name = "hypotheses.work_order", skip_all, fields(outcome))]
     pub async fn work_order(self, outcome: &str) -> Result<WorkOrder> {
         let mut tx = self.0.read().await?;
         let outcome = outcome_named(&mut tx, outcome).await?;

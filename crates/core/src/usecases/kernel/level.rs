@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::workspace_file::{is_pushed, source};
+use crate::config::Config;
 use crate::domain::{ArmSums, Measurement, Outcome, Reading, SignalSpec, Window};
 use crate::error::{Error, Result};
 use crate::ids::MeasurementId;
@@ -12,11 +13,12 @@ use crate::usecases::Runtime;
 /// Reads the whole population from the source; from one that pushes, the newest reading is taken (`None` before the first).
 pub(in crate::usecases) async fn read_level(
     runtime: &Runtime,
+    config: &Config,
     outcome: &Outcome,
     signal: &SignalSpec,
     window: Window,
 ) -> Result<Option<Reading<ArmSums>>> {
-    if is_pushed(runtime, &signal.source)? {
+    if is_pushed(config, &signal.source) {
         let mut tx = runtime.read().await?;
         let latest = tx.measurement_latest_level(outcome.id, &signal.name).await?;
         return Ok(latest.map(|found| Reading {
@@ -27,7 +29,7 @@ pub(in crate::usecases) async fn read_level(
             warnings: Vec::new(),
         }));
     }
-    let source = source(runtime, &signal.source).await?;
+    let source = source(runtime, config, &signal.source)?;
     source.level(signal, window).await.map(Some).map_err(Error::from)
 }
 

@@ -8,24 +8,17 @@ use crate::ports::{FlagService, Opening, SignalSource};
 use crate::scope::GitRepo;
 use crate::usecases::Runtime;
 
-/// The outcome file as it is now.
-pub(in crate::usecases) fn config(runtime: &Runtime) -> Result<Config> {
-    let loaded = config::load(&runtime.settings.file.value, runtime.settings.vendors)?;
-    loaded.config.ok_or_else(|| {
-        let first = loaded
-            .diagnostics
-            .iter()
-            .find(|d| d.is_error())
-            .map(|d| format!("{}:{}:{}: {}", d.file, d.line, d.column, d.message))
-            .unwrap_or_default();
+/// The outcome file as it is now. Whoever needs several things of it asks once and hands the answer on.
+pub(in crate::usecases) async fn config(runtime: &Runtime) -> Result<Arc<Config>> {
+    let cached = runtime.configs.load(&runtime.settings.file.value, runtime.settings.vendors).await?;
+    cached.map_err(|first| {
         Error::new(Code::ConfigInvalid, first).hint("run `outcome-runtime validate` for all problems of the file")
     })
 }
 
 /// The connector `name`, opened once.
-pub(in crate::usecases) async fn source(runtime: &Runtime, name: &str) -> Result<Arc<dyn SignalSource>> {
-    let config = config(runtime)?;
-    let spec = config.connectors.iter().find(|spec| spec.name == name).ok_or_else(|| {
+pub(in crate::usecases) fn source(runtime: &Runtime, config: &Config, name: &str) -> Result<Arc<dyn SignalSource>> {
+    let spec = config.connector(name).ok_or_else(|| {
         let known: Vec<_> = config.connectors.iter().map(|spec| spec.name.as_str()).collect();
         Error::new(Code::ConnectorUnknown, format!("there is no connector named `{name}`")).hint(format!(
             "{} declares: {}",
@@ -37,8 +30,8 @@ pub(in crate::usecases) async fn source(runtime: &Runtime, name: &str) -> Result
 }
 
 /// The flag service of the outcome file; `None` when it names none.
-pub(in crate::usecases) fn flag_service(runtime: &Runtime) -> Result<Option<Box<dyn FlagService>>> {
-    let Some(spec) = config(runtime)?.flags else { return Ok(None) };
+pub(in crate::usecases) fn flag_service(runtime: &Runtime, config: &Config) -> Result<Option<Box<dyn FlagService>>> {
+    let Some(spec) = &config.flags else { return Ok(None) };
     let opening = Opening { root: &runtime.settings.root.value, resolve: &resolver(runtime) };
     spec.settings.open(&opening).map(Some).map_err(Error::from)
 }
@@ -57,6 +50,6 @@ pub(in crate::usecases) async fn repo(runtime: &Runtime) -> Result<GitRepo> {
 }
 
 /// True when the connector `source` pushes its readings and cannot be asked.
-pub(in crate::usecases) fn is_pushed(runtime: &Runtime, source: &str) -> Result<bool> {
-    Ok(config(runtime)?.connector(source).is_some_and(|spec| spec.settings.push().is_some()))
+pub(in crate::usecases) fn is_pushed(config: &Config, source: &str) -> bool {
+    config.connector(source).is_some_and(|spec| spec.settings.push().is_some())
 }

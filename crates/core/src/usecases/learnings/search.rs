@@ -33,6 +33,7 @@ impl Learnings<'_> {
     ///
     /// # Errors
     /// [`crate::Code::NotFound`] for an unknown outcome.
+    #[tracing::instrument(level = "debug", name = "learnings.search", skip_all)]
     pub async fn search(
         self,
         words: &str,
@@ -58,6 +59,7 @@ impl Learnings<'_> {
     ///
     /// # Errors
     /// When the database fails.
+    #[tracing::instrument(level = "debug", name = "learnings.show", skip_all)]
     pub async fn show(self, id: LearningId) -> Result<Option<LearningView>> {
         let mut tx = self.0.read().await?;
         Ok(tx.learning_get(id).await?.map(|found| learning_view(self.0, found)))

@@ -12,7 +12,7 @@ use crate::store::{Message, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::flag::flag_position;
-use crate::usecases::kernel::workspace_file::flag_service;
+use crate::usecases::kernel::workspace_file::{config, flag_service};
 
 /// What happened to one message.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -32,6 +32,7 @@ impl Outbox<'_> {
     ///
     /// # Errors
     /// When the database fails; a failing third party is noted at its message.
+    #[tracing::instrument(level = "debug", name = "outbox.deliver", skip_all)]
     pub async fn deliver(self) -> Result<Vec<Delivered>> {
         let now = self.0.now();
         let mut tx = self.0.read().await?;
@@ -94,7 +95,7 @@ async fn deliver_flag(runtime: &Runtime, message: &Message) -> Result<String> {
     let payload = &message.payload.0;
     let key = payload["key"].as_str().unwrap_or_default();
     let pct = payload["treatment_pct"].as_u64().and_then(|pct| u8::try_from(pct).ok()).unwrap_or(0);
-    let Some(service) = flag_service(runtime)? else {
+    let Some(service) = flag_service(runtime, &*config(runtime).await?)? else {
         return Ok(format!("flag `{key}`: no flag service is configured, so set it to {pct} % by hand"));
     };
     let description = payload["description"].as_str().unwrap_or_default();

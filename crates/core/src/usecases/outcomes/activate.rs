@@ -14,6 +14,7 @@ use crate::usecases::kernel::level::{read_level, store_level};
 use crate::usecases::kernel::lookup::outcome_named;
 use crate::usecases::kernel::outcome_step::outcome_step;
 use crate::usecases::kernel::unlock::Unlock;
+use crate::usecases::kernel::workspace_file::config;
 
 /// What activation found.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -34,6 +35,7 @@ impl Outcomes<'_> {
     ///
     /// # Errors
     /// [`Code::BaselineFar`] when the baseline is far from `target.from`; the source's errors; [`Code::Conflict`].
+    #[tracing::instrument(level = "debug", name = "outcomes.activate", skip_all, fields(reference))]
     pub async fn activate(self, reference: &str, unlock: &Unlock, accept_baseline: bool) -> Result<Activated> {
         let mut tx = self.0.read().await?;
         let outcome = outcome_named(&mut tx, reference).await?;
@@ -88,7 +90,8 @@ async fn measure_baseline(runtime: &Runtime, outcome: &Outcome) -> Result<(Basel
     let now = runtime.now();
     let signal = &outcome.spec.signal;
     let window = Window { from: now.checked_sub(signal.aggregation.window().get()).unwrap_or(now), to: now };
-    let reading = read_level(runtime, outcome, signal, window).await?.ok_or_else(|| {
+    let config = config(runtime).await?;
+    let reading = read_level(runtime, &config, outcome, signal, window).await?.ok_or_else(|| {
         Error::new(Code::SignalShape, format!("no reading of `{}` has been pushed yet", signal.name))
             .hint("a source that pushes cannot be polled: push a first reading, then activate")
     })?;

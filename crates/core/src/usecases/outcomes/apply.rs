@@ -36,9 +36,10 @@ impl Outcomes<'_> {
     ///
     /// # Errors
     /// [`Code::ConfigInvalid`], [`Code::PassphraseNeeded`], [`Code::Conflict`] for an outcome that is over.
+    #[tracing::instrument(level = "debug", name = "outcomes.apply", skip_all)]
     pub async fn apply(self, by: &Principal, unlock: Option<&Unlock>) -> Result<Applied> {
         let plans = self.0.outcomes().plan().await?;
-        let config = config(self.0)?;
+        let config = config(self.0).await?;
         for spec in &config.outcomes {
             let Some(plan) = plans.iter().find(|plan| plan.outcome == spec.slug.as_str()) else { continue };
             match plan.action.as_str() {

@@ -17,6 +17,7 @@ impl Outcomes<'_> {
     ///
     /// # Errors
     /// [`Code::Conflict`] when it is over or experiments are under way.
+    #[tracing::instrument(level = "debug", name = "outcomes.abandon", skip_all, fields(reference))]
     pub async fn abandon(self, reference: &str, unlock: &Unlock) -> Result<OutcomeStatus> {
         end_outcome(self.0, reference, Verdict::Abandon, unlock, Assurance::A2).await
     }
@@ -25,6 +26,7 @@ impl Outcomes<'_> {
     ///
     /// # Errors
     /// [`Code::Conflict`] when it is not active, or the metric is not there.
+    #[tracing::instrument(level = "debug", name = "outcomes.confirm", skip_all, fields(reference))]
     pub async fn confirm(self, reference: &str, unlock: &Unlock) -> Result<OutcomeStatus> {
         let mut tx = self.0.read().await?;
         let outcome = outcome_named(&mut tx, reference).await?;
@@ -48,6 +50,7 @@ impl Outcomes<'_> {
     ///
     /// # Errors
     /// When the database fails.
+    #[tracing::instrument(level = "debug", name = "outcomes.sweep", skip_all)]
     pub async fn sweep(self) -> Result<Vec<String>> {
         let now = self.0.now();
         let by = Principal::system("deadline");

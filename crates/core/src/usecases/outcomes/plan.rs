@@ -41,8 +41,9 @@ impl Outcomes<'_> {
     ///
     /// # Errors
     /// [`Code::ConfigInvalid`] for a file with errors.
+    #[tracing::instrument(level = "debug", name = "outcomes.plan", skip_all)]
     pub async fn plan(self) -> Result<Vec<OutcomePlan>> {
-        let config = config(self.0)?;
+        let config = config(self.0).await?;
         let mut tx = self.0.read().await?;
         let stored = tx.outcome_list(None).await?;
         let open = tx.experiment_list_open(None).await?;

@@ -10,6 +10,7 @@ impl Outcomes<'_> {
     ///
     /// # Errors
     /// [`crate::Code::NotFound`].
+    #[tracing::instrument(level = "debug", name = "outcomes.series", skip_all, fields(reference))]
     pub async fn series(self, reference: &str, limit: i64) -> Result<Vec<Measurement>> {
         let mut tx = self.0.read().await?;
         let outcome = outcome_named(&mut tx, reference).await?;

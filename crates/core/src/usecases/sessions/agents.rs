@@ -16,6 +16,7 @@ impl Sessions<'_> {
     ///
     /// # Errors
     /// [`Code::InvalidInput`] for a bad name.
+    #[tracing::instrument(level = "debug", name = "sessions.agent_token_create", skip_all)]
     pub async fn agent_token_create(self, name: &str, by: &Principal) -> Result<SecretString> {
         let name = bounded("name", name, 80)?;
         let now = self.0.now();
@@ -34,6 +35,7 @@ impl Sessions<'_> {
     ///
     /// # Errors
     /// When the database fails.
+    #[tracing::instrument(level = "debug", name = "sessions.agent_of_token", skip_all)]
     pub async fn agent_of_token(self, token: &SecretString) -> Result<Option<Principal>> {
         let mut tx = self.0.read().await?;
         let found = tx.agent_token_find(&sha256_hex(token.expose_secret())).await?;
@@ -44,6 +46,7 @@ impl Sessions<'_> {
     ///
     /// # Errors
     /// When the database fails.
+    #[tracing::instrument(level = "debug", name = "sessions.refuse_agent", skip_all)]
     pub async fn refuse_agent(self, by: &Principal, what: &str) -> Result<Error> {
         let detail = serde_json::json!({ "tried": what.chars().take(200).collect::<String>() });
         record_refusal(self.0, self.0.workspace.id.into(), "agent.refused", by, &detail).await?;

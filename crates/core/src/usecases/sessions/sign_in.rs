@@ -35,6 +35,7 @@ impl Sessions<'_> {
     ///
     /// # Errors
     /// [`Code::PassphraseWrong`], also for an unknown member, so that nobody learns who is one.
+    #[tracing::instrument(level = "debug", name = "sessions.sign_in", skip_all)]
     pub async fn sign_in(self, email: Option<&str>, passphrase: SecretString) -> Result<SignIn> {
         let unlocked = member_key(self.0, email, &Unlock::Passphrase(passphrase)).await;
         if let Err(error) = &unlocked {
@@ -67,6 +68,7 @@ impl Sessions<'_> {
     ///
     /// # Errors
     /// When the database fails.
+    #[tracing::instrument(level = "debug", name = "sessions.session", skip_all)]
     pub async fn session(self, token: &SecretString) -> Result<Option<PageSession>> {
         let mut tx = self.0.read().await?;
         let Some(session) = tx.session_find(&sha256_hex(token.expose_secret()), self.0.now()).await? else {
@@ -83,6 +85,7 @@ impl Sessions<'_> {
     ///
     /// # Errors
     /// When the database fails.
+    #[tracing::instrument(level = "debug", name = "sessions.sign_out", skip_all)]
     pub async fn sign_out(self, token: &SecretString) -> Result<()> {
         let mut tx = self.0.write().await?;
         tx.session_delete(&sha256_hex(token.expose_secret()), self.0.now()).await?;
@@ -93,6 +96,7 @@ impl Sessions<'_> {
     ///
     /// # Errors
     /// [`Code::NotFound`] in a workspace without members.
+    #[tracing::instrument(level = "debug", name = "sessions.terminal_human", skip_all)]
     pub async fn terminal_human(self) -> Result<Principal> {
         let mut tx = self.0.read().await?;
         let members = tx.member_list().await?;

@@ -11,6 +11,7 @@ impl Sessions<'_> {
     ///
     /// # Errors
     /// [`crate::Code::InvalidInput`] for an empty or very long value; when the database fails.
+    #[tracing::instrument(level = "debug", name = "sessions.use_once", skip_all)]
     pub async fn use_once(self, kind: &str, value: &str, ttl: SignedDuration) -> Result<bool> {
         let value = bounded("value", value, 200)?;
         let now = self.0.now();

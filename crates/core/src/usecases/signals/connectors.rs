@@ -9,8 +9,10 @@ impl Signals<'_> {
     ///
     /// # Errors
     /// [`crate::Code::ConnectorUnknown`] or why it does not work.
+    #[tracing::instrument(level = "debug", name = "signals.connector_test", skip_all, fields(name))]
     pub async fn connector_test(self, name: &str) -> crate::Result<crate::ports::SourceReport> {
-        let source = source(self.0, name).await?;
+        let config = config(self.0).await?;
+        let source = source(self.0, &config, name)?;
         source.test().await.map_err(Error::from)
     }
 
@@ -18,7 +20,8 @@ impl Signals<'_> {
     ///
     /// # Errors
     /// [`crate::Code::ConfigInvalid`].
-    pub fn connector_names(self) -> crate::Result<Vec<String>> {
-        Ok(config(self.0)?.connectors.into_iter().map(|connector| connector.name).collect())
+    #[tracing::instrument(level = "debug", name = "signals.connector_names", skip_all)]
+    pub async fn connector_names(self) -> crate::Result<Vec<String>> {
+        Ok(config(self.0).await?.connectors.iter().map(|connector| connector.name.clone()).collect())
     }
 }

@@ -28,11 +28,12 @@ impl Signals<'_> {
     ///
     /// # Errors
     /// [`Code::IngestSignature`], [`Code::IngestStale`], [`Code::SignalShape`], [`Code::NotFound`].
+    #[tracing::instrument(level = "debug", name = "signals.ingest", skip_all)]
     pub async fn ingest(self, headers: Headers<'_>, body: &[u8]) -> Result<Ingested> {
         let now = self.0.now();
         // The name of the source decides whose secret counts; nothing else is believed before the signature is checked.
         let source = source_of(body)?;
-        let (replay_window, secret) = webhook(self.0, &source)?;
+        let (replay_window, secret) = webhook(self.0, &source).await?;
         verify(headers, body, &secret, replay_window, now).map_err(Error::from)?;
         let (payload, pushed) = IngestPayload::parse(body, now).map_err(Error::from)?;
         let mut tx = self.0.write().await?;
@@ -76,8 +77,8 @@ impl Signals<'_> {
 }
 
 /// The replay window and the secret of a pushing source.
-fn webhook(runtime: &Runtime, source: &str) -> Result<(Period, SecretString)> {
-    let config = config(runtime)?;
+async fn webhook(runtime: &Runtime, source: &str) -> Result<(Period, SecretString)> {
+    let config = config(runtime).await?;
     match config.connector(source).and_then(|connector| connector.settings.push()) {
         Some(push) => Ok((push.replay_window, (resolver(runtime))(push.secret)?)),
         // The same answer as for a wrong signature: a stranger does not learn which sources there are.

@@ -113,7 +113,7 @@ async fn look_around(runtime: &Runtime, found: &mut Vec<Finding>) {
             Err(error) => Finding::problem("git", &Error::from(error)),
         },
     });
-    if let Ok(config) = config(runtime) {
+    if let Ok(config) = config(runtime).await {
         for connector in &config.connectors {
             let check = format!("connector {}", connector.name);
             found.push(match runtime.signals().connector_test(&connector.name).await {
@@ -121,7 +121,7 @@ async fn look_around(runtime: &Runtime, found: &mut Vec<Finding>) {
                 Err(error) => Finding::problem(&check, &error),
             });
         }
-        found.push(match flag_service(runtime) {
+        found.push(match flag_service(runtime, &config) {
             Ok(Some(service)) => Finding::ok("flags", service.name().to_owned()),
             Ok(None) => Finding::warning(
                 "flags",

@@ -62,6 +62,7 @@ impl Workspaces<'_> {
     ///
     /// # Errors
     /// As [`Self::init`].
+    #[tracing::instrument(level = "debug", name = "workspaces.init", skip_all)]
     pub async fn init_with_clock(
         settings: Settings,
         request: InitRequest,

@@ -150,6 +150,7 @@ impl Workspaces<'_> {
     ///
     /// # Errors
     /// When the database fails.
+    #[tracing::instrument(level = "debug", name = "workspaces.status", skip_all)]
     pub async fn status(self, active_only: bool) -> Result<Status> {
         let mut tx = self.0.read().await?;
         let now = self.0.now();

@@ -109,11 +109,13 @@ impl SqlSource {
     }
 
     /// Asks without a signal: for the runtime's own statements.
+    #[tracing::instrument(level = "debug", name = "sql.ask", skip_all, fields(source = %self.name))]
     async fn ask(&self, sql: &str, binds: &[Bind]) -> Result<Table, EngineError> {
         let limits = Limits { rows: u32::try_from(MAX_TABLES * MAX_COLUMNS).unwrap_or(u32::MAX), ..self.limits };
         self.engine.query(Ask { sql, binds, limits, keep: |_| true }).await
     }
 
+    #[tracing::instrument(level = "debug", name = "sql.query", skip_all, fields(source = %self.name, signal = %signal.name))]
     async fn run(&self, signal: &SignalSpec, query: &str, statement: &Statement) -> Result<Table, ReadError> {
         let ask = Ask { sql: &statement.sql, binds: &statement.binds, limits: self.limits, keep: table::is_read };
         self.engine.query(ask).await.map_err(|error| self.refusal(error, &signal.name, Some((query, statement))))

@@ -12,6 +12,7 @@ use super::gathered::Gathered;
 use super::measurement::measurements;
 use super::memory::{plan_signals, running_of};
 use super::sources::read_phases;
+use crate::config::Config;
 use crate::domain::{Experiment, Outcome, Reading, SignalSpec, VariantReading};
 use crate::error::{Code, Error, Result, error_chain};
 use crate::evaluation::{Corrected, Poll, is_restated};
@@ -48,6 +49,7 @@ struct RereadPoll {
 /// nothing: half of a path would be another path.
 pub(super) async fn reread(
     runtime: &Runtime,
+    config: &Config,
     experiment: &Experiment,
     plan: &Plan,
     gathered: &Gathered,
@@ -59,7 +61,7 @@ pub(super) async fn reread(
     }
     let mut signals = Vec::new();
     for (index, signal) in plan_signals(plan).enumerate() {
-        if !is_pushed(runtime, &signal.source)? && (index == 0 || signal.query.by_variant.is_some()) {
+        if !is_pushed(config, &signal.source) && (index == 0 || signal.query.by_variant.is_some()) {
             signals.push((index, signal));
         }
     }
@@ -76,7 +78,7 @@ pub(super) async fn reread(
     let asking = async {
         let mut polls = Vec::new();
         for (_, of) in thinned(&times, MAX_POLLS) {
-            polls.push(reread_poll(runtime, experiment, &signals, gathered, of).await?);
+            polls.push(reread_poll(runtime, config, experiment, &signals, gathered, of).await?);
         }
         Ok(polls)
     };
@@ -100,6 +102,7 @@ pub(super) async fn reread(
 
 async fn reread_poll(
     runtime: &Runtime,
+    config: &Config,
     experiment: &Experiment,
     signals: &[(usize, &SignalSpec)],
     gathered: &Gathered,
@@ -107,7 +110,7 @@ async fn reread_poll(
 ) -> Result<RereadPoll> {
     let mut readings = Vec::new();
     for (index, signal) in signals {
-        for (phase, reading) in read_phases(runtime, experiment, signal, &gathered.phases, of).await? {
+        for (phase, reading) in read_phases(runtime, config, experiment, signal, &gathered.phases, of).await? {
             readings.push((*index, phase, reading));
         }
     }

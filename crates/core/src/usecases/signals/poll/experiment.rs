@@ -12,12 +12,14 @@ use super::policy::follow;
 use super::sources::gather;
 use super::store::{log_readings, store_readings};
 use super::weeks::Weeks;
+use crate::config::Config;
 use crate::domain::{Experiment, ExperimentStatus, Outcome};
 use crate::error::Result;
 use crate::evaluation::{evaluate_poll, evaluate_series, is_restated};
 use crate::hypotheses::Plan;
 use crate::stats::Blocks;
 use crate::usecases::Runtime;
+use crate::usecases::kernel::lease::{Lease, write_leased};
 use crate::usecases::kernel::lookup::experiment_named;
 
 /// What one round found about an experiment.
@@ -34,25 +36,29 @@ pub struct PolledExperiment {
     pub reason: Option<String>,
 }
 
+#[tracing::instrument(level = "debug", name = "poll.experiment", skip_all, fields(experiment = %experiment.slug))]
+#[expect(clippy::too_many_arguments, reason = "all of one poll; a struct would only rename them")]
 pub(super) async fn poll_experiment(
     runtime: &Runtime,
+    lease: &Lease,
+    config: &Config,
     outcome: &Outcome,
     experiment: &Experiment,
     plan: &Plan,
     failures: &mut Vec<String>,
 ) -> Result<PolledExperiment> {
     let now = runtime.now();
-    let gathered = gather(runtime, outcome, experiment, plan, now).await?;
-    let reread = reread(runtime, experiment, plan, &gathered, now).await?;
+    let gathered = gather(runtime, config, outcome, experiment, plan, now).await?;
+    let reread = reread(runtime, config, experiment, plan, &gathered, now).await?;
     failures.extend(reread.iter().filter_map(|reread| reread.failure.clone()));
-    let mut tx = runtime.write().await?;
+    let mut tx = write_leased(runtime, lease).await?;
     let mut experiment = experiment_named(&mut tx, &experiment.id.to_string()).await?;
     let poll = gathered.poll(plan, &experiment, now);
     let previous = running_of(&experiment);
     // Somebody else may have polled meanwhile: what is stored now decides.
     let restated = poll.as_ref().zip(previous.as_ref()).filter(|(poll, previous)| is_restated(poll, previous));
     let reread = reread.unwrap_or_default();
-    let readings = store_readings(runtime, &mut tx, outcome, &experiment, plan, &gathered, now).await?;
+    let readings = store_readings(runtime, config, &mut tx, outcome, &experiment, plan, &gathered, now).await?;
     let n_reread = match restated {
         Some(_) => store_reread(runtime, &mut tx, outcome, &experiment, plan, &reread, now).await?,
         None => 0,

@@ -1,5 +1,7 @@
 //! When a signal is due, and how it is: backoff, alert, staleness.
 
+use std::collections::HashSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -9,14 +11,26 @@ use crate::hypotheses::Plan;
 use crate::store::{Instant, SignalHealth, Tx};
 use crate::usecases::Runtime;
 
-/// True when a signal is to be read now. `subject`: the id of its outcome or experiment.
-pub(super) async fn is_due(runtime: &Runtime, subject: uuid::Uuid, signal: &str, is_forced: bool) -> Result<bool> {
-    if is_forced {
-        return Ok(true);
+/// Which signals are to be read in a round.
+pub(super) struct Due {
+    /// The ones that are not, by the id of their outcome or experiment and their name.
+    waiting: HashSet<(uuid::Uuid, String)>,
+}
+
+impl Due {
+    /// What the database says is due now, in one question; everything with `is_forced`.
+    pub(super) async fn now(runtime: &Runtime, is_forced: bool) -> Result<Self> {
+        if is_forced {
+            return Ok(Self { waiting: HashSet::new() });
+        }
+        let mut tx = runtime.read().await?;
+        Ok(Self { waiting: tx.signals_waiting(runtime.now()).await? })
     }
-    let mut tx = runtime.read().await?;
-    let health = tx.signal_health_get(subject, signal).await?;
-    Ok(health.is_none_or(|health| health.due_at.0 <= runtime.now()))
+
+    /// True when a signal is to be read. `subject`: the id of its outcome or experiment.
+    pub(super) fn has(&self, subject: uuid::Uuid, signal: &SignalSpec) -> bool {
+        !self.waiting.contains(&(subject, signal.name.clone()))
+    }
 }
 
 /// Marks a good reading and sets the next one.

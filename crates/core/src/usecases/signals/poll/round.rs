@@ -3,18 +3,22 @@
 //! Sources are asked outside of any transaction; what they said, the evaluation and the step that follows are then written
 //! in one. A failing source marks its signal, alerts, and never decides.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::experiment::{PolledExperiment, poll_experiment};
-use super::health::{health_failed, health_ok, is_due};
+use super::health::{Due, health_failed, health_ok};
 use super::memory::{plan_signals, read_plan};
-use crate::domain::{Outcome, OutcomeStatus, Window};
+use crate::config::Config;
+use crate::domain::{Outcome, OutcomeStatus, SignalSpec, Window};
 use crate::error::{Result, error_chain};
 use crate::usecases::Runtime;
-use crate::usecases::kernel::lease::{release_poll_lease, take_poll_lease};
+use crate::usecases::kernel::lease::{Lease, is_lost, release_poll_lease, take_poll_lease, write_leased};
 use crate::usecases::kernel::level::{read_level, store_level};
 use crate::usecases::kernel::lookup::outcome_named;
+use crate::usecases::kernel::workspace_file::config;
 use crate::usecases::signals::Signals;
 
 /// What is polled.
@@ -45,90 +49,145 @@ impl Signals<'_> {
     /// Reads what is due, evaluates, takes the steps that follow, and delivers messages.
     ///
     /// # Errors
-    /// When the database fails, or the named outcome is unknown. Failing sources are in the result.
+    /// When the database fails, the named outcome is unknown, or another program took the lease of polling away. Failing
+    /// sources are in the result.
+    #[tracing::instrument(level = "debug", name = "signals.poll", skip_all)]
     pub async fn poll(self, request: &PollRequest) -> Result<Polled> {
-        let Some(holder) = take_poll_lease(self.0).await? else {
+        let Some(lease) = take_poll_lease(self.0).await? else {
             return Ok(Polled { is_skipped: true, ..Polled::default() });
         };
-        let done = poll_round(self.0, request).await;
-        release_poll_lease(self.0, &holder).await?;
+        let done = poll_round(self.0, &lease, request).await;
+        release_poll_lease(self.0, lease).await?;
         done
     }
 }
 
-async fn poll_round(runtime: &Runtime, request: &PollRequest) -> Result<Polled> {
+/// What all of a round needs.
+struct Round<'r> {
+    runtime: &'r Runtime,
+    lease: &'r Lease,
+    /// What the outcome file said at the beginning; `None` when it could not be read.
+    config: Option<Arc<Config>>,
+    due: Due,
+    done: Polled,
+}
+
+#[tracing::instrument(level = "debug", name = "poll.round", skip_all, fields(is_forced = request.is_forced))]
+async fn poll_round(runtime: &Runtime, lease: &Lease, request: &PollRequest) -> Result<Polled> {
     runtime.gates().sweep().await?;
-    let mut done = Polled { expired: runtime.outcomes().sweep().await?, ..Polled::default() };
+    let expired = runtime.outcomes().sweep().await?;
     let mut tx = runtime.read().await?;
     let outcomes = match &request.outcome {
         Some(reference) => vec![outcome_named(&mut tx, reference).await?],
         None => tx.outcome_list(None).await?,
     };
     drop(tx);
+    let mut round = Round {
+        runtime,
+        lease,
+        config: config(runtime).await.ok(),
+        due: Due::now(runtime, request.is_forced).await?,
+        done: Polled { expired, ..Polled::default() },
+    };
+    if !round.done.expired.is_empty() {
+        deliver(&mut round).await?;
+    }
     for outcome in outcomes.iter().filter(|outcome| outcome.state.status != OutcomeStatus::Draft) {
         if outcome.state.status == OutcomeStatus::Active {
-            poll_levels(runtime, outcome, request.is_forced, &mut done).await?;
+            poll_levels(&mut round, outcome).await?;
         }
-        poll_experiments(runtime, outcome, request.is_forced, &mut done).await?;
+        poll_experiments(&mut round, outcome).await?;
     }
-    for failed in runtime.outbox().deliver().await?.into_iter().filter(|delivered| !delivered.is_done) {
-        done.failures.push(format!("{}: {}", failed.kind, failed.outcome));
-    }
-    Ok(done)
+    deliver(&mut round).await?;
+    Ok(round.done)
 }
 
-async fn poll_levels(runtime: &Runtime, outcome: &Outcome, is_forced: bool, done: &mut Polled) -> Result<()> {
-    for signal in std::iter::once(&outcome.spec.signal).chain(&outcome.spec.secondary_signals) {
-        if !is_due(runtime, outcome.id.0, &signal.name, is_forced).await? {
-            continue;
-        }
-        let now = runtime.now();
-        let window = Window { from: now.checked_sub(signal.aggregation.window().get()).unwrap_or(now), to: now };
-        let reading = read_level(runtime, outcome, signal, window).await;
-        let mut tx = runtime.write().await?;
-        match reading {
-            Ok(Some(reading)) => {
-                store_level(runtime, &mut tx, outcome, signal, &reading, now).await?;
-                health_ok(runtime, &mut tx, outcome.id.0, signal).await?;
-                done.n_levels += 1;
-            }
-            Ok(None) => {}
-            Err(error) => {
-                let text = health_failed(runtime, &mut tx, outcome.id.0, signal, &error).await?;
-                done.failures.push(text);
-            }
-        }
-        tx.commit().await?;
+/// The outcome file of the round. A file that could not be read is looked at again: the error is the same for every signal.
+async fn file(round: &Round<'_>) -> Result<Arc<Config>> {
+    match &round.config {
+        Some(config) => Ok(Arc::clone(config)),
+        None => config(round.runtime).await,
+    }
+}
+
+async fn deliver(round: &mut Round<'_>) -> Result<()> {
+    for failed in round.runtime.outbox().deliver().await?.into_iter().filter(|delivered| !delivered.is_done) {
+        round.done.failures.push(format!("{}: {}", failed.kind, failed.outcome));
     }
     Ok(())
 }
 
-async fn poll_experiments(runtime: &Runtime, outcome: &Outcome, is_forced: bool, done: &mut Polled) -> Result<()> {
-    let mut tx = runtime.read().await?;
+async fn poll_levels(round: &mut Round<'_>, outcome: &Outcome) -> Result<()> {
+    for signal in std::iter::once(&outcome.spec.signal).chain(&outcome.spec.secondary_signals) {
+        if round.due.has(outcome.id.0, signal) {
+            poll_level(round, outcome, signal).await?;
+        }
+    }
+    Ok(())
+}
+
+#[tracing::instrument(level = "debug", name = "poll.signal", skip_all, fields(outcome = %outcome.spec.slug, signal = %signal.name, source = %signal.source))]
+async fn poll_level(round: &mut Round<'_>, outcome: &Outcome, signal: &SignalSpec) -> Result<()> {
+    let runtime = round.runtime;
+    let now = runtime.now();
+    let window = Window { from: now.checked_sub(signal.aggregation.window().get()).unwrap_or(now), to: now };
+    let reading = match file(round).await {
+        Ok(config) => read_level(runtime, &config, outcome, signal, window).await,
+        Err(error) => Err(error),
+    };
+    let mut tx = write_leased(runtime, round.lease).await?;
+    match reading {
+        Ok(Some(reading)) => {
+            store_level(runtime, &mut tx, outcome, signal, &reading, now).await?;
+            health_ok(runtime, &mut tx, outcome.id.0, signal).await?;
+            round.done.n_levels += 1;
+        }
+        Ok(None) => {}
+        Err(error) => {
+            let text = health_failed(runtime, &mut tx, outcome.id.0, signal, &error).await?;
+            round.done.failures.push(text);
+        }
+    }
+    tx.commit().await
+}
+
+async fn poll_experiments(round: &mut Round<'_>, outcome: &Outcome) -> Result<()> {
+    let mut tx = round.runtime.read().await?;
     let open = tx.experiment_list_under_way(Some(outcome.id)).await?;
     drop(tx);
     for experiment in open.iter().filter(|experiment| experiment.state.status.is_polled()) {
         let plan = match read_plan(experiment) {
             Ok(plan) => plan,
             Err(error) => {
-                done.failures.push(format!("{}: {}", experiment.slug, error.message()));
+                round.done.failures.push(format!("{}: {}", experiment.slug, error.message()));
                 continue;
             }
         };
         // A constraint may be read more often than the primary signal: whatever is due first brings the round.
-        let mut is_any_due = false;
-        for signal in plan_signals(&plan) {
-            is_any_due |= is_due(runtime, experiment.id.0, &signal.name, is_forced).await?;
-        }
-        if !is_any_due {
+        if !plan_signals(&plan).any(|signal| round.due.has(experiment.id.0, signal)) {
             continue;
         }
-        match poll_experiment(runtime, outcome, experiment, &plan, &mut done.failures).await {
-            Ok(polled) => done.experiments.push(polled),
+        let polled = match file(round).await {
+            Ok(config) => {
+                let (runtime, lease, failures) = (round.runtime, round.lease, &mut round.done.failures);
+                poll_experiment(runtime, lease, &config, outcome, experiment, &plan, failures).await
+            }
+            Err(error) => Err(error),
+        };
+        match polled {
+            Ok(polled) => {
+                let is_moved = polled.status != experiment.state.status;
+                round.done.experiments.push(polled);
+                // A flag must not stay on while other sources are waited for.
+                if is_moved {
+                    deliver(round).await?;
+                }
+            }
+            Err(error) if is_lost(round.lease) => return Err(error),
             // One experiment in trouble (a tampered row, say) must not keep the others from being watched.
             Err(error) => {
                 tracing::error!(experiment = %experiment.slug, code = %error.code(), "Polling failed: {error}");
-                done.failures.push(format!("{}: {}", experiment.slug, error_chain(&error)));
+                round.done.failures.push(format!("{}: {}", experiment.slug, error_chain(&error)));
             }
         }
     }

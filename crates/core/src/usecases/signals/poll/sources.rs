@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::gathered::{Gathered, GatheredGuard};
 use super::weeks::read_weeks;
+use crate::config::Config;
 use crate::domain::{Design, Experiment, Measurement, Outcome, Reading, SignalSpec, Variant, VariantReading, Window};
 use crate::error::{Error, Result};
 use crate::hypotheses::Plan;
@@ -18,6 +19,7 @@ use crate::usecases::kernel::workspace_file::{flag_service, is_pushed, source};
 /// Asks the sources. Nothing is written here.
 pub(super) async fn gather(
     runtime: &Runtime,
+    config: &Config,
     outcome: &Outcome,
     experiment: &Experiment,
     plan: &Plan,
@@ -28,42 +30,41 @@ pub(super) async fn gather(
     drop(tx);
     let mut gathered = Gathered { phases, primary: vec![], weeks: None, guards: vec![], failures: vec![], drift: None };
     let failed = if plan.design == Design::Randomised {
-        let readings = read_phases(runtime, experiment, &plan.signal, &gathered.phases, now).await;
+        let readings = read_phases(runtime, config, experiment, &plan.signal, &gathered.phases, now).await;
         readings.map(|readings| gathered.primary = readings).err()
     } else {
-        let weeks = read_weeks(runtime, experiment, &plan.signal, now).await;
+        let weeks = read_weeks(runtime, config, experiment, &plan.signal, now).await;
         weeks.map(|weeks| gathered.weeks = Some(weeks)).err()
     };
     gathered.failures.extend(failed.map(|error| (plan.signal.name.clone(), error)));
     for (index, guardrail) in plan.guardrails.iter().enumerate() {
         let signal = &guardrail.signal;
-        let by_variant = reads_by_variant(runtime, signal)?;
-        let found = if by_variant {
-            read_phases(runtime, experiment, signal, &gathered.phases, now).await.map(|by_variant| GatheredGuard {
-                index,
-                by_variant,
-                level: None,
-            })
-        } else {
-            let from = now.checked_sub(signal.aggregation.window().get()).unwrap_or(now);
-            read_level(runtime, outcome, signal, Window { from, to: now }).await.map(|level| GatheredGuard {
-                index,
-                by_variant: vec![],
-                level,
-            })
-        };
+        let by_variant = reads_by_variant(config, signal);
+        let found =
+            if by_variant {
+                read_phases(runtime, config, experiment, signal, &gathered.phases, now)
+                    .await
+                    .map(|by_variant| GatheredGuard { index, by_variant, level: None })
+            } else {
+                let from = now.checked_sub(signal.aggregation.window().get()).unwrap_or(now);
+                read_level(runtime, config, outcome, signal, Window { from, to: now })
+                    .await
+                    .map(|level| GatheredGuard { index, by_variant: vec![], level })
+            };
         match found {
             Ok(guard) => gathered.guards.push(guard),
             Err(error) => gathered.failures.push((signal.name.clone(), error)),
         }
     }
-    gathered.drift = flag_drift(runtime, experiment).await?;
+    gathered.drift = flag_drift(runtime, config, experiment).await?;
     Ok(gathered)
 }
 
 /// One reading for each allocation phase. A source that pushes has nothing to be asked: its latest readings are taken.
+#[tracing::instrument(level = "debug", name = "poll.phases", skip_all, fields(signal = %signal.name, source = %signal.source))]
 pub(super) async fn read_phases(
     runtime: &Runtime,
+    config: &Config,
     experiment: &Experiment,
     signal: &SignalSpec,
     phases: &[AllocationPhase],
@@ -77,7 +78,7 @@ pub(super) async fn read_phases(
         if window.from >= window.to {
             continue;
         }
-        let reading = if is_pushed(runtime, &signal.source)? {
+        let reading = if is_pushed(config, &signal.source) {
             latest_pushed(runtime, experiment.id, signal, phase.phase, window).await?
         } else {
             let request = VariantRequest {
@@ -87,7 +88,7 @@ pub(super) async fn read_phases(
                 launched_at,
                 as_of: now,
             };
-            let source = source(runtime, &signal.source).await?;
+            let source = source(runtime, config, &signal.source)?;
             Some(source.by_variant(signal, &request).await.map_err(Error::from)?)
         };
         if let Some(reading) = reading {
@@ -122,13 +123,13 @@ async fn latest_pushed(
     }))
 }
 
-fn reads_by_variant(runtime: &Runtime, signal: &SignalSpec) -> Result<bool> {
-    Ok(signal.query.by_variant.is_some() || is_pushed(runtime, &signal.source)?)
+fn reads_by_variant(config: &Config, signal: &SignalSpec) -> bool {
+    signal.query.by_variant.is_some() || is_pushed(config, &signal.source)
 }
 
 /// Where the flag is, when it is not where it was put. A message that is still waiting explains a difference, and an
 /// unreachable service is no drift.
-async fn flag_drift(runtime: &Runtime, experiment: &Experiment) -> Result<Option<String>> {
+async fn flag_drift(runtime: &Runtime, config: &Config, experiment: &Experiment) -> Result<Option<String>> {
     if !experiment.state.status.is_evaluated() {
         return Ok(None);
     }
@@ -136,7 +137,7 @@ async fn flag_drift(runtime: &Runtime, experiment: &Experiment) -> Result<Option
     let prefix = format!("flag/{}/", experiment.id);
     let is_waiting = tx.outbox_open(200).await?.iter().any(|message| message.natural_key.starts_with(&prefix));
     drop(tx);
-    let Some(service) = flag_service(runtime)? else { return Ok(None) };
+    let Some(service) = flag_service(runtime, config)? else { return Ok(None) };
     if is_waiting {
         return Ok(None);
     }

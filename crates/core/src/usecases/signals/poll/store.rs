@@ -6,6 +6,7 @@ use serde_json::json;
 use super::gathered::Gathered;
 use super::measurement::{level, measurements};
 use super::weeks::store_weeks;
+use crate::config::Config;
 use crate::domain::{Experiment, Outcome};
 use crate::error::Result;
 use crate::hypotheses::Plan;
@@ -18,8 +19,10 @@ use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::workspace_file::is_pushed;
 
 /// Stores what was read. Returns the number of new readings.
+#[expect(clippy::too_many_arguments, reason = "all of one poll; a struct would only rename them")]
 pub(super) async fn store_readings(
     runtime: &Runtime,
+    config: &Config,
     tx: &mut Tx,
     outcome: &Outcome,
     experiment: &Experiment,
@@ -33,7 +36,7 @@ pub(super) async fn store_readings(
         .iter()
         .filter_map(|guard| plan.guardrails.get(guard.index).map(|guardrail| (&guardrail.signal, &guard.by_variant)));
     for (signal, readings) in std::iter::once((&plan.signal, &gathered.primary)).chain(guards) {
-        if is_pushed(runtime, &signal.source)? {
+        if is_pushed(config, &signal.source) {
             continue;
         }
         for (phase, reading) in readings {

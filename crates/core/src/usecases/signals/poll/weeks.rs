@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::measurement::level;
+use crate::config::Config;
 use crate::domain::{ArmSums, Experiment, Reading, SignalSpec, Window};
 use crate::error::{Error, Result};
 use crate::store::Tx;
@@ -33,6 +34,7 @@ pub(super) struct Weeks {
 /// Reads the weeks that are not known yet. Nothing is written here.
 pub(super) async fn read_weeks(
     runtime: &Runtime,
+    config: &Config,
     experiment: &Experiment,
     signal: &SignalSpec,
     now: Timestamp,
@@ -56,7 +58,7 @@ pub(super) async fn read_weeks(
         let value = match known.get(&to) {
             Some(value) => *value,
             None => {
-                let reading = read_week(runtime, signal, Window { from, to }).await?;
+                let reading = read_week(runtime, config, signal, Window { from, to }).await?;
                 let value = reading.data.value();
                 weeks.new.push(reading);
                 value
@@ -73,8 +75,13 @@ pub(super) async fn read_weeks(
     Ok(weeks)
 }
 
-async fn read_week(runtime: &Runtime, signal: &SignalSpec, window: Window) -> Result<Reading<ArmSums>> {
-    source(runtime, &signal.source).await?.level(signal, window).await.map_err(Error::from)
+async fn read_week(
+    runtime: &Runtime,
+    config: &Config,
+    signal: &SignalSpec,
+    window: Window,
+) -> Result<Reading<ArmSums>> {
+    source(runtime, config, &signal.source)?.level(signal, window).await.map_err(Error::from)
 }
 
 /// Keeps the weeks that were read. Returns how many.

@@ -1,0 +1,79 @@
+//! Parsed files, kept by their text: parsing costs a thousand times more than reading, and a file changes seldom.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use moka::future::Cache;
+use sha2::{Digest, Sha256};
+
+use super::locate::{ConfigError, read};
+use super::vendor::Vendors;
+use super::{Config, Diagnostic, parse};
+
+/// Texts that are kept: the one that counts, and a few for whoever edits.
+const MAX_TEXTS: u64 = 4;
+
+/// What a text said: a configuration, or the first error with its place.
+pub type Cached = Result<Arc<Config>, String>;
+
+/// Parsed files. The file is read at each use and parsed when its text is new, so that a change counts at once. Clones share
+/// what they keep.
+#[derive(Clone)]
+pub struct ConfigCache(Cache<Key, Cached>);
+
+/// The address of the vendors' table (a constant of the program) and the hash of path and text.
+type Key = (usize, [u8; 32]);
+
+impl Default for ConfigCache {
+    fn default() -> Self {
+        Self(Cache::new(MAX_TEXTS))
+    }
+}
+
+impl ConfigCache {
+    /// What the file says now.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when there is no text to parse; what is wrong in the text is in the answer.
+    pub async fn load(&self, path: &Path, vendors: &'static Vendors) -> Result<Cached, ConfigError> {
+        let source = read(path)?;
+        let shown = path.display().to_string();
+        let mut hash = Sha256::new();
+        hash.update(&shown);
+        hash.update([0]);
+        hash.update(&source);
+        let key = (std::ptr::from_ref(vendors).addr(), hash.finalize().into());
+        Ok(self.0.get_with(key, async { parsed(&source, &shown, vendors) }).await)
+    }
+}
+
+fn parsed(source: &str, shown: &str, vendors: &Vendors) -> Cached {
+    let parsed = parse(source, shown, vendors, None);
+    parsed.config.map(Arc::new).ok_or_else(|| {
+        let first = parsed.diagnostics.iter().find(|diagnostic| Diagnostic::is_error(diagnostic));
+        first.map(|d| format!("{}:{}:{}: {}", d.file, d.line, d.column, d.message)).unwrap_or_default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "version: 1\noutcomes: []\n";
+
+    #[tokio::test]
+    async fn a_text_is_parsed_once_and_a_changed_file_counts_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("outcome.yaml");
+        let cache = ConfigCache::default();
+        let load = async || cache.load(&path, &Vendors::NONE).await.unwrap();
+
+        std::fs::write(&path, "outcomes: [").unwrap();
+        assert!(load().await.unwrap_err().starts_with(&path.display().to_string()));
+        std::fs::write(&path, format!("{FILE}limits: {{ max_active_outcomes: 7 }}\n")).unwrap();
+        let seven = load().await.unwrap();
+        assert!(Arc::ptr_eq(&seven, &load().await.unwrap()), "the same text was parsed twice");
+        std::fs::write(&path, format!("{FILE}limits: {{ max_active_outcomes: 8 }}\n")).unwrap();
+        assert_eq!((seven.limits.max_active_outcomes, load().await.unwrap().limits.max_active_outcomes), (7, 8));
+    }
+}

@@ -1,0 +1,44 @@
+//! How long a poll round of many signals takes: `cargo bench -p outcome-tests --bench poll_round [-- <signals>]`, on SQLite with
+//! a small SQLite source. It prints a round in which everything is due, one by force, and one in which nothing is due.
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use outcome_core::usecases::PollRequest;
+use outcome_tests::lab::{self, Lab};
+
+fn main() -> Result<()> {
+    let n_signals: usize = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(1000);
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let lab = Lab::declaring(None, &file(n_signals)).await?;
+        round(&lab, "everything is due", false, n_signals).await?;
+        lab.clock.advance(jiff::SignedDuration::from_mins(1));
+        round(&lab, "by force", true, n_signals).await?;
+        lab.clock.advance(jiff::SignedDuration::from_mins(1));
+        round(&lab, "nothing is due", false, 0).await
+    })
+}
+
+/// The laboratory's outcome with this many signals in all.
+fn file(n_signals: usize) -> String {
+    let one = "      - { source: push, metric: orders, method: event }\n";
+    let many: String = (1..n_signals)
+        .map(|n| {
+            format!(
+                "      - {{ source: game, metric: level_{n}, method: custom, query: {{ level: \"SELECT {n} AS value WHERE :from < \
+                 :to\" }} }}\n"
+            )
+        })
+        .collect();
+    lab::FILE.replace(one, &many)
+}
+
+async fn round(lab: &Lab, what: &str, is_forced: bool, n_expected: usize) -> Result<()> {
+    let began = Instant::now();
+    let done = lab.runtime.signals().poll(&PollRequest { outcome: None, is_forced }).await?;
+    let took = began.elapsed();
+    ensure!(done.failures.is_empty(), "{:?}", done.failures.first());
+    ensure!(usize::try_from(done.n_levels)? == n_expected, "{} signals were read", done.n_levels);
+    println!("{what}: {n_expected} signals were read in {took:.2?}");
+    Ok(())
+}

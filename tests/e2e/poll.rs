@@ -1,0 +1,250 @@
+//! Poll rounds beside slow sources and other programs: who may measure, when a flag is set, and what is due.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use jiff::{SignedDuration, Timestamp};
+use outcome_core::Code;
+use outcome_core::domain::{ExperimentStatus, Measurement};
+use outcome_core::usecases::{PollRequest, Polled, Runtime};
+use outcome_tests::held::{VENDORS, held};
+use outcome_tests::lab::{FILE, Lab, OUTCOME, commit};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+const QUERY: &str = "query: { level: \"SELECT 1 AS value WHERE :from < :to\" }";
+
+/// The laboratory's outcome with a second signal that the held source `name` answers, and a third one.
+fn beside(name: &str) -> String {
+    let signals = format!(
+        "      - {{ source: {name}, metric: held, method: custom, {QUERY} }}\n      - {{ source: game, metric: third, method: \
+         custom, {QUERY} }}\n"
+    );
+    declared(name, &FILE.replace("      - { source: push, metric: orders, method: event }\n", &signals))
+}
+
+fn declared(name: &str, file: &str) -> String {
+    file.replace(
+        "signal_connectors:\n",
+        &format!("signal_connectors:\n  - {{ name: {name}, type: held, config: {{}} }}\n"),
+    )
+}
+
+type Round = tokio::task::JoinHandle<outcome_core::Result<Polled>>;
+
+/// Begins a round that reads everything.
+fn begin(runtime: &Runtime) -> Round {
+    let runtime = runtime.clone();
+    tokio::spawn(async move { runtime.signals().poll(&PollRequest { outcome: None, is_forced: true }).await })
+}
+
+async fn poll(lab: &Lab, is_forced: bool) -> Result<Polled> {
+    Ok(lab.runtime.signals().poll(&PollRequest { outcome: None, is_forced }).await?)
+}
+
+/// Lets time pass for timers, which the laboratory's clock does not move.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+/// Waits until the lease of polling lasts at least until `until`.
+async fn until_renewed(lab: &Lab, until: Timestamp) -> Result<()> {
+    for _ in 0..1000 {
+        if lab.raw(&format!("UPDATE lease SET holder = holder WHERE expires_at >= '{until:.6}'")).await? == 1 {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    anyhow::bail!("the lease was not renewed");
+}
+
+async fn readings(lab: &Lab, signal: &str) -> Result<Vec<Measurement>> {
+    let mut tx = lab.runtime.db().read(lab.runtime.workspace().id).await?;
+    let outcome = tx.outcome_by_slug(OUTCOME).await?.context("no outcome")?;
+    Ok(tx.measurement_levels(outcome.id, signal, 100).await?)
+}
+
+#[tokio::test]
+async fn a_round_that_waits_for_a_slow_source_keeps_its_lease() -> Result<()> {
+    let slow = held("slow-and-alive");
+    let lab = Lab::with_vendors(None, &beside("slow-and-alive"), &VENDORS).await?;
+    let began = lab.runtime.now();
+    let round = begin(&lab.runtime);
+    slow.until_asked().await;
+    for n in 1..=3 {
+        lab.clock.advance(SignedDuration::from_secs(40));
+        pass(Duration::from_secs(21)).await;
+        until_renewed(&lab, began + SignedDuration::from_secs(40 * n + 60)).await?;
+    }
+    ensure!(poll(&lab, true).await?.is_skipped, "two programs polled at once");
+    slow.answer(1);
+    let done = round.await??;
+    ensure!(done.n_levels == 3 && done.failures.is_empty(), "{done:?}");
+    slow.answer(1);
+    ensure!(!poll(&lab, true).await?.is_skipped, "the lease was not given back");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_poller_that_died_keeps_nobody_waiting_for_more_than_a_minute() -> Result<()> {
+    let slow = held("slow-and-dead");
+    let lab = Lab::with_vendors(None, &beside("slow-and-dead"), &VENDORS).await?;
+    let round = begin(&lab.runtime);
+    slow.until_asked().await;
+    round.abort();
+    ensure!(round.await.is_err(), "the round ended by itself");
+    lab.clock.advance(SignedDuration::from_secs(59));
+    pass(Duration::from_secs(59)).await;
+    ensure!(poll(&lab, true).await?.is_skipped);
+    lab.clock.advance(SignedDuration::from_secs(1));
+    slow.answer(1);
+    ensure!(poll(&lab, true).await?.n_levels == 3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_round_that_lost_its_lease_writes_nothing_more() -> Result<()> {
+    let slow = held("slow-and-late");
+    let lab = Lab::with_vendors(None, &beside("slow-and-late"), &VENDORS).await?;
+    let round = begin(&lab.runtime);
+    slow.until_asked().await;
+    // The program slept, as a laptop does, and another one took over.
+    lab.clock.advance(SignedDuration::from_mins(2));
+    let now = lab.runtime.now();
+    let mut tx = lab.runtime.db().write(lab.runtime.workspace().id).await?;
+    ensure!(tx.lease_take("poll", "another", now + SignedDuration::from_mins(1), now).await?);
+    tx.commit().await?;
+    slow.answer(1);
+    let error = round.await?.err().context("the round went on")?;
+    ensure!(error.code() == Code::Conflict && error.message().contains("lost the lease"), "{error:?}");
+    ensure!(!readings(&lab, "came_back").await?.is_empty(), "the signal before is there");
+    ensure!(readings(&lab, "held").await?.is_empty() && readings(&lab, "third").await?.is_empty());
+    ensure!(poll(&lab, true).await?.is_skipped, "the other program's lease was given back");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_flag_is_off_before_the_next_source_is_asked() -> Result<()> {
+    let slow = held("slow-behind-a-flag");
+    let later = format!(
+        "  - id: slow\n    title: Slow\n    signal: {{ source: slow-behind-a-flag, metric: held, method: custom, {QUERY} }}\n    \
+         target: {{ direction: increase, from: 0.50, to: 0.55, confidence: 0.95 }}\n    mde: 0.02\n    horizon: 8w\nsignal_connectors:\n"
+    );
+    let file = declared("slow-behind-a-flag", FILE);
+    let lab = Lab::with_vendors(None, &file, &VENDORS).await?;
+    // Younger, so that it is polled later.
+    lab.clock.advance(SignedDuration::from_mins(1));
+    std::fs::write(lab.root().join("outcome.yaml"), file.replace("signal_connectors:\n", &later))?;
+    commit(&lab.root(), "Declare another outcome")?;
+    let human = lab.runtime.sessions().terminal_human().await?;
+    lab.runtime.outcomes().apply(&human, None).await?;
+    slow.answer(1);
+    lab.runtime.outcomes().activate("slow", &outcome_core::usecases::Unlock::Local, false).await?;
+    slow.until_asked().await;
+    let experiment = lab.running("Softer level", "soft").await?;
+    ensure!(flag(&lab)?.contains("ENABLED"), "{}", flag(&lab)?);
+    lab.arms("soft", (2000, 600, 8), (2000, 620, 900)).await?;
+    lab.clock.advance(SignedDuration::from_hours(6));
+    let round = begin(&lab.runtime);
+    slow.until_asked().await;
+    let status = lab.runtime.experiments().show(&experiment).await?.experiment.state.status;
+    ensure!(status == ExperimentStatus::Paused, "{status}");
+    ensure!(flag(&lab)?.contains("DISABLED"), "paused, and the flag is still on: {}", flag(&lab)?);
+    slow.answer(1);
+    let done = round.await??;
+    ensure!(done.failures.is_empty(), "{done:?}");
+    Ok(())
+}
+
+fn flag(lab: &Lab) -> Result<String> {
+    Ok(std::fs::read_to_string(lab.root().join("flags.json"))?)
+}
+
+#[tokio::test]
+async fn what_is_due_is_read_and_a_changed_file_counts_at_the_next_round() -> Result<()> {
+    let often = FILE.replace(
+        "source: game\n        metric: crashed",
+        "source: game\n        poll_interval: 1h\n        metric: crashed",
+    );
+    let lab = Lab::declaring(None, &often).await?;
+    lab.running("Softer level", "soft").await?;
+    lab.arms("soft", (400, 120, 1), (400, 121, 1)).await?;
+    let first = poll(&lab, false).await?;
+    ensure!((first.n_levels, first.experiments.len()) == (1, 1), "what was never read is due: {first:?}");
+    let again = poll(&lab, false).await?;
+    ensure!((again.n_levels, again.experiments.len()) == (0, 0), "{again:?}");
+    lab.clock.advance(SignedDuration::from_hours(1));
+    let hourly = poll(&lab, false).await?;
+    ensure!((hourly.n_levels, hourly.experiments.len()) == (0, 1), "the constraint is read more often: {hourly:?}");
+
+    let path = lab.root().join("outcome.yaml");
+    std::fs::write(&path, often.replace("sqlite:game.db", "sqlite:gone.db"))?;
+    lab.clock.advance(SignedDuration::from_hours(6));
+    let gone = poll(&lab, false).await?;
+    ensure!(gone.n_levels == 0 && gone.failures.len() == 3, "{gone:?}");
+    std::fs::write(&path, "version: 1\noutcomes: [")?;
+    lab.clock.advance(SignedDuration::from_hours(6));
+    let broken = poll(&lab, false).await?;
+    ensure!(broken.n_levels == 0 && broken.failures.len() == 3, "{broken:?}");
+    std::fs::write(&path, &often)?;
+    lab.clock.advance(SignedDuration::from_hours(6));
+    let mended = poll(&lab, false).await?;
+    ensure!((mended.n_levels, mended.failures.len()) == (1, 0), "{mended:?}");
+    Ok(())
+}
+
+/// Everything that spans say, as lines.
+#[derive(Clone, Default)]
+struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().map_err(|_| std::io::Error::other("poisoned"))?.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_poll_has_spans_and_they_carry_no_secret() -> Result<()> {
+    let lab = Lab::sqlite().await?;
+    lab.running("Softer level", "soft").await?;
+    lab.arms("soft", (400, 120, 1), (400, 121, 1)).await?;
+    lab.clock.advance(SignedDuration::from_hours(6));
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG)
+        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::NEW)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    // With a single subscriber in the process, other tests' threads, which have none, would decide that a span is off.
+    let beside = tracing_subscriber::registry().set_default();
+    let guard = subscriber.set_default();
+    poll(&lab, true).await?;
+    drop((guard, beside));
+    let bytes = lines.0.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.clone();
+    let text = String::from_utf8(bytes)?;
+    // SQLite's statements have a target of their own, which no program turns on.
+    let own: Vec<&str> = text.lines().filter(|line| !line.contains(" sqlx::")).collect();
+    let own = own.join("\n");
+    for span in [
+        "signals.poll",
+        "poll.round{is_forced=true}",
+        "poll.signal{outcome=retention signal=came_back source=game}",
+        "poll.experiment{experiment=softer-level}",
+        "poll.phases{signal=crashes source=game}",
+        "sql.query{source=game signal=came_back}",
+    ] {
+        ensure!(own.contains(span), "no span `{span}` in\n{own}");
+    }
+    for secret in [outcome_tests::lab::INGEST_SECRET, outcome_tests::lab::PASSPHRASE, "SELECT", "sqlite:"] {
+        ensure!(!own.contains(secret), "`{secret}` is in\n{own}");
+    }
+    Ok(())
+}
