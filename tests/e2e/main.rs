@@ -11,6 +11,7 @@ mod mcp_clients;
 mod mcp_manifests;
 mod negative;
 mod older_workspaces;
+mod on_violation;
 mod proof;
 mod properties;
 mod recompute;

@@ -1,12 +1,11 @@
 //! The step that a poll leads to.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::gathered::Gathered;
 use crate::domain::{Experiment, ExperimentStatus, Outcome, PauseCause, ViolationPolicy};
 use crate::error::Result;
+use crate::evaluation::Judged;
 use crate::hypotheses::Plan;
 use crate::lifecycle::ExperimentEvent;
 use crate::principal::Principal;
@@ -28,10 +27,11 @@ pub(super) async fn follow(
     experiment: &mut Experiment,
     plan: &Plan,
     gathered: &Gathered,
-    evaluated: Option<&Evaluated>,
+    judged: Option<&Judged>,
     stale: Option<String>,
 ) -> Result<()> {
     let by = Principal::system("poll");
+    let evaluated = judged.map(|judged| &judged.evaluated);
     let pause = |cause: PauseCause, detail: String| Some(ExperimentEvent::AutoPaused { cause, detail });
     let decision = evaluated.map(|evaluated| evaluated.advice.recommendation);
     let reason = evaluated.map(|evaluated| evaluated.advice.reason.clone()).unwrap_or_default();
@@ -41,7 +41,7 @@ pub(super) async fn follow(
         pause(PauseCause::StaleSignal, detail)
     } else {
         match decision {
-            Some(Recommendation::KillGuardrail | Recommendation::HoldAlert) if kills(plan, evaluated) => {
+            Some(Recommendation::KillGuardrail | Recommendation::HoldAlert) if judged.is_some_and(|judged| kills(plan, judged)) => {
                 Some(ExperimentEvent::KilledByRule { detail: reason.clone() })
             }
             Some(Recommendation::KillGuardrail | Recommendation::HoldAlert) => {
@@ -142,13 +142,6 @@ fn recommendation(evaluated: &Evaluated) -> String {
 }
 
 /// True when a crossed constraint's own entry says `on_violation: kill`.
-fn kills(plan: &Plan, evaluated: Option<&Evaluated>) -> bool {
-    let policies: BTreeMap<&str, ViolationPolicy> =
-        plan.guardrails.iter().map(|g| (g.signal.name.as_str(), g.on_violation)).collect();
-    evaluated.is_some_and(|evaluated| {
-        evaluated.guardrails.iter().any(|result| {
-            let name = result.name.split(' ').next().unwrap_or_default();
-            (result.breached || result.is_alerting) && policies.get(name) == Some(&ViolationPolicy::Kill)
-        })
-    })
+fn kills(plan: &Plan, judged: &Judged) -> bool {
+    judged.crossed(plan).any(|guardrail| guardrail.on_violation == ViolationPolicy::Kill)
 }
