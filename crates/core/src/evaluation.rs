@@ -181,11 +181,7 @@ fn consistent_past<'p>(poll: &Poll, past: &'p [Poll]) -> Vec<&'p Poll> {
 
 /// Turns a poll into the statistics' input; `None` when nobody has been exposed yet.
 /// `then` also gets, for each guardrail of the input, its position in the plan's guardrails.
-fn with_input<T>(
-    plan: &Plan,
-    poll: &Poll,
-    then: impl FnOnce(&Evaluation<'_>, Vec<usize>) -> T,
-) -> Result<Option<T>> {
+fn with_input<T>(plan: &Plan, poll: &Poll, then: impl FnOnce(&Evaluation<'_>, Vec<usize>) -> T) -> Result<Option<T>> {
     let phases = phases_of(&poll.phases);
     if phases.is_empty() {
         return Ok(None);

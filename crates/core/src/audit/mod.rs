@@ -2,6 +2,8 @@
 
 mod anchor;
 mod chain;
+mod kind;
 
 pub use anchor::{Anchor, AnchorError, SignedAnchor};
 pub use chain::{ChainBreak, ChainCheck, GENESIS, LogEntry, NewEvent, Subject, SubjectKind};
+pub use kind::{EventKind, UnknownKind};

@@ -36,7 +36,7 @@ impl Gates<'_> {
                 None
             };
             let Some(event) = event else { continue };
-            let name = event.name();
+            let name = event.kind();
             gate_step(self.0, &mut tx, &mut gate, &rules, event, &by).await?;
             let holder = rules.holders.get(gate.state.holder);
             let message = serde_json::json!({ "gate": gate.slug, "what": name, "holder": holder,

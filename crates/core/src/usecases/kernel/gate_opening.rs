@@ -5,6 +5,7 @@ use serde_json::json;
 use super::event::new_event;
 use super::gate_context::context_package;
 use super::step_context::StepContext;
+use crate::audit::EventKind;
 use crate::domain::{Experiment, Gate, GateState, GateStatus, GateType, Outcome, Slug};
 use crate::error::{Code, Error, Result};
 use crate::ids::{GateId, MessageId};
@@ -60,7 +61,7 @@ pub(in crate::usecases) async fn open_gate(
         experiment: gate.experiment,
     };
     tx.gate_insert(&gate, &rules).await?;
-    tx.event_append(new_event("gate.opened", id.into(), by, &opened)?, now).await?;
+    tx.event_append(new_event(EventKind::GateOpened, id.into(), by, &opened)?, now).await?;
     let message = json!({ "gate": gate.slug, "type": gate_type, "url": gate_url(runtime, gate.slug.as_str()),
         "channel": gate.policy.channel, "holder": rules.holders.first() });
     tx.outbox_insert(runtime.ids.next::<MessageId>(), "notify", &format!("gate/{id}/opened"), &message, now).await?;

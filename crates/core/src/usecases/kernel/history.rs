@@ -15,7 +15,9 @@ use uuid::Uuid;
 
 use crate::domain::{ArmSums, ConstraintBound, Experiment, Variant, VariantReading};
 use crate::error::{Code, Error, Result};
-use crate::evaluation::{Corrected, Guard, Judged, PhaseReadings, Poll, assess_poll, correct_past, evaluate_poll, is_restated};
+use crate::evaluation::{
+    Corrected, Guard, Judged, PhaseReadings, Poll, assess_poll, correct_past, evaluate_poll, is_restated,
+};
 use crate::hypotheses::Plan;
 use crate::ids::ExperimentId;
 use crate::signing::sha256_hex;

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Outbox;
+use crate::audit::EventKind;
 use crate::error::{Error, Result, error_chain};
 use crate::ports::flags;
 use crate::principal::Principal;
@@ -52,7 +53,7 @@ impl Outbox<'_> {
                         outcome = catch_up(self.0, &mut tx, &message).await?;
                     } else if message.kind == "flag" {
                         let by = Principal::system("flags");
-                        let event = new_event("flag.set", self.0.workspace.id.into(), &by, &message.payload.0)?;
+                        let event = new_event(EventKind::FlagSet, self.0.workspace.id.into(), &by, &message.payload.0)?;
                         tx.event_append(event, now).await?;
                     }
                     done.push(Delivered { kind: message.kind, outcome, is_done: true });

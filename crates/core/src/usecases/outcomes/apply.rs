@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::Outcomes;
 use super::plan::{OutcomePlan, lowers_assurance, voids};
+use crate::audit::EventKind;
 use crate::domain::{Assurance, Outcome, OutcomeSpec, OutcomeState, OutcomeStatus, Verdict};
 use crate::error::{Code, Error, Result};
 use crate::ids::OutcomeId;
@@ -65,7 +66,7 @@ async fn create_outcome(runtime: &Runtime, spec: &OutcomeSpec, by: &Principal, u
     let mut tx = runtime.write().await?;
     tx.outcome_insert(&outcome, &spec_hash).await?;
     let created = OutcomeCreated { state: outcome.state.clone(), spec_hash: spec_hash.clone() };
-    tx.event_append(new_event("outcome.created", outcome.id.into(), by, &created)?, now).await?;
+    tx.event_append(new_event(EventKind::OutcomeCreated, outcome.id.into(), by, &created)?, now).await?;
     if let Some((decision, human)) = consent {
         let mut outcome = outcome;
         let event = OutcomeEvent::Applied { spec_hash, consent: Some(decision) };

@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::gathered::Gathered;
+use crate::audit::EventKind;
 use crate::domain::{Experiment, ExperimentStatus, Outcome, PauseCause, ViolationPolicy};
 use crate::error::Result;
 use crate::evaluation::Judged;
 use crate::hypotheses::Plan;
-use crate::lifecycle::ExperimentEvent;
+use crate::lifecycle::{ExperimentEvent, ExperimentEventKind};
 use crate::principal::Principal;
 use crate::stats::{Evaluated, Recommendation};
 use crate::store::Tx;
@@ -41,7 +42,9 @@ pub(super) async fn follow(
         pause(PauseCause::StaleSignal, detail)
     } else {
         match decision {
-            Some(Recommendation::KillGuardrail | Recommendation::HoldAlert) if judged.is_some_and(|judged| kills(plan, judged)) => {
+            Some(Recommendation::KillGuardrail | Recommendation::HoldAlert)
+                if judged.is_some_and(|judged| kills(plan, judged)) =>
+            {
                 Some(ExperimentEvent::KilledByRule { detail: reason.clone() })
             }
             Some(Recommendation::KillGuardrail | Recommendation::HoldAlert) => {
@@ -118,7 +121,7 @@ async fn analysis_due(
     };
     let lines = tx.event_steps_of_subject(experiment.id.0, 10_000).await?;
     let last = lines.iter().find(|line| {
-        line.kind == "experiment.analysis_due"
+        line.is(EventKind::Experiment(ExperimentEventKind::AnalysisDue))
             && line.payload.get("verdict").and_then(Value::as_str) == Some(verdict.as_str())
     });
     let is_due = last.is_none_or(|line| {
