@@ -10,6 +10,7 @@ mod journey;
 mod mcp_clients;
 mod mcp_manifests;
 mod negative;
+mod notices;
 mod older_workspaces;
 mod on_violation;
 mod proof;

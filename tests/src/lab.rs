@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use outcome_core::clock::ManualClock;
+use outcome_core::config::Vendors;
 use outcome_core::domain::{
     Author, Hypothesis, InterventionKind, MeasurementPlan, Risk, RolloutPlan, Surface, Verdict,
 };
@@ -123,6 +124,11 @@ impl Lab {
 
     /// The same, not activated yet.
     pub async fn applied(database: Option<String>, file: &str) -> Result<Self> {
+        Self::plugged(database, file, &outcome_integrations::VENDORS).await
+    }
+
+    /// The same with a vendors' table of the test's own.
+    pub async fn plugged(database: Option<String>, file: &str, vendors: &'static Vendors) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let root = dir.path().canonicalize()?;
         write(&root, "game/level.txt", "one\n")?;
@@ -138,7 +144,7 @@ impl Lab {
         .execute(&source)
         .await?;
         let clock = ManualClock::at("2026-10-01T08:00:00Z".parse()?);
-        let overrides = Overrides { database: database.clone(), ..Overrides::new(&outcome_integrations::VENDORS) };
+        let overrides = Overrides { database: database.clone(), ..Overrides::new(vendors) };
         let settings = Settings::for_root(&root, &overrides, &|_| None);
         let request = InitRequest {
             email: MEMBER.to_owned(),

@@ -6,6 +6,7 @@ mod experiment;
 mod gate;
 mod learning;
 mod measurement;
+mod message;
 mod outcome;
 mod period;
 mod signal;
@@ -19,6 +20,7 @@ pub use experiment::{
 pub use gate::{ContextPackage, Gate, GateState, GateStatus, GateType};
 pub use learning::{EvidenceGrade, FindingType, Learning};
 pub use measurement::{ArmSums, Measurement, Reading, Variant, VariantReading, Window};
+pub use message::{Closing, FlagPosition, GateNotice, Message, MessageKey, MessageKind, Notice, UnreadableMessage};
 pub use outcome::{
     Baseline, Constraint, ConstraintBound, Design, Direction, GatePolicy, MinimumDetectableEffect, Outcome,
     OutcomeSpec, OutcomeState, OutcomeStatus, Portfolio, ScopeSpec, ScoreWeights, Target, ViolationPolicy,

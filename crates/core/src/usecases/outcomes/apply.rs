@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Outcomes;
-use super::plan::{OutcomePlan, lowers_assurance, voids};
+use super::plan::{OutcomePlan, PlannedAction, lowers_assurance, voids};
 use crate::audit::EventKind;
 use crate::domain::{Assurance, Outcome, OutcomeSpec, OutcomeState, OutcomeStatus, Verdict};
 use crate::error::{Code, Error, Result};
@@ -42,10 +42,10 @@ impl Outcomes<'_> {
         let config = config(self.0)?;
         for spec in &config.outcomes {
             let Some(plan) = plans.iter().find(|plan| plan.outcome == spec.slug.as_str()) else { continue };
-            match plan.action.as_str() {
-                "create" => create_outcome(self.0, spec, by, unlock).await?,
-                "change" => change_outcome(self.0, spec, by, unlock).await?,
-                _ => {}
+            match plan.action {
+                PlannedAction::Create => create_outcome(self.0, spec, by, unlock).await?,
+                PlannedAction::Change => change_outcome(self.0, spec, by, unlock).await?,
+                PlannedAction::None | PlannedAction::MissingFromFile => {}
             }
         }
         Ok(Applied { outcomes: plans })

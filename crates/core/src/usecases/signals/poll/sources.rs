@@ -133,8 +133,7 @@ async fn flag_drift(runtime: &Runtime, experiment: &Experiment) -> Result<Option
         return Ok(None);
     }
     let mut tx = runtime.read().await?;
-    let prefix = format!("flag/{}/", experiment.id);
-    let is_waiting = tx.outbox_open(200).await?.iter().any(|message| message.natural_key.starts_with(&prefix));
+    let is_waiting = tx.outbox_is_flag_waiting(experiment.id).await?;
     drop(tx);
     let Some(service) = flag_service(runtime)? else { return Ok(None) };
     if is_waiting {
