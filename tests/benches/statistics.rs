@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use jiff::SignedDuration;
-use outcome_core::audit::NewEvent;
+use outcome_core::audit::{EventKind, NewEvent};
 use outcome_core::domain::{ArmSums, Experiment, ExperimentStatus, Measurement, Variant, Window};
 use outcome_core::hypotheses::Plan;
 use outcome_core::ids::{ExperimentId, MeasurementId};
@@ -190,7 +190,7 @@ async fn fill(lab: &Lab) -> Result<()> {
             }
             let payload = json!({ "key": format!("{}@{at}", experiment.id), "digest": "0".repeat(64), "n": 2 });
             let event = NewEvent {
-                kind: "experiment.measured".to_owned(),
+                kind: EventKind::ExperimentMeasured,
                 subject: experiment.id.into(),
                 principal: Principal::system("poll"),
                 payload,

@@ -99,7 +99,7 @@ impl Lab {
 
     /// With an outcome file that names vendors of the test's own.
     pub async fn with_vendors(database: Option<String>, file: &str, vendors: &'static Vendors) -> Result<Self> {
-        let lab = Self::applied_with(database, file, vendors).await?;
+        let lab = Self::plugged(database, file, vendors).await?;
         lab.runtime.outcomes().activate(OUTCOME, &Unlock::Local, false).await?;
         Ok(lab)
     }
@@ -129,10 +129,11 @@ impl Lab {
 
     /// The same, not activated yet.
     pub async fn applied(database: Option<String>, file: &str) -> Result<Self> {
-        Self::applied_with(database, file, &outcome_integrations::VENDORS).await
+        Self::plugged(database, file, &outcome_integrations::VENDORS).await
     }
 
-    async fn applied_with(database: Option<String>, file: &str, vendors: &'static Vendors) -> Result<Self> {
+    /// The same with a vendors' table of the test's own.
+    pub async fn plugged(database: Option<String>, file: &str, vendors: &'static Vendors) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let root = dir.path().canonicalize()?;
         write(&root, "game/level.txt", "one\n")?;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
-use outcome_core::audit::NewEvent;
+use outcome_core::audit::{EventKind, NewEvent};
 use outcome_core::digest::{canonical_json, sha256_hex};
 use outcome_core::domain::{ArmSums, Experiment, Measurement, Variant, Window};
 use outcome_core::ids::MeasurementId;
@@ -29,7 +29,7 @@ pub async fn store_polls(lab: &Lab, experiment: &Experiment, first: Timestamp, n
         }
         let digest = sha256_hex(canonical_json(&lines)?);
         let event = NewEvent {
-            kind: "experiment.measured".to_owned(),
+            kind: EventKind::ExperimentMeasured,
             subject: experiment.id.into(),
             principal: Principal::system("poll"),
             payload: json!({ "key": format!("{}@{at}", experiment.id), "digest": digest, "n": lines.len() }),

@@ -5,12 +5,13 @@
 //! **Invariant**: pure. The statistics know nothing of signals, and the use cases nothing of formulas.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 
 use jiff::Timestamp;
 
 use crate::domain::{ArmSums, ConstraintBound, Direction, Variant, VariantReading};
 use crate::error::{Code, Error, Result};
-use crate::hypotheses::Plan;
+use crate::hypotheses::{GuardrailPlan, Plan};
 use crate::stats::{
     self, Alpha, Blocks, DataHealth, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection, Limit, Margin,
     Phase, PhaseCounts, RunningState, Tau,
@@ -55,12 +56,38 @@ pub struct Poll {
     pub has_flag_drift: bool,
 }
 
+/// What one poll led to. Its guardrail results know which constraint of the plan each of them is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judged {
+    /// What the statistics say.
+    pub evaluated: Evaluated,
+    /// Position in the plan's guardrails, for each guardrail result.
+    positions: Vec<usize>,
+}
+
+impl Deref for Judged {
+    type Target = Evaluated;
+    fn deref(&self) -> &Evaluated {
+        &self.evaluated
+    }
+}
+
+impl Judged {
+    /// The constraints of `plan` that are crossed; one with two limits comes once for each crossed limit.
+    pub fn crossed<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = &'a GuardrailPlan> {
+        let results = self.evaluated.guardrails.iter().zip(&self.positions);
+        results
+            .filter(|(result, _)| result.breached || result.is_alerting)
+            .filter_map(|(_, position)| plan.guardrails.get(*position))
+    }
+}
+
 /// Evaluates a poll; `None` when nobody has been exposed yet.
 ///
 /// # Errors
 /// [`Code::Internal`] for a plan that never should have been approved.
-pub fn evaluate_poll(plan: &Plan, poll: &Poll, previous: Option<&RunningState>) -> Result<Option<Evaluated>> {
-    with_input(plan, poll, |input| stats::evaluate(input, previous))
+pub fn evaluate_poll(plan: &Plan, poll: &Poll, previous: Option<&RunningState>) -> Result<Option<Judged>> {
+    with_input(plan, poll, |input, positions| Judged { evaluated: stats::evaluate(input, previous), positions })
 }
 
 /// The same without words, for polls on the way; false when nobody has been exposed yet.
@@ -68,7 +95,7 @@ pub fn evaluate_poll(plan: &Plan, poll: &Poll, previous: Option<&RunningState>) 
 /// # Errors
 /// As [`evaluate_poll`].
 pub fn assess_poll(plan: &Plan, poll: &Poll, state: &mut RunningState) -> Result<bool> {
-    Ok(with_input(plan, poll, |input| stats::assess(input, state))?.is_some())
+    Ok(with_input(plan, poll, |input, _| stats::assess(input, state))?.is_some())
 }
 
 /// Whether a poll contradicts the one before: units of a phase shrank, so the source restated its past.
@@ -130,7 +157,7 @@ pub fn evaluate_restated(
     poll: &Poll,
     past: &[Poll],
     previous: Option<&RunningState>,
-) -> Result<Option<Evaluated>> {
+) -> Result<Option<Judged>> {
     let corrected = match previous {
         Some(previous) => correct_past(plan, poll, past, previous)?,
         None => None,
@@ -155,7 +182,8 @@ fn consistent_past<'p>(poll: &Poll, past: &'p [Poll]) -> Vec<&'p Poll> {
 }
 
 /// Turns a poll into the statistics' input; `None` when nobody has been exposed yet.
-fn with_input<T>(plan: &Plan, poll: &Poll, then: impl FnOnce(&Evaluation<'_>) -> T) -> Result<Option<T>> {
+/// `then` also gets, for each guardrail of the input, its position in the plan's guardrails.
+fn with_input<T>(plan: &Plan, poll: &Poll, then: impl FnOnce(&Evaluation<'_>, Vec<usize>) -> T) -> Result<Option<T>> {
     let phases = phases_of(&poll.phases);
     if phases.is_empty() {
         return Ok(None);
@@ -163,10 +191,15 @@ fn with_input<T>(plan: &Plan, poll: &Poll, then: impl FnOnce(&Evaluation<'_>) ->
     let stats_plan = stats_plan(plan)?;
     let guard_phases: Vec<Vec<Phase>> = poll.guards.iter().map(|guard| phases_of(&guard.phases)).collect();
     let names: Vec<[String; 2]> = poll.guards.iter().map(|guard| names_of(plan, guard.index)).collect();
-    let mut guardrails = Vec::new();
-    for ((guard, phases), names) in poll.guards.iter().zip(&guard_phases).zip(&names) {
-        guardrails.extend(guardrails_of(plan, guard, phases, names));
-    }
+    let (positions, guardrails): (Vec<usize>, Vec<Guardrail<'_>>) = poll
+        .guards
+        .iter()
+        .zip(&guard_phases)
+        .zip(&names)
+        .flat_map(|((guard, phases), names)| {
+            guardrails_of(plan, guard, phases, names).into_iter().map(|guardrail| (guard.index, guardrail))
+        })
+        .unzip();
     let evaluation = Evaluation {
         plan: &stats_plan,
         phases: &phases,
@@ -175,7 +208,7 @@ fn with_input<T>(plan: &Plan, poll: &Poll, then: impl FnOnce(&Evaluation<'_>) ->
         guardrails: &guardrails,
         health: DataHealth { is_stale: false, is_sampled: poll.is_sampled, has_flag_drift: poll.has_flag_drift },
     };
-    Ok(Some(then(&evaluation)))
+    Ok(Some(then(&evaluation, positions)))
 }
 
 /// Evaluates a poll of an experiment without a control group, from weekly levels before and after its launch.
@@ -187,16 +220,18 @@ pub fn evaluate_series(
     poll: &Poll,
     blocks: &Blocks<'_>,
     previous: Option<&RunningState>,
-) -> Result<Evaluated> {
+) -> Result<Judged> {
     let stats_plan = stats_plan(plan)?;
     let names: Vec<[String; 2]> = poll.guards.iter().map(|guard| names_of(plan, guard.index)).collect();
-    let guardrails: Vec<Guardrail<'_>> = poll
+    let (positions, guardrails): (Vec<usize>, Vec<Guardrail<'_>>) = poll
         .guards
         .iter()
         .zip(&names)
-        .flat_map(|(guard, names)| guardrails_of(plan, guard, &[], names))
-        .filter(|guardrail| !matches!(guardrail.reading, GuardrailReading::RelativeToControl { .. }))
-        .collect();
+        .flat_map(|(guard, names)| {
+            guardrails_of(plan, guard, &[], names).into_iter().map(|guardrail| (guard.index, guardrail))
+        })
+        .filter(|(_, guardrail)| !matches!(guardrail.reading, GuardrailReading::RelativeToControl { .. }))
+        .unzip();
     let evaluation = Evaluation {
         plan: &stats_plan,
         phases: &[],
@@ -205,7 +240,7 @@ pub fn evaluate_series(
         guardrails: &guardrails,
         health: DataHealth { is_stale: false, is_sampled: poll.is_sampled, has_flag_drift: poll.has_flag_drift },
     };
-    Ok(stats::evaluate_before_after(&evaluation, blocks, previous))
+    Ok(Judged { evaluated: stats::evaluate_before_after(&evaluation, blocks, previous), positions })
 }
 
 pub(crate) fn stats_plan(plan: &Plan) -> Result<stats::TestPlan> {

@@ -1,6 +1,10 @@
 //! The worked cases beside STATS.md, and how an answer is held against them.
 
-#![allow(clippy::print_stderr, clippy::indexing_slicing, reason = "for tests, which may fail loudly and say what they leave out")]
+#![allow(
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "for tests, which may fail loudly and say what they leave out"
+)]
 
 use std::path::Path;
 

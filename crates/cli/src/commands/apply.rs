@@ -1,6 +1,6 @@
 //! `apply`: stores what the outcome file declares.
 
-use outcome_core::usecases::{Applied, OutcomePlan, Runtime};
+use outcome_core::usecases::{Applied, OutcomePlan, PlannedAction, Runtime};
 use outcome_core::{Code, Result};
 
 use super::plan;
@@ -23,7 +23,7 @@ pub async fn run(cx: &Cx, args: &args::Apply) -> Result<Exit> {
         let n = changed.len();
         let word = page.green("Applied");
         page.line(&format!("{word}: {n} outcome{}", if n == 1 { "" } else { "s" }));
-        if let Some(new) = changed.iter().find(|plan| plan.action == "create") {
+        if let Some(new) = changed.iter().find(|plan| plan.action == PlannedAction::Create) {
             page.hint(&format!("next: `outcome-runtime activate {}` measures the baseline", safe(&new.outcome)));
         }
     })?;

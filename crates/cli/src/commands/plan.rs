@@ -1,7 +1,7 @@
 //! `plan`: what `apply` would change, like a diff.
 
 use outcome_core::Result;
-use outcome_core::usecases::OutcomePlan;
+use outcome_core::usecases::{OutcomePlan, PlannedAction};
 
 use crate::cx::{Cx, Exit};
 use crate::output::{Page, safe};
@@ -22,18 +22,18 @@ pub async fn run(cx: &Cx) -> Result<Exit> {
 
 /// True when applying would change something.
 pub fn is_change(plan: &OutcomePlan) -> bool {
-    matches!(plan.action.as_str(), "create" | "change")
+    matches!(plan.action, PlannedAction::Create | PlannedAction::Change)
 }
 
 /// The plans, one block each.
 pub fn show(page: &mut Page, plans: &[OutcomePlan]) {
     for plan in plans {
         let name = safe(&plan.outcome);
-        let head = match plan.action.as_str() {
-            "create" => page.green(&format!("+ {name}  new, as a draft")),
-            "change" => page.yellow(&format!("~ {name}  changes")),
-            "missing_from_file" => page.yellow(&format!("? {name}  is stored but not in the file")),
-            _ => page.dim(&format!("= {name}  unchanged")),
+        let head = match plan.action {
+            PlannedAction::Create => page.green(&format!("+ {name}  new, as a draft")),
+            PlannedAction::Change => page.yellow(&format!("~ {name}  changes")),
+            PlannedAction::MissingFromFile => page.yellow(&format!("? {name}  is stored but not in the file")),
+            PlannedAction::None => page.dim(&format!("= {name}  unchanged")),
         };
         page.line(&head);
         for change in &plan.changes {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use outcome_core::Result;
 use outcome_core::domain::{ExperimentStatus, OutcomeStatus};
-use outcome_core::usecases::{ExperimentLine, GateLine, OutcomeLine, Status};
+use outcome_core::usecases::{ExperimentLine, Freshness, GateLine, OutcomeLine, Status};
 
 use crate::args;
 use crate::cx::{Cx, Exit};
@@ -38,10 +38,23 @@ fn show(page: &mut Page, status: &Status) {
             page.item(message);
         }
     }
+    if status.without_channel.n > 0 {
+        page.blank();
+        page.line(&page.dim(&told_nobody(status)));
+    }
     if let Some(next) = next(status) {
         page.blank();
         page.hint(&format!("next: {next}"));
     }
+}
+
+/// What people were not told, in a line.
+fn told_nobody(status: &Status) -> String {
+    let n = status.without_channel.n;
+    let notices = if n == 1 { "1 notice has".to_owned() } else { format!("{n} notices have") };
+    let newest = status.without_channel.newest.as_deref().map(|newest| format!("; the newest: {}", safe(newest)));
+    let at = status.without_channel.at.map(|at| format!(" ({})", when(status.now, at)));
+    format!("{notices} no channel{}{}", newest.unwrap_or_default(), at.unwrap_or_default())
 }
 
 fn gate_lines(page: &mut Page, gate: &GateLine) {
@@ -76,10 +89,10 @@ fn outcome(page: &mut Page, line: &OutcomeLine, now: Timestamp) {
         progress(line)
     ));
     let read = signal.measured_at.map_or_else(|| "never read".to_owned(), |at| format!("read {}", when(now, at)));
-    let freshness = match signal.freshness.as_str() {
-        "fresh" => page.green("fresh"),
-        "never_read" => page.dim("no reading"),
-        other => page.red(&safe(other)),
+    let freshness = match signal.freshness {
+        Freshness::Fresh => page.green("fresh"),
+        Freshness::NeverRead => page.dim("no reading"),
+        late @ (Freshness::Stale | Freshness::Failing) => page.red(late.as_str()),
     };
     let poll = signal
         .next_poll_at

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::kind::{EventKind, UnknownKind};
 use crate::digest::{canonical_json, sha256_hex};
 use crate::domain::text_enum;
 use crate::ids::{ExperimentId, GateId, KeyId, OutcomeId, WorkspaceId};
@@ -55,8 +56,8 @@ impl From<KeyId> for Subject {
 /// What is to be appended.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
-    /// For example `experiment.reported_built`.
-    pub kind: String,
+    /// What happened.
+    pub kind: EventKind,
     /// What it is about.
     pub subject: Subject,
     /// Who did it.
@@ -75,7 +76,7 @@ pub struct LogEntry {
     /// When.
     #[schemars(with = "String")]
     pub at: Timestamp,
-    /// What.
+    /// What, as the text of an [`EventKind`]; a newer program may know more of them.
     pub kind: String,
     /// About what.
     pub subject: Subject,
@@ -118,7 +119,7 @@ impl LogEntry {
             workspace,
             seq,
             at,
-            kind: event.kind,
+            kind: event.kind.as_str().to_owned(),
             subject: event.subject,
             principal: event.principal,
             payload: event.payload,
@@ -129,11 +130,18 @@ impl LogEntry {
         Ok(entry)
     }
 
-    /// True for lines that change a state; readings, notes and refusals do not.
+    /// What happened.
+    ///
+    /// # Errors
+    /// [`UnknownKind`] for a line of a newer program.
+    pub fn event_kind(&self) -> Result<EventKind, UnknownKind> {
+        self.kind.parse()
+    }
+
+    /// True when this happened.
     #[must_use]
-    pub fn is_step(&self) -> bool {
-        let (_, what) = self.kind.split_once('.').unwrap_or_default();
-        what != "measured" && !what.starts_with("note_") && !what.starts_with("refused")
+    pub fn is(&self, kind: EventKind) -> bool {
+        self.kind == kind.as_str()
     }
 
     fn compute_hash(&self) -> Result<String, serde_json::Error> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{ChainBreak, ChainCheck, LogEntry, SubjectKind};
+use super::{ChainBreak, ChainCheck, EventKind, LogEntry, SubjectKind, UnknownKind};
 use crate::domain::{Assurance, DecisionSubject, ExperimentState, GateState, OutcomeState, SignedDecision};
 use crate::identity::{Keyring, SignedEnrolment};
 use crate::ids::{ExperimentId, GateId, KeyId, OutcomeId, WorkspaceId};
@@ -162,15 +162,16 @@ impl Replay {
     }
 
     fn fold(&mut self, entry: &LogEntry) -> Result<(), String> {
-        match entry.kind.as_str() {
-            "workspace.created" => {
+        let Ok(kind) = entry.event_kind() else { return unknown_kind(entry) };
+        match kind {
+            EventKind::WorkspaceCreated => {
                 if entry.seq != 1 {
                     return Err("a workspace is created once, in the first line".to_owned());
                 }
                 self.genesis = Some(payload(entry)?);
                 Ok(())
             }
-            "member.enrolled" => {
+            EventKind::MemberEnrolled => {
                 self.certificates.push((payload(entry)?, None));
                 self.rebuild_keyring();
                 match self.keyring.rejected() {
@@ -178,7 +179,7 @@ impl Replay {
                     _ => Err("it enrols a key that no enrolled key has certified".to_owned()),
                 }
             }
-            "member.key_revoked" => {
+            EventKind::MemberKeyRevoked => {
                 let key = KeyId(entry.subject.id);
                 for (certificate, revoked_at) in &mut self.certificates {
                     if certificate.enrolment.key == key {
@@ -188,10 +189,23 @@ impl Replay {
                 self.rebuild_keyring();
                 Ok(())
             }
-            kind if kind.starts_with("outcome.") => self.fold_outcome(entry),
-            kind if kind.starts_with("experiment.") => self.fold_experiment(entry),
-            kind if kind.starts_with("gate.") => self.fold_gate(entry),
-            _ => Ok(()),
+            EventKind::OutcomeCreated | EventKind::Outcome(_) => self.fold_outcome(entry, kind),
+            EventKind::ExperimentCreated | EventKind::ExperimentMeasured | EventKind::Experiment(_) => {
+                self.fold_experiment(entry, kind)
+            }
+            EventKind::GateOpened | EventKind::Gate(_) => self.fold_gate(entry, kind),
+            EventKind::WorkspaceRecomputed
+            | EventKind::MemberRefused
+            | EventKind::SessionOpened
+            | EventKind::AgentTokenMade
+            | EventKind::AgentRefused
+            | EventKind::AuditAnchored
+            | EventKind::FlagSet
+            | EventKind::LearningStored
+            | EventKind::ExperimentRestated
+            | EventKind::ExperimentScopeViolated
+            | EventKind::ExperimentRefused
+            | EventKind::GateRefused => Ok(()),
         }
     }
 
@@ -200,9 +214,9 @@ impl Replay {
         self.keyring = Keyring::build(self.chain.workspace(), root, self.certificates.clone());
     }
 
-    fn fold_outcome(&mut self, entry: &LogEntry) -> Result<(), String> {
+    fn fold_outcome(&mut self, entry: &LogEntry, kind: EventKind) -> Result<(), String> {
         let id = OutcomeId(entry.subject.id);
-        if entry.kind == "outcome.created" {
+        if kind == EventKind::OutcomeCreated {
             let created: OutcomeCreated = payload(entry)?;
             let fresh = ReplayedOutcome { state: created.state, spec_hash: created.spec_hash, has_consent: false };
             return once(self.outcomes.insert(id, fresh).is_none());
@@ -221,24 +235,26 @@ impl Replay {
         Ok(())
     }
 
-    fn fold_experiment(&mut self, entry: &LogEntry) -> Result<(), String> {
+    fn fold_experiment(&mut self, entry: &LogEntry, kind: EventKind) -> Result<(), String> {
         let id = ExperimentId(entry.subject.id);
-        match entry.kind.as_str() {
-            "experiment.created" => {
+        match kind {
+            EventKind::ExperimentCreated => {
                 let created: ExperimentCreated = payload(entry)?;
                 let fresh = ReplayedExperiment { state: created.state, hypothesis_hash: created.hypothesis_hash };
                 return once(self.experiments.insert(id, fresh).is_none());
             }
-            "experiment.measured" => {
+            EventKind::ExperimentMeasured => {
                 let text = |field: &str| {
                     let found = entry.payload.get(field).and_then(serde_json::Value::as_str);
                     found.ok_or_else(|| format!("a poll without `{field}`"))
                 };
                 let (key, digest) = (text("key")?, text("digest")?);
-                self.readings.insert(poll_key(key).ok_or("a poll of no experiment and instant")?, digest.to_owned());
+                if key != poll_key(id, entry.at) {
+                    return Err("a poll of another experiment or instant".to_owned());
+                }
+                self.readings.insert((id, entry.at), digest.to_owned());
                 return Ok(());
             }
-            _ if !entry.is_step() => return Ok(()),
             _ => {}
         }
         let event: ExperimentEvent<SignedDecision> = payload(entry)?;
@@ -270,9 +286,9 @@ impl Replay {
         Ok(())
     }
 
-    fn fold_gate(&mut self, entry: &LogEntry) -> Result<(), String> {
+    fn fold_gate(&mut self, entry: &LogEntry, kind: EventKind) -> Result<(), String> {
         let id = GateId(entry.subject.id);
-        if entry.kind == "gate.opened" {
+        if kind == EventKind::GateOpened {
             let opened: GateOpened = payload(entry)?;
             let has_consent = self.outcomes.get(&opened.outcome).is_some_and(|outcome| outcome.has_consent);
             if opened.rules.policy.assurance < Assurance::A3 && !has_consent {
@@ -280,9 +296,6 @@ impl Replay {
             }
             let fresh = ReplayedGate { rules: opened.rules, state: opened.state, experiment: opened.experiment };
             return once(self.gates.insert(id, fresh).is_none());
-        }
-        if !entry.is_step() {
-            return Ok(());
         }
         let event: GateEvent<SignedDecision> = payload(entry)?;
         let event = event.verify(&self.keyring).map_err(|e| e.to_string())?;
@@ -327,10 +340,21 @@ fn payload<T: DeserializeOwned>(entry: &LogEntry) -> Result<T, String> {
     T::deserialize(&entry.payload).map_err(|e| format!("its data cannot be read: {e}"))
 }
 
-/// `EXPERIMENT@INSTANT`.
-fn poll_key(text: &str) -> Option<(ExperimentId, jiff::Timestamp)> {
-    let (experiment, at) = text.split_once('@')?;
-    Some((experiment.parse().ok()?, at.parse().ok()?))
+/// A line of a newer program. What it says about something that has a state cannot be left out.
+fn unknown_kind(entry: &LogEntry) -> Result<(), String> {
+    match entry.subject.kind {
+        SubjectKind::Member | SubjectKind::Outcome | SubjectKind::Experiment | SubjectKind::Gate => {
+            Err(UnknownKind(entry.kind.clone()).to_string())
+        }
+        SubjectKind::Workspace | SubjectKind::Learning | SubjectKind::Signal => Ok(()),
+    }
+}
+
+/// `EXPERIMENT@INSTANT`: which readings the digest of an `experiment.measured` line is about. It repeats the line's own
+/// subject and instant for those who read one line alone, and is never taken apart.
+#[must_use]
+pub fn poll_key(experiment: ExperimentId, at: jiff::Timestamp) -> String {
+    format!("{experiment}@{at}")
 }
 
 fn once(is_first: bool) -> Result<(), String> {

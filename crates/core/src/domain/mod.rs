@@ -7,6 +7,7 @@ mod gate;
 mod gate_policy;
 mod learning;
 mod measurement;
+mod message;
 mod outcome;
 mod period;
 mod signal;
@@ -21,6 +22,7 @@ pub use gate::{ContextPackage, Gate, GateState, GateStatus, GateType};
 pub use gate_policy::GatePolicy;
 pub use learning::{EvidenceGrade, FindingType, Learning};
 pub use measurement::{ArmSums, Measurement, Reading, Variant, VariantReading, Window};
+pub use message::{Closing, FlagPosition, GateNotice, Message, MessageKey, MessageKind, Notice, UnreadableMessage};
 pub use outcome::{
     Baseline, Constraint, ConstraintBound, Design, Direction, MinimumDetectableEffect, Outcome, OutcomeSpec,
     OutcomeState, OutcomeStatus, Portfolio, ScopeSpec, ScoreWeights, Target, ViolationPolicy,

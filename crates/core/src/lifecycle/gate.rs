@@ -4,10 +4,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::TransitionError;
-use crate::domain::{Assurance, DecisionSubject, GatePolicy, GateState, GateStatus, GateType, SignedDecision};
+use crate::domain::{
+    Assurance, DecisionSubject, GatePolicy, GateState, GateStatus, GateType, SignedDecision, text_enum,
+};
 use crate::identity::{Keyring, SignatureError, VerifiedDecision};
 use crate::ids::GateId;
 use crate::principal::{Principal, PrincipalKind};
+
+text_enum! {
+    /// What can happen to an open gate.
+    pub enum GateEventKind { Decided, Reminded, Escalated, TimedOut, Superseded }
+}
 
 /// What happened to a gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,15 +58,15 @@ impl GateEvent<SignedDecision> {
 }
 
 impl<D> GateEvent<D> {
-    /// Its name in the log.
+    /// Its kind.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub fn kind(&self) -> GateEventKind {
         match self {
-            Self::Decided { .. } => "decided",
-            Self::Reminded => "reminded",
-            Self::Escalated { .. } => "escalated",
-            Self::TimedOut => "timed_out",
-            Self::Superseded { .. } => "superseded",
+            Self::Decided { .. } => GateEventKind::Decided,
+            Self::Reminded => GateEventKind::Reminded,
+            Self::Escalated { .. } => GateEventKind::Escalated,
+            Self::TimedOut => GateEventKind::TimedOut,
+            Self::Superseded { .. } => GateEventKind::Superseded,
         }
     }
 }
@@ -100,14 +107,14 @@ pub fn transition_gate(
         return Err(TransitionError::NotAllowed {
             subject: "gate",
             state: state.status.to_string(),
-            event: event.name().to_owned(),
+            event: event.kind().to_string(),
             allowed: if is_open { "decided, superseded" } else { "nothing: it has ended" }.to_owned(),
         });
     }
     let superseding_human = matches!(event, GateEvent::Superseded { .. }) && by.kind() == PrincipalKind::Human;
     if by.kind() != wanted && !superseding_human {
         return Err(TransitionError::WrongPrincipal {
-            event: event.name().to_owned(),
+            event: event.kind().to_string(),
             principal: by.kind().to_string(),
             allowed: wanted.to_string(),
         });

@@ -10,7 +10,7 @@ mod outcome;
 
 pub use diagram::lifecycle_markdown;
 pub use experiment::{EXPERIMENT_TABLE, Effect, ExperimentEvent, ExperimentEventKind, Row, To, transition_experiment};
-pub use gate::{GateEvent, GateRules, transition_gate};
+pub use gate::{GateEvent, GateEventKind, GateRules, transition_gate};
 pub use outcome::{OUTCOME_TABLE, OutcomeEvent, OutcomeEventKind, OutcomeRow, transition_outcome};
 
 use crate::domain::Assurance;

@@ -56,7 +56,7 @@ pub fn declared_columns() -> Vec<Column> {
         measurements::SignalHealth::DECLARED,
         learnings::LearningRow::DECLARED,
         leases::LeaseRow::DECLARED,
-        outbox::Message::DECLARED,
+        outbox::OutboxRow::DECLARED,
         nonces::NonceRow::DECLARED,
     ]
     .concat()

@@ -20,7 +20,7 @@ statements! {
         FROM event WHERE workspace_id = $1 AND seq > $2 ORDER BY seq LIMIT $3");
     // Every poll leaves a line; what replays a state must not have to read them all.
     EVENT_STEPS_OF_SUBJECT = sql!("SELECT ", EventRow::COLUMNS, "
-        FROM event WHERE workspace_id = $1 AND subject_id = $2 AND kind NOT LIKE '%.measured'
+        FROM event WHERE workspace_id = $1 AND subject_id = $2 AND kind <> 'experiment.measured'
         ORDER BY seq DESC LIMIT $3");
     EVENT_OF_SUBJECT = sql!("SELECT ", EventRow::COLUMNS, "
         FROM event WHERE workspace_id = $1 AND subject_id = $2 ORDER BY seq DESC LIMIT $3");
@@ -152,5 +152,16 @@ impl Tx {
             .fetch_all(c)
             .await)?;
         rows.into_iter().map(LogEntry::try_from).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EVENT_STEPS_OF_SUBJECT;
+    use crate::audit::EventKind;
+
+    #[test]
+    fn what_is_left_out_of_the_steps_is_the_readings() {
+        assert!(EVENT_STEPS_OF_SUBJECT.contains(&format!("kind <> '{}'", EventKind::ExperimentMeasured)));
     }
 }

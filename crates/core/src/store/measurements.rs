@@ -18,10 +18,10 @@ statements! {
     MEASUREMENT_INSERT = sql!(MeasurementRow::INSERT, " ON CONFLICT (workspace_id, natural_key) DO NOTHING");
     MEASUREMENT_LATEST = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
         WHERE workspace_id = $1 AND experiment_id = $2 AND signal = $3 AND phase = $4 AND variant = $5
-            AND natural_key NOT LIKE 'reread/%'
+            AND reread_of IS NULL
         ORDER BY measured_at DESC, id DESC LIMIT 1");
     MEASUREMENT_SERIES = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
-        WHERE workspace_id = $1 AND experiment_id = $2 AND signal = $3 AND natural_key NOT LIKE 'reread/%'
+        WHERE workspace_id = $1 AND experiment_id = $2 AND signal = $3 AND reread_of IS NULL
         ORDER BY measured_at, phase, variant LIMIT $4");
     MEASUREMENT_LEVELS = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
         WHERE workspace_id = $1 AND outcome_id = $2 AND signal = $3 AND experiment_id IS NULL
@@ -51,7 +51,7 @@ columns! {
     // What the digest of a poll covers is folded.
     pub(super) struct MeasurementRow in "measurement" {
         id: MeasurementId => volatile("tells rows apart"),
-        natural_key: String => volatile("unchecked: whether a reading was asked for, pushed, or asked for again"),
+        natural_key: String => volatile("unchecked: whether a reading is stored at all"),
         outcome_id: OutcomeId => volatile("unchecked: whose level a reading is"),
         experiment_id: Option<ExperimentId> => folded,
         signal: String => folded,
@@ -64,6 +64,8 @@ columns! {
         source: String => volatile("shown"),
         query_hash: String => folded,
         raw_hash: String => folded,
+        is_pushed: bool => volatile("unchecked: whether a reading was asked for or pushed"),
+        reread_of: Option<Instant> => folded,
     }
     beside {
         workspace_id: WorkspaceId => folded,
@@ -89,6 +91,8 @@ impl From<&Measurement> for MeasurementRow {
             source: m.source.clone(),
             query_hash: m.query_hash.clone(),
             raw_hash: m.raw_hash.clone(),
+            is_pushed: false,
+            reread_of: None,
         }
     }
 }
@@ -132,7 +136,7 @@ pub struct StoredReading {
 
 impl From<MeasurementRow> for StoredReading {
     fn from(row: MeasurementRow) -> Self {
-        Self { origin: Origin::of_key(&row.natural_key), measurement: row.into() }
+        Self { origin: Origin::of(row.is_pushed, row.reread_of.map(|of| of.0)), measurement: row.into() }
     }
 }
 
@@ -160,12 +164,30 @@ columns! {
 }
 
 impl Tx {
-    /// Stores a reading under its natural key; false when it was there already.
+    /// Stores a reading that a poll asked for under its natural key; false when it was there already.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn measurement_insert(&mut self, measurement: &Measurement, natural_key: &str) -> Result<bool> {
-        let row = MeasurementRow { natural_key: natural_key.to_owned(), ..MeasurementRow::from(measurement) };
+        self.measurement_insert_from(measurement, Origin::Polled, natural_key).await
+    }
+
+    /// Stores a reading that came in any way under its natural key; false when it was there already.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn measurement_insert_from(
+        &mut self,
+        measurement: &Measurement,
+        origin: Origin,
+        natural_key: &str,
+    ) -> Result<bool> {
+        let row = MeasurementRow {
+            natural_key: natural_key.to_owned(),
+            is_pushed: origin.is_pushed(),
+            reread_of: origin.reread_of().map(Instant),
+            ..MeasurementRow::from(measurement)
+        };
         let (n, value) = (measurement.sums.n(), measurement.sums.value());
         let n_rows = on_db!(self, |c| row
             .insert(sqlx::query(MEASUREMENT_INSERT), &self.workspace, &n, &value)

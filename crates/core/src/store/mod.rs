@@ -36,6 +36,6 @@ pub use learnings::StoredLearning;
 pub use measurements::{ReadingPage, SignalHealth, StoredReading};
 pub use members::{AgentToken, Member, MemberKey, Session};
 pub use origin::Origin;
-pub use outbox::Message;
+pub use outbox::QueuedMessage;
 pub use snapshots::{Measured, Snapshot};
 pub use workspaces::Workspace;

@@ -2,78 +2,127 @@
 
 use serde_json::Value;
 use sqlx::types::Json;
+use uuid::Uuid;
 
 use super::codec::Instant;
 use super::columns::{columns, sql};
 use super::db::{Tx, on_db};
 use super::error::must_hit;
 use super::statement::statements;
-use crate::error::Result;
-use crate::ids::{MessageId, WorkspaceId};
+use crate::domain::{Closing, Message, MessageKey, MessageKind, UnreadableMessage};
+use crate::error::{Code, Error, Result};
+use crate::ids::{ExperimentId, MessageId, WorkspaceId};
 
 statements! {
-    OUTBOX_INSERT = sql!(Message::INSERT, " ON CONFLICT (workspace_id, natural_key) DO NOTHING");
-    OUTBOX_DUE = sql!("SELECT ", Message::COLUMNS, " FROM outbox
+    OUTBOX_INSERT = sql!(OutboxRow::INSERT, " ON CONFLICT (workspace_id, natural_key) DO NOTHING");
+    OUTBOX_DUE = sql!("SELECT ", OutboxRow::COLUMNS, " FROM outbox
         WHERE workspace_id = $1 AND delivered_at IS NULL AND next_attempt_at <= $2 ORDER BY created_at, id LIMIT $3");
-    OUTBOX_OPEN = sql!("SELECT ", Message::COLUMNS, " FROM outbox
+    OUTBOX_OPEN = sql!("SELECT ", OutboxRow::COLUMNS, " FROM outbox
         WHERE workspace_id = $1 AND delivered_at IS NULL ORDER BY created_at, id LIMIT $2");
-    OUTBOX_DONE = "
-        UPDATE outbox SET delivered_at = $3, attempts = attempts + 1, last_error = NULL
+    OUTBOX_CLOSE = "
+        UPDATE outbox SET delivered_at = $3, closed_as = $4, attempts = attempts + 1, last_error = NULL
         WHERE workspace_id = $1 AND id = $2 AND delivered_at IS NULL";
-    OUTBOX_LATEST = sql!("SELECT ", Message::COLUMNS, " FROM outbox
-        WHERE workspace_id = $1 AND kind = $2 AND natural_key LIKE $3 ORDER BY created_at DESC, id DESC LIMIT 1");
+    OUTBOX_LATEST = sql!("SELECT ", OutboxRow::COLUMNS, " FROM outbox
+        WHERE workspace_id = $1 AND kind = $2 AND subject_id = $3 ORDER BY created_at DESC, id DESC LIMIT 1");
+    OUTBOX_N_WAITING = "
+        SELECT COUNT(*) FROM outbox
+        WHERE workspace_id = $1 AND kind = $2 AND subject_id = $3 AND delivered_at IS NULL";
     OUTBOX_FAILED = "
         UPDATE outbox SET attempts = attempts + 1, next_attempt_at = $3, last_error = $4
         WHERE workspace_id = $1 AND id = $2";
-    OUTBOX_DROP_OLDER = "
-        UPDATE outbox SET delivered_at = $4, last_error = 'overtaken by a later message'
-        WHERE workspace_id = $1 AND kind = $2 AND natural_key LIKE $3 AND delivered_at IS NULL";
+    OUTBOX_OVERTAKE = "
+        UPDATE outbox SET delivered_at = $4, closed_as = $5
+        WHERE workspace_id = $1 AND kind = $2 AND subject_id = $3 AND delivered_at IS NULL";
+    OUTBOX_N_CLOSED = "SELECT COUNT(*) FROM outbox WHERE workspace_id = $1 AND closed_as = $2";
+    OUTBOX_LAST_CLOSED = sql!("SELECT ", OutboxRow::COLUMNS, " FROM outbox
+        WHERE workspace_id = $1 AND closed_as = $2 ORDER BY created_at DESC, id DESC LIMIT 1");
 }
 
 columns! {
-    /// A message.
-    #[derive(Debug, Clone, PartialEq)]
-    pub struct Message in "outbox" {
-        /// Its id.
-        pub id: MessageId => volatile("tells messages apart"),
-        /// Who delivers it: `flag`, `notify`.
-        pub kind: String => volatile("unchecked: who delivers it"),
-        /// What makes it the same message.
-        pub natural_key: String => volatile("unchecked: whether it is sent at all"),
-        /// Its content.
-        pub payload: Json<Value> => volatile("unchecked: where a flag is put"),
-        /// When it was decided.
-        pub created_at: Instant => volatile("unchecked: which message of a flag is the latest"),
-        /// Tries so far.
-        pub attempts: i64 => volatile("how long until the next try"),
-        /// Why the last try failed.
-        pub last_error: Option<String> => volatile("shown"),
+    /// A message as it is stored.
+    #[derive(Debug, Clone)]
+    pub(super) struct OutboxRow in "outbox" {
+        id: MessageId => volatile("tells messages apart"),
+        kind: String => volatile("unchecked: who delivers it"),
+        natural_key: String => volatile("unchecked: whether it is sent at all"),
+        subject_id: Option<Uuid> => volatile("unchecked: which message of a flag is the latest"),
+        payload: Json<Value> => volatile("unchecked: where a flag is put"),
+        created_at: Instant => volatile("unchecked: which message of a flag is the latest"),
+        attempts: i64 => volatile("how long until the next try"),
+        last_error: Option<String> => volatile("shown"),
     }
     beside {
         workspace_id: WorkspaceId => folded,
         next_attempt_at: Instant => volatile("when it is tried next"),
         delivered_at: Option<Instant> => volatile("unchecked: whether it is sent at all"),
+        closed_as: Option<String> => volatile("shown"),
+    }
+}
+
+/// A message in the outbox.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueuedMessage {
+    /// Its id.
+    pub id: MessageId,
+    /// Its kind as it is stored; a newer program may know more of them.
+    pub kind: String,
+    /// What makes it the same message. The same for each attempt.
+    pub key: String,
+    /// What it is about: an experiment, a gate, an outcome. Absent for notices of earlier programs.
+    pub subject: Option<Uuid>,
+    /// What it says, if this program can read it.
+    pub message: Result<Message, UnreadableMessage>,
+    /// When it was decided.
+    pub created_at: jiff::Timestamp,
+    /// Tries so far.
+    pub attempts: i64,
+    /// Why the last try failed.
+    pub last_error: Option<String>,
+}
+
+impl From<OutboxRow> for QueuedMessage {
+    fn from(row: OutboxRow) -> Self {
+        Self {
+            message: Message::read(&row.kind, &row.payload.0),
+            id: row.id,
+            kind: row.kind,
+            key: row.natural_key,
+            subject: row.subject_id,
+            created_at: row.created_at.0,
+            attempts: row.attempts,
+            last_error: row.last_error,
+        }
     }
 }
 
 impl Tx {
-    /// Puts a message in the outbox, once for its natural key: again, it changes nothing.
+    /// Puts a message in the outbox, once for its key: again, it changes nothing.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn outbox_insert(
         &mut self,
         id: MessageId,
-        kind: &str,
-        natural_key: &str,
-        payload: &Value,
+        message: &Message,
+        key: &MessageKey,
         at: jiff::Timestamp,
     ) -> Result<()> {
         let at = Instant(at);
-        let (kind, natural_key, payload) = (kind.to_owned(), natural_key.to_owned(), Json(payload.clone()));
-        let message = Message { id, kind, natural_key, payload, created_at: at, attempts: 0, last_error: None };
-        on_db!(self, |c| message
-            .insert(sqlx::query(OUTBOX_INSERT), &self.workspace, &at, &None)
+        let payload = message
+            .payload()
+            .map_err(|e| Error::new(Code::Internal, "a message cannot be written as JSON").because(e))?;
+        let row = OutboxRow {
+            id,
+            kind: message.kind().as_str().to_owned(),
+            natural_key: key.to_string(),
+            subject_id: Some(key.subject()),
+            payload: Json(payload),
+            created_at: at,
+            attempts: 0,
+            last_error: None,
+        };
+        on_db!(self, |c| row
+            .insert(sqlx::query(OUTBOX_INSERT), &self.workspace, &at, &None, &None)
             .execute(c)
             .await
             .map(|_| ()))
@@ -83,50 +132,68 @@ impl Tx {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn outbox_due(&mut self, now: jiff::Timestamp, limit: i64) -> Result<Vec<Message>> {
-        on_db!(self, |c| sqlx::query_as(OUTBOX_DUE)
+    pub async fn outbox_due(&mut self, now: jiff::Timestamp, limit: i64) -> Result<Vec<QueuedMessage>> {
+        let rows: Vec<OutboxRow> = on_db!(self, |c| sqlx::query_as(OUTBOX_DUE)
             .bind(self.workspace)
             .bind(Instant(now))
             .bind(limit)
             .fetch_all(c)
-            .await)
+            .await)?;
+        Ok(rows.into_iter().map(QueuedMessage::from).collect())
     }
 
     /// Messages that were not delivered yet, oldest first.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn outbox_open(&mut self, limit: i64) -> Result<Vec<Message>> {
-        on_db!(self, |c| sqlx::query_as(OUTBOX_OPEN).bind(self.workspace).bind(limit).fetch_all(c).await)
+    pub async fn outbox_open(&mut self, limit: i64) -> Result<Vec<QueuedMessage>> {
+        let rows: Vec<OutboxRow> =
+            on_db!(self, |c| sqlx::query_as(OUTBOX_OPEN).bind(self.workspace).bind(limit).fetch_all(c).await)?;
+        Ok(rows.into_iter().map(QueuedMessage::from).collect())
     }
 
-    /// Notes that a message was delivered; false when it was closed meanwhile: delivered by another program, or overtaken.
+    /// Closes a message; false when it was closed meanwhile: delivered by another program, or overtaken.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn outbox_done(&mut self, id: MessageId, at: jiff::Timestamp) -> Result<bool> {
-        let n_rows = on_db!(self, |c| sqlx::query(OUTBOX_DONE)
+    pub async fn outbox_close(&mut self, id: MessageId, closing: Closing, at: jiff::Timestamp) -> Result<bool> {
+        let n_rows = on_db!(self, |c| sqlx::query(OUTBOX_CLOSE)
             .bind(self.workspace)
             .bind(id)
             .bind(Instant(at))
+            .bind(closing.as_str())
             .execute(c)
             .await
             .map(|done| done.rows_affected()))?;
         Ok(n_rows == 1)
     }
 
-    /// The newest message of `kind` whose key begins with `prefix`, delivered or not.
+    /// The newest position of an experiment's flag, delivered or not.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn outbox_latest(&mut self, kind: &str, prefix: &str) -> Result<Option<Message>> {
-        let pattern = format!("{prefix}%");
-        on_db!(self, |c| sqlx::query_as(OUTBOX_LATEST)
+    pub async fn outbox_latest_flag(&mut self, experiment: Uuid) -> Result<Option<QueuedMessage>> {
+        let row: Option<OutboxRow> = on_db!(self, |c| sqlx::query_as(OUTBOX_LATEST)
             .bind(self.workspace)
-            .bind(kind)
-            .bind(&pattern)
+            .bind(MessageKind::Flag.as_str())
+            .bind(experiment)
             .fetch_optional(c)
-            .await)
+            .await)?;
+        Ok(row.map(QueuedMessage::from))
+    }
+
+    /// True while a position of an experiment's flag is not delivered.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outbox_is_flag_waiting(&mut self, experiment: ExperimentId) -> Result<bool> {
+        let (n_waiting,): (i64,) = on_db!(self, |c| sqlx::query_as(OUTBOX_N_WAITING)
+            .bind(self.workspace)
+            .bind(MessageKind::Flag.as_str())
+            .bind(experiment.0)
+            .fetch_one(c)
+            .await)?;
+        Ok(n_waiting > 0)
     }
 
     /// Notes a failed try and when to try again.
@@ -145,20 +212,37 @@ impl Tx {
         must_hit(n_rows, "outbox", id)
     }
 
-    /// Closes undelivered messages of `kind` whose key begins with `prefix`: a later one takes their place. There may be
-    /// none.
+    /// Closes undelivered positions of an experiment's flag: a later one takes their place. There may be none.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn outbox_overtake(&mut self, kind: &str, prefix: &str, at: jiff::Timestamp) -> Result<()> {
-        let pattern = format!("{prefix}%");
-        on_db!(self, |c| sqlx::query(OUTBOX_DROP_OLDER)
+    pub async fn outbox_overtake_flag(&mut self, experiment: ExperimentId, at: jiff::Timestamp) -> Result<()> {
+        on_db!(self, |c| sqlx::query(OUTBOX_OVERTAKE)
             .bind(self.workspace)
-            .bind(kind)
-            .bind(&pattern)
+            .bind(MessageKind::Flag.as_str())
+            .bind(experiment.0)
             .bind(Instant(at))
+            .bind(Closing::Overtaken.as_str())
             .execute(c)
             .await
             .map(|_| ()))
+    }
+
+    /// How many messages were closed in this way, and the newest of them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outbox_closed_as(&mut self, closing: Closing) -> Result<(i64, Option<QueuedMessage>)> {
+        let (n_closed,): (i64,) = on_db!(self, |c| sqlx::query_as(OUTBOX_N_CLOSED)
+            .bind(self.workspace)
+            .bind(closing.as_str())
+            .fetch_one(c)
+            .await)?;
+        let newest: Option<OutboxRow> = on_db!(self, |c| sqlx::query_as(OUTBOX_LAST_CLOSED)
+            .bind(self.workspace)
+            .bind(closing.as_str())
+            .fetch_optional(c)
+            .await)?;
+        Ok((n_closed, newest.map(QueuedMessage::from)))
     }
 }

@@ -18,9 +18,10 @@ use super::experiments::AllocationPhase;
 use super::measurements::StoredReading;
 use super::origin::Origin;
 use super::statement::{Sql, statements};
-use crate::domain::{ArmSums, Variant};
+use crate::domain::{ArmSums, PauseCause, SignedDecision, Variant};
 use crate::error::{Code, Error, Result};
 use crate::ids::ExperimentId;
+use crate::lifecycle::ExperimentEvent;
 
 statements! {
     // Every nth id, from the index alone.
@@ -38,9 +39,8 @@ statements! {
     PHASES = sql!("SELECT experiment_id, ", AllocationPhase::COLUMNS, " FROM allocation_phase
         WHERE workspace_id = $1 AND experiment_id >= $2 AND experiment_id < $3 ORDER BY experiment_id, phase");
     DRIFTS = "
-        SELECT subject_id, at FROM event
-        WHERE workspace_id = $1 AND subject_id >= $2 AND subject_id < $3 AND kind = 'experiment.auto_paused'
-            AND payload LIKE '%\"cause\":\"flag_drift\"%'";
+        SELECT subject_id, at, payload FROM event
+        WHERE workspace_id = $1 AND subject_id >= $2 AND subject_id < $3 AND kind = 'experiment.auto_paused'";
 }
 
 /// Phase, first letter of the variant, instant, end of the window, origin and sums, in the order of the index.
@@ -48,8 +48,7 @@ pub(super) const READINGS: Sql = Sql {
     sqlite: "
         SELECT experiment_id, signal, group_concat(
             coalesce(phase, 0) || ' ' || coalesce(substr(variant, 1, 1), '-') || ' ' || measured_at || ' ' || window_to || ' '
-            || CASE substr(natural_key, 1, 5) WHEN 'push/' THEN 'push/' WHEN 'rerea' THEN substr(natural_key, 1, 34)
-                ELSE '-' END || ' ' || sums, char(10))
+            || CASE WHEN is_pushed THEN 'pushed' ELSE coalesce(reread_of, '-') END || ' ' || sums, char(10))
         FROM measurement WHERE workspace_id = $1 AND experiment_id >= $2 AND experiment_id < $3
         GROUP BY experiment_id, signal",
     postgres: "
@@ -57,8 +56,9 @@ pub(super) const READINGS: Sql = Sql {
             coalesce(phase, 0) || ' ' || coalesce(left(variant, 1), '-') || ' '
             || to_char(measured_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') || ' '
             || to_char(window_to AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') || ' '
-            || CASE left(natural_key, 5) WHEN 'push/' THEN 'push/' WHEN 'rerea' THEN left(natural_key, 34)
-                ELSE '-' END || ' ' || CAST(sums AS TEXT), chr(10) ORDER BY phase, variant, measured_at, id)
+            || CASE WHEN is_pushed THEN 'pushed'
+                ELSE coalesce(to_char(reread_of AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), '-') END
+            || ' ' || CAST(sums AS TEXT), chr(10) ORDER BY phase, variant, measured_at, id)
         FROM measurement WHERE workspace_id = $1 AND experiment_id >= $2 AND experiment_id < $3
         GROUP BY experiment_id, signal",
 };
@@ -214,9 +214,20 @@ impl Tx {
         from: ExperimentId,
         until: ExperimentId,
     ) -> Result<Vec<(ExperimentId, Timestamp)>> {
-        let rows: Vec<(ExperimentId, Instant)> =
+        let rows: Vec<(ExperimentId, Instant, String)> =
             on_db!(self, |c| sqlx::query_as(DRIFTS).bind(self.workspace).bind(from).bind(until).fetch_all(c).await)?;
-        Ok(rows.into_iter().map(|(id, at)| (id, at.0)).collect())
+        let mut drifts = Vec::new();
+        for (id, at, payload) in rows {
+            let paused: ExperimentEvent<SignedDecision> = serde_json::from_str(&payload).map_err(|e| {
+                Error::new(Code::AuditBroken, format!("a pause of experiment {id} in the audit log cannot be read"))
+                    .hint("another program wrote to the database; run `outcome-runtime audit verify` against a backup")
+                    .because(e)
+            })?;
+            if matches!(paused, ExperimentEvent::AutoPaused { cause: PauseCause::FlagDrift, .. }) {
+                drifts.push((id, at.0));
+            }
+        }
+        Ok(drifts)
     }
 
     /// Stores what many experiments remember: id, running state and latest evaluation, the latter two as JSON.
@@ -318,7 +329,11 @@ fn parse_reading(signal: &Arc<str>, line: &str) -> Option<Snapshot> {
         measured_at: at,
         // Most windows end when they are read.
         window_to: if window_to == measured_at { at } else { window_to.parse().ok()? },
-        origin: Origin::of_key(parts.next()?),
+        origin: match parts.next()? {
+            "-" => Origin::Polled,
+            "pushed" => Origin::Pushed,
+            of => Origin::Reread(of.parse().ok()?),
+        },
         sums: serde_json::from_str::<FlatSums<'_>>(parts.next()?).ok()?.sums()?,
     })
 }
@@ -361,6 +376,14 @@ impl FlatSums<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::EventKind;
+    use crate::lifecycle::ExperimentEventKind;
+
+    #[test]
+    fn drifts_are_asked_for_among_the_pauses() {
+        let paused = EventKind::Experiment(ExperimentEventKind::AutoPaused);
+        assert!(DRIFTS.contains(&format!("kind = '{paused}'")));
+    }
 
     #[test]
     fn every_kind_of_sums_is_read_as_it_was_written() {

@@ -31,11 +31,11 @@ pub use hypotheses::{Hypotheses, Rejected, Submission, Submitted, WorkOrder, rea
 pub use kernel::{DryRunRequest, HistoryPoint, HistoryPoll, Unlock};
 pub use learnings::{LearningView, Learnings};
 pub use outbox::{Delivered, Outbox};
-pub use outcomes::{Activated, Applied, Attainment, Change, OutcomePlan, Outcomes};
+pub use outcomes::{Activated, Applied, Attainment, Change, OutcomePlan, Outcomes, PlannedAction};
 pub use runtime::Runtime;
 pub use sessions::{PageSession, Sessions, SignIn};
 pub use signals::{Ingested, PollRequest, Polled, PolledExperiment, Signals};
 pub use workspaces::{
-    ExperimentLine, Finding, FindingLevel, GateLine, InitRequest, Initialised, OutcomeLine, SignalLine, Status,
-    Workspaces,
+    ExperimentLine, Finding, FindingLevel, Freshness, GateLine, InitRequest, Initialised, OutcomeLine, SignalLine,
+    Status, WithoutChannel, Workspaces,
 };

@@ -2,10 +2,12 @@
 
 use futures::future::try_join_all;
 use outcome_core::Code;
-use outcome_core::store::{Db, Engine};
+use outcome_core::domain::Closing;
+use outcome_core::store::{Db, Engine, Origin};
+use outcome_tests::lab::Lab;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 
-use crate::{TestDb, each_db, each_url};
+use crate::{TestDb, each_db, each_lab, each_url};
 
 /// What sqlx's own migrator stored for the steps that were made with it: number, name, SHA-384 of the file.
 const OF_SQLITE: [(i64, &str, &str); 4] = [
@@ -30,7 +32,17 @@ const OF_POSTGRES: [(i64, &str, &str); 4] = [
 ];
 
 /// The number of the newest step.
-const NEWEST: i64 = 5;
+const NEWEST: i64 = 6;
+
+/// A schema as it was before the newest step.
+const BEFORE_NEWEST: &str = "
+    DROP INDEX outbox_by_subject;
+    DROP INDEX outbox_closed;
+    ALTER TABLE outbox DROP COLUMN subject_id;
+    ALTER TABLE outbox DROP COLUMN closed_as;
+    ALTER TABLE measurement DROP COLUMN is_pushed;
+    ALTER TABLE measurement DROP COLUMN reread_of;
+    DELETE FROM _sqlx_migrations WHERE version = 6";
 
 async fn run(url: &str, sql: &str) {
     let sql = AssertSqlSafe(sql.to_owned());
@@ -71,12 +83,51 @@ async fn an_earlier_schema_gets_what_it_lacks_and_nothing_twice() {
     each_db(async |TestDb { db, url }| {
         db.close().await;
         let new = steps(&url).await;
-        run(&url, "DROP INDEX measurement_by_poll; DELETE FROM _sqlx_migrations WHERE version = 5").await;
+        run(&url, BEFORE_NEWEST).await;
         Db::open(&url).await.unwrap().close().await;
         assert_eq!(steps(&url).await, new);
-        // The step was run: its index can be dropped again.
-        run(&url, "DROP INDEX measurement_by_poll").await;
+        // The step was run: what it made can be dropped again.
+        run(&url, BEFORE_NEWEST).await;
         Db::open(&url).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_earlier_programs_read_out_of_keys_stands_in_columns() {
+    each_lab(async |lab: Lab| {
+        let slug = lab.running("Softer level", "soft").await.unwrap();
+        lab.arms("soft", (700, 210, 3), (700, 210, 3)).await.unwrap();
+        lab.poll_after(24).await.unwrap();
+        let experiment = lab.runtime.experiments().show(&slug).await.unwrap().experiment.id;
+        let key = |like: &str, key: &str| {
+            format!("UPDATE measurement SET natural_key = '{key}' WHERE natural_key LIKE 'poll/%/{like}/%'")
+        };
+        let reread = "reread/2026-10-01T08:00:00.250000Z/soft/again";
+        assert_eq!(lab.raw(&key("came_back/0/control", reread)).await.unwrap(), 1);
+        assert_eq!(lab.raw(&key("came_back/0/treatment", "push/shop/1/treatment")).await.unwrap(), 1);
+        let url = match lab.database() {
+            Some(url) => url.to_owned(),
+            None => format!("sqlite:{}", lab.root().join(".outcome/outcome.db").display()),
+        };
+        run(&url, BEFORE_NEWEST).await;
+
+        let db = Db::open(&url).await.unwrap();
+        let mut tx = db.read(lab.runtime.workspace().id).await.unwrap();
+        let readings = tx.measurement_of_experiment(experiment).await.unwrap();
+        let origins: Vec<Origin> = readings
+            .iter()
+            .filter(|reading| reading.measurement.signal == "came_back")
+            .map(|reading| reading.origin)
+            .collect();
+        assert_eq!(origins, [Origin::Reread("2026-10-01T08:00:00.25Z".parse().unwrap()), Origin::Pushed]);
+        let others = readings.iter().filter(|reading| reading.measurement.signal != "came_back");
+        assert!(others.clone().count() > 0 && others.clone().all(|reading| reading.origin == Origin::Polled));
+        let flag = tx.outbox_latest_flag(experiment.0).await.unwrap().unwrap();
+        assert_eq!(flag.subject, Some(experiment.0));
+        assert_eq!(tx.outbox_closed_as(Closing::Delivered).await.unwrap().0, 1, "the flag");
+        let (n_notices, newest) = tx.outbox_closed_as(Closing::NoChannel).await.unwrap();
+        assert!(n_notices > 0 && newest.unwrap().message.is_ok());
     })
     .await;
 }

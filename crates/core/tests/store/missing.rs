@@ -1,6 +1,7 @@
 //! A write that has to change a row and finds none is an error that names it; where none is legal, it is no error.
 
 use jiff::SignedDuration;
+use outcome_core::domain::Closing;
 use outcome_core::ids::{ExperimentId, GateId, MessageId, OutcomeId, WorkspaceId};
 use outcome_core::store::Engine;
 use outcome_core::{Code, Result};
@@ -65,8 +66,8 @@ async fn writes_that_may_find_nothing_say_so() {
         let experiment = tx.experiment_by_slug(&slug).await.unwrap().unwrap();
         tx.phase_end(experiment.id, now).await.unwrap();
         tx.session_delete("unknown", now).await.unwrap();
-        tx.outbox_overtake("flag", "nothing/", now).await.unwrap();
-        assert!(!tx.outbox_done(MessageId(NOBODY), now).await.unwrap());
+        tx.outbox_overtake_flag(ExperimentId(NOBODY), now).await.unwrap();
+        assert!(!tx.outbox_close(MessageId(NOBODY), Closing::Delivered, now).await.unwrap());
         assert!(tx.nonce_use("test", "once", later, now).await.unwrap());
         assert!(!tx.nonce_use("test", "once", later, now).await.unwrap());
 

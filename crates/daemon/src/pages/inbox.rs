@@ -110,7 +110,7 @@ pub(super) fn figures(outcome: &OutcomeLine) -> String {
     let now =
         outcome.signal.value.map_or_else(|| "not measured yet".to_owned(), |value| format!("{} now", unit(value)));
     let mut parts = vec![match outcome.signal.value {
-        Some(_) => format!("{now} ({})", outcome.signal.freshness.replace('_', " ")),
+        Some(_) => format!("{now} ({})", outcome.signal.freshness.as_str().replace('_', " ")),
         None => now,
     }];
     parts.extend(outcome.baseline.map(|baseline| format!("from {}", unit(baseline))));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::AuditLog;
-use crate::audit::SignedAnchor;
+use crate::audit::{EventKind, SignedAnchor};
 use crate::error::{Code, Error, Result};
 use crate::principal::Principal;
 use crate::scope::ScopeError;
@@ -47,7 +47,7 @@ impl AuditLog<'_> {
             AnchorPlace::File(path) => path.display().to_string(),
             AnchorPlace::GitNote => "git note".to_owned(),
         };
-        let event = new_event("audit.anchored", self.0.workspace.id.into(), &by, &json!({ "place": shown }))?;
+        let event = new_event(EventKind::AuditAnchored, self.0.workspace.id.into(), &by, &json!({ "place": shown }))?;
         let entry = tx.event_append(event, self.0.now()).await?;
         tx.commit().await?;
         let signed = SignedAnchor::sign(self.0.workspace.id, entry.seq, entry.hash, entry.at, &key)

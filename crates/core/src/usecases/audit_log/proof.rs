@@ -10,11 +10,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::AuditLog;
-use crate::audit::LogEntry;
+use crate::audit::{EventKind, LogEntry};
 use crate::domain::{ArmSums, ExperimentStatus, Variant, Window};
 use crate::error::{Code, Error, Result};
 use crate::hypotheses::Plan;
 use crate::ids::ExperimentId;
+use crate::lifecycle::ExperimentEventKind;
 use crate::stats::{self, Advice, Alpha};
 use crate::store::{StoredReading, Tx};
 use crate::usecases::kernel::digest::digest;
@@ -24,7 +25,11 @@ use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
 /// Most log lines of one experiment that a pack looks at.
 const MAX_HISTORY: i64 = 1_000_000;
 /// Log lines that carry what the engine said.
-const STEPS: [&str; 3] = ["experiment.analysis_due", "experiment.auto_paused", "experiment.killed_by_rule"];
+const STEPS: [EventKind; 3] = [
+    EventKind::Experiment(ExperimentEventKind::AnalysisDue),
+    EventKind::Experiment(ExperimentEventKind::AutoPaused),
+    EventKind::Experiment(ExperimentEventKind::KilledByRule),
+];
 
 /// A proof pack. Its `hash` is the SHA-256 of the canonical JSON (RFC 8785) of all its other fields.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -276,13 +281,11 @@ async fn allocation_of(tx: &mut Tx, experiment: ExperimentId) -> Result<Vec<Proo
 /// The digests of the log, by the instant of the readings.
 fn logged_of(log: &[LogEntry]) -> BTreeMap<Timestamp, ProofLogged> {
     let line = |line: &LogEntry| {
-        let text = |name: &str| line.payload.get(name).and_then(Value::as_str);
-        let at = text("key")?.split_once('@')?.1.parse().ok()?;
-        let digest = text("digest")?.to_owned();
-        Some((at, ProofLogged { seq: line.seq, hash: line.hash.clone(), digest }))
+        let digest = line.payload.get("digest")?.as_str()?.to_owned();
+        Some((line.at, ProofLogged { seq: line.seq, hash: line.hash.clone(), digest }))
     };
     // Newest first, so that of several lines about one instant the last one written must come last here.
-    log.iter().rev().filter(|line| line.kind == "experiment.measured").filter_map(line).collect()
+    log.iter().rev().filter(|line| line.is(EventKind::ExperimentMeasured)).filter_map(line).collect()
 }
 
 fn snapshots_of(readings: &[StoredReading], logged: &BTreeMap<Timestamp, ProofLogged>) -> Vec<ProofSnapshot> {
@@ -328,7 +331,7 @@ fn poll_of(point: &HistoryPoint) -> Result<ProofPoll> {
 }
 
 fn steps_of(log: &[LogEntry]) -> Vec<ProofStep> {
-    let steps = log.iter().rev().filter(|line| STEPS.contains(&line.kind.as_str()));
+    let steps = log.iter().rev().filter(|line| STEPS.iter().any(|kind| line.is(*kind)));
     let shown = steps.map(|line| ProofStep {
         seq: line.seq,
         hash: line.hash.clone(),

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::AuditLog;
+use crate::audit::EventKind;
 use crate::domain::Design;
 use crate::error::{Code, Error, Result, error_chain};
 use crate::ids::ExperimentId;
@@ -178,7 +179,7 @@ async fn recompute_all(
             "n_changed": done.changes.len(),
             "n_failed": done.failures.len(),
         });
-        let event = new_event("workspace.note_recomputed", runtime.workspace.id.into(), by, &payload)?;
+        let event = new_event(EventKind::WorkspaceRecomputed, runtime.workspace.id.into(), by, &payload)?;
         tx.event_append(event, runtime.now()).await?;
         release_within(&mut tx, lease).await?;
         tx.commit().await?;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Builds;
+use crate::audit::EventKind;
 use crate::domain::{Experiment, ExperimentStatus, GateType, Outcome};
 use crate::error::{Code, Error, Result};
 use crate::hypotheses::Plan;
@@ -170,7 +171,7 @@ async fn note_violation(runtime: &Runtime, experiment: &Experiment, scope: &Scop
     let mut tx = runtime.write().await?;
     let detail =
         json!({ "commit": scope.head, "violations": scope.violations.iter().take(MAX_LISTED).collect::<Vec<_>>() });
-    tx.event_append(new_event("experiment.note_scope_violation", experiment.id.into(), by, &detail)?, runtime.now())
+    tx.event_append(new_event(EventKind::ExperimentScopeViolated, experiment.id.into(), by, &detail)?, runtime.now())
         .await?;
     tx.commit().await
 }

@@ -1,6 +1,7 @@
 //! Acts by hand, outside of a gate: pause, resume, kill.
 
 use super::Experiments;
+use crate::audit::EventKind;
 use crate::domain::{Assurance, DecisionSubject, Surface, Verdict};
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::ExperimentEvent;
@@ -47,7 +48,7 @@ impl Experiments<'_> {
                 note_refused_decision(
                     self.0,
                     experiment.id.into(),
-                    "experiment.refused",
+                    EventKind::ExperimentRefused,
                     Some(request.verdict),
                     &error,
                 )

@@ -4,6 +4,7 @@ use super::Gates;
 use super::decided::Decided;
 use super::launch::{launch_drift, void_launch, void_reason};
 use super::view::GateView;
+use crate::audit::EventKind;
 use crate::domain::{ContextPackage, DecisionSubject, Experiment, Gate, GateType, Surface, Verdict};
 use crate::error::{Code, Error, Result};
 use crate::identity::VerifiedDecision;
@@ -55,7 +56,8 @@ impl Gates<'_> {
         match try_decide(self.0, &gate, &request).await {
             Ok(decided) => Ok(decided),
             Err(error) => {
-                note_refused_decision(self.0, gate.id.into(), "gate.refused", Some(request.verdict), &error).await;
+                note_refused_decision(self.0, gate.id.into(), EventKind::GateRefused, Some(request.verdict), &error)
+                    .await;
                 Err(error)
             }
         }
@@ -64,7 +66,7 @@ impl Gates<'_> {
     /// Records that a front end refused a decision before any key was tried, for want of a human.
     #[tracing::instrument(level = "debug", name = "gates.refused", skip_all)]
     pub async fn refused(self, gate: &GateView, verdict: Option<Verdict>, error: &Error) {
-        note_refused_decision(self.0, gate.id.into(), "gate.refused", verdict, error).await;
+        note_refused_decision(self.0, gate.id.into(), EventKind::GateRefused, verdict, error).await;
     }
 }
 

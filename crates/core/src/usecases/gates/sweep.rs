@@ -1,11 +1,10 @@
 //! Gates whose time has come.
 
 use super::Gates;
-use crate::domain::GateStatus;
+use crate::domain::{GateNotice, GateStatus, Message, MessageKey, Notice};
 use crate::error::Result;
-use crate::lifecycle::GateEvent;
+use crate::lifecycle::{GateEvent, GateEventKind};
 use crate::principal::Principal;
-use crate::usecases::kernel::gate_opening::gate_url;
 use crate::usecases::kernel::gate_step::gate_step;
 
 impl Gates<'_> {
@@ -37,16 +36,30 @@ impl Gates<'_> {
                 None
             };
             let Some(event) = event else { continue };
-            let name = event.name();
+            let kind = event.kind();
             gate_step(self.0, &mut tx, &mut gate, &rules, event, &by).await?;
-            let holder = rules.holders.get(gate.state.holder);
-            let message = serde_json::json!({ "gate": gate.slug, "what": name, "holder": holder,
-                "url": gate_url(self.0, gate.slug.as_str()), "channel": rules.policy.channel });
-            let key = format!("gate/{}/{name}/{}", gate.id, gate.state.holder);
-            tx.outbox_insert(self.0.ids.next(), "notify", &key, &message, now).await?;
+            let about = GateNotice {
+                gate: gate.slug.to_string(),
+                holder: rules.holders.get(gate.state.holder).cloned(),
+                channel: rules.policy.channel.clone(),
+            };
+            if let Some(notice) = notice_of(kind, about) {
+                let key = MessageKey::GateStep(gate.id, kind.as_str(), gate.state.holder);
+                tx.outbox_insert(self.0.ids.next(), &Message::Notice(notice), &key, now).await?;
+            }
             n_steps += 1;
         }
         tx.commit().await?;
         Ok(n_steps)
+    }
+}
+
+/// What people are told about a step that time brought.
+fn notice_of(kind: GateEventKind, about: GateNotice) -> Option<Notice> {
+    match kind {
+        GateEventKind::Reminded => Some(Notice::GateReminded { about }),
+        GateEventKind::Escalated => Some(Notice::GateEscalated { about }),
+        GateEventKind::TimedOut => Some(Notice::GateTimedOut { about }),
+        GateEventKind::Decided | GateEventKind::Superseded => None,
     }
 }

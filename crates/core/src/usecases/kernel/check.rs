@@ -3,6 +3,7 @@
 use super::digest::digest;
 use super::keyring::{email_of, payload, tampered};
 use crate::audit::replay::{ExperimentCreated, GateOpened, OutcomeCreated};
+use crate::audit::{EventKind, LogEntry};
 use crate::digest::sha256_hex;
 use crate::domain::{
     Assurance, DecisionSubject, Experiment, ExperimentState, Gate, GateType, Outcome, OutcomeState, SignedDecision,
@@ -11,12 +12,29 @@ use crate::error::{Code, Error, Result};
 use crate::identity::Keyring;
 use crate::ids::{ExperimentId, GateId, OutcomeId};
 use crate::lifecycle::{
-    ExperimentEvent, GateEvent, GateRules, OutcomeEvent, transition_experiment, transition_gate, transition_outcome,
+    ExperimentEvent, GateEvent, GateRules, OutcomeEvent, OutcomeEventKind, transition_experiment, transition_gate,
+    transition_outcome,
 };
 use crate::store::Tx;
 
 /// Most log lines of one subject that a step reads back.
 const MAX_HISTORY: i64 = 10_000;
+
+/// The log lines that changed a subject's state, oldest first.
+async fn steps_of(tx: &mut Tx, subject: uuid::Uuid) -> Result<Vec<LogEntry>> {
+    let mut steps = Vec::new();
+    for line in tx.event_steps_of_subject(subject, MAX_HISTORY).await?.into_iter().rev() {
+        let kind = line.event_kind().map_err(|unknown| {
+            Error::new(Code::AuditBroken, format!("line {} of the audit log cannot be read", line.seq))
+                .hint("update this program, or run `outcome-runtime audit verify` if no newer one was used here")
+                .because(unknown)
+        })?;
+        if kind.is_step() {
+            steps.push(line);
+        }
+    }
+    Ok(steps)
+}
 
 /// The stored state of an experiment must be what its log lines say, with every decision verified.
 pub(in crate::usecases) async fn check_experiment(
@@ -25,9 +43,8 @@ pub(in crate::usecases) async fn check_experiment(
     experiment: &Experiment,
 ) -> Result<()> {
     let wrong = || tampered(&format!("experiment `{}` differs from the log", experiment.slug));
-    let mut lines = tx.event_steps_of_subject(experiment.id.0, MAX_HISTORY).await?;
-    lines.reverse();
-    let mut lines = lines.iter().filter(|line| line.is_step());
+    let lines = steps_of(tx, experiment.id.0).await?;
+    let mut lines = lines.iter();
     let created: ExperimentCreated = payload(lines.next().ok_or_else(wrong)?)?;
     if created.hypothesis_hash != digest(&experiment.hypothesis)? || created.outcome != experiment.outcome {
         return Err(tampered(&format!("the plan of experiment `{}` was changed", experiment.slug)));
@@ -74,9 +91,8 @@ async fn gate_belongs(
 /// The stored gate must be what its log lines say.
 pub(super) async fn check_gate(tx: &mut Tx, keyring: &Keyring, gate: &Gate, rules: &GateRules) -> Result<()> {
     let wrong = || tampered(&format!("gate `{}` differs from the log", gate.slug));
-    let mut lines = tx.event_steps_of_subject(gate.id.0, MAX_HISTORY).await?;
-    lines.reverse();
-    let mut lines = lines.iter().filter(|line| line.is_step());
+    let lines = steps_of(tx, gate.id.0).await?;
+    let mut lines = lines.iter();
     let opened: GateOpened = payload(lines.next().ok_or_else(wrong)?)?;
     if opened.rules.policy.assurance < Assurance::A3 && !has_consent(tx, keyring, opened.outcome).await? {
         return Err(wrong());
@@ -101,7 +117,7 @@ pub(super) async fn check_gate(tx: &mut Tx, keyring: &Keyring, gate: &Gate, rule
 /// True when a human ever accepted, with their passphrase, that a gate of this outcome asks for less than that.
 async fn has_consent(tx: &mut Tx, keyring: &Keyring, outcome: OutcomeId) -> Result<bool> {
     for line in tx.event_steps_of_subject(outcome.0, MAX_HISTORY).await? {
-        if line.kind != "outcome.applied" {
+        if !line.is(EventKind::Outcome(OutcomeEventKind::Applied)) {
             continue;
         }
         let event: OutcomeEvent<SignedDecision> = payload(&line)?;
@@ -129,9 +145,8 @@ pub(in crate::usecases) async fn check_outcome_of(tx: &mut Tx, keyring: &Keyring
 /// The stored outcome, its declaration included, must be what its log lines say.
 pub(super) async fn check_outcome(tx: &mut Tx, keyring: &Keyring, outcome: &Outcome) -> Result<()> {
     let wrong = || tampered(&format!("outcome `{}` differs from the log", outcome.spec.slug));
-    let mut lines = tx.event_steps_of_subject(outcome.id.0, MAX_HISTORY).await?;
-    lines.reverse();
-    let mut lines = lines.iter().filter(|line| line.is_step());
+    let lines = steps_of(tx, outcome.id.0).await?;
+    let mut lines = lines.iter();
     let created: OutcomeCreated = payload(lines.next().ok_or_else(wrong)?)?;
     let (mut state, mut spec_hash): (OutcomeState, String) = (created.state, created.spec_hash);
     for line in lines {

@@ -6,6 +6,7 @@ use super::digest::digest;
 use super::event::record_refusal;
 use super::keyring::keyring;
 use super::unlock::{Signer, Unlock, signer};
+use crate::audit::EventKind;
 use crate::domain::{Assurance, Decision, DecisionSubject, Outcome, Surface, Verdict};
 use crate::error::{Code, Error, Result};
 use crate::identity::{Keyring, VerifiedDecision, sign_decision};
@@ -58,7 +59,14 @@ pub(in crate::usecases) async fn sign_for_outcome(
     let signer = match signer(runtime, member, unlock).await {
         Ok(signer) => signer,
         Err(error) => {
-            note_refused_decision(runtime, runtime.workspace.id.into(), "member.refused", Some(verdict), &error).await;
+            note_refused_decision(
+                runtime,
+                runtime.workspace.id.into(),
+                EventKind::MemberRefused,
+                Some(verdict),
+                &error,
+            )
+            .await;
             return Err(error);
         }
     };
@@ -74,7 +82,7 @@ pub(in crate::usecases) async fn sign_for_outcome(
 pub(in crate::usecases) async fn note_refused_decision(
     runtime: &Runtime,
     subject: crate::audit::Subject,
-    kind: &str,
+    kind: EventKind,
     verdict: Option<Verdict>,
     error: &Error,
 ) {

@@ -9,10 +9,9 @@ use super::gate_step::supersede_gates;
 use super::learning::store_learning;
 use super::new_experiment::draft_successor;
 use super::step_context::StepContext;
-use crate::domain::{Experiment, Outcome};
+use crate::domain::{Experiment, Message, MessageKey, Notice, Outcome};
 use crate::error::{Code, Error, Result};
 use crate::hypotheses::Plan;
-use crate::ids::MessageId;
 use crate::lifecycle::Effect;
 use crate::principal::Principal;
 use crate::store::Tx;
@@ -79,9 +78,12 @@ pub(super) async fn apply_effects(
             Effect::StoreLearning => store_learning(runtime, tx, outcome, experiment, context).await?,
             Effect::DraftSuccessor => draft_successor(runtime, tx, outcome, experiment, by).await?,
             Effect::Notify => {
-                let subject = json!({ "experiment": experiment.slug, "status": experiment.state.status });
-                let key = format!("notify/{}/{}", experiment.id, tx.log_head().await?.0);
-                tx.outbox_insert(runtime.ids.next::<MessageId>(), "notify", &key, &subject, now).await?;
+                let moved = Message::Notice(Notice::ExperimentMoved {
+                    experiment: experiment.slug.to_string(),
+                    status: experiment.state.status,
+                });
+                let key = MessageKey::ExperimentMoved(experiment.id, tx.log_head().await?.0);
+                tx.outbox_insert(runtime.ids.next(), &moved, &key, now).await?;
             }
         }
     }

@@ -3,27 +3,27 @@
 use serde::Serialize;
 use serde_json::{Value, to_value};
 
-use crate::audit::NewEvent;
+use crate::audit::{EventKind, NewEvent};
 use crate::error::{Code, Error, Result};
 use crate::principal::Principal;
 use crate::usecases::Runtime;
 
 /// A line for the log with its data as JSON.
 pub(in crate::usecases) fn new_event<T: Serialize>(
-    kind: &str,
+    kind: EventKind,
     subject: crate::audit::Subject,
     by: &Principal,
     payload: &T,
 ) -> Result<NewEvent> {
     let payload = to_value(payload).map_err(|e| Error::new(Code::Internal, "an event cannot be written").because(e))?;
-    Ok(NewEvent { kind: kind.to_owned(), subject, principal: by.clone(), payload })
+    Ok(NewEvent { kind, subject, principal: by.clone(), payload })
 }
 
 /// Records that something was refused, so that it can be seen who tried.
 pub(in crate::usecases) async fn record_refusal(
     runtime: &Runtime,
     subject: crate::audit::Subject,
-    kind: &str,
+    kind: EventKind,
     by: &Principal,
     detail: &Value,
 ) -> Result<()> {

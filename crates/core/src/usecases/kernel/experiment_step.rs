@@ -6,6 +6,7 @@ use super::effects::apply_effects;
 use super::event::new_event;
 use super::keyring::keyring;
 use super::step_context::StepContext;
+use crate::audit::EventKind;
 use crate::domain::{Experiment, Outcome};
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::{Effect, ExperimentEvent, transition_experiment};
@@ -27,12 +28,12 @@ pub(in crate::usecases) async fn experiment_step(
     check_outcome_of(tx, &keyring, outcome).await?;
     check_experiment(tx, &keyring, experiment).await?;
     let (next, effects) = transition_experiment(&experiment.state, &event, by)?;
+    let kind = event.kind(&experiment.state).ok_or_else(|| Error::new(Code::Internal, "a step without a name"))?;
     if next.status.occupies_slot() && !experiment.state.status.occupies_slot() {
         check_slots(tx, outcome).await?;
     }
-    let kind = event.kind(&experiment.state).map_or("step", |kind| kind.as_str());
     let now = runtime.now();
-    tx.event_append(new_event(&format!("experiment.{kind}"), experiment.id.into(), by, &event)?, now).await?;
+    tx.event_append(new_event(EventKind::Experiment(kind), experiment.id.into(), by, &event)?, now).await?;
     experiment.state = next;
     experiment.updated_at = now;
     apply_effects(runtime, tx, outcome, experiment, &effects, by, context).await?;

@@ -1,10 +1,7 @@
 //! The flag of an experiment: its position, and the message that puts it there.
 
-use serde_json::{Value, json};
-
-use crate::domain::Experiment;
+use crate::domain::{Experiment, FlagPosition, Message, MessageKey};
 use crate::error::Result;
-use crate::ids::MessageId;
 use crate::ports::FlagState;
 use crate::store::Tx;
 use crate::usecases::Runtime;
@@ -12,16 +9,15 @@ use crate::usecases::Runtime;
 /// Puts the flag's next position in the outbox; an older one that was not delivered is overtaken.
 pub(super) async fn queue_flag(runtime: &Runtime, tx: &mut Tx, experiment: &Experiment, pct: u8) -> Result<()> {
     let now = runtime.now();
-    let prefix = format!("flag/{}/", experiment.id);
-    tx.outbox_overtake("flag", &prefix, now).await?;
-    let payload: Value = json!({
-        "experiment": experiment.slug,
-        "key": experiment.hypothesis.flag_key,
-        "description": experiment.hypothesis.title,
-        "treatment_pct": pct,
+    tx.outbox_overtake_flag(experiment.id, now).await?;
+    let position = Message::Flag(FlagPosition {
+        experiment: experiment.slug.to_string(),
+        key: experiment.hypothesis.flag_key.clone(),
+        description: experiment.hypothesis.title.clone(),
+        treatment_pct: pct,
     });
-    let key = format!("{prefix}{}", tx.log_head().await?.0);
-    tx.outbox_insert(runtime.ids.next::<MessageId>(), "flag", &key, &payload, now).await
+    let key = MessageKey::Flag(experiment.id, tx.log_head().await?.0);
+    tx.outbox_insert(runtime.ids.next(), &position, &key, now).await
 }
 
 /// The flag's position for a treatment share; 0 % is off.

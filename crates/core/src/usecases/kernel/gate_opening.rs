@@ -1,15 +1,16 @@
 //! Opening a gate: its holders, its slug, what it shows, and the message about it.
 
-use serde_json::json;
-
 use super::event::new_event;
 use super::gate_context::context_package;
 use super::step_context::StepContext;
+use crate::audit::EventKind;
 use crate::audit::replay::GateOpened;
 use crate::digest::{canonical_json, sha256_hex};
-use crate::domain::{Experiment, Gate, GateState, GateStatus, GateType, Outcome, Slug};
+use crate::domain::{
+    Experiment, Gate, GateNotice, GateState, GateStatus, GateType, Message, MessageKey, Notice, Outcome, Slug,
+};
 use crate::error::{Code, Error, Result};
-use crate::ids::{GateId, MessageId};
+use crate::ids::GateId;
 use crate::lifecycle::GateRules;
 use crate::principal::Principal;
 use crate::store::Tx;
@@ -60,10 +61,14 @@ pub(in crate::usecases) async fn open_gate(
         experiment: gate.experiment,
     };
     tx.gate_insert(&gate, &rules).await?;
-    tx.event_append(new_event("gate.opened", id.into(), by, &opened)?, now).await?;
-    let message = json!({ "gate": gate.slug, "type": gate_type, "url": gate_url(runtime, gate.slug.as_str()),
-        "channel": gate.policy.channel, "holder": rules.holders.first() });
-    tx.outbox_insert(runtime.ids.next::<MessageId>(), "notify", &format!("gate/{id}/opened"), &message, now).await?;
+    tx.event_append(new_event(EventKind::GateOpened, id.into(), by, &opened)?, now).await?;
+    let about = GateNotice {
+        gate: gate.slug.to_string(),
+        holder: rules.holders.first().cloned(),
+        channel: gate.policy.channel.clone(),
+    };
+    let notice = Message::Notice(Notice::GateOpened { about, gate_type });
+    tx.outbox_insert(runtime.ids.next(), &notice, &MessageKey::GateOpened(id), now).await?;
     Ok(gate)
 }
 

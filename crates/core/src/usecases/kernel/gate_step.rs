@@ -3,6 +3,7 @@
 use super::check::check_gate;
 use super::event::new_event;
 use super::keyring::{email_of, keyring};
+use crate::audit::EventKind;
 use crate::domain::{Gate, GateType};
 use crate::error::Result;
 use crate::ids::ExperimentId;
@@ -29,7 +30,7 @@ pub(in crate::usecases) async fn gate_step(
         tx.decision_insert(decision).await?;
         gate.responded_at = Some(now);
     }
-    tx.event_append(new_event(&format!("gate.{}", event.name()), gate.id.into(), by, &event)?, now).await?;
+    tx.event_append(new_event(EventKind::Gate(event.kind()), gate.id.into(), by, &event)?, now).await?;
     tx.gate_update(gate).await
 }
 

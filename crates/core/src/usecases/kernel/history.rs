@@ -16,7 +16,9 @@ use uuid::Uuid;
 use crate::digest::sha256_hex;
 use crate::domain::{ArmSums, ConstraintBound, Experiment, Variant, VariantReading};
 use crate::error::{Code, Error, Result};
-use crate::evaluation::{Corrected, Guard, PhaseReadings, Poll, assess_poll, correct_past, evaluate_poll, is_restated};
+use crate::evaluation::{
+    Corrected, Guard, Judged, PhaseReadings, Poll, assess_poll, correct_past, evaluate_poll, is_restated,
+};
 use crate::hypotheses::Plan;
 use crate::ids::ExperimentId;
 use crate::stats::{Evaluated, RunningState};
@@ -167,7 +169,7 @@ impl History<'_> {
             let previous: Option<&RunningState> = path.last().map(|last| &last.evaluated.running);
             let corrected = self.corrected(polled_at, &poll, previous)?;
             let before = corrected.as_ref().map(|corrected| &corrected.state).or(previous);
-            if let Some(evaluated) = evaluate_poll(self.plan, &poll, before)? {
+            if let Some(Judged { evaluated, .. }) = evaluate_poll(self.plan, &poll, before)? {
                 path.push(HistoryPoint { polled_at, poll, evaluated });
             }
         }
@@ -191,7 +193,7 @@ impl History<'_> {
         let corrected = self.corrected(polled_at, &poll, state.as_ref())?;
         let before = corrected.as_ref().map(|corrected| &corrected.state).or(state.as_ref());
         let evaluated = evaluate_poll(self.plan, &poll, before)?;
-        Ok(evaluated.map(|evaluated| HistoryPoint { polled_at, poll, evaluated }))
+        Ok(evaluated.map(|Judged { evaluated, .. }| HistoryPoint { polled_at, poll, evaluated }))
     }
 
     /// What the statistics remember before a poll that restates the past; `None` where it does not, or nothing is left.

@@ -1,7 +1,7 @@
 //! The keys that count, and what the log says about them.
 
-use crate::audit::LogEntry;
 use crate::audit::replay::WorkspaceCreated;
+use crate::audit::{EventKind, LogEntry};
 use crate::error::{Code, Error, Result};
 use crate::identity::Keyring;
 use crate::principal::Principal;
@@ -24,7 +24,7 @@ pub(super) fn payload<T: serde::de::DeserializeOwned>(entry: &LogEntry) -> Resul
 pub(in crate::usecases) async fn keyring(runtime: &Runtime, tx: &mut Tx) -> Result<Keyring> {
     let first = tx.event_page(0, 1).await?;
     let genesis: WorkspaceCreated = match first.first() {
-        Some(entry) if entry.seq == 1 && entry.kind == "workspace.created" => payload(entry)?,
+        Some(entry) if entry.seq == 1 && entry.is(EventKind::WorkspaceCreated) => payload(entry)?,
         _ => return Err(tampered("the first line of the log is missing")),
     };
     if let Some(file) = runtime.settings.read_workspace_file()?

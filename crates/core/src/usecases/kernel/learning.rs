@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::event::new_event;
 use super::step_context::StepContext;
-use crate::audit::{Subject, SubjectKind};
+use crate::audit::{EventKind, Subject, SubjectKind};
 use crate::domain::{Design, EvidenceGrade, Experiment, ExperimentStatus, FindingType, Learning, Outcome};
 use crate::error::Result;
 use crate::ids::LearningId;
@@ -39,7 +39,7 @@ pub(super) async fn store_learning(
     tx.learning_insert(&learning).await?;
     let subject = Subject { kind: SubjectKind::Learning, id: learning.id.0 };
     let by = Principal::system("learnings");
-    tx.event_append(new_event("learning.stored", subject, &by, &learning)?, runtime.now()).await?;
+    tx.event_append(new_event(EventKind::LearningStored, subject, &by, &learning)?, runtime.now()).await?;
     Ok(())
 }
 

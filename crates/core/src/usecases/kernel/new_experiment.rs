@@ -2,6 +2,7 @@
 
 use super::digest::digest;
 use super::event::new_event;
+use crate::audit::EventKind;
 use crate::audit::replay::ExperimentCreated;
 use crate::domain::{Author, Experiment, Outcome, Slug};
 use crate::error::{Code, Error, Result};
@@ -20,7 +21,8 @@ pub(in crate::usecases) async fn store_experiment(
     let hypothesis_hash = digest(&experiment.hypothesis)?;
     tx.experiment_insert(experiment, &hypothesis_hash).await?;
     let created = ExperimentCreated { state: experiment.state.clone(), hypothesis_hash, outcome: experiment.outcome };
-    tx.event_append(new_event("experiment.created", experiment.id.into(), by, &created)?, runtime.now()).await?;
+    tx.event_append(new_event(EventKind::ExperimentCreated, experiment.id.into(), by, &created)?, runtime.now())
+        .await?;
     Ok(())
 }
 

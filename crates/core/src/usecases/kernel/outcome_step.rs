@@ -4,6 +4,7 @@ use super::check::check_outcome;
 use super::digest::digest;
 use super::event::new_event;
 use super::keyring::keyring;
+use crate::audit::EventKind;
 use crate::domain::{Outcome, OutcomeSpec};
 use crate::error::Result;
 use crate::lifecycle::{OutcomeEvent, transition_outcome};
@@ -31,7 +32,7 @@ pub(in crate::usecases) async fn outcome_step(
     if let Some(decision) = event.decision() {
         tx.decision_insert(decision).await?;
     }
-    tx.event_append(new_event(&format!("outcome.{}", event.kind()), outcome.id.into(), by, &event)?, now).await?;
+    tx.event_append(new_event(EventKind::Outcome(event.kind()), outcome.id.into(), by, &event)?, now).await?;
     let hash = digest(&outcome.spec)?;
     tx.outcome_update(outcome, &hash).await
 }

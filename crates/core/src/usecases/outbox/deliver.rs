@@ -1,14 +1,18 @@
-//! Delivering what was decided: the flag's position now, notices in the log. Each message once, retried until it is there.
+//! Delivering what was decided: the flag's position now, notices to the channels of the file. Each message once, retried
+//! until it is there.
 
 use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Outbox;
+use super::channels::{Channels, Told};
+use crate::audit::EventKind;
+use crate::domain::{Closing, FlagPosition, Message, MessageKind};
 use crate::error::{Error, Result, error_chain};
 use crate::ports::flags;
 use crate::principal::Principal;
-use crate::store::{Message, Tx};
+use crate::store::{QueuedMessage, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::flag::flag_position;
@@ -19,16 +23,20 @@ use crate::usecases::kernel::workspace_file::{config, flag_service};
 #[schemars(inline)]
 pub struct Delivered {
     /// Its kind.
-    pub kind: String,
+    pub kind: MessageKind,
     /// What was done, or why not yet.
     pub outcome: String,
     /// True when it is done.
     pub is_done: bool,
 }
 
+/// What an attempt led to: how the message is closed, and a sentence about it.
+type Attempt = std::result::Result<(Closing, String), String>;
+
 impl Outbox<'_> {
     /// Delivers due messages. A message is marked done only after its effect was read back; putting a flag where it is
-    /// already is harmless, so that an interruption in between repeats nothing that matters.
+    /// already is harmless, so that an interruption in between repeats nothing that matters. A notice may reach a channel
+    /// again after an interruption, with the same key.
     ///
     /// # Errors
     /// When the database fails; a failing third party is noted at its message.
@@ -38,36 +46,26 @@ impl Outbox<'_> {
         let mut tx = self.0.read().await?;
         let due = tx.outbox_due(now, 100).await?;
         drop(tx);
+        let channels = Channels::default();
         let mut done = Vec::new();
-        for message in due {
-            let result = match message.kind.as_str() {
-                "flag" => deliver_flag(self.0, &message).await,
-                // Channels are for later: the gates themselves are in `status`, on the page, and in the log.
-                _ => Ok("noted".to_owned()),
-            };
+        for queued in due {
+            let attempt = attempt(self.0, &channels, &queued).await;
             let mut tx = self.0.write().await?;
-            match result {
-                Ok(mut outcome) => {
-                    let is_ours = tx.outbox_done(message.id, now).await?;
-                    if message.kind == "flag" && !is_ours {
-                        outcome = catch_up(self.0, &mut tx, &message).await?;
-                    } else if message.kind == "flag" {
-                        let by = Principal::system("flags");
-                        let event = new_event("flag.set", self.0.workspace.id.into(), &by, &message.payload.0)?;
-                        tx.event_append(event, now).await?;
-                    }
-                    done.push(Delivered { kind: message.kind, outcome, is_done: true });
-                }
-                Err(error) => {
-                    let text = error_chain(&error);
-                    let wait = SignedDuration::from_secs(30 << message.attempts.clamp(0, 7));
+            let (outcome, is_done) = match attempt {
+                Ok((closing, outcome)) => (close(self.0, &mut tx, &queued, closing, outcome).await?, true),
+                Err(text) => {
+                    let wait = SignedDuration::from_secs(30 << queued.attempts.clamp(0, 7));
                     let next = now.checked_add(wait).unwrap_or(now);
-                    tx.outbox_failed(message.id, next, &text).await?;
-                    tracing::error!(message.kind = %message.kind, "A message could not be delivered: {text}");
-                    done.push(Delivered { kind: message.kind, outcome: format!("not yet: {text}"), is_done: false });
+                    tx.outbox_failed(queued.id, next, &text).await?;
+                    tracing::error!(message.kind = %queued.kind, "A message could not be delivered: {text}");
+                    (format!("not yet: {text}"), false)
                 }
-            }
+            };
             tx.commit().await?;
+            // What a newer program queued is in `status`, with its own word for its kind.
+            if let Ok(kind) = queued.kind.parse() {
+                done.push(Delivered { kind, outcome, is_done });
+            }
         }
         Ok(done)
     }
@@ -76,31 +74,68 @@ impl Outbox<'_> {
 /// Tries what is due, best effort, right after a decision; what fails is tried again by the next poll.
 pub(in crate::usecases) async fn deliver_now(runtime: &Runtime) -> Vec<String> {
     match runtime.outbox().deliver().await {
-        Ok(done) => done.into_iter().filter(|done| done.kind == "flag").map(|done| done.outcome).collect(),
+        Ok(done) => done.into_iter().filter(|done| done.kind == MessageKind::Flag).map(|done| done.outcome).collect(),
         Err(error) => vec![format!("not delivered yet: {error}")],
+    }
+}
+
+async fn attempt(runtime: &Runtime, channels: &Channels, queued: &QueuedMessage) -> Attempt {
+    match &queued.message {
+        Ok(Message::Flag(position)) => match deliver_flag(runtime, position).await {
+            Ok(outcome) => Ok((Closing::Delivered, outcome)),
+            Err(error) => Err(error_chain(&error)),
+        },
+        Ok(Message::Notice(notice)) => match channels.tell(runtime, notice, &queued.key).await? {
+            Told::Sent(names) => Ok((Closing::Delivered, format!("sent to {}", names.join(", ")))),
+            Told::NotWanted => Ok((Closing::NotWanted, "the file asks for no message".to_owned())),
+            Told::NoChannel => Ok((Closing::NoChannel, "no channel".to_owned())),
+        },
+        Err(unreadable) => Err(unreadable.to_string()),
+    }
+}
+
+/// Closes a message. Where its flag stands is written to the log.
+async fn close(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    queued: &QueuedMessage,
+    closing: Closing,
+    outcome: String,
+) -> Result<String> {
+    let now = runtime.now();
+    let is_ours = tx.outbox_close(queued.id, closing, now).await?;
+    match &queued.message {
+        Ok(Message::Flag(_)) if !is_ours => catch_up(runtime, tx, queued).await,
+        Ok(Message::Flag(position)) => {
+            let by = Principal::system("flags");
+            let event = new_event(EventKind::FlagSet, runtime.workspace.id.into(), &by, position)?;
+            tx.event_append(event, now).await?;
+            Ok(outcome)
+        }
+        Ok(Message::Notice(_)) | Err(_) => Ok(outcome),
     }
 }
 
 /// A later position was decided while ours was being written, and may have been overwritten by it: the latest one is
 /// written again.
-async fn catch_up(runtime: &Runtime, tx: &mut Tx, message: &Message) -> Result<String> {
-    let prefix = message.natural_key.rsplit_once('/').map_or("", |(prefix, _)| prefix);
-    match tx.outbox_latest("flag", &format!("{prefix}/")).await? {
-        Some(latest) => deliver_flag(runtime, &latest).await,
-        None => Ok("overtaken".to_owned()),
+async fn catch_up(runtime: &Runtime, tx: &mut Tx, queued: &QueuedMessage) -> Result<String> {
+    let latest = match queued.subject {
+        Some(experiment) => tx.outbox_latest_flag(experiment).await?,
+        None => None,
+    };
+    match latest.map(|latest| latest.message) {
+        Some(Ok(Message::Flag(position))) => deliver_flag(runtime, &position).await,
+        _ => Ok("overtaken".to_owned()),
     }
 }
 
-async fn deliver_flag(runtime: &Runtime, message: &Message) -> Result<String> {
-    let payload = &message.payload.0;
-    let key = payload["key"].as_str().unwrap_or_default();
-    let pct = payload["treatment_pct"].as_u64().and_then(|pct| u8::try_from(pct).ok()).unwrap_or(0);
+async fn deliver_flag(runtime: &Runtime, position: &FlagPosition) -> Result<String> {
+    let FlagPosition { key, description, treatment_pct: pct, .. } = position;
     let Some(service) = flag_service(runtime, &*config(runtime).await?)? else {
         return Ok(format!("flag `{key}`: no flag service is configured, so set it to {pct} % by hand"));
     };
-    let description = payload["description"].as_str().unwrap_or_default();
     service.ensure(key, description).await.map_err(Error::from)?;
-    let state = flags::write_and_read_back(service.as_ref(), &flag_position(key, pct), |pause| {
+    let state = flags::write_and_read_back(service.as_ref(), &flag_position(key, *pct), |pause| {
         Box::pin(tokio::time::sleep(pause))
     })
     .await

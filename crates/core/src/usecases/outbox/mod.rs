@@ -1,6 +1,8 @@
 //! Delivering what was decided.
 
+mod channels;
 pub(super) mod deliver;
+pub(super) mod letter;
 
 use crate::usecases::Runtime;
 

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Outcomes;
-use super::plan::{OutcomePlan, lowers_assurance, voids};
+use super::plan::{OutcomePlan, PlannedAction, lowers_assurance, voids};
+use crate::audit::EventKind;
 use crate::audit::replay::OutcomeCreated;
 use crate::domain::{Assurance, Outcome, OutcomeSpec, OutcomeState, OutcomeStatus, Verdict};
 use crate::error::{Code, Error, Result};
@@ -42,10 +43,10 @@ impl Outcomes<'_> {
         let config = config(self.0).await?;
         for spec in &config.outcomes {
             let Some(plan) = plans.iter().find(|plan| plan.outcome == spec.slug.as_str()) else { continue };
-            match plan.action.as_str() {
-                "create" => create_outcome(self.0, spec, by, unlock).await?,
-                "change" => change_outcome(self.0, spec, by, unlock).await?,
-                _ => {}
+            match plan.action {
+                PlannedAction::Create => create_outcome(self.0, spec, by, unlock).await?,
+                PlannedAction::Change => change_outcome(self.0, spec, by, unlock).await?,
+                PlannedAction::None | PlannedAction::MissingFromFile => {}
             }
         }
         Ok(Applied { outcomes: plans })
@@ -66,7 +67,7 @@ async fn create_outcome(runtime: &Runtime, spec: &OutcomeSpec, by: &Principal, u
     let mut tx = runtime.write().await?;
     tx.outcome_insert(&outcome, &spec_hash).await?;
     let created = OutcomeCreated { state: outcome.state.clone(), spec_hash: spec_hash.clone() };
-    tx.event_append(new_event("outcome.created", outcome.id.into(), by, &created)?, now).await?;
+    tx.event_append(new_event(EventKind::OutcomeCreated, outcome.id.into(), by, &created)?, now).await?;
     if let Some((decision, human)) = consent {
         let mut outcome = outcome;
         let event = OutcomeEvent::Applied { spec_hash, consent: Some(decision) };

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Outcomes;
-use crate::domain::{Assurance, ExperimentStatus, Outcome, OutcomeSpec, OutcomeStatus};
+use crate::domain::{Assurance, ExperimentStatus, Outcome, OutcomeSpec, OutcomeStatus, text_enum};
 use crate::error::{Code, Error, Result};
 use crate::hypotheses::Plan;
 use crate::usecases::kernel::digest::digest;
@@ -23,13 +23,27 @@ pub struct Change {
     pub to: Value,
 }
 
+text_enum! {
+    /// What applying the file does to an outcome.
+    pub enum PlannedAction {
+        /// It is new.
+        Create,
+        /// It is changed.
+        Change,
+        /// It stays as it is.
+        None,
+        /// It is stored, and the file does not name it.
+        MissingFromFile,
+    }
+}
+
 /// What applying the file would do to one outcome.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OutcomePlan {
     /// Its slug.
     pub outcome: String,
     /// `create`, `change`, `none`, or `missing_from_file`.
-    pub action: String,
+    pub action: PlannedAction,
     /// The differences.
     pub changes: Vec<Change>,
     /// What it means beyond the fields, as sentences.
@@ -53,7 +67,7 @@ impl Outcomes<'_> {
             plans.push(match known {
                 None => OutcomePlan {
                     outcome: spec.slug.to_string(),
-                    action: "create".to_owned(),
+                    action: PlannedAction::Create,
                     changes: Vec::new(),
                     consequences: Vec::new(),
                 },
@@ -76,7 +90,7 @@ impl Outcomes<'_> {
                     }
                     OutcomePlan {
                         outcome: spec.slug.to_string(),
-                        action: if changes.is_empty() { "none" } else { "change" }.to_owned(),
+                        action: if changes.is_empty() { PlannedAction::None } else { PlannedAction::Change },
                         changes,
                         consequences,
                     }
@@ -93,7 +107,7 @@ impl Outcomes<'_> {
             if !config.outcomes.iter().any(|spec| spec.slug == outcome.spec.slug) && !is_over(outcome) {
                 plans.push(OutcomePlan {
                     outcome: outcome.spec.slug.to_string(),
-                    action: "missing_from_file".to_owned(),
+                    action: PlannedAction::MissingFromFile,
                     changes: Vec::new(),
                     consequences: vec!["is not changed; `outcome-runtime abandon` ends it".to_owned()],
                 });

@@ -3,6 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Sessions;
+use crate::audit::EventKind;
 use crate::digest::sha256_hex;
 use crate::error::{Code, Error, Result};
 use crate::ids::AgentTokenId;
@@ -25,7 +26,7 @@ impl Sessions<'_> {
         let mut tx = self.0.write().await?;
         tx.agent_token_insert(&row, &sha256_hex(&token)).await?;
         let event =
-            new_event("agent.token_made", self.0.workspace.id.into(), by, &serde_json::json!({ "name": name }))?;
+            new_event(EventKind::AgentTokenMade, self.0.workspace.id.into(), by, &serde_json::json!({ "name": name }))?;
         tx.event_append(event, now).await?;
         tx.commit().await?;
         Ok(SecretString::from(token))
@@ -49,7 +50,7 @@ impl Sessions<'_> {
     #[tracing::instrument(level = "debug", name = "sessions.refuse_agent", skip_all)]
     pub async fn refuse_agent(self, by: &Principal, what: &str) -> Result<Error> {
         let detail = serde_json::json!({ "tried": what.chars().take(200).collect::<String>() });
-        record_refusal(self.0, self.0.workspace.id.into(), "agent.refused", by, &detail).await?;
+        record_refusal(self.0, self.0.workspace.id.into(), EventKind::AgentRefused, by, &detail).await?;
         Ok(Error::new(Code::Forbidden, "agents propose and build; only a human decides")
             .hint("a human must open the gate's page or run `outcome-runtime gate decide`"))
     }

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Sessions;
+use crate::audit::EventKind;
 use crate::digest::sha256_hex;
 use crate::error::{Code, Error, Result};
 use crate::principal::Principal;
@@ -41,7 +42,7 @@ impl Sessions<'_> {
         if let Err(error) = &unlocked {
             let by = Principal::system("sign-in");
             let detail = serde_json::json!({ "tried": "sign in", "code": error.code().as_str() });
-            record_refusal(self.0, self.0.workspace.id.into(), "member.refused", &by, &detail).await?;
+            record_refusal(self.0, self.0.workspace.id.into(), EventKind::MemberRefused, &by, &detail).await?;
         }
         let (member, _) = unlocked.map_err(|error| match error.code() {
             Code::NotFound => Error::new(Code::PassphraseWrong, "the e-mail or the passphrase is wrong"),
@@ -58,7 +59,7 @@ impl Sessions<'_> {
         let mut tx = self.0.write().await?;
         tx.session_insert(&sha256_hex(&token), &session, now).await?;
         let by = Principal::Human { member: member.id, name: member.email.clone() };
-        let event = new_event("session.opened", self.0.workspace.id.into(), &by, &serde_json::json!({}))?;
+        let event = new_event(EventKind::SessionOpened, self.0.workspace.id.into(), &by, &serde_json::json!({}))?;
         tx.event_append(event, now).await?;
         tx.commit().await?;
         Ok(SignIn { token: SecretString::from(token), expires_at })

@@ -10,6 +10,7 @@ use crate::domain::{Measurement, Outcome, Period, Window};
 use crate::error::{Code, Error, Result};
 use crate::ids::MeasurementId;
 use crate::ports::push::{Headers, IngestPayload, Pushed, verify};
+use crate::store::Origin;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_named};
 use crate::usecases::kernel::workspace_file::{config, resolver};
@@ -50,7 +51,7 @@ impl Signals<'_> {
                 let mut measurement = blank.measurement(reading.data, now);
                 (measurement.query_hash, measurement.raw_hash) = (reading.query_hash, reading.raw_hash);
                 let key = format!("push/{nonce}/level");
-                u32::from(tx.measurement_insert(&measurement, &key).await?)
+                u32::from(tx.measurement_insert_from(&measurement, Origin::Pushed, &key).await?)
             }
             Pushed::ByVariant(reading) => {
                 let name = payload.experiment.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -65,7 +66,7 @@ impl Signals<'_> {
                     measurement.query_hash.clone_from(&reading.query_hash);
                     measurement.raw_hash.clone_from(&reading.raw_hash);
                     let key = format!("push/{nonce}/{}", arm.variant);
-                    n_stored += u32::from(tx.measurement_insert(&measurement, &key).await?);
+                    n_stored += u32::from(tx.measurement_insert_from(&measurement, Origin::Pushed, &key).await?);
                 }
                 log_readings(&mut tx, experiment.id, now).await?;
                 n_stored

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 
 use super::Workspaces;
+use crate::audit::EventKind;
 use crate::audit::replay::WorkspaceCreated;
 use crate::clock::Clock;
 use crate::error::{Code, Error, Result};
@@ -130,13 +131,13 @@ impl Workspaces<'_> {
             is_virtual_clock: workspace.is_virtual_clock,
             slug: slug.clone(),
         };
-        tx.event_append(new_event("workspace.created", workspace.id.into(), &by, &genesis)?, now).await?;
+        tx.event_append(new_event(EventKind::WorkspaceCreated, workspace.id.into(), &by, &genesis)?, now).await?;
         tx.member_insert(&member).await?;
         for (certificate, kind, sealed) in
             [(root_certificate, KeyKind::Passphrase, Some(sealed)), (local_certificate, KeyKind::Local, None)]
         {
             let key = certificate.enrolment.key;
-            tx.event_append(new_event("member.enrolled", key.into(), &by, &certificate)?, now).await?;
+            tx.event_append(new_event(EventKind::MemberEnrolled, key.into(), &by, &certificate)?, now).await?;
             let stored = MemberKey { id: key, member: member.id, kind, certificate, sealed, revoked_at: None };
             tx.key_insert(&stored, now).await?;
         }

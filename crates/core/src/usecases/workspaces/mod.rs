@@ -8,7 +8,7 @@ use crate::usecases::Runtime;
 
 pub use doctor::{Finding, FindingLevel};
 pub use init::{InitRequest, Initialised};
-pub use status::{ExperimentLine, GateLine, OutcomeLine, SignalLine, Status};
+pub use status::{ExperimentLine, Freshness, GateLine, OutcomeLine, SignalLine, Status, WithoutChannel};
 
 /// The use cases about the workspace as a whole.
 #[derive(Clone, Copy)]

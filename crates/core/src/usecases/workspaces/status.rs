@@ -6,13 +6,21 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Workspaces;
-use crate::domain::{Direction, ExperimentStatus, GateType, Measurement, Outcome, OutcomeStatus, PauseCause};
+use crate::domain::{
+    Closing, Direction, ExperimentStatus, GateType, Measurement, Message, Outcome, OutcomeStatus, PauseCause, text_enum,
+};
 use crate::error::Result;
 use crate::store::{ExperimentGlance, GateGlance, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::gate_opening::gate_url;
 use crate::usecases::kernel::signal_problem::problem;
+use crate::usecases::outbox::letter::subject;
 use crate::usecases::outcomes::attainment::{Attainment, attainment};
+
+text_enum! {
+    /// How current a value is.
+    pub enum Freshness { Fresh, Stale, Failing, NeverRead }
+}
 
 /// A value and how fresh it is.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -28,7 +36,7 @@ pub struct SignalLine {
     #[schemars(with = "Option<String>")]
     pub measured_at: Option<Timestamp>,
     /// `fresh`, `stale`, `failing` or `never_read`.
-    pub freshness: String,
+    pub freshness: Freshness,
     /// When it will be read next.
     #[schemars(with = "Option<String>")]
     pub next_poll_at: Option<Timestamp>,
@@ -140,6 +148,21 @@ pub struct Status {
     pub gates: Vec<GateLine>,
     /// Messages that could not be delivered yet, as sentences.
     pub undelivered: Vec<String>,
+    /// What people were not told, because the file declares no channel for it.
+    pub without_channel: WithoutChannel,
+}
+
+/// Notices for which there is no channel.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct WithoutChannel {
+    /// How many.
+    pub n: i64,
+    /// The newest, in a line.
+    pub newest: Option<String>,
+    /// When it was decided to tell people.
+    #[schemars(with = "Option<String>")]
+    pub at: Option<Timestamp>,
 }
 
 /// Most experiments listed for one outcome.
@@ -178,8 +201,19 @@ impl Workspaces<'_> {
                 Some(format!("{} failed {} times: {error}", message.kind, message.attempts))
             })
             .collect();
-        Ok(Status { workspace: self.0.workspace.slug.clone(), now, outcomes, gates, undelivered })
+        let without_channel = without_channel(&mut tx).await?;
+        Ok(Status { workspace: self.0.workspace.slug.clone(), now, outcomes, gates, undelivered, without_channel })
     }
+}
+
+async fn without_channel(tx: &mut Tx) -> Result<WithoutChannel> {
+    let (n, newest) = tx.outbox_closed_as(Closing::NoChannel).await?;
+    let at = newest.as_ref().map(|newest| newest.created_at);
+    let newest = newest.and_then(|newest| match newest.message {
+        Ok(Message::Notice(notice)) => Some(subject(&notice)),
+        Ok(Message::Flag(_)) | Err(_) => None,
+    });
+    Ok(WithoutChannel { n, newest, at })
 }
 
 async fn outcome_line(runtime: &Runtime, tx: &mut Tx, outcome: &Outcome) -> Result<OutcomeLine> {
@@ -218,17 +252,17 @@ async fn signal_line(
     let age = latest.map(|measurement| now.duration_since(measurement.measured_at));
     let failing = health.as_ref().and_then(problem);
     let freshness = match (&failing, age) {
-        (Some(_), _) => "failing",
-        (None, None) => "never_read",
-        (None, Some(age)) if age > outcome.spec.staleness.get() => "stale",
-        (None, Some(_)) => "fresh",
+        (Some(_), _) => Freshness::Failing,
+        (None, None) => Freshness::NeverRead,
+        (None, Some(age)) if age > outcome.spec.staleness.get() => Freshness::Stale,
+        (None, Some(_)) => Freshness::Fresh,
     };
     Ok(SignalLine {
         name: signal.name.clone(),
         value: latest.and_then(|measurement| measurement.sums.value()),
         unit: signal.unit.clone(),
         measured_at: latest.map(|measurement| measurement.measured_at),
-        freshness: freshness.to_owned(),
+        freshness,
         next_poll_at: health.map(|health| health.due_at.0),
         problem: failing,
     })

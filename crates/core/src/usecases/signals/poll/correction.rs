@@ -12,6 +12,7 @@ use super::gathered::Gathered;
 use super::measurement::measurements;
 use super::memory::{plan_signals, running_of};
 use super::sources::read_phases;
+use crate::audit::EventKind;
 use crate::config::Config;
 use crate::domain::{Experiment, Outcome, Reading, SignalSpec, VariantReading};
 use crate::error::{Code, Error, Result, error_chain};
@@ -134,9 +135,9 @@ pub(super) async fn store_reread(
             let Some(signal) = signals.get(*index) else { continue };
             for measurement in measurements(runtime, outcome, experiment, signal, *phase, reading, now) {
                 let arm = measurement.variant.map_or("", |variant| variant.as_str());
-                let rest = format!("{}/{}/{phase}/{arm}/{now}", experiment.id, signal.name);
-                let key = Origin::reread_key(poll.of, &rest);
-                n_new += usize::from(tx.measurement_insert(&measurement, &key).await?);
+                let key = format!("reread/{:.6}/{}/{}/{phase}/{arm}/{now}", poll.of, experiment.id, signal.name);
+                let origin = Origin::Reread(poll.of);
+                n_new += usize::from(tx.measurement_insert_from(&measurement, origin, &key).await?);
             }
         }
     }
@@ -162,7 +163,7 @@ pub(super) async fn correct(
         "failure": reread.failure,
     });
     let by = Principal::system("poll");
-    tx.event_append(new_event("experiment.note_restated", experiment.id.into(), &by, &payload)?, now).await?;
+    tx.event_append(new_event(EventKind::ExperimentRestated, experiment.id.into(), &by, &payload)?, now).await?;
     Ok(corrected.map(|Corrected { state, .. }| state))
 }
 

@@ -99,6 +99,6 @@ pub(super) async fn poll_experiment(
         experiment: experiment.slug.to_string(),
         status: experiment.state.status,
         verdict: evaluated.as_ref().and_then(|e| json!(e.advice.recommendation).as_str().map(ToOwned::to_owned)),
-        reason: evaluated.map(|e| e.advice.reason),
+        reason: evaluated.map(|judged| judged.evaluated.advice.reason),
     })
 }

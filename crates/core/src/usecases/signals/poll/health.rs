@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
 
-use crate::domain::{Experiment, Outcome, SignalSpec};
+use crate::domain::{Experiment, Message, MessageKey, Notice, Outcome, SignalSpec};
 use crate::error::{Error, Result, error_chain};
 use crate::hypotheses::Plan;
 use crate::store::{Instant, SignalHealth, Tx};
@@ -75,9 +74,13 @@ pub(super) async fn health_failed(
     };
     tx.signal_health_put(subject, &health).await?;
     if failures == 1 {
-        let message = json!({ "signal": signal.name, "source": signal.source, "error": text });
-        let key = format!("signal/{subject}/{}/{now}", signal.name);
-        tx.outbox_insert(runtime.ids.next(), "notify", &key, &message, now).await?;
+        let notice = Message::Notice(Notice::SignalFailing {
+            signal: signal.name.clone(),
+            source: signal.source.clone(),
+            error: text.clone(),
+        });
+        let key = MessageKey::SignalFailing(subject, signal.name.clone(), now);
+        tx.outbox_insert(runtime.ids.next(), &notice, &key, now).await?;
         tracing::error!(signal = %signal.name, source = %signal.source, "A signal could not be read: {text}");
     }
     Ok(format!("`{}` from `{}`: {text}", signal.name, signal.source))

@@ -1,14 +1,14 @@
 //! The step that a poll leads to.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::gathered::Gathered;
+use crate::audit::EventKind;
 use crate::domain::{Experiment, ExperimentStatus, Outcome, PauseCause, ViolationPolicy};
 use crate::error::Result;
+use crate::evaluation::Judged;
 use crate::hypotheses::Plan;
-use crate::lifecycle::ExperimentEvent;
+use crate::lifecycle::{ExperimentEvent, ExperimentEventKind};
 use crate::principal::Principal;
 use crate::stats::{Evaluated, Recommendation};
 use crate::store::Tx;
@@ -28,10 +28,11 @@ pub(super) async fn follow(
     experiment: &mut Experiment,
     plan: &Plan,
     gathered: &Gathered,
-    evaluated: Option<&Evaluated>,
+    judged: Option<&Judged>,
     stale: Option<String>,
 ) -> Result<()> {
     let by = Principal::system("poll");
+    let evaluated = judged.map(|judged| &judged.evaluated);
     let pause = |cause: PauseCause, detail: String| Some(ExperimentEvent::AutoPaused { cause, detail });
     let decision = evaluated.map(|evaluated| evaluated.advice.recommendation);
     let reason = evaluated.map(|evaluated| evaluated.advice.reason.clone()).unwrap_or_default();
@@ -41,7 +42,9 @@ pub(super) async fn follow(
         pause(PauseCause::StaleSignal, detail)
     } else {
         match decision {
-            Some(Recommendation::KillGuardrail | Recommendation::HoldAlert) if kills(plan, evaluated) => {
+            Some(Recommendation::KillGuardrail | Recommendation::HoldAlert)
+                if judged.is_some_and(|judged| kills(plan, judged)) =>
+            {
                 Some(ExperimentEvent::KilledByRule { detail: reason.clone() })
             }
             Some(Recommendation::KillGuardrail | Recommendation::HoldAlert) => {
@@ -118,7 +121,7 @@ async fn analysis_due(
     };
     let lines = tx.event_steps_of_subject(experiment.id.0, 10_000).await?;
     let last = lines.iter().find(|line| {
-        line.kind == "experiment.analysis_due"
+        line.is(EventKind::Experiment(ExperimentEventKind::AnalysisDue))
             && line.payload.get("verdict").and_then(Value::as_str) == Some(verdict.as_str())
     });
     let is_due = last.is_none_or(|line| {
@@ -142,13 +145,6 @@ fn recommendation(evaluated: &Evaluated) -> String {
 }
 
 /// True when a crossed constraint's own entry says `on_violation: kill`.
-fn kills(plan: &Plan, evaluated: Option<&Evaluated>) -> bool {
-    let policies: BTreeMap<&str, ViolationPolicy> =
-        plan.guardrails.iter().map(|g| (g.signal.name.as_str(), g.on_violation)).collect();
-    evaluated.is_some_and(|evaluated| {
-        evaluated.guardrails.iter().any(|result| {
-            let name = result.name.split(' ').next().unwrap_or_default();
-            (result.breached || result.is_alerting) && policies.get(name) == Some(&ViolationPolicy::Kill)
-        })
-    })
+fn kills(plan: &Plan, judged: &Judged) -> bool {
+    judged.crossed(plan).any(|guardrail| guardrail.on_violation == ViolationPolicy::Kill)
 }

@@ -134,8 +134,7 @@ async fn flag_drift(runtime: &Runtime, config: &Config, experiment: &Experiment)
         return Ok(None);
     }
     let mut tx = runtime.read().await?;
-    let prefix = format!("flag/{}/", experiment.id);
-    let is_waiting = tx.outbox_open(200).await?.iter().any(|message| message.natural_key.starts_with(&prefix));
+    let is_waiting = tx.outbox_is_flag_waiting(experiment.id).await?;
     drop(tx);
     let Some(service) = flag_service(runtime, config)? else { return Ok(None) };
     if is_waiting {

@@ -6,11 +6,13 @@ use serde_json::json;
 use super::gathered::Gathered;
 use super::measurement::{level, measurements};
 use super::weeks::store_weeks;
+use crate::audit::EventKind;
 use crate::config::Config;
 use crate::domain::{Experiment, Outcome};
 use crate::error::Result;
 use crate::hypotheses::Plan;
 use crate::ids::ExperimentId;
+use crate::audit::replay::poll_key;
 use crate::principal::Principal;
 use crate::store::Tx;
 use crate::usecases::Runtime;
@@ -67,9 +69,8 @@ pub(in crate::usecases::signals) async fn log_readings(
     at: Timestamp,
 ) -> Result<()> {
     let stored = tx.measurement_of_poll(experiment, at).await?;
-    let payload =
-        json!({ "key": format!("{experiment}@{at}"), "digest": readings_digest(&stored)?, "n": stored.len() });
+    let payload = json!({ "key": poll_key(experiment, at), "digest": readings_digest(&stored)?, "n": stored.len() });
     let by = Principal::system("poll");
-    tx.event_append(new_event("experiment.measured", experiment.into(), &by, &payload)?, at).await?;
+    tx.event_append(new_event(EventKind::ExperimentMeasured, experiment.into(), &by, &payload)?, at).await?;
     Ok(())
 }

@@ -1,0 +1,120 @@
+//! The one place that says a notice in words.
+
+use crate::domain::{ExperimentStatus, GateNotice, GateType, Notice};
+use crate::ports::Letter;
+
+/// A line about a notice, for lists.
+pub(in crate::usecases) fn subject(notice: &Notice) -> String {
+    match notice {
+        Notice::GateOpened { about, gate_type } => format!("Gate `{}` waits for {}", about.gate, wanted(*gate_type)),
+        Notice::GateReminded { about } => format!("Half of the time for gate `{}` is over", about.gate),
+        Notice::GateEscalated { about } => format!("Gate `{}` was passed on", about.gate),
+        Notice::GateTimedOut { about } => format!("Nobody decided gate `{}` in time", about.gate),
+        Notice::SignalFailing { signal, source, .. } => format!("Signal `{signal}` of `{source}` cannot be read"),
+        Notice::ExperimentMoved { experiment, status } => format!("Experiment `{experiment}` {}", stands(*status)),
+    }
+}
+
+/// A notice as a channel delivers it. `key`: the same for each attempt. `app_url`: where the pages are.
+pub(super) fn letter(notice: &Notice, key: &str, place: Option<String>, app_url: &str) -> Letter {
+    let gate_page = |about: &GateNotice| format!("{app_url}/gates/{}", about.gate);
+    let link = match notice {
+        Notice::ExperimentMoved { .. } | Notice::SignalFailing { .. } => Some(app_url.to_owned()),
+        gate => gate.gate().map(gate_page),
+    };
+    Letter {
+        key: key.to_owned(),
+        kind: notice.word().to_owned(),
+        subject: subject(notice),
+        text: text(notice),
+        link,
+        recipient: notice.gate().and_then(|about| about.holder.clone()),
+        place,
+    }
+}
+
+fn text(notice: &Notice) -> String {
+    match notice {
+        Notice::GateOpened { about, gate_type } => {
+            format!("{} asks for {}. {} Nothing goes on before.", about.gate, wanted(*gate_type), held(about))
+        }
+        Notice::GateReminded { about } => {
+            format!("Half of the time to decide {} is over. {}", about.gate, held(about))
+        }
+        Notice::GateEscalated { about } => {
+            format!(
+                "The time to decide {} was over, so the next person in its chain holds it. {}",
+                about.gate,
+                held(about)
+            )
+        }
+        Notice::GateTimedOut { about } => format!(
+            "The time to decide {} is over, and so is its chain. The experiment stays where it is, and the gate can \
+             still be decided.",
+            about.gate
+        ),
+        Notice::SignalFailing { signal, source, error } => format!(
+            "The signal {signal} of {source} could not be read: {error}. It is tried again, and nothing is decided \
+             without it."
+        ),
+        Notice::ExperimentMoved { experiment, status } => format!("The experiment {experiment} {}.", stands(*status)),
+    }
+}
+
+fn held(about: &GateNotice) -> String {
+    match &about.holder {
+        Some(holder) => format!("{holder} holds it."),
+        None => "Any member can decide it.".to_owned(),
+    }
+}
+
+/// What a gate of this type asks for.
+fn wanted(gate_type: GateType) -> &'static str {
+    match gate_type {
+        GateType::PortfolioReview => "a review of the plan",
+        GateType::LaunchApproval => "an approval to launch",
+        GateType::AnalysisReview => "a review of the analysis",
+        GateType::ScaleApproval => "an approval to scale",
+        GateType::ShipApproval => "an approval to ship",
+        GateType::Escalation => "help",
+    }
+}
+
+fn stands(status: ExperimentStatus) -> String {
+    format!("is now {}", status.as_str().replace('_', " "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_notice_about_a_gate_links_to_its_page_and_names_its_holder() {
+        let about =
+            GateNotice { gate: "launch-softer".to_owned(), holder: Some("dana@example.com".to_owned()), channel: None };
+        for notice in [
+            Notice::GateOpened { about: about.clone(), gate_type: GateType::LaunchApproval },
+            Notice::GateReminded { about: about.clone() },
+            Notice::GateEscalated { about: about.clone() },
+            Notice::GateTimedOut { about: about.clone() },
+        ] {
+            let letter = letter(&notice, "gate/1/opened", None, "https://outcome.example.com");
+            assert_eq!(letter.link.as_deref(), Some("https://outcome.example.com/gates/launch-softer"));
+            assert_eq!(letter.recipient.as_deref(), Some("dana@example.com"));
+            assert!(letter.subject.contains("launch-softer") && letter.text.ends_with('.'), "{letter:?}");
+        }
+    }
+
+    #[test]
+    fn a_failing_signal_is_told_with_its_reason() {
+        let notice = Notice::SignalFailing {
+            signal: "errors".to_owned(),
+            source: "app".to_owned(),
+            error: "connection refused".to_owned(),
+        };
+        let letter = letter(&notice, "signal/1", Some("#ops".to_owned()), "http://127.0.0.1:8787");
+        assert_eq!(letter.subject, "Signal `errors` of `app` cannot be read");
+        assert!(letter.text.contains("connection refused"), "{letter:?}");
+        assert_eq!((letter.kind.as_str(), letter.place.as_deref()), ("signal_failing", Some("#ops")));
+    }
+}
