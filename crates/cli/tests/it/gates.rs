@@ -62,7 +62,7 @@ fn what_was_shown_is_what_is_decided() {
 fn a_verdict_that_the_gate_does_not_take_is_refused_early() {
     let home = Home::proposed();
     let ran = home.run(&["gate", "decide", GATE, "--verdict", "ship"]).exits(2);
-    assert!(ran.stderr.contains("it takes approve, approve_with_conditions, reject"), "{ran:#?}");
+    assert!(ran.stderr.contains("it accepts approve, approve_with_conditions, reject"), "{ran:#?}");
     assert!(ran.stdout.is_empty());
     let ran = home.run(&["gate", "decide", GATE]).exits(2);
     assert!(ran.stderr.contains("--verdict"), "{ran:#?}");
