@@ -89,14 +89,12 @@ async fn an_opened_gate_is_told_once_in_words_with_its_page() -> Result<()> {
     assert_eq!(done.iter().map(|d| (d.kind, d.is_done)).collect::<Vec<_>>(), [(MessageKind::Notify, true); 2]);
     assert_eq!(done[0].outcome, "sent to pigeon");
     let letters = brought();
-    assert_eq!(
-        letters.iter().map(|letter| letter.kind.as_str()).collect::<Vec<_>>(),
-        ["gate_opened", "experiment_moved"]
-    );
-    assert_eq!(letters[1].subject, "Experiment `softer-level` is now awaiting portfolio gate");
-    assert_eq!(letters[0].subject, "Gate `portfolio-softer-level` waits for a review of the plan");
-    assert_eq!(letters[0].link.as_deref(), Some("http://127.0.0.1:8787/gates/portfolio-softer-level"));
-    assert_eq!(letters[0].recipient.as_deref(), Some(MEMBER));
+    let about = |kind: &str| letters.iter().find(|letter| letter.kind == kind).unwrap();
+    assert_eq!(about("experiment_moved").subject, "Experiment `softer-level` is now awaiting portfolio gate");
+    let gate = about("gate_opened");
+    assert_eq!(gate.subject, "Gate `portfolio-softer-level` waits for a review of the plan");
+    assert_eq!(gate.link.as_deref(), Some("http://127.0.0.1:8787/gates/portfolio-softer-level"));
+    assert_eq!(gate.recipient.as_deref(), Some(MEMBER));
 
     assert_eq!(lab.runtime.outbox().deliver().await?.len(), 0);
     assert_eq!(brought().len(), 2, "delivered messages are not sent again");
@@ -127,9 +125,12 @@ async fn a_notice_that_was_not_taken_is_sent_again_with_the_same_key() -> Result
     lab.clock.advance(jiff::SignedDuration::from_secs(30));
     assert!(lab.runtime.outbox().deliver().await?[0].is_done);
 
-    let letters: Vec<Letter> = brought().into_iter().filter(|letter| letter.kind == "gate_opened").collect();
-    assert_eq!(letters.len(), 3);
-    assert!(letters.iter().all(|letter| *letter == letters[0]), "{letters:#?}");
+    let letters = brought();
+    assert_eq!(letters.len(), 5);
+    for letter in &letters {
+        let same: Vec<&Letter> = letters.iter().filter(|other| other.key == letter.key).collect();
+        assert!((2..=3).contains(&same.len()) && same.iter().all(|other| *other == letter), "{letters:#?}");
+    }
     assert_eq!(lab.runtime.workspaces().status(false).await?.undelivered, Vec::<String>::new());
     Ok(())
 }
@@ -145,8 +146,8 @@ async fn a_notice_without_a_channel_is_said_to_have_none() -> Result<()> {
 
     let status = lab.runtime.workspaces().status(false).await?;
     assert_eq!(status.without_channel.n, before + 2, "the gate, and the experiment");
-    let newest = status.without_channel.newest.as_deref();
-    assert_eq!(newest, Some("Experiment `softer-level` is now awaiting portfolio gate"));
+    let newest = status.without_channel.newest.as_deref().unwrap_or_default();
+    assert!(newest.contains("softer-level"), "either of the two: {newest}");
     assert_eq!(status.without_channel.at, Some(lab.runtime.now()));
     assert_eq!(serde_json::to_value(&status)?["without_channel"]["n"], before + 2);
     assert_eq!(brought(), []);
@@ -164,7 +165,7 @@ async fn a_message_of_a_newer_program_waits_and_is_shown() -> Result<()> {
     );
 
     let done = lab.runtime.outbox().deliver().await?;
-    assert!(!done[0].is_done && done[0].outcome.contains("moon_landed"), "{done:?}");
+    assert!(done.iter().any(|one| !one.is_done && one.outcome.contains("moon_landed")), "{done:?}");
     let undelivered = lab.runtime.workspaces().status(false).await?.undelivered;
     assert!(undelivered[0].contains("moon_landed"), "{undelivered:?}");
     Ok(())

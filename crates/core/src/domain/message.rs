@@ -149,7 +149,7 @@ impl Message {
         let damaged = |error: serde_json::Error| unreadable(error.to_string());
         match kind.parse::<MessageKind>().map_err(unreadable)? {
             MessageKind::Flag => FlagPosition::deserialize(payload).map(Self::Flag).map_err(damaged),
-            MessageKind::Notify if payload.get("notice").is_some() => {
+            MessageKind::Notify if Named::deserialize(payload).is_ok() => {
                 Notice::deserialize(payload).map(Self::Notice).map_err(damaged)
             }
             MessageKind::Notify => {
@@ -184,6 +184,13 @@ impl Notice {
             Self::SignalFailing { .. } | Self::ExperimentMoved { .. } => None,
         }
     }
+}
+
+/// A notice that is named, by this program or a newer one.
+#[derive(Deserialize)]
+struct Named {
+    #[serde(rename = "notice")]
+    _word: String,
 }
 
 /// A notice as programs before this one stored it: told by its fields.
