@@ -74,6 +74,6 @@ mod tests {
         let seven = load().await.unwrap();
         assert!(Arc::ptr_eq(&seven, &load().await.unwrap()), "the same text was parsed twice");
         std::fs::write(&path, format!("{FILE}limits: {{ max_active_outcomes: 8 }}\n")).unwrap();
-        assert_eq!((seven.limits.max_active_outcomes, load().await.unwrap().limits.max_active_outcomes), (7, 8));
+        assert_eq!((seven.limits.max_active_outcomes, load().await.unwrap().limits.max_active_outcomes), (Some(7), Some(8)));
     }
 }
