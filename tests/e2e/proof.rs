@@ -601,7 +601,7 @@ async fn where_everything_is_pushed_each_push_is_a_poll() -> Result<()> {
     let signal = "      source: push\n      metric: came_back\n      method: event\n    secondary_signals:";
     let lab = Lab::applied(None, &format!("{begin}{signal}{middle}    horizon:{end}")).await?;
     let early = lab.runtime.outcomes().activate(OUTCOME, &Unlock::Local, false).await.unwrap_err();
-    assert!(early.to_string().contains("nobody has pushed"), "{early}");
+    assert!(early.to_string().contains("has been pushed yet"), "{early}");
     let level = json!({
         "schema_version": 1, "source": "push", "outcome": OUTCOME, "signal": "came_back",
         "window": { "from": lab.runtime.now() - jiff::SignedDuration::from_hours(168), "to": lab.runtime.now() },

@@ -142,6 +142,12 @@ async fn an_index_of_an_earlier_version_is_made_anew_with_everything_in_it() -> 
         "DROP INDEX experiment_by_age",
         "CREATE INDEX experiment_by_outcome ON experiment (workspace_id, outcome_id, created_at)",
         "DROP INDEX measurement_by_poll",
+        "DROP INDEX outbox_by_subject",
+        "DROP INDEX outbox_closed",
+        "ALTER TABLE outbox DROP COLUMN subject_id",
+        "ALTER TABLE outbox DROP COLUMN closed_as",
+        "ALTER TABLE measurement DROP COLUMN is_pushed",
+        "ALTER TABLE measurement DROP COLUMN reread_of",
         "DELETE FROM _sqlx_migrations WHERE version >= 4",
     ] {
         lab.raw(sql).await?;

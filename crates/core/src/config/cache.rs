@@ -54,26 +54,3 @@ fn parsed(source: &str, shown: &str, vendors: &Vendors) -> Cached {
         first.map(|d| format!("{}:{}:{}: {}", d.file, d.line, d.column, d.message)).unwrap_or_default()
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FILE: &str = "version: 1\noutcomes: []\n";
-
-    #[tokio::test]
-    async fn a_text_is_parsed_once_and_a_changed_file_counts_at_once() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("outcome.yaml");
-        let cache = ConfigCache::default();
-        let load = async || cache.load(&path, &Vendors::NONE).await.unwrap();
-
-        std::fs::write(&path, "outcomes: [").unwrap();
-        assert!(load().await.unwrap_err().starts_with(&path.display().to_string()));
-        std::fs::write(&path, format!("{FILE}limits: {{ max_active_outcomes: 7 }}\n")).unwrap();
-        let seven = load().await.unwrap();
-        assert!(Arc::ptr_eq(&seven, &load().await.unwrap()), "the same text was parsed twice");
-        std::fs::write(&path, format!("{FILE}limits: {{ max_active_outcomes: 8 }}\n")).unwrap();
-        assert_eq!((seven.limits.max_active_outcomes, load().await.unwrap().limits.max_active_outcomes), (Some(7), Some(8)));
-    }
-}

@@ -8,9 +8,11 @@
 )]
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use outcome_core::config::{
-    Config, Diagnostic, Env, MAX_DIAGNOSTICS, MAX_FILE_BYTES, Parsed, TemplateOptions, render_all, template,
+    Config, ConfigCache, Diagnostic, Env, MAX_DIAGNOSTICS, MAX_FILE_BYTES, Parsed, TemplateOptions, render_all,
+    template,
 };
 use outcome_integrations::VENDORS;
 
@@ -371,4 +373,21 @@ proptest::proptest! {
         let parsed = parse(&text, "outcome.yaml", None);
         proptest::prop_assert_eq!(parsed.config.is_none(), parsed.diagnostics.iter().any(Diagnostic::is_error));
     }
+}
+
+#[tokio::test]
+async fn a_text_is_parsed_once_and_a_changed_file_counts_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("outcome.yaml");
+    let cache = ConfigCache::default();
+    let load = async || cache.load(&path, &VENDORS).await.unwrap();
+    let example = read_text(&repo().join("outcome.yaml.example"));
+
+    std::fs::write(&path, "outcomes: [").unwrap();
+    assert!(load().await.unwrap_err().starts_with(&path.display().to_string()));
+    std::fs::write(&path, &example).unwrap();
+    let first = load().await.unwrap();
+    assert!(Arc::ptr_eq(&first, &load().await.unwrap()), "the same text was parsed twice");
+    std::fs::write(&path, format!("{example}\n# another text\n")).unwrap();
+    assert!(!Arc::ptr_eq(&first, &load().await.unwrap()), "a changed text was not read");
 }
