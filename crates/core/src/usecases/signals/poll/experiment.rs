@@ -37,7 +37,6 @@ pub struct PolledExperiment {
 }
 
 #[tracing::instrument(level = "debug", name = "poll.experiment", skip_all, fields(experiment = %experiment.slug))]
-#[expect(clippy::too_many_arguments, reason = "all of one poll; a struct would only rename them")]
 pub(super) async fn poll_experiment(
     runtime: &Runtime,
     lease: &Lease,
