@@ -6,9 +6,8 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::domain::{ArmSums, ConstraintBound, Direction, Variant, VariantReading};
+use crate::domain::{ArmSums, ConstraintBound, Direction, Plan, Variant, VariantReading};
 use crate::error::{Code, Error, Result};
-use crate::hypotheses::Plan;
 use crate::stats::{
     self, Alpha, Blocks, DataHealth, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection, Limit, Margin,
     Phase, PhaseCounts, RunningState, Tau,

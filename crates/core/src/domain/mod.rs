@@ -1,17 +1,21 @@
-//! Data and its rules. **Invariant**: nothing here does I/O, and no other module of the crate is used but `ids` and
-//! `principal`.
+//! Data and its rules. **Invariant**: nothing here does I/O, and no other module of the crate is used but `ids`,
+//! `principal`, `error` and the statistics' plain types.
 
 mod decision;
+mod evaluation;
 mod experiment;
 mod gate;
 mod learning;
 mod measurement;
 mod outcome;
 mod period;
+mod plan;
 mod signal;
 mod slug;
+mod stored;
 
 pub use decision::{Assurance, Decision, DecisionSubject, SignedDecision, Surface, Verdict};
+pub use evaluation::{Conclusion, Evaluation};
 pub use experiment::{
     Author, Experiment, ExperimentState, ExperimentStatus, Hypothesis, InterventionKind, MeasurementPlan, Pause,
     PauseCause, Risk, RolloutPlan, ScoreBreakdown,
@@ -24,8 +28,10 @@ pub use outcome::{
     OutcomeSpec, OutcomeState, OutcomeStatus, Portfolio, ScopeSpec, ScoreWeights, Target, ViolationPolicy,
 };
 pub use period::Period;
+pub use plan::{ErrorBudget, GuardrailPlan, Plan};
 pub use signal::{Aggregation, MetricMethod, SignalQuery, SignalSpec};
 pub use slug::{Slug, SlugError};
+pub use stored::{Document, Stored};
 
 /// Defines an enum whose variants are stored and shown as snake_case text, the same in SQL, JSON, YAML and on screen.
 macro_rules! text_enum {

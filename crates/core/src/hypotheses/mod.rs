@@ -8,6 +8,5 @@ mod score;
 mod select;
 
 pub use check::{Problem, check_hypothesis};
-pub use plan::{ErrorBudget, GuardrailPlan, Plan};
 pub use score::score;
 pub use select::{Candidate, conflict_between, select_portfolio};

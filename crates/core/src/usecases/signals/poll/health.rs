@@ -3,9 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::domain::{Experiment, Outcome, SignalSpec};
+use crate::domain::{Experiment, Outcome, Plan, SignalSpec};
 use crate::error::{Error, Result, error_chain};
-use crate::hypotheses::Plan;
 use crate::store::{Instant, SignalHealth, Tx};
 use crate::usecases::Runtime;
 

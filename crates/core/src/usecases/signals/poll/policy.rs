@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::gathered::Gathered;
-use crate::domain::{Experiment, ExperimentStatus, Outcome, PauseCause, ViolationPolicy};
+use crate::domain::{Experiment, ExperimentStatus, Outcome, PauseCause, Plan, ViolationPolicy};
 use crate::error::Result;
-use crate::hypotheses::Plan;
 use crate::lifecycle::ExperimentEvent;
 use crate::principal::Principal;
 use crate::stats::{Evaluated, Recommendation};

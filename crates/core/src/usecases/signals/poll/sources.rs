@@ -4,9 +4,10 @@ use jiff::Timestamp;
 
 use super::gathered::{Gathered, GatheredGuard};
 use super::weeks::read_weeks;
-use crate::domain::{Design, Experiment, Measurement, Outcome, Reading, SignalSpec, Variant, VariantReading, Window};
+use crate::domain::{
+    Design, Experiment, Measurement, Outcome, Plan, Reading, SignalSpec, Variant, VariantReading, Window,
+};
 use crate::error::{Error, Result};
-use crate::hypotheses::Plan;
 use crate::ids::ExperimentId;
 use crate::ports::{VariantRequest, flags};
 use crate::store::AllocationPhase;
