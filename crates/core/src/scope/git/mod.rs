@@ -19,7 +19,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::command::{Git, Output, os_string, text};
-pub use self::diff::{Change, ChangeKind};
 pub(super) use self::objects::Blobs;
 use crate::scope::error::ScopeError;
 

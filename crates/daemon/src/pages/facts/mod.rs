@@ -6,14 +6,16 @@ mod plan;
 mod proposal;
 mod result;
 
-use outcome_core::domain::ContextPackage;
-use serde_json::Value;
+use outcome_core::domain::{ContextPackage, Facts, Nullable};
 
 use super::sections::Section;
 
 /// The sections in the order in which they help to decide.
 pub(super) fn sections(context: &ContextPackage) -> Vec<Section> {
-    let facts = &context.facts;
+    let facts = match context.facts.shown() {
+        Ok(facts) => facts,
+        Err(problem) => return vec![unreadable("Facts", problem)],
+    };
     [
         obstacles(facts, &context.open_conditions),
         result::section(facts),
@@ -31,13 +33,20 @@ pub(super) fn sections(context: &ContextPackage) -> Vec<Section> {
     .collect()
 }
 
+/// What is stored and cannot be shown in parts.
+fn unreadable(title: &'static str, problem: String) -> Section {
+    let mut section = Section::new(title);
+    section.warnings.push(format!("{problem}. See the JSON below."));
+    section
+}
+
 /// What speaks against a plain yes.
-fn obstacles(facts: &Value, open_conditions: &[String]) -> Section {
+fn obstacles(facts: &Facts, open_conditions: &[String]) -> Section {
     let mut section = Section::new("Check these first");
-    section.warnings.extend(strings(facts, "/conflicts").into_iter().map(|text| format!("Conflict: {text}.")));
-    if let Some(cause) = text(facts, "/pause/cause") {
-        let detail = text(facts, "/pause/detail").unwrap_or_default();
-        section.warnings.push(format!("Paused ({}): {detail}", super::format::words(cause).to_lowercase()));
+    section.warnings.extend(facts.conflicts.iter().flatten().map(|text| format!("Conflict: {text}.")));
+    if let Some(pause) = Nullable::of(facts.pause.as_ref()) {
+        let cause = super::format::words(pause.cause.as_str()).to_lowercase();
+        section.warnings.push(format!("Paused ({cause}): {}", pause.detail));
     }
     section
         .warnings
@@ -45,33 +54,11 @@ fn obstacles(facts: &Value, open_conditions: &[String]) -> Section {
     section
 }
 
-fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
-    value.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty())
+/// A text unless it is empty.
+fn text(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
 }
 
-fn number(value: &Value, pointer: &str) -> Option<f64> {
-    value.pointer(pointer).and_then(Value::as_f64)
-}
-
-fn is(value: &Value, pointer: &str) -> Option<bool> {
-    value.pointer(pointer).and_then(Value::as_bool)
-}
-
-fn yes(flag: Option<bool>) -> Option<String> {
-    flag.map(|flag| if flag { "yes" } else { "no" }.to_owned())
-}
-
-fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
-}
-
-fn strings(value: &Value, pointer: &str) -> Vec<String> {
-    list(value, pointer).iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect()
-}
-
-/// An interval with its open sides said.
-fn interval(value: &Value, pointer: &str, show: fn(f64) -> String) -> Option<String> {
-    let found = value.pointer(pointer).filter(|found| found.is_object())?;
-    let side = |name: &str, open: &str| number(found, name).map_or_else(|| open.to_owned(), show);
-    Some(format!("{} to {}", side("/lower", "no lower end"), side("/upper", "no upper end")))
+fn yes(flag: bool) -> Option<String> {
+    Some(if flag { "yes" } else { "no" }.to_owned())
 }
