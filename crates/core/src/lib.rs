@@ -1,8 +1,9 @@
 //! The library behind Outcome Runtime: everything that is a rule lives here; the MCP server, the daemon and the CLI only
 //! parse input, name the principal and render output.
 //!
-//! Dependencies point one way: `usecases` may use everything; `lifecycle`, `stats` and `config` are pure; `store`,
-//! `connectors`, `flags`, `notify` and `scope` do I/O; `domain` uses nobody. `docs/ARCHITECTURE.md` draws the map.
+//! Dependencies point one way: `usecases` may use everything; `lifecycle`, `hypotheses`, `evaluation` and `dry_run` are pure;
+//! `store` and `scope` do I/O; `ports` are the traits that vendors implement, outside of this crate; `domain` uses only the
+//! statistics' plain numbers. `docs/ARCHITECTURE.md` draws the map.
 
 pub mod audit;
 pub mod clock;
