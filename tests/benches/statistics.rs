@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use jiff::SignedDuration;
 use outcome_core::audit::{EventKind, NewEvent};
-use outcome_core::domain::{ArmSums, Experiment, ExperimentStatus, Measurement, Variant, Window};
-use outcome_core::hypotheses::Plan;
+use outcome_core::domain::{ArmSums, Experiment, ExperimentStatus, Measurement, Plan, Stored, Variant, Window};
 use outcome_core::ids::{ExperimentId, MeasurementId};
 use outcome_core::principal::Principal;
 use outcome_core::stats::{
@@ -162,7 +161,7 @@ async fn fill(lab: &Lab) -> Result<()> {
         let mut experiment = Experiment::draft(id, format!("idea-{n}").parse()?, outcome, hypothesis, agent(), start);
         experiment.state.status = ExperimentStatus::Running;
         experiment.state.plan_hash = Some(plan.hash()?);
-        experiment.plan = Some(json!(plan));
+        experiment.plan = Some(Stored::new(plan.clone())?);
         experiment.launched_at = Some(start);
         tx.experiment_insert(&experiment, "").await?;
         tx.experiment_update(&experiment).await?;

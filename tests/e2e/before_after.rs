@@ -35,7 +35,8 @@ async fn begin(lab: &Lab, rates: &[f64]) -> Result<String> {
 }
 
 async fn result(lab: &Lab, experiment: &str) -> Result<Value> {
-    lab.runtime.experiments().show(experiment).await?.experiment.current_result.context("no result")
+    let shown = lab.runtime.experiments().show(experiment).await?;
+    Ok(shown.experiment.current_result.context("no result")?.json().clone())
 }
 
 /// 30 % with a little noise before; what `after` says from the launch on.

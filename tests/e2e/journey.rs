@@ -86,7 +86,7 @@ async fn shrinking_counts_hold_the_decision_and_lose_nothing() -> Result<()> {
         lab.poll_after(6).await?;
         let view = lab.runtime.experiments().show(&experiment).await?;
         let result = view.experiment.current_result.unwrap();
-        assert_eq!(result["verdict"]["decision"], "hold_data_quality", "{result}");
+        assert_eq!(result.read()?.advice.recommendation, Recommendation::HoldDataQuality, "{result:?}");
         let series = lab.runtime.experiments().series(&experiment, 100).await?;
         assert_eq!(series.len(), 4, "both polls are kept");
         Ok(())
@@ -105,7 +105,8 @@ async fn a_required_proof_that_cannot_be_read_keeps_a_success_from_shipping() ->
     assert_eq!(polled.failures.len(), 1, "{polled:?}");
     let shown = lab.runtime.experiments().show(&experiment).await?.experiment;
     assert_eq!(shown.state.status, ExperimentStatus::Measuring);
-    let verdict = &shown.current_result.context("a result")?["verdict"];
+    let result = shown.current_result.context("a result")?;
+    let verdict = &result.json()["verdict"];
     assert_eq!(
         (&verdict["decision"], &verdict["next"]),
         (&"continue".into(), &"Proof that every required guardrail is met.".into())

@@ -87,11 +87,11 @@ impl Visits {
     }
 
     async fn result(&self) -> Result<Value> {
-        self.experiment().await?.current_result.context("nothing was evaluated")
+        Ok(self.experiment().await?.current_result.context("nothing was evaluated")?.json().clone())
     }
 
     async fn running(&self) -> Result<RunningState> {
-        Ok(serde_json::from_value(self.experiment().await?.running.context("nothing is remembered")?)?)
+        Ok(self.experiment().await?.running.context("nothing is remembered")?.read()?.clone())
     }
 
     async fn readings(&self) -> Result<Vec<StoredReading>> {
@@ -126,10 +126,10 @@ const PEOPLE: [((u64, u64), (u64, u64)); 5] = [
 /// What the statistics remember of the primary signal after looks at these cumulative sums, in the first epoch.
 fn remembered(experiment: &Experiment, looks: &[(Counted, Counted)]) -> Result<RunningState> {
     let launched_at = experiment.launched_at.context("not launched")?;
-    let number = |name: &str| experiment.plan.as_ref().and_then(|plan| plan.get(name)?.as_f64()).context("no plan");
+    let plan = experiment.plan.as_ref().context("no plan")?.read()?;
     let plan = stats::TestPlan {
-        alpha: Alpha::try_new(number("alpha")?)?,
-        tau: Some(Tau::try_new(number("tau")?)?),
+        alpha: Alpha::try_new(plan.alpha)?,
+        tau: Some(Tau::try_new(plan.tau)?),
         ..stats::TestPlan::default()
     };
     let mut state = RunningState::default();

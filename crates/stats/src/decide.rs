@@ -1,5 +1,7 @@
 //! From intervals to a decision, in a fixed order (STATS.md 2.8). The first rule that applies ends it.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +31,31 @@ pub enum Recommendation {
     IterateInconclusive,
     /// Go on.
     Continue,
+}
+
+impl Recommendation {
+    /// The text under which it is stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::HoldDataQuality => "hold_data_quality",
+            Self::HoldSrm => "hold_srm",
+            Self::KillGuardrail => "kill_guardrail",
+            Self::KillHarm => "kill_harm",
+            Self::HoldAlert => "hold_alert",
+            Self::Ship => "ship",
+            Self::KillFutility => "kill_futility",
+            Self::IterateGuardrailUnproven => "iterate_guardrail_unproven",
+            Self::IterateInconclusive => "iterate_inconclusive",
+            Self::Continue => "continue",
+        }
+    }
+}
+
+impl fmt::Display for Recommendation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// The part of a guardrail that decides.

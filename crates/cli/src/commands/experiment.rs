@@ -2,6 +2,7 @@
 
 use outcome_core::Result;
 use outcome_core::domain::{Experiment, Measurement, Surface, Variant, Verdict};
+use outcome_core::stats::Interval;
 use outcome_core::usecases::{ActRequest, Brief, ExperimentView, Runtime, Unlock};
 use serde_json::{Value, json};
 
@@ -153,47 +154,48 @@ fn show(page: &mut Page, view: &ExperimentView, series: &[Measurement], scale: &
 
 fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
     let experiment = &view.experiment;
-    let is_result = |value: &&Value| value.is_object();
-    let last = experiment.final_result.as_ref().filter(is_result);
-    let Some(result) = last.or(experiment.current_result.as_ref().filter(is_result)) else { return };
-    let number = |pointer: &str| result.pointer(pointer).and_then(Value::as_f64);
-    let text = |pointer: &str| result.pointer(pointer).and_then(Value::as_str).unwrap_or("-").to_owned();
-    page.head(if last.is_some() { "Final result" } else { "Result so far" });
-    page.field("recommends", &format!("{}: {}", text("/verdict/decision"), text("/verdict/reason")));
-    if let Some(effect) = number("/effect") {
-        let interval = match (number("/ci/lower"), number("/ci/upper")) {
-            (Some(low), Some(high)) => {
+    let Some(result) = experiment.last_result() else { return };
+    page.head(if experiment.final_result.is_some() { "Final result" } else { "Result so far" });
+    let result = match result {
+        Ok(result) => result,
+        Err(problem) => {
+            let text = page.red(&safe(&problem));
+            page.line(&format!("  {text}"));
+            return;
+        }
+    };
+    page.field("recommends", &format!("{}: {}", result.advice.recommendation, result.advice.reason));
+    if let Some(effect) = result.effect {
+        let interval = match result.ci {
+            Some(Interval { lower: Some(low), upper: Some(high) }) => {
                 format!("  (confidence sequence {})", scale.interval(Some(low), Some(high)))
             }
             _ => String::new(),
         };
         page.field("effect", &format!("{}{interval}", scale.change(effect)));
     }
-    if let (Some(control), Some(treatment)) = (number("/control_level"), number("/treatment_level")) {
+    if let (Some(control), Some(treatment)) = (result.control_level, result.treatment_level) {
         page.field("levels", &format!("control {}, treatment {}", scale.level(control), scale.level(treatment)));
     }
-    let units = |pointer: &str| result.pointer(pointer).and_then(Value::as_u64).map_or("-".to_owned(), count);
-    page.field("units", &format!("control {}, treatment {}", units("/n_control"), units("/n_treatment")));
-    if let Some(p) = number("/p_running") {
-        let e = number("/e_value").map_or_else(String::new, |e| format!("   e-value {}", significant(e, 3)));
-        page.field("p (always valid)", &format!("{}{e}", p_value(p)));
-    }
-    if let Some(alpha) = number("/alpha") {
-        let whole = number("/error_budget/alpha").map_or_else(String::new, |whole| {
-            format!(", a part of the {} that all experiments of the outcome share", significant(whole, 3))
+    page.field("units", &format!("control {}, treatment {}", count(result.n_control), count(result.n_treatment)));
+    let e = result.e_value.map_or_else(String::new, |e| format!("   e-value {}", significant(e, 3)));
+    page.field("p (always valid)", &format!("{}{e}", p_value(result.p_running)));
+    if let Some(alpha) = result.alpha {
+        let whole = result.error_budget.map_or_else(String::new, |budget| {
+            format!(", a part of the {} that all experiments of the outcome share", significant(budget.alpha, 3))
         });
         page.field("alpha", &format!("{}{whole}", significant(alpha, 3)));
     }
-    if let Some(grade) = result.pointer("/grade").and_then(Value::as_str) {
-        page.field("evidence", &format!("grade {}", safe(grade)));
+    if let Some(grade) = result.grade {
+        page.field("evidence", &format!("grade {grade}"));
     }
-    if let Some(next) = result.pointer("/verdict/next").and_then(Value::as_str) {
+    if let Some(next) = &result.advice.next {
         page.field("to decide", &safe(next));
     }
-    for guardrail in result.pointer("/guardrails").and_then(Value::as_array).into_iter().flatten() {
-        page.outline(2, "guardrail", guardrail);
+    for guardrail in &result.guardrails {
+        page.outline(2, "guardrail", &json!(guardrail));
     }
-    page.outline(2, "health", result.pointer("/health").unwrap_or(&Value::Null));
+    page.outline(2, "health", &json!(result.health));
 }
 
 /// The readings of one arm over time; of several allocation phases the latest that was read.

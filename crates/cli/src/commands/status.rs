@@ -172,7 +172,7 @@ fn cells(line: &ExperimentLine, scale: &Scale) -> [String; 7] {
         interval,
         line.p_value.map_or_else(dash, p_value),
         n,
-        line.verdict.clone().unwrap_or_else(dash),
+        line.verdict.map_or_else(dash, |verdict| verdict.to_string()),
     ]
 }
 

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Slug, text_enum};
+use super::{Conclusion, Evaluation, Plan, Slug, Stored, text_enum};
 use crate::ids::{ExperimentId, OutcomeId};
 use crate::principal::Principal;
+use crate::stats::RunningState;
 
 text_enum! {
     /// Where an experiment stands.
@@ -253,14 +254,14 @@ pub struct Experiment {
     pub base_commit: Option<String>,
     /// The build as reported and checked, JSON.
     pub build: Option<serde_json::Value>,
-    /// What was fixed at launch, JSON; its hash is `state.plan_hash`.
-    pub plan: Option<serde_json::Value>,
-    /// The running state of its statistics, JSON.
-    pub running: Option<serde_json::Value>,
-    /// The latest evaluation, JSON.
-    pub current_result: Option<serde_json::Value>,
-    /// The evaluation at its end, JSON; never changes.
-    pub final_result: Option<serde_json::Value>,
+    /// What was fixed at launch; its hash is `state.plan_hash`.
+    pub plan: Option<Stored<Plan>>,
+    /// The running state of its statistics.
+    pub running: Option<Stored<RunningState>>,
+    /// The latest evaluation.
+    pub current_result: Option<Stored<Evaluation>>,
+    /// The evaluation at its end; never changes.
+    pub final_result: Option<Stored<Conclusion>>,
     /// When it was submitted.
     #[schemars(with = "String")]
     pub created_at: Timestamp,
@@ -276,6 +277,16 @@ pub struct Experiment {
 }
 
 impl Experiment {
+    /// The evaluation at its end, else the latest one. `None` before the first.
+    #[must_use]
+    pub fn last_result(&self) -> Option<Result<&Evaluation, String>> {
+        match self.final_result.as_ref().map(Stored::shown) {
+            Some(Ok(Conclusion { result, .. })) => result.as_ref().map(Stored::shown),
+            Some(Err(problem)) => Some(Err(problem)),
+            None => self.current_result.as_ref().map(Stored::shown),
+        }
+    }
+
     /// A hypothesis as it comes in: an agent's, without a rank, and nothing done about it yet.
     #[must_use]
     pub fn draft(

@@ -1,7 +1,8 @@
-//! Data and its rules. **Invariant**: nothing here does I/O, and no other module of the crate is used but `ids` and
-//! `principal`.
+//! Data and its rules. **Invariant**: nothing here does I/O, and no other module of the crate is used but `ids`,
+//! `principal`, `error` and the statistics' plain types.
 
 mod decision;
+mod evaluation;
 mod experiment;
 mod gate;
 mod gate_policy;
@@ -10,10 +11,13 @@ mod measurement;
 mod message;
 mod outcome;
 mod period;
+mod plan;
 mod signal;
 mod slug;
+mod stored;
 
 pub use decision::{Assurance, Decision, DecisionSubject, SignedDecision, Surface, Verdict};
+pub use evaluation::{Conclusion, Evaluation};
 pub use experiment::{
     Author, Experiment, ExperimentState, ExperimentStatus, Hypothesis, InterventionKind, MeasurementPlan, Pause,
     PauseCause, Risk, RolloutPlan, ScoreBreakdown,
@@ -28,7 +32,9 @@ pub use outcome::{
     OutcomeState, OutcomeStatus, Portfolio, ScopeSpec, ScoreWeights, Target, ViolationPolicy,
 };
 pub use period::Period;
+pub use plan::{ErrorBudget, GuardrailPlan, Plan};
 pub use signal::{Aggregation, MetricMethod, SignalQuery, SignalSpec};
 pub use slug::{Slug, SlugError};
+pub use stored::{Document, Stored};
 
 pub(crate) use crate::text_enum::text_enum;

@@ -9,7 +9,6 @@ mod select;
 mod shape;
 
 pub use check::{Problem, check_hypothesis};
-pub use plan::{ErrorBudget, GuardrailPlan, Plan};
 pub use score::score;
 pub use select::{Candidate, conflict_between, select_portfolio};
 pub use shape::read_hypothesis;

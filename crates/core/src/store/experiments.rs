@@ -11,10 +11,14 @@ use super::columns::{columns, row, sql};
 use super::db::{Tx, on_db};
 use super::error::must_hit;
 use super::statement::statements;
-use crate::domain::{Author, Experiment, ExperimentState, ExperimentStatus, Hypothesis, ScoreBreakdown, Slug};
+use crate::domain::{
+    Author, Conclusion, Evaluation, Experiment, ExperimentState, ExperimentStatus, Hypothesis, Plan, ScoreBreakdown,
+    Slug, Stored,
+};
 use crate::error::Result;
 use crate::ids::{ExperimentId, OutcomeId, WorkspaceId};
 use crate::principal::Principal;
+use crate::stats::RunningState;
 
 /// The statuses of what got further than an idea and is not over.
 const UNDER_WAY: &str = "('awaiting_portfolio_gate', 'building', 'failed_build', 'awaiting_launch_gate', 'running',
@@ -83,10 +87,10 @@ columns! {
         base_commit: Option<String> => volatile("unchecked: what a reported change is compared with"),
         build: Option<Json<Value>> => volatile("unchecked: what a gate shows of the change"),
         // By its hash, which is part of the state.
-        plan: Option<Json<Value>> => folded,
-        running: Option<Json<Value>> => volatile("unchecked: the statistics go on from it; recompute compares it"),
-        current_result: Option<Json<Value>> => volatile("unchecked: what a gate shows; recompute compares it"),
-        final_result: Option<Json<Value>> => volatile("unchecked: what is shown after the end"),
+        plan: Option<Json<Stored<Plan>>> => folded,
+        running: Option<Json<Stored<RunningState>>> => volatile("unchecked: the statistics go on from it; recompute compares it"),
+        current_result: Option<Json<Stored<Evaluation>>> => volatile("unchecked: what a gate shows; recompute compares it"),
+        final_result: Option<Json<Stored<Conclusion>>> => volatile("unchecked: what is shown after the end"),
         created_at: Instant => volatile("shown and sorted by"),
         updated_at: Instant => volatile("shown"),
         launched_at: Option<Instant> => volatile("unchecked: the statistics count from it"),
@@ -101,7 +105,6 @@ columns! {
 
 impl From<&Experiment> for ExperimentRow {
     fn from(experiment: &Experiment) -> Self {
-        let json = |value: &Option<Value>| value.clone().map(Json);
         Self {
             id: experiment.id,
             outcome_id: experiment.outcome,
@@ -113,11 +116,11 @@ impl From<&Experiment> for ExperimentRow {
             state: Json(experiment.state.clone()),
             parent_id: experiment.parent,
             base_commit: experiment.base_commit.clone(),
-            build: json(&experiment.build),
-            plan: json(&experiment.plan),
-            running: json(&experiment.running),
-            current_result: json(&experiment.current_result),
-            final_result: json(&experiment.final_result),
+            build: experiment.build.clone().map(Json),
+            plan: experiment.plan.clone().map(Json),
+            running: experiment.running.clone().map(Json),
+            current_result: experiment.current_result.clone().map(Json),
+            final_result: experiment.final_result.clone().map(Json),
             created_at: Instant(experiment.created_at),
             updated_at: Instant(experiment.updated_at),
             launched_at: experiment.launched_at.map(Instant),
@@ -180,7 +183,7 @@ pub struct ExperimentGlance {
     /// Where it stands.
     pub state: ExperimentState,
     /// The result of its latest poll.
-    pub current_result: Option<Value>,
+    pub current_result: Option<Stored<Evaluation>>,
 }
 
 row! {
@@ -188,7 +191,7 @@ row! {
         slug: Slug,
         hypothesis: Json<Titled>,
         state: Json<ExperimentState>,
-        current_result: Option<Json<Value>>,
+        current_result: Option<Json<Stored<Evaluation>>>,
     }
 }
 

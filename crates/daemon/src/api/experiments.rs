@@ -4,7 +4,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::{Extension, Json};
-use outcome_core::domain::Measurement;
+use outcome_core::domain::{Measurement, Stored};
 use outcome_core::usecases::{BuildReport, BuildReported, GateOpenRequest, GateView};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -32,11 +32,11 @@ pub(crate) async fn result(State(app): State<App>, Path(id): Path<String>) -> An
     Ok(Json(json!({
         "experiment": experiment.slug,
         "status": experiment.state.status,
-        "design": experiment.plan.as_ref().and_then(|plan| plan.get("design")),
+        "design": experiment.plan.as_ref().map(Stored::read).transpose()?.map(|plan| plan.design),
         "method": "always-valid mixture test, confidence sequence (docs/ARCHITECTURE.md)",
         "plan_hash": experiment.state.plan_hash,
         "is_final": experiment.final_result.is_some(),
-        "result": experiment.final_result.or(experiment.current_result),
+        "result": experiment.final_result.map_or_else(|| json!(experiment.current_result), |ended| json!(ended)),
         "signal_problems": view.signal_problems,
     })))
 }

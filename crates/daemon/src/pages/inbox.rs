@@ -133,6 +133,6 @@ pub(super) fn experiment_item(line: &ExperimentLine) -> ExperimentItem {
         status: words(line.status.as_str()) + &cause,
         effect,
         p_value: line.p_value.map_or_else(|| "–".to_owned(), p_value),
-        verdict: line.verdict.as_deref().map_or_else(|| "–".to_owned(), words),
+        verdict: line.verdict.map_or_else(|| "–".to_owned(), |verdict| words(verdict.as_str())),
     }
 }

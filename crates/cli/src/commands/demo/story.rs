@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use outcome_core::config::Vendors;
@@ -264,17 +264,18 @@ impl Stage {
         self.print.block(&line_chart("orders per visitor, 7-day rolling", &points, Some(0.33), 60, 10));
         let mut verdicts = Vec::new();
         for experiment in self.runtime.experiments().list(Some("checkout"), 10).await? {
-            let result = experiment.final_result.clone().unwrap_or_default();
-            let number = |pointer: &str| result.pointer(pointer).and_then(Value::as_f64).unwrap_or(f64::NAN) * 100.0;
+            let result = experiment.last_result().transpose().map_err(|problem| anyhow!(problem))?;
+            let points = |share: Option<f64>| share.unwrap_or(f64::NAN) * 100.0;
+            let ci = result.and_then(|result| result.ci);
             let is_shipped = experiment.state.status == ExperimentStatus::Shipped;
             let line = format!(
                 "{:<12} {:<8} {:+.2} points, confidence sequence {:+.2} to {:+.2}: {}",
                 experiment.slug,
                 experiment.state.status,
-                number("/result/effect"),
-                number("/result/ci/lower"),
-                number("/result/ci/upper"),
-                result.pointer("/result/verdict/reason").and_then(Value::as_str).unwrap_or("no recommendation"),
+                points(result.and_then(|result| result.effect)),
+                points(ci.and_then(|ci| ci.lower)),
+                points(ci.and_then(|ci| ci.upper)),
+                result.map_or("no recommendation", |result| result.advice.reason.as_str()),
             );
             self.print.verdict(is_shipped, &line);
             verdicts.push(experiment.state.status);

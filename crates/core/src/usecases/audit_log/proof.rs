@@ -11,9 +11,8 @@ use serde_json::{Value, json};
 
 use super::AuditLog;
 use crate::audit::{EventKind, LogEntry};
-use crate::domain::{ArmSums, ExperimentStatus, Variant, Window};
+use crate::domain::{ArmSums, Conclusion, Evaluation, ExperimentStatus, Plan, Stored, Variant, Window};
 use crate::error::{Code, Error, Result};
-use crate::hypotheses::Plan;
 use crate::ids::ExperimentId;
 use crate::lifecycle::ExperimentEventKind;
 use crate::stats::{self, Advice, Alpha};
@@ -202,9 +201,9 @@ pub struct ProofStep {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProofRecorded {
     /// The latest evaluation.
-    pub latest: Option<Value>,
+    pub latest: Option<Stored<Evaluation>>,
     /// The evaluation at its end.
-    pub at_end: Option<Value>,
+    pub at_end: Option<Stored<Conclusion>>,
 }
 
 impl AuditLog<'_> {

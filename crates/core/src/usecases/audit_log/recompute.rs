@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::AuditLog;
 use crate::audit::EventKind;
-use crate::domain::Design;
+use crate::domain::{Design, Evaluation};
 use crate::error::{Code, Error, Result, error_chain};
 use crate::ids::ExperimentId;
 use crate::principal::Principal;
@@ -23,7 +23,6 @@ use crate::store::{Measured, Origin};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::history::{History, after, plan_from_text, unstored};
-use crate::usecases::kernel::latest::Latest;
 use crate::usecases::kernel::lease::{Lease, release_poll_lease, release_within, take_poll_lease};
 use crate::usecases::kernel::lookup::experiment_named;
 
@@ -262,7 +261,7 @@ fn recomputed(measured: &Measured) -> Result<Outcome> {
         let of_poll = history.readings.iter().filter(|r| r.measured_at == last.polled_at && r.origin == Origin::Polled);
         of_poll.count()
     });
-    let latest = Latest::of(&plan, &last.evaluated, stored.polled_at.unwrap_or(last.polled_at), n_readings);
+    let latest = Evaluation::of(&plan, &last.evaluated, stored.polled_at.unwrap_or(last.polled_at), n_readings);
     let json = |e: serde_json::Error| Error::new(Code::Internal, "an evaluation cannot be written").because(e);
     Ok(Outcome::Remembered(Remembered {
         running: serde_json::to_string(&last.evaluated.running).map_err(json)?,

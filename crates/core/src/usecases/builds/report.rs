@@ -6,9 +6,8 @@ use serde_json::{Value, json};
 
 use super::Builds;
 use crate::audit::EventKind;
-use crate::domain::{Experiment, ExperimentStatus, GateType, Outcome};
+use crate::domain::{Experiment, ExperimentStatus, GateType, Outcome, Plan};
 use crate::error::{Code, Error, Result};
-use crate::hypotheses::Plan;
 use crate::lifecycle::ExperimentEvent;
 use crate::principal::Principal;
 use crate::scope::{ScopeReport, ScopeRules, Watch, check};

@@ -1,9 +1,8 @@
 //! A launch is approved for exactly the commit and the plan that were shown.
 
 use super::decided::Decided;
-use crate::domain::{ExperimentStatus, Gate, GateType};
+use crate::domain::{ExperimentStatus, Gate, GateType, Plan};
 use crate::error::{Code, Error, Result};
-use crate::hypotheses::Plan;
 use crate::lifecycle::ExperimentEvent;
 use crate::principal::Principal;
 use crate::store::Tx;

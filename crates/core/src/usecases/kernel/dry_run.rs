@@ -6,11 +6,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::budget::budget_part;
-use crate::domain::{ArmSums, ConstraintBound, Design, Direction, Experiment, Measurement, Outcome, Window};
+use crate::domain::{ArmSums, ConstraintBound, Design, Direction, Experiment, Measurement, Outcome, Plan, Window};
 use crate::dry_run::{Day, DryRun, GuardrailPolicy, Population};
 use crate::error::{Code, Error, Result};
 use crate::evaluation::stats_plan;
-use crate::hypotheses::Plan;
 use crate::stats::{HarmDirection, Margin};
 use crate::store::Tx;
 

@@ -9,9 +9,8 @@ use super::gate_step::supersede_gates;
 use super::learning::store_learning;
 use super::new_experiment::draft_successor;
 use super::step_context::StepContext;
-use crate::domain::{Experiment, Message, MessageKey, Notice, Outcome};
-use crate::error::{Code, Error, Result};
-use crate::hypotheses::Plan;
+use crate::domain::{Conclusion, Experiment, Message, MessageKey, Notice, Outcome, Plan, Stored};
+use crate::error::Result;
 use crate::lifecycle::Effect;
 use crate::principal::Principal;
 use crate::store::Tx;
@@ -63,17 +62,14 @@ pub(super) async fn apply_effects(
             }
             Effect::FreezePlan => {
                 let plan = Plan::of(&outcome.spec, &experiment.hypothesis, experiment.state.budget_part);
-                experiment.plan = Some(
-                    serde_json::to_value(&plan)
-                        .map_err(|e| Error::new(Code::Internal, "the plan cannot be written").because(e))?,
-                );
+                experiment.plan = Some(Stored::new(plan)?);
                 experiment.launched_at = Some(now);
             }
             Effect::FreezeResult => {
                 experiment.concluded_at = Some(now);
                 let conclusion = context.conclusion.clone().unwrap_or_default();
-                experiment.final_result =
-                    Some(json!({ "conclusion": conclusion, "result": experiment.current_result.clone() }));
+                let result = experiment.current_result.clone();
+                experiment.final_result = Some(Stored::new(Conclusion { conclusion, result })?);
             }
             Effect::StoreLearning => store_learning(runtime, tx, outcome, experiment, context).await?,
             Effect::DraftSuccessor => draft_successor(runtime, tx, outcome, experiment, by).await?,

@@ -6,9 +6,9 @@ use super::budget::budget_part;
 use super::digest::digest;
 use super::dry_run::dry_run_facts;
 use super::step_context::StepContext;
-use crate::domain::{ContextPackage, Experiment, GateType, Outcome, Verdict};
+use crate::domain::{ContextPackage, Experiment, GateType, Outcome, Plan, Verdict};
 use crate::error::Result;
-use crate::hypotheses::{Plan, conflict_between};
+use crate::hypotheses::conflict_between;
 use crate::ids::GateId;
 use crate::store::{LearningQuery, StoredLearning, Tx};
 use crate::usecases::Runtime;
@@ -60,7 +60,7 @@ pub(super) async fn context_package(
                 fact("conflicts", json!(conflicts(tx, experiment).await?));
             }
             GateType::AnalysisReview | GateType::ScaleApproval | GateType::ShipApproval => {
-                fact("result", experiment.current_result.clone().unwrap_or(Value::Null));
+                fact("result", json!(experiment.current_result));
                 fact("rollout_step", json!(experiment.state.step));
                 fact("pause", json!(experiment.state.pause));
             }

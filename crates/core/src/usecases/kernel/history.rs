@@ -10,16 +10,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::digest::sha256_hex;
-use crate::domain::{ArmSums, ConstraintBound, Experiment, Variant, VariantReading};
+use crate::domain::{ArmSums, ConstraintBound, Evaluation, Experiment, Plan, Stored, Variant, VariantReading};
 use crate::error::{Code, Error, Result};
-use crate::evaluation::{
-    Corrected, Guard, Judged, PhaseReadings, Poll, assess_poll, correct_past, evaluate_poll, is_restated,
-};
-use crate::hypotheses::Plan;
+use crate::evaluation::{Corrected, Guard, Judged, PhaseReadings, Poll, assess_poll, correct_past, evaluate_poll, is_restated};
 use crate::ids::ExperimentId;
 use crate::stats::{Evaluated, RunningState};
 use crate::store::{AllocationPhase, Origin, Snapshot, Tx};
@@ -52,12 +48,12 @@ pub(in crate::usecases) async fn history_of<'p>(
 ) -> Result<History<'p>> {
     let readings = tx.measurement_of_experiment(experiment.id).await?;
     let drifts = tx.flag_drifts(experiment.id, after(experiment.id)).await?;
-    let latest = experiment.current_result.as_ref();
+    let latest = experiment.current_result.as_ref().map(Stored::read).transpose()?;
     Ok(History {
         plan,
         launched_at: experiment.launched_at,
-        last_polled_at: latest.and_then(|result| result.get("polled_at")?.as_str()?.parse().ok()),
-        is_sampled: latest.is_some_and(has_sampled),
+        last_polled_at: latest.and_then(|result| result.polled_at),
+        is_sampled: latest.is_some_and(Evaluation::is_sampled),
         readings: readings.iter().map(Snapshot::from).collect(),
         allocation: tx.phase_list(experiment.id).await?,
         drifts: drifts.into_iter().map(|(_, at)| at).collect(),
@@ -69,13 +65,11 @@ pub(in crate::usecases) async fn history_of<'p>(
 /// # Errors
 /// [`Code::Conflict`] without one; [`Code::StateTampered`] when it is not the approved one.
 pub(in crate::usecases) fn plan_of(experiment: &Experiment) -> Result<Plan> {
-    let value = experiment.plan.clone().ok_or_else(|| {
+    let plan = experiment.plan.as_ref().ok_or_else(|| {
         Error::new(Code::Conflict, format!("experiment `{}` was never launched: it has no plan yet", experiment.slug))
             .hint("readings start with the launch")
     })?;
-    let plan: Plan =
-        serde_json::from_value(value).map_err(|e| tampered("the stored plan cannot be read").because(e))?;
-    approved(plan, experiment.state.plan_hash.as_deref())
+    approved(plan.read()?.clone(), experiment.state.plan_hash.as_deref())
 }
 
 /// The same from its text.
@@ -381,12 +375,6 @@ impl Signals<'_> {
         }
         ends.into_values().max()
     }
-}
-
-/// Whether an evaluation says that the source doubts its own answers.
-fn has_sampled(result: &Value) -> bool {
-    let findings = result.get("health").and_then(Value::as_array);
-    findings.is_some_and(|findings| findings.iter().any(|f| f.get("code").and_then(Value::as_str) == Some("sampled")))
 }
 
 /// What was looked at and is not stored, as sentences: limits on a value of the whole population.

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 use super::event::new_event;
 use super::step_context::StepContext;
 use crate::audit::{EventKind, Subject, SubjectKind};
-use crate::domain::{Design, EvidenceGrade, Experiment, ExperimentStatus, FindingType, Learning, Outcome};
+use crate::domain::{EvidenceGrade, Experiment, ExperimentStatus, FindingType, Learning, Outcome};
 use crate::error::Result;
 use crate::ids::LearningId;
 use crate::principal::Principal;
+use crate::stats::Recommendation;
 use crate::store::Tx;
 use crate::usecases::Runtime;
 
@@ -20,7 +21,7 @@ pub(super) async fn store_learning(
     experiment: &Experiment,
     context: &StepContext,
 ) -> Result<()> {
-    let judged = judge(outcome, experiment, context);
+    let judged = judge(outcome, experiment, context)?;
     let hypothesis = &experiment.hypothesis;
     let learning = Learning {
         id: runtime.ids.next::<LearningId>(),
@@ -51,33 +52,30 @@ struct Judged {
 }
 
 /// The finding in the runtime's own words, and how sure it is; computed from the result, never by a language model.
-fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext) -> Judged {
+fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext) -> Result<Judged> {
     let metric = &outcome.spec.signal.metric;
     let ending = context.conclusion.as_deref().unwrap_or("concluded");
     let Some(result) = experiment.current_result.as_ref().filter(|_| experiment.launched_at.is_some()) else {
-        return Judged {
+        return Ok(Judged {
             finding: format!("Never measured on {metric}: {ending}."),
             finding_type: FindingType::MethodologyLearning,
             confidence: 0.0,
             grade: EvidenceGrade::D,
-        };
+        });
     };
-    let is_unhealthy = result.pointer("/health").and_then(Value::as_array).is_some_and(|found| !found.is_empty());
-    let grade = grade(outcome.spec.design, is_unhealthy);
-    let number = |pointer: &str| result.pointer(pointer).and_then(Value::as_f64);
-    let decision = result.pointer("/verdict/decision").and_then(Value::as_str).unwrap_or("continue");
-    let reason = result.pointer("/verdict/reason").and_then(Value::as_str).unwrap_or("no reading yet");
-    let p = number("/p_running").unwrap_or(1.0);
-    let is_significant = result.pointer("/is_significant").and_then(Value::as_bool).unwrap_or(false);
-    let improvement = number("/effect").map(|effect| effect * outcome.spec.target.direction.sign());
-    let guardrail = decision == "kill_guardrail";
-    let (finding_type, confidence) = if guardrail {
+    let result = result.read()?;
+    let grade = EvidenceGrade::of(outcome.spec.design, !result.health.is_empty());
+    let recommendation = result.advice.recommendation;
+    let p = result.p_running;
+    let is_significant = result.is_significant;
+    let improvement = result.effect.map(|effect| effect * outcome.spec.target.direction.sign());
+    let (finding_type, confidence) = if recommendation == Recommendation::KillGuardrail {
         (FindingType::ConstraintDiscovered, 0.95)
     } else {
         match improvement {
             Some(change) if is_significant && change > 0.0 => (FindingType::ConfirmedHypothesis, 1.0 - p),
             Some(_) if is_significant => (FindingType::RefutedHypothesis, 1.0 - p),
-            Some(_) if decision == "kill_futility" => (FindingType::RefutedHypothesis, 0.9),
+            Some(_) if recommendation == Recommendation::KillFutility => (FindingType::RefutedHypothesis, 0.9),
             _ => (FindingType::Inconclusive, 0.3),
         }
     };
@@ -87,19 +85,17 @@ fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext) -> J
         EvidenceGrade::C => 0.5,
         EvidenceGrade::D => 0.2,
     };
-    let interval = match (number("/ci/lower"), number("/ci/upper")) {
+    let interval = match result.ci.map_or((None, None), |ci| (ci.lower, ci.upper)) {
         (Some(low), Some(high)) => format!(" (confidence sequence {low:+.6} to {high:+.6})"),
         _ => String::new(),
     };
-    let effect = number("/effect").map_or_else(
+    let effect = result.effect.map_or_else(
         || format!("{metric} could not be compared"),
         |effect| format!("{metric} changed by {effect:+.6}{interval}"),
     );
-    let units = |pointer: &str| result.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
     let finding = format!(
-        "{effect}, with {} control and {} treatment units; {reason}; {ending}.",
-        units("/n_control"),
-        units("/n_treatment")
+        "{effect}, with {} control and {} treatment units; {}; {ending}.",
+        result.n_control, result.n_treatment, result.advice.reason
     );
     let status = experiment.state.status;
     let finding = if finding_type == FindingType::Inconclusive && status != ExperimentStatus::Shipped {
@@ -107,17 +103,7 @@ fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext) -> J
     } else {
         finding
     };
-    Judged { finding, finding_type, confidence: (confidence * weight).clamp(0.0, 1.0), grade }
-}
-
-/// How strong the verdict is, from the design and the health of the data.
-pub(super) fn grade(design: Design, is_unhealthy: bool) -> EvidenceGrade {
-    match design {
-        Design::Randomised if is_unhealthy => EvidenceGrade::B,
-        Design::Randomised => EvidenceGrade::A,
-        Design::BeforeAfter => EvidenceGrade::C,
-        Design::None => EvidenceGrade::D,
-    }
+    Ok(Judged { finding, finding_type, confidence: (confidence * weight).clamp(0.0, 1.0), grade })
 }
 
 fn evidence(experiment: &Experiment) -> Value {

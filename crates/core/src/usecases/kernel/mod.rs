@@ -22,7 +22,6 @@ pub(super) mod gate_opening;
 pub(super) mod gate_step;
 pub(super) mod history;
 pub(super) mod keyring;
-pub(super) mod latest;
 mod learning;
 pub(super) mod lease;
 pub(super) mod level;

@@ -5,9 +5,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Outcomes;
-use crate::domain::{Assurance, ExperimentStatus, Outcome, OutcomeSpec, OutcomeStatus, text_enum};
+use crate::domain::{Assurance, ExperimentStatus, Outcome, OutcomeSpec, OutcomeStatus, Plan, text_enum};
 use crate::error::{Code, Error, Result};
-use crate::hypotheses::Plan;
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::workspace_file::config;
 

@@ -3,13 +3,11 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::Workspaces;
-use crate::domain::{
-    Closing, Direction, ExperimentStatus, GateType, Measurement, Message, Outcome, OutcomeStatus, PauseCause, text_enum,
-};
+use crate::domain::{Closing, Direction, EvidenceGrade, ExperimentStatus, GateType, Measurement, Message, Outcome, OutcomeStatus, PauseCause, Stored, text_enum};
 use crate::error::Result;
+use crate::stats::Recommendation;
 use crate::store::{ExperimentGlance, GateGlance, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::gate_opening::gate_url;
@@ -69,15 +67,15 @@ pub struct ExperimentLine {
     /// Error rate of its test: its part of the outcome's error budget.
     pub alpha: Option<f64>,
     /// Evidence grade, A to D.
-    pub grade: Option<String>,
-    /// Findings about the data, as sentences.
+    pub grade: Option<EvidenceGrade>,
+    /// Findings about the data, as sentences; also when the latest evaluation cannot be read.
     pub health: Vec<String>,
     /// Units of the control.
     pub n_control: Option<u64>,
     /// Units of the treatment.
     pub n_treatment: Option<u64>,
     /// The engine's verdict at the latest poll.
-    pub verdict: Option<String>,
+    pub verdict: Option<Recommendation>,
     /// Why.
     pub reason: Option<String>,
     /// What would have to happen for a decision.
@@ -269,34 +267,29 @@ async fn signal_line(
 }
 
 fn experiment_line(experiment: ExperimentGlance) -> ExperimentLine {
-    let result = experiment.current_result.as_ref();
-    let number = |pointer: &str| result.and_then(|r| r.pointer(pointer)).and_then(Value::as_f64);
-    let count = |pointer: &str| result.and_then(|r| r.pointer(pointer)).and_then(Value::as_u64);
-    let text = |pointer: &str| result.and_then(|r| r.pointer(pointer)).and_then(Value::as_str).map(ToOwned::to_owned);
+    let (result, unreadable) = match experiment.current_result.as_ref().map(Stored::shown) {
+        Some(Ok(result)) => (Some(result), None),
+        Some(Err(problem)) => (None, Some(problem)),
+        None => (None, None),
+    };
+    let findings = result.into_iter().flat_map(|result| &result.health).map(|finding| finding.message.clone());
     ExperimentLine {
         status: experiment.state.status,
         pause_cause: experiment.state.pause.as_ref().map(|pause| pause.cause),
-        effect: number("/effect"),
-        ci_lower: number("/ci/lower"),
-        ci_upper: number("/ci/upper"),
-        p_value: number("/p_running"),
-        e_value: number("/e_value"),
-        alpha: number("/alpha"),
-        grade: text("/grade"),
-        health: findings(result),
-        n_control: count("/n_control"),
-        n_treatment: count("/n_treatment"),
-        verdict: text("/verdict/decision"),
-        reason: text("/verdict/reason"),
-        next: text("/verdict/next"),
+        effect: result.and_then(|result| result.effect),
+        ci_lower: result.and_then(|result| result.ci?.lower),
+        ci_upper: result.and_then(|result| result.ci?.upper),
+        p_value: result.map(|result| result.p_running),
+        e_value: result.and_then(|result| result.e_value),
+        alpha: result.and_then(|result| result.alpha),
+        grade: result.and_then(|result| result.grade),
+        health: unreadable.into_iter().chain(findings).collect(),
+        n_control: result.map(|result| result.n_control),
+        n_treatment: result.map(|result| result.n_treatment),
+        verdict: result.map(|result| result.advice.recommendation),
+        reason: result.map(|result| result.advice.reason.clone()),
+        next: result.and_then(|result| result.advice.next.clone()),
         experiment: experiment.slug.to_string(),
         title_says: experiment.title,
     }
-}
-
-/// What is known about the data of a result, as sentences.
-fn findings(result: Option<&Value>) -> Vec<String> {
-    let health = result.and_then(|result| result.get("health")?.as_array());
-    let sentence = |finding: &Value| Some(finding.get("message")?.as_str()?.to_owned());
-    health.into_iter().flatten().filter_map(sentence).collect()
 }

@@ -14,10 +14,9 @@ use super::memory::{plan_signals, running_of};
 use super::sources::read_phases;
 use crate::audit::EventKind;
 use crate::config::Config;
-use crate::domain::{Experiment, Outcome, Reading, SignalSpec, VariantReading};
+use crate::domain::{Experiment, Outcome, Plan, Reading, SignalSpec, VariantReading};
 use crate::error::{Code, Error, Result, error_chain};
 use crate::evaluation::{Corrected, Poll, is_restated};
-use crate::hypotheses::Plan;
 use crate::principal::Principal;
 use crate::stats::RunningState;
 use crate::store::{Origin, Tx};
@@ -57,7 +56,7 @@ pub(super) async fn reread(
     now: Timestamp,
 ) -> Result<Option<Reread>> {
     let Some(poll) = gathered.poll(plan, experiment, now) else { return Ok(None) };
-    if !running_of(experiment).is_some_and(|previous| is_restated(&poll, &previous)) {
+    if !running_of(experiment)?.is_some_and(|previous| is_restated(&poll, previous)) {
         return Ok(None);
     }
     let mut signals = Vec::new();

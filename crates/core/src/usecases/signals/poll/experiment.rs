@@ -13,10 +13,9 @@ use super::sources::gather;
 use super::store::{log_readings, store_readings};
 use super::weeks::Weeks;
 use crate::config::Config;
-use crate::domain::{Experiment, ExperimentStatus, Outcome};
+use crate::domain::{Experiment, ExperimentStatus, Outcome, Plan};
 use crate::error::Result;
 use crate::evaluation::{evaluate_poll, evaluate_series, is_restated};
-use crate::hypotheses::Plan;
 use crate::stats::Blocks;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::lease::{Lease, write_leased};
@@ -53,7 +52,7 @@ pub(super) async fn poll_experiment(
     let mut tx = write_leased(runtime, lease).await?;
     let mut experiment = experiment_named(&mut tx, &experiment.id.to_string()).await?;
     let poll = gathered.poll(plan, &experiment, now);
-    let previous = running_of(&experiment);
+    let previous = running_of(&experiment)?.cloned();
     // Somebody else may have polled meanwhile: what is stored now decides.
     let restated = poll.as_ref().zip(previous.as_ref()).filter(|(poll, previous)| is_restated(poll, previous));
     let reread = reread.unwrap_or_default();

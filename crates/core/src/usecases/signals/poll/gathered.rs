@@ -3,10 +3,9 @@
 use jiff::Timestamp;
 
 use super::weeks::Weeks;
-use crate::domain::{ArmSums, Experiment, Reading, VariantReading};
+use crate::domain::{ArmSums, Experiment, Plan, Reading, VariantReading};
 use crate::error::Error;
 use crate::evaluation::{Guard, PhaseReadings, Poll};
-use crate::hypotheses::Plan;
 use crate::store::AllocationPhase;
 
 /// Everything that was read for one experiment.

@@ -4,9 +4,8 @@ use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::{Experiment, Message, MessageKey, Notice, Outcome, SignalSpec};
+use crate::domain::{Experiment, Message, MessageKey, Notice, Outcome, Plan, SignalSpec};
 use crate::error::{Error, Result, error_chain};
-use crate::hypotheses::Plan;
 use crate::store::{Instant, SignalHealth, Tx};
 use crate::usecases::Runtime;
 

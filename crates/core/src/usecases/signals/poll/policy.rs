@@ -4,10 +4,9 @@ use serde_json::{Value, json};
 
 use super::gathered::Gathered;
 use crate::audit::EventKind;
-use crate::domain::{Experiment, ExperimentStatus, Outcome, PauseCause, ViolationPolicy};
+use crate::domain::{Experiment, ExperimentStatus, Outcome, PauseCause, Plan, ViolationPolicy};
 use crate::error::Result;
 use crate::evaluation::Judged;
-use crate::hypotheses::Plan;
 use crate::lifecycle::{ExperimentEvent, ExperimentEventKind};
 use crate::principal::Principal;
 use crate::stats::{Evaluated, Recommendation};

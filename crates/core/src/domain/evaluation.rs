@@ -1,0 +1,120 @@
+//! What is kept and shown of an evaluation: the engine's own fields, and what they are a part of.
+
+use std::ops::Deref;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Design, Document, ErrorBudget, EvidenceGrade, Plan, Stored};
+use crate::stats::{
+    Advice, Assessment, BeforeAfter, Evaluated, GuardrailResult, HealthCode, HealthFinding, RunningState,
+};
+
+/// An evaluation without its memory, as it is kept with the experiment: with its error rate, the budget that this is a part
+/// of, the e-value where it does not overflow, and the evidence grade.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Evaluation {
+    /// What follows, in the engine's view.
+    #[serde(rename = "verdict")]
+    pub advice: Advice,
+    /// What it rests on.
+    #[serde(flatten)]
+    pub numbers: Assessment,
+    /// Constraints, in the order of the plan.
+    pub guardrails: Vec<GuardrailResult>,
+    /// Findings about the data, blocking ones first.
+    pub health: Vec<HealthFinding>,
+    /// The comparison of an experiment without a control group; observational.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<BeforeAfter>,
+    /// Error rate of this test.
+    #[serde(default)]
+    pub alpha: Option<f64>,
+    /// What `alpha` is a part of.
+    #[serde(default)]
+    pub error_budget: Option<ErrorBudget>,
+    /// Evidence; absent where it overflows.
+    #[serde(default)]
+    pub e_value: Option<f64>,
+    /// How strong the verdict is.
+    #[serde(default)]
+    pub grade: Option<EvidenceGrade>,
+    /// When the sources were asked.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub polled_at: Option<Timestamp>,
+    /// How many readings were new.
+    #[serde(default)]
+    pub n_readings: Option<usize>,
+}
+
+impl Evaluation {
+    /// `n_readings`: how many were new.
+    #[must_use]
+    pub fn of(plan: &Plan, evaluated: &Evaluated, polled_at: Timestamp, n_readings: usize) -> Self {
+        let Evaluated { advice, numbers, guardrails, health, series, running: _ } = evaluated;
+        Self {
+            advice: advice.clone(),
+            numbers: *numbers,
+            guardrails: guardrails.clone(),
+            health: health.clone(),
+            series: *series,
+            alpha: Some(plan.alpha),
+            error_budget: plan.error_budget,
+            e_value: numbers.ln_e.map(f64::exp).filter(|e| e.is_finite()),
+            grade: Some(EvidenceGrade::of(plan.design, !health.is_empty())),
+            polled_at: Some(polled_at),
+            n_readings: Some(n_readings),
+        }
+    }
+
+    /// Whether the source doubts its own answers.
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        self.health.iter().any(|finding| finding.code == HealthCode::Sampled)
+    }
+}
+
+impl Deref for Evaluation {
+    type Target = Assessment;
+    fn deref(&self) -> &Assessment {
+        &self.numbers
+    }
+}
+
+impl Document for Evaluation {
+    const NAME: &'static str = "evaluation";
+    const HINT: &'static str = "run `outcome-runtime audit recompute`: it is computed again from the stored readings";
+}
+
+impl Document for RunningState {
+    const NAME: &'static str = "running state";
+    const HINT: &'static str = "run `outcome-runtime audit recompute`: it is computed again from the stored readings";
+}
+
+/// How an experiment ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Conclusion {
+    /// Why it ended, in the runtime's words.
+    pub conclusion: String,
+    /// The last evaluation; absent where nothing was ever measured.
+    pub result: Option<Stored<Evaluation>>,
+}
+
+impl Document for Conclusion {
+    const NAME: &'static str = "final result";
+}
+
+impl EvidenceGrade {
+    /// How strong a verdict is, from the design and the health of the data.
+    #[must_use]
+    pub fn of(design: Design, is_unhealthy: bool) -> Self {
+        match design {
+            Design::Randomised if is_unhealthy => Self::B,
+            Design::Randomised => Self::A,
+            Design::BeforeAfter => Self::C,
+            Design::None => Self::D,
+        }
+    }
+}

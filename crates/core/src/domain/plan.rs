@@ -1,0 +1,78 @@
+//! The plan of an experiment: everything that its recommendation depends on, fixed before the first reading and hashed.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ConstraintBound, Design, Direction, Document, Hypothesis, SignalSpec, ViolationPolicy};
+use crate::stats::Alpha;
+
+/// How one constraint is watched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct GuardrailPlan {
+    /// What is read.
+    pub signal: SignalSpec,
+    /// What it must hold.
+    pub bound: ConstraintBound,
+    /// Number of polls in a row for which a value without units must be out of bounds.
+    pub consecutive: u32,
+    /// What a crossing does.
+    pub on_violation: ViolationPolicy,
+}
+
+/// What an experiment may spend of the outcome's error budget.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ErrorBudget {
+    /// Error rate of all experiments of the outcome together.
+    pub alpha: f64,
+    /// This experiment's part, from 0.
+    pub part: u32,
+    /// Parts that were planned.
+    pub planned: u32,
+}
+
+/// What is approved at the launch gate and never changes afterwards.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Plan {
+    /// Format, 1.
+    pub version: u8,
+    /// Slug of the outcome.
+    pub outcome: String,
+    /// What was submitted.
+    pub hypothesis: Hypothesis,
+    /// The deciding signal.
+    pub signal: SignalSpec,
+    /// Which way is better.
+    pub direction: Direction,
+    /// Error rate of the two-sided test.
+    pub alpha: f64,
+    /// What `alpha` is a part of; absent in plans of earlier versions, which took all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_budget: Option<ErrorBudget>,
+    /// Mixture standard deviation, absolute; the minimum detectable effect (STATS 2.1).
+    pub tau: f64,
+    /// Level that the signal should reach, for designs without a control group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<f64>,
+    /// How it is judged.
+    pub design: Design,
+    /// What is randomised.
+    pub randomisation_unit: String,
+    /// The exposure event.
+    pub exposure: Option<String>,
+    /// Constraints.
+    pub guardrails: Vec<GuardrailPlan>,
+}
+
+impl ErrorBudget {
+    /// The error rate of this experiment.
+    #[must_use]
+    pub fn share(self) -> f64 {
+        Alpha::try_new(self.alpha).map_or(self.alpha, |alpha| alpha.budget_share(self.planned, self.part).get())
+    }
+}
+
+impl Document for Plan {
+    const NAME: &'static str = "plan";
+}
