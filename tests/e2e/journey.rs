@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use outcome_core::domain::{Experiment, ExperimentStatus, PauseCause, Verdict};
 use outcome_core::ids::ExperimentId;
+use outcome_core::stats::Recommendation;
 use outcome_tests::lab::{FILE, Lab, agent, hypothesis};
 use outcome_tests::postgres;
 

@@ -5,6 +5,7 @@ mod before_after;
 mod conformance;
 mod cookie_cats;
 mod crash;
+mod documents;
 mod inspector;
 mod journey;
 mod mcp_clients;

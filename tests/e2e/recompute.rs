@@ -78,7 +78,7 @@ async fn what_was_changed_behind_our_back_is_found_and_put_right() -> Result<()>
 async fn a_plan_that_nobody_approved_is_refused_and_the_others_are_recomputed() -> Result<()> {
     each_lab(async |lab| {
         let [ant, bee, _] = three(&lab).await?;
-        let mut plan = experiment(&lab, &ant).await?.plan.context("no plan")?;
+        let mut plan = experiment(&lab, &ant).await?.plan.context("no plan")?.json().clone();
         plan["alpha"] = json!(0.5);
         lab.raw(&format!("UPDATE experiment SET plan = '{plan}', running = NULL WHERE slug = '{ant}'")).await?;
         lab.raw(&format!("UPDATE experiment SET running = NULL WHERE slug = '{bee}'")).await?;

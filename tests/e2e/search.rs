@@ -21,7 +21,7 @@ fn learning(lab: &Lab, experiment: &Experiment, outcome: OutcomeId, finding: Str
         finding_type: FindingType::Inconclusive,
         hypothesis_says: "Easier".to_owned(),
         note_says: None,
-        evidence: serde_json::Value::Null,
+        evidence: serde_json::from_value(serde_json::json!({ "experiment": experiment.slug })).unwrap(),
         confidence: 0.5,
         grade: EvidenceGrade::B,
         applies_to: Vec::new(),

@@ -10,6 +10,8 @@ use rmcp::transport::TokioChildProcess;
 use rmcp::{RoleClient, ServiceExt as _};
 use serde_json::Value;
 
+use crate::json::UniqueKeys;
+
 /// A program that was built with this test, found beside it; or the one in the folder that `OUTCOME_TEST_PROGRAMS` names.
 pub fn program(name: &str) -> Result<PathBuf> {
     if let Some(folder) = std::env::var_os("OUTCOME_TEST_PROGRAMS") {
@@ -62,7 +64,9 @@ impl Cli {
     /// Runs `outcome-runtime --json ARGS`; the result.
     pub fn json(&self, args: &[&str]) -> Result<Value> {
         let text = self.run(&[&["--json"], args].concat())?;
-        serde_json::from_str(&text).with_context(|| format!("outcome-runtime {args:?} printed no JSON: {text}"))
+        let found: UniqueKeys = serde_json::from_str(&text)
+            .with_context(|| format!("outcome-runtime {args:?} printed no JSON, or a key twice: {text}"))?;
+        Ok(found.0)
     }
 
     /// Runs `outcome-runtime ARGS --passphrase-fd 3` with the passphrase on that descriptor.

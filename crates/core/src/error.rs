@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 macro_rules! codes {
@@ -173,6 +174,12 @@ impl Error {
     #[must_use]
     pub fn context(&self) -> &Map<String, Value> {
         &self.0.context
+    }
+
+    /// A field for programs, as the type with which it was set; `None` where the error has none of it.
+    #[must_use]
+    pub fn detail<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        self.0.context.get(key).and_then(|value| T::deserialize(value).ok())
     }
 
     /// The shape that REST, `--json` and MCP share.

@@ -163,13 +163,13 @@ fn finish(body: Value, next: Vec<Value>, budget: usize) -> Value {
     next.truncate(MAX_ACTIONS);
     let mut body = budget::without_nulls(body);
     let mut suspicious = suspicion::clean(&mut body, &is_tool);
-    let spent = [&next, &suspicious].into_iter().map(|list| room_for(list)).sum();
+    let marks: Vec<Value> = suspicious.iter().map(|mark| json!(mark)).collect();
+    let spent = room_for(&next) + room_for(&marks);
     budget::fit(&mut body, budget.saturating_sub(spent));
     // What did not fit has no address any more.
-    suspicious
-        .retain(|mark| mark.get("field").and_then(Value::as_str).is_some_and(|field| body.pointer(field).is_some()));
+    suspicious.retain(|mark| mark.is_in(&body));
     if let (Value::Object(map), false) = (&mut body, suspicious.is_empty()) {
-        map.insert("suspicious".to_owned(), Value::Array(suspicious));
+        map.insert("suspicious".to_owned(), json!(suspicious));
     }
     if let (Value::Object(map), false) = (&mut body, next.is_empty()) {
         map.insert("next_actions".to_owned(), Value::Array(next));
@@ -179,7 +179,10 @@ fn finish(body: Value, next: Vec<Value>, budget: usize) -> Value {
 
 /// Takes lines from the end until those that are left fit, with the marks of the suspicious texts in them; the first stays.
 pub(crate) fn keep_what_fits(lines: &mut Vec<Value>, room: usize) {
-    let marks_of = |lines: &[Value]| room_for(&suspicion::clean(&mut Value::Array(lines.to_vec()), &is_tool));
+    let marks_of = |lines: &[Value]| {
+        let marks = suspicion::clean(&mut Value::Array(lines.to_vec()), &is_tool);
+        room_for(&marks.iter().map(|mark| json!(mark)).collect::<Vec<_>>())
+    };
     while lines.len() > 1 && budget::size(&Value::Array(lines.clone())) + marks_of(lines) > room {
         lines.pop();
     }

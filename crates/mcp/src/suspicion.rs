@@ -1,7 +1,8 @@
 //! Text by others that looks as if it were meant to steer a model. It is marked, never refused: people may write about such
 //! things, and what misses these rules is still only a quotation.
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 /// Most fields that an answer marks.
 const MAX_MARKED: usize = 6;
@@ -34,15 +35,30 @@ impl Why {
     }
 }
 
-/// Leaves invisible characters out of every text of an answer; what stands out in a quotation comes back as
-/// `{ field, why }`. `is_tool` knows the names of tools.
-pub(crate) fn clean(body: &mut Value, is_tool: &impl Fn(&str) -> bool) -> Vec<Value> {
+/// A text that stands out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Mark {
+    /// Its address in the answer, a JSON pointer.
+    pub(crate) field: String,
+    /// What stands out.
+    pub(crate) why: String,
+}
+
+impl Mark {
+    /// Whether the text is still in the answer.
+    pub(crate) fn is_in(&self, body: &Value) -> bool {
+        body.pointer(&self.field).is_some()
+    }
+}
+
+/// Leaves invisible characters out of every text of an answer; what stands out in a quotation comes back. `is_tool` knows the names of tools.
+pub(crate) fn clean(body: &mut Value, is_tool: &impl Fn(&str) -> bool) -> Vec<Mark> {
     let mut found = Vec::new();
     walk(body, String::new(), false, is_tool, &mut found);
     found
 }
 
-fn walk(value: &mut Value, at: String, is_quoted: bool, is_tool: &impl Fn(&str) -> bool, found: &mut Vec<Value>) {
+fn walk(value: &mut Value, at: String, is_quoted: bool, is_tool: &impl Fn(&str) -> bool, found: &mut Vec<Mark>) {
     match value {
         Value::String(text) => {
             let reasons = if is_quoted { reasons(text, is_tool) } else { Vec::new() };
@@ -51,7 +67,7 @@ fn walk(value: &mut Value, at: String, is_quoted: bool, is_tool: &impl Fn(&str) 
             }
             if !reasons.is_empty() && found.len() < MAX_MARKED && at.len() <= MAX_POINTER {
                 let why: Vec<&str> = reasons.into_iter().map(Why::as_str).collect();
-                found.push(json!({ "field": at, "why": why.join("; ") }));
+                found.push(Mark { field: at, why: why.join("; ") });
             }
         }
         Value::Array(items) => {

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use outcome_core::domain::{
-    ArmSums, EvidenceGrade, Experiment, ExperimentStatus, FindingType, Learning, Measurement, Variant, Window,
+    ArmSums, Evidence, EvidenceGrade, Experiment, ExperimentStatus, FindingType, Learning, Measurement, Stored,
+    Variant, Window,
 };
 use outcome_core::ids::{ExperimentId, LearningId, MeasurementId, OutcomeId};
 use outcome_tests::lab::{Lab, agent, hypothesis};
@@ -26,7 +27,7 @@ pub async fn fill(lab: &Lab, some: &str, n_experiments: usize, n_measurements: u
         }
         tx.experiment_insert(&experiment, "").await?;
         if is_over {
-            tx.learning_insert(&learning(lab, &experiment)).await?;
+            tx.learning_insert(&learning(lab, &experiment)?).await?;
         }
         ids.push(experiment.id);
     }
@@ -61,8 +62,15 @@ fn experiment(lab: &Lab, outcome: OutcomeId, n: usize) -> Result<Experiment> {
     Ok(Experiment::draft(id, format!("idea-{n}").parse()?, outcome, hypothesis, agent(), now))
 }
 
-fn learning(lab: &Lab, experiment: &Experiment) -> Learning {
-    Learning {
+fn learning(lab: &Lab, experiment: &Experiment) -> Result<Learning> {
+    let evidence = Evidence {
+        experiment: experiment.slug.clone(),
+        commit: None,
+        plan_hash: None,
+        launched_at: None,
+        result: None,
+    };
+    Ok(Learning {
         id: lab.runtime.ids().next::<LearningId>(),
         outcome: experiment.outcome,
         experiment: experiment.id,
@@ -71,10 +79,10 @@ fn learning(lab: &Lab, experiment: &Experiment) -> Learning {
         finding_type: FindingType::RefutedHypothesis,
         hypothesis_says: format!("{}: {}", experiment.hypothesis.title, experiment.hypothesis.statement),
         note_says: None,
-        evidence: serde_json::Value::Null,
+        evidence: Stored::new(evidence)?,
         confidence: 0.9,
         grade: EvidenceGrade::B,
         applies_to: experiment.hypothesis.tags.clone(),
         created_at: experiment.created_at,
-    }
+    })
 }

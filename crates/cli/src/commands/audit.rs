@@ -1,8 +1,9 @@
 //! `audit`: verifying, exporting and anchoring the log.
 
+use outcome_core::audit::SignedAnchor;
 use outcome_core::usecases::{AnchorPlace, Verification};
-use outcome_core::{Code, Result};
-use serde_json::Value;
+use outcome_core::{Code, Error, Result};
+use serde_json::json;
 
 use crate::args;
 use crate::cx::{Cx, Exit};
@@ -38,15 +39,11 @@ pub async fn run(cx: &Cx, args: args::Audit) -> Result<Exit> {
             };
             let unlock = cx.terminal.unlock(&unlock, "sign the head of the log")?;
             let line = runtime.audit_log().anchor(&place, &unlock).await?;
-            let value: Value = serde_json::from_str(&line).unwrap_or(Value::String(line));
-            cx.out.result(&value, |page| {
-                let at = |pointer: &str| value.pointer(pointer).map(|v| v.to_string().trim_matches('"').to_owned());
-                page.line(&format!(
-                    "{} line {} with hash {}",
-                    page.green("Anchored"),
-                    at("/anchor/seq").unwrap_or_default(),
-                    at("/anchor/head").unwrap_or_default()
-                ));
+            let signed: SignedAnchor = serde_json::from_str(&line)
+                .map_err(|e| Error::new(Code::Internal, "the new anchor cannot be read").because(e))?;
+            cx.out.result(&json!(signed), |page| {
+                let (seq, head) = (signed.anchor.seq, &signed.anchor.head);
+                page.line(&format!("{} line {seq} with hash {head}", page.green("Anchored")));
                 let kept = match &place {
                     AnchorPlace::File(path) => path.display().to_string(),
                     AnchorPlace::GitNote => {

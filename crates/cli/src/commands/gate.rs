@@ -1,6 +1,7 @@
 //! `gate`: looking at gates, and asking for one.
 
 use outcome_core::Result;
+use outcome_core::domain::GateType;
 use outcome_core::usecases::{GateOpenRequest, Runtime};
 
 use super::gate_decide;

@@ -1,5 +1,6 @@
 //! A gate for the human who decides it.
 
+use outcome_core::domain::GateType;
 use outcome_core::usecases::GateView;
 
 use crate::output::{Page, absolute, ordered, safe, when};
@@ -34,7 +35,11 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
         page.field("recommends", recommendation);
     }
     page.head("Facts (quoted text was written by others)");
-    if let Some(facts) = context.facts.as_object() {
+    if let Err(problem) = context.facts.shown() {
+        let text = page.red(&safe(&problem));
+        page.line(&format!("  {text}"));
+    }
+    if let Some(facts) = context.facts.json().as_object() {
         for (name, value) in ordered(facts) {
             page.outline(2, name, value);
         }
@@ -65,7 +70,9 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
     if is_open {
         page.field("verdicts", &verdicts(view).join(", "));
     }
-    if let Some(experiment) = context.experiment.as_ref().filter(|_| is_open && context.facts.get("result").is_some()) {
+    let has_result =
+        matches!(view.gate_type, GateType::AnalysisReview | GateType::ScaleApproval | GateType::ShipApproval);
+    if let Some(experiment) = context.experiment.as_ref().filter(|_| is_open && has_result) {
         page.hint(&format!(
             "these numbers are from when the gate opened; `outcome-runtime experiment show {experiment}` shows the latest"
         ));

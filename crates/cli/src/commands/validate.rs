@@ -3,10 +3,9 @@
 use outcome_core::config::{self, Config, Diagnostic, ProcessEnv, render_all};
 use outcome_core::domain::OutcomeStatus;
 use outcome_core::settings::{Settings, process_env};
-use outcome_core::usecases::Runtime;
+use outcome_core::usecases::{FeasibilityHint, Runtime};
 use outcome_core::{Code, Error, Result};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::args;
 use crate::cx::{Cx, Exit};
@@ -95,7 +94,7 @@ async fn feasibility(settings: Settings, config: &Config) -> Vec<Feasibility> {
             Some(OutcomeStatus::Active) => match runtime.hypotheses().work_order(spec.slug.as_str()).await {
                 Ok(order) => {
                     let line = stored.map(|line| Scale::new(line.signal.unit.as_deref(), line.target));
-                    judge(&order.feasibility, &line.unwrap_or_default())
+                    judge(order.feasibility.as_ref(), &line.unwrap_or_default())
                 }
                 Err(_) => continue,
             },
@@ -111,18 +110,18 @@ async fn feasibility(settings: Settings, config: &Config) -> Vec<Feasibility> {
     found
 }
 
-fn judge(facts: &Value, scale: &Scale) -> (Option<bool>, String) {
-    let number = |key: &str| facts.get(key).and_then(Value::as_f64);
-    let Some(units) = number("daily_units") else {
+fn judge(hint: Option<&FeasibilityHint>, scale: &Scale) -> (Option<bool>, String) {
+    let Some((hint, units)) = hint.and_then(|hint| Some((hint, hint.daily_units?))) else {
         return (None, "the source does not count units, so the traffic is not known".to_owned());
     };
-    let horizon = number("horizon_days").unwrap_or(0.0);
+    let horizon = hint.horizon_days;
     let units = whole(units);
-    let Some(mde) = number("default_minimum_detectable_effect") else {
+    let Some(mde) = hint.default_minimum_detectable_effect else {
         return (None, format!("{units} units a day; set `mde` to know how many days a test takes"));
     };
     let mde = scale.change(mde.abs());
-    match number("days_needed_at_an_even_split") {
+    #[expect(clippy::cast_precision_loss, reason = "days stay far below 2^52")]
+    match hint.days_needed_at_an_even_split.map(|days| days as f64) {
         Some(days) if days <= horizon => (
             Some(true),
             format!(

@@ -14,9 +14,11 @@ use std::io::{BufWriter, ErrorKind, IsTerminal as _, Write as _};
 
 use anstream::ColorChoice;
 use outcome_core::error::error_chain;
+use outcome_core::scope::Violation;
+use outcome_core::usecases::Rejected;
 use outcome_core::{Code, Error, Result};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 pub use chart::{Point, chart};
 pub use number::{Scale, count, p_value, significant, whole};
@@ -139,7 +141,7 @@ impl Out {
         for line in lines {
             page.line(&format!("  {line}"));
         }
-        for line in details(error.context()) {
+        for line in details(error) {
             page.line(&format!("  - {}", safe(&line)));
         }
         if let Some(hint) = error.hint_text() {
@@ -177,20 +179,13 @@ fn is_read(done: std::io::Result<()>) -> Result<bool> {
     }
 }
 
-/// What the context of an error lists: violations of the scope, candidates that go back.
-fn details(context: &serde_json::Map<String, Value>) -> Vec<String> {
-    let list = |key: &str| context.get(key).and_then(Value::as_array).into_iter().flatten();
-    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let mut lines: Vec<String> = list("violations").map(|violation| text(violation, "message")).collect();
-    for candidate in list("rejected") {
-        for problem in candidate.get("problems").and_then(Value::as_array).into_iter().flatten() {
-            lines.push(format!(
-                "{}: `{}` {}",
-                text(candidate, "title"),
-                text(problem, "field"),
-                text(problem, "message")
-            ));
-        }
+/// What an error lists: violations of the scope, candidates that go back.
+fn details(error: &Error) -> Vec<String> {
+    let violations: Vec<Violation> = error.detail("violations").unwrap_or_default();
+    let rejected: Vec<Rejected> = error.detail("rejected").unwrap_or_default();
+    let mut lines: Vec<String> = violations.into_iter().map(|violation| violation.message).collect();
+    for Rejected { title, problems } in rejected {
+        lines.extend(problems.iter().map(|problem| format!("{title}: `{}` {}", problem.field, problem.message)));
     }
     lines
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Conclusion, Evaluation, Plan, Slug, Stored, text_enum};
+use super::{Build, Conclusion, Evaluation, Plan, Slug, Stored, text_enum};
 use crate::ids::{ExperimentId, OutcomeId};
 use crate::principal::Principal;
 use crate::stats::RunningState;
@@ -252,8 +252,8 @@ pub struct Experiment {
     pub parent: Option<ExperimentId>,
     /// Commit that the brief was given for.
     pub base_commit: Option<String>,
-    /// The build as reported and checked, JSON.
-    pub build: Option<serde_json::Value>,
+    /// The build as reported and checked.
+    pub build: Option<Stored<Build>>,
     /// What was fixed at launch; its hash is `state.plan_hash`.
     pub plan: Option<Stored<Plan>>,
     /// The running state of its statistics.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Assurance, GatePolicy, Slug, Verdict, text_enum};
+use super::{Assurance, Facts, GatePolicy, Slug, Stored, Verdict, text_enum};
 use crate::ids::{ExperimentId, GateId, OutcomeId};
 
 text_enum! {
@@ -93,7 +93,7 @@ pub struct ContextPackage {
     /// A deterministic recommendation, with its reason.
     pub recommendation: Option<String>,
     /// What to look at: plan, diff, result, score, learnings. Texts by others stand in fields named `*_says`.
-    pub facts: serde_json::Value,
+    pub facts: Stored<Facts>,
     /// Sentences to tick.
     pub checklist: Vec<String>,
     /// Conditions of earlier gates, to be checked here.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::text_enum;
+use super::{Document, Evaluation, Slug, Stored, text_enum};
 use crate::ids::{ExperimentId, LearningId, OutcomeId};
 
 text_enum! {
@@ -52,6 +52,31 @@ impl std::str::FromStr for EvidenceGrade {
     }
 }
 
+/// The figures behind a finding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Evidence {
+    /// Slug of the experiment.
+    pub experiment: Slug,
+    /// The commit that ran.
+    #[serde(default)]
+    pub commit: Option<String>,
+    /// Hash of the plan that was approved.
+    #[serde(default)]
+    pub plan_hash: Option<String>,
+    /// When it went live; absent where it never did.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub launched_at: Option<Timestamp>,
+    /// The last evaluation; absent where nothing was measured.
+    #[serde(default)]
+    pub result: Option<Stored<Evaluation>>,
+}
+
+impl Document for Evidence {
+    const NAME: &'static str = "evidence of the learning";
+}
+
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Learning {
@@ -71,7 +96,7 @@ pub struct Learning {
     #[serde(default)]
     pub note_says: Option<String>,
     /// The figures: effect, interval, n, health, hashes.
-    pub evidence: serde_json::Value,
+    pub evidence: Stored<Evidence>,
     /// Computed from the evidence, 0..1.
     pub confidence: f64,
     /// How strong the verdict is.

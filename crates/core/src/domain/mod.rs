@@ -1,9 +1,11 @@
 //! Data and its rules. **Invariant**: nothing here does I/O, and no other module of the crate is used but `ids`,
 //! `principal`, `error` and the statistics' plain types.
 
+mod build;
 mod decision;
 mod evaluation;
 mod experiment;
+mod facts;
 mod gate;
 mod gate_policy;
 mod learning;
@@ -16,15 +18,23 @@ mod signal;
 mod slug;
 mod stored;
 
+pub use build::{
+    Build, BuildScope, Change, ChangeKind, ClaimComparison, InstrumentationFlag, Note, NoteKind, ScopeCounts,
+    Tampering, Watch, WatchKind,
+};
 pub use decision::{Assurance, Decision, DecisionSubject, SignedDecision, Surface, Verdict};
 pub use evaluation::{Conclusion, Evaluation};
 pub use experiment::{
     Author, Experiment, ExperimentState, ExperimentStatus, Hypothesis, InterventionKind, MeasurementPlan, Pause,
     PauseCause, Risk, RolloutPlan, ScoreBreakdown,
 };
+pub use facts::{
+    DryRunEffect, DryRunFacts, DryRunSummary, Facts, GuardrailFacts, HypothesisFacts, LearningFacts, Nullable,
+    OutcomeFacts, PlanFacts,
+};
 pub use gate::{ContextPackage, Gate, GateState, GateStatus, GateType};
 pub use gate_policy::GatePolicy;
-pub use learning::{EvidenceGrade, FindingType, Learning};
+pub use learning::{Evidence, EvidenceGrade, FindingType, Learning};
 pub use measurement::{ArmSums, Measurement, Reading, Variant, VariantReading, Window};
 pub use message::{Closing, FlagPosition, GateNotice, Message, MessageKey, MessageKind, Notice, UnreadableMessage};
 pub use outcome::{
@@ -38,3 +48,6 @@ pub use slug::{Slug, SlugError};
 pub use stored::{Document, Stored};
 
 pub(crate) use crate::text_enum::text_enum;
+
+/// What an evaluation is made of.
+pub use crate::stats::{GuardrailResult, HealthFinding, Interval, Recommendation, RunningState, Severity, SrmLevel};

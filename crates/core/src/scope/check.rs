@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::domain::{Change, ChangeKind, ClaimComparison, Note, NoteKind, ScopeCounts, Watch};
 use crate::scope::{
     error::ScopeError,
-    git::{Change, ChangeKind, CommitId, GitRepo},
-    instrumentation::{self, Watch},
+    git::{CommitId, GitRepo},
+    instrumentation,
     path::{from_claim, shown},
-    report::{ClaimComparison, Note, NoteKind, ScopeCounts, ScopeReport, Violation, ViolationReason},
+    report::{ScopeReport, Violation, ViolationReason},
     rules::{Entry, PathVerdict, ScopeRules},
     symlink::destination,
 };

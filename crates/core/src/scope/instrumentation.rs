@@ -8,12 +8,10 @@
 
 use std::collections::HashMap;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
+use crate::domain::{Change, InstrumentationFlag, Tampering, Watch, WatchKind};
 use crate::scope::{
     error::ScopeError,
-    git::{Blobs, Change, GitRepo},
+    git::{Blobs, GitRepo},
     path::{fold, normalised, shown},
 };
 
@@ -21,49 +19,6 @@ use crate::scope::{
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 /// Most bytes that are read for one check.
 const MAX_TOTAL_BYTES: u64 = 32 * 1024 * 1024;
-
-/// Something that judges the experiment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Watch {
-    pub kind: WatchKind,
-    /// A name as it stands in code, or a path from the repository's root.
-    pub text: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum WatchKind {
-    /// The name of an analytics event.
-    Event,
-    /// A table; its schema is left out, since code often does so too.
-    Table,
-    Metric,
-    Flag,
-    /// A file, such as the `outcome.yaml`: every change of it counts.
-    File,
-}
-
-/// A change to something that judges the experiment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct InstrumentationFlag {
-    pub path: String,
-    pub watch: Watch,
-    pub tampering: Tampering,
-    /// How many changed lines mention it.
-    pub n_lines: usize,
-    /// The first of these lines, escaped and cut. Untrusted text.
-    pub line: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Tampering {
-    LinesAdded,
-    LinesRemoved,
-    /// Lines were both added and removed.
-    LinesChanged,
-    FileTouched,
-}
 
 /// What the guard found, and what it could not look at.
 #[derive(Debug, Default)]

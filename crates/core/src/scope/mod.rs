@@ -20,10 +20,12 @@ mod territory;
 #[cfg(test)]
 mod tests;
 
+pub use crate::domain::{
+    Change, ChangeKind, ClaimComparison, InstrumentationFlag, Note, NoteKind, ScopeCounts, Tampering, Watch, WatchKind,
+};
 pub use check::check;
 pub use error::{ScopeError, ScopeList};
-pub use git::{Change, ChangeKind, CommitId, GitOptions, GitRepo, OwnRepo, user_setting};
-pub use instrumentation::{InstrumentationFlag, Tampering, Watch, WatchKind};
+pub use git::{CommitId, GitOptions, GitRepo, OwnRepo, user_setting};
 pub use path::relative_to;
-pub use report::{ClaimComparison, Note, NoteKind, ScopeCounts, ScopeReport, Violation, ViolationReason};
+pub use report::{ScopeReport, Violation, ViolationReason};
 pub use rules::{Overlap, PathVerdict, ScopeRules, paths_overlap};

@@ -5,10 +5,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::scope::{
-    git::{Change, CommitId},
-    instrumentation::InstrumentationFlag,
-};
+use crate::domain::{Change, ClaimComparison, InstrumentationFlag, Note, ScopeCounts};
+use crate::scope::git::CommitId;
 
 /// The difference between two commits, held against the rules, the claim and the instrumentation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -27,17 +25,6 @@ pub struct ScopeReport {
     pub not_inspected: Vec<String>,
     pub notes: Vec<Note>,
     pub changes: Vec<Change>,
-}
-
-/// The length of each list of the report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ScopeCounts {
-    pub n_changes: usize,
-    pub n_violations: usize,
-    pub n_missing_from_claim: usize,
-    pub n_claimed_but_unchanged: usize,
-    pub n_instrumentation: usize,
-    pub n_not_inspected: usize,
 }
 
 /// A path that the change may not touch, or a link that may not lead where it leads.
@@ -69,30 +56,6 @@ pub enum ViolationReason {
     LinkOutsideAllowed,
     /// Where the link leads could not be read.
     LinkUnreadable,
-}
-
-/// Differences between what was said to be changed and what was changed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ClaimComparison {
-    /// Changed, but not claimed. Both paths of a rename count.
-    pub missing_from_claim: Vec<String>,
-    /// Claimed, but not changed; as claimed.
-    pub claimed_but_unchanged: Vec<String>,
-}
-
-/// Something that whoever approves should know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Note {
-    pub kind: NoteKind,
-    pub path: String,
-    pub message: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum NoteKind {
-    /// A submodule changed: its content lives in another repository and was not checked.
-    Submodule,
 }
 
 impl ClaimComparison {

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
-use serde_json::Value;
 use sqlx::types::Json;
 
 use super::codec::Instant;
@@ -12,13 +11,12 @@ use super::db::{Tx, on_db};
 use super::error::must_hit;
 use super::statement::statements;
 use crate::domain::{
-    Author, Conclusion, Evaluation, Experiment, ExperimentState, ExperimentStatus, Hypothesis, Plan, ScoreBreakdown,
-    Slug, Stored,
+    Author, Build, Conclusion, Evaluation, Experiment, ExperimentState, ExperimentStatus, Hypothesis, Plan,
+    RunningState, ScoreBreakdown, Slug, Stored,
 };
 use crate::error::Result;
 use crate::ids::{ExperimentId, OutcomeId, WorkspaceId};
 use crate::principal::Principal;
-use crate::stats::RunningState;
 
 /// The statuses of what got further than an idea and is not over.
 const UNDER_WAY: &str = "('awaiting_portfolio_gate', 'building', 'failed_build', 'awaiting_launch_gate', 'running',
@@ -85,7 +83,7 @@ columns! {
         state: Json<ExperimentState> => folded,
         parent_id: Option<ExperimentId> => volatile("shown"),
         base_commit: Option<String> => volatile("unchecked: what a reported change is compared with"),
-        build: Option<Json<Value>> => volatile("unchecked: what a gate shows of the change"),
+        build: Option<Json<Stored<Build>>> => volatile("unchecked: what a gate shows of the change"),
         // By its hash, which is part of the state.
         plan: Option<Json<Stored<Plan>>> => folded,
         running: Option<Json<Stored<RunningState>>> => volatile("unchecked: the statistics go on from it; recompute compares it"),

@@ -1,13 +1,12 @@
 //! Learnings.
 
-use serde_json::Value;
 use sqlx::types::Json;
 
 use super::codec::Instant;
 use super::columns::{columns, list, row, sql};
 use super::db::{Tx, on_db};
 use super::statement::statements;
-use crate::domain::{EvidenceGrade, FindingType, Learning, Slug};
+use crate::domain::{Evidence, EvidenceGrade, FindingType, Learning, Slug, Stored};
 use crate::error::Result;
 use crate::ids::{ExperimentId, LearningId, OutcomeId, WorkspaceId};
 
@@ -49,7 +48,7 @@ columns! {
         finding_type: FindingType => volatile("text for people and agents"),
         hypothesis_says: String => volatile("text for people and agents"),
         note_says: Option<String> => volatile("text for people and agents"),
-        evidence: Json<Value> => volatile("shown"),
+        evidence: Json<Stored<Evidence>> => volatile("shown"),
         confidence: f64 => volatile("shown"),
         grade: EvidenceGrade => volatile("shown"),
         applies_to: Json<Vec<String>> => volatile("text for people and agents"),

@@ -20,15 +20,18 @@ mod sessions;
 mod signals;
 mod workspaces;
 
+pub use crate::hypotheses::Problem;
 pub use audit_log::{
     AnchorPlace, AuditLog, Proof, ProofExperiment, ProofLogged, ProofMethod, ProofPhase, ProofPoll, ProofReading,
     ProofRecorded, ProofSnapshot, ProofStep, RecomputeRequest, Recomputed, RecomputedExperiment, Verification,
 };
-pub use builds::{Brief, BuildReport, BuildReported, Building, Builds, Refusal, ScopeCheckRequest};
+pub use builds::{
+    Brief, BriefHypothesis, BriefLearning, BuildReport, BuildReported, Building, Builds, Refusal, ScopeCheckRequest,
+};
 pub use experiments::{ActRequest, DryRunView, ExperimentView, Experiments};
 pub use gates::{DecideRequest, Decided, GateOpenRequest, GateView, Gates};
-pub use hypotheses::{Hypotheses, Rejected, Submission, Submitted, WorkOrder, read_candidates};
-pub use kernel::{DryRunRequest, HistoryPoint, HistoryPoll, Unlock};
+pub use hypotheses::{FeasibilityHint, Hypotheses, Rejected, Submission, Submitted, UnderWay, WorkOrder, WorkOrderGoal, WorkOrderLearning, WorkOrderSignal, read_candidates};
+pub use kernel::{DryRunRequest, HistoryPoint, HistoryPoll, LimitedSignal, Limits, Unlock};
 pub use learnings::{LearningView, Learnings};
 pub use outbox::{Delivered, Outbox};
 pub use outcomes::{Activated, Applied, Attainment, Change, OutcomePlan, Outcomes, PlannedAction};

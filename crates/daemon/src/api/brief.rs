@@ -7,7 +7,8 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 use outcome_core::usecases::Brief;
 use outcome_core::{Code, Error};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::json;
 
 use crate::App;
 use crate::http::problem::Problem;
@@ -42,40 +43,35 @@ impl Markdown {
     fn of(brief: Brief) -> Self {
         let hypothesis = &brief.hypothesis;
         let said = [
-            ("Title", "title_says"),
-            ("Statement", "statement_says"),
-            ("Mechanism", "mechanism_says"),
-            ("The change", "intervention_says"),
+            ("Title", &hypothesis.title_says),
+            ("Statement", &hypothesis.statement_says),
+            ("Mechanism", &hypothesis.mechanism_says),
+            ("The change", &hypothesis.intervention_says),
         ];
-        let learnings = brief.learnings.iter().map(ToString::to_string).collect();
         Self {
-            said: said
-                .iter()
-                .filter_map(|(label, key)| Some((*label, quoted(hypothesis.get(key)?.as_str()?))))
-                .collect(),
+            said: said.map(|(label, text)| (label, quoted(text))).into(),
             base_commit: brief.base_commit.clone().unwrap_or_else(|| "none".to_owned()),
             lists: vec![
-                ("Declared paths", codes(hypothesis.get("declared_paths"))),
-                ("Allowed paths", codes(brief.scope.get("allowed_paths"))),
-                ("Forbidden paths", codes(brief.scope.get("forbidden_paths"))),
-                ("Constraints", values(brief.constraints.get("guardrails"))),
-                ("Rules", values(brief.constraints.get("rules_say"))),
+                ("Declared paths", codes(&hypothesis.declared_paths)),
+                ("Allowed paths", codes(&brief.scope.allowed_paths)),
+                ("Forbidden paths", codes(&brief.scope.forbidden_paths)),
+                ("Constraints", brief.constraints.guardrails.iter().map(as_json).collect()),
+                ("Rules", brief.constraints.rules_say.clone()),
                 ("Conditions of the approval", brief.conditions.clone()),
                 ("Definition of done", brief.definition_of_done.clone()),
-                ("Learnings", learnings),
+                ("Learnings", brief.learnings.iter().map(as_json).collect()),
             ],
             brief,
         }
     }
 }
 
-fn values(list: Option<&Value>) -> Vec<String> {
-    let show = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-    list.and_then(Value::as_array).map(|list| list.iter().map(show).collect()).unwrap_or_default()
+fn as_json(value: &impl Serialize) -> String {
+    json!(value).to_string()
 }
 
-fn codes(list: Option<&Value>) -> Vec<String> {
-    values(list).into_iter().map(|path| format!("`{path}`")).collect()
+fn codes(paths: &[String]) -> Vec<String> {
+    paths.iter().map(|path| format!("`{path}`")).collect()
 }
 
 /// Every line is marked, so that none passes for ours.

@@ -104,7 +104,7 @@ pub(crate) fn log(error: &Error, status: StatusCode) {
 
 /// `Retry-After`, for who was too fast.
 pub(crate) fn retry_after(error: &Error, response: &mut Response) {
-    let wait = error.context().get("retry_after_secs").and_then(Value::as_u64);
+    let wait: Option<u64> = error.detail("retry_after_secs");
     if let Some(value) = wait.and_then(|secs| HeaderValue::from_str(&secs.to_string()).ok()) {
         response.headers_mut().insert(header::RETRY_AFTER, value);
     }

@@ -180,6 +180,16 @@ fn grouped(mut flat: JsonObject) -> Value {
     Value::Object(flat)
 }
 
+/// The title of a candidate that was not accepted.
+pub(super) fn title(raw: &Value) -> String {
+    short_title(raw.get("title").and_then(Value::as_str).unwrap_or("(no title)"))
+}
+
+/// A title that is no essay.
+pub(super) fn short_title(title: &str) -> String {
+    title.chars().take(80).collect()
+}
+
 /// The core's field names without their groups.
 pub(super) fn flat_field(field: &str) -> &str {
     field.strip_prefix("measurement.").or_else(|| field.strip_prefix("rollout.")).unwrap_or(field)

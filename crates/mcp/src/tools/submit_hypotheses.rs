@@ -2,7 +2,7 @@
 
 use outcome_core::Code;
 use outcome_core::domain::Author;
-use outcome_core::usecases::Submission;
+use outcome_core::usecases::{Problem, Rejected, Submission};
 use rmcp::model::JsonObject;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
     for raw in args.hypotheses.iter().take(50) {
         match hypothesis::parse(raw) {
             Ok(candidate) => good.push(candidate),
-            Err(problems) => rejected.push(json!({ "title_says": title(raw), "problems": problems })),
+            Err(problems) => rejected.push(json!({ "title_says": hypothesis::title(raw), "problems": problems })),
         }
     }
     if good.is_empty() && !rejected.is_empty() {
@@ -70,13 +70,13 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
         Err(error) if error.code() == Code::NotFound => return Err(with_known(call, "outcome", error.into()).await),
         Err(error) => {
             let mut failure = Failure::from(&error);
-            if let Some(list) = error.context().get("rejected") {
-                failure = failure.with("rejected", renamed(list));
+            if let Some(list) = error.detail::<Vec<Rejected>>("rejected") {
+                failure = failure.with("rejected", renamed(&list));
             }
             return Err(failure.next("get_work_order", json!({ "outcome_id": args.outcome_id })));
         }
     };
-    rejected.extend(renamed(&serde_json::to_value(&done.rejected).unwrap_or_default()));
+    rejected.extend(renamed(&done.rejected));
     let gates: Vec<Value> = done
         .gates
         .iter()
@@ -96,19 +96,13 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
     Ok(Answer::new(body).within(Detail::Full.budget()).next_all(next))
 }
 
-fn title(raw: &Value) -> String {
-    raw.get("title").and_then(Value::as_str).unwrap_or("(no title)").chars().take(80).collect()
-}
-
 /// The core's rejections with the names of this tool: flat fields, and the title as somebody's words.
-fn renamed(list: &Value) -> Vec<Value> {
-    let field = |problem: &Value| {
-        let name = problem.get("field").and_then(Value::as_str).unwrap_or_default();
-        json!({ "field": hypothesis::flat_field(name), "message": problem.get("message") })
+fn renamed(list: &[Rejected]) -> Vec<Value> {
+    let field =
+        |problem: &Problem| json!({ "field": hypothesis::flat_field(&problem.field), "message": problem.message });
+    let one = |item: &Rejected| {
+        let problems: Vec<Value> = item.problems.iter().map(field).collect();
+        json!({ "title_says": hypothesis::short_title(&item.title), "problems": problems })
     };
-    let one = |item: &Value| {
-        let problems = item.get("problems").and_then(Value::as_array);
-        json!({ "title_says": title(item), "problems": problems.into_iter().flatten().map(field).collect::<Vec<_>>() })
-    };
-    list.as_array().into_iter().flatten().map(one).collect()
+    list.iter().map(one).collect()
 }

@@ -1,52 +1,12 @@
 //! The difference between the trees of two commits.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::{CommitId, GitRepo, command::text};
+use crate::domain::{Change, ChangeKind};
 use crate::scope::error::ScopeError;
 
 const LINK_MODE: &str = "120000";
 const SUBMODULE_MODE: &str = "160000";
 const DIFF_TREE: &str = "diff-tree";
-
-/// One entry of the difference.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Change {
-    pub kind: ChangeKind,
-    /// From the repository's root; for a deletion the path that is gone.
-    pub path: String,
-    /// Where a renamed or copied file came from.
-    pub old_path: Option<String>,
-    /// False when a path is not UTF-8 and is shown with replacement characters.
-    pub is_utf8: bool,
-    /// Git's mode in octal, such as `100644`; `None` where the entry does not exist.
-    pub old_mode: Option<String>,
-    pub new_mode: Option<String>,
-    /// The object before and after: a blob, or the commit of a submodule.
-    pub old_object: Option<String>,
-    pub new_object: Option<String>,
-    /// The entry is, or was, a symbolic link.
-    pub is_symlink: bool,
-    /// Where the link leads now, as it is written; `None` when it is no link or could not be read.
-    pub symlink_target: Option<String>,
-    /// The entry is, or was, a submodule.
-    pub is_submodule: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ChangeKind {
-    Added,
-    Modified,
-    Deleted,
-    Renamed,
-    Copied,
-    /// A file became a link or a submodule, or the other way round.
-    TypeChanged,
-    /// Only the mode changed: a file became executable or stopped being so.
-    ModeChanged,
-}
 
 impl GitRepo {
     /// What differs between two commits, in git's order. Links have no target yet.

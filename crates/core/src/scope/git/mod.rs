@@ -19,7 +19,6 @@ use serde::{Deserialize, Serialize};
 
 pub use self::command::GitOptions;
 use self::command::{Git, Output, os_string, text};
-pub use self::diff::{Change, ChangeKind};
 pub(super) use self::objects::Blobs;
 pub use self::own::{OwnRepo, user_setting};
 use crate::scope::error::ScopeError;

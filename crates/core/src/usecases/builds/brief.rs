@@ -2,15 +2,15 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::Builds;
-use crate::domain::ExperimentStatus;
+use crate::domain::{EvidenceGrade, ExperimentStatus, FindingType, InterventionKind, ScopeSpec};
 use crate::error::{Code, Error, Result};
 use crate::store::{LearningQuery, StoredLearning};
 use crate::usecases::kernel::check::check_experiment;
 use crate::usecases::kernel::gate_context::conditions;
 use crate::usecases::kernel::keyring::keyring;
+use crate::usecases::kernel::limits::Limits;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
 
 /// The brief of an approved experiment.
@@ -25,9 +25,9 @@ pub struct Brief {
     /// The commit from which to build; what is reported is compared with it.
     pub base_commit: Option<String>,
     /// The hypothesis in its author's words (`*_says`).
-    pub hypothesis: Value,
+    pub hypothesis: BriefHypothesis,
     /// Paths that may and may not be touched.
-    pub scope: Value,
+    pub scope: ScopeSpec,
     /// Key of the flag behind which the change goes.
     pub flag_key: String,
     /// Event to emit when a unit is exposed.
@@ -35,13 +35,44 @@ pub struct Brief {
     /// What is randomised.
     pub randomisation_unit: String,
     /// Limits and rules.
-    pub constraints: Value,
+    pub constraints: Limits,
     /// Conditions under which it was approved.
     pub conditions: Vec<String>,
     /// When it is done.
     pub definition_of_done: Vec<String>,
     /// What was learnt about this before.
-    pub learnings: Vec<Value>,
+    pub learnings: Vec<BriefLearning>,
+}
+
+/// The hypothesis, in its author's words.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct BriefHypothesis {
+    /// Paths that its author named.
+    pub declared_paths: Vec<String>,
+    /// What is changed.
+    pub intervention: InterventionKind,
+    /// What is to be done.
+    pub intervention_says: String,
+    /// Why it should work.
+    pub mechanism_says: String,
+    /// If we do this, then that will happen.
+    pub statement_says: String,
+    /// One line.
+    pub title_says: String,
+}
+
+/// What was learnt before.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct BriefLearning {
+    /// In the runtime's words.
+    pub finding: String,
+    /// How strong the verdict was.
+    pub grade: EvidenceGrade,
+    /// What kind.
+    #[serde(rename = "type")]
+    pub finding_type: FindingType,
 }
 
 impl Builds<'_> {
@@ -95,28 +126,28 @@ impl Builds<'_> {
             outcome: spec.slug.to_string(),
             status,
             base_commit: experiment.base_commit.clone(),
-            hypothesis: json!({
-                "title_says": hypothesis.title,
-                "statement_says": hypothesis.statement,
-                "mechanism_says": hypothesis.mechanism,
-                "intervention": hypothesis.intervention,
-                "intervention_says": hypothesis.intervention_description,
-                "declared_paths": hypothesis.touched_paths,
-            }),
-            scope: json!({ "allowed_paths": spec.scope.allowed_paths, "forbidden_paths": spec.scope.forbidden_paths }),
+            hypothesis: BriefHypothesis {
+                declared_paths: hypothesis.touched_paths.clone(),
+                intervention: hypothesis.intervention,
+                intervention_says: hypothesis.intervention_description.clone(),
+                mechanism_says: hypothesis.mechanism.clone(),
+                statement_says: hypothesis.statement.clone(),
+                title_says: hypothesis.title.clone(),
+            },
+            scope: spec.scope.clone(),
             flag_key: hypothesis.flag_key.clone(),
             exposure_event: spec.exposure.clone(),
             randomisation_unit: spec.randomisation_unit.clone(),
-            constraints: json!({
-                "guardrails": spec.guardrails().map(|(signal, bound, _, _)| json!({ "signal": signal.name, "bound": bound }))
-                    .collect::<Vec<_>>(),
-                "rules_say": spec.rules().collect::<Vec<_>>(),
-            }),
+            constraints: Limits::of(spec),
             conditions: conditions(&mut tx, &experiment).await?,
             definition_of_done: done,
             learnings: learnings
-                .iter()
-                .map(|StoredLearning { learning, .. }| json!({ "finding": learning.finding, "type": learning.finding_type, "grade": learning.grade }))
+                .into_iter()
+                .map(|StoredLearning { learning, .. }| BriefLearning {
+                    finding: learning.finding,
+                    grade: learning.grade,
+                    finding_type: learning.finding_type,
+                })
                 .collect(),
         })
     }

@@ -1,7 +1,7 @@
 //! What is being built right now, and where it may be built: what an editor's hook asks before each edit.
 
 use super::Builds;
-use crate::domain::{Experiment, ExperimentStatus, Slug};
+use crate::domain::{Experiment, ExperimentStatus, Slug, Stored};
 use crate::error::Result;
 use crate::scope::{PathVerdict, ScopeRules};
 use crate::usecases::kernel::lookup::outcome_of;
@@ -67,9 +67,9 @@ impl Builds<'_> {
         for experiment in under_way.into_iter().rev().filter(is_building) {
             let outcome = outcome_of(&mut tx, &experiment).await?;
             let scope = &outcome.spec.scope;
-            let branch = experiment.build.as_ref().and_then(|build| build.get("branch")).and_then(|name| name.as_str());
+            let build = experiment.build.as_ref().map(Stored::read).transpose()?;
             all.push(Building {
-                branch: branch.map(ToOwned::to_owned),
+                branch: build.and_then(|build| build.branch.clone()),
                 rules: ScopeRules::parse(&scope.allowed_paths, &scope.forbidden_paths)?,
                 experiment: experiment.slug,
             });

@@ -8,7 +8,7 @@ mod scope_check;
 
 use crate::usecases::Runtime;
 
-pub use brief::Brief;
+pub use brief::{Brief, BriefHypothesis, BriefLearning};
 pub use building::{Building, Refusal};
 pub use report::{BuildReport, BuildReported};
 pub use scope_check::ScopeCheckRequest;

@@ -2,11 +2,11 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Builds;
 use crate::audit::EventKind;
-use crate::domain::{Experiment, ExperimentStatus, GateType, Outcome, Plan};
+use crate::domain::{Build, BuildScope, Experiment, ExperimentStatus, GateType, Outcome, Plan, Stored};
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::ExperimentEvent;
 use crate::principal::Principal;
@@ -129,7 +129,7 @@ impl Builds<'_> {
         }
         let budget_part = Some(budget_part(&mut tx, &experiment).await?);
         let plan_hash = digest(&Plan::of(&outcome.spec, &experiment.hypothesis, budget_part))?;
-        experiment.build = Some(build_facts(&scope, &summary, notes.as_deref(), branch.as_deref(), &report, by));
+        experiment.build = Some(Stored::new(build_of(&scope, &summary, notes, branch, &report, by))?);
         let context = StepContext { says: Some(summary), ..StepContext::default() };
         let event = ExperimentEvent::ReportedBuilt { commit, plan_hash, budget_part };
         experiment_step(self.0, &mut tx, &outcome, &mut experiment, event, by, &context).await?;
@@ -218,32 +218,36 @@ fn watched(outcome: &Outcome, experiment: &Experiment) -> Vec<Watch> {
     watched
 }
 
-fn build_facts(
+fn build_of(
     scope: &ScopeReport,
     summary: &str,
-    notes: Option<&str>,
-    branch: Option<&str>,
+    notes: Option<String>,
+    branch: Option<String>,
     report: &BuildReport,
     by: &Principal,
-) -> Value {
-    let listed: Vec<_> = scope.changes.iter().take(MAX_LISTED).collect();
-    json!({
-        "base": scope.base,
-        "commit": scope.head,
-        "branch": branch,
-        "reported_by": by,
-        "summary_says": summary,
-        "notes_say": notes,
-        "claimed_flag": report.flag_key,
-        "scope": {
-            "is_clean": scope.is_clean,
-            "counts": scope.counts,
-            "claim": scope.claim,
-            "instrumentation": scope.instrumentation.iter().take(MAX_LISTED).collect::<Vec<_>>(),
-            "notes": scope.notes.iter().take(MAX_LISTED).collect::<Vec<_>>(),
-            "changes": listed,
+) -> Build {
+    Build {
+        base: scope.base.to_string(),
+        commit: scope.head.to_string(),
+        branch,
+        reported_by: by.clone(),
+        summary_says: summary.to_owned(),
+        notes_say: notes,
+        claimed_flag: report.flag_key.clone(),
+        scope: BuildScope {
+            is_clean: scope.is_clean,
+            counts: scope.counts,
+            claim: scope.claim.clone(),
+            instrumentation: first(&scope.instrumentation),
+            notes: first(&scope.notes),
+            changes: first(&scope.changes),
         },
-    })
+    }
+}
+
+/// The part of a list that is stored.
+fn first<T: Clone>(list: &[T]) -> Vec<T> {
+    list.iter().take(MAX_LISTED).cloned().collect()
 }
 
 fn violation_error(experiment: &Experiment, scope: &ScopeReport) -> Error {

@@ -1,12 +1,18 @@
 //! Looking at experiments.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::Experiments;
-use crate::domain::Experiment;
+use crate::domain::{
+    Author, Build, Conclusion, Evaluation, Experiment, ExperimentState, Hypothesis, Plan, ScoreBreakdown, Slug, Stored,
+};
 use crate::error::Result;
+use crate::ids::{ExperimentId, OutcomeId};
 use crate::lifecycle::EXPERIMENT_TABLE;
+use crate::principal::Principal;
+use crate::stats::RunningState;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_named, outcome_of};
 use crate::usecases::kernel::signal_problem::problem;
 
@@ -15,8 +21,9 @@ use crate::usecases::kernel::signal_problem::problem;
 pub struct ExperimentView {
     /// Slug of its outcome.
     pub outcome: String,
-    /// Everything about it.
-    #[serde(flatten)]
+    /// Everything about it; the id of its outcome is `outcome_id` here.
+    #[serde(flatten, serialize_with = "with_outcome_id")]
+    #[schemars(with = "ShownExperiment<'static>")]
     pub experiment: Experiment,
     /// Open gates about it.
     pub gates: Vec<String>,
@@ -24,6 +31,59 @@ pub struct ExperimentView {
     pub allowed: Vec<String>,
     /// Signals that fail or are late, as sentences.
     pub signal_problems: Vec<String>,
+}
+
+/// An experiment beside the name of its outcome.
+#[derive(Serialize, JsonSchema)]
+struct ShownExperiment<'e> {
+    id: ExperimentId,
+    slug: &'e Slug,
+    outcome_id: OutcomeId,
+    hypothesis: &'e Hypothesis,
+    author: Author,
+    submitted_by: &'e Principal,
+    score: &'e ScoreBreakdown,
+    state: &'e ExperimentState,
+    parent: Option<ExperimentId>,
+    base_commit: Option<&'e str>,
+    build: Option<&'e Stored<Build>>,
+    plan: Option<&'e Stored<Plan>>,
+    running: Option<&'e Stored<RunningState>>,
+    current_result: Option<&'e Stored<Evaluation>>,
+    final_result: Option<&'e Stored<Conclusion>>,
+    #[schemars(with = "String")]
+    created_at: Timestamp,
+    #[schemars(with = "String")]
+    updated_at: Timestamp,
+    #[schemars(with = "Option<String>")]
+    launched_at: Option<Timestamp>,
+    #[schemars(with = "Option<String>")]
+    concluded_at: Option<Timestamp>,
+}
+
+fn with_outcome_id<S: Serializer>(experiment: &Experiment, serializer: S) -> Result<S::Ok, S::Error> {
+    ShownExperiment {
+        id: experiment.id,
+        slug: &experiment.slug,
+        outcome_id: experiment.outcome,
+        hypothesis: &experiment.hypothesis,
+        author: experiment.author,
+        submitted_by: &experiment.submitted_by,
+        score: &experiment.score,
+        state: &experiment.state,
+        parent: experiment.parent,
+        base_commit: experiment.base_commit.as_deref(),
+        build: experiment.build.as_ref(),
+        plan: experiment.plan.as_ref(),
+        running: experiment.running.as_ref(),
+        current_result: experiment.current_result.as_ref(),
+        final_result: experiment.final_result.as_ref(),
+        created_at: experiment.created_at,
+        updated_at: experiment.updated_at,
+        launched_at: experiment.launched_at,
+        concluded_at: experiment.concluded_at,
+    }
+    .serialize(serializer)
 }
 
 impl Experiments<'_> {

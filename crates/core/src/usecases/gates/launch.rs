@@ -22,7 +22,10 @@ pub(super) async fn launch_drift(runtime: &Runtime, gate: &Gate) -> Result<Optio
     let mut tx = runtime.read().await?;
     let Some(experiment) = tx.experiment_get(id).await? else { return Ok(None) };
     drop(tx);
-    let branch = experiment.build.as_ref().and_then(|build| build["branch"].as_str().map(ToOwned::to_owned));
+    let branch = match &experiment.build {
+        Some(build) => build.read()?.branch.clone(),
+        None => None,
+    };
     let (Some(branch), Ok(repo)) = (branch, repo(runtime).await) else { return Ok(None) };
     Ok(repo.resolve(&format!("refs/heads/{branch}")).await.ok().map(|commit| commit.to_string()))
 }

@@ -1,6 +1,7 @@
 //! What a test can find at the measured baseline and traffic.
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::domain::{Design, Hypothesis, Outcome};
 use crate::hypotheses::Problem;
@@ -45,14 +46,29 @@ fn needed(outcome: &Outcome, mde: f64, treatment_pct: u8) -> Option<stats::Feasi
     .ok()
 }
 
-/// What a test can find within the horizon at an even split, for the author.
-pub(super) fn feasibility_hint(outcome: &Outcome) -> Value {
-    let Some(baseline) = &outcome.state.baseline else { return Value::Null };
+/// What a test can find within the horizon at an even split.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct FeasibilityHint {
+    /// Units a day, where the source counts them.
+    pub daily_units: Option<f64>,
+    /// Days until the default effect is found; absent where too little is known.
+    pub days_needed_at_an_even_split: Option<u64>,
+    /// Smallest effect worth finding, absolute, unless a candidate says otherwise.
+    pub default_minimum_detectable_effect: Option<f64>,
+    /// Days of the horizon.
+    pub horizon_days: f64,
+}
+
+/// The hint for the author; `None` before the baseline is measured.
+pub(super) fn feasibility_hint(outcome: &Outcome) -> Option<FeasibilityHint> {
+    let baseline = outcome.state.baseline.as_ref()?;
     let mde = outcome.spec.minimum_detectable_effect.map(|mde| mde.absolute(baseline.value));
-    json!({
-        "daily_units": baseline.daily_units,
-        "horizon_days": outcome.spec.horizon.as_days(),
-        "default_minimum_detectable_effect": mde,
-        "days_needed_at_an_even_split": mde.and_then(|mde| needed(outcome, mde, 50)).map(|found| found.days_whole_weeks),
+    let needed = mde.and_then(|mde| needed(outcome, mde, 50));
+    Some(FeasibilityHint {
+        daily_units: baseline.daily_units,
+        days_needed_at_an_even_split: needed.map(|found| found.days_whole_weeks),
+        default_minimum_detectable_effect: mde,
+        horizon_days: outcome.spec.horizon.as_days(),
     })
 }

@@ -6,8 +6,9 @@ mod work_order;
 
 use crate::usecases::Runtime;
 
+pub use feasibility::FeasibilityHint;
 pub use submit::{Rejected, Submission, Submitted, read_candidates};
-pub use work_order::WorkOrder;
+pub use work_order::{UnderWay, WorkOrder, WorkOrderGoal, WorkOrderLearning, WorkOrderSignal};
 
 /// The use cases about hypotheses.
 #[derive(Clone, Copy)]

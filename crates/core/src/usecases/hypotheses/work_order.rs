@@ -1,13 +1,15 @@
 //! The work order for whoever writes hypotheses.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::Hypotheses;
-use super::feasibility::feasibility_hint;
+use super::feasibility::{FeasibilityHint, feasibility_hint};
+use crate::domain::{Design, Direction, EvidenceGrade, ExperimentStatus, FindingType, ScopeSpec, Slug};
 use crate::error::Result;
 use crate::store::{LearningQuery, StoredLearning};
+use crate::usecases::kernel::limits::Limits;
 use crate::usecases::kernel::lookup::outcome_named;
 use crate::usecases::kernel::proposal::require_active;
 
@@ -19,19 +21,91 @@ pub struct WorkOrder {
     /// How many candidates are asked for.
     pub n_candidates: u32,
     /// What to achieve: signal, target, baseline, deadline. Texts by people stand in `*_says`.
-    pub goal: Value,
+    pub goal: WorkOrderGoal,
     /// Where a change may happen.
-    pub scope: Value,
+    pub scope: ScopeSpec,
     /// What must not be crossed.
-    pub constraints: Value,
+    pub constraints: Limits,
     /// What was learnt before: do not repeat what was refuted.
-    pub learnings: Vec<Value>,
+    pub learnings: Vec<WorkOrderLearning>,
     /// What is under way: do not get in its way.
-    pub under_way: Vec<Value>,
-    /// What a test can find: units a day, days, and the smallest effect that fits the horizon.
-    pub feasibility: Value,
+    pub under_way: Vec<UnderWay>,
+    /// What a test can find; absent before the baseline is measured.
+    pub feasibility: Option<FeasibilityHint>,
     /// What the answer looks like.
     pub answer_with: String,
+}
+
+/// What to achieve.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct WorkOrderGoal {
+    /// Until when.
+    #[schemars(with = "Option<String>")]
+    pub deadline: Option<Timestamp>,
+    /// More about it.
+    pub description_says: Option<String>,
+    /// How an experiment is judged.
+    pub design: Design,
+    /// Which way is better.
+    pub direction: Direction,
+    /// The event of an exposure.
+    pub exposure_event: Option<String>,
+    /// Where it stood, as the author of the outcome believed.
+    pub from: f64,
+    /// Where it stood when it was activated.
+    pub measured_baseline: Option<f64>,
+    /// What is randomised.
+    pub randomisation_unit: String,
+    /// The deciding signal.
+    pub signal: WorkOrderSignal,
+    /// Title.
+    pub title_says: String,
+    /// Where it should be.
+    pub to: f64,
+}
+
+/// A signal in a few words.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct WorkOrderSignal {
+    /// What is measured.
+    pub metric: String,
+    /// Its name.
+    pub name: String,
+    /// Its unit, for people.
+    pub unit: Option<String>,
+}
+
+/// What was learnt before.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct WorkOrderLearning {
+    /// In the runtime's words.
+    pub finding: String,
+    /// How strong the verdict was.
+    pub grade: EvidenceGrade,
+    /// What its hypothesis said.
+    pub hypothesis_says: String,
+    /// What kind.
+    #[serde(rename = "type")]
+    pub finding_type: FindingType,
+}
+
+/// An experiment that is under way.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct UnderWay {
+    /// Slug.
+    pub experiment: Slug,
+    /// Its flag.
+    pub flag_key: String,
+    /// Where it stands.
+    pub status: ExperimentStatus,
+    /// Its title.
+    pub title_says: String,
+    /// Paths that it touches.
+    pub touched_paths: Vec<String>,
 }
 
 impl Hypotheses<'_> {
@@ -51,38 +125,42 @@ impl Hypotheses<'_> {
         Ok(WorkOrder {
             outcome: spec.slug.to_string(),
             n_candidates: spec.portfolio.candidates,
-            goal: json!({
-                "title_says": spec.title,
-                "description_says": spec.description,
-                "signal": { "name": spec.signal.name, "metric": spec.signal.metric, "unit": spec.signal.unit },
-                "direction": spec.target.direction,
-                "from": spec.target.from,
-                "to": spec.target.to,
-                "measured_baseline": outcome.state.baseline.as_ref().map(|baseline| baseline.value),
-                "deadline": outcome.state.deadline,
-                "design": spec.design,
-                "randomisation_unit": spec.randomisation_unit,
-                "exposure_event": spec.exposure,
-            }),
-            scope: json!({ "allowed_paths": spec.scope.allowed_paths, "forbidden_paths": spec.scope.forbidden_paths }),
-            constraints: json!({
-                "guardrails": spec.guardrails().map(|(signal, bound, _, _)| json!({ "signal": signal.name, "bound": bound }))
-                    .collect::<Vec<_>>(),
-                "rules_say": spec.rules().collect::<Vec<_>>(),
-            }),
+            goal: WorkOrderGoal {
+                deadline: outcome.state.deadline,
+                description_says: spec.description.clone(),
+                design: spec.design,
+                direction: spec.target.direction,
+                exposure_event: spec.exposure.clone(),
+                from: spec.target.from,
+                measured_baseline: outcome.state.baseline.as_ref().map(|baseline| baseline.value),
+                randomisation_unit: spec.randomisation_unit.clone(),
+                signal: WorkOrderSignal {
+                    metric: spec.signal.metric.clone(),
+                    name: spec.signal.name.clone(),
+                    unit: spec.signal.unit.clone(),
+                },
+                title_says: spec.title.clone(),
+                to: spec.target.to,
+            },
+            scope: spec.scope.clone(),
+            constraints: Limits::of(spec),
             learnings: learnings
-                .iter()
-                .map(|StoredLearning { learning, .. }| {
-                    json!({ "finding": learning.finding, "type": learning.finding_type,
-                    "grade": learning.grade, "hypothesis_says": learning.hypothesis_says })
+                .into_iter()
+                .map(|StoredLearning { learning, .. }| WorkOrderLearning {
+                    finding: learning.finding,
+                    grade: learning.grade,
+                    hypothesis_says: learning.hypothesis_says,
+                    finding_type: learning.finding_type,
                 })
                 .collect(),
             under_way: open
-                .iter()
-                .map(|experiment| {
-                    json!({ "experiment": experiment.slug, "status": experiment.state.status,
-                    "title_says": experiment.hypothesis.title, "touched_paths": experiment.hypothesis.touched_paths,
-                    "flag_key": experiment.hypothesis.flag_key })
+                .into_iter()
+                .map(|experiment| UnderWay {
+                    experiment: experiment.slug,
+                    flag_key: experiment.hypothesis.flag_key,
+                    status: experiment.state.status,
+                    title_says: experiment.hypothesis.title,
+                    touched_paths: experiment.hypothesis.touched_paths,
                 })
                 .collect(),
             feasibility: feasibility_hint(&outcome),

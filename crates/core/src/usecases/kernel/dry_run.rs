@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-
 use super::budget::budget_part;
-use crate::domain::{ArmSums, ConstraintBound, Design, Direction, Experiment, Measurement, Outcome, Plan, Window};
+use crate::domain::{
+    ArmSums, ConstraintBound, Design, Direction, DryRunEffect, DryRunFacts, DryRunSummary, Experiment, Measurement,
+    Outcome, Plan, Window,
+};
 use crate::dry_run::{Day, DryRun, GuardrailPolicy, Population};
 use crate::error::{Code, Error, Result};
 use crate::evaluation::stats_plan;
@@ -59,7 +60,7 @@ pub(in crate::usecases) struct Prepared {
 }
 
 /// The short run that a launch gate shows; where none can be made, why.
-pub(super) async fn dry_run_facts(tx: &mut Tx, outcome: &Outcome, experiment: &Experiment) -> Result<Value> {
+pub(super) async fn dry_run_facts(tx: &mut Tx, outcome: &Outcome, experiment: &Experiment) -> Result<DryRunFacts> {
     let sign = outcome.spec.target.direction.sign();
     let mde = experiment.hypothesis.measurement.minimum_detectable_effect;
     let effects = vec![0.0, sign * mde, -sign * mde];
@@ -69,36 +70,30 @@ pub(super) async fn dry_run_facts(tx: &mut Tx, outcome: &Outcome, experiment: &E
             let n_looks = dry_run.plan.max_days.unwrap_or(28) * dry_run.polls_per_day * 3;
             dry_run.replications = (GATE_LOOKS / n_looks.max(1)).clamp(20, 1000);
             dry_run.run(|_, _| {}).map(|report| {
-                let effects: Vec<Value> = report
-                    .effects
-                    .iter()
-                    .map(|of| {
-                        json!({
-                            "effect": of.effect,
-                            "ship": of.ship,
-                            "kill_harm": of.kill_harm,
-                            "kill_futility": of.kill_futility,
-                            "false_guardrail_stop": of.false_guardrail_stop,
-                            "inconclusive": of.inconclusive,
-                            "expected_days": of.expected_days,
-                        })
-                    })
-                    .collect();
-                json!({
-                    "basis": basis,
-                    "assumptions": assumptions,
-                    "replications": report.replications,
-                    "seed": report.seed,
-                    "alpha": report.alpha,
-                    "false_alarm_rate": report.false_alarm_rate,
-                    "effects": effects,
-                    "more": format!("outcome-runtime simulate {}", experiment.slug),
+                let effects = report.effects.iter().map(|of| DryRunEffect {
+                    effect: of.effect,
+                    ship: of.ship,
+                    kill_harm: of.kill_harm,
+                    kill_futility: of.kill_futility,
+                    false_guardrail_stop: of.false_guardrail_stop,
+                    inconclusive: of.inconclusive,
+                    expected_days: of.expected_days,
+                });
+                DryRunFacts::Run(DryRunSummary {
+                    basis,
+                    assumptions,
+                    replications: report.replications,
+                    seed: report.seed,
+                    alpha: report.alpha,
+                    false_alarm_rate: report.false_alarm_rate,
+                    effects: effects.collect(),
+                    more: format!("outcome-runtime simulate {}", experiment.slug),
                 })
             })
         }
         Err(error) => Err(error),
     };
-    Ok(found.unwrap_or_else(|error| json!({ "not_run": error.to_string() })))
+    Ok(found.unwrap_or_else(|error| DryRunFacts::NotRun { not_run: error.to_string() }))
 }
 
 /// Collects what a dry run needs. Nothing is played here.

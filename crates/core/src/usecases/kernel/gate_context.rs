@@ -1,12 +1,13 @@
 //! What a human is shown at a gate. Texts by agents and authors stand in fields named `*_says`: quoted, never trusted.
 
-use serde_json::{Map, Value, json};
-
 use super::budget::budget_part;
 use super::digest::digest;
 use super::dry_run::dry_run_facts;
 use super::step_context::StepContext;
-use crate::domain::{ContextPackage, Experiment, GateType, Outcome, Plan, Verdict};
+use crate::domain::{
+    ContextPackage, Experiment, Facts, GateType, GuardrailFacts, HypothesisFacts, LearningFacts, Nullable, Outcome,
+    OutcomeFacts, Plan, PlanFacts, Stored, Verdict,
+};
 use crate::error::Result;
 use crate::hypotheses::conflict_between;
 use crate::ids::GateId;
@@ -24,48 +25,48 @@ pub(super) async fn context_package(
     context: &StepContext,
 ) -> Result<ContextPackage> {
     let spec = &outcome.spec;
-    let mut facts = Map::new();
-    let mut fact = |name: &str, value: Value| facts.insert(name.to_owned(), value);
-    fact(
-        "outcome",
-        json!({
-            "title_says": spec.title,
-            "signal": spec.signal.metric,
-            "direction": spec.target.direction,
-            "from": spec.target.from,
-            "to": spec.target.to,
-            "measured_baseline": outcome.state.baseline,
-            "deadline": outcome.state.deadline,
-        }),
-    );
+    let mut facts = Facts {
+        outcome: outcome_facts(outcome),
+        hypothesis: None,
+        plan: None,
+        score: None,
+        similar_learnings: None,
+        conflicts: None,
+        build: None,
+        dry_run: None,
+        result: None,
+        rollout_step: None,
+        pause: None,
+        status: None,
+    };
     let mut verdicts = gate_type.verdicts().to_vec();
     let mut open_conditions = Vec::new();
     if let Some(experiment) = experiment {
-        fact("hypothesis", hypothesis_facts(experiment));
+        facts.hypothesis = Some(hypothesis_facts(experiment));
         let budget_part = match (experiment.state.budget_part, experiment.plan.is_some()) {
             (None, false) => Some(budget_part(tx, experiment).await?),
             (part, _) => part,
         };
-        fact("plan", plan_facts(outcome, experiment, budget_part)?);
+        facts.plan = Some(plan_facts(outcome, experiment, budget_part)?);
         open_conditions = conditions(tx, experiment).await?;
         match gate_type {
             GateType::PortfolioReview => {
-                fact("score", json!(experiment.score));
-                fact("similar_learnings", similar_learnings(tx, experiment).await?);
-                fact("conflicts", json!(conflicts(tx, experiment).await?));
+                facts.score = Some(experiment.score.clone());
+                facts.similar_learnings = Some(similar_learnings(tx, experiment).await?);
+                facts.conflicts = Some(conflicts(tx, experiment).await?);
             }
             GateType::LaunchApproval => {
-                fact("build", experiment.build.clone().unwrap_or(Value::Null));
-                fact("dry_run", dry_run_facts(tx, outcome, experiment).await?);
-                fact("conflicts", json!(conflicts(tx, experiment).await?));
+                facts.build = Some(Nullable(experiment.build.clone()));
+                facts.dry_run = Some(dry_run_facts(tx, outcome, experiment).await?);
+                facts.conflicts = Some(conflicts(tx, experiment).await?);
             }
             GateType::AnalysisReview | GateType::ScaleApproval | GateType::ShipApproval => {
-                fact("result", json!(experiment.current_result));
-                fact("rollout_step", json!(experiment.state.step));
-                fact("pause", json!(experiment.state.pause));
+                facts.result = Some(Nullable(experiment.current_result.clone()));
+                facts.rollout_step = Some(experiment.state.step);
+                facts.pause = Some(Nullable(experiment.state.pause.clone()));
             }
             GateType::Escalation => {
-                fact("status", json!(experiment.state.status));
+                facts.status = Some(experiment.state.status);
             }
         }
         if gate_type == GateType::AnalysisReview && experiment.state.step + 1 >= experiment.state.n_steps {
@@ -86,7 +87,7 @@ pub(super) async fn context_package(
         experiment: experiment.map(|experiment| experiment.slug.clone()),
         verdicts,
         recommendation: context.recommendation.clone(),
-        facts: Value::Object(facts),
+        facts: Stored::new(facts)?,
         checklist,
         open_conditions,
         created_at: runtime.now(),
@@ -114,58 +115,69 @@ pub(in crate::usecases) async fn conflicts(tx: &mut Tx, experiment: &Experiment)
         .collect())
 }
 
-async fn similar_learnings(tx: &mut Tx, experiment: &Experiment) -> Result<Value> {
+async fn similar_learnings(tx: &mut Tx, experiment: &Experiment) -> Result<Vec<LearningFacts>> {
     let hypothesis = &experiment.hypothesis;
     let words = format!("{} {} {}", hypothesis.title, hypothesis.statement, hypothesis.tags.join(" "));
     let found = tx.learning_search(&LearningQuery { words, limit: 3, ..LearningQuery::default() }).await?;
-    Ok(found
-        .iter()
-        .map(|StoredLearning { learning, .. }| {
-            json!({
-                "id": learning.id,
-                "finding": learning.finding,
-                "finding_type": learning.finding_type,
-                "grade": learning.grade,
-                "hypothesis_says": learning.hypothesis_says,
-            })
-        })
-        .collect())
+    let shown = found.into_iter().map(|StoredLearning { learning, .. }| LearningFacts {
+        id: learning.id,
+        finding: learning.finding,
+        finding_type: learning.finding_type,
+        grade: learning.grade,
+        hypothesis_says: learning.hypothesis_says,
+    });
+    Ok(shown.collect())
 }
 
-fn hypothesis_facts(experiment: &Experiment) -> Value {
-    let hypothesis = &experiment.hypothesis;
-    json!({
-        "author": experiment.author,
-        "submitted_by": experiment.submitted_by,
-        "title_says": hypothesis.title,
-        "statement_says": hypothesis.statement,
-        "mechanism_says": hypothesis.mechanism,
-        "intervention": hypothesis.intervention,
-        "intervention_says": hypothesis.intervention_description,
-        "touched_paths": hypothesis.touched_paths,
-        "flag_key": hypothesis.flag_key,
-        "expected_improvement": hypothesis.expected_improvement,
-        "confidence": hypothesis.confidence,
-        "effort_hours": hypothesis.effort_hours,
-        "risk": hypothesis.risk,
-        "is_reversible": hypothesis.is_reversible,
-    })
+fn outcome_facts(outcome: &Outcome) -> OutcomeFacts {
+    let spec = &outcome.spec;
+    OutcomeFacts {
+        title_says: spec.title.clone(),
+        signal: spec.signal.metric.clone(),
+        direction: spec.target.direction,
+        from: spec.target.from,
+        to: spec.target.to,
+        measured_baseline: outcome.state.baseline.clone(),
+        deadline: outcome.state.deadline,
+    }
 }
 
-fn plan_facts(outcome: &Outcome, experiment: &Experiment, budget_part: Option<u32>) -> Result<Value> {
+fn hypothesis_facts(experiment: &Experiment) -> HypothesisFacts {
+    let hypothesis = experiment.hypothesis.clone();
+    HypothesisFacts {
+        author: experiment.author,
+        submitted_by: experiment.submitted_by.clone(),
+        title_says: hypothesis.title,
+        statement_says: hypothesis.statement,
+        mechanism_says: hypothesis.mechanism,
+        intervention: hypothesis.intervention,
+        intervention_says: hypothesis.intervention_description,
+        touched_paths: hypothesis.touched_paths,
+        flag_key: hypothesis.flag_key,
+        expected_improvement: hypothesis.expected_improvement,
+        confidence: hypothesis.confidence,
+        effort_hours: hypothesis.effort_hours,
+        risk: hypothesis.risk,
+        is_reversible: hypothesis.is_reversible,
+    }
+}
+
+fn plan_facts(outcome: &Outcome, experiment: &Experiment, budget_part: Option<u32>) -> Result<PlanFacts> {
     let plan = Plan::of(&outcome.spec, &experiment.hypothesis, budget_part);
-    let hash = digest(&plan)?;
-    Ok(json!({
-        "hash": hash,
-        "design": plan.design,
-        "alpha": plan.alpha,
-        "error_budget": plan.error_budget,
-        "tau": plan.tau,
-        "randomisation_unit": plan.randomisation_unit,
-        "measurement": plan.hypothesis.measurement,
-        "rollout": plan.hypothesis.rollout,
-        "guardrails": plan.guardrails.iter().map(|guardrail| json!({
-            "signal": guardrail.signal.name, "bound": guardrail.bound, "on_violation": guardrail.on_violation,
-        })).collect::<Vec<_>>(),
-    }))
+    let guardrails = plan.guardrails.iter().map(|guardrail| GuardrailFacts {
+        signal: guardrail.signal.name.clone(),
+        bound: guardrail.bound.clone(),
+        on_violation: guardrail.on_violation,
+    });
+    Ok(PlanFacts {
+        hash: digest(&plan)?,
+        guardrails: guardrails.collect(),
+        design: plan.design,
+        alpha: plan.alpha,
+        error_budget: plan.error_budget,
+        tau: plan.tau,
+        randomisation_unit: plan.randomisation_unit,
+        measurement: plan.hypothesis.measurement,
+        rollout: plan.hypothesis.rollout,
+    })
 }

@@ -1,11 +1,9 @@
 //! What an experiment taught, stored at its end.
 
-use serde_json::{Value, json};
-
 use super::event::new_event;
 use super::step_context::StepContext;
 use crate::audit::{EventKind, Subject, SubjectKind};
-use crate::domain::{EvidenceGrade, Experiment, ExperimentStatus, FindingType, Learning, Outcome};
+use crate::domain::{Evidence, EvidenceGrade, Experiment, ExperimentStatus, FindingType, Learning, Outcome, Stored};
 use crate::error::Result;
 use crate::ids::LearningId;
 use crate::principal::Principal;
@@ -31,7 +29,7 @@ pub(super) async fn store_learning(
         finding_type: judged.finding_type,
         hypothesis_says: format!("{}: {}", hypothesis.title, hypothesis.statement),
         note_says: context.note.clone(),
-        evidence: evidence(experiment),
+        evidence: evidence(experiment)?,
         confidence: judged.confidence,
         grade: judged.grade,
         applies_to: hypothesis.tags.clone(),
@@ -106,12 +104,12 @@ fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext) -> R
     Ok(Judged { finding, finding_type, confidence: (confidence * weight).clamp(0.0, 1.0), grade })
 }
 
-fn evidence(experiment: &Experiment) -> Value {
-    json!({
-        "experiment": experiment.slug,
-        "commit": experiment.state.commit,
-        "plan_hash": experiment.state.plan_hash,
-        "launched_at": experiment.launched_at,
-        "result": experiment.current_result,
+fn evidence(experiment: &Experiment) -> Result<Stored<Evidence>> {
+    Stored::new(Evidence {
+        experiment: experiment.slug.clone(),
+        commit: experiment.state.commit.clone(),
+        plan_hash: experiment.state.plan_hash.clone(),
+        launched_at: experiment.launched_at,
+        result: experiment.current_result.clone(),
     })
 }

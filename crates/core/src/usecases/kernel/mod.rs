@@ -25,6 +25,7 @@ pub(super) mod keyring;
 mod learning;
 pub(super) mod lease;
 pub(super) mod level;
+pub(super) mod limits;
 pub(super) mod lookup;
 pub(super) mod new_experiment;
 pub(super) mod outcome_step;
@@ -37,4 +38,5 @@ pub(super) mod workspace_file;
 
 pub use dry_run::DryRunRequest;
 pub use history::{HistoryPoint, HistoryPoll};
+pub use limits::{LimitedSignal, Limits};
 pub use unlock::Unlock;

@@ -1,31 +1,34 @@
 //! What was built: the difference as git has it, and how it compares with what was claimed.
 
-use serde_json::Value;
+use outcome_core::domain::{BuildScope, Change, ChangeKind, Facts, Nullable};
 
 use super::super::format::words;
 use super::super::sections::{Section, Table};
 use super::proposal::principal;
-use super::{is, list, strings, text};
+use super::values::{text, unreadable};
 
 /// Most changed paths that are listed before "and more".
 const MAX_LINES: usize = 40;
 
-pub(super) fn section(facts: &Value) -> Section {
+pub(super) fn section(facts: &Facts) -> Section {
     let mut section = Section::new("Build");
-    let Some(build) = facts.pointer("/build").filter(|build| build.is_object()) else { return section };
+    let Some(build) = Nullable::of(facts.build.as_ref()) else { return section };
+    let build = match build.shown() {
+        Ok(build) => build,
+        Err(problem) => return unreadable("Build", problem),
+    };
     section.intro =
         Some("The diff was computed from git; it is not the builder's claim. Quoted text is the builder's.".to_owned());
-    section.quote("Summary", text(build, "/summary_says"));
-    section.quote("Notes", text(build, "/notes_say"));
-    section.text("Reported by", build.pointer("/reported_by").map(principal));
-    section.code("Commit", text(build, "/commit"));
-    section.code("Built on", text(build, "/base"));
-    section.code("Branch", text(build, "/branch"));
-    let verdict =
-        is(build, "/scope/is_clean").map(|clean| if clean { "within the scope" } else { "violated" }.to_owned());
-    section.text("Scope", verdict);
-    warn(&mut section, build);
-    let changes = list(build, "/scope/changes");
+    section.quote("Summary", text(&build.summary_says));
+    section.quote("Notes", build.notes_say.as_deref().and_then(text));
+    section.text("Reported by", Some(principal(&build.reported_by)));
+    section.code("Commit", text(&build.commit));
+    section.code("Built on", text(&build.base));
+    section.code("Branch", build.branch.as_deref().and_then(text));
+    let verdict = if build.scope.is_clean { "within the scope" } else { "violated" };
+    section.text("Scope", Some(verdict.to_owned()));
+    warn(&mut section, &build.scope);
+    let changes = &build.scope.changes;
     section.text("Changed paths", Some(changes.len().to_string()));
     let mut lines: Vec<Vec<String>> = changes.iter().take(MAX_LINES).map(change).collect();
     if changes.len() > MAX_LINES {
@@ -37,26 +40,37 @@ pub(super) fn section(facts: &Value) -> Section {
     section
 }
 
-fn warn(section: &mut Section, build: &Value) {
-    for flag in list(build, "/scope/instrumentation") {
-        let (path, watched) = (text(flag, "/path").unwrap_or("?"), text(flag, "/watch/text").unwrap_or("?"));
-        section.warnings.push(format!("{path} changes what measures the experiment: {watched}"));
-    }
-    let missing = strings(build, "/scope/claim/missing_from_claim");
-    section.warnings.extend(missing.into_iter().take(MAX_LINES).map(|path| format!("Changed but not claimed: {path}")));
-    let unchanged = strings(build, "/scope/claim/claimed_but_unchanged");
+fn warn(section: &mut Section, scope: &BuildScope) {
+    let watched = scope.instrumentation.iter();
     section
         .warnings
-        .extend(unchanged.into_iter().take(MAX_LINES).map(|path| format!("Claimed but not changed: {path}")));
-    let notes = list(build, "/scope/notes").iter().filter_map(|note| text(note, "/message"));
-    section.warnings.extend(notes.map(ToOwned::to_owned));
+        .extend(watched.map(|flag| format!("{} changes what measures the experiment: {}", flag.path, flag.watch.text)));
+    if let Some(claim) = &scope.claim {
+        let missing = claim.missing_from_claim.iter().take(MAX_LINES);
+        section.warnings.extend(missing.map(|path| format!("Changed but not claimed: {path}")));
+        let unchanged = claim.claimed_but_unchanged.iter().take(MAX_LINES);
+        section.warnings.extend(unchanged.map(|path| format!("Claimed but not changed: {path}")));
+    }
+    section.warnings.extend(scope.notes.iter().map(|note| note.message.clone()));
 }
 
-fn change(change: &Value) -> Vec<String> {
-    let path = text(change, "/path").unwrap_or("?");
-    let shown = match text(change, "/old_path") {
+fn change(change: &Change) -> Vec<String> {
+    let path = &change.path;
+    let shown = match &change.old_path {
         Some(old) => format!("{old} → {path}"),
-        None => path.to_owned(),
+        None => path.clone(),
     };
-    vec![words(text(change, "/kind").unwrap_or("changed")), shown]
+    vec![words(kind(change.kind)), shown]
+}
+
+fn kind(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Added => "added",
+        ChangeKind::Modified => "modified",
+        ChangeKind::Deleted => "deleted",
+        ChangeKind::Renamed => "renamed",
+        ChangeKind::Copied => "copied",
+        ChangeKind::TypeChanged => "type_changed",
+        ChangeKind::ModeChanged => "mode_changed",
+    }
 }

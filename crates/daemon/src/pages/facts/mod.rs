@@ -7,15 +7,17 @@ mod proposal;
 mod result;
 mod values;
 
-use outcome_core::domain::ContextPackage;
-use serde_json::Value;
+use outcome_core::domain::{ContextPackage, Facts, Nullable};
 
-use self::values::{interval, is, list, number, strings, text, yes};
+use self::values::unreadable;
 use super::sections::Section;
 
 /// The sections in the order in which they help to decide.
 pub(super) fn sections(context: &ContextPackage) -> Vec<Section> {
-    let facts = &context.facts;
+    let facts = match context.facts.shown() {
+        Ok(facts) => facts,
+        Err(problem) => return vec![unreadable("Facts", problem)],
+    };
     [
         obstacles(facts, &context.open_conditions),
         result::section(facts),
@@ -34,12 +36,12 @@ pub(super) fn sections(context: &ContextPackage) -> Vec<Section> {
 }
 
 /// What speaks against a plain yes.
-fn obstacles(facts: &Value, open_conditions: &[String]) -> Section {
+fn obstacles(facts: &Facts, open_conditions: &[String]) -> Section {
     let mut section = Section::new("Check these first");
-    section.warnings.extend(strings(facts, "/conflicts").into_iter().map(|text| format!("Conflict: {text}.")));
-    if let Some(cause) = text(facts, "/pause/cause") {
-        let detail = text(facts, "/pause/detail").unwrap_or_default();
-        section.warnings.push(format!("Paused ({}): {detail}", super::format::words(cause).to_lowercase()));
+    section.warnings.extend(facts.conflicts.iter().flatten().map(|text| format!("Conflict: {text}.")));
+    if let Some(pause) = Nullable::of(facts.pause.as_ref()) {
+        let cause = super::format::words(pause.cause.as_str()).to_lowercase();
+        section.warnings.push(format!("Paused ({cause}): {}", pause.detail));
     }
     section
         .warnings

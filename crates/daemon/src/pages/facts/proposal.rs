@@ -1,77 +1,75 @@
 //! What was proposed, how it was ranked, and what was learnt before.
 
-use serde_json::Value;
+use outcome_core::domain::{Author, Facts};
+use outcome_core::principal::Principal;
 
 use super::super::format::{number as show, percent, signed, words};
 use super::super::sections::{Section, Table};
-use super::{is, list, number, strings, text, yes};
+use super::values::{text, yes};
 
-pub(super) fn hypothesis(facts: &Value) -> Section {
+pub(super) fn hypothesis(facts: &Facts) -> Section {
     let mut section = Section::new("Hypothesis");
-    let Some(said) = facts.pointer("/hypothesis") else { return section };
+    let Some(said) = &facts.hypothesis else { return section };
     section.intro = Some("Quoted text is the author's. It was not checked.".to_owned());
-    section.quote("Title", text(said, "/title_says"));
-    section.quote("Statement", text(said, "/statement_says"));
-    section.quote("Why it should work", text(said, "/mechanism_says"));
-    section.quote("The change", text(said, "/intervention_says"));
-    section.text("Kind of change", text(said, "/intervention").map(words));
-    section.text("Expected improvement", number(said, "/expected_improvement").map(signed));
-    section.text("Author's confidence", number(said, "/confidence").map(percent));
-    section.codes("Paths it will change", strings(said, "/touched_paths"));
-    section.code("Feature flag", text(said, "/flag_key"));
-    section.text("Effort", number(said, "/effort_hours").map(|hours| format!("{} h", show(hours))));
-    section.text("Risk", text(said, "/risk").map(words));
-    section.text("Reversible", yes(is(said, "/is_reversible")));
-    section.text("Author", text(said, "/author").map(author));
-    section.text("Submitted by", said.pointer("/submitted_by").map(principal));
+    section.quote("Title", text(&said.title_says));
+    section.quote("Statement", text(&said.statement_says));
+    section.quote("Why it should work", text(&said.mechanism_says));
+    section.quote("The change", text(&said.intervention_says));
+    section.text("Kind of change", Some(words(said.intervention.as_str())));
+    section.text("Expected improvement", Some(signed(said.expected_improvement)));
+    section.text("Author's confidence", Some(percent(said.confidence)));
+    section.codes("Paths it will change", said.touched_paths.clone());
+    section.code("Feature flag", text(&said.flag_key));
+    section.text("Effort", Some(format!("{} h", show(said.effort_hours))));
+    section.text("Risk", Some(words(said.risk.as_str())));
+    section.text("Reversible", yes(said.is_reversible));
+    section.text("Author", Some(author(said.author)));
+    section.text("Submitted by", Some(principal(&said.submitted_by)));
     section
 }
 
-fn author(kind: &str) -> String {
-    match kind {
-        "ai" => "a language model".to_owned(),
-        "human" => "a human".to_owned(),
-        other => words(other),
+fn author(author: Author) -> String {
+    match author {
+        Author::Ai => "a language model".to_owned(),
+        Author::Human => "a human".to_owned(),
+        Author::Hybrid => words(author.as_str()),
     }
 }
 
-pub(super) fn principal(value: &Value) -> String {
-    let name = ["/name", "/client", "/component"].iter().find_map(|pointer| text(value, pointer)).unwrap_or("unknown");
-    match text(value, "/kind") {
-        Some("agent") => format!("{name} (agent, self-reported)"),
-        Some(kind) => format!("{name} ({kind})"),
-        None => name.to_owned(),
-    }
+pub(super) fn principal(principal: &Principal) -> String {
+    principal.to_string()
 }
 
-pub(super) fn score(facts: &Value) -> Section {
+pub(super) fn score(facts: &Facts) -> Section {
     let mut section = Section::new("Score");
-    let Some(score) = facts.pointer("/score").filter(|score| score.is_object()) else { return section };
+    let Some(score) = &facts.score else { return section };
     section.intro = Some("Computed by the runtime. Each term is between 0 and 1 before it is weighted.".to_owned());
-    section.text("Total", number(score, "/total").map(show));
-    let terms = [("/impact", "Impact"), ("/risk", "Low risk"), ("/speed", "Little effort"), ("/learning", "Undoable")];
+    section.text("Total", Some(show(score.total)));
+    let terms = [
+        ("Impact", score.impact),
+        ("Low risk", score.risk),
+        ("Little effort", score.speed),
+        ("Undoable", score.learning),
+    ];
     section.table = Some(Table {
         heads: vec!["Term", "Value"],
-        lines: terms
-            .iter()
-            .filter_map(|(pointer, label)| Some(vec![(*label).to_owned(), show(number(score, pointer)?)]))
-            .collect(),
+        lines: terms.iter().map(|(label, value)| vec![(*label).to_owned(), show(*value)]).collect(),
     });
     section
 }
 
-pub(super) fn learnings(facts: &Value) -> Section {
+pub(super) fn learnings(facts: &Facts) -> Section {
     let mut section = Section::new("Similar learnings");
-    let found = list(facts, "/similar_learnings");
+    let found = facts.similar_learnings.as_deref().unwrap_or_default();
     if !found.is_empty() {
         section.table = Some(Table {
             heads: vec!["Finding", "Type", "Grade", "Its hypothesis"],
             lines: found
                 .iter()
                 .map(|learning| {
-                    let cell = |pointer: &str| text(learning, pointer).unwrap_or_default().to_owned();
-                    let said = format!("“{}”", cell("/hypothesis_says"));
-                    vec![cell("/finding"), words(&cell("/finding_type")), cell("/grade"), said]
+                    let said = format!("“{}”", learning.hypothesis_says);
+                    let kind = words(learning.finding_type.as_str());
+                    vec![learning.finding.clone(), kind, learning.grade.to_string(), said]
                 })
                 .collect(),
         });

@@ -1,54 +1,66 @@
 //! What was measured: effect, confidence sequence, p-value, units, health, constraints.
 
-use serde_json::Value;
+use outcome_core::domain::{Evaluation, Facts, GuardrailResult, Interval, Nullable, Severity, SrmLevel};
 
 use super::super::format::{count, instant, number as show, p_value, percent, signed, words};
 use super::super::sections::{Section, Table};
-use super::{interval, is, list, number, text, yes};
+use super::values::{text, unreadable, yes};
 
-pub(super) fn section(facts: &Value) -> Section {
+pub(super) fn section(facts: &Facts) -> Section {
     let mut section = Section::new("Result so far");
-    let Some(result) = facts.pointer("/result").filter(|result| result.is_object()) else { return section };
+    let result = match shown(facts) {
+        Some(Ok(result)) => result,
+        Some(Err(problem)) => return unreadable("Result so far", problem),
+        None => return section,
+    };
     section.intro = Some(
         "Treatment minus control. The result is always valid: looking often does not make an error more likely. The runtime \
          computed all figures from the readings."
             .to_owned(),
     );
-    let health = list(result, "/health").iter().map(|finding| {
-        let weight = if text(finding, "/severity") == Some("block") { "Blocks a decision" } else { "Warning" };
-        format!("{weight}: {}", text(finding, "/message").unwrap_or("unhealthy data"))
+    let health = result.health.iter().map(|finding| {
+        let weight = if finding.severity == Severity::Block { "Blocks a decision" } else { "Warning" };
+        format!("{weight}: {}", finding.message)
     });
     section.warnings.extend(health);
-    let reason = text(result, "/verdict/reason").map(|reason| format!(": {reason}")).unwrap_or_default();
-    section.text("Recommendation", text(result, "/verdict/decision").map(|verdict| words(verdict) + &reason));
-    section.text("Effect", number(result, "/effect").map(signed));
-    let ci = interval(result, "/ci_running", signed).or_else(|| interval(result, "/ci", signed));
-    section.text("Confidence sequence", ci);
-    section.text("Relative lift", number(result, "/lift").map(percent_signed));
-    section.text("Its interval", interval(result, "/lift_ci", percent_signed));
-    section.text("p-value (running)", number(result, "/p_running").map(p_value));
-    section.text("Evidence (e-value)", number(result, "/e_value").map(show));
-    section.text("Alpha of this test", number(result, "/alpha").map(percent));
-    section.text("Evidence grade", text(result, "/grade").map(ToOwned::to_owned));
-    section.text("Significant", yes(is(result, "/is_significant")));
-    section.text("Needed for a decision", text(result, "/verdict/next").map(ToOwned::to_owned));
-    let units = |pointer: &str| result.pointer(pointer).and_then(Value::as_u64).map(count);
-    let arms = [("Control", "/n_control", "/control_level"), ("Treatment", "/n_treatment", "/treatment_level")];
+    let reason = text(&result.advice.reason).map(|reason| format!(": {reason}")).unwrap_or_default();
+    section.text("Recommendation", Some(words(result.advice.recommendation.as_str()) + &reason));
+    section.text("Effect", result.effect.map(signed));
+    section.text("Confidence sequence", result.ci_running.or(result.ci).map(|ci| interval(ci, signed)));
+    section.text("Relative lift", result.lift.map(percent_signed));
+    section.text("Its interval", result.lift_ci.map(|ci| interval(ci, percent_signed)));
+    section.text("p-value (running)", Some(p_value(result.p_running)));
+    section.text("Evidence (e-value)", result.e_value.map(show));
+    section.text("Alpha of this test", result.alpha.map(percent));
+    section.text("Evidence grade", result.grade.map(|grade| grade.to_string()));
+    section.text("Significant", yes(result.is_significant));
+    section.text("Needed for a decision", result.advice.next.as_deref().and_then(text).map(ToOwned::to_owned));
+    let arms = [
+        ("Control", result.n_control, result.control_level),
+        ("Treatment", result.n_treatment, result.treatment_level),
+    ];
     section.table = Some(Table {
         heads: vec!["Arm", "Units", "Level"],
         lines: arms
             .iter()
-            .map(|(arm, n, level)| {
-                let level = number(result, level).map_or_else(|| "unknown".to_owned(), show);
-                vec![(*arm).to_owned(), units(n).unwrap_or_else(|| "0".to_owned()), level]
-            })
+            .map(|(arm, n, level)| vec![(*arm).to_owned(), count(*n), level.map_or_else(|| "unknown".to_owned(), show)])
             .collect(),
     });
-    section.text("Minimum sample reached", yes(is(result, "/is_min_sample_reached")));
-    section.text("Traffic split as declared", text(result, "/srm/level").map(split));
-    section.text("Rollout step", number(facts, "/rollout_step").map(|step| show(step + 1.0)));
-    section.text("Read at", text(result, "/polled_at").and_then(|at| at.parse().ok()).map(instant));
+    section.text("Minimum sample reached", yes(result.is_min_sample_reached));
+    section.text("Traffic split as declared", Some(split(result.srm.level)));
+    section.text("Rollout step", facts.rollout_step.map(|step| (step + 1).to_string()));
+    section.text("Read at", result.polled_at.map(instant));
     section
+}
+
+fn shown(facts: &Facts) -> Option<Result<&Evaluation, String>> {
+    Nullable::of(facts.result.as_ref()).map(|result| result.shown())
+}
+
+/// An interval with its open sides said.
+fn interval(found: Interval, show: fn(f64) -> String) -> String {
+    let side = |end: Option<f64>, open: &str| end.map_or_else(|| open.to_owned(), show);
+    format!("{} to {}", side(found.lower, "no lower end"), side(found.upper, "no upper end"))
 }
 
 fn percent_signed(share: f64) -> String {
@@ -56,17 +68,21 @@ fn percent_signed(share: f64) -> String {
     format!("{sign}{}", percent(share))
 }
 
-fn split(level: &str) -> String {
+fn split(level: SrmLevel) -> String {
     match level {
-        "clean" => "yes".to_owned(),
-        "warn" => "doubtful: units may not arrive in the declared shares".to_owned(),
-        _ => "no: units do not arrive in the declared shares, so nothing can be concluded".to_owned(),
+        SrmLevel::Clean => "yes",
+        SrmLevel::Warn => "doubtful: units may not arrive in the declared shares",
+        SrmLevel::Block => "no: units do not arrive in the declared shares, so nothing can be concluded",
     }
+    .to_owned()
 }
 
-pub(super) fn guardrails(facts: &Value) -> Section {
+pub(super) fn guardrails(facts: &Facts) -> Section {
     let mut section = Section::new("Measured constraints");
-    let found = list(facts, "/result/guardrails");
+    let found = match shown(facts) {
+        Some(Ok(result)) => result.guardrails.as_slice(),
+        _ => &[],
+    };
     if !found.is_empty() {
         section.table = Some(Table {
             heads: vec!["Constraint", "Value", "Bound", "State"],
@@ -76,20 +92,20 @@ pub(super) fn guardrails(facts: &Value) -> Section {
     section
 }
 
-fn line(guard: &Value) -> Vec<String> {
-    let figure = |pointer: &str| number(guard, pointer).map_or_else(|| "unknown".to_owned(), show);
-    let state = if is(guard, "/breached") == Some(true) {
+fn line(guard: &GuardrailResult) -> Vec<String> {
+    let figure = |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), show);
+    let state = if guard.breached {
         "crossed"
-    } else if is(guard, "/is_alerting") == Some(true) {
+    } else if guard.is_alerting {
         "beyond its limit for several polls"
-    } else if is(guard, "/non_inferior") == Some(true) {
+    } else if guard.non_inferior {
         "proven to be met"
-    } else if is(guard, "/must_prove") == Some(true) {
+    } else if guard.must_prove {
         "not crossed, not proven yet"
-    } else if number(guard, "/value").is_none() {
+    } else if guard.value.is_none() {
         "no reading"
     } else {
         "not crossed"
     };
-    vec![text(guard, "/name").unwrap_or_default().to_owned(), figure("/value"), figure("/bound"), state.to_owned()]
+    vec![guard.name.clone(), figure(guard.value), figure(guard.bound), state.to_owned()]
 }

@@ -1,34 +1,20 @@
-//! Reading a value of the package by its place.
+//! How one value is said, or that it is not there.
 
-use serde_json::Value;
+use super::super::sections::Section;
 
-pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
-    value.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty())
+/// A text unless it is empty.
+pub(super) fn text(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
 }
 
-pub(super) fn number(value: &Value, pointer: &str) -> Option<f64> {
-    value.pointer(pointer).and_then(Value::as_f64)
+/// `yes` or `no`.
+pub(super) fn yes(flag: bool) -> Option<String> {
+    Some(if flag { "yes" } else { "no" }.to_owned())
 }
 
-pub(super) fn is(value: &Value, pointer: &str) -> Option<bool> {
-    value.pointer(pointer).and_then(Value::as_bool)
-}
-
-pub(super) fn yes(flag: Option<bool>) -> Option<String> {
-    flag.map(|flag| if flag { "yes" } else { "no" }.to_owned())
-}
-
-pub(super) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
-}
-
-pub(super) fn strings(value: &Value, pointer: &str) -> Vec<String> {
-    list(value, pointer).iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect()
-}
-
-/// An interval with its open sides said.
-pub(super) fn interval(value: &Value, pointer: &str, show: fn(f64) -> String) -> Option<String> {
-    let found = value.pointer(pointer).filter(|found| found.is_object())?;
-    let side = |name: &str, open: &str| number(found, name).map_or_else(|| open.to_owned(), show);
-    Some(format!("{} to {}", side("/lower", "no lower end"), side("/upper", "no upper end")))
+/// What is stored and cannot be shown in parts.
+pub(super) fn unreadable(title: &'static str, problem: String) -> Section {
+    let mut section = Section::new(title);
+    section.warnings.push(format!("{problem}. See the JSON below."));
+    section
 }

@@ -1,11 +1,12 @@
 //! The step that a poll leads to.
 
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 
 use super::gathered::Gathered;
 use crate::audit::EventKind;
 use crate::domain::{Experiment, ExperimentStatus, Outcome, PauseCause, Plan, ViolationPolicy};
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::evaluation::Judged;
 use crate::lifecycle::{ExperimentEvent, ExperimentEventKind};
 use crate::principal::Principal;
@@ -119,14 +120,26 @@ async fn analysis_due(
         name => name.unwrap_or_default().to_owned(),
     };
     let lines = tx.event_steps_of_subject(experiment.id.0, 10_000).await?;
-    let last = lines.iter().find(|line| {
-        line.is(EventKind::Experiment(ExperimentEventKind::AnalysisDue))
-            && line.payload.get("verdict").and_then(Value::as_str) == Some(verdict.as_str())
-    });
+    let mut last = None;
+    for line in lines.iter().filter(|line| line.is(EventKind::Experiment(ExperimentEventKind::AnalysisDue))) {
+        let due = DueLine::deserialize(&line.payload).map_err(|e| {
+            Error::new(Code::StateTampered, format!("line {} of the log cannot be read", line.seq)).because(e)
+        })?;
+        if due.verdict == verdict {
+            last = Some(line);
+            break;
+        }
+    }
     let is_due = last.is_none_or(|line| {
         (!is_futile || is_over) && runtime.now().duration_since(line.at).as_hours() >= STEP_DAYS * 24
     });
     Ok(is_due.then(|| ExperimentEvent::AnalysisDue { verdict, reason: reason.to_owned() }))
+}
+
+/// What a line of the log says about an analysis that was due.
+#[derive(Deserialize)]
+struct DueLine {
+    verdict: String,
 }
 
 /// What the engine would do, in a sentence for the gate. Deterministic.

@@ -1,0 +1,237 @@
+//! What a human is shown at a gate. Texts by agents and authors stand in fields named `*_says`: quoted, never trusted.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Author, Baseline, Build, ConstraintBound, Design, Direction, Document, ErrorBudget, Evaluation, EvidenceGrade,
+    ExperimentStatus, FindingType, InterventionKind, MeasurementPlan, Pause, Risk, RolloutPlan, ScoreBreakdown, Stored,
+    ViolationPolicy,
+};
+use crate::ids::LearningId;
+use crate::principal::Principal;
+
+/// What a gate shows although there may be none of it: then it is null, and absent at the gates that do not show it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Nullable<T>(pub Option<T>);
+
+impl<T> Nullable<T> {
+    /// What there is, of a fact that a gate may not show.
+    #[must_use]
+    pub fn of(fact: Option<&Self>) -> Option<&T> {
+        fact.and_then(|fact| fact.0.as_ref())
+    }
+}
+
+/// What to look at before deciding. Which parts are there depends on the type of the gate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Facts {
+    /// What is to be achieved.
+    pub outcome: OutcomeFacts,
+    /// What was proposed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hypothesis: Option<HypothesisFacts>,
+    /// How it will be judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanFacts>,
+    /// Its rank.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<ScoreBreakdown>,
+    /// What was learnt before about something like it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub similar_learnings: Option<Vec<LearningFacts>>,
+    /// Why it gets in the way of others, as sentences.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflicts: Option<Vec<String>>,
+    /// What was built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<Nullable<Stored<Build>>>,
+    /// A short simulation of the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<DryRunFacts>,
+    /// What was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Nullable<Stored<Evaluation>>>,
+    /// From 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout_step: Option<usize>,
+    /// Why it is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Nullable<Pause>>,
+    /// Where it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<ExperimentStatus>,
+}
+
+impl Document for Facts {
+    const NAME: &'static str = "facts of the gate";
+}
+
+/// What is to be achieved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct OutcomeFacts {
+    /// Title.
+    pub title_says: String,
+    /// What is measured.
+    pub signal: String,
+    /// Which way is better.
+    pub direction: Direction,
+    /// Where it stood, as the author believed.
+    pub from: f64,
+    /// Where it should be.
+    pub to: f64,
+    /// Where it stood when it was activated.
+    #[serde(default)]
+    pub measured_baseline: Option<Baseline>,
+    /// Until when.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub deadline: Option<Timestamp>,
+}
+
+/// What was proposed, in its author's words.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct HypothesisFacts {
+    /// Who wrote it.
+    pub author: Author,
+    /// Who submitted it.
+    pub submitted_by: Principal,
+    /// One line.
+    pub title_says: String,
+    /// If we do this, then that will happen.
+    pub statement_says: String,
+    /// Why it should work.
+    pub mechanism_says: String,
+    /// What is changed.
+    pub intervention: InterventionKind,
+    /// What will be done.
+    pub intervention_says: String,
+    /// Paths that will be touched.
+    pub touched_paths: Vec<String>,
+    /// Key of the feature flag.
+    pub flag_key: String,
+    /// Expected improvement, absolute, positive = better.
+    pub expected_improvement: f64,
+    /// How sure the author is, 0..1.
+    pub confidence: f64,
+    /// Hours to build.
+    pub effort_hours: f64,
+    /// How badly it could go.
+    pub risk: Risk,
+    /// Can be undone.
+    pub is_reversible: bool,
+}
+
+/// How it will be judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct PlanFacts {
+    /// SHA-256 of the plan's canonical JSON.
+    pub hash: String,
+    /// How it is judged.
+    pub design: Design,
+    /// Error rate of the test.
+    pub alpha: f64,
+    /// What `alpha` is a part of.
+    #[serde(default)]
+    pub error_budget: Option<ErrorBudget>,
+    /// Mixture standard deviation, absolute.
+    pub tau: f64,
+    /// What is randomised.
+    pub randomisation_unit: String,
+    /// Thresholds.
+    pub measurement: MeasurementPlan,
+    /// Shares of the treatment.
+    pub rollout: RolloutPlan,
+    /// Constraints.
+    pub guardrails: Vec<GuardrailFacts>,
+}
+
+/// A constraint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct GuardrailFacts {
+    /// Its signal.
+    pub signal: String,
+    /// What it must hold.
+    pub bound: ConstraintBound,
+    /// What a crossing does.
+    pub on_violation: ViolationPolicy,
+}
+
+/// Something that was learnt before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct LearningFacts {
+    /// Its id.
+    pub id: LearningId,
+    /// What was found, in the runtime's words.
+    pub finding: String,
+    /// What kind.
+    pub finding_type: FindingType,
+    /// How strong the verdict was.
+    pub grade: EvidenceGrade,
+    /// What its hypothesis said.
+    pub hypothesis_says: String,
+}
+
+/// A short simulation of the plan, or why there is none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum DryRunFacts {
+    /// It was run.
+    Run(DryRunSummary),
+    /// It could not be.
+    NotRun {
+        /// Why.
+        not_run: String,
+    },
+}
+
+/// How often the plan would end in which way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct DryRunSummary {
+    /// What the simulated days are taken from.
+    pub basis: String,
+    /// What was taken as given, as sentences.
+    pub assumptions: Vec<String>,
+    /// Runs for each effect.
+    pub replications: u32,
+    /// Repeats it.
+    pub seed: u64,
+    /// Error rate of the test.
+    pub alpha: f64,
+    /// How often it would ship without an effect.
+    pub false_alarm_rate: Option<f64>,
+    /// By true effect.
+    pub effects: Vec<DryRunEffect>,
+    /// How to see more.
+    pub more: String,
+}
+
+/// What one true effect leads to: shares of the runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct DryRunEffect {
+    /// In metric units.
+    pub effect: f64,
+    /// Ended with success.
+    pub ship: f64,
+    /// Stopped as harmful.
+    pub kill_harm: f64,
+    /// Stopped as futile.
+    pub kill_futility: f64,
+    /// Stopped by a constraint that was not crossed in truth.
+    pub false_guardrail_stop: f64,
+    /// Ended without an answer.
+    pub inconclusive: f64,
+    /// Days until the end, on average.
+    pub expected_days: f64,
+}
