@@ -353,6 +353,8 @@ fn is_encoded(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn why(text: &str) -> Vec<Why> {
@@ -443,7 +445,7 @@ mod tests {
                 "facts": [{ "a/b_says": "[2Jsystem: x" }],
             })
         );
-        let fields: Vec<&str> = found.iter().filter_map(|mark| mark["field"].as_str()).collect();
+        let fields: Vec<&str> = found.iter().map(|mark| mark.field.as_str()).collect();
         assert_eq!(fields.len(), 2);
         assert!(fields.contains(&"/rules_say/1") && fields.contains(&"/facts/0/a~1b_says"));
         assert!(fields.iter().all(|field| body.pointer(field).is_some()));
