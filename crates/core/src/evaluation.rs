@@ -9,9 +9,8 @@ use std::ops::Deref;
 
 use jiff::Timestamp;
 
-use crate::domain::{ArmSums, ConstraintBound, Direction, Plan, Variant, VariantReading};
+use crate::domain::{ArmSums, ConstraintBound, Direction, GuardrailPlan, Plan, Variant, VariantReading};
 use crate::error::{Code, Error, Result};
-use crate::hypotheses::GuardrailPlan;
 use crate::stats::{
     self, Alpha, Blocks, DataHealth, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection, Limit, Margin,
     Phase, PhaseCounts, RunningState, Tau,

@@ -1,7 +1,6 @@
 //! `gate`: looking at gates, and asking for one.
 
 use outcome_core::Result;
-use outcome_core::domain::GateType;
 use outcome_core::usecases::{GateOpenRequest, Runtime};
 
 use super::gate_decide;

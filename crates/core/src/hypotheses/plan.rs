@@ -1,7 +1,7 @@
 //! How the plan of an experiment follows from its outcome and its hypothesis.
 
-use crate::domain::{Constraint, Design, ErrorBudget, GuardrailPlan, Hypothesis, OutcomeSpec, Plan};
 use crate::digest::{canonical_json, sha256_hex};
+use crate::domain::{Constraint, Design, ErrorBudget, GuardrailPlan, Hypothesis, OutcomeSpec, Plan};
 
 impl Plan {
     /// The plan that follows from an outcome, a hypothesis and its part of the outcome's error budget.

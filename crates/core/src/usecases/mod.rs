@@ -30,7 +30,10 @@ pub use builds::{
 };
 pub use experiments::{ActRequest, DryRunView, ExperimentView, Experiments};
 pub use gates::{DecideRequest, Decided, GateOpenRequest, GateView, Gates};
-pub use hypotheses::{FeasibilityHint, Hypotheses, Rejected, Submission, Submitted, UnderWay, WorkOrder, WorkOrderGoal, WorkOrderLearning, WorkOrderSignal, read_candidates};
+pub use hypotheses::{
+    FeasibilityHint, Hypotheses, Rejected, Submission, Submitted, UnderWay, WorkOrder, WorkOrderGoal,
+    WorkOrderLearning, WorkOrderSignal, read_candidates,
+};
 pub use kernel::{DryRunRequest, HistoryPoint, HistoryPoll, LimitedSignal, Limits, Unlock};
 pub use learnings::{LearningView, Learnings};
 pub use outbox::{Delivered, Outbox};

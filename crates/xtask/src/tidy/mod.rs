@@ -114,7 +114,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "some results are still read by pointer"]
     fn results_are_read_by_their_types() {
         assert_none(READING);
     }

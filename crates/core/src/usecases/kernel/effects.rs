@@ -1,8 +1,6 @@
 //! What follows from a step of an experiment, done in the same transaction: gates, flags (through the outbox), plans,
 //! results, learnings.
 
-use serde_json::json;
-
 use super::flag::queue_flag;
 use super::gate_opening::open_gate;
 use super::gate_step::supersede_gates;

@@ -15,7 +15,9 @@ use uuid::Uuid;
 use crate::digest::sha256_hex;
 use crate::domain::{ArmSums, ConstraintBound, Evaluation, Experiment, Plan, Stored, Variant, VariantReading};
 use crate::error::{Code, Error, Result};
-use crate::evaluation::{Corrected, Guard, Judged, PhaseReadings, Poll, assess_poll, correct_past, evaluate_poll, is_restated};
+use crate::evaluation::{
+    Corrected, Guard, Judged, PhaseReadings, Poll, assess_poll, correct_past, evaluate_poll, is_restated,
+};
 use crate::ids::ExperimentId;
 use crate::stats::{Evaluated, RunningState};
 use crate::store::{AllocationPhase, Origin, Snapshot, Tx};

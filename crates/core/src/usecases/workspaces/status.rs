@@ -5,7 +5,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Workspaces;
-use crate::domain::{Closing, Direction, EvidenceGrade, ExperimentStatus, GateType, Measurement, Message, Outcome, OutcomeStatus, PauseCause, Stored, text_enum};
+use crate::domain::{
+    Closing, Direction, EvidenceGrade, ExperimentStatus, GateType, Measurement, Message, Outcome, OutcomeStatus,
+    PauseCause, Stored, text_enum,
+};
 use crate::error::Result;
 use crate::stats::Recommendation;
 use crate::store::{ExperimentGlance, GateGlance, Tx};

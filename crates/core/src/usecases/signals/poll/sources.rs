@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use super::gathered::{Gathered, GatheredGuard};
 use super::weeks::read_weeks;
 use crate::config::Config;
-use crate::domain::{Design, Experiment, Measurement, Outcome, Plan, Reading, SignalSpec, Variant, VariantReading, Window};
+use crate::domain::{
+    Design, Experiment, Measurement, Outcome, Plan, Reading, SignalSpec, Variant, VariantReading, Window,
+};
 use crate::error::{Error, Result};
 use crate::ids::ExperimentId;
 use crate::ports::{VariantRequest, flags};
