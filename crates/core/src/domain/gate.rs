@@ -4,53 +4,12 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Assurance, Facts, GatePolicy, Slug, Stored, Verdict, text_enum};
+use super::{Facts, GatePolicy, GateType, Slug, Stored, Verdict, text_enum};
 use crate::ids::{ExperimentId, GateId, OutcomeId};
 
 text_enum! {
-    /// Why the gate is there.
-    pub enum GateType { PortfolioReview, LaunchApproval, AnalysisReview, ScaleApproval, ShipApproval, Escalation }
-}
-text_enum! {
     /// How it ended, if it did.
     pub enum GateStatus { Pending, Approved, ApprovedWithConditions, Rejected, Delegated, TimedOut, Superseded }
-}
-
-impl GateType {
-    /// The verdicts it takes, positive ones first.
-    #[must_use]
-    pub fn verdicts(self) -> &'static [Verdict] {
-        use Verdict::{Approve, ApproveWithConditions, Extend, Iterate, Kill, Reject, Rework, Scale, Ship};
-        match self {
-            Self::PortfolioReview => &[Approve, ApproveWithConditions, Reject],
-            Self::LaunchApproval => &[Approve, ApproveWithConditions, Rework, Reject],
-            Self::AnalysisReview => &[Ship, Scale, Extend, Iterate, Kill],
-            Self::ScaleApproval | Self::ShipApproval | Self::Escalation => &[Approve, Reject],
-        }
-    }
-
-    /// The least assurance of a positive decision, whatever a file or a row says: what touches users is never decided
-    /// without a secret.
-    #[must_use]
-    pub fn floor(self) -> Assurance {
-        match self {
-            Self::PortfolioReview | Self::AnalysisReview => Assurance::A2,
-            Self::LaunchApproval | Self::ScaleApproval | Self::ShipApproval | Self::Escalation => Assurance::A3,
-        }
-    }
-
-    /// The question, in the runtime's own words.
-    #[must_use]
-    pub fn question(self) -> &'static str {
-        match self {
-            Self::PortfolioReview => "Should this experiment be built?",
-            Self::LaunchApproval => "Should exactly this commit run under exactly this plan?",
-            Self::AnalysisReview => "What should happen with this experiment?",
-            Self::ScaleApproval => "Should the rollout go to the next step?",
-            Self::ShipApproval => "Should this change ship to everyone?",
-            Self::Escalation => "An agent asks for a human decision.",
-        }
-    }
 }
 
 impl GateStatus {

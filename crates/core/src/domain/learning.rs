@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Document, Evaluation, Slug, Stored, text_enum};
+use super::{Document, Evaluation, EvidenceGrade, Slug, Stored, text_enum};
 use crate::ids::{ExperimentId, LearningId, OutcomeId};
 
 text_enum! {
@@ -14,41 +14,6 @@ text_enum! {
         MethodologyLearning,
         /// Nothing could be told apart from chance; the finding says why.
         Inconclusive,
-    }
-}
-
-/// How strong a verdict is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
-pub enum EvidenceGrade {
-    /// Randomised and healthy.
-    A,
-    /// Randomised, with a health warning.
-    B,
-    /// Before and after.
-    C,
-    /// An anecdote.
-    D,
-}
-
-impl std::fmt::Display for EvidenceGrade {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self:?}")
-    }
-}
-
-impl std::str::FromStr for EvidenceGrade {
-    type Err = String;
-    /// # Errors
-    /// A sentence that lists the valid values.
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "A" => Ok(Self::A),
-            "B" => Ok(Self::B),
-            "C" => Ok(Self::C),
-            "D" => Ok(Self::D),
-            _ => Err(format!("`{}` is not one of A, B, C, D", text.chars().take(60).collect::<String>())),
-        }
     }
 }
 

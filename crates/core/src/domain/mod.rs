@@ -8,6 +8,9 @@ mod experiment;
 mod facts;
 mod gate;
 mod gate_policy;
+mod gate_type;
+mod grade;
+mod hypothesis;
 mod learning;
 mod measurement;
 mod message;
@@ -24,17 +27,17 @@ pub use build::{
 };
 pub use decision::{Assurance, Decision, DecisionSubject, SignedDecision, Surface, Verdict};
 pub use evaluation::{Conclusion, Evaluation};
-pub use experiment::{
-    Author, Experiment, ExperimentState, ExperimentStatus, Hypothesis, InterventionKind, MeasurementPlan, Pause,
-    PauseCause, Risk, RolloutPlan, ScoreBreakdown,
-};
+pub use experiment::{Author, Experiment, ExperimentState, ExperimentStatus, Pause, PauseCause, ScoreBreakdown};
 pub use facts::{
     DryRunEffect, DryRunFacts, DryRunSummary, Facts, GuardrailFacts, HypothesisFacts, LearningFacts, Nullable,
     OutcomeFacts, PlanFacts,
 };
-pub use gate::{ContextPackage, Gate, GateState, GateStatus, GateType};
+pub use gate::{ContextPackage, Gate, GateState, GateStatus};
 pub use gate_policy::GatePolicy;
-pub use learning::{Evidence, EvidenceGrade, FindingType, Learning};
+pub use gate_type::GateType;
+pub use grade::EvidenceGrade;
+pub use hypothesis::{Hypothesis, InterventionKind, MeasurementPlan, Risk, RolloutPlan};
+pub use learning::{Evidence, FindingType, Learning};
 pub use measurement::{ArmSums, Measurement, Reading, Variant, VariantReading, Window};
 pub use message::{Closing, FlagPosition, GateNotice, Message, MessageKey, MessageKind, Notice, UnreadableMessage};
 pub use outcome::{

@@ -45,6 +45,7 @@ fn problem(error: ValidationError<'_>) -> Problem {
         }
         ValidationErrorKind::Type { kind } => format!("must be {}", wanted(kind)),
         ValidationErrorKind::OneOfNotValid { context } => format!("must be one of {}", constants(context)),
+        ValidationErrorKind::Enum { options } => format!("must be one of {}", texts(options)),
         _ => error.masked_with("the value").to_string(),
     };
     let field = if path.is_empty() { "hypothesis".to_owned() } else { path.join(".") };
@@ -55,13 +56,14 @@ fn problem(error: ValidationError<'_>) -> Problem {
 fn constants(context: &[Vec<ValidationError<'_>>]) -> String {
     let constant = |error: &ValidationError<'_>| match error.kind() {
         ValidationErrorKind::Constant { expected_value } => expected_value.as_str().map(ToOwned::to_owned),
-        ValidationErrorKind::Enum { options } => {
-            let options = options.as_array().into_iter().flatten().filter_map(Value::as_str);
-            Some(options.collect::<Vec<_>>().join(", "))
-        }
+        ValidationErrorKind::Enum { options } => Some(texts(options)),
         _ => None,
     };
     context.iter().flatten().filter_map(constant).collect::<Vec<_>>().join(", ")
+}
+
+fn texts(options: &Value) -> String {
+    options.as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn wanted(kind: &TypeKind) -> String {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::AuditLog;
@@ -277,10 +277,16 @@ async fn allocation_of(tx: &mut Tx, experiment: ExperimentId) -> Result<Vec<Proo
     Ok(shown.collect())
 }
 
+/// What a line of the log says about the readings of one instant.
+#[derive(Deserialize)]
+struct MeasuredLine {
+    digest: String,
+}
+
 /// The digests of the log, by the instant of the readings.
 fn logged_of(log: &[LogEntry]) -> BTreeMap<Timestamp, ProofLogged> {
     let line = |line: &LogEntry| {
-        let digest = line.payload.get("digest")?.as_str()?.to_owned();
+        let MeasuredLine { digest } = MeasuredLine::deserialize(&line.payload).ok()?;
         Some((line.at, ProofLogged { seq: line.seq, hash: line.hash.clone(), digest }))
     };
     // Newest first, so that of several lines about one instant the last one written must come last here.

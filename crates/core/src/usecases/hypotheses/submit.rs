@@ -52,6 +52,12 @@ pub struct Submitted {
     pub gates: Vec<String>,
 }
 
+/// What a candidate is called, whatever else is wrong with it.
+#[derive(Deserialize)]
+struct Titled {
+    title: String,
+}
+
 /// The candidates that these objects describe.
 ///
 /// # Errors
@@ -62,7 +68,7 @@ pub fn read_candidates(values: &[Value]) -> Result<Vec<Hypothesis>> {
         match read_hypothesis(value) {
             Ok(hypothesis) => good.push(hypothesis),
             Err(problems) => {
-                let title = value.get("title").and_then(Value::as_str).unwrap_or("(no title)");
+                let title = Titled::deserialize(value).map_or_else(|_| "(no title)".to_owned(), |titled| titled.title);
                 rejected.push(Rejected { title: title.chars().take(120).collect(), problems });
             }
         }
