@@ -11,4 +11,4 @@ mod shape;
 pub use check::{Problem, check_hypothesis};
 pub use score::score;
 pub use select::{Candidate, conflict_between, select_portfolio};
-pub use shape::read_hypothesis;
+pub use shape::{CandidateSchema, read_hypothesis};

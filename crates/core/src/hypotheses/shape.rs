@@ -1,11 +1,13 @@
 //! From JSON to a candidate, checked against the schema of its type: every problem is named at once, with its path.
 
 use std::borrow::Cow;
+use std::marker::PhantomData;
 use std::sync::LazyLock;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
-use serde::Deserialize as _;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::check::Problem;
@@ -14,25 +16,49 @@ use crate::domain::Hypothesis;
 /// Most problems that are named of one candidate.
 const MAX_PROBLEMS: usize = 30;
 
-/// Compiled once, at the first candidate. Without it (it is made from our own type, and a test compiles it), reading the
-/// type names the first problem.
-static VALIDATOR: LazyLock<Option<Validator>> = LazyLock::new(|| {
-    let schema = schemars::schema_for!(Hypothesis).to_value();
-    jsonschema::validator_for(&schema).ok()
-});
+/// The schema of candidates written as `T`, compiled.
+pub struct CandidateSchema<T> {
+    /// Without it (it is made from our own type, and a test compiles it), reading the type names the first problem.
+    validator: Option<Validator>,
+    written_as: PhantomData<fn() -> T>,
+}
 
-/// The candidate that `value` describes.
+impl<T: DeserializeOwned + JsonSchema> CandidateSchema<T> {
+    /// Compiles the schema of `T`, which costs milliseconds: once a process.
+    #[must_use]
+    pub fn new() -> Self {
+        let schema = schemars::schema_for!(T).to_value();
+        Self { validator: jsonschema::validator_for(&schema).ok(), written_as: PhantomData }
+    }
+
+    /// The candidate that `value` describes.
+    ///
+    /// # Errors
+    /// Every field that is missing or of another type.
+    pub fn read(&self, value: &Value) -> Result<T, Vec<Problem>> {
+        let errors = self.validator.iter().flat_map(|validator| validator.iter_errors(value));
+        let problems: Vec<Problem> = errors.take(MAX_PROBLEMS).map(problem).collect();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        T::deserialize(value)
+            .map_err(|error| vec![Problem { field: "hypothesis".to_owned(), message: error.to_string() }])
+    }
+}
+
+impl<T: DeserializeOwned + JsonSchema> Default for CandidateSchema<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The candidate that `value` describes, written as the core's own type.
 ///
 /// # Errors
 /// Every field that is missing or of another type.
 pub fn read_hypothesis(value: &Value) -> Result<Hypothesis, Vec<Problem>> {
-    let problems: Vec<Problem> =
-        VALIDATOR.iter().flat_map(|validator| validator.iter_errors(value)).take(MAX_PROBLEMS).map(problem).collect();
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    Hypothesis::deserialize(value)
-        .map_err(|error| vec![Problem { field: "hypothesis".to_owned(), message: error.to_string() }])
+    static SCHEMA: LazyLock<CandidateSchema<Hypothesis>> = LazyLock::new(CandidateSchema::new);
+    SCHEMA.read(value)
 }
 
 fn problem(error: ValidationError<'_>) -> Problem {
@@ -91,7 +117,7 @@ mod tests {
 
     #[test]
     fn the_schema_accepts_what_the_type_writes() {
-        assert!(VALIDATOR.is_some());
+        assert!(CandidateSchema::<Hypothesis>::new().validator.is_some());
         assert_eq!(read_hypothesis(&json!(hypothesis())).unwrap(), hypothesis());
     }
 

@@ -3,10 +3,11 @@
 use outcome_core::domain::ExperimentStatus;
 use outcome_core::usecases::{ExperimentLine, GateLine, OutcomeLine, Status};
 use rmcp::model::JsonObject;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Call, Detail, ToolSpec, answer, detail_property, object, short};
+use super::{Call, Detail, ToolSpec, answer, schema_of, short};
 use crate::answer::{Answer, Failure, action, keep_what_fits, set};
 use crate::{args, budget, cursor};
 
@@ -19,17 +20,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
                   measured effect) and the gates that wait for a human. Returns the ids that other tools need.",
     is_read_only: true,
     search_hint: None,
-    input: || {
-        object(
-            json!({
-                "outcome_id": { "type": "string", "description": "Only this one" },
-                "detail": detail_property(),
-                "limit": { "type": "integer", "minimum": 1 },
-                "cursor": { "type": "string" },
-            }),
-            &[],
-        )
-    },
+    input: schema_of::<Args>,
     output: || answer(&[("outcomes", "array"), ("gates", "array"), ("n_more", "integer"), ("next_cursor", "string")]),
     aliases: &[
         ("id", "outcome_id"),
@@ -41,11 +32,14 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
     example: || json!({}),
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Args {
+    /// Only this one
     outcome_id: Option<String>,
     #[serde(default)]
     detail: Detail,
+    #[schemars(range(min = 1))]
     limit: Option<usize>,
     cursor: Option<String>,
 }

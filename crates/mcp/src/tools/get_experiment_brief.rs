@@ -3,10 +3,11 @@
 use outcome_core::Code;
 use outcome_core::domain::ExperimentStatus;
 use rmcp::model::JsonObject;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Call, Detail, ToolSpec, answer, detail_property, object, with_known};
+use super::{Call, Detail, ToolSpec, answer, schema_of, with_known};
 use crate::answer::{Answer, Failure, set};
 use crate::args;
 
@@ -19,15 +20,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
                   commit. Refused until a human has approved the portfolio gate.",
     is_read_only: true,
     search_hint: Some("build an approved experiment"),
-    input: || {
-        object(
-            json!({
-                "experiment_id": { "type": "string" },
-                "detail": detail_property(),
-            }),
-            &["experiment_id"],
-        )
-    },
+    input: schema_of::<Args>,
     output: || {
         answer(&[("experiment", "string"), ("base_commit", "string"), ("flag_key", "string"), ("scope", "object")])
     },
@@ -35,7 +28,8 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
     example: || json!({ "experiment_id": "checkout-short-form" }),
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Args {
     experiment_id: String,
     #[serde(default)]

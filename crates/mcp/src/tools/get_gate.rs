@@ -3,10 +3,11 @@
 use outcome_core::domain::{GateStatus, GateType};
 use outcome_core::usecases::GateView;
 use rmcp::model::JsonObject;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Call, Detail, GET_ACTIVE_OUTCOMES, ToolSpec, answer, detail_property, object, with_known};
+use super::{Call, Detail, GET_ACTIVE_OUTCOMES, ToolSpec, answer, schema_of, with_known};
 use crate::answer::{Answer, Failure, set};
 use crate::args;
 
@@ -19,21 +20,14 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
                   once a minute.",
     is_read_only: true,
     search_hint: Some("has the human decided"),
-    input: || {
-        object(
-            json!({
-                "gate_id": { "type": "string" },
-                "detail": detail_property(),
-            }),
-            &["gate_id"],
-        )
-    },
+    input: schema_of::<Args>,
     output: || answer(&[("gate", "string"), ("status", "string"), ("is_pending", "boolean"), ("decisions", "array")]),
     aliases: &[("id", "gate_id"), ("gate", "gate_id"), ("slug", "gate_id"), ("name", "gate_id"), ("workspace_id", "")],
     example: || json!({ "gate_id": "checkout-short-form-portfolio" }),
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Args {
     gate_id: String,
     #[serde(default)]

@@ -3,10 +3,11 @@
 use outcome_core::Code;
 use outcome_core::domain::OutcomeStatus;
 use rmcp::model::JsonObject;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, Detail, GET_ACTIVE_OUTCOMES, ToolSpec, answer, detail_property, hypothesis, object, with_known};
+use super::{Call, Detail, GET_ACTIVE_OUTCOMES, ToolSpec, answer, hypothesis, schema_of, with_known};
 use crate::answer::{Answer, Failure, set};
 use crate::args;
 
@@ -19,22 +20,16 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
                   detectable effect.",
     is_read_only: true,
     search_hint: Some("propose experiments"),
-    input: || {
-        object(
-            json!({
-                "outcome_id": { "type": "string", "description": "Default: the only one" },
-                "detail": detail_property(),
-            }),
-            &[],
-        )
-    },
+    input: schema_of::<Args>,
     output: || answer(&[("outcome", "string"), ("goal", "object"), ("scope", "object"), ("feasibility", "object")]),
     aliases: &[("id", "outcome_id"), ("outcome", "outcome_id"), ("slug", "outcome_id"), ("workspace_id", "")],
     example: || json!({ "outcome_id": "signup-rate" }),
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Args {
+    /// Default: the only one
     outcome_id: Option<String>,
     #[serde(default)]
     detail: Detail,

@@ -1,11 +1,15 @@
 //! A candidate as an agent writes it: one flat object, brought into the core's type with every problem named.
 
-use outcome_core::domain::Hypothesis;
-use outcome_core::hypotheses::{Problem, read_hypothesis};
+use std::sync::LazyLock;
+
+use outcome_core::domain::{Hypothesis, InterventionKind, MeasurementPlan, Risk, RolloutPlan};
+use outcome_core::hypotheses::{CandidateSchema, Problem};
 use rmcp::model::JsonObject;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::answer::set;
+use super::input::schema_of;
 use crate::args;
 
 /// Other names of `experiment_id`.
@@ -35,65 +39,83 @@ const ALIASES: &[(&str, &str)] = &[
     ("effort", "effort_hours"),
 ];
 
-/// Fields that the core groups under `measurement`.
-const MEASUREMENT: [&str; 5] =
-    ["duration_days", "min_sample_size", "success_threshold", "kill_threshold", "minimum_detectable_effect"];
-
-/// The schema of a candidate. All amounts are absolute, in the signal's units, positive = better.
-pub(super) fn schema() -> Value {
-    let text = || json!({ "type": "string" });
-    let described = |kind: &str, meaning: &str| match meaning {
-        "" => json!({ "type": kind }),
-        _ => json!({ "type": kind, "description": meaning }),
-    };
-    let number = |meaning: &str| described("number", meaning);
-    let whole = |meaning: &str| described("integer", meaning);
-    json!({
-        "type": "object",
-        "properties": {
-            "title": { "type": "string", "maxLength": 120 },
-            "statement": text(),
-            "mechanism": text(),
-            "expected_improvement": number("> 0"),
-            "confidence": number("0..1"),
-            "intervention": { "type": "string", "enum": ["code_change", "config_change", "copy_change"] },
-            "intervention_description": text(),
-            "touched_paths": { "type": "array", "items": text() },
-            "flag_key": text(),
-            "duration_days": whole(""),
-            "min_sample_size": whole("Units, all arms"),
-            "success_threshold": number("Often 0"),
-            "kill_threshold": number(""),
-            "minimum_detectable_effect": number("> 0"),
-            "initial_pct": whole("Treatment share at launch, 1..99"),
-            "steps": { "type": "array", "items": { "type": "integer" }, "description": "Later shares, rising" },
-            "effort_hours": number(""),
-            "risk": { "type": "string", "enum": ["low", "medium", "high"] },
-            "is_reversible": { "type": "boolean" },
-            "tags": { "type": "array", "items": text() },
-        },
-        "required": REQUIRED,
-    })
+/// A candidate in one level. All amounts are absolute, in the signal's units, positive = better.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct FlatHypothesis {
+    #[schemars(length(max = 120))]
+    title: String,
+    statement: String,
+    mechanism: String,
+    /// > 0
+    expected_improvement: f64,
+    /// 0..1
+    confidence: f64,
+    #[serde(default = "usual_intervention")]
+    #[schemars(description = "")]
+    intervention: InterventionKind,
+    intervention_description: String,
+    touched_paths: Vec<String>,
+    flag_key: String,
+    duration_days: u32,
+    /// Units, all arms
+    min_sample_size: u32,
+    /// Often 0
+    success_threshold: f64,
+    kill_threshold: f64,
+    /// > 0
+    minimum_detectable_effect: f64,
+    /// Treatment share at launch, 1..99
+    initial_pct: u8,
+    /// Later shares, rising
+    #[serde(default)]
+    steps: Vec<u8>,
+    effort_hours: f64,
+    #[schemars(description = "")]
+    risk: Risk,
+    #[serde(default = "usually_reversible")]
+    is_reversible: bool,
+    #[serde(default)]
+    tags: Vec<String>,
 }
 
-const REQUIRED: [&str; 16] = [
-    "title",
-    "statement",
-    "mechanism",
-    "expected_improvement",
-    "confidence",
-    "intervention_description",
-    "touched_paths",
-    "flag_key",
-    "duration_days",
-    "min_sample_size",
-    "success_threshold",
-    "kill_threshold",
-    "minimum_detectable_effect",
-    "initial_pct",
-    "effort_hours",
-    "risk",
-];
+fn usual_intervention() -> InterventionKind {
+    InterventionKind::CodeChange
+}
+
+fn usually_reversible() -> bool {
+    true
+}
+
+impl From<FlatHypothesis> for Hypothesis {
+    fn from(flat: FlatHypothesis) -> Self {
+        Self {
+            title: flat.title,
+            statement: flat.statement,
+            mechanism: flat.mechanism,
+            expected_improvement: flat.expected_improvement,
+            confidence: flat.confidence,
+            intervention: flat.intervention,
+            intervention_description: flat.intervention_description,
+            touched_paths: flat.touched_paths,
+            flag_key: flat.flag_key,
+            measurement: MeasurementPlan {
+                duration_days: flat.duration_days,
+                min_sample_size: flat.min_sample_size,
+                success_threshold: flat.success_threshold,
+                kill_threshold: flat.kill_threshold,
+                minimum_detectable_effect: flat.minimum_detectable_effect,
+            },
+            rollout: RolloutPlan { initial_pct: flat.initial_pct, steps: flat.steps },
+            effort_hours: flat.effort_hours,
+            risk: flat.risk,
+            is_reversible: flat.is_reversible,
+            tags: flat.tags,
+        }
+    }
+}
+
+/// Compiled at the first candidate.
+static SCHEMA: LazyLock<CandidateSchema<FlatHypothesis>> = LazyLock::new(CandidateSchema::new);
 
 /// A complete candidate.
 pub(super) fn example() -> Value {
@@ -125,7 +147,7 @@ pub(super) fn example() -> Value {
 pub(super) fn parse(raw: &Value) -> Result<Hypothesis, Vec<Value>> {
     let problem = |field: &str, message: &str| vec![json!({ "field": field, "message": message })];
     let Value::Object(raw) = raw else { return Err(problem("hypotheses", "each one must be an object")) };
-    let (given, problems) = args::shape(&lifted(raw), &schema(), ALIASES);
+    let (given, problems) = args::shape(&lifted(raw), &schema_of::<FlatHypothesis>(), ALIASES);
     if !problems.is_empty() {
         let as_object = |text: &String| {
             let field = text.split('`').nth(1).unwrap_or_default();
@@ -133,9 +155,9 @@ pub(super) fn parse(raw: &Value) -> Result<Hypothesis, Vec<Value>> {
         };
         return Err(problems.iter().take(12).map(as_object).collect());
     }
-    read_hypothesis(&grouped(given)).map_err(|problems| {
-        let flat = |problem: &Problem| json!({ "field": flat_field(&problem.field), "message": problem.message });
-        problems.iter().map(flat).collect()
+    SCHEMA.read(&Value::Object(given)).map(Hypothesis::from).map_err(|problems| {
+        let named = |problem: &Problem| json!({ "field": problem.field, "message": problem.message });
+        problems.iter().map(named).collect()
     })
 }
 
@@ -156,28 +178,6 @@ fn lifted(raw: &JsonObject) -> JsonObject {
         }
     }
     flat
-}
-
-fn grouped(mut flat: JsonObject) -> Value {
-    let mut take = |names: &[&str]| -> Value {
-        names
-            .iter()
-            .filter_map(|name| flat.remove(*name).map(|value| ((*name).to_owned(), value)))
-            .collect::<Map<_, _>>()
-            .into()
-    };
-    let measurement = take(&MEASUREMENT);
-    let mut rollout = take(&["initial_pct", "steps"]);
-    if rollout.get("steps").is_none() {
-        set(&mut rollout, "steps", json!([]));
-    }
-    for (name, default) in [("intervention", json!("code_change")), ("is_reversible", json!(true)), ("tags", json!([]))]
-    {
-        flat.entry(name).or_insert(default);
-    }
-    flat.insert("measurement".to_owned(), measurement);
-    flat.insert("rollout".to_owned(), rollout);
-    Value::Object(flat)
 }
 
 /// The title of a candidate that was not accepted.

@@ -5,6 +5,7 @@ mod get_experiment_brief;
 mod get_gate;
 mod get_work_order;
 mod hypothesis;
+mod input;
 pub(crate) mod names;
 mod query_learnings;
 mod report_experiment_built;
@@ -24,10 +25,11 @@ use crate::card;
 pub(crate) use get_active_outcomes::outcomes;
 pub(crate) use get_experiment_brief::brief;
 pub(crate) use get_gate::gate;
+use input::schema_of;
 pub(crate) use names::{GET_ACTIVE_OUTCOMES, REQUEST_HUMAN_GATE};
 pub(crate) use query_learnings::learning;
 pub(crate) use spec::{Call, Detail, ToolSpec};
-use spec::{answer, detail_property, object, short, with_known};
+use spec::{answer, short, with_known};
 
 /// Every tool, in the order in which they are used.
 pub(crate) const ALL: [&ToolSpec; 8] = [

@@ -2,10 +2,11 @@
 
 use outcome_core::usecases::{LearningView, Runtime};
 use rmcp::model::JsonObject;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Call, Detail, ToolSpec, answer, detail_property, object, short, with_known};
+use super::{Call, Detail, ToolSpec, answer, schema_of, short, with_known};
 use crate::answer::{Answer, Failure, keep_what_fits};
 use crate::{args, cursor};
 
@@ -18,18 +19,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
                   healthy) to D (anecdote).",
     is_read_only: true,
     search_hint: Some("what past experiments taught"),
-    input: || {
-        object(
-            json!({
-                "query": { "type": "string" },
-                "outcome_id": { "type": "string" },
-                "limit": { "type": "integer", "minimum": 1, "maximum": 20 },
-                "cursor": { "type": "string" },
-                "detail": detail_property(),
-            }),
-            &[],
-        )
-    },
+    input: schema_of::<Args>,
     output: || answer(&[("learnings", "array"), ("n_more", "integer"), ("next_cursor", "string")]),
     aliases: &[
         ("q", "query"),
@@ -43,10 +33,12 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
     example: || json!({ "query": "checkout form", "limit": 5 }),
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Args {
     query: Option<String>,
     outcome_id: Option<String>,
+    #[schemars(range(min = 1, max = 20))]
     limit: Option<usize>,
     cursor: Option<String>,
     #[serde(default)]

@@ -4,10 +4,11 @@ use outcome_core::Code;
 use outcome_core::domain::ExperimentStatus;
 use outcome_core::usecases::BuildReport;
 use rmcp::model::JsonObject;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, Detail, ToolSpec, answer, object, with_known};
+use super::{Call, Detail, ToolSpec, answer, schema_of, with_known};
 use crate::answer::{Answer, Failure, action, set};
 use crate::args;
 
@@ -20,20 +21,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
                   scope and opens the launch gate for a human.",
     is_read_only: false,
     search_hint: Some("build finished or failed"),
-    input: || {
-        object(
-            json!({
-                "experiment_id": { "type": "string" },
-                "implementation_summary": { "type": "string", "description": "What changed, or why it failed" },
-                "outcome": { "type": "string", "enum": ["built", "failed"] },
-                "files_changed": { "type": "array", "items": { "type": "string" } },
-                "head": { "type": "string", "description": "Commit, branch or tag; default HEAD" },
-                "feature_flag_key": { "type": "string" },
-                "agent_notes": { "type": "string" },
-            }),
-            &["experiment_id", "implementation_summary"],
-        )
-    },
+    input: schema_of::<Args>,
     output: || answer(&[("status", "string"), ("commit", "string"), ("gate", "string"), ("review_url", "string")]),
     aliases: &[
         ("id", "experiment_id"),
@@ -61,19 +49,22 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
     },
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Args {
     experiment_id: String,
+    /// What changed, or why it failed
     implementation_summary: String,
     #[serde(default)]
     outcome: Outcome,
     files_changed: Option<Vec<String>>,
+    /// Commit, branch or tag; default HEAD
     head: Option<String>,
     feature_flag_key: Option<String>,
     agent_notes: Option<String>,
 }
 
-#[derive(Deserialize, Default, PartialEq, Eq)]
+#[derive(Deserialize, JsonSchema, Default, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 enum Outcome {
     #[default]

@@ -4,10 +4,11 @@ use outcome_core::Code;
 use outcome_core::domain::GateType;
 use outcome_core::usecases::{GateOpenRequest, GateView};
 use rmcp::model::JsonObject;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, Detail, ToolSpec, answer, get_gate, object, with_known};
+use super::{Call, Detail, ToolSpec, answer, get_gate, schema_of, with_known};
 use crate::answer::{Answer, Failure, set};
 use crate::args;
 
@@ -20,21 +21,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
                   lifecycle opened. Returns at once: pending, with a review_url for the user, where a human decides.",
     is_read_only: false,
     search_hint: Some("ask a human to decide"),
-    input: || {
-        object(
-            json!({
-                "experiment_id": { "type": "string" },
-                "gate_type": {
-                    "type": "string",
-                    "enum": ["escalation", "portfolio_review", "launch_approval", "analysis_review", "scale_approval",
-                        "ship_approval"],
-                },
-                "question": { "type": "string", "description": "One sentence" },
-                "details": { "type": "string" },
-            }),
-            &["experiment_id", "gate_type", "question"],
-        )
-    },
+    input: schema_of::<Args>,
     output: || answer(&[("gate", "string"), ("status", "string"), ("is_pending", "boolean"), ("review_url", "string")]),
     aliases: &[
         ("id", "experiment_id"),
@@ -55,10 +42,13 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
     },
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Args {
     experiment_id: String,
+    #[schemars(description = "")]
     gate_type: GateType,
+    /// One sentence
     question: String,
     details: Option<String>,
 }

@@ -7,7 +7,7 @@ use rmcp::model::JsonObject;
 use serde_json::{Value, json};
 
 use super::names::GET_ACTIVE_OUTCOMES;
-use crate::answer::{Failure, set};
+use crate::answer::Failure;
 
 /// What a client and a model are told about a tool.
 pub(crate) struct ToolSpec {
@@ -38,8 +38,9 @@ pub(crate) struct Call<'a> {
 }
 
 /// How much of an answer is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(description = "")]
 pub(crate) enum Detail {
     #[default]
     Concise,
@@ -56,25 +57,12 @@ impl Detail {
     }
 }
 
-/// An object schema with these properties.
-pub(super) fn object(properties: Value, required: &[&str]) -> Value {
-    let mut schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
-    if !required.is_empty() {
-        set(&mut schema, "required", json!(required));
-    }
-    schema
-}
-
 /// The schema of an answer: its main fields, since every byte of it is paid for in each session. Nothing is required,
 /// because a failure has `error` instead, and more fields may follow.
 pub(super) fn answer(fields: &[(&str, &str)]) -> Value {
     let properties: JsonObject =
         fields.iter().map(|(name, kind)| ((*name).to_owned(), json!({ "type": kind }))).collect();
     json!({ "type": "object", "properties": properties })
-}
-
-pub(super) fn detail_property() -> Value {
-    json!({ "type": "string", "enum": ["concise", "full"] })
 }
 
 /// Makes "there is no such thing" useful: which ones there are, and where to look.

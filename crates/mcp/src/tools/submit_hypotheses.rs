@@ -4,10 +4,12 @@ use outcome_core::Code;
 use outcome_core::domain::Author;
 use outcome_core::usecases::{Problem, Rejected, Submission};
 use rmcp::model::JsonObject;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Call, Detail, ToolSpec, answer, hypothesis, object, with_known};
+use super::hypothesis::FlatHypothesis;
+use super::{Call, Detail, ToolSpec, answer, hypothesis, schema_of, with_known};
 use crate::answer::{Answer, Failure, action};
 use crate::args;
 
@@ -21,15 +23,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
                   better. Call get_work_order first.",
     is_read_only: false,
     search_hint: Some("submit experiments"),
-    input: || {
-        object(
-            json!({
-                "outcome_id": { "type": "string" },
-                "hypotheses": { "type": "array", "items": hypothesis::schema() },
-            }),
-            &["outcome_id", "hypotheses"],
-        )
-    },
+    input: schema_of::<Args>,
     output: || answer(&[("proposed", "array"), ("kept", "array"), ("rejected", "array"), ("gates", "array")]),
     aliases: &[
         ("id", "outcome_id"),
@@ -43,9 +37,11 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
     example: || json!({ "outcome_id": "signup-rate", "hypotheses": [hypothesis::example()] }),
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Args {
     outcome_id: String,
+    #[schemars(with = "Vec<FlatHypothesis>")]
     hypotheses: Vec<Value>,
 }
 
