@@ -70,7 +70,7 @@ async fn a_jump_is_reported_as_an_observation_and_never_ships_by_itself() -> Res
         assert_eq!(result["verdict"]["decision"], "iterate_inconclusive");
         lab.decide(&experiment, Verdict::Kill).await?;
         let learnings = lab.runtime.learnings().search("softer", None, 5, 0).await?;
-        assert_eq!(learnings[0].learning.grade.to_string(), "C");
+        assert_eq!(learnings[0].grade.to_string(), "C");
         Ok(())
     })
     .await

@@ -37,7 +37,7 @@ async fn names(workspace: &LazyRuntime, kind: Kind) -> Vec<String> {
     let Ok(runtime) = workspace.get().await else { return Vec::new() };
     if kind == Kind::Learning {
         let found = runtime.learnings().search("", None, 100, 0).await.unwrap_or_default();
-        return found.into_iter().map(|view| view.learning.id.to_string()).collect();
+        return found.into_iter().map(|view| view.id.to_string()).collect();
     }
     let Ok(status) = runtime.workspaces().status(false).await else { return Vec::new() };
     match kind {

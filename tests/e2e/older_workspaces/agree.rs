@@ -9,10 +9,13 @@ const RENAMED: &[(&str, &str)] = &[];
 /// Words that are called otherwise since: the old one, and the new one.
 const REWORDED: &[(&str, &str)] = &[];
 
-/// Fields that are not compared: the path of the object they are in (`*` for any), their name, and why.
+/// Fields that are not compared: the path of the object they are in (`*` for any, `/*` for the items of a list), their name, and why.
 const LEFT_OUT: &[(&str, &str)] = &[
     // `experiment show`: it was there twice, once as a slug and once as an id.
     ("", "outcome"),
+    // `learnings`: the same, and the experiment too.
+    ("/*", "outcome"),
+    ("/*", "experiment"),
     // Proof packs: the seal over everything else, sentences included.
     ("", "hash"),
     // Some minutes of it are left to chance.
@@ -48,7 +51,9 @@ fn compare(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
 }
 
 fn is_left_out(path: &str, name: &str) -> bool {
-    LEFT_OUT.iter().any(|(at, field)| (*at == "*" || *at == path) && *field == name)
+    let is_item = path.strip_prefix('/').is_some_and(|at| at.parse::<usize>().is_ok());
+    let is_there = |at: &str| at == "*" || at == path || (at == "/*" && is_item);
+    LEFT_OUT.iter().any(|(at, field)| is_there(at) && *field == name)
 }
 
 fn is_same_text(old: &str, new: &str) -> bool {

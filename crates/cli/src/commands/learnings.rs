@@ -22,19 +22,18 @@ fn show(page: &mut Page, found: &[LearningView], words: &str) {
         return;
     }
     for view in found {
-        let learning = &view.learning;
-        page.head(&format!("{} · {} · grade {}", view.experiment, learning.finding_type, learning.grade));
-        page.line(&format!("  {}", safe(&learning.finding)));
-        page.quote(2, &learning.hypothesis_says);
-        if let Some(note) = &learning.note_says {
+        page.head(&format!("{} · {} · grade {}", view.experiment, view.finding_type, view.grade));
+        page.line(&format!("  {}", safe(&view.finding)));
+        page.quote(2, &view.hypothesis_says);
+        if let Some(note) = &view.note_says {
             page.quote(2, note);
         }
         let about = format!(
             "  {} · confidence {:.0} % · {} days ago · {}",
             view.outcome,
-            learning.confidence * 100.0,
+            view.confidence * 100.0,
             view.age_days,
-            learning.applies_to.join(", ")
+            view.applies_to.join(", ")
         );
         let about = page.dim(safe(&about).trim_end_matches([' ', '·']));
         page.line(&about);

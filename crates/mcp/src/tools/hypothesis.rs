@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::input::schema_of;
+use super::input::{schema_of, undescribed};
 use crate::args;
 
 /// Other names of `experiment_id`.
@@ -51,7 +51,7 @@ pub(super) struct FlatHypothesis {
     /// 0..1
     confidence: f64,
     #[serde(default = "usual_intervention")]
-    #[schemars(description = "")]
+    #[schemars(transform = undescribed)]
     intervention: InterventionKind,
     intervention_description: String,
     touched_paths: Vec<String>,
@@ -70,7 +70,7 @@ pub(super) struct FlatHypothesis {
     #[serde(default)]
     steps: Vec<u8>,
     effort_hours: f64,
-    #[schemars(description = "")]
+    #[schemars(transform = undescribed)]
     risk: Risk,
     #[serde(default = "usually_reversible")]
     is_reversible: bool,

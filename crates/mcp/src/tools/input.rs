@@ -3,8 +3,8 @@
 //! Clients want it flat and plain (no references, no unions with null), and every byte of it is paid for in each session:
 //! what says nothing to a model is left out.
 
-use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value};
 
 /// The plain schema of `T`, an object whose fields are the arguments.
@@ -18,6 +18,11 @@ pub(super) fn schema_of<T: JsonSchema>() -> Value {
     schema
 }
 
+/// Of an argument whose name says it all: the doc comment of its type is for programmers.
+pub(super) fn undescribed(schema: &mut Schema) {
+    schema.remove("description");
+}
+
 /// Drops what a model gains nothing from, at every depth.
 fn plain(schema: &mut Value) {
     let Value::Object(map) = schema else { return };
@@ -26,9 +31,8 @@ fn plain(schema: &mut Value) {
     for key in ["title", "default", "format"] {
         map.remove(key);
     }
-    let is_unsaid = |text: &Value| text.as_str() == Some("");
-    if map.get("type").is_some_and(|kind| kind == "object") || map.get("description").is_some_and(is_unsaid) {
-        // Of an object it is the doc comment of its type: what it is for is said by the tool.
+    if map.get("type").is_some_and(|kind| kind == "object") {
+        // The doc comment of the type: what it is for is said by the tool.
         map.remove("description");
     }
     if let Some(Value::Object(properties)) = map.get_mut("properties") {

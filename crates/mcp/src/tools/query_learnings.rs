@@ -85,21 +85,20 @@ pub(crate) async fn learning(runtime: &Runtime, id: &str) -> Result<Option<Answe
 }
 
 fn line(view: &LearningView, detail: Detail) -> Value {
-    let learning = &view.learning;
     let is_full = detail == Detail::Full;
     let cut = |text: &str| if is_full { text.to_owned() } else { text.chars().take(300).collect() };
     json!({
-        "id": learning.id,
+        "id": view.id,
         "outcome": view.outcome,
         "experiment": view.experiment,
-        "finding": cut(&learning.finding),
-        "finding_type": learning.finding_type,
-        "grade": learning.grade,
-        "confidence": short(learning.confidence),
+        "finding": cut(&view.finding),
+        "finding_type": view.finding_type,
+        "grade": view.grade,
+        "confidence": short(view.confidence),
         "age_days": view.age_days,
-        "hypothesis_says": cut(&learning.hypothesis_says),
-        "note_says": learning.note_says.as_deref().map(cut),
-        "tags_say": (!learning.applies_to.is_empty()).then_some(&learning.applies_to),
-        "evidence": is_full.then_some(&learning.evidence),
+        "hypothesis_says": cut(&view.hypothesis_says),
+        "note_says": view.note_says.as_deref().map(cut),
+        "tags_say": (!view.applies_to.is_empty()).then_some(&view.applies_to),
+        "evidence": is_full.then_some(&view.evidence),
     })
 }

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::input::undescribed;
 use super::{Call, Detail, ToolSpec, answer, get_gate, schema_of, with_known};
 use crate::answer::{Answer, Failure, set};
 use crate::args;
@@ -46,7 +47,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
 #[serde(deny_unknown_fields)]
 struct Args {
     experiment_id: String,
-    #[schemars(description = "")]
+    #[schemars(transform = undescribed)]
     gate_type: GateType,
     /// One sentence
     question: String,

@@ -6,6 +6,7 @@ use outcome_core::usecases::Runtime;
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
 
+use super::input::undescribed;
 use super::names::GET_ACTIVE_OUTCOMES;
 use crate::answer::Failure;
 
@@ -40,7 +41,7 @@ pub(crate) struct Call<'a> {
 /// How much of an answer is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[schemars(description = "")]
+#[schemars(transform = undescribed)]
 pub(crate) enum Detail {
     #[default]
     Concise,

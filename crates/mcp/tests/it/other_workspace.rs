@@ -37,7 +37,7 @@ async fn fill(lab: &Lab, adjective: &str) -> Result<Names> {
         experiments: ids("experiment").into_iter().chain([open, built, rejected]).collect(),
         gates: ids("gate").into_iter().chain(slugs).collect(),
         outcome: ids("outcome")[0].clone(),
-        learning: learnings[0].learning.id.to_string(),
+        learning: learnings[0].id.to_string(),
     })
 }
 

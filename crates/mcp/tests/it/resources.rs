@@ -17,7 +17,7 @@ async fn every_resource_is_what_a_tool_answers() -> Result<()> {
     lab.decide(&building, Verdict::Approve).await?;
     let waiting = lab.submit(hypothesis("New level", "new")).await?;
     let gate = lab.runtime.gates().list().await?[0].gate.clone();
-    let learning = lab.runtime.learnings().search("", None, 1, 0).await?[0].learning.id.to_string();
+    let learning = lab.runtime.learnings().search("", None, 1, 0).await?[0].id.to_string();
     for version in [MODERN, LEGACY] {
         let mut client = session(&lab, version).await?;
         let listed = client.request("resources/list", json!({})).await?.unwrap();

@@ -1,12 +1,13 @@
 //! What experiments taught: stored at every conclusion, found by full-text search.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Learnings;
-use crate::domain::Learning;
+use crate::domain::{Evidence, EvidenceGrade, FindingType, Slug, Stored};
 use crate::error::Result;
-use crate::ids::LearningId;
+use crate::ids::{ExperimentId, LearningId, OutcomeId};
 use crate::store::{LearningQuery, StoredLearning};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::lookup::outcome_named;
@@ -17,13 +18,35 @@ const MAX_OFFSET: i64 = 100_000;
 /// A learning as it is shown.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct LearningView {
+    /// Its id.
+    pub id: LearningId,
     /// Slug of the outcome.
-    pub outcome: String,
+    pub outcome: Slug,
+    /// Its id.
+    pub outcome_id: OutcomeId,
     /// Slug of the experiment.
-    pub experiment: String,
-    /// The learning.
-    #[serde(flatten)]
-    pub learning: Learning,
+    pub experiment: Slug,
+    /// Its id.
+    pub experiment_id: ExperimentId,
+    /// One or two sentences by the runtime.
+    pub finding: String,
+    /// What kind.
+    pub finding_type: FindingType,
+    /// The words of the experiment's author. Untrusted.
+    pub hypothesis_says: String,
+    /// The human's words at the decision. Untrusted.
+    pub note_says: Option<String>,
+    /// The figures: effect, interval, n, health, hashes.
+    pub evidence: Stored<Evidence>,
+    /// Computed from the evidence, 0..1.
+    pub confidence: f64,
+    /// How strong the evidence is.
+    pub grade: EvidenceGrade,
+    /// Tags.
+    pub applies_to: Vec<String>,
+    /// When it was learnt.
+    #[schemars(with = "String")]
+    pub created_at: Timestamp,
     /// Age in whole days.
     pub age_days: i64,
 }
@@ -67,11 +90,22 @@ impl Learnings<'_> {
 }
 
 fn learning_view(runtime: &Runtime, found: StoredLearning) -> LearningView {
-    let age = runtime.now().duration_since(found.learning.created_at);
+    let StoredLearning { outcome, experiment, learning } = found;
     LearningView {
-        outcome: found.outcome.to_string(),
-        experiment: found.experiment.to_string(),
-        age_days: age.as_hours() / 24,
-        learning: found.learning,
+        id: learning.id,
+        outcome,
+        outcome_id: learning.outcome,
+        experiment,
+        experiment_id: learning.experiment,
+        finding: learning.finding,
+        finding_type: learning.finding_type,
+        hypothesis_says: learning.hypothesis_says,
+        note_says: learning.note_says,
+        evidence: learning.evidence,
+        confidence: learning.confidence,
+        grade: learning.grade,
+        applies_to: learning.applies_to,
+        age_days: runtime.now().duration_since(learning.created_at).as_hours() / 24,
+        created_at: learning.created_at,
     }
 }
