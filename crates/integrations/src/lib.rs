@@ -9,6 +9,7 @@ mod http;
 /// Signal sources.
 mod signals {
     pub(crate) mod sql;
+    pub(crate) mod sums_file;
     pub(crate) mod webhook;
 }
 
@@ -22,7 +23,7 @@ use outcome_core::config::Vendors;
 
 /// Every vendor of this version.
 pub const VENDORS: Vendors = Vendors {
-    signals: &[signals::sql::VENDOR, signals::webhook::VENDOR],
+    signals: &[signals::sql::VENDOR, signals::webhook::VENDOR, signals::sums_file::VENDOR],
     flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],
     channels: &[],
 };
