@@ -19,11 +19,16 @@ mod flags {
     pub(crate) mod flagd_file;
 }
 
+/// Message channels.
+mod notify {
+    pub(crate) mod letters_file;
+}
+
 use outcome_core::config::Vendors;
 
 /// Every vendor of this version.
 pub const VENDORS: Vendors = Vendors {
     signals: &[signals::sql::VENDOR, signals::webhook::VENDOR, signals::sums_file::VENDOR],
     flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],
-    channels: &[],
+    channels: &[notify::letters_file::VENDOR],
 };
