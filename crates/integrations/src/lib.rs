@@ -9,7 +9,6 @@ mod http;
 /// Signal sources.
 mod signals {
     pub(crate) mod sql;
-    pub(crate) mod sums_file;
     pub(crate) mod webhook;
 }
 
@@ -19,16 +18,11 @@ mod flags {
     pub(crate) mod flagd_file;
 }
 
-/// Message channels.
-mod notify {
-    pub(crate) mod letters_file;
-}
-
 use outcome_core::config::Vendors;
 
 /// Every vendor of this version.
 pub const VENDORS: Vendors = Vendors {
-    signals: &[signals::sql::VENDOR, signals::webhook::VENDOR, signals::sums_file::VENDOR],
+    signals: &[signals::sql::VENDOR, signals::webhook::VENDOR],
     flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],
-    channels: &[notify::letters_file::VENDOR],
+    channels: &[],
 };
