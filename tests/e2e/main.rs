@@ -2,6 +2,7 @@
 
 mod asos;
 mod before_after;
+mod by_name;
 mod conformance;
 mod cookie_cats;
 mod crash;

@@ -170,3 +170,12 @@ async fn a_message_of_a_newer_program_waits_and_is_shown() -> Result<()> {
     assert!(undelivered[0].contains("moon_landed"), "{undelivered:?}");
     Ok(())
 }
+
+#[test]
+fn an_unknown_channel_is_told_the_channels_of_the_table() {
+    let file = lab::FILE.replace("    horizon:", "    gates: { launch_approval: { channel: pigeons } }\n    horizon:");
+    let found = outcome_core::config::parse(&file, "outcome.yaml", &TABLE, None).diagnostics;
+    let [problem] = &found[..] else { panic!("{found:?}") };
+    assert_eq!(problem.valid.as_deref(), Some("`slack:#name`, `email`, `webhook`, `none`, `pigeon`"));
+    assert_eq!(problem.help.as_deref(), Some("did you mean `pigeon`?"));
+}

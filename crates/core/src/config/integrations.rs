@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
+use super::reporter::Asked;
 use crate::ports::{ChannelSettings, FlagSettings, SourceSettings};
 
 /// A declared signal connector.
@@ -14,6 +15,8 @@ pub struct ConnectorSpec {
     pub name: String,
     /// Its `type`.
     pub kind: &'static str,
+    /// How it is asked.
+    pub asked: Asked,
     /// Its checked settings.
     pub settings: Arc<dyn SourceSettings>,
 }

@@ -191,8 +191,23 @@ impl Vendors {
 pub enum Asked {
     /// With the user's own SQL, in a signal's `query`.
     WithSql,
+    /// By the name in a signal's `metric`, or by the events in `funnel_steps`: the source counts by itself, and no
+    /// `query` is written.
+    ByName(Answers),
     /// Not at all: it pushes its readings.
     ItPushes,
+}
+
+/// What a source that is asked by name can answer. What it cannot is refused in the file: ignored, it would make the
+/// number mean something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answers {
+    /// How many units of each variant did it: the source knows who was exposed. Without it, it has levels only.
+    pub by_variant: bool,
+    /// `method: funnel`, the share of units that reach the last of `funnel_steps`, besides `event`.
+    pub funnels: bool,
+    /// The population restricted by `segment`.
+    pub segments: bool,
 }
 
 /// A kind of signal source.

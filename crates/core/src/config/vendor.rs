@@ -9,6 +9,6 @@ pub use super::diagnostic::Problem;
 pub use super::field::Field;
 pub use super::map::{Keys, object};
 pub use super::node::{Node, Value};
-pub use super::reporter::{Asked, ChannelVendor, FlagVendor, Keymap, Reporter, SignalVendor, Vendors};
+pub use super::reporter::{Answers, Asked, ChannelVendor, FlagVendor, Keymap, Reporter, SignalVendor, Vendors};
 pub use super::span::Span;
 pub use super::validate::vendor_checks::{at_least_one, http_address, list, no_inline_password, references, secret};

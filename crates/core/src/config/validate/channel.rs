@@ -1,8 +1,9 @@
-//! Where a gate's holder is told: `slack:#name`, `email`, `webhook`, `none`.
+//! Where a gate's holder is told: `slack:#name`, `email`, `webhook`, `none`, and the channels of the vendors' table.
 
-use super::report::{At, Context, Problem, Reporter, near_or, shown};
+use super::report::{At, Context, Problem, Reporter, list, near_or, shown};
 
-const KINDS: &[&str] = &["slack:#name", "email", "webhook", "none"];
+/// Besides Slack and the channels of the vendors' table.
+const OTHERS: [&str; 3] = ["email", "webhook", "none"];
 
 /// `#name` or a channel id.
 pub(super) fn is_slack_channel(channel: &str) -> bool {
@@ -48,6 +49,7 @@ pub(super) fn channel(at: &At<String>, context: &Context, reporter: &mut Reporte
 fn invalid(at: &At<String>, reporter: &mut Reporter<'_>) {
     let value = at.value.as_str();
     let message = format!("`{}` is not a channel", shown(value));
+    let vendors: Vec<&str> = reporter.vendors().channels.iter().map(|vendor| vendor.kind).collect();
     let help = match value.strip_prefix("slack:").unwrap_or(value) {
         name if value.starts_with("slack:") && name.chars().any(char::is_uppercase) => {
             "Slack channels are lower case: `slack:#checkout`".to_owned()
@@ -57,8 +59,8 @@ fn invalid(at: &At<String>, reporter: &mut Reporter<'_>) {
         }
         name if name.starts_with('#') => format!("write `slack:{}`", shown(name)),
         name if name.contains('@') => "write `email`: the message goes to the address in `assigned_to`".to_owned(),
-        name => near_or(name, &["slack", "email", "webhook", "none"], "write one of them"),
+        name => near_or(name, &[&["slack"][..], &OTHERS, &vendors].concat(), "write one of them"),
     };
-    reporter
-        .push(Problem::error("config.invalid_channel", at.span, message).valid(super::report::list(KINDS)).help(help));
+    let valid = list(&[&["slack:#name"][..], &OTHERS, &vendors].concat());
+    reporter.push(Problem::error("config.invalid_channel", at.span, message).valid(valid).help(help));
 }

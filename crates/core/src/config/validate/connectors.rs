@@ -37,10 +37,11 @@ pub(super) fn connectors(file: &RootFile, context: &mut Context, reporter: &mut 
         let vendor = vendor_of(keys, reporter);
         let settings = vendor.and_then(|vendor| settings_of(keys, vendor, reporter));
         let Some(name) = &keys.name else { continue };
-        context.sources.insert(name.value.clone(), vendor.map(|vendor| vendor.asked));
+        context.sources.insert(name.value.clone(), vendor);
         out.extend(vendor.zip(settings).map(|(vendor, settings)| ConnectorSpec {
             name: name.value.clone(),
             kind: vendor.kind,
+            asked: vendor.asked,
             settings,
         }));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::reporter::Asked;
+use crate::config::reporter::SignalVendor;
 use crate::config::suggest::did_you_mean;
 
 pub(super) use crate::config::decode::At;
@@ -19,8 +19,8 @@ pub(in crate::config) struct Context {
     pub(super) channels: BTreeSet<String>,
 }
 
-/// How a declared source is asked; `None` when its type is wrong, which is reported where it is declared.
-pub(super) type SourceKind = Option<Asked>;
+/// The vendor of a declared source; `None` when its type is wrong, which is reported where it is declared.
+pub(super) type SourceKind = Option<&'static SignalVendor>;
 
 /// A text value with its place, or nothing.
 pub(super) fn text(at: Option<&At<String>>) -> Option<String> {

@@ -1,12 +1,15 @@
 //! Signals: from which source, by which method, with which queries.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use super::report::{At, Context, Problem, Reporter, SourceKind, Span, list, near_or, shown, text};
 use super::sql::{binds, has_word, selects_everything};
 use crate::config::decode::TextMap;
 use crate::config::file::{ConstraintFile, QueryFile, SignalFile};
-use crate::config::reporter::Asked;
+use crate::config::reporter::{Answers, Asked, SignalVendor};
 use crate::domain::{Aggregation, Design, MetricMethod, Period, SignalQuery, SignalSpec};
 
 /// What a signal is for; it decides which queries are needed.
@@ -77,10 +80,13 @@ pub(super) fn signal(parts: &Parts<'_>, context: &Context, reporter: &mut Report
     let kind = parts.source.and_then(|source| source_kind(source, context, reporter));
     let method = method(parts, kind, reporter);
     check_steps(parts, method, reporter);
-    match kind {
-        Some(Asked::WithSql) if method == Some(MetricMethod::Custom) => check_sql(parts, reporter),
-        Some(Asked::ItPushes) => refuse_query(parts, reporter),
-        Some(Asked::WithSql) | None => {}
+    if let Some(vendor) = kind {
+        match vendor.asked {
+            Asked::WithSql if method == Some(MetricMethod::Custom) => check_sql(parts, reporter),
+            Asked::WithSql => {}
+            Asked::ByName(answers) => check_by_name(parts, vendor, answers, reporter),
+            Asked::ItPushes => refuse_query(parts, vendor, "is pushed", reporter),
+        }
     }
     check_segment(parts, kind, reporter);
     check_interval(parts, reporter);
@@ -131,19 +137,31 @@ fn source_kind(source: &At<String>, context: &Context, reporter: &mut Reporter<'
 }
 
 fn method(parts: &Parts<'_>, kind: SourceKind, reporter: &mut Reporter<'_>) -> Option<MetricMethod> {
-    match (kind, parts.method) {
-        (Some(Asked::WithSql), Some(method)) if method.value != MetricMethod::Custom => {
-            let message =
-                format!("a `sql` source does not support the method `{}`: it runs your own query", method.value);
-            reporter.push(Problem::error("config.method_unsupported", method.span, message).valid("`custom`").help(
-                "write `method: custom` and compute it in `query`: `n` is the number of units that started, `successes` the number that finished",
-            ));
-            None
+    let Some(vendor) = kind else { return Some(parts.method.map_or(MetricMethod::Custom, |method| method.value)) };
+    let (valid, why, help): (&[MetricMethod], _, _) = match vendor.asked {
+        Asked::WithSql => (
+            &[MetricMethod::Custom],
+            ": it runs your own query",
+            "write `method: custom` and compute it in `query`: `n` is the number of units that started, `successes` the number that finished",
+        ),
+        Asked::ByName(Answers { funnels: true, .. }) => (
+            &[MetricMethod::Event, MetricMethod::Funnel],
+            ": it is asked by name and runs no query",
+            "write `method: event` with the name in `metric`, or `method: funnel` with `funnel_steps`",
+        ),
+        Asked::ByName(Answers { funnels: false, .. }) => {
+            (&[MetricMethod::Event], "", "write `method: event` with the name in `metric`")
         }
-        (_, Some(method)) => Some(method.value),
-        (Some(Asked::ItPushes), None) => Some(MetricMethod::Event),
-        (Some(Asked::WithSql) | None, None) => Some(MetricMethod::Custom),
+        Asked::ItPushes => (&[MetricMethod::Event, MetricMethod::Funnel, MetricMethod::Custom], "", ""),
+    };
+    let Some(method) = parts.method else { return valid.first().copied() };
+    if valid.contains(&method.value) {
+        return Some(method.value);
     }
+    let message = format!("a `{}` source does not support the method `{}`{why}", vendor.kind, method.value);
+    let names: Vec<&str> = valid.iter().map(|method| method.as_str()).collect();
+    reporter.push(Problem::error("config.method_unsupported", method.span, message).valid(list(&names)).help(help));
+    None
 }
 
 fn check_steps(parts: &Parts<'_>, method: Option<MetricMethod>, reporter: &mut Reporter<'_>) {
@@ -182,16 +200,16 @@ fn check_interval(parts: &Parts<'_>, reporter: &mut Reporter<'_>) {
 /// A key that a source does not look at is refused: ignored, it would make the number mean something else.
 fn check_segment(parts: &Parts<'_>, kind: SourceKind, reporter: &mut Reporter<'_>) {
     let Some(segment) = parts.segment else { return };
-    match kind {
-        Some(Asked::WithSql) => check_sql_segment(segment, parts, reporter),
-        Some(Asked::ItPushes) => {
-            let message = "a `webhook` source does not filter by `segment`";
-            let problem = Problem::error("config.segment_unsupported", segment.span, message);
-            let help = "let the program that pushes the metric count only these units";
-            reporter.push(problem.valid("`segment` only with a `sql` source").help(help));
-        }
-        None => {}
-    }
+    let Some(vendor) = kind else { return };
+    let help = match vendor.asked {
+        Asked::WithSql => return check_sql_segment(segment, parts, reporter),
+        Asked::ByName(Answers { segments: true, .. }) => return,
+        Asked::ByName(Answers { segments: false, .. }) => "name a metric that counts only these units",
+        Asked::ItPushes => "let the program that pushes the metric count only these units",
+    };
+    let message = format!("a `{}` source does not filter by `segment`", vendor.kind);
+    let problem = Problem::error("config.segment_unsupported", segment.span, message);
+    reporter.push(problem.valid("`segment` only with a source that filters, such as `sql`").help(help));
 }
 
 /// A SQL source binds `:segment_<key>`; every query must use it.
@@ -225,11 +243,41 @@ fn segment_parameter(key: &str) -> String {
     format!("segment_{name}")
 }
 
-fn refuse_query(parts: &Parts<'_>, reporter: &mut Reporter<'_>) {
+fn refuse_query(parts: &Parts<'_>, vendor: &SignalVendor, why: &str, reporter: &mut Reporter<'_>) {
     if let Some(query) = parts.query {
-        let problem =
-            Problem::error("config.query_unused", query.span, "a `webhook` source is pushed and runs no query");
+        let message = format!("a `{}` source {why} and runs no query", vendor.kind);
+        let problem = Problem::error("config.query_unused", query.span, message);
         reporter.push(problem.valid("`query` only with a `sql` source").help("remove `query`, or name a `sql` source"));
+    }
+}
+
+fn check_by_name(parts: &Parts<'_>, vendor: &SignalVendor, answers: Answers, reporter: &mut Reporter<'_>) {
+    refuse_query(parts, vendor, "is asked by name", reporter);
+    if answers.by_variant {
+        return;
+    }
+    let at = parts.source.map_or(parts.at, |source| source.span);
+    let kind = vendor.kind;
+    match parts.role {
+        Role::Primary(Design::Randomised) => {
+            let message =
+                format!("a `{kind}` source knows no variants, so no experiment on this outcome can be judged");
+            reporter.push(
+                Problem::warning("config.query_by_variant_missing", at, message)
+                    .valid("a source that counts by variant, or `design: before_after`")
+                    .help("read the metric from a source that knows who was exposed, such as `sql`"),
+            );
+        }
+        Role::NotWorse => {
+            let message =
+                format!("a limit relative to the control needs variants, which a `{kind}` source does not know");
+            reporter.push(
+                Problem::error("config.query_by_variant_missing", at, message)
+                    .valid("a source that counts by variant, or `min` and `max`")
+                    .help("read it from a source that knows who was exposed, such as `sql`"),
+            );
+        }
+        Role::Primary(Design::BeforeAfter | Design::None) | Role::Secondary | Role::Limit => {}
     }
 }
 

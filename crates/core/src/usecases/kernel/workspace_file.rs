@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::config::vendor::Asked;
 use crate::config::{self, Config, ProcessEnv};
+use crate::domain::SignalSpec;
 use crate::error::{Code, Error, Result};
 use crate::ports::{FlagService, Opening, SignalSource};
 use crate::scope::GitRepo;
@@ -51,5 +53,14 @@ pub(in crate::usecases) async fn repo(runtime: &Runtime) -> Result<GitRepo> {
 
 /// True when the connector `source` pushes its readings and cannot be asked.
 pub(in crate::usecases) fn is_pushed(config: &Config, source: &str) -> bool {
-    config.connector(source).is_some_and(|spec| spec.settings.push().is_some())
+    config.connector(source).is_some_and(|spec| spec.asked == Asked::ItPushes)
+}
+
+/// True when the signal has readings by variant: its query, its source, or what is pushed says who was exposed to what.
+pub(in crate::usecases) fn reads_by_variant(config: &Config, signal: &SignalSpec) -> bool {
+    match config.connector(&signal.source).map(|spec| spec.asked) {
+        Some(Asked::WithSql) | None => signal.query.by_variant.is_some(),
+        Some(Asked::ByName(answers)) => answers.by_variant,
+        Some(Asked::ItPushes) => true,
+    }
 }

@@ -23,7 +23,7 @@ use crate::store::{Origin, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::history::history_of;
-use crate::usecases::kernel::workspace_file::is_pushed;
+use crate::usecases::kernel::workspace_file::{is_pushed, reads_by_variant};
 
 /// Most earlier polls that are asked about again.
 const MAX_POLLS: usize = 60;
@@ -61,7 +61,7 @@ pub(super) async fn reread(
     }
     let mut signals = Vec::new();
     for (index, signal) in plan_signals(plan).enumerate() {
-        if !is_pushed(config, &signal.source) && (index == 0 || signal.query.by_variant.is_some()) {
+        if !is_pushed(config, &signal.source) && (index == 0 || reads_by_variant(config, signal)) {
             signals.push((index, signal));
         }
     }

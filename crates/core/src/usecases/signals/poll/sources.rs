@@ -15,7 +15,7 @@ use crate::store::AllocationPhase;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::flag::flag_position;
 use crate::usecases::kernel::level::read_level;
-use crate::usecases::kernel::workspace_file::{flag_service, is_pushed, source};
+use crate::usecases::kernel::workspace_file::{flag_service, is_pushed, reads_by_variant, source};
 
 /// Asks the sources. Nothing is written here.
 pub(super) async fn gather(
@@ -122,10 +122,6 @@ async fn latest_pushed(
         raw_hash: found.raw_hash,
         warnings: Vec::new(),
     }))
-}
-
-fn reads_by_variant(config: &Config, signal: &SignalSpec) -> bool {
-    signal.query.by_variant.is_some() || is_pushed(config, &signal.source)
 }
 
 /// Where the flag is, when it is not where it was put. A message that is still waiting explains a difference, and an
