@@ -1,0 +1,82 @@
+//! The command line, with and without a terminal.
+
+use anyhow::{Context as _, Result, ensure};
+use outcome_core::Code;
+use outcome_tests::lab::PASSPHRASE;
+
+use super::place::{each_place, is_refused, on_sqlite};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_decides_nothing_without_the_passphrase() -> Result<()> {
+    each_place(async |place| {
+        let waiting = place.waiting().await?;
+        let decide = ["gate", "decide", waiting.gate.as_str(), "--verdict", "approve"];
+        let with = |more: &[&'static str]| [decide.to_vec(), more.to_vec()].concat();
+        is_refused(&place.cli.refused(&decide)?, Code::PassphraseNeeded)?;
+        is_refused(&place.cli.refused(&with(&["--unverified"]))?, Code::PassphraseNeeded)?;
+        is_refused(&place.cli.refused_with(&decide, "")?, Code::PassphraseNeeded)?;
+        is_refused(&place.cli.refused_with(&decide, "wrong horse battery staple")?, Code::PassphraseWrong)?;
+        is_refused(&place.cli.refused_with(&decide, &"a".repeat(100_000))?, Code::PassphraseWrong)?;
+        is_refused(&place.cli.refused(&with(&["--passphrase-fd", "99"]))?, Code::PassphraseNeeded)?;
+        // Neither variables nor piped stdin nor an argument are looked at.
+        let piped = r#"printf '%s\n%s\n' "$OUTCOME_RUNTIME_PASSPHRASE" "$OUTCOME_RUNTIME_PASSPHRASE" | exec setsid --wait "$0" "$@""#;
+        let names = ["OUTCOME_RUNTIME_PASSPHRASE", "OUTCOME_PASSPHRASE", "PASSPHRASE", "OR_PASSPHRASE"];
+        let envs = names.map(|name| (name, PASSPHRASE));
+        is_refused(&place.cli.refusal(piped, &decide, &envs)?, Code::PassphraseNeeded)?;
+        is_refused(&place.cli.refused(&with(&["--passphrase", PASSPHRASE]))?, Code::InvalidInput)?;
+        let recorded = place.logged("gate.refused")?;
+        let codes: Vec<_> = recorded.iter().map(|line| line["payload"]["code"].as_str().unwrap_or_default()).collect();
+        let (needed, wrong) = ("passphrase_needed", "passphrase_wrong");
+        ensure!(codes == [needed, needed, needed, wrong, wrong, needed, needed], "{codes:?}");
+
+        // Another member, another hash, another verdict: refused with the right passphrase too.
+        let other = with(&["--member", "mallory@example.com"]);
+        is_refused(&place.cli.refused_with(&other, PASSPHRASE)?, Code::NotFound)?;
+        is_refused(&place.cli.refused_with(&with(&["--context-hash", "0000000000000000"]), PASSPHRASE)?, Code::ContextChanged)?;
+        let ship = ["gate", "decide", &waiting.gate, "--verdict", "ship"];
+        is_refused(&place.cli.refused_with(&ship, PASSPHRASE)?, Code::InvalidInput)?;
+        is_refused(&place.cli.refused(&["experiment", "kill", &waiting.experiment])?, Code::PassphraseNeeded)?;
+        is_refused(&place.cli.refused(&["experiment", "kill", &waiting.experiment, "--unverified"])?, Code::PassphraseNeeded)?;
+        place.is_untouched(&waiting)?;
+
+        // A file that asks for less is not applied without the passphrase, for a known outcome and for a new one.
+        let path = place.lab.root().join("outcome.yaml");
+        let file = std::fs::read_to_string(&path)?;
+        let lowered = file.replace("    horizon: 8w\n", "    horizon: 8w\n    gates: { portfolio_review: { assurance: A2 } }\n");
+        ensure!(lowered != file);
+        for text in [lowered.clone(), lowered.replace("id: retention", "id: another")] {
+            std::fs::write(&path, text)?;
+            is_refused(&place.cli.refused(&["apply"])?, Code::PassphraseNeeded)?;
+            is_refused(&place.cli.refused_with(&["apply"], "wrong horse battery staple")?, Code::PassphraseWrong)?;
+        }
+        std::fs::write(&path, file.replace("    horizon: 8w\n", "    horizon: 8w\n    gates: { launch_approval: { assurance: A2 } }\n"))?;
+        is_refused(&place.cli.refused_with(&["apply"], PASSPHRASE)?, Code::ConfigInvalid)?;
+        std::fs::write(&path, file)?;
+        place.is_untouched(&waiting)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_terminal_without_a_passphrase_a_launch_can_be_rejected_but_never_approved() -> Result<()> {
+    let place = on_sqlite().await?;
+    let waiting = place.launching().await?;
+    let decide = |verdict: &'static str| {
+        let args = ["gate", "decide", &waiting.gate, "--verdict", verdict, "--confirm-checklist", "--unverified"];
+        place.cli.on_terminal(&args, &[("Type `", &waiting.gate)])
+    };
+    let Some((exit, seen)) = decide("approve")? else { return Ok(()) };
+    ensure!(exit == Some(5) && seen.contains("assurance_too_low"), "{exit:?} {seen}");
+    let recorded = place.logged("gate.refused")?;
+    ensure!(recorded.len() == 1 && recorded[0]["payload"]["code"] == "assurance_too_low", "{recorded:?}");
+    place.is_untouched(&waiting)?;
+    let args = ["gate", "decide", &waiting.gate, "--verdict", "approve", "--confirm-checklist"];
+    let (exit, seen) = place.cli.on_terminal(&args, &[("Passphrase to", "wrong horse")])?.context("no terminal")?;
+    ensure!(exit == Some(5) && seen.contains("passphrase_wrong"), "{exit:?} {seen}");
+    place.is_untouched(&waiting)?;
+    let (exit, seen) = decide("reject")?.context("no terminal")?;
+    ensure!(exit == Some(0), "{exit:?} {seen}");
+    let shown = place.cli.json(&["gate", "show", &waiting.gate])?;
+    ensure!(shown["status"] == "rejected" && shown["decisions"][0]["assurance"] == "A2", "{shown}");
+    place.is_intact()
+}
