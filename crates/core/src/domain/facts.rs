@@ -66,6 +66,14 @@ pub struct Facts {
     pub status: Option<ExperimentStatus>,
 }
 
+impl Facts {
+    /// The evaluation, or the sentence to show instead when it cannot be read. `None` where none is shown.
+    #[must_use]
+    pub fn evaluation(&self) -> Option<Result<&Evaluation, String>> {
+        Nullable::of(self.result.as_ref()).map(Stored::shown)
+    }
+}
+
 impl Document for Facts {
     const NAME: &'static str = "facts of the gate";
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use outcome_core::config::Vendors;
-use outcome_core::domain::{ExperimentStatus, Surface, Verdict};
+use outcome_core::domain::{ExperimentStatus, GateType, Recommendation, Surface, Verdict};
 use outcome_core::scope::OwnRepo;
 use outcome_core::settings::{Overrides, Settings};
 use outcome_core::usecases::{DecideRequest, Decided, GateView, InitRequest, PollRequest, Runtime, Unlock, Workspaces};
@@ -212,10 +212,14 @@ impl Stage {
         let day = self.now.strftime("%Y-%m-%d %H:%M UTC");
         let recommendation = gate.context.recommendation.clone().unwrap_or_default();
         self.print.did(&format!("{day}  {} opened: {recommendation}", gate.gate));
-        let verdict = match gate.gate_type {
-            outcome_core::domain::GateType::ShipApproval => Verdict::Approve,
-            _ if recommendation.starts_with("ship") => Verdict::Ship,
-            _ if recommendation.starts_with("kill") => Verdict::Kill,
+        let facts = gate.context.facts.shown().map_err(|problem| anyhow!(problem))?;
+        let evaluation = facts.evaluation().transpose().map_err(|problem| anyhow!(problem))?;
+        let verdict = match (gate.gate_type, evaluation.map(|evaluation| evaluation.advice.recommendation)) {
+            (GateType::ShipApproval, _) => Verdict::Approve,
+            (_, Some(Recommendation::Ship)) => Verdict::Ship,
+            (_, Some(Recommendation::KillHarm | Recommendation::KillGuardrail | Recommendation::KillFutility)) => {
+                Verdict::Kill
+            }
             _ => Verdict::Extend,
         };
         let decided = self.decide(gate, verdict, "as recommended").await?;
