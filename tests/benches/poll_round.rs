@@ -10,27 +10,13 @@ use outcome_tests::lab::{self, Lab};
 fn main() -> Result<()> {
     let n_signals: usize = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(1000);
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
-        let lab = Lab::declaring(None, &file(n_signals)).await?;
+        let lab = Lab::declaring(None, &lab::file_with_levels(n_signals)).await?;
         round(&lab, "everything is due", false, n_signals).await?;
         lab.clock.advance(jiff::SignedDuration::from_mins(1));
         round(&lab, "by force", true, n_signals).await?;
         lab.clock.advance(jiff::SignedDuration::from_mins(1));
         round(&lab, "nothing is due", false, 0).await
     })
-}
-
-/// The laboratory's outcome with this many signals in all.
-fn file(n_signals: usize) -> String {
-    let one = "      - { source: push, metric: orders, method: event }\n";
-    let many: String = (1..n_signals)
-        .map(|n| {
-            format!(
-                "      - {{ source: game, metric: level_{n}, method: custom, query: {{ level: \"SELECT {n} AS value WHERE :from < \
-                 :to\" }} }}\n"
-            )
-        })
-        .collect();
-    lab::FILE.replace(one, &many)
 }
 
 async fn round(lab: &Lab, what: &str, is_forced: bool, n_expected: usize) -> Result<()> {

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use outcome_core::domain::{ExperimentStatus, Verdict};
-use outcome_tests::lab::{Lab, hypothesis};
+use outcome_tests::lab::{Lab, OUTCOME, file_with_levels, hypothesis};
 use outcome_tests::sample;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::io::AsyncReadExt as _;
 
-use crate::journey::each_lab;
+use crate::journey::{each_lab, each_lab_declaring};
 
 /// Random points at which each operation is killed, on each engine.
 fn n_points() -> usize {
@@ -100,6 +100,50 @@ async fn a_killed_poll_stores_all_of_a_reading_or_nothing_and_never_twice() -> R
             }
         }
         assert!(n_killed > 0, "no worker was ever killed in time");
+        assert_eq!(lab.runtime.audit_log().verify(&[]).await?.problems, Vec::<String>::new());
+        Ok(())
+    })
+    .await
+}
+
+/// The signals of the outcome whose newest reading was made now. A reading and its signal's health belong together.
+async fn read_now(lab: &Lab, n_signals: usize) -> Result<usize> {
+    let mut tx = lab.runtime.db().read(lab.runtime.workspace().id).await?;
+    let outcome = tx.outcome_by_slug(OUTCOME).await?.context("no outcome")?;
+    let healths = tx.signal_health_list(outcome.id.0).await?;
+    let mut n_read = 0;
+    for n in 0..n_signals {
+        let signal = if n == 0 { "came_back".to_owned() } else { format!("level_{n}") };
+        let read_at = tx.measurement_latest_level(outcome.id, &signal).await?.map(|reading| reading.measured_at);
+        let well_at = healths.iter().find(|health| health.signal == signal).and_then(|health| health.last_ok_at);
+        assert_eq!(read_at, well_at.map(|at| at.0), "`{signal}` and its health were not stored together");
+        n_read += usize::from(read_at == Some(lab.runtime.now()));
+    }
+    Ok(n_read)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_round_of_many_levels_loses_only_what_was_not_stored_yet() -> Result<()> {
+    // More than are written in one transaction.
+    const N_SIGNALS: usize = 250;
+    each_lab_declaring(&file_with_levels(N_SIGNALS), async |lab| {
+        let mut rng = rng(4);
+        lab.clock.advance(jiff::SignedDuration::from_hours(1));
+        let whole = worker(&lab, &["poll"], None).await?.lived;
+        assert_eq!(read_now(&lab, N_SIGNALS).await?, N_SIGNALS);
+        let mut n_killed = 0;
+        for _ in 0..n_points() {
+            // Beyond the lease of a poller that died.
+            lab.clock.advance(jiff::SignedDuration::from_mins(10));
+            let ended = worker(&lab, &["poll"], Some(point(&mut rng, whole))).await?;
+            n_killed += usize::from(!ended.is_accepted);
+            let n_read = read_now(&lab, N_SIGNALS).await?;
+            assert!(n_read == N_SIGNALS || !ended.is_accepted, "{n_read} readings of an accepted round");
+        }
+        assert!(n_killed > 0, "no worker was ever killed in time");
+        lab.clock.advance(jiff::SignedDuration::from_mins(10));
+        worker(&lab, &["poll"], None).await?;
+        assert_eq!(read_now(&lab, N_SIGNALS).await?, N_SIGNALS);
         assert_eq!(lab.runtime.audit_log().verify(&[]).await?.problems, Vec::<String>::new());
         Ok(())
     })

@@ -9,11 +9,16 @@ use outcome_tests::postgres;
 
 /// Runs a test on SQLite and on a fresh PostgreSQL database.
 pub async fn each_lab(test: impl AsyncFn(Lab) -> Result<()>) -> Result<()> {
-    test(Lab::sqlite().await?).await?;
+    each_lab_declaring(FILE, test).await
+}
+
+/// The same with an outcome file of the test's own.
+pub async fn each_lab_declaring(file: &str, test: impl AsyncFn(Lab) -> Result<()>) -> Result<()> {
+    test(Lab::declaring(None, file).await?).await?;
     match postgres::server() {
         Ok(server) => {
             let url = server.database().await;
-            test(Lab::on(Some(url)).await?).await
+            test(Lab::declaring(Some(url), file).await?).await
         }
         Err(skip) => {
             eprintln!("SKIPPED on PostgreSQL: {skip}");

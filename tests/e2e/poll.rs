@@ -8,8 +8,10 @@ use outcome_core::Code;
 use outcome_core::domain::{ExperimentStatus, Measurement};
 use outcome_core::usecases::{PollRequest, Polled, Runtime};
 use outcome_tests::held::{VENDORS, held};
-use outcome_tests::lab::{FILE, Lab, OUTCOME, commit};
+use outcome_tests::lab::{FILE, Lab, OUTCOME, commit, file_with_levels};
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::journey::each_lab_declaring;
 
 const QUERY: &str = "query: { level: \"SELECT 1 AS value WHERE :from < :to\" }";
 
@@ -122,6 +124,58 @@ async fn a_round_that_lost_its_lease_writes_nothing_more() -> Result<()> {
     ensure!(readings(&lab, "held").await?.is_empty() && readings(&lab, "third").await?.is_empty());
     ensure!(poll(&lab, true).await?.is_skipped, "the other program's lease was given back");
     Ok(())
+}
+
+#[tokio::test]
+async fn what_was_read_is_stored_while_a_slow_source_is_waited_for() -> Result<()> {
+    let slow = held("slow-after-others");
+    let lab = Lab::with_vendors(None, &beside("slow-after-others"), &VENDORS).await?;
+    lab.clock.advance(SignedDuration::from_mins(5));
+    let n_before = readings(&lab, "came_back").await?.len();
+    let round = begin(&lab.runtime);
+    slow.until_asked().await;
+    ensure!(readings(&lab, "came_back").await?.len() == n_before, "it waits for others to be stored with it");
+    pass(Duration::from_secs(1)).await;
+    let mut n_looks = 0;
+    while readings(&lab, "came_back").await?.len() == n_before {
+        n_looks += 1;
+        ensure!(n_looks < 1000, "it still waits");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    round.abort();
+    ensure!(round.await.is_err(), "the round ended by itself");
+    ensure!(readings(&lab, "held").await?.is_empty() && readings(&lab, "third").await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_that_cannot_be_read_or_stored_costs_no_other_its_reading() -> Result<()> {
+    // More than are written in one transaction.
+    const N_SIGNALS: usize = 130;
+    let file = file_with_levels(N_SIGNALS).replace("SELECT 40 AS value", "SELECT 40 AS value FROM nowhere");
+    each_lab_declaring(&file, async |lab| {
+        lab.raw(if lab.is_postgres() {
+            "ALTER TABLE measurement ADD CONSTRAINT refused CHECK (signal <> 'level_70') NOT VALID"
+        } else {
+            "CREATE TRIGGER refused BEFORE INSERT ON measurement WHEN NEW.signal = 'level_70' BEGIN SELECT RAISE(ABORT, 'no'); END"
+        })
+        .await?;
+        lab.clock.advance(SignedDuration::from_mins(5));
+        let done = poll(&lab, true).await?;
+        ensure!(usize::try_from(done.n_levels)? == N_SIGNALS - 2, "{} were read", done.n_levels);
+        let [unread, refused] = done.failures.as_slice() else { anyhow::bail!("{:?}", done.failures) };
+        ensure!(unread.contains("`level_40`") && unread.contains("nowhere"), "{unread}");
+        ensure!(refused.contains("`level_70`") && refused.contains("the database refused"), "{refused}");
+        for n in 1..N_SIGNALS {
+            let n_readings = readings(&lab, &format!("level_{n}")).await?.len();
+            ensure!(n_readings == usize::from(n != 40 && n != 70), "{n_readings} readings of level_{n}");
+        }
+        // Both are tried again, but not at once.
+        let next = poll(&lab, false).await?;
+        ensure!(next.n_levels == 0 && next.failures.is_empty(), "{next:?}");
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]

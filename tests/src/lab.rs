@@ -69,6 +69,21 @@ feature_flags:
   config: { path: flags.json }
 "#;
 
+/// The outcome file of a laboratory with this many signals in all. The ones beside the first are called `level_1`, `level_2`
+/// and so on, and each is its own number.
+pub fn file_with_levels(n_signals: usize) -> String {
+    let one = "      - { source: push, metric: orders, method: event }\n";
+    let many: String = (1..n_signals)
+        .map(|n| {
+            format!(
+                "      - {{ source: game, metric: level_{n}, method: custom, query: {{ level: \"SELECT {n} AS value WHERE :from < \
+                 :to\" }} }}\n"
+            )
+        })
+        .collect();
+    FILE.replace(one, &many)
+}
+
 /// A workspace for tests.
 pub struct Lab {
     /// Removed when the laboratory is dropped.

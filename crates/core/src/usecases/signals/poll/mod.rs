@@ -4,6 +4,7 @@ mod correction;
 mod experiment;
 mod gathered;
 mod health;
+mod levels;
 mod measurement;
 mod memory;
 mod policy;

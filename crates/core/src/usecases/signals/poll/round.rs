@@ -1,7 +1,8 @@
 //! One round of reading and judging: what the daemon does on a schedule and the CLI by hand.
 //!
-//! Sources are asked outside of any transaction; what they said, the evaluation and the step that follows are then written
-//! in one. A failing source marks its signal, alerts, and never decides.
+//! Sources are asked outside of any transaction. What was said about an experiment, its evaluation and the step that follows are
+//! then written in one; the levels of outcomes are written many at a time. A failing source marks its signal, alerts, and never
+//! decides.
 
 use std::sync::Arc;
 
@@ -9,14 +10,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::experiment::{PolledExperiment, poll_experiment};
-use super::health::{Due, health_failed, health_ok};
+use super::health::Due;
+use super::levels::{Levels, Stored};
 use super::memory::{plan_signals, read_plan};
 use crate::config::Config;
-use crate::domain::{Outcome, OutcomeStatus, SignalSpec, Window};
+use crate::domain::{Outcome, OutcomeStatus};
 use crate::error::{Result, error_chain};
 use crate::usecases::Runtime;
-use crate::usecases::kernel::lease::{Lease, is_lost, release_poll_lease, take_poll_lease, write_leased};
-use crate::usecases::kernel::level::{read_level, store_level};
+use crate::usecases::kernel::lease::{Lease, is_lost, release_poll_lease, take_poll_lease};
 use crate::usecases::kernel::lookup::outcome_named;
 use crate::usecases::kernel::workspace_file::config;
 use crate::usecases::signals::Signals;
@@ -69,7 +70,16 @@ struct Round<'r> {
     /// What the outcome file said at the beginning; `None` when it could not be read.
     config: Option<Arc<Config>>,
     due: Due,
+    /// Levels of outcomes that were read, and wait for others to be stored together.
+    levels: Levels<'r>,
     done: Polled,
+}
+
+impl Polled {
+    fn add(&mut self, stored: Stored) {
+        self.n_levels += stored.n_levels;
+        self.failures.extend(stored.failures);
+    }
 }
 
 #[tracing::instrument(level = "debug", name = "poll.round", skip_all, fields(is_forced = request.is_forced))]
@@ -87,6 +97,7 @@ async fn poll_round(runtime: &Runtime, lease: &Lease, request: &PollRequest) -> 
         lease,
         config: config(runtime).await.ok(),
         due: Due::now(runtime, request.is_forced).await?,
+        levels: Levels::new(runtime, lease),
         done: Polled { expired, ..Polled::default() },
     };
     if !round.done.expired.is_empty() {
@@ -98,6 +109,7 @@ async fn poll_round(runtime: &Runtime, lease: &Lease, request: &PollRequest) -> 
         }
         poll_experiments(&mut round, outcome).await?;
     }
+    store_levels(&mut round).await?;
     deliver(&mut round).await?;
     Ok(round.done)
 }
@@ -117,38 +129,21 @@ async fn deliver(round: &mut Round<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn poll_levels(round: &mut Round<'_>, outcome: &Outcome) -> Result<()> {
+async fn poll_levels<'r>(round: &mut Round<'r>, outcome: &'r Outcome) -> Result<()> {
     for signal in std::iter::once(&outcome.spec.signal).chain(&outcome.spec.secondary_signals) {
         if round.due.has(outcome.id.0, signal) {
-            poll_level(round, outcome, signal).await?;
+            let config = file(round).await;
+            let stored = round.levels.ask(config, outcome, signal).await?;
+            round.done.add(stored);
         }
     }
     Ok(())
 }
 
-#[tracing::instrument(level = "debug", name = "poll.signal", skip_all, fields(outcome = %outcome.spec.slug, signal = %signal.name, source = %signal.source))]
-async fn poll_level(round: &mut Round<'_>, outcome: &Outcome, signal: &SignalSpec) -> Result<()> {
-    let runtime = round.runtime;
-    let now = runtime.now();
-    let window = Window { from: now.checked_sub(signal.aggregation.window().get()).unwrap_or(now), to: now };
-    let reading = match file(round).await {
-        Ok(config) => read_level(runtime, &config, outcome, signal, window).await,
-        Err(error) => Err(error),
-    };
-    let mut tx = write_leased(runtime, round.lease).await?;
-    match reading {
-        Ok(Some(reading)) => {
-            store_level(runtime, &mut tx, outcome, signal, &reading, now).await?;
-            health_ok(runtime, &mut tx, outcome.id.0, signal).await?;
-            round.done.n_levels += 1;
-        }
-        Ok(None) => {}
-        Err(error) => {
-            let text = health_failed(runtime, &mut tx, outcome.id.0, signal, &error).await?;
-            round.done.failures.push(text);
-        }
-    }
-    tx.commit().await
+async fn store_levels(round: &mut Round<'_>) -> Result<()> {
+    let stored = round.levels.store().await?;
+    round.done.add(stored);
+    Ok(())
 }
 
 async fn poll_experiments(round: &mut Round<'_>, outcome: &Outcome) -> Result<()> {
@@ -167,6 +162,8 @@ async fn poll_experiments(round: &mut Round<'_>, outcome: &Outcome) -> Result<()
         if !plan_signals(&plan).any(|signal| round.due.has(experiment.id.0, signal)) {
             continue;
         }
+        // Its sources may be slow, and no level waits for them.
+        store_levels(round).await?;
         let polled = match file(round).await {
             Ok(config) => {
                 let (runtime, lease, failures) = (round.runtime, round.lease, &mut round.done.failures);
