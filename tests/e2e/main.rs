@@ -1,5 +1,12 @@
 //! Whole journeys, through public doors, with real parts.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "numbers of tests are small and not negative"
+)]
+
 mod asos;
 mod before_after;
 mod by_name;

@@ -33,7 +33,7 @@ impl ChannelSettings for Pigeon {
 }
 
 impl Notifier for Pigeon {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "pigeon"
     }
     fn send<'s, 'l, 'f>(

@@ -408,7 +408,7 @@ const CHANGES: &[Change] = &[
     }),
     ("a guardrail is left out", |pack| drop(pack["path"][6]["result"]["guardrails"].as_array_mut().unwrap().pop())),
     ("a finding is left out", |pack| {
-        pack["path"][0]["result"]["health"] = json!([{ "code": "stale", "severity": "block", "message": "" }])
+        pack["path"][0]["result"]["health"] = json!([{ "code": "stale", "severity": "block", "message": "" }]);
     }),
     ("a field that nobody recomputes", |pack| pack["path"][6]["result"]["bonus"] = json!(1)),
     ("nothing stored about readings", |pack| pack["snapshots"][2]["logged"] = Value::Null),

@@ -71,6 +71,7 @@ feature_flags:
 
 /// The outcome file of a laboratory with this many signals in all. The ones beside the first are called `level_1`, `level_2`
 /// and so on, and each is its own number.
+#[must_use]
 pub fn file_with_levels(n_signals: usize) -> String {
     let one = "      - { source: push, metric: orders, method: event }\n";
     let many: String = (1..n_signals)
@@ -181,6 +182,7 @@ impl Lab {
     }
 
     /// The repository's root.
+    #[must_use]
     pub fn root(&self) -> PathBuf {
         self.dir.path().canonicalize().unwrap_or_else(|_| self.dir.path().to_path_buf())
     }
@@ -202,11 +204,13 @@ impl Lab {
     }
 
     /// The address for `DATABASE_URL`, where the data is not in the workspace's folder.
+    #[must_use]
     pub fn database(&self) -> Option<&str> {
         self.database.as_deref()
     }
 
     /// True on PostgreSQL.
+    #[must_use]
     pub fn is_postgres(&self) -> bool {
         self.database.is_some()
     }
@@ -294,11 +298,13 @@ impl Lab {
 }
 
 /// An agent.
+#[must_use]
 pub fn agent() -> Principal {
     Principal::agent("test-agent")
 }
 
 /// A decision with the member's passphrase.
+#[must_use]
 pub fn decision(gate: &str, verdict: Verdict) -> DecideRequest {
     DecideRequest {
         gate: gate.to_owned(),
@@ -313,6 +319,7 @@ pub fn decision(gate: &str, verdict: Verdict) -> DecideRequest {
 }
 
 /// A hypothesis that passes every check of the laboratory's outcome.
+#[must_use]
 pub fn hypothesis(title: &str, flag: &str) -> Hypothesis {
     Hypothesis {
         title: title.to_owned(),

@@ -69,7 +69,7 @@ impl MariadbServer {
     /// # Errors
     /// When it does not.
     pub async fn is_ready(&self) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             match MySqlConnection::connect(&self.url).await {
                 Ok(conn) => return Ok(conn.close().await?),

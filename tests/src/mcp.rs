@@ -21,7 +21,7 @@ pub const LEGACY: &str = "2025-11-25";
 /// Longest answer of a tool, in bytes.
 pub const MAX_ANSWER: usize = 10_000;
 /// How long a client waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A client and the server that it started.
 pub struct McpClient {

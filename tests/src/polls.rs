@@ -41,6 +41,7 @@ pub async fn store_polls(lab: &Lab, experiment: &Experiment, first: Timestamp, n
 }
 
 /// What an arm says; more with every second.
+#[must_use]
 pub fn reading(lab: &Lab, experiment: &Experiment, signal: &str, variant: Variant, at: Timestamp) -> Measurement {
     let from = experiment.created_at;
     Measurement {

@@ -175,6 +175,7 @@ fn command(program: &Path, dir: &Path, user: Option<User>) -> Command {
 }
 
 /// A client program that came with the server, for example `pg_dump`.
+#[must_use]
 pub fn client_program(name: &str) -> Option<PathBuf> {
     binaries().map(|bin| bin.join(name)).filter(|path| path.is_file())
 }

@@ -95,6 +95,7 @@ impl Ids {
     }
 
     /// A new id of the wanted kind, ordered by time.
+    #[must_use]
     pub fn next<T: From<Uuid>>(&self) -> T {
         let random = self.bytes();
         let millis = u64::try_from(self.clock.now().as_millisecond()).unwrap_or(0);

@@ -150,7 +150,7 @@ impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
         let mut failure = Self::new(error.code(), error_chain(error));
         failure.hint = error.hint_text().map(ToOwned::to_owned);
-        failure.details = error.context().clone();
+        failure.details.clone_from(error.context());
         failure
     }
 }

@@ -21,7 +21,7 @@ use crate::tools::REQUEST_HUMAN_GATE;
 /// How long a legacy client may take to show the page; its own limit for a call is about 60 s.
 const SHOW_LIMIT: Duration = Duration::from_secs(20);
 /// How long a sealed state can be handed back.
-const STATE_LIFE: Duration = Duration::from_secs(600);
+const STATE_LIFE: Duration = Duration::from_mins(10);
 /// The kind under which used states are kept.
 const NONCE_KIND: &str = "mcp_state";
 const MESSAGE: &str = "A human must decide this gate. Open its page to read the question and decide.";

@@ -316,7 +316,7 @@ fn imitates_role(plain: &str) -> bool {
         })
 }
 
-/// "Call get_gate", or the command by which a human decides.
+/// "Call `get_gate`", or the command by which a human decides.
 fn asks_for_tool(plain: &str, is_tool: &impl Fn(&str) -> bool) -> bool {
     let words: Vec<&str> = words(plain).collect();
     let is_named = |word: &str| {

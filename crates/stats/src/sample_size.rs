@@ -1,5 +1,11 @@
 //! How many units and days a test needs (STATS.md 2.10).
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "each of these numbers is clamped to what its type holds"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 

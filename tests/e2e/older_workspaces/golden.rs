@@ -40,7 +40,7 @@ pub async fn write(opened: &Opened, folder: &Path) -> Result<()> {
             // Without a control group there is none.
             let args = ["stats", "proof", slug.as_str(), "-o", &file.display().to_string()];
             if shown["plan"]["design"] == "randomised" {
-                cli.run(&args).map(drop)?
+                cli.run(&args).map(drop)?;
             }
         }
     }

@@ -209,11 +209,11 @@ impl Client {
                         "---\ndescription: How to work with Outcome Runtime\nglobs:\nalwaysApply: true\n---\n\n{RULES}"
                     )),
                 ),
-                project(Guard, ".cursor/hooks.json", self.cursor_hook()),
+                project(Guard, ".cursor/hooks.json", Self::cursor_hook()),
             ],
             (Self::Cursor, Scope::User) => vec![
                 home(Server, ".cursor/mcp.json", JsonServer { at: &["mcpServers"], entry: plain }),
-                home(Guard, ".cursor/hooks.json", self.cursor_hook()),
+                home(Guard, ".cursor/hooks.json", Self::cursor_hook()),
             ],
             (Self::Windsurf, Scope::User) => vec![
                 home(Server, ".codeium/windsurf/mcp_config.json", JsonServer { at: &["mcpServers"], entry: full }),
@@ -299,7 +299,7 @@ impl Client {
         }
     }
 
-    fn cursor_hook(self) -> Edit {
+    fn cursor_hook() -> Edit {
         let command = format!("{GUARD} --client cursor");
         // Not `failClosed`: who works on the repository without this program installed must still be able to edit.
         let entry = json!({ "command": command, "matcher": "Write|Edit|MultiEdit|NotebookEdit|StrReplace|Delete", "timeout": 10 });

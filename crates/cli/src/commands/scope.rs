@@ -37,7 +37,7 @@ async fn without_workspace(settings: &Settings, args: &args::ScopeCheck) -> Resu
     let name = settings.file.value.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let root = settings.root.value.canonicalize().unwrap_or_else(|_| settings.root.value.clone());
     let top = repo.root().canonicalize().unwrap_or_else(|_| repo.root().to_path_buf());
-    let path = root.strip_prefix(&top).map(|folder| folder.join(&name)).unwrap_or_else(|_| PathBuf::from(&name));
+    let path = root.strip_prefix(&top).map_or_else(|_| PathBuf::from(&name), |folder| folder.join(&name));
     let found = repo.file_at(&base, &path).await?.ok_or_else(|| {
         Error::new(Code::ConfigNotFound, format!("there is no {} at {}", path.display(), args.base))
             .hint("set up the workspace here, or pass a --base that contains the outcome file")

@@ -63,7 +63,7 @@ mod tests {
         let rows = chart(&control, &treatment, 40, &Scale::default());
         assert_eq!(rows.len(), HEIGHT + 1);
         assert!(rows.first().unwrap().ends_with('*'), "{rows:#?}");
-        assert!(rows.get(HEIGHT - 1).unwrap().contains("@"), "{rows:#?}");
+        assert!(rows.get(HEIGHT - 1).unwrap().contains('@'), "{rows:#?}");
         assert!(rows.iter().all(|row| row.chars().count() <= 48));
     }
 

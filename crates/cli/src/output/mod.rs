@@ -101,7 +101,7 @@ impl Out {
     }
 
     /// Lines for a program that reads along.
-    pub fn lines(&self) -> Lines {
+    pub fn lines() -> Lines {
         Lines(BufWriter::with_capacity(1 << 16, std::io::stdout()))
     }
 

@@ -16,6 +16,7 @@ pub trait Choice: Sized + Copy + JsonSchema + 'static {
     /// All of them.
     fn choices() -> Vec<(&'static str, Self)>;
     /// Why a text that a reader might expect is not among them.
+    #[must_use]
     fn refusal(_text: &str) -> Option<&'static str> {
         None
     }
@@ -38,10 +39,13 @@ impl<T: Choice> Decode for T {
             return Some(*value);
         }
         let message = format!("`{}` is not {}", shown(text), T::CHOICE);
-        let help = T::refusal(text).map(str::to_owned).unwrap_or_else(|| {
-            did_you_mean(text, names)
-                .map_or_else(|| "write one of them".to_owned(), |name| format!("did you mean `{name}`?"))
-        });
+        let help = T::refusal(text).map_or_else(
+            || {
+                did_you_mean(text, names)
+                    .map_or_else(|| "write one of them".to_owned(), |name| format!("did you mean `{name}`?"))
+            },
+            str::to_owned,
+        );
         reporter.push(Problem::error("config.unknown_value", node.span, message).valid(valid).help(help));
         None
     }

@@ -14,6 +14,7 @@ pub struct Field {
 }
 
 impl Field {
+    #[must_use]
     pub fn name(&self) -> &'static str {
         self.name.trim_start_matches("r#")
     }

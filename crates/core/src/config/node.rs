@@ -32,6 +32,7 @@ pub struct Key {
 
 impl Node {
     /// Where to point when the node as a whole is meant: its key, else its first line.
+    #[must_use]
     pub fn anchor(&self) -> Span {
         self.key.unwrap_or_else(|| self.head())
     }
@@ -46,6 +47,7 @@ impl Node {
     }
 
     /// What it is, in the words of the messages.
+    #[must_use]
     pub fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "nothing",
@@ -57,6 +59,7 @@ impl Node {
         }
     }
 
+    #[must_use]
     pub fn is_null(&self) -> bool {
         matches!(self.value, Value::Null)
     }

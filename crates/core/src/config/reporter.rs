@@ -46,21 +46,25 @@ impl<'a> Reporter<'a> {
     }
 
     /// What the file may name.
+    #[must_use]
     pub fn vendors(&self) -> &'a Vendors {
         self.vendors
     }
 
     /// Where a key belongs that stands in the wrong map, and how it is spelt there.
+    #[must_use]
     pub fn home_of(&self, key: &str) -> Option<(&'static str, &'static str)> {
         (self.home_of)(key, self.vendors)
     }
 
     /// Where references are looked up, when they are.
+    #[must_use]
     pub fn env(&self) -> Option<&'a dyn Env> {
         self.env
     }
 
     /// True when nothing more is shown, so that looking for suggestions is no longer worth its time.
+    #[must_use]
     pub fn is_full(&self) -> bool {
         self.found.len() >= MAX_DIAGNOSTICS
     }
@@ -93,16 +97,19 @@ impl<'a> Reporter<'a> {
     }
 
     /// True for a place that holds a secret.
+    #[must_use]
     pub fn is_hidden(&self, span: Span) -> bool {
         self.hidden.iter().any(|hidden| hidden.start < span.end && span.start < hidden.end)
     }
 
     /// The text at a place.
+    #[must_use]
     pub fn text(&self, span: Span) -> &'a str {
         self.source.get(span.start..span.end).unwrap_or("")
     }
 
     /// Everything found, in the order of the file.
+    #[must_use]
     pub fn finish(mut self) -> Vec<Diagnostic> {
         self.found.sort_by_key(|d| (d.line, d.column, d.severity));
         if self.n_dropped > 0

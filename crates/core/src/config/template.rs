@@ -37,7 +37,7 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-const TEMPLATE: &str = r#"# Which metric should move, how it is measured, what must not break, and who decides.
+const TEMPLATE: &str = r"# Which metric should move, how it is measured, what must not break, and who decides.
 # Every key: docs/outcome-yaml.md. Check this file with `outcome-runtime validate`.
 version: 1
 
@@ -94,4 +94,4 @@ feature_flags:
   provider: flagd_file                        # a JSON file that flagd reads; for production: custom_http
   config:
     path: flags.json
-"#;
+";

@@ -57,7 +57,7 @@ pub trait FlagService: Send + Sync {
 }
 
 /// Pauses before the reads that follow a write: a service with replicas may need a moment.
-const READ_BACK_PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(250), Duration::from_millis(1000)];
+const READ_BACK_PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(250), Duration::from_secs(1)];
 
 /// How to wait; the ports know no timer of their own.
 pub type Sleep = fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -64,6 +64,7 @@ pub enum ScopeError {
 
 impl ScopeError {
     /// Stable code, documented in `docs/errors.md`.
+    #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::PatternInvalid { .. } | Self::PatternsTooLarge { .. } => "scope_pattern_invalid",
@@ -81,6 +82,7 @@ impl ScopeError {
     }
 
     /// What the reader can do next.
+    #[must_use]
     pub fn hint(&self) -> Option<String> {
         const SHALLOW: &str = "The clone is shallow: fetch the whole history first (`git fetch --unshallow`, or \
                                `fetch-depth: 0` in actions/checkout).";

@@ -71,6 +71,7 @@ pub(super) fn shown(text: &str) -> String {
 
 /// `path` from `root`, both absolute, compared name by name without asking the file system (so resolve links first).
 /// `None` when it lies outside.
+#[must_use]
 pub fn relative_to(root: &Path, path: &Path) -> Option<String> {
     let mut rest = path.components();
     for part in root.components() {

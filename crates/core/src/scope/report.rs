@@ -60,6 +60,7 @@ pub enum ViolationReason {
 
 impl ClaimComparison {
     /// True when the claim was right.
+    #[must_use]
     pub fn is_exact(&self) -> bool {
         self.missing_from_claim.is_empty() && self.claimed_but_unchanged.is_empty()
     }

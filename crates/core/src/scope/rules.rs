@@ -91,6 +91,7 @@ impl ScopeRules {
     }
 
     /// What the rules say about a file at `path`, seen from the repository's root. With `/` at its end, a directory.
+    #[must_use]
     pub fn check_path(&self, path: &str) -> PathVerdict {
         self.check_entry(path, if path.ends_with('/') { Entry::Tree } else { Entry::File })
     }
@@ -100,6 +101,7 @@ impl ScopeRules {
     /// `Forbidden` when it reaches a forbidden place that the texts themselves name: `services/` reaches
     /// `services/payments/`. A pattern that matches at any depth (`*.env`) does not forbid declaring a directory, only
     /// the places where it evidently matches. `Outside` when it evidently reaches no allowed place.
+    #[must_use]
     pub fn check_declared(&self, declared: &str) -> PathVerdict {
         let territory = match Territory::of_declared(declared) {
             Ok(territory) => territory,
@@ -119,6 +121,7 @@ impl ScopeRules {
     }
 
     /// The declared paths that reach a forbidden place, each with the rule.
+    #[must_use]
     pub fn overlaps(&self, declared: &[String]) -> Vec<Overlap> {
         let overlap = |declared: &String| match self.check_declared(declared) {
             PathVerdict::Forbidden { rule } => Some(Overlap { declared: declared.clone(), rule }),
@@ -128,6 +131,7 @@ impl ScopeRules {
     }
 
     /// True when everything is allowed.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.allowed.rules.is_empty() && self.forbidden.rules.is_empty()
     }
@@ -179,6 +183,7 @@ impl ScopeRules {
 ///
 /// Errs on the side of a conflict: a directory conflicts with what lies beneath it, in any case. Paths that lead out of
 /// the repository conflict with nothing.
+#[must_use]
 pub fn paths_overlap(a: &[String], b: &[String]) -> Option<(String, String)> {
     let read = |list: &[String]| -> Vec<(String, Territory)> {
         list.iter()

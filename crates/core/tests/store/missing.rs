@@ -45,7 +45,7 @@ async fn a_change_of_a_row_that_is_not_there_is_an_error_that_names_it() {
         let stranger = WorkspaceId(NOBODY);
         match (lab.runtime.db().engine(), lab.runtime.db().write(stranger).await) {
             (Engine::Sqlite, tx) => {
-                assert_eq!(tx.unwrap().log_head().await.unwrap_err().code(), Code::WorkspaceNotFound)
+                assert_eq!(tx.unwrap().log_head().await.unwrap_err().code(), Code::WorkspaceNotFound);
             }
             (Engine::Postgres, tx) => assert_eq!(missing(tx.map(|_| ())), "workspace"),
         }

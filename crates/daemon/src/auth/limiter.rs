@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use outcome_core::{Code, Error, Result};
 
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 const PER_MEMBER: usize = 5;
 const TOGETHER: usize = 15;
 
@@ -73,8 +73,8 @@ impl Limiter {
 mod tests {
     use super::*;
 
-    async fn wrong() -> Result<()> {
-        Err(Error::new(Code::PassphraseWrong, "no"))
+    fn wrong() -> impl Future<Output = Result<()>> {
+        std::future::ready(Err(Error::new(Code::PassphraseWrong, "no")))
     }
 
     #[tokio::test]

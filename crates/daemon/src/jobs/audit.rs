@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::App;
 
-const EVERY: Duration = Duration::from_secs(3600);
+const EVERY: Duration = Duration::from_hours(1);
 /// The start of the daemon is busy enough.
-const FIRST: Duration = Duration::from_secs(60);
+const FIRST: Duration = Duration::from_mins(1);
 
 pub(super) async fn run(app: App, cancel: CancellationToken) {
     let mut wait = FIRST;

@@ -6,6 +6,13 @@
 //! `outcome_stats`; rivals are in [`methods`]. `--write` writes `docs/statistics/simulation.md` and its pictures.
 
 #![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "numbers of tests are small and not negative"
+)]
+
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,

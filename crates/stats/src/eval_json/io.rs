@@ -128,6 +128,7 @@ pub(super) fn as_number(value: &Value) -> Option<f64> {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
 pub(super) fn as_count(x: f64) -> Result<u64, InvalidInput> {
     // Above 2^53 a double no longer counts.
     let is_count = (0.0..=9_007_199_254_740_992.0).contains(&x) && x.fract().abs() <= 0.0;

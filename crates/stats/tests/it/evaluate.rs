@@ -323,7 +323,7 @@ fn alpha_is_shared_by_several_treatments() {
     assert!(three.lower < one.lower && three.upper > one.upper);
 }
 
-fn errors<'a>(phases: &'a [Phase], margin: Margin, must_prove: bool) -> Guardrail<'a> {
+fn errors(phases: &[Phase], margin: Margin, must_prove: bool) -> Guardrail<'_> {
     let reading = GuardrailReading::RelativeToControl {
         phases,
         harm_direction: HarmDirection::Increase,

@@ -1,6 +1,13 @@
 //! Tests through the public doors of the crate, one binary.
 
 #![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "numbers of tests are small and not negative"
+)]
+
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -97,7 +97,7 @@ fn histories_of(pair: BoxedStrategy<Pair>) -> impl Strategy<Value = History> {
                 phases.push(Phase { number, ..phase(number, &now) });
                 polls.push(phases);
             }
-            done = polls.last().unwrap().clone();
+            done.clone_from(polls.last().unwrap());
         }
         let plan = TestPlan {
             tau: plan.tau.map(|tau| Tau::try_new(tau.get() * scale).unwrap()),

@@ -424,7 +424,9 @@ impl Reader {
         };
         let outer = std::mem::replace(&mut self.module, Module { name, is_test, ..Module::default() });
         let blocks = std::mem::take(&mut self.blocks);
-        items.iter().for_each(|item| self.visit_item(item));
+        for item in items {
+            self.visit_item(item);
+        }
         self.blocks = blocks;
         let inner = std::mem::replace(&mut self.module, outer);
         self.module.inline.push(inner);

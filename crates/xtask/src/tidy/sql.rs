@@ -16,7 +16,7 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
     let watched = tree.sources.iter().filter(|source| {
         WATCHED.iter().any(|folder| source.path.starts_with(folder)) && !source.path.starts_with(SHOP)
     });
-    let found = watched.flat_map(|source| {
+    let found = watched.filter_map(|source| {
         let named = source.tokens.iter().find(|token| token.is_word("sqlx"));
         named.map(|token| (source.path.clone(), token.line))
     });

@@ -37,6 +37,7 @@ impl Tree {
     }
 
     /// The tree of these paths and texts.
+    #[expect(clippy::case_sensitive_file_extension_comparisons, reason = "the names are ours")]
     pub fn of(files: Vec<(String, String)>) -> Self {
         let (rust, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|(path, _)| path.ends_with(".rs"));
         let n_threads = std::thread::available_parallelism().map_or(1, usize::from);

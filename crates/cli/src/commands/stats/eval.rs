@@ -14,7 +14,7 @@ const MAX_LINE: usize = 16 * 1024 * 1024;
 /// Runs it.
 pub fn run(cx: &Cx) -> Result<Exit> {
     let mut input = BufReader::with_capacity(1 << 16, std::io::stdin().lock());
-    let mut output = cx.out.lines();
+    let mut output = Out::lines();
     let mut line = Vec::new();
     while let Some(answer) = next(&mut input, &mut line)? {
         if let Some(answer) = answer

@@ -63,6 +63,7 @@ pub(super) fn near_or(typed: &str, known: &[&str], otherwise: &str) -> String {
 }
 
 /// `a`, `b`, `c`; at most 20 of them.
+#[must_use]
 pub fn list(names: &[&str]) -> String {
     let mut out = names.iter().take(20).map(|name| format!("`{}`", shown(name))).collect::<Vec<_>>().join(", ");
     if names.len() > 20 {

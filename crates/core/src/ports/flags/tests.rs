@@ -29,7 +29,7 @@ impl Memory {
 
 #[async_trait]
 impl FlagService for Memory {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "memory"
     }
     async fn ensure(&self, key: &str, _: &str) -> Result<FlagState, FlagError> {

@@ -63,7 +63,7 @@ pub struct GitOptions {
 
 impl Default for GitOptions {
     fn default() -> Self {
-        Self { program: PathBuf::from("git"), timeout: Duration::from_secs(60), max_output_bytes: 64 * 1024 * 1024 }
+        Self { program: PathBuf::from("git"), timeout: Duration::from_mins(1), max_output_bytes: 64 * 1024 * 1024 }
     }
 }
 

@@ -82,6 +82,7 @@ impl GitRepo {
     }
 
     /// The top of the work tree; of a bare repository, its own directory.
+    #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -188,6 +189,7 @@ impl GitRepo {
 }
 
 impl CommitId {
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -12,5 +12,5 @@ pub(in crate::usecases) async fn budget_part(tx: &mut Tx, experiment: &Experimen
         return Ok(part);
     }
     let taken = tx.experiment_budget_parts(experiment.outcome).await?;
-    Ok((0..).find(|part| !taken.contains(part)).unwrap_or(u32::MAX))
+    Ok((0..=u32::MAX).find(|part| !taken.contains(part)).unwrap_or(u32::MAX))
 }

@@ -30,7 +30,7 @@ pub(super) async fn apply_effects(
                 open_gate(runtime, tx, outcome, Some(experiment), *gate_type, by, context).await?;
             }
             Effect::SupersedeGates => {
-                supersede_gates(runtime, tx, experiment.id, "the experiment has moved on").await?
+                supersede_gates(runtime, tx, experiment.id, "the experiment has moved on").await?;
             }
             Effect::PublishBrief => {
                 if experiment.base_commit.is_none() {

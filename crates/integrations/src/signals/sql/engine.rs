@@ -12,7 +12,7 @@ use super::table::{Cell, Keep, Table};
 /// How long a connection may take.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long a connection may be idle before it is closed.
-pub(super) const IDLE_LIMIT: Duration = Duration::from_secs(300);
+pub(super) const IDLE_LIMIT: Duration = Duration::from_mins(5);
 /// Most connections to one source. A poll asks one question after the other; the second is for a person's `test`.
 pub(super) const MAX_CONNECTIONS: u32 = 2;
 /// What the server has beyond its own limit to say that it stopped, before the connection is given up.

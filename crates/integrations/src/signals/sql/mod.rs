@@ -186,20 +186,6 @@ impl SqlSource {
             hint: format!("a SQL source needs `method: custom` and the SQL of the reading in `query.{key}`"),
         })
     }
-
-    fn warnings(&self, signal: &SignalSpec, statement: &Statement) -> Vec<String> {
-        let unused: Vec<_> = signal
-            .segment
-            .keys()
-            .map(|key| segment_param(key))
-            .filter(|name| !statement.used.contains(name))
-            .map(|name| format!(":{name}"))
-            .collect();
-        if unused.is_empty() {
-            return Vec::new();
-        }
-        vec![format!("the query does not use {}: the segment does not restrict this reading", unused.join(", "))]
-    }
 }
 
 /// One of a signal's queries, with what may be bound in it.
@@ -269,7 +255,7 @@ impl SignalSource for SqlSource {
         let statement = self.statement(signal, Query { key: "level", text, params: params(signal, window) })?;
         let table = self.run(signal, text, &statement).await?;
         let data = table.level().map_err(|misfit| self.misfit(signal, misfit))?;
-        let warnings = self.warnings(signal, &statement);
+        let warnings = warnings(signal, &statement);
         Ok(Reading { data, window, query_hash: statement.hash, raw_hash: table.hash(), warnings })
     }
 
@@ -283,7 +269,7 @@ impl SignalSource for SqlSource {
         let statement = self.statement(signal, query)?;
         let table = self.run(signal, text, &statement).await?;
         let data = table.by_variant().map_err(|misfit| self.misfit(signal, misfit))?;
-        let warnings = self.warnings(signal, &statement);
+        let warnings = warnings(signal, &statement);
         Ok(Reading { data, window: request.window, query_hash: statement.hash, raw_hash: table.hash(), warnings })
     }
 
@@ -426,4 +412,19 @@ fn secrets_in(url: &str) -> Vec<SecretString> {
         }
     }
     secrets.into_iter().map(SecretString::from).collect()
+}
+
+/// Segment keys that the statement does not use.
+fn warnings(signal: &SignalSpec, statement: &Statement) -> Vec<String> {
+    let unused: Vec<_> = signal
+        .segment
+        .keys()
+        .map(|key| segment_param(key))
+        .filter(|name| !statement.used.contains(name))
+        .map(|name| format!(":{name}"))
+        .collect();
+    if unused.is_empty() {
+        return Vec::new();
+    }
+    vec![format!("the query does not use {}: the segment does not restrict this reading", unused.join(", "))]
 }

@@ -203,6 +203,7 @@ fn numeric(bytes: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the words of the wire format")]
     fn of(words: &[i32]) -> Option<String> {
         let bytes: Vec<u8> = words.iter().flat_map(|word| (*word as u16).to_be_bytes()).collect();
         numeric(&bytes)

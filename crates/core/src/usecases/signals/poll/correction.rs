@@ -28,7 +28,7 @@ use crate::usecases::kernel::workspace_file::{is_pushed, reads_by_variant};
 /// Most earlier polls that are asked about again.
 const MAX_POLLS: usize = 60;
 /// Longest that asking again may take, well within the lease of a round.
-const TIME_LIMIT: Duration = Duration::from_secs(120);
+const TIME_LIMIT: Duration = Duration::from_mins(2);
 
 /// What the sources say now about earlier polls.
 #[derive(Debug, Default)]
