@@ -212,8 +212,8 @@ fn describe(points: &[Point], lines: &[Line], scale: &Scale) -> String {
     let span = seconds(last.at) - seconds(first.at);
     let levels: Vec<_> = lines.iter().map(|line| line.label.clone()).collect();
     format!(
-        "{} readings from {} to {}, first {}, latest {}; {}.",
-        count(points.len() as u64),
+        "{} from {} to {}, first {}, latest {}; {}.",
+        if points.len() == 1 { "1 reading".to_owned() } else { format!("{} readings", count(points.len() as u64)) },
         day(first.at, span),
         day(last.at, span),
         scale.level(first.value),

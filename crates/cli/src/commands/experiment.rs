@@ -199,7 +199,7 @@ fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
         let planned = plan.and_then(|plan| plan.guardrail_of(&guardrail.name));
         let written = |path: &[&str], x: f64| {
             let planned = planned?;
-            let scale = on_terminal(&planned.signal.scale_of_bound(&planned.bound, None)?);
+            let scale = on_terminal(&planned.bound.scale(&planned.signal, None)?);
             bound_figure(&scale, &planned.bound, path.last()?, x)
         };
         page.outline(2, "guardrail", &json!(guardrail), &written);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ArmSums, ConstraintBound, Period, text_enum};
+use super::{ArmSums, Period, text_enum};
 use crate::stats::Scale;
 
 text_enum! {
@@ -97,18 +97,5 @@ impl SignalSpec {
         let is_counted = matches!(sums, Some(ArmSums::Proportion { .. }));
         let is_funnel = self.method == MetricMethod::Funnel && value.abs() <= 1.0;
         if is_counted || is_funnel { Scale::share() } else { Scale::new(self.unit.as_deref(), value) }
-    }
-
-    /// The same for a constraint; `None` where nothing tells yet whether its `%` are shares: a limit of 0.5 can be either.
-    #[must_use]
-    pub fn scale_of_bound(&self, bound: &ConstraintBound, sums: Option<&ArmSums>) -> Option<Scale> {
-        let scale = match *bound {
-            ConstraintBound::Limits { min, max } => self.scale(max.or(min).unwrap_or_default(), sums),
-            ConstraintBound::NotWorse { margin, .. } => self.scale(margin, sums),
-        };
-        let is_known = self.unit.as_deref() != Some("%")
-            || self.method == MetricMethod::Funnel
-            || matches!(sums, Some(ArmSums::Proportion { .. }));
-        is_known.then_some(scale)
     }
 }

@@ -358,7 +358,7 @@ fn show(page: &mut Page, answer: &Answer, args: &StatsAb, is_share: bool) {
             page.field("lift", &format!("{}   {ci}", signed_percent(lift)));
         }
         if let Some(ln_e) = one.ln_e {
-            let e = one.e_value.map_or_else(|| format!("e^{}", number(ln_e)), |e| number(e));
+            let e = one.e_value.map_or_else(|| format!("e^{}", number(ln_e)), number);
             let holm = if several { format!(", adjusted {}", p_value(one.p_adjusted)) } else { String::new() };
             page.field("evidence", &format!("e = {e}, always-valid p {}{holm}", equals(one.p)));
         }

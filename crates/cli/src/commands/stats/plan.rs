@@ -211,7 +211,7 @@ fn show(page: &mut Page, answer: &Answer) {
     let mut table =
         Table::new(&["effect", "", "on average", "at most", "days on average", "days at most", "fixed test"]);
     for row in &answer.rows {
-        let relative = row.mde_relative.map_or_else(String::new, |x| percent(x));
+        let relative = row.mde_relative.map_or_else(String::new, percent);
         let mark = if row.is_asked && answer.rows.iter().any(|row| !row.is_asked) { "<" } else { "" };
         table.row(&[
             &if relative.is_empty() {

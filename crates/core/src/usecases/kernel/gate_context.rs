@@ -178,7 +178,7 @@ async fn plan_facts(
         let read = tx.measurement_series(experiment.id, &signal.name, 1).await?;
         guardrails.push(GuardrailFacts {
             signal: signal.name.clone(),
-            scale: signal.scale_of_bound(bound, read.first().map(|reading| &reading.sums)),
+            scale: bound.scale(signal, read.first().map(|reading| &reading.sums)),
             bound: bound.clone(),
             on_violation: *on_violation,
         });

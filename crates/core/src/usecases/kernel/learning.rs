@@ -7,7 +7,7 @@ use crate::audit::{EventKind, Subject, SubjectKind};
 use crate::domain::{Evidence, EvidenceGrade, Experiment, ExperimentStatus, FindingType, Learning, Outcome, Stored};
 use crate::error::Result;
 use crate::ids::LearningId;
-use crate::present::{Scale, count};
+use crate::present::{Scale, count, plain};
 use crate::principal::Principal;
 use crate::stats::Recommendation;
 use crate::store::Tx;
@@ -94,12 +94,11 @@ fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext, scal
         || format!("{metric} could not be compared"),
         |effect| format!("{metric} changed by {}{interval}", scale.change(effect)),
     );
-    let finding = format!(
-        "{effect}, with {} control and {} treatment units; {}; {ending}.",
-        count(result.n_control),
-        count(result.n_treatment),
-        result.advice.reason
-    );
+    let units = format!("{} control and {} treatment units", count(result.n_control), count(result.n_treatment));
+    let reason = &result.advice.reason;
+    // Where a rule ended it, its reason is the ending.
+    let end = if ending == reason { String::new() } else { format!(" Decision: {}.", plain(ending)) };
+    let finding = format!("{effect}, with {units}. {reason}{end}");
     let status = experiment.state.status;
     let finding = if finding_type == FindingType::Inconclusive && status != ExperimentStatus::Shipped {
         format!("Inconclusive: {finding}")
