@@ -3,7 +3,11 @@
 //! Evaluations on one core, without and with words; 10,000 experiments of five polls each, read from SQLite, evaluated and
 //! written back; and beside them gbstats in the same run, where its Python is there (`OUTCOME_PEERS_PYTHON`, or `python3`).
 
-#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of a bench are small and not negative")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "numbers of a bench are small and not negative"
+)]
 
 use std::hint::black_box;
 use std::process::Command;

@@ -1,7 +1,7 @@
 //! The library behind Outcome Runtime: everything that is a rule lives here; the MCP server, the daemon and the CLI only
 //! parse input, name the principal and render output.
 //!
-//! Dependencies point one way: `usecases` may use everything; `lifecycle`, `hypotheses`, `evaluation` and `dry_run` are pure;
+//! Dependencies point one way: `usecases` may use everything; `lifecycle`, `present`, `hypotheses`, `evaluation` and `dry_run` are pure;
 //! `store` and `scope` do I/O; `ports` are the traits that vendors implement, outside of this crate; `domain` uses only the
 //! statistics' plain numbers. `docs/ARCHITECTURE.md` draws the map.
 
@@ -18,6 +18,7 @@ pub mod identity;
 pub mod ids;
 pub mod lifecycle;
 pub mod ports;
+pub mod present;
 pub mod principal;
 pub mod registry;
 pub mod scope;

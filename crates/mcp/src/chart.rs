@@ -3,8 +3,8 @@
 
 use askama::Template;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use outcome_core::domain::Measurement;
+use outcome_core::present::{Scale, count, day, ticks};
 use outcome_core::usecases::OutcomeLine;
 use outcome_core::{Code, Error};
 
@@ -64,7 +64,7 @@ impl Anchor {
 
 /// A text of the drawing.
 #[derive(Debug, Clone)]
-struct Text {
+struct Words {
     /// From the left.
     x: f64,
     /// From the top to the line on which it stands.
@@ -85,18 +85,21 @@ pub struct Chart {
     path: String,
     dots: Vec<(String, String)>,
     levels: Vec<Level>,
-    texts: Vec<Text>,
+    texts: Vec<Words>,
 }
 
 impl Chart {
     /// The chart of an outcome's signal, with its target and its baseline; `None` without a reading.
     #[must_use]
     pub fn of_outcome(line: &OutcomeLine, points: &[Point]) -> Option<Self> {
-        let level =
-            |what: &str, value: f64, is_goal: bool| Line { label: format!("{what} {}", figure(value)), value, is_goal };
+        let scale = &line.scale;
+        let level = |what: &str, value: f64, is_goal: bool| {
+            let label = format!("{what} {}", scale.level(value));
+            Line { label, value, is_goal }
+        };
         let baseline = line.baseline.map(|value| level("baseline", value, false));
         let lines: Vec<Line> = std::iter::once(level("target", line.target, true)).chain(baseline).collect();
-        Self::new(&line.signal.name, points, &lines)
+        Self::new(&line.signal.name, points, &lines, scale)
     }
 
     /// As a file of its own.
@@ -114,9 +117,9 @@ impl Chart {
         self.render().map_err(|error| Error::new(Code::Internal, format!("the chart cannot be drawn: {error}")))
     }
 
-    /// A chart of `points`, oldest first; `None` without any.
+    /// A chart of `points`, oldest first, whose values are written on `scale`; `None` without any point.
     #[must_use]
-    pub fn new(name: &str, points: &[Point], lines: &[Line]) -> Option<Self> {
+    pub fn new(name: &str, points: &[Point], lines: &[Line], scale: &Scale) -> Option<Self> {
         let (first, last) = (points.first()?, points.last()?);
         let values = || points.iter().map(|point| point.value).chain(lines.iter().map(|line| line.value));
         let (low, high) = padded(values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
@@ -129,16 +132,16 @@ impl Chart {
         let placed: Vec<(String, String)> =
             points.iter().map(|point| (coordinate(x(point.at)), coordinate(y(point.value)))).collect();
         let path = placed.iter().enumerate().map(|(i, (x, y))| format!("{}{x} {y}", if i == 0 { "M" } else { "L" }));
-        let rows = ticks(low, high);
+        let (rows, step) = ticks(low, high);
         let columns = columns(first.at, last.at);
-        let row = |value: f64| Text {
+        let row = |value: f64| Words {
             x: LEFT - 8.0,
             y: y(value) + 4.0,
             anchor: Anchor::End,
             is_level: false,
-            text: label(value, high - low),
+            text: scale.tick(value, step),
         };
-        let column = |(n, at): (usize, Timestamp)| Text {
+        let column = |(n, at): (usize, Timestamp)| Words {
             x: x(at),
             y: HEIGHT - 10.0,
             anchor: match n {
@@ -150,7 +153,7 @@ impl Chart {
             is_level: false,
             text: day(at, to - from),
         };
-        let level = |line: &Line| Text {
+        let level = |line: &Line| Words {
             x: LEFT + 6.0,
             y: y(line.value) - 5.0,
             anchor: Anchor::Start,
@@ -165,7 +168,7 @@ impl Chart {
         Some(Self {
             is_alone: false,
             name: name.to_owned(),
-            description: describe(points, lines),
+            description: describe(points, lines, scale),
             path: path.collect::<Vec<_>>().join(" "),
             // Few readings get a dot each; many would hide the line.
             dots: if placed.len() <= 60 { placed } else { Vec::new() },
@@ -196,32 +199,6 @@ fn padded(low: f64, high: f64) -> (f64, f64) {
     (low - pad, high + pad)
 }
 
-/// Round values between `low` and `high`, about four.
-fn ticks(low: f64, high: f64) -> Vec<f64> {
-    let rough = (high - low) / 4.0;
-    let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].iter().map(|factor| factor * power).find(|step| *step >= rough).unwrap_or(rough);
-    let mut out = Vec::new();
-    let mut value = (low / step).ceil() * step;
-    while value <= high && out.len() < 12 {
-        out.push(value);
-        value += step;
-    }
-    out
-}
-
-fn label(value: f64, span: f64) -> String {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 6")]
-    let decimals = (1.0 - (span / 4.0).log10().floor()).clamp(0.0, 6.0) as usize;
-    let text = format!("{value:.decimals$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
-}
-
-/// A value by itself, with about three digits that count.
-fn figure(value: f64) -> String {
-    label(value, value.abs().max(1e-6) / 10.0)
-}
-
 fn columns(first: Timestamp, last: Timestamp) -> Vec<Timestamp> {
     let span = last.duration_since(first);
     if span.is_zero() {
@@ -230,22 +207,17 @@ fn columns(first: Timestamp, last: Timestamp) -> Vec<Timestamp> {
     (0..=3).filter_map(|i| first.checked_add(span / 3 * i).ok()).collect()
 }
 
-fn day(at: Timestamp, span_seconds: f64) -> String {
-    let format = if span_seconds < 3.0 * 86_400.0 { "%-d %b %H:%M" } else { "%-d %b" };
-    at.to_zoned(TimeZone::UTC).strftime(format).to_string()
-}
-
-fn describe(points: &[Point], lines: &[Line]) -> String {
+fn describe(points: &[Point], lines: &[Line], scale: &Scale) -> String {
     let (Some(first), Some(last)) = (points.first(), points.last()) else { return String::new() };
     let span = seconds(last.at) - seconds(first.at);
     let levels: Vec<_> = lines.iter().map(|line| line.label.clone()).collect();
     format!(
-        "{} readings from {} to {}, first {}, latest {}; {}.",
-        points.len(),
+        "{} from {} to {}, first {}, latest {}; {}.",
+        if points.len() == 1 { "1 reading".to_owned() } else { format!("{} readings", count(points.len() as u64)) },
         day(first.at, span),
         day(last.at, span),
-        figure(first.value),
-        figure(last.value),
+        scale.level(first.value),
+        scale.level(last.value),
         levels.join(", ")
     )
 }
@@ -261,16 +233,20 @@ mod tests {
     #[test]
     fn a_chart_says_in_words_what_it_draws() {
         let points = [point("2026-11-01T00:00:00Z", 0.32), point("2026-11-15T00:00:00Z", 0.35)];
-        let lines = [Line { label: "target 0.45".to_owned(), value: 0.45, is_goal: true }];
-        let svg = Chart::new("a<b", &points, &lines).unwrap().render().unwrap();
-        assert!(svg.contains("2 readings from 1 Nov to 15 Nov, first 0.32, latest 0.35; target 0.45."), "{svg}");
+        let lines = [Line { label: "target 45 %".to_owned(), value: 0.45, is_goal: true }];
+        let svg = Chart::new("a<b", &points, &lines, &Scale::share()).unwrap().render().unwrap();
+        assert!(svg.contains("2 readings from 1 Nov to 15 Nov, first 32 %, latest 35 %; target 45 %."), "{svg}");
         assert!(svg.contains("<title") && svg.contains("a&#60;b"), "{svg}");
         assert!(!svg.contains("NaN") && !svg.contains("style="), "{svg}");
     }
 
     #[test]
     fn alone_it_is_a_whole_file_with_its_colours() {
-        let chart = Chart::new("s", &[point("2026-11-01T00:00:00Z", 1.0)], &[]).unwrap().alone().render().unwrap();
+        let chart = Chart::new("s", &[point("2026-11-01T00:00:00Z", 1.0)], &[], &Scale::default())
+            .unwrap()
+            .alone()
+            .render()
+            .unwrap();
         assert!(
             chart.starts_with("<svg xmlns=") && chart.contains("<style>") && chart.contains("width=\"720\""),
             "{chart}"
@@ -279,8 +255,9 @@ mod tests {
 
     #[test]
     fn one_reading_or_equal_ones_are_drawn_and_none_is_not() {
-        assert!(Chart::new("s", &[], &[]).is_none());
-        let one = Chart::new("s", &[point("2026-11-01T00:00:00Z", 0.0)], &[]).unwrap().render().unwrap();
+        assert!(Chart::new("s", &[], &[], &Scale::default()).is_none());
+        let one =
+            Chart::new("s", &[point("2026-11-01T00:00:00Z", 0.0)], &[], &Scale::default()).unwrap().render().unwrap();
         assert!(!one.contains("NaN") && !one.contains("inf"), "{one}");
     }
 }

@@ -26,6 +26,7 @@ mod error;
 mod eval_json;
 mod evaluate;
 mod evaluated;
+pub mod figures;
 mod guardrail;
 mod health;
 mod inputs;
@@ -68,6 +69,7 @@ pub use error::{InvalidInput, StartGate, StatsError, Status};
 pub use eval_json::eval_line;
 pub use evaluate::{evaluate, evaluate_before_after};
 pub use evaluated::{Advice, Evaluated};
+pub use figures::Scale;
 pub use guardrail::{
     Guardrail, GuardrailNumbers, GuardrailReading, GuardrailResult, GuardrailTest, HarmDirection, Limit, Margin,
     guardrail_test,

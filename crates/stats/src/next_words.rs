@@ -1,6 +1,7 @@
 //! What is missing for a decision, in a sentence. Deterministic.
 
-use super::wording::{Figures, count, number};
+use super::figures::{count, number};
+use super::wording::scale_of;
 use super::{
     Evaluated, Evaluation, Finding, Outlook, OutlookInput, Recommendation, Status, outlook as foretell, until_testable,
 };
@@ -62,8 +63,8 @@ fn going_on(result: &Evaluated, input: &Evaluation<'_>) -> String {
         Finding::Better => "show that the treatment is better".to_owned(),
         Finding::Worse => "show that the treatment is worse".to_owned(),
         Finding::SmallerThanMde => {
-            let figures = Figures::of(input.phases);
-            let mde = result.running.mde_abs.map_or_else(String::new, |mde| format!(" of {}", figures.size(mde)));
+            let scale = scale_of(input.phases);
+            let mde = result.running.mde_abs.map_or_else(String::new, |mde| format!(" of {}", scale.size(mde)));
             format!("exclude an improvement{mde}")
         }
         Finding::Testable => "let the test begin".to_owned(),

@@ -1,96 +1,48 @@
 //! One sentence per recommendation. Deterministic; no language model is involved.
 
+use super::figures::{Scale, count, number, p_value, percent};
 use super::{
     ArmSums, BeforeAfter, Blocks, Evaluated, Evaluation, GuardrailReading, Interval, Phase, Placebo, Recommendation,
     SeriesVerdict, Severity, StartGate, Status, TestPlan,
 };
 
-/// Four significant digits, in exponent form when very small or large.
-pub(super) fn number(x: f64) -> String {
-    let size = x.abs();
-    if size <= 0.0 {
-        "0".to_owned()
-    } else if (1e-4..1e6).contains(&size) {
-        let decimals = (3.0 - size.log10().floor()).clamp(0.0, 8.0) as usize;
-        let text = format!("{x:.decimals$}");
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
-    } else {
-        format!("{x:.3e}")
+/// How values of a metric with these phases are written.
+pub(super) fn scale_of(phases: &[Phase]) -> Scale {
+    match phases.first() {
+        Some(Phase { control: ArmSums::Proportion { .. }, .. }) => Scale::share(),
+        _ => Scale::default(),
     }
 }
 
-/// A count with its thousands: `12,345`.
-pub(super) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+/// An effect or a threshold, with its sign: `+1.73 points`.
+fn change(scale: &Scale, x: Option<f64>) -> String {
+    x.map_or_else(|| "unbounded".to_owned(), |x| scale.change(x))
 }
 
-/// How figures of a metric are written: those of a proportion in percent, and their differences in points.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Figures {
-    is_share: bool,
-}
-
-impl Figures {
-    /// Those of a metric with these phases.
-    pub(super) fn of(phases: &[Phase]) -> Self {
-        Self { is_share: phases.first().is_some_and(|phase| matches!(phase.control, ArmSums::Proportion { .. })) }
-    }
-
-    /// A size without a direction: `2 points`, `0.02`.
-    pub(super) fn size(self, x: f64) -> String {
-        if !self.is_share {
-            return number(x);
-        }
-        let text = number(x * 100.0);
-        let unit = if matches!(text.as_str(), "1" | "-1") { "point" } else { "points" };
-        format!("{text} {unit}")
-    }
-
-    /// An effect or a threshold, with its sign: `+1.73 points`.
-    fn change(self, x: Option<f64>) -> String {
-        let sign = if x.is_some_and(|x| x > 0.0) { "+" } else { "" };
-        x.map_or_else(|| "unbounded".to_owned(), |x| format!("{sign}{}", self.size(x)))
-    }
-
-    /// An interval of effects: `[-0.23, +1.73] points`.
-    fn interval(self, ci: Option<Interval>) -> String {
-        let ci = ci.unwrap_or(Interval::UNBOUNDED);
-        let end = |x: Option<f64>| {
-            let sign = if x.is_some_and(|x| x > 0.0) { "+" } else { "" };
-            let scaled = |x: f64| if self.is_share { x * 100.0 } else { x };
-            x.map_or_else(|| "unbounded".to_owned(), |x| format!("{sign}{}", number(scaled(x))))
-        };
-        let unit = if self.is_share { " points" } else { "" };
-        format!("[{}, {}]{unit}", end(ci.lower), end(ci.upper))
-    }
+/// An interval of effects: `[-0.23, +1.73] points`.
+fn interval(scale: &Scale, ci: Option<Interval>) -> String {
+    let ci = ci.unwrap_or(Interval::UNBOUNDED);
+    scale.interval(ci.lower, ci.upper)
 }
 
 /// The bound of a guardrail: `2 points`, `1 %`, `0.02`.
 fn bound(reading: &GuardrailReading<'_>, bound: Option<f64>) -> String {
     let Some(bound) = bound else { return "unknown".to_owned() };
     match reading {
-        GuardrailReading::RelativeToControl { phases, .. } => Figures::of(phases).size(bound),
-        GuardrailReading::RateLimit { .. } => format!("{} %", number(bound * 100.0)),
+        GuardrailReading::RelativeToControl { phases, .. } => scale_of(phases).size(bound),
+        GuardrailReading::RateLimit { .. } => percent(bound),
         GuardrailReading::ValueLimit { .. } => number(bound),
     }
 }
 
 fn confidence(plan: &TestPlan) -> String {
-    number(100.0 * (1.0 - plan.comparison_alpha().get()))
+    percent(1.0 - plan.comparison_alpha().get())
 }
 
 /// Why the recommendation is what it is.
 pub(super) fn reason(result: &Evaluated, input: &Evaluation<'_>, is_end_by_days: bool) -> String {
     let plan = input.plan;
-    let figures = Figures::of(input.phases);
+    let scale = scale_of(input.phases);
     let oriented = result.ci.map(|ci| plan.direction.orient(ci));
     match result.advice.recommendation {
         Recommendation::HoldDataQuality => {
@@ -99,7 +51,10 @@ pub(super) fn reason(result: &Evaluated, input: &Evaluation<'_>, is_end_by_days:
             format!("Held: {message}.")
         }
         Recommendation::HoldSrm => {
-            format!("Held: units do not arrive in the declared proportions (sequential p = {}).", number(result.srm.p))
+            format!(
+                "Held: units do not arrive in the declared proportions (sequential p-value {}).",
+                p_value(result.srm.p)
+            )
         }
         Recommendation::KillGuardrail => {
             let mut found = input.guardrails.iter().zip(&result.guardrails);
@@ -109,11 +64,11 @@ pub(super) fn reason(result: &Evaluated, input: &Evaluation<'_>, is_end_by_days:
             format!("Guardrail `{name}` is beyond its bound of {bound}.")
         }
         Recommendation::KillHarm => format!(
-            "Even the optimistic end of the {} % confidence sequence ({}, improvement positive) is below the kill \
+            "Even the optimistic end of the {} confidence sequence ({}, improvement positive) is below the kill \
              threshold of {}.",
             confidence(plan),
-            figures.change(oriented.and_then(|ci| ci.upper)),
-            figures.change(Some(plan.kill_threshold))
+            change(&scale, oriented.and_then(|ci| ci.upper)),
+            change(&scale, Some(plan.kill_threshold))
         ),
         Recommendation::HoldAlert => {
             let guardrail = result.guardrails.iter().find(|g| g.is_alerting);
@@ -122,16 +77,16 @@ pub(super) fn reason(result: &Evaluated, input: &Evaluation<'_>, is_end_by_days:
             format!("Held: `{name}` has been beyond its limit for {polls} (operational alert, no statistical claim).")
         }
         Recommendation::Ship => format!(
-            "Even the pessimistic end of the {} % confidence sequence ({}, improvement positive) is above the \
+            "Even the pessimistic end of the {} confidence sequence ({}, improvement positive) is above the \
              success threshold of {}.",
             confidence(plan),
-            figures.change(oriented.and_then(|ci| ci.lower)),
-            figures.change(Some(plan.success_threshold))
+            change(&scale, oriented.and_then(|ci| ci.lower)),
+            change(&scale, Some(plan.success_threshold))
         ),
         Recommendation::KillFutility => format!(
             "The declared effect of {} is excluded: the one-sided 90 % upper bound is {}.",
-            figures.change(result.running.mde_abs),
-            figures.change(result.futility_upper)
+            change(&scale, result.running.mde_abs),
+            change(&scale, result.futility_upper)
         ),
         Recommendation::IterateGuardrailUnproven => {
             "The effect is proven, but the plan ended without the required proof that a guardrail is met.".to_owned()
@@ -141,12 +96,12 @@ pub(super) fn reason(result: &Evaluated, input: &Evaluation<'_>, is_end_by_days:
             match result.ci {
                 Some(ci) => format!(
                     "The plan reached its maximum {which} without an answer: the effect is within {}.",
-                    figures.interval(Some(ci))
+                    interval(&scale, Some(ci))
                 ),
                 None => format!("The plan reached its maximum {which} with too little data for an answer."),
             }
         }
-        Recommendation::Continue => going_on(result, plan, figures),
+        Recommendation::Continue => going_on(result, plan, &scale),
     }
 }
 
@@ -154,9 +109,9 @@ pub(super) fn reason(result: &Evaluated, input: &Evaluation<'_>, is_end_by_days:
 pub(super) fn before_after(found: &BeforeAfter, blocks: &Blocks<'_>) -> String {
     let Placebo { n_tried, n_moved } = found.placebo;
     let (n_pre, n_post) = (blocks.pre.len(), blocks.post.len());
-    let figures = Figures::of(&[]);
-    let ends = figures.interval(found.test.ci);
-    let change = figures.change(found.test.difference);
+    let scale = blocks.scale;
+    let ends = interval(scale, found.test.ci);
+    let change = change(scale, found.test.difference);
     let text = match (found.test.status, found.verdict) {
         (Status::Ok, SeriesVerdict::Moved) => format!(
             "the level moved by {change} {ends} in {n_post} weeks after the change compared with {n_pre} weeks before, \
@@ -176,7 +131,7 @@ pub(super) fn before_after(found: &BeforeAfter, blocks: &Blocks<'_>) -> String {
     )
 }
 
-fn going_on(result: &Evaluated, plan: &TestPlan, figures: Figures) -> String {
+fn going_on(result: &Evaluated, plan: &TestPlan, scale: &Scale) -> String {
     match result.status {
         Status::InsufficientSample { gate, have, need } => {
             let what = match gate {
@@ -202,30 +157,9 @@ fn going_on(result: &Evaluated, plan: &TestPlan, figures: Figures) -> String {
                 .to_owned()
         }
         Status::Ok => format!(
-            "Not settled yet: the effect is within {} ({} % confidence sequence).",
-            figures.interval(result.ci),
+            "Not settled yet: the effect is within {} ({} confidence sequence).",
+            interval(scale, result.ci),
             confidence(plan)
         ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_read_well() {
-        let cases = [
-            (0.0, "0"),
-            (95.0, "95"),
-            (0.0123456, "0.01235"),
-            (-0.5, "-0.5"),
-            (1234.56, "1235"),
-            (123_456.0, "123456"),
-            (1e-9, "1.000e-9"),
-        ];
-        for (x, want) in cases {
-            assert_eq!(number(x), want);
-        }
     }
 }

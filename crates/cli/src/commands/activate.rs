@@ -1,11 +1,11 @@
 //! `activate`: measures the baseline and starts the horizon.
 
 use outcome_core::Result;
+use outcome_core::present::{count, when, whole};
 
 use super::experiment::scale_of;
 use crate::args;
 use crate::cx::{Cx, Exit};
-use crate::output::{count, when, whole};
 
 /// Runs it.
 pub async fn run(cx: &Cx, args: &args::Activate) -> Result<Exit> {

@@ -2,15 +2,17 @@
 
 use outcome_core::Result;
 use outcome_core::domain::{Experiment, Measurement, Surface, Variant, Verdict};
+use outcome_core::present::{Scale, count, number, p_value, percent, relative, when, words};
 use outcome_core::stats::Interval;
 use outcome_core::usecases::{ActRequest, Brief, ExperimentView, Runtime, Unlock};
 use serde_json::{Value, json};
 
+use super::figures::{bound_figure, figure};
 use super::report::Stands;
 use super::{gate_decide, propose};
 use crate::args;
 use crate::cx::{Cx, Exit};
-use crate::output::{Page, Point, Scale, Table, chart, count, p_value, relative, safe, significant, when};
+use crate::output::{Page, Point, Table, as_they_are, chart, on_terminal, safe};
 
 /// Columns of the chart.
 const CHART_WIDTH: usize = 60;
@@ -126,8 +128,8 @@ fn show(page: &mut Page, view: &ExperimentView, series: &[Measurement], scale: &
     page.quote(2, &hypothesis.title);
     page.quote(2, &hypothesis.statement);
     page.quote(2, &format!("because {}", hypothesis.mechanism));
-    page.outline(2, "score", &json!(experiment.score));
-    page.outline(2, "measurement", &json!(hypothesis.measurement));
+    page.outline(2, "score", &json!(experiment.score), &as_they_are);
+    page.outline(2, "measurement", &json!(hypothesis.measurement), &|path, x| figure(scale, path, x));
 
     result(page, view, scale);
     let points = |variant: Variant| line_of(series, variant);
@@ -164,11 +166,11 @@ fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
             return;
         }
     };
-    page.field("recommends", &format!("{}: {}", result.advice.recommendation, result.advice.reason));
+    page.field("recommends", &format!("{}: {}", words(result.advice.recommendation.as_str()), result.advice.reason));
     if let Some(effect) = result.effect {
         let interval = match result.ci {
-            Some(Interval { lower: Some(low), upper: Some(high) }) => {
-                format!("  (confidence sequence {})", scale.interval(Some(low), Some(high)))
+            Some(Interval { lower, upper }) if lower.or(upper).is_some() => {
+                format!("  (confidence sequence {})", scale.interval(lower, upper))
             }
             _ => String::new(),
         };
@@ -178,13 +180,13 @@ fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
         page.field("levels", &format!("control {}, treatment {}", scale.level(control), scale.level(treatment)));
     }
     page.field("units", &format!("control {}, treatment {}", count(result.n_control), count(result.n_treatment)));
-    let e = result.e_value.map_or_else(String::new, |e| format!("   e-value {}", significant(e, 3)));
+    let e = result.e_value.map_or_else(String::new, |e| format!("   e-value {}", number(e)));
     page.field("p (always valid)", &format!("{}{e}", p_value(result.p_running)));
     if let Some(alpha) = result.alpha {
         let whole = result.error_budget.map_or_else(String::new, |budget| {
-            format!(", a part of the {} that all experiments of the outcome share", significant(budget.alpha, 3))
+            format!(", a part of the {} that all experiments of the outcome share", percent(budget.alpha))
         });
-        page.field("alpha", &format!("{}{whole}", significant(alpha, 3)));
+        page.field("alpha", &format!("{}{whole}", percent(alpha)));
     }
     if let Some(grade) = result.grade {
         page.field("evidence", &format!("grade {grade}"));
@@ -192,10 +194,17 @@ fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
     if let Some(next) = &result.advice.next {
         page.field("to decide", &safe(next));
     }
+    let plan = experiment.plan.as_ref().and_then(|plan| plan.shown().ok());
     for guardrail in &result.guardrails {
-        page.outline(2, "guardrail", &json!(guardrail));
+        let planned = plan.and_then(|plan| plan.guardrail_of(&guardrail.name));
+        let written = |path: &[&str], x: f64| {
+            let planned = planned?;
+            let scale = on_terminal(&planned.bound.scale(&planned.signal, None)?);
+            bound_figure(&scale, &planned.bound, path.last()?, x)
+        };
+        page.outline(2, "guardrail", &json!(guardrail), &written);
     }
-    page.outline(2, "health", &json!(result.health));
+    page.outline(2, "health", &json!(result.health), &as_they_are);
 }
 
 /// The readings of one arm over time; of several allocation phases the latest that was read.
@@ -218,14 +227,14 @@ fn line_of(series: &[Measurement], variant: Variant) -> Vec<Point> {
 pub(super) async fn scale_of(runtime: &Runtime, outcome: &str) -> Result<Scale> {
     let status = runtime.workspaces().status(false).await?;
     let line = status.outcomes.iter().find(|line| line.outcome == outcome);
-    Ok(line.map_or_else(Scale::default, |line| Scale::new(line.signal.unit.as_deref(), line.target)))
+    Ok(line.map_or_else(Scale::default, |line| on_terminal(&line.scale)))
 }
 
 fn show_brief(page: &mut Page, brief: &Brief) {
     page.head(&format!("Brief of {} · {}", brief.experiment, brief.status));
     if let Value::Object(fields) = json!(brief) {
         for (name, value) in fields.iter().filter(|(name, _)| !["experiment", "status"].contains(&name.as_str())) {
-            page.outline(2, name, value);
+            page.outline(2, name, value, &as_they_are);
         }
     }
 }

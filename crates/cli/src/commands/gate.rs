@@ -1,13 +1,14 @@
 //! `gate`: looking at gates, and asking for one.
 
 use outcome_core::Result;
+use outcome_core::present::due;
 use outcome_core::usecases::{GateOpenRequest, Runtime};
 
 use super::gate_decide;
 use super::gate_view::show;
 use crate::args;
 use crate::cx::{Cx, Exit};
-use crate::output::{Table, left, safe};
+use crate::output::{Table, safe};
 
 /// Runs it.
 pub async fn run(cx: &Cx, args: args::Gate) -> Result<Exit> {
@@ -47,7 +48,7 @@ async fn list(cx: &Cx, runtime: &Runtime) -> Result<()> {
         for view in &gates {
             let experiment = view.context.experiment.as_ref().map_or("-", |slug| slug.as_str());
             let holder = view.holder.as_deref().unwrap_or("-");
-            let time = left(view.due_at.duration_since(now).as_mins());
+            let time = due(view.due_at.duration_since(now).as_mins());
             if page.is_narrow() {
                 page.line(&format!("  {}", view.gate));
                 page.line(&format!("    {} of {experiment}, holder {}, {time}", view.gate_type, safe(holder)));

@@ -1,9 +1,11 @@
 //! A gate for the human who decides it.
 
 use outcome_core::domain::GateType;
+use outcome_core::present::{instant, when};
 use outcome_core::usecases::GateView;
 
-use crate::output::{Page, absolute, ordered, safe, when};
+use super::figures::of_facts;
+use crate::output::{Page, ordered, safe};
 
 /// How many characters of a hash are shown to people.
 pub const HASH_PREFIX: usize = 12;
@@ -35,13 +37,15 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
         page.field("recommends", recommendation);
     }
     page.head("Facts (quoted text was written by others)");
-    if let Err(problem) = context.facts.shown() {
-        let text = page.red(&safe(&problem));
+    let known = context.facts.shown();
+    if let Err(problem) = &known {
+        let text = page.red(&safe(problem));
         page.line(&format!("  {text}"));
     }
+    let written = |path: &[&str], x: f64| known.as_ref().ok().and_then(|facts| of_facts(facts, path, x));
     if let Some(facts) = context.facts.json().as_object() {
         for (name, value) in ordered(facts) {
-            page.outline(2, name, value);
+            page.outline(2, name, value, &written);
         }
     }
     for (title, mark, lines) in [
@@ -57,7 +61,7 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
     }
     for decision in &view.decisions {
         page.head(&format!("Decided: {} ({}, {})", decision.verdict, decision.assurance, decision.assurance.label()));
-        page.field("at", &absolute(decision.decided_at));
+        page.field("at", &instant(decision.decided_at));
         for condition in &decision.conditions {
             page.field("condition", condition);
         }

@@ -1,6 +1,7 @@
 //! `learnings`: what experiments taught.
 
 use outcome_core::Result;
+use outcome_core::present::percent;
 use outcome_core::usecases::LearningView;
 
 use crate::args;
@@ -29,9 +30,9 @@ fn show(page: &mut Page, found: &[LearningView], words: &str) {
             page.quote(2, note);
         }
         let about = format!(
-            "  {} · confidence {:.0} % · {} days ago · {}",
+            "  {} · confidence {} · {} days ago · {}",
             view.outcome,
-            view.confidence * 100.0,
+            percent(view.confidence),
             view.age_days,
             view.applies_to.join(", ")
         );

@@ -12,6 +12,7 @@ mod doctor_client;
 mod end_outcome;
 mod errors;
 mod experiment;
+mod figures;
 mod gate;
 mod gate_decide;
 mod gate_view;

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use indicatif::{ProgressBar, ProgressStyle};
 use outcome_core::Result;
 use outcome_core::dry_run::{EffectReport, Population};
+use outcome_core::present::percent;
 use outcome_core::usecases::{DryRunRequest, DryRunView};
 
 use super::stats::parse;
 use crate::args;
 use crate::cx::{Cx, Exit};
-use crate::output::{Page, Table, safe, significant};
+use crate::output::{Page, Table, on_terminal, safe};
 
 /// Width of a bar, in characters.
 const BAR: usize = 40;
@@ -67,13 +68,14 @@ fn request(args: &args::Simulate) -> Result<DryRunRequest> {
 
 fn show(page: &mut Page, view: &DryRunView) {
     let report = &view.report;
+    let scale = on_terminal(&view.scale);
     page.head(&format!("Dry run of {}", safe(&view.experiment)));
     page.field("drawn from", &view.basis);
     page.field(
         "looks",
         &format!("{} in each run, {} runs for each effect, seed {}", report.n_polls, report.replications, report.seed),
     );
-    page.field("alpha", &significant(report.alpha, 3));
+    page.field("alpha", &percent(report.alpha));
     if let Some(rate) = report.false_alarm_rate {
         let text = format!("{} of the runs without an effect (allowed: {})", percent(rate), percent(report.alpha));
         let is_high = rate > report.alpha + 4.0 * report.standard_error;
@@ -84,7 +86,7 @@ fn show(page: &mut Page, view: &DryRunView) {
     let mut table = Table::new(&["true effect", "ship", "harm", "futile", "guardrail", "no answer", "held", "days"]);
     for of in &report.effects {
         let cells = [
-            significant(of.effect, 3),
+            scale.change(of.effect),
             percent(of.ship),
             percent(of.kill_harm),
             percent(of.kill_futility),
@@ -98,9 +100,9 @@ fn show(page: &mut Page, view: &DryRunView) {
     page.table(table);
     page.blank();
     page.line("How the runs end, and the share that has ended by each day:");
-    let width = report.effects.iter().map(|of| significant(of.effect, 3).chars().count()).max().unwrap_or(0);
+    let width = report.effects.iter().map(|of| scale.change(of.effect).chars().count()).max().unwrap_or(0);
     for of in &report.effects {
-        page.line(&format!("  {:>width$}  {}  {}", significant(of.effect, 3), ends(page, of), curve(&of.ended_by_day)));
+        page.line(&format!("  {:>width$}  {}  {}", scale.change(of.effect), ends(page, of), curve(&of.ended_by_day)));
     }
     let key = format!(
         "  {} ship  {} harm  {} futile  {} guardrail  · no answer or held",
@@ -157,8 +159,4 @@ fn curve(shares: &[f64]) -> String {
     // A plan of a year would not fit into a line.
     let step = shares.len().div_ceil(BAR).max(1);
     shares.iter().skip(step - 1).step_by(step).map(block).collect()
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
 }

@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 use outcome_core::Result;
 use outcome_core::domain::{ExperimentStatus, OutcomeStatus};
+use outcome_core::present::{Scale, count, due, instant, p_value, relative, when, words};
 use outcome_core::usecases::{ExperimentLine, Freshness, GateLine, OutcomeLine, Status};
 
 use crate::args;
 use crate::cx::{Cx, Exit};
-use crate::output::{Page, Scale, Table, absolute, count, left, p_value, relative, safe, when};
+use crate::output::{Page, Table, on_terminal, safe};
 
 /// Cells of the progress bar.
 const BAR: usize = 20;
@@ -21,7 +22,7 @@ pub async fn run(cx: &Cx, args: &args::Status) -> Result<Exit> {
 
 fn show(page: &mut Page, status: &Status) {
     let name = page.bold(&safe(&status.workspace));
-    let now = page.dim(&absolute(status.now));
+    let now = page.dim(&instant(status.now));
     page.line(&format!("{name}  {now}"));
     for line in &status.outcomes {
         outcome(page, line, status.now);
@@ -58,7 +59,7 @@ fn told_nobody(status: &Status) -> String {
 }
 
 fn gate_lines(page: &mut Page, gate: &GateLine) {
-    let time = left(gate.minutes_left);
+    let time = due(gate.minutes_left);
     let time = if gate.minutes_left < 0 { page.red(&time) } else { page.yellow(&time) };
     let about = gate.experiment.as_deref().unwrap_or("-");
     let holder = gate.holder.as_deref().map(|holder| format!(" · held by {}", safe(holder))).unwrap_or_default();
@@ -68,7 +69,7 @@ fn gate_lines(page: &mut Page, gate: &GateLine) {
 }
 
 fn outcome(page: &mut Page, line: &OutcomeLine, now: Timestamp) {
-    let scale = Scale::new(line.signal.unit.as_deref(), line.target);
+    let scale = on_terminal(&line.scale);
     page.blank();
     let title = page.bold(&safe(&line.title_says));
     let state = match line.status {
@@ -158,8 +159,8 @@ fn cells(line: &ExperimentLine, scale: &Scale) -> [String; 7] {
         None => line.status.to_string(),
     };
     let interval = match (line.ci_lower, line.ci_upper) {
-        (Some(low), Some(high)) => scale.interval(Some(low), Some(high)),
-        _ => dash(),
+        (None, None) => dash(),
+        (lower, upper) => scale.interval(lower, upper),
     };
     let n = match (line.n_control, line.n_treatment) {
         (Some(control), Some(treatment)) => format!("{} / {}", count(control), count(treatment)),
@@ -172,7 +173,7 @@ fn cells(line: &ExperimentLine, scale: &Scale) -> [String; 7] {
         interval,
         line.p_value.map_or_else(dash, p_value),
         n,
-        line.verdict.map_or_else(dash, |verdict| verdict.to_string()),
+        line.verdict.map_or_else(dash, |verdict| words(verdict.as_str())),
     ]
 }
 

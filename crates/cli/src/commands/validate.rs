@@ -2,6 +2,7 @@
 
 use outcome_core::config::{self, Config, Diagnostic, ProcessEnv, render_all};
 use outcome_core::domain::OutcomeStatus;
+use outcome_core::present::{Scale, whole};
 use outcome_core::settings::{Settings, process_env};
 use outcome_core::usecases::{FeasibilityHint, Runtime};
 use outcome_core::{Code, Error, Result};
@@ -9,7 +10,7 @@ use serde::Serialize;
 
 use crate::args;
 use crate::cx::{Cx, Exit};
-use crate::output::{Page, Scale, safe, whole};
+use crate::output::{Page, on_terminal, safe};
 
 /// What validation found.
 #[derive(Debug, Serialize)]
@@ -93,7 +94,7 @@ async fn feasibility(settings: Settings, config: &Config) -> Vec<Feasibility> {
         let known = match stored.map(|line| line.status) {
             Some(OutcomeStatus::Active) => match runtime.hypotheses().work_order(spec.slug.as_str()).await {
                 Ok(order) => {
-                    let line = stored.map(|line| Scale::new(line.signal.unit.as_deref(), line.target));
+                    let line = stored.map(|line| on_terminal(&line.scale));
                     judge(order.feasibility.as_ref(), &line.unwrap_or_default())
                 }
                 Err(_) => continue,
@@ -119,20 +120,24 @@ fn judge(hint: Option<&FeasibilityHint>, scale: &Scale) -> (Option<bool>, String
     let Some(mde) = hint.default_minimum_detectable_effect else {
         return (None, format!("{units} units a day; set `mde` to know how many days a test takes"));
     };
-    let mde = scale.change(mde.abs());
+    let mde = scale.size(mde.abs());
     #[expect(clippy::cast_precision_loss, reason = "days stay far below 2^52")]
     match hint.days_needed_at_an_even_split.map(|days| days as f64) {
         Some(days) if days <= horizon => (
             Some(true),
             format!(
-                "feasible: an effect of {mde} can be detected within {days:.0} of {horizon:.0} days at {units} units a day"
+                "feasible: an effect of {mde} can be detected within {} of {} days at {units} units a day",
+                whole(days),
+                whole(horizon)
             ),
         ),
         Some(days) => (
             Some(false),
             format!(
-                "too short: detecting an effect of {mde} takes up to {days:.0} days at {units} units a day, and the \
-                 horizon has {horizon:.0}; choose a larger `mde` or a longer horizon"
+                "too short: detecting an effect of {mde} takes up to {} days at {units} units a day, and the \
+                 horizon has {}; choose a larger `mde` or a longer horizon",
+                whole(days),
+                whole(horizon)
             ),
         ),
         None => (None, format!("{units} units a day; the standard deviation of a unit is not known")),

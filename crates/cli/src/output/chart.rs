@@ -1,6 +1,6 @@
 //! A small line chart of text: control against treatment.
 
-use super::number::Scale;
+use outcome_core::present::Scale;
 
 /// A point: when (seconds), and the level.
 pub type Point = (f64, f64);

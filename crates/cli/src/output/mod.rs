@@ -3,17 +3,16 @@
 //! A command hands over the value of its use case and a way to show it; with `--json` the value is printed as it is.
 
 mod chart;
-mod number;
 mod outline;
 mod page;
 mod safe;
-mod time;
 
 use std::borrow::Cow;
 use std::io::{BufWriter, ErrorKind, IsTerminal as _, Write as _};
 
 use anstream::ColorChoice;
 use outcome_core::error::error_chain;
+use outcome_core::present::Scale;
 use outcome_core::scope::Violation;
 use outcome_core::usecases::Rejected;
 use outcome_core::{Code, Error, Result};
@@ -21,13 +20,16 @@ use serde::Serialize;
 use serde_json::json;
 
 pub use chart::{Point, chart};
-pub use number::{Scale, count, p_value, significant, whole};
-pub use outline::ordered;
+pub use outline::{as_they_are, ordered};
 pub use page::{Page, Table};
 pub use safe::{safe, safe_json, safe_lines};
-pub use time::{absolute, left, relative, when};
 
 use crate::args::{Colour, Globals};
+
+/// A scale whose unit, a text of the outcome file, is [`safe`].
+pub fn on_terminal(scale: &Scale) -> Scale {
+    scale.clone().map_unit(safe)
+}
 
 /// Where output goes, and how.
 #[derive(Debug, Clone)]

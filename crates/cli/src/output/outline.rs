@@ -1,17 +1,30 @@
 //! A JSON value as an indented outline for people.
 
+use outcome_core::present::{count, significant};
 use serde_json::{Map, Value};
 
-use super::{Page, safe, significant};
+use super::{Page, safe};
 
 /// The most characters of a value that stands beside its name.
 const MAX_INLINE: usize = 110;
 
+/// How the figure at a path of names (and positions in lists) is written; `None` for one that stays as it is.
+pub type Written<'w> = &'w dyn Fn(&[&str], f64) -> Option<String>;
+
+/// Figures stay as they are.
+pub fn as_they_are(_path: &[&str], _figure: f64) -> Option<String> {
+    None
+}
+
 impl Page {
     /// The value under its name; what others say (`*_says`) and long texts are quoted.
-    pub fn outline(&mut self, indent: usize, name: &str, value: &Value) {
+    pub fn outline(&mut self, indent: usize, name: &str, value: &Value, written: Written<'_>) {
+        self.outline_at(indent, name, &[name], value, written);
+    }
+
+    fn outline_at(&mut self, indent: usize, name: &str, path: &[&str], value: &Value, written: Written<'_>) {
         let label = self.dim(&safe(name));
-        match (value, inline(value)) {
+        match (value, inline(path, value, written)) {
             (Value::Null, _) => {}
             (Value::String(text), _) if name.ends_with("_says") => {
                 let label = self.dim(&format!("{} (quoted)", safe(name.trim_end_matches("_says"))));
@@ -22,26 +35,28 @@ impl Page {
             (_, Some(text)) => self.line(&format!("{:indent$}{label}: {text}", "")),
             (_, None) => {
                 self.line(&format!("{:indent$}{label}", ""));
-                self.outline_inner(indent + 2, name, value);
+                self.outline_inner(indent + 2, name, path, value, written);
             }
         }
     }
 
-    fn outline_inner(&mut self, indent: usize, name: &str, value: &Value) {
+    fn outline_inner(&mut self, indent: usize, name: &str, path: &[&str], value: &Value, written: Written<'_>) {
         match value {
             Value::Object(fields) => {
                 for (key, value) in ordered(fields) {
-                    self.outline(indent, key, value);
+                    self.outline_at(indent, key, &[path, &[key]].concat(), value, written);
                 }
             }
             Value::Array(items) => {
                 for (i, item) in items.iter().enumerate() {
-                    match (item, inline(item)) {
+                    let position = i.to_string();
+                    let path = [path, &[&position]].concat();
+                    match (item, inline(&path, item, written)) {
                         (Value::String(text), inline) if name.ends_with("_say") || inline.is_none() => {
                             self.quote(indent, text);
                         }
                         (_, Some(text)) => self.line(&format!("{:indent$}- {text}", "")),
-                        (_, None) => self.outline(indent, &format!("{}", i + 1), item),
+                        (_, None) => self.outline_at(indent, &format!("{}", i + 1), &path, item, written),
                     }
                 }
             }
@@ -86,29 +101,30 @@ pub fn ordered(fields: &Map<String, Value>) -> Vec<(&String, &Value)> {
 }
 
 /// A value that fits on a line.
-fn inline(value: &Value) -> Option<String> {
-    let scalar = |value: &Value| match value {
+fn inline(path: &[&str], value: &Value, written: Written<'_>) -> Option<String> {
+    let scalar = |path: &[&str], value: &Value| match value {
         // Many spaces in a row could push what follows to the beginning of a line.
         Value::String(text) => (!text.contains('\n') && !text.contains("   ")).then(|| safe(text)),
         Value::Array(_) | Value::Object(_) => None,
-        Value::Number(number) => Some(match number.as_f64() {
+        Value::Number(number) => Some(match (number.as_f64(), number.as_u64()) {
             // Digits beyond the eighth are noise of floating point; `--json` has them all.
-            Some(value) if number.is_f64() => significant(value, 8),
+            (Some(value), _) if number.is_f64() => written(path, value).unwrap_or_else(|| significant(value, 8)),
+            (_, Some(n)) if path.last().is_some_and(|name| name.starts_with("n_")) => count(n),
             _ => number.to_string(),
         }),
         other => Some(other.to_string()),
     };
     let joined = match value {
-        Value::Array(items) => items.iter().map(scalar).collect::<Option<Vec<_>>>()?.join(", "),
+        Value::Array(items) => items.iter().map(|item| scalar(path, item)).collect::<Option<Vec<_>>>()?.join(", "),
         Value::Object(fields) if fields.keys().any(|key| key.ends_with("_says")) => return None,
         Value::Object(fields) if fields.contains_key("is_symlink") => return change(fields),
         Value::Object(fields) => ordered(fields)
             .into_iter()
             .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| scalar(value).map(|text| format!("{} {text}", safe(key))))
+            .map(|(key, value)| scalar(&[path, &[key]].concat(), value).map(|text| format!("{} {text}", safe(key))))
             .collect::<Option<Vec<_>>>()?
             .join(", "),
-        other => scalar(other)?,
+        other => scalar(path, other)?,
     };
     (joined.chars().count() <= MAX_INLINE).then_some(joined)
 }
@@ -147,10 +163,23 @@ mod tests {
         let mut page = Page::new(false, false, None);
         let value = json!({ "verdict": { "reason": long, "n": 3, "p": 0.1 + 0.2 }, "list": [long, "short"],
             "title_says": "quoted", "nothing": [], "deep": { "list": [{ "a": [1, 2], "b": { "c": "d   e" } }] } });
-        page.outline(2, "facts", &value);
+        page.outline(2, "facts", &value, &as_they_are);
         let text = page.finish();
         assert_eq!(text.matches("word").count(), 80, "{text}");
         for part in ["- short", "│ quoted", "nothing: none", "p: 0.3\n", "n: 3", "a: 1, 2", "│ d   e"] {
+            assert!(text.contains(part), "{part:?} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_figure_knows_where_it_stands() {
+        let written =
+            |path: &[&str], x: f64| (path == ["facts", "list", "1", "share"]).then(|| format!("{} %", x * 100.0));
+        let mut page = Page::new(false, false, None);
+        let value = json!({ "list": [{ "share": 0.25 }, { "share": 0.5, "n_units": 12_345 }], "share": 0.75 });
+        page.outline(2, "facts", &value, &written);
+        let text = page.finish();
+        for part in ["- share 0.25\n", "share 50 %", "n_units 12,345", "share: 0.75"] {
             assert!(text.contains(part), "{part:?} is missing in\n{text}");
         }
     }

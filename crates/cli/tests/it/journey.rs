@@ -100,7 +100,7 @@ fn four_weeks_end_with_a_shipped_change() {
         weeks.at(&format!("2026-04-{day:02}T00:00:00Z")).run(&["poll", "--all"]).exits(0);
     }
     let status = weeks.run(&["status"]).exits(0).stdout;
-    assert!(status.contains("ship") && status.contains("analysis_review"), "{status}");
+    assert!(status.contains("Ship") && status.contains("analysis_review"), "{status}");
     let shown = weeks.run(&["experiment", "show", &slug]).exits(0).stdout;
     for part in ["Control (o) and treatment (*)", "└──", "│", "p (always valid)", "recommends", "effect"] {
         assert!(shown.contains(part), "{part} is missing in\n{shown}");

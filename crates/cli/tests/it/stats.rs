@@ -239,7 +239,7 @@ fn a_plan_for_a_mean_stands_in_a_table() {
     let args =
         ["stats", "plan", "--baseline", "12.3", "--sd", "4.5", "--mde", "0.5", "--traffic", "300/day", "--looks", "5"];
     let text = Home::new().run(&args).exits(0).stdout;
-    assert!(text.contains("4.07 % (+0.5)") && text.contains('<') && text.contains("weeks"), "{text}");
+    assert!(text.contains("4.065 % (0.5)") && text.contains('<') && text.contains("weeks"), "{text}");
     // Half, three quarters, the effect, and more.
     assert_eq!(text.lines().filter(|line| line.contains(" %") && line.contains("weeks)")).count(), 5, "{text}");
     let home = Home::new();

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::plan::of_result;
 use super::{
     Author, Baseline, Build, ConstraintBound, Design, Direction, Document, ErrorBudget, Evaluation, EvidenceGrade,
     ExperimentStatus, FindingType, InterventionKind, MeasurementPlan, Pause, Risk, RolloutPlan, ScoreBreakdown, Stored,
@@ -11,6 +12,7 @@ use super::{
 };
 use crate::ids::LearningId;
 use crate::principal::Principal;
+use crate::stats::Scale;
 
 /// What a gate shows although there may be none of it: then it is null, and absent at the gates that do not show it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -72,6 +74,12 @@ impl Facts {
     pub fn evaluation(&self) -> Option<Result<&Evaluation, String>> {
         Nullable::of(self.result.as_ref()).map(Stored::shown)
     }
+
+    /// The constraint that a guardrail result of this name is about. One with two limits has a result for each.
+    #[must_use]
+    pub fn constraint_of(&self, result: &str) -> Option<&GuardrailFacts> {
+        of_result(&self.plan.as_ref()?.guardrails, result, |guard| &guard.signal)
+    }
 }
 
 impl Document for Facts {
@@ -86,6 +94,9 @@ pub struct OutcomeFacts {
     pub title_says: String,
     /// What is measured.
     pub signal: String,
+    /// How its values are written; absent in facts of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
     /// Which way is better.
     pub direction: Direction,
     /// Where it stood, as the author believed.
@@ -166,6 +177,9 @@ pub struct PlanFacts {
 pub struct GuardrailFacts {
     /// Its signal.
     pub signal: String,
+    /// How its values are written; absent where that is not known, and in facts of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
     /// What it must hold.
     pub bound: ConstraintBound,
     /// What a crossing does.

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{GatePolicy, GateType, Period, SignalSpec, Slug, text_enum};
+use super::{ArmSums, GatePolicy, GateType, MetricMethod, Period, SignalSpec, Slug, text_enum};
 use crate::ids::OutcomeId;
+use crate::stats::Scale;
 
 text_enum! {
     /// Where an outcome stands.
@@ -110,6 +111,22 @@ pub enum ConstraintBound {
         /// True when shipping needs a proof of non-inferiority.
         must_prove: bool,
     },
+}
+
+impl ConstraintBound {
+    /// How values of the constraint's signal are written; `None` where nothing tells yet whether its `%` are shares: a limit of
+    /// 0.5 can be either. `sums`: a reading, where there is one.
+    #[must_use]
+    pub fn scale(&self, signal: &SignalSpec, sums: Option<&ArmSums>) -> Option<Scale> {
+        let value = match *self {
+            Self::Limits { min, max } => max.or(min).unwrap_or_default(),
+            Self::NotWorse { margin, .. } => margin,
+        };
+        let is_known = signal.unit.as_deref() != Some("%")
+            || signal.method == MetricMethod::Funnel
+            || matches!(sums, Some(ArmSums::Proportion { .. }));
+        is_known.then(|| signal.scale(value, sums))
+    }
 }
 
 /// A limit that no experiment may cross.

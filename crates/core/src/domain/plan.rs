@@ -65,6 +65,21 @@ pub struct Plan {
     pub guardrails: Vec<GuardrailPlan>,
 }
 
+impl Plan {
+    /// The constraint that a guardrail result of this name is about. One with two limits has a result for each.
+    #[must_use]
+    pub fn guardrail_of(&self, result: &str) -> Option<&GuardrailPlan> {
+        of_result(&self.guardrails, result, |guard| &guard.signal.name)
+    }
+}
+
+/// Of `constraints`, the one that a guardrail result of this name is about.
+pub(super) fn of_result<'c, C>(constraints: &'c [C], result: &str, signal: fn(&C) -> &str) -> Option<&'c C> {
+    let name = result.strip_suffix(" (min)").or_else(|| result.strip_suffix(" (max)")).unwrap_or(result);
+    let named = |name: &str| constraints.iter().find(|constraint| signal(constraint) == name);
+    named(result).or_else(|| named(name))
+}
+
 impl ErrorBudget {
     /// The error rate of this experiment.
     #[must_use]

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Period, text_enum};
+use super::{ArmSums, Period, text_enum};
+use crate::stats::Scale;
 
 text_enum! {
     /// How a connector turns events into the metric.
@@ -87,4 +88,14 @@ pub struct SignalSpec {
     /// Queries, for `custom`.
     #[serde(default)]
     pub query: SignalQuery,
+}
+
+impl SignalSpec {
+    /// How values of the signal are written. `value`: one of them, such as the target. `sums`: a reading, where there is one.
+    #[must_use]
+    pub fn scale(&self, value: f64, sums: Option<&ArmSums>) -> Scale {
+        let is_counted = matches!(sums, Some(ArmSums::Proportion { .. }));
+        let is_funnel = self.method == MetricMethod::Funnel && value.abs() <= 1.0;
+        if is_counted || is_funnel { Scale::share() } else { Scale::new(self.unit.as_deref(), value) }
+    }
 }

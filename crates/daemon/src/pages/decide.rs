@@ -7,11 +7,11 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect};
 use outcome_core::domain::{ContextPackage, Surface, Verdict};
+use outcome_core::present::words;
 use outcome_core::usecases::{DecideRequest, PageSession, Unlock};
 use outcome_core::{Code, Error};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::format::words;
 use super::gate::{Filled, Made, made, page};
 use super::{Frame, PageResult, html};
 use crate::App;

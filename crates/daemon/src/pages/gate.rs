@@ -7,10 +7,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use outcome_core::digest::{canonical_json, sha256_hex};
 use outcome_core::domain::{Assurance, GateStatus, Verdict};
+use outcome_core::present::{due, instant, words};
 use outcome_core::usecases::{GateView, PageSession};
 use outcome_core::{Code, Error};
 
-use super::format::{due, instant, words};
 use super::sections::{Section, Value};
 use super::{Frame, PageResult, Trouble, facts, html};
 use crate::App;

@@ -4,9 +4,9 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
+use outcome_core::present::{Scale, due, instant, p_value, plain, words};
 use outcome_core::usecases::{ExperimentLine, GateLine, OutcomeLine, PageSession};
 
-use super::format::{due, instant, number, p_value, signed, words};
 use super::{Frame, PageResult, html};
 use crate::App;
 
@@ -95,38 +95,33 @@ fn outcome_item(outcome: &OutcomeLine) -> OutcomeItem {
         figures: figures(outcome),
         problem: outcome.signal.problem.clone(),
         deadline: outcome.deadline.map(instant),
-        experiments: outcome.experiments.iter().map(experiment_item).collect(),
+        experiments: outcome.experiments.iter().map(|line| experiment_item(line, &outcome.scale)).collect(),
         n_more: outcome.n_more,
     }
 }
 
-/// Where the signal is on its way: `0.321 now (fresh), from 0.318, target 0.45`.
+/// Where the signal is on its way: `32.1 % now (fresh), from 31.8 %, target 45 %`.
 pub(super) fn figures(outcome: &OutcomeLine) -> String {
-    let unit = |value: f64| match outcome.signal.unit.as_deref() {
-        // A share is measured as 0.32 even where people write 32 %.
-        Some("%") | None => number(value),
-        Some(unit) => format!("{} {unit}", number(value)),
-    };
+    let level = |value: f64| outcome.scale.level(value);
     let now =
-        outcome.signal.value.map_or_else(|| "not measured yet".to_owned(), |value| format!("{} now", unit(value)));
+        outcome.signal.value.map_or_else(|| "not measured yet".to_owned(), |value| format!("{} now", level(value)));
     let mut parts = vec![match outcome.signal.value {
-        Some(_) => format!("{now} ({})", outcome.signal.freshness.as_str().replace('_', " ")),
+        Some(_) => format!("{now} ({})", plain(outcome.signal.freshness.as_str())),
         None => now,
     }];
-    parts.extend(outcome.baseline.map(|baseline| format!("from {}", unit(baseline))));
-    parts.push(format!("target {}", unit(outcome.target)));
+    parts.extend(outcome.baseline.map(|baseline| format!("from {}", level(baseline))));
+    parts.push(format!("target {}", level(outcome.target)));
     parts.join(", ")
 }
 
 /// An experiment as a line of a table.
-pub(super) fn experiment_item(line: &ExperimentLine) -> ExperimentItem {
-    let interval = line.ci_lower.zip(line.ci_upper);
-    let effect = match (line.effect, interval) {
-        (Some(effect), Some((lower, upper))) => format!("{} ({} to {})", signed(effect), signed(lower), signed(upper)),
-        (Some(effect), None) => signed(effect),
-        (None, _) => "–".to_owned(),
+pub(super) fn experiment_item(line: &ExperimentLine, scale: &Scale) -> ExperimentItem {
+    let interval = match (line.ci_lower, line.ci_upper) {
+        (None, None) => String::new(),
+        (lower, upper) => format!(" {}", scale.interval(lower, upper)),
     };
-    let cause = line.pause_cause.map(|cause| format!(": {}", words(cause.as_str()).to_lowercase())).unwrap_or_default();
+    let effect = line.effect.map_or_else(|| "–".to_owned(), |effect| scale.change(effect) + &interval);
+    let cause = line.pause_cause.map(|cause| format!(": {}", plain(cause.as_str()))).unwrap_or_default();
     ExperimentItem {
         slug: line.experiment.clone(),
         title: line.title_says.clone(),

@@ -3,7 +3,6 @@
 
 pub mod decide;
 mod facts;
-mod format;
 pub mod gate;
 pub mod inbox;
 pub mod outcome;

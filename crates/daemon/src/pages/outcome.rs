@@ -5,10 +5,10 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use outcome_core::Error;
+use outcome_core::present::{instant, words};
 use outcome_core::usecases::PageSession;
 use outcome_mcp::chart::{self, Chart};
 
-use super::format::{instant, number, words};
 use super::inbox::{ExperimentItem, GateItem, experiment_item, figures, gate_item};
 use super::{Frame, PageResult, html};
 use crate::App;
@@ -49,7 +49,8 @@ pub(crate) async fn show(
     let slugs: Vec<&str> = line.experiments.iter().map(|experiment| experiment.experiment.as_str()).collect();
     let is_of_outcome = |experiment: &Option<String>| experiment.as_deref().is_some_and(|slug| slugs.contains(&slug));
     let gates = status.gates.iter().filter(|gate| is_of_outcome(&gate.experiment)).map(gate_item).collect();
-    let readings = points.iter().rev().take(MAX_LISTED).map(|point| (instant(point.at), number(point.value))).collect();
+    let readings =
+        points.iter().rev().take(MAX_LISTED).map(|point| (instant(point.at), line.scale.level(point.value))).collect();
     let page = OutcomePage {
         frame: Frame::new(line.title_says.clone(), Some(&session)),
         slug: line.outcome.clone(),
@@ -61,7 +62,7 @@ pub(crate) async fn show(
         readings,
         n_readings: points.len(),
         chart: Chart::of_outcome(&line, &points),
-        experiments: line.experiments.iter().map(experiment_item).collect(),
+        experiments: line.experiments.iter().map(|experiment| experiment_item(experiment, &line.scale)).collect(),
         gates,
     };
     Ok(html(StatusCode::OK, &page))

@@ -6,7 +6,6 @@
     clippy::cast_sign_loss,
     reason = "numbers of tests are small and not negative"
 )]
-
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 
 mod api;

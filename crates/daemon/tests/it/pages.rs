@@ -62,7 +62,7 @@ async fn signing_in_and_out() {
     assert_eq!(browser.get("/sign-in").await.status(), 303, "already in");
 
     let page = browser.text("/outcomes/retention").await;
-    assert!(page.contains("role=\"img\"") && page.contains("target 0.35"), "{page}");
+    assert!(page.contains("role=\"img\"") && page.contains("target 35 %"), "{page}");
     let csrf = hidden(&page, "csrf");
     assert_eq!(browser.post("/sign-out", &[("csrf", "wrong")]).await.status(), 403);
     assert_eq!(browser.post("/sign-out", &[("csrf", &csrf)]).await.status(), 303);

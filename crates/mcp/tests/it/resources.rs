@@ -68,7 +68,10 @@ async fn the_chart_of_an_outcome_is_a_picture() -> Result<()> {
         let content = &read["contents"][0];
         assert_eq!((&content["uri"], &content["mimeType"]), (&json!(uri), &json!("image/svg+xml")));
         let svg = content["text"].as_str().unwrap();
-        assert!(svg.starts_with("<svg xmlns=") && svg.contains("target 0.35") && svg.contains("baseline 0.3"), "{svg}");
+        assert!(
+            svg.starts_with("<svg xmlns=") && svg.contains("target 35 %") && svg.contains("baseline 30 %"),
+            "{svg}"
+        );
     }
     Ok(())
 }

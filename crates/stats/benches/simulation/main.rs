@@ -11,7 +11,6 @@
     clippy::cast_sign_loss,
     reason = "numbers of tests are small and not negative"
 )]
-
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

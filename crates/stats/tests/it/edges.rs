@@ -733,7 +733,7 @@ fn every_verdict_reads_well() {
     let skewed = [phase(rate(50_000, 2500), rate(52_500, 3500))];
     assert!(
         reason(plan(), 3, &skewed)
-            .starts_with("Held: units do not arrive in the declared proportions (sequential p = ")
+            .starts_with("Held: units do not arrive in the declared proportions (sequential p-value ")
     );
     let flat = [phase(rate(200_000, 10_000), rate(200_000, 10_020))];
     assert!(

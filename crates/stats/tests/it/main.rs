@@ -6,7 +6,6 @@
     clippy::cast_sign_loss,
     reason = "numbers of tests are small and not negative"
 )]
-
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -2,8 +2,9 @@
 
 use outcome_stats::{
     Alpha, Alternative, ArmSums, Blocks, DataHealth, Direction, Evaluated, Evaluation, Finding, Guardrail,
-    GuardrailReading, HarmDirection, Limit, Margin, OutlookInput, Phase, Recommendation, SeriesVerdict, StartGate,
-    Status, TestPlan, boundary, evaluate, evaluate_before_after, futility_upper, outlook, pre_post, until_testable,
+    GuardrailReading, HarmDirection, Limit, Margin, OutlookInput, Phase, Recommendation, Scale, SeriesVerdict,
+    StartGate, Status, TestPlan, boundary, evaluate, evaluate_before_after, futility_upper, outlook, pre_post,
+    until_testable,
 };
 
 fn arms(control: (u64, u64), treatment: (u64, u64)) -> [Phase; 1] {
@@ -116,7 +117,7 @@ fn a_hundred_times_the_units_is_the_end_of_the_outlook() {
 fn without_control(pre: &[f64], post: &[f64], guardrails: &[Guardrail<'_>]) -> Evaluated {
     let (plan, health) = (plan(), DataHealth::default());
     let input = Evaluation { plan: &plan, phases: &[], elapsed_days: 42.0, as_of: 0, guardrails, health };
-    evaluate_before_after(&input, &Blocks { pre, post, target: 11.0 }, None)
+    evaluate_before_after(&input, &Blocks { pre, post, target: 11.0, scale: &Scale::default() }, None)
 }
 
 const FLAT: [f64; 8] = [10.3, 9.8, 10.1, 9.7, 10.2, 9.9, 10.0, 10.1];

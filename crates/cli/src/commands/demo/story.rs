@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use outcome_core::config::Vendors;
 use outcome_core::domain::{ExperimentStatus, GateType, Recommendation, Surface, Verdict};
+use outcome_core::present::{Scale, count, instant};
 use outcome_core::scope::OwnRepo;
 use outcome_core::settings::{Overrides, Settings};
 use outcome_core::usecases::{DecideRequest, Decided, GateView, InitRequest, PollRequest, Runtime, Unlock, Workspaces};
@@ -102,9 +103,9 @@ impl Stage {
         runtime.outcomes().apply(&human, None).await?;
         let active = runtime.outcomes().activate("checkout", &Unlock::Local, false).await?;
         print.did(&format!(
-            "activate: measured baseline {:.2} % of {} visitors, target 33 %, until {}",
-            active.baseline.value * 100.0,
-            active.baseline.n.unwrap_or_default(),
+            "activate: measured baseline {} of {} visitors, target 33 %, until {}",
+            Scale::share().level(active.baseline.value),
+            count(active.baseline.n.unwrap_or_default().unsigned_abs()),
             active.deadline.strftime("%Y-%m-%d")
         ));
         Ok(Self { root: root.to_path_buf(), clock, now: start, shop, runtime, print })
@@ -209,7 +210,7 @@ impl Stage {
 
     /// What the played human does at a gate of the running phase: what the runtime recommends.
     async fn answer(&mut self, gate: &GateView) -> Result<()> {
-        let day = self.now.strftime("%Y-%m-%d %H:%M UTC");
+        let day = instant(self.now);
         let recommendation = gate.context.recommendation.clone().unwrap_or_default();
         self.print.did(&format!("{day}  {} opened: {recommendation}", gate.gate));
         let facts = gate.context.facts.shown().map_err(|problem| anyhow!(problem))?;
@@ -269,16 +270,17 @@ impl Stage {
         let mut verdicts = Vec::new();
         for experiment in self.runtime.experiments().list(Some("checkout"), 10).await? {
             let result = experiment.last_result().transpose().map_err(|problem| anyhow!(problem))?;
-            let points = |share: Option<f64>| share.unwrap_or(f64::NAN) * 100.0;
+            let scale = Scale::share();
             let ci = result.and_then(|result| result.ci);
             let is_shipped = experiment.state.status == ExperimentStatus::Shipped;
             let line = format!(
-                "{:<12} {:<8} {:+.2} points, confidence sequence {:+.2} to {:+.2}: {}",
+                "{:<12} {:<8} {}, confidence sequence {}: {}",
                 experiment.slug,
                 experiment.state.status,
-                points(result.and_then(|result| result.effect)),
-                points(ci.and_then(|ci| ci.lower)),
-                points(ci.and_then(|ci| ci.upper)),
+                result
+                    .and_then(|result| result.effect)
+                    .map_or_else(|| "no effect".to_owned(), |effect| scale.change(effect)),
+                scale.interval(ci.and_then(|ci| ci.lower), ci.and_then(|ci| ci.upper)),
                 result.map_or("no recommendation", |result| result.advice.reason.as_str()),
             );
             self.print.verdict(is_shipped, &line);
@@ -287,7 +289,7 @@ impl Stage {
         let found = agent.call("query_learnings", json!({ "query": "form upsell", "limit": 5 })).await?;
         self.print.did(&format!(
             "query_learnings returns {} learnings for the next portfolio",
-            count(at(&found, "learnings"))
+            length(at(&found, "learnings"))
         ));
         let check = self.runtime.audit_log().verify(&[]).await?;
         ensure!(check.is_intact, "the audit log is not intact: {}", check.problems.join("; "));
@@ -349,6 +351,6 @@ fn list(value: &Value) -> String {
     items.join(", ")
 }
 
-fn count(value: &Value) -> usize {
+fn length(value: &Value) -> usize {
     value.as_array().map_or(0, Vec::len)
 }

@@ -1,6 +1,7 @@
 //! `stats ab`: treatments against a control, from what stands in a report.
 
 use outcome_core::Result;
+use outcome_core::present::{Scale, count, number, p_value, percent, percent_interval, signed_percent, whole};
 use outcome_core::stats::{
     Alpha, Alternative, Contrast, DecideInput, Direction, Finding, Interval, MAX_FACTOR, Outlook, OutlookInput,
     Recommendation, Settings, Srm, SrmLevel, StartGate, StartGateInput, Status, Tau, decide, fieller_lift,
@@ -11,7 +12,7 @@ use serde::Serialize;
 use super::parse::{self, Arm, invalid};
 use crate::args::{Better, StatsAb};
 use crate::cx::{Cx, Exit};
-use crate::output::{Page, Scale, count, p_value, significant};
+use crate::output::Page;
 
 /// All comparisons. Effects are treatment minus control in metric units; lifts are relative (0.05 = 5 %).
 #[derive(Debug, Serialize)]
@@ -260,17 +261,17 @@ fn meaning(one: &Comparison, test: &Test, srm: &Srm, units: u64, is_share: bool)
             return "The numbers are too large or too small to calculate with.".to_owned();
         }
     }
-    let alpha = significant(test.per_comparison.get() * 100.0, 3);
-    let mde = test.mde.map_or_else(String::new, |mde| scale.change(mde).trim_start_matches('+').to_owned());
+    let alpha = percent(test.per_comparison.get());
+    let mde = test.mde.map_or_else(String::new, |mde| scale.size(mde));
     match one.decision {
         Recommendation::Ship => format!(
             "The treatment is better: even the pessimistic end of the interval is on the good side of 0. However often you \
-             looked, this is wrong in at most {alpha} % of such tests. Let it run whole weeks, at least one, before you act; \
+             looked, this is wrong in at most {alpha} of such tests. Let it run whole weeks, at least one, before you act; \
              the effect that was found first is usually somewhat too large."
         ),
         Recommendation::KillHarm => format!(
             "The treatment is worse: even the optimistic end of the interval is on the bad side of 0. However often you \
-             looked, this is wrong in at most {alpha} % of such tests."
+             looked, this is wrong in at most {alpha} of such tests."
         ),
         Recommendation::KillFutility => format!(
             "An improvement of {mde} or more is excluded (error at most 10 %): there may be a smaller effect, but not the one \
@@ -295,7 +296,7 @@ fn meaning(one: &Comparison, test: &Test, srm: &Srm, units: u64, is_share: bool)
                 }
                 None => format!(
                     "{begin} At the current effect, even {} times as many units as now would not settle it.",
-                    significant(MAX_FACTOR, 3)
+                    number(MAX_FACTOR)
                 ),
             }
         }
@@ -316,8 +317,8 @@ fn too_early(gate: StartGate, have: f64, need: f64, outlook: Option<Outlook>) ->
     });
     format!(
         "Too early: {} of {} {what}. Until then the variance cannot be trusted, and neither can a result.{rest}",
-        significant(have.floor(), 4),
-        significant(need, 4)
+        whole(have.floor()),
+        whole(need)
     )
 }
 
@@ -328,13 +329,13 @@ fn rounded(n: u64) -> u64 {
 }
 
 fn scale(is_share: bool) -> Scale {
-    if is_share { Scale::new(Some("%"), 0.5) } else { Scale::default() }
+    if is_share { Scale::share() } else { Scale::default() }
 }
 
 fn show(page: &mut Page, answer: &Answer, args: &StatsAb, is_share: bool) {
     let scale = scale(is_share);
     let arm = |arm: &ArmShown| format!("{} ({} units)", scale.level(arm.level), count(arm.n));
-    let confidence = significant(100.0 * (1.0 - answer.alpha_per_comparison), 4);
+    let confidence = percent(1.0 - answer.alpha_per_comparison);
     let several = answer.comparisons.len() > 1;
     for (i, one) in answer.comparisons.iter().enumerate() {
         page.head(&if several {
@@ -347,19 +348,17 @@ fn show(page: &mut Page, answer: &Answer, args: &StatsAb, is_share: bool) {
         if let Some(effect) = one.effect {
             let ends = one.ci.unwrap_or(Interval::UNBOUNDED);
             let ci = scale.interval(ends.lower, ends.upper);
-            page.field("effect", &format!("{}   {ci}   {confidence} % confidence sequence", scale.change(effect)));
+            page.field("effect", &format!("{}   {ci}   {confidence} confidence sequence", scale.change(effect)));
         }
         if let Some(lift) = one.lift {
-            let percent = Scale::new(Some("%"), 0.5);
-            let shown = |x: f64| format!("{}{}", if x >= 0.0 { "+" } else { "" }, percent.level(x));
             let ci = one.lift_ci.map_or_else(
                 || "no interval: the level of control cannot be distinguished from 0, or an arm is constant".to_owned(),
-                |ci| within(Some(ci), shown),
+                |ci| percent_interval(ci.lower, ci.upper),
             );
-            page.field("lift", &format!("{}   {ci}", shown(lift)));
+            page.field("lift", &format!("{}   {ci}", signed_percent(lift)));
         }
         if let Some(ln_e) = one.ln_e {
-            let e = one.e_value.map_or_else(|| format!("e^{}", significant(ln_e, 4)), |e| significant(e, 3));
+            let e = one.e_value.map_or_else(|| format!("e^{}", number(ln_e)), number);
             let holm = if several { format!(", adjusted {}", p_value(one.p_adjusted)) } else { String::new() };
             page.field("evidence", &format!("e = {e}, always-valid p {}{holm}", equals(one.p)));
         }
@@ -378,26 +377,20 @@ fn show(page: &mut Page, answer: &Answer, args: &StatsAb, is_share: bool) {
         SrmLevel::Block => page.red("not as declared"),
     };
     page.line(&format!("  {word} ({}): sequential p {}", crate::output::safe(&split), equals(answer.srm.p)));
-    let tau = significant(answer.tau, 4);
+    let tau = number(answer.tau);
     let is_relative = args.tau.is_none() && args.mde.as_deref().is_some_and(|mde| mde.trim().ends_with('%'));
     page.hint(&if is_relative {
         format!(
             "a relative --mde changes with the level of control: at every later look pass --tau {tau} and the same alpha"
         )
     } else {
-        format!("tau {tau} and alpha {} must be the same at every look", significant(answer.alpha, 4))
+        format!("tau {tau} and alpha {} must be the same at every look", number(answer.alpha))
     });
 }
 
 fn equals(p: f64) -> String {
     let text = p_value(p);
-    if text.starts_with('<') { text } else { format!("= {text}") }
-}
-
-fn within(ci: Option<Interval>, shown: impl Fn(f64) -> String) -> String {
-    let ci = ci.unwrap_or(Interval::UNBOUNDED);
-    let end = |x: Option<f64>| x.map_or_else(|| "unbounded".to_owned(), &shown);
-    format!("[{}, {}]", end(ci.lower), end(ci.upper))
+    if text.starts_with("below") { text } else { format!("= {text}") }
 }
 
 #[cfg(test)]

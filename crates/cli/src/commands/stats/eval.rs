@@ -6,13 +6,14 @@ use outcome_core::stats::eval_line;
 use outcome_core::{Code, Error, Result};
 use serde_json::json;
 
-use crate::cx::{Cx, Exit};
+use crate::cx::Exit;
+use crate::output::Out;
 
 /// The longest line that is answered, in bytes.
 const MAX_LINE: usize = 16 * 1024 * 1024;
 
 /// Runs it.
-pub fn run(cx: &Cx) -> Result<Exit> {
+pub fn run() -> Result<Exit> {
     let mut input = BufReader::with_capacity(1 << 16, std::io::stdin().lock());
     let mut output = Out::lines();
     let mut line = Vec::new();

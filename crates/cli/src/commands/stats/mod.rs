@@ -19,6 +19,6 @@ pub async fn run(cx: &Cx, args: args::Stats) -> Result<Exit> {
         args::Stats::Plan(args) => plan::run(cx, &args),
         args::Stats::Proof(args) => proof::run(cx, &args).await,
         args::Stats::Recompute(args) => recompute::run(cx, &args).await,
-        args::Stats::Eval => eval::run(cx),
+        args::Stats::Eval => eval::run(),
     }
 }

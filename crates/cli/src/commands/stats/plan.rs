@@ -1,13 +1,14 @@
 //! `stats plan`: how many units and days a test needs, for effects of several sizes.
 
 use outcome_core::Result;
+use outcome_core::present::{Scale, count, number, percent, significant, whole};
 use outcome_core::stats::{Alpha, Alternative, SampleSize, SampleSizeInput, boundary, sample_size};
 use serde::Serialize;
 
 use super::parse::{self, Effect, invalid};
 use crate::args::StatsPlan;
 use crate::cx::{Cx, Exit};
-use crate::output::{Page, Scale, Table, count, significant, whole};
+use crate::output::{Page, Table};
 
 /// Rows around a single effect, as multiples of it.
 const MULTIPLES: [f64; 5] = [0.5, 0.75, 1.0, 1.5, 2.0];
@@ -138,7 +139,7 @@ impl Question {
         let moved = self.baseline + mde_abs;
         if moved >= 1.0 {
             return Err(invalid(
-                format!("the effect would move the share to {}, beyond 100 %", significant(moved, 4)),
+                format!("the effect would move the share to {}, beyond 100 %", percent(moved)),
                 "use a smaller --mde; `10%` is relative to the baseline, 0.1 means ten points",
             ));
         }
@@ -199,24 +200,24 @@ fn times(effect: Effect, multiple: f64) -> Effect {
 
 fn show(page: &mut Page, answer: &Answer) {
     let is_share = answer.standard_deviation.is_none();
-    let scale = if is_share { Scale::new(Some("%"), 0.5) } else { Scale::default() };
+    let scale = if is_share { Scale::share() } else { Scale::default() };
     page.head(&format!(
         "Baseline {}, {} units a day, alpha {}, power {}",
         scale.level(answer.baseline),
         whole(answer.daily_units),
-        significant(answer.alpha, 4),
-        significant(answer.power, 4)
+        number(answer.alpha),
+        number(answer.power)
     ));
     let mut table =
         Table::new(&["effect", "", "on average", "at most", "days on average", "days at most", "fixed test"]);
     for row in &answer.rows {
-        let relative = row.mde_relative.map_or_else(String::new, |x| format!("{} %", significant(x * 100.0, 3)));
+        let relative = row.mde_relative.map_or_else(String::new, percent);
         let mark = if row.is_asked && answer.rows.iter().any(|row| !row.is_asked) { "<" } else { "" };
         table.row(&[
             &if relative.is_empty() {
-                scale.change(row.mde_abs)
+                scale.size(row.mde_abs)
             } else {
-                format!("{relative} ({})", scale.change(row.mde_abs))
+                format!("{relative} ({})", scale.size(row.mde_abs))
             },
             mark,
             &whole(row.n_expected_at_mde),

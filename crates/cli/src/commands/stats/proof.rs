@@ -4,7 +4,7 @@ use outcome_core::{Code, Error, Result};
 
 use crate::args;
 use crate::cx::{Cx, Exit};
-use crate::output::count;
+use outcome_core::present::count;
 
 /// Runs it.
 pub async fn run(cx: &Cx, args: &args::StatsProof) -> Result<Exit> {

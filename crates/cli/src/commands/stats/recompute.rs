@@ -1,11 +1,12 @@
 //! `stats recompute`: recomputes the stored results from the stored readings.
 
+use outcome_core::present::count;
 use outcome_core::usecases::{RecomputeRequest, Recomputed};
 use outcome_core::{Code, Result};
 
 use crate::args;
 use crate::cx::{Cx, Exit};
-use crate::output::{Page, count};
+use crate::output::Page;
 
 /// Changes and failures that people are shown; `--json` has all.
 const SHOWN: usize = 20;

@@ -6,8 +6,10 @@ use serde::Serialize;
 use super::Experiments;
 use crate::dry_run::DryRunReport;
 use crate::error::{Code, Error, Result};
+use crate::present::Scale;
 use crate::usecases::kernel::dry_run::{DryRunRequest, Prepared, prepare};
 use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
+use crate::usecases::kernel::scale::scale_of;
 
 /// A dry run as it is shown.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -21,6 +23,9 @@ pub struct DryRunView {
     /// What came out.
     #[serde(flatten)]
     pub report: DryRunReport,
+    /// How effects are written for people.
+    #[serde(skip)]
+    pub scale: Scale,
 }
 
 impl Experiments<'_> {
@@ -40,10 +45,11 @@ impl Experiments<'_> {
         let experiment = experiment_named(&mut tx, reference).await?;
         let outcome = outcome_of(&mut tx, &experiment).await?;
         let Prepared { dry_run, basis, assumptions } = prepare(&mut tx, &outcome, &experiment, request).await?;
+        let scale = scale_of(&mut tx, &outcome).await?;
         drop(tx);
         let report = tokio::task::spawn_blocking(move || dry_run.run(progress))
             .await
             .map_err(|e| Error::new(Code::Internal, "the dry run did not finish").because(e))??;
-        Ok(DryRunView { experiment: experiment.slug.to_string(), basis, assumptions, report })
+        Ok(DryRunView { experiment: experiment.slug.to_string(), basis, assumptions, report, scale })
     }
 }

@@ -11,6 +11,7 @@ use crate::domain::{
 use crate::dry_run::{Day, DryRun, GuardrailPolicy, Population};
 use crate::error::{Code, Error, Result};
 use crate::evaluation::stats_plan;
+use crate::present::whole;
 use crate::stats::{HarmDirection, Margin};
 use crate::store::Tx;
 
@@ -149,7 +150,10 @@ async fn days(tx: &mut Tx, outcome: &Outcome, request: &DryRunRequest) -> Result
     let daily_units = request.daily_units.or_else(|| baseline.and_then(|known| known.daily_units));
     if let Some(population) = request.population {
         let units = daily_units.ok_or_else(|| unknown("traffic", "--traffic 2000"))?;
-        return Ok((vec![Day { population, units }], format!("as stated: {population:?}, {units:.0} units a day")));
+        return Ok((
+            vec![Day { population, units }],
+            format!("as stated: {population:?}, {} units a day", whole(units)),
+        ));
     }
     let mut levels = tx.measurement_levels(outcome.id, &spec.signal.name, MAX_HISTORY).await?;
     levels.reverse();
@@ -164,7 +168,7 @@ async fn days(tx: &mut Tx, outcome: &Outcome, request: &DryRunRequest) -> Result
         .and_then(|known| population_of(known.value, known.variance))
         .ok_or_else(|| unknown("baseline", "--baseline 5%"))?;
     let units = daily_units.ok_or_else(|| unknown("traffic", "--traffic 2000"))?;
-    let basis = format!("the baseline measured at activation, {units:.0} units a day");
+    let basis = format!("the baseline measured at activation, {} units a day", whole(units));
     Ok((vec![Day { population, units }], basis))
 }
 

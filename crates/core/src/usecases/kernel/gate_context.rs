@@ -3,14 +3,16 @@
 use super::budget::budget_part;
 use super::digest::digest;
 use super::dry_run::dry_run_facts;
+use super::scale::scale_of;
 use super::step_context::StepContext;
 use crate::domain::{
-    ContextPackage, Experiment, Facts, GateType, GuardrailFacts, HypothesisFacts, LearningFacts, Nullable, Outcome,
-    OutcomeFacts, Plan, PlanFacts, Stored, Verdict,
+    ContextPackage, Experiment, Facts, GateType, GuardrailFacts, GuardrailPlan, HypothesisFacts, LearningFacts,
+    Nullable, Outcome, OutcomeFacts, Plan, PlanFacts, Stored, Verdict,
 };
 use crate::error::Result;
 use crate::hypotheses::conflict_between;
 use crate::ids::GateId;
+use crate::stats::Scale;
 use crate::store::{LearningQuery, StoredLearning, Tx};
 use crate::usecases::Runtime;
 
@@ -25,8 +27,9 @@ pub(super) async fn context_package(
     context: &StepContext,
 ) -> Result<ContextPackage> {
     let spec = &outcome.spec;
+    let scale = scale_of(tx, outcome).await?;
     let mut facts = Facts {
-        outcome: outcome_facts(outcome),
+        outcome: outcome_facts(outcome, scale),
         hypothesis: None,
         plan: None,
         score: None,
@@ -47,7 +50,7 @@ pub(super) async fn context_package(
             (None, false) => Some(budget_part(tx, experiment).await?),
             (part, _) => part,
         };
-        facts.plan = Some(plan_facts(outcome, experiment, budget_part)?);
+        facts.plan = Some(plan_facts(tx, outcome, experiment, budget_part).await?);
         open_conditions = conditions(tx, experiment).await?;
         match gate_type {
             GateType::PortfolioReview => {
@@ -129,11 +132,12 @@ async fn similar_learnings(tx: &mut Tx, experiment: &Experiment) -> Result<Vec<L
     Ok(shown.collect())
 }
 
-fn outcome_facts(outcome: &Outcome) -> OutcomeFacts {
+fn outcome_facts(outcome: &Outcome, scale: Scale) -> OutcomeFacts {
     let spec = &outcome.spec;
     OutcomeFacts {
         title_says: spec.title.clone(),
         signal: spec.signal.metric.clone(),
+        scale: Some(scale),
         direction: spec.target.direction,
         from: spec.target.from,
         to: spec.target.to,
@@ -162,16 +166,26 @@ fn hypothesis_facts(experiment: &Experiment) -> HypothesisFacts {
     }
 }
 
-fn plan_facts(outcome: &Outcome, experiment: &Experiment, budget_part: Option<u32>) -> Result<PlanFacts> {
+async fn plan_facts(
+    tx: &mut Tx,
+    outcome: &Outcome,
+    experiment: &Experiment,
+    budget_part: Option<u32>,
+) -> Result<PlanFacts> {
     let plan = Plan::of(&outcome.spec, &experiment.hypothesis, budget_part);
-    let guardrails = plan.guardrails.iter().map(|guardrail| GuardrailFacts {
-        signal: guardrail.signal.name.clone(),
-        bound: guardrail.bound.clone(),
-        on_violation: guardrail.on_violation,
-    });
+    let mut guardrails = Vec::new();
+    for GuardrailPlan { signal, bound, on_violation, .. } in &plan.guardrails {
+        let read = tx.measurement_series(experiment.id, &signal.name, 1).await?;
+        guardrails.push(GuardrailFacts {
+            signal: signal.name.clone(),
+            scale: bound.scale(signal, read.first().map(|reading| &reading.sums)),
+            bound: bound.clone(),
+            on_violation: *on_violation,
+        });
+    }
     Ok(PlanFacts {
         hash: digest(&plan)?,
-        guardrails: guardrails.collect(),
+        guardrails,
         design: plan.design,
         alpha: plan.alpha,
         error_budget: plan.error_budget,

@@ -1,11 +1,13 @@
 //! What an experiment taught, stored at its end.
 
 use super::event::new_event;
+use super::scale::scale_of;
 use super::step_context::StepContext;
 use crate::audit::{EventKind, Subject, SubjectKind};
 use crate::domain::{Evidence, EvidenceGrade, Experiment, ExperimentStatus, FindingType, Learning, Outcome, Stored};
 use crate::error::Result;
 use crate::ids::LearningId;
+use crate::present::{Scale, count, plain};
 use crate::principal::Principal;
 use crate::stats::Recommendation;
 use crate::store::Tx;
@@ -19,7 +21,8 @@ pub(super) async fn store_learning(
     experiment: &Experiment,
     context: &StepContext,
 ) -> Result<()> {
-    let judged = judge(outcome, experiment, context)?;
+    let scale = scale_of(tx, outcome).await?;
+    let judged = judge(outcome, experiment, context, &scale)?;
     let hypothesis = &experiment.hypothesis;
     let learning = Learning {
         id: runtime.ids.next::<LearningId>(),
@@ -50,7 +53,7 @@ struct Judged {
 }
 
 /// The finding in the runtime's own words, and how sure it is; computed from the result, never by a language model.
-fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext) -> Result<Judged> {
+fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext, scale: &Scale) -> Result<Judged> {
     let metric = &outcome.spec.signal.metric;
     let ending = context.conclusion.as_deref().unwrap_or("concluded");
     let Some(result) = experiment.current_result.as_ref().filter(|_| experiment.launched_at.is_some()) else {
@@ -84,17 +87,18 @@ fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext) -> R
         EvidenceGrade::D => 0.2,
     };
     let interval = match result.ci.map_or((None, None), |ci| (ci.lower, ci.upper)) {
-        (Some(low), Some(high)) => format!(" (confidence sequence {low:+.6} to {high:+.6})"),
+        (Some(low), Some(high)) => format!(" (confidence sequence {})", scale.interval(Some(low), Some(high))),
         _ => String::new(),
     };
     let effect = result.effect.map_or_else(
         || format!("{metric} could not be compared"),
-        |effect| format!("{metric} changed by {effect:+.6}{interval}"),
+        |effect| format!("{metric} changed by {}{interval}", scale.change(effect)),
     );
-    let finding = format!(
-        "{effect}, with {} control and {} treatment units; {}; {ending}.",
-        result.n_control, result.n_treatment, result.advice.reason
-    );
+    let units = format!("{} control and {} treatment units", count(result.n_control), count(result.n_treatment));
+    let reason = &result.advice.reason;
+    // Where a rule ended it, its reason is the ending.
+    let end = if ending == reason { String::new() } else { format!(" Decision: {}.", plain(ending)) };
+    let finding = format!("{effect}, with {units}. {reason}{end}");
     let status = experiment.state.status;
     let finding = if finding_type == FindingType::Inconclusive && status != ExperimentStatus::Shipped {
         format!("Inconclusive: {finding}")

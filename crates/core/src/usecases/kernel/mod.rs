@@ -30,6 +30,7 @@ pub(super) mod lookup;
 pub(super) mod new_experiment;
 pub(super) mod outcome_step;
 pub(super) mod proposal;
+pub(super) mod scale;
 pub(super) mod signal_problem;
 pub(super) mod step_context;
 pub(super) mod text;

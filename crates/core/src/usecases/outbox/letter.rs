@@ -2,6 +2,7 @@
 
 use crate::domain::{ExperimentStatus, GateNotice, GateType, Notice};
 use crate::ports::Letter;
+use crate::present::plain;
 
 /// A line about a notice, for lists.
 pub(in crate::usecases) fn subject(notice: &Notice) -> String {
@@ -81,7 +82,7 @@ fn wanted(gate_type: GateType) -> &'static str {
 }
 
 fn stands(status: ExperimentStatus) -> String {
-    format!("is now {}", status.as_str().replace('_', " "))
+    format!("is now {}", plain(status.as_str()))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::Outcomes;
 use crate::domain::{ArmSums, Assurance, Baseline, Outcome, OutcomeStatus, Reading, Verdict, Window};
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::OutcomeEvent;
+use crate::present::percent;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::decision::sign_for_outcome;
 use crate::usecases::kernel::level::{read_level, store_level};
@@ -53,13 +54,15 @@ impl Outcomes<'_> {
         let from = outcome.spec.target.from;
         let far = (baseline.value - from).abs() > outcome.spec.target.baseline_tolerance * from.abs();
         if far && !accept_baseline {
+            let scale = outcome.spec.signal.scale(outcome.spec.target.to, Some(&reading.data));
             return Err(Error::new(
                 Code::BaselineFar,
                 format!(
-                    "`{}` was measured at {:.6}, but `target.from` says {from}: more than {:.0} % apart",
+                    "`{}` was measured at {}, but `target.from` says {}: more than {} apart",
                     outcome.spec.signal.name,
-                    baseline.value,
-                    outcome.spec.target.baseline_tolerance * 100.0
+                    scale.level(baseline.value),
+                    scale.level(from),
+                    percent(outcome.spec.target.baseline_tolerance)
                 ),
             )
             .hint("correct target.from (or the query), or accept the measured value with --accept-baseline"));

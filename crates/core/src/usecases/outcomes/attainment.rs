@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::domain::{ArmSums, Direction, Measurement, Outcome, Target};
 use crate::error::Result;
+use crate::present::number;
 use crate::stats::{self, Alpha, SeriesVerdict, level_vs_target, rate_confidence};
 use crate::store::Tx;
 
@@ -84,13 +85,13 @@ fn judge(readings: &[Measurement], target: &Target, alpha: Alpha) -> Attainment 
     };
     let is_long = held >= target.dwell.get();
     let is_met = verdict == SeriesVerdict::TargetMet && is_long;
-    let days = held.as_secs_f64() / 86_400.0;
+    let days = number((held.as_secs_f64() / 86_400.0).round());
     let says = match verdict {
         SeriesVerdict::TargetMet if is_long => {
-            format!("the level is beyond the target and has stayed there for {days:.0} days")
+            format!("the level is beyond the target and has stayed there for {days} days")
         }
         SeriesVerdict::TargetMet => {
-            format!("the level has been beyond the target for {days:.0} days; it must stay there for {}", target.dwell)
+            format!("the level has been beyond the target for {days} days; it must stay there for {}", target.dwell)
         }
         SeriesVerdict::TargetMissed => "the level has not reached the target".to_owned(),
         SeriesVerdict::Moved | SeriesVerdict::NotDistinguishable => {

@@ -10,6 +10,7 @@ use crate::domain::{
     PauseCause, Stored, text_enum,
 };
 use crate::error::Result;
+use crate::present::Scale;
 use crate::stats::Recommendation;
 use crate::store::{ExperimentGlance, GateGlance, Tx};
 use crate::usecases::Runtime;
@@ -133,6 +134,9 @@ pub struct OutcomeLine {
     pub experiments: Vec<ExperimentLine>,
     /// How many experiments are not listed.
     pub n_more: i64,
+    /// How values of the signal are written for people.
+    #[serde(skip)]
+    pub scale: Scale,
 }
 
 /// Everything at a glance.
@@ -238,6 +242,7 @@ async fn outcome_line(runtime: &Runtime, tx: &mut Tx, outcome: &Outcome) -> Resu
         signal: signal_line(runtime, tx, outcome, latest.as_ref()).await?,
         experiments: listed.into_iter().map(experiment_line).collect(),
         n_more: (total - n_listed).max(0),
+        scale: spec.signal.scale(spec.target.to, latest.as_ref().map(|reading| &reading.sums)),
     })
 }
 

@@ -1,8 +1,8 @@
 //! What was built: the difference as git has it, and how it compares with what was claimed.
 
 use outcome_core::domain::{BuildScope, Change, ChangeKind, Facts, Nullable};
+use outcome_core::present::{count, words};
 
-use super::super::format::words;
 use super::super::sections::{Section, Table};
 use super::proposal::principal;
 use super::values::{text, unreadable};
@@ -29,7 +29,7 @@ pub(super) fn section(facts: &Facts) -> Section {
     section.text("Scope", Some(verdict.to_owned()));
     warn(&mut section, &build.scope);
     let changes = &build.scope.changes;
-    section.text("Changed paths", Some(changes.len().to_string()));
+    section.text("Changed paths", Some(count(changes.len() as u64)));
     let mut lines: Vec<Vec<String>> = changes.iter().take(MAX_LINES).map(change).collect();
     if changes.len() > MAX_LINES {
         lines.push(vec!["…".to_owned(), format!("and {} more, in the JSON below", changes.len() - MAX_LINES)]);

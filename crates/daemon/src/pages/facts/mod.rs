@@ -8,6 +8,7 @@ mod result;
 mod values;
 
 use outcome_core::domain::{ContextPackage, Facts, Nullable};
+use outcome_core::present::plain;
 
 use self::values::unreadable;
 use super::sections::Section;
@@ -40,7 +41,7 @@ fn obstacles(facts: &Facts, open_conditions: &[String]) -> Section {
     let mut section = Section::new("Check these first");
     section.warnings.extend(facts.conflicts.iter().flatten().map(|text| format!("Conflict: {text}.")));
     if let Some(pause) = Nullable::of(facts.pause.as_ref()) {
-        let cause = super::format::words(pause.cause.as_str()).to_lowercase();
+        let cause = plain(pause.cause.as_str());
         section.warnings.push(format!("Paused ({cause}): {}", pause.detail));
     }
     section

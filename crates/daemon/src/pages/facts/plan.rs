@@ -1,28 +1,28 @@
 //! How it will be judged: plan, thresholds, constraints, and the outcome it serves.
 
 use outcome_core::domain::{ConstraintBound, Direction, Facts, GuardrailFacts};
+use outcome_core::present::{count, instant, number as show, percent, words};
 
-use super::super::format::{count, instant, number as show, percent, signed, words};
 use super::super::sections::{Section, Table};
-use super::values::text;
+use super::values::{scale, text};
 
 pub(super) fn section(facts: &Facts) -> Section {
     let mut section = Section::new("Plan and thresholds");
     let Some(plan) = &facts.plan else { return section };
     section.intro = Some(
-        "Thresholds are absolute, in the signal's units; positive means better. The plan is frozen at launch."
+        "Thresholds are absolute differences from the control; positive means better. The plan is frozen at launch."
             .to_owned(),
     );
     section.text("Design", Some(words(plan.design.as_str())));
     section.text("Confidence", Some(percent(1.0 - plan.alpha)));
     section.text("Randomisation unit", text(&plan.randomisation_unit).map(words));
-    let measurement = &plan.measurement;
+    let (measurement, scale) = (&plan.measurement, scale(facts));
     section.text("Duration", Some(format!("{} days", show(f64::from(measurement.duration_days)))));
     let units = count(u64::from(measurement.min_sample_size));
     section.text("Minimum sample", Some(format!("{units} units in all arms")));
-    section.text("Success threshold", Some(signed(measurement.success_threshold)));
-    section.text("Kill threshold", Some(signed(measurement.kill_threshold)));
-    section.text("Minimum detectable effect", Some(show(measurement.minimum_detectable_effect)));
+    section.text("Success threshold", Some(scale.change(measurement.success_threshold)));
+    section.text("Kill threshold", Some(scale.change(measurement.kill_threshold)));
+    section.text("Minimum detectable effect", Some(scale.size(measurement.minimum_detectable_effect)));
     let rollout = &plan.rollout;
     let steps = std::iter::once(&rollout.initial_pct).chain(&rollout.steps).map(|pct| format!("{pct} %"));
     section.text("Rollout", Some(steps.collect::<Vec<_>>().join(" → ")));
@@ -46,14 +46,17 @@ pub(super) fn guardrails(facts: &Facts) -> Section {
 }
 
 fn bound(guard: &GuardrailFacts) -> String {
+    let scale = guard.scale.clone().unwrap_or_default();
     match guard.bound {
         ConstraintBound::NotWorse { margin, must_prove, .. } => {
             let proof = if must_prove { ", must be proven before shipping" } else { "" };
-            format!("at most {} worse than the control{proof}", show(margin))
+            format!("at most {} worse than the control{proof}", scale.size(margin))
         }
-        ConstraintBound::Limits { min: Some(min), max: Some(max) } => format!("{} to {}", show(min), show(max)),
-        ConstraintBound::Limits { min: Some(min), max: None } => format!("at least {}", show(min)),
-        ConstraintBound::Limits { min: None, max: Some(max) } => format!("at most {}", show(max)),
+        ConstraintBound::Limits { min: Some(min), max: Some(max) } => {
+            format!("{} to {}", scale.level(min), scale.level(max))
+        }
+        ConstraintBound::Limits { min: Some(min), max: None } => format!("at least {}", scale.level(min)),
+        ConstraintBound::Limits { min: None, max: Some(max) } => format!("at most {}", scale.level(max)),
         ConstraintBound::Limits { min: None, max: None } => "see the JSON".to_owned(),
     }
 }
@@ -61,6 +64,7 @@ fn bound(guard: &GuardrailFacts) -> String {
 pub(super) fn outcome(facts: &Facts) -> Section {
     let mut section = Section::new("Outcome");
     let outcome = &facts.outcome;
+    let scale = scale(facts);
     section.quote("Title", text(&outcome.title_says));
     section.code("Signal", text(&outcome.signal));
     let better = match outcome.direction {
@@ -68,8 +72,8 @@ pub(super) fn outcome(facts: &Facts) -> Section {
         Direction::Decrease => "less",
     };
     section.text("Better is", Some(better.to_owned()));
-    section.text("Target", Some(format!("from {} to {}", show(outcome.from), show(outcome.to))));
-    section.text("Measured baseline", outcome.measured_baseline.as_ref().map(|baseline| show(baseline.value)));
+    section.text("Target", Some(format!("from {} to {}", scale.level(outcome.from), scale.level(outcome.to))));
+    section.text("Measured baseline", outcome.measured_baseline.as_ref().map(|baseline| scale.level(baseline.value)));
     section.text("Deadline", outcome.deadline.map(instant));
     section
 }

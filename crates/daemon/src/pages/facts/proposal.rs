@@ -1,11 +1,11 @@
 //! What was proposed, how it was ranked, and what was learnt before.
 
 use outcome_core::domain::{Author, Facts};
+use outcome_core::present::{number as show, percent, words};
 use outcome_core::principal::Principal;
 
-use super::super::format::{number as show, percent, signed, words};
 use super::super::sections::{Section, Table};
-use super::values::{text, yes};
+use super::values::{scale, text, yes};
 
 pub(super) fn hypothesis(facts: &Facts) -> Section {
     let mut section = Section::new("Hypothesis");
@@ -16,7 +16,7 @@ pub(super) fn hypothesis(facts: &Facts) -> Section {
     section.quote("Why it should work", text(&said.mechanism_says));
     section.quote("The change", text(&said.intervention_says));
     section.text("Kind of change", Some(words(said.intervention.as_str())));
-    section.text("Expected improvement", Some(signed(said.expected_improvement)));
+    section.text("Expected improvement", Some(scale(facts).change(said.expected_improvement)));
     section.text("Author's confidence", Some(percent(said.confidence)));
     section.codes("Paths it will change", said.touched_paths.clone());
     section.code("Feature flag", text(&said.flag_key));

@@ -1,18 +1,21 @@
 //! What was measured: effect, confidence sequence, p-value, units, health, constraints.
 
-use outcome_core::domain::{Evaluation, Facts, GuardrailResult, Interval, Nullable, Severity, SrmLevel};
+use outcome_core::domain::{ConstraintBound, Facts, GuardrailFacts, GuardrailResult, Severity, SrmLevel};
+use outcome_core::present::{
+    count, instant, number as show, p_value, percent, percent_interval, signed_percent, words,
+};
 
-use super::super::format::{count, instant, number as show, p_value, percent, signed, words};
 use super::super::sections::{Section, Table};
-use super::values::{text, unreadable, yes};
+use super::values::{scale, text, unreadable, yes};
 
 pub(super) fn section(facts: &Facts) -> Section {
     let mut section = Section::new("Result so far");
-    let result = match shown(facts) {
+    let result = match facts.evaluation() {
         Some(Ok(result)) => result,
         Some(Err(problem)) => return unreadable("Result so far", problem),
         None => return section,
     };
+    let scale = scale(facts);
     section.intro = Some(
         "Treatment minus control. The result is always valid: looking often does not make an error more likely. The runtime \
          computed all figures from the readings."
@@ -25,47 +28,30 @@ pub(super) fn section(facts: &Facts) -> Section {
     section.warnings.extend(health);
     let reason = text(&result.advice.reason).map(|reason| format!(": {reason}")).unwrap_or_default();
     section.text("Recommendation", Some(words(result.advice.recommendation.as_str()) + &reason));
-    section.text("Effect", result.effect.map(signed));
-    section.text("Confidence sequence", result.ci_running.or(result.ci).map(|ci| interval(ci, signed)));
-    section.text("Relative lift", result.lift.map(percent_signed));
-    section.text("Its interval", result.lift_ci.map(|ci| interval(ci, percent_signed)));
+    section.text("Effect", result.effect.map(|effect| scale.change(effect)));
+    section.text("Confidence sequence", result.ci_running.or(result.ci).map(|ci| scale.interval(ci.lower, ci.upper)));
+    section.text("Relative lift", result.lift.map(signed_percent));
+    section.text("Its interval", result.lift_ci.map(|ci| percent_interval(ci.lower, ci.upper)));
     section.text("p-value (running)", Some(p_value(result.p_running)));
     section.text("Evidence (e-value)", result.e_value.map(show));
     section.text("Alpha of this test", result.alpha.map(percent));
     section.text("Evidence grade", result.grade.map(|grade| grade.to_string()));
     section.text("Significant", yes(result.is_significant));
     section.text("Needed for a decision", result.advice.next.as_deref().and_then(text).map(ToOwned::to_owned));
+    let level = |level: Option<f64>| level.map_or_else(|| "unknown".to_owned(), |level| scale.level(level));
     let arms = [
         ("Control", result.n_control, result.control_level),
         ("Treatment", result.n_treatment, result.treatment_level),
     ];
     section.table = Some(Table {
         heads: vec!["Arm", "Units", "Level"],
-        lines: arms
-            .iter()
-            .map(|(arm, n, level)| vec![(*arm).to_owned(), count(*n), level.map_or_else(|| "unknown".to_owned(), show)])
-            .collect(),
+        lines: arms.iter().map(|(arm, n, found)| vec![(*arm).to_owned(), count(*n), level(*found)]).collect(),
     });
     section.text("Minimum sample reached", yes(result.is_min_sample_reached));
     section.text("Traffic split as declared", Some(split(result.srm.level)));
     section.text("Rollout step", facts.rollout_step.map(|step| (step + 1).to_string()));
     section.text("Read at", result.polled_at.map(instant));
     section
-}
-
-fn shown(facts: &Facts) -> Option<Result<&Evaluation, String>> {
-    Nullable::of(facts.result.as_ref()).map(|result| result.shown())
-}
-
-/// An interval with its open sides said.
-fn interval(found: Interval, show: fn(f64) -> String) -> String {
-    let side = |end: Option<f64>, open: &str| end.map_or_else(|| open.to_owned(), show);
-    format!("{} to {}", side(found.lower, "no lower end"), side(found.upper, "no upper end"))
-}
-
-fn percent_signed(share: f64) -> String {
-    let sign = if share > 0.0 { "+" } else { "" };
-    format!("{sign}{}", percent(share))
 }
 
 fn split(level: SrmLevel) -> String {
@@ -79,21 +65,24 @@ fn split(level: SrmLevel) -> String {
 
 pub(super) fn guardrails(facts: &Facts) -> Section {
     let mut section = Section::new("Measured constraints");
-    let found = match shown(facts) {
+    let found = match facts.evaluation() {
         Some(Ok(result)) => result.guardrails.as_slice(),
         _ => &[],
     };
     if !found.is_empty() {
         section.table = Some(Table {
             heads: vec!["Constraint", "Value", "Bound", "State"],
-            lines: found.iter().map(line).collect(),
+            lines: found.iter().map(|guard| line(guard, facts.constraint_of(&guard.name))).collect(),
         });
     }
     section
 }
 
-fn line(guard: &GuardrailResult) -> Vec<String> {
-    let figure = |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), show);
+fn line(guard: &GuardrailResult, declared: Option<&GuardrailFacts>) -> Vec<String> {
+    let scale = declared.and_then(|declared| declared.scale.clone()).unwrap_or_default();
+    let is_difference = declared.is_some_and(|declared| matches!(declared.bound, ConstraintBound::NotWorse { .. }));
+    let say = |x: f64| if is_difference { scale.size(x) } else { scale.level(x) };
+    let figure = |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), say);
     let state = if guard.breached {
         "crossed"
     } else if guard.is_alerting {

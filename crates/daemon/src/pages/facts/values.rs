@@ -1,6 +1,14 @@
 //! How one value is said, or that it is not there.
 
+use outcome_core::domain::Facts;
+use outcome_core::present::Scale;
+
 use super::super::sections::Section;
+
+/// How values of the outcome's signal are written; facts of earlier versions do not say, and show the numbers as they are.
+pub(super) fn scale(facts: &Facts) -> Scale {
+    facts.outcome.scale.clone().unwrap_or_default()
+}
 
 /// A text unless it is empty.
 pub(super) fn text(text: &str) -> Option<&str> {

@@ -78,8 +78,8 @@ pub(super) async fn poll_experiment(
     };
     let evaluated = match (&poll, &gathered.weeks) {
         (Some(poll), None) => evaluate_poll(plan, poll, corrected.as_ref().or(previous.as_ref()))?,
-        (Some(poll), Some(Weeks { pre, post, .. })) => {
-            let blocks = Blocks { pre, post, target: plan.target.unwrap_or(f64::MAX) };
+        (Some(poll), Some(Weeks { pre, post, scale, .. })) => {
+            let blocks = Blocks { pre, post, target: plan.target.unwrap_or(f64::MAX), scale };
             Some(evaluate_series(plan, poll, &blocks, previous.as_ref())?)
         }
         (None, _) => None,

@@ -34,7 +34,7 @@ pub(super) async fn gather(
         let readings = read_phases(runtime, config, experiment, &plan.signal, &gathered.phases, now).await;
         readings.map(|readings| gathered.primary = readings).err()
     } else {
-        let weeks = read_weeks(runtime, config, experiment, &plan.signal, now).await;
+        let weeks = read_weeks(runtime, config, experiment, &plan.signal, outcome.spec.target.to, now).await;
         weeks.map(|weeks| gathered.weeks = Some(weeks)).err()
     };
     gathered.failures.extend(failed.map(|error| (plan.signal.name.clone(), error)));

@@ -10,6 +10,7 @@ use super::measurement::level;
 use crate::config::Config;
 use crate::domain::{ArmSums, Experiment, Reading, SignalSpec, Window};
 use crate::error::{Error, Result};
+use crate::present::Scale;
 use crate::store::Tx;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::workspace_file::source;
@@ -27,6 +28,8 @@ pub(super) struct Weeks {
     pub(super) pre: Vec<f64>,
     /// After it, whole weeks only.
     pub(super) post: Vec<f64>,
+    /// How they are written.
+    pub(super) scale: Scale,
     /// To be stored.
     pub(super) new: Vec<Reading<ArmSums>>,
 }
@@ -37,6 +40,7 @@ pub(super) async fn read_weeks(
     config: &Config,
     experiment: &Experiment,
     signal: &SignalSpec,
+    target: f64,
     now: Timestamp,
 ) -> Result<Weeks> {
     let launched_at = experiment.launched_at.unwrap_or(now);
@@ -72,6 +76,8 @@ pub(super) async fn read_weeks(
             None => {}
         }
     }
+    let sums = weeks.new.last().map(|reading| &reading.data).or(stored.last().map(|reading| &reading.sums));
+    weeks.scale = signal.scale(target, sums);
     Ok(weeks)
 }
 

@@ -1,0 +1,16 @@
+//! How figures, instants and names are said to people. Every front end and every sentence of ours takes its words from here, so
+//! that a share, a count or an instant reads the same on a page, in a terminal, in a chart and in a learning.
+//!
+//! **Invariant**: pure. Nothing here reads a clock or a file, and what is written here is never parsed again.
+
+mod axis;
+mod time;
+mod words;
+
+pub use crate::stats::figures::{
+    Scale, count, number, p_value, percent, percent_interval, signed, signed_percent, significant, whole,
+};
+
+pub use axis::{day, ticks};
+pub use time::{due, instant, relative, span, when};
+pub use words::{plain, words};
