@@ -24,6 +24,7 @@ const EXCEPTIONS: &[Exception] = &[
     ("crates/mcp/src/args.rs", "JSON Schema, and a model's arguments before they are checked against it"),
     ("crates/mcp/src/courtesy.rs", "state that the protocol carries from one call to the next"),
     ("crates/mcp/src/suspicion.rs", "the address of a text in an answer, which is a JSON pointer"),
+    ("crates/mcp/src/tools/input.rs", "JSON Schema"),
     ("crates/mcp/src/tools/hypothesis.rs", "a model's arguments before they are checked"),
 ];
 
