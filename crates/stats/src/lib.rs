@@ -14,6 +14,8 @@
 //!            start_gate ---------^              \-> lift          srm, guardrail ---^
 //! ```
 
+#![warn(missing_docs)]
+
 mod arms;
 mod assess;
 mod assessment;

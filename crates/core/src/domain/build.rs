@@ -57,11 +57,17 @@ pub struct BuildScope {
 /// The length of each list of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScopeCounts {
+    /// Entries of the difference.
     pub n_changes: usize,
+    /// Entries outside of the scope.
     pub n_violations: usize,
+    /// Paths that were changed and not claimed.
     pub n_missing_from_claim: usize,
+    /// Paths that were claimed and not changed.
     pub n_claimed_but_unchanged: usize,
+    /// Changes to what judges the experiment.
     pub n_instrumentation: usize,
+    /// Entries whose content was not read.
     pub n_not_inspected: usize,
 }
 
@@ -77,11 +83,15 @@ pub struct ClaimComparison {
 /// Something that whoever approves should know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Note {
+    /// What kind of thing.
     pub kind: NoteKind,
+    /// Where, from the repository's root.
     pub path: String,
+    /// The sentence to show.
     pub message: String,
 }
 
+/// What a note is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoteKind {
@@ -92,8 +102,11 @@ pub enum NoteKind {
 /// A change to something that judges the experiment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InstrumentationFlag {
+    /// The changed file, from the repository's root.
     pub path: String,
+    /// What it touches.
     pub watch: Watch,
+    /// How.
     pub tampering: Tampering,
     /// How many changed lines mention it.
     pub n_lines: usize,
@@ -104,11 +117,13 @@ pub struct InstrumentationFlag {
 /// Something that judges the experiment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Watch {
+    /// What kind of thing.
     pub kind: WatchKind,
     /// A name as it stands in code, or a path from the repository's root.
     pub text: String,
 }
 
+/// What is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WatchKind {
@@ -116,25 +131,32 @@ pub enum WatchKind {
     Event,
     /// A table; its schema is left out, since code often does so too.
     Table,
+    /// The name of a metric.
     Metric,
+    /// The key of a feature flag.
     Flag,
     /// A file, such as the `outcome.yaml`: every change of it counts.
     File,
 }
 
+/// What happened to the lines that mention it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Tampering {
+    /// Lines were added.
     LinesAdded,
+    /// Lines were removed.
     LinesRemoved,
     /// Lines were both added and removed.
     LinesChanged,
+    /// The file itself changed.
     FileTouched,
 }
 
 /// One entry of the difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
+    /// What happened.
     pub kind: ChangeKind,
     /// From the repository's root; for a deletion the path that is gone.
     pub path: String,
@@ -144,9 +166,11 @@ pub struct Change {
     pub is_utf8: bool,
     /// Git's mode in octal, such as `100644`; `None` where the entry does not exist.
     pub old_mode: Option<String>,
+    /// The same afterwards.
     pub new_mode: Option<String>,
     /// The object before and after: a blob, or the commit of a submodule.
     pub old_object: Option<String>,
+    /// The same afterwards.
     pub new_object: Option<String>,
     /// The entry is, or was, a symbolic link.
     pub is_symlink: bool,
@@ -156,13 +180,19 @@ pub struct Change {
     pub is_submodule: bool,
 }
 
+/// What happened to an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
+    /// It is new.
     Added,
+    /// Its content changed.
     Modified,
+    /// It is gone.
     Deleted,
+    /// It has another path.
     Renamed,
+    /// It was made from another entry.
     Copied,
     /// A file became a link or a submodule, or the other way round.
     TypeChanged,

@@ -1,6 +1,8 @@
 //! Data and its rules. **Invariant**: nothing here does I/O, and no other module of the crate is used but `ids`,
 //! `principal`, `error` and the statistics' plain types.
 
+#![warn(missing_docs)]
+
 mod build;
 mod decision;
 mod evaluation;

@@ -3,6 +3,8 @@
 //! **Invariant**: no vendor and no HTTP client in here. Vendors implement these traits in `outcome-integrations`, and each
 //! program plugs that table in.
 
+#![warn(missing_docs)]
+
 mod flag_error;
 mod flag_state;
 pub mod flags;
