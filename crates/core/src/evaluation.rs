@@ -146,24 +146,6 @@ pub fn correct_past(plan: &Plan, poll: &Poll, past: &[Poll], previous: &RunningS
     Ok(Some(Corrected { state, n_polls: kept.len() }))
 }
 
-/// Evaluates a poll that may restate the past: the running evidence is then that of the corrected earlier polls, in a new
-/// epoch, and the poll itself is held once.
-///
-/// # Errors
-/// As [`evaluate_poll`].
-pub fn evaluate_restated(
-    plan: &Plan,
-    poll: &Poll,
-    past: &[Poll],
-    previous: Option<&RunningState>,
-) -> Result<Option<Judged>> {
-    let corrected = match previous {
-        Some(previous) => correct_past(plan, poll, past, previous)?,
-        None => None,
-    };
-    evaluate_poll(plan, poll, corrected.as_ref().map(|corrected| &corrected.state).or(previous))
-}
-
 /// The polls before `poll` whose units only grow, up to `poll` itself; the newest are believed first.
 fn consistent_past<'p>(poll: &Poll, past: &'p [Poll]) -> Vec<&'p Poll> {
     let (mut later_phases, mut later_as_of) = (phases_of(&poll.phases), poll.as_of.as_second());

@@ -30,5 +30,5 @@ pub(crate) async fn show(State(app): State<App>) -> (StatusCode, Json<Value>) {
 }
 
 async fn ask(app: &App) -> outcome_core::Result<()> {
-    app.runtime.db().read(app.runtime.workspace().id).await?.log_head().await.map(drop)
+    app.runtime.workspaces().is_reachable().await
 }

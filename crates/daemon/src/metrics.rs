@@ -1,7 +1,6 @@
 //! `/metrics` in Prometheus' text format. Only counts: no name of an outcome, member or signal.
 //! <https://prometheus.io/docs/instrumenting/exposition_formats/>
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::PoisonError;
 
@@ -9,22 +8,19 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
+use outcome_core::usecases::Counts;
+
 use crate::App;
 use crate::http::problem::Problem;
 
 /// GET /metrics
 pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
-    let mut tx = app.runtime.db().read(app.runtime.workspace().id).await?;
-    let n_gates = tx.gate_list_open().await?.len();
-    let counts = tx.experiment_counts().await?;
-    let by_status: BTreeMap<&'static str, i64> =
-        counts.into_iter().map(|(status, count)| (status.as_str(), count)).collect();
-    drop(tx);
-    let body = render(&app, n_gates, &by_status);
+    let counts = app.runtime.workspaces().counts().await?;
+    let body = render(&app, &counts);
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], body).into_response())
 }
 
-fn render(app: &App, n_gates: usize, by_status: &BTreeMap<&'static str, i64>) -> String {
+fn render(app: &App, counts: &Counts) -> String {
     let mut out = String::new();
     let polls = app.polls.counts();
     simple(&mut out, "polls_total", "counter", "Poll rounds.", polls.n_rounds as f64);
@@ -44,9 +40,9 @@ fn render(app: &App, n_gates: usize, by_status: &BTreeMap<&'static str, i64>) ->
         "End of the latest successful poll round; 0 if there was none yet.",
         last,
     );
-    simple(&mut out, "gates_pending", "gauge", "Gates that are waiting for a human.", n_gates as f64);
+    simple(&mut out, "gates_pending", "gauge", "Gates that are waiting for a human.", counts.n_open_gates as f64);
     head(&mut out, "experiments", "gauge", "Experiments by status.");
-    for (status, count) in by_status {
+    for (status, count) in &counts.experiments {
         let _ = writeln!(out, "outcome_runtime_experiments{{status=\"{status}\"}} {count}");
     }
     if let Some(is_intact) = *app.metrics.audit_intact.lock().unwrap_or_else(PoisonError::into_inner) {

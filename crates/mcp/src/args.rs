@@ -34,9 +34,10 @@ pub(crate) fn parse<T: DeserializeOwned>(spec: &ToolSpec, raw: Option<JsonObject
     }
     let (given, problems) = shape(&raw, &schema, spec.aliases);
     if let Some(first) = problems.first() {
-        let mut failure = Failure::invalid(first.clone()).hint(format!("valid arguments: {}", signature(&schema)));
+        let mut failure = Failure::invalid(first.text.clone()).hint(format!("valid arguments: {}", signature(&schema)));
         if problems.len() > 1 {
-            let more: Vec<Value> = problems.iter().skip(1).take(8).map(|text| Value::from(text.as_str())).collect();
+            let more: Vec<Value> =
+                problems.iter().skip(1).take(8).map(|problem| Value::from(problem.text.as_str())).collect();
             failure = failure.with("more_problems", more);
         }
         return Err(failure.next(spec.name, example(&given)));
@@ -59,8 +60,18 @@ pub(crate) fn deciding(spec: &ToolSpec, raw: Option<&JsonObject>) -> Option<&'st
     DECIDING.into_iter().find(|word| keys.iter().any(|key| key == word) && !is_known(word))
 }
 
-/// The given values under the schema's names and types, and every problem as a sentence.
-pub(crate) fn shape(raw: &JsonObject, schema: &Value, aliases: &[(&str, &str)]) -> (JsonObject, Vec<String>) {
+/// What is wrong with one argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ArgProblem {
+    /// The argument's name in the schema, or as it was given where the schema has none.
+    pub(crate) argument: String,
+    /// The sentence.
+    pub(crate) text: String,
+}
+
+/// The given values under the schema's names and types, and every problem.
+pub(crate) fn shape(raw: &JsonObject, schema: &Value, aliases: &[(&str, &str)]) -> (JsonObject, Vec<ArgProblem>) {
+    let problem = |argument: &str, text: String| ArgProblem { argument: argument.to_owned(), text };
     let empty = Map::new();
     let known = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
     let (mut given, mut problems) = (Map::new(), Vec::new());
@@ -75,7 +86,7 @@ pub(crate) fn shape(raw: &JsonObject, schema: &Value, aliases: &[(&str, &str)]) 
             continue;
         }
         let Some(property) = known.get(name) else {
-            problems.push(format!("there is no argument `{}`", shown(key)));
+            problems.push(problem(&shown(key), format!("there is no argument `{}`", shown(key))));
             continue;
         };
         let is_exact = key == name;
@@ -86,12 +97,12 @@ pub(crate) fn shape(raw: &JsonObject, schema: &Value, aliases: &[(&str, &str)]) 
             Ok(value) => {
                 given.insert(name.to_owned(), value);
             }
-            Err(wanted) => problems.push(format!("`{name}` must be {wanted}")),
+            Err(wanted) => problems.push(problem(name, format!("`{name}` must be {wanted}"))),
         }
     }
     for name in required(schema) {
-        if !given.contains_key(name) && !problems.iter().any(|problem| problem.starts_with(&format!("`{name}`"))) {
-            problems.push(format!("`{name}` is missing"));
+        if !given.contains_key(name) && !problems.iter().any(|problem| problem.argument == name) {
+            problems.push(problem(name, format!("`{name}` is missing")));
         }
     }
     (given, problems)
@@ -240,7 +251,8 @@ mod tests {
             "required": ["experiment_id"],
         });
         let aliases = [("id", "experiment_id"), ("experiment", "experiment_id"), ("workspace_id", "")];
-        shape(raw.as_object().unwrap(), &schema, &aliases)
+        let (given, problems) = shape(raw.as_object().unwrap(), &schema, &aliases);
+        (given, problems.into_iter().map(|problem| problem.text).collect())
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::{ChainBreak, ChainCheck, EventKind, LogEntry, SubjectKind, UnknownKind};
 use crate::domain::{Assurance, DecisionSubject, ExperimentState, GateState, OutcomeState, SignedDecision};
@@ -15,7 +15,7 @@ use crate::lifecycle::{
 use crate::principal::Principal;
 
 /// First line of every log.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkspaceCreated {
     /// Fingerprint of the key that all others chain to.
     pub root_fingerprint: String,
@@ -26,7 +26,7 @@ pub struct WorkspaceCreated {
 }
 
 /// Payload of `gate.opened`.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GateOpened {
     /// Fixed for its life.
     pub rules: GateRules,
@@ -39,7 +39,7 @@ pub struct GateOpened {
 }
 
 /// Payload of `experiment.created`.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExperimentCreated {
     /// At its beginning.
     pub state: ExperimentState,
@@ -50,7 +50,7 @@ pub struct ExperimentCreated {
 }
 
 /// Payload of `outcome.created`.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OutcomeCreated {
     /// At its beginning.
     pub state: OutcomeState,
@@ -244,15 +244,11 @@ impl Replay {
                 return once(self.experiments.insert(id, fresh).is_none());
             }
             EventKind::ExperimentMeasured => {
-                let text = |field: &str| {
-                    let found = entry.payload.get(field).and_then(serde_json::Value::as_str);
-                    found.ok_or_else(|| format!("a poll without `{field}`"))
-                };
-                let (key, digest) = (text("key")?, text("digest")?);
-                if key != poll_key(id, entry.at) {
+                let poll: PollLine = payload(entry)?;
+                if poll.key != poll_key(id, entry.at) {
                     return Err("a poll of another experiment or instant".to_owned());
                 }
-                self.readings.insert((id, entry.at), digest.to_owned());
+                self.readings.insert((id, entry.at), poll.digest);
                 return Ok(());
             }
             _ => {}
@@ -348,6 +344,18 @@ fn unknown_kind(entry: &LogEntry) -> Result<(), String> {
         }
         SubjectKind::Workspace | SubjectKind::Learning | SubjectKind::Signal => Ok(()),
     }
+}
+
+/// What an `experiment.measured` line says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PollLine {
+    /// The experiment and the instant, as [`poll_key`] writes them.
+    pub key: String,
+    /// Digest of the readings.
+    pub digest: String,
+    /// How many readings there are.
+    #[serde(default)]
+    pub n: usize,
 }
 
 /// `EXPERIMENT@INSTANT`: which readings the digest of an `experiment.measured` line is about. It repeats the line's own

@@ -57,14 +57,6 @@ pub struct Parsed {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-impl Parsed {
-    /// True when the text cannot be used.
-    #[must_use]
-    pub fn has_errors(&self) -> bool {
-        self.config.is_none()
-    }
-}
-
 /// Reads and checks a text.
 ///
 /// `file_name` stands in the diagnostics; `vendors` is what the file may name. With `env`, references to variables and files that are not there are errors

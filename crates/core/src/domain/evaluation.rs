@@ -69,6 +69,19 @@ impl Evaluation {
         }
     }
 
+    /// Takes over the sentences of an earlier reading of the same facts: their wording may have changed since, and a stored
+    /// sentence stays as it was. A sentence about another recommendation or finding is not taken over.
+    pub fn keep_sentences_of(&mut self, earlier: &Self) {
+        if self.advice.recommendation == earlier.advice.recommendation {
+            self.advice = earlier.advice.clone();
+        }
+        for finding in &mut self.health {
+            if let Some(known) = earlier.health.iter().find(|known| known.code == finding.code) {
+                finding.message.clone_from(&known.message);
+            }
+        }
+    }
+
     /// Whether the source doubts its own answers.
     #[must_use]
     pub fn is_sampled(&self) -> bool {

@@ -24,8 +24,20 @@ impl GateStatus {
     pub fn after(verdict: Verdict) -> Self {
         match verdict {
             Verdict::ApproveWithConditions => Self::ApprovedWithConditions,
-            verdict if verdict.is_negative() => Self::Rejected,
-            _ => Self::Approved,
+            Verdict::Reject
+            | Verdict::Rework
+            | Verdict::Kill
+            | Verdict::Pause
+            | Verdict::Iterate
+            | Verdict::Abandon => Self::Rejected,
+            Verdict::Approve
+            | Verdict::Extend
+            | Verdict::Scale
+            | Verdict::Ship
+            | Verdict::Resume
+            | Verdict::AcceptPolicy
+            | Verdict::ConfirmAchieved
+            | Verdict::Activate => Self::Approved,
         }
     }
 }

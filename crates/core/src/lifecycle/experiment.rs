@@ -72,8 +72,9 @@ pub enum ExperimentEvent<D = VerifiedDecision> {
     },
     /// Success, futility or the end of the plan.
     AnalysisDue {
-        /// Which, as the engine names it.
-        verdict: String,
+        /// Which.
+        #[serde(rename = "verdict")]
+        cause: AnalysisCause,
         /// Why, as a sentence.
         reason: String,
     },
@@ -86,6 +87,22 @@ pub enum ExperimentEvent<D = VerifiedDecision> {
         /// The signed decision.
         decision: D,
     },
+}
+
+text_enum! {
+    /// Why an analysis is due.
+    pub enum AnalysisCause {
+        /// The engine recommends to ship.
+        Ship,
+        /// The declared effect is excluded.
+        KillFutility,
+        /// The effect is proven, a required guardrail is not.
+        IterateGuardrailUnproven,
+        /// The plan ended without an answer.
+        IterateInconclusive,
+        /// The plan ended, and the declared effect is excluded.
+        EndOfPlan,
+    }
 }
 
 impl ExperimentEvent<SignedDecision> {
@@ -105,7 +122,7 @@ impl ExperimentEvent<SignedDecision> {
             V::SampleReached => V::SampleReached,
             V::AutoPaused { cause, detail } => V::AutoPaused { cause, detail },
             V::KilledByRule { detail } => V::KilledByRule { detail },
-            V::AnalysisDue { verdict, reason } => V::AnalysisDue { verdict, reason },
+            V::AnalysisDue { cause, reason } => V::AnalysisDue { cause, reason },
             V::StepMeasured => V::StepMeasured,
             V::Decided { gate, decision } => V::Decided { gate, decision: keyring.verify(&decision)? },
         })

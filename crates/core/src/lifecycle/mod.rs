@@ -10,7 +10,9 @@ mod outcome;
 mod policy;
 
 pub use diagram::lifecycle_markdown;
-pub use experiment::{EXPERIMENT_TABLE, Effect, ExperimentEvent, ExperimentEventKind, Row, To, transition_experiment};
+pub use experiment::{
+    AnalysisCause, EXPERIMENT_TABLE, Effect, ExperimentEvent, ExperimentEventKind, Row, To, transition_experiment,
+};
 pub use gate::{GateEvent, GateEventKind, GateRules, transition_gate};
 pub use outcome::{OUTCOME_TABLE, OutcomeEvent, OutcomeEventKind, OutcomeRow, transition_outcome};
 pub use policy::{PollFindings, Standing, asks_for_analysis, event_after_poll, recommendation_at_gate};

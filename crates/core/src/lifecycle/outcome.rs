@@ -169,8 +169,8 @@ pub fn transition_outcome(
             ));
         }
         let needed = match wanted {
-            Verdict::AcceptPolicy | Verdict::ConfirmAchieved => Assurance::A3,
-            _ => Assurance::A2,
+            Verdict::Activate | Verdict::Abandon => Assurance::A2,
+            _ => Assurance::A3,
         };
         if decision.assurance < needed {
             return Err(TransitionError::AssuranceTooLow { needed, got: decision.assurance });

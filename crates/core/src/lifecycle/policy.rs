@@ -4,12 +4,12 @@
 
 use jiff::Timestamp;
 
-use super::ExperimentEvent;
+use super::{AnalysisCause, ExperimentEvent};
 use crate::domain::{ExperimentStatus, PauseCause};
 use crate::stats::{Advice, Recommendation};
 
-/// How long a rollout step is watched before the next one can be asked for, and a verdict that was answered with `extend` waits
-/// before it is brought up again: a full week.
+/// How long a rollout step is watched before the next one can be asked for, and an analysis that was answered with `extend` waits
+/// before it is due again: a full week.
 const STEP_HOURS: i64 = 7 * 24;
 
 /// What one poll found.
@@ -40,9 +40,9 @@ pub struct Standing<'a> {
     pub duration_days: u32,
     /// When the running rollout step began.
     pub step_began_at: Option<Timestamp>,
-    /// Analyses that were due before, newest first: the verdict as the log names it, and when. Only read where
+    /// Analyses that were due before, newest first: why, and when. Only read where
     /// [`asks_for_analysis`] holds.
-    pub analyses: &'a [(String, Timestamp)],
+    pub analyses: &'a [(AnalysisCause, Timestamp)],
 }
 
 /// The event that follows from a poll, if any. What speaks against the experiment comes before what speaks for it.
@@ -75,7 +75,7 @@ pub fn event_after_poll(found: &PollFindings<'_>, standing: &Standing<'_>) -> Op
 /// Whether the recommendation asks for an analysis in this status, so that the earlier ones have to be known.
 #[must_use]
 pub fn asks_for_analysis(status: ExperimentStatus, recommendation: Recommendation) -> bool {
-    matches!(status, ExperimentStatus::Running | ExperimentStatus::Measuring) && is_verdict(recommendation)
+    matches!(status, ExperimentStatus::Running | ExperimentStatus::Measuring) && analysis_of(recommendation).is_some()
 }
 
 /// What the engine would do, in a sentence for the gate.
@@ -93,18 +93,19 @@ pub fn recommendation_at_gate(advice: &Advice) -> String {
     format!("{action}: {}", advice.reason)
 }
 
-fn is_verdict(recommendation: Recommendation) -> bool {
+/// The analysis that a recommendation asks for.
+fn analysis_of(recommendation: Recommendation) -> Option<AnalysisCause> {
     match recommendation {
-        Recommendation::Ship
-        | Recommendation::KillFutility
-        | Recommendation::IterateGuardrailUnproven
-        | Recommendation::IterateInconclusive => true,
+        Recommendation::Ship => Some(AnalysisCause::Ship),
+        Recommendation::KillFutility => Some(AnalysisCause::KillFutility),
+        Recommendation::IterateGuardrailUnproven => Some(AnalysisCause::IterateGuardrailUnproven),
+        Recommendation::IterateInconclusive => Some(AnalysisCause::IterateInconclusive),
         Recommendation::HoldDataQuality
         | Recommendation::HoldSrm
         | Recommendation::HoldAlert
         | Recommendation::KillGuardrail
         | Recommendation::KillHarm
-        | Recommendation::Continue => false,
+        | Recommendation::Continue => None,
     }
 }
 
@@ -112,8 +113,8 @@ fn is_verdict(recommendation: Recommendation) -> bool {
 fn calm_event(is_min_sample_reached: bool, advice: &Advice, standing: &Standing<'_>) -> Option<ExperimentEvent> {
     match standing.status {
         ExperimentStatus::Running if is_min_sample_reached => Some(ExperimentEvent::SampleReached),
-        ExperimentStatus::Running | ExperimentStatus::Measuring if is_verdict(advice.recommendation) => {
-            analysis_due(advice, standing)
+        ExperimentStatus::Running | ExperimentStatus::Measuring => {
+            analysis_of(advice.recommendation).and_then(|cause| analysis_due(cause, advice, standing))
         }
         ExperimentStatus::Scaling => {
             let is_over = standing.step_began_at.is_some_and(|began| standing.has_passed(began, STEP_HOURS));
@@ -123,16 +124,16 @@ fn calm_event(is_min_sample_reached: bool, advice: &Advice, standing: &Standing<
     }
 }
 
-/// Opens the analysis once for a verdict. After a human said `extend`, futility is not brought up again before the end of
-/// the plan, and the others after a week at the earliest.
-fn analysis_due(advice: &Advice, standing: &Standing<'_>) -> Option<ExperimentEvent> {
+/// Opens the analysis once for a cause. After a human said `extend`, futility is not brought up again before the end of the
+/// plan, and the others after a week at the earliest.
+fn analysis_due(cause: AnalysisCause, advice: &Advice, standing: &Standing<'_>) -> Option<ExperimentEvent> {
     let hours = i64::from(standing.duration_days) * 24;
     let is_over = standing.launched_at.is_some_and(|at| standing.has_passed(at, hours));
-    let is_futile = advice.recommendation == Recommendation::KillFutility;
-    let verdict = if is_futile && is_over { "end_of_plan" } else { advice.recommendation.as_str() };
-    let last = standing.analyses.iter().find(|(name, _)| name == verdict);
+    let is_futile = cause == AnalysisCause::KillFutility;
+    let cause = if is_futile && is_over { AnalysisCause::EndOfPlan } else { cause };
+    let last = standing.analyses.iter().find(|(earlier, _)| *earlier == cause);
     let is_due = last.is_none_or(|(_, at)| (!is_futile || is_over) && standing.has_passed(*at, STEP_HOURS));
-    is_due.then(|| ExperimentEvent::AnalysisDue { verdict: verdict.to_owned(), reason: advice.reason.clone() })
+    is_due.then(|| ExperimentEvent::AnalysisDue { cause, reason: advice.reason.clone() })
 }
 
 impl Standing<'_> {
@@ -160,7 +161,7 @@ mod tests {
     }
 
     /// On day 10 of 28.
-    fn standing(status: ExperimentStatus, analyses: &[(String, Timestamp)]) -> Standing<'_> {
+    fn standing(status: ExperimentStatus, analyses: &[(AnalysisCause, Timestamp)]) -> Standing<'_> {
         Standing {
             status,
             now: day(10),
@@ -176,9 +177,9 @@ mod tests {
         start + jiff::SignedDuration::from_hours(24 * n)
     }
 
-    fn verdict(event: Option<ExperimentEvent>) -> Option<String> {
+    fn cause(event: Option<ExperimentEvent>) -> Option<AnalysisCause> {
         match event {
-            Some(ExperimentEvent::AnalysisDue { verdict, .. }) => Some(verdict),
+            Some(ExperimentEvent::AnalysisDue { cause, .. }) => Some(cause),
             _ => None,
         }
     }
@@ -207,29 +208,30 @@ mod tests {
     }
 
     #[test]
-    fn the_sample_comes_before_the_verdict() {
+    fn the_sample_comes_before_the_analysis() {
         let ship = advice(Recommendation::Ship);
         let found = PollFindings { is_min_sample_reached: true, ..calm(&ship) };
         let event = |status| event_after_poll(&found, &standing(status, &[]));
         assert_eq!(event(ExperimentStatus::Running), Some(ExperimentEvent::SampleReached));
-        assert_eq!(verdict(event(ExperimentStatus::Measuring)).as_deref(), Some("ship"));
+        assert_eq!(cause(event(ExperimentStatus::Measuring)), Some(AnalysisCause::Ship));
         assert_eq!(event(ExperimentStatus::AwaitingAnalysisGate), None);
         let going_on = advice(Recommendation::Continue);
         assert_eq!(event_after_poll(&calm(&going_on), &standing(ExperimentStatus::Measuring, &[])), None);
     }
 
     #[test]
-    fn a_verdict_is_brought_up_again_after_a_week_and_futility_at_the_end() {
+    fn an_analysis_is_due_again_after_a_week_and_futility_at_the_end() {
         let measuring = |analyses| standing(ExperimentStatus::Measuring, analyses);
         let (ship, futile) = (advice(Recommendation::Ship), advice(Recommendation::KillFutility));
-        let recent = [("ship".to_owned(), day(4)), ("ship".to_owned(), day(1)), ("kill_futility".to_owned(), day(1))];
+        let recent =
+            [(AnalysisCause::Ship, day(4)), (AnalysisCause::Ship, day(1)), (AnalysisCause::KillFutility, day(1))];
         assert_eq!(event_after_poll(&calm(&ship), &measuring(&recent)), None);
-        let past = [("ship".to_owned(), day(3))];
-        assert_eq!(verdict(event_after_poll(&calm(&ship), &measuring(&past))).as_deref(), Some("ship"));
-        assert_eq!(verdict(event_after_poll(&calm(&futile), &measuring(&past))).as_deref(), Some("kill_futility"));
+        let past = [(AnalysisCause::Ship, day(3))];
+        assert_eq!(cause(event_after_poll(&calm(&ship), &measuring(&past))), Some(AnalysisCause::Ship));
+        assert_eq!(cause(event_after_poll(&calm(&futile), &measuring(&past))), Some(AnalysisCause::KillFutility));
         assert_eq!(event_after_poll(&calm(&futile), &measuring(&recent)), None);
         let at_the_end = Standing { now: day(28), ..measuring(&recent) };
-        assert_eq!(verdict(event_after_poll(&calm(&futile), &at_the_end)).as_deref(), Some("end_of_plan"));
+        assert_eq!(cause(event_after_poll(&calm(&futile), &at_the_end)), Some(AnalysisCause::EndOfPlan));
     }
 
     #[test]
@@ -242,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gate_reads_the_advice_as_a_verdict() {
+    fn the_gate_reads_the_advice_as_one_word() {
         assert_eq!(recommendation_at_gate(&advice(Recommendation::KillFutility)), "kill: because");
         assert_eq!(recommendation_at_gate(&advice(Recommendation::HoldSrm)), "extend: because");
     }

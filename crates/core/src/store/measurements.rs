@@ -26,8 +26,6 @@ statements! {
     MEASUREMENT_LEVELS = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
         WHERE workspace_id = $1 AND outcome_id = $2 AND signal = $3 AND experiment_id IS NULL
         ORDER BY measured_at DESC LIMIT $4");
-    MEASUREMENT_BY_KEY = sql!("SELECT ", MeasurementRow::COLUMNS, "
-        FROM measurement WHERE workspace_id = $1 AND natural_key = $2");
     // A range also for one instant: with `measured_at = $3`, SQLite takes the index by signal, for the sake of the order,
     // and reads everything of the experiment.
     MEASUREMENT_PAGE = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
@@ -195,19 +193,6 @@ impl Tx {
             .await
             .map(|done| done.rows_affected()))?;
         Ok(n_rows == 1)
-    }
-
-    /// The reading with this natural key.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn measurement_by_key(&mut self, natural_key: &str) -> Result<Option<Measurement>> {
-        let row: Option<MeasurementRow> = on_db!(self, |c| sqlx::query_as(MEASUREMENT_BY_KEY)
-            .bind(self.workspace)
-            .bind(natural_key)
-            .fetch_optional(c)
-            .await)?;
-        Ok(row.map(Measurement::from))
     }
 
     /// The newest reading of an arm in a phase.

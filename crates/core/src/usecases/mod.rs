@@ -42,6 +42,6 @@ pub use runtime::Runtime;
 pub use sessions::{PageSession, Sessions, SignIn};
 pub use signals::{Ingested, PollRequest, Polled, PolledExperiment, Signals};
 pub use workspaces::{
-    ExperimentLine, Finding, FindingLevel, Freshness, GateLine, InitRequest, Initialised, OutcomeLine, SignalLine,
-    Status, WithoutChannel, Workspaces,
+    Counts, ExperimentLine, Finding, FindingLevel, Freshness, GateLine, InitRequest, Initialised, OutcomeLine,
+    SignalLine, Status, WithoutChannel, Workspaces,
 };

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::input::{schema_of, undescribed};
-use crate::args;
+use crate::args::{self, ArgProblem};
 
 /// Other names of `experiment_id`.
 pub(super) const EXPERIMENT_ALIASES: &[(&str, &str)] = &[
@@ -149,10 +149,7 @@ pub(super) fn parse(raw: &Value) -> Result<Hypothesis, Vec<Value>> {
     let Value::Object(raw) = raw else { return Err(problem("hypotheses", "each one must be an object")) };
     let (given, problems) = args::shape(&lifted(raw), &schema_of::<FlatHypothesis>(), ALIASES);
     if !problems.is_empty() {
-        let as_object = |text: &String| {
-            let field = text.split('`').nth(1).unwrap_or_default();
-            json!({ "field": field, "message": text })
-        };
+        let as_object = |problem: &ArgProblem| json!({ "field": problem.argument, "message": problem.text });
         return Err(problems.iter().take(12).map(as_object).collect());
     }
     SCHEMA.read(&Value::Object(given)).map(Hypothesis::from).map_err(|problems| {

@@ -23,7 +23,7 @@ fn every_example_is_a_valid_call() {
     for spec in ALL {
         let example = (spec.example)();
         let (given, problems) = args::shape(example.as_object().unwrap(), &(spec.input)(), spec.aliases);
-        assert_eq!(problems, Vec::<String>::new(), "{}", spec.name);
+        assert_eq!(problems, [], "{}", spec.name);
         assert_eq!(Value::Object(given), example, "{}", spec.name);
     }
 }

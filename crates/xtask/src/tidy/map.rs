@@ -61,7 +61,6 @@ pub const MAP: &[Layer] = &[
     },
     Layer { name: "core::identity", uses: &[&["core::domain"]] },
     Layer { name: "core::audit", uses: &[&["core::domain", "core::lifecycle", "core::identity"]] },
-    Layer { name: "core::learnings", uses: &[&["core::domain", "core::present", "stats"]] },
     // A hypothesis declares paths, and two may not declare the same.
     Layer { name: "core::hypotheses", uses: &[&["core::domain", "core::present", "core::scope::rules", "stats"]] },
     // Between readings, plan and statistics; both are pure and belong to no noun.
@@ -69,13 +68,7 @@ pub const MAP: &[Layer] = &[
     Layer { name: "core::dry_run", uses: &[&["stats"]] },
     // Sealed keys and verified decisions are stored as they are.
     Layer { name: "core::store", uses: &[&["core::domain", "core::audit", "core::lifecycle", "core::identity"]] },
-    // The proof that log and tables agree reads both.
-    Layer {
-        name: "core::audit::verify",
-        uses: &[&["core::audit", "core::domain", "core::lifecycle", "core::identity", "core::store"]],
-    },
     Layer { name: "core::usecases", uses: &[&["core", "stats"]] },
-    Layer { name: "core::testing", uses: &[&["core", "stats"]] },
     // Names the modules and re-exports the statistics.
     Layer { name: "core::lib", uses: &[&["core", "stats"]] },
     // Vendors.
@@ -103,15 +96,13 @@ pub const RESERVED: &[(&str, &[&str])] = &[
             "core::store",
             "core::scope",
             "core::usecases",
-            "core::audit::verify",
-            "core::testing",
             "integrations",
             "mcp",
             "daemon",
             "cli",
         ],
     ),
-    ("rand", &["stats", "core::ids", "core::dry_run", "core::usecases", "core::testing", "cli::commands::demo"]),
+    ("rand", &["stats", "core::ids", "core::dry_run", "core::usecases", "cli::commands::demo"]),
     ("rmcp", &["mcp", "daemon::mcp", "cli::clients", "cli::commands::demo"]),
     ("axum", &["daemon"]),
     ("askama", &["mcp", "daemon"]),

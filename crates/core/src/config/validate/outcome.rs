@@ -146,6 +146,22 @@ fn check_names(
             seen.insert(&name.value, name.span);
         }
     }
+    // What was found about a limit has the name of its side.
+    for (name, span) in &seen {
+        let side = name.strip_suffix(" (min)").or_else(|| name.strip_suffix(" (max)"));
+        if let Some((of, first)) = side.and_then(|of| seen.get_key_value(of)) {
+            let message = format!("`{}` is what a limit of the signal `{}` is called", shown(name), shown(of));
+            reporter.push(
+                Problem::error("config.duplicate_signal", *span, message)
+                    .here("the same name")
+                    .also(*first, "the signal with that limit")
+                    .valid("a name that does not end in ` (min)` or ` (max)`")
+                    .help(
+                        "give this one another name (`name` of a signal, `signal` of a constraint), keep its `metric`",
+                    ),
+            );
+        }
+    }
 }
 
 fn portfolio(file: Option<&At<PortfolioFile>>, reporter: &mut Reporter<'_>) -> Option<Portfolio> {

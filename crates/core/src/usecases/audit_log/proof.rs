@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::AuditLog;
+use crate::audit::replay::PollLine;
 use crate::audit::{EventKind, LogEntry};
 use crate::domain::{ArmSums, Conclusion, Evaluation, ExperimentStatus, Plan, Stored, Variant, Window};
 use crate::error::{Code, Error, Result};
@@ -277,16 +278,10 @@ async fn allocation_of(tx: &mut Tx, experiment: ExperimentId) -> Result<Vec<Proo
     Ok(shown.collect())
 }
 
-/// What a line of the log says about the readings of one instant.
-#[derive(Deserialize)]
-struct MeasuredLine {
-    digest: String,
-}
-
 /// The digests of the log, by the instant of the readings.
 fn logged_of(log: &[LogEntry]) -> BTreeMap<Timestamp, ProofLogged> {
     let line = |line: &LogEntry| {
-        let MeasuredLine { digest } = MeasuredLine::deserialize(&line.payload).ok()?;
+        let PollLine { digest, .. } = PollLine::deserialize(&line.payload).ok()?;
         Some((line.at, ProofLogged { seq: line.seq, hash: line.hash.clone(), digest }))
     };
     // Newest first, so that of several lines about one instant the last one written must come last here.

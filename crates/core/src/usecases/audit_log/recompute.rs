@@ -5,9 +5,8 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
@@ -214,20 +213,6 @@ fn part_of(found: &[Measured]) -> Part {
     part
 }
 
-/// What is stored about the latest evaluation and does not follow from readings.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Stored {
-    polled_at: Option<Timestamp>,
-    n_readings: Option<usize>,
-    health: Vec<StoredFinding>,
-}
-
-#[derive(Deserialize)]
-struct StoredFinding {
-    code: String,
-}
-
 /// What an experiment should remember, as JSON.
 struct Remembered {
     running: String,
@@ -241,13 +226,14 @@ fn recomputed(measured: &Measured) -> Result<Outcome> {
         return Ok(Outcome::Skipped(reason.to_owned()));
     }
     // What cannot be read is written anew.
-    let stored: Stored =
-        measured.current_result.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let stored: Option<Evaluation> =
+        measured.current_result.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let polled_at = stored.as_ref().and_then(|stored| stored.polled_at);
     let history = History {
         plan: &plan,
         launched_at: measured.launched_at,
-        last_polled_at: stored.polled_at,
-        is_sampled: stored.health.iter().any(|finding| finding.code == "sampled"),
+        last_polled_at: polled_at,
+        is_sampled: stored.as_ref().is_some_and(Evaluation::is_sampled),
         readings: measured.snapshots()?,
         allocation: measured.allocation.clone(),
         drifts: measured.drifts.clone(),
@@ -257,11 +243,14 @@ fn recomputed(measured: &Measured) -> Result<Outcome> {
     if let Some(reason) = missing.into_iter().next() {
         return Ok(Outcome::Skipped(reason));
     }
-    let n_readings = stored.n_readings.unwrap_or_else(|| {
+    let n_readings = stored.as_ref().and_then(|stored| stored.n_readings).unwrap_or_else(|| {
         let of_poll = history.readings.iter().filter(|r| r.measured_at == last.polled_at && r.origin == Origin::Polled);
         of_poll.count()
     });
-    let latest = Evaluation::of(&plan, &last.evaluated, stored.polled_at.unwrap_or(last.polled_at), n_readings);
+    let mut latest = Evaluation::of(&plan, &last.evaluated, polled_at.unwrap_or(last.polled_at), n_readings);
+    if let Some(stored) = &stored {
+        latest.keep_sentences_of(stored);
+    }
     let json = |e: serde_json::Error| Error::new(Code::Internal, "an evaluation cannot be written").because(e);
     Ok(Outcome::Remembered(Remembered {
         running: serde_json::to_string(&last.evaluated.running).map_err(json)?,
@@ -270,8 +259,7 @@ fn recomputed(measured: &Measured) -> Result<Outcome> {
 }
 
 impl Remembered {
-    /// Names of the fields that differ from the stored ones; `None` if all are the same. Sentences are not compared: their
-    /// wording may have changed since, and a stored sentence stays as it was.
+    /// Names of the fields that differ from the stored ones; `None` if all are the same.
     fn differences(&self, stored: &Measured) -> Option<Vec<String>> {
         let mut fields = Vec::new();
         let mut is_same = true;
@@ -282,7 +270,7 @@ impl Remembered {
             if old.as_ref() == Some(new) {
                 continue;
             }
-            let value = |text: &str| without_sentences(serde_json::from_str::<Value>(text).unwrap_or_default());
+            let value = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
             let (old, new) = (old.as_deref().map(value).unwrap_or_default(), value(new));
             is_same &= old == new;
             if let (Value::Object(old), Value::Object(new)) = (old, new) {
@@ -291,24 +279,5 @@ impl Remembered {
             }
         }
         (!is_same).then_some(fields)
-    }
-}
-
-/// The value without the sentences for people (of a recommendation and of a finding); the facts behind them are compared.
-fn without_sentences(value: Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let sentences: &[&str] = if fields.contains_key("decision") {
-                &["reason", "next"]
-            } else if fields.contains_key("severity") {
-                &["message"]
-            } else {
-                &[]
-            };
-            let kept = fields.into_iter().filter(|(name, _)| !sentences.contains(&name.as_str()));
-            Value::Object(kept.map(|(name, field)| (name, without_sentences(field))).collect())
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(without_sentences).collect()),
-        other => other,
     }
 }

@@ -1,11 +1,13 @@
 //! The workspace: its set-up, its doctor, and everything at a glance.
 
+mod counts;
 mod doctor;
 mod init;
 mod status;
 
 use crate::usecases::Runtime;
 
+pub use counts::Counts;
 pub use doctor::{Finding, FindingLevel};
 pub use init::{InitRequest, Initialised};
 pub use status::{ExperimentLine, Freshness, GateLine, OutcomeLine, SignalLine, Status, WithoutChannel};

@@ -3,25 +3,12 @@
 use jiff::Timestamp;
 
 use crate::domain::{Evaluation, Experiment, Plan, SignalSpec, Stored};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::stats::{Evaluated, RunningState};
-use crate::usecases::kernel::digest::digest;
 
 /// The signals that a plan reads: the primary one first.
 pub(super) fn plan_signals(plan: &Plan) -> impl Iterator<Item = &SignalSpec> {
     std::iter::once(&plan.signal).chain(plan.guardrails.iter().map(|guardrail| &guardrail.signal))
-}
-
-/// The plan that was fixed at launch.
-pub(super) fn read_plan(experiment: &Experiment) -> Result<Plan> {
-    let plan =
-        experiment.plan.as_ref().ok_or_else(|| Error::new(Code::Internal, "a launched experiment has no plan"))?;
-    let plan = plan.read()?;
-    if experiment.state.plan_hash.as_ref() != Some(&digest(plan)?) {
-        return Err(Error::new(Code::StateTampered, "the stored plan differs from the approved plan")
-            .hint("another program wrote to the database; run `outcome-runtime audit verify`"));
-    }
-    Ok(plan.clone())
 }
 
 /// What the statistics remember of an experiment; `None` before its first poll.

@@ -9,7 +9,7 @@ use crate::domain::{Experiment, ExperimentStatus, Outcome, Plan, ViolationPolicy
 use crate::error::{Code, Error, Result};
 use crate::evaluation::Judged;
 use crate::lifecycle::{
-    ExperimentEvent, ExperimentEventKind, PollFindings, Standing, asks_for_analysis, event_after_poll,
+    AnalysisCause, ExperimentEvent, ExperimentEventKind, PollFindings, Standing, asks_for_analysis, event_after_poll,
     recommendation_at_gate,
 };
 use crate::principal::Principal;
@@ -80,11 +80,11 @@ async fn next_event(
 }
 
 /// The analyses that were due before, newest first.
-async fn analyses(tx: &mut Tx, experiment: &Experiment) -> Result<Vec<(String, Timestamp)>> {
+async fn analyses(tx: &mut Tx, experiment: &Experiment) -> Result<Vec<(AnalysisCause, Timestamp)>> {
     let lines = tx.event_steps_of_subject(experiment.id.0, 10_000).await?;
     let due = lines.iter().filter(|line| line.is(EventKind::Experiment(ExperimentEventKind::AnalysisDue)));
     due.map(|line| match DueLine::deserialize(&line.payload) {
-        Ok(due) => Ok((due.verdict, line.at)),
+        Ok(due) => Ok((due.cause, line.at)),
         Err(e) => {
             Err(Error::new(Code::StateTampered, format!("line {} of the log cannot be read", line.seq)).because(e))
         }
@@ -95,7 +95,8 @@ async fn analyses(tx: &mut Tx, experiment: &Experiment) -> Result<Vec<(String, T
 /// What a line of the log says about an analysis that was due.
 #[derive(Deserialize)]
 struct DueLine {
-    verdict: String,
+    #[serde(rename = "verdict")]
+    cause: AnalysisCause,
 }
 
 /// True when a crossed constraint's own entry says `on_violation: kill`.

@@ -12,11 +12,12 @@ use serde::Serialize;
 use super::experiment::{PolledExperiment, poll_experiment};
 use super::health::Due;
 use super::levels::{Levels, Stored};
-use super::memory::{plan_signals, read_plan};
+use super::memory::plan_signals;
 use crate::config::Config;
 use crate::domain::{Outcome, OutcomeStatus};
 use crate::error::{Result, error_chain};
 use crate::usecases::Runtime;
+use crate::usecases::kernel::history::plan_of;
 use crate::usecases::kernel::lease::{Lease, is_lost, release_poll_lease, take_poll_lease};
 use crate::usecases::kernel::lookup::outcome_named;
 use crate::usecases::kernel::workspace_file::config;
@@ -151,7 +152,7 @@ async fn poll_experiments(round: &mut Round<'_>, outcome: &Outcome) -> Result<()
     let open = tx.experiment_list_under_way(Some(outcome.id)).await?;
     drop(tx);
     for experiment in open.iter().filter(|experiment| experiment.state.status.is_polled()) {
-        let plan = match read_plan(experiment) {
+        let plan = match plan_of(experiment) {
             Ok(plan) => plan,
             Err(error) => {
                 round.done.failures.push(format!("{}: {}", experiment.slug, error.message()));

@@ -1,13 +1,12 @@
 //! Storing what was read, with a digest in the log.
 
 use jiff::Timestamp;
-use serde_json::json;
 
 use super::gathered::Gathered;
 use super::measurement::{level, measurements};
 use super::weeks::store_weeks;
 use crate::audit::EventKind;
-use crate::audit::replay::poll_key;
+use crate::audit::replay::{PollLine, poll_key};
 use crate::config::Config;
 use crate::domain::{Experiment, Outcome, Plan};
 use crate::error::Result;
@@ -68,7 +67,7 @@ pub(in crate::usecases::signals) async fn log_readings(
     at: Timestamp,
 ) -> Result<()> {
     let stored = tx.measurement_of_poll(experiment, at).await?;
-    let payload = json!({ "key": poll_key(experiment, at), "digest": readings_digest(&stored)?, "n": stored.len() });
+    let payload = PollLine { key: poll_key(experiment, at), digest: readings_digest(&stored)?, n: stored.len() };
     let by = Principal::system("poll");
     tx.event_append(new_event(EventKind::ExperimentMeasured, experiment.into(), &by, &payload)?, at).await?;
     Ok(())

@@ -1,0 +1,39 @@
+//! What a monitor watches: whether the database answers, and how much there is of everything.
+
+use std::collections::BTreeMap;
+
+use super::Workspaces;
+use crate::domain::ExperimentStatus;
+use crate::error::Result;
+
+/// How much there is, without any name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counts {
+    /// Gates that are waiting for a human.
+    pub n_open_gates: usize,
+    /// Experiments in each status that some are in.
+    pub experiments: BTreeMap<ExperimentStatus, i64>,
+}
+
+impl Workspaces<'_> {
+    /// Reads a little from the database.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[tracing::instrument(level = "debug", name = "workspaces.is_reachable", skip_all)]
+    pub async fn is_reachable(self) -> Result<()> {
+        self.0.read().await?.log_head().await.map(drop)
+    }
+
+    /// How much there is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    #[tracing::instrument(level = "debug", name = "workspaces.counts", skip_all)]
+    pub async fn counts(self) -> Result<Counts> {
+        let mut tx = self.0.read().await?;
+        let n_open_gates = tx.gate_list_open().await?.len();
+        let experiments = tx.experiment_counts().await?.into_iter().collect();
+        Ok(Counts { n_open_gates, experiments })
+    }
+}
