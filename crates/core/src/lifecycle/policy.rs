@@ -8,8 +8,8 @@ use super::ExperimentEvent;
 use crate::domain::{ExperimentStatus, PauseCause};
 use crate::stats::{Advice, Recommendation};
 
-/// How long a rollout step is watched before the next one can be asked for, and a verdict that was answered with `extend` waits
-/// before it is brought up again: a full week.
+/// How long a rollout step is watched before the next one can be asked for, and a recommendation that was answered with
+/// `extend` waits before it is brought up again: a full week.
 const STEP_HOURS: i64 = 7 * 24;
 
 /// What one poll found.
@@ -40,7 +40,7 @@ pub struct Standing<'a> {
     pub duration_days: u32,
     /// When the running rollout step began.
     pub step_began_at: Option<Timestamp>,
-    /// Analyses that were due before, newest first: the verdict as the log names it, and when. Only read where
+    /// Analyses that were due before, newest first: the recommendation as the log names it, and when. Only read where
     /// [`asks_for_analysis`] holds.
     pub analyses: &'a [(String, Timestamp)],
 }
@@ -123,7 +123,7 @@ fn calm_event(is_min_sample_reached: bool, advice: &Advice, standing: &Standing<
     }
 }
 
-/// Opens the analysis once for a verdict. After a human said `extend`, futility is not brought up again before the end of
+/// Opens the analysis once for a recommendation. After a human said `extend`, futility is not brought up again before the end of
 /// the plan, and the others after a week at the earliest.
 fn analysis_due(advice: &Advice, standing: &Standing<'_>) -> Option<ExperimentEvent> {
     let hours = i64::from(standing.duration_days) * 24;

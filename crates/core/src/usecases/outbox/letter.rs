@@ -37,7 +37,12 @@ pub(super) fn letter(notice: &Notice, key: &str, place: Option<String>, app_url:
 fn text(notice: &Notice) -> String {
     match notice {
         Notice::GateOpened { about, gate_type } => {
-            format!("{} asks for {}. {} Nothing happens until it is decided.", about.gate, wanted(*gate_type), held(about))
+            format!(
+                "{} asks for {}. {} Nothing happens until it is decided.",
+                about.gate,
+                wanted(*gate_type),
+                held(about)
+            )
         }
         Notice::GateReminded { about } => {
             format!("Half of the time to decide {} is over. {}", about.gate, held(about))
