@@ -62,7 +62,7 @@ def t_test_p(metric, check):
 
 
 def path(days, p_values, alpha=ALPHA):
-    """What somebody sees who looks at every check, and who looks at the last one only."""
+    """What a team sees that looks at every check, and one that looks only at the last."""
     significant = [p <= alpha for p in p_values]
     return {
         "p_end": float("%.9g" % p_values[-1]),
@@ -84,7 +84,7 @@ def excess(before, after):
 
 
 def excursions(checks):
-    """Checks where z jumps and jumps back within four checks, or jumps so near the end that nobody can tell.
+    """Checks where z jumps and jumps back within four checks, or jumps too near the end to tell.
 
     A cumulative sum does not do that: between two checks the z of these experiments moves by a few tenths. Each with
     its first and last day, the excess that made it, and the excess of the check that took it back.

@@ -2,7 +2,7 @@
 
     python3 tests/peers/asos_page.py
 
-Replaces what stands between `<!-- begin NAME -->` and `<!-- end NAME -->`, and nothing else.
+Replaces the text between `<!-- begin NAME -->` and `<!-- end NAME -->`, and nothing else.
 """
 
 import collections

@@ -91,7 +91,7 @@ codes! {
     DatabaseCorrupt "database_corrupt" 500 8 "The database is damaged.";
     DatabaseFull "database_full" 507 8 "The disk or the database is full.";
     DatabaseFailed "database_failed" 500 8 "The database refused a statement.";
-    RowMissing "row_missing" 500 6 "A row that had to be changed is not there: somebody removed it, and nothing was written.";
+    RowMissing "row_missing" 500 6 "A row that had to be changed is missing: another program removed it, and nothing was written.";
     PortTaken "port_taken" 500 8 "Another program listens on the daemon's port.";
     ClockMismatch "clock_mismatch" 409 4 "A virtual clock was used with a real workspace, or a real clock with a virtual one.";
     RateLimited "rate_limited" 429 8 "Too many requests.";

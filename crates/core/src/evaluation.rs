@@ -334,7 +334,7 @@ fn guardrails_of<'a>(plan: &'a Plan, guard: &Guard, phases: &'a [Phase], names: 
     }
 }
 
-/// What is held against an absolute limit: the treatment's rate where units are counted, else the bare value.
+/// What is compared with an absolute limit: the treatment's rate where units are counted, else the bare value.
 fn limit_reading<'a>(guard: &Guard, limit: Limit, consecutive: u32) -> GuardrailReading<'a> {
     let treatment: Vec<ArmSums> = guard
         .phases

@@ -1,4 +1,4 @@
-//! The outside world: one file per vendor, and the one table that lists them.
+//! The outside world: one file (or folder, for SQL) per vendor, and the one table that lists them.
 //!
 //! A vendor's file has its documentation link, the keys of its settings in `outcome.yaml`, their checks, how it is opened, its
 //! wire types and their mapping to the core's. The core never names a vendor: each program's `main` hands it [`VENDORS`].

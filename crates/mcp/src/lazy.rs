@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 /// How long a database may take to answer for the first time.
 const OPEN_LIMIT: Duration = Duration::from_secs(15);
 
-/// A workspace that is opened once, and anew when another database file stands in its place; after a failure the next call
+/// A workspace that is opened once, and again when another file has replaced its database; after a failure the next call
 /// tries again.
 pub(crate) struct LazyRuntime {
     vendors: &'static Vendors,
@@ -27,7 +27,7 @@ struct Opened {
 }
 
 impl LazyRuntime {
-    /// One that is open already, by somebody who looks after its database.
+    /// One that is already open; the caller takes care of its database.
     pub(crate) fn opened(runtime: Runtime) -> Self {
         let vendors = runtime.settings().vendors;
         Self { vendors, opened: Mutex::new(Some(Opened { runtime, file: None })) }
@@ -41,7 +41,7 @@ impl LazyRuntime {
     /// The opened workspace.
     ///
     /// # Errors
-    /// What hinders it, with the way to mend it.
+    /// Why it cannot be opened, with the way to fix it.
     pub(crate) async fn get(&self) -> Result<Runtime> {
         let mut opened = self.opened.lock().await;
         if let Some(Opened { runtime, file }) = &*opened {

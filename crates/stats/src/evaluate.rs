@@ -1,6 +1,6 @@
-//! The door for a running experiment: one poll and what was remembered, to a verdict and what to remember.
+//! The door for a running experiment: from one poll and what was remembered to a recommendation and what to remember.
 //!
-//! **Invariant**: evaluating the same poll again, with the state it returned, gives the same verdict and the same
+//! **Invariant**: evaluating the same poll again, with the state it returned, gives the same recommendation and the same
 //! state.
 
 use super::assess::{assess_each, is_end_by_days};

@@ -1,4 +1,4 @@
-//! Findings about the data of a poll. Unhealthy data give no verdict (STATS.md 2.8, first rule).
+//! Findings about the data of a poll. While the data are unhealthy the recommendation is to hold (STATS.md 2.8, first rule).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

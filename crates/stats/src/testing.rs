@@ -1,4 +1,4 @@
-//! The worked cases beside STATS.md, and how an answer is held against them.
+//! The worked cases beside STATS.md, and how an answer is compared with them.
 
 #![allow(
     clippy::print_stderr,

@@ -53,7 +53,7 @@ pub fn coverage() -> Result<()> {
 }
 
 /// Changes the statistics in small ways, one at a time, and tells which changes no test noticed. `arguments` go to
-/// cargo-mutants, for example `--file src/stats/gate.rs`; without any, everything is changed.
+/// cargo-mutants, for example `--file src/start_gate.rs`; without any, everything is changed.
 pub fn mutants(arguments: &[String]) -> Result<()> {
     if !arguments.is_empty() {
         return mutate("chosen", arguments);

@@ -81,7 +81,7 @@ impl Opened {
         Ok(std::fs::write(self.root.join(".clock"), self.now()?.checked_add(by)?.to_string())?)
     }
 
-    /// Reads every signal; what came of it, failures included.
+    /// Reads every signal and returns the result, failures included.
     pub fn poll(&self) -> Result<Value> {
         let done = self.cli.try_run(&["--json", "poll", "--all"])?;
         let text = String::from_utf8_lossy(&done.stdout);

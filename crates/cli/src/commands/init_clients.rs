@@ -12,7 +12,7 @@ use crate::clients::{DiffLine, FileChange, Places, Planned, PlannedFile, Role, S
 use crate::cx::{Cx, Exit};
 use crate::output::{Page, safe};
 
-/// What came of one client.
+/// The result for one client.
 #[derive(Debug, Serialize)]
 pub struct ClientDone {
     client: &'static str,

@@ -1,4 +1,4 @@
-//! One file per command. Each calls one use case, names the caller, and renders what came of it.
+//! One file per command. Each calls one use case, names the caller, and renders the result.
 
 mod activate;
 mod agent;

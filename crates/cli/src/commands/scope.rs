@@ -1,4 +1,4 @@
-//! `scope check`: the verdict of the build report, anywhere: by hand, pre-push, in CI.
+//! `scope check`: the scope check of the build report, anywhere: by hand, pre-push, in CI.
 
 use std::path::PathBuf;
 

@@ -28,7 +28,7 @@ fn without_a_workspace_the_scope_of_the_base_commit_counts() {
     std::fs::remove_dir_all(home.path(".outcome")).unwrap();
     change(&home, "src/ok.txt");
     home.run(&["scope", "check", "--base", "HEAD~1"]).exits(0);
-    // A change that loosens its own scope is held against the scope before it.
+    // A change that loosens its own scope is checked against the scope before it.
     let file = std::fs::read_to_string(home.path("outcome.yaml")).unwrap();
     home.write("outcome.yaml", &file.replace("- migrations/", "- nothing/"));
     home.git(&["add", "outcome.yaml"]);

@@ -57,7 +57,7 @@ pub enum EventKind {
 
 /// A kind of line that this program does not know: a newer one wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no kind of line that this program knows: a newer program wrote it")]
+#[error("this program does not know the kind of line `{0}`: a newer program wrote it")]
 pub struct UnknownKind(pub String);
 
 /// Every kind with its text.

@@ -1,4 +1,4 @@
-//! What a human decided: a signed object over what was shown. It becomes valid only through the keyring in `gates`.
+//! What a human decided: a signed object over what was shown. It becomes valid only through `identity::Keyring`.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;

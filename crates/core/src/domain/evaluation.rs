@@ -37,7 +37,7 @@ pub struct Evaluation {
     /// Evidence; absent where it overflows.
     #[serde(default)]
     pub e_value: Option<f64>,
-    /// How strong the verdict is.
+    /// How strong the evidence is.
     #[serde(default)]
     pub grade: Option<EvidenceGrade>,
     /// When the sources were asked.
@@ -120,7 +120,7 @@ impl Document for Conclusion {
 }
 
 impl EvidenceGrade {
-    /// How strong a verdict is, from the design and the health of the data.
+    /// How strong the evidence is, from the design and the health of the data.
     #[must_use]
     pub fn of(design: Design, is_unhealthy: bool) -> Self {
         match design {

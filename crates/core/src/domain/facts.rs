@@ -196,7 +196,7 @@ pub struct LearningFacts {
     pub finding: String,
     /// What kind.
     pub finding_type: FindingType,
-    /// How strong the verdict was.
+    /// How strong the evidence was.
     pub grade: EvidenceGrade,
     /// What its hypothesis said.
     pub hypothesis_says: String,

@@ -64,7 +64,7 @@ pub struct Learning {
     pub evidence: Stored<Evidence>,
     /// Computed from the evidence, 0..1.
     pub confidence: f64,
-    /// How strong the verdict is.
+    /// How strong the evidence is.
     pub grade: EvidenceGrade,
     /// Tags.
     pub applies_to: Vec<String>,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{Change, ClaimComparison, InstrumentationFlag, Note, ScopeCounts};
 use crate::scope::git::CommitId;
 
-/// The difference between two commits, held against the rules, the claim and the instrumentation.
+/// The difference between two commits, checked against the rules, the claim and the instrumentation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScopeReport {
     pub base: CommitId,

@@ -90,7 +90,7 @@ pub(super) fn must_hit_all(n_rows: u64, n_wanted: usize, table: &'static str, id
         _ => format!("the database holds {n_rows} of {n_wanted} rows of `{table}` that were to be changed"),
     };
     Err(Error::new(Code::RowMissing, message)
-        .hint("nothing was written; somebody removed a row: run `outcome-runtime audit verify`")
+        .hint("nothing was written; another program removed a row: run `outcome-runtime audit verify`")
         .with("table", table)
         .with("id", ids))
 }

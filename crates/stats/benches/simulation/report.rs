@@ -26,7 +26,7 @@ pub fn between(low: f64, high: f64, decimals: usize) -> Option<Published> {
     Some(Published { low, high, decimals })
 }
 
-/// A measured figure and what it is held against.
+/// A measured figure and what it is compared with.
 #[derive(Debug, Clone, Copy)]
 pub struct Figure {
     pub measured: Tally,

@@ -112,7 +112,7 @@ pub fn run(runner: &Runner) -> Section {
                 ],
             ),
         ],
-        reading: "Pooled sums call the season an effect. The sample clock runs while next to nobody is treated, so it is not the \
+        reading: "Pooled sums call the season an effect. The sample clock runs while almost no units are treated, so it is not the \
                   clock of the information. STATS.md gives neither traffic nor steps; these are the traffic of T1 and weeks."
             .to_owned(),
         pictures: Vec::new(),

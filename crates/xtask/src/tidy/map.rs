@@ -90,18 +90,7 @@ pub const RESERVED: &[(&str, &[&str])] = &[
     // Ids and words of the domain derive how they are stored; the demonstration plays a shop with a database of its own.
     ("sqlx", &["core::store", "core::domain", "core::ids", "integrations", "cli::commands::demo"]),
     ("reqwest", &["integrations"]),
-    (
-        "tokio",
-        &[
-            "core::store",
-            "core::scope",
-            "core::usecases",
-            "integrations",
-            "mcp",
-            "daemon",
-            "cli",
-        ],
-    ),
+    ("tokio", &["core::store", "core::scope", "core::usecases", "integrations", "mcp", "daemon", "cli"]),
     ("rand", &["stats", "core::ids", "core::dry_run", "core::usecases", "cli::commands::demo"]),
     ("rmcp", &["mcp", "daemon::mcp", "cli::clients", "cli::commands::demo"]),
     ("axum", &["daemon"]),

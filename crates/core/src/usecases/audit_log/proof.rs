@@ -1,4 +1,4 @@
-//! The proof pack: everything from which somebody with another program recomputes the verdict of an experiment.
+//! The proof pack: everything from which another program recomputes the result of an experiment.
 //!
 //! Aggregates only, never a row of a unit. `docs/verify_proof.py` is such a program; docs/proof-pack.md describes the format.
 

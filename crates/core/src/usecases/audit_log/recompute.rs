@@ -39,7 +39,7 @@ pub struct RecomputeRequest {
     pub is_check: bool,
 }
 
-/// What came of it.
+/// The result of recomputing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Recomputed {
     /// Experiments that were looked at.
@@ -225,7 +225,7 @@ fn recomputed(measured: &Measured) -> Result<Outcome> {
         let reason = "it has no control group: its weekly blocks are read again by `outcome-runtime poll`";
         return Ok(Outcome::Skipped(reason.to_owned()));
     }
-    // What cannot be read is written anew.
+    // What cannot be read is written again.
     let stored: Option<Evaluation> =
         measured.current_result.as_deref().and_then(|text| serde_json::from_str(text).ok());
     let polled_at = stored.as_ref().and_then(|stored| stored.polled_at);

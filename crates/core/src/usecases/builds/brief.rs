@@ -68,7 +68,7 @@ pub struct BriefHypothesis {
 pub struct BriefLearning {
     /// In the runtime's words.
     pub finding: String,
-    /// How strong the verdict was.
+    /// How strong the evidence was.
     pub grade: EvidenceGrade,
     /// What kind.
     #[serde(rename = "type")]

@@ -39,7 +39,7 @@ pub struct BuildReport {
     pub notes: Option<String>,
 }
 
-/// What came of a report.
+/// The result of a report.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct BuildReported {
     /// Slug of the experiment.

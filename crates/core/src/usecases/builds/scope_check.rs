@@ -1,4 +1,4 @@
-//! The scope check anywhere: pre-push, CI, by hand. The same verdict as at the build report.
+//! The scope check anywhere: pre-push, CI, by hand. The same result as at the build report.
 
 use super::Builds;
 use crate::error::Result;

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::domain::{Assurance, ExperimentStatus, GateStatus, Verdict};
 
-/// What came of a decision.
+/// The result of a decision.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Decided {
     /// Slug of the gate; absent for acts outside of a gate.

@@ -39,7 +39,7 @@ pub struct Rejected {
     pub problems: Vec<Problem>,
 }
 
-/// What came of a submission.
+/// The result of a submission.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Submitted {
     /// Slugs that wait for a human at the portfolio gate, best first.

@@ -83,7 +83,7 @@ pub struct WorkOrderSignal {
 pub struct WorkOrderLearning {
     /// In the runtime's words.
     pub finding: String,
-    /// How strong the verdict was.
+    /// How strong the evidence was.
     pub grade: EvidenceGrade,
     /// What its hypothesis said.
     pub hypothesis_says: String,

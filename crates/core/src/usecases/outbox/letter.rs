@@ -10,7 +10,7 @@ pub(in crate::usecases) fn subject(notice: &Notice) -> String {
         Notice::GateOpened { about, gate_type } => format!("Gate `{}` waits for {}", about.gate, wanted(*gate_type)),
         Notice::GateReminded { about } => format!("Half of the time for gate `{}` is over", about.gate),
         Notice::GateEscalated { about } => format!("Gate `{}` was passed on", about.gate),
-        Notice::GateTimedOut { about } => format!("Nobody decided gate `{}` in time", about.gate),
+        Notice::GateTimedOut { about } => format!("Gate `{}` was not decided in time", about.gate),
         Notice::SignalFailing { signal, source, .. } => format!("Signal `{signal}` of `{source}` cannot be read"),
         Notice::ExperimentMoved { experiment, status } => format!("Experiment `{experiment}` {}", stands(*status)),
     }
@@ -37,7 +37,12 @@ pub(super) fn letter(notice: &Notice, key: &str, place: Option<String>, app_url:
 fn text(notice: &Notice) -> String {
     match notice {
         Notice::GateOpened { about, gate_type } => {
-            format!("{} asks for {}. {} Nothing goes on before.", about.gate, wanted(*gate_type), held(about))
+            format!(
+                "{} asks for {}. {} Nothing happens until it is decided.",
+                about.gate,
+                wanted(*gate_type),
+                held(about)
+            )
         }
         Notice::GateReminded { about } => {
             format!("Half of the time to decide {} is over. {}", about.gate, held(about))

@@ -50,7 +50,7 @@ pub(in crate::usecases) async fn attainment(
     Ok(judge(&readings, target, alpha))
 }
 
-/// Whether the newest reading is a rate that can be held against the target.
+/// Whether the newest reading is a rate that can be compared with the target.
 fn is_rate(readings: &[Measurement], target: &Target) -> bool {
     let is_share = target.to > 0.0 && target.to < 1.0;
     is_share && readings.first().is_some_and(|reading| matches!(reading.sums, ArmSums::Proportion { .. }))

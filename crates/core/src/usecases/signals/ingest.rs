@@ -15,7 +15,7 @@ use crate::usecases::Runtime;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_named};
 use crate::usecases::kernel::workspace_file::{config, resolver};
 
-/// What came of a pushed message.
+/// The result of a pushed message.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Ingested {
     /// Readings that were new.

@@ -19,7 +19,7 @@ pub enum FindingLevel {
     Ok,
     /// Worth knowing.
     Warning,
-    /// Must be mended.
+    /// Must be fixed.
     Problem,
 }
 

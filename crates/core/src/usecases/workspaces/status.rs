@@ -78,7 +78,7 @@ pub struct ExperimentLine {
     pub n_control: Option<u64>,
     /// Units of the treatment.
     pub n_treatment: Option<u64>,
-    /// The engine's verdict at the latest poll.
+    /// The engine's recommendation at the latest poll.
     pub verdict: Option<Recommendation>,
     /// Why.
     pub reason: Option<String>,

@@ -29,7 +29,7 @@ pub struct PolledExperiment {
     pub experiment: String,
     /// Where it stands now.
     pub status: ExperimentStatus,
-    /// The engine's verdict, where there was one.
+    /// The engine's recommendation, where there was one. The field keeps the name that callers know.
     pub verdict: Option<String>,
     /// Why.
     pub reason: Option<String>,
@@ -53,7 +53,7 @@ pub(super) async fn poll_experiment(
     let mut experiment = experiment_named(&mut tx, &experiment.id.to_string()).await?;
     let poll = gathered.poll(plan, &experiment, now);
     let previous = running_of(&experiment)?.cloned();
-    // Somebody else may have polled meanwhile: what is stored now decides.
+    // Another program may have polled meanwhile: what is stored now decides.
     let restated = poll.as_ref().zip(previous.as_ref()).filter(|(poll, previous)| is_restated(poll, previous));
     let reread = reread.unwrap_or_default();
     let readings = store_readings(runtime, config, &mut tx, outcome, &experiment, plan, &gathered, now).await?;

@@ -1,6 +1,6 @@
 //! Experiments without a control group: weekly levels before and after the launch.
 //!
-//! Each week is read once and kept, so that a verdict rests on readings that do not change under it.
+//! Each week is read once and kept, so that a result rests on readings that do not change under it.
 
 use std::collections::BTreeMap;
 
