@@ -114,15 +114,15 @@ pub enum ConstraintBound {
 }
 
 impl ConstraintBound {
-    /// How values of the constraint's signal are written; `None` where nothing tells yet whether its `%` are shares: a limit of
-    /// 0.5 can be either. `sums`: a reading, where there is one.
+    /// How values of the constraint's signal are written; `None` where nothing tells: without a unit, and for a `%` unless a
+    /// reading or a funnel counts units, since a limit of 0.5 can be a share or a percentage. `sums`: a reading, if any.
     #[must_use]
     pub fn scale(&self, signal: &SignalSpec, sums: Option<&ArmSums>) -> Option<Scale> {
         let value = match *self {
             Self::Limits { min, max } => max.or(min).unwrap_or_default(),
             Self::NotWorse { margin, .. } => margin,
         };
-        let is_known = signal.unit.as_deref() != Some("%")
+        let is_known = signal.unit.as_deref().is_some_and(|unit| unit != "%")
             || signal.method == MetricMethod::Funnel
             || matches!(sums, Some(ArmSums::Proportion { .. }));
         is_known.then(|| signal.scale(value, sums))
