@@ -2,10 +2,11 @@
 //! is shown, and no answer has a key twice.
 
 use anyhow::Result;
-use outcome_core::domain::Verdict;
-use outcome_core::usecases::RecomputeRequest;
+use outcome_core::Code;
+use outcome_core::domain::{ExperimentStatus, Surface, Verdict};
+use outcome_core::usecases::{ActRequest, RecomputeRequest, Unlock};
 use outcome_tests::json::UniqueKeys;
-use outcome_tests::lab::Lab;
+use outcome_tests::lab::{Lab, PASSPHRASE};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -38,6 +39,37 @@ async fn a_memory_that_cannot_be_read_is_no_empty_memory() -> Result<()> {
         let after = lab.runtime.experiments().show(&experiment).await?.experiment;
         assert_eq!(after.running, before.running);
         assert_eq!(lab.poll_after(6).await?.failures, Vec::<String>::new());
+        Ok(())
+    })
+    .await
+}
+
+/// A resume puts users in front of a change again, so it must be one that can be judged and watched.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_readable_plan_is_not_resumed() -> Result<()> {
+    each_lab(async |lab| {
+        let experiment = lab.running("Softer level", "soft").await?;
+        let act = async |verdict| {
+            let request = ActRequest {
+                experiment: experiment.clone(),
+                verdict,
+                note: None,
+                member: None,
+                unlock: Unlock::Passphrase(PASSPHRASE.to_owned().into()),
+                surface: Surface::Terminal,
+            };
+            lab.runtime.experiments().act(request).await
+        };
+        act(Verdict::Pause).await?;
+        for plan in ["'{\"alpha\":\"x\"}'", "NULL"] {
+            lab.raw(&format!("UPDATE experiment SET plan = {plan}")).await?;
+            let refused = act(Verdict::Resume).await.unwrap_err();
+            assert!([Code::StateTampered, Code::Conflict].contains(&refused.code()), "{plan}: {refused}");
+            let shown = lab.runtime.experiments().show(&experiment).await?.experiment;
+            assert_eq!(shown.state.status, ExperimentStatus::Paused, "{plan}");
+            let flags = std::fs::read_to_string(lab.root().join("flags.json"))?;
+            assert!(!flags.contains("ENABLED"), "{plan}: {flags}");
+        }
         Ok(())
     })
     .await

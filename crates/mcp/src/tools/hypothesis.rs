@@ -147,7 +147,9 @@ pub(super) fn example() -> Value {
 pub(super) fn parse(raw: &Value) -> Result<Hypothesis, Vec<Value>> {
     let problem = |field: &str, message: &str| vec![json!({ "field": field, "message": message })];
     let Value::Object(raw) = raw else { return Err(problem("hypotheses", "each one must be an object")) };
-    let (given, problems) = args::shape(&lifted(raw), &schema_of::<FlatHypothesis>(), ALIASES);
+    let (flat, mut problems) = lifted(raw);
+    let (given, more) = args::shape(&flat, &schema_of::<FlatHypothesis>(), ALIASES);
+    problems.extend(more);
     if !problems.is_empty() {
         let as_object = |problem: &ArgProblem| json!({ "field": problem.argument, "message": problem.text });
         return Err(problems.iter().take(12).map(as_object).collect());
@@ -158,23 +160,30 @@ pub(super) fn parse(raw: &Value) -> Result<Hypothesis, Vec<Value>> {
     })
 }
 
-/// Groups that some agents write, `measurement` and `rollout`, taken apart.
-fn lifted(raw: &JsonObject) -> JsonObject {
-    let mut flat = Map::new();
+/// Groups that some agents write, `measurement` and `rollout`, taken apart. What is said twice must be said alike.
+fn lifted(raw: &JsonObject) -> (JsonObject, Vec<ArgProblem>) {
+    let (mut flat, mut problems) = (Map::new(), Vec::new());
+    let mut groups = Vec::new();
     for (key, value) in raw {
         match (key.as_str(), value) {
             (
                 "measurement" | "measurement_plan" | "measurementPlan" | "rollout" | "rollout_plan",
                 Value::Object(group),
-            ) => {
-                flat.extend(group.clone());
-            }
+            ) => groups.push(group),
             _ => {
                 flat.insert(key.clone(), value.clone());
             }
         }
     }
-    flat
+    for (key, value) in groups.into_iter().flatten() {
+        if flat.get(key).is_some_and(|known| known != value) {
+            let text = format!("`{key}` is given twice, with different values: give it once, beside `title`");
+            problems.push(ArgProblem { argument: key.clone(), text });
+        } else {
+            flat.insert(key.clone(), value.clone());
+        }
+    }
+    (flat, problems)
 }
 
 /// The title of a candidate that was not accepted.
@@ -214,6 +223,15 @@ mod tests {
         let flag = map.remove("flag_key").unwrap();
         map.insert("featureFlagKey".to_owned(), flag);
         assert_eq!(parse(&raw).unwrap(), parse(&example()).unwrap());
+    }
+
+    #[test]
+    fn what_is_said_twice_must_be_said_alike() {
+        let mut raw = example();
+        raw["rollout"] = json!({ "initial_pct": 50 });
+        assert!(parse(&raw).is_ok());
+        raw["rollout"] = json!({ "initial_pct": 40 });
+        assert_eq!(parse(&raw).unwrap_err()[0]["field"], "initial_pct");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use super::flag::queue_flag;
 use super::gate_opening::open_gate;
 use super::gate_step::supersede_gates;
+use super::history::plan_of;
 use super::learning::store_learning;
 use super::new_experiment::draft_successor;
 use super::step_context::StepContext;
@@ -39,6 +40,8 @@ pub(super) async fn apply_effects(
                 experiment.build = None;
             }
             Effect::SetFlag => {
+                // Users see only what can be judged and watched.
+                plan_of(experiment)?;
                 let pct = experiment.hypothesis.rollout.pct(experiment.state.step).unwrap_or(0);
                 queue_flag(runtime, tx, experiment, pct).await?;
                 let is_same = tx
@@ -51,6 +54,7 @@ pub(super) async fn apply_effects(
                 }
             }
             Effect::SetFlagFull => {
+                plan_of(experiment)?;
                 queue_flag(runtime, tx, experiment, 100).await?;
                 tx.phase_end(experiment.id, now).await?;
             }
