@@ -1,11 +1,10 @@
 //! What was built: the difference as git has it, and how it compares with what was claimed.
 
-use outcome_core::domain::{BuildScope, Change, ChangeKind, Facts, Nullable};
-use outcome_core::present::{count, words};
-
-use super::super::sections::{Section, Table};
-use super::proposal::principal;
+use super::super::section::{Section, Table};
+use super::super::words::words;
 use super::values::{text, unreadable};
+use crate::domain::{BuildScope, Change, ChangeKind, Facts, Nullable};
+use crate::stats::figures::count;
 
 /// Most changed paths that are listed before "and more".
 const MAX_LINES: usize = 40;
@@ -14,14 +13,14 @@ pub(super) fn section(facts: &Facts) -> Section {
     let mut section = Section::new("Build");
     let Some(build) = Nullable::of(facts.build.as_ref()) else { return section };
     let build = match build.shown() {
-        Ok(build) => build,
-        Err(problem) => return unreadable("Build", problem),
+        Ok(shown) => shown,
+        Err(problem) => return unreadable("Build", &problem, build.json()),
     };
     section.intro =
         Some("The diff was computed from git; it is not the builder's claim. Quoted text is the builder's.".to_owned());
     section.quote("Summary", text(&build.summary_says));
     section.quote("Notes", build.notes_say.as_deref().and_then(text));
-    section.text("Reported by", Some(principal(&build.reported_by)));
+    section.text("Reported by", Some(build.reported_by.to_string()));
     section.code("Commit", text(&build.commit));
     section.code("Built on", text(&build.base));
     section.code("Branch", build.branch.as_deref().and_then(text));
@@ -32,7 +31,7 @@ pub(super) fn section(facts: &Facts) -> Section {
     section.text("Changed paths", Some(count(changes.len() as u64)));
     let mut lines: Vec<Vec<String>> = changes.iter().take(MAX_LINES).map(change).collect();
     if changes.len() > MAX_LINES {
-        lines.push(vec!["…".to_owned(), format!("and {} more, in the JSON below", changes.len() - MAX_LINES)]);
+        lines.push(vec!["…".to_owned(), format!("and {} more, in the JSON", changes.len() - MAX_LINES)]);
     }
     if !lines.is_empty() {
         section.table = Some(Table { heads: vec!["Change", "Path"], lines });
