@@ -1,11 +1,10 @@
 //! A gate for the human who decides it.
 
 use outcome_core::domain::GateType;
-use outcome_core::present::{instant, when};
+use outcome_core::present::{instant, sections, when};
 use outcome_core::usecases::GateView;
 
-use super::figures::of_facts;
-use crate::output::{Page, ordered, safe};
+use crate::output::{Page, safe};
 
 /// How many characters of a hash are shown to people.
 pub const HASH_PREFIX: usize = 12;
@@ -36,27 +35,13 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
     if let Some(recommendation) = &context.recommendation {
         page.field("recommends", recommendation);
     }
-    page.head("Facts (quoted text was written by others)");
-    let known = context.facts.shown();
-    if let Err(problem) = &known {
-        let text = page.red(&safe(problem));
-        page.line(&format!("  {text}"));
+    for section in sections(context) {
+        page.section(&section);
     }
-    let written = |path: &[&str], x: f64| known.as_ref().ok().and_then(|facts| of_facts(facts, path, x));
-    if let Some(facts) = context.facts.json().as_object() {
-        for (name, value) in ordered(facts) {
-            page.outline(2, name, value, &written);
-        }
-    }
-    for (title, mark, lines) in [
-        ("Conditions of earlier gates", "-", &context.open_conditions),
-        ("Confirm before approving", "[ ]", &context.checklist),
-    ] {
-        if !lines.is_empty() {
-            page.head(title);
-            for line in lines {
-                page.line(&format!("  {mark} {}", safe(line)));
-            }
+    if !context.checklist.is_empty() {
+        page.head("Confirm before approving");
+        for line in &context.checklist {
+            page.line(&format!("  [ ] {}", safe(line)));
         }
     }
     for decision in &view.decisions {
@@ -71,6 +56,7 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
     }
     page.blank();
     page.field("context hash", &format!("{}  (a decision signs this hash)", prefix(&view.context_hash)));
+    page.field("everything", &format!("`outcome-runtime gate show {} --json` shows the whole package", view.gate));
     if is_open {
         page.field("verdicts", &verdicts(view).join(", "));
     }

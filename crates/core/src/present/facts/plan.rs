@@ -4,7 +4,7 @@ use super::super::section::{Section, Table};
 use super::super::time::instant;
 use super::super::words::words;
 use super::values::{scale, text};
-use crate::domain::{ConstraintBound, Direction, Facts, GuardrailFacts, MeasurementPlan};
+use crate::domain::{ConstraintBound, Direction, Facts, MeasurementPlan};
 use crate::stats::Scale;
 use crate::stats::figures::{count, number as show, percent};
 
@@ -47,16 +47,20 @@ pub(super) fn guardrails(facts: &Facts) -> Section {
             heads: vec!["Signal", "Limit", "If crossed"],
             lines: found
                 .iter()
-                .map(|guard| vec![guard.signal.clone(), bound(guard), words(guard.on_violation.as_str())])
+                .map(|guard| {
+                    let scale = guard.scale.clone().unwrap_or_default();
+                    vec![guard.signal.clone(), bound(&guard.bound, &scale), words(guard.on_violation.as_str())]
+                })
                 .collect(),
         });
     }
     section
 }
 
-fn bound(guard: &GuardrailFacts) -> String {
-    let scale = guard.scale.clone().unwrap_or_default();
-    match guard.bound {
+/// What a constraint must hold. `scale`: of its signal.
+#[must_use]
+pub fn bound(bound: &ConstraintBound, scale: &Scale) -> String {
+    match *bound {
         ConstraintBound::NotWorse { margin, must_prove, .. } => {
             let proof = if must_prove { ", must be proven before shipping" } else { "" };
             format!("at most {} worse than the control{proof}", scale.size(margin))
