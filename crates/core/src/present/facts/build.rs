@@ -55,10 +55,23 @@ fn warn(section: &mut Section, scope: &BuildScope) {
 
 fn change(change: &Change) -> Vec<String> {
     let path = &change.path;
-    let shown = match &change.old_path {
+    let mut shown = match &change.old_path {
         Some(old) => format!("{old} → {path}"),
         None => path.clone(),
     };
+    // A path does not show what leads out of the scope or runs.
+    if change.is_symlink {
+        let target = change.symlink_target.as_deref().unwrap_or("?");
+        shown.push_str(&format!(" (link to {target})"));
+    }
+    if change.is_submodule {
+        shown.push_str(" (submodule: its content was not checked)");
+    }
+    if let (Some(old), Some(new)) = (&change.old_mode, &change.new_mode)
+        && old != new
+    {
+        shown.push_str(&format!(" (mode {old} → {new})"));
+    }
     vec![words(kind(change.kind)), shown]
 }
 
@@ -71,5 +84,32 @@ fn kind(kind: ChangeKind) -> &'static str {
         ChangeKind::Copied => "copied",
         ChangeKind::TypeChanged => "type_changed",
         ChangeKind::ModeChanged => "mode_changed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_says_where_a_link_leads_and_what_became_executable() {
+        let link = Change {
+            kind: ChangeKind::Renamed,
+            path: "src/link".to_owned(),
+            old_path: Some("src/file".to_owned()),
+            is_utf8: true,
+            old_mode: Some("100644".to_owned()),
+            new_mode: Some("120000".to_owned()),
+            old_object: None,
+            new_object: None,
+            is_symlink: true,
+            symlink_target: Some("../secrets".to_owned()),
+            is_submodule: false,
+        };
+        let said = "src/file → src/link (link to ../secrets) (mode 100644 → 120000)";
+        assert_eq!(change(&link), ["Renamed", said]);
+        let submodule = Change { kind: ChangeKind::Added, old_path: None, old_mode: None, is_submodule: true, ..link };
+        let said = "src/link (link to ../secrets) (submodule: its content was not checked)";
+        assert_eq!(change(&submodule), ["Added", said]);
     }
 }

@@ -2,6 +2,7 @@
 //! as JSON too: nothing that is signed is hidden.
 
 mod build;
+mod dry_run;
 mod plan;
 mod proposal;
 mod result;
@@ -31,6 +32,7 @@ pub fn sections(context: &ContextPackage) -> Vec<Section> {
         proposal::hypothesis(facts),
         plan::section(facts),
         plan::guardrails(facts),
+        dry_run::section(facts),
         facts.score.as_ref().map_or_else(|| Section::new("Score"), score),
         proposal::learnings(facts),
         plan::outcome(facts),
