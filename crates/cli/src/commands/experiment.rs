@@ -170,7 +170,10 @@ fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
             return;
         }
     };
-    page.field("recommends", &format!("{}: {}", words(result.advice.recommendation.as_str()), result.advice.reason));
+    page.long_field(
+        "recommends",
+        &format!("{}: {}", words(result.advice.recommendation.as_str()), result.advice.reason),
+    );
     if let Some(effect) = result.effect {
         let interval = match result.ci {
             Some(Interval { lower, upper }) if lower.or(upper).is_some() => {

@@ -23,7 +23,7 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
     let is_open = view.decisions.is_empty() && !view.status.is_decided();
     let due = if is_open && view.due_at < now { "overdue since" } else { "due" };
     page.field(due, &when(now, view.due_at));
-    page.field(
+    page.long_field(
         "needs",
         &format!("{} ({}) or higher; a refusal may have lower assurance", view.assurance, view.assurance.label()),
     );
@@ -33,7 +33,7 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
         page.quote(4, says);
     }
     if let Some(recommendation) = &context.recommendation {
-        page.field("recommends", recommendation);
+        page.long_field("recommends", recommendation);
     }
     for section in sections(context) {
         page.section(&section);
@@ -48,7 +48,7 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
         page.head(&format!("Decided: {} ({}, {})", decision.verdict, decision.assurance, decision.assurance.label()));
         page.field("at", &instant(decision.decided_at));
         for condition in &decision.conditions {
-            page.field("condition", condition);
+            page.long_field("condition", condition);
         }
         if let Some(note) = &decision.note {
             page.quote(2, note);
@@ -56,7 +56,7 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
     }
     page.blank();
     page.field("context hash", &format!("{}  (a decision signs this hash)", prefix(&view.context_hash)));
-    page.field("everything", &format!("`outcome-runtime gate show {} --json` shows the whole package", view.gate));
+    page.long_field("everything", &format!("`gate show {} --json` shows the whole package", view.gate));
     if is_open {
         page.field("verdicts", &verdicts(view).join(", "));
     }

@@ -20,7 +20,13 @@ impl Page {
         for row in &section.rows {
             let label = format!("  {:label_width$}  ", row.label);
             match &row.value {
-                Value::Text(text) | Value::Code(text) => self.wrapped(&label, text, as_it_is),
+                Value::Text(text) => self.wrapped(&label, text, as_it_is),
+                // Broken, a hash cannot be copied.
+                Value::Code(text) if label_width + 4 + text.chars().count() > self.columns() => {
+                    self.wrapped(&label, "", as_it_is);
+                    self.wrapped("    ", text, as_it_is);
+                }
+                Value::Code(text) => self.wrapped(&label, text, as_it_is),
                 Value::Codes(texts) => {
                     let mut label = label;
                     for text in texts {
@@ -37,6 +43,11 @@ impl Page {
         if let Some(unread) = &section.unread {
             self.quoted("As it is stored", &format!("{unread:#}"));
         }
+    }
+
+    /// A [`Self::field`] whose value may be long.
+    pub fn long_field(&mut self, name: &str, value: &str) {
+        self.wrapped(&format!("  {name:<14} "), value, as_it_is);
     }
 
     /// A sentence that must not be overlooked.
@@ -119,6 +130,7 @@ mod tests {
         let mut section = Section::new("Facts");
         section.text("Effect", Some(padded.clone()));
         section.codes("Paths", vec![padded.clone()]);
+        section.code("Plan hash", Some(&"a".repeat(70)));
         section.warnings.push(padded.clone());
         section.table =
             Some(Facts { heads: vec!["Finding", "Type"], lines: vec![vec![padded.clone(), padded.clone()]] });
@@ -130,5 +142,6 @@ mod tests {
         }
         assert!(!text.contains('\u{1b}') && text.contains("\\u{1b}[2J"), "{text}");
         assert_eq!(text.matches("Decided: approve").count(), 6, "{text}");
+        assert!(text.contains(&format!("\n    {}\n", "a".repeat(70))), "{text}");
     }
 }
