@@ -2,17 +2,18 @@
 
 use outcome_core::Result;
 use outcome_core::domain::{Experiment, Measurement, Surface, Variant, Verdict};
-use outcome_core::present::{Scale, count, number, p_value, percent, relative, when, words};
+use outcome_core::present::{
+    Scale, Section, Table as Facts, bound, count, health, measured_constraints, number, p_value, percent, relative,
+    score, thresholds, when, words,
+};
 use outcome_core::stats::Interval;
 use outcome_core::usecases::{ActRequest, Brief, ExperimentView, Runtime, Unlock};
-use serde_json::{Value, json};
 
-use super::figures::{bound_figure, figure};
 use super::report::Stands;
 use super::{gate_decide, propose};
 use crate::args;
 use crate::cx::{Cx, Exit};
-use crate::output::{Page, Point, Table, as_they_are, chart, on_terminal, safe};
+use crate::output::{Page, Point, Table, chart, on_terminal, safe};
 
 /// Columns of the chart.
 const CHART_WIDTH: usize = 60;
@@ -128,8 +129,11 @@ fn show(page: &mut Page, view: &ExperimentView, series: &[Measurement], scale: &
     page.quote(2, &hypothesis.title);
     page.quote(2, &hypothesis.statement);
     page.quote(2, &format!("because {}", hypothesis.mechanism));
-    page.outline(2, "score", &json!(experiment.score), &as_they_are);
-    page.outline(2, "measurement", &json!(hypothesis.measurement), &|path, x| figure(scale, path, x));
+    page.section(&score(&experiment.score));
+    if let Some(reason) = &experiment.score.dropped_because {
+        page.warning(&format!("Not selected: {reason}"));
+    }
+    page.section(&thresholds(&hypothesis.measurement, scale));
 
     result(page, view, scale);
     let points = |variant: Variant| line_of(series, variant);
@@ -166,7 +170,10 @@ fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
             return;
         }
     };
-    page.field("recommends", &format!("{}: {}", words(result.advice.recommendation.as_str()), result.advice.reason));
+    page.long_field(
+        "recommends",
+        &format!("{}: {}", words(result.advice.recommendation.as_str()), result.advice.reason),
+    );
     if let Some(effect) = result.effect {
         let interval = match result.ci {
             Some(Interval { lower, upper }) if lower.or(upper).is_some() => {
@@ -195,16 +202,16 @@ fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
         page.field("to decide", &safe(next));
     }
     let plan = experiment.plan.as_ref().and_then(|plan| plan.shown().ok());
-    for guardrail in &result.guardrails {
-        let planned = plan.and_then(|plan| plan.guardrail_of(&guardrail.name));
-        let written = |path: &[&str], x: f64| {
-            let planned = planned?;
-            let scale = on_terminal(&planned.bound.scale(&planned.signal, None)?);
-            bound_figure(&scale, &planned.bound, path.last()?, x)
-        };
-        page.outline(2, "guardrail", &json!(guardrail), &written);
+    for warning in health(&result.health) {
+        page.warning(&warning);
     }
-    page.outline(2, "health", &json!(result.health), &as_they_are);
+    let constraints = measured_constraints(&result.guardrails, |name| {
+        let planned = plan?.guardrail_of(name)?;
+        Some((planned.bound.scale(&planned.signal, None).unwrap_or_default(), planned.bound.clone()))
+    });
+    if let Some(constraints) = constraints.unless_empty() {
+        page.section(&constraints);
+    }
 }
 
 /// The readings of one arm over time; of several allocation phases the latest that was read.
@@ -232,9 +239,44 @@ pub(super) async fn scale_of(runtime: &Runtime, outcome: &str) -> Result<Scale> 
 
 fn show_brief(page: &mut Page, brief: &Brief) {
     page.head(&format!("Brief of {} · {}", brief.experiment, brief.status));
-    if let Value::Object(fields) = json!(brief) {
-        for (name, value) in fields.iter().filter(|(name, _)| !["experiment", "status"].contains(&name.as_str())) {
-            page.outline(2, name, value, &as_they_are);
-        }
+    let said = &brief.hypothesis;
+    page.field("outcome", &brief.outcome);
+    page.field("build on", brief.base_commit.as_deref().unwrap_or("-"));
+    page.field("flag", &brief.flag_key);
+    page.field("exposure", brief.exposure_event.as_deref().unwrap_or("-"));
+    page.field("unit", &brief.randomisation_unit);
+
+    let mut hypothesis = Section::new("Hypothesis");
+    hypothesis.quote("Title", Some(&said.title_says));
+    hypothesis.quote("Statement", Some(&said.statement_says));
+    hypothesis.quote("Why it should work", Some(&said.mechanism_says));
+    hypothesis.quote("The change", Some(&said.intervention_says));
+    hypothesis.text("Kind of change", Some(words(said.intervention.as_str())));
+    hypothesis.codes("Declared paths", said.declared_paths.clone());
+    let mut scope = Section::new("Paths");
+    scope.codes("May be changed", brief.scope.allowed_paths.clone());
+    scope.codes("Must not be changed", brief.scope.forbidden_paths.clone());
+    let mut limits = Section::new("Limits and rules");
+    let guardrails = &brief.constraints.guardrails;
+    limits.table = (!guardrails.is_empty()).then(|| Facts {
+        heads: vec!["Signal", "Limit"],
+        lines: guardrails
+            .iter()
+            .map(|limited| vec![limited.signal.clone(), bound(&limited.bound, &Scale::default())])
+            .collect(),
+    });
+    brief.constraints.rules_say.iter().for_each(|rule| limits.quote("Rule", Some(rule)));
+    brief.conditions.iter().for_each(|condition| limits.quote("Condition", Some(condition)));
+    let mut learnings = Section::new("Learnt before");
+    for learning in &brief.learnings {
+        let kind = words(learning.finding_type.as_str());
+        learnings.text("Finding", Some(format!("{} ({kind}, grade {})", learning.finding, learning.grade)));
+    }
+    for section in [hypothesis, scope, limits, learnings].into_iter().filter_map(Section::unless_empty) {
+        page.section(&section);
+    }
+    page.head("Done when");
+    for sentence in &brief.definition_of_done {
+        page.item(sentence);
     }
 }

@@ -1,11 +1,10 @@
 //! A gate for the human who decides it.
 
 use outcome_core::domain::GateType;
-use outcome_core::present::{instant, when};
+use outcome_core::present::{instant, sections, when};
 use outcome_core::usecases::GateView;
 
-use super::figures::of_facts;
-use crate::output::{Page, ordered, safe};
+use crate::output::{Page, safe};
 
 /// How many characters of a hash are shown to people.
 pub const HASH_PREFIX: usize = 12;
@@ -24,7 +23,7 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
     let is_open = view.decisions.is_empty() && !view.status.is_decided();
     let due = if is_open && view.due_at < now { "overdue since" } else { "due" };
     page.field(due, &when(now, view.due_at));
-    page.field(
+    page.long_field(
         "needs",
         &format!("{} ({}) or higher; a refusal may have lower assurance", view.assurance, view.assurance.label()),
     );
@@ -34,36 +33,22 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
         page.quote(4, says);
     }
     if let Some(recommendation) = &context.recommendation {
-        page.field("recommends", recommendation);
+        page.long_field("recommends", recommendation);
     }
-    page.head("Facts (quoted text was written by others)");
-    let known = context.facts.shown();
-    if let Err(problem) = &known {
-        let text = page.red(&safe(problem));
-        page.line(&format!("  {text}"));
+    for section in sections(context) {
+        page.section(&section);
     }
-    let written = |path: &[&str], x: f64| known.as_ref().ok().and_then(|facts| of_facts(facts, path, x));
-    if let Some(facts) = context.facts.json().as_object() {
-        for (name, value) in ordered(facts) {
-            page.outline(2, name, value, &written);
-        }
-    }
-    for (title, mark, lines) in [
-        ("Conditions of earlier gates", "-", &context.open_conditions),
-        ("Confirm before approving", "[ ]", &context.checklist),
-    ] {
-        if !lines.is_empty() {
-            page.head(title);
-            for line in lines {
-                page.line(&format!("  {mark} {}", safe(line)));
-            }
+    if !context.checklist.is_empty() {
+        page.head("Confirm before approving");
+        for line in &context.checklist {
+            page.line(&format!("  [ ] {}", safe(line)));
         }
     }
     for decision in &view.decisions {
         page.head(&format!("Decided: {} ({}, {})", decision.verdict, decision.assurance, decision.assurance.label()));
         page.field("at", &instant(decision.decided_at));
         for condition in &decision.conditions {
-            page.field("condition", condition);
+            page.long_field("condition", condition);
         }
         if let Some(note) = &decision.note {
             page.quote(2, note);
@@ -71,6 +56,7 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
     }
     page.blank();
     page.field("context hash", &format!("{}  (a decision signs this hash)", prefix(&view.context_hash)));
+    page.long_field("everything", &format!("`gate show {} --json` shows the whole package", view.gate));
     if is_open {
         page.field("verdicts", &verdicts(view).join(", "));
     }

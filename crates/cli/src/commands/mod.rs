@@ -12,7 +12,6 @@ mod doctor_client;
 mod end_outcome;
 mod errors;
 mod experiment;
-mod figures;
 mod gate;
 mod gate_decide;
 mod gate_view;

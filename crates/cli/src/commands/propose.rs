@@ -7,7 +7,8 @@ use outcome_core::domain::{Author, Hypothesis};
 use outcome_core::hypotheses::{Problem, read_hypothesis};
 use outcome_core::usecases::{Submission, Submitted};
 use outcome_core::{Code, Error, Result};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
 use crate::args;
 use crate::cx::Cx;
@@ -18,6 +19,23 @@ const MAX_BYTES: u64 = 1024 * 1024;
 
 /// A hypothesis to begin with.
 const TEMPLATE: &str = include_str!("hypothesis_template.yaml");
+
+/// What a file of hypotheses holds; the hypotheses are checked one by one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum File {
+    List(Vec<Value>),
+    Named { hypotheses: Named },
+    One(Map<String, Value>),
+}
+
+/// What stands under `hypotheses`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Named {
+    List(Vec<Value>),
+    One(Value),
+}
 
 /// Runs it.
 pub async fn run(cx: &Cx, args: args::Propose) -> Result<()> {
@@ -87,14 +105,11 @@ fn read(path: &Path) -> Result<Vec<Hypothesis>> {
         }
         Err(_) => serde_yaml::from_str(&text).map_err(|e| wrong(format!("{shown} is not valid YAML: {e}")))?,
     };
-    let items = match value {
-        Value::Array(items) => items,
-        Value::Object(mut fields) => match fields.remove("hypotheses") {
-            Some(Value::Array(items)) => items,
-            Some(other) => vec![other],
-            None => vec![Value::Object(fields)],
-        },
-        _ => return Err(wrong(format!("{shown} contains no hypothesis"))),
+    let items = match serde_json::from_value(value) {
+        Ok(File::List(items) | File::Named { hypotheses: Named::List(items) }) => items,
+        Ok(File::Named { hypotheses: Named::One(item) }) => vec![item],
+        Ok(File::One(fields)) => vec![Value::Object(fields)],
+        Err(_) => return Err(wrong(format!("{shown} contains no hypothesis"))),
     };
     let n = items.len();
     let parse = |(i, item): (usize, Value)| {

@@ -3,9 +3,9 @@
 //! A command hands over the value of its use case and a way to show it; with `--json` the value is printed as it is.
 
 mod chart;
-mod outline;
 mod page;
 mod safe;
+mod section;
 
 use std::borrow::Cow;
 use std::io::{BufWriter, ErrorKind, IsTerminal as _, Write as _};
@@ -20,7 +20,6 @@ use serde::Serialize;
 use serde_json::json;
 
 pub use chart::{Point, chart};
-pub use outline::{as_they_are, ordered};
 pub use page::{Page, Table};
 pub use safe::{safe, safe_json, safe_lines};
 

@@ -35,6 +35,12 @@ impl Table {
     pub fn row(&mut self, cells: &[&str]) {
         self.0.add_row(cells.iter().map(|cell| safe(cell)));
     }
+
+    /// Columns that it takes when nothing is broken, with its indent.
+    pub(super) fn width(&self) -> usize {
+        let columns: usize = self.0.column_max_content_widths().iter().map(|width| usize::from(*width) + 2).sum();
+        1 + columns
+    }
 }
 
 impl Page {
@@ -44,6 +50,11 @@ impl Page {
 
     pub(super) fn finish(self) -> String {
         self.text
+    }
+
+    /// How many columns a line of text may take.
+    pub(super) fn columns(&self) -> usize {
+        usize::from(self.width.unwrap_or(80)).clamp(40, 100)
     }
 
     /// True when a wide table would be broken into pieces.
@@ -106,7 +117,7 @@ impl Page {
     /// terminal wraps would go on without its bar and could pass for ours.
     pub fn quote(&mut self, indent: usize, text: &str) {
         let bar = self.dim("│");
-        let width = usize::from(self.width.unwrap_or(100)).saturating_sub(indent + 3).clamp(20, 100);
+        let width = self.columns().saturating_sub(indent + 3).max(20);
         for line in safe_lines(text, MAX_QUOTED) {
             for part in wrap(&line, width) {
                 self.line(&format!("{:indent$}{bar} {part}", ""));
@@ -149,7 +160,7 @@ impl Page {
 }
 
 /// The text in parts of at most `width` columns, broken at spaces where there are some.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let columns = |c: char| if u32::from(c) < 0x1100 { 1 } else { 2 };
     let mut parts = vec![String::new()];
     let mut used = 0;

@@ -11,6 +11,12 @@ fn a_gate_is_listed_shown_and_decided_once() {
     assert_eq!(list[0]["gate"], GATE);
     let shown = home.run(&["gate", "show", GATE]).exits(0).stdout;
     assert!(shown.contains("Should this experiment be built?") && shown.contains("│ Fewer fields"), "{shown}");
+    for said in ["Effort                6 h", "  Minimum detectable effect  5 points", "--json` shows"] {
+        assert!(shown.contains(said), "{said:?} is missing in\n{shown}");
+    }
+    // Only the hint, which is there to be copied, may be longer.
+    let mut lines = shown.lines().filter(|line| !line.starts_with("decide with"));
+    assert!(lines.all(|line| line.chars().count() <= 80), "{shown}");
     let status = home.run(&["status"]).exits(0).stdout;
     assert!(status.contains(&format!("outcome-runtime gate decide {GATE}")), "{status}");
 

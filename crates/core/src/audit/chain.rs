@@ -90,6 +90,19 @@ pub struct LogEntry {
     pub hash: String,
 }
 
+/// All fields of a line but its hash.
+#[derive(Serialize)]
+struct Hashed<'e> {
+    workspace: &'e WorkspaceId,
+    seq: i64,
+    at: &'e Timestamp,
+    kind: &'e str,
+    subject: &'e Subject,
+    principal: &'e Principal,
+    payload: &'e Value,
+    prev: &'e str,
+}
+
 /// What the first line holds on to.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -145,11 +158,10 @@ impl LogEntry {
     }
 
     fn compute_hash(&self) -> Result<String, serde_json::Error> {
-        let mut value = serde_json::to_value(self)?;
-        if let Some(fields) = value.as_object_mut() {
-            fields.remove("hash");
-        }
-        canonical_json(&value).map(sha256_hex)
+        // A new field without a place in what is hashed does not compile.
+        let Self { workspace, seq, at, kind, subject, principal, payload, prev, hash: _ } = self;
+        let hashed = Hashed { workspace, seq: *seq, at, kind, subject, principal, payload, prev };
+        canonical_json(&hashed).map(sha256_hex)
     }
 }
 

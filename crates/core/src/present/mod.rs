@@ -4,6 +4,8 @@
 //! **Invariant**: pure. Nothing here reads a clock or a file, and what is written here is never parsed again.
 
 mod axis;
+mod facts;
+mod section;
 mod time;
 mod words;
 
@@ -12,5 +14,7 @@ pub use crate::stats::figures::{
 };
 
 pub use axis::{day, ticks};
+pub use facts::{bound, health, measured_constraints, score, sections, thresholds};
+pub use section::{Row, Section, Table, Value};
 pub use time::{due, instant, relative, span, when};
 pub use words::{plain, words};

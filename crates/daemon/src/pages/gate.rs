@@ -7,12 +7,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use outcome_core::digest::{canonical_json, sha256_hex};
 use outcome_core::domain::{Assurance, GateStatus, Verdict};
-use outcome_core::present::{due, instant, words};
+use outcome_core::present::{Section, Value, due, instant, sections, words};
 use outcome_core::usecases::{GateView, PageSession};
 use outcome_core::{Code, Error};
 
-use super::sections::{Section, Value};
-use super::{Frame, PageResult, Trouble, facts, html};
+use super::{Frame, PageResult, Trouble, html};
 use crate::App;
 
 /// GET /gates/{slug}
@@ -142,7 +141,7 @@ fn build(app: &App, session: &PageSession, view: GateView, filled: Filled, troub
         is_timed_out: view.status == GateStatus::TimedOut,
         agent_says: context.agent_says.clone(),
         recommendation: context.recommendation.clone(),
-        sections: facts::sections(context),
+        sections: sections(context),
         is_open: matches!(view.status, GateStatus::Pending | GateStatus::TimedOut),
         choices: context.verdicts.iter().map(|verdict| choice(*verdict, filled.verdict)).collect(),
         takes_conditions: context.verdicts.contains(&Verdict::ApproveWithConditions),

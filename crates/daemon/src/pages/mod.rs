@@ -2,11 +2,9 @@
 //! decided, the use cases say.
 
 pub mod decide;
-mod facts;
 pub mod gate;
 pub mod inbox;
 pub mod outcome;
-mod sections;
 pub mod sign_in;
 
 use askama::Template;

@@ -1,14 +1,15 @@
 //! What a builder needs to know, once a human has approved that the experiment is built.
 
 use outcome_core::Code;
-use outcome_core::domain::ExperimentStatus;
+use outcome_core::domain::{ExperimentStatus, ScopeSpec};
+use outcome_core::usecases::{Brief, BriefHypothesis, BriefLearning, Limits};
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Call, Detail, ToolSpec, answer, schema_of, with_known};
-use crate::answer::{Answer, Failure, set};
+use crate::answer::{Answer, Failure};
 use crate::args;
 
 pub(super) const NAME: &str = super::names::GET_EXPERIMENT_BRIEF;
@@ -36,6 +37,61 @@ struct Args {
     detail: Detail,
 }
 
+/// A brief as an agent gets it. What the approver wrote is theirs, and is named so like every text by somebody else.
+#[derive(Serialize)]
+struct Shown {
+    experiment: String,
+    outcome: String,
+    status: ExperimentStatus,
+    base_commit: Option<String>,
+    hypothesis: BriefHypothesis,
+    scope: ScopeSpec,
+    flag_key: String,
+    exposure_event: Option<String>,
+    randomisation_unit: String,
+    constraints: Limits,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    conditions_say: Vec<String>,
+    definition_of_done: Vec<String>,
+    learnings: Vec<BriefLearning>,
+}
+
+impl From<Brief> for Shown {
+    fn from(brief: Brief) -> Self {
+        // A new field without a place here does not compile.
+        let Brief {
+            experiment,
+            outcome,
+            status,
+            base_commit,
+            hypothesis,
+            scope,
+            flag_key,
+            exposure_event,
+            randomisation_unit,
+            constraints,
+            conditions,
+            definition_of_done,
+            learnings,
+        } = brief;
+        Self {
+            experiment,
+            outcome,
+            status,
+            base_commit,
+            hypothesis,
+            scope,
+            flag_key,
+            exposure_event,
+            randomisation_unit,
+            constraints,
+            conditions_say: conditions,
+            definition_of_done,
+            learnings,
+        }
+    }
+}
+
 pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Result<Answer, Failure> {
     let args: Args = args::parse(&SPEC, arguments)?;
     brief(call, &args.experiment_id, args.detail).await
@@ -54,13 +110,7 @@ pub(crate) async fn brief(call: &Call<'_>, reference: &str, detail: Detail) -> R
         Err(error) => return Err(refused(call, reference, error.into()).await),
     };
     let (experiment, status) = (brief.experiment.clone(), brief.status);
-    let mut body = serde_json::to_value(brief).unwrap_or_default();
-    // What the approver wrote is theirs, and is named so like every text by somebody else.
-    if let Some(conditions) = body.as_object_mut().and_then(|map| map.remove("conditions"))
-        && conditions.as_array().is_some_and(|list| !list.is_empty())
-    {
-        set(&mut body, "conditions_say", conditions);
-    }
+    let body = serde_json::to_value(Shown::from(brief)).unwrap_or_default();
     let answer = Answer::new(body).within(detail.budget());
     Ok(match status {
         ExperimentStatus::Building => answer.next(

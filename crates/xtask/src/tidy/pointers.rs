@@ -21,6 +21,11 @@ const EXCEPTIONS: &[Exception] = &[
     ("crates/cli/src/commands/demo/shop.rs", "a flagd file, read as the shop's own program would read it"),
     ("crates/cli/src/commands/demo/agent.rs", "an answer over MCP, as an agent gets it"),
     ("crates/core/src/config/file.rs", "JSON Schema"),
+    ("crates/core/src/config/map.rs", "JSON Schema"),
+    (
+        "crates/core/src/usecases/audit_log/recompute.rs",
+        "results of every earlier version, compared as they were written; a sentence that is not recognised is reported",
+    ),
     ("crates/mcp/src/args.rs", "JSON Schema, and a model's arguments before they are checked against it"),
     ("crates/mcp/src/courtesy.rs", "state that the protocol carries from one call to the next"),
     ("crates/mcp/src/suspicion.rs", "the address of a text in an answer, which is a JSON pointer"),
@@ -67,7 +72,10 @@ fn pointer(before: &[Token], after: &[Token]) -> Option<String> {
     (is_call && is_pointer).then(|| format!(".pointer({})", argument.string().map_or("..".to_owned(), quoted)))
 }
 
-/// `value["key"]`, and `.get("key")` where it is not a header that is asked for.
+/// What a map of JSON is asked with.
+const ASKS: &[&str] = &["get", "get_mut", "contains_key", "remove"];
+
+/// `value["key"]`, and `.get("key")` and the like where it is not a header that is asked for.
 fn key(before: &[Token], after: &[Token]) -> Option<String> {
     match after {
         [open, key, close, ..] if open.is_mark('[') && close.is_mark(']') && is_value(before.last()?) => {
@@ -75,11 +83,11 @@ fn key(before: &[Token], after: &[Token]) -> Option<String> {
         }
         [name, open, key, close, ..] if open.is_mark('(') && close.is_mark(')') => {
             let [.., owner, dot] = before else { return None };
-            let is_get = (name.is_word("get") || name.is_word("get_mut")) && dot.is_mark('.');
+            let ask = ASKS.iter().find(|ask| name.is_word(ask)).filter(|_| dot.is_mark('.'))?;
             // `headers.get(..)` and `response.headers().get(..)`.
             let words = before.iter().rev().skip(1).take(3);
             let is_header = owner.is_word("headers") || words.into_iter().any(|token| token.is_word("headers"));
-            (is_get && !is_header).then(|| Some(format!(".get({})", quoted(key.string()?)))).flatten()
+            if is_header { None } else { Some(format!(".{ask}({})", quoted(key.string()?))) }
         }
         _ => None,
     }
@@ -119,6 +127,9 @@ mod tests {
             ("v[\"verdict\"].clone()", "[\"verdict\"]"),
             ("v()?[\"verdict\"].clone()", "[\"verdict\"]"),
             ("v.get(\"verdict\")", ".get(\"verdict\")"),
+            ("v.get_mut(\"verdict\")", ".get_mut(\"verdict\")"),
+            ("fields.contains_key(\"is_symlink\")", ".contains_key(\"is_symlink\")"),
+            ("fields.remove(\"hash\")", ".remove(\"hash\")"),
             ("json!({ \"a\": v[\"verdict\"] })", "[\"verdict\"]"),
         ] {
             assert_eq!(found(FILE, &format!("fn f() {{ {code}; }}")), [wanted], "{code}");
@@ -128,9 +139,16 @@ mod tests {
 
     #[test]
     fn lists_headers_tests_and_other_crates_are_fine() {
-        for code in
-            ["g(&[\"a\"])", "vec![\"a\"]", "for x in [\"a\"] {}", "headers.get(\"host\")", "v.get(key)", "v[key]"]
-        {
+        for code in [
+            "g(&[\"a\"])",
+            "vec![\"a\"]",
+            "for x in [\"a\"] {}",
+            "headers.get(\"host\")",
+            "headers.remove(\"host\")",
+            "v.get(key)",
+            "v[key]",
+            "v.remove(0)",
+        ] {
             assert_eq!(found(FILE, &format!("fn f() {{ {code}; }}")), [""; 0], "{code}");
         }
         assert_eq!(found(FILE, "#[cfg(test)] mod tests { fn f() { v[\"a\"]; } }"), [""; 0]);

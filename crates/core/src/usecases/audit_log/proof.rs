@@ -63,7 +63,8 @@ pub struct Proof {
     pub verdict: Advice,
     /// What cannot be recomputed from this pack, as sentences; usually none.
     pub limits: Vec<String>,
-    /// Of everything above.
+    /// Of everything above. Not written while it is empty: that is what is hashed.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub hash: String,
 }
 
@@ -315,12 +316,23 @@ fn snapshots_of(readings: &[StoredReading], logged: &BTreeMap<Timestamp, ProofLo
     snapshots
 }
 
+/// An evaluation without its memory.
+#[derive(Serialize)]
+struct Polled<'e> {
+    #[serde(rename = "verdict")]
+    advice: &'e Advice,
+    #[serde(flatten)]
+    numbers: &'e stats::Assessment,
+    guardrails: &'e [stats::GuardrailResult],
+    health: &'e [stats::HealthFinding],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    series: Option<&'e stats::BeforeAfter>,
+}
+
 fn poll_of(point: &HistoryPoint) -> Result<ProofPoll> {
-    let mut result = serde_json::to_value(&point.evaluated)
+    let stats::Evaluated { advice, numbers, guardrails, health, series, running: _ } = &point.evaluated;
+    let result = serde_json::to_value(Polled { advice, numbers, guardrails, health, series: series.as_ref() })
         .map_err(|e| Error::new(Code::Internal, "an evaluation cannot be written").because(e))?;
-    if let Some(fields) = result.as_object_mut() {
-        fields.remove("running");
-    }
     Ok(ProofPoll {
         polled_at: point.polled_at,
         as_of: point.poll.as_of,
@@ -352,11 +364,9 @@ fn limits_of(plan: &Plan, readings: &[StoredReading]) -> Vec<String> {
     limits
 }
 
+/// The hash of a pack that has none yet.
 fn hash_of(proof: &Proof) -> Result<String> {
-    let mut value =
+    let value =
         serde_json::to_value(proof).map_err(|e| Error::new(Code::Internal, "a proof cannot be written").because(e))?;
-    if let Some(fields) = value.as_object_mut() {
-        fields.remove("hash");
-    }
     digest(&value)
 }

@@ -1,11 +1,10 @@
 //! What was built: the difference as git has it, and how it compares with what was claimed.
 
-use outcome_core::domain::{BuildScope, Change, ChangeKind, Facts, Nullable};
-use outcome_core::present::{count, words};
-
-use super::super::sections::{Section, Table};
-use super::proposal::principal;
+use super::super::section::{Section, Table};
+use super::super::words::words;
 use super::values::{text, unreadable};
+use crate::domain::{BuildScope, Change, ChangeKind, Facts, Nullable};
+use crate::stats::figures::count;
 
 /// Most changed paths that are listed before "and more".
 const MAX_LINES: usize = 40;
@@ -14,14 +13,14 @@ pub(super) fn section(facts: &Facts) -> Section {
     let mut section = Section::new("Build");
     let Some(build) = Nullable::of(facts.build.as_ref()) else { return section };
     let build = match build.shown() {
-        Ok(build) => build,
-        Err(problem) => return unreadable("Build", problem),
+        Ok(shown) => shown,
+        Err(problem) => return unreadable("Build", &problem, build.json()),
     };
     section.intro =
         Some("The diff was computed from git; it is not the builder's claim. Quoted text is the builder's.".to_owned());
     section.quote("Summary", text(&build.summary_says));
     section.quote("Notes", build.notes_say.as_deref().and_then(text));
-    section.text("Reported by", Some(principal(&build.reported_by)));
+    section.text("Reported by", Some(build.reported_by.to_string()));
     section.code("Commit", text(&build.commit));
     section.code("Built on", text(&build.base));
     section.code("Branch", build.branch.as_deref().and_then(text));
@@ -32,7 +31,7 @@ pub(super) fn section(facts: &Facts) -> Section {
     section.text("Changed paths", Some(count(changes.len() as u64)));
     let mut lines: Vec<Vec<String>> = changes.iter().take(MAX_LINES).map(change).collect();
     if changes.len() > MAX_LINES {
-        lines.push(vec!["…".to_owned(), format!("and {} more, in the JSON below", changes.len() - MAX_LINES)]);
+        lines.push(vec!["…".to_owned(), format!("and {} more, in the JSON", changes.len() - MAX_LINES)]);
     }
     if !lines.is_empty() {
         section.table = Some(Table { heads: vec!["Change", "Path"], lines });
@@ -56,10 +55,23 @@ fn warn(section: &mut Section, scope: &BuildScope) {
 
 fn change(change: &Change) -> Vec<String> {
     let path = &change.path;
-    let shown = match &change.old_path {
+    let mut shown = match &change.old_path {
         Some(old) => format!("{old} → {path}"),
         None => path.clone(),
     };
+    // A path does not show what leads out of the scope or runs.
+    if change.is_symlink {
+        let target = change.symlink_target.as_deref().unwrap_or("?");
+        shown.push_str(&format!(" (link to {target})"));
+    }
+    if change.is_submodule {
+        shown.push_str(" (submodule: its content was not checked)");
+    }
+    if let (Some(old), Some(new)) = (&change.old_mode, &change.new_mode)
+        && old != new
+    {
+        shown.push_str(&format!(" (mode {old} → {new})"));
+    }
     vec![words(kind(change.kind)), shown]
 }
 
@@ -72,5 +84,32 @@ fn kind(kind: ChangeKind) -> &'static str {
         ChangeKind::Copied => "copied",
         ChangeKind::TypeChanged => "type_changed",
         ChangeKind::ModeChanged => "mode_changed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_says_where_a_link_leads_and_what_became_executable() {
+        let link = Change {
+            kind: ChangeKind::Renamed,
+            path: "src/link".to_owned(),
+            old_path: Some("src/file".to_owned()),
+            is_utf8: true,
+            old_mode: Some("100644".to_owned()),
+            new_mode: Some("120000".to_owned()),
+            old_object: None,
+            new_object: None,
+            is_symlink: true,
+            symlink_target: Some("../secrets".to_owned()),
+            is_submodule: false,
+        };
+        let said = "src/file → src/link (link to ../secrets) (mode 100644 → 120000)";
+        assert_eq!(change(&link), ["Renamed", said]);
+        let submodule = Change { kind: ChangeKind::Added, old_path: None, old_mode: None, is_submodule: true, ..link };
+        let said = "src/link (link to ../secrets) (submodule: its content was not checked)";
+        assert_eq!(change(&submodule), ["Added", said]);
     }
 }

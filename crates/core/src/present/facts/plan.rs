@@ -1,10 +1,12 @@
 //! How it will be judged: plan, thresholds, constraints, and the outcome it serves.
 
-use outcome_core::domain::{ConstraintBound, Direction, Facts, GuardrailFacts};
-use outcome_core::present::{count, instant, number as show, percent, words};
-
-use super::super::sections::{Section, Table};
+use super::super::section::{Section, Table};
+use super::super::time::instant;
+use super::super::words::words;
 use super::values::{scale, text};
+use crate::domain::{ConstraintBound, Direction, Facts, MeasurementPlan};
+use crate::stats::Scale;
+use crate::stats::figures::{count, number as show, percent};
 
 pub(super) fn section(facts: &Facts) -> Section {
     let mut section = Section::new("Plan and thresholds");
@@ -16,17 +18,24 @@ pub(super) fn section(facts: &Facts) -> Section {
     section.text("Design", Some(words(plan.design.as_str())));
     section.text("Confidence", Some(percent(1.0 - plan.alpha)));
     section.text("Randomisation unit", text(&plan.randomisation_unit).map(words));
-    let (measurement, scale) = (&plan.measurement, scale(facts));
+    section.rows.extend(thresholds(&plan.measurement, &scale(facts)).rows);
+    let rollout = &plan.rollout;
+    let steps = std::iter::once(&rollout.initial_pct).chain(&rollout.steps).map(|pct| format!("{pct} %"));
+    section.text("Rollout", Some(steps.collect::<Vec<_>>().join(" → ")));
+    section.code("Plan hash", text(&plan.hash));
+    section
+}
+
+/// Duration, sample and thresholds. `scale`: of the outcome's signal.
+#[must_use]
+pub fn thresholds(measurement: &MeasurementPlan, scale: &Scale) -> Section {
+    let mut section = Section::new("Thresholds");
     section.text("Duration", Some(format!("{} days", show(f64::from(measurement.duration_days)))));
     let units = count(u64::from(measurement.min_sample_size));
     section.text("Minimum sample", Some(format!("{units} units in all arms")));
     section.text("Success threshold", Some(scale.change(measurement.success_threshold)));
     section.text("Kill threshold", Some(scale.change(measurement.kill_threshold)));
     section.text("Minimum detectable effect", Some(scale.size(measurement.minimum_detectable_effect)));
-    let rollout = &plan.rollout;
-    let steps = std::iter::once(&rollout.initial_pct).chain(&rollout.steps).map(|pct| format!("{pct} %"));
-    section.text("Rollout", Some(steps.collect::<Vec<_>>().join(" → ")));
-    section.code("Plan hash", text(&plan.hash));
     section
 }
 
@@ -38,16 +47,20 @@ pub(super) fn guardrails(facts: &Facts) -> Section {
             heads: vec!["Signal", "Limit", "If crossed"],
             lines: found
                 .iter()
-                .map(|guard| vec![guard.signal.clone(), bound(guard), words(guard.on_violation.as_str())])
+                .map(|guard| {
+                    let scale = guard.scale.clone().unwrap_or_default();
+                    vec![guard.signal.clone(), bound(&guard.bound, &scale), words(guard.on_violation.as_str())]
+                })
                 .collect(),
         });
     }
     section
 }
 
-fn bound(guard: &GuardrailFacts) -> String {
-    let scale = guard.scale.clone().unwrap_or_default();
-    match guard.bound {
+/// What a constraint must hold. `scale`: of its signal.
+#[must_use]
+pub fn bound(bound: &ConstraintBound, scale: &Scale) -> String {
+    match *bound {
         ConstraintBound::NotWorse { margin, must_prove, .. } => {
             let proof = if must_prove { ", must be proven before shipping" } else { "" };
             format!("at most {} worse than the control{proof}", scale.size(margin))

@@ -1,11 +1,10 @@
 //! What was proposed, how it was ranked, and what was learnt before.
 
-use outcome_core::domain::{Author, Facts};
-use outcome_core::present::{number as show, percent, words};
-use outcome_core::principal::Principal;
-
-use super::super::sections::{Section, Table};
+use super::super::section::{Section, Table};
+use super::super::words::words;
 use super::values::{scale, text, yes};
+use crate::domain::{Author, Facts, ScoreBreakdown};
+use crate::stats::figures::{number as show, percent};
 
 pub(super) fn hypothesis(facts: &Facts) -> Section {
     let mut section = Section::new("Hypothesis");
@@ -24,7 +23,7 @@ pub(super) fn hypothesis(facts: &Facts) -> Section {
     section.text("Risk", Some(words(said.risk.as_str())));
     section.text("Reversible", yes(said.is_reversible));
     section.text("Author", Some(author(said.author)));
-    section.text("Submitted by", Some(principal(&said.submitted_by)));
+    section.text("Submitted by", Some(said.submitted_by.to_string()));
     section
 }
 
@@ -36,13 +35,10 @@ fn author(author: Author) -> String {
     }
 }
 
-pub(super) fn principal(principal: &Principal) -> String {
-    principal.to_string()
-}
-
-pub(super) fn score(facts: &Facts) -> Section {
+/// Why a candidate ranks where it does.
+#[must_use]
+pub fn score(score: &ScoreBreakdown) -> Section {
     let mut section = Section::new("Score");
-    let Some(score) = &facts.score else { return section };
     section.intro = Some("Computed by the runtime. Each term is between 0 and 1 before it is weighted.".to_owned());
     section.text("Total", Some(show(score.total)));
     let terms = [

@@ -1,9 +1,10 @@
 //! How one value is said, or that it is not there.
 
-use outcome_core::domain::Facts;
-use outcome_core::present::Scale;
+use serde_json::Value as Json;
 
-use super::super::sections::Section;
+use super::super::section::Section;
+use crate::domain::Facts;
+use crate::stats::Scale;
 
 /// How values of the outcome's signal are written; facts of earlier versions do not say, and show the numbers as they are.
 pub(super) fn scale(facts: &Facts) -> Scale {
@@ -21,8 +22,9 @@ pub(super) fn yes(flag: bool) -> Option<String> {
 }
 
 /// What is stored and cannot be shown in parts.
-pub(super) fn unreadable(title: &'static str, problem: String) -> Section {
+pub(super) fn unreadable(title: &'static str, problem: &str, json: &Json) -> Section {
     let mut section = Section::new(title);
-    section.warnings.push(format!("{problem}. See the JSON below."));
+    section.warnings.push(format!("{problem}. See the JSON."));
+    section.unread = Some(json.clone());
     section
 }

@@ -1,19 +1,19 @@
 //! What was measured: effect, confidence sequence, p-value, units, health, constraints.
 
-use outcome_core::domain::{ConstraintBound, Facts, GuardrailFacts, GuardrailResult, Severity, SrmLevel};
-use outcome_core::present::{
-    count, instant, number as show, p_value, percent, percent_interval, signed_percent, words,
-};
-
-use super::super::sections::{Section, Table};
+use super::super::section::{Section, Table};
+use super::super::time::instant;
+use super::super::words::words;
 use super::values::{scale, text, unreadable, yes};
+use crate::domain::{ConstraintBound, Facts, GuardrailResult, HealthFinding, Nullable, Severity, SrmLevel};
+use crate::stats::Scale;
+use crate::stats::figures::{count, number as show, p_value, percent, percent_interval, signed_percent};
 
 pub(super) fn section(facts: &Facts) -> Section {
     let mut section = Section::new("Result so far");
-    let result = match facts.evaluation() {
-        Some(Ok(result)) => result,
-        Some(Err(problem)) => return unreadable("Result so far", problem),
-        None => return section,
+    let Some(result) = Nullable::of(facts.result.as_ref()) else { return section };
+    let result = match result.shown() {
+        Ok(shown) => shown,
+        Err(problem) => return unreadable("Result so far", &problem, result.json()),
     };
     let scale = scale(facts);
     section.intro = Some(
@@ -21,11 +21,7 @@ pub(super) fn section(facts: &Facts) -> Section {
          computed all figures from the readings."
             .to_owned(),
     );
-    let health = result.health.iter().map(|finding| {
-        let weight = if finding.severity == Severity::Block { "Blocks a decision" } else { "Warning" };
-        format!("{weight}: {}", finding.message)
-    });
-    section.warnings.extend(health);
+    section.warnings.extend(health(&result.health));
     let reason = text(&result.advice.reason).map(|reason| format!(": {reason}")).unwrap_or_default();
     section.text("Recommendation", Some(words(result.advice.recommendation.as_str()) + &reason));
     section.text("Effect", result.effect.map(|effect| scale.change(effect)));
@@ -54,6 +50,16 @@ pub(super) fn section(facts: &Facts) -> Section {
     section
 }
 
+/// What is wrong with the data, as sentences.
+#[must_use]
+pub fn health(findings: &[HealthFinding]) -> Vec<String> {
+    let say = |finding: &HealthFinding| {
+        let weight = if finding.severity == Severity::Block { "Blocks a decision" } else { "Warning" };
+        format!("{weight}: {}", finding.message)
+    };
+    findings.iter().map(say).collect()
+}
+
 fn split(level: SrmLevel) -> String {
     match level {
         SrmLevel::Clean => "yes",
@@ -64,23 +70,34 @@ fn split(level: SrmLevel) -> String {
 }
 
 pub(super) fn guardrails(facts: &Facts) -> Section {
-    let mut section = Section::new("Measured constraints");
     let found = match facts.evaluation() {
         Some(Ok(result)) => result.guardrails.as_slice(),
         _ => &[],
     };
+    measured_constraints(found, |name| {
+        facts.constraint_of(name).map(|declared| (declared.scale.clone().unwrap_or_default(), declared.bound.clone()))
+    })
+}
+
+/// The state of every constraint. `declared`: how the values of a result of this name are written, and what they must hold.
+#[must_use]
+pub fn measured_constraints(
+    found: &[GuardrailResult],
+    declared: impl Fn(&str) -> Option<(Scale, ConstraintBound)>,
+) -> Section {
+    let mut section = Section::new("Measured constraints");
     if !found.is_empty() {
         section.table = Some(Table {
             heads: vec!["Constraint", "Value", "Bound", "State"],
-            lines: found.iter().map(|guard| line(guard, facts.constraint_of(&guard.name))).collect(),
+            lines: found.iter().map(|guard| line(guard, declared(&guard.name))).collect(),
         });
     }
     section
 }
 
-fn line(guard: &GuardrailResult, declared: Option<&GuardrailFacts>) -> Vec<String> {
-    let scale = declared.and_then(|declared| declared.scale.clone()).unwrap_or_default();
-    let is_difference = declared.is_some_and(|declared| matches!(declared.bound, ConstraintBound::NotWorse { .. }));
+fn line(guard: &GuardrailResult, declared: Option<(Scale, ConstraintBound)>) -> Vec<String> {
+    let is_difference = matches!(declared, Some((_, ConstraintBound::NotWorse { .. })));
+    let scale = declared.map(|(scale, _)| scale).unwrap_or_default();
     let say = |x: f64| if is_difference { scale.size(x) } else { scale.level(x) };
     let figure = |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), say);
     let state = if guard.breached {

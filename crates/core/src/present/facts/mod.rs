@@ -1,23 +1,28 @@
-//! A context package as sections for people. What a section does not know stays visible in the raw package at the end of
-//! the page: nothing that is signed is hidden.
+//! A context package as sections for people. What a section does not know stays in the package, which every front end shows
+//! as JSON too: nothing that is signed is hidden.
 
 mod build;
+mod dry_run;
 mod plan;
 mod proposal;
 mod result;
 mod values;
 
-use outcome_core::domain::{ContextPackage, Facts, Nullable};
-use outcome_core::present::plain;
-
 use self::values::unreadable;
-use super::sections::Section;
+use super::section::Section;
+use super::words::plain;
+use crate::domain::{ContextPackage, Facts, Nullable};
+
+pub use self::plan::{bound, thresholds};
+pub use self::proposal::score;
+pub use self::result::{health, measured_constraints};
 
 /// The sections in the order in which they help to decide.
-pub(super) fn sections(context: &ContextPackage) -> Vec<Section> {
+#[must_use]
+pub fn sections(context: &ContextPackage) -> Vec<Section> {
     let facts = match context.facts.shown() {
         Ok(facts) => facts,
-        Err(problem) => return vec![unreadable("Facts", problem)],
+        Err(problem) => return vec![unreadable("Facts", &problem, context.facts.json())],
     };
     [
         obstacles(facts, &context.open_conditions),
@@ -27,7 +32,8 @@ pub(super) fn sections(context: &ContextPackage) -> Vec<Section> {
         proposal::hypothesis(facts),
         plan::section(facts),
         plan::guardrails(facts),
-        proposal::score(facts),
+        dry_run::section(facts),
+        facts.score.as_ref().map_or_else(|| Section::new("Score"), score),
         proposal::learnings(facts),
         plan::outcome(facts),
     ]
