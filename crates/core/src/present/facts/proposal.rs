@@ -45,7 +45,7 @@ pub fn score(score: &ScoreBreakdown) -> Section {
         ("Impact", score.impact),
         ("Low risk", score.risk),
         ("Little effort", score.speed),
-        ("Undoable", score.learning),
+        ("Reversible", score.learning),
     ];
     section.table = Some(Table {
         heads: vec!["Term", "Value"],
