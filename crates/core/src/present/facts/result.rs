@@ -25,7 +25,7 @@ pub(super) fn section(facts: &Facts) -> Section {
     let reason = text(&result.advice.reason).map(|reason| format!(": {reason}")).unwrap_or_default();
     section.text("Recommendation", Some(words(result.advice.recommendation.as_str()) + &reason));
     section.text("Effect", result.effect.map(|effect| scale.change(effect)));
-    section.text("Confidence sequence", result.ci_running.or(result.ci).map(|ci| scale.interval(ci.lower, ci.upper)));
+    section.text("Confidence sequence", result.ci.map(|ci| scale.interval(ci.lower, ci.upper)));
     section.text("Relative lift", result.lift.map(signed_percent));
     section.text("Its interval", result.lift_ci.map(|ci| percent_interval(ci.lower, ci.upper)));
     section.text("p-value (running)", Some(p_value(result.p_running)));
