@@ -56,7 +56,7 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
     }
     page.blank();
     page.field("context hash", &format!("{}  (a decision signs this hash)", prefix(&view.context_hash)));
-    page.long_field("everything", &format!("`gate show {} --json` shows the whole package", view.gate));
+    page.long_field("everything", &format!("`outcome-runtime gate show {} --json` shows the whole package", view.gate));
     if is_open {
         page.field("verdicts", &verdicts(view).join(", "));
     }
