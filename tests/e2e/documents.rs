@@ -49,21 +49,10 @@ async fn a_memory_that_cannot_be_read_is_no_empty_memory() -> Result<()> {
 async fn what_has_no_readable_plan_is_not_resumed() -> Result<()> {
     each_lab(async |lab| {
         let experiment = lab.running("Softer level", "soft").await?;
-        let act = async |verdict| {
-            let request = ActRequest {
-                experiment: experiment.clone(),
-                verdict,
-                note: None,
-                member: None,
-                unlock: Unlock::Passphrase(PASSPHRASE.to_owned().into()),
-                surface: Surface::Terminal,
-            };
-            lab.runtime.experiments().act(request).await
-        };
-        act(Verdict::Pause).await?;
+        act(&lab, &experiment, Verdict::Pause).await?;
         for plan in ["'{\"alpha\":\"x\"}'", "NULL"] {
             lab.raw(&format!("UPDATE experiment SET plan = {plan}")).await?;
-            let refused = act(Verdict::Resume).await.unwrap_err();
+            let refused = act(&lab, &experiment, Verdict::Resume).await.unwrap_err();
             assert!([Code::StateTampered, Code::Conflict].contains(&refused.code()), "{plan}: {refused}");
             let shown = lab.runtime.experiments().show(&experiment).await?.experiment;
             assert_eq!(shown.state.status, ExperimentStatus::Paused, "{plan}");
@@ -73,6 +62,44 @@ async fn what_has_no_readable_plan_is_not_resumed() -> Result<()> {
         Ok(())
     })
     .await
+}
+
+/// An end is never refused because of what can no longer be read: the flag goes off with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_readable_result_plan_or_memory_can_still_be_killed() -> Result<()> {
+    each_lab(async |lab| {
+        let experiment = lab.running("Softer level", "soft").await?;
+        lab.arms("soft", (500, 150, 2), (500, 170, 2)).await?;
+        lab.poll_after(6).await?;
+        let flags = || std::fs::read_to_string(lab.root().join("flags.json"));
+        assert!(flags()?.contains("ENABLED"));
+        let junk = "'{\"alpha\":\"x\"}'";
+        lab.raw(&format!(
+            "UPDATE experiment SET plan = {junk}, running = {junk}, current_result = {junk}, build = {junk}"
+        ))
+        .await?;
+        act(&lab, &experiment, Verdict::Kill).await?;
+        let shown = lab.runtime.experiments().show(&experiment).await?.experiment;
+        assert_eq!(shown.state.status, ExperimentStatus::Killed);
+        assert!(!flags()?.contains("ENABLED"), "{}", flags()?);
+        let learnings = lab.runtime.learnings().search("", None, 10, 0).await?;
+        assert!(learnings[0].finding.contains("cannot be read"), "{learnings:?}");
+        assert_eq!(learnings[0].confidence, 0.0);
+        Ok(())
+    })
+    .await
+}
+
+async fn act(lab: &Lab, experiment: &str, verdict: Verdict) -> outcome_core::Result<()> {
+    let request = ActRequest {
+        experiment: experiment.to_owned(),
+        verdict,
+        note: None,
+        member: None,
+        unlock: Unlock::Passphrase(PASSPHRASE.to_owned().into()),
+        surface: Surface::Terminal,
+    };
+    lab.runtime.experiments().act(request).await.map(drop)
 }
 
 fn is_unique(answer: &impl Serialize) -> Result<Value> {

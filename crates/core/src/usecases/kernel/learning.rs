@@ -22,7 +22,7 @@ pub(super) async fn store_learning(
     context: &StepContext,
 ) -> Result<()> {
     let scale = scale_of(tx, outcome).await?;
-    let judged = judge(outcome, experiment, context, &scale)?;
+    let judged = judge(outcome, experiment, context, &scale);
     let hypothesis = &experiment.hypothesis;
     let learning = Learning {
         id: runtime.ids.next::<LearningId>(),
@@ -53,18 +53,23 @@ struct Judged {
 }
 
 /// The finding in the runtime's own words, and how sure it is; computed from the result, never by a language model.
-fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext, scale: &Scale) -> Result<Judged> {
+fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext, scale: &Scale) -> Judged {
     let metric = &outcome.spec.signal.metric;
     let ending = context.conclusion.as_deref().unwrap_or("concluded");
-    let Some(result) = experiment.current_result.as_ref().filter(|_| experiment.launched_at.is_some()) else {
-        return Ok(Judged {
-            finding: format!("Never measured on {metric}: {ending}."),
-            finding_type: FindingType::MethodologyLearning,
-            confidence: 0.0,
-            grade: EvidenceGrade::D,
-        });
+    let without_result = |why: String| Judged {
+        finding: format!("{why}: {ending}."),
+        finding_type: FindingType::MethodologyLearning,
+        confidence: 0.0,
+        grade: EvidenceGrade::D,
     };
-    let result = result.read()?;
+    let Some(result) = experiment.current_result.as_ref().filter(|_| experiment.launched_at.is_some()) else {
+        return without_result(format!("Never measured on {metric}"));
+    };
+    // An end is never refused because of what it teaches: the flag goes off with it.
+    let result = match result.shown() {
+        Ok(result) => result,
+        Err(problem) => return without_result(format!("Measured on {metric}, but {problem}")),
+    };
     let grade = EvidenceGrade::of(outcome.spec.design, !result.health.is_empty());
     let recommendation = result.advice.recommendation;
     let p = result.p_running;
@@ -105,7 +110,7 @@ fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext, scal
     } else {
         finding
     };
-    Ok(Judged { finding, finding_type, confidence: (confidence * weight).clamp(0.0, 1.0), grade })
+    Judged { finding, finding_type, confidence: (confidence * weight).clamp(0.0, 1.0), grade }
 }
 
 fn evidence(experiment: &Experiment) -> Result<Stored<Evidence>> {
