@@ -177,9 +177,7 @@ fn with_input<T>(plan: &Plan, poll: &Poll, then: impl FnOnce(&Evaluation<'_>, Ve
         .iter()
         .zip(&guard_phases)
         .zip(&names)
-        .flat_map(|((guard, phases), names)| {
-            guardrails_of(plan, guard, phases, names).into_iter().map(|guardrail| (guard.index, guardrail))
-        })
+        .flat_map(|((guard, phases), names)| guardrails_of(plan, guard, phases, names))
         .unzip();
     let evaluation = Evaluation {
         plan: &stats_plan,
@@ -208,9 +206,7 @@ pub fn evaluate_series(
         .guards
         .iter()
         .zip(&names)
-        .flat_map(|(guard, names)| {
-            guardrails_of(plan, guard, &[], names).into_iter().map(|guardrail| (guard.index, guardrail))
-        })
+        .flat_map(|(guard, names)| guardrails_of(plan, guard, &[], names))
         .filter(|(_, guardrail)| !matches!(guardrail.reading, GuardrailReading::RelativeToControl { .. }))
         .unzip();
     let evaluation = Evaluation {
@@ -302,9 +298,15 @@ fn names_of(plan: &Plan, index: usize) -> [String; 2] {
     [format!("{name} (min)"), format!("{name} (max)")]
 }
 
-fn guardrails_of<'a>(plan: &'a Plan, guard: &Guard, phases: &'a [Phase], names: &'a [String; 2]) -> Vec<Guardrail<'a>> {
+/// The guardrails that a constraint comes to, each with the constraint's position in the plan.
+fn guardrails_of<'a>(
+    plan: &'a Plan,
+    guard: &Guard,
+    phases: &'a [Phase],
+    names: &'a [String; 2],
+) -> Vec<(usize, Guardrail<'a>)> {
     let Some(planned) = plan.guardrails.get(guard.index) else { return Vec::new() };
-    match &planned.bound {
+    let guardrails = match &planned.bound {
         ConstraintBound::NotWorse { direction, margin, must_prove } => vec![Guardrail {
             name: planned.signal.name.as_str(),
             must_prove: *must_prove,
@@ -331,7 +333,8 @@ fn guardrails_of<'a>(plan: &'a Plan, guard: &Guard, phases: &'a [Phase], names: 
                 })
                 .collect()
         }
-    }
+    };
+    guardrails.into_iter().map(|guardrail| (guard.index, guardrail)).collect()
 }
 
 /// What is compared with an absolute limit: the treatment's rate where units are counted, else the bare value.

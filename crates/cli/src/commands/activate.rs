@@ -3,9 +3,9 @@
 use outcome_core::Result;
 use outcome_core::present::{count, when, whole};
 
-use super::experiment::scale_of;
 use crate::args;
 use crate::cx::{Cx, Exit};
+use crate::output::on_terminal;
 
 /// Runs it.
 pub async fn run(cx: &Cx, args: &args::Activate) -> Result<Exit> {
@@ -13,7 +13,7 @@ pub async fn run(cx: &Cx, args: &args::Activate) -> Result<Exit> {
     Cx::require_outcome(&runtime, &args.outcome).await?;
     let unlock = cx.terminal.unlock_or_local(&args.unlock, &format!("activate {}", args.outcome), &args.outcome)?;
     let done = runtime.outcomes().activate(&args.outcome, &unlock, args.accept_baseline).await?;
-    let scale = scale_of(&runtime, &args.outcome).await?;
+    let scale = on_terminal(&done.scale);
     cx.out.result(&done, |page| {
         page.line(&format!("{} `{}`", page.green("Activated"), done.outcome));
         page.field("baseline", &scale.level(done.baseline.value));

@@ -32,8 +32,7 @@ pub async fn run(cx: &Cx, args: args::Experiment) -> Result<Exit> {
             let runtime = cx.open().await?;
             let view = runtime.experiments().show(&experiment).await?;
             let series = runtime.experiments().series(&experiment, MAX_READINGS).await?;
-            let scale = scale_of(&runtime, &view.outcome).await?;
-            cx.out.result(&view, |page| show(page, &view, &series, &scale, runtime.now()))?;
+            cx.out.result(&view, |page| show(page, &view, &series, &on_terminal(&view.scale), runtime.now()))?;
         }
         args::Experiment::Propose(args) => propose::run(cx, args).await?,
         args::Experiment::Pause(args) => act_or_local(cx, args, Verdict::Pause).await?,
@@ -228,13 +227,6 @@ fn line_of(series: &[Measurement], variant: Variant) -> Vec<Point> {
     }
     #[expect(clippy::cast_precision_loss, reason = "seconds stay far below 2^52")]
     points.into_iter().map(|(at, _, value)| (at as f64, value)).collect()
-}
-
-/// How the values of the outcome's signal are shown.
-pub(super) async fn scale_of(runtime: &Runtime, outcome: &str) -> Result<Scale> {
-    let status = runtime.workspaces().status(false).await?;
-    let line = status.outcomes.iter().find(|line| line.outcome == outcome);
-    Ok(line.map_or_else(Scale::default, |line| on_terminal(&line.scale)))
 }
 
 fn show_brief(page: &mut Page, brief: &Brief) {

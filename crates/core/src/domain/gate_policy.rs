@@ -37,3 +37,41 @@ impl Default for GatePolicy {
         }
     }
 }
+
+/// Where a gate's holder is told, as the file writes it: `none`, `KIND`, or `KIND:PLACE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateChannel<'a> {
+    /// Nowhere.
+    Nowhere,
+    /// There.
+    To {
+        /// The kind of channel, such as `slack`.
+        kind: &'a str,
+        /// Where in it, such as `#checkout`.
+        place: Option<&'a str>,
+    },
+}
+
+impl<'a> GateChannel<'a> {
+    /// What a text of the file says.
+    #[must_use]
+    pub fn of(text: &'a str) -> Self {
+        match text.split_once(':') {
+            None if text == "none" => Self::Nowhere,
+            None => Self::To { kind: text, place: None },
+            Some((kind, place)) => Self::To { kind, place: Some(place) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::GateChannel;
+
+    #[test]
+    fn a_channel_is_a_kind_and_a_place() {
+        assert_eq!(GateChannel::of("none"), GateChannel::Nowhere);
+        assert_eq!(GateChannel::of("email"), GateChannel::To { kind: "email", place: None });
+        assert_eq!(GateChannel::of("slack:#checkout"), GateChannel::To { kind: "slack", place: Some("#checkout") });
+    }
+}

@@ -35,7 +35,7 @@ pub use facts::{
     OutcomeFacts, PlanFacts,
 };
 pub use gate::{ContextPackage, Gate, GateState, GateStatus};
-pub use gate_policy::GatePolicy;
+pub use gate_policy::{GateChannel, GatePolicy};
 pub use gate_type::GateType;
 pub use grade::EvidenceGrade;
 pub use hypothesis::{Hypothesis, InterventionKind, MeasurementPlan, Risk, RolloutPlan};

@@ -255,6 +255,12 @@ pub struct OutcomeSpec {
 }
 
 impl OutcomeSpec {
+    /// How values of the primary signal are written. `sums`: a reading, where there is one.
+    #[must_use]
+    pub fn scale(&self, sums: Option<&ArmSums>) -> Scale {
+        self.signal.scale(self.target.to, sums)
+    }
+
     /// The policy of a type of gate.
     #[must_use]
     pub fn gate_policy(&self, gate_type: GateType) -> GatePolicy {

@@ -114,6 +114,8 @@ impl From<FlatHypothesis> for Hypothesis {
     }
 }
 
+/// The same schema for the shape of what arrives: names, spellings, types.
+static SHAPE: LazyLock<Value> = LazyLock::new(schema_of::<FlatHypothesis>);
 /// Compiled at the first candidate.
 static SCHEMA: LazyLock<CandidateSchema<FlatHypothesis>> = LazyLock::new(CandidateSchema::new);
 
@@ -148,7 +150,7 @@ pub(super) fn parse(raw: &Value) -> Result<Hypothesis, Vec<Value>> {
     let problem = |field: &str, message: &str| vec![json!({ "field": field, "message": message })];
     let Value::Object(raw) = raw else { return Err(problem("hypotheses", "each one must be an object")) };
     let (flat, mut problems) = lifted(raw);
-    let (given, more) = args::shape(&flat, &schema_of::<FlatHypothesis>(), ALIASES);
+    let (given, more) = args::shape(&flat, &SHAPE, ALIASES);
     problems.extend(more);
     if !problems.is_empty() {
         let as_object = |problem: &ArgProblem| json!({ "field": problem.argument, "message": problem.text });

@@ -1,6 +1,7 @@
 //! Where a gate's holder is told: `slack:#name`, `email`, `webhook`, `none`, and the channels of the vendors' table.
 
 use super::report::{At, Context, Problem, Reporter, list, near_or, shown};
+use crate::domain::GateChannel;
 
 /// Besides Slack and the channels of the vendors' table.
 const OTHERS: [&str; 3] = ["email", "webhook", "none"];
@@ -20,23 +21,21 @@ pub(super) fn is_slack_channel(channel: &str) -> bool {
 /// Reports a channel that is none, or that cannot be used with this file.
 pub(super) fn channel(at: &At<String>, context: &Context, reporter: &mut Reporter<'_>) {
     let value = at.value.as_str();
-    let kind = value.split(':').next().unwrap_or_default();
+    let (kind, place) = match GateChannel::of(value) {
+        GateChannel::Nowhere => return,
+        GateChannel::To { kind, place } => (kind, place),
+    };
     if reporter.vendors().channel(kind).is_some() && context.channels.contains(kind) {
         return;
     }
-    let way = match value {
-        "email" | "none" => return,
-        "webhook" if context.channels.contains("webhook") => return,
-        "webhook" => "webhook",
-        _ => match value.strip_prefix("slack:") {
-            Some(channel) if is_slack_channel(channel) && context.channels.contains("slack") => return,
-            Some(channel) if is_slack_channel(channel) => "slack",
-            _ if reporter.vendors().channel(kind).is_some() => kind,
-            _ => {
-                invalid(at, reporter);
-                return;
-            }
-        },
+    let way = match (kind, place) {
+        ("email", None) => return,
+        ("webhook", None) if context.channels.contains("webhook") => return,
+        ("webhook", None) => "webhook",
+        ("slack", Some(place)) if is_slack_channel(place) && context.channels.contains("slack") => return,
+        ("slack", Some(place)) if is_slack_channel(place) => "slack",
+        _ if reporter.vendors().channel(kind).is_some() => kind,
+        _ => return invalid(at, reporter),
     };
     let message = format!("the file declares no `notifications.{way}`, so messages cannot be sent there");
     reporter.push(

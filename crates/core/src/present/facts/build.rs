@@ -1,7 +1,6 @@
 //! What was built: the difference as git has it, and how it compares with what was claimed.
 
 use super::super::section::{Section, Table};
-use super::super::words::words;
 use super::values::{text, unreadable};
 use crate::domain::{BuildScope, Change, ChangeKind, Facts, Nullable};
 use crate::stats::figures::count;
@@ -72,18 +71,18 @@ fn change(change: &Change) -> Vec<String> {
     {
         shown.push_str(&format!(" (mode {old} → {new})"));
     }
-    vec![words(kind(change.kind)), shown]
+    vec![kind(change.kind).to_owned(), shown]
 }
 
 fn kind(kind: ChangeKind) -> &'static str {
     match kind {
-        ChangeKind::Added => "added",
-        ChangeKind::Modified => "modified",
-        ChangeKind::Deleted => "deleted",
-        ChangeKind::Renamed => "renamed",
-        ChangeKind::Copied => "copied",
-        ChangeKind::TypeChanged => "type_changed",
-        ChangeKind::ModeChanged => "mode_changed",
+        ChangeKind::Added => "Added",
+        ChangeKind::Modified => "Modified",
+        ChangeKind::Deleted => "Deleted",
+        ChangeKind::Renamed => "Renamed",
+        ChangeKind::Copied => "Copied",
+        ChangeKind::TypeChanged => "Type changed",
+        ChangeKind::ModeChanged => "Mode changed",
     }
 }
 

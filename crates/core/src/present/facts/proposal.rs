@@ -21,7 +21,7 @@ pub(super) fn hypothesis(facts: &Facts) -> Section {
     section.code("Feature flag", text(&said.flag_key));
     section.text("Effort", Some(format!("{} h", show(said.effort_hours))));
     section.text("Risk", Some(words(said.risk.as_str())));
-    section.text("Reversible", yes(said.is_reversible));
+    section.text("Reversible", Some(yes(said.is_reversible)));
     section.text("Author", Some(author(said.author)));
     section.text("Submitted by", Some(said.submitted_by.to_string()));
     section

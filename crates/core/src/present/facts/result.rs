@@ -32,7 +32,7 @@ pub(super) fn section(facts: &Facts) -> Section {
     section.text("Evidence (e-value)", result.e_value.map(show));
     section.text("Alpha of this test", result.alpha.map(percent));
     section.text("Evidence grade", result.grade.map(|grade| grade.to_string()));
-    section.text("Significant", yes(result.is_significant));
+    section.text("Significant", Some(yes(result.is_significant)));
     section.text("Needed for a decision", result.advice.next.as_deref().and_then(text).map(ToOwned::to_owned));
     let level = |level: Option<f64>| level.map_or_else(|| "unknown".to_owned(), |level| scale.level(level));
     let arms = [
@@ -43,7 +43,7 @@ pub(super) fn section(facts: &Facts) -> Section {
         heads: vec!["Arm", "Units", "Level"],
         lines: arms.iter().map(|(arm, n, found)| vec![(*arm).to_owned(), count(*n), level(*found)]).collect(),
     });
-    section.text("Minimum sample reached", yes(result.is_min_sample_reached));
+    section.text("Minimum sample reached", Some(yes(result.is_min_sample_reached)));
     section.text("Traffic split as declared", Some(split(result.srm.level)));
     section.text("Rollout step", facts.rollout_step.map(|step| (step + 1).to_string()));
     section.text("Read at", result.polled_at.map(instant));

@@ -17,8 +17,8 @@ pub(super) fn text(text: &str) -> Option<&str> {
 }
 
 /// `yes` or `no`.
-pub(super) fn yes(flag: bool) -> Option<String> {
-    Some(if flag { "yes" } else { "no" }.to_owned())
+pub(super) fn yes(flag: bool) -> String {
+    if flag { "yes" } else { "no" }.to_owned()
 }
 
 /// What is stored and cannot be shown in parts.

@@ -11,9 +11,11 @@ use crate::domain::{
 use crate::error::Result;
 use crate::ids::{ExperimentId, OutcomeId};
 use crate::lifecycle::EXPERIMENT_TABLE;
+use crate::present::Scale;
 use crate::principal::Principal;
 use crate::stats::RunningState;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_named, outcome_of};
+use crate::usecases::kernel::scale::scale_of;
 use crate::usecases::kernel::signal_problem::problem;
 
 /// An experiment as it is shown.
@@ -31,6 +33,9 @@ pub struct ExperimentView {
     pub allowed: Vec<String>,
     /// Signals that fail or are late, as sentences.
     pub signal_problems: Vec<String>,
+    /// How values of the outcome's signal are written for people.
+    #[serde(skip)]
+    pub scale: Scale,
 }
 
 /// An experiment beside the name of its outcome.
@@ -107,6 +112,7 @@ impl Experiments<'_> {
             })
             .collect();
         Ok(ExperimentView {
+            scale: scale_of(&mut tx, &outcome).await?,
             outcome: outcome.spec.slug.to_string(),
             gates: gates
                 .into_iter()

@@ -9,5 +9,5 @@ use crate::store::Tx;
 pub(in crate::usecases) async fn scale_of(tx: &mut Tx, outcome: &Outcome) -> Result<Scale> {
     let spec = &outcome.spec;
     let latest = tx.measurement_latest_level(outcome.id, &spec.signal.name).await?;
-    Ok(spec.signal.scale(spec.target.to, latest.as_ref().map(|reading| &reading.sums)))
+    Ok(spec.scale(latest.as_ref().map(|reading| &reading.sums)))
 }

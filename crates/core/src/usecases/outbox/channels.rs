@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use super::letter::letter;
 use crate::config::ChannelSpec;
-use crate::domain::Notice;
+use crate::domain::{GateChannel, Notice};
 use crate::error::error_chain;
 use crate::ports::Opening;
 use crate::usecases::Runtime;
@@ -26,23 +26,6 @@ pub(super) enum Told {
     NoChannel,
 }
 
-/// A gate's `channel`: `none`, `KIND`, or `KIND:PLACE`.
-#[derive(Debug, PartialEq, Eq)]
-enum Wanted<'a> {
-    Nobody,
-    Channel { kind: &'a str, place: Option<&'a str> },
-}
-
-impl<'a> Wanted<'a> {
-    fn of(text: &'a str) -> Self {
-        match text.split_once(':') {
-            None if text == "none" => Self::Nobody,
-            None => Self::Channel { kind: text, place: None },
-            Some((kind, place)) => Self::Channel { kind, place: Some(place) },
-        }
-    }
-}
-
 impl Channels {
     /// Hands a notice to the channel that its gate names, or to every channel of the file.
     ///
@@ -50,13 +33,10 @@ impl Channels {
     /// A sentence, when the file cannot be read or a channel did not take the notice. The others then get it again with
     /// the same key.
     pub(super) async fn tell(&self, runtime: &Runtime, notice: &Notice, key: &str) -> Result<Told, String> {
-        let wanted = notice.gate().and_then(|about| about.channel.as_deref()).map(Wanted::of);
-        if wanted == Some(Wanted::Nobody) {
-            return Ok(Told::NotWanted);
-        }
-        let (kind, place) = match wanted {
-            Some(Wanted::Channel { kind, place }) => (Some(kind), place),
-            _ => (None, None),
+        let (kind, place) = match notice.gate().and_then(|about| about.channel.as_deref()).map(GateChannel::of) {
+            Some(GateChannel::Nowhere) => return Ok(Told::NotWanted),
+            Some(GateChannel::To { kind, place }) => (Some(kind), place),
+            None => (None, None),
         };
         let mut names = Vec::new();
         for spec in self.declared(runtime).await?.iter().filter(|spec| kind.is_none_or(|kind| spec.kind == kind)) {
@@ -79,17 +59,5 @@ impl Channels {
             _ => config(runtime).await.map_err(|error| error_chain(&error))?.notifications.channels.clone(),
         };
         Ok(self.declared.get_or_init(|| found))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Wanted;
-
-    #[test]
-    fn a_channel_is_a_kind_and_a_place() {
-        assert_eq!(Wanted::of("none"), Wanted::Nobody);
-        assert_eq!(Wanted::of("email"), Wanted::Channel { kind: "email", place: None });
-        assert_eq!(Wanted::of("slack:#checkout"), Wanted::Channel { kind: "slack", place: Some("#checkout") });
     }
 }

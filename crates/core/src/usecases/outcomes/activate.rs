@@ -8,7 +8,7 @@ use super::Outcomes;
 use crate::domain::{ArmSums, Assurance, Baseline, Outcome, OutcomeStatus, Reading, Verdict, Window};
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::OutcomeEvent;
-use crate::present::percent;
+use crate::present::{Scale, percent};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::decision::sign_for_outcome;
 use crate::usecases::kernel::level::{read_level, store_level};
@@ -29,6 +29,9 @@ pub struct Activated {
     pub deadline: Timestamp,
     /// Who may write hypotheses now, and how.
     pub next: String,
+    /// How values of the signal are written for people.
+    #[serde(skip)]
+    pub scale: Scale,
 }
 
 impl Outcomes<'_> {
@@ -51,10 +54,10 @@ impl Outcomes<'_> {
             ));
         }
         let (baseline, reading) = measure_baseline(self.0, &outcome).await?;
+        let scale = outcome.spec.scale(Some(&reading.data));
         let from = outcome.spec.target.from;
         let far = (baseline.value - from).abs() > outcome.spec.target.baseline_tolerance * from.abs();
         if far && !accept_baseline {
-            let scale = outcome.spec.signal.scale(outcome.spec.target.to, Some(&reading.data));
             return Err(Error::new(
                 Code::BaselineFar,
                 format!(
@@ -85,6 +88,7 @@ impl Outcomes<'_> {
             outcome: outcome.spec.slug.to_string(),
             baseline,
             deadline,
+            scale,
         })
     }
 }

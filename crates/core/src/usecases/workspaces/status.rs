@@ -242,7 +242,7 @@ async fn outcome_line(runtime: &Runtime, tx: &mut Tx, outcome: &Outcome) -> Resu
         signal: signal_line(runtime, tx, outcome, latest.as_ref()).await?,
         experiments: listed.into_iter().map(experiment_line).collect(),
         n_more: (total - n_listed).max(0),
-        scale: spec.signal.scale(spec.target.to, latest.as_ref().map(|reading| &reading.sums)),
+        scale: spec.scale(latest.as_ref().map(|reading| &reading.sums)),
     })
 }
 

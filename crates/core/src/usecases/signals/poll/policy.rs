@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::gathered::Gathered;
-use crate::audit::EventKind;
-use crate::domain::{Experiment, ExperimentStatus, Outcome, Plan, ViolationPolicy};
+use crate::audit::{EventKind, LogEntry};
+use crate::domain::{Experiment, ExperimentStatus, Outcome, Plan, SignedDecision, ViolationPolicy};
 use crate::error::{Code, Error, Result};
 use crate::evaluation::Judged;
 use crate::lifecycle::{
@@ -83,20 +83,16 @@ async fn next_event(
 async fn analyses(tx: &mut Tx, experiment: &Experiment) -> Result<Vec<(AnalysisCause, Timestamp)>> {
     let lines = tx.event_steps_of_subject(experiment.id.0, 10_000).await?;
     let due = lines.iter().filter(|line| line.is(EventKind::Experiment(ExperimentEventKind::AnalysisDue)));
-    due.map(|line| match DueLine::deserialize(&line.payload) {
-        Ok(due) => Ok((due.cause, line.at)),
-        Err(e) => {
-            Err(Error::new(Code::StateTampered, format!("line {} of the log cannot be read", line.seq)).because(e))
-        }
+    due.map(|line| match ExperimentEvent::<SignedDecision>::deserialize(&line.payload) {
+        Ok(ExperimentEvent::AnalysisDue { cause, .. }) => Ok((cause, line.at)),
+        Ok(_) => Err(unreadable(line)),
+        Err(e) => Err(unreadable(line).because(e)),
     })
     .collect()
 }
 
-/// What a line of the log says about an analysis that was due.
-#[derive(Deserialize)]
-struct DueLine {
-    #[serde(rename = "verdict")]
-    cause: AnalysisCause,
+fn unreadable(line: &LogEntry) -> Error {
+    Error::new(Code::StateTampered, format!("line {} of the log cannot be read", line.seq))
 }
 
 /// True when a crossed constraint's own entry says `on_violation: kill`.
