@@ -3,10 +3,10 @@
 
 use anyhow::Result;
 use outcome_core::Code;
-use outcome_core::domain::{ExperimentStatus, Surface, Verdict};
-use outcome_core::usecases::{ActRequest, RecomputeRequest, Unlock};
+use outcome_core::domain::{ExperimentStatus, Verdict};
+use outcome_core::usecases::RecomputeRequest;
 use outcome_tests::json::UniqueKeys;
-use outcome_tests::lab::{Lab, PASSPHRASE};
+use outcome_tests::lab::Lab;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -49,10 +49,10 @@ async fn a_memory_that_cannot_be_read_is_no_empty_memory() -> Result<()> {
 async fn what_has_no_readable_plan_is_not_resumed() -> Result<()> {
     each_lab(async |lab| {
         let experiment = lab.running("Softer level", "soft").await?;
-        act(&lab, &experiment, Verdict::Pause).await?;
+        lab.act(&experiment, Verdict::Pause).await?;
         for plan in ["'{\"alpha\":\"x\"}'", "NULL"] {
             lab.raw(&format!("UPDATE experiment SET plan = {plan}")).await?;
-            let refused = act(&lab, &experiment, Verdict::Resume).await.unwrap_err();
+            let refused = lab.act(&experiment, Verdict::Resume).await.unwrap_err();
             assert!([Code::StateTampered, Code::Conflict].contains(&refused.code()), "{plan}: {refused}");
             let shown = lab.runtime.experiments().show(&experiment).await?.experiment;
             assert_eq!(shown.state.status, ExperimentStatus::Paused, "{plan}");
@@ -78,7 +78,7 @@ async fn what_has_no_readable_result_plan_or_memory_can_still_be_killed() -> Res
             "UPDATE experiment SET plan = {junk}, running = {junk}, current_result = {junk}, build = {junk}"
         ))
         .await?;
-        act(&lab, &experiment, Verdict::Kill).await?;
+        lab.act(&experiment, Verdict::Kill).await?;
         let shown = lab.runtime.experiments().show(&experiment).await?.experiment;
         assert_eq!(shown.state.status, ExperimentStatus::Killed);
         assert!(!flags()?.contains("ENABLED"), "{}", flags()?);
@@ -88,18 +88,6 @@ async fn what_has_no_readable_result_plan_or_memory_can_still_be_killed() -> Res
         Ok(())
     })
     .await
-}
-
-async fn act(lab: &Lab, experiment: &str, verdict: Verdict) -> outcome_core::Result<()> {
-    let request = ActRequest {
-        experiment: experiment.to_owned(),
-        verdict,
-        note: None,
-        member: None,
-        unlock: Unlock::Passphrase(PASSPHRASE.to_owned().into()),
-        surface: Surface::Terminal,
-    };
-    lab.runtime.experiments().act(request).await.map(drop)
 }
 
 fn is_unique(answer: &impl Serialize) -> Result<Value> {

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use outcome_core::digest::{canonical_json, sha256_hex};
-use outcome_core::domain::{ExperimentStatus, RolloutPlan, Surface, Verdict};
-use outcome_core::usecases::{ActRequest, RecomputeRequest, Unlock};
-use outcome_tests::lab::{self, Lab, OUTCOME, PASSPHRASE, hypothesis};
+use outcome_core::domain::{ExperimentStatus, RolloutPlan, Verdict};
+use outcome_core::usecases::{RecomputeRequest, Unlock};
+use outcome_tests::lab::{self, Lab, OUTCOME, hypothesis};
 use serde_json::{Value, json};
 
 use crate::journey::each_lab;
@@ -222,19 +222,6 @@ impl Facts {
         Ok(self.lab.runtime.experiments().show(experiment).await?.experiment.state.status)
     }
 
-    async fn act(&self, experiment: &str, verdict: Verdict) -> Result<()> {
-        let request = ActRequest {
-            experiment: experiment.to_owned(),
-            verdict,
-            note: None,
-            member: None,
-            unlock: Unlock::Passphrase(PASSPHRASE.to_owned().into()),
-            surface: Surface::Terminal,
-        };
-        self.lab.runtime.experiments().act(request).await?;
-        Ok(())
-    }
-
     async fn pack(&self, experiment: &str) -> Result<Value> {
         Ok(serde_json::to_value(self.lab.runtime.audit_log().proof(experiment).await?)?)
     }
@@ -264,9 +251,9 @@ async fn shipped() -> Result<(Facts, String)> {
         facts.tell_constraints(n, m, if i == 2 { 1000.0 } else { 330.0 }).await?;
         facts.lab.poll_after(12).await?;
     }
-    facts.act(&experiment, Verdict::Pause).await?;
+    facts.lab.act(&experiment, Verdict::Pause).await?;
     facts.lab.poll_after(6).await?;
-    facts.act(&experiment, Verdict::Resume).await?;
+    facts.lab.act(&experiment, Verdict::Resume).await?;
     facts.next_phase();
     for n in [90.0, 2000.0, 6000.0, 9000.0] {
         let m = n - 11.0;
@@ -537,7 +524,7 @@ async fn harm_wrong_traffic_and_crossed_constraints_are_recomputed_too() -> Resu
         assert_eq!(pack["verdict"]["decision"], want, "{}", pack["verdict"]);
         agrees(&facts.lab, &pack).await?;
         check_paths(&facts.lab).await?;
-        facts.act(&experiment, Verdict::Kill).await?;
+        facts.lab.act(&experiment, Verdict::Kill).await?;
         agrees(&facts.lab, &facts.pack(&experiment).await?).await?;
     }
     Ok(())

@@ -6,10 +6,10 @@ use outcome_core::audit::{LogEntry, NewEvent, Subject, SubjectKind};
 use outcome_core::digest::canonical_json;
 use outcome_core::domain::{Assurance, Decision, DecisionSubject, ExperimentStatus, SignedDecision, Surface, Verdict};
 use outcome_core::identity::{Enrolment, KeyKind, SigningKey, enrol, sign_decision};
-use outcome_core::ids::KeyId;
+use outcome_core::ids::{KeyId, MemberId};
 use outcome_core::principal::Principal;
 use outcome_core::store::all_statements;
-use outcome_core::usecases::{AnchorPlace, Unlock};
+use outcome_core::usecases::{AnchorPlace, GateView, Unlock};
 use outcome_tests::lab::{Lab, PASSPHRASE, decision, hypothesis};
 use secrecy::SecretString;
 use serde_json::json;
@@ -24,6 +24,32 @@ async fn waiting(lab: &Lab) -> Result<(String, String)> {
     let experiment = lab.submit(hypothesis("Tempting", "tempt")).await?;
     let gate = lab.runtime.experiments().show(&experiment).await?.gates.remove(0);
     Ok((experiment, gate))
+}
+
+/// An approval of a gate as `member` would sign it, over the log up to `last`, with a key of the forger's choice.
+pub fn forged_approval(
+    gate: &GateView,
+    last: &LogEntry,
+    member: MemberId,
+    key: KeyId,
+    assurance: Assurance,
+) -> Decision {
+    Decision {
+        version: 1,
+        workspace: last.workspace,
+        subject: DecisionSubject::Gate(gate.id),
+        context_hash: gate.context_hash.clone(),
+        log_seq: last.seq,
+        log_head: last.hash.clone(),
+        verdict: Verdict::Approve,
+        conditions: vec![],
+        note: None,
+        member,
+        key,
+        assurance,
+        surface: Surface::Terminal,
+        decided_at: last.at,
+    }
 }
 
 /// Appends a line whose hashes are right, as a program that knows the format can.
@@ -120,22 +146,7 @@ async fn a_forged_decision_with_right_hashes_is_found_by_its_signature() -> Resu
         };
         let lines = lab.runtime.audit_log().page(0, 1000).await?;
         let last = lines.last().unwrap();
-        let forged = Decision {
-            version: 1,
-            workspace: last.workspace,
-            subject: DecisionSubject::Gate(shown.id),
-            context_hash: shown.context_hash.clone(),
-            log_seq: last.seq,
-            log_head: last.hash.clone(),
-            verdict: Verdict::Approve,
-            conditions: vec![],
-            note: None,
-            member,
-            key: KeyId(uuid::Uuid::nil()),
-            assurance: Assurance::A3,
-            surface: Surface::Terminal,
-            decided_at: last.at,
-        };
+        let forged = forged_approval(&shown, last, member, KeyId(uuid::Uuid::nil()), Assurance::A3);
         // A key of the forger's own, and rows that enrol it for the member.
         let key = SigningKey::from_bytes(&[7; 32]);
         let signed = sign_decision(forged, &key)?;

@@ -15,7 +15,8 @@ use outcome_core::ports::push::{Headers, sign};
 use outcome_core::principal::Principal;
 use outcome_core::settings::{Overrides, Settings};
 use outcome_core::usecases::{
-    BuildReport, DecideRequest, Decided, InitRequest, PollRequest, Polled, Runtime, Submission, Unlock, Workspaces,
+    ActRequest, BuildReport, DecideRequest, Decided, InitRequest, PollRequest, Polled, Runtime, Submission, Unlock,
+    Workspaces,
 };
 use secrecy::SecretString;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
@@ -263,6 +264,19 @@ impl Lab {
         let view = self.runtime.experiments().show(experiment).await?;
         let gate = view.gates.first().cloned().with_context(|| format!("`{experiment}` has no open gate"))?;
         Ok(self.runtime.gates().decide(decision(&gate, verdict)).await?)
+    }
+
+    /// The member pauses, resumes or kills `experiment` by hand, with the passphrase.
+    pub async fn act(&self, experiment: &str, verdict: Verdict) -> outcome_core::Result<()> {
+        let request = ActRequest {
+            experiment: experiment.to_owned(),
+            verdict,
+            note: None,
+            member: None,
+            unlock: Unlock::Passphrase(SecretString::from(PASSPHRASE)),
+            surface: Surface::Terminal,
+        };
+        self.runtime.experiments().act(request).await.map(drop)
     }
 
     /// An agent commits a change of `game/level.txt` on a branch and reports it.

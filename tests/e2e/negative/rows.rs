@@ -3,14 +3,14 @@
 use anyhow::{Context as _, Result, ensure};
 use outcome_core::Code;
 use outcome_core::audit::Subject;
-use outcome_core::domain::{Assurance, Decision, DecisionSubject, Surface, Verdict};
+use outcome_core::domain::{Assurance, Verdict};
 use outcome_core::identity::{SigningKey, sign_decision};
 use outcome_core::principal::Principal;
 use outcome_tests::lab::{OUTCOME, PASSPHRASE, decision, git, hypothesis};
 use serde_json::json;
 
 use super::place::{each_place, is_refused};
-use crate::tamper::append_forged;
+use crate::tamper::{append_forged, forged_approval};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_written_while_the_programs_run_decide_nothing_and_are_named() -> Result<()> {
@@ -121,22 +121,7 @@ async fn the_unsealed_key_approves_nothing_even_with_forged_lines_in_the_log() -
         let (last, gate) = (lines.last().context("no log")?, Subject::from(shown.id));
         let enrolled: Vec<_> = lines.iter().filter(|line| line.payload["enrolment"]["kind"] == "local").collect();
         let key = enrolled.first().context("no local key")?.payload["enrolment"]["key"].clone();
-        let forged = Decision {
-            version: 1,
-            workspace: last.workspace,
-            subject: DecisionSubject::Gate(shown.id),
-            context_hash: shown.context_hash.clone(),
-            log_seq: last.seq,
-            log_head: last.hash.clone(),
-            verdict: Verdict::Approve,
-            conditions: vec![],
-            note: None,
-            member,
-            key: serde_json::from_value(key)?,
-            assurance: Assurance::A2,
-            surface: Surface::Terminal,
-            decided_at: last.at,
-        };
+        let forged = forged_approval(&shown, last, member, serde_json::from_value(key)?, Assurance::A2);
         let signed = sign_decision(forged, &SigningKey::from_bytes(&bytes))?;
         append_forged(lab, "gate.decided", gate, by.clone(), json!({ "event": "decided", "decision": signed })).await?;
         let payload = json!({ "event": "decided", "gate": "launch_approval", "decision": signed });
