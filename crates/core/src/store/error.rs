@@ -47,6 +47,16 @@ fn classify(error: &sqlx::Error) -> (Code, &'static str, &'static str) {
                     "the database's file could not be read or written",
                     "the disk may be full, over its quota, or failing; nothing was changed",
                 ),
+                (_, "42501" | "3F000") => (
+                    Code::DatabaseFailed,
+                    "the database user lacks a right, or its schema is not there",
+                    "nothing was changed; grant the user of DATABASE_URL the right to create and write tables in its schema, or name another database",
+                ),
+                (_, "42P07" | "42710") => (
+                    Code::DatabaseFailed,
+                    "a table, view or index of another application has a name that this program needs",
+                    "nothing was changed; give this program a database or a schema of its own in DATABASE_URL",
+                ),
                 (Some(14), _) | (_, "3D000" | "28P01" | "28000" | "57P03" | "53300") => UNREACHABLE,
                 _ if db.is_unique_violation() => {
                     (Code::Conflict, "the same entry already exists", "nothing was changed; look at the existing entry")

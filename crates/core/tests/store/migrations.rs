@@ -133,6 +133,28 @@ async fn what_earlier_programs_read_out_of_keys_stands_in_columns() {
 }
 
 #[tokio::test]
+async fn a_missing_right_and_a_name_that_is_taken_are_no_bugs() {
+    each_url(async |url| {
+        if url.starts_with("sqlite:") {
+            return;
+        }
+        let refused = async |wanted: &str| {
+            let error = Db::open(&url).await.unwrap_err();
+            assert_eq!(error.code(), Code::DatabaseFailed);
+            assert!(error.message().contains(wanted), "{error}");
+            assert!(error.hint_text().is_some_and(|hint| hint.contains("DATABASE_URL")), "{error:?}");
+        };
+        run(&url, "CREATE TABLE of_the_shop (id INT); CREATE VIEW gate AS SELECT * FROM of_the_shop").await;
+        refused("of another application").await;
+        // A schema that is not there is found before any name.
+        let database = url.rsplit('/').next().unwrap().split('?').next().unwrap();
+        run(&url, &format!("ALTER DATABASE \"{database}\" SET search_path = nowhere")).await;
+        refused("lacks a right").await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_schema_that_is_newer_altered_or_unfinished_is_refused() {
     each_db(async |TestDb { db, url }| {
         let newer = match db.engine() {
