@@ -9,7 +9,9 @@ use std::ops::Deref;
 
 use jiff::Timestamp;
 
-use crate::domain::{ArmSums, ConstraintBound, Direction, GuardrailPlan, Plan, Variant, VariantReading};
+use crate::domain::{
+    ArmSums, ConstraintBound, Direction, GuardrailPlan, Plan, Variant, VariantReading, names_of_limits,
+};
 use crate::error::{Code, Error, Result};
 use crate::stats::{
     self, Alpha, Blocks, DataHealth, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection, Limit, Margin,
@@ -292,10 +294,8 @@ fn stats_sums(sums: &ArmSums) -> Option<stats::ArmSums> {
     })
 }
 
-/// A constraint with a lower and an upper limit is two guardrails; each needs its own name.
 fn names_of(plan: &Plan, index: usize) -> [String; 2] {
-    let name = plan.guardrails.get(index).map_or("constraint", |guardrail| guardrail.signal.name.as_str());
-    [format!("{name} (min)"), format!("{name} (max)")]
+    names_of_limits(plan.guardrails.get(index).map_or("constraint", |guardrail| guardrail.signal.name.as_str()))
 }
 
 /// The guardrails that a constraint comes to, each with the constraint's position in the plan.

@@ -47,7 +47,7 @@ pub use outcome::{
     OutcomeState, OutcomeStatus, Portfolio, ScopeSpec, ScoreWeights, Target, ViolationPolicy,
 };
 pub use period::Period;
-pub use plan::{ErrorBudget, GuardrailPlan, Plan};
+pub use plan::{ErrorBudget, GuardrailPlan, Plan, names_of_limits, signal_of_limit};
 pub use signal::{Aggregation, MetricMethod, SignalQuery, SignalSpec};
 pub use slug::{Slug, SlugError};
 pub use stored::{Document, Stored};

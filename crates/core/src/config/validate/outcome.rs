@@ -6,7 +6,7 @@ use super::report::{At, Context, Problem, Reporter, Span, at_least_one, email, s
 use super::signal::{Parts, Role, signal};
 use super::{constraint, gates, llm, mde, scope, target};
 use crate::config::file::{ConstraintFile, OutcomeFile, PortfolioFile, RootFile, SignalFile, WeightsFile};
-use crate::domain::{Design, OutcomeSpec, Period, Portfolio, ScoreWeights};
+use crate::domain::{Design, OutcomeSpec, Period, Portfolio, ScoreWeights, signal_of_limit};
 
 pub(super) fn outcomes(file: &RootFile, context: &Context, reporter: &mut Reporter<'_>) -> Vec<OutcomeSpec> {
     let Some(list) = &file.outcomes else { return Vec::new() };
@@ -148,8 +148,7 @@ fn check_names(
     }
     // What was found about a limit has the name of its side.
     for (name, span) in &seen {
-        let side = name.strip_suffix(" (min)").or_else(|| name.strip_suffix(" (max)"));
-        if let Some((of, first)) = side.and_then(|of| seen.get_key_value(of)) {
+        if let Some((of, first)) = signal_of_limit(name).and_then(|of| seen.get_key_value(of)) {
             let message = format!("`{}` is what a limit of the signal `{}` is called", shown(name), shown(of));
             reporter.push(
                 Problem::error("config.duplicate_signal", *span, message)
