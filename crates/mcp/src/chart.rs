@@ -133,7 +133,9 @@ impl Chart {
             points.iter().map(|point| (coordinate(x(point.at)), coordinate(y(point.value)))).collect();
         let path = placed.iter().enumerate().map(|(i, (x, y))| format!("{}{x} {y}", if i == 0 { "M" } else { "L" }));
         let (rows, step) = ticks(low, high);
-        let columns = columns(first.at, last.at);
+        // On a short axis several would say the same.
+        let mut columns = columns(first.at, last.at);
+        columns.dedup_by_key(|at| day(*at, to - from));
         let row = |value: f64| Words {
             x: LEFT - 8.0,
             y: y(value) + 4.0,
@@ -251,6 +253,13 @@ mod tests {
             chart.starts_with("<svg xmlns=") && chart.contains("<style>") && chart.contains("width=\"720\""),
             "{chart}"
         );
+    }
+
+    #[test]
+    fn an_axis_of_seconds_names_its_minute_once() {
+        let points = [point("2026-11-01T06:00:10Z", 0.32), point("2026-11-01T06:00:11Z", 0.35)];
+        let svg = Chart::new("s", &points, &[], &Scale::share()).unwrap().render().unwrap();
+        assert_eq!(svg.matches(">1 Nov 06:00<").count(), 1, "{svg}");
     }
 
     #[test]
