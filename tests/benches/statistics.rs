@@ -16,12 +16,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use jiff::SignedDuration;
 use outcome_core::audit::{EventKind, NewEvent};
-use outcome_core::domain::{ArmSums, Experiment, ExperimentStatus, Measurement, Plan, Stored, Variant, Window};
+use outcome_core::domain::{
+    ArmSums, Experiment, ExperimentStatus, Measurement, PhaseStart, Plan, Stored, Variant, Window,
+};
 use outcome_core::ids::{ExperimentId, MeasurementId};
 use outcome_core::principal::Principal;
 use outcome_core::stats::{
-    self, DataHealth, Evaluation, Guardrail, GuardrailReading, HarmDirection, Margin, Phase, RunningState, assess,
-    evaluate,
+    self, DataHealth, Evaluation, Guardrail, GuardrailReading, HarmDirection, Margin, Phase, RunningState, Scope,
+    assess, evaluate,
 };
 use outcome_core::usecases::RecomputeRequest;
 use outcome_tests::lab::{FILE, Lab, agent, hypothesis};
@@ -91,6 +93,7 @@ fn evaluations() -> f64 {
                         as_of,
                         guardrails: &guardrails[..n_guards],
                         health: DataHealth::default(),
+                        scope: Scope::default(),
                     };
                     if is_in_words {
                         *state = black_box(evaluate(&input, Some(state))).running;
@@ -171,7 +174,7 @@ async fn fill(lab: &Lab) -> Result<()> {
         experiment.launched_at = Some(start);
         tx.experiment_insert(&experiment, "").await?;
         tx.experiment_update(&experiment).await?;
-        tx.phase_begin(experiment.id, 50, start).await?;
+        tx.phase_begin(experiment.id, 50, PhaseStart::Launch, start).await?;
         for poll in 1..=N_POLLS {
             let at = start + SignedDuration::from_hours(12 * i64::try_from(poll)?);
             for (variant, rate) in [(Variant::Control, 300), (Variant::Treatment, 300 + n % 30)] {

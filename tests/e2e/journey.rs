@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use outcome_core::domain::{Experiment, ExperimentStatus, PauseCause, Verdict};
 use outcome_core::ids::ExperimentId;
-use outcome_core::stats::Recommendation;
+use outcome_core::stats::{HealthCode, Recommendation};
 use outcome_tests::lab::{FILE, Lab, agent, hypothesis};
 use outcome_tests::postgres;
 
@@ -83,7 +83,7 @@ async fn a_crossed_constraint_turns_the_flag_off_and_asks_a_human() -> Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn shrinking_counts_hold_the_decision_and_lose_nothing() -> Result<()> {
+async fn shrinking_counts_begin_the_evidence_anew_and_lose_nothing() -> Result<()> {
     each_lab(async |lab| {
         let experiment = lab.running("Shrinking", "shrink").await?;
         lab.arms("shrink", (4000, 1200, 8), (4000, 1300, 8)).await?;
@@ -92,7 +92,9 @@ async fn shrinking_counts_hold_the_decision_and_lose_nothing() -> Result<()> {
         lab.poll_after(6).await?;
         let view = lab.runtime.experiments().show(&experiment).await?;
         let result = view.experiment.current_result.unwrap();
-        assert_eq!(result.read()?.advice.recommendation, Recommendation::HoldDataQuality, "{result:?}");
+        let result = result.read()?;
+        assert_eq!((result.advice.recommendation, result.epoch), (Recommendation::Continue, 2), "{result:?}");
+        assert!(result.health.iter().any(|found| found.code == HealthCode::Restated), "{result:?}");
         let series = lab.runtime.experiments().series(&experiment, 100).await?;
         assert_eq!(series.len(), 4, "both polls are kept");
         Ok(())
@@ -106,8 +108,9 @@ async fn a_required_proof_that_cannot_be_read_keeps_a_success_from_shipping() ->
     let lab = Lab::declaring(None, &file).await?;
     let experiment = lab.running("Softer level", "soft").await?;
     lab.arms("soft", (9000, 2700, 36), (9000, 3240, 36)).await?;
+    lab.poll_after(24 * 6 + 12).await?;
     lab.tell_source("ALTER TABLE arms RENAME COLUMN crashes TO falls").await?;
-    let polled = lab.poll_after(24 * 8).await?;
+    let polled = lab.poll_after(13).await?;
     assert_eq!(polled.failures.len(), 1, "{polled:?}");
     let shown = lab.runtime.experiments().show(&experiment).await?.experiment;
     assert_eq!(shown.state.status, ExperimentStatus::Measuring);

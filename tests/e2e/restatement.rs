@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use outcome_core::digest::{canonical_json, sha256_hex};
 use outcome_core::domain::Experiment;
-use outcome_core::stats::{self, Alpha, ArmSums, DataHealth, Evaluation, Phase, RunningState, Tau};
+use outcome_core::stats::{self, Alpha, ArmSums, DataHealth, Evaluation, Phase, RunningState, Scope, Tau};
 use outcome_core::store::StoredReading;
 use outcome_core::usecases::{PollRequest, Polled};
 use outcome_tests::lab::{self, Lab};
@@ -50,13 +50,11 @@ async fn each_source(test: impl AsyncFn(Visits) -> Result<()>) -> Result<()> {
 impl Visits {
     /// A running experiment.
     async fn on(database: Option<String>) -> Result<Self> {
-        let lab = Lab::declaring(database, &file()).await?;
-        lab.tell_source(
-            "CREATE TABLE visits (flag TEXT, variant TEXT, came_at TEXT, n INTEGER, successes INTEGER, crashes INTEGER,
-                 is_bot INTEGER);
-             CREATE TABLE broken (before TEXT)",
-        )
-        .await?;
+        let tables = "
+            CREATE TABLE visits (flag TEXT, variant TEXT, came_at TEXT, n INTEGER, successes INTEGER, crashes INTEGER,
+                is_bot INTEGER);
+            CREATE TABLE broken (before TEXT)";
+        let lab = Lab::declaring_on(database, &file(), tables).await?;
         let experiment = lab.running("Softer level", "soft").await?;
         Ok(Self { lab, experiment })
     }
@@ -153,6 +151,7 @@ fn remembered(experiment: &Experiment, looks: &[(Counted, Counted)]) -> Result<R
             as_of: launched_at.as_second() + 43_200 * (i as i64 + 1),
             guardrails: &[],
             health: DataHealth::default(),
+            scope: Scope::default(),
         };
         stats::assess(&input, &mut state);
     }
@@ -169,12 +168,12 @@ async fn a_corrected_past_becomes_the_evidence_of_a_new_epoch() -> Result<()> {
         assert!(wrong.test.max_ln_e > 3.0, "bots make the treatment look better: {:?}", wrong.test);
         let before = source.readings().await?;
 
-        // The bots are taken out of the past. The next poll is held and replays the path without them.
+        // The bots are taken out of the past. The next poll replays the path without them, and is judged.
         source.lab.tell_source("DELETE FROM visits WHERE is_bot = 1").await?;
         let polled = source.lab.poll_after(1).await?;
         assert_eq!(polled.failures, Vec::<String>::new());
         let (result, running) = (source.result().await?, source.running().await?);
-        assert_eq!(result["verdict"]["decision"], "hold_data_quality", "{result}");
+        assert_eq!(result["verdict"]["decision"], "continue", "{result}");
         assert_eq!(result["health"][0]["code"], "restated", "{result}");
         let want = remembered(&source.experiment().await?, &PEOPLE)?;
         assert_eq!((running.epoch, running.test), (2, want.test));
@@ -216,7 +215,7 @@ async fn a_corrected_past_becomes_the_evidence_of_a_new_epoch() -> Result<()> {
         source.check().await?;
 
         // A second correction begins a third epoch, of all earlier polls.
-        source.lab.tell_source("UPDATE visits SET n = n - 10, successes = successes - 5 WHERE n > 4000").await?;
+        source.lab.tell_source("UPDATE visits SET n = n - 100, successes = successes - 50 WHERE n > 4000").await?;
         source.lab.poll_after(1).await?;
         assert_eq!(source.running().await?.epoch, 3);
         assert_eq!(source.notes().await?[1]["n_replayed"], 7);
@@ -283,8 +282,12 @@ async fn a_source_that_fails_about_its_past_leaves_an_empty_epoch_and_says_so() 
         let polled = source.lab.poll_after(1).await?;
         assert!(polled.failures.len() == 1 && polled.failures[0].contains("could not be read again"), "{polled:?}");
         let running = source.running().await?;
-        assert_eq!((running.epoch, running.test), (2, stats::RunningTest::default()));
-        assert_eq!(source.result().await?["verdict"]["decision"], "hold_data_quality");
+        // The evidence is that of this poll alone.
+        let result = source.result().await?;
+        let ln_e = result["ln_e"].as_f64().context("no evidence")?;
+        assert_eq!((running.epoch, running.test.max_ln_e), (2, ln_e.max(0.0)));
+        assert_eq!(result["ci_running"], result["ci"]);
+        assert_eq!(result["verdict"]["decision"], "continue");
         let notes = source.notes().await?;
         assert_eq!((&notes[0]["n_reread"], &notes[0]["n_replayed"]), (&json!(0), &json!(0)));
         assert!(
@@ -342,11 +345,12 @@ async fn of_what_is_pushed_the_newest_revisions_count_and_contradictions_do_not(
             5 => {
                 let looks = [((700, 205), (690, 230)), ((650, 200), (640, 205))];
                 let want = remembered(&source.experiment().await?, &looks)?;
-                assert_eq!((running.epoch, running.test), (2, want.test));
+                // The evidence of the path, and then that of this poll.
+                assert!(running.epoch == 2 && running.test.max_ln_e >= want.test.max_ln_e, "{running:?}");
                 assert!(want.test.ci != stats::Interval::UNBOUNDED);
                 let notes = source.notes().await?;
                 assert_eq!((&notes[0]["n_reread"], &notes[0]["n_replayed"]), (&json!(0), &json!(2)));
-                assert_eq!(source.result().await?["verdict"]["decision"], "hold_data_quality");
+                assert_eq!(source.result().await?["health"][0]["code"], "restated");
             }
             _ => assert_eq!(
                 (running.epoch, source.result().await?["verdict"]["decision"].clone()),

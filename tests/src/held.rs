@@ -89,7 +89,10 @@ impl SignalSource for HeldSource {
     }
 
     async fn level(&self, _: &SignalSpec, window: Window) -> Result<Reading<ArmSums>, ReadError> {
-        self.0.wait().await;
+        // Whether the query can run at all is asked about nobody.
+        if window.from < window.to {
+            self.0.wait().await;
+        }
         Ok(Reading {
             data: ArmSums::Proportion { n: 100, successes: 50 },
             window,
@@ -104,7 +107,9 @@ impl SignalSource for HeldSource {
         _: &SignalSpec,
         request: &VariantRequest,
     ) -> Result<Reading<Vec<VariantReading>>, ReadError> {
-        self.0.wait().await;
+        if request.window.from < request.window.to {
+            self.0.wait().await;
+        }
         Ok(Reading {
             data: Vec::new(),
             window: request.window,

@@ -114,9 +114,17 @@ impl Lab {
         Self::with_vendors(database, file, &outcome_integrations::VENDORS).await
     }
 
+    /// The same, whose queries need more tables of the source. `tables`: statements that make them.
+    pub async fn declaring_on(database: Option<String>, file: &str, tables: &str) -> Result<Self> {
+        Self::active(Self::plugged_on(database, file, &outcome_integrations::VENDORS, tables).await?).await
+    }
+
     /// With an outcome file that names vendors of the test's own.
     pub async fn with_vendors(database: Option<String>, file: &str, vendors: &'static Vendors) -> Result<Self> {
-        let lab = Self::plugged(database, file, vendors).await?;
+        Self::active(Self::plugged(database, file, vendors).await?).await
+    }
+
+    async fn active(lab: Self) -> Result<Self> {
         lab.runtime.outcomes().activate(OUTCOME, &Unlock::Local, false).await?;
         Ok(lab)
     }
@@ -151,6 +159,10 @@ impl Lab {
 
     /// The same with a vendors' table of the test's own.
     pub async fn plugged(database: Option<String>, file: &str, vendors: &'static Vendors) -> Result<Self> {
+        Self::plugged_on(database, file, vendors, "").await
+    }
+
+    async fn plugged_on(database: Option<String>, file: &str, vendors: &'static Vendors, tables: &str) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let root = dir.path().canonicalize()?;
         write(&root, "game/level.txt", "one\n")?;
@@ -165,6 +177,7 @@ impl Lab {
         )
         .execute(&source)
         .await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(tables.to_owned())).execute(&source).await?;
         let clock = ManualClock::at("2026-10-01T08:00:00Z".parse()?);
         let overrides = Overrides { database: database.clone(), ..Overrides::new(vendors) };
         let settings = Settings::for_root(&root, &overrides, &|_| None);

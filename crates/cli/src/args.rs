@@ -526,7 +526,7 @@ EXAMPLES:
 
 Without a daemon, let cron run it:
   */15 * * * * cd /path/to/repo && outcome-runtime poll --quiet
-The exit code is 8 if a source could not be read. A failed reading never decides anything.")]
+The exit code is 8 if a source could not be read, and 9 if another program polled for more than 30 seconds. A failed reading never decides anything by itself.")]
 pub struct Poll {
     /// Only this outcome
     #[arg(long)]

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::error::{Code, Error, Result};
 use crate::stats::{
     ArmSums, DataHealth, Evaluation, Guardrail, GuardrailReading, HarmDirection, Margin, Phase, Recommendation,
-    RunningState, TestPlan, assess,
+    RunningState, Scope, TestPlan, assess,
 };
 
 /// What one unit's value looks like without the experiment.
@@ -227,20 +227,15 @@ impl DryRun {
                     plan: &self.plan,
                     phases: &phase,
                     elapsed_days,
-                    as_of: i64::from(poll),
+                    as_of: i64::from(poll) * (86_400 / i64::from(self.polls_per_day)),
                     guardrails: &guardrails,
                     health: DataHealth::default(),
+                    scope: Scope::default(),
                 },
                 &mut state,
             );
             last = assessed.recommendation;
-            let is_going_on = matches!(
-                last,
-                Recommendation::Continue
-                    | Recommendation::HoldSrm
-                    | Recommendation::HoldDataQuality
-                    | Recommendation::HoldAlert
-            );
+            let is_going_on = matches!(last, Recommendation::Continue | Recommendation::HoldDataQuality);
             if !is_going_on {
                 return Ok((last, today + 1));
             }

@@ -52,6 +52,7 @@ codes! {
     NotGateHolder "not_gate_holder" 403 5 "Another member holds this gate.";
     StateTampered "state_tampered" 500 6 "The stored state differs from the audit log: another program wrote to the database.";
     AuditBroken "audit_broken" 500 6 "The audit log was changed, truncated or reordered.";
+    PollBusy "poll_busy" 409 9 "Another program polled for so long that this one did nothing.";
     ConfigInvalid "config_invalid" 422 2 "The outcome file is not valid.";
     ConfigNotFound "config_not_found" 404 3 "There is no outcome file in this directory or above it.";
     WorkspaceNotFound "workspace_not_found" 404 3 "There is no workspace in this directory or above it.";

@@ -15,7 +15,7 @@ use crate::domain::{
 use crate::error::{Code, Error, Result};
 use crate::stats::{
     self, Alpha, Blocks, DataHealth, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection, Limit, Margin,
-    Phase, PhaseCounts, RunningState, Tau,
+    Phase, PhaseCounts, RunningState, Scope, Tau,
 };
 
 /// The arms of one allocation phase.
@@ -55,6 +55,8 @@ pub struct Poll {
     pub is_sampled: bool,
     /// The flag is not where it was put.
     pub has_flag_drift: bool,
+    /// Which phases count for what.
+    pub scope: Scope,
 }
 
 /// What one poll led to. Its guardrail results know which constraint of the plan each of them is about.
@@ -74,12 +76,10 @@ impl Deref for Judged {
 }
 
 impl Judged {
-    /// The constraints of `plan` that are crossed; one with two limits comes once for each crossed limit.
+    /// The constraints of `plan` that are proven to be crossed; one with two limits comes once for each crossed limit.
     pub fn crossed<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = &'a GuardrailPlan> {
         let results = self.evaluated.guardrails.iter().zip(&self.positions);
-        results
-            .filter(|(result, _)| result.breached || result.is_alerting)
-            .filter_map(|(_, position)| plan.guardrails.get(*position))
+        results.filter(|(result, _)| result.breached).filter_map(|(_, position)| plan.guardrails.get(*position))
     }
 }
 
@@ -89,6 +89,21 @@ impl Judged {
 /// [`Code::Internal`] for a plan that never should have been approved.
 pub fn evaluate_poll(plan: &Plan, poll: &Poll, previous: Option<&RunningState>) -> Result<Option<Judged>> {
     with_input(plan, poll, |input, positions| Judged { evaluated: stats::evaluate(input, previous), positions })
+}
+
+/// Evaluates what the constraints alone say, where the primary signal could not be read. Only what speaks against the treatment
+/// counts, and what it left in `running` must not be kept: the next whole poll goes on from before.
+///
+/// # Errors
+/// As [`evaluate_poll`].
+pub fn evaluate_guards(plan: &Plan, poll: &Poll, previous: Option<&RunningState>) -> Result<Judged> {
+    let mut known = previous.cloned().unwrap_or_default();
+    known.phases.clear();
+    let poll = Poll { phases: Vec::new(), ..poll.clone() };
+    with_any_input(plan, &poll, |input, positions| Judged {
+        evaluated: stats::evaluate(input, Some(&known)),
+        positions,
+    })
 }
 
 /// The same without words, for polls on the way; false when nobody has been exposed yet.
@@ -139,7 +154,7 @@ pub fn correct_past(plan: &Plan, poll: &Poll, past: &[Poll], previous: &RunningS
         .collect();
     for guardrail in &mut state.guardrails {
         if names.contains(&guardrail.name) {
-            guardrail.n_consecutive = 0;
+            (guardrail.n_consecutive, guardrail.counted_at) = (0, None);
         }
     }
     for earlier in &kept {
@@ -167,10 +182,14 @@ fn consistent_past<'p>(poll: &Poll, past: &'p [Poll]) -> Vec<&'p Poll> {
 /// Turns a poll into the statistics' input; `None` when nobody has been exposed yet.
 /// `then` also gets, for each guardrail of the input, its position in the plan's guardrails.
 fn with_input<T>(plan: &Plan, poll: &Poll, then: impl FnOnce(&Evaluation<'_>, Vec<usize>) -> T) -> Result<Option<T>> {
-    let phases = phases_of(&poll.phases);
-    if phases.is_empty() {
+    if phases_of(&poll.phases).is_empty() {
         return Ok(None);
     }
+    with_any_input(plan, poll, then).map(Some)
+}
+
+fn with_any_input<T>(plan: &Plan, poll: &Poll, then: impl FnOnce(&Evaluation<'_>, Vec<usize>) -> T) -> Result<T> {
+    let phases = phases_of(&poll.phases);
     let stats_plan = stats_plan(plan)?;
     let guard_phases: Vec<Vec<Phase>> = poll.guards.iter().map(|guard| phases_of(&guard.phases)).collect();
     let names: Vec<[String; 2]> = poll.guards.iter().map(|guard| names_of(plan, guard.index)).collect();
@@ -179,7 +198,7 @@ fn with_input<T>(plan: &Plan, poll: &Poll, then: impl FnOnce(&Evaluation<'_>, Ve
         .iter()
         .zip(&guard_phases)
         .zip(&names)
-        .flat_map(|((guard, phases), names)| guardrails_of(plan, guard, phases, names))
+        .flat_map(|((guard, phases), names)| guardrails_of(plan, guard, phases, names, poll.scope))
         .unzip();
     let evaluation = Evaluation {
         plan: &stats_plan,
@@ -188,8 +207,9 @@ fn with_input<T>(plan: &Plan, poll: &Poll, then: impl FnOnce(&Evaluation<'_>, Ve
         as_of: poll.as_of.as_second(),
         guardrails: &guardrails,
         health: DataHealth { is_stale: false, is_sampled: poll.is_sampled, has_flag_drift: poll.has_flag_drift },
+        scope: poll.scope,
     };
-    Ok(Some(then(&evaluation, positions)))
+    Ok(then(&evaluation, positions))
 }
 
 /// Evaluates a poll of an experiment without a control group, from weekly levels before and after its launch.
@@ -208,7 +228,7 @@ pub fn evaluate_series(
         .guards
         .iter()
         .zip(&names)
-        .flat_map(|(guard, names)| guardrails_of(plan, guard, &[], names))
+        .flat_map(|(guard, names)| guardrails_of(plan, guard, &[], names, poll.scope))
         .filter(|(_, guardrail)| !matches!(guardrail.reading, GuardrailReading::RelativeToControl { .. }))
         .unzip();
     let evaluation = Evaluation {
@@ -218,6 +238,7 @@ pub fn evaluate_series(
         as_of: poll.as_of.as_second(),
         guardrails: &guardrails,
         health: DataHealth { is_stale: false, is_sampled: poll.is_sampled, has_flag_drift: poll.has_flag_drift },
+        scope: poll.scope,
     };
     Ok(Judged { evaluated: stats::evaluate_before_after(&evaluation, blocks, previous), positions })
 }
@@ -304,6 +325,7 @@ fn guardrails_of<'a>(
     guard: &Guard,
     phases: &'a [Phase],
     names: &'a [String; 2],
+    scope: Scope,
 ) -> Vec<(usize, Guardrail<'a>)> {
     let Some(planned) = plan.guardrails.get(guard.index) else { return Vec::new() };
     let guardrails = match &planned.bound {
@@ -329,7 +351,7 @@ fn guardrails_of<'a>(
                 .map(|(name, limit)| Guardrail {
                     name,
                     must_prove: false,
-                    reading: limit_reading(guard, limit, planned.consecutive),
+                    reading: limit_reading(guard, limit, planned, scope),
                 })
                 .collect()
         }
@@ -338,10 +360,11 @@ fn guardrails_of<'a>(
 }
 
 /// What is compared with an absolute limit: the treatment's rate where units are counted, else the bare value.
-fn limit_reading<'a>(guard: &Guard, limit: Limit, consecutive: u32) -> GuardrailReading<'a> {
+fn limit_reading<'a>(guard: &Guard, limit: Limit, planned: &GuardrailPlan, scope: Scope) -> GuardrailReading<'a> {
     let treatment: Vec<ArmSums> = guard
         .phases
         .iter()
+        .filter(|phase| u32::try_from(phase.phase).unwrap_or(0) >= scope.safety_from)
         .flat_map(|phase| &phase.arms)
         .filter(|arm| arm.variant == Variant::Treatment)
         .map(|arm| arm.sums)
@@ -365,6 +388,6 @@ fn limit_reading<'a>(guard: &Guard, limit: Limit, consecutive: u32) -> Guardrail
         value: bare.and_then(|sums| sums.value()),
         n: bare.and_then(|sums| sums.n()).and_then(|n| u64::try_from(n).ok()),
         limit,
-        consecutive,
+        consecutive: planned.consecutive,
     }
 }

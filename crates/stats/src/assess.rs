@@ -4,14 +4,15 @@
 //! state.
 
 use super::guardrail::{Alphas, GuardrailNumbers, evaluate_guardrail};
+use super::harm::total;
 use super::health::Findings;
 use super::phases::Gated;
 use super::sample_size::whole_weeks;
 use super::{
     Alpha, Alternative, Assessment, Contrast, DecideInput, EpochReason, EpochStart, Evaluation, Guardrail,
-    GuardrailReading, GuardrailSummary, HealthCode, Interval, InvalidInput, Phase, Recommendation, RunningState,
-    Settings, Srm, SrmLevel, SrmStatus, Status, TestPlan, Tuning, TwoArmResult, boundary, combine_phases, decide,
-    mixture, sample_ratio_mismatch, state,
+    GuardrailReading, GuardrailSummary, HarmTest, HealthCode, Interval, InvalidInput, Phase, Recommendation,
+    RunningState, Settings, Srm, SrmLevel, SrmStatus, Status, TestPlan, Tuning, TwoArmResult, boundary, combine_phases,
+    decide, mixture, sample_ratio_mismatch, state,
 };
 
 /// What one poll comes to.
@@ -67,34 +68,45 @@ impl<'a> Assessor<'_, '_, 'a> {
     fn run(self, each: impl FnMut(&Guardrail<'a>, &GuardrailNumbers)) -> Assessed {
         let Self { input, state, is_new_poll, is_out_of_order } = self;
         let plan = input.plan;
+        let claimed = input.scope.claims(input.phases);
         let primary = Primary::of(input, state);
-        let mut findings = Findings::of_poll(input.health, input.phases, primary.result.status);
+        state.harm = HarmTest::look(input, state.harm, state.tuning);
+        let harm = state.harm;
+        let mut findings = Findings::of_poll(input, primary.result.status);
         if let Some(start) = state.epoch_start.filter(|start| start.as_of == input.as_of) {
             // It belongs to the poll that started the epoch, also when that poll is repeated.
             findings.add(match start.reason {
                 EpochReason::Restatement => HealthCode::Restated,
                 EpochReason::PlanChanged => HealthCode::PlanChanged,
+                EpochReason::PhasesLeftOut => HealthCode::PhasesLeftOut,
             });
         }
         if is_out_of_order {
             findings.add(HealthCode::OutOfOrder);
         }
-        let srm_now = srm_over_phases(input.phases);
+        if !is_out_of_order && state.has_lost_units(input.phases) {
+            findings.add(HealthCode::UnitsDeleted);
+        }
+        let srm_now = srm_over_phases(claimed);
         if srm_now.status == SrmStatus::Invalid {
             findings.add(HealthCode::WeightsInvalid);
         }
-        let n_control = total(input.phases, |p| p.control.n());
-        let n_treatment = total(input.phases, |p| p.treatment.n());
+        let n_control = total(claimed, |p| p.control.n());
+        let n_treatment = total(claimed, |p| p.treatment.n());
         let n_units = n_control.saturating_add(n_treatment);
+        state.srm_max_ln_e = state.srm_max_ln_e.max(srm_now.ln_e.unwrap_or(0.0));
         if !findings.block() {
-            observe(state, &primary.result, &srm_now, input, n_units);
+            observe(state, &primary.result, input, n_units);
         }
         if state.test.has_drifted() {
             findings.add(HealthCode::EffectDrift);
         }
         let srm = running_srm(srm_now, state.srm_max_ln_e);
-        if srm.level == SrmLevel::Warn {
-            findings.add(HealthCode::SrmSuspected);
+        let is_data_ok = !findings.block();
+        match srm.level {
+            SrmLevel::Clean => {}
+            SrmLevel::Warn => findings.add(HealthCode::SrmSuspected),
+            SrmLevel::Block => findings.add(HealthCode::SrmProven),
         }
         let guardrails = assess_guardrails(input, state, is_new_poll, each);
 
@@ -118,9 +130,9 @@ impl<'a> Assessor<'_, '_, 'a> {
             is_success_threshold_met: oriented
                 .and_then(|ci| ci.lower)
                 .is_some_and(|lower| lower > plan.success_threshold),
-            is_kill_threshold_exceeded: oriented
-                .and_then(|ci| ci.upper)
-                .is_some_and(|upper| upper < plan.kill_threshold),
+            is_kill_threshold_exceeded: harm
+                .and_then(|harm| harm.bound)
+                .is_some_and(|bound| bound < plan.kill_threshold),
             futility_upper: primary.futility_upper(plan),
             n_control,
             n_treatment,
@@ -130,9 +142,12 @@ impl<'a> Assessor<'_, '_, 'a> {
             srm,
             tuning: state.tuning,
             epoch: state.epoch,
+            harm,
+            decision_ci: decision_interval(oriented, harm, claimed).map(|ci| plan.direction.orient(ci)),
         };
         let recommendation = decide(&DecideInput {
             ci: numbers.ci,
+            harm_bound: harm.and_then(|harm| harm.bound),
             direction: plan.direction,
             success_threshold: plan.success_threshold,
             kill_threshold: plan.kill_threshold,
@@ -140,12 +155,20 @@ impl<'a> Assessor<'_, '_, 'a> {
             futility_upper: numbers.futility_upper,
             is_min_runtime_met: numbers.is_min_runtime_met && numbers.is_min_sample_reached,
             is_max_reached: is_end_by_days(input) || plan.max_sample_size.is_some_and(|n| n_units >= n),
-            is_data_ok: !findings.block(),
+            is_data_ok,
             srm: srm.level,
             guardrails,
         });
         Assessed { recommendation, numbers, findings }
     }
+}
+
+/// Its lower end decides on success, its upper end on harm. `None` where the two rest on different phases.
+fn decision_interval(oriented: Option<Interval>, harm: Option<HarmTest>, claimed: &[Phase]) -> Option<Interval> {
+    let (lower, harm) = (oriented?.lower, harm?);
+    let is_same = claimed.first().is_some_and(|first| first.number == harm.from_phase);
+    let interval = Interval { lower, upper: harm.bound };
+    (is_same && !interval.is_empty()).then_some(interval)
 }
 
 /// Whether the plan is at its end by its days.
@@ -156,11 +179,17 @@ pub(super) fn is_end_by_days(input: &Evaluation<'_>) -> bool {
 /// Starts a new epoch when the source restated its past or the plan asks for another test.
 fn open_epoch(state: &mut RunningState, input: &Evaluation<'_>) {
     let as_of = input.as_of;
+    state.enter(input.scope);
     if state.is_restated_by(input.phases) {
         state.start_epoch(EpochStart { as_of, reason: EpochReason::Restatement });
+        state.phases.clear();
+        state.harm = None;
+    } else if state.as_of.is_some() && state.claims_from != input.scope.claims_from {
+        state.start_epoch(EpochStart { as_of, reason: EpochReason::PhasesLeftOut });
     } else if state.is_changed_by(input.plan, tuning_from_plan(input.plan)) {
         state.start_epoch(EpochStart { as_of, reason: EpochReason::PlanChanged });
     }
+    state.claims_from = input.scope.claims_from;
     state.alpha = Some(input.plan.comparison_alpha());
 }
 
@@ -189,7 +218,7 @@ impl Primary {
     fn tested(input: &Evaluation<'_>, state: &mut RunningState) -> Result<Self, Status> {
         let plan = input.plan;
         let alpha = plan.comparison_alpha();
-        let gated = Gated::of(input.phases, plan.is_signed)?;
+        let gated = Gated::of(input.scope.claims(input.phases), plan.is_signed)?;
         let contrast = combine_phases(&gated.contrasts, 1.0)?;
         let estimate = contrast.against(1.0)?;
         state.mde_abs = state.mde_abs.or_else(|| plan.mde_at(contrast.control));
@@ -221,14 +250,13 @@ impl Primary {
     }
 }
 
-fn observe(state: &mut RunningState, primary: &TwoArmResult, srm: &Srm, input: &Evaluation<'_>, n_units: u64) {
+fn observe(state: &mut RunningState, primary: &TwoArmResult, input: &Evaluation<'_>, n_units: u64) {
     if let (Some(ln_e), Some(ci)) = (primary.ln_e, primary.ci) {
         state.test = state.test.observe(ln_e, ci);
         if state.first_crossing.is_none() && input.plan.comparison_alpha().rejects(ln_e) {
             state.first_crossing = Some(state::Crossing { as_of: input.as_of, n_units });
         }
     }
-    state.srm_max_ln_e = state.srm_max_ln_e.max(srm.ln_e.unwrap_or(0.0));
 }
 
 /// Each phase against its own weights; evidence multiplies.
@@ -266,18 +294,16 @@ fn assess_guardrails<'a>(
     };
     let n_claims = input.guardrails.iter().filter(|g| claims(&g.reading)).count();
     let safe = input.plan.guardrail_alpha;
-    let alphas = Alphas { breach: safe.split(n_claims), safe };
+    let breach = safe.split(n_claims).halved(input.scope.n_restarts);
+    let alphas = Alphas { breach, safe };
     let mut summary = GuardrailSummary::default();
     for guardrail in input.guardrails {
         let memory = state.guardrail_memory(guardrail.name);
-        let (numbers, memory) = evaluate_guardrail(guardrail, alphas, memory, is_new_poll);
+        let (numbers, memory) =
+            evaluate_guardrail(guardrail, alphas, memory, is_new_poll.then_some(input.as_of), input.scope);
         state.remember_guardrail(guardrail.name, memory);
         each(guardrail, &numbers);
         summary = summary.and(numbers.flags());
     }
     summary
-}
-
-fn total(phases: &[Phase], n: impl Fn(&Phase) -> u64) -> u64 {
-    phases.iter().map(n).fold(0, u64::saturating_add)
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Interval, Srm, Status, Tuning};
+use super::{HarmTest, Interval, Srm, Status, Tuning};
 
 /// The numbers of one poll. Effects are treatment minus control in metric units.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,7 +38,7 @@ pub struct Assessment {
     pub is_significant: bool,
     /// The current interval is above the success threshold.
     pub is_success_threshold_met: bool,
-    /// The current interval is below the kill threshold.
+    /// The upper bound of the safety test is below the kill threshold.
     pub is_kill_threshold_exceeded: bool,
     /// One-sided upper bound in the good direction at the futility alpha of 0.10.
     pub futility_upper: Option<f64>,
@@ -58,4 +58,11 @@ pub struct Assessment {
     pub tuning: Option<Tuning>,
     /// Counts restarts of the evidence, from 1.
     pub epoch: u32,
+    /// The latest look of the safety test; `None` while there is too little to test.
+    #[serde(default)]
+    pub harm: Option<HarmTest>,
+    /// One end decides on success, at the alpha of the comparison, the other on harm, at the alpha of the safety test; as
+    /// measured. `None` where the two rest on different phases, as on a rollout step.
+    #[serde(default)]
+    pub decision_ci: Option<Interval>,
 }

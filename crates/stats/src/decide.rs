@@ -1,4 +1,7 @@
-//! From intervals to a decision, in a fixed order (STATS.md 2.8). The first rule that applies ends it.
+//! From intervals to a recommendation: two ladders, danger first (STATS.md 2.8). The first rule that applies ends a ladder.
+//!
+//! **Invariant**: what the safety ladder says depends neither on the health of the data nor on what speaks for the treatment:
+//! switching off is safe on any data, only claims need clean ones.
 
 use std::fmt;
 
@@ -11,13 +14,13 @@ use super::{Direction, Interval, SrmLevel};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Recommendation {
-    /// The data cannot be trusted at this poll.
+    /// The data cannot be trusted at this poll: nothing is claimed.
     HoldDataQuality,
-    /// Traffic does not arrive in the declared proportions.
+    /// Units do not arrive in the declared proportions: nothing is claimed, and the treatment must go off.
     HoldSrm,
     /// A guardrail is beyond its bound.
     KillGuardrail,
-    /// Even the optimistic end of the interval is below the kill threshold.
+    /// Even the upper bound of the improvement is below the kill threshold.
     KillHarm,
     /// A bare value has been beyond its limit for several polls (operational, no statistical claim).
     HoldAlert,
@@ -111,6 +114,8 @@ impl FromIterator<GuardrailFlags> for GuardrailSummary {
 pub struct DecideInput {
     /// Current confidence sequence as measured, not yet signed; `None` without numbers.
     pub ci: Option<Interval>,
+    /// Upper bound of the improvement from the safety test, in the good direction; `None` while it is unbounded.
+    pub harm_bound: Option<f64>,
     /// Which way is good.
     pub direction: Direction,
     /// Smallest effect worth having; usually 0, not the minimum detectable effect.
@@ -137,6 +142,7 @@ impl Default for DecideInput {
     fn default() -> Self {
         Self {
             ci: None,
+            harm_bound: None,
             direction: Direction::Increase,
             success_threshold: 0.0,
             kill_threshold: 0.0,
@@ -151,39 +157,53 @@ impl Default for DecideInput {
     }
 }
 
-/// Applies the rules of STATS.md 2.8 in their order. Comparisons are strict; a point estimate never decides.
+/// What both ladders come to. Comparisons are strict; a point estimate never decides.
 ///
-/// `hold_alert` stands after the kills, since an alert must not delay one, and before `ship`, which it must stop.
+/// Source: STATS.md 2.8.
 #[must_use]
 pub fn decide(input: &DecideInput) -> Recommendation {
-    let ci = input.ci.map_or(Interval::UNBOUNDED, |ci| input.direction.orient(ci));
-    let is_below_kill = ci.upper.is_some_and(|upper| upper < input.kill_threshold);
-    let is_success = ci.lower.is_some_and(|lower| lower > input.success_threshold);
-    let GuardrailSummary { is_any_breached, is_any_alerting, is_proven_safe } = input.guardrails;
-    let is_futile = matches!((input.futility_upper, input.mde), (Some(upper), Some(mde)) if upper < mde);
+    safety(input).unwrap_or_else(|| claim(input))
+}
 
-    if !input.is_data_ok {
-        Recommendation::HoldDataQuality
+/// What speaks against the treatment, on whatever data there are; it needs no minimum runtime.
+fn safety(input: &DecideInput) -> Option<Recommendation> {
+    if input.guardrails.is_any_breached {
+        Some(Recommendation::KillGuardrail)
+    } else if input.harm_bound.is_some_and(|bound| bound < input.kill_threshold) {
+        Some(Recommendation::KillHarm)
     } else if input.srm == SrmLevel::Block {
-        Recommendation::HoldSrm
-    } else if is_any_breached {
-        Recommendation::KillGuardrail
-    } else if is_below_kill {
-        Recommendation::KillHarm
-    } else if is_any_alerting {
-        Recommendation::HoldAlert
-    } else if is_success && is_proven_safe && input.is_min_runtime_met {
+        Some(Recommendation::HoldSrm)
+    } else if input.guardrails.is_any_alerting {
+        Some(Recommendation::HoldAlert)
+    } else {
+        None
+    }
+}
+
+/// What can be said of the effect. Only the end of the plan needs no healthy data: it claims nothing.
+fn claim(input: &DecideInput) -> Recommendation {
+    let is_success = oriented(input).lower.is_some_and(|lower| lower > input.success_threshold);
+    let is_futile = matches!((input.futility_upper, input.mde), (Some(upper), Some(mde)) if upper < mde);
+    let is_proven_safe = input.guardrails.is_proven_safe;
+    let may_claim = input.is_data_ok && input.is_min_runtime_met;
+    if may_claim && is_success && is_proven_safe {
         Recommendation::Ship
-    } else if is_futile && !is_success && input.is_min_runtime_met {
+    } else if may_claim && is_futile && !is_success {
         // A proven effect that still waits for a proof of safety is not futile.
         Recommendation::KillFutility
-    } else if input.is_max_reached && is_success && !is_proven_safe {
+    } else if input.is_max_reached && input.is_data_ok && is_success && !is_proven_safe {
         Recommendation::IterateGuardrailUnproven
     } else if input.is_max_reached {
         Recommendation::IterateInconclusive
-    } else {
+    } else if input.is_data_ok {
         Recommendation::Continue
+    } else {
+        Recommendation::HoldDataQuality
     }
+}
+
+fn oriented(input: &DecideInput) -> Interval {
+    input.ci.map_or(Interval::UNBOUNDED, |ci| input.direction.orient(ci))
 }
 
 #[cfg(test)]
@@ -191,7 +211,13 @@ mod tests {
     use super::*;
 
     fn with_ci(lower: f64, upper: f64) -> DecideInput {
-        DecideInput { ci: Some(Interval::new(lower, upper)), ..DecideInput::default() }
+        with_direction(Direction::Increase, lower, upper)
+    }
+
+    /// Both tests at the same ends.
+    fn with_direction(direction: Direction, lower: f64, upper: f64) -> DecideInput {
+        let ci = Interval::new(lower, upper);
+        DecideInput { ci: Some(ci), harm_bound: direction.orient(ci).upper, direction, ..DecideInput::default() }
     }
 
     #[test]
@@ -205,10 +231,9 @@ mod tests {
     #[test]
     fn for_a_decrease_the_interval_is_mirrored_and_the_thresholds_are_not() {
         let decrease = |lower, upper| DecideInput {
-            direction: Direction::Decrease,
             success_threshold: 0.02,
             kill_threshold: -0.01,
-            ..with_ci(lower, upper)
+            ..with_direction(Direction::Decrease, lower, upper)
         };
         assert_eq!(decide(&decrease(-0.1, -0.03)), Recommendation::Ship);
         assert_eq!(decide(&decrease(-0.1, -0.01)), Recommendation::Continue);
@@ -221,6 +246,32 @@ mod tests {
         let early = |ci: DecideInput| DecideInput { is_min_runtime_met: false, ..ci };
         assert_eq!(decide(&early(with_ci(-0.2, -0.1))), Recommendation::KillHarm);
         assert_eq!(decide(&early(with_ci(0.1, 0.2))), Recommendation::Continue);
+    }
+
+    #[test]
+    fn danger_outranks_doubt() {
+        let breached = GuardrailSummary::default().and(GuardrailFlags { breached: true, ..GuardrailFlags::default() });
+        for (is_data_ok, srm) in [(false, SrmLevel::Clean), (true, SrmLevel::Block), (false, SrmLevel::Block)] {
+            let unhealthy = |input: DecideInput| DecideInput { is_data_ok, srm, ..input };
+            assert_eq!(decide(&unhealthy(with_ci(-0.2, -0.1))), Recommendation::KillHarm);
+            let guarded = DecideInput { guardrails: breached, ..with_ci(0.1, 0.2) };
+            assert_eq!(decide(&unhealthy(guarded)), Recommendation::KillGuardrail);
+            let claimed = decide(&unhealthy(with_ci(0.1, 0.2)));
+            assert!(matches!(claimed, Recommendation::HoldSrm | Recommendation::HoldDataQuality), "{claimed:?}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_plan_needs_no_healthy_data() {
+        let input = DecideInput { is_data_ok: false, is_max_reached: true, ..with_ci(0.1, 0.2) };
+        assert_eq!(decide(&input), Recommendation::IterateInconclusive);
+    }
+
+    #[test]
+    fn harm_is_the_safety_tests_business_alone() {
+        let input = |bound| DecideInput { harm_bound: Some(bound), ..with_ci(-0.2, -0.1) };
+        assert_eq!(decide(&input(-0.01)), Recommendation::KillHarm);
+        assert_eq!(decide(&input(0.01)), Recommendation::Continue);
     }
 
     #[test]

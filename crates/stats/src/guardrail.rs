@@ -12,10 +12,12 @@ use super::interval::finite;
 use super::mixture::{Evidence, evidence, evidence_both_ways};
 use super::phases::Gated;
 use super::{
-    Alpha, Alternative, Contrast, Estimate, GuardrailFlags, InvalidInput, Phase, Settings, Status, Tau, Tuning,
+    Alpha, Alternative, Contrast, Estimate, GuardrailFlags, InvalidInput, Phase, Scope, Settings, Status, Tau, Tuning,
     boundary, combine_phases, rate_confidence,
 };
 
+/// Least time between two readings of a bare value that both count, in seconds (METRICS.md 6.4).
+const MIN_SECONDS_APART: i64 = 86_400;
 /// Units below which a bare value beyond its limit raises no alert (STATS.md 2.7).
 const MIN_UNITS_FOR_ALERT: u64 = 100;
 
@@ -97,7 +99,8 @@ pub enum GuardrailReading<'a> {
         n: Option<u64>,
         /// The bound.
         limit: Limit,
-        /// Consecutive polls beyond the limit that raise the alert; 3 is usual, 0 counts as 1.
+        /// Readings beyond the limit in a row that raise the alert; 3 is usual, 0 counts as 1. Only readings at least a day apart
+        /// count, so that no event of a day counts twice.
         consecutive: u32,
     },
 }
@@ -134,6 +137,25 @@ pub struct GuardrailTest {
     pub ln_e_non_inferior: f64,
     /// Harm is below the margin.
     pub non_inferior: bool,
+}
+
+impl GuardrailTest {
+    /// The same estimate, from which nothing follows about safety.
+    fn without_proof(self) -> Self {
+        Self { harm_upper: None, ln_e_non_inferior: 0.0, non_inferior: false, ..self }
+    }
+
+    /// The same estimate, from which nothing follows about harm.
+    fn without_finding(self) -> Self {
+        Self {
+            harm_lower: None,
+            ln_e_deteriorated: 0.0,
+            deteriorated: false,
+            ln_e_breached: 0.0,
+            breached: false,
+            ..self
+        }
+    }
 }
 
 /// Tests a harm-signed effect at zero and at `margin`.
@@ -200,7 +222,7 @@ pub struct GuardrailNumbers {
     pub must_prove: bool,
     /// A bare value has been beyond its limit for long enough; operational, no statistical claim.
     pub is_alerting: bool,
-    /// Consecutive polls of a bare value beyond its limit.
+    /// Readings of a bare value beyond its limit in a row, of windows that do not overlap.
     pub n_consecutive: u32,
 }
 
@@ -254,8 +276,10 @@ impl Deref for GuardrailResult {
 pub(super) struct Memory {
     /// Frozen mixture width.
     pub(super) tuning: Option<Tuning>,
-    /// Consecutive polls beyond a limit before this one.
+    /// Readings beyond a limit in a row before this one.
     pub(super) n_consecutive: u32,
+    /// The last reading that counted, in Unix seconds.
+    pub(super) counted_at: Option<i64>,
 }
 
 /// Alphas shared by all guardrails of an experiment.
@@ -267,18 +291,19 @@ pub(super) struct Alphas {
     pub(super) safe: Alpha,
 }
 
-/// Evaluates one guardrail; `is_new_poll` is false for a repeated poll, which must not count twice.
+/// Evaluates one guardrail; `new_poll`: when the data are as of, `None` for a repeated poll, which must not count twice.
 pub(super) fn evaluate_guardrail(
     guardrail: &Guardrail<'_>,
     alphas: Alphas,
     memory: Memory,
-    is_new_poll: bool,
+    new_poll: Option<i64>,
+    scope: Scope,
 ) -> (GuardrailNumbers, Memory) {
     let refused = |status| (GuardrailNumbers::without_numbers(guardrail.must_prove, status), memory);
     match guardrail.reading {
         GuardrailReading::RelativeToControl { phases, harm_direction, margin, tau, is_signed } => {
             let comparison = Comparison { phases, harm_direction, margin, tau, is_signed };
-            match comparison.evaluate(alphas, memory.tuning) {
+            match comparison.evaluate_in(scope, alphas, memory.tuning) {
                 Ok((test, bound, tuning)) => {
                     let result = GuardrailNumbers {
                         status: Status::Ok,
@@ -314,10 +339,12 @@ pub(super) fn evaluate_guardrail(
                 return refused(InvalidInput::NotFinite.into());
             }
             let is_judged = n.is_none_or(|n| n >= MIN_UNITS_FOR_ALERT);
-            let n_consecutive = match (is_judged && limit.is_crossed_by(value), is_new_poll) {
-                (true, true) => memory.n_consecutive.saturating_add(1),
-                (_, false) => memory.n_consecutive,
-                (false, true) => 0,
+            let is_apart = |at: &i64| memory.counted_at.is_none_or(|last| at.saturating_sub(last) >= MIN_SECONDS_APART);
+            let counts = new_poll.filter(is_apart);
+            let (n_consecutive, counted_at) = match (is_judged && limit.is_crossed_by(value), counts) {
+                (true, Some(at)) => (memory.n_consecutive.saturating_add(1), Some(at)),
+                (false, _) if new_poll.is_some() => (0, None),
+                _ => (memory.n_consecutive, memory.counted_at),
             };
             let result = GuardrailNumbers {
                 value: Some(value),
@@ -326,11 +353,12 @@ pub(super) fn evaluate_guardrail(
                 n_consecutive,
                 ..GuardrailNumbers::without_numbers(guardrail.must_prove, Status::Ok)
             };
-            (result, Memory { n_consecutive, ..memory })
+            (result, Memory { n_consecutive, counted_at, ..memory })
         }
     }
 }
 
+#[derive(Clone, Copy)]
 struct Comparison<'a> {
     phases: &'a [Phase],
     harm_direction: HarmDirection,
@@ -340,6 +368,34 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
+    /// Harm is looked for in the phases of the safety process, the proof of safety in those that claims rest on.
+    fn evaluate_in(
+        &self,
+        scope: Scope,
+        alphas: Alphas,
+        frozen: Option<Tuning>,
+    ) -> Result<(GuardrailTest, f64, Tuning), Status> {
+        let within = |phases| Comparison { phases, ..*self }.evaluate(alphas, frozen);
+        let (safety, claims) = (scope.safety(self.phases), scope.claims(self.phases));
+        if safety.len() == claims.len() {
+            return within(safety);
+        }
+        let (harm, (proof, bound, tuning)) = match (within(safety), within(claims)) {
+            (Ok((harm, ..)), Ok(proof)) => (harm, proof),
+            // Too little on the step to find harm is no reason to doubt the proof, and an older phase none to overlook harm.
+            (Err(_), Ok((proof, bound, tuning))) => return Ok((proof.without_finding(), bound, tuning)),
+            (Ok((harm, bound, tuning)), Err(_)) => return Ok((harm.without_proof(), bound, tuning)),
+            (Err(status), Err(_)) => return Err(status),
+        };
+        let test = GuardrailTest {
+            harm_upper: proof.harm_upper,
+            ln_e_non_inferior: proof.ln_e_non_inferior,
+            non_inferior: proof.non_inferior,
+            ..harm
+        };
+        Ok((test, bound, tuning))
+    }
+
     fn evaluate(&self, alphas: Alphas, frozen: Option<Tuning>) -> Result<(GuardrailTest, f64, Tuning), Status> {
         let gated = Gated::of(self.phases, self.is_signed)?;
         let effect = combine_phases(&gated.contrasts, 1.0)?;

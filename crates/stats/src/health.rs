@@ -1,20 +1,26 @@
-//! Findings about the data of a poll. While the data are unhealthy the recommendation is to hold (STATS.md 2.8, first rule).
+//! Findings about the data of a poll. While the data are unhealthy nothing is claimed (STATS.md 2.8); what speaks against the
+//! treatment counts all the same.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Assessment, DataHealth, Phase, Status};
+use super::harm::total;
+use super::{Assessment, Evaluation, Phase, Status};
 
-/// Units in one arm from which an empty other arm is a finding.
-const MIN_UNITS_BESIDE_EMPTY_ARM: u64 = 100;
+/// Units that the split lets expect in an arm from which its emptiness is a finding (METRICS.md 3.3).
+const MIN_EXPECTED_IN_EMPTY_ARM: f64 = 20.0;
+/// Units of both arms from which the absence of any event is a finding.
+const MIN_UNITS_WITHOUT_EVENTS: u64 = 200;
 
 /// What a finding does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Shown beside the result.
+    /// Shown; the evidence is as good as without it.
+    Note,
+    /// Shown beside the result, and the evidence is weaker.
     Warn,
-    /// No decision at this poll.
+    /// Nothing is claimed at this poll.
     Block,
 }
 
@@ -46,6 +52,12 @@ pub enum HealthCode {
     ZeroEvents,
     /// The mismatch check is suspicious.
     SrmSuspected,
+    /// Units do not arrive in the declared proportions.
+    SrmProven,
+    /// A few units disappeared, equally over the arms; the earlier readings stay.
+    UnitsDeleted,
+    /// Phases before a mismatch do not count any more; the evidence of the claims started anew.
+    PhasesLeftOut,
 }
 
 /// One finding.
@@ -61,28 +73,34 @@ pub struct HealthFinding {
 
 impl HealthCode {
     /// All of them, blocking ones first.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 15] = [
         Self::Invalid,
         Self::Stale,
         Self::FlagDrift,
         Self::Sampled,
+        Self::SrmProven,
         Self::ArmWithoutExposure,
-        Self::Restated,
         Self::OutOfOrder,
         Self::WeightsInvalid,
         Self::EffectDrift,
+        Self::Restated,
         Self::ZeroEvents,
         Self::PlanChanged,
         Self::SrmSuspected,
+        Self::PhasesLeftOut,
+        Self::UnitsDeleted,
     ];
 
     /// What a finding of this kind does.
     #[must_use]
     pub fn severity(self) -> Severity {
         match self {
-            Self::PlanChanged | Self::ZeroEvents | Self::SrmSuspected => Severity::Warn,
+            Self::UnitsDeleted => Severity::Note,
+            Self::PlanChanged | Self::ZeroEvents | Self::SrmSuspected | Self::Restated | Self::PhasesLeftOut => {
+                Severity::Warn
+            }
             Self::Invalid
-            | Self::Restated
+            | Self::SrmProven
             | Self::OutOfOrder
             | Self::Stale
             | Self::FlagDrift
@@ -106,8 +124,12 @@ impl HealthCode {
                 };
             }
             Self::ArmWithoutExposure => {
-                let arm = if numbers.n_control == 0 { "control" } else { "treatment" };
-                return format!("the {arm} arm has no exposed units");
+                let arm = match (numbers.n_control, numbers.n_treatment) {
+                    (0, _) => "the control arm",
+                    (_, 0) => "the treatment arm",
+                    _ => "since the last change of the flag one arm",
+                };
+                return format!("{arm} has no exposed units");
             }
             Self::Restated => {
                 "the source corrected its past (units or phases disappeared), so the evidence is recalculated"
@@ -121,9 +143,26 @@ impl HealthCode {
             Self::PlanChanged => "the plan of the test changed, so the evidence starts from zero",
             Self::ZeroEvents => "nothing was recorded in either arm; is the event still sent?",
             Self::SrmSuspected => "units may not arrive in the declared proportions",
+            Self::SrmProven => "units do not arrive in the declared proportions, so the arms cannot be compared",
+            Self::UnitsDeleted => {
+                "a few units disappeared from the source, equally over the arms; earlier readings stay"
+            }
+            Self::PhasesLeftOut => {
+                "units before the last mismatch of the arms do not count, so the evidence starts from what came after it"
+            }
         };
         fixed.to_owned()
     }
+}
+
+/// Whether nobody is in an arm in which the other arm and the split let expect somebody.
+fn has_empty_arm(phase: &Phase) -> bool {
+    let lets_expect = |empty: u64, empty_weight: f64, other: u64, other_weight: f64| {
+        empty == 0 && other as f64 * empty_weight >= MIN_EXPECTED_IN_EMPTY_ARM * other_weight && empty_weight > 0.0
+    };
+    let (control, treatment) = (phase.control.n(), phase.treatment.n());
+    lets_expect(control, phase.control_weight, treatment, phase.treatment_weight)
+        || lets_expect(treatment, phase.treatment_weight, control, phase.control_weight)
 }
 
 /// A set of kinds of findings.
@@ -132,21 +171,18 @@ pub(super) struct Findings(u16);
 
 impl Findings {
     /// Findings that need no running state.
-    pub(super) fn of_poll(health: DataHealth, phases: &[Phase], status: Status) -> Self {
+    pub(super) fn of_poll(input: &Evaluation<'_>, status: Status) -> Self {
         let mut found = Self::default();
-        let total = |n: fn(&Phase) -> u64| phases.iter().map(n).fold(0, u64::saturating_add);
-        let (control, treatment) = (total(|p| p.control.n()), total(|p| p.treatment.n()));
+        let Evaluation { health, phases, .. } = *input;
+        let n_units = total(phases, Phase::n_units);
         let is_silent = phases.iter().all(|p| p.control.has_no_events() && p.treatment.has_no_events());
         for (is_found, code) in [
             (matches!(status, Status::Invalid { .. }), HealthCode::Invalid),
             (health.is_stale, HealthCode::Stale),
             (health.has_flag_drift, HealthCode::FlagDrift),
             (health.is_sampled, HealthCode::Sampled),
-            (
-                control.min(treatment) == 0 && control.max(treatment) >= MIN_UNITS_BESIDE_EMPTY_ARM,
-                HealthCode::ArmWithoutExposure,
-            ),
-            (is_silent && control.saturating_add(treatment) >= 2 * MIN_UNITS_BESIDE_EMPTY_ARM, HealthCode::ZeroEvents),
+            (input.scope.safety(phases).iter().any(has_empty_arm), HealthCode::ArmWithoutExposure),
+            (is_silent && n_units >= MIN_UNITS_WITHOUT_EVENTS, HealthCode::ZeroEvents),
         ] {
             if is_found {
                 found.add(code);

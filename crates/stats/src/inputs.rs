@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Guardrail, Phase, Scale, TestPlan};
+use super::{Guardrail, Phase, Scale, Scope, TestPlan};
 
 /// What the connectors know about the quality of a poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +33,8 @@ pub struct Evaluation<'a> {
     pub guardrails: &'a [Guardrail<'a>],
     /// What is known about the quality of the reading.
     pub health: DataHealth,
+    /// Which phases count for what.
+    pub scope: Scope,
 }
 
 /// Block means of one series around an intervention, in time order.

@@ -24,12 +24,14 @@ mod contrast;
 mod counts;
 mod cuped;
 mod decide;
+mod deletions;
 mod error;
 mod eval_json;
 mod evaluate;
 mod evaluated;
 pub mod figures;
 mod guardrail;
+mod harm;
 mod health;
 mod inputs;
 mod interval;
@@ -48,6 +50,7 @@ mod rate;
 mod ratio;
 mod running;
 mod sample_size;
+mod scope;
 mod series;
 mod srm;
 mod start_gate;
@@ -76,6 +79,7 @@ pub use guardrail::{
     Guardrail, GuardrailNumbers, GuardrailReading, GuardrailResult, GuardrailTest, HarmDirection, Limit, Margin,
     guardrail_test,
 };
+pub use harm::HarmTest;
 pub use health::{HealthCode, HealthFinding, Severity};
 pub use inputs::{Blocks, DataHealth, Evaluation};
 pub use interval::Interval;
@@ -93,13 +97,14 @@ pub use sample_size::{
     Baseline, Feasibility, FeasibilityInput, PlanConstant, SampleSize, SampleSizeInput, feasibility, plan_constant,
     sample_size,
 };
+pub use scope::Scope;
 pub use series::{
     BeforeAfter, LevelTest, Placebo, PrePostTest, SeriesVerdict, before_after, level_vs_target, placebo_in_time,
     pre_post,
 };
 pub use srm::{Srm, SrmLevel, SrmStatus, sample_ratio_mismatch};
 pub use start_gate::StartGateInput;
-pub use state::{Crossing, EpochReason, EpochStart, GuardrailState, PhaseCounts, RunningState};
+pub use state::{Crossing, EpochReason, EpochStart, GuardrailState, PhaseCounts, RULES, RunningState};
 pub use test_plan::TestPlan;
 pub use tuning::{Tuning, TuningSource};
 pub use two_arm::{TwoArmResult, two_arm_test};

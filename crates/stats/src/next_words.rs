@@ -14,7 +14,8 @@ pub(super) fn next(result: &Evaluated, input: &Evaluation<'_>) -> Option<String>
             Some("A poll with data that can be trusted; `health` says what is wrong.".to_owned())
         }
         Recommendation::HoldSrm => Some(
-            "Find out why units do not arrive as declared. Until then the arms may contain different people."
+            "Find out why units do not arrive as declared. Until then the arms may contain different people, and what was \
+             measured proves nothing."
                 .to_owned(),
         ),
         Recommendation::KillGuardrail

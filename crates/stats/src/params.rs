@@ -17,6 +17,8 @@ impl Alpha {
     pub const DEFAULT: Self = Self(0.05);
     /// 0.10, the separate budget of the futility bound (STATS.md 2.8).
     pub const FUTILITY: Self = Self(0.10);
+    /// 0.025, the budget of an experiment for a false finding of harm (STATS.md 2.8).
+    pub const HARM: Self = Self(0.025);
 
     /// # Errors
     /// [`StatsError::OutOfRange`] unless `0 < value < 1`.
@@ -65,6 +67,13 @@ impl Alpha {
             Some(late) => 0.1 * 0.5_f64.powi(i32::try_from(late.saturating_add(1)).unwrap_or(i32::MAX)),
         };
         Self((self.0 * share).max(f64::MIN_POSITIVE))
+    }
+
+    /// Halved once for each of `n` restarts of a safety process (METRICS.md 3.3).
+    #[must_use]
+    pub fn halved(self, n: u32) -> Self {
+        let factor = 0.5_f64.powi(i32::try_from(n).unwrap_or(i32::MAX));
+        Self((self.0 * factor).max(f64::MIN_POSITIVE))
     }
 
     /// `2 alpha`, at which one-sided mixtures are tuned (STATS.md 1.10); unchanged from 0.5 up.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::guardrail::Memory;
-use super::{Alpha, Phase, RunningTest, TestPlan, Tuning, TuningSource};
+use super::{Alpha, HarmTest, Phase, RunningTest, Scope, TestPlan, Tuning, TuningSource, deletions};
 
 /// Units counted in a phase; they can only grow, unless the source restated them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -24,13 +24,27 @@ impl PhaseCounts {
         Self { phase: phase.number, n_control: phase.control.n(), n_treatment: phase.treatment.n() }
     }
 
-    /// Whether `later` cannot follow `earlier`: units of a known phase shrank, or the phase is gone.
+    /// Whether `later` cannot follow `earlier`: more units of a known phase disappeared than deletions explain, or the phase is
+    /// gone.
     #[must_use]
     pub fn shrank(earlier: &[Self], later: &[Phase]) -> bool {
         earlier.iter().any(|known| {
-            !later.iter().map(Self::of).any(|now| {
-                now.phase == known.phase && now.n_control >= known.n_control && now.n_treatment >= known.n_treatment
-            })
+            let now = later.iter().map(Self::of).find(|now| now.phase == known.phase);
+            now.is_none_or(|now| !deletions::explain(known.units(), now.units()))
+        })
+    }
+
+    fn units(&self) -> [u64; 2] {
+        [self.n_control, self.n_treatment]
+    }
+
+    /// The most that was ever counted.
+    fn at_least(self, known: &[Self]) -> Self {
+        let before = known.iter().find(|known| known.phase == self.phase);
+        before.map_or(self, |before| Self {
+            n_control: self.n_control.max(before.n_control),
+            n_treatment: self.n_treatment.max(before.n_treatment),
+            ..self
         })
     }
 }
@@ -52,6 +66,8 @@ pub enum EpochReason {
     Restatement,
     /// alpha or tau of the plan changed.
     PlanChanged,
+    /// Phases before a mismatch of the arms do not count any more.
+    PhasesLeftOut,
 }
 
 /// Start of the current epoch, unless it is the first.
@@ -70,9 +86,15 @@ pub struct GuardrailState {
     pub name: String,
     /// Frozen mixture width.
     pub tuning: Option<Tuning>,
-    /// Consecutive polls of a bare value beyond its limit.
+    /// Readings of a bare value beyond its limit in a row.
     pub n_consecutive: u32,
+    /// The last of them, in Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted_at: Option<i64>,
 }
+
+/// Version of the rules by which a poll is judged. 2: danger is judged apart, with a test of its own.
+pub const RULES: u32 = 2;
 
 /// Persisted between polls; pass it to the next [`evaluate`](super::evaluate()).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -95,10 +117,26 @@ pub struct RunningState {
     pub first_crossing: Option<Crossing>,
     /// Strongest evidence for a sample-ratio mismatch in this epoch, >= 0.
     pub srm_max_ln_e: f64,
-    /// Units by phase.
+    /// Units by phase: the most that was counted since the source last corrected them.
     pub phases: Vec<PhaseCounts>,
     /// By guardrail.
     pub guardrails: Vec<GuardrailState>,
+    /// Version of the rules by which the newest poll was judged; 1 in states that do not say.
+    #[serde(default = "first_rules")]
+    pub rules: u32,
+    /// The latest look of the safety test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harm: Option<HarmTest>,
+    /// First phase of the running safety process.
+    #[serde(default)]
+    pub safety_from: u32,
+    /// First phase that claims rest on.
+    #[serde(default)]
+    pub claims_from: u32,
+}
+
+fn first_rules() -> u32 {
+    1
 }
 
 impl Default for RunningState {
@@ -115,6 +153,10 @@ impl Default for RunningState {
             srm_max_ln_e: 0.0,
             phases: Vec::new(),
             guardrails: Vec::new(),
+            rules: RULES,
+            harm: None,
+            safety_from: 0,
+            claims_from: 0,
         }
     }
 }
@@ -126,6 +168,23 @@ impl RunningState {
         PhaseCounts::shrank(&self.phases, phases)
     }
 
+    /// Whether units disappeared that deletions explain.
+    #[must_use]
+    pub fn has_lost_units(&self, phases: &[Phase]) -> bool {
+        phases.iter().map(PhaseCounts::of).any(|now| now.at_least(&self.phases) != now)
+    }
+
+    /// A safety process that began anew has seen nothing yet.
+    pub(super) fn enter(&mut self, scope: Scope) {
+        if self.safety_from != scope.safety_from {
+            self.safety_from = scope.safety_from;
+            self.harm = None;
+            for guardrail in &mut self.guardrails {
+                (guardrail.n_consecutive, guardrail.counted_at) = (0, None);
+            }
+        }
+    }
+
     /// The beginning of the epoch that a restatement at `as_of` (Unix seconds) opens, as if no poll had been made yet:
     /// the corrected polls before `as_of` are then evaluated from it. Tunings are kept, they belong to the plan; so are the
     /// rows of polls beyond an operational limit, which are no evidence.
@@ -135,6 +194,7 @@ impl RunningState {
         state.start_epoch(EpochStart { as_of, reason: EpochReason::Restatement });
         state.as_of = None;
         state.phases.clear();
+        state.harm = None;
         state
     }
 
@@ -166,28 +226,35 @@ impl RunningState {
         self.first_crossing = None;
         self.srm_max_ln_e = 0.0;
         match start.reason {
-            EpochReason::Restatement => {}
+            EpochReason::Restatement | EpochReason::PhasesLeftOut => {}
             EpochReason::PlanChanged => (self.tuning, self.mde_abs) = (None, None),
         }
     }
 
     pub(super) fn count(&mut self, phases: &[Phase]) {
-        self.phases.clear();
-        self.phases.extend(phases.iter().map(PhaseCounts::of));
+        self.rules = RULES;
+        let known = std::mem::take(&mut self.phases);
+        self.phases.extend(phases.iter().map(|phase| PhaseCounts::of(phase).at_least(&known)));
     }
 
     pub(super) fn guardrail_memory(&self, name: &str) -> Memory {
         let known = self.guardrails.iter().find(|g| g.name == name);
-        known.map_or_else(Memory::default, |g| Memory { tuning: g.tuning, n_consecutive: g.n_consecutive })
+        known.map_or_else(Memory::default, |g| Memory {
+            tuning: g.tuning,
+            n_consecutive: g.n_consecutive,
+            counted_at: g.counted_at,
+        })
     }
 
     pub(super) fn remember_guardrail(&mut self, name: &str, memory: Memory) {
-        let Memory { tuning, n_consecutive } = memory;
+        let Memory { tuning, n_consecutive, counted_at } = memory;
         match self.guardrails.iter_mut().find(|g| g.name == name) {
-            Some(known) => (known.tuning, known.n_consecutive) = (tuning, n_consecutive),
+            Some(known) => {
+                (known.tuning, known.n_consecutive, known.counted_at) = (tuning, n_consecutive, counted_at);
+            }
             None => {
                 let name = name.to_owned();
-                self.guardrails.push(GuardrailState { name, tuning, n_consecutive });
+                self.guardrails.push(GuardrailState { name, tuning, n_consecutive, counted_at });
             }
         }
     }
@@ -201,7 +268,8 @@ mod tests {
     #[test]
     fn a_restatement_keeps_the_tuning_and_forgets_the_evidence() {
         let tuning = Tuning { tau: Tau::try_new(0.02).unwrap(), source: TuningSource::Explicit };
-        let guardrail = GuardrailState { name: "delay".to_owned(), tuning: Some(tuning), n_consecutive: 2 };
+        let guardrail =
+            GuardrailState { name: "delay".to_owned(), tuning: Some(tuning), n_consecutive: 2, counted_at: Some(900) };
         let before = RunningState {
             epoch: 3,
             as_of: Some(900),

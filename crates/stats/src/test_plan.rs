@@ -39,6 +39,9 @@ pub struct TestPlan {
     pub n_treatments: u32,
     /// Error probability over all guardrails together; default 0.05.
     pub guardrail_alpha: Alpha,
+    /// Probability of a false finding of harm, one-sided; default 0.025. It is not divided over planned experiments: a false
+    /// pause can be taken back.
+    pub harm_alpha: Alpha,
 }
 
 impl Default for TestPlan {
@@ -59,6 +62,7 @@ impl Default for TestPlan {
             is_signed: false,
             n_treatments: 1,
             guardrail_alpha: Alpha::DEFAULT,
+            harm_alpha: Alpha::HARM,
         }
     }
 }

@@ -48,11 +48,11 @@ pub(super) fn reason(result: &Evaluated, input: &Evaluation<'_>, is_end_by_days:
         Recommendation::HoldDataQuality => {
             let finding = result.health.iter().find(|f| f.severity == Severity::Block);
             let message = finding.map_or("the data cannot be trusted", |f| f.message.as_str());
-            format!("Held: {message}.")
+            format!("No claim: {message}.")
         }
         Recommendation::HoldSrm => {
             format!(
-                "Held: units do not arrive in the declared proportions (sequential p-value {}).",
+                "Units do not arrive in the declared proportions (sequential p-value {}), so the arms cannot be compared.",
                 p_value(result.srm.p)
             )
         }
@@ -64,17 +64,16 @@ pub(super) fn reason(result: &Evaluated, input: &Evaluation<'_>, is_end_by_days:
             format!("Guardrail `{name}` is beyond its bound of {bound}.")
         }
         Recommendation::KillHarm => format!(
-            "Even the optimistic end of the {} confidence sequence ({}, improvement positive) is below the kill \
-             threshold of {}.",
-            confidence(plan),
-            change(&scale, oriented.and_then(|ci| ci.upper)),
+            "Even the one-sided {} upper bound of the improvement ({}) is below the kill threshold of {}.",
+            percent(1.0 - result.harm.map_or(plan.harm_alpha, |harm| harm.alpha).get()),
+            change(&scale, result.harm.and_then(|harm| harm.bound)),
             change(&scale, Some(plan.kill_threshold))
         ),
         Recommendation::HoldAlert => {
             let guardrail = result.guardrails.iter().find(|g| g.is_alerting);
             let (name, n) = guardrail.map_or(("?", 0), |g| (g.name.as_str(), g.n_consecutive));
-            let polls = if n == 1 { "1 poll".to_owned() } else { format!("{n} polls in a row") };
-            format!("Held: `{name}` has been beyond its limit for {polls} (operational alert, no statistical claim).")
+            let readings = if n == 1 { "1 reading".to_owned() } else { format!("{n} readings in a row") };
+            format!("`{name}` has been beyond its limit for {readings} (operational alert, no statistical claim).")
         }
         Recommendation::Ship => format!(
             "Even the pessimistic end of the {} confidence sequence ({}, improvement positive) is above the \

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use outcome_core::stats::{
-    Alpha, ArmSums, DataHealth, Evaluated, Evaluation, Interval, Phase, Recommendation, Severity, SrmLevel, Status,
-    TestPlan, evaluate,
+    Alpha, ArmSums, DataHealth, Evaluated, Evaluation, Interval, Phase, Recommendation, Scope, Severity, SrmLevel,
+    Status, TestPlan, evaluate,
 };
 use serde_json::{Value, json};
 
@@ -60,6 +60,7 @@ pub fn poll<'a>(plan: &'a TestPlan, phase: &'a Phase, day: f64) -> Evaluation<'a
         as_of: (day * 86_400.0).round() as i64,
         guardrails: &[],
         health: DataHealth::default(),
+        scope: Scope::default(),
     }
 }
 

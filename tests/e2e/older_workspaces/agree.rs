@@ -9,6 +9,9 @@ const RENAMED: &[(&str, &str)] = &[];
 /// Words that are called otherwise since: the old one, and the new one.
 const REWORDED: &[(&str, &str)] = &[];
 
+/// Lists to which something may have been added: what was in them must still be there.
+const GROWN: &[&str] = &["allowed"];
+
 /// Fields that are not compared: the path of the object they are in (`*` for any, `/*` for the items of a list), their name, and why.
 const LEFT_OUT: &[(&str, &str)] = &[
     // `experiment show`: it was there twice, once as a slug and once as an id.
@@ -38,16 +41,22 @@ fn compare(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
                 compare(&format!("{path}/{name}"), old, new, found);
             }
         }
-        (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
+        (Value::Array(old), Value::Array(new)) if old.len() == new.len() && !may_have_grown(path) => {
             for (i, (old, new)) in old.iter().zip(new).enumerate() {
                 compare(&format!("{path}/{i}"), old, new, found);
             }
+        }
+        (Value::Array(old), Value::Array(new)) if may_have_grown(path) && old.iter().all(|item| new.contains(item)) => {
         }
         (Value::String(old), Value::String(new)) if is_same_text(old, new) => {}
         (Value::Number(old), Value::Number(new)) if old.as_f64() == new.as_f64() => {}
         (old, new) if old == new => {}
         _ => found.push(format!("{path} was {old} and is {new}")),
     }
+}
+
+fn may_have_grown(path: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|name| GROWN.contains(&name))
 }
 
 fn is_left_out(path: &str, name: &str) -> bool {

@@ -15,6 +15,9 @@ pub async fn run(cx: &Cx, args: &args::Apply) -> Result<Exit> {
     let done = apply(cx, args, &runtime, plans).await?;
     cx.out.result(&done, |page| {
         plan::show(page, &done.outcomes);
+        for unchecked in &done.unchecked {
+            page.item(&page.yellow(&safe(unchecked)));
+        }
         let changed: Vec<_> = done.outcomes.iter().filter(|plan| plan::is_change(plan)).collect();
         if changed.is_empty() {
             page.line("Nothing to change: the stored outcomes match the file.");
@@ -41,9 +44,9 @@ async fn apply(cx: &Cx, args: &args::Apply, runtime: &Runtime, plans: Vec<Outcom
         Err(error) if error.code() == Code::PassphraseNeeded && cx.terminal.may_ask() => {
             cx.out.show(|page| page.line(&safe(error.message())))?;
             let unlock = cx.terminal.unlock(&args.unlock, "accept it")?;
-            runtime.outcomes().apply(&by, Some(&unlock)).await?;
+            let applied = runtime.outcomes().apply(&by, Some(&unlock)).await?;
             // The first try may have stored some outcomes already: what was planned before it is what was done.
-            Ok(Applied { outcomes: plans })
+            Ok(Applied { outcomes: plans, unchecked: applied.unchecked })
         }
         done => done,
     }

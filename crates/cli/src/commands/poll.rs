@@ -10,14 +10,18 @@ use crate::output::{Page, Table};
 /// Runs it.
 pub async fn run(cx: &Cx, args: args::Poll) -> Result<Exit> {
     let runtime = cx.open().await?;
-    let done = runtime.signals().poll(&PollRequest { outcome: args.outcome, is_forced: args.all }).await?;
+    let done = runtime.signals().poll_patiently(&PollRequest { outcome: args.outcome, is_forced: args.all }).await?;
     cx.out.result(&done, |page| show(page, &done))?;
-    Ok(if done.failures.is_empty() { Exit::OK } else { Exit::of(Code::SignalFetchFailed) })
+    Ok(match done.failures.is_empty() {
+        _ if done.is_skipped => Exit::of(Code::PollBusy),
+        true => Exit::OK,
+        false => Exit::of(Code::SignalFetchFailed),
+    })
 }
 
 fn show(page: &mut Page, done: &Polled) {
     if done.is_skipped {
-        page.line("Another program is polling at the moment. Nothing was done.");
+        page.line("Another program has been polling for 30 seconds. Nothing was done; try again in a moment.");
         return;
     }
     let (n_levels, n) = (done.n_levels, done.experiments.len());

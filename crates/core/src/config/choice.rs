@@ -64,6 +64,7 @@ macro_rules! choices {
 choices! {
     crate::domain::Direction = "a direction",
     crate::domain::Design = "an evidence design",
+    crate::domain::OnConclusion = "what happens to a flag",
     crate::domain::ViolationPolicy = "a reaction to a violation",
     crate::domain::MetricMethod = "a method",
 }

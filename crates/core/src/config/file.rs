@@ -13,7 +13,7 @@ use super::reporter::Reporter;
 use super::reporter::{ChannelVendor, Vendors};
 use super::suggest::same_name;
 use crate::domain::{
-    Aggregation, Design, Direction, MetricMethod, MinimumDetectableEffect, Period, Slug, ViolationPolicy,
+    Aggregation, Design, Direction, MetricMethod, MinimumDetectableEffect, OnConclusion, Period, Slug, ViolationPolicy,
 };
 use crate::yaml_map;
 
@@ -70,6 +70,8 @@ yaml_map! {
         optional exposure: String,
         /// An experiment is paused after this time without a good reading.
         optional staleness: Period = "24h",
+        /// What happens to a flag after futility and at the end of the plan while a human decides.
+        optional on_conclusion: OnConclusion = "turn_off",
         /// Number of experiments at the same time, and the ranking of candidates.
         optional portfolio: PortfolioFile,
         /// Who decides at which gate, until when, and with which assurance.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Design, Document, ErrorBudget, EvidenceGrade, Plan, Stored};
 use crate::stats::{
-    Advice, Assessment, BeforeAfter, Evaluated, GuardrailResult, HealthCode, HealthFinding, RunningState,
+    Advice, Assessment, BeforeAfter, Evaluated, GuardrailResult, HealthCode, HealthFinding, RunningState, Severity,
 };
 
 /// An evaluation without its memory, as it is kept with the experiment: with its error rate, the budget that this is a part
@@ -63,7 +63,7 @@ impl Evaluation {
             alpha: Some(plan.alpha),
             error_budget: plan.error_budget,
             e_value: numbers.ln_e.map(f64::exp).filter(|e| e.is_finite()),
-            grade: Some(EvidenceGrade::of(plan.design, !health.is_empty())),
+            grade: Some(EvidenceGrade::of(plan.design, health)),
             polled_at: Some(polled_at),
             n_readings: Some(n_readings),
         }
@@ -122,10 +122,14 @@ impl Document for Conclusion {
 impl EvidenceGrade {
     /// How strong the evidence is, from the design and the health of the data.
     #[must_use]
-    pub fn of(design: Design, is_unhealthy: bool) -> Self {
+    pub fn of(design: Design, health: &[HealthFinding]) -> Self {
         match design {
-            Design::Randomised if is_unhealthy => Self::B,
-            Design::Randomised => Self::A,
+            Design::Randomised => match health.iter().map(|finding| finding.severity).max() {
+                None | Some(Severity::Note) => Self::A,
+                Some(Severity::Warn) => Self::B,
+                // Arms that cannot be compared tell no more than an anecdote.
+                Some(Severity::Block) => Self::D,
+            },
             Design::BeforeAfter => Self::C,
             Design::None => Self::D,
         }

@@ -48,17 +48,86 @@ impl ExperimentStatus {
         )
     }
 
-    /// A poll may decide something.
+    /// Measured, and no gate of its own waits.
     #[must_use]
-    pub fn is_evaluated(self) -> bool {
+    pub fn is_live(self) -> bool {
         matches!(self, Self::Running | Self::Measuring | Self::Scaling)
+    }
+
+    /// A gate waits, and units may get the treatment meanwhile.
+    #[must_use]
+    pub fn is_waiting(self) -> bool {
+        matches!(self, Self::AwaitingAnalysisGate | Self::AwaitingScaleGate | Self::AwaitingShipGate)
     }
 }
 
 text_enum! {
     /// Why an experiment is paused.
-    pub enum PauseCause { KillThreshold, Constraint, StaleSignal, Manual, FlagDrift, DataHealth }
+    pub enum PauseCause {
+        /// The treatment is proven to be worse than the kill threshold.
+        KillThreshold,
+        /// A constraint is crossed.
+        Constraint,
+        /// Units do not arrive in the declared proportions.
+        SampleRatio,
+        /// Nobody is in one of the arms.
+        ArmWithoutExposure,
+        /// Nobody at all was exposed.
+        NobodyExposed,
+        /// A query failed several times in a row.
+        QueryFailing,
+        /// A signal had no good reading for too long.
+        StaleSignal,
+        /// The flag is not where it was put.
+        FlagDrift,
+        /// The readings cannot be true.
+        DataHealth,
+        /// A human paused it.
+        Manual,
+    }
 }
+
+impl PauseCause {
+    /// Whether statistical evidence paused it: a resume then begins a safety process that has seen nothing, with half the budget.
+    #[must_use]
+    pub fn is_statistical(self) -> bool {
+        matches!(self, Self::KillThreshold | Self::Constraint | Self::SampleRatio | Self::ArmWithoutExposure)
+    }
+
+    /// Whether the arms could not be compared: what was measured before a resume then counts for no claim.
+    #[must_use]
+    pub fn is_mismatch(self) -> bool {
+        matches!(self, Self::SampleRatio | Self::ArmWithoutExposure)
+    }
+}
+
+text_enum! {
+    /// How a stretch of time with one split between the arms begins.
+    pub enum PhaseStart {
+        /// At the launch.
+        Launch,
+        /// At a rollout step, which is watched on its own data.
+        Step,
+        /// After a pause: the safety process goes on.
+        Resumed,
+        /// After a statistical finding: the safety process begins anew.
+        ResumedAfterFinding,
+        /// After the arms could not be compared: the claims begin anew as well.
+        ResumedAfterMismatch,
+    }
+}
+
+impl PhaseStart {
+    /// Whether the safety process begins anew after a finding.
+    #[must_use]
+    pub fn is_restart(self) -> bool {
+        matches!(self, Self::ResumedAfterFinding | Self::ResumedAfterMismatch)
+    }
+}
+
+/// How often a human can resume an experiment after a statistical finding; after that it needs a new plan.
+pub const MAX_RESTARTS: usize = 3;
+
 text_enum! {
     /// Who wrote the hypothesis.
     pub enum Author { Ai, Human, Hybrid }

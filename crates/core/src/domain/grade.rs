@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 pub enum EvidenceGrade {
     /// Randomised and healthy.
     A,
-    /// Randomised, with a health warning.
+    /// Randomised, with a warning about the data.
     B,
     /// Before and after.
     C,
-    /// An anecdote.
+    /// An anecdote; also randomised data that allow no claim.
     D,
 }
 

@@ -100,6 +100,20 @@ pub enum Notice {
         /// Why.
         error: String,
     },
+    /// Nobody is exposed to an experiment that is live.
+    NobodyExposed {
+        /// Its slug.
+        experiment: String,
+        /// Since when, and how many were expected.
+        detail: String,
+    },
+    /// A flag that was turned off is on.
+    FlagNotOff {
+        /// Slug of the experiment.
+        experiment: String,
+        /// Where it was found, and what is done.
+        detail: String,
+    },
     /// An experiment took a step that people should know.
     ExperimentMoved {
         /// Its slug.
@@ -169,6 +183,8 @@ impl Notice {
             Self::GateEscalated { .. } => "gate_escalated",
             Self::GateTimedOut { .. } => "gate_timed_out",
             Self::SignalFailing { .. } => "signal_failing",
+            Self::NobodyExposed { .. } => "nobody_exposed",
+            Self::FlagNotOff { .. } => "flag_not_off",
             Self::ExperimentMoved { .. } => "experiment_moved",
         }
     }
@@ -181,7 +197,10 @@ impl Notice {
             | Self::GateReminded { about }
             | Self::GateEscalated { about }
             | Self::GateTimedOut { about } => Some(about),
-            Self::SignalFailing { .. } | Self::ExperimentMoved { .. } => None,
+            Self::SignalFailing { .. }
+            | Self::NobodyExposed { .. }
+            | Self::FlagNotOff { .. }
+            | Self::ExperimentMoved { .. } => None,
         }
     }
 }
@@ -253,6 +272,10 @@ pub enum MessageKey {
     GateStep(GateId, &'static str, usize),
     /// A signal of this outcome or experiment failed first at this instant.
     SignalFailing(Uuid, String, Timestamp),
+    /// Nobody is exposed to this experiment since this instant.
+    NobodyExposed(ExperimentId, Timestamp),
+    /// The flag of this experiment was found on at this instant.
+    FlagNotOff(ExperimentId, Timestamp),
 }
 
 impl MessageKey {
@@ -260,7 +283,10 @@ impl MessageKey {
     #[must_use]
     pub fn subject(&self) -> Uuid {
         match self {
-            Self::Flag(experiment, _) | Self::ExperimentMoved(experiment, _) => experiment.0,
+            Self::Flag(experiment, _)
+            | Self::ExperimentMoved(experiment, _)
+            | Self::NobodyExposed(experiment, _)
+            | Self::FlagNotOff(experiment, _) => experiment.0,
             Self::GateOpened(gate) | Self::GateStep(gate, ..) => gate.0,
             Self::SignalFailing(subject, ..) => *subject,
         }
@@ -275,6 +301,8 @@ impl std::fmt::Display for MessageKey {
             Self::GateOpened(gate) => write!(f, "gate/{gate}/opened"),
             Self::GateStep(gate, step, holder) => write!(f, "gate/{gate}/{step}/{holder}"),
             Self::SignalFailing(subject, signal, at) => write!(f, "signal/{subject}/{signal}/{at}"),
+            Self::NobodyExposed(experiment, since) => write!(f, "silence/{experiment}/{since}"),
+            Self::FlagNotOff(experiment, at) => write!(f, "flag_not_off/{experiment}/{at}"),
         }
     }
 }
@@ -311,6 +339,8 @@ mod tests {
                 source: "app".to_owned(),
                 error: "gone".to_owned(),
             }),
+            Message::Notice(Notice::NobodyExposed { experiment: "softer".to_owned(), detail: "since noon".to_owned() }),
+            Message::Notice(Notice::FlagNotOff { experiment: "softer".to_owned(), detail: "it is on".to_owned() }),
             Message::Notice(Notice::ExperimentMoved {
                 experiment: "softer".to_owned(),
                 status: ExperimentStatus::Paused,

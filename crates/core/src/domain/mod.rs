@@ -29,7 +29,9 @@ pub use build::{
 };
 pub use decision::{Assurance, Decision, DecisionSubject, SignedDecision, Surface, Verdict};
 pub use evaluation::{Conclusion, Evaluation};
-pub use experiment::{Author, Experiment, ExperimentState, ExperimentStatus, Pause, PauseCause, ScoreBreakdown};
+pub use experiment::{
+    Author, Experiment, ExperimentState, ExperimentStatus, MAX_RESTARTS, Pause, PauseCause, PhaseStart, ScoreBreakdown,
+};
 pub use facts::{
     DryRunEffect, DryRunFacts, DryRunSummary, Facts, GuardrailFacts, HypothesisFacts, LearningFacts, Nullable,
     OutcomeFacts, PlanFacts,
@@ -43,8 +45,8 @@ pub use learning::{Evidence, FindingType, Learning};
 pub use measurement::{ArmSums, Measurement, Reading, Variant, VariantReading, Window};
 pub use message::{Closing, FlagPosition, GateNotice, Message, MessageKey, MessageKind, Notice, UnreadableMessage};
 pub use outcome::{
-    Baseline, Constraint, ConstraintBound, Design, Direction, MinimumDetectableEffect, Outcome, OutcomeSpec,
-    OutcomeState, OutcomeStatus, Portfolio, ScopeSpec, ScoreWeights, Target, ViolationPolicy,
+    Baseline, Constraint, ConstraintBound, Design, Direction, MinimumDetectableEffect, OnConclusion, Outcome,
+    OutcomeSpec, OutcomeState, OutcomeStatus, Portfolio, ScopeSpec, ScoreWeights, Target, ViolationPolicy,
 };
 pub use period::Period;
 pub use plan::{ErrorBudget, GuardrailPlan, Plan, names_of_limits, signal_of_limit};

@@ -39,6 +39,26 @@ text_enum! {
     }
 }
 
+text_enum! {
+    /// What happens to the flag after futility and at the end of the plan, while the gate waits.
+    #[derive(Default)]
+    pub enum OnConclusion {
+        /// It goes off.
+        #[default]
+        TurnOff,
+        /// It stays where it is, and the experiment is still watched.
+        Hold,
+    }
+}
+
+impl OnConclusion {
+    /// True for the default.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        *self == Self::TurnOff
+    }
+}
+
 impl Direction {
     /// +1 when more is better, -1 when less is: the one place where the sign is turned.
     #[must_use]
@@ -241,6 +261,9 @@ pub struct OutcomeSpec {
     pub exposure: Option<String>,
     /// An experiment is paused after this time without a good reading.
     pub staleness: Period,
+    /// What happens to a flag after futility and at the end of the plan.
+    #[serde(default, skip_serializing_if = "OnConclusion::is_off")]
+    pub on_conclusion: OnConclusion,
     /// How many experiments, and their ranking.
     pub portfolio: Portfolio,
     /// Policies of the gates that the file mentions.

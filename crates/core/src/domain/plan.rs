@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConstraintBound, Design, Direction, Document, Hypothesis, SignalSpec, ViolationPolicy};
+use super::{ConstraintBound, Design, Direction, Document, Hypothesis, OnConclusion, SignalSpec, ViolationPolicy};
 use crate::stats::Alpha;
 
 /// How one constraint is watched.
@@ -63,6 +63,9 @@ pub struct Plan {
     pub exposure: Option<String>,
     /// Constraints.
     pub guardrails: Vec<GuardrailPlan>,
+    /// Whether the flag stays on after futility and the end of the plan, while the gate waits.
+    #[serde(default, skip_serializing_if = "OnConclusion::is_off")]
+    pub on_conclusion: OnConclusion,
 }
 
 impl Plan {

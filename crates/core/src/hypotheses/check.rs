@@ -187,6 +187,7 @@ pub(crate) mod tests {
             design: Design::Randomised,
             randomisation_unit: "user".to_owned(),
             exposure: None,
+            on_conclusion: OnConclusion::TurnOff,
             staleness: Period::from_hours(24),
             portfolio: Portfolio {
                 max_concurrent: 3,

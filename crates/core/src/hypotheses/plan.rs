@@ -41,6 +41,7 @@ impl Plan {
             randomisation_unit: outcome.randomisation_unit.clone(),
             exposure: outcome.exposure.clone(),
             guardrails,
+            on_conclusion: outcome.on_conclusion,
         }
     }
 

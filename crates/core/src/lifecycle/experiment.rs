@@ -18,7 +18,7 @@ text_enum! {
     pub enum ExperimentEventKind {
         Proposed, PortfolioApproved, PortfolioRejected, PortfolioSuperseded, ReportedBuilt, ReportedFailed, Retried,
         LaunchApproved, LaunchReworked, LaunchRejected, LaunchVoided, SampleReached, AutoPaused, PausedByHand, Resumed,
-        AnalysisDue, Extended, Scaled, ShipProposed, Iterated, Killed, StepMeasured, LastStepMeasured, ScaleApproved,
+        AnalysisDue, Concluded, Rejudged, Extended, Scaled, ShipProposed, Iterated, Killed, StepMeasured, LastStepMeasured, ScaleApproved,
         ScaleRejected, ShipApproved, ShipRejected, KilledByHand, KilledByRule,
     }
 }
@@ -70,12 +70,24 @@ pub enum ExperimentEvent<D = VerifiedDecision> {
         /// The rule and the value.
         detail: String,
     },
-    /// Success, futility or the end of the plan.
+    /// A human should look, and the flag stays where it is.
     AnalysisDue {
         /// Which.
         #[serde(rename = "verdict")]
         cause: AnalysisCause,
         /// Why, as a sentence.
+        reason: String,
+    },
+    /// Futility or the end of the plan: the flag goes off while the gate waits.
+    Concluded {
+        /// Which.
+        cause: AnalysisCause,
+        /// Why, as a sentence.
+        reason: String,
+    },
+    /// What the open gate recommends does not hold any more.
+    Rejudged {
+        /// What changed, as a sentence.
         reason: String,
     },
     /// The rollout step has been measured.
@@ -102,6 +114,8 @@ text_enum! {
         IterateInconclusive,
         /// The plan ended, and the declared effect is excluded.
         EndOfPlan,
+        /// On a rollout step the effect is below the smallest one worth having.
+        StepTooSmall,
     }
 }
 
@@ -123,6 +137,8 @@ impl ExperimentEvent<SignedDecision> {
             V::AutoPaused { cause, detail } => V::AutoPaused { cause, detail },
             V::KilledByRule { detail } => V::KilledByRule { detail },
             V::AnalysisDue { cause, reason } => V::AnalysisDue { cause, reason },
+            V::Concluded { cause, reason } => V::Concluded { cause, reason },
+            V::Rejudged { reason } => V::Rejudged { reason },
             V::StepMeasured => V::StepMeasured,
             V::Decided { gate, decision } => V::Decided { gate, decision: keyring.verify(&decision)? },
         })
@@ -197,6 +213,7 @@ use Effect::{
 };
 
 const LIVE: &[S] = &[S::Running, S::Measuring, S::Scaling];
+const WAITING: &[S] = &[S::AwaitingAnalysisGate, S::AwaitingScaleGate, S::AwaitingShipGate];
 const ANALYSIS: &[S] = &[S::AwaitingAnalysisGate, S::Paused];
 
 /// The lifecycle of an experiment, one row a step.
@@ -215,10 +232,17 @@ pub const EXPERIMENT_TABLE: &[Row] = &[
     row(&[S::AwaitingLaunchGate], E::LaunchVoided, &[System], S::Building, &[SupersedeGates, Notify]),
     row(&[S::Running], E::SampleReached, &[System], S::Measuring, &[]),
     row(LIVE, E::AutoPaused, &[System], S::Paused, &[FlagOff, OpenGate(GateType::AnalysisReview), Notify]),
+    row(WAITING, E::AutoPaused, &[System], S::Paused, &[FlagOff, SupersedeGates, OpenGate(GateType::AnalysisReview), Notify]),
     row(LIVE, E::KilledByRule, &[System], S::Killed, &[FlagOff, FreezeResult, StoreLearning, Notify]),
+    row(WAITING, E::KilledByRule, &[System], S::Killed, &[FlagOff, SupersedeGates, FreezeResult, StoreLearning, Notify]),
     row(LIVE, E::PausedByHand, &[Human], S::Paused, &[FlagOff]),
+    row(WAITING, E::PausedByHand, &[Human], S::Paused, &[FlagOff, SupersedeGates]),
     Row { from: &[S::Paused], event: E::Resumed, by: &[Human], to: To::BeforePause, effects: &[SupersedeGates, SetFlag] },
-    row(&[S::Running, S::Measuring], E::AnalysisDue, &[System], S::AwaitingAnalysisGate, &[OpenGate(GateType::AnalysisReview), Notify]),
+    row(LIVE, E::AnalysisDue, &[System], S::AwaitingAnalysisGate, &[OpenGate(GateType::AnalysisReview), Notify]),
+    row(LIVE, E::Concluded, &[System], S::AwaitingAnalysisGate, &[FlagOff, OpenGate(GateType::AnalysisReview), Notify]),
+    row(WAITING, E::Concluded, &[System], S::AwaitingAnalysisGate, &[FlagOff, SupersedeGates, OpenGate(GateType::AnalysisReview), Notify]),
+    row(WAITING, E::Rejudged, &[System], S::AwaitingAnalysisGate, &[SupersedeGates, OpenGate(GateType::AnalysisReview), Notify]),
+    row(&[S::Paused], E::Rejudged, &[System], S::Paused, &[SupersedeGates, OpenGate(GateType::AnalysisReview), Notify]),
     row(ANALYSIS, E::Extended, &[Human], S::Measuring, &[SetFlag]),
     row(ANALYSIS, E::Scaled, &[Human], S::Scaling, &[SetFlag]),
     row(ANALYSIS, E::ShipProposed, &[Human], S::AwaitingShipGate, &[OpenGate(GateType::ShipApproval), Notify]),
@@ -251,6 +275,7 @@ fn decided_kind(gate: Option<GateType>, verdict: Verdict) -> Option<E> {
         (Some(AnalysisReview), V::Ship) => E::ShipProposed,
         (Some(AnalysisReview), V::Iterate) => E::Iterated,
         (Some(AnalysisReview), V::Kill) => E::Killed,
+        (Some(AnalysisReview), V::Resume) => E::Resumed,
         (Some(ScaleApproval), V::Approve) => E::ScaleApproved,
         (Some(ScaleApproval), V::Reject) => E::ScaleRejected,
         (Some(ShipApproval), V::Approve) => E::ShipApproved,
@@ -276,6 +301,8 @@ impl<D> ExperimentEvent<D> {
             Self::AutoPaused { .. } => E::AutoPaused,
             Self::KilledByRule { .. } => E::KilledByRule,
             Self::AnalysisDue { .. } => E::AnalysisDue,
+            Self::Concluded { .. } => E::Concluded,
+            Self::Rejudged { .. } => E::Rejudged,
             Self::StepMeasured if state.step + 1 < state.n_steps => E::StepMeasured,
             Self::StepMeasured => E::LastStepMeasured,
             Self::Decided { gate, decision } => decided_kind(*gate, verdict(decision))?,
@@ -325,6 +352,7 @@ pub fn transition_experiment(
         let got = decision.get().assurance;
         let needed = match gate {
             _ if decision.get().verdict.is_negative() => Assurance::A2,
+            _ if decision.get().verdict == Verdict::Resume => Assurance::A3,
             Some(gate_type) => gate_type.floor(),
             None => Assurance::A3,
         };
@@ -335,9 +363,12 @@ pub fn transition_experiment(
     let mut next = state.clone();
     next.status = match row.to {
         To::Status(status) => status,
-        To::BeforePause => state.pause.as_ref().map_or(S::Measuring, |pause| pause.from),
+        To::BeforePause => after_pause(state),
     };
-    next.pause = None;
+    // A paused experiment that is judged again stays paused for the same reason.
+    if next.status != S::Paused {
+        next.pause = None;
+    }
     match event {
         ExperimentEvent::ReportedBuilt { commit, plan_hash, budget_part } => {
             next.commit = Some(commit.clone());
@@ -365,6 +396,15 @@ pub fn transition_experiment(
         next.step = state.step + 1;
     }
     Ok((next, row.effects.to_vec()))
+}
+
+/// Where a resume leads: a gate that waited before the pause was superseded by it.
+pub(super) fn after_pause(state: &ExperimentState) -> ExperimentStatus {
+    match state.pause.as_ref().map_or(S::Measuring, |pause| pause.from) {
+        from if !from.is_waiting() => from,
+        _ if state.step > 0 => S::Scaling,
+        _ => S::Measuring,
+    }
 }
 
 fn not_allowed(state: &ExperimentState, kind: E) -> TransitionError {

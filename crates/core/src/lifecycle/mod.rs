@@ -15,7 +15,10 @@ pub use experiment::{
 };
 pub use gate::{GateEvent, GateEventKind, GateRules, transition_gate};
 pub use outcome::{OUTCOME_TABLE, OutcomeEvent, OutcomeEventKind, OutcomeRow, transition_outcome};
-pub use policy::{PollFindings, Standing, asks_for_analysis, event_after_poll, recommendation_at_gate};
+pub use policy::{
+    Failing, GateAdvice, PollFindings, Silence, Standing, asks_for_analysis, event_after_poll, may_go_on,
+    statistical_finding,
+};
 
 use crate::domain::Assurance;
 use crate::error::{Code, Error};

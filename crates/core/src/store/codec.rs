@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use crate::audit::SubjectKind;
 use crate::domain::{
-    Assurance, Author, EvidenceGrade, ExperimentStatus, FindingType, GateStatus, GateType, OutcomeStatus, Slug,
-    Variant, Verdict,
+    Assurance, Author, EvidenceGrade, ExperimentStatus, FindingType, GateStatus, GateType, OutcomeStatus, PhaseStart,
+    Slug, Variant, Verdict,
 };
 use crate::identity::KeyKind;
 use crate::ids::{
@@ -149,7 +149,7 @@ macro_rules! text {
 
 text! {
     Slug, Author, ExperimentStatus, OutcomeStatus, GateStatus, GateType, Verdict, Assurance, Variant, FindingType,
-    EvidenceGrade, SubjectKind, KeyKind,
+    EvidenceGrade, SubjectKind, KeyKind, PhaseStart,
 }
 
 #[cfg(test)]

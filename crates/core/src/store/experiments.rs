@@ -11,7 +11,7 @@ use super::db::{Tx, on_db};
 use super::error::must_hit;
 use super::statement::statements;
 use crate::domain::{
-    Author, Build, Conclusion, Evaluation, Experiment, ExperimentState, ExperimentStatus, Hypothesis, Plan,
+    Author, Build, Conclusion, Evaluation, Experiment, ExperimentState, ExperimentStatus, Hypothesis, PhaseStart, Plan,
     RunningState, ScoreBreakdown, Slug, Stored,
 };
 use crate::error::Result;
@@ -40,15 +40,18 @@ statements! {
     EXPERIMENT_LIST_UNDER_WAY = sql!("SELECT ", ExperimentRow::COLUMNS, " FROM experiment
         WHERE workspace_id = $1 AND (outcome_id = $2 OR $2 IS NULL) AND status IN ", UNDER_WAY, "
         ORDER BY created_at, id");
+    EXPERIMENT_LIST_ENDED_LIVE = sql!("SELECT ", ExperimentRow::COLUMNS, " FROM experiment
+        WHERE workspace_id = $1 AND status IN ('killed', 'shipped') AND launched_at IS NOT NULL
+        ORDER BY created_at, id");
     // Materialised, so that SQLite finds the few by their status and does not go through all by age.
     EXPERIMENT_GLANCES_UNDER_WAY = sql!("
         WITH under_way AS MATERIALIZED (
             SELECT id, slug, hypothesis, state, current_result, created_at FROM experiment
             WHERE workspace_id = $1 AND outcome_id = $2 AND status IN ", UNDER_WAY, ")
-        SELECT slug, hypothesis, state, current_result FROM under_way ORDER BY created_at DESC, id DESC LIMIT $3");
+        SELECT id, slug, hypothesis, state, current_result FROM under_way ORDER BY created_at DESC, id DESC LIMIT $3");
     // NOT IN, so that SQLite takes the newest from the index by age and does not sort all that are over.
     EXPERIMENT_GLANCES_REST = sql!("
-        SELECT slug, hypothesis, state, current_result FROM experiment
+        SELECT id, slug, hypothesis, state, current_result FROM experiment
         WHERE workspace_id = $1 AND outcome_id = $2 AND status NOT IN ", UNDER_WAY, "
         ORDER BY created_at DESC, id DESC LIMIT $3");
     // What ended without a launch has given its part back.
@@ -174,6 +177,8 @@ row! {
 /// What a list shows of an experiment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExperimentGlance {
+    /// Its id.
+    pub id: ExperimentId,
     /// Its name.
     pub slug: Slug,
     /// Its title, in its author's words.
@@ -186,6 +191,7 @@ pub struct ExperimentGlance {
 
 row! {
     struct GlanceRow {
+        id: ExperimentId,
         slug: Slug,
         hypothesis: Json<Titled>,
         state: Json<ExperimentState>,
@@ -202,6 +208,7 @@ struct Titled {
 impl From<GlanceRow> for ExperimentGlance {
     fn from(row: GlanceRow) -> Self {
         Self {
+            id: row.id,
             slug: row.slug,
             title: row.hypothesis.0.title,
             state: row.state.0,
@@ -222,6 +229,8 @@ columns! {
         pub started_at: Instant => volatile("unchecked: which readings belong to it"),
         /// When it ended; open while absent.
         pub ended_at: Option<Instant> => volatile("unchecked: which readings belong to it"),
+        /// How it began.
+        pub begins: PhaseStart => volatile("unchecked: which readings the safety process and the claims rest on"),
     }
     beside {
         workspace_id: WorkspaceId => folded,
@@ -319,6 +328,16 @@ impl Tx {
         Ok(rows.into_iter().map(Experiment::from).collect())
     }
 
+    /// The experiments that ended after they had gone live, killed or shipped, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn experiment_list_ended_live(&mut self) -> Result<Vec<Experiment>> {
+        let rows: Vec<ExperimentRow> =
+            on_db!(self, |c| sqlx::query_as(EXPERIMENT_LIST_ENDED_LIVE).bind(self.workspace).fetch_all(c).await)?;
+        Ok(rows.into_iter().map(Experiment::from).collect())
+    }
+
     /// The open experiments that got further than an idea, oldest first.
     ///
     /// # Errors
@@ -411,12 +430,13 @@ impl Tx {
         &mut self,
         experiment: ExperimentId,
         treatment_pct: i32,
+        begins: PhaseStart,
         at: jiff::Timestamp,
     ) -> Result<i32> {
         let phases = self.phase_list(experiment).await?;
         self.phase_end(experiment, at).await?;
         let phase = phases.last().map_or(0, |last| last.phase + 1);
-        let row = AllocationPhase { phase, treatment_pct, started_at: Instant(at), ended_at: None };
+        let row = AllocationPhase { phase, treatment_pct, started_at: Instant(at), ended_at: None, begins };
         on_db!(self, |c| row
             .insert(sqlx::query(PHASE_INSERT), &self.workspace, &experiment)
             .execute(c)

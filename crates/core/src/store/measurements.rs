@@ -16,6 +16,9 @@ use crate::ids::{ExperimentId, MeasurementId, OutcomeId, WorkspaceId};
 
 statements! {
     MEASUREMENT_INSERT = sql!(MeasurementRow::INSERT, " ON CONFLICT (workspace_id, natural_key) DO NOTHING");
+    MEASUREMENT_LAST_PUSHED = "
+        SELECT MAX(measured_at) FROM measurement
+        WHERE workspace_id = $1 AND experiment_id = $2 AND signal = $3 AND is_pushed";
     MEASUREMENT_LATEST = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
         WHERE workspace_id = $1 AND experiment_id = $2 AND signal = $3 AND phase = $4 AND variant = $5
             AND reread_of IS NULL
@@ -41,7 +44,7 @@ statements! {
     HEALTH_WAITING = "SELECT subject_id, signal FROM signal_health WHERE workspace_id = $1 AND due_at > $2";
     HEALTH_PUT = sql!(SignalHealth::INSERT, "
         ON CONFLICT (workspace_id, subject_id, signal) DO UPDATE SET due_at = excluded.due_at,
-            last_ok_at = excluded.last_ok_at, failures = excluded.failures, breaches = excluded.breaches,
+            last_ok_at = excluded.last_ok_at, failures = excluded.failures, failing_since = excluded.failing_since,
             last_error = excluded.last_error");
 }
 
@@ -150,8 +153,10 @@ columns! {
         pub last_ok_at: Option<Instant> => volatile("unchecked: whether it counts as stale"),
         /// Failures since then.
         pub failures: i64 => volatile("unchecked: how long until the next try"),
-        /// Breaches of its bound in a row.
-        pub breaches: i64 => volatile("unchecked: how many breaches in a row it takes to stop"),
+        /// Of earlier versions: always 0.
+        pub breaches: i64 => volatile("unused"),
+        /// When the first of them was.
+        pub failing_since: Option<Instant> => volatile("unchecked: how long it has been failing"),
         /// The last failure, cut and redacted.
         pub last_error: Option<String> => volatile("shown"),
     }
@@ -256,6 +261,24 @@ impl Tx {
             .fetch_all(c)
             .await)?;
         Ok(rows.into_iter().map(Measurement::from).collect())
+    }
+
+    /// When the newest reading of an experiment's signal came from a source that pushes.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn measurement_last_pushed(
+        &mut self,
+        experiment: ExperimentId,
+        signal: &str,
+    ) -> Result<Option<jiff::Timestamp>> {
+        let at: Option<Instant> = on_db!(self, |c| sqlx::query_scalar(MEASUREMENT_LAST_PUSHED)
+            .bind(self.workspace)
+            .bind(experiment)
+            .bind(signal)
+            .fetch_one(c)
+            .await)?;
+        Ok(at.map(|at| at.0))
     }
 
     /// The newest of them.

@@ -16,7 +16,9 @@ use crate::ids::{ExperimentId, MessageId, WorkspaceId};
 statements! {
     OUTBOX_INSERT = sql!(OutboxRow::INSERT, " ON CONFLICT (workspace_id, natural_key) DO NOTHING");
     OUTBOX_DUE = sql!("SELECT ", OutboxRow::COLUMNS, " FROM outbox
-        WHERE workspace_id = $1 AND delivered_at IS NULL AND next_attempt_at <= $2 ORDER BY created_at, id LIMIT $3");
+        WHERE workspace_id = $1 AND delivered_at IS NULL AND next_attempt_at <= $2
+            AND CASE WHEN kind = 'flag' THEN $3 ELSE NOT $3 END
+        ORDER BY created_at, id LIMIT $4");
     OUTBOX_OPEN = sql!("SELECT ", OutboxRow::COLUMNS, " FROM outbox
         WHERE workspace_id = $1 AND delivered_at IS NULL ORDER BY created_at, id LIMIT $2");
     OUTBOX_CLOSE = "
@@ -132,10 +134,11 @@ impl Tx {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn outbox_due(&mut self, now: jiff::Timestamp, limit: i64) -> Result<Vec<QueuedMessage>> {
+    pub async fn outbox_due(&mut self, is_flag: bool, now: jiff::Timestamp, limit: i64) -> Result<Vec<QueuedMessage>> {
         let rows: Vec<OutboxRow> = on_db!(self, |c| sqlx::query_as(OUTBOX_DUE)
             .bind(self.workspace)
             .bind(Instant(now))
+            .bind(is_flag)
             .bind(limit)
             .fetch_all(c)
             .await)?;

@@ -32,10 +32,16 @@ const OF_POSTGRES: [(i64, &str, &str); 4] = [
 ];
 
 /// The number of the newest step.
-const NEWEST: i64 = 6;
+const NEWEST: i64 = 7;
 
 /// A schema as it was before the newest step.
 const BEFORE_NEWEST: &str = "
+    ALTER TABLE allocation_phase DROP COLUMN begins;
+    ALTER TABLE signal_health DROP COLUMN failing_since;
+    DELETE FROM _sqlx_migrations WHERE version = 7";
+
+/// A schema as it was before keys were read into columns, from one as it was before the newest step.
+const BEFORE_KEYS: &str = "
     DROP INDEX outbox_by_subject;
     DROP INDEX outbox_closed;
     ALTER TABLE outbox DROP COLUMN subject_id;
@@ -111,6 +117,7 @@ async fn what_earlier_programs_read_out_of_keys_stands_in_columns() {
             None => format!("sqlite:{}", lab.root().join(".outcome/outcome.db").display()),
         };
         run(&url, BEFORE_NEWEST).await;
+        run(&url, BEFORE_KEYS).await;
 
         let db = Db::open(&url).await.unwrap();
         let mut tx = db.read(lab.runtime.workspace().id).await.unwrap();

@@ -2,11 +2,13 @@
 
 use outcome_stats::{
     Alpha, Alternative, ArmSums, Assessed, DataHealth, Evaluation, Phase, RunningState, SampleSize, SampleSizeInput,
-    Settings, Tau, TestPlan, assess, sample_size,
+    Scope, Settings, Tau, TestPlan, assess, sample_size,
 };
 
 /// Looks per day in all scenarios with a calendar.
 pub const LOOKS_PER_DAY: u32 = 4;
+/// What a clock says between two of them.
+const SECONDS_BETWEEN_LOOKS: i64 = 6 * 3600;
 
 /// One experiment under observation.
 pub struct Engine {
@@ -29,9 +31,10 @@ impl Engine {
             plan: &self.plan,
             phases,
             elapsed_days: f64::from(self.n_polls) / f64::from(LOOKS_PER_DAY),
-            as_of: i64::from(self.n_polls),
+            as_of: i64::from(self.n_polls) * SECONDS_BETWEEN_LOOKS,
             guardrails: &[],
             health: DataHealth::default(),
+            scope: Scope::default(),
         };
         assess(&input, &mut self.state)
     }

@@ -35,6 +35,7 @@ pub(super) fn recommendation(input: Input<'_>) -> Answer {
     let srm = input.optional("srm_log_e")?.map_or(SrmLevel::Clean, SrmLevel::from_ln_e);
     let recommendation = decide(&DecideInput {
         ci,
+        harm_bound: ci.and_then(|ci| direction.orient(ci).upper),
         direction,
         success_threshold: input.number_or("success", 0.0)?,
         kill_threshold: input.number_or("kill", 0.0)?,

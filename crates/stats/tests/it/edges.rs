@@ -4,8 +4,8 @@
 use outcome_stats::{
     Alpha, Alternative, ArmSums, Contrast, CupedArm, DataHealth, Direction, Estimate, Evaluated, Evaluation, Guardrail,
     GuardrailReading, GuardrailResult, HarmDirection, HealthCode, InvalidInput, Limit, Margin, Moments, Phase,
-    QuantileArm, Recommendation, RunningState, SeriesVerdict, Settings, SrmStatus, StartGate, StartGateInput, Status,
-    Tau, TestPlan, TuningSource, Variance, adjust_running_max, boundary, combine_phases, count_test, cuped,
+    QuantileArm, Recommendation, RunningState, Scope, SeriesVerdict, Settings, SrmStatus, StartGate, StartGateInput,
+    Status, Tau, TestPlan, TuningSource, Variance, adjust_running_max, boundary, combine_phases, count_test, cuped,
     delta_method_lift, eval_line, evaluate, fieller_lift, guardrail_test, level_vs_target, ln_e_one_sided, pre_post,
     quantile_estimate, r_star, rate_confidence, sample_ratio_mismatch, two_arm_test,
 };
@@ -26,7 +26,10 @@ fn phase(control: ArmSums, treatment: ArmSums) -> Phase {
 fn on_day(day: i64, plan: &TestPlan, phases: &[Phase], previous: Option<&RunningState>) -> Evaluated {
     let health = DataHealth::default();
     let (elapsed_days, as_of) = (day as f64, day * 86_400);
-    evaluate(&Evaluation { plan, phases, elapsed_days, as_of, guardrails: &[], health }, previous)
+    evaluate(
+        &Evaluation { plan, phases, elapsed_days, as_of, guardrails: &[], health, scope: Scope::default() },
+        previous,
+    )
 }
 
 fn plan() -> TestPlan {
@@ -40,8 +43,15 @@ fn gain() -> [Phase; 1] {
 fn guard(reading: GuardrailReading<'_>) -> GuardrailResult {
     let (plan, phases, health) = (plan(), gain(), DataHealth::default());
     let guardrails = [Guardrail { name: "guard", must_prove: false, reading }];
-    let input =
-        Evaluation { plan: &plan, phases: &phases, elapsed_days: 9.0, as_of: 0, guardrails: &guardrails, health };
+    let input = Evaluation {
+        plan: &plan,
+        phases: &phases,
+        elapsed_days: 9.0,
+        as_of: 0,
+        guardrails: &guardrails,
+        health,
+        scope: Scope::default(),
+    };
     evaluate(&input, None).guardrails.remove(0)
 }
 
@@ -162,10 +172,21 @@ fn silence_is_found_in_every_kind_and_only_there() {
 }
 
 #[test]
-fn an_empty_arm_is_found_beside_a_hundred_units() {
-    assert!(codes(&[phase(rate(100, 5), rate(0, 0))]).contains(&HealthCode::ArmWithoutExposure));
-    assert!(!codes(&[phase(rate(99, 5), rate(0, 0))]).contains(&HealthCode::ArmWithoutExposure));
-    assert!(!codes(&[phase(rate(100, 5), rate(1, 0))]).contains(&HealthCode::ArmWithoutExposure));
+fn an_empty_arm_is_found_where_twenty_units_are_expected() {
+    let is_found = |phase: Phase| codes(&[phase]).contains(&HealthCode::ArmWithoutExposure);
+    assert!(is_found(phase(rate(20, 5), rate(0, 0))) && is_found(phase(rate(0, 0), rate(20, 5))));
+    assert!(!is_found(phase(rate(19, 5), rate(0, 0))) && !is_found(phase(rate(20, 5), rate(1, 0))));
+    let a_tenth = |n| Phase { control_weight: 9.0, ..phase(rate(n, 5), rate(0, 0)) };
+    assert!(is_found(a_tenth(180)) && !is_found(a_tenth(179)));
+}
+
+#[test]
+fn an_arm_that_is_empty_since_the_last_change_of_the_flag_is_found() {
+    let before = phase(rate(1000, 50), rate(1000, 50));
+    let since = Phase { number: 2, ..phase(rate(20, 1), rate(0, 0)) };
+    let found = on_day(2, &plan(), &[before, since], None).health;
+    let message = found.iter().find(|f| f.code == HealthCode::ArmWithoutExposure).map(|f| f.message.as_str());
+    assert_eq!(message, Some("since the last change of the flag one arm has no exposed units"));
 }
 
 #[test]
@@ -205,13 +226,13 @@ fn weights_that_cannot_be_checked_are_invalid() {
 #[test]
 fn thresholds_at_the_very_end_of_the_interval_are_not_met() {
     let first = on_day(14, &plan(), &gain(), None);
-    let ci = first.ci.unwrap();
+    let (ci, harm) = (first.ci.unwrap(), first.harm.unwrap());
     let at = |success_threshold, kill_threshold| {
         let plan = TestPlan { success_threshold, kill_threshold, ..plan() };
         let got = on_day(14, &plan, &gain(), None);
         (got.is_success_threshold_met, got.is_kill_threshold_exceeded)
     };
-    let (lower, upper) = (ci.lower.unwrap(), ci.upper.unwrap());
+    let (lower, upper) = (ci.lower.unwrap(), harm.bound.unwrap());
     assert_eq!(at(lower, 0.0), (false, false));
     assert_eq!(at(lower * (1.0 - 1e-12), 0.0), (true, false));
     assert_eq!(at(0.0, upper), (true, false));
@@ -251,7 +272,15 @@ fn significance_needs_a_crossing_and_an_interval_that_still_excludes_nothing() {
     // A reading that is not trusted is no evidence, however clear.
     let health = DataHealth { is_stale: true, ..DataHealth::default() };
     let phases = gain();
-    let stale = Evaluation { plan: &plan, phases: &phases, elapsed_days: 9.0, as_of: 0, guardrails: &[], health };
+    let stale = Evaluation {
+        plan: &plan,
+        phases: &phases,
+        elapsed_days: 9.0,
+        as_of: 0,
+        guardrails: &[],
+        health,
+        scope: Scope::default(),
+    };
     let stale = evaluate(&stale, None);
     assert!(stale.ci.unwrap().excludes(0.0) && !stale.is_significant && stale.running.first_crossing.is_none());
 }
@@ -288,7 +317,15 @@ fn tau_from_the_first_poll_by_hand() {
     };
     let guarded = [Guardrail { name: "guard", must_prove: false, reading }];
     let (plan, health) = (plan(), DataHealth::default());
-    let input = Evaluation { plan: &plan, phases: &phases, elapsed_days: 9.0, as_of: 0, guardrails: &guarded, health };
+    let input = Evaluation {
+        plan: &plan,
+        phases: &phases,
+        elapsed_days: 9.0,
+        as_of: 0,
+        guardrails: &guarded,
+        health,
+        scope: Scope::default(),
+    };
     let tuning = evaluate(&input, None).running.guardrails[0].tuning.unwrap();
     let r = r_star(Alpha::try_new(0.1).unwrap()).r_star;
     assert!(close(tuning.tau.get(), (r * variance * 4.0).sqrt(), 1e-12));
@@ -364,8 +401,15 @@ fn a_reading_that_is_missing_neither_adds_to_nor_ends_a_row_of_alarms() {
     for (day, value) in [(1, Some(9.0)), (2, None), (3, Some(9.0)), (4, Some(1.0))] {
         let reading = GuardrailReading::ValueLimit { value, n: None, limit: Limit::Max(5.0), consecutive: 3 };
         let guardrails = [Guardrail { name: "guard", must_prove: false, reading }];
-        let input =
-            Evaluation { plan: &plan, phases: &phases, elapsed_days: 9.0, as_of: day, guardrails: &guardrails, health };
+        let input = Evaluation {
+            plan: &plan,
+            phases: &phases,
+            elapsed_days: 9.0,
+            as_of: day * 86_400,
+            guardrails: &guardrails,
+            health,
+            scope: Scope::default(),
+        };
         let got = evaluate(&input, state.as_ref());
         counts.push((got.guardrails[0].n_consecutive, got.running.guardrails[0].n_consecutive));
         state = Some(got.running);
@@ -390,8 +434,15 @@ fn a_guardrail_keeps_the_tau_of_its_first_poll() {
         };
         let guardrails = [Guardrail { name: "guard", must_prove: false, reading }];
         let health = DataHealth::default();
-        let input =
-            Evaluation { plan: &plan, phases: &phases, elapsed_days: 9.0, as_of: day, guardrails: &guardrails, health };
+        let input = Evaluation {
+            plan: &plan,
+            phases: &phases,
+            elapsed_days: 9.0,
+            as_of: day * 86_400,
+            guardrails: &guardrails,
+            health,
+            scope: Scope::default(),
+        };
         let got = evaluate(&input, state.as_ref());
         taus.push(got.running.guardrails[0].tuning);
         state = Some(got.running);
@@ -732,8 +783,7 @@ fn every_verdict_reads_well() {
     assert_eq!(reason(plan(), 3, &[phase(ratio, ratio)]), "Nothing to test yet: the denominator is zero.");
     let skewed = [phase(rate(50_000, 2500), rate(52_500, 3500))];
     assert!(
-        reason(plan(), 3, &skewed)
-            .starts_with("Held: units do not arrive in the declared proportions (sequential p-value ")
+        reason(plan(), 3, &skewed).starts_with("Units do not arrive in the declared proportions (sequential p-value ")
     );
     let flat = [phase(rate(200_000, 10_000), rate(200_000, 10_020))];
     assert!(
@@ -749,11 +799,18 @@ fn what_an_alert_says() {
         GuardrailReading::ValueLimit { value: Some(900.0), n: None, limit: Limit::Max(800.0), consecutive: 1 };
     let guardrails = [Guardrail { name: "p95_ms", must_prove: false, reading }];
     let (plan, health) = (plan(), DataHealth::default());
-    let input =
-        Evaluation { plan: &plan, phases: &phases, elapsed_days: 9.0, as_of: 0, guardrails: &guardrails, health };
+    let input = Evaluation {
+        plan: &plan,
+        phases: &phases,
+        elapsed_days: 9.0,
+        as_of: 0,
+        guardrails: &guardrails,
+        health,
+        scope: Scope::default(),
+    };
     let got = evaluate(&input, None).advice;
     assert_eq!(got.recommendation, Recommendation::HoldAlert);
-    let want = "Held: `p95_ms` has been beyond its limit for 1 poll (operational alert, no statistical claim).";
+    let want = "`p95_ms` has been beyond its limit for 1 reading (operational alert, no statistical claim).";
     assert_eq!(got.reason, want);
 }
 

@@ -2,8 +2,8 @@
 
 use outcome_stats::{
     Alpha, ArmSums, DataHealth, Direction, EpochReason, Evaluated, Evaluation, Guardrail, GuardrailReading,
-    HarmDirection, HealthCode, Limit, Margin, Phase, Recommendation, RunningState, SrmLevel, Status, Tau, TestPlan,
-    TuningSource, evaluate,
+    HarmDirection, HealthCode, Limit, Margin, Phase, Recommendation, RunningState, Scope, Severity, SrmLevel, Status,
+    Tau, TestPlan, TuningSource, evaluate,
 };
 
 const DAY: i64 = 86_400;
@@ -44,7 +44,8 @@ impl<'a> Poll<'a> {
     fn after(&self, previous: Option<&RunningState>) -> Evaluated {
         let Self { plan, phases, day, guardrails, health } = self;
         let (as_of, elapsed_days) = (day * DAY, *day as f64);
-        let input = Evaluation { plan, phases, elapsed_days, as_of, guardrails, health: *health };
+        let input =
+            Evaluation { plan, phases, elapsed_days, as_of, guardrails, health: *health, scope: Scope::default() };
         evaluate(&input, previous)
     }
 
@@ -156,21 +157,20 @@ fn impossible_data_hold_everything() {
     let wrong = [phase(1, rate(1000, 1001), rate(1000, 5))];
     let got = Poll::on(9, &wrong).first();
     assert_eq!(decision(&got), Recommendation::HoldDataQuality);
-    assert_eq!(got.advice.reason, "Held: the reading is impossible: more successes than units.");
+    assert_eq!(got.advice.reason, "No claim: the reading is impossible: more successes than units.");
 }
 
 #[test]
-fn shrinking_units_start_the_evidence_anew_and_hold_that_poll() {
+fn shrinking_units_start_the_evidence_anew_and_are_judged_in_the_same_poll() {
     let before = [phase(1, rate(20_000, 1000), rate(20_000, 1300))];
     let first = Poll::on(8, &before).first();
     assert!(first.p_running < 0.05 && first.running.first_crossing.is_some());
 
-    let after = [phase(1, rate(19_999, 1000), rate(20_100, 1300))];
+    let after = [phase(1, rate(19_700, 1250), rate(20_100, 1260))];
     let restated = Poll::on(9, &after).after(Some(&first.running));
-    assert_eq!(decision(&restated), Recommendation::HoldDataQuality);
-    assert_eq!((restated.epoch, restated.p_running), (2, 1.0));
+    assert_eq!((restated.epoch, restated.p_running, decision(&restated)), (2, 1.0, Recommendation::KillFutility));
     assert_eq!(restated.running.epoch_start.unwrap().reason, EpochReason::Restatement);
-    assert!(restated.advice.reason.contains("corrected its past"));
+    assert!(restated.health.iter().any(|found| found.message.contains("corrected its past")));
     assert_eq!(restated.tuning, first.tuning, "the tuning belongs to the plan");
 
     let repeated = Poll::on(9, &after).after(Some(&restated.running));
@@ -178,7 +178,28 @@ fn shrinking_units_start_the_evidence_anew_and_hold_that_poll() {
 
     let next = [phase(1, rate(21_000, 1050), rate(21_000, 1365))];
     let next = Poll::on(10, &next).after(Some(&repeated.running));
-    assert_eq!((next.epoch, decision(&next)), (2, Recommendation::Ship));
+    assert_eq!((next.epoch, next.running.epoch_start), (2, restated.running.epoch_start));
+}
+
+#[test]
+fn a_correction_that_shows_harm_is_acted_on_in_the_same_poll() {
+    let first = Poll::on(8, &[phase(1, rate(20_000, 1000), rate(20_000, 1300))]).first();
+    let corrected = [phase(1, rate(20_000, 1300), rate(19_000, 900))];
+    assert_eq!(decision(&Poll::on(9, &corrected).after(Some(&first.running))), Recommendation::KillHarm);
+}
+
+#[test]
+fn a_few_deleted_units_of_both_arms_are_a_note_and_the_evidence_stays() {
+    let first = Poll::on(8, &[phase(1, rate(20_000, 1000), rate(20_000, 1300))]).first();
+    let fewer = [phase(1, rate(19_995, 1000), rate(19_996, 1300))];
+    let got = Poll::on(9, &fewer).after(Some(&first.running));
+    let codes: Vec<_> = got.health.iter().map(|found| (found.code, found.severity)).collect();
+    assert_eq!((decision(&got), got.epoch), (Recommendation::Ship, 1));
+    assert_eq!(codes, [(HealthCode::UnitsDeleted, Severity::Note)]);
+    // Drop by drop they add up, and count from the most that was ever there.
+    let drops = [phase(1, rate(19_950, 1000), rate(19_849, 1300))];
+    let got = Poll::on(10, &drops).after(Some(&got.running));
+    assert_eq!((got.epoch, got.running.phases[0].n_control), (2, 19_950));
 }
 
 #[test]
@@ -186,7 +207,7 @@ fn a_phase_that_disappears_is_a_restatement() {
     let both = [phase(1, rate(2000, 100), rate(2000, 110)), phase(2, rate(3000, 150), rate(3000, 160))];
     let first = Poll::on(2, &both).first();
     let got = Poll::on(3, &both[1..]).after(Some(&first.running));
-    assert_eq!((decision(&got), got.epoch), (Recommendation::HoldDataQuality, 2));
+    assert_eq!((decision(&got), got.epoch), (Recommendation::Continue, 2));
 }
 
 #[test]
@@ -243,11 +264,14 @@ fn traffic_on_an_arm_that_should_get_none_blocks_at_once() {
 }
 
 #[test]
-fn an_arm_without_any_unit_holds() {
+fn an_arm_without_any_unit_allows_no_claim() {
     let empty = [phase(1, rate(500, 25), rate(0, 0))];
     let got = Poll::on(1, &empty).first();
+    assert_eq!(decision(&got), Recommendation::HoldSrm);
+    let few = [phase(1, rate(20, 1), rate(0, 0))];
+    let got = Poll::on(1, &few).first();
     assert_eq!(decision(&got), Recommendation::HoldDataQuality);
-    assert_eq!(got.advice.reason, "Held: the treatment arm has no exposed units.");
+    assert_eq!(got.advice.reason, "No claim: the treatment arm has no exposed units.");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! the boundary.
 
 use outcome_stats::{
-    Alpha, Alternative, ArmSums, DataHealth, Direction, Evaluated, Evaluation, Interval, Phase, Settings, Tau,
+    Alpha, Alternative, ArmSums, DataHealth, Direction, Evaluated, Evaluation, Interval, Phase, Scope, Settings, Tau,
     TestPlan, TwoArmResult, two_arm_test,
 };
 use proptest::prelude::*;
@@ -233,7 +233,7 @@ pub fn phase(number: u32, pair: &Pair) -> Phase {
 pub fn poll<'a>(plan: &'a TestPlan, phases: &'a [Phase], day: i64) -> Evaluation<'a> {
     let (as_of, elapsed_days) = (day * 86_400, day as f64);
     let health = DataHealth::default();
-    Evaluation { plan, phases, elapsed_days, as_of, guardrails: &[], health }
+    Evaluation { plan, phases, elapsed_days, as_of, guardrails: &[], health, scope: Scope::default() }
 }
 
 /// No NaN, no infinity, and the signs and ranges every result promises.

@@ -2,7 +2,7 @@
 
 use outcome_stats::{
     Alpha, Alternative, ArmSums, DataHealth, Evaluation, Guardrail, GuardrailReading, HarmDirection, InvalidInput,
-    Limit, Margin, Phase, RunningState, Status, Tau, TestPlan, TwoArmResult, eval_line, evaluate, two_arm_test,
+    Limit, Margin, Phase, RunningState, Scope, Status, Tau, TestPlan, TwoArmResult, eval_line, evaluate, two_arm_test,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -449,7 +449,7 @@ proptest! {
         let mut state: Option<RunningState> = None;
         for as_of in as_of {
             let input =
-                Evaluation { plan: &plan, phases: &phases, elapsed_days: elapsed, as_of, guardrails: &guardrails, health };
+                Evaluation { plan: &plan, phases: &phases, elapsed_days: elapsed, as_of, guardrails: &guardrails, health, scope: Scope::default() };
             let got = evaluate(&input, state.as_ref());
             assert_storable(&got);
             prop_assert!(!got.advice.reason.is_empty() && !got.advice.reason.contains("NaN"), "{:?}", got.advice);

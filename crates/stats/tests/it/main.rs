@@ -26,6 +26,7 @@ mod properties;
 mod properties_polls;
 mod properties_tools;
 mod requests;
+mod scope;
 mod simulation;
 mod vectors;
 mod words;

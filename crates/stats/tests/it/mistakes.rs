@@ -4,7 +4,7 @@
 use outcome_stats::{
     Alpha, Alternative, ArmSums, Contrast, DataHealth, Direction, EpochReason, Evaluated, Evaluation, Guardrail,
     GuardrailReading, HarmDirection, Interval, InvalidInput, Margin, Phase, Recommendation, RunningState, RunningTest,
-    SeriesVerdict, Settings, SrmLevel, Status, Tau, TestPlan, TwoArmResult, adjust_running_max, boundary,
+    Scope, SeriesVerdict, Settings, SrmLevel, Status, Tau, TestPlan, TwoArmResult, adjust_running_max, boundary,
     delta_method_lift, e_benjamini_hochberg, eval_line, evaluate, fieller_lift, level_vs_target, ln_e_one_sided,
     pre_post, sample_ratio_mismatch, two_arm_test,
 };
@@ -39,7 +39,10 @@ fn plan() -> TestPlan {
 
 fn on_day(day: i64, plan: &TestPlan, phases: &[Phase], previous: Option<&RunningState>) -> Evaluated {
     let (elapsed_days, as_of, health) = (day as f64, day * 86_400, DataHealth::default());
-    evaluate(&Evaluation { plan, phases, elapsed_days, as_of, guardrails: &[], health }, previous)
+    evaluate(
+        &Evaluation { plan, phases, elapsed_days, as_of, guardrails: &[], health, scope: Scope::default() },
+        previous,
+    )
 }
 
 fn guarded(phases: &[Phase], margin: f64, must_prove: bool) -> Evaluated {
@@ -49,8 +52,15 @@ fn guarded(phases: &[Phase], margin: f64, must_prove: bool) -> Evaluated {
     let guardrails = [Guardrail { name: "errors", must_prove, reading }];
     let health = DataHealth::default();
     let plan = plan();
-    let input =
-        Evaluation { plan: &plan, phases: &gain, elapsed_days: 14.0, as_of: 0, guardrails: &guardrails, health };
+    let input = Evaluation {
+        plan: &plan,
+        phases: &gain,
+        elapsed_days: 14.0,
+        as_of: 0,
+        guardrails: &guardrails,
+        health,
+        scope: Scope::default(),
+    };
     evaluate(&input, None)
 }
 
@@ -357,8 +367,10 @@ fn mistake_23_a_ratio_is_not_the_mean_of_ratios() {
 fn mistake_24_restated_data_are_no_new_poll() {
     let first = on_day(1, &plan(), &[phase(rate(20_000, 1000), rate(20_000, 1300))], None);
     let restated = on_day(2, &plan(), &[phase(rate(19_000, 1000), rate(20_000, 1300))], Some(&first.running));
-    assert_eq!((restated.epoch, restated.p_running), (2, 1.0));
-    assert_eq!(restated.advice.recommendation, Recommendation::HoldDataQuality);
+    // The evidence is that of this poll alone, as if none had been made before.
+    let alone = on_day(2, &plan(), &[phase(rate(19_000, 1000), rate(20_000, 1300))], None);
+    assert_eq!((restated.epoch, restated.p_running), (2, alone.p_running));
+    assert!(restated.p_running > first.p_running);
 }
 
 #[test]
@@ -372,6 +384,7 @@ fn mistake_25_nothing_ships_before_a_full_week() {
         as_of: 0,
         guardrails: &[],
         health: DataHealth::default(),
+        scope: Scope::default(),
     };
     assert_eq!(evaluate(&just_short, None).advice.recommendation, Recommendation::Continue);
     assert_eq!(on_day(7, &hasty, &gain, None).advice.recommendation, Recommendation::Ship);

@@ -1,8 +1,8 @@
 //! Properties of a running experiment, poll after poll (STATS.md section 3).
 
 use outcome_stats::{
-    ArmSums, Direction, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection, Margin, Phase,
-    Recommendation, RunningState, Tau, TestPlan, evaluate,
+    ArmSums, Direction, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection, HealthCode, HealthFinding,
+    Margin, Phase, Recommendation, RunningState, Severity, Tau, TestPlan, evaluate,
 };
 use proptest::prelude::*;
 
@@ -205,9 +205,16 @@ proptest! {
             let oriented = history.plan.direction.orient(ci);
             let is_success = oriented.lower.unwrap() > history.plan.success_threshold;
             prop_assert_eq!(now.is_success_threshold_met, is_success);
+            if let Some(decides) = now.decision_ci.map(|ci| history.plan.direction.orient(ci)) {
+                prop_assert_eq!(decides.lower, oriented.lower);
+                prop_assert_eq!(decides.upper, now.harm.unwrap().bound);
+            }
             match now.advice.recommendation {
                 Recommendation::Ship => prop_assert!(is_success && now.is_min_runtime_met),
-                Recommendation::KillHarm => prop_assert!(oriented.upper.unwrap() < history.plan.kill_threshold),
+                Recommendation::KillHarm => {
+                    let harm = now.harm.unwrap();
+                    prop_assert!(harm.bound.unwrap() < history.plan.kill_threshold && harm.alpha.rejects(harm.ln_e));
+                }
                 Recommendation::KillFutility => {
                     prop_assert!(now.futility_upper.unwrap() < history.plan.mde_abs.unwrap() && !is_success);
                 }
@@ -323,10 +330,12 @@ proptest! {
     }
 
     #[test]
-    fn fewer_units_than_before_start_the_evidence_anew(history in histories(), lost in 1_u64..100, is_control in any::<bool>()) {
+    fn fewer_units_than_before_start_the_evidence_anew(history in histories(), percent in 1_u64..20, is_control in any::<bool>()) {
         let results = run(&history);
         let last = results.last().unwrap();
         let mut phases = history.polls.last().unwrap().clone();
+        // More than deletions take.
+        let lost = phases[0].n_units() / 100 * percent + 1;
         let arm = if is_control { &mut phases[0].control } else { &mut phases[0].treatment };
         prop_assume!(arm.n() > lost);
         *arm = match part(*arm, 256) {
@@ -338,7 +347,12 @@ proptest! {
         };
         let day = history.polls.len() as i64 + 1;
         let got = evaluate(&poll(&history.plan, &phases, day), Some(&last.running));
-        prop_assert_eq!((got.epoch, got.p_running, got.advice.recommendation), (2, 1.0, Recommendation::HoldDataQuality));
+        prop_assert_eq!(got.epoch, 2);
+        prop_assert!(got.health.iter().any(|found| found.code == HealthCode::Restated));
+        // The evidence is that of this poll alone; none, where the data forbid it. A mismatch is found beside the evidence.
+        let forbids = |found: &HealthFinding| found.severity == Severity::Block && found.code != HealthCode::SrmProven;
+        let ln_e = got.ln_e.filter(|_| !got.health.iter().any(forbids)).unwrap_or(0.0);
+        prop_assert_eq!(got.p_running, (-ln_e.max(0.0)).exp(), "{:?}", got.health);
         prop_assert_eq!(evaluate(&poll(&history.plan, &phases, day), Some(&got.running)), got);
     }
 

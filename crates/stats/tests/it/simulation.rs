@@ -2,7 +2,7 @@
 //! with `OUTCOME_TEST_LONG=1`) with 28 looks each, through the same door as the runtime, from `OUTCOME_TEST_SEED`.
 
 use outcome_stats::{
-    Alpha, ArmSums, DataHealth, Evaluation, Phase, RunningState, SampleSizeInput, TestPlan, assess, sample_size,
+    Alpha, ArmSums, DataHealth, Evaluation, Phase, RunningState, SampleSizeInput, Scope, TestPlan, assess, sample_size,
 };
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -54,9 +54,10 @@ fn simulate(effect: f64) -> Found {
                 plan: &plan,
                 phases: &phases,
                 elapsed_days: f64::from(look),
-                as_of: i64::from(look),
+                as_of: i64::from(look) * 86_400,
                 guardrails: &[],
                 health: DataHealth::default(),
+                scope: Scope::default(),
             };
             let numbers = assess(&input, &mut state).numbers;
             let z = numbers.effect.zip(numbers.standard_error).map_or(0.0, |(effect, se)| effect / se);

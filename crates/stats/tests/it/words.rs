@@ -2,7 +2,7 @@
 
 use outcome_stats::{
     Alpha, Alternative, ArmSums, Blocks, DataHealth, Direction, Evaluated, Evaluation, Finding, Guardrail,
-    GuardrailReading, HarmDirection, Limit, Margin, OutlookInput, Phase, Recommendation, Scale, SeriesVerdict,
+    GuardrailReading, HarmDirection, Limit, Margin, OutlookInput, Phase, Recommendation, Scale, Scope, SeriesVerdict,
     StartGate, Status, TestPlan, boundary, evaluate, evaluate_before_after, futility_upper, outlook, pre_post,
     until_testable,
 };
@@ -23,7 +23,7 @@ fn gain() -> [Phase; 1] {
 
 fn on_day(day: i64, plan: &TestPlan, phases: &[Phase], guardrails: &[Guardrail<'_>]) -> Evaluated {
     let (elapsed_days, as_of, health) = (day as f64, day * 86_400, DataHealth::default());
-    evaluate(&Evaluation { plan, phases, elapsed_days, as_of, guardrails, health }, None)
+    evaluate(&Evaluation { plan, phases, elapsed_days, as_of, guardrails, health, scope: Scope::default() }, None)
 }
 
 fn next(day: i64, plan: &TestPlan, phases: &[Phase]) -> Option<String> {
@@ -116,7 +116,15 @@ fn a_hundred_times_the_units_is_the_end_of_the_outlook() {
 
 fn without_control(pre: &[f64], post: &[f64], guardrails: &[Guardrail<'_>]) -> Evaluated {
     let (plan, health) = (plan(), DataHealth::default());
-    let input = Evaluation { plan: &plan, phases: &[], elapsed_days: 42.0, as_of: 0, guardrails, health };
+    let input = Evaluation {
+        plan: &plan,
+        phases: &[],
+        elapsed_days: 42.0,
+        as_of: 0,
+        guardrails,
+        health,
+        scope: Scope::default(),
+    };
     evaluate_before_after(&input, &Blocks { pre, post, target: 11.0, scale: &Scale::default() }, None)
 }
 

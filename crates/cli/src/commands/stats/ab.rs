@@ -188,6 +188,7 @@ fn compare(control: &Arm, treatment: &Arm, test: &Test, srm: &Srm) -> Comparison
                 p,
                 decision: decide(&DecideInput {
                     ci: Some(ci),
+                    harm_bound: test.direction.orient(ci).upper,
                     direction: test.direction,
                     mde: test.mde,
                     futility_upper: Some(futility_upper(&input)),

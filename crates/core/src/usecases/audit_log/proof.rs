@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::AuditLog;
 use crate::audit::replay::PollLine;
 use crate::audit::{EventKind, LogEntry};
-use crate::domain::{ArmSums, Conclusion, Evaluation, ExperimentStatus, Plan, Stored, Variant, Window};
+use crate::domain::{ArmSums, Conclusion, Evaluation, ExperimentStatus, PhaseStart, Plan, Stored, Variant, Window};
 use crate::error::{Code, Error, Result};
 use crate::ids::ExperimentId;
 use crate::lifecycle::ExperimentEventKind;
@@ -25,8 +25,9 @@ use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
 /// Most log lines of one experiment that a pack looks at.
 const MAX_HISTORY: i64 = 1_000_000;
 /// Log lines that carry what the engine said.
-const STEPS: [EventKind; 3] = [
+const STEPS: [EventKind; 4] = [
     EventKind::Experiment(ExperimentEventKind::AnalysisDue),
+    EventKind::Experiment(ExperimentEventKind::Concluded),
     EventKind::Experiment(ExperimentEventKind::AutoPaused),
     EventKind::Experiment(ExperimentEventKind::KilledByRule),
 ];
@@ -36,7 +37,7 @@ const STEPS: [EventKind; 3] = [
 pub struct Proof {
     /// `outcome-runtime proof`.
     pub format: &'static str,
-    /// Of the format: 1.
+    /// Of the format: 2. Version 1 had one ladder of rules, and an experiment one safety process.
     pub version: u32,
     /// When the pack was made.
     #[schemars(with = "String")]
@@ -96,6 +97,8 @@ pub struct ProofMethod {
     pub tau: f64,
     /// Error probability over all guardrails together.
     pub guardrail_alpha: f64,
+    /// Probability of a false finding of harm.
+    pub harm_alpha: f64,
     /// Of the futility bound.
     pub futility_alpha: f64,
     /// Before a success or futility can be called.
@@ -115,6 +118,8 @@ pub struct ProofPhase {
     /// When it ended; open while absent.
     #[schemars(with = "Option<String>")]
     pub ended_at: Option<Timestamp>,
+    /// How it began, which says what the safety process and the claims rest on.
+    pub begins: PhaseStart,
 }
 
 /// Readings that were stored together.
@@ -193,7 +198,7 @@ pub struct ProofStep {
     /// When.
     #[schemars(with = "String")]
     pub at: Timestamp,
-    /// `experiment.analysis_due`, `experiment.auto_paused` or `experiment.killed_by_rule`.
+    /// `experiment.analysis_due`, `.concluded`, `.auto_paused` or `.killed_by_rule`.
     pub kind: String,
     /// Its data.
     pub payload: Value,
@@ -230,7 +235,7 @@ impl AuditLog<'_> {
         let outcome = outcome_of(&mut tx, &experiment).await?;
         let mut proof = Proof {
             format: "outcome-runtime proof",
-            version: 1,
+            version: 2,
             made_at: self.0.now(),
             experiment: ProofExperiment {
                 id: experiment.id,
@@ -263,6 +268,7 @@ fn method_of(plan: &Plan) -> ProofMethod {
         alpha: plan.alpha,
         tau: plan.tau,
         guardrail_alpha: fixed.guardrail_alpha.get(),
+        harm_alpha: fixed.harm_alpha.get(),
         futility_alpha: Alpha::FUTILITY.get(),
         min_runtime_days: fixed.min_runtime_days,
     }
@@ -275,6 +281,7 @@ async fn allocation_of(tx: &mut Tx, experiment: ExperimentId) -> Result<Vec<Proo
         treatment_pct: phase.treatment_pct,
         started_at: phase.started_at.0,
         ended_at: phase.ended_at.map(|at| at.0),
+        begins: phase.begins,
     });
     Ok(shown.collect())
 }

@@ -18,6 +18,7 @@ use crate::domain::{Design, Evaluation};
 use crate::error::{Code, Error, Result, error_chain};
 use crate::ids::ExperimentId;
 use crate::principal::Principal;
+use crate::stats::{RULES, RunningState};
 use crate::store::{Measured, Origin};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::event::new_event;
@@ -134,6 +135,7 @@ async fn recompute_all(
     };
     drop(tx);
     let ranges = Arc::new(Mutex::new(ranges.into_iter()));
+    let is_check = request.is_check;
     let (sender, mut parts) = mpsc::channel(WORKERS);
     let mut workers = JoinSet::new();
     for _ in 0..WORKERS {
@@ -142,7 +144,7 @@ async fn recompute_all(
             loop {
                 let range = ranges.lock().await.next();
                 let Some((from, until)) = range else { break };
-                let part = recompute_range(&runtime, from, until).await;
+                let part = recompute_range(&runtime, from, until, is_check).await;
                 if sender.send(part).await.is_err() {
                     break;
                 }
@@ -185,18 +187,24 @@ async fn recompute_all(
     Ok(done)
 }
 
-async fn recompute_range(runtime: &Runtime, from: ExperimentId, until: ExperimentId) -> Result<Part> {
+async fn recompute_range(runtime: &Runtime, from: ExperimentId, until: ExperimentId, is_check: bool) -> Result<Part> {
     let mut tx = runtime.read().await?;
     let found = tx.measured_in(from, until).await?;
     drop(tx);
-    tokio::task::spawn_blocking(move || part_of(&found))
+    tokio::task::spawn_blocking(move || part_of(&found, is_check))
         .await
         .map_err(|e| Error::new(Code::Internal, "recomputing did not finish").because(e))
 }
 
-fn part_of(found: &[Measured]) -> Part {
+fn part_of(found: &[Measured], is_check: bool) -> Part {
     let mut part = Part { n_experiments: found.len() as u64, ..Part::default() };
     for measured in found {
+        // Rules that changed are no difference in the data.
+        if is_check && rules_of(measured).is_some_and(|rules| rules < RULES) {
+            let reason = "it was judged by the rules of an earlier version; the next poll judges it by today's";
+            part.skipped.push(format!("`{}`: {reason}", measured.slug));
+            continue;
+        }
         match recomputed(measured) {
             Ok(Outcome::Remembered(remembered)) => {
                 part.n_measured += 1;
@@ -211,6 +219,12 @@ fn part_of(found: &[Measured]) -> Part {
         }
     }
     part
+}
+
+/// Version of the rules by which its newest poll was judged; `None` where nothing can be read.
+fn rules_of(measured: &Measured) -> Option<u32> {
+    let running: RunningState = serde_json::from_str(measured.running.as_deref()?).ok()?;
+    Some(running.rules)
 }
 
 /// What an experiment should remember, as JSON.

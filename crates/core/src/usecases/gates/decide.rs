@@ -2,7 +2,7 @@
 
 use super::Gates;
 use super::decided::Decided;
-use super::launch::{launch_drift, void_launch, void_reason};
+use super::launch::{check_launch_queries, launch_drift, void_launch, void_reason};
 use super::view::GateView;
 use crate::audit::EventKind;
 use crate::domain::{ContextPackage, DecisionSubject, Experiment, Gate, GateType, Surface, Verdict};
@@ -14,7 +14,7 @@ use crate::store::Tx;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::decision::{check_words, note_refused_decision, sign};
 use crate::usecases::kernel::experiment_step::experiment_step;
-use crate::usecases::kernel::gate_context::conflicts;
+use crate::usecases::kernel::gate_context::{conflicts, may_spread};
 use crate::usecases::kernel::gate_step::gate_step;
 use crate::usecases::kernel::lookup::{gate_named, outcome_of};
 use crate::usecases::kernel::step_context::StepContext;
@@ -87,6 +87,9 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
     }
     check_words(&request.conditions, request.note.as_deref(), request.verdict)?;
     let signer = signer(runtime, request.member.as_deref(), &request.unlock).await?;
+    if gate.gate_type == GateType::LaunchApproval && !request.verdict.is_negative() {
+        check_launch_queries(runtime, gate).await?;
+    }
     let head_of_branch = launch_drift(runtime, gate).await?;
 
     let mut tx = runtime.write().await?;
@@ -125,6 +128,22 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
     })
 }
 
+/// Nobody gives a treatment to more people while harm, a breach or bad data is present.
+fn check_spread(experiment: &Experiment, gate_type: GateType, verdict: Verdict) -> Result<()> {
+    let spreads = match gate_type {
+        GateType::AnalysisReview => matches!(verdict, Verdict::Ship | Verdict::Scale),
+        GateType::ScaleApproval | GateType::ShipApproval => !verdict.is_negative(),
+        GateType::PortfolioReview | GateType::LaunchApproval | GateType::Escalation => false,
+    };
+    if !spreads || may_spread(experiment) {
+        return Ok(());
+    }
+    let result = experiment.current_result.as_ref().and_then(|result| result.read().ok());
+    let reason = result.map_or("its result cannot be read", |result| result.advice.reason.as_str());
+    Err(Error::new(Code::Conflict, format!("`{}` must not reach more people now: {reason}", experiment.slug))
+        .hint("run `outcome-runtime poll`: the gate is then replaced by one that shows what was found"))
+}
+
 /// The experiment takes the step that the gate's decision stands for.
 async fn follow_decision(
     runtime: &Runtime,
@@ -141,8 +160,10 @@ async fn follow_decision(
     }
     let outcome = outcome_of(tx, &experiment).await?;
     let verdict = decision.get().verdict;
+    check_spread(&experiment, gate.gate_type, verdict)?;
     if !verdict.is_negative() && gate.gate_type == GateType::LaunchApproval {
-        let conflicts = conflicts(tx, &experiment).await?;
+        // Two that wait for their launch do not block each other: the first that is approved wins.
+        let conflicts = conflicts(tx, &experiment, |other| other.state.status.is_polled()).await?;
         if let Some(conflict) = conflicts.first() {
             return Err(Error::new(Code::Conflict, format!("`{}` cannot launch: {conflict}", experiment.slug))
                 .hint("conclude the other experiment first, or send this one back for rework"));

@@ -9,9 +9,10 @@ use crate::store::Tx;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::experiment_step::experiment_step;
-use crate::usecases::kernel::lookup::outcome_of;
+use crate::usecases::kernel::lookup::{outcome_named, outcome_of};
+use crate::usecases::kernel::query_check::{check_queries, judging_signals, refuse_broken};
 use crate::usecases::kernel::step_context::StepContext;
-use crate::usecases::kernel::workspace_file::repo;
+use crate::usecases::kernel::workspace_file::{config, repo};
 
 /// For a launch gate: the commit to which the reported branch points now, where it can be seen.
 pub(super) async fn launch_drift(runtime: &Runtime, gate: &Gate) -> Result<Option<String>> {
@@ -28,6 +29,21 @@ pub(super) async fn launch_drift(runtime: &Runtime, gate: &Gate) -> Result<Optio
     };
     let (Some(branch), Ok(repo)) = (branch, repo(runtime).await) else { return Ok(None) };
     Ok(repo.resolve(&format!("refs/heads/{branch}")).await.ok().map(|commit| commit.to_string()))
+}
+
+/// Nobody is exposed to what cannot be measured: every query that will judge the experiment runs once. A source that does not
+/// answer now is asked again by the polls.
+pub(super) async fn check_launch_queries(runtime: &Runtime, gate: &Gate) -> Result<()> {
+    let mut tx = runtime.read().await?;
+    let outcome = outcome_named(&mut tx, &gate.outcome.to_string()).await?;
+    drop(tx);
+    let config = config(runtime).await?;
+    let mut problems = check_queries(runtime, &config, judging_signals(&outcome.spec)).await?;
+    for problem in &mut problems {
+        problem.is_broken |= problem.is_refused;
+    }
+    refuse_broken(problems, "nothing can launch that cannot be measured")?;
+    Ok(())
 }
 
 /// Why a launch approval would approve something else than what was shown.

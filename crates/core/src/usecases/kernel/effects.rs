@@ -1,26 +1,33 @@
 //! What follows from a step of an experiment, done in the same transaction: gates, flags (through the outbox), plans,
 //! results, learnings.
 
+use jiff::Timestamp;
+
 use super::flag::queue_flag;
 use super::gate_opening::open_gate;
 use super::gate_step::supersede_gates;
 use super::history::plan_of;
 use super::learning::store_learning;
 use super::new_experiment::draft_successor;
+use super::phases::n_restarts;
 use super::step_context::StepContext;
-use crate::domain::{Conclusion, Experiment, Message, MessageKey, Notice, Outcome, Plan, Stored};
-use crate::error::Result;
+use crate::domain::{
+    Conclusion, Experiment, MAX_RESTARTS, Message, MessageKey, Notice, Outcome, PhaseStart, Plan, Stored,
+};
+use crate::error::{Code, Error, Result};
 use crate::lifecycle::Effect;
 use crate::principal::Principal;
 use crate::store::Tx;
 use crate::usecases::Runtime;
 
+#[expect(clippy::too_many_arguments, reason = "all of one step; a struct would only rename them")]
 pub(super) async fn apply_effects(
     runtime: &Runtime,
     tx: &mut Tx,
     outcome: &Outcome,
     experiment: &mut Experiment,
     effects: &[Effect],
+    begins: PhaseStart,
     by: &Principal,
     context: &StepContext,
 ) -> Result<()> {
@@ -44,14 +51,7 @@ pub(super) async fn apply_effects(
                 plan_of(experiment)?;
                 let pct = experiment.hypothesis.rollout.pct(experiment.state.step).unwrap_or(0);
                 queue_flag(runtime, tx, experiment, pct).await?;
-                let is_same = tx
-                    .phase_list(experiment.id)
-                    .await?
-                    .last()
-                    .is_some_and(|phase| phase.ended_at.is_none() && phase.treatment_pct == i32::from(pct));
-                if !is_same {
-                    tx.phase_begin(experiment.id, i32::from(pct), now).await?;
-                }
+                begin_phase(tx, experiment, i32::from(pct), begins, now).await?;
             }
             Effect::SetFlagFull => {
                 plan_of(experiment)?;
@@ -85,5 +85,31 @@ pub(super) async fn apply_effects(
             }
         }
     }
+    Ok(())
+}
+
+/// Begins a stretch of time with this split, unless it goes on.
+async fn begin_phase(
+    tx: &mut Tx,
+    experiment: &Experiment,
+    treatment_pct: i32,
+    begins: PhaseStart,
+    now: Timestamp,
+) -> Result<()> {
+    let phases = tx.phase_list(experiment.id).await?;
+    if phases.last().is_some_and(|phase| phase.ended_at.is_none() && phase.treatment_pct == treatment_pct) {
+        return Ok(());
+    }
+    if begins.is_restart() && n_restarts(&phases) >= MAX_RESTARTS {
+        return Err(Error::new(
+            Code::Conflict,
+            format!(
+                "`{}` was resumed {MAX_RESTARTS} times after a statistical finding, which is the limit",
+                experiment.slug
+            ),
+        )
+        .hint("decide `iterate`: the successor gets a plan and an error budget of its own"));
+    }
+    tx.phase_begin(experiment.id, treatment_pct, begins, now).await?;
     Ok(())
 }

@@ -7,10 +7,11 @@ use super::event::new_event;
 use super::keyring::keyring;
 use super::step_context::StepContext;
 use crate::audit::EventKind;
-use crate::domain::{Experiment, Outcome};
+use crate::domain::{Experiment, Outcome, PhaseStart};
 use crate::error::{Code, Error, Result};
-use crate::lifecycle::{Effect, ExperimentEvent, transition_experiment};
+use crate::lifecycle::{Effect, ExperimentEvent, ExperimentEventKind, transition_experiment};
 use crate::principal::Principal;
+use crate::stats::HealthCode;
 use crate::store::Tx;
 use crate::usecases::Runtime;
 
@@ -34,11 +35,30 @@ pub(in crate::usecases) async fn experiment_step(
     }
     let now = runtime.now();
     tx.event_append(new_event(EventKind::Experiment(kind), experiment.id.into(), by, &event)?, now).await?;
+    let begins = phase_start(experiment, kind);
     experiment.state = next;
     experiment.updated_at = now;
-    apply_effects(runtime, tx, outcome, experiment, &effects, by, context).await?;
+    apply_effects(runtime, tx, outcome, experiment, &effects, begins, by, context).await?;
     tx.experiment_update(experiment).await?;
     Ok(effects)
+}
+
+/// How a phase begins that follows from this step, if one does.
+fn phase_start(before: &Experiment, kind: ExperimentEventKind) -> PhaseStart {
+    // Several findings can hold at once, and a pause names one of them.
+    let is_mismatch = before.current_result.as_ref().and_then(|result| result.read().ok()).is_some_and(|result| {
+        let codes = [HealthCode::SrmProven, HealthCode::ArmWithoutExposure];
+        result.health.iter().any(|finding| codes.contains(&finding.code))
+    });
+    match (before.state.pause.as_ref().map(|pause| pause.cause), kind) {
+        (Some(cause), _) if cause.is_mismatch() || (cause.is_statistical() && is_mismatch) => {
+            PhaseStart::ResumedAfterMismatch
+        }
+        (Some(cause), _) if cause.is_statistical() => PhaseStart::ResumedAfterFinding,
+        (_, ExperimentEventKind::LaunchApproved) => PhaseStart::Launch,
+        (_, ExperimentEventKind::Scaled | ExperimentEventKind::ScaleApproved) => PhaseStart::Step,
+        _ => PhaseStart::Resumed,
+    }
 }
 
 async fn check_slots(tx: &mut Tx, outcome: &Outcome) -> Result<()> {

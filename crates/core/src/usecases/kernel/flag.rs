@@ -7,7 +7,12 @@ use crate::store::Tx;
 use crate::usecases::Runtime;
 
 /// Puts the flag's next position in the outbox; an older one that was not delivered is overtaken.
-pub(super) async fn queue_flag(runtime: &Runtime, tx: &mut Tx, experiment: &Experiment, pct: u8) -> Result<()> {
+pub(in crate::usecases) async fn queue_flag(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    experiment: &Experiment,
+    pct: u8,
+) -> Result<()> {
     let now = runtime.now();
     tx.outbox_overtake_flag(experiment.id, now).await?;
     let position = Message::Flag(FlagPosition {

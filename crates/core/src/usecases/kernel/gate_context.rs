@@ -6,12 +6,13 @@ use super::dry_run::dry_run_facts;
 use super::scale::scale_of;
 use super::step_context::StepContext;
 use crate::domain::{
-    ContextPackage, Experiment, Facts, GateType, GuardrailFacts, GuardrailPlan, HypothesisFacts, LearningFacts,
-    Nullable, Outcome, OutcomeFacts, Plan, PlanFacts, Stored, Verdict,
+    ContextPackage, Experiment, ExperimentStatus, Facts, GateType, GuardrailFacts, GuardrailPlan, HypothesisFacts,
+    LearningFacts, Nullable, Outcome, OutcomeFacts, Plan, PlanFacts, Stored, Verdict,
 };
 use crate::error::Result;
 use crate::hypotheses::conflict_between;
 use crate::ids::GateId;
+use crate::lifecycle::may_go_on;
 use crate::stats::Scale;
 use crate::store::{LearningQuery, StoredLearning, Tx};
 use crate::usecases::Runtime;
@@ -56,12 +57,12 @@ pub(super) async fn context_package(
             GateType::PortfolioReview => {
                 facts.score = Some(experiment.score.clone());
                 facts.similar_learnings = Some(similar_learnings(tx, experiment).await?);
-                facts.conflicts = Some(conflicts(tx, experiment).await?);
+                facts.conflicts = Some(conflicts(tx, experiment, |other| other.state.status.occupies_slot()).await?);
             }
             GateType::LaunchApproval => {
                 facts.build = Some(Nullable(experiment.build.clone()));
                 facts.dry_run = Some(dry_run_facts(tx, outcome, experiment).await?);
-                facts.conflicts = Some(conflicts(tx, experiment).await?);
+                facts.conflicts = Some(conflicts(tx, experiment, |other| other.state.status.occupies_slot()).await?);
             }
             GateType::AnalysisReview | GateType::ScaleApproval | GateType::ShipApproval => {
                 facts.result = Some(Nullable(experiment.current_result.clone()));
@@ -72,8 +73,15 @@ pub(super) async fn context_package(
                 facts.status = Some(experiment.state.status);
             }
         }
-        if gate_type == GateType::AnalysisReview && experiment.state.step + 1 >= experiment.state.n_steps {
-            verdicts.retain(|verdict| *verdict != Verdict::Scale);
+        if gate_type == GateType::AnalysisReview {
+            let offered = |verdict: &Verdict| match verdict {
+                Verdict::Scale => may_spread(experiment) && experiment.state.step + 1 < experiment.state.n_steps,
+                Verdict::Ship => may_spread(experiment),
+                Verdict::Resume => experiment.state.status == ExperimentStatus::Paused,
+                Verdict::Extend => experiment.state.status != ExperimentStatus::Paused,
+                _ => true,
+            };
+            verdicts.retain(offered);
         }
     }
     let checklist = match gate_type {
@@ -97,6 +105,18 @@ pub(super) async fn context_package(
     })
 }
 
+/// Whether more people may get the treatment: not while it is paused, nor while harm, a breach or bad data is present.
+pub(in crate::usecases) fn may_spread(experiment: &Experiment) -> bool {
+    if experiment.state.status == ExperimentStatus::Paused {
+        return false;
+    }
+    match experiment.current_result.as_ref().map(Stored::read) {
+        None => true,
+        Some(Ok(result)) => may_go_on(&result.advice, &result.health),
+        Some(Err(_)) => false,
+    }
+}
+
 /// Conditions under which earlier gates of the experiment were approved.
 pub(in crate::usecases) async fn conditions(tx: &mut Tx, experiment: &Experiment) -> Result<Vec<String>> {
     let mut conditions = Vec::new();
@@ -109,11 +129,15 @@ pub(in crate::usecases) async fn conditions(tx: &mut Tx, experiment: &Experiment
 }
 
 /// Why the experiment gets in the way of others that are under way.
-pub(in crate::usecases) async fn conflicts(tx: &mut Tx, experiment: &Experiment) -> Result<Vec<String>> {
+pub(in crate::usecases) async fn conflicts(
+    tx: &mut Tx,
+    experiment: &Experiment,
+    counts: fn(&Experiment) -> bool,
+) -> Result<Vec<String>> {
     let others = tx.experiment_list_under_way(None).await?;
     Ok(others
         .iter()
-        .filter(|other| other.id != experiment.id && other.state.status.occupies_slot())
+        .filter(|other| other.id != experiment.id && counts(other))
         .filter_map(|other| conflict_between(&experiment.hypothesis, &other.hypothesis))
         .collect())
 }

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::phases::scope_at;
 use crate::digest::sha256_hex;
 use crate::domain::{ArmSums, ConstraintBound, Evaluation, Experiment, Plan, Stored, Variant, VariantReading};
 use crate::error::{Code, Error, Result};
@@ -330,6 +331,7 @@ impl Signals<'_> {
             launched_at: self.history.launched_at.unwrap_or(polled_at),
             is_sampled,
             has_flag_drift,
+            scope: scope_at(&self.history.allocation, polled_at),
         })
     }
 

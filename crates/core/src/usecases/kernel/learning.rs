@@ -70,7 +70,7 @@ fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext, scal
         Ok(result) => result,
         Err(problem) => return without_result(format!("Measured on {metric}, but {problem}")),
     };
-    let grade = EvidenceGrade::of(outcome.spec.design, !result.health.is_empty());
+    let grade = EvidenceGrade::of(outcome.spec.design, &result.health);
     let recommendation = result.advice.recommendation;
     let p = result.p_running;
     let is_significant = result.is_significant;
@@ -79,6 +79,7 @@ fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext, scal
         (FindingType::ConstraintDiscovered, 0.95)
     } else {
         match improvement {
+            Some(_) if result.is_kill_threshold_exceeded => (FindingType::RefutedHypothesis, 0.95),
             Some(change) if is_significant && change > 0.0 => (FindingType::ConfirmedHypothesis, 1.0 - p),
             Some(_) if is_significant => (FindingType::RefutedHypothesis, 1.0 - p),
             Some(_) if recommendation == Recommendation::KillFutility => (FindingType::RefutedHypothesis, 0.9),

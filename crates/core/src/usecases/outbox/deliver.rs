@@ -42,9 +42,24 @@ impl Outbox<'_> {
     /// When the database fails; a failing third party is noted at its message.
     #[tracing::instrument(level = "debug", name = "outbox.deliver", skip_all)]
     pub async fn deliver(self) -> Result<Vec<Delivered>> {
+        let mut done = self.deliver_flags().await?;
+        done.extend(self.deliver_kind(MessageKind::Notify).await?);
+        Ok(done)
+    }
+
+    /// Delivers the flags that are due: they do not wait for channels to people.
+    ///
+    /// # Errors
+    /// As [`Outbox::deliver`].
+    #[tracing::instrument(level = "debug", name = "outbox.deliver_flags", skip_all)]
+    pub async fn deliver_flags(self) -> Result<Vec<Delivered>> {
+        self.deliver_kind(MessageKind::Flag).await
+    }
+
+    async fn deliver_kind(self, wanted: MessageKind) -> Result<Vec<Delivered>> {
         let now = self.0.now();
         let mut tx = self.0.read().await?;
-        let due = tx.outbox_due(now, 100).await?;
+        let due = tx.outbox_due(wanted == MessageKind::Flag, now, 100).await?;
         drop(tx);
         let channels = Channels::default();
         let mut done = Vec::new();

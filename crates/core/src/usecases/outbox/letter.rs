@@ -12,6 +12,8 @@ pub(in crate::usecases) fn subject(notice: &Notice) -> String {
         Notice::GateEscalated { about } => format!("Gate `{}` was passed on", about.gate),
         Notice::GateTimedOut { about } => format!("Gate `{}` was not decided in time", about.gate),
         Notice::SignalFailing { signal, source, .. } => format!("Signal `{signal}` of `{source}` cannot be read"),
+        Notice::NobodyExposed { experiment, .. } => format!("Nobody is exposed to experiment `{experiment}`"),
+        Notice::FlagNotOff { experiment, .. } => format!("The flag of experiment `{experiment}` is not off"),
         Notice::ExperimentMoved { experiment, status } => format!("Experiment `{experiment}` {}", stands(*status)),
     }
 }
@@ -19,10 +21,7 @@ pub(in crate::usecases) fn subject(notice: &Notice) -> String {
 /// A notice as a channel delivers it. `key`: the same for each attempt. `app_url`: where the pages are.
 pub(super) fn letter(notice: &Notice, key: &str, place: Option<String>, app_url: &str) -> Letter {
     let gate_page = |about: &GateNotice| format!("{app_url}/gates/{}", about.gate);
-    let link = match notice {
-        Notice::ExperimentMoved { .. } | Notice::SignalFailing { .. } => Some(app_url.to_owned()),
-        gate => gate.gate().map(gate_page),
-    };
+    let link = Some(notice.gate().map_or_else(|| app_url.to_owned(), gate_page));
     Letter {
         key: key.to_owned(),
         kind: notice.word().to_owned(),
@@ -63,8 +62,17 @@ fn text(notice: &Notice) -> String {
             "The signal {signal} of {source} could not be read: {error}. It is tried again, and nothing is decided \
              without it."
         ),
+        Notice::NobodyExposed { detail, .. } | Notice::FlagNotOff { detail, .. } => sentence(detail),
         Notice::ExperimentMoved { experiment, status } => format!("The experiment {experiment} {}.", stands(*status)),
     }
+}
+
+/// With a capital letter and an end.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map_or_else(String::new, |first| first.to_uppercase().to_string());
+    let end = if text.ends_with(['.', '?', '!']) { "" } else { "." };
+    format!("{first}{}{end}", chars.as_str())
 }
 
 fn held(about: &GateNotice) -> String {

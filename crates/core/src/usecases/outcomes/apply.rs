@@ -1,5 +1,7 @@
 //! Storing what the outcome file declares.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -7,6 +9,7 @@ use super::Outcomes;
 use super::plan::{OutcomePlan, PlannedAction, lowers_assurance, voids};
 use crate::audit::EventKind;
 use crate::audit::replay::OutcomeCreated;
+use crate::config::Config;
 use crate::domain::{Assurance, Outcome, OutcomeSpec, OutcomeState, OutcomeStatus, Verdict};
 use crate::error::{Code, Error, Result};
 use crate::ids::OutcomeId;
@@ -19,6 +22,7 @@ use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::experiment_step::experiment_step;
 use crate::usecases::kernel::lookup::outcome_named;
 use crate::usecases::kernel::outcome_step::outcome_step;
+use crate::usecases::kernel::query_check::{QueryProblem, check_queries, judging_signals, refuse_broken};
 use crate::usecases::kernel::step_context::StepContext;
 use crate::usecases::kernel::unlock::Unlock;
 use crate::usecases::kernel::workspace_file::config;
@@ -28,6 +32,8 @@ use crate::usecases::kernel::workspace_file::config;
 pub struct Applied {
     /// The plan that was carried out.
     pub outcomes: Vec<OutcomePlan>,
+    /// Queries that could not be tried because their source did not answer, as sentences. They are tried again before a launch.
+    pub unchecked: Vec<String>,
 }
 
 impl Outcomes<'_> {
@@ -36,11 +42,13 @@ impl Outcomes<'_> {
     /// `unlock`: needed where the file lowers a gate's assurance.
     ///
     /// # Errors
-    /// [`Code::ConfigInvalid`], [`Code::PassphraseNeeded`], [`Code::Conflict`] for an outcome that is over.
+    /// [`Code::ConfigInvalid`], [`Code::PassphraseNeeded`], [`Code::Conflict`] for an outcome that is over, and the source's error
+    /// for a query that cannot run: nothing is stored then.
     #[tracing::instrument(level = "debug", name = "outcomes.apply", skip_all)]
     pub async fn apply(self, by: &Principal, unlock: Option<&Unlock>) -> Result<Applied> {
         let plans = self.0.outcomes().plan().await?;
         let config = config(self.0).await?;
+        let unchecked = check_changed(self.0, &config, &plans).await?;
         for spec in &config.outcomes {
             let Some(plan) = plans.iter().find(|plan| plan.outcome == spec.slug.as_str()) else { continue };
             match plan.action {
@@ -49,8 +57,23 @@ impl Outcomes<'_> {
                 PlannedAction::None | PlannedAction::MissingFromFile => {}
             }
         }
-        Ok(Applied { outcomes: plans })
+        Ok(Applied { outcomes: plans, unchecked })
     }
+}
+
+/// Tries the queries of what will be stored. Returns what could not be tried.
+async fn check_changed(runtime: &Runtime, config: &Arc<Config>, plans: &[OutcomePlan]) -> Result<Vec<String>> {
+    let is_changed = |spec: &&OutcomeSpec| {
+        let plan = plans.iter().find(|plan| plan.outcome == spec.slug.as_str());
+        plan.is_some_and(|plan| matches!(plan.action, PlannedAction::Create | PlannedAction::Change))
+    };
+    let mut unchecked = Vec::new();
+    for spec in config.outcomes.iter().filter(is_changed) {
+        let problems = check_queries(runtime, config, judging_signals(spec)).await?;
+        let what = format!("outcome `{}` cannot be applied", spec.slug);
+        unchecked.extend(refuse_broken(problems, &what)?.iter().map(QueryProblem::in_words));
+    }
+    Ok(unchecked)
 }
 
 async fn create_outcome(runtime: &Runtime, spec: &OutcomeSpec, by: &Principal, unlock: Option<&Unlock>) -> Result<()> {

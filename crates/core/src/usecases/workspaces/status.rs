@@ -72,7 +72,7 @@ pub struct ExperimentLine {
     pub alpha: Option<f64>,
     /// Evidence grade, A to D.
     pub grade: Option<EvidenceGrade>,
-    /// Findings about the data, as sentences; also when the latest evaluation cannot be read.
+    /// Findings about the data and the signals, as sentences; also when the latest evaluation cannot be read.
     pub health: Vec<String>,
     /// Units of the control.
     pub n_control: Option<u64>,
@@ -240,7 +240,7 @@ async fn outcome_line(runtime: &Runtime, tx: &mut Tx, outcome: &Outcome) -> Resu
         },
         deadline: outcome.state.deadline,
         signal: signal_line(runtime, tx, outcome, latest.as_ref()).await?,
-        experiments: listed.into_iter().map(experiment_line).collect(),
+        experiments: experiment_lines(tx, listed).await?,
         n_more: (total - n_listed).max(0),
         scale: spec.scale(latest.as_ref().map(|reading| &reading.sums)),
     })
@@ -272,6 +272,20 @@ async fn signal_line(
         next_poll_at: health.map(|health| health.due_at.0),
         problem: failing,
     })
+}
+
+async fn experiment_lines(tx: &mut Tx, listed: Vec<ExperimentGlance>) -> Result<Vec<ExperimentLine>> {
+    let mut lines = Vec::with_capacity(listed.len());
+    for experiment in listed {
+        let health = match experiment.state.status.is_polled() {
+            true => tx.signal_health_list(experiment.id.0).await?,
+            false => Vec::new(),
+        };
+        let mut line = experiment_line(experiment);
+        line.health.extend(health.iter().filter_map(problem));
+        lines.push(line);
+    }
+    Ok(lines)
 }
 
 fn experiment_line(experiment: ExperimentGlance) -> ExperimentLine {

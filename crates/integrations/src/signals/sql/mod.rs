@@ -164,6 +164,12 @@ impl SqlSource {
             Class::Unauthorized => ReadError::Unauthorized { source_name, detail },
             Class::Unreachable => ReadError::Unreachable { source_name, detail },
             Class::Timeout => ReadError::Timeout { source_name, limit: self.limits.statement },
+            Class::Value => ReadError::Shape {
+                source_name,
+                signal,
+                problem: detail,
+                hint: "guard the division, as in `x / nullif(y, 0)`".to_owned(),
+            },
             Class::Query => {
                 let position = postgres::position(said);
                 let origin = asked.zip(position).and_then(|((query, statement), at)| statement.origin(query, at));
@@ -359,6 +365,8 @@ enum Class {
     Unauthorized,
     Unreachable,
     Timeout,
+    /// The values in the window, not the query.
+    Value,
     Query,
 }
 
@@ -368,6 +376,7 @@ fn classify(dialect: Dialect, code: &str, said: &dyn sqlx::error::DatabaseError)
         Dialect::Postgres => match code {
             // https://www.postgresql.org/docs/current/errcodes-appendix.html
             "57014" => Class::Timeout,
+            "22012" => Class::Value,
             "42501" => Class::Unauthorized,
             _ if code.starts_with("28") => Class::Unauthorized,
             _ if code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") => Class::Unreachable,

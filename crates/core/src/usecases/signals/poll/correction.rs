@@ -11,7 +11,7 @@ use serde_json::json;
 use super::gathered::Gathered;
 use super::measurement::measurements;
 use super::memory::{plan_signals, running_of};
-use super::sources::read_phases;
+use super::sources::{Job, read_phases};
 use crate::audit::EventKind;
 use crate::config::Config;
 use crate::domain::{Experiment, Outcome, Plan, Reading, SignalSpec, VariantReading};
@@ -50,12 +50,12 @@ struct RereadPoll {
 pub(super) async fn reread(
     runtime: &Runtime,
     config: &Config,
-    experiment: &Experiment,
-    plan: &Plan,
+    job: &Job,
     gathered: &Gathered,
     now: Timestamp,
 ) -> Result<Option<Reread>> {
-    let Some(poll) = gathered.poll(plan, experiment, now) else { return Ok(None) };
+    let Job { experiment, plan, .. } = job;
+    let Some(poll) = gathered.poll(plan, experiment.launched_at.unwrap_or(now), now) else { return Ok(None) };
     if !running_of(experiment)?.is_some_and(|previous| is_restated(&poll, previous)) {
         return Ok(None);
     }

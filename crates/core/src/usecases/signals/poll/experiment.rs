@@ -1,25 +1,34 @@
 //! One experiment in a round: what its sources said, the evaluation, and the step that follows are written in one
 //! transaction.
 
+use std::sync::Arc;
+
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::correction::{correct, reread, store_reread};
-use super::health::{health_failed, health_ok, signal_state};
+use super::correction::{Reread, correct, reread, store_reread};
+use super::flag_off::put_off_again;
+use super::gathered::Gathered;
+use super::health::{health_failed, health_of, health_ok};
 use super::memory::{plan_signals, remember, running_of};
-use super::policy::follow;
-use super::sources::gather;
+use super::policy::{Found, follow};
+use super::silence::silence;
+use super::sources::{Job, gather};
 use super::store::{log_readings, store_readings};
-use super::weeks::Weeks;
 use crate::config::Config;
-use crate::domain::{Experiment, ExperimentStatus, Outcome, Plan};
+use crate::domain::{Experiment, ExperimentStatus};
 use crate::error::Result;
-use crate::evaluation::{evaluate_poll, evaluate_series, is_restated};
-use crate::stats::Blocks;
+use crate::evaluation::{Judged, Poll, evaluate_guards, evaluate_poll, evaluate_series, is_restated};
+use crate::lifecycle::statistical_finding;
+use crate::stats::{Blocks, RunningState};
+use crate::store::Tx;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::lease::{Lease, write_leased};
 use crate::usecases::kernel::lookup::experiment_named;
+use crate::usecases::kernel::phases::{is_on, on_since};
+use crate::usecases::kernel::workspace_file::is_pushed;
 
 /// What one round found about an experiment.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -35,27 +44,57 @@ pub struct PolledExperiment {
     pub reason: Option<String>,
 }
 
-#[tracing::instrument(level = "debug", name = "poll.experiment", skip_all, fields(experiment = %experiment.slug))]
-pub(super) async fn poll_experiment(
+/// What the sources of one experiment said.
+pub(super) struct Asked {
+    job: Arc<Job>,
+    gathered: Gathered,
+    /// The past, read again, where the source restated it.
+    reread: Option<Reread>,
+    now: Timestamp,
+}
+
+/// What a judgement rests on.
+enum Basis {
+    /// The primary signal and the constraints.
+    Whole,
+    /// The constraints alone: nothing of it is kept.
+    Constraints,
+}
+
+/// Asks the sources of an experiment. Nothing is written here.
+#[tracing::instrument(level = "debug", name = "poll.ask", skip_all, fields(experiment = %job.experiment.slug))]
+pub(super) async fn ask_experiment(runtime: &Runtime, config: &Arc<Config>, job: Arc<Job>) -> Result<Asked> {
+    let now = runtime.now();
+    let gathered = gather(runtime, config, &job, now).await?;
+    let reread = reread(runtime, config, &job, &gathered, now).await?;
+    Ok(Asked { job, gathered, reread, now })
+}
+
+/// Writes what the sources said, and takes the step that follows.
+#[tracing::instrument(level = "debug", name = "poll.experiment", skip_all, fields(experiment = %asked.job.experiment.slug))]
+pub(super) async fn take_experiment(
     runtime: &Runtime,
     lease: &Lease,
     config: &Config,
-    outcome: &Outcome,
-    experiment: &Experiment,
-    plan: &Plan,
+    asked: Asked,
     failures: &mut Vec<String>,
 ) -> Result<PolledExperiment> {
-    let now = runtime.now();
-    let gathered = gather(runtime, config, outcome, experiment, plan, now).await?;
-    let reread = reread(runtime, config, experiment, plan, &gathered, now).await?;
+    let Asked { job, gathered, reread, now } = asked;
+    let Job { outcome, plan, .. } = &*job;
     failures.extend(reread.iter().filter_map(|reread| reread.failure.clone()));
+    let reread = reread.unwrap_or_default();
     let mut tx = write_leased(runtime, lease).await?;
-    let mut experiment = experiment_named(&mut tx, &experiment.id.to_string()).await?;
-    let poll = gathered.poll(plan, &experiment, now);
+    let mut experiment = experiment_named(&mut tx, &job.experiment.id.to_string()).await?;
+    // Somebody decided while the sources were asked: what was read belongs to another situation, and is asked for again.
+    let is_overtaken = experiment.state != job.experiment.state || tx.phase_list(experiment.id).await? != job.phases;
+    if is_overtaken || !experiment.state.status.is_polled() {
+        return Ok(said(&experiment, None));
+    }
+    let launched_at = experiment.launched_at.unwrap_or(now);
+    let poll = gathered.poll(plan, launched_at, now);
     let previous = running_of(&experiment)?.cloned();
     // Another program may have polled meanwhile: what is stored now decides.
     let restated = poll.as_ref().zip(previous.as_ref()).filter(|(poll, previous)| is_restated(poll, previous));
-    let reread = reread.unwrap_or_default();
     let readings = store_readings(runtime, config, &mut tx, outcome, &experiment, plan, &gathered, now).await?;
     let n_reread = match restated {
         Some(_) => store_reread(runtime, &mut tx, outcome, &experiment, plan, &reread, now).await?,
@@ -64,39 +103,102 @@ pub(super) async fn poll_experiment(
     if readings + n_reread > 0 {
         log_readings(&mut tx, experiment.id, now).await?;
     }
-    for signal in plan_signals(plan) {
-        match gathered.failures.iter().find(|(name, _)| *name == signal.name) {
-            Some((_, error)) => {
-                failures.push(health_failed(runtime, &mut tx, experiment.id.0, signal, error).await?);
-            }
-            None => health_ok(runtime, &mut tx, experiment.id.0, signal).await?,
-        }
-    }
+    failures.extend(keep_health(runtime, config, &mut tx, &job, &experiment, &gathered).await?);
     let corrected = match restated {
         Some(restated) => correct(&mut tx, &experiment, plan, restated, &reread, now).await?,
         None => None,
     };
-    let evaluated = match (&poll, &gathered.weeks) {
-        (Some(poll), None) => evaluate_poll(plan, poll, corrected.as_ref().or(previous.as_ref()))?,
-        (Some(poll), Some(Weeks { pre, post, scale, .. })) => {
+    let evaluated = judge(&job, &gathered, poll.as_ref(), corrected.as_ref().or(previous.as_ref()), now)?;
+    if let Some((judged, Basis::Whole)) = &evaluated {
+        remember(&mut experiment, plan, judged, now, readings)?;
+    }
+    let is_whole = matches!(evaluated, Some((_, Basis::Whole)));
+    let judged = evaluated.map(|(judged, _)| judged);
+    tx.experiment_update(&experiment).await?;
+    let phases = tx.phase_list(experiment.id).await?;
+    let silence = silence(outcome, plan, &gathered, &phases, now);
+    if let Some(silence) = silence.as_ref().filter(|silence| silence.as_finding().is_said(now)) {
+        failures.push(silence.tell(runtime, &mut tx, &experiment, plan, now).await?);
+    }
+    if let Some(drift) = gathered.drift.as_deref().filter(|_| !is_on(&phases)) {
+        failures.push(put_off_again(runtime, &mut tx, &experiment, drift).await?);
+    }
+    let found = Found {
+        drift: gathered.drift.as_deref(),
+        judged: judged.as_ref(),
+        is_whole,
+        silence: silence.as_ref(),
+        health: health_of(&mut tx, outcome, &experiment, plan, on_since(&phases), now).await?,
+    };
+    follow(runtime, &mut tx, outcome, &mut experiment, plan, &phases, &found).await?;
+    tx.commit().await?;
+    Ok(said(&experiment, judged.as_ref()))
+}
+
+/// What the statistics make of what was read. Where the primary signal could not be read, the constraints speak alone, and only
+/// if they speak against the treatment.
+fn judge(
+    job: &Job,
+    gathered: &Gathered,
+    poll: Option<&Poll>,
+    previous: Option<&RunningState>,
+    now: Timestamp,
+) -> Result<Option<(Judged, Basis)>> {
+    let plan = &job.plan;
+    let whole = match (poll, gathered.weeks()) {
+        (Some(poll), None) => evaluate_poll(plan, poll, previous)?,
+        (Some(poll), Some(weeks)) => {
+            let (pre, post, scale) = (&weeks.pre, &weeks.post, &weeks.scale);
             let blocks = Blocks { pre, post, target: plan.target.unwrap_or(f64::MAX), scale };
-            Some(evaluate_series(plan, poll, &blocks, previous.as_ref())?)
+            Some(evaluate_series(plan, poll, &blocks, previous)?)
         }
         (None, _) => None,
     };
-    if let Some(evaluated) = &evaluated {
-        remember(&mut experiment, plan, evaluated, now, readings)?;
+    if let Some(whole) = whole {
+        return Ok(Some((whole, Basis::Whole)));
     }
-    tx.experiment_update(&experiment).await?;
-    if experiment.state.status.is_evaluated() {
-        let status = signal_state(&mut tx, outcome, &experiment, plan, now).await?;
-        follow(runtime, &mut tx, outcome, &mut experiment, plan, &gathered, evaluated.as_ref(), status).await?;
+    let launched_at = job.experiment.launched_at.unwrap_or(now);
+    let alone = evaluate_guards(plan, &gathered.guards_alone(plan, launched_at, now), previous)?;
+    let Judged { evaluated, .. } = &alone;
+    Ok(statistical_finding(&evaluated.advice, &evaluated.health).is_some().then_some((alone, Basis::Constraints)))
+}
+
+/// Keeps how each signal did. One that was not waited for is asked again. Returns the failures as sentences.
+async fn keep_health(
+    runtime: &Runtime,
+    config: &Config,
+    tx: &mut Tx,
+    job: &Job,
+    experiment: &Experiment,
+    gathered: &Gathered,
+) -> Result<Vec<String>> {
+    let mut failures = Vec::new();
+    for (position, signal) in plan_signals(&job.plan).enumerate() {
+        let subject = experiment.id.0;
+        let error = gathered.failures.iter().find(|(name, _)| *name == signal.name);
+        let is_read = match position.checked_sub(1) {
+            None => gathered.primary.is_some(),
+            Some(index) => gathered.guards.contains_key(&index),
+        };
+        match error {
+            Some((_, error)) => failures.push(health_failed(runtime, tx, subject, signal, error).await?),
+            None if !is_read => {}
+            None if is_pushed(config, &signal.source) => {
+                let pushed = tx.measurement_last_pushed(experiment.id, &signal.name).await?;
+                health_ok(runtime, tx, subject, signal, pushed).await?;
+            }
+            None => health_ok(runtime, tx, subject, signal, Some(runtime.now())).await?,
+        }
     }
-    tx.commit().await?;
-    Ok(PolledExperiment {
+    Ok(failures)
+}
+
+fn said(experiment: &Experiment, judged: Option<&Judged>) -> PolledExperiment {
+    let advice = judged.map(|judged| &judged.evaluated.advice);
+    PolledExperiment {
         experiment: experiment.slug.to_string(),
         status: experiment.state.status,
-        verdict: evaluated.as_ref().and_then(|e| json!(e.advice.recommendation).as_str().map(ToOwned::to_owned)),
-        reason: evaluated.map(|judged| judged.evaluated.advice.reason),
-    })
+        verdict: advice.and_then(|advice| json!(advice.recommendation).as_str().map(ToOwned::to_owned)),
+        reason: advice.map(|advice| advice.reason.clone()),
+    }
 }

@@ -1,62 +1,106 @@
 //! Everything that was read for one experiment in a round.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::weeks::Weeks;
-use crate::domain::{ArmSums, Experiment, Plan, Reading, VariantReading};
+use crate::domain::{ArmSums, Plan, Reading, VariantReading};
 use crate::error::Error;
 use crate::evaluation::{Guard, PhaseReadings, Poll};
 use crate::store::AllocationPhase;
+use crate::usecases::kernel::phases::{is_on, scope_at};
 
-/// Everything that was read for one experiment.
+/// Readings by allocation phase.
+pub(super) type ByPhase = Vec<(i32, Reading<Vec<VariantReading>>)>;
+
+/// Everything that was read for one experiment. What is in none of its lists was not waited for.
 pub(super) struct Gathered {
     pub(super) phases: Vec<AllocationPhase>,
-    pub(super) primary: Vec<(i32, Reading<Vec<VariantReading>>)>,
-    /// Instead of `primary`, where there is no control group.
-    pub(super) weeks: Option<Weeks>,
-    pub(super) guards: Vec<GatheredGuard>,
+    /// `None` until the primary signal was read.
+    pub(super) primary: Option<Primary>,
+    /// By position in the plan's guardrails.
+    pub(super) guards: BTreeMap<usize, GatheredGuard>,
+    /// By name of the signal.
     pub(super) failures: Vec<(String, Error)>,
     pub(super) drift: Option<String>,
 }
 
+/// The primary signal.
+pub(super) enum Primary {
+    /// Where a flag splits units.
+    ByVariant(ByPhase),
+    /// Where there is no control group.
+    Weekly(Weeks),
+}
+
 pub(super) struct GatheredGuard {
-    pub(super) index: usize,
-    pub(super) by_variant: Vec<(i32, Reading<Vec<VariantReading>>)>,
+    pub(super) by_variant: ByPhase,
     pub(super) level: Option<Reading<ArmSums>>,
 }
 
 impl Gathered {
+    pub(super) fn new(phases: Vec<AllocationPhase>) -> Self {
+        Self { phases, primary: None, guards: BTreeMap::new(), failures: Vec::new(), drift: None }
+    }
+
+    /// The primary signal's readings by variant; empty where there are none.
+    pub(super) fn by_variant(&self) -> &[(i32, Reading<Vec<VariantReading>>)] {
+        match &self.primary {
+            Some(Primary::ByVariant(readings)) => readings,
+            Some(Primary::Weekly(_)) | None => &[],
+        }
+    }
+
+    /// The primary signal's weeks, where there is no control group.
+    pub(super) fn weeks(&self) -> Option<&Weeks> {
+        match &self.primary {
+            Some(Primary::Weekly(weeks)) => Some(weeks),
+            Some(Primary::ByVariant(_)) | None => None,
+        }
+    }
+
     /// What the statistics are given; `None` without a reading of the primary signal.
-    pub(super) fn poll(&self, plan: &Plan, experiment: &Experiment, now: Timestamp) -> Option<Poll> {
-        let pct = |phase| self.phases.iter().find(|known| known.phase == phase).map_or(50, |known| known.treatment_pct);
-        let phases = |readings: &[(i32, Reading<Vec<VariantReading>>)]| -> Vec<PhaseReadings> {
-            let of = |(phase, reading): &(i32, Reading<Vec<VariantReading>>)| PhaseReadings {
-                phase: *phase,
-                treatment_pct: pct(*phase),
-                arms: reading.data.clone(),
-            };
-            readings.iter().map(of).collect()
+    pub(super) fn poll(&self, plan: &Plan, launched_at: Timestamp, now: Timestamp) -> Option<Poll> {
+        let as_of = match &self.primary {
+            Some(Primary::Weekly(_)) => now,
+            Some(Primary::ByVariant(readings)) => readings.iter().map(|(_, reading)| reading.window.to).max()?,
+            None => return None,
         };
+        Some(Poll { as_of, ..self.guards_alone(plan, launched_at, now) })
+    }
+
+    /// The same with whatever was read.
+    pub(super) fn guards_alone(&self, plan: &Plan, launched_at: Timestamp, now: Timestamp) -> Poll {
         // A constraint that could not be read stays in: its required proof is then missing, and nothing ships.
-        let guard = |index: usize| match self.guards.iter().find(|guard| guard.index == index) {
+        let guard = |index: usize| match self.guards.get(&index) {
             Some(guard) => Guard {
                 index,
-                phases: phases(&guard.by_variant),
+                phases: self.with_shares(&guard.by_variant),
                 level: guard.level.as_ref().map(|reading| reading.data),
             },
             None => Guard { index, phases: Vec::new(), level: None },
         };
-        let as_of = match &self.weeks {
-            Some(_) => now,
-            None => self.primary.iter().map(|(_, reading)| reading.window.to).max()?,
-        };
-        Some(Poll {
-            as_of,
-            phases: phases(&self.primary),
+        let readings = self.by_variant();
+        Poll {
+            as_of: now,
+            phases: self.with_shares(readings),
             guards: (0..plan.guardrails.len()).map(guard).collect(),
-            launched_at: experiment.launched_at.unwrap_or(now),
-            is_sampled: self.primary.iter().any(|(_, reading)| !reading.warnings.is_empty()),
-            has_flag_drift: self.drift.is_some(),
-        })
+            launched_at,
+            is_sampled: readings.iter().any(|(_, reading)| !reading.warnings.is_empty()),
+            // Of a flag that is off, it says nothing about who is in which arm.
+            has_flag_drift: self.drift.is_some() && is_on(&self.phases),
+            scope: scope_at(&self.phases, now),
+        }
+    }
+
+    fn with_shares(&self, readings: &[(i32, Reading<Vec<VariantReading>>)]) -> Vec<PhaseReadings> {
+        let pct = |phase| self.phases.iter().find(|known| known.phase == phase).map_or(50, |known| known.treatment_pct);
+        let of = |(phase, reading): &(i32, Reading<Vec<VariantReading>>)| PhaseReadings {
+            phase: *phase,
+            treatment_pct: pct(*phase),
+            arms: reading.data.clone(),
+        };
+        readings.iter().map(of).collect()
     }
 }

@@ -4,8 +4,10 @@ use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::memory::plan_signals;
 use crate::domain::{Experiment, Message, MessageKey, Notice, Outcome, Plan, SignalSpec};
 use crate::error::{Error, Result, error_chain};
+use crate::present::instant;
 use crate::store::{Instant, SignalHealth, Tx};
 use crate::usecases::Runtime;
 
@@ -31,8 +33,15 @@ impl Due {
     }
 }
 
-/// Marks a good reading and sets the next one.
-pub(super) async fn health_ok(runtime: &Runtime, tx: &mut Tx, subject: uuid::Uuid, signal: &SignalSpec) -> Result<()> {
+/// Marks a good reading and sets the next one. `read_at`: when the reading came; `None` where a source that pushes has not pushed
+/// yet, which says nothing.
+pub(super) async fn health_ok(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    subject: uuid::Uuid,
+    signal: &SignalSpec,
+    read_at: Option<Timestamp>,
+) -> Result<()> {
     let now = runtime.now();
     let interval = signal.poll_interval.get();
     // Jitter of up to 5 % keeps many signals from asking a source at the same instant; never later than the interval.
@@ -42,9 +51,10 @@ pub(super) async fn health_ok(runtime: &Runtime, tx: &mut Tx, subject: uuid::Uui
     let health = SignalHealth {
         signal: signal.name.clone(),
         due_at: Instant(next),
-        last_ok_at: Some(Instant(now)),
+        last_ok_at: read_at.map(Instant),
         failures: 0,
         breaches: 0,
+        failing_since: None,
         last_error: None,
     };
     tx.signal_health_put(subject, &health).await
@@ -66,9 +76,10 @@ pub(super) async fn health_failed(
     let health = SignalHealth {
         signal: signal.name.clone(),
         due_at: Instant(now.checked_add(wait).unwrap_or(now)),
-        last_ok_at: before.and_then(|health| health.last_ok_at),
+        last_ok_at: before.as_ref().and_then(|health| health.last_ok_at),
         failures,
         breaches: 0,
+        failing_since: before.as_ref().and_then(|health| health.failing_since).or(Some(Instant(now))),
         last_error: Some(text.clone()),
     };
     tx.signal_health_put(subject, &health).await?;
@@ -85,21 +96,52 @@ pub(super) async fn health_failed(
     Ok(format!("`{}` from `{}`: {text}", signal.name, signal.source))
 }
 
-/// The detail of a signal that has had no good reading for longer than the outcome allows.
-pub(super) async fn signal_state(
+/// What the health of an experiment's signals comes to: primary and constraints alike.
+#[derive(Debug, Default)]
+pub(super) struct SignalFindings {
+    /// The signal that has been failing for the longest time: a sentence, attempts, since when.
+    pub(super) failing: Option<(String, u32, Timestamp)>,
+    /// A signal that has had no good reading for longer than the outcome allows, as a sentence.
+    pub(super) stale: Option<String>,
+}
+
+/// Looks at every signal that the plan reads. `on_since`: when the flag was last turned on; before that nobody was at risk, and
+/// nothing may have been read.
+pub(super) async fn health_of(
     tx: &mut Tx,
     outcome: &Outcome,
     experiment: &Experiment,
     plan: &Plan,
+    on_since: Option<Timestamp>,
     now: Timestamp,
-) -> Result<Option<String>> {
-    let health = tx.signal_health_get(experiment.id.0, &plan.signal.name).await?;
-    let last = health.and_then(|health| health.last_ok_at).map(|at| at.0).or(experiment.launched_at).unwrap_or(now);
-    let age = now.duration_since(last);
-    Ok((age > outcome.spec.staleness.get()).then(|| {
-        format!(
-            "`{}` has had no good reading since {last}, which is longer than {} allows",
-            plan.signal.name, outcome.spec.staleness
-        )
-    }))
+) -> Result<SignalFindings> {
+    let mut found = SignalFindings::default();
+    let at_risk_since = |at: Timestamp| on_since.map_or(at, |on| on.max(at));
+    for signal in plan_signals(plan) {
+        let Some(health) = tx.signal_health_get(experiment.id.0, &signal.name).await? else { continue };
+        let since = health.failing_since.map(|since| at_risk_since(since.0));
+        if let (Some(since), Some(error)) = (since, &health.last_error)
+            && found.failing.as_ref().is_none_or(|(.., earliest)| since < *earliest)
+        {
+            let detail = format!(
+                "`{}` could not be read {} times in a row since {}: {error}",
+                signal.name,
+                health.failures,
+                instant(since)
+            );
+            found.failing = Some((detail, u32::try_from(health.failures).unwrap_or(u32::MAX), since));
+        }
+        let last = at_risk_since(health.last_ok_at.map(|at| at.0).or(experiment.launched_at).unwrap_or(now));
+        if now.duration_since(last) > outcome.spec.staleness.get() {
+            found.stale.get_or_insert_with(|| {
+                format!(
+                    "`{}` has had no good reading since {}, which is longer than {} allows",
+                    signal.name,
+                    instant(last),
+                    outcome.spec.staleness
+                )
+            });
+        }
+    }
+    Ok(found)
 }

@@ -125,7 +125,7 @@ impl<'r> Levels<'r> {
             match reading {
                 Ok(reading) => {
                     store_level(runtime, &mut tx, outcome, signal, reading, *at).await?;
-                    health_ok(runtime, &mut tx, outcome.id.0, signal).await?;
+                    health_ok(runtime, &mut tx, outcome.id.0, signal, Some(*at)).await?;
                     stored.n_levels += 1;
                 }
                 Err(error) => {

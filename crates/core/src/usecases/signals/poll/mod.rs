@@ -2,6 +2,7 @@
 
 mod correction;
 mod experiment;
+mod flag_off;
 mod gathered;
 mod health;
 mod levels;
@@ -9,6 +10,7 @@ mod measurement;
 mod memory;
 mod policy;
 mod round;
+mod silence;
 mod sources;
 pub(super) mod store;
 mod weeks;

@@ -1,27 +1,38 @@
 //! One round of reading and judging: what the daemon does on a schedule and the CLI by hand.
 //!
-//! Sources are asked outside of any transaction. What was said about an experiment, its evaluation and the step that follows are
-//! then written in one; the levels of outcomes are written many at a time. A failing source marks its signal, alerts, and never
-//! decides.
+//! Experiments come before the levels of outcomes, and their sources are asked side by side, outside of any transaction. What was
+//! said about an experiment, its evaluation and the step that follows are then written in one; a flag is delivered right after its
+//! step. The levels of outcomes are written many at a time. A failing source marks its signal, alerts, and never decides.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use super::experiment::{PolledExperiment, poll_experiment};
+use super::experiment::{Asked, PolledExperiment, ask_experiment, take_experiment};
+use super::flag_off::check_off;
 use super::health::Due;
 use super::levels::{Levels, Stored};
 use super::memory::plan_signals;
+use super::sources::Job;
 use crate::config::Config;
-use crate::domain::{Outcome, OutcomeStatus};
-use crate::error::{Result, error_chain};
+use crate::domain::{Experiment, Outcome, OutcomeStatus};
+use crate::error::{Code, Error, Result, error_chain};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::history::plan_of;
 use crate::usecases::kernel::lease::{Lease, is_lost, release_poll_lease, take_poll_lease};
 use crate::usecases::kernel::lookup::outcome_named;
+use crate::usecases::kernel::phases::is_on;
 use crate::usecases::kernel::workspace_file::config;
+use crate::usecases::outbox::Delivered;
 use crate::usecases::signals::Signals;
+
+/// Most experiments that are asked about at the same time.
+const MAX_ASKED: usize = 64;
 
 /// What is polled.
 #[derive(Debug, Clone, Default)]
@@ -62,7 +73,27 @@ impl Signals<'_> {
         release_poll_lease(self.0, lease).await?;
         done
     }
+
+    /// The same, after waiting up to 30 seconds for a round that is running.
+    ///
+    /// # Errors
+    /// As [`Signals::poll`]. A round that still could not begin is `is_skipped`.
+    pub async fn poll_patiently(self, request: &PollRequest) -> Result<Polled> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let done = self.poll(request).await?;
+            if !done.is_skipped || Instant::now() >= until {
+                return Ok(done);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
 }
+
+/// How long a round waits for one that is running.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it looks whether that one has ended.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// What all of a round needs.
 struct Round<'r> {
@@ -85,8 +116,6 @@ impl Polled {
 
 #[tracing::instrument(level = "debug", name = "poll.round", skip_all, fields(is_forced = request.is_forced))]
 async fn poll_round(runtime: &Runtime, lease: &Lease, request: &PollRequest) -> Result<Polled> {
-    runtime.gates().sweep().await?;
-    let expired = runtime.outcomes().sweep().await?;
     let mut tx = runtime.read().await?;
     let outcomes = match &request.outcome {
         Some(reference) => vec![outcome_named(&mut tx, reference).await?],
@@ -99,19 +128,20 @@ async fn poll_round(runtime: &Runtime, lease: &Lease, request: &PollRequest) -> 
         config: config(runtime).await.ok(),
         due: Due::now(runtime, request.is_forced).await?,
         levels: Levels::new(runtime, lease),
-        done: Polled { expired, ..Polled::default() },
+        done: Polled::default(),
     };
-    if !round.done.expired.is_empty() {
-        deliver(&mut round).await?;
-    }
-    for outcome in outcomes.iter().filter(|outcome| outcome.state.status != OutcomeStatus::Draft) {
-        if outcome.state.status == OutcomeStatus::Active {
-            poll_levels(&mut round, outcome).await?;
-        }
-        poll_experiments(&mut round, outcome).await?;
+    deliver_flags(&mut round).await?;
+    poll_experiments(&mut round, &outcomes).await?;
+    runtime.gates().sweep().await?;
+    round.done.expired = runtime.outcomes().sweep().await?;
+    deliver_flags(&mut round).await?;
+    for outcome in outcomes.iter().filter(|outcome| outcome.state.status == OutcomeStatus::Active) {
+        poll_levels(&mut round, outcome).await?;
     }
     store_levels(&mut round).await?;
     deliver(&mut round).await?;
+    round.done.failures.extend(check_off(runtime).await);
+    deliver_flags(&mut round).await?;
     Ok(round.done)
 }
 
@@ -124,10 +154,22 @@ async fn file(round: &Round<'_>) -> Result<Arc<Config>> {
 }
 
 async fn deliver(round: &mut Round<'_>) -> Result<()> {
-    for failed in round.runtime.outbox().deliver().await?.into_iter().filter(|delivered| !delivered.is_done) {
+    let delivered = round.runtime.outbox().deliver().await?;
+    note_undelivered(round, delivered);
+    Ok(())
+}
+
+/// Flags do not wait for channels to people.
+async fn deliver_flags(round: &mut Round<'_>) -> Result<()> {
+    let delivered = round.runtime.outbox().deliver_flags().await?;
+    note_undelivered(round, delivered);
+    Ok(())
+}
+
+fn note_undelivered(round: &mut Round<'_>, delivered: Vec<Delivered>) {
+    for failed in delivered.into_iter().filter(|delivered| !delivered.is_done) {
         round.done.failures.push(format!("{}: {}", failed.kind, failed.outcome));
     }
-    Ok(())
 }
 
 async fn poll_levels<'r>(round: &mut Round<'r>, outcome: &'r Outcome) -> Result<()> {
@@ -147,47 +189,93 @@ async fn store_levels(round: &mut Round<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn poll_experiments(round: &mut Round<'_>, outcome: &Outcome) -> Result<()> {
-    let mut tx = round.runtime.read().await?;
-    let open = tx.experiment_list_under_way(Some(outcome.id)).await?;
-    drop(tx);
-    for experiment in open.iter().filter(|experiment| experiment.state.status.is_polled()) {
-        let plan = match plan_of(experiment) {
-            Ok(plan) => plan,
-            Err(error) => {
-                round.done.failures.push(format!("{}: {}", experiment.slug, error.message()));
+/// Asks about all experiments that are due side by side, and takes each as soon as its sources have answered.
+async fn poll_experiments(round: &mut Round<'_>, outcomes: &[Outcome]) -> Result<()> {
+    let jobs = due_experiments(round, outcomes).await?;
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let config = match file(round).await {
+        Ok(config) => config,
+        Err(error) => {
+            let failure = |job: &Arc<Job>| format!("{}: {}", job.experiment.slug, error_chain(&error));
+            round.done.failures.extend(jobs.iter().map(failure));
+            return Ok(());
+        }
+    };
+    let limit = Arc::new(Semaphore::new(MAX_ASKED));
+    let mut asking = JoinSet::new();
+    for (position, job) in jobs.iter().enumerate() {
+        let (runtime, config, job) = (round.runtime.clone(), Arc::clone(&config), Arc::clone(job));
+        let limit = Arc::clone(&limit);
+        asking.spawn(async move {
+            let _permit = limit.acquire_owned().await;
+            (position, ask_experiment(&runtime, &config, job).await)
+        });
+    }
+    let mut polled = Vec::new();
+    while let Some(answer) = asking.join_next().await {
+        let (position, asked) =
+            answer.map_err(|e| Error::new(Code::Internal, "asking about an experiment ended early").because(e))?;
+        let Some(job) = jobs.get(position) else { continue };
+        polled.extend(take(round, &config, job, asked).await?.map(|polled| (position, polled)));
+    }
+    // In the order in which they were created, whichever source was the fastest.
+    polled.sort_unstable_by_key(|(position, _)| *position);
+    round.done.experiments.extend(polled.into_iter().map(|(_, polled)| polled));
+    Ok(())
+}
+
+/// The experiments that are due. Those that wait with their flag off are left as they are.
+async fn due_experiments(round: &mut Round<'_>, outcomes: &[Outcome]) -> Result<Vec<Arc<Job>>> {
+    let mut jobs = Vec::new();
+    for outcome in outcomes.iter().filter(|outcome| outcome.state.status != OutcomeStatus::Draft) {
+        let mut tx = round.runtime.read().await?;
+        let open = tx.experiment_list_under_way(Some(outcome.id)).await?;
+        for experiment in open.into_iter().filter(|experiment| experiment.state.status.is_polled()) {
+            let phases = tx.phase_list(experiment.id).await?;
+            if experiment.state.status.is_waiting() && !is_on(&phases) {
                 continue;
             }
-        };
-        // A constraint may be read more often than the primary signal: whatever is due first brings the round.
-        if !plan_signals(&plan).any(|signal| round.due.has(experiment.id.0, signal)) {
-            continue;
-        }
-        // Its sources may be slow, and no level waits for them.
-        store_levels(round).await?;
-        let polled = match file(round).await {
-            Ok(config) => {
-                let (runtime, lease, failures) = (round.runtime, round.lease, &mut round.done.failures);
-                poll_experiment(runtime, lease, &config, outcome, experiment, &plan, failures).await
-            }
-            Err(error) => Err(error),
-        };
-        match polled {
-            Ok(polled) => {
-                let is_moved = polled.status != experiment.state.status;
-                round.done.experiments.push(polled);
-                // A flag must not stay on while other sources are waited for.
-                if is_moved {
-                    deliver(round).await?;
+            match plan_of(&experiment) {
+                // A constraint may be read more often than the primary signal: whatever is due first brings the round.
+                Ok(plan) if plan_signals(&plan).any(|signal| round.due.has(experiment.id.0, signal)) => {
+                    jobs.push(Arc::new(Job { outcome: outcome.clone(), experiment, plan, phases }));
                 }
-            }
-            Err(error) if is_lost(round.lease) => return Err(error),
-            // One experiment in trouble (a tampered row, say) must not keep the others from being watched.
-            Err(error) => {
-                tracing::error!(experiment = %experiment.slug, code = %error.code(), "Polling failed: {error}");
-                round.done.failures.push(format!("{}: {}", experiment.slug, error_chain(&error)));
+                Ok(_) => {}
+                Err(error) => round.done.failures.push(format!("{}: {}", experiment.slug, error.message())),
             }
         }
     }
-    Ok(())
+    Ok(jobs)
+}
+
+/// Writes what the sources of one experiment said. One experiment in trouble (a tampered row, say) does not keep the others from
+/// being watched.
+async fn take(
+    round: &mut Round<'_>,
+    config: &Config,
+    job: &Job,
+    asked: Result<Asked>,
+) -> Result<Option<PolledExperiment>> {
+    let Experiment { slug, state, .. } = &job.experiment;
+    let taken = match asked {
+        Ok(asked) => take_experiment(round.runtime, round.lease, config, asked, &mut round.done.failures).await,
+        Err(error) => Err(error),
+    };
+    match taken {
+        Ok(polled) => {
+            // A flag must not stay on while other sources are waited for.
+            if polled.status != state.status {
+                deliver_flags(round).await?;
+            }
+            Ok(Some(polled))
+        }
+        Err(error) if is_lost(round.lease) => Err(error),
+        Err(error) => {
+            tracing::error!(experiment = %slug, code = %error.code(), "Polling failed: {error}");
+            round.done.failures.push(format!("{slug}: {}", error_chain(&error)));
+            Ok(None)
+        }
+    }
 }

@@ -1,64 +1,170 @@
 //! Asking the sources. Nothing is written here.
+//!
+//! All signals of an experiment are asked at once, and so are its flag and the other experiments: a source that hangs keeps
+//! nobody waiting. As soon as what was read shows danger, the rest is waited for no longer than [`PATIENCE`].
 
-use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::gathered::{Gathered, GatheredGuard};
+use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use super::gathered::{ByPhase, Gathered, GatheredGuard, Primary};
+use super::memory::running_of;
 use super::weeks::read_weeks;
 use crate::config::Config;
 use crate::domain::{
     Design, Experiment, Measurement, Outcome, Plan, Reading, SignalSpec, Variant, VariantReading, Window,
 };
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
+use crate::evaluation::{evaluate_guards, evaluate_poll};
 use crate::ids::ExperimentId;
+use crate::lifecycle::statistical_finding;
 use crate::ports::{VariantRequest, flags};
 use crate::store::AllocationPhase;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::flag::flag_position;
 use crate::usecases::kernel::level::read_level;
+use crate::usecases::kernel::phases::is_on;
 use crate::usecases::kernel::workspace_file::{flag_service, is_pushed, reads_by_variant, source};
 
-/// Asks the sources. Nothing is written here.
+/// How long other signals are waited for once danger is known.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a limit on a value of the whole population is judged on: a day, whatever window the signal is shown over. Readings that
+/// count are at least as far apart.
+const LIMIT_WINDOW: SignedDuration = SignedDuration::from_hours(24);
+
+/// An experiment that is due, with what asking about it needs.
+pub(super) struct Job {
+    pub(super) outcome: Outcome,
+    pub(super) experiment: Experiment,
+    pub(super) plan: Plan,
+    pub(super) phases: Vec<AllocationPhase>,
+}
+
+/// What one question led to.
+enum Answer {
+    Flag(Option<String>),
+    Guard(usize, Result<GatheredGuard>),
+    Primary(Result<Primary>),
+}
+
+/// Asks the sources of an experiment, and its flag service.
+///
+/// # Errors
+/// [`Code::Internal`] for a plan that never should have been approved. A failing source is in what was gathered.
 pub(super) async fn gather(
     runtime: &Runtime,
-    config: &Config,
-    outcome: &Outcome,
-    experiment: &Experiment,
-    plan: &Plan,
+    config: &Arc<Config>,
+    job: &Arc<Job>,
     now: Timestamp,
 ) -> Result<Gathered> {
-    let mut tx = runtime.read().await?;
-    let phases = tx.phase_list(experiment.id).await?;
-    drop(tx);
-    let mut gathered = Gathered { phases, primary: vec![], weeks: None, guards: vec![], failures: vec![], drift: None };
-    let failed = if plan.design == Design::Randomised {
-        let readings = read_phases(runtime, config, experiment, &plan.signal, &gathered.phases, now).await;
-        readings.map(|readings| gathered.primary = readings).err()
-    } else {
-        let weeks = read_weeks(runtime, config, experiment, &plan.signal, outcome.spec.target.to, now).await;
-        weeks.map(|weeks| gathered.weeks = Some(weeks)).err()
-    };
-    gathered.failures.extend(failed.map(|error| (plan.signal.name.clone(), error)));
-    for (index, guardrail) in plan.guardrails.iter().enumerate() {
-        let signal = &guardrail.signal;
-        let by_variant = reads_by_variant(config, signal);
-        let found =
-            if by_variant {
-                read_phases(runtime, config, experiment, signal, &gathered.phases, now)
-                    .await
-                    .map(|by_variant| GatheredGuard { index, by_variant, level: None })
-            } else {
-                let from = now.checked_sub(signal.aggregation.window().get()).unwrap_or(now);
-                read_level(runtime, config, outcome, signal, Window { from, to: now })
-                    .await
-                    .map(|level| GatheredGuard { index, by_variant: vec![], level })
-            };
-        match found {
-            Ok(guard) => gathered.guards.push(guard),
-            Err(error) => gathered.failures.push((signal.name.clone(), error)),
+    let mut asked = ask(runtime, config, job, now);
+    let mut gathered = Gathered::new(job.phases.clone());
+    let mut until = None;
+    while let Some(answer) = next(&mut asked, until).await {
+        match answer {
+            Ok(Answer::Flag(drift)) => gathered.drift = drift,
+            Ok(Answer::Guard(index, Ok(guard))) => {
+                gathered.guards.insert(index, guard);
+            }
+            Ok(Answer::Guard(index, Err(error))) => {
+                let name = job.plan.guardrails.get(index).map(|guardrail| guardrail.signal.name.clone());
+                gathered.failures.push((name.unwrap_or_default(), error));
+            }
+            Ok(Answer::Primary(Ok(primary))) => gathered.primary = Some(primary),
+            Ok(Answer::Primary(Err(error))) => gathered.failures.push((job.plan.signal.name.clone(), error)),
+            Err(lost) => {
+                return Err(Error::new(Code::Internal, "asking a source ended without an answer").because(lost));
+            }
+        }
+        if until.is_none() && is_on(&job.phases) && shows_danger(job, &gathered, now)? {
+            until = Some(Instant::now() + PATIENCE);
         }
     }
-    gathered.drift = flag_drift(runtime, config, experiment).await?;
     Ok(gathered)
+}
+
+/// The next answer; `None` when there is none left, or the time is over.
+async fn next(
+    asked: &mut JoinSet<Answer>,
+    until: Option<Instant>,
+) -> Option<std::result::Result<Answer, tokio::task::JoinError>> {
+    match until {
+        Some(until) => timeout_at(until, asked.join_next()).await.ok().flatten(),
+        None => asked.join_next().await,
+    }
+}
+
+/// Begins to ask for everything at once.
+fn ask(runtime: &Runtime, config: &Arc<Config>, job: &Arc<Job>, now: Timestamp) -> JoinSet<Answer> {
+    let mut asked = JoinSet::new();
+    for index in 0..job.plan.guardrails.len() {
+        let (runtime, config, job) = (runtime.clone(), Arc::clone(config), Arc::clone(job));
+        asked.spawn(async move { Answer::Guard(index, read_guard(&runtime, &config, &job, index, now).await) });
+    }
+    let (for_flag, for_primary) = (
+        (runtime.clone(), Arc::clone(config), Arc::clone(job)),
+        (runtime.clone(), Arc::clone(config), Arc::clone(job)),
+    );
+    asked.spawn(async move {
+        let (runtime, config, job) = for_flag;
+        Answer::Flag(flag_drift(&runtime, &config, &job).await)
+    });
+    asked.spawn(async move {
+        let (runtime, config, job) = for_primary;
+        Answer::Primary(read_primary(&runtime, &config, &job, now).await)
+    });
+    asked
+}
+
+/// Whether what was read so far turns the flag off.
+fn shows_danger(job: &Job, gathered: &Gathered, now: Timestamp) -> Result<bool> {
+    if gathered.drift.is_some() {
+        return Ok(true);
+    }
+    let launched_at = job.experiment.launched_at.unwrap_or(now);
+    // What cannot be read is told when it is needed.
+    let previous = running_of(&job.experiment).ok().flatten();
+    let judged = match gathered.poll(&job.plan, launched_at, now) {
+        Some(poll) if job.plan.design == Design::Randomised => evaluate_poll(&job.plan, &poll, previous)?,
+        _ => None,
+    };
+    let judged = match judged {
+        Some(judged) => judged,
+        None => evaluate_guards(&job.plan, &gathered.guards_alone(&job.plan, launched_at, now), previous)?,
+    };
+    Ok(statistical_finding(&judged.evaluated.advice, &judged.evaluated.health).is_some())
+}
+
+async fn read_primary(runtime: &Runtime, config: &Config, job: &Job, now: Timestamp) -> Result<Primary> {
+    let Job { outcome, experiment, plan, phases } = job;
+    if plan.design == Design::Randomised {
+        return read_phases(runtime, config, experiment, &plan.signal, phases, now).await.map(Primary::ByVariant);
+    }
+    read_weeks(runtime, config, experiment, &plan.signal, outcome.spec.target.to, now).await.map(Primary::Weekly)
+}
+
+async fn read_guard(
+    runtime: &Runtime,
+    config: &Config,
+    job: &Job,
+    index: usize,
+    now: Timestamp,
+) -> Result<GatheredGuard> {
+    let Some(guardrail) = job.plan.guardrails.get(index) else {
+        return Ok(GatheredGuard { by_variant: vec![], level: None });
+    };
+    let signal = &guardrail.signal;
+    if reads_by_variant(config, signal) {
+        let by_variant = read_phases(runtime, config, &job.experiment, signal, &job.phases, now).await?;
+        return Ok(GatheredGuard { by_variant, level: None });
+    }
+    let from = now.checked_sub(LIMIT_WINDOW).unwrap_or(now);
+    let level = read_level(runtime, config, &job.outcome, signal, Window { from, to: now }).await?;
+    Ok(GatheredGuard { by_variant: vec![], level })
 }
 
 /// One reading for each allocation phase. A source that pushes has nothing to be asked: its latest readings are taken.
@@ -70,7 +176,7 @@ pub(super) async fn read_phases(
     signal: &SignalSpec,
     phases: &[AllocationPhase],
     now: Timestamp,
-) -> Result<Vec<(i32, Reading<Vec<VariantReading>>)>> {
+) -> Result<ByPhase> {
     let launched_at = experiment.launched_at.unwrap_or(now);
     let mut readings = Vec::new();
     for phase in phases {
@@ -126,10 +232,19 @@ async fn latest_pushed(
 
 /// Where the flag is, when it is not where it was put. A message that is still waiting explains a difference, and an
 /// unreachable service is no drift.
-async fn flag_drift(runtime: &Runtime, config: &Config, experiment: &Experiment) -> Result<Option<String>> {
-    if !experiment.state.status.is_evaluated() {
-        return Ok(None);
+async fn flag_drift(runtime: &Runtime, config: &Config, job: &Job) -> Option<String> {
+    let key = &job.experiment.hypothesis.flag_key;
+    match read_drift(runtime, config, job).await {
+        Ok(drift) => drift,
+        Err(error) => {
+            tracing::warn!(flag = %key, code = %error.code(), "The flag could not be read: {error}");
+            None
+        }
     }
+}
+
+async fn read_drift(runtime: &Runtime, config: &Config, job: &Job) -> Result<Option<String>> {
+    let experiment = &job.experiment;
     let mut tx = runtime.read().await?;
     let is_waiting = tx.outbox_is_flag_waiting(experiment.id).await?;
     drop(tx);
@@ -137,17 +252,18 @@ async fn flag_drift(runtime: &Runtime, config: &Config, experiment: &Experiment)
     if is_waiting {
         return Ok(None);
     }
-    let pct = experiment.hypothesis.rollout.pct(experiment.state.step).unwrap_or(0);
+    let pct = match is_on(&job.phases) {
+        true => experiment.hypothesis.rollout.pct(experiment.state.step).unwrap_or(0),
+        false => 0,
+    };
     let key = &experiment.hypothesis.flag_key;
-    match flags::drift(service.as_ref(), &flag_position(key, pct)).await {
-        Ok(None) => Ok(None),
-        Ok(Some(drift)) => Ok(Some(match drift.found {
-            Some(found) => format!("the flag `{key}` is {found}, but the runtime set it to {}", drift.expected),
-            None => format!("the flag `{key}` is missing, but the runtime set it to {}", drift.expected),
-        })),
-        Err(error) => {
-            tracing::warn!(flag = %key, "The flag could not be read: {error}");
-            Ok(None)
-        }
-    }
+    let Some(drift) = flags::drift(service.as_ref(), &flag_position(key, pct)).await.map_err(Error::from)? else {
+        return Ok(None);
+    };
+    Ok(match drift.found {
+        Some(found) => Some(format!("the flag `{key}` is {found}, but the runtime set it to {}", drift.expected)),
+        // A flag that is gone is as good as off.
+        None if pct == 0 => None,
+        None => Some(format!("the flag `{key}` is missing, but the runtime set it to {}", drift.expected)),
+    })
 }

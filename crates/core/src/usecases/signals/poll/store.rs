@@ -31,11 +31,10 @@ pub(super) async fn store_readings(
     now: Timestamp,
 ) -> Result<usize> {
     let mut n_new = 0;
-    let guards = gathered
-        .guards
-        .iter()
-        .filter_map(|guard| plan.guardrails.get(guard.index).map(|guardrail| (&guardrail.signal, &guard.by_variant)));
-    for (signal, readings) in std::iter::once((&plan.signal, &gathered.primary)).chain(guards) {
+    let guards = gathered.guards.iter().filter_map(|(index, guard)| {
+        plan.guardrails.get(*index).map(|guardrail| (&guardrail.signal, guard.by_variant.as_slice()))
+    });
+    for (signal, readings) in std::iter::once((&plan.signal, gathered.by_variant())).chain(guards) {
         if is_pushed(config, &signal.source) {
             continue;
         }
@@ -47,14 +46,14 @@ pub(super) async fn store_readings(
             }
         }
     }
-    for guard in &gathered.guards {
-        let (Some(reading), Some(guardrail)) = (&guard.level, plan.guardrails.get(guard.index)) else { continue };
+    for (index, guard) in &gathered.guards {
+        let (Some(reading), Some(guardrail)) = (&guard.level, plan.guardrails.get(*index)) else { continue };
         let signal = &guardrail.signal;
         let measurement = level(runtime, experiment, signal, reading, now);
         let key = format!("poll/{}/{}/level/{now}", experiment.id, signal.name);
         n_new += usize::from(tx.measurement_insert(&measurement, &key).await?);
     }
-    if let Some(weeks) = &gathered.weeks {
+    if let Some(weeks) = gathered.weeks() {
         n_new += store_weeks(runtime, tx, experiment, &plan.signal, &weeks.new, now).await?;
     }
     Ok(n_new)

@@ -1,0 +1,84 @@
+//! What the allocation phases of an experiment say: whether its flag is on, and which phases count for what.
+
+use jiff::Timestamp;
+
+use crate::domain::PhaseStart;
+use crate::stats::Scope;
+use crate::store::AllocationPhase;
+
+/// Whether units get the treatment: the last phase goes on.
+pub(in crate::usecases) fn is_on(phases: &[AllocationPhase]) -> bool {
+    phases.last().is_some_and(|phase| phase.ended_at.is_none())
+}
+
+/// Since when units get the treatment with the present split; `None` while the flag is off.
+pub(in crate::usecases) fn on_since(phases: &[AllocationPhase]) -> Option<Timestamp> {
+    phases.last().filter(|phase| phase.ended_at.is_none()).map(|phase| phase.started_at.0)
+}
+
+/// How often a human resumed after a statistical finding.
+pub(in crate::usecases) fn n_restarts(phases: &[AllocationPhase]) -> usize {
+    phases.iter().filter(|phase| phase.begins.is_restart()).count()
+}
+
+/// When the running rollout step began: pauses within a step do not begin it anew.
+pub(in crate::usecases) fn step_began_at(phases: &[AllocationPhase]) -> Option<Timestamp> {
+    let last = phases.last()?;
+    let of_step = phases.iter().rev().take_while(|phase| phase.treatment_pct == last.treatment_pct);
+    of_step.last().map(|phase| phase.started_at.0)
+}
+
+/// Which phases the safety process and the claims rest on, at an instant.
+pub(in crate::usecases) fn scope_at(phases: &[AllocationPhase], at: Timestamp) -> Scope {
+    let begun = || phases.iter().filter(|phase| phase.started_at.0 < at);
+    let number = |found: Option<&AllocationPhase>| found.map_or(0, |phase| u32::try_from(phase.phase).unwrap_or(0));
+    let is_anew = |phase: &&AllocationPhase| phase.begins != PhaseStart::Resumed;
+    let is_after_mismatch = |phase: &&AllocationPhase| phase.begins == PhaseStart::ResumedAfterMismatch;
+    Scope {
+        safety_from: number(begun().rfind(is_anew)),
+        claims_from: number(begun().rfind(is_after_mismatch)),
+        n_restarts: u32::try_from(begun().filter(|phase| phase.begins.is_restart()).count()).unwrap_or(u32::MAX),
+        is_off: begun().next_back().is_some_and(|last| last.ended_at.is_some_and(|ended| ended.0 < at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Instant;
+
+    fn day(n: i64) -> Timestamp {
+        let start: Timestamp = "2026-11-01T00:00:00Z".parse().unwrap();
+        start + jiff::SignedDuration::from_hours(24 * n)
+    }
+
+    fn phases(begin: &[(PhaseStart, i32)]) -> Vec<AllocationPhase> {
+        let of = |(phase, (begins, treatment_pct)): (i32, &(PhaseStart, i32))| AllocationPhase {
+            phase,
+            treatment_pct: *treatment_pct,
+            started_at: Instant(day(i64::from(phase))),
+            ended_at: None,
+            begins: *begins,
+        };
+        (0..).zip(begin).map(of).collect()
+    }
+
+    #[test]
+    fn a_step_and_a_finding_begin_the_safety_process_anew_and_a_plain_pause_does_not() {
+        let all = phases(&[
+            (PhaseStart::Launch, 20),
+            (PhaseStart::Resumed, 20),
+            (PhaseStart::ResumedAfterMismatch, 20),
+            (PhaseStart::Step, 80),
+            (PhaseStart::ResumedAfterFinding, 80),
+            (PhaseStart::Resumed, 80),
+        ]);
+        let scope = |at| {
+            let Scope { safety_from, claims_from, n_restarts, .. } = scope_at(&all, day(at));
+            (safety_from, claims_from, n_restarts)
+        };
+        let found: Vec<_> = (0..=6).map(scope).collect();
+        assert_eq!(found, [(0, 0, 0), (0, 0, 0), (0, 0, 0), (2, 2, 1), (3, 2, 1), (4, 2, 2), (4, 2, 2)]);
+        assert_eq!((n_restarts(&all), step_began_at(&all)), (2, Some(day(3))));
+    }
+}

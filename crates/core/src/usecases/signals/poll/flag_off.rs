@@ -1,0 +1,91 @@
+//! Off is proven at each poll: a flag that is on although it was turned off is turned off again, loudly.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::domain::{Experiment, ExperimentStatus, Message, MessageKey, Notice};
+use crate::error::{Error, Result, error_chain};
+use crate::ports::flags;
+use crate::store::Tx;
+use crate::usecases::Runtime;
+use crate::usecases::kernel::flag::{flag_position, queue_flag};
+use crate::usecases::kernel::phases::is_on;
+use crate::usecases::kernel::workspace_file::{config, flag_service};
+
+/// How long reading them back may take in a round.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Queues the flag's position again, and tells people.
+pub(super) async fn put_off_again(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    experiment: &Experiment,
+    drift: &str,
+) -> Result<String> {
+    let now = runtime.now();
+    queue_flag(runtime, tx, experiment, 0).await?;
+    let detail = format!("{drift}; it is turned off again");
+    let notice =
+        Message::Notice(Notice::FlagNotOff { experiment: experiment.slug.to_string(), detail: detail.clone() });
+    tx.outbox_insert(runtime.ids.next(), &notice, &MessageKey::FlagNotOff(experiment.id, now), now).await?;
+    tracing::error!(experiment = %experiment.slug, "{detail}");
+    Ok(format!("`{}`: {detail}", experiment.slug))
+}
+
+/// Looks at the flags that are off without being read by a poll: of experiments that were killed after they had gone live, and of
+/// those that wait for a gate with their flag off. A key that another experiment uses again is not theirs any more. Returns what
+/// was found, as sentences.
+pub(super) async fn check_off(runtime: &Runtime) -> Vec<String> {
+    match timeout(PATIENCE, look(runtime)).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(error)) => vec![format!("flags that are off could not be read back: {}", error_chain(&error))],
+        Err(_) => vec![format!("flags that are off could not all be read back within {} s", PATIENCE.as_secs())],
+    }
+}
+
+async fn look(runtime: &Runtime) -> Result<Vec<String>> {
+    let mut tx = runtime.read().await?;
+    let (mut ours, shipped): (Vec<_>, Vec<_>) = tx
+        .experiment_list_ended_live()
+        .await?
+        .into_iter()
+        .partition(|experiment| experiment.state.status == ExperimentStatus::Killed);
+    let open = tx.experiment_list_under_way(None).await?;
+    for waiting in open.iter().filter(|experiment| experiment.state.status.is_waiting()) {
+        if !is_on(&tx.phase_list(waiting.id).await?) {
+            ours.push(waiting.clone());
+        }
+    }
+    drop(tx);
+    ours.retain(|ours| {
+        let mut others = open.iter().chain(&shipped).filter(|other| other.id != ours.id);
+        !others.any(|other| other.hypothesis.flag_key == ours.hypothesis.flag_key)
+    });
+    if ours.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Some(service) = flag_service(runtime, &*config(runtime).await?)? else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for experiment in &ours {
+        let key = &experiment.hypothesis.flag_key;
+        let drift = match flags::drift(service.as_ref(), &flag_position(key, 0)).await.map_err(Error::from) {
+            Ok(drift) => drift,
+            Err(error) => {
+                found.push(format!("`{}`: the flag `{key}` could not be read back: {error}", experiment.slug));
+                continue;
+            }
+        };
+        // A flag that is gone is as good as off.
+        let Some(state) = drift.and_then(|drift| drift.found) else { continue };
+        let mut tx = runtime.write().await?;
+        // A human may have turned it on meanwhile.
+        let is_still_off = !is_on(&tx.phase_list(experiment.id).await?);
+        if is_still_off && !tx.outbox_is_flag_waiting(experiment.id).await? {
+            let drift = format!("the flag `{key}` is {state}, but the runtime turned it off");
+            found.push(put_off_again(runtime, &mut tx, experiment, &drift).await?);
+        }
+        tx.commit().await?;
+    }
+    Ok(found)
+}

@@ -1,0 +1,143 @@
+//! Which phases count for what: a rollout step and a resume begin a safety process of their own.
+
+use outcome_stats::{
+    Alpha, ArmSums, DataHealth, EpochReason, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection,
+    HealthCode, Margin, Phase, Recommendation, RunningState, Scope, SrmLevel, TestPlan, evaluate,
+};
+
+const DAY: i64 = 86_400;
+
+fn rate(n: u64, successes: u64) -> ArmSums {
+    ArmSums::Proportion { n, successes }
+}
+
+fn phase(number: u32, control: ArmSums, treatment: ArmSums) -> Phase {
+    Phase { number, control_weight: 1.0, treatment_weight: 1.0, control, treatment }
+}
+
+fn at(as_of: i64, phases: &[Phase], scope: Scope, previous: Option<&RunningState>) -> Evaluated {
+    guarded(as_of, phases, &[], scope, previous)
+}
+
+fn guarded(
+    as_of: i64,
+    phases: &[Phase],
+    guardrails: &[Guardrail<'_>],
+    scope: Scope,
+    previous: Option<&RunningState>,
+) -> Evaluated {
+    let plan = TestPlan { mde_abs: Some(0.01), ..TestPlan::default() };
+    let (elapsed_days, health) = (as_of as f64 / DAY as f64, DataHealth::default());
+    evaluate(&Evaluation { plan: &plan, phases, elapsed_days, as_of, guardrails, health, scope }, previous)
+}
+
+fn from_step(safety_from: u32) -> Scope {
+    Scope { safety_from, ..Scope::default() }
+}
+
+/// A gain over many units, then a loss over fewer.
+fn good_then_broken() -> [Phase; 2] {
+    [phase(0, rate(40_000, 2000), rate(40_000, 2600)), phase(1, rate(4000, 200), rate(4000, 60))]
+}
+
+#[test]
+fn a_step_that_breaks_is_not_outweighed_by_the_phases_before_it() {
+    let phases = good_then_broken();
+    let pooled = at(20 * DAY, &phases, Scope::default(), None);
+    assert_ne!(pooled.advice.recommendation, Recommendation::KillHarm);
+    let own = at(20 * DAY, &phases, from_step(1), None);
+    assert_eq!(own.advice.recommendation, Recommendation::KillHarm);
+    let harm = own.harm.unwrap();
+    assert_eq!((harm.from_phase, harm.n_control, harm.n_treatment), (1, 4000, 4000));
+    assert_eq!(own.decision_ci, None, "the two ends rest on different units");
+}
+
+#[test]
+fn a_guardrail_that_breaks_on_a_step_is_not_outweighed_either() {
+    let clean = [phase(0, rate(40_000, 2000), rate(40_000, 2000)), phase(1, rate(4000, 200), rate(4000, 200))];
+    let refunds = [phase(0, rate(40_000, 2000), rate(40_000, 800)), phase(1, rate(4000, 200), rate(4000, 600))];
+    let reading = GuardrailReading::RelativeToControl {
+        phases: &refunds,
+        harm_direction: HarmDirection::Increase,
+        margin: Margin::Absolute(0.0),
+        tau: None,
+        is_signed: false,
+    };
+    let guardrails = [Guardrail { name: "refunds", must_prove: true, reading }];
+    let of = |scope| guarded(20 * DAY, &clean, &guardrails, scope, None);
+    assert!(!of(Scope::default()).guardrails[0].breached);
+    assert!(of(from_step(1)).guardrails[0].breached);
+}
+
+#[test]
+fn the_proof_of_safety_stays_while_the_step_has_too_few_units() {
+    let before = phase(0, rate(40_000, 2000), rate(40_000, 2000));
+    let phases = [before, phase(1, rate(40, 2), rate(40, 2))];
+    let reading = GuardrailReading::RelativeToControl {
+        phases: &phases,
+        harm_direction: HarmDirection::Increase,
+        margin: Margin::Absolute(0.02),
+        tau: None,
+        is_signed: false,
+    };
+    let guardrails = [Guardrail { name: "refunds", must_prove: true, reading }];
+    let found = guarded(20 * DAY, &phases, &guardrails, from_step(1), None).guardrails.remove(0);
+    assert!(found.non_inferior && !found.breached && found.upper.is_some(), "{found:?}");
+    assert_eq!((found.lower, found.ln_e_breached), (None, Some(0.0)));
+}
+
+#[test]
+fn a_restart_forgets_the_evidence_and_halves_the_budget() {
+    let before = [phase(0, rate(20_000, 1300), rate(20_000, 1000))];
+    let stopped = at(2 * DAY, &before, Scope::default(), None);
+    assert_eq!(stopped.advice.recommendation, Recommendation::KillHarm);
+    let after = [before[0], phase(1, rate(2000, 100), rate(2000, 101))];
+    let resumed = Scope { safety_from: 1, n_restarts: 1, ..Scope::default() };
+    let got = at(3 * DAY, &after, resumed, Some(&stopped.running));
+    assert_eq!(got.advice.recommendation, Recommendation::Continue, "what paused it does not pause it again");
+    assert!((got.harm.unwrap().alpha.get() - 0.0125).abs() < 1e-15);
+    // What claims rest on goes on over the phases.
+    assert_eq!((got.epoch, got.n_control), (1, 22_000));
+}
+
+#[test]
+fn units_before_a_mismatch_count_no_longer_once_it_was_resumed() {
+    let mismatch = [phase(0, rate(20_000, 1000), rate(15_000, 1200))];
+    let stopped = at(2 * DAY, &mismatch, Scope::default(), None);
+    assert_eq!(stopped.advice.recommendation, Recommendation::HoldSrm);
+    let found = stopped.health.iter().map(|found| found.code).collect::<Vec<_>>();
+    assert_eq!(found, [HealthCode::SrmProven]);
+    let after = [mismatch[0], phase(1, rate(20_000, 1000), rate(20_000, 1300))];
+    let resumed = Scope { safety_from: 1, claims_from: 1, n_restarts: 1, is_off: false };
+    let got = at(9 * DAY, &after, resumed, Some(&stopped.running));
+    assert_eq!((got.advice.recommendation, got.srm.level), (Recommendation::Ship, SrmLevel::Clean));
+    assert_eq!((got.n_control, got.n_treatment, got.epoch), (20_000, 20_000, 2));
+    assert_eq!(got.running.epoch_start.unwrap().reason, EpochReason::PhasesLeftOut);
+    // The next poll belongs to the same epoch.
+    let next = at(10 * DAY, &after, resumed, Some(&got.running));
+    assert_eq!((next.epoch, next.health.len()), (2, 0));
+}
+
+#[test]
+fn harm_is_looked_for_once_an_hour() {
+    let fine = [phase(0, rate(20_000, 1000), rate(20_000, 1000))];
+    let broken = [phase(0, rate(20_000, 1300), rate(20_000, 1000))];
+    let first = at(DAY, &fine, Scope::default(), None);
+    let soon = at(DAY + 3599, &broken, Scope::default(), Some(&first.running));
+    assert_eq!(soon.harm, first.harm);
+    assert_ne!(soon.advice.recommendation, Recommendation::KillHarm);
+    let later = at(DAY + 3600, &broken, Scope::default(), Some(&soon.running));
+    assert_eq!(later.advice.recommendation, Recommendation::KillHarm);
+    // Of what is off, a correction counts at once.
+    let off = Scope { is_off: true, ..Scope::default() };
+    assert_eq!(at(DAY + 60, &broken, off, Some(&first.running)).advice.recommendation, Recommendation::KillHarm);
+    // Asked again about the same poll, the answer is the same.
+    assert_eq!(at(DAY + 3600, &broken, Scope::default(), Some(&later.running)), later);
+}
+
+#[test]
+fn a_budget_is_halved_as_often_as_it_is_asked() {
+    let of = |n| Alpha::HARM.halved(n).get();
+    assert_eq!((of(0), of(1), of(3)), (0.025, 0.0125, 0.003_125));
+    assert!(of(u32::MAX) > 0.0);
+}
