@@ -394,8 +394,10 @@ def rate_sequence(x, n, target, alpha):
 # ---------------------------------------------------------------------------------------------------------------------------
 
 
-def guardrails_of(plan, poll):
-    """What each constraint of the plan asks at this poll: comparisons with control, rates and bare values."""
+def guardrails_of(plan, poll, scope):
+    """What each constraint of the plan asks at this poll: comparisons with control, rates and bare values. Harm is looked for in
+    the phases of the safety process, the proof of safety in those that claims rest on."""
+    safety_from, claims_from, _ = scope
     asked = []
     for entry in plan["guardrails"]:
         name, bound = entry["signal"]["name"], entry["bound"]
@@ -404,10 +406,12 @@ def guardrails_of(plan, poll):
             continue
         if "not_worse" in bound:
             rule = bound["not_worse"]
-            asked.append({"name": name, "kind": "compare", "phases": testable(phases), "margin": rule["margin"],
+            tested = testable(phases)
+            asked.append({"name": name, "kind": "compare", "phases": since(tested, safety_from),
+                          "proof_phases": since(tested, claims_from), "margin": rule["margin"],
                           "sign": 1 if rule["direction"] == "decrease" else -1, "must_prove": rule["must_prove"]})
             continue
-        arms = [phase["treatment"] for phase in phases if phase["treatment"] is not None]
+        arms = [phase["treatment"] for phase in since(phases, safety_from) if phase["treatment"] is not None]
         for side in ("min", "max"):
             limit = bound["limits"][side]
             if limit is None:
@@ -421,6 +425,10 @@ def guardrails_of(plan, poll):
                 asked.append({**rule, "kind": "value", "value": value_of(bare), "n": bare.get("n") if bare else None,
                               "consecutive": max(1, entry["consecutive"])})
     return asked
+
+
+def since(phases, first):
+    return [phase for phase in phases if phase["phase"] >= first]
 
 
 def value_of(sums):
@@ -439,13 +447,21 @@ def guardrail_result(rule, **fields):
     return {**empty, **fields}
 
 
-def evaluate_guardrail(rule, memory, breach, safe, is_new_poll):
+def evaluate_guardrail(rule, memory, breach, safe, new_poll, is_two_ladders):
     """One guardrail at one poll; `memory` keeps its frozen mixture width and the row of polls beyond a limit."""
     if rule["kind"] == "compare":
+        is_found = True
         try:
             contrast, units = combined(rule["phases"])
         except NoNumbers as error:
-            return guardrail_result(rule, status=error.status)
+            if rule["phases"] == rule["proof_phases"]:
+                return guardrail_result(rule, status=error.status)
+            # Too little on the step to find harm is no reason to doubt the proof.
+            is_found = False
+            try:
+                contrast, units = combined(rule["proof_phases"])
+            except NoNumbers as error:
+                return guardrail_result(rule, status=error.status)
         harm, variance = float(rule["sign"] * contrast.effect()), float(contrast.variance())
         se, margin = math.sqrt(variance), rule["margin"]
         if "tau" not in memory:
@@ -454,9 +470,23 @@ def evaluate_guardrail(rule, memory, breach, safe, is_new_poll):
             memory["tau"] = margin if margin > 0 else fallback
         r = memory["tau"] ** 2 / variance
         ln_worse, ln_breached = ln_e_greater(harm / se, r), ln_e_greater((harm - margin) / se, r)
-        ln_safe = ln_e_greater((margin - harm) / se, r)
+        lower = harm - se * width_one_sided(r, breach)
+        # The proof of safety may rest on more phases.
+        try:
+            proof, _ = combined(rule["proof_phases"])
+        except NoNumbers:
+            return guardrail_result(
+                rule, value=harm, lower=lower, bound=margin, ln_e_breached=ln_breached,
+                deteriorated=rejects(ln_worse, breach), breached=rejects(ln_breached, breach))
+        safe_harm, safe_se = float(rule["sign"] * proof.effect()), math.sqrt(float(proof.variance()))
+        safe_r = (memory["tau"] / safe_se) ** 2
+        ln_safe = ln_e_greater((margin - safe_harm) / safe_se, safe_r)
+        if not is_found:
+            return guardrail_result(
+                rule, value=harm, upper=safe_harm + safe_se * width_one_sided(safe_r, safe), bound=margin,
+                ln_e_breached=0.0, non_inferior=rejects(ln_safe, safe))
         return guardrail_result(
-            rule, value=harm, lower=harm - se * width_one_sided(r, breach), upper=harm + se * width_one_sided(r, safe),
+            rule, value=harm, lower=lower, upper=safe_harm + safe_se * width_one_sided(safe_r, safe),
             bound=margin, ln_e_breached=ln_breached, deteriorated=rejects(ln_worse, breach),
             breached=rejects(ln_breached, breach), non_inferior=rejects(ln_safe, safe))
     if rule["kind"] == "rate":
@@ -474,10 +504,16 @@ def evaluate_guardrail(rule, memory, breach, safe, is_new_poll):
     row = memory.setdefault("row", 0)
     if rule["value"] is None:
         return guardrail_result(rule, status={"code": "invalid", "reason": "not_finite"}, n_consecutive=row)
-    if is_new_poll:
-        is_judged = rule["n"] is None or rule["n"] >= 100
-        beyond = rule["value"] < rule["limit"] if rule["side"] == "min" else rule["value"] > rule["limit"]
-        row = memory["row"] = row + 1 if is_judged and beyond else 0
+    is_judged = rule["n"] is None or rule["n"] >= 100
+    beyond = is_judged and (rule["value"] < rule["limit"] if rule["side"] == "min" else rule["value"] > rule["limit"])
+    if new_poll is not None and not beyond:
+        row, memory["counted_at"] = 0, None
+    elif new_poll is not None:
+        # The windows of readings that count do not overlap, so that no event counts twice.
+        last, apart = memory.get("counted_at"), 86_400 if is_two_ladders else 0
+        if last is None or new_poll - last >= apart:
+            row, memory["counted_at"] = row + 1, new_poll
+    memory["row"] = row
     return guardrail_result(rule, value=rule["value"], bound=rule["limit"], n_consecutive=row,
                             is_alerting=row >= rule["consecutive"])
 
@@ -571,9 +607,31 @@ def polls_of(pack):
     return polls
 
 
-def shrank(earlier, later):
-    """Whether units of a known phase shrank, or the phase is gone."""
-    return any(phase not in later or later[phase][0] < a or later[phase][1] < b for phase, (a, b) in earlier.items())
+def shrank(earlier, later, is_two_ladders):
+    """Whether units of a known phase shrank by more than deletions explain, or the phase is gone."""
+    def explained(known, now):
+        return are_deletions(known, now) if is_two_ladders else now[0] >= known[0] and now[1] >= known[1]
+    return any(phase not in later or not explained(known, later[phase]) for phase, known in earlier.items())
+
+
+def are_deletions(known, now):
+    """At most half a percent of the units, and equally over the arms (METRICS.md 3.3)."""
+    lost = [max(0, k - n) for k, n in zip(known, now)]
+    n, total = sum(lost), sum(known)
+    return n == 0 or (n <= 0.005 * total and equal_p(lost[1], n, known[1] / total) >= 0.001)
+
+
+def equal_p(x, n, q):
+    """Two-sided p of x of n where each comes with probability q: twice the smaller tail."""
+    if q <= 0 or q >= 1:
+        return 1.0
+    if n > 1000:
+        sd = math.sqrt(n * q * (1 - q))
+        return math.erfc(max(0.0, abs(x - n * q) - 0.5) / (sd * math.sqrt(2)))
+    def at(k):
+        return math.exp(min(0.0, math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+                            + k * math.log(q) + (n - k) * math.log1p(-q)))
+    return min(1.0, 2 * min(sum(map(at, range(x + 1))), sum(map(at, range(x, n + 1)))))
 
 
 def testable(phases):
@@ -600,8 +658,10 @@ def counts_of(phases):
 class Path:
     """Walks the polls from the first to the last and remembers what the statistics remember."""
 
-    def __init__(self, pack):
-        self.plan, self.method = pack["plan"], pack["method"]
+    def __init__(self, pack, version):
+        self.plan, self.method, self.is_two_ladders = pack["plan"], pack["method"], version >= 2
+        self.allocation = pack["allocation"]
+        self.harm, self.safety_from, self.claims_from, self.epoch_reason = None, 0, 0, None
         self.launched = seconds(pack["experiment"]["launched_at"])
         self.as_of, self.epoch, self.epoch_began, self.counts, self.guards = None, 1, None, {}, {}
         self.rounding = {}
@@ -611,20 +671,32 @@ class Path:
         """A new epoch: the evidence starts from p = 1."""
         self.max_ln_e, self.low, self.high, self.has_crossed, self.srm_max = 0.0, None, None, False, 0.0
 
+    def scope(self, poll):
+        """The first phase of the safety process, the first that claims rest on, and how often a human resumed after a
+        statistical finding."""
+        if not self.is_two_ladders:
+            return 0, 0, 0
+        begun = [p for p in self.allocation if seconds(p["started_at"]) < poll.at]
+        anew = [p["phase"] for p in begun if p["begins"] != "resumed"]
+        after_mismatch = [p["phase"] for p in begun if p["begins"] == "resumed_after_mismatch"]
+        n_restarts = sum(p["begins"] in ("resumed_after_finding", "resumed_after_mismatch") for p in begun)
+        return max(anew, default=0), max(after_mismatch, default=0), n_restarts
+
     def replay(self, poll, as_of, counts, is_sampled):
         """The source corrected its past: the evidence becomes that of the earlier polls as it reports them now. Those that
         contradict this poll, or a later one of them, are left out. False when none is left."""
         primary, kept = self.plan["signal"]["name"], []
         for earlier in reversed(poll.past):
             its_as_of, its_counts = math.floor(earlier.as_of(primary)), counts_of(testable(earlier.phases(primary)))
-            if its_as_of < as_of and not shrank(its_counts, counts):
+            if its_as_of < as_of and not shrank(its_counts, counts, self.is_two_ladders):
                 kept.insert(0, earlier)
                 as_of, counts = its_as_of, its_counts
         if kept:
-            self.as_of, self.counts = None, {}
-            for rule in (rule for earlier in kept for rule in guardrails_of(self.plan, earlier)):
+            self.as_of, self.counts, self.harm = None, {}, None
+            for rule in (rule for earlier in kept for rule in guardrails_of(self.plan, earlier, self.scope(earlier))):
                 # A row of polls beyond a limit is counted again; the mixture's width stays.
-                self.guards.get(rule["name"], {}).pop("row", None)
+                for forgotten in ("row", "counted_at"):
+                    self.guards.get(rule["name"], {}).pop(forgotten, None)
             for earlier in kept:
                 self.evaluate(earlier, is_sampled, earlier.has_flag_drift)
         return bool(kept)
@@ -638,18 +710,31 @@ class Path:
         is_new, is_late = self.as_of is None or as_of > self.as_of, self.as_of is not None and as_of < self.as_of
         before = dict(self.__dict__, guards={name: dict(memory) for name, memory in self.guards.items()})
         counts = counts_of(phases)
-        if not is_late and shrank(self.counts, counts):
-            self.epoch, self.epoch_began = self.epoch + 1, as_of
+        scope = safety_from, claims_from, n_restarts = self.scope(poll)
+        if not is_late and shrank(self.counts, counts, self.is_two_ladders):
+            self.epoch, self.epoch_began, self.epoch_reason = self.epoch + 1, as_of, "restated"
             self.start()
             if self.replay(poll, as_of, counts, is_sampled):
                 is_new = True
+            else:
+                self.counts, self.harm = {}, None
+        elif not is_late and self.as_of is not None and self.claims_from != claims_from:
+            self.epoch, self.epoch_began, self.epoch_reason = self.epoch + 1, as_of, "phases_left_out"
+            self.start()
+        if not is_late:
+            self.claims_from = claims_from
+            if self.safety_from != safety_from:
+                self.safety_from, self.harm = safety_from, None
+                for memory in self.guards.values():
+                    memory["row"], memory["counted_at"] = 0, None
+        claimed = since(phases, claims_from)
 
         out = {"status": {"code": "ok"}}
         out.update(dict.fromkeys(("effect", "effect_shrunken", "standard_error", "ci", "lift", "lift_ci", "control_level",
                                   "treatment_level", "ln_e", "futility_upper")))
         contrast = None
         try:
-            contrast, _ = combined(phases)
+            contrast, _ = combined(claimed)
         except NoNumbers as error:
             out["status"] = error.status
         if contrast is not None:
@@ -666,8 +751,11 @@ class Path:
             out["futility_upper"] = sign * effect + se * width_one_sided(r, method["futility_alpha"])
         self.rounding["level"] = 16 * EPS * max((abs(out[k] or 0) for k in ("control_level", "treatment_level")))
 
-        n_control, n_treatment = (sum(c[i] for c in counts.values()) for i in (0, 1))
+        n_control, n_treatment = (sum(counts[p["phase"]][i] for p in claimed) for i in (0, 1))
         n_units = n_control + n_treatment
+        if self.is_two_ladders:
+            self.look_for_harm(phases, scope, as_of, sign, self.is_off(poll))
+            out["harm"] = self.harm
         health = []
         if out["status"]["code"] == "invalid":
             health.append(("invalid", "block"))
@@ -675,23 +763,32 @@ class Path:
             health.append(("flag_drift", "block"))
         if is_sampled:
             health.append(("sampled", "block"))
-        if min(n_control, n_treatment) == 0 and max(n_control, n_treatment) >= 100:
+        if self.is_two_ladders:
+            is_arm_empty = any(has_empty_arm(p) for p in since(phases, safety_from))
+        else:
+            is_arm_empty = min(n_control, n_treatment) == 0 and max(n_control, n_treatment) >= 100
+        if is_arm_empty:
             health.append(("arm_without_exposure", "block"))
         squares = {"proportion": "successes", "mean": "sum_squares", "ratio": "num_squares"}
         arms = [arm for p in phases for arm in (p["control"], p["treatment"])]
-        if all(arm[squares[arm["kind"]]] == 0 for arm in arms) and n_units >= 200:
+        if all(arm[squares[arm["kind"]]] == 0 for arm in arms) and sum(map(sum, counts.values())) >= 200:
             health.append(("zero_events", "warn"))
         if self.epoch_began == as_of:
-            health.append(("restated", "block"))
+            health.append((self.epoch_reason, "warn" if self.is_two_ladders else "block"))
         if is_late:
             health.append(("out_of_order", "block"))
+        most_counted = {phase: tuple(map(max, now, self.counts.get(phase, now))) for phase, now in counts.items()}
+        if self.is_two_ladders and not is_late and most_counted != counts:
+            health.append(("units_deleted", "note"))
 
         srm, rounding = 0.0, 0.0
-        for p in phases:
+        for p in claimed:
             one, lost = srm_of_phase(counts[p["phase"]], (100 - p["pct"], p["pct"]))
             rounding += lost
             srm = None if one is None or srm is None else srm + one
         self.rounding["srm"] = rounding
+        if self.is_two_ladders:
+            self.srm_max = max(self.srm_max, srm or 0.0)
         if not any(severity == "block" for _, severity in health):
             if out["ln_e"] is not None:
                 self.max_ln_e = max(self.max_ln_e, out["ln_e"])
@@ -702,6 +799,7 @@ class Path:
             self.srm_max = max(self.srm_max, srm or 0.0)
         if self.low is not None and self.low > self.high:
             health.append(("effect_drift", "block"))
+        is_data_ok = not any(severity == "block" for _, severity in health)
         if srm is None:
             out["srm"] = {"status": "traffic_on_zero_weight_arm", "ln_e": None, "ln_p": None, "p": 0.0, "level": "block"}
         else:
@@ -711,15 +809,22 @@ class Path:
             out["srm"] = {"status": "ok", "ln_e": srm, "ln_p": ln_p, "p": math.exp(ln_p), "level": level}
         if out["srm"]["level"] == "warn":
             health.append(("srm_suspected", "warn"))
-        health.sort(key=lambda finding: finding[1] != "block")
+        if self.is_two_ladders:
+            if out["srm"]["level"] == "block":
+                health.append(("srm_proven", "block"))
+            health.sort(key=lambda finding: FINDINGS.index(finding[0]))
+        else:
+            health.sort(key=lambda finding: finding[1] != "block")
         out["health"] = [{"code": code, "severity": severity} for code, severity in health]
 
-        asked = guardrails_of(plan, poll)
+        asked = guardrails_of(plan, poll, scope)
         n_claims = sum(rule["kind"] in ("compare", "rate") for rule in asked)
         safe = method["guardrail_alpha"]
-        breach = safe / max(1, n_claims)
+        breach = safe / max(1, n_claims) / 2**n_restarts
+        new_poll = as_of if is_new else None
         out["guardrails"] = [
-            evaluate_guardrail(rule, self.guards.setdefault(rule["name"], {}), breach, safe, is_new) for rule in asked
+            evaluate_guardrail(rule, self.guards.setdefault(rule["name"], {}), breach, safe, new_poll, self.is_two_ladders)
+            for rule in asked
         ]
 
         ln_p = -max(0.0, self.max_ln_e)
@@ -729,7 +834,15 @@ class Path:
         out["is_significant"] = self.has_crossed and (low > 0 or high < 0)
         good_low, good_high = (low, high) if sign > 0 else (-high, -low)
         is_success = out["is_success_threshold_met"] = good_low > rules["success_threshold"]
-        is_harm = out["is_kill_threshold_exceeded"] = good_high < rules["kill_threshold"]
+        if self.is_two_ladders:
+            is_harm = self.harm is not None and self.harm["bound"] < rules["kill_threshold"]
+            out["decision_ci"] = None
+            if out["ci"] is not None and self.harm is not None and claimed and claimed[0]["phase"] == self.harm["from_phase"]:
+                ends = (good_low, self.harm["bound"]) if sign > 0 else (-self.harm["bound"], -good_low)
+                out["decision_ci"] = {"lower": ends[0], "upper": ends[1]} if ends[0] <= ends[1] else None
+        else:
+            is_harm = good_high < rules["kill_threshold"]
+        out["is_kill_threshold_exceeded"] = is_harm
         out["n_control"], out["n_treatment"] = n_control, n_treatment
         out["is_min_sample_reached"] = n_units >= rules["min_sample_size"]
         days = float(exact_as_of - self.launched) / 86_400
@@ -743,34 +856,75 @@ class Path:
         is_over = days >= rules["duration_days"]
         mde = abs(rules["minimum_detectable_effect"])
         is_futile = out["futility_upper"] is not None and mde > 0 and out["futility_upper"] < mde
-        if any(severity == "block" for _, severity in health):
-            decision = "hold_data_quality"
-        elif out["srm"]["level"] == "block":
-            decision = "hold_srm"
-        elif any(g["breached"] for g in out["guardrails"]):
-            decision = "kill_guardrail"
-        elif is_harm:
-            decision = "kill_harm"
-        elif any(g["is_alerting"] for g in out["guardrails"]):
-            decision = "hold_alert"
-        elif is_success and is_safe and is_ripe:
-            decision = "ship"
-        elif is_futile and not is_success and is_ripe:
-            decision = "kill_futility"
-        elif is_over and is_success and not is_safe:
-            decision = "iterate_guardrail_unproven"
+        is_breached = any(g["breached"] for g in out["guardrails"])
+        is_alerting = any(g["is_alerting"] for g in out["guardrails"])
+        is_mismatched = out["srm"]["level"] == "block"
+        claim = "continue"
+        if (is_data_ok or not self.is_two_ladders) and is_success and is_safe and is_ripe:
+            claim = "ship"
+        elif (is_data_ok or not self.is_two_ladders) and is_futile and not is_success and is_ripe:
+            claim = "kill_futility"
+        elif is_over and is_success and not is_safe and (is_data_ok or not self.is_two_ladders):
+            claim = "iterate_guardrail_unproven"
         elif is_over:
-            decision = "iterate_inconclusive"
+            claim = "iterate_inconclusive"
+        elif not is_data_ok:
+            claim = "hold_data_quality"
+        danger = [(is_breached, "kill_guardrail"), (is_harm, "kill_harm"), (is_alerting, "hold_alert")]
+        if self.is_two_ladders:
+            # Danger first, on whatever data there are.
+            danger.insert(2, (is_mismatched, "hold_srm"))
         else:
-            decision = "continue"
+            danger[:0] = [(not is_data_ok, "hold_data_quality"), (is_mismatched, "hold_srm")]
+        decision = next((name for is_found, name in danger if is_found), claim)
         out["verdict"] = {"decision": decision}
         if is_late:
             rounding = self.rounding
             self.__dict__.update(before)
             self.rounding = rounding
         else:
-            self.as_of, self.counts = as_of, counts
+            self.as_of, self.counts = as_of, most_counted if self.is_two_ladders else counts
         return exact_as_of, out
+
+    def is_off(self, poll):
+        """Whether nobody got the treatment any more at a poll."""
+        begun = [p for p in self.allocation if seconds(p["started_at"]) < poll.at]
+        return bool(begun) and begun[-1]["ended_at"] is not None and seconds(begun[-1]["ended_at"]) < poll.at
+
+    def look_for_harm(self, phases, scope, as_of, sign, is_off):
+        """The one-sided test of harm in the phases of the safety process; at most one look an hour while the treatment is on."""
+        safety_from, _, n_restarts = scope
+        if not is_off and self.harm is not None and 0 < as_of - self.harm["as_of"] < 3600:
+            return
+        tested, self.harm = since(phases, safety_from), None
+        try:
+            contrast, _ = combined(tested)
+        except NoNumbers:
+            return
+        effect, variance = float(contrast.effect()), float(contrast.variance())
+        se, r = math.sqrt(variance), self.method["tau"] ** 2 / variance
+        alpha = self.method["harm_alpha"] / 2**n_restarts
+        threshold = self.plan["hypothesis"]["measurement"]["kill_threshold"]
+        counts = counts_of(tested)
+        self.harm = {
+            "as_of": as_of, "from_phase": tested[0]["phase"], "alpha": alpha,
+            "n_control": sum(c[0] for c in counts.values()), "n_treatment": sum(c[1] for c in counts.values()),
+            "effect": effect, "bound": sign * effect + se * width_one_sided(r, alpha),
+            "ln_e": ln_e_greater((threshold - sign * effect) / se, r),
+        }
+
+
+# Findings about the data in the order in which they are listed.
+FINDINGS = ["invalid", "stale", "flag_drift", "sampled", "srm_proven", "arm_without_exposure", "out_of_order", "weights_invalid",
+            "effect_drift", "restated", "zero_events", "plan_changed", "srm_suspected", "phases_left_out", "units_deleted"]
+
+
+def has_empty_arm(phase):
+    """Whether nobody is in an arm in which the other arm and the split let expect twenty units."""
+    n_control, n_treatment, pct = phase["control"]["n"], phase["treatment"]["n"], phase["pct"]
+    def is_missing(n, weight, other, other_weight):
+        return n == 0 and weight > 0 and other * weight >= 20 * other_weight
+    return is_missing(n_control, 100 - pct, n_treatment, pct) or is_missing(n_treatment, pct, n_control, 100 - pct)
 
 
 # ---------------------------------------------------------------------------------------------------------------------------
@@ -854,48 +1008,83 @@ def unstored(pack):
     return {f"{name} ({side})" for name in names if name not in stored for side in ("min", "max")}
 
 
-def check_steps(pack, report):
-    """The steps of the engine must follow from the path at that time."""
+# What is seen without a reading of the primary signal: silence, a flag that was moved, and constraints that speak alone.
+WITHOUT_READING = ("stale_signal", "flag_drift", "query_failing", "nobody_exposed", "data_health", "constraint",
+                   "iterate_inconclusive")
+
+
+def check_steps(pack, earlier_results, report):
+    """The steps of the engine must follow from the path at that time, by today's rules or by those of version 1: the log does not
+    say when a newer program came."""
     for step in pack["steps"]:
-        path = [poll for poll in pack["path"] if seconds(poll["polled_at"]) <= seconds(step["at"])]
+        n_polls = sum(seconds(poll["polled_at"]) <= seconds(step["at"]) for poll in pack["path"])
         what, payload = f"line {step['seq']} ({step['kind']})", step["payload"]
-        if not path:
+        if n_polls == 0:
             # A signal that stays silent and a flag that was moved are seen without a reading.
-            if payload.get("cause") not in ("stale_signal", "flag_drift"):
+            if payload.get("cause") not in WITHOUT_READING:
                 report.add(f"{what} came before the first poll")
             continue
-        verdict = path[-1]["result"]["verdict"]
-        decision, said = verdict["decision"], payload.get("reason", payload.get("detail"))
-        if step["kind"] == "experiment.analysis_due":
-            fits = payload["verdict"] == decision or (payload["verdict"], decision) == ("end_of_plan", "kill_futility")
-        elif step["kind"] == "experiment.killed_by_rule" or payload.get("cause") == "constraint":
-            if unstored(pack) and any(name in said for name in unstored(pack)):
+        poll = pack["path"][n_polls - 1]
+        if pack["version"] >= 2 and seconds(poll["polled_at"]) != seconds(step["at"]):
+            # The constraints spoke alone, or nothing could be read: what that led to is not part of the path.
+            if payload.get("cause") in ("constraint", "iterate_inconclusive") or step["kind"] == "experiment.killed_by_rule":
                 continue
-            fits = decision in ("kill_guardrail", "hold_alert")
-        elif payload.get("cause") == "kill_threshold":
-            fits = decision == "kill_harm"
-        elif payload.get("cause") == "flag_drift":
-            fits = path[-1]["has_flag_drift"]
-        else:
-            continue
-        if not fits:
-            report.add(f"{what} does not follow from the verdict {decision}")
+        ways = [poll["result"], earlier_results[n_polls - 1][0]]
+        if not any(follows(pack, step, poll, result) for result in ways):
+            report.add(f"{what} does not follow from the verdict {poll['result']['verdict']['decision']}")
 
 
+def follows(pack, step, poll, result):
+    """Whether a step of the engine follows from a result of its poll."""
+    payload, decision = step["payload"], result["verdict"]["decision"]
+    cause, said = payload.get("verdict", payload.get("cause")), payload.get("reason", payload.get("detail"))
+    if step["kind"] in ("experiment.analysis_due", "experiment.concluded"):
+        if cause == "step_too_small":
+            threshold = pack["plan"]["hypothesis"]["measurement"]["success_threshold"]
+            return "harm" in result and result["harm"]["bound"] < threshold
+        return cause == decision or (cause, decision) == ("end_of_plan", "kill_futility")
+    if step["kind"] == "experiment.killed_by_rule" or cause == "constraint":
+        is_hidden = any(name in said for name in unstored(pack))
+        return is_hidden or decision in ("kill_guardrail", "hold_alert")
+    if cause == "arm_without_exposure":
+        return any(finding["code"] == "arm_without_exposure" for finding in result["health"])
+    if cause == "flag_drift":
+        return poll["has_flag_drift"]
+    return {"kill_threshold": "kill_harm", "sample_ratio": "hold_srm"}.get(cause, decision) == decision
 
-def check_about(what, plan, stored, report):
+
+def grade_of(design, health, version):
+    """How strong the evidence is: one ladder, by the design and by the worst finding about the data."""
+    if design != "randomised":
+        return {"before_after": "C", "none": "D"}[design]
+    severities = {finding["severity"] for finding in health}
+    if version < 2:
+        return "B" if severities else "A"
+    return "D" if "block" in severities else "B" if "warn" in severities else "A"
+
+
+def check_about(what, pack, stored, version, report):
     """The fields next to the engine's own must follow from the plan and from them."""
+    plan = pack["plan"]
     report.same(f"{what}.alpha", plan["alpha"], stored.get("alpha"))
     report.same(f"{what}.error_budget", plan.get("error_budget"), stored.get("error_budget"))
-    grades = {"randomised": "B" if stored["health"] else "A", "before_after": "C", "none": "D"}
-    report.same(f"{what}.grade", grades[plan["design"]], stored.get("grade"))
+    report.same(f"{what}.grade", grade_of(plan["design"], stored["health"], version), stored.get("grade"))
     ln_e, e_value = stored["ln_e"], stored.get("e_value")
     if (e_value is None) != (ln_e is None or ln_e > 709) or (e_value and abs(math.log(e_value) - ln_e) > 1e-9 * max(1, abs(ln_e))):
         report.add(f"{what}.e_value: {e_value!r} is not the exponential of {ln_e!r}")
 
 
-def check_recorded(pack, results, report):
-    """What is stored with the experiment must be the result of the path at that time."""
+def by_first_rules(pack, polls):
+    """What version 1 of the rules made of the polls: results that were stored before version 2 came follow from them."""
+    path, results = Path(pack, 1), []
+    for poll, recorded in zip(polls, pack["path"]):
+        _, result = path.evaluate(poll, recorded["is_sampled"], recorded["has_flag_drift"])
+        results.append((result, dict(path.rounding)))
+    return results
+
+
+def check_recorded(pack, results, earlier_results, report):
+    """What is stored with the experiment must be the result of the path at that time, by the rules of that time."""
     at_end = (pack["recorded"]["at_end"] or {}).get("result")
     for name, stored in (("latest", pack["recorded"]["latest"]), ("at_end", at_end)):
         if stored is None:
@@ -904,10 +1093,11 @@ def check_recorded(pack, results, report):
         if not until:
             report.add(f"recorded.{name}: there is no poll of {stored['polled_at']}")
             continue
+        is_by_first_rules = "harm" not in stored
         about = {"polled_at", "n_readings", "alpha", "error_budget", "e_value", "grade"}
-        check_about(f"recorded.{name}", pack["plan"], stored, report)
+        check_about(f"recorded.{name}", pack, stored, 1 if is_by_first_rules else pack["version"], report)
         stored = {key: value for key, value in stored.items() if key not in about}
-        want, rounding = results[until[-1]]
+        want, rounding = (earlier_results if is_by_first_rules else results)[until[-1]]
         hidden = [g for g in stored["guardrails"] if g["name"] in unstored(pack)]
         if hidden:
             want = {**want, "guardrails": [g for g in want["guardrails"] if g["name"] not in unstored(pack)]}
@@ -917,6 +1107,8 @@ def check_recorded(pack, results, report):
             report.compare(f"recorded.{name}", want, stored, rounding)
             continue
         report.compare(f"recorded.{name}", want, stored, rounding)
+        if is_by_first_rules and pack["version"] >= 2:
+            continue
         verdicts = (pack["path"][until[-1]]["result"]["verdict"], stored["verdict"])
         report.same(f"recorded.{name}.verdict", *({k: v for k, v in x.items() if k not in SENTENCES} for x in verdicts))
 
@@ -950,12 +1142,14 @@ def check_log(pack, lines, report):
 
 
 def verify(pack, report):
-    if (pack["format"], pack["version"]) != ("outcome-runtime proof", 1):
-        raise ValueError(f"not a proof pack of version 1: {pack['format']} {pack['version']}")
+    if pack["format"] != "outcome-runtime proof" or pack["version"] not in (1, 2):
+        raise ValueError(f"not a proof pack of version 1 or 2: {pack['format']} {pack['version']}")
     report.same("hash", sha256({key: value for key, value in pack.items() if key != "hash"}), pack["hash"])
     report.same("plan_hash", sha256(pack["plan"]), pack["plan_hash"])
     fixed = {"alpha": pack["plan"]["alpha"], "tau": pack["plan"]["tau"], "guardrail_alpha": 0.05, "futility_alpha": 0.1,
              "min_runtime_days": 7}
+    if pack["version"] >= 2:
+        fixed["harm_alpha"] = 0.025
     report.same("method", fixed, pack["method"])
     budget = pack["plan"].get("error_budget")
     if budget:
@@ -964,7 +1158,7 @@ def verify(pack, report):
     report.same("experiment.launched_at", seconds(first["started_at"]), seconds(pack["experiment"]["launched_at"]))
     check_readings(pack, report)
 
-    path, results = Path(pack), []
+    path, results = Path(pack, pack["version"]), []
     polls = polls_of(pack)
     if len(polls) != len(pack["path"]):
         report.add(f"the readings hold {len(polls)} polls, the path has {len(pack['path'])}")
@@ -979,8 +1173,9 @@ def verify(pack, report):
         results.append((result, rounding))
     if not results:
         raise ValueError("the pack holds no poll")
-    check_steps(pack, report)
-    check_recorded(pack, results, report)
+    earlier_results = by_first_rules(pack, polls)
+    check_steps(pack, earlier_results, report)
+    check_recorded(pack, results, earlier_results, report)
     report.same("verdict.decision", results[-1][0]["verdict"]["decision"], pack["verdict"]["decision"])
     report.same("verdict.reason", pack["path"][-1]["result"]["verdict"]["reason"], pack["verdict"]["reason"])
     return results[-1][0]
