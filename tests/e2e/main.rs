@@ -27,6 +27,7 @@ mod proof;
 mod properties;
 mod recompute;
 mod restatement;
+mod safety;
 mod search;
 mod tamper;
 mod tokens;

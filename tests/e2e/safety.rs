@@ -1,0 +1,186 @@
+//! Danger outranks doubt: the flag goes off in every state, and what was decided before is not signed after.
+
+use anyhow::{Context as _, Result, ensure};
+use jiff::SignedDuration;
+use outcome_core::domain::{ContextPackage, Experiment, ExperimentStatus, GateType, PauseCause, PhaseStart, Verdict};
+use outcome_core::stats::Recommendation;
+use outcome_tests::lab::{FILE, Lab, decision};
+use outcome_tests::postgres;
+use pretty_assertions::assert_eq;
+use serde_json::Value;
+
+const FLAG: &str = "soft";
+
+/// The laboratory's outcome on a source that remembers when each unit came.
+fn file() -> String {
+    let of = |columns: &str| format!("SELECT variant, n, {columns} FROM arms WHERE flag = :flag AND :from < :to");
+    let since = |columns: &str| {
+        format!(
+            "SELECT variant, sum(n) AS n, sum({columns}) AS successes FROM visits WHERE flag = :flag AND came_at >= :from \
+             AND came_at < :to GROUP BY variant"
+        )
+    };
+    FILE.replace(&of("successes"), &since("successes")).replace(&of("crashes AS successes"), &since("crashes"))
+}
+
+async fn each_lab(test: impl AsyncFn(&Lab, &str) -> Result<()>) -> Result<()> {
+    let on = async |database: Option<String>| -> Result<()> {
+        let tables = "CREATE TABLE visits (flag TEXT, variant TEXT, came_at TEXT, n INTEGER, successes INTEGER, crashes INTEGER)";
+        let lab = Lab::declaring_on(database, &file(), tables).await?;
+        let experiment = lab.running("Softer level", FLAG).await?;
+        test(&lab, &experiment).await
+    };
+    on(None).await?;
+    match postgres::server() {
+        Ok(server) => on(Some(server.database().await)).await,
+        Err(skip) => {
+            eprintln!("SKIPPED on PostgreSQL: {skip}");
+            Ok(())
+        }
+    }
+}
+
+/// A day in which `n` units come to each arm, and the poll at its end.
+async fn day(lab: &Lab, n: u32, came_back: [u32; 2], crashed: [u32; 2]) -> Result<Vec<String>> {
+    lab.clock.advance(SignedDuration::from_hours(1));
+    let at = lab.runtime.now().strftime("%Y-%m-%d %H:%M:%S");
+    for (variant, (successes, crashes)) in ["control", "treatment"].iter().zip(came_back.into_iter().zip(crashed)) {
+        let values = format!("'{FLAG}', '{variant}', '{at}', {n}, {successes}, {crashes}");
+        lab.tell_source(&format!("INSERT INTO visits VALUES ({values})")).await?;
+    }
+    Ok(lab.poll_after(23).await?.failures)
+}
+
+async fn shown(lab: &Lab, experiment: &str) -> Result<(Experiment, Vec<String>)> {
+    let view = lab.runtime.experiments().show(experiment).await?;
+    Ok((view.experiment, view.gates))
+}
+
+async fn is_on(lab: &Lab) -> Result<bool> {
+    let flags: Value = serde_json::from_str(&std::fs::read_to_string(lab.root().join("flags.json"))?)?;
+    Ok(flags["flags"][FLAG]["state"] == "ENABLED")
+}
+
+/// The analysis gate that waits, and what it shows.
+async fn gate(lab: &Lab, experiment: &str) -> Result<(String, ContextPackage)> {
+    let (_, gates) = shown(lab, experiment).await?;
+    let [slug] = gates.as_slice() else { anyhow::bail!("one gate is expected: {gates:?}") };
+    let view = lab.runtime.gates().show(slug).await?;
+    Ok((slug.clone(), view.context))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_treatment_that_breaks_while_its_gate_waits_goes_off_and_cannot_ship() -> Result<()> {
+    each_lab(async |lab, experiment| {
+        for _ in 0..8 {
+            day(lab, 1500, [450, 570], [6, 6]).await?;
+        }
+        let (waiting, _) = shown(lab, experiment).await?;
+        assert_eq!(waiting.state.status, ExperimentStatus::AwaitingAnalysisGate);
+        ensure!(is_on(lab).await?, "a success keeps the flag on");
+        let (ship_gate, _) = gate(lab, experiment).await?;
+        let mut n_days = 0;
+        while is_on(lab).await? {
+            day(lab, 4500, [1350, 300], [18, 18]).await?;
+            n_days += 1;
+            ensure!(n_days < 5, "the flag is still on");
+        }
+        let (slug, package) = gate(lab, experiment).await?;
+        ensure!(slug != ship_gate && package.gate_type == GateType::AnalysisReview, "{slug}");
+        ensure!(!package.verdicts.contains(&Verdict::Ship), "{:?}", package.verdicts);
+        for gate in [&ship_gate, &slug] {
+            let refused = lab.runtime.gates().decide(decision(gate, Verdict::Ship)).await;
+            ensure!(refused.is_err(), "{gate} shipped it");
+        }
+        ensure!(!is_on(lab).await?);
+        let check = lab.runtime.audit_log().verify(&[]).await?;
+        assert_eq!(check.problems, Vec::<String>::new());
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resume_after_harm_begins_anew_and_a_second_harm_is_found_again() -> Result<()> {
+    each_lab(async |lab, experiment| {
+        day(lab, 1500, [450, 300], [6, 6]).await?;
+        let (paused, _) = shown(lab, experiment).await?;
+        assert_eq!(paused.state.pause.context("it is not paused")?.cause, PauseCause::KillThreshold);
+        let (slug, package) = gate(lab, experiment).await?;
+        ensure!(package.recommendation.as_deref().is_some_and(|said| said.starts_with("kill: ")), "{package:?}");
+        lab.runtime.gates().decide(decision(&slug, Verdict::Resume)).await?;
+        ensure!(is_on(lab).await?);
+        day(lab, 1500, [450, 450], [6, 6]).await?;
+        let (resumed, _) = shown(lab, experiment).await?;
+        assert_eq!(resumed.state.status, ExperimentStatus::Measuring, "what paused it does not pause it again");
+        let mut tx = lab.runtime.db().read(lab.runtime.workspace().id).await?;
+        let begins: Vec<_> = tx.phase_list(resumed.id).await?.into_iter().map(|phase| phase.begins).collect();
+        drop(tx);
+        assert_eq!(begins, [PhaseStart::Launch, PhaseStart::ResumedAfterFinding]);
+        let harm = resumed.current_result.context("no result")?.read()?.harm.context("no safety test")?;
+        assert_eq!((harm.from_phase, harm.n_control, harm.alpha.get()), (1, 1500, 0.0125));
+        day(lab, 3000, [900, 500], [12, 12]).await?;
+        ensure!(!is_on(lab).await?, "the second harm");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_constraint_pauses_although_the_primary_signal_cannot_be_read() -> Result<()> {
+    each_lab(async |lab, experiment| {
+        lab.tell_source("ALTER TABLE visits RENAME COLUMN successes TO won").await?;
+        let failures = day(lab, 4000, [1200, 1240], [8, 200]).await?;
+        ensure!(failures.iter().any(|failure| failure.contains("came_back")), "{failures:?}");
+        let (paused, _) = shown(lab, experiment).await?;
+        let pause = paused.state.pause.context("it is not paused")?;
+        ensure!(pause.cause == PauseCause::Constraint && pause.detail.contains("crashes"), "{pause:?}");
+        ensure!(!is_on(lab).await? && paused.current_result.is_none());
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flag_that_somebody_turns_on_again_goes_off_at_the_next_poll() -> Result<()> {
+    each_lab(async |lab, experiment| {
+        day(lab, 1500, [450, 450], [6, 6]).await?;
+        lab.act(experiment, Verdict::Pause).await?;
+        ensure!(!is_on(lab).await?);
+        let path = lab.root().join("flags.json");
+        std::fs::write(&path, std::fs::read_to_string(&path)?.replace("DISABLED", "ENABLED"))?;
+        let failures = lab.poll_after(1).await?.failures;
+        ensure!(failures.iter().any(|failure| failure.contains("turned off again")), "{failures:?}");
+        ensure!(!is_on(lab).await?);
+        lab.act(experiment, Verdict::Kill).await?;
+        std::fs::write(&path, std::fs::read_to_string(&path)?.replace("DISABLED", "ENABLED"))?;
+        lab.poll_after(1).await?;
+        ensure!(!is_on(lab).await?, "of an experiment that was killed");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_experiment_that_nobody_sees_is_said_and_stopped_and_so_is_a_futile_one() -> Result<()> {
+    each_lab(async |lab, experiment| {
+        let failures = lab.poll_after(25).await?.failures;
+        ensure!(failures.iter().any(|failure| failure.contains("nobody has been exposed")), "{failures:?}");
+        let (paused, _) = shown(lab, experiment).await?;
+        assert_eq!(paused.state.pause.context("it is not paused")?.cause, PauseCause::NobodyExposed);
+        ensure!(!is_on(lab).await?);
+        let (slug, _) = gate(lab, experiment).await?;
+        lab.runtime.gates().decide(decision(&slug, Verdict::Resume)).await?;
+        // The silence before the resume does not stop it again.
+        for _ in 0..9 {
+            day(lab, 9000, [2700, 2700], [36, 36]).await?;
+        }
+        let (futile, _) = shown(lab, experiment).await?;
+        assert_eq!(futile.state.status, ExperimentStatus::AwaitingAnalysisGate);
+        let result = futile.current_result.context("no result")?;
+        assert_eq!(result.read()?.advice.recommendation, Recommendation::KillFutility);
+        ensure!(!is_on(lab).await?, "the flag goes off while the gate waits");
+        Ok(())
+    })
+    .await
+}
