@@ -25,7 +25,7 @@ pub use safe::{safe, safe_json, safe_lines};
 
 use crate::args::{Colour, Globals};
 
-/// A scale whose unit, a text of the outcome file, is [`safe`].
+/// A scale whose unit, a text of the outcome file, is [`safe()`].
 pub fn on_terminal(scale: &Scale) -> Scale {
     scale.clone().map_unit(safe)
 }
