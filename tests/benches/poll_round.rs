@@ -21,7 +21,7 @@ fn main() -> Result<()> {
 
 async fn round(lab: &Lab, what: &str, is_forced: bool, n_expected: usize) -> Result<()> {
     let began = Instant::now();
-    let done = lab.runtime.signals().poll(&PollRequest { outcome: None, is_forced }).await?;
+    let done = lab.runtime.signals().poll(&PollRequest { is_forced, ..PollRequest::default() }).await?;
     let took = began.elapsed();
     ensure!(done.failures.is_empty(), "{:?}", done.failures.first());
     ensure!(usize::try_from(done.n_levels)? == n_expected, "{} signals were read", done.n_levels);

@@ -10,6 +10,7 @@
 mod asos;
 mod before_after;
 mod by_name;
+mod clocks;
 mod conformance;
 mod cookie_cats;
 mod crash;

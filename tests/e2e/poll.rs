@@ -36,11 +36,13 @@ type Round = tokio::task::JoinHandle<outcome_core::Result<Polled>>;
 /// Begins a round that reads everything.
 fn begin(runtime: &Runtime) -> Round {
     let runtime = runtime.clone();
-    tokio::spawn(async move { runtime.signals().poll(&PollRequest { outcome: None, is_forced: true }).await })
+    tokio::spawn(
+        async move { runtime.signals().poll(&PollRequest { is_forced: true, ..PollRequest::default() }).await },
+    )
 }
 
 async fn poll(lab: &Lab, is_forced: bool) -> Result<Polled> {
-    Ok(lab.runtime.signals().poll(&PollRequest { outcome: None, is_forced }).await?)
+    Ok(lab.runtime.signals().poll(&PollRequest { is_forced, ..PollRequest::default() }).await?)
 }
 
 /// Lets time pass for timers, which the laboratory's clock does not move.
@@ -79,8 +81,8 @@ async fn a_round_that_waits_for_a_slow_source_keeps_its_lease() -> Result<()> {
     let round = begin(&lab.runtime);
     slow.until_asked().await;
     for n in 1..=3 {
-        lab.clock.advance(SignedDuration::from_secs(40));
-        until_renewed(&lab, began + SignedDuration::from_secs(40 * n + 60)).await?;
+        lab.clock.advance(SignedDuration::from_secs(10));
+        until_renewed(&lab, began + SignedDuration::from_secs(10 * n + 15)).await?;
     }
     ensure!(poll(&lab, true).await?.is_skipped, "two programs polled at once");
     slow.answer(1);
@@ -92,15 +94,15 @@ async fn a_round_that_waits_for_a_slow_source_keeps_its_lease() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_poller_that_died_keeps_nobody_waiting_for_more_than_a_minute() -> Result<()> {
+async fn a_poller_that_died_keeps_nobody_waiting_for_more_than_seconds() -> Result<()> {
     let slow = held("slow-and-dead");
     let lab = Lab::with_vendors(None, &beside("slow-and-dead"), &VENDORS).await?;
     let round = begin(&lab.runtime);
     slow.until_asked().await;
     round.abort();
     ensure!(round.await.is_err(), "the round ended by itself");
-    lab.clock.advance(SignedDuration::from_secs(59));
-    pass(Duration::from_secs(59)).await;
+    lab.clock.advance(SignedDuration::from_secs(14));
+    pass(Duration::from_secs(14)).await;
     ensure!(poll(&lab, true).await?.is_skipped);
     lab.clock.advance(SignedDuration::from_secs(1));
     slow.answer(1);
@@ -118,7 +120,15 @@ async fn a_round_that_lost_its_lease_writes_nothing_more() -> Result<()> {
     lab.clock.advance(SignedDuration::from_mins(2));
     let now = lab.runtime.now();
     let mut tx = lab.runtime.db().write(lab.runtime.workspace().id).await?;
-    ensure!(tx.lease_take("poll", "another", now + SignedDuration::from_mins(1), now).await?);
+    ensure!(
+        tx.lease_take(
+            "poll",
+            "another",
+            now + SignedDuration::from_secs(15),
+            (now, now + SignedDuration::from_secs(30))
+        )
+        .await?
+    );
     tx.commit().await?;
     slow.answer(1);
     let error = round.await?.err().context("the round went on")?;

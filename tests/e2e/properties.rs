@@ -177,7 +177,8 @@ impl Player {
                 let hours = self.rng.random_range(1..12);
                 self.lab.clock.advance(jiff::SignedDuration::from_hours(hours));
                 let is_forced = self.rng.random_bool(0.7);
-                let polled = self.runtime().signals().poll(&PollRequest { outcome: None, is_forced }).await?;
+                let polled =
+                    self.runtime().signals().poll(&PollRequest { is_forced, ..PollRequest::default() }).await?;
                 // That nobody is exposed yet is said, and is no fault here.
                 let faults = polled.failures.iter().filter(|failure| !failure.contains("nobody has been exposed"));
                 assert_eq!(faults.collect::<Vec<_>>(), Vec::<&String>::new());

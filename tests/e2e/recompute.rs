@@ -110,7 +110,15 @@ async fn nothing_is_recomputed_while_somebody_polls_or_of_what_is_not_stored() -
 
     let (now, workspace) = (lab.runtime.now(), lab.runtime.workspace().id);
     let mut tx = lab.runtime.db().write(workspace).await?;
-    assert!(tx.lease_take("poll", "another", now + jiff::SignedDuration::from_mins(5), now).await?);
+    assert!(
+        tx.lease_take(
+            "poll",
+            "another",
+            now + jiff::SignedDuration::from_secs(15),
+            (now, now + jiff::SignedDuration::from_mins(1))
+        )
+        .await?
+    );
     tx.commit().await?;
     let by = lab.runtime.sessions().terminal_human().await?;
     let refused = lab

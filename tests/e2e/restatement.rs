@@ -200,7 +200,7 @@ async fn a_corrected_past_becomes_the_evidence_of_a_new_epoch() -> Result<()> {
         source.check().await?;
 
         // The same poll again changes nothing.
-        let request = PollRequest { outcome: None, is_forced: true };
+        let request = PollRequest { is_forced: true, ..PollRequest::default() };
         source.lab.runtime.signals().poll(&request).await?;
         assert_eq!(source.running().await?, running);
         assert_eq!(source.result().await?["ci_running"], result["ci_running"]);

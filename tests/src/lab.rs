@@ -262,7 +262,7 @@ impl Lab {
     /// Moves the clock and polls everything.
     pub async fn poll_after(&self, hours: i64) -> Result<Polled> {
         self.clock.advance(jiff::SignedDuration::from_hours(hours));
-        Ok(self.runtime.signals().poll(&PollRequest { outcome: None, is_forced: true }).await?)
+        Ok(self.runtime.signals().poll(&PollRequest { is_forced: true, ..PollRequest::default() }).await?)
     }
 
     /// An agent hands in one hypothesis; its slug.

@@ -526,7 +526,7 @@ EXAMPLES:
 
 Without a daemon, let cron run it:
   */15 * * * * cd /path/to/repo && outcome-runtime poll --quiet
-The exit code is 8 if a source could not be read, and 9 if another program polled for more than 30 seconds. A failed reading never decides anything by itself.")]
+The exit code is 8 if a source could not be read, and 9 if the round did not run: another program polled for more than 30 seconds, or the clock of this machine is not believed. A failed reading never decides anything by itself.")]
 pub struct Poll {
     /// Only this outcome
     #[arg(long)]
@@ -534,6 +534,9 @@ pub struct Poll {
     /// Also read signals that are not due yet
     #[arg(long, visible_alias = "force")]
     pub all: bool,
+    /// The clock of this machine is right, whatever else shows another time
+    #[arg(long)]
+    pub clock_is_right: bool,
 }
 
 /// `learnings`.

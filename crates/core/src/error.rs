@@ -53,6 +53,7 @@ codes! {
     StateTampered "state_tampered" 500 6 "The stored state differs from the audit log: another program wrote to the database.";
     AuditBroken "audit_broken" 500 6 "The audit log was changed, truncated or reordered.";
     PollBusy "poll_busy" 409 9 "Another program polled for so long that this one did nothing.";
+    ClockDoubtful "clock_doubtful" 503 9 "The clock of this machine is not believed, so nothing was scheduled, measured or decided; only danger was looked for.";
     ConfigInvalid "config_invalid" 422 2 "The outcome file is not valid.";
     ConfigNotFound "config_not_found" 404 3 "There is no outcome file in this directory or above it.";
     WorkspaceNotFound "workspace_not_found" 404 3 "There is no workspace in this directory or above it.";

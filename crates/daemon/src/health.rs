@@ -1,5 +1,5 @@
-//! `/healthz`: whether this daemon can do its work. For load balancers and service managers, hence without a sign-in and
-//! without details.
+//! `/livez` and `/healthz`: whether this daemon lives, and whether it does its work. For load balancers and service managers, hence
+//! without a sign-in and without details.
 
 use std::time::Duration;
 
@@ -12,14 +12,21 @@ use crate::App;
 
 const LIMIT: Duration = Duration::from_secs(2);
 
+/// GET /livez
+pub(crate) async fn alive() -> Json<Value> {
+    Json(json!({ "status": "alive", "version": env!("CARGO_PKG_VERSION") }))
+}
+
 /// GET /healthz
 pub(crate) async fn show(State(app): State<App>) -> (StatusCode, Json<Value>) {
     let is_reachable = matches!(tokio::time::timeout(LIMIT, ask(&app)).await, Ok(Ok(())));
     let polls = app.polls.counts();
-    let (status, word) =
-        if is_reachable { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "database_unreachable") };
+    let unreachable = (!is_reachable).then_some("database_unreachable");
+    let problems: Vec<&str> = unreachable.into_iter().chain(polls.problems()).collect();
+    let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({
-        "status": word,
+        "status": problems.first().copied().unwrap_or("ok"),
+        "problems": problems,
         "version": env!("CARGO_PKG_VERSION"),
         "is_database_reachable": is_reachable,
         "last_poll_at": polls.last_at,

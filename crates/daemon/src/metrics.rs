@@ -32,6 +32,22 @@ fn render(app: &App, counts: &Counts) -> String {
         "Readings and messages that failed within poll rounds.",
         polls.n_source_failures as f64,
     );
+    simple(
+        &mut out,
+        "polls_busy_total",
+        "counter",
+        "Poll rounds that another program kept from beginning.",
+        polls.n_busy as f64,
+    );
+    simple(
+        &mut out,
+        "polls_clock_doubted_total",
+        "counter",
+        "Poll rounds that only looked for danger, since the clock of this machine is not believed.",
+        polls.n_clock_doubted as f64,
+    );
+    let is_working = if polls.problems().is_empty() { 1.0 } else { 0.0 };
+    simple(&mut out, "is_working", "gauge", "1 if polling does its work.", is_working);
     let last = polls.last_at.map_or(0.0, |at| at.as_second() as f64);
     simple(
         &mut out,

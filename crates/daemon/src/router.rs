@@ -60,6 +60,7 @@ impl Route {
 pub fn routes() -> Vec<Route> {
     use Access::{Agent, Api, ApiHuman, Page, Public, SignIn, Signed};
     vec![
+        Route::get("/livez", Public, get(health::alive)),
         Route::get("/healthz", Public, get(health::show)),
         Route::get("/metrics", Public, get(metrics::show)),
         Route::get("/assets/{file}", Public, get(assets::show)),

@@ -1,12 +1,11 @@
 //! The workspace, opened at the first call that needs it, so that the list of tools never waits for a disk or a network.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use outcome_core::config::Vendors;
 use outcome_core::settings::{Overrides, Settings, process_env};
-use outcome_core::usecases::Runtime;
+use outcome_core::usecases::{Place, Runtime};
 use outcome_core::{Code, Error, Result};
 use tokio::sync::Mutex;
 
@@ -17,20 +16,14 @@ const OPEN_LIMIT: Duration = Duration::from_secs(15);
 /// tries again.
 pub(crate) struct LazyRuntime {
     vendors: &'static Vendors,
-    opened: Mutex<Option<Opened>>,
-}
-
-struct Opened {
-    runtime: Runtime,
-    /// The database's file where it is one, since writing to a file that was removed succeeds and is lost.
-    file: Option<DatabaseFile>,
+    opened: Mutex<Option<Runtime>>,
 }
 
 impl LazyRuntime {
-    /// One that is already open; the caller takes care of its database.
+    /// One that is already open.
     pub(crate) fn opened(runtime: Runtime) -> Self {
         let vendors = runtime.settings().vendors;
-        Self { vendors, opened: Mutex::new(Some(Opened { runtime, file: None })) }
+        Self { vendors, opened: Mutex::new(Some(runtime)) }
     }
 
     /// One that is opened at its first use. `vendors`: what its outcome file may name.
@@ -44,38 +37,16 @@ impl LazyRuntime {
     /// Why it cannot be opened, with the way to fix it.
     pub(crate) async fn get(&self) -> Result<Runtime> {
         let mut opened = self.opened.lock().await;
-        if let Some(Opened { runtime, file }) = &*opened {
-            match file.as_ref().map(DatabaseFile::is_in_place) {
-                None | Some(Some(true)) => return Ok(runtime.clone()),
-                Some(Some(false)) => {}
-                Some(None) => return Err(moved(runtime)),
+        if let Some(runtime) = &*opened {
+            match runtime.database_place() {
+                Place::Same => return Ok(runtime.clone()),
+                Place::Replaced => {}
+                Place::Gone => return Err(moved(runtime)),
             }
         }
         let runtime = open(self.vendors).await?;
-        *opened = Some(Opened { runtime: runtime.clone(), file: DatabaseFile::of(&runtime) });
+        *opened = Some(runtime.clone());
         Ok(runtime)
-    }
-}
-
-/// A file and which one it was.
-struct DatabaseFile {
-    path: PathBuf,
-    device: u64,
-    inode: u64,
-}
-
-impl DatabaseFile {
-    fn of(runtime: &Runtime) -> Option<Self> {
-        let path = runtime.settings().database.value.strip_prefix("sqlite:")?;
-        let path = PathBuf::from(path.trim_start_matches("//"));
-        let found = std::fs::metadata(&path).ok()?;
-        Some(Self { path, device: found.dev(), inode: found.ino() })
-    }
-
-    /// Whether it is still the same file; `None` when there is none.
-    fn is_in_place(&self) -> Option<bool> {
-        let found = std::fs::metadata(&self.path).ok()?;
-        Some((found.dev(), found.ino()) == (self.device, self.inode))
     }
 }
 

@@ -24,7 +24,7 @@ async fn main() -> Result<()> {
     let argument = |index: usize| args.get(index).map(String::as_str).context("an argument is missing");
     match argument(1)? {
         "poll" => {
-            runtime.signals().poll(&PollRequest { outcome: None, is_forced: true }).await?;
+            runtime.signals().poll(&PollRequest { is_forced: true, ..PollRequest::default() }).await?;
         }
         "decide" => {
             let verdict = argument(3)?.parse().map_err(anyhow::Error::msg)?;

@@ -24,6 +24,10 @@ fn show(page: &mut Page, status: &Status) {
     let name = page.bold(&safe(&status.workspace));
     let now = page.dim(&instant(status.now));
     page.line(&format!("{name}  {now}"));
+    for doubt in &status.clocks {
+        let text = page.red(&format!("Only danger is looked for: {}", safe(doubt)));
+        page.line(&text);
+    }
     for line in &status.outcomes {
         outcome(page, line, status.now);
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{ExperimentStatus, GateType, text_enum};
-use crate::ids::{ExperimentId, GateId};
+use crate::ids::{ExperimentId, GateId, WorkspaceId};
 
 text_enum! {
     /// Who a message is for: a flag service, or people.
@@ -114,6 +114,11 @@ pub enum Notice {
         /// Where it was found, and what is done.
         detail: String,
     },
+    /// The clock of a machine is not believed.
+    ClockDoubted {
+        /// Why, and what is done.
+        detail: String,
+    },
     /// An experiment took a step that people should know.
     ExperimentMoved {
         /// Its slug.
@@ -185,6 +190,7 @@ impl Notice {
             Self::SignalFailing { .. } => "signal_failing",
             Self::NobodyExposed { .. } => "nobody_exposed",
             Self::FlagNotOff { .. } => "flag_not_off",
+            Self::ClockDoubted { .. } => "clock_doubted",
             Self::ExperimentMoved { .. } => "experiment_moved",
         }
     }
@@ -200,6 +206,7 @@ impl Notice {
             Self::SignalFailing { .. }
             | Self::NobodyExposed { .. }
             | Self::FlagNotOff { .. }
+            | Self::ClockDoubted { .. }
             | Self::ExperimentMoved { .. } => None,
         }
     }
@@ -276,6 +283,8 @@ pub enum MessageKey {
     NobodyExposed(ExperimentId, Timestamp),
     /// The flag of this experiment was found on at this instant.
     FlagNotOff(ExperimentId, Timestamp),
+    /// The clock of a machine of this workspace is not believed since this instant.
+    ClockDoubted(WorkspaceId, Timestamp),
 }
 
 impl MessageKey {
@@ -289,6 +298,7 @@ impl MessageKey {
             | Self::FlagNotOff(experiment, _) => experiment.0,
             Self::GateOpened(gate) | Self::GateStep(gate, ..) => gate.0,
             Self::SignalFailing(subject, ..) => *subject,
+            Self::ClockDoubted(workspace, _) => workspace.0,
         }
     }
 }
@@ -303,6 +313,7 @@ impl std::fmt::Display for MessageKey {
             Self::SignalFailing(subject, signal, at) => write!(f, "signal/{subject}/{signal}/{at}"),
             Self::NobodyExposed(experiment, since) => write!(f, "silence/{experiment}/{since}"),
             Self::FlagNotOff(experiment, at) => write!(f, "flag_not_off/{experiment}/{at}"),
+            Self::ClockDoubted(workspace, since) => write!(f, "clock/{workspace}/{since}"),
         }
     }
 }

@@ -61,6 +61,11 @@ pub trait SignalSource: Send + Sync {
     /// What could be measured there: tables and columns, events, metrics. Bounded.
     async fn list(&self) -> Result<Vec<MetricInfo>, ReadError>;
 
+    /// What its own clock shows; `None` for a source that has none but ours: a file, or one that pushes.
+    async fn clock(&self) -> Result<Option<Timestamp>, ReadError> {
+        Ok(None)
+    }
+
     /// How the source would answer the signal's queries (its query plan), for people; empty where there is no such
     /// thing.
     async fn plan(&self, _signal: &SignalSpec, _window: Window) -> Result<Vec<QueryPlan>, ReadError> {

@@ -3,14 +3,15 @@
 use super::columns::Column;
 use super::db::{self, Engine};
 use super::{
-    events, experiments, gates, learning_search, learnings, leases, measurements, members, nonces, outbox, outcomes,
-    snapshots, workspaces,
+    clocks, events, experiments, gates, learning_search, learnings, leases, measurements, members, nonces, outbox,
+    outcomes, snapshots, workspaces,
 };
 
 /// Every statement of ours with the engines it is for, so that a test can prepare each on a real server.
 #[must_use]
 pub fn all_statements() -> Vec<(&'static str, &'static [Engine])> {
     let both: &[&[&'static str]] = &[
+        clocks::ALL,
         db::ALL,
         events::ALL,
         experiments::ALL,
@@ -58,6 +59,7 @@ pub fn declared_columns() -> Vec<Column> {
         leases::LeaseRow::DECLARED,
         outbox::OutboxRow::DECLARED,
         nonces::NonceRow::DECLARED,
+        clocks::MachineClock::DECLARED,
     ]
     .concat()
 }

@@ -16,6 +16,7 @@ statements! {
     EVENT_INSERT = EventRow::INSERT;
     HEAD_SET = "UPDATE workspace SET log_seq = $2, log_head = $3 WHERE id = $1 AND log_seq = $4";
     HEAD_GET = "SELECT log_seq, log_head FROM workspace WHERE id = $1";
+    EVENT_LAST_AT = "SELECT at FROM event WHERE workspace_id = $1 ORDER BY seq DESC LIMIT 1";
     EVENT_PAGE = sql!("SELECT ", EventRow::COLUMNS, "
         FROM event WHERE workspace_id = $1 AND seq > $2 ORDER BY seq LIMIT $3");
     // Every poll leaves a line; what replays a state must not have to read them all.
@@ -74,6 +75,16 @@ impl Tx {
         let row: Option<(i64, String)> =
             on_db!(self, |c| sqlx::query_as(HEAD_GET).bind(self.workspace).fetch_optional(c).await)?;
         row.ok_or_else(|| Error::new(Code::WorkspaceNotFound, "the database does not contain this workspace"))
+    }
+
+    /// When the log's last line was written.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn event_last_at(&mut self) -> Result<Option<jiff::Timestamp>> {
+        let row: Option<(Instant,)> =
+            on_db!(self, |c| sqlx::query_as(EVENT_LAST_AT).bind(self.workspace).fetch_optional(c).await)?;
+        Ok(row.map(|(at,)| at.0))
     }
 
     /// Appends a line to the log.

@@ -9,7 +9,7 @@ use crate::error::Result;
 statements! {
     LEASE_TAKE = sql!(LeaseRow::INSERT, "
         ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
-        WHERE lease.expires_at <= $4 OR lease.holder = excluded.holder
+        WHERE lease.expires_at <= $4 OR lease.expires_at > $5 OR lease.holder = excluded.holder
         RETURNING holder");
     LEASE_RENEW = "UPDATE lease SET expires_at = $3 WHERE name = $1 AND holder = $2";
     LEASE_RELEASE = "DELETE FROM lease WHERE name = $1 AND holder = $2";
@@ -30,7 +30,8 @@ impl Tx {
         format!("{}/{name}", self.workspace)
     }
 
-    /// Takes the lease `name`; false when another holder has it.
+    /// Takes the lease `name`; false when another holder has it. One that ends later than `latest` was taken by a clock that was
+    /// wrong, and counts for nothing.
     ///
     /// # Errors
     /// When the database fails.
@@ -39,13 +40,14 @@ impl Tx {
         name: &str,
         holder: &str,
         until: jiff::Timestamp,
-        now: jiff::Timestamp,
+        (now, latest): (jiff::Timestamp, jiff::Timestamp),
     ) -> Result<bool> {
         let wanted = LeaseRow { name: self.lease_name(name), holder: holder.to_owned(), expires_at: Instant(until) };
-        let (sql, now) = (LEASE_TAKE, Instant(now));
+        let (sql, now, latest) = (LEASE_TAKE, Instant(now), Instant(latest));
         let row = on_db!(self, |c| wanted
             .insert(sqlx::query(sql))
             .bind(now)
+            .bind(latest)
             .fetch_optional(c)
             .await
             .map(|row| row.map(|_| ())))?;

@@ -1,6 +1,6 @@
 //! Readings, and how healthy their sources are.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -41,7 +41,7 @@ statements! {
         WHERE workspace_id = $1 AND subject_id = $2 AND signal = $3");
     HEALTH_LIST = sql!("SELECT ", SignalHealth::COLUMNS, " FROM signal_health
         WHERE workspace_id = $1 AND subject_id = $2 ORDER BY signal");
-    HEALTH_WAITING = "SELECT subject_id, signal FROM signal_health WHERE workspace_id = $1 AND due_at > $2";
+    HEALTH_WAITING = "SELECT subject_id, signal, due_at FROM signal_health WHERE workspace_id = $1 AND due_at > $2";
     HEALTH_PUT = sql!(SignalHealth::INSERT, "
         ON CONFLICT (workspace_id, subject_id, signal) DO UPDATE SET due_at = excluded.due_at,
             last_ok_at = excluded.last_ok_at, failures = excluded.failures, failing_since = excluded.failing_since,
@@ -379,18 +379,18 @@ impl Tx {
         on_db!(self, |c| sqlx::query_as(HEALTH_LIST).bind(self.workspace).bind(subject).fetch_all(c).await)
     }
 
-    /// The signals that are not due yet, of all outcomes and experiments, as id and name. Every other one is due: also one
-    /// that was never read.
+    /// The signals that are not due yet, of all outcomes and experiments, as id and name, with when they will be. Every other one
+    /// is due: also one that was never read.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn signals_waiting(&mut self, now: jiff::Timestamp) -> Result<HashSet<(Uuid, String)>> {
-        let rows: Vec<(Uuid, String)> = on_db!(self, |c| sqlx::query_as(HEALTH_WAITING)
+    pub async fn signals_waiting(&mut self, now: jiff::Timestamp) -> Result<HashMap<(Uuid, String), jiff::Timestamp>> {
+        let rows: Vec<(Uuid, String, Instant)> = on_db!(self, |c| sqlx::query_as(HEALTH_WAITING)
             .bind(self.workspace)
             .bind(Instant(now))
             .fetch_all(c)
             .await)?;
-        Ok(rows.into_iter().collect())
+        Ok(rows.into_iter().map(|(subject, signal, due_at)| ((subject, signal), due_at.0)).collect())
     }
 
     /// Stores how a signal does.

@@ -4,8 +4,10 @@
 //! [`Tx`] belongs to one and adds it to each statement. Nothing outside of this module writes SQL for our own tables.
 
 mod catalog;
+mod clocks;
 mod codec;
 mod columns;
+mod database_file;
 mod db;
 mod error;
 mod events;
@@ -26,8 +28,10 @@ mod statement;
 mod workspaces;
 
 pub use catalog::{all_statements, declared_columns};
+pub use clocks::MachineClock;
 pub use codec::Instant;
 pub use columns::{Class, Column};
+pub use database_file::{DatabaseFile, Place};
 pub use db::{Db, Engine, Tx};
 pub use experiments::{AllocationPhase, ExperimentGlance};
 pub use gates::GateGlance;

@@ -21,6 +21,7 @@ mod signals;
 mod workspaces;
 
 pub use crate::hypotheses::Problem;
+pub use crate::store::Place;
 pub use audit_log::{
     AnchorPlace, AuditLog, Proof, ProofExperiment, ProofLogged, ProofMethod, ProofPhase, ProofPoll, ProofReading,
     ProofRecorded, ProofSnapshot, ProofStep, RecomputeRequest, Recomputed, RecomputedExperiment, Verification,

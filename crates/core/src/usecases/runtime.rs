@@ -3,18 +3,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::clock::{Clock, FileClock, SystemClock};
+use crate::clock::{Clock, FileClock, ShiftedClock, SystemClock};
 use crate::config::ConfigCache;
 use crate::error::{Code, Error, Result};
 use crate::ids::Ids;
 use crate::registry::Sources;
 use crate::settings::Settings;
-use crate::store::{Db, Tx, Workspace};
+use crate::store::{DatabaseFile, Db, Place, Tx, Workspace};
 
 /// An opened workspace. Cheap to clone; all clones share connections.
 #[derive(Clone)]
 pub struct Runtime {
     pub(super) db: Db,
+    /// The database's file where it is one: writing to a file that was removed succeeds and is lost.
+    file: Option<DatabaseFile>,
     pub(super) workspace: Workspace,
     pub(super) settings: Arc<Settings>,
     pub(super) clock: Arc<dyn Clock>,
@@ -75,6 +77,11 @@ impl Runtime {
         self.clock.now()
     }
 
+    /// The same workspace by a clock that shows `now` at this instant.
+    pub(super) fn showing(&self, now: jiff::Timestamp) -> Self {
+        Self { clock: Arc::new(ShiftedClock::showing(Arc::clone(&self.clock), now)), ..self.clone() }
+    }
+
     /// The workspace.
     #[must_use]
     pub fn workspace(&self) -> &Workspace {
@@ -99,6 +106,12 @@ impl Runtime {
         &self.ids
     }
 
+    /// Where the database's file is now; a database of a server is always where it was.
+    #[must_use]
+    pub fn database_place(&self) -> Place {
+        self.file.as_ref().map_or(Place::Same, DatabaseFile::place)
+    }
+
     pub(super) async fn read(&self) -> Result<Tx> {
         self.db.read(self.workspace.id).await
     }
@@ -111,6 +124,7 @@ impl Runtime {
 pub(super) fn assemble(db: Db, workspace: Workspace, settings: Settings, clock: Arc<dyn Clock>) -> Runtime {
     let ids = Ids::new(Arc::clone(&clock));
     Runtime {
+        file: DatabaseFile::of(&settings.database.value),
         db,
         workspace,
         settings: Arc::new(settings),

@@ -32,16 +32,17 @@ const OF_POSTGRES: [(i64, &str, &str); 4] = [
 ];
 
 /// The number of the newest step.
-const NEWEST: i64 = 7;
+const NEWEST: i64 = 8;
 
-/// A schema as it was before the newest step.
 const BEFORE_NEWEST: &str = "
-    ALTER TABLE allocation_phase DROP COLUMN begins;
-    ALTER TABLE signal_health DROP COLUMN failing_since;
-    DELETE FROM _sqlx_migrations WHERE version = 7";
+    DROP TABLE machine_clock;
+    DELETE FROM _sqlx_migrations WHERE version = 8";
 
 /// A schema as it was before keys were read into columns, from one as it was before the newest step.
 const BEFORE_KEYS: &str = "
+    ALTER TABLE allocation_phase DROP COLUMN begins;
+    ALTER TABLE signal_health DROP COLUMN failing_since;
+    DELETE FROM _sqlx_migrations WHERE version = 7;
     DROP INDEX outbox_by_subject;
     DROP INDEX outbox_closed;
     ALTER TABLE outbox DROP COLUMN subject_id;

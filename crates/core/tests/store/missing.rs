@@ -72,8 +72,8 @@ async fn writes_that_may_find_nothing_say_so() {
         assert!(!tx.nonce_use("test", "once", later, now).await.unwrap());
 
         // The first holder comes back after its time, when another one works.
-        assert!(tx.lease_take("work", "first", now, now).await.unwrap());
-        assert!(tx.lease_take("work", "second", later, now).await.unwrap());
+        assert!(tx.lease_take("work", "first", now, (now, later)).await.unwrap());
+        assert!(tx.lease_take("work", "second", later, (now, later)).await.unwrap());
         assert!(!tx.lease_release("work", "first").await.unwrap());
         assert!(tx.lease_release("work", "second").await.unwrap());
     })

@@ -34,12 +34,7 @@ async fn round(app: &App, was_failing: bool) -> bool {
     let failed = match done {
         Ok(Ok(polled)) => {
             report(&polled);
-            let now = app.runtime.now();
-            app.polls.note(|counts| {
-                counts.n_rounds += 1;
-                counts.n_source_failures += u64::try_from(polled.failures.len()).unwrap_or(u64::MAX);
-                counts.last_at = Some(now);
-            });
+            app.polls.note(&polled, app.runtime.now());
             if was_failing {
                 tracing::info!("Polling works again");
             }
@@ -48,10 +43,7 @@ async fn round(app: &App, was_failing: bool) -> bool {
         Ok(Err(error)) => format!("{}: {}", error.code(), error_chain(&error)),
         Err(_) => "the round panicked, which is a bug in this program".to_owned(),
     };
-    app.polls.note(|counts| {
-        counts.n_rounds += 1;
-        counts.n_failed += 1;
-    });
+    app.polls.note_failed();
     if !was_failing {
         tracing::error!("Polling failed and is retried at every tick: {failed}");
     }
@@ -59,6 +51,9 @@ async fn round(app: &App, was_failing: bool) -> bool {
 }
 
 fn report(polled: &Polled) {
+    if let Some(problem) = &polled.clock_problem {
+        tracing::warn!("{problem}");
+    }
     for experiment in &polled.experiments {
         tracing::info!(experiment = %experiment.experiment, status = %experiment.status, verdict = experiment.verdict,
             "Polled `{}`", experiment.experiment);

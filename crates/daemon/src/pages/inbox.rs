@@ -50,6 +50,7 @@ struct InboxPage {
     mine: Vec<GateItem>,
     others: Vec<GateItem>,
     outcomes: Vec<OutcomeItem>,
+    clocks: Vec<String>,
     undelivered: Vec<String>,
     poll: String,
 }
@@ -69,6 +70,7 @@ pub(crate) async fn show(State(app): State<App>, Extension(session): Extension<P
         mine: mine.into_iter().map(|gate| GateItem { holder: None, ..gate_item(gate) }).collect(),
         others: others.into_iter().map(gate_item).collect(),
         outcomes: status.outcomes.iter().map(outcome_item).collect(),
+        clocks: status.clocks,
         undelivered: status.undelivered,
         poll: app.polls.counts().last_at.map_or_else(|| "not yet".to_owned(), instant),
     };

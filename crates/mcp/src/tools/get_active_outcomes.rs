@@ -98,6 +98,7 @@ pub(crate) async fn outcomes(
         "n_more_gates": (detail == Detail::Concise && status.gates.len() > MAX_GATES)
             .then(|| status.gates.len() - MAX_GATES),
         "undelivered": (detail == Detail::Full && !status.undelivered.is_empty()).then_some(&status.undelivered),
+        "clocks": (!status.clocks.is_empty()).then_some(&status.clocks),
         "n_more": (n_more > 0).then_some(n_more),
         "next_cursor": (n_more > 0).then(|| cursor::encode(until, NAME)),
     });

@@ -194,7 +194,7 @@ impl Stage {
             self.shop.visitors(self.now, step).await?;
             self.now += step;
             std::fs::write(&self.clock, self.now.to_string())?;
-            let request = PollRequest { outcome: None, is_forced: true };
+            let request = PollRequest { is_forced: true, ..PollRequest::default() };
             let polled = self.runtime.signals().poll(&request).await?;
             ensure!(polled.failures.is_empty(), "a poll failed: {}", polled.failures.join("; "));
             progress.set_message(format!("{}", (poll + 1) * u64::try_from(POLL_HOURS)? / 24));

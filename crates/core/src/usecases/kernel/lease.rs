@@ -17,11 +17,11 @@ use crate::usecases::Runtime;
 /// What only one program does at a time: measuring.
 const POLL_LEASE: &str = "poll";
 /// How long nobody else can measure after the last renewal.
-const LENGTH: SignedDuration = SignedDuration::from_secs(60);
+const LENGTH: SignedDuration = SignedDuration::from_secs(15);
 /// How often it is renewed; two failed renewals are survived.
-const RENEWAL: Duration = Duration::from_secs(20);
+const RENEWAL: Duration = Duration::from_secs(4);
 
-/// Keeps everybody else from measuring, until it is given back, dropped for a minute, or lost.
+/// Keeps everybody else from measuring, until it is given back, its holder has been gone for [`LENGTH`], or it is lost.
 pub(in crate::usecases) struct Lease {
     holder: String,
     is_lost: AtomicBool,
@@ -39,7 +39,7 @@ pub(in crate::usecases) async fn take_poll_lease(runtime: &Runtime) -> Result<Op
     let now = runtime.now();
     let holder = hex::encode(runtime.ids.bytes::<8>());
     let mut tx = runtime.write().await?;
-    let is_ours = tx.lease_take(POLL_LEASE, &holder, end(now), now).await?;
+    let is_ours = tx.lease_take(POLL_LEASE, &holder, end(now), (now, end(end(now)))).await?;
     tx.commit().await?;
     if !is_ours {
         return Ok(None);

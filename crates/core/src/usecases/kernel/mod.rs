@@ -9,6 +9,7 @@
 
 pub(super) mod budget;
 pub(super) mod check;
+pub(super) mod clock_doubt;
 pub(super) mod decision;
 pub(super) mod digest;
 pub(super) mod dry_run;

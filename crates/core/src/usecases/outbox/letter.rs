@@ -14,6 +14,7 @@ pub(in crate::usecases) fn subject(notice: &Notice) -> String {
         Notice::SignalFailing { signal, source, .. } => format!("Signal `{signal}` of `{source}` cannot be read"),
         Notice::NobodyExposed { experiment, .. } => format!("Nobody is exposed to experiment `{experiment}`"),
         Notice::FlagNotOff { experiment, .. } => format!("The flag of experiment `{experiment}` is not off"),
+        Notice::ClockDoubted { .. } => "The clock of a machine is wrong".to_owned(),
         Notice::ExperimentMoved { experiment, status } => format!("Experiment `{experiment}` {}", stands(*status)),
     }
 }
@@ -62,7 +63,9 @@ fn text(notice: &Notice) -> String {
             "The signal {signal} of {source} could not be read: {error}. It is tried again, and nothing is decided \
              without it."
         ),
-        Notice::NobodyExposed { detail, .. } | Notice::FlagNotOff { detail, .. } => sentence(detail),
+        Notice::NobodyExposed { detail, .. } | Notice::FlagNotOff { detail, .. } | Notice::ClockDoubted { detail } => {
+            sentence(detail)
+        }
         Notice::ExperimentMoved { experiment, status } => format!("The experiment {experiment} {}.", stands(*status)),
     }
 }

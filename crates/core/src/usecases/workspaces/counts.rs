@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Workspaces;
 use crate::domain::ExperimentStatus;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
+use crate::store::Place;
 
 /// How much there is, without any name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,9 +20,14 @@ impl Workspaces<'_> {
     /// Reads a little from the database.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// When the database does not answer, or its file is not the one any more that was opened.
     #[tracing::instrument(level = "debug", name = "workspaces.is_reachable", skip_all)]
     pub async fn is_reachable(self) -> Result<()> {
+        if self.0.database_place() != Place::Same {
+            let shown = self.0.settings.database_shown();
+            return Err(Error::new(Code::DatabaseUnavailable, format!("the database {shown} was moved or removed"))
+                .hint("restore the file, and start this program again"));
+        }
         self.0.read().await?.log_head().await.map(drop)
     }
 

@@ -1,6 +1,6 @@
 //! Everything at a glance.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -153,6 +153,8 @@ pub struct Status {
     pub gates: Vec<GateLine>,
     /// Messages that could not be delivered yet, as sentences.
     pub undelivered: Vec<String>,
+    /// Machines whose clock is not believed, as sentences.
+    pub clocks: Vec<String>,
     /// What people were not told, because the file declares no channel for it.
     pub without_channel: WithoutChannel,
 }
@@ -170,6 +172,10 @@ pub struct WithoutChannel {
     pub at: Option<Timestamp>,
 }
 
+/// Clocks of several machines may differ by this much.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(2);
+/// How long it is said that the clock of a machine is not believed, when it is not looked at any more.
+const DOUBT_SHOWN: SignedDuration = SignedDuration::from_hours(24);
 /// Most experiments listed for one outcome.
 const MAX_EXPERIMENTS: usize = 20;
 
@@ -207,7 +213,17 @@ impl Workspaces<'_> {
             })
             .collect();
         let without_channel = without_channel(&mut tx).await?;
-        Ok(Status { workspace: self.0.workspace.slug.clone(), now, outcomes, gates, undelivered, without_channel })
+        let doubts = tx.clock_doubts(now.checked_sub(DOUBT_SHOWN).unwrap_or(now)).await?;
+        let clocks = doubts.into_iter().filter_map(|clock| clock.doubt).collect();
+        Ok(Status {
+            workspace: self.0.workspace.slug.clone(),
+            now,
+            outcomes,
+            gates,
+            undelivered,
+            clocks,
+            without_channel,
+        })
     }
 }
 
@@ -260,7 +276,8 @@ async fn signal_line(
     let freshness = match (&failing, age) {
         (Some(_), _) => Freshness::Failing,
         (None, None) => Freshness::NeverRead,
-        (None, Some(age)) if age > outcome.spec.staleness.get() => Freshness::Stale,
+        // A reading of the future was made by a clock that was wrong.
+        (None, Some(age)) if age > outcome.spec.staleness.get() || age < -CLOCKS_DIFFER => Freshness::Stale,
         (None, Some(_)) => Freshness::Fresh,
     };
     Ok(SignalLine {

@@ -18,6 +18,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use self::bind::{Bind, Param, Params, Statement};
@@ -277,6 +278,18 @@ impl SignalSource for SqlSource {
         let data = table.by_variant().map_err(|misfit| self.misfit(signal, misfit))?;
         let warnings = warnings(signal, &statement);
         Ok(Reading { data, window: request.window, query_hash: statement.hash, raw_hash: table.hash(), warnings })
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, ReadError> {
+        let micros = match self.engine.dialect() {
+            Dialect::Postgres => "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)",
+            Dialect::MySql => "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)",
+            Dialect::Sqlite => return Ok(None),
+        };
+        let table = self.ask(micros, &[]).await.map_err(|error| self.broken(error))?;
+        let [row] = table.rows.as_slice() else { return Ok(None) };
+        let [Cell::Int(micros)] = row.as_slice() else { return Ok(None) };
+        Ok(Timestamp::from_microsecond(*micros).ok())
     }
 
     async fn list(&self) -> Result<Vec<MetricInfo>, ReadError> {

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::correction::{Reread, correct, reread, store_reread};
 use super::flag_off::put_off_again;
 use super::gathered::Gathered;
-use super::health::{health_failed, health_of, health_ok};
+use super::health::{SignalFindings, health_failed, health_of, health_ok};
 use super::memory::{plan_signals, remember, running_of};
 use super::policy::{Found, follow};
 use super::silence::silence;
@@ -135,6 +135,38 @@ pub(super) async fn take_experiment(
     Ok(said(&experiment, judged.as_ref()))
 }
 
+/// Only turns the flag off where what the sources said shows danger. Nothing of what was read is kept: it was read by a clock that is
+/// not believed.
+#[tracing::instrument(level = "debug", name = "poll.danger", skip_all, fields(experiment = %asked.job.experiment.slug))]
+pub(super) async fn take_danger(runtime: &Runtime, lease: &Lease, asked: Asked) -> Result<PolledExperiment> {
+    let Asked { job, gathered, now, .. } = asked;
+    let Job { outcome, plan, .. } = &*job;
+    let mut tx = write_leased(runtime, lease).await?;
+    let mut experiment = experiment_named(&mut tx, &job.experiment.id.to_string()).await?;
+    let phases = tx.phase_list(experiment.id).await?;
+    let is_overtaken = experiment.state != job.experiment.state || phases != job.phases;
+    if is_overtaken || !experiment.state.status.is_polled() {
+        return Ok(said(&experiment, None));
+    }
+    let poll = gathered.poll(plan, experiment.launched_at.unwrap_or(now), now);
+    let previous = running_of(&experiment)?.cloned();
+    let judged = judge(&job, &gathered, poll.as_ref(), previous.as_ref(), now)?.map(|(judged, _)| judged);
+    let danger =
+        judged.filter(|Judged { evaluated, .. }| statistical_finding(&evaluated.advice, &evaluated.health).is_some());
+    if danger.is_some() || gathered.drift.is_some() {
+        let found = Found {
+            drift: gathered.drift.as_deref(),
+            judged: danger.as_ref(),
+            is_whole: false,
+            silence: None,
+            health: SignalFindings::default(),
+        };
+        follow(runtime, &mut tx, outcome, &mut experiment, plan, &phases, &found).await?;
+        tx.commit().await?;
+    }
+    Ok(said(&experiment, danger.as_ref()))
+}
+
 /// What the statistics make of what was read. Where the primary signal could not be read, the constraints speak alone, and only
 /// if they speak against the treatment.
 fn judge(
@@ -187,7 +219,10 @@ async fn keep_health(
                 let pushed = tx.measurement_last_pushed(experiment.id, &signal.name).await?;
                 health_ok(runtime, tx, subject, signal, pushed).await?;
             }
-            None => health_ok(runtime, tx, subject, signal, Some(runtime.now())).await?,
+            None => {
+                let read_at = job.clocks.known(&signal.source, runtime.now());
+                health_ok(runtime, tx, subject, signal, Some(read_at)).await?;
+            }
         }
     }
     Ok(failures)

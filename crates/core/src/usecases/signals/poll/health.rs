@@ -1,6 +1,6 @@
 //! When a signal is due, and how it is: backoff, alert, staleness.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,23 +13,27 @@ use crate::usecases::Runtime;
 
 /// Which signals are to be read in a round.
 pub(super) struct Due {
-    /// The ones that are not, by the id of their outcome or experiment and their name.
-    waiting: HashSet<(uuid::Uuid, String)>,
+    /// The ones that are not, by the id of their outcome or experiment and their name, and when they will be.
+    waiting: HashMap<(uuid::Uuid, String), Timestamp>,
+    now: Timestamp,
 }
 
 impl Due {
     /// What the database says is due now, in one question; everything with `is_forced`.
     pub(super) async fn now(runtime: &Runtime, is_forced: bool) -> Result<Self> {
         if is_forced {
-            return Ok(Self { waiting: HashSet::new() });
+            return Ok(Self { waiting: HashMap::new(), now: runtime.now() });
         }
         let mut tx = runtime.read().await?;
-        Ok(Self { waiting: tx.signals_waiting(runtime.now()).await? })
+        let now = runtime.now();
+        Ok(Self { waiting: tx.signals_waiting(now).await?, now })
     }
 
-    /// True when a signal is to be read. `subject`: the id of its outcome or experiment.
+    /// True when a signal is to be read. `subject`: the id of its outcome or experiment. A time further away than the signal's interval
+    /// was set by a clock that was wrong.
     pub(super) fn has(&self, subject: uuid::Uuid, signal: &SignalSpec) -> bool {
-        !self.waiting.contains(&(subject, signal.name.clone()))
+        let due_at = self.waiting.get(&(subject, signal.name.clone()));
+        due_at.is_none_or(|at| at.duration_since(self.now) > signal.poll_interval.get())
     }
 }
 
@@ -131,7 +135,9 @@ pub(super) async fn health_of(
             );
             found.failing = Some((detail, u32::try_from(health.failures).unwrap_or(u32::MAX), since));
         }
-        let last = at_risk_since(health.last_ok_at.map(|at| at.0).or(experiment.launched_at).unwrap_or(now));
+        // A reading of the future was made by a clock that was wrong.
+        let last_ok = health.last_ok_at.map(|at| at.0).filter(|at| *at <= now);
+        let last = at_risk_since(last_ok.or(experiment.launched_at).unwrap_or(now));
         if now.duration_since(last) > outcome.spec.staleness.get() {
             found.stale.get_or_insert_with(|| {
                 format!(

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 use super::health::{health_failed, health_ok};
+use super::source_clocks::SourceClocks;
 use crate::config::Config;
 use crate::domain::{ArmSums, Outcome, Reading, SignalSpec, Window};
 use crate::error::{Code, Error, Result};
@@ -32,6 +33,7 @@ pub(super) struct Levels<'r> {
     waiting: Vec<Asked<'r>>,
     /// When the first of them has to be stored.
     until: Instant,
+    clocks: SourceClocks,
 }
 
 /// What a source said when it was asked for a signal.
@@ -59,8 +61,8 @@ impl Stored {
 }
 
 impl<'r> Levels<'r> {
-    pub(super) fn new(runtime: &'r Runtime, lease: &'r Lease) -> Self {
-        Self { runtime, lease, waiting: Vec::new(), until: Instant::now() }
+    pub(super) fn new(runtime: &'r Runtime, lease: &'r Lease, clocks: SourceClocks) -> Self {
+        Self { runtime, lease, waiting: Vec::new(), until: Instant::now(), clocks }
     }
 
     /// Asks the source of a signal. Returns what was stored meanwhile, of this signal or of earlier ones.
@@ -76,8 +78,13 @@ impl<'r> Levels<'r> {
     ) -> Result<Stored> {
         let runtime = self.runtime;
         let at = runtime.now();
-        let window = Window { from: at.checked_sub(signal.aggregation.window().get()).unwrap_or(at), to: at };
-        let mut answer = pin!(async { read_level(runtime, &*config?, outcome, signal, window).await });
+        let clocks = self.clocks.clone();
+        let mut answer = pin!(async {
+            let config = config?;
+            let to = clocks.until(runtime, &config, &signal.source, at).await;
+            let from = to.checked_sub(signal.aggregation.window().get()).unwrap_or(to);
+            read_level(runtime, &config, outcome, signal, Window { from, to }).await
+        });
         let mut stored = Stored::default();
         let in_time = if self.waiting.is_empty() { None } else { timeout_at(self.until, &mut answer).await.ok() };
         let answer = match in_time {

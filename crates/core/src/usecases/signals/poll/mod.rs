@@ -1,5 +1,6 @@
 //! One round of reading and judging, in parts: the sources are asked, readings stored, health kept, the policy followed.
 
+mod clock;
 mod correction;
 mod experiment;
 mod flag_off;
@@ -11,6 +12,7 @@ mod memory;
 mod policy;
 mod round;
 mod silence;
+mod source_clocks;
 mod sources;
 pub(super) mod store;
 mod weeks;

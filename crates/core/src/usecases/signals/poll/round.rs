@@ -13,11 +13,13 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::experiment::{Asked, PolledExperiment, ask_experiment, take_experiment};
+use super::clock;
+use super::experiment::{Asked, PolledExperiment, ask_experiment, take_danger, take_experiment};
 use super::flag_off::check_off;
 use super::health::Due;
 use super::levels::{Levels, Stored};
 use super::memory::plan_signals;
+use super::source_clocks::SourceClocks;
 use super::sources::Job;
 use crate::config::Config;
 use crate::domain::{Experiment, Outcome, OutcomeStatus};
@@ -41,6 +43,8 @@ pub struct PollRequest {
     pub outcome: Option<String>,
     /// Also read what is not due yet.
     pub is_forced: bool,
+    /// A person says that the clock of this machine is right, whatever else shows another time.
+    pub is_clock_right: bool,
 }
 
 /// What one round did.
@@ -56,6 +60,8 @@ pub struct Polled {
     pub expired: Vec<String>,
     /// True when another program was polling and nothing was done.
     pub is_skipped: bool,
+    /// Why the clock of this machine is not believed. Then only danger was looked for.
+    pub clock_problem: Option<String>,
 }
 
 impl Signals<'_> {
@@ -102,6 +108,9 @@ struct Round<'r> {
     /// What the outcome file said at the beginning; `None` when it could not be read.
     config: Option<Arc<Config>>,
     due: Due,
+    clocks: SourceClocks,
+    /// The clock is not believed: nothing is scheduled, kept or claimed, only danger is looked for.
+    is_doubtful: bool,
     /// Levels of outcomes that were read, and wait for others to be stored together.
     levels: Levels<'r>,
     done: Polled,
@@ -116,33 +125,47 @@ impl Polled {
 
 #[tracing::instrument(level = "debug", name = "poll.round", skip_all, fields(is_forced = request.is_forced))]
 async fn poll_round(runtime: &Runtime, lease: &Lease, request: &PollRequest) -> Result<Polled> {
+    let found = clock::look(runtime, request.is_clock_right).await?;
+    let shifted = found.as_ref().map(|found| runtime.showing(found.now));
+    let runtime = shifted.as_ref().unwrap_or(runtime);
     let mut tx = runtime.read().await?;
     let outcomes = match &request.outcome {
         Some(reference) => vec![outcome_named(&mut tx, reference).await?],
         None => tx.outcome_list(None).await?,
     };
     drop(tx);
+    let clocks = SourceClocks::default();
     let mut round = Round {
         runtime,
         lease,
         config: config(runtime).await.ok(),
-        due: Due::now(runtime, request.is_forced).await?,
-        levels: Levels::new(runtime, lease),
-        done: Polled::default(),
+        due: Due::now(runtime, request.is_forced || found.is_some()).await?,
+        clocks: clocks.clone(),
+        is_doubtful: found.is_some(),
+        levels: Levels::new(runtime, lease, clocks),
+        done: Polled { clock_problem: found.map(|found| found.in_words()), ..Polled::default() },
     };
     deliver_flags(&mut round).await?;
     poll_experiments(&mut round, &outcomes).await?;
-    runtime.gates().sweep().await?;
-    round.done.expired = runtime.outcomes().sweep().await?;
-    deliver_flags(&mut round).await?;
-    for outcome in outcomes.iter().filter(|outcome| outcome.state.status == OutcomeStatus::Active) {
-        poll_levels(&mut round, outcome).await?;
+    if !round.is_doubtful {
+        take_time(&mut round, &outcomes).await?;
     }
-    store_levels(&mut round).await?;
     deliver(&mut round).await?;
     round.done.failures.extend(check_off(runtime).await);
     deliver_flags(&mut round).await?;
     Ok(round.done)
+}
+
+/// What comes with time: gates that are overdue, deadlines, and the levels of outcomes.
+async fn take_time<'r>(round: &mut Round<'r>, outcomes: &'r [Outcome]) -> Result<()> {
+    let runtime = round.runtime;
+    runtime.gates().sweep().await?;
+    round.done.expired = runtime.outcomes().sweep().await?;
+    deliver_flags(round).await?;
+    for outcome in outcomes.iter().filter(|outcome| outcome.state.status == OutcomeStatus::Active) {
+        poll_levels(round, outcome).await?;
+    }
+    store_levels(round).await
 }
 
 /// The outcome file of the round. A file that could not be read is looked at again: the error is the same for every signal.
@@ -234,13 +257,14 @@ async fn due_experiments(round: &mut Round<'_>, outcomes: &[Outcome]) -> Result<
         let open = tx.experiment_list_under_way(Some(outcome.id)).await?;
         for experiment in open.into_iter().filter(|experiment| experiment.state.status.is_polled()) {
             let phases = tx.phase_list(experiment.id).await?;
-            if experiment.state.status.is_waiting() && !is_on(&phases) {
+            if !is_on(&phases) && (experiment.state.status.is_waiting() || round.is_doubtful) {
                 continue;
             }
             match plan_of(&experiment) {
                 // A constraint may be read more often than the primary signal: whatever is due first brings the round.
                 Ok(plan) if plan_signals(&plan).any(|signal| round.due.has(experiment.id.0, signal)) => {
-                    jobs.push(Arc::new(Job { outcome: outcome.clone(), experiment, plan, phases }));
+                    let clocks = round.clocks.clone();
+                    jobs.push(Arc::new(Job { outcome: outcome.clone(), experiment, plan, phases, clocks }));
                 }
                 Ok(_) => {}
                 Err(error) => round.done.failures.push(format!("{}: {}", experiment.slug, error.message())),
@@ -260,6 +284,7 @@ async fn take(
 ) -> Result<Option<PolledExperiment>> {
     let Experiment { slug, state, .. } = &job.experiment;
     let taken = match asked {
+        Ok(asked) if round.is_doubtful => take_danger(round.runtime, round.lease, asked).await,
         Ok(asked) => take_experiment(round.runtime, round.lease, config, asked, &mut round.done.failures).await,
         Err(error) => Err(error),
     };

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::gathered::{ByPhase, Gathered, GatheredGuard, Primary};
 use super::memory::running_of;
+use super::source_clocks::SourceClocks;
 use super::weeks::read_weeks;
 use crate::config::Config;
 use crate::domain::{
@@ -42,6 +43,7 @@ pub(super) struct Job {
     pub(super) experiment: Experiment,
     pub(super) plan: Plan,
     pub(super) phases: Vec<AllocationPhase>,
+    pub(super) clocks: SourceClocks,
 }
 
 /// What one question led to.
@@ -140,7 +142,8 @@ fn shows_danger(job: &Job, gathered: &Gathered, now: Timestamp) -> Result<bool> 
 }
 
 async fn read_primary(runtime: &Runtime, config: &Config, job: &Job, now: Timestamp) -> Result<Primary> {
-    let Job { outcome, experiment, plan, phases } = job;
+    let Job { outcome, experiment, plan, phases, clocks } = job;
+    let now = clocks.until(runtime, config, &plan.signal.source, now).await;
     if plan.design == Design::Randomised {
         return read_phases(runtime, config, experiment, &plan.signal, phases, now).await.map(Primary::ByVariant);
     }
@@ -158,6 +161,7 @@ async fn read_guard(
         return Ok(GatheredGuard { by_variant: vec![], level: None });
     };
     let signal = &guardrail.signal;
+    let now = job.clocks.until(runtime, config, &signal.source, now).await;
     if reads_by_variant(config, signal) {
         let by_variant = read_phases(runtime, config, &job.experiment, signal, &job.phases, now).await?;
         return Ok(GatheredGuard { by_variant, level: None });

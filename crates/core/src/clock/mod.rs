@@ -1,9 +1,13 @@
 //! Time as a parameter: use cases ask a [`Clock`], never the operating system.
 
+mod uptime;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+
+pub use uptime::Uptime;
 
 /// Where "now" comes from.
 pub trait Clock: Send + Sync {
@@ -13,6 +17,11 @@ pub trait Clock: Send + Sync {
     /// True when this clock can be set by hand; such a clock may only serve a workspace that was made for it.
     fn is_virtual(&self) -> bool {
         false
+    }
+
+    /// How long the machine has been up, which nobody can set; `None` where that is not known.
+    fn uptime(&self) -> Option<Uptime> {
+        None
     }
 }
 
@@ -29,37 +38,86 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         to_micros(Timestamp::now())
     }
+    fn uptime(&self) -> Option<Uptime> {
+        Some(uptime::of_this_machine())
+    }
 }
 
-/// A clock that stands still until it is moved.
+/// A clock that shows another time than the one it follows, always by as much.
+pub struct ShiftedClock {
+    clock: Arc<dyn Clock>,
+    by: SignedDuration,
+}
+
+impl ShiftedClock {
+    /// `clock`, put so that it shows `now` at this instant.
+    #[must_use]
+    pub fn showing(clock: Arc<dyn Clock>, now: Timestamp) -> Self {
+        let by = now.duration_since(clock.now());
+        Self { clock, by }
+    }
+}
+
+impl Clock for ShiftedClock {
+    fn now(&self) -> Timestamp {
+        let now = self.clock.now();
+        now.checked_add(self.by).unwrap_or(now)
+    }
+    fn is_virtual(&self) -> bool {
+        self.clock.is_virtual()
+    }
+    fn uptime(&self) -> Option<Uptime> {
+        self.clock.uptime()
+    }
+}
+
+/// A clock that stands still until it is moved. Its machine has been up since the clock was made.
 #[derive(Debug, Clone)]
-pub struct ManualClock(Arc<Mutex<Timestamp>>);
+pub struct ManualClock(Arc<Mutex<Manual>>);
+
+#[derive(Debug)]
+struct Manual {
+    now: Timestamp,
+    up: SignedDuration,
+}
 
 impl ManualClock {
     /// A clock that shows `at`.
     #[must_use]
     pub fn at(at: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new(to_micros(at))))
+        Self(Arc::new(Mutex::new(Manual { now: to_micros(at), up: SignedDuration::ZERO })))
     }
 
-    /// Moves the clock by `by`; a move out of the calendar's range leaves it where it is.
+    /// Lets time pass; a move out of the calendar's range leaves it where it is.
     pub fn advance(&self, by: SignedDuration) {
-        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *now = now.checked_add(by).unwrap_or(*now);
+        let mut clock = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(now) = clock.now.checked_add(by) {
+            (clock.now, clock.up) = (now, clock.up + by);
+        }
     }
 
-    /// Sets the clock.
+    /// Lets time pass until `at`.
     pub fn set(&self, at: Timestamp) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = to_micros(at);
+        self.advance(to_micros(at).duration_since(self.now()));
+    }
+
+    /// Sets the clock wrong by `by`: no time passes.
+    pub fn jump(&self, by: SignedDuration) {
+        let mut clock = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        clock.now = clock.now.checked_add(by).unwrap_or(clock.now);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).now
     }
     fn is_virtual(&self) -> bool {
         true
+    }
+    fn uptime(&self) -> Option<Uptime> {
+        let up = self.0.lock().unwrap_or_else(PoisonError::into_inner).up;
+        Some(Uptime { boot: format!("manual clock {:p}", Arc::as_ptr(&self.0)), up })
     }
 }
 
