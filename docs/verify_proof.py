@@ -131,11 +131,11 @@ def width_one_sided(r, alpha):
     return (low + high) / 2 * math.sqrt(1 + 1 / r)
 
 
-def budget_share(alpha, part, planned):
+def budget_share(alpha, part, planned, corrections=0):
     """What one experiment may spend of its outcome's alpha: the planned ones share nine tenths equally, each later one takes
     half of what is left."""
     planned = max(1, planned)
-    return alpha * (0.9 / planned if part < planned else 0.1 * 0.5 ** (part - planned + 1))
+    return alpha * (0.9 / planned if part < planned else 0.1 * 0.5 ** (part - planned + 1)) * 0.5**corrections
 
 
 def rejects(ln_e, alpha):
@@ -558,10 +558,29 @@ class Poll:
         return max(ends.values())
 
 
+def corrections_of(pack):
+    """What humans corrected: when, and what."""
+    made = [s for s in pack["steps"] if s["kind"] == "experiment.corrected"]
+    return [(seconds(s["at"]), s["payload"]["correction"]) for s in made]
+
+
+def leaves_out(made, at, reading):
+    """Whether a correction leaves out a reading that was stored at this instant."""
+    corrected_at, correction = made
+    if correction["signal"] != reading["signal"]:
+        return False
+    if correction["kind"] == "query":
+        return at <= corrected_at
+    wrong = seconds(correction["measured_at"])
+    again = reading["reread_of"] is not None and seconds(reading["reread_of"]) == wrong
+    return at == wrong or (again and at <= corrected_at)
+
+
 def polls_of(pack):
     """The polls of the pack in their order, each with what the sources said at that time about the polls before."""
     allocation = {phase["phase"]: phase for phase in pack["allocation"]}
     rows = [(seconds(s["measured_at"]), r) for s in pack["snapshots"] for r in s["readings"]]
+    rows = [(at, r) for at, r in rows if not any(leaves_out(c, at, r) for c in corrections_of(pack))]
     primary = pack["plan"]["signal"]["name"]
     drifts = [seconds(s["at"]) for s in pack["steps"] if s["payload"].get("cause") == "flag_drift"]
     asked = [(at, r) for at, r in rows if not r["is_pushed"] and r["reread_of"] is None]
@@ -1016,7 +1035,11 @@ WITHOUT_READING = ("stale_signal", "flag_drift", "query_failing", "nobody_expose
 def check_steps(pack, earlier_results, report):
     """The steps of the engine must follow from the path at that time, by today's rules or by those of version 1: the log does not
     say when a newer program came."""
+    corrected_at = max((at for at, _ in corrections_of(pack)), default=-math.inf)
     for step in pack["steps"]:
+        if seconds(step["at"]) <= corrected_at:
+            # It followed from readings that do not count any more, or is the correction.
+            continue
         n_polls = sum(seconds(poll["polled_at"]) <= seconds(step["at"]) for poll in pack["path"])
         what, payload = f"line {step['seq']} ({step['kind']})", step["payload"]
         if n_polls == 0:
@@ -1136,7 +1159,12 @@ def check_log(pack, lines, report):
         entry = entries.get(step["seq"])
         if entry is None or any(entry[key] != step[key] for key in ("hash", "at", "kind", "payload")):
             report.add(f"line {step['seq']} of the log is not the step that the pack claims")
-    approved = [e["payload"].get("plan_hash") for e in entries.values() if e["kind"] == "experiment.reported_built"]
+    shown = {step["seq"] for step in pack["steps"]}
+    for seq, entry in entries.items():
+        if entry["kind"] == "experiment.corrected" and seq not in shown:
+            report.add(f"the correction of line {seq} of the log is missing in the pack")
+    plans = ("experiment.reported_built", "experiment.corrected")
+    approved = [e["payload"].get("plan_hash") for _, e in sorted(entries.items()) if e["kind"] in plans]
     if not approved or approved[-1] != pack["plan_hash"]:
         report.add("the log names another plan")
 

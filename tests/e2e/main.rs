@@ -13,6 +13,7 @@ mod by_name;
 mod clocks;
 mod conformance;
 mod cookie_cats;
+mod corrections;
 mod crash;
 mod documents;
 mod inspector;

@@ -1,6 +1,7 @@
 //! Every flag of the command line, and nothing else: the help texts are the reference that people read first.
 
 mod client;
+mod correct;
 mod simulate;
 mod stats;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use outcome_core::domain::Verdict;
 
 pub use client::{Doctor, Guard, GuardClient, InitClients};
+pub use correct::{CorrectQuery, ForgetReading};
 pub use simulate::Simulate;
 pub use stats::{Better, Stats, StatsAb, StatsPlan, StatsProof, StatsRecompute};
 
@@ -331,6 +333,18 @@ pub enum Experiment {
     /// End an experiment permanently
     #[command(after_help = "EXAMPLES:\n  outcome-runtime experiment kill short-signup-form --note 'no longer wanted'")]
     Kill(Act),
+    /// Read a signal of a running experiment with the corrected query of the outcome. Always needs your passphrase
+    #[command(after_help = "\
+EXAMPLES:
+  outcome-runtime apply
+  outcome-runtime experiment correct-query short-signup-form --signal signups --note 'the table was renamed'")]
+    CorrectQuery(CorrectQuery),
+    /// Leave a wrong reading out of the statistics of an experiment. Always needs your passphrase
+    #[command(after_help = "\
+EXAMPLES:
+  outcome-runtime experiment forget-reading short-signup-form --signal signups --at 2026-11-03T10:00:00Z \\
+    --note 'the nightly import was half done'")]
+    ForgetReading(ForgetReading),
     /// Allow another attempt after a failed build
     #[command(after_help = "EXAMPLES:\n  outcome-runtime experiment retry short-signup-form")]
     Retry {

@@ -10,7 +10,7 @@ use outcome_core::stats::Interval;
 use outcome_core::usecases::{ActRequest, Brief, ExperimentView, Runtime, Unlock};
 
 use super::report::Stands;
-use super::{gate_decide, propose};
+use super::{correct, gate_decide, propose};
 use crate::args;
 use crate::cx::{Cx, Exit};
 use crate::output::{Page, Point, Table, chart, on_terminal, safe};
@@ -43,6 +43,8 @@ pub async fn run(cx: &Cx, args: args::Experiment) -> Result<Exit> {
             let unlock = cx.terminal.unlock(&args.unlock, &format!("resume {slug}"))?;
             act(cx, &runtime, slug, Verdict::Resume, args.note, args.member, unlock).await?;
         }
+        args::Experiment::CorrectQuery(args) => correct::query(cx, args).await?,
+        args::Experiment::ForgetReading(args) => correct::reading(cx, args).await?,
         args::Experiment::Retry { experiment } => {
             let runtime = cx.open().await?;
             let by = runtime.sessions().terminal_human().await?;
@@ -190,7 +192,12 @@ fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
     page.field("p (always valid)", &format!("{}{e}", p_value(result.p_running)));
     if let Some(alpha) = result.alpha {
         let whole = result.error_budget.map_or_else(String::new, |budget| {
-            format!(", a part of the {} that all experiments of the outcome share", percent(budget.alpha))
+            let halved = match budget.corrections {
+                0 => String::new(),
+                1 => ", halved by a correction after the launch".to_owned(),
+                n => format!(", halved {n} times by corrections after the launch"),
+            };
+            format!(", a part of the {} that all experiments of the outcome share{halved}", percent(budget.alpha))
         });
         page.field("alpha", &format!("{}{whole}", percent(alpha)));
     }

@@ -6,6 +6,7 @@ mod apply;
 mod audit;
 mod completions;
 mod connectors;
+mod correct;
 mod demo;
 mod doctor;
 mod doctor_client;

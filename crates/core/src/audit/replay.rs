@@ -255,7 +255,7 @@ impl Replay {
         }
         let event: ExperimentEvent<SignedDecision> = payload(entry)?;
         let event = event.verify(&self.keyring).map_err(|e| e.to_string())?;
-        if let ExperimentEvent::Decided { gate, decision } = &event {
+        if let Some((gate, decision)) = event.decision() {
             let subject = match gate {
                 None => DecisionSubject::Experiment(id),
                 Some(gate_type) => {
@@ -264,7 +264,7 @@ impl Replay {
                     };
                     let known = self.gates.get(&gate).is_some_and(|known| {
                         known.experiment == Some(id)
-                            && known.rules.gate_type == *gate_type
+                            && known.rules.gate_type == gate_type
                             && known.state.status.is_decided()
                     });
                     if !known {

@@ -65,6 +65,10 @@ text_enum! {
         ConfirmAchieved,
         Activate,
         Abandon,
+        /// Read a signal of a running experiment with another query.
+        CorrectQuery,
+        /// Leave out a reading of an experiment.
+        ForgetReading,
     }
 }
 

@@ -37,7 +37,9 @@ impl GateStatus {
             | Verdict::Resume
             | Verdict::AcceptPolicy
             | Verdict::ConfirmAchieved
-            | Verdict::Activate => Self::Approved,
+            | Verdict::Activate
+            | Verdict::CorrectQuery
+            | Verdict::ForgetReading => Self::Approved,
         }
     }
 }

@@ -4,6 +4,7 @@
 #![warn(missing_docs)]
 
 mod build;
+mod correction;
 mod decision;
 mod evaluation;
 mod experiment;
@@ -27,6 +28,7 @@ pub use build::{
     Build, BuildScope, Change, ChangeKind, ClaimComparison, InstrumentationFlag, Note, NoteKind, ScopeCounts,
     Tampering, Watch, WatchKind,
 };
+pub use correction::{Correction, MadeCorrection};
 pub use decision::{Assurance, Decision, DecisionSubject, SignedDecision, Surface, Verdict};
 pub use evaluation::{Conclusion, Evaluation};
 pub use experiment::{

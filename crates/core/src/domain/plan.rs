@@ -30,9 +30,12 @@ pub struct ErrorBudget {
     pub part: u32,
     /// Parts that were planned.
     pub planned: u32,
+    /// How often a human corrected a query or left out a reading after the launch; each time the share is halved.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub corrections: u32,
 }
 
-/// What is approved at the launch gate and never changes afterwards.
+/// What is approved at the launch gate. Afterwards only a human's signed [`Correction`](super::Correction) changes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// Format, 1.
@@ -103,8 +106,14 @@ impl ErrorBudget {
     /// The error rate of this experiment.
     #[must_use]
     pub fn share(self) -> f64 {
-        Alpha::try_new(self.alpha).map_or(self.alpha, |alpha| alpha.budget_share(self.planned, self.part).get())
+        let share = Alpha::try_new(self.alpha).map_or(self.alpha, |a| a.budget_share(self.planned, self.part).get());
+        share * 0.5_f64.powi(i32::try_from(self.corrections).unwrap_or(i32::MAX))
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 impl Document for Plan {

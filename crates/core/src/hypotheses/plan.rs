@@ -13,6 +13,7 @@ impl Plan {
             alpha: outcome.alpha(),
             part,
             planned: outcome.planned_experiments(),
+            corrections: 0,
         });
         let guardrails = outcome
             .constraints

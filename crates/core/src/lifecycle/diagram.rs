@@ -15,6 +15,7 @@ pub fn lifecycle_markdown() -> String {
         for from in row.from {
             match row.to {
                 To::Status(to) => _ = writeln!(out, "    {from} --> {to}: {}", row.event),
+                To::Unchanged => _ = writeln!(out, "    {from} --> {from}: {}", row.event),
                 To::BeforePause => {
                     for to in ["running", "measuring", "scaling"] {
                         _ = writeln!(out, "    {from} --> {to}: {}", row.event);
@@ -30,6 +31,7 @@ pub fn lifecycle_markdown() -> String {
         let to = match row.to {
             To::Status(status) => status.to_string(),
             To::BeforePause => "the state before the pause".to_owned(),
+            To::Unchanged => "stays".to_owned(),
         };
         let effects: Vec<_> = row.effects.iter().map(|effect| format!("{effect:?}")).collect();
         _ = writeln!(

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::TransitionError;
+use super::correction::must_be_shown;
 use crate::domain::{
-    Assurance, ExperimentState, ExperimentStatus, GateType, Pause, PauseCause, SignedDecision, Verdict, text_enum,
+    Assurance, Correction, ExperimentState, ExperimentStatus, GateType, Pause, PauseCause, SignedDecision, Verdict,
+    text_enum,
 };
 use crate::identity::{Keyring, SignatureError, VerifiedDecision};
 use crate::principal::{Principal, PrincipalKind};
@@ -19,7 +21,7 @@ text_enum! {
         Proposed, PortfolioApproved, PortfolioRejected, PortfolioSuperseded, ReportedBuilt, ReportedFailed, Retried,
         LaunchApproved, LaunchReworked, LaunchRejected, LaunchVoided, SampleReached, AutoPaused, PausedByHand, Resumed,
         AnalysisDue, Concluded, Rejudged, Extended, Scaled, ShipProposed, Iterated, Killed, StepMeasured, LastStepMeasured, ScaleApproved,
-        ScaleRejected, ShipApproved, ShipRejected, KilledByHand, KilledByRule,
+        ScaleRejected, ShipApproved, ShipRejected, KilledByHand, KilledByRule, Corrected,
     }
 }
 
@@ -99,6 +101,15 @@ pub enum ExperimentEvent<D = VerifiedDecision> {
         /// The signed decision.
         decision: D,
     },
+    /// A human corrected the data.
+    Corrected {
+        /// What was wrong.
+        correction: Correction,
+        /// Hash of the plan that counts from now on.
+        plan_hash: String,
+        /// The signed decision.
+        decision: D,
+    },
 }
 
 text_enum! {
@@ -141,6 +152,9 @@ impl ExperimentEvent<SignedDecision> {
             V::Rejudged { reason } => V::Rejudged { reason },
             V::StepMeasured => V::StepMeasured,
             V::Decided { gate, decision } => V::Decided { gate, decision: keyring.verify(&decision)? },
+            V::Corrected { correction, plan_hash, decision } => {
+                V::Corrected { correction, plan_hash, decision: keyring.verify(&decision)? }
+            }
         })
     }
 }
@@ -180,6 +194,8 @@ pub enum To {
     Status(ExperimentStatus),
     /// The status before the pause.
     BeforePause,
+    /// The same status.
+    Unchanged,
 }
 
 /// A row of the table.
@@ -243,6 +259,9 @@ pub const EXPERIMENT_TABLE: &[Row] = &[
     row(WAITING, E::Concluded, &[System], S::AwaitingAnalysisGate, &[FlagOff, SupersedeGates, OpenGate(GateType::AnalysisReview), Notify]),
     row(WAITING, E::Rejudged, &[System], S::AwaitingAnalysisGate, &[SupersedeGates, OpenGate(GateType::AnalysisReview), Notify]),
     row(&[S::Paused], E::Rejudged, &[System], S::Paused, &[SupersedeGates, OpenGate(GateType::AnalysisReview), Notify]),
+    Row { from: LIVE, event: E::Corrected, by: &[Human], to: To::Unchanged, effects: &[] },
+    Row { from: &[S::Paused], event: E::Corrected, by: &[Human], to: To::Unchanged, effects: &[SupersedeGates, OpenGate(GateType::AnalysisReview)] },
+    row(WAITING, E::Corrected, &[Human], S::AwaitingAnalysisGate, &[SupersedeGates, OpenGate(GateType::AnalysisReview), Notify]),
     row(ANALYSIS, E::Extended, &[Human], S::Measuring, &[SetFlag]),
     row(ANALYSIS, E::Scaled, &[Human], S::Scaling, &[SetFlag]),
     row(ANALYSIS, E::ShipProposed, &[Human], S::AwaitingShipGate, &[OpenGate(GateType::ShipApproval), Notify]),
@@ -306,6 +325,11 @@ impl<D> ExperimentEvent<D> {
             Self::StepMeasured if state.step + 1 < state.n_steps => E::StepMeasured,
             Self::StepMeasured => E::LastStepMeasured,
             Self::Decided { gate, decision } => decided_kind(*gate, verdict(decision))?,
+            Self::Corrected { correction, decision, .. } => match (correction, verdict(decision)) {
+                (Correction::Query { .. }, Verdict::CorrectQuery)
+                | (Correction::Reading { .. }, Verdict::ForgetReading) => E::Corrected,
+                _ => return None,
+            },
         })
     }
 }
@@ -315,6 +339,16 @@ impl ExperimentEvent {
     #[must_use]
     pub fn kind(&self, state: &ExperimentState) -> Option<E> {
         self.kind_with(state, |decision| decision.get().verdict)
+    }
+
+    /// The decision that it rests on, and the type of the gate that was decided, if it was one.
+    #[must_use]
+    pub fn decision(&self) -> Option<(Option<GateType>, &VerifiedDecision)> {
+        match self {
+            Self::Decided { gate, decision } => Some((*gate, decision)),
+            Self::Corrected { decision, .. } => Some((None, decision)),
+            _ => None,
+        }
     }
 }
 
@@ -341,14 +375,14 @@ pub fn transition_experiment(
             allowed: row.by.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", "),
         });
     }
-    if let ExperimentEvent::Decided { decision, .. } = event
+    if let Some((_, decision)) = event.decision()
         && !matches!(by, Principal::Human { member, .. } if *member == decision.get().member)
     {
         return Err(TransitionError::WrongDecision(
             "it was signed by a different member than the one who acts".to_owned(),
         ));
     }
-    if let ExperimentEvent::Decided { gate, decision } = event {
+    if let Some((gate, decision)) = event.decision() {
         let got = decision.get().assurance;
         let needed = match gate {
             _ if decision.get().verdict.is_negative() => Assurance::A2,
@@ -360,10 +394,14 @@ pub fn transition_experiment(
             return Err(TransitionError::AssuranceTooLow { needed, got });
         }
     }
+    if let ExperimentEvent::Corrected { correction, plan_hash, decision } = event {
+        must_be_shown(state, correction, plan_hash, decision)?;
+    }
     let mut next = state.clone();
     next.status = match row.to {
         To::Status(status) => status,
         To::BeforePause => after_pause(state),
+        To::Unchanged => state.status,
     };
     // A paused experiment that is judged again stays paused for the same reason.
     if next.status != S::Paused {
@@ -375,6 +413,7 @@ pub fn transition_experiment(
             next.plan_hash = Some(plan_hash.clone());
             next.budget_part = *budget_part;
         }
+        ExperimentEvent::Corrected { plan_hash, .. } => next.plan_hash = Some(plan_hash.clone()),
         ExperimentEvent::AutoPaused { cause, detail } => {
             next.pause = Some(Pause { cause: *cause, detail: detail.clone(), from: state.status });
         }

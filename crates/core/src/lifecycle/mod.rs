@@ -3,12 +3,14 @@
 //! **Invariant**: pure. No I/O, no clock, no randomness. Nothing else in the product writes a status, and the stored
 //! state always equals the fold of these functions over the audit log (`audit::replay`).
 
+mod correction;
 mod diagram;
 mod experiment;
 mod gate;
 mod outcome;
 mod policy;
 
+pub use correction::shown_correction;
 pub use diagram::lifecycle_markdown;
 pub use experiment::{
     AnalysisCause, EXPERIMENT_TABLE, Effect, ExperimentEvent, ExperimentEventKind, Row, To, transition_experiment,

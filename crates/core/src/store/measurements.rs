@@ -21,7 +21,7 @@ statements! {
         WHERE workspace_id = $1 AND experiment_id = $2 AND signal = $3 AND is_pushed";
     MEASUREMENT_LATEST = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
         WHERE workspace_id = $1 AND experiment_id = $2 AND signal = $3 AND phase = $4 AND variant = $5
-            AND reread_of IS NULL
+            AND reread_of IS NULL AND measured_at < $6
         ORDER BY measured_at DESC, id DESC LIMIT 1");
     MEASUREMENT_SERIES = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
         WHERE workspace_id = $1 AND experiment_id = $2 AND signal = $3 AND reread_of IS NULL
@@ -200,7 +200,7 @@ impl Tx {
         Ok(n_rows == 1)
     }
 
-    /// The newest reading of an arm in a phase.
+    /// The newest reading of an arm in a phase that was stored before an instant.
     ///
     /// # Errors
     /// When the database fails.
@@ -210,6 +210,7 @@ impl Tx {
         signal: &str,
         phase: i32,
         variant: Variant,
+        before: jiff::Timestamp,
     ) -> Result<Option<Measurement>> {
         let row: Option<MeasurementRow> = on_db!(self, |c| sqlx::query_as(MEASUREMENT_LATEST)
             .bind(self.workspace)
@@ -217,6 +218,7 @@ impl Tx {
             .bind(signal)
             .bind(phase)
             .bind(variant)
+            .bind(Instant(before))
             .fetch_optional(c)
             .await)?;
         Ok(row.map(Measurement::from))

@@ -41,5 +41,5 @@ pub use measurements::{ReadingPage, SignalHealth, StoredReading};
 pub use members::{AgentToken, Member, MemberKey, Session};
 pub use origin::Origin;
 pub use outbox::QueuedMessage;
-pub use snapshots::{Measured, Snapshot};
+pub use snapshots::{Marks, Measured, Snapshot};
 pub use workspaces::Workspace;

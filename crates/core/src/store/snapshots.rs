@@ -3,6 +3,7 @@
 //!
 //! The readings of one signal come as one row of text, a line each: a driver's cost is by the row. No statement sorts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -18,7 +19,7 @@ use super::experiments::AllocationPhase;
 use super::measurements::StoredReading;
 use super::origin::Origin;
 use super::statement::{Sql, statements};
-use crate::domain::{ArmSums, PauseCause, SignedDecision, Variant};
+use crate::domain::{ArmSums, MadeCorrection, PauseCause, SignedDecision, Variant};
 use crate::error::{Code, Error, Result};
 use crate::ids::ExperimentId;
 use crate::lifecycle::ExperimentEvent;
@@ -38,9 +39,11 @@ statements! {
                 'awaiting_ship_gate')";
     PHASES = sql!("SELECT experiment_id, ", AllocationPhase::COLUMNS, " FROM allocation_phase
         WHERE workspace_id = $1 AND experiment_id >= $2 AND experiment_id < $3 ORDER BY experiment_id, phase");
-    DRIFTS = "
+    MARKS = "
         SELECT subject_id, at, payload FROM event
-        WHERE workspace_id = $1 AND subject_id >= $2 AND subject_id < $3 AND kind = 'experiment.auto_paused'";
+        WHERE workspace_id = $1 AND subject_id >= $2 AND subject_id < $3
+            AND kind IN ('experiment.auto_paused', 'experiment.corrected')
+        ORDER BY seq";
 }
 
 /// Phase, first letter of the variant, instant, end of the window, origin and sums, in the order of the index.
@@ -131,8 +134,25 @@ pub struct Measured {
     pub readings: Vec<(String, String)>,
     /// Its phases, in order.
     pub allocation: Vec<AllocationPhase>,
+    /// What the log says about its readings.
+    pub marks: Marks,
+}
+
+/// What the log says about the readings of an experiment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Marks {
     /// When its flag was found where it had not been put.
     pub drifts: Vec<Timestamp>,
+    /// What humans corrected, oldest first.
+    pub corrections: Vec<MadeCorrection>,
+}
+
+impl Marks {
+    /// Whether a reading counts: no correction leaves it out. `reread_of`: the instant of the poll that it tells again.
+    #[must_use]
+    pub fn count(&self, signal: &str, measured_at: Timestamp, reread_of: Option<Timestamp>) -> bool {
+        !self.corrections.iter().any(|made| made.leaves_out(signal, measured_at, reread_of))
+    }
 }
 
 row! {
@@ -178,7 +198,7 @@ impl Tx {
             .await)?;
         let phases: Vec<PhaseRow> =
             on_db!(self, |c| sqlx::query_as(PHASES).bind(self.workspace).bind(from).bind(until).fetch_all(c).await)?;
-        let drifts = self.flag_drifts(from, until).await?;
+        let marks = self.reading_marks(from, until).await?;
         let readings: Vec<(ExperimentId, String, String)> = match &mut self.conn {
             Conn::Sqlite(tx) => {
                 let query = sqlx::query_as(READINGS.sqlite).bind(self.workspace).bind(from).bind(until);
@@ -196,8 +216,8 @@ impl Tx {
         for PhaseRow { experiment_id, phase } in phases {
             index.with(experiment_id, |measured| measured.allocation.push(phase));
         }
-        for (id, at) in drifts {
-            index.with(id, |measured| measured.drifts.push(at));
+        for (id, marks) in marks {
+            index.with(id, |measured| measured.marks = marks);
         }
         for (id, signal, lines) in readings {
             index.with(id, |measured| measured.readings.push((signal, lines)));
@@ -205,29 +225,34 @@ impl Tx {
         Ok(found)
     }
 
-    /// When the flags of the experiments from `from` up to, but without, `until` were found where they had not been put.
+    /// What the log says about the readings of the experiments from `from` up to, but without, `until`.
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn flag_drifts(
+    /// [`Code::AuditBroken`] for a line that cannot be read.
+    pub async fn reading_marks(
         &mut self,
         from: ExperimentId,
         until: ExperimentId,
-    ) -> Result<Vec<(ExperimentId, Timestamp)>> {
+    ) -> Result<BTreeMap<ExperimentId, Marks>> {
         let rows: Vec<(ExperimentId, Instant, String)> =
-            on_db!(self, |c| sqlx::query_as(DRIFTS).bind(self.workspace).bind(from).bind(until).fetch_all(c).await)?;
-        let mut drifts = Vec::new();
+            on_db!(self, |c| sqlx::query_as(MARKS).bind(self.workspace).bind(from).bind(until).fetch_all(c).await)?;
+        let mut found: BTreeMap<ExperimentId, Marks> = BTreeMap::new();
         for (id, at, payload) in rows {
-            let paused: ExperimentEvent<SignedDecision> = serde_json::from_str(&payload).map_err(|e| {
-                Error::new(Code::AuditBroken, format!("a pause of experiment {id} in the audit log cannot be read"))
+            let event: ExperimentEvent<SignedDecision> = serde_json::from_str(&payload).map_err(|e| {
+                Error::new(Code::AuditBroken, format!("a line about experiment {id} in the audit log cannot be read"))
                     .hint("another program wrote to the database; run `outcome-runtime audit verify` against a backup")
                     .because(e)
             })?;
-            if matches!(paused, ExperimentEvent::AutoPaused { cause: PauseCause::FlagDrift, .. }) {
-                drifts.push((id, at.0));
+            let marks = found.entry(id).or_default();
+            match event {
+                ExperimentEvent::AutoPaused { cause: PauseCause::FlagDrift, .. } => marks.drifts.push(at.0),
+                ExperimentEvent::Corrected { correction, .. } => {
+                    marks.corrections.push(MadeCorrection { at: at.0, correction });
+                }
+                _ => {}
             }
         }
-        Ok(drifts)
+        Ok(found)
     }
 
     /// Stores what many experiments remember: id, running state and latest evaluation, the latter two as JSON.
@@ -285,13 +310,13 @@ impl From<ExperimentRow> for Measured {
             current_result: row.current_result,
             readings: Vec::new(),
             allocation: Vec::new(),
-            drifts: Vec::new(),
+            marks: Marks::default(),
         }
     }
 }
 
 impl Measured {
-    /// Its readings, oldest first.
+    /// Its readings that count, oldest first.
     ///
     /// # Errors
     /// [`Code::DatabaseCorrupt`] for a reading that cannot be read.
@@ -306,6 +331,7 @@ impl Measured {
                 })?);
             }
         }
+        all.retain(|reading| self.marks.count(&reading.signal, reading.measured_at, reading.origin.reread_of()));
         all.sort_by_key(|reading| reading.measured_at);
         Ok(all)
     }
@@ -380,9 +406,10 @@ mod tests {
     use crate::lifecycle::ExperimentEventKind;
 
     #[test]
-    fn drifts_are_asked_for_among_the_pauses() {
-        let paused = EventKind::Experiment(ExperimentEventKind::AutoPaused);
-        assert!(DRIFTS.contains(&format!("kind = '{paused}'")));
+    fn the_lines_that_are_asked_for_are_pauses_and_corrections() {
+        for kind in [ExperimentEventKind::AutoPaused, ExperimentEventKind::Corrected] {
+            assert!(MARKS.contains(&format!("'{}'", EventKind::Experiment(kind))));
+        }
     }
 
     #[test]

@@ -29,7 +29,9 @@ pub use audit_log::{
 pub use builds::{
     Brief, BriefHypothesis, BriefLearning, BuildReport, BuildReported, Building, Builds, Refusal, ScopeCheckRequest,
 };
-pub use experiments::{ActRequest, DryRunView, ExperimentView, Experiments};
+pub use experiments::{
+    ActRequest, CorrectRequest, Corrected, CorrectionPreview, DryRunView, ExperimentView, Experiments, Wrong,
+};
 pub use gates::{DecideRequest, Decided, GateOpenRequest, GateView, Gates};
 pub use hypotheses::{
     FeasibilityHint, Hypotheses, Rejected, Submission, Submitted, UnderWay, WorkOrder, WorkOrderGoal,

@@ -198,6 +198,8 @@ fn choice(verdict: Verdict, chosen: Option<Verdict>) -> Choice {
         Verdict::ConfirmAchieved => ("Confirm", "The outcome is achieved."),
         Verdict::Activate => ("Activate", "The horizon begins."),
         Verdict::Abandon => ("Abandon", "End the outcome without further experiments."),
+        Verdict::CorrectQuery => ("Correct the query", "Read the signal with the corrected query from now on."),
+        Verdict::ForgetReading => ("Forget the reading", "The reading does not count any more."),
     };
     Choice { value: verdict.as_str(), label, effect, is_chosen: chosen == Some(verdict) }
 }

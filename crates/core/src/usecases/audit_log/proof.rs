@@ -25,11 +25,12 @@ use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
 /// Most log lines of one experiment that a pack looks at.
 const MAX_HISTORY: i64 = 1_000_000;
 /// Log lines that carry what the engine said.
-const STEPS: [EventKind; 4] = [
+const STEPS: [EventKind; 5] = [
     EventKind::Experiment(ExperimentEventKind::AnalysisDue),
     EventKind::Experiment(ExperimentEventKind::Concluded),
     EventKind::Experiment(ExperimentEventKind::AutoPaused),
     EventKind::Experiment(ExperimentEventKind::KilledByRule),
+    EventKind::Experiment(ExperimentEventKind::Corrected),
 ];
 
 /// A proof pack. Its `hash` is the SHA-256 of the canonical JSON (RFC 8785) of all its other fields.
@@ -198,7 +199,7 @@ pub struct ProofStep {
     /// When.
     #[schemars(with = "String")]
     pub at: Timestamp,
-    /// `experiment.analysis_due`, `.concluded`, `.auto_paused` or `.killed_by_rule`.
+    /// `experiment.analysis_due`, `.concluded`, `.auto_paused`, `.killed_by_rule` or `.corrected`.
     pub kind: String,
     /// Its data.
     pub payload: Value,

@@ -250,7 +250,7 @@ fn recomputed(measured: &Measured) -> Result<Outcome> {
         is_sampled: stored.as_ref().is_some_and(Evaluation::is_sampled),
         readings: measured.snapshots()?,
         allocation: measured.allocation.clone(),
-        drifts: measured.drifts.clone(),
+        drifts: measured.marks.drifts.clone(),
     };
     let missing = unstored(&plan, |name| history.readings.iter().any(|reading| *reading.signal == *name));
     let Some(last) = history.latest()? else { return Ok(Outcome::NotMeasured) };

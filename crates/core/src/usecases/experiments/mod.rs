@@ -1,6 +1,7 @@
 //! Experiments: looked at, acted on by hand, tried out before they run.
 
 mod act;
+mod correct;
 mod dry_run;
 mod history;
 mod propose;
@@ -9,6 +10,7 @@ mod show;
 use crate::usecases::Runtime;
 
 pub use act::ActRequest;
+pub use correct::{CorrectRequest, Corrected, CorrectionPreview, Wrong};
 pub use dry_run::DryRunView;
 pub use show::ExperimentView;
 

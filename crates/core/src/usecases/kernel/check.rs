@@ -54,12 +54,12 @@ pub(in crate::usecases) async fn check_experiment(
     for line in lines {
         let event: ExperimentEvent<SignedDecision> = payload(line)?;
         let event = event.verify(keyring)?;
-        if let ExperimentEvent::Decided { gate, decision } = &event {
+        if let Some((gate, decision)) = event.decision() {
             let signed = decision.signed();
             let fits = match (gate, signed.decision.subject) {
                 (None, DecisionSubject::Experiment(id)) => id == experiment.id,
                 (Some(gate_type), DecisionSubject::Gate(id)) => {
-                    gate_belongs(tx, keyring, id, experiment.id).await? == Some(*gate_type)
+                    gate_belongs(tx, keyring, id, experiment.id).await? == Some(gate_type)
                 }
                 _ => false,
             };

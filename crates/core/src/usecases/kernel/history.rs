@@ -21,7 +21,7 @@ use crate::evaluation::{
 };
 use crate::ids::ExperimentId;
 use crate::stats::{Evaluated, RunningState};
-use crate::store::{AllocationPhase, Origin, Snapshot, Tx};
+use crate::store::{AllocationPhase, Marks, Origin, Snapshot, StoredReading, Tx};
 
 /// One poll as it is stored.
 #[derive(Debug, Clone)]
@@ -50,17 +50,26 @@ pub(in crate::usecases) async fn history_of<'p>(
     plan: &'p Plan,
 ) -> Result<History<'p>> {
     let readings = tx.measurement_of_experiment(experiment.id).await?;
-    let drifts = tx.flag_drifts(experiment.id, after(experiment.id)).await?;
+    let marks = marks_of(tx, experiment.id).await?;
     let latest = experiment.current_result.as_ref().map(Stored::read).transpose()?;
     Ok(History {
         plan,
         launched_at: experiment.launched_at,
         last_polled_at: latest.and_then(|result| result.polled_at),
         is_sampled: latest.is_some_and(Evaluation::is_sampled),
-        readings: readings.iter().map(Snapshot::from).collect(),
+        readings: readings.iter().filter(|reading| is_counted(&marks, reading)).map(Snapshot::from).collect(),
         allocation: tx.phase_list(experiment.id).await?,
-        drifts: drifts.into_iter().map(|(_, at)| at).collect(),
+        drifts: marks.drifts,
     })
+}
+
+fn is_counted(marks: &Marks, StoredReading { measurement, origin }: &StoredReading) -> bool {
+    marks.count(&measurement.signal, measurement.measured_at, origin.reread_of())
+}
+
+/// What the log says about an experiment's readings.
+pub(in crate::usecases) async fn marks_of(tx: &mut Tx, experiment: ExperimentId) -> Result<Marks> {
+    Ok(tx.reading_marks(experiment, after(experiment)).await?.remove(&experiment).unwrap_or_default())
 }
 
 /// The plan that was fixed at launch.
@@ -146,7 +155,7 @@ pub(in crate::usecases) struct History<'p> {
     pub last_polled_at: Option<Timestamp>,
     /// The latest evaluation says that the source doubts its own answers.
     pub is_sampled: bool,
-    /// Oldest first.
+    /// Those that count, oldest first.
     pub readings: Vec<Snapshot>,
     /// In order.
     pub allocation: Vec<AllocationPhase>,

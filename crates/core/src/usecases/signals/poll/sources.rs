@@ -26,6 +26,7 @@ use crate::ports::{VariantRequest, flags};
 use crate::store::AllocationPhase;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::flag::flag_position;
+use crate::usecases::kernel::history::marks_of;
 use crate::usecases::kernel::level::read_level;
 use crate::usecases::kernel::phases::is_on;
 use crate::usecases::kernel::workspace_file::{flag_service, is_pushed, reads_by_variant, source};
@@ -217,12 +218,18 @@ async fn latest_pushed(
     window: Window,
 ) -> Result<Option<Reading<Vec<VariantReading>>>> {
     let mut tx = runtime.read().await?;
+    let marks = marks_of(&mut tx, experiment).await?;
     let mut data = Vec::new();
     let mut latest: Option<Measurement> = None;
     for variant in [Variant::Control, Variant::Treatment] {
-        if let Some(found) = tx.measurement_latest(experiment, &signal.name, phase, variant).await? {
-            data.push(VariantReading { variant, sums: found.sums });
-            latest = Some(found);
+        let mut before = Timestamp::MAX;
+        while let Some(found) = tx.measurement_latest(experiment, &signal.name, phase, variant, before).await? {
+            before = found.measured_at;
+            if marks.count(&signal.name, found.measured_at, None) {
+                data.push(VariantReading { variant, sums: found.sums });
+                latest = Some(found);
+                break;
+            }
         }
     }
     Ok(latest.map(|found| Reading {
