@@ -236,3 +236,101 @@ async fn a_killed_decision_is_made_whole_or_not_at_all_and_its_flag_follows() ->
     })
     .await
 }
+
+/// Whether the flag of an experiment is on, as the flag service says.
+fn is_on(lab: &Lab, flag: &str) -> Result<bool> {
+    let flags: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(lab.root().join("flags.json"))?)?;
+    Ok(flags["flags"][flag]["state"] == "ENABLED")
+}
+
+/// How many lines of this kind the log has about all experiments.
+async fn n_lines(lab: &Lab, kind: &str) -> Result<usize> {
+    let log = lab.runtime.audit_log().page(0, 100_000).await?;
+    Ok(log.iter().filter(|line| line.kind == kind).count())
+}
+
+/// Random points at which each of stop, pause and resume is killed: 30 of the three together.
+fn n_points_of_each() -> usize {
+    sample::count(10, 40)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_stop_ends_with_the_flag_off_and_is_taken_once() -> Result<()> {
+    each_lab(async |lab| {
+        let mut rng = rng(5);
+        let mut whole = Duration::from_millis(400);
+        let mut n_killed = 0;
+        for n in 0..n_points_of_each() {
+            let flag = format!("stopped-{n}");
+            let experiment = lab.running(&format!("Stopped {n}"), &flag).await?;
+            // Half of the players leave.
+            lab.arms(&flag, (4000, 1200, 8), (4000, 600, 8)).await?;
+            lab.clock.advance(jiff::SignedDuration::from_hours(6));
+            let life = if n == 0 { None } else { Some(point(&mut rng, whole)) };
+            let ended = worker(&lab, &["poll"], life).await?;
+            if n == 0 {
+                whole = ended.lived;
+            }
+            n_killed += usize::from(!ended.is_accepted);
+            assert!(!ended.is_accepted || !is_on(&lab, &flag)?, "an accepted stop left the flag on");
+            lab.clock.advance(jiff::SignedDuration::from_mins(10));
+            worker(&lab, &["poll"], None).await?;
+            let view = lab.runtime.experiments().show(&experiment).await?;
+            assert_eq!(view.experiment.state.status, ExperimentStatus::Paused);
+            assert_eq!(view.gates.len(), 1, "{:?}", view.gates);
+            assert!(!is_on(&lab, &flag)?, "point {n}: the flag is on after the next poll");
+            assert_eq!(
+                n_lines(&lab, "experiment.auto_paused").await?,
+                n + 1,
+                "a stop was taken more or less than once"
+            );
+            // Room for the next one.
+            lab.act(&experiment, Verdict::Kill).await?;
+        }
+        assert!(n_killed > 0, "no worker was ever killed in time");
+        assert_eq!(lab.runtime.audit_log().verify(&[]).await?.problems, Vec::<String>::new());
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_pause_or_resume_is_taken_whole_or_not_at_all_and_its_flag_follows() -> Result<()> {
+    each_lab(async |lab| {
+        let mut rng = rng(6);
+        let experiment = lab.running("Paused", "paused").await?;
+        let mut whole = Duration::from_millis(400);
+        let mut n_killed = 0;
+        for n in 0..2 * n_points_of_each() {
+            let (verdict, kind) =
+                if n % 2 == 0 { (Verdict::Pause, "paused_by_hand") } else { (Verdict::Resume, "resumed") };
+            let n_before = n_lines(&lab, &format!("experiment.{kind}")).await?;
+            lab.clock.advance(jiff::SignedDuration::from_mins(1));
+            let args = ["act", experiment.as_str(), verdict.as_str()];
+            let life = if n == 0 { None } else { Some(point(&mut rng, whole)) };
+            let ended = worker(&lab, &args, life).await?;
+            if n == 0 {
+                whole = ended.lived;
+            }
+            n_killed += usize::from(!ended.is_accepted);
+            let status = async || -> Result<ExperimentStatus> {
+                Ok(lab.runtime.experiments().show(&experiment).await?.experiment.state.status)
+            };
+            let is_taken = (status().await? == ExperimentStatus::Paused) == (verdict == Verdict::Pause);
+            assert!(is_taken || !ended.is_accepted, "an accepted {verdict} is gone");
+            if !is_taken {
+                // Whoever got no answer looks, and does it again.
+                lab.act(&experiment, verdict).await?;
+            }
+            // A flag that was decided and not delivered yet follows with the next delivery.
+            lab.clock.advance(jiff::SignedDuration::from_mins(10));
+            lab.runtime.outbox().deliver().await?;
+            assert_eq!(is_on(&lab, "paused")?, verdict == Verdict::Resume, "after {verdict} at point {n}");
+            assert_eq!(n_lines(&lab, &format!("experiment.{kind}")).await?, n_before + 1);
+        }
+        assert!(n_killed > 0, "no worker was ever killed in time");
+        assert_eq!(lab.runtime.audit_log().verify(&[]).await?.problems, Vec::<String>::new());
+        Ok(())
+    })
+    .await
+}

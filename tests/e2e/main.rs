@@ -15,6 +15,7 @@ mod conformance;
 mod cookie_cats;
 mod corrections;
 mod crash;
+mod danger_walk;
 mod documents;
 mod inspector;
 mod journey;

@@ -8,7 +8,7 @@ use outcome_core::Code;
 use outcome_core::domain::{ExperimentStatus, Measurement};
 use outcome_core::usecases::{PollRequest, Polled, Runtime};
 use outcome_tests::held::{VENDORS, held};
-use outcome_tests::lab::{FILE, Lab, OUTCOME, commit, file_with_levels};
+use outcome_tests::lab::{FILE, Lab, OUTCOME, commit, file_beside_held, file_with_levels};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::journey::each_lab_declaring;
@@ -223,6 +223,29 @@ async fn a_flag_is_off_before_the_next_source_is_asked() -> Result<()> {
     slow.answer(1);
     let done = round.await??;
     ensure!(done.failures.is_empty(), "{done:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_flag_is_off_while_fourteen_sources_hang() -> Result<()> {
+    const N_SOURCES: usize = 14;
+    let lab = Lab::with_vendors(None, &file_beside_held(N_SOURCES), &VENDORS).await?;
+    let experiment = lab.running("Softer level", "soft").await?;
+    lab.arms("soft", (2000, 600, 8), (2000, 620, 900)).await?;
+    lab.clock.advance(SignedDuration::from_hours(6));
+    let round = begin(&lab.runtime);
+    while !flag(&lab)?.contains("DISABLED") {
+        ensure!(!round.is_finished(), "the round is over, and the flag is on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let status = lab.runtime.experiments().show(&experiment).await?.experiment.state.status;
+    ensure!(status == ExperimentStatus::Paused, "{status}");
+    // Of what hangs, nothing has answered yet.
+    ensure!(!round.is_finished());
+    for n in 1..=N_SOURCES {
+        held(&format!("hangs-{n}")).answer(100);
+    }
+    round.await??;
     Ok(())
 }
 

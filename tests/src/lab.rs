@@ -86,6 +86,24 @@ pub fn file_with_levels(n_signals: usize) -> String {
     FILE.replace(one, &many)
 }
 
+/// The outcome file of a laboratory with `n` sources that answer only when a test lets them (`hangs-1` and so on, see
+/// [`held`](crate::held)): each is asked by a constraint of the experiments or by a level of the outcome, in turn.
+#[must_use]
+pub fn file_beside_held(n: usize) -> String {
+    let query = "query: { level: \"SELECT 1 AS value WHERE :from < :to\", by_variant: \"SELECT 'control' AS variant, 1 AS n, 0 AS successes WHERE :from < :to\" }";
+    let signal = |n: usize| format!("source: hangs-{n}, metric: hangs_{n}, method: custom, {query}");
+    let (constraints, levels): (Vec<usize>, Vec<usize>) = (1..=n).partition(|n| n % 2 == 0);
+    let bound = "not_worse: { direction: decrease, margin: 0.1 }";
+    let constraint = |n: usize| format!("      - {{ signal: hangs_{n}, {}, {bound} }}\n", signal(n));
+    let constraints: String = constraints.into_iter().map(constraint).collect();
+    let levels: String = levels.into_iter().map(|n| format!("      - {{ {} }}\n", signal(n))).collect();
+    let connectors: String =
+        (1..=n).map(|n| format!("  - {{ name: hangs-{n}, type: held, config: {{}} }}\n")).collect();
+    FILE.replace("      - { source: push, metric: orders, method: event }\n", &levels)
+        .replace("      - rule:", &format!("{constraints}      - rule:"))
+        .replace("signal_connectors:\n", &format!("signal_connectors:\n{connectors}"))
+}
+
 /// A workspace for tests.
 pub struct Lab {
     /// Removed when the laboratory is dropped.
@@ -281,15 +299,7 @@ impl Lab {
 
     /// The member pauses, resumes or kills `experiment` by hand, with the passphrase.
     pub async fn act(&self, experiment: &str, verdict: Verdict) -> outcome_core::Result<()> {
-        let request = ActRequest {
-            experiment: experiment.to_owned(),
-            verdict,
-            note: None,
-            member: None,
-            unlock: Unlock::Passphrase(SecretString::from(PASSPHRASE)),
-            surface: Surface::Terminal,
-        };
-        self.runtime.experiments().act(request).await.map(drop)
+        self.runtime.experiments().act(act(experiment, verdict)).await.map(drop)
     }
 
     /// An agent commits a change of `game/level.txt` on a branch and reports it.
@@ -328,6 +338,19 @@ impl Lab {
 #[must_use]
 pub fn agent() -> Principal {
     Principal::agent("test-agent")
+}
+
+/// An act outside of a gate with the member's passphrase.
+#[must_use]
+pub fn act(experiment: &str, verdict: Verdict) -> ActRequest {
+    ActRequest {
+        experiment: experiment.to_owned(),
+        verdict,
+        note: None,
+        member: None,
+        unlock: Unlock::Passphrase(SecretString::from(PASSPHRASE)),
+        surface: Surface::Terminal,
+    }
 }
 
 /// A decision with the member's passphrase.

@@ -1,13 +1,14 @@
 //! Does one thing to a workspace and says `done` when it is done, so that a test can kill it at any point before.
 //!
-//! `crash_worker ROOT poll`, `crash_worker ROOT decide GATE VERDICT`, `crash_worker ROOT ingest ID BODY_FILE`.
+//! `crash_worker ROOT poll`, `crash_worker ROOT decide GATE VERDICT`, `crash_worker ROOT act EXPERIMENT VERDICT`,
+//! `crash_worker ROOT ingest ID BODY_FILE`.
 //! The clock is `.clock` in ROOT; `DATABASE_URL` names the database.
 
 use anyhow::{Context as _, Result, bail};
 use outcome_core::ports::push::{Headers, sign};
 use outcome_core::settings::{Overrides, Settings, process_env};
 use outcome_core::usecases::{PollRequest, Runtime};
-use outcome_tests::lab::{INGEST_SECRET, decision};
+use outcome_tests::lab::{INGEST_SECRET, act, decision};
 use secrecy::SecretString;
 
 #[tokio::main]
@@ -30,6 +31,10 @@ async fn main() -> Result<()> {
             let verdict = argument(3)?.parse().map_err(anyhow::Error::msg)?;
             runtime.gates().decide(decision(argument(2)?, verdict)).await?;
         }
+        "act" => {
+            let verdict = argument(3)?.parse().map_err(anyhow::Error::msg)?;
+            runtime.experiments().act(act(argument(2)?, verdict)).await?;
+        }
         "ingest" => {
             let body = std::fs::read(argument(3)?)?;
             let at = runtime.now().as_second();
@@ -37,7 +42,7 @@ async fn main() -> Result<()> {
             let headers = Headers { id: argument(2)?, timestamp: &at.to_string(), signature: &signature };
             runtime.signals().ingest(headers, &body).await?;
         }
-        other => bail!("`{other}` is none of poll, decide, ingest"),
+        other => bail!("`{other}` is none of poll, decide, act, ingest"),
     }
     use std::io::Write as _;
     writeln!(std::io::stdout(), "done")?;
