@@ -135,6 +135,10 @@ async fn a_query_that_broke_is_corrected_and_the_experiment_begins_anew() -> Res
         assert_eq!(now.state.status, ExperimentStatus::Paused);
         let shown = game.lab.runtime.experiments().show(&game.experiment).await?;
         assert_ne!(shown.gates, gate, "the gate that waited spoke of readings that do not count");
+        let context = game.lab.runtime.gates().show(&shown.gates[0]).await?.context;
+        let facts = context.facts.read()?.plan.as_ref().context("no plan")?;
+        assert_eq!(Some(&facts.hash), now.state.plan_hash.as_ref(), "the gate shows the plan that counts");
+        assert_eq!(facts.error_budget.map(|budget| budget.corrections), Some(2));
 
         game.lab.act(&game.experiment, Verdict::Resume).await?;
         game.lab.tell_source("UPDATE players SET n = n + 900, successes = successes + 280").await?;

@@ -17,6 +17,10 @@ pub(super) fn section(facts: &Facts) -> Section {
     );
     section.text("Design", Some(words(plan.design.as_str())));
     section.text("Confidence", Some(percent(1.0 - plan.alpha)));
+    let corrections = plan.error_budget.map_or(0, |budget| budget.corrections);
+    let halved =
+        (corrections > 0).then(|| format!("{corrections} after the launch; each halved the error rate of claims"));
+    section.text("Corrections by hand", halved);
     section.text("Randomisation unit", text(&plan.randomisation_unit).map(words));
     section.rows.extend(thresholds(&plan.measurement, &scale(facts)).rows);
     let rollout = &plan.rollout;

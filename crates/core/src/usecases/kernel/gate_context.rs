@@ -3,6 +3,7 @@
 use super::budget::budget_part;
 use super::digest::digest;
 use super::dry_run::dry_run_facts;
+use super::history::plan_of;
 use super::scale::scale_of;
 use super::step_context::StepContext;
 use crate::domain::{
@@ -196,7 +197,11 @@ async fn plan_facts(
     experiment: &Experiment,
     budget_part: Option<u32>,
 ) -> Result<PlanFacts> {
-    let plan = Plan::of(&outcome.spec, &experiment.hypothesis, budget_part);
+    // What was approved, once it is; the outcome may have changed since.
+    let plan = match experiment.plan {
+        Some(_) => plan_of(experiment)?,
+        None => Plan::of(&outcome.spec, &experiment.hypothesis, budget_part),
+    };
     let mut guardrails = Vec::new();
     for GuardrailPlan { signal, bound, on_violation, .. } in &plan.guardrails {
         let read = tx.measurement_series(experiment.id, &signal.name, 1).await?;
