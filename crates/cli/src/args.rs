@@ -2,6 +2,7 @@
 
 mod client;
 mod correct;
+mod messages;
 mod simulate;
 mod stats;
 
@@ -13,6 +14,7 @@ use outcome_core::domain::Verdict;
 
 pub use client::{Doctor, Guard, GuardClient, InitClients};
 pub use correct::{CorrectQuery, ForgetReading};
+pub use messages::{Messages, MessagesCommand};
 pub use simulate::Simulate;
 pub use stats::{Better, Stats, StatsAb, StatsPlan, StatsProof, StatsRecompute};
 
@@ -112,6 +114,8 @@ pub enum Command {
     Report(Report),
     /// Read the signals that are due, evaluate, and take the steps that follow
     Poll(Poll),
+    /// Show the messages that have not arrived, try them again, test the channels
+    Messages(Messages),
     /// Search what past experiments taught
     Learnings(Learnings),
     /// Check that a change stays within the scope of an outcome

@@ -57,6 +57,20 @@ fn render(app: &App, counts: &Counts) -> String {
         last,
     );
     simple(&mut out, "gates_pending", "gauge", "Gates that are waiting for a human.", counts.n_open_gates as f64);
+    simple(
+        &mut out,
+        "messages_waiting",
+        "gauge",
+        "Messages and flags that have not arrived and are tried again.",
+        counts.n_waiting_messages as f64,
+    );
+    simple(
+        &mut out,
+        "messages_dead_letters",
+        "gauge",
+        "Messages that were given up and are tried again only by hand.",
+        counts.n_dead_letters as f64,
+    );
     head(&mut out, "experiments", "gauge", "Experiments by status.");
     for (status, count) in &counts.experiments {
         let _ = writeln!(out, "outcome_runtime_experiments{{status=\"{status}\"}} {count}");

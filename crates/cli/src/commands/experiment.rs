@@ -145,7 +145,7 @@ fn show(page: &mut Page, view: &ExperimentView, series: &[Measurement], scale: &
             page.line(&format!("  {row}"));
         }
     }
-    for problem in &view.signal_problems {
+    for problem in view.signal_problems.iter().chain(&view.flag_problem) {
         let text = page.red(&safe(problem));
         page.line(&format!("  {text}"));
     }

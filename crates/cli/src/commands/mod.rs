@@ -20,6 +20,7 @@ mod guard;
 mod init;
 mod init_clients;
 mod learnings;
+mod messages;
 mod plan;
 mod poll;
 mod propose;
@@ -51,6 +52,7 @@ pub async fn run(cx: &Cx, command: Command) -> Result<Exit> {
         Command::Gate(args) => gate::run(cx, args).await,
         Command::Report(args) => report::run(cx, args).await,
         Command::Poll(args) => poll::run(cx, args).await,
+        Command::Messages(args) => messages::run(cx, args).await,
         Command::Learnings(args) => learnings::run(cx, &args).await,
         Command::Scope(args) => scope::run(cx, args).await,
         Command::Audit(args) => audit::run(cx, args).await,

@@ -43,6 +43,12 @@ fn show(page: &mut Page, status: &Status) {
             page.item(message);
         }
     }
+    if status.dead_letters.n > 0 {
+        page.blank();
+        let given_up = page.red(&given_up(status));
+        page.line(&given_up);
+        page.hint("  `outcome-runtime messages` shows why, `outcome-runtime messages retry --all` tries again");
+    }
     if status.without_channel.n > 0 {
         page.blank();
         page.line(&page.dim(&told_nobody(status)));
@@ -51,6 +57,19 @@ fn show(page: &mut Page, status: &Status) {
         page.blank();
         page.hint(&format!("next: {next}"));
     }
+}
+
+/// What was given up, in a line.
+fn given_up(status: &Status) -> String {
+    let letters = &status.dead_letters;
+    let n = if letters.n == 1 {
+        "1 message was given up".to_owned()
+    } else {
+        format!("{} messages were given up", letters.n)
+    };
+    let newest = letters.newest.as_deref().map(|newest| format!("; the newest: {}", safe(newest)));
+    let at = letters.at.map(|at| format!(" ({})", when(status.now, at)));
+    format!("{n}{}{}", newest.unwrap_or_default(), at.unwrap_or_default())
 }
 
 /// What people were not told, in a line.

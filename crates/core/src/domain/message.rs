@@ -6,7 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{ExperimentStatus, GateType, text_enum};
-use crate::ids::{ExperimentId, GateId, WorkspaceId};
+use crate::ids::{ExperimentId, GateId, MessageId, WorkspaceId};
 
 text_enum! {
     /// Who a message is for: a flag service, or people.
@@ -24,6 +24,8 @@ text_enum! {
         NoChannel,
         /// The file says that nobody is told.
         NotWanted,
+        /// A channel refused it for good, or too often: it is not tried again by itself.
+        DeadLetter,
     }
 }
 
@@ -107,11 +109,18 @@ pub enum Notice {
         /// Since when, and how many were expected.
         detail: String,
     },
-    /// A flag that was turned off is on.
+    /// A flag that was turned off is on, or could not be turned off.
     FlagNotOff {
         /// Slug of the experiment.
         experiment: String,
-        /// Where it was found, and what is done.
+        /// Where it was found or why it is not off, and what is done.
+        detail: String,
+    },
+    /// A flag could not be put where it was decided.
+    FlagNotSet {
+        /// Slug of the experiment.
+        experiment: String,
+        /// Since when, why, and what is done.
         detail: String,
     },
     /// The clock of a machine is not believed.
@@ -191,6 +200,7 @@ impl Notice {
             Self::NobodyExposed { .. } => "nobody_exposed",
             Self::FlagNotOff { .. } => "flag_not_off",
             Self::ClockDoubted { .. } => "clock_doubted",
+            Self::FlagNotSet { .. } => "flag_not_set",
             Self::ExperimentMoved { .. } => "experiment_moved",
         }
     }
@@ -207,7 +217,25 @@ impl Notice {
             | Self::NobodyExposed { .. }
             | Self::FlagNotOff { .. }
             | Self::ClockDoubted { .. }
+            | Self::FlagNotSet { .. }
             | Self::ExperimentMoved { .. } => None,
+        }
+    }
+
+    /// Slug of the experiment that it is about.
+    #[must_use]
+    pub fn experiment(&self) -> Option<&str> {
+        match self {
+            Self::NobodyExposed { experiment, .. }
+            | Self::FlagNotOff { experiment, .. }
+            | Self::FlagNotSet { experiment, .. }
+            | Self::ExperimentMoved { experiment, .. } => Some(experiment),
+            Self::GateOpened { .. }
+            | Self::GateReminded { .. }
+            | Self::GateEscalated { .. }
+            | Self::GateTimedOut { .. }
+            | Self::SignalFailing { .. }
+            | Self::ClockDoubted { .. } => None,
         }
     }
 }
@@ -285,6 +313,8 @@ pub enum MessageKey {
     FlagNotOff(ExperimentId, Timestamp),
     /// The clock of a machine of this workspace is not believed since this instant.
     ClockDoubted(WorkspaceId, Timestamp),
+    /// This position of an experiment's flag could not be written; told for this time.
+    FlagStuck(ExperimentId, MessageId, u32),
 }
 
 impl MessageKey {
@@ -295,7 +325,8 @@ impl MessageKey {
             Self::Flag(experiment, _)
             | Self::ExperimentMoved(experiment, _)
             | Self::NobodyExposed(experiment, _)
-            | Self::FlagNotOff(experiment, _) => experiment.0,
+            | Self::FlagNotOff(experiment, _)
+            | Self::FlagStuck(experiment, ..) => experiment.0,
             Self::GateOpened(gate) | Self::GateStep(gate, ..) => gate.0,
             Self::SignalFailing(subject, ..) => *subject,
             Self::ClockDoubted(workspace, _) => workspace.0,
@@ -314,6 +345,7 @@ impl std::fmt::Display for MessageKey {
             Self::NobodyExposed(experiment, since) => write!(f, "silence/{experiment}/{since}"),
             Self::FlagNotOff(experiment, at) => write!(f, "flag_not_off/{experiment}/{at}"),
             Self::ClockDoubted(workspace, since) => write!(f, "clock/{workspace}/{since}"),
+            Self::FlagStuck(_, position, time) => write!(f, "flag_stuck/{position}/{time}"),
         }
     }
 }
@@ -352,6 +384,7 @@ mod tests {
             }),
             Message::Notice(Notice::NobodyExposed { experiment: "softer".to_owned(), detail: "since noon".to_owned() }),
             Message::Notice(Notice::FlagNotOff { experiment: "softer".to_owned(), detail: "it is on".to_owned() }),
+            Message::Notice(Notice::FlagNotSet { experiment: "softer".to_owned(), detail: "no answer".to_owned() }),
             Message::Notice(Notice::ExperimentMoved {
                 experiment: "softer".to_owned(),
                 status: ExperimentStatus::Paused,

@@ -18,7 +18,7 @@ mod signals;
 pub use flag_error::FlagError;
 pub use flag_state::FlagState;
 pub use flags::{FlagService, FlagSettings};
-pub use notifier::{ChannelSettings, Letter, Notifier, NotifyError};
+pub use notifier::{ChannelSettings, Letter, LetterAbout, Notifier, NotifyError};
 pub use read_error::ReadError;
 pub use secrets::{Opening, ResolveSecret};
 pub use signals::{MetricInfo, PushSettings, QueryPlan, SignalSource, SourceReport, SourceSettings, VariantRequest};

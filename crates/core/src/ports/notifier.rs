@@ -1,6 +1,7 @@
 //! Telling people: a [`Notifier`] for each kind of channel, and what it is told.
 
 use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +26,8 @@ pub trait Notifier: Send + Sync {
     fn name(&self) -> &str;
 
     /// Delivers the text once; the key is the same whenever the same message is tried again, so that a receiver can drop
-    /// what it already has.
-    async fn send(&self, letter: &Letter) -> Result<(), NotifyError>;
+    /// what it already has. `at`: the instant of this attempt. Returns what the receiver answered, in a few words.
+    async fn send(&self, letter: &Letter, at: Timestamp) -> Result<String, NotifyError>;
 }
 
 /// One message as a channel delivers it.
@@ -36,6 +37,11 @@ pub struct Letter {
     pub key: String,
     /// What happened, as a stable word: `gate_opened`.
     pub kind: String,
+    /// When it was decided to tell people.
+    #[schemars(with = "String")]
+    pub created_at: Timestamp,
+    /// What it is about.
+    pub about: LetterAbout,
     /// One line.
     pub subject: String,
     /// A few plain sentences.
@@ -46,6 +52,20 @@ pub struct Letter {
     pub recipient: Option<String>,
     /// The rest of the channel's name in the file, as `#checkout` of `slack:#checkout`.
     pub place: Option<String>,
+}
+
+/// What a message is about, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LetterAbout {
+    /// Slug of the gate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<String>,
+    /// Slug of the experiment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<String>,
+    /// Name of the signal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
 }
 
 /// Why a message was not delivered. Texts of third parties in it are redacted and cut.
@@ -67,6 +87,14 @@ pub enum NotifyError {
         /// What it said.
         problem: String,
     },
+    /// The receiver wants neither this message nor another one: it is not tried again.
+    #[error("channel `{channel}` wants no more messages: {problem}")]
+    Gone {
+        /// Name of the channel.
+        channel: String,
+        /// What it said.
+        problem: String,
+    },
     /// The receiver did not answer, or asked to wait.
     #[error("channel `{channel}` could not be reached: {problem}")]
     Unreachable {
@@ -74,16 +102,36 @@ pub enum NotifyError {
         channel: String,
         /// What happened.
         problem: String,
+        /// How long the receiver asked to wait.
+        retry_after: Option<SignedDuration>,
     },
 }
 
 impl NotifyError {
-    /// True when the same message may be taken later.
+    /// True when the same message may be taken later without a change.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
-            Self::Config { .. } | Self::Refused { .. } => false,
+            Self::Config { .. } | Self::Refused { .. } | Self::Gone { .. } => false,
+        }
+    }
+
+    /// True when the message must not be tried again.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Gone { .. } => true,
+            Self::Config { .. } | Self::Refused { .. } | Self::Unreachable { .. } => false,
+        }
+    }
+
+    /// How long the receiver asked to wait.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<SignedDuration> {
+        match self {
+            Self::Unreachable { retry_after, .. } => *retry_after,
+            Self::Config { .. } | Self::Refused { .. } | Self::Gone { .. } => None,
         }
     }
 }

@@ -3,8 +3,8 @@
 use super::columns::Column;
 use super::db::{self, Engine};
 use super::{
-    clocks, events, experiments, gates, learning_search, learnings, leases, measurements, members, nonces, outbox,
-    outcomes, snapshots, workspaces,
+    clocks, deliveries, events, experiments, gates, learning_search, learnings, leases, measurements, members, nonces,
+    outbox, outcomes, snapshots, workspaces,
 };
 
 /// Every statement of ours with the engines it is for, so that a test can prepare each on a real server.
@@ -13,6 +13,7 @@ pub fn all_statements() -> Vec<(&'static str, &'static [Engine])> {
     let both: &[&[&'static str]] = &[
         clocks::ALL,
         db::ALL,
+        deliveries::ALL,
         events::ALL,
         experiments::ALL,
         gates::ALL,
@@ -58,6 +59,7 @@ pub fn declared_columns() -> Vec<Column> {
         learnings::LearningRow::DECLARED,
         leases::LeaseRow::DECLARED,
         outbox::OutboxRow::DECLARED,
+        deliveries::DeliveryRow::DECLARED,
         nonces::NonceRow::DECLARED,
         clocks::MachineClock::DECLARED,
     ]

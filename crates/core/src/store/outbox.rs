@@ -32,12 +32,21 @@ statements! {
     OUTBOX_FAILED = "
         UPDATE outbox SET attempts = attempts + 1, next_attempt_at = $3, last_error = $4
         WHERE workspace_id = $1 AND id = $2";
+    OUTBOX_POSTPONE = "UPDATE outbox SET next_attempt_at = $3 WHERE workspace_id = $1 AND id = $2";
+    OUTBOX_FLAGS_FAILING = sql!("SELECT ", OutboxRow::COLUMNS, " FROM outbox
+        WHERE workspace_id = $1 AND kind = $2 AND delivered_at IS NULL AND attempts > 0 ORDER BY created_at, id");
+    OUTBOX_BY_KEY = sql!("SELECT ", OutboxRow::COLUMNS, " FROM outbox
+        WHERE workspace_id = $1 AND natural_key = $2 AND (delivered_at IS NULL OR closed_as = $3)");
+    OUTBOX_N_OPEN = "SELECT COUNT(*) FROM outbox WHERE workspace_id = $1 AND delivered_at IS NULL";
+    OUTBOX_REOPEN = "
+        UPDATE outbox SET delivered_at = NULL, closed_as = NULL, next_attempt_at = $3
+        WHERE workspace_id = $1 AND id = $2 AND (delivered_at IS NULL OR closed_as = $4)";
     OUTBOX_OVERTAKE = "
         UPDATE outbox SET delivered_at = $4, closed_as = $5
         WHERE workspace_id = $1 AND kind = $2 AND subject_id = $3 AND delivered_at IS NULL";
     OUTBOX_N_CLOSED = "SELECT COUNT(*) FROM outbox WHERE workspace_id = $1 AND closed_as = $2";
-    OUTBOX_LAST_CLOSED = sql!("SELECT ", OutboxRow::COLUMNS, " FROM outbox
-        WHERE workspace_id = $1 AND closed_as = $2 ORDER BY created_at DESC, id DESC LIMIT 1");
+    OUTBOX_LIST_CLOSED = sql!("SELECT ", OutboxRow::COLUMNS, " FROM outbox
+        WHERE workspace_id = $1 AND closed_as = $2 ORDER BY created_at DESC, id DESC LIMIT $3");
 }
 
 columns! {
@@ -52,10 +61,10 @@ columns! {
         created_at: Instant => volatile("unchecked: which message of a flag is the latest"),
         attempts: i64 => volatile("how long until the next try"),
         last_error: Option<String> => volatile("shown"),
+        next_attempt_at: Instant => volatile("when it is tried next"),
     }
     beside {
         workspace_id: WorkspaceId => folded,
-        next_attempt_at: Instant => volatile("when it is tried next"),
         delivered_at: Option<Instant> => volatile("unchecked: whether it is sent at all"),
         closed_as: Option<String> => volatile("shown"),
     }
@@ -80,6 +89,8 @@ pub struct QueuedMessage {
     pub attempts: i64,
     /// Why the last try failed.
     pub last_error: Option<String>,
+    /// When it is tried next, if it waits.
+    pub next_attempt_at: jiff::Timestamp,
 }
 
 impl From<OutboxRow> for QueuedMessage {
@@ -93,6 +104,7 @@ impl From<OutboxRow> for QueuedMessage {
             created_at: row.created_at.0,
             attempts: row.attempts,
             last_error: row.last_error,
+            next_attempt_at: row.next_attempt_at.0,
         }
     }
 }
@@ -122,9 +134,10 @@ impl Tx {
             created_at: at,
             attempts: 0,
             last_error: None,
+            next_attempt_at: at,
         };
         on_db!(self, |c| row
-            .insert(sqlx::query(OUTBOX_INSERT), &self.workspace, &at, &None, &None)
+            .insert(sqlx::query(OUTBOX_INSERT), &self.workspace, &None, &None)
             .execute(c)
             .await
             .map(|_| ()))
@@ -215,6 +228,73 @@ impl Tx {
         must_hit(n_rows, "outbox", id)
     }
 
+    /// Sets when a message is tried next, without a try. It may be gone or closed meanwhile.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outbox_postpone(&mut self, id: MessageId, next: jiff::Timestamp) -> Result<()> {
+        on_db!(self, |c| sqlx::query(OUTBOX_POSTPONE)
+            .bind(self.workspace)
+            .bind(id)
+            .bind(Instant(next))
+            .execute(c)
+            .await
+            .map(|_| ()))
+    }
+
+    /// Positions of flags that could not be written so far, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outbox_flags_failing(&mut self) -> Result<Vec<QueuedMessage>> {
+        let rows: Vec<OutboxRow> = on_db!(self, |c| sqlx::query_as(OUTBOX_FLAGS_FAILING)
+            .bind(self.workspace)
+            .bind(MessageKind::Flag.as_str())
+            .fetch_all(c)
+            .await)?;
+        Ok(rows.into_iter().map(QueuedMessage::from).collect())
+    }
+
+    /// The message with this key, if it waits or is a dead letter.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outbox_by_key(&mut self, key: &str) -> Result<Option<QueuedMessage>> {
+        let row: Option<OutboxRow> = on_db!(self, |c| sqlx::query_as(OUTBOX_BY_KEY)
+            .bind(self.workspace)
+            .bind(key)
+            .bind(Closing::DeadLetter.as_str())
+            .fetch_optional(c)
+            .await)?;
+        Ok(row.map(QueuedMessage::from))
+    }
+
+    /// How many messages wait.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outbox_n_open(&mut self) -> Result<i64> {
+        let (n_open,): (i64,) =
+            on_db!(self, |c| sqlx::query_as(OUTBOX_N_OPEN).bind(self.workspace).fetch_one(c).await)?;
+        Ok(n_open)
+    }
+
+    /// Makes a message due now, one that waits or a dead letter; false when it is neither.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outbox_reopen(&mut self, id: MessageId, now: jiff::Timestamp) -> Result<bool> {
+        let n_rows = on_db!(self, |c| sqlx::query(OUTBOX_REOPEN)
+            .bind(self.workspace)
+            .bind(id)
+            .bind(Instant(now))
+            .bind(Closing::DeadLetter.as_str())
+            .execute(c)
+            .await
+            .map(|done| done.rows_affected()))?;
+        Ok(n_rows == 1)
+    }
+
     /// Closes undelivered positions of an experiment's flag: a later one takes their place. There may be none.
     ///
     /// # Errors
@@ -241,11 +321,21 @@ impl Tx {
             .bind(closing.as_str())
             .fetch_one(c)
             .await)?;
-        let newest: Option<OutboxRow> = on_db!(self, |c| sqlx::query_as(OUTBOX_LAST_CLOSED)
+        let newest = self.outbox_list_closed_as(closing, 1).await?.pop();
+        Ok((n_closed, newest))
+    }
+
+    /// Messages that were closed in this way, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outbox_list_closed_as(&mut self, closing: Closing, limit: i64) -> Result<Vec<QueuedMessage>> {
+        let rows: Vec<OutboxRow> = on_db!(self, |c| sqlx::query_as(OUTBOX_LIST_CLOSED)
             .bind(self.workspace)
             .bind(closing.as_str())
-            .fetch_optional(c)
+            .bind(limit)
+            .fetch_all(c)
             .await)?;
-        Ok((n_closed, newest.map(QueuedMessage::from)))
+        Ok(rows.into_iter().map(QueuedMessage::from).collect())
     }
 }

@@ -39,12 +39,12 @@ pub use hypotheses::{
 };
 pub use kernel::{DryRunRequest, HistoryPoint, HistoryPoll, LimitedSignal, Limits, Unlock};
 pub use learnings::{LearningView, Learnings};
-pub use outbox::{Delivered, Outbox};
+pub use outbox::{ChannelMessage, ChannelTest, Delivered, MessageLine, MessageState, Messages, Outbox, Retried, Retry};
 pub use outcomes::{Activated, Applied, Attainment, Change, OutcomePlan, Outcomes, PlannedAction};
 pub use runtime::Runtime;
 pub use sessions::{PageSession, Sessions, SignIn};
 pub use signals::{Ingested, PollRequest, Polled, PolledExperiment, Signals};
 pub use workspaces::{
-    Counts, ExperimentLine, Finding, FindingLevel, Freshness, GateLine, InitRequest, Initialised, OutcomeLine,
-    SignalLine, Status, WithoutChannel, Workspaces,
+    Counts, DeadLetters, ExperimentLine, Finding, FindingLevel, Freshness, GateLine, InitRequest, Initialised,
+    OutcomeLine, SignalLine, Status, WithoutChannel, Workspaces,
 };

@@ -32,14 +32,16 @@ const OF_POSTGRES: [(i64, &str, &str); 4] = [
 ];
 
 /// The number of the newest step.
-const NEWEST: i64 = 8;
+const NEWEST: i64 = 9;
 
 const BEFORE_NEWEST: &str = "
-    DROP TABLE machine_clock;
-    DELETE FROM _sqlx_migrations WHERE version = 8";
+    DROP TABLE delivery;
+    DELETE FROM _sqlx_migrations WHERE version = 9";
 
 /// A schema as it was before keys were read into columns, from one as it was before the newest step.
 const BEFORE_KEYS: &str = "
+    DROP TABLE machine_clock;
+    DELETE FROM _sqlx_migrations WHERE version = 8;
     ALTER TABLE allocation_phase DROP COLUMN begins;
     ALTER TABLE signal_health DROP COLUMN failing_since;
     DELETE FROM _sqlx_migrations WHERE version = 7;

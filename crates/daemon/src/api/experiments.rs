@@ -38,6 +38,7 @@ pub(crate) async fn result(State(app): State<App>, Path(id): Path<String>) -> An
         "is_final": experiment.final_result.is_some(),
         "result": experiment.final_result.map_or_else(|| json!(experiment.current_result), |ended| json!(ended)),
         "signal_problems": view.signal_problems,
+        "flag_problem": view.flag_problem,
     })))
 }
 

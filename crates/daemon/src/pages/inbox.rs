@@ -5,7 +5,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use outcome_core::present::{Scale, due, instant, p_value, plain, words};
-use outcome_core::usecases::{ExperimentLine, GateLine, OutcomeLine, PageSession};
+use outcome_core::usecases::{DeadLetters, ExperimentLine, GateLine, OutcomeLine, PageSession};
 
 use super::{Frame, PageResult, html};
 use crate::App;
@@ -52,6 +52,7 @@ struct InboxPage {
     outcomes: Vec<OutcomeItem>,
     clocks: Vec<String>,
     undelivered: Vec<String>,
+    given_up: Option<String>,
     poll: String,
 }
 
@@ -71,10 +72,18 @@ pub(crate) async fn show(State(app): State<App>, Extension(session): Extension<P
         others: others.into_iter().map(gate_item).collect(),
         outcomes: status.outcomes.iter().map(outcome_item).collect(),
         clocks: status.clocks,
+        given_up: given_up(&status.dead_letters),
         undelivered: status.undelivered,
         poll: app.polls.counts().last_at.map_or_else(|| "not yet".to_owned(), instant),
     };
     Ok(html(StatusCode::OK, &page))
+}
+
+/// Messages that were given up, in a line.
+fn given_up(letters: &DeadLetters) -> Option<String> {
+    let newest = letters.newest.as_deref().filter(|_| letters.n > 0)?;
+    let at = letters.at.map(|at| format!(" ({})", instant(at))).unwrap_or_default();
+    Some(format!("{} given up; the newest: {newest}{at}", letters.n))
 }
 
 /// A gate as a line of a list.

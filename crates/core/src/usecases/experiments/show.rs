@@ -17,6 +17,7 @@ use crate::stats::RunningState;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_named, outcome_of};
 use crate::usecases::kernel::scale::scale_of;
 use crate::usecases::kernel::signal_problem::problem;
+use crate::usecases::outbox::stuck::flag_problem;
 
 /// An experiment as it is shown.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -33,6 +34,8 @@ pub struct ExperimentView {
     pub allowed: Vec<String>,
     /// Signals that fail or are late, as sentences.
     pub signal_problems: Vec<String>,
+    /// Why its flag is not where it was decided, as a sentence; absent while it is, or was not tried yet.
+    pub flag_problem: Option<String>,
     /// How values of the outcome's signal are written for people.
     #[serde(skip)]
     pub scale: Scale,
@@ -103,6 +106,8 @@ impl Experiments<'_> {
         let outcome = outcome_of(&mut tx, &experiment).await?;
         let gates = tx.gate_list_open().await?;
         let health = tx.signal_health_list(experiment.id.0).await?;
+        let failing = tx.outbox_flags_failing().await?;
+        let flag = failing.iter().find(|queued| queued.subject == Some(experiment.id.0));
         let allowed = EXPERIMENT_TABLE
             .iter()
             .filter(|row| row.from.contains(&experiment.state.status))
@@ -121,6 +126,7 @@ impl Experiments<'_> {
                 .collect(),
             allowed,
             signal_problems: health.iter().filter_map(problem).collect(),
+            flag_problem: flag.and_then(|queued| flag_problem(queued, self.0.now())),
             experiment,
         })
     }

@@ -1,14 +1,16 @@
-//! Delivering what was decided: the flag's position now, notices to the channels of the file. Each message once, retried
-//! until it is there.
+//! Delivering what was decided: the flag's position now, notices to the channels of the file. A flag is retried until it is
+//! there; a notice until every channel has it or has refused it too often.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Outbox;
+use super::backoff::{flag_wait, notice_wait};
 use super::channels::{Channels, Told};
+use super::stuck;
 use crate::audit::EventKind;
-use crate::domain::{Closing, FlagPosition, Message, MessageKind};
+use crate::domain::{Closing, FlagPosition, Message, MessageKind, Notice};
 use crate::error::{Error, Result, error_chain};
 use crate::ports::flags;
 use crate::principal::Principal;
@@ -29,9 +31,6 @@ pub struct Delivered {
     /// True when it is done.
     pub is_done: bool,
 }
-
-/// What an attempt led to: how the message is closed, and a sentence about it.
-type Attempt = std::result::Result<(Closing, String), String>;
 
 impl Outbox<'_> {
     /// Delivers due messages. A message is marked done only after its effect was read back; putting a flag where it is
@@ -57,34 +56,28 @@ impl Outbox<'_> {
     }
 
     async fn deliver_kind(self, wanted: MessageKind) -> Result<Vec<Delivered>> {
-        let now = self.0.now();
         let mut tx = self.0.read().await?;
-        let due = tx.outbox_due(wanted == MessageKind::Flag, now, 100).await?;
+        let due = tx.outbox_due(wanted == MessageKind::Flag, self.0.now(), 100).await?;
         drop(tx);
-        let channels = Channels::default();
+        let channels = Channels::new();
         let mut done = Vec::new();
         for queued in due {
-            let attempt = attempt(self.0, &channels, &queued).await;
-            let mut tx = self.0.write().await?;
-            let (outcome, is_done) = match attempt {
-                Ok((closing, outcome)) => (close(self.0, &mut tx, &queued, closing, outcome).await?, true),
-                Err(text) => {
-                    let wait = SignedDuration::from_secs(30 << queued.attempts.clamp(0, 7));
-                    let next = now.checked_add(wait).unwrap_or(now);
-                    tx.outbox_failed(queued.id, next, &text).await?;
-                    tracing::error!(message.kind = %queued.kind, "A message could not be delivered: {text}");
-                    (format!("not yet: {text}"), false)
-                }
+            let delivered = match &queued.message {
+                Ok(Message::Flag(position)) => Some(try_flag(self.0, &queued, position).await?),
+                Ok(Message::Notice(notice)) => try_notice(self.0, &channels, &queued, notice).await?,
+                Err(unreadable) => Some(put_aside(self.0, &queued, &unreadable.to_string()).await?),
             };
-            tx.commit().await?;
             // What a newer program queued is in `status`, with its own word for its kind.
-            if let Ok(kind) = queued.kind.parse() {
+            if let (Some((outcome, is_done)), Ok(kind)) = (delivered, queued.kind.parse()) {
                 done.push(Delivered { kind, outcome, is_done });
             }
         }
         Ok(done)
     }
 }
+
+/// A sentence about what happened to a message, and whether it is done.
+type Outcome = (String, bool);
 
 /// Tries what is due, best effort, right after a decision; what fails is tried again by the next poll.
 pub(in crate::usecases) async fn deliver_now(runtime: &Runtime) -> Vec<String> {
@@ -94,41 +87,82 @@ pub(in crate::usecases) async fn deliver_now(runtime: &Runtime) -> Vec<String> {
     }
 }
 
-async fn attempt(runtime: &Runtime, channels: &Channels, queued: &QueuedMessage) -> Attempt {
-    match &queued.message {
-        Ok(Message::Flag(position)) => match deliver_flag(runtime, position).await {
-            Ok(outcome) => Ok((Closing::Delivered, outcome)),
-            Err(error) => Err(error_chain(&error)),
-        },
-        Ok(Message::Notice(notice)) => match channels.tell(runtime, notice, &queued.key).await? {
-            Told::Sent(names) => Ok((Closing::Delivered, format!("sent to {}", names.join(", ")))),
-            Told::NotWanted => Ok((Closing::NotWanted, "the file asks for no message".to_owned())),
-            Told::NoChannel => Ok((Closing::NoChannel, "no channel".to_owned())),
-        },
-        Err(unreadable) => Err(unreadable.to_string()),
-    }
+async fn try_flag(runtime: &Runtime, queued: &QueuedMessage, position: &FlagPosition) -> Result<Outcome> {
+    let set = deliver_flag(runtime, position).await;
+    // Later than when it was due: a service that hangs takes its time.
+    let now = runtime.now();
+    let mut tx = runtime.write().await?;
+    let outcome = match set {
+        Ok(outcome) => (close_flag(runtime, &mut tx, queued, position, outcome).await?, true),
+        Err(error) => {
+            let text = error_chain(&error);
+            let [random] = runtime.ids.bytes();
+            let attempts = queued.attempts + 1;
+            let next = after(now, flag_wait(attempts, random, position.treatment_pct));
+            tx.outbox_failed(queued.id, next, &text).await?;
+            let tried = QueuedMessage { attempts, last_error: Some(text.clone()), ..queued.clone() };
+            stuck::tell(runtime, &mut tx, &tried, position, now).await?;
+            tracing::error!(experiment = position.experiment, attempts, "{}", stuck::sentence(&tried, position, now));
+            (format!("not yet: {text}"), false)
+        }
+    };
+    tx.commit().await?;
+    Ok(outcome)
 }
 
-/// Closes a message. Where its flag stands is written to the log.
-async fn close(
+/// `None` when no channel was tried in this pass.
+async fn try_notice(
+    runtime: &Runtime,
+    channels: &Channels,
+    queued: &QueuedMessage,
+    notice: &Notice,
+) -> Result<Option<Outcome>> {
+    let told = channels.tell(runtime, queued, notice).await?;
+    let mut tx = runtime.write().await?;
+    let outcome = match told {
+        Told::Closed(closing, outcome) => {
+            tx.outbox_close(queued.id, closing, runtime.now()).await?;
+            Some((outcome, closing != Closing::DeadLetter))
+        }
+        Told::NotYet { next, error: Some(error) } => {
+            tx.outbox_failed(queued.id, next, &error).await?;
+            tracing::error!(message.key = queued.key, "A message could not be delivered: {error}");
+            Some((format!("not yet: {error}"), false))
+        }
+        Told::NotYet { next, error: None } => {
+            tx.outbox_postpone(queued.id, next).await?;
+            None
+        }
+    };
+    tx.commit().await?;
+    Ok(outcome)
+}
+
+/// A message that this program cannot read waits for one that can.
+async fn put_aside(runtime: &Runtime, queued: &QueuedMessage, problem: &str) -> Result<Outcome> {
+    let [random] = runtime.ids.bytes();
+    let mut tx = runtime.write().await?;
+    tx.outbox_failed(queued.id, after(runtime.now(), notice_wait(queued.attempts + 1, random, None)), problem).await?;
+    tx.commit().await?;
+    tracing::error!(message.kind = %queued.kind, "A message could not be delivered: {problem}");
+    Ok((format!("not yet: {problem}"), false))
+}
+
+/// Closes a position. Where its flag stands is written to the log.
+async fn close_flag(
     runtime: &Runtime,
     tx: &mut Tx,
     queued: &QueuedMessage,
-    closing: Closing,
+    position: &FlagPosition,
     outcome: String,
 ) -> Result<String> {
     let now = runtime.now();
-    let is_ours = tx.outbox_close(queued.id, closing, now).await?;
-    match &queued.message {
-        Ok(Message::Flag(_)) if !is_ours => catch_up(runtime, tx, queued).await,
-        Ok(Message::Flag(position)) => {
-            let by = Principal::system("flags");
-            let event = new_event(EventKind::FlagSet, runtime.workspace.id.into(), &by, position)?;
-            tx.event_append(event, now).await?;
-            Ok(outcome)
-        }
-        Ok(Message::Notice(_)) | Err(_) => Ok(outcome),
+    if !tx.outbox_close(queued.id, Closing::Delivered, now).await? {
+        return catch_up(runtime, tx, queued).await;
     }
+    let event = new_event(EventKind::FlagSet, runtime.workspace.id.into(), &Principal::system("flags"), position)?;
+    tx.event_append(event, now).await?;
+    Ok(outcome)
 }
 
 /// A later position was decided while ours was being written, and may have been overwritten by it: the latest one is
@@ -156,4 +190,8 @@ async fn deliver_flag(runtime: &Runtime, position: &FlagPosition) -> Result<Stri
     .await
     .map_err(Error::from)?;
     Ok(format!("flag `{key}` is {state} ({})", service.name()))
+}
+
+fn after(now: Timestamp, wait: SignedDuration) -> Timestamp {
+    now.checked_add(wait).unwrap_or(now)
 }

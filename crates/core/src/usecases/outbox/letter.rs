@@ -1,8 +1,11 @@
 //! The one place that says a notice in words.
 
+use jiff::Timestamp;
+
 use crate::domain::{ExperimentStatus, GateNotice, GateType, Notice};
-use crate::ports::Letter;
+use crate::ports::{Letter, LetterAbout};
 use crate::present::plain;
+use crate::store::QueuedMessage;
 
 /// A line about a notice, for lists.
 pub(in crate::usecases) fn subject(notice: &Notice) -> String {
@@ -15,22 +18,60 @@ pub(in crate::usecases) fn subject(notice: &Notice) -> String {
         Notice::NobodyExposed { experiment, .. } => format!("Nobody is exposed to experiment `{experiment}`"),
         Notice::FlagNotOff { experiment, .. } => format!("The flag of experiment `{experiment}` is not off"),
         Notice::ClockDoubted { .. } => "The clock of a machine is wrong".to_owned(),
+        Notice::FlagNotSet { experiment, .. } => format!("The flag of experiment `{experiment}` could not be set"),
         Notice::ExperimentMoved { experiment, status } => format!("Experiment `{experiment}` {}", stands(*status)),
     }
 }
 
-/// A notice as a channel delivers it. `key`: the same for each attempt. `app_url`: where the pages are.
-pub(super) fn letter(notice: &Notice, key: &str, place: Option<String>, app_url: &str) -> Letter {
+/// A notice as a channel delivers it, the same at each attempt. `app_url`: where the pages are.
+pub(super) fn letter(notice: &Notice, queued: &QueuedMessage, place: Option<String>, app_url: &str) -> Letter {
     let gate_page = |about: &GateNotice| format!("{app_url}/gates/{}", about.gate);
     let link = Some(notice.gate().map_or_else(|| app_url.to_owned(), gate_page));
     Letter {
-        key: key.to_owned(),
+        key: queued.key.clone(),
         kind: notice.word().to_owned(),
+        created_at: queued.created_at,
+        about: about(notice),
         subject: subject(notice),
         text: text(notice),
         link,
         recipient: notice.gate().and_then(|about| about.holder.clone()),
         place,
+    }
+}
+
+/// A letter that says that messages arrive.
+pub(super) fn test_letter(key: String, at: Timestamp, app_url: &str) -> Letter {
+    Letter {
+        key,
+        kind: "test".to_owned(),
+        created_at: at,
+        about: LetterAbout::default(),
+        subject: "A test message of Outcome Runtime".to_owned(),
+        text: "Messages about gates, stops and failing sources arrive here. Nothing is asked of you.".to_owned(),
+        link: Some(app_url.to_owned()),
+        recipient: None,
+        place: None,
+    }
+}
+
+fn about(notice: &Notice) -> LetterAbout {
+    let signal = match notice {
+        Notice::SignalFailing { signal, .. } => Some(signal.clone()),
+        Notice::GateOpened { .. }
+        | Notice::GateReminded { .. }
+        | Notice::GateEscalated { .. }
+        | Notice::GateTimedOut { .. }
+        | Notice::NobodyExposed { .. }
+        | Notice::FlagNotOff { .. }
+        | Notice::FlagNotSet { .. }
+        | Notice::ClockDoubted { .. }
+        | Notice::ExperimentMoved { .. } => None,
+    };
+    LetterAbout {
+        gate: notice.gate().map(|about| about.gate.clone()),
+        experiment: notice.experiment().map(ToOwned::to_owned),
+        signal,
     }
 }
 
@@ -63,9 +104,10 @@ fn text(notice: &Notice) -> String {
             "The signal {signal} of {source} could not be read: {error}. It is tried again, and nothing is decided \
              without it."
         ),
-        Notice::NobodyExposed { detail, .. } | Notice::FlagNotOff { detail, .. } | Notice::ClockDoubted { detail } => {
-            sentence(detail)
-        }
+        Notice::NobodyExposed { detail, .. }
+        | Notice::ClockDoubted { detail }
+        | Notice::FlagNotOff { detail, .. }
+        | Notice::FlagNotSet { detail, .. } => sentence(detail),
         Notice::ExperimentMoved { experiment, status } => format!("The experiment {experiment} {}.", stands(*status)),
     }
 }
@@ -104,6 +146,22 @@ fn stands(status: ExperimentStatus) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Message;
+    use crate::ids::MessageId;
+
+    fn queued(notice: &Notice) -> QueuedMessage {
+        QueuedMessage {
+            id: MessageId(uuid::Uuid::from_u128(1)),
+            kind: "notify".to_owned(),
+            key: "gate/1/opened".to_owned(),
+            subject: None,
+            message: Ok(Message::Notice(notice.clone())),
+            created_at: Timestamp::UNIX_EPOCH,
+            attempts: 0,
+            last_error: None,
+            next_attempt_at: Timestamp::UNIX_EPOCH,
+        }
+    }
 
     #[test]
     fn every_notice_about_a_gate_links_to_its_page_and_names_its_holder() {
@@ -115,9 +173,10 @@ mod tests {
             Notice::GateEscalated { about: about.clone() },
             Notice::GateTimedOut { about: about.clone() },
         ] {
-            let letter = letter(&notice, "gate/1/opened", None, "https://outcome.example.com");
+            let letter = letter(&notice, &queued(&notice), None, "https://outcome.example.com");
             assert_eq!(letter.link.as_deref(), Some("https://outcome.example.com/gates/launch-softer"));
             assert_eq!(letter.recipient.as_deref(), Some("dana@example.com"));
+            assert_eq!(letter.about.gate.as_deref(), Some("launch-softer"));
             assert!(letter.subject.contains("launch-softer") && letter.text.ends_with('.'), "{letter:?}");
         }
     }
@@ -129,9 +188,10 @@ mod tests {
             source: "app".to_owned(),
             error: "connection refused".to_owned(),
         };
-        let letter = letter(&notice, "signal/1", Some("#ops".to_owned()), "http://127.0.0.1:8787");
+        let letter = letter(&notice, &queued(&notice), Some("#ops".to_owned()), "http://127.0.0.1:8787");
         assert_eq!(letter.subject, "Signal `errors` of `app` cannot be read");
         assert!(letter.text.contains("connection refused"), "{letter:?}");
+        assert_eq!(letter.about.signal.as_deref(), Some("errors"));
         assert_eq!((letter.kind.as_str(), letter.place.as_deref()), ("signal_failing", Some("#ops")));
     }
 }

@@ -1,12 +1,16 @@
-//! Delivering what was decided.
+//! Delivering what was decided, and showing what could not be delivered.
 
+mod backoff;
 mod channels;
 pub(super) mod deliver;
 pub(super) mod letter;
+pub(super) mod messages;
+pub(super) mod stuck;
 
 use crate::usecases::Runtime;
 
 pub use deliver::Delivered;
+pub use messages::{ChannelMessage, ChannelTest, MessageLine, MessageState, Messages, Retried, Retry};
 
 /// The use cases about messages that wait.
 #[derive(Clone, Copy)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Workspaces;
-use crate::domain::ExperimentStatus;
+use crate::domain::{Closing, ExperimentStatus};
 use crate::error::{Code, Error, Result};
 use crate::store::Place;
 
@@ -14,6 +14,10 @@ pub struct Counts {
     pub n_open_gates: usize,
     /// Experiments in each status that some are in.
     pub experiments: BTreeMap<ExperimentStatus, i64>,
+    /// Messages that have not arrived and are tried again.
+    pub n_waiting_messages: i64,
+    /// Messages that were given up.
+    pub n_dead_letters: i64,
 }
 
 impl Workspaces<'_> {
@@ -40,6 +44,8 @@ impl Workspaces<'_> {
         let mut tx = self.0.read().await?;
         let n_open_gates = tx.gate_list_open().await?.len();
         let experiments = tx.experiment_counts().await?.into_iter().collect();
-        Ok(Counts { n_open_gates, experiments })
+        let n_waiting_messages = tx.outbox_n_open().await?;
+        let (n_dead_letters, _) = tx.outbox_closed_as(Closing::DeadLetter).await?;
+        Ok(Counts { n_open_gates, experiments, n_waiting_messages, n_dead_letters })
     }
 }

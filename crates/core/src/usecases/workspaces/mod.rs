@@ -10,7 +10,7 @@ use crate::usecases::Runtime;
 pub use counts::Counts;
 pub use doctor::{Finding, FindingLevel};
 pub use init::{InitRequest, Initialised};
-pub use status::{ExperimentLine, Freshness, GateLine, OutcomeLine, SignalLine, Status, WithoutChannel};
+pub use status::{DeadLetters, ExperimentLine, Freshness, GateLine, OutcomeLine, SignalLine, Status, WithoutChannel};
 
 /// The use cases about the workspace as a whole.
 #[derive(Clone, Copy)]

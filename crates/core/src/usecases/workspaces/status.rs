@@ -12,11 +12,13 @@ use crate::domain::{
 use crate::error::Result;
 use crate::present::Scale;
 use crate::stats::Recommendation;
-use crate::store::{ExperimentGlance, GateGlance, Tx};
+use crate::store::{ExperimentGlance, GateGlance, QueuedMessage, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::gate_opening::gate_url;
 use crate::usecases::kernel::signal_problem::problem;
 use crate::usecases::outbox::letter::subject;
+use crate::usecases::outbox::messages::says;
+use crate::usecases::outbox::stuck::{self, flag_problem};
 use crate::usecases::outcomes::attainment::{Attainment, attainment};
 
 text_enum! {
@@ -72,7 +74,7 @@ pub struct ExperimentLine {
     pub alpha: Option<f64>,
     /// Evidence grade, A to D.
     pub grade: Option<EvidenceGrade>,
-    /// Findings about the data and the signals, as sentences; also when the latest evaluation cannot be read.
+    /// Findings about the data, the signals and the flag, as sentences; also when the latest evaluation cannot be read.
     pub health: Vec<String>,
     /// Units of the control.
     pub n_control: Option<u64>,
@@ -157,6 +159,21 @@ pub struct Status {
     pub clocks: Vec<String>,
     /// What people were not told, because the file declares no channel for it.
     pub without_channel: WithoutChannel,
+    /// Messages that were given up: they are tried again only by hand.
+    pub dead_letters: DeadLetters,
+}
+
+/// Messages that were given up.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct DeadLetters {
+    /// How many.
+    pub n: i64,
+    /// The newest, in a line.
+    pub newest: Option<String>,
+    /// When it was decided to tell people.
+    #[schemars(with = "Option<String>")]
+    pub at: Option<Timestamp>,
 }
 
 /// Notices for which there is no channel.
@@ -203,18 +220,11 @@ impl Workspaces<'_> {
             minutes_left: gate.state.due_at.duration_since(now).as_mins(),
         };
         let gates = tx.gate_glances_open().await?.into_iter().map(line).collect();
-        let undelivered = tx
-            .outbox_open(20)
-            .await?
-            .into_iter()
-            .filter_map(|message| {
-                let error = message.last_error?;
-                Some(format!("{} failed {} times: {error}", message.kind, message.attempts))
-            })
-            .collect();
+        let undelivered = tx.outbox_open(20).await?.iter().filter_map(|message| undelivered(message, now)).collect();
         let without_channel = without_channel(&mut tx).await?;
         let doubts = tx.clock_doubts(now.checked_sub(DOUBT_SHOWN).unwrap_or(now)).await?;
         let clocks = doubts.into_iter().filter_map(|clock| clock.doubt).collect();
+        let dead_letters = dead_letters(&mut tx, now).await?;
         Ok(Status {
             workspace: self.0.workspace.slug.clone(),
             now,
@@ -223,8 +233,28 @@ impl Workspaces<'_> {
             undelivered,
             clocks,
             without_channel,
+            dead_letters,
         })
     }
+}
+
+/// A sentence about a message that was tried and has not arrived.
+fn undelivered(queued: &QueuedMessage, now: Timestamp) -> Option<String> {
+    let error = queued.last_error.as_deref()?;
+    match &queued.message {
+        // Why it failed is part of the sentence.
+        Ok(Message::Flag(position)) => Some(stuck::sentence(queued, position, now)),
+        Ok(Message::Notice(_)) | Err(_) => {
+            let tries = if queued.attempts == 1 { "1 try".to_owned() } else { format!("{} tries", queued.attempts) };
+            Some(format!("{} (not delivered after {tries}): {error}", says(queued, now)))
+        }
+    }
+}
+
+async fn dead_letters(tx: &mut Tx, now: Timestamp) -> Result<DeadLetters> {
+    let (n, newest) = tx.outbox_closed_as(Closing::DeadLetter).await?;
+    let at = newest.as_ref().map(|newest| newest.created_at);
+    Ok(DeadLetters { n, newest: newest.map(|newest| says(&newest, now)), at })
 }
 
 async fn without_channel(tx: &mut Tx) -> Result<WithoutChannel> {
@@ -256,7 +286,7 @@ async fn outcome_line(runtime: &Runtime, tx: &mut Tx, outcome: &Outcome) -> Resu
         },
         deadline: outcome.state.deadline,
         signal: signal_line(runtime, tx, outcome, latest.as_ref()).await?,
-        experiments: experiment_lines(tx, listed).await?,
+        experiments: experiment_lines(tx, listed, runtime.now()).await?,
         n_more: (total - n_listed).max(0),
         scale: spec.scale(latest.as_ref().map(|reading| &reading.sums)),
     })
@@ -291,14 +321,20 @@ async fn signal_line(
     })
 }
 
-async fn experiment_lines(tx: &mut Tx, listed: Vec<ExperimentGlance>) -> Result<Vec<ExperimentLine>> {
+async fn experiment_lines(tx: &mut Tx, listed: Vec<ExperimentGlance>, now: Timestamp) -> Result<Vec<ExperimentLine>> {
+    let failing = match listed.is_empty() {
+        true => Vec::new(),
+        false => tx.outbox_flags_failing().await?,
+    };
     let mut lines = Vec::with_capacity(listed.len());
     for experiment in listed {
         let health = match experiment.state.status.is_polled() {
             true => tx.signal_health_list(experiment.id.0).await?,
             false => Vec::new(),
         };
+        let flag = failing.iter().find(|queued| queued.subject == Some(experiment.id.0));
         let mut line = experiment_line(experiment);
+        line.health.extend(flag.and_then(|queued| flag_problem(queued, now)));
         line.health.extend(health.iter().filter_map(problem));
         lines.push(line);
     }
