@@ -18,11 +18,17 @@ mod flags {
     pub(crate) mod flagd_file;
 }
 
+/// Message channels.
+mod notify {
+    pub(crate) mod desktop;
+    pub(crate) mod webhook;
+}
+
 use outcome_core::config::Vendors;
 
 /// Every vendor of this version.
 pub const VENDORS: Vendors = Vendors {
     signals: &[signals::sql::VENDOR, signals::webhook::VENDOR],
     flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],
-    channels: &[],
+    channels: &[notify::webhook::VENDOR, notify::desktop::VENDOR],
 };

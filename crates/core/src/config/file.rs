@@ -222,7 +222,7 @@ yaml_map! {
         optional assigned_to: String,
         /// Time to decide. Silence never approves: when the time is over, the next person in `escalation` is asked.
         optional sla: Period = "24h",
-        /// Where to send the message: `slack:#name`, `email`, `webhook` or `none`.
+        /// Where to send the message: `slack:#name`, `email`, `none`, or a channel of `notifications` such as `webhook`.
         optional channel: String,
         /// E-mails of the people who are asked next, in order.
         optional escalation: Vec<At<String>> | escalation_chain,
@@ -254,8 +254,6 @@ yaml_map! {
     KnownChannels("`notifications`") {
         /// A Slack app.
         optional slack: SlackFile,
-        /// An address that gets signed requests.
-        optional webhook: OutgoingWebhookFile,
     }
 
     /// A Slack app. Secrets are `${...}` references.
@@ -266,14 +264,6 @@ yaml_map! {
         optional signing_secret: String,
         /// Where messages go if the gate has no channel.
         optional default_channel: String,
-    }
-
-    /// An address that gets signed requests.
-    OutgoingWebhookFile("`webhook`") {
-        /// Web address, such as `https://hooks.example.com/outcomes`.
-        required url: String,
-        /// Signing secret, such as `${NOTIFY_SECRET}`.
-        optional secret: String,
     }
 
     /// Limits of the workspace.
@@ -410,7 +400,6 @@ impl VendorSchemas {
 #[derive(Debug, Clone)]
 pub(super) struct NotificationsFile {
     pub(super) slack: Option<At<SlackFile>>,
-    pub(super) webhook: Option<At<OutgoingWebhookFile>>,
     pub(super) channels: Vec<(&'static ChannelVendor, Node)>,
 }
 
@@ -428,7 +417,7 @@ impl Decode for NotificationsFile {
             }
         }
         let known = KnownChannels::decode(&known, reporter)?;
-        Some(Self { slack: known.slack, webhook: known.webhook, channels })
+        Some(Self { slack: known.slack, channels })
     }
 }
 

@@ -36,7 +36,7 @@ pub use locate::{ConfigError, FILE_NAME, Loaded, load};
 pub use render::render_all;
 pub use reporter::Vendors;
 pub use secrets::{Env, ProcessEnv, SecretError};
-pub use settings::{Config, Limits, LlmSpec, NotificationSpec, OutgoingWebhookSpec, SlackSpec};
+pub use settings::{Config, Limits, LlmSpec, NotificationSpec, SlackSpec};
 pub use template::{TemplateOptions, template};
 pub use version::VERSION;
 

@@ -52,8 +52,6 @@ pub struct LlmSpec {
 pub struct NotificationSpec {
     /// A Slack app.
     pub slack: Option<SlackSpec>,
-    /// An address that gets signed requests.
-    pub webhook: Option<OutgoingWebhookSpec>,
     /// The channels of the vendors' table.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub channels: Vec<ChannelSpec>,
@@ -68,15 +66,6 @@ pub struct SlackSpec {
     pub signing_secret: Option<String>,
     /// Where messages go if the gate has no channel.
     pub default_channel: Option<String>,
-}
-
-/// An address that gets signed requests.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutgoingWebhookSpec {
-    /// `https://` address; may hold references.
-    pub url: String,
-    /// Secret of the signature; a `${...}` reference.
-    pub secret: Option<String>,
 }
 
 /// Limits of the workspace.

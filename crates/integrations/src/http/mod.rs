@@ -2,16 +2,20 @@
 //! `Retry-After`, a limit on the size of answers, and texts without secrets. It follows no redirects: a token must not
 //! travel on.
 
+mod reach;
 mod redact;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use jiff::fmt::rfc2822;
+use reach::PublicOnly;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, redirect};
 use secrecy::SecretString;
 
+pub(crate) use reach::is_public;
 pub(crate) use redact::Redactor;
 
 /// Largest answer, in bytes.
@@ -82,13 +86,19 @@ pub struct HttpClient {
 /// # Errors
 /// When the system's certificates cannot be read.
 pub fn client() -> Result<Client, HttpError> {
+    build(builder())
+}
+
+fn builder() -> ClientBuilder {
     Client::builder()
         .user_agent(concat!("outcome-runtime/", env!("CARGO_PKG_VERSION")))
         .timeout(ATTEMPT_LIMIT)
         .connect_timeout(CONNECT_LIMIT)
         .redirect(redirect::Policy::none())
-        .build()
-        .map_err(|error| HttpError::Request(outcome_core::error::error_chain(&error)))
+}
+
+fn build(builder: ClientBuilder) -> Result<Client, HttpError> {
+    builder.build().map_err(|error| HttpError::Request(outcome_core::error::error_chain(&error)))
 }
 
 impl HttpClient {
@@ -98,6 +108,30 @@ impl HttpClient {
     /// As [`client`].
     pub fn new(secrets: impl IntoIterator<Item = SecretString>) -> Result<Self, HttpError> {
         Ok(Self { client: client()?, redactor: Redactor::new(secrets) })
+    }
+
+    /// A client of an address that somebody chose: it obeys no proxy of the environment, which would connect in its place,
+    /// and unless `allow_private` it connects to public addresses only. Names are checked here; an address that is written
+    /// as one never is resolved, so the caller checks it with [`is_public`].
+    ///
+    /// # Errors
+    /// As [`client`].
+    pub fn direct(secrets: impl IntoIterator<Item = SecretString>, allow_private: bool) -> Result<Self, HttpError> {
+        let direct = builder().no_proxy();
+        let direct = if allow_private { direct } else { direct.dns_resolver(Arc::new(PublicOnly)) };
+        Ok(Self { client: build(direct)?, redactor: Redactor::new(secrets) })
+    }
+
+    /// Sends a request **once**, whatever its method, and returns the status of a 2xx answer, whose body is not read.
+    ///
+    /// # Errors
+    /// When there is no answer, or another one.
+    pub async fn send_once(&self, request: impl FnOnce(&Client) -> RequestBuilder) -> Result<u16, HttpError> {
+        let response = request(&self.client).send().await.map_err(|error| self.failure(error))?;
+        if response.status().is_success() {
+            return Ok(response.status().as_u16());
+        }
+        Err(self.refusal(response).await)
     }
 
     /// Sends an **idempotent** request, again after a passing failure, and returns the body of a 2xx answer.
@@ -122,15 +156,20 @@ impl HttpClient {
     #[tracing::instrument(level = "debug", name = "http.attempt", skip_all)]
     async fn attempt(&self, request: RequestBuilder) -> Result<Vec<u8>, HttpError> {
         let response = request.send().await.map_err(|error| self.failure(error))?;
-        let (status, retry_after) = (response.status(), retry_after(response.headers()));
-        let body = self.body(response).await;
-        if status.is_success() {
-            return body;
+        if response.status().is_success() {
+            return self.body(response).await;
         }
+        Err(self.refusal(response).await)
+    }
+
+    /// An answer that means trouble.
+    async fn refusal(&self, response: Response) -> HttpError {
+        let (status, retry_after) = (response.status(), retry_after(response.headers()));
         // The beginning of an error page is enough, whatever became of the rest.
-        let body = self.redactor.clean(&String::from_utf8_lossy(&body.unwrap_or_default()));
+        let body = self.body(response).await.unwrap_or_default();
+        let body = self.redactor.clean(&String::from_utf8_lossy(&body));
         let body = if status == StatusCode::UNAUTHORIZED { String::new() } else { body };
-        Err(HttpError::Status { status: status.as_u16(), body, retry_after })
+        HttpError::Status { status: status.as_u16(), body, retry_after }
     }
 
     async fn body(&self, mut response: Response) -> Result<Vec<u8>, HttpError> {

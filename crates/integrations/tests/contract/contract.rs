@@ -14,7 +14,9 @@ use outcome_core::config::{Config, ConnectorSpec, parse};
 use outcome_core::domain::{
     Aggregation, ArmSums, MetricMethod, Period, Reading, SignalQuery, SignalSpec, Variant, VariantReading, Window,
 };
-use outcome_core::ports::{FlagError, FlagService, Opening, ReadError, SignalSource, VariantRequest};
+use outcome_core::ports::{
+    FlagError, FlagService, Notifier, NotifyError, Opening, ReadError, SignalSource, VariantRequest,
+};
 use outcome_integrations::VENDORS;
 use pretty_assertions::assert_eq;
 use secrecy::SecretString;
@@ -109,6 +111,25 @@ pub(crate) fn flag_service(
         Ok(SecretString::from(found))
     };
     config_of(&text).flags.unwrap().settings.open(&Opening { root, resolve: &resolve })
+}
+
+/// A channel, as a file declares it; references resolve to `value`, keyed by their text.
+pub(crate) fn channel(
+    kind: &str,
+    config: &str,
+    root: &Path,
+    values: &[(&str, &str)],
+) -> Result<Box<dyn Notifier>, NotifyError> {
+    let text = format!(
+        "signal_connectors:\n  - {{ name: other, type: sql, config: {{ url: \"${{OTHER}}\" }} }}\n\
+         notifications: {{ {kind}: {{ {config} }} }}"
+    );
+    let resolve = |text: &str| {
+        let found = values.iter().find(|(name, _)| *name == text).map_or(text, |(_, value)| *value);
+        Ok(SecretString::from(found))
+    };
+    let declared = config_of(&text).notifications.channels;
+    declared[0].settings.open(&Opening { root, resolve: &resolve })
 }
 
 pub(crate) fn source(config: SqlConfig) -> Box<dyn SignalSource> {

@@ -1,4 +1,4 @@
-//! Signal sources and flag services through their public doors, against real databases.
+//! Signal sources, flag services and channels through their public doors, against real databases and HTTP servers.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,3 +15,4 @@ mod mysql;
 mod postgres;
 mod registry;
 mod sqlite;
+mod webhook_channel;

@@ -1,10 +1,10 @@
-//! Where a gate's holder is told: `slack:#name`, `email`, `webhook`, `none`, and the channels of the vendors' table.
+//! Where a gate's holder is told: `slack:#name`, `email`, `none`, and the channels of the vendors' table.
 
 use super::report::{At, Context, Problem, Reporter, list, near_or, shown};
 use crate::domain::GateChannel;
 
 /// Besides Slack and the channels of the vendors' table.
-const OTHERS: [&str; 3] = ["email", "webhook", "none"];
+const OTHERS: [&str; 2] = ["email", "none"];
 
 /// `#name` or a channel id.
 pub(super) fn is_slack_channel(channel: &str) -> bool {
@@ -30,8 +30,6 @@ pub(super) fn channel(at: &At<String>, context: &Context, reporter: &mut Reporte
     }
     let way = match (kind, place) {
         ("email", None) => return,
-        ("webhook", None) if context.channels.contains("webhook") => return,
-        ("webhook", None) => "webhook",
         ("slack", Some(place)) if is_slack_channel(place) && context.channels.contains("slack") => return,
         ("slack", Some(place)) if is_slack_channel(place) => "slack",
         _ if reporter.vendors().channel(kind).is_some() => kind,

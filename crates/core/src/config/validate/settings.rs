@@ -1,10 +1,10 @@
 //! Notifications and limits.
 
 use super::channel::is_slack_channel;
-use super::references::{no_inline_password, references, secret};
+use super::references::secret;
 use super::report::{At, Context, Problem, Reporter, at_least_one, shown, text};
-use crate::config::file::{LimitsFile, NotificationsFile, OutgoingWebhookFile, SlackFile};
-use crate::config::{ChannelSpec, Limits, NotificationSpec, OutgoingWebhookSpec, SlackSpec};
+use crate::config::file::{LimitsFile, NotificationsFile, SlackFile};
+use crate::config::{ChannelSpec, Limits, NotificationSpec, SlackSpec};
 
 pub(super) fn limits(file: Option<&At<LimitsFile>>, reporter: &mut Reporter<'_>) -> Limits {
     let max = file.and_then(|file| file.value.max_active_outcomes.as_ref());
@@ -23,20 +23,13 @@ pub(super) fn notifications(
     if file.slack.is_some() {
         context.channels.insert("slack".to_owned());
     }
-    if file.webhook.is_some() {
-        context.channels.insert("webhook".to_owned());
-    }
     let mut channels = Vec::new();
     for (vendor, node) in &file.channels {
         context.channels.insert(vendor.kind.to_owned());
         let settings = (vendor.read)(node, reporter);
         channels.extend(settings.map(|settings| ChannelSpec { kind: vendor.kind, settings }));
     }
-    NotificationSpec {
-        slack: file.slack.as_ref().and_then(|file| slack(file, reporter)),
-        webhook: file.webhook.as_ref().and_then(|file| webhook(file, reporter)),
-        channels,
-    }
+    NotificationSpec { slack: file.slack.as_ref().and_then(|file| slack(file, reporter)), channels }
 }
 
 fn slack(file: &SlackFile, reporter: &mut Reporter<'_>) -> Option<SlackSpec> {
@@ -62,18 +55,6 @@ fn slack(file: &SlackFile, reporter: &mut Reporter<'_>) -> Option<SlackSpec> {
         signing_secret: text(file.signing_secret.as_ref()),
         default_channel: text(file.default_channel.as_ref()),
     })
-}
-
-fn webhook(file: &OutgoingWebhookFile, reporter: &mut Reporter<'_>) -> Option<OutgoingWebhookSpec> {
-    if let Some(url) = &file.url {
-        references(url, reporter);
-        no_inline_password(url, "NOTIFY_URL", reporter);
-        http_address(url, "https://hooks.example.com/outcomes", reporter);
-    }
-    if let Some(value) = &file.secret {
-        secret("secret", "NOTIFY_SECRET", value, reporter);
-    }
-    Some(OutgoingWebhookSpec { url: text(file.url.as_ref())?, secret: text(file.secret.as_ref()) })
 }
 
 /// Reports an address that is not `http://` or `https://`; one that begins with a reference is left to its use.
