@@ -21,6 +21,7 @@ mod inspector;
 mod journey;
 mod mcp_clients;
 mod mcp_manifests;
+mod messages;
 mod negative;
 mod notices;
 mod older_workspaces;

@@ -10,7 +10,7 @@ const RENAMED: &[(&str, &str)] = &[];
 const REWORDED: &[(&str, &str)] = &[];
 
 /// Lists to which something may have been added: what was in them must still be there.
-const GROWN: &[&str] = &["allowed"];
+const GROWN: &[&str] = &["allowed", "health"];
 
 /// Fields that are not compared: the path of the object they are in (`*` for any, `/*` for the items of a list), their name, and why.
 const LEFT_OUT: &[(&str, &str)] = &[

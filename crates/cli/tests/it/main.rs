@@ -18,6 +18,7 @@ mod guard;
 mod help;
 mod home;
 mod journey;
+mod messages;
 mod scope;
 mod stats;
 mod terminal;
