@@ -152,7 +152,8 @@ async fn poll_round(runtime: &Runtime, lease: &Lease, request: &PollRequest) -> 
     }
     deliver(&mut round).await?;
     round.done.failures.extend(check_off(runtime).await);
-    deliver_flags(&mut round).await?;
+    // People hear at once of a flag that was found on.
+    deliver(&mut round).await?;
     Ok(round.done)
 }
 
