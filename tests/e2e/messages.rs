@@ -273,6 +273,22 @@ async fn a_flag_that_cannot_be_turned_off_is_told_again_and_again_until_it_is_of
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_flag_that_was_turned_on_again_is_told_in_the_poll_that_finds_it() -> Result<()> {
+    let told = Told::on(None, vec![]).await?;
+    let lab = &told.lab;
+    let experiment = lab.running("Softer level", "soft").await?;
+    let flags = lab.root().join("flags.json");
+    let on = std::fs::read_to_string(&flags)?;
+    lab.act(&experiment, Verdict::Kill).await?;
+    lab.poll_after(1).await?;
+    assert!(!told.kinds().await?.contains(&"flag_not_off".to_owned()));
+    std::fs::write(&flags, on)?;
+    lab.poll_after(1).await?;
+    assert!(told.kinds().await?.contains(&"flag_not_off".to_owned()), "{:?}", told.kinds().await?);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_flag_that_cannot_be_set_is_told_too() -> Result<()> {
     let told = Told::on(None, vec![]).await?;
     let lab = &told.lab;

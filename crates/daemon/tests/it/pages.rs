@@ -41,6 +41,22 @@ async fn what_an_agent_writes_stays_text_on_every_page() {
 }
 
 #[tokio::test]
+async fn messages_that_were_given_up_are_in_the_inbox_and_counted() {
+    let daemon = Daemon::start().await;
+    daemon.lab.submit(hypothesis("A", "flag-a")).await.unwrap();
+    daemon.lab.runtime.outbox().deliver().await.unwrap();
+    let given_up = "UPDATE outbox SET closed_as = 'dead_letter' WHERE natural_key LIKE 'gate/%'";
+    assert_eq!(daemon.lab.raw(given_up).await.unwrap(), 1);
+    let inbox = daemon.member().await.text("/").await;
+    for part in ["Messages that were given up", "1 given up; the newest: Gate", "messages retry --all"] {
+        assert!(inbox.contains(part), "{part} is missing: {inbox}");
+    }
+    let metrics = daemon.stranger().text("/metrics").await;
+    assert!(metrics.contains("outcome_runtime_messages_dead_letters 1"), "{metrics}");
+    assert!(metrics.contains("outcome_runtime_messages_waiting 0"), "{metrics}");
+}
+
+#[tokio::test]
 async fn signing_in_and_out() {
     let daemon = Daemon::start().await;
     let mut browser = daemon.stranger();
