@@ -3,7 +3,7 @@
 //! **Invariant**: evaluating the same poll again, with the state it returned, gives the same recommendation and the same
 //! state.
 
-use super::assess::{assess_each, is_end_by_days};
+use super::assess::{Assessed, assess_each, is_end_by_days};
 use super::{
     Advice, Assessment, Blocks, Evaluated, Evaluation, GuardrailResult, Recommendation, RunningState, SeriesVerdict,
     before_after, next_words, wording,
@@ -33,6 +33,22 @@ pub fn evaluate(input: &Evaluation<'_>, previous: Option<&RunningState>) -> Eval
     evaluated.advice.reason = wording::reason(&evaluated, input, is_end_by_days(input));
     evaluated.advice.next = next_words::next(&evaluated, input);
     evaluated
+}
+
+impl Assessed {
+    /// The same as [`evaluate`] hands back, without words and without the numbers of single guardrails: for simulations that ask
+    /// the rules of the process at every poll. `running`: the state that the assessment left.
+    #[must_use]
+    pub fn without_words(self, running: RunningState) -> Evaluated {
+        Evaluated {
+            advice: Advice { recommendation: self.recommendation, reason: String::new(), next: None },
+            numbers: self.numbers,
+            guardrails: Vec::new(),
+            health: self.findings.without_words(),
+            series: None,
+            running,
+        }
+    }
 }
 
 /// Evaluates one poll of an experiment without a control group.

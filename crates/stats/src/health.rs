@@ -207,6 +207,10 @@ impl Findings {
             .collect()
     }
 
+    pub(super) fn without_words(self) -> Vec<HealthFinding> {
+        self.codes().map(|code| HealthFinding { code, severity: code.severity(), message: String::new() }).collect()
+    }
+
     fn codes(self) -> impl Iterator<Item = HealthCode> {
         HealthCode::ALL.into_iter().filter(move |code| self.0 & code.bit() != 0)
     }

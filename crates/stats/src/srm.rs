@@ -38,6 +38,9 @@ pub enum SrmLevel {
 }
 
 impl SrmLevel {
+    /// Probability that a split as declared is ever blocked.
+    pub const FALSE_BLOCKS: f64 = 1.0 / BLOCK_AT;
+
     /// Warns from E = 100 and blocks from E = 1000.
     #[must_use]
     pub fn from_ln_e(ln_e: f64) -> Self {

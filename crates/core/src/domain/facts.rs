@@ -232,6 +232,9 @@ pub struct DryRunSummary {
     pub alpha: f64,
     /// How often it would ship without an effect.
     pub false_alarm_rate: Option<f64>,
+    /// How often it would be paused without an effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub false_stops: Option<FalseStops>,
     /// By true effect.
     pub effects: Vec<DryRunEffect>,
     /// How to see more.
@@ -256,4 +259,32 @@ pub struct DryRunEffect {
     pub inconclusive: f64,
     /// Days until the end, on average.
     pub expected_days: f64,
+    /// Paused because the data looked wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<f64>,
+    /// Days until the flag was off in half of the runs, where the effect is harmful.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harm_off_days: Option<f64>,
+}
+
+/// Pauses in runs without any effect, as shares of these runs, and what the plan states of each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct FalseStops {
+    /// Paused for whatever reason.
+    pub share: f64,
+    /// Paused as harmful.
+    pub harm: f64,
+    /// Paused by a constraint.
+    pub guardrail: f64,
+    /// Paused because the data looked wrong.
+    pub data: f64,
+    /// Most that may be paused as harmful.
+    pub stated_harm: f64,
+    /// Most that may be paused by a constraint; 0 without any.
+    pub stated_guardrail: f64,
+    /// Most that may be paused because the arms' units look unequal.
+    pub stated_data: f64,
+    /// Monte Carlo standard error of `share`.
+    pub standard_error: f64,
 }

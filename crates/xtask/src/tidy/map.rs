@@ -65,7 +65,8 @@ pub const MAP: &[Layer] = &[
     Layer { name: "core::hypotheses", uses: &[&["core::domain", "core::present", "core::scope::rules", "stats"]] },
     // Between readings, plan and statistics; both are pure and belong to no noun.
     Layer { name: "core::evaluation", uses: &[&["core::domain", "core::hypotheses", "stats"]] },
-    Layer { name: "core::dry_run", uses: &[&["stats"]] },
+    // What it plays is what the lifecycle does with a poll, and not a copy of it.
+    Layer { name: "core::dry_run", uses: &[&["core::domain", "core::lifecycle", "stats"]] },
     // Sealed keys and verified decisions are stored as they are.
     Layer { name: "core::store", uses: &[&["core::domain", "core::audit", "core::lifecycle", "core::identity"]] },
     Layer { name: "core::usecases", uses: &[&["core", "stats"]] },

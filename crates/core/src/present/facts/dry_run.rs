@@ -2,7 +2,7 @@
 
 use super::super::section::{Section, Table};
 use super::values::{scale, text};
-use crate::domain::{DryRunFacts, Facts};
+use crate::domain::{DryRunFacts, Facts, FalseStops};
 use crate::stats::figures::{count, number as show, percent};
 
 pub(super) fn section(facts: &Facts) -> Section {
@@ -24,9 +24,10 @@ pub(super) fn section(facts: &Facts) -> Section {
     section.text("Runs per effect", Some(count(u64::from(summary.replications))));
     section.text("Alpha", Some(percent(summary.alpha)));
     section.text("Ships without an effect", summary.false_alarm_rate.map(percent));
+    section.text("False stops", summary.false_stops.as_ref().map(false_stops));
     section.code("More", text(&summary.more));
     section.table = (!summary.effects.is_empty()).then(|| Table {
-        heads: vec!["True effect", "Ship", "Harm", "Futile", "False stop", "No answer", "Days"],
+        heads: vec!["True effect", "Ship", "Harm", "Futile", "False stop", "Data", "No answer", "Days", "Harm off"],
         lines: summary
             .effects
             .iter()
@@ -35,10 +36,31 @@ pub(super) fn section(facts: &Facts) -> Section {
                     [found.ship, found.kill_harm, found.kill_futility, found.false_guardrail_stop, found.inconclusive];
                 let mut line = vec![scale.change(found.effect)];
                 line.extend(shares.map(percent));
+                line.insert(5, found.held.map_or_else(|| "-".to_owned(), percent));
                 line.push(show(found.expected_days));
+                line.push(found.harm_off_days.map_or_else(|| "-".to_owned(), |days| format!("day {}", show(days))));
                 line
             })
             .collect(),
     });
     section
+}
+
+/// How often an experiment without an effect is paused, beside what the plan states, in a sentence.
+#[must_use]
+pub fn false_stops(stops: &FalseStops) -> String {
+    let by_guardrail = if stops.stated_guardrail > 0.0 {
+        format!("{} by a constraint (at most {}), ", percent(stops.guardrail), percent(stops.stated_guardrail))
+    } else {
+        String::new()
+    };
+    format!(
+        "{} of the runs without an effect are paused all the same: {} as harmful (stated: at most {}), {by_guardrail}{} \
+         because the data look wrong (at most {})",
+        percent(stops.share),
+        percent(stops.harm),
+        percent(stops.stated_harm),
+        percent(stops.data),
+        percent(stops.stated_data)
+    )
 }

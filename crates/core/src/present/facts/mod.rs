@@ -13,6 +13,7 @@ use super::section::Section;
 use super::words::plain;
 use crate::domain::{ContextPackage, Facts, Nullable};
 
+pub use self::dry_run::false_stops;
 pub use self::plan::{bound, thresholds};
 pub use self::proposal::score;
 pub use self::result::{health, measured_constraints};

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use super::budget::budget_part;
 use crate::domain::{
     ArmSums, ConstraintBound, Design, Direction, DryRunEffect, DryRunFacts, DryRunSummary, Experiment, Measurement,
-    Outcome, Plan, Window,
+    OnConclusion, Outcome, Plan, Window,
 };
-use crate::dry_run::{Day, DryRun, GuardrailPolicy, Population};
+use crate::dry_run::{Day, DryRun, DryRunReport, GuardrailPolicy, Mishaps, Population};
 use crate::error::{Code, Error, Result};
 use crate::evaluation::stats_plan;
-use crate::present::whole;
+use crate::present::{number, percent, whole};
 use crate::stats::{HarmDirection, Margin};
 use crate::store::Tx;
 
@@ -38,6 +38,8 @@ pub struct DryRunRequest {
     pub daily_units: Option<f64>,
     /// Rates of constraints whose level is not known, by name.
     pub guardrail_rates: BTreeMap<String, f64>,
+    /// What goes wrong in every run.
+    pub mishaps: Mishaps,
 }
 
 impl Default for DryRunRequest {
@@ -49,6 +51,7 @@ impl Default for DryRunRequest {
             population: None,
             daily_units: None,
             guardrail_rates: BTreeMap::new(),
+            mishaps: Mishaps::default(),
         }
     }
 }
@@ -70,31 +73,37 @@ pub(super) async fn dry_run_facts(tx: &mut Tx, outcome: &Outcome, experiment: &E
         Ok(Prepared { mut dry_run, basis, assumptions }) => {
             let n_looks = dry_run.plan.max_days.unwrap_or(28) * dry_run.polls_per_day * 3;
             dry_run.replications = (GATE_LOOKS / n_looks.max(1)).clamp(20, 1000);
-            dry_run.run(|_, _| {}).map(|report| {
-                let effects = report.effects.iter().map(|of| DryRunEffect {
-                    effect: of.effect,
-                    ship: of.ship,
-                    kill_harm: of.kill_harm,
-                    kill_futility: of.kill_futility,
-                    false_guardrail_stop: of.false_guardrail_stop,
-                    inconclusive: of.inconclusive,
-                    expected_days: of.expected_days,
-                });
-                DryRunFacts::Run(DryRunSummary {
-                    basis,
-                    assumptions,
-                    replications: report.replications,
-                    seed: report.seed,
-                    alpha: report.alpha,
-                    false_alarm_rate: report.false_alarm_rate,
-                    effects: effects.collect(),
-                    more: format!("outcome-runtime simulate {}", experiment.slug),
-                })
-            })
+            let more = format!("outcome-runtime simulate {}", experiment.slug);
+            dry_run.run(|_, _| {}).map(|report| DryRunFacts::Run(summary(report, basis, assumptions, more)))
         }
         Err(error) => Err(error),
     };
     Ok(found.unwrap_or_else(|error| DryRunFacts::NotRun { not_run: error.to_string() }))
+}
+
+fn summary(report: DryRunReport, basis: String, assumptions: Vec<String>, more: String) -> DryRunSummary {
+    let effects = report.effects.iter().map(|of| DryRunEffect {
+        effect: of.effect,
+        ship: of.ship,
+        kill_harm: of.kill_harm,
+        kill_futility: of.kill_futility,
+        false_guardrail_stop: of.false_guardrail_stop,
+        inconclusive: of.inconclusive,
+        expected_days: of.expected_days,
+        held: Some(of.held),
+        harm_off_days: of.harm_off.and_then(|off| off.median_days),
+    });
+    DryRunSummary {
+        basis,
+        assumptions,
+        replications: report.replications,
+        seed: report.seed,
+        alpha: report.alpha,
+        false_alarm_rate: report.false_alarm_rate,
+        false_stops: report.false_stops,
+        effects: effects.collect(),
+        more,
+    }
 }
 
 /// Collects what a dry run needs. Nothing is played here.
@@ -117,8 +126,10 @@ pub(in crate::usecases) async fn prepare(
     let (days, basis) = days(tx, outcome, request).await?;
     let mut assumptions = vec![
         "units arrive as a Poisson process and are independent of each other".to_owned(),
-        "recommendations are followed at once, and the split stays at the first rollout step".to_owned(),
+        "gates are answered as they recommend, and the split stays at the first rollout step".to_owned(),
+        "a pause ends a run: what a human does after it is not played".to_owned(),
     ];
+    assumptions.extend(played(&request.mishaps));
     let guardrails = guardrail_policies(tx, outcome, &plan, request, &mut assumptions).await?;
     let sign = spec.target.direction.sign();
     let mde = sign * experiment.hypothesis.measurement.minimum_detectable_effect;
@@ -132,11 +143,34 @@ pub(in crate::usecases) async fn prepare(
         days,
         polls_per_day,
         guardrails,
+        keeps_flag: plan.on_conclusion == OnConclusion::Hold,
+        mishaps: request.mishaps,
         effects,
         replications: request.replications,
         seed: request.seed,
     };
     Ok(Prepared { dry_run, basis, assumptions })
+}
+
+/// What goes wrong in every run, as sentences.
+fn played(mishaps: &Mishaps) -> Vec<String> {
+    let days = |n: f64| if n == 1.0 { "1 day".to_owned() } else { format!("{} days", number(n)) };
+    let Mishaps { answer_after_days, delay_days, daily_deletions, outage_days, lost_treatment } = *mishaps;
+    let late = days(answer_after_days);
+    let of = |is: bool, text: String| is.then_some(text);
+    [
+        of(
+            answer_after_days > 0.0,
+            format!("a human answers a gate after {late}; until then a proven success stays on"),
+        ),
+        of(delay_days > 0.0, format!("a unit's value arrives within {} after its exposure", days(delay_days))),
+        of(daily_deletions > 0.0, format!("{} of the units so far are deleted each day", percent(daily_deletions))),
+        of(outage_days > 0.0, format!("at a random time the source cannot be read for {}", days(outage_days))),
+        of(lost_treatment > 0.0, format!("the treatment loses {} of its units uncounted", percent(lost_treatment))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The days to play, and where they come from: what was stated, else the history, else the baseline.
@@ -148,12 +182,11 @@ async fn days(tx: &mut Tx, outcome: &Outcome, request: &DryRunRequest) -> Result
     };
     let baseline = outcome.state.baseline.as_ref();
     let daily_units = request.daily_units.or_else(|| baseline.and_then(|known| known.daily_units));
+    let units = || daily_units.ok_or_else(|| unknown("traffic", "--traffic 2000"));
     if let Some(population) = request.population {
-        let units = daily_units.ok_or_else(|| unknown("traffic", "--traffic 2000"))?;
-        return Ok((
-            vec![Day { population, units }],
-            format!("as stated: {population:?}, {} units a day", whole(units)),
-        ));
+        let units = units()?;
+        let basis = format!("as stated: {}, {} units a day", in_words(&population), whole(units));
+        return Ok((vec![Day { population, units }], basis));
     }
     let mut levels = tx.measurement_levels(outcome.id, &spec.signal.name, MAX_HISTORY).await?;
     levels.reverse();
@@ -164,12 +197,38 @@ async fn days(tx: &mut Tx, outcome: &Outcome, request: &DryRunRequest) -> Result
         let basis = format!("{} days of its own history, {} to {}", days.len(), first.window.to, last.window.to);
         return Ok((days, basis));
     }
-    let population = baseline
-        .and_then(|known| population_of(known.value, known.variance))
-        .ok_or_else(|| unknown("baseline", "--baseline 5%"))?;
-    let units = daily_units.ok_or_else(|| unknown("traffic", "--traffic 2000"))?;
-    let basis = format!("the baseline measured at activation, {} units a day", whole(units));
-    Ok((vec![Day { population, units }], basis))
+    let activated = baseline.and_then(|known| population_of(known.value, known.variance));
+    // The variance of one unit says too little about a ratio: the sums of its latest reading do.
+    let latest = || levels.iter().rev().find_map(|level| population_of_sums(&level.sums));
+    let (population, basis) = match activated {
+        Some(population) => (population, "the baseline measured at activation"),
+        None => (latest().ok_or_else(|| unknown("baseline", "--baseline 5%"))?, "the latest reading of its level"),
+    };
+    let units = units()?;
+    Ok((vec![Day { population, units }], format!("{basis}, {} units a day", whole(units))))
+}
+
+fn in_words(population: &Population) -> String {
+    match *population {
+        Population::Rate { rate } => format!("{} of the units convert", percent(rate)),
+        Population::Mean { mean, standard_deviation: sd } => {
+            format!("a mean of {} with standard deviation {}", number(mean), number(sd))
+        }
+        Population::Ratio {
+            numerator_mean,
+            numerator_standard_deviation: sd_num,
+            denominator_mean,
+            denominator_standard_deviation: sd_den,
+            correlation,
+        } => format!(
+            "a numerator of {} (standard deviation {}) over a denominator of {} ({}), correlation {}",
+            number(numerator_mean),
+            number(sd_num),
+            number(denominator_mean),
+            number(sd_den),
+            number(correlation)
+        ),
+    }
 }
 
 async fn guardrail_policies(
@@ -236,7 +295,21 @@ fn population_of_sums(sums: &ArmSums) -> Option<Population> {
             let variance = (sum_squares - sum * mean) / (n - 1.0);
             usable(Population::Mean { mean, standard_deviation: variance.max(0.0).sqrt() })
         }
-        _ => None,
+        ArmSums::Ratio { n, num, num_squares, den, den_squares, num_den } if n > 1 => {
+            let n = n as f64;
+            let centred = |squares: f64, sum: f64| ((squares - sum * sum / n) / (n - 1.0)).max(0.0).sqrt();
+            let (sd_num, sd_den) = (centred(num_squares, num), centred(den_squares, den));
+            let covariance = (num_den - num * den / n) / (n - 1.0);
+            let is_spread = sd_num > 0.0 && sd_den > 0.0;
+            usable(Population::Ratio {
+                numerator_mean: num / n,
+                numerator_standard_deviation: sd_num,
+                denominator_mean: den / n,
+                denominator_standard_deviation: sd_den,
+                correlation: if is_spread { (covariance / sd_num / sd_den).clamp(-1.0, 1.0) } else { 0.0 },
+            })
+        }
+        ArmSums::Proportion { .. } | ArmSums::Mean { .. } | ArmSums::Ratio { .. } | ArmSums::Value { .. } => None,
     }
 }
 
@@ -251,9 +324,25 @@ fn population_of(level: f64, variance: Option<f64>) -> Option<Population> {
 }
 
 fn usable(population: Population) -> Option<Population> {
-    let is_usable = match population {
-        Population::Rate { rate } => rate > 0.0 && rate < 1.0,
-        Population::Mean { mean, standard_deviation: sd } => mean.is_finite() && sd > 0.0 && sd.is_finite(),
-    };
-    is_usable.then_some(population)
+    population.is_possible().then_some(population)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sums_of_a_ratio_say_what_its_units_look_like() {
+        // Two units: 10 of 1, 30 of 3.
+        let sums = ArmSums::Ratio { n: 2, num: 40.0, num_squares: 1000.0, den: 4.0, den_squares: 10.0, num_den: 100.0 };
+        assert_eq!(population_of_sums(&sums), None, "the ratio is the same for all: nothing to test");
+        // The same, and 30 of 1.
+        let sums = ArmSums::Ratio { n: 3, num: 70.0, num_squares: 1900.0, den: 5.0, den_squares: 11.0, num_den: 130.0 };
+        let Some(Population::Ratio { numerator_mean, denominator_mean, correlation, .. }) = population_of_sums(&sums)
+        else {
+            panic!("no ratio")
+        };
+        assert!((numerator_mean - 70.0 / 3.0).abs() < 1e-9 && (denominator_mean - 5.0 / 3.0).abs() < 1e-9);
+        assert!((correlation - 0.5).abs() < 1e-9, "{correlation}");
+    }
 }
