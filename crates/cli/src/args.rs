@@ -15,7 +15,7 @@ use outcome_core::domain::Verdict;
 pub use client::{Doctor, Guard, GuardClient, InitClients};
 pub use correct::{CorrectQuery, ForgetReading};
 pub use messages::{Messages, MessagesCommand};
-pub use simulate::Simulate;
+pub use simulate::{Mishaps as SimulateMishaps, Simulate};
 pub use stats::{Better, Stats, StatsAb, StatsPlan, StatsProof, StatsRecompute};
 
 /// Declare an outcome, let agents propose and build, measure the result, and decide at gates that only you can end.

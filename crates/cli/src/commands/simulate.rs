@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use outcome_core::Result;
-use outcome_core::dry_run::{EffectReport, Population};
-use outcome_core::present::percent;
+use outcome_core::domain::Period;
+use outcome_core::dry_run::{DataPauses, DryRunReport, EffectReport, Mishaps, Population};
+use outcome_core::present::{Scale, false_stops, number, percent};
 use outcome_core::usecases::{DryRunRequest, DryRunView};
 
 use super::stats::parse;
@@ -42,7 +43,7 @@ pub async fn run(cx: &Cx, args: &args::Simulate) -> Result<Exit> {
 fn request(args: &args::Simulate) -> Result<DryRunRequest> {
     let numbers = |list: &str| list.split(',').map(|text| parse::number(text, "--effects")).collect::<Result<Vec<_>>>();
     let population = match (&args.baseline, &args.sd) {
-        (None, _) => None,
+        (None, _) => ratio(args)?,
         (Some(level), None) => Some(Population::Rate { rate: parse::probability(level, "--baseline")? }),
         (Some(level), Some(sd)) => Some(Population::Mean {
             mean: parse::level(level, "--baseline")?,
@@ -63,6 +64,46 @@ fn request(args: &args::Simulate) -> Result<DryRunRequest> {
         population,
         daily_units: args.traffic.as_deref().map(parse::traffic).transpose()?,
         guardrail_rates,
+        mishaps: mishaps(&args.mishaps)?,
+    })
+}
+
+/// A ratio as its flags state it.
+fn ratio(args: &args::Simulate) -> Result<Option<Population>> {
+    let (Some(numerator), Some(denominator)) = (&args.numerator, &args.denominator) else { return Ok(None) };
+    let pair = |text: &str, flag: &str| -> Result<(f64, f64)> {
+        let (mean, sd) = text.split_once(',').ok_or_else(|| {
+            parse::invalid(format!("{flag}: `{text}` is no mean and standard deviation"), "write it like 100,60")
+        })?;
+        Ok((parse::number(mean, flag)?, parse::number(sd, flag)?))
+    };
+    let (numerator_mean, numerator_standard_deviation) = pair(numerator, "--numerator")?;
+    let (denominator_mean, denominator_standard_deviation) = pair(denominator, "--denominator")?;
+    let correlation = args.correlation.as_deref().map_or(Ok(0.0), |text| parse::number(text, "--correlation"))?;
+    Ok(Some(Population::Ratio {
+        numerator_mean,
+        numerator_standard_deviation,
+        denominator_mean,
+        denominator_standard_deviation,
+        correlation,
+    }))
+}
+
+fn mishaps(args: &args::SimulateMishaps) -> Result<Mishaps> {
+    let days = |text: &Option<String>, flag: &str| -> Result<f64> {
+        let Some(text) = text else { return Ok(0.0) };
+        let period: Period = text.parse().map_err(|e| parse::invalid(format!("{flag}: {e}"), "write it like 3d"))?;
+        Ok(period.as_days())
+    };
+    let share = |text: &Option<String>, flag: &str| -> Result<f64> {
+        text.as_deref().map_or(Ok(0.0), |text| parse::probability(text, flag))
+    };
+    Ok(Mishaps {
+        answer_after_days: days(&args.answer_after, "--answer-after")?,
+        delay_days: days(&args.delay, "--delay")?,
+        daily_deletions: share(&args.deletions, "--deletions")?,
+        outage_days: days(&args.outage, "--outage")?,
+        lost_treatment: share(&args.lost_treatment, "--lost-treatment")?,
     })
 }
 
@@ -82,30 +123,27 @@ fn show(page: &mut Page, view: &DryRunView) {
         let text = if is_high { page.red(&text) } else { page.green(&text) };
         page.field("false alarms", &text);
     }
-    page.blank();
-    let mut table = Table::new(&["true effect", "ship", "harm", "futile", "guardrail", "no answer", "held", "days"]);
-    for of in &report.effects {
-        let cells = [
-            scale.change(of.effect),
-            percent(of.ship),
-            percent(of.kill_harm),
-            percent(of.kill_futility),
-            percent(of.false_guardrail_stop),
-            percent(of.inconclusive),
-            percent(of.held),
-            format!("{:.1}", of.expected_days),
-        ];
-        table.row(&cells.each_ref().map(String::as_str));
+    if let Some(stops) = &report.false_stops {
+        page.field("false stops", &false_stops(stops));
     }
-    page.table(table);
     page.blank();
+    page.table(table(report, &scale));
+    page.blank();
+    for of in &report.effects {
+        if let Some(text) = harm_off(of) {
+            page.line(&format!("True effect {}: {text}", scale.change(of.effect)));
+        }
+        if let Some(text) = data_pauses(of.data_pauses) {
+            page.line(&format!("True effect {}: {text}", scale.change(of.effect)));
+        }
+    }
     page.line("How the runs end, and the share that has ended by each day:");
     let width = report.effects.iter().map(|of| scale.change(of.effect).chars().count()).max().unwrap_or(0);
     for of in &report.effects {
         page.line(&format!("  {:>width$}  {}  {}", scale.change(of.effect), ends(page, of), curve(&of.ended_by_day)));
     }
     let key = format!(
-        "  {} ship  {} harm  {} futile  {} guardrail  · no answer or held",
+        "  {} ship  {} harm  {} futile  {} guardrail  · no answer or paused for the data",
         page.green("█"),
         page.red("█"),
         page.yellow("▓"),
@@ -115,6 +153,53 @@ fn show(page: &mut Page, view: &DryRunView) {
     for assumption in &view.assumptions {
         page.hint(assumption);
     }
+}
+
+fn table(report: &DryRunReport, scale: &Scale) -> Table {
+    let mut table = Table::new(&["true effect", "ship", "harm", "futile", "guardrail", "data", "no answer", "days"]);
+    for of in &report.effects {
+        let cells = [
+            scale.change(of.effect),
+            percent(of.ship),
+            percent(of.kill_harm),
+            percent(of.kill_futility),
+            percent(of.false_guardrail_stop),
+            percent(of.held),
+            percent(of.inconclusive),
+            format!("{:.1}", of.expected_days),
+        ];
+        table.row(&cells.each_ref().map(String::as_str));
+    }
+    table
+}
+
+/// How long a harmful treatment stays on, in a sentence.
+fn harm_off(of: &EffectReport) -> Option<String> {
+    let off = of.harm_off?;
+    let by =
+        |days: Option<f64>| days.map_or_else(|| "not by the end".to_owned(), |days| format!("day {}", number(days)));
+    Some(format!(
+        "the flag goes off in {} of the runs; half of them by {}, nine in ten by {}.",
+        percent(off.share),
+        by(off.median_days),
+        by(off.p90_days)
+    ))
+}
+
+/// Why the data paused runs, where they did.
+fn data_pauses(of: DataPauses) -> Option<String> {
+    let parts = [
+        (of.sample_ratio, "unequal arms"),
+        (of.arm_without_exposure, "an arm without exposure"),
+        (of.source, "a source that cannot be read"),
+        (of.other, "other findings"),
+    ];
+    let said: Vec<String> = parts
+        .iter()
+        .filter(|(share, _)| *share > 0.0)
+        .map(|(share, what)| format!("{} because of {what}", percent(*share)))
+        .collect();
+    (!said.is_empty()).then(|| format!("paused for the data: {}.", said.join(", ")))
 }
 
 /// The ends of all runs as one bar.
