@@ -287,4 +287,7 @@ pub struct FalseStops {
     pub stated_data: f64,
     /// Monte Carlo standard error of `share`.
     pub standard_error: f64,
+    /// Constraints that are not played, since their level is not known; they have their part of the budget all the same.
+    #[serde(default)]
+    pub n_unplayed_guardrails: usize,
 }

@@ -42,6 +42,8 @@ pub struct DryRun {
     pub polls_per_day: u32,
     /// Metrics that must not get worse; none of them does.
     pub guardrails: Vec<GuardrailPolicy>,
+    /// Further ones, which the plan's budget covers and nothing is known about: they are not played.
+    pub n_unplayed_guardrails: usize,
     /// Whether the flag stays on after futility and the end of the plan (`on_conclusion: hold`).
     pub keeps_flag: bool,
     /// What goes wrong in every run.

@@ -59,7 +59,7 @@ impl DryRun {
             alpha,
             false_alarm_rate: none.map(|report| report.ship + report.kill_harm),
             standard_error: (alpha * (1.0 - alpha) / f64::from(self.replications)).sqrt(),
-            false_stops: none.map(|none| false_stops(none, &self.plan, self.guardrails.len(), self.replications)),
+            false_stops: none.map(|none| false_stops(none, self)),
             mishaps: self.mishaps,
             effects,
         })

@@ -3,10 +3,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::input::DryRun;
 use super::mishaps::Mishaps;
 use super::play::{Ended, Ending};
 use crate::domain::{FalseStops, PauseCause};
-use crate::stats::{Direction, SrmLevel, TestPlan};
+use crate::stats::{Direction, SrmLevel};
 
 /// What comes out for one true effect. Shares are of all runs, in [0, 1].
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -91,16 +92,19 @@ pub struct DryRunReport {
 }
 
 /// The pauses of runs without an effect, beside the budgets that the plan states (METRICS.md 3.2).
-pub(super) fn false_stops(none: &EffectReport, plan: &TestPlan, n_guardrails: usize, replications: u32) -> FalseStops {
+pub(super) fn false_stops(none: &EffectReport, dry_run: &DryRun) -> FalseStops {
+    let DryRun { plan, guardrails, n_unplayed_guardrails, replications, .. } = dry_run;
+    let is_guarded = !guardrails.is_empty() || *n_unplayed_guardrails > 0;
     FalseStops {
         share: none.paused,
         harm: none.kill_harm,
         guardrail: none.false_guardrail_stop,
         data: none.held,
         stated_harm: plan.harm_alpha.get(),
-        stated_guardrail: if n_guardrails == 0 { 0.0 } else { plan.guardrail_alpha.get() },
+        stated_guardrail: if is_guarded { plan.guardrail_alpha.get() } else { 0.0 },
         stated_data: SrmLevel::FALSE_BLOCKS,
-        standard_error: (none.paused * (1.0 - none.paused) / f64::from(replications)).sqrt(),
+        standard_error: (none.paused * (1.0 - none.paused) / f64::from(*replications)).sqrt(),
+        n_unplayed_guardrails: *n_unplayed_guardrails,
     }
 }
 

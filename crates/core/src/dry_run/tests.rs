@@ -11,6 +11,7 @@ fn run(effects: &[f64], change: impl FnOnce(&mut DryRun)) -> DryRunReport {
         days: vec![day],
         polls_per_day: 1,
         guardrails: Vec::new(),
+        n_unplayed_guardrails: 0,
         keeps_flag: false,
         mishaps: Mishaps::default(),
         effects: effects.to_vec(),
@@ -70,6 +71,7 @@ fn impossible_input_is_refused_with_a_reason() {
         days: vec![day],
         polls_per_day: 1,
         guardrails: Vec::new(),
+        n_unplayed_guardrails: 0,
         keeps_flag: false,
         mishaps: Mishaps::default(),
         effects: vec![0.0],
@@ -98,6 +100,12 @@ fn a_ratio_is_played_and_false_stops_stay_below_what_is_stated() {
     let stops = report.false_stops.unwrap();
     assert!(stops.share <= stops.stated_harm + stops.stated_data + 4.0 * stops.standard_error, "{none:?}");
     assert!((stops.stated_harm, stops.stated_guardrail, stops.stated_data) == (0.025, 0.0, 0.001), "{stops:?}");
+}
+
+#[test]
+fn a_constraint_that_is_not_played_has_its_budget_all_the_same() {
+    let stops = run(&[0.0], |dry_run| dry_run.n_unplayed_guardrails = 1).false_stops.unwrap();
+    assert!((stops.stated_guardrail, stops.guardrail, stops.n_unplayed_guardrails) == (0.05, 0.0, 1), "{stops:?}");
 }
 
 #[test]

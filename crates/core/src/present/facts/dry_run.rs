@@ -50,7 +50,13 @@ pub(super) fn section(facts: &Facts) -> Section {
 #[must_use]
 pub fn false_stops(stops: &FalseStops) -> String {
     let by_guardrail = if stops.stated_guardrail > 0.0 {
-        format!("{} by a constraint (at most {}), ", percent(stops.guardrail), percent(stops.stated_guardrail))
+        let unplayed = match stops.n_unplayed_guardrails {
+            0 => String::new(),
+            1 => "; one is not played, since its level is not known".to_owned(),
+            n => format!("; {n} are not played, since their level is not known"),
+        };
+        let (share, stated) = (percent(stops.guardrail), percent(stops.stated_guardrail));
+        format!("{share} by a constraint (at most {stated}{unplayed}), ")
     } else {
         String::new()
     };

@@ -130,7 +130,7 @@ pub(in crate::usecases) async fn prepare(
         "a pause ends a run: what a human does after it is not played".to_owned(),
     ];
     assumptions.extend(played(&request.mishaps));
-    let guardrails = guardrail_policies(tx, outcome, &plan, request, &mut assumptions).await?;
+    let (guardrails, n_unplayed_guardrails) = guardrail_policies(tx, outcome, &plan, request, &mut assumptions).await?;
     let sign = spec.target.direction.sign();
     let mde = sign * experiment.hypothesis.measurement.minimum_detectable_effect;
     let effects = request.effects.clone().unwrap_or_else(|| vec![0.0, 0.5 * mde, mde, 2.0 * mde, -mde]);
@@ -143,6 +143,7 @@ pub(in crate::usecases) async fn prepare(
         days,
         polls_per_day,
         guardrails,
+        n_unplayed_guardrails,
         keeps_flag: plan.on_conclusion == OnConclusion::Hold,
         mishaps: request.mishaps,
         effects,
@@ -237,8 +238,8 @@ async fn guardrail_policies(
     plan: &Plan,
     request: &DryRunRequest,
     assumptions: &mut Vec<String>,
-) -> Result<Vec<GuardrailPolicy>> {
-    let mut policies = Vec::new();
+) -> Result<(Vec<GuardrailPolicy>, usize)> {
+    let (mut policies, mut n_unplayed) = (Vec::new(), 0);
     for guardrail in &plan.guardrails {
         let name = &guardrail.signal.name;
         let ConstraintBound::NotWorse { direction, margin, must_prove } = guardrail.bound else {
@@ -250,6 +251,7 @@ async fn guardrail_policies(
         let level = tx.measurement_latest_level(outcome.id, name).await?;
         let known = level.and_then(|level| population_of_sums(&level.sums));
         let Some(population) = stated.or(known) else {
+            n_unplayed += 1;
             assumptions.push(format!(
                 "the level of `{name}` is not known, so it is left out (set it: `--guardrail {name}=2%`)"
             ));
@@ -266,7 +268,7 @@ async fn guardrail_policies(
             must_prove,
         });
     }
-    Ok(policies)
+    Ok((policies, n_unplayed))
 }
 
 /// One day for each reading with units, at most one a calendar day.
