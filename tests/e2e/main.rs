@@ -17,6 +17,7 @@ mod corrections;
 mod crash;
 mod danger_walk;
 mod documents;
+mod field_trial;
 mod inspector;
 mod journey;
 mod mcp_clients;

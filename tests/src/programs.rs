@@ -20,10 +20,9 @@ pub fn program(name: &str) -> Result<PathBuf> {
         return Ok(path);
     }
     let test = std::env::current_exe()?;
-    let folder = test.parent().and_then(Path::parent).context("the test has no folder")?;
-    let path = folder.join(name);
-    ensure!(path.exists(), "{name} is not built: run `cargo build --workspace` first");
-    Ok(path)
+    // A test lies one folder below the programs, a program beside them.
+    let beside = test.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.exists());
+    beside.with_context(|| format!("{name} is not built: run `cargo build --workspace` first"))
 }
 
 /// The command line in one folder, with an environment of its own.

@@ -1,8 +1,10 @@
 //! Chores of the project: `cargo xtask docs` writes what is generated from the core, `cargo xtask manifest` what is generated
 //! from the built MCP server; `cargo test -p xtask` fails when one is out of date. `cargo xtask tidy [FOLDER]` prints what
-//! breaks the rules of the code, which the tests apply as well. `cargo xtask bundle` packs the server for clients. The other
-//! commands are proofs of the statistics (docs/testing.md).
+//! breaks the rules of the code, which the tests apply as well. `cargo xtask bundle` packs the server for clients.
+//! `cargo xtask field-trial` plays experiments through the built programs. The other commands are proofs of the statistics
+//! (docs/testing.md).
 
+mod field_trial;
 #[cfg(feature = "generated")]
 mod generated;
 #[cfg(feature = "generated")]
@@ -42,9 +44,11 @@ fn main() -> anyhow::Result<()> {
         "coverage" => proofs::coverage(),
         "mutants" => proofs::mutants(&rest),
         "fuzz" => proofs::fuzz(&rest),
+        "field-trial" => field_trial::run(&rest),
         _ => anyhow::bail!(
             "usage: cargo xtask docs | tidy [FOLDER] | manifest [--check] | bundle [PROGRAM [FOLDER]] | coverage | mutants \
-             [arguments of cargo-mutants] | fuzz [seconds [target]]"
+             [arguments of cargo-mutants] | fuzz [seconds [target]] | field-trial [--aa N] [--ab N] [--engine N] [--days N] [--seed N] \
+             [--minutes N] [--json] [--write]"
         ),
     }
 }
