@@ -239,7 +239,8 @@ impl<'a, R: Rng> Run<'a, R> {
             | ExperimentEvent::Retried
             | ExperimentEvent::LaunchVoided { .. }
             | ExperimentEvent::StepMeasured
-            | ExperimentEvent::Decided { .. } => {}
+            | ExperimentEvent::Decided { .. }
+            | ExperimentEvent::Corrected { .. } => {}
         }
         None
     }
