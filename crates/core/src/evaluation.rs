@@ -250,10 +250,7 @@ pub(crate) fn stats_plan(plan: &Plan) -> Result<stats::TestPlan> {
         alpha: Alpha::try_new(plan.alpha).map_err(bad)?,
         tau: Some(Tau::try_new(plan.tau).map_err(bad)?),
         mde_abs: Some(measurement.minimum_detectable_effect),
-        direction: match plan.direction {
-            Direction::Increase => stats::Direction::Increase,
-            Direction::Decrease => stats::Direction::Decrease,
-        },
+        direction: plan.direction.into(),
         success_threshold: measurement.success_threshold,
         kill_threshold: measurement.kill_threshold,
         min_sample_size: u64::from(measurement.min_sample_size),

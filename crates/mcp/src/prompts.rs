@@ -39,7 +39,7 @@ const ALL: [Spec; 4] = [
         description: "Explain in plain words what an experiment has shown so far",
         argument: Some(("experiment_id", "The experiment", true)),
         text: "Explain in plain words what the experiment has shown so far{for}. Call get_active_outcomes with detail full. \
-               Give the effect with its confidence sequence, the number of units, the recommendation with its reason, \
+               Give the effect with its decision interval and the levels, the number of units, the recommendation with its reason, \
                and what is not known yet. Do not compute statistics yourself. If there is no recommendation yet, say so.",
     },
     Spec {

@@ -155,6 +155,13 @@ impl HealthCode {
     }
 }
 
+/// Whether only the change of the effect over time forbids a claim, so that no more data of this run will allow one.
+#[must_use]
+pub fn is_drift_alone(health: &[HealthFinding]) -> bool {
+    let is_drift = |finding: &HealthFinding| finding.code == HealthCode::EffectDrift;
+    health.iter().any(is_drift) && health.iter().all(|finding| finding.severity < Severity::Block || is_drift(finding))
+}
+
 /// Whether nobody is in an arm in which the other arm and the split let expect somebody.
 fn has_empty_arm(phase: &Phase) -> bool {
     let lets_expect = |empty: u64, empty_weight: f64, other: u64, other_weight: f64| {

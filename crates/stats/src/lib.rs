@@ -52,6 +52,7 @@ mod running;
 mod sample_size;
 mod scope;
 mod series;
+mod shown_interval;
 mod srm;
 mod start_gate;
 mod state;
@@ -80,7 +81,7 @@ pub use guardrail::{
     guardrail_test,
 };
 pub use harm::HarmTest;
-pub use health::{HealthCode, HealthFinding, Severity};
+pub use health::{HealthCode, HealthFinding, Severity, is_drift_alone};
 pub use inputs::{Blocks, DataHealth, Evaluation};
 pub use interval::Interval;
 pub use lift::{DeltaMethodLift, delta_method_lift, fieller_lift, relative_lift};
@@ -102,6 +103,7 @@ pub use series::{
     BeforeAfter, LevelTest, Placebo, PrePostTest, SeriesVerdict, before_after, level_vs_target, placebo_in_time,
     pre_post,
 };
+pub use shown_interval::{ShownInterval, SidedP};
 pub use srm::{Srm, SrmLevel, SrmStatus, sample_ratio_mismatch};
 pub use start_gate::StartGateInput;
 pub use state::{Crossing, EpochReason, EpochStart, GuardrailState, PhaseCounts, RULES, RunningState};

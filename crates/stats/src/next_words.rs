@@ -3,13 +3,17 @@
 use super::figures::{count, number};
 use super::wording::scale_of;
 use super::{
-    Evaluated, Evaluation, Finding, Outlook, OutlookInput, Recommendation, Status, outlook as foretell, until_testable,
+    Evaluated, Evaluation, Finding, Outlook, OutlookInput, Recommendation, Status, is_drift_alone, outlook as foretell,
+    until_testable,
 };
 
 /// What is missing; `None` if a human can decide now.
 pub(super) fn next(result: &Evaluated, input: &Evaluation<'_>) -> Option<String> {
     match result.advice.recommendation {
         Recommendation::Continue => Some(going_on(result, input)),
+        Recommendation::HoldDataQuality if is_drift_alone(&result.health) => {
+            Some("A new experiment. This one is still watched for harm, and ends with its plan.".to_owned())
+        }
         Recommendation::HoldDataQuality => {
             Some("A poll with data that can be trusted; `health` says what is wrong.".to_owned())
         }

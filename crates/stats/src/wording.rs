@@ -2,9 +2,14 @@
 
 use super::figures::{Scale, count, number, p_value, percent};
 use super::{
-    ArmSums, BeforeAfter, Blocks, Evaluated, Evaluation, GuardrailReading, Interval, Phase, Placebo, Recommendation,
-    SeriesVerdict, Severity, StartGate, Status, TestPlan,
+    ArmSums, BeforeAfter, Blocks, Evaluated, Evaluation, GuardrailReading, HealthCode, Interval, Phase, Placebo,
+    Recommendation, SeriesVerdict, Severity, ShownInterval, StartGate, Status, TestPlan,
 };
+
+/// What a run whose effect changed can still be good for. Cumulative sums cannot tell the units first exposed after the change from
+/// others (docs/statistics/method.md, "Effects that change").
+const AFTER_DRIFT: &str =
+    "To ship, start a new experiment: here, units first exposed after the change cannot be told from others";
 
 /// How values of a metric with these phases are written.
 pub(super) fn scale_of(phases: &[Phase]) -> Scale {
@@ -39,6 +44,20 @@ fn confidence(plan: &TestPlan) -> String {
     percent(1.0 - plan.comparison_alpha().get())
 }
 
+/// The interval that decides, for a sentence: `the effect is within [-0.23, +1.73] points (97.5 % each side, 95 % together)`.
+fn within(result: &Evaluated, plan: &TestPlan, scale: &Scale) -> Option<String> {
+    let shown = ShownInterval::of(result, plan.direction, Some(plan.comparison_alpha().get()))?;
+    let what = match shown {
+        ShownInterval::Decision { .. } | ShownInterval::ConfidenceSequence { .. } => "the effect is within",
+        ShownInterval::Apart { .. } => "the improvement is",
+    };
+    Some(format!("{what} {}", shown.in_words(scale)))
+}
+
+fn has_drifted(result: &Evaluated) -> bool {
+    result.health.iter().any(|finding| finding.code == HealthCode::EffectDrift)
+}
+
 /// Why the recommendation is what it is.
 pub(super) fn reason(result: &Evaluated, input: &Evaluation<'_>, is_end_by_days: bool) -> String {
     let plan = input.plan;
@@ -48,7 +67,12 @@ pub(super) fn reason(result: &Evaluated, input: &Evaluation<'_>, is_end_by_days:
         Recommendation::HoldDataQuality => {
             let finding = result.health.iter().find(|f| f.severity == Severity::Block);
             let message = finding.map_or("the data cannot be trusted", |f| f.message.as_str());
-            format!("No claim: {message}.")
+            let is_drift = finding.is_some_and(|f| f.code == HealthCode::EffectDrift);
+            match (has_drifted(result), is_drift) {
+                (false, _) => format!("No claim: {message}."),
+                (true, true) => format!("No claim: {message}. {AFTER_DRIFT}."),
+                (true, false) => format!("No claim: {message}. The effect has also changed over time. {AFTER_DRIFT}."),
+            }
         }
         Recommendation::HoldSrm => {
             format!(
@@ -64,9 +88,9 @@ pub(super) fn reason(result: &Evaluated, input: &Evaluation<'_>, is_end_by_days:
             format!("Guardrail `{name}` is beyond its bound of {bound}.")
         }
         Recommendation::KillHarm => format!(
-            "Even the one-sided {} upper bound of the improvement ({}) is below the kill threshold of {}.",
-            percent(1.0 - result.harm.map_or(plan.harm_alpha, |harm| harm.alpha).get()),
+            "Even the upper bound of the improvement ({} at {}) is below the kill threshold of {}.",
             change(&scale, result.harm.and_then(|harm| harm.bound)),
+            percent(1.0 - result.harm.map_or(plan.harm_alpha, |harm| harm.alpha).get()),
             change(&scale, Some(plan.kill_threshold))
         ),
         Recommendation::HoldAlert => {
@@ -76,10 +100,9 @@ pub(super) fn reason(result: &Evaluated, input: &Evaluation<'_>, is_end_by_days:
             format!("`{name}` has been beyond its limit for {readings} (operational alert, no statistical claim).")
         }
         Recommendation::Ship => format!(
-            "Even the pessimistic end of the {} confidence sequence ({}, improvement positive) is above the \
-             success threshold of {}.",
-            confidence(plan),
+            "Even the lower bound of the improvement ({} at {}) is above the success threshold of {}.",
             change(&scale, oriented.and_then(|ci| ci.lower)),
+            confidence(plan),
             change(&scale, Some(plan.success_threshold))
         ),
         Recommendation::KillFutility => format!(
@@ -92,11 +115,14 @@ pub(super) fn reason(result: &Evaluated, input: &Evaluation<'_>, is_end_by_days:
         }
         Recommendation::IterateInconclusive => {
             let which = if is_end_by_days { "number of days" } else { "sample size" };
-            match result.ci {
-                Some(ci) => format!(
-                    "The plan reached its maximum {which} without an answer: the effect is within {}.",
-                    interval(&scale, Some(ci))
-                ),
+            if has_drifted(result) {
+                return format!(
+                    "The plan reached its maximum {which}, and the effect changed over time, so no one number describes it. \
+                     {AFTER_DRIFT}."
+                );
+            }
+            match within(result, plan, &scale) {
+                Some(within) => format!("The plan reached its maximum {which} without an answer: {within}."),
                 None => format!("The plan reached its maximum {which} with too little data for an answer."),
             }
         }
@@ -155,10 +181,9 @@ fn going_on(result: &Evaluated, plan: &TestPlan, scale: &Scale) -> String {
             "The effect is above the success threshold; waiting for the proof that every required guardrail is met."
                 .to_owned()
         }
-        Status::Ok => format!(
-            "Not settled yet: the effect is within {} ({} confidence sequence).",
-            interval(scale, result.ci),
-            confidence(plan)
-        ),
+        Status::Ok => {
+            let within = within(result, plan, scale).unwrap_or_else(|| "the effect is unbounded".to_owned());
+            format!("Not settled yet: {within}.")
+        }
     }
 }

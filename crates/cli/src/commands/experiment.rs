@@ -3,10 +3,9 @@
 use outcome_core::Result;
 use outcome_core::domain::{Experiment, Measurement, Surface, Variant, Verdict};
 use outcome_core::present::{
-    Scale, Section, Table as Facts, bound, count, health, measured_constraints, number, p_value, percent, relative,
-    score, thresholds, when, words,
+    Scale, Section, Table as Facts, bound, count, health, measured_constraints, p_value, percent, relative, score,
+    thresholds, when, words,
 };
-use outcome_core::stats::Interval;
 use outcome_core::usecases::{ActRequest, Brief, ExperimentView, Runtime, Unlock};
 
 use super::report::Stands;
@@ -176,20 +175,26 @@ fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
         &format!("{}: {}", words(result.advice.recommendation.as_str()), result.advice.reason),
     );
     if let Some(effect) = result.effect {
-        let interval = match result.ci {
-            Some(Interval { lower, upper }) if lower.or(upper).is_some() => {
-                format!("  (confidence sequence {})", scale.interval(lower, upper))
-            }
-            _ => String::new(),
-        };
-        page.field("effect", &format!("{}{interval}", scale.change(effect)));
+        let so_far = if result.has_drifted() { "  on average so far: it changed over time" } else { "" };
+        page.field("effect", &format!("{}{so_far}", scale.change(effect)));
+    }
+    let direction = view.direction;
+    match result.shown_interval(direction) {
+        Some(shown) => page.long_field("interval", &shown.in_words(scale)),
+        None if result.has_drifted() => page.field("interval", "none: no one number describes it"),
+        None => {}
     }
     if let (Some(control), Some(treatment)) = (result.control_level, result.treatment_level) {
         page.field("levels", &format!("control {}, treatment {}", scale.level(control), scale.level(treatment)));
     }
     page.field("units", &format!("control {}, treatment {}", count(result.n_control), count(result.n_treatment)));
-    let e = result.e_value.map_or_else(String::new, |e| format!("   e-value {}", number(e)));
-    page.field("p (always valid)", &format!("{}{e}", p_value(result.p_running)));
+    let threshold = experiment.hypothesis.measurement.success_threshold;
+    match result.sided_p(direction, threshold) {
+        Some(p) => {
+            page.field("p (always valid)", &format!("{} of success, {} of harm", p_value(p.better), p_value(p.worse)));
+        }
+        None => page.field("p (always valid)", &format!("{} two-sided", p_value(result.p_running))),
+    }
     if let Some(alpha) = result.alpha {
         let whole = result.error_budget.map_or_else(String::new, |budget| {
             let halved = match budget.corrections {

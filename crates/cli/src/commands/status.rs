@@ -142,7 +142,7 @@ fn experiments(page: &mut Page, line: &OutcomeLine, scale: &Scale) {
     page.blank();
     let is_measured = line.experiments.iter().any(|experiment| experiment.verdict.is_some());
     let mut table = Table::new(if is_measured {
-        &["experiment", "status", "effect", "interval", "p", "n (c / t)", "recommendation"]
+        &["experiment", "status", "effect", "interval", "p (success / harm)", "n (c / t)", "recommendation"]
     } else {
         &["experiment", "status", "title"]
     });
@@ -160,9 +160,28 @@ fn experiments(page: &mut Page, line: &OutcomeLine, scale: &Scale) {
         }
         page.table(table);
     }
+    for levels in levels(line) {
+        page.line(&page.dim(&format!("  interval: {levels}")));
+    }
     if line.n_more > 0 {
         page.hint(&format!("  and {} more: `outcome-runtime experiment list --outcome {}`", line.n_more, line.outcome));
     }
+}
+
+/// How sure the intervals of the table are, each wording once, with the experiments it is about where there are several.
+fn levels(line: &OutcomeLine) -> Vec<String> {
+    let mut found: Vec<(String, Vec<&str>)> = Vec::new();
+    for experiment in &line.experiments {
+        let Some(levels) = experiment.interval.map(|shown| shown.levels()) else { continue };
+        match found.iter_mut().find(|(known, _)| *known == levels) {
+            Some((_, names)) => names.push(&experiment.experiment),
+            None => found.push((levels, vec![&experiment.experiment])),
+        }
+    }
+    let is_one = found.len() == 1;
+    let say =
+        |(levels, names): (String, Vec<&str>)| if is_one { levels } else { format!("{levels}: {}", names.join(", ")) };
+    found.into_iter().map(say).collect()
 }
 
 /// An experiment on a narrow terminal.
@@ -181,9 +200,10 @@ fn cells(line: &ExperimentLine, scale: &Scale) -> [String; 7] {
         Some(cause) => format!("{} ({cause})", line.status),
         None => line.status.to_string(),
     };
-    let interval = match (line.ci_lower, line.ci_upper) {
+    let p = match (line.p, line.p_value) {
+        (Some(p), _) => format!("{} / {}", p_value(p.better), p_value(p.worse)),
+        (None, Some(p)) => format!("{} two-sided", p_value(p)),
         (None, None) => dash(),
-        (lower, upper) => scale.interval(lower, upper),
     };
     let n = match (line.n_control, line.n_treatment) {
         (Some(control), Some(treatment)) => format!("{} / {}", count(control), count(treatment)),
@@ -193,8 +213,8 @@ fn cells(line: &ExperimentLine, scale: &Scale) -> [String; 7] {
         line.experiment.clone(),
         status,
         line.effect.map_or_else(dash, |effect| scale.change(effect)),
-        interval,
-        line.p_value.map_or_else(dash, p_value),
+        line.interval.map_or_else(dash, |shown| shown.ends(scale)),
+        p,
         n,
         line.verdict.map_or_else(dash, |verdict| words(verdict.as_str())),
     ]

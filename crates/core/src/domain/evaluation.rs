@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Design, Document, ErrorBudget, EvidenceGrade, Plan, Stored};
+use super::{Design, Direction, Document, ErrorBudget, EvidenceGrade, Plan, Stored};
 use crate::stats::{
     Advice, Assessment, BeforeAfter, Evaluated, GuardrailResult, HealthCode, HealthFinding, RunningState, Severity,
+    ShownInterval, SidedP,
 };
 
 /// An evaluation without its memory, as it is kept with the experiment: with its error rate, the budget that this is a part
@@ -82,10 +83,33 @@ impl Evaluation {
         }
     }
 
+    /// The one interval that is shown beside the effect. `None` without one, and where the effect changed over time, so that no
+    /// one number describes it.
+    #[must_use]
+    pub fn shown_interval(&self, direction: Direction) -> Option<ShownInterval> {
+        (!self.has_drifted()).then(|| ShownInterval::of(&self.numbers, direction.into(), self.alpha)).flatten()
+    }
+
+    /// A p-value for success and one for harm; `None` where only the two-sided one is known.
+    #[must_use]
+    pub fn sided_p(&self, direction: Direction, success_threshold: f64) -> Option<SidedP> {
+        SidedP::of(&self.numbers, direction.into(), success_threshold)
+    }
+
+    /// Whether the effect changed over time.
+    #[must_use]
+    pub fn has_drifted(&self) -> bool {
+        self.has(HealthCode::EffectDrift)
+    }
+
     /// Whether the source doubts its own answers.
     #[must_use]
     pub fn is_sampled(&self) -> bool {
-        self.health.iter().any(|finding| finding.code == HealthCode::Sampled)
+        self.has(HealthCode::Sampled)
+    }
+
+    fn has(&self, code: HealthCode) -> bool {
+        self.health.iter().any(|finding| finding.code == code)
     }
 }
 

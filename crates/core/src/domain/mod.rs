@@ -59,4 +59,6 @@ pub use stored::{Document, Stored};
 pub(crate) use crate::text_enum::text_enum;
 
 /// What an evaluation is made of.
-pub use crate::stats::{GuardrailResult, HealthFinding, Interval, Recommendation, RunningState, Severity, SrmLevel};
+pub use crate::stats::{
+    GuardrailResult, HealthFinding, Interval, Recommendation, RunningState, Severity, ShownInterval, SidedP, SrmLevel,
+};

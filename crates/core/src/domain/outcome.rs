@@ -70,6 +70,15 @@ impl Direction {
     }
 }
 
+impl From<Direction> for crate::stats::Direction {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::Increase => Self::Increase,
+            Direction::Decrease => Self::Decrease,
+        }
+    }
+}
+
 /// From where to where the metric should go.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]

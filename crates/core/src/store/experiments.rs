@@ -183,6 +183,8 @@ pub struct ExperimentGlance {
     pub slug: Slug,
     /// Its title, in its author's words.
     pub title: String,
+    /// The smallest improvement worth having, in metric units.
+    pub success_threshold: f64,
     /// Where it stands.
     pub state: ExperimentState,
     /// The result of its latest poll.
@@ -199,10 +201,16 @@ row! {
     }
 }
 
-/// The one field of a hypothesis that a list shows.
+/// What a list shows of a hypothesis.
 #[derive(Deserialize)]
 struct Titled {
     title: String,
+    measurement: Thresholds,
+}
+
+#[derive(Deserialize)]
+struct Thresholds {
+    success_threshold: f64,
 }
 
 impl From<GlanceRow> for ExperimentGlance {
@@ -210,6 +218,7 @@ impl From<GlanceRow> for ExperimentGlance {
         Self {
             id: row.id,
             slug: row.slug,
+            success_threshold: row.hypothesis.0.measurement.success_threshold,
             title: row.hypothesis.0.title,
             state: row.state.0,
             current_result: row.current_result.map(|json| json.0),

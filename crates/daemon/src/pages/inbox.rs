@@ -38,6 +38,8 @@ pub(super) struct ExperimentItem {
     pub(super) title: String,
     pub(super) status: String,
     pub(super) effect: String,
+    /// How sure the interval is.
+    pub(super) levels: String,
     pub(super) p_value: String,
     pub(super) verdict: String,
 }
@@ -127,10 +129,7 @@ pub(super) fn figures(outcome: &OutcomeLine) -> String {
 
 /// An experiment as a line of a table.
 pub(super) fn experiment_item(line: &ExperimentLine, scale: &Scale) -> ExperimentItem {
-    let interval = match (line.ci_lower, line.ci_upper) {
-        (None, None) => String::new(),
-        (lower, upper) => format!(" {}", scale.interval(lower, upper)),
-    };
+    let interval = line.interval.map_or_else(String::new, |shown| format!(" {}", shown.ends(scale)));
     let effect = line.effect.map_or_else(|| "–".to_owned(), |effect| scale.change(effect) + &interval);
     let cause = line.pause_cause.map(|cause| format!(": {}", plain(cause.as_str()))).unwrap_or_default();
     ExperimentItem {
@@ -138,7 +137,12 @@ pub(super) fn experiment_item(line: &ExperimentLine, scale: &Scale) -> Experimen
         title: line.title_says.clone(),
         status: words(line.status.as_str()) + &cause,
         effect,
-        p_value: line.p_value.map_or_else(|| "–".to_owned(), p_value),
+        levels: line.interval.map(|shown| shown.levels()).unwrap_or_default(),
+        p_value: match (line.p, line.p_value) {
+            (Some(p), _) => format!("{} / {}", p_value(p.better), p_value(p.worse)),
+            (None, Some(p)) => format!("{} two-sided", p_value(p)),
+            (None, None) => "–".to_owned(),
+        },
         verdict: line.verdict.map_or_else(|| "–".to_owned(), |verdict| words(verdict.as_str())),
     }
 }

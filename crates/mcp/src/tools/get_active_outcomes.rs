@@ -1,6 +1,6 @@
 //! Where everything stands: the first call of every session.
 
-use outcome_core::domain::ExperimentStatus;
+use outcome_core::domain::{ExperimentStatus, ShownInterval};
 use outcome_core::usecases::{ExperimentLine, GateLine, OutcomeLine, Status};
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
@@ -150,14 +150,23 @@ fn outcome_line(line: &OutcomeLine, detail: Detail) -> Value {
 
 fn experiment_line(line: &ExperimentLine, detail: Detail) -> Value {
     let is_full = detail == Detail::Full;
+    let (name, interval) = match line.interval {
+        Some(ShownInterval::ConfidenceSequence { lower, upper, .. }) => ("ci", ends(lower, upper)),
+        Some(ShownInterval::Apart { at_least, at_most, .. }) => ("improvement_bounds", ends(at_least, at_most)),
+        Some(ShownInterval::Decision { lower, upper, .. }) => ("decision_ci", ends(lower, upper)),
+        None => ("decision_ci", Value::Null),
+    };
     json!({
         "experiment": line.experiment,
         "title_says": is_full.then_some(&line.title_says),
         "status": line.status,
         "pause_cause": line.pause_cause,
         "effect": line.effect.map(short),
-        "ci": line.ci_lower.zip(line.ci_upper).map(|(low, high)| json!([short(low), short(high)])),
-        "p_value": line.p_value.filter(|_| is_full).map(short),
+        name: interval,
+        "levels": line.interval.filter(|_| is_full).map(|shown| shown.levels()),
+        "p_success": line.p.filter(|_| is_full).map(|p| short(p.better)),
+        "p_harm": line.p.filter(|_| is_full).map(|p| short(p.worse)),
+        "p_value": line.p_value.filter(|_| is_full && line.p.is_none()).map(short),
         "n": line.n_control.zip(line.n_treatment).map(|(control, treatment)| json!([control, treatment])),
         "e_value": line.e_value.filter(|_| is_full).map(short),
         "alpha": line.alpha.filter(|_| is_full).map(short),
@@ -167,6 +176,11 @@ fn experiment_line(line: &ExperimentLine, detail: Detail) -> Value {
         "reason": line.reason.as_ref().filter(|_| is_full),
         "what_next": line.next.as_ref().filter(|_| is_full),
     })
+}
+
+/// Both ends; an unbounded one is null.
+fn ends(lower: Option<f64>, upper: Option<f64>) -> Value {
+    json!([lower.map(short), upper.map(short)])
 }
 
 fn gates(lines: &[GateLine], detail: Detail) -> Value {

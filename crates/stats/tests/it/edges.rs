@@ -753,13 +753,13 @@ fn a_level_whose_bound_is_the_target_is_not_distinguishable() {
 fn every_verdict_reads_well() {
     let reason = |plan: TestPlan, day, phases: &[Phase]| on_day(day, &plan, phases, None).advice.reason;
     let vague = [phase(rate(2000, 100), rate(2000, 112))];
-    let within = "[-1.712, +2.912] points";
-    assert_eq!(
-        reason(plan(), 3, &vague),
-        format!("Not settled yet: the effect is within {within} (95 % confidence sequence).")
-    );
+    const LEVELS: &str = "95 % at the lower end, 97.5 % at the upper end, 92.5 % together";
+    let within = "[-1.712, +2.913] points";
+    assert_eq!(reason(plan(), 3, &vague), format!("Not settled yet: the effect is within {within} ({LEVELS})."));
     let at_end = TestPlan { max_sample_size: Some(4000), ..plan() };
-    let want = format!("The plan reached its maximum sample size without an answer: the effect is within {within}.");
+    let want = format!(
+        "The plan reached its maximum sample size without an answer: the effect is within {within} ({LEVELS})."
+    );
     assert_eq!(reason(at_end, 14, &vague), want);
     let nothing = [phase(rate(20, 1), rate(20, 1))];
     let by_days = TestPlan { max_days: Some(14), ..plan() };

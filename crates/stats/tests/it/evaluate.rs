@@ -67,7 +67,7 @@ fn a_clear_gain_ships_only_after_a_full_week() {
     let late = Poll::on(7, &gain).first();
     assert_eq!(decision(&late), Recommendation::Ship);
     assert!(late.is_significant && late.is_success_threshold_met);
-    assert!(late.advice.reason.starts_with("Even the pessimistic end of the 95 % confidence"));
+    assert!(late.advice.reason.starts_with("Even the lower bound of the improvement (+"));
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod properties_polls;
 mod properties_tools;
 mod requests;
 mod scope;
+mod shown;
 mod simulation;
 mod vectors;
 mod words;

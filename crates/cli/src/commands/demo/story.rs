@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use outcome_core::config::Vendors;
-use outcome_core::domain::{ExperimentStatus, GateType, Recommendation, Surface, Verdict};
+use outcome_core::domain::{Direction, ExperimentStatus, GateType, Recommendation, Surface, Verdict};
 use outcome_core::present::{Scale, count, instant};
 use outcome_core::scope::OwnRepo;
 use outcome_core::settings::{Overrides, Settings};
@@ -271,16 +271,16 @@ impl Stage {
         for experiment in self.runtime.experiments().list(Some("checkout"), 10).await? {
             let result = experiment.last_result().transpose().map_err(|problem| anyhow!(problem))?;
             let scale = Scale::share();
-            let ci = result.and_then(|result| result.ci);
+            let interval = result.and_then(|result| result.shown_interval(Direction::Increase));
             let is_shipped = experiment.state.status == ExperimentStatus::Shipped;
             let line = format!(
-                "{:<12} {:<8} {}, confidence sequence {}: {}",
+                "{:<12} {:<8} {}, {}: {}",
                 experiment.slug,
                 experiment.state.status,
                 result
                     .and_then(|result| result.effect)
                     .map_or_else(|| "no effect".to_owned(), |effect| scale.change(effect)),
-                scale.interval(ci.and_then(|ci| ci.lower), ci.and_then(|ci| ci.upper)),
+                interval.map_or_else(|| "no interval".to_owned(), |shown| shown.in_words(&scale)),
                 result.map_or("no recommendation", |result| result.advice.reason.as_str()),
             );
             self.print.verdict(is_shipped, &line);

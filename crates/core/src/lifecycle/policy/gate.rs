@@ -7,7 +7,7 @@ use super::danger::{may_go_on, statistical_finding};
 use super::findings::{GateAdvice, PollFindings, Standing, is_healthy};
 use crate::domain::{ExperimentStatus, PauseCause};
 use crate::lifecycle::{AnalysisCause, ExperimentEvent};
-use crate::stats::{Advice, HealthFinding, Recommendation};
+use crate::stats::{Advice, HealthFinding, Recommendation, is_drift_alone};
 
 /// A gate is opened anew for a changed recommendation at most this often.
 const REJUDGED_EVERY: SignedDuration = SignedDuration::from_hours(24);
@@ -29,6 +29,10 @@ impl GateAdvice {
             Recommendation::Ship => Self::Ship,
             Recommendation::KillHarm | Recommendation::KillGuardrail | Recommendation::KillFutility => Self::Kill,
             Recommendation::IterateInconclusive | Recommendation::IterateGuardrailUnproven => Self::Iterate,
+            // More data change nothing about it.
+            Recommendation::HoldDataQuality if result.is_some_and(|(_, health)| is_drift_alone(health)) => {
+                Self::Iterate
+            }
             Recommendation::HoldDataQuality
             | Recommendation::HoldSrm
             | Recommendation::HoldAlert

@@ -383,7 +383,10 @@ fn the_gate_reads_the_advice_as_one_word() {
         advice.in_words(Some(&evaluated.advice), pause)
     };
     assert_eq!(said(&result(Recommendation::KillFutility), None), "kill: because");
-    assert_eq!(said(&result(Recommendation::HoldDataQuality), None), "extend: because");
+    let held = |codes| said(&with(result(Recommendation::HoldDataQuality), codes), None);
+    assert_eq!(held(&[]), "extend: because");
+    assert_eq!(held(&[HealthCode::EffectDrift]), "iterate: because", "more data do not change it");
+    assert_eq!(held(&[HealthCode::EffectDrift, HealthCode::Stale]), "extend: because");
     assert_eq!(said(&result(Recommendation::KillHarm), Some(PauseCause::KillThreshold)), "kill: because");
     assert_eq!(said(&result(Recommendation::HoldSrm), Some(PauseCause::SampleRatio)), "iterate: because");
     assert_eq!(

@@ -16,7 +16,7 @@ pub(super) fn section(facts: &Facts) -> Section {
             .to_owned(),
     );
     section.text("Design", Some(words(plan.design.as_str())));
-    section.text("Confidence", Some(percent(1.0 - plan.alpha)));
+    section.text("Confidence of success", Some(percent(1.0 - plan.alpha)));
     let corrections = plan.error_budget.map_or(0, |budget| budget.corrections);
     let halved =
         (corrections > 0).then(|| format!("{corrections} after the launch; each halved the error rate of claims"));

@@ -1,12 +1,15 @@
-//! What was measured: effect, confidence sequence, p-value, units, health, constraints.
+//! What was measured: effect, the interval that decides, p-values, units, health, constraints.
 
 use super::super::section::{Section, Table};
 use super::super::time::instant;
 use super::super::words::words;
 use super::values::{scale, text, unreadable, yes};
-use crate::domain::{ConstraintBound, Facts, GuardrailResult, HealthFinding, Nullable, Severity, SrmLevel};
+use crate::domain::{ConstraintBound, Evaluation, Facts, GuardrailResult, HealthFinding, Nullable, Severity, SrmLevel};
 use crate::stats::Scale;
-use crate::stats::figures::{count, number as show, p_value, percent, percent_interval, signed_percent};
+use crate::stats::figures::{count, p_value, percent, signed_percent};
+
+/// In the place of an interval that would describe the effect with one number.
+const CHANGED: &str = "none: the effect changed over time";
 
 pub(super) fn section(facts: &Facts) -> Section {
     let mut section = Section::new("Result so far");
@@ -24,15 +27,9 @@ pub(super) fn section(facts: &Facts) -> Section {
     section.warnings.extend(health(&result.health));
     let reason = text(&result.advice.reason).map(|reason| format!(": {reason}")).unwrap_or_default();
     section.text("Recommendation", Some(words(result.advice.recommendation.as_str()) + &reason));
-    section.text("Effect", result.effect.map(|effect| scale.change(effect)));
-    section.text("Confidence sequence", result.ci.map(|ci| scale.interval(ci.lower, ci.upper)));
-    section.text("Relative lift", result.lift.map(signed_percent));
-    section.text("Its interval", result.lift_ci.map(|ci| percent_interval(ci.lower, ci.upper)));
-    section.text("p-value (running)", Some(p_value(result.p_running)));
-    section.text("Evidence (e-value)", result.e_value.map(show));
-    section.text("Alpha of this test", result.alpha.map(percent));
+    effect(&mut section, facts, result, &scale);
+    section.text("Alpha of the success test", result.alpha.map(percent));
     section.text("Evidence grade", result.grade.map(|grade| grade.to_string()));
-    section.text("Significant", Some(yes(result.is_significant)));
     section.text("Needed for a decision", result.advice.next.as_deref().and_then(text).map(ToOwned::to_owned));
     let level = |level: Option<f64>| level.map_or_else(|| "unknown".to_owned(), |level| scale.level(level));
     let arms = [
@@ -50,11 +47,35 @@ pub(super) fn section(facts: &Facts) -> Section {
     section
 }
 
+/// The effect with the one interval that decides, and a p-value for each decision.
+fn effect(section: &mut Section, facts: &Facts, result: &Evaluation, scale: &Scale) {
+    let direction = facts.outcome.direction;
+    let said = result.effect.map(|effect| scale.change(effect));
+    if result.has_drifted() {
+        section.text("Average effect so far", said);
+        section.text("Decision interval", Some(CHANGED.to_owned()));
+    } else {
+        section.text("Effect", said);
+        if let Some(shown) = result.shown_interval(direction) {
+            section.text(shown.label(), Some(shown.in_words(scale)));
+        }
+        section.text("Relative lift", result.lift.map(signed_percent));
+    }
+    let threshold = facts.plan.as_ref().map(|plan| plan.measurement.success_threshold);
+    match threshold.and_then(|threshold| result.sided_p(direction, threshold)) {
+        Some(p) => {
+            section.text("p of success", Some(p_value(p.better)));
+            section.text("p of harm", Some(p_value(p.worse)));
+        }
+        None => section.text("p-value (two-sided, running)", Some(p_value(result.p_running))),
+    }
+}
+
 /// What is wrong with the data, as sentences.
 #[must_use]
 pub fn health(findings: &[HealthFinding]) -> Vec<String> {
     let say = |finding: &HealthFinding| {
-        let weight = if finding.severity == Severity::Block { "Blocks a decision" } else { "Warning" };
+        let weight = if finding.severity == Severity::Block { "Blocks a claim" } else { "Warning" };
         format!("{weight}: {}", finding.message)
     };
     findings.iter().map(say).collect()

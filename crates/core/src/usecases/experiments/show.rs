@@ -6,7 +6,8 @@ use serde::{Serialize, Serializer};
 
 use super::Experiments;
 use crate::domain::{
-    Author, Build, Conclusion, Evaluation, Experiment, ExperimentState, Hypothesis, Plan, ScoreBreakdown, Slug, Stored,
+    Author, Build, Conclusion, Direction, Evaluation, Experiment, ExperimentState, Hypothesis, Plan, ScoreBreakdown,
+    Slug, Stored,
 };
 use crate::error::Result;
 use crate::ids::{ExperimentId, OutcomeId};
@@ -39,6 +40,9 @@ pub struct ExperimentView {
     /// How values of the outcome's signal are written for people.
     #[serde(skip)]
     pub scale: Scale,
+    /// Which way is better.
+    #[serde(skip)]
+    pub direction: Direction,
 }
 
 /// An experiment beside the name of its outcome.
@@ -118,6 +122,7 @@ impl Experiments<'_> {
             .collect();
         Ok(ExperimentView {
             scale: scale_of(&mut tx, &outcome).await?,
+            direction: outcome.spec.target.direction,
             outcome: outcome.spec.slug.to_string(),
             gates: gates
                 .into_iter()

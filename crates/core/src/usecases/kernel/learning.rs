@@ -92,13 +92,13 @@ fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext, scal
         EvidenceGrade::C => 0.5,
         EvidenceGrade::D => 0.2,
     };
-    let interval = match result.ci.map_or((None, None), |ci| (ci.lower, ci.upper)) {
-        (Some(low), Some(high)) => format!(" (confidence sequence {})", scale.interval(Some(low), Some(high))),
-        _ => String::new(),
-    };
+    let interval = result
+        .shown_interval(outcome.spec.target.direction)
+        .map_or_else(String::new, |shown| format!(" ({} {})", shown.label().to_lowercase(), shown.ends(scale)));
+    let so_far = if result.has_drifted() { " on average, differently over time" } else { "" };
     let effect = result.effect.map_or_else(
         || format!("{metric} could not be compared"),
-        |effect| format!("{metric} changed by {}{interval}", scale.change(effect)),
+        |effect| format!("{metric} changed by {}{interval}{so_far}", scale.change(effect)),
     );
     let units = format!("{} control and {} treatment units", count(result.n_control), count(result.n_treatment));
     let reason = &result.advice.reason;

@@ -11,7 +11,7 @@ use crate::domain::{
 };
 use crate::error::Result;
 use crate::present::Scale;
-use crate::stats::Recommendation;
+use crate::stats::{Recommendation, ShownInterval, SidedP};
 use crate::store::{ExperimentGlance, GateGlance, QueuedMessage, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::gate_opening::gate_url;
@@ -60,13 +60,13 @@ pub struct ExperimentLine {
     pub status: ExperimentStatus,
     /// Why it is paused.
     pub pause_cause: Option<PauseCause>,
-    /// Estimated effect, treatment minus control.
+    /// Estimated effect, treatment minus control; absent where it changed over time, so that no one number describes it.
     pub effect: Option<f64>,
-    /// Lower end of the confidence sequence.
-    pub ci_lower: Option<f64>,
-    /// Upper end.
-    pub ci_upper: Option<f64>,
-    /// Running always-valid p-value.
+    /// The interval that decides, with its levels.
+    pub interval: Option<ShownInterval>,
+    /// A p-value for success and one for harm, valid at any time.
+    pub p: Option<SidedP>,
+    /// Running two-sided p-value of the estimate, valid at any time.
     pub p_value: Option<f64>,
     /// Evidence at the latest poll; absent where it overflows.
     pub e_value: Option<f64>,
@@ -286,7 +286,7 @@ async fn outcome_line(runtime: &Runtime, tx: &mut Tx, outcome: &Outcome) -> Resu
         },
         deadline: outcome.state.deadline,
         signal: signal_line(runtime, tx, outcome, latest.as_ref()).await?,
-        experiments: experiment_lines(tx, listed, runtime.now()).await?,
+        experiments: experiment_lines(tx, outcome.spec.target.direction, listed, runtime.now()).await?,
         n_more: (total - n_listed).max(0),
         scale: spec.scale(latest.as_ref().map(|reading| &reading.sums)),
     })
@@ -321,7 +321,12 @@ async fn signal_line(
     })
 }
 
-async fn experiment_lines(tx: &mut Tx, listed: Vec<ExperimentGlance>, now: Timestamp) -> Result<Vec<ExperimentLine>> {
+async fn experiment_lines(
+    tx: &mut Tx,
+    direction: Direction,
+    listed: Vec<ExperimentGlance>,
+    now: Timestamp,
+) -> Result<Vec<ExperimentLine>> {
     let failing = match listed.is_empty() {
         true => Vec::new(),
         false => tx.outbox_flags_failing().await?,
@@ -333,7 +338,7 @@ async fn experiment_lines(tx: &mut Tx, listed: Vec<ExperimentGlance>, now: Times
             false => Vec::new(),
         };
         let flag = failing.iter().find(|queued| queued.subject == Some(experiment.id.0));
-        let mut line = experiment_line(experiment);
+        let mut line = experiment_line(experiment, direction);
         line.health.extend(flag.and_then(|queued| flag_problem(queued, now)));
         line.health.extend(health.iter().filter_map(problem));
         lines.push(line);
@@ -341,7 +346,7 @@ async fn experiment_lines(tx: &mut Tx, listed: Vec<ExperimentGlance>, now: Times
     Ok(lines)
 }
 
-fn experiment_line(experiment: ExperimentGlance) -> ExperimentLine {
+fn experiment_line(experiment: ExperimentGlance, direction: Direction) -> ExperimentLine {
     let (result, unreadable) = match experiment.current_result.as_ref().map(Stored::shown) {
         Some(Ok(result)) => (Some(result), None),
         Some(Err(problem)) => (None, Some(problem)),
@@ -351,9 +356,9 @@ fn experiment_line(experiment: ExperimentGlance) -> ExperimentLine {
     ExperimentLine {
         status: experiment.state.status,
         pause_cause: experiment.state.pause.as_ref().map(|pause| pause.cause),
-        effect: result.and_then(|result| result.effect),
-        ci_lower: result.and_then(|result| result.ci?.lower),
-        ci_upper: result.and_then(|result| result.ci?.upper),
+        effect: result.filter(|result| !result.has_drifted()).and_then(|result| result.effect),
+        interval: result.and_then(|result| result.shown_interval(direction)),
+        p: result.and_then(|result| result.sided_p(direction, experiment.success_threshold)),
         p_value: result.map(|result| result.p_running),
         e_value: result.and_then(|result| result.e_value),
         alpha: result.and_then(|result| result.alpha),
