@@ -101,6 +101,29 @@ async fn a_treatment_that_breaks_while_its_gate_waits_goes_off_and_cannot_ship()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_gate_that_a_decision_opened_says_what_the_latest_poll_recommends() -> Result<()> {
+    each_lab(async |lab, experiment| {
+        for _ in 0..8 {
+            day(lab, 1500, [450, 570], [6, 6]).await?;
+        }
+        let said = async || -> Result<(GateType, String)> {
+            let (_, package) = gate(lab, experiment).await?;
+            Ok((package.gate_type, package.recommendation.unwrap_or_default()))
+        };
+        let (experiment_now, _) = shown(lab, experiment).await?;
+        let result = experiment_now.last_result().context("no result")?.map_err(anyhow::Error::msg)?;
+        let latest = format!("ship: {}", result.advice.reason);
+        ensure!(latest.starts_with("ship: Even the lower bound of the improvement (+"), "{latest}");
+        lab.decide(experiment, Verdict::Ship).await?;
+        assert_eq!(said().await?, (GateType::ShipApproval, latest.clone()));
+        lab.decide(experiment, Verdict::Reject).await?;
+        assert_eq!(said().await?, (GateType::AnalysisReview, latest));
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_resume_after_harm_begins_anew_and_a_second_harm_is_found_again() -> Result<()> {
     each_lab(async |lab, experiment| {
         day(lab, 1500, [450, 300], [6, 6]).await?;

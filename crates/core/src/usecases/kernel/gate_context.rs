@@ -13,7 +13,7 @@ use crate::domain::{
 use crate::error::Result;
 use crate::hypotheses::conflict_between;
 use crate::ids::GateId;
-use crate::lifecycle::may_go_on;
+use crate::lifecycle::{GateAdvice, may_go_on};
 use crate::stats::Scale;
 use crate::store::{LearningQuery, StoredLearning, Tx};
 use crate::usecases::Runtime;
@@ -98,12 +98,24 @@ pub(super) async fn context_package(
         outcome: spec.slug.clone(),
         experiment: experiment.map(|experiment| experiment.slug.clone()),
         verdicts,
-        recommendation: context.recommendation.clone(),
+        recommendation: context.recommendation.clone().or_else(|| recommendation(experiment?, gate_type)),
         facts: Stored::new(facts)?,
         checklist,
         open_conditions,
         created_at: runtime.now(),
     })
+}
+
+/// What the runtime recommends at a gate about a result that a decision opened: what its latest poll says.
+fn recommendation(experiment: &Experiment, gate_type: GateType) -> Option<String> {
+    match gate_type {
+        GateType::AnalysisReview | GateType::ScaleApproval | GateType::ShipApproval => {}
+        GateType::PortfolioReview | GateType::LaunchApproval | GateType::Escalation => return None,
+    }
+    let result = experiment.current_result.as_ref().and_then(|result| result.read().ok());
+    let pause = experiment.state.pause.as_ref().map(|pause| pause.cause);
+    let advice = GateAdvice::of(result.map(|result| (&result.advice, result.health.as_slice())), pause);
+    Some(advice.in_words(result.map(|result| &result.advice), pause))
 }
 
 /// Whether more people may get the treatment: not while it is paused, nor while harm, a breach or bad data is present.
