@@ -30,6 +30,7 @@ mod on_violation;
 mod poll;
 mod proof;
 mod properties;
+mod queries;
 mod recompute;
 mod restatement;
 mod safety;

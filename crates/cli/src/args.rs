@@ -663,11 +663,16 @@ pub enum Connectors {
     /// List the sources that outcome.yaml declares
     #[command(after_help = "EXAMPLES:\n  outcome-runtime connectors list")]
     List,
-    /// Connect to a source and show what was found
-    #[command(after_help = "EXAMPLES:\n  outcome-runtime connectors test app")]
+    /// Connect to a source, try each query of its signals on an empty window, and show what was found
+    #[command(
+        after_help = "EXAMPLES:\n  outcome-runtime connectors test app\n  outcome-runtime connectors test app --plans"
+    )]
     Test {
         /// Name of the connector
         name: String,
+        /// Also show how the database would answer each query
+        #[arg(long)]
+        plans: bool,
     },
 }
 

@@ -1,10 +1,12 @@
 //! `connectors`: the sources that the outcome file declares.
 
 use outcome_core::Result;
+use outcome_core::present::number;
+use outcome_core::usecases::{ConnectorProblem, ConnectorReport, QueryReport, QueryState};
 
 use crate::args;
 use crate::cx::{Cx, Exit};
-use crate::output::safe;
+use crate::output::{Page, safe};
 
 /// Runs it.
 pub async fn run(cx: &Cx, args: &args::Connectors) -> Result<Exit> {
@@ -18,22 +20,78 @@ pub async fn run(cx: &Cx, args: &args::Connectors) -> Result<Exit> {
                 }
                 page.hint("`outcome-runtime connectors test NAME` tests one");
             })?;
+            Ok(Exit::OK)
         }
-        args::Connectors::Test { name } => {
+        args::Connectors::Test { name, plans } => {
             let found = runtime.signals().connector_test(name).await?;
-            cx.out.result(&found, |page| {
-                page.line(&format!("{} `{}` answers", page.green("ok:"), safe(&found.source)));
-                page.field("server", &found.server);
-                page.field("latency", &format!("{} ms", found.latency_ms));
-                page.field(
-                    "writes",
-                    if found.is_read_only { "refused, which is correct" } else { "POSSIBLE: use a read-only user" },
-                );
-                for note in &found.notes {
-                    page.item(note);
-                }
-            })?;
+            cx.out.result(&found, |page| show(page, &found, *plans))?;
+            let refused = found.refused().and_then(|query| query.problem.as_ref());
+            Ok(found.problem.as_ref().or(refused).map_or(Exit::OK, |problem| Exit::of(problem.kind)))
         }
     }
-    Ok(Exit::OK)
+}
+
+fn show(page: &mut Page, found: &ConnectorReport, has_plans: bool) {
+    match (&found.source, &found.problem) {
+        (Some(source), _) => {
+            page.line(&format!("{} `{}` answers", page.green("ok:"), safe(&source.source)));
+            page.field("server", &source.server);
+            page.field("latency", &format!("{} ms", source.latency_ms));
+            let writes =
+                if source.is_read_only { "refused, which is correct" } else { "POSSIBLE: use a read-only user" };
+            page.field("writes", writes);
+            for note in &source.notes {
+                page.item(note);
+            }
+        }
+        (None, Some(problem)) => {
+            page.line(&format!("{} `{}`: {}", page.red("problem:"), safe(&found.connector), safe(&problem.message)));
+            hint(page, problem);
+        }
+        (None, None) => {}
+    }
+    if found.queries.is_empty() {
+        return;
+    }
+    page.head("Queries, each on an empty window");
+    for query in &found.queries {
+        show_query(page, query, has_plans, found.problem.is_some());
+    }
+    if !has_plans && found.queries.iter().any(|query| query.plan.is_some()) {
+        page.hint("`--plans` shows how the database would answer each query about the last 28 days");
+    }
+}
+
+/// `is_said`: the problem of all queries is said above.
+fn show_query(page: &mut Page, query: &QueryReport, has_plans: bool, is_said: bool) {
+    let state = match query.state {
+        QueryState::Ok => page.green("ok"),
+        QueryState::Refused => page.red("refused"),
+        QueryState::Unchecked => page.yellow("unchecked"),
+    };
+    let time = query.seconds.map(|seconds| format!("{} s", number(seconds)));
+    let facts: Vec<_> = time.into_iter().chain(query.index.clone()).map(|fact| safe(&fact)).collect();
+    page.line(&format!(
+        "  {state}  {} · {} · {} `{}`   {}",
+        safe(&query.outcome),
+        query.role,
+        query.query,
+        safe(&query.signal),
+        facts.join(" · ")
+    ));
+    if let Some(problem) = query.problem.as_ref().filter(|_| !is_said) {
+        page.line(&format!("    {}", safe(&problem.message)));
+        hint(page, problem);
+    }
+    if let Some(plan) = query.plan.as_ref().filter(|_| has_plans) {
+        for line in &plan.lines {
+            page.line(&page.dim(&format!("    {}", safe(line))));
+        }
+    }
+}
+
+fn hint(page: &mut Page, problem: &ConnectorProblem) {
+    if let Some(hint) = &problem.hint {
+        page.hint(&format!("    {}", safe(hint)));
+    }
 }

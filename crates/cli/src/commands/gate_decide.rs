@@ -126,6 +126,9 @@ pub fn decided(page: &mut Page, done: &Decided) {
     for delivery in &done.deliveries {
         page.field("flag", delivery);
     }
+    for unchecked in &done.unchecked {
+        page.item(&page.yellow(&safe(unchecked)));
+    }
     if done.gate_status == Some(GateStatus::Pending) {
         page.hint("the gate is waiting for another member to make the same decision");
     }

@@ -132,6 +132,10 @@ fn outcome(page: &mut Page, line: &OutcomeLine, now: Timestamp) {
         let text = page.red(&safe(problem));
         page.line(&format!("  {text}"));
     }
+    for unchecked in &line.unchecked {
+        let text = page.yellow(&safe(unchecked));
+        page.line(&format!("  {text}"));
+    }
     experiments(page, line, &scale);
 }
 
@@ -159,6 +163,12 @@ fn experiments(page: &mut Page, line: &OutcomeLine, scale: &Scale) {
             table.row(&row.iter().map(String::as_str).collect::<Vec<_>>());
         }
         page.table(table);
+    }
+    for experiment in line.experiments.iter().filter(|experiment| !experiment.status.is_terminal()) {
+        for problem in &experiment.health {
+            let text = page.yellow(&safe(problem));
+            page.line(&format!("  {}: {text}", safe(&experiment.experiment)));
+        }
     }
     for levels in levels(line) {
         page.line(&page.dim(&format!("  interval: {levels}")));

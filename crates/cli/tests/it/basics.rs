@@ -147,6 +147,32 @@ fn unknown_names_are_not_found_before_a_passphrase_is_asked() {
 }
 
 #[test]
+fn testing_a_connector_shows_each_query_and_fails_when_one_is_refused() {
+    let home = Home::active();
+    let ran = home.run(&["connectors", "test", "app", "--plans"]).exits(0);
+    for part in ["ok: `app` answers", "Queries, each on an empty window", "signup-rate · primary · by_variant", "SCAN"]
+    {
+        assert!(ran.stdout.contains(part), "{part} is missing: {}", ran.stdout);
+    }
+    assert!(!home.run(&["connectors", "test", "app"]).exits(0).stdout.contains("SCAN "), "plans only where asked for");
+
+    let file = std::fs::read_to_string(home.path("outcome.yaml")).unwrap();
+    home.write("outcome.yaml", &file.replace("FROM exposures", "FROM exposure"));
+    let ran = home.run(&["connectors", "test", "app"]).exits(8);
+    for part in
+        ["refused  signup-rate · primary · by_variant", "no such table: exposure", "ok  signup-rate · primary · level"]
+    {
+        assert!(ran.stdout.contains(part), "{part} is missing: {}", ran.stdout);
+    }
+    let found = home.run(&["connectors", "test", "app", "--json"]).exits(8).json();
+    assert_eq!(found["queries"][1]["state"], "refused", "{found}");
+
+    std::fs::rename(home.path("app.db"), home.path("away.db")).unwrap();
+    let ran = home.run(&["connectors", "test", "app"]);
+    assert!(ran.code != 0 && ran.stdout.contains("unchecked  signup-rate"), "{ran:#?}");
+}
+
+#[test]
 fn every_result_is_json_when_asked_for() {
     let home = Home::proposed();
     for args in [

@@ -21,4 +21,6 @@ pub use flags::{FlagService, FlagSettings};
 pub use notifier::{ChannelSettings, Letter, LetterAbout, Notifier, NotifyError};
 pub use read_error::ReadError;
 pub use secrets::{Opening, ResolveSecret};
-pub use signals::{MetricInfo, PushSettings, QueryPlan, SignalSource, SourceReport, SourceSettings, VariantRequest};
+pub use signals::{
+    MetricInfo, PushSettings, QueryKind, QueryPlan, SignalSource, SourceReport, SourceSettings, VariantRequest,
+};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::read_error::ReadError;
 use super::secrets::Opening;
-use crate::domain::{ArmSums, Period, Reading, SignalSpec, Slug, VariantReading, Window};
+use crate::domain::{ArmSums, Period, Reading, SignalSpec, Slug, VariantReading, Window, text_enum};
 
 /// The checked settings of a declared source; references such as `${ENV}` are not resolved yet.
 pub trait SourceSettings: std::fmt::Debug + Send + Sync {
@@ -66,10 +66,15 @@ pub trait SignalSource: Send + Sync {
         Ok(None)
     }
 
-    /// How the source would answer the signal's queries (its query plan), for people; empty where there is no such
-    /// thing.
-    async fn plan(&self, _signal: &SignalSpec, _window: Window) -> Result<Vec<QueryPlan>, ReadError> {
-        Ok(Vec::new())
+    /// How the source would answer one of the signal's queries (its query plan), without running it; `None` where there is no
+    /// such thing.
+    async fn plan(
+        &self,
+        _signal: &SignalSpec,
+        _query: QueryKind,
+        _window: Window,
+    ) -> Result<Option<QueryPlan>, ReadError> {
+        Ok(None)
     }
 }
 
@@ -114,12 +119,38 @@ pub struct MetricInfo {
     pub fields: Vec<String>,
 }
 
-/// A query and how the source would answer it.
+text_enum! {
+    /// One of a signal's queries.
+    pub enum QueryKind {
+        /// Over the whole population.
+        Level,
+        /// By variant.
+        ByVariant,
+    }
+}
+
+/// How the source would answer a query.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct QueryPlan {
-    /// `level` or `by_variant`.
-    pub query: String,
     /// The source's own words, one line each.
     pub lines: Vec<String>,
+    /// Tables, or their names in the query, that are read from end to end.
+    pub full_scans: Vec<String>,
+    /// Some table is read through an index.
+    pub uses_index: bool,
+}
+
+impl QueryPlan {
+    /// Whether an index helps, in words.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let tables: Vec<_> = self.full_scans.iter().map(|table| format!("`{table}`")).collect();
+        match (tables.join(", "), self.uses_index) {
+            (none, true) if none.is_empty() => "uses an index".to_owned(),
+            (none, false) if none.is_empty() => "reads no table".to_owned(),
+            (whole, true) => format!("reads all of {whole}, the rest through an index"),
+            (whole, false) => format!("reads all of {whole}, without an index"),
+        }
+    }
 }

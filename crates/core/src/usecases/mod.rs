@@ -43,7 +43,10 @@ pub use outbox::{ChannelMessage, ChannelTest, Delivered, MessageLine, MessageSta
 pub use outcomes::{Activated, Applied, Attainment, Change, OutcomePlan, Outcomes, PlannedAction};
 pub use runtime::Runtime;
 pub use sessions::{PageSession, Sessions, SignIn};
-pub use signals::{Ingested, PollRequest, Polled, PolledExperiment, Signals};
+pub use signals::{
+    ConnectorProblem, ConnectorReport, Ingested, PollRequest, Polled, PolledExperiment, QueryReport, QueryState,
+    SignalRole, Signals,
+};
 pub use workspaces::{
     Counts, DeadLetters, ExperimentLine, Finding, FindingLevel, Freshness, GateLine, InitRequest, Initialised,
     OutcomeLine, SignalLine, Status, WithoutChannel, Workspaces,

@@ -4,9 +4,8 @@ use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use outcome_core::Code;
-use outcome_core::ports::SourceReport;
 use outcome_core::ports::push::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, Headers, MAX_BODY};
-use outcome_core::usecases::Ingested;
+use outcome_core::usecases::{ConnectorReport, Ingested};
 use serde_json::{Value, json};
 
 use super::Answer;
@@ -36,6 +35,6 @@ pub(crate) async fn connectors(State(app): State<App>) -> Answer<Value> {
 }
 
 /// POST /api/v1/signals/connectors/{name}/test
-pub(crate) async fn test(State(app): State<App>, Path(name): Path<String>) -> Answer<SourceReport> {
+pub(crate) async fn test(State(app): State<App>, Path(name): Path<String>) -> Answer<ConnectorReport> {
     Ok(Json(app.runtime.signals().connector_test(&name).await?))
 }

@@ -78,7 +78,8 @@ async fn an_agent_proposes_and_builds_over_rest() {
     }
     let tested = agent.post("/api/v1/signals/connectors/game/test", &json!({})).await;
     let tested: Value = tested.json().await.unwrap();
-    assert_eq!(tested["is_read_only"], true, "{tested}");
+    assert_eq!(tested["source"]["is_read_only"], true, "{tested}");
+    assert_eq!(tested["queries"][0]["state"], "ok", "{tested}");
     let audit: Value = agent.get("/api/v1/audit?after=0&limit=2").await.json().await.unwrap();
     assert_eq!(audit["next_after"], 2);
 }

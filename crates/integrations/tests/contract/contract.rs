@@ -5,6 +5,7 @@
 //!  - treatment: units t1, t2; both converted; amounts 3, 4
 //!
 //! All at 2026-11-20 10:00:00 and later, and the text table `note (body)` with one row `naïve — 世界`.
+//! The table `keyed (id)` has a primary key and 500 rows.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +16,7 @@ use outcome_core::domain::{
     Aggregation, ArmSums, MetricMethod, Period, Reading, SignalQuery, SignalSpec, Variant, VariantReading, Window,
 };
 use outcome_core::ports::{
-    FlagError, FlagService, Notifier, NotifyError, Opening, ReadError, SignalSource, VariantRequest,
+    FlagError, FlagService, Notifier, NotifyError, Opening, QueryKind, ReadError, SignalSource, VariantRequest,
 };
 use outcome_integrations::VENDORS;
 use pretty_assertions::assert_eq;
@@ -28,6 +29,11 @@ pub(crate) const ROWS: &str = "
         ('c3', 'control', '2026-11-20 12:00:00', NULL, 2.5),
         ('t1', 'treatment', '2026-11-20 10:30:00', 1, 3),
         ('t2', 'treatment', '2026-11-20 11:30:00', 1, 4)";
+
+pub(crate) const KEYED: &str = "
+    CREATE TABLE keyed (id INTEGER PRIMARY KEY);
+    INSERT INTO keyed
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) SELECT i FROM n";
 
 /// What differs between engines.
 pub(crate) struct Subject {
@@ -299,9 +305,22 @@ async fn reports(source: &dyn SignalSource, subject: &Subject) {
     let tables = source.list().await.unwrap();
     let exposure = tables.iter().find(|table| table.name == subject.table).unwrap_or_else(|| panic!("{tables:?}"));
     assert!(exposure.fields.iter().any(|field| field.to_lowercase().starts_with("variant ")), "{exposure:?}");
-    let plans = source.plan(&signal(LEVEL, BY_VARIANT), day()).await.unwrap();
-    assert_eq!(plans.iter().map(|plan| plan.query.as_str()).collect::<Vec<_>>(), ["level", "by_variant"]);
-    assert!(plans.iter().all(|plan| plan.lines.concat().contains("exposure")), "{plans:?}");
+    for kind in [QueryKind::Level, QueryKind::ByVariant] {
+        let plan = source.plan(&signal(LEVEL, BY_VARIANT), kind, day()).await.unwrap().unwrap();
+        assert!(plan.lines.concat().contains("exposure"), "{plan:?}");
+        assert_eq!(
+            (plan.full_scans.as_slice(), plan.uses_index),
+            (["exposure".to_owned()].as_slice(), false),
+            "{plan:?}"
+        );
+        assert_eq!(plan.in_words(), "reads all of `exposure`, without an index");
+    }
+    let by_key = signal("SELECT count(*) AS value FROM keyed WHERE id = 7", BY_VARIANT);
+    let plan = source.plan(&by_key, QueryKind::Level, day()).await.unwrap().unwrap();
+    assert_eq!(plan.in_words(), "uses an index", "{plan:?}");
+    let broken = signal("SELECT nope FROM exposure", BY_VARIANT);
+    let error = source.plan(&broken, QueryKind::Level, day()).await.unwrap_err();
+    assert!(matches!(error, ReadError::Query { .. }) && error.to_string().contains("nope"), "{error}");
 }
 
 async fn stops(subject: &Subject) {

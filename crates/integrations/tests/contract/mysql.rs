@@ -6,7 +6,7 @@ use outcome_tests::mariadb;
 use pretty_assertions::assert_eq;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 
-use super::contract::{self, ROWS, SqlConfig, Subject, day, signal, source};
+use super::contract::{self, KEYED, ROWS, SqlConfig, Subject, day, signal, source};
 
 async fn execute(url: &str, sql: &str) {
     let mut conn = MySqlConnection::connect(url).await.unwrap();
@@ -32,6 +32,7 @@ async fn database(name: &str) -> Option<String> {
     )
     .await;
     execute(&url, ROWS).await;
+    execute(&url, KEYED).await;
     Some(url)
 }
 

@@ -5,7 +5,7 @@ use outcome_core::domain::ArmSums;
 use pretty_assertions::assert_eq;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use super::contract::{self, ROWS, SqlConfig, Subject, day, request, signal, source};
+use super::contract::{self, KEYED, ROWS, SqlConfig, Subject, day, request, signal, source};
 
 /// The URL of a database with the contract's tables; `None`, said loudly, without a server.
 async fn database() -> Option<String> {
@@ -25,6 +25,7 @@ async fn database() -> Option<String> {
     )
     .await;
     execute(&url, &format!("SET TIME ZONE 'UTC'; {ROWS}")).await;
+    execute(&url, KEYED).await;
     Some(url)
 }
 

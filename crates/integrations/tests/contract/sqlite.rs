@@ -6,7 +6,7 @@ use pretty_assertions::assert_eq;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 
-use super::contract::{self, ROWS, SqlConfig, Subject, day, signal, source};
+use super::contract::{self, KEYED, ROWS, SqlConfig, Subject, day, signal, source};
 
 const SLOW: &str =
     "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 1e12) SELECT sum(x) AS value FROM c";
@@ -23,6 +23,7 @@ async fn file(dir: &tempfile::TempDir) -> (String, SqliteConnection) {
         .await;
     execute(&mut conn, "CREATE TABLE note (body TEXT); INSERT INTO note VALUES ('naïve — 世界')").await;
     execute(&mut conn, ROWS).await;
+    execute(&mut conn, KEYED).await;
     (format!("sqlite:{}", path.display()), conn)
 }
 

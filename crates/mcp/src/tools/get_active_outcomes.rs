@@ -142,6 +142,7 @@ fn outcome_line(line: &OutcomeLine, detail: Detail) -> Value {
         "measured_at": is_full.then_some(line.signal.measured_at),
         "next_poll_at": is_full.then_some(line.signal.next_poll_at),
         "problem": line.signal.problem.as_ref().map(|text| text.chars().take(200).collect::<String>()),
+        "unchecked": (is_full && !line.unchecked.is_empty()).then_some(&line.unchecked),
         "deadline": line.deadline.map(|at| at.to_string().chars().take(10).collect::<String>()),
         "experiments": listed,
         "n_more_experiments": (n_more > 0).then_some(n_more),

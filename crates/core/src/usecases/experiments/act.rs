@@ -105,5 +105,6 @@ async fn try_act(runtime: &Runtime, request: &ActRequest) -> Result<Decided> {
         experiment: Some(experiment.slug.to_string()),
         experiment_status: Some(experiment.state.status),
         deliveries,
+        unchecked: Vec::new(),
     })
 }

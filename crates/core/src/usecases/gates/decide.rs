@@ -2,7 +2,7 @@
 
 use super::Gates;
 use super::decided::Decided;
-use super::launch::{check_launch_queries, launch_drift, void_launch, void_reason};
+use super::launch::{LaunchQueries, check_launch_queries, launch_drift, void_launch, void_reason};
 use super::view::GateView;
 use crate::audit::EventKind;
 use crate::domain::{ContextPackage, DecisionSubject, Experiment, Gate, GateType, Surface, Verdict};
@@ -87,9 +87,8 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
     }
     check_words(&request.conditions, request.note.as_deref(), request.verdict)?;
     let signer = signer(runtime, request.member.as_deref(), &request.unlock).await?;
-    if gate.gate_type == GateType::LaunchApproval && !request.verdict.is_negative() {
-        check_launch_queries(runtime, gate).await?;
-    }
+    let is_launch = gate.gate_type == GateType::LaunchApproval && !request.verdict.is_negative();
+    let tried = if is_launch { check_launch_queries(runtime, gate).await? } else { LaunchQueries::default() };
     let head_of_branch = launch_drift(runtime, gate).await?;
 
     let mut tx = runtime.write().await?;
@@ -114,6 +113,10 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
     }
     gate_step(runtime, &mut tx, &mut gate, &rules, GateEvent::Decided { decision: decision.clone() }, &by).await?;
     let experiment = follow_decision(runtime, &mut tx, &gate, &rules, &decision, &by).await?;
+    let unchecked = match &experiment {
+        Some(experiment) if is_launch => tried.keep(runtime, &mut tx, experiment).await?,
+        _ => Vec::new(),
+    };
     tx.commit().await?;
     let deliveries = deliver_now(runtime).await;
     Ok(Decided {
@@ -125,6 +128,7 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
         experiment: experiment.as_ref().map(|experiment| experiment.slug.to_string()),
         experiment_status: experiment.map(|experiment| experiment.state.status),
         deliveries,
+        unchecked,
     })
 }
 

@@ -24,4 +24,6 @@ pub struct Decided {
     pub experiment_status: Option<ExperimentStatus>,
     /// What the runtime did about flags at once, or why it will be tried again.
     pub deliveries: Vec<String>,
+    /// Queries that could not be tried before a launch because their source did not answer, as sentences. The next poll asks again.
+    pub unchecked: Vec<String>,
 }

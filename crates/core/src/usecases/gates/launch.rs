@@ -1,7 +1,7 @@
 //! A launch is approved for exactly the commit and the plan that were shown.
 
 use super::decided::Decided;
-use crate::domain::{ExperimentStatus, Gate, GateType, Plan};
+use crate::domain::{Experiment, ExperimentStatus, Gate, GateType, Plan};
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::ExperimentEvent;
 use crate::principal::Principal;
@@ -10,8 +10,9 @@ use crate::usecases::Runtime;
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::experiment_step::experiment_step;
 use crate::usecases::kernel::lookup::{outcome_named, outcome_of};
-use crate::usecases::kernel::query_check::{check_queries, judging_signals, refuse_broken};
+use crate::usecases::kernel::query_check::{QueryProblem, check_queries, judging_signals, refuse_broken};
 use crate::usecases::kernel::step_context::StepContext;
+use crate::usecases::kernel::unchecked::keep_unchecked;
 use crate::usecases::kernel::workspace_file::{config, repo};
 
 /// For a launch gate: the commit to which the reported branch points now, where it can be seen.
@@ -31,19 +32,43 @@ pub(super) async fn launch_drift(runtime: &Runtime, gate: &Gate) -> Result<Optio
     Ok(repo.resolve(&format!("refs/heads/{branch}")).await.ok().map(|commit| commit.to_string()))
 }
 
+/// What was tried before a launch.
+#[derive(Default)]
+pub(super) struct LaunchQueries {
+    names: Vec<String>,
+    problems: Vec<QueryProblem>,
+}
+
+impl LaunchQueries {
+    /// Keeps what could not be tried with the outcome, and with the experiment whose next poll asks again. Returns it as sentences.
+    pub(super) async fn keep(self, runtime: &Runtime, tx: &mut Tx, experiment: &Experiment) -> Result<Vec<String>> {
+        let Self { names, problems } = self;
+        keep_unchecked(runtime, tx, experiment.outcome.0, &names, &problems).await?;
+        if let Some(plan) = &experiment.plan {
+            let plan = plan.read()?;
+            let guards = plan.guardrails.iter().map(|guardrail| guardrail.signal.name.clone());
+            let polled: Vec<_> = std::iter::once(plan.signal.name.clone()).chain(guards).collect();
+            keep_unchecked(runtime, tx, experiment.id.0, &polled, &problems).await?;
+        }
+        Ok(problems.iter().map(QueryProblem::in_words).collect())
+    }
+}
+
 /// Nobody is exposed to what cannot be measured: every query that will judge the experiment runs once. A source that does not
 /// answer now is asked again by the polls.
-pub(super) async fn check_launch_queries(runtime: &Runtime, gate: &Gate) -> Result<()> {
+pub(super) async fn check_launch_queries(runtime: &Runtime, gate: &Gate) -> Result<LaunchQueries> {
     let mut tx = runtime.read().await?;
     let outcome = outcome_named(&mut tx, &gate.outcome.to_string()).await?;
     drop(tx);
     let config = config(runtime).await?;
-    let mut problems = check_queries(runtime, &config, judging_signals(&outcome.spec)).await?;
+    let signals = judging_signals(&outcome.spec);
+    let names = signals.iter().map(|signal| signal.name.clone()).collect();
+    let mut problems = check_queries(runtime, &config, signals).await?;
     for problem in &mut problems {
         problem.is_broken |= problem.is_refused;
     }
-    refuse_broken(problems, "nothing can launch that cannot be measured")?;
-    Ok(())
+    let problems = refuse_broken(problems, "nothing can launch that cannot be measured")?;
+    Ok(LaunchQueries { names, problems })
 }
 
 /// Why a launch approval would approve something else than what was shown.

@@ -37,6 +37,7 @@ pub(super) mod scale;
 pub(super) mod signal_problem;
 pub(super) mod step_context;
 pub(super) mod text;
+pub(super) mod unchecked;
 pub(super) mod unlock;
 pub(super) mod workspace_file;
 

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::workspace_file::{reads_by_variant, source};
 use crate::config::Config;
 use crate::config::vendor::Asked;
 use crate::domain::{OutcomeSpec, SignalSpec, Slug, Window};
 use crate::error::{Code, Error, Result};
-use crate::ports::{ReadError, VariantRequest};
+use crate::ports::{QueryKind, ReadError, SignalSource, VariantRequest};
 use crate::usecases::Runtime;
 
 /// How long a source has to answer about an empty window.
@@ -83,6 +84,7 @@ pub(in crate::usecases) fn refuse_broken(problems: Vec<QueryProblem>, what: &str
     }
 }
 
+/// The first problem of a signal's queries.
 async fn check(runtime: &Runtime, config: &Config, signal: &SignalSpec) -> Option<QueryProblem> {
     let problem = |error: Error, is_broken, is_refused| {
         Some(QueryProblem { signal: signal.name.clone(), error, is_broken, is_refused })
@@ -90,47 +92,72 @@ async fn check(runtime: &Runtime, config: &Config, signal: &SignalSpec) -> Optio
     // A connector that cannot be opened (a secret is missing, say) says nothing about the query.
     let source = match source(runtime, config, &signal.source) {
         Ok(source) => source,
-        Err(error) => return problem(error, is_unknown(config, signal), false),
+        Err(error) => return problem(error, config.connector(&signal.source).is_none(), false),
     };
-    let now = runtime.now();
-    let window = Window { from: now, to: now };
-    let request = VariantRequest {
-        experiment: Slug::from_title("check"),
-        flag_key: "check".to_owned(),
-        window,
-        launched_at: now,
-        as_of: now,
-    };
-    let asking = async {
-        if signal.query.level.is_some() || !reads_by_variant(config, signal) {
-            about_the_query(source.level(signal, window).await)?;
-        }
-        if reads_by_variant(config, signal) {
-            about_the_query(source.by_variant(signal, &request).await)?;
-        }
-        Ok(())
-    };
-    match timeout(LIMIT, asking).await {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => {
-            let is_broken = matches!(error, ReadError::Query { .. } | ReadError::Config { .. });
-            let is_refused = matches!(error, ReadError::Unauthorized { .. });
-            problem(error.into(), is_broken, is_refused)
-        }
-        Err(_) => {
-            let late = ReadError::Timeout { source_name: signal.source.clone(), limit: LIMIT };
-            problem(late.into(), false, false)
+    for query in queries(config, signal) {
+        if let Err(error) = try_query(&*source, signal, query, runtime.now()).await.answer {
+            let (is_broken, is_refused) = (cannot_run(&error), matches!(error, ReadError::Unauthorized { .. }));
+            return problem(error.into(), is_broken, is_refused);
         }
     }
+    None
+}
+
+/// Whether the query itself is at fault; otherwise its source did not answer.
+pub(in crate::usecases) fn cannot_run(error: &ReadError) -> bool {
+    matches!(error, ReadError::Query { .. } | ReadError::Config { .. })
+}
+
+/// The queries of a signal that its source is asked with. A signal without any is asked for its level, which says what is missing.
+pub(in crate::usecases) fn queries(config: &Config, signal: &SignalSpec) -> Vec<QueryKind> {
+    let by_variant = reads_by_variant(config, signal);
+    let level = signal.query.level.is_some() || !by_variant;
+    [(level, QueryKind::Level), (by_variant, QueryKind::ByVariant)]
+        .into_iter()
+        .filter_map(|(is_asked, query)| is_asked.then_some(query))
+        .collect()
+}
+
+/// What a source said about a query over nobody.
+pub(in crate::usecases) struct Tried {
+    /// How long it took.
+    pub(in crate::usecases) took: Duration,
+    /// Whether the query can run.
+    pub(in crate::usecases) answer: std::result::Result<(), ReadError>,
+}
+
+/// Runs a query once on an empty window.
+pub(in crate::usecases) async fn try_query(
+    source: &dyn SignalSource,
+    signal: &SignalSpec,
+    query: QueryKind,
+    now: Timestamp,
+) -> Tried {
+    let window = Window { from: now, to: now };
+    let began = Instant::now();
+    let asking = async {
+        match query {
+            QueryKind::Level => about_the_query(source.level(signal, window).await),
+            QueryKind::ByVariant => {
+                let request = VariantRequest {
+                    experiment: Slug::from_title("check"),
+                    flag_key: "check".to_owned(),
+                    window,
+                    launched_at: now,
+                    as_of: now,
+                };
+                about_the_query(source.by_variant(signal, &request).await)
+            }
+        }
+    };
+    let late = || ReadError::Timeout { source_name: signal.source.clone(), limit: LIMIT };
+    let answer = timeout(LIMIT, asking).await.unwrap_or_else(|_| Err(late()));
+    Tried { took: began.elapsed(), answer }
 }
 
 /// An unknown connector counts: that it is unknown is the finding.
 fn is_asked_with_sql(config: &Config, signal: &SignalSpec) -> bool {
     config.connector(&signal.source).is_none_or(|spec| spec.asked == Asked::WithSql)
-}
-
-fn is_unknown(config: &Config, signal: &SignalSpec) -> bool {
-    config.connector(&signal.source).is_none()
 }
 
 /// Over nobody, sums are NULL and rows are missing: only what a query of any window would meet counts.

@@ -24,6 +24,7 @@ use crate::usecases::kernel::lookup::outcome_named;
 use crate::usecases::kernel::outcome_step::outcome_step;
 use crate::usecases::kernel::query_check::{QueryProblem, check_queries, judging_signals, refuse_broken};
 use crate::usecases::kernel::step_context::StepContext;
+use crate::usecases::kernel::unchecked::{keep_unchecked, unchecked};
 use crate::usecases::kernel::unlock::Unlock;
 use crate::usecases::kernel::workspace_file::config;
 
@@ -32,7 +33,8 @@ use crate::usecases::kernel::workspace_file::config;
 pub struct Applied {
     /// The plan that was carried out.
     pub outcomes: Vec<OutcomePlan>,
-    /// Queries that could not be tried because their source did not answer, as sentences. They are tried again before a launch.
+    /// Queries that could not be tried because their source did not answer, as sentences. They are tried again by the next `apply` and
+    /// before a launch.
     pub unchecked: Vec<String>,
 }
 
@@ -48,7 +50,7 @@ impl Outcomes<'_> {
     pub async fn apply(self, by: &Principal, unlock: Option<&Unlock>) -> Result<Applied> {
         let plans = self.0.outcomes().plan().await?;
         let config = config(self.0).await?;
-        let unchecked = check_changed(self.0, &config, &plans).await?;
+        let tried = try_queries(self.0, &config, &plans).await?;
         for spec in &config.outcomes {
             let Some(plan) = plans.iter().find(|plan| plan.outcome == spec.slug.as_str()) else { continue };
             match plan.action {
@@ -57,23 +59,53 @@ impl Outcomes<'_> {
                 PlannedAction::None | PlannedAction::MissingFromFile => {}
             }
         }
+        let mut unchecked = Vec::new();
+        for Tried { outcome, names, problems } in tried {
+            let mut tx = self.0.write().await?;
+            let id = outcome_named(&mut tx, &outcome).await?.id;
+            keep_unchecked(self.0, &mut tx, id.0, &names, &problems).await?;
+            tx.commit().await?;
+            unchecked.extend(problems.iter().map(QueryProblem::in_words));
+        }
         Ok(Applied { outcomes: plans, unchecked })
     }
 }
 
-/// Tries the queries of what will be stored. Returns what could not be tried.
-async fn check_changed(runtime: &Runtime, config: &Arc<Config>, plans: &[OutcomePlan]) -> Result<Vec<String>> {
-    let is_changed = |spec: &&OutcomeSpec| {
-        let plan = plans.iter().find(|plan| plan.outcome == spec.slug.as_str());
-        plan.is_some_and(|plan| matches!(plan.action, PlannedAction::Create | PlannedAction::Change))
-    };
-    let mut unchecked = Vec::new();
-    for spec in config.outcomes.iter().filter(is_changed) {
-        let problems = check_queries(runtime, config, judging_signals(spec)).await?;
-        let what = format!("outcome `{}` cannot be applied", spec.slug);
-        unchecked.extend(refuse_broken(problems, &what)?.iter().map(QueryProblem::in_words));
+/// The queries of an outcome that were to be tried.
+struct Tried {
+    outcome: String,
+    /// Names of their signals.
+    names: Vec<String>,
+    /// Those that could not be tried.
+    problems: Vec<QueryProblem>,
+}
+
+/// Tries the queries of what will be stored, and again those of what is stored and could not be tried before.
+async fn try_queries(runtime: &Runtime, config: &Arc<Config>, plans: &[OutcomePlan]) -> Result<Vec<Tried>> {
+    let mut tried = Vec::new();
+    for spec in &config.outcomes {
+        let Some(plan) = plans.iter().find(|plan| plan.outcome == spec.slug.as_str()) else { continue };
+        let is_due = match plan.action {
+            PlannedAction::Create | PlannedAction::Change => true,
+            PlannedAction::None => is_unchecked(runtime, spec).await?,
+            PlannedAction::MissingFromFile => false,
+        };
+        if !is_due {
+            continue;
+        }
+        let signals = judging_signals(spec);
+        let names = signals.iter().map(|signal| signal.name.clone()).collect();
+        let problems = check_queries(runtime, config, signals).await?;
+        let problems = refuse_broken(problems, &format!("outcome `{}` cannot be applied", spec.slug))?;
+        tried.push(Tried { outcome: spec.slug.to_string(), names, problems });
     }
-    Ok(unchecked)
+    Ok(tried)
+}
+
+async fn is_unchecked(runtime: &Runtime, spec: &OutcomeSpec) -> Result<bool> {
+    let mut tx = runtime.read().await?;
+    let id = outcome_named(&mut tx, spec.slug.as_str()).await?.id;
+    Ok(!unchecked(&mut tx, id.0).await?.is_empty())
 }
 
 async fn create_outcome(runtime: &Runtime, spec: &OutcomeSpec, by: &Principal, unlock: Option<&Unlock>) -> Result<()> {

@@ -6,6 +6,7 @@ mod poll;
 
 use crate::usecases::Runtime;
 
+pub use connectors::{ConnectorProblem, ConnectorReport, QueryReport, QueryState, SignalRole};
 pub use ingest::Ingested;
 pub use poll::{PollRequest, Polled, PolledExperiment};
 

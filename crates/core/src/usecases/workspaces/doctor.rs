@@ -116,7 +116,7 @@ async fn look_around(runtime: &Runtime, found: &mut Vec<Finding>) {
     if let Ok(config) = config(runtime).await {
         for connector in &config.connectors {
             let check = format!("connector {}", connector.name);
-            found.push(match runtime.signals().connector_test(&connector.name).await {
+            found.push(match runtime.signals().connector_reach(&connector.name).await {
                 Ok(report) => Finding::ok(&check, format!("{} ({} ms)", report.server, report.latency_ms)),
                 Err(error) => Finding::problem(&check, &error),
             });

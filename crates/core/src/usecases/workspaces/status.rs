@@ -16,6 +16,7 @@ use crate::store::{ExperimentGlance, GateGlance, QueuedMessage, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::gate_opening::gate_url;
 use crate::usecases::kernel::signal_problem::problem;
+use crate::usecases::kernel::unchecked::unchecked;
 use crate::usecases::outbox::letter::subject;
 use crate::usecases::outbox::messages::says;
 use crate::usecases::outbox::stuck::{self, flag_problem};
@@ -132,6 +133,8 @@ pub struct OutcomeLine {
     pub deadline: Option<Timestamp>,
     /// The deciding signal.
     pub signal: SignalLine,
+    /// Queries that could not be tried yet, as sentences.
+    pub unchecked: Vec<String>,
     /// Up to 20: those under way, then the newest others.
     pub experiments: Vec<ExperimentLine>,
     /// How many experiments are not listed.
@@ -286,6 +289,7 @@ async fn outcome_line(runtime: &Runtime, tx: &mut Tx, outcome: &Outcome) -> Resu
         },
         deadline: outcome.state.deadline,
         signal: signal_line(runtime, tx, outcome, latest.as_ref()).await?,
+        unchecked: unchecked(tx, outcome.id.0).await?,
         experiments: experiment_lines(tx, outcome.spec.target.direction, listed, runtime.now()).await?,
         n_more: (total - n_listed).max(0),
         scale: spec.scale(latest.as_ref().map(|reading| &reading.sums)),
@@ -302,7 +306,7 @@ async fn signal_line(
     let health = tx.signal_health_get(outcome.id.0, &signal.name).await?;
     let now = runtime.now();
     let age = latest.map(|measurement| now.duration_since(measurement.measured_at));
-    let failing = health.as_ref().and_then(problem);
+    let failing = health.as_ref().filter(|health| health.failures > 0).and_then(problem);
     let freshness = match (&failing, age) {
         (Some(_), _) => Freshness::Failing,
         (None, None) => Freshness::NeverRead,

@@ -9,6 +9,7 @@ mod bind;
 mod engine;
 mod lexer;
 mod mysql;
+mod plan;
 mod postgres;
 mod settings;
 mod sqlite;
@@ -24,10 +25,11 @@ use secrecy::{ExposeSecret, SecretString};
 use self::bind::{Bind, Param, Params, Statement};
 use self::engine::{Ask, Engine, EngineError, Limits};
 use self::lexer::Dialect;
+use self::plan::Access;
 use self::table::{Cell, Misfit, Table};
 use outcome_core::domain::{ArmSums, Reading, SignalSpec, VariantReading, Window};
 use outcome_core::ports::{
-    MetricInfo, Opening, QueryPlan, ReadError, SignalSource, SourceReport, SourceSettings, VariantRequest,
+    MetricInfo, Opening, QueryKind, QueryPlan, ReadError, SignalSource, SourceReport, SourceSettings, VariantRequest,
 };
 use serde_json::json;
 
@@ -317,7 +319,12 @@ impl SignalSource for SqlSource {
         Ok(out)
     }
 
-    async fn plan(&self, signal: &SignalSpec, window: Window) -> Result<Vec<QueryPlan>, ReadError> {
+    async fn plan(
+        &self,
+        signal: &SignalSpec,
+        query: QueryKind,
+        window: Window,
+    ) -> Result<Option<QueryPlan>, ReadError> {
         // A plan needs some experiment; which one changes nothing in how the tables are read.
         let request = VariantRequest {
             experiment: outcome_core::domain::Slug::from_title("example"),
@@ -326,20 +333,19 @@ impl SignalSource for SqlSource {
             launched_at: window.from,
             as_of: window.to,
         };
-        let mut plans = Vec::new();
-        for (key, text) in [("level", &signal.query.level), ("by_variant", &signal.query.by_variant)] {
-            let Some(text) = text.as_deref() else {
-                continue;
-            };
-            let params = if key == "level" { params(signal, window) } else { variant_params(signal, &request) };
-            let statement = self.statement(signal, Query { key, text, params })?;
-            let sql = format!("{} {}", explain(self.engine.dialect()), statement.sql);
-            let answer = self.ask(&sql, &statement.binds).await;
-            let table = answer.map_err(|error| self.refusal(error, &signal.name, None))?;
-            let lines = table.lines().iter().map(|line| self.redactor.clean_line(line)).collect();
-            plans.push(QueryPlan { query: key.to_owned(), lines });
-        }
-        Ok(plans)
+        let (key, params) = match query {
+            QueryKind::Level => ("level", params(signal, window)),
+            QueryKind::ByVariant => ("by_variant", variant_params(signal, &request)),
+        };
+        let text = self.query_of(signal, key)?;
+        let statement = self.statement(signal, Query { key, text, params })?;
+        let dialect = self.engine.dialect();
+        let sql = format!("{} {}", plan::explain(dialect), statement.sql);
+        let answer = self.ask(&sql, &statement.binds).await;
+        let table = answer.map_err(|error| self.refusal(error, &signal.name, None))?;
+        let clean = |lines: Vec<String>| lines.iter().map(|line| self.redactor.clean_line(line)).collect();
+        let Access { full_scans, uses_index } = Access::of(dialect, &table);
+        Ok(Some(QueryPlan { lines: clean(table.lines()), full_scans: clean(full_scans), uses_index }))
     }
 }
 
@@ -363,13 +369,6 @@ fn tables_and_columns(dialect: Dialect) -> &'static str {
              WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
              ORDER BY m.name, p.cid LIMIT 12000"
         }
-    }
-}
-
-fn explain(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Postgres | Dialect::MySql => "EXPLAIN",
-        Dialect::Sqlite => "EXPLAIN QUERY PLAN",
     }
 }
 

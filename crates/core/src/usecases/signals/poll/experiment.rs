@@ -28,6 +28,7 @@ use crate::usecases::Runtime;
 use crate::usecases::kernel::lease::{Lease, write_leased};
 use crate::usecases::kernel::lookup::experiment_named;
 use crate::usecases::kernel::phases::{is_on, on_since};
+use crate::usecases::kernel::unchecked::keep_unchecked;
 use crate::usecases::kernel::workspace_file::is_pushed;
 
 /// What one round found about an experiment.
@@ -222,6 +223,7 @@ async fn keep_health(
             None => {
                 let read_at = job.clocks.known(&signal.source, runtime.now());
                 health_ok(runtime, tx, subject, signal, Some(read_at)).await?;
+                keep_unchecked(runtime, tx, experiment.outcome.0, std::slice::from_ref(&signal.name), &[]).await?;
             }
         }
     }
