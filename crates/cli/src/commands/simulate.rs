@@ -96,7 +96,7 @@ fn mishaps(args: &args::SimulateMishaps) -> Result<Mishaps> {
         Ok(period.as_days())
     };
     let share = |text: &Option<String>, flag: &str| -> Result<f64> {
-        text.as_deref().map_or(Ok(0.0), |text| parse::probability(text, flag))
+        text.as_deref().map_or(Ok(0.0), |text| parse::level(text, flag))
     };
     Ok(Mishaps {
         answer_after_days: days(&args.answer_after, "--answer-after")?,

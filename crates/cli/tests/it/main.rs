@@ -20,5 +20,6 @@ mod home;
 mod journey;
 mod messages;
 mod scope;
+mod simulate;
 mod stats;
 mod terminal;

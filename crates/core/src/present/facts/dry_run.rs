@@ -23,7 +23,8 @@ pub(super) fn section(facts: &Facts) -> Section {
     }
     section.text("Runs per effect", Some(count(u64::from(summary.replications))));
     section.text("Alpha", Some(percent(summary.alpha)));
-    section.text("Ships without an effect", summary.false_alarm_rate.map(percent));
+    let false_alarms = |rate| format!("{} of the runs without an effect end with ship or harm", share(rate));
+    section.text("False alarms", summary.false_alarm_rate.map(false_alarms));
     section.text("False stops", summary.false_stops.as_ref().map(false_stops));
     section.code("More", text(&summary.more));
     section.table = (!summary.effects.is_empty()).then(|| Table {
@@ -35,15 +36,20 @@ pub(super) fn section(facts: &Facts) -> Section {
                 let shares =
                     [found.ship, found.kill_harm, found.kill_futility, found.false_guardrail_stop, found.inconclusive];
                 let mut line = vec![scale.change(found.effect)];
-                line.extend(shares.map(percent));
-                line.insert(5, found.held.map_or_else(|| "-".to_owned(), percent));
-                line.push(show(found.expected_days));
+                line.extend(shares.map(share));
+                line.insert(5, found.held.map_or_else(|| "-".to_owned(), share));
+                line.push(format!("{:.1}", found.expected_days));
                 line.push(found.harm_off_days.map_or_else(|| "-".to_owned(), |days| format!("day {}", show(days))));
                 line
             })
             .collect(),
     });
     section
+}
+
+/// A share of some hundred or thousand runs: more than a tenth of a percent is chance.
+fn share(of: f64) -> String {
+    percent((of * 1000.0).round() / 1000.0)
 }
 
 /// How often an experiment without an effect is paused, beside what the plan states, in a sentence.
@@ -55,18 +61,18 @@ pub fn false_stops(stops: &FalseStops) -> String {
             1 => "; one is not played, since its level is not known".to_owned(),
             n => format!("; {n} are not played, since their level is not known"),
         };
-        let (share, stated) = (percent(stops.guardrail), percent(stops.stated_guardrail));
-        format!("{share} by a constraint (at most {stated}{unplayed}), ")
+        let (found, stated) = (share(stops.guardrail), percent(stops.stated_guardrail));
+        format!("{found} by a constraint (at most {stated}{unplayed}), ")
     } else {
         String::new()
     };
     format!(
         "{} of the runs without an effect are paused all the same: {} as harmful (stated: at most {}), {by_guardrail}{} \
          because the data look wrong (at most {})",
-        percent(stops.share),
-        percent(stops.harm),
+        share(stops.share),
+        share(stops.harm),
         percent(stops.stated_harm),
-        percent(stops.data),
+        share(stops.data),
         percent(stops.stated_data)
     )
 }
