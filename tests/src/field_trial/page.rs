@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use outcome_core::present::whole;
+
 use super::kind::Kind;
 use super::report::{Ending, Played, Report, Row, Stated};
 
@@ -35,7 +37,7 @@ fn intro(report: &Report) -> String {
          Every plan: {base:.0} % of the control's units buy, the MDE is {points:.0} points, an even split, {daily_units:.0} units \
          a day, {days} days, a week at least, one daily look, one constraint that is not harmed, no further experiments planned \
          for the outcome.\n\n",
-        engine = report.engine.iter().map(|row| row.runs).sum::<u32>(),
+        engine = whole(report.engine.iter().map(|row| row.runs).sum::<u32>().into()),
         base = super::BASE_RATE * 100.0,
         points = mde * 100.0,
     )

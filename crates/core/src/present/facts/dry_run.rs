@@ -28,7 +28,7 @@ pub(super) fn section(facts: &Facts) -> Section {
     section.text("False stops", summary.false_stops.as_ref().map(false_stops));
     section.code("More", text(&summary.more));
     section.table = (!summary.effects.is_empty()).then(|| Table {
-        heads: vec!["True effect", "Ship", "Harm", "Futile", "False stop", "Data", "No answer", "Days", "Harm off"],
+        heads: vec!["True effect", "Ship", "Harm", "Futile", "Constraint", "Data", "No answer", "Days", "Harm off"],
         lines: summary
             .effects
             .iter()
