@@ -140,6 +140,9 @@ async fn a_query_that_broke_is_corrected_and_the_experiment_begins_anew() -> Res
         assert_eq!(Some(&facts.hash), now.state.plan_hash.as_ref(), "the gate shows the plan that counts");
         assert_eq!(facts.error_budget.map(|budget| budget.corrections), Some(2));
 
+        let refused = game.lab.act(&game.experiment, Verdict::Resume).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Conflict, "nobody has seen what the corrected query says: {refused}");
+        game.lab.poll_after(1).await?;
         game.lab.act(&game.experiment, Verdict::Resume).await?;
         game.lab.tell_source("UPDATE players SET n = n + 900, successes = successes + 280").await?;
         assert_eq!(game.lab.poll_after(12).await?.failures, Vec::<String>::new());
@@ -202,4 +205,46 @@ async fn what_is_signed_is_what_was_shown() -> Result<()> {
     assert_eq!(game.lab.runtime.audit_log().verify(&[]).await?.problems, Vec::<String>::new());
 
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_ships_or_resumes_what_a_correction_left_without_figures() -> Result<()> {
+    each_store(async |game| {
+        // A success waits for its gate.
+        for day in 1..=9 {
+            let n = 1500 * day;
+            game.half_a_day((n, n * 30 / 100, n / 250), (n, n * 38 / 100, n / 250)).await?;
+            game.lab.clock.advance(jiff::SignedDuration::from_hours(12));
+        }
+        assert_eq!(game.experiment().await?.state.status, ExperimentStatus::AwaitingAnalysisGate);
+        game.declare("n, successes FROM arms", "n, successes / 2 AS successes FROM arms").await?;
+        game.correct(&query_of("came_back"), PASSPHRASE).await?;
+        let refused = game.lab.decide(&game.experiment, Verdict::Ship).await.unwrap_err();
+        assert!(format!("{refused:#}").contains("does not accept `ship`"), "{refused:#}");
+        // The next poll judges, and the gate says what it found.
+        game.lab.poll_after(1).await?;
+        let gates = game.lab.runtime.experiments().show(&game.experiment).await?.gates;
+        let shown = game.lab.runtime.gates().show(&gates[0]).await?.context;
+        assert!(shown.recommendation.is_some(), "{shown:?}");
+        game.check(1).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finding_that_a_correction_took_away_is_back_at_once() -> Result<()> {
+    each_store(async |game| {
+        game.half_a_day((4000, 1200, 8), (4000, 1200, 200)).await?;
+        assert_eq!(game.experiment().await?.state.status, ExperimentStatus::Paused);
+        let crashed = Wrong::Reading { signal: "crashes".to_owned(), measured_at: game.lab.runtime.now() };
+        game.correct(&crashed, PASSPHRASE).await?;
+        let refused = game.lab.act(&game.experiment, Verdict::Resume).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Conflict, "{refused}");
+        game.lab.poll_after(1).await?;
+        let gates = game.lab.runtime.experiments().show(&game.experiment).await?.gates;
+        let shown = game.lab.runtime.gates().show(&gates[0]).await?.context;
+        assert!(shown.recommendation.as_deref().is_some_and(|said| said.starts_with("kill")), "{shown:?}");
+        game.check(1).await
+    })
+    .await
 }

@@ -5,6 +5,7 @@ mod correct;
 mod messages;
 mod simulate;
 mod stats;
+mod unlock;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ pub use correct::{CorrectQuery, ForgetReading};
 pub use messages::{Messages, MessagesCommand};
 pub use simulate::{Mishaps as SimulateMishaps, Simulate};
 pub use stats::{Better, Stats, StatsAb, StatsPlan, StatsProof, StatsRecompute};
+pub use unlock::{Unlock, UnlockOrLocal};
 
 /// Declare an outcome, let agents propose and build, measure the result, and decide at gates that only you can end.
 #[derive(Debug, Parser)]
@@ -160,25 +162,6 @@ pub enum Command {
     /// List every error code with its exit code and meaning
     #[command(after_help = "EXAMPLES:\n  outcome-runtime errors\n  outcome-runtime errors --json")]
     Errors,
-}
-
-/// How a signature is unlocked.
-#[derive(Debug, Clone, Default, Args)]
-pub struct Unlock {
-    /// For scripts: read the passphrase (one line) from this file descriptor instead of the terminal
-    #[arg(long, value_name = "N")]
-    pub passphrase_fd: Option<u32>,
-}
-
-/// How a signature is unlocked, or done without.
-#[derive(Debug, Clone, Default, Args)]
-pub struct UnlockOrLocal {
-    /// The passphrase.
-    #[command(flatten)]
-    pub unlock: Unlock,
-    /// Act without your passphrase. The act stays labelled "local, unverified" (A2). Needs a terminal
-    #[arg(long, conflicts_with = "passphrase_fd")]
-    pub unverified: bool,
 }
 
 /// `init`.

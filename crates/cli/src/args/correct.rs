@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Unlock;
+use super::unlock::Unlock;
 
 /// `experiment correct-query`.
 #[derive(Debug, Args)]

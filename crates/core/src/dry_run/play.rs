@@ -185,7 +185,7 @@ impl<'a, R: Rng> Run<'a, R> {
     fn standing(&self, now: Timestamp) -> Standing<'_> {
         Standing {
             status: self.status,
-            is_on: true,
+            on_since: Some(at_days(0.0)),
             now,
             launched_at: Some(at_days(0.0)),
             duration_days: self.plan.n_days(),

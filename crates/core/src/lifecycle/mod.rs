@@ -18,7 +18,7 @@ pub use experiment::{
 pub use gate::{GateEvent, GateEventKind, GateRules, transition_gate};
 pub use outcome::{OUTCOME_TABLE, OutcomeEvent, OutcomeEventKind, OutcomeRow, transition_outcome};
 pub use policy::{
-    Failing, GateAdvice, PollFindings, Silence, Standing, asks_for_analysis, event_after_poll, may_go_on,
+    Failing, GateAdvice, PollFindings, Silence, Standing, asks_for_analysis, event_after_poll, is_danger, may_go_on,
     statistical_finding,
 };
 

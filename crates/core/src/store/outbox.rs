@@ -16,7 +16,7 @@ use crate::ids::{ExperimentId, MessageId, WorkspaceId};
 statements! {
     OUTBOX_INSERT = sql!(OutboxRow::INSERT, " ON CONFLICT (workspace_id, natural_key) DO NOTHING");
     OUTBOX_DUE = sql!("SELECT ", OutboxRow::COLUMNS, " FROM outbox
-        WHERE workspace_id = $1 AND delivered_at IS NULL AND next_attempt_at <= $2
+        WHERE workspace_id = $1 AND delivered_at IS NULL AND (next_attempt_at <= $2 OR next_attempt_at > $5)
             AND CASE WHEN kind = 'flag' THEN $3 ELSE NOT $3 END
         ORDER BY created_at, id LIMIT $4");
     OUTBOX_OPEN = sql!("SELECT ", OutboxRow::COLUMNS, " FROM outbox
@@ -143,16 +143,23 @@ impl Tx {
             .map(|_| ()))
     }
 
-    /// Messages that should be tried now, oldest first.
+    /// Messages that should be tried now, oldest first. A time after
+    /// `latest` was set by a clock that was wrong, and counts for nothing.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn outbox_due(&mut self, is_flag: bool, now: jiff::Timestamp, limit: i64) -> Result<Vec<QueuedMessage>> {
+    pub async fn outbox_due(
+        &mut self,
+        is_flag: bool,
+        (now, latest): (jiff::Timestamp, jiff::Timestamp),
+        limit: i64,
+    ) -> Result<Vec<QueuedMessage>> {
         let rows: Vec<OutboxRow> = on_db!(self, |c| sqlx::query_as(OUTBOX_DUE)
             .bind(self.workspace)
             .bind(Instant(now))
             .bind(is_flag)
             .bind(limit)
+            .bind(Instant(latest))
             .fetch_all(c)
             .await)?;
         Ok(rows.into_iter().map(QueuedMessage::from).collect())

@@ -7,6 +7,8 @@ use outcome_core::usecases::Polled;
 
 /// Rounds in a row from which polling counts as broken.
 const BROKEN: u64 = 3;
+/// Rounds in a row that another program kept from beginning, from which polling counts as held off.
+const HELD_OFF: u64 = 20;
 
 /// Polls so far.
 #[derive(Debug, Default)]
@@ -25,6 +27,8 @@ pub struct PollCounts {
     pub n_blind_in_a_row: u64,
     /// Rounds that another program kept from beginning.
     pub n_busy: u64,
+    /// The same without one since that began.
+    pub n_busy_in_a_row: u64,
     /// Rounds that only looked for danger, since the clock of this machine is not believed.
     pub n_clock_doubted: u64,
     /// Whether the latest was one of them.
@@ -48,8 +52,10 @@ impl PollRecord {
         counts.n_failed_in_a_row = 0;
         if polled.is_skipped {
             counts.n_busy += 1;
+            counts.n_busy_in_a_row += 1;
             return;
         }
+        counts.n_busy_in_a_row = 0;
         counts.is_clock_doubted = polled.clock_problem.is_some();
         counts.n_clock_doubted += u64::from(counts.is_clock_doubted);
         counts.n_source_failures += u64::try_from(polled.failures.len()).unwrap_or(u64::MAX);
@@ -78,6 +84,7 @@ impl PollCounts {
         let problems = [
             (self.n_failed_in_a_row >= BROKEN, "polls_failing"),
             (self.n_blind_in_a_row >= BROKEN, "nothing_readable"),
+            (self.n_busy_in_a_row >= HELD_OFF, "polls_held_off"),
             (self.is_clock_doubted, "clock_doubtful"),
         ];
         problems.into_iter().filter(|(is_so, _)| *is_so).map(|(_, word)| word).collect()

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::findings::{Failing, PollFindings, is_healthy};
+use super::findings::{Failing, PollFindings, Standing, is_healthy};
 use crate::domain::PauseCause;
 use crate::lifecycle::ExperimentEvent;
 use crate::stats::{Advice, Evaluated, HealthCode, HealthFinding, Recommendation};
@@ -27,6 +27,12 @@ pub fn statistical_finding(advice: &Advice, health: &[HealthFinding]) -> Option<
     }
 }
 
+/// Whether what was judged turns the flag off by itself: it speaks against the treatment, or cannot be true.
+#[must_use]
+pub fn is_danger(advice: &Advice, health: &[HealthFinding]) -> bool {
+    statistical_finding(advice, health).is_some() || impossible(health).is_some()
+}
+
 /// Whether nothing forbids to give more people the treatment: no danger, no proof that it is not worth it, and data that allow a
 /// claim.
 #[must_use]
@@ -36,7 +42,8 @@ pub fn may_go_on(advice: &Advice, health: &[HealthFinding]) -> bool {
 }
 
 /// The pause or kill that follows from what was found.
-pub(super) fn danger(found: &PollFindings<'_>, now: Timestamp) -> Option<ExperimentEvent> {
+pub(super) fn danger(found: &PollFindings<'_>, standing: &Standing<'_>) -> Option<ExperimentEvent> {
+    let now = standing.now;
     let pause = |cause, detail: &str| Some(ExperimentEvent::AutoPaused { cause, detail: detail.to_owned() });
     // The log must hold it: what was measured under a flag that had been moved is judged without a claim.
     if let Some(drift) = found.flag_drift {
@@ -57,6 +64,10 @@ pub(super) fn danger(found: &PollFindings<'_>, now: Timestamp) -> Option<Experim
         } else {
             pause(cause, &detail(cause, evaluated))
         };
+    }
+    if standing.on_since.is_some_and(|since| since > now) {
+        let detail = "the flag went on at an instant that is still to come: the clock was wrong then, and nothing since can be measured";
+        return pause(PauseCause::DataHealth, detail);
     }
     if let Some(failing) = found.failing.filter(|failing| is_over_limit(failing, now)) {
         return pause(PauseCause::QueryFailing, failing.detail);

@@ -34,8 +34,8 @@ text_enum! {
 pub struct Standing<'a> {
     /// Its status.
     pub status: ExperimentStatus,
-    /// Whether units get the treatment.
-    pub is_on: bool,
+    /// Since when units get the treatment with the present split; `None` while the flag is off.
+    pub on_since: Option<Timestamp>,
     /// Now.
     pub now: Timestamp,
     /// When it went live.
@@ -76,6 +76,11 @@ pub(super) fn is_healthy(health: &[HealthFinding]) -> bool {
 }
 
 impl Standing<'_> {
+    /// Whether units get the treatment.
+    pub(super) fn is_on(&self) -> bool {
+        self.on_since.is_some()
+    }
+
     pub(super) fn has_passed(&self, since: Timestamp, time: SignedDuration) -> bool {
         self.now.duration_since(since) >= time
     }

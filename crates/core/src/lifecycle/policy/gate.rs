@@ -88,7 +88,9 @@ pub(super) fn reconsider(found: &PollFindings<'_>, standing: &Standing<'_>) -> O
     let finding = statistical_finding(&evaluated.advice, &evaluated.health);
     let now = GateAdvice::of(Some((&evaluated.advice, &evaluated.health)), Some(finding.unwrap_or(PauseCause::Manual)));
     let is_changed = (now == GateAdvice::Resume) != (shown == GateAdvice::Resume);
-    (is_changed && standing.has_passed(opened_at, REJUDGED_EVERY)).then(|| ExperimentEvent::Rejudged {
+    // A finding that is back is said at once: nobody resumes on a gate that does not know it.
+    let is_back = shown == GateAdvice::Resume;
+    (is_changed && (is_back || standing.has_passed(opened_at, REJUDGED_EVERY))).then(|| ExperimentEvent::Rejudged {
         reason: format!("changed since the gate opened: {}", evaluated.advice.reason),
     })
 }

@@ -17,21 +17,21 @@ use super::ExperimentEvent;
 use crate::domain::ExperimentStatus;
 
 pub use claim::asks_for_analysis;
-pub use danger::{may_go_on, statistical_finding};
+pub use danger::{is_danger, may_go_on, statistical_finding};
 pub use findings::{Failing, GateAdvice, PollFindings, Standing};
 pub use silence::Silence;
 
 /// The event that follows from a poll, if any. What speaks against the experiment comes before what speaks for it.
 #[must_use]
 pub fn event_after_poll(found: &PollFindings<'_>, standing: &Standing<'_>) -> Option<ExperimentEvent> {
-    if standing.is_on
-        && let Some(event) = danger::danger(found, standing.now)
+    if standing.is_on()
+        && let Some(event) = danger::danger(found, standing)
     {
         return Some(event);
     }
     match standing.status {
         status if status.is_live() => claim::claim(found, standing),
-        status if status.is_waiting() && standing.is_on => gate::rejudge(found, standing),
+        status if status.is_waiting() => gate::rejudge(found, standing),
         ExperimentStatus::Paused => gate::reconsider(found, standing),
         _ => None,
     }

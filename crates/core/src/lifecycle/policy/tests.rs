@@ -49,7 +49,7 @@ fn of(evaluated: &Evaluated) -> PollFindings<'_> {
 fn standing(status: ExperimentStatus) -> Standing<'static> {
     Standing {
         status,
-        is_on: true,
+        on_since: Some(day(0)),
         now: day(10),
         launched_at: Some(day(0)),
         duration_days: 28,
@@ -61,6 +61,13 @@ fn standing(status: ExperimentStatus) -> Standing<'static> {
         analyses: &[],
         gate: Some((GateAdvice::Ship, day(1))),
     }
+}
+
+#[test]
+fn a_flag_that_went_on_in_the_future_goes_off() {
+    let standing = Standing { on_since: Some(day(40)), ..standing(ExperimentStatus::Running) };
+    let event = event_after_poll(&PollFindings::default(), &standing);
+    assert!(matches!(event, Some(ExperimentEvent::AutoPaused { cause: PauseCause::DataHealth, .. })), "{event:?}");
 }
 
 fn day(n: i64) -> Timestamp {
@@ -159,7 +166,7 @@ fn in_every_state_with_the_flag_on_every_danger_turns_it_off_under_every_hold() 
                 assert!(effects.contains(&Effect::Notify), "{what}");
                 assert_eq!(effects.contains(&Effect::SupersedeGates), status.is_waiting(), "{what}");
                 // With the flag off there is nothing left to turn off.
-                let off = Standing { is_on: false, ..standing(status) };
+                let off = Standing { on_since: None, ..standing(status) };
                 let after = event_after_poll(&found, &off);
                 assert!(!matches!(after, Some(ExperimentEvent::AutoPaused { .. })), "{what}: {after:?}");
             }
@@ -347,7 +354,7 @@ fn an_open_gate_is_replaced_when_its_recommendation_does_not_hold_any_more() {
     let fresh = Standing { gate: Some((GateAdvice::Ship, day(10))), ..waiting };
     assert_eq!(event(Recommendation::Continue, &fresh), None, "at most once a day");
     assert!(event(Recommendation::KillHarm, &fresh).is_some(), "danger does not wait");
-    let concluded = Standing { is_on: false, ..waiting };
+    let concluded = Standing { on_since: None, ..waiting };
     assert_eq!(event(Recommendation::Continue, &concluded), None, "what was concluded stays as it was");
 }
 
@@ -365,7 +372,8 @@ fn a_ship_gate_falls_with_the_success_it_rests_on_and_an_overruled_one_does_not(
 
 #[test]
 fn a_correction_that_removes_a_finding_recommends_to_resume() {
-    let paused = |advice| Standing { is_on: false, gate: Some((advice, day(1))), ..standing(ExperimentStatus::Paused) };
+    let paused =
+        |advice| Standing { on_since: None, gate: Some((advice, day(1))), ..standing(ExperimentStatus::Paused) };
     let event = |recommendation, advice| event_after_poll(&of(&result(recommendation)), &paused(advice));
     assert_eq!(event(Recommendation::KillHarm, GateAdvice::Kill), None);
     assert!(matches!(event(Recommendation::Continue, GateAdvice::Kill), Some(ExperimentEvent::Rejudged { .. })));

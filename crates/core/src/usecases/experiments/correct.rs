@@ -18,6 +18,7 @@ use crate::lifecycle::{ExperimentEvent, shown_correction};
 use crate::principal::Principal;
 use crate::store::{Instant, SignalHealth, StoredReading, Tx};
 use crate::usecases::Runtime;
+use crate::usecases::kernel::clock_look::must_be_believed;
 use crate::usecases::kernel::decision::{check_words, note_refused_decision, require, sign};
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::experiment_step::experiment_step;
@@ -148,6 +149,7 @@ async fn try_correct(runtime: &Runtime, request: &CorrectRequest) -> Result<Corr
             Error::new(Code::InvalidInput, "a correction needs a reason").hint("say what was wrong: --note WHY")
         );
     }
+    must_be_believed(runtime, verdict).await?;
     let wrong = wrong_of(&request.correction);
     let shown = Experiments(runtime).correction(&request.experiment, &wrong).await?;
     let signer = signer(runtime, request.member.as_deref(), &request.unlock).await?;

@@ -1,22 +1,27 @@
 //! A human decides: the only way in which a gate ends other than by being superseded.
 
+use jiff::Timestamp;
+
 use super::Gates;
 use super::decided::Decided;
 use super::launch::{LaunchQueries, check_launch_queries, launch_drift, void_launch, void_reason};
 use super::view::GateView;
 use crate::audit::EventKind;
-use crate::domain::{ContextPackage, DecisionSubject, Experiment, Gate, GateType, Surface, Verdict};
+use crate::domain::{ContextPackage, DecisionSubject, Experiment, Gate, GateType, Outcome, Surface, Verdict};
 use crate::error::{Code, Error, Result};
 use crate::identity::VerifiedDecision;
 use crate::lifecycle::{ExperimentEvent, GateEvent, GateRules};
+use crate::present::instant;
 use crate::principal::Principal;
 use crate::store::Tx;
 use crate::usecases::Runtime;
+use crate::usecases::kernel::clock_look::must_be_believed;
 use crate::usecases::kernel::decision::{check_words, note_refused_decision, sign};
 use crate::usecases::kernel::experiment_step::experiment_step;
 use crate::usecases::kernel::gate_context::{conflicts, may_spread};
 use crate::usecases::kernel::gate_step::gate_step;
 use crate::usecases::kernel::lookup::{gate_named, outcome_of};
+use crate::usecases::kernel::read_again::must_be_read_again;
 use crate::usecases::kernel::step_context::StepContext;
 use crate::usecases::kernel::unlock::{Unlock, signer};
 use crate::usecases::kernel::workspace_file::repo;
@@ -86,6 +91,7 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
         .hint(format!("it takes {}", valid.join(", "))));
     }
     check_words(&request.conditions, request.note.as_deref(), request.verdict)?;
+    must_be_believed(runtime, request.verdict).await?;
     let signer = signer(runtime, request.member.as_deref(), &request.unlock).await?;
     let is_launch = gate.gate_type == GateType::LaunchApproval && !request.verdict.is_negative();
     let tried = if is_launch { check_launch_queries(runtime, gate).await? } else { LaunchQueries::default() };
@@ -132,17 +138,41 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
     })
 }
 
-/// Nobody gives a treatment to more people while harm, a breach or bad data is present.
-fn check_spread(experiment: &Experiment, gate_type: GateType, verdict: Verdict) -> Result<()> {
+/// Whether the decision gives the treatment to people because of a result.
+fn gives_treatment(gate_type: GateType, verdict: Verdict) -> bool {
+    let is_about_result =
+        matches!(gate_type, GateType::AnalysisReview | GateType::ScaleApproval | GateType::ShipApproval);
+    is_about_result && !verdict.is_negative()
+}
+
+/// Nobody gives a treatment to more people while harm, a breach or bad data is present, nor on what was read long ago.
+fn check_spread(
+    experiment: &Experiment,
+    outcome: &Outcome,
+    gate_type: GateType,
+    verdict: Verdict,
+    now: Timestamp,
+) -> Result<()> {
     let spreads = match gate_type {
         GateType::AnalysisReview => matches!(verdict, Verdict::Ship | Verdict::Scale),
         GateType::ScaleApproval | GateType::ShipApproval => !verdict.is_negative(),
         GateType::PortfolioReview | GateType::LaunchApproval | GateType::Escalation => false,
     };
-    if !spreads || may_spread(experiment) {
+    if !spreads {
         return Ok(());
     }
     let result = experiment.current_result.as_ref().and_then(|result| result.read().ok());
+    let limit = outcome.spec.staleness;
+    let read_at = result.and_then(|result| result.polled_at);
+    if let Some(read_at) = read_at.filter(|at| now.duration_since(*at) > limit.get()) {
+        let message = format!("`{}` was read for the last time at {}", experiment.slug, instant(read_at));
+        return Err(Error::new(Code::Conflict, message).hint(format!(
+            "that is longer ago than `staleness` ({limit}): run `outcome-runtime poll --all`, and look at what it finds"
+        )));
+    }
+    if may_spread(experiment) {
+        return Ok(());
+    }
     let reason = result.map_or("its result cannot be read", |result| result.advice.reason.as_str());
     Err(Error::new(Code::Conflict, format!("`{}` must not reach more people now: {reason}", experiment.slug))
         .hint("run `outcome-runtime poll`: the gate is then replaced by one that shows what was found"))
@@ -164,7 +194,10 @@ async fn follow_decision(
     }
     let outcome = outcome_of(tx, &experiment).await?;
     let verdict = decision.get().verdict;
-    check_spread(&experiment, gate.gate_type, verdict)?;
+    if gives_treatment(gate.gate_type, verdict) {
+        must_be_read_again(tx, &experiment).await?;
+    }
+    check_spread(&experiment, &outcome, gate.gate_type, verdict, runtime.now())?;
     if !verdict.is_negative() && gate.gate_type == GateType::LaunchApproval {
         // Two that wait for their launch do not block each other: the first that is approved wins.
         let conflicts = conflicts(tx, &experiment, |other| other.state.status.is_polled()).await?;

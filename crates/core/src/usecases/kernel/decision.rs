@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::clock_look::must_be_believed;
 use super::digest::digest;
 use super::event::record_refusal;
 use super::keyring::keyring;
@@ -56,6 +57,7 @@ pub(in crate::usecases) async fn sign_for_outcome(
     unlock: &Unlock,
     needed: Assurance,
 ) -> Result<(VerifiedDecision, Principal)> {
+    must_be_believed(runtime, verdict).await?;
     let signer = match signer(runtime, member, unlock).await {
         Ok(signer) => signer,
         Err(error) => {

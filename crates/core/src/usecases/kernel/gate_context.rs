@@ -124,7 +124,8 @@ pub(in crate::usecases) fn may_spread(experiment: &Experiment) -> bool {
         return false;
     }
     match experiment.current_result.as_ref().map(Stored::read) {
-        None => true,
+        // Nobody gives a treatment to more people on no figures at all.
+        None => false,
         Some(Ok(result)) => may_go_on(&result.advice, &result.health),
         Some(Err(_)) => false,
     }

@@ -373,7 +373,8 @@ impl Signals<'_> {
 
     /// The end of the primary signal's windows, which identifies a poll; `None` where nothing was read of it.
     ///
-    /// A source that is asked is asked about every phase that began, also one in which nobody has been seen yet.
+    /// A source that is asked is asked about every phase that began, up to its own clock, also about one in which nobody has been seen
+    /// yet; of that no reading is stored.
     fn as_of(&self, primary: &str, polled_at: Timestamp) -> Option<Timestamp> {
         let mut ends: BTreeMap<i32, Timestamp> = BTreeMap::new();
         let mut is_asked = false;
@@ -384,7 +385,9 @@ impl Signals<'_> {
         }
         if is_asked {
             let begun = self.history.allocation.iter().filter(|phase| phase.started_at.0 < polled_at);
-            return begun.map(|phase| phase.ended_at.map_or(polled_at, |ended| ended.0.min(polled_at))).max();
+            let without_units =
+                |phase: &AllocationPhase| phase.ended_at.map_or(polled_at, |ended| ended.0.min(polled_at));
+            return begun.map(|phase| ends.get(&phase.phase).copied().unwrap_or_else(|| without_units(phase))).max();
         }
         ends.into_values().max()
     }

@@ -10,6 +10,7 @@
 pub(super) mod budget;
 pub(super) mod check;
 pub(super) mod clock_doubt;
+pub(super) mod clock_look;
 pub(super) mod decision;
 pub(super) mod digest;
 pub(super) mod dry_run;
@@ -33,6 +34,7 @@ pub(super) mod outcome_step;
 pub(super) mod phases;
 pub(super) mod proposal;
 pub(super) mod query_check;
+pub(super) mod read_again;
 pub(super) mod scale;
 pub(super) mod signal_problem;
 pub(super) mod step_context;

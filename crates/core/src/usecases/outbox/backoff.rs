@@ -24,6 +24,11 @@ pub(super) fn notice_wait(tries: i64, random: u8, asked: Option<SignedDuration>)
     asked.map_or(wait, |asked| wait.max(asked.min(LONGEST_ASKED)))
 }
 
+/// A message that waits longer than this was put off by a clock that was wrong.
+pub(super) fn longest_wait(is_flag: bool) -> SignedDuration {
+    if is_flag { FLAG_ON.1.saturating_mul(2) } else { LONGEST_ASKED.saturating_mul(2) }
+}
+
 /// The wait after this many tries of a flag.
 pub(super) fn flag_wait(tries: i64, random: u8, treatment_pct: u8) -> SignedDuration {
     wait(if treatment_pct == 0 { FLAG_OFF } else { FLAG_ON }, tries, random)

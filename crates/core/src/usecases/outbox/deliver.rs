@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Outbox;
-use super::backoff::{flag_wait, notice_wait};
+use super::backoff::{flag_wait, longest_wait, notice_wait};
 use super::channels::{Channels, Told};
 use super::stuck;
 use crate::audit::EventKind;
@@ -57,7 +57,8 @@ impl Outbox<'_> {
 
     async fn deliver_kind(self, wanted: MessageKind) -> Result<Vec<Delivered>> {
         let mut tx = self.0.read().await?;
-        let due = tx.outbox_due(wanted == MessageKind::Flag, self.0.now(), 100).await?;
+        let (is_flag, now) = (wanted == MessageKind::Flag, self.0.now());
+        let due = tx.outbox_due(is_flag, (now, after(now, longest_wait(is_flag))), 100).await?;
         drop(tx);
         let channels = Channels::new();
         let mut done = Vec::new();

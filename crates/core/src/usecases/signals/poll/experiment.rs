@@ -19,9 +19,9 @@ use super::sources::{Job, gather};
 use super::store::{log_readings, store_readings};
 use crate::config::Config;
 use crate::domain::{Experiment, ExperimentStatus};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluation::{Judged, Poll, evaluate_guards, evaluate_poll, evaluate_series, is_restated};
-use crate::lifecycle::statistical_finding;
+use crate::lifecycle::{is_danger, statistical_finding};
 use crate::stats::{Blocks, RunningState};
 use crate::store::Tx;
 use crate::usecases::Runtime;
@@ -62,10 +62,15 @@ enum Basis {
     Constraints,
 }
 
-/// Asks the sources of an experiment. Nothing is written here.
+/// Asks the sources of an experiment, until now or another instant. Nothing is written here.
 #[tracing::instrument(level = "debug", name = "poll.ask", skip_all, fields(experiment = %job.experiment.slug))]
-pub(super) async fn ask_experiment(runtime: &Runtime, config: &Arc<Config>, job: Arc<Job>) -> Result<Asked> {
-    let now = runtime.now();
+pub(super) async fn ask_experiment(
+    runtime: &Runtime,
+    config: &Arc<Config>,
+    job: Arc<Job>,
+    until: Option<Timestamp>,
+) -> Result<Asked> {
+    let now = until.unwrap_or_else(|| runtime.now());
     let gathered = gather(runtime, config, &job, now).await?;
     let reread = reread(runtime, config, &job, &gathered, now).await?;
     Ok(Asked { job, gathered, reread, now })
@@ -139,8 +144,15 @@ pub(super) async fn take_experiment(
 /// Only turns the flag off where what the sources said shows danger. Nothing of what was read is kept: it was read by a clock that is
 /// not believed.
 #[tracing::instrument(level = "debug", name = "poll.danger", skip_all, fields(experiment = %asked.job.experiment.slug))]
-pub(super) async fn take_danger(runtime: &Runtime, lease: &Lease, asked: Asked) -> Result<PolledExperiment> {
+pub(super) async fn take_danger(
+    runtime: &Runtime,
+    lease: &Lease,
+    asked: Asked,
+    failures: &mut Vec<String>,
+) -> Result<PolledExperiment> {
     let Asked { job, gathered, now, .. } = asked;
+    let failed = |(signal, error): &(String, Error)| format!("`{signal}` of `{}`: {error}", job.experiment.slug);
+    failures.extend(gathered.failures.iter().map(failed));
     let Job { outcome, plan, .. } = &*job;
     let mut tx = write_leased(runtime, lease).await?;
     let mut experiment = experiment_named(&mut tx, &job.experiment.id.to_string()).await?;
@@ -152,8 +164,7 @@ pub(super) async fn take_danger(runtime: &Runtime, lease: &Lease, asked: Asked) 
     let poll = gathered.poll(plan, experiment.launched_at.unwrap_or(now), now);
     let previous = running_of(&experiment)?.cloned();
     let judged = judge(&job, &gathered, poll.as_ref(), previous.as_ref(), now)?.map(|(judged, _)| judged);
-    let danger =
-        judged.filter(|Judged { evaluated, .. }| statistical_finding(&evaluated.advice, &evaluated.health).is_some());
+    let danger = judged.filter(|Judged { evaluated, .. }| is_danger(&evaluated.advice, &evaluated.health));
     if danger.is_some() || gathered.drift.is_some() {
         let found = Found {
             drift: gathered.drift.as_deref(),

@@ -64,10 +64,23 @@ impl Gathered {
     pub(super) fn poll(&self, plan: &Plan, launched_at: Timestamp, now: Timestamp) -> Option<Poll> {
         let as_of = match &self.primary {
             Some(Primary::Weekly(_)) => now,
-            Some(Primary::ByVariant(readings)) => readings.iter().map(|(_, reading)| reading.window.to).max()?,
+            Some(Primary::ByVariant(readings)) => {
+                readings.iter().map(|(phase, reading)| self.end(*phase, reading, now)).max()?
+            }
             None => return None,
         };
         Some(Poll { as_of, ..self.guards_alone(plan, launched_at, now) })
+    }
+
+    /// Until when a reading of a phase counts. One without a unit is not stored, so its end must follow from the phase alone; of the
+    /// others it is what the source was asked for, which is up to its own clock.
+    fn end(&self, phase: i32, reading: &Reading<Vec<VariantReading>>, now: Timestamp) -> Timestamp {
+        let ended = self.phases.iter().find(|known| known.phase == phase).and_then(|known| known.ended_at);
+        match (reading.data.is_empty(), ended) {
+            (false, _) => reading.window.to,
+            (true, Some(ended)) => ended.0.min(now),
+            (true, None) => now,
+        }
     }
 
     /// The same with whatever was read.

@@ -1,6 +1,5 @@
 //! One round of reading and judging, in parts: the sources are asked, readings stored, health kept, the policy followed.
 
-mod clock;
 mod correction;
 mod experiment;
 mod flag_off;

@@ -20,7 +20,7 @@ use crate::principal::Principal;
 use crate::store::{AllocationPhase, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::experiment_step::experiment_step;
-use crate::usecases::kernel::phases::{is_on, step_began_at};
+use crate::usecases::kernel::phases::{is_on, on_since, step_began_at};
 use crate::usecases::kernel::step_context::StepContext;
 
 /// What one poll found.
@@ -99,7 +99,7 @@ async fn next_event(
     let measurement = &plan.hypothesis.measurement;
     let standing = Standing {
         status,
-        is_on: is_on(phases),
+        on_since: on_since(phases),
         now: runtime.now(),
         launched_at: experiment.launched_at,
         duration_days: measurement.duration_days,
@@ -129,7 +129,8 @@ async fn open_gate(tx: &mut Tx, experiment: &Experiment) -> Result<Option<(GateA
         facts.and_then(|facts| Nullable::of(facts.result.as_ref())).and_then(|result| Stored::read(result).ok());
     let pause = facts.and_then(|facts| Nullable::of(facts.pause.as_ref())).map(|pause| pause.cause);
     let advice = GateAdvice::of(result.map(|result| (&result.advice, result.health.as_slice())), pause);
-    Ok(Some((advice, gate.created_at)))
+    // One without figures has waited long enough as soon as there are some.
+    Ok(Some((advice, if result.is_some() { gate.created_at } else { Timestamp::MIN })))
 }
 
 /// The analyses that were due since the experiment was last resumed, newest first.

@@ -7,13 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::clock;
 use super::experiment::{Asked, PolledExperiment, ask_experiment, take_danger, take_experiment};
 use super::flag_off::check_off;
 use super::health::Due;
@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::domain::{Experiment, Outcome, OutcomeStatus};
 use crate::error::{Code, Error, Result, error_chain};
 use crate::usecases::Runtime;
+use crate::usecases::kernel::clock_look::look;
 use crate::usecases::kernel::history::plan_of;
 use crate::usecases::kernel::lease::{Lease, is_lost, release_poll_lease, take_poll_lease};
 use crate::usecases::kernel::lookup::outcome_named;
@@ -111,6 +112,8 @@ struct Round<'r> {
     clocks: SourceClocks,
     /// The clock is not believed: nothing is scheduled, kept or claimed, only danger is looked for.
     is_doubtful: bool,
+    /// Until when danger is looked for then.
+    until: Option<Timestamp>,
     /// Levels of outcomes that were read, and wait for others to be stored together.
     levels: Levels<'r>,
     done: Polled,
@@ -125,8 +128,10 @@ impl Polled {
 
 #[tracing::instrument(level = "debug", name = "poll.round", skip_all, fields(is_forced = request.is_forced))]
 async fn poll_round(runtime: &Runtime, lease: &Lease, request: &PollRequest) -> Result<Polled> {
-    let found = clock::look(runtime, request.is_clock_right).await?;
+    let found = look(runtime, request.is_clock_right).await?;
     let shifted = found.as_ref().map(|found| runtime.showing(found.now));
+    // The later of two clocks: danger that the other one does not know yet is seen.
+    let until = found.as_ref().map(|found| found.now.max(runtime.now()));
     let runtime = shifted.as_ref().unwrap_or(runtime);
     let mut tx = runtime.read().await?;
     let outcomes = match &request.outcome {
@@ -142,6 +147,7 @@ async fn poll_round(runtime: &Runtime, lease: &Lease, request: &PollRequest) -> 
         due: Due::now(runtime, request.is_forced || found.is_some()).await?,
         clocks: clocks.clone(),
         is_doubtful: found.is_some(),
+        until,
         levels: Levels::new(runtime, lease, clocks),
         done: Polled { clock_problem: found.map(|found| found.in_words()), ..Polled::default() },
     };
@@ -231,10 +237,10 @@ async fn poll_experiments(round: &mut Round<'_>, outcomes: &[Outcome]) -> Result
     let mut asking = JoinSet::new();
     for (position, job) in jobs.iter().enumerate() {
         let (runtime, config, job) = (round.runtime.clone(), Arc::clone(&config), Arc::clone(job));
-        let limit = Arc::clone(&limit);
+        let (limit, until) = (Arc::clone(&limit), round.until);
         asking.spawn(async move {
             let _permit = limit.acquire_owned().await;
-            (position, ask_experiment(&runtime, &config, job).await)
+            (position, ask_experiment(&runtime, &config, job, until).await)
         });
     }
     let mut polled = Vec::new();
@@ -250,7 +256,8 @@ async fn poll_experiments(round: &mut Round<'_>, outcomes: &[Outcome]) -> Result
     Ok(())
 }
 
-/// The experiments that are due. Those that wait with their flag off are left as they are.
+/// The experiments that are due. Those that wait with their flag off are left as they are, once there is a result: a correction can
+/// take it away.
 async fn due_experiments(round: &mut Round<'_>, outcomes: &[Outcome]) -> Result<Vec<Arc<Job>>> {
     let mut jobs = Vec::new();
     for outcome in outcomes.iter().filter(|outcome| outcome.state.status != OutcomeStatus::Draft) {
@@ -258,7 +265,8 @@ async fn due_experiments(round: &mut Round<'_>, outcomes: &[Outcome]) -> Result<
         let open = tx.experiment_list_under_way(Some(outcome.id)).await?;
         for experiment in open.into_iter().filter(|experiment| experiment.state.status.is_polled()) {
             let phases = tx.phase_list(experiment.id).await?;
-            if !is_on(&phases) && (experiment.state.status.is_waiting() || round.is_doubtful) {
+            let is_frozen = experiment.state.status.is_waiting() && experiment.current_result.is_some();
+            if !is_on(&phases) && (is_frozen || round.is_doubtful) {
                 continue;
             }
             match plan_of(&experiment) {
@@ -285,7 +293,9 @@ async fn take(
 ) -> Result<Option<PolledExperiment>> {
     let Experiment { slug, state, .. } = &job.experiment;
     let taken = match asked {
-        Ok(asked) if round.is_doubtful => take_danger(round.runtime, round.lease, asked).await,
+        Ok(asked) if round.is_doubtful => {
+            take_danger(round.runtime, round.lease, asked, &mut round.done.failures).await
+        }
         Ok(asked) => take_experiment(round.runtime, round.lease, config, asked, &mut round.done.failures).await,
         Err(error) => Err(error),
     };

@@ -6,13 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::clock_doubt::{ClockDoubt, Tick, Witnesses, doubt};
+use super::workspace_file::{config, is_pushed, source};
 use crate::clock::Uptime;
-use crate::domain::{Message, MessageKey, Notice};
-use crate::error::Result;
+use crate::domain::{Message, MessageKey, Notice, Verdict};
+use crate::error::{Code, Error, Result};
 use crate::store::{Instant, MachineClock, Tx};
 use crate::usecases::Runtime;
-use crate::usecases::kernel::clock_doubt::{ClockDoubt, Tick, Witnesses, doubt};
-use crate::usecases::kernel::workspace_file::{config, is_pushed, source};
 
 /// How long the sources may take to say what time it is.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -24,7 +24,7 @@ const KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 const NO_NAME: &str = "unknown";
 
 /// Whether the clock is not to be believed. `is_right`: a person says that it is.
-pub(super) async fn look(runtime: &Runtime, is_right: bool) -> Result<Option<ClockDoubt>> {
+pub(in crate::usecases) async fn look(runtime: &Runtime, is_right: bool) -> Result<Option<ClockDoubt>> {
     let uptime = runtime.clock.uptime();
     let boot = uptime.as_ref().map_or(NO_NAME, |uptime| uptime.boot.as_str());
     let mut tx = runtime.read().await?;
@@ -33,6 +33,23 @@ pub(super) async fn look(runtime: &Runtime, is_right: bool) -> Result<Option<Clo
     drop(tx);
     keep(runtime, kept, uptime.as_ref(), found.as_ref()).await?;
     Ok(found)
+}
+
+/// What turns something on is not signed by a clock that is not believed: the time since then would be wrong. What turns something
+/// off always is.
+///
+/// # Errors
+/// [`Code::ClockDoubtful`].
+pub(in crate::usecases) async fn must_be_believed(runtime: &Runtime, verdict: Verdict) -> Result<()> {
+    if verdict.is_negative() {
+        return Ok(());
+    }
+    match look(runtime, false).await? {
+        None => Ok(()),
+        Some(doubt) => Err(Error::new(Code::ClockDoubtful, format!("`{verdict}` was not signed: {}", doubt.reason)).hint(
+            "put the clock right and try again; where it is right, say so with `outcome-runtime poll --clock-is-right` first",
+        )),
+    }
 }
 
 async fn held_against(

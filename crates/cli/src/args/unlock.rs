@@ -1,0 +1,22 @@
+//! How an act is signed.
+
+use clap::Args;
+
+/// How a signature is unlocked.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Unlock {
+    /// For scripts: read the passphrase (one line) from this file descriptor instead of the terminal
+    #[arg(long, value_name = "N")]
+    pub passphrase_fd: Option<u32>,
+}
+
+/// How a signature is unlocked, or done without.
+#[derive(Debug, Clone, Default, Args)]
+pub struct UnlockOrLocal {
+    /// The passphrase.
+    #[command(flatten)]
+    pub unlock: Unlock,
+    /// Act without your passphrase. The act stays labelled "local, unverified" (A2). Needs a terminal
+    #[arg(long, conflicts_with = "passphrase_fd")]
+    pub unverified: bool,
+}
