@@ -65,6 +65,10 @@ pub struct ExperimentLine {
     pub effect: Option<f64>,
     /// The interval that decides, with its levels.
     pub interval: Option<ShownInterval>,
+    /// Lower end of the two-sided confidence sequence of the estimate, which is not shown beside `interval`.
+    pub ci_lower: Option<f64>,
+    /// Its upper end.
+    pub ci_upper: Option<f64>,
     /// A p-value for success and one for harm, valid at any time.
     pub p: Option<SidedP>,
     /// Running two-sided p-value of the estimate, valid at any time.
@@ -362,6 +366,8 @@ fn experiment_line(experiment: ExperimentGlance, direction: Direction) -> Experi
         pause_cause: experiment.state.pause.as_ref().map(|pause| pause.cause),
         effect: result.filter(|result| !result.has_drifted()).and_then(|result| result.effect),
         interval: result.and_then(|result| result.shown_interval(direction)),
+        ci_lower: result.and_then(|result| result.ci?.lower),
+        ci_upper: result.and_then(|result| result.ci?.upper),
         p: result.and_then(|result| result.sided_p(direction, experiment.success_threshold)),
         p_value: result.map(|result| result.p_running),
         e_value: result.and_then(|result| result.e_value),
