@@ -187,10 +187,12 @@ fn choice(verdict: Verdict, chosen: Option<Verdict>) -> Choice {
         }
         Verdict::Reject => ("Reject", "Do not continue."),
         Verdict::Rework => ("Send back for rework", "The builder changes the build and reports it again."),
-        Verdict::Extend => ("Extend", "Keep measuring with the current split."),
+        Verdict::Extend => {
+            ("Extend", "Keep measuring with the current split. A flag that was turned off goes on again.")
+        }
         Verdict::Scale => ("Scale", "Go to the next rollout step."),
         Verdict::Ship => ("Ship", "Open the gate that approves shipping to everyone."),
-        Verdict::Iterate => ("Iterate", "End this experiment and draft a successor."),
+        Verdict::Iterate => ("Iterate", "Turn the flag off, end this experiment and draft a successor."),
         Verdict::Kill => ("Kill", "Turn the flag off and end the experiment. The learning is kept."),
         Verdict::Pause => ("Pause", "Turn the flag off until someone resumes the experiment."),
         Verdict::Resume => ("Resume", "Turn the flag on again, at its previous share."),
