@@ -196,6 +196,7 @@ impl<'a, R: Rng> Run<'a, R> {
             is_last_step: true,
             analyses: &self.analyses,
             gate: self.gate,
+            is_gate_empty: false,
         }
     }
 

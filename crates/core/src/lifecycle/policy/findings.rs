@@ -57,6 +57,8 @@ pub struct Standing<'a> {
     pub analyses: &'a [(AnalysisCause, Timestamp)],
     /// What the open gate about the result recommends, and since when.
     pub gate: Option<(GateAdvice, Timestamp)>,
+    /// Whether that gate shows no figures, so that it is replaced as soon as there are some.
+    pub is_gate_empty: bool,
 }
 
 /// A signal that cannot be read.

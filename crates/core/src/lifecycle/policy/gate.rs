@@ -70,7 +70,8 @@ pub(super) fn rejudge(found: &PollFindings<'_>, standing: &Standing<'_>) -> Opti
         }
         _ => now != shown,
     };
-    if !is_changed || !standing.has_passed(opened_at, REJUDGED_EVERY) {
+    let is_time = standing.is_gate_empty || (is_changed && standing.has_passed(opened_at, REJUDGED_EVERY));
+    if !is_time {
         return None;
     }
     let reason = format!("changed since the gate opened: {}", evaluated.advice.reason);

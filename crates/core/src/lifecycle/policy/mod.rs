@@ -31,7 +31,7 @@ pub fn event_after_poll(found: &PollFindings<'_>, standing: &Standing<'_>) -> Op
     }
     match standing.status {
         status if status.is_live() => claim::claim(found, standing),
-        status if status.is_waiting() => gate::rejudge(found, standing),
+        status if status.is_waiting() && (standing.is_on() || standing.is_gate_empty) => gate::rejudge(found, standing),
         ExperimentStatus::Paused => gate::reconsider(found, standing),
         _ => None,
     }

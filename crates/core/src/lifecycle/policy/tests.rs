@@ -60,6 +60,7 @@ fn standing(status: ExperimentStatus) -> Standing<'static> {
         is_last_step: false,
         analyses: &[],
         gate: Some((GateAdvice::Ship, day(1))),
+        is_gate_empty: false,
     }
 }
 
@@ -356,6 +357,8 @@ fn an_open_gate_is_replaced_when_its_recommendation_does_not_hold_any_more() {
     assert!(event(Recommendation::KillHarm, &fresh).is_some(), "danger does not wait");
     let concluded = Standing { on_since: None, ..waiting };
     assert_eq!(event(Recommendation::Continue, &concluded), None, "what was concluded stays as it was");
+    let empty = Standing { is_gate_empty: true, ..concluded };
+    assert!(event(Recommendation::Continue, &empty).is_some(), "a gate without figures gets them");
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub(super) fn section(facts: &Facts) -> Section {
     let mut section = Section::new("Plan and thresholds");
     let Some(plan) = &facts.plan else { return section };
     section.intro = Some(
-        "Thresholds are absolute differences from the control; positive means better. The plan is frozen at launch."
+        "Thresholds are absolute differences from the control; positive means better. The plan is frozen at launch; only a signed correction changes it."
             .to_owned(),
     );
     section.text("Design", Some(words(plan.design.as_str())));

@@ -96,6 +96,7 @@ async fn next_event(
     });
     let analyses = if asks { analyses(tx, experiment).await? } else { Vec::new() };
     let is_judged_again = status.is_waiting() || status == ExperimentStatus::Paused;
+    let gate = if is_judged_again { open_gate(tx, experiment).await? } else { None };
     let measurement = &plan.hypothesis.measurement;
     let standing = Standing {
         status,
@@ -109,13 +110,23 @@ async fn next_event(
         step_began_at: step_began_at(phases),
         is_last_step: experiment.state.step + 1 >= experiment.state.n_steps,
         analyses: &analyses,
-        gate: if is_judged_again { open_gate(tx, experiment).await? } else { None },
+        gate: gate.as_ref().map(|gate| (gate.advice, gate.opened_at)),
+        is_gate_empty: gate.as_ref().is_some_and(|gate| gate.is_empty),
     };
     Ok(event_after_poll(found, &standing))
 }
 
-/// What the open gate about the result recommends, from the facts that it shows, and since when.
-async fn open_gate(tx: &mut Tx, experiment: &Experiment) -> Result<Option<(GateAdvice, Timestamp)>> {
+/// The open gate about the result.
+struct OpenGate {
+    /// What it recommends, from the facts that it shows.
+    advice: GateAdvice,
+    opened_at: Timestamp,
+    /// It shows no figures.
+    is_empty: bool,
+}
+
+/// The open gate about the result, if there is one.
+async fn open_gate(tx: &mut Tx, experiment: &Experiment) -> Result<Option<OpenGate>> {
     let open = tx.gate_list_open().await?;
     let about_result = |gate: &Gate| {
         gate.experiment == Some(experiment.id)
@@ -129,8 +140,7 @@ async fn open_gate(tx: &mut Tx, experiment: &Experiment) -> Result<Option<(GateA
         facts.and_then(|facts| Nullable::of(facts.result.as_ref())).and_then(|result| Stored::read(result).ok());
     let pause = facts.and_then(|facts| Nullable::of(facts.pause.as_ref())).map(|pause| pause.cause);
     let advice = GateAdvice::of(result.map(|result| (&result.advice, result.health.as_slice())), pause);
-    // One without figures has waited long enough as soon as there are some.
-    Ok(Some((advice, if result.is_some() { gate.created_at } else { Timestamp::MIN })))
+    Ok(Some(OpenGate { advice, opened_at: gate.created_at, is_empty: result.is_none() }))
 }
 
 /// The analyses that were due since the experiment was last resumed, newest first.
