@@ -165,6 +165,35 @@ async fn a_constraint_pauses_although_the_primary_signal_cannot_be_read() -> Res
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn exposures_that_stop_later_are_told_and_stop_nothing() -> Result<()> {
+    each_lab(async |lab, experiment| {
+        for _ in 0..2 {
+            day(lab, 1500, [450, 455], [6, 6]).await?;
+        }
+        let health = async || -> Result<Vec<String>> {
+            let status = lab.runtime.workspaces().status(false).await?;
+            Ok(status.outcomes[0].experiments[0].health.clone())
+        };
+        assert_eq!(health().await?, Vec::<String>::new());
+        lab.poll_after(12).await?;
+        assert_eq!(health().await?, Vec::<String>::new(), "not before a day without anybody new");
+        let n_told = lab.runtime.workspaces().status(false).await?.without_channel.n;
+        for _ in 0..3 {
+            lab.poll_after(13).await?;
+        }
+        let said = health().await?;
+        ensure!(said.iter().any(|said| said.contains("nobody new has been exposed")), "{said:?}");
+        assert_eq!(lab.runtime.workspaces().status(false).await?.without_channel.n, n_told + 1, "once");
+        ensure!(is_on(lab).await?);
+        assert_eq!(shown(lab, experiment).await?.0.state.status, ExperimentStatus::Measuring);
+        day(lab, 1500, [450, 455], [6, 6]).await?;
+        assert_eq!(health().await?, Vec::<String>::new(), "somebody came");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_flag_that_somebody_turns_on_again_goes_off_at_the_next_poll() -> Result<()> {
     each_lab(async |lab, experiment| {
         day(lab, 1500, [450, 450], [6, 6]).await?;

@@ -199,8 +199,11 @@ fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
         let whole = result.error_budget.map_or_else(String::new, |budget| {
             let halved = match budget.corrections {
                 0 => String::new(),
-                1 => ", halved by a correction after the launch".to_owned(),
-                n => format!(", halved {n} times by corrections after the launch"),
+                n => format!(
+                    ", halved {} by corrections after the launch (with what it could claim before, up to {})",
+                    if n == 1 { "once".to_owned() } else { format!("{n} times") },
+                    percent(alpha * (2.0_f64.powi(i32::try_from(n).unwrap_or(i32::MAX).saturating_add(1)) - 1.0))
+                ),
             };
             format!(", a part of the {} that all experiments of the outcome share{halved}", percent(budget.alpha))
         });

@@ -14,7 +14,7 @@ use super::gathered::Gathered;
 use super::health::{SignalFindings, health_failed, health_of, health_ok};
 use super::memory::{plan_signals, remember, running_of};
 use super::policy::{Found, follow};
-use super::silence::silence;
+use super::silence::{silence, stall};
 use super::sources::{Job, gather};
 use super::store::{log_readings, store_readings};
 use crate::config::Config;
@@ -125,6 +125,10 @@ pub(super) async fn take_experiment(
     let silence = silence(outcome, plan, &gathered, &phases, now);
     if let Some(silence) = silence.as_ref().filter(|silence| silence.as_finding().is_said(now)) {
         failures.push(silence.tell(runtime, &mut tx, &experiment, plan, now).await?);
+    }
+    let stalled = stall(&mut tx, outcome, &experiment, plan, &gathered, previous.as_ref(), now).await?;
+    if let Some(stalled) = stalled.filter(|stalled| stalled.as_finding().is_said(now)) {
+        stalled.tell(runtime, &mut tx, &experiment, plan, now).await?;
     }
     if let Some(drift) = gathered.drift.as_deref().filter(|_| !is_on(&phases)) {
         failures.push(put_off_again(runtime, &mut tx, &experiment, drift).await?);

@@ -1,4 +1,6 @@
-//! An experiment that nobody is exposed to: how many units its traffic lets expect, and telling people.
+//! An experiment that nobody is exposed to, or nobody any more: how many units its traffic lets expect, and telling people.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
@@ -7,6 +9,7 @@ use crate::domain::{Experiment, Message, MessageKey, Notice, Outcome, Plan};
 use crate::error::Result;
 use crate::lifecycle::Silence;
 use crate::present::{count, instant};
+use crate::stats::RunningState;
 use crate::store::{AllocationPhase, Tx};
 use crate::usecases::Runtime;
 
@@ -38,22 +41,67 @@ pub(super) fn silence(
     if arms.any(|arm| arm.sums.n().is_none_or(|n| n > 0)) {
         return None;
     }
-    // Whole days: without a history by hour of the week nothing finer is known.
-    let days = now.duration_since(since).as_hours() / 24;
-    #[expect(clippy::cast_precision_loss, reason = "days of an experiment")]
-    let n_expected =
-        outcome.state.baseline.as_ref().and_then(|baseline| baseline.daily_units).map(|units| units * days as f64);
-    let expected = n_expected.map_or_else(String::new, |n| {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of units")]
-        let n = n.round().max(0.0) as u64;
-        format!(", although the traffic before the launch lets expect about {} units", count(n))
-    });
+    let n_expected = n_expected(outcome, since, now);
+    let expected = n_expected.map_or_else(String::new, although);
     let detail = format!(
         "nobody has been exposed to `{}` since {}{expected}: is the change deployed, and does it record exposures?",
         plan.hypothesis.flag_key,
         instant(since)
     );
     Some(Silent { since, n_expected, detail })
+}
+
+/// Since when no unit came although some came before: the readings of the running phase have not grown. It is told and stops nothing,
+/// since a plan may expose everybody at once. `None` where units still come, and where it is not known how many to expect.
+pub(super) async fn stall(
+    tx: &mut Tx,
+    outcome: &Outcome,
+    experiment: &Experiment,
+    plan: &Plan,
+    gathered: &Gathered,
+    previous: Option<&RunningState>,
+    now: Timestamp,
+) -> Result<Option<Silent>> {
+    let Some(present) = gathered.phases.last().filter(|phase| phase.ended_at.is_none()) else { return Ok(None) };
+    let of_present = gathered.by_variant().iter().filter(|(phase, _)| *phase == present.phase);
+    let n: i64 = of_present.flat_map(|(_, reading)| &reading.data).filter_map(|arm| arm.sums.n()).sum();
+    let counts = previous.map(|previous| previous.phases.as_slice()).unwrap_or_default();
+    let counted = counts.iter().find(|counts| i64::from(counts.phase) == i64::from(present.phase));
+    let has_grown = counted.is_none_or(|counts| counts.n_control.saturating_add(counts.n_treatment) < n.unsigned_abs());
+    if n == 0 || has_grown {
+        return Ok(None);
+    }
+    let mut by_poll: BTreeMap<Timestamp, i64> = BTreeMap::new();
+    for reading in tx.measurement_series(experiment.id, &plan.signal.name, i64::MAX).await? {
+        if reading.phase == Some(present.phase) && reading.measured_at < now {
+            *by_poll.entry(reading.measured_at).or_default() += reading.sums.n().unwrap_or(0);
+        }
+    }
+    let same = by_poll.into_iter().rev().take_while(|(_, n_then)| *n_then >= n);
+    let Some((since, _)) = same.last() else { return Ok(None) };
+    let Some(n_expected) = n_expected(outcome, since, now) else { return Ok(None) };
+    let detail = format!(
+        "nobody new has been exposed to `{}` since {}{}: does the change still record exposures?",
+        plan.hypothesis.flag_key,
+        instant(since),
+        although(n_expected)
+    );
+    Ok(Some(Silent { since, n_expected: Some(n_expected), detail }))
+}
+
+/// Units that the traffic before the launch lets expect by now. Whole days: without a history by hour of the week nothing finer is
+/// known.
+fn n_expected(outcome: &Outcome, since: Timestamp, now: Timestamp) -> Option<f64> {
+    let days = now.duration_since(since).as_hours() / 24;
+    #[expect(clippy::cast_precision_loss, reason = "days of an experiment")]
+    let of_days = |units: f64| units * days as f64;
+    outcome.state.baseline.as_ref().and_then(|baseline| baseline.daily_units).map(of_days)
+}
+
+fn although(n_expected: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of units")]
+    let n = n_expected.round().max(0.0) as u64;
+    format!(", although the traffic before the launch lets expect about {} units", count(n))
 }
 
 impl Silent {
