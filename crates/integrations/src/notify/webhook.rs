@@ -208,7 +208,9 @@ impl Webhook {
             .chain(settings.previous_secret.iter().map(|text| ("previous_secret", text)));
         let secrets = keys.map(|(key, text)| checked(key, resolved(text)?)).collect::<Result<Vec<_>, _>>()?;
         let bare = secrets.iter().filter_map(|secret| secret.expose_secret().strip_prefix("whsec_")).map(Into::into);
-        let known: Vec<SecretString> = secrets.iter().cloned().chain(bare).chain([address]).collect();
+        // Of an address that is kept out of the file, each part may be the credential, and receivers repeat it in their errors.
+        let parts = if settings.url.contains("${") { secret_parts(&url) } else { Vec::new() };
+        let known: Vec<SecretString> = secrets.iter().cloned().chain(bare).chain([address]).chain(parts).collect();
         let client = HttpClient::direct(known, settings.allow_private).map_err(|error| config(error.to_string()))?;
         Ok(Self { url, secrets, client })
     }
@@ -219,6 +221,18 @@ impl Webhook {
         let all = each.collect::<Result<Vec<_>, _>>().map_err(|error| config(error.to_string()))?;
         HeaderValue::try_from(all.join(" ")).map_err(|error| config(error.to_string()))
     }
+}
+
+/// The path, its segments and the values of the query of an address, as they are written and as they are meant; short ones are
+/// words.
+fn secret_parts(url: &Url) -> Vec<SecretString> {
+    const SHORTEST: usize = 6;
+    let segments = url.path_segments().into_iter().flatten().map(ToOwned::to_owned);
+    let values = url.query_pairs().map(|(_, value)| value.into_owned());
+    let query = url.query().map(ToOwned::to_owned);
+    let whole = std::iter::once(url.path().to_owned()).chain(query);
+    let long = whole.chain(segments).chain(values).filter(|part| part.len() >= SHORTEST);
+    long.map(SecretString::from).collect()
 }
 
 /// A secret that receivers' libraries can read.

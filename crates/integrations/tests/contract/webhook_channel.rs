@@ -208,12 +208,16 @@ async fn an_address_of_this_machine_is_refused_unless_the_file_allows_it() {
 
 #[tokio::test]
 async fn no_secret_is_in_an_error() {
-    let told = format!("you sent {SECRET}, that is {}, to /s3cret-path", SECRET.trim_start_matches("whsec_"));
+    let told = format!(
+        "you sent {SECRET}, that is {}, to /s3cret-path?key=t0ken%2Fvalue t0ken/value",
+        SECRET.trim_start_matches("whsec_")
+    );
     let server = answering(ResponseTemplate::new(400).set_body_string(told)).await;
-    let url = format!("{}/s3cret-path", server.uri());
+    let url = format!("{}/s3cret-path?key=t0ken%2Fvalue", server.uri());
     let error = open(&url).send(&letter(), SystemClock.now()).await.unwrap_err();
     assert!(error.to_string().contains("[redacted]"), "{error}");
     assert!(!error.to_string().contains("MfKQ9r8"), "{error}");
+    assert!(!error.to_string().contains("s3cret") && !error.to_string().contains("t0ken"), "{error}");
     drop(server);
     let unreachable = open("http://127.0.0.1:9/s3cret-path").send(&letter(), SystemClock.now()).await.unwrap_err();
     assert!(unreachable.is_transient() && !unreachable.to_string().contains("s3cret"), "{unreachable}");
