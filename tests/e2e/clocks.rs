@@ -7,7 +7,6 @@ use outcome_core::usecases::{PollRequest, Polled};
 use outcome_tests::lab::Lab;
 use outcome_tests::postgres;
 use pretty_assertions::assert_eq;
-use serde_json::Value;
 
 const FLAG: &str = "soft";
 
@@ -39,11 +38,6 @@ async fn status(lab: &Lab, experiment: &str) -> Result<ExperimentStatus> {
 
 async fn n_readings(lab: &Lab) -> Result<u64> {
     lab.raw("UPDATE measurement SET sums = sums").await
-}
-
-async fn is_on(lab: &Lab) -> Result<bool> {
-    let flags: Value = serde_json::from_str(&std::fs::read_to_string(lab.root().join("flags.json"))?)?;
-    Ok(flags["flags"][FLAG]["state"] == "ENABLED")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,7 +84,7 @@ async fn harm_turns_the_flag_off_whatever_the_clock_says() -> Result<()> {
             let done = poll(lab).await?;
             ensure!(done.clock_problem.is_some(), "{done:?}");
             assert_eq!(status(lab, experiment).await?, ExperimentStatus::Paused);
-            ensure!(!is_on(lab).await?);
+            ensure!(!lab.is_on(FLAG)?);
             lab.clock.jump(-SignedDuration::from_hours(hours));
             let page = lab.runtime.audit_log().page(0, 1000).await?;
             let last = page.last().map(|line| line.at);

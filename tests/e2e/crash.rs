@@ -237,12 +237,6 @@ async fn a_killed_decision_is_made_whole_or_not_at_all_and_its_flag_follows() ->
     .await
 }
 
-/// Whether the flag of an experiment is on, as the flag service says.
-fn is_on(lab: &Lab, flag: &str) -> Result<bool> {
-    let flags: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(lab.root().join("flags.json"))?)?;
-    Ok(flags["flags"][flag]["state"] == "ENABLED")
-}
-
 /// How many lines of this kind the log has about all experiments.
 async fn n_lines(lab: &Lab, kind: &str) -> Result<usize> {
     let log = lab.runtime.audit_log().page(0, 100_000).await?;
@@ -272,13 +266,13 @@ async fn a_killed_stop_ends_with_the_flag_off_and_is_taken_once() -> Result<()> 
                 whole = ended.lived;
             }
             n_killed += usize::from(!ended.is_accepted);
-            assert!(!ended.is_accepted || !is_on(&lab, &flag)?, "an accepted stop left the flag on");
+            assert!(!ended.is_accepted || !lab.is_on(&flag)?, "an accepted stop left the flag on");
             lab.clock.advance(jiff::SignedDuration::from_mins(10));
             worker(&lab, &["poll"], None).await?;
             let view = lab.runtime.experiments().show(&experiment).await?;
             assert_eq!(view.experiment.state.status, ExperimentStatus::Paused);
             assert_eq!(view.gates.len(), 1, "{:?}", view.gates);
-            assert!(!is_on(&lab, &flag)?, "point {n}: the flag is on after the next poll");
+            assert!(!lab.is_on(&flag)?, "point {n}: the flag is on after the next poll");
             assert_eq!(
                 n_lines(&lab, "experiment.auto_paused").await?,
                 n + 1,
@@ -325,7 +319,7 @@ async fn a_killed_pause_or_resume_is_taken_whole_or_not_at_all_and_its_flag_foll
             // A flag that was decided and not delivered yet follows with the next delivery.
             lab.clock.advance(jiff::SignedDuration::from_mins(10));
             lab.runtime.outbox().deliver().await?;
-            assert_eq!(is_on(&lab, "paused")?, verdict == Verdict::Resume, "after {verdict} at point {n}");
+            assert_eq!(lab.is_on("paused")?, verdict == Verdict::Resume, "after {verdict} at point {n}");
             assert_eq!(n_lines(&lab, &format!("experiment.{kind}")).await?, n_before + 1);
         }
         assert!(n_killed > 0, "no worker was ever killed in time");

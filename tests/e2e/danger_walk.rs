@@ -6,12 +6,11 @@
 use anyhow::{Context as _, Result, ensure};
 use jiff::SignedDuration;
 use outcome_core::domain::{ExperimentStatus, GateType, Hypothesis, RolloutPlan, Verdict};
-use outcome_tests::lab::{FILE, Lab, hypothesis};
+use outcome_tests::lab::{Lab, VISITS, file_of_visits, hypothesis};
 use outcome_tests::{postgres, sample};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
-use serde_json::Value;
 
 const FLAG: &str = "soft";
 /// Share of the treatment before and after the first rollout step, in percent.
@@ -58,22 +57,9 @@ struct Walk {
     share: u32,
 }
 
-/// The laboratory's outcome on a source that remembers when each unit came.
-fn file() -> String {
-    let of = |columns: &str| format!("SELECT variant, n, {columns} FROM arms WHERE flag = :flag AND :from < :to");
-    let since = |columns: &str| {
-        format!(
-            "SELECT variant, sum(n) AS n, sum({columns}) AS successes FROM visits WHERE flag = :flag AND came_at >= :from \
-             AND came_at < :to GROUP BY variant"
-        )
-    };
-    FILE.replace(&of("successes"), &since("successes")).replace(&of("crashes AS successes"), &since("crashes"))
-}
-
 impl Walk {
     async fn begin(database: Option<String>) -> Result<Self> {
-        let tables = "CREATE TABLE visits (flag TEXT, variant TEXT, came_at TEXT, n INTEGER, successes INTEGER, crashes INTEGER)";
-        let lab = Lab::declaring_on(database, &file(), tables).await?;
+        let lab = Lab::declaring_on(database, &file_of_visits(), VISITS).await?;
         let [before, step] = SHARES.map(|share| u8::try_from(share).unwrap_or(50));
         let rollout = RolloutPlan { initial_pct: before, steps: vec![step, 90] };
         let experiment = lab.launched(Hypothesis { rollout, ..hypothesis("Softer level", FLAG) }).await?;
@@ -142,8 +128,7 @@ impl Walk {
     }
 
     fn is_on(&self) -> Result<bool> {
-        let flags: Value = serde_json::from_str(&std::fs::read_to_string(self.lab.root().join("flags.json"))?)?;
-        Ok(flags["flags"][FLAG]["state"] == "ENABLED")
+        self.lab.is_on(FLAG)
     }
 
     /// Danger comes with an hour in which the source also does this, and the poll at its end.

@@ -4,29 +4,15 @@ use anyhow::{Context as _, Result, ensure};
 use jiff::SignedDuration;
 use outcome_core::domain::{ContextPackage, Experiment, ExperimentStatus, GateType, PauseCause, PhaseStart, Verdict};
 use outcome_core::stats::Recommendation;
-use outcome_tests::lab::{FILE, Lab, decision};
+use outcome_tests::lab::{Lab, VISITS, decision, file_of_visits};
 use outcome_tests::postgres;
 use pretty_assertions::assert_eq;
-use serde_json::Value;
 
 const FLAG: &str = "soft";
 
-/// The laboratory's outcome on a source that remembers when each unit came.
-fn file() -> String {
-    let of = |columns: &str| format!("SELECT variant, n, {columns} FROM arms WHERE flag = :flag AND :from < :to");
-    let since = |columns: &str| {
-        format!(
-            "SELECT variant, sum(n) AS n, sum({columns}) AS successes FROM visits WHERE flag = :flag AND came_at >= :from \
-             AND came_at < :to GROUP BY variant"
-        )
-    };
-    FILE.replace(&of("successes"), &since("successes")).replace(&of("crashes AS successes"), &since("crashes"))
-}
-
 async fn each_lab(test: impl AsyncFn(&Lab, &str) -> Result<()>) -> Result<()> {
     let on = async |database: Option<String>| -> Result<()> {
-        let tables = "CREATE TABLE visits (flag TEXT, variant TEXT, came_at TEXT, n INTEGER, successes INTEGER, crashes INTEGER)";
-        let lab = Lab::declaring_on(database, &file(), tables).await?;
+        let lab = Lab::declaring_on(database, &file_of_visits(), VISITS).await?;
         let experiment = lab.running("Softer level", FLAG).await?;
         test(&lab, &experiment).await
     };
@@ -56,11 +42,6 @@ async fn shown(lab: &Lab, experiment: &str) -> Result<(Experiment, Vec<String>)>
     Ok((view.experiment, view.gates))
 }
 
-async fn is_on(lab: &Lab) -> Result<bool> {
-    let flags: Value = serde_json::from_str(&std::fs::read_to_string(lab.root().join("flags.json"))?)?;
-    Ok(flags["flags"][FLAG]["state"] == "ENABLED")
-}
-
 /// The analysis gate that waits, and what it shows.
 async fn gate(lab: &Lab, experiment: &str) -> Result<(String, ContextPackage)> {
     let (_, gates) = shown(lab, experiment).await?;
@@ -77,10 +58,10 @@ async fn a_treatment_that_breaks_while_its_gate_waits_goes_off_and_cannot_ship()
         }
         let (waiting, _) = shown(lab, experiment).await?;
         assert_eq!(waiting.state.status, ExperimentStatus::AwaitingAnalysisGate);
-        ensure!(is_on(lab).await?, "a success keeps the flag on");
+        ensure!(lab.is_on(FLAG)?, "a success keeps the flag on");
         let (ship_gate, _) = gate(lab, experiment).await?;
         let mut n_days = 0;
-        while is_on(lab).await? {
+        while lab.is_on(FLAG)? {
             day(lab, 4500, [1350, 300], [18, 18]).await?;
             n_days += 1;
             ensure!(n_days < 5, "the flag is still on");
@@ -92,7 +73,7 @@ async fn a_treatment_that_breaks_while_its_gate_waits_goes_off_and_cannot_ship()
             let refused = lab.runtime.gates().decide(decision(gate, Verdict::Ship)).await;
             ensure!(refused.is_err(), "{gate} shipped it");
         }
-        ensure!(!is_on(lab).await?);
+        ensure!(!lab.is_on(FLAG)?);
         let check = lab.runtime.audit_log().verify(&[]).await?;
         assert_eq!(check.problems, Vec::<String>::new());
         Ok(())
@@ -132,7 +113,7 @@ async fn a_resume_after_harm_begins_anew_and_a_second_harm_is_found_again() -> R
         let (slug, package) = gate(lab, experiment).await?;
         ensure!(package.recommendation.as_deref().is_some_and(|said| said.starts_with("kill: ")), "{package:?}");
         lab.runtime.gates().decide(decision(&slug, Verdict::Resume)).await?;
-        ensure!(is_on(lab).await?);
+        ensure!(lab.is_on(FLAG)?);
         day(lab, 1500, [450, 450], [6, 6]).await?;
         let (resumed, _) = shown(lab, experiment).await?;
         assert_eq!(resumed.state.status, ExperimentStatus::Measuring, "what paused it does not pause it again");
@@ -143,7 +124,7 @@ async fn a_resume_after_harm_begins_anew_and_a_second_harm_is_found_again() -> R
         let harm = resumed.current_result.context("no result")?.read()?.harm.context("no safety test")?;
         assert_eq!((harm.from_phase, harm.n_control, harm.alpha.get()), (1, 1500, 0.0125));
         day(lab, 3000, [900, 500], [12, 12]).await?;
-        ensure!(!is_on(lab).await?, "the second harm");
+        ensure!(!lab.is_on(FLAG)?, "the second harm");
         Ok(())
     })
     .await
@@ -158,7 +139,7 @@ async fn a_constraint_pauses_although_the_primary_signal_cannot_be_read() -> Res
         let (paused, _) = shown(lab, experiment).await?;
         let pause = paused.state.pause.context("it is not paused")?;
         ensure!(pause.cause == PauseCause::Constraint && pause.detail.contains("crashes"), "{pause:?}");
-        ensure!(!is_on(lab).await? && paused.current_result.is_none());
+        ensure!(!lab.is_on(FLAG)? && paused.current_result.is_none());
         Ok(())
     })
     .await
@@ -184,7 +165,7 @@ async fn exposures_that_stop_later_are_told_and_stop_nothing() -> Result<()> {
         let said = health().await?;
         ensure!(said.iter().any(|said| said.contains("nobody new has been exposed")), "{said:?}");
         assert_eq!(lab.runtime.workspaces().status(false).await?.without_channel.n, n_told + 1, "once");
-        ensure!(is_on(lab).await?);
+        ensure!(lab.is_on(FLAG)?);
         assert_eq!(shown(lab, experiment).await?.0.state.status, ExperimentStatus::Measuring);
         day(lab, 1500, [450, 455], [6, 6]).await?;
         assert_eq!(health().await?, Vec::<String>::new(), "somebody came");
@@ -198,16 +179,16 @@ async fn a_flag_that_somebody_turns_on_again_goes_off_at_the_next_poll() -> Resu
     each_lab(async |lab, experiment| {
         day(lab, 1500, [450, 450], [6, 6]).await?;
         lab.act(experiment, Verdict::Pause).await?;
-        ensure!(!is_on(lab).await?);
+        ensure!(!lab.is_on(FLAG)?);
         let path = lab.root().join("flags.json");
         std::fs::write(&path, std::fs::read_to_string(&path)?.replace("DISABLED", "ENABLED"))?;
         let failures = lab.poll_after(1).await?.failures;
         ensure!(failures.iter().any(|failure| failure.contains("turned off again")), "{failures:?}");
-        ensure!(!is_on(lab).await?);
+        ensure!(!lab.is_on(FLAG)?);
         lab.act(experiment, Verdict::Kill).await?;
         std::fs::write(&path, std::fs::read_to_string(&path)?.replace("DISABLED", "ENABLED"))?;
         lab.poll_after(1).await?;
-        ensure!(!is_on(lab).await?, "of an experiment that was killed");
+        ensure!(!lab.is_on(FLAG)?, "of an experiment that was killed");
         Ok(())
     })
     .await
@@ -220,7 +201,7 @@ async fn an_experiment_that_nobody_sees_is_said_and_stopped_and_so_is_a_futile_o
         ensure!(failures.iter().any(|failure| failure.contains("nobody has been exposed")), "{failures:?}");
         let (paused, _) = shown(lab, experiment).await?;
         assert_eq!(paused.state.pause.context("it is not paused")?.cause, PauseCause::NobodyExposed);
-        ensure!(!is_on(lab).await?);
+        ensure!(!lab.is_on(FLAG)?);
         let (slug, _) = gate(lab, experiment).await?;
         lab.runtime.gates().decide(decision(&slug, Verdict::Resume)).await?;
         // The silence before the resume does not stop it again.
@@ -231,7 +212,7 @@ async fn an_experiment_that_nobody_sees_is_said_and_stopped_and_so_is_a_futile_o
         assert_eq!(futile.state.status, ExperimentStatus::AwaitingAnalysisGate);
         let result = futile.current_result.context("no result")?;
         assert_eq!(result.read()?.advice.recommendation, Recommendation::KillFutility);
-        ensure!(!is_on(lab).await?, "the flag goes off while the gate waits");
+        ensure!(!lab.is_on(FLAG)?, "the flag goes off while the gate waits");
         Ok(())
     })
     .await

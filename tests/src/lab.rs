@@ -86,6 +86,23 @@ pub fn file_with_levels(n_signals: usize) -> String {
     FILE.replace(one, &many)
 }
 
+/// The table of [`file_of_visits`].
+pub const VISITS: &str =
+    "CREATE TABLE visits (flag TEXT, variant TEXT, came_at TEXT, n INTEGER, successes INTEGER, crashes INTEGER)";
+
+/// The outcome file of a laboratory whose source remembers when each unit came, in the table [`VISITS`].
+#[must_use]
+pub fn file_of_visits() -> String {
+    let of = |columns: &str| format!("SELECT variant, n, {columns} FROM arms WHERE flag = :flag AND :from < :to");
+    let since = |columns: &str| {
+        format!(
+            "SELECT variant, sum(n) AS n, sum({columns}) AS successes FROM visits WHERE flag = :flag AND came_at >= :from \
+             AND came_at < :to GROUP BY variant"
+        )
+    };
+    FILE.replace(&of("successes"), &since("successes")).replace(&of("crashes AS successes"), &since("crashes"))
+}
+
 /// The outcome file of a laboratory with `n` sources that answer only when a test lets them (`hangs-1` and so on, see
 /// [`held`](crate::held)): each is asked by a constraint of the experiments or by a level of the outcome, in turn.
 #[must_use]
@@ -260,6 +277,12 @@ impl Lab {
                 .await?;
         }
         Ok(())
+    }
+
+    /// Whether the flag service turns the flag `key` on.
+    pub fn is_on(&self, key: &str) -> Result<bool> {
+        let flags: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(self.root().join("flags.json"))?)?;
+        Ok(flags["flags"][key]["state"] == "ENABLED")
     }
 
     /// Another program pushes this body, signed.

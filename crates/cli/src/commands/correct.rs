@@ -11,28 +11,23 @@ use crate::output::{Page, safe};
 
 /// Reads a signal with another query.
 pub async fn query(cx: &Cx, args: args::CorrectQuery) -> Result<()> {
-    let args::CorrectQuery { experiment, signal, note, member, unlock } = args;
-    correct(cx, &experiment, &Wrong::Query { signal }, note, member, &unlock).await
+    let wrong = Wrong::Query { signal: args.signal.clone() };
+    correct(cx, args, &wrong).await
 }
 
 /// Leaves a reading out.
 pub async fn reading(cx: &Cx, args: args::ForgetReading) -> Result<()> {
-    let args::ForgetReading { experiment, signal, at, note, member, unlock } = args;
-    correct(cx, &experiment, &Wrong::Reading { signal, measured_at: at }, note, member, &unlock).await
+    let args::ForgetReading { of, at } = args;
+    let wrong = Wrong::Reading { signal: of.signal.clone(), measured_at: at };
+    correct(cx, of, &wrong).await
 }
 
-async fn correct(
-    cx: &Cx,
-    experiment: &str,
-    wrong: &Wrong,
-    note: String,
-    member: Option<String>,
-    unlock: &args::Unlock,
-) -> Result<()> {
+async fn correct(cx: &Cx, args: args::CorrectQuery, wrong: &Wrong) -> Result<()> {
+    let args::CorrectQuery { experiment, note, member, unlock, .. } = args;
     let runtime = cx.open().await?;
-    let preview = runtime.experiments().correction(experiment, wrong).await?;
+    let preview = runtime.experiments().correction(&experiment, wrong).await?;
     cx.out.show(|page| shown(page, &preview))?;
-    let unlock = cx.terminal.unlock(unlock, &act_of(&preview))?;
+    let unlock = cx.terminal.unlock(&unlock, &act_of(&preview))?;
     let CorrectionPreview { experiment, correction, .. } = preview;
     let request = CorrectRequest { experiment, correction, note, member, unlock, surface: Surface::Terminal };
     let done = runtime.experiments().correct(request).await?;

@@ -72,6 +72,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The signals that it reads: the deciding one first.
+    pub fn signals(&self) -> impl Iterator<Item = &SignalSpec> {
+        std::iter::once(&self.signal).chain(self.guardrails.iter().map(|guardrail| &guardrail.signal))
+    }
+
     /// The constraint that a guardrail result of this name is about. One with two limits has a result for each.
     #[must_use]
     pub fn guardrail_of(&self, result: &str) -> Option<&GuardrailPlan> {

@@ -8,14 +8,13 @@ use crate::lifecycle::ExperimentEvent;
 use crate::principal::Principal;
 use crate::usecases::Runtime;
 use crate::usecases::gates::decided::Decided;
-use crate::usecases::kernel::clock_look::must_be_believed;
-use crate::usecases::kernel::decision::{check_words, note_refused_decision, require, sign};
+use crate::usecases::kernel::decision::{check_words, decider, note_refused_decision, require, sign};
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::experiment_step::experiment_step;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
 use crate::usecases::kernel::read_again::must_be_read_again;
 use crate::usecases::kernel::step_context::StepContext;
-use crate::usecases::kernel::unlock::{Unlock, signer};
+use crate::usecases::kernel::unlock::Unlock;
 use crate::usecases::outbox::deliver::deliver_now;
 
 /// A human's act outside of a gate: pause, resume, kill.
@@ -67,8 +66,7 @@ async fn try_act(runtime: &Runtime, request: &ActRequest) -> Result<Decided> {
             .hint("without a gate an experiment can only be paused, resumed or killed"));
     }
     check_words(&[], request.note.as_deref(), request.verdict)?;
-    must_be_believed(runtime, request.verdict).await?;
-    let signer = signer(runtime, request.member.as_deref(), &request.unlock).await?;
+    let signer = decider(runtime, request.member.as_deref(), &request.unlock, request.verdict).await?;
     let mut tx = runtime.write().await?;
     let mut experiment = experiment_named(&mut tx, &request.experiment).await?;
     let outcome = outcome_of(&mut tx, &experiment).await?;

@@ -16,17 +16,16 @@ use crate::domain::{
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::{ExperimentEvent, shown_correction};
 use crate::principal::Principal;
-use crate::store::{Instant, SignalHealth, StoredReading, Tx};
+use crate::store::{Instant, SignalHealth, Snapshot, Tx};
 use crate::usecases::Runtime;
-use crate::usecases::kernel::clock_look::must_be_believed;
-use crate::usecases::kernel::decision::{check_words, note_refused_decision, require, sign};
+use crate::usecases::kernel::decision::{check_words, decider, note_refused_decision, require, sign};
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::experiment_step::experiment_step;
-use crate::usecases::kernel::history::{history_of, marks_of, plan_of};
+use crate::usecases::kernel::history::{history_of, plan_of};
 use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
 use crate::usecases::kernel::query_check::{QueryProblem, check_queries, refuse_broken};
 use crate::usecases::kernel::step_context::StepContext;
-use crate::usecases::kernel::unlock::{Unlock, signer};
+use crate::usecases::kernel::unlock::Unlock;
 use crate::usecases::kernel::workspace_file::config;
 
 /// Most instants that an error lists.
@@ -112,7 +111,7 @@ impl Experiments<'_> {
         let experiment = experiment_named(&mut tx, experiment).await?;
         let plan = measured_plan(&experiment)?;
         let correction = correction_of(&mut tx, &experiment, &plan, wrong).await?;
-        let n_left_out = n_left_out(&mut tx, &experiment, &correction, self.0.now()).await?;
+        let n_left_out = n_left_out(&mut tx, &experiment, &plan, &correction, self.0.now()).await?;
         drop(tx);
         let unchecked = try_query(self.0, &plan, &correction).await?;
         Ok(preview(&experiment, &plan, correction, n_left_out, unchecked))
@@ -149,10 +148,9 @@ async fn try_correct(runtime: &Runtime, request: &CorrectRequest) -> Result<Corr
             Error::new(Code::InvalidInput, "a correction needs a reason").hint("say what was wrong: --note WHY")
         );
     }
-    must_be_believed(runtime, verdict).await?;
     let wrong = wrong_of(&request.correction);
     let shown = Experiments(runtime).correction(&request.experiment, &wrong).await?;
-    let signer = signer(runtime, request.member.as_deref(), &request.unlock).await?;
+    let signer = decider(runtime, request.member.as_deref(), &request.unlock, verdict).await?;
     let mut tx = runtime.write().await?;
     let mut experiment = experiment_named(&mut tx, &request.experiment).await?;
     let outcome = outcome_of(&mut tx, &experiment).await?;
@@ -163,7 +161,7 @@ async fn try_correct(runtime: &Runtime, request: &CorrectRequest) -> Result<Corr
         return Err(Error::new(Code::Conflict, message).hint("nothing was done; look at the correction again"));
     }
     let now = runtime.now();
-    let n_left_out = n_left_out(&mut tx, &experiment, &correction, now).await?;
+    let n_left_out = n_left_out(&mut tx, &experiment, &plan, &correction, now).await?;
     let next = correction.applied_to(&plan);
     let plan_hash = digest(&next)?;
     let decision = sign(
@@ -264,12 +262,12 @@ async fn correction_of(tx: &mut Tx, experiment: &Experiment, plan: &Plan, wrong:
         }
         Wrong::Reading { signal, measured_at } => {
             planned_signal(plan, signal)?;
-            let readings = counted(tx, experiment).await?;
-            let of_signal = || readings.iter().filter(|reading| reading.measurement.signal == *signal);
-            if of_signal().any(|reading| reading.measurement.measured_at == *measured_at) {
+            let readings = history_of(tx, experiment, plan).await?.readings;
+            let of_signal = || readings.iter().filter(|reading| *reading.signal == *signal);
+            if of_signal().any(|reading| reading.measured_at == *measured_at) {
                 return Ok(Correction::Reading { signal: signal.clone(), measured_at: *measured_at });
             }
-            let mut times: Vec<Timestamp> = of_signal().map(|reading| reading.measurement.measured_at).collect();
+            let mut times: Vec<Timestamp> = of_signal().map(|reading| reading.measured_at).collect();
             times.dedup();
             let newest: Vec<String> = times.iter().rev().take(MAX_LISTED).map(ToString::to_string).collect();
             let hint = if newest.is_empty() {
@@ -283,9 +281,8 @@ async fn correction_of(tx: &mut Tx, experiment: &Experiment, plan: &Plan, wrong:
 }
 
 fn planned_signal<'p>(plan: &'p Plan, name: &str) -> Result<&'p SignalSpec> {
-    let signals = || std::iter::once(&plan.signal).chain(plan.guardrails.iter().map(|guardrail| &guardrail.signal));
-    signals().find(|signal| signal.name == name).ok_or_else(|| {
-        let known: Vec<&str> = signals().map(|signal| signal.name.as_str()).collect();
+    plan.signals().find(|signal| signal.name == name).ok_or_else(|| {
+        let known: Vec<&str> = plan.signals().map(|signal| signal.name.as_str()).collect();
         Error::not_found("signal", name).hint(format!("the plan reads: {}", known.join(", ")))
     })
 }
@@ -324,22 +321,20 @@ async fn try_query(runtime: &Runtime, plan: &Plan, correction: &Correction) -> R
     Ok(problems.first().map(QueryProblem::in_words))
 }
 
-/// The readings that count.
-async fn counted(tx: &mut Tx, experiment: &Experiment) -> Result<Vec<StoredReading>> {
-    let marks = marks_of(tx, experiment.id).await?;
-    let mut readings = tx.measurement_of_experiment(experiment.id).await?;
-    readings.retain(|StoredReading { measurement, origin }| {
-        marks.count(&measurement.signal, measurement.measured_at, origin.reread_of())
-    });
-    Ok(readings)
+async fn n_left_out(
+    tx: &mut Tx,
+    experiment: &Experiment,
+    plan: &Plan,
+    correction: &Correction,
+    now: Timestamp,
+) -> Result<usize> {
+    let made = MadeCorrection { at: now, correction: correction.clone() };
+    let readings = history_of(tx, experiment, plan).await?.readings;
+    Ok(readings.iter().filter(|reading| is_left_out(&made, reading)).count())
 }
 
-async fn n_left_out(tx: &mut Tx, experiment: &Experiment, correction: &Correction, now: Timestamp) -> Result<usize> {
-    let made = MadeCorrection { at: now, correction: correction.clone() };
-    let is_left_out = |StoredReading { measurement, origin }: &&StoredReading| {
-        made.leaves_out(&measurement.signal, measurement.measured_at, origin.reread_of())
-    };
-    Ok(counted(tx, experiment).await?.iter().filter(is_left_out).count())
+fn is_left_out(made: &MadeCorrection, reading: &Snapshot) -> bool {
+    made.leaves_out(&reading.signal, reading.measured_at, reading.origin.reread_of())
 }
 
 /// What is remembered of the experiment becomes what it had been without what was wrong.
@@ -352,9 +347,7 @@ async fn judge_anew(
 ) -> Result<()> {
     let mut history = history_of(tx, experiment, next).await?;
     let made = MadeCorrection { at: now, correction: correction.clone() };
-    history
-        .readings
-        .retain(|reading| !made.leaves_out(&reading.signal, reading.measured_at, reading.origin.reread_of()));
+    history.readings.retain(|reading| !is_left_out(&made, reading));
     let latest = history.latest()?;
     experiment.plan = Some(Stored::new(next.clone())?);
     experiment.running = latest.as_ref().map(|last| Stored::new(last.evaluated.running.clone())).transpose()?;

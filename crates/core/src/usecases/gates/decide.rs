@@ -15,15 +15,14 @@ use crate::present::instant;
 use crate::principal::Principal;
 use crate::store::Tx;
 use crate::usecases::Runtime;
-use crate::usecases::kernel::clock_look::must_be_believed;
-use crate::usecases::kernel::decision::{check_words, note_refused_decision, sign};
+use crate::usecases::kernel::decision::{check_words, decider, note_refused_decision, sign};
 use crate::usecases::kernel::experiment_step::experiment_step;
 use crate::usecases::kernel::gate_context::{conflicts, may_spread};
 use crate::usecases::kernel::gate_step::gate_step;
 use crate::usecases::kernel::lookup::{gate_named, outcome_of};
 use crate::usecases::kernel::read_again::must_be_read_again;
 use crate::usecases::kernel::step_context::StepContext;
-use crate::usecases::kernel::unlock::{Unlock, signer};
+use crate::usecases::kernel::unlock::Unlock;
 use crate::usecases::kernel::workspace_file::repo;
 use crate::usecases::outbox::deliver::deliver_now;
 
@@ -91,8 +90,7 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
         .hint(format!("it takes {}", valid.join(", "))));
     }
     check_words(&request.conditions, request.note.as_deref(), request.verdict)?;
-    must_be_believed(runtime, request.verdict).await?;
-    let signer = signer(runtime, request.member.as_deref(), &request.unlock).await?;
+    let signer = decider(runtime, request.member.as_deref(), &request.unlock, request.verdict).await?;
     let is_launch = gate.gate_type == GateType::LaunchApproval && !request.verdict.is_negative();
     let tried = if is_launch { check_launch_queries(runtime, gate).await? } else { LaunchQueries::default() };
     let head_of_branch = launch_drift(runtime, gate).await?;
@@ -153,12 +151,8 @@ fn check_spread(
     verdict: Verdict,
     now: Timestamp,
 ) -> Result<()> {
-    let spreads = match gate_type {
-        GateType::AnalysisReview => matches!(verdict, Verdict::Ship | Verdict::Scale),
-        GateType::ScaleApproval | GateType::ShipApproval => !verdict.is_negative(),
-        GateType::PortfolioReview | GateType::LaunchApproval | GateType::Escalation => false,
-    };
-    if !spreads {
+    let goes_on_as_it_was = matches!(verdict, Verdict::Extend | Verdict::Resume);
+    if goes_on_as_it_was || !gives_treatment(gate_type, verdict) {
         return Ok(());
     }
     let result = experiment.current_result.as_ref().and_then(|result| result.read().ok());

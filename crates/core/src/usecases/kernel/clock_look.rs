@@ -1,5 +1,6 @@
 //! The clock of this machine at the beginning of a round: asking what it is held against, and keeping what was found.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,12 +10,13 @@ use tokio::time::timeout;
 use super::clock_doubt::{ClockDoubt, Tick, Witnesses, doubt};
 use super::workspace_file::{config, is_pushed, source};
 use crate::clock::Uptime;
+use crate::config::Config;
 use crate::domain::{Message, MessageKey, Notice, Verdict};
 use crate::error::{Code, Error, Result};
 use crate::store::{Instant, MachineClock, Tx};
 use crate::usecases::Runtime;
 
-/// How long the sources may take to say what time it is.
+/// How long a source may take to say what time it is. One that does not is asked for its signals all the same.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A clock that is believed is written down this often.
 const KEPT_EVERY: SignedDuration = SignedDuration::from_mins(10);
@@ -40,7 +42,7 @@ pub(in crate::usecases) async fn look(runtime: &Runtime, is_right: bool) -> Resu
 ///
 /// # Errors
 /// [`Code::ClockDoubtful`].
-pub(in crate::usecases) async fn must_be_believed(runtime: &Runtime, verdict: Verdict) -> Result<()> {
+pub(super) async fn must_be_believed(runtime: &Runtime, verdict: Verdict) -> Result<()> {
     if verdict.is_negative() {
         return Ok(());
     }
@@ -75,16 +77,19 @@ async fn held_against(
     Ok(doubt(runtime.now(), &witnesses))
 }
 
+/// What a source's clock shows; `None` where it has none, or does not say in time.
+pub(in crate::usecases) async fn clock_of_source(runtime: &Runtime, config: &Config, name: &str) -> Option<Timestamp> {
+    let source = source(runtime, config, name).ok()?;
+    timeout(PATIENCE, source.clock()).await.ok()?.ok()?
+}
+
 /// The clocks of the sources that have one and answer in time.
 async fn clocks(runtime: &Runtime) -> Vec<(String, Timestamp)> {
     let Ok(config) = config(runtime).await else { return Vec::new() };
     let mut asking = JoinSet::new();
     for name in config.connectors.iter().map(|spec| spec.name.clone()).filter(|name| !is_pushed(&config, name)) {
-        let Ok(source) = source(runtime, &config, &name) else { continue };
-        asking.spawn(async move {
-            let clock = timeout(PATIENCE, source.clock()).await.ok()?.ok()??;
-            Some((name, clock))
-        });
+        let (runtime, config) = (runtime.clone(), Arc::clone(&config));
+        asking.spawn(async move { clock_of_source(&runtime, &config, &name).await.map(|clock| (name, clock)) });
     }
     let mut found: Vec<_> = asking.join_all().await.into_iter().flatten().collect();
     found.sort_unstable();

@@ -15,6 +15,20 @@ use crate::principal::Principal;
 use crate::store::Tx;
 use crate::usecases::Runtime;
 
+/// The member who decides, with their unlocked key. What turns something on needs a clock that is believed.
+///
+/// # Errors
+/// [`Code::ClockDoubtful`]; why the key cannot be unlocked.
+pub(in crate::usecases) async fn decider(
+    runtime: &Runtime,
+    member: Option<&str>,
+    unlock: &Unlock,
+    verdict: Verdict,
+) -> Result<Signer> {
+    must_be_believed(runtime, verdict).await?;
+    signer(runtime, member, unlock).await
+}
+
 /// Signs a decision over the present head of the log and verifies it like anybody else's.
 pub(in crate::usecases) async fn sign(
     runtime: &Runtime,
@@ -57,8 +71,7 @@ pub(in crate::usecases) async fn sign_for_outcome(
     unlock: &Unlock,
     needed: Assurance,
 ) -> Result<(VerifiedDecision, Principal)> {
-    must_be_believed(runtime, verdict).await?;
-    let signer = match signer(runtime, member, unlock).await {
+    let signer = match decider(runtime, member, unlock, verdict).await {
         Ok(signer) => signer,
         Err(error) => {
             note_refused_decision(

@@ -24,7 +24,7 @@ pub(in crate::usecases) struct Signer {
 }
 
 /// The member who acts and their unlocked key.
-pub(in crate::usecases) async fn signer(runtime: &Runtime, email: Option<&str>, unlock: &Unlock) -> Result<Signer> {
+pub(super) async fn signer(runtime: &Runtime, email: Option<&str>, unlock: &Unlock) -> Result<Signer> {
     let mut tx = runtime.read().await?;
     let members = tx.member_list().await?;
     let keys = tx.key_list().await?;

@@ -1,6 +1,6 @@
 //! How long a message waits for its next try.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 /// Tries of a notice in a channel before it becomes a dead letter. With the waits below they take about two and a half days.
 pub(super) const MAX_TRIES: i64 = 20;
@@ -40,6 +40,11 @@ fn wait((first, longest): (SignedDuration, SignedDuration), tries: i64, random: 
     let plain = first.saturating_mul(1_i32.checked_shl(doublings).unwrap_or(i32::MAX)).min(longest);
     let per_mille = 800 + 400 * i64::from(random) / 255;
     SignedDuration::from_millis(i64::try_from(plain.as_millis()).unwrap_or(i64::MAX / 2000) * per_mille / 1000)
+}
+
+/// The instant of the next try.
+pub(super) fn after(now: Timestamp, wait: SignedDuration) -> Timestamp {
+    now.checked_add(wait).unwrap_or(now)
 }
 
 #[cfg(test)]

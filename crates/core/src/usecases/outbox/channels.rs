@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::backoff::{MAX_TRIES, NEXT_PASS, notice_wait};
+use super::backoff::{MAX_TRIES, NEXT_PASS, after, notice_wait};
 use super::letter::letter;
 use crate::config::ChannelSpec;
 use crate::domain::{Closing, GateChannel, Notice};
@@ -73,7 +73,7 @@ impl Channels {
             Err(error) => {
                 let [random] = runtime.ids.bytes();
                 let wait = notice_wait(queued.attempts + 1, random, None);
-                return Ok(Told::NotYet { next: after(runtime, wait), error: Some(error) });
+                return Ok(Told::NotYet { next: after(runtime.now(), wait), error: Some(error) });
             }
         };
         let known = runtime.read().await?.delivery_list(queued.id).await?;
@@ -108,16 +108,16 @@ impl Channels {
             }
         }
         if self.is_silent(spec.kind) || self.began.elapsed() > PASS {
-            return Ok(Fate::Waits { next: after(runtime, NEXT_PASS), error: None });
+            return Ok(Fate::Waits { next: after(runtime.now(), NEXT_PASS), error: None });
         }
         let attempt = delivery.map_or(0, |delivery| delivery.attempts) + 1;
         let [random] = runtime.ids.bytes();
-        let next = after(runtime, notice_wait(attempt, random, None));
+        let next = after(runtime.now(), notice_wait(attempt, random, None));
         let mut tx = runtime.write().await?;
         let is_ours = tx.delivery_claim(queued.id, spec.kind, attempt, next).await?;
         tx.commit().await?;
         if !is_ours {
-            return Ok(Fate::Waits { next: after(runtime, NEXT_PASS), error: None });
+            return Ok(Fate::Waits { next: after(runtime.now(), NEXT_PASS), error: None });
         }
         let sent = hand_over(runtime, spec, letter).await;
         let mut tx = runtime.write().await?;
@@ -135,7 +135,7 @@ impl Channels {
                     tracing::error!(message.key = queued.key, attempt, "A message is given up: {text}");
                     Fate::GivenUp(text)
                 } else {
-                    let next = after(runtime, notice_wait(attempt, random, error.retry_after()));
+                    let next = after(runtime.now(), notice_wait(attempt, random, error.retry_after()));
                     tx.delivery_failed(queued.id, spec.kind, next, &text).await?;
                     Fate::Waits { next, error: Some(text) }
                 }
@@ -207,9 +207,4 @@ fn sum_up(fates: Vec<(&'static str, Fate)>, known: &[Delivery]) -> Told {
         return Told::Closed(Closing::NoChannel, "no channel".to_owned());
     }
     Told::Closed(Closing::Delivered, format!("sent to {}", has.join(", ")))
-}
-
-fn after(runtime: &Runtime, wait: jiff::SignedDuration) -> Timestamp {
-    let now = runtime.now();
-    now.checked_add(wait).unwrap_or(now)
 }

@@ -1,12 +1,11 @@
 //! Delivering what was decided: the flag's position now, notices to the channels of the file. A flag is retried until it is
 //! there; a notice until every channel has it or has refused it too often.
 
-use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Outbox;
-use super::backoff::{flag_wait, longest_wait, notice_wait};
+use super::backoff::{after, flag_wait, longest_wait, notice_wait};
 use super::channels::{Channels, Told};
 use super::stuck;
 use crate::audit::EventKind;
@@ -191,8 +190,4 @@ async fn deliver_flag(runtime: &Runtime, position: &FlagPosition) -> Result<Stri
     .await
     .map_err(Error::from)?;
     Ok(format!("flag `{key}` is {state} ({})", service.name()))
-}
-
-fn after(now: Timestamp, wait: SignedDuration) -> Timestamp {
-    now.checked_add(wait).unwrap_or(now)
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::gathered::Gathered;
 use super::measurement::measurements;
-use super::memory::{plan_signals, running_of};
+use super::memory::running_of;
 use super::sources::{Job, read_phases};
 use crate::audit::EventKind;
 use crate::config::Config;
@@ -60,7 +60,7 @@ pub(super) async fn reread(
         return Ok(None);
     }
     let mut signals = Vec::new();
-    for (index, signal) in plan_signals(plan).enumerate() {
+    for (index, signal) in plan.signals().enumerate() {
         if !is_pushed(config, &signal.source) && (index == 0 || reads_by_variant(config, signal)) {
             signals.push((index, signal));
         }
@@ -127,7 +127,7 @@ pub(super) async fn store_reread(
     reread: &Reread,
     now: Timestamp,
 ) -> Result<usize> {
-    let signals: Vec<&SignalSpec> = plan_signals(plan).collect();
+    let signals: Vec<&SignalSpec> = plan.signals().collect();
     let mut n_new = 0;
     for poll in &reread.polls {
         for (index, phase, reading) in &poll.readings {

@@ -12,7 +12,7 @@ use super::correction::{Reread, correct, reread, store_reread};
 use super::flag_off::put_off_again;
 use super::gathered::Gathered;
 use super::health::{SignalFindings, health_failed, health_of, health_ok};
-use super::memory::{plan_signals, remember, running_of};
+use super::memory::{remember, running_of};
 use super::policy::{Found, follow};
 use super::silence::{silence, stall};
 use super::sources::{Job, gather};
@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::evaluation::{Judged, Poll, evaluate_guards, evaluate_poll, evaluate_series, is_restated};
 use crate::lifecycle::{is_danger, statistical_finding};
 use crate::stats::{Blocks, RunningState};
-use crate::store::Tx;
+use crate::store::{AllocationPhase, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::lease::{Lease, write_leased};
 use crate::usecases::kernel::lookup::experiment_named;
@@ -91,9 +91,7 @@ pub(super) async fn take_experiment(
     let reread = reread.unwrap_or_default();
     let mut tx = write_leased(runtime, lease).await?;
     let mut experiment = experiment_named(&mut tx, &job.experiment.id.to_string()).await?;
-    // Somebody decided while the sources were asked: what was read belongs to another situation, and is asked for again.
-    let is_overtaken = experiment.state != job.experiment.state || tx.phase_list(experiment.id).await? != job.phases;
-    if is_overtaken || !experiment.state.status.is_polled() {
+    if is_overtaken(&job, &experiment, &tx.phase_list(experiment.id).await?) {
         return Ok(said(&experiment, None));
     }
     let launched_at = experiment.launched_at.unwrap_or(now);
@@ -161,8 +159,7 @@ pub(super) async fn take_danger(
     let mut tx = write_leased(runtime, lease).await?;
     let mut experiment = experiment_named(&mut tx, &job.experiment.id.to_string()).await?;
     let phases = tx.phase_list(experiment.id).await?;
-    let is_overtaken = experiment.state != job.experiment.state || phases != job.phases;
-    if is_overtaken || !experiment.state.status.is_polled() {
+    if is_overtaken(&job, &experiment, &phases) {
         return Ok(said(&experiment, None));
     }
     let poll = gathered.poll(plan, experiment.launched_at.unwrap_or(now), now);
@@ -181,6 +178,12 @@ pub(super) async fn take_danger(
         tx.commit().await?;
     }
     Ok(said(&experiment, danger.as_ref()))
+}
+
+/// Whether somebody decided while the sources were asked: what was read belongs to another situation, and is asked for again.
+fn is_overtaken(job: &Job, experiment: &Experiment, phases: &[AllocationPhase]) -> bool {
+    let is_same = experiment.state == job.experiment.state && *phases == job.phases;
+    !is_same || !experiment.state.status.is_polled()
 }
 
 /// What the statistics make of what was read. Where the primary signal could not be read, the constraints speak alone, and only
@@ -221,7 +224,7 @@ async fn keep_health(
     gathered: &Gathered,
 ) -> Result<Vec<String>> {
     let mut failures = Vec::new();
-    for (position, signal) in plan_signals(&job.plan).enumerate() {
+    for (position, signal) in job.plan.signals().enumerate() {
         let subject = experiment.id.0;
         let error = gathered.failures.iter().find(|(name, _)| *name == signal.name);
         let is_read = match position.checked_sub(1) {

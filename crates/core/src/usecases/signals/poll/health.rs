@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::memory::plan_signals;
 use crate::domain::{Experiment, Message, MessageKey, Notice, Outcome, Plan, SignalSpec};
 use crate::error::{Error, Result, error_chain};
 use crate::present::instant;
@@ -121,7 +120,7 @@ pub(super) async fn health_of(
 ) -> Result<SignalFindings> {
     let mut found = SignalFindings::default();
     let at_risk_since = |at: Timestamp| on_since.map_or(at, |on| on.max(at));
-    for signal in plan_signals(plan) {
+    for signal in plan.signals() {
         let Some(health) = tx.signal_health_get(experiment.id.0, &signal.name).await? else { continue };
         let since = health.failing_since.map(|since| at_risk_since(since.0));
         if let (Some(since), Some(error)) = (since, &health.last_error)

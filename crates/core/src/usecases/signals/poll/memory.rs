@@ -2,14 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::domain::{Evaluation, Experiment, Plan, SignalSpec, Stored};
+use crate::domain::{Evaluation, Experiment, Plan, Stored};
 use crate::error::Result;
 use crate::stats::{Evaluated, RunningState};
-
-/// The signals that a plan reads: the primary one first.
-pub(super) fn plan_signals(plan: &Plan) -> impl Iterator<Item = &SignalSpec> {
-    std::iter::once(&plan.signal).chain(plan.guardrails.iter().map(|guardrail| &guardrail.signal))
-}
 
 /// What the statistics remember of an experiment; `None` before its first poll.
 ///

@@ -18,7 +18,6 @@ use super::experiment::{Asked, PolledExperiment, ask_experiment, take_danger, ta
 use super::flag_off::check_off;
 use super::health::Due;
 use super::levels::{Levels, Stored};
-use super::memory::plan_signals;
 use super::source_clocks::SourceClocks;
 use super::sources::Job;
 use crate::config::Config;
@@ -110,13 +109,17 @@ struct Round<'r> {
     config: Option<Arc<Config>>,
     due: Due,
     clocks: SourceClocks,
-    /// The clock is not believed: nothing is scheduled, kept or claimed, only danger is looked for.
-    is_doubtful: bool,
-    /// Until when danger is looked for then.
-    until: Option<Timestamp>,
+    /// The clock is not believed: nothing is scheduled, kept or claimed, only danger is looked for, up to this instant.
+    doubtful_until: Option<Timestamp>,
     /// Levels of outcomes that were read, and wait for others to be stored together.
     levels: Levels<'r>,
     done: Polled,
+}
+
+impl Round<'_> {
+    fn is_doubtful(&self) -> bool {
+        self.doubtful_until.is_some()
+    }
 }
 
 impl Polled {
@@ -131,7 +134,7 @@ async fn poll_round(runtime: &Runtime, lease: &Lease, request: &PollRequest) -> 
     let found = look(runtime, request.is_clock_right).await?;
     let shifted = found.as_ref().map(|found| runtime.showing(found.now));
     // The later of two clocks: danger that the other one does not know yet is seen.
-    let until = found.as_ref().map(|found| found.now.max(runtime.now()));
+    let doubtful_until = found.as_ref().map(|found| found.now.max(runtime.now()));
     let runtime = shifted.as_ref().unwrap_or(runtime);
     let mut tx = runtime.read().await?;
     let outcomes = match &request.outcome {
@@ -146,14 +149,13 @@ async fn poll_round(runtime: &Runtime, lease: &Lease, request: &PollRequest) -> 
         config: config(runtime).await.ok(),
         due: Due::now(runtime, request.is_forced || found.is_some()).await?,
         clocks: clocks.clone(),
-        is_doubtful: found.is_some(),
-        until,
+        doubtful_until,
         levels: Levels::new(runtime, lease, clocks),
         done: Polled { clock_problem: found.map(|found| found.in_words()), ..Polled::default() },
     };
     deliver_flags(&mut round).await?;
     poll_experiments(&mut round, &outcomes).await?;
-    if !round.is_doubtful {
+    if !round.is_doubtful() {
         take_time(&mut round, &outcomes).await?;
     }
     deliver(&mut round).await?;
@@ -237,7 +239,7 @@ async fn poll_experiments(round: &mut Round<'_>, outcomes: &[Outcome]) -> Result
     let mut asking = JoinSet::new();
     for (position, job) in jobs.iter().enumerate() {
         let (runtime, config, job) = (round.runtime.clone(), Arc::clone(&config), Arc::clone(job));
-        let (limit, until) = (Arc::clone(&limit), round.until);
+        let (limit, until) = (Arc::clone(&limit), round.doubtful_until);
         asking.spawn(async move {
             let _permit = limit.acquire_owned().await;
             (position, ask_experiment(&runtime, &config, job, until).await)
@@ -266,12 +268,12 @@ async fn due_experiments(round: &mut Round<'_>, outcomes: &[Outcome]) -> Result<
         for experiment in open.into_iter().filter(|experiment| experiment.state.status.is_polled()) {
             let phases = tx.phase_list(experiment.id).await?;
             let is_frozen = experiment.state.status.is_waiting() && experiment.current_result.is_some();
-            if !is_on(&phases) && (is_frozen || round.is_doubtful) {
+            if !is_on(&phases) && (is_frozen || round.is_doubtful()) {
                 continue;
             }
             match plan_of(&experiment) {
                 // A constraint may be read more often than the primary signal: whatever is due first brings the round.
-                Ok(plan) if plan_signals(&plan).any(|signal| round.due.has(experiment.id.0, signal)) => {
+                Ok(plan) if plan.signals().any(|signal| round.due.has(experiment.id.0, signal)) => {
                     let clocks = round.clocks.clone();
                     jobs.push(Arc::new(Job { outcome: outcome.clone(), experiment, plan, phases, clocks }));
                 }
@@ -293,7 +295,7 @@ async fn take(
 ) -> Result<Option<PolledExperiment>> {
     let Experiment { slug, state, .. } = &job.experiment;
     let taken = match asked {
-        Ok(asked) if round.is_doubtful => {
+        Ok(asked) if round.is_doubtful() => {
             take_danger(round.runtime, round.lease, asked, &mut round.done.failures).await
         }
         Ok(asked) => take_experiment(round.runtime, round.lease, config, asked, &mut round.done.failures).await,

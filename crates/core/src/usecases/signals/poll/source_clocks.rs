@@ -3,18 +3,15 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OnceCell;
-use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::usecases::Runtime;
-use crate::usecases::kernel::workspace_file::{is_pushed, source};
+use crate::usecases::kernel::clock_look::clock_of_source;
+use crate::usecases::kernel::workspace_file::is_pushed;
 
-/// How long a source may take to say what time it is. One that does not is asked for its signals all the same.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// A source that is behind by less is as good as in time.
 const TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
 
@@ -50,10 +47,7 @@ fn before(now: Timestamp, behind: SignedDuration) -> Timestamp {
 
 /// How far a source's clock is behind; nothing where it has none, does not say, or is ahead.
 async fn behind_us(runtime: &Runtime, config: &Config, name: &str) -> SignedDuration {
-    let clock = async { source(runtime, config, name).ok()?.clock().await.ok()? };
-    let behind = match timeout(PATIENCE, clock).await {
-        Ok(Some(clock)) => runtime.now().duration_since(clock),
-        Ok(None) | Err(_) => SignedDuration::ZERO,
-    };
+    let clock = clock_of_source(runtime, config, name).await;
+    let behind = clock.map_or(SignedDuration::ZERO, |clock| runtime.now().duration_since(clock));
     if behind < TOLERANCE { SignedDuration::ZERO } else { behind }
 }
