@@ -324,7 +324,12 @@ pub enum Experiment {
     #[command(after_help = "\
 EXAMPLES:
   outcome-runtime apply
-  outcome-runtime experiment correct-query short-signup-form --signal signups --note 'the table was renamed'")]
+  outcome-runtime experiment correct-query short-signup-form --signal signups \\
+    --note 'the table was renamed'
+
+Correct the query in outcome.yaml and run `apply` first. Both queries are shown
+before you sign. The readings of the old query stay stored and do not count any
+more, and each correction halves the error rate of the experiment's claims.")]
     CorrectQuery(CorrectQuery),
     /// Leave a wrong reading out of the statistics of an experiment. Always needs your passphrase
     #[command(after_help = "\

@@ -10,8 +10,9 @@ EXAMPLES:
   outcome-runtime messages test            send a test message to every channel
   outcome-runtime messages retry --all     try everything again now
 
-A message that no channel took is tried again for about two and a half days. Then it
-is a dead letter, which is tried again only by hand. Flags are tried until they are set.")]
+A message that no channel took is tried again for about two and a half days.
+Then it is a dead letter, which is tried again only by hand. Flags are tried
+until they are set.")]
 pub struct Messages {
     /// What to do with them; without it they are listed.
     #[command(subcommand)]

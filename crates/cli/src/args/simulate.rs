@@ -12,10 +12,10 @@ EXAMPLES:
   outcome-runtime simulate short-signup-form --answer-after 3d --delay 7d --deletions 0.2%
   outcome-runtime simulate order-value --numerator 100,60 --denominator 2,1 --correlation 0.8
 
-Nothing is read from your sources and nothing changes. The simulation uses the real
-decision policy (the frozen plan, the poll times, the guardrails and the stopping
-rules) on synthetic units drawn from the outcome's own history. The launch gate
-shows a short run of it.")]
+Nothing is read from your sources and nothing changes. The simulation uses the
+real decision policy (the frozen plan, the poll times, the guardrails and the
+stopping rules) on synthetic units drawn from the outcome's own history. The
+launch gate shows a short run of it.")]
 pub struct Simulate {
     /// Slug of the experiment
     pub experiment: String,
@@ -44,15 +44,16 @@ pub struct Simulate {
     /// Rate of a constraint whose level is not known, such as refunds=2%
     #[arg(long = "guardrail", value_name = "NAME=RATE")]
     pub guardrails: Vec<String>,
-    /// What goes wrong in every run.
-    #[command(flatten)]
-    pub mishaps: Mishaps,
     /// Number of runs for each effect
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub replications: u32,
     /// Seed of the random numbers; the same seed gives the same report
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    // Last, since its heading would stand above whatever follows.
+    /// What goes wrong in every run.
+    #[command(flatten)]
+    pub mishaps: Mishaps,
 }
 
 /// What goes wrong in every run.

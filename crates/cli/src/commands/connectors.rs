@@ -1,7 +1,6 @@
 //! `connectors`: the sources that the outcome file declares.
 
 use outcome_core::Result;
-use outcome_core::present::number;
 use outcome_core::usecases::{ConnectorProblem, ConnectorReport, QueryReport, QueryState};
 
 use crate::args;
@@ -69,7 +68,7 @@ fn show_query(page: &mut Page, query: &QueryReport, has_plans: bool, is_said: bo
         QueryState::Refused => page.red("refused"),
         QueryState::Unchecked => page.yellow("unchecked"),
     };
-    let time = query.seconds.map(|seconds| format!("{} s", number(seconds)));
+    let time = query.seconds.map(|seconds| format!("{:.0} ms", (seconds * 1000.0).ceil()));
     let facts: Vec<_> = time.into_iter().chain(query.index.clone()).map(|fact| safe(&fact)).collect();
     page.line(&format!(
         "  {state}  {} · {} · {} `{}`   {}",

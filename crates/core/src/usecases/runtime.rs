@@ -58,15 +58,14 @@ impl Runtime {
         }
         .ok_or_else(missing)?;
         if workspace.is_virtual_clock != clock.is_virtual() {
-            return Err(Error::new(
-                Code::ClockMismatch,
-                if workspace.is_virtual_clock {
-                    "this workspace uses a virtual clock, as demonstrations do"
-                } else {
-                    "a real workspace cannot use a virtual clock"
-                },
-            )
-            .hint("set or unset OUTCOME_RUNTIME_CLOCK_FILE"));
+            let (message, hint) = if workspace.is_virtual_clock {
+                let hint = "name the file of its clock: a demonstration keeps it in its folder, so there \
+                    `export OUTCOME_RUNTIME_CLOCK_FILE=.clock`";
+                ("this workspace uses a virtual clock, as demonstrations do", hint)
+            } else {
+                ("a real workspace cannot use a virtual clock", "run `unset OUTCOME_RUNTIME_CLOCK_FILE`")
+            };
+            return Err(Error::new(Code::ClockMismatch, message).hint(hint));
         }
         Ok(assemble(db, workspace, settings, clock))
     }
