@@ -67,7 +67,7 @@ for (const theme of ["light", "dark"]) {
   const { card, heard, page } = await open(`facts-${theme}`, { result: short, full, theme, opens: true });
   const said = await card.locator("main").innerText();
   const gate = full.structuredContent;
-  for (const word of [gate.human_sees.question, gate.holder, gate.experiment, "Interval", "9000 control"]) {
+  for (const word of [gate.human_sees.question, gate.holder, gate.experiment, "Decision interval", "9,000 control"]) {
     must(said.includes(word), `facts: the card does not say ${word}`);
   }
   must(said.includes("This card is read-only"), "facts: the card does not say that it cannot decide");
