@@ -64,28 +64,48 @@ async fn worker(lab: &Lab, args: &[&str], life: Option<Duration>) -> Result<Ende
     Ok(Ended { is_accepted, lived: began.elapsed() })
 }
 
-/// A point in the life of an operation that takes `whole`, from the beginning to a little after the end.
-fn point(rng: &mut StdRng, whole: Duration) -> Duration {
-    whole.mul_f64(rng.random_range(0.05..1.2))
+/// Runs workers that do the same thing and kills them at random points of it, but for the first.
+struct Killer {
+    rng: StdRng,
+    /// How long one takes that nobody kills: the shortest so far, since a machine may be busy at first.
+    whole: Option<Duration>,
+    n_killed: usize,
+}
+
+impl Killer {
+    /// Chooses the points of the test with this number.
+    fn new(number: u64) -> Self {
+        Self { rng: rng(number), whole: None, n_killed: 0 }
+    }
+
+    /// A point is from the beginning to a little after the end.
+    async fn run(&mut self, lab: &Lab, args: &[&str]) -> Result<Ended> {
+        let life = self.whole.map(|whole| whole.mul_f64(self.rng.random_range(0.05..1.2)));
+        let ended = worker(lab, args, life).await?;
+        if ended.is_accepted {
+            self.whole = Some(self.whole.map_or(ended.lived, |whole| whole.min(ended.lived)));
+        } else {
+            self.n_killed += 1;
+        }
+        Ok(ended)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_poll_stores_all_of_a_reading_or_nothing_and_never_twice() -> Result<()> {
     each_lab(async |lab| {
-        let mut rng = rng(1);
+        let mut killer = Killer::new(1);
         let experiment = lab.running("Polled", "polled").await?;
         lab.arms("polled", (400, 120, 1), (400, 121, 1)).await?;
         lab.clock.advance(jiff::SignedDuration::from_hours(1));
-        let whole = worker(&lab, &["poll"], None).await?.lived;
+        killer.run(&lab, &["poll"]).await?;
         let mut n_before = lab.runtime.experiments().series(&experiment, 10_000).await?.len();
-        let mut n_killed = 0;
         for n in 0..n_points() {
             let count = 400 + i64::try_from(n)? * 10;
             lab.arms("polled", (count, count / 3, 1), (count, count / 3, 1)).await?;
             // Beyond the lease of a poller that died.
             lab.clock.advance(jiff::SignedDuration::from_mins(10));
-            let ended = worker(&lab, &["poll"], Some(point(&mut rng, whole))).await?;
-            n_killed += usize::from(!ended.is_accepted);
+            let ended = killer.run(&lab, &["poll"]).await?;
             let series = lab.runtime.experiments().series(&experiment, 10_000).await?;
             let n_new = series.len() - n_before;
             assert!(n_new == 0 || n_new == 2, "{n_new} arms of a poll were stored");
@@ -99,7 +119,7 @@ async fn a_killed_poll_stores_all_of_a_reading_or_nothing_and_never_twice() -> R
                 assert_eq!(lab.runtime.audit_log().verify(&[]).await?.problems, Vec::<String>::new());
             }
         }
-        assert!(n_killed > 0, "no worker was ever killed in time");
+        assert!(killer.n_killed > 0, "no worker was ever killed in time");
         assert_eq!(lab.runtime.audit_log().verify(&[]).await?.problems, Vec::<String>::new());
         Ok(())
     })
@@ -127,20 +147,18 @@ async fn a_killed_round_of_many_levels_loses_only_what_was_not_stored_yet() -> R
     // More than are written in one transaction.
     const N_SIGNALS: usize = 250;
     each_lab_declaring(&file_with_levels(N_SIGNALS), async |lab| {
-        let mut rng = rng(4);
+        let mut killer = Killer::new(4);
         lab.clock.advance(jiff::SignedDuration::from_hours(1));
-        let whole = worker(&lab, &["poll"], None).await?.lived;
+        killer.run(&lab, &["poll"]).await?;
         assert_eq!(read_now(&lab, N_SIGNALS).await?, N_SIGNALS);
-        let mut n_killed = 0;
         for _ in 0..n_points() {
             // Beyond the lease of a poller that died.
             lab.clock.advance(jiff::SignedDuration::from_mins(10));
-            let ended = worker(&lab, &["poll"], Some(point(&mut rng, whole))).await?;
-            n_killed += usize::from(!ended.is_accepted);
+            let ended = killer.run(&lab, &["poll"]).await?;
             let n_read = read_now(&lab, N_SIGNALS).await?;
             assert!(n_read == N_SIGNALS || !ended.is_accepted, "{n_read} readings of an accepted round");
         }
-        assert!(n_killed > 0, "no worker was ever killed in time");
+        assert!(killer.n_killed > 0, "no worker was ever killed in time");
         lab.clock.advance(jiff::SignedDuration::from_mins(10));
         worker(&lab, &["poll"], None).await?;
         assert_eq!(read_now(&lab, N_SIGNALS).await?, N_SIGNALS);
@@ -153,10 +171,8 @@ async fn a_killed_round_of_many_levels_loses_only_what_was_not_stored_yet() -> R
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_ingest_is_taken_once_when_it_is_sent_until_it_is_accepted() -> Result<()> {
     each_lab(async |lab| {
-        let mut rng = rng(2);
+        let mut killer = Killer::new(2);
         let body = lab.root().join("body.json");
-        let mut whole = Duration::from_millis(200);
-        let mut n_killed = 0;
         for n in 0..n_points() {
             lab.clock.advance(jiff::SignedDuration::from_mins(1));
             let now = lab.runtime.now();
@@ -173,12 +189,7 @@ async fn a_killed_ingest_is_taken_once_when_it_is_sent_until_it_is_accepted() ->
             let id = format!("msg_{n}");
             let path = body.display().to_string();
             let args = ["ingest", id.as_str(), path.as_str()];
-            let life = if n == 0 { None } else { Some(point(&mut rng, whole)) };
-            let ended = worker(&lab, &args, life).await?;
-            if n == 0 {
-                whole = ended.lived;
-            }
-            n_killed += usize::from(!ended.is_accepted);
+            let ended = killer.run(&lab, &args).await?;
             let count = count_pushed(&lab).await?;
             assert!(count == n + 1 || (count == n && !ended.is_accepted), "{count} readings after message {n}");
             // The sender did not hear an answer, or is not sure: it sends again, and again.
@@ -186,7 +197,7 @@ async fn a_killed_ingest_is_taken_once_when_it_is_sent_until_it_is_accepted() ->
             worker(&lab, &args, None).await?;
             assert_eq!(count_pushed(&lab).await?, n + 1, "message {n} was taken more or less than once");
         }
-        assert!(n_killed > 0, "no worker was ever killed in time");
+        assert!(killer.n_killed > 0, "no worker was ever killed in time");
         assert_eq!(lab.runtime.audit_log().verify(&[]).await?.problems, Vec::<String>::new());
         Ok(())
     })
@@ -202,21 +213,14 @@ async fn count_pushed(lab: &Lab) -> Result<usize> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_decision_is_made_whole_or_not_at_all_and_its_flag_follows() -> Result<()> {
     each_lab(async |lab| {
-        let mut rng = rng(3);
-        let mut whole = Duration::from_millis(400);
-        let mut n_killed = 0;
+        let mut killer = Killer::new(3);
         for n in 0..n_points() {
             let flag = format!("decided-{n}");
             let experiment = lab.submit(hypothesis(&format!("Decided {n}"), &flag)).await?;
             let gate = lab.runtime.experiments().show(&experiment).await?.gates.remove(0);
             let verdict = if n % 2 == 0 { Verdict::Approve } else { Verdict::Reject };
             let args = ["decide", gate.as_str(), verdict.as_str()];
-            let life = if n == 0 { None } else { Some(point(&mut rng, whole)) };
-            let ended = worker(&lab, &args, life).await?;
-            if n == 0 {
-                whole = ended.lived;
-            }
-            n_killed += usize::from(!ended.is_accepted);
+            let ended = killer.run(&lab, &args).await?;
             let shown = lab.runtime.gates().show(&gate).await?;
             let status = lab.runtime.experiments().show(&experiment).await?.experiment.state.status;
             let moved = status != ExperimentStatus::AwaitingPortfolioGate;
@@ -230,7 +234,7 @@ async fn a_killed_decision_is_made_whole_or_not_at_all_and_its_flag_follows() ->
                 lab.decide(&experiment, Verdict::Reject).await?;
             }
         }
-        assert!(n_killed > 0, "no worker was ever killed in time");
+        assert!(killer.n_killed > 0, "no worker was ever killed in time");
         assert_eq!(lab.runtime.audit_log().verify(&[]).await?.problems, Vec::<String>::new());
         Ok(())
     })
@@ -251,21 +255,14 @@ fn n_points_of_each() -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_stop_ends_with_the_flag_off_and_is_taken_once() -> Result<()> {
     each_lab(async |lab| {
-        let mut rng = rng(5);
-        let mut whole = Duration::from_millis(400);
-        let mut n_killed = 0;
+        let mut killer = Killer::new(5);
         for n in 0..n_points_of_each() {
             let flag = format!("stopped-{n}");
             let experiment = lab.running(&format!("Stopped {n}"), &flag).await?;
             // Half of the players leave.
             lab.arms(&flag, (4000, 1200, 8), (4000, 600, 8)).await?;
             lab.clock.advance(jiff::SignedDuration::from_hours(6));
-            let life = if n == 0 { None } else { Some(point(&mut rng, whole)) };
-            let ended = worker(&lab, &["poll"], life).await?;
-            if n == 0 {
-                whole = ended.lived;
-            }
-            n_killed += usize::from(!ended.is_accepted);
+            let ended = killer.run(&lab, &["poll"]).await?;
             assert!(!ended.is_accepted || !lab.is_on(&flag)?, "an accepted stop left the flag on");
             lab.clock.advance(jiff::SignedDuration::from_mins(10));
             worker(&lab, &["poll"], None).await?;
@@ -281,7 +278,7 @@ async fn a_killed_stop_ends_with_the_flag_off_and_is_taken_once() -> Result<()> 
             // Room for the next one.
             lab.act(&experiment, Verdict::Kill).await?;
         }
-        assert!(n_killed > 0, "no worker was ever killed in time");
+        assert!(killer.n_killed > 0, "no worker was ever killed in time");
         assert_eq!(lab.runtime.audit_log().verify(&[]).await?.problems, Vec::<String>::new());
         Ok(())
     })
@@ -291,22 +288,15 @@ async fn a_killed_stop_ends_with_the_flag_off_and_is_taken_once() -> Result<()> 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_pause_or_resume_is_taken_whole_or_not_at_all_and_its_flag_follows() -> Result<()> {
     each_lab(async |lab| {
-        let mut rng = rng(6);
+        let mut killer = Killer::new(6);
         let experiment = lab.running("Paused", "paused").await?;
-        let mut whole = Duration::from_millis(400);
-        let mut n_killed = 0;
         for n in 0..2 * n_points_of_each() {
             let (verdict, kind) =
                 if n % 2 == 0 { (Verdict::Pause, "paused_by_hand") } else { (Verdict::Resume, "resumed") };
             let n_before = n_lines(&lab, &format!("experiment.{kind}")).await?;
             lab.clock.advance(jiff::SignedDuration::from_mins(1));
             let args = ["act", experiment.as_str(), verdict.as_str()];
-            let life = if n == 0 { None } else { Some(point(&mut rng, whole)) };
-            let ended = worker(&lab, &args, life).await?;
-            if n == 0 {
-                whole = ended.lived;
-            }
-            n_killed += usize::from(!ended.is_accepted);
+            let ended = killer.run(&lab, &args).await?;
             let status = async || -> Result<ExperimentStatus> {
                 Ok(lab.runtime.experiments().show(&experiment).await?.experiment.state.status)
             };
@@ -322,7 +312,7 @@ async fn a_killed_pause_or_resume_is_taken_whole_or_not_at_all_and_its_flag_foll
             assert_eq!(lab.is_on("paused")?, verdict == Verdict::Resume, "after {verdict} at point {n}");
             assert_eq!(n_lines(&lab, &format!("experiment.{kind}")).await?, n_before + 1);
         }
-        assert!(n_killed > 0, "no worker was ever killed in time");
+        assert!(killer.n_killed > 0, "no worker was ever killed in time");
         assert_eq!(lab.runtime.audit_log().verify(&[]).await?.problems, Vec::<String>::new());
         Ok(())
     })
