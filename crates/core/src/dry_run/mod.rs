@@ -30,7 +30,7 @@ impl DryRun {
     /// Runs it. `progress` hears of finished runs and of how many there are.
     ///
     /// # Errors
-    /// [`Code::InvalidInput`] for a share, a rate or a number of units that is out of range.
+    /// [`crate::Code::InvalidInput`] for a share, a rate or a number of units that is out of range.
     pub fn run(&self, mut progress: impl FnMut(u64, u64)) -> Result<DryRunReport> {
         self.check()?;
         let total = self.effects.len() as u64 * u64::from(self.replications);
