@@ -422,9 +422,38 @@ def guardrails_of(plan, poll, scope):
                               "x": sum(arm["successes"] for arm in arms)})
             else:
                 bare = arms[-1] if arms else level
-                asked.append({**rule, "kind": "value", "value": value_of(bare), "n": bare.get("n") if bare else None,
+                judged = value_rule(plan, entry, phases, poll)
+                asked.append({**rule, **judged, "kind": "value", "value": value_of(bare), "n": bare.get("n") if bare else None,
                               "consecutive": max(1, entry["consecutive"])})
     return asked
+
+
+def value_rule(plan, entry, phases, poll):
+    """What a bare value beyond its limit means (METRICS.md 6.4): `of` is `None` for a plan of before, in which any row of readings
+    raises the alert."""
+    also_pauses = entry.get("also_pause_on_level")
+    if also_pauses is None:
+        return {"of": None, "is_full_day": True, "noise": None}
+    before = poll.days_before.get(entry["signal"]["name"], [])
+    if phases:
+        noise = noise_of(before, phases[-1]["pct"] / 100)
+        return {"of": "treatment", "is_full_day": poll.has_full_day(), "noise": noise}
+    pauses = also_pauses or plan["design"] != "randomised"
+    return {"of": "everybody", "is_full_day": poll.has_full_day(), "noise": noise_of(before, 1), "pauses": pauses}
+
+
+def noise_of(before, share):
+    """How much a value moves from day to day by itself: the squared deviations of the days before the launch, how many they are,
+    and how many of them tell as much as one that does not depend on its neighbours."""
+    if len(before) < 14 or not 0 < share <= 1:
+        return None
+    mean = sum(before) / len(before)
+    centred = sum((y - mean) ** 2 for y in before)
+    if centred <= 1e-12 * sum(y * y for y in before):
+        return None
+    lagged = sum((a - mean) * (b - mean) for a, b in zip(before, before[1:]))
+    phi = min(max(lagged / centred, 0), 0.8)
+    return {"centred": centred / share, "n": len(before), "inflation": (1 + phi) / (1 - phi)}
 
 
 def since(phases, first):
@@ -501,21 +530,58 @@ def evaluate_guardrail(rule, memory, breach, safe, new_poll, is_two_ladders):
             breached, proven = outer[1] < limit, inner[0] > limit
         return guardrail_result(rule, value=x / n if n else None, lower=ends[0], upper=ends[1], bound=limit,
                                 ln_e_breached=ln_e, breached=breached, non_inferior=proven)
-    row = memory.setdefault("row", 0)
+    row, noise = memory.setdefault("row", 0), rule["noise"]
     if rule["value"] is None:
         return guardrail_result(rule, status={"code": "invalid", "reason": "not_finite"}, n_consecutive=row)
     is_judged = rule["n"] is None or rule["n"] >= 100
-    beyond = is_judged and (rule["value"] < rule["limit"] if rule["side"] == "min" else rule["value"] > rule["limit"])
-    if new_poll is not None and not beyond:
-        row, memory["counted_at"] = 0, None
-    elif new_poll is not None:
+    sign = -1 if rule["side"] == "min" else 1
+    new_poll = new_poll if rule["is_full_day"] else None
+
+    def is_apart(last):
         # The windows of readings that count do not overlap, so that no event counts twice.
-        last, apart = memory.get("counted_at"), 86_400 if is_two_ladders else 0
-        if last is None or new_poll - last >= apart:
-            row, memory["counted_at"] = row + 1, new_poll
-    memory["row"] = row
-    return guardrail_result(rule, value=rule["value"], bound=rule["limit"], n_consecutive=row,
-                            is_alerting=row >= rule["consecutive"])
+        return last is None or new_poll - last >= (86_400 if is_two_ladders else 0)
+
+    def in_a_row(name, name_at, limit):
+        beyond = is_judged and sign * (rule["value"] - limit) > 0
+        if new_poll is not None and not beyond:
+            memory[name], memory[name_at] = 0, None
+        elif new_poll is not None and is_apart(memory.get(name_at)):
+            memory[name], memory[name_at] = memory.get(name, 0) + 1, new_poll
+        return memory.get(name, 0)
+
+    row, is_far = in_a_row("row", "counted_at", rule["limit"]), False
+    if noise is not None:
+        sd = math.sqrt(noise["centred"] / (noise["n"] - 1))
+        is_far = in_a_row("far", "far_at", rule["limit"] + sign * 4 * sd) >= 2
+        if new_poll is not None and is_judged and is_apart(memory.get("last_at")):
+            memory["last_at"] = new_poll
+            memory["days"] = memory.get("days", []) + [rule["value"]]
+    is_long, shown = row >= rule["consecutive"], {"value": rule["value"], "bound": rule["limit"], "n_consecutive": row}
+    if rule["of"] == "treatment" and noise is not None:
+        ln_e = ln_e_of_days(memory.get("days", []), noise, rule["limit"], sign)
+        return guardrail_result(rule, **shown, ln_e_breached=ln_e, breached=rejects(ln_e, breach), is_alerting=is_far)
+    if rule["of"] == "everybody":
+        is_alerting = is_long or is_far
+        incident = {"is_incident": True} if is_alerting and not rule["pauses"] else {}
+        return guardrail_result(rule, **shown, **incident, is_alerting=is_alerting and rule["pauses"])
+    return guardrail_result(rule, **shown, is_alerting=is_long)
+
+
+def ln_e_of_days(days, noise, limit, sign):
+    """Evidence of the treatment's daily values against "within the limit": a Student mixture whose spread is that of the days before
+    and since the launch."""
+    if not days:
+        return 0.0
+    m, mean = len(days), sum(days) / len(days)
+    beyond = sign * (mean - limit)
+    if beyond <= 0:
+        return 0.0
+    freedom = noise["n"] + m - 2
+    centred = noise["centred"] + sum((y - mean) ** 2 for y in days)
+    t = beyond / math.sqrt(centred / freedom * noise["inflation"] / m)
+    nu, r = max(1, freedom / noise["inflation"]), m / noise["inflation"]
+    t2 = t * t / nu
+    return -0.5 * math.log1p(r) + 0.5 * (nu + 1) * (math.log1p(t2) - math.log1p(t2 / (1 + r)))
 
 
 # ---------------------------------------------------------------------------------------------------------------------------
@@ -529,7 +595,16 @@ class Poll:
 
     def __init__(self, at, readings, allocation, has_flag_drift, is_past=False):
         self.at, self.readings, self.allocation, self.has_flag_drift = at, readings, allocation, has_flag_drift
-        self.is_past, self.past = is_past, []
+        self.is_past, self.past, self.days_before = is_past, [], {}
+
+    def has_full_day(self):
+        """Whether the split in use has been in use for a day."""
+        begun = [p for p in self.allocation.values() if seconds(p["started_at"]) < self.at]
+        if not begun:
+            return False
+        last = max(begun, key=lambda p: p["phase"])
+        until = min(seconds(last["ended_at"]), self.at) if last["ended_at"] else self.at
+        return until - seconds(last["started_at"]) >= 86_400
 
     def phases(self, signal):
         out = {}
@@ -583,6 +658,24 @@ def polls_of(pack):
     allocation = {phase["phase"]: phase for phase in pack["allocation"]}
     rows = [(seconds(s["measured_at"]), r) for s in pack["snapshots"] for r in s["readings"]]
     rows = [(at, r) for at, r in rows if not any(leaves_out(c, at, r) for c in corrections_of(pack))]
+    launched = seconds(pack["experiment"]["launched_at"])
+    by_the_day = {g["signal"]["name"] for g in pack["plan"]["guardrails"] if g.get("also_pause_on_level") is not None}
+
+    def is_day_before(r):
+        return r["variant"] is None and r["signal"] in by_the_day and seconds(r["window"]["to"]) <= launched
+
+    # Everybody's days before the launch: when they were stored, and when they ended.
+    days = sorted(((seconds(r["window"]["to"]), at, r) for at, r in rows if is_day_before(r)), key=lambda day: day[:2])
+    rows = [(at, r) for at, r in rows if not is_day_before(r)]
+
+    def days_before(at):
+        out = {}
+        for _, stored_at, r in days:
+            value = value_of(r["sums"])
+            if stored_at <= at and value is not None:
+                out.setdefault(r["signal"], []).append(value)
+        return out
+
     primary = pack["plan"]["signal"]["name"]
     drifts = [seconds(s["at"]) for s in pack["steps"] if s["payload"].get("cause") == "flag_drift"]
     asked = [(at, r) for at, r in rows if not r["is_pushed"] and r["reread_of"] is None]
@@ -615,13 +708,16 @@ def polls_of(pack):
             again = {end: [] for end in instants}
         for of in sorted(again):
             by_then = [pushed[i][1] for end, _, i in ends if end <= of and has_begun(pushed[i][1], of)]
-            yield Poll(of, known(by_then + again[of]), allocation, has_drifted(of, instants), is_past=True)
+            earlier = Poll(of, known(by_then + again[of]), allocation, has_drifted(of, instants), is_past=True)
+            earlier.days_before = days_before(of)
+            yield earlier
 
     polls = []
     for at in times:
         by_then = [r for when, r in pushed if when <= at and has_begun(r, at)]
         here = [r for when, r in asked if when == at]
         poll = Poll(at, known(by_then + here), allocation, has_drifted(at, times))
+        poll.days_before = days_before(at)
         if testable(poll.phases(primary)):
             poll.past = [earlier for earlier in past(at) if testable(earlier.phases(primary))]
             polls.append(poll)
@@ -716,7 +812,7 @@ class Path:
             self.as_of, self.counts, self.harm = None, {}, None
             for rule in (rule for earlier in kept for rule in guardrails_of(self.plan, earlier, self.scope(earlier))):
                 # A row of polls beyond a limit is counted again; the mixture's width stays.
-                for forgotten in ("row", "counted_at"):
+                for forgotten in DAYS:
                     self.guards.get(rule["name"], {}).pop(forgotten, None)
             for earlier in kept:
                 self.evaluate(earlier, is_sampled, earlier.has_flag_drift)
@@ -747,7 +843,8 @@ class Path:
             if self.safety_from != safety_from:
                 self.safety_from, self.harm = safety_from, None
                 for memory in self.guards.values():
-                    memory["row"], memory["counted_at"] = 0, None
+                    for forgotten in DAYS:
+                        memory.pop(forgotten, None)
         claimed = since(phases, claims_from)
 
         out = {"status": {"code": "ok"}}
@@ -839,7 +936,8 @@ class Path:
         out["health"] = [{"code": code, "severity": severity} for code, severity in health]
 
         asked = guardrails_of(plan, poll, scope)
-        n_claims = sum(rule["kind"] in ("compare", "rate") for rule in asked)
+        n_claims = sum(rule["kind"] in ("compare", "rate") or (rule["of"] == "treatment" and rule["noise"] is not None)
+                       for rule in asked)
         safe = method["guardrail_alpha"]
         breach = safe / max(1, n_claims) / 2**n_restarts
         new_poll = as_of if is_new else None
@@ -847,6 +945,12 @@ class Path:
             evaluate_guardrail(rule, self.guards.setdefault(rule["name"], {}), breach, safe, new_poll, self.is_two_ladders)
             for rule in asked
         ]
+
+        if any(g.get("is_incident") for g in out["guardrails"]):
+            is_data_ok = False
+            health.append(("incident", "block"))
+            health.sort(key=lambda finding: FINDINGS.index(finding[0]))
+            out["health"] = [{"code": code, "severity": severity} for code, severity in health]
 
         ln_p = -max(0.0, self.max_ln_e)
         out["ln_p_running"], out["p_running"], out["epoch"] = ln_p, math.exp(ln_p), self.epoch
@@ -935,9 +1039,12 @@ class Path:
         }
 
 
+# What is remembered of the days of a bare value.
+DAYS = ("row", "counted_at", "far", "far_at", "last_at", "days")
+
 # Findings about the data in the order in which they are listed.
 FINDINGS = ["invalid", "stale", "flag_drift", "sampled", "srm_proven", "arm_without_exposure", "out_of_order", "weights_invalid",
-            "effect_drift", "restated", "zero_events", "plan_changed", "srm_suspected", "phases_left_out", "units_deleted"]
+            "effect_drift", "incident", "restated", "zero_events", "plan_changed", "srm_suspected", "phases_left_out", "units_deleted"]
 
 
 def has_empty_arm(phase):

@@ -127,6 +127,10 @@ fn every_notice() -> Vec<(Notice, MessageKey)> {
             MessageKey::NobodyExposed(ExperimentId(id), now),
         ),
         (
+            Notice::Incident { experiment: experiment.clone(), signal: "delay".to_owned(), detail: detail.clone() },
+            MessageKey::Incident(ExperimentId(id), "delay (max)".to_owned(), now),
+        ),
+        (
             Notice::FlagNotOff { experiment: experiment.clone(), detail: detail.clone() },
             MessageKey::FlagNotOff(ExperimentId(id), now),
         ),
@@ -149,6 +153,7 @@ fn every_notice() -> Vec<(Notice, MessageKey)> {
             | Notice::GateTimedOut { .. }
             | Notice::SignalFailing { .. }
             | Notice::NobodyExposed { .. }
+            | Notice::Incident { .. }
             | Notice::FlagNotOff { .. }
             | Notice::FlagNotSet { .. }
             | Notice::ClockDoubted { .. }

@@ -10,12 +10,12 @@ use std::ops::Deref;
 use jiff::Timestamp;
 
 use crate::domain::{
-    ArmSums, ConstraintBound, Direction, GuardrailPlan, Plan, Variant, VariantReading, names_of_limits,
+    ArmSums, ConstraintBound, Design, Direction, GuardrailPlan, Plan, Variant, VariantReading, names_of_limits,
 };
 use crate::error::{Code, Error, Result};
 use crate::stats::{
-    self, Alpha, Blocks, DataHealth, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection, Limit, Margin,
-    Phase, PhaseCounts, RunningState, Scope, Tau,
+    self, Alpha, Blocks, DataHealth, Days, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection, Limit,
+    Margin, Phase, PhaseCounts, RunningState, Scope, Tau, ValueLimit, ValueRule,
 };
 
 /// The arms of one allocation phase.
@@ -38,6 +38,10 @@ pub struct Guard {
     pub phases: Vec<PhaseReadings>,
     /// Over the whole population, where not.
     pub level: Option<ArmSums>,
+    /// Values of the whole population on days before the launch, in time order; empty where they are not needed or not known.
+    pub before: Vec<f64>,
+    /// Whether the present split has been in use for the day that a value is of.
+    pub is_full_day: bool,
 }
 
 /// Everything that one poll read.
@@ -154,7 +158,7 @@ pub fn correct_past(plan: &Plan, poll: &Poll, past: &[Poll], previous: &RunningS
         .collect();
     for guardrail in &mut state.guardrails {
         if names.contains(&guardrail.name) {
-            (guardrail.n_consecutive, guardrail.counted_at) = (0, None);
+            guardrail.days = Days::default();
         }
     }
     for earlier in &kept {
@@ -319,7 +323,7 @@ fn names_of(plan: &Plan, index: usize) -> [String; 2] {
 /// The guardrails that a constraint comes to, each with the constraint's position in the plan.
 fn guardrails_of<'a>(
     plan: &'a Plan,
-    guard: &Guard,
+    guard: &'a Guard,
     phases: &'a [Phase],
     names: &'a [String; 2],
     scope: Scope,
@@ -348,7 +352,7 @@ fn guardrails_of<'a>(
                 .map(|(name, limit)| Guardrail {
                     name,
                     must_prove: false,
-                    reading: limit_reading(guard, limit, planned, scope),
+                    reading: limit_reading(plan, guard, limit, planned, scope),
                 })
                 .collect()
         }
@@ -357,7 +361,13 @@ fn guardrails_of<'a>(
 }
 
 /// What is compared with an absolute limit: the treatment's rate where units are counted, else the bare value.
-fn limit_reading<'a>(guard: &Guard, limit: Limit, planned: &GuardrailPlan, scope: Scope) -> GuardrailReading<'a> {
+fn limit_reading<'a>(
+    plan: &Plan,
+    guard: &'a Guard,
+    limit: Limit,
+    planned: &GuardrailPlan,
+    scope: Scope,
+) -> GuardrailReading<'a> {
     let treatment: Vec<ArmSums> = guard
         .phases
         .iter()
@@ -381,10 +391,25 @@ fn limit_reading<'a>(guard: &Guard, limit: Limit, planned: &GuardrailPlan, scope
         return GuardrailReading::RateLimit { successes: successes_all, n: n_all, limit };
     }
     let bare = treatment.last().copied().or(guard.level);
-    GuardrailReading::ValueLimit {
+    GuardrailReading::ValueLimit(ValueLimit {
         value: bare.and_then(|sums| sums.value()),
         n: bare.and_then(|sums| sums.n()).and_then(|n| u64::try_from(n).ok()),
         limit,
         consecutive: planned.consecutive,
+        rule: value_rule(plan, guard, planned),
+    })
+}
+
+/// Without a control group everybody has the treatment, so that a value of everybody is its own.
+fn value_rule<'a>(plan: &Plan, guard: &'a Guard, planned: &GuardrailPlan) -> ValueRule<'a> {
+    let Guard { before, is_full_day, .. } = guard;
+    let (before, is_full_day) = (before.as_slice(), *is_full_day);
+    let Some(also_pauses) = planned.also_pause_on_level else { return ValueRule::InARow };
+    match guard.phases.last() {
+        Some(phase) => ValueRule::OfTreatment { before, share: f64::from(phase.treatment_pct) / 100.0, is_full_day },
+        None => {
+            let pauses = also_pauses || plan.design != Design::Randomised;
+            ValueRule::OfEverybody { before, pauses, is_full_day }
+        }
     }
 }

@@ -109,6 +109,9 @@ impl<'a> Assessor<'_, '_, 'a> {
             SrmLevel::Block => findings.add(HealthCode::SrmProven),
         }
         let guardrails = assess_guardrails(input, state, is_new_poll, each);
+        if guardrails.is_any_incident {
+            findings.add(HealthCode::Incident);
+        }
 
         let oriented = primary.result.ci.map(|ci| plan.direction.orient(ci));
         let min_runtime_days = whole_weeks(u64::from(plan.min_runtime_days));
@@ -155,7 +158,7 @@ impl<'a> Assessor<'_, '_, 'a> {
             futility_upper: numbers.futility_upper,
             is_min_runtime_met: numbers.is_min_runtime_met && numbers.is_min_sample_reached,
             is_max_reached: is_end_by_days(input) || plan.max_sample_size.is_some_and(|n| n_units >= n),
-            is_data_ok,
+            is_data_ok: is_data_ok && !guardrails.is_any_incident,
             srm: srm.level,
             guardrails,
         });
@@ -290,7 +293,7 @@ fn assess_guardrails<'a>(
 ) -> GuardrailSummary {
     let claims = |reading: &GuardrailReading<'_>| match reading {
         GuardrailReading::RelativeToControl { .. } | GuardrailReading::RateLimit { .. } => true,
-        GuardrailReading::ValueLimit { .. } => false,
+        GuardrailReading::ValueLimit(reading) => reading.rule.claims(),
     };
     let n_claims = input.guardrails.iter().filter(|g| claims(&g.reading)).count();
     let safe = input.plan.guardrail_alpha;

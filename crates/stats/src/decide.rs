@@ -72,6 +72,8 @@ pub struct GuardrailFlags {
     pub must_prove: bool,
     /// Bare value beyond its limit for long enough.
     pub is_alerting: bool,
+    /// The same of everybody's value.
+    pub is_incident: bool,
 }
 
 /// All guardrails of an experiment together.
@@ -81,13 +83,15 @@ pub struct GuardrailSummary {
     pub is_any_breached: bool,
     /// One of them is alerting.
     pub is_any_alerting: bool,
+    /// Everybody's value is beyond the limit of one of them.
+    pub is_any_incident: bool,
     /// Every required proof of safety is there.
     pub is_proven_safe: bool,
 }
 
 impl Default for GuardrailSummary {
     fn default() -> Self {
-        Self { is_any_breached: false, is_any_alerting: false, is_proven_safe: true }
+        Self { is_any_breached: false, is_any_alerting: false, is_any_incident: false, is_proven_safe: true }
     }
 }
 
@@ -98,6 +102,7 @@ impl GuardrailSummary {
         Self {
             is_any_breached: self.is_any_breached || flags.breached,
             is_any_alerting: self.is_any_alerting || flags.is_alerting,
+            is_any_incident: self.is_any_incident || flags.is_incident,
             is_proven_safe: self.is_proven_safe && (!flags.must_prove || flags.non_inferior),
         }
     }

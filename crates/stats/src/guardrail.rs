@@ -11,15 +11,11 @@ use serde::{Deserialize, Serialize};
 use super::interval::finite;
 use super::mixture::{Evidence, evidence, evidence_both_ways};
 use super::phases::Gated;
+use super::value_limit::{Days, ValueLimit, value_limit};
 use super::{
     Alpha, Alternative, Contrast, Estimate, GuardrailFlags, InvalidInput, Phase, Scope, Settings, Status, Tau, Tuning,
     boundary, combine_phases, rate_confidence,
 };
-
-/// Least time between two readings of a bare value that both count, in seconds (METRICS.md 6.4).
-const MIN_SECONDS_APART: i64 = 86_400;
-/// Units below which a bare value beyond its limit raises no alert (STATS.md 2.7).
-const MIN_UNITS_FOR_ALERT: u64 = 100;
 
 /// Which way of moving is harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -52,13 +48,21 @@ pub enum Limit {
 }
 
 impl Limit {
-    fn get(self) -> f64 {
+    pub(super) fn get(self) -> f64 {
         match self {
             Self::Min(x) | Self::Max(x) => x,
         }
     }
 
-    fn is_crossed_by(self, value: f64) -> bool {
+    /// The limit moved outwards by a distance >= 0.
+    pub(super) fn farther(self, by: f64) -> Self {
+        match self {
+            Self::Min(x) => Self::Min(x - by),
+            Self::Max(x) => Self::Max(x + by),
+        }
+    }
+
+    pub(super) fn is_crossed_by(self, value: f64) -> bool {
         match self {
             Self::Min(x) => value < x,
             Self::Max(x) => value > x,
@@ -91,18 +95,8 @@ pub enum GuardrailReading<'a> {
         /// The bound.
         limit: Limit,
     },
-    /// A bare value (a p95 latency) against an absolute limit. Operational: it raises an alert, never a claim.
-    ValueLimit {
-        /// The value; `None` when nothing was read.
-        value: Option<f64>,
-        /// Units behind it, when known; below 100 there is no alert.
-        n: Option<u64>,
-        /// The bound.
-        limit: Limit,
-        /// Readings beyond the limit in a row that raise the alert; 3 is usual, 0 counts as 1. Only readings at least a day apart
-        /// count, so that no event of a day counts twice.
-        consecutive: u32,
-    },
+    /// A bare value (a p95 latency) against an absolute limit.
+    ValueLimit(ValueLimit<'a>),
 }
 
 /// One guardrail at one poll.
@@ -222,12 +216,20 @@ pub struct GuardrailNumbers {
     pub must_prove: bool,
     /// A bare value has been beyond its limit for long enough; operational, no statistical claim.
     pub is_alerting: bool,
-    /// Readings of a bare value beyond its limit in a row, of windows that do not overlap.
+    /// The same of everybody's value, which says nothing about the treatment: nothing is claimed, and nothing pauses.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_incident: bool,
+    /// Readings of a bare value beyond its limit in a row, of windows that do not overlap; where it is far beyond, of those.
     pub n_consecutive: u32,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn is_false(x: &bool) -> bool {
+    !*x
+}
+
 impl GuardrailNumbers {
-    fn without_numbers(must_prove: bool, status: Status) -> Self {
+    pub(super) fn without_numbers(must_prove: bool, status: Status) -> Self {
         Self {
             status,
             value: None,
@@ -240,6 +242,7 @@ impl GuardrailNumbers {
             non_inferior: false,
             must_prove,
             is_alerting: false,
+            is_incident: false,
             n_consecutive: 0,
         }
     }
@@ -250,6 +253,7 @@ impl GuardrailNumbers {
             non_inferior: self.non_inferior,
             must_prove: self.must_prove,
             is_alerting: self.is_alerting,
+            is_incident: self.is_incident,
         }
     }
 }
@@ -276,10 +280,8 @@ impl Deref for GuardrailResult {
 pub(super) struct Memory {
     /// Frozen mixture width.
     pub(super) tuning: Option<Tuning>,
-    /// Readings beyond a limit in a row before this one.
-    pub(super) n_consecutive: u32,
-    /// The last reading that counted, in Unix seconds.
-    pub(super) counted_at: Option<i64>,
+    /// Days of a bare value.
+    pub(super) days: Days,
 }
 
 /// Alphas shared by all guardrails of an experiment.
@@ -327,33 +329,9 @@ pub(super) fn evaluate_guardrail(
             Ok(result) => (result, memory),
             Err(reason) => refused(reason.into()),
         },
-        GuardrailReading::ValueLimit { value, n, limit, consecutive } => {
-            let Some(value) = value else {
-                // Nothing read is neither a breach nor the end of a row of breaches.
-                let status = InvalidInput::NotFinite.into();
-                let n_consecutive = memory.n_consecutive;
-                let missing = GuardrailNumbers::without_numbers(guardrail.must_prove, status);
-                return (GuardrailNumbers { n_consecutive, ..missing }, memory);
-            };
-            if !(value.is_finite() && limit.get().is_finite()) {
-                return refused(InvalidInput::NotFinite.into());
-            }
-            let is_judged = n.is_none_or(|n| n >= MIN_UNITS_FOR_ALERT);
-            let is_apart = |at: &i64| memory.counted_at.is_none_or(|last| at.saturating_sub(last) >= MIN_SECONDS_APART);
-            let counts = new_poll.filter(is_apart);
-            let (n_consecutive, counted_at) = match (is_judged && limit.is_crossed_by(value), counts) {
-                (true, Some(at)) => (memory.n_consecutive.saturating_add(1), Some(at)),
-                (false, _) if new_poll.is_some() => (0, None),
-                _ => (memory.n_consecutive, memory.counted_at),
-            };
-            let result = GuardrailNumbers {
-                value: Some(value),
-                bound: Some(limit.get()),
-                is_alerting: n_consecutive >= consecutive.max(1),
-                n_consecutive,
-                ..GuardrailNumbers::without_numbers(guardrail.must_prove, Status::Ok)
-            };
-            (result, Memory { n_consecutive, counted_at, ..memory })
+        GuardrailReading::ValueLimit(reading) => {
+            let (found, days) = value_limit(&reading, memory.days, new_poll, alphas.breach);
+            (GuardrailNumbers { must_prove: guardrail.must_prove, ..found }, Memory { days, ..memory })
         }
     }
 }

@@ -58,6 +58,8 @@ pub enum HealthCode {
     UnitsDeleted,
     /// Phases before a mismatch do not count any more; the evidence of the claims started anew.
     PhasesLeftOut,
+    /// A value of everybody is beyond its limit, whatever they saw.
+    Incident,
 }
 
 /// One finding.
@@ -73,7 +75,7 @@ pub struct HealthFinding {
 
 impl HealthCode {
     /// All of them, blocking ones first.
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Invalid,
         Self::Stale,
         Self::FlagDrift,
@@ -83,6 +85,7 @@ impl HealthCode {
         Self::OutOfOrder,
         Self::WeightsInvalid,
         Self::EffectDrift,
+        Self::Incident,
         Self::Restated,
         Self::ZeroEvents,
         Self::PlanChanged,
@@ -107,7 +110,8 @@ impl HealthCode {
             | Self::Sampled
             | Self::ArmWithoutExposure
             | Self::WeightsInvalid
-            | Self::EffectDrift => Severity::Block,
+            | Self::EffectDrift
+            | Self::Incident => Severity::Block,
         }
     }
 
@@ -140,6 +144,10 @@ impl HealthCode {
             Self::Sampled => "the source sampled its data, so counts and sums are estimates",
             Self::WeightsInvalid => "the declared weights cannot be checked against the traffic",
             Self::EffectDrift => "the confidence sequences of this run contradict each other: the effect is changing",
+            Self::Incident => {
+                "a value of everybody is beyond its limit: an incident, not evidence about the treatment, and nothing is claimed \
+                 until it is over"
+            }
             Self::PlanChanged => "the plan of the test changed, so the evidence starts from zero",
             Self::ZeroEvents => "nothing was recorded in either arm; is the event still sent?",
             Self::SrmSuspected => "units may not arrive in the declared proportions",

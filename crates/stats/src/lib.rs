@@ -61,6 +61,7 @@ mod test_plan;
 pub mod testing;
 mod tuning;
 mod two_arm;
+mod value_limit;
 mod wording;
 
 pub use arms::ArmSums;
@@ -110,3 +111,4 @@ pub use state::{Crossing, EpochReason, EpochStart, GuardrailState, PhaseCounts, 
 pub use test_plan::TestPlan;
 pub use tuning::{Tuning, TuningSource};
 pub use two_arm::{TwoArmResult, two_arm_test};
+pub use value_limit::{DaySeries, Days, ValueLimit, ValueRule};

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::guardrail::Memory;
+use super::value_limit::Days;
 use super::{Alpha, HarmTest, Phase, RunningTest, Scope, TestPlan, Tuning, TuningSource, deletions};
 
 /// Units counted in a phase; they can only grow, unless the source restated them.
@@ -86,11 +87,9 @@ pub struct GuardrailState {
     pub name: String,
     /// Frozen mixture width.
     pub tuning: Option<Tuning>,
-    /// Readings of a bare value beyond its limit in a row.
-    pub n_consecutive: u32,
-    /// The last of them, in Unix seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub counted_at: Option<i64>,
+    /// Days of a bare value.
+    #[serde(flatten)]
+    pub days: Days,
 }
 
 /// Version of the rules by which a poll is judged. 2: danger is judged apart, with a test of its own.
@@ -180,7 +179,7 @@ impl RunningState {
             self.safety_from = scope.safety_from;
             self.harm = None;
             for guardrail in &mut self.guardrails {
-                (guardrail.n_consecutive, guardrail.counted_at) = (0, None);
+                guardrail.days = Days::default();
             }
         }
     }
@@ -239,23 +238,14 @@ impl RunningState {
 
     pub(super) fn guardrail_memory(&self, name: &str) -> Memory {
         let known = self.guardrails.iter().find(|g| g.name == name);
-        known.map_or_else(Memory::default, |g| Memory {
-            tuning: g.tuning,
-            n_consecutive: g.n_consecutive,
-            counted_at: g.counted_at,
-        })
+        known.map_or_else(Memory::default, |g| Memory { tuning: g.tuning, days: g.days })
     }
 
     pub(super) fn remember_guardrail(&mut self, name: &str, memory: Memory) {
-        let Memory { tuning, n_consecutive, counted_at } = memory;
+        let Memory { tuning, days } = memory;
         match self.guardrails.iter_mut().find(|g| g.name == name) {
-            Some(known) => {
-                (known.tuning, known.n_consecutive, known.counted_at) = (tuning, n_consecutive, counted_at);
-            }
-            None => {
-                let name = name.to_owned();
-                self.guardrails.push(GuardrailState { name, tuning, n_consecutive, counted_at });
-            }
+            Some(known) => (known.tuning, known.days) = (tuning, days),
+            None => self.guardrails.push(GuardrailState { name: name.to_owned(), tuning, days }),
         }
     }
 }
@@ -268,8 +258,8 @@ mod tests {
     #[test]
     fn a_restatement_keeps_the_tuning_and_forgets_the_evidence() {
         let tuning = Tuning { tau: Tau::try_new(0.02).unwrap(), source: TuningSource::Explicit };
-        let guardrail =
-            GuardrailState { name: "delay".to_owned(), tuning: Some(tuning), n_consecutive: 2, counted_at: Some(900) };
+        let days = Days { n_consecutive: 2, counted_at: Some(900), series: None };
+        let guardrail = GuardrailState { name: "delay".to_owned(), tuning: Some(tuning), days };
         let before = RunningState {
             epoch: 3,
             as_of: Some(900),

@@ -36,7 +36,7 @@ fn bound(reading: &GuardrailReading<'_>, bound: Option<f64>) -> String {
     match reading {
         GuardrailReading::RelativeToControl { phases, .. } => scale_of(phases).size(bound),
         GuardrailReading::RateLimit { .. } => percent(bound),
-        GuardrailReading::ValueLimit { .. } => number(bound),
+        GuardrailReading::ValueLimit(_) => number(bound),
     }
 }
 

@@ -163,6 +163,8 @@ yaml_map! {
         optional consecutive: u32 = "3",
         /// `pause` turns the flag off and asks a human, `kill` also ends the experiment.
         optional on_violation: ViolationPolicy = "pause",
+        /// True if a value that is read over everybody, whatever they saw, also turns the flag off; false if it is only told.
+        optional also_pause_on_level: bool = "false",
     }
 
     /// How much worse than the control group the treatment may be.

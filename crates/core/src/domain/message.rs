@@ -109,6 +109,15 @@ pub enum Notice {
         /// Since when, and how many were expected.
         detail: String,
     },
+    /// The value of everybody went beyond the limit of a constraint: an incident, not evidence about the treatment.
+    Incident {
+        /// Slug of the experiment whose constraint it is.
+        experiment: String,
+        /// Name of the constraint's signal.
+        signal: String,
+        /// The value, its limit, and what follows.
+        detail: String,
+    },
     /// A flag that was turned off is on, or could not be turned off.
     FlagNotOff {
         /// Slug of the experiment.
@@ -198,6 +207,7 @@ impl Notice {
             Self::GateTimedOut { .. } => "gate_timed_out",
             Self::SignalFailing { .. } => "signal_failing",
             Self::NobodyExposed { .. } => "nobody_exposed",
+            Self::Incident { .. } => "incident",
             Self::FlagNotOff { .. } => "flag_not_off",
             Self::ClockDoubted { .. } => "clock_doubted",
             Self::FlagNotSet { .. } => "flag_not_set",
@@ -215,6 +225,7 @@ impl Notice {
             | Self::GateTimedOut { about } => Some(about),
             Self::SignalFailing { .. }
             | Self::NobodyExposed { .. }
+            | Self::Incident { .. }
             | Self::FlagNotOff { .. }
             | Self::ClockDoubted { .. }
             | Self::FlagNotSet { .. }
@@ -227,6 +238,7 @@ impl Notice {
     pub fn experiment(&self) -> Option<&str> {
         match self {
             Self::NobodyExposed { experiment, .. }
+            | Self::Incident { experiment, .. }
             | Self::FlagNotOff { experiment, .. }
             | Self::FlagNotSet { experiment, .. }
             | Self::ExperimentMoved { experiment, .. } => Some(experiment),
@@ -309,6 +321,8 @@ pub enum MessageKey {
     SignalFailing(Uuid, String, Timestamp),
     /// Nobody is exposed to this experiment since this instant.
     NobodyExposed(ExperimentId, Timestamp),
+    /// The value of everybody went beyond this limit of this experiment at this instant.
+    Incident(ExperimentId, String, Timestamp),
     /// The flag of this experiment was found on at this instant.
     FlagNotOff(ExperimentId, Timestamp),
     /// The clock of a machine of this workspace is not believed since this instant.
@@ -325,6 +339,7 @@ impl MessageKey {
             Self::Flag(experiment, _)
             | Self::ExperimentMoved(experiment, _)
             | Self::NobodyExposed(experiment, _)
+            | Self::Incident(experiment, ..)
             | Self::FlagNotOff(experiment, _)
             | Self::FlagStuck(experiment, ..) => experiment.0,
             Self::GateOpened(gate) | Self::GateStep(gate, ..) => gate.0,
@@ -343,6 +358,7 @@ impl std::fmt::Display for MessageKey {
             Self::GateStep(gate, step, holder) => write!(f, "gate/{gate}/{step}/{holder}"),
             Self::SignalFailing(subject, signal, at) => write!(f, "signal/{subject}/{signal}/{at}"),
             Self::NobodyExposed(experiment, since) => write!(f, "silence/{experiment}/{since}"),
+            Self::Incident(experiment, limit, at) => write!(f, "incident/{experiment}/{limit}/{at}"),
             Self::FlagNotOff(experiment, at) => write!(f, "flag_not_off/{experiment}/{at}"),
             Self::ClockDoubted(workspace, since) => write!(f, "clock/{workspace}/{since}"),
             Self::FlagStuck(_, position, time) => write!(f, "flag_stuck/{position}/{time}"),
@@ -383,6 +399,11 @@ mod tests {
                 error: "gone".to_owned(),
             }),
             Message::Notice(Notice::NobodyExposed { experiment: "softer".to_owned(), detail: "since noon".to_owned() }),
+            Message::Notice(Notice::Incident {
+                experiment: "softer".to_owned(),
+                signal: "delay".to_owned(),
+                detail: "900 ms".to_owned(),
+            }),
             Message::Notice(Notice::FlagNotOff { experiment: "softer".to_owned(), detail: "it is on".to_owned() }),
             Message::Notice(Notice::FlagNotSet { experiment: "softer".to_owned(), detail: "no answer".to_owned() }),
             Message::Notice(Notice::ExperimentMoved {

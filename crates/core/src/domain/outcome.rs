@@ -174,12 +174,20 @@ pub enum Constraint {
         consecutive: u32,
         /// What a crossing does.
         on_violation: ViolationPolicy,
+        /// Whether a value of everybody beyond its limit turns the flag off, although it says nothing about the treatment.
+        #[serde(default, skip_serializing_if = "is_false")]
+        also_pause_on_level: bool,
     },
     /// A sentence that the approver ticks at launch.
     Rule {
         /// The sentence.
         text: String,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn is_false(x: &bool) -> bool {
+    !*x
 }
 
 /// How many experiments and how candidates are ranked.
@@ -314,7 +322,7 @@ impl OutcomeSpec {
     /// The constraints that are measured, with their position in the file.
     pub fn guardrails(&self) -> impl Iterator<Item = (&SignalSpec, &ConstraintBound, u32, ViolationPolicy)> {
         self.constraints.iter().filter_map(|constraint| match constraint {
-            Constraint::Signal { signal, bound, consecutive, on_violation } => {
+            Constraint::Signal { signal, bound, consecutive, on_violation, .. } => {
                 Some((signal, bound, *consecutive, *on_violation))
             }
             Constraint::Rule { .. } => None,

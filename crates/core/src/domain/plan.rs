@@ -18,6 +18,10 @@ pub struct GuardrailPlan {
     pub consecutive: u32,
     /// What a crossing does.
     pub on_violation: ViolationPolicy,
+    /// Whether a value of everybody beyond its limit turns the flag off. Absent in plans of earlier versions, in which it always did
+    /// and the days before the launch were not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub also_pause_on_level: Option<bool>,
 }
 
 /// What an experiment may spend of the outcome's error budget.

@@ -19,12 +19,15 @@ impl Plan {
             .constraints
             .iter()
             .filter_map(|constraint| match constraint {
-                Constraint::Signal { signal, bound, consecutive, on_violation } => Some(GuardrailPlan {
-                    signal: signal.clone(),
-                    bound: bound.clone(),
-                    consecutive: *consecutive,
-                    on_violation: *on_violation,
-                }),
+                Constraint::Signal { signal, bound, consecutive, on_violation, also_pause_on_level } => {
+                    Some(GuardrailPlan {
+                        signal: signal.clone(),
+                        bound: bound.clone(),
+                        consecutive: *consecutive,
+                        on_violation: *on_violation,
+                        also_pause_on_level: Some(*also_pause_on_level),
+                    })
+                }
                 Constraint::Rule { .. } => None,
             })
             .collect();

@@ -29,6 +29,7 @@ pub(super) fn recommendation(input: Input<'_>) -> Answer {
             non_inferior: Input(g).boolean_or("non_inferior", false),
             must_prove: Input(g).boolean_or("require_non_inferior", false),
             is_alerting: Input(g).boolean_or("alert", false),
+            is_incident: Input(g).boolean_or("incident", false),
         };
         list.iter().map(flag).collect()
     });

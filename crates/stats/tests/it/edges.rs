@@ -5,9 +5,9 @@ use outcome_stats::{
     Alpha, Alternative, ArmSums, Contrast, CupedArm, DataHealth, Direction, Estimate, Evaluated, Evaluation, Guardrail,
     GuardrailReading, GuardrailResult, HarmDirection, HealthCode, InvalidInput, Limit, Margin, Moments, Phase,
     QuantileArm, Recommendation, RunningState, Scope, SeriesVerdict, Settings, SrmStatus, StartGate, StartGateInput,
-    Status, Tau, TestPlan, TuningSource, Variance, adjust_running_max, boundary, combine_phases, count_test, cuped,
-    delta_method_lift, eval_line, evaluate, fieller_lift, guardrail_test, level_vs_target, ln_e_one_sided, pre_post,
-    quantile_estimate, r_star, rate_confidence, sample_ratio_mismatch, two_arm_test,
+    Status, Tau, TestPlan, TuningSource, ValueLimit, ValueRule, Variance, adjust_running_max, boundary, combine_phases,
+    count_test, cuped, delta_method_lift, eval_line, evaluate, fieller_lift, guardrail_test, level_vs_target,
+    ln_e_one_sided, pre_post, quantile_estimate, r_star, rate_confidence, sample_ratio_mismatch, two_arm_test,
 };
 use serde_json::{Value, json};
 
@@ -388,7 +388,13 @@ fn the_numbers_of_limits_by_hand() {
     assert_eq!((rate.status, rate.value, rate.bound), (Status::Ok, Some(0.005), Some(0.004)));
     assert_eq!((rate.lower, rate.upper, rate.ln_e_breached), (want.ci.lower, want.ci.upper, Some(want.ln_e)));
     let limit = Limit::Min(3.0);
-    let value = guard(GuardrailReading::ValueLimit { value: Some(2.0), n: None, limit, consecutive: 2 });
+    let value = guard(GuardrailReading::ValueLimit(ValueLimit {
+        value: Some(2.0),
+        n: None,
+        limit,
+        consecutive: 2,
+        rule: ValueRule::InARow,
+    }));
     assert_eq!((value.status, value.value, value.bound), (Status::Ok, Some(2.0), Some(3.0)));
     assert_eq!((value.n_consecutive, value.is_alerting, value.breached), (1, false, false));
 }
@@ -399,7 +405,13 @@ fn a_reading_that_is_missing_neither_adds_to_nor_ends_a_row_of_alarms() {
     let mut state: Option<RunningState> = None;
     let mut counts = Vec::new();
     for (day, value) in [(1, Some(9.0)), (2, None), (3, Some(9.0)), (4, Some(1.0))] {
-        let reading = GuardrailReading::ValueLimit { value, n: None, limit: Limit::Max(5.0), consecutive: 3 };
+        let reading = GuardrailReading::ValueLimit(ValueLimit {
+            value,
+            n: None,
+            limit: Limit::Max(5.0),
+            consecutive: 3,
+            rule: ValueRule::InARow,
+        });
         let guardrails = [Guardrail { name: "guard", must_prove: false, reading }];
         let input = Evaluation {
             plan: &plan,
@@ -411,7 +423,7 @@ fn a_reading_that_is_missing_neither_adds_to_nor_ends_a_row_of_alarms() {
             scope: Scope::default(),
         };
         let got = evaluate(&input, state.as_ref());
-        counts.push((got.guardrails[0].n_consecutive, got.running.guardrails[0].n_consecutive));
+        counts.push((got.guardrails[0].n_consecutive, got.running.guardrails[0].days.n_consecutive));
         state = Some(got.running);
     }
     assert_eq!(counts, [(1, 1), (1, 1), (2, 2), (0, 0)]);
@@ -453,7 +465,14 @@ fn a_guardrail_keeps_the_tau_of_its_first_poll() {
 #[test]
 fn a_bare_value_at_its_limit_does_not_cross_it() {
     let crossed = |value, limit| {
-        guard(GuardrailReading::ValueLimit { value: Some(value), n: None, limit, consecutive: 1 }).is_alerting
+        guard(GuardrailReading::ValueLimit(ValueLimit {
+            value: Some(value),
+            n: None,
+            limit,
+            consecutive: 1,
+            rule: ValueRule::InARow,
+        }))
+        .is_alerting
     };
     for (value, is_below, is_above) in [(9.9, true, false), (10.0, false, false), (10.1, false, true)] {
         assert_eq!(crossed(value, Limit::Min(10.0)), is_below);
@@ -461,14 +480,30 @@ fn a_bare_value_at_its_limit_does_not_cross_it() {
     }
     let few = |n| {
         let limit = Limit::Max(1.0);
-        guard(GuardrailReading::ValueLimit { value: Some(2.0), n: Some(n), limit, consecutive: 1 }).is_alerting
+        guard(GuardrailReading::ValueLimit(ValueLimit {
+            value: Some(2.0),
+            n: Some(n),
+            limit,
+            consecutive: 1,
+            rule: ValueRule::InARow,
+        }))
+        .is_alerting
     };
     assert!(!few(99) && few(100));
 }
 
 #[test]
 fn a_limit_or_a_value_that_is_no_number_is_invalid() {
-    let of = |value, limit| guard(GuardrailReading::ValueLimit { value, n: None, limit, consecutive: 1 }).status;
+    let of = |value, limit| {
+        guard(GuardrailReading::ValueLimit(ValueLimit {
+            value,
+            n: None,
+            limit,
+            consecutive: 1,
+            rule: ValueRule::InARow,
+        }))
+        .status
+    };
     let invalid = Status::Invalid { reason: InvalidInput::NotFinite };
     assert_eq!(of(Some(1.0), Limit::Max(f64::INFINITY)), invalid);
     assert_eq!(of(Some(f64::NAN), Limit::Max(1.0)), invalid);
@@ -795,8 +830,13 @@ fn every_verdict_reads_well() {
 #[test]
 fn what_an_alert_says() {
     let phases = gain();
-    let reading =
-        GuardrailReading::ValueLimit { value: Some(900.0), n: None, limit: Limit::Max(800.0), consecutive: 1 };
+    let reading = GuardrailReading::ValueLimit(ValueLimit {
+        value: Some(900.0),
+        n: None,
+        limit: Limit::Max(800.0),
+        consecutive: 1,
+        rule: ValueRule::InARow,
+    });
     let guardrails = [Guardrail { name: "p95_ms", must_prove: false, reading }];
     let (plan, health) = (plan(), DataHealth::default());
     let input = Evaluation {

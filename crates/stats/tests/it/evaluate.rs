@@ -3,7 +3,7 @@
 use outcome_stats::{
     Alpha, ArmSums, DataHealth, Direction, EpochReason, Evaluated, Evaluation, Guardrail, GuardrailReading,
     HarmDirection, HealthCode, Limit, Margin, Phase, Recommendation, RunningState, Scope, Severity, SrmLevel, Status,
-    Tau, TestPlan, TuningSource, evaluate,
+    Tau, TestPlan, TuningSource, ValueLimit, ValueRule, evaluate,
 };
 
 const DAY: i64 = 86_400;
@@ -407,7 +407,13 @@ fn a_bare_value_alerts_after_consecutive_polls_and_a_repeat_does_not_count() {
     let gain = [phase(1, rate(20_000, 1000), rate(20_000, 1300))];
     let slow = |value| {
         let limit = Limit::Max(800.0);
-        let reading = GuardrailReading::ValueLimit { value: Some(value), n: Some(500), limit, consecutive: 3 };
+        let reading = GuardrailReading::ValueLimit(ValueLimit {
+            value: Some(value),
+            n: Some(500),
+            limit,
+            consecutive: 3,
+            rule: ValueRule::InARow,
+        });
         [Guardrail { name: "p95_latency_ms", must_prove: false, reading }]
     };
     let mut state = None;

@@ -2,7 +2,8 @@
 
 use outcome_stats::{
     Alpha, Alternative, ArmSums, DataHealth, Evaluation, Guardrail, GuardrailReading, HarmDirection, InvalidInput,
-    Limit, Margin, Phase, RunningState, Scope, Status, Tau, TestPlan, TwoArmResult, eval_line, evaluate, two_arm_test,
+    Limit, Margin, Phase, RunningState, Scope, Status, Tau, TestPlan, TwoArmResult, ValueLimit, ValueRule, eval_line,
+    evaluate, two_arm_test,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -442,8 +443,8 @@ proptest! {
         let guardrails = [
             guard("compared", GuardrailReading::RelativeToControl { phases: &phases, harm_direction, margin, tau: None, is_signed: is_max }),
             guard("rate", GuardrailReading::RateLimit { successes, n, limit: limit(value) }),
-            guard("value", GuardrailReading::ValueLimit { value: Some(value), n: Some(n), limit: limit(0.0), consecutive: 3 }),
-            guard("nothing", GuardrailReading::ValueLimit { value: None, n: None, limit: limit(value), consecutive: 0 }),
+            guard("value", GuardrailReading::ValueLimit(ValueLimit { value: Some(value), n: Some(n), limit: limit(0.0), consecutive: 3, rule: ValueRule::InARow })),
+            guard("nothing", GuardrailReading::ValueLimit(ValueLimit { value: None, n: None, limit: limit(value), consecutive: 0, rule: ValueRule::InARow })),
         ];
         let health = DataHealth::default();
         let mut state: Option<RunningState> = None;

@@ -29,5 +29,6 @@ mod requests;
 mod scope;
 mod shown;
 mod simulation;
+mod value_limits;
 mod vectors;
 mod words;

@@ -22,6 +22,7 @@ pub(super) fn constraint(file: &ConstraintFile, context: &Context, reporter: &mu
         bound: bound?,
         consecutive: consecutive?,
         on_violation: file.on_violation.as_ref()?.value,
+        also_pause_on_level: file.also_pause_on_level.as_ref()?.value,
     })
 }
 

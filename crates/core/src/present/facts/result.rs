@@ -124,7 +124,9 @@ fn line(guard: &GuardrailResult, declared: Option<(Scale, ConstraintBound)>) -> 
     let state = if guard.breached {
         "crossed"
     } else if guard.is_alerting {
-        "beyond its limit for several polls"
+        "beyond its limit for several days"
+    } else if guard.is_incident {
+        "beyond its limit for everybody: an incident"
     } else if guard.non_inferior {
         "proven to be met"
     } else if guard.must_prove {

@@ -1,6 +1,6 @@
 //! What the allocation phases of an experiment say: whether its flag is on, and which phases count for what.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::PhaseStart;
 use crate::stats::Scope;
@@ -26,6 +26,14 @@ pub(in crate::usecases) fn step_began_at(phases: &[AllocationPhase]) -> Option<T
     let last = phases.last()?;
     let of_step = phases.iter().rev().take_while(|phase| phase.treatment_pct == last.treatment_pct);
     of_step.last().map(|phase| phase.started_at.0)
+}
+
+/// Whether the split that is in use at an instant, or the last one before it, has been in use for a day.
+pub(in crate::usecases) fn has_full_day(phases: &[AllocationPhase], at: Timestamp) -> bool {
+    phases.iter().rfind(|phase| phase.started_at.0 < at).is_some_and(|last| {
+        let until = last.ended_at.map_or(at, |ended| ended.0.min(at));
+        until.duration_since(last.started_at.0) >= SignedDuration::from_hours(24)
+    })
 }
 
 /// Which phases the safety process and the claims rest on, at an instant.

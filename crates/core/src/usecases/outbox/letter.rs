@@ -16,6 +16,9 @@ pub(in crate::usecases) fn subject(notice: &Notice) -> String {
         Notice::GateTimedOut { about } => format!("Gate `{}` was not decided in time", about.gate),
         Notice::SignalFailing { signal, source, .. } => format!("Signal `{signal}` of `{source}` cannot be read"),
         Notice::NobodyExposed { experiment, .. } => format!("Nobody is exposed to experiment `{experiment}`"),
+        Notice::Incident { experiment, signal, .. } => {
+            format!("`{signal}` is beyond its limit for everybody, beside experiment `{experiment}`")
+        }
         Notice::FlagNotOff { experiment, .. } => format!("The flag of experiment `{experiment}` is not off"),
         Notice::ClockDoubted { .. } => "The clock of a machine is wrong".to_owned(),
         Notice::FlagNotSet { experiment, .. } => format!("The flag of experiment `{experiment}` could not be set"),
@@ -57,7 +60,7 @@ pub(super) fn test_letter(key: String, at: Timestamp, app_url: &str) -> Letter {
 
 fn about(notice: &Notice) -> LetterAbout {
     let signal = match notice {
-        Notice::SignalFailing { signal, .. } => Some(signal.clone()),
+        Notice::SignalFailing { signal, .. } | Notice::Incident { signal, .. } => Some(signal.clone()),
         Notice::GateOpened { .. }
         | Notice::GateReminded { .. }
         | Notice::GateEscalated { .. }
@@ -105,6 +108,7 @@ fn text(notice: &Notice) -> String {
              without it."
         ),
         Notice::NobodyExposed { detail, .. }
+        | Notice::Incident { detail, .. }
         | Notice::ClockDoubted { detail }
         | Notice::FlagNotOff { detail, .. }
         | Notice::FlagNotSet { detail, .. } => sentence(detail),

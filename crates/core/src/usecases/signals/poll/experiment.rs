@@ -12,6 +12,7 @@ use super::correction::{Reread, correct, reread, store_reread};
 use super::flag_off::put_off_again;
 use super::gathered::Gathered;
 use super::health::{SignalFindings, health_failed, health_of, health_ok};
+use super::incident::tell_incidents;
 use super::memory::{remember, running_of};
 use super::policy::{Found, follow};
 use super::silence::{silence, stall};
@@ -114,6 +115,7 @@ pub(super) async fn take_experiment(
     };
     let evaluated = judge(&job, &gathered, poll.as_ref(), corrected.as_ref().or(previous.as_ref()), now)?;
     if let Some((judged, Basis::Whole)) = &evaluated {
+        tell_incidents(runtime, &mut tx, &experiment, plan, judged, now).await?;
         remember(&mut experiment, plan, judged, now, readings)?;
     }
     let is_whole = matches!(evaluated, Some((_, Basis::Whole)));

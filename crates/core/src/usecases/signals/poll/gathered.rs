@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::days::DaysBefore;
 use super::weeks::Weeks;
 use crate::domain::{ArmSums, Plan, Reading, VariantReading};
 use crate::error::Error;
 use crate::evaluation::{Guard, PhaseReadings, Poll};
 use crate::store::AllocationPhase;
-use crate::usecases::kernel::phases::{is_on, scope_at};
+use crate::usecases::kernel::phases::{has_full_day, is_on, scope_at};
 
 /// Readings by allocation phase.
 pub(super) type ByPhase = Vec<(i32, Reading<Vec<VariantReading>>)>;
@@ -34,9 +35,11 @@ pub(super) enum Primary {
     Weekly(Weeks),
 }
 
+#[derive(Default)]
 pub(super) struct GatheredGuard {
     pub(super) by_variant: ByPhase,
     pub(super) level: Option<Reading<ArmSums>>,
+    pub(super) before: DaysBefore,
 }
 
 impl Gathered {
@@ -85,14 +88,17 @@ impl Gathered {
 
     /// The same with whatever was read.
     pub(super) fn guards_alone(&self, plan: &Plan, launched_at: Timestamp, now: Timestamp) -> Poll {
+        let is_full_day = has_full_day(&self.phases, now);
         // A constraint that could not be read stays in: its required proof is then missing, and nothing ships.
         let guard = |index: usize| match self.guards.get(&index) {
             Some(guard) => Guard {
                 index,
                 phases: self.with_shares(&guard.by_variant),
                 level: guard.level.as_ref().map(|reading| reading.data),
+                before: guard.before.values.clone(),
+                is_full_day,
             },
-            None => Guard { index, phases: Vec::new(), level: None },
+            None => Guard { index, phases: Vec::new(), level: None, before: Vec::new(), is_full_day },
         };
         let readings = self.by_variant();
         Poll {

@@ -1,10 +1,12 @@
 //! One round of reading and judging, in parts: the sources are asked, readings stored, health kept, the policy followed.
 
 mod correction;
+mod days;
 mod experiment;
 mod flag_off;
 mod gathered;
 mod health;
+mod incident;
 mod levels;
 mod measurement;
 mod memory;

@@ -6,17 +6,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
+use super::days::{DAY, DaysBefore, is_bare, judges_days, read_by_variant, read_days_before};
 use super::gathered::{ByPhase, Gathered, GatheredGuard, Primary};
 use super::memory::running_of;
 use super::source_clocks::SourceClocks;
 use super::weeks::read_weeks;
 use crate::config::Config;
 use crate::domain::{
-    Design, Experiment, Measurement, Outcome, Plan, Reading, SignalSpec, Variant, VariantReading, Window,
+    ArmSums, Design, Experiment, Measurement, Outcome, Plan, Reading, SignalSpec, Variant, VariantReading, Window,
 };
 use crate::error::{Code, Error, Result};
 use crate::evaluation::{evaluate_guards, evaluate_poll};
@@ -33,10 +34,6 @@ use crate::usecases::kernel::workspace_file::{flag_service, is_pushed, reads_by_
 
 /// How long other signals are waited for once danger is known.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// What a limit on a value of the whole population is judged on: a day, whatever window the signal is shown over. Readings that
-/// count are at least as far apart.
-const LIMIT_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
 /// An experiment that is due, with what asking about it needs.
 pub(super) struct Job {
@@ -159,17 +156,29 @@ async fn read_guard(
     now: Timestamp,
 ) -> Result<GatheredGuard> {
     let Some(guardrail) = job.plan.guardrails.get(index) else {
-        return Ok(GatheredGuard { by_variant: vec![], level: None });
+        return Ok(GatheredGuard::default());
     };
     let signal = &guardrail.signal;
     let now = job.clocks.until(runtime, config, &signal.source, now).await;
     if reads_by_variant(config, signal) {
-        let by_variant = read_phases(runtime, config, &job.experiment, signal, &job.phases, now).await?;
-        return Ok(GatheredGuard { by_variant, level: None });
+        let by_variant = read_by_variant(runtime, config, &job.experiment, guardrail, &job.phases, now).await?;
+        let before = match judges_days(guardrail) && is_bare(&by_variant) && !is_pushed(config, &signal.source) {
+            true => read_days_before(runtime, config, &job.experiment, signal).await?,
+            false => DaysBefore::default(),
+        };
+        return Ok(GatheredGuard { by_variant, level: None, before });
     }
-    let from = now.checked_sub(LIMIT_WINDOW).unwrap_or(now);
+    let from = now.checked_sub(DAY).unwrap_or(now);
     let level = read_level(runtime, config, &job.outcome, signal, Window { from, to: now }).await?;
-    Ok(GatheredGuard { by_variant: vec![], level })
+    // A day that ended before the launch says nothing about it.
+    let is_since = |reading: &Reading<ArmSums>| job.experiment.launched_at.is_none_or(|at| reading.window.to > at);
+    let level = level.filter(|reading| !judges_days(guardrail) || is_since(reading));
+    let can_pause = guardrail.also_pause_on_level == Some(true) || job.plan.design != Design::Randomised;
+    let before = match judges_days(guardrail) && can_pause && !is_pushed(config, &signal.source) {
+        true => read_days_before(runtime, config, &job.experiment, signal).await?,
+        false => DaysBefore::default(),
+    };
+    Ok(GatheredGuard { by_variant: vec![], level, before })
 }
 
 /// One reading for each allocation phase. A source that pushes has nothing to be asked: its latest readings are taken.
@@ -182,7 +191,6 @@ pub(super) async fn read_phases(
     phases: &[AllocationPhase],
     now: Timestamp,
 ) -> Result<ByPhase> {
-    let launched_at = experiment.launched_at.unwrap_or(now);
     let mut readings = Vec::new();
     for phase in phases {
         let to = phase.ended_at.map_or(now, |ended| ended.0).min(now);
@@ -190,24 +198,34 @@ pub(super) async fn read_phases(
         if window.from >= window.to {
             continue;
         }
-        let reading = if is_pushed(config, &signal.source) {
-            latest_pushed(runtime, experiment.id, signal, phase.phase, window).await?
-        } else {
-            let request = VariantRequest {
-                experiment: experiment.slug.clone(),
-                flag_key: experiment.hypothesis.flag_key.clone(),
-                window,
-                launched_at,
-                as_of: now,
-            };
-            let source = source(runtime, config, &signal.source)?;
-            Some(source.by_variant(signal, &request).await.map_err(Error::from)?)
-        };
-        if let Some(reading) = reading {
+        if let Some(reading) = read_phase(runtime, config, experiment, signal, phase.phase, window, now).await? {
             readings.push((phase.phase, reading));
         }
     }
     Ok(readings)
+}
+
+/// The units that were exposed in a window of one allocation phase.
+pub(super) async fn read_phase(
+    runtime: &Runtime,
+    config: &Config,
+    experiment: &Experiment,
+    signal: &SignalSpec,
+    phase: i32,
+    window: Window,
+    now: Timestamp,
+) -> Result<Option<Reading<Vec<VariantReading>>>> {
+    if is_pushed(config, &signal.source) {
+        return latest_pushed(runtime, experiment.id, signal, phase, window).await;
+    }
+    let request = VariantRequest {
+        experiment: experiment.slug.clone(),
+        flag_key: experiment.hypothesis.flag_key.clone(),
+        window,
+        launched_at: experiment.launched_at.unwrap_or(now),
+        as_of: now,
+    };
+    source(runtime, config, &signal.source)?.by_variant(signal, &request).await.map(Some).map_err(Error::from)
 }
 
 async fn latest_pushed(

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::days::store_days;
 use super::gathered::Gathered;
 use super::measurement::{level, measurements};
 use super::weeks::store_weeks;
@@ -47,8 +48,9 @@ pub(super) async fn store_readings(
         }
     }
     for (index, guard) in &gathered.guards {
-        let (Some(reading), Some(guardrail)) = (&guard.level, plan.guardrails.get(*index)) else { continue };
-        let signal = &guardrail.signal;
+        let Some(signal) = plan.guardrails.get(*index).map(|guardrail| &guardrail.signal) else { continue };
+        n_new += store_days(runtime, tx, experiment, signal, &guard.before.new, now).await?;
+        let Some(reading) = &guard.level else { continue };
         let measurement = level(runtime, experiment, signal, reading, now);
         let key = format!("poll/{}/{}/level/{now}", experiment.id, signal.name);
         n_new += usize::from(tx.measurement_insert(&measurement, &key).await?);
