@@ -38,3 +38,4 @@ mod search;
 mod tamper;
 mod tokens;
 mod transcript;
+mod value_limits;

@@ -87,7 +87,7 @@ pub async fn check_packs(lab: &Lab) -> Result<usize> {
 }
 
 /// The independent program must agree, alone and with the log. False where there is no Python.
-async fn agrees(lab: &Lab, pack: &Value) -> Result<bool> {
+pub async fn agrees(lab: &Lab, pack: &Value) -> Result<bool> {
     let log = log_of(lab).await?;
     for log in [None, Some(log.as_path())] {
         let Some((code, said)) = verify(lab, pack, log)? else { return Ok(false) };
@@ -140,13 +140,16 @@ fn outcome_file(direction: &str, main: &str) -> String {
             "SELECT variant, {columns} FROM facts WHERE flag = :flag AND began = :from AND :from < :to AND signal = '{name}'"
         )
     };
-    let guard = |name: &str, columns: &str, bound: &str| {
+    // A value is asked for by the day, so that its window does not begin with the phase.
+    let of_day = "SELECT variant, a AS value FROM facts WHERE flag = :flag AND signal = 'delay' AND :from < :to AND began = \
+                  (SELECT max(began) FROM facts WHERE flag = :flag AND signal = 'delay')";
+    let asked = |name: &str, query: &str, bound: &str| {
         format!(
             "      - signal: {name}\n        source: game\n        metric: {name}\n        method: custom\n        \
-             query: {{ by_variant: \"{}\" }}\n        {bound}\n",
-            query(name, columns)
+             query: {{ by_variant: \"{query}\" }}\n        {bound}\n"
         )
     };
+    let guard = |name: &str, columns: &str, bound: &str| asked(name, &query(name, columns), bound);
     let guards = [
         guard(
             "crashes",
@@ -155,7 +158,7 @@ fn outcome_file(direction: &str, main: &str) -> String {
         ),
         guard("minutes", "a AS n, b AS sum, c AS sum_squares", "not_worse: { direction: increase, margin: 0 }"),
         guard("errors", "a AS n, b AS successes", "max: 0.05"),
-        guard("delay", "a AS value", "max: 900\n        min: 10\n        consecutive: 2"),
+        asked("delay", of_day, "max: 900\n        min: 10\n        consecutive: 2"),
     ];
     let (begin, rest) = lab::FILE.split_once("      - signal: crashes").unwrap();
     let (_, end) = rest.split_once("      - rule:").unwrap();
@@ -515,7 +518,7 @@ async fn harm_wrong_traffic_and_crossed_constraints_are_recomputed_too() -> Resu
             facts.tell_constraints(n, m, delay).await?;
             facts.tell("crashes", &[n, (n * 0.004).floor()], &[m, (m * crashes).floor()]).await?;
             facts.tell("main", &mean(n, 0.3), &mean(m, 0.3 + effect)).await?;
-            facts.lab.poll_after(12).await?;
+            facts.lab.poll_after(24).await?;
         }
         let pack = facts.pack(&experiment).await?;
         assert_eq!(pack["verdict"]["decision"], want, "{}", pack["verdict"]);
@@ -616,7 +619,8 @@ async fn where_everything_is_pushed_each_push_is_a_poll() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_pack_does_not_hold_is_named_as_its_limit() -> Result<()> {
     let guard = "      - signal: delay\n        source: game\n        metric: delay\n        method: custom\n        \
-                 query: { level: \"SELECT 950 AS value WHERE :from < :to\" }\n        max: 900\n        consecutive: 2\n      - rule:";
+                 query: { level: \"SELECT 950 AS value WHERE :from < :to\" }\n        max: 900\n        consecutive: 2\n        \
+                 also_pause_on_level: true\n      - rule:";
     let lab = Lab::declaring(None, &lab::FILE.replace("      - rule:", guard)).await?;
     let experiment = lab.running("Softer level", "soft").await?;
     for n in [2000, 4000] {

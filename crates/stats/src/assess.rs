@@ -3,16 +3,16 @@
 //! **Invariant**: assessing the same poll again, with the state it left, gives the same numbers and leaves the same
 //! state.
 
-use super::guardrail::{Alphas, GuardrailNumbers, evaluate_guardrail};
+use super::guardrail::{Alphas, evaluate_guardrail};
 use super::harm::total;
 use super::health::Findings;
 use super::phases::Gated;
 use super::sample_size::whole_weeks;
 use super::{
     Alpha, Alternative, Assessment, Contrast, DecideInput, EpochReason, EpochStart, Evaluation, Guardrail,
-    GuardrailReading, GuardrailSummary, HarmTest, HealthCode, Interval, InvalidInput, Phase, Recommendation,
-    RunningState, Settings, Srm, SrmLevel, SrmStatus, Status, TestPlan, Tuning, TwoArmResult, boundary, combine_phases,
-    decide, mixture, sample_ratio_mismatch, state,
+    GuardrailNumbers, GuardrailReading, GuardrailSummary, HarmTest, HealthCode, Interval, InvalidInput, Phase,
+    Recommendation, RunningState, Settings, Srm, SrmLevel, SrmStatus, Status, TestPlan, Tuning, TwoArmResult, boundary,
+    combine_phases, decide, mixture, sample_ratio_mismatch, state,
 };
 
 /// What one poll comes to.

@@ -31,11 +31,13 @@ mod evaluate;
 mod evaluated;
 pub mod figures;
 mod guardrail;
+mod guardrail_result;
 mod harm;
 mod health;
 mod inputs;
 mod interval;
 mod lift;
+mod limit;
 mod log_space;
 mod mixture;
 mod moments;
@@ -77,15 +79,14 @@ pub use eval_json::eval_line;
 pub use evaluate::{evaluate, evaluate_before_after};
 pub use evaluated::{Advice, Evaluated};
 pub use figures::Scale;
-pub use guardrail::{
-    Guardrail, GuardrailNumbers, GuardrailReading, GuardrailResult, GuardrailTest, HarmDirection, Limit, Margin,
-    guardrail_test,
-};
+pub use guardrail::{Guardrail, GuardrailReading, GuardrailTest, HarmDirection, Margin, guardrail_test};
+pub use guardrail_result::{GuardrailNumbers, GuardrailResult};
 pub use harm::HarmTest;
 pub use health::{HealthCode, HealthFinding, Severity, is_drift_alone};
 pub use inputs::{Blocks, DataHealth, Evaluation};
 pub use interval::Interval;
 pub use lift::{DeltaMethodLift, delta_method_lift, fieller_lift, relative_lift};
+pub use limit::Limit;
 pub use mixture::{MixtureTest, Settings, ln_e_one_sided, ln_e_two_sided, mixture_test};
 pub use moments::Moments;
 pub use multiplicity::{EBh, adjust_running_max, benjamini_hochberg, bonferroni, e_benjamini_hochberg, holm};

@@ -4,9 +4,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::guardrail::{GuardrailNumbers, Limit};
 use super::series::{Spread, student_mixture};
-use super::{Alpha, InvalidInput, Status};
+use super::{Alpha, GuardrailNumbers, InvalidInput, Limit, Status};
 
 /// Least time between two readings of a bare value that both count, in seconds.
 const MIN_SECONDS_APART: i64 = 86_400;

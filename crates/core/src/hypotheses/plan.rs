@@ -49,6 +49,24 @@ impl Plan {
         }
     }
 
+    /// The plan with which an experiment was reported. One that an earlier version reported, and that nothing changed since, keeps that
+    /// version's rules: `reported` is the hash of then.
+    #[must_use]
+    pub fn reported(
+        outcome: &OutcomeSpec,
+        hypothesis: &Hypothesis,
+        budget_part: Option<u32>,
+        reported: Option<&str>,
+    ) -> Self {
+        let plan = Self::of(outcome, hypothesis, budget_part);
+        let mut earlier = plan.clone();
+        for guardrail in &mut earlier.guardrails {
+            guardrail.also_pause_on_level = None;
+        }
+        let is_earlier = reported.is_some() && earlier.hash().ok().as_deref() == reported;
+        if is_earlier { earlier } else { plan }
+    }
+
     /// SHA-256 of its canonical JSON.
     ///
     /// # Errors

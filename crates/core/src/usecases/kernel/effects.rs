@@ -63,7 +63,10 @@ pub(super) async fn apply_effects(
                 tx.phase_end(experiment.id, now).await?;
             }
             Effect::FreezePlan => {
-                let plan = Plan::of(&outcome.spec, &experiment.hypothesis, experiment.state.budget_part);
+                let plan = {
+                    let state = &experiment.state;
+                    Plan::reported(&outcome.spec, &experiment.hypothesis, state.budget_part, state.plan_hash.as_deref())
+                };
                 experiment.plan = Some(Stored::new(plan)?);
                 experiment.launched_at = Some(now);
             }

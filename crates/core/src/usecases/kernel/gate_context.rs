@@ -213,7 +213,10 @@ async fn plan_facts(
     // What was approved, once it is; the outcome may have changed since.
     let plan = match experiment.plan {
         Some(_) => plan_of(experiment)?,
-        None => Plan::of(&outcome.spec, &experiment.hypothesis, budget_part),
+        None => {
+            let reported = experiment.state.plan_hash.as_deref();
+            Plan::reported(&outcome.spec, &experiment.hypothesis, budget_part, reported)
+        }
     };
     let mut guardrails = Vec::new();
     for GuardrailPlan { signal, bound, on_violation, .. } in &plan.guardrails {

@@ -122,10 +122,12 @@ fn is_over(outcome: &Outcome) -> bool {
 
 /// True when the new spec would change what a reported, not yet launched build was to be approved for.
 pub(super) fn voids(outcome: &Outcome, spec: &OutcomeSpec, experiment: &crate::domain::Experiment) -> Result<bool> {
-    Ok(experiment.state.status == ExperimentStatus::AwaitingLaunchGate
-        && experiment.outcome == outcome.id
-        && experiment.state.plan_hash
-            != Some(digest(&Plan::of(spec, &experiment.hypothesis, experiment.state.budget_part))?))
+    let state = &experiment.state;
+    if state.status != ExperimentStatus::AwaitingLaunchGate || experiment.outcome != outcome.id {
+        return Ok(false);
+    }
+    let plan = Plan::reported(spec, &experiment.hypothesis, state.budget_part, state.plan_hash.as_deref());
+    Ok(state.plan_hash != Some(digest(&plan)?))
 }
 
 /// True when a gate could be decided less surely than before, or without a secret in a new outcome.

@@ -8,11 +8,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::arms::read_phases;
 use super::days::read_by_variant;
 use super::gathered::Gathered;
 use super::measurement::measurements;
 use super::memory::running_of;
-use super::sources::{Job, read_phases};
+use super::sources::Job;
 use crate::audit::EventKind;
 use crate::config::Config;
 use crate::domain::{Experiment, Outcome, Plan, Reading, SignalSpec, VariantReading};

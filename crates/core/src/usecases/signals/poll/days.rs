@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::gathered::ByPhase;
+use super::arms::{ByPhase, read_phase, read_phases};
 use super::measurement::level;
-use super::sources::{read_phase, read_phases};
 use crate::config::Config;
 use crate::domain::{ArmSums, ConstraintBound, Experiment, GuardrailPlan, Reading, SignalSpec, Window};
 use crate::error::{Error, Result};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::arms::ByPhase;
 use super::days::DaysBefore;
 use super::weeks::Weeks;
 use crate::domain::{ArmSums, Plan, Reading, VariantReading};
@@ -11,9 +12,6 @@ use crate::error::Error;
 use crate::evaluation::{Guard, PhaseReadings, Poll};
 use crate::store::AllocationPhase;
 use crate::usecases::kernel::phases::{has_full_day, is_on, scope_at};
-
-/// Readings by allocation phase.
-pub(super) type ByPhase = Vec<(i32, Reading<Vec<VariantReading>>)>;
 
 /// Everything that was read for one experiment. What is in none of its lists was not waited for.
 pub(super) struct Gathered {

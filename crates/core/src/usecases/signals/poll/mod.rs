@@ -1,5 +1,6 @@
 //! One round of reading and judging, in parts: the sources are asked, readings stored, health kept, the policy followed.
 
+mod arms;
 mod correction;
 mod days;
 mod experiment;

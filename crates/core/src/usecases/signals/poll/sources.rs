@@ -10,27 +10,24 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
+use super::arms::read_phases;
 use super::days::{DAY, DaysBefore, is_bare, judges_days, read_by_variant, read_days_before};
-use super::gathered::{ByPhase, Gathered, GatheredGuard, Primary};
+use super::gathered::{Gathered, GatheredGuard, Primary};
 use super::memory::running_of;
 use super::source_clocks::SourceClocks;
 use super::weeks::read_weeks;
 use crate::config::Config;
-use crate::domain::{
-    ArmSums, Design, Experiment, Measurement, Outcome, Plan, Reading, SignalSpec, Variant, VariantReading, Window,
-};
+use crate::domain::{ArmSums, Design, Experiment, Outcome, Plan, Reading, Window};
 use crate::error::{Code, Error, Result};
 use crate::evaluation::{evaluate_guards, evaluate_poll};
-use crate::ids::ExperimentId;
 use crate::lifecycle::statistical_finding;
-use crate::ports::{VariantRequest, flags};
+use crate::ports::flags;
 use crate::store::AllocationPhase;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::flag::flag_position;
-use crate::usecases::kernel::history::marks_of;
 use crate::usecases::kernel::level::read_level;
 use crate::usecases::kernel::phases::is_on;
-use crate::usecases::kernel::workspace_file::{flag_service, is_pushed, reads_by_variant, source};
+use crate::usecases::kernel::workspace_file::{flag_service, is_pushed, reads_by_variant};
 
 /// How long other signals are waited for once danger is known.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -179,84 +176,6 @@ async fn read_guard(
         false => DaysBefore::default(),
     };
     Ok(GatheredGuard { by_variant: vec![], level, before })
-}
-
-/// One reading for each allocation phase. A source that pushes has nothing to be asked: its latest readings are taken.
-#[tracing::instrument(level = "debug", name = "poll.phases", skip_all, fields(signal = %signal.name, source = %signal.source))]
-pub(super) async fn read_phases(
-    runtime: &Runtime,
-    config: &Config,
-    experiment: &Experiment,
-    signal: &SignalSpec,
-    phases: &[AllocationPhase],
-    now: Timestamp,
-) -> Result<ByPhase> {
-    let mut readings = Vec::new();
-    for phase in phases {
-        let to = phase.ended_at.map_or(now, |ended| ended.0).min(now);
-        let window = Window { from: phase.started_at.0, to };
-        if window.from >= window.to {
-            continue;
-        }
-        if let Some(reading) = read_phase(runtime, config, experiment, signal, phase.phase, window, now).await? {
-            readings.push((phase.phase, reading));
-        }
-    }
-    Ok(readings)
-}
-
-/// The units that were exposed in a window of one allocation phase.
-pub(super) async fn read_phase(
-    runtime: &Runtime,
-    config: &Config,
-    experiment: &Experiment,
-    signal: &SignalSpec,
-    phase: i32,
-    window: Window,
-    now: Timestamp,
-) -> Result<Option<Reading<Vec<VariantReading>>>> {
-    if is_pushed(config, &signal.source) {
-        return latest_pushed(runtime, experiment.id, signal, phase, window).await;
-    }
-    let request = VariantRequest {
-        experiment: experiment.slug.clone(),
-        flag_key: experiment.hypothesis.flag_key.clone(),
-        window,
-        launched_at: experiment.launched_at.unwrap_or(now),
-        as_of: now,
-    };
-    source(runtime, config, &signal.source)?.by_variant(signal, &request).await.map(Some).map_err(Error::from)
-}
-
-async fn latest_pushed(
-    runtime: &Runtime,
-    experiment: ExperimentId,
-    signal: &SignalSpec,
-    phase: i32,
-    window: Window,
-) -> Result<Option<Reading<Vec<VariantReading>>>> {
-    let mut tx = runtime.read().await?;
-    let marks = marks_of(&mut tx, experiment).await?;
-    let mut data = Vec::new();
-    let mut latest: Option<Measurement> = None;
-    for variant in [Variant::Control, Variant::Treatment] {
-        let mut before = Timestamp::MAX;
-        while let Some(found) = tx.measurement_latest(experiment, &signal.name, phase, variant, before).await? {
-            before = found.measured_at;
-            if marks.count(&signal.name, found.measured_at, None) {
-                data.push(VariantReading { variant, sums: found.sums });
-                latest = Some(found);
-                break;
-            }
-        }
-    }
-    Ok(latest.map(|found| Reading {
-        data,
-        window: Window { from: window.from, to: found.window.to },
-        query_hash: found.query_hash,
-        raw_hash: found.raw_hash,
-        warnings: Vec::new(),
-    }))
 }
 
 /// Where the flag is, when it is not where it was put. A message that is still waiting explains a difference, and an
