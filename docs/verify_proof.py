@@ -653,16 +653,22 @@ def leaves_out(made, at, reading):
     return at == wrong or (again and at <= corrected_at)
 
 
+def by_the_day(pack):
+    """The limits whose values without units are judged by the day."""
+    guardrails = pack["plan"]["guardrails"]
+    return {g["signal"]["name"] for g in guardrails if "limits" in g["bound"] and g.get("also_pause_on_level") is not None}
+
+
 def polls_of(pack):
     """The polls of the pack in their order, each with what the sources said at that time about the polls before."""
     allocation = {phase["phase"]: phase for phase in pack["allocation"]}
     rows = [(seconds(s["measured_at"]), r) for s in pack["snapshots"] for r in s["readings"]]
     rows = [(at, r) for at, r in rows if not any(leaves_out(c, at, r) for c in corrections_of(pack))]
     launched = seconds(pack["experiment"]["launched_at"])
-    by_the_day = {g["signal"]["name"] for g in pack["plan"]["guardrails"] if g.get("also_pause_on_level") is not None}
+    daily = by_the_day(pack)
 
     def is_day_before(r):
-        return r["variant"] is None and r["signal"] in by_the_day and seconds(r["window"]["to"]) <= launched
+        return r["variant"] is None and r["signal"] in daily and seconds(r["window"]["to"]) <= launched
 
     # Everybody's days before the launch: when they were stored, and when they ended.
     days = sorted(((seconds(r["window"]["to"]), at, r) for at, r in rows if is_day_before(r)), key=lambda day: day[:2])
@@ -1130,7 +1136,11 @@ def check_readings(pack, report):
                 start, until = seconds(r["window"]["from"]), seconds(r["window"]["to"])
                 # A source is read up to its own clock, which may be behind, but shows one time in all phases.
                 is_late = r["reread_of"] is None and until == shown[r["signal"]] and asked - 86_400 <= until < end
-                if start != seconds(phase["started_at"]) or (until != end and not is_late):
+                begin = seconds(phase["started_at"])
+                if r["signal"] in by_the_day(pack) and r["sums"]["kind"] != "proportion":
+                    # A value without units is one of a day.
+                    begin = max(begin, until - 86_400)
+                if start != begin or (until != end and not is_late):
                     report.add(f"a reading of `{r['signal']}` of {at} is of another window than its phase")
     if n_unlogged:
         report.add(f"{n_unlogged} snapshots have no line in the audit log")

@@ -24,6 +24,14 @@ pub struct GuardrailPlan {
     pub also_pause_on_level: Option<bool>,
 }
 
+impl GuardrailPlan {
+    /// Whether its value is judged by the day where it has no units.
+    #[must_use]
+    pub fn is_judged_by_day(&self) -> bool {
+        self.also_pause_on_level.is_some() && matches!(self.bound, ConstraintBound::Limits { .. })
+    }
+}
+
 /// What an experiment may spend of the outcome's error budget.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]

@@ -310,7 +310,7 @@ impl History<'_> {
     /// Whether a reading of a constraint is of everybody on a day before the launch.
     fn is_day_before(&self, reading: &Snapshot) -> bool {
         let is_before = self.launched_at.is_some_and(|launched_at| reading.window_to <= launched_at);
-        let names = || self.plan.guardrails.iter().filter(|guard| guard.also_pause_on_level.is_some());
+        let names = || self.plan.guardrails.iter().filter(|guard| guard.is_judged_by_day());
         is_before && reading.variant.is_none() && names().any(|guard| guard.signal.name == *reading.signal)
     }
 

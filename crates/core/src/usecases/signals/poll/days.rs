@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::arms::{ByPhase, read_phase, read_phases};
 use super::measurement::level;
 use crate::config::Config;
-use crate::domain::{ArmSums, ConstraintBound, Experiment, GuardrailPlan, Reading, SignalSpec, Window};
+use crate::domain::{ArmSums, Experiment, GuardrailPlan, Reading, SignalSpec, Window};
 use crate::error::{Error, Result};
 use crate::store::{AllocationPhase, Tx};
 use crate::usecases::Runtime;
@@ -34,11 +34,6 @@ pub(super) struct DaysBefore {
     pub(super) new: Vec<Reading<ArmSums>>,
 }
 
-/// Whether a limit is judged by the day where its value has no units.
-pub(super) fn judges_days(guardrail: &GuardrailPlan) -> bool {
-    guardrail.also_pause_on_level.is_some() && matches!(guardrail.bound, ConstraintBound::Limits { .. })
-}
-
 /// The readings of a constraint by variant: of all phases where units are counted, else of the last day of the present phase.
 pub(super) async fn read_by_variant(
     runtime: &Runtime,
@@ -50,7 +45,7 @@ pub(super) async fn read_by_variant(
 ) -> Result<ByPhase> {
     let signal = &guardrail.signal;
     let whole = read_phases(runtime, config, experiment, signal, phases, now).await?;
-    if !judges_days(guardrail) || !is_bare(&whole) || is_pushed(config, &signal.source) {
+    if !guardrail.is_judged_by_day() || !is_bare(&whole) || is_pushed(config, &signal.source) {
         return Ok(whole);
     }
     let Some(last) = phases.iter().rfind(|phase| phase.started_at.0 < now) else { return Ok(whole) };

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::arms::read_phases;
-use super::days::{DAY, DaysBefore, is_bare, judges_days, read_by_variant, read_days_before};
+use super::days::{DAY, DaysBefore, is_bare, read_by_variant, read_days_before};
 use super::gathered::{Gathered, GatheredGuard, Primary};
 use super::memory::running_of;
 use super::source_clocks::SourceClocks;
@@ -159,7 +159,7 @@ async fn read_guard(
     let now = job.clocks.until(runtime, config, &signal.source, now).await;
     if reads_by_variant(config, signal) {
         let by_variant = read_by_variant(runtime, config, &job.experiment, guardrail, &job.phases, now).await?;
-        let before = match judges_days(guardrail) && is_bare(&by_variant) && !is_pushed(config, &signal.source) {
+        let before = match guardrail.is_judged_by_day() && is_bare(&by_variant) && !is_pushed(config, &signal.source) {
             true => read_days_before(runtime, config, &job.experiment, signal).await?,
             false => DaysBefore::default(),
         };
@@ -169,9 +169,9 @@ async fn read_guard(
     let level = read_level(runtime, config, &job.outcome, signal, Window { from, to: now }).await?;
     // A day that ended before the launch says nothing about it.
     let is_since = |reading: &Reading<ArmSums>| job.experiment.launched_at.is_none_or(|at| reading.window.to > at);
-    let level = level.filter(|reading| !judges_days(guardrail) || is_since(reading));
+    let level = level.filter(|reading| !guardrail.is_judged_by_day() || is_since(reading));
     let can_pause = guardrail.also_pause_on_level == Some(true) || job.plan.design != Design::Randomised;
-    let before = match judges_days(guardrail) && can_pause && !is_pushed(config, &signal.source) {
+    let before = match guardrail.is_judged_by_day() && can_pause && !is_pushed(config, &signal.source) {
         true => read_days_before(runtime, config, &job.experiment, signal).await?,
         false => DaysBefore::default(),
     };
