@@ -422,38 +422,20 @@ def guardrails_of(plan, poll, scope):
                               "x": sum(arm["successes"] for arm in arms)})
             else:
                 bare = arms[-1] if arms else level
-                judged = value_rule(plan, entry, phases, poll)
-                asked.append({**rule, **judged, "kind": "value", "value": value_of(bare), "n": bare.get("n") if bare else None,
-                              "consecutive": max(1, entry["consecutive"])})
+                asked.append({**rule, "kind": "value", "value": value_of(bare), "n": bare.get("n") if bare else None,
+                              "consecutive": max(1, entry["consecutive"]), **value_rule(plan, entry, phases, poll)})
     return asked
 
 
 def value_rule(plan, entry, phases, poll):
-    """What a bare value beyond its limit means (METRICS.md 6.4): `of` is `None` for a plan of before, in which any row of readings
-    raises the alert."""
+    """What a bare value beyond its limit means: `of` is `None` for a plan of before, in which any row of readings raises the alert."""
     also_pauses = entry.get("also_pause_on_level")
     if also_pauses is None:
-        return {"of": None, "is_full_day": True, "noise": None}
-    before = poll.days_before.get(entry["signal"]["name"], [])
+        return {"of": None, "counts": True}
     if phases:
-        noise = noise_of(before, phases[-1]["pct"] / 100)
-        return {"of": "treatment", "is_full_day": poll.has_full_day(), "noise": noise}
+        return {"of": "treatment", "counts": not poll.is_off()}
     pauses = also_pauses or plan["design"] != "randomised"
-    return {"of": "everybody", "is_full_day": poll.has_full_day(), "noise": noise_of(before, 1), "pauses": pauses}
-
-
-def noise_of(before, share):
-    """How much a value moves from day to day by itself: the squared deviations of the days before the launch, how many they are,
-    and how many of them tell as much as one that does not depend on its neighbours."""
-    if len(before) < 14 or not 0 < share <= 1:
-        return None
-    mean = sum(before) / len(before)
-    centred = sum((y - mean) ** 2 for y in before)
-    if centred <= 1e-12 * sum(y * y for y in before):
-        return None
-    lagged = sum((a - mean) * (b - mean) for a, b in zip(before, before[1:]))
-    phi = min(max(lagged / centred, 0), 0.8)
-    return {"centred": centred / share, "n": len(before), "inflation": (1 + phi) / (1 - phi)}
+    return {"of": "everybody", "counts": not poll.is_off() and poll.has_full_day(), "pauses": pauses}
 
 
 def since(phases, first):
@@ -530,58 +512,30 @@ def evaluate_guardrail(rule, memory, breach, safe, new_poll, is_two_ladders):
             breached, proven = outer[1] < limit, inner[0] > limit
         return guardrail_result(rule, value=x / n if n else None, lower=ends[0], upper=ends[1], bound=limit,
                                 ln_e_breached=ln_e, breached=breached, non_inferior=proven)
-    row, noise = memory.setdefault("row", 0), rule["noise"]
-    if rule["value"] is None:
-        return guardrail_result(rule, status={"code": "invalid", "reason": "not_finite"}, n_consecutive=row)
+    row = memory.setdefault("row", 0)
     is_judged = rule["n"] is None or rule["n"] >= 100
-    sign = -1 if rule["side"] == "min" else 1
-    new_poll = new_poll if rule["is_full_day"] else None
-
-    def is_apart(last):
+    value, shown = rule["value"], {"bound": rule["limit"]}
+    if value is None:
+        if rule["of"] is None:
+            return guardrail_result(rule, status={"code": "invalid", "reason": "not_finite"}, n_consecutive=row)
+        new_poll, shown = None, {"status": {"code": "invalid", "reason": "not_finite"}}
+    if rule["of"] is not None and not (is_judged and rule["counts"]):
+        # Too few units, a part of a day, and a day without the treatment neither accuse nor acquit.
+        new_poll = None
+    beyond = is_judged and value is not None and (value < rule["limit"] if rule["side"] == "min" else value > rule["limit"])
+    if new_poll is not None and not beyond:
+        row, memory["counted_at"] = 0, None
+    elif new_poll is not None:
         # The windows of readings that count do not overlap, so that no event counts twice.
-        return last is None or new_poll - last >= (86_400 if is_two_ladders else 0)
-
-    def in_a_row(name, name_at, limit):
-        beyond = is_judged and sign * (rule["value"] - limit) > 0
-        if new_poll is not None and not beyond:
-            memory[name], memory[name_at] = 0, None
-        elif new_poll is not None and is_apart(memory.get(name_at)):
-            memory[name], memory[name_at] = memory.get(name, 0) + 1, new_poll
-        return memory.get(name, 0)
-
-    row, is_far = in_a_row("row", "counted_at", rule["limit"]), False
-    if noise is not None:
-        sd = math.sqrt(noise["centred"] / (noise["n"] - 1))
-        is_far = in_a_row("far", "far_at", rule["limit"] + sign * 4 * sd) >= 2
-        if new_poll is not None and is_judged and is_apart(memory.get("last_at")):
-            memory["last_at"] = new_poll
-            memory["days"] = memory.get("days", []) + [rule["value"]]
-    is_long, shown = row >= rule["consecutive"], {"value": rule["value"], "bound": rule["limit"], "n_consecutive": row}
-    if rule["of"] == "treatment" and noise is not None:
-        ln_e = ln_e_of_days(memory.get("days", []), noise, rule["limit"], sign)
-        return guardrail_result(rule, **shown, ln_e_breached=ln_e, breached=rejects(ln_e, breach), is_alerting=is_far)
-    if rule["of"] == "everybody":
-        is_alerting = is_long or is_far
-        incident = {"is_incident": True} if is_alerting and not rule["pauses"] else {}
-        return guardrail_result(rule, **shown, **incident, is_alerting=is_alerting and rule["pauses"])
-    return guardrail_result(rule, **shown, is_alerting=is_long)
-
-
-def ln_e_of_days(days, noise, limit, sign):
-    """Evidence of the treatment's daily values against "within the limit": a Student mixture whose spread is that of the days before
-    and since the launch."""
-    if not days:
-        return 0.0
-    m, mean = len(days), sum(days) / len(days)
-    beyond = sign * (mean - limit)
-    if beyond <= 0:
-        return 0.0
-    freedom = noise["n"] + m - 2
-    centred = noise["centred"] + sum((y - mean) ** 2 for y in days)
-    t = beyond / math.sqrt(centred / freedom * noise["inflation"] / m)
-    nu, r = max(1, freedom / noise["inflation"]), m / noise["inflation"]
-    t2 = t * t / nu
-    return -0.5 * math.log1p(r) + 0.5 * (nu + 1) * (math.log1p(t2) - math.log1p(t2 / (1 + r)))
+        last, apart = memory.get("counted_at"), 86_400 if is_two_ladders else 0
+        if last is None or new_poll - last >= apart:
+            row, memory["counted_at"] = row + 1, new_poll
+    memory["row"] = row
+    is_long = row >= rule["consecutive"]
+    if rule["of"] == "everybody" and not rule["pauses"]:
+        # An incident, not evidence about the treatment.
+        return guardrail_result(rule, value=value, n_consecutive=row, **shown, **({"is_incident": True} if is_long else {}))
+    return guardrail_result(rule, value=value, n_consecutive=row, **shown, is_alerting=is_long)
 
 
 # ---------------------------------------------------------------------------------------------------------------------------
@@ -595,14 +549,22 @@ class Poll:
 
     def __init__(self, at, readings, allocation, has_flag_drift, is_past=False):
         self.at, self.readings, self.allocation, self.has_flag_drift = at, readings, allocation, has_flag_drift
-        self.is_past, self.past, self.days_before = is_past, [], {}
+        self.is_past, self.past = is_past, []
+
+    def last_phase(self):
+        begun = [p for p in self.allocation.values() if seconds(p["started_at"]) < self.at]
+        return max(begun, key=lambda p: p["phase"], default=None)
+
+    def is_off(self):
+        """Whether nobody gets the treatment any more."""
+        last = self.last_phase()
+        return last is not None and last["ended_at"] is not None and seconds(last["ended_at"]) < self.at
 
     def has_full_day(self):
         """Whether the split in use has been in use for a day."""
-        begun = [p for p in self.allocation.values() if seconds(p["started_at"]) < self.at]
-        if not begun:
+        last = self.last_phase()
+        if last is None:
             return False
-        last = max(begun, key=lambda p: p["phase"])
         until = min(seconds(last["ended_at"]), self.at) if last["ended_at"] else self.at
         return until - seconds(last["started_at"]) >= 86_400
 
@@ -653,35 +615,11 @@ def leaves_out(made, at, reading):
     return at == wrong or (again and at <= corrected_at)
 
 
-def by_the_day(pack):
-    """The limits whose values without units are judged by the day."""
-    guardrails = pack["plan"]["guardrails"]
-    return {g["signal"]["name"] for g in guardrails if "limits" in g["bound"] and g.get("also_pause_on_level") is not None}
-
-
 def polls_of(pack):
     """The polls of the pack in their order, each with what the sources said at that time about the polls before."""
     allocation = {phase["phase"]: phase for phase in pack["allocation"]}
     rows = [(seconds(s["measured_at"]), r) for s in pack["snapshots"] for r in s["readings"]]
     rows = [(at, r) for at, r in rows if not any(leaves_out(c, at, r) for c in corrections_of(pack))]
-    launched = seconds(pack["experiment"]["launched_at"])
-    daily = by_the_day(pack)
-
-    def is_day_before(r):
-        return r["variant"] is None and r["signal"] in daily and seconds(r["window"]["to"]) <= launched
-
-    # Everybody's days before the launch: when they were stored, and when they ended.
-    days = sorted(((seconds(r["window"]["to"]), at, r) for at, r in rows if is_day_before(r)), key=lambda day: day[:2])
-    rows = [(at, r) for at, r in rows if not is_day_before(r)]
-
-    def days_before(at):
-        out = {}
-        for _, stored_at, r in days:
-            value = value_of(r["sums"])
-            if stored_at <= at and value is not None:
-                out.setdefault(r["signal"], []).append(value)
-        return out
-
     primary = pack["plan"]["signal"]["name"]
     drifts = [seconds(s["at"]) for s in pack["steps"] if s["payload"].get("cause") == "flag_drift"]
     asked = [(at, r) for at, r in rows if not r["is_pushed"] and r["reread_of"] is None]
@@ -714,16 +652,13 @@ def polls_of(pack):
             again = {end: [] for end in instants}
         for of in sorted(again):
             by_then = [pushed[i][1] for end, _, i in ends if end <= of and has_begun(pushed[i][1], of)]
-            earlier = Poll(of, known(by_then + again[of]), allocation, has_drifted(of, instants), is_past=True)
-            earlier.days_before = days_before(of)
-            yield earlier
+            yield Poll(of, known(by_then + again[of]), allocation, has_drifted(of, instants), is_past=True)
 
     polls = []
     for at in times:
         by_then = [r for when, r in pushed if when <= at and has_begun(r, at)]
         here = [r for when, r in asked if when == at]
         poll = Poll(at, known(by_then + here), allocation, has_drifted(at, times))
-        poll.days_before = days_before(at)
         if testable(poll.phases(primary)):
             poll.past = [earlier for earlier in past(at) if testable(earlier.phases(primary))]
             polls.append(poll)
@@ -818,7 +753,7 @@ class Path:
             self.as_of, self.counts, self.harm = None, {}, None
             for rule in (rule for earlier in kept for rule in guardrails_of(self.plan, earlier, self.scope(earlier))):
                 # A row of polls beyond a limit is counted again; the mixture's width stays.
-                for forgotten in DAYS:
+                for forgotten in ("row", "counted_at"):
                     self.guards.get(rule["name"], {}).pop(forgotten, None)
             for earlier in kept:
                 self.evaluate(earlier, is_sampled, earlier.has_flag_drift)
@@ -849,8 +784,7 @@ class Path:
             if self.safety_from != safety_from:
                 self.safety_from, self.harm = safety_from, None
                 for memory in self.guards.values():
-                    for forgotten in DAYS:
-                        memory.pop(forgotten, None)
+                    memory["row"], memory["counted_at"] = 0, None
         claimed = since(phases, claims_from)
 
         out = {"status": {"code": "ok"}}
@@ -942,8 +876,7 @@ class Path:
         out["health"] = [{"code": code, "severity": severity} for code, severity in health]
 
         asked = guardrails_of(plan, poll, scope)
-        n_claims = sum(rule["kind"] in ("compare", "rate") or (rule["of"] == "treatment" and rule["noise"] is not None)
-                       for rule in asked)
+        n_claims = sum(rule["kind"] in ("compare", "rate") for rule in asked)
         safe = method["guardrail_alpha"]
         breach = safe / max(1, n_claims) / 2**n_restarts
         new_poll = as_of if is_new else None
@@ -1045,9 +978,6 @@ class Path:
         }
 
 
-# What is remembered of the days of a bare value.
-DAYS = ("row", "counted_at", "far", "far_at", "last_at", "days")
-
 # Findings about the data in the order in which they are listed.
 FINDINGS = ["invalid", "stale", "flag_drift", "sampled", "srm_proven", "arm_without_exposure", "out_of_order", "weights_invalid",
             "effect_drift", "incident", "restated", "zero_events", "plan_changed", "srm_suspected", "phases_left_out", "units_deleted"]
@@ -1136,11 +1066,7 @@ def check_readings(pack, report):
                 start, until = seconds(r["window"]["from"]), seconds(r["window"]["to"])
                 # A source is read up to its own clock, which may be behind, but shows one time in all phases.
                 is_late = r["reread_of"] is None and until == shown[r["signal"]] and asked - 86_400 <= until < end
-                begin = seconds(phase["started_at"])
-                if r["signal"] in by_the_day(pack) and r["sums"]["kind"] != "proportion":
-                    # A value without units is one of a day.
-                    begin = max(begin, until - 86_400)
-                if start != begin or (until != end and not is_late):
+                if start != seconds(phase["started_at"]) or (until != end and not is_late):
                     report.add(f"a reading of `{r['signal']}` of {at} is of another window than its phase")
     if n_unlogged:
         report.add(f"{n_unlogged} snapshots have no line in the audit log")

@@ -38,9 +38,9 @@ async fn worker(lab: &Lab, args: &[&str], life: Option<Duration>) -> Result<Ende
     std::fs::write(lab.root().join(".clock"), lab.runtime.now().to_string())?;
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_crash_worker"));
     command.arg(lab.root()).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    command.env_remove("DATABASE_URL");
+    command.env_remove("OUTCOME_RUNTIME_DATABASE_URL");
     if let Some(url) = lab.database() {
-        command.env("DATABASE_URL", url);
+        command.env("OUTCOME_RUNTIME_DATABASE_URL", url);
     }
     let began = Instant::now();
     let mut child = command.spawn()?;

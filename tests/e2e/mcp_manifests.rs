@@ -127,7 +127,7 @@ async fn a_packed_bundle_starts() -> Result<()> {
     let command = PathBuf::from(filled_in(&config["command"], &unpacked, &workspace)?);
     let own = config["env"].as_object().unwrap();
     let mut env = lab_env(&lab)?;
-    for name in ["OR_WORKSPACE", "DATABASE_URL"] {
+    for name in ["OR_WORKSPACE", "OUTCOME_RUNTIME_DATABASE_URL"] {
         env.push((name, filled_in(&own[name], &unpacked, &workspace)?));
     }
     assert_eq!(own.len(), 2, "{own:?}");

@@ -1,6 +1,7 @@
 //! Finding learnings again, among many, on both engines.
 
 use anyhow::{Context as _, Result};
+use outcome_core::address::Address;
 use outcome_core::domain::{EvidenceGrade, Experiment, FindingType, Learning, Outcome, Slug};
 use outcome_core::ids::{LearningId, OutcomeId, WorkspaceId};
 use outcome_core::store::{Db, LearningQuery, Tx, Workspace};
@@ -156,7 +157,7 @@ async fn an_index_of_an_earlier_version_is_made_anew_with_everything_in_it() -> 
     ] {
         lab.raw(sql).await?;
     }
-    let db = Db::open_file(&lab.root().join(".outcome/outcome.db")).await?;
+    let db = Db::open(&Address::file(lab.root().join(".outcome/outcome.db"))).await?;
     let mut tx = db.read(lab.runtime.workspace().id).await?;
     assert_eq!(found(&mut tx, "level", Some(others.outcome), 0).await?, ["The level of another game"]);
     assert_eq!(found(&mut tx, "postcode", None, 0).await?, ["The level asks for a postcode"]);

@@ -1,5 +1,4 @@
-//! A value without units beyond its limit: evidence where it is the treatment's and its days before the launch are known, an
-//! incident where it is everybody's.
+//! A value without units beyond its limit: an alert where it is the treatment's, an incident where it is everybody's.
 
 use anyhow::{Context as _, Result};
 use jiff::{SignedDuration, Timestamp};
@@ -12,7 +11,7 @@ use super::proof::agrees;
 const TABLE: &str = "CREATE TABLE days (at TEXT, who TEXT, value REAL)";
 /// The limit of the constraint.
 const LIMIT: f64 = 900.0;
-/// What everybody's values move around before the launch.
+/// A healthy value.
 const LEVEL: f64 = 800.0;
 
 /// The laboratory's file with a limit on a delay that is read by variant, or only of everybody. `more`: other keys of the constraint.
@@ -37,14 +36,9 @@ async fn tell(lab: &Lab, at: Timestamp, who: &str, value: f64) -> Result<()> {
     lab.tell_source(&format!("INSERT INTO days VALUES ('{at}', '{who}', {value})")).await
 }
 
-/// A laboratory with this many days of everybody before its experiment, which runs.
-async fn running(database: Option<String>, file: &str, days: i64) -> Result<(Lab, String)> {
+/// A laboratory whose experiment runs.
+async fn running(database: Option<String>, file: &str) -> Result<(Lab, String)> {
     let lab = Lab::declaring_on(database, file, TABLE).await?;
-    let now = lab.runtime.now();
-    for day in 1..=days {
-        let at = now - SignedDuration::from_hours(24 * day) + SignedDuration::from_hours(12);
-        tell(&lab, at, "all", LEVEL + wave(day)).await?;
-    }
     let experiment = lab.running("Softer level", "soft").await?;
     Ok((lab, experiment))
 }
@@ -93,42 +87,33 @@ async fn days_until_paused(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_value_of_the_treatment_is_tested_by_its_days_against_the_days_before_the_launch() -> Result<()> {
+async fn a_value_of_the_treatment_pauses_after_three_days_in_a_row_and_stays_a_finding_while_paused() -> Result<()> {
     each_engine(async |[a, b]| {
-        // Two standard deviations beyond the limit: not far enough for the alert of two days, and far enough for evidence.
-        let (lab, experiment) = running(a, &file(true, ""), 28).await?;
-        let days = days_until_paused(&lab, &experiment, LIMIT + 30.0, LEVEL, 20).await?;
-        assert!(days.is_some_and(|days| (2..=10).contains(&days)), "{days:?}");
+        let (lab, experiment) = running(a, &file(true, "")).await?;
+        assert_eq!(days_until_paused(&lab, &experiment, LIMIT + 30.0, LEVEL, 6).await?, Some(3));
         assert!(!lab.is_on("soft")?);
+        // While the flag is off the value gets better, and later it cannot be read: that removes no finding.
+        for _ in 0..2 {
+            lab.tell_source("UPDATE days SET value = 1").await?;
+            lab.poll_after(24).await?;
+            lab.tell_source("DELETE FROM days").await?;
+            lab.poll_after(48).await?;
+        }
         let pack = serde_json::to_value(lab.runtime.audit_log().proof(&experiment).await?)?;
-        assert_eq!(pack["verdict"]["decision"], "kill_guardrail", "{}", pack["verdict"]);
+        assert_eq!(pack["verdict"]["decision"], "hold_alert", "{}", pack["verdict"]);
         agrees(&lab, &pack).await?;
-        // The limit is an experiment's usual value: three days in a row beyond it are nothing.
-        let (lab, experiment) = running(b, &file(true, ""), 28).await?;
-        assert_eq!(days_until_paused(&lab, &experiment, LIMIT + 1.0, LEVEL, 8).await?, None);
-        let pack = serde_json::to_value(lab.runtime.audit_log().proof(&experiment).await?)?;
-        agrees(&lab, &pack).await?;
+        let (lab, experiment) = running(b, &file(true, "")).await?;
+        assert_eq!(days_until_paused(&lab, &experiment, LIMIT - 20.0, LEVEL, 5).await?, None);
+        agrees(&lab, &serde_json::to_value(lab.runtime.audit_log().proof(&experiment).await?)?).await?;
         Ok(())
     })
     .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn far_beyond_its_limit_two_days_are_enough_and_without_a_history_three() -> Result<()> {
-    for (days_before, beyond, want) in [(28, 400.0, 1..=2), (5, 30.0, 3..=3)] {
-        let (lab, experiment) = running(None, &file(true, ""), days_before).await?;
-        let days = days_until_paused(&lab, &experiment, LIMIT + beyond, LEVEL, 6).await?;
-        assert!(days.is_some_and(|days| want.contains(&days)), "{days_before} days before: {days:?}");
-        let pack = serde_json::to_value(lab.runtime.audit_log().proof(&experiment).await?)?;
-        agrees(&lab, &pack).await?;
-    }
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_value_of_everybody_is_an_incident_that_is_told_once_and_pauses_only_where_the_file_says_so() -> Result<()> {
     each_engine(async |[a, b]| {
-        let (lab, experiment) = running(a, &file(false, ""), 28).await?;
+        let (lab, experiment) = running(a, &file(false, "")).await?;
         assert_eq!(days_until_paused(&lab, &experiment, LEVEL, LIMIT + 200.0, 5).await?, None);
         assert!(lab.is_on("soft")?);
         let pack = serde_json::to_value(lab.runtime.audit_log().proof(&experiment).await?)?;
@@ -136,8 +121,8 @@ async fn a_value_of_everybody_is_an_incident_that_is_told_once_and_pauses_only_w
         agrees(&lab, &pack).await?;
         let told = serde_json::to_value(lab.runtime.workspaces().status(false).await?.without_channel)?.to_string();
         assert_eq!(told.matches("beyond its limit for everybody").count(), 1, "{told}");
-        let (lab, experiment) = running(b, &file(false, "        also_pause_on_level: true\n"), 28).await?;
-        assert_eq!(days_until_paused(&lab, &experiment, LEVEL, LIMIT + 200.0, 5).await?, Some(2));
+        let (lab, experiment) = running(b, &file(false, "        also_pause_on_level: true\n")).await?;
+        assert_eq!(days_until_paused(&lab, &experiment, LEVEL, LIMIT + 200.0, 5).await?, Some(3));
         let pack = serde_json::to_value(lab.runtime.audit_log().proof(&experiment).await?)?;
         assert_eq!(pack["verdict"]["decision"], "hold_alert", "{}", pack["verdict"]);
         agrees(&lab, &pack).await?;

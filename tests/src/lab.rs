@@ -215,7 +215,7 @@ impl Lab {
         sqlx::raw_sql(sqlx::AssertSqlSafe(tables.to_owned())).execute(&source).await?;
         let clock = ManualClock::at("2026-10-01T08:00:00Z".parse()?);
         let overrides = Overrides { database: database.clone(), ..Overrides::new(vendors) };
-        let settings = Settings::for_root(&root, &overrides, &|_| None);
+        let settings = Settings::for_root(&root, &overrides, &|_| None)?;
         let request = InitRequest {
             email: MEMBER.to_owned(),
             name: "Dana".to_owned(),
@@ -241,7 +241,7 @@ impl Lab {
         let sql = sqlx::AssertSqlSafe(sql.to_owned());
         Ok(match &self.database {
             Some(url) => {
-                let mut other = sqlx::PgConnection::connect(url).await?;
+                let mut other = crate::postgres::ours(url).await?;
                 sqlx::query(sql).execute(&mut other).await?.rows_affected()
             }
             None => {
@@ -252,7 +252,7 @@ impl Lab {
         })
     }
 
-    /// The address for `DATABASE_URL`, where the data is not in the workspace's folder.
+    /// The address for `OUTCOME_RUNTIME_DATABASE_URL`, where the data is not in the workspace's folder.
     #[must_use]
     pub fn database(&self) -> Option<&str> {
         self.database.as_deref()

@@ -92,7 +92,14 @@ impl McpClient {
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .kill_on_drop(true);
-        for name in ["DATABASE_URL", "OR_WORKSPACE", "APP_URL", "OUTCOME_RUNTIME_HOME", "CLAUDE_PROJECT_DIR"] {
+        for name in [
+            "DATABASE_URL",
+            "OUTCOME_RUNTIME_DATABASE_URL",
+            "OR_WORKSPACE",
+            "APP_URL",
+            "OUTCOME_RUNTIME_HOME",
+            "CLAUDE_PROJECT_DIR",
+        ] {
             command.env_remove(name);
         }
         command.envs(env.iter().map(|(name, value)| (name, value)));
@@ -292,7 +299,7 @@ pub fn lab_env(lab: &Lab) -> Result<Vec<(&'static str, String)>> {
     let clock = lab.root().join(".clock");
     std::fs::write(&clock, lab.runtime.now().to_string())?;
     let mut env = vec![("OUTCOME_RUNTIME_CLOCK_FILE", clock.display().to_string())];
-    env.extend(lab.database().map(|url| ("DATABASE_URL", url.to_owned())));
+    env.extend(lab.database().map(|url| ("OUTCOME_RUNTIME_DATABASE_URL", url.to_owned())));
     Ok(env)
 }
 

@@ -249,3 +249,13 @@ fn is_ready(log: &Path) -> Result<()> {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+/// A connection that looks at the runtime's own tables.
+///
+/// # Errors
+/// What the server says.
+pub async fn ours(url: &str) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = PgConnection::connect(url).await?;
+    sqlx::raw_sql("SET search_path TO outcome_runtime").execute(&mut connection).await?;
+    Ok(connection)
+}

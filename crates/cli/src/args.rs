@@ -144,6 +144,11 @@ pub enum Command {
     Demo(Demo),
     /// Check the installation: show each effective setting, where it came from, and what is wrong
     Doctor(Doctor),
+    /// Bring the runtime's own database up to the schema of this version; make a backup first
+    #[command(
+        after_help = "EXAMPLES:\n  outcome-runtime migrate\n\nNo other command but `init` and `apply` changes the schema."
+    )]
+    Migrate,
     /// Answer a client's hook: refuse an edit outside the active experiment's scope
     Guard(Guard),
     /// Print the JSON Schema of outcome.yaml

@@ -89,6 +89,8 @@ codes! {
     DatabaseUnavailable "database_unavailable" 503 8 "The database cannot be opened or reached.";
     DatabaseLocked "database_locked" 503 8 "Another program holds the database's write lock.";
     DatabaseReadOnly "database_read_only" 503 8 "The database cannot be written.";
+    DatabaseEmpty "database_empty" 503 8 "The database holds no workspace of this program.";
+    DatabaseOlder "database_older" 503 8 "The database has the schema of an earlier version of this program.";
     DatabaseNewer "database_newer" 503 8 "The database was created by a newer version of this program.";
     DatabaseCorrupt "database_corrupt" 500 8 "The database is damaged.";
     DatabaseFull "database_full" 507 8 "The disk or the database is full.";

@@ -38,9 +38,7 @@ pub struct Guard {
     pub phases: Vec<PhaseReadings>,
     /// Over the whole population, where not.
     pub level: Option<ArmSums>,
-    /// Values of the whole population on days before the launch, in time order; empty where they are not needed or not known.
-    pub before: Vec<f64>,
-    /// Whether the present split has been in use for the day that a value is of.
+    /// Whether the present split has been in use for the day that a level is of.
     pub is_full_day: bool,
 }
 
@@ -401,15 +399,13 @@ fn limit_reading<'a>(
 }
 
 /// Without a control group everybody has the treatment, so that a value of everybody is its own.
-fn value_rule<'a>(plan: &Plan, guard: &'a Guard, planned: &GuardrailPlan) -> ValueRule<'a> {
-    let Guard { before, is_full_day, .. } = guard;
-    let (before, is_full_day) = (before.as_slice(), *is_full_day);
-    let Some(also_pauses) = planned.also_pause_on_level else { return ValueRule::InARow };
-    match guard.phases.last() {
-        Some(phase) => ValueRule::OfTreatment { before, share: f64::from(phase.treatment_pct) / 100.0, is_full_day },
-        None => {
-            let pauses = also_pauses || plan.design != Design::Randomised;
-            ValueRule::OfEverybody { before, pauses, is_full_day }
-        }
+fn value_rule(plan: &Plan, guard: &Guard, planned: &GuardrailPlan) -> ValueRule {
+    match planned.also_pause_on_level {
+        None => ValueRule::InARow,
+        Some(_) if !guard.phases.is_empty() => ValueRule::OfTreatment,
+        Some(also_pauses) => ValueRule::OfEverybody {
+            pauses: also_pauses || plan.design != Design::Randomised,
+            is_full_day: guard.is_full_day,
+        },
     }
 }

@@ -5,6 +5,7 @@
 //! `store` and `scope` do I/O; `ports` are the traits that vendors implement, outside of this crate; `domain` uses only the
 //! statistics' plain types and the base (`error`, `ids`, `principal`, `digest`, `text_enum`). `docs/ARCHITECTURE.md` draws the map.
 
+pub mod address;
 pub mod audit;
 pub mod clock;
 pub mod config;

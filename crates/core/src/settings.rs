@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::address::Address;
 use crate::config::Vendors;
 use crate::error::{Code, Error, Result};
 use crate::ids::WorkspaceId;
@@ -15,12 +16,15 @@ pub const FOLDER: &str = ".outcome";
 /// Name of the outcome file.
 pub const OUTCOME_FILE: &str = "outcome.yaml";
 
+/// The variable that names the runtime's own database.
+pub const DATABASE_VARIABLE: &str = "OUTCOME_RUNTIME_DATABASE_URL";
+
 /// A value and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Sourced<T> {
     /// The value.
     pub value: T,
-    /// For example `flag --file`, `environment DATABASE_URL`, `default`.
+    /// For example `flag --file`, `environment OUTCOME_RUNTIME_DATABASE_URL`, `default`.
     pub from: String,
 }
 
@@ -65,9 +69,12 @@ pub struct Settings {
     pub root: Sourced<PathBuf>,
     /// The outcome file.
     pub file: Sourced<PathBuf>,
-    /// `sqlite:PATH` or `postgres://...`; may hold a password, so it is shown only through [`Self::database_shown`].
+    /// The runtime's own database.
     #[serde(skip)]
-    pub database: Sourced<String>,
+    pub database: Sourced<Address>,
+    /// What `DATABASE_URL` says: the application's variable, which names our database only where `init` has put it there.
+    #[serde(skip)]
+    pub application_database: Option<String>,
     /// File of a virtual clock, for demonstrations.
     pub clock_file: Option<Sourced<PathBuf>>,
     /// Address of the daemon, for links.
@@ -102,45 +109,49 @@ impl Settings {
             (None, Some(path)) => Sourced::new(cwd.join(path), "environment OR_WORKSPACE"),
             (None, None) => Sourced::new(walk_up(cwd)?, "found above the working directory"),
         };
-        Ok(Self::at(root, overrides, env))
+        Self::at(root, overrides, env)
     }
 
     /// The settings for a workspace whose root is known, as `init` needs them.
-    #[must_use]
-    pub fn at(root: Sourced<PathBuf>, overrides: &Overrides, env: Env<'_>) -> Self {
+    ///
+    /// # Errors
+    /// [`Code::DatabaseUnavailable`] for an address that cannot be used.
+    pub fn at(root: Sourced<PathBuf>, overrides: &Overrides, env: Env<'_>) -> Result<Self> {
         let file = match &overrides.file {
             Some(file) => Sourced::new(file.clone(), "flag --file"),
             None => Sourced::new(root.value.join(OUTCOME_FILE), "default"),
         };
         let default_path = root.value.join(FOLDER).join("outcome.db");
         let database = if let Some(url) = &overrides.database {
-            Sourced::new(url.clone(), "flag --database")
-        } else if let Some(url) = env("DATABASE_URL") {
-            Sourced::new(url, "environment DATABASE_URL")
+            Sourced::new(Address::parse(url)?, "flag --database")
+        } else if let Some(url) = env(DATABASE_VARIABLE) {
+            Sourced::new(Address::parse(&url)?, "environment OUTCOME_RUNTIME_DATABASE_URL")
         } else if let Some(home) = env("OUTCOME_RUNTIME_HOME") {
-            let path = Path::new(&home).join("outcome.db");
-            Sourced::new(format!("sqlite:{}", path.display()), "environment OUTCOME_RUNTIME_HOME")
+            Sourced::new(Address::file(Path::new(&home).join("outcome.db")), "environment OUTCOME_RUNTIME_HOME")
         } else {
-            Sourced::new(format!("sqlite:{}", default_path.display()), "default")
+            Sourced::new(Address::file(default_path), "default")
         };
         let app_url = match env("APP_URL") {
             Some(url) => Sourced::new(url.trim_end_matches('/').to_owned(), "environment APP_URL"),
             None => Sourced::new("http://127.0.0.1:8787".to_owned(), "default"),
         };
-        Self {
+        Ok(Self {
             root,
             file,
             database,
+            application_database: env("DATABASE_URL"),
             clock_file: env("OUTCOME_RUNTIME_CLOCK_FILE")
                 .map(|path| Sourced::new(PathBuf::from(path), "environment OUTCOME_RUNTIME_CLOCK_FILE")),
             app_url,
             vendors: overrides.vendors,
-        }
+        })
     }
 
     /// Settings for the folder `root`, with nothing but defaults and the environment.
-    #[must_use]
-    pub fn for_root(root: &Path, overrides: &Overrides, env: Env<'_>) -> Self {
+    ///
+    /// # Errors
+    /// As [`Self::at`].
+    pub fn for_root(root: &Path, overrides: &Overrides, env: Env<'_>) -> Result<Self> {
         Self::at(Sourced::new(root.to_path_buf(), "given"), overrides, env)
     }
 
@@ -153,13 +164,7 @@ impl Settings {
     /// The database's address without its password.
     #[must_use]
     pub fn database_shown(&self) -> String {
-        match url::Url::parse(&self.database.value) {
-            Ok(mut url) if url.password().is_some() => {
-                let _ = url.set_password(Some("***"));
-                url.to_string()
-            }
-            _ => self.database.value.clone(),
-        }
+        self.database.value.to_string()
     }
 
     /// Path of [`WorkspaceFile`].

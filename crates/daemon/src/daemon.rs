@@ -90,7 +90,7 @@ fn settings(args: &Args, vendors: &'static Vendors) -> Result<Settings> {
                 Error::new(Code::WorkspaceNotFound, format!("{} cannot be opened", root.display())).because(e)
             })?;
             let root = Sourced { value: root, from: "flag --workspace".to_owned() };
-            Ok(Settings::at(root, &overrides, &process_env))
+            Settings::at(root, &overrides, &process_env)
         }
         None => {
             let cwd = std::env::current_dir()

@@ -67,7 +67,9 @@ async fn open(vendors: &'static Vendors) -> Result<Runtime> {
             Code::DatabaseUnavailable,
             format!("the database {shown} did not answer within {} seconds", OPEN_LIMIT.as_secs()),
         )
-        .hint("check that it runs and that DATABASE_URL is correct; `outcome-runtime doctor` checks both")),
+        .hint(
+            "check that it runs and that OUTCOME_RUNTIME_DATABASE_URL is correct; `outcome-runtime doctor` checks both",
+        )),
     }
 }
 

@@ -35,7 +35,7 @@ const ALL: [Variable; 8] = [
         is_setting: true,
     },
     Variable {
-        name: "DATABASE_URL",
+        name: "OUTCOME_RUNTIME_DATABASE_URL",
         meaning: "Database: postgres://... or sqlite:PATH (default .outcome/outcome.db)",
         default: None,
         format: TEXT,
@@ -44,7 +44,7 @@ const ALL: [Variable; 8] = [
     },
     Variable {
         name: "OUTCOME_RUNTIME_HOME",
-        meaning: "Folder of outcome.db (otherwise .outcome); DATABASE_URL takes precedence",
+        meaning: "Folder of outcome.db (otherwise .outcome); OUTCOME_RUNTIME_DATABASE_URL takes precedence",
         default: None,
         format: PATH,
         is_secret: false,

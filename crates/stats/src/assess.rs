@@ -293,7 +293,7 @@ fn assess_guardrails<'a>(
 ) -> GuardrailSummary {
     let claims = |reading: &GuardrailReading<'_>| match reading {
         GuardrailReading::RelativeToControl { .. } | GuardrailReading::RateLimit { .. } => true,
-        GuardrailReading::ValueLimit(reading) => reading.rule.claims(),
+        GuardrailReading::ValueLimit(_) => false,
     };
     let n_claims = input.guardrails.iter().filter(|g| claims(&g.reading)).count();
     let safe = input.plan.guardrail_alpha;

@@ -61,7 +61,7 @@ pub enum GuardrailReading<'a> {
         limit: Limit,
     },
     /// A bare value (a p95 latency) against an absolute limit.
-    ValueLimit(ValueLimit<'a>),
+    ValueLimit(ValueLimit),
 }
 
 /// One guardrail at one poll.
@@ -211,7 +211,7 @@ pub(super) fn evaluate_guardrail(
             Err(reason) => refused(reason.into()),
         },
         GuardrailReading::ValueLimit(reading) => {
-            let (found, days) = value_limit(&reading, memory.days, new_poll, alphas.breach);
+            let (found, days) = value_limit(&reading, memory.days, new_poll, scope.is_off);
             (GuardrailNumbers { must_prove: guardrail.must_prove, ..found }, Memory { days, ..memory })
         }
     }

@@ -35,7 +35,7 @@ pub struct GuardrailNumbers {
     /// The same of everybody's value, which says nothing about the treatment: nothing is claimed, and nothing pauses.
     #[serde(default, skip_serializing_if = "is_false")]
     pub is_incident: bool,
-    /// Readings of a bare value beyond its limit in a row, of windows that do not overlap; where it is far beyond, of those.
+    /// Readings of a bare value beyond its limit in a row, at least a day apart.
     pub n_consecutive: u32,
 }
 

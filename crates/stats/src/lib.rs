@@ -112,4 +112,4 @@ pub use state::{Crossing, EpochReason, EpochStart, GuardrailState, PhaseCounts, 
 pub use test_plan::TestPlan;
 pub use tuning::{Tuning, TuningSource};
 pub use two_arm::{TwoArmResult, two_arm_test};
-pub use value_limit::{DaySeries, Days, ValueLimit, ValueRule};
+pub use value_limit::{Days, ValueLimit, ValueRule};

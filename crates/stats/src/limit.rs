@@ -20,14 +20,6 @@ impl Limit {
         }
     }
 
-    /// The limit moved outwards by a distance >= 0.
-    pub(super) fn farther(self, by: f64) -> Self {
-        match self {
-            Self::Min(x) => Self::Min(x - by),
-            Self::Max(x) => Self::Max(x + by),
-        }
-    }
-
     pub(super) fn is_crossed_by(self, value: f64) -> bool {
         match self {
             Self::Min(x) => value < x,

@@ -136,9 +136,9 @@ impl PrePostTest {
 }
 
 /// Sums around the means of one or two runs of blocks, in time order.
-pub(super) struct Spread {
+struct Spread {
     /// Sum of squared deviations.
-    pub(super) centred: f64,
+    centred: f64,
     /// Raw sum of squares, the scale of rounding.
     squares: f64,
     /// Sum of products of neighbouring deviations.
@@ -146,7 +146,7 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    pub(super) fn of(runs: &[&[f64]]) -> Self {
+    fn of(runs: &[&[f64]]) -> Self {
         let mut spread = Self { centred: 0.0, squares: 0.0, lagged: 0.0 };
         for run in runs {
             let mean = mean(run);
@@ -162,11 +162,11 @@ impl Spread {
         spread
     }
 
-    pub(super) fn is_constant(&self) -> bool {
+    fn is_constant(&self) -> bool {
         self.centred <= DEGENERATE * self.squares
     }
 
-    pub(super) fn autocorrelation(&self) -> f64 {
+    fn autocorrelation(&self) -> f64 {
         (self.lagged / self.centred).clamp(0.0, MAX_AUTOCORRELATION)
     }
 }
@@ -183,7 +183,7 @@ fn too_few(have: usize, need: usize) -> Status {
 /// Student-t mixture: evidence and radius in standard errors (`None` when unbounded).
 ///
 /// Source: STATS.md 2.9, 1.5.
-pub(super) fn student_mixture(t: f64, degrees_of_freedom: f64, r: f64, alpha: Alpha) -> (f64, Option<f64>) {
+fn student_mixture(t: f64, degrees_of_freedom: f64, r: f64, alpha: Alpha) -> (f64, Option<f64>) {
     let nu = degrees_of_freedom;
     let t2 = t * t / nu;
     let ln_e = -0.5 * r.ln_1p() + 0.5 * (nu + 1.0) * (t2.ln_1p() - (t2 / (1.0 + r)).ln_1p());

@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn a_restatement_keeps_the_tuning_and_forgets_the_evidence() {
         let tuning = Tuning { tau: Tau::try_new(0.02).unwrap(), source: TuningSource::Explicit };
-        let days = Days { n_consecutive: 2, counted_at: Some(900), series: None };
+        let days = Days { n_consecutive: 2, counted_at: Some(900) };
         let guardrail = GuardrailState { name: "delay".to_owned(), tuning: Some(tuning), days };
         let before = RunningState {
             epoch: 3,

@@ -8,7 +8,9 @@ use outcome_core::Code;
 use outcome_tests::lab::PASSPHRASE;
 use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection as _, PgConnection, SqliteConnection};
+use sqlx::{Connection as _, SqliteConnection};
+
+use outcome_tests::postgres;
 
 use super::place::{Place, each_place, is_refused, on_sqlite};
 
@@ -19,7 +21,7 @@ async fn a_locked_database_is_waited_for_and_then_named() -> Result<()> {
         let ask = ["gate", "open", &waiting.experiment, "--question", "May I?"];
         let locked = match place.lab.database() {
             Some(url) => {
-                let mut other = PgConnection::connect(url).await?;
+                let mut other = postgres::ours(url).await?;
                 sqlx::raw_sql("BEGIN; SELECT * FROM workspace FOR UPDATE").execute(&mut other).await?;
                 let refused = place.cli.refused(&ask)?;
                 sqlx::raw_sql("ROLLBACK").execute(&mut other).await?;

@@ -24,7 +24,7 @@ impl Place {
         std::fs::write(&clock, lab.runtime.now().to_string())?;
         let clock = clock.display().to_string();
         let mut envs = vec![("OUTCOME_RUNTIME_CLOCK_FILE", clock.as_str())];
-        envs.extend(lab.database().map(|url| ("DATABASE_URL", url)));
+        envs.extend(lab.database().map(|url| ("OUTCOME_RUNTIME_DATABASE_URL", url)));
         let cli = Cli::new(&lab.root(), home.path(), PASSPHRASE, &envs)?;
         Ok(Self { lab, cli, home })
     }

@@ -147,7 +147,7 @@ async fn play(dir: tempfile::TempDir, database: Option<String>) -> Result<Opened
     git(&root, &["config", "user.email", MEMBER])?;
     commit(&root, "Declare the outcomes")?;
     let source = Source::make(&root, BEGIN.parse()?).await?;
-    let opened = Opened::at(dir, database)?;
+    let opened = Opened::at(dir, database, "OUTCOME_RUNTIME_DATABASE_URL")?;
     opened.cli.signed(&["init", "--email", MEMBER, "--name", "Dana", "--no-outcome-file"])?;
     let agent = opened.cli.agent().await?;
     let mut maker = Maker { opened, source, agent, answers: ANSWERS.to_vec() };

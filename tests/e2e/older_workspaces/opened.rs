@@ -56,17 +56,22 @@ impl Opened {
         } else {
             None
         };
-        Ok(Some(Self::at(dir, database)?))
+        // The variable of the application, which programs before this one took for theirs.
+        let opened = Self::at(dir, database, "DATABASE_URL")?;
+        let refused = opened.cli.refused(&["status"])?;
+        ensure!(refused.code == "database_older", "{refused:?}");
+        opened.cli.json(&["migrate"])?;
+        Ok(Some(opened))
     }
 
-    /// The repository is already in `dir`.
-    pub fn at(dir: TempDir, database: Option<String>) -> Result<Self> {
+    /// The repository is already in `dir`. `variable`: what names a database on a server.
+    pub fn at(dir: TempDir, database: Option<String>, variable: &str) -> Result<Self> {
         let place = dir.path().canonicalize()?;
         let (root, home) = (place.join(REPOSITORY), place.join("home"));
         std::fs::create_dir_all(&home)?;
         let clock = root.join(".clock").display().to_string();
         let mut envs = vec![("OUTCOME_RUNTIME_CLOCK_FILE", clock.as_str())];
-        envs.extend(database.as_deref().map(|url| ("DATABASE_URL", url)));
+        envs.extend(database.as_deref().map(|url| (variable, url)));
         let cli = Cli::new(&root, &home, PASSPHRASE, &envs)?;
         Ok(Self { root, cli, database, dir })
     }
@@ -103,7 +108,7 @@ impl Opened {
     pub async fn column(&self, sql: &str) -> Result<Vec<String>> {
         let sql = AssertSqlSafe(sql.to_owned());
         Ok(match &self.database {
-            Some(url) => sqlx::query_scalar(sql).fetch_all(&mut PgConnection::connect(url).await?).await?,
+            Some(url) => sqlx::query_scalar(sql).fetch_all(&mut postgres::ours(url).await?).await?,
             None => sqlx::query_scalar(sql).fetch_all(&mut self.sqlite().await?).await?,
         })
     }
@@ -112,7 +117,7 @@ impl Opened {
     pub async fn raw(&self, sql: &str) -> Result<u64> {
         let sql = AssertSqlSafe(sql.to_owned());
         Ok(match &self.database {
-            Some(url) => sqlx::query(sql).execute(&mut PgConnection::connect(url).await?).await?.rows_affected(),
+            Some(url) => sqlx::query(sql).execute(&mut postgres::ours(url).await?).await?.rows_affected(),
             None => sqlx::query(sql).execute(&mut self.sqlite().await?).await?.rows_affected(),
         })
     }

@@ -2,7 +2,7 @@
 //!
 //! `crash_worker ROOT poll`, `crash_worker ROOT decide GATE VERDICT`, `crash_worker ROOT act EXPERIMENT VERDICT`,
 //! `crash_worker ROOT ingest ID BODY_FILE`.
-//! The clock is `.clock` in ROOT; `DATABASE_URL` names the database.
+//! The clock is `.clock` in ROOT; `OUTCOME_RUNTIME_DATABASE_URL` names the database.
 
 use anyhow::{Context as _, Result, bail};
 use outcome_core::ports::push::{Headers, sign};
@@ -21,7 +21,7 @@ async fn main() -> Result<()> {
         name => process_env(name),
     };
     let runtime =
-        Runtime::open(Settings::for_root(&root, &Overrides::new(&outcome_integrations::VENDORS), &env)).await?;
+        Runtime::open(Settings::for_root(&root, &Overrides::new(&outcome_integrations::VENDORS), &env)?).await?;
     let argument = |index: usize| args.get(index).map(String::as_str).context("an argument is missing");
     match argument(1)? {
         "poll" => {

@@ -1,6 +1,6 @@
 //! `apply`: stores what the outcome file declares.
 
-use outcome_core::usecases::{Applied, OutcomePlan, PlannedAction, Runtime};
+use outcome_core::usecases::{Applied, OutcomePlan, PlannedAction, Runtime, Workspaces};
 use outcome_core::{Code, Result};
 
 use super::plan;
@@ -10,7 +10,13 @@ use crate::output::safe;
 
 /// Runs it.
 pub async fn run(cx: &Cx, args: &args::Apply) -> Result<Exit> {
-    let runtime = cx.open().await?;
+    let runtime = match cx.open().await {
+        Err(error) if error.code() == Code::DatabaseOlder => {
+            Workspaces::migrate(cx.settings()?).await?;
+            cx.open().await?
+        }
+        opened => opened?,
+    };
     let plans = runtime.outcomes().plan().await?;
     let done = apply(cx, args, &runtime, plans).await?;
     cx.out.result(&done, |page| {

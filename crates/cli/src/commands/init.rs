@@ -20,7 +20,7 @@ const SOURCE_VARIABLE: &str = "APP_DATABASE_URL";
 /// Runs it.
 pub async fn run(cx: &Cx, args: args::Init) -> Result<Exit> {
     let root = cx.root_of_new();
-    let settings = Settings::for_root(&root, &cx.overrides, &process_env);
+    let settings = Settings::for_root(&root, &cx.overrides, &process_env)?;
     if !args.clients.client.is_empty() {
         // Also from a folder of a workspace that does not begin at the repository's root.
         let here = cx.settings().ok().filter(|settings| settings.workspace_file().exists());
@@ -118,15 +118,21 @@ fn before(page: &mut Page, settings: &Settings, root: &Path) {
             page.yellow("This is not the root of a git repository. Scope checks and builds need one (`git init`).");
         page.line(&remark);
     }
-    if settings.database.from.starts_with("environment") {
-        let remark = format!(
+    let remark = if settings.database.from.starts_with("environment") {
+        format!(
             "The runtime's own tables go to {} (from the {}); unset it to use a file in .outcome/.",
             settings.database_shown(),
             settings.database.from
-        );
-        let remark = page.yellow(&crate::output::safe(&remark));
-        page.line(&remark);
-    }
+        )
+    } else if settings.application_database.is_some() && settings.database.from == "default" {
+        "DATABASE_URL is your application's, so nothing is written there. OUTCOME_RUNTIME_DATABASE_URL or --database names a database \
+         for the runtime."
+            .to_owned()
+    } else {
+        return;
+    };
+    let remark = page.yellow(&crate::output::safe(&remark));
+    page.line(&remark);
 }
 
 fn after(page: &mut Page, done: &Initialised, found: &Found, settings: &Settings) {

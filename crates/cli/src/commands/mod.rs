@@ -21,6 +21,7 @@ mod init;
 mod init_clients;
 mod learnings;
 mod messages;
+mod migrate;
 mod plan;
 mod poll;
 mod propose;
@@ -62,6 +63,7 @@ pub async fn run(cx: &Cx, command: Command) -> Result<Exit> {
         Command::Agent(args) => agent::run(cx, &args).await,
         Command::Demo(args) => demo::run(cx, &args).await,
         Command::Doctor(args) => doctor::run(cx, &args).await,
+        Command::Migrate => migrate::run(cx).await,
         Command::Guard(args) => guard::run(cx, &args).await,
         Command::Schema => schema::run(cx),
         Command::Completions { shell } => completions::run(cx, shell),

@@ -18,18 +18,9 @@ pub struct GuardrailPlan {
     pub consecutive: u32,
     /// What a crossing does.
     pub on_violation: ViolationPolicy,
-    /// Whether a value of everybody beyond its limit turns the flag off. Absent in plans of earlier versions, in which it always did
-    /// and the days before the launch were not looked at.
+    /// Whether a value of everybody beyond its limit turns the flag off. Absent in plans of earlier versions, in which it always did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub also_pause_on_level: Option<bool>,
-}
-
-impl GuardrailPlan {
-    /// Whether its value is judged by the day where it has no units.
-    #[must_use]
-    pub fn is_judged_by_day(&self) -> bool {
-        self.also_pause_on_level.is_some() && matches!(self.bound, ConstraintBound::Limits { .. })
-    }
 }
 
 /// What an experiment may spend of the outcome's error budget.

@@ -1,11 +1,12 @@
 //! What the tests compare with the engines: every statement and every column.
 
 use super::columns::Column;
-use super::db::{self, Engine};
+use super::db;
 use super::{
     clocks, deliveries, events, experiments, gates, learning_search, learnings, leases, measurements, members, nonces,
     outbox, outcomes, snapshots, workspaces,
 };
+use crate::address::Engine;
 
 /// Every statement of ours with the engines it is for, so that a test can prepare each on a real server.
 #[must_use]

@@ -3,7 +3,7 @@
 //! [`columns!`] makes from a declaration the row struct, the column lists of `SELECT` and `INSERT`, `FromRow` for both engines
 //! and the list that a test compares with the tables of both engines.
 
-use super::db::Engine;
+use crate::address::Engine;
 
 /// What stands behind a stored value (DESIGN section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,7 @@ macro_rules! columns {
                 $($crate::store::columns::declared!(None, $table, $field, $class $(($reason))?),)+
                 $($crate::store::columns::declared!(None, $table, $beside, $beside_class $(($beside_reason))?),)*
                 $($($crate::store::columns::declared!(
-                    Some($crate::store::db::Engine::Postgres), $table, $postgres, $postgres_class $(($postgres_reason))?
+                    Some($crate::address::Engine::Postgres), $table, $postgres, $postgres_class $(($postgres_reason))?
                 ),)+)?
             ];
 

@@ -3,6 +3,8 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
+use crate::address::Address;
+
 /// A file and which one it was.
 #[derive(Debug, Clone)]
 pub struct DatabaseFile {
@@ -23,10 +25,10 @@ pub enum Place {
 }
 
 impl DatabaseFile {
-    /// The file of the database at `url`; `None` for a server's, or where there is no such file.
+    /// The file of the database at `address`; `None` for a server's, or where there is no such file.
     #[must_use]
-    pub fn of(url: &str) -> Option<Self> {
-        let path = PathBuf::from(url.strip_prefix("sqlite:")?.trim_start_matches("//"));
+    pub fn of(address: &Address) -> Option<Self> {
+        let path = address.path()?.to_path_buf();
         let found = std::fs::metadata(&path).ok()?;
         Some(Self { path, device: found.dev(), inode: found.ino() })
     }

@@ -1,16 +1,18 @@
 //! Connections: one writer and several readers on SQLite, a pool on PostgreSQL.
 
 use std::path::Path;
-use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 use super::error::{db_error, must_hit};
-use super::migrate;
+use super::migrate::{self, State};
 use super::statement::statements;
+use crate::address::{Address, Engine};
 use crate::error::{Code, Error, Result};
 use crate::ids::WorkspaceId;
 
@@ -31,15 +33,6 @@ macro_rules! on_db {
 }
 pub(super) use on_db;
 
-/// Which database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
-    /// Embedded, one file.
-    Sqlite,
-    /// A server.
-    Postgres,
-}
-
 /// Either engine.
 #[derive(Debug, Clone)]
 pub struct Db(pub(super) Pools);
@@ -47,15 +40,69 @@ pub struct Db(pub(super) Pools);
 #[derive(Debug, Clone)]
 pub(super) enum Pools {
     Sqlite { write: SqlitePool, read: SqlitePool },
-    Postgres(PgPool),
+    Postgres(Server),
 }
 
+/// A PostgreSQL server and the schema that holds our tables.
+///
+/// Where our tables are and how long a lock is waited for is said in each transaction: a pooler between us and the server hands each
+/// to another session.
+#[derive(Debug, Clone)]
+pub(super) struct Server {
+    pool: PgPool,
+    schema: Arc<str>,
+}
+
+impl Server {
+    /// A transaction that sees our tables alone. A lock is waited for as long as SQLite's busy timeout: whoever waits hears of it
+    /// instead of hanging.
+    pub(super) async fn begin(&self, mode: &str) -> Result<Transaction<'static, Postgres>> {
+        let schema = &self.schema;
+        let begin = format!("BEGIN {mode}; SET LOCAL search_path TO {schema}; SET LOCAL lock_timeout = '5s'");
+        self.pool.begin_with(sqlx::AssertSqlSafe(begin)).await.map_err(db_error)
+    }
+}
+
+/// What only reads.
+pub(super) const SNAPSHOT: &str = "ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
 impl Pools {
+    /// Whether the schema is the one of this program.
+    async fn check(&self, address: &Address) -> Result<()> {
+        let state = match self {
+            Self::Sqlite { read, .. } => migrate::state_on_sqlite(read).await?,
+            Self::Postgres(server) => migrate::state_on_postgres(&server.pool, &server.schema).await?,
+        };
+        match state {
+            State::Current => Ok(()),
+            State::Empty => Err(Error::new(Code::DatabaseEmpty, format!("{address} holds no workspace"))
+                .hint("run `outcome-runtime init`, or name the right database with --database")),
+            State::Older => Err(Error::new(
+                Code::DatabaseOlder,
+                format!("{address} has the schema of an earlier version of the program"),
+            )
+            .hint("run `outcome-runtime migrate`; make a backup first. Nothing was changed")),
+        }
+    }
+
     async fn migrate(&self) -> Result<()> {
         match self {
             Self::Sqlite { write, .. } => migrate::sqlite(write).await,
-            Self::Postgres(pool) => migrate::postgres(pool).await,
+            Self::Postgres(server) => migrate::postgres(&server.pool, &server.schema).await,
         }
+    }
+}
+
+async fn connect(address: &Address, may_make: bool) -> Result<Pools> {
+    match (address.path(), address.server()) {
+        (Some(path), _) => sqlite_pools(path, may_make).await,
+        (None, Some((url, schema))) => {
+            let options = PgConnectOptions::from_url(url).map_err(db_error)?.application_name("outcome-runtime");
+            let pool = PgPoolOptions::new().max_connections(8).acquire_timeout(Duration::from_secs(10));
+            let pool = pool.connect_with(options).await.map_err(db_error)?;
+            Ok(Pools::Postgres(Server { pool, schema: schema.into() }))
+        }
+        (None, None) => Err(Error::new(Code::Internal, "an address names neither a file nor a server")),
     }
 }
 
@@ -75,45 +122,24 @@ statements! {
     WORKSPACE_LOCK = "UPDATE workspace SET log_seq = log_seq WHERE id = $1";
 }
 
-/// As long as SQLite's busy timeout: whoever waits for a lock hears of it instead of hanging. Said after connecting and not
-/// as a start-up option, which connection poolers refuse.
-const LOCK_TIMEOUT: &str = "SET lock_timeout = '5s'";
-
 impl Db {
-    /// Opens `url` (`sqlite:PATH` or `postgres://...`) and brings its schema up to date.
+    /// Opens a database that has the schema of this program. Nothing is made and nothing is changed.
     ///
     /// # Errors
-    /// [`Code::DatabaseUnavailable`], [`Code::DatabaseNewer`], [`Code::DatabaseReadOnly`], [`Code::DatabaseCorrupt`] ...
-    pub async fn open(url: &str) -> Result<Self> {
-        let pools = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let options = PgConnectOptions::from_str(url).map_err(db_error)?.application_name("outcome-runtime");
-            let pool = PgPoolOptions::new()
-                .max_connections(8)
-                .acquire_timeout(Duration::from_secs(10))
-                .after_connect(|conn, _| {
-                    Box::pin(async move { sqlx::query(LOCK_TIMEOUT).execute(conn).await.map(|_| ()) })
-                })
-                .connect_with(options)
-                .await
-                .map_err(db_error)?;
-            Pools::Postgres(pool)
-        } else if let Some(path) = url.strip_prefix("sqlite:") {
-            sqlite_pools(Path::new(path.trim_start_matches("//"))).await?
-        } else {
-            let scheme: String = url.split(':').next().unwrap_or_default().chars().take(20).collect();
-            return Err(Error::new(Code::DatabaseUnavailable, format!("`{scheme}:` is not a supported database"))
-                .hint("DATABASE_URL accepts sqlite:PATH or postgres://USER@HOST/NAME"));
-        };
-        pools.migrate().await?;
+    /// [`Code::DatabaseEmpty`] for one without our tables, [`Code::DatabaseOlder`] for an earlier schema, [`Code::DatabaseNewer`],
+    /// [`Code::DatabaseUnavailable`], [`Code::DatabaseReadOnly`], [`Code::DatabaseCorrupt`] ...
+    pub async fn open(address: &Address) -> Result<Self> {
+        let pools = connect(address, false).await?;
+        pools.check(address).await?;
         Ok(Self(pools))
     }
 
-    /// Opens the SQLite file at `path`, which is made when it is not there.
+    /// Opens a database and brings its schema up to date; a file and a schema that are not there are made.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub async fn open_file(path: &Path) -> Result<Self> {
-        let pools = sqlite_pools(path).await?;
+    pub async fn open_migrated(address: &Address) -> Result<Self> {
+        let pools = connect(address, true).await?;
         pools.migrate().await?;
         Ok(Self(pools))
     }
@@ -134,9 +160,7 @@ impl Db {
     pub async fn read(&self, workspace: WorkspaceId) -> Result<Tx> {
         let conn = match &self.0 {
             Pools::Sqlite { read, .. } => Conn::Sqlite(read.begin().await.map_err(db_error)?),
-            Pools::Postgres(pool) => Conn::Postgres(
-                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(db_error)?,
-            ),
+            Pools::Postgres(server) => Conn::Postgres(server.begin(SNAPSHOT).await?),
         };
         Ok(Tx { conn, workspace })
     }
@@ -148,7 +172,7 @@ impl Db {
     pub async fn write(&self, workspace: WorkspaceId) -> Result<Tx> {
         let conn = match &self.0 {
             Pools::Sqlite { write, .. } => Conn::Sqlite(write.begin_with("BEGIN IMMEDIATE").await.map_err(db_error)?),
-            Pools::Postgres(pool) => Conn::Postgres(pool.begin().await.map_err(db_error)?),
+            Pools::Postgres(server) => Conn::Postgres(server.begin("").await?),
         };
         let mut tx = Tx { conn, workspace };
         if matches!(tx.conn, Conn::Postgres(_)) {
@@ -181,12 +205,15 @@ impl Db {
     ///
     /// # Errors
     /// What the engine says.
-    pub async fn prepare(&self, sql: &'static str) -> Result<(), sqlx::Error> {
+    pub async fn prepare(&self, sql: &'static str) -> Result<()> {
         use sqlx::{Executor, SqlSafeStr};
         match &self.0 {
-            Pools::Sqlite { write, .. } => write.acquire().await?.prepare(sql.into_sql_str()).await.map(|_| ()),
-            Pools::Postgres(pool) => pool.acquire().await?.prepare(sql.into_sql_str()).await.map(|_| ()),
+            Pools::Sqlite { write, .. } => {
+                write.acquire().await.map_err(db_error)?.prepare(sql.into_sql_str()).await.map(|_| ())
+            }
+            Pools::Postgres(server) => server.begin("").await?.prepare(sql.into_sql_str()).await.map(|_| ()),
         }
+        .map_err(db_error)
     }
 
     /// Closes all connections.
@@ -196,7 +223,7 @@ impl Db {
                 read.close().await;
                 write.close().await;
             }
-            Pools::Postgres(pool) => pool.close().await,
+            Pools::Postgres(server) => server.pool.close().await,
         }
     }
 }
@@ -224,10 +251,10 @@ impl Tx {
 /// Rows that SQLite's thread reads before it waits for whoever takes them: a wake-up costs more than a row.
 const ROWS_AHEAD: usize = 512;
 
-async fn sqlite_pools(path: &Path) -> Result<Pools> {
+async fn sqlite_pools(path: &Path, may_make: bool) -> Result<Pools> {
     let options = SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(true)
+        .create_if_missing(may_make)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))

@@ -14,7 +14,7 @@ fn classify(error: &sqlx::Error) -> (Code, &'static str, &'static str) {
     const UNREACHABLE: (Code, &str, &str) = (
         Code::DatabaseUnavailable,
         "the database cannot be opened or reached",
-        "check DATABASE_URL or the path, and that the server is running; `outcome-runtime doctor` shows the effective setting",
+        "check OUTCOME_RUNTIME_DATABASE_URL, --database or the path, and that the server is running; `outcome-runtime doctor` shows the effective setting",
     );
     match error {
         sqlx::Error::Database(db) => {
@@ -50,12 +50,12 @@ fn classify(error: &sqlx::Error) -> (Code, &'static str, &'static str) {
                 (_, "42501" | "3F000") => (
                     Code::DatabaseFailed,
                     "the database user lacks a right, or its schema is not there",
-                    "nothing was changed; grant the user of DATABASE_URL the right to create and write tables in its schema, or name another database",
+                    "nothing was changed; a superuser can run `CREATE SCHEMA outcome_runtime AUTHORIZATION <user of the address>`, or name another database",
                 ),
                 (_, "42P07" | "42710") => (
                     Code::DatabaseFailed,
                     "a table, view or index of another application has a name that this program needs",
-                    "nothing was changed; give this program a database or a schema of its own in DATABASE_URL",
+                    "nothing was changed; give this program a schema of its own: `?schema=NAME` in its address",
                 ),
                 (Some(14), _) | (_, "3D000" | "28P01" | "28000" | "57P03" | "53300") => UNREACHABLE,
                 _ if db.is_unique_violation() => {

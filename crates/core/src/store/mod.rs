@@ -33,7 +33,9 @@ pub use clocks::MachineClock;
 pub use codec::Instant;
 pub use columns::{Class, Column};
 pub use database_file::{DatabaseFile, Place};
-pub use db::{Db, Engine, Tx};
+pub use db::{Db, Tx};
+
+pub use crate::address::Engine;
 pub use deliveries::{Delivery, DeliveryState};
 pub use experiments::{AllocationPhase, ExperimentGlance};
 pub use gates::GateGlance;

@@ -2,7 +2,7 @@
 
 use super::codec::Instant;
 use super::columns::{columns, sql};
-use super::db::{Conn, Db, Pools, Tx, on_db};
+use super::db::{Conn, Db, Pools, SNAPSHOT, Tx, on_db};
 use super::error::db_error;
 use super::statement::statements;
 use crate::audit::GENESIS;
@@ -45,7 +45,10 @@ impl Db {
     pub async fn workspace_list(&self) -> Result<Vec<Workspace>> {
         match &self.0 {
             Pools::Sqlite { read, .. } => sqlx::query_as(WORKSPACE_LIST).fetch_all(read).await,
-            Pools::Postgres(pool) => sqlx::query_as(WORKSPACE_LIST).fetch_all(pool).await,
+            Pools::Postgres(server) => {
+                let mut tx = server.begin(SNAPSHOT).await?;
+                sqlx::query_as(WORKSPACE_LIST).fetch_all(&mut *tx).await
+            }
         }
         .map_err(db_error)
     }
@@ -57,7 +60,7 @@ impl Db {
     pub async fn workspace_create(&self, workspace: &Workspace) -> Result<Tx> {
         let conn = match &self.0 {
             Pools::Sqlite { write, .. } => Conn::Sqlite(write.begin_with("BEGIN IMMEDIATE").await.map_err(db_error)?),
-            Pools::Postgres(pool) => Conn::Postgres(pool.begin().await.map_err(db_error)?),
+            Pools::Postgres(server) => Conn::Postgres(server.begin("").await?),
         };
         let mut tx = Tx { conn, workspace: workspace.id };
         let genesis = GENESIS.to_owned();

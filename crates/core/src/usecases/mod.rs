@@ -49,5 +49,5 @@ pub use signals::{
 };
 pub use workspaces::{
     Counts, DeadLetters, ExperimentLine, Finding, FindingLevel, Freshness, GateLine, InitRequest, Initialised,
-    OutcomeLine, SignalLine, Status, WithoutChannel, Workspaces,
+    Migrated, OutcomeLine, SignalLine, Status, WithoutChannel, Workspaces,
 };

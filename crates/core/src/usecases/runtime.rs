@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::address::Address;
 use crate::clock::{Clock, FileClock, ShiftedClock, SystemClock};
 use crate::config::ConfigCache;
 use crate::error::{Code, Error, Result};
 use crate::ids::Ids;
 use crate::registry::Sources;
-use crate::settings::Settings;
+use crate::settings::{Settings, Sourced};
 use crate::store::{DatabaseFile, Db, Place, Tx, Workspace};
 
 /// An opened workspace. Cheap to clone; all clones share connections.
@@ -40,15 +41,8 @@ impl Runtime {
     /// # Errors
     /// As [`Self::open`].
     pub async fn open_with_clock(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self> {
-        let missing = || {
-            Error::new(Code::WorkspaceNotFound, format!("{} is not a workspace yet", settings.root.value.display()))
-                .hint("run `outcome-runtime init` there")
-        };
-        if let Some(path) = settings.database.value.strip_prefix("sqlite:")
-            && !Path::new(path.trim_start_matches("//")).exists()
-        {
-            return Err(missing());
-        }
+        let settings = Settings { database: find_database(&settings).await?, ..settings };
+        let missing = || no_workspace(&settings);
         let db = Db::open(&settings.database.value).await?;
         let known = db.workspace_list().await?;
         let workspace = match settings.read_workspace_file()? {
@@ -132,6 +126,43 @@ pub(super) fn assemble(db: Db, workspace: Workspace, settings: Settings, clock: 
         sources: Arc::default(),
         configs: ConfigCache::default(),
     }
+}
+
+fn no_workspace(settings: &Settings) -> Error {
+    Error::new(Code::WorkspaceNotFound, format!("{} is not a workspace yet", settings.root.value.display()))
+        .hint("run `outcome-runtime init` there")
+}
+
+/// The database of the workspace. `DATABASE_URL` is the application's: it is looked at only where no other place has the workspace, and
+/// counts only where this workspace is in it.
+///
+/// # Errors
+/// [`Code::WorkspaceNotFound`] where there is none.
+pub(super) async fn find_database(settings: &Settings) -> Result<Sourced<Address>> {
+    let is_there = settings.database.value.path().is_none_or(Path::exists);
+    if is_there {
+        return Ok(settings.database.clone());
+    }
+    let own = settings.read_workspace_file()?;
+    let (Some(text), Some(own)) = (&settings.application_database, own) else { return Err(no_workspace(settings)) };
+    let address = Address::parse(text)?;
+    if address.path().is_some_and(|path| !path.exists()) {
+        return Err(no_workspace(settings));
+    }
+    match Db::open(&address).await {
+        Ok(db) => {
+            let known = db.workspace_list().await?;
+            db.close().await;
+            if known.iter().all(|workspace| workspace.id != own.workspace) {
+                return Err(no_workspace(settings));
+            }
+        }
+        Err(error) if error.code() == Code::DatabaseEmpty => return Err(no_workspace(settings)),
+        // What it holds is told by whoever opens it.
+        Err(error) if error.code() == Code::DatabaseOlder => {}
+        Err(error) => return Err(error),
+    }
+    Ok(Sourced { value: address, from: "environment DATABASE_URL, where `init` set it up".to_owned() })
 }
 
 /// The clock that the settings ask for.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use outcome_core::store::{Class, Engine, declared_columns};
-use sqlx::{Connection as _, PgConnection, SqliteConnection};
+use sqlx::{Connection as _, SqliteConnection};
 
 use crate::each_db;
 
@@ -24,7 +24,7 @@ async fn every_column_of_both_engines_is_declared_and_no_other() {
                 sqlx::query_as(OF_SQLITE).fetch_all(&mut conn).await.unwrap()
             }
             Engine::Postgres => {
-                let mut conn = PgConnection::connect(&test.url).await.unwrap();
+                let mut conn = outcome_tests::postgres::ours(&test.url).await.unwrap();
                 sqlx::query_as(OF_POSTGRES).fetch_all(&mut conn).await.unwrap()
             }
         };

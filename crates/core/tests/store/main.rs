@@ -7,6 +7,7 @@ mod migrations;
 mod missing;
 mod readings;
 
+use outcome_core::address::Address;
 use outcome_core::store::Db;
 use outcome_tests::lab::Lab;
 use outcome_tests::postgres;
@@ -31,7 +32,10 @@ pub async fn each_url(test: impl AsyncFn(String)) {
 
 /// The same with the schema of this program.
 pub async fn each_db(test: impl AsyncFn(TestDb)) {
-    each_url(async |url| test(TestDb { db: Db::open(&url).await.unwrap(), url }).await).await;
+    each_url(async |url| {
+        test(TestDb { db: Db::open_migrated(&Address::parse(&url).unwrap()).await.unwrap(), url }).await
+    })
+    .await;
 }
 
 /// Runs a test in a workspace of its own on SQLite and on PostgreSQL.

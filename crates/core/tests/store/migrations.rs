@@ -2,9 +2,11 @@
 
 use futures::future::try_join_all;
 use outcome_core::Code;
+use outcome_core::address::Address;
 use outcome_core::domain::Closing;
 use outcome_core::store::{Db, Engine, Origin};
 use outcome_tests::lab::Lab;
+use outcome_tests::postgres;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 
 use crate::{TestDb, each_db, each_lab, each_url};
@@ -36,38 +38,43 @@ const NEWEST: i64 = 9;
 
 const BEFORE_NEWEST: &str = "
     DROP TABLE delivery;
-    DELETE FROM _sqlx_migrations WHERE version = 9";
+    DELETE FROM runtime_migration WHERE version = 9";
 
 /// A schema as it was before keys were read into columns, from one as it was before the newest step.
 const BEFORE_KEYS: &str = "
     DROP TABLE machine_clock;
-    DELETE FROM _sqlx_migrations WHERE version = 8;
+    DELETE FROM runtime_migration WHERE version = 8;
     ALTER TABLE allocation_phase DROP COLUMN begins;
     ALTER TABLE signal_health DROP COLUMN failing_since;
-    DELETE FROM _sqlx_migrations WHERE version = 7;
+    DELETE FROM runtime_migration WHERE version = 7;
     DROP INDEX outbox_by_subject;
     DROP INDEX outbox_closed;
     ALTER TABLE outbox DROP COLUMN subject_id;
     ALTER TABLE outbox DROP COLUMN closed_as;
     ALTER TABLE measurement DROP COLUMN is_pushed;
     ALTER TABLE measurement DROP COLUMN reread_of;
-    DELETE FROM _sqlx_migrations WHERE version = 6";
+    DELETE FROM runtime_migration WHERE version = 6";
 
 async fn run(url: &str, sql: &str) {
     let sql = AssertSqlSafe(sql.to_owned());
     if url.starts_with("sqlite:") {
         sqlx::raw_sql(sql).execute(&mut SqliteConnection::connect(url).await.unwrap()).await.unwrap();
     } else {
-        sqlx::raw_sql(sql).execute(&mut PgConnection::connect(url).await.unwrap()).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut postgres::ours(url).await.unwrap()).await.unwrap();
     }
 }
 
+/// Opens it and brings it up to date.
+async fn migrated(url: &str) -> outcome_core::Result<Db> {
+    Db::open_migrated(&Address::parse(url).unwrap()).await
+}
+
 async fn steps(url: &str) -> Vec<(i64, String, bool, Vec<u8>)> {
-    let sql = "SELECT version, description, success, checksum FROM _sqlx_migrations ORDER BY version";
+    let sql = "SELECT version, description, success, checksum FROM runtime_migration ORDER BY version";
     if url.starts_with("sqlite:") {
         sqlx::query_as(sql).fetch_all(&mut SqliteConnection::connect(url).await.unwrap()).await.unwrap()
     } else {
-        sqlx::query_as(sql).fetch_all(&mut PgConnection::connect(url).await.unwrap()).await.unwrap()
+        sqlx::query_as(sql).fetch_all(&mut postgres::ours(url).await.unwrap()).await.unwrap()
     }
 }
 
@@ -93,11 +100,11 @@ async fn an_earlier_schema_gets_what_it_lacks_and_nothing_twice() {
         db.close().await;
         let new = steps(&url).await;
         run(&url, BEFORE_NEWEST).await;
-        Db::open(&url).await.unwrap().close().await;
+        migrated(&url).await.unwrap().close().await;
         assert_eq!(steps(&url).await, new);
         // The step was run: what it made can be dropped again.
         run(&url, BEFORE_NEWEST).await;
-        Db::open(&url).await.unwrap();
+        migrated(&url).await.unwrap();
     })
     .await;
 }
@@ -122,7 +129,7 @@ async fn what_earlier_programs_read_out_of_keys_stands_in_columns() {
         run(&url, BEFORE_NEWEST).await;
         run(&url, BEFORE_KEYS).await;
 
-        let db = Db::open(&url).await.unwrap();
+        let db = migrated(&url).await.unwrap();
         let mut tx = db.read(lab.runtime.workspace().id).await.unwrap();
         let readings = tx.measurement_of_experiment(experiment).await.unwrap();
         let origins: Vec<Origin> = readings
@@ -143,23 +150,87 @@ async fn what_earlier_programs_read_out_of_keys_stands_in_columns() {
 }
 
 #[tokio::test]
-async fn a_missing_right_and_a_name_that_is_taken_are_no_bugs() {
+async fn tables_of_an_application_are_left_alone_and_what_is_missing_is_said() {
     each_url(async |url| {
+        let of_the_shop = "CREATE TABLE gate (note TEXT); INSERT INTO gate VALUES ('of the shop')";
         if url.starts_with("sqlite:") {
+            let file = url.trim_start_matches("sqlite:").to_owned();
+            std::fs::write(&file, "").unwrap();
+            run(&url, of_the_shop).await;
+            let error = migrated(&url).await.unwrap_err();
+            assert!(error.message().contains("of another application"), "{error}");
+            assert_eq!(Db::open(&Address::parse(&url).unwrap()).await.unwrap_err().code(), Code::DatabaseEmpty);
             return;
         }
-        let refused = async |wanted: &str| {
-            let error = Db::open(&url).await.unwrap_err();
-            assert_eq!(error.code(), Code::DatabaseFailed);
-            assert!(error.message().contains(wanted), "{error}");
-            assert!(error.hint_text().is_some_and(|hint| hint.contains("DATABASE_URL")), "{error:?}");
+        let of_us = async |sql: &'static str| {
+            let mut conn = PgConnection::connect(&url).await.unwrap();
+            sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
         };
-        run(&url, "CREATE TABLE of_the_shop (id INT); CREATE VIEW gate AS SELECT * FROM of_the_shop").await;
-        refused("of another application").await;
-        // A schema that is not there is found before any name.
-        let database = url.rsplit('/').next().unwrap().split('?').next().unwrap();
-        run(&url, &format!("ALTER DATABASE \"{database}\" SET search_path = nowhere")).await;
-        refused("lacks a right").await;
+        let address = Address::parse(&url).unwrap();
+        assert_eq!(Db::open(&address).await.unwrap_err().code(), Code::DatabaseEmpty);
+        of_us(of_the_shop).await;
+        of_us(
+            "CREATE TABLE _sqlx_migrations (version BIGINT, checksum BYTEA, success BOOLEAN); \
+               INSERT INTO _sqlx_migrations VALUES (1, '\\x00', TRUE)",
+        )
+        .await;
+        assert_eq!(Db::open(&address).await.unwrap_err().code(), Code::DatabaseEmpty, "they are the application's");
+        migrated(&url).await.unwrap().close().await;
+        Db::open(&address).await.unwrap().close().await;
+        let mut conn = PgConnection::connect(&url).await.unwrap();
+        let beside: (String, i64) = sqlx::query_as(
+            "SELECT (SELECT note FROM public.gate), (SELECT COUNT(*) FROM pg_tables WHERE schemaname = 'public')",
+        )
+        .fetch_one(&mut conn)
+        .await
+        .unwrap();
+        assert_eq!(beside, ("of the shop".to_owned(), 2));
+
+        // Whoever may not make a schema is told so, and nothing is made.
+        of_us("CREATE SCHEMA elsewhere; CREATE ROLE small_role LOGIN; GRANT USAGE ON SCHEMA elsewhere TO small_role")
+            .await;
+        let mut small = url::Url::parse(&url).unwrap();
+        small.set_username("small_role").unwrap();
+        for schema in ["elsewhere", "nowhere"] {
+            let mut address = small.clone();
+            address.query_pairs_mut().append_pair("schema", schema);
+            let error = migrated(address.as_str()).await.unwrap_err();
+            assert_eq!(error.code(), Code::DatabaseFailed, "{error:?}");
+            assert!(error.message().contains("lacks a right"), "{error}");
+            assert!(error.hint_text().is_some_and(|hint| hint.contains("AUTHORIZATION")), "{error:?}");
+        }
+        of_us("DROP OWNED BY small_role; DROP ROLE small_role").await;
+    })
+    .await;
+}
+
+/// The schema as programs before had it: on PostgreSQL among the tables of the application.
+const AS_BEFORE: &str = "ALTER TABLE runtime_migration RENAME TO _sqlx_migrations";
+
+#[tokio::test]
+async fn tables_of_earlier_programs_are_moved_by_migrating_and_by_nothing_else() {
+    each_db(async |TestDb { db, url }| {
+        let engine = db.engine();
+        db.close().await;
+        run(&url, AS_BEFORE).await;
+        if engine == Engine::Postgres {
+            run(&url, "DO $$ DECLARE t TEXT; BEGIN FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'outcome_runtime' LOOP \
+                       EXECUTE format('ALTER TABLE outcome_runtime.%I SET SCHEMA public', t); END LOOP; END $$; \
+                       DROP SCHEMA outcome_runtime").await;
+        }
+        let address = Address::parse(&url).unwrap();
+        for _ in 0..2 {
+            assert_eq!(Db::open(&address).await.unwrap_err().code(), Code::DatabaseOlder);
+        }
+        migrated(&url).await.unwrap().close().await;
+        assert_eq!(Db::open(&address).await.unwrap().workspace_list().await.unwrap(), []);
+        assert_eq!(steps(&url).await.len(), usize::try_from(NEWEST).unwrap());
+        if engine == Engine::Postgres {
+            let mut conn = PgConnection::connect(&url).await.unwrap();
+            let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM pg_tables WHERE schemaname = 'public'")
+                .fetch_one(&mut conn).await.unwrap();
+            assert_eq!(left, 0, "every table of ours was moved");
+        }
     })
     .await;
 }
@@ -173,20 +244,20 @@ async fn a_schema_that_is_newer_altered_or_unfinished_is_refused() {
         };
         db.close().await;
         let insert =
-            "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)";
-        let refused = async || Db::open(&url).await.unwrap_err();
+            "INSERT INTO runtime_migration (version, description, installed_on, success, checksum, execution_time)";
+        let refused = async || migrated(&url).await.unwrap_err();
         run(&url, &format!("{insert} {newer}")).await;
         let error = refused().await;
         assert_eq!((error.code(), error.message().contains("schema 9999")), (Code::DatabaseNewer, true), "{error}");
-        run(&url, "DELETE FROM _sqlx_migrations WHERE version = 9999").await;
+        run(&url, "DELETE FROM runtime_migration WHERE version = 9999").await;
 
-        run(&url, "UPDATE _sqlx_migrations SET success = FALSE WHERE version = 3").await;
+        run(&url, "UPDATE runtime_migration SET success = FALSE WHERE version = 3").await;
         assert_eq!(refused().await.code(), Code::DatabaseFailed);
-        run(&url, "UPDATE _sqlx_migrations SET success = TRUE WHERE version = 3").await;
+        run(&url, "UPDATE runtime_migration SET success = TRUE WHERE version = 3").await;
 
         run(
             &url,
-            "UPDATE _sqlx_migrations SET checksum = (SELECT checksum FROM _sqlx_migrations WHERE version = 1)
+            "UPDATE runtime_migration SET checksum = (SELECT checksum FROM runtime_migration WHERE version = 1)
              WHERE version = 2",
         )
         .await;
@@ -199,7 +270,7 @@ async fn a_schema_that_is_newer_altered_or_unfinished_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn programs_that_start_together_on_an_empty_database_all_work() {
     each_url(async |url| {
-        let opened = try_join_all((0..6).map(|_| Db::open(&url))).await.unwrap();
+        let opened = try_join_all((0..6).map(|_| migrated(&url))).await.unwrap();
         for db in opened {
             assert_eq!(db.workspace_list().await.unwrap(), []);
         }

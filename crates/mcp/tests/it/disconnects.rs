@@ -53,7 +53,7 @@ impl Stage {
 
     fn env(&self, database: &Path) -> Result<Vec<(&'static str, String)>> {
         let mut env = lab_env(&self.lab)?;
-        env.push(("DATABASE_URL", format!("sqlite:{}", database.display())));
+        env.push(("OUTCOME_RUNTIME_DATABASE_URL", format!("sqlite:{}", database.display())));
         Ok(env)
     }
 
@@ -68,7 +68,7 @@ impl Stage {
             &self.lab.root(),
             &Overrides { database, ..Overrides::new(&outcome_integrations::VENDORS) },
             &|_| None,
-        );
+        )?;
         let runtime = Runtime::open_with_clock(settings, Arc::new(self.lab.clock.clone())).await?;
         let log = runtime.audit_log().verify(&[]).await?;
         ensure!(log.is_intact, "{:?}", log.problems);

@@ -164,8 +164,8 @@ async fn a_server_that_cannot_be_reached_is_missed_and_found_again() -> Result<(
     url.set_host(Some("127.0.0.1"))?;
     url.set_port(Some(wire.port)).unwrap();
     let mut env = lab_env(&lab)?;
-    env.retain(|(name, _)| *name != "DATABASE_URL");
-    env.push(("DATABASE_URL", url.to_string()));
+    env.retain(|(name, _)| *name != "OUTCOME_RUNTIME_DATABASE_URL");
+    env.push(("OUTCOME_RUNTIME_DATABASE_URL", url.to_string()));
     let mut client = McpClient::start(program(), &lab.root(), &env, MODERN, json!({})).await?;
     client.ok("get_active_outcomes", json!({})).await?;
     wire.cut();

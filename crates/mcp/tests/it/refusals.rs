@@ -126,7 +126,7 @@ async fn what_hinders_every_tool_is_said_by_every_tool() -> Result<()> {
     assert_eq!(code(&error), "workspace_not_found");
 
     std::fs::write(lab.root().join("game.txt"), "no database")?;
-    let mut broken = with("DATABASE_URL", "sqlite:game.txt".to_owned()).await?;
+    let mut broken = with("OUTCOME_RUNTIME_DATABASE_URL", "sqlite:game.txt".to_owned()).await?;
     let when = "the database cannot be used";
     let error = refuses_everywhere(&mut broken, "no_database", when, "get_active_outcomes").await?;
     assert_eq!(code(&error), "database_corrupt");

@@ -48,7 +48,7 @@ pub fn manifest(answers: &Answers, platforms: &[&str]) -> Result<Value> {
                 "command": format!("${{__dirname}}/{program}"),
                 "args": [],
                 // What the user leaves empty arrives as `${...}` or as nothing; both count as absent.
-                "env": { "OR_WORKSPACE": "${user_config.workspace}", "DATABASE_URL": "${user_config.database_url}" },
+                "env": { "OR_WORKSPACE": "${user_config.workspace}", "OUTCOME_RUNTIME_DATABASE_URL": "${user_config.database_url}" },
             },
         },
         "user_config": {
@@ -61,7 +61,7 @@ pub fn manifest(answers: &Answers, platforms: &[&str]) -> Result<Value> {
             "database_url": {
                 "type": "string",
                 "title": "Database",
-                "description": setting(answers, "DATABASE_URL")?,
+                "description": setting(answers, "OUTCOME_RUNTIME_DATABASE_URL")?,
                 "required": false,
                 "sensitive": true,
             },

@@ -21,6 +21,7 @@ const DOORS: &[&str] = &[
     "core::present",
     "core::config",
     "core::settings",
+    "core::address",
     "core::scope",
     "core::identity",
     "core::audit",
@@ -49,7 +50,9 @@ pub const MAP: &[Layer] = &[
     Layer { name: "core::ports", uses: &[&["core::domain"]] },
     Layer { name: "core::config", uses: &[&["core::domain", "core::ports"]] },
     Layer { name: "core::registry", uses: &[&["core::domain", "core::ports", "core::config"]] },
-    Layer { name: "core::settings", uses: &[&["core::config"]] },
+    // Where the runtime's own database is: read from a setting, opened by the store.
+    Layer { name: "core::address", uses: &[] },
+    Layer { name: "core::settings", uses: &[&["core::config", "core::address"]] },
     Layer { name: "core::scope", uses: &[&["core::domain"]] },
     // The rules about paths are texts and pure; only what reads a repository does I/O.
     Layer { name: "core::scope::path", uses: &[] },
@@ -68,7 +71,10 @@ pub const MAP: &[Layer] = &[
     // What it plays is what the lifecycle does with a poll, and not a copy of it.
     Layer { name: "core::dry_run", uses: &[&["core::domain", "core::lifecycle", "stats"]] },
     // Sealed keys and verified decisions are stored as they are.
-    Layer { name: "core::store", uses: &[&["core::domain", "core::audit", "core::lifecycle", "core::identity"]] },
+    Layer {
+        name: "core::store",
+        uses: &[&["core::domain", "core::audit", "core::lifecycle", "core::identity", "core::address"]],
+    },
     Layer { name: "core::usecases", uses: &[&["core", "stats"]] },
     // Names the modules and re-exports the statistics.
     Layer { name: "core::lib", uses: &[&["core", "stats"]] },

@@ -21,7 +21,7 @@ impl Agent {
         command
             .current_dir(root)
             .env("OUTCOME_RUNTIME_CLOCK_FILE", clock)
-            .env_remove("DATABASE_URL")
+            .env_remove("OUTCOME_RUNTIME_DATABASE_URL")
             .env_remove("OUTCOME_RUNTIME_HOME")
             .env_remove("OR_WORKSPACE")
             .kill_on_drop(true);

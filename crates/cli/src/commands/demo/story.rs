@@ -89,7 +89,7 @@ impl Stage {
         }
         let clock_text = clock.display().to_string();
         let env = move |name: &str| (name == "OUTCOME_RUNTIME_CLOCK_FILE").then(|| clock_text.clone());
-        let settings = Settings::for_root(root, &Overrides::new(vendors), &env);
+        let settings = Settings::for_root(root, &Overrides::new(vendors), &env)?;
         let request = InitRequest {
             email: "dana@example.com".to_owned(),
             name: "Dana (played)".to_owned(),

@@ -14,9 +14,7 @@ use uuid::Uuid;
 
 use super::phases::{has_full_day, scope_at};
 use crate::digest::sha256_hex;
-use crate::domain::{
-    ArmSums, ConstraintBound, Evaluation, Experiment, GuardrailPlan, Plan, Stored, Variant, VariantReading,
-};
+use crate::domain::{ArmSums, ConstraintBound, Evaluation, Experiment, Plan, Stored, Variant, VariantReading};
 use crate::error::{Code, Error, Result};
 use crate::evaluation::{
     Corrected, Guard, Judged, PhaseReadings, Poll, assess_poll, correct_past, evaluate_poll, is_restated,
@@ -228,7 +226,7 @@ impl History<'_> {
     pub(in crate::usecases) fn polls(&self) -> Vec<HistoryPoll> {
         let times = self.times();
         let mut pushed: BTreeMap<Place<'_>, &Snapshot> = BTreeMap::new();
-        let mut rest = self.readings.iter().filter(|reading| !self.is_day_before(reading)).peekable();
+        let mut rest = self.readings.iter().peekable();
         let mut polls = Vec::with_capacity(times.len());
         for (i, polled_at) in times.iter().enumerate() {
             let mut here: BTreeMap<Place<'_>, &Snapshot> = BTreeMap::new();
@@ -307,21 +305,6 @@ impl History<'_> {
         past
     }
 
-    /// Whether a reading of a constraint is of everybody on a day before the launch.
-    fn is_day_before(&self, reading: &Snapshot) -> bool {
-        let is_before = self.launched_at.is_some_and(|launched_at| reading.window_to <= launched_at);
-        let names = || self.plan.guardrails.iter().filter(|guard| guard.is_judged_by_day());
-        is_before && reading.variant.is_none() && names().any(|guard| guard.signal.name == *reading.signal)
-    }
-
-    /// What was known at an instant of the days before the launch, in time order.
-    fn before(&self, guardrail: &GuardrailPlan, at: Timestamp) -> Vec<f64> {
-        let of_signal = |reading: &&Snapshot| *reading.signal == *guardrail.signal.name && reading.measured_at <= at;
-        let mut days: Vec<_> = self.readings.iter().filter(of_signal).filter(|day| self.is_day_before(day)).collect();
-        days.sort_by_key(|day| day.window_to);
-        days.iter().filter_map(|day| day.sums.value()).collect()
-    }
-
     fn has_begun(&self, phase: i32, at: Timestamp) -> bool {
         self.allocation.iter().any(|known| known.phase == phase && known.started_at.0 < at)
     }
@@ -349,7 +332,6 @@ impl Signals<'_> {
             index,
             phases: self.phases(&guardrail.signal.name),
             level: self.level(&guardrail.signal.name),
-            before: self.history.before(guardrail, polled_at),
             is_full_day: has_full_day(&self.history.allocation, polled_at),
         });
         Some(Poll {

@@ -56,15 +56,6 @@ pub(in crate::usecases) fn is_pushed(config: &Config, source: &str) -> bool {
     config.connector(source).is_some_and(|spec| spec.asked == Asked::ItPushes)
 }
 
-/// True when the source can be asked for the signal over everybody, in any window.
-pub(in crate::usecases) fn reads_level(config: &Config, signal: &SignalSpec) -> bool {
-    match config.connector(&signal.source).map(|spec| spec.asked) {
-        Some(Asked::WithSql) | None => signal.query.level.is_some(),
-        Some(Asked::ByName(_)) => true,
-        Some(Asked::ItPushes) => false,
-    }
-}
-
 /// True when the signal has readings by variant: its query, its source, or what is pushed says who was exposed to what.
 pub(in crate::usecases) fn reads_by_variant(config: &Config, signal: &SignalSpec) -> bool {
     match config.connector(&signal.source).map(|spec| spec.asked) {

@@ -1,6 +1,6 @@
 //! Setting up a workspace: the folder, the database, the first member with two keys, and the first line of the log.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -15,7 +15,7 @@ use crate::error::{Code, Error, Result};
 use crate::identity::{Enrolment, KeyKind, SealedKey, SigningKey, check_passphrase, enrol, fingerprint};
 use crate::ids::{Ids, KeyId, MemberId, WorkspaceId};
 use crate::principal::Principal;
-use crate::settings::{FOLDER, Settings, WorkspaceFile};
+use crate::settings::{Settings, WorkspaceFile};
 use crate::store::{Db, Instant, Member, MemberKey, Workspace};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::event::new_event;
@@ -75,96 +75,132 @@ impl Workspaces<'_> {
             return Err(Error::new(Code::WorkspaceExists, format!("{} exists", settings.workspace_file().display()))
                 .hint("this workspace already exists; `outcome-runtime status` shows it"));
         }
-        let mut created = make_folder(&settings)?;
-        if let Some(path) = settings.database.value.strip_prefix("sqlite:") {
-            if let Some(parent) = PathBuf::from(path).parent() {
-                std::fs::create_dir_all(parent).map_err(|e| io(&parent.display().to_string(), e))?;
-            }
-            created.push(path.to_owned());
+        let mut made = Made::default();
+        let done = set_up(settings, request, clock, &mut made).await;
+        if done.is_err() {
+            made.undo();
         }
-        let db = Db::open(&settings.database.value).await?;
-        let ids = Ids::new(Arc::clone(&clock));
-        let now = clock.now();
-        let slug = workspace_slug(&settings);
-        let root = settings.root.value.canonicalize().unwrap_or_else(|_| settings.root.value.clone());
-        let workspace = Workspace {
-            id: ids.next::<WorkspaceId>(),
-            slug: slug.clone(),
-            organisation: "default".to_owned(),
-            root: root.display().to_string(),
-            is_virtual_clock: clock.is_virtual(),
-            created_at: Instant(now),
-        };
-        let member = Member {
-            id: ids.next::<MemberId>(),
-            email: request.email.clone(),
-            name: request.name.clone(),
-            created_at: Instant(now),
-        };
-        let root_key = SigningKey::from_bytes(&ids.bytes());
-        let local_key = SigningKey::from_bytes(&ids.bytes());
-        let (root_id, local_id) = (ids.next::<KeyId>(), ids.next::<KeyId>());
-        let enrolment = |key: KeyId, kind: KeyKind, secret: &SigningKey| Enrolment {
-            workspace: workspace.id,
-            member: member.id,
-            email: member.email.clone(),
-            key,
-            kind,
-            public_key: hex::encode(secret.verifying_key().to_bytes()),
-            enrolled_by: root_id,
-            enrolled_at: now,
-        };
-        let root_certificate = enrol(enrolment(root_id, KeyKind::Passphrase, &root_key), &root_key)?;
-        let local_certificate = enrol(enrolment(local_id, KeyKind::Local, &local_key), &root_key)?;
-        let root_fingerprint = fingerprint(&root_certificate.enrolment.public_key);
-        let sealed = {
-            let (key, ids, passphrase) = (root_key.clone(), ids.clone(), request.passphrase);
-            tokio::task::spawn_blocking(move || SealedKey::seal(&key, root_id, &passphrase, &ids))
-                .await
-                .map_err(|e| Error::new(Code::Internal, "sealing the key was interrupted").because(e))??
-        };
-
-        let by = Principal::Human { member: member.id, name: member.email.clone() };
-        let mut tx = db.workspace_create(&workspace).await?;
-        let genesis = WorkspaceCreated {
-            root_fingerprint: root_fingerprint.clone(),
-            is_virtual_clock: workspace.is_virtual_clock,
-            slug: slug.clone(),
-        };
-        tx.event_append(new_event(EventKind::WorkspaceCreated, workspace.id.into(), &by, &genesis)?, now).await?;
-        tx.member_insert(&member).await?;
-        for (certificate, kind, sealed) in
-            [(root_certificate, KeyKind::Passphrase, Some(sealed)), (local_certificate, KeyKind::Local, None)]
-        {
-            let key = certificate.enrolment.key;
-            tx.event_append(new_event(EventKind::MemberEnrolled, key.into(), &by, &certificate)?, now).await?;
-            let stored = MemberKey { id: key, member: member.id, kind, certificate, sealed, revoked_at: None };
-            tx.key_insert(&stored, now).await?;
-        }
-        tx.commit().await?;
-
-        write_private(&settings.folder().join("local.key"), &hex::encode(local_key.to_bytes()))?;
-        let identity = WorkspaceFile { workspace: workspace.id, root_fingerprint: root_fingerprint.clone() };
-        let text = serde_json::to_string_pretty(&identity)
-            .map_err(|e| Error::new(Code::Internal, "the workspace file cannot be written").because(e))?;
-        write_private(&settings.workspace_file(), &text)?;
-        created.push(settings.workspace_file().display().to_string());
-        if let Some(text) = request.outcome_file
-            && !settings.file.value.exists()
-        {
-            std::fs::write(&settings.file.value, text)
-                .map_err(|e| io(&settings.file.value.display().to_string(), e))?;
-            created.push(settings.file.value.display().to_string());
-        }
-        let done = Initialised {
-            workspace: slug,
-            member: member.email.clone(),
-            key_fingerprint: root_fingerprint,
-            database: settings.database_shown(),
-            created,
-        };
-        Ok((assemble(db, workspace, settings, clock), done))
+        done
     }
+}
+
+/// Files and folders that were not there before.
+#[derive(Debug, Default)]
+struct Made(Vec<PathBuf>);
+
+impl Made {
+    /// Remembers a place that is about to be made.
+    fn will_make(&mut self, path: PathBuf) {
+        if !path.exists() {
+            self.0.push(path);
+        }
+    }
+
+    /// Removes them again: what failed leaves nothing. The newest goes first, so that folders are empty by then.
+    fn undo(&self) {
+        for path in self.0.iter().rev() {
+            let removed = if path.is_dir() { std::fs::remove_dir(path) } else { std::fs::remove_file(path) };
+            if let Err(error) = removed.or_else(|e| (e.kind() == std::io::ErrorKind::NotFound).then_some(()).ok_or(e)) {
+                tracing::warn!("{} could not be removed: {error}", path.display());
+            }
+        }
+    }
+}
+
+async fn set_up(
+    settings: Settings,
+    request: InitRequest,
+    clock: Arc<dyn Clock>,
+    made: &mut Made,
+) -> Result<(Runtime, Initialised)> {
+    let mut created = make_folder(&settings, made)?;
+    if let Some(path) = settings.database.value.path() {
+        make_database_file(path, made)?;
+        created.push(path.display().to_string());
+    }
+    let db = Db::open_migrated(&settings.database.value).await?;
+    let ids = Ids::new(Arc::clone(&clock));
+    let now = clock.now();
+    let slug = workspace_slug(&settings);
+    let root = settings.root.value.canonicalize().unwrap_or_else(|_| settings.root.value.clone());
+    let workspace = Workspace {
+        id: ids.next::<WorkspaceId>(),
+        slug: slug.clone(),
+        organisation: "default".to_owned(),
+        root: root.display().to_string(),
+        is_virtual_clock: clock.is_virtual(),
+        created_at: Instant(now),
+    };
+    let member = Member {
+        id: ids.next::<MemberId>(),
+        email: request.email.clone(),
+        name: request.name.clone(),
+        created_at: Instant(now),
+    };
+    let root_key = SigningKey::from_bytes(&ids.bytes());
+    let local_key = SigningKey::from_bytes(&ids.bytes());
+    let (root_id, local_id) = (ids.next::<KeyId>(), ids.next::<KeyId>());
+    let enrolment = |key: KeyId, kind: KeyKind, secret: &SigningKey| Enrolment {
+        workspace: workspace.id,
+        member: member.id,
+        email: member.email.clone(),
+        key,
+        kind,
+        public_key: hex::encode(secret.verifying_key().to_bytes()),
+        enrolled_by: root_id,
+        enrolled_at: now,
+    };
+    let root_certificate = enrol(enrolment(root_id, KeyKind::Passphrase, &root_key), &root_key)?;
+    let local_certificate = enrol(enrolment(local_id, KeyKind::Local, &local_key), &root_key)?;
+    let root_fingerprint = fingerprint(&root_certificate.enrolment.public_key);
+    let sealed = {
+        let (key, ids, passphrase) = (root_key.clone(), ids.clone(), request.passphrase);
+        tokio::task::spawn_blocking(move || SealedKey::seal(&key, root_id, &passphrase, &ids))
+            .await
+            .map_err(|e| Error::new(Code::Internal, "sealing the key was interrupted").because(e))??
+    };
+
+    let by = Principal::Human { member: member.id, name: member.email.clone() };
+    let mut tx = db.workspace_create(&workspace).await?;
+    let genesis = WorkspaceCreated {
+        root_fingerprint: root_fingerprint.clone(),
+        is_virtual_clock: workspace.is_virtual_clock,
+        slug: slug.clone(),
+    };
+    tx.event_append(new_event(EventKind::WorkspaceCreated, workspace.id.into(), &by, &genesis)?, now).await?;
+    tx.member_insert(&member).await?;
+    for (certificate, kind, sealed) in
+        [(root_certificate, KeyKind::Passphrase, Some(sealed)), (local_certificate, KeyKind::Local, None)]
+    {
+        let key = certificate.enrolment.key;
+        tx.event_append(new_event(EventKind::MemberEnrolled, key.into(), &by, &certificate)?, now).await?;
+        let stored = MemberKey { id: key, member: member.id, kind, certificate, sealed, revoked_at: None };
+        tx.key_insert(&stored, now).await?;
+    }
+    tx.commit().await?;
+
+    made.will_make(settings.folder().join("local.key"));
+    made.will_make(settings.workspace_file());
+    write_private(&settings.folder().join("local.key"), &hex::encode(local_key.to_bytes()))?;
+    let identity = WorkspaceFile { workspace: workspace.id, root_fingerprint: root_fingerprint.clone() };
+    let text = serde_json::to_string_pretty(&identity)
+        .map_err(|e| Error::new(Code::Internal, "the workspace file cannot be written").because(e))?;
+    write_private(&settings.workspace_file(), &text)?;
+    created.push(settings.workspace_file().display().to_string());
+    if let Some(text) = request.outcome_file
+        && !settings.file.value.exists()
+    {
+        std::fs::write(&settings.file.value, text).map_err(|e| io(&settings.file.value.display().to_string(), e))?;
+        created.push(settings.file.value.display().to_string());
+    }
+    let done = Initialised {
+        workspace: slug,
+        member: member.email.clone(),
+        key_fingerprint: root_fingerprint,
+        database: settings.database_shown(),
+        created,
+    };
+    Ok((assemble(db, workspace, settings, clock), done))
 }
 
 fn check_email(email: &str) -> Result<()> {
@@ -184,15 +220,40 @@ fn workspace_slug(settings: &Settings) -> String {
     crate::domain::Slug::from_title(if name.is_empty() { "workspace" } else { &name }).to_string()
 }
 
-/// Makes the workspace's folder, which ignores itself in git.
-fn make_folder(settings: &Settings) -> Result<Vec<String>> {
+/// Makes the workspace's folder, which ignores itself in git and is closed to other users.
+fn make_folder(settings: &Settings, made: &mut Made) -> Result<Vec<String>> {
     let folder = settings.folder();
-    std::fs::create_dir_all(&folder).map_err(|e| io(FOLDER, e))?;
+    made.will_make(folder.clone());
+    private_folder(&folder)?;
     let ignore = folder.join(".gitignore");
+    made.will_make(ignore.clone());
     if !ignore.exists() {
         std::fs::write(&ignore, "*\n").map_err(|e| io(".outcome/.gitignore", e))?;
     }
     Ok(vec![folder.display().to_string()])
+}
+
+/// A folder that only this user can look into; one that is there keeps the rights that it has.
+fn private_folder(path: &Path) -> Result<()> {
+    let mut options = std::fs::DirBuilder::new();
+    options.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut options, 0o700);
+    options.create(path).map_err(|e| io(&path.display().to_string(), e))
+}
+
+/// An empty file that only this user can read; the database's other files get the same rights from it.
+fn make_database_file(path: &Path, made: &mut Made) -> Result<()> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        made.will_make(parent.to_path_buf());
+        private_folder(parent)?;
+    }
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        made.will_make(PathBuf::from(name));
+    }
+    if path.exists() { Ok(()) } else { write_private(path, "") }
 }
 
 fn write_private(path: &std::path::Path, text: &str) -> Result<()> {

@@ -3,6 +3,7 @@
 mod counts;
 mod doctor;
 mod init;
+mod migrate;
 mod status;
 
 use crate::usecases::Runtime;
@@ -10,6 +11,7 @@ use crate::usecases::Runtime;
 pub use counts::Counts;
 pub use doctor::{Finding, FindingLevel};
 pub use init::{InitRequest, Initialised};
+pub use migrate::Migrated;
 pub use status::{DeadLetters, ExperimentLine, Freshness, GateLine, OutcomeLine, SignalLine, Status, WithoutChannel};
 
 /// The use cases about the workspace as a whole.

@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::arms::read_phases;
-use super::days::read_by_variant;
 use super::gathered::Gathered;
 use super::measurement::measurements;
 use super::memory::running_of;
@@ -80,7 +79,7 @@ pub(super) async fn reread(
     let asking = async {
         let mut polls = Vec::new();
         for (_, of) in thinned(&times, MAX_POLLS) {
-            polls.push(reread_poll(runtime, config, experiment, plan, &signals, gathered, of).await?);
+            polls.push(reread_poll(runtime, config, experiment, &signals, gathered, of).await?);
         }
         Ok(polls)
     };
@@ -106,18 +105,13 @@ async fn reread_poll(
     runtime: &Runtime,
     config: &Config,
     experiment: &Experiment,
-    plan: &Plan,
     signals: &[(usize, &SignalSpec)],
     gathered: &Gathered,
     of: Timestamp,
 ) -> Result<RereadPoll> {
     let mut readings = Vec::new();
     for (index, signal) in signals {
-        let phases = &gathered.phases;
-        let read = match index.checked_sub(1).and_then(|index| plan.guardrails.get(index)) {
-            Some(guardrail) => read_by_variant(runtime, config, experiment, guardrail, phases, of).await?,
-            None => read_phases(runtime, config, experiment, signal, phases, of).await?,
-        };
+        let read = read_phases(runtime, config, experiment, signal, &gathered.phases, of).await?;
         for (phase, reading) in read {
             readings.push((*index, phase, reading));
         }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::arms::ByPhase;
-use super::days::DaysBefore;
 use super::weeks::Weeks;
 use crate::domain::{ArmSums, Plan, Reading, VariantReading};
 use crate::error::Error;
@@ -37,7 +36,6 @@ pub(super) enum Primary {
 pub(super) struct GatheredGuard {
     pub(super) by_variant: ByPhase,
     pub(super) level: Option<Reading<ArmSums>>,
-    pub(super) before: DaysBefore,
 }
 
 impl Gathered {
@@ -93,10 +91,9 @@ impl Gathered {
                 index,
                 phases: self.with_shares(&guard.by_variant),
                 level: guard.level.as_ref().map(|reading| reading.data),
-                before: guard.before.values.clone(),
                 is_full_day,
             },
-            None => Guard { index, phases: Vec::new(), level: None, before: Vec::new(), is_full_day },
+            None => Guard { index, phases: Vec::new(), level: None, is_full_day },
         };
         let readings = self.by_variant();
         Poll {

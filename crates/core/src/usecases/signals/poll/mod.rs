@@ -2,7 +2,6 @@
 
 mod arms;
 mod correction;
-mod days;
 mod experiment;
 mod flag_off;
 mod gathered;

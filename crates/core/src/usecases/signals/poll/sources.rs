@@ -6,18 +6,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::arms::read_phases;
-use super::days::{DAY, DaysBefore, is_bare, read_by_variant, read_days_before};
 use super::gathered::{Gathered, GatheredGuard, Primary};
 use super::memory::running_of;
 use super::source_clocks::SourceClocks;
 use super::weeks::read_weeks;
 use crate::config::Config;
-use crate::domain::{ArmSums, Design, Experiment, Outcome, Plan, Reading, Window};
+use crate::domain::{Design, Experiment, Outcome, Plan, Window};
 use crate::error::{Code, Error, Result};
 use crate::evaluation::{evaluate_guards, evaluate_poll};
 use crate::lifecycle::statistical_finding;
@@ -27,10 +26,14 @@ use crate::usecases::Runtime;
 use crate::usecases::kernel::flag::flag_position;
 use crate::usecases::kernel::level::read_level;
 use crate::usecases::kernel::phases::is_on;
-use crate::usecases::kernel::workspace_file::{flag_service, is_pushed, reads_by_variant};
+use crate::usecases::kernel::workspace_file::{flag_service, reads_by_variant};
 
 /// How long other signals are waited for once danger is known.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a limit on a value of the whole population is judged on: a day, whatever window the signal is shown over. Readings that
+/// count are at least as far apart.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// An experiment that is due, with what asking about it needs.
 pub(super) struct Job {
@@ -158,24 +161,12 @@ async fn read_guard(
     let signal = &guardrail.signal;
     let now = job.clocks.until(runtime, config, &signal.source, now).await;
     if reads_by_variant(config, signal) {
-        let by_variant = read_by_variant(runtime, config, &job.experiment, guardrail, &job.phases, now).await?;
-        let before = match guardrail.is_judged_by_day() && is_bare(&by_variant) && !is_pushed(config, &signal.source) {
-            true => read_days_before(runtime, config, &job.experiment, signal).await?,
-            false => DaysBefore::default(),
-        };
-        return Ok(GatheredGuard { by_variant, level: None, before });
+        let by_variant = read_phases(runtime, config, &job.experiment, signal, &job.phases, now).await?;
+        return Ok(GatheredGuard { by_variant, level: None });
     }
     let from = now.checked_sub(DAY).unwrap_or(now);
     let level = read_level(runtime, config, &job.outcome, signal, Window { from, to: now }).await?;
-    // A day that ended before the launch says nothing about it.
-    let is_since = |reading: &Reading<ArmSums>| job.experiment.launched_at.is_none_or(|at| reading.window.to > at);
-    let level = level.filter(|reading| !guardrail.is_judged_by_day() || is_since(reading));
-    let can_pause = guardrail.also_pause_on_level == Some(true) || job.plan.design != Design::Randomised;
-    let before = match guardrail.is_judged_by_day() && can_pause && !is_pushed(config, &signal.source) {
-        true => read_days_before(runtime, config, &job.experiment, signal).await?,
-        false => DaysBefore::default(),
-    };
-    Ok(GatheredGuard { by_variant: vec![], level, before })
+    Ok(GatheredGuard { by_variant: vec![], level })
 }
 
 /// Where the flag is, when it is not where it was put. A message that is still waiting explains a difference, and an

@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 
-use super::days::store_days;
 use super::gathered::Gathered;
 use super::measurement::{level, measurements};
 use super::weeks::store_weeks;
@@ -49,7 +48,6 @@ pub(super) async fn store_readings(
     }
     for (index, guard) in &gathered.guards {
         let Some(signal) = plan.guardrails.get(*index).map(|guardrail| &guardrail.signal) else { continue };
-        n_new += store_days(runtime, tx, experiment, signal, &guard.before.new, now).await?;
         let Some(reading) = &guard.level else { continue };
         let measurement = level(runtime, experiment, signal, reading, now);
         let key = format!("poll/{}/{}/level/{now}", experiment.id, signal.name);
