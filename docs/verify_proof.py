@@ -432,7 +432,12 @@ def value_rule(plan, entry, phases, poll):
     also_pauses = entry.get("also_pause_on_level")
     if also_pauses is None:
         return {"of": None, "counts": True}
-    if phases:
+    query = entry["signal"].get("query") or {}
+    if query.get("by_variant") or query.get("level"):
+        is_of_everybody = not query.get("by_variant")
+    else:
+        is_of_everybody = not phases and poll.level(entry["signal"]["name"]) is not None
+    if not is_of_everybody:
         return {"of": "treatment", "counts": not poll.is_off()}
     pauses = also_pauses or plan["design"] != "randomised"
     return {"of": "everybody", "counts": not poll.is_off() and poll.has_full_day(), "pauses": pauses}

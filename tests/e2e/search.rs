@@ -153,11 +153,11 @@ async fn an_index_of_an_earlier_version_is_made_anew_with_everything_in_it() -> 
         "ALTER TABLE signal_health DROP COLUMN failing_since",
         "DROP TABLE machine_clock",
         "DROP TABLE delivery",
-        "DELETE FROM _sqlx_migrations WHERE version >= 4",
+        "DELETE FROM runtime_migration WHERE version >= 4",
     ] {
         lab.raw(sql).await?;
     }
-    let db = Db::open(&Address::file(lab.root().join(".outcome/outcome.db"))).await?;
+    let db = Db::open_migrated(&Address::file(lab.root().join(".outcome/outcome.db"))).await?;
     let mut tx = db.read(lab.runtime.workspace().id).await?;
     assert_eq!(found(&mut tx, "level", Some(others.outcome), 0).await?, ["The level of another game"]);
     assert_eq!(found(&mut tx, "postcode", None, 0).await?, ["The level asks for a postcode"]);

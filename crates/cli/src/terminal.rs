@@ -77,16 +77,18 @@ impl Terminal {
             .hint("run this in a terminal, or decide with your passphrase (--passphrase-fd N in scripts)"))
     }
 
-    /// A new passphrase, typed twice.
-    pub fn new_passphrase(self, flags: &args::Unlock) -> Result<SecretString> {
+    /// A new passphrase, typed twice. `known`: what it must not be made of.
+    pub fn new_passphrase(self, flags: &args::Unlock, known: &[&str]) -> Result<SecretString> {
         if let Some(fd) = flags.passphrase_fd {
             return read_line_of(fd);
         }
         if !self.may_ask {
             return Err(needed("seal your signing key"));
         }
-        let is_strong = |text: &str| {
-            Ok(match check_passphrase(&SecretString::from(text)) {
+        let known: Vec<String> = known.iter().map(|&known| known.to_owned()).collect();
+        let is_strong = move |text: &str| {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            Ok(match check_passphrase(&SecretString::from(text), &known) {
                 Ok(()) => Validation::Valid,
                 Err(error) => Validation::Invalid(error.to_string().into()),
             })

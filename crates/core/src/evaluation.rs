@@ -402,10 +402,21 @@ fn limit_reading<'a>(
 fn value_rule(plan: &Plan, guard: &Guard, planned: &GuardrailPlan) -> ValueRule {
     match planned.also_pause_on_level {
         None => ValueRule::InARow,
-        Some(_) if !guard.phases.is_empty() => ValueRule::OfTreatment,
+        Some(_) if !is_of_everybody(guard, planned) => ValueRule::OfTreatment,
         Some(also_pauses) => ValueRule::OfEverybody {
             pauses: also_pauses || plan.design != Design::Randomised,
             is_full_day: guard.is_full_day,
         },
+    }
+}
+
+/// Whether a constraint is read over everybody. A poll without any reading is told by what is asked, so that nothing changes its
+/// meaning by being absent.
+fn is_of_everybody(guard: &Guard, planned: &GuardrailPlan) -> bool {
+    let query = &planned.signal.query;
+    match (&query.by_variant, &query.level) {
+        (Some(_), _) => false,
+        (None, Some(_)) => true,
+        (None, None) => guard.phases.is_empty() && guard.level.is_some(),
     }
 }

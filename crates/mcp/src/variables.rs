@@ -25,7 +25,7 @@ struct Variable {
 const TEXT: &str = "string";
 const PATH: &str = "filepath";
 
-const ALL: [Variable; 8] = [
+const ALL: [Variable; 9] = [
     Variable {
         name: "OR_WORKSPACE",
         meaning: "Root of the workspace (otherwise found from the working directory)",
@@ -43,8 +43,16 @@ const ALL: [Variable; 8] = [
         is_setting: true,
     },
     Variable {
+        name: "DATABASE_URL",
+        meaning: "Your application's; used only where an earlier `init` put the workspace",
+        default: None,
+        format: TEXT,
+        is_secret: true,
+        is_setting: false,
+    },
+    Variable {
         name: "OUTCOME_RUNTIME_HOME",
-        meaning: "Folder of outcome.db (otherwise .outcome); OUTCOME_RUNTIME_DATABASE_URL takes precedence",
+        meaning: "Folder of outcome.db (otherwise .outcome), unless the database is named",
         default: None,
         format: PATH,
         is_secret: false,
@@ -117,7 +125,7 @@ mod tests {
     /// Names in calls like `process_env("NAME")`.
     fn names_read(text: &str) -> Vec<String> {
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        ["env(\"", "variable(\"", "var(\""]
+        ["env(\"", "variable(\"", "var(\"", "_VARIABLE: &str = \""]
             .iter()
             .flat_map(|call| code.split(call).skip(1))
             .filter_map(|rest| rest.split('"').next())

@@ -53,7 +53,7 @@ async fn a_database_of_a_newer_schema_is_not_touched() -> Result<()> {
         place
             .lab
             .raw(&format!(
-                "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
+                "INSERT INTO runtime_migration (version, description, installed_on, success, checksum, execution_time)
                  VALUES (9999, 'of tomorrow', CURRENT_TIMESTAMP, {success}, {checksum}, 0)"
             ))
             .await?;
@@ -66,7 +66,7 @@ async fn a_database_of_a_newer_schema_is_not_touched() -> Result<()> {
         agent.stop().await?;
         let (exit, stderr) = place.cli.failing_daemon(&["--listen", "127.0.0.1:0"])?;
         ensure!(exit == Some(8) && stderr.contains("error[database_newer]"), "{exit:?} {stderr}");
-        place.lab.raw("DELETE FROM _sqlx_migrations WHERE version = 9999").await?;
+        place.lab.raw("DELETE FROM runtime_migration WHERE version = 9999").await?;
         place.is_untouched(&waiting)
     })
     .await

@@ -5,6 +5,7 @@
 //! resolved by [`secrets`] when a source is used, and never written back.
 //! **Invariant**: no diagnostic contains a secret.
 
+mod address_parts;
 mod cache;
 mod choice;
 mod decode;
@@ -29,6 +30,7 @@ pub mod vendor;
 mod version;
 mod yaml;
 
+pub use address_parts::resolve_address;
 pub use cache::{Cached, ConfigCache};
 pub use diagnostic::{Diagnostic, Label, MAX_DIAGNOSTICS, Severity};
 pub use integrations::{ChannelSpec, ConnectorSpec, FlagServiceSpec};

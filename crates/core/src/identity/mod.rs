@@ -4,10 +4,12 @@
 //! [`SigningKey`] that is wiped when dropped.
 
 mod keyring;
+mod passphrase;
 mod seal;
 
 pub use ed25519_dalek::SigningKey;
 pub use keyring::{
     Enrolment, KeyKind, Keyring, SignatureError, SignedEnrolment, VerifiedDecision, enrol, fingerprint, sign_decision,
 };
-pub use seal::{MIN_PASSPHRASE_CHARS, SealError, SealedKey, check_passphrase};
+pub use passphrase::{MIN_PASSPHRASE_CHARS, check_passphrase};
+pub use seal::{SealError, SealedKey};

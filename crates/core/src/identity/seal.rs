@@ -11,9 +11,6 @@ use zeroize::Zeroizing;
 use crate::error::{Code, Error};
 use crate::ids::{Ids, KeyId};
 
-/// Shortest passphrase, in characters.
-pub const MIN_PASSPHRASE_CHARS: usize = 10;
-
 /// Memory of the derivation in KiB, passes, lanes: 64 MiB and 3 passes, above OWASP's minimum for Argon2id.
 const COST: (u32, u32, u32) = (64 * 1024, 3, 1);
 /// Costs read from storage are bounded, so that a planted record cannot exhaust the machine.
@@ -45,32 +42,12 @@ pub enum SealError {
     Damaged(String),
 }
 
-/// Refuses passphrases that are easily guessed.
-///
-/// # Errors
-/// [`SealError::Weak`] with the reason.
-pub fn check_passphrase(passphrase: &SecretString) -> Result<(), SealError> {
-    let text = passphrase.expose_secret();
-    let n_chars = text.chars().count();
-    if n_chars < MIN_PASSPHRASE_CHARS {
-        return Err(SealError::Weak(format!(
-            "it has {n_chars} characters, at least {MIN_PASSPHRASE_CHARS} are needed; several words are easy to remember"
-        )));
-    }
-    let distinct: std::collections::BTreeSet<char> = text.chars().collect();
-    if distinct.len() < 5 {
-        return Err(SealError::Weak("it has fewer than five different characters".to_owned()));
-    }
-    Ok(())
-}
-
 impl SealedKey {
-    /// Seals `key` under `passphrase`, bound to its id. Takes about 0.2 s of one core: call it off the async threads.
+    /// Seals `key` under `passphrase`, which was checked, bound to its id. Takes about 0.2 s of one core: call it off the async threads.
     ///
     /// # Errors
-    /// [`SealError::Weak`] for a guessable passphrase.
+    /// [`SealError::Damaged`] when the derivation fails.
     pub fn seal(key: &SigningKey, id: KeyId, passphrase: &SecretString, ids: &Ids) -> Result<Self, SealError> {
-        check_passphrase(passphrase)?;
         let (salt, nonce) = (ids.bytes::<16>(), ids.bytes::<24>());
         let derived = derive(passphrase, &salt, COST)?;
         let cipher = XChaCha20Poly1305::new(&Key::from(*derived));

@@ -69,7 +69,8 @@ impl Workspaces<'_> {
         request: InitRequest,
         clock: Arc<dyn Clock>,
     ) -> Result<(Runtime, Initialised)> {
-        check_passphrase(&request.passphrase)?;
+        let slug = workspace_slug(&settings);
+        check_passphrase(&request.passphrase, &[&request.email, &request.name, &slug])?;
         check_email(&request.email)?;
         if settings.workspace_file().exists() {
             return Err(Error::new(Code::WorkspaceExists, format!("{} exists", settings.workspace_file().display()))

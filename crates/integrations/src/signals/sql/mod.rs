@@ -27,6 +27,7 @@ use self::engine::{Ask, Engine, EngineError, Limits};
 use self::lexer::Dialect;
 use self::plan::Access;
 use self::table::{Cell, Misfit, Table};
+use outcome_core::config::resolve_address;
 use outcome_core::domain::{ArmSums, Reading, SignalSpec, VariantReading, Window};
 use outcome_core::ports::{
     MetricInfo, Opening, QueryKind, QueryPlan, ReadError, SignalSource, SourceReport, SourceSettings, VariantRequest,
@@ -54,7 +55,8 @@ impl SourceSettings for SqlSettings {
     }
 
     fn open(&self, name: &str, opening: &Opening<'_>) -> Result<Box<dyn SignalSource>, ReadError> {
-        let url = opening.resolve.resolve(&self.url).map_err(|error| ReadError::secret(name, &error))?;
+        let resolve = |reference: &str| opening.resolve.resolve(reference);
+        let url = resolve_address(&self.url, &resolve).map_err(|error| ReadError::secret(name, &error))?;
         Ok(Box::new(SqlSource::open(name, self, &url, opening.root)?))
     }
 }
