@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub workspace: Option<PathBuf>,
 
-    /// The database: `sqlite:PATH` or `postgres://...` [default: OUTCOME_RUNTIME_DATABASE_URL, then the workspace's own file]
+    /// The database: `sqlite:PATH` or `postgres://...` [default: `OUTCOME_RUNTIME_DATABASE_URL`, then the workspace's own file]
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,
 
