@@ -33,7 +33,7 @@ pub async fn each_url(test: impl AsyncFn(String)) {
 /// The same with the schema of this program.
 pub async fn each_db(test: impl AsyncFn(TestDb)) {
     each_url(async |url| {
-        test(TestDb { db: Db::open_migrated(&Address::parse(&url).unwrap()).await.unwrap(), url }).await
+        test(TestDb { db: Db::open_migrated(&Address::parse(&url).unwrap()).await.unwrap(), url }).await;
     })
     .await;
 }
