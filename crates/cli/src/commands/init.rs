@@ -119,21 +119,24 @@ fn before(page: &mut Page, settings: &Settings, root: &Path) {
             page.yellow("This is not the root of a git repository. Scope checks and builds need one (`git init`).");
         page.line(&remark);
     }
-    let remark = if settings.database.from.starts_with("environment") {
-        format!(
+    let remarks = if settings.database.from.starts_with("environment") {
+        vec![format!(
             "The runtime's own tables go to {} (from the {}); unset it to use a file in .outcome/.",
             settings.database_shown(),
             settings.database.from
-        )
+        )]
     } else if settings.application_database.is_some() && settings.database.from == "default" {
-        "DATABASE_URL is your application's, so nothing is written there. OUTCOME_RUNTIME_DATABASE_URL or --database names a database \
-         for the runtime."
-            .to_owned()
+        vec![
+            "DATABASE_URL is your application's: nothing is written there. To use a server".to_owned(),
+            "for the runtime's own tables, give --database or OUTCOME_RUNTIME_DATABASE_URL.".to_owned(),
+        ]
     } else {
-        return;
+        Vec::new()
     };
-    let remark = page.yellow(&crate::output::safe(&remark));
-    page.line(&remark);
+    for remark in remarks {
+        let remark = page.yellow(&crate::output::safe(&remark));
+        page.line(&remark);
+    }
 }
 
 fn after(page: &mut Page, done: &Initialised, found: &Found, settings: &Settings) {
