@@ -261,12 +261,19 @@ async fn sqlite_pools(path: &Path, may_make: bool) -> Result<Pools> {
         .foreign_keys(true)
         .row_buffer_size(ROWS_AHEAD);
     let acquire = Duration::from_secs(10);
-    let write = SqlitePoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(acquire)
-        .connect_with(options.clone())
-        .await
-        .map_err(|error| db_error(error).with("path", path.display().to_string()))?;
+    let one = SqlitePoolOptions::new().max_connections(1).acquire_timeout(acquire);
+    let mut waits = [20, 50, 100, 200, 400, 800].into_iter().map(Duration::from_millis);
+    let write = loop {
+        let refused = match one.clone().connect_with(options.clone()).await {
+            Ok(pool) => break pool,
+            Err(error) => db_error(error).with("path", path.display().to_string()),
+        };
+        // Programs that turn a new file to WAL together are refused at once: the busy timeout does not cover that.
+        match waits.next().filter(|_| refused.code() == Code::DatabaseLocked) {
+            Some(wait) => tokio::time::sleep(wait).await,
+            None => return Err(refused),
+        }
+    };
     let read = SqlitePoolOptions::new()
         .max_connections(4)
         .acquire_timeout(acquire)
