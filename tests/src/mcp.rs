@@ -92,14 +92,7 @@ impl McpClient {
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .kill_on_drop(true);
-        for name in [
-            "DATABASE_URL",
-            "OUTCOME_RUNTIME_DATABASE_URL",
-            "OR_WORKSPACE",
-            "APP_URL",
-            "OUTCOME_RUNTIME_HOME",
-            "CLAUDE_PROJECT_DIR",
-        ] {
+        for name in crate::programs::SETTINGS {
             command.env_remove(name);
         }
         command.envs(env.iter().map(|(name, value)| (name, value)));

@@ -12,6 +12,18 @@ use serde_json::Value;
 
 use crate::json::UniqueKeys;
 
+/// Variables of the machine that would reach the programs: every test removes them.
+pub const SETTINGS: [&str; 8] = [
+    "DATABASE_URL",
+    "OUTCOME_RUNTIME_DATABASE_URL",
+    "OUTCOME_RUNTIME_HOME",
+    "OUTCOME_RUNTIME_CLOCK_FILE",
+    "OR_WORKSPACE",
+    "APP_URL",
+    "CLAUDE_PROJECT_DIR",
+    "RUST_LOG",
+];
+
 /// A program that was built with this test, found beside it; or the one in the folder that `OUTCOME_TEST_PROGRAMS` names.
 pub fn program(name: &str) -> Result<PathBuf> {
     if let Some(folder) = std::env::var_os("OUTCOME_TEST_PROGRAMS") {

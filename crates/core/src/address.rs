@@ -38,19 +38,27 @@ pub enum Engine {
 
 /// The address of the runtime's own database.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Address(Place);
+pub struct Address(Location);
 
+/// What an address comes to.
 #[derive(Clone, PartialEq, Eq)]
-enum Place {
+pub enum Location {
+    /// An embedded database.
     File(PathBuf),
-    Server { url: Url, schema: String },
+    /// A server's.
+    Server {
+        /// As its driver takes it, with its password.
+        url: Url,
+        /// Holds the runtime's tables.
+        schema: String,
+    },
 }
 
 impl Address {
     /// The database in the SQLite file at `path`.
     #[must_use]
     pub fn file(path: PathBuf) -> Self {
-        Self(Place::File(path))
+        Self(Location::File(path))
     }
 
     /// Reads `sqlite:PATH` or `postgres://USER@HOST/NAME`.
@@ -61,7 +69,7 @@ impl Address {
         let text = text.trim();
         let scheme = text.split_once(':').map_or(text, |(scheme, _)| scheme).to_ascii_lowercase();
         match scheme.as_str() {
-            "sqlite" => sqlite(text.get("sqlite:".len()..).unwrap_or("")).map(|path| Self(Place::File(path))),
+            "sqlite" => sqlite(text.get("sqlite:".len()..).unwrap_or("")).map(|path| Self(Location::File(path))),
             "postgres" | "postgresql" => server(text).map(Self),
             _ => {
                 let scheme: String = scheme.chars().filter(|c| !c.is_control()).take(20).collect();
@@ -74,8 +82,8 @@ impl Address {
     #[must_use]
     pub fn engine(&self) -> Engine {
         match &self.0 {
-            Place::File(_) => Engine::Sqlite,
-            Place::Server { .. } => Engine::Postgres,
+            Location::File(_) => Engine::Sqlite,
+            Location::Server { .. } => Engine::Postgres,
         }
     }
 
@@ -83,33 +91,15 @@ impl Address {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match &self.0 {
-            Place::File(path) => Some(path),
-            Place::Server { .. } => None,
+            Location::File(path) => Some(path),
+            Location::Server { .. } => None,
         }
     }
 
-    /// The address of a server as its driver takes it, with its password, and the schema that holds the runtime's tables.
+    /// What is opened: a file, or a server with its password.
     #[must_use]
-    pub fn server(&self) -> Option<(&Url, &str)> {
-        match &self.0 {
-            Place::File(_) => None,
-            Place::Server { url, schema } => Some((url, schema)),
-        }
-    }
-
-    /// The whole address, with its password: for a program that is started with it.
-    #[must_use]
-    pub fn with_password(&self) -> String {
-        match &self.0 {
-            Place::File(path) => format!("sqlite:{}", path.display()),
-            Place::Server { url, schema } => {
-                let mut url = url.clone();
-                if schema != SCHEMA {
-                    url.query_pairs_mut().append_pair("schema", schema);
-                }
-                url.to_string()
-            }
-        }
+    pub fn location(&self) -> &Location {
+        &self.0
     }
 }
 
@@ -117,8 +107,8 @@ impl Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Place::File(path) => write!(f, "sqlite:{}", path.display()),
-            Place::Server { url, schema } => {
+            Location::File(path) => write!(f, "sqlite:{}", path.display()),
+            Location::Server { url, schema } => {
                 let mut shown = url.clone();
                 if shown.password().is_some() {
                     let _ = shown.set_password(Some("***"));
@@ -182,7 +172,7 @@ fn in_memory() -> Error {
     refused("a database in memory forgets decisions: it is refused".to_owned())
 }
 
-fn server(text: &str) -> Result<Place> {
+fn server(text: &str) -> Result<Location> {
     let mut url = Url::parse(text)
         .map_err(|error| refused("the address of the database cannot be read".to_owned()).because(error))?;
     let mut schema = SCHEMA.to_owned();
@@ -211,7 +201,7 @@ fn server(text: &str) -> Result<Place> {
     if !kept.is_empty() {
         url.query_pairs_mut().extend_pairs(kept);
     }
-    Ok(Place::Server { url, schema })
+    Ok(Location::Server { url, schema })
 }
 
 /// A schema's name goes into statements, so it is a plain one.
@@ -286,16 +276,15 @@ mod tests {
 
     #[test]
     fn parameters_are_honoured_or_refused() {
-        let schema = |text: &str| {
-            let address = Address::parse(text).unwrap();
-            let (_, schema) = address.server().unwrap();
-            schema.to_owned()
+        let schema = |text: &str| match Address::parse(text).unwrap().location() {
+            Location::Server { schema, .. } => schema.clone(),
+            Location::File(_) => panic!("{text} is no server"),
         };
         assert_eq!(schema("postgres://db.example.com/x?ssl=true&channel_binding=prefer"), SCHEMA);
         assert_eq!(schema("postgresql://db.example.com/x?schema=team_a&sslmode=require"), "team_a");
         let address = Address::parse("postgres://db.example.com/x?schema=team_a&ssl=true").unwrap();
         assert_eq!(address.to_string(), "postgres://db.example.com/x?sslmode=require&schema=team_a");
-        assert_eq!(Address::parse(&address.with_password()).unwrap(), address);
+        assert_eq!(Address::parse(&address.to_string()).unwrap(), address);
         for text in [
             "postgres://db.example.com/x?schema=public;drop",
             "postgres://db.example.com/x?schema=pg_catalog",

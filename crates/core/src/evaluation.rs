@@ -321,7 +321,7 @@ fn names_of(plan: &Plan, index: usize) -> [String; 2] {
 /// The guardrails that a constraint comes to, each with the constraint's position in the plan.
 fn guardrails_of<'a>(
     plan: &'a Plan,
-    guard: &'a Guard,
+    guard: &Guard,
     phases: &'a [Phase],
     names: &'a [String; 2],
     scope: Scope,
@@ -361,7 +361,7 @@ fn guardrails_of<'a>(
 /// What is compared with an absolute limit: the treatment's rate where units are counted, else the bare value.
 fn limit_reading<'a>(
     plan: &Plan,
-    guard: &'a Guard,
+    guard: &Guard,
     limit: Limit,
     planned: &GuardrailPlan,
     scope: Scope,

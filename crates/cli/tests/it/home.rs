@@ -154,16 +154,9 @@ pub(crate) const BIN: &str = env!("CARGO_BIN_EXE_outcome-runtime");
 
 /// The command in this folder, without settings of the machine.
 pub(crate) fn clean(mut command: Command, folder: &Path) -> Command {
-    let ours = [
-        "DATABASE_URL",
-        "OUTCOME_RUNTIME_DATABASE_URL",
-        "OUTCOME_RUNTIME_HOME",
-        "OUTCOME_RUNTIME_CLOCK_FILE",
-        "OR_WORKSPACE",
-        "APP_URL",
-        "RUST_LOG",
-    ];
-    for name in ours.into_iter().chain(["NO_COLOR", "CLICOLOR_FORCE", "GIT_DIR", "GIT_WORK_TREE"]) {
+    for name in
+        outcome_tests::programs::SETTINGS.into_iter().chain(["NO_COLOR", "CLICOLOR_FORCE", "GIT_DIR", "GIT_WORK_TREE"])
+    {
         command.env_remove(name);
     }
     command

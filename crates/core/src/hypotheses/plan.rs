@@ -49,22 +49,16 @@ impl Plan {
         }
     }
 
-    /// The plan with which an experiment was reported. One that an earlier version reported, and that nothing changed since, keeps that
-    /// version's rules: `reported` is the hash of then.
+    /// The plan in the form of the version that reported it: where `reported`, the hash of then, is that of an earlier version's form, that
+    /// version's rules stay.
     #[must_use]
-    pub fn reported(
-        outcome: &OutcomeSpec,
-        hypothesis: &Hypothesis,
-        budget_part: Option<u32>,
-        reported: Option<&str>,
-    ) -> Self {
-        let plan = Self::of(outcome, hypothesis, budget_part);
-        let mut earlier = plan.clone();
+    pub fn in_the_form_of(self, reported: Option<&str>) -> Self {
+        let mut earlier = self.clone();
         for guardrail in &mut earlier.guardrails {
             guardrail.also_pause_on_level = None;
         }
         let is_earlier = reported.is_some() && earlier.hash().ok().as_deref() == reported;
-        if is_earlier { earlier } else { plan }
+        if is_earlier { earlier } else { self }
     }
 
     /// SHA-256 of its canonical JSON.

@@ -12,7 +12,7 @@ use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use super::error::{db_error, must_hit};
 use super::migrate::{self, State};
 use super::statement::statements;
-use crate::address::{Address, Engine};
+use crate::address::{Address, Engine, Location};
 use crate::error::{Code, Error, Result};
 use crate::ids::WorkspaceId;
 
@@ -94,15 +94,14 @@ impl Pools {
 }
 
 async fn connect(address: &Address, may_make: bool) -> Result<Pools> {
-    match (address.path(), address.server()) {
-        (Some(path), _) => sqlite_pools(path, may_make).await,
-        (None, Some((url, schema))) => {
+    match address.location() {
+        Location::File(path) => sqlite_pools(path, may_make).await,
+        Location::Server { url, schema } => {
             let options = PgConnectOptions::from_url(url).map_err(db_error)?.application_name("outcome-runtime");
             let pool = PgPoolOptions::new().max_connections(8).acquire_timeout(Duration::from_secs(10));
             let pool = pool.connect_with(options).await.map_err(db_error)?;
-            Ok(Pools::Postgres(Server { pool, schema: schema.into() }))
+            Ok(Pools::Postgres(Server { pool, schema: schema.as_str().into() }))
         }
-        (None, None) => Err(Error::new(Code::Internal, "an address names neither a file nor a server")),
     }
 }
 

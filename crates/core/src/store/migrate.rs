@@ -128,8 +128,8 @@ pub(super) async fn state_on_sqlite(pool: &SqlitePool) -> Result<State> {
 
 /// The same on PostgreSQL.
 pub(super) async fn state_on_postgres(pool: &PgPool, schema: &str) -> Result<State> {
-    let mut tx = pool.begin().await.map_err(db_error)?;
-    let (applied, is_moved) = applied_on_postgres(&mut tx, schema, POSTGRES).await?;
+    let mut conn = pool.acquire().await.map_err(db_error)?;
+    let (applied, is_moved) = applied_on_postgres(&mut conn, schema, POSTGRES).await?;
     State::of(POSTGRES, &applied, is_moved)
 }
 

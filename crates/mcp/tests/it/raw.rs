@@ -72,15 +72,7 @@ impl Raw {
     fn start(root: &Path, env: &[(&str, String)], is_read: bool) -> Result<Self> {
         let mut command = Command::new(program());
         command.current_dir(root).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        for name in [
-            "DATABASE_URL",
-            "OUTCOME_RUNTIME_DATABASE_URL",
-            "OR_WORKSPACE",
-            "APP_URL",
-            "OUTCOME_RUNTIME_HOME",
-            "CLAUDE_PROJECT_DIR",
-            "RUST_LOG",
-        ] {
+        for name in outcome_tests::programs::SETTINGS {
             command.env_remove(name);
         }
         let mut child = command.envs(env.iter().map(|(name, value)| (name, value))).spawn()?;

@@ -63,10 +63,9 @@ pub(super) async fn apply_effects(
                 tx.phase_end(experiment.id, now).await?;
             }
             Effect::FreezePlan => {
-                let plan = {
-                    let state = &experiment.state;
-                    Plan::reported(&outcome.spec, &experiment.hypothesis, state.budget_part, state.plan_hash.as_deref())
-                };
+                let state = &experiment.state;
+                let plan = Plan::of(&outcome.spec, &experiment.hypothesis, state.budget_part)
+                    .in_the_form_of(state.plan_hash.as_deref());
                 experiment.plan = Some(Stored::new(plan)?);
                 experiment.launched_at = Some(now);
             }

@@ -215,7 +215,7 @@ async fn plan_facts(
         Some(_) => plan_of(experiment)?,
         None => {
             let reported = experiment.state.plan_hash.as_deref();
-            Plan::reported(&outcome.spec, &experiment.hypothesis, budget_part, reported)
+            Plan::of(&outcome.spec, &experiment.hypothesis, budget_part).in_the_form_of(reported)
         }
     };
     let mut guardrails = Vec::new();

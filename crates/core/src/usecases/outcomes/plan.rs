@@ -126,7 +126,7 @@ pub(super) fn voids(outcome: &Outcome, spec: &OutcomeSpec, experiment: &crate::d
     if state.status != ExperimentStatus::AwaitingLaunchGate || experiment.outcome != outcome.id {
         return Ok(false);
     }
-    let plan = Plan::reported(spec, &experiment.hypothesis, state.budget_part, state.plan_hash.as_deref());
+    let plan = Plan::of(spec, &experiment.hypothesis, state.budget_part).in_the_form_of(state.plan_hash.as_deref());
     Ok(state.plan_hash != Some(digest(&plan)?))
 }
 

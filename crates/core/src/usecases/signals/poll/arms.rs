@@ -40,7 +40,7 @@ pub(super) async fn read_phases(
 }
 
 /// The units that were exposed in a window of one allocation phase.
-pub(super) async fn read_phase(
+async fn read_phase(
     runtime: &Runtime,
     config: &Config,
     experiment: &Experiment,
