@@ -29,7 +29,7 @@ async fn begin(lab: &Lab, rates: &[f64]) -> Result<String> {
         let at = at.strftime("%Y-%m-%d %H:%M:%S");
         lab.tell_source(&format!("INSERT INTO weeks VALUES ('{at}', {N_PER_WEEK}, {successes})")).await?;
     }
-    let human = lab.runtime.sessions().terminal_human().await?;
+    let human = outcome_tests::lab::local();
     lab.runtime.outcomes().apply(&human, None).await?;
     lab.launched(hypothesis("Softer level", "soft")).await
 }

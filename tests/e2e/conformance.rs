@@ -119,7 +119,7 @@ const SCENARIOS: &[(&str, Expected)] = &[
 
 /// The daemon's own router; the suite can send no token, so a layer in front of it does.
 async fn serve(lab: &Lab) -> Result<String> {
-    let human = lab.runtime.sessions().terminal_human().await?;
+    let human = outcome_tests::lab::local();
     let token = lab.runtime.sessions().agent_token_create("conformance", &human).await?;
     let bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;

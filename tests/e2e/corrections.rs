@@ -77,7 +77,7 @@ impl Game {
         let text = std::fs::read_to_string(&path)?;
         anyhow::ensure!(text.contains(from), "the file has no {from}");
         write(&self.lab.root(), "outcome.yaml", &text.replace(from, to))?;
-        let human = self.lab.runtime.sessions().terminal_human().await?;
+        let human = outcome_tests::lab::local();
         self.lab.runtime.outcomes().apply(&human, None).await?;
         Ok(())
     }

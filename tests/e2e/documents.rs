@@ -33,7 +33,7 @@ async fn a_memory_that_cannot_be_read_is_no_empty_memory() -> Result<()> {
         assert!(shown["effect"].is_null() && shown["verdict"].is_null(), "{shown}");
         assert!(shown["health"][0].as_str().unwrap().starts_with("the stored evaluation cannot be read"), "{shown}");
         // What was measured is still there.
-        let human = lab.runtime.sessions().terminal_human().await?;
+        let human = outcome_tests::lab::local();
         let done = lab.runtime.audit_log().recompute(&RecomputeRequest::default(), &human).await?;
         assert_eq!((done.changes.len(), done.failures.len()), (1, 0), "{done:?}");
         let after = lab.runtime.experiments().show(&experiment).await?.experiment;

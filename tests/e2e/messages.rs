@@ -117,6 +117,14 @@ fn every_notice() -> Vec<(Notice, MessageKey)> {
         ),
         (Notice::GateReminded { about: about.clone() }, MessageKey::GateStep(GateId(id), "reminded", 0)),
         (Notice::GateEscalated { about: about.clone() }, MessageKey::GateStep(GateId(id), "escalated", 1)),
+        (
+            Notice::GateAsked { about: about.clone(), detail: "sam asks to reject it".to_owned() },
+            MessageKey::Asked(id, Verdict::Reject, now),
+        ),
+        (
+            Notice::ExperimentAsked { experiment: experiment.clone(), detail: "sam asks to kill it".to_owned() },
+            MessageKey::Asked(id, Verdict::Kill, now),
+        ),
         (Notice::GateTimedOut { about }, MessageKey::GateStep(GateId(id), "timed_out", 2)),
         (
             Notice::SignalFailing { signal: "errors".to_owned(), source: "app".to_owned(), error: "gone".to_owned() },
@@ -151,6 +159,8 @@ fn every_notice() -> Vec<(Notice, MessageKey)> {
             | Notice::GateReminded { .. }
             | Notice::GateEscalated { .. }
             | Notice::GateTimedOut { .. }
+            | Notice::GateAsked { .. }
+            | Notice::ExperimentAsked { .. }
             | Notice::SignalFailing { .. }
             | Notice::NobodyExposed { .. }
             | Notice::Incident { .. }

@@ -106,7 +106,7 @@ const BOTH: &str = "notifications: { pigeon: {}, owl: {} }";
 async fn with_file(database: Option<String>, extra: &str) -> Result<Lab> {
     let file = format!("{}{extra}\n", lab::FILE);
     let lab = Lab::plugged(database, &file, &TABLE).await?;
-    lab.runtime.outcomes().activate(lab::OUTCOME, &outcome_core::usecases::Unlock::Local, false).await?;
+    lab.runtime.outcomes().activate(lab::OUTCOME, &outcome_tests::lab::unlock(), false).await?;
     lab.runtime.outbox().deliver().await?;
     BROUGHT.lock().unwrap().clear();
     FATES.lock().unwrap().clear();

@@ -206,10 +206,10 @@ async fn a_flag_is_off_before_the_next_source_is_asked() -> Result<()> {
     lab.clock.advance(SignedDuration::from_mins(1));
     std::fs::write(lab.root().join("outcome.yaml"), file.replace("signal_connectors:\n", &later))?;
     commit(&lab.root(), "Declare another outcome")?;
-    let human = lab.runtime.sessions().terminal_human().await?;
+    let human = outcome_tests::lab::local();
     lab.runtime.outcomes().apply(&human, None).await?;
     slow.answer(1);
-    lab.runtime.outcomes().activate("slow", &outcome_core::usecases::Unlock::Local, false).await?;
+    lab.runtime.outcomes().activate("slow", &outcome_tests::lab::unlock(), false).await?;
     slow.until_asked().await;
     let experiment = lab.running("Softer level", "soft").await?;
     ensure!(flag(&lab)?.contains("ENABLED"), "{}", flag(&lab)?);

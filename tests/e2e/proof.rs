@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 use outcome_core::digest::{canonical_json, sha256_hex};
 use outcome_core::domain::{ExperimentStatus, RolloutPlan, Verdict};
-use outcome_core::usecases::{RecomputeRequest, Unlock};
+use outcome_core::usecases::RecomputeRequest;
 use outcome_tests::lab::{self, Lab, OUTCOME, hypothesis};
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ use crate::journey::each_lab;
 pub async fn check_paths(lab: &Lab) -> Result<usize> {
     // Recomputing in bulk reads the same rows in another way.
     let check = RecomputeRequest { experiment: None, is_check: true };
-    let recomputed = lab.runtime.audit_log().recompute(&check, &lab.runtime.sessions().terminal_human().await?).await?;
+    let recomputed = lab.runtime.audit_log().recompute(&check, &outcome_tests::lab::local()).await?;
     ensure!(recomputed.changes.is_empty() && recomputed.failures.is_empty(), "{recomputed:?}");
     let mut n_measured = 0;
     for experiment in lab.runtime.experiments().list(None, 1000).await? {
@@ -588,7 +588,7 @@ async fn where_everything_is_pushed_each_push_is_a_poll() -> Result<()> {
     let (_, end) = rest.split_once("    horizon:").unwrap();
     let signal = "      source: push\n      metric: came_back\n      method: event\n    secondary_signals:";
     let lab = Lab::applied(None, &format!("{begin}{signal}{middle}    horizon:{end}")).await?;
-    let early = lab.runtime.outcomes().activate(OUTCOME, &Unlock::Local, false).await.unwrap_err();
+    let early = lab.runtime.outcomes().activate(OUTCOME, &outcome_tests::lab::unlock(), false).await.unwrap_err();
     assert!(early.to_string().contains("has been pushed yet"), "{early}");
     let level = json!({
         "schema_version": 1, "source": "push", "outcome": OUTCOME, "signal": "came_back",
@@ -596,7 +596,7 @@ async fn where_everything_is_pushed_each_push_is_a_poll() -> Result<()> {
         "readings": [{ "n": 14_000, "successes": 4_200 }],
     });
     lab.push("msg_baseline", &level).await?;
-    lab.runtime.outcomes().activate(OUTCOME, &Unlock::Local, false).await?;
+    lab.runtime.outcomes().activate(OUTCOME, &outcome_tests::lab::unlock(), false).await?;
     let experiment = lab.running("Softer level", "soft").await?;
     for (i, n) in [60.0, 3000.0, 6000.0, 7000.0].into_iter().enumerate() {
         lab.clock.advance(jiff::SignedDuration::from_hours(30));

@@ -10,7 +10,7 @@ use outcome_core::principal::Principal;
 use outcome_core::usecases::{
     ActRequest, BuildReport, DecideRequest, GateOpenRequest, PollRequest, Runtime, Submission, Unlock,
 };
-use outcome_tests::lab::{self, Lab, OUTCOME, PASSPHRASE, commit, git, hypothesis, write};
+use outcome_tests::lab::{self, Lab, OUTCOME, commit, git, hypothesis, write};
 use outcome_tests::sample;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
@@ -149,7 +149,7 @@ impl Player {
             4 => self.act().await,
             5 => {
                 let Some(experiment) = self.any_experiment().await? else { return Ok("nothing") };
-                let human = self.runtime().sessions().terminal_human().await?;
+                let human = outcome_tests::lab::local();
                 let done = self.runtime().builds().retry(&experiment, &human).await.map(|_| ());
                 self.note("retry", done)
             }
@@ -199,10 +199,12 @@ impl Player {
         let verdict = *verdicts.choose(&mut self.rng).unwrap();
         let unlock = match self.rng.random_range(0..20) {
             0 => Unlock::Passphrase(SecretString::from("not the passphrase")),
-            1..=6 => Unlock::Local,
-            _ => Unlock::Passphrase(SecretString::from(PASSPHRASE)),
+            1..=3 => {
+                let asked = self.runtime().gates().ask(&gate.gate, verdict, None, &outcome_tests::lab::local()).await;
+                return self.note("ask", asked.map(|_| ()));
+            }
+            _ => outcome_tests::lab::unlock(),
         };
-        let is_local = matches!(unlock, Unlock::Local);
         let request = DecideRequest {
             gate: gate.gate.clone(),
             verdict,
@@ -214,15 +216,22 @@ impl Player {
             surface: Surface::Page,
         };
         let done = self.runtime().gates().decide(request).await.map(|_| ());
-        assert!(!(is_local && done.is_ok() && !verdict.is_negative()), "`{verdict}` was taken without a secret");
         self.note("decide", done)
     }
 
     async fn act(&mut self) -> Result<&'static str> {
         let Some(experiment) = self.experiment_that(ExperimentStatus::is_polled).await? else { return Ok("nothing") };
         let verdict = *[Verdict::Pause, Verdict::Resume, Verdict::Resume, Verdict::Kill].choose(&mut self.rng).unwrap();
-        let unlock =
-            if self.rng.random_bool(0.5) { Unlock::Local } else { Unlock::Passphrase(SecretString::from(PASSPHRASE)) };
+        if self.rng.random_bool(0.5) {
+            let by = outcome_tests::lab::local();
+            let done = self.runtime().experiments().act_unsigned(&experiment, verdict, None, &by).await;
+            assert!(
+                done.as_ref().is_ok_and(|done| done.is_done) <= (verdict == Verdict::Pause),
+                "{verdict} was done unsigned"
+            );
+            return self.note("act", done.map(|_| ()));
+        }
+        let unlock = outcome_tests::lab::unlock();
         if verdict == Verdict::Kill && self.rng.random_bool(0.8) {
             return Ok("nothing");
         }

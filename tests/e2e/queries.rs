@@ -66,7 +66,7 @@ async fn a_query_that_nobody_could_try_is_named_and_asked_again() -> Result<()> 
         .replace("feature_flags:", late);
     ensure!(file.contains("source: late"), "the fixture has changed");
     let lab = Lab::declaring(None, &file).await?;
-    let human = lab.runtime.sessions().terminal_human().await?;
+    let human = outcome_tests::lab::local();
     let unchecked = async || -> Result<Vec<String>> {
         Ok(lab.runtime.workspaces().status(false).await?.outcomes.remove(0).unchecked)
     };

@@ -12,7 +12,7 @@ use crate::journey::each_lab;
 
 async fn recompute(lab: &Lab, experiment: Option<&str>, is_check: bool) -> Result<Recomputed> {
     let request = RecomputeRequest { experiment: experiment.map(ToOwned::to_owned), is_check };
-    Ok(lab.runtime.audit_log().recompute(&request, &lab.runtime.sessions().terminal_human().await?).await?)
+    Ok(lab.runtime.audit_log().recompute(&request, &outcome_tests::lab::local()).await?)
 }
 
 async fn experiment(lab: &Lab, slug: &str) -> Result<Experiment> {
@@ -120,7 +120,7 @@ async fn nothing_is_recomputed_while_somebody_polls_or_of_what_is_not_stored() -
         .await?
     );
     tx.commit().await?;
-    let by = lab.runtime.sessions().terminal_human().await?;
+    let by = outcome_tests::lab::local();
     let refused = lab
         .runtime
         .audit_log()

@@ -311,7 +311,7 @@ async fn of_what_is_pushed_the_newest_revisions_count_and_contradictions_do_not(
     let signal = "      source: push\n      metric: came_back\n      method: event\n    secondary_signals:";
     let lab = Lab::sqlite().await?;
     lab::write(&lab.root(), "outcome.yaml", &format!("{begin}{signal}{middle}    horizon:{end}"))?;
-    let human = lab.runtime.sessions().terminal_human().await?;
+    let human = outcome_tests::lab::local();
     lab.runtime.outcomes().apply(&human, None).await?;
     lab::commit(&lab.root(), "Push the signal")?;
     let experiment = lab.running("Softer level", "soft").await?;

@@ -141,7 +141,7 @@ async fn a_forged_decision_with_right_hashes_is_found_by_its_signature() -> Resu
         let (experiment, gate) = waiting(&lab).await?;
         let view = lab.runtime.experiments().show(&experiment).await?;
         let shown = lab.runtime.gates().show(&gate).await?;
-        let Principal::Human { member, name } = lab.runtime.sessions().terminal_human().await? else {
+        let Principal::Human { member, name } = outcome_tests::lab::member(&lab.runtime).await? else {
             panic!("no member")
         };
         let lines = lab.runtime.audit_log().page(0, 1000).await?;
@@ -171,7 +171,7 @@ async fn a_forged_decision_with_right_hashes_is_found_by_its_signature() -> Resu
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_nobody_vouched_for_is_no_key() -> Result<()> {
     each_lab(async |lab| {
-        let Principal::Human { member, .. } = lab.runtime.sessions().terminal_human().await? else {
+        let Principal::Human { member, .. } = outcome_tests::lab::member(&lab.runtime).await? else {
             panic!("no member")
         };
         let key = SigningKey::from_bytes(&[9; 32]);

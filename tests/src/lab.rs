@@ -121,6 +121,25 @@ pub fn file_beside_held(n: usize) -> String {
         .replace("signal_connectors:\n", &format!("signal_connectors:\n{connectors}"))
 }
 
+/// Somebody in the account, without a signature.
+#[must_use]
+pub fn local() -> Principal {
+    Principal::local("tests")
+}
+
+/// What unlocks the member's key.
+#[must_use]
+pub fn unlock() -> Unlock {
+    Unlock::Passphrase(SecretString::from(PASSPHRASE))
+}
+
+/// The member of a laboratory, as a line with their signature names them.
+pub async fn member(runtime: &Runtime) -> Result<Principal> {
+    let mut tx = runtime.db().read(runtime.workspace().id).await?;
+    let member = tx.member_list().await?.into_iter().next().context("no member")?;
+    Ok(Principal::Human { member: member.id, name: member.email })
+}
+
 /// A workspace for tests.
 pub struct Lab {
     /// Removed when the laboratory is dropped.
@@ -160,7 +179,7 @@ impl Lab {
     }
 
     async fn active(lab: Self) -> Result<Self> {
-        lab.runtime.outcomes().activate(OUTCOME, &Unlock::Local, false).await?;
+        lab.runtime.outcomes().activate(OUTCOME, &unlock(), false).await?;
         Ok(lab)
     }
 
@@ -178,11 +197,11 @@ impl Lab {
             .collect();
         let limits = "limits: { max_active_outcomes: 20 }";
         std::fs::write(&path, format!("{head}{all}signal_connectors:{tail}\n{limits}\n"))?;
-        let human = lab.runtime.sessions().terminal_human().await?;
-        lab.runtime.outcomes().apply(&human, None).await?;
+        let human = local();
+        lab.runtime.outcomes().apply(&human, Some(&unlock())).await?;
         for line in lab.runtime.workspaces().status(false).await?.outcomes.iter().filter(|line| line.outcome != OUTCOME)
         {
-            lab.runtime.outcomes().activate(&line.outcome, &Unlock::Local, false).await?;
+            lab.runtime.outcomes().activate(&line.outcome, &unlock(), false).await?;
         }
         Ok(lab)
     }
@@ -225,8 +244,8 @@ impl Lab {
         let (runtime, _) = Workspaces::init_with_clock(settings, request, Arc::new(clock.clone())).await?;
         commit(&root, "Declare the outcome")?;
         let lab = Self { dir, runtime, clock, source, database };
-        let human = lab.runtime.sessions().terminal_human().await?;
-        lab.runtime.outcomes().apply(&human, None).await?;
+        let human = local();
+        lab.runtime.outcomes().apply(&human, Some(&unlock())).await?;
         Ok(lab)
     }
 

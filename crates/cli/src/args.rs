@@ -18,7 +18,7 @@ pub use correct::{CorrectQuery, ForgetReading};
 pub use messages::{Messages, MessagesCommand};
 pub use simulate::{Mishaps as SimulateMishaps, Simulate};
 pub use stats::{Better, Stats, StatsAb, StatsPlan, StatsProof, StatsRecompute};
-pub use unlock::{Unlock, UnlockOrLocal};
+pub use unlock::{Unlock, UnlockOrUnsigned};
 
 /// Declare an outcome, let agents propose and build, measure the result, and decide at gates that only you can end.
 #[derive(Debug, Parser)]
@@ -250,7 +250,7 @@ pub struct Activate {
     pub accept_baseline: bool,
     /// The passphrase.
     #[command(flatten)]
-    pub unlock: UnlockOrLocal,
+    pub unlock: Unlock,
 }
 
 /// `abandon`.
@@ -261,7 +261,7 @@ pub struct Abandon {
     pub outcome: String,
     /// The passphrase.
     #[command(flatten)]
-    pub unlock: UnlockOrLocal,
+    pub unlock: Unlock,
 }
 
 /// `confirm`.
@@ -396,7 +396,7 @@ pub struct Act {
     pub member: Option<String>,
     /// The passphrase.
     #[command(flatten)]
-    pub unlock: UnlockOrLocal,
+    pub unlock: UnlockOrUnsigned,
 }
 
 /// `experiment resume`.
@@ -458,7 +458,7 @@ EXAMPLES:
   outcome-runtime gate decide GATE
   outcome-runtime gate decide GATE --verdict approve
   outcome-runtime gate decide GATE --verdict approve --condition 'only on weekdays'
-  outcome-runtime gate decide GATE --verdict reject --note 'not now' --unverified
+  outcome-runtime gate decide GATE --verdict reject --note 'not now' --unsigned
   outcome-runtime gate decide GATE --verdict approve --passphrase-fd 3 3<FILE
 
 The decision is signed over exactly what was shown. A script should pass
@@ -486,7 +486,7 @@ pub struct Decide {
     pub member: Option<String>,
     /// The passphrase.
     #[command(flatten)]
-    pub unlock: UnlockOrLocal,
+    pub unlock: UnlockOrUnsigned,
 }
 
 /// The verdicts of gates; hyphens are taken too.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use outcome_core::config::Vendors;
 use outcome_core::ids::OutcomeId;
+use outcome_core::principal::Principal;
 use outcome_core::settings::{Overrides, Settings, process_env};
 use outcome_core::usecases::Runtime;
 use outcome_core::{Code, Error, Result};
@@ -49,6 +50,11 @@ impl Cx {
         let file = globals.file.clone().filter(|_| !is_taken);
         let overrides = Overrides { vendors, file, database: globals.database.clone() };
         Ok(Self { out: Out::new(globals), terminal: Terminal::new(globals.no_input), cwd, overrides })
+    }
+
+    /// Whoever runs this, without a signature.
+    pub fn by() -> Principal {
+        Principal::local(&whoami::username().unwrap_or_default())
     }
 
     /// The settings of the workspace here or above.

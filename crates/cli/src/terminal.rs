@@ -1,7 +1,7 @@
 //! Asking the human at the terminal itself: passphrases, confirmations. **Invariant**: a passphrase is never read from an
 //! argument, an environment variable, or piped stdin.
 
-use std::io::{BufRead as _, IsTerminal as _, Read as _};
+use std::io::{BufRead as _, Read as _};
 
 use inquire::validator::Validation;
 use inquire::{Confirm, InquireError, Password, PasswordDisplayMode, Select, Text};
@@ -52,29 +52,6 @@ impl Terminal {
     /// Fails early where no passphrase can be had.
     pub fn require_passphrase(self, flags: &args::Unlock, what: &str) -> Result<()> {
         if self.may_ask || flags.passphrase_fd.is_some() { Ok(()) } else { Err(needed(what)) }
-    }
-
-    /// The passphrase, or with `--unverified` the local key after `name` was typed.
-    pub fn unlock_or_local(self, flags: &args::UnlockOrLocal, what: &str, name: &str) -> Result<Unlock> {
-        if !flags.unverified {
-            return self.unlock(&flags.unlock, what);
-        }
-        self.require_for_unverified()?;
-        let typed =
-            asked(Text::new(&format!("This act is without a passphrase. Type `{}` to {what}:", safe(name))).prompt())?;
-        if typed.trim() == name {
-            return Ok(Unlock::Local);
-        }
-        Err(Error::new(Code::InvalidInput, "the name you typed does not match; nothing was changed"))
-    }
-
-    /// An unverified decision needs at least somebody at a terminal.
-    pub fn require_for_unverified(self) -> Result<()> {
-        if self.may_ask && std::io::stdin().is_terminal() {
-            return Ok(());
-        }
-        Err(Error::new(Code::PassphraseNeeded, "a decision without a passphrase needs a human at a terminal")
-            .hint("run this in a terminal, or decide with your passphrase (--passphrase-fd N in scripts)"))
     }
 
     /// A new passphrase, typed twice. `known`: what it must not be made of.

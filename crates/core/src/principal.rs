@@ -1,4 +1,4 @@
-//! Who acts. Three kinds that never turn into one another.
+//! Who acts. Four kinds that never turn into one another.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,12 +10,17 @@ use crate::ids::MemberId;
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Principal {
-    /// A member at a terminal or a page. What they may decide depends on a signature, not on this value.
+    /// A member whose signature stands behind the act.
     Human {
         /// The member.
         member: MemberId,
         /// Name or e-mail, for people who read the log.
         name: String,
+    },
+    /// Somebody in this OS account, at a terminal or a page, without a signature: a person, or a program that acts like one.
+    Local {
+        /// What the system or the session calls them. It proves nothing.
+        account: String,
     },
     /// A coding agent. `client` is what it says of itself, hence self-reported.
     Agent {
@@ -31,7 +36,7 @@ pub enum Principal {
 
 crate::text_enum::text_enum! {
     /// The kind of a principal, as the transition tables name it.
-    pub enum PrincipalKind { Human, Agent, System }
+    pub enum PrincipalKind { Human, Local, Agent, System }
 }
 
 impl Principal {
@@ -40,6 +45,7 @@ impl Principal {
     pub fn kind(&self) -> PrincipalKind {
         match self {
             Self::Human { .. } => PrincipalKind::Human,
+            Self::Local { .. } => PrincipalKind::Local,
             Self::Agent { .. } => PrincipalKind::Agent,
             Self::System { .. } => PrincipalKind::System,
         }
@@ -54,15 +60,32 @@ impl Principal {
     /// An agent; its self-reported name is cut to 80 printable characters.
     #[must_use]
     pub fn agent(client: &str) -> Self {
-        let client: String = client.chars().filter(|c| !c.is_control()).take(80).collect();
-        Self::Agent { client: if client.is_empty() { "unknown agent".to_owned() } else { client } }
+        Self::Agent { client: printable(client, "unknown agent") }
     }
+
+    /// Somebody at a page on which this member signed in; what they do there without the passphrase is unsigned.
+    #[must_use]
+    pub fn session_of(email: &str) -> Self {
+        Self::local(&format!("session of {email}"))
+    }
+
+    /// Somebody in this OS account; the name is cut to 80 printable characters.
+    #[must_use]
+    pub fn local(account: &str) -> Self {
+        Self::Local { account: printable(account, "unknown account") }
+    }
+}
+
+fn printable(name: &str, otherwise: &str) -> String {
+    let name: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
+    if name.is_empty() { otherwise.to_owned() } else { name }
 }
 
 impl std::fmt::Display for Principal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Human { name, .. } => write!(f, "{name} (human)"),
+            Self::Local { account } => write!(f, "{account} (this account, unsigned)"),
             Self::Agent { client } => write!(f, "{client} (agent, self-reported)"),
             Self::System { component } => write!(f, "{component} (system)"),
         }

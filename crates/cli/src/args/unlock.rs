@@ -12,11 +12,11 @@ pub struct Unlock {
 
 /// How a signature is unlocked, or done without.
 #[derive(Debug, Clone, Default, Args)]
-pub struct UnlockOrLocal {
+pub struct UnlockOrUnsigned {
     /// The passphrase.
     #[command(flatten)]
     pub unlock: Unlock,
-    /// Act without your passphrase. The act stays labelled "local, unverified" (A2). Needs a terminal
-    #[arg(long, conflicts_with = "passphrase_fd")]
-    pub unverified: bool,
+    /// Act without your passphrase: a pause is done, everything else is asked of the members
+    #[arg(long, alias = "unverified", conflicts_with = "passphrase_fd")]
+    pub unsigned: bool,
 }

@@ -11,7 +11,7 @@ use crate::output::on_terminal;
 pub async fn run(cx: &Cx, args: &args::Activate) -> Result<Exit> {
     let runtime = cx.open().await?;
     Cx::require_outcome(&runtime, &args.outcome).await?;
-    let unlock = cx.terminal.unlock_or_local(&args.unlock, &format!("activate {}", args.outcome), &args.outcome)?;
+    let unlock = cx.terminal.unlock(&args.unlock, &format!("activate {}", args.outcome))?;
     let done = runtime.outcomes().activate(&args.outcome, &unlock, args.accept_baseline).await?;
     let scale = on_terminal(&done.scale);
     cx.out.result(&done, |page| {

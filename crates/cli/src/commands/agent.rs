@@ -12,7 +12,7 @@ use crate::output::safe;
 pub async fn run(cx: &Cx, args: &args::Agent) -> Result<Exit> {
     let args::Agent::Token { name } = args;
     let runtime = cx.open().await?;
-    let by = runtime.sessions().terminal_human().await?;
+    let by = Cx::by();
     let token = runtime.sessions().agent_token_create(name, &by).await?;
     // The one place where a secret is printed: it was asked for, and it cannot be shown again.
     let shown = token.expose_secret();

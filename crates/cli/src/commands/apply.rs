@@ -41,7 +41,7 @@ pub async fn run(cx: &Cx, args: &args::Apply) -> Result<Exit> {
 
 /// Applies; asks for the passphrase only where the file needs it.
 async fn apply(cx: &Cx, args: &args::Apply, runtime: &Runtime, plans: Vec<OutcomePlan>) -> Result<Applied> {
-    let by = runtime.sessions().terminal_human().await?;
+    let by = Cx::by();
     if args.unlock.passphrase_fd.is_some() {
         let unlock = cx.terminal.unlock(&args.unlock, "apply")?;
         return runtime.outcomes().apply(&by, Some(&unlock)).await;

@@ -19,7 +19,7 @@ struct Ended {
 pub async fn abandon(cx: &Cx, args: &args::Abandon) -> Result<Exit> {
     let runtime = cx.open().await?;
     Cx::require_outcome(&runtime, &args.outcome).await?;
-    let unlock = cx.terminal.unlock_or_local(&args.unlock, &format!("abandon {}", args.outcome), &args.outcome)?;
+    let unlock = cx.terminal.unlock(&args.unlock, &format!("abandon {}", args.outcome))?;
     let status = runtime.outcomes().abandon(&args.outcome, &unlock).await?;
     show(cx, &args.outcome, status)
 }

@@ -34,8 +34,8 @@ pub async fn run(cx: &Cx, args: args::Experiment) -> Result<Exit> {
             cx.out.result(&view, |page| show(page, &view, &series, &on_terminal(&view.scale), runtime.now()))?;
         }
         args::Experiment::Propose(args) => propose::run(cx, args).await?,
-        args::Experiment::Pause(args) => act_or_local(cx, args, Verdict::Pause).await?,
-        args::Experiment::Kill(args) => act_or_local(cx, args, Verdict::Kill).await?,
+        args::Experiment::Pause(args) => act_or_ask(cx, args, Verdict::Pause).await?,
+        args::Experiment::Kill(args) => act_or_ask(cx, args, Verdict::Kill).await?,
         args::Experiment::Resume(args) => {
             let runtime = cx.open().await?;
             let slug = runtime.experiments().show(&args.experiment).await?.experiment.slug.to_string();
@@ -46,7 +46,7 @@ pub async fn run(cx: &Cx, args: args::Experiment) -> Result<Exit> {
         args::Experiment::ForgetReading(args) => correct::reading(cx, args).await?,
         args::Experiment::Retry { experiment } => {
             let runtime = cx.open().await?;
-            let by = runtime.sessions().terminal_human().await?;
+            let by = Cx::by();
             let status = runtime.builds().retry(&experiment, &by).await?;
             let done = Stands { experiment, status };
             cx.out.result(&done, |page| page.line(&format!("Experiment `{}` is {status}", safe(&done.experiment))))?;
@@ -59,12 +59,16 @@ pub async fn run(cx: &Cx, args: args::Experiment) -> Result<Exit> {
     Ok(Exit::OK)
 }
 
-async fn act_or_local(cx: &Cx, args: args::Act, verdict: Verdict) -> Result<()> {
+async fn act_or_ask(cx: &Cx, args: args::Act, verdict: Verdict) -> Result<()> {
     let runtime = cx.open().await?;
     // Report an unknown name before asking for the passphrase.
     let view = runtime.experiments().show(&args.experiment).await?;
     let slug = view.experiment.slug.to_string();
-    let unlock = cx.terminal.unlock_or_local(&args.unlock, &format!("{verdict} {slug}"), &slug)?;
+    if args.unlock.unsigned {
+        let done = runtime.experiments().act_unsigned(&slug, verdict, args.note.as_deref(), &Cx::by()).await?;
+        return cx.out.result(&done, |page| gate_decide::unsigned(page, &done));
+    }
+    let unlock = cx.terminal.unlock(&args.unlock.unlock, &format!("{verdict} {slug}"))?;
     act(cx, &runtime, slug, verdict, args.note, args.member, unlock).await
 }
 

@@ -21,7 +21,7 @@ pub async fn run(cx: &Cx, args: args::Gate) -> Result<Exit> {
         }
         args::Gate::Decide(args) => gate_decide::run(cx, &runtime, args).await?,
         args::Gate::Open { experiment, question, details } => {
-            let by = runtime.sessions().terminal_human().await?;
+            let by = Cx::by();
             let view = runtime.gates().open(GateOpenRequest { experiment, question, details }, &by).await?;
             cx.out.result(&view, |page| {
                 page.line(&format!(

@@ -1,7 +1,7 @@
 //! `gate decide`: shows what is asked, then takes the human's signed decision.
 
 use outcome_core::domain::{GateStatus, GateType, Surface, Verdict};
-use outcome_core::usecases::{DecideRequest, Decided, GateView, Runtime, Unlock};
+use outcome_core::usecases::{DecideRequest, Decided, GateView, Runtime, Unlock, UnsignedAct};
 use outcome_core::{Code, Error, Result};
 
 use super::gate_view::{HASH_PREFIX, show, verdicts};
@@ -23,9 +23,6 @@ pub async fn run(cx: &Cx, runtime: &Runtime, args: args::Decide) -> Result<()> {
 }
 
 async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide, view: &GateView) -> Result<()> {
-    if args.unlock.unverified {
-        cx.terminal.require_for_unverified()?;
-    }
     if view.status.is_decided() || view.status == GateStatus::Superseded {
         return Err(Error::new(
             Code::GateNotPending,
@@ -44,6 +41,13 @@ async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide, view: &GateView)
     }
     // What is certain to be refused is refused before the page is shown and the passphrase is asked for.
     let given = args.verdict.map(|given| valid(view, given, !args.condition.is_empty())).transpose()?;
+    if args.unlock.unsigned {
+        let verdict = given.ok_or_else(|| {
+            Error::new(Code::InvalidInput, "--verdict is missing").hint("say with --verdict what you ask for")
+        })?;
+        let done = runtime.gates().ask(&view.gate, verdict, args.note.as_deref(), &Cx::by()).await?;
+        return cx.out.result(&done, |page| unsigned(page, &done));
+    }
     if !cx.terminal.may_ask() {
         if given.is_none() {
             return Err(Error::new(Code::InvalidInput, "--verdict is missing, and there is no terminal to ask for it")
@@ -60,7 +64,7 @@ async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide, view: &GateView)
         tick(cx, view, args.confirm_checklist)?;
     }
     let what = format!("{} {}", verdict.as_str().replace('_', " "), view.gate);
-    let unlock: Unlock = cx.terminal.unlock_or_local(&args.unlock, &what, &view.gate)?;
+    let unlock: Unlock = cx.terminal.unlock(&args.unlock.unlock, &what)?;
     let done = runtime
         .gates()
         .decide(DecideRequest {
@@ -105,6 +109,23 @@ fn tick(cx: &Cx, view: &GateView, is_confirmed: bool) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What came of an act without a signature.
+pub fn unsigned(page: &mut Page, done: &UnsignedAct) {
+    let name = safe(done.gate.as_deref().or(done.experiment.as_deref()).unwrap_or_default());
+    if !done.is_done {
+        page.line(&format!("{} for {} of `{name}`, and told to its holder", page.yellow("Asked"), done.verdict));
+        page.hint("only a member's signature decides: without --unsigned you are asked for your passphrase");
+        return;
+    }
+    page.line(&format!("{} {} without a signature", page.green("Done:"), done.verdict));
+    if let Some(status) = done.experiment_status {
+        page.field("experiment", &format!("{name} is {status}"));
+    }
+    for delivery in &done.deliveries {
+        page.field("flag", delivery);
+    }
 }
 
 /// The result of a decision.

@@ -45,12 +45,12 @@ pub async fn run(cx: &Cx, args: args::Propose) -> Result<()> {
     if let (Some(outcome), Some(path)) = (args.outcome, &args.file) {
         let hypotheses = read(path)?;
         let runtime = cx.open().await?;
-        let by = runtime.sessions().terminal_human().await?;
+        let by = Cx::by();
         let done = runtime.hypotheses().submit(Submission { outcome, hypotheses, author: Author::Human }, &by).await?;
         return cx.out.result(&done, |page| show(page, &done));
     }
     let runtime = cx.open().await?;
-    let by = runtime.sessions().terminal_human().await?;
+    let by = Cx::by();
     let slug = runtime.experiments().propose(&args.experiment.unwrap_or_default(), &by).await?;
     cx.out.result(&json!({ "experiment": slug }), |page| {
         page.line(&format!("Experiment `{slug}` is waiting at its portfolio gate"));

@@ -21,7 +21,7 @@ pub struct Stands {
 /// Runs it.
 pub async fn run(cx: &Cx, args: args::Report) -> Result<Exit> {
     let runtime = cx.open().await?;
-    let by = runtime.sessions().terminal_human().await?;
+    let by = Cx::by();
     if let Some(reason) = &args.failed {
         let status = runtime.builds().failed(&args.experiment, reason, &by).await?;
         let done = Stands { experiment: args.experiment, status };

@@ -38,7 +38,7 @@ fn nobody_decides_without_the_passphrase() {
     home.write("wrong", "wrong horse battery\n");
     let ran = home.sign_with("wrong", &["gate", "decide", GATE, "--verdict", "approve", "--json"]).exits(5);
     assert_eq!(ran.error_code(), "passphrase_wrong");
-    for flags in [&["--verdict", "approve"][..], &["--verdict", "reject", "--unverified"]] {
+    for flags in [&["--verdict", "approve"][..], &["--verdict", "reject"]] {
         let args: Vec<&str> = ["gate", "decide", GATE, "--json"].into_iter().chain(flags.iter().copied()).collect();
         assert_eq!(home.run(&args).exits(5).error_code(), "passphrase_needed", "{flags:?}");
     }

@@ -44,44 +44,23 @@ fn a_human_sets_up_and_decides_on_a_terminal() {
 }
 
 #[test]
-fn an_unverified_decision_takes_the_typed_name_and_only_refuses() {
+fn without_a_signature_a_decision_is_asked_for_and_nothing_is_decided() {
     let home = Home::proposed();
     let gate = "portfolio-fewer-fields";
-    let decide = |verdict: &str, typed: &str| {
-        on_terminal(&home, &["gate", "decide", gate, "--verdict", verdict, "--unverified"], &[("Type `", typed)])
-    };
-    let Some((code, seen)) = decide("reject", "something else") else { return };
-    assert_eq!(code, Some(2), "{seen}");
-    let (code, seen) = decide("approve", gate).unwrap();
-    assert_eq!(code, Some(5), "{seen}");
-    assert!(seen.contains("assurance_too_low"), "{seen}");
+    home.run(&["gate", "decide", gate, "--unsigned", "--json"]).exits(2);
+    for verdict in ["approve", "reject"] {
+        let asked =
+            home.run(&["gate", "decide", gate, "--verdict", verdict, "--unsigned", "--note", "please", "--json"]);
+        assert_eq!(asked.exits(0).json()["is_done"], false);
+    }
+    let killed = home.run(&["experiment", "kill", "fewer-fields", "--unsigned"]).exits(0);
+    assert!(killed.stdout.contains("Asked for kill"), "{killed:?}");
     assert_eq!(home.run(&["gate", "show", gate, "--json"]).json()["status"], "pending");
-    let (code, seen) = decide("reject", gate).unwrap();
-    assert_eq!(code, Some(0), "{seen}");
-    let shown = home.run(&["gate", "show", gate, "--json"]).json();
-    assert_eq!(shown["decisions"][0]["assurance"], "A2");
-}
-
-#[test]
-fn a_file_that_lowers_the_assurance_needs_the_passphrase_once() {
-    let home = Home::active();
-    let file = std::fs::read_to_string(home.path("outcome.yaml")).unwrap();
-    let gates = "    gates:\n      portfolio_review:\n        assurance: A2\n    horizon: 6w";
-    home.write("outcome.yaml", &file.replace("    horizon: 6w", gates));
-    let plan = home.run(&["plan"]).exits(0).stdout;
-    assert!(plan.contains("needs a passphrase"), "{plan}");
-    assert_eq!(home.run(&["apply", "--json"]).exits(5).error_code(), "passphrase_needed");
-    let done = home.sign(&["apply", "--json"]).exits(0).json();
-    assert_eq!(done["outcomes"][0]["action"], "change");
-    assert_eq!(home.run(&["apply", "--json"]).exits(0).json()["outcomes"][0]["action"], "none");
-    // Now the portfolio gate takes an approval without a secret, from a terminal only.
-    home.propose("Fewer fields", "flag-a", "src/a/").exits(0);
-    let gate = "portfolio-fewer-fields";
-    let args = ["gate", "decide", gate, "--verdict", "approve", "--unverified"];
-    home.run(&args).exits(5);
-    let Some((code, seen)) = on_terminal(&home, &args, &[("Type `", gate)]) else { return };
-    assert_eq!(code, Some(0), "{seen}");
-    assert!(seen.contains("local, unverified"), "{seen}");
+    let told = home.run(&["messages", "--json"]).exits(0).stdout;
+    assert_eq!(told.matches("gate_asked").count(), 2, "{told}");
+    let lines = home.run(&["audit", "export"]).exits(0).stdout;
+    let asked: Vec<_> = lines.lines().filter(|line| line.contains(".note_asked")).collect();
+    assert!(asked.len() == 3 && asked.iter().all(|line| line.contains(r#""kind":"local""#)), "{asked:#?}");
 }
 
 #[test]

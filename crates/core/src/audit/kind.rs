@@ -45,12 +45,16 @@ pub enum EventKind {
     ExperimentScopeViolated,
     /// Somebody tried a step and was refused.
     ExperimentRefused,
+    /// Somebody asked for a step that they cannot take.
+    ExperimentAsked,
     /// A step of an experiment.
     Experiment(ExperimentEventKind),
     /// A gate was opened.
     GateOpened,
     /// Somebody tried to decide a gate and was refused.
     GateRefused,
+    /// Somebody who cannot decide a gate asked for a decision.
+    GateAsked,
     /// A step of a gate.
     Gate(GateEventKind),
 }
@@ -81,6 +85,8 @@ static TEXTS: LazyLock<Vec<(EventKind, String)>> = LazyLock::new(|| {
         (K::ExperimentRestated, "experiment.note_restated"),
         (K::ExperimentScopeViolated, "experiment.note_scope_violation"),
         (K::ExperimentRefused, "experiment.refused"),
+        (K::ExperimentAsked, "experiment.note_asked"),
+        (K::GateAsked, "gate.note_asked"),
         (K::GateOpened, "gate.opened"),
         (K::GateRefused, "gate.refused"),
     ];
@@ -120,6 +126,8 @@ impl EventKind {
             | Self::MemberRefused
             | Self::AgentRefused
             | Self::ExperimentRefused
+            | Self::ExperimentAsked
+            | Self::GateAsked
             | Self::GateRefused => false,
             Self::WorkspaceCreated
             | Self::MemberEnrolled

@@ -205,6 +205,8 @@ impl Replay {
             | EventKind::ExperimentRestated
             | EventKind::ExperimentScopeViolated
             | EventKind::ExperimentRefused
+            | EventKind::ExperimentAsked
+            | EventKind::GateAsked
             | EventKind::GateRefused => Ok(()),
         }
     }
@@ -300,7 +302,7 @@ impl Replay {
         }
         let email = match &entry.principal {
             Principal::Human { member, .. } => self.keyring.email_of(*member).map(ToOwned::to_owned),
-            Principal::Agent { .. } | Principal::System { .. } => None,
+            Principal::Local { .. } | Principal::Agent { .. } | Principal::System { .. } => None,
         };
         let gate = self.gates.get_mut(&id).ok_or("it names a gate that was never opened")?;
         gate.state = transition_gate(&gate.rules, &gate.state, &event, &entry.principal, email.as_deref())

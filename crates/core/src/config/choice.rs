@@ -49,6 +49,13 @@ impl<T: Choice> Decode for T {
         reporter.push(Problem::error("config.unknown_value", node.span, message).valid(valid).help(help));
         None
     }
+    fn to_json(&self) -> serde_json::Value {
+        let is_this = |value: &Self| std::mem::discriminant(value) == std::mem::discriminant(self);
+        Self::choices()
+            .into_iter()
+            .find(|(_, value)| is_this(value))
+            .map_or(serde_json::Value::Null, |(name, _)| name.into())
+    }
 }
 
 macro_rules! choices {

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::Value as Json;
 
 use super::diagnostic::Problem;
+use super::field::Field;
 use super::node::{Node, Value, shown};
 use super::reporter::Reporter;
 use super::span::Span;
@@ -18,8 +20,12 @@ pub trait Decode: Sized + JsonSchema {
     const WHAT: &'static str;
     /// A value to show where one is missing.
     const EXAMPLE: &'static str;
+    /// The keys of a map, or of the maps in a list; none for anything else.
+    const KEYS: &'static [Field] = &[];
     /// `None` after a mistake, which is then in the report.
     fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self>;
+    /// The value in one fixed form, by which two files are compared.
+    fn to_json(&self) -> Json;
 }
 
 /// A value with its place.
@@ -51,10 +57,14 @@ impl<T: JsonSchema> JsonSchema for At<T> {
 impl<T: Decode> Decode for At<T> {
     const WHAT: &'static str = T::WHAT;
     const EXAMPLE: &'static str = T::EXAMPLE;
+    const KEYS: &'static [Field] = T::KEYS;
     fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
         let is_long = reporter.text(node.span).trim_end().contains('\n');
         let span = if is_long { node.anchor() } else { place(node) };
         T::decode(node, reporter).map(|value| Self { value, span })
+    }
+    fn to_json(&self) -> Json {
+        self.value.to_json()
     }
 }
 
@@ -97,6 +107,9 @@ impl Decode for String {
             }
         }
     }
+    fn to_json(&self) -> Json {
+        Json::from(self.as_str())
+    }
 }
 
 impl Decode for f64 {
@@ -127,6 +140,9 @@ impl Decode for f64 {
         reporter.push(problem.valid("a finite number, as in `0.45` or `800`"));
         None
     }
+    fn to_json(&self) -> Json {
+        Json::from(*self)
+    }
 }
 
 impl Decode for u32 {
@@ -147,6 +163,9 @@ impl Decode for u32 {
             }
         }
     }
+    fn to_json(&self) -> Json {
+        Json::from(*self)
+    }
 }
 
 impl Decode for bool {
@@ -158,6 +177,9 @@ impl Decode for bool {
         }
         wrong_type(node, Self::WHAT, Self::EXAMPLE, reporter);
         None
+    }
+    fn to_json(&self) -> Json {
+        Json::from(*self)
     }
 }
 
@@ -176,6 +198,9 @@ impl Decode for Slug {
     fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
         let text = text(node, Self::WHAT, Self::EXAMPLE, reporter)?;
         text.parse().map_err(|_| invalid_slug(node.span, text, reporter)).ok()
+    }
+    fn to_json(&self) -> Json {
+        Json::from(self.as_str())
     }
 }
 
@@ -219,11 +244,15 @@ impl Decode for Period {
             }
         }
     }
+    fn to_json(&self) -> Json {
+        Json::from(self.to_string())
+    }
 }
 
 impl<T: Decode> Decode for Vec<T> {
     const WHAT: &'static str = "a list";
     const EXAMPLE: &'static str = "";
+    const KEYS: &'static [Field] = T::KEYS;
     fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
         let Value::List(items) = &node.value else {
             let wanted = format!("a list of {}", plural(T::WHAT));
@@ -239,6 +268,9 @@ impl<T: Decode> Decode for Vec<T> {
         };
         // An item that cannot be used is left out here; its error keeps the file from being used at all.
         Some(items.iter().filter_map(|item| T::decode(item, reporter)).collect())
+    }
+    fn to_json(&self) -> Json {
+        self.iter().map(Decode::to_json).collect()
     }
 }
 
@@ -287,6 +319,9 @@ impl Decode for TextMap {
         }
         Some(Self(out))
     }
+    fn to_json(&self) -> Json {
+        self.0.iter().map(|(name, value)| (name.clone(), Json::from(value.as_str()))).collect()
+    }
 }
 
 /// Anything, looked at later.
@@ -311,5 +346,8 @@ impl Decode for Raw {
     fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
         let _ = reporter;
         Some(Self(node.clone()))
+    }
+    fn to_json(&self) -> Json {
+        self.0.to_json()
     }
 }

@@ -1,5 +1,9 @@
 //! What is known about a key before any file is read.
 
+use serde_json::Value as Json;
+
+use super::change::Change;
+
 /// A key that a map knows.
 #[derive(Debug)]
 pub struct Field {
@@ -11,6 +15,12 @@ pub struct Field {
     pub default: Option<&'static str>,
     pub doc: &'static str,
     pub example: &'static str,
+    /// Whether a change of it may be applied without a signature.
+    pub change: Change,
+    /// The keys of the map that it holds, or that the items of its list are.
+    pub keys: &'static [Field],
+    /// Its default as [`super::decode::Decode::to_json`] writes it; null without one.
+    pub default_json: fn() -> Json,
 }
 
 impl Field {

@@ -23,255 +23,255 @@ yaml_map! {
     /// The outcome file: what should move, how it is measured, what must not break, and who decides.
     RootFile("the file") {
         /// Version of this format: `1`.
-        required version: u32,
+        required(signed) version: u32,
         /// The outcomes of this repository.
-        required outcomes: Vec<At<OutcomeFile>>,
+        required(each) outcomes: Vec<At<OutcomeFile>>,
         /// The sources that signals are read from.
-        optional signal_connectors: Vec<At<ConnectorFile>>,
+        optional(signed) signal_connectors: Vec<At<ConnectorFile>>,
         /// The service that splits users between control and treatment.
-        optional feature_flags: FlagsFile,
+        optional(signed) feature_flags: FlagsFile,
         /// Where messages are sent.
-        optional notifications: NotificationsFile,
+        optional(signed) notifications: NotificationsFile,
         /// Language models that write hypotheses and summaries. They never decide.
-        optional llm: LlmFile,
+        optional(signed) llm: LlmFile,
         /// Limits of the workspace.
-        optional limits: LimitsFile,
+        optional(signed) limits: LimitsFile,
     }
 
     /// A metric target with constraints and a horizon.
     OutcomeFile("an outcome") {
         /// Short stable name, such as `checkout-mobile`: lower-case letters, digits and single hyphens. It must not change.
-        required id: Slug,
+        required(signed) id: Slug,
         /// One line for people, such as `Finish more checkouts`.
-        required title: String,
+        required(free) title: String,
         /// More for people.
-        optional description: String,
+        optional(free) description: String,
         /// E-mail of the accountable member.
-        optional owner: String,
+        optional(signed) owner: String,
         /// E-mails of the people who work on it.
-        optional team: Vec<At<String>>,
+        optional(signed) team: Vec<At<String>>,
         /// The signal that decides.
-        required signal: SignalFile,
+        required(within) signal: SignalFile,
         /// Signals that inform and never decide.
-        optional secondary_signals: Vec<At<SignalFile>>,
+        optional(signed) secondary_signals: Vec<At<SignalFile>>,
         /// Where the signal should go.
-        required target: TargetFile,
+        required(signed) target: TargetFile,
         /// Limits that must not be crossed on the way: measured ones, and rules that the approver confirms at launch.
-        optional constraints: Vec<At<ConstraintFile>>,
+        optional(signed) constraints: Vec<At<ConstraintFile>>,
         /// Time until the deadline, counted from activation.
-        required horizon: Period,
+        required(signed) horizon: Period,
         /// Smallest effect worth detecting: `"5%"` is relative to the baseline, a plain number is in the signal's units.
-        optional mde: Mde | minimum_detectable_effect,
+        optional(signed) mde: Mde | minimum_detectable_effect,
         /// How experiments are judged. `before_after` and `none` give weaker evidence and never ship by themselves.
-        optional design: Design = "randomised",
+        optional(signed) design: Design = "randomised",
         /// What is randomised: `user`, `account`, `session`.
-        optional randomisation_unit: String | randomization_unit = "user",
+        optional(signed) randomisation_unit: String | randomization_unit = "user",
         /// The event that marks a unit as exposed.
-        optional exposure: String,
+        optional(signed) exposure: String,
         /// An experiment is paused after this time without a good reading.
-        optional staleness: Period = "24h",
+        optional(shorter) staleness: Period = "24h",
         /// What happens to a flag after futility and at the end of the plan while a human decides.
-        optional on_conclusion: OnConclusion = "turn_off",
+        optional(signed) on_conclusion: OnConclusion = "turn_off",
         /// Number of experiments at the same time, and the ranking of candidates.
-        optional portfolio: PortfolioFile,
+        optional(signed) portfolio: PortfolioFile,
         /// Who decides at which gate, until when, and with which assurance.
-        optional gates: GatesFile,
+        optional(within) gates: GatesFile,
         /// Which paths of the repository an experiment may change.
-        optional scope: ScopeFile,
+        optional(within) scope: ScopeFile,
         /// Which language-model provider to use, or `host-agent`.
-        optional llm_provider: String,
+        optional(signed) llm_provider: String,
     }
 
     /// A metric read from a source.
     SignalFile("a signal") {
         /// Name of a secondary signal; default: the metric's name.
-        optional name: String,
+        optional(signed) name: String,
         /// Name of a source from `signal_connectors`, such as `shop`.
-        required source: String,
+        required(signed) source: String,
         /// The metric's name there, such as `checkout_completed`; also the name of the signal.
-        required metric: String,
+        required(signed) metric: String,
         /// How the metric is computed. A `sql` source supports only `custom`, which is its default.
-        optional method: MetricMethod,
+        optional(signed) method: MetricMethod,
         /// Steps of a funnel, in order, for the method `funnel`.
-        optional funnel_steps: Vec<At<String>>,
+        optional(signed) funnel_steps: Vec<At<String>>,
         /// Restricts the population. A SQL query uses each key as `:segment_<key>`.
-        optional segment: TextMap,
+        optional(signed) segment: TextMap,
         /// The window of the displayed value and of attainment. Experiments are judged on totals since exposure.
-        optional aggregation: Aggregation = "7d_rolling",
+        optional(signed) aggregation: Aggregation = "7d_rolling",
         /// Unit of the value, for people: `%`, `ms`, `EUR`.
-        optional unit: String,
+        optional(signed) unit: String,
         /// How often it is read; at least 1m.
-        optional poll_interval: Period = "6h",
+        optional(shorter) poll_interval: Period = "6h",
         /// The SQL statements of a `sql` source.
-        optional query: QueryFile,
+        optional(signed) query: QueryFile,
     }
 
     /// SQL statements. `:from` and `:to` are bound to the window.
     QueryFile("a query") {
         /// One row for all units in `[:from, :to)`: `n, successes`, or `n, sum, sum_squares`, or `value`.
-        optional level: String,
+        optional(signed) level: String,
         /// One row for each variant, of units exposed in `[:from, :to)`: `variant` (`control` or `treatment`), and the
         /// columns of `level`.
-        optional by_variant: String,
+        optional(signed) by_variant: String,
     }
 
     /// The current and the target level of the signal.
     TargetFile("a target") {
         /// Which way is better, such as `increase`.
-        required direction: Direction,
+        required(signed) direction: Direction,
         /// The current level, such as `0.32`. Activation compares it with the measured baseline.
-        required from: f64,
+        required(signed) from: f64,
         /// The target level, such as `0.45`.
-        required to: f64,
+        required(signed) to: f64,
         /// Confidence of every result, between 0.5 and 1.
-        optional confidence: f64 | confidence_required = "0.95",
+        optional(signed) confidence: f64 | confidence_required = "0.95",
         /// Largest accepted difference between the measured baseline and `from`, relative: 0.2 is 20 %.
-        optional baseline_tolerance: f64 = "0.2",
+        optional(signed) baseline_tolerance: f64 = "0.2",
         /// How long the rolling value must stay at or beyond `to`.
-        optional dwell: Period = "7d",
+        optional(signed) dwell: Period = "7d",
     }
 
     /// A measured limit (`signal` with `min`, `max` or `not_worse`), or a `rule` for people.
     ConstraintFile("a constraint") {
         /// A sentence that the approver confirms at launch. It has no other keys.
-        optional rule: String,
+        optional(signed) rule: String,
         /// Name of the guarded signal.
-        optional signal: String,
+        optional(signed) signal: String,
         /// Name of a source from `signal_connectors`.
-        optional source: String,
+        optional(signed) source: String,
         /// The metric's name there; default: the signal's name.
-        optional metric: String,
+        optional(signed) metric: String,
         /// How the metric is computed.
-        optional method: MetricMethod,
+        optional(signed) method: MetricMethod,
         /// Steps of a funnel, for the method `funnel`.
-        optional funnel_steps: Vec<At<String>>,
+        optional(signed) funnel_steps: Vec<At<String>>,
         /// Restricts the population. A SQL query uses each key as `:segment_<key>`.
-        optional segment: TextMap,
+        optional(signed) segment: TextMap,
         /// Unit of the value, for people.
-        optional unit: String,
+        optional(signed) unit: String,
         /// How often it is read; at least 1m.
-        optional poll_interval: Period = "6h",
+        optional(signed) poll_interval: Period = "6h",
         /// The SQL statements of a `sql` source.
-        optional query: QueryFile,
+        optional(signed) query: QueryFile,
         /// Lower limit of the value.
-        optional min: f64,
+        optional(signed) min: f64,
         /// Upper limit of the value.
-        optional max: f64,
+        optional(signed) max: f64,
         /// Limit relative to the control group.
-        optional not_worse: NotWorseFile,
+        optional(signed) not_worse: NotWorseFile,
         /// Number of polls in a row for which a value without units must be out of bounds.
-        optional consecutive: u32 = "3",
+        optional(signed) consecutive: u32 = "3",
         /// `pause` turns the flag off and asks a human, `kill` also ends the experiment.
-        optional on_violation: ViolationPolicy = "pause",
+        optional(signed) on_violation: ViolationPolicy = "pause",
         /// True if a value that is read over everybody, whatever they saw, also turns the flag off; false if it is only told.
-        optional also_pause_on_level: bool = "false",
+        optional(signed) also_pause_on_level: bool = "false",
     }
 
     /// How much worse than the control group the treatment may be.
     NotWorseFile("a `not_worse` limit") {
         /// Which way is better, such as `decrease`.
-        required direction: Direction,
+        required(signed) direction: Direction,
         /// Tolerated harm, such as `0.005`: absolute, in the signal's units, 0 or more.
-        required margin: f64,
+        required(signed) margin: f64,
         /// True if shipping needs proof that the limit is met; false if only a proven breach counts.
-        optional must_prove: bool = "false",
+        optional(signed) must_prove: bool = "false",
     }
 
     /// Number of experiments at the same time, and the ranking of candidates.
     PortfolioFile("a portfolio") {
         /// Maximum number of experiments between portfolio approval and conclusion.
-        optional max_concurrent: u32 = "3",
+        optional(signed) max_concurrent: u32 = "3",
         /// Number of hypotheses that a work order asks for.
-        optional candidates: u32 = "3",
+        optional(signed) candidates: u32 = "3",
         /// Experiments that share the error budget (1 - confidence); default: `max_concurrent`. They get nine
         /// tenths of it in equal parts, and every later one half of what is left.
-        optional planned_experiments: u32,
+        optional(signed) planned_experiments: u32,
         /// Weights of the ranking; the sum need not be 1.
-        optional weights: WeightsFile,
+        optional(signed) weights: WeightsFile,
     }
 
     /// Weights of the ranking, each 0 or more.
     WeightsFile("`weights`") {
         /// Share of the gap that the prediction closes, times its confidence.
-        optional impact: f64 = "0.35",
+        optional(signed) impact: f64 = "0.35",
         /// Low risk is good.
-        optional risk: f64 = "0.25",
+        optional(signed) risk: f64 = "0.25",
         /// Little effort is good.
-        optional speed: f64 = "0.2",
+        optional(signed) speed: f64 = "0.2",
         /// A reversible change costs less to learn from.
-        optional learning: f64 = "0.2",
+        optional(signed) learning: f64 = "0.2",
     }
 
     /// The gates: who decides, until when, and with which assurance.
     GatesFile("`gates`") {
         /// Should the experiment be built?
-        optional portfolio_review: GateFile,
+        optional(within) portfolio_review: GateFile,
         /// Should exactly this commit run under exactly this plan?
-        optional launch_approval: GateFile,
+        optional(within) launch_approval: GateFile,
         /// What should happen with the result?
-        optional analysis_review: GateFile,
+        optional(within) analysis_review: GateFile,
         /// Should the rollout go to the next step?
-        optional scale_approval: GateFile,
+        optional(within) scale_approval: GateFile,
         /// Should the change ship to everyone?
-        optional ship_approval: GateFile,
+        optional(within) ship_approval: GateFile,
         /// An agent asks for a human decision.
-        optional escalation: GateFile,
+        optional(within) escalation: GateFile,
     }
 
     /// Who decides a type of gate, until when, and with which assurance.
     GateFile("a gate") {
         /// E-mail of the member who decides; default: the workspace's first member.
-        optional assigned_to: String,
+        optional(signed) assigned_to: String,
         /// Time to decide. Silence never approves: when the time is over, the next person in `escalation` is asked.
-        optional sla: Period = "24h",
+        optional(signed) sla: Period = "24h",
         /// Where to send the message: `slack:#name`, `email`, `none`, or a channel of `notifications` such as `webhook`.
-        optional channel: String,
+        optional(signed) channel: String,
         /// E-mails of the people who are asked next, in order.
-        optional escalation: Vec<At<String>> | escalation_chain,
+        optional(signed) escalation: Vec<At<String>> | escalation_chain,
         /// The assurance that an approval needs: A3 is a passphrase, A4 a hardware key, A2 a local confirmation.
-        optional assurance: GateAssurance = "A3",
+        optional(higher) assurance: GateAssurance = "A3",
         /// Number of members who must make the same decision.
-        optional quorum: u32 = "1",
+        optional(higher) quorum: u32 = "1",
     }
 
     /// Which paths an experiment may change, as in .gitignore. Forbidden overrides allowed; empty allowed means everything else.
     ScopeFile("a scope") {
         /// May be changed.
-        optional allowed_paths: Vec<At<String>>,
+        optional(fewer) allowed_paths: Vec<At<String>>,
         /// May never be changed.
-        optional forbidden_paths: Vec<At<String>>,
+        optional(more) forbidden_paths: Vec<At<String>>,
     }
 
     /// Language models.
     LlmFile("`llm`") {
         /// The provider for outcomes without `llm_provider`.
-        optional default_provider: String,
+        optional(signed) default_provider: String,
         /// The model that writes hypotheses.
-        optional hypothesis_model: String,
+        optional(signed) hypothesis_model: String,
         /// The model that summarises results.
-        optional analysis_model: String,
+        optional(signed) analysis_model: String,
     }
 
     /// Where messages are sent.
     KnownChannels("`notifications`") {
         /// A Slack app.
-        optional slack: SlackFile,
+        optional(signed) slack: SlackFile,
     }
 
     /// A Slack app. Secrets are `${...}` references.
     SlackFile("`slack`") {
         /// Bot token, such as `${SLACK_BOT_TOKEN}`.
-        required bot_token: String,
+        required(signed) bot_token: String,
         /// Signing secret, such as `${SLACK_SIGNING_SECRET}`; needed for buttons in messages.
-        optional signing_secret: String,
+        optional(signed) signing_secret: String,
         /// Where messages go if the gate has no channel.
-        optional default_channel: String,
+        optional(signed) default_channel: String,
     }
 
     /// Limits of the workspace.
     LimitsFile("`limits`") {
         /// Maximum number of active outcomes at the same time.
-        optional max_active_outcomes: u32,
+        optional(signed) max_active_outcomes: u32,
     }
 }
 
@@ -311,19 +311,19 @@ yaml_map! {
     /// A source of signals.
     ConnectorKeys("a source") {
         /// Name that signals use in `source`, such as `shop`.
-        required name: String,
+        required(signed) name: String,
         /// The type of source, such as `sql`.
-        required r#type: String,
+        required(signed) r#type: String,
         /// Its settings, which depend on `type`.
-        optional config: Raw,
+        optional(signed) config: Raw,
     }
 
     /// The service that splits users between control and treatment.
     FlagKeys("`feature_flags`") {
         /// Which service, such as `flagd_file`.
-        required provider: String,
+        required(signed) provider: String,
         /// Its settings, which depend on `provider`.
-        optional config: Raw,
+        optional(signed) config: Raw,
     }
 }
 
@@ -334,16 +334,24 @@ pub(super) struct FlagsFile(pub(super) FlagKeys);
 impl Decode for ConnectorFile {
     const WHAT: &'static str = ConnectorKeys::WHAT;
     const EXAMPLE: &'static str = "";
+    const KEYS: &'static [Field] = ConnectorKeys::FIELDS;
     fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
         ConnectorKeys::decode(node, reporter).map(Self)
+    }
+    fn to_json(&self) -> Json {
+        self.0.to_json()
     }
 }
 
 impl Decode for FlagsFile {
     const WHAT: &'static str = FlagKeys::WHAT;
     const EXAMPLE: &'static str = "";
+    const KEYS: &'static [Field] = FlagKeys::FIELDS;
     fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
         FlagKeys::decode(node, reporter).map(Self)
+    }
+    fn to_json(&self) -> Json {
+        self.0.to_json()
     }
 }
 
@@ -420,6 +428,14 @@ impl Decode for NotificationsFile {
         }
         let known = KnownChannels::decode(&known, reporter)?;
         Some(Self { slack: known.slack, channels })
+    }
+    fn to_json(&self) -> Json {
+        let mut map = serde_json::Map::new();
+        if let Some(slack) = &self.slack {
+            map.insert("slack".to_owned(), slack.to_json());
+        }
+        map.extend(self.channels.iter().map(|(vendor, node)| (vendor.kind.to_owned(), node.to_json())));
+        Json::Object(map)
     }
 }
 
@@ -506,6 +522,12 @@ impl Decode for Mde {
                 reporter.push(problem.valid(valid).help("write `\"5%\"` for five percent of the baseline"));
                 None
             }
+        }
+    }
+    fn to_json(&self) -> Json {
+        match self.0 {
+            MinimumDetectableEffect::Absolute(value) => Json::from(value),
+            MinimumDetectableEffect::Relative(share) => Json::from(format!("{}%", share * 100.0)),
         }
     }
 }

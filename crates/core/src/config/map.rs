@@ -7,16 +7,17 @@ use super::decode::{At, Decode};
 use super::diagnostic::Problem;
 use super::field::Field;
 use super::node::{Node, Value, shown};
-use super::reporter::Reporter;
+use super::reporter::{Reporter, Vendors};
 use super::span::Span;
 use super::suggest::did_you_mean;
 
 /// Declares a map of the file. Every field is optional in the type, so that one mistake does not hide the others:
-/// `required` makes its absence an error, `= "default"` fills it.
+/// `required` makes its absence an error, `= "default"` fills it. In brackets stands whether a change of it may be applied without a
+/// signature: see [`super::change::Change`].
 #[macro_export]
 macro_rules! yaml_map {
     ($($(#[doc = $doc:literal])+ $name:ident($what:literal) {
-        $($(#[doc = $fdoc:literal])+ $need:ident $field:ident: $ty:ty $(| $alias:ident)* $(= $default:literal)?),+ $(,)?
+        $($(#[doc = $fdoc:literal])+ $need:ident($change:ident) $field:ident: $ty:ty $(| $alias:ident)* $(= $default:literal)?),+ $(,)?
     })+) => { $(
         $(#[doc = $doc])+
         #[derive(Debug, Clone)]
@@ -35,18 +36,30 @@ macro_rules! yaml_map {
                 default: $crate::yaml_map!(@default $($default)?),
                 doc: concat!($($fdoc, "\n"),+),
                 example: <$ty as $crate::config::vendor::Decode>::EXAMPLE,
+                change: $crate::yaml_map!(@change $change),
+                keys: <$ty as $crate::config::vendor::Decode>::KEYS,
+                default_json: $crate::yaml_map!(@json $ty $(, $default)?),
             }),+];
         }
 
         impl $crate::config::vendor::Decode for $name {
             const WHAT: &'static str = $what;
             const EXAMPLE: &'static str = "";
+            const KEYS: &'static [$crate::config::vendor::Field] = Self::FIELDS;
             fn decode(
                 node: &$crate::config::vendor::Node,
                 reporter: &mut $crate::config::vendor::Reporter<'_>,
             ) -> Option<Self> {
                 let map = $crate::config::vendor::Keys::open(node, $what, Self::FIELDS, reporter)?;
                 Some(Self { at: map.at, $($field: map.get(stringify!($field), reporter)),+ })
+            }
+            fn to_json(&self) -> serde_json::Value {
+                let mut map = serde_json::Map::new();
+                $(if let Some(value) = &self.$field {
+                    let value = $crate::config::vendor::Decode::to_json(value);
+                    map.insert(stringify!($field).trim_start_matches("r#").to_owned(), value);
+                })+
+                serde_json::Value::Object(map)
             }
         }
 
@@ -62,6 +75,16 @@ macro_rules! yaml_map {
     )+ };
     (@need required) => { true };
     (@need optional) => { false };
+    (@change signed) => { $crate::config::vendor::Change::Signed };
+    (@change free) => { $crate::config::vendor::Change::Free };
+    (@change shorter) => { $crate::config::vendor::Change::Shorter };
+    (@change higher) => { $crate::config::vendor::Change::Higher };
+    (@change more) => { $crate::config::vendor::Change::More };
+    (@change fewer) => { $crate::config::vendor::Change::Fewer };
+    (@change within) => { $crate::config::vendor::Change::Within };
+    (@change each) => { $crate::config::vendor::Change::Each };
+    (@json $ty:ty) => { || serde_json::Value::Null };
+    (@json $ty:ty, $default:literal) => { || $crate::config::vendor::default_json::<$ty>($default) };
     (@default) => { None };
     (@default $default:literal) => { Some($default) };
 }
@@ -127,12 +150,24 @@ impl<'n> Keys<'n> {
             return At::decode(node, reporter);
         }
         let default = self.fields.iter().find(|field| field.name() == name)?.default?;
-        let value = match default {
-            "true" | "false" => Value::Bool(default == "true"),
-            _ => default.parse().map_or_else(|_| Value::Text(default.to_owned()), Value::Number),
-        };
-        At::decode(&Node { span: self.at, key: None, value }, reporter)
+        At::decode(&default_node(default, self.at), reporter)
     }
+}
+
+fn default_node(default: &str, at: Span) -> Node {
+    let value = match default {
+        "true" | "false" => Value::Bool(default == "true"),
+        _ => default.parse().map_or_else(|_| Value::Text(default.to_owned()), Value::Number),
+    };
+    Node { span: at, key: None, value }
+}
+
+/// What a key without a value says, by its declared default.
+#[must_use]
+pub fn default_json<T: Decode>(default: &str) -> Json {
+    let mut unused = Reporter::new("", "", (&Vendors::NONE, |_, _| None), None);
+    T::decode(&default_node(default, Span { start: 0, end: 0 }), &mut unused)
+        .map_or(Json::Null, |value| value.to_json())
 }
 
 /// The keys that a map knows, in the order of the reference.

@@ -7,6 +7,7 @@
 
 mod address_parts;
 mod cache;
+mod change;
 mod choice;
 mod decode;
 mod diagnostic;
@@ -32,6 +33,7 @@ mod yaml;
 
 pub use address_parts::resolve_address;
 pub use cache::{Cached, ConfigCache};
+pub use change::{Difference, differences};
 pub use diagnostic::{Diagnostic, Label, MAX_DIAGNOSTICS, Severity};
 pub use integrations::{ChannelSpec, ConnectorSpec, FlagServiceSpec};
 pub use locate::{ConfigError, FILE_NAME, Loaded, load};

@@ -3,11 +3,12 @@
 //! The core names no vendor: each program hands it a [`Vendors`] table, and the keys, the schema and the checks of a
 //! `type:`, `provider:` or channel follow from it.
 
+pub use super::change::Change;
 pub use super::choice::Choice;
 pub use super::decode::{At, Decode};
 pub use super::diagnostic::Problem;
 pub use super::field::Field;
-pub use super::map::{Keys, object};
+pub use super::map::{Keys, default_json, object};
 pub use super::node::{Node, Value};
 pub use super::reporter::{Answers, Asked, ChannelVendor, FlagVendor, Keymap, Reporter, SignalVendor, Vendors};
 pub use super::span::Span;

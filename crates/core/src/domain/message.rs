@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{ExperimentStatus, GateType, text_enum};
+use super::{ExperimentStatus, GateType, Verdict, text_enum};
 use crate::ids::{ExperimentId, GateId, MessageId, WorkspaceId};
 
 text_enum! {
@@ -92,6 +92,21 @@ pub enum Notice {
         /// Which.
         #[serde(flatten)]
         about: GateNotice,
+    },
+    /// Somebody who cannot decide a gate asks for a decision.
+    GateAsked {
+        /// Which.
+        #[serde(flatten)]
+        about: GateNotice,
+        /// Who asks for what, and why.
+        detail: String,
+    },
+    /// Somebody who cannot act on an experiment asks for it.
+    ExperimentAsked {
+        /// Its slug.
+        experiment: String,
+        /// Who asks for what, and why.
+        detail: String,
     },
     /// A signal can no longer be read.
     SignalFailing {
@@ -205,6 +220,8 @@ impl Notice {
             Self::GateReminded { .. } => "gate_reminded",
             Self::GateEscalated { .. } => "gate_escalated",
             Self::GateTimedOut { .. } => "gate_timed_out",
+            Self::GateAsked { .. } => "gate_asked",
+            Self::ExperimentAsked { .. } => "experiment_asked",
             Self::SignalFailing { .. } => "signal_failing",
             Self::NobodyExposed { .. } => "nobody_exposed",
             Self::Incident { .. } => "incident",
@@ -222,8 +239,10 @@ impl Notice {
             Self::GateOpened { about, .. }
             | Self::GateReminded { about }
             | Self::GateEscalated { about }
-            | Self::GateTimedOut { about } => Some(about),
-            Self::SignalFailing { .. }
+            | Self::GateTimedOut { about }
+            | Self::GateAsked { about, .. } => Some(about),
+            Self::ExperimentAsked { .. }
+            | Self::SignalFailing { .. }
             | Self::NobodyExposed { .. }
             | Self::Incident { .. }
             | Self::FlagNotOff { .. }
@@ -237,7 +256,8 @@ impl Notice {
     #[must_use]
     pub fn experiment(&self) -> Option<&str> {
         match self {
-            Self::NobodyExposed { experiment, .. }
+            Self::ExperimentAsked { experiment, .. }
+            | Self::NobodyExposed { experiment, .. }
             | Self::Incident { experiment, .. }
             | Self::FlagNotOff { experiment, .. }
             | Self::FlagNotSet { experiment, .. }
@@ -246,6 +266,7 @@ impl Notice {
             | Self::GateReminded { .. }
             | Self::GateEscalated { .. }
             | Self::GateTimedOut { .. }
+            | Self::GateAsked { .. }
             | Self::SignalFailing { .. }
             | Self::ClockDoubted { .. } => None,
         }
@@ -317,6 +338,8 @@ pub enum MessageKey {
     GateOpened(GateId),
     /// A step of a gate, for the holder with this number.
     GateStep(GateId, &'static str, usize),
+    /// This was asked for, on the day that began at this instant.
+    Asked(Uuid, Verdict, Timestamp),
     /// A signal of this outcome or experiment failed first at this instant.
     SignalFailing(Uuid, String, Timestamp),
     /// Nobody is exposed to this experiment since this instant.
@@ -343,7 +366,7 @@ impl MessageKey {
             | Self::FlagNotOff(experiment, _)
             | Self::FlagStuck(experiment, ..) => experiment.0,
             Self::GateOpened(gate) | Self::GateStep(gate, ..) => gate.0,
-            Self::SignalFailing(subject, ..) => *subject,
+            Self::Asked(subject, ..) | Self::SignalFailing(subject, ..) => *subject,
             Self::ClockDoubted(workspace, _) => workspace.0,
         }
     }
@@ -356,6 +379,7 @@ impl std::fmt::Display for MessageKey {
             Self::ExperimentMoved(experiment, seq) => write!(f, "notify/{experiment}/{seq}"),
             Self::GateOpened(gate) => write!(f, "gate/{gate}/opened"),
             Self::GateStep(gate, step, holder) => write!(f, "gate/{gate}/{step}/{holder}"),
+            Self::Asked(subject, verdict, day) => write!(f, "asked/{subject}/{verdict}/{day}"),
             Self::SignalFailing(subject, signal, at) => write!(f, "signal/{subject}/{signal}/{at}"),
             Self::NobodyExposed(experiment, since) => write!(f, "silence/{experiment}/{since}"),
             Self::Incident(experiment, limit, at) => write!(f, "incident/{experiment}/{limit}/{at}"),
@@ -393,6 +417,8 @@ mod tests {
             Message::Notice(Notice::GateReminded { about: about("launch") }),
             Message::Notice(Notice::GateEscalated { about: about("launch") }),
             Message::Notice(Notice::GateTimedOut { about: about("launch") }),
+            Message::Notice(Notice::GateAsked { about: about("launch"), detail: "rework".to_owned() }),
+            Message::Notice(Notice::ExperimentAsked { experiment: "softer".to_owned(), detail: "kill".to_owned() }),
             Message::Notice(Notice::SignalFailing {
                 signal: "errors".to_owned(),
                 source: "app".to_owned(),

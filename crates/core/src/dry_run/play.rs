@@ -238,6 +238,7 @@ impl<'a, R: Rng> Run<'a, R> {
             | ExperimentEvent::ReportedBuilt { .. }
             | ExperimentEvent::ReportedFailed { .. }
             | ExperimentEvent::Retried
+            | ExperimentEvent::PausedLocally { .. }
             | ExperimentEvent::LaunchVoided { .. }
             | ExperimentEvent::StepMeasured
             | ExperimentEvent::Decided { .. }

@@ -19,7 +19,7 @@ text_enum! {
     pub enum KeyKind {
         /// Sealed by a passphrase: A3.
         Passphrase,
-        /// Unsealed, for "local, unverified" decisions: A2.
+        /// Unsealed, in the folder of workspaces of before: A2. Nothing is signed with it any more.
         Local,
     }
 }
@@ -149,7 +149,7 @@ impl Keyring {
         let voucher = if is_root {
             (fingerprint(&enrolment.public_key) == root).then_some(public)
         } else {
-            // Only a sealed key may vouch: the local one lies open on the disk.
+            // Only a sealed key may vouch: a local one lies open on the disk.
             self.keys
                 .get(&enrolment.enrolled_by)
                 .filter(|entry| entry.enrolment.kind == KeyKind::Passphrase)

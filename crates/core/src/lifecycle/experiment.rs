@@ -13,7 +13,7 @@ use crate::principal::{Principal, PrincipalKind};
 
 use ExperimentEventKind as E;
 use ExperimentStatus as S;
-use PrincipalKind::{Agent, Human, System};
+use PrincipalKind::{Agent, Human, Local, System};
 
 text_enum! {
     /// What can happen to an experiment, as the table names it.
@@ -94,6 +94,11 @@ pub enum ExperimentEvent<D = VerifiedDecision> {
     },
     /// The rollout step has been measured.
     StepMeasured,
+    /// Somebody in this account stopped it, without a signature.
+    PausedLocally {
+        /// Their words.
+        reason: String,
+    },
     /// A human decided.
     Decided {
         /// The gate's type; none for pause, resume and kill by hand.
@@ -151,6 +156,7 @@ impl ExperimentEvent<SignedDecision> {
             V::Concluded { cause, reason } => V::Concluded { cause, reason },
             V::Rejudged { reason } => V::Rejudged { reason },
             V::StepMeasured => V::StepMeasured,
+            V::PausedLocally { reason } => V::PausedLocally { reason },
             V::Decided { gate, decision } => V::Decided { gate, decision: keyring.verify(&decision)? },
             V::Corrected { correction, plan_hash, decision } => {
                 V::Corrected { correction, plan_hash, decision: keyring.verify(&decision)? }
@@ -235,13 +241,13 @@ const ANALYSIS: &[S] = &[S::AwaitingAnalysisGate, S::Paused];
 /// The lifecycle of an experiment, one row a step.
 #[rustfmt::skip]
 pub const EXPERIMENT_TABLE: &[Row] = &[
-    row(&[S::Hypothesis], E::Proposed, &[Agent, Human, System], S::AwaitingPortfolioGate, &[OpenGate(GateType::PortfolioReview), Notify]),
+    row(&[S::Hypothesis], E::Proposed, &[Agent, Local, Human, System], S::AwaitingPortfolioGate, &[OpenGate(GateType::PortfolioReview), Notify]),
     row(&[S::AwaitingPortfolioGate], E::PortfolioApproved, &[Human], S::Building, &[PublishBrief]),
     row(&[S::AwaitingPortfolioGate], E::PortfolioRejected, &[Human], S::Killed, &[FreezeResult, StoreLearning]),
     row(&[S::Hypothesis, S::AwaitingPortfolioGate], E::PortfolioSuperseded, &[Human, System], S::Killed, &[SupersedeGates, FreezeResult, StoreLearning]),
-    row(&[S::Building], E::ReportedBuilt, &[Agent, Human], S::AwaitingLaunchGate, &[OpenGate(GateType::LaunchApproval), Notify]),
-    row(&[S::Building], E::ReportedFailed, &[Agent, Human], S::FailedBuild, &[Notify]),
-    row(&[S::FailedBuild], E::Retried, &[Human], S::Building, &[PublishBrief]),
+    row(&[S::Building], E::ReportedBuilt, &[Agent, Local, Human], S::AwaitingLaunchGate, &[OpenGate(GateType::LaunchApproval), Notify]),
+    row(&[S::Building], E::ReportedFailed, &[Agent, Local, Human], S::FailedBuild, &[Notify]),
+    row(&[S::FailedBuild], E::Retried, &[Local, Human], S::Building, &[PublishBrief]),
     row(&[S::AwaitingLaunchGate], E::LaunchApproved, &[Human], S::Running, &[FreezePlan, SetFlag]),
     row(&[S::AwaitingLaunchGate], E::LaunchReworked, &[Human], S::Building, &[PublishBrief]),
     row(&[S::AwaitingLaunchGate], E::LaunchRejected, &[Human], S::Killed, &[FreezeResult, StoreLearning]),
@@ -251,8 +257,8 @@ pub const EXPERIMENT_TABLE: &[Row] = &[
     row(WAITING, E::AutoPaused, &[System], S::Paused, &[FlagOff, SupersedeGates, OpenGate(GateType::AnalysisReview), Notify]),
     row(LIVE, E::KilledByRule, &[System], S::Killed, &[FlagOff, FreezeResult, StoreLearning, Notify]),
     row(WAITING, E::KilledByRule, &[System], S::Killed, &[FlagOff, SupersedeGates, FreezeResult, StoreLearning, Notify]),
-    row(LIVE, E::PausedByHand, &[Human], S::Paused, &[FlagOff]),
-    row(WAITING, E::PausedByHand, &[Human], S::Paused, &[FlagOff, SupersedeGates]),
+    row(LIVE, E::PausedByHand, &[Local, Human], S::Paused, &[FlagOff]),
+    row(WAITING, E::PausedByHand, &[Local, Human], S::Paused, &[FlagOff, SupersedeGates]),
     Row { from: &[S::Paused], event: E::Resumed, by: &[Human], to: To::BeforePause, effects: &[SupersedeGates, SetFlag] },
     row(LIVE, E::AnalysisDue, &[System], S::AwaitingAnalysisGate, &[OpenGate(GateType::AnalysisReview), Notify]),
     row(LIVE, E::Concluded, &[System], S::AwaitingAnalysisGate, &[FlagOff, OpenGate(GateType::AnalysisReview), Notify]),
@@ -324,6 +330,7 @@ impl<D> ExperimentEvent<D> {
             Self::Rejudged { .. } => E::Rejudged,
             Self::StepMeasured if state.step + 1 < state.n_steps => E::StepMeasured,
             Self::StepMeasured => E::LastStepMeasured,
+            Self::PausedLocally { .. } => E::PausedByHand,
             Self::Decided { gate, decision } => decided_kind(*gate, verdict(decision))?,
             Self::Corrected { correction, decision, .. } => match (correction, verdict(decision)) {
                 (Correction::Query { .. }, Verdict::CorrectQuery)
@@ -416,6 +423,9 @@ pub fn transition_experiment(
         ExperimentEvent::Corrected { plan_hash, .. } => next.plan_hash = Some(plan_hash.clone()),
         ExperimentEvent::AutoPaused { cause, detail } => {
             next.pause = Some(Pause { cause: *cause, detail: detail.clone(), from: state.status });
+        }
+        ExperimentEvent::PausedLocally { reason } => {
+            next.pause = Some(Pause { cause: PauseCause::Manual, detail: reason.clone(), from: state.status });
         }
         ExperimentEvent::Decided { decision, .. } if kind == E::PausedByHand => {
             let detail = decision.get().note.clone().unwrap_or_else(|| "paused by hand".to_owned());

@@ -73,7 +73,7 @@ impl Daemon {
 
     /// A request with an agent's token.
     pub async fn agent(&self) -> Agent<'_> {
-        let human = self.lab.runtime.sessions().terminal_human().await.unwrap();
+        let human = outcome_tests::lab::local();
         let token = self.lab.runtime.sessions().agent_token_create("ci-agent", &human).await.unwrap();
         Agent { daemon: self, token: token.expose_secret().to_owned() }
     }

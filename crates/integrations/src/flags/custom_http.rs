@@ -30,9 +30,9 @@ yaml_map! {
     /// Settings of `custom_http`.
     CustomHttpFile("the config of `custom_http`") {
         /// Base address of the flag service, such as `https://flags.example.com`.
-        required url: String,
+        required(signed) url: String,
         /// Bearer token, such as `${FLAGS_TOKEN}`.
-        optional token: String,
+        optional(signed) token: String,
     }
 }
 

@@ -33,7 +33,7 @@ yaml_map! {
     /// Settings of `flagd_file`.
     FlagdFile("the config of `flagd_file`") {
         /// The flag file, such as `flags.json`, relative to the repository's root.
-        required path: String,
+        required(signed) path: String,
     }
 }
 

@@ -36,13 +36,13 @@ yaml_map! {
     /// An address that gets signed requests (Standard Webhooks).
     OutgoingWebhookFile("`webhook`") {
         /// Web address, such as `https://hooks.example.com/outcomes`.
-        required url: String,
+        required(signed) url: String,
         /// Signing secret, such as `${NOTIFY_SECRET}`: `whsec_` and the base64 of 24 to 64 random bytes.
-        required secret: String,
+        required(signed) secret: String,
         /// The secret before this one, while the receiver still checks with it, such as `${NOTIFY_SECRET_BEFORE}`.
-        optional previous_secret: String,
+        optional(signed) previous_secret: String,
         /// Whether the address may be of this machine or of a private network, and begin with `http://`.
-        optional allow_private: bool = "false",
+        optional(signed) allow_private: bool = "false",
     }
 }
 

@@ -28,9 +28,9 @@ yaml_map! {
     /// Settings of a `webhook` source, which pushes aggregates to the daemon.
     WebhookFile("the config of a `webhook` source") {
         /// Signing secret, such as `${METRICS_SECRET}`.
-        required secret: String,
+        required(signed) secret: String,
         /// Maximum age of a signed request.
-        optional replay_window: Period = "5m",
+        optional(signed) replay_window: Period = "5m",
     }
 }
 

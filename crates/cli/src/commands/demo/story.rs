@@ -99,9 +99,10 @@ impl Stage {
         let (runtime, done) = Workspaces::init(settings, request).await?;
         OwnRepo::at(root.to_owned()).commit_all("Declare the outcome").await?;
         print.did(&format!("init: member {}, signing key {}", done.member, short(&done.key_fingerprint)));
-        let human = runtime.sessions().terminal_human().await?;
-        runtime.outcomes().apply(&human, None).await?;
-        let active = runtime.outcomes().activate("checkout", &Unlock::Local, false).await?;
+        let human = outcome_core::principal::Principal::local("demo");
+        let unlock = Unlock::Passphrase(SecretString::from(PASSPHRASE));
+        runtime.outcomes().apply(&human, Some(&unlock)).await?;
+        let active = runtime.outcomes().activate("checkout", &unlock, false).await?;
         print.did(&format!(
             "activate: measured baseline {} of {} visitors, target 33 %, until {}",
             Scale::share().level(active.baseline.value),

@@ -14,7 +14,7 @@ const SHOWN: usize = 20;
 /// Runs it.
 pub async fn run(cx: &Cx, args: &args::StatsRecompute) -> Result<Exit> {
     let runtime = cx.open().await?;
-    let by = runtime.sessions().terminal_human().await?;
+    let by = Cx::by();
     let request = RecomputeRequest { experiment: args.experiment.clone(), is_check: args.check };
     let done = runtime.audit_log().recompute(&request, &by).await?;
     cx.out.result(&done, |page| show(page, &done))?;

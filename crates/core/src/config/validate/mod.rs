@@ -28,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use self::report::Context;
 use super::Config;
+use super::decode::Decode as _;
 use super::file::RootFile;
 use super::reporter::Reporter;
 
@@ -40,5 +41,6 @@ pub(super) fn config(file: &RootFile, reporter: &mut Reporter<'_>) -> Option<Con
     let llm = llm::llm(file.llm.as_ref(), reporter);
     let limits = settings::limits(file.limits.as_ref(), reporter);
     let outcomes = outcome::outcomes(file, &context, reporter);
-    Some(Config { outcomes, connectors, flags, llm, notifications, limits })
+    let declared = file.to_json();
+    Some(Config { outcomes, connectors, flags, llm, notifications, limits, declared })
 }

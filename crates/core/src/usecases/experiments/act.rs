@@ -37,7 +37,7 @@ impl Experiments<'_> {
     /// Pauses, resumes or kills an experiment by hand, with a signed decision.
     ///
     /// # Errors
-    /// As [`crate::usecases::Gates::decide`]. Resuming needs a passphrase; stopping may be "local, unverified".
+    /// As [`crate::usecases::Gates::decide`]. Without a signature: [`Self::act_unsigned`].
     #[tracing::instrument(level = "debug", name = "experiments.act", skip_all)]
     pub async fn act(self, request: ActRequest) -> Result<Decided> {
         let mut tx = self.0.read().await?;
@@ -87,7 +87,7 @@ async fn try_act(runtime: &Runtime, request: &ActRequest) -> Result<Decided> {
         },
     )
     .await?;
-    require(&decision, if request.verdict.is_negative() { Assurance::A2 } else { Assurance::A3 })?;
+    require(&decision, Assurance::A3)?;
     tx.decision_insert(&decision).await?;
     let by = Principal::Human { member: signer.member.id, name: signer.member.email.clone() };
     let context = StepContext {

@@ -6,6 +6,7 @@ mod dry_run;
 mod history;
 mod propose;
 mod show;
+mod unsigned;
 
 use crate::usecases::Runtime;
 

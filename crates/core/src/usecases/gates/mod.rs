@@ -6,6 +6,7 @@ mod launch;
 mod open;
 mod show;
 mod sweep;
+mod unsigned;
 mod view;
 
 use crate::usecases::Runtime;

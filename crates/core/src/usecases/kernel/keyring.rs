@@ -41,6 +41,6 @@ pub(in crate::usecases) async fn keyring(runtime: &Runtime, tx: &mut Tx) -> Resu
 pub(super) fn email_of(keyring: &Keyring, by: &Principal) -> Option<String> {
     match by {
         Principal::Human { member, .. } => keyring.email_of(*member).map(ToOwned::to_owned),
-        Principal::Agent { .. } | Principal::System { .. } => None,
+        Principal::Local { .. } | Principal::Agent { .. } | Principal::System { .. } => None,
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! **Invariant**: nothing here is a use case, and nothing here knows a noun's folder.
 
+pub(super) mod ask;
 pub(super) mod budget;
 pub(super) mod check;
 pub(super) mod clock_doubt;
@@ -43,6 +44,7 @@ pub(super) mod unchecked;
 pub(super) mod unlock;
 pub(super) mod workspace_file;
 
+pub use ask::UnsignedAct;
 pub use dry_run::DryRunRequest;
 pub use history::{HistoryPoint, HistoryPoll};
 pub use limits::{LimitedSignal, Limits};

@@ -12,8 +12,6 @@ use crate::usecases::Runtime;
 pub enum Unlock {
     /// The passphrase that unlocks the member's signing key: assurance A3.
     Passphrase(SecretString),
-    /// The unsealed key in the workspace's folder: assurance A2, "local, unverified".
-    Local,
 }
 
 /// A member with their unlocked key.
@@ -36,14 +34,12 @@ pub(super) async fn signer(runtime: &Runtime, email: Option<&str>, unlock: &Unlo
     .ok_or_else(|| Error::not_found("member", email.unwrap_or("(none)")))?;
     let kind = match unlock {
         Unlock::Passphrase(_) => KeyKind::Passphrase,
-        Unlock::Local => KeyKind::Local,
     };
     let stored = keys
         .into_iter()
         .find(|key| key.member == member.id && key.kind == kind && key.revoked_at.is_none())
         .ok_or_else(|| Error::new(Code::Unauthenticated, format!("{} has no {kind} key", member.email)))?;
     let key = match unlock {
-        Unlock::Local => local_key(runtime)?,
         Unlock::Passphrase(passphrase) => {
             let (sealed, id, passphrase) = (stored.sealed.clone(), stored.id, passphrase.clone());
             let sealed = sealed.ok_or_else(|| Error::new(Code::DatabaseCorrupt, "the sealed key is missing"))?;
@@ -63,15 +59,4 @@ pub(in crate::usecases) async fn member_key(
 ) -> Result<(Member, SigningKey)> {
     let signer = signer(runtime, email, unlock).await?;
     Ok((signer.member, signer.key))
-}
-
-fn local_key(runtime: &Runtime) -> Result<SigningKey> {
-    let path = runtime.settings.folder().join("local.key");
-    let unusable = || {
-        Error::new(Code::Unauthenticated, format!("{} is missing or damaged", path.display()))
-            .hint("decide with your passphrase instead")
-    };
-    let text = std::fs::read_to_string(&path).map_err(|_| unusable())?;
-    let bytes: [u8; 32] = hex::decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(unusable)?;
-    Ok(SigningKey::from_bytes(&bytes))
 }

@@ -14,6 +14,8 @@ pub(in crate::usecases) fn subject(notice: &Notice) -> String {
         Notice::GateReminded { about } => format!("Half of the time for gate `{}` is over", about.gate),
         Notice::GateEscalated { about } => format!("Gate `{}` was passed on", about.gate),
         Notice::GateTimedOut { about } => format!("Gate `{}` was not decided in time", about.gate),
+        Notice::GateAsked { about, .. } => format!("A decision of gate `{}` is asked for", about.gate),
+        Notice::ExperimentAsked { experiment, .. } => format!("Somebody asks you to act on experiment `{experiment}`"),
         Notice::SignalFailing { signal, source, .. } => format!("Signal `{signal}` of `{source}` cannot be read"),
         Notice::NobodyExposed { experiment, .. } => format!("Nobody is exposed to experiment `{experiment}`"),
         Notice::Incident { experiment, signal, .. } => {
@@ -65,6 +67,8 @@ fn about(notice: &Notice) -> LetterAbout {
         | Notice::GateReminded { .. }
         | Notice::GateEscalated { .. }
         | Notice::GateTimedOut { .. }
+        | Notice::GateAsked { .. }
+        | Notice::ExperimentAsked { .. }
         | Notice::NobodyExposed { .. }
         | Notice::FlagNotOff { .. }
         | Notice::FlagNotSet { .. }
@@ -107,7 +111,9 @@ fn text(notice: &Notice) -> String {
             "The signal {signal} of {source} could not be read: {error}. It is tried again, and nothing is decided \
              without it."
         ),
-        Notice::NobodyExposed { detail, .. }
+        Notice::GateAsked { detail, .. }
+        | Notice::ExperimentAsked { detail, .. }
+        | Notice::NobodyExposed { detail, .. }
         | Notice::Incident { detail, .. }
         | Notice::ClockDoubted { detail }
         | Notice::FlagNotOff { detail, .. }

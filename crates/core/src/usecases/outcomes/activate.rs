@@ -70,7 +70,7 @@ impl Outcomes<'_> {
             )
             .hint("correct target.from (or the query), or accept the measured value with --accept-baseline"));
         }
-        let (decision, by) = sign_for_outcome(self.0, &outcome, Verdict::Activate, None, unlock, Assurance::A2).await?;
+        let (decision, by) = sign_for_outcome(self.0, &outcome, Verdict::Activate, None, unlock, Assurance::A3).await?;
         let now = self.0.now();
         let deadline = now.checked_add(outcome.spec.horizon.get()).unwrap_or(now);
         let mut tx = self.0.write().await?;

@@ -19,7 +19,7 @@ impl Outcomes<'_> {
     /// [`Code::Conflict`] when it is over or experiments are under way.
     #[tracing::instrument(level = "debug", name = "outcomes.abandon", skip_all, fields(reference))]
     pub async fn abandon(self, reference: &str, unlock: &Unlock) -> Result<OutcomeStatus> {
-        end_outcome(self.0, reference, Verdict::Abandon, unlock, Assurance::A2).await
+        end_outcome(self.0, reference, Verdict::Abandon, unlock, Assurance::A3).await
     }
 
     /// Confirms that an outcome is achieved.

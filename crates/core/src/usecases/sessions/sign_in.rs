@@ -58,7 +58,7 @@ impl Sessions<'_> {
         };
         let mut tx = self.0.write().await?;
         tx.session_insert(&sha256_hex(&token), &session, now).await?;
-        let by = Principal::Human { member: member.id, name: member.email.clone() };
+        let by = Principal::session_of(&member.email);
         let event = new_event(EventKind::SessionOpened, self.0.workspace.id.into(), &by, &serde_json::json!({}))?;
         tx.event_append(event, now).await?;
         tx.commit().await?;
@@ -91,17 +91,5 @@ impl Sessions<'_> {
         let mut tx = self.0.write().await?;
         tx.session_delete(&sha256_hex(token.expose_secret()), self.0.now()).await?;
         tx.commit().await
-    }
-
-    /// The first member, as the human at the terminal: what they may do without a signature decides nothing.
-    ///
-    /// # Errors
-    /// [`Code::NotFound`] in a workspace without members.
-    #[tracing::instrument(level = "debug", name = "sessions.terminal_human", skip_all)]
-    pub async fn terminal_human(self) -> Result<Principal> {
-        let mut tx = self.0.read().await?;
-        let members = tx.member_list().await?;
-        let first = members.into_iter().next().ok_or_else(|| Error::not_found("member", "(none)"))?;
-        Ok(Principal::Human { member: first.id, name: first.email })
     }
 }

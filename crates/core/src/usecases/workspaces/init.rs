@@ -1,4 +1,4 @@
-//! Setting up a workspace: the folder, the database, the first member with two keys, and the first line of the log.
+//! Setting up a workspace: the folder, the database, the first member with their key, and the first line of the log.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -139,21 +139,19 @@ async fn set_up(
         created_at: Instant(now),
     };
     let root_key = SigningKey::from_bytes(&ids.bytes());
-    let local_key = SigningKey::from_bytes(&ids.bytes());
-    let (root_id, local_id) = (ids.next::<KeyId>(), ids.next::<KeyId>());
-    let enrolment = |key: KeyId, kind: KeyKind, secret: &SigningKey| Enrolment {
+    let root_id = ids.next::<KeyId>();
+    let enrolment = Enrolment {
         workspace: workspace.id,
         member: member.id,
         email: member.email.clone(),
-        key,
-        kind,
-        public_key: hex::encode(secret.verifying_key().to_bytes()),
+        key: root_id,
+        kind: KeyKind::Passphrase,
+        public_key: hex::encode(root_key.verifying_key().to_bytes()),
         enrolled_by: root_id,
         enrolled_at: now,
     };
-    let root_certificate = enrol(enrolment(root_id, KeyKind::Passphrase, &root_key), &root_key)?;
-    let local_certificate = enrol(enrolment(local_id, KeyKind::Local, &local_key), &root_key)?;
-    let root_fingerprint = fingerprint(&root_certificate.enrolment.public_key);
+    let certificate = enrol(enrolment, &root_key)?;
+    let root_fingerprint = fingerprint(&certificate.enrolment.public_key);
     let sealed = {
         let (key, ids, passphrase) = (root_key.clone(), ids.clone(), request.passphrase);
         tokio::task::spawn_blocking(move || SealedKey::seal(&key, root_id, &passphrase, &ids))
@@ -170,19 +168,14 @@ async fn set_up(
     };
     tx.event_append(new_event(EventKind::WorkspaceCreated, workspace.id.into(), &by, &genesis)?, now).await?;
     tx.member_insert(&member).await?;
-    for (certificate, kind, sealed) in
-        [(root_certificate, KeyKind::Passphrase, Some(sealed)), (local_certificate, KeyKind::Local, None)]
-    {
-        let key = certificate.enrolment.key;
-        tx.event_append(new_event(EventKind::MemberEnrolled, key.into(), &by, &certificate)?, now).await?;
-        let stored = MemberKey { id: key, member: member.id, kind, certificate, sealed, revoked_at: None };
-        tx.key_insert(&stored, now).await?;
-    }
+    tx.event_append(new_event(EventKind::MemberEnrolled, root_id.into(), &by, &certificate)?, now).await?;
+    let kind = KeyKind::Passphrase;
+    let stored =
+        MemberKey { id: root_id, member: member.id, kind, certificate, sealed: Some(sealed), revoked_at: None };
+    tx.key_insert(&stored, now).await?;
     tx.commit().await?;
 
-    made.will_make(settings.folder().join("local.key"));
     made.will_make(settings.workspace_file());
-    write_private(&settings.folder().join("local.key"), &hex::encode(local_key.to_bytes()))?;
     let identity = WorkspaceFile { workspace: workspace.id, root_fingerprint: root_fingerprint.clone() };
     let text = serde_json::to_string_pretty(&identity)
         .map_err(|e| Error::new(Code::Internal, "the workspace file cannot be written").because(e))?;

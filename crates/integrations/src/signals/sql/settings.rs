@@ -28,13 +28,13 @@ yaml_map! {
     SqlFile("the config of a `sql` source") {
         /// Address of the database, such as `${DATABASE_URL}`; `postgres://`, `mysql://` or `sqlite:`. Use a read-only
         /// user.
-        required url: String,
+        required(signed) url: String,
         /// Maximum time for one statement.
-        optional statement_timeout: Period = "30s",
+        optional(signed) statement_timeout: Period = "30s",
         /// Maximum number of rows in an answer.
-        optional row_cap: u32 = "1000",
+        optional(signed) row_cap: u32 = "1000",
         /// How the database stores instants, and so how `:from` and `:to` are bound.
-        optional time_format: TimeFormat = "native",
+        optional(signed) time_format: TimeFormat = "native",
     }
 }
 
