@@ -184,7 +184,7 @@ async fn position(workspace: &LazyRuntime) -> Result<i64> {
 async fn gate_changed(runtime: &Runtime, id: &str, changes: &mut Changes) {
     let Ok(view) = runtime.gates().show(id).await else { return };
     changes.updated.insert(Kind::Gate.uri(&view.gate));
-    changes.updated.insert(Kind::Outcome.uri(view.context.outcome.as_str()));
+    changes.updated.extend(view.context.outcome.iter().map(|slug| Kind::Outcome.uri(slug.as_str())));
     changes.updated.extend(view.context.experiment.iter().map(|slug| Kind::Experiment.uri(slug.as_str())));
 }
 

@@ -15,7 +15,9 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
     page.head(&format!("Gate {} · {} · {}", view.gate, view.gate_type, view.status));
     let question = page.bold(&safe(&context.question));
     page.line(&format!("  {question}"));
-    page.field("outcome", context.outcome.as_str());
+    if let Some(outcome) = &context.outcome {
+        page.field("outcome", outcome.as_str());
+    }
     if let Some(experiment) = &context.experiment {
         page.field("experiment", experiment.as_str());
     }
@@ -23,10 +25,7 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
     let is_open = view.decisions.is_empty() && !view.status.is_decided();
     let due = if is_open && view.due_at < now { "overdue since" } else { "due" };
     page.field(due, &when(now, view.due_at));
-    page.long_field(
-        "needs",
-        &format!("{} ({}) or higher; a refusal may have lower assurance", view.assurance, view.assurance.label()),
-    );
+    page.long_field("needs", &format!("{} ({}) or higher", view.assurance, view.assurance.label()));
     if let Some(says) = &context.agent_says {
         let label = page.yellow("In the words of the requester (untrusted, quoted):");
         page.line(&format!("  {label}"));

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use outcome_core::config::{TemplateOptions, template};
 use outcome_core::scope::user_setting;
 use outcome_core::settings::{Settings, process_env};
-use outcome_core::usecases::{InitRequest, Initialised, Workspaces};
+use outcome_core::usecases::{InitRequest, Initialised, Unlock, Workspaces};
 use outcome_core::{Code, Error, Result};
 use serde::Serialize;
 
 use super::init_clients::{self, ClientDone};
+use super::init_file::{self, FileDone};
 use crate::args;
 use crate::cx::{Cx, Exit};
 use crate::output::Page;
@@ -29,8 +30,17 @@ pub async fn run(cx: &Cx, args: args::Init) -> Result<Exit> {
         return with_clients(cx, args, &root, settings).await;
     }
     let (done, found) = set_up(cx, args, &root, &settings).await?;
-    cx.out.result(&done, |page| after(page, &done, &found, &settings))?;
+    let result = SetUp { workspace: &done, file: found.file.as_ref() };
+    cx.out.result(&result, |page| after(page, &done, &found, &settings))?;
     Ok(Exit::OK)
+}
+
+#[derive(Debug, Serialize)]
+struct SetUp<'a> {
+    #[serde(flatten)]
+    workspace: &'a Initialised,
+    /// What came of the outcome file, where there was one.
+    file: Option<&'a FileDone>,
 }
 
 /// Sets up what is missing of the workspace, and the clients.
@@ -45,7 +55,8 @@ async fn with_clients(cx: &Cx, args: args::Init, root: &Path, settings: Settings
         Some(set_up(cx, args, root, &settings).await?)
     };
     let done = init_clients::write(cx, root, &planned, &clients)?;
-    let result = WithClients { workspace: workspace.as_ref().map(|(done, _)| done), clients: &done };
+    let workspace_done = workspace.as_ref().map(|(done, found)| SetUp { workspace: done, file: found.file.as_ref() });
+    let result = WithClients { workspace: workspace_done, clients: &done };
     cx.out.result(&result, |page| {
         if !clients.print {
             init_clients::after(page, &done);
@@ -60,7 +71,7 @@ async fn with_clients(cx: &Cx, args: args::Init, root: &Path, settings: Settings
 #[derive(Debug, Serialize)]
 struct WithClients<'a> {
     /// Absent where a workspace was there already.
-    workspace: Option<&'a Initialised>,
+    workspace: Option<SetUp<'a>>,
     clients: &'a [ClientDone],
 }
 
@@ -68,6 +79,7 @@ struct WithClients<'a> {
 struct Found {
     source: Source,
     had_file: bool,
+    file: Option<FileDone>,
     outcome: String,
     has_clients: bool,
 }
@@ -84,7 +96,10 @@ async fn set_up(cx: &Cx, args: args::Init, root: &Path, settings: &Settings) -> 
     };
     let had_file = settings.file.value.exists();
     if !cx.out.is_json {
-        cx.out.show(|page| before(page, settings, root))?;
+        cx.out.show(|page| {
+            before(page, settings, root);
+            init_file::before(page, settings);
+        })?;
     }
     let email = match args.email {
         Some(email) => email,
@@ -108,8 +123,11 @@ async fn set_up(cx: &Cx, args: args::Init, root: &Path, settings: &Settings) -> 
     let options = TemplateOptions { owner: Some(email.clone()), url: source.url.clone(), ..TemplateOptions::default() };
     let outcome_file = (!args.no_outcome_file).then(|| template(&options));
     let outcome = options.outcome.to_string();
-    let (_, done) = Workspaces::init(settings.clone(), InitRequest { email, name, passphrase, outcome_file }).await?;
-    Ok((done, Found { source, had_file, outcome, has_clients: !args.clients.client.is_empty() }))
+    let unlock = Unlock::Passphrase(passphrase.clone());
+    let request = InitRequest { email, name, passphrase, outcome_file };
+    let (runtime, done) = Workspaces::init(settings.clone(), request).await?;
+    let file = if had_file { Some(init_file::apply_and_activate(&runtime, &unlock).await) } else { None };
+    Ok((done, Found { source, had_file, file, outcome, has_clients: !args.clients.client.is_empty() }))
 }
 
 fn before(page: &mut Page, settings: &Settings, root: &Path) {
@@ -140,7 +158,7 @@ fn before(page: &mut Page, settings: &Settings, root: &Path) {
 }
 
 fn after(page: &mut Page, done: &Initialised, found: &Found, settings: &Settings) {
-    let Found { source, had_file, outcome, has_clients } = found;
+    let Found { source, had_file, file: applied, outcome, has_clients } = found;
     page.line("");
     let title = page.bold(&format!("Workspace `{}` is ready", crate::output::safe(&done.workspace)));
     page.line(&title);
@@ -158,14 +176,23 @@ fn after(page: &mut Page, done: &Initialised, found: &Found, settings: &Settings
     if let Some(found) = &source.found {
         page.field("source", found);
     }
+    if let Some(applied) = applied {
+        init_file::after(page, applied);
+    }
     page.head("Next");
-    let mut steps = vec![format!("edit {file}: state which metric should move, from where to where, and by when")];
+    let mut steps = Vec::new();
+    if !had_file {
+        steps.push(format!("edit {file}: state which metric should move, from where to where, and by when"));
+    }
     if source.url.contains(SOURCE_VARIABLE) && !had_file {
         steps
             .push(format!("export {SOURCE_VARIABLE}=postgres://...   (the database to measure; use a read-only user)"));
     }
-    steps.push("outcome-runtime validate && outcome-runtime apply".to_owned());
-    steps.push(format!("outcome-runtime activate {}", if *had_file { "OUTCOME" } else { outcome.as_str() }));
+    let is_left = applied.as_ref().is_none_or(|applied| !applied.left.is_empty());
+    if is_left {
+        steps.push("outcome-runtime validate && outcome-runtime apply".to_owned());
+        steps.push(format!("outcome-runtime activate {}", if *had_file { "OUTCOME" } else { outcome.as_str() }));
+    }
     if !has_clients {
         steps.push(
             "give your agent access: outcome-runtime init --client claude-code (or codex, cursor, ...)".to_owned(),

@@ -17,6 +17,15 @@ pub async fn run(cx: &Cx) -> Result<Exit> {
         } else {
             page.line(&format!("Nothing to do: {database} has the schema of this version already."));
         }
+        if done.is_file_adopted {
+            page.line("outcome.yaml counts as applied, as it did before. Nobody signed it yet:");
+            page.hint("from now on a change of it needs `outcome-runtime apply`, and mostly your signature");
+        }
+        if let Some(problem) = &done.problem {
+            let text = page.yellow(&format!("outcome.yaml does not count yet: {}", safe(problem)));
+            page.line(&text);
+            page.hint("correct it, then run `outcome-runtime apply`");
+        }
     })?;
     Ok(Exit::OK)
 }

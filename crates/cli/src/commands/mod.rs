@@ -19,6 +19,7 @@ mod gate_view;
 mod guard;
 mod init;
 mod init_clients;
+mod init_file;
 mod learnings;
 mod messages;
 mod migrate;

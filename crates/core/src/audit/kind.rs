@@ -31,6 +31,8 @@ pub enum EventKind {
     FlagSet,
     /// A learning was stored.
     LearningStored,
+    /// Another text of the outcome file counts from now on.
+    ConfigurationApplied,
     /// An outcome was declared.
     OutcomeCreated,
     /// A step of an outcome.
@@ -79,6 +81,7 @@ static TEXTS: LazyLock<Vec<(EventKind, String)>> = LazyLock::new(|| {
         (K::AuditAnchored, "audit.anchored"),
         (K::FlagSet, "flag.set"),
         (K::LearningStored, "learning.stored"),
+        (K::ConfigurationApplied, "configuration.applied"),
         (K::OutcomeCreated, "outcome.created"),
         (K::ExperimentCreated, "experiment.created"),
         (K::ExperimentMeasured, "experiment.measured"),
@@ -137,6 +140,7 @@ impl EventKind {
             | Self::AuditAnchored
             | Self::FlagSet
             | Self::LearningStored
+            | Self::ConfigurationApplied
             | Self::OutcomeCreated
             | Self::Outcome(_)
             | Self::ExperimentCreated

@@ -5,8 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{ChainBreak, ChainCheck, EventKind, LogEntry, SubjectKind, UnknownKind};
-use crate::domain::{Assurance, DecisionSubject, ExperimentState, GateState, OutcomeState, SignedDecision};
+use super::{
+    AppliedBecause, ChainBreak, ChainCheck, ConfigurationApplied, EventKind, LogEntry, SubjectKind, UnknownKind,
+};
+use crate::domain::{
+    Assurance, DecisionSubject, ExperimentState, GateState, GateStatus, GateType, OutcomeState, SignedDecision,
+};
 use crate::identity::{Keyring, SignedEnrolment};
 use crate::ids::{ExperimentId, GateId, KeyId, OutcomeId, WorkspaceId};
 use crate::lifecycle::{
@@ -33,7 +37,7 @@ pub struct GateOpened {
     /// At its beginning.
     pub state: GateState,
     /// The outcome.
-    pub outcome: OutcomeId,
+    pub outcome: Option<OutcomeId>,
     /// The experiment.
     pub experiment: Option<ExperimentId>,
 }
@@ -98,6 +102,8 @@ pub struct Replay {
     keyring: Keyring,
     heads: Vec<String>,
     used: BTreeSet<(String, SubjectKind)>,
+    /// What was applied, oldest first, with the numbers of the lines.
+    pub configurations: Vec<(i64, ConfigurationApplied)>,
     /// Outcomes by id.
     pub outcomes: BTreeMap<OutcomeId, ReplayedOutcome>,
     /// Experiments by id.
@@ -119,6 +125,7 @@ impl Replay {
             keyring: Keyring::build(workspace, "", []),
             heads: Vec::new(),
             used: BTreeSet::new(),
+            configurations: Vec::new(),
             outcomes: BTreeMap::new(),
             experiments: BTreeMap::new(),
             gates: BTreeMap::new(),
@@ -189,6 +196,7 @@ impl Replay {
                 self.rebuild_keyring();
                 Ok(())
             }
+            EventKind::ConfigurationApplied => self.fold_configuration(entry),
             EventKind::OutcomeCreated | EventKind::Outcome(_) => self.fold_outcome(entry, kind),
             EventKind::ExperimentCreated | EventKind::ExperimentMeasured | EventKind::Experiment(_) => {
                 self.fold_experiment(entry, kind)
@@ -214,6 +222,34 @@ impl Replay {
     fn rebuild_keyring(&mut self) {
         let root = self.genesis.as_ref().map_or("", |genesis| genesis.root_fingerprint.as_str());
         self.keyring = Keyring::build(self.chain.workspace(), root, self.certificates.clone());
+    }
+
+    fn fold_configuration(&mut self, entry: &LogEntry) -> Result<(), String> {
+        let applied: ConfigurationApplied = payload(entry)?;
+        if applied.previous.as_ref() != self.configurations.last().map(|(_, last)| &last.hash) {
+            return Err("it does not follow from the configuration before".to_owned());
+        }
+        match &applied.because {
+            AppliedBecause::Signed { decision } => {
+                let verified = self.keyring.verify(decision).map_err(|e| e.to_string())?;
+                let DecisionSubject::Gate(id) = verified.get().subject else {
+                    return Err("a change without a gate".to_owned());
+                };
+                let known = self.gates.get(&id).is_some_and(|gate| {
+                    gate.rules.gate_type == GateType::ChangeApproval && gate.state.status == GateStatus::Approved
+                });
+                if !known {
+                    return Err("it uses the decision of another gate, or of a gate that is not approved".to_owned());
+                }
+                self.check_signed(verified.signed(), entry, DecisionSubject::Gate(id))?;
+            }
+            AppliedBecause::Adopted if !self.configurations.is_empty() || self.outcomes.is_empty() => {
+                return Err("only the first configuration of an older workspace is adopted".to_owned());
+            }
+            AppliedBecause::Adopted | AppliedBecause::Free { .. } => {}
+        }
+        self.configurations.push((entry.seq, applied));
+        Ok(())
     }
 
     fn fold_outcome(&mut self, entry: &LogEntry, kind: EventKind) -> Result<(), String> {
@@ -288,7 +324,8 @@ impl Replay {
         let id = GateId(entry.subject.id);
         if kind == EventKind::GateOpened {
             let opened: GateOpened = payload(entry)?;
-            let has_consent = self.outcomes.get(&opened.outcome).is_some_and(|outcome| outcome.has_consent);
+            let outcome = opened.outcome.and_then(|outcome| self.outcomes.get(&outcome));
+            let has_consent = outcome.is_some_and(|outcome| outcome.has_consent);
             if opened.rules.policy.assurance < Assurance::A3 && !has_consent {
                 return Err("it opens a gate with an assurance below A3 that no member accepted".to_owned());
             }

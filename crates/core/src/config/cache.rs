@@ -31,19 +31,31 @@ impl Default for ConfigCache {
 }
 
 impl ConfigCache {
-    /// What the file says now.
+    /// What a text says that is kept elsewhere.
+    ///
+    /// # Errors
+    /// The first thing that is wrong in it.
+    pub async fn of_text(&self, source: &str, vendors: &'static Vendors) -> Cached {
+        self.parsed(source, "applied configuration", vendors).await
+    }
+
+    /// The file's text, and what it says now.
     ///
     /// # Errors
     /// [`ConfigError`] when there is no text to parse; what is wrong in the text is in the answer.
-    pub async fn load(&self, path: &Path, vendors: &'static Vendors) -> Result<Cached, ConfigError> {
+    pub async fn load(&self, path: &Path, vendors: &'static Vendors) -> Result<(String, Cached), ConfigError> {
         let source = read(path)?;
-        let shown = path.display().to_string();
+        let parsed = self.parsed(&source, &path.display().to_string(), vendors).await;
+        Ok((source, parsed))
+    }
+
+    async fn parsed(&self, source: &str, shown: &str, vendors: &'static Vendors) -> Cached {
         let mut hash = Sha256::new();
-        hash.update(&shown);
+        hash.update(shown);
         hash.update([0]);
-        hash.update(&source);
+        hash.update(source);
         let key = (std::ptr::from_ref(vendors).addr(), hash.finalize().into());
-        Ok(self.0.get_with(key, async { parsed(&source, &shown, vendors) }).await)
+        self.0.get_with(key, async { parsed(source, shown, vendors) }).await
     }
 }
 

@@ -228,7 +228,7 @@ yaml_map! {
         optional(signed) channel: String,
         /// E-mails of the people who are asked next, in order.
         optional(signed) escalation: Vec<At<String>> | escalation_chain,
-        /// The assurance that an approval needs: A3 is a passphrase, A4 a hardware key, A2 a local confirmation.
+        /// The assurance that an approval needs: A3 is a passphrase, A4 a hardware key.
         optional(higher) assurance: GateAssurance = "A3",
         /// Number of members who must make the same decision.
         optional(higher) quorum: u32 = "1",

@@ -28,11 +28,15 @@ impl<T> Nullable<T> {
 }
 
 /// What to look at before deciding. Which parts are there depends on the type of the gate.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct Facts {
     /// What is to be achieved.
-    pub outcome: OutcomeFacts,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<OutcomeFacts>,
+    /// What would be applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<ChangeFacts>,
     /// What was proposed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hypothesis: Option<HypothesisFacts>,
@@ -84,6 +88,48 @@ impl Facts {
 
 impl Document for Facts {
     const NAME: &'static str = "facts of the gate";
+}
+
+/// What would be applied of the outcome file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ChangeFacts {
+    /// SHA-256 of the file's text.
+    pub hash: String,
+    /// SHA-256 of the text that is applied now; none for the first.
+    pub applied: Option<String>,
+    /// Where the text comes from.
+    pub origin: ConfigurationOrigin,
+    /// What differs.
+    pub differences: Vec<ChangedKey>,
+    /// Experiments that it touches, as sentences.
+    pub touches: Vec<String>,
+}
+
+/// Where the text of an outcome file comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ConfigurationOrigin {
+    /// The checked-out commit.
+    #[serde(default)]
+    pub commit: Option<String>,
+    /// True when the commit has exactly this text.
+    #[serde(default)]
+    pub is_committed: bool,
+}
+
+/// One key of the outcome file that differs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ChangedKey {
+    /// Where, such as `outcomes.signup.target.to`.
+    pub field: String,
+    /// The applied value; null for none. Secrets are blanked.
+    pub from: serde_json::Value,
+    /// The file's value.
+    pub to: serde_json::Value,
+    /// True when a member must sign it.
+    pub is_signed: bool,
 }
 
 /// What is to be achieved.

@@ -57,8 +57,8 @@ pub struct ContextPackage {
     pub question: String,
     /// An agent's words, where an agent asked. Untrusted: shown as a quotation.
     pub agent_says: Option<String>,
-    /// Slug of the outcome.
-    pub outcome: Slug,
+    /// Slug of the outcome; none for a change of the outcome file.
+    pub outcome: Option<Slug>,
     /// Slug of the experiment.
     pub experiment: Option<Slug>,
     /// The verdicts that can be given.
@@ -102,8 +102,8 @@ pub struct Gate {
     pub slug: Slug,
     /// Its type.
     pub gate_type: GateType,
-    /// The outcome it belongs to.
-    pub outcome: OutcomeId,
+    /// The outcome it belongs to; none for a change of the outcome file.
+    pub outcome: Option<OutcomeId>,
     /// The experiment it is about.
     pub experiment: Option<ExperimentId>,
     /// Who decides, until when, how surely.

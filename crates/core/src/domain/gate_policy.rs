@@ -24,6 +24,14 @@ pub struct GatePolicy {
     pub quorum: u32,
 }
 
+impl GatePolicy {
+    /// The same, decided by nothing less than a signature, whatever a file of before asked for.
+    #[must_use]
+    pub fn at_least_signed(self) -> Self {
+        Self { assurance: self.assurance.max(Assurance::A3), ..self }
+    }
+}
+
 impl Default for GatePolicy {
     /// What holds for a gate that the file does not mention.
     fn default() -> Self {

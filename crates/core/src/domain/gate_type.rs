@@ -4,7 +4,7 @@ use super::{Assurance, Verdict, text_enum};
 
 text_enum! {
     /// Why the gate is there.
-    pub enum GateType { PortfolioReview, LaunchApproval, AnalysisReview, ScaleApproval, ShipApproval, Escalation }
+    pub enum GateType { PortfolioReview, LaunchApproval, AnalysisReview, ScaleApproval, ShipApproval, ChangeApproval, Escalation }
 }
 
 impl GateType {
@@ -16,7 +16,7 @@ impl GateType {
             Self::PortfolioReview => &[Approve, ApproveWithConditions, Reject],
             Self::LaunchApproval => &[Approve, ApproveWithConditions, Rework, Reject],
             Self::AnalysisReview => &[Ship, Scale, Extend, Resume, Iterate, Kill],
-            Self::ScaleApproval | Self::ShipApproval | Self::Escalation => &[Approve, Reject],
+            Self::ScaleApproval | Self::ShipApproval | Self::ChangeApproval | Self::Escalation => &[Approve, Reject],
         }
     }
 
@@ -26,7 +26,11 @@ impl GateType {
     pub fn floor(self) -> Assurance {
         match self {
             Self::PortfolioReview | Self::AnalysisReview => Assurance::A2,
-            Self::LaunchApproval | Self::ScaleApproval | Self::ShipApproval | Self::Escalation => Assurance::A3,
+            Self::LaunchApproval
+            | Self::ScaleApproval
+            | Self::ShipApproval
+            | Self::ChangeApproval
+            | Self::Escalation => Assurance::A3,
         }
     }
 
@@ -39,6 +43,7 @@ impl GateType {
             Self::AnalysisReview => "What should happen with this experiment?",
             Self::ScaleApproval => "Should the rollout go to the next step?",
             Self::ShipApproval => "Should this change ship to everyone?",
+            Self::ChangeApproval => "Should this change of the outcome file be applied?",
             Self::Escalation => "An agent asks for a human decision.",
         }
     }

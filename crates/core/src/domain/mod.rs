@@ -35,8 +35,8 @@ pub use experiment::{
     Author, Experiment, ExperimentState, ExperimentStatus, MAX_RESTARTS, Pause, PauseCause, PhaseStart, ScoreBreakdown,
 };
 pub use facts::{
-    DryRunEffect, DryRunFacts, DryRunSummary, Facts, FalseStops, GuardrailFacts, HypothesisFacts, LearningFacts,
-    Nullable, OutcomeFacts, PlanFacts,
+    ChangeFacts, ChangedKey, ConfigurationOrigin, DryRunEffect, DryRunFacts, DryRunSummary, Facts, FalseStops,
+    GuardrailFacts, HypothesisFacts, LearningFacts, Nullable, OutcomeFacts, PlanFacts,
 };
 pub use gate::{ContextPackage, Gate, GateState, GateStatus};
 pub use gate_policy::{GateChannel, GatePolicy};

@@ -113,7 +113,7 @@ pub struct OutcomeRow {
 /// The lifecycle of an outcome, one row a step.
 #[rustfmt::skip]
 pub const OUTCOME_TABLE: &[OutcomeRow] = &[
-    OutcomeRow { from: &[S::Draft, S::Active], event: E::Applied, by: &[PrincipalKind::Human], to: None },
+    OutcomeRow { from: &[S::Draft, S::Active], event: E::Applied, by: &[PrincipalKind::Human, PrincipalKind::System], to: None },
     OutcomeRow { from: &[S::Draft], event: E::Activated, by: &[PrincipalKind::Human], to: Some(S::Active) },
     OutcomeRow { from: &[S::Active], event: E::Achieved, by: &[PrincipalKind::Human], to: Some(S::Achieved) },
     OutcomeRow { from: &[S::Active], event: E::Expired, by: &[PrincipalKind::System], to: Some(S::Expired) },

@@ -3,8 +3,8 @@
 use super::columns::Column;
 use super::db;
 use super::{
-    clocks, deliveries, events, experiments, gates, learning_search, learnings, leases, measurements, members, nonces,
-    outbox, outcomes, snapshots, workspaces,
+    clocks, configurations, deliveries, events, experiments, gates, learning_search, learnings, leases, measurements,
+    members, nonces, outbox, outcomes, snapshots, workspaces,
 };
 use crate::address::Engine;
 
@@ -13,6 +13,7 @@ use crate::address::Engine;
 pub fn all_statements() -> Vec<(&'static str, &'static [Engine])> {
     let both: &[&[&'static str]] = &[
         clocks::ALL,
+        configurations::ALL,
         db::ALL,
         deliveries::ALL,
         events::ALL,
@@ -63,6 +64,7 @@ pub fn declared_columns() -> Vec<Column> {
         deliveries::DeliveryRow::DECLARED,
         nonces::NonceRow::DECLARED,
         clocks::MachineClock::DECLARED,
+        configurations::ConfigurationRow::DECLARED,
     ]
     .concat()
 }

@@ -7,7 +7,7 @@ use super::codec::Instant;
 use super::columns::{columns, sql};
 use super::db::{Tx, on_db};
 use super::statement::statements;
-use crate::audit::{LogEntry, NewEvent, Subject, SubjectKind};
+use crate::audit::{EventKind, LogEntry, NewEvent, Subject, SubjectKind};
 use crate::digest::canonical_json;
 use crate::error::{Code, Error, Result};
 use crate::ids::WorkspaceId;
@@ -19,10 +19,15 @@ statements! {
     EVENT_LAST_AT = "SELECT at FROM event WHERE workspace_id = $1 ORDER BY seq DESC LIMIT 1";
     EVENT_PAGE = sql!("SELECT ", EventRow::COLUMNS, "
         FROM event WHERE workspace_id = $1 AND seq > $2 ORDER BY seq LIMIT $3");
-    // Every poll leaves a line; what replays a state must not have to read them all.
+    // Polls, notes and refusals leave lines without number; what replays a state must not have to read them.
     EVENT_STEPS_OF_SUBJECT = sql!("SELECT ", EventRow::COLUMNS, "
-        FROM event WHERE workspace_id = $1 AND subject_id = $2 AND kind <> 'experiment.measured'
+        FROM event WHERE workspace_id = $1 AND subject_id = $2 AND kind NOT IN (
+            'experiment.measured', 'experiment.note_asked', 'experiment.note_restated', 'experiment.note_scope_violation',
+            'experiment.refused', 'gate.note_asked', 'gate.refused', 'member.refused', 'agent.refused',
+            'workspace.note_recomputed')
         ORDER BY seq DESC LIMIT $3");
+    EVENT_LAST_OF_KIND = sql!("SELECT ", EventRow::COLUMNS, "
+        FROM event WHERE workspace_id = $1 AND subject_id = $2 AND kind = $3 AND seq < $4 ORDER BY seq DESC LIMIT 1");
     EVENT_OF_SUBJECT = sql!("SELECT ", EventRow::COLUMNS, "
         FROM event WHERE workspace_id = $1 AND subject_id = $2 ORDER BY seq DESC LIMIT $3");
 }
@@ -151,7 +156,27 @@ impl Tx {
         rows.into_iter().map(LogEntry::try_from).collect()
     }
 
-    /// The newest log lines of a subject that may have changed its state, newest first: all but readings.
+    /// The last line of a kind about a subject before line `before`.
+    ///
+    /// # Errors
+    /// As [`Self::event_page`].
+    pub async fn event_last_of_kind(
+        &mut self,
+        subject: Uuid,
+        kind: EventKind,
+        before: i64,
+    ) -> Result<Option<LogEntry>> {
+        let row: Option<EventRow> = on_db!(self, |c| sqlx::query_as(EVENT_LAST_OF_KIND)
+            .bind(self.workspace)
+            .bind(subject)
+            .bind(kind.as_str())
+            .bind(before)
+            .fetch_optional(c)
+            .await)?;
+        row.map(LogEntry::try_from).transpose()
+    }
+
+    /// The newest log lines of a subject that changed its state, newest first: no readings, notes or refusals.
     ///
     /// # Errors
     /// When the database fails.

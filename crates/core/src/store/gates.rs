@@ -43,7 +43,7 @@ columns! {
         id: GateId => folded,
         slug: Slug => volatile("a name to look up by"),
         gate_type: GateType => volatile("a copy; the type in its rules counts"),
-        outcome_id: OutcomeId => folded,
+        outcome_id: Option<OutcomeId> => folded,
         experiment_id: Option<ExperimentId> => folded,
         rules: Json<GateRules> => folded,
         state: Json<GateState> => folded,

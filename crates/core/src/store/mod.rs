@@ -7,6 +7,7 @@ mod catalog;
 mod clocks;
 mod codec;
 mod columns;
+mod configurations;
 mod database_file;
 mod db;
 mod deliveries;

@@ -37,10 +37,11 @@ pub use hypotheses::{
     FeasibilityHint, Hypotheses, Rejected, Submission, Submitted, UnderWay, WorkOrder, WorkOrderGoal,
     WorkOrderLearning, WorkOrderSignal, read_candidates,
 };
+pub use kernel::{Change, FilePlan, OutcomePlan, PlannedAction};
 pub use kernel::{DryRunRequest, HistoryPoint, HistoryPoll, LimitedSignal, Limits, Unlock, UnsignedAct};
 pub use learnings::{LearningView, Learnings};
 pub use outbox::{ChannelMessage, ChannelTest, Delivered, MessageLine, MessageState, Messages, Outbox, Retried, Retry};
-pub use outcomes::{Activated, Applied, Attainment, Change, OutcomePlan, Outcomes, PlannedAction};
+pub use outcomes::{Activated, Applied, Attainment, Outcomes};
 pub use runtime::Runtime;
 pub use sessions::{PageSession, Sessions, SignIn};
 pub use signals::{

@@ -119,6 +119,9 @@ fn opened_by(gate_type: GateType) -> &'static str {
         GateType::ShipApproval => {
             "it opens when a human decides to ship at the analysis gate, or when the last step has been measured"
         }
+        GateType::ChangeApproval => {
+            "it opens when somebody applies a change of the outcome file that needs a signature"
+        }
         GateType::Escalation => "it opens when you request it",
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::channel::channel;
 use super::report::{At, Context, Problem, Reporter, at_least_one, email, text};
 use crate::config::file::{GateFile, GatesFile};
-use crate::domain::{GatePolicy, GateType};
+use crate::domain::{Assurance, GatePolicy, GateType};
 
 pub(super) fn gates(
     file: Option<&At<GatesFile>>,
@@ -43,7 +43,7 @@ fn policy(gate_type: GateType, gate: &GateFile, context: &Context, reporter: &mu
         sla: gate.sla.as_ref()?.value,
         channel: text(gate.channel.as_ref()),
         escalation: chain.iter().map(|at| at.value.clone()).collect(),
-        assurance: gate.assurance.as_ref()?.value.0,
+        assurance: gate.assurance.as_ref()?.value.0.max(Assurance::A3),
         quorum: quorum?,
     })
 }
@@ -68,14 +68,24 @@ fn check_chain(assigned_to: Option<&At<String>>, chain: &[At<String>], reporter:
 
 fn check_assurance(gate_type: GateType, gate: &GateFile, reporter: &mut Reporter<'_>) {
     let Some(assurance) = &gate.assurance else { return };
-    if assurance.value.0 < gate_type.floor() {
+    if assurance.value.0 < Assurance::A3 && gate_type.floor() < Assurance::A3 {
+        reporter.push(
+            Problem::warning(
+                "config.assurance_too_low",
+                assurance.span,
+                "nothing is approved without a signature, so A3 counts here",
+            )
+            .valid("`A3` (a passphrase) or `A4` (a hardware key)")
+            .help("leave it out: A3 is the default"),
+        );
+    } else if assurance.value.0 < gate_type.floor() {
         reporter.push(
             Problem::error(
                 "config.assurance_too_low",
                 assurance.span,
-                format!("`{gate_type}` needs a decision with at least A3; A2 is local and unverified"),
+                format!("`{gate_type}` needs a decision with at least A3; A2 is without a signature"),
             )
-            .valid("`A3` (a passphrase) or `A4` (a hardware key); A2 only at `portfolio_review` and `analysis_review`")
+            .valid("`A3` (a passphrase) or `A4` (a hardware key)")
             .help("write `assurance: A3`, or leave it out: A3 is the default"),
         );
     }

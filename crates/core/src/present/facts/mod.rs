@@ -2,6 +2,7 @@
 //! as JSON too: nothing that is signed is hidden.
 
 mod build;
+mod change;
 mod dry_run;
 mod plan;
 mod proposal;
@@ -27,6 +28,7 @@ pub fn sections(context: &ContextPackage) -> Vec<Section> {
     };
     [
         obstacles(facts, &context.open_conditions),
+        change::section(facts),
         result::section(facts),
         result::guardrails(facts),
         build::section(facts),

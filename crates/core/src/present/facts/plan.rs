@@ -80,7 +80,7 @@ pub fn bound(bound: &ConstraintBound, scale: &Scale) -> String {
 
 pub(super) fn outcome(facts: &Facts) -> Section {
     let mut section = Section::new("Outcome");
-    let outcome = &facts.outcome;
+    let Some(outcome) = &facts.outcome else { return section };
     let scale = scale(facts);
     section.quote("Title", text(&outcome.title_says));
     section.code("Signal", text(&outcome.signal));

@@ -49,7 +49,7 @@ pub(super) fn section(facts: &Facts) -> Section {
 
 /// The effect with the one interval that decides, and a p-value for each decision.
 fn effect(section: &mut Section, facts: &Facts, result: &Evaluation, scale: &Scale) {
-    let direction = facts.outcome.direction;
+    let Some(direction) = facts.outcome.as_ref().map(|outcome| outcome.direction) else { return };
     let said = result.effect.map(|effect| scale.change(effect));
     if result.has_drifted() {
         section.text("Average effect so far", said);

@@ -8,7 +8,7 @@ use crate::stats::Scale;
 
 /// How values of the outcome's signal are written; facts of earlier versions do not say, and show the numbers as they are.
 pub(super) fn scale(facts: &Facts) -> Scale {
-    facts.outcome.scale.clone().unwrap_or_default()
+    facts.outcome.as_ref().and_then(|outcome| outcome.scale.clone()).unwrap_or_default()
 }
 
 /// A text unless it is empty.

@@ -17,6 +17,7 @@ use crate::error::{Code, Error, Result};
 use crate::ids::{ExperimentId, GateId};
 use crate::store::{StoredReading, Tx};
 use crate::usecases::Runtime;
+use crate::usecases::kernel::applied::check_text;
 use crate::usecases::kernel::digest::{digest, readings_digest};
 
 /// What verification found.
@@ -96,6 +97,7 @@ impl AuditLog<'_> {
                 doubtful.append(&mut replay.readings);
                 compare_head(self.0, &mut tx, &replay, &mut problems).await?;
                 compare_state(&mut tx, &replay, &mut problems).await?;
+                compare_configurations(self.0, &mut tx, &replay, &mut problems).await?;
                 compare_keys(&mut tx, &replay, &mut problems).await?;
                 compare_readings(&mut tx, &doubtful, &mut problems).await?;
             }
@@ -204,6 +206,28 @@ async fn compare_state(tx: &mut Tx, replay: &Replay, problems: &mut Vec<String>)
     }
     if n_gates < replay.gates.len() {
         problems.push(format!("{} gates of the log are missing", replay.gates.len() - n_gates));
+    }
+    Ok(())
+}
+
+/// Each text that was applied is there, and what was applied without a signature needed none.
+async fn compare_configurations(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    replay: &Replay,
+    problems: &mut Vec<String>,
+) -> Result<()> {
+    let mut before = None;
+    for (seq, applied) in &replay.configurations {
+        match check_text(runtime, tx, *seq, before, applied).await {
+            Ok(()) => {}
+            Err(error) if matches!(error.code(), Code::StateTampered | Code::SignatureInvalid) => {
+                problems.push(format!("line {seq}: {}", error.message()));
+            }
+            Err(error) if error.code() == Code::ConfigInvalid => {}
+            Err(error) => return Err(error),
+        }
+        before = Some(applied.hash.as_str());
     }
     Ok(())
 }

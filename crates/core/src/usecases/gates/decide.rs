@@ -3,11 +3,14 @@
 use jiff::Timestamp;
 
 use super::Gates;
+use super::change::prepare_change;
 use super::decided::Decided;
 use super::launch::{LaunchQueries, check_launch_queries, launch_drift, void_launch, void_reason};
 use super::view::GateView;
 use crate::audit::EventKind;
-use crate::domain::{ContextPackage, DecisionSubject, Experiment, Gate, GateType, Outcome, Surface, Verdict};
+use crate::domain::{
+    ContextPackage, DecisionSubject, Experiment, Gate, GateStatus, GateType, Outcome, Surface, Verdict,
+};
 use crate::error::{Code, Error, Result};
 use crate::identity::VerifiedDecision;
 use crate::lifecycle::{ExperimentEvent, GateEvent, GateRules};
@@ -94,6 +97,8 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
     let is_launch = gate.gate_type == GateType::LaunchApproval && !request.verdict.is_negative();
     let tried = if is_launch { check_launch_queries(runtime, gate).await? } else { LaunchQueries::default() };
     let head_of_branch = launch_drift(runtime, gate).await?;
+    let is_change = gate.gate_type == GateType::ChangeApproval && !request.verdict.is_negative();
+    let change = if is_change { Some(prepare_change(runtime, gate).await?) } else { None };
 
     let mut tx = runtime.write().await?;
     let (mut gate, rules) = gate_named(&mut tx, &request.gate).await?;
@@ -117,8 +122,11 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
     }
     gate_step(runtime, &mut tx, &mut gate, &rules, GateEvent::Decided { decision: decision.clone() }, &by).await?;
     let experiment = follow_decision(runtime, &mut tx, &gate, &rules, &decision, &by).await?;
-    let unchecked = match &experiment {
-        Some(experiment) if is_launch => tried.keep(runtime, &mut tx, experiment).await?,
+    let unchecked = match (&experiment, change) {
+        (Some(experiment), _) if is_launch => tried.keep(runtime, &mut tx, experiment).await?,
+        (_, Some(change)) if gate.state.status == GateStatus::Approved => {
+            change.follow(runtime, &mut tx, &decision, &by).await?
+        }
         _ => Vec::new(),
     };
     tx.commit().await?;

@@ -58,7 +58,8 @@ impl LaunchQueries {
 /// answer now is asked again by the polls.
 pub(super) async fn check_launch_queries(runtime: &Runtime, gate: &Gate) -> Result<LaunchQueries> {
     let mut tx = runtime.read().await?;
-    let outcome = outcome_named(&mut tx, &gate.outcome.to_string()).await?;
+    let id = gate.outcome.ok_or_else(|| Error::new(Code::Internal, "a launch gate without an outcome"))?;
+    let outcome = outcome_named(&mut tx, &id.to_string()).await?;
     drop(tx);
     let config = config(runtime).await?;
     let signals = judging_signals(&outcome.spec);

@@ -1,5 +1,6 @@
 //! Gates: opened, shown, decided by a human, and swept when their time has come.
 
+mod change;
 mod decide;
 pub(super) mod decided;
 mod launch;

@@ -115,7 +115,8 @@ pub(super) async fn check_gate(tx: &mut Tx, keyring: &Keyring, gate: &Gate, rule
 }
 
 /// True when a human ever accepted, with their passphrase, that a gate of this outcome asks for less than that.
-async fn has_consent(tx: &mut Tx, keyring: &Keyring, outcome: OutcomeId) -> Result<bool> {
+async fn has_consent(tx: &mut Tx, keyring: &Keyring, outcome: Option<OutcomeId>) -> Result<bool> {
+    let Some(outcome) = outcome else { return Ok(false) };
     for line in tx.event_steps_of_subject(outcome.0, MAX_HISTORY).await? {
         if !line.is(EventKind::Outcome(OutcomeEventKind::Applied)) {
             continue;

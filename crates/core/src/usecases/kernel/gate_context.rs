@@ -31,7 +31,8 @@ pub(super) async fn context_package(
     let spec = &outcome.spec;
     let scale = scale_of(tx, outcome).await?;
     let mut facts = Facts {
-        outcome: outcome_facts(outcome, scale),
+        outcome: Some(outcome_facts(outcome, scale)),
+        change: None,
         hypothesis: None,
         plan: None,
         score: None,
@@ -70,6 +71,7 @@ pub(super) async fn context_package(
                 facts.rollout_step = Some(experiment.state.step);
                 facts.pause = Some(Nullable(experiment.state.pause.clone()));
             }
+            GateType::ChangeApproval => {}
             GateType::Escalation => {
                 facts.status = Some(experiment.state.status);
             }
@@ -95,7 +97,7 @@ pub(super) async fn context_package(
         gate_type,
         question: gate_type.question().to_owned(),
         agent_says: context.says.clone(),
-        outcome: spec.slug.clone(),
+        outcome: Some(spec.slug.clone()),
         experiment: experiment.map(|experiment| experiment.slug.clone()),
         verdicts,
         recommendation: context.recommendation.clone().or_else(|| recommendation(experiment?, gate_type)),
@@ -110,7 +112,9 @@ pub(super) async fn context_package(
 fn recommendation(experiment: &Experiment, gate_type: GateType) -> Option<String> {
     match gate_type {
         GateType::AnalysisReview | GateType::ScaleApproval | GateType::ShipApproval => {}
-        GateType::PortfolioReview | GateType::LaunchApproval | GateType::Escalation => return None,
+        GateType::PortfolioReview | GateType::LaunchApproval | GateType::ChangeApproval | GateType::Escalation => {
+            return None;
+        }
     }
     let result = experiment.current_result.as_ref().and_then(|result| result.read().ok());
     let pause = experiment.state.pause.as_ref().map(|pause| pause.cause);

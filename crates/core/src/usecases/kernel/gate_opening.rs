@@ -7,10 +7,11 @@ use crate::audit::EventKind;
 use crate::audit::replay::GateOpened;
 use crate::digest::{canonical_json, sha256_hex};
 use crate::domain::{
-    Experiment, Gate, GateNotice, GateState, GateStatus, GateType, Message, MessageKey, Notice, Outcome, Slug,
+    ContextPackage, Experiment, Gate, GateNotice, GatePolicy, GateState, GateStatus, GateType, Message, MessageKey,
+    Notice, Outcome, Slug,
 };
 use crate::error::{Code, Error, Result};
-use crate::ids::GateId;
+use crate::ids::{ExperimentId, GateId, OutcomeId};
 use crate::lifecycle::GateRules;
 use crate::principal::Principal;
 use crate::store::Tx;
@@ -26,10 +27,39 @@ pub(in crate::usecases) async fn open_gate(
     by: &Principal,
     context: &StepContext,
 ) -> Result<Gate> {
-    let now = runtime.now();
     let id = runtime.ids.next::<GateId>();
-    let policy = outcome.spec.gate_policy(gate_type);
     let package = context_package(runtime, tx, id, outcome, experiment, gate_type, context).await?;
+    let new = NewGate {
+        base: experiment.map_or(&outcome.spec.slug, |experiment| &experiment.slug),
+        policy: GatePolicy::at_least_signed(outcome.spec.gate_policy(gate_type)),
+        outcome: Some(outcome.id),
+        experiment: experiment.map(|experiment| experiment.id),
+        package,
+    };
+    insert_gate(runtime, tx, new, by).await
+}
+
+/// A gate that is about to be opened.
+pub(in crate::usecases) struct NewGate<'g> {
+    /// What its name is made of.
+    pub(in crate::usecases) base: &'g Slug,
+    pub(in crate::usecases) policy: GatePolicy,
+    pub(in crate::usecases) outcome: Option<OutcomeId>,
+    pub(in crate::usecases) experiment: Option<ExperimentId>,
+    /// What it shows.
+    pub(in crate::usecases) package: ContextPackage,
+}
+
+/// Opens a gate that shows this, and tells its holder.
+pub(in crate::usecases) async fn insert_gate(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    new: NewGate<'_>,
+    by: &Principal,
+) -> Result<Gate> {
+    let now = runtime.now();
+    let NewGate { base, policy, outcome, experiment, package } = new;
+    let (id, gate_type) = (package.gate, package.gate_type);
     let text = canonical_json(&package)
         .map_err(|e| Error::new(Code::Internal, "a gate's context cannot be written").because(e))?;
     let rules = GateRules {
@@ -40,13 +70,12 @@ pub(in crate::usecases) async fn open_gate(
         policy: policy.clone(),
     };
     let due_at = now.checked_add(policy.sla.get()).unwrap_or(now);
-    let base = experiment.map_or(&outcome.spec.slug, |experiment| &experiment.slug);
     let gate = Gate {
         id,
         slug: free_gate_slug(tx, base, gate_type).await?,
         gate_type,
-        outcome: outcome.id,
-        experiment: experiment.map(|experiment| experiment.id),
+        outcome,
+        experiment,
         policy,
         state: GateState { status: GateStatus::Pending, holder: 0, due_at, reminded: false, votes: Vec::new() },
         context: text,
@@ -54,12 +83,7 @@ pub(in crate::usecases) async fn open_gate(
         created_at: now,
         responded_at: None,
     };
-    let opened = GateOpened {
-        rules: rules.clone(),
-        state: gate.state.clone(),
-        outcome: gate.outcome,
-        experiment: gate.experiment,
-    };
+    let opened = GateOpened { rules: rules.clone(), state: gate.state.clone(), outcome, experiment };
     tx.gate_insert(&gate, &rules).await?;
     tx.event_append(new_event(EventKind::GateOpened, id.into(), by, &opened)?, now).await?;
     let about = GateNotice {

@@ -7,8 +7,11 @@
 //!
 //! **Invariant**: nothing here is a use case, and nothing here knows a noun's folder.
 
+pub(super) mod applied;
+pub(super) mod apply_change;
 pub(super) mod ask;
 pub(super) mod budget;
+pub(super) mod change_gate;
 pub(super) mod check;
 pub(super) mod clock_doubt;
 pub(super) mod clock_look;
@@ -19,6 +22,7 @@ mod effects;
 pub(super) mod event;
 pub(super) mod experiment_step;
 pub(super) mod file;
+pub(super) mod file_plan;
 pub(super) mod flag;
 pub(super) mod gate_context;
 pub(super) mod gate_opening;
@@ -31,6 +35,7 @@ pub(super) mod level;
 pub(super) mod limits;
 pub(super) mod lookup;
 pub(super) mod new_experiment;
+pub(super) mod outcome_queries;
 pub(super) mod outcome_step;
 pub(super) mod phases;
 pub(super) mod proposal;
@@ -46,6 +51,7 @@ pub(super) mod workspace_file;
 
 pub use ask::UnsignedAct;
 pub use dry_run::DryRunRequest;
+pub use file_plan::{Change, FilePlan, OutcomePlan, PlannedAction};
 pub use history::{HistoryPoint, HistoryPoll};
 pub use limits::{LimitedSignal, Limits};
 pub use unlock::Unlock;

@@ -1,21 +1,65 @@
-//! What the workspace's own file and repository say: configuration, connectors, flag service, secrets, git.
+//! What is applied, what the file in the work tree proposes, and the connectors, flag service, secrets and git that follow.
 
 use std::sync::Arc;
 
+use super::applied::applied;
 use crate::config::vendor::Asked;
-use crate::config::{self, Config, ProcessEnv};
-use crate::domain::SignalSpec;
+use crate::config::{self, Config, ConnectorSpec, ProcessEnv};
+use crate::domain::{ConfigurationOrigin, SignalSpec};
 use crate::error::{Code, Error, Result};
 use crate::ports::{FlagService, Opening, SignalSource};
 use crate::scope::GitRepo;
 use crate::usecases::Runtime;
 
-/// The outcome file as it is now. Whoever needs several things of it asks once and hands the answer on.
+/// What is applied. Whoever needs several things of it asks once and hands the answer on.
+///
+/// # Errors
+/// [`Code::ConfigNotFound`] where nothing was applied yet.
 pub(in crate::usecases) async fn config(runtime: &Runtime) -> Result<Arc<Config>> {
-    let cached = runtime.configs.load(&runtime.settings.file.value, runtime.settings.vendors).await?;
-    cached.map_err(|first| {
+    let mut tx = runtime.read().await?;
+    match applied(runtime, &mut tx).await? {
+        Some(applied) => Ok(applied.config),
+        None => Err(Error::new(Code::ConfigNotFound, "no outcome file has been applied yet")
+            .hint("run `outcome-runtime apply`: what lies in the work tree is a proposal until then")),
+    }
+}
+
+/// The outcome file in the work tree: its text, and what it says.
+///
+/// # Errors
+/// [`Code::ConfigInvalid`], or why it cannot be read.
+pub(in crate::usecases) async fn proposed(runtime: &Runtime) -> Result<(String, Arc<Config>)> {
+    let (text, cached) = runtime.configs.load(&runtime.settings.file.value, runtime.settings.vendors).await?;
+    let config = cached.map_err(|first| {
         Error::new(Code::ConfigInvalid, first).hint("run `outcome-runtime validate` for all problems of the file")
-    })
+    })?;
+    Ok((text, config))
+}
+
+/// Where the text of the outcome file comes from, as git says it.
+pub(in crate::usecases) async fn origin(runtime: &Runtime, text: &str) -> ConfigurationOrigin {
+    let Ok(repo) = repo(runtime).await else { return ConfigurationOrigin::default() };
+    let Ok(head) = repo.head().await else { return ConfigurationOrigin::default() };
+    let path = &runtime.settings.file.value;
+    let committed = repo.file_at(&head, path).await.ok().flatten();
+    let is_committed = committed.as_deref() == Some(text);
+    ConfigurationOrigin { commit: Some(head.to_string()), is_committed }
+}
+
+/// Whether a source of this configuration is sent secrets that no applied one sends there.
+pub(in crate::usecases) async fn sends_secrets_elsewhere(runtime: &Runtime, config: &Config) -> Result<bool> {
+    let mut tx = runtime.read().await?;
+    let applied = applied(runtime, &mut tx).await?;
+    let is_known = |spec: &ConnectorSpec| {
+        let known = applied.as_ref().and_then(|applied| applied.config.connector(&spec.name));
+        known.is_some_and(|known| known.kind == spec.kind && known.settings.to_json() == spec.settings.to_json())
+    };
+    Ok(config.connectors.iter().any(|spec| has_references(spec) && !is_known(spec)))
+}
+
+/// Whether the settings of a source hold references to secrets.
+pub(in crate::usecases) fn has_references(spec: &ConnectorSpec) -> bool {
+    spec.settings.references().iter().any(|text| text.contains("${"))
 }
 
 /// The connector `name`, opened once.

@@ -145,6 +145,7 @@ fn wanted(gate_type: GateType) -> &'static str {
         GateType::AnalysisReview => "a review of the analysis",
         GateType::ScaleApproval => "an approval to scale",
         GateType::ShipApproval => "an approval to ship",
+        GateType::ChangeApproval => "an approval of a change of the outcome file",
         GateType::Escalation => "help",
     }
 }

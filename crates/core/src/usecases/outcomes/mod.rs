@@ -12,7 +12,6 @@ use crate::usecases::Runtime;
 pub use activate::Activated;
 pub use apply::Applied;
 pub use attainment::Attainment;
-pub use plan::{Change, OutcomePlan, PlannedAction};
 
 /// The use cases about outcomes.
 #[derive(Clone, Copy)]

@@ -4,9 +4,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Workspaces;
+use crate::audit::AppliedBecause;
 use crate::error::{Code, Result};
+use crate::principal::Principal;
 use crate::settings::Settings;
 use crate::store::Db;
+use crate::usecases::Runtime;
+use crate::usecases::kernel::applied::applied;
+use crate::usecases::kernel::apply_change::{NewConfiguration, note_configuration};
+use crate::usecases::kernel::workspace_file::{origin, proposed};
 use crate::usecases::runtime::find_database;
 
 /// What was done.
@@ -16,6 +22,10 @@ pub struct Migrated {
     pub database: String,
     /// False where it had the schema of this program already.
     pub is_changed: bool,
+    /// True when the outcome file began to count as applied, as it did without being applied in programs of before.
+    pub is_file_adopted: bool,
+    /// Why the outcome file could not be adopted, where it should have been.
+    pub problem: Option<String>,
 }
 
 impl Workspaces<'_> {
@@ -26,6 +36,7 @@ impl Workspaces<'_> {
     #[tracing::instrument(level = "debug", name = "workspaces.migrate", skip_all)]
     pub async fn migrate(settings: Settings) -> Result<Migrated> {
         let address = find_database(&settings).await?.value;
+        let shown = address.to_string();
         let is_changed = match Db::open(&address).await {
             Ok(db) => {
                 db.close().await;
@@ -37,6 +48,29 @@ impl Workspaces<'_> {
             }
             Err(error) => return Err(error),
         };
-        Ok(Migrated { database: address.to_string(), is_changed })
+        let runtime = Runtime::open(settings).await?;
+        let (is_file_adopted, problem) = match adopt_file(&runtime).await {
+            Ok(is_adopted) => (is_adopted, None),
+            Err(error) => (false, Some(error.to_string())),
+        };
+        runtime.db.close().await;
+        Ok(Migrated { database: shown, is_changed, is_file_adopted, problem })
     }
+}
+
+/// In programs of before the file counted as it lay there. It goes on counting, and the log says that nobody signed it.
+async fn adopt_file(runtime: &Runtime) -> Result<bool> {
+    let mut tx = runtime.read().await?;
+    if applied(runtime, &mut tx).await?.is_some() || tx.outcome_list(None).await?.is_empty() {
+        return Ok(false);
+    }
+    drop(tx);
+    let (text, config) = proposed(runtime).await?;
+    let origin = origin(runtime, &text).await;
+    let mut tx = runtime.write().await?;
+    let hash = tx.configuration_insert(&text, runtime.now()).await?;
+    let new = NewConfiguration { hash, previous: None, origin, because: AppliedBecause::Adopted, config };
+    note_configuration(runtime, &mut tx, &new, &Principal::system("migrate")).await?;
+    tx.commit().await?;
+    Ok(true)
 }

@@ -1,0 +1,96 @@
+//! What `init` does with an outcome file that is there already: it is applied and its outcomes are activated with the passphrase that
+//! was just chosen, so that the first number needs no second one.
+
+use outcome_core::Error;
+use outcome_core::config::{differences, load};
+use outcome_core::domain::OutcomeStatus;
+use outcome_core::settings::Settings;
+use outcome_core::usecases::{Change, Runtime, Unlock};
+use serde::Serialize;
+
+use super::plan;
+use crate::cx::Cx;
+use crate::output::{Page, safe};
+
+/// What came of the file.
+#[derive(Debug, Default, Serialize)]
+pub struct FileDone {
+    /// True when it counts from now on.
+    pub is_applied: bool,
+    /// Outcomes that are active.
+    pub activated: Vec<String>,
+    /// What could not be done yet, and why.
+    pub left: Vec<Left>,
+}
+
+/// Something that could not be done yet.
+#[derive(Debug, Serialize)]
+pub struct Left {
+    /// `apply`, or `activate OUTCOME`.
+    pub step: String,
+    /// Its stable code.
+    pub code: String,
+    /// Why.
+    pub reason: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl Left {
+    fn new(step: String, error: &Error) -> Self {
+        let hint = error.hint_text().map(ToOwned::to_owned);
+        Self { step, code: error.code().as_str().to_owned(), reason: error.message().to_owned(), hint }
+    }
+}
+
+/// Applies the file and activates what it declares, as far as that is possible now.
+pub async fn apply_and_activate(runtime: &Runtime, unlock: &Unlock) -> FileDone {
+    let mut done = FileDone::default();
+    if let Err(error) = runtime.outcomes().apply(&Cx::by(), Some(unlock)).await {
+        done.left.push(Left::new("apply".to_owned(), &error));
+        return done;
+    }
+    done.is_applied = true;
+    let drafts = match runtime.workspaces().status(false).await {
+        Ok(status) => status.outcomes.into_iter().filter(|line| line.status == OutcomeStatus::Draft),
+        Err(error) => {
+            done.left.push(Left::new("activate".to_owned(), &error));
+            return done;
+        }
+    };
+    for draft in drafts {
+        match runtime.outcomes().activate(&draft.outcome, unlock, false).await {
+            Ok(active) => done.activated.push(active.outcome),
+            Err(error) => done.left.push(Left::new(format!("activate {}", draft.outcome), &error)),
+        }
+    }
+    done
+}
+
+/// Shows what the passphrase will sign: the sources, the flag service and the channels of the file, and where secrets go.
+pub fn before(page: &mut Page, settings: &Settings) {
+    let Ok(loaded) = load(&settings.file.value, settings.vendors) else { return };
+    let Some(config) = loaded.config else { return };
+    let found = differences(&serde_json::Value::Null, &config.declared, &|_| true);
+    let of_all = found.iter().filter(|found| found.outcome.is_none() && found.field != "version");
+    let changes: Vec<Change> = of_all.map(Change::of).collect();
+    page.line("Your passphrase will sign what outcome.yaml declares. It is read from and written to:");
+    plan::changes(page, &changes);
+}
+
+/// What came of it.
+pub fn after(page: &mut Page, done: &FileDone) {
+    if done.is_applied {
+        page.field("applied", "what outcome.yaml declares counts from now on");
+    }
+    for outcome in &done.activated {
+        page.field("active", outcome);
+    }
+    for left in &done.left {
+        let text = page.yellow(&format!("Not done yet: {}: {}", safe(&left.step), safe(&left.reason)));
+        page.line(&text);
+        if let Some(hint) = &left.hint {
+            page.hint(&format!("  {}", safe(hint)));
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! What a change of the outcome file would apply.
+
+use serde_json::Value as Json;
+
+use super::super::section::{Section, Table};
+use crate::domain::{ChangedKey, Facts};
+
+/// A value of a file on one line, as its key shows it; whole in the JSON and in the table's cell.
+fn said(value: &Json) -> String {
+    match value {
+        Json::Null => "(nothing)".to_owned(),
+        Json::String(text) => text.clone(),
+        Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => value.to_string(),
+    }
+}
+
+fn line(changed: &ChangedKey) -> Vec<String> {
+    vec![changed.field.clone(), said(&changed.from), said(&changed.to)]
+}
+
+pub(super) fn section(facts: &Facts) -> Section {
+    let mut section = Section::new("What changes in the outcome file");
+    let Some(change) = &facts.change else { return section };
+    section.warnings.extend(change.touches.iter().cloned());
+    if !change.origin.is_committed {
+        section.warnings.push("This text of the file is not committed.".to_owned());
+    }
+    section.code("Commit", change.origin.commit.as_deref());
+    section.code("SHA-256 of the file", Some(&change.hash));
+    section.table = Some(Table {
+        heads: vec!["Key", "Applied", "In the file"],
+        lines: change.differences.iter().map(line).collect(),
+    });
+    section
+}

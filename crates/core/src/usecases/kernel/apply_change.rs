@@ -1,0 +1,114 @@
+//! A text of the outcome file begins to count: its line in the log, and what it declares of each outcome.
+
+use std::sync::Arc;
+
+use super::digest::digest;
+use super::event::new_event;
+use super::experiment_step::experiment_step;
+use super::outcome_step::outcome_step;
+use super::step_context::StepContext;
+use crate::audit::replay::OutcomeCreated;
+use crate::audit::{AppliedBecause, ConfigurationApplied, EventKind};
+use crate::config::Config;
+use crate::domain::{ConfigurationOrigin, ExperimentStatus, Outcome, OutcomeSpec, OutcomeState, OutcomeStatus, Plan};
+use crate::error::Result;
+use crate::ids::OutcomeId;
+use crate::lifecycle::{ExperimentEvent, OutcomeEvent};
+use crate::principal::Principal;
+use crate::store::Tx;
+use crate::usecases::Runtime;
+
+/// What begins to count.
+pub(in crate::usecases) struct NewConfiguration {
+    /// SHA-256 of its text, which is stored.
+    pub(in crate::usecases) hash: String,
+    /// SHA-256 of the one before.
+    pub(in crate::usecases) previous: Option<String>,
+    pub(in crate::usecases) origin: ConfigurationOrigin,
+    pub(in crate::usecases) because: AppliedBecause,
+    /// What it says.
+    pub(in crate::usecases) config: Arc<Config>,
+}
+
+/// Makes it count.
+///
+/// # Errors
+/// [`crate::Code::Conflict`] for an outcome that is over.
+pub(in crate::usecases) async fn apply_change(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    new: NewConfiguration,
+    by: &Principal,
+) -> Result<()> {
+    note_configuration(runtime, tx, &new, by).await?;
+    for spec in &new.config.outcomes {
+        match tx.outcome_by_slug(spec.slug.as_str()).await? {
+            None => create_outcome(runtime, tx, spec, by).await?,
+            Some(known) if known.spec == *spec => {}
+            Some(known) => change_outcome(runtime, tx, known, spec).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Writes down that it counts, without what follows for the outcomes.
+pub(in crate::usecases) async fn note_configuration(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    new: &NewConfiguration,
+    by: &Principal,
+) -> Result<()> {
+    let said = ConfigurationApplied {
+        hash: new.hash.clone(),
+        previous: new.previous.clone(),
+        origin: new.origin.clone(),
+        because: new.because.clone(),
+    };
+    let subject = runtime.workspace.id.into();
+    tx.event_append(new_event(EventKind::ConfigurationApplied, subject, by, &said)?, runtime.now()).await?;
+    Ok(())
+}
+
+async fn create_outcome(runtime: &Runtime, tx: &mut Tx, spec: &OutcomeSpec, by: &Principal) -> Result<()> {
+    let now = runtime.now();
+    let outcome = Outcome {
+        id: runtime.ids.next::<OutcomeId>(),
+        spec: spec.clone(),
+        state: OutcomeState { status: OutcomeStatus::Draft, baseline: None, deadline: None },
+        created_at: now,
+        updated_at: now,
+    };
+    let spec_hash = digest(&outcome.spec)?;
+    tx.outcome_insert(&outcome, &spec_hash).await?;
+    let created = OutcomeCreated { state: outcome.state.clone(), spec_hash };
+    tx.event_append(new_event(EventKind::OutcomeCreated, outcome.id.into(), by, &created)?, now).await?;
+    Ok(())
+}
+
+async fn change_outcome(runtime: &Runtime, tx: &mut Tx, known: Outcome, spec: &OutcomeSpec) -> Result<()> {
+    let system = Principal::system("apply");
+    let mut outcome = known;
+    for mut experiment in tx.experiment_list_open(Some(outcome.id)).await? {
+        if voids(&outcome, spec, &experiment)? {
+            let reason = "the outcome file changed its plan".to_owned();
+            let event = ExperimentEvent::LaunchVoided { reason };
+            experiment_step(runtime, tx, &outcome, &mut experiment, event, &system, &StepContext::default()).await?;
+        }
+    }
+    let event = OutcomeEvent::Applied { spec_hash: digest(spec)?, consent: None };
+    outcome_step(runtime, tx, &mut outcome, Some(spec), event, &system).await
+}
+
+/// True when the new spec would change what a reported, not yet launched build was to be approved for.
+pub(in crate::usecases) fn voids(
+    outcome: &Outcome,
+    spec: &OutcomeSpec,
+    experiment: &crate::domain::Experiment,
+) -> Result<bool> {
+    let state = &experiment.state;
+    if state.status != ExperimentStatus::AwaitingLaunchGate || experiment.outcome != outcome.id {
+        return Ok(false);
+    }
+    let plan = Plan::of(spec, &experiment.hypothesis, state.budget_part).in_the_form_of(state.plan_hash.as_deref());
+    Ok(state.plan_hash != Some(digest(&plan)?))
+}

@@ -1,0 +1,182 @@
+//! What the outcome file would change of what is applied.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::applied::applied;
+use super::apply_change::voids;
+use super::workspace_file::proposed;
+use crate::config::{Config, Difference, differences};
+use crate::domain::{Experiment, Outcome, OutcomeSpec, OutcomeStatus, text_enum};
+use crate::error::Result;
+use crate::store::Tx;
+use crate::usecases::Runtime;
+
+/// One difference between the file and what is applied.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Change {
+    /// Path of the key, such as `target.to`.
+    pub field: String,
+    /// Applied value; secrets are blanked.
+    pub from: Value,
+    /// Value of the file.
+    pub to: Value,
+    /// True when a member must sign it.
+    pub is_signed: bool,
+}
+
+text_enum! {
+    /// What applying the file does to an outcome.
+    pub enum PlannedAction {
+        /// It is new.
+        Create,
+        /// It is changed.
+        Change,
+        /// It stays as it is.
+        None,
+        /// It is stored, and the file does not name it.
+        MissingFromFile,
+    }
+}
+
+/// What applying the file would do to one outcome.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct OutcomePlan {
+    /// Its slug.
+    pub outcome: String,
+    /// `create`, `change`, `none`, or `missing_from_file`.
+    pub action: PlannedAction,
+    /// The differences.
+    pub changes: Vec<Change>,
+    /// What it means beyond the fields, as sentences.
+    pub consequences: Vec<String>,
+}
+
+/// What applying the file would do.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct FilePlan {
+    /// To each outcome.
+    pub outcomes: Vec<OutcomePlan>,
+    /// To what belongs to no outcome: sources, flags, channels, limits.
+    pub settings: Vec<Change>,
+    /// True when a member must sign it.
+    pub needs_signature: bool,
+}
+
+impl FilePlan {
+    /// True when applying changes something.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        let changes = |plan: &OutcomePlan| matches!(plan.action, PlannedAction::Create | PlannedAction::Change);
+        !self.settings.is_empty() || self.outcomes.iter().any(changes)
+    }
+}
+
+/// A file that is about to be applied.
+pub(in crate::usecases) struct Proposal {
+    pub(in crate::usecases) text: String,
+    pub(in crate::usecases) config: Arc<Config>,
+    /// SHA-256 of what is applied now; none for the first.
+    pub(in crate::usecases) applied: Option<String>,
+    pub(in crate::usecases) differences: Vec<Difference>,
+    /// Outcomes that are drafts, or not stored.
+    pub(in crate::usecases) drafts: Vec<String>,
+    pub(in crate::usecases) plan: FilePlan,
+}
+
+/// The file of the work tree, compared with what is applied.
+pub(in crate::usecases) async fn proposal(runtime: &Runtime) -> Result<Proposal> {
+    let (text, config) = proposed(runtime).await?;
+    let mut tx = runtime.read().await?;
+    compared(runtime, &mut tx, text, config).await
+}
+
+/// A text, compared with what is applied.
+pub(in crate::usecases) async fn compared(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    text: String,
+    config: Arc<Config>,
+) -> Result<Proposal> {
+    let applied = applied(runtime, tx).await?;
+    let stored = tx.outcome_list(None).await?;
+    let open = tx.experiment_list_open(None).await?;
+    let before = applied.as_ref().map_or(&Value::Null, |applied| &applied.config.declared);
+    let is_draft = |slug: &str| {
+        let known = stored.iter().find(|outcome| outcome.spec.slug.as_str() == slug);
+        known.is_none_or(|outcome| outcome.state.status == OutcomeStatus::Draft)
+    };
+    let differences = differences(before, &config.declared, &is_draft);
+    let drafts: BTreeSet<&String> =
+        differences.iter().filter_map(|found| found.outcome.as_ref()).filter(|slug| is_draft(slug)).collect();
+    let mut outcomes = Vec::new();
+    for spec in &config.outcomes {
+        let known = stored.iter().find(|outcome| outcome.spec.slug == spec.slug);
+        outcomes.push(planned(spec, known, &differences, &open)?);
+    }
+    for outcome in &stored {
+        if !config.outcomes.iter().any(|spec| spec.slug == outcome.spec.slug) && !is_over(outcome) {
+            outcomes.push(OutcomePlan {
+                outcome: outcome.spec.slug.to_string(),
+                action: PlannedAction::MissingFromFile,
+                changes: Vec::new(),
+                consequences: vec!["is not changed; `outcome-runtime abandon` ends it".to_owned()],
+            });
+        }
+    }
+    let settings = differences.iter().filter(|found| found.outcome.is_none()).map(Change::of).collect();
+    let needs_signature = differences.iter().any(|found| found.is_signed);
+    Ok(Proposal {
+        drafts: drafts.into_iter().cloned().collect(),
+        plan: FilePlan { outcomes, settings, needs_signature },
+        applied: applied.map(|applied| applied.hash),
+        text,
+        config,
+        differences,
+    })
+}
+
+fn planned(
+    spec: &OutcomeSpec,
+    known: Option<&Outcome>,
+    differences: &[Difference],
+    open: &[Experiment],
+) -> Result<OutcomePlan> {
+    let outcome = spec.slug.to_string();
+    let Some(known) = known else {
+        let (action, changes) = (PlannedAction::Create, Vec::new());
+        return Ok(OutcomePlan { outcome, action, changes, consequences: Vec::new() });
+    };
+    let of_this = differences.iter().filter(|found| found.outcome.as_deref() == Some(spec.slug.as_str()));
+    let changes: Vec<Change> = of_this.map(Change::of).collect();
+    let action = if known.spec == *spec { PlannedAction::None } else { PlannedAction::Change };
+    let mut consequences = Vec::new();
+    for experiment in open.iter().filter(|experiment| experiment.outcome == known.id) {
+        if voids(known, spec, experiment)? {
+            consequences
+                .push(format!("voids the build of `{}`, because its plan changes before the launch", experiment.slug));
+        } else if experiment.state.status.is_polled() && action == PlannedAction::Change {
+            consequences.push(format!("`{}` keeps the plan with which it was launched", experiment.slug));
+        }
+    }
+    Ok(OutcomePlan { outcome, action, changes, consequences })
+}
+
+impl Change {
+    /// The difference, with a path within its outcome.
+    #[must_use]
+    pub fn of(found: &Difference) -> Self {
+        let prefix = found.outcome.as_ref().map(|slug| format!("outcomes.{slug}."));
+        let field = prefix.and_then(|prefix| found.field.strip_prefix(&prefix)).unwrap_or(&found.field);
+        Self { field: field.to_owned(), from: found.from.clone(), to: found.to.clone(), is_signed: found.is_signed }
+    }
+}
+
+fn is_over(outcome: &Outcome) -> bool {
+    !matches!(outcome.state.status, OutcomeStatus::Draft | OutcomeStatus::Active)
+}
