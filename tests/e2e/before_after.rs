@@ -30,7 +30,7 @@ async fn begin(lab: &Lab, rates: &[f64]) -> Result<String> {
         lab.tell_source(&format!("INSERT INTO weeks VALUES ('{at}', {N_PER_WEEK}, {successes})")).await?;
     }
     let human = outcome_tests::lab::local();
-    lab.runtime.outcomes().apply(&human, None).await?;
+    lab.runtime.outcomes().apply(&human, Some(&outcome_tests::lab::unlock())).await?;
     lab.launched(hypothesis("Softer level", "soft")).await
 }
 

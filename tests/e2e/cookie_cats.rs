@@ -120,9 +120,9 @@ async fn play(kill_threshold: f64) -> Result<Option<Story>> {
     let envs = [("OUTCOME_RUNTIME_CLOCK_FILE", clock_text.as_str()), ("GAME_DATABASE_URL", url.as_str())];
     let cli = Cli::new(&root, home.path(), "nine lives of a cookie cat", &envs)?;
 
-    cli.signed(&["init", "--email", "dana@example.com", "--name", "Dana"])?;
+    cli.signed(&["init", "--email", "dana@example.com", "--name", "Dana", "--no-apply"])?;
     cli.run(&["validate"])?;
-    cli.run(&["apply"])?;
+    cli.signed(&["apply"])?;
     cli.signed(&["activate", "retention"])?;
     let agent = cli.agent().await?;
     let order = agent.call("get_work_order", json!({ "outcome": "retention" })).await?;

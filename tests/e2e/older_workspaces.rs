@@ -196,7 +196,7 @@ async fn what_waits_is_decided_with_the_old_passphrase_and_the_log_holds() -> Re
         opened.decide(asked.and_then(|gate| gate["gate"].as_str()).context("nothing was asked")?, "approve", &[])?;
         opened.cli.signed(&["experiment", "resume", "slow-form"])?;
         opened.cli.signed(&["experiment", "kill", "calmer-support"])?;
-        opened.cli.json(&["apply"])?;
+        opened.cli.signed(&["apply"])?;
         opened.cli.signed(&["audit", "anchor"])?;
         opened.advance(jiff::SignedDuration::from_hours(golden::LATER_HOURS))?;
         opened.poll()?;

@@ -14,7 +14,7 @@ const BY_VARIANT: &str = "SELECT variant, n, crashes AS successes FROM arms WHER
 #[tokio::test(flavor = "multi_thread")]
 async fn testing_a_connector_tries_every_query_and_says_whether_an_index_helps() -> Result<()> {
     let lab = Lab::sqlite().await?;
-    let found = lab.runtime.signals().connector_test("game").await?;
+    let found = lab.runtime.signals().connector_test("game", None).await?;
     ensure!(found.problem.is_none() && found.source.is_some_and(|source| source.is_read_only));
     let queries: Vec<_> = found
         .queries
@@ -39,7 +39,7 @@ async fn testing_a_connector_tries_every_query_and_says_whether_an_index_helps()
     let broken = FILE
         .replace(BY_VARIANT, "SELECT variant, n, crashed AS successes FROM arms WHERE flag = :flag AND :from < :to");
     write(&lab.root(), "outcome.yaml", &broken)?;
-    let found = lab.runtime.signals().connector_test("game").await?;
+    let found = lab.runtime.signals().connector_test("game", None).await?;
     let refused = found.refused().context("nothing is refused")?;
     let problem = refused.problem.as_ref().context("no reason")?;
     ensure!(refused.signal == "crashes" && problem.message.contains("no such column: crashed"), "{refused:?}");
@@ -49,11 +49,11 @@ async fn testing_a_connector_tries_every_query_and_says_whether_an_index_helps()
     // Nobody knows what a database would say that is not there, or whose address is a secret that is missing.
     for url in ["sqlite:gone.db", "${OUTCOME_TEST_NO_SUCH_SECRET}"] {
         write(&lab.root(), "outcome.yaml", &FILE.replace("sqlite:game.db", url))?;
-        let found = lab.runtime.signals().connector_test("game").await?;
+        let found = lab.runtime.signals().connector_test("game", None).await?;
         ensure!(found.problem.is_some() && found.refused().is_none(), "{url}: {found:?}");
         assert_eq!(found.queries.iter().filter(|query| query.state == QueryState::Unchecked).count(), 3, "{url}");
     }
-    let unknown = lab.runtime.signals().connector_test("nope").await.unwrap_err();
+    let unknown = lab.runtime.signals().connector_test("nope", None).await.unwrap_err();
     assert_eq!(unknown.code(), Code::ConnectorUnknown);
     Ok(())
 }
@@ -71,7 +71,7 @@ async fn a_query_that_nobody_could_try_is_named_and_asked_again() -> Result<()> 
         Ok(lab.runtime.workspaces().status(false).await?.outcomes.remove(0).unchecked)
     };
     // Nothing changed, and it is asked again.
-    let applied = lab.runtime.outcomes().apply(&human, None).await?;
+    let applied = lab.runtime.outcomes().apply(&human, Some(&outcome_tests::lab::unlock())).await?;
     ensure!(
         matches!(applied.unchecked.as_slice(), [one] if one.contains("`crashes` is not checked yet")),
         "{applied:?}"
@@ -106,6 +106,9 @@ async fn a_query_that_nobody_could_try_is_named_and_asked_again() -> Result<()> 
     lab.poll_after(1).await?;
     ensure!(!health().await?.iter().any(|one| one.contains("`crashes`")), "{:?}", health().await?);
     assert_eq!(unchecked().await?, Vec::<String>::new());
-    assert_eq!(lab.runtime.outcomes().apply(&human, None).await?.unchecked, Vec::<String>::new());
+    assert_eq!(
+        lab.runtime.outcomes().apply(&human, Some(&outcome_tests::lab::unlock())).await?.unchecked,
+        Vec::<String>::new()
+    );
     Ok(())
 }

@@ -312,7 +312,7 @@ async fn of_what_is_pushed_the_newest_revisions_count_and_contradictions_do_not(
     let lab = Lab::sqlite().await?;
     lab::write(&lab.root(), "outcome.yaml", &format!("{begin}{signal}{middle}    horizon:{end}"))?;
     let human = outcome_tests::lab::local();
-    lab.runtime.outcomes().apply(&human, None).await?;
+    lab.runtime.outcomes().apply(&human, Some(&outcome_tests::lab::unlock())).await?;
     lab::commit(&lab.root(), "Push the signal")?;
     let experiment = lab.running("Softer level", "soft").await?;
     let source = Visits { lab, experiment };

@@ -153,6 +153,7 @@ async fn an_index_of_an_earlier_version_is_made_anew_with_everything_in_it() -> 
         "ALTER TABLE signal_health DROP COLUMN failing_since",
         "DROP TABLE machine_clock",
         "DROP TABLE delivery",
+        "DROP TABLE configuration",
         "DELETE FROM runtime_migration WHERE version >= 4",
     ] {
         lab.raw(sql).await?;

@@ -194,6 +194,9 @@ pub struct Init {
     /// Do not write an outcome.yaml
     #[arg(long)]
     pub no_outcome_file: bool,
+    /// Leave an outcome file that is already there as a proposal: do not apply it, and activate nothing
+    #[arg(long)]
+    pub no_apply: bool,
     /// The passphrase.
     #[command(flatten)]
     pub unlock: Unlock,
@@ -666,6 +669,9 @@ pub enum Connectors {
         /// Also show how the database would answer each query
         #[arg(long)]
         plans: bool,
+        /// The passphrase, where the source is not applied yet and is sent secrets
+        #[command(flatten)]
+        unlock: Unlock,
     },
 }
 

@@ -77,8 +77,8 @@ pub struct Settings {
     pub application_database: Option<String>,
     /// File of a virtual clock, for demonstrations.
     pub clock_file: Option<Sourced<PathBuf>>,
-    /// Address of the daemon, for links.
-    pub app_url: Sourced<String>,
+    /// Address of the pages where the applied file names none.
+    pub pages: Sourced<String>,
     /// What the outcome file may name.
     #[serde(skip)]
     pub vendors: &'static Vendors,
@@ -131,10 +131,8 @@ impl Settings {
         } else {
             Sourced::new(Address::file(default_path), "default")
         };
-        let app_url = match env("APP_URL") {
-            Some(url) => Sourced::new(url.trim_end_matches('/').to_owned(), "environment APP_URL"),
-            None => Sourced::new("http://127.0.0.1:8787".to_owned(), "default"),
-        };
+        // Never from the environment: whoever starts the program would choose where a human types their passphrase.
+        let pages = Sourced::new("http://127.0.0.1:8787".to_owned(), "default");
         Ok(Self {
             root,
             file,
@@ -142,7 +140,7 @@ impl Settings {
             application_database: env("DATABASE_URL"),
             clock_file: env("OUTCOME_RUNTIME_CLOCK_FILE")
                 .map(|path| Sourced::new(PathBuf::from(path), "environment OUTCOME_RUNTIME_CLOCK_FILE")),
-            app_url,
+            pages,
             vendors: overrides.vendors,
         })
     }

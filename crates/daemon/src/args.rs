@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub tick: u64,
 
-    /// An additional host name for the daemon, besides loopback names and the host of APP_URL
+    /// An additional host name for the daemon, besides loopback names and the host of `review_url`
     #[arg(long = "allow-host", value_name = "NAME", env = "OUTCOME_RUNTIME_ALLOWED_HOSTS", value_delimiter = ',')]
     pub allow_hosts: Vec<String>,
 

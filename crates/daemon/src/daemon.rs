@@ -28,11 +28,9 @@ pub async fn run(args: Args, vendors: &'static Vendors) -> Result<()> {
     let mut settings = settings(&args, vendors)?;
     let listener = listen(args.listen).await?;
     let address = listener.local_addr().map_err(|e| Error::new(Code::Io, "the port has no address").because(e))?;
-    if settings.app_url.from == "default" {
-        settings.app_url = Sourced { value: format!("http://{address}"), from: "flag --listen".to_owned() };
-    }
-    let site = Site::new(&settings.app_url.value, &args.allow_hosts)?;
+    settings.pages = Sourced { value: format!("http://{address}"), from: "flag --listen".to_owned() };
     let runtime = Runtime::open(settings).await?;
+    let site = Site::new(&runtime.gates().pages().await?, &args.allow_hosts)?;
     let app = App::new(runtime, site, Duration::from_secs(args.tick));
     if let Some(path) = &args.address_file {
         write_address(path, address)?;

@@ -83,7 +83,7 @@ impl Courtesy {
     ) -> Result<Option<InputRequiredResult>, Failure> {
         let request = json!({
             "method": "elicitation/create",
-            "params": { "mode": "url", "message": MESSAGE, "url": runtime.gates().url(gate) },
+            "params": { "mode": "url", "message": MESSAGE, "url": runtime.gates().url(gate).await? },
         });
         let Ok(request) = serde_json::from_value::<InputRequest>(request) else { return Ok(None) };
         let nonce: [u8; 16] = runtime.ids().bytes();

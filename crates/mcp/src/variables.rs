@@ -25,7 +25,7 @@ struct Variable {
 const TEXT: &str = "string";
 const PATH: &str = "filepath";
 
-const ALL: [Variable; 9] = [
+const ALL: [Variable; 8] = [
     Variable {
         name: "OR_WORKSPACE",
         meaning: "Root of the workspace (otherwise found from the working directory)",
@@ -55,14 +55,6 @@ const ALL: [Variable; 9] = [
         meaning: "Folder of outcome.db (otherwise .outcome), unless the database is named",
         default: None,
         format: PATH,
-        is_secret: false,
-        is_setting: true,
-    },
-    Variable {
-        name: "APP_URL",
-        meaning: "Address of the daemon in links to gates",
-        default: Some("http://127.0.0.1:8787"),
-        format: TEXT,
         is_secret: false,
         is_setting: true,
     },

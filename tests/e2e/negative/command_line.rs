@@ -43,18 +43,24 @@ async fn the_command_line_decides_nothing_without_the_passphrase() -> Result<()>
         ensure!(asked["is_done"] == false, "{asked}");
         place.is_untouched(&waiting)?;
 
-        // A file that asks for less is not applied without the passphrase, for a known outcome and for a new one.
+        // A file that asks for less, or for another, is a proposal until a member signs it, for a known outcome and for its sources.
         let path = place.lab.root().join("outcome.yaml");
         let file = std::fs::read_to_string(&path)?;
-        let lowered = file.replace("    horizon: 8w\n", "    horizon: 8w\n    gates: { portfolio_review: { assurance: A2 } }\n");
-        ensure!(lowered != file);
-        for text in [lowered.clone(), lowered.replace("id: retention", "id: another")] {
-            std::fs::write(&path, text)?;
-            is_refused(&place.cli.refused(&["apply"])?, Code::PassphraseNeeded)?;
+        for (from, to) in [
+            ("    horizon: 8w\n", "    horizon: 9w\n"),
+            ("forbidden_paths: [\"game/payments/\"]", "forbidden_paths: []"),
+            ("sqlite:game.db", "sqlite:other.db"),
+            ("flags.json", "elsewhere.json"),
+        ] {
+            let changed = file.replace(from, to);
+            ensure!(changed != file, "{from}");
+            std::fs::write(&path, changed)?;
+            let waits = place.cli.json(&["apply"])?;
+            ensure!(waits["is_applied"] == false && waits["gate"].is_string(), "{waits}");
             is_refused(&place.cli.refused_with(&["apply"], "wrong horse battery staple")?, Code::PassphraseWrong)?;
+            let plan = place.cli.json(&["plan"])?;
+            ensure!(plan["needs_signature"] == true, "{plan}");
         }
-        std::fs::write(&path, file.replace("    horizon: 8w\n", "    horizon: 8w\n    gates: { launch_approval: { assurance: A2 } }\n"))?;
-        is_refused(&place.cli.refused_with(&["apply"], PASSPHRASE)?, Code::ConfigInvalid)?;
         std::fs::write(&path, file)?;
         place.is_untouched(&waiting)
     })

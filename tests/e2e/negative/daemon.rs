@@ -263,7 +263,7 @@ async fn a_session_is_no_decision_without_the_passphrase() -> Result<()> {
 async fn a_session_written_into_the_table_is_no_passphrase() -> Result<()> {
     each_door(async |door| {
         let lab = &door.place.lab;
-        let by = outcome_tests::lab::local();
+        let by = outcome_tests::lab::member(&lab.runtime).await?;
         let Principal::Human { name, .. } = by else { anyhow::bail!("{by} is no human") };
         let forged = "e".repeat(64);
         lab.raw(&format!(

@@ -101,7 +101,7 @@ async fn a_repository_without_commits_and_a_head_that_is_not_there_are_named() -
     git(&root, &["init", "-q", "-b", "main"])?;
     let cli = Cli::new(&root, home.path(), PASSPHRASE, &[])?;
     cli.signed(&["init", "--email", MEMBER, "--name", "Dana", "--source", "sqlite:app.db"])?;
-    cli.run(&["apply"])?;
+    cli.signed(&["apply"])?;
     is_refused(&cli.refused(&["scope", "check", "--base", "HEAD"])?, Code::RepoEmpty)?;
     ensure!(cli.json(&["audit", "verify"])?["is_intact"] == true);
 

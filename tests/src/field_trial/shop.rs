@@ -74,8 +74,8 @@ impl Shop {
         let clock_text = clock.display().to_string();
         let envs = [("OUTCOME_RUNTIME_CLOCK_FILE", clock_text.as_str())];
         let cli = Cli::new(&root, dirs[1].path(), "violet tractor crosses seven quiet lakes", &envs)?;
-        cli.signed(&["init", "--email", "sam@example.com", "--name", "Sam"])?;
-        cli.run(&["apply"])?;
+        cli.signed(&["init", "--email", "sam@example.com", "--name", "Sam", "--no-apply"])?;
+        cli.signed(&["apply"])?;
         let mut shop = Self {
             _dirs: dirs,
             root,

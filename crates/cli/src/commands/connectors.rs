@@ -1,7 +1,7 @@
 //! `connectors`: the sources that the outcome file declares.
 
-use outcome_core::Result;
 use outcome_core::usecases::{ConnectorProblem, ConnectorReport, QueryReport, QueryState};
+use outcome_core::{Code, Result};
 
 use crate::args;
 use crate::cx::{Cx, Exit};
@@ -12,7 +12,7 @@ pub async fn run(cx: &Cx, args: &args::Connectors) -> Result<Exit> {
     let runtime = cx.open().await?;
     match args {
         args::Connectors::List => {
-            let names = runtime.signals().connector_names().await?;
+            let names = runtime.signals().connector_names_declared().await?;
             cx.out.result(&names, |page| {
                 for name in &names {
                     page.line(&safe(name));
@@ -21,8 +21,19 @@ pub async fn run(cx: &Cx, args: &args::Connectors) -> Result<Exit> {
             })?;
             Ok(Exit::OK)
         }
-        args::Connectors::Test { name, plans } => {
-            let found = runtime.signals().connector_test(name).await?;
+        args::Connectors::Test { name, plans, unlock } => {
+            let given = match unlock.passphrase_fd {
+                Some(_) => Some(cx.terminal.unlock(unlock, "test")?),
+                None => None,
+            };
+            let found = match runtime.signals().connector_test(name, given.as_ref()).await {
+                Err(error) if error.code() == Code::PassphraseNeeded && cx.terminal.may_ask() => {
+                    cx.out.show(|page| page.line(&safe(error.message())))?;
+                    let asked = cx.terminal.unlock(unlock, "send them there")?;
+                    runtime.signals().connector_test(name, Some(&asked)).await?
+                }
+                found => found?,
+            };
             cx.out.result(&found, |page| show(page, &found, *plans))?;
             let refused = found.refused().and_then(|query| query.problem.as_ref());
             Ok(found.problem.as_ref().or(refused).map_or(Exit::OK, |problem| Exit::of(problem.kind)))

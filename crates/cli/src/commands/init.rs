@@ -98,7 +98,9 @@ async fn set_up(cx: &Cx, args: args::Init, root: &Path, settings: &Settings) -> 
     if !cx.out.is_json {
         cx.out.show(|page| {
             before(page, settings, root);
-            init_file::before(page, settings);
+            if !args.no_apply {
+                init_file::before(page, settings);
+            }
         })?;
     }
     let email = match args.email {
@@ -126,7 +128,8 @@ async fn set_up(cx: &Cx, args: args::Init, root: &Path, settings: &Settings) -> 
     let unlock = Unlock::Passphrase(passphrase.clone());
     let request = InitRequest { email, name, passphrase, outcome_file };
     let (runtime, done) = Workspaces::init(settings.clone(), request).await?;
-    let file = if had_file { Some(init_file::apply_and_activate(&runtime, &unlock).await) } else { None };
+    let file =
+        if had_file && !args.no_apply { Some(init_file::apply_and_activate(&runtime, &unlock).await) } else { None };
     Ok((done, Found { source, had_file, file, outcome, has_clients: !args.clients.client.is_empty() }))
 }
 

@@ -16,9 +16,9 @@ fn a_workspace_is_set_up_declared_and_activated() {
     let valid = home.run(&["validate", "--json"]).exits(0);
     assert_eq!(valid.json()["is_valid"], true, "the first file is valid: {valid:#?}");
     let plan = home.run(&["plan", "--json"]).exits(0);
-    assert_eq!(plan.json()[0]["action"], "create");
-    home.run(&["apply"]).exits(0);
-    let again = home.run(&["apply", "--json"]).exits(0);
+    assert_eq!(plan.json()["outcomes"][0]["action"], "create");
+    home.sign(&["apply"]).exits(0);
+    let again = home.sign(&["apply", "--json"]).exits(0);
     assert_eq!(again.json()["outcomes"][0]["action"], "none", "applying twice changes nothing");
 
     let status = home.run(&["status"]).exits(0);
@@ -44,11 +44,11 @@ fn validation_says_whether_the_horizon_is_long_enough() {
     let home = Home::active();
     let file = std::fs::read_to_string(home.path("outcome.yaml")).unwrap();
     home.write("outcome.yaml", &file.replace("horizon: 6w ", "mde: \"0.1 %\"\n    horizon: 6w "));
-    home.run(&["apply"]).exits(0);
+    home.sign(&["apply"]).exits(0);
     let found = home.run(&["validate", "--json"]).exits(0).json();
     assert_eq!(found["feasibility"][0]["is_feasible"], json!(false), "{found:#}");
     home.write("outcome.yaml", &file.replace("horizon: 6w ", "mde: \"40 %\"\n    horizon: 6w "));
-    home.run(&["apply"]).exits(0);
+    home.sign(&["apply"]).exits(0);
     let found = home.run(&["validate", "--json"]).exits(0).json();
     assert_eq!(found["feasibility"][0]["is_feasible"], json!(true), "{found:#}");
 }

@@ -115,7 +115,7 @@ fn the_rules_of_a_launch_are_confirmed() {
         "outcome.yaml",
         &file.replace("    horizon: 6w", "    constraints:\n      - rule: No payment code is touched\n    horizon: 6w"),
     );
-    home.run(&["apply"]).exits(0);
+    home.sign(&["apply"]).exits(0);
     home.propose("Fewer fields", "flag-a", "src/a/").exits(0);
     home.sign(&["gate", "decide", GATE, "--verdict", "approve"]).exits(0);
     home.git(&["checkout", "-q", "-b", "change"]);

@@ -77,7 +77,7 @@ fn four_weeks_end_with_a_shipped_change() {
     let weeks = Weeks { home: Home::new() };
     weeks.home.shop(&traffic());
     weeks.at("2026-03-08T23:00:00Z").sign(&["init"]).exits(0);
-    weeks.run(&["apply"]).exits(0);
+    weeks.sign(&["apply"]).exits(0);
     weeks.sign(&["activate", "signup-rate"]).exits(0);
     let template = weeks.run(&["experiment", "propose", "--template"]).exits(0).stdout;
     weeks.home.write("h.yaml", &template.replace("effect: 0.02", "effect: 0.05"));

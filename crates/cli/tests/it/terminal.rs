@@ -29,7 +29,7 @@ fn a_human_sets_up_and_decides_on_a_terminal() {
     let Some((code, seen)) = on_terminal(&home, &["init"], &answers) else { return };
     assert_eq!(code, Some(0), "{seen}");
     assert!(seen.contains("sam@example.com") && !seen.contains(PASSPHRASE), "{seen}");
-    home.run(&["apply"]).exits(0);
+    home.sign(&["apply"]).exits(0);
     let (code, seen) =
         on_terminal(&home, &["activate", "signup-rate"], &[("Passphrase to activate", PASSPHRASE)]).unwrap();
     assert_eq!(code, Some(0), "{seen}");

@@ -11,6 +11,8 @@ use crate::lifecycle::{ExperimentEventKind, GateEventKind, OutcomeEventKind};
 pub enum EventKind {
     /// The first line of every log.
     WorkspaceCreated,
+    /// What the rows hold that were written before this line.
+    RowsStored,
     /// What is remembered of experiments was computed again.
     WorkspaceRecomputed,
     /// A key counts from now on.
@@ -71,6 +73,7 @@ static TEXTS: LazyLock<Vec<(EventKind, String)>> = LazyLock::new(|| {
     use EventKind as K;
     let fixed = [
         (K::WorkspaceCreated, "workspace.created"),
+        (K::RowsStored, "workspace.rows"),
         (K::WorkspaceRecomputed, "workspace.note_recomputed"),
         (K::MemberEnrolled, "member.enrolled"),
         (K::MemberKeyRevoked, "member.key_revoked"),
@@ -122,7 +125,8 @@ impl EventKind {
     #[must_use]
     pub fn is_step(self) -> bool {
         match self {
-            Self::WorkspaceRecomputed
+            Self::RowsStored
+            | Self::WorkspaceRecomputed
             | Self::ExperimentMeasured
             | Self::ExperimentRestated
             | Self::ExperimentScopeViolated

@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AppliedBecause, ChainBreak, ChainCheck, ConfigurationApplied, EventKind, LogEntry, SubjectKind, UnknownKind,
+    AppliedBecause, ChainBreak, ChainCheck, ConfigurationApplied, EventKind, FoldedTable, LogEntry, RowsStored,
+    SubjectKind, UnknownKind,
 };
 use crate::domain::{
     Assurance, DecisionSubject, ExperimentState, GateState, GateStatus, GateType, OutcomeState, SignedDecision,
@@ -110,6 +111,8 @@ pub struct Replay {
     pub experiments: BTreeMap<ExperimentId, ReplayedExperiment>,
     /// Gates by id.
     pub gates: BTreeMap<GateId, ReplayedGate>,
+    /// What counts of each row, by table and key.
+    pub rows: BTreeMap<(FoldedTable, String), Option<String>>,
     /// Hash of the readings of each poll that was logged, by experiment and instant.
     pub readings: BTreeMap<(ExperimentId, jiff::Timestamp), String>,
 }
@@ -129,6 +132,7 @@ impl Replay {
             outcomes: BTreeMap::new(),
             experiments: BTreeMap::new(),
             gates: BTreeMap::new(),
+            rows: BTreeMap::new(),
             readings: BTreeMap::new(),
         }
     }
@@ -194,6 +198,13 @@ impl Replay {
                     }
                 }
                 self.rebuild_keyring();
+                Ok(())
+            }
+            EventKind::RowsStored => {
+                let stored: RowsStored = payload(entry)?;
+                for (table, key, digest) in stored.rows {
+                    self.rows.insert((table, key), digest);
+                }
                 Ok(())
             }
             EventKind::ConfigurationApplied => self.fold_configuration(entry),

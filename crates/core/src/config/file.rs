@@ -36,6 +36,9 @@ yaml_map! {
         optional(signed) llm: LlmFile,
         /// Limits of the workspace.
         optional(signed) limits: LimitsFile,
+        /// Address of the pages on which gates are decided, as links name it, such as `https://outcomes.example.com`; default: where
+        /// the daemon listens.
+        optional(signed) review_url: String,
     }
 
     /// A metric target with constraints and a horizon.

@@ -11,6 +11,7 @@ mod change;
 mod choice;
 mod decode;
 mod diagnostic;
+mod difference;
 mod field;
 mod file;
 mod integrations;
@@ -33,8 +34,8 @@ mod yaml;
 
 pub use address_parts::resolve_address;
 pub use cache::{Cached, ConfigCache};
-pub use change::{Difference, differences};
 pub use diagnostic::{Diagnostic, Label, MAX_DIAGNOSTICS, Severity};
+pub use difference::{Difference, differences};
 pub use integrations::{ChannelSpec, ConnectorSpec, FlagServiceSpec};
 pub use locate::{ConfigError, FILE_NAME, Loaded, load};
 pub use render::render_all;

@@ -20,6 +20,8 @@ pub struct Config {
     pub notifications: NotificationSpec,
     /// Limits of the workspace.
     pub limits: Limits,
+    /// Address of the pages, for links.
+    pub review_url: Option<String>,
     /// Every key with its value, in one fixed form: what two files are compared by. It may hold secrets that stand in the file.
     #[serde(skip)]
     pub declared: serde_json::Value,

@@ -3,8 +3,8 @@
 use super::columns::Column;
 use super::db;
 use super::{
-    clocks, configurations, deliveries, events, experiments, gates, learning_search, learnings, leases, measurements,
-    members, nonces, outbox, outcomes, snapshots, workspaces,
+    clocks, configurations, deliveries, events, experiments, fold, gates, learning_search, learnings, leases,
+    measurements, members, nonces, outbox, outcomes, snapshots, workspaces,
 };
 use crate::address::Engine;
 
@@ -36,6 +36,8 @@ pub fn all_statements() -> Vec<(&'static str, &'static [Engine])> {
                 .into_iter()
                 .flat_map(|sql| [(sql.sqlite, &[Engine::Sqlite][..]), (sql.postgres, &[Engine::Postgres][..])]),
         )
+        .chain(fold::statements(Engine::Sqlite).iter().map(|sql| (sql.as_str(), &[Engine::Sqlite][..])))
+        .chain(fold::statements(Engine::Postgres).iter().map(|sql| (sql.as_str(), &[Engine::Postgres][..])))
         .chain(learning_search::index::ALL.map(|sql| (sql, &[Engine::Sqlite][..])))
         .collect()
 }

@@ -12,6 +12,7 @@ use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use super::error::{db_error, must_hit};
 use super::migrate::{self, State};
 use super::statement::statements;
+use super::touched::{FoldedTable, RowKey, Touched};
 use crate::address::{Address, Engine, Location};
 use crate::error::{Code, Error, Result};
 use crate::ids::WorkspaceId;
@@ -114,6 +115,19 @@ pub(super) enum Conn {
 pub struct Tx {
     pub(super) conn: Conn,
     pub(super) workspace: WorkspaceId,
+    /// Rows that were written and that the log holds.
+    pub(super) touched: Touched,
+}
+
+impl Tx {
+    pub(super) fn new(conn: Conn, workspace: WorkspaceId) -> Self {
+        Self { conn, workspace, touched: Touched::new() }
+    }
+
+    /// Remembers that a row was written.
+    pub(super) fn touch(&mut self, table: FoldedTable, key: RowKey) {
+        self.touched.insert((table, key));
+    }
 }
 
 statements! {
@@ -161,7 +175,7 @@ impl Db {
             Pools::Sqlite { read, .. } => Conn::Sqlite(read.begin().await.map_err(db_error)?),
             Pools::Postgres(server) => Conn::Postgres(server.begin(SNAPSHOT).await?),
         };
-        Ok(Tx { conn, workspace })
+        Ok(Tx::new(conn, workspace))
     }
 
     /// The one writer of the workspace, until it is committed or dropped.
@@ -173,7 +187,7 @@ impl Db {
             Pools::Sqlite { write, .. } => Conn::Sqlite(write.begin_with("BEGIN IMMEDIATE").await.map_err(db_error)?),
             Pools::Postgres(server) => Conn::Postgres(server.begin("").await?),
         };
-        let mut tx = Tx { conn, workspace };
+        let mut tx = Tx::new(conn, workspace);
         if matches!(tx.conn, Conn::Postgres(_)) {
             let n_rows = on_db!(tx, |c| sqlx::query(WORKSPACE_LOCK)
                 .bind(workspace)
@@ -197,7 +211,7 @@ impl Db {
         let options = options.pragma("cache_size", "-131072");
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(db_error)?;
         let conn = Conn::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await.map_err(db_error)?);
-        Ok(Tx { conn, workspace })
+        Ok(Tx::new(conn, workspace))
     }
 
     /// Prepares a statement without running it, on a real connection. For the test that prepares all of them.
@@ -232,7 +246,10 @@ impl Tx {
     ///
     /// # Errors
     /// When the database refuses; then nothing was written.
-    pub async fn commit(self) -> Result<()> {
+    pub async fn commit(mut self) -> Result<()> {
+        if !self.touched.is_empty() {
+            self.fold_touched().await?;
+        }
         match self.conn {
             Conn::Sqlite(tx) => tx.commit().await,
             Conn::Postgres(tx) => tx.commit().await,

@@ -10,6 +10,7 @@ use super::columns::{columns, row, sql};
 use super::db::{Tx, on_db};
 use super::error::must_hit;
 use super::statement::statements;
+use super::touched::{FoldedTable, RowKey};
 use crate::domain::{
     Author, Build, Conclusion, Evaluation, Experiment, ExperimentState, ExperimentStatus, Hypothesis, PhaseStart, Plan,
     RunningState, ScoreBreakdown, Slug, Stored,
@@ -78,24 +79,24 @@ columns! {
     pub(super) struct ExperimentRow in "experiment" {
         id: ExperimentId => folded,
         outcome_id: OutcomeId => folded,
-        slug: Slug => volatile("unchecked: names the branch and the pages"),
+        slug: Slug => folded,
         hypothesis: Json<Hypothesis> => folded,
-        author: Author => volatile("shown"),
-        submitted_by: Json<Principal> => volatile("shown; the log says who proposed"),
-        score: Json<ScoreBreakdown> => volatile("ranks proposals"),
+        author: Author => folded,
+        submitted_by: Json<Principal> => folded,
+        score: Json<ScoreBreakdown> => folded,
         state: Json<ExperimentState> => folded,
-        parent_id: Option<ExperimentId> => volatile("shown"),
-        base_commit: Option<String> => volatile("unchecked: what a reported change is compared with"),
-        build: Option<Json<Stored<Build>>> => volatile("unchecked: what a gate shows of the change"),
+        parent_id: Option<ExperimentId> => folded,
+        base_commit: Option<String> => folded,
+        build: Option<Json<Stored<Build>>> => folded,
         // By its hash, which is part of the state.
         plan: Option<Json<Stored<Plan>>> => folded,
-        running: Option<Json<Stored<RunningState>>> => volatile("unchecked: the statistics go on from it; recompute compares it"),
-        current_result: Option<Json<Stored<Evaluation>>> => volatile("unchecked: what a gate shows; recompute compares it"),
-        final_result: Option<Json<Stored<Conclusion>>> => volatile("unchecked: what is shown after the end"),
+        running: Option<Json<Stored<RunningState>>> => folded,
+        current_result: Option<Json<Stored<Evaluation>>> => folded,
+        final_result: Option<Json<Stored<Conclusion>>> => folded,
         created_at: Instant => volatile("shown and sorted by"),
         updated_at: Instant => volatile("shown"),
-        launched_at: Option<Instant> => volatile("unchecked: the statistics count from it"),
-        concluded_at: Option<Instant> => volatile("shown"),
+        launched_at: Option<Instant> => folded,
+        concluded_at: Option<Instant> => folded,
     }
     beside {
         workspace_id: WorkspaceId => folded,
@@ -231,19 +232,19 @@ columns! {
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct AllocationPhase in "allocation_phase" {
         /// From 0.
-        pub phase: i32 => volatile("unchecked: which readings belong together"),
+        pub phase: i32 => folded,
         /// Share of the treatment.
-        pub treatment_pct: i32 => volatile("unchecked: the share that a mismatch of the arms is tested against"),
+        pub treatment_pct: i32 => folded,
         /// When it began.
-        pub started_at: Instant => volatile("unchecked: which readings belong to it"),
+        pub started_at: Instant => folded,
         /// When it ended; open while absent.
-        pub ended_at: Option<Instant> => volatile("unchecked: which readings belong to it"),
+        pub ended_at: Option<Instant> => folded,
         /// How it began.
-        pub begins: PhaseStart => volatile("unchecked: which readings the safety process and the claims rest on"),
+        pub begins: PhaseStart => folded,
     }
     beside {
         workspace_id: WorkspaceId => folded,
-        experiment_id: ExperimentId => volatile("unchecked: whose phases these are"),
+        experiment_id: ExperimentId => folded,
     }
 }
 
@@ -254,6 +255,7 @@ impl Tx {
     /// [`crate::Code::Conflict`] when the slug is taken.
     pub async fn experiment_insert(&mut self, experiment: &Experiment, hypothesis_hash: &str) -> Result<()> {
         let (row, hash) = (ExperimentRow::from(experiment), hypothesis_hash.to_owned());
+        self.touch(FoldedTable::Experiment, RowKey::Id(experiment.id.0));
         on_db!(self, |c| row
             .insert(sqlx::query(EXPERIMENT_INSERT), &self.workspace, &experiment.state.status, &hash)
             .execute(c)
@@ -266,6 +268,7 @@ impl Tx {
     /// # Errors
     /// [`crate::Code::RowMissing`].
     pub async fn experiment_update(&mut self, experiment: &Experiment) -> Result<()> {
+        self.touch(FoldedTable::Experiment, RowKey::Id(experiment.id.0));
         let n_rows = on_db!(self, |c| sqlx::query(EXPERIMENT_UPDATE)
             .bind(self.workspace)
             .bind(experiment.id)
@@ -445,6 +448,7 @@ impl Tx {
         let phases = self.phase_list(experiment).await?;
         self.phase_end(experiment, at).await?;
         let phase = phases.last().map_or(0, |last| last.phase + 1);
+        self.touch(FoldedTable::AllocationPhase, RowKey::Part(experiment.0, phase));
         let row = AllocationPhase { phase, treatment_pct, started_at: Instant(at), ended_at: None, begins };
         on_db!(self, |c| row
             .insert(sqlx::query(PHASE_INSERT), &self.workspace, &experiment)
@@ -459,6 +463,9 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn phase_end(&mut self, experiment: ExperimentId, at: jiff::Timestamp) -> Result<()> {
+        if let Some(open) = self.phase_list(experiment).await?.into_iter().rfind(|phase| phase.ended_at.is_none()) {
+            self.touch(FoldedTable::AllocationPhase, RowKey::Part(experiment.0, open.phase));
+        }
         on_db!(self, |c| sqlx::query(PHASE_END)
             .bind(self.workspace)
             .bind(experiment)

@@ -8,6 +8,7 @@ use super::columns::{columns, row, sql};
 use super::db::{Tx, on_db};
 use super::error::must_hit;
 use super::statement::statements;
+use super::touched::{FoldedTable, RowKey};
 use crate::domain::{Assurance, DecisionSubject, Gate, GateState, GateStatus, GateType, SignedDecision, Slug, Verdict};
 use crate::error::{Code, Error, Result};
 use crate::identity::VerifiedDecision;
@@ -41,8 +42,8 @@ statements! {
 columns! {
     pub(super) struct GateRow in "gate" {
         id: GateId => folded,
-        slug: Slug => volatile("a name to look up by"),
-        gate_type: GateType => volatile("a copy; the type in its rules counts"),
+        slug: Slug => folded,
+        gate_type: GateType => folded,
         outcome_id: Option<OutcomeId> => folded,
         experiment_id: Option<ExperimentId> => folded,
         rules: Json<GateRules> => folded,
@@ -50,8 +51,8 @@ columns! {
         // By its hash.
         context: String => folded,
         context_hash: String => folded,
-        created_at: Instant => volatile("shown and sorted by"),
-        responded_at: Option<Instant> => volatile("shown"),
+        created_at: Instant => folded,
+        responded_at: Option<Instant> => folded,
     }
     beside {
         workspace_id: WorkspaceId => folded,
@@ -62,14 +63,14 @@ columns! {
 
 columns! {
     pub(super) struct DecisionRow in "decision" {
-        signature: String => volatile("keeps a decision from being stored twice; the log counts its uses"),
-        gate_id: Option<GateId> => volatile("shown; the signed document counts"),
-        subject_id: Uuid => volatile("to look up by; the signed document counts"),
-        member_id: MemberId => volatile("shown; the signed document counts"),
-        verdict: Verdict => volatile("shown; the signed document counts"),
-        assurance: Assurance => volatile("shown; the signed document counts"),
-        document: String => volatile("a copy with its signature; the one in the log counts"),
-        decided_at: Instant => volatile("to sort by"),
+        signature: String => folded,
+        gate_id: Option<GateId> => folded,
+        subject_id: Uuid => folded,
+        member_id: MemberId => folded,
+        verdict: Verdict => folded,
+        assurance: Assurance => folded,
+        document: String => folded,
+        decided_at: Instant => folded,
     }
     beside { workspace_id: WorkspaceId => folded }
 }
@@ -133,6 +134,7 @@ impl Tx {
     /// # Errors
     /// [`Code::Conflict`] when the slug is taken.
     pub async fn gate_insert(&mut self, gate: &Gate, rules: &GateRules) -> Result<()> {
+        self.touch(FoldedTable::Gate, RowKey::Id(gate.id.0));
         let row = GateRow {
             id: gate.id,
             slug: gate.slug.clone(),
@@ -159,6 +161,7 @@ impl Tx {
     /// # Errors
     /// [`Code::RowMissing`].
     pub async fn gate_update(&mut self, gate: &Gate) -> Result<()> {
+        self.touch(FoldedTable::Gate, RowKey::Id(gate.id.0));
         let n_rows = on_db!(self, |c| sqlx::query(GATE_UPDATE)
             .bind(self.workspace)
             .bind(gate.id)
@@ -265,6 +268,7 @@ impl Tx {
             document,
             decided_at: Instant(signed.decision.decided_at),
         };
+        self.touch(FoldedTable::Decision, RowKey::Text(row.signature.clone()));
         on_db!(self, |c| row.insert(sqlx::query(DECISION_INSERT), &self.workspace).execute(c).await.map(|_| ()))
     }
 

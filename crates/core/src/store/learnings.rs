@@ -6,6 +6,7 @@ use super::codec::Instant;
 use super::columns::{columns, list, row, sql};
 use super::db::{Tx, on_db};
 use super::statement::statements;
+use super::touched::{FoldedTable, RowKey};
 use crate::domain::{Evidence, EvidenceGrade, FindingType, Learning, Slug, Stored};
 use crate::error::Result;
 use crate::ids::{ExperimentId, LearningId, OutcomeId, WorkspaceId};
@@ -41,18 +42,18 @@ pub struct StoredLearning {
 
 columns! {
     pub(super) struct LearningRow in "learning" {
-        id: LearningId => volatile("to look up by"),
-        outcome_id: OutcomeId => volatile("shown"),
-        experiment_id: ExperimentId => volatile("shown"),
-        finding: String => volatile("text for people and agents"),
-        finding_type: FindingType => volatile("text for people and agents"),
-        hypothesis_says: String => volatile("text for people and agents"),
-        note_says: Option<String> => volatile("text for people and agents"),
-        evidence: Json<Stored<Evidence>> => volatile("shown"),
+        id: LearningId => folded,
+        outcome_id: OutcomeId => folded,
+        experiment_id: ExperimentId => folded,
+        finding: String => folded,
+        finding_type: FindingType => folded,
+        hypothesis_says: String => folded,
+        note_says: Option<String> => folded,
+        evidence: Json<Stored<Evidence>> => folded,
         confidence: f64 => volatile("shown"),
-        grade: EvidenceGrade => volatile("shown"),
-        applies_to: Json<Vec<String>> => volatile("text for people and agents"),
-        created_at: Instant => volatile("shown and sorted by"),
+        grade: EvidenceGrade => folded,
+        applies_to: Json<Vec<String>> => folded,
+        created_at: Instant => folded,
     }
     beside {
         workspace_id: WorkspaceId => folded,
@@ -118,6 +119,7 @@ impl Tx {
             applies_to: Json(learning.applies_to.clone()),
             created_at: Instant(learning.created_at),
         };
+        self.touch(FoldedTable::Learning, RowKey::Id(learning.id.0));
         on_db!(self, |c| row
             .insert(sqlx::query(LEARNING_INSERT), &self.workspace, &search_text)
             .execute(c)

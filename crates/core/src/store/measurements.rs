@@ -15,6 +15,9 @@ use crate::error::Result;
 use crate::ids::{ExperimentId, MeasurementId, OutcomeId, WorkspaceId};
 
 statements! {
+    MEASUREMENT_POLLS = "
+        SELECT DISTINCT experiment_id, measured_at FROM measurement
+        WHERE workspace_id = $1 AND experiment_id IS NOT NULL";
     MEASUREMENT_INSERT = sql!(MeasurementRow::INSERT, " ON CONFLICT (workspace_id, natural_key) DO NOTHING");
     MEASUREMENT_LAST_PUSHED = "
         SELECT MAX(measured_at) FROM measurement
@@ -167,6 +170,16 @@ columns! {
 }
 
 impl Tx {
+    /// The instants of all polls of experiments that readings are stored of.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn measurement_polls(&mut self) -> Result<Vec<(ExperimentId, jiff::Timestamp)>> {
+        let rows: Vec<(ExperimentId, Instant)> =
+            on_db!(self, |c| sqlx::query_as(MEASUREMENT_POLLS).bind(self.workspace).fetch_all(c).await)?;
+        Ok(rows.into_iter().map(|(experiment, at)| (experiment, at.0)).collect())
+    }
+
     /// Stores a reading that a poll asked for under its natural key; false when it was there already.
     ///
     /// # Errors

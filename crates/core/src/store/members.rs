@@ -4,6 +4,7 @@ use super::codec::Instant;
 use super::columns::{columns, sql};
 use super::db::{Tx, on_db};
 use super::statement::statements;
+use super::touched::{FoldedTable, RowKey};
 use crate::error::{Code, Error, Result};
 use crate::identity::{KeyKind, SealedKey, SignedEnrolment};
 use crate::ids::{AgentTokenId, KeyId, MemberId, WorkspaceId};
@@ -27,13 +28,13 @@ columns! {
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Member in "member" {
         /// Its id.
-        pub id: MemberId => volatile("only a member that a certificate names can decide"),
+        pub id: MemberId => folded,
         /// E-mail, unique in the workspace.
-        pub email: String => volatile("to look up by; the certificate's counts for a gate's holders"),
+        pub email: String => folded,
         /// Name for people.
-        pub name: String => volatile("shown"),
+        pub name: String => folded,
         /// When they were enrolled.
-        pub created_at: Instant => volatile("shown and sorted by"),
+        pub created_at: Instant => folded,
     }
     beside { workspace_id: WorkspaceId => folded }
 }
@@ -93,12 +94,12 @@ columns! {
 
 columns! {
     pub(super) struct KeyRow in "member_key" {
-        id: KeyId => volatile("shown; the certificate's counts"),
-        member_id: MemberId => volatile("shown; the certificate's counts"),
-        kind: KeyKind => volatile("shown; the certificate's counts"),
+        id: KeyId => folded,
+        member_id: MemberId => folded,
+        kind: KeyKind => folded,
         certificate: String => folded,
-        sealed: Option<String> => volatile("opens with the passphrase only; another key signs nothing that counts"),
-        revoked_at: Option<Instant> => volatile("unchecked: from when a key no longer counts for a step"),
+        sealed: Option<String> => folded,
+        revoked_at: Option<Instant> => folded,
     }
     beside {
         workspace_id: WorkspaceId => folded,
@@ -116,6 +117,7 @@ impl Tx {
     /// # Errors
     /// [`Code::Conflict`] when the e-mail is taken.
     pub async fn member_insert(&mut self, member: &Member) -> Result<()> {
+        self.touch(FoldedTable::Member, RowKey::Id(member.id.0));
         on_db!(self, |c| member.insert(sqlx::query(MEMBER_INSERT), &self.workspace).execute(c).await.map(|_| ()))
     }
 
@@ -141,6 +143,7 @@ impl Tx {
             revoked_at: key.revoked_at.map(Instant),
         };
         let at = Instant(at);
+        self.touch(FoldedTable::MemberKey, RowKey::Id(key.id.0));
         on_db!(self, |c| row.insert(sqlx::query(KEY_INSERT), &self.workspace, &at).execute(c).await.map(|_| ()))
     }
 

@@ -14,6 +14,7 @@ mod deliveries;
 mod error;
 mod events;
 mod experiments;
+mod fold;
 mod gates;
 mod learning_search;
 mod learnings;
@@ -27,6 +28,7 @@ mod outbox;
 mod outcomes;
 mod snapshots;
 mod statement;
+mod touched;
 mod workspaces;
 
 pub use catalog::{all_statements, declared_columns};

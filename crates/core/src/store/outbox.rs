@@ -9,6 +9,7 @@ use super::columns::{columns, sql};
 use super::db::{Tx, on_db};
 use super::error::must_hit;
 use super::statement::statements;
+use super::touched::{FoldedTable, RowKey};
 use crate::domain::{Closing, Message, MessageKey, MessageKind, UnreadableMessage};
 use crate::error::{Code, Error, Result};
 use crate::ids::{ExperimentId, MessageId, WorkspaceId};
@@ -43,7 +44,7 @@ statements! {
         WHERE workspace_id = $1 AND id = $2 AND (delivered_at IS NULL OR closed_as = $4)";
     OUTBOX_OVERTAKE = "
         UPDATE outbox SET delivered_at = $4, closed_as = $5
-        WHERE workspace_id = $1 AND kind = $2 AND subject_id = $3 AND delivered_at IS NULL";
+        WHERE workspace_id = $1 AND kind = $2 AND subject_id = $3 AND delivered_at IS NULL RETURNING id";
     OUTBOX_N_CLOSED = "SELECT COUNT(*) FROM outbox WHERE workspace_id = $1 AND closed_as = $2";
     OUTBOX_LIST_CLOSED = sql!("SELECT ", OutboxRow::COLUMNS, " FROM outbox
         WHERE workspace_id = $1 AND closed_as = $2 ORDER BY created_at DESC, id DESC LIMIT $3");
@@ -53,20 +54,20 @@ columns! {
     /// A message as it is stored.
     #[derive(Debug, Clone)]
     pub(super) struct OutboxRow in "outbox" {
-        id: MessageId => volatile("tells messages apart"),
-        kind: String => volatile("unchecked: who delivers it"),
-        natural_key: String => volatile("unchecked: whether it is sent at all"),
-        subject_id: Option<Uuid> => volatile("unchecked: which message of a flag is the latest"),
-        payload: Json<Value> => volatile("unchecked: where a flag is put"),
-        created_at: Instant => volatile("unchecked: which message of a flag is the latest"),
+        id: MessageId => folded,
+        kind: String => folded,
+        natural_key: String => folded,
+        subject_id: Option<Uuid> => folded,
+        payload: Json<Value> => folded,
+        created_at: Instant => folded,
         attempts: i64 => volatile("how long until the next try"),
         last_error: Option<String> => volatile("shown"),
         next_attempt_at: Instant => volatile("when it is tried next"),
     }
     beside {
         workspace_id: WorkspaceId => folded,
-        delivered_at: Option<Instant> => volatile("unchecked: whether it is sent at all"),
-        closed_as: Option<String> => volatile("shown"),
+        delivered_at: Option<Instant> => folded,
+        closed_as: Option<String> => folded,
     }
 }
 
@@ -136,11 +137,16 @@ impl Tx {
             last_error: None,
             next_attempt_at: at,
         };
-        on_db!(self, |c| row
+        let n_rows = on_db!(self, |c| row
             .insert(sqlx::query(OUTBOX_INSERT), &self.workspace, &None, &None)
             .execute(c)
             .await
-            .map(|_| ()))
+            .map(|done| done.rows_affected()))?;
+        // Again, it changes nothing.
+        if n_rows == 1 {
+            self.touch(FoldedTable::Outbox, RowKey::Id(id.0));
+        }
+        Ok(())
     }
 
     /// Messages that should be tried now, oldest first. A time after
@@ -180,6 +186,7 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn outbox_close(&mut self, id: MessageId, closing: Closing, at: jiff::Timestamp) -> Result<bool> {
+        self.touch(FoldedTable::Outbox, RowKey::Id(id.0));
         let n_rows = on_db!(self, |c| sqlx::query(OUTBOX_CLOSE)
             .bind(self.workspace)
             .bind(id)
@@ -291,6 +298,7 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn outbox_reopen(&mut self, id: MessageId, now: jiff::Timestamp) -> Result<bool> {
+        self.touch(FoldedTable::Outbox, RowKey::Id(id.0));
         let n_rows = on_db!(self, |c| sqlx::query(OUTBOX_REOPEN)
             .bind(self.workspace)
             .bind(id)
@@ -307,15 +315,18 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn outbox_overtake_flag(&mut self, experiment: ExperimentId, at: jiff::Timestamp) -> Result<()> {
-        on_db!(self, |c| sqlx::query(OUTBOX_OVERTAKE)
+        let closed: Vec<(MessageId,)> = on_db!(self, |c| sqlx::query_as(OUTBOX_OVERTAKE)
             .bind(self.workspace)
             .bind(MessageKind::Flag.as_str())
             .bind(experiment.0)
             .bind(Instant(at))
             .bind(Closing::Overtaken.as_str())
-            .execute(c)
-            .await
-            .map(|_| ()))
+            .fetch_all(c)
+            .await)?;
+        for (id,) in closed {
+            self.touch(FoldedTable::Outbox, RowKey::Id(id.0));
+        }
+        Ok(())
     }
 
     /// How many messages were closed in this way, and the newest of them.

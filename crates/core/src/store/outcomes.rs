@@ -7,6 +7,7 @@ use super::columns::{columns, sql};
 use super::db::{Tx, on_db};
 use super::error::must_hit;
 use super::statement::statements;
+use super::touched::{FoldedTable, RowKey};
 use crate::domain::{Outcome, OutcomeSpec, OutcomeState, OutcomeStatus, Slug};
 use crate::error::Result;
 use crate::ids::{OutcomeId, WorkspaceId};
@@ -34,7 +35,7 @@ columns! {
     beside {
         workspace_id: WorkspaceId => folded,
         slug: Slug => volatile("a copy to look up by; the slug of the spec counts"),
-        status: OutcomeStatus => volatile("unchecked: a copy of the state's, which lists select by"),
+        status: OutcomeStatus => folded,
         spec_hash: String => volatile("a copy; the hash of the spec is computed again"),
     }
 }
@@ -57,6 +58,7 @@ impl Tx {
     /// # Errors
     /// [`crate::Code::Conflict`] when the slug is taken.
     pub async fn outcome_insert(&mut self, outcome: &Outcome, spec_hash: &str) -> Result<()> {
+        self.touch(FoldedTable::Outcome, RowKey::Id(outcome.id.0));
         let row = OutcomeRow {
             id: outcome.id,
             spec: Json(outcome.spec.clone()),
@@ -77,6 +79,7 @@ impl Tx {
     /// # Errors
     /// [`crate::Code::RowMissing`].
     pub async fn outcome_update(&mut self, outcome: &Outcome, spec_hash: &str) -> Result<()> {
+        self.touch(FoldedTable::Outcome, RowKey::Id(outcome.id.0));
         let n_rows = on_db!(self, |c| sqlx::query(OUTCOME_UPDATE)
             .bind(self.workspace)
             .bind(outcome.id)

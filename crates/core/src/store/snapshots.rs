@@ -19,6 +19,7 @@ use super::experiments::AllocationPhase;
 use super::measurements::StoredReading;
 use super::origin::Origin;
 use super::statement::{Sql, statements};
+use super::touched::{FoldedTable, RowKey};
 use crate::domain::{ArmSums, MadeCorrection, PauseCause, SignedDecision, Variant};
 use crate::error::{Code, Error, Result};
 use crate::ids::ExperimentId;
@@ -260,6 +261,9 @@ impl Tx {
     /// # Errors
     /// [`Code::RowMissing`] when one of them is not there.
     pub async fn remember_all(&mut self, remembered: &[(ExperimentId, String, String)]) -> Result<()> {
+        for (id, ..) in remembered {
+            self.touch(FoldedTable::Experiment, RowKey::Id(id.0));
+        }
         let n_rows = match &mut self.conn {
             Conn::Sqlite(tx) => {
                 let mut n_rows = 0;

@@ -5,6 +5,7 @@ use super::columns::{columns, sql};
 use super::db::{Conn, Db, Pools, SNAPSHOT, Tx, on_db};
 use super::error::db_error;
 use super::statement::statements;
+use super::touched::{FoldedTable, RowKey};
 use crate::audit::GENESIS;
 use crate::error::Result;
 use crate::ids::WorkspaceId;
@@ -27,7 +28,7 @@ columns! {
         /// Path of the repository's root where it was set up.
         pub root: String => volatile("where the workspace is looked for"),
         /// True when it lives on a virtual clock.
-        pub is_virtual_clock: bool => volatile("unchecked: whether a virtual clock is taken"),
+        pub is_virtual_clock: bool => folded,
         /// When it was set up.
         pub created_at: Instant => volatile("shown and sorted by"),
     }
@@ -62,7 +63,8 @@ impl Db {
             Pools::Sqlite { write, .. } => Conn::Sqlite(write.begin_with("BEGIN IMMEDIATE").await.map_err(db_error)?),
             Pools::Postgres(server) => Conn::Postgres(server.begin("").await?),
         };
-        let mut tx = Tx { conn, workspace: workspace.id };
+        let mut tx = Tx::new(conn, workspace.id);
+        tx.touch(FoldedTable::Workspace, RowKey::Id(workspace.id.0));
         let genesis = GENESIS.to_owned();
         on_db!(tx, |c| workspace.insert(sqlx::query(WORKSPACE_INSERT), &0, &genesis).execute(c).await.map(|_| ()))?;
         Ok(tx)

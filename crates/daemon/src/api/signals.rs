@@ -36,5 +36,5 @@ pub(crate) async fn connectors(State(app): State<App>) -> Answer<Value> {
 
 /// POST /api/v1/signals/connectors/{name}/test
 pub(crate) async fn test(State(app): State<App>, Path(name): Path<String>) -> Answer<ConnectorReport> {
-    Ok(Json(app.runtime.signals().connector_test(&name).await?))
+    Ok(Json(app.runtime.signals().connector_test_applied(&name).await?))
 }

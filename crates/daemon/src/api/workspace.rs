@@ -18,7 +18,7 @@ pub(crate) async fn show(State(app): State<App>) -> Json<Value> {
         "created_at": workspace.created_at.0,
         "is_virtual_clock": workspace.is_virtual_clock,
         "now": app.runtime.now(),
-        "app_url": app.runtime.settings().app_url.value,
+        "app_url": app.site.url(),
         "version": env!("CARGO_PKG_VERSION"),
     }))
 }

@@ -24,11 +24,17 @@ impl Site {
     pub fn new(app_url: &str, allowed: &[String]) -> Result<Self> {
         let url = Url::parse(app_url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let app_url = url.ok_or_else(|| {
-            Error::new(Code::InvalidInput, "APP_URL is not an http or https address")
+            Error::new(Code::InvalidInput, "`review_url` is not an http or https address")
                 .hint("for example https://outcomes.example.com")
         })?;
         let allowed = allowed.iter().map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty());
         Ok(Self { app_url, allowed: allowed.collect() })
+    }
+
+    /// Where the pages are, without a slash at its end.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.app_url.as_str().trim_end_matches('/')
     }
 
     /// True when cookies must travel encrypted.

@@ -37,7 +37,7 @@ pub(crate) async fn outer(State(app): State<App>, request: Request, next: Next) 
         }
     } else {
         let error = Error::new(Code::Forbidden, "the request names a host that this daemon does not answer to")
-            .hint("use a loopback name, set APP_URL, or start with --allow-host NAME");
+            .hint("use a loopback name, declare `review_url` in outcome.yaml, or start with --allow-host NAME");
         Problem::with_status(error, StatusCode::MISDIRECTED_REQUEST).into_response()
     };
     add_headers(response.headers_mut());

@@ -92,7 +92,9 @@ async fn a_port_that_is_taken_and_a_missing_workspace_are_said_plainly() {
 async fn trouble_with_file_or_database_is_shown_and_survived() {
     let daemon = Daemon::start().await;
     daemon.proposed("A", "flag-a").await;
+    // What is applied counts: a file that nobody can read is the business of whoever edits it.
     std::fs::write(daemon.lab.root().join("outcome.yaml"), "outcomes: [").unwrap();
+    std::fs::rename(daemon.lab.root().join("game.db"), daemon.lab.root().join("away.db")).unwrap();
     daemon.lab.clock.advance(jiff::SignedDuration::from_hours(48));
     std::fs::write(daemon.lab.root().join(".clock"), daemon.lab.runtime.now().to_string()).unwrap();
     let mut metrics = String::new();

@@ -136,9 +136,10 @@ async fn refused(call: &Call<'_>, reference: &str, failure: Failure) -> Failure 
             _ => failure,
         };
     };
+    let review_url = call.runtime.gates().url(gate).await.ok();
     failure
         .with("status", Value::from(view.experiment.state.status.as_str()))
         .with("gate", gate.as_str())
-        .with("review_url", call.runtime.gates().url(gate))
+        .with("review_url", review_url)
         .next("get_gate", json!({ "gate_id": gate }))
 }

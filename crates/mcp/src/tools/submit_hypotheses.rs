@@ -73,11 +73,11 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
         }
     };
     rejected.extend(renamed(&done.rejected));
-    let gates: Vec<Value> = done
-        .gates
-        .iter()
-        .map(|gate| json!({ "gate": gate, "status": "pending", "review_url": call.runtime.gates().url(gate) }))
-        .collect();
+    let mut gates: Vec<Value> = Vec::new();
+    for gate in &done.gates {
+        let review_url = call.runtime.gates().url(gate).await?;
+        gates.push(json!({ "gate": gate, "status": "pending", "review_url": review_url }));
+    }
     let next = done.gates.first().map(|gate| action("get_gate", json!({ "gate_id": gate })));
     let body = json!({
         "outcome": args.outcome_id,

@@ -130,7 +130,7 @@ async fn without_a_workspace_every_tool_says_how_to_make_one_and_finds_it_afterw
 async fn values_that_a_client_did_not_fill_in_count_as_absent() -> Result<()> {
     let lab = Lab::sqlite().await?;
     let mut env = lab_env(&lab)?;
-    for name in ["OUTCOME_RUNTIME_DATABASE_URL", "OR_API_KEY", "OR_WORKSPACE", "APP_URL", "OUTCOME_RUNTIME_LOG"] {
+    for name in ["OUTCOME_RUNTIME_DATABASE_URL", "OR_API_KEY", "OR_WORKSPACE", "OUTCOME_RUNTIME_LOG"] {
         env.push((name, format!("${{{name}}}")));
     }
     let mut client = McpClient::start(program(), &lab.root(), &env, MODERN, json!({})).await?;

@@ -50,7 +50,8 @@ fn drops(text: &str) -> Vec<(usize, String)> {
         let shown = statement.trim();
         let n_before = statement.len() - statement.trim_start().len();
         let first = line + statement.get(..n_before).unwrap_or_default().matches('\n').count();
-        if shown.to_uppercase().contains("DROP ") {
+        let upper = shown.to_uppercase();
+        if upper.replace("DROP NOT NULL", "").contains("DROP ") {
             out.push((first, shown.to_owned()));
         }
         line += statement.matches('\n').count();
@@ -58,11 +59,14 @@ fn drops(text: &str) -> Vec<(usize, String)> {
     out
 }
 
-/// An index can be rebuilt from the rows, and so can a full-text table.
+/// An index can be rebuilt from the rows, and so can a full-text table; a table that is made anew under its name was copied before.
 fn is_derived(statement: &str, all: &str) -> bool {
     match statement.split_whitespace().collect::<Vec<_>>().as_slice() {
         ["DROP", "INDEX" | "TRIGGER", _] => true,
-        ["DROP", "TABLE", table] => all.contains(&format!("CREATE VIRTUAL TABLE {table} ")),
+        ["DROP", "TABLE", table] => {
+            let copied = format!("FROM {table};\nDROP TABLE {table};\nALTER TABLE {table}_anew RENAME TO {table};");
+            all.contains(&format!("CREATE VIRTUAL TABLE {table} ")) || all.contains(&copied)
+        }
         _ => false,
     }
 }

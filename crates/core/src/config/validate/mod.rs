@@ -41,6 +41,10 @@ pub(super) fn config(file: &RootFile, reporter: &mut Reporter<'_>) -> Option<Con
     let llm = llm::llm(file.llm.as_ref(), reporter);
     let limits = settings::limits(file.limits.as_ref(), reporter);
     let outcomes = outcome::outcomes(file, &context, reporter);
+    let review_url = file.review_url.as_ref().map(|url| {
+        settings::http_address(url, "https://outcomes.example.com", reporter);
+        url.value.trim().trim_end_matches('/').to_owned()
+    });
     let declared = file.to_json();
-    Some(Config { outcomes, connectors, flags, llm, notifications, limits, declared })
+    Some(Config { outcomes, connectors, flags, llm, notifications, limits, review_url, declared })
 }

@@ -1,6 +1,6 @@
 //! Verifying the audit log: chain, signatures, each step, the stored state, and the anchors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::AuditLog;
 use super::anchor::read_notes;
-use crate::audit::SignedAnchor;
 use crate::audit::replay::Replay;
+use crate::audit::{FoldedTable, SignedAnchor};
 use crate::digest::sha256_hex;
 use crate::error::{Code, Error, Result};
 use crate::ids::{ExperimentId, GateId};
@@ -90,16 +90,20 @@ impl AuditLog<'_> {
         while problems.is_empty() && fold_page(&mut self.0.read().await?, &mut replay, &mut problems).await? {}
         if problems.is_empty() {
             let mut doubtful = differing_readings(self.0, &replay.readings).await?;
+            let mut polls: BTreeSet<_> = replay.readings.keys().copied().collect();
             replay.readings.clear();
             let mut tx = self.0.read().await?;
             while problems.is_empty() && fold_page(&mut tx, &mut replay, &mut problems).await? {}
             if problems.is_empty() {
+                polls.extend(replay.readings.keys().copied());
                 doubtful.append(&mut replay.readings);
                 compare_head(self.0, &mut tx, &replay, &mut problems).await?;
                 compare_state(&mut tx, &replay, &mut problems).await?;
                 compare_configurations(self.0, &mut tx, &replay, &mut problems).await?;
                 compare_keys(&mut tx, &replay, &mut problems).await?;
                 compare_readings(&mut tx, &doubtful, &mut problems).await?;
+                compare_polls(&mut tx, &polls, &mut problems).await?;
+                compare_rows(&mut tx, &replay, &mut problems).await?;
             }
         }
         let n_anchors = compare_anchors(self.0, &replay, files, &mut problems).await?;
@@ -245,6 +249,53 @@ async fn compare_readings(tx: &mut Tx, logged: &Logged, problems: &mut Vec<Strin
     for ((experiment, at), digest) in logged {
         if readings_digest(&tx.measurement_of_poll(*experiment, *at).await?)? != *digest {
             problems.push(format!("the readings of experiment {experiment} at {at} differ from the logged ones"));
+        }
+    }
+    Ok(())
+}
+
+/// No reading of an experiment is stored that no line names.
+async fn compare_polls(
+    tx: &mut Tx,
+    logged: &BTreeSet<(ExperimentId, Timestamp)>,
+    problems: &mut Vec<String>,
+) -> Result<()> {
+    for (experiment, at) in tx.measurement_polls().await? {
+        if !logged.contains(&(experiment, at)) {
+            problems.push(format!("the readings of experiment {experiment} at {at} are in no line of the log"));
+        }
+    }
+    Ok(())
+}
+
+/// Most rows that are named one by one.
+const MAX_NAMED: usize = 20;
+
+/// Each row is what the log says it is, none is missing, and none is there that the log does not know.
+async fn compare_rows(tx: &mut Tx, replay: &Replay, problems: &mut Vec<String>) -> Result<()> {
+    let mut logged: BTreeMap<FoldedTable, BTreeMap<&str, &str>> = BTreeMap::new();
+    for ((table, key), digest) in &replay.rows {
+        if let Some(digest) = digest {
+            logged.entry(*table).or_default().insert(key, digest);
+        }
+    }
+    for table in FoldedTable::ALL {
+        let stored = tx.folded_rows(*table).await?;
+        let known = logged.remove(table).unwrap_or_default();
+        let mut found = Vec::new();
+        for (key, digest) in &stored {
+            match known.get(key.as_str()) {
+                Some(logged) if *logged == digest => {}
+                Some(_) => found.push(format!("row {key} of {table} was written past the runtime")),
+                None => found.push(format!("row {key} of {table} is in no line of the log")),
+            }
+        }
+        let missing = known.keys().filter(|key| !stored.contains_key(**key));
+        found.extend(missing.map(|key| format!("row {key} of {table} is missing")));
+        let n_more = found.len().saturating_sub(MAX_NAMED);
+        problems.extend(found.into_iter().take(MAX_NAMED));
+        if n_more > 0 {
+            problems.push(format!("{n_more} more rows of {table} differ"));
         }
     }
     Ok(())

@@ -16,7 +16,7 @@ use crate::usecases::kernel::budget::budget_part;
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::experiment_step::experiment_step;
-use crate::usecases::kernel::gate_opening::gate_url;
+use crate::usecases::kernel::gate_opening::{gate_url, pages};
 use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
 use crate::usecases::kernel::step_context::StepContext;
 use crate::usecases::kernel::text::bounded;
@@ -183,6 +183,7 @@ async fn reported(runtime: &Runtime, experiment: &Experiment, scope: &ScopeRepor
         .into_iter()
         .map(|(gate, _)| gate)
         .find(|gate| gate.experiment == Some(experiment.id) && gate.gate_type == GateType::LaunchApproval);
+    let pages = pages(runtime, &mut tx).await?;
     let mut differences = Vec::new();
     if let Some(claim) = &scope.claim {
         differences.extend(
@@ -196,7 +197,7 @@ async fn reported(runtime: &Runtime, experiment: &Experiment, scope: &ScopeRepor
         experiment: experiment.slug.to_string(),
         status: experiment.state.status,
         commit: scope.head.to_string(),
-        review_url: gate.as_ref().map(|gate| gate_url(runtime, gate.slug.as_str())),
+        review_url: gate.as_ref().map(|gate| gate_url(&pages, gate.slug.as_str())),
         gate: gate.map(|gate| gate.slug.to_string()),
         n_changes: scope.changes.len(),
         claim_differences: differences,

@@ -9,7 +9,8 @@ use crate::store::Tx;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::applied::{applied, read};
 use crate::usecases::kernel::apply_change::{NewConfiguration, apply_change};
-use crate::usecases::kernel::change_gate::{change_of, supersede_change_gates};
+use crate::usecases::kernel::change_gate::{change_of, changed, supersede_change_gates};
+use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::file_plan::{Proposal, compared};
 use crate::usecases::kernel::outcome_queries::{Tried, keep, try_queries};
 
@@ -30,9 +31,9 @@ pub(super) async fn prepare_change(runtime: &Runtime, gate: &Gate) -> Result<Pre
     let config = read(runtime, &mut tx, &change.hash).await?;
     let wanted = compared(runtime, &mut tx, change.hash.clone(), config).await?;
     drop(tx);
-    let shown: Vec<_> = change.differences.iter().map(|key| (&key.field, &key.from, &key.to)).collect();
-    let found: Vec<_> = wanted.differences.iter().map(|found| (&found.field, &found.from, &found.to)).collect();
-    if shown != found || change.applied != wanted.applied {
+    // As canonical text: what was stored has lost the difference of 1 and 1.0.
+    let now: Vec<_> = wanted.differences.iter().map(changed).collect();
+    if digest(&now)? != digest(&change.differences)? || change.applied != wanted.applied {
         return Err(other_difference(gate));
     }
     let tried = try_queries(runtime, &wanted.config, &wanted.plan.outcomes).await?;

@@ -6,7 +6,7 @@ use crate::domain::GateType;
 use crate::error::{Code, Error, Result};
 use crate::principal::Principal;
 use crate::usecases::kernel::check::check_outcome_of;
-use crate::usecases::kernel::gate_opening::open_gate;
+use crate::usecases::kernel::gate_opening::{open_gate, pages};
 use crate::usecases::kernel::keyring::keyring;
 use crate::usecases::kernel::lookup::{experiment_named, gate_named, outcome_of};
 use crate::usecases::kernel::step_context::StepContext;
@@ -34,6 +34,7 @@ impl Gates<'_> {
         let question = bounded("question", &request.question, 1000)?;
         let details = request.details.as_deref().map(|text| bounded("details", text, 4000)).transpose()?;
         let mut tx = self.0.write().await?;
+        let pages = pages(self.0, &mut tx).await?;
         let experiment = experiment_named(&mut tx, &request.experiment).await?;
         if experiment.state.status.is_terminal() {
             return Err(Error::new(Code::Conflict, format!("experiment `{}` has ended", experiment.slug))
@@ -41,7 +42,7 @@ impl Gates<'_> {
         }
         for (gate, rules) in tx.gate_list_open().await? {
             if gate.experiment == Some(experiment.id) && gate.gate_type == GateType::Escalation {
-                return gate_view(self.0, gate, &rules, Vec::new());
+                return gate_view(&pages, gate, &rules, Vec::new());
             }
         }
         let outcome = outcome_of(&mut tx, &experiment).await?;
@@ -52,6 +53,6 @@ impl Gates<'_> {
         let gate = open_gate(self.0, &mut tx, &outcome, Some(&experiment), GateType::Escalation, by, &context).await?;
         let (gate, rules) = gate_named(&mut tx, gate.slug.as_str()).await?;
         tx.commit().await?;
-        gate_view(self.0, gate, &rules, Vec::new())
+        gate_view(&pages, gate, &rules, Vec::new())
     }
 }

@@ -3,7 +3,7 @@
 use super::Gates;
 use super::view::{GateView, gate_view};
 use crate::error::Result;
-use crate::usecases::kernel::gate_opening::gate_url;
+use crate::usecases::kernel::gate_opening::{gate_url, pages};
 use crate::usecases::kernel::lookup::gate_named;
 
 impl Gates<'_> {
@@ -15,7 +15,8 @@ impl Gates<'_> {
     pub async fn list(self) -> Result<Vec<GateView>> {
         let mut tx = self.0.read().await?;
         let gates = tx.gate_list_open().await?;
-        gates.into_iter().map(|(gate, rules)| gate_view(self.0, gate, &rules, Vec::new())).collect()
+        let pages = pages(self.0, &mut tx).await?;
+        gates.into_iter().map(|(gate, rules)| gate_view(&pages, gate, &rules, Vec::new())).collect()
     }
 
     /// A gate with what it shows and what was decided.
@@ -27,12 +28,24 @@ impl Gates<'_> {
         let mut tx = self.0.read().await?;
         let (gate, rules) = gate_named(&mut tx, reference).await?;
         let decisions = tx.decision_list(gate.id.0).await?;
-        gate_view(self.0, gate, &rules, decisions)
+        let pages = pages(self.0, &mut tx).await?;
+        gate_view(&pages, gate, &rules, decisions)
+    }
+
+    /// Address of the pages on which gates are decided, without a slash at its end.
+    ///
+    /// # Errors
+    /// When the database fails.
+    #[tracing::instrument(level = "debug", name = "gates.pages", skip_all)]
+    pub async fn pages(self) -> Result<String> {
+        pages(self.0, &mut self.0.read().await?).await
     }
 
     /// The page on which a human decides a gate.
-    #[must_use]
-    pub fn url(self, gate_slug: &str) -> String {
-        gate_url(self.0, gate_slug)
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn url(self, gate_slug: &str) -> Result<String> {
+        Ok(gate_url(&self.pages().await?, gate_slug))
     }
 }

@@ -8,7 +8,6 @@ use crate::domain::{Assurance, ContextPackage, Decision, Gate, GateStatus, GateT
 use crate::error::{Code, Error, Result};
 use crate::ids::GateId;
 use crate::lifecycle::GateRules;
-use crate::usecases::Runtime;
 use crate::usecases::kernel::gate_opening::gate_url;
 
 /// A gate as it is shown.
@@ -40,7 +39,7 @@ pub struct GateView {
 }
 
 pub(super) fn gate_view(
-    runtime: &Runtime,
+    pages: &str,
     gate: Gate,
     rules: &GateRules,
     decisions: Vec<SignedDecision>,
@@ -48,7 +47,7 @@ pub(super) fn gate_view(
     let context = serde_json::from_str(&gate.context)
         .map_err(|e| Error::new(Code::StateTampered, "what the gate shows cannot be read").because(e))?;
     Ok(GateView {
-        review_url: gate_url(runtime, gate.slug.as_str()),
+        review_url: gate_url(pages, gate.slug.as_str()),
         gate: gate.slug.to_string(),
         id: gate.id,
         gate_type: gate.gate_type,

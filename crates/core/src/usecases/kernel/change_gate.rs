@@ -84,7 +84,8 @@ pub(in crate::usecases) fn change_of(gate: &Gate) -> Result<ChangeFacts> {
     shown.facts.read()?.change.clone().ok_or_else(unreadable)
 }
 
-fn changed(found: &Difference) -> ChangedKey {
+/// A difference, as a gate shows it.
+pub(in crate::usecases) fn changed(found: &Difference) -> ChangedKey {
     ChangedKey {
         field: found.field.clone(),
         from: found.from.clone(),

@@ -1,7 +1,9 @@
 //! Opening a gate: its holders, its slug, what it shows, and the message about it.
 
+use super::applied::applied;
 use super::event::new_event;
 use super::gate_context::context_package;
+use super::lookup::gate_named;
 use super::step_context::StepContext;
 use crate::audit::EventKind;
 use crate::audit::replay::GateOpened;
@@ -36,7 +38,9 @@ pub(in crate::usecases) async fn open_gate(
         experiment: experiment.map(|experiment| experiment.id),
         package,
     };
-    insert_gate(runtime, tx, new, by).await
+    let gate = insert_gate(runtime, tx, new, by).await?;
+    tell_opened(runtime, tx, &gate).await?;
+    Ok(gate)
 }
 
 /// A gate that is about to be opened.
@@ -50,7 +54,7 @@ pub(in crate::usecases) struct NewGate<'g> {
     pub(in crate::usecases) package: ContextPackage,
 }
 
-/// Opens a gate that shows this, and tells its holder.
+/// Opens a gate that shows this. Its holder is told by [`tell_opened`].
 pub(in crate::usecases) async fn insert_gate(
     runtime: &Runtime,
     tx: &mut Tx,
@@ -86,14 +90,19 @@ pub(in crate::usecases) async fn insert_gate(
     let opened = GateOpened { rules: rules.clone(), state: gate.state.clone(), outcome, experiment };
     tx.gate_insert(&gate, &rules).await?;
     tx.event_append(new_event(EventKind::GateOpened, id.into(), by, &opened)?, now).await?;
+    Ok(gate)
+}
+
+/// Tells the holder of a gate that it waits, once.
+pub(in crate::usecases) async fn tell_opened(runtime: &Runtime, tx: &mut Tx, gate: &Gate) -> Result<()> {
+    let (_, rules) = gate_named(tx, gate.slug.as_str()).await?;
     let about = GateNotice {
         gate: gate.slug.to_string(),
         holder: rules.holders.first().cloned(),
         channel: gate.policy.channel.clone(),
     };
-    let notice = Message::Notice(Notice::GateOpened { about, gate_type });
-    tx.outbox_insert(runtime.ids.next(), &notice, &MessageKey::GateOpened(id), now).await?;
-    Ok(gate)
+    let notice = Message::Notice(Notice::GateOpened { about, gate_type: gate.gate_type });
+    tx.outbox_insert(runtime.ids.next(), &notice, &MessageKey::GateOpened(gate.id), runtime.now()).await
 }
 
 /// E-mails that hold a gate, in order. Where the file names nobody who is a member, the first member holds it, so that
@@ -124,7 +133,15 @@ async fn free_gate_slug(tx: &mut Tx, base: &Slug, gate_type: GateType) -> Result
     Err(Error::new(Code::Conflict, "too many gates have this name"))
 }
 
+/// Where the pages are: what is applied says it, else where the daemon of this process listens, else the default.
+pub(in crate::usecases) async fn pages(runtime: &Runtime, tx: &mut Tx) -> Result<String> {
+    // What cannot be read is told where it is used; a link is no reason to fail.
+    let applied = applied(runtime, tx).await.ok().flatten();
+    let declared = applied.and_then(|applied| applied.config.review_url.clone());
+    Ok(declared.unwrap_or_else(|| runtime.settings.pages.value.clone()))
+}
+
 /// The page on which a human decides a gate.
-pub(in crate::usecases) fn gate_url(runtime: &Runtime, gate_slug: &str) -> String {
-    format!("{}/gates/{gate_slug}", runtime.settings.app_url.value)
+pub(in crate::usecases) fn gate_url(pages: &str, gate_slug: &str) -> String {
+    format!("{pages}/gates/{gate_slug}")
 }

@@ -48,17 +48,29 @@ pub(in crate::usecases) async fn origin(runtime: &Runtime, text: &str) -> Config
 
 /// Whether a source of this configuration is sent secrets that no applied one sends there.
 pub(in crate::usecases) async fn sends_secrets_elsewhere(runtime: &Runtime, config: &Config) -> Result<bool> {
+    for spec in &config.connectors {
+        if sends_secret_elsewhere(runtime, config, &spec.name).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether this source is sent secrets that the applied one of its name does not send there.
+pub(in crate::usecases) async fn sends_secret_elsewhere(
+    runtime: &Runtime,
+    config: &Config,
+    name: &str,
+) -> Result<bool> {
+    let Some(spec) = config.connector(name).filter(|spec| has_references(spec)) else { return Ok(false) };
     let mut tx = runtime.read().await?;
     let applied = applied(runtime, &mut tx).await?;
-    let is_known = |spec: &ConnectorSpec| {
-        let known = applied.as_ref().and_then(|applied| applied.config.connector(&spec.name));
-        known.is_some_and(|known| known.kind == spec.kind && known.settings.to_json() == spec.settings.to_json())
-    };
-    Ok(config.connectors.iter().any(|spec| has_references(spec) && !is_known(spec)))
+    let known = applied.as_ref().and_then(|applied| applied.config.connector(name));
+    Ok(!known.is_some_and(|known| known.kind == spec.kind && known.settings.to_json() == spec.settings.to_json()))
 }
 
 /// Whether the settings of a source hold references to secrets.
-pub(in crate::usecases) fn has_references(spec: &ConnectorSpec) -> bool {
+fn has_references(spec: &ConnectorSpec) -> bool {
     spec.settings.references().iter().any(|text| text.contains("${"))
 }
 

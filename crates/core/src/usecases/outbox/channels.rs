@@ -14,6 +14,7 @@ use crate::error::{Result, error_chain};
 use crate::ports::{Letter, NotifyError, Opening};
 use crate::store::{Delivery, DeliveryState, QueuedMessage};
 use crate::usecases::Runtime;
+use crate::usecases::kernel::gate_opening::pages;
 use crate::usecases::kernel::workspace_file::{config, resolver};
 
 /// How long a pass hands over notices. The rest waits for the next one: a round of polling must not wait for a slow receiver.
@@ -77,7 +78,8 @@ impl Channels {
             }
         };
         let known = runtime.read().await?.delivery_list(queued.id).await?;
-        let letter = letter(notice, queued, place.map(ToOwned::to_owned), &runtime.settings.app_url.value);
+        let pages = pages(runtime, &mut runtime.read().await?).await?;
+        let letter = letter(notice, queued, place.map(ToOwned::to_owned), &pages);
         let mut fates = Vec::new();
         for spec in declared.iter().filter(|spec| kind.is_none_or(|kind| spec.kind == kind)) {
             let delivery = known.iter().find(|delivery| delivery.channel == spec.kind);

@@ -28,10 +28,10 @@ pub(in crate::usecases) fn subject(notice: &Notice) -> String {
     }
 }
 
-/// A notice as a channel delivers it, the same at each attempt. `app_url`: where the pages are.
-pub(super) fn letter(notice: &Notice, queued: &QueuedMessage, place: Option<String>, app_url: &str) -> Letter {
-    let gate_page = |about: &GateNotice| format!("{app_url}/gates/{}", about.gate);
-    let link = Some(notice.gate().map_or_else(|| app_url.to_owned(), gate_page));
+/// A notice as a channel delivers it, the same at each attempt. `pages`: where the pages are.
+pub(super) fn letter(notice: &Notice, queued: &QueuedMessage, place: Option<String>, pages: &str) -> Letter {
+    let gate_page = |about: &GateNotice| format!("{pages}/gates/{}", about.gate);
+    let link = Some(notice.gate().map_or_else(|| pages.to_owned(), gate_page));
     Letter {
         key: queued.key.clone(),
         kind: notice.word().to_owned(),
@@ -46,7 +46,7 @@ pub(super) fn letter(notice: &Notice, queued: &QueuedMessage, place: Option<Stri
 }
 
 /// A letter that says that messages arrive.
-pub(super) fn test_letter(key: String, at: Timestamp, app_url: &str) -> Letter {
+pub(super) fn test_letter(key: String, at: Timestamp, pages: &str) -> Letter {
     Letter {
         key,
         kind: "test".to_owned(),
@@ -54,7 +54,7 @@ pub(super) fn test_letter(key: String, at: Timestamp, app_url: &str) -> Letter {
         about: LetterAbout::default(),
         subject: "A test message of Outcome Runtime".to_owned(),
         text: "Messages about gates, stops and failing sources arrive here. Nothing is asked of you.".to_owned(),
-        link: Some(app_url.to_owned()),
+        link: Some(pages.to_owned()),
         recipient: None,
         place: None,
     }

@@ -205,7 +205,7 @@ impl Outbox<'_> {
         let mut out = Vec::new();
         for spec in declared.iter().filter(|spec| channel.is_none_or(|name| spec.kind == name)) {
             let key = format!("test/{}", self.0.ids.next::<MessageId>());
-            let letter = test_letter(key, self.0.now(), &self.0.settings.app_url.value);
+            let letter = test_letter(key, self.0.now(), &self.0.gates().pages().await?);
             let (is_taken, answer) = match hand_over(self.0, spec, &letter).await {
                 Ok(answer) => (true, answer),
                 Err(error) => (false, error_chain(&error)),

@@ -13,6 +13,7 @@ use crate::usecases::kernel::applied::applied;
 use crate::usecases::kernel::apply_change::{NewConfiguration, apply_change};
 use crate::usecases::kernel::change_gate::open_change_gate;
 use crate::usecases::kernel::file_plan::{FilePlan, Proposal, proposal};
+use crate::usecases::kernel::gate_opening::tell_opened;
 use crate::usecases::kernel::outcome_queries::{keep, try_queries};
 use crate::usecases::kernel::unlock::Unlock;
 use crate::usecases::kernel::workspace_file::{origin, sends_secrets_elsewhere};
@@ -80,6 +81,9 @@ impl Outcomes<'_> {
         let gate =
             open_change_gate(self.0, &mut tx, (&hash, wanted.applied.as_deref()), origin, &wanted.differences, by)
                 .await?;
+        if unlock.is_none() {
+            tell_opened(self.0, &mut tx, &gate).await?;
+        }
         tx.commit().await?;
         let mut applied =
             Applied { plan: wanted.plan, is_applied: false, gate: Some(gate.slug.to_string()), unchecked: Vec::new() };
@@ -89,12 +93,20 @@ impl Outcomes<'_> {
                 verdict: Verdict::Approve,
                 conditions: Vec::new(),
                 note: None,
-                context_hash: Some(gate.context_hash),
+                context_hash: Some(gate.context_hash.clone()),
                 member: None,
                 unlock: unlock.clone(),
                 surface: Surface::Terminal,
             };
-            applied.unchecked = self.0.gates().decide(request).await?.unchecked;
+            match self.0.gates().decide(request).await {
+                Ok(decided) => applied.unchecked = decided.unchecked,
+                Err(error) => {
+                    let mut tx = self.0.write().await?;
+                    tell_opened(self.0, &mut tx, &gate).await?;
+                    tx.commit().await?;
+                    return Err(error);
+                }
+            }
             applied.is_applied = true;
         }
         Ok(applied)

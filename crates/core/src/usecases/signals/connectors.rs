@@ -13,7 +13,8 @@ use crate::domain::{OutcomeSpec, SignalSpec, Window, text_enum};
 use crate::error::{Code, Error, Result};
 use crate::ports::{QueryKind, QueryPlan, ReadError, SignalSource, SourceReport};
 use crate::usecases::kernel::query_check::{cannot_run, queries, try_query};
-use crate::usecases::kernel::workspace_file::{config, source};
+use crate::usecases::kernel::unlock::{Unlock, member_key};
+use crate::usecases::kernel::workspace_file::{config, proposed, sends_secret_elsewhere, source};
 
 /// How far back the window of a plan reaches. Over nobody a database would choose an index that it does not choose for a month.
 const PLANNED: SignedDuration = SignedDuration::from_hours(28 * 24);
@@ -113,13 +114,35 @@ impl From<&Error> for ConnectorProblem {
 }
 
 impl Signals<'_> {
-    /// Tries a connector and every query that it is asked: each once on an empty window, with its plan. Nothing is written.
+    /// Tries an applied connector and every query that it is asked: each once on an empty window, with its plan. Nothing is written.
     ///
     /// # Errors
-    /// [`Code::ConnectorUnknown`], [`Code::ConfigInvalid`]. That it does not answer is in the result.
+    /// [`Code::ConnectorUnknown`], [`Code::ConfigNotFound`]. That it does not answer is in the result.
+    #[tracing::instrument(level = "debug", name = "signals.connector_test_applied", skip_all, fields(name))]
+    pub async fn connector_test_applied(self, name: &str) -> Result<ConnectorReport> {
+        self.tested(name, config(self.0).await?).await
+    }
+
+    /// The same for a connector as the file in the work tree declares it. Where it would send secrets to an address that nobody
+    /// approved, that needs a member's passphrase.
+    ///
+    /// # Errors
+    /// As [`Self::connector_test_applied`]; [`Code::ConfigInvalid`], [`Code::PassphraseNeeded`], [`Code::PassphraseWrong`].
     #[tracing::instrument(level = "debug", name = "signals.connector_test", skip_all, fields(name))]
-    pub async fn connector_test(self, name: &str) -> Result<ConnectorReport> {
-        let config = config(self.0).await?;
+    pub async fn connector_test(self, name: &str, unlock: Option<&Unlock>) -> Result<ConnectorReport> {
+        let (_, proposed) = proposed(self.0).await?;
+        if sends_secret_elsewhere(self.0, &proposed, name).await? {
+            let unlock = unlock.ok_or_else(|| {
+                let message = format!("`{name}` is not applied as the file declares it, and it is sent secrets");
+                Error::new(Code::PassphraseNeeded, message)
+                    .hint("test it with your passphrase, or apply the file first: nobody else may send secrets to a new address")
+            })?;
+            member_key(self.0, None, unlock).await?;
+        }
+        self.tested(name, proposed).await
+    }
+
+    async fn tested(self, name: &str, config: Arc<Config>) -> Result<ConnectorReport> {
         let asked = asked_of(&config, name);
         let opened = match source(self.0, &config, name) {
             Err(error) if error.code() == Code::ConnectorUnknown => return Err(error),
@@ -155,10 +178,20 @@ impl Signals<'_> {
         source(self.0, &config, name)?.test().await.map_err(Error::from)
     }
 
-    /// Names and types of the connectors that the outcome file declares.
+    /// Names of the connectors that the file in the work tree declares.
     ///
     /// # Errors
     /// [`Code::ConfigInvalid`].
+    #[tracing::instrument(level = "debug", name = "signals.connector_names_declared", skip_all)]
+    pub async fn connector_names_declared(self) -> Result<Vec<String>> {
+        let (_, proposed) = proposed(self.0).await?;
+        Ok(proposed.connectors.iter().map(|connector| connector.name.clone()).collect())
+    }
+
+    /// Names of the applied connectors.
+    ///
+    /// # Errors
+    /// [`Code::ConfigNotFound`].
     #[tracing::instrument(level = "debug", name = "signals.connector_names", skip_all)]
     pub async fn connector_names(self) -> Result<Vec<String>> {
         Ok(config(self.0).await?.connectors.iter().map(|connector| connector.name.clone()).collect())

@@ -67,8 +67,14 @@ impl Workspaces<'_> {
             Finding::ok("root", format!("{} ({})", settings.root.value.display(), settings.root.from)),
             Finding::ok("file", format!("{} ({})", settings.file.value.display(), settings.file.from)),
             Finding::ok("database", format!("{} ({})", settings.database_shown(), settings.database.from)),
-            Finding::ok("pages", format!("{} ({})", settings.app_url.value, settings.app_url.from)),
         ];
+        if process_env("APP_URL").is_some() {
+            found.push(Finding::warning(
+                "environment",
+                "APP_URL is set but not used for links",
+                "declare `review_url` in the outcome file and apply it",
+            ));
+        }
         if process_env("REDIS_URL").is_some() {
             found.push(Finding::warning(
                 "environment",
@@ -100,6 +106,10 @@ impl Workspaces<'_> {
             }
         };
         found.push(Finding::ok("workspace", runtime.workspace.slug.clone()));
+        found.push(match runtime.gates().pages().await {
+            Ok(pages) => Finding::ok("pages", pages),
+            Err(error) => Finding::problem("pages", &error),
+        });
         look_around(&runtime, &mut found).await;
         found
     }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Workspaces;
-use crate::audit::AppliedBecause;
+use crate::audit::{AppliedBecause, EventKind};
 use crate::error::{Code, Result};
 use crate::principal::Principal;
 use crate::settings::Settings;
@@ -49,6 +49,7 @@ impl Workspaces<'_> {
             Err(error) => return Err(error),
         };
         let runtime = Runtime::open(settings).await?;
+        fold_rows(&runtime).await?;
         let (is_file_adopted, problem) = match adopt_file(&runtime).await {
             Ok(is_adopted) => (is_adopted, None),
             Err(error) => (false, Some(error.to_string())),
@@ -56,6 +57,16 @@ impl Workspaces<'_> {
         runtime.db.close().await;
         Ok(Migrated { database: shown, is_changed, is_file_adopted, problem })
     }
+}
+
+/// In programs of before the log did not hold what the rows hold. From here on it does, and says that nobody signed the beginning.
+async fn fold_rows(runtime: &Runtime) -> Result<()> {
+    let mut tx = runtime.write().await?;
+    if tx.event_last_of_kind(runtime.workspace.id.0, EventKind::RowsStored, i64::MAX).await?.is_some() {
+        return Ok(());
+    }
+    tx.fold_everything().await?;
+    tx.commit().await
 }
 
 /// In programs of before the file counted as it lay there. It goes on counting, and the log says that nobody signed it.

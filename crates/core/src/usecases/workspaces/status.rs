@@ -14,7 +14,7 @@ use crate::present::Scale;
 use crate::stats::{Recommendation, ShownInterval, SidedP};
 use crate::store::{ExperimentGlance, GateGlance, QueuedMessage, Tx};
 use crate::usecases::Runtime;
-use crate::usecases::kernel::gate_opening::gate_url;
+use crate::usecases::kernel::gate_opening::{gate_url, pages};
 use crate::usecases::kernel::signal_problem::problem;
 use crate::usecases::kernel::unchecked::unchecked;
 use crate::usecases::outbox::letter::subject;
@@ -217,8 +217,9 @@ impl Workspaces<'_> {
         for outcome in tx.outcome_list(wanted).await? {
             outcomes.push(outcome_line(self.0, &mut tx, &outcome).await?);
         }
+        let pages = pages(self.0, &mut tx).await?;
         let line = |gate: GateGlance| GateLine {
-            review_url: gate_url(self.0, gate.slug.as_str()),
+            review_url: gate_url(&pages, gate.slug.as_str()),
             gate: gate.slug.to_string(),
             gate_type: gate.gate_type,
             experiment: gate.experiment.map(|slug| slug.to_string()),

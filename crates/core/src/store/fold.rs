@@ -1,0 +1,198 @@
+//! What the log holds of each row: at commit, the columns that count are read back and their digests go into a line of their own, so
+//! that `audit verify` finds a row that was changed, inserted, removed or brought back from before.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use sqlx::AssertSqlSafe;
+
+use super::columns::{Class, Column};
+use super::db::{Conn, Tx};
+use super::error::db_error;
+use super::touched::RowKey;
+use super::{experiments, gates, learnings, members, outbox, outcomes, workspaces};
+use crate::address::Engine;
+use crate::audit::{EventKind, FoldedRow, FoldedTable, NewEvent, RowsStored};
+use crate::digest::sha256_hex;
+use crate::error::{Code, Error, Result};
+use crate::principal::Principal;
+
+/// How the rows of a table are read.
+impl FoldedTable {
+    /// The columns that name a row, beside the workspace's.
+    fn key(self) -> &'static [&'static str] {
+        match self {
+            Self::AllocationPhase => &["experiment_id", "phase"],
+            Self::Decision => &["signature"],
+            Self::Experiment
+            | Self::Gate
+            | Self::Learning
+            | Self::Member
+            | Self::MemberKey
+            | Self::Outbox
+            | Self::Outcome
+            | Self::Workspace => &["id"],
+        }
+    }
+
+    fn declared(self) -> &'static [Column] {
+        match self {
+            Self::AllocationPhase => experiments::AllocationPhase::DECLARED,
+            Self::Decision => gates::DecisionRow::DECLARED,
+            Self::Experiment => experiments::ExperimentRow::DECLARED,
+            Self::Gate => gates::GateRow::DECLARED,
+            Self::Learning => learnings::LearningRow::DECLARED,
+            Self::Member => members::Member::DECLARED,
+            Self::MemberKey => members::KeyRow::DECLARED,
+            Self::Outbox => outbox::OutboxRow::DECLARED,
+            Self::Outcome => outcomes::OutcomeRow::DECLARED,
+            Self::Workspace => workspaces::Workspace::DECLARED,
+        }
+    }
+
+    /// The columns that count. The head of the log is no part of what the log holds.
+    fn columns(self) -> impl Iterator<Item = &'static str> {
+        let counts = |column: &&Column| {
+            column.class == Class::Folded && column.only.is_none() && !matches!(column.name, "log_seq" | "log_head")
+        };
+        self.declared().iter().filter(counts).map(|column| column.name)
+    }
+
+    /// The column that says whose row it is.
+    fn owner(self) -> &'static str {
+        if self == Self::Workspace { "id" } else { "workspace_id" }
+    }
+
+    /// A row as its key and its content, both as text.
+    fn select(self, engine: Engine) -> String {
+        let text = |name: &str| match engine {
+            Engine::Sqlite => format!("quote({name})"),
+            Engine::Postgres => format!("{name}::text"),
+        };
+        let key = |name: &&str| match engine {
+            Engine::Sqlite => {
+                format!("CASE typeof({name}) WHEN 'blob' THEN lower(hex({name})) ELSE CAST({name} AS TEXT) END")
+            }
+            Engine::Postgres => format!("replace({name}::text, '-', '')"),
+        };
+        let keys: Vec<String> = self.key().iter().map(key).collect();
+        let columns: Vec<String> = self.columns().map(text).collect();
+        let array = if engine == Engine::Sqlite { "json_array" } else { "jsonb_build_array" };
+        format!(
+            "SELECT {} AS k, CAST({array}({}) AS TEXT) AS content FROM {} WHERE {} = $1",
+            keys.join(" || '/' || "),
+            columns.join(", "),
+            self.as_str(),
+            self.owner()
+        )
+    }
+
+    fn select_one(self, engine: Engine) -> String {
+        let more = self.key().iter().enumerate().map(|(at, name)| format!(" AND {name} = ${}", at + 2));
+        format!("{}{}", self.select(engine), more.collect::<String>())
+    }
+}
+
+/// The statements of all tables, for a test that prepares them.
+pub(super) fn statements(engine: Engine) -> &'static [String] {
+    static SQLITE: LazyLock<Vec<String>> = LazyLock::new(|| all(Engine::Sqlite));
+    static POSTGRES: LazyLock<Vec<String>> = LazyLock::new(|| all(Engine::Postgres));
+    fn all(engine: Engine) -> Vec<String> {
+        FoldedTable::ALL.iter().flat_map(|table| [table.select(engine), table.select_one(engine)]).collect()
+    }
+    match engine {
+        Engine::Sqlite => &SQLITE,
+        Engine::Postgres => &POSTGRES,
+    }
+}
+
+/// Rows of one line.
+const PER_LINE: usize = 500;
+
+impl Tx {
+    /// Writes down what the rows that were written hold now.
+    pub(super) async fn fold_touched(&mut self) -> Result<()> {
+        let touched = std::mem::take(&mut self.touched);
+        let mut rows = Vec::with_capacity(touched.len());
+        for (table, key) in touched {
+            let digest = self.content_of(table, &key).await?.map(|content| sha256_hex(&content));
+            rows.push((table, key.to_string(), digest));
+        }
+        self.note_rows(rows).await
+    }
+
+    async fn note_rows(&mut self, rows: Vec<FoldedRow>) -> Result<()> {
+        for rows in rows.chunks(PER_LINE) {
+            let payload = serde_json::to_value(RowsStored { rows: rows.to_vec() })
+                .map_err(|e| Error::new(Code::Internal, "a line about rows cannot be written").because(e))?;
+            let event = NewEvent {
+                kind: EventKind::RowsStored,
+                subject: self.workspace.into(),
+                principal: Principal::system("store"),
+                payload,
+            };
+            // By the clock of the step that the rows belong to.
+            let at = self.event_last_at().await?.unwrap_or_default();
+            self.event_append(event, at).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes down every row as it is: the beginning, for a workspace whose log held none before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn fold_everything(&mut self) -> Result<()> {
+        let mut all = Vec::new();
+        for table in FoldedTable::ALL {
+            let rows = self.folded_rows(*table).await?;
+            all.extend(rows.into_iter().map(|(key, digest)| (*table, key, Some(digest))));
+        }
+        self.touched.clear();
+        self.note_rows(all).await
+    }
+
+    /// Key and digest of every row of a table.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn folded_rows(&mut self, table: FoldedTable) -> Result<BTreeMap<String, String>> {
+        let workspace = self.workspace;
+        let rows: Vec<(String, String)> = match &mut self.conn {
+            Conn::Sqlite(c) => {
+                let sql = AssertSqlSafe(table.select(Engine::Sqlite));
+                sqlx::query_as(sql).bind(workspace).fetch_all(&mut **c).await
+            }
+            Conn::Postgres(c) => {
+                let sql = AssertSqlSafe(table.select(Engine::Postgres));
+                sqlx::query_as(sql).bind(workspace).fetch_all(&mut **c).await
+            }
+        }
+        .map_err(db_error)?;
+        Ok(rows.into_iter().map(|(key, content)| (key, sha256_hex(&content))).collect())
+    }
+
+    async fn content_of(&mut self, table: FoldedTable, key: &RowKey) -> Result<Option<String>> {
+        /// Binds a key's parts.
+        macro_rules! found {
+            ($c:expr, $engine:expr, $workspace:expr) => {{
+                let query =
+                    sqlx::query_as::<_, (String, String)>(AssertSqlSafe(table.select_one($engine))).bind($workspace);
+                match key {
+                    RowKey::Id(id) => query.bind(*id),
+                    RowKey::Part(id, part) => query.bind(*id).bind(*part),
+                    RowKey::Text(text) => query.bind(text.clone()),
+                }
+                .fetch_optional(&mut **$c)
+                .await
+            }};
+        }
+        let workspace = self.workspace;
+        let row = match &mut self.conn {
+            Conn::Sqlite(c) => found!(c, Engine::Sqlite, workspace),
+            Conn::Postgres(c) => found!(c, Engine::Postgres, workspace),
+        }
+        .map_err(db_error)?;
+        Ok(row.map(|(_, content)| content))
+    }
+}
