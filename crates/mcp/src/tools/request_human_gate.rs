@@ -48,15 +48,42 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
 struct Args {
     experiment_id: String,
     #[schemars(transform = undescribed)]
-    gate_type: GateType,
+    gate_type: GateOfExperiment,
     /// One sentence
     question: String,
     details: Option<String>,
 }
 
+/// The gates that an experiment can have; a change of the outcome file has another.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum GateOfExperiment {
+    PortfolioReview,
+    LaunchApproval,
+    AnalysisReview,
+    ScaleApproval,
+    ShipApproval,
+    Escalation,
+}
+
+impl From<GateOfExperiment> for GateType {
+    fn from(gate: GateOfExperiment) -> Self {
+        match gate {
+            GateOfExperiment::PortfolioReview => Self::PortfolioReview,
+            GateOfExperiment::LaunchApproval => Self::LaunchApproval,
+            GateOfExperiment::AnalysisReview => Self::AnalysisReview,
+            GateOfExperiment::ScaleApproval => Self::ScaleApproval,
+            GateOfExperiment::ShipApproval => Self::ShipApproval,
+            GateOfExperiment::Escalation => Self::Escalation,
+        }
+    }
+}
+
 pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Result<Answer, Failure> {
     let args: Args = args::parse(&SPEC, arguments)?;
-    let view = if args.gate_type == GateType::Escalation {
+    let wanted = GateType::from(args.gate_type);
+    let view = if wanted == GateType::Escalation {
         let request = GateOpenRequest {
             experiment: args.experiment_id.clone(),
             question: args.question,
@@ -67,7 +94,7 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
             Err(error) => return Err(with_known(call, "experiment", error.into()).await),
         }
     } else {
-        lifecycle_gate(call, &args.experiment_id, args.gate_type).await?
+        lifecycle_gate(call, &args.experiment_id, wanted).await?
     };
     let mut body = get_gate::summary(&view);
     set(&mut body, "human_sees", get_gate::human_sees(&view, Detail::Concise));

@@ -1,0 +1,27 @@
+//! `connectors ...`.
+
+use clap::Subcommand;
+
+use super::Unlock;
+
+/// `connectors ...`.
+#[derive(Debug, Subcommand)]
+pub enum Connectors {
+    /// List the sources that outcome.yaml declares
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime connectors list")]
+    List,
+    /// Connect to a source, try each query of its signals on an empty window, and show what was found
+    #[command(
+        after_help = "EXAMPLES:\n  outcome-runtime connectors test app\n  outcome-runtime connectors test app --plans"
+    )]
+    Test {
+        /// Name of the connector
+        name: String,
+        /// Also show how the database would answer each query
+        #[arg(long)]
+        plans: bool,
+        /// The passphrase, where the source is not applied yet and is sent secrets
+        #[command(flatten)]
+        unlock: Unlock,
+    },
+}
