@@ -7,6 +7,7 @@
     reason = "numbers of tests are small and not negative"
 )]
 
+mod applied;
 mod asos;
 mod before_after;
 mod by_name;
@@ -33,6 +34,7 @@ mod properties;
 mod queries;
 mod recompute;
 mod restatement;
+mod rows;
 mod safety;
 mod search;
 mod tamper;

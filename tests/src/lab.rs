@@ -240,6 +240,7 @@ impl Lab {
             name: "Dana".to_owned(),
             passphrase: SecretString::from(PASSPHRASE),
             outcome_file: Some(file.to_owned()),
+            may_replace: false,
         };
         let (runtime, _) = Workspaces::init_with_clock(settings, request, Arc::new(clock.clone())).await?;
         commit(&root, "Declare the outcome")?;

@@ -196,6 +196,9 @@ pub struct Init {
     /// Do not write an outcome.yaml
     #[arg(long)]
     pub no_outcome_file: bool,
+    /// Make another workspace where this folder held one before, with another root key and without its history
+    #[arg(long)]
+    pub anew: bool,
     /// Leave an outcome file that is already there as a proposal: do not apply it, and activate nothing
     #[arg(long)]
     pub no_apply: bool,

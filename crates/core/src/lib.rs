@@ -23,6 +23,7 @@ pub mod present;
 pub mod principal;
 pub mod registry;
 pub mod scope;
+pub mod seen;
 pub mod settings;
 pub mod store;
 mod text_enum;

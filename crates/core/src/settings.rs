@@ -10,6 +10,7 @@ use crate::address::Address;
 use crate::config::Vendors;
 use crate::error::{Code, Error, Result};
 use crate::ids::WorkspaceId;
+use crate::seen::Seen;
 
 /// Name of the folder of a workspace's own files, in the repository's root and ignored by git.
 pub const FOLDER: &str = ".outcome";
@@ -77,6 +78,9 @@ pub struct Settings {
     pub application_database: Option<String>,
     /// File of a virtual clock, for demonstrations.
     pub clock_file: Option<Sourced<PathBuf>>,
+    /// Folder of this account in which is kept what was seen of each log; absent where the account has no home.
+    #[serde(skip)]
+    pub state_folder: Option<PathBuf>,
     /// Address of the pages where the applied file names none.
     pub pages: Sourced<String>,
     /// What the outcome file may name.
@@ -141,8 +145,21 @@ impl Settings {
             clock_file: env("OUTCOME_RUNTIME_CLOCK_FILE")
                 .map(|path| Sourced::new(PathBuf::from(path), "environment OUTCOME_RUNTIME_CLOCK_FILE")),
             pages,
+            state_folder: state_folder(env),
             vendors: overrides.vendors,
         })
+    }
+
+    /// What this account saw of logs.
+    #[must_use]
+    pub fn seen(&self) -> Option<Seen> {
+        self.state_folder.clone().map(Seen::in_folder)
+    }
+
+    /// The repository's root as the file system names it.
+    #[must_use]
+    pub fn real_root(&self) -> PathBuf {
+        self.root.value.canonicalize().unwrap_or_else(|_| self.root.value.clone())
     }
 
     /// Settings for the folder `root`, with nothing but defaults and the environment.
@@ -185,6 +202,14 @@ impl Settings {
             Err(e) => Err(Error::new(Code::Io, format!("{} cannot be read", path.display())).because(e)),
         }
     }
+}
+
+/// Where programs of this account keep what is theirs and is no data.
+fn state_folder(env: Env<'_>) -> Option<PathBuf> {
+    let absolute = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| absolute("LOCALAPPDATA"));
+    let state = state.or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
+    Some(state.join("outcome-runtime"))
 }
 
 fn walk_up(cwd: &Path) -> Result<PathBuf> {

@@ -126,7 +126,7 @@ async fn set_up(cx: &Cx, args: args::Init, root: &Path, settings: &Settings) -> 
     let outcome_file = (!args.no_outcome_file).then(|| template(&options));
     let outcome = options.outcome.to_string();
     let unlock = Unlock::Passphrase(passphrase.clone());
-    let request = InitRequest { email, name, passphrase, outcome_file };
+    let request = InitRequest { email, name, passphrase, outcome_file, may_replace: args.anew };
     let (runtime, done) = Workspaces::init(settings.clone(), request).await?;
     let file =
         if had_file && !args.no_apply { Some(init_file::apply_and_activate(&runtime, &unlock).await) } else { None };

@@ -13,6 +13,7 @@ impl Home {
     fn declare(&self, channel: &str) {
         let file = std::fs::read_to_string(self.path("outcome.yaml")).unwrap();
         self.write("outcome.yaml", &format!("{file}\nnotifications:\n  {channel}\n"));
+        self.sign(&["apply"]).exits(0);
     }
 }
 

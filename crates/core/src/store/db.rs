@@ -16,6 +16,7 @@ use super::touched::{FoldedTable, RowKey, Touched};
 use crate::address::{Address, Engine, Location};
 use crate::error::{Code, Error, Result};
 use crate::ids::WorkspaceId;
+use crate::seen::Seen;
 
 /// Runs the same body on the concrete connection of either engine.
 macro_rules! on_db {
@@ -117,11 +118,21 @@ pub struct Tx {
     pub(super) workspace: WorkspaceId,
     /// Rows that were written and that the log holds.
     pub(super) touched: Touched,
+    /// The last line that was appended.
+    pub(super) appended: Option<(i64, String)>,
+    /// Where the last line is remembered once it is there for good.
+    seen: Option<Seen>,
 }
 
 impl Tx {
     pub(super) fn new(conn: Conn, workspace: WorkspaceId) -> Self {
-        Self { conn, workspace, touched: Touched::new() }
+        Self { conn, workspace, touched: Touched::new(), appended: None, seen: None }
+    }
+
+    /// Remembers the last line there, once it is there for good.
+    #[must_use]
+    pub fn remembering(self, seen: Option<Seen>) -> Self {
+        Self { seen, ..self }
     }
 
     /// Remembers that a row was written.
@@ -254,7 +265,11 @@ impl Tx {
             Conn::Sqlite(tx) => tx.commit().await,
             Conn::Postgres(tx) => tx.commit().await,
         }
-        .map_err(db_error)
+        .map_err(db_error)?;
+        if let (Some(seen), Some((seq, head))) = (self.seen, self.appended) {
+            seen.keep_head(self.workspace, seq, &head);
+        }
+        Ok(())
     }
 
     /// The workspace it belongs to.

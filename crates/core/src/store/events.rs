@@ -125,6 +125,7 @@ impl Tx {
             return Err(Error::new(Code::Conflict, "another program wrote to the log at the same time")
                 .hint("nothing was changed; try again"));
         }
+        self.appended = Some((entry.seq, entry.hash.clone()));
         Ok(entry)
     }
 

@@ -9,6 +9,7 @@ use crate::config::ConfigCache;
 use crate::error::{Code, Error, Result};
 use crate::ids::Ids;
 use crate::registry::Sources;
+use crate::seen::SeenWorkspace;
 use crate::settings::{Settings, Sourced};
 use crate::store::{DatabaseFile, Db, Place, Tx, Workspace};
 
@@ -61,6 +62,12 @@ impl Runtime {
             };
             return Err(Error::new(Code::ClockMismatch, message).hint(hint));
         }
+        if let (Some(seen), Some(file)) = (settings.seen(), settings.read_workspace_file()?)
+            && seen.workspace_of(&settings.real_root()).is_none()
+        {
+            let found = SeenWorkspace { workspace: file.workspace, root_fingerprint: file.root_fingerprint };
+            seen.keep_workspace(&settings.real_root(), &found);
+        }
         Ok(assemble(db, workspace, settings, clock))
     }
 
@@ -110,7 +117,7 @@ impl Runtime {
     }
 
     pub(super) async fn write(&self) -> Result<Tx> {
-        self.db.write(self.workspace.id).await
+        Ok(self.db.write(self.workspace.id).await?.remembering(self.settings.seen()))
     }
 }
 

@@ -95,6 +95,7 @@ impl Stage {
             name: "Dana (played)".to_owned(),
             passphrase: SecretString::from(PASSPHRASE),
             outcome_file: Some(OUTCOME_FILE.to_owned()),
+            may_replace: false,
         };
         let (runtime, done) = Workspaces::init(settings, request).await?;
         OwnRepo::at(root.to_owned()).commit_all("Declare the outcome").await?;

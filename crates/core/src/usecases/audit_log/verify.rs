@@ -106,6 +106,7 @@ impl AuditLog<'_> {
                 compare_rows(&mut tx, &replay, &mut problems).await?;
             }
         }
+        compare_seen(self.0, &replay, &mut problems)?;
         let n_anchors = compare_anchors(self.0, &replay, files, &mut problems).await?;
         let (n_lines, head) = replay.head();
         Ok(Verification { is_intact: problems.is_empty(), n_lines, head: head.to_owned(), n_anchors, problems })
@@ -301,6 +302,35 @@ async fn compare_rows(tx: &mut Tx, replay: &Replay, problems: &mut Vec<String>) 
     Ok(())
 }
 
+/// The log goes on from what this account saw of it, and the folder holds the workspace that it held.
+fn compare_seen(runtime: &Runtime, replay: &Replay, problems: &mut Vec<String>) -> Result<()> {
+    let Some(seen) = runtime.settings.seen() else { return Ok(()) };
+    let id = runtime.workspace.id;
+    if let Some(last) = seen.head(id)
+        && replay.hash_at(last.seq) != Some(last.head.as_str())
+    {
+        let (n_lines, file) = (replay.head().0, seen.file_of(id));
+        problems.push(format!(
+            "this account saw line {} of the log, and it is not in the {n_lines} lines that are here: the store was put back to an \
+             older state or rewritten (if you restored a backup yourself, remove {})",
+            last.seq,
+            file.display()
+        ));
+    }
+    let root = runtime.settings.real_root();
+    if let (Some(before), Some(now)) = (seen.workspace_of(&root), runtime.settings.read_workspace_file()?)
+        && (before.workspace, before.root_fingerprint.as_str()) != (now.workspace, now.root_fingerprint.as_str())
+    {
+        problems.push(format!(
+            "this folder held workspace {} with another root key before: it was made anew past `init` (remove {} if you did that \
+             yourself)",
+            before.workspace,
+            seen.file_of_root(&root).display()
+        ));
+    }
+    Ok(())
+}
+
 async fn compare_anchors(
     runtime: &Runtime,
     replay: &Replay,
@@ -328,11 +358,19 @@ async fn compare_anchors(
                 continue;
             }
         };
+        let is_member = replay.keyring().enrolments().any(|known| known.public_key == anchor.public_key);
         if anchor.workspace != runtime.workspace.id {
+            // Of another workspace of the same repository, unless it should be of this one.
+            if is_member || files.iter().any(|file| file.display().to_string() == *place) {
+                problems.push(format!(
+                    "{place}: the anchor of {} is about workspace {}, not about this one: the workspace was made anew, or this is \
+                     not its file",
+                    anchor.at, anchor.workspace
+                ));
+            }
             continue;
         }
         n_checked += 1;
-        let is_member = replay.keyring().enrolments().any(|known| known.public_key == anchor.public_key);
         if replay.hash_at(anchor.seq) != Some(anchor.head.as_str()) {
             problems.push(format!(
                 "{place}: the anchor of {} has a different hash for line {}: the log was rewritten or truncated",

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::clock_look::must_be_believed;
 use super::digest::digest;
 use super::event::record_refusal;
-use super::keyring::keyring;
+use super::keyring::{keyring, tampered};
 use super::unlock::{Signer, Unlock, signer};
 use crate::audit::EventKind;
 use crate::domain::{Assurance, Decision, DecisionSubject, Outcome, Surface, Verdict};
@@ -26,7 +26,20 @@ pub(in crate::usecases) async fn decider(
     verdict: Verdict,
 ) -> Result<Signer> {
     must_be_believed(runtime, verdict).await?;
+    must_go_on_from_what_was_seen(runtime).await?;
     signer(runtime, member, unlock).await
+}
+
+/// Nobody signs on top of a log that is not the one that this account saw.
+async fn must_go_on_from_what_was_seen(runtime: &Runtime) -> Result<()> {
+    let last = runtime.settings.seen().and_then(|seen| seen.head(runtime.workspace.id));
+    let Some(last) = last else { return Ok(()) };
+    let mut tx = runtime.read().await?;
+    let line = tx.event_page(last.seq - 1, 1).await?.into_iter().next();
+    if line.is_some_and(|line| line.seq == last.seq && line.hash == last.head) {
+        return Ok(());
+    }
+    Err(tampered(&format!("line {} of the log, which this account saw, is gone", last.seq)))
 }
 
 /// Signs a decision over the present head of the log and verifies it like anybody else's.

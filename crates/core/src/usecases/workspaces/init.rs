@@ -15,6 +15,7 @@ use crate::error::{Code, Error, Result};
 use crate::identity::{Enrolment, KeyKind, SealedKey, SigningKey, check_passphrase, enrol, fingerprint};
 use crate::ids::{Ids, KeyId, MemberId, WorkspaceId};
 use crate::principal::Principal;
+use crate::seen::SeenWorkspace;
 use crate::settings::{Settings, WorkspaceFile};
 use crate::store::{Db, Instant, Member, MemberKey, Workspace};
 use crate::usecases::Runtime;
@@ -32,6 +33,8 @@ pub struct InitRequest {
     pub passphrase: SecretString,
     /// Content of a new outcome file; an existing one is never touched.
     pub outcome_file: Option<String>,
+    /// Whether a workspace that this folder held before may be replaced by another one.
+    pub may_replace: bool,
 }
 
 /// What was set up.
@@ -75,6 +78,14 @@ impl Workspaces<'_> {
         if settings.workspace_file().exists() {
             return Err(Error::new(Code::WorkspaceExists, format!("{} exists", settings.workspace_file().display()))
                 .hint("this workspace already exists; `outcome-runtime status` shows it"));
+        }
+        let before = settings.seen().and_then(|seen| seen.workspace_of(&settings.real_root()));
+        if let (Some(before), false) = (before, request.may_replace) {
+            let message = format!("this folder held workspace {} before, whose data is not here now", before.workspace);
+            return Err(Error::new(Code::WorkspaceExists, message).hint(
+                "if it was moved or restored, put `.outcome` and its database back; `--anew` makes another workspace with another \
+                 root key, whose members and history are not the ones of before",
+            ));
         }
         let mut made = Made::default();
         let done = set_up(settings, request, clock, &mut made).await;
@@ -176,6 +187,10 @@ async fn set_up(
     tx.commit().await?;
 
     made.will_make(settings.workspace_file());
+    if let Some(seen) = settings.seen() {
+        let found = SeenWorkspace { workspace: workspace.id, root_fingerprint: root_fingerprint.clone() };
+        seen.keep_workspace(&settings.real_root(), &found);
+    }
     let identity = WorkspaceFile { workspace: workspace.id, root_fingerprint: root_fingerprint.clone() };
     let text = serde_json::to_string_pretty(&identity)
         .map_err(|e| Error::new(Code::Internal, "the workspace file cannot be written").because(e))?;

@@ -1,0 +1,143 @@
+//! What is applied counts: the file is a proposal, and mostly a member signs it.
+
+use anyhow::{Result, ensure};
+use outcome_core::Code;
+use outcome_core::domain::{GateStatus, Verdict};
+use outcome_core::usecases::Applied;
+use outcome_tests::lab::{Lab, decision, local, unlock};
+
+use crate::journey::each_lab;
+
+fn declare(lab: &Lab, from: &str, to: &str) -> Result<()> {
+    let path = lab.root().join("outcome.yaml");
+    let text = std::fs::read_to_string(&path)?;
+    ensure!(text.contains(from), "the file has no {from}");
+    Ok(std::fs::write(&path, text.replace(from, to))?)
+}
+
+async fn apply(lab: &Lab) -> outcome_core::Result<Applied> {
+    lab.runtime.outcomes().apply(&local(), None).await
+}
+
+async fn is_intact(lab: &Lab) -> Result<()> {
+    let problems = lab.runtime.audit_log().verify(&[]).await?.problems;
+    ensure!(problems.is_empty(), "{problems:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_protects_more_is_applied_at_once_and_everything_else_waits() -> Result<()> {
+    each_lab(async |lab| {
+        for (from, to) in [
+            ("More players come back", "More players return"),
+            ("forbidden_paths: [\"game/payments/\"]", "forbidden_paths: [\"game/payments/\", \"game/keys/\"]"),
+            ("    horizon: 8w\n", "    horizon: 8w # eight weeks\n    staleness: 12h\n"),
+            ("    horizon: 8w", "    gates: { ship_approval: { assurance: A4 } }\n    horizon: 8w"),
+        ] {
+            declare(&lab, from, to)?;
+            let done = apply(&lab).await?;
+            ensure!(done.is_applied && !done.plan.needs_signature && done.plan.is_change(), "{to}: {done:?}");
+            let again = apply(&lab).await?;
+            ensure!(again.is_applied && !again.plan.is_change(), "{to}: {again:?}");
+        }
+        let kept = std::fs::read_to_string(lab.root().join("outcome.yaml"))?;
+        for (from, to) in [
+            ("staleness: 12h", "staleness: 48h"),
+            ("assurance: A4", "assurance: A3"),
+            ("forbidden_paths: [\"game/payments/\", \"game/keys/\"]", "forbidden_paths: []"),
+            ("allowed_paths: [\"game/\"]", "allowed_paths: []"),
+            ("forbidden_paths: [\"game/payments/\"", "forbidden_paths: [\"!game/payments/\""),
+            ("to: 0.35", "to: 0.34"),
+            ("margin: 0.005", "margin: 0.05"),
+            ("AS successes WHERE :from < :to", "AS successes WHERE :from <= :to"),
+            ("sqlite:game.db", "sqlite:other.db"),
+            ("path: flags.json", "path: elsewhere.json"),
+            ("- id: retention", "- id: another"),
+        ] {
+            std::fs::write(lab.root().join("outcome.yaml"), &kept)?;
+            declare(&lab, from, to)?;
+            let waits = apply(&lab).await?;
+            ensure!(!waits.is_applied && waits.plan.needs_signature && waits.gate.is_some(), "{to}: {waits:?}");
+        }
+        // One file, one gate: what was proposed before is closed.
+        let gates = lab.runtime.gates().list().await?;
+        ensure!(gates.len() == 1, "{gates:?}");
+        is_intact(&lab).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_approves_a_change_or_rejects_it_and_an_older_difference_cannot_be_signed() -> Result<()> {
+    each_lab(async |lab| {
+        let target = async |lab: &Lab| -> Result<f64> {
+            Ok(lab.runtime.workspaces().status(false).await?.outcomes.remove(0).target)
+        };
+        declare(&lab, "to: 0.35", "to: 0.36")?;
+        let first = apply(&lab).await?.gate.unwrap_or_default();
+        ensure!(target(&lab).await? == 0.35);
+        lab.runtime.gates().decide(decision(&first, Verdict::Reject)).await?;
+        ensure!(target(&lab).await? == 0.35);
+
+        let second = apply(&lab).await?.gate.unwrap_or_default();
+        ensure!(second != first, "a rejected gate decides nothing more");
+        let shown = lab.runtime.gates().show(&second).await?;
+        let change = shown.context.facts.read()?.change.clone().unwrap();
+        let key = change.differences.iter().find(|key| key.field == "outcomes.retention.target.to").unwrap();
+        ensure!((key.from.as_f64(), key.to.as_f64(), key.is_signed) == (Some(0.35), Some(0.36), true), "{key:?}");
+        // Something else is applied meanwhile: the difference is another one now.
+        let waiting = std::fs::read_to_string(lab.root().join("outcome.yaml"))?;
+        declare(&lab, "to: 0.36", "to: 0.35")?;
+        declare(&lab, "More players come back", "More of them")?;
+        ensure!(apply(&lab).await?.is_applied);
+        let refused = lab.runtime.gates().decide(decision(&second, Verdict::Approve)).await.unwrap_err();
+        ensure!(refused.code() == Code::ContextChanged, "{refused}");
+
+        std::fs::write(lab.root().join("outcome.yaml"), waiting)?;
+        let third = apply(&lab).await?.gate.unwrap_or_default();
+        let done = lab.runtime.gates().decide(decision(&third, Verdict::Approve)).await?;
+        ensure!(done.gate_status == Some(GateStatus::Approved) && target(&lab).await? == 0.36, "{done:?}");
+        is_intact(&lab).await?;
+        // With the passphrase at hand it is one step.
+        declare(&lab, "to: 0.36", "to: 0.37")?;
+        let done = lab.runtime.outcomes().apply(&local(), Some(&unlock())).await?;
+        ensure!(done.is_applied && target(&lab).await? == 0.37, "{done:?}");
+        is_intact(&lab).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_or_a_line_that_somebody_wrote_into_the_database_applies_nothing() -> Result<()> {
+    each_lab(async |lab| {
+        lab.raw("UPDATE configuration SET content = replace(content, 'sqlite:game.db', 'sqlite:evil.db')").await?;
+        let refused = lab.runtime.signals().connector_names().await.unwrap_err();
+        ensure!(refused.code() == Code::StateTampered, "{refused}");
+        ensure!(!lab.runtime.audit_log().verify(&[]).await?.is_intact);
+        lab.raw("UPDATE configuration SET content = replace(content, 'sqlite:evil.db', 'sqlite:game.db')").await?;
+        is_intact(&lab).await?;
+
+        // A line that calls an active outcome a draft, so that its target needs no signature.
+        let path = lab.root().join("outcome.yaml");
+        let text = std::fs::read_to_string(&path)?.replace("to: 0.35", "to: 0.31");
+        let workspace = lab.runtime.workspace().id;
+        let lines = lab.runtime.audit_log().page(0, 1000).await?;
+        let before = lines.iter().rfind(|line| line.kind == "configuration.applied").unwrap();
+        let mut tx = lab.runtime.db().write(workspace).await?;
+        let hash = tx.configuration_insert(&text, lab.runtime.now()).await?;
+        tx.commit().await?;
+        let payload = serde_json::json!({
+            "hash": hash,
+            "previous": before.payload["hash"],
+            "origin": { "commit": null, "is_committed": false },
+            "because": { "kind": "free", "drafts": ["retention"] },
+        });
+        crate::tamper::append_forged(&lab, "configuration.applied", workspace.into(), local(), payload).await?;
+        let refused = lab.runtime.signals().connector_names().await.unwrap_err();
+        ensure!(refused.code() == Code::StateTampered, "{refused}");
+        let found = lab.runtime.audit_log().verify(&[]).await?.problems;
+        ensure!(found.iter().any(|problem| problem.contains("as if it were a draft")), "{found:?}");
+        Ok(())
+    })
+    .await
+}
