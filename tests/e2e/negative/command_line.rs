@@ -26,7 +26,7 @@ async fn the_command_line_decides_nothing_without_the_passphrase() -> Result<()>
         let recorded = place.logged("gate.refused")?;
         let codes: Vec<_> = recorded.iter().map(|line| line["payload"]["code"].as_str().unwrap_or_default()).collect();
         let (needed, wrong) = ("passphrase_needed", "passphrase_wrong");
-        ensure!(codes == [needed, needed, wrong, wrong, needed], "{codes:?}");
+        ensure!(codes == [needed, needed, wrong, wrong, needed, needed], "{codes:?}");
 
         // Another member, another hash, another verdict: refused with the right passphrase too.
         let other = with(&["--member", "mallory@example.com"]);

@@ -23,7 +23,9 @@ pub async fn write(opened: &Opened, folder: &Path) -> Result<()> {
     put(folder, "learnings.json", &cli.json(&["learnings", "--limit", "100"])?)?;
     put(folder, "found.json", &cli.json(&["learnings", "refunds"])?)?;
     put(folder, "recompute.json", &cli.json(&["stats", "recompute", "--check"])?)?;
-    put(folder, "plan.json", &cli.json(&["plan"])?)?;
+    // Programs of before said what happens to each outcome, and nothing beside it.
+    let plan = cli.json(&["plan"])?;
+    put(folder, "plan.json", plan.get("outcomes").unwrap_or(&plan))?;
     for gate in opened.column("SELECT slug FROM gate ORDER BY slug").await? {
         put(folder, &format!("gates/{gate}.json"), &cli.json(&["gate", "show", &gate])?)?;
     }

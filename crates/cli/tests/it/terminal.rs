@@ -57,7 +57,7 @@ fn without_a_signature_a_decision_is_asked_for_and_nothing_is_decided() {
     assert!(killed.stdout.contains("Asked for kill"), "{killed:?}");
     assert_eq!(home.run(&["gate", "show", gate, "--json"]).json()["status"], "pending");
     let told = home.run(&["messages", "--json"]).exits(0).stdout;
-    assert_eq!(told.matches("gate_asked").count(), 2, "{told}");
+    assert_eq!(told.matches("A decision of gate").count(), 2, "{told}");
     let lines = home.run(&["audit", "export"]).exits(0).stdout;
     let asked: Vec<_> = lines.lines().filter(|line| line.contains(".note_asked")).collect();
     assert!(asked.len() == 3 && asked.iter().all(|line| line.contains(r#""kind":"local""#)), "{asked:#?}");

@@ -52,7 +52,9 @@ pub const MAP: &[Layer] = &[
     Layer { name: "core::registry", uses: &[&["core::domain", "core::ports", "core::config"]] },
     // Where the runtime's own database is: read from a setting, opened by the store.
     Layer { name: "core::address", uses: &[] },
-    Layer { name: "core::settings", uses: &[&["core::config", "core::address"]] },
+    // What an account remembers of logs, in a folder of its own.
+    Layer { name: "core::seen", uses: &[] },
+    Layer { name: "core::settings", uses: &[&["core::config", "core::address", "core::seen"]] },
     Layer { name: "core::scope", uses: &[&["core::domain"]] },
     // The rules about paths are texts and pure; only what reads a repository does I/O.
     Layer { name: "core::scope::path", uses: &[] },
@@ -73,7 +75,7 @@ pub const MAP: &[Layer] = &[
     // Sealed keys and verified decisions are stored as they are.
     Layer {
         name: "core::store",
-        uses: &[&["core::domain", "core::audit", "core::lifecycle", "core::identity", "core::address"]],
+        uses: &[&["core::domain", "core::audit", "core::lifecycle", "core::identity", "core::address", "core::seen"]],
     },
     Layer { name: "core::usecases", uses: &[&["core", "stats"]] },
     // Names the modules and re-exports the statistics.
