@@ -31,7 +31,7 @@ async fn lived_in(lab: &Lab) -> Result<()> {
 }
 
 /// Values that a column can take instead of its own; which one fits its type, the engine says.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 9] = [
     "NOT {c}",
     "{c} + 1",
     "{c} + interval '1 second'",
@@ -40,6 +40,7 @@ const OTHERS: [&str; 8] = [
     "x'7d4448409dc011d1b2455ffdce74fad2'",
     "'2020-01-01T00:00:00.000000Z'",
     "'forged'",
+    "{c} || 'x'",
 ];
 
 /// Statements that write this column of some row: at least one of them is taken where the schema does not refuse all.

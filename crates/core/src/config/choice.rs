@@ -10,7 +10,7 @@ use super::suggest::did_you_mean;
 use crate::domain::{Aggregation, Assurance};
 
 /// A fixed set of texts.
-pub trait Choice: Sized + Copy + JsonSchema + 'static {
+pub trait Choice: Sized + Copy + PartialEq + JsonSchema + 'static {
     /// What is chosen: "a direction".
     const CHOICE: &'static str;
     /// All of them.
@@ -50,11 +50,8 @@ impl<T: Choice> Decode for T {
         None
     }
     fn to_json(&self) -> serde_json::Value {
-        let is_this = |value: &Self| std::mem::discriminant(value) == std::mem::discriminant(self);
-        Self::choices()
-            .into_iter()
-            .find(|(_, value)| is_this(value))
-            .map_or(serde_json::Value::Null, |(name, _)| name.into())
+        let found = Self::choices().into_iter().find(|(_, value)| value == self);
+        found.map_or(serde_json::Value::Null, |(name, _)| name.into())
     }
 }
 
@@ -84,7 +81,7 @@ impl Choice for Aggregation {
 }
 
 /// A level of assurance that a gate can ask for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GateAssurance(pub Assurance);
 
 impl JsonSchema for GateAssurance {

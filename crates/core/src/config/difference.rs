@@ -85,7 +85,7 @@ impl Walk<'_> {
             Change::Shorter => period(to).zip(period(from)).is_some_and(|(to, from)| to < from),
             Change::Higher => is_higher(from, to),
             Change::More => is_within(from, to),
-            Change::Fewer => is_within(to, from) && is_some(to) || !is_some(from) && are_plain(to),
+            Change::Fewer => is_within(to, from) && is_some(to) || !is_some(from),
             Change::Signed | Change::Within | Change::Each => false,
         };
         self.found_at(place, field.name(), from, to, is_signed || !is_free);
@@ -153,15 +153,10 @@ fn is_some(list: &Json) -> bool {
     !texts(list).is_empty()
 }
 
-/// An item that begins with `!` takes back what an earlier one says: order and absence mean something then.
-fn are_plain(list: &Json) -> bool {
-    texts(list).iter().all(|text| !text.starts_with('!'))
-}
-
 /// Every item of `small` is in `large`.
 fn is_within(small: &Json, large: &Json) -> bool {
     let large_texts = texts(large);
-    are_plain(small) && are_plain(large) && texts(small).iter().all(|item| large_texts.contains(item))
+    texts(small).iter().all(|item| large_texts.contains(item))
 }
 
 /// The items of a list of maps under their names; without names their places count.

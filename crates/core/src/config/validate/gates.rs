@@ -43,7 +43,7 @@ fn policy(gate_type: GateType, gate: &GateFile, context: &Context, reporter: &mu
         sla: gate.sla.as_ref()?.value,
         channel: text(gate.channel.as_ref()),
         escalation: chain.iter().map(|at| at.value.clone()).collect(),
-        assurance: gate.assurance.as_ref()?.value.0.max(Assurance::A3),
+        assurance: gate.assurance.as_ref()?.value.0,
         quorum: quorum?,
     })
 }
