@@ -172,6 +172,10 @@ async fn a_row_that_is_removed_inserted_or_older_is_found() -> Result<()> {
         put_back(&lab, "experiment", &["running", "current_result", "updated_at"], &["id"]).await?;
         let found = problems(&lab).await?;
         ensure!(found.iter().any(|problem| problem.contains("of experiment was written past")), "{found:?}");
+        // And it stays found when the runtime writes the row again.
+        lab.poll_after(6).await?;
+        let found = problems(&lab).await?;
+        ensure!(found.iter().any(|problem| problem.contains("was written past the runtime before line")), "{found:?}");
         Ok(())
     })
     .await

@@ -103,6 +103,7 @@ pub struct Replay {
     keyring: Keyring,
     heads: Vec<String>,
     used: BTreeSet<(String, SubjectKind)>,
+    rows_began: bool,
     /// What was applied, oldest first, with the numbers of the lines.
     pub configurations: Vec<(i64, ConfigurationApplied)>,
     /// Outcomes by id.
@@ -113,6 +114,8 @@ pub struct Replay {
     pub gates: BTreeMap<GateId, ReplayedGate>,
     /// What counts of each row, by table and key.
     pub rows: BTreeMap<(FoldedTable, String), Option<String>>,
+    /// Rows that somebody else had written before the runtime wrote them again: the number of its line, table and key.
+    pub foreign: Vec<(i64, FoldedTable, String)>,
     /// Hash of the readings of each poll that was logged, by experiment and instant.
     pub readings: BTreeMap<(ExperimentId, jiff::Timestamp), String>,
 }
@@ -133,6 +136,8 @@ impl Replay {
             experiments: BTreeMap::new(),
             gates: BTreeMap::new(),
             rows: BTreeMap::new(),
+            foreign: Vec::new(),
+            rows_began: false,
             readings: BTreeMap::new(),
         }
     }
@@ -202,8 +207,15 @@ impl Replay {
             }
             EventKind::RowsStored => {
                 let stored: RowsStored = payload(entry)?;
-                for (table, key, digest) in stored.rows {
-                    self.rows.insert((table, key), digest);
+                self.rows_began |= !stored.is_beginning;
+                if stored.is_beginning && self.rows_began {
+                    return Err("rows begin to be held once, before any other line about rows".to_owned());
+                }
+                for (table, key, before, after) in stored.rows {
+                    let known = self.rows.insert((table, key.clone()), after).flatten();
+                    if known != before && !stored.is_beginning {
+                        self.foreign.push((entry.seq, table, key));
+                    }
                 }
                 Ok(())
             }

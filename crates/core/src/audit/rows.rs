@@ -9,12 +9,15 @@ crate::text_enum::text_enum! {
     }
 }
 
-/// A row: its table, its key, and the SHA-256 of what counts of it; none for one that is gone.
-pub type FoldedRow = (FoldedTable, String, Option<String>);
+/// A row that a transaction wrote: its table, its key, and the SHA-256 of what counts of it before and after; none for no row.
+pub type FoldedRow = (FoldedTable, String, Option<String>, Option<String>);
 
 /// Payload of `workspace.rows`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowsStored {
-    /// The rows.
+    /// The rows. What was before must be what the log said last: else somebody else wrote the row in between.
     pub rows: Vec<FoldedRow>,
+    /// True for the beginning: rows of a workspace whose log held none before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_beginning: bool,
 }

@@ -118,8 +118,8 @@ pub struct Tx {
     pub(super) workspace: WorkspaceId,
     /// Rows that were written and that the log holds.
     pub(super) touched: Touched,
-    /// The last line that was appended.
-    pub(super) appended: Option<(i64, String)>,
+    /// Number of the first line that was appended, and number and hash of the last.
+    pub(super) appended: Option<(i64, i64, String)>,
     /// Where the last line is remembered once it is there for good.
     seen: Option<Seen>,
 }
@@ -135,9 +135,9 @@ impl Tx {
         Self { seen, ..self }
     }
 
-    /// Remembers that a row was written.
-    pub(super) fn touch(&mut self, table: FoldedTable, key: RowKey) {
-        self.touched.insert((table, key));
+    /// Remembers that a row is new.
+    pub(super) fn touch_new(&mut self, table: FoldedTable, key: RowKey) {
+        self.touched.entry((table, key)).or_insert(None);
     }
 }
 
@@ -261,15 +261,28 @@ impl Tx {
         if !self.touched.is_empty() {
             self.fold_touched().await?;
         }
+        let is_continued = self.continues_what_was_seen().await?;
         match self.conn {
             Conn::Sqlite(tx) => tx.commit().await,
             Conn::Postgres(tx) => tx.commit().await,
         }
         .map_err(db_error)?;
-        if let (Some(seen), Some((seq, head))) = (self.seen, self.appended) {
+        if let (true, Some(seen), Some((_, seq, head))) = (is_continued, self.seen, self.appended) {
             seen.keep_head(self.workspace, seq, &head);
         }
         Ok(())
+    }
+
+    /// Whether the lines of this transaction go on from the last one that this account saw: a log that was put back to an older state
+    /// is never taken for the one that it was.
+    async fn continues_what_was_seen(&mut self) -> Result<bool> {
+        let (Some(seen), Some((first, ..))) = (&self.seen, &self.appended) else { return Ok(false) };
+        let Some(last) = seen.head(self.workspace) else { return Ok(true) };
+        if last.seq >= *first {
+            return Ok(false);
+        }
+        let line = self.event_page(last.seq - 1, 1).await?.pop();
+        Ok(line.is_some_and(|line| line.seq == last.seq && line.hash == last.head))
     }
 
     /// The workspace it belongs to.

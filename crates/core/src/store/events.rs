@@ -125,7 +125,8 @@ impl Tx {
             return Err(Error::new(Code::Conflict, "another program wrote to the log at the same time")
                 .hint("nothing was changed; try again"));
         }
-        self.appended = Some((entry.seq, entry.hash.clone()));
+        let first = self.appended.as_ref().map_or(entry.seq, |(first, ..)| *first);
+        self.appended = Some((first, entry.seq, entry.hash.clone()));
         Ok(entry)
     }
 

@@ -255,7 +255,7 @@ impl Tx {
     /// [`crate::Code::Conflict`] when the slug is taken.
     pub async fn experiment_insert(&mut self, experiment: &Experiment, hypothesis_hash: &str) -> Result<()> {
         let (row, hash) = (ExperimentRow::from(experiment), hypothesis_hash.to_owned());
-        self.touch(FoldedTable::Experiment, RowKey::Id(experiment.id.0));
+        self.touch(FoldedTable::Experiment, RowKey::Id(experiment.id.0)).await?;
         on_db!(self, |c| row
             .insert(sqlx::query(EXPERIMENT_INSERT), &self.workspace, &experiment.state.status, &hash)
             .execute(c)
@@ -268,7 +268,7 @@ impl Tx {
     /// # Errors
     /// [`crate::Code::RowMissing`].
     pub async fn experiment_update(&mut self, experiment: &Experiment) -> Result<()> {
-        self.touch(FoldedTable::Experiment, RowKey::Id(experiment.id.0));
+        self.touch(FoldedTable::Experiment, RowKey::Id(experiment.id.0)).await?;
         let n_rows = on_db!(self, |c| sqlx::query(EXPERIMENT_UPDATE)
             .bind(self.workspace)
             .bind(experiment.id)
@@ -448,7 +448,7 @@ impl Tx {
         let phases = self.phase_list(experiment).await?;
         self.phase_end(experiment, at).await?;
         let phase = phases.last().map_or(0, |last| last.phase + 1);
-        self.touch(FoldedTable::AllocationPhase, RowKey::Part(experiment.0, phase));
+        self.touch(FoldedTable::AllocationPhase, RowKey::Part(experiment.0, phase)).await?;
         let row = AllocationPhase { phase, treatment_pct, started_at: Instant(at), ended_at: None, begins };
         on_db!(self, |c| row
             .insert(sqlx::query(PHASE_INSERT), &self.workspace, &experiment)
@@ -464,7 +464,7 @@ impl Tx {
     /// When the database fails.
     pub async fn phase_end(&mut self, experiment: ExperimentId, at: jiff::Timestamp) -> Result<()> {
         if let Some(open) = self.phase_list(experiment).await?.into_iter().rfind(|phase| phase.ended_at.is_none()) {
-            self.touch(FoldedTable::AllocationPhase, RowKey::Part(experiment.0, open.phase));
+            self.touch(FoldedTable::AllocationPhase, RowKey::Part(experiment.0, open.phase)).await?;
         }
         on_db!(self, |c| sqlx::query(PHASE_END)
             .bind(self.workspace)

@@ -110,20 +110,29 @@ pub(super) fn statements(engine: Engine) -> &'static [String] {
 const PER_LINE: usize = 500;
 
 impl Tx {
+    /// Remembers what a row is before it is written for the first time in this transaction.
+    pub(super) async fn touch(&mut self, table: FoldedTable, key: RowKey) -> Result<()> {
+        if !self.touched.contains_key(&(table, key.clone())) {
+            let before = self.content_of(table, &key).await?.map(|content| sha256_hex(&content));
+            self.touched.insert((table, key), before);
+        }
+        Ok(())
+    }
+
     /// Writes down what the rows that were written hold now.
     pub(super) async fn fold_touched(&mut self) -> Result<()> {
         let touched = std::mem::take(&mut self.touched);
         let mut rows = Vec::with_capacity(touched.len());
-        for (table, key) in touched {
-            let digest = self.content_of(table, &key).await?.map(|content| sha256_hex(&content));
-            rows.push((table, key.to_string(), digest));
+        for ((table, key), before) in touched {
+            let after = self.content_of(table, &key).await?.map(|content| sha256_hex(&content));
+            rows.push((table, key.to_string(), before, after));
         }
-        self.note_rows(rows).await
+        self.note_rows(rows, false).await
     }
 
-    async fn note_rows(&mut self, rows: Vec<FoldedRow>) -> Result<()> {
+    async fn note_rows(&mut self, rows: Vec<FoldedRow>, is_beginning: bool) -> Result<()> {
         for rows in rows.chunks(PER_LINE) {
-            let payload = serde_json::to_value(RowsStored { rows: rows.to_vec() })
+            let payload = serde_json::to_value(RowsStored { rows: rows.to_vec(), is_beginning })
                 .map_err(|e| Error::new(Code::Internal, "a line about rows cannot be written").because(e))?;
             let event = NewEvent {
                 kind: EventKind::RowsStored,
@@ -146,10 +155,10 @@ impl Tx {
         let mut all = Vec::new();
         for table in FoldedTable::ALL {
             let rows = self.folded_rows(*table).await?;
-            all.extend(rows.into_iter().map(|(key, digest)| (*table, key, Some(digest))));
+            all.extend(rows.into_iter().map(|(key, digest)| (*table, key, None, Some(digest))));
         }
         self.touched.clear();
-        self.note_rows(all).await
+        self.note_rows(all, true).await
     }
 
     /// Key and digest of every row of a table.

@@ -134,7 +134,7 @@ impl Tx {
     /// # Errors
     /// [`Code::Conflict`] when the slug is taken.
     pub async fn gate_insert(&mut self, gate: &Gate, rules: &GateRules) -> Result<()> {
-        self.touch(FoldedTable::Gate, RowKey::Id(gate.id.0));
+        self.touch(FoldedTable::Gate, RowKey::Id(gate.id.0)).await?;
         let row = GateRow {
             id: gate.id,
             slug: gate.slug.clone(),
@@ -161,7 +161,7 @@ impl Tx {
     /// # Errors
     /// [`Code::RowMissing`].
     pub async fn gate_update(&mut self, gate: &Gate) -> Result<()> {
-        self.touch(FoldedTable::Gate, RowKey::Id(gate.id.0));
+        self.touch(FoldedTable::Gate, RowKey::Id(gate.id.0)).await?;
         let n_rows = on_db!(self, |c| sqlx::query(GATE_UPDATE)
             .bind(self.workspace)
             .bind(gate.id)
@@ -268,7 +268,7 @@ impl Tx {
             document,
             decided_at: Instant(signed.decision.decided_at),
         };
-        self.touch(FoldedTable::Decision, RowKey::Text(row.signature.clone()));
+        self.touch_new(FoldedTable::Decision, RowKey::Text(row.signature.clone()));
         on_db!(self, |c| row.insert(sqlx::query(DECISION_INSERT), &self.workspace).execute(c).await.map(|_| ()))
     }
 

@@ -119,7 +119,7 @@ impl Tx {
             applies_to: Json(learning.applies_to.clone()),
             created_at: Instant(learning.created_at),
         };
-        self.touch(FoldedTable::Learning, RowKey::Id(learning.id.0));
+        self.touch_new(FoldedTable::Learning, RowKey::Id(learning.id.0));
         on_db!(self, |c| row
             .insert(sqlx::query(LEARNING_INSERT), &self.workspace, &search_text)
             .execute(c)

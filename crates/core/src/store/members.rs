@@ -117,7 +117,7 @@ impl Tx {
     /// # Errors
     /// [`Code::Conflict`] when the e-mail is taken.
     pub async fn member_insert(&mut self, member: &Member) -> Result<()> {
-        self.touch(FoldedTable::Member, RowKey::Id(member.id.0));
+        self.touch_new(FoldedTable::Member, RowKey::Id(member.id.0));
         on_db!(self, |c| member.insert(sqlx::query(MEMBER_INSERT), &self.workspace).execute(c).await.map(|_| ()))
     }
 
@@ -143,7 +143,7 @@ impl Tx {
             revoked_at: key.revoked_at.map(Instant),
         };
         let at = Instant(at);
-        self.touch(FoldedTable::MemberKey, RowKey::Id(key.id.0));
+        self.touch_new(FoldedTable::MemberKey, RowKey::Id(key.id.0));
         on_db!(self, |c| row.insert(sqlx::query(KEY_INSERT), &self.workspace, &at).execute(c).await.map(|_| ()))
     }
 

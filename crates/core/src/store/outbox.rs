@@ -44,7 +44,9 @@ statements! {
         WHERE workspace_id = $1 AND id = $2 AND (delivered_at IS NULL OR closed_as = $4)";
     OUTBOX_OVERTAKE = "
         UPDATE outbox SET delivered_at = $4, closed_as = $5
-        WHERE workspace_id = $1 AND kind = $2 AND subject_id = $3 AND delivered_at IS NULL RETURNING id";
+        WHERE workspace_id = $1 AND kind = $2 AND subject_id = $3 AND delivered_at IS NULL";
+    OUTBOX_WAITING = "
+        SELECT id FROM outbox WHERE workspace_id = $1 AND kind = $2 AND subject_id = $3 AND delivered_at IS NULL";
     OUTBOX_N_CLOSED = "SELECT COUNT(*) FROM outbox WHERE workspace_id = $1 AND closed_as = $2";
     OUTBOX_LIST_CLOSED = sql!("SELECT ", OutboxRow::COLUMNS, " FROM outbox
         WHERE workspace_id = $1 AND closed_as = $2 ORDER BY created_at DESC, id DESC LIMIT $3");
@@ -144,7 +146,7 @@ impl Tx {
             .map(|done| done.rows_affected()))?;
         // Again, it changes nothing.
         if n_rows == 1 {
-            self.touch(FoldedTable::Outbox, RowKey::Id(id.0));
+            self.touch_new(FoldedTable::Outbox, RowKey::Id(id.0));
         }
         Ok(())
     }
@@ -186,7 +188,7 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn outbox_close(&mut self, id: MessageId, closing: Closing, at: jiff::Timestamp) -> Result<bool> {
-        self.touch(FoldedTable::Outbox, RowKey::Id(id.0));
+        self.touch(FoldedTable::Outbox, RowKey::Id(id.0)).await?;
         let n_rows = on_db!(self, |c| sqlx::query(OUTBOX_CLOSE)
             .bind(self.workspace)
             .bind(id)
@@ -298,7 +300,7 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn outbox_reopen(&mut self, id: MessageId, now: jiff::Timestamp) -> Result<bool> {
-        self.touch(FoldedTable::Outbox, RowKey::Id(id.0));
+        self.touch(FoldedTable::Outbox, RowKey::Id(id.0)).await?;
         let n_rows = on_db!(self, |c| sqlx::query(OUTBOX_REOPEN)
             .bind(self.workspace)
             .bind(id)
@@ -315,17 +317,25 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn outbox_overtake_flag(&mut self, experiment: ExperimentId, at: jiff::Timestamp) -> Result<()> {
-        let closed: Vec<(MessageId,)> = on_db!(self, |c| sqlx::query_as(OUTBOX_OVERTAKE)
+        let kind = MessageKind::Flag.as_str();
+        let closed: Vec<(MessageId,)> = on_db!(self, |c| sqlx::query_as(OUTBOX_WAITING)
             .bind(self.workspace)
-            .bind(MessageKind::Flag.as_str())
+            .bind(kind)
             .bind(experiment.0)
-            .bind(Instant(at))
-            .bind(Closing::Overtaken.as_str())
             .fetch_all(c)
             .await)?;
         for (id,) in closed {
-            self.touch(FoldedTable::Outbox, RowKey::Id(id.0));
+            self.touch(FoldedTable::Outbox, RowKey::Id(id.0)).await?;
         }
+        on_db!(self, |c| sqlx::query(OUTBOX_OVERTAKE)
+            .bind(self.workspace)
+            .bind(kind)
+            .bind(experiment.0)
+            .bind(Instant(at))
+            .bind(Closing::Overtaken.as_str())
+            .execute(c)
+            .await
+            .map(|_| ()))?;
         Ok(())
     }
 

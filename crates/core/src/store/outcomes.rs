@@ -58,7 +58,7 @@ impl Tx {
     /// # Errors
     /// [`crate::Code::Conflict`] when the slug is taken.
     pub async fn outcome_insert(&mut self, outcome: &Outcome, spec_hash: &str) -> Result<()> {
-        self.touch(FoldedTable::Outcome, RowKey::Id(outcome.id.0));
+        self.touch(FoldedTable::Outcome, RowKey::Id(outcome.id.0)).await?;
         let row = OutcomeRow {
             id: outcome.id,
             spec: Json(outcome.spec.clone()),
@@ -79,7 +79,7 @@ impl Tx {
     /// # Errors
     /// [`crate::Code::RowMissing`].
     pub async fn outcome_update(&mut self, outcome: &Outcome, spec_hash: &str) -> Result<()> {
-        self.touch(FoldedTable::Outcome, RowKey::Id(outcome.id.0));
+        self.touch(FoldedTable::Outcome, RowKey::Id(outcome.id.0)).await?;
         let n_rows = on_db!(self, |c| sqlx::query(OUTCOME_UPDATE)
             .bind(self.workspace)
             .bind(outcome.id)

@@ -262,7 +262,7 @@ impl Tx {
     /// [`Code::RowMissing`] when one of them is not there.
     pub async fn remember_all(&mut self, remembered: &[(ExperimentId, String, String)]) -> Result<()> {
         for (id, ..) in remembered {
-            self.touch(FoldedTable::Experiment, RowKey::Id(id.0));
+            self.touch(FoldedTable::Experiment, RowKey::Id(id.0)).await?;
         }
         let n_rows = match &mut self.conn {
             Conn::Sqlite(tx) => {

@@ -1,6 +1,6 @@
 //! The rows that a transaction wrote, of those that the log holds.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
@@ -27,5 +27,5 @@ impl std::fmt::Display for RowKey {
     }
 }
 
-/// The rows that a transaction wrote.
-pub(super) type Touched = BTreeSet<(FoldedTable, RowKey)>;
+/// The rows that a transaction wrote, with the digest of what they were before.
+pub(super) type Touched = BTreeMap<(FoldedTable, RowKey), Option<String>>;

@@ -64,7 +64,7 @@ impl Db {
             Pools::Postgres(server) => Conn::Postgres(server.begin("").await?),
         };
         let mut tx = Tx::new(conn, workspace.id);
-        tx.touch(FoldedTable::Workspace, RowKey::Id(workspace.id.0));
+        tx.touch_new(FoldedTable::Workspace, RowKey::Id(workspace.id.0));
         let genesis = GENESIS.to_owned();
         on_db!(tx, |c| workspace.insert(sqlx::query(WORKSPACE_INSERT), &0, &genesis).execute(c).await.map(|_| ()))?;
         Ok(tx)

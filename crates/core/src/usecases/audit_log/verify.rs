@@ -280,6 +280,9 @@ async fn compare_rows(tx: &mut Tx, replay: &Replay, problems: &mut Vec<String>) 
             logged.entry(*table).or_default().insert(key, digest);
         }
     }
+    for (seq, table, key) in replay.foreign.iter().take(MAX_NAMED) {
+        problems.push(format!("row {key} of {table} was written past the runtime before line {seq}"));
+    }
     for table in FoldedTable::ALL {
         let stored = tx.folded_rows(*table).await?;
         let known = logged.remove(table).unwrap_or_default();
