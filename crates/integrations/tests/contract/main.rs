@@ -14,5 +14,6 @@ mod flagd_file;
 mod mysql;
 mod postgres;
 mod registry;
+mod rows_in_errors;
 mod sqlite;
 mod webhook_channel;

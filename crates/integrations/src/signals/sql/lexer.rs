@@ -22,6 +22,8 @@ pub(super) enum Piece<'a> {
     Text(&'a str),
     /// The name of a parameter, without its colon.
     Param(&'a str),
+    /// `name` of `[1:name]`: a parameter where there is one of that name, else the end of a slice of an array.
+    Bound(&'a str),
 }
 
 /// Cuts a query into pieces.
@@ -29,8 +31,16 @@ pub(super) enum Piece<'a> {
 /// # Errors
 /// A sentence about what is wrong with it.
 pub(super) fn lex(sql: &str, dialect: Dialect) -> Result<Vec<Piece<'_>>, String> {
-    let mut lexer =
-        Lexer { sql, at: 0, text_from: 0, dialect, pieces: Vec::new(), first_word: None, after_into: false };
+    let mut lexer = Lexer {
+        sql,
+        at: 0,
+        text_from: 0,
+        dialect,
+        pieces: Vec::new(),
+        first_word: None,
+        after_into: false,
+        brackets: 0,
+    };
     lexer.run()?;
     Ok(lexer.pieces)
 }
@@ -43,6 +53,8 @@ struct Lexer<'a> {
     pieces: Vec<Piece<'a>>,
     first_word: Option<&'a str>,
     after_into: bool,
+    /// How many square brackets are open, where they hold an array's elements or subscripts.
+    brackets: u32,
 }
 
 fn begins_word(c: char) -> bool {
@@ -95,6 +107,11 @@ impl<'a> Lexer<'a> {
                 ('"', _) | ('`', Dialect::MySql | Dialect::Sqlite) => self.quoted(false, "quoted name")?,
                 ('[', Dialect::Sqlite) => self.bracketed()?,
                 ('$', Dialect::Postgres) => self.dollar()?,
+                ('[' | ']', Dialect::Postgres) => {
+                    self.brackets =
+                        if c == '[' { self.brackets.saturating_add(1) } else { self.brackets.saturating_sub(1) };
+                    self.bump();
+                }
                 ('$' | '@', Dialect::Sqlite) | ('?', Dialect::MySql | Dialect::Sqlite) => {
                     return Err(self.own_placeholder(from));
                 }
@@ -243,7 +260,7 @@ impl<'a> Lexer<'a> {
             Some(c) if begins_word(c) => {
                 self.push_text(from);
                 let name = self.take_while(in_name);
-                self.pieces.push(Piece::Param(name));
+                self.pieces.push(if self.brackets > 0 { Piece::Bound(name) } else { Piece::Param(name) });
                 self.text_from = self.at;
             }
             _ => {}
@@ -285,7 +302,10 @@ mod tests {
 
     fn params(sql: &str, dialect: Dialect) -> Vec<&str> {
         let pieces = lex(sql, dialect).unwrap_or_else(|e| panic!("{sql}: {e}"));
-        pieces.iter().filter_map(|piece| if let Piece::Param(name) = piece { Some(*name) } else { None }).collect()
+        pieces
+            .iter()
+            .filter_map(|piece| if let Piece::Param(name) | Piece::Bound(name) = piece { Some(*name) } else { None })
+            .collect()
     }
 
     fn joined(pieces: &[Piece<'_>]) -> String {
@@ -293,7 +313,7 @@ mod tests {
             .iter()
             .map(|piece| match piece {
                 Piece::Text(text) => (*text).to_owned(),
-                Piece::Param(name) => format!(":{name}"),
+                Piece::Param(name) | Piece::Bound(name) => format!(":{name}"),
             })
             .collect()
     }

@@ -11,9 +11,11 @@ mod lexer;
 mod mysql;
 mod plan;
 mod postgres;
+mod refusal;
 mod settings;
 mod sqlite;
 mod table;
+mod words;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -132,55 +134,6 @@ impl SqlSource {
             signal: signal.name.clone(),
             problem: self.redactor.clean(&misfit.problem),
             hint: misfit.hint,
-        }
-    }
-
-    /// What went wrong, in the database's own words where it had any.
-    fn refusal(&self, error: EngineError, signal: &str, asked: Option<(&str, &Statement)>) -> ReadError {
-        let source_name = self.name.clone();
-        let signal = signal.to_owned();
-        let error = match error {
-            EngineError::Timeout => {
-                return ReadError::Timeout { source_name, limit: self.limits.statement };
-            }
-            EngineError::ConnectTimeout => {
-                let detail = format!("no connection within {} s", engine::CONNECT_LIMIT.as_secs());
-                return ReadError::Unreachable { source_name, detail };
-            }
-            EngineError::TooManyRows => {
-                let problem = format!("it has more than {} rows", self.limits.rows);
-                let hint = "aggregate in the query: a reading is one row, or one row per variant".to_owned();
-                return ReadError::Shape { source_name, signal, problem, hint };
-            }
-            EngineError::Sqlx(error) => error,
-        };
-        let Some(said) = error.as_database_error() else {
-            let detail = self.redactor.clean(&outcome_core::error::error_chain(&error));
-            return match error {
-                sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed => {
-                    ReadError::Unreachable { source_name, detail }
-                }
-                _ => ReadError::Query { source_name, signal, detail, line: None, column: None },
-            };
-        };
-        let detail = self.redactor.clean(said.message());
-        let code = said.code().unwrap_or_default();
-        match classify(self.engine.dialect(), &code, said) {
-            Class::Unauthorized => ReadError::Unauthorized { source_name, detail },
-            Class::Unreachable => ReadError::Unreachable { source_name, detail },
-            Class::Timeout => ReadError::Timeout { source_name, limit: self.limits.statement },
-            Class::Value => ReadError::Shape {
-                source_name,
-                signal,
-                problem: detail,
-                hint: "guard the division, as in `x / nullif(y, 0)`".to_owned(),
-            },
-            Class::Query => {
-                let position = postgres::position(said);
-                let origin = asked.zip(position).and_then(|((query, statement), at)| statement.origin(query, at));
-                let (line, column) = origin.unzip();
-                ReadError::Query { source_name, signal, detail, line, column }
-            }
         }
     }
 
@@ -371,47 +324,6 @@ fn tables_and_columns(dialect: Dialect) -> &'static str {
              WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
              ORDER BY m.name, p.cid LIMIT 12000"
         }
-    }
-}
-
-/// Kinds of refusals.
-enum Class {
-    Unauthorized,
-    Unreachable,
-    Timeout,
-    /// The values in the window, not the query.
-    Value,
-    Query,
-}
-
-/// Sorts a database's error by its documented code: SQLSTATE, MySQL's error number, SQLite's result code.
-fn classify(dialect: Dialect, code: &str, said: &dyn sqlx::error::DatabaseError) -> Class {
-    match dialect {
-        Dialect::Postgres => match code {
-            // https://www.postgresql.org/docs/current/errcodes-appendix.html
-            "57014" => Class::Timeout,
-            "22012" => Class::Value,
-            "42501" => Class::Unauthorized,
-            _ if code.starts_with("28") => Class::Unauthorized,
-            _ if code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") => Class::Unreachable,
-            // The database is not there.
-            "3D000" => Class::Unreachable,
-            _ => Class::Query,
-        },
-        Dialect::MySql => match mysql::number(said) {
-            // https://dev.mysql.com/doc/mysql-errors/en/server-error-reference.html, 1969 is MariaDB's own.
-            Some(1969 | 3024 | 1317) => Class::Timeout,
-            Some(1044 | 1045 | 1142 | 1143 | 1227 | 1698) => Class::Unauthorized,
-            Some(1040 | 1049 | 1053 | 1129 | 1130 | 1203 | 1226) => Class::Unreachable,
-            _ => Class::Query,
-        },
-        Dialect::Sqlite => match code.parse::<u32>().map(|extended| extended & 0xff) {
-            // https://www.sqlite.org/rescode.html: busy, locked, I/O error, cannot open, not a database.
-            Ok(5 | 6 | 10 | 14 | 26) => Class::Unreachable,
-            Ok(9) => Class::Timeout,
-            Ok(3 | 23) => Class::Unauthorized,
-            _ => Class::Query,
-        },
     }
 }
 
