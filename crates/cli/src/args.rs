@@ -1,6 +1,7 @@
 //! Every flag of the command line, and nothing else: the help texts are the reference that people read first.
 
 mod client;
+mod connectors;
 mod correct;
 mod messages;
 mod simulate;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use outcome_core::domain::Verdict;
 
 pub use client::{Doctor, Guard, GuardClient, InitClients};
+pub use connectors::Connectors;
 pub use correct::{CorrectQuery, ForgetReading};
 pub use messages::{Messages, MessagesCommand};
 pub use simulate::{Mishaps as SimulateMishaps, Simulate};
@@ -132,7 +134,7 @@ pub enum Command {
     #[command(subcommand, after_help = stats::EXAMPLES)]
     Stats(Stats),
     /// List and test the sources that outcome.yaml declares
-    #[command(subcommand, after_help = CONNECTOR_EXAMPLES)]
+    #[command(subcommand, after_help = connectors::EXAMPLES)]
     Connectors(Connectors),
     /// Give an agent access to the REST API
     #[command(subcommand, after_help = AGENT_EXAMPLES)]
@@ -642,30 +644,6 @@ pub enum Audit {
         /// The passphrase.
         #[command(flatten)]
         unlock: Unlock,
-    },
-}
-
-const CONNECTOR_EXAMPLES: &str = "\
-EXAMPLES:
-  outcome-runtime connectors list
-  outcome-runtime connectors test app";
-
-/// `connectors ...`.
-#[derive(Debug, Subcommand)]
-pub enum Connectors {
-    /// List the sources that outcome.yaml declares
-    #[command(after_help = "EXAMPLES:\n  outcome-runtime connectors list")]
-    List,
-    /// Connect to a source, try each query of its signals on an empty window, and show what was found
-    #[command(
-        after_help = "EXAMPLES:\n  outcome-runtime connectors test app\n  outcome-runtime connectors test app --plans"
-    )]
-    Test {
-        /// Name of the connector
-        name: String,
-        /// Also show how the database would answer each query
-        #[arg(long)]
-        plans: bool,
     },
 }
 

@@ -45,7 +45,7 @@ pub use runtime::Runtime;
 pub use sessions::{PageSession, Sessions, SignIn};
 pub use signals::{
     ConnectorProblem, ConnectorReport, Ingested, PollRequest, Polled, PolledExperiment, QueryReport, QueryState,
-    SignalRole, Signals,
+    ReaderRole, SignalRole, Signals,
 };
 pub use workspaces::{
     Counts, DeadLetters, ExperimentLine, Finding, FindingLevel, Freshness, GateLine, InitRequest, Initialised,

@@ -82,6 +82,9 @@ impl EngineError {
 pub(super) trait Engine: Send + Sync {
     fn dialect(&self) -> Dialect;
 
+    /// Host and port of the address; empty for a file.
+    fn host(&self) -> String;
+
     /// Product and version.
     async fn server(&self) -> Result<String, EngineError>;
 

@@ -26,21 +26,33 @@ pub(super) enum Piece<'a> {
     Bound(&'a str),
 }
 
+/// A word of a query, for what looks for names in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Token<'a> {
+    /// Not quoted: a keyword or a name.
+    Word(&'a str),
+    /// A quoted name, without its quotes.
+    Name(String),
+    /// One of `.,()`.
+    Sign(char),
+}
+
+/// The words of a query, without strings, comments and numbers.
+///
+/// # Errors
+/// As [`lex`].
+pub(super) fn tokens(sql: &str, dialect: Dialect) -> Result<Vec<Token<'_>>, String> {
+    let mut lexer = Lexer::new(sql, dialect);
+    lexer.run()?;
+    Ok(lexer.tokens)
+}
+
 /// Cuts a query into pieces.
 ///
 /// # Errors
 /// A sentence about what is wrong with it.
 pub(super) fn lex(sql: &str, dialect: Dialect) -> Result<Vec<Piece<'_>>, String> {
-    let mut lexer = Lexer {
-        sql,
-        at: 0,
-        text_from: 0,
-        dialect,
-        pieces: Vec::new(),
-        first_word: None,
-        after_into: false,
-        brackets: 0,
-    };
+    let mut lexer = Lexer::new(sql, dialect);
     lexer.run()?;
     Ok(lexer.pieces)
 }
@@ -51,6 +63,7 @@ struct Lexer<'a> {
     text_from: usize,
     dialect: Dialect,
     pieces: Vec<Piece<'a>>,
+    tokens: Vec<Token<'a>>,
     first_word: Option<&'a str>,
     after_into: bool,
     /// How many square brackets are open, where they hold an array's elements or subscripts.
@@ -66,6 +79,19 @@ fn in_name(c: char) -> bool {
 }
 
 impl<'a> Lexer<'a> {
+    fn new(sql: &'a str, dialect: Dialect) -> Self {
+        Self {
+            sql,
+            at: 0,
+            text_from: 0,
+            dialect,
+            pieces: Vec::new(),
+            tokens: Vec::new(),
+            first_word: None,
+            after_into: false,
+            brackets: 0,
+        }
+    }
     fn rest(&self) -> &'a str {
         self.sql.get(self.at..).unwrap_or_default()
     }
@@ -121,7 +147,10 @@ impl<'a> Lexer<'a> {
                 (c, _) if c.is_ascii_digit() => {
                     self.take_while(in_name);
                 }
-                _ => {
+                (c, _) => {
+                    if ".,()".contains(c) {
+                        self.tokens.push(Token::Sign(c));
+                    }
                     self.bump();
                 }
             }
@@ -210,6 +239,10 @@ impl<'a> Lexer<'a> {
                 self.bump();
             } else if Some(c) == quote {
                 if self.peek() != quote {
+                    if let (false, Some(quote)) = (what == "string", quote) {
+                        let name = self.sql.get(from + 1..self.at - 1).unwrap_or_default();
+                        self.tokens.push(Token::Name(name.replace(&format!("{quote}{quote}"), &quote.to_string())));
+                    }
                     return Ok(());
                 }
                 self.bump();
@@ -271,6 +304,7 @@ impl<'a> Lexer<'a> {
         let from = self.at;
         let word = self.take_while(|c| in_name(c) || c == '$');
         self.first_word.get_or_insert(word);
+        self.tokens.push(Token::Word(word));
         // `INTO OUTFILE` writes a file on the server, which a read-only transaction does not prevent.
         if self.dialect == Dialect::MySql {
             let is_file = word.eq_ignore_ascii_case("outfile") || word.eq_ignore_ascii_case("dumpfile");

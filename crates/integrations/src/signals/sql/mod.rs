@@ -12,6 +12,9 @@ mod mysql;
 mod plan;
 mod postgres;
 mod refusal;
+mod relations;
+mod rights;
+mod role;
 mod settings;
 mod sqlite;
 mod table;
@@ -193,6 +196,8 @@ impl SignalSource for SqlSource {
         let latency_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let refuses = engine::within(patience, EngineError::Timeout, self.engine.refuses_writes(self.limits));
         let is_read_only = refuses.await.map_err(|error| self.broken(error))?;
+        // Who may not look at the catalog learns of no right; the write above was tried all the same.
+        let risks = self.risks().await.unwrap_or_default();
         let mut notes = vec![format!(
             "limits: {} s per statement, {} rows, {} s to connect",
             self.limits.statement.as_secs_f64(),
@@ -210,6 +215,7 @@ impl SignalSource for SqlSource {
             server: self.redactor.clean(&server),
             is_read_only,
             latency_ms,
+            risks,
             notes,
         })
     }
@@ -272,6 +278,12 @@ impl SignalSource for SqlSource {
             out.push(MetricInfo { name: table, fields: vec![column] });
         }
         Ok(out)
+    }
+
+    async fn reader_role(&self, queries: &[String]) -> Result<Option<Vec<String>>, ReadError> {
+        let statements = self.role(queries).await.map_err(|error| self.broken(error))?;
+        // A name of the catalog is a third party's text as every other; a password is in none.
+        Ok(statements.map(|lines| lines.iter().map(|line| self.redactor.clean(line)).collect()))
     }
 
     async fn plan(

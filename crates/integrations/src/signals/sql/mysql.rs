@@ -118,6 +118,10 @@ impl Engine for MySql {
         Dialect::MySql
     }
 
+    fn host(&self) -> String {
+        format!("{}:{}", self.options.get_host(), self.options.get_port())
+    }
+
     async fn server(&self) -> Result<String, EngineError> {
         let server = self.connected().await?;
         let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&server.pool).await?;

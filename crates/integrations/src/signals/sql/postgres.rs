@@ -59,6 +59,10 @@ impl Engine for Postgres {
         Dialect::Postgres
     }
 
+    fn host(&self) -> String {
+        format!("{}:{}", self.options.get_host(), self.options.get_port())
+    }
+
     async fn server(&self) -> Result<String, EngineError> {
         let version: String = sqlx::query_scalar("SELECT 'PostgreSQL ' || current_setting('server_version')")
             .persistent(false)

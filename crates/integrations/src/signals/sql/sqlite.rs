@@ -71,6 +71,10 @@ impl Engine for Sqlite {
         Dialect::Sqlite
     }
 
+    fn host(&self) -> String {
+        String::new()
+    }
+
     async fn server(&self) -> Result<String, EngineError> {
         let version: String =
             sqlx::query_scalar("SELECT 'SQLite ' || sqlite_version()").fetch_one(self.pool().await).await?;

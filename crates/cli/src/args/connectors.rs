@@ -1,0 +1,34 @@
+//! Arguments of `connectors`.
+
+use clap::Subcommand;
+
+pub(super) const EXAMPLES: &str = "\
+EXAMPLES:
+  outcome-runtime connectors list
+  outcome-runtime connectors test app
+  outcome-runtime connectors role app";
+
+/// `connectors ...`.
+#[derive(Debug, Subcommand)]
+pub enum Connectors {
+    /// List the sources that outcome.yaml declares
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime connectors list")]
+    List,
+    /// Connect to a source, try each query of its signals on an empty window, and show what was found
+    #[command(
+        after_help = "EXAMPLES:\n  outcome-runtime connectors test app\n  outcome-runtime connectors test app --plans"
+    )]
+    Test {
+        /// Name of the connector
+        name: String,
+        /// Also show how the database would answer each query
+        #[arg(long)]
+        plans: bool,
+    },
+    /// Print the SQL that makes a database user who can read what the queries of a source read, and nothing else
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime connectors role app")]
+    Role {
+        /// Name of the connector
+        name: String,
+    },
+}
