@@ -22,6 +22,7 @@ use cx::Cx;
 use output::Out;
 
 fn main() -> ExitCode {
+    outcome_core::usecases::keep_memory_private();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),

@@ -37,6 +37,7 @@ pub use hypotheses::{
     FeasibilityHint, Hypotheses, Rejected, Submission, Submitted, UnderWay, WorkOrder, WorkOrderGoal,
     WorkOrderLearning, WorkOrderSignal, read_candidates,
 };
+pub use kernel::memory::keep_memory_private;
 pub use kernel::{DryRunRequest, HistoryPoint, HistoryPoll, LimitedSignal, Limits, Unlock};
 pub use learnings::{LearningView, Learnings};
 pub use outbox::{ChannelMessage, ChannelTest, Delivered, MessageLine, MessageState, Messages, Outbox, Retried, Retry};

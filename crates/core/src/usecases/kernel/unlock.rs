@@ -1,7 +1,9 @@
 //! How a human proves to be one: the member and their unlocked key.
 
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
+use super::tries;
 use crate::error::{Code, Error, Result};
 use crate::identity::{KeyKind, SigningKey};
 use crate::store::{Member, MemberKey};
@@ -23,8 +25,22 @@ pub(in crate::usecases) struct Signer {
     pub(super) stored: MemberKey,
 }
 
-/// The member who acts and their unlocked key.
+/// The member who acts and their unlocked key. Wrong passphrases make the next try wait.
 pub(super) async fn signer(runtime: &Runtime, email: Option<&str>, unlock: &Unlock) -> Result<Signer> {
+    if matches!(unlock, Unlock::Local) {
+        return unlocked(runtime, email, unlock).await;
+    }
+    tries::wait(runtime).await;
+    let done = unlocked(runtime, email, unlock).await;
+    match &done {
+        Ok(_) => tries::was_right(runtime),
+        Err(error) if matches!(error.code(), Code::PassphraseWrong | Code::NotFound) => tries::was_wrong(runtime),
+        Err(_) => {}
+    }
+    done
+}
+
+async fn unlocked(runtime: &Runtime, email: Option<&str>, unlock: &Unlock) -> Result<Signer> {
     let mut tx = runtime.read().await?;
     let members = tx.member_list().await?;
     let keys = tx.key_list().await?;
@@ -71,7 +87,8 @@ fn local_key(runtime: &Runtime) -> Result<SigningKey> {
         Error::new(Code::Unauthenticated, format!("{} is missing or damaged", path.display()))
             .hint("decide with your passphrase instead")
     };
-    let text = std::fs::read_to_string(&path).map_err(|_| unusable())?;
-    let bytes: [u8; 32] = hex::decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(unusable)?;
+    let text = Zeroizing::new(std::fs::read_to_string(&path).map_err(|_| unusable())?);
+    let mut bytes = Zeroizing::new([0_u8; 32]);
+    hex::decode_to_slice(text.trim(), bytes.as_mut_slice()).map_err(|_| unusable())?;
     Ok(SigningKey::from_bytes(&bytes))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::Workspaces;
 use crate::audit::EventKind;
@@ -138,8 +139,8 @@ async fn set_up(
         name: request.name.clone(),
         created_at: Instant(now),
     };
-    let root_key = SigningKey::from_bytes(&ids.bytes());
-    let local_key = SigningKey::from_bytes(&ids.bytes());
+    let new_key = || SigningKey::from_bytes(&Zeroizing::new(ids.bytes()));
+    let (root_key, local_key) = (new_key(), new_key());
     let (root_id, local_id) = (ids.next::<KeyId>(), ids.next::<KeyId>());
     let enrolment = |key: KeyId, kind: KeyKind, secret: &SigningKey| Enrolment {
         workspace: workspace.id,
@@ -182,7 +183,8 @@ async fn set_up(
 
     made.will_make(settings.folder().join("local.key"));
     made.will_make(settings.workspace_file());
-    write_private(&settings.folder().join("local.key"), &hex::encode(local_key.to_bytes()))?;
+    let local = Zeroizing::new(hex::encode(Zeroizing::new(local_key.to_bytes()).as_slice()));
+    write_private(&settings.folder().join("local.key"), &local)?;
     let identity = WorkspaceFile { workspace: workspace.id, root_fingerprint: root_fingerprint.clone() };
     let text = serde_json::to_string_pretty(&identity)
         .map_err(|e| Error::new(Code::Internal, "the workspace file cannot be written").because(e))?;
