@@ -42,7 +42,7 @@ impl SourceSettings for Known {
 impl SignalSource for Known {
     async fn test(&self) -> Result<SourceReport, ReadError> {
         let (source, server) = ("events".to_owned(), "known".to_owned());
-        Ok(SourceReport { source, server, is_read_only: true, latency_ms: 0, notes: vec![] })
+        Ok(SourceReport { source, server, is_read_only: true, latency_ms: 0, risks: vec![], notes: vec![] })
     }
 
     async fn level(&self, signal: &SignalSpec, window: Window) -> Result<Reading<ArmSums>, ReadError> {

@@ -85,7 +85,14 @@ struct HeldSource(Arc<Held>);
 impl SignalSource for HeldSource {
     async fn test(&self) -> Result<SourceReport, ReadError> {
         let server = "held".to_owned();
-        Ok(SourceReport { source: "held".to_owned(), server, is_read_only: true, latency_ms: 0, notes: vec![] })
+        Ok(SourceReport {
+            source: "held".to_owned(),
+            server,
+            is_read_only: true,
+            latency_ms: 0,
+            risks: vec![],
+            notes: vec![],
+        })
     }
 
     async fn level(&self, _: &SignalSpec, window: Window) -> Result<Reading<ArmSums>, ReadError> {

@@ -96,7 +96,7 @@ pub enum Command {
     /// Check outcome.yaml: report every problem with its line, the valid values and a fix
     Validate(Validate),
     /// Show what `apply` would change
-    #[command(after_help = "EXAMPLES:\n  outcome-runtime plan\n  outcome-runtime plan --json | jq '.[].changes'")]
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime plan\n  outcome-runtime plan --json | jq '.outcomes[].changes'")]
     Plan,
     /// Store what outcome.yaml declares; applying the same file twice changes nothing
     Apply(Apply),
@@ -134,7 +134,7 @@ pub enum Command {
     #[command(subcommand, after_help = stats::EXAMPLES)]
     Stats(Stats),
     /// List and test the sources that outcome.yaml declares
-    #[command(subcommand, after_help = CONNECTOR_EXAMPLES)]
+    #[command(subcommand, after_help = connectors::EXAMPLES)]
     Connectors(Connectors),
     /// Give an agent access to the REST API
     #[command(subcommand, after_help = AGENT_EXAMPLES)]
@@ -652,11 +652,6 @@ pub enum Audit {
         unlock: Unlock,
     },
 }
-
-const CONNECTOR_EXAMPLES: &str = "\
-EXAMPLES:
-  outcome-runtime connectors list
-  outcome-runtime connectors test app";
 
 const AGENT_EXAMPLES: &str = "\
 EXAMPLES:

@@ -22,6 +22,7 @@ use cx::Cx;
 use output::Out;
 
 fn main() -> ExitCode {
+    outcome_core::usecases::keep_memory_private();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -87,6 +88,10 @@ fn log_to_stderr(verbose: u8, is_coloured: bool) {
         _ => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let filter = match outcome_integrations::NEVER_LOGGED.parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -81,6 +81,7 @@ codes! {
     SignalFetchFailed "signal_fetch_failed" 502 8 "A source could not be read.";
     SignalShape "signal_shape" 502 8 "A source returned columns or values that cannot be used.";
     SignalUnauthorized "signal_unauthorized" 502 8 "A source rejected the credentials.";
+    SourceOverpowered "source_overpowered" 403 5 "The user of a connector can act outside of a read-only transaction.";
     SignalTimeout "signal_timeout" 504 8 "A source took too long to answer.";
     IngestSignature "ingest_signature" 401 5 "The signature of a pushed reading is wrong.";
     IngestStale "ingest_stale" 401 5 "The timestamp of a pushed reading is outside the replay window.";

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::site::Site;
+use crate::serve::{self, Limits};
 use crate::{App, Args, jobs, router, service_manager};
 
 /// How long requests that are under way may take after the signal to stop.
@@ -60,11 +61,9 @@ pub async fn run(args: Args, vendors: &'static Vendors) -> Result<()> {
 
 async fn serve(listener: TcpListener, app: &App, cancel: &CancellationToken) -> Result<()> {
     let stop = CancellationToken::new();
-    let server = axum::serve(listener, router::build(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let mut server = std::pin::pin!(server.into_future());
-    let broken = |e: std::io::Error| Error::new(Code::Io, "serving failed").because(e);
+    let mut server = std::pin::pin!(serve::serve(listener, router::build(app), Limits::default(), stop.clone()));
     tokio::select! {
-        done = &mut server => return done.map_err(broken),
+        () = &mut server => return Err(Error::new(Code::Io, "serving ended by itself")),
         done = signal() => done?,
     }
     tracing::info!("Stopping: no new requests are accepted, open requests are finished");
@@ -72,7 +71,7 @@ async fn serve(listener: TcpListener, app: &App, cancel: &CancellationToken) -> 
     cancel.cancel();
     stop.cancel();
     match tokio::time::timeout(REQUEST_GRACE, server).await {
-        Ok(done) => done.map_err(broken),
+        Ok(()) => Ok(()),
         Err(_) => {
             tracing::warn!("Requests were still open after {} s and were cancelled", REQUEST_GRACE.as_secs());
             Ok(())

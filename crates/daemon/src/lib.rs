@@ -19,6 +19,7 @@ mod mcp;
 mod metrics;
 pub mod pages;
 pub mod router;
+mod serve;
 mod service_manager;
 mod state;
 

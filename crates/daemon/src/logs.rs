@@ -8,9 +8,13 @@ use tracing_subscriber::EnvFilter;
 
 use crate::LogFormat;
 
-/// Starts the log. A second call does nothing.
-pub fn init(format: LogFormat) {
+/// Starts the log, without what `never_logged` (a directive of `RUST_LOG`) names. A second call does nothing.
+pub fn init(format: LogFormat, never_logged: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,rmcp=off"));
+    let filter = match never_logged.parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let _ = match format {
         LogFormat::Text => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init(),

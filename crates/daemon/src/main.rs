@@ -7,8 +7,9 @@ use outcome_runtimed::{Args, daemon, logs};
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    outcome_core::usecases::keep_memory_private();
     let args = Args::parse();
-    logs::init(args.log_format);
+    logs::init(args.log_format, outcome_integrations::NEVER_LOGGED);
     match daemon::run(args, &outcome_integrations::VENDORS).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -26,6 +26,11 @@ mod notify {
 
 use outcome_core::config::Vendors;
 
+/// A directive for the log's filter of every program: notices of a source hold what its functions put there, so also rows.
+///
+/// Sessions with a source ask for none; a query can change that for itself.
+pub const NEVER_LOGGED: &str = "sqlx::postgres::notice=off";
+
 /// Every vendor of this version.
 pub const VENDORS: Vendors = Vendors {
     signals: &[signals::sql::VENDOR, signals::webhook::VENDOR],

@@ -54,5 +54,9 @@ fn log_to_stderr() {
         .or_else(|| variable("RUST_LOG"))
         .unwrap_or_else(|| "warn,rmcp=error".to_owned());
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = match outcome_integrations::NEVER_LOGGED.parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    };
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
 }

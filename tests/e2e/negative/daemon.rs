@@ -56,6 +56,16 @@ impl Door {
         Ok((answer.status(), answer.text().await?))
     }
 
+    /// A session cookie of this daemon with a value of an attacker's choice. That its name is the one that is set is asserted
+    /// where somebody signs in.
+    fn cookie(&self, value: &str) -> String {
+        format!("outcome_session_{}={value}", self.port())
+    }
+
+    fn port(&self) -> &str {
+        self.daemon.address.rsplit(':').next().unwrap_or_default()
+    }
+
     /// An approval with this passphrase, as JSON.
     fn approval(&self, passphrase: &str) -> String {
         json!({ "verdict": "approve", "context_hash": self.context_hash, "passphrase": passphrase }).to_string()
@@ -114,7 +124,7 @@ async fn an_agents_token_decides_nothing_and_each_try_is_recorded() -> Result<()
             (&door.page, FORM, &form),
             ("/sign-out", FORM, &form),
         ] {
-            for headers in [vec![agent, kind], vec![agent, kind, ("cookie", "outcome_session=0000")]] {
+            for headers in [vec![agent, kind], vec![agent, kind, ("cookie", &door.cookie("0000"))]] {
                 let (status, text) = door.send("POST", path, &headers, body).await?;
                 ensure!(status == StatusCode::FORBIDDEN, "{path} {headers:?}: {status} {text}");
                 n_recorded += 1;
@@ -176,8 +186,7 @@ async fn no_other_method_decides_and_no_page_opens_for_an_agent() -> Result<()> 
 async fn a_made_up_cookie_is_no_session() -> Result<()> {
     each_door(async |door| {
         let (body, form) = (door.approval(PASSPHRASE), door.form("x"));
-        for cookie in ["outcome_session=", "outcome_session=0000", &format!("outcome_session={}", "a".repeat(64)), "x"]
-        {
+        for cookie in [&door.cookie(""), &door.cookie("0000"), &door.cookie(&"a".repeat(64)), "x"] {
             for (path, kind, body) in [(&door.respond[0], JSON, &body), (&door.page, FORM, &form)] {
                 let (status, text) = door.send("POST", path, &[("cookie", cookie), kind], body).await?;
                 ensure!(status == StatusCode::UNAUTHORIZED, "{path} {cookie}: {status} {text}");
@@ -191,10 +200,11 @@ async fn a_made_up_cookie_is_no_session() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_an_attacker_chose_before_the_sign_in_is_replaced() -> Result<()> {
     each_door(async |door| {
-        let fixed = format!("outcome_session={}", "f".repeat(64));
+        let fixed = door.cookie(&"f".repeat(64));
         let (status, _) = door.send("POST", "/sign-in", &[FORM, FOREIGN], "email=x&passphrase=y").await?;
         ensure!(status == StatusCode::FORBIDDEN, "a foreign page signed in: {status}");
         let set = door.sign_in(&fixed).await?;
+        ensure!(set.starts_with(&door.cookie("")), "{set}");
         ensure!(set.contains("HttpOnly") && set.contains("SameSite=Strict") && !set.starts_with(&fixed), "{set}");
         let body = door.approval(PASSPHRASE);
         let (status, text) = door.send("POST", &door.respond[0], &[("cookie", &fixed), JSON], &body).await?;
@@ -272,7 +282,7 @@ async fn a_session_written_into_the_table_is_no_passphrase() -> Result<()> {
             sha256_hex(&forged)
         ))
         .await?;
-        let cookie = format!("outcome_session={forged}");
+        let cookie = door.cookie(&forged);
         let headers = [("cookie", cookie.as_str()), JSON, ("x-csrf-token", "forged")];
         let body = door.approval("guess guess guess");
         let (status, text) = door.send("POST", &door.respond[0], &headers, &body).await?;

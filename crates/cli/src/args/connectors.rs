@@ -1,8 +1,14 @@
-//! `connectors ...`.
+//! Arguments of `connectors`.
 
 use clap::Subcommand;
 
 use super::Unlock;
+
+pub(super) const EXAMPLES: &str = "\
+EXAMPLES:
+  outcome-runtime connectors list
+  outcome-runtime connectors test app
+  outcome-runtime connectors role app";
 
 /// `connectors ...`.
 #[derive(Debug, Subcommand)]
@@ -23,5 +29,11 @@ pub enum Connectors {
         /// The passphrase, where the source is not applied yet and is sent secrets
         #[command(flatten)]
         unlock: Unlock,
+    },
+    /// Print the SQL that makes a database user who can read what the queries of a source read, and nothing else
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime connectors role app")]
+    Role {
+        /// Name of the connector
+        name: String,
     },
 }

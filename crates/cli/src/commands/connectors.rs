@@ -1,6 +1,6 @@
 //! `connectors`: the sources that the outcome file declares.
 
-use outcome_core::usecases::{ConnectorProblem, ConnectorReport, QueryReport, QueryState};
+use outcome_core::usecases::{ConnectorProblem, ConnectorReport, QueryReport, QueryState, ReaderRole};
 use outcome_core::{Code, Result};
 
 use crate::args;
@@ -36,8 +36,26 @@ pub async fn run(cx: &Cx, args: &args::Connectors) -> Result<Exit> {
             };
             cx.out.result(&found, |page| show(page, &found, *plans))?;
             let refused = found.refused().and_then(|query| query.problem.as_ref());
-            Ok(found.problem.as_ref().or(refused).map_or(Exit::OK, |problem| Exit::of(problem.kind)))
+            let kinds =
+                [found.problem.as_ref().map(|problem| problem.kind), found.overpowered().map(|error| error.code())];
+            let kind = kinds.into_iter().flatten().next().or(refused.map(|problem| problem.kind));
+            Ok(kind.map_or(Exit::OK, Exit::of))
         }
+        args::Connectors::Role { name } => {
+            let role = runtime.signals().connector_role(name).await?;
+            cx.out.result(&role, |page| show_role(page, &role))?;
+            Ok(Exit::OK)
+        }
+    }
+}
+
+fn show_role(page: &mut Page, role: &ReaderRole) {
+    match &role.statements {
+        Some(lines) => lines.iter().for_each(|line| page.line(&safe(line))),
+        None => page.line(&format!(
+            "`{}` has no users of its own: a file is opened read-only, and a source that pushes is not asked",
+            safe(&role.connector)
+        )),
     }
 }
 
@@ -50,8 +68,18 @@ fn show(page: &mut Page, found: &ConnectorReport, has_plans: bool) {
             let writes =
                 if source.is_read_only { "refused, which is correct" } else { "POSSIBLE: use a read-only user" };
             page.field("writes", writes);
+            for risk in &source.risks {
+                let mark = if risk.is_refused() { page.red("refused") } else { page.yellow("warning") };
+                page.line(&format!("  {mark}  {}", safe(&risk.what)));
+            }
             for note in &source.notes {
                 page.item(note);
+            }
+            if !source.risks.is_empty() {
+                page.hint(&format!(
+                    "`outcome-runtime connectors role {}` prints a user that can only read what the queries read",
+                    safe(&source.source)
+                ));
             }
         }
         (None, Some(problem)) => {

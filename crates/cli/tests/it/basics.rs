@@ -156,6 +156,10 @@ fn testing_a_connector_shows_each_query_and_fails_when_one_is_refused() {
     }
     assert!(!home.run(&["connectors", "test", "app"]).exits(0).stdout.contains("SCAN "), "plans only where asked for");
 
+    let role = home.run(&["connectors", "role", "app"]).exits(0);
+    assert!(role.stdout.contains("`app` has no users of its own"), "a file has none: {}", role.stdout);
+    assert_eq!(home.run(&["connectors", "role", "nope", "--json"]).exits(3).error_code(), "connector_unknown");
+
     let file = std::fs::read_to_string(home.path("outcome.yaml")).unwrap();
     home.write("outcome.yaml", &file.replace("FROM exposures", "FROM exposure"));
     let ran = home.run(&["connectors", "test", "app"]).exits(8);

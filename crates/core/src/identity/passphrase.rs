@@ -8,7 +8,7 @@ use super::seal::SealError;
 /// Shortest passphrase, in characters.
 pub const MIN_PASSPHRASE_CHARS: usize = 10;
 
-/// Guesses that a passphrase must withstand, as a power of ten. A guess costs an attacker who has the sealed key about 0.2 s of one
+/// Guesses that a passphrase must withstand, as a power of ten. A guess costs an attacker who has the sealed key about 0.3 s of one
 /// core and the memory of one derivation; at 10^10 of them a thousand cores are busy for weeks.
 const MIN_GUESSES_LOG10: f64 = 10.0;
 

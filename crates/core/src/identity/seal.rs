@@ -1,6 +1,11 @@
 //! A signing key at rest: XChaCha20-Poly1305 under a key derived from the passphrase with Argon2id.
+//!
+//! A derivation takes much memory on purpose, so that whoever has a stolen record cannot guess on many cores at once. At most two run at
+//! the same time in a process, so that attempts from outside do not take the machine's memory.
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use ed25519_dalek::SigningKey;
@@ -11,10 +16,14 @@ use zeroize::Zeroizing;
 use crate::error::{Code, Error};
 use crate::ids::{Ids, KeyId};
 
-/// Memory of the derivation in KiB, passes, lanes: 64 MiB and 3 passes, above OWASP's minimum for Argon2id.
-const COST: (u32, u32, u32) = (64 * 1024, 3, 1);
+/// Memory of a derivation in KiB, passes, lanes.
+type Cost = (u32, u32, u32);
+
+/// 128 MiB and 2 passes; where that memory is not to be had, 64 MiB and 3. Both are above OWASP's minimum for Argon2id (19 MiB, 2 passes);
+/// of two costs of about the same time the one with more memory is the dearer one to guess against.
+const COSTS: [Cost; 2] = [(128 * 1024, 2, 1), (64 * 1024, 3, 1)];
 /// Costs read from storage are bounded, so that a planted record cannot exhaust the machine.
-const MAX_COST: (u32, u32, u32) = (1024 * 1024, 16, 8);
+const MAX_COST: Cost = (1024 * 1024, 16, 8);
 
 /// A sealed signing key, as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,16 +49,23 @@ pub enum SealError {
     /// The stored record cannot be used.
     #[error("the sealed key is damaged: {0}")]
     Damaged(String),
+    /// The derivation's memory is not to be had.
+    #[error("there is not enough memory to derive a key from the passphrase: {0} MiB are needed")]
+    OutOfMemory(u32),
 }
 
 impl SealedKey {
-    /// Seals `key` under `passphrase`, which was checked, bound to its id. Takes about 0.2 s of one core: call it off the async threads.
+    /// Seals `key` under `passphrase`, which was checked, bound to its id. Takes about 0.3 s of one core: call it off the async threads.
     ///
     /// # Errors
-    /// [`SealError::Damaged`] when the derivation fails.
+    /// [`SealError::OutOfMemory`]; [`SealError::Damaged`] when the derivation fails.
     pub fn seal(key: &SigningKey, id: KeyId, passphrase: &SecretString, ids: &Ids) -> Result<Self, SealError> {
         let (salt, nonce) = (ids.bytes::<16>(), ids.bytes::<24>());
-        let derived = derive(passphrase, &salt, COST)?;
+        let [usual, smaller] = COSTS;
+        let (derived, cost) = match derive(passphrase, &salt, usual) {
+            Err(SealError::OutOfMemory(_)) => (derive(passphrase, &salt, smaller)?, smaller),
+            derived => (derived?, usual),
+        };
         let cipher = XChaCha20Poly1305::new(&Key::from(*derived));
         let secret = Zeroizing::new(key.to_bytes());
         let ciphertext = cipher
@@ -57,19 +73,19 @@ impl SealedKey {
             .map_err(|_| SealError::Damaged("sealing failed".to_owned()))?;
         Ok(Self {
             kdf: "argon2id".to_owned(),
-            memory_kib: COST.0,
-            passes: COST.1,
-            lanes: COST.2,
+            memory_kib: cost.0,
+            passes: cost.1,
+            lanes: cost.2,
             salt: hex::encode(salt),
             nonce: hex::encode(nonce),
             ciphertext: hex::encode(ciphertext),
         })
     }
 
-    /// Opens the key. Takes about 0.2 s of one core: call it off the async threads.
+    /// Opens the key, whatever its cost was. Takes about 0.3 s of one core: call it off the async threads.
     ///
     /// # Errors
-    /// [`SealError::WrongPassphrase`], or [`SealError::Damaged`] when the record cannot be read.
+    /// [`SealError::WrongPassphrase`], [`SealError::OutOfMemory`], or [`SealError::Damaged`] when the record cannot be read.
     pub fn open(&self, id: KeyId, passphrase: &SecretString) -> Result<SigningKey, SealError> {
         let damaged = |what: &str| SealError::Damaged(what.to_owned());
         let cost = (self.memory_kib, self.passes, self.lanes);
@@ -92,12 +108,50 @@ impl SealedKey {
     }
 }
 
-fn derive(passphrase: &SecretString, salt: &[u8], cost: (u32, u32, u32)) -> Result<Zeroizing<[u8; 32]>, SealError> {
+/// Most derivations at the same time.
+const AT_ONCE: usize = 2;
+
+/// How many derivations run.
+static RUNNING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// One of the derivations that may run; its end lets the next one begin.
+struct Turn;
+
+impl Turn {
+    fn wait() -> Self {
+        let running = RUNNING.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running =
+            RUNNING.1.wait_while(running, |running| *running >= AT_ONCE).unwrap_or_else(PoisonError::into_inner);
+        *running += 1;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut running = RUNNING.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *running = running.saturating_sub(1);
+        RUNNING.1.notify_one();
+    }
+}
+
+fn derive(passphrase: &SecretString, salt: &[u8], cost: Cost) -> Result<Zeroizing<[u8; 32]>, SealError> {
     let failed = |e: argon2::Error| SealError::Damaged(format!("key derivation: {e}"));
     let params = Params::new(cost.0, cost.1, cost.2, Some(32)).map_err(failed)?;
+    let _turn = Turn::wait();
+    let n_blocks = params.block_count();
+    // The memory is asked for and not taken for granted: a program without it says so instead of ending.
+    let mut memory: Zeroizing<Vec<Block>> = Zeroizing::new(Vec::new());
+    memory.try_reserve_exact(n_blocks).map_err(|_| SealError::OutOfMemory(cost.0 / 1024))?;
+    memory.resize(n_blocks, Block::default());
     let mut out = Zeroizing::new([0u8; 32]);
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into(passphrase.expose_secret().as_bytes(), salt, out.as_mut_slice())
+        .hash_password_into_with_memory(
+            passphrase.expose_secret().as_bytes(),
+            salt,
+            out.as_mut_slice(),
+            memory.as_mut_slice(),
+        )
         .map_err(failed)?;
     Ok(out)
 }
@@ -110,8 +164,76 @@ impl From<SealError> for Error {
             E::Weak(_) => {
                 (Code::PassphraseWeak, "choose a longer passphrase, for example four or five unrelated words")
             }
+            E::OutOfMemory(_) => (Code::Io, "close other programs, or raise the memory limit of this one"),
             E::Damaged(_) => (Code::DatabaseCorrupt, "restore the database from a backup"),
         };
         Self::new(code, error.to_string()).hint(hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Instant;
+
+    use super::*;
+
+    fn passphrase() -> SecretString {
+        SecretString::from("correct horse battery staple")
+    }
+
+    #[test]
+    fn a_key_is_sealed_at_128_mib_and_opens_with_its_own_passphrase_and_id_only() {
+        let ids = Ids::new(std::sync::Arc::new(crate::clock::SystemClock));
+        let (key, id) = (SigningKey::from_bytes(&ids.bytes()), ids.next::<KeyId>());
+        let sealed = SealedKey::seal(&key, id, &passphrase(), &ids).unwrap();
+        assert_eq!((sealed.memory_kib, sealed.passes, sealed.lanes), (131_072, 2, 1));
+        assert_eq!(sealed.open(id, &passphrase()).unwrap(), key);
+        assert_eq!(sealed.open(id, &SecretString::from("another")).unwrap_err(), SealError::WrongPassphrase);
+        assert_eq!(sealed.open(ids.next::<KeyId>(), &passphrase()).unwrap_err(), SealError::WrongPassphrase);
+    }
+
+    /// Sealed by a version of before, at 64 MiB and 3 passes, and one at a cost that no program makes.
+    #[test]
+    fn keys_of_other_costs_open() {
+        let ids = Ids::new(std::sync::Arc::new(crate::clock::SystemClock));
+        let (key, id) = (SigningKey::from_bytes(&[7; 32]), ids.next::<KeyId>());
+        for cost in [(64 * 1024, 3, 1), (64, 1, 1)] {
+            let (salt, nonce) = (ids.bytes::<16>(), ids.bytes::<24>());
+            let cipher = XChaCha20Poly1305::new(&Key::from(*derive(&passphrase(), &salt, cost).unwrap()));
+            let payload = Payload { msg: &[7; 32], aad: id.0.as_bytes() };
+            let sealed = SealedKey {
+                kdf: "argon2id".to_owned(),
+                memory_kib: cost.0,
+                passes: cost.1,
+                lanes: cost.2,
+                salt: hex::encode(salt),
+                nonce: hex::encode(nonce),
+                ciphertext: hex::encode(cipher.encrypt(&XNonce::from(nonce), payload).unwrap()),
+            };
+            assert_eq!(sealed.open(id, &passphrase()).unwrap(), key);
+            let planted = SealedKey { memory_kib: u32::MAX, ..sealed };
+            assert!(matches!(planted.open(id, &passphrase()), Err(SealError::Damaged(_))));
+        }
+    }
+
+    #[test]
+    fn two_derivations_run_at_once_and_never_three() {
+        static NOW: AtomicUsize = AtomicUsize::new(0);
+        static MOST: AtomicUsize = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let _turn = Turn::wait();
+                    MOST.fetch_max(NOW.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    let until = Instant::now() + std::time::Duration::from_millis(20);
+                    while Instant::now() < until {
+                        std::thread::yield_now();
+                    }
+                    NOW.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        assert_eq!(MOST.load(Ordering::SeqCst), 2);
     }
 }

@@ -22,5 +22,6 @@ pub use notifier::{ChannelSettings, Letter, LetterAbout, Notifier, NotifyError};
 pub use read_error::ReadError;
 pub use secrets::{Opening, ResolveSecret};
 pub use signals::{
-    MetricInfo, PushSettings, QueryKind, QueryPlan, SignalSource, SourceReport, SourceSettings, VariantRequest,
+    Danger, MetricInfo, PushSettings, QueryKind, QueryPlan, Risk, SignalSource, SourceReport, SourceSettings,
+    VariantRequest,
 };

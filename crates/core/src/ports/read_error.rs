@@ -48,8 +48,10 @@ pub enum ReadError {
         source_name: String,
         /// Name of the signal.
         signal: String,
-        /// What it said.
+        /// What it said while it prepared the query; of what it said while it ran, the code and our own words.
         detail: String,
+        /// What to do next.
+        hint: String,
         /// Line in the query as written, from 1.
         line: Option<u32>,
         /// Column in that line, in characters, from 1.
@@ -113,10 +115,11 @@ impl ReadError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Config { hint, .. } | Self::Shape { hint, .. } => hint.clone(),
+            Self::Config { hint, .. } | Self::Query { hint, .. } | Self::Shape { hint, .. } => hint.clone(),
             Self::Unauthorized { source_name, .. } => format!(
                 "check the user and password in the connector's address, and that the user can SELECT from the \
-                 tables; then run `outcome-runtime connectors test {source_name}`"
+                 tables (`outcome-runtime connectors role {source_name}` prints the rights that it needs); then run \
+                 `outcome-runtime connectors test {source_name}`"
             ),
             Self::Unreachable { source_name, .. } => format!(
                 "check the address, that the server is running, and that this machine can reach it; then run \
@@ -126,7 +129,6 @@ impl ReadError {
                 "`outcome-runtime connectors test {source_name}` shows the query plan: add an index or read a smaller \
                  table, or raise `statement_timeout`"
             ),
-            Self::Query { .. } => "run the query by hand with literal values for its parameters".to_owned(),
             Self::PushOnly { .. } => "wait for its next push to POST /api/v1/signals/ingest".to_owned(),
         })
         .filter(|hint| !hint.is_empty())

@@ -61,6 +61,12 @@ pub trait SignalSource: Send + Sync {
     /// What could be measured there: tables and columns, events, metrics. Bounded.
     async fn list(&self) -> Result<Vec<MetricInfo>, ReadError>;
 
+    /// Statements that make a user who reads what these queries read and can do nothing else, for a person to run; `None`
+    /// where there are no users. Never with a password.
+    async fn reader_role(&self, _queries: &[String]) -> Result<Option<Vec<String>>, ReadError> {
+        Ok(None)
+    }
+
     /// What its own clock shows; `None` for a source that has none but ours: a file, or one that pushes.
     async fn clock(&self) -> Result<Option<Timestamp>, ReadError> {
         Ok(None)
@@ -105,8 +111,38 @@ pub struct SourceReport {
     pub is_read_only: bool,
     /// From the request for a connection to the first answer.
     pub latency_ms: u64,
+    /// Rights of the user that no reading needs.
+    pub risks: Vec<Risk>,
     /// Remarks for people.
     pub notes: Vec<String>,
+}
+
+/// A right that no reading needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Risk {
+    /// How bad it is.
+    pub danger: Danger,
+    /// The right, as a sentence about the user.
+    pub what: String,
+}
+
+impl Risk {
+    /// A test refuses a user who has it.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.danger == Danger::Refused
+    }
+}
+
+text_enum! {
+    /// What holds a right back that no reading needs.
+    pub enum Danger {
+        /// Nothing: a query alone acts outside of its read-only transaction. A test refuses such a user.
+        Refused,
+        /// The read-only transaction; a test warns.
+        Warned,
+    }
 }
 
 /// Something that could be measured.

@@ -37,6 +37,7 @@ pub use hypotheses::{
     FeasibilityHint, Hypotheses, Rejected, Submission, Submitted, UnderWay, WorkOrder, WorkOrderGoal,
     WorkOrderLearning, WorkOrderSignal, read_candidates,
 };
+pub use kernel::memory::keep_memory_private;
 pub use kernel::{Change, FilePlan, OutcomePlan, PlannedAction};
 pub use kernel::{DryRunRequest, HistoryPoint, HistoryPoll, LimitedSignal, Limits, Unlock, UnsignedAct};
 pub use learnings::{LearningView, Learnings};
@@ -46,7 +47,7 @@ pub use runtime::Runtime;
 pub use sessions::{PageSession, Sessions, SignIn};
 pub use signals::{
     ConnectorProblem, ConnectorReport, Ingested, PollRequest, Polled, PolledExperiment, QueryReport, QueryState,
-    SignalRole, Signals,
+    ReaderRole, SignalRole, Signals,
 };
 pub use workspaces::{
     Counts, DeadLetters, ExperimentLine, Finding, FindingLevel, Freshness, GateLine, InitRequest, Initialised,

@@ -10,8 +10,9 @@ use serde::Deserialize;
 use super::Answer;
 use crate::App;
 use crate::auth::Caller;
-use crate::auth::limiter::Purpose;
+use crate::auth::limiter::{Purpose, Who};
 use crate::http::extract::JsonBody;
+use crate::serve::Peer;
 
 /// GET /api/v1/gates/pending: for a member the gates that they hold, for an agent all of them.
 pub(crate) async fn pending(State(app): State<App>, Extension(caller): Extension<Caller>) -> Answer<Vec<GateView>> {
@@ -51,6 +52,7 @@ pub(crate) async fn respond(
     State(app): State<App>,
     Path(id): Path<String>,
     Extension(session): Extension<PageSession>,
+    Extension(Peer(peer)): Extension<Peer>,
     JsonBody(body): JsonBody<RespondBody>,
 ) -> Answer<Decided> {
     let email = session.member.email;
@@ -64,6 +66,7 @@ pub(crate) async fn respond(
         unlock: Unlock::Passphrase(SecretString::from(body.passphrase)),
         surface: Surface::Page,
     };
-    let decided = app.limiter.attempt(Purpose::Decide, &email, app.runtime.gates().decide(request)).await?;
+    let decided =
+        app.limiter.attempt(Who::new(Purpose::Decide, peer, &email), app.runtime.gates().decide(request)).await?;
     Ok(Json(decided))
 }

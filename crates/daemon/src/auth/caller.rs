@@ -44,7 +44,7 @@ pub(crate) async fn identify(app: &App, headers: &HeaderMap) -> Result<Option<Ca
             None => Ok(None),
         };
     }
-    match cookie::session(headers) {
+    match cookie::session(&app.site, headers) {
         Some(token) => Ok(app.runtime.sessions().session(&token).await?.map(Caller::Member)),
         None => Ok(None),
     }

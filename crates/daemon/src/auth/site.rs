@@ -43,6 +43,12 @@ impl Site {
         self.app_url.scheme() == "https"
     }
 
+    /// The port that browsers see.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.app_url.port_or_known_default().unwrap_or_default()
+    }
+
     /// True when the request names us.
     #[must_use]
     pub fn knows_host(&self, headers: &HeaderMap) -> bool {

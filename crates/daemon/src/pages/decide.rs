@@ -15,7 +15,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::gate::{Filled, Made, made, page};
 use super::{Frame, PageResult, html};
 use crate::App;
-use crate::auth::limiter::Purpose;
+use crate::auth::limiter::{Purpose, Who};
+use crate::serve::Peer;
 
 struct Form {
     filled: Filled,
@@ -74,6 +75,7 @@ impl Form {
 pub(crate) async fn submit(
     State(app): State<App>,
     Extension(session): Extension<PageSession>,
+    Extension(Peer(peer)): Extension<Peer>,
     Path(slug): Path<String>,
     body: Bytes,
 ) -> PageResult {
@@ -93,7 +95,7 @@ pub(crate) async fn submit(
                 unlock: Unlock::Passphrase(form.passphrase.clone()),
                 surface: Surface::Page,
             };
-            app.limiter.attempt(Purpose::Decide, &email, app.runtime.gates().decide(request)).await
+            app.limiter.attempt(Who::new(Purpose::Decide, peer, &email), app.runtime.gates().decide(request)).await
         }
         Err(error) => Err(error),
     };

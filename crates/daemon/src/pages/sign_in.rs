@@ -13,9 +13,10 @@ use serde::Deserialize;
 
 use super::{Frame, PageResult, Trouble, html};
 use crate::App;
-use crate::auth::limiter::Purpose;
+use crate::auth::limiter::{Purpose, Who};
 use crate::auth::{Caller, caller, cookie};
 use crate::http::extract::{Query, whole};
+use crate::serve::Peer;
 
 const MAX_FORM: usize = 16 * 1024;
 /// An unknown e-mail is answered as late as a wrong passphrase.
@@ -62,7 +63,11 @@ fn form(app: &App, status: StatusCode, error: Option<&Error>, email: String, nex
 }
 
 /// POST /sign-in
-pub(crate) async fn submit(State(app): State<App>, request: Request) -> PageResult {
+pub(crate) async fn submit(
+    State(app): State<App>,
+    Extension(Peer(peer)): Extension<Peer>,
+    request: Request,
+) -> PageResult {
     let body = whole(request.into_body(), MAX_FORM).await?;
     let field = |wanted: &str| {
         url::form_urlencoded::parse(&body).find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
@@ -72,11 +77,14 @@ pub(crate) async fn submit(State(app): State<App>, request: Request) -> PageResu
     let passphrase = SecretString::from(field("passphrase").unwrap_or_default());
     let began = tokio::time::Instant::now();
     let named = (!email.is_empty()).then_some(email.as_str());
-    let done = app.limiter.attempt(Purpose::SignIn, &email, app.runtime.sessions().sign_in(named, passphrase)).await;
+    let done = app
+        .limiter
+        .attempt(Who::new(Purpose::SignIn, peer, &email), app.runtime.sessions().sign_in(named, passphrase))
+        .await;
     match done {
         Ok(session) => {
             let mut response = Redirect::to(&next).into_response();
-            let cookie = cookie::set(&session, app.runtime.now(), app.site.is_https())
+            let cookie = cookie::set(&app.site, &session, app.runtime.now())
                 .ok_or_else(|| Error::new(Code::Internal, "the session cannot be stored"))?;
             response.headers_mut().insert(header::SET_COOKIE, cookie);
             Ok(response)
@@ -94,11 +102,11 @@ pub(crate) async fn submit(State(app): State<App>, request: Request) -> PageResu
 
 /// POST /sign-out
 pub(crate) async fn out(State(app): State<App>, Extension(_): Extension<Caller>, headers: HeaderMap) -> PageResult {
-    if let Some(token) = cookie::session(&headers) {
+    if let Some(token) = cookie::session(&app.site, &headers) {
         app.runtime.sessions().sign_out(&token).await?;
     }
     let mut response = Redirect::to("/sign-in").into_response();
-    if let Some(cookie) = cookie::clear(app.site.is_https()) {
+    if let Some(cookie) = cookie::clear(&app.site) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     Ok(response)

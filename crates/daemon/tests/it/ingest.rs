@@ -53,6 +53,32 @@ async fn a_signed_reading_is_taken_once_and_others_are_refused() {
     assert_eq!(code(shape).await, (422, "signal_shape".to_owned()));
     let large = push(&daemon, "msg_6", at, &" ".repeat(256 * 1024 + 1), INGEST_SECRET).await;
     assert_eq!(large.status(), 413);
+    // The signature is checked before anything of the body is looked at.
+    for nonsense in ["", "{", "[[[[[[", "{\"source\": \"push\", \"source\": 1}", &"[".repeat(200_000)] {
+        let forged = push(&daemon, "msg_7", at, nonsense, "another secret of some length").await;
+        assert_eq!(code(forged).await, (401, "ingest_signature".to_owned()));
+        let signed = push(&daemon, "msg_8", at, nonsense, INGEST_SECRET).await;
+        assert_eq!(code(signed).await, (422, "signal_shape".to_owned()));
+    }
     let bare = daemon.request(Method::POST, "/api/v1/signals/ingest").body(body).send().await.unwrap();
     assert_eq!(code(bare).await, (401, "ingest_signature".to_owned()));
+}
+
+#[tokio::test]
+async fn who_does_not_sign_is_answered_before_the_body_is_read() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let daemon = Daemon::start().await;
+    for headers in ["", "webhook-id: a\r\nwebhook-timestamp: 1\r\nwebhook-signature: v1,AAAA\r\n"] {
+        let mut stream = tokio::net::TcpStream::connect(daemon.address).await.unwrap();
+        // The body is announced and never sent.
+        let head = format!(
+            "POST /api/v1/signals/ingest HTTP/1.1\r\nhost: {}\r\ncontent-length: 200000\r\n{headers}\r\n",
+            daemon.address
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 12];
+        let read = tokio::time::timeout(std::time::Duration::from_secs(5), stream.read_exact(&mut answer));
+        read.await.unwrap_or_else(|_| panic!("it waits for the body: {headers}")).unwrap();
+        assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 401");
+    }
 }

@@ -87,6 +87,7 @@ impl SignalSource for PushSource {
             server: "pushes to POST /api/v1/signals/ingest".to_owned(),
             is_read_only: true,
             latency_ms: 0,
+            risks: Vec::new(),
             notes: vec!["nothing is polled; the secret is present".to_owned()],
         })
     }

@@ -271,7 +271,7 @@ async fn refuses_shapes(source: &dyn SignalSource, subject: &Subject) {
         ("SELECT 9223372036854775807 AS n, 0 AS successes", "row 1: `n` is 9223372036854775807, more than the limit"),
         ("SELECT 2 AS n, 10 AS sum, 3.5 AS sum_squares", "row 1: `sum_squares` is 3.5, less than"),
         ("SELECT amount AS value FROM exposure WHERE unit = 'c2'", "row 1: `value` is NULL, not a number"),
-        ("SELECT 'many' AS value", "row 1: `value` is `many`, not a number"),
+        ("SELECT 'many' AS value", "row 1: `value` is a text of 4 characters, not a number"),
         ("SELECT 1 AS value FROM exposure", "it has 5 rows where one is expected"),
         ("SELECT 1 AS value FROM exposure WHERE unit = 'nobody'", "it has no rows"),
         (not_finite.as_str(), "row 1: `value` is "),
@@ -283,8 +283,8 @@ async fn refuses_shapes(source: &dyn SignalSource, subject: &Subject) {
     }
     let error = source.by_variant(&signal("", "SELECT 'b' AS variant, 1 AS n, 1 AS successes"), &request(day())).await;
     let error = error.unwrap_err();
-    assert!(error.to_string().ends_with("row 1: the variant is `b`, which is unknown"), "{error}");
-    assert!(error.hint().unwrap().contains("control, treatment, off, on"));
+    let expected = "row 1: the variant is `b`, which is unknown; known are control, treatment, off, on";
+    assert!(error.to_string().contains(expected), "{error}");
 }
 
 async fn says_what_the_database_said(source: &dyn SignalSource) {

@@ -14,5 +14,7 @@ mod flagd_file;
 mod mysql;
 mod postgres;
 mod registry;
+mod rights;
+mod rows_in_errors;
 mod sqlite;
 mod webhook_channel;

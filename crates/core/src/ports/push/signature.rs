@@ -37,6 +37,41 @@ pub struct Headers<'a> {
     pub signature: &'a str,
 }
 
+impl Headers<'_> {
+    /// Checks what can be known without the body: that the headers are there and can be a signature. Cheap, and done before
+    /// anything of the body is read.
+    ///
+    /// # Errors
+    /// [`IngestError::Signature`].
+    pub fn check(&self) -> Result<(), IngestError> {
+        self.signed_at()?;
+        if self.given().next().is_none() {
+            return Err(problem("webhook-signature holds no v1 signature"));
+        }
+        Ok(())
+    }
+
+    fn signed_at(&self) -> Result<i64, IngestError> {
+        if self.id.is_empty() || self.id.len() > MAX_ID || !self.id.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(problem("webhook-id must be 1 to 255 visible ASCII characters"));
+        }
+        if self.timestamp.is_empty() || !self.timestamp.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(problem("webhook-timestamp must be whole seconds since 1970"));
+        }
+        self.timestamp.parse().map_err(|_| problem("webhook-timestamp is out of range"))
+    }
+
+    /// The signatures that can be ours.
+    fn given(&self) -> impl Iterator<Item = Vec<u8>> {
+        let all = self.signature.split_ascii_whitespace().take(MAX_SIGNATURES);
+        all.filter_map(|one| STANDARD.decode(one.strip_prefix("v1,")?).ok()).filter(|given| given.len() == 32)
+    }
+}
+
+fn problem(problem: &str) -> IngestError {
+    IngestError::Signature { problem: problem.to_owned() }
+}
+
 /// Checks that the body was signed with `secret` not longer ago (or ahead) than `replay_window`.
 ///
 /// `body`: the bytes as received. `secret`: `whsec_` and base64, or any other text, taken as it stands.
@@ -50,23 +85,14 @@ pub fn verify(
     replay_window: Period,
     now: Timestamp,
 ) -> Result<(), IngestError> {
-    let problem = |problem: &str| IngestError::Signature { problem: problem.to_owned() };
     if body.len() > MAX_BODY {
         return Err(IngestError::Shape { problem: format!("it is larger than {MAX_BODY} bytes") });
     }
-    if headers.id.is_empty() || headers.id.len() > MAX_ID || !headers.id.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(problem("webhook-id must be 1 to 255 visible ASCII characters"));
-    }
-    if headers.timestamp.is_empty() || !headers.timestamp.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(problem("webhook-timestamp must be whole seconds since 1970"));
-    }
-    let signed: i64 = headers.timestamp.parse().map_err(|_| problem("webhook-timestamp is out of range"))?;
+    let signed = headers.signed_at()?;
     let expected = signature(headers.id, headers.timestamp, body, secret)?;
     let mut fits = Choice::from(0);
     // Every signature is compared in full, so that time says nothing about which one was near.
-    for one in headers.signature.split_ascii_whitespace().take(MAX_SIGNATURES) {
-        let Some(encoded) = one.strip_prefix("v1,") else { continue };
-        let Ok(given) = STANDARD.decode(encoded) else { continue };
+    for given in headers.given() {
         fits |= given.ct_eq(&expected);
     }
     if !bool::from(fits) {

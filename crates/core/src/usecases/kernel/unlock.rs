@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 
+use super::tries;
 use crate::error::{Code, Error, Result};
 use crate::identity::{KeyKind, SigningKey};
 use crate::store::{Member, MemberKey};
@@ -21,8 +22,19 @@ pub(in crate::usecases) struct Signer {
     pub(super) stored: MemberKey,
 }
 
-/// The member who acts and their unlocked key.
+/// The member who acts and their unlocked key. Wrong passphrases make the next try wait.
 pub(super) async fn signer(runtime: &Runtime, email: Option<&str>, unlock: &Unlock) -> Result<Signer> {
+    tries::wait(runtime).await;
+    let done = unlocked(runtime, email, unlock).await;
+    match &done {
+        Ok(_) => tries::was_right(runtime),
+        Err(error) if matches!(error.code(), Code::PassphraseWrong | Code::NotFound) => tries::was_wrong(runtime),
+        Err(_) => {}
+    }
+    done
+}
+
+async fn unlocked(runtime: &Runtime, email: Option<&str>, unlock: &Unlock) -> Result<Signer> {
     let mut tx = runtime.read().await?;
     let members = tx.member_list().await?;
     let keys = tx.key_list().await?;

@@ -94,7 +94,25 @@ pub struct QueryReport {
     pub plan: Option<QueryPlan>,
 }
 
+/// A user that only reads, as statements.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ReaderRole {
+    /// Name of the connector.
+    pub connector: String,
+    /// The statements and remarks, a line each; absent where the source has no users.
+    pub statements: Option<Vec<String>>,
+}
+
 impl ConnectorReport {
+    /// Why its user is refused: a right that a read-only transaction does not hold back.
+    #[must_use]
+    pub fn overpowered(&self) -> Option<Error> {
+        let risk = self.source.as_ref()?.risks.iter().find(|risk| risk.is_refused())?;
+        let message = format!("the user of connector `{}` can do too much: {}", self.connector, risk.what);
+        let hint = format!("`outcome-runtime connectors role {}` prints a user that can only read", self.connector);
+        Some(Error::new(Code::SourceOverpowered, message).hint(hint))
+    }
+
     /// The first query that was refused.
     #[must_use]
     pub fn refused(&self) -> Option<&QueryReport> {
@@ -178,6 +196,19 @@ impl Signals<'_> {
         source(self.0, &config, name)?.test().await.map_err(Error::from)
     }
 
+    /// The statements that make a user for a connector who reads what its queries read and nothing else. A person runs them.
+    ///
+    /// # Errors
+    /// [`Code::ConnectorUnknown`], or why the source does not answer.
+    #[tracing::instrument(level = "debug", name = "signals.connector_role", skip_all, fields(name))]
+    pub async fn connector_role(self, name: &str) -> Result<ReaderRole> {
+        let config = config(self.0).await?;
+        let source = source(self.0, &config, name)?;
+        let queries: Vec<String> = asked_of(&config, name).into_iter().filter_map(AskedQuery::text).collect();
+        let statements = source.reader_role(&queries).await.map_err(Error::from)?;
+        Ok(ReaderRole { connector: name.to_owned(), statements })
+    }
+
     /// Names of the connectors that the file in the work tree declares.
     ///
     /// # Errors
@@ -207,6 +238,14 @@ struct AskedQuery {
 }
 
 impl AskedQuery {
+    /// Its text.
+    fn text(self) -> Option<String> {
+        match self.query {
+            QueryKind::Level => self.signal.query.level,
+            QueryKind::ByVariant => self.signal.query.by_variant,
+        }
+    }
+
     async fn tried(self, signals: Signals<'_>, source: &dyn SignalSource) -> QueryReport {
         let now = signals.0.now();
         let tried = try_query(source, &self.signal, self.query, now).await;

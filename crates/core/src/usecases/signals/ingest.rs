@@ -1,7 +1,6 @@
 //! Readings that a source pushes: signed, fresh, once. Aggregates only.
 
 use schemars::JsonSchema;
-use secrecy::SecretString;
 use serde::Serialize;
 
 use super::Signals;
@@ -32,11 +31,11 @@ impl Signals<'_> {
     #[tracing::instrument(level = "debug", name = "signals.ingest", skip_all)]
     pub async fn ingest(self, headers: Headers<'_>, body: &[u8]) -> Result<Ingested> {
         let now = self.0.now();
-        // The name of the source decides whose secret counts; nothing else is believed before the signature is checked.
-        let source = source_of(body)?;
-        let (replay_window, secret) = webhook(self.0, &source).await?;
-        verify(headers, body, &secret, replay_window, now).map_err(Error::from)?;
+        let signers = signers(self.0, headers, body).await?;
         let (payload, pushed) = IngestPayload::parse(body, now).map_err(Error::from)?;
+        // Who signs for one source says nothing about another one.
+        let Signer { source, replay_window } =
+            signers.into_iter().find(|signer| signer.source == payload.source).ok_or_else(unsigned)?;
         let mut tx = self.0.write().await?;
         let expires = now.checked_add(replay_window.get() * 4).unwrap_or(now);
         let nonce = format!("{source}/{}", headers.id);
@@ -77,15 +76,47 @@ impl Signals<'_> {
     }
 }
 
-/// The replay window and the secret of a pushing source.
-async fn webhook(runtime: &Runtime, source: &str) -> Result<(Period, SecretString)> {
+/// A pushing source whose secret fits a message.
+struct Signer {
+    source: String,
+    replay_window: Period,
+}
+
+/// The sources whose secret signed the message. Every pushing source is tried, since the name of the source is in the body, and
+/// nothing of a body is parsed before its signature is checked.
+///
+/// # Errors
+/// [`Code::IngestSignature`], also when no source pushes: a stranger does not learn which sources there are.
+/// [`Code::IngestStale`].
+async fn signers(runtime: &Runtime, headers: Headers<'_>, body: &[u8]) -> Result<Vec<Signer>> {
+    headers.check().map_err(Error::from)?;
     let config = config(runtime).await?;
-    match config.connector(source).and_then(|connector| connector.settings.push()) {
-        Some(push) => Ok((push.replay_window, (resolver(runtime))(push.secret)?)),
-        // The same answer as for a wrong signature: a stranger does not learn which sources there are.
-        _ => Err(Error::new(Code::IngestSignature, "the signature does not match the message")
-            .hint("`source` must name a connector of type webhook, signed with its secret")),
+    let resolve = resolver(runtime);
+    let (mut found, mut stale) = (Vec::new(), None);
+    for connector in &config.connectors {
+        let Some(push) = connector.settings.push() else { continue };
+        let checked = resolve(push.secret)
+            .and_then(|secret| verify(headers, body, &secret, push.replay_window, runtime.now()).map_err(Error::from));
+        match checked {
+            Ok(()) => found.push(Signer { source: connector.name.clone(), replay_window: push.replay_window }),
+            Err(error) if error.code() == Code::IngestStale => stale = Some(error),
+            Err(error) if error.code() == Code::IngestSignature => {}
+            // A secret that is missing concerns the operator, and not whoever sent this.
+            Err(error) => {
+                tracing::warn!(connector = %connector.name, "The secret of a pushing source cannot be used: {error}");
+            }
+        }
     }
+    match (found.is_empty(), stale) {
+        (false, _) => Ok(found),
+        (true, Some(stale)) => Err(stale),
+        (true, None) => Err(unsigned()),
+    }
+}
+
+fn unsigned() -> Error {
+    Error::new(Code::IngestSignature, "the signature does not match the message")
+        .hint("`source` must name a connector of type webhook, signed with its secret")
 }
 
 struct Blank<'a> {
@@ -112,16 +143,6 @@ impl Blank<'_> {
             raw_hash: String::new(),
         }
     }
-}
-
-fn source_of(body: &[u8]) -> Result<String> {
-    #[derive(serde::Deserialize)]
-    struct Peek {
-        source: String,
-    }
-    serde_json::from_slice::<Peek>(body)
-        .map(|peek| peek.source.chars().take(200).collect())
-        .map_err(|e| Error::new(Code::SignalShape, "the body is not a reading").because(e))
 }
 
 /// The signal must be one of the outcome's that this source feeds.

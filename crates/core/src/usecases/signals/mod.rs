@@ -6,7 +6,7 @@ mod poll;
 
 use crate::usecases::Runtime;
 
-pub use connectors::{ConnectorProblem, ConnectorReport, QueryReport, QueryState, SignalRole};
+pub use connectors::{ConnectorProblem, ConnectorReport, QueryReport, QueryState, ReaderRole, SignalRole};
 pub use ingest::Ingested;
 pub use poll::{PollRequest, Polled, PolledExperiment};
 

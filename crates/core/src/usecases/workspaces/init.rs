@@ -6,6 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::Workspaces;
 use crate::audit::EventKind;
@@ -149,7 +150,7 @@ async fn set_up(
         name: request.name.clone(),
         created_at: Instant(now),
     };
-    let root_key = SigningKey::from_bytes(&ids.bytes());
+    let root_key = SigningKey::from_bytes(&Zeroizing::new(ids.bytes()));
     let root_id = ids.next::<KeyId>();
     let enrolment = Enrolment {
         workspace: workspace.id,

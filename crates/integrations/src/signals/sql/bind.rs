@@ -59,7 +59,13 @@ impl Statement {
                     out.sql.push_str(text);
                     at += text.len();
                 }
-                Piece::Param(written) => {
+                // A slice of an array: `tags[1:array_length(tags, 1)]`.
+                Piece::Bound(written) if !params.contains_key(&written.to_lowercase()) => {
+                    out.sql.push(':');
+                    out.sql.push_str(written);
+                    at += 1 + written.len();
+                }
+                Piece::Param(written) | Piece::Bound(written) => {
                     let name = &written.to_lowercase();
                     let Some(param) = params.get(name) else {
                         let valid: Vec<_> = params.keys().map(|name| format!(":{name}")).collect();
@@ -196,6 +202,16 @@ mod tests {
             assert_eq!(bound(TimeFormat::UnixSeconds), [Bind::Int(1_795_168_800)]);
             assert_eq!(bound(TimeFormat::UnixMillis), [Bind::Int(1_795_168_800_250)]);
         }
+    }
+
+    #[test]
+    fn the_end_of_a_slice_is_no_parameter_unless_it_has_the_name_of_one() {
+        let sql = "SELECT t[1:array_length(t, 1)], ARRAY[:flag, 'x'], j[:flag], t[:n]";
+        let (sent, binds) = prepare(sql, Dialect::Postgres, TimeFormat::Native);
+        assert_eq!(sent, "SELECT t[1:array_length(t, 1)], ARRAY[$1, 'x'], j[$1], t[:n]");
+        assert_eq!(binds.len(), 1);
+        let error = Statement::prepare("SELECT t[1:n], :n", Dialect::Postgres, &params(), TimeFormat::Native);
+        assert!(error.unwrap_err().starts_with("unknown parameter `:n`"));
     }
 
     #[test]

@@ -49,7 +49,10 @@ pub(super) struct Ask<'a> {
 /// Why a query gave no table.
 #[derive(Debug)]
 pub(super) enum EngineError {
-    Sqlx(sqlx::Error),
+    /// The engine refused the statement before it read any row: what it says is about the query.
+    Prepare(sqlx::Error),
+    /// Anything else that went wrong. What the engine says may hold values of rows.
+    Run(sqlx::Error),
     /// The engine stopped the statement at its limit, or never answered.
     Timeout,
     /// No connection within [`CONNECT_LIMIT`].
@@ -62,8 +65,15 @@ impl From<sqlx::Error> for EngineError {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::PoolTimedOut => Self::ConnectTimeout,
-            other => Self::Sqlx(other),
+            other => Self::Run(other),
         }
+    }
+}
+
+impl EngineError {
+    /// As [`EngineError::Prepare`].
+    pub(super) fn in_preparing(error: sqlx::Error) -> Self {
+        Self::Prepare(error)
     }
 }
 
@@ -71,6 +81,9 @@ impl From<sqlx::Error> for EngineError {
 #[async_trait]
 pub(super) trait Engine: Send + Sync {
     fn dialect(&self) -> Dialect;
+
+    /// Host and port of the address; empty for a file.
+    fn host(&self) -> String;
 
     /// Product and version.
     async fn server(&self) -> Result<String, EngineError>;

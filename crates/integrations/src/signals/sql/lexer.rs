@@ -22,6 +22,29 @@ pub(super) enum Piece<'a> {
     Text(&'a str),
     /// The name of a parameter, without its colon.
     Param(&'a str),
+    /// `name` of `[1:name]`: a parameter where there is one of that name, else the end of a slice of an array.
+    Bound(&'a str),
+}
+
+/// A word of a query, for what looks for names in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Token<'a> {
+    /// Not quoted: a keyword or a name.
+    Word(&'a str),
+    /// A quoted name, without its quotes.
+    Name(String),
+    /// One of `.,()`.
+    Sign(char),
+}
+
+/// The words of a query, without strings, comments and numbers.
+///
+/// # Errors
+/// As [`lex`].
+pub(super) fn tokens(sql: &str, dialect: Dialect) -> Result<Vec<Token<'_>>, String> {
+    let mut lexer = Lexer::new(sql, dialect);
+    lexer.run()?;
+    Ok(lexer.tokens)
 }
 
 /// Cuts a query into pieces.
@@ -29,8 +52,7 @@ pub(super) enum Piece<'a> {
 /// # Errors
 /// A sentence about what is wrong with it.
 pub(super) fn lex(sql: &str, dialect: Dialect) -> Result<Vec<Piece<'_>>, String> {
-    let mut lexer =
-        Lexer { sql, at: 0, text_from: 0, dialect, pieces: Vec::new(), first_word: None, after_into: false };
+    let mut lexer = Lexer::new(sql, dialect);
     lexer.run()?;
     Ok(lexer.pieces)
 }
@@ -41,8 +63,11 @@ struct Lexer<'a> {
     text_from: usize,
     dialect: Dialect,
     pieces: Vec<Piece<'a>>,
+    tokens: Vec<Token<'a>>,
     first_word: Option<&'a str>,
     after_into: bool,
+    /// How many square brackets are open, where they hold an array's elements or subscripts.
+    brackets: u32,
 }
 
 fn begins_word(c: char) -> bool {
@@ -54,6 +79,19 @@ fn in_name(c: char) -> bool {
 }
 
 impl<'a> Lexer<'a> {
+    fn new(sql: &'a str, dialect: Dialect) -> Self {
+        Self {
+            sql,
+            at: 0,
+            text_from: 0,
+            dialect,
+            pieces: Vec::new(),
+            tokens: Vec::new(),
+            first_word: None,
+            after_into: false,
+            brackets: 0,
+        }
+    }
     fn rest(&self) -> &'a str {
         self.sql.get(self.at..).unwrap_or_default()
     }
@@ -95,6 +133,11 @@ impl<'a> Lexer<'a> {
                 ('"', _) | ('`', Dialect::MySql | Dialect::Sqlite) => self.quoted(false, "quoted name")?,
                 ('[', Dialect::Sqlite) => self.bracketed()?,
                 ('$', Dialect::Postgres) => self.dollar()?,
+                ('[' | ']', Dialect::Postgres) => {
+                    self.brackets =
+                        if c == '[' { self.brackets.saturating_add(1) } else { self.brackets.saturating_sub(1) };
+                    self.bump();
+                }
                 ('$' | '@', Dialect::Sqlite) | ('?', Dialect::MySql | Dialect::Sqlite) => {
                     return Err(self.own_placeholder(from));
                 }
@@ -104,7 +147,10 @@ impl<'a> Lexer<'a> {
                 (c, _) if c.is_ascii_digit() => {
                     self.take_while(in_name);
                 }
-                _ => {
+                (c, _) => {
+                    if ".,()".contains(c) {
+                        self.tokens.push(Token::Sign(c));
+                    }
                     self.bump();
                 }
             }
@@ -193,6 +239,10 @@ impl<'a> Lexer<'a> {
                 self.bump();
             } else if Some(c) == quote {
                 if self.peek() != quote {
+                    if let (false, Some(quote)) = (what == "string", quote) {
+                        let name = self.sql.get(from + 1..self.at - 1).unwrap_or_default();
+                        self.tokens.push(Token::Name(name.replace(&format!("{quote}{quote}"), &quote.to_string())));
+                    }
                     return Ok(());
                 }
                 self.bump();
@@ -243,7 +293,7 @@ impl<'a> Lexer<'a> {
             Some(c) if begins_word(c) => {
                 self.push_text(from);
                 let name = self.take_while(in_name);
-                self.pieces.push(Piece::Param(name));
+                self.pieces.push(if self.brackets > 0 { Piece::Bound(name) } else { Piece::Param(name) });
                 self.text_from = self.at;
             }
             _ => {}
@@ -254,6 +304,7 @@ impl<'a> Lexer<'a> {
         let from = self.at;
         let word = self.take_while(|c| in_name(c) || c == '$');
         self.first_word.get_or_insert(word);
+        self.tokens.push(Token::Word(word));
         // `INTO OUTFILE` writes a file on the server, which a read-only transaction does not prevent.
         if self.dialect == Dialect::MySql {
             let is_file = word.eq_ignore_ascii_case("outfile") || word.eq_ignore_ascii_case("dumpfile");
@@ -285,7 +336,10 @@ mod tests {
 
     fn params(sql: &str, dialect: Dialect) -> Vec<&str> {
         let pieces = lex(sql, dialect).unwrap_or_else(|e| panic!("{sql}: {e}"));
-        pieces.iter().filter_map(|piece| if let Piece::Param(name) = piece { Some(*name) } else { None }).collect()
+        pieces
+            .iter()
+            .filter_map(|piece| if let Piece::Param(name) | Piece::Bound(name) = piece { Some(*name) } else { None })
+            .collect()
     }
 
     fn joined(pieces: &[Piece<'_>]) -> String {
@@ -293,7 +347,7 @@ mod tests {
             .iter()
             .map(|piece| match piece {
                 Piece::Text(text) => (*text).to_owned(),
-                Piece::Param(name) => format!(":{name}"),
+                Piece::Param(name) | Piece::Bound(name) => format!(":{name}"),
             })
             .collect()
     }

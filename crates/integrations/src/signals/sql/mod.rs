@@ -11,9 +11,14 @@ mod lexer;
 mod mysql;
 mod plan;
 mod postgres;
+mod refusal;
+mod relations;
+mod rights;
+mod role;
 mod settings;
 mod sqlite;
 mod table;
+mod words;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -135,55 +140,6 @@ impl SqlSource {
         }
     }
 
-    /// What went wrong, in the database's own words where it had any.
-    fn refusal(&self, error: EngineError, signal: &str, asked: Option<(&str, &Statement)>) -> ReadError {
-        let source_name = self.name.clone();
-        let signal = signal.to_owned();
-        let error = match error {
-            EngineError::Timeout => {
-                return ReadError::Timeout { source_name, limit: self.limits.statement };
-            }
-            EngineError::ConnectTimeout => {
-                let detail = format!("no connection within {} s", engine::CONNECT_LIMIT.as_secs());
-                return ReadError::Unreachable { source_name, detail };
-            }
-            EngineError::TooManyRows => {
-                let problem = format!("it has more than {} rows", self.limits.rows);
-                let hint = "aggregate in the query: a reading is one row, or one row per variant".to_owned();
-                return ReadError::Shape { source_name, signal, problem, hint };
-            }
-            EngineError::Sqlx(error) => error,
-        };
-        let Some(said) = error.as_database_error() else {
-            let detail = self.redactor.clean(&outcome_core::error::error_chain(&error));
-            return match error {
-                sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed => {
-                    ReadError::Unreachable { source_name, detail }
-                }
-                _ => ReadError::Query { source_name, signal, detail, line: None, column: None },
-            };
-        };
-        let detail = self.redactor.clean(said.message());
-        let code = said.code().unwrap_or_default();
-        match classify(self.engine.dialect(), &code, said) {
-            Class::Unauthorized => ReadError::Unauthorized { source_name, detail },
-            Class::Unreachable => ReadError::Unreachable { source_name, detail },
-            Class::Timeout => ReadError::Timeout { source_name, limit: self.limits.statement },
-            Class::Value => ReadError::Shape {
-                source_name,
-                signal,
-                problem: detail,
-                hint: "guard the division, as in `x / nullif(y, 0)`".to_owned(),
-            },
-            Class::Query => {
-                let position = postgres::position(said);
-                let origin = asked.zip(position).and_then(|((query, statement), at)| statement.origin(query, at));
-                let (line, column) = origin.unzip();
-                ReadError::Query { source_name, signal, detail, line, column }
-            }
-        }
-    }
-
     /// An error outside of any signal.
     fn broken(&self, error: EngineError) -> ReadError {
         self.refusal(error, "(test)", None)
@@ -240,6 +196,8 @@ impl SignalSource for SqlSource {
         let latency_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let refuses = engine::within(patience, EngineError::Timeout, self.engine.refuses_writes(self.limits));
         let is_read_only = refuses.await.map_err(|error| self.broken(error))?;
+        // Who may not look at the catalog learns of no right; the write above was tried all the same.
+        let risks = self.risks().await.unwrap_or_default();
         let mut notes = vec![format!(
             "limits: {} s per statement, {} rows, {} s to connect",
             self.limits.statement.as_secs_f64(),
@@ -257,6 +215,7 @@ impl SignalSource for SqlSource {
             server: self.redactor.clean(&server),
             is_read_only,
             latency_ms,
+            risks,
             notes,
         })
     }
@@ -321,6 +280,12 @@ impl SignalSource for SqlSource {
         Ok(out)
     }
 
+    async fn reader_role(&self, queries: &[String]) -> Result<Option<Vec<String>>, ReadError> {
+        let statements = self.role(queries).await.map_err(|error| self.broken(error))?;
+        // A name of the catalog is a third party's text as every other; a password is in none.
+        Ok(statements.map(|lines| lines.iter().map(|line| self.redactor.clean(line)).collect()))
+    }
+
     async fn plan(
         &self,
         signal: &SignalSpec,
@@ -371,47 +336,6 @@ fn tables_and_columns(dialect: Dialect) -> &'static str {
              WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
              ORDER BY m.name, p.cid LIMIT 12000"
         }
-    }
-}
-
-/// Kinds of refusals.
-enum Class {
-    Unauthorized,
-    Unreachable,
-    Timeout,
-    /// The values in the window, not the query.
-    Value,
-    Query,
-}
-
-/// Sorts a database's error by its documented code: SQLSTATE, MySQL's error number, SQLite's result code.
-fn classify(dialect: Dialect, code: &str, said: &dyn sqlx::error::DatabaseError) -> Class {
-    match dialect {
-        Dialect::Postgres => match code {
-            // https://www.postgresql.org/docs/current/errcodes-appendix.html
-            "57014" => Class::Timeout,
-            "22012" => Class::Value,
-            "42501" => Class::Unauthorized,
-            _ if code.starts_with("28") => Class::Unauthorized,
-            _ if code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") => Class::Unreachable,
-            // The database is not there.
-            "3D000" => Class::Unreachable,
-            _ => Class::Query,
-        },
-        Dialect::MySql => match mysql::number(said) {
-            // https://dev.mysql.com/doc/mysql-errors/en/server-error-reference.html, 1969 is MariaDB's own.
-            Some(1969 | 3024 | 1317) => Class::Timeout,
-            Some(1044 | 1045 | 1142 | 1143 | 1227 | 1698) => Class::Unauthorized,
-            Some(1040 | 1049 | 1053 | 1129 | 1130 | 1203 | 1226) => Class::Unreachable,
-            _ => Class::Query,
-        },
-        Dialect::Sqlite => match code.parse::<u32>().map(|extended| extended & 0xff) {
-            // https://www.sqlite.org/rescode.html: busy, locked, I/O error, cannot open, not a database.
-            Ok(5 | 6 | 10 | 14 | 26) => Class::Unreachable,
-            Ok(9) => Class::Timeout,
-            Ok(3 | 23) => Class::Unauthorized,
-            _ => Class::Query,
-        },
     }
 }
 

@@ -89,7 +89,13 @@ impl Server {
 
     async fn run(&self, conn: &mut MySqlConnection, ask: Ask<'_>) -> Result<Table, EngineError> {
         let mut tx = self.begin(conn, ask.limits).await?;
-        let mut query = sqlx::query(AssertSqlSafe(ask.sql.to_owned())).persistent(false);
+        // What runs below is this statement, taken from the connection's cache.
+        let prepared = (&mut *tx)
+            .prepare(AssertSqlSafe(ask.sql.to_owned()).into_sql_str())
+            .await
+            .map_err(EngineError::in_preparing)?;
+        let columns = names(prepared.columns());
+        let mut query = sqlx::query(AssertSqlSafe(ask.sql.to_owned()));
         for bind in ask.binds {
             query = match bind {
                 Bind::Text(text) => query.bind(text.clone()),
@@ -98,9 +104,9 @@ impl Server {
         }
         let mut table = collect(query.fetch(&mut *tx), ask, cell).await?;
         if table.rows.is_empty() {
-            let prepared = (&mut *tx).prepare(AssertSqlSafe(ask.sql.to_owned()).into_sql_str()).await?;
-            table.columns = names(prepared.columns());
+            table.columns = columns;
         }
+        tx.clear_cached_statements().await?;
         tx.rollback().await?;
         Ok(table)
     }
@@ -110,6 +116,10 @@ impl Server {
 impl Engine for MySql {
     fn dialect(&self) -> Dialect {
         Dialect::MySql
+    }
+
+    fn host(&self) -> String {
+        format!("{}:{}", self.options.get_host(), self.options.get_port())
     }
 
     async fn server(&self) -> Result<String, EngineError> {

@@ -59,6 +59,10 @@ impl Engine for Postgres {
         Dialect::Postgres
     }
 
+    fn host(&self) -> String {
+        format!("{}:{}", self.options.get_host(), self.options.get_port())
+    }
+
     async fn server(&self) -> Result<String, EngineError> {
         let version: String = sqlx::query_scalar("SELECT 'PostgreSQL ' || current_setting('server_version')")
             .persistent(false)
@@ -89,10 +93,11 @@ impl Engine for Postgres {
 async fn begin(conn: &mut PgConnection, limits: Limits) -> Result<sqlx::PgTransaction<'_>, EngineError> {
     let mut tx = conn.begin_with("BEGIN READ ONLY").await?;
     let ms = limits.statement_ms();
-    // UTC, so that columns without a time zone are compared as UTC; standard strings, as the lexer reads them.
+    // UTC, so that columns without a time zone are compared as UTC; standard strings, as the lexer reads them; no
+    // notices, which the driver would write to our log, and which can hold values of rows.
     let settings = format!(
         "SET LOCAL statement_timeout = {ms}; SET LOCAL lock_timeout = {ms}; SET LOCAL TIME ZONE 'UTC'; \
-         SET LOCAL standard_conforming_strings = on"
+         SET LOCAL standard_conforming_strings = on; SET LOCAL client_min_messages = error"
     );
     sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut *tx).await?;
     Ok(tx)
@@ -112,6 +117,17 @@ async fn run(conn: &mut PgConnection, ask: Ask<'_>) -> Result<Table, EngineError
 }
 
 async fn fetch(conn: &mut PgConnection, ask: Ask<'_>) -> Result<Table, EngineError> {
+    let types = ask.binds.iter().map(|bind| match bind {
+        Bind::Text(_) => <String as sqlx::Type<sqlx::Postgres>>::type_info(),
+        Bind::Int(_) => <i64 as sqlx::Type<sqlx::Postgres>>::type_info(),
+    });
+    let types: Vec<_> = types.collect();
+    // What runs below is this statement, taken from the connection's cache.
+    let prepared = conn
+        .prepare_with(AssertSqlSafe(ask.sql.to_owned()).into_sql_str(), &types)
+        .await
+        .map_err(EngineError::in_preparing)?;
+    let columns = names(prepared.columns());
     let mut query = sqlx::query(AssertSqlSafe(ask.sql.to_owned()));
     for bind in ask.binds {
         query = match bind {
@@ -121,8 +137,7 @@ async fn fetch(conn: &mut PgConnection, ask: Ask<'_>) -> Result<Table, EngineErr
     }
     let mut table = collect(query.fetch(&mut *conn), ask, cell).await?;
     if table.rows.is_empty() {
-        let prepared = conn.prepare(AssertSqlSafe(ask.sql.to_owned()).into_sql_str()).await?;
-        table.columns = names(prepared.columns());
+        table.columns = columns;
     }
     Ok(table)
 }

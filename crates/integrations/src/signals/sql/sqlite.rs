@@ -71,6 +71,10 @@ impl Engine for Sqlite {
         Dialect::Sqlite
     }
 
+    fn host(&self) -> String {
+        String::new()
+    }
+
     async fn server(&self) -> Result<String, EngineError> {
         let version: String =
             sqlx::query_scalar("SELECT 'SQLite ' || sqlite_version()").fetch_one(self.pool().await).await?;
@@ -107,14 +111,22 @@ async fn run(conn: &mut SqliteConnection, ask: Ask<'_>) -> Result<Table, EngineE
     let out = fetch(conn, ask).await;
     conn.lock_handle().await?.remove_progress_handler();
     match out {
-        Err(EngineError::Sqlx(error)) if code(&error) == Some(9) => Err(EngineError::Timeout),
+        Err(EngineError::Prepare(error) | EngineError::Run(error)) if code(&error) == Some(9) => {
+            Err(EngineError::Timeout)
+        }
         out => out,
     }
 }
 
 async fn fetch(conn: &mut SqliteConnection, ask: Ask<'_>) -> Result<Table, EngineError> {
     let mut tx = conn.begin().await?;
-    let mut query = sqlx::query(AssertSqlSafe(ask.sql.to_owned())).persistent(false);
+    // What runs below is this statement, taken from the connection's cache.
+    let prepared = (&mut *tx)
+        .prepare(AssertSqlSafe(ask.sql.to_owned()).into_sql_str())
+        .await
+        .map_err(EngineError::in_preparing)?;
+    let columns = names(prepared.columns());
+    let mut query = sqlx::query(AssertSqlSafe(ask.sql.to_owned()));
     for bind in ask.binds {
         query = match bind {
             Bind::Text(text) => query.bind(text.clone()),
@@ -123,9 +135,9 @@ async fn fetch(conn: &mut SqliteConnection, ask: Ask<'_>) -> Result<Table, Engin
     }
     let mut table = collect(query.fetch(&mut *tx), ask, cell).await?;
     if table.rows.is_empty() {
-        let prepared = (&mut *tx).prepare(AssertSqlSafe(ask.sql.to_owned()).into_sql_str()).await?;
-        table.columns = names(prepared.columns());
+        table.columns = columns;
     }
+    tx.clear_cached_statements().await?;
     tx.rollback().await?;
     Ok(table)
 }

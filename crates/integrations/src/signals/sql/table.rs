@@ -62,6 +62,17 @@ impl Cell {
         }
     }
 
+    /// For an error, which agents read and which is stored: a text that is not what the column should hold may be any of
+    /// the source's, so of such a text only a short name is shown, and only as the name of an arm.
+    fn shown_in_error(&self, is_arm: bool) -> String {
+        match self {
+            Self::Text(text) if is_arm && is_short_name(text) => self.shown(),
+            Self::Text(text) if text.trim().parse::<f64>().is_ok() => self.shown(),
+            Self::Text(text) => format!("a text of {} characters", text.chars().count()),
+            Self::Null | Self::Int(_) | Self::Float(_) | Self::Bool(_) | Self::Other(_) | Self::Ignored => self.shown(),
+        }
+    }
+
     fn as_number(&self) -> Result<f64, String> {
         #[expect(clippy::cast_precision_loss, reason = "sums are approximate; counts do not pass here")]
         let number = match self {
@@ -70,7 +81,7 @@ impl Cell {
             Self::Text(text) => text.trim().parse().ok(),
             Self::Null | Self::Ignored | Self::Bool(_) | Self::Other(_) => None,
         };
-        number.ok_or_else(|| format!("is {}, not a number", self.shown()))
+        number.ok_or_else(|| format!("is {}, not a number", self.shown_in_error(false)))
     }
 
     /// A whole number: an integer, or a float or decimal without a fraction.
@@ -86,8 +97,13 @@ impl Cell {
             }
             Self::Null | Self::Ignored | Self::Float(_) | Self::Bool(_) | Self::Other(_) => None,
         };
-        whole.ok_or_else(|| format!("is {}, not a whole number within the limits", self.shown()))
+        whole.ok_or_else(|| format!("is {}, not a whole number within the limits", self.shown_in_error(false)))
     }
+}
+
+/// A name as flag services write those of variants.
+fn is_short_name(text: &str) -> bool {
+    (1..=24).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_$ ".contains(&byte))
 }
 
 /// The answer to a query.
@@ -172,8 +188,8 @@ impl Table {
         for (number, row) in (1..).zip(&self.rows) {
             let variant = self.variant(row).map_err(|problem| {
                 let names: Vec<_> = check::VARIANT_NAMES.iter().map(|(name, _)| *name).collect();
-                let hint = format!("name the arms in the query; expected {}", names.join(", "));
-                misfit(format!("row {number}: {problem}"), &hint)
+                let problem = format!("row {number}: {problem}; known are {}", names.join(", "));
+                misfit(problem, "name the arms in the query, as in `CASE WHEN ... THEN 'treatment' ELSE 'control' END`")
             })?;
             let sums = self
                 .sums(shape, row)
@@ -229,7 +245,7 @@ impl Table {
             Cell::Bool(yes) => check::variant(&yes.to_string()),
             Cell::Null | Cell::Ignored | Cell::Float(_) | Cell::Other(_) => None,
         };
-        variant.ok_or_else(|| format!("the variant is {}, which is unknown", cell.shown()))
+        variant.ok_or_else(|| format!("the variant is {}, which is unknown", cell.shown_in_error(true)))
     }
 
     fn sums(&self, shape: &[&str], row: &[Cell]) -> Result<ArmSums, String> {
@@ -334,7 +350,7 @@ mod tests {
             (table(&["n", "sum", "sum_squares", "successes"], vec![]), "its columns match two kinds"),
             (table(&["value"], row(vec![Cell::Null])), "row 1: `value` is NULL, not a number"),
             (table(&["value"], row(vec![Cell::Float(f64::NAN)])), "row 1: `value` is NaN, not a finite number"),
-            (table(&["value"], row(vec![text("many")])), "row 1: `value` is `many`, not a number"),
+            (table(&["value"], row(vec![text("many")])), "row 1: `value` is a text of 4 characters, not a number"),
             (
                 table(&["value"], row(vec![Cell::Other("BYTEA".to_owned())])),
                 "row 1: `value` is of type BYTEA, not a number",
@@ -356,8 +372,13 @@ mod tests {
         }
         let of = |rows| table(&["variant", "n", "successes"], rows).by_variant().expect_err("unusable").problem;
         let arm = |name: Cell| vec![name, Cell::Int(1), Cell::Int(1)];
-        assert_eq!(of(vec![arm(text("control")), arm(text("b\u{7}"))]), "row 2: the variant is `b`, which is unknown");
-        assert_eq!(of(vec![arm(Cell::Null)]), "row 1: the variant is NULL, which is unknown");
+        let known = "which is unknown; known are control, treatment, off, on, false, true, 0, 1";
+        assert_eq!(of(vec![arm(text("control")), arm(text("$b"))]), format!("row 2: the variant is `$b`, {known}"));
+        for row in ["ceo@corp.example", "b\u{7}", "a name of more than twenty-four characters"] {
+            let shown = of(vec![arm(text(row))]);
+            assert!(shown.starts_with("row 1: the variant is a text of ") && !shown.contains(row), "{shown}");
+        }
+        assert_eq!(of(vec![arm(Cell::Null)]), format!("row 1: the variant is NULL, {known}"));
         assert!(of(vec![arm(text("on")), arm(text("treatment"))]).starts_with("row 2: a second row for `treatment`"));
         let problem = table(&["n", "successes"], vec![]).by_variant().unwrap_err().problem;
         assert_eq!(problem, "there is no column `variant` among `n`, `successes`");
