@@ -35,6 +35,8 @@ pub enum ScopeError {
     RepoNotTrusted { path: PathBuf },
     #[error("the repository at `{}` has no commit yet", shown(&path.to_string_lossy()))]
     RepoEmpty { path: PathBuf },
+    #[error("nothing says which branch of the repository at `{}` is the default one", shown(&path.to_string_lossy()))]
+    DefaultBranchUnknown { path: PathBuf },
     #[error("`{}` does not name a commit of this repository", shown(revision))]
     RevisionNotFound { revision: String, is_shallow: bool },
     /// `common` is the newest commit from which both descend, if there is one.
@@ -71,6 +73,7 @@ impl ScopeError {
             Self::RepoNotFound { .. } => "repo_not_found",
             Self::RepoNotTrusted { .. } => "repo_not_trusted",
             Self::RepoEmpty { .. } => "repo_empty",
+            Self::DefaultBranchUnknown { .. } => "default_branch_unknown",
             Self::RevisionNotFound { .. } => "revision_not_found",
             Self::BaseNotAncestor { .. } => "base_not_ancestor",
             Self::GitUnavailable { .. } => "git_unavailable",
@@ -97,6 +100,11 @@ impl ScopeError {
                 shown(&path.to_string_lossy())
             ),
             Self::RepoEmpty { .. } => "Create a first commit.".to_owned(),
+            Self::DefaultBranchUnknown { .. } => {
+                "Name it `main`, `master`, `trunk` or `develop`, or add a remote named \
+                `origin`: what was built is compared with the default branch, never with what is checked out."
+                    .to_owned()
+            }
             Self::RevisionNotFound { is_shallow: true, .. } | Self::BaseNotAncestor { is_shallow: true, .. } => {
                 SHALLOW.to_owned()
             }

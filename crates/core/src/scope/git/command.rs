@@ -50,6 +50,23 @@ const ENVIRONMENT: [(&str, &str); 11] = [
     ("LC_ALL", "C"),
 ];
 
+/// The protocols in which a remote is asked, after `protocol.allow=never`.
+const REMOTE_SETTINGS: [&str; 7] = [
+    "protocol.https.allow=always",
+    "protocol.http.allow=always",
+    "protocol.ssh.allow=always",
+    "protocol.git.allow=always",
+    "protocol.file.allow=always",
+    "protocol.ext.allow=never",
+    "credential.interactive=false",
+];
+
+const REMOTE_ENVIRONMENT: [(&str, &str); 3] = [
+    ("GIT_DIR", "/dev/null"),
+    ("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=5"),
+    ("SSH_ASKPASS_REQUIRE", "never"),
+];
+
 /// How git is run.
 #[derive(Debug, Clone)]
 pub struct GitOptions {
@@ -78,6 +95,8 @@ pub(super) struct Git {
     overrides: Vec<(OsString, &'static str)>,
     /// Whether the user's own configuration is read; see [`Git::as_user`].
     is_as_user: bool,
+    /// Whether a remote may be asked; see [`Git::to_remote`].
+    is_to_remote: bool,
 }
 
 #[derive(Debug)]
@@ -90,7 +109,7 @@ pub(super) struct Output {
 
 impl Git {
     pub(super) fn new(options: GitOptions, directory: PathBuf) -> Self {
-        Self { options, directory, trusted: Vec::new(), overrides: Vec::new(), is_as_user: false }
+        Self { options, directory, trusted: Vec::new(), overrides: Vec::new(), is_as_user: false, is_to_remote: false }
     }
 
     pub(super) fn at(mut self, directory: PathBuf) -> Self {
@@ -102,6 +121,14 @@ impl Git {
     /// the repository stay off.
     pub(super) fn as_user(&self) -> Self {
         Self { is_as_user: true, ..self.clone() }
+    }
+
+    /// The same outside of any repository, with the user's own configuration, for asking a remote. Nobody is asked for a
+    /// password, and only the usual protocols are spoken: the address comes from the repository.
+    pub(super) fn to_remote(&self, timeout: Duration) -> Self {
+        let options = GitOptions { timeout, ..self.options.clone() };
+        let directory = PathBuf::from(std::path::MAIN_SEPARATOR_STR);
+        Self { options, directory, overrides: Vec::new(), is_as_user: true, is_to_remote: true, ..self.clone() }
     }
 
     /// Runs one command and gives what it wrote, whatever its status.
@@ -120,6 +147,11 @@ impl Git {
         for setting in SETTINGS {
             command.arg("-c").arg(setting);
         }
+        if self.is_to_remote {
+            for setting in REMOTE_SETTINGS {
+                command.arg("-c").arg(setting);
+            }
+        }
         for directory in &self.trusted {
             let mut setting = OsString::from("safe.directory=");
             setting.push(directory);
@@ -128,6 +160,9 @@ impl Git {
         command.args(arguments(args));
         clear_git_variables(&mut command, |name| self.is_as_user && is_of_user(name));
         command.envs(ENVIRONMENT.into_iter().filter(|(name, _)| !(self.is_as_user && is_of_user(name))));
+        if self.is_to_remote {
+            command.envs(REMOTE_ENVIRONMENT).env_remove("SSH_ASKPASS");
+        }
         // Not as `-c name=value`, which a name with `=` in it would confuse.
         if !self.overrides.is_empty() {
             command.env("GIT_CONFIG_COUNT", self.overrides.len().to_string());
