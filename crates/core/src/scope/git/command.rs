@@ -15,6 +15,7 @@ use tokio::{
     process::Command,
 };
 
+use super::program::{search_path, trusted_git};
 use crate::scope::error::ScopeError;
 
 const MAX_STDERR_BYTES: u64 = 64 * 1024;
@@ -70,8 +71,8 @@ const REMOTE_ENVIRONMENT: [(&str, &str); 3] = [
 /// How git is run.
 #[derive(Debug, Clone)]
 pub struct GitOptions {
-    /// The program, looked up on the `PATH` when it has no slash.
-    pub program: PathBuf,
+    /// The program, by its whole path; `None` for the git that is found in trusted places.
+    pub program: Option<PathBuf>,
     /// For each single command.
     pub timeout: Duration,
     /// Most bytes that one command may write.
@@ -80,7 +81,7 @@ pub struct GitOptions {
 
 impl Default for GitOptions {
     fn default() -> Self {
-        Self { program: PathBuf::from("git"), timeout: Duration::from_mins(1), max_output_bytes: 64 * 1024 * 1024 }
+        Self { program: None, timeout: Duration::from_mins(1), max_output_bytes: 64 * 1024 * 1024 }
     }
 }
 
@@ -142,7 +143,7 @@ impl Git {
 
     /// The same for arguments whose number is not known.
     pub(super) async fn run_all(&self, args: &[&str], stdin: Option<Vec<u8>>) -> Result<Output, ScopeError> {
-        let mut command = Command::new(&self.options.program);
+        let mut command = self.command()?;
         command.arg("-C").arg(&self.directory).arg("--no-pager");
         for setting in SETTINGS {
             command.arg("-c").arg(setting);
@@ -177,7 +178,7 @@ impl Git {
     /// read from the user's configuration, which is otherwise left out.
     pub(super) async fn trust_what_the_user_trusts(&mut self) -> Result<(), ScopeError> {
         let args = ["config", "--null", "--get-all", "safe.directory"];
-        let mut command = Command::new(&self.options.program);
+        let mut command = self.command()?;
         command.args(arguments(&args));
         clear_git_variables(&mut command, |_| false);
         // Outside any repository: a repository must not vouch for itself.
@@ -198,6 +199,19 @@ impl Git {
         let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
         let off = |name: &[u8]| (os_string(name), if name.ends_with(b".required") { "false" } else { "" });
         Ok(Self { overrides: names.map(off).collect(), ..self.clone() })
+    }
+
+    /// Git itself, which finds its own helpers where it is found.
+    fn command(&self) -> Result<Command, ScopeError> {
+        let program = match &self.options.program {
+            Some(program) => program.clone(),
+            None => trusted_git()?,
+        };
+        let mut command = Command::new(&program);
+        if let Some(path) = search_path(&program) {
+            command.env("PATH", path);
+        }
+        Ok(command)
     }
 
     async fn finish(&self, mut command: Command, args: &[&str], stdin: Option<Vec<u8>>) -> Result<Output, ScopeError> {

@@ -9,6 +9,7 @@ mod default_branch;
 mod diff;
 mod objects;
 mod own;
+mod program;
 
 use std::{
     fmt,

@@ -102,7 +102,10 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
     let is_build = gate.gate_type == GateType::PortfolioReview && !request.verdict.is_negative();
     let rebuilt = if is_launch { Some(rebuild(runtime, gate, &shown).await?) } else { None };
     let base = match &rebuilt {
-        Some(rebuilt) => rebuilt.base(),
+        Some(rebuilt) => {
+            rebuilt.needs_reason(request.note.as_deref())?;
+            rebuilt.base()
+        }
         None if is_build => default_branch(runtime).await?,
         None => None,
     };
@@ -126,7 +129,7 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
     .await?;
     let by = Principal::Human { member: signer.member.id, name: signer.member.email.clone() };
     let void = match void_reason(&mut tx, &gate, head_of_branch).await? {
-        None => rebuilt.and_then(Rebuilt::into_void),
+        None => rebuilt.as_ref().and_then(Rebuilt::void),
         reason => reason,
     };
     if let Some(reason) = void {

@@ -53,9 +53,24 @@ impl Rebuilt {
         self.found.as_ref().map(|(now, _)| now.base.default_branch.clone())
     }
 
+    /// A launch of nothing, or of a change that its flag does not switch, needs a human's reason.
+    ///
+    /// # Errors
+    /// [`Code::InvalidInput`] without a note.
+    pub(super) fn needs_reason(&self, note: Option<&str>) -> Result<()> {
+        let has_reason = note.is_some_and(|note| !note.trim().is_empty());
+        let doubt = self.found.as_ref().and_then(|(now, _)| now.shown().doubt());
+        match doubt.filter(|_| !has_reason && self.void().is_none()) {
+            Some(doubt) => Err(Error::new(Code::InvalidInput, format!("this launch needs a reason: {doubt}")).hint(
+                "send it back for rework, or say in a note why it is right all the same (--note): what is measured is the flag",
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// Why the gate shows something else than what git says here.
-    pub(super) fn into_void(self) -> Option<String> {
-        let (now, build) = self.found?;
+    pub(super) fn void(&self) -> Option<String> {
+        let (now, build) = self.found.as_ref()?;
         if let Some(violation) = now.scope.violations.first() {
             return Some(format!("the commit, compared here, is outside its scope: {}", violation.message));
         }
