@@ -180,7 +180,7 @@ async fn a_missing_git_is_said_to_be_missing() {
     let error = GitRepo::open_with(repo.path(), options).await.unwrap_err();
     assert_eq!(error.code(), "git_unavailable");
     assert_eq!(error.to_string(), "could not start git");
-    assert!(error.hint().unwrap().contains("PATH"));
+    assert!(error.hint().unwrap().contains("package manager"));
 }
 
 #[cfg(unix)]
