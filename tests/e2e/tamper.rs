@@ -48,6 +48,7 @@ pub fn forged_approval(
         key,
         assurance,
         surface: Surface::Terminal,
+        base: None,
         decided_at: last.at,
     }
 }

@@ -349,7 +349,8 @@ impl Lab {
     pub async fn build(&self, experiment: &str) -> Result<()> {
         let root = self.root();
         git(&root, &["checkout", "-q", "-B", experiment, "main"])?;
-        write(&root, "game/level.txt", &format!("{experiment}\n"))?;
+        let key = self.runtime.builds().brief(experiment).await.map(|brief| brief.flag_key).unwrap_or_default();
+        write(&root, "game/level.txt", &format!("{experiment}, behind {key}\n"))?;
         let head = commit(&root, experiment)?;
         git(&root, &["checkout", "-q", "main"])?;
         let report = BuildReport {

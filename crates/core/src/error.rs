@@ -68,6 +68,7 @@ codes! {
     RepoNotFound "repo_not_found" 404 3 "There is no git repository here.";
     RepoEmpty "repo_empty" 409 4 "The git repository has no commits.";
     RevisionNotFound "revision_not_found" 404 3 "The repository has no such commit.";
+    DefaultBranchUnknown "default_branch_unknown" 409 4 "Nothing says which branch of the repository is the default one.";
     BaseNotAncestor "base_not_ancestor" 409 4 "The reported commit does not descend from the brief's base commit.";
     GitUnavailable "git_unavailable" 500 8 "The git program cannot be run.";
     RepoNotTrusted "repo_not_trusted" 403 5 "Git does not trust a repository that belongs to another user.";

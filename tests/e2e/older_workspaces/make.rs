@@ -439,7 +439,7 @@ impl Maker {
         self.opened.advance(SignedDuration::from_secs(60))?;
         let root = &self.opened.root;
         git(root, &["checkout", "-q", "-B", experiment, "main"])?;
-        write(root, path, &format!("{experiment}\n"))?;
+        write(root, path, &format!("{experiment}, behind the flag of {path}\n"))?;
         let head = commit(root, experiment)?;
         git(root, &["checkout", "-q", "main"])?;
         let report = json!({ "experiment_id": experiment, "implementation_summary": "Built behind its flag", "head": head,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Document;
+use super::{DefaultBranch, Document};
 use crate::principal::Principal;
 
 /// A build as it was reported and checked.
@@ -11,6 +11,9 @@ use crate::principal::Principal;
 pub struct Build {
     /// The commit from which it was built.
     pub base: String,
+    /// The default branch with which it was compared.
+    #[serde(default)]
+    pub default_branch: Option<DefaultBranch>,
     /// The reported commit.
     pub commit: String,
     /// The branch that pointed to it.
@@ -44,6 +47,9 @@ pub struct BuildScope {
     /// How the claim compares with git; absent when nothing was claimed.
     #[serde(default)]
     pub claim: Option<ClaimComparison>,
+    /// Whether a changed file mentions the flag; none where that could not be read.
+    #[serde(default)]
+    pub uses_flag: Option<bool>,
     /// Changes to what will judge the experiment.
     #[serde(default)]
     pub instrumentation: Vec<InstrumentationFlag>,
@@ -52,6 +58,18 @@ pub struct BuildScope {
     pub notes: Vec<Note>,
     /// What changed.
     pub changes: Vec<Change>,
+}
+
+impl BuildScope {
+    /// Why there may be nothing to launch, if there is a reason to ask.
+    #[must_use]
+    pub fn doubt(&self) -> Option<&'static str> {
+        match self.uses_flag {
+            _ if self.counts.n_changes == 0 => Some("nothing differs from the default branch"),
+            Some(false) => Some("no changed file mentions the flag"),
+            Some(true) | None => None,
+        }
+    }
 }
 
 /// The length of each list of the report.
@@ -97,6 +115,14 @@ pub struct Note {
 pub enum NoteKind {
     /// A submodule changed: its content lives in another repository and was not checked.
     Submodule,
+    /// The default branch is as this clone knows it, not as the remote answered just now.
+    DefaultBranchUnconfirmed,
+    /// The default branch does not descend from the commit that was signed at the approval.
+    DefaultBranchRewritten,
+    /// Another remote than at the approval.
+    RemoteChanged,
+    /// It came in with the default branch, and touches what the experiment is about.
+    CameWithDefaultBranch,
 }
 
 /// A change to something that judges the experiment.

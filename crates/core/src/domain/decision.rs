@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::text_enum;
+use super::{DefaultBranch, text_enum};
 use crate::ids::{ExperimentId, GateId, KeyId, MemberId, OutcomeId, WorkspaceId};
 
 /// How surely a decision came from a human (DESIGN section 6). Ordered: A1 < A2 < A3 < A4.
@@ -128,6 +128,9 @@ pub struct Decision {
     pub assurance: Assurance,
     /// Where.
     pub surface: Surface,
+    /// The default branch with which the build is compared, for an approval to build or to launch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<DefaultBranch>,
     /// When.
     #[schemars(with = "String")]
     pub decided_at: Timestamp,

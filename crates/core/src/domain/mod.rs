@@ -3,6 +3,7 @@
 
 #![warn(missing_docs)]
 
+mod base;
 mod build;
 mod correction;
 mod decision;
@@ -24,6 +25,7 @@ mod signal;
 mod slug;
 mod stored;
 
+pub use base::{BranchSource, DefaultBranch};
 pub use build::{
     Build, BuildScope, Change, ChangeKind, ClaimComparison, InstrumentationFlag, Note, NoteKind, ScopeCounts,
     Tampering, Watch, WatchKind,

@@ -90,7 +90,7 @@ async fn read_links(
     Ok(links.into_iter().filter_map(|(path, id)| Some((path, target(&id)?))).collect())
 }
 
-fn path_violations(change: &Change, rules: &ScopeRules) -> Vec<Violation> {
+pub(super) fn path_violations(change: &Change, rules: &ScopeRules) -> Vec<Violation> {
     let mut violations: Vec<Violation> = Vec::new();
     for (path, mode, what) in sides(change) {
         let entry = match mode {

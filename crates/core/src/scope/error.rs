@@ -35,11 +35,16 @@ pub enum ScopeError {
     RepoNotTrusted { path: PathBuf },
     #[error("the repository at `{}` has no commit yet", shown(&path.to_string_lossy()))]
     RepoEmpty { path: PathBuf },
+    #[error("nothing says which branch of the repository at `{}` is the default one", shown(&path.to_string_lossy()))]
+    DefaultBranchUnknown { path: PathBuf },
     #[error("`{}` does not name a commit of this repository", shown(revision))]
     RevisionNotFound { revision: String, is_shallow: bool },
     /// `common` is the newest commit from which both descend, if there is one.
     #[error("the base {base} is not an ancestor of the head {head}")]
     BaseNotAncestor { base: String, head: String, common: Option<String>, is_shallow: bool },
+    /// `passed_over`: one that is on the `PATH` in a place where others may have put it.
+    #[error("no git was found in a trusted place{}", passed_over.as_ref().map(|path| format!(" (not taken: {})", shown(&path.to_string_lossy()))).unwrap_or_default())]
+    GitUntrusted { passed_over: Option<PathBuf> },
     #[error("could not start git")]
     GitUnavailable {
         #[source]
@@ -71,9 +76,10 @@ impl ScopeError {
             Self::RepoNotFound { .. } => "repo_not_found",
             Self::RepoNotTrusted { .. } => "repo_not_trusted",
             Self::RepoEmpty { .. } => "repo_empty",
+            Self::DefaultBranchUnknown { .. } => "default_branch_unknown",
             Self::RevisionNotFound { .. } => "revision_not_found",
             Self::BaseNotAncestor { .. } => "base_not_ancestor",
-            Self::GitUnavailable { .. } => "git_unavailable",
+            Self::GitUnavailable { .. } | Self::GitUntrusted { .. } => "git_unavailable",
             Self::GitTimedOut { .. } => "git_timed_out",
             Self::GitFailed { .. } | Self::GitPipe { .. } => "git_failed",
             Self::GitOutputTooLarge { .. } => "git_output_too_large",
@@ -97,6 +103,11 @@ impl ScopeError {
                 shown(&path.to_string_lossy())
             ),
             Self::RepoEmpty { .. } => "Create a first commit.".to_owned(),
+            Self::DefaultBranchUnknown { .. } => {
+                "Name it `main`, `master`, `trunk` or `develop`, or add a remote named \
+                `origin`: what was built is compared with the default branch, never with what is checked out."
+                    .to_owned()
+            }
             Self::RevisionNotFound { is_shallow: true, .. } | Self::BaseNotAncestor { is_shallow: true, .. } => {
                 SHALLOW.to_owned()
             }
@@ -110,7 +121,12 @@ impl ScopeError {
             Self::BaseNotAncestor { common: None, .. } => {
                 "The two commits share no history: check that both come from this repository.".to_owned()
             }
-            Self::GitUnavailable { .. } => "Install git and check that it is on the PATH.".to_owned(),
+            Self::GitUnavailable { .. } => "Install git with the system's package manager.".to_owned(),
+            Self::GitUntrusted { .. } => {
+                "Install git with the system's package manager, or put its folder on the PATH: an \
+                absolute one that only you or root can write, outside of repositories and temporary folders."
+                    .to_owned()
+            }
             Self::GitTimedOut { .. } => "Try again; if it stays slow, `git gc` may help.".to_owned(),
             Self::GitOutputTooLarge { .. } => "The change is too large to be checked: split it.".to_owned(),
             Self::GitFailed { .. } | Self::GitPipe { .. } | Self::GitOutputInvalid { .. } => return None,

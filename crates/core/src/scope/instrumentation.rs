@@ -109,6 +109,22 @@ pub(super) async fn inspect(repo: &GitRepo, changes: &[Change], watched: &[Watch
     Ok(found)
 }
 
+/// Whether a changed file mentions `text` after the change; `None` when none does and some could not be read.
+///
+/// # Errors
+/// When git fails.
+pub async fn mentions(repo: &GitRepo, changes: &[Change], text: &str) -> Result<Option<bool>, ScopeError> {
+    let now: Vec<&str> =
+        changes.iter().filter(|c| !c.is_submodule).filter_map(|change| change.new_object.as_deref()).collect();
+    let blobs = repo.blobs(now.clone(), MAX_FILE_BYTES, MAX_TOTAL_BYTES).await?;
+    let is_mentioned = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).contains(text);
+    if blobs.values().any(is_mentioned) {
+        return Ok(Some(true));
+    }
+    let is_all_read = now.iter().all(|id| blobs.contains_key(*id)) && !changes.iter().any(|c| c.is_submodule);
+    Ok(is_all_read.then_some(false))
+}
+
 /// Lines that only one side has, or has more often.
 struct ChangedLines {
     added: Vec<String>,

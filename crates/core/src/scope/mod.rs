@@ -8,6 +8,7 @@
 //! **Invariant**: nothing here writes to a repository (but the notes that anchor the log), runs code that a repository configures, reaches the network, or
 //! takes the rules from the commit that is being checked: the caller passes the rules of the frozen plan.
 
+mod base;
 mod check;
 mod error;
 mod git;
@@ -23,9 +24,11 @@ mod tests;
 pub use crate::domain::{
     Change, ChangeKind, ClaimComparison, InstrumentationFlag, Note, NoteKind, ScopeCounts, Tampering, Watch, WatchKind,
 };
+pub use base::{Base, find_base};
 pub use check::check;
 pub use error::{ScopeError, ScopeList};
 pub use git::{CommitId, GitOptions, GitRepo, OwnRepo, user_setting};
+pub use instrumentation::mentions;
 pub use path::relative_to;
 pub use report::{ScopeReport, Violation, ViolationReason};
 pub use rules::{Overlap, PathVerdict, ScopeRules, paths_overlap};

@@ -136,6 +136,12 @@ impl ScopeRules {
         self.allowed.rules.is_empty() && self.forbidden.rules.is_empty()
     }
 
+    /// True when only some paths are allowed.
+    #[must_use]
+    pub fn has_allowed(&self) -> bool {
+        !self.allowed.rules.is_empty()
+    }
+
     /// The allowed patterns as they were written.
     pub fn allowed(&self) -> impl Iterator<Item = &str> {
         self.allowed.rules.iter().map(|rule| rule.text.as_str())

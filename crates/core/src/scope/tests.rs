@@ -1,5 +1,6 @@
 //! Tests against real repositories, built with the git of this machine.
 
+mod base;
 mod guard;
 mod links;
 mod paths;

@@ -2,7 +2,7 @@
 
 use super::super::section::{Section, Table};
 use super::values::{text, unreadable};
-use crate::domain::{BuildScope, Change, ChangeKind, Facts, Nullable};
+use crate::domain::{BuildScope, Change, ChangeKind, DefaultBranch, Facts, Nullable};
 use crate::stats::figures::count;
 
 /// Most changed paths that are listed before "and more".
@@ -22,6 +22,8 @@ pub(super) fn section(facts: &Facts) -> Section {
     section.text("Reported by", Some(build.reported_by.to_string()));
     section.code("Commit", text(&build.commit));
     section.code("Built on", text(&build.base));
+    let compared = build.default_branch.as_ref().map(DefaultBranch::in_words);
+    section.text("Default branch", compared);
     section.code("Branch", build.branch.as_deref().and_then(text));
     let verdict = if build.scope.is_clean { "within the scope" } else { "violated" };
     section.text("Scope", Some(verdict.to_owned()));
@@ -39,6 +41,7 @@ pub(super) fn section(facts: &Facts) -> Section {
 }
 
 fn warn(section: &mut Section, scope: &BuildScope) {
+    section.warnings.extend(scope.doubt().map(|doubt| doubt.to_owned()));
     let watched = scope.instrumentation.iter();
     section
         .warnings

@@ -15,6 +15,7 @@ use tokio::{
     process::Command,
 };
 
+use super::program::{search_path, trusted_git};
 use crate::scope::error::ScopeError;
 
 const MAX_STDERR_BYTES: u64 = 64 * 1024;
@@ -50,11 +51,28 @@ const ENVIRONMENT: [(&str, &str); 11] = [
     ("LC_ALL", "C"),
 ];
 
+/// The protocols in which a remote is asked, after `protocol.allow=never`.
+const REMOTE_SETTINGS: [&str; 7] = [
+    "protocol.https.allow=always",
+    "protocol.http.allow=always",
+    "protocol.ssh.allow=always",
+    "protocol.git.allow=always",
+    "protocol.file.allow=always",
+    "protocol.ext.allow=never",
+    "credential.interactive=false",
+];
+
+const REMOTE_ENVIRONMENT: [(&str, &str); 3] = [
+    ("GIT_DIR", "/dev/null"),
+    ("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=5"),
+    ("SSH_ASKPASS_REQUIRE", "never"),
+];
+
 /// How git is run.
 #[derive(Debug, Clone)]
 pub struct GitOptions {
-    /// The program, looked up on the `PATH` when it has no slash.
-    pub program: PathBuf,
+    /// The program, by its whole path; `None` for the git that is found in trusted places.
+    pub program: Option<PathBuf>,
     /// For each single command.
     pub timeout: Duration,
     /// Most bytes that one command may write.
@@ -63,7 +81,7 @@ pub struct GitOptions {
 
 impl Default for GitOptions {
     fn default() -> Self {
-        Self { program: PathBuf::from("git"), timeout: Duration::from_mins(1), max_output_bytes: 64 * 1024 * 1024 }
+        Self { program: None, timeout: Duration::from_mins(1), max_output_bytes: 64 * 1024 * 1024 }
     }
 }
 
@@ -78,6 +96,8 @@ pub(super) struct Git {
     overrides: Vec<(OsString, &'static str)>,
     /// Whether the user's own configuration is read; see [`Git::as_user`].
     is_as_user: bool,
+    /// Whether a remote may be asked; see [`Git::to_remote`].
+    is_to_remote: bool,
 }
 
 #[derive(Debug)]
@@ -90,7 +110,7 @@ pub(super) struct Output {
 
 impl Git {
     pub(super) fn new(options: GitOptions, directory: PathBuf) -> Self {
-        Self { options, directory, trusted: Vec::new(), overrides: Vec::new(), is_as_user: false }
+        Self { options, directory, trusted: Vec::new(), overrides: Vec::new(), is_as_user: false, is_to_remote: false }
     }
 
     pub(super) fn at(mut self, directory: PathBuf) -> Self {
@@ -104,6 +124,14 @@ impl Git {
         Self { is_as_user: true, ..self.clone() }
     }
 
+    /// The same outside of any repository, with the user's own configuration, for asking a remote. Nobody is asked for a
+    /// password, and only the usual protocols are spoken: the address comes from the repository.
+    pub(super) fn to_remote(&self, timeout: Duration) -> Self {
+        let options = GitOptions { timeout, ..self.options.clone() };
+        let directory = PathBuf::from(std::path::MAIN_SEPARATOR_STR);
+        Self { options, directory, overrides: Vec::new(), is_as_user: true, is_to_remote: true, ..self.clone() }
+    }
+
     /// Runs one command and gives what it wrote, whatever its status.
     pub(super) async fn run<const N: usize>(
         &self,
@@ -115,10 +143,15 @@ impl Git {
 
     /// The same for arguments whose number is not known.
     pub(super) async fn run_all(&self, args: &[&str], stdin: Option<Vec<u8>>) -> Result<Output, ScopeError> {
-        let mut command = Command::new(&self.options.program);
+        let mut command = self.command()?;
         command.arg("-C").arg(&self.directory).arg("--no-pager");
         for setting in SETTINGS {
             command.arg("-c").arg(setting);
+        }
+        if self.is_to_remote {
+            for setting in REMOTE_SETTINGS {
+                command.arg("-c").arg(setting);
+            }
         }
         for directory in &self.trusted {
             let mut setting = OsString::from("safe.directory=");
@@ -128,6 +161,9 @@ impl Git {
         command.args(arguments(args));
         clear_git_variables(&mut command, |name| self.is_as_user && is_of_user(name));
         command.envs(ENVIRONMENT.into_iter().filter(|(name, _)| !(self.is_as_user && is_of_user(name))));
+        if self.is_to_remote {
+            command.envs(REMOTE_ENVIRONMENT).env_remove("SSH_ASKPASS");
+        }
         // Not as `-c name=value`, which a name with `=` in it would confuse.
         if !self.overrides.is_empty() {
             command.env("GIT_CONFIG_COUNT", self.overrides.len().to_string());
@@ -142,7 +178,7 @@ impl Git {
     /// read from the user's configuration, which is otherwise left out.
     pub(super) async fn trust_what_the_user_trusts(&mut self) -> Result<(), ScopeError> {
         let args = ["config", "--null", "--get-all", "safe.directory"];
-        let mut command = Command::new(&self.options.program);
+        let mut command = self.command()?;
         command.args(arguments(&args));
         clear_git_variables(&mut command, |_| false);
         // Outside any repository: a repository must not vouch for itself.
@@ -163,6 +199,19 @@ impl Git {
         let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
         let off = |name: &[u8]| (os_string(name), if name.ends_with(b".required") { "false" } else { "" });
         Ok(Self { overrides: names.map(off).collect(), ..self.clone() })
+    }
+
+    /// Git itself, which finds its own helpers where it is found.
+    fn command(&self) -> Result<Command, ScopeError> {
+        let program = match &self.options.program {
+            Some(program) => program.clone(),
+            None => trusted_git()?,
+        };
+        let mut command = Command::new(&program);
+        if let Some(path) = search_path(&program) {
+            command.env("PATH", path);
+        }
+        Ok(command)
     }
 
     async fn finish(&self, mut command: Command, args: &[&str], stdin: Option<Vec<u8>>) -> Result<Output, ScopeError> {

@@ -5,9 +5,11 @@
 //! list). A revision is never taken for an option; past [`GitRepo::resolve`] only full commit ids reach git.
 
 mod command;
+mod default_branch;
 mod diff;
 mod objects;
 mod own;
+mod program;
 
 use std::{
     fmt,
@@ -144,12 +146,22 @@ impl GitRepo {
     /// # Errors
     /// `base_not_ancestor` when `head` does not descend from `base`.
     pub(super) async fn require_ancestor(&self, base: &CommitId, head: &CommitId) -> Result<(), ScopeError> {
+        if self.is_ancestor(base, head).await? { Ok(()) } else { Err(self.base_not_ancestor(base, head).await?) }
+    }
+
+    /// Whether `head` is `base`, or descends from it.
+    pub(super) async fn is_ancestor(&self, base: &CommitId, head: &CommitId) -> Result<bool, ScopeError> {
         let args = ["merge-base", "--is-ancestor", base.as_str(), head.as_str()];
         let output = self.git.run(args, None).await?;
-        if output.status != Some(1) {
-            return output.success(&args).map(|_| ());
+        if output.status == Some(1) {
+            return Ok(false);
         }
-        Err(ScopeError::BaseNotAncestor {
+        output.success(&args).map(|_| true)
+    }
+
+    /// The error that says what the two have in common.
+    pub(super) async fn base_not_ancestor(&self, base: &CommitId, head: &CommitId) -> Result<ScopeError, ScopeError> {
+        Ok(ScopeError::BaseNotAncestor {
             base: base.to_string(),
             head: head.to_string(),
             common: self.merge_base(base, head).await?.map(|id| id.to_string()),
@@ -196,8 +208,12 @@ impl CommitId {
 
     fn read(output: &Output) -> Option<Self> {
         let id = std::str::from_utf8(line(&output.stdout)).ok()?;
+        Self::from_hex(id).filter(|_| output.status == Some(0))
+    }
+
+    fn from_hex(id: &str) -> Option<Self> {
         let is_id = matches!(id.len(), 40 | 64) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-        (output.status == Some(0) && is_id).then(|| Self(id.to_owned()))
+        is_id.then(|| Self(id.to_owned()))
     }
 }
 

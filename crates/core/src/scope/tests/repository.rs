@@ -176,11 +176,11 @@ async fn what_the_repository_configures_is_not_run() {
 #[tokio::test]
 async fn a_missing_git_is_said_to_be_missing() {
     let repo = TestRepo::new();
-    let options = GitOptions { program: PathBuf::from("no-such-git-anywhere"), ..GitOptions::default() };
+    let options = GitOptions { program: Some(PathBuf::from("no-such-git-anywhere")), ..GitOptions::default() };
     let error = GitRepo::open_with(repo.path(), options).await.unwrap_err();
     assert_eq!(error.code(), "git_unavailable");
     assert_eq!(error.to_string(), "could not start git");
-    assert!(error.hint().unwrap().contains("PATH"));
+    assert!(error.hint().unwrap().contains("package manager"));
 }
 
 #[cfg(unix)]
@@ -188,7 +188,7 @@ async fn a_missing_git_is_said_to_be_missing() {
 async fn a_git_that_hangs_is_stopped() {
     let repo = TestRepo::new();
     let options = GitOptions {
-        program: fake_git(repo.path(), "exec sleep 600"),
+        program: Some(fake_git(repo.path(), "exec sleep 600")),
         timeout: Duration::from_millis(200),
         ..GitOptions::default()
     };
@@ -200,13 +200,13 @@ async fn a_git_that_hangs_is_stopped() {
 async fn a_git_that_fails_or_floods_is_reported() {
     let repo = TestRepo::new();
     let fail = fake_git(repo.path(), "echo 'fatal: the disk is on fire' >&2; exit 128");
-    let options = GitOptions { program: fail, ..GitOptions::default() };
+    let options = GitOptions { program: Some(fail), ..GitOptions::default() };
     let error = GitRepo::open_with(repo.path(), options).await.unwrap_err();
     assert_eq!(error.code(), "git_failed");
     assert_eq!(error.to_string(), "`git rev-parse` failed with status 128: fatal: the disk is on fire");
 
     let flood = fake_git(repo.path(), "exec cat /dev/zero");
-    let options = GitOptions { program: flood, max_output_bytes: 1000, ..GitOptions::default() };
+    let options = GitOptions { program: Some(flood), max_output_bytes: 1000, ..GitOptions::default() };
     assert_eq!(GitRepo::open_with(repo.path(), options).await.unwrap_err().code(), "git_output_too_large");
 }
 
@@ -221,7 +221,7 @@ async fn a_repository_of_another_user_is_opened_only_if_the_user_trusts_it() {
         home.path().display()
     );
     let tools = tempfile::tempdir().unwrap();
-    let options = GitOptions { program: fake_git(tools.path(), &script), ..GitOptions::default() };
+    let options = GitOptions { program: Some(fake_git(tools.path(), &script)), ..GitOptions::default() };
     // The repository's own word does not count.
     repo.git(["config", "safe.directory", "*"]);
     let error = GitRepo::open_with(repo.path(), options.clone()).await.unwrap_err();

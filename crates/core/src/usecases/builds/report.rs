@@ -6,13 +6,14 @@ use serde_json::json;
 
 use super::Builds;
 use crate::audit::EventKind;
-use crate::domain::{Build, BuildScope, Experiment, ExperimentStatus, GateType, Outcome, Plan, Stored};
+use crate::domain::{Build, Experiment, ExperimentStatus, GateType, Plan, Stored};
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::ExperimentEvent;
 use crate::principal::Principal;
-use crate::scope::{ScopeReport, ScopeRules, Watch, check};
+use crate::scope::ScopeReport;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::budget::budget_part;
+use crate::usecases::kernel::built::{Built, MAX_LISTED, built};
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::experiment_step::experiment_step;
@@ -60,9 +61,6 @@ pub struct BuildReported {
     pub instrumentation: Vec<String>,
 }
 
-/// Most paths of a list that is stored with a build.
-const MAX_LISTED: usize = 100;
-
 impl Builds<'_> {
     /// Takes a build report: recomputes the difference from git, checks the scope, and opens the launch gate. Reporting the
     /// same commit again returns the same gate.
@@ -102,10 +100,12 @@ impl Builds<'_> {
             )
             .hint("use that key in the code and report again"));
         }
-        let scope = scope_of(self.0, &outcome, &experiment, &report).await?;
+        let head = report.head.as_deref().unwrap_or("HEAD");
+        let built = built(self.0, &outcome, &experiment, head, report.files_changed.as_deref()).await?;
+        let scope = &built.scope;
         let commit = scope.head.to_string();
         if status == ExperimentStatus::AwaitingLaunchGate && experiment.state.commit.as_ref() == Some(&commit) {
-            return reported(self.0, &experiment, &scope).await;
+            return reported(self.0, &experiment, &built).await;
         }
         if escalated {
             return Err(Error::new(
@@ -115,8 +115,8 @@ impl Builds<'_> {
             .hint("wait until the escalation gate is decided, then report"));
         }
         if !scope.is_clean {
-            note_violation(self.0, &experiment, &scope, by).await?;
-            return Err(violation_error(&experiment, &scope));
+            note_violation(self.0, &experiment, scope, by).await?;
+            return Err(violation_error(&experiment, &built));
         }
         let branch = branch_of(self.0, report.head.as_deref(), &commit).await;
         let mut tx = self.0.write().await?;
@@ -129,30 +129,13 @@ impl Builds<'_> {
         }
         let budget_part = Some(budget_part(&mut tx, &experiment).await?);
         let plan_hash = digest(&Plan::of(&outcome.spec, &experiment.hypothesis, budget_part))?;
-        experiment.build = Some(Stored::new(build_of(&scope, &summary, notes, branch, &report, by))?);
+        experiment.build = Some(Stored::new(build_of(&built, &summary, notes, branch, &report, by))?);
         let context = StepContext { says: Some(summary), ..StepContext::default() };
         let event = ExperimentEvent::ReportedBuilt { commit, plan_hash, budget_part };
         experiment_step(self.0, &mut tx, &outcome, &mut experiment, event, by, &context).await?;
         tx.commit().await?;
-        reported(self.0, &experiment, &scope).await
+        reported(self.0, &experiment, &built).await
     }
-}
-
-async fn scope_of(
-    runtime: &Runtime,
-    outcome: &Outcome,
-    experiment: &Experiment,
-    report: &BuildReport,
-) -> Result<ScopeReport> {
-    let repo = repo(runtime).await?;
-    let base = experiment.base_commit.as_deref().ok_or_else(|| {
-        Error::new(Code::RepoEmpty, format!("the brief of `{}` has no base commit", experiment.slug))
-            .hint("the repository had no commit when the experiment was approved; ask for rework at the gate")
-    })?;
-    let rules = ScopeRules::parse(&outcome.spec.scope.allowed_paths, &outcome.spec.scope.forbidden_paths)?;
-    let head = report.head.as_deref().unwrap_or("HEAD");
-    let watched = watched(outcome, experiment);
-    Ok(check(&repo, &rules, base, head, report.files_changed.as_deref(), &watched).await?)
 }
 
 /// The branch whose head was reported: the one that was named, or the one that is checked out.
@@ -175,7 +158,8 @@ async fn note_violation(runtime: &Runtime, experiment: &Experiment, scope: &Scop
     tx.commit().await
 }
 
-async fn reported(runtime: &Runtime, experiment: &Experiment, scope: &ScopeReport) -> Result<BuildReported> {
+async fn reported(runtime: &Runtime, experiment: &Experiment, built: &Built) -> Result<BuildReported> {
+    let scope = &built.scope;
     let mut tx = runtime.read().await?;
     let gate = tx
         .gate_list_open()
@@ -210,17 +194,8 @@ async fn reported(runtime: &Runtime, experiment: &Experiment, scope: &ScopeRepor
     })
 }
 
-/// What judges the experiment: its metric, exposure event, flag and the outcome file.
-fn watched(outcome: &Outcome, experiment: &Experiment) -> Vec<Watch> {
-    let mut watched = vec![Watch::metric(&outcome.spec.signal.metric), Watch::file(crate::settings::OUTCOME_FILE)];
-    watched.extend(outcome.spec.exposure.iter().map(Watch::event));
-    watched.extend(outcome.spec.guardrails().map(|(signal, ..)| Watch::metric(&signal.metric)));
-    let _ = experiment;
-    watched
-}
-
 fn build_of(
-    scope: &ScopeReport,
+    built: &Built,
     summary: &str,
     notes: Option<String>,
     branch: Option<String>,
@@ -228,30 +203,20 @@ fn build_of(
     by: &Principal,
 ) -> Build {
     Build {
-        base: scope.base.to_string(),
-        commit: scope.head.to_string(),
+        base: built.scope.base.to_string(),
+        default_branch: Some(built.base.default_branch.clone()),
+        commit: built.scope.head.to_string(),
         branch,
         reported_by: by.clone(),
         summary_says: summary.to_owned(),
         notes_say: notes,
         claimed_flag: report.flag_key.clone(),
-        scope: BuildScope {
-            is_clean: scope.is_clean,
-            counts: scope.counts,
-            claim: scope.claim.clone(),
-            instrumentation: first(&scope.instrumentation),
-            notes: first(&scope.notes),
-            changes: first(&scope.changes),
-        },
+        scope: built.shown(),
     }
 }
 
-/// The part of a list that is stored.
-fn first<T: Clone>(list: &[T]) -> Vec<T> {
-    list.iter().take(MAX_LISTED).cloned().collect()
-}
-
-fn violation_error(experiment: &Experiment, scope: &ScopeReport) -> Error {
+fn violation_error(experiment: &Experiment, built: &Built) -> Error {
+    let scope = &built.scope;
     let first = scope.violations.first().map(|violation| violation.message.clone()).unwrap_or_default();
     let more = match scope.violations.len() {
         0 | 1 => String::new(),
@@ -260,8 +225,11 @@ fn violation_error(experiment: &Experiment, scope: &ScopeReport) -> Error {
     Error::new(Code::ScopeViolation, format!("commit {} is outside its scope: {first}{more}", scope.head))
         .hint(format!(
             "experiment `{}` is still building: undo those changes, commit, and report again; if the scope itself is wrong, \
-             call request_human_gate",
-            experiment.slug
+             call request_human_gate. The commit was compared with {}, on the default branch ({}): commits that are not \
+             there yet count as the experiment's",
+            experiment.slug,
+            scope.base,
+            built.base.default_branch.in_words()
         ))
         .with(
             "violations",

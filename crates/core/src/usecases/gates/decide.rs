@@ -6,6 +6,7 @@ use super::Gates;
 use super::change::prepare_change;
 use super::decided::Decided;
 use super::launch::{LaunchQueries, check_launch_queries, launch_drift, void_launch, void_reason};
+use super::rebuild::{Rebuilt, default_branch, rebuild};
 use super::view::GateView;
 use crate::audit::EventKind;
 use crate::domain::{
@@ -26,7 +27,6 @@ use crate::usecases::kernel::lookup::{gate_named, outcome_of};
 use crate::usecases::kernel::read_again::must_be_read_again;
 use crate::usecases::kernel::step_context::StepContext;
 use crate::usecases::kernel::unlock::Unlock;
-use crate::usecases::kernel::workspace_file::repo;
 use crate::usecases::outbox::deliver::deliver_now;
 
 /// A decision that is asked for.
@@ -99,6 +99,16 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
     let head_of_branch = launch_drift(runtime, gate).await?;
     let is_change = gate.gate_type == GateType::ChangeApproval && !request.verdict.is_negative();
     let change = if is_change { Some(prepare_change(runtime, gate).await?) } else { None };
+    let is_build = gate.gate_type == GateType::PortfolioReview && !request.verdict.is_negative();
+    let rebuilt = if is_launch { Some(rebuild(runtime, gate, &shown).await?) } else { None };
+    let base = match &rebuilt {
+        Some(rebuilt) => {
+            rebuilt.needs_reason(request.note.as_deref())?;
+            rebuilt.base()
+        }
+        None if is_build => default_branch(runtime).await?,
+        None => None,
+    };
 
     let mut tx = runtime.write().await?;
     let (mut gate, rules) = gate_named(&mut tx, &request.gate).await?;
@@ -113,11 +123,16 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
             decision.conditions.clone_from(&request.conditions);
             decision.note.clone_from(&request.note);
             decision.surface = request.surface;
+            decision.base.clone_from(&base);
         },
     )
     .await?;
     let by = Principal::Human { member: signer.member.id, name: signer.member.email.clone() };
-    if let Some(reason) = void_reason(&mut tx, &gate, head_of_branch).await? {
+    let void = match void_reason(&mut tx, &gate, head_of_branch).await? {
+        None => rebuilt.as_ref().and_then(Rebuilt::void),
+        reason => reason,
+    };
+    if let Some(reason) = void {
         return void_launch(runtime, tx, &mut gate, &reason).await;
     }
     gate_step(runtime, &mut tx, &mut gate, &rules, GateEvent::Decided { decision: decision.clone() }, &by).await?;
@@ -208,13 +223,9 @@ async fn follow_decision(
                 .hint("conclude the other experiment first, or send this one back for rework"));
         }
     }
-    let head = match repo(runtime).await {
-        Ok(repo) => repo.head().await.ok().map(|commit| commit.to_string()),
-        Err(_) => None,
-    };
     let context = StepContext {
         note: decision.get().note.clone(),
-        head,
+        base: decision.get().base.as_ref().map(|base| base.commit.clone()),
         conclusion: Some(format!("{verdict} at the {} gate", gate.gate_type)),
         ..StepContext::default()
     };

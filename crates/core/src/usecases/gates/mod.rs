@@ -5,6 +5,7 @@ mod decide;
 pub(super) mod decided;
 mod launch;
 mod open;
+mod rebuild;
 mod show;
 mod sweep;
 mod unsigned;

@@ -6,7 +6,8 @@ use crate::audit::replay::{ExperimentCreated, GateOpened, OutcomeCreated};
 use crate::audit::{EventKind, LogEntry};
 use crate::digest::sha256_hex;
 use crate::domain::{
-    Assurance, DecisionSubject, Experiment, ExperimentState, Gate, GateType, Outcome, OutcomeState, SignedDecision,
+    Assurance, DecisionSubject, DefaultBranch, Experiment, ExperimentState, Gate, GateType, Outcome, OutcomeState,
+    SignedDecision,
 };
 use crate::error::{Code, Error, Result};
 use crate::identity::Keyring;
@@ -42,6 +43,17 @@ pub(in crate::usecases) async fn check_experiment(
     keyring: &Keyring,
     experiment: &Experiment,
 ) -> Result<()> {
+    approved_base(tx, keyring, experiment).await.map(drop)
+}
+
+/// The same; gives the default branch that was signed when the build was approved. There is none in decisions of before, and
+/// where the repository had no commit.
+pub(in crate::usecases) async fn approved_base(
+    tx: &mut Tx,
+    keyring: &Keyring,
+    experiment: &Experiment,
+) -> Result<Option<DefaultBranch>> {
+    let mut base = None;
     let wrong = || tampered(&format!("experiment `{}` differs from the log", experiment.slug));
     let lines = steps_of(tx, experiment.id.0).await?;
     let mut lines = lines.iter();
@@ -67,10 +79,14 @@ pub(in crate::usecases) async fn check_experiment(
                 return Err(wrong());
             }
             used.push(signed.signature.clone());
+            if gate == Some(GateType::PortfolioReview) && base.is_none() {
+                base.clone_from(&signed.decision.base);
+            }
         }
         state = transition_experiment(&state, &event, &line.principal).map_err(|_| wrong())?.0;
     }
-    if state == experiment.state { Ok(()) } else { Err(wrong()) }
+    let is_base_right = base.as_ref().is_none_or(|base| experiment.base_commit.as_ref() == Some(&base.commit));
+    if state == experiment.state && is_base_right { Ok(base) } else { Err(wrong()) }
 }
 
 /// The type of a gate of this experiment that is decided, in its row and in the log.

@@ -68,6 +68,7 @@ pub(in crate::usecases) async fn sign(
         key: signer.stored.id,
         assurance: signer.stored.kind.assurance(),
         surface: Surface::Terminal,
+        base: None,
         decided_at: runtime.now(),
     };
     fill(&mut decision);

@@ -42,7 +42,7 @@ pub(super) async fn apply_effects(
             }
             Effect::PublishBrief => {
                 if experiment.base_commit.is_none() {
-                    experiment.base_commit.clone_from(&context.head);
+                    experiment.base_commit.clone_from(&context.base);
                 }
                 experiment.build = None;
             }

@@ -11,6 +11,7 @@ pub(super) mod applied;
 pub(super) mod apply_change;
 pub(super) mod ask;
 pub(super) mod budget;
+pub(super) mod built;
 pub(super) mod change_gate;
 pub(super) mod check;
 pub(super) mod clock_doubt;

@@ -7,8 +7,8 @@ pub(in crate::usecases) struct StepContext {
     pub says: Option<String>,
     /// The human's words, kept with the learning.
     pub note: Option<String>,
-    /// Commit at the head of the repository, for a brief that is published.
-    pub head: Option<String>,
+    /// Commit of the default branch that was signed, for a brief that is published.
+    pub base: Option<String>,
     /// What the runtime recommends at the gate, with its reason.
     pub recommendation: Option<String>,
     /// Why the experiment ends, for the learning.

@@ -1,0 +1,101 @@
+//! What a human is about to sign is computed anew in the process in which they decide: what stands in a gate was computed by
+//! whoever reported the build.
+
+use crate::domain::{Build, ContextPackage, DefaultBranch, Experiment, Gate, Note, NoteKind, Nullable, Stored};
+use crate::error::{Code, Error, Result};
+use crate::usecases::Runtime;
+use crate::usecases::kernel::built::{Built, built};
+use crate::usecases::kernel::lookup::outcome_of;
+use crate::usecases::kernel::workspace_file::repo;
+
+/// The default branch that an approval to build is about; none where there is no repository, or no commit in it yet.
+pub(super) async fn default_branch(runtime: &Runtime) -> Result<Option<DefaultBranch>> {
+    let Ok(repo) = repo(runtime).await else { return Ok(None) };
+    match repo.default_branch().await.map_err(Error::from) {
+        Ok(branch) => Ok(Some(branch)),
+        Err(error) if matches!(error.code(), Code::RepoEmpty | Code::DefaultBranchUnknown) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A build, compared again at the launch decision.
+pub(super) struct Rebuilt {
+    /// `None` for a gate that waits no more.
+    found: Option<(Built, Build)>,
+}
+
+/// Compares the reported commit again, with what is here now.
+pub(super) async fn rebuild(runtime: &Runtime, gate: &Gate, shown: &ContextPackage) -> Result<Rebuilt> {
+    let Some(experiment) = experiment_of(runtime, gate).await? else { return Ok(Rebuilt { found: None }) };
+    let Some(commit) = &experiment.state.commit else { return Ok(Rebuilt { found: None }) };
+    let facts = shown.facts.read()?;
+    let build = Nullable::of(facts.build.as_ref()).map(Stored::read).transpose()?.cloned();
+    let build = build.ok_or_else(|| {
+        Error::new(Code::ContextChanged, format!("gate `{}` shows no build", gate.slug))
+            .hint("have the build reported again, then decide on the new gate")
+    })?;
+    let mut tx = runtime.read().await?;
+    let outcome = outcome_of(&mut tx, &experiment).await?;
+    drop(tx);
+    let now = built(runtime, &outcome, &experiment, commit, None).await?;
+    Ok(Rebuilt { found: Some((now, build)) })
+}
+
+async fn experiment_of(runtime: &Runtime, gate: &Gate) -> Result<Option<Experiment>> {
+    let Some(id) = gate.experiment.filter(|_| !gate.state.status.is_decided()) else { return Ok(None) };
+    let mut tx = runtime.read().await?;
+    tx.experiment_get(id).await
+}
+
+impl Rebuilt {
+    /// The default branch with which it was compared now.
+    pub(super) fn base(&self) -> Option<DefaultBranch> {
+        self.found.as_ref().map(|(now, _)| now.base.default_branch.clone())
+    }
+
+    /// A launch of nothing, or of a change that its flag does not switch, needs a human's reason.
+    ///
+    /// # Errors
+    /// [`Code::InvalidInput`] without a note.
+    pub(super) fn needs_reason(&self, note: Option<&str>) -> Result<()> {
+        let has_reason = note.is_some_and(|note| !note.trim().is_empty());
+        let doubt = self.found.as_ref().and_then(|(now, _)| now.shown().doubt());
+        match doubt.filter(|_| !has_reason && self.void().is_none()) {
+            Some(doubt) => Err(Error::new(Code::InvalidInput, format!("this launch needs a reason: {doubt}")).hint(
+                "send it back for rework, or say in a note why it is right all the same (--note): what is measured is the flag",
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Why the gate shows something else than what git says here.
+    pub(super) fn void(&self) -> Option<String> {
+        let (now, build) = self.found.as_ref()?;
+        if let Some(violation) = now.scope.violations.first() {
+            return Some(format!("the commit, compared here, is outside its scope: {}", violation.message));
+        }
+        let (here, there) = (now.shown(), &build.scope);
+        if here.changes != there.changes || here.counts.n_changes != there.counts.n_changes {
+            return Some(format!(
+                "the commit, compared here with {}, changes {} paths, and the gate shows {} that are not the same",
+                now.scope.base, here.counts.n_changes, there.counts.n_changes
+            ));
+        }
+        if here.instrumentation != there.instrumentation {
+            return Some("what the commit changes of its own measurement is not what the gate shows".to_owned());
+        }
+        let news = here.notes.iter().find(|note| is_news(note) && !there.notes.contains(note));
+        news.map(|note| format!("the gate does not show this yet: {}", note.message))
+    }
+}
+
+/// A remote that does not answer now, or answered then, changes nothing of what was built.
+fn is_news(note: &Note) -> bool {
+    match note.kind {
+        NoteKind::DefaultBranchUnconfirmed => false,
+        NoteKind::Submodule
+        | NoteKind::DefaultBranchRewritten
+        | NoteKind::RemoteChanged
+        | NoteKind::CameWithDefaultBranch => true,
+    }
+}

@@ -1,0 +1,75 @@
+//! What was built, as git says it: at the report, and again in the process in which a human decides about the launch.
+
+use super::check::approved_base;
+use super::keyring::keyring;
+use super::workspace_file::repo;
+use crate::domain::{BuildScope, Experiment, Outcome, Watch};
+use crate::error::Result;
+use crate::scope::{Base, ScopeReport, ScopeRules, check, find_base, mentions};
+use crate::usecases::Runtime;
+
+/// Most paths of a list that is stored with a build.
+pub(in crate::usecases) const MAX_LISTED: usize = 100;
+
+/// A build, compared with the default branch and held against its scope.
+#[derive(Debug)]
+pub(in crate::usecases) struct Built {
+    pub(in crate::usecases) scope: ScopeReport,
+    pub(in crate::usecases) base: Base,
+    /// Whether a changed file mentions the flag; `None` where that could not be read.
+    pub(in crate::usecases) uses_flag: Option<bool>,
+}
+
+/// Compares what `head` holds with the default branch. `claimed`: the paths that the builder says it changed.
+pub(in crate::usecases) async fn built(
+    runtime: &Runtime,
+    outcome: &Outcome,
+    experiment: &Experiment,
+    head: &str,
+    claimed: Option<&[String]>,
+) -> Result<Built> {
+    let mut tx = runtime.read().await?;
+    let keyring = keyring(runtime, &mut tx).await?;
+    let signed = approved_base(&mut tx, &keyring, experiment).await?;
+    drop(tx);
+    let repo = repo(runtime).await?;
+    let spec = &outcome.spec.scope;
+    let rules = ScopeRules::parse(&spec.allowed_paths, &spec.forbidden_paths)?;
+    let head = repo.resolve(head).await?;
+    let watched = watched(outcome);
+    let flag = &experiment.hypothesis.flag_key;
+    let of_others: Vec<Watch> = watched.iter().cloned().chain([Watch::flag(flag)]).collect();
+    let base = find_base(&repo, &rules, &head, signed.as_ref(), &of_others).await?;
+    let scope = check(&repo, &rules, base.commit.as_str(), head.as_str(), claimed, &watched).await?;
+    let uses_flag = mentions(&repo, &scope.changes, flag).await?;
+    Ok(Built { scope, base, uses_flag })
+}
+
+/// What judges the experiment: its metric, exposure event and the outcome file. Its own flag it has to mention.
+fn watched(outcome: &Outcome) -> Vec<Watch> {
+    let mut watched = vec![Watch::metric(&outcome.spec.signal.metric), Watch::file(crate::settings::OUTCOME_FILE)];
+    watched.extend(outcome.spec.exposure.iter().map(Watch::event));
+    watched.extend(outcome.spec.guardrails().map(|(signal, ..)| Watch::metric(&signal.metric)));
+    watched
+}
+
+impl Built {
+    /// What is stored and shown of it.
+    pub(in crate::usecases) fn shown(&self) -> BuildScope {
+        let Self { scope, base, uses_flag } = self;
+        BuildScope {
+            is_clean: scope.is_clean,
+            counts: scope.counts,
+            claim: scope.claim.clone(),
+            uses_flag: *uses_flag,
+            instrumentation: first(&scope.instrumentation),
+            notes: scope.notes.iter().chain(&base.notes).take(MAX_LISTED).cloned().collect(),
+            changes: first(&scope.changes),
+        }
+    }
+}
+
+/// The part of a list that is stored.
+fn first<T: Clone>(list: &[T]) -> Vec<T> {
+    list.iter().take(MAX_LISTED).cloned().collect()
+}
