@@ -96,7 +96,9 @@ pub enum Command {
     /// Check outcome.yaml: report every problem with its line, the valid values and a fix
     Validate(Validate),
     /// Show what `apply` would change
-    #[command(after_help = "EXAMPLES:\n  outcome-runtime plan\n  outcome-runtime plan --json | jq '.outcomes[].changes'")]
+    #[command(
+        after_help = "EXAMPLES:\n  outcome-runtime plan\n  outcome-runtime plan --json | jq '.outcomes[].changes'"
+    )]
     Plan,
     /// Store what outcome.yaml declares; applying the same file twice changes nothing
     Apply(Apply),
