@@ -38,6 +38,17 @@ fn nobody_decides_without_the_passphrase() {
     home.write("wrong", "wrong horse battery\n");
     let ran = home.sign_with("wrong", &["gate", "decide", GATE, "--verdict", "approve", "--json"]).exits(5);
     assert_eq!(ran.error_code(), "passphrase_wrong");
+    // The next process knows of it, and a right one ends it.
+    let counted = || {
+        let found =
+            std::process::Command::new("find").arg(home.path("")).args(["-name", "tries.json"]).output().unwrap();
+        let path = String::from_utf8(found.stdout).unwrap();
+        let text = std::fs::read_to_string(path.trim()).ok()?;
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["n"].as_u64()
+    };
+    assert_eq!(counted(), Some(1));
+    home.sign_with("wrong", &["gate", "decide", GATE, "--verdict", "approve", "--json"]).exits(5);
+    assert_eq!(counted(), Some(2));
     for flags in [&["--verdict", "approve"][..], &["--verdict", "reject"]] {
         let args: Vec<&str> = ["gate", "decide", GATE, "--json"].into_iter().chain(flags.iter().copied()).collect();
         assert_eq!(home.run(&args).exits(5).error_code(), "passphrase_needed", "{flags:?}");
@@ -49,6 +60,8 @@ fn nobody_decides_without_the_passphrase() {
     assert_eq!(command.output().unwrap().status.code(), Some(5));
     let gate = home.run(&["gate", "show", GATE, "--json"]).exits(0).json();
     assert_eq!(gate["status"], "pending");
+    home.sign(&["gate", "decide", GATE, "--verdict", "approve", "--json"]).exits(0);
+    assert_eq!(counted(), None);
 }
 
 #[test]
