@@ -52,7 +52,9 @@ pub const MAP: &[Layer] = &[
     Layer { name: "core::registry", uses: &[&["core::domain", "core::ports", "core::config"]] },
     // Where the runtime's own database is: read from a setting, opened by the store.
     Layer { name: "core::address", uses: &[] },
-    Layer { name: "core::settings", uses: &[&["core::config", "core::address"]] },
+    // Where a work tree of git belongs, read from files.
+    Layer { name: "core::checkout", uses: &[] },
+    Layer { name: "core::settings", uses: &[&["core::config", "core::address", "core::checkout"]] },
     Layer { name: "core::scope", uses: &[&["core::domain"]] },
     // The rules about paths are texts and pure; only what reads a repository does I/O.
     Layer { name: "core::scope::path", uses: &[] },

@@ -110,7 +110,8 @@ fn is_ours(_path: &Path) -> bool {
     true
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
@@ -160,7 +161,7 @@ mod tests {
     fn what_is_checked_out_or_writable_by_others_is_no_tool() {
         let (_dir, folder) = folder_with_git("tools-");
         assert!(is_in_project(&folder, None), "this project's own folder");
-        assert_eq!(find(&[folder.clone()], &[], None), None);
+        assert_eq!(find(std::slice::from_ref(&folder), &[], None), None);
         assert!(is_in_project(Path::new("/srv/x/bin"), Some(Path::new("/srv/x"))));
         assert!(!is_in_project(Path::new("/srv/tools/bin"), Some(Path::new("/srv/x"))));
         assert!(is_ours(&folder.join(NAME)));
