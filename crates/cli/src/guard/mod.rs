@@ -97,7 +97,7 @@ async fn within_scope(folders: &[PathBuf], files: &[PathBuf], overrides: &Overri
                 .filter(|building| hint.is_some_and(|at| building.is_built_on(branch.as_deref(), at.folder())));
             let mut those: Vec<&Building> = hinted.collect();
             if those.is_empty() {
-                those = all.iter().collect();
+                those = all.iter().filter(|building| !building.is_reported).collect();
             }
             if let Some(refusal) = Building::refusal(&those, path.as_deref()) {
                 let shown = path.clone().unwrap_or_else(|| place.to_string_lossy().into_owned());
