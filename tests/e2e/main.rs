@@ -9,6 +9,7 @@
 
 mod applied;
 mod asos;
+mod base;
 mod before_after;
 mod by_name;
 mod clocks;

@@ -254,7 +254,9 @@ impl Player {
                 self.n_built += 1;
                 git(&root, &["checkout", "-q", "-B", experiment, "main"])?;
                 let path = if choice == 1 { "game/payments/charge.txt" } else { "game/level.txt" };
-                write(&root, path, &format!("{experiment} {}\n", self.n_built))?;
+                let brief = self.runtime().builds().brief(experiment).await;
+                let key = brief.map(|brief| brief.flag_key).unwrap_or_default();
+                write(&root, path, &format!("{experiment} {} {key}\n", self.n_built))?;
                 let head = commit(&root, experiment)?;
                 git(&root, &["checkout", "-q", "main"])?;
                 head

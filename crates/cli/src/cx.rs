@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use outcome_core::config::Vendors;
 use outcome_core::ids::OutcomeId;
 use outcome_core::principal::Principal;
-use outcome_core::settings::{Overrides, Settings, process_env};
+use outcome_core::settings::{Overrides, Settings, process_env, root_of_new};
 use outcome_core::usecases::Runtime;
 use outcome_core::{Code, Error, Result};
 
@@ -78,7 +78,8 @@ impl Cx {
             .hint("`outcome-runtime status` lists what exists; `apply` stores a new one"))
     }
 
-    /// Where a new workspace goes: the folder of `--file`, `OR_WORKSPACE`, the root of the git repository, or here.
+    /// Where a new workspace goes: the folder of `--file`, `OR_WORKSPACE`, the nearest outcome file, the root of the
+    /// git repository, or here.
     pub fn root_of_new(&self) -> PathBuf {
         if let Some(file) = &self.overrides.file {
             return self.cwd.join(file.parent().unwrap_or(Path::new("")));
@@ -86,6 +87,6 @@ impl Cx {
         if let Some(path) = process_env("OR_WORKSPACE") {
             return self.cwd.join(path);
         }
-        self.cwd.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(&self.cwd).to_path_buf()
+        root_of_new(&self.cwd)
     }
 }

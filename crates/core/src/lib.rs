@@ -7,6 +7,8 @@
 
 pub mod address;
 pub mod audit;
+pub mod characters;
+pub mod checkout;
 pub mod clock;
 pub mod config;
 pub mod digest;

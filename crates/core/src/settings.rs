@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
+use crate::checkout::{in_main_checkout, is_work_tree_of};
 use crate::config::Vendors;
 use crate::error::{Code, Error, Result};
 use crate::ids::WorkspaceId;
@@ -68,6 +69,9 @@ pub struct WorkspaceFile {
 pub struct Settings {
     /// The repository's root.
     pub root: Sourced<PathBuf>,
+    /// The folder in a linked git work tree in which the program runs; its commits are meant by `HEAD`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work_tree: Option<PathBuf>,
     /// The outcome file.
     pub file: Sourced<PathBuf>,
     /// The runtime's own database.
@@ -98,8 +102,9 @@ pub fn process_env(name: &str) -> Option<String> {
 }
 
 impl Settings {
-    /// Finds the workspace of `cwd` by walking up to a folder with an `outcome.yaml` or `.outcome/`, at most to the root
-    /// of the git repository.
+    /// Finds the workspace of `cwd` by walking up, at most to the root of the git repository: to the nearest folder that was
+    /// set up as one, and else to the nearest with an `outcome.yaml`. A linked git work tree belongs to the workspace of its
+    /// main checkout.
     ///
     /// # Errors
     /// [`Code::WorkspaceNotFound`] when there is none.
@@ -111,9 +116,10 @@ impl Settings {
                 Sourced::new(folder, "flag --file")
             }
             (None, Some(path)) => Sourced::new(cwd.join(path), "environment OR_WORKSPACE"),
-            (None, None) => Sourced::new(walk_up(cwd)?, "found above the working directory"),
+            (None, None) => found_from(cwd)?,
         };
-        Self::at(root, overrides, env)
+        let work_tree = is_work_tree_of(cwd, &root.value).then(|| cwd.to_path_buf());
+        Ok(Self { work_tree, ..Self::at(root, overrides, env)? })
     }
 
     /// The settings for a workspace whose root is known, as `init` needs them.
@@ -139,6 +145,7 @@ impl Settings {
         let pages = Sourced::new("http://127.0.0.1:8787".to_owned(), "default");
         Ok(Self {
             root,
+            work_tree: None,
             file,
             database,
             application_database: env("DATABASE_URL"),
@@ -212,18 +219,51 @@ fn state_folder(env: Env<'_>) -> Option<PathBuf> {
     Some(state.join("outcome-runtime"))
 }
 
-fn walk_up(cwd: &Path) -> Result<PathBuf> {
-    for folder in cwd.ancestors() {
-        if folder.join(OUTCOME_FILE).is_file() || folder.join(FOLDER).is_dir() {
-            return Ok(folder.to_path_buf());
-        }
-        if folder.join(".git").exists() {
-            break;
+/// The workspace above `cwd`, or above its place in the main checkout.
+fn found_from(cwd: &Path) -> Result<Sourced<PathBuf>> {
+    let above = up_to_repository(cwd).find(|folder| folder.join(FOLDER).is_dir());
+    if let Some(folder) = above {
+        return Ok(Sourced::new(folder.to_path_buf(), "found above the working directory"));
+    }
+    if let Some(main) = in_main_checkout(cwd) {
+        let is_one = |folder: &&Path| folder.join(FOLDER).is_dir() || folder.join(OUTCOME_FILE).is_file();
+        let known = up_to_repository(&main).find(|folder| folder.join(FOLDER).is_dir());
+        if let Some(folder) = known.or_else(|| up_to_repository(&main).find(is_one)) {
+            return Ok(Sourced::new(folder.to_path_buf(), "found in the main checkout of this git work tree"));
         }
     }
-    Err(Error::new(
-        Code::WorkspaceNotFound,
-        format!("there is no {OUTCOME_FILE} in {} or above it, up to the root of the git repository", cwd.display()),
-    )
-    .hint("run `outcome-runtime init` in the repository's root, or pass the file with --file"))
+    nearest_file(cwd).map(|folder| Sourced::new(folder, "found above the working directory")).ok_or_else(|| {
+        Error::new(
+            Code::WorkspaceNotFound,
+            format!(
+                "there is no {OUTCOME_FILE} in {} or above it, up to the root of the git repository",
+                cwd.display()
+            ),
+        )
+        .hint("run `outcome-runtime init` in the repository's root, or pass the file with --file")
+    })
+}
+
+/// Where a workspace begins that is set up from `cwd`: at the nearest outcome file, which may be a package's own, and else at
+/// the root of the git repository. In a linked work tree that is the main checkout's.
+#[must_use]
+pub fn root_of_new(cwd: &Path) -> PathBuf {
+    let start = in_main_checkout(cwd).unwrap_or_else(|| cwd.to_path_buf());
+    nearest_file(&start).unwrap_or_else(|| {
+        start.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(&start).to_path_buf()
+    })
+}
+
+fn nearest_file(cwd: &Path) -> Option<PathBuf> {
+    up_to_repository(cwd).find(|folder| folder.join(OUTCOME_FILE).is_file()).map(Path::to_path_buf)
+}
+
+/// The folders from `cwd` to the root of its git repository.
+fn up_to_repository(cwd: &Path) -> impl Iterator<Item = &Path> {
+    let mut is_over = false;
+    cwd.ancestors().take_while(move |folder| {
+        let is_in = !is_over;
+        is_over = folder.join(".git").exists();
+        is_in
+    })
 }

@@ -139,7 +139,7 @@ impl Shop {
         let (slug, gate) = (text(&proposed["proposed"][0])?, text(&proposed["gates"][0])?);
         self.decide(&gate, "approve")?;
         git(&self.root, &["checkout", "-q", "-B", &format!("build-{name}"), "main"])?;
-        write(&self.root, &format!("src/{name}/form.txt"), "two fields behind the flag\n")?;
+        write(&self.root, &format!("src/{name}/form.txt"), &format!("two fields behind the flag {name}\n"))?;
         commit(&self.root, name)?;
         let reported = self.cli.json(&["report", &slug, "--summary", "two fields behind the flag"])?;
         git(&self.root, &["checkout", "-q", "main"])?;

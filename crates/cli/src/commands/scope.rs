@@ -32,11 +32,12 @@ pub async fn run(cx: &Cx, args: args::Scope) -> Result<Exit> {
 
 /// Without a workspace the rules come from the file at the base: a change cannot loosen its own scope.
 async fn without_workspace(settings: &Settings, args: &args::ScopeCheck) -> Result<ScopeReport> {
-    let repo = GitRepo::open(&settings.root.value).await?;
+    let repo = GitRepo::open(settings.work_tree.as_ref().unwrap_or(&settings.root.value)).await?;
     let base = repo.resolve(&args.base).await?;
     let name = settings.file.value.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let root = settings.root.value.canonicalize().unwrap_or_else(|_| settings.root.value.clone());
-    let top = repo.root().canonicalize().unwrap_or_else(|_| repo.root().to_path_buf());
+    let top = GitRepo::open(&root).await?.root().to_path_buf();
+    let top = top.canonicalize().unwrap_or(top);
     let path = root.strip_prefix(&top).map_or_else(|_| PathBuf::from(&name), |folder| folder.join(&name));
     let found = repo.file_at(&base, &path).await?.ok_or_else(|| {
         Error::new(Code::ConfigNotFound, format!("there is no {} at {}", path.display(), args.base))

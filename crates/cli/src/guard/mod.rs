@@ -12,15 +12,16 @@ mod reason;
 
 use std::path::{Path, PathBuf};
 
+use outcome_core::checkout::{CheckedOut, Checkout};
 use outcome_core::error::error_chain;
-use outcome_core::scope::{PathVerdict, ScopeRules, relative_to};
+use outcome_core::scope::{GitRepo, PathVerdict, ScopeRules, relative_to};
 use outcome_core::settings::{FOLDER, Overrides, Settings, process_env};
 use outcome_core::usecases::{Building, Runtime};
 use outcome_core::{Code, Error, Result};
 
 pub use self::answer::Answer;
 use self::input::Call;
-use self::place::{Checkout, touched};
+use self::place::touched;
 use crate::args::GuardClient;
 use crate::links::resolved;
 
@@ -87,12 +88,16 @@ async fn within_scope(folders: &[PathBuf], files: &[PathBuf], overrides: &Overri
             };
             let path = top.and_then(|top| relative_to(top, &place));
             let hint = checkout.as_ref().or(home.as_ref());
+            let branch = match hint {
+                Some(at) => branch_of(at).await,
+                None => None,
+            };
             let hinted = all
                 .iter()
-                .filter(|building| hint.is_some_and(|at| building.is_built_on(at.branch.as_deref(), at.folder())));
+                .filter(|building| hint.is_some_and(|at| building.is_built_on(branch.as_deref(), at.folder())));
             let mut those: Vec<&Building> = hinted.collect();
             if those.is_empty() {
-                those = all.iter().collect();
+                those = all.iter().filter(|building| !building.is_reported).collect();
             }
             if let Some(refusal) = Building::refusal(&those, path.as_deref()) {
                 let shown = path.clone().unwrap_or_else(|| place.to_string_lossy().into_owned());
@@ -103,34 +108,35 @@ async fn within_scope(folders: &[PathBuf], files: &[PathBuf], overrides: &Overri
     Ok(None)
 }
 
-/// The first workspace that one of the folders belongs to; also the one of the main work tree, where the folder lies in
-/// another. None is no error.
+/// The first workspace that one of the folders belongs to. None is no error.
 async fn open(folders: &[PathBuf], overrides: &Overrides) -> Result<Option<Runtime>> {
     let mut tried: Vec<PathBuf> = Vec::new();
     for folder in folders {
-        let folder = resolved(folder);
-        let main = Checkout::around(&folder).next().and_then(|checkout| {
-            let main = checkout.main_top()?;
-            Some(main.join(relative_to(&checkout.top, &folder)?))
-        });
-        for folder in std::iter::once(folder).chain(main) {
-            let settings = match Settings::discover(&folder, overrides, &process_env) {
-                Ok(settings) => settings,
-                Err(error) if is_absent(&error) => continue,
-                Err(error) => return Err(error),
-            };
-            if tried.contains(&settings.root.value) {
-                continue;
-            }
-            tried.push(settings.root.value.clone());
-            match Runtime::open(settings).await {
-                Ok(runtime) => return Ok(Some(runtime)),
-                Err(error) if is_absent(&error) => {}
-                Err(error) => return Err(error),
-            }
+        let settings = match Settings::discover(&resolved(folder), overrides, &process_env) {
+            Ok(settings) => settings,
+            Err(error) if is_absent(&error) => continue,
+            Err(error) => return Err(error),
+        };
+        if tried.contains(&settings.root.value) {
+            continue;
+        }
+        tried.push(settings.root.value.clone());
+        match Runtime::open(settings).await {
+            Ok(runtime) => return Ok(Some(runtime)),
+            Err(error) if is_absent(&error) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(None)
+}
+
+/// The branch of a checkout. Git is started only where it alone knows.
+async fn branch_of(checkout: &Checkout) -> Option<String> {
+    match &checkout.head {
+        CheckedOut::Branch(branch) => Some(branch.clone()),
+        CheckedOut::Detached => None,
+        CheckedOut::Untold => GitRepo::open(&checkout.top).await.ok()?.current_branch().await.ok()?,
+    }
 }
 
 fn is_absent(error: &Error) -> bool {

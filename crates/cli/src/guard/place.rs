@@ -1,5 +1,4 @@
-//! Where a file really lies: links followed, and in which checkout of the repository. Read from the file system without
-//! starting git, since a person waits for each edit.
+//! Where a file really lies: links followed. Read from the file system, since a person waits for each edit.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -9,56 +8,6 @@ use crate::links::resolved;
 
 /// The longest path that a system opens.
 const MAX_PATH: usize = 4096;
-
-/// A work tree of a git repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Checkout {
-    /// Its top, with links followed.
-    pub(super) top: PathBuf,
-    /// The repository that all its work trees share.
-    pub(super) common: PathBuf,
-    /// The branch that is checked out.
-    pub(super) branch: Option<String>,
-}
-
-impl Checkout {
-    /// The work trees that contain `path`, the innermost first. `path` is real.
-    pub(super) fn around(path: &Path) -> impl Iterator<Item = Self> + '_ {
-        path.ancestors().filter_map(Self::at)
-    }
-
-    fn at(top: &Path) -> Option<Self> {
-        let entry = top.join(".git");
-        let kind = std::fs::metadata(&entry).ok()?;
-        let git_dir = if kind.is_dir() {
-            entry
-        } else {
-            let text = std::fs::read_to_string(&entry).ok()?;
-            top.join(text.strip_prefix("gitdir:")?.trim())
-        };
-        let common = match std::fs::read_to_string(git_dir.join("commondir")) {
-            Ok(text) => git_dir.join(text.trim()),
-            Err(_) => git_dir.clone(),
-        };
-        let head = std::fs::read_to_string(git_dir.join("HEAD")).ok()?;
-        Some(Self {
-            top: top.to_path_buf(),
-            common: std::fs::canonicalize(common).ok()?,
-            branch: head.trim().strip_prefix("ref: refs/heads/").map(ToOwned::to_owned),
-        })
-    }
-
-    /// The main work tree, seen from one that was made beside it with `git worktree`.
-    pub(super) fn main_top(&self) -> Option<&Path> {
-        let top = self.common.parent().filter(|_| self.common.file_name().is_some_and(|name| name == ".git"))?;
-        (top != self.top).then_some(top)
-    }
-
-    /// The name of its folder.
-    pub(super) fn folder(&self) -> Option<&str> {
-        self.top.file_name().and_then(|name| name.to_str())
-    }
-}
 
 /// What an edit of `path` touches: the entry in its folder and, where that is a link, the place to which it leads. A path
 /// with `..` is taken both as the system would (links first) and as text, since programs do either.

@@ -132,7 +132,7 @@ fn the_rules_of_a_launch_are_confirmed() {
     home.propose("Fewer fields", "flag-a", "src/a/").exits(0);
     home.sign(&["gate", "decide", GATE, "--verdict", "approve"]).exits(0);
     home.git(&["checkout", "-q", "-b", "change"]);
-    home.write("src/a/form.txt", "two fields\n");
+    home.write("src/a/form.txt", "two fields if flag-a\n");
     home.git(&["add", "src"]);
     home.git(&["commit", "-q", "-m", "change"]);
     let ran = home.run(&["report", "fewer-fields", "--summary", "two fields", "--json"]).exits(0);

@@ -135,11 +135,17 @@ impl Home {
 
     /// As [`Self::sign`], with the passphrase of this file.
     pub(crate) fn sign_with(&self, file: &str, args: &[&str]) -> Ran {
+        Ran::new(self.signing(file, args).output().unwrap())
+    }
+
+    /// The command that signs with the passphrase of this file, to be changed before it runs.
+    pub(crate) fn signing(&self, file: &str, args: &[&str]) -> Command {
         let mut shell = clean(Command::new("sh"), self.dir.path());
         shell
             .args(["-c", "file=$1; shift; exec \"$0\" \"$@\" --passphrase-fd 3 3<\"$file\"", BIN])
             .arg(self.path(file));
-        Ran::new(shell.arg("--no-input").args(args).stdin(Stdio::null()).output().unwrap())
+        shell.arg("--no-input").args(args).stdin(Stdio::null());
+        shell
     }
 
     /// The command, to be changed before it runs.

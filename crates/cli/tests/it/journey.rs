@@ -86,7 +86,7 @@ fn four_weeks_end_with_a_shipped_change() {
     let slug = done["proposed"][0].as_str().unwrap().to_owned();
     weeks.sign(&["gate", "decide", done["gates"][0].as_str().unwrap(), "--verdict", "approve"]).exits(0);
     weeks.home.git(&["checkout", "-q", "-b", "change"]);
-    weeks.home.write("src/signup/form.txt", "two fields\n");
+    weeks.home.write("src/signup/form.txt", "two fields if short-signup-form\n");
     weeks.home.git(&["add", "src"]);
     weeks.home.git(&["commit", "-q", "-m", "change"]);
     let done = weeks.run(&["report", &slug, "--summary", "two fields", "--json"]).exits(0).json();

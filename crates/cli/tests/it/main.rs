@@ -23,3 +23,4 @@ mod scope;
 mod simulate;
 mod stats;
 mod terminal;
+mod work_trees;

@@ -1,5 +1,7 @@
 //! The parser's complaints in words that help.
 
+use crate::characters::{Deceptive, unseen};
+
 use super::diagnostic::Problem;
 use super::reporter::Reporter;
 use super::span::Span;
@@ -17,12 +19,31 @@ pub(super) fn report(source: &str, error: &serde_yaml::Error, reporter: &mut Rep
         );
         return;
     }
+    if let Some((span, found)) = unseen_near(source, start) {
+        reporter.push(
+            Problem::error("config.syntax", span, format!("this is not valid YAML: there is {found}"))
+                .valid("`key: value` lines, indented with spaces")
+                .help("replace it with a plain space, or remove it"),
+        );
+        return;
+    }
     let (help, blamed) = hint(source, start, &message);
     let mut problem = Problem::error("config.syntax", span, reworded(&message));
     if let Some(blamed) = blamed {
         problem = problem.also(blamed, "open since here");
     }
     reporter.push(problem.valid("`key: value` lines, indented with spaces").help(help));
+}
+
+/// A character on this line or the one above that is not what it seems: the parser complains where it first matters.
+fn unseen_near(source: &str, start: usize) -> Option<(Span, Deceptive)> {
+    let before = |at: usize| source.get(..at).and_then(|text| text.rfind('\n'));
+    let line = before(start).map_or(0, |at| at + 1);
+    let above = line.checked_sub(1).and_then(before).map_or(0, |at| at + 1);
+    let end = source.get(start..).and_then(|rest| rest.find('\n')).map_or(source.len(), |at| start + at);
+    let found = unseen(source.get(above..end)?)?;
+    let at = above + found.at;
+    Some((Span { start: at, end: at + found.character.len_utf8() }, found))
 }
 
 /// Where an error is, in bytes. Errors of the parser know line and column only.

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::characters::deceptive;
 use crate::domain::{Change, ChangeKind, ClaimComparison, Note, NoteKind, ScopeCounts, Watch};
 use crate::scope::{
     error::ScopeError,
     git::{CommitId, GitRepo},
     instrumentation,
-    path::{from_claim, shown},
+    path::{composed, from_claim, shown},
     report::{ScopeReport, Violation, ViolationReason},
     rules::{Entry, PathVerdict, ScopeRules},
     symlink::destination,
@@ -112,7 +113,12 @@ pub(super) fn path_violations(change: &Change, rules: &ScopeRules) -> Vec<Violat
                 None,
                 "a name that is not UTF-8 cannot be checked against the rules".to_owned(),
             ),
-            PathVerdict::Allowed => continue,
+            PathVerdict::Allowed => {
+                match deceptive(path).filter(|_| change.kind != ChangeKind::Deleted && path == change.path) {
+                    Some(found) => (ViolationReason::Deceptive, None, format!("its name contains {found}")),
+                    None => continue,
+                }
+            }
         };
         let message = format!("`{path_shown}` {what}, but {why}");
         let violation = Violation { path: path.to_owned(), rule, reason, message };
@@ -183,13 +189,18 @@ fn link_violation(change: &Change, rules: &ScopeRules, links: &BTreeMap<String, 
 
 fn compare_claim(repo: &GitRepo, changes: &[Change], claimed: &[String]) -> ClaimComparison {
     let touched: BTreeSet<&str> = changes.iter().flat_map(Change::touched).collect();
-    let read = |text: &String| from_claim(text, repo.root());
+    let read = |text: &String| from_claim(text, repo.root()).map(|path| composed(&path));
+    let touched_composed: BTreeSet<String> = touched.iter().map(|path| composed(path)).collect();
     let known: BTreeSet<String> = claimed.iter().filter_map(read).collect();
     ClaimComparison {
-        missing_from_claim: touched.iter().filter(|path| !known.contains(**path)).map(|p| (*p).to_owned()).collect(),
+        missing_from_claim: touched
+            .iter()
+            .filter(|path| !known.contains(&composed(path)))
+            .map(|p| (*p).to_owned())
+            .collect(),
         claimed_but_unchanged: claimed
             .iter()
-            .filter(|text| !read(text).is_some_and(|path| touched.contains(path.as_str())))
+            .filter(|text| !read(text).is_some_and(|path| touched_composed.contains(&path)))
             .cloned()
             .collect(),
     }

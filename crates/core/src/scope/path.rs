@@ -4,6 +4,8 @@
 
 use std::path::{Component, Path};
 
+use unicode_normalization::UnicodeNormalization as _;
+
 /// Longest text that [`shown`] returns, in characters.
 const SHOWN_CHARS: usize = 300;
 
@@ -47,9 +49,15 @@ pub(super) fn from_claim(claimed: &str, root: &Path) -> Option<String> {
 }
 
 /// `text` in the form in which a case-folding file system compares names: letters by Unicode's simple mappings, without
-/// the code points that HFS+ ignores. Composed and decomposed accents stay different.
+/// the code points that HFS+ ignores. Accents are composed.
 pub(super) fn fold(text: &str) -> String {
-    text.chars().filter(|c| !is_ignorable(*c)).flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+    let seen = text.chars().filter(|c| !is_ignorable(*c));
+    composed(&seen.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect::<String>())
+}
+
+/// `text` with its accents composed: macOS decomposes the names that others compose, and both are the same name.
+pub(super) fn composed(text: &str) -> String {
+    text.nfc().collect()
 }
 
 /// Text from a repository for a message: control and direction characters escaped, cut at a bearable length.

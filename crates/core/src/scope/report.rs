@@ -48,6 +48,8 @@ pub enum ViolationReason {
     OutsideAllowed,
     /// The path is not UTF-8, so the rules, which are text, cannot vouch for it.
     NotUtf8,
+    /// The name holds a character that cannot be seen or told from another.
+    Deceptive,
     /// The link leads out of the repository, or into its `.git`.
     LinkLeavesRepository,
     /// The link leads to, or above, a forbidden place.

@@ -9,6 +9,7 @@
 //! - Forbidden patterns also match in any case: on a case-folding file system `Services/Payments` is
 //!   `services/payments`. Allowed patterns match as written.
 //! - A forbidden `dir/` also covers a file, link or submodule called `dir`, which would stand in the directory's place.
+//! - Accents match composed or decomposed. Characters that cannot be seen or told from others are refused.
 //! - Negated patterns (`!keep`) are refused: with two lists they could only say what the other list says better.
 //!
 //! **Invariant**: nothing here does I/O; adding a forbidden pattern never makes a violation go away.
@@ -19,9 +20,10 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::characters::deceptive;
 use crate::scope::{
     error::{ScopeError, ScopeList},
-    path::{fold, normalised},
+    path::{composed, fold, normalised},
     territory::{NoTerritory, Territory, class_end, literal_reading},
 };
 
@@ -153,7 +155,7 @@ impl ScopeRules {
     }
 
     pub(super) fn check_entry(&self, path: &str, entry: Entry) -> PathVerdict {
-        let Some(path) = normalised(path) else {
+        let Some(path) = normalised(path).map(|path| composed(&path)) else {
             return PathVerdict::Outside;
         };
         if let Some(rule) = self.forbidding(&path, entry) {
@@ -222,6 +224,9 @@ impl Patterns {
             if let Some(problem) = refusal(&text) {
                 return Err(invalid(problem));
             }
+            if let Some(found) = deceptive(&text) {
+                return Err(invalid(format!("contains {found}")));
+            }
             let territory = Territory::of_rule(&text).map_err(|e| match e {
                 NoTerritory::LeavesRepository => invalid("leads out of the repository".to_owned()),
                 NoTerritory::TooManyAlternatives => invalid("has too many alternatives in its braces".to_owned()),
@@ -244,6 +249,8 @@ impl Patterns {
 /// Adds every reading of the pattern. The glob's "file it came from" carries the pattern as it was written.
 fn add(builder: &mut GitignoreBuilder, list: ScopeList, text: &str) -> Result<(), ignore::Error> {
     let written = || Some(PathBuf::from(text));
+    let text = composed(text);
+    let text = text.as_str();
     let literal = literal_reading(text);
     builder.add_line(written(), text)?;
     if let Some(literal) = &literal {

@@ -38,7 +38,7 @@ async fn an_agent_proposes_builds_asks_and_learns() -> Result<()> {
         assert_eq!(brief["conditions_say"], json!(["be careful"]));
 
         git(&root, &["checkout", "-q", "-b", "work", "main"])?;
-        write(&root, "game/level.txt", "softer\n")?;
+        write(&root, "game/level.txt", "softer if soft\n")?;
         let report = json!({
             "experiment_id": "softer-level",
             "implementation_summary": "Softer behind the flag",

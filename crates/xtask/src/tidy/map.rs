@@ -48,21 +48,25 @@ pub const MAP: &[Layer] = &[
     Layer { name: "core::lifecycle", uses: &[&["core::domain", "core::identity", "stats"]] },
     Layer { name: "core::present", uses: &[&["core::domain", "stats"]] },
     Layer { name: "core::ports", uses: &[&["core::domain"]] },
-    Layer { name: "core::config", uses: &[&["core::domain", "core::ports"]] },
+    Layer { name: "core::config", uses: &[&["core::domain", "core::ports", "core::characters"]] },
     Layer { name: "core::registry", uses: &[&["core::domain", "core::ports", "core::config"]] },
     // Where the runtime's own database is: read from a setting, opened by the store.
     Layer { name: "core::address", uses: &[] },
     // What an account remembers of logs, in a folder of its own.
     Layer { name: "core::seen", uses: &[] },
-    Layer { name: "core::settings", uses: &[&["core::config", "core::address", "core::seen"]] },
-    Layer { name: "core::scope", uses: &[&["core::domain"]] },
+    // What cannot be seen or told from another, in a path, a rule and a file.
+    Layer { name: "core::characters", uses: &[] },
+    // Where a work tree of git belongs, read from files.
+    Layer { name: "core::checkout", uses: &[] },
+    Layer { name: "core::settings", uses: &[&["core::config", "core::address", "core::checkout", "core::seen"]] },
+    Layer { name: "core::scope", uses: &[&["core::domain", "core::characters"]] },
     // The rules about paths are texts and pure; only what reads a repository does I/O.
     Layer { name: "core::scope::path", uses: &[] },
     Layer { name: "core::scope::error", uses: &[&["core::scope::path"]] },
     Layer { name: "core::scope::territory", uses: &[&["core::scope::path"]] },
     Layer {
         name: "core::scope::rules",
-        uses: &[&["core::scope::path", "core::scope::error", "core::scope::territory"]],
+        uses: &[&["core::characters", "core::scope::path", "core::scope::error", "core::scope::territory"]],
     },
     Layer { name: "core::identity", uses: &[&["core::domain"]] },
     Layer { name: "core::audit", uses: &[&["core::domain", "core::lifecycle", "core::identity"]] },

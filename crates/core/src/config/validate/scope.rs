@@ -3,6 +3,7 @@
 use ignore::gitignore::GitignoreBuilder;
 
 use super::report::{At, Problem, Reporter, shown};
+use crate::characters::deceptive;
 use crate::config::file::ScopeFile;
 use crate::domain::ScopeSpec;
 
@@ -39,6 +40,7 @@ fn check(at: &At<String>, reporter: &mut Reporter<'_>) {
     let mut pairs = pattern.chars().zip(pattern.chars().skip(1));
     let is_windows = pairs.any(|(c, next)| c == '\\' && next.is_alphanumeric())
         || pattern.get(1..3).is_some_and(|drive| drive == ":/" || drive == ":\\");
+    let hidden;
     let (problem, help) = if pattern.starts_with('!') {
         (
             "starts with `!`, which is not supported",
@@ -54,6 +56,9 @@ fn check(at: &At<String>, reporter: &mut Reporter<'_>) {
         ("contains `.` as a directory", "write it from the root of the repository, without `./`")
     } else if pattern.starts_with('#') {
         ("begins with `#`", "write `\\#` for a name that begins with it")
+    } else if let Some(found) = deceptive(pattern) {
+        hidden = format!("contains {found}");
+        (hidden.as_str(), "write it anew with the keyboard; what cannot be seen cannot be checked")
     } else if pattern.trim() != pattern {
         ("begins or ends with a space", "remove the space")
     } else if pattern.contains("//") {

@@ -110,8 +110,8 @@ fn is_ours(_path: &Path) -> bool {
     true
 }
 
-#[cfg(unix)]
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 

@@ -6,13 +6,15 @@ use crate::error::Result;
 use crate::scope::{PathVerdict, ScopeRules};
 use crate::usecases::kernel::lookup::outcome_of;
 
-/// An experiment that is being built.
+/// An experiment that is being built, or whose build waits for its launch.
 #[derive(Debug, Clone)]
 pub struct Building {
     /// Slug of the experiment.
     pub experiment: Slug,
-    /// The branch of an earlier report, if it comes back from one.
+    /// The branch of a report, if there was one.
     pub branch: Option<String>,
+    /// It waits for its launch: its rules count only where it is evidently built, and not for the work of others.
+    pub is_reported: bool,
     /// The scope of its outcome: the rules to which its build report will be held.
     pub rules: ScopeRules,
 }
@@ -54,7 +56,7 @@ impl Building {
 }
 
 impl Builds<'_> {
-    /// The experiments that are being built, newest first, with their scopes.
+    /// The experiments that are being built or wait for their launch, newest first, with their scopes.
     ///
     /// # Errors
     /// When the database fails, or a stored scope cannot be read.
@@ -63,13 +65,16 @@ impl Builds<'_> {
         let mut tx = self.0.read().await?;
         let mut all = Vec::new();
         let under_way = tx.experiment_list_under_way(None).await?;
-        let is_building = |experiment: &Experiment| experiment.state.status == ExperimentStatus::Building;
-        for experiment in under_way.into_iter().rev().filter(is_building) {
+        let is_built = |experiment: &Experiment| {
+            matches!(experiment.state.status, ExperimentStatus::Building | ExperimentStatus::AwaitingLaunchGate)
+        };
+        for experiment in under_way.into_iter().rev().filter(is_built) {
             let outcome = outcome_of(&mut tx, &experiment).await?;
             let scope = &outcome.spec.scope;
             let build = experiment.build.as_ref().map(Stored::read).transpose()?;
             all.push(Building {
                 branch: build.and_then(|build| build.branch.clone()),
+                is_reported: experiment.state.status == ExperimentStatus::AwaitingLaunchGate,
                 rules: ScopeRules::parse(&scope.allowed_paths, &scope.forbidden_paths)?,
                 experiment: experiment.slug,
             });
@@ -87,6 +92,7 @@ mod tests {
         Building {
             experiment: slug.parse().unwrap(),
             branch: None,
+            is_reported: false,
             rules: ScopeRules::parse(&owned(allowed), &owned(forbidden)).unwrap(),
         }
     }

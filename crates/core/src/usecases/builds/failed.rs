@@ -5,7 +5,10 @@ use crate::domain::ExperimentStatus;
 use crate::error::Result;
 use crate::lifecycle::ExperimentEvent;
 use crate::principal::Principal;
+use crate::usecases::kernel::built::default_branch;
+use crate::usecases::kernel::check::approved_base;
 use crate::usecases::kernel::experiment_step::experiment_step;
+use crate::usecases::kernel::keyring::keyring;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
 use crate::usecases::kernel::step_context::StepContext;
 use crate::usecases::kernel::text::bounded;
@@ -34,11 +37,20 @@ impl Builds<'_> {
     /// [`crate::Code::Conflict`] when the build has not failed; [`crate::Code::Forbidden`] for an agent.
     #[tracing::instrument(level = "debug", name = "builds.retry", skip_all, fields(reference))]
     pub async fn retry(self, reference: &str, by: &Principal) -> Result<ExperimentStatus> {
+        // Asked before the transaction begins: a remote may take seconds.
+        let branch = default_branch(self.0).await?;
         let mut tx = self.0.write().await?;
         let mut experiment = experiment_named(&mut tx, reference).await?;
         let outcome = outcome_of(&mut tx, &experiment).await?;
+        let keyring = keyring(self.0, &mut tx).await?;
+        let mut context = StepContext::default();
+        if approved_base(&mut tx, &keyring, &experiment).await?.is_none() {
+            // Nobody signed where to begin: what happened to be checked out at the approval binds nobody.
+            experiment.base_commit = None;
+            context.base = branch.map(|branch| branch.commit);
+        }
         let event = ExperimentEvent::Retried;
-        experiment_step(self.0, &mut tx, &outcome, &mut experiment, event, by, &StepContext::default()).await?;
+        experiment_step(self.0, &mut tx, &outcome, &mut experiment, event, by, &context).await?;
         tx.commit().await?;
         Ok(experiment.state.status)
     }

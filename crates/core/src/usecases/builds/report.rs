@@ -21,7 +21,7 @@ use crate::usecases::kernel::gate_opening::{gate_url, pages};
 use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
 use crate::usecases::kernel::step_context::StepContext;
 use crate::usecases::kernel::text::bounded;
-use crate::usecases::kernel::workspace_file::repo;
+use crate::usecases::kernel::workspace_file::checkout;
 
 /// What a builder reports.
 #[derive(Debug, Clone, Default)]
@@ -140,7 +140,7 @@ impl Builds<'_> {
 
 /// The branch whose head was reported: the one that was named, or the one that is checked out.
 async fn branch_of(runtime: &Runtime, named: Option<&str>, commit: &str) -> Option<String> {
-    let repo = repo(runtime).await.ok()?;
+    let repo = checkout(runtime).await.ok()?;
     let name = match named {
         Some(name) if name != "HEAD" => name.to_owned(),
         _ => repo.current_branch().await.ok().flatten()?,

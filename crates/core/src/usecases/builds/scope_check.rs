@@ -2,8 +2,9 @@
 
 use super::Builds;
 use crate::error::Result;
-use crate::scope::{GitRepo, ScopeReport, ScopeRules, check};
+use crate::scope::{ScopeReport, ScopeRules, check};
 use crate::usecases::kernel::lookup::{experiment_named, outcome_named, outcome_of};
+use crate::usecases::kernel::workspace_file::checkout;
 
 /// What is checked.
 #[derive(Debug, Clone)]
@@ -47,7 +48,7 @@ impl Builds<'_> {
             }
         };
         let rules = ScopeRules::parse(&outcome.spec.scope.allowed_paths, &outcome.spec.scope.forbidden_paths)?;
-        let repo = GitRepo::open(&self.0.settings.root.value).await?;
+        let repo = checkout(self.0).await?;
         Ok(check(&repo, &rules, &request.base, &request.head, None, &[]).await?)
     }
 }

@@ -6,7 +6,7 @@ use super::Gates;
 use super::change::prepare_change;
 use super::decided::Decided;
 use super::launch::{LaunchQueries, check_launch_queries, launch_drift, void_launch, void_reason};
-use super::rebuild::{Rebuilt, default_branch, rebuild};
+use super::rebuild::{Rebuilt, rebuild};
 use super::view::GateView;
 use crate::audit::EventKind;
 use crate::domain::{
@@ -19,6 +19,7 @@ use crate::present::instant;
 use crate::principal::Principal;
 use crate::store::Tx;
 use crate::usecases::Runtime;
+use crate::usecases::kernel::built::default_branch;
 use crate::usecases::kernel::decision::{check_words, decider, note_refused_decision, sign};
 use crate::usecases::kernel::experiment_step::experiment_step;
 use crate::usecases::kernel::gate_context::{conflicts, may_spread};

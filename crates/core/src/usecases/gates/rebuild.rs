@@ -6,17 +6,6 @@ use crate::error::{Code, Error, Result};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::built::{Built, built};
 use crate::usecases::kernel::lookup::outcome_of;
-use crate::usecases::kernel::workspace_file::repo;
-
-/// The default branch that an approval to build is about; none where there is no repository, or no commit in it yet.
-pub(super) async fn default_branch(runtime: &Runtime) -> Result<Option<DefaultBranch>> {
-    let Ok(repo) = repo(runtime).await else { return Ok(None) };
-    match repo.default_branch().await.map_err(Error::from) {
-        Ok(branch) => Ok(Some(branch)),
-        Err(error) if matches!(error.code(), Code::RepoEmpty | Code::DefaultBranchUnknown) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
 
 /// A build, compared again at the launch decision.
 pub(super) struct Rebuilt {

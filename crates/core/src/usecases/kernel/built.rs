@@ -2,10 +2,11 @@
 
 use super::check::approved_base;
 use super::keyring::keyring;
-use super::workspace_file::repo;
-use crate::domain::{BuildScope, Experiment, Outcome, Watch};
-use crate::error::Result;
-use crate::scope::{Base, ScopeReport, ScopeRules, check, find_base, mentions};
+use super::workspace_file::{checkout, repo};
+use crate::domain::{BuildScope, DefaultBranch, Experiment, Outcome, Watch};
+use crate::error::{Code, Error, Result};
+use crate::scope::{Base, ScopeReport, ScopeRules, check, find_base, mentions, relative_to};
+use crate::settings::OUTCOME_FILE;
 use crate::usecases::Runtime;
 
 /// Most paths of a list that is stored with a build.
@@ -32,11 +33,11 @@ pub(in crate::usecases) async fn built(
     let keyring = keyring(runtime, &mut tx).await?;
     let signed = approved_base(&mut tx, &keyring, experiment).await?;
     drop(tx);
-    let repo = repo(runtime).await?;
+    let repo = checkout(runtime).await?;
     let spec = &outcome.spec.scope;
     let rules = ScopeRules::parse(&spec.allowed_paths, &spec.forbidden_paths)?;
     let head = repo.resolve(head).await?;
-    let watched = watched(outcome);
+    let watched = watched(outcome, &file_in_repository(runtime).await);
     let flag = &experiment.hypothesis.flag_key;
     let of_others: Vec<Watch> = watched.iter().cloned().chain([Watch::flag(flag)]).collect();
     let base = find_base(&repo, &rules, &head, signed.as_ref(), &of_others).await?;
@@ -45,12 +46,33 @@ pub(in crate::usecases) async fn built(
     Ok(Built { scope, base, uses_flag })
 }
 
+/// The default branch that an approval to build is about; none where there is no repository, or no commit in it yet.
+pub(in crate::usecases) async fn default_branch(runtime: &Runtime) -> Result<Option<DefaultBranch>> {
+    let Ok(repo) = repo(runtime).await else { return Ok(None) };
+    match repo.default_branch().await.map_err(Error::from) {
+        Ok(branch) => Ok(Some(branch)),
+        Err(error) if matches!(error.code(), Code::RepoEmpty | Code::DefaultBranchUnknown) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// What judges the experiment: its metric, exposure event and the outcome file. Its own flag it has to mention.
-fn watched(outcome: &Outcome) -> Vec<Watch> {
-    let mut watched = vec![Watch::metric(&outcome.spec.signal.metric), Watch::file(crate::settings::OUTCOME_FILE)];
+fn watched(outcome: &Outcome, file: &str) -> Vec<Watch> {
+    let mut watched = vec![Watch::metric(&outcome.spec.signal.metric), Watch::file(file)];
     watched.extend(outcome.spec.exposure.iter().map(Watch::event));
     watched.extend(outcome.spec.guardrails().map(|(signal, ..)| Watch::metric(&signal.metric)));
     watched
+}
+
+/// The outcome file from the repository's root: a package of a monorepo may have its own.
+async fn file_in_repository(runtime: &Runtime) -> String {
+    let file = &runtime.settings.file.value;
+    let file = file.canonicalize().unwrap_or_else(|_| runtime.settings.real_root().join(file));
+    let path = match repo(runtime).await {
+        Ok(repo) => relative_to(repo.root(), &file),
+        Err(_) => None,
+    };
+    path.unwrap_or_else(|| OUTCOME_FILE.to_owned())
 }
 
 impl Built {

@@ -107,6 +107,14 @@ pub(in crate::usecases) async fn repo(runtime: &Runtime) -> Result<GitRepo> {
     GitRepo::open(&runtime.settings.root.value).await.map_err(Error::from)
 }
 
+/// The same repository, in the checkout in which this program runs: where `HEAD` is what was built.
+pub(in crate::usecases) async fn checkout(runtime: &Runtime) -> Result<GitRepo> {
+    match &runtime.settings.work_tree {
+        Some(folder) => GitRepo::open(folder).await.map_err(Error::from),
+        None => repo(runtime).await,
+    }
+}
+
 /// True when the connector `source` pushes its readings and cannot be asked.
 pub(in crate::usecases) fn is_pushed(config: &Config, source: &str) -> bool {
     config.connector(source).is_some_and(|spec| spec.asked == Asked::ItPushes)

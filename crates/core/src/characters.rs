@@ -1,0 +1,142 @@
+//! Characters that a person cannot tell from others, or cannot see: in a path, a rule or a file they say something else than
+//! what is read.
+
+use std::fmt;
+
+use unicode_security::skeleton;
+
+/// A character that deceives the eye.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deceptive {
+    /// Which one.
+    pub character: char,
+    /// Where, in bytes.
+    pub at: usize,
+    /// How it deceives.
+    pub how: Deception,
+}
+
+/// How a character deceives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deception {
+    /// It is not to be seen, or changes the direction of what follows.
+    Invisible,
+    /// It looks like a space and is none.
+    Space,
+    /// It looks like this one, among letters of another script.
+    LooksLike(char),
+}
+
+impl fmt::Display for Deceptive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = u32::from(self.character);
+        match self.how {
+            Deception::Invisible => write!(f, "the invisible character U+{code:04X}"),
+            Deception::Space => write!(f, "the character U+{code:04X}, which looks like a space and is none"),
+            Deception::LooksLike(other) => {
+                write!(f, "`{}` (U+{code:04X}), which looks like the letter or sign `{other}`", self.character)
+            }
+        }
+    }
+}
+
+/// The first deceptive character of a path or a rule.
+#[must_use]
+pub fn deceptive(text: &str) -> Option<Deceptive> {
+    unseen(text).into_iter().chain(look_alike(text)).min_by_key(|found| found.at)
+}
+
+/// The first character that is not to be seen, or is no space although it looks like one.
+#[must_use]
+pub fn unseen(text: &str) -> Option<Deceptive> {
+    text.char_indices().find_map(|(at, character)| {
+        let how = if is_invisible(character) {
+            Deception::Invisible
+        } else if character != ' ' && character.is_whitespace() && !character.is_control() {
+            Deception::Space
+        } else {
+            return None;
+        };
+        Some(Deceptive { character, at, how })
+    })
+}
+
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0e}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+        // Only sequences of bytes in C1: tabs and line ends are seen as what they are.
+        || matches!(c, '\u{80}'..='\u{9f}')
+}
+
+/// A name in one script is a name; one letter of another script among others is not seen as what it is. A sign that looks
+/// like a slash or a dot builds a path that is none.
+fn look_alike(text: &str) -> Option<Deceptive> {
+    let mut begin = 0;
+    for name in text.split('/') {
+        let has_latin = name.contains(|c: char| c.is_ascii_alphabetic());
+        for (at, character) in name.char_indices().filter(|(_, c)| !c.is_ascii()) {
+            let mut looks = skeleton(name.get(at..at + character.len_utf8()).unwrap_or_default());
+            let (Some(other), None) = (looks.next(), looks.next()) else { continue };
+            let is_letter = other.is_ascii_alphanumeric() && character.is_alphabetic() && !is_latin(character);
+            let is_sign = !character.is_alphanumeric() && matches!(other, '/' | '\\' | '.');
+            if (is_letter && has_latin) || is_sign {
+                return Some(Deceptive { character, at: begin + at, how: Deception::LooksLike(other) });
+            }
+        }
+        begin += name.len() + 1;
+    }
+    None
+}
+
+/// Letters of the Latin script beyond ASCII: of the alphabets of many languages, next to plain ones.
+fn is_latin(c: char) -> bool {
+    matches!(c, '\u{aa}' | '\u{ba}' | '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_or_told_apart_is_named_with_its_code_point() {
+        for (text, code) in [
+            ("services/pay\u{200b}ments/", "U+200B"),
+            ("services/payments\u{a0}/", "U+00A0"),
+            ("services/\u{202e}stnemyap/", "U+202E"),
+            ("services/p\u{430}yments/", "U+0430"),
+            ("services\u{2215}payments/", "U+2215"),
+            ("src/\u{3b1}bc\u{3bf}de", "U+03BF"),
+            ("src/a\u{ad}b", "U+00AD"),
+            ("src/a\u{3164}", "U+3164"),
+            ("src/\u{e0041}a", "U+E0041"),
+        ] {
+            let found = deceptive(text).map(|found| found.to_string()).unwrap_or_default();
+            assert!(found.contains(code), "{text:?}: {found}");
+        }
+        assert_eq!(deceptive("src/p\u{430}").map(|found| found.at), Some(5));
+    }
+
+    #[test]
+    fn names_of_other_languages_are_names() {
+        for text in [
+            "src/größe/übung.rs",
+            "docs/sınav.md",
+            "docs/инструкция.md",
+            "docs/Οδηγός.md",
+            "docs/日本語 guide.md",
+            "docs/e\u{301}te\u{301}.md",
+            "docs/don’t – really.md",
+            "src/[slug]/{a,b}/*.ts",
+            "docs/안내.md",
+            "docs/ノート.md",
+            "docs/٢٠٢٦.md",
+            "docs/मार्ग.md",
+        ] {
+            assert_eq!(deceptive(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The checkouts of a git repository: its main one, and those that `git worktree` made beside it. Read from the file system
+//! without starting git: this is asked before each edit, and before it is known which repository may be trusted.
+
+use std::path::{Path, PathBuf};
+
+/// What a `HEAD` file says where the references are kept in a reftable: only git knows the branch then.
+const UNTOLD: &str = ".invalid";
+
+/// A work tree of a git repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkout {
+    /// Its top, with links followed.
+    pub top: PathBuf,
+    /// The repository that all its work trees share.
+    pub common: PathBuf,
+    /// What is checked out.
+    pub head: CheckedOut,
+}
+
+/// What a checkout is on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckedOut {
+    /// A branch.
+    Branch(String),
+    /// A commit, and no branch.
+    Detached,
+    /// It does not stand in a file: git has to be asked.
+    Untold,
+}
+
+impl Checkout {
+    /// The work trees that contain `path`, the innermost first. `path` is real.
+    pub fn around(path: &Path) -> impl Iterator<Item = Self> + '_ {
+        path.ancestors().filter_map(Self::at)
+    }
+
+    fn at(top: &Path) -> Option<Self> {
+        let entry = top.join(".git");
+        let kind = std::fs::metadata(&entry).ok()?;
+        let git_dir = if kind.is_dir() {
+            entry.clone()
+        } else {
+            let text = std::fs::read_to_string(&entry).ok()?;
+            top.join(text.strip_prefix("gitdir:")?.trim())
+        };
+        let common = match std::fs::read_to_string(git_dir.join("commondir")) {
+            Ok(text) => {
+                // The repository has to know of this work tree: otherwise a file in any folder could claim to be one.
+                let back = std::fs::read_to_string(git_dir.join("gitdir")).ok()?;
+                let back = git_dir.join(back.trim()).canonicalize().ok()?;
+                if back != entry.canonicalize().ok()? {
+                    return None;
+                }
+                git_dir.join(text.trim())
+            }
+            Err(_) => git_dir.clone(),
+        };
+        let head = std::fs::read_to_string(git_dir.join("HEAD")).ok()?;
+        let head = match head.trim().strip_prefix("ref: refs/heads/") {
+            Some(UNTOLD) => CheckedOut::Untold,
+            Some(branch) => CheckedOut::Branch(branch.to_owned()),
+            None => CheckedOut::Detached,
+        };
+        Some(Self { top: top.to_path_buf(), common: std::fs::canonicalize(common).ok()?, head })
+    }
+
+    /// The main work tree, seen from one that was made beside it with `git worktree`.
+    #[must_use]
+    pub fn main_top(&self) -> Option<&Path> {
+        let top = self.common.parent().filter(|_| self.common.file_name().is_some_and(|name| name == ".git"))?;
+        (top != self.top).then_some(top)
+    }
+
+    /// The name of its folder.
+    #[must_use]
+    pub fn folder(&self) -> Option<&str> {
+        self.top.file_name().and_then(|name| name.to_str())
+    }
+}
+
+/// Whether `folder` lies in a linked work tree of the repository in which `root` lies.
+#[must_use]
+pub fn is_work_tree_of(folder: &Path, root: &Path) -> bool {
+    let around = |path: &Path| Checkout::around(&path.canonicalize().ok()?).next();
+    match (around(folder), around(root)) {
+        (Some(here), Some(there)) => here.main_top().is_some() && here.common == there.common,
+        _ => false,
+    }
+}
+
+/// The same folder in the main checkout, for a folder in a linked work tree.
+#[must_use]
+pub fn in_main_checkout(folder: &Path) -> Option<PathBuf> {
+    let folder = folder.canonicalize().ok()?;
+    let checkout = Checkout::around(&folder).next()?;
+    let below = folder.strip_prefix(&checkout.top).ok()?;
+    Some(checkout.main_top()?.join(below))
+}
