@@ -28,6 +28,11 @@ fn show(page: &mut Page, status: &Status) {
         let text = page.red(&format!("Only danger is looked for: {}", safe(doubt)));
         page.line(&text);
     }
+    if let Some(unapplied) = &status.unapplied {
+        let text = page.yellow(&safe(unapplied));
+        page.line(&text);
+        page.hint("  `outcome-runtime plan` shows the difference, `outcome-runtime apply` makes the file count");
+    }
     for line in &status.outcomes {
         outcome(page, line, status.now);
     }

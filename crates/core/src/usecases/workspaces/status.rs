@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Workspaces;
+use crate::digest::sha256_hex;
 use crate::domain::{
     Closing, Direction, EvidenceGrade, ExperimentStatus, GateType, Measurement, Message, Outcome, OutcomeStatus,
     PauseCause, Stored, text_enum,
@@ -14,6 +15,7 @@ use crate::present::Scale;
 use crate::stats::{Recommendation, ShownInterval, SidedP};
 use crate::store::{ExperimentGlance, GateGlance, QueuedMessage, Tx};
 use crate::usecases::Runtime;
+use crate::usecases::kernel::applied::applied;
 use crate::usecases::kernel::gate_opening::{gate_url, pages};
 use crate::usecases::kernel::signal_problem::problem;
 use crate::usecases::kernel::unchecked::unchecked;
@@ -160,6 +162,8 @@ pub struct Status {
     pub outcomes: Vec<OutcomeLine>,
     /// Gates that wait for a human, the most urgent first.
     pub gates: Vec<GateLine>,
+    /// Why the outcome file in the work tree is not what counts, as a sentence; absent where it is.
+    pub unapplied: Option<String>,
     /// Messages that could not be delivered yet, as sentences.
     pub undelivered: Vec<String>,
     /// Machines whose clock is not believed, as sentences.
@@ -238,11 +242,25 @@ impl Workspaces<'_> {
             now,
             outcomes,
             gates,
+            unapplied: unapplied(self.0, &mut tx).await,
             undelivered,
             clocks,
             without_channel,
             dead_letters,
         })
+    }
+}
+
+/// Whether the file in the work tree is what is applied.
+async fn unapplied(runtime: &Runtime, tx: &mut Tx) -> Option<String> {
+    let (text, _) = runtime.configs.load(&runtime.settings.file.value, runtime.settings.vendors).await.ok()?;
+    let name =
+        runtime.settings.file.value.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    match applied(runtime, tx).await {
+        Ok(Some(applied)) if applied.hash == sha256_hex(&text) => None,
+        Ok(Some(_)) => Some(format!("{name} differs from what is applied, and what is applied counts")),
+        Ok(None) => Some(format!("{name} is not applied yet, so nothing of it counts")),
+        Err(error) => Some(format!("what is applied cannot be used: {}", error.message())),
     }
 }
 
