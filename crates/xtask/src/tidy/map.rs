@@ -22,6 +22,8 @@ const DOORS: &[&str] = &[
     "core::config",
     "core::settings",
     "core::address",
+    // A guard asks where the work tree of an edited file belongs before any workspace is open.
+    "core::checkout",
     "core::scope",
     "core::identity",
     "core::audit",
