@@ -156,21 +156,3 @@ async fn a_base_that_somebody_wrote_into_the_row_is_found() -> Result<()> {
     }
     Ok(())
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn two_that_wait_for_their_launch_do_not_block_each_other() -> Result<()> {
-    let lab = Lab::sqlite().await?;
-    let mut waiting = Vec::new();
-    for name in ["first-level", "second-level"] {
-        let experiment = lab.submit(hypothesis(name, name)).await?;
-        lab.decide(&experiment, Verdict::Approve).await?;
-        lab.build(&experiment).await?;
-        waiting.push(experiment);
-    }
-    lab.decide(&waiting[1], Verdict::Approve).await?;
-    let blocked = lab.decide(&waiting[0], Verdict::Approve).await.unwrap_err();
-    ensure!(blocked.to_string().contains("cannot launch"), "{blocked}");
-    lab.act(&waiting[1], Verdict::Kill).await?;
-    lab.decide(&waiting[0], Verdict::Approve).await?;
-    Ok(())
-}

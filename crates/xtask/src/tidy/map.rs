@@ -95,7 +95,7 @@ pub const MAP: &[Layer] = &[
     Layer { name: "daemon", uses: &[DOORS, &["core::ports", "mcp"]] },
     Layer { name: "daemon::main", uses: &[DOORS, &["daemon", "mcp", "integrations"]] },
     // The CLI has the statistics' door.
-    Layer { name: "cli", uses: &[DOORS, &["stats"]] },
+    Layer { name: "cli", uses: &[DOORS, &["stats", "core::checkout"]] },
     Layer { name: "cli::main", uses: &[DOORS, &["cli", "integrations"]] },
     Layer { name: "xtask", uses: &[&["core", "stats", "integrations"]] },
 ];

@@ -44,10 +44,17 @@ const NAME: &str = "git.exe";
 const NAME: &str = "git";
 
 /// The folders in which programs are looked for that git itself starts, such as `ssh`.
+#[cfg(unix)]
 pub(super) fn search_path(program: &Path) -> Option<std::ffi::OsString> {
     let own = program.parent().map(Path::to_owned);
     let folders = own.into_iter().chain(SYSTEM.map(PathBuf::from).into_iter().filter(|folder| folder.is_dir()));
     std::env::join_paths(folders).ok()
+}
+
+/// On other systems programs are not only found on the `PATH`.
+#[cfg(not(unix))]
+pub(super) fn search_path(_program: &Path) -> Option<std::ffi::OsString> {
+    None
 }
 
 /// The system's folders come first, in the order of the `PATH`; then those that the `PATH` does not name, and then what else

@@ -216,7 +216,7 @@ fn build_of(
 }
 
 fn violation_error(experiment: &Experiment, built: &Built) -> Error {
-    let scope = &built.scope;
+    let (scope, branch) = (&built.scope, &built.base.default_branch);
     let first = scope.violations.first().map(|violation| violation.message.clone()).unwrap_or_default();
     let more = match scope.violations.len() {
         0 | 1 => String::new(),
@@ -225,11 +225,10 @@ fn violation_error(experiment: &Experiment, built: &Built) -> Error {
     Error::new(Code::ScopeViolation, format!("commit {} is outside its scope: {first}{more}", scope.head))
         .hint(format!(
             "experiment `{}` is still building: undo those changes, commit, and report again; if the scope itself is wrong, \
-             call request_human_gate. The commit was compared with {}, on the default branch ({}): commits that are not \
-             there yet count as the experiment's",
+             call request_human_gate. Commits that are not on `{}` of {} yet count as the experiment's",
             experiment.slug,
-            scope.base,
-            built.base.default_branch.in_words()
+            branch.name,
+            branch.remote.as_deref().unwrap_or("this repository")
         ))
         .with(
             "violations",
