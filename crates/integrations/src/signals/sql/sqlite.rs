@@ -120,6 +120,8 @@ async fn run(conn: &mut SqliteConnection, ask: Ask<'_>) -> Result<Table, EngineE
 
 async fn fetch(conn: &mut SqliteConnection, ask: Ask<'_>) -> Result<Table, EngineError> {
     let mut tx = conn.begin().await?;
+    // The transaction begins with the first read, by the schema of then: what is prepared below is not prepared again while it runs.
+    sqlx::query("SELECT 1 FROM sqlite_schema LIMIT 1").fetch_optional(&mut *tx).await?;
     // What runs below is this statement, taken from the connection's cache.
     let prepared = (&mut *tx)
         .prepare(AssertSqlSafe(ask.sql.to_owned()).into_sql_str())
