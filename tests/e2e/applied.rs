@@ -140,3 +140,44 @@ async fn a_text_or_a_line_that_somebody_wrote_into_the_database_applies_nothing(
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_about_a_change_counts_once_and_nothing_is_adopted_later() -> Result<()> {
+    each_lab(async |lab| {
+        let workspace = lab.runtime.workspace().id;
+        let applied = async |lab: &Lab| -> Result<Vec<serde_json::Value>> {
+            let lines = lab.runtime.audit_log().page(0, 1000).await?.into_iter();
+            Ok(lines.filter(|line| line.kind == "configuration.applied").map(|line| line.payload).collect())
+        };
+        declare(&lab, "to: 0.35", "to: 0.36")?;
+        lab.runtime.outcomes().apply(&local(), Some(&unlock())).await?;
+        let lines = applied(&lab).await?;
+        let [first, second] = lines.as_slice() else { anyhow::bail!("{lines:?}") };
+
+        // The first text again, with the decision that was right then.
+        let mut replayed = first.clone();
+        replayed["previous"] = second["hash"].clone();
+        // Or as if it had always been in use.
+        let mut adopted = replayed.clone();
+        adopted["because"] = serde_json::json!({ "kind": "adopted" });
+        for payload in [replayed, adopted] {
+            crate::tamper::append_forged(&lab, "configuration.applied", workspace.into(), local(), payload).await?;
+            // In a process that has checked what was applied before, and in one that has not.
+            for runtime in [lab.runtime.clone(), lab.reopened().await?] {
+                let refused = runtime.signals().connector_names().await.unwrap_err();
+                ensure!(refused.code() == Code::StateTampered, "{refused}");
+            }
+            ensure!(!lab.runtime.audit_log().verify(&[]).await?.is_intact);
+            lab.raw("DELETE FROM event WHERE seq = (SELECT MAX(seq) FROM event)").await?;
+            lab.raw(
+                "UPDATE workspace SET log_seq = (SELECT MAX(seq) FROM event),
+                 log_head = (SELECT hash FROM event ORDER BY seq DESC LIMIT 1)",
+            )
+            .await?;
+            ensure!(lab.runtime.signals().connector_names().await?.len() == 2);
+            is_intact(&lab).await?;
+        }
+        Ok(())
+    })
+    .await
+}

@@ -154,6 +154,7 @@ async fn an_index_of_an_earlier_version_is_made_anew_with_everything_in_it() -> 
         "DROP TABLE machine_clock",
         "DROP TABLE delivery",
         "DROP TABLE configuration",
+        "DROP INDEX event_by_kind",
         "DELETE FROM runtime_migration WHERE version >= 4",
     ] {
         lab.raw(sql).await?;

@@ -256,6 +256,12 @@ impl Lab {
         self.dir.path().canonicalize().unwrap_or_else(|_| self.dir.path().to_path_buf())
     }
 
+    /// The same workspace, opened anew as another process does.
+    pub async fn reopened(&self) -> Result<Runtime> {
+        let settings = self.runtime.settings().clone();
+        Ok(Runtime::open_with_clock(settings, Arc::new(self.clock.clone())).await?)
+    }
+
     /// Writes into the database behind the runtime's back, as another program could. Returns the number of rows.
     pub async fn raw(&self, sql: &str) -> Result<u64> {
         let sql = sqlx::AssertSqlSafe(sql.to_owned());

@@ -12,6 +12,7 @@ use crate::registry::Sources;
 use crate::seen::SeenWorkspace;
 use crate::settings::{Settings, Sourced};
 use crate::store::{DatabaseFile, Db, Place, Tx, Workspace};
+use crate::usecases::kernel::applied::CheckedConfiguration;
 
 /// An opened workspace. Cheap to clone; all clones share connections.
 #[derive(Clone)]
@@ -25,6 +26,8 @@ pub struct Runtime {
     pub(super) ids: Ids,
     pub(super) sources: Arc<Sources>,
     pub(super) configs: ConfigCache,
+    /// What was checked of what is applied.
+    pub(super) checked: CheckedConfiguration,
 }
 
 impl Runtime {
@@ -132,6 +135,7 @@ pub(super) fn assemble(db: Db, workspace: Workspace, settings: Settings, clock: 
         ids,
         sources: Arc::default(),
         configs: ConfigCache::default(),
+        checked: CheckedConfiguration::default(),
     }
 }
 

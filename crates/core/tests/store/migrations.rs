@@ -38,6 +38,7 @@ const NEWEST: i64 = 10;
 
 const BEFORE_NEWEST: &str = "
     DROP TABLE configuration;
+    DROP INDEX event_by_kind;
     DELETE FROM runtime_migration WHERE version = 10";
 
 /// A schema as it was before keys were read into columns, from one as it was before the newest step.

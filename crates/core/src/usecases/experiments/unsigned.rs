@@ -20,9 +20,6 @@ use crate::usecases::outbox::deliver::deliver_now;
 /// For so long after a member resumed an experiment, nobody stops it again without a signature.
 const AFTER_A_RESUME: SignedDuration = SignedDuration::from_hours(24);
 
-/// Lines of an experiment that are looked through for its last resume.
-const MAX_LINES: i64 = 1000;
-
 impl Experiments<'_> {
     /// Acts without a signature: a pause is done, since switching off is safe; a resume, a kill, and a pause within a day of a
     /// member's resume are asked of the members.
@@ -72,7 +69,6 @@ impl Experiments<'_> {
 
 async fn was_just_resumed(runtime: &Runtime, tx: &mut Tx, experiment: &Experiment) -> Result<bool> {
     let resumed = EventKind::Experiment(ExperimentEventKind::Resumed);
-    let lines = tx.event_steps_of_subject(experiment.id.0, MAX_LINES).await?;
-    let last = lines.iter().find(|line| line.is(resumed)).map(|line| line.at);
-    Ok(last.is_some_and(|at| runtime.now().duration_since(at) < AFTER_A_RESUME))
+    let last = tx.event_last_of_kind(experiment.id.0, resumed, i64::MAX).await?;
+    Ok(last.is_some_and(|line| runtime.now().duration_since(line.at) < AFTER_A_RESUME))
 }

@@ -9,10 +9,11 @@ use crate::store::Tx;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::applied::{applied, read};
 use crate::usecases::kernel::apply_change::{NewConfiguration, apply_change};
-use crate::usecases::kernel::change_gate::{change_of, changed, supersede_change_gates};
+use crate::usecases::kernel::change_gate::supersede_change_gates;
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::file_plan::{Proposal, compared};
 use crate::usecases::kernel::outcome_queries::{Tried, keep, try_queries};
+use crate::usecases::kernel::shown_change::{change_of, changed};
 
 /// A change whose queries were tried.
 pub(super) struct PreparedChange {
@@ -29,7 +30,7 @@ pub(super) async fn prepare_change(runtime: &Runtime, gate: &Gate) -> Result<Pre
     let change = change_of(gate)?;
     let mut tx = runtime.read().await?;
     let config = read(runtime, &mut tx, &change.hash).await?;
-    let wanted = compared(runtime, &mut tx, change.hash.clone(), config).await?;
+    let wanted = compared(runtime, &mut tx, config).await?;
     drop(tx);
     // As canonical text: what was stored has lost the difference of 1 and 1.0.
     let now: Vec<_> = wanted.differences.iter().map(changed).collect();

@@ -5,6 +5,7 @@ use crate::domain::{GateNotice, GateStatus, Message, MessageKey, Notice};
 use crate::error::Result;
 use crate::lifecycle::{GateEvent, GateEventKind};
 use crate::principal::Principal;
+use crate::usecases::kernel::gate_opening::notice_about;
 use crate::usecases::kernel::gate_step::gate_step;
 
 impl Gates<'_> {
@@ -38,12 +39,7 @@ impl Gates<'_> {
             let Some(event) = event else { continue };
             let kind = event.kind();
             gate_step(self.0, &mut tx, &mut gate, &rules, event, &by).await?;
-            let about = GateNotice {
-                gate: gate.slug.to_string(),
-                holder: rules.holders.get(gate.state.holder).cloned(),
-                channel: rules.policy.channel.clone(),
-            };
-            if let Some(notice) = notice_of(kind, about) {
+            if let Some(notice) = notice_of(kind, notice_about(&gate, &rules)) {
                 let key = MessageKey::GateStep(gate.id, kind.as_str(), gate.state.holder);
                 tx.outbox_insert(self.0.ids.next(), &Message::Notice(notice), &key, now).await?;
             }

@@ -2,11 +2,12 @@
 
 use super::Gates;
 use crate::audit::EventKind;
-use crate::domain::{GateNotice, Notice, Verdict};
+use crate::domain::{Notice, Verdict};
 use crate::error::Result;
 use crate::principal::Principal;
 use crate::usecases::kernel::ask::{UnsignedAct, note_asked};
 use crate::usecases::kernel::decision::check_words;
+use crate::usecases::kernel::gate_opening::notice_about;
 use crate::usecases::kernel::lookup::gate_named;
 
 impl Gates<'_> {
@@ -25,11 +26,7 @@ impl Gates<'_> {
         check_words(&[], note, verdict)?;
         let mut tx = self.0.write().await?;
         let (gate, rules) = gate_named(&mut tx, reference).await?;
-        let about = GateNotice {
-            gate: gate.slug.to_string(),
-            holder: rules.holders.get(gate.state.holder).cloned(),
-            channel: gate.policy.channel.clone(),
-        };
+        let about = notice_about(&gate, &rules);
         let notice = |detail| Notice::GateAsked { about, detail };
         note_asked(self.0, &mut tx, (gate.id.into(), EventKind::GateAsked), (verdict, note), by, notice).await?;
         tx.commit().await?;

@@ -3,14 +3,16 @@
 //! A line of the log names the text that counts from then on, by its hash, and rests on a member's decision, or on changes that may
 //! be applied without one. Both are looked at again before the text is used.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value as Json;
 
 use super::keyring::{keyring, payload, tampered};
+use super::shown_change::change_of;
 use crate::audit::{AppliedBecause, ConfigurationApplied, EventKind, LogEntry};
 use crate::config::{Config, differences};
-use crate::domain::{DecisionSubject, GateType, Verdict};
+use crate::digest::sha256_hex;
+use crate::domain::{DecisionSubject, Verdict};
 use crate::error::{Code, Error, Result};
 use crate::identity::VerifiedDecision;
 use crate::lifecycle::OutcomeEventKind;
@@ -54,26 +56,33 @@ pub(in crate::usecases) async fn read(runtime: &Runtime, tx: &mut Tx, hash: &str
     })
 }
 
-/// Checks a line, and those before it that it rests on, back to one that a member signed.
+/// A line that was checked in this process, by its number: what it says decides nothing new when it is read again.
+pub(in crate::usecases) type CheckedConfiguration = Arc<Mutex<Option<(i64, ConfigurationApplied)>>>;
+
+/// Checks a line, and those before it that it rests on, back to one that a member signed, or that was checked before.
 async fn check(runtime: &Runtime, tx: &mut Tx, line: LogEntry, applied: ConfigurationApplied) -> Result<()> {
-    let keyring = keyring(runtime, tx).await?;
+    let newest = (line.seq, applied.clone());
+    let checked = runtime.checked.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let (mut line, mut applied) = (line, applied);
-    loop {
+    while checked.as_ref().is_none_or(|(seq, known)| (*seq, known) != (line.seq, &applied)) {
         let before = last(runtime, tx, line.seq).await?;
         let previous = before.as_ref().map(|(_, before)| before.hash.as_str());
         if previous != applied.previous.as_deref() {
             return Err(tampered("the applied configuration does not follow from the one before"));
         }
         if let AppliedBecause::Signed { decision } = &applied.because {
-            let verified = keyring.verify(decision)?;
-            return check_signed(tx, &verified, &applied.hash).await;
+            let verified = keyring(runtime, tx).await?.verify(decision)?;
+            check_signed(tx, &verified, &applied).await?;
+            break;
         }
         check_text(runtime, tx, line.seq, previous, &applied).await?;
         match before {
             Some(before) => (line, applied) = before,
-            None => return Ok(()),
+            None => break,
         }
     }
+    *runtime.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some(newest);
+    Ok(())
 }
 
 /// Checks that the text of a line is there, and that it could be applied without a signature where it was.
@@ -88,7 +97,12 @@ pub(in crate::usecases) async fn check_text(
     applied: &ConfigurationApplied,
 ) -> Result<()> {
     let to = read(runtime, tx, &applied.hash).await?;
-    let AppliedBecause::Free { drafts } = &applied.because else { return Ok(()) };
+    let drafts = match &applied.because {
+        AppliedBecause::Free { drafts } => drafts,
+        AppliedBecause::Signed { .. } => return Ok(()),
+        AppliedBecause::Adopted if previous.is_none() => return Ok(()),
+        AppliedBecause::Adopted => return Err(tampered("a configuration was adopted after another one was applied")),
+    };
     for slug in drafts {
         must_have_been_a_draft(tx, slug, seq).await?;
     }
@@ -113,14 +127,14 @@ async fn must_have_been_a_draft(tx: &mut Tx, slug: &str, seq: i64) -> Result<()>
     }
 }
 
-async fn check_signed(tx: &mut Tx, decision: &VerifiedDecision, hash: &str) -> Result<()> {
+/// The decision must be about exactly this text, after exactly the one before it: it counts in no other place of the log.
+async fn check_signed(tx: &mut Tx, decision: &VerifiedDecision, applied: &ConfigurationApplied) -> Result<()> {
     let wrong = || tampered("the applied configuration is not the one that was approved");
     let DecisionSubject::Gate(id) = decision.get().subject else { return Err(wrong()) };
     let (gate, _) = tx.gate_get(id).await?.ok_or_else(wrong)?;
-    let shown: crate::domain::ContextPackage = serde_json::from_str(&gate.context).map_err(|_| wrong())?;
+    let change = change_of(&gate).map_err(|_| wrong())?;
     let fits = decision.get().verdict == Verdict::Approve
-        && shown.gate_type == GateType::ChangeApproval
-        && crate::digest::sha256_hex(&gate.context) == decision.get().context_hash
-        && shown.facts.read()?.change.as_ref().is_some_and(|change| change.hash == hash);
+        && sha256_hex(&gate.context) == decision.get().context_hash
+        && (&change.hash, &change.applied) == (&applied.hash, &applied.previous);
     if fits { Ok(()) } else { Err(wrong()) }
 }

@@ -2,13 +2,14 @@
 
 use super::gate_opening::{NewGate, insert_gate};
 use super::gate_step::gate_step;
+use super::shown_change::{change_of, changed};
 use crate::config::Difference;
 use crate::domain::{
-    ChangeFacts, ChangedKey, ConfigurationOrigin, ContextPackage, Facts, Gate, GatePolicy, GateType, Slug, Stored,
+    ChangeFacts, ConfigurationOrigin, ContextPackage, Facts, Gate, GatePolicy, GateType, Slug, Stored,
 };
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::ids::GateId;
-use crate::lifecycle::GateEvent;
+use crate::lifecycle::{GateEvent, GateRules};
 use crate::principal::Principal;
 use crate::store::Tx;
 use crate::usecases::Runtime;
@@ -22,14 +23,14 @@ pub(in crate::usecases) async fn open_change_gate(
     origin: ConfigurationOrigin,
     differences: &[Difference],
     by: &Principal,
-) -> Result<Gate> {
-    for (gate, _) in tx.gate_list_open().await? {
+) -> Result<(Gate, GateRules)> {
+    for (gate, rules) in tx.gate_list_open().await? {
         if gate.gate_type != GateType::ChangeApproval {
             continue;
         }
         let change = change_of(&gate)?;
         if change.hash == hash && change.applied.as_deref() == applied {
-            return Ok(gate);
+            return Ok((gate, rules));
         }
     }
     supersede_change_gates(runtime, tx, "the file was applied again with another text").await?;
@@ -72,26 +73,6 @@ pub(in crate::usecases) async fn supersede_change_gates(runtime: &Runtime, tx: &
         }
     }
     Ok(())
-}
-
-/// The change that a gate is about.
-///
-/// # Errors
-/// [`Code::StateTampered`] when it cannot be read.
-pub(in crate::usecases) fn change_of(gate: &Gate) -> Result<ChangeFacts> {
-    let unreadable = || Error::new(Code::StateTampered, format!("what gate `{}` shows cannot be read", gate.slug));
-    let shown: ContextPackage = serde_json::from_str(&gate.context).map_err(|e| unreadable().because(e))?;
-    shown.facts.read()?.change.clone().ok_or_else(unreadable)
-}
-
-/// A difference, as a gate shows it.
-pub(in crate::usecases) fn changed(found: &Difference) -> ChangedKey {
-    ChangedKey {
-        field: found.field.clone(),
-        from: found.from.clone(),
-        to: found.to.clone(),
-        is_signed: found.is_signed,
-    }
 }
 
 /// What the change means for the experiments that are open, as sentences.

@@ -79,7 +79,6 @@ impl FilePlan {
 
 /// A file that is about to be applied.
 pub(in crate::usecases) struct Proposal {
-    pub(in crate::usecases) text: String,
     pub(in crate::usecases) config: Arc<Config>,
     /// SHA-256 of what is applied now; none for the first.
     pub(in crate::usecases) applied: Option<String>,
@@ -89,20 +88,15 @@ pub(in crate::usecases) struct Proposal {
     pub(in crate::usecases) plan: FilePlan,
 }
 
-/// The file of the work tree, compared with what is applied.
-pub(in crate::usecases) async fn proposal(runtime: &Runtime) -> Result<Proposal> {
+/// The file of the work tree: its text, and what it says compared with what is applied.
+pub(in crate::usecases) async fn proposal(runtime: &Runtime) -> Result<(String, Proposal)> {
     let (text, config) = proposed(runtime).await?;
     let mut tx = runtime.read().await?;
-    compared(runtime, &mut tx, text, config).await
+    Ok((text, compared(runtime, &mut tx, config).await?))
 }
 
-/// A text, compared with what is applied.
-pub(in crate::usecases) async fn compared(
-    runtime: &Runtime,
-    tx: &mut Tx,
-    text: String,
-    config: Arc<Config>,
-) -> Result<Proposal> {
+/// What a text says, compared with what is applied.
+pub(in crate::usecases) async fn compared(runtime: &Runtime, tx: &mut Tx, config: Arc<Config>) -> Result<Proposal> {
     let applied = applied(runtime, tx).await?;
     let stored = tx.outcome_list(None).await?;
     let open = tx.experiment_list_open(None).await?;
@@ -135,7 +129,6 @@ pub(in crate::usecases) async fn compared(
         drafts: drafts.into_iter().cloned().collect(),
         plan: FilePlan { outcomes, settings, needs_signature },
         applied: applied.map(|applied| applied.hash),
-        text,
         config,
         differences,
     })

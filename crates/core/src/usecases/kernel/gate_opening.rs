@@ -3,7 +3,6 @@
 use super::applied::applied;
 use super::event::new_event;
 use super::gate_context::context_package;
-use super::lookup::gate_named;
 use super::step_context::StepContext;
 use crate::audit::EventKind;
 use crate::audit::replay::GateOpened;
@@ -38,8 +37,8 @@ pub(in crate::usecases) async fn open_gate(
         experiment: experiment.map(|experiment| experiment.id),
         package,
     };
-    let gate = insert_gate(runtime, tx, new, by).await?;
-    tell_opened(runtime, tx, &gate).await?;
+    let (gate, rules) = insert_gate(runtime, tx, new, by).await?;
+    tell_opened(runtime, tx, &gate, &rules).await?;
     Ok(gate)
 }
 
@@ -60,7 +59,7 @@ pub(in crate::usecases) async fn insert_gate(
     tx: &mut Tx,
     new: NewGate<'_>,
     by: &Principal,
-) -> Result<Gate> {
+) -> Result<(Gate, GateRules)> {
     let now = runtime.now();
     let NewGate { base, policy, outcome, experiment, package } = new;
     let (id, gate_type) = (package.gate, package.gate_type);
@@ -90,19 +89,28 @@ pub(in crate::usecases) async fn insert_gate(
     let opened = GateOpened { rules: rules.clone(), state: gate.state.clone(), outcome, experiment };
     tx.gate_insert(&gate, &rules).await?;
     tx.event_append(new_event(EventKind::GateOpened, id.into(), by, &opened)?, now).await?;
-    Ok(gate)
+    Ok((gate, rules))
 }
 
 /// Tells the holder of a gate that it waits, once.
-pub(in crate::usecases) async fn tell_opened(runtime: &Runtime, tx: &mut Tx, gate: &Gate) -> Result<()> {
-    let (_, rules) = gate_named(tx, gate.slug.as_str()).await?;
-    let about = GateNotice {
-        gate: gate.slug.to_string(),
-        holder: rules.holders.first().cloned(),
-        channel: gate.policy.channel.clone(),
-    };
+pub(in crate::usecases) async fn tell_opened(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    gate: &Gate,
+    rules: &GateRules,
+) -> Result<()> {
+    let about = notice_about(gate, rules);
     let notice = Message::Notice(Notice::GateOpened { about, gate_type: gate.gate_type });
     tx.outbox_insert(runtime.ids.next(), &notice, &MessageKey::GateOpened(gate.id), runtime.now()).await
+}
+
+/// The gate as messages name it, with its present holder.
+pub(in crate::usecases) fn notice_about(gate: &Gate, rules: &GateRules) -> GateNotice {
+    GateNotice {
+        gate: gate.slug.to_string(),
+        holder: rules.holders.get(gate.state.holder).cloned(),
+        channel: rules.policy.channel.clone(),
+    }
 }
 
 /// E-mails that hold a gate, in order. Where the file names nobody who is a member, the first member holds it, so that

@@ -44,6 +44,7 @@ pub(super) mod proposal;
 pub(super) mod query_check;
 pub(super) mod read_again;
 pub(super) mod scale;
+pub(super) mod shown_change;
 pub(super) mod signal_problem;
 pub(super) mod step_context;
 pub(super) mod text;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::file::write_private;
 use crate::usecases::Runtime;
 
 /// Wrong ones that cost nothing: everybody mistypes.
@@ -52,8 +53,8 @@ pub(super) async fn wait(runtime: &Runtime) {
 /// Counts a wrong one.
 pub(super) fn was_wrong(runtime: &Runtime) {
     let n = read(runtime).n.saturating_add(1);
-    let text = serde_json::to_vec(&Wrong { n, at: runtime.now() }).unwrap_or_default();
-    if let Err(error) = write(&file(runtime), &text) {
+    let text = serde_json::to_string(&Wrong { n, at: runtime.now() }).unwrap_or_default();
+    if let Err(error) = write_private(&file(runtime), &text) {
         tracing::debug!("A wrong passphrase could not be counted: {error}");
     }
 }
@@ -71,15 +72,6 @@ fn file(runtime: &Runtime) -> PathBuf {
 fn read(runtime: &Runtime) -> Wrong {
     let text = std::fs::read(file(runtime)).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
-}
-
-fn write(path: &std::path::Path, text: &[u8]) -> std::io::Result<()> {
-    use std::io::Write as _;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(text)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::applied::applied;
+use super::applied::{Applied, applied};
 use crate::config::vendor::Asked;
 use crate::config::{self, Config, ConnectorSpec, ProcessEnv};
 use crate::domain::{ConfigurationOrigin, SignalSpec};
@@ -48,12 +48,8 @@ pub(in crate::usecases) async fn origin(runtime: &Runtime, text: &str) -> Config
 
 /// Whether a source of this configuration is sent secrets that no applied one sends there.
 pub(in crate::usecases) async fn sends_secrets_elsewhere(runtime: &Runtime, config: &Config) -> Result<bool> {
-    for spec in &config.connectors {
-        if sends_secret_elsewhere(runtime, config, &spec.name).await? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let applied = applied(runtime, &mut runtime.read().await?).await?;
+    Ok(config.connectors.iter().any(|spec| is_sent_elsewhere(spec, applied.as_ref())))
 }
 
 /// Whether this source is sent secrets that the applied one of its name does not send there.
@@ -62,11 +58,16 @@ pub(in crate::usecases) async fn sends_secret_elsewhere(
     config: &Config,
     name: &str,
 ) -> Result<bool> {
-    let Some(spec) = config.connector(name).filter(|spec| has_references(spec)) else { return Ok(false) };
-    let mut tx = runtime.read().await?;
-    let applied = applied(runtime, &mut tx).await?;
-    let known = applied.as_ref().and_then(|applied| applied.config.connector(name));
-    Ok(!known.is_some_and(|known| known.kind == spec.kind && known.settings.to_json() == spec.settings.to_json()))
+    let Some(spec) = config.connector(name) else { return Ok(false) };
+    let applied = applied(runtime, &mut runtime.read().await?).await?;
+    Ok(is_sent_elsewhere(spec, applied.as_ref()))
+}
+
+fn is_sent_elsewhere(spec: &ConnectorSpec, applied: Option<&Applied>) -> bool {
+    let known = applied.and_then(|applied| applied.config.connector(&spec.name));
+    let is_known =
+        known.is_some_and(|known| known.kind == spec.kind && known.settings.to_json() == spec.settings.to_json());
+    has_references(spec) && !is_known
 }
 
 /// Whether the settings of a source hold references to secrets.

@@ -42,10 +42,10 @@ impl Outcomes<'_> {
     /// cannot run: nothing is stored then.
     #[tracing::instrument(level = "debug", name = "outcomes.apply", skip_all)]
     pub async fn apply(self, by: &Principal, unlock: Option<&Unlock>) -> Result<Applied> {
-        let wanted = proposal(self.0).await?;
-        let origin = origin(self.0, &wanted.text).await;
+        let (text, wanted) = proposal(self.0).await?;
+        let origin = origin(self.0, &text).await;
         if wanted.plan.needs_signature {
-            return self.propose_change(wanted, origin, by, unlock).await;
+            return self.propose_change(&text, wanted, origin, by, unlock).await;
         }
         let tried = try_queries(self.0, &wanted.config, &wanted.plan.outcomes).await?;
         let mut tx = self.0.write().await?;
@@ -53,7 +53,7 @@ impl Outcomes<'_> {
         if now != wanted.applied {
             return Err(changed_meanwhile());
         }
-        let hash = tx.configuration_insert(&wanted.text, self.0.now()).await?;
+        let hash = tx.configuration_insert(&text, self.0.now()).await?;
         if now.as_ref() != Some(&hash) || wanted.plan.is_change() {
             let because = AppliedBecause::Free { drafts: wanted.drafts };
             let new = NewConfiguration { hash, previous: wanted.applied, origin, because, config: wanted.config };
@@ -66,6 +66,7 @@ impl Outcomes<'_> {
 
     async fn propose_change(
         self,
+        text: &str,
         wanted: Proposal,
         origin: ConfigurationOrigin,
         by: &Principal,
@@ -77,12 +78,12 @@ impl Outcomes<'_> {
             try_queries(self.0, &wanted.config, &wanted.plan.outcomes).await?;
         }
         let mut tx = self.0.write().await?;
-        let hash = tx.configuration_insert(&wanted.text, self.0.now()).await?;
-        let gate =
+        let hash = tx.configuration_insert(text, self.0.now()).await?;
+        let (gate, rules) =
             open_change_gate(self.0, &mut tx, (&hash, wanted.applied.as_deref()), origin, &wanted.differences, by)
                 .await?;
         if unlock.is_none() {
-            tell_opened(self.0, &mut tx, &gate).await?;
+            tell_opened(self.0, &mut tx, &gate, &rules).await?;
         }
         tx.commit().await?;
         let mut applied =
@@ -102,7 +103,7 @@ impl Outcomes<'_> {
                 Ok(decided) => applied.unchecked = decided.unchecked,
                 Err(error) => {
                     let mut tx = self.0.write().await?;
-                    tell_opened(self.0, &mut tx, &gate).await?;
+                    tell_opened(self.0, &mut tx, &gate, &rules).await?;
                     tx.commit().await?;
                     return Err(error);
                 }

@@ -11,6 +11,6 @@ impl Outcomes<'_> {
     /// [`crate::Code::ConfigInvalid`] for a file with errors.
     #[tracing::instrument(level = "debug", name = "outcomes.plan", skip_all)]
     pub async fn plan(self) -> Result<FilePlan> {
-        Ok(proposal(self.0).await?.plan)
+        Ok(proposal(self.0).await?.1.plan)
     }
 }

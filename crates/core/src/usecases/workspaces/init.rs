@@ -21,7 +21,7 @@ use crate::settings::{Settings, WorkspaceFile};
 use crate::store::{Db, Instant, Member, MemberKey, Workspace};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::event::new_event;
-use crate::usecases::kernel::file::io;
+use crate::usecases::kernel::file::{io, write_private};
 use crate::usecases::runtime::{assemble, clock_of};
 
 /// Who sets it up.
@@ -264,15 +264,4 @@ fn make_database_file(path: &Path, made: &mut Made) -> Result<()> {
         made.will_make(PathBuf::from(name));
     }
     if path.exists() { Ok(()) } else { write_private(path, "") }
-}
-
-fn write_private(path: &std::path::Path, text: &str) -> Result<()> {
-    use std::io::Write as _;
-    let shown = path.display().to_string();
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).map_err(|e| io(&shown, e))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|e| io(&shown, e))
 }

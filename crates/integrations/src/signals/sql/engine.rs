@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{Stream, TryStreamExt};
+use sqlx::query::Query;
+use sqlx::{Database, Encode, Type};
 
 use super::bind::Bind;
 use super::lexer::Dialect;
@@ -98,6 +100,22 @@ pub(super) trait Engine: Send + Sync {
 /// Names of columns.
 pub(super) fn names<C: sqlx::Column>(columns: &[C]) -> Vec<String> {
     columns.iter().map(|column| column.name().to_owned()).collect()
+}
+
+/// The query with its values, in their order.
+pub(super) fn bound<'q, DB>(
+    query: Query<'q, DB, <DB as Database>::Arguments>,
+    binds: &[Bind],
+) -> Query<'q, DB, <DB as Database>::Arguments>
+where
+    DB: Database,
+    String: for<'e> Encode<'e, DB> + Type<DB>,
+    i64: for<'e> Encode<'e, DB> + Type<DB>,
+{
+    binds.iter().fold(query, |query, bind| match bind {
+        Bind::Text(text) => query.bind(text.clone()),
+        Bind::Int(number) => query.bind(*number),
+    })
 }
 
 /// Collects rows up to the cap.

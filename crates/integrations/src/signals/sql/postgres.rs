@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 
 use super::bind::Bind;
 use super::engine::{
-    Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, collect, names, within,
+    Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, bound, collect, names, within,
 };
 use super::lexer::Dialect;
 use super::table::{Cell, Table};
@@ -128,13 +128,7 @@ async fn fetch(conn: &mut PgConnection, ask: Ask<'_>) -> Result<Table, EngineErr
         .await
         .map_err(EngineError::in_preparing)?;
     let columns = names(prepared.columns());
-    let mut query = sqlx::query(AssertSqlSafe(ask.sql.to_owned()));
-    for bind in ask.binds {
-        query = match bind {
-            Bind::Text(text) => query.bind(text.clone()),
-            Bind::Int(number) => query.bind(*number),
-        };
-    }
+    let query = bound(sqlx::query(AssertSqlSafe(ask.sql.to_owned())), ask.binds);
     let mut table = collect(query.fetch(&mut *conn), ask, cell).await?;
     if table.rows.is_empty() {
         table.columns = columns;
