@@ -7,8 +7,5 @@ CREATE TABLE configuration (
     PRIMARY KEY (workspace_id, hash)
 );
 
--- The last line of a kind about something: what is applied is looked up at each use.
-CREATE INDEX event_by_kind ON event (workspace_id, subject_id, kind, seq);
-
 -- A gate about a change of the file is about no one outcome.
 ALTER TABLE gate ALTER COLUMN outcome_id DROP NOT NULL;

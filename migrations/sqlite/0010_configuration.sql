@@ -7,9 +7,6 @@ CREATE TABLE configuration (
     PRIMARY KEY (workspace_id, hash)
 ) STRICT;
 
--- The last line of a kind about something: what is applied is looked up at each use.
-CREATE INDEX event_by_kind ON event (workspace_id, subject_id, kind, seq);
-
 -- A gate about a change of the file is about no one outcome.
 CREATE TABLE gate_anew (
     workspace_id BLOB NOT NULL REFERENCES workspace (id),

@@ -71,7 +71,7 @@ async fn the_signed_base_is_the_remotes_default_branch_and_not_what_is_checked_o
         let mut tx = shop.lab.runtime.db().read(shop.lab.runtime.workspace().id).await?;
         let experiment = tx.experiment_list_under_way(None).await?.pop().context("none is under way")?;
         let gate = tx.gate_list(Some(experiment.id), 10).await?.pop().context("no gate")?;
-        tx.decision_list(gate.id.0).await?.pop().context("no decision")?.decision
+        tx.decision_list(gate.id.0).await?.pop().context("no decision")?.into_decision()
     };
     let base = signed.base.context("the decision names no base")?;
     ensure!(base.said_by == BranchSource::Remote && base.name == "main", "{base:?}");

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use jiff::SignedDuration;
 use outcome_core::domain::{ContextPackage, Experiment, ExperimentStatus, GateType, PauseCause, PhaseStart, Verdict};
 use outcome_core::stats::Recommendation;
-use outcome_tests::lab::{Lab, VISITS, decision, file_of_visits};
+use outcome_tests::lab::{Lab, VISITS, decision, file_of_visits, with_reason};
 use outcome_tests::postgres;
 use pretty_assertions::assert_eq;
 
@@ -112,7 +112,7 @@ async fn a_resume_after_harm_begins_anew_and_a_second_harm_is_found_again() -> R
         assert_eq!(paused.state.pause.context("it is not paused")?.cause, PauseCause::KillThreshold);
         let (slug, package) = gate(lab, experiment).await?;
         ensure!(package.recommendation.as_deref().is_some_and(|said| said.starts_with("kill: ")), "{package:?}");
-        lab.runtime.gates().decide(decision(&slug, Verdict::Resume)).await?;
+        lab.runtime.gates().decide(with_reason(decision(&slug, Verdict::Resume))).await?;
         ensure!(lab.is_on(FLAG)?);
         day(lab, 1500, [450, 450], [6, 6]).await?;
         let (resumed, _) = shown(lab, experiment).await?;
@@ -203,7 +203,7 @@ async fn an_experiment_that_nobody_sees_is_said_and_stopped_and_so_is_a_futile_o
         assert_eq!(paused.state.pause.context("it is not paused")?.cause, PauseCause::NobodyExposed);
         ensure!(!lab.is_on(FLAG)?);
         let (slug, _) = gate(lab, experiment).await?;
-        lab.runtime.gates().decide(decision(&slug, Verdict::Resume)).await?;
+        lab.runtime.gates().decide(with_reason(decision(&slug, Verdict::Resume))).await?;
         // The silence before the resume does not stop it again.
         for _ in 0..9 {
             day(lab, 9000, [2700, 2700], [36, 36]).await?;

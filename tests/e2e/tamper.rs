@@ -4,8 +4,10 @@ use anyhow::Result;
 use outcome_core::Code;
 use outcome_core::audit::{LogEntry, NewEvent, Subject, SubjectKind};
 use outcome_core::digest::canonical_json;
-use outcome_core::domain::{Assurance, Decision, DecisionSubject, ExperimentStatus, SignedDecision, Surface, Verdict};
-use outcome_core::identity::{Enrolment, KeyKind, SigningKey, enrol, sign_decision};
+use outcome_core::domain::{
+    Assurance, Basis, Decision, DecisionSubject, Enrolment, ExperimentStatus, KeyKind, SignedDecision, Surface, Verdict,
+};
+use outcome_core::identity::{SigningKey, enrol, sign_decision};
 use outcome_core::ids::{KeyId, MemberId};
 use outcome_core::principal::Principal;
 use outcome_core::store::all_statements;
@@ -35,7 +37,7 @@ pub fn forged_approval(
     assurance: Assurance,
 ) -> Decision {
     Decision {
-        version: 1,
+        version: 2,
         workspace: last.workspace,
         subject: DecisionSubject::Gate(gate.id),
         context_hash: gate.context_hash.clone(),
@@ -50,6 +52,20 @@ pub fn forged_approval(
         surface: Surface::Terminal,
         base: None,
         decided_at: last.at,
+        basis: Some(Basis {
+            root: "a root of the forger's own".to_owned(),
+            certificates: vec![],
+            requester: None,
+            policy: None,
+            recommendation: None,
+            commit: None,
+            diff: None,
+            plan: None,
+            scope: None,
+            applied: None,
+            flag: None,
+            evidence: None,
+        }),
     }
 }
 
@@ -178,6 +194,7 @@ async fn a_key_that_nobody_vouched_for_is_no_key() -> Result<()> {
         let key = SigningKey::from_bytes(&[9; 32]);
         let id = KeyId(uuid::Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0001));
         let enrolment = Enrolment {
+            version: Some(2),
             workspace: lab.runtime.workspace().id,
             member,
             email: "dana@example.com".to_owned(),
@@ -273,7 +290,7 @@ async fn a_genuine_decision_cannot_be_used_twice_or_elsewhere() -> Result<()> {
         let second = lab.submit(hypothesis("Two", "two")).await?;
         let id = lab.runtime.experiments().show(&second).await?.experiment.id;
         let signed: SignedDecision = serde_json::from_value(genuine.payload["decision"].clone())?;
-        assert_eq!(signed.decision.verdict, Verdict::Approve);
+        assert_eq!(signed.decision().verdict, Verdict::Approve);
         append_forged(
             &lab,
             "experiment.portfolio_approved",

@@ -343,7 +343,8 @@ impl Lab {
     pub async fn decide(&self, experiment: &str, verdict: Verdict) -> Result<Decided> {
         let view = self.runtime.experiments().show(experiment).await?;
         let gate = view.gates.first().cloned().with_context(|| format!("`{experiment}` has no open gate"))?;
-        Ok(self.runtime.gates().decide(decision(&gate, verdict)).await?)
+        // Also against what is recommended.
+        Ok(self.runtime.gates().decide(with_reason(decision(&gate, verdict))).await?)
     }
 
     /// The member pauses, resumes or kills `experiment` by hand, with the passphrase.
@@ -416,6 +417,12 @@ pub fn decision(gate: &str, verdict: Verdict) -> DecideRequest {
         unlock: Unlock::Passphrase(SecretString::from(PASSPHRASE)),
         surface: Surface::Terminal,
     }
+}
+
+/// The same with a note, which a decision against the recommendation needs.
+#[must_use]
+pub fn with_reason(request: DecideRequest) -> DecideRequest {
+    DecideRequest { note: Some("because the test wants it".to_owned()), ..request }
 }
 
 /// A hypothesis that passes every check of the laboratory's outcome.

@@ -1,8 +1,10 @@
 //! Every flag of the command line, and nothing else: the help texts are the reference that people read first.
 
+mod audit;
 mod client;
 mod connectors;
 mod correct;
+mod key;
 mod messages;
 mod simulate;
 mod stats;
@@ -14,9 +16,11 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use outcome_core::domain::Verdict;
 
+pub use audit::Audit;
 pub use client::{Doctor, Guard, GuardClient, InitClients};
 pub use connectors::Connectors;
 pub use correct::{CorrectQuery, ForgetReading};
+pub use key::Key;
 pub use messages::{Messages, MessagesCommand};
 pub use simulate::{Mishaps as SimulateMishaps, Simulate};
 pub use stats::{Better, Stats, StatsAb, StatsPlan, StatsProof, StatsRecompute};
@@ -128,8 +132,11 @@ pub enum Command {
     #[command(subcommand, after_help = SCOPE_EXAMPLES)]
     Scope(Scope),
     /// Verify, export and anchor the audit log
-    #[command(subcommand, after_help = AUDIT_EXAMPLES)]
+    #[command(subcommand, after_help = audit::EXAMPLES)]
     Audit(Audit),
+    /// Choose a new passphrase, recover a lost one, revoke a key
+    #[command(subcommand, after_help = key::EXAMPLES)]
+    Key(Key),
     /// Simulate an experiment's decision policy on synthetic units before any user is exposed
     Simulate(Simulate),
     /// Use the statistics directly: test two arms, plan a test, export a proof, check the formulas
@@ -612,47 +619,6 @@ pub struct ScopeCheck {
     /// The experiment whose outcome's scope applies
     #[arg(long)]
     pub experiment: Option<String>,
-}
-
-const AUDIT_EXAMPLES: &str = "\
-EXAMPLES:
-  outcome-runtime audit verify
-  outcome-runtime audit export > log.jsonl && python3 docs/verify_audit_export.py log.jsonl
-  outcome-runtime audit anchor --git-note";
-
-/// `audit ...`.
-#[derive(Debug, Subcommand)]
-pub enum Audit {
-    /// Check the whole log: chain, signatures, steps, stored state, anchors; the exit code is 6 if it is broken
-    #[command(after_help = "EXAMPLES:\n  outcome-runtime audit verify\n  \
-        outcome-runtime audit verify --anchor /media/usb/anchors.jsonl")]
-    Verify {
-        /// A file with anchors kept elsewhere; can be repeated
-        #[arg(long, value_name = "FILE")]
-        anchor: Vec<PathBuf>,
-    },
-    /// Print the log as JSON lines, oldest first
-    #[command(after_help = "EXAMPLES:\n  outcome-runtime audit export > log.jsonl\n  \
-        outcome-runtime audit export --after 1200 | tail -1")]
-    Export {
-        /// Start after this line number
-        #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
-        after: i64,
-    },
-    /// Sign the head of the log and store it elsewhere, so that rewriting the whole log can be detected
-    #[command(after_help = "EXAMPLES:\n  outcome-runtime audit anchor\n  \
-        outcome-runtime audit anchor --to /media/usb/anchors.jsonl\n  outcome-runtime audit anchor --git-note")]
-    Anchor {
-        /// Append the anchor to this file [default: .outcome/anchors.jsonl]
-        #[arg(long, value_name = "FILE", conflicts_with = "git_note")]
-        to: Option<PathBuf>,
-        /// Store the anchor as a git note on the head commit (refs/notes/outcome-audit)
-        #[arg(long)]
-        git_note: bool,
-        /// The passphrase.
-        #[command(flatten)]
-        unlock: Unlock,
-    },
 }
 
 const AGENT_EXAMPLES: &str = "\

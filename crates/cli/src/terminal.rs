@@ -71,13 +71,31 @@ impl Terminal {
             })
         };
         let answer = Password::new("Passphrase for your signing key:")
-            .with_help_message(
-                "You need it to decide gates. It cannot be recovered. Several words are easy to remember.",
-            )
+            .with_help_message("You need it to decide gates. Several words are easy to remember.")
             .with_display_mode(PasswordDisplayMode::Hidden)
             .with_validator(is_strong)
             .with_custom_confirmation_message("Repeat the passphrase:")
             .with_custom_confirmation_error_message("the passphrases do not match")
+            .prompt();
+        Ok(asked(answer)?.into())
+    }
+
+    /// The recovery code.
+    pub fn recovery_code(self, fd: Option<u32>) -> Result<SecretString> {
+        if let Some(fd) = fd {
+            return read_line_of(fd);
+        }
+        if !self.may_ask {
+            return Err(Error::new(
+                Code::PassphraseNeeded,
+                "the recovery code is needed, and there is no terminal to ask for it",
+            )
+            .hint("run this in a terminal; a script passes the code with `--code-fd 3 3<FILE`, never as an argument"));
+        }
+        let answer = Password::new("Recovery code:")
+            .with_help_message("`init` printed it: eight groups of four letters and digits.")
+            .with_display_mode(PasswordDisplayMode::Hidden)
+            .without_confirmation()
             .prompt();
         Ok(asked(answer)?.into())
     }

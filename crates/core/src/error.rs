@@ -51,6 +51,7 @@ codes! {
     GateNotPending "gate_not_pending" 409 4 "The gate has already been decided or superseded.";
     NotGateHolder "not_gate_holder" 403 5 "Another member holds this gate.";
     StateTampered "state_tampered" 500 6 "The stored state differs from the audit log: another program wrote to the database.";
+    RootChanged "root_changed" 409 6 "The member's key belongs to another workspace, or to another root: this one was made anew.";
     AuditBroken "audit_broken" 500 6 "The audit log was changed, truncated or reordered.";
     PollBusy "poll_busy" 409 9 "Another program polled for so long that this one did nothing.";
     ClockDoubtful "clock_doubtful" 503 9 "The clock of this machine is not believed, so nothing was scheduled, measured or decided; only danger was looked for.";

@@ -3,7 +3,7 @@
 //!
 //! Dependencies point one way: `usecases` may use everything; `lifecycle`, `present`, `hypotheses`, `evaluation` and `dry_run` are pure;
 //! `store` and `scope` do I/O; `ports` are the traits that vendors implement, outside of this crate; `domain` uses only the
-//! statistics' plain types and the base (`error`, `ids`, `principal`, `digest`, `text_enum`). `docs/ARCHITECTURE.md` draws the map.
+//! statistics' plain types and the base (`error`, `ids`, `principal`, `digest`, `dsse`, `text_enum`). `docs/ARCHITECTURE.md` draws the map.
 
 pub mod address;
 pub mod audit;
@@ -14,6 +14,7 @@ pub mod config;
 pub mod digest;
 pub mod domain;
 pub mod dry_run;
+pub mod dsse;
 pub mod error;
 pub mod evaluation;
 pub mod hypotheses;

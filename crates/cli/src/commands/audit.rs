@@ -31,6 +31,24 @@ pub async fn run(cx: &Cx, args: args::Audit) -> Result<Exit> {
                 }
             }
         },
+        args::Audit::Decisions { name } => {
+            for signed in runtime.audit_log().decisions(&name).await? {
+                if !cx.out.json_line(&signed)? {
+                    return Ok(Exit::OK);
+                }
+            }
+        }
+        args::Audit::Restore { from, unlock } => {
+            let unlock = cx.terminal.unlock(&unlock, "go on from the backup")?;
+            let done = runtime.audit_log().restore(&from, None, &unlock).await?;
+            cx.out.result(&done, |page| {
+                page.line(&format!("{} from the backup, with line {} of the log", page.green("Going on"), done.line));
+                if let Some(lost) = done.lost_line {
+                    page.field("lost", &format!("the lines up to {lost} that were written after it"));
+                }
+                page.hint("flags and readings may be ahead of this log: look at `outcome-runtime status`, then poll");
+            })?;
+        }
         args::Audit::Anchor { to, git_note, unlock } => {
             let place = match to {
                 Some(path) => AnchorPlace::File(path),

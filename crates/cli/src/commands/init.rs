@@ -167,6 +167,7 @@ fn after(page: &mut Page, done: &Initialised, found: &Found, settings: &Settings
     page.line(&title);
     page.field("member", &done.member);
     page.field("key", &format!("{}  (fingerprint: write it down)", done.key_fingerprint));
+    super::key::recovery_code(page, done.recovery_code.reveal());
     page.field("database", &done.database);
     let root = format!("{}/", settings.root.value.display());
     for path in &done.created {

@@ -20,6 +20,7 @@ mod guard;
 mod init;
 mod init_clients;
 mod init_file;
+mod key;
 mod learnings;
 mod messages;
 mod migrate;
@@ -58,6 +59,7 @@ pub async fn run(cx: &Cx, command: Command) -> Result<Exit> {
         Command::Learnings(args) => learnings::run(cx, &args).await,
         Command::Scope(args) => scope::run(cx, args).await,
         Command::Audit(args) => audit::run(cx, args).await,
+        Command::Key(args) => key::run(cx, args).await,
         Command::Simulate(args) => simulate::run(cx, &args).await,
         Command::Stats(args) => stats::run(cx, args).await,
         Command::Connectors(args) => connectors::run(cx, &args).await,

@@ -19,6 +19,10 @@ pub enum EventKind {
     MemberEnrolled,
     /// A key counts no longer.
     MemberKeyRevoked,
+    /// Somebody else had a key, as a member said.
+    MemberKeyCompromised,
+    /// The log goes on from a backup.
+    AuditRestored,
     /// A member, or somebody who said so, was refused.
     MemberRefused,
     /// A member signed in.
@@ -77,6 +81,8 @@ static TEXTS: LazyLock<Vec<(EventKind, String)>> = LazyLock::new(|| {
         (K::WorkspaceRecomputed, "workspace.note_recomputed"),
         (K::MemberEnrolled, "member.enrolled"),
         (K::MemberKeyRevoked, "member.key_revoked"),
+        (K::MemberKeyCompromised, "member.key_compromised"),
+        (K::AuditRestored, "audit.restored"),
         (K::MemberRefused, "member.refused"),
         (K::SessionOpened, "session.opened"),
         (K::AgentTokenMade, "agent.token_made"),
@@ -139,6 +145,8 @@ impl EventKind {
             Self::WorkspaceCreated
             | Self::MemberEnrolled
             | Self::MemberKeyRevoked
+            | Self::MemberKeyCompromised
+            | Self::AuditRestored
             | Self::SessionOpened
             | Self::AgentTokenMade
             | Self::AuditAnchored

@@ -3,12 +3,18 @@
 mod anchor;
 mod applied;
 mod chain;
+mod keys;
 mod kind;
+mod readings;
 pub mod replay;
+mod restored;
 mod rows;
 
 pub use anchor::{Anchor, AnchorError, SignedAnchor};
 pub use applied::{AppliedBecause, ConfigurationApplied};
 pub use chain::{ChainBreak, ChainCheck, GENESIS, LogEntry, NewEvent, Subject, SubjectKind};
+pub use keys::{KeyAct, KeyFold, SignedKeyAct};
 pub use kind::{EventKind, UnknownKind};
+pub use readings::{PollLine, chain_of, poll_key};
+pub use restored::{Restored, shown_restore};
 pub use rows::{FoldedRow, FoldedTable, RowsStored};

@@ -6,13 +6,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AppliedBecause, ChainBreak, ChainCheck, ConfigurationApplied, EventKind, FoldedTable, LogEntry, RowsStored,
-    SubjectKind, UnknownKind,
+    AppliedBecause, ChainBreak, ChainCheck, ConfigurationApplied, EventKind, FoldedTable, KeyFold, LogEntry, PollLine,
+    Restored, RowsStored, SubjectKind, UnknownKind, chain_of, poll_key,
 };
+use crate::digest::{canonical_json, sha256_hex};
 use crate::domain::{
-    Assurance, DecisionSubject, ExperimentState, GateState, GateStatus, GateType, OutcomeState, SignedDecision,
+    Assurance, DecisionSubject, ExperimentState, GateState, GateStatus, GateType, OutcomeState, SignedDecision, Verdict,
 };
-use crate::identity::{Keyring, SignedEnrolment};
+use crate::identity::Keyring;
 use crate::ids::{ExperimentId, GateId, KeyId, OutcomeId, WorkspaceId};
 use crate::lifecycle::{
     ExperimentEvent, GateEvent, GateRules, OutcomeEvent, transition_experiment, transition_gate, transition_outcome,
@@ -99,8 +100,9 @@ pub struct ReplayedGate {
 pub struct Replay {
     chain: ChainCheck,
     genesis: Option<WorkspaceCreated>,
-    certificates: Vec<(SignedEnrolment, Option<jiff::Timestamp>)>,
-    keyring: Keyring,
+    keys: KeyFold,
+    signed_by: Vec<(KeyId, i64)>,
+    chains: BTreeMap<ExperimentId, String>,
     heads: Vec<String>,
     used: BTreeSet<(String, SubjectKind)>,
     rows_began: bool,
@@ -127,8 +129,9 @@ impl Replay {
         Self {
             chain: ChainCheck::new(workspace),
             genesis: None,
-            certificates: Vec::new(),
-            keyring: Keyring::build(workspace, "", []),
+            keys: KeyFold::new(workspace, ""),
+            signed_by: Vec::new(),
+            chains: BTreeMap::new(),
             heads: Vec::new(),
             used: BTreeSet::new(),
             configurations: Vec::new(),
@@ -157,7 +160,15 @@ impl Replay {
     /// The keys that count.
     #[must_use]
     pub fn keyring(&self) -> &Keyring {
-        &self.keyring
+        self.keys.ring()
+    }
+
+    /// Decisions that were signed with a key after somebody else had it, as a member said: the numbers of their lines.
+    pub fn doubtful(&self) -> impl Iterator<Item = i64> {
+        let is_doubtful = |(key, line): &&(KeyId, i64)| {
+            self.keyring().get(*key).and_then(|known| known.compromised_since).is_some_and(|since| *line >= since)
+        };
+        self.signed_by.iter().filter(is_doubtful).map(|(_, line)| *line)
     }
 
     /// The first line.
@@ -184,27 +195,18 @@ impl Replay {
                 if entry.seq != 1 {
                     return Err("a workspace is created once, in the first line".to_owned());
                 }
-                self.genesis = Some(payload(entry)?);
+                let genesis: WorkspaceCreated = payload(entry)?;
+                self.keys = KeyFold::new(self.chain.workspace(), &genesis.root_fingerprint);
+                self.genesis = Some(genesis);
                 Ok(())
             }
-            EventKind::MemberEnrolled => {
-                self.certificates.push((payload(entry)?, None));
-                self.rebuild_keyring();
-                match self.keyring.rejected() {
-                    [] => Ok(()),
-                    _ => Err("it enrols a key that no enrolled key has certified".to_owned()),
+            EventKind::MemberEnrolled | EventKind::MemberKeyRevoked | EventKind::MemberKeyCompromised => {
+                if let Some(decision) = self.keys.apply(entry)? {
+                    self.check_signed(&decision, entry, DecisionSubject::Key(KeyId(entry.subject.id)))?;
                 }
-            }
-            EventKind::MemberKeyRevoked => {
-                let key = KeyId(entry.subject.id);
-                for (certificate, revoked_at) in &mut self.certificates {
-                    if certificate.enrolment.key == key {
-                        *revoked_at = Some(entry.at);
-                    }
-                }
-                self.rebuild_keyring();
                 Ok(())
             }
+            EventKind::AuditRestored => self.fold_restored(entry),
             EventKind::RowsStored => {
                 let stored: RowsStored = payload(entry)?;
                 self.rows_began |= !stored.is_beginning;
@@ -242,9 +244,16 @@ impl Replay {
         }
     }
 
-    fn rebuild_keyring(&mut self) {
-        let root = self.genesis.as_ref().map_or("", |genesis| genesis.root_fingerprint.as_str());
-        self.keyring = Keyring::build(self.chain.workspace(), root, self.certificates.clone());
+    fn fold_restored(&mut self, entry: &LogEntry) -> Result<(), String> {
+        let restored: Restored = payload(entry)?;
+        let workspace = self.chain.workspace();
+        let verified = self.keyring().verify(&restored.decision, entry.seq).map_err(|e| e.to_string())?;
+        if verified.get().verdict != Verdict::Restore
+            || restored.shown().ok().as_ref() != Some(&verified.get().context_hash)
+        {
+            return Err("its decision is about something else".to_owned());
+        }
+        self.check_signed(&restored.decision, entry, DecisionSubject::Workspace(workspace))
     }
 
     fn fold_configuration(&mut self, entry: &LogEntry) -> Result<(), String> {
@@ -254,7 +263,7 @@ impl Replay {
         }
         match &applied.because {
             AppliedBecause::Signed { decision } => {
-                let verified = self.keyring.verify(decision).map_err(|e| e.to_string())?;
+                let verified = self.keyring().verify(decision, entry.seq).map_err(|e| e.to_string())?;
                 let DecisionSubject::Gate(id) = verified.get().subject else {
                     return Err("a change without a gate".to_owned());
                 };
@@ -283,7 +292,7 @@ impl Replay {
             return once(self.outcomes.insert(id, fresh).is_none());
         }
         let event: OutcomeEvent<SignedDecision> = payload(entry)?;
-        let event = event.verify(&self.keyring).map_err(|e| e.to_string())?;
+        let event = event.verify(self.keyring(), entry.seq).map_err(|e| e.to_string())?;
         if let Some(decision) = event.decision() {
             self.check_signed(decision.signed(), entry, DecisionSubject::Outcome(id))?;
         }
@@ -309,13 +318,19 @@ impl Replay {
                 if poll.key != poll_key(id, entry.at) {
                     return Err("a poll of another experiment or instant".to_owned());
                 }
+                let before = self.chains.get(&id);
+                let expected = canonical_json(&(before, &poll.key, &poll.digest)).map(sha256_hex);
+                if poll.chain.is_some() && poll.chain != expected.ok() {
+                    return Err("it does not follow from the readings before".to_owned());
+                }
+                self.chains.insert(id, chain_of(entry));
                 self.readings.insert((id, entry.at), poll.digest);
                 return Ok(());
             }
             _ => {}
         }
         let event: ExperimentEvent<SignedDecision> = payload(entry)?;
-        let event = event.verify(&self.keyring).map_err(|e| e.to_string())?;
+        let event = event.verify(self.keyring(), entry.seq).map_err(|e| e.to_string())?;
         if let Some((gate, decision)) = event.decision() {
             let subject = match gate {
                 None => DecisionSubject::Experiment(id),
@@ -356,12 +371,12 @@ impl Replay {
             return once(self.gates.insert(id, fresh).is_none());
         }
         let event: GateEvent<SignedDecision> = payload(entry)?;
-        let event = event.verify(&self.keyring).map_err(|e| e.to_string())?;
+        let event = event.verify(self.keyring(), entry.seq).map_err(|e| e.to_string())?;
         if let GateEvent::Decided { decision } = &event {
             self.check_signed(decision.signed(), entry, DecisionSubject::Gate(id))?;
         }
         let email = match &entry.principal {
-            Principal::Human { member, .. } => self.keyring.email_of(*member).map(ToOwned::to_owned),
+            Principal::Human { member, .. } => self.keyring().email_of(*member).map(ToOwned::to_owned),
             Principal::Local { .. } | Principal::Agent { .. } | Principal::System { .. } => None,
         };
         let gate = self.gates.get_mut(&id).ok_or("it names a gate that was never opened")?;
@@ -377,9 +392,25 @@ impl Replay {
         entry: &LogEntry,
         subject: DecisionSubject,
     ) -> Result<(), String> {
-        let decision = &signed.decision;
+        let decision = signed.decision();
         if decision.subject != subject {
             return Err("its decision is about something else".to_owned());
+        }
+        if let Some(basis) = &decision.basis {
+            let applied = self.configurations.last().map(|(_, applied)| &applied.hash);
+            let of_gate = |id| self.gates.get(&id).and_then(|gate: &ReplayedGate| gate.experiment);
+            let experiment = match subject {
+                DecisionSubject::Experiment(id) => Some(id),
+                DecisionSubject::Gate(id) => of_gate(id),
+                DecisionSubject::Outcome(_) | DecisionSubject::Key(_) | DecisionSubject::Workspace(_) => None,
+            };
+            let readings = basis.evidence.as_ref().and_then(|evidence| evidence.readings.as_ref());
+            if basis.applied.as_ref() != applied {
+                return Err("its decision rests on another configuration than the one that was applied".to_owned());
+            }
+            if basis.evidence.is_some() && readings != experiment.and_then(|id| self.chains.get(&id)) {
+                return Err("its decision rests on other readings than the ones that were logged".to_owned());
+            }
         }
         if self.hash_at(decision.log_seq) != Some(decision.log_head.as_str()) {
             return Err(format!(
@@ -387,9 +418,10 @@ impl Replay {
                 decision.log_seq
             ));
         }
-        if !self.used.insert((signed.signature.clone(), entry.subject.kind)) {
+        if !self.used.insert((signed.signature().to_owned(), entry.subject.kind)) {
             return Err("its decision was already used".to_owned());
         }
+        self.signed_by.push((decision.key, entry.seq));
         Ok(())
     }
 }
@@ -406,25 +438,6 @@ fn unknown_kind(entry: &LogEntry) -> Result<(), String> {
         }
         SubjectKind::Workspace | SubjectKind::Learning | SubjectKind::Signal => Ok(()),
     }
-}
-
-/// What an `experiment.measured` line says.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PollLine {
-    /// The experiment and the instant, as [`poll_key`] writes them.
-    pub key: String,
-    /// Digest of the readings.
-    pub digest: String,
-    /// How many readings there are.
-    #[serde(default)]
-    pub n: usize,
-}
-
-/// `EXPERIMENT@INSTANT`: which readings the digest of an `experiment.measured` line is about. It repeats the line's own
-/// subject and instant for those who read one line alone, and is never taken apart.
-#[must_use]
-pub fn poll_key(experiment: ExperimentId, at: jiff::Timestamp) -> String {
-    format!("{experiment}@{at}")
 }
 
 fn once(is_first: bool) -> Result<(), String> {

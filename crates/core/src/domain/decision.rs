@@ -4,81 +4,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DefaultBranch, text_enum};
+use super::{Assurance, Basis, DefaultBranch, Verdict, text_enum};
 use crate::ids::{ExperimentId, GateId, KeyId, MemberId, OutcomeId, WorkspaceId};
-
-/// How surely a decision came from a human (DESIGN section 6). Ordered: A1 < A2 < A3 < A4.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
-pub enum Assurance {
-    /// An answer to an elicitation: decides nothing.
-    A1,
-    /// A local terminal or page without a secret: "local, unverified".
-    A2,
-    /// A passphrase unlocked the member's signing key.
-    A3,
-    /// A key that needs a human touch.
-    A4,
-}
-
-impl Assurance {
-    /// For people: what the level means.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::A1 => "elicitation answer, cannot decide",
-            Self::A2 => "local, unverified",
-            Self::A3 => "passphrase-signed",
-            Self::A4 => "hardware key, touched by a human",
-        }
-    }
-}
-
-impl std::fmt::Display for Assurance {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self:?}")
-    }
-}
-
-impl std::str::FromStr for Assurance {
-    type Err = String;
-    /// # Errors
-    /// A sentence that lists the valid values.
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "A1" => Ok(Self::A1),
-            "A2" => Ok(Self::A2),
-            "A3" => Ok(Self::A3),
-            "A4" => Ok(Self::A4),
-            _ => Err(format!("`{}` is not one of A1, A2, A3, A4", text.chars().take(60).collect::<String>())),
-        }
-    }
-}
-
-text_enum! {
-    /// What was decided. Which ones a gate takes depends on its type.
-    pub enum Verdict {
-        Approve, ApproveWithConditions, Reject, Rework, Extend, Scale, Ship, Iterate, Kill, Pause, Resume,
-        /// Accept a policy that lowers a gate's assurance.
-        AcceptPolicy,
-        /// Confirm that an outcome is achieved.
-        ConfirmAchieved,
-        Activate,
-        Abandon,
-        /// Read a signal of a running experiment with another query.
-        CorrectQuery,
-        /// Leave out a reading of an experiment.
-        ForgetReading,
-    }
-}
-
-impl Verdict {
-    /// True for decisions that make things safer: they may come from [`Assurance::A2`].
-    #[must_use]
-    pub fn is_negative(self) -> bool {
-        matches!(self, Self::Reject | Self::Rework | Self::Kill | Self::Pause | Self::Iterate | Self::Abandon)
-    }
-}
 
 text_enum! {
     /// Where the human was.
@@ -96,13 +23,17 @@ pub enum DecisionSubject {
     Experiment(ExperimentId),
     /// An outcome: activate, abandon, confirm, accept a policy.
     Outcome(OutcomeId),
+    /// A member's key: revoke it, or say that somebody else had it.
+    Key(KeyId),
+    /// The workspace: go on from a backup.
+    Workspace(WorkspaceId),
 }
 
-/// A decision before it is signed. Its canonical JSON (RFC 8785) is what the signature covers.
+/// A decision before it is signed. What the signature covers: see [`super::SignedDecision`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Decision {
-    /// Format, 1.
+    /// Format, 2. In workspaces of before there are decisions of format 1, without a basis.
     pub version: u8,
     /// The workspace it counts in.
     pub workspace: WorkspaceId,
@@ -134,14 +65,7 @@ pub struct Decision {
     /// When.
     #[schemars(with = "String")]
     pub decided_at: Timestamp,
-}
-
-/// A decision with its signature; a claim until a keyring has verified it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SignedDecision {
-    /// What was signed.
-    pub decision: Decision,
-    /// Ed25519 over the canonical JSON of `decision`, in hexadecimal.
-    pub signature: String,
+    /// What it rests on; absent in format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Basis>,
 }

@@ -39,7 +39,10 @@ impl GateStatus {
             | Verdict::ConfirmAchieved
             | Verdict::Activate
             | Verdict::CorrectQuery
-            | Verdict::ForgetReading => Self::Approved,
+            | Verdict::ForgetReading
+            | Verdict::RevokeKey
+            | Verdict::MarkCompromised
+            | Verdict::Restore => Self::Approved,
         }
     }
 }

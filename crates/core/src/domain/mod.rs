@@ -1,9 +1,11 @@
 //! Data and its rules. **Invariant**: nothing here does I/O, and no other module of the crate is used but `ids`,
-//! `principal`, `error` and the statistics' plain types.
+//! `principal`, `error`, `digest`, `dsse` and the statistics' plain types.
 
 #![warn(missing_docs)]
 
+mod assurance;
 mod base;
+mod basis;
 mod build;
 mod correction;
 mod decision;
@@ -15,6 +17,7 @@ mod gate_policy;
 mod gate_type;
 mod grade;
 mod hypothesis;
+mod key;
 mod learning;
 mod measurement;
 mod message;
@@ -22,16 +25,21 @@ mod outcome;
 mod period;
 mod plan;
 mod signal;
+mod signed_decision;
 mod slug;
+mod statement;
 mod stored;
+mod verdict;
 
+pub use assurance::Assurance;
 pub use base::{BranchSource, DefaultBranch};
+pub use basis::{Basis, EvidenceBasis, FlagMove, PolicyBasis, RecommendationBasis};
 pub use build::{
     Build, BuildScope, Change, ChangeKind, ClaimComparison, InstrumentationFlag, Note, NoteKind, ScopeCounts,
     Tampering, Watch, WatchKind,
 };
 pub use correction::{Correction, MadeCorrection};
-pub use decision::{Assurance, Decision, DecisionSubject, SignedDecision, Surface, Verdict};
+pub use decision::{Decision, DecisionSubject, Surface};
 pub use evaluation::{Conclusion, Evaluation};
 pub use experiment::{
     Author, Experiment, ExperimentState, ExperimentStatus, MAX_RESTARTS, Pause, PauseCause, PhaseStart, ScoreBreakdown,
@@ -45,6 +53,7 @@ pub use gate_policy::{GateChannel, GatePolicy};
 pub use gate_type::GateType;
 pub use grade::EvidenceGrade;
 pub use hypothesis::{Hypothesis, InterventionKind, MeasurementPlan, Risk, RolloutPlan};
+pub use key::{Enrolment, KeyKind, SignedEnrolment};
 pub use learning::{Evidence, FindingType, Learning};
 pub use measurement::{ArmSums, Measurement, Reading, Variant, VariantReading, Window};
 pub use message::{Closing, FlagPosition, GateNotice, Message, MessageKey, MessageKind, Notice, UnreadableMessage};
@@ -55,8 +64,11 @@ pub use outcome::{
 pub use period::Period;
 pub use plan::{ErrorBudget, GuardrailPlan, Plan, names_of_limits, signal_of_limit};
 pub use signal::{Aggregation, MetricMethod, SignalQuery, SignalSpec};
+pub use signed_decision::{SignedDecision, UnreadableDecision};
 pub use slug::{Slug, SlugError};
+pub use statement::{Statement, StatementSubject};
 pub use stored::{Document, Stored};
+pub use verdict::Verdict;
 
 pub(crate) use crate::text_enum::text_enum;
 

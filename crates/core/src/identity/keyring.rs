@@ -6,66 +6,12 @@
 use std::collections::HashMap;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::digest::{canonical_json, sha256_hex};
-use crate::domain::{Assurance, Decision, SignedDecision, text_enum};
+use crate::domain::{Decision, Enrolment, KeyKind, SignedDecision, SignedEnrolment};
 use crate::error::{Code, Error};
 use crate::ids::{KeyId, MemberId, WorkspaceId};
-
-text_enum! {
-    /// How a key is kept, hence how surely its use shows a human.
-    pub enum KeyKind {
-        /// Sealed by a passphrase: A3.
-        Passphrase,
-        /// Unsealed, in the folder of workspaces of before: A2. Nothing is signed with it any more.
-        Local,
-    }
-}
-
-impl KeyKind {
-    /// The level of decisions signed with such a key.
-    #[must_use]
-    pub fn assurance(self) -> Assurance {
-        match self {
-            Self::Passphrase => Assurance::A3,
-            Self::Local => Assurance::A2,
-        }
-    }
-}
-
-/// The statement that a key belongs to a member.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Enrolment {
-    /// The workspace.
-    pub workspace: WorkspaceId,
-    /// The member.
-    pub member: MemberId,
-    /// The member's e-mail.
-    pub email: String,
-    /// The key's id.
-    pub key: KeyId,
-    /// How it is kept.
-    pub kind: KeyKind,
-    /// Ed25519 public key in hexadecimal.
-    pub public_key: String,
-    /// The key that vouches for it; itself for the root.
-    pub enrolled_by: KeyId,
-    /// When.
-    pub enrolled_at: Timestamp,
-}
-
-/// An enrolment with the voucher's signature.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SignedEnrolment {
-    /// What was signed.
-    pub enrolment: Enrolment,
-    /// Ed25519 over its canonical JSON, in hexadecimal.
-    pub signature: String,
-}
 
 /// Why a signature does not count.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -96,7 +42,7 @@ impl VerifiedDecision {
     /// What was decided.
     #[must_use]
     pub fn get(&self) -> &Decision {
-        &self.0.decision
+        self.0.decision()
     }
     /// With its signature.
     #[must_use]
@@ -105,60 +51,77 @@ impl VerifiedDecision {
     }
 }
 
+/// A certificate with what the log says about its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownKey {
+    /// The certificate.
+    pub certificate: SignedEnrolment,
+    /// Number of the line that enrolled it.
+    pub enrolled_line: i64,
+    /// Number of the line that revoked it.
+    pub revoked_line: Option<i64>,
+    /// Since which line somebody else had it, as a member said.
+    pub compromised_since: Option<i64>,
+}
+
+impl KnownKey {
+    /// Whether the key counts in this line.
+    #[must_use]
+    pub fn counts_in(&self, line: i64) -> bool {
+        self.enrolled_line < line && self.revoked_line.is_none_or(|revoked| line < revoked)
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Entry {
     public: VerifyingKey,
-    enrolment: Enrolment,
-    revoked_at: Option<Timestamp>,
+    known: KnownKey,
 }
 
 /// The keys that count in a workspace.
 #[derive(Debug, Clone)]
 pub struct Keyring {
     workspace: WorkspaceId,
+    root: String,
     keys: HashMap<KeyId, Entry>,
     rejected: Vec<KeyId>,
 }
 
 impl Keyring {
-    /// Builds the ring from stored certificates. Certificates that do not chain to the root are left out and listed in
-    /// [`Self::rejected`].
+    /// Builds the ring. Keys whose certificates do not chain to the root are left out and listed in [`Self::rejected`].
     #[must_use]
-    pub fn build(
-        workspace: WorkspaceId,
-        root_fingerprint: &str,
-        certificates: impl IntoIterator<Item = (SignedEnrolment, Option<Timestamp>)>,
-    ) -> Self {
-        let mut ring = Self { workspace, keys: HashMap::new(), rejected: Vec::new() };
-        let mut waiting: Vec<_> = certificates.into_iter().collect();
+    pub fn build(workspace: WorkspaceId, root_fingerprint: &str, known: impl IntoIterator<Item = KnownKey>) -> Self {
+        let root = root_fingerprint.to_owned();
+        let mut ring = Self { workspace, root, keys: HashMap::new(), rejected: Vec::new() };
+        let mut waiting: Vec<_> = known.into_iter().collect();
         loop {
             let before = waiting.len();
-            waiting.retain(|(certificate, revoked_at)| !ring.admit(certificate, *revoked_at, root_fingerprint));
+            waiting.retain(|known| !ring.admit(known));
             if waiting.len() == before {
                 break;
             }
         }
-        ring.rejected = waiting.into_iter().map(|(certificate, _)| certificate.enrolment.key).collect();
+        ring.rejected = waiting.into_iter().map(|known| known.certificate.enrolment.key).collect();
         ring
     }
 
-    fn admit(&mut self, certificate: &SignedEnrolment, revoked_at: Option<Timestamp>, root: &str) -> bool {
-        let enrolment = &certificate.enrolment;
+    fn admit(&mut self, known: &KnownKey) -> bool {
+        let enrolment = &known.certificate.enrolment;
         let Some(public) = parse_public(&enrolment.public_key) else { return false };
         let is_root = enrolment.enrolled_by == enrolment.key;
         let voucher = if is_root {
-            (fingerprint(&enrolment.public_key) == root).then_some(public)
+            (fingerprint(&enrolment.public_key) == self.root && enrolment.kind == KeyKind::Passphrase).then_some(public)
         } else {
-            // Only a sealed key may vouch: a local one lies open on the disk.
-            self.keys
-                .get(&enrolment.enrolled_by)
-                .filter(|entry| entry.enrolment.kind == KeyKind::Passphrase)
-                .map(|entry| entry.public)
+            self.keys.get(&enrolment.enrolled_by).filter(|entry| entry.may_vouch(known)).map(|entry| entry.public)
         };
         let admitted = enrolment.workspace == self.workspace
-            && voucher.is_some_and(|voucher| verify(&voucher, enrolment, &certificate.signature));
+            && !self.keys.contains_key(&enrolment.key)
+            && voucher.is_some_and(|voucher| {
+                let bytes = enrolment_bytes(enrolment);
+                bytes.is_some_and(|bytes| verify(&voucher, &bytes, &known.certificate.signature))
+            });
         if admitted {
-            self.keys.insert(enrolment.key, Entry { public, enrolment: enrolment.clone(), revoked_at });
+            self.keys.insert(enrolment.key, Entry { public, known: known.clone() });
         }
         admitted
     }
@@ -169,9 +132,43 @@ impl Keyring {
         &self.rejected
     }
 
+    /// Fingerprint of the root key.
+    #[must_use]
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
     /// The enrolments that count.
     pub fn enrolments(&self) -> impl Iterator<Item = &Enrolment> {
-        self.keys.values().map(|entry| &entry.enrolment)
+        self.keys.values().map(|entry| &entry.known.certificate.enrolment)
+    }
+
+    /// What is known of a key that counts or did.
+    #[must_use]
+    pub fn get(&self, key: KeyId) -> Option<&KnownKey> {
+        self.keys.get(&key).map(|entry| &entry.known)
+    }
+
+    /// The member whose key is the root: they may act on everybody's keys.
+    #[must_use]
+    pub fn root_member(&self) -> Option<MemberId> {
+        self.enrolments().find(|enrolment| enrolment.enrolled_by == enrolment.key).map(|root| root.member)
+    }
+
+    /// The certificates from a key to the root, each vouched for by the next; `None` where it does not count.
+    #[must_use]
+    pub fn chain_of(&self, key: KeyId) -> Option<Vec<SignedEnrolment>> {
+        let mut chain = Vec::new();
+        let mut next = key;
+        // A ring holds each key once, and a key was admitted only after its voucher.
+        loop {
+            let certificate = &self.get(next)?.certificate;
+            chain.push(certificate.clone());
+            if certificate.enrolment.enrolled_by == next {
+                return Some(chain);
+            }
+            next = certificate.enrolment.enrolled_by;
+        }
     }
 
     /// The e-mail of a member with at least one key.
@@ -180,30 +177,57 @@ impl Keyring {
         self.enrolments().find(|enrolment| enrolment.member == member).map(|enrolment| enrolment.email.as_str())
     }
 
-    /// Checks a decision's signature, its key, and that the key can vouch for what it claims.
+    /// Checks a decision's signature, its key, and that the key can vouch for what it claims, for the line of the log in which the
+    /// decision is used; a new decision is used in the line to come, [`NEW`].
     ///
     /// # Errors
     /// [`SignatureError`] with the reason.
-    pub fn verify(&self, signed: &SignedDecision) -> Result<VerifiedDecision, SignatureError> {
-        let decision = &signed.decision;
+    pub fn verify(&self, signed: &SignedDecision, line: i64) -> Result<VerifiedDecision, SignatureError> {
+        let decision = signed.decision();
         let entry = self.keys.get(&decision.key).ok_or(SignatureError::UnknownKey(decision.key))?;
-        if !verify(&entry.public, decision, &signed.signature) {
+        let bytes = signed.signed_bytes().ok_or(SignatureError::Malformed)?;
+        if !verify(&entry.public, &bytes, signed.signature()) {
             return Err(SignatureError::Mismatch);
         }
-        if entry.revoked_at.is_some_and(|at| at <= decision.decided_at) {
+        if !entry.known.counts_in(line) {
             return Err(SignatureError::Revoked(decision.key));
         }
         let overclaim = |what: String| Err(SignatureError::Overclaim(what));
+        let enrolment = &entry.known.certificate.enrolment;
         if decision.workspace != self.workspace {
             return overclaim(format!("workspace {}", decision.workspace));
         }
-        if decision.member != entry.enrolment.member {
+        if decision.member != enrolment.member {
             return overclaim(format!("member {}", decision.member));
         }
-        if decision.assurance > entry.enrolment.kind.assurance() {
+        if enrolment.kind.assurance().is_none_or(|highest| decision.assurance > highest) {
             return overclaim(format!("assurance {}", decision.assurance));
         }
+        if let Some(basis) = &decision.basis
+            && (basis.root != self.root || Some(&basis.certificates) != self.chain_of(decision.key).as_ref())
+        {
+            return overclaim("another root, or other certificates".to_owned());
+        }
         Ok(VerifiedDecision(signed.clone()))
+    }
+}
+
+/// The line to come.
+pub const NEW: i64 = i64::MAX;
+
+impl Entry {
+    /// Whether this key can vouch for another one: it must count then, and a key that decides nothing only vouches for its own member.
+    fn may_vouch(&self, other: &KnownKey) -> bool {
+        let (own, new) = (&self.known.certificate.enrolment, &other.certificate.enrolment);
+        let is_own_member = own.member == new.member;
+        let of_kind = match own.kind {
+            KeyKind::Passphrase => true,
+            KeyKind::Recovery => is_own_member && new.kind == KeyKind::Passphrase,
+            // A local one lies open on the disk.
+            KeyKind::Local => false,
+        };
+        let before_theft = self.known.compromised_since.is_none_or(|since| other.enrolled_line < since);
+        of_kind && before_theft && self.known.counts_in(other.enrolled_line)
     }
 }
 
@@ -218,8 +242,18 @@ pub fn fingerprint(public_key_hex: &str) -> String {
 /// # Errors
 /// [`SignatureError::Malformed`] when it cannot be written as JSON.
 pub fn enrol(enrolment: Enrolment, voucher: &SigningKey) -> Result<SignedEnrolment, SignatureError> {
-    let signature = sign(voucher, &enrolment)?;
-    Ok(SignedEnrolment { enrolment, signature })
+    let bytes = enrolment_bytes(&enrolment).ok_or(SignatureError::Malformed)?;
+    Ok(SignedEnrolment { enrolment, signature: hex::encode(voucher.sign(&bytes).to_bytes()) })
+}
+
+/// What the signature of an enrolment is over. The prefix keeps it apart from everything else that a key signs.
+fn enrolment_bytes(enrolment: &Enrolment) -> Option<Vec<u8>> {
+    let text = canonical_json(enrolment).ok()?;
+    match enrolment.version {
+        None => Some(text.into_bytes()),
+        Some(2) => Some([b"outcome-runtime enrolment v2\n", text.as_bytes()].concat()),
+        Some(_) => None,
+    }
 }
 
 /// Signs a decision.
@@ -227,21 +261,14 @@ pub fn enrol(enrolment: Enrolment, voucher: &SigningKey) -> Result<SignedEnrolme
 /// # Errors
 /// [`SignatureError::Malformed`] when it cannot be written as JSON.
 pub fn sign_decision(decision: Decision, key: &SigningKey) -> Result<SignedDecision, SignatureError> {
-    let signature = sign(key, &decision)?;
-    Ok(SignedDecision { decision, signature })
+    let keyid = fingerprint(&hex::encode(key.verifying_key().to_bytes()));
+    SignedDecision::signed_by(decision, keyid, |bytes| key.sign(bytes).to_bytes().to_vec())
+        .map_err(|_| SignatureError::Malformed)
 }
 
-fn sign<T: Serialize>(key: &SigningKey, value: &T) -> Result<String, SignatureError> {
-    let text = canonical_json(value).map_err(|_| SignatureError::Malformed)?;
-    Ok(hex::encode(key.sign(text.as_bytes()).to_bytes()))
-}
-
-fn verify<T: Serialize>(key: &VerifyingKey, value: &T, signature_hex: &str) -> bool {
+fn verify(key: &VerifyingKey, bytes: &[u8], signature_hex: &str) -> bool {
     let signature = hex::decode(signature_hex).ok().and_then(|bytes| Signature::from_slice(&bytes).ok());
-    match (canonical_json(value), signature) {
-        (Ok(text), Some(signature)) => key.verify_strict(text.as_bytes(), &signature).is_ok(),
-        _ => false,
-    }
+    signature.is_some_and(|signature| key.verify_strict(bytes, &signature).is_ok())
 }
 
 fn parse_public(hex_text: &str) -> Option<VerifyingKey> {

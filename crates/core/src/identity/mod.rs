@@ -5,11 +5,11 @@
 
 mod keyring;
 mod passphrase;
+mod recovery;
 mod seal;
 
 pub use ed25519_dalek::SigningKey;
-pub use keyring::{
-    Enrolment, KeyKind, Keyring, SignatureError, SignedEnrolment, VerifiedDecision, enrol, fingerprint, sign_decision,
-};
+pub use keyring::{Keyring, KnownKey, NEW, SignatureError, VerifiedDecision, enrol, fingerprint, sign_decision};
 pub use passphrase::{MIN_PASSPHRASE_CHARS, check_passphrase};
-pub use seal::{SealError, SealedKey};
+pub use recovery::{RecoveryCode, key_of_code, new_code};
+pub use seal::{Belongs, SealError, SealedKey, Unsealed};

@@ -1,29 +1,20 @@
-//! The experiment's lifecycle: DESIGN section 4 as a table.
+//! The experiment's lifecycle: what happens, and where it leads.
 
 use serde::{Deserialize, Serialize};
 
 use super::TransitionError;
+use super::basis::check_experiment_basis;
 use super::correction::must_be_shown;
+use super::experiment_table::{EXPERIMENT_TABLE, Effect, ExperimentEventKind, To, decided_kind};
 use crate::domain::{
     Assurance, Correction, ExperimentState, ExperimentStatus, GateType, Pause, PauseCause, SignedDecision, Verdict,
     text_enum,
 };
 use crate::identity::{Keyring, SignatureError, VerifiedDecision};
-use crate::principal::{Principal, PrincipalKind};
+use crate::principal::Principal;
 
 use ExperimentEventKind as E;
 use ExperimentStatus as S;
-use PrincipalKind::{Agent, Human, Local, System};
-
-text_enum! {
-    /// What can happen to an experiment, as the table names it.
-    pub enum ExperimentEventKind {
-        Proposed, PortfolioApproved, PortfolioRejected, PortfolioSuperseded, ReportedBuilt, ReportedFailed, Retried,
-        LaunchApproved, LaunchReworked, LaunchRejected, LaunchVoided, SampleReached, AutoPaused, PausedByHand, Resumed,
-        AnalysisDue, Concluded, Rejudged, Extended, Scaled, ShipProposed, Iterated, Killed, StepMeasured, LastStepMeasured, ScaleApproved,
-        ScaleRejected, ShipApproved, ShipRejected, KilledByHand, KilledByRule, Corrected,
-    }
-}
 
 /// What happened, with its data. `D` is a decision: verified where it changes state, a claim where it is read back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,11 +127,11 @@ text_enum! {
 }
 
 impl ExperimentEvent<SignedDecision> {
-    /// The same event with its decision verified.
+    /// The same event with its decision verified, for the line of the log that it is in.
     ///
     /// # Errors
     /// [`SignatureError`] when the decision does not count.
-    pub fn verify(self, keyring: &Keyring) -> Result<ExperimentEvent, SignatureError> {
+    pub fn verify(self, keyring: &Keyring, line: i64) -> Result<ExperimentEvent, SignatureError> {
         use ExperimentEvent as V;
         Ok(match self {
             V::Proposed => V::Proposed,
@@ -157,159 +148,12 @@ impl ExperimentEvent<SignedDecision> {
             V::Rejudged { reason } => V::Rejudged { reason },
             V::StepMeasured => V::StepMeasured,
             V::PausedLocally { reason } => V::PausedLocally { reason },
-            V::Decided { gate, decision } => V::Decided { gate, decision: keyring.verify(&decision)? },
+            V::Decided { gate, decision } => V::Decided { gate, decision: keyring.verify(&decision, line)? },
             V::Corrected { correction, plan_hash, decision } => {
-                V::Corrected { correction, plan_hash, decision: keyring.verify(&decision)? }
+                V::Corrected { correction, plan_hash, decision: keyring.verify(&decision, line)? }
             }
         })
     }
-}
-
-/// What must be done because the state changed. The use case does it in the same transaction, or puts it in the outbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Effect {
-    /// Open a gate of this type.
-    OpenGate(GateType),
-    /// Close pending gates as superseded.
-    SupersedeGates,
-    /// The brief can be read from now on.
-    PublishBrief,
-    /// Put the flag to the share of the present rollout step.
-    SetFlag,
-    /// Put the flag to 100 %.
-    SetFlagFull,
-    /// Turn the flag off and read it back.
-    FlagOff,
-    /// Read the baseline and fix the plan.
-    FreezePlan,
-    /// Fix the final result.
-    FreezeResult,
-    /// Keep what was learnt.
-    StoreLearning,
-    /// Draft a successor.
-    DraftSuccessor,
-    /// Tell the people concerned.
-    Notify,
-}
-
-/// Where a row leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum To {
-    /// A status.
-    Status(ExperimentStatus),
-    /// The status before the pause.
-    BeforePause,
-    /// The same status.
-    Unchanged,
-}
-
-/// A row of the table.
-#[derive(Debug, Clone, Copy)]
-pub struct Row {
-    /// Where it can be taken.
-    pub from: &'static [ExperimentStatus],
-    /// What happens.
-    pub event: ExperimentEventKind,
-    /// Who may.
-    pub by: &'static [PrincipalKind],
-    /// Where it leads.
-    pub to: To,
-    /// What follows.
-    pub effects: &'static [Effect],
-}
-
-const fn row(
-    from: &'static [ExperimentStatus],
-    event: ExperimentEventKind,
-    by: &'static [PrincipalKind],
-    to: ExperimentStatus,
-    effects: &'static [Effect],
-) -> Row {
-    Row { from, event, by, to: To::Status(to), effects }
-}
-
-use Effect::{
-    DraftSuccessor, FlagOff, FreezePlan, FreezeResult, Notify, OpenGate, PublishBrief, SetFlag, SetFlagFull,
-    StoreLearning, SupersedeGates,
-};
-
-const LIVE: &[S] = &[S::Running, S::Measuring, S::Scaling];
-const WAITING: &[S] = &[S::AwaitingAnalysisGate, S::AwaitingScaleGate, S::AwaitingShipGate];
-const ANALYSIS: &[S] = &[S::AwaitingAnalysisGate, S::Paused];
-
-/// The lifecycle of an experiment, one row a step.
-#[rustfmt::skip]
-pub const EXPERIMENT_TABLE: &[Row] = &[
-    row(&[S::Hypothesis], E::Proposed, &[Agent, Local, Human, System], S::AwaitingPortfolioGate, &[OpenGate(GateType::PortfolioReview), Notify]),
-    row(&[S::AwaitingPortfolioGate], E::PortfolioApproved, &[Human], S::Building, &[PublishBrief]),
-    row(&[S::AwaitingPortfolioGate], E::PortfolioRejected, &[Human], S::Killed, &[FreezeResult, StoreLearning]),
-    row(&[S::Hypothesis, S::AwaitingPortfolioGate], E::PortfolioSuperseded, &[Human, System], S::Killed, &[SupersedeGates, FreezeResult, StoreLearning]),
-    row(&[S::Building], E::ReportedBuilt, &[Agent, Local, Human], S::AwaitingLaunchGate, &[OpenGate(GateType::LaunchApproval), Notify]),
-    row(&[S::Building], E::ReportedFailed, &[Agent, Local, Human], S::FailedBuild, &[Notify]),
-    row(&[S::FailedBuild], E::Retried, &[Local, Human], S::Building, &[PublishBrief]),
-    row(&[S::AwaitingLaunchGate], E::LaunchApproved, &[Human], S::Running, &[FreezePlan, SetFlag]),
-    row(&[S::AwaitingLaunchGate], E::LaunchReworked, &[Human], S::Building, &[PublishBrief]),
-    row(&[S::AwaitingLaunchGate], E::LaunchRejected, &[Human], S::Killed, &[FreezeResult, StoreLearning]),
-    row(&[S::AwaitingLaunchGate], E::LaunchVoided, &[System], S::Building, &[SupersedeGates, Notify]),
-    row(&[S::Running], E::SampleReached, &[System], S::Measuring, &[]),
-    row(LIVE, E::AutoPaused, &[System], S::Paused, &[FlagOff, OpenGate(GateType::AnalysisReview), Notify]),
-    row(WAITING, E::AutoPaused, &[System], S::Paused, &[FlagOff, SupersedeGates, OpenGate(GateType::AnalysisReview), Notify]),
-    row(LIVE, E::KilledByRule, &[System], S::Killed, &[FlagOff, FreezeResult, StoreLearning, Notify]),
-    row(WAITING, E::KilledByRule, &[System], S::Killed, &[FlagOff, SupersedeGates, FreezeResult, StoreLearning, Notify]),
-    row(LIVE, E::PausedByHand, &[Local, Human], S::Paused, &[FlagOff]),
-    row(WAITING, E::PausedByHand, &[Local, Human], S::Paused, &[FlagOff, SupersedeGates]),
-    Row { from: &[S::Paused], event: E::Resumed, by: &[Human], to: To::BeforePause, effects: &[SupersedeGates, SetFlag] },
-    row(LIVE, E::AnalysisDue, &[System], S::AwaitingAnalysisGate, &[OpenGate(GateType::AnalysisReview), Notify]),
-    row(LIVE, E::Concluded, &[System], S::AwaitingAnalysisGate, &[FlagOff, OpenGate(GateType::AnalysisReview), Notify]),
-    row(WAITING, E::Concluded, &[System], S::AwaitingAnalysisGate, &[FlagOff, SupersedeGates, OpenGate(GateType::AnalysisReview), Notify]),
-    row(WAITING, E::Rejudged, &[System], S::AwaitingAnalysisGate, &[SupersedeGates, OpenGate(GateType::AnalysisReview), Notify]),
-    row(&[S::Paused], E::Rejudged, &[System], S::Paused, &[SupersedeGates, OpenGate(GateType::AnalysisReview), Notify]),
-    Row { from: LIVE, event: E::Corrected, by: &[Human], to: To::Unchanged, effects: &[] },
-    Row { from: &[S::Paused], event: E::Corrected, by: &[Human], to: To::Unchanged, effects: &[SupersedeGates, OpenGate(GateType::AnalysisReview)] },
-    row(WAITING, E::Corrected, &[Human], S::AwaitingAnalysisGate, &[SupersedeGates, OpenGate(GateType::AnalysisReview), Notify]),
-    row(ANALYSIS, E::Extended, &[Human], S::Measuring, &[SetFlag]),
-    row(ANALYSIS, E::Scaled, &[Human], S::Scaling, &[SetFlag]),
-    row(ANALYSIS, E::ShipProposed, &[Human], S::AwaitingShipGate, &[OpenGate(GateType::ShipApproval), Notify]),
-    row(ANALYSIS, E::Iterated, &[Human], S::Killed, &[FlagOff, FreezeResult, StoreLearning, DraftSuccessor]),
-    row(ANALYSIS, E::Killed, &[Human], S::Killed, &[FlagOff, FreezeResult, StoreLearning]),
-    row(&[S::Scaling], E::StepMeasured, &[System], S::AwaitingScaleGate, &[OpenGate(GateType::ScaleApproval), Notify]),
-    row(&[S::Scaling], E::LastStepMeasured, &[System], S::AwaitingShipGate, &[OpenGate(GateType::ShipApproval), Notify]),
-    row(&[S::AwaitingScaleGate], E::ScaleApproved, &[Human], S::Scaling, &[SetFlag]),
-    row(&[S::AwaitingScaleGate], E::ScaleRejected, &[Human], S::AwaitingAnalysisGate, &[OpenGate(GateType::AnalysisReview), Notify]),
-    row(&[S::AwaitingShipGate], E::ShipApproved, &[Human], S::Shipped, &[SetFlagFull, FreezeResult, StoreLearning]),
-    row(&[S::AwaitingShipGate], E::ShipRejected, &[Human], S::AwaitingAnalysisGate, &[OpenGate(GateType::AnalysisReview), Notify]),
-    row(&[S::Hypothesis, S::AwaitingPortfolioGate, S::Building, S::FailedBuild, S::AwaitingLaunchGate],
-        E::KilledByHand, &[Human], S::Killed, &[SupersedeGates, FreezeResult, StoreLearning]),
-    row(&[S::Running, S::Measuring, S::Paused, S::AwaitingAnalysisGate, S::Scaling, S::AwaitingScaleGate, S::AwaitingShipGate],
-        E::KilledByHand, &[Human], S::Killed, &[SupersedeGates, FlagOff, FreezeResult, StoreLearning]),
-];
-
-/// The row of the table that a decision stands for; `None` when this type of gate takes no such verdict.
-fn decided_kind(gate: Option<GateType>, verdict: Verdict) -> Option<E> {
-    use GateType::{AnalysisReview, LaunchApproval, PortfolioReview, ScaleApproval, ShipApproval};
-    use Verdict as V;
-    Some(match (gate, verdict) {
-        (Some(PortfolioReview), V::Approve | V::ApproveWithConditions) => E::PortfolioApproved,
-        (Some(PortfolioReview), V::Reject) => E::PortfolioRejected,
-        (Some(LaunchApproval), V::Approve | V::ApproveWithConditions) => E::LaunchApproved,
-        (Some(LaunchApproval), V::Rework) => E::LaunchReworked,
-        (Some(LaunchApproval), V::Reject) => E::LaunchRejected,
-        (Some(AnalysisReview), V::Extend) => E::Extended,
-        (Some(AnalysisReview), V::Scale) => E::Scaled,
-        (Some(AnalysisReview), V::Ship) => E::ShipProposed,
-        (Some(AnalysisReview), V::Iterate) => E::Iterated,
-        (Some(AnalysisReview), V::Kill) => E::Killed,
-        (Some(AnalysisReview), V::Resume) => E::Resumed,
-        (Some(ScaleApproval), V::Approve) => E::ScaleApproved,
-        (Some(ScaleApproval), V::Reject) => E::ScaleRejected,
-        (Some(ShipApproval), V::Approve) => E::ShipApproved,
-        (Some(ShipApproval), V::Reject) => E::ShipRejected,
-        (None, V::Pause) => E::PausedByHand,
-        (None, V::Resume) => E::Resumed,
-        (None, V::Kill) => E::KilledByHand,
-        _ => return None,
-    })
 }
 
 impl<D> ExperimentEvent<D> {
@@ -400,6 +244,7 @@ pub fn transition_experiment(
         if got < needed {
             return Err(TransitionError::AssuranceTooLow { needed, got });
         }
+        check_experiment_basis(state, row.effects, decision.get())?;
     }
     if let ExperimentEvent::Corrected { correction, plan_hash, decision } = event {
         must_be_shown(state, correction, plan_hash, decision)?;
@@ -436,7 +281,7 @@ pub fn transition_experiment(
     if matches!(kind, E::LaunchVoided | E::LaunchReworked) {
         (next.commit, next.plan_hash) = (None, None);
     }
-    if matches!(kind, E::Scaled | E::ScaleApproved) {
+    if kind.is_next_step() {
         if state.step + 1 >= state.n_steps {
             return Err(TransitionError::WrongDecision(
                 "the rollout plan has no further step: choose `ship` instead".to_owned(),

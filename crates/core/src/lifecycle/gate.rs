@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::TransitionError;
 use crate::domain::{
-    Assurance, DecisionSubject, GatePolicy, GateState, GateStatus, GateType, SignedDecision, text_enum,
+    Assurance, Decision, DecisionSubject, GatePolicy, GateState, GateStatus, GateType, PolicyBasis, SignedDecision,
+    text_enum,
 };
 use crate::identity::{Keyring, SignatureError, VerifiedDecision};
 use crate::ids::GateId;
@@ -42,13 +43,13 @@ pub enum GateEvent<D = VerifiedDecision> {
 }
 
 impl GateEvent<SignedDecision> {
-    /// The same event with its decision verified.
+    /// The same event with its decision verified, for the line of the log that it is in.
     ///
     /// # Errors
     /// [`SignatureError`] when the decision does not count.
-    pub fn verify(self, keyring: &Keyring) -> Result<GateEvent, SignatureError> {
+    pub fn verify(self, keyring: &Keyring, line: i64) -> Result<GateEvent, SignatureError> {
         Ok(match self {
-            Self::Decided { decision } => GateEvent::Decided { decision: keyring.verify(&decision)? },
+            Self::Decided { decision } => GateEvent::Decided { decision: keyring.verify(&decision, line)? },
             Self::Reminded => GateEvent::Reminded,
             Self::Escalated { due_at } => GateEvent::Escalated { due_at },
             Self::TimedOut => GateEvent::TimedOut,
@@ -147,7 +148,7 @@ pub fn transition_gate(
 fn check_decision(
     rules: &GateRules,
     state: &GateState,
-    decision: &crate::domain::Decision,
+    decision: &Decision,
     by: &Principal,
     actor_email: Option<&str>,
 ) -> Result<(), TransitionError> {
@@ -161,6 +162,7 @@ fn check_decision(
     if !matches!(by, Principal::Human { member, .. } if *member == decision.member) {
         return wrong("it was signed by a different member than the one who acts".to_owned());
     }
+    check_gate_basis(rules, state, decision)?;
     if !rules.gate_type.verdicts().contains(&decision.verdict) {
         let valid: Vec<_> = rules.gate_type.verdicts().iter().map(|verdict| verdict.as_str()).collect();
         return wrong(format!(
@@ -188,4 +190,24 @@ fn check_decision(
         return Err(TransitionError::NotHolder { holder });
     }
     Ok(())
+}
+
+/// The policy that was signed must be the gate's, and nobody may have decided in between.
+fn check_gate_basis(rules: &GateRules, state: &GateState, decision: &Decision) -> Result<(), TransitionError> {
+    let Some(basis) = &decision.basis else { return Ok(()) };
+    if basis.policy.as_ref() == Some(&policy_basis(rules, state)) {
+        return Ok(());
+    }
+    Err(TransitionError::WrongDecision("it was signed for a gate with another policy or other decisions".to_owned()))
+}
+
+/// What a decision about a gate rests on.
+#[must_use]
+pub fn policy_basis(rules: &GateRules, state: &GateState) -> PolicyBasis {
+    PolicyBasis {
+        gate_type: rules.gate_type,
+        assurance: rules.policy.assurance,
+        quorum: rules.policy.quorum,
+        decided_before: state.votes.clone(),
+    }
 }

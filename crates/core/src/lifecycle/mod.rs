@@ -3,19 +3,21 @@
 //! **Invariant**: pure. No I/O, no clock, no randomness. Nothing else in the product writes a status, and the stored
 //! state always equals the fold of these functions over the audit log (`audit::replay`).
 
+mod basis;
 mod correction;
 mod diagram;
 mod experiment;
+mod experiment_table;
 mod gate;
 mod outcome;
 mod policy;
 
+pub use basis::flag_after;
 pub use correction::shown_correction;
 pub use diagram::lifecycle_markdown;
-pub use experiment::{
-    AnalysisCause, EXPERIMENT_TABLE, Effect, ExperimentEvent, ExperimentEventKind, Row, To, transition_experiment,
-};
-pub use gate::{GateEvent, GateEventKind, GateRules, transition_gate};
+pub use experiment::{AnalysisCause, ExperimentEvent, transition_experiment};
+pub use experiment_table::{EXPERIMENT_TABLE, Effect, ExperimentEventKind, Row, To};
+pub use gate::{GateEvent, GateEventKind, GateRules, policy_basis, transition_gate};
 pub use outcome::{OUTCOME_TABLE, OutcomeEvent, OutcomeEventKind, OutcomeRow, transition_outcome};
 pub use policy::{
     Failing, GateAdvice, PollFindings, Silence, Standing, asks_for_analysis, event_after_poll, is_danger, may_go_on,

@@ -51,22 +51,22 @@ pub enum OutcomeEvent<D = VerifiedDecision> {
 }
 
 impl OutcomeEvent<SignedDecision> {
-    /// The same event with its decision verified.
+    /// The same event with its decision verified, for the line of the log that it is in.
     ///
     /// # Errors
     /// [`SignatureError`] when the decision does not count.
-    pub fn verify(self, keyring: &Keyring) -> Result<OutcomeEvent, SignatureError> {
+    pub fn verify(self, keyring: &Keyring, line: i64) -> Result<OutcomeEvent, SignatureError> {
         Ok(match self {
             Self::Applied { spec_hash, consent } => OutcomeEvent::Applied {
                 spec_hash,
-                consent: consent.map(|decision| keyring.verify(&decision)).transpose()?,
+                consent: consent.map(|decision| keyring.verify(&decision, line)).transpose()?,
             },
             Self::Activated { baseline, deadline, decision } => {
-                OutcomeEvent::Activated { baseline, deadline, decision: keyring.verify(&decision)? }
+                OutcomeEvent::Activated { baseline, deadline, decision: keyring.verify(&decision, line)? }
             }
-            Self::Achieved { decision } => OutcomeEvent::Achieved { decision: keyring.verify(&decision)? },
+            Self::Achieved { decision } => OutcomeEvent::Achieved { decision: keyring.verify(&decision, line)? },
             Self::Expired => OutcomeEvent::Expired,
-            Self::Abandoned { decision } => OutcomeEvent::Abandoned { decision: keyring.verify(&decision)? },
+            Self::Abandoned { decision } => OutcomeEvent::Abandoned { decision: keyring.verify(&decision, line)? },
         })
     }
 }

@@ -11,11 +11,11 @@ use sqlx::{Database, Decode, Encode, Type};
 use uuid::Uuid;
 
 use crate::audit::SubjectKind;
+use crate::domain::KeyKind;
 use crate::domain::{
     Assurance, Author, EvidenceGrade, ExperimentStatus, FindingType, GateStatus, GateType, OutcomeStatus, PhaseStart,
     Slug, Variant, Verdict,
 };
-use crate::identity::KeyKind;
 use crate::ids::{
     AgentTokenId, ExperimentId, GateId, KeyId, LearningId, MeasurementId, MemberId, MessageId, OutcomeId, WorkspaceId,
 };

@@ -251,22 +251,25 @@ impl Tx {
     /// [`Code::Conflict`] when it was used before.
     pub async fn decision_insert(&mut self, decision: &VerifiedDecision) -> Result<()> {
         let signed = decision.signed();
-        let (gate, subject) = match signed.decision.subject {
+        let decision = signed.decision();
+        let (gate, subject) = match decision.subject {
             DecisionSubject::Gate(id) => (Some(id), id.0),
             DecisionSubject::Experiment(id) => (None, id.0),
             DecisionSubject::Outcome(id) => (None, id.0),
+            DecisionSubject::Key(id) => (None, id.0),
+            DecisionSubject::Workspace(id) => (None, id.0),
         };
         let document = serde_json::to_string(signed)
             .map_err(|e| Error::new(Code::Internal, "a decision cannot be written as JSON").because(e))?;
         let row = DecisionRow {
-            signature: signed.signature.clone(),
+            signature: signed.signature().to_owned(),
             gate_id: gate,
             subject_id: subject,
-            member_id: signed.decision.member,
-            verdict: signed.decision.verdict,
-            assurance: signed.decision.assurance,
+            member_id: decision.member,
+            verdict: decision.verdict,
+            assurance: decision.assurance,
             document,
-            decided_at: Instant(signed.decision.decided_at),
+            decided_at: Instant(decision.decided_at),
         };
         self.touch_new(FoldedTable::Decision, RowKey::Text(row.signature.clone()));
         on_db!(self, |c| row.insert(sqlx::query(DECISION_INSERT), &self.workspace).execute(c).await.map(|_| ()))

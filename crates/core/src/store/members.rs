@@ -5,14 +5,17 @@ use super::columns::{columns, sql};
 use super::db::{Tx, on_db};
 use super::statement::statements;
 use super::touched::{FoldedTable, RowKey};
+use crate::domain::{KeyKind, SignedEnrolment};
 use crate::error::{Code, Error, Result};
-use crate::identity::{KeyKind, SealedKey, SignedEnrolment};
+use crate::identity::SealedKey;
 use crate::ids::{AgentTokenId, KeyId, MemberId, WorkspaceId};
 
 statements! {
     MEMBER_INSERT = Member::INSERT;
     MEMBER_LIST = sql!("SELECT ", Member::COLUMNS, " FROM member WHERE workspace_id = $1 ORDER BY created_at, id");
     KEY_INSERT = KeyRow::INSERT;
+    KEY_SEAL = "UPDATE member_key SET sealed = $3 WHERE workspace_id = $1 AND id = $2";
+    KEY_REVOKE = "UPDATE member_key SET revoked_at = $3 WHERE workspace_id = $1 AND id = $2 AND revoked_at IS NULL";
     KEY_LIST = sql!("SELECT ", KeyRow::COLUMNS, " FROM member_key WHERE workspace_id = $1 ORDER BY created_at, id");
     TOKEN_INSERT = AgentToken::INSERT;
     TOKEN_FIND = sql!("SELECT ", AgentToken::COLUMNS, " FROM agent_token
@@ -98,7 +101,7 @@ columns! {
         member_id: MemberId => folded,
         kind: KeyKind => folded,
         certificate: String => folded,
-        sealed: Option<String> => folded,
+        sealed: Option<String> => volatile("what lies under the passphrase says where the key belongs"),
         revoked_at: Option<Instant> => folded,
     }
     beside {
@@ -145,6 +148,31 @@ impl Tx {
         let at = Instant(at);
         self.touch_new(FoldedTable::MemberKey, RowKey::Id(key.id.0));
         on_db!(self, |c| row.insert(sqlx::query(KEY_INSERT), &self.workspace, &at).execute(c).await.map(|_| ()))
+    }
+
+    /// Keeps a key sealed anew.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn key_seal(&mut self, key: KeyId, sealed: &SealedKey) -> Result<()> {
+        let sealed = serde_json::to_string(sealed).map_err(json_error)?;
+        on_db!(self, |c| sqlx::query(KEY_SEAL)
+            .bind(self.workspace)
+            .bind(key)
+            .bind(&sealed)
+            .execute(c)
+            .await
+            .map(|_| ()))
+    }
+
+    /// Notes that a key counts no longer: what counts is the log's line.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn key_revoke(&mut self, key: KeyId, at: jiff::Timestamp) -> Result<()> {
+        self.touch(FoldedTable::MemberKey, RowKey::Id(key.0)).await?;
+        let at = Instant(at);
+        on_db!(self, |c| sqlx::query(KEY_REVOKE).bind(self.workspace).bind(key).bind(at).execute(c).await.map(|_| ()))
     }
 
     /// Every stored key. Rows that cannot be read are left out: they are no keys, and `audit verify` names them.

@@ -1,7 +1,7 @@
 //! One door a noun, reached through the handle: `runtime.gates().decide(..)`.
 
 use super::{
-    AuditLog, Builds, Experiments, Gates, Hypotheses, Learnings, Outbox, Outcomes, Runtime, Sessions, Signals,
+    AuditLog, Builds, Experiments, Gates, Hypotheses, Keys, Learnings, Outbox, Outcomes, Runtime, Sessions, Signals,
     Workspaces,
 };
 
@@ -40,6 +40,12 @@ impl Runtime {
     #[must_use]
     pub fn signals(&self) -> Signals<'_> {
         Signals(self)
+    }
+
+    /// The use cases about members' keys.
+    #[must_use]
+    pub fn keys(&self) -> Keys<'_> {
+        Keys(self)
     }
 
     /// The use cases about learnings.

@@ -12,6 +12,7 @@ mod experiments;
 mod gates;
 mod hypotheses;
 mod kernel;
+mod keys;
 mod learnings;
 mod outbox;
 mod outcomes;
@@ -24,7 +25,8 @@ pub use crate::hypotheses::Problem;
 pub use crate::store::Place;
 pub use audit_log::{
     AnchorPlace, AuditLog, Proof, ProofExperiment, ProofLogged, ProofMethod, ProofPhase, ProofPoll, ProofReading,
-    ProofRecorded, ProofSnapshot, ProofStep, RecomputeRequest, Recomputed, RecomputedExperiment, Verification,
+    ProofRecorded, ProofSnapshot, ProofStep, RecomputeRequest, Recomputed, RecomputedExperiment, RestoredLog,
+    Verification,
 };
 pub use builds::{
     Brief, BriefHypothesis, BriefLearning, BuildReport, BuildReported, Building, Builds, Refusal, ScopeCheckRequest,
@@ -40,6 +42,7 @@ pub use hypotheses::{
 pub use kernel::memory::keep_memory_private;
 pub use kernel::{Change, FilePlan, OutcomePlan, PlannedAction};
 pub use kernel::{DryRunRequest, HistoryPoint, HistoryPoll, LimitedSignal, Limits, Unlock, UnsignedAct};
+pub use keys::{KeyActRequest, KeyActed, KeyLine, KeyState, Keys, Recovered, Rotated};
 pub use learnings::{LearningView, Learnings};
 pub use outbox::{ChannelMessage, ChannelTest, Delivered, MessageLine, MessageState, Messages, Outbox, Retried, Retry};
 pub use outcomes::{Activated, Applied, Attainment, Outcomes};

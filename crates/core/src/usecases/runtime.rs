@@ -1,9 +1,10 @@
 //! The handle to an opened workspace.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::address::Address;
+use crate::audit::ConfigurationApplied;
 use crate::clock::{Clock, FileClock, ShiftedClock, SystemClock};
 use crate::config::ConfigCache;
 use crate::error::{Code, Error, Result};
@@ -12,7 +13,9 @@ use crate::registry::Sources;
 use crate::seen::SeenWorkspace;
 use crate::settings::{Settings, Sourced};
 use crate::store::{DatabaseFile, Db, Place, Tx, Workspace};
-use crate::usecases::kernel::applied::CheckedConfiguration;
+
+/// A line that was checked in this process, by its number: what it says decides nothing new when it is read again.
+type CheckedConfiguration = Arc<Mutex<Option<(i64, ConfigurationApplied)>>>;
 
 /// An opened workspace. Cheap to clone; all clones share connections.
 #[derive(Clone)]

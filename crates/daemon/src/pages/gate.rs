@@ -202,6 +202,9 @@ fn choice(verdict: Verdict, chosen: Option<Verdict>) -> Choice {
         Verdict::Abandon => ("Abandon", "End the outcome without further experiments."),
         Verdict::CorrectQuery => ("Correct the query", "Read the signal with the corrected query from now on."),
         Verdict::ForgetReading => ("Forget the reading", "The reading does not count any more."),
+        Verdict::RevokeKey => ("Revoke the key", "The key does not count any more."),
+        Verdict::MarkCompromised => ("Mark the key", "What was signed with it since then is doubtful."),
+        Verdict::Restore => ("Go on from the backup", "The lines that were lost stay lost."),
     };
     Choice { value: verdict.as_str(), label, effect, is_chosen: chosen == Some(verdict) }
 }

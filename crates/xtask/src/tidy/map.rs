@@ -12,7 +12,8 @@ pub struct Layer {
 }
 
 /// What every other layer may use, except those without any arrow.
-pub const BASE: &[&str] = &["core::error", "core::ids", "core::principal", "core::digest", "core::text_enum"];
+pub const BASE: &[&str] =
+    &["core::error", "core::ids", "core::principal", "core::digest", "core::dsse", "core::text_enum"];
 
 /// What a front end may see of the core: its doors and what they speak of, never its storage.
 const DOORS: &[&str] = &[
@@ -42,6 +43,7 @@ pub const MAP: &[Layer] = &[
     Layer { name: "core::clock", uses: &[] },
     // What is hashed and signed, and enums that are words: no rule of the product.
     Layer { name: "core::digest", uses: &[] },
+    Layer { name: "core::dsse", uses: &[] },
     Layer { name: "core::text_enum", uses: &[] },
     Layer { name: "core::ids", uses: &[&["core::clock"]] },
     Layer { name: "core::principal", uses: &[&["core::ids", "core::text_enum"]] },

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::claim::{analysis_of, is_too_small};
 use super::danger::{may_go_on, statistical_finding};
 use super::findings::{GateAdvice, PollFindings, Standing, is_healthy};
-use crate::domain::{ExperimentStatus, PauseCause};
+use crate::domain::{ExperimentStatus, GateType, PauseCause, Verdict};
 use crate::lifecycle::{AnalysisCause, ExperimentEvent};
 use crate::stats::{Advice, HealthFinding, Recommendation, is_drift_alone};
 
@@ -37,6 +37,25 @@ impl GateAdvice {
             | Recommendation::HoldSrm
             | Recommendation::HoldAlert
             | Recommendation::Continue => Self::Extend,
+        }
+    }
+
+    /// Whether a verdict at a gate about a result is another one than this.
+    #[must_use]
+    pub fn is_against(self, gate: GateType, verdict: Verdict) -> bool {
+        use Verdict as V;
+        match (gate, verdict) {
+            (GateType::AnalysisReview, V::Ship | V::Scale) => self != Self::Ship,
+            (GateType::AnalysisReview, V::Extend) => self != Self::Extend,
+            (GateType::AnalysisReview, V::Resume) => self != Self::Resume,
+            (GateType::AnalysisReview, V::Iterate) => self != Self::Iterate,
+            (GateType::AnalysisReview, V::Kill) => self != Self::Kill,
+            // A step of the rollout need not prove success again.
+            (GateType::ScaleApproval, V::Approve) => matches!(self, Self::Kill | Self::Iterate),
+            (GateType::ScaleApproval, V::Reject) => !matches!(self, Self::Kill | Self::Iterate),
+            (GateType::ShipApproval, V::Approve) => self != Self::Ship,
+            (GateType::ShipApproval, V::Reject) => self == Self::Ship,
+            _ => false,
         }
     }
 

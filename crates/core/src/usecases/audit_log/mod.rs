@@ -1,9 +1,11 @@
 //! The audit log: verified, anchored, paged; and what is recomputed from it and from stored readings.
 
 mod anchor;
+mod decisions;
 mod page;
 mod proof;
 mod recompute;
+mod restore;
 mod verify;
 
 use crate::usecases::Runtime;
@@ -14,6 +16,7 @@ pub use proof::{
     ProofSnapshot, ProofStep,
 };
 pub use recompute::{RecomputeRequest, Recomputed, RecomputedExperiment};
+pub use restore::RestoredLog;
 pub use verify::Verification;
 
 /// The use cases about the audit log.

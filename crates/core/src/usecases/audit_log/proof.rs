@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::AuditLog;
-use crate::audit::replay::PollLine;
+use crate::audit::PollLine;
 use crate::audit::{EventKind, LogEntry};
 use crate::domain::{ArmSums, Conclusion, Evaluation, ExperimentStatus, PhaseStart, Plan, Stored, Variant, Window};
 use crate::error::{Code, Error, Result};

@@ -8,7 +8,8 @@ use crate::lifecycle::ExperimentEvent;
 use crate::principal::Principal;
 use crate::usecases::Runtime;
 use crate::usecases::gates::decided::Decided;
-use crate::usecases::kernel::decision::{check_words, decider, note_refused_decision, require, sign};
+use crate::usecases::kernel::basis::About;
+use crate::usecases::kernel::decision::{ToSign, check_words, decider, note_refused_decision, require, sign};
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::experiment_step::experiment_step;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
@@ -43,7 +44,8 @@ impl Experiments<'_> {
         let mut tx = self.0.read().await?;
         let experiment = experiment_named(&mut tx, &request.experiment).await?;
         drop(tx);
-        match try_act(self.0, &request).await {
+        // On the heap: it is large, and callers have futures of their own around it.
+        match Box::pin(try_act(self.0, &request)).await {
             Ok(decided) => Ok(decided),
             Err(error) => {
                 note_refused_decision(
@@ -74,18 +76,13 @@ async fn try_act(runtime: &Runtime, request: &ActRequest) -> Result<Decided> {
         must_be_read_again(&mut tx, &experiment).await?;
     }
     let shown = digest(&experiment.state)?;
-    let decision = sign(
-        runtime,
-        &mut tx,
-        &signer,
-        DecisionSubject::Experiment(experiment.id),
-        &shown,
-        request.verdict,
-        |decision| {
-            decision.note.clone_from(&request.note);
-            decision.surface = request.surface;
-        },
-    )
+    let subject = DecisionSubject::Experiment(experiment.id);
+    let about = About { experiment: Some((&experiment, &outcome)), ..About::default() };
+    let what = ToSign { subject, shown: &shown, verdict: request.verdict, about };
+    let decision = sign(runtime, &mut tx, &signer, what, |decision| {
+        decision.note.clone_from(&request.note);
+        decision.surface = request.surface;
+    })
     .await?;
     require(&decision, Assurance::A3)?;
     tx.decision_insert(&decision).await?;

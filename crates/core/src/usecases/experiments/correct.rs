@@ -18,7 +18,8 @@ use crate::lifecycle::{ExperimentEvent, shown_correction};
 use crate::principal::Principal;
 use crate::store::{Instant, SignalHealth, Snapshot, Tx};
 use crate::usecases::Runtime;
-use crate::usecases::kernel::decision::{check_words, decider, note_refused_decision, require, sign};
+use crate::usecases::kernel::basis::About;
+use crate::usecases::kernel::decision::{ToSign, check_words, decider, note_refused_decision, require, sign};
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::experiment_step::experiment_step;
 use crate::usecases::kernel::history::{history_of, plan_of};
@@ -128,7 +129,8 @@ impl Experiments<'_> {
         let mut tx = self.0.read().await?;
         let experiment = experiment_named(&mut tx, &request.experiment).await?;
         drop(tx);
-        match try_correct(self.0, &request).await {
+        // On the heap: it is large, and callers have futures of their own around it.
+        match Box::pin(try_correct(self.0, &request)).await {
             Ok(corrected) => Ok(corrected),
             Err(error) => {
                 let verdict = Some(verdict_of(&request.correction));
@@ -164,18 +166,14 @@ async fn try_correct(runtime: &Runtime, request: &CorrectRequest) -> Result<Corr
     let n_left_out = n_left_out(&mut tx, &experiment, &plan, &correction, now).await?;
     let next = correction.applied_to(&plan);
     let plan_hash = digest(&next)?;
-    let decision = sign(
-        runtime,
-        &mut tx,
-        &signer,
-        DecisionSubject::Experiment(experiment.id),
-        &shown_correction(&experiment.state, &correction, &plan_hash)?,
-        verdict,
-        |decision| {
-            decision.note = Some(request.note.clone());
-            decision.surface = request.surface;
-        },
-    )
+    let shown_hash = shown_correction(&experiment.state, &correction, &plan_hash)?;
+    let subject = DecisionSubject::Experiment(experiment.id);
+    let about = About { experiment: Some((&experiment, &outcome)), ..About::default() };
+    let what = ToSign { subject, shown: &shown_hash, verdict, about };
+    let decision = sign(runtime, &mut tx, &signer, what, |decision| {
+        decision.note = Some(request.note.clone());
+        decision.surface = request.surface;
+    })
     .await?;
     require(&decision, Assurance::A3)?;
     tx.decision_insert(&decision).await?;

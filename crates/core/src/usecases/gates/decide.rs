@@ -10,7 +10,8 @@ use super::rebuild::{Rebuilt, rebuild};
 use super::view::GateView;
 use crate::audit::EventKind;
 use crate::domain::{
-    ContextPackage, DecisionSubject, Experiment, Gate, GateStatus, GateType, Outcome, Surface, Verdict,
+    ContextPackage, DecisionSubject, Experiment, Gate, GateStatus, GateType, Outcome, RecommendationBasis, Surface,
+    Verdict,
 };
 use crate::error::{Code, Error, Result};
 use crate::identity::VerifiedDecision;
@@ -19,8 +20,9 @@ use crate::present::instant;
 use crate::principal::Principal;
 use crate::store::Tx;
 use crate::usecases::Runtime;
+use crate::usecases::kernel::basis::About;
 use crate::usecases::kernel::built::default_branch;
-use crate::usecases::kernel::decision::{check_words, decider, note_refused_decision, sign};
+use crate::usecases::kernel::decision::{ToSign, check_words, decider, note_refused_decision, sign};
 use crate::usecases::kernel::experiment_step::experiment_step;
 use crate::usecases::kernel::gate_context::{conflicts, may_spread};
 use crate::usecases::kernel::gate_step::gate_step;
@@ -61,7 +63,8 @@ impl Gates<'_> {
         let mut tx = self.0.read().await?;
         let (gate, _) = gate_named(&mut tx, &request.gate).await?;
         drop(tx);
-        match try_decide(self.0, &gate, &request).await {
+        // On the heap: it is large, and callers have futures of their own around it.
+        match Box::pin(try_decide(self.0, &gate, &request)).await {
             Ok(decided) => Ok(decided),
             Err(error) => {
                 note_refused_decision(self.0, gate.id.into(), EventKind::GateRefused, Some(request.verdict), &error)
@@ -113,20 +116,21 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
 
     let mut tx = runtime.write().await?;
     let (mut gate, rules) = gate_named(&mut tx, &request.gate).await?;
-    let decision = sign(
-        runtime,
-        &mut tx,
-        &signer,
-        DecisionSubject::Gate(gate.id),
-        &gate.context_hash,
-        request.verdict,
-        |decision| {
-            decision.conditions.clone_from(&request.conditions);
-            decision.note.clone_from(&request.note);
-            decision.surface = request.surface;
-            decision.base.clone_from(&base);
-        },
-    )
+    let found = experiment_of(&mut tx, &gate).await?;
+    let diff = rebuilt.as_ref().map(Rebuilt::diff).transpose()?.flatten();
+    let about = About {
+        gate: Some((&gate, &rules)),
+        experiment: found.as_ref().map(|(experiment, outcome)| (experiment, outcome)),
+        diff: diff.as_deref(),
+    };
+    let (subject, verdict) = (DecisionSubject::Gate(gate.id), request.verdict);
+    let what = ToSign { subject, shown: &gate.context_hash, verdict, about };
+    let decision = sign(runtime, &mut tx, &signer, what, |decision| {
+        decision.conditions.clone_from(&request.conditions);
+        decision.note.clone_from(&request.note);
+        decision.surface = request.surface;
+        decision.base.clone_from(&base);
+    })
     .await?;
     let by = Principal::Human { member: signer.member.id, name: signer.member.email.clone() };
     let void = match void_reason(&mut tx, &gate, head_of_branch).await? {
@@ -136,6 +140,7 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
     if let Some(reason) = void {
         return void_launch(runtime, tx, &mut gate, &reason).await;
     }
+    needs_reason(&decision)?;
     gate_step(runtime, &mut tx, &mut gate, &rules, GateEvent::Decided { decision: decision.clone() }, &by).await?;
     let experiment = follow_decision(runtime, &mut tx, &gate, &rules, &decision, &by).await?;
     let unchecked = match (&experiment, change) {
@@ -158,6 +163,29 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
         deliveries,
         unchecked,
     })
+}
+
+/// The experiment that a gate is about, with its outcome.
+async fn experiment_of(tx: &mut Tx, gate: &Gate) -> Result<Option<(Experiment, Outcome)>> {
+    let Some(id) = gate.experiment else { return Ok(None) };
+    let Some(experiment) = tx.experiment_get(id).await? else { return Ok(None) };
+    let outcome = outcome_of(tx, &experiment).await?;
+    Ok(Some((experiment, outcome)))
+}
+
+/// What goes against the recommendation is decided with a reason: it is read again when somebody asks why.
+fn needs_reason(decision: &VerifiedDecision) -> Result<()> {
+    let decision = decision.get();
+    let has_reason = decision.note.as_ref().is_some_and(|note| !note.trim().is_empty());
+    let recommended = decision.basis.as_ref().and_then(|basis| basis.recommendation.as_ref());
+    match recommended.filter(|recommended| recommended.is_against && !has_reason) {
+        None => Ok(()),
+        Some(RecommendationBasis { says, .. }) => Err(Error::new(
+            Code::InvalidInput,
+            format!("`{}` goes against what is recommended ({says})", decision.verdict),
+        )
+        .hint("say why in the note, or decide as recommended")),
+    }
 }
 
 /// Whether the decision gives the treatment to people because of a result.
@@ -205,12 +233,10 @@ async fn follow_decision(
     decision: &VerifiedDecision,
     by: &Principal,
 ) -> Result<Option<Experiment>> {
-    let Some(id) = gate.experiment else { return Ok(None) };
-    let Some(mut experiment) = tx.experiment_get(id).await? else { return Ok(None) };
+    let Some((mut experiment, outcome)) = experiment_of(tx, gate).await? else { return Ok(None) };
     if rules.gate_type == GateType::Escalation || !gate.state.status.is_decided() {
         return Ok(Some(experiment));
     }
-    let outcome = outcome_of(tx, &experiment).await?;
     let verdict = decision.get().verdict;
     if gives_treatment(gate.gate_type, verdict) {
         must_be_read_again(tx, &experiment).await?;

@@ -5,6 +5,7 @@ use crate::domain::{Build, ContextPackage, DefaultBranch, Experiment, Gate, Note
 use crate::error::{Code, Error, Result};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::built::{Built, built};
+use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::lookup::outcome_of;
 
 /// A build, compared again at the launch decision.
@@ -40,6 +41,11 @@ impl Rebuilt {
     /// The default branch with which it was compared now.
     pub(super) fn base(&self) -> Option<DefaultBranch> {
         self.found.as_ref().map(|(now, _)| now.base.default_branch.clone())
+    }
+
+    /// SHA-256 of the whole list of what the commit changes; `None` for a gate that waits no more.
+    pub(super) fn diff(&self) -> Result<Option<String>> {
+        self.found.as_ref().map(|(now, _)| digest(&now.scope.changes)).transpose()
     }
 
     /// A launch of nothing, or of a change that its flag does not switch, needs a human's reason.

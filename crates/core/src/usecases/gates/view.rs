@@ -57,6 +57,6 @@ pub(super) fn gate_view(
         assurance: rules.policy.assurance,
         context_hash: gate.context_hash,
         context,
-        decisions: decisions.into_iter().map(|signed| signed.decision).collect(),
+        decisions: decisions.into_iter().map(SignedDecision::into_decision).collect(),
     })
 }

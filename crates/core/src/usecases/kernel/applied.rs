@@ -3,7 +3,7 @@
 //! A line of the log names the text that counts from then on, by its hash, and rests on a member's decision, or on changes that may
 //! be applied without one. Both are looked at again before the text is used.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use serde_json::Value as Json;
 
@@ -39,6 +39,11 @@ pub(in crate::usecases) async fn applied(runtime: &Runtime, tx: &mut Tx) -> Resu
     Ok(Some(Applied { hash: applied.hash, config }))
 }
 
+/// SHA-256 of what was applied last, as the log says it. The text is not read: a decision can be signed while it cannot be used.
+pub(super) async fn applied_hash(runtime: &Runtime, tx: &mut Tx) -> Result<Option<String>> {
+    Ok(last(runtime, tx, i64::MAX).await?.map(|(_, applied)| applied.hash))
+}
+
 async fn last(runtime: &Runtime, tx: &mut Tx, before: i64) -> Result<Option<(LogEntry, ConfigurationApplied)>> {
     let kind = EventKind::ConfigurationApplied;
     let Some(line) = tx.event_last_of_kind(runtime.workspace.id.0, kind, before).await? else { return Ok(None) };
@@ -56,9 +61,6 @@ pub(in crate::usecases) async fn read(runtime: &Runtime, tx: &mut Tx, hash: &str
     })
 }
 
-/// A line that was checked in this process, by its number: what it says decides nothing new when it is read again.
-pub(in crate::usecases) type CheckedConfiguration = Arc<Mutex<Option<(i64, ConfigurationApplied)>>>;
-
 /// Checks a line, and those before it that it rests on, back to one that a member signed, or that was checked before.
 async fn check(runtime: &Runtime, tx: &mut Tx, line: LogEntry, applied: ConfigurationApplied) -> Result<()> {
     let newest = (line.seq, applied.clone());
@@ -71,7 +73,7 @@ async fn check(runtime: &Runtime, tx: &mut Tx, line: LogEntry, applied: Configur
             return Err(tampered("the applied configuration does not follow from the one before"));
         }
         if let AppliedBecause::Signed { decision } = &applied.because {
-            let verified = keyring(runtime, tx).await?.verify(decision)?;
+            let verified = keyring(runtime, tx).await?.verify(decision, line.seq)?;
             check_signed(tx, &verified, &applied).await?;
             break;
         }

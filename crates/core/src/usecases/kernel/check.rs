@@ -65,22 +65,22 @@ pub(in crate::usecases) async fn approved_base(
     let mut used: Vec<String> = Vec::new();
     for line in lines {
         let event: ExperimentEvent<SignedDecision> = payload(line)?;
-        let event = event.verify(keyring)?;
+        let event = event.verify(keyring, line.seq)?;
         if let Some((gate, decision)) = event.decision() {
             let signed = decision.signed();
-            let fits = match (gate, signed.decision.subject) {
+            let fits = match (gate, signed.decision().subject) {
                 (None, DecisionSubject::Experiment(id)) => id == experiment.id,
                 (Some(gate_type), DecisionSubject::Gate(id)) => {
                     gate_belongs(tx, keyring, id, experiment.id).await? == Some(gate_type)
                 }
                 _ => false,
             };
-            if !fits || used.contains(&signed.signature) {
+            if !fits || used.iter().any(|used| used == signed.signature()) {
                 return Err(wrong());
             }
-            used.push(signed.signature.clone());
+            used.push(signed.signature().to_owned());
             if gate == Some(GateType::PortfolioReview) && base.is_none() {
-                base.clone_from(&signed.decision.base);
+                base.clone_from(&signed.decision().base);
             }
         }
         state = transition_experiment(&state, &event, &line.principal).map_err(|_| wrong())?.0;
@@ -116,7 +116,7 @@ pub(super) async fn check_gate(tx: &mut Tx, keyring: &Keyring, gate: &Gate, rule
     let mut state = opened.state;
     for line in lines {
         let event: GateEvent<SignedDecision> = payload(line)?;
-        let event = event.verify(keyring)?;
+        let event = event.verify(keyring, line.seq)?;
         let email = email_of(keyring, &line.principal);
         state =
             transition_gate(&opened.rules, &state, &event, &line.principal, email.as_deref()).map_err(|_| wrong())?;
@@ -138,7 +138,7 @@ async fn has_consent(tx: &mut Tx, keyring: &Keyring, outcome: Option<OutcomeId>)
             continue;
         }
         let event: OutcomeEvent<SignedDecision> = payload(&line)?;
-        if let OutcomeEvent::Applied { consent: Some(decision), .. } = event.verify(keyring)?
+        if let OutcomeEvent::Applied { consent: Some(decision), .. } = event.verify(keyring, line.seq)?
             && decision.get().assurance >= Assurance::A3
             && decision.get().subject == DecisionSubject::Outcome(outcome)
         {
@@ -168,7 +168,7 @@ pub(super) async fn check_outcome(tx: &mut Tx, keyring: &Keyring, outcome: &Outc
     let (mut state, mut spec_hash): (OutcomeState, String) = (created.state, created.spec_hash);
     for line in lines {
         let event: OutcomeEvent<SignedDecision> = payload(line)?;
-        let event = event.verify(keyring)?;
+        let event = event.verify(keyring, line.seq)?;
         state = transition_outcome(&state, &event, &line.principal).map_err(|_| wrong())?;
         if let OutcomeEvent::Applied { spec_hash: applied, .. } = event {
             spec_hash = applied;

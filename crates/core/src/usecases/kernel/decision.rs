@@ -2,15 +2,16 @@
 
 use serde_json::json;
 
+use super::basis::{About, basis};
 use super::clock_look::must_be_believed;
 use super::digest::digest;
 use super::event::record_refusal;
-use super::keyring::{keyring, tampered};
-use super::unlock::{Signer, Unlock, signer};
+use super::keyring::keyring;
+use super::unlock::{Signer, Unlock, must_have_line, signer};
 use crate::audit::EventKind;
 use crate::domain::{Assurance, Decision, DecisionSubject, Outcome, Surface, Verdict};
 use crate::error::{Code, Error, Result};
-use crate::identity::{Keyring, VerifiedDecision, sign_decision};
+use crate::identity::{Keyring, NEW, VerifiedDecision, sign_decision};
 use crate::principal::Principal;
 use crate::store::Tx;
 use crate::usecases::Runtime;
@@ -34,12 +35,17 @@ pub(in crate::usecases) async fn decider(
 async fn must_go_on_from_what_was_seen(runtime: &Runtime) -> Result<()> {
     let last = runtime.settings.seen().and_then(|seen| seen.head(runtime.workspace.id));
     let Some(last) = last else { return Ok(()) };
-    let mut tx = runtime.read().await?;
-    let line = tx.event_page(last.seq - 1, 1).await?.into_iter().next();
-    if line.is_some_and(|line| line.seq == last.seq && line.hash == last.head) {
-        return Ok(());
-    }
-    Err(tampered(&format!("line {} of the log, which this account saw, is gone", last.seq)))
+    must_have_line(runtime, last.seq, &last.head, "this account saw").await
+}
+
+/// What is to be signed.
+#[derive(Clone, Copy)]
+pub(in crate::usecases) struct ToSign<'a> {
+    pub(in crate::usecases) subject: DecisionSubject,
+    /// SHA-256 of what was shown.
+    pub(in crate::usecases) shown: &'a str,
+    pub(in crate::usecases) verdict: Verdict,
+    pub(in crate::usecases) about: About<'a>,
 }
 
 /// Signs a decision over the present head of the log and verifies it like anybody else's.
@@ -47,33 +53,36 @@ pub(in crate::usecases) async fn sign(
     runtime: &Runtime,
     tx: &mut Tx,
     signer: &Signer,
-    subject: DecisionSubject,
-    context_hash: &str,
-    verdict: Verdict,
+    what: ToSign<'_>,
     fill: impl FnOnce(&mut Decision),
 ) -> Result<VerifiedDecision> {
     let keyring: Keyring = keyring(runtime, tx).await?;
+    let basis = basis(runtime, tx, &keyring, signer, what.verdict, what.about).await?;
+    let assurance = signer.stored.kind.assurance().ok_or_else(|| {
+        Error::new(Code::Unauthenticated, "this key decides nothing").hint("decide with the member's passphrase")
+    })?;
     let (log_seq, log_head) = tx.log_head().await?;
     let mut decision = Decision {
-        version: 1,
+        version: 2,
         workspace: runtime.workspace.id,
-        subject,
-        context_hash: context_hash.to_owned(),
+        subject: what.subject,
+        context_hash: what.shown.to_owned(),
         log_seq,
         log_head,
-        verdict,
+        verdict: what.verdict,
         conditions: Vec::new(),
         note: None,
         member: signer.member.id,
         key: signer.stored.id,
-        assurance: signer.stored.kind.assurance(),
+        assurance,
         surface: Surface::Terminal,
         base: None,
         decided_at: runtime.now(),
+        basis: Some(basis),
     };
     fill(&mut decision);
     let signed = sign_decision(decision, &signer.key)?;
-    Ok(keyring.verify(&signed)?)
+    Ok(keyring.verify(&signed, NEW)?)
 }
 
 /// Signs a decision about an outcome.
@@ -102,7 +111,8 @@ pub(in crate::usecases) async fn sign_for_outcome(
     let mut tx = runtime.read().await?;
     let shown = digest(&outcome.spec)?;
     let subject = DecisionSubject::Outcome(outcome.id);
-    let decision = sign(runtime, &mut tx, &signer, subject, &shown, verdict, |_| ()).await?;
+    let what = ToSign { subject, shown: &shown, verdict, about: About::default() };
+    let decision = sign(runtime, &mut tx, &signer, what, |_| ()).await?;
     require(&decision, needed)?;
     Ok((decision, Principal::Human { member: signer.member.id, name: signer.member.email }))
 }

@@ -140,7 +140,7 @@ pub(in crate::usecases) async fn conditions(tx: &mut Tx, experiment: &Experiment
     let mut conditions = Vec::new();
     for gate in tx.gate_list(Some(experiment.id), 100).await? {
         for signed in tx.decision_list(gate.id.0).await? {
-            conditions.extend(signed.decision.conditions);
+            conditions.extend(signed.into_decision().conditions);
         }
     }
     Ok(conditions)

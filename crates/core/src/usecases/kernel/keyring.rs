@@ -1,7 +1,7 @@
 //! The keys that count, and what the log says about them.
 
 use crate::audit::replay::WorkspaceCreated;
-use crate::audit::{EventKind, LogEntry};
+use crate::audit::{EventKind, KeyFold, LogEntry};
 use crate::error::{Code, Error, Result};
 use crate::identity::Keyring;
 use crate::principal::Principal;
@@ -19,7 +19,7 @@ pub(super) fn payload<T: serde::de::DeserializeOwned>(entry: &LogEntry) -> Resul
     T::deserialize(&entry.payload).map_err(|_| tampered(&format!("line {} of the log cannot be read", entry.seq)))
 }
 
-/// The keys that count. The root's fingerprint comes from the workspace's own file where there is one, and must agree
+/// The keys that count, as the log says it. The root's fingerprint comes from the workspace's own file where there is one, and must agree
 /// with the log's first line.
 pub(in crate::usecases) async fn keyring(runtime: &Runtime, tx: &mut Tx) -> Result<Keyring> {
     let first = tx.event_page(0, 1).await?;
@@ -32,10 +32,23 @@ pub(in crate::usecases) async fn keyring(runtime: &Runtime, tx: &mut Tx) -> Resu
     {
         return Err(tampered("the log's root key differs from the key with which this workspace was created"));
     }
-    let keys = tx.key_list().await?;
-    let certificates = keys.into_iter().map(|key| (key.certificate, key.revoked_at));
-    Ok(Keyring::build(runtime.workspace.id, &genesis.root_fingerprint, certificates))
+    let mut lines = Vec::new();
+    for key in tx.key_list().await? {
+        lines.extend(tx.event_steps_of_subject(key.id.0, MAX_KEY_LINES).await?);
+    }
+    lines.sort_by_key(|line| line.seq);
+    let mut keys = KeyFold::new(runtime.workspace.id, &genesis.root_fingerprint);
+    for line in &lines {
+        // What does not hold counts for nothing; `audit verify` names it.
+        if let Err(reason) = keys.apply(line) {
+            tracing::warn!("line {} of the log does not count: {reason}", line.seq);
+        }
+    }
+    Ok(keys.ring().clone())
 }
+
+/// Most log lines about one key that are read.
+const MAX_KEY_LINES: i64 = 1_000;
 
 /// The e-mail of a human principal, as their enrolment says it.
 pub(super) fn email_of(keyring: &Keyring, by: &Principal) -> Option<String> {

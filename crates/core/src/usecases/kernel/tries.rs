@@ -43,7 +43,7 @@ impl Wrong {
 }
 
 /// Waits as long as earlier wrong passphrases demand.
-pub(super) async fn wait(runtime: &Runtime) {
+pub(in crate::usecases) async fn wait(runtime: &Runtime) {
     let wait = read(runtime).wait(runtime.now());
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;
@@ -51,7 +51,7 @@ pub(super) async fn wait(runtime: &Runtime) {
 }
 
 /// Counts a wrong one.
-pub(super) fn was_wrong(runtime: &Runtime) {
+pub(in crate::usecases) fn was_wrong(runtime: &Runtime) {
     let n = read(runtime).n.saturating_add(1);
     let text = serde_json::to_string(&Wrong { n, at: runtime.now() }).unwrap_or_default();
     if let Err(error) = write_private(&file(runtime), &text) {
@@ -60,7 +60,7 @@ pub(super) fn was_wrong(runtime: &Runtime) {
 }
 
 /// Forgets them after a right one.
-pub(super) fn was_right(runtime: &Runtime) {
+pub(in crate::usecases) fn was_right(runtime: &Runtime) {
     // That there is no file is the usual case.
     let _ = std::fs::remove_file(file(runtime));
 }

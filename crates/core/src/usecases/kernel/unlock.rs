@@ -1,10 +1,13 @@
 //! How a human proves to be one: the member and their unlocked key.
 
+use jiff::Timestamp;
 use secrecy::SecretString;
 
+use super::keyring::{keyring, tampered};
 use super::tries;
+use crate::domain::KeyKind;
 use crate::error::{Code, Error, Result};
-use crate::identity::{KeyKind, SigningKey};
+use crate::identity::{Belongs, Keyring, NEW, SigningKey, Unsealed};
 use crate::store::{Member, MemberKey};
 use crate::usecases::Runtime;
 
@@ -18,12 +21,38 @@ pub enum Unlock {
 /// A member with their unlocked key.
 pub(in crate::usecases) struct Signer {
     pub(in crate::usecases) member: Member,
-    pub(super) key: SigningKey,
-    pub(super) stored: MemberKey,
+    pub(in crate::usecases) key: SigningKey,
+    pub(in crate::usecases) stored: MemberKey,
+    /// When the key was enrolled, as it lies under the passphrase: no other program can write it.
+    pub(in crate::usecases) enrolled_at: Timestamp,
 }
 
-/// The member who acts and their unlocked key. Wrong passphrases make the next try wait.
-pub(super) async fn signer(runtime: &Runtime, email: Option<&str>, unlock: &Unlock) -> Result<Signer> {
+/// The member who acts and their unlocked key, for a log that goes on from what this key signed. Wrong passphrases make the next try
+/// wait.
+///
+/// # Errors
+/// [`Code::PassphraseWrong`]; [`Code::RootChanged`] for a key of another workspace or root; [`Code::StateTampered`] for a log without
+/// the line on which its owner last signed.
+pub(in crate::usecases) async fn signer(runtime: &Runtime, email: Option<&str>, unlock: &Unlock) -> Result<Signer> {
+    let (signer, unsealed) = opened(runtime, email, unlock).await?;
+    let last = unsealed.belongs.as_ref().and_then(|belongs| belongs.last.clone());
+    if let Some((seq, head)) = last {
+        must_have_line(runtime, seq, &head, "its owner signed on").await?;
+    }
+    keep_last(runtime, &signer, &unsealed).await?;
+    Ok(signer)
+}
+
+/// The same, whatever became of the log: for whoever says that it goes on from a backup.
+pub(in crate::usecases) async fn signer_after_loss(
+    runtime: &Runtime,
+    email: Option<&str>,
+    unlock: &Unlock,
+) -> Result<(Signer, Unsealed)> {
+    opened(runtime, email, unlock).await
+}
+
+async fn opened(runtime: &Runtime, email: Option<&str>, unlock: &Unlock) -> Result<(Signer, Unsealed)> {
     tries::wait(runtime).await;
     let done = unlocked(runtime, email, unlock).await;
     match &done {
@@ -34,10 +63,11 @@ pub(super) async fn signer(runtime: &Runtime, email: Option<&str>, unlock: &Unlo
     done
 }
 
-async fn unlocked(runtime: &Runtime, email: Option<&str>, unlock: &Unlock) -> Result<Signer> {
+async fn unlocked(runtime: &Runtime, email: Option<&str>, unlock: &Unlock) -> Result<(Signer, Unsealed)> {
     let mut tx = runtime.read().await?;
     let members = tx.member_list().await?;
     let keys = tx.key_list().await?;
+    let ring = keyring(runtime, &mut tx).await?;
     drop(tx);
     let member = match email {
         None => members.into_iter().next(),
@@ -47,11 +77,15 @@ async fn unlocked(runtime: &Runtime, email: Option<&str>, unlock: &Unlock) -> Re
     let kind = match unlock {
         Unlock::Passphrase(_) => KeyKind::Passphrase,
     };
+    // The newest that counts; one that does not count is tried too, so that a key of another workspace says so.
     let stored = keys
         .into_iter()
-        .find(|key| key.member == member.id && key.kind == kind && key.revoked_at.is_none())
+        .filter(|key| key.member == member.id && key.kind == kind)
+        .max_by_key(|key| {
+            (ring.get(key.id).is_some_and(|known| known.counts_in(NEW)), key.certificate.enrolment.enrolled_at)
+        })
         .ok_or_else(|| Error::new(Code::Unauthenticated, format!("{} has no {kind} key", member.email)))?;
-    let key = match unlock {
+    let unsealed = match unlock {
         Unlock::Passphrase(passphrase) => {
             let (sealed, id, passphrase) = (stored.sealed.clone(), stored.id, passphrase.clone());
             let sealed = sealed.ok_or_else(|| Error::new(Code::DatabaseCorrupt, "the sealed key is missing"))?;
@@ -60,7 +94,57 @@ async fn unlocked(runtime: &Runtime, email: Option<&str>, unlock: &Unlock) -> Re
                 .map_err(|e| Error::new(Code::Internal, "unlocking the key was interrupted").because(e))??
         }
     };
-    Ok(Signer { member, key, stored })
+    must_belong_here(runtime, &ring, unsealed.belongs.as_ref())?;
+    let enrolled_at =
+        unsealed.belongs.as_ref().map_or(stored.certificate.enrolment.enrolled_at, |belongs| belongs.enrolled_at);
+    Ok((Signer { member, key: unsealed.key.clone(), stored, enrolled_at }, unsealed))
+}
+
+/// What lies under the passphrase cannot be moved to another workspace, or under another root, by whoever does not know it.
+fn must_belong_here(runtime: &Runtime, ring: &Keyring, belongs: Option<&Belongs>) -> Result<()> {
+    let Some(belongs) = belongs else { return Ok(()) };
+    if (belongs.workspace, belongs.root.as_str()) == (runtime.workspace.id, ring.root()) {
+        return Ok(());
+    }
+    let message = format!(
+        "this key was enrolled at {} in workspace {} with root {}, and this is workspace {} with root {}",
+        belongs.enrolled_at,
+        belongs.workspace,
+        short(&belongs.root),
+        runtime.workspace.id,
+        short(ring.root())
+    );
+    Err(Error::new(Code::RootChanged, message).hint(
+        "nothing was signed: this workspace was made anew around your key. Put the store of before back, and find out who did this",
+    ))
+}
+
+fn short(fingerprint: &str) -> &str {
+    fingerprint.get(..12).unwrap_or(fingerprint)
+}
+
+/// A line that was there once must be there still.
+pub(super) async fn must_have_line(runtime: &Runtime, seq: i64, head: &str, whose: &str) -> Result<()> {
+    let mut tx = runtime.read().await?;
+    let line = tx.event_page(seq - 1, 1).await?.into_iter().next();
+    if line.is_some_and(|line| line.seq == seq && line.hash == head) {
+        return Ok(());
+    }
+    Err(tampered(&format!("line {seq} of the log, which {whose}, is gone")).hint(
+        "nothing was signed: the store was put back to an older state, or rewritten. If you restored a backup yourself, say so with \
+         `outcome-runtime audit restore`; otherwise `outcome-runtime audit verify` shows what differs",
+    ))
+}
+
+/// Puts the present end of the log under the passphrase: what comes later must go on from it.
+pub(in crate::usecases) async fn keep_last(runtime: &Runtime, signer: &Signer, unsealed: &Unsealed) -> Result<()> {
+    let mut tx = runtime.write().await?;
+    let root = keyring(runtime, &mut tx).await?.root().to_owned();
+    let last = Some(tx.log_head().await?);
+    let belongs = Belongs { workspace: runtime.workspace.id, root, enrolled_at: signer.enrolled_at, last };
+    let sealed = unsealed.seal_again(signer.stored.id, &belongs, &runtime.ids)?;
+    tx.key_seal(signer.stored.id, &sealed).await?;
+    tx.commit().await
 }
 
 /// A member and their unlocked key.

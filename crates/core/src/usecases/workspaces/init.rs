@@ -6,20 +6,21 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use super::Workspaces;
 use crate::audit::EventKind;
 use crate::audit::replay::WorkspaceCreated;
 use crate::clock::Clock;
+use crate::domain::KeyKind;
 use crate::error::{Code, Error, Result};
-use crate::identity::{Enrolment, KeyKind, SealedKey, SigningKey, check_passphrase, enrol, fingerprint};
+use crate::identity::{Belongs, RecoveryCode, check_passphrase, fingerprint};
 use crate::ids::{Ids, KeyId, MemberId, WorkspaceId};
 use crate::principal::Principal;
 use crate::seen::SeenWorkspace;
 use crate::settings::{Settings, WorkspaceFile};
-use crate::store::{Db, Instant, Member, MemberKey, Workspace};
+use crate::store::{Db, Instant, Member, Workspace};
 use crate::usecases::Runtime;
+use crate::usecases::kernel::enrol::{Owner, certificate, enrol_recovery, new_secret, seal, store_key};
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::file::{io, write_private};
 use crate::usecases::runtime::{assemble, clock_of};
@@ -47,6 +48,9 @@ pub struct Initialised {
     pub member: String,
     /// Fingerprint of the member's key: note it down.
     pub key_fingerprint: String,
+    /// Lets the member choose a new passphrase when they lost theirs: shown once, and stored nowhere.
+    #[schemars(with = "String")]
+    pub recovery_code: RecoveryCode,
     /// Where the data is.
     pub database: String,
     /// Files that were made.
@@ -150,26 +154,12 @@ async fn set_up(
         name: request.name.clone(),
         created_at: Instant(now),
     };
-    let root_key = SigningKey::from_bytes(&Zeroizing::new(ids.bytes()));
-    let root_id = ids.next::<KeyId>();
-    let enrolment = Enrolment {
-        workspace: workspace.id,
-        member: member.id,
-        email: member.email.clone(),
-        key: root_id,
-        kind: KeyKind::Passphrase,
-        public_key: hex::encode(root_key.verifying_key().to_bytes()),
-        enrolled_by: root_id,
-        enrolled_at: now,
-    };
-    let certificate = enrol(enrolment, &root_key)?;
+    let (root_id, root_key) = (ids.next::<KeyId>(), new_secret(&ids));
+    let owner = Owner { workspace: workspace.id, member: member.id, email: &member.email };
+    let certificate = certificate(owner, (root_id, &root_key), KeyKind::Passphrase, None, now)?;
     let root_fingerprint = fingerprint(&certificate.enrolment.public_key);
-    let sealed = {
-        let (key, ids, passphrase) = (root_key.clone(), ids.clone(), request.passphrase);
-        tokio::task::spawn_blocking(move || SealedKey::seal(&key, root_id, &passphrase, &ids))
-            .await
-            .map_err(|e| Error::new(Code::Internal, "sealing the key was interrupted").because(e))??
-    };
+    let belongs = Belongs { workspace: workspace.id, root: root_fingerprint.clone(), enrolled_at: now, last: None };
+    let sealed = seal(&ids, root_id, &root_key, belongs, request.passphrase).await?;
 
     let by = Principal::Human { member: member.id, name: member.email.clone() };
     let mut tx = db.workspace_create(&workspace).await?;
@@ -180,11 +170,8 @@ async fn set_up(
     };
     tx.event_append(new_event(EventKind::WorkspaceCreated, workspace.id.into(), &by, &genesis)?, now).await?;
     tx.member_insert(&member).await?;
-    tx.event_append(new_event(EventKind::MemberEnrolled, root_id.into(), &by, &certificate)?, now).await?;
-    let kind = KeyKind::Passphrase;
-    let stored =
-        MemberKey { id: root_id, member: member.id, kind, certificate, sealed: Some(sealed), revoked_at: None };
-    tx.key_insert(&stored, now).await?;
+    store_key(&mut tx, certificate, Some(sealed), &by, now).await?;
+    let recovery_code = enrol_recovery(&mut tx, &ids, owner, (root_id, &root_key), &by, now).await?;
     tx.commit().await?;
 
     made.will_make(settings.workspace_file());
@@ -207,6 +194,7 @@ async fn set_up(
         workspace: slug,
         member: member.email.clone(),
         key_fingerprint: root_fingerprint,
+        recovery_code,
         database: settings.database_shown(),
         created,
     };

@@ -1,0 +1,48 @@
+//! What a line about readings says. The readings of an experiment have a chain of their own: its end names all of them.
+
+use serde::{Deserialize, Serialize};
+
+use super::LogEntry;
+use crate::digest::{canonical_json, sha256_hex};
+use crate::ids::ExperimentId;
+
+/// What an `experiment.measured` line says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PollLine {
+    /// The experiment and the instant, as [`poll_key`] writes them.
+    pub key: String,
+    /// Digest of the readings.
+    pub digest: String,
+    /// How many readings there are.
+    #[serde(default)]
+    pub n: usize,
+    /// The end of the chain of readings; absent in lines of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<String>,
+}
+
+impl PollLine {
+    /// A poll that follows the line before it, which is the experiment's last one about readings.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn after(before: Option<&LogEntry>, key: String, digest: String, n: usize) -> Result<Self, serde_json::Error> {
+        let end = before.map(chain_of);
+        let chain = canonical_json(&(end, &key, &digest)).map(sha256_hex)?;
+        Ok(Self { key, digest, n, chain: Some(chain) })
+    }
+}
+
+/// The end of the chain of readings after a line about readings. A line of before has no chain, and its own hash begins one.
+#[must_use]
+pub fn chain_of(line: &LogEntry) -> String {
+    let said = PollLine::deserialize(&line.payload).ok().and_then(|poll| poll.chain);
+    said.unwrap_or_else(|| line.hash.clone())
+}
+
+/// `EXPERIMENT@INSTANT`: which readings the digest of an `experiment.measured` line is about. It repeats the line's own
+/// subject and instant for those who read one line alone, and is never taken apart.
+#[must_use]
+pub fn poll_key(experiment: ExperimentId, at: jiff::Timestamp) -> String {
+    format!("{experiment}@{at}")
+}

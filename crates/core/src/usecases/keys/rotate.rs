@@ -1,0 +1,78 @@
+//! Exchanging a member's key for a new one with a new passphrase.
+
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::Serialize;
+
+use super::Keys;
+use super::act::write_act;
+use crate::audit::KeyAct;
+use crate::domain::KeyKind;
+use crate::error::Result;
+use crate::identity::{Belongs, SigningKey, check_passphrase, fingerprint};
+use crate::ids::KeyId;
+use crate::principal::Principal;
+use crate::store::{Member, Tx};
+use crate::usecases::Runtime;
+use crate::usecases::kernel::enrol::{Owner, Voucher, certificate, new_secret, seal, store_key};
+use crate::usecases::kernel::keyring::keyring;
+use crate::usecases::kernel::unlock::{Signer, Unlock, signer};
+
+/// What was exchanged.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Rotated {
+    /// The member's e-mail.
+    pub member: String,
+    /// The key that counts from now on.
+    pub key: KeyId,
+    /// Its fingerprint.
+    pub fingerprint: String,
+    /// The key that counts no longer. What it signed before still does.
+    pub revoked: KeyId,
+}
+
+impl Keys<'_> {
+    /// Lets a new key with a new passphrase count, vouched for by the old one, and revokes the old one.
+    ///
+    /// # Errors
+    /// [`crate::Code::PassphraseWrong`] for the old one; [`crate::Code::PassphraseWeak`] for the new one.
+    #[tracing::instrument(level = "debug", name = "keys.rotate", skip_all)]
+    pub async fn rotate(self, member: Option<&str>, old: &Unlock, new: SecretString) -> Result<Rotated> {
+        let signer = signer(self.0, member, old).await?;
+        check_passphrase(&new, &[&signer.member.email, &signer.member.name, &self.0.workspace.slug])?;
+        let mut tx = self.0.write().await?;
+        let voucher = (signer.stored.id, &signer.key);
+        let next = next_key(self.0, &mut tx, &signer.member, voucher, new).await?;
+        let act =
+            KeyAct { key: signer.stored.id, compromised_since: None, reason: "exchanged for a new key".to_owned() };
+        write_act(self.0, &mut tx, &next, act).await?;
+        tx.commit().await?;
+        Ok(Rotated {
+            member: next.member.email.clone(),
+            key: next.stored.id,
+            fingerprint: fingerprint(&next.stored.certificate.enrolment.public_key),
+            revoked: signer.stored.id,
+        })
+    }
+}
+
+/// Another key of a member, with a passphrase that was checked.
+pub(super) async fn next_key(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    member: &Member,
+    voucher: Voucher<'_>,
+    passphrase: SecretString,
+) -> Result<Signer> {
+    let now = runtime.now();
+    let (id, key): (KeyId, SigningKey) = (runtime.ids.next(), new_secret(&runtime.ids));
+    let owner = Owner { workspace: runtime.workspace.id, member: member.id, email: &member.email };
+    let certificate = certificate(owner, (id, &key), KeyKind::Passphrase, Some(voucher), now)?;
+    let root = keyring(runtime, tx).await?.root().to_owned();
+    let last = Some(tx.log_head().await?);
+    let belongs = Belongs { workspace: runtime.workspace.id, root, enrolled_at: now, last };
+    let sealed = seal(&runtime.ids, id, &key, belongs, passphrase).await?;
+    let by = Principal::Human { member: member.id, name: member.email.clone() };
+    let stored = store_key(tx, certificate, Some(sealed), &by, now).await?;
+    Ok(Signer { member: member.clone(), key, stored, enrolled_at: now })
+}
