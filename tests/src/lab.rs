@@ -11,6 +11,7 @@ use outcome_core::config::Vendors;
 use outcome_core::domain::{
     Author, Hypothesis, InterventionKind, MeasurementPlan, Risk, RolloutPlan, Surface, Verdict,
 };
+use outcome_core::identity::RecoveryCode;
 use outcome_core::ports::push::{Headers, sign};
 use outcome_core::principal::Principal;
 use outcome_core::settings::{Overrides, Settings};
@@ -148,6 +149,8 @@ pub struct Lab {
     pub runtime: Runtime,
     /// Its clock.
     pub clock: ManualClock,
+    /// What its member wrote down.
+    pub recovery_code: RecoveryCode,
     source: SqlitePool,
     database: Option<String>,
 }
@@ -242,9 +245,10 @@ impl Lab {
             outcome_file: Some(file.to_owned()),
             may_replace: false,
         };
-        let (runtime, _) = Workspaces::init_with_clock(settings, request, Arc::new(clock.clone())).await?;
+        let (runtime, done) = Workspaces::init_with_clock(settings, request, Arc::new(clock.clone())).await?;
         commit(&root, "Declare the outcome")?;
-        let lab = Self { dir, runtime, clock, source, database };
+        let recovery_code = done.recovery_code;
+        let lab = Self { dir, runtime, clock, recovery_code, source, database };
         let human = local();
         lab.runtime.outcomes().apply(&human, Some(&unlock())).await?;
         Ok(lab)

@@ -107,6 +107,9 @@ impl KeyFold {
         if is_new_rejected && decision.is_none() {
             return Err("it enrols a key that no enrolled key has certified".to_owned());
         }
+        if decision.as_ref().is_some_and(|signed| ring.get(signed.decision().key).is_none()) {
+            return Err("it takes away the key that says so: the marked key had vouched for it".to_owned());
+        }
         (self.known, self.ring) = (known, ring);
         Ok(decision)
     }

@@ -146,6 +146,12 @@ pub(super) async fn write_act(runtime: &Runtime, tx: &mut Tx, signer: &Signer, a
     let is_revoked = act.compromised_since.is_none();
     let signed = SignedKeyAct { act, decision: Box::new(decision.signed().clone()) };
     let line = tx.event_append(new_event(kind, key.into(), &by, &signed)?, now).await?;
+    let ring = keyring(runtime, tx).await?;
+    if !is_revoked && ring.get(key).and_then(|known| known.compromised_since).is_none() {
+        let message = "the key that says so was vouched for by the marked one since then, so it would not count either";
+        return Err(Error::new(Code::Conflict, message)
+            .hint("get a key that nobody else can have: `outcome-runtime key recover` with your recovery code, then mark again"));
+    }
     if is_revoked {
         tx.key_revoke(key, now).await?;
     }

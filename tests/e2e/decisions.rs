@@ -1,0 +1,241 @@
+//! Decisions as they are signed: verified by a script that has none of our code, and refused by it as soon as anything is another.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use outcome_core::audit::{EventKind, GENESIS, LogEntry, NewEvent};
+use outcome_core::digest::canonical_json;
+use outcome_core::domain::{KeyKind, SignedDecision, Verdict};
+use outcome_core::dsse::{Envelope, IN_TOTO, signed_bytes};
+use outcome_core::identity::{SigningKey, fingerprint, key_of_code};
+use outcome_tests::lab::{Lab, PASSPHRASE, unlock};
+use outcome_tests::peers;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+/// What the script said of each line, and whether it accepted all of them.
+struct Said {
+    lines: Vec<String>,
+    is_accepted: bool,
+}
+
+/// The independent program; `None` (said loudly) where there is no Python.
+struct Script {
+    python: PathBuf,
+    root: String,
+    folder: tempfile::TempDir,
+}
+
+impl Script {
+    fn new(root: &str) -> Result<Option<Self>> {
+        let Some(home) = peers::python("attestation")? else { return Ok(None) };
+        let folder = tempfile::tempdir()?;
+        Ok(Some(Self { python: home.join("bin/python"), root: root.to_owned(), folder }))
+    }
+
+    fn run(&self, decisions: &[Value], root: &str, log: Option<&[LogEntry]>) -> Result<Said> {
+        let lines = |values: &[Value]| values.iter().map(|value| format!("{value}\n")).collect::<String>();
+        let file = self.folder.path().join("decisions.jsonl");
+        std::fs::write(&file, lines(decisions))?;
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/verify_decision.py");
+        let mut command = Command::new(&self.python);
+        command.arg(script).arg(&file).args(["--root", root]);
+        if let Some(log) = log {
+            let log: Vec<Value> = log.iter().map(|line| json!(line)).collect();
+            let file = self.folder.path().join("log.jsonl");
+            std::fs::write(&file, lines(&log))?;
+            command.arg("--log").arg(file);
+        }
+        let done = command.output()?;
+        let errors = String::from_utf8_lossy(&done.stderr);
+        ensure!(errors.is_empty(), "{errors}");
+        let said = String::from_utf8_lossy(&done.stdout).lines().map(ToOwned::to_owned).collect();
+        Ok(Said { lines: said, is_accepted: done.status.success() })
+    }
+
+    /// Each of these alone must be refused, and the reason must say this.
+    fn refuses(&self, decision: &Value, log: Option<&[LogEntry]>, reason: &str) -> Result<()> {
+        let said = self.run(std::slice::from_ref(decision), &self.root, log)?;
+        ensure!(!said.is_accepted && said.lines.iter().any(|line| line.contains(reason)), "{reason}: {:?}", said.lines);
+        Ok(())
+    }
+}
+
+/// A launch that was decided, with what a stranger gets of it.
+struct Launched {
+    lab: Lab,
+    decisions: Vec<Value>,
+    log: Vec<LogEntry>,
+    root: String,
+}
+
+impl Launched {
+    async fn new() -> Result<Self> {
+        let lab = Lab::sqlite().await?;
+        let experiment = lab.running("Softer level", "soft").await?;
+        let decisions = lab.runtime.audit_log().decisions(&experiment).await?;
+        let decisions = decisions.iter().map(|signed| json!(signed)).collect();
+        let log = lab.runtime.audit_log().page(0, 1000).await?;
+        let root = lab.runtime.keys().list().await?.into_iter().find(|key| key.is_root).context("no root")?.fingerprint;
+        Ok(Self { lab, decisions, log, root })
+    }
+
+    fn launch(&self) -> &Value {
+        &self.decisions[1]
+    }
+
+    /// The member's key, as nobody but them can have it.
+    async fn key(&self) -> Result<SigningKey> {
+        let mut tx = self.lab.runtime.db().read(self.lab.runtime.workspace().id).await?;
+        let stored = tx.key_list().await?.into_iter().find(|key| key.kind == KeyKind::Passphrase).context("no key")?;
+        let sealed = stored.sealed.context("no sealed key")?;
+        Ok(sealed.open(stored.id, &SecretString::from(PASSPHRASE))?.key)
+    }
+}
+
+fn statement(envelope: &Value) -> Result<Value> {
+    Ok(serde_json::from_slice(&STANDARD.decode(envelope["payload"].as_str().context("no payload")?)?)?)
+}
+
+/// The envelope with another statement and the signature of before.
+fn with_statement(envelope: &Value, statement: &Value) -> Result<Value> {
+    let mut changed = envelope.clone();
+    changed["payload"] = json!(STANDARD.encode(canonical_json(statement)?));
+    Ok(changed)
+}
+
+/// Another statement, signed.
+fn signed(statement: &Value, key: &SigningKey) -> Result<Value> {
+    use ed25519_dalek::Signer as _;
+    let bytes = canonical_json(statement)?;
+    let keyid = fingerprint(&hex::encode(key.verifying_key().to_bytes()));
+    let signature = key.sign(&signed_bytes(IN_TOTO, bytes.as_bytes())).to_bytes();
+    Ok(json!(Envelope::new(IN_TOTO, bytes.as_bytes(), keyid, &signature)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_verifies_a_launch_and_refuses_it_when_anything_is_another() -> Result<()> {
+    let launched = Launched::new().await?;
+    let Some(script) = Script::new(&launched.root)? else { return Ok(()) };
+    for log in [None, Some(launched.log.as_slice())] {
+        let said = script.run(&launched.decisions, &launched.root, log)?;
+        ensure!(
+            said.is_accepted && said.lines.iter().filter(|line| line.starts_with("OK")).count() == 2,
+            "{:?}",
+            said.lines
+        );
+    }
+    let said = script.run(&launched.decisions, &"0".repeat(64), None)?;
+    ensure!(said.lines.iter().filter(|line| line.contains("rests on another root")).count() == 2, "{:?}", said.lines);
+
+    // One field each. What the launch is about is all there.
+    let fields = [
+        ("/predicate/verdict", json!("reject")),
+        ("/predicate/conditions", json!(["only on weekdays"])),
+        ("/predicate/note", json!("I thought about it")),
+        ("/predicate/context_hash", json!("0".repeat(64))),
+        ("/predicate/log_head", json!("0".repeat(64))),
+        ("/predicate/decided_at", json!("2026-10-02T08:00:00Z")),
+        ("/predicate/base/commit", json!("0".repeat(40))),
+        ("/predicate/basis/scope", json!("0".repeat(64))),
+        ("/predicate/basis/applied", json!("0".repeat(64))),
+        ("/predicate/basis/flag/to_pct", json!(100)),
+        ("/predicate/basis/policy/quorum", json!(2)),
+        ("/predicate/basis/requester", json!({ "kind": "system", "component": "poll" })),
+    ];
+    let genuine = statement(launched.launch())?;
+    let mut changed = Vec::new();
+    for (field, value) in fields {
+        let mut other = genuine.clone();
+        let place = other.pointer_mut(field).with_context(|| format!("a launch has no {field}"))?;
+        ensure!(*place != value, "{field} is that already");
+        *place = value;
+        changed.push(with_statement(launched.launch(), &other)?);
+    }
+    let said = script.run(&changed, &launched.root, Some(&launched.log))?;
+    let n_refused = said.lines.iter().filter(|line| line.contains("signature does not fit")).count();
+    ensure!(!said.is_accepted && n_refused == changed.len() && n_refused == 12, "{:?}", said.lines);
+
+    // Subjects of another statement: without the key, and with it.
+    let mut swapped = genuine.clone();
+    swapped["subject"] = json!([{ "name": "commit", "digest": { "gitCommit": "0".repeat(40) } }]);
+    script.refuses(&with_statement(launched.launch(), &swapped)?, None, "subjects are not those")?;
+    let key = launched.key().await?;
+    script.refuses(&signed(&swapped, &key)?, None, "subjects are not those")?;
+    ensure!(serde_json::from_value::<SignedDecision>(signed(&swapped, &key)?).is_err());
+    ensure!(script.run(&[signed(&genuine, &key)?], &launched.root, Some(&launched.log))?.is_accepted);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_key_and_a_key_that_decides_nothing_are_refused_by_a_stranger() -> Result<()> {
+    let launched = Launched::new().await?;
+    let Some(script) = Script::new(&launched.root)? else { return Ok(()) };
+    let keys = launched.lab.runtime.keys();
+    let rotated = keys.rotate(None, &unlock(), SecretString::from("four other unrelated words here")).await?;
+
+    // The decision stands before the revocation: it counts, also in the whole log.
+    let log = launched.lab.runtime.audit_log().page(0, 1000).await?;
+    ensure!(script.run(&launched.decisions, &launched.root, Some(&log))?.is_accepted);
+    // The same log, with the lines about the keys before the launch.
+    let is_about_key = |line: &&LogEntry| line.seq > launched.log.len() as i64 && line.kind.starts_with("member.");
+    let moved: Vec<LogEntry> = log.iter().filter(is_about_key).cloned().collect();
+    ensure!(moved.len() == 2, "{moved:?}");
+    let at = usize::try_from(statement(launched.launch())?["predicate"]["log_seq"].as_i64().context("no line")?)?;
+    let mut earlier: Vec<LogEntry> = launched.log.clone();
+    earlier.splice(at..at, moved);
+    script.refuses(launched.launch(), Some(&chained(earlier)?), "revoked before")?;
+    ensure!(rotated.revoked.to_string() == statement(launched.launch())?["predicate"]["key"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_no_members_is_refused_whatever_it_signs() -> Result<()> {
+    let launched = Launched::new().await?;
+    let Some(script) = Script::new(&launched.root)? else { return Ok(()) };
+    let workspace = launched.lab.runtime.workspace().id;
+    let secret = key_of_code(&SecretString::from(launched.lab.recovery_code.reveal()), workspace).context("no key")?;
+    let certificate = launched
+        .log
+        .iter()
+        .find(|line| line.payload["enrolment"]["kind"] == "recovery")
+        .context("no key of a recovery code")?
+        .payload
+        .clone();
+    let mut other = statement(launched.launch())?;
+    let root = other["predicate"]["basis"]["certificates"][0].clone();
+    other["predicate"]["key"] = certificate["enrolment"]["key"].clone();
+    other["predicate"]["basis"]["certificates"] = json!([certificate, root]);
+    let envelope = signed(&other, &secret)?;
+    script.refuses(&envelope, Some(&launched.log), "decides nothing")?;
+    // And by the runtime itself, as the line of a log that is right otherwise.
+    let signed: SignedDecision = serde_json::from_value(envelope)?;
+    ensure!(signed.decision().verdict == Verdict::Approve);
+    let kind = EventKind::Experiment(outcome_core::lifecycle::ExperimentEventKind::LaunchApproved).as_str();
+    let experiment = launched.log.iter().rfind(|line| line.kind == kind).context("no launch")?;
+    let by = experiment.principal.clone();
+    let payload = json!({ "event": "decided", "gate": "launch_approval", "decision": signed });
+    crate::tamper::append_forged(&launched.lab, kind, experiment.subject, by, payload).await?;
+    let found = launched.lab.runtime.audit_log().verify(&[]).await?.problems;
+    ensure!(found.iter().any(|problem| problem.contains("claims")), "{found:?}");
+    Ok(())
+}
+
+/// The lines again, as a log that holds together.
+fn chained(lines: Vec<LogEntry>) -> Result<Vec<LogEntry>> {
+    let mut log: Vec<LogEntry> = Vec::new();
+    for line in lines {
+        let prev = log.last().map_or(GENESIS.to_owned(), |last| last.hash.clone());
+        let event = NewEvent {
+            kind: line.kind.parse()?,
+            subject: line.subject,
+            principal: line.principal,
+            payload: line.payload,
+        };
+        log.push(LogEntry::chained(line.workspace, log.len() as i64 + 1, &prev, line.at, event)?);
+    }
+    Ok(log)
+}
