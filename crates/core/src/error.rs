@@ -77,6 +77,7 @@ codes! {
     GitTimedOut "git_timed_out" 504 8 "Git took too long.";
     GitOutputTooLarge "git_output_too_large" 500 8 "The diff is too large to be checked.";
     GitOutputInvalid "git_output_invalid" 500 8 "Git gave an unexpected answer.";
+    GitObjectForged "git_object_forged" 500 6 "An object of the repository is not what its id stands for.";
     ConnectorUnknown "connector_unknown" 404 3 "No connector has this name.";
     ConnectorConfig "connector_config" 422 2 "The settings of a connector are invalid.";
     SecretMissing "secret_missing" 422 2 "A variable or file that holds a secret is missing.";

@@ -31,7 +31,7 @@ pub struct Base {
 ///
 /// # Errors
 /// `default_branch_unknown`; `revision_not_found` where the signed commit is not here; `base_not_ancestor` for a head that
-/// began before it, or that shares no history with the default branch.
+/// began before it, or that shares no history with the default branch; `git_object_forged`.
 pub async fn find_base(
     repo: &GitRepo,
     rules: &ScopeRules,
@@ -74,9 +74,11 @@ pub async fn find_base(
     let Some(common) = repo.merge_base(head, &tip).await? else {
         return Err(repo.base_not_ancestor(&tip, head).await?);
     };
+    repo.require_genuine_descent(&common, &tip).await?;
     let commit = match signed {
         Some(signed) => {
             if !is_rewritten {
+                repo.require_genuine_descent(&signed, &tip).await?;
                 repo.require_ancestor(&signed, head).await?;
             }
             // The whole head lies on the default branch already: what it brought since the approval is all that can be said.

@@ -65,6 +65,8 @@ pub enum ScopeError {
     GitOutputTooLarge { command: String, limit_bytes: u64 },
     #[error("`git {command}` gave an unexpected answer: {problem}")]
     GitOutputInvalid { command: String, problem: String },
+    #[error("the object {id} of this repository does not have the content that its id stands for")]
+    ObjectForged { id: String },
 }
 
 impl ScopeError {
@@ -84,6 +86,7 @@ impl ScopeError {
             Self::GitFailed { .. } | Self::GitPipe { .. } => "git_failed",
             Self::GitOutputTooLarge { .. } => "git_output_too_large",
             Self::GitOutputInvalid { .. } => "git_output_invalid",
+            Self::ObjectForged { .. } => "git_object_forged",
         }
     }
 
@@ -129,6 +132,11 @@ impl ScopeError {
             }
             Self::GitTimedOut { .. } => "Try again; if it stays slow, `git gc` may help.".to_owned(),
             Self::GitOutputTooLarge { .. } => "The change is too large to be checked: split it.".to_owned(),
+            Self::ObjectForged { .. } => {
+                "A program wrote into `.git/objects`, or the disk is damaged: `git fsck` lists what is wrong. Decide in a \
+                fresh clone of the remote."
+                    .to_owned()
+            }
             Self::GitFailed { .. } | Self::GitPipe { .. } | Self::GitOutputInvalid { .. } => return None,
         };
         Some(hint)

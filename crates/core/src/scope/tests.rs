@@ -1,6 +1,7 @@
 //! Tests against real repositories, built with the git of this machine.
 
 mod base;
+mod forged;
 mod guard;
 mod links;
 mod paths;

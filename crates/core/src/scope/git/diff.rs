@@ -12,7 +12,7 @@ impl GitRepo {
     /// What differs between two commits, in git's order. Links have no target yet.
     ///
     /// # Errors
-    /// When git fails, or writes more than the limit.
+    /// When git fails, or writes more than the limit; `git_object_forged`.
     pub(in crate::scope) async fn changes(&self, base: &CommitId, head: &CommitId) -> Result<Vec<Change>, ScopeError> {
         // Renames are looked for up to 1000 candidates; one that is not found is an addition and a deletion, and both
         // sides are checked either way.
@@ -33,7 +33,9 @@ impl GitRepo {
             "--",
         ];
         let output = self.git.run(args, None).await?;
-        parse(output.success(&args)?)
+        let changes = parse(output.success(&args)?)?;
+        self.require_genuine_changes(base, head, &changes).await?;
+        Ok(changes)
     }
 }
 
@@ -56,11 +58,6 @@ impl Change {
     pub(in crate::scope) fn is_link_now(&self) -> bool {
         self.new_mode.as_deref() == Some(LINK_MODE)
     }
-}
-
-/// Is this mode one of a symbolic link?
-pub(super) fn is_link(mode: &[u8]) -> bool {
-    mode == LINK_MODE.as_bytes()
 }
 
 fn parse(output: &[u8]) -> Result<Vec<Change>, ScopeError> {

@@ -2,11 +2,12 @@
 //!
 //! **Invariant**: nothing here writes to a repository under check but a note of ours (`own.rs`), and nothing that a repository configures is run or believed:
 //! no hook, filter, external diff, replaced object, graft, ignored submodule or lazy download (`command.rs` has the
-//! list). A revision is never taken for an option; past [`GitRepo::resolve`] only full commit ids reach git.
+//! list). git hashes nothing that it reads, so we do (`genuine.rs`). A revision is never taken for an option; past [`GitRepo::resolve`] only full commit ids reach git.
 
 mod command;
 mod default_branch;
 mod diff;
+mod genuine;
 mod objects;
 mod own;
 mod program;

@@ -1,11 +1,13 @@
-//! The content of objects, within limits.
+//! The content of objects, within limits. Each is hashed: git itself gives whatever lies behind an id.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{CommitId, GitRepo, command::text, diff::is_link};
+use super::{GitRepo, command::text, genuine::is_genuine};
 use crate::scope::error::ScopeError;
 
 const BATCH: &str = "--batch";
+/// Most objects that one command reads.
+const AT_ONCE: usize = 1000;
 const SIZES: &str = "--batch-check=%(objectname) %(objecttype) %(objectsize)";
 
 /// What could be read, by object id. What is missing was too large, over the budget, no blob, or not there.
@@ -50,41 +52,53 @@ impl GitRepo {
         if chosen.is_empty() {
             return Ok(Blobs::new());
         }
-        let args = ["cat-file", BATCH];
-        let output = self.git.run(args, Some(lines(&chosen))).await?;
-        parse(output.success(&args)?).ok_or_else(|| ScopeError::GitOutputInvalid {
-            command: "cat-file".to_owned(),
-            problem: "an object that is shorter than it says".to_owned(),
-        })
+        self.batch(&chosen, "blob").await
     }
 
-    /// Path and object of every symbolic link in the tree of `commit` whose path is UTF-8.
+    /// Reads objects of one kind; each has to be there.
     ///
     /// # Errors
-    /// When git fails.
-    pub(in crate::scope) async fn links(&self, commit: &CommitId) -> Result<Vec<(String, String)>, ScopeError> {
-        let args = ["ls-tree", "-r", "-z", "--full-tree", commit.as_str()];
-        let output = self.git.run(args, None).await?;
-        let entries = output.success(&args)?.split(|byte| *byte == 0);
-        Ok(entries.filter_map(link_entry).collect())
+    /// `git_object_forged`; `git_output_invalid` for one that is missing.
+    pub(super) async fn objects(&self, ids: &[&str], kind: &str) -> Result<Blobs, ScopeError> {
+        let mut found = Blobs::new();
+        for some in ids.chunks(AT_ONCE) {
+            found.append(&mut self.batch(some, kind).await?);
+            tokio::task::yield_now().await;
+        }
+        match ids.iter().find(|id| !found.contains_key(**id)) {
+            Some(missing) => Err(invalid(&format!("the {kind} {missing} is missing"))),
+            None => Ok(found),
+        }
+    }
+
+    async fn batch(&self, ids: &[&str], kind: &str) -> Result<Blobs, ScopeError> {
+        let args = ["cat-file", BATCH];
+        let output = self.git.run(args, Some(lines(ids))).await?;
+        let objects = parse(output.success(&args)?).ok_or_else(|| invalid("an object that is shorter than it says"))?;
+        match objects.iter().find(|object| object.kind != kind || !is_genuine(&object.id, kind, object.content)) {
+            Some(forged) => Err(ScopeError::ObjectForged { id: forged.id.clone() }),
+            None => Ok(objects.into_iter().map(|object| (object.id, object.content.to_vec())).collect()),
+        }
     }
 }
 
-fn link_entry(entry: &[u8]) -> Option<(String, String)> {
-    let tab = entry.iter().position(|byte| *byte == b'\t')?;
-    let mut words = entry.get(..tab)?.split(|byte| *byte == b' ');
-    let (mode, _kind, id) = (words.next()?, words.next()?, words.next()?);
-    let path = std::str::from_utf8(entry.get(tab + 1..)?).ok()?;
-    is_link(mode).then(|| (path.to_owned(), text(id)))
+fn invalid(problem: &str) -> ScopeError {
+    ScopeError::GitOutputInvalid { command: "cat-file".to_owned(), problem: problem.to_owned() }
 }
 
 fn lines(ids: &[&str]) -> Vec<u8> {
     ids.iter().flat_map(|id| id.bytes().chain([b'\n'])).collect()
 }
 
+struct Object<'a> {
+    id: String,
+    kind: &'a str,
+    content: &'a [u8],
+}
+
 /// Reads `<id> <type> <size>\n<content>\n`, again and again.
-fn parse(mut rest: &[u8]) -> Option<Blobs> {
-    let mut blobs = Blobs::new();
+fn parse(mut rest: &[u8]) -> Option<Vec<Object<'_>>> {
+    let mut objects = Vec::new();
     while !rest.is_empty() {
         let end = rest.iter().position(|byte| *byte == b'\n')?;
         let header = std::str::from_utf8(rest.get(..end)?).ok()?;
@@ -95,8 +109,8 @@ fn parse(mut rest: &[u8]) -> Option<Blobs> {
             continue;
         }
         let size: usize = words.next()?.parse().ok()?;
-        blobs.insert(id.to_owned(), rest.get(..size)?.to_owned());
+        objects.push(Object { id: id.to_owned(), kind, content: rest.get(..size)? });
         rest = rest.get(size..)?.strip_prefix(b"\n")?;
     }
-    Some(blobs)
+    Some(objects)
 }
