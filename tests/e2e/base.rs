@@ -1,7 +1,7 @@
 //! What was built is compared with the default branch that was signed, at the report and again where a human decides.
 
 use anyhow::{Context as _, Result, ensure};
-use outcome_core::domain::{BranchSource, ExperimentStatus, Verdict};
+use outcome_core::domain::{BranchSource, ExperimentStatus, NoteKind, Verdict};
 use outcome_core::usecases::{BuildReport, BuildReported, DecideRequest};
 use outcome_core::{Code, Error};
 use outcome_tests::lab::{Lab, agent, commit, decision, git, hypothesis, write};
@@ -116,9 +116,90 @@ async fn what_comes_in_with_the_default_branch_after_the_report_is_shown_before_
     let note = build.scope.notes.first().context("what came in is not shown")?;
     ensure!(note.path == "game/payments/charge.txt" && note.message.contains("came in"), "{note:?}");
     ensure!(build.default_branch.is_some_and(|branch| branch.said_by == BranchSource::Remote));
-    // A remote that is gone by then stops nobody.
+    // A remote that is gone by then stops nobody who says so: the gate shows its answer, and now only this clone knows it.
+    std::fs::remove_dir_all(shop.remote.path())?;
+    let refused = shop.launch(None).await?.unwrap_err();
+    ensure!(refused.code() == Code::InvalidInput && refused.message().contains("did not say it"), "{refused}");
+    ensure!(shop.launch(Some("On a train")).await?? == ExperimentStatus::Running);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_remote_that_does_not_answer_stops_no_change_that_began_at_the_signed_commit() -> Result<()> {
+    let shop = Shop::approved().await?;
+    let head = shop.commit_on("work", "main", "game/level.txt", "new-level\n")?;
+    shop.report(&head).await?;
     std::fs::remove_dir_all(shop.remote.path())?;
     ensure!(shop.launch(None).await?? == ExperimentStatus::Running);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_this_clone_calls_the_default_branch_is_told_to_the_one_who_decides() -> Result<()> {
+    let shop = Shop::approved().await?;
+    let (root, remote) = (shop.lab.root(), shop.remote.path().to_string_lossy().into_owned());
+    // The gate says that the remote answered, as a program that lies would write it. Nothing of it is within the rules that
+    // are listed, so the gate has no word about it.
+    let before = git(&root, &["rev-parse", "main"])?;
+    let theirs = shop.commit_on("theirs", "main", "elsewhere/login.txt", "let me in\n")?;
+    git(&root, &["push", "-q", "origin", &format!("{theirs}:main")])?;
+    let head = shop.commit_on("work", &theirs, "game/level.txt", "new-level\n")?;
+    shop.report(&head).await?;
+    git(&root, &["push", "-q", "--force", "origin", &format!("{before}:main")])?;
+    // What the remote really has is a colleague's commit that this clone never fetched.
+    let colleague = tempfile::tempdir()?;
+    let at = colleague.path();
+    git(at, &["clone", "-q", &remote, "."])?;
+    write(at, "README.txt", "hello\n")?;
+    commit(at, "A colleague's")?;
+    git(at, &["push", "-q", "origin", "main"])?;
+    git(&root, &["update-ref", "refs/remotes/origin/main", &theirs])?;
+
+    let refused = shop.launch(None).await?.unwrap_err();
+    ensure!(refused.code() == Code::InvalidInput && refused.message().contains("has not fetched"), "{refused}");
+    ensure!(refused.hint_text().is_some_and(|hint| hint.contains("git fetch")), "{refused:?}");
+    ensure!(shop.status().await? == ExperimentStatus::AwaitingLaunchGate);
+    git(&root, &["fetch", "-q", "origin"])?;
+    let refused = shop.launch(None).await?.unwrap_err();
+    ensure!(refused.code() == Code::ContextChanged && refused.message().contains("elsewhere/login.txt"), "{refused}");
+    ensure!(shop.status().await? == ExperimentStatus::Building);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_notes_push_none_about_the_default_branch_off_the_gate() -> Result<()> {
+    let shop = Shop::approved().await?;
+    let root = shop.lab.root();
+    git(&root, &["checkout", "-q", "-B", "work", "main"])?;
+    for n in 0..120 {
+        let entry = format!("160000,{},game/sub/{n}", "1".repeat(40));
+        git(&root, &["update-index", "--add", "--cacheinfo", &entry])?;
+    }
+    git(&root, &["commit", "-q", "-m", "Many submodules"])?;
+    let head = git(&root, &["rev-parse", "HEAD"])?;
+    git(&root, &["config", "remote.origin.url", "/nowhere"])?;
+    shop.report(&head).await?;
+    let view = shop.lab.runtime.experiments().show(&shop.experiment).await?;
+    let notes = view.experiment.build.as_ref().context("no build")?.read()?.scope.notes.clone();
+    let kinds: Vec<NoteKind> = notes.iter().map(|note| note.kind).collect();
+    ensure!(kinds.contains(&NoteKind::RemoteChanged), "{kinds:?}");
+    let last = notes.last().context("no note")?;
+    ensure!(last.kind == NoteKind::NotListed && last.message.contains("22 more"), "{last:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_without_a_repository_is_told_at_the_launch() -> Result<()> {
+    let lab = Lab::sqlite().await?;
+    let root = lab.root();
+    let experiment = lab.submit(hypothesis("New level", "new-level")).await?;
+    std::fs::rename(root.join(".git"), root.join("away"))?;
+    lab.decide(&experiment, Verdict::Approve).await?;
+    std::fs::rename(root.join("away"), root.join(".git"))?;
+    lab.build(&experiment).await?;
+    let view = lab.runtime.experiments().show(&experiment).await?;
+    let notes = view.experiment.build.as_ref().context("no build")?.read()?.scope.notes.clone();
+    ensure!(notes.iter().any(|note| note.kind == NoteKind::BaseUnsigned), "{notes:?}");
     Ok(())
 }
 

@@ -123,6 +123,10 @@ pub enum NoteKind {
     RemoteChanged,
     /// It came in with the default branch, and touches what the experiment is about.
     CameWithDefaultBranch,
+    /// The approval to build named no commit of the default branch.
+    BaseUnsigned,
+    /// There is more than is listed.
+    NotListed,
 }
 
 /// A change to something that judges the experiment.

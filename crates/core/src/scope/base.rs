@@ -18,6 +18,8 @@ use crate::scope::{
 pub struct Base {
     /// What the head is compared with.
     pub commit: CommitId,
+    /// It is the commit that was signed, or one before it: what this clone says of later ones has no part in it.
+    pub is_signed: bool,
     /// The default branch now.
     pub default_branch: DefaultBranch,
     /// What whoever approves should know about it.
@@ -60,6 +62,11 @@ pub async fn find_base(
         }
         None => None,
     };
+    if signed.is_none() {
+        let message = "nobody signed where the default branch was when the build was approved: what was put on it before \
+                       the report is not listed";
+        notes.push(about_branch(NoteKind::BaseUnsigned, &default_branch, message.to_owned()));
+    }
     let is_rewritten = match &signed {
         Some(signed) => !repo.is_ancestor(signed, &tip).await?,
         None => false,
@@ -75,6 +82,7 @@ pub async fn find_base(
         return Err(repo.base_not_ancestor(&tip, head).await?);
     };
     repo.require_genuine_descent(&common, &tip).await?;
+    let mut is_signed = false;
     let commit = match signed {
         Some(signed) => {
             if !is_rewritten {
@@ -83,12 +91,13 @@ pub async fn find_base(
             }
             // The whole head lies on the default branch already: what it brought since the approval is all that can be said.
             let commit = if common == *head && !is_rewritten { signed.clone() } else { common };
+            is_signed = repo.is_ancestor(&commit, &signed).await?;
             came_in(repo, rules, &signed, &commit, watched, &mut notes).await?;
             commit
         }
         None => common,
     };
-    Ok(Base { commit, default_branch, notes })
+    Ok(Base { commit, is_signed, default_branch, notes })
 }
 
 /// The commit of the default branch that can be compared with. A remote that has moved on since the last fetch is no reason

@@ -48,19 +48,32 @@ impl Rebuilt {
         self.found.as_ref().map(|(now, _)| digest(&now.scope.changes)).transpose()
     }
 
-    /// A launch of nothing, or of a change that its flag does not switch, needs a human's reason.
+    /// A launch of nothing, of a change that its flag does not switch, or of one whose base only this clone vouches for, needs
+    /// a human's reason.
     ///
     /// # Errors
     /// [`Code::InvalidInput`] without a note.
     pub(super) fn needs_reason(&self, note: Option<&str>) -> Result<()> {
         let has_reason = note.is_some_and(|note| !note.trim().is_empty());
-        let doubt = self.found.as_ref().and_then(|(now, _)| now.shown().doubt());
-        match doubt.filter(|_| !has_reason && self.void().is_none()) {
-            Some(doubt) => Err(Error::new(Code::InvalidInput, format!("this launch needs a reason: {doubt}")).hint(
-                "send it back for rework, or say in a note why it is right all the same (--note): what is measured is the flag",
-            )),
-            None => Ok(()),
+        if has_reason || self.void().is_some() {
+            return Ok(());
         }
+        let Some((now, build)) = &self.found else { return Ok(()) };
+        let (doubt, hint) = if let Some(doubt) = now.shown().doubt() {
+            (
+                doubt.to_owned(),
+                "send it back for rework, or say in a note why it is right all the same (--note): what is measured is the flag",
+            )
+        } else if let Some(doubt) = unconfirmed(now, build) {
+            (
+                doubt,
+                "`git fetch` and decide again, or say in a note why it is right all the same (--note): whoever works in this \
+                 clone can move what it knows of the remote",
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(Code::InvalidInput, format!("this launch needs a reason: {doubt}")).hint(hint))
     }
 
     /// Why the gate shows something else than what git says here.
@@ -84,13 +97,30 @@ impl Rebuilt {
     }
 }
 
-/// A remote that does not answer now, or answered then, changes nothing of what was built.
-fn is_news(note: &Note) -> bool {
-    match note.kind {
-        NoteKind::DefaultBranchUnconfirmed => false,
+/// What the gate says with more certainty than there is here. Whoever reported the build wrote the gate; with the commit that
+/// a human signed at the approval nothing depends on them.
+fn unconfirmed(now: &Built, build: &Build) -> Option<String> {
+    let is_shown = |kind| build.scope.notes.iter().any(|note| note.kind == kind);
+    let is_doubt = |note: &&Note| match note.kind {
+        NoteKind::DefaultBranchUnconfirmed | NoteKind::BaseUnsigned => !is_shown(note.kind),
         NoteKind::Submodule
         | NoteKind::DefaultBranchRewritten
         | NoteKind::RemoteChanged
-        | NoteKind::CameWithDefaultBranch => true,
+        | NoteKind::CameWithDefaultBranch
+        | NoteKind::NotListed => false,
+    };
+    let doubt = now.base.notes.iter().find(is_doubt).filter(|_| !now.base.is_signed)?;
+    Some(format!("the gate does not show this: {}", doubt.message))
+}
+
+/// A remote that does not answer now, or answered then, changes nothing of what was built; [`unconfirmed`] asks about it.
+fn is_news(note: &Note) -> bool {
+    match note.kind {
+        NoteKind::DefaultBranchUnconfirmed | NoteKind::BaseUnsigned => false,
+        NoteKind::Submodule
+        | NoteKind::DefaultBranchRewritten
+        | NoteKind::RemoteChanged
+        | NoteKind::CameWithDefaultBranch
+        | NoteKind::NotListed => true,
     }
 }

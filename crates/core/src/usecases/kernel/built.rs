@@ -3,7 +3,7 @@
 use super::check::approved_base;
 use super::keyring::keyring;
 use super::workspace_file::{checkout, repo};
-use crate::domain::{BuildScope, DefaultBranch, Experiment, Outcome, Watch};
+use crate::domain::{BuildScope, DefaultBranch, Experiment, Note, NoteKind, Outcome, Watch};
 use crate::error::{Code, Error, Result};
 use crate::scope::{Base, ScopeReport, ScopeRules, check, find_base, mentions, relative_to};
 use crate::settings::OUTCOME_FILE;
@@ -78,16 +78,31 @@ async fn file_in_repository(runtime: &Runtime) -> String {
 impl Built {
     /// What is stored and shown of it.
     pub(in crate::usecases) fn shown(&self) -> BuildScope {
-        let Self { scope, base, uses_flag } = self;
+        let Self { scope, uses_flag, .. } = self;
         BuildScope {
             is_clean: scope.is_clean,
             counts: scope.counts,
             claim: scope.claim.clone(),
             uses_flag: *uses_flag,
             instrumentation: first(&scope.instrumentation),
-            notes: scope.notes.iter().chain(&base.notes).take(MAX_LISTED).cloned().collect(),
+            notes: self.notes(),
             changes: first(&scope.changes),
         }
+    }
+}
+
+impl Built {
+    /// What is about the default branch comes first: a long list of anything else must not push it out. What is left out is
+    /// said, since the list is signed.
+    fn notes(&self) -> Vec<Note> {
+        let all: Vec<&Note> = self.base.notes.iter().chain(&self.scope.notes).collect();
+        let left_out = all.len().saturating_sub(MAX_LISTED);
+        let more = (left_out > 0).then(|| Note {
+            kind: NoteKind::NotListed,
+            path: String::new(),
+            message: format!("and {left_out} more notes that are not listed"),
+        });
+        all.into_iter().take(MAX_LISTED).cloned().chain(more).collect()
     }
 }
 
