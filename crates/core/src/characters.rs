@@ -6,7 +6,7 @@ use std::fmt;
 use unicode_security::skeleton;
 
 /// A character that deceives the eye.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deceptive {
     /// Which one.
     pub character: char,
@@ -17,24 +17,24 @@ pub struct Deceptive {
 }
 
 /// How a character deceives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deception {
     /// It is not to be seen, or changes the direction of what follows.
     Invisible,
     /// It looks like a space and is none.
     Space,
-    /// It looks like this one, among letters of another script.
-    LooksLike(char),
+    /// It looks like these, among letters of another script: one character, or those that a ligature draws together.
+    LooksLike(String),
 }
 
 impl fmt::Display for Deceptive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let code = u32::from(self.character);
-        match self.how {
+        match &self.how {
             Deception::Invisible => write!(f, "the invisible character U+{code:04X}"),
             Deception::Space => write!(f, "the character U+{code:04X}, which looks like a space and is none"),
             Deception::LooksLike(other) => {
-                write!(f, "`{}` (U+{code:04X}), which looks like the letter or sign `{other}`", self.character)
+                write!(f, "`{}` (U+{code:04X}), which looks like `{other}`", self.character)
             }
         }
     }
@@ -65,22 +65,29 @@ fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
-        | '\u{fe00}'..='\u{fe0e}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+        | '\u{fe00}'..='\u{fe0e}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
         // Only sequences of bytes in C1: tabs and line ends are seen as what they are.
         || matches!(c, '\u{80}'..='\u{9f}')
 }
 
 /// A word in one script is a word; one letter of another script among others is not seen as what it is. A sign that looks
-/// like a slash or a dot builds a path that is none.
+/// like a slash or a dot builds a path that is none, and one that looks like a star a rule that matches nothing.
 fn look_alike(text: &str) -> Option<Deceptive> {
     let mut begin = 0;
     for word in text.split_inclusive(|c: char| !c.is_alphanumeric()) {
         let has_latin = word.contains(|c: char| c.is_ascii_alphabetic());
         for (at, character) in word.char_indices().filter(|(_, c)| !c.is_ascii()) {
-            let mut looks = skeleton(word.get(at..at + character.len_utf8()).unwrap_or_default());
-            let (Some(other), None) = (looks.next(), looks.next()) else { continue };
-            let is_letter = other.is_ascii_alphanumeric() && character.is_alphabetic() && !is_latin(character);
-            let is_sign = !character.is_alphanumeric() && matches!(other, '/' | '\\' | '.');
+            let other: String = skeleton(word.get(at..at + character.len_utf8()).unwrap_or_default()).collect();
+            let is_plain = !other.is_empty() && other.chars().all(|c| c.is_ascii_alphanumeric());
+            let is_letter = is_plain && character.is_alphabetic() && !is_latin(character);
+            let is_sign = !character.is_alphanumeric()
+                && match other.as_str() {
+                    "/" | "\\" | "." | "*" => true,
+                    // Dashes between words are longer than the hyphen, and seen as that.
+                    "-" => !matches!(character, '\u{2012}' | '\u{2013}'),
+                    _ => false,
+                };
             if (is_letter && has_latin) || is_sign {
                 return Some(Deceptive { character, at: begin + at, how: Deception::LooksLike(other) });
             }
@@ -103,6 +110,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_seen_or_told_apart_is_named_with_its_code_point() {
+        let mut missed = Vec::new();
         for (text, code) in [
             ("services/pay\u{200b}ments/", "U+200B"),
             ("services/payments\u{a0}/", "U+00A0"),
@@ -113,10 +121,24 @@ mod tests {
             ("src/a\u{ad}b", "U+00AD"),
             ("src/a\u{3164}", "U+3164"),
             ("src/\u{e0041}a", "U+E0041"),
+            ("src/\u{fb01}nance/", "U+FB01"),
+            ("src/\u{ff50}ay/", "U+FF50"),
+            ("src/pay\u{2011}out/", "U+2011"),
+            ("src/pay\u{2010}out/", "U+2010"),
+            ("infra/\u{2217}\u{2217}", "U+2217"),
+            ("src/\u{1d429}ay", "U+1D429"),
+            ("src/a\u{2028}b", "U+2028"),
+            ("src/a\u{85}b", "U+0085"),
+            ("src/a\u{1d173}b", "U+1D173"),
+            ("src\u{2044}pay", "U+2044"),
+            ("src/\u{2024}\u{2024}/x", "U+2024"),
         ] {
             let found = deceptive(text).map(|found| found.to_string()).unwrap_or_default();
-            assert!(found.contains(code), "{text:?}: {found}");
+            if !found.contains(code) {
+                missed.push(code);
+            }
         }
+        assert_eq!(missed, Vec::<&str>::new());
         assert_eq!(deceptive("src/p\u{430}").map(|found| found.at), Some(5));
     }
 
@@ -135,6 +157,11 @@ mod tests {
             "docs/ノート.md",
             "docs/٢٠٢٦.md",
             "docs/मार्ग.md",
+            "docs/œuvre–1.md",
+            "docs/報告書（最終）.md",
+            "docs/なぜ？.md",
+            "docs/wait….md",
+            "docs/№ 5.md",
         ] {
             assert_eq!(deceptive(text), None, "{text}");
         }

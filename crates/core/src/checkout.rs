@@ -64,11 +64,19 @@ impl Checkout {
         Some(Self { top: top.to_path_buf(), common: std::fs::canonicalize(common).ok()?, head })
     }
 
-    /// The main work tree, seen from one that was made beside it with `git worktree`.
+    /// The main work tree, seen from one that was made beside it with `git worktree`. Where the repository is bare and all
+    /// its work trees lie beside it, the folder that holds them.
     #[must_use]
     pub fn main_top(&self) -> Option<&Path> {
-        let top = self.common.parent().filter(|_| self.common.file_name().is_some_and(|name| name == ".git"))?;
-        (top != self.top).then_some(top)
+        let top = self.common.parent()?;
+        let is_named = || self.common.file_name().is_some_and(|name| name == ".git");
+        // `.git` may be a file that names the repository, such as `.bare`.
+        let is_pointed_at = || {
+            let text = std::fs::read_to_string(top.join(".git")).ok()?;
+            top.join(text.strip_prefix("gitdir:")?.trim()).canonicalize().ok()
+        };
+        let is_main = is_named() || is_pointed_at().is_some_and(|common| common == self.common);
+        (is_main && top != self.top).then_some(top)
     }
 
     /// The name of its folder.
@@ -95,4 +103,50 @@ pub fn in_main_checkout(folder: &Path) -> Option<PathBuf> {
     let checkout = Checkout::around(&folder).next()?;
     let below = folder.strip_prefix(&checkout.top).ok()?;
     Some(checkout.main_top()?.join(below))
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    fn git(folder: &Path, args: &[&str]) {
+        let identity = ["-c", "user.name=Kim", "-c", "user.email=kim@example.com", "-c", "commit.gpgSign=false"];
+        let ran = std::process::Command::new("git").current_dir(folder).args(identity).args(args).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    }
+
+    #[test]
+    fn work_trees_of_a_bare_repository_share_the_folder_that_holds_them() {
+        for name in [".git", ".bare"] {
+            let dir = tempfile::tempdir().unwrap();
+            let root = dir.path().canonicalize().unwrap();
+            git(&root, &["init", "-q", "-b", "main", "source"]);
+            git(&root.join("source"), &["commit", "-q", "--allow-empty", "-m", "First"]);
+            let project = root.join("project");
+            std::fs::create_dir(&project).unwrap();
+            git(&project, &["clone", "-q", "--bare", "../source", name]);
+            if name != ".git" {
+                std::fs::write(project.join(".git"), format!("gitdir: ./{name}\n")).unwrap();
+            }
+            for tree in ["one", "two"] {
+                git(&project, &["worktree", "add", "-q", "-b", tree, tree]);
+                assert_eq!(in_main_checkout(&project.join(tree)), Some(project.clone()), "{name} {tree}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_submodule_belongs_to_no_other_checkout() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        for name in ["shop", "library"] {
+            git(&root, &["init", "-q", "-b", "main", name]);
+            git(&root.join(name), &["commit", "-q", "--allow-empty", "-m", "First"]);
+        }
+        let add = ["-c", "protocol.file.allow=always", "submodule", "add", "-q", "../library", "library"];
+        git(&root.join("shop"), &add);
+        assert_eq!(in_main_checkout(&root.join("shop/library")), None);
+    }
 }

@@ -145,7 +145,8 @@ async fn a_branch_from_before_the_approval_is_refused_with_what_both_share() {
     let error = shop.base_since(Some(&signed), &head).await.unwrap_err();
     assert_eq!(error.code(), "base_not_ancestor");
     assert!(error.hint().unwrap().contains("rebase"), "{error}");
-    assert!(shop.base_since(None, &head).await.unwrap().notes.is_empty(), "nobody signed where to begin");
+    let unsigned = shop.base_since(None, &head).await.unwrap();
+    assert_eq!((kinds(&unsigned), unsigned.is_signed), (vec![NoteKind::BaseUnsigned], false));
 }
 
 #[tokio::test]
