@@ -10,6 +10,7 @@ use super::node::{Node, Value, shown};
 use super::reporter::{Reporter, Vendors};
 use super::span::Span;
 use super::suggest::did_you_mean;
+use crate::characters::deceptive;
 
 /// Declares a map of the file. Every field is optional in the type, so that one mistake does not hide the others:
 /// `required` makes its absence an error, `= "default"` fills it. In brackets stands whether a change of it may be applied without a
@@ -176,8 +177,10 @@ pub fn names(fields: &[Field]) -> String {
 }
 
 fn unknown_key(at: Span, key: &str, what: &str, fields: &'static [Field], reporter: &Reporter<'_>) -> Problem {
-    let problem =
-        Problem::error("config.unknown_key", at, format!("{what} has no key `{}`", shown(key))).valid(names(fields));
+    // What cannot be seen, or looks like another letter, has to be named: the key reads as if it were right.
+    let but = deceptive(key).map(|found| format!(": it contains {found}")).unwrap_or_default();
+    let problem = Problem::error("config.unknown_key", at, format!("{what} has no key `{}`{but}", shown(key)))
+        .valid(names(fields));
     if reporter.is_full() {
         return problem;
     }
