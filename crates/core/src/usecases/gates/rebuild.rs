@@ -100,6 +100,12 @@ impl Rebuilt {
 /// What the gate says with more certainty than there is here. Whoever reported the build wrote the gate; with the commit that
 /// a human signed at the approval nothing depends on them.
 fn unconfirmed(now: &Built, build: &Build) -> Option<String> {
+    let is_unsigned = now.base.notes.iter().any(|note| note.kind == NoteKind::BaseUnsigned);
+    // Approved and reported before bases were signed: nothing in the gate claims one. A signed base ends this, and cannot be
+    // taken out of the decision by whoever reports.
+    if is_unsigned && build.default_branch.is_none() {
+        return None;
+    }
     let is_shown = |kind| build.scope.notes.iter().any(|note| note.kind == kind);
     let is_doubt = |note: &&Note| match note.kind {
         NoteKind::DefaultBranchUnconfirmed | NoteKind::BaseUnsigned => !is_shown(note.kind),
