@@ -58,7 +58,7 @@ pub async fn find_base(
                     ),
                 ));
             }
-            Some(repo.resolve(&signed.commit).await?)
+            Some(repo.exactly(&signed.commit).await?)
         }
         None => None,
     };
@@ -81,17 +81,21 @@ pub async fn find_base(
     let Some(common) = repo.merge_base(head, &tip).await? else {
         return Err(repo.base_not_ancestor(&tip, head).await?);
     };
-    repo.require_genuine_descent(&common, &tip).await?;
+    repo.require_genuine_base(&common, head, &tip).await?;
     let mut is_signed = false;
     let commit = match signed {
         Some(signed) => {
             if !is_rewritten {
                 repo.require_genuine_descent(&signed, &tip).await?;
                 repo.require_ancestor(&signed, head).await?;
+                repo.require_genuine_descent(&signed, head).await?;
             }
             // The whole head lies on the default branch already: what it brought since the approval is all that can be said.
             let commit = if common == *head && !is_rewritten { signed.clone() } else { common };
             is_signed = repo.is_ancestor(&commit, &signed).await?;
+            if is_signed {
+                repo.require_genuine_descent(&commit, &signed).await?;
+            }
             came_in(repo, rules, &signed, &commit, watched, &mut notes).await?;
             commit
         }
@@ -159,6 +163,14 @@ async fn came_in(
         let what = format!("`{}` mentions `{}`", shown(&flag.path), shown(&flag.watch.text));
         Some(came(path_of(&flag.path)?, what))
     }));
+    let mut not_read = inspection.not_inspected.iter();
+    if let Some(first) = not_read.next().and_then(|path| path_of(path)) {
+        let others = match not_read.len() {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        notes.push(came(first, format!("what `{}`{others} mention was not read", shown(&first.path))));
+    }
     Ok(())
 }
 

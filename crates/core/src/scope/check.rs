@@ -1,6 +1,6 @@
 //! The check itself: recompute what changed, hold it against the rules and the claim.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::characters::deceptive;
 use crate::domain::{Change, ChangeKind, ClaimComparison, Note, NoteKind, ScopeCounts, Watch};
@@ -11,7 +11,7 @@ use crate::scope::{
     path::{composed, from_claim, shown},
     report::{ScopeReport, Violation, ViolationReason},
     rules::{Entry, PathVerdict, ScopeRules},
-    symlink::destination,
+    symlink::{Links, destination},
 };
 
 /// Longest text of a link that is followed; the limit of Linux.
@@ -71,13 +71,9 @@ pub async fn check(
 }
 
 /// Fills in where changed links lead, and gives all links of the head's tree when there is a changed one.
-async fn read_links(
-    repo: &GitRepo,
-    head: &CommitId,
-    changes: &mut [Change],
-) -> Result<BTreeMap<String, String>, ScopeError> {
+async fn read_links(repo: &GitRepo, head: &CommitId, changes: &mut [Change]) -> Result<Links, ScopeError> {
     if !changes.iter().any(Change::is_link_now) {
-        return Ok(BTreeMap::new());
+        return Ok(Links::new());
     }
     let links = repo.links(head).await?;
     let changed = changes.iter().filter(|change| change.is_link_now()).filter_map(|c| c.new_object.as_deref());
@@ -88,7 +84,7 @@ async fn read_links(
     for change in changes.iter_mut().filter(|change| change.is_link_now()) {
         change.symlink_target = change.new_object.as_deref().and_then(target);
     }
-    Ok(links.into_iter().filter_map(|(path, id)| Some((path, target(&id)?))).collect())
+    Ok(links.into_iter().map(|(path, id)| (path, target(&id))).collect())
 }
 
 pub(super) fn path_violations(change: &Change, rules: &ScopeRules) -> Vec<Violation> {
@@ -158,7 +154,7 @@ fn mode(mode: &Option<String>) -> &str {
     mode.as_deref().unwrap_or_default()
 }
 
-fn link_violation(change: &Change, rules: &ScopeRules, links: &BTreeMap<String, String>) -> Option<Violation> {
+fn link_violation(change: &Change, rules: &ScopeRules, links: &Links) -> Option<Violation> {
     if !change.is_link_now() {
         return None;
     }
@@ -169,7 +165,10 @@ fn link_violation(change: &Change, rules: &ScopeRules, links: &BTreeMap<String, 
         return violation(ViolationReason::LinkUnreadable, None, message);
     };
     let Some(place) = destination(&change.path, target, links) else {
-        let message = format!("the link `{link}` leads out of the repository, to `{}`", shown(target));
+        let message = format!(
+            "the link `{link}` leads out of the repository, or through a link that cannot be read, to `{}`",
+            shown(target)
+        );
         return violation(ViolationReason::LinkLeavesRepository, None, message);
     };
     let place_shown =

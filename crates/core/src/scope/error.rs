@@ -42,6 +42,11 @@ pub enum ScopeError {
     /// `common` is the newest commit from which both descend, if there is one.
     #[error("the base {base} is not an ancestor of the head {head}")]
     BaseNotAncestor { base: String, head: String, common: Option<String>, is_shallow: bool },
+    /// More than one commit is the newest that both have; `is_shallow`: perhaps only because history is cut off.
+    #[error(
+        "{base} is not the only newest commit that the head and the default branch have in common: {other} is none of its ancestors"
+    )]
+    BaseAmbiguous { base: String, other: String, is_shallow: bool },
     /// `passed_over`: one that is on the `PATH` in a place where others may have put it.
     #[error("no git was found in a trusted place{}", passed_over.as_ref().map(|path| format!(" (not taken: {})", shown(&path.to_string_lossy()))).unwrap_or_default())]
     GitUntrusted { passed_over: Option<PathBuf> },
@@ -80,7 +85,7 @@ impl ScopeError {
             Self::RepoEmpty { .. } => "repo_empty",
             Self::DefaultBranchUnknown { .. } => "default_branch_unknown",
             Self::RevisionNotFound { .. } => "revision_not_found",
-            Self::BaseNotAncestor { .. } => "base_not_ancestor",
+            Self::BaseNotAncestor { .. } | Self::BaseAmbiguous { .. } => "base_not_ancestor",
             Self::GitUnavailable { .. } | Self::GitUntrusted { .. } => "git_unavailable",
             Self::GitTimedOut { .. } => "git_timed_out",
             Self::GitFailed { .. } | Self::GitPipe { .. } => "git_failed",
@@ -111,8 +116,11 @@ impl ScopeError {
                 `origin`: what was built is compared with the default branch, never with what is checked out."
                     .to_owned()
             }
-            Self::RevisionNotFound { is_shallow: true, .. } | Self::BaseNotAncestor { is_shallow: true, .. } => {
-                SHALLOW.to_owned()
+            Self::RevisionNotFound { is_shallow: true, .. }
+            | Self::BaseNotAncestor { is_shallow: true, .. }
+            | Self::BaseAmbiguous { is_shallow: true, .. } => SHALLOW.to_owned(),
+            Self::BaseAmbiguous { .. } => {
+                "Merge the default branch into the work, so that there is one, and report that commit.".to_owned()
             }
             Self::RevisionNotFound { .. } => {
                 "Name a commit, branch or tag that exists here; `git fetch` may be needed first.".to_owned()

@@ -9,11 +9,14 @@ use crate::scope::path::{link_destination, normalised};
 /// As many links as Linux follows before it gives up.
 const MAX_HOPS: usize = 40;
 
-/// Where the link at `link` leads, from the repository's root, or `None` when that is outside the repository.
+/// Path and target of every link of a tree; `None` for a target that could not be read.
+pub(super) type Links = BTreeMap<String, Option<String>>;
+
+/// Where the link at `link` leads, from the repository's root, or `None` when that is outside the repository, or past a
+/// link that could not be read: whoever takes its object away must not make a plain folder of it.
 ///
-/// `links`: path and target of every link of the tree. A chain that is too long, or a circle, leads nowhere: it is then
-/// read by its text alone.
-pub(super) fn destination(link: &str, target: &str, links: &BTreeMap<String, String>) -> Option<String> {
+/// A chain that is too long, or a circle, leads nowhere: it is then read by its text alone.
+pub(super) fn destination(link: &str, target: &str, links: &Links) -> Option<String> {
     let by_text = link_destination(link, target);
     let mut at: Vec<&str> = link.split('/').collect();
     at.pop();
@@ -31,6 +34,7 @@ pub(super) fn destination(link: &str, target: &str, links: &BTreeMap<String, Str
             name => {
                 at.push(name);
                 if let Some(target) = links.get(&at.join("/")) {
+                    let target = target.as_deref()?;
                     n_hops += 1;
                     if n_hops > MAX_HOPS {
                         return by_text;
@@ -57,8 +61,8 @@ mod tests {
 
     use super::*;
 
-    fn links(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(path, target)| ((*path).to_owned(), (*target).to_owned())).collect()
+    fn links(pairs: &[(&str, &str)]) -> Links {
+        pairs.iter().map(|(path, target)| ((*path).to_owned(), Some((*target).to_owned()))).collect()
     }
 
     #[test]
@@ -69,6 +73,13 @@ mod tests {
         assert_eq!(destination("a/x", "../out/y", &tree), None);
         assert_eq!(destination("a/x", "../abs/y", &tree), None);
         assert_eq!(destination("a/x", "y", &tree).as_deref(), Some("a/y"));
+    }
+
+    #[test]
+    fn a_link_that_could_not_be_read_is_no_folder() {
+        let tree = Links::from([("docs/shared".to_owned(), None)]);
+        assert_eq!(destination("a/x", "../docs/shared/y", &tree), None);
+        assert_eq!(destination("a/x", "../docs/other", &tree).as_deref(), Some("docs/other"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Whether the repository holds what its ids stand for.
 //!
 //! git does not hash what it reads. Whoever can write in `.git/objects` can put another tree behind the id of a tree, so
-//! that a change is not seen, or another parent into a commit, so that their commit counts as one of the default branch.
+//! that a change is not seen, or another parent into a commit, so that their commit counts as one of the default branch
+//! (`ancestry.rs`).
 //! What is signed is an id, so each object on which an answer rests is hashed here, and the answer is computed again from
 //! exactly the bytes that were hashed: reading once for git and once for us would leave time for an exchange.
 
@@ -26,41 +27,6 @@ struct Entry {
 }
 
 impl GitRepo {
-    /// Checks that `descendant` descends from `ancestor`, through commits that are what their ids stand for.
-    ///
-    /// # Errors
-    /// `git_object_forged`; `git_output_invalid` when no such path exists although git found one.
-    pub(in crate::scope) async fn require_genuine_descent(
-        &self,
-        ancestor: &CommitId,
-        descendant: &CommitId,
-    ) -> Result<(), ScopeError> {
-        if ancestor == descendant {
-            return Ok(());
-        }
-        let exclude = format!("^{ancestor}");
-        let args = ["rev-list", "--ancestry-path", &exclude, descendant.as_str()];
-        let output = self.git.run(args, None).await?;
-        let between = text(output.success(&args)?);
-        let between: Vec<&str> = between.lines().collect();
-        let mut parents: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (id, content) in self.objects(&between, "commit").await? {
-            parents.insert(id, headers(&content, "parent"));
-        }
-        let mut seen: BTreeSet<&str> = BTreeSet::new();
-        let mut next = vec![descendant.as_str()];
-        while let Some(id) = next.pop() {
-            if id == ancestor.as_str() {
-                return Ok(());
-            }
-            // What lies outside of the path was not read, and leads nowhere.
-            if seen.insert(id) {
-                next.extend(parents.get(id).into_iter().flatten().map(String::as_str));
-            }
-        }
-        Err(invalid("rev-list", "no path of parents leads from one commit to the other"))
-    }
-
     /// Checks that `changes` are what differs between the trees of two commits.
     ///
     /// # Errors
@@ -153,12 +119,12 @@ pub(super) fn is_genuine(id: &str, kind: &str, content: &[u8]) -> bool {
     }
 }
 
-fn invalid(command: &str, problem: &str) -> ScopeError {
+pub(super) fn invalid(command: &str, problem: &str) -> ScopeError {
     ScopeError::GitOutputInvalid { command: command.to_owned(), problem: problem.to_owned() }
 }
 
 /// The values of a header of a commit; they end at the first empty line.
-fn headers(commit: &[u8], name: &str) -> Vec<String> {
+pub(super) fn headers(commit: &[u8], name: &str) -> Vec<String> {
     let lines = commit.split(|byte| *byte == b'\n').take_while(|line| !line.is_empty());
     lines.filter_map(|line| line.strip_prefix(name.as_bytes())?.strip_prefix(b" ")).map(text).collect()
 }

@@ -2,8 +2,9 @@
 //!
 //! **Invariant**: nothing here writes to a repository under check but a note of ours (`own.rs`), and nothing that a repository configures is run or believed:
 //! no hook, filter, external diff, replaced object, graft, ignored submodule or lazy download (`command.rs` has the
-//! list). git hashes nothing that it reads, so we do (`genuine.rs`). A revision is never taken for an option; past [`GitRepo::resolve`] only full commit ids reach git.
+//! list). git hashes nothing that it reads, so we do (`genuine.rs`, `ancestry.rs`). A revision is never taken for an option; past [`GitRepo::resolve`] only full commit ids reach git.
 
+mod ancestry;
 mod command;
 mod default_branch;
 mod diff;
@@ -115,6 +116,15 @@ impl GitRepo {
             return Err(ScopeError::RepoEmpty { path: self.root.clone() });
         }
         Err(ScopeError::RevisionNotFound { revision: revision.to_owned(), is_shallow: self.is_shallow().await? })
+    }
+
+    /// The commit with this full id.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`]; `git_object_forged` where git finds something else behind the id, such as a tag.
+    pub(super) async fn exactly(&self, id: &str) -> Result<CommitId, ScopeError> {
+        let commit = self.resolve(id).await?;
+        if commit.as_str() == id { Ok(commit) } else { Err(ScopeError::ObjectForged { id: id.to_owned() }) }
     }
 
     /// The branch that is checked out; `None` when the head is detached.

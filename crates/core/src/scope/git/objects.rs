@@ -60,15 +60,24 @@ impl GitRepo {
     /// # Errors
     /// `git_object_forged`; `git_output_invalid` for one that is missing.
     pub(super) async fn objects(&self, ids: &[&str], kind: &str) -> Result<Blobs, ScopeError> {
+        let found = self.present(ids, kind).await?;
+        match ids.iter().find(|id| !found.contains_key(**id)) {
+            Some(missing) => Err(invalid(&format!("the {kind} {missing} is missing"))),
+            None => Ok(found),
+        }
+    }
+
+    /// Reads objects of one kind, as many of them as are there.
+    ///
+    /// # Errors
+    /// `git_object_forged`.
+    pub(super) async fn present(&self, ids: &[&str], kind: &str) -> Result<Blobs, ScopeError> {
         let mut found = Blobs::new();
         for some in ids.chunks(AT_ONCE) {
             found.append(&mut self.batch(some, kind).await?);
             tokio::task::yield_now().await;
         }
-        match ids.iter().find(|id| !found.contains_key(**id)) {
-            Some(missing) => Err(invalid(&format!("the {kind} {missing} is missing"))),
-            None => Ok(found),
-        }
+        Ok(found)
     }
 
     async fn batch(&self, ids: &[&str], kind: &str) -> Result<Blobs, ScopeError> {

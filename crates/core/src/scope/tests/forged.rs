@@ -20,6 +20,16 @@ fn place(repo: &TestRepo, id: &str) -> PathBuf {
     repo.path().join(".git/objects").join(id.get(..2).unwrap()).join(id.get(2..).unwrap())
 }
 
+fn local_main(commit: &str) -> DefaultBranch {
+    DefaultBranch {
+        name: "main".to_owned(),
+        commit: commit.to_owned(),
+        remote: None,
+        said_by: BranchSource::LocalBranch,
+        problem: None,
+    }
+}
+
 async fn checked(repo: &TestRepo, head: &str) -> Result<ScopeReport, ScopeError> {
     check(&repo.open().await, &example_rules(), "base", head, None, &[Watch::event("purchase")]).await
 }
@@ -62,6 +72,71 @@ async fn a_link_that_a_forged_tree_hides_is_found() {
 }
 
 #[tokio::test]
+async fn a_link_whose_object_was_taken_away_is_no_folder() {
+    let repo = TestRepo::new();
+    repo.link("frontend/checkout/shared", "../../services/payments").commit_index();
+    let base = repo.git(["rev-parse", "HEAD"]);
+    repo.link("frontend/checkout/x", "shared/charge.rs").commit_index();
+    let repository = repo.open().await;
+    let is_clean = async || check(&repository, &example_rules(), &base, "HEAD", None, &[]).await.unwrap().is_clean;
+    assert!(!is_clean().await, "the link leads into a forbidden folder");
+    let id = repo.git(["rev-parse", "HEAD:frontend/checkout/shared"]);
+    std::fs::remove_file(place(&repo, &id)).unwrap();
+    assert!(!is_clean().await, "and nobody can say that it does not");
+}
+
+#[tokio::test]
+async fn a_history_that_is_cut_off_moves_no_base() {
+    let repo = TestRepo::new();
+    let signed = repo.git(["rev-parse", "main"]);
+    let before = repo.write("docs/a.md", "a\n").commit();
+    let tip = repo.write("services/payments/guard.rs", "guard\n").commit();
+    repo.git(["checkout", "--quiet", "-b", "work"]);
+    repo.git(["rm", "--quiet", "services/payments/guard.rs"]);
+    let undone = repo.write("frontend/checkout/button.ts", "x\n").commit();
+    let head = repo.git(["commit-tree", "-p", &undone, "-p", &before, "-m", "m", &format!("{undone}^{{tree}}")]);
+
+    let branch = local_main(&signed);
+    let repository = repo.open().await;
+    let commit = repository.resolve(&head).await.unwrap();
+    let base = find_base(&repository, &example_rules(), &commit, Some(&branch), &[]).await.unwrap();
+    assert_eq!(base.commit.as_str(), tip, "what main brought is undone, and that is to be seen");
+    std::fs::write(repo.path().join(".git/shallow"), format!("{undone}\n")).unwrap();
+    assert_eq!(repo.git(["merge-base", &head, "main"]), before, "git itself is deceived");
+    for signed in [Some(&branch), None] {
+        let error = find_base(&repository, &example_rules(), &commit, signed, &[]).await.unwrap_err();
+        assert_eq!(error.code(), "base_not_ancestor", "{error}");
+        assert!(error.to_string().contains(&tip), "{error}");
+        assert!(error.hint().unwrap().contains("--unshallow"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_newest_commits_in_common_none_is_chosen() {
+    let repo = TestRepo::new();
+    let signed = repo.git(["rev-parse", "main"]);
+    let one = repo.write("docs/a.md", "a\n").commit();
+    repo.git(["checkout", "--quiet", "-b", "other", &signed]);
+    let other = repo.write("services/payments/guard.rs", "guard\n").commit();
+    repo.git(["checkout", "--quiet", "main"]);
+    repo.git(["merge", "--quiet", "--no-edit", "other"]);
+    // The work has both, and none of what the second brought.
+    let tree = format!("{one}^{{tree}}");
+    let head = repo.git(["commit-tree", "-p", &one, "-p", &other, "-m", "m", &tree]);
+    let branch = local_main(&signed);
+    let repository = repo.open().await;
+    let commit = repository.resolve(&head).await.unwrap();
+    let error = find_base(&repository, &example_rules(), &commit, Some(&branch), &[]).await.unwrap_err();
+    assert_eq!(error.code(), "base_not_ancestor", "{error}");
+    assert!(error.hint().unwrap().starts_with("Merge the default branch"), "{error}");
+
+    let merged = repo.git(["commit-tree", "-p", &head, "-p", "main", "-m", "m", &tree]);
+    let commit = repository.resolve(&merged).await.unwrap();
+    let base = find_base(&repository, &example_rules(), &commit, Some(&branch), &[]).await.unwrap();
+    assert_eq!(base.commit.as_str(), repo.git(["rev-parse", "main"]));
+}
+
+#[tokio::test]
 async fn a_commit_that_a_forged_parent_puts_on_the_default_branch_is_found() {
     // Below the tip: a commit that it is asked for by name git does hash.
     for above in [1, 3] {
@@ -81,13 +156,7 @@ async fn a_commit_that_a_forged_parent_puts_on_the_default_branch_is_found() {
         forge(&repo, &forged, &other);
         assert_eq!(repo.git(["merge-base", &head, "main"]), theirs, "git itself is deceived");
 
-        let branch = DefaultBranch {
-            name: "main".to_owned(),
-            commit: signed,
-            remote: None,
-            said_by: BranchSource::LocalBranch,
-            problem: None,
-        };
+        let branch = local_main(&signed);
         let repository = repo.open().await;
         let head = repository.resolve(&head).await.unwrap();
         for signed in [Some(&branch), None] {
