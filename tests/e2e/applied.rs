@@ -181,3 +181,47 @@ async fn a_decision_about_a_change_counts_once_and_nothing_is_adopted_later() ->
     })
     .await
 }
+
+/// A source that leads where a reference says: the file says the same, whatever is behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_leads_elsewhere_than_a_member_signed_is_not_read() -> Result<()> {
+    each_lab(async |lab| {
+        let root = lab.root();
+        let leads_to = |path: &str| std::fs::write(root.join("where.txt"), path);
+        leads_to("game.db")?;
+        declare(&lab, "sqlite:game.db", "sqlite:${file:where.txt}")?;
+        outcome_tests::lab::commit(&root, "Name the place elsewhere")?;
+        lab.runtime.outcomes().apply(&local(), Some(&unlock())).await?;
+        let experiment = lab.running("Softer level", "soft").await?;
+        lab.arms("soft", (1000, 300, 10), (1000, 300, 10)).await?;
+        ensure!(lab.poll_after(1).await?.failures.is_empty());
+        let read = async || Ok::<_, anyhow::Error>(lab.runtime.experiments().history(&experiment).await?.len());
+        let n_polls = read().await?;
+
+        // Another database with other numbers, and everything else as it was.
+        std::fs::copy(root.join("game.db"), root.join("other.db"))?;
+        leads_to("other.db")?;
+        let polled = lab.poll_after(24).await?;
+        let names_both = |said: &String| said.contains("other.db") && said.contains("game.db");
+        ensure!(polled.failures.iter().any(names_both), "{polled:?}");
+        ensure!(read().await? == n_polls, "it was read");
+        let refused = lab.runtime.signals().connector_test_applied("game").await?.problem.map(|problem| problem.code);
+        ensure!(refused == Some("source_elsewhere"), "{refused:?}");
+
+        // Who applies the file there asks a member, who sees both.
+        let waits = apply(&lab).await?;
+        let place = waits.plan.settings.iter().find(|change| change.field.contains("where it leads"));
+        ensure!(!waits.is_applied && place.is_some_and(|place| place.to == "sqlite:other.db"), "{waits:?}");
+        let gate = waits.gate.expect("a gate");
+        leads_to("game.db")?;
+        let elsewhere = lab.runtime.gates().decide(decision(&gate, Verdict::Approve)).await.unwrap_err();
+        ensure!(elsewhere.code() == Code::ContextChanged, "{elsewhere}");
+        leads_to("other.db")?;
+        lab.runtime.gates().decide(decision(&gate, Verdict::Approve)).await?;
+        ensure!(lab.poll_after(1).await?.failures.is_empty());
+        leads_to("game.db")?;
+        ensure!(!lab.poll_after(1).await?.failures.is_empty());
+        is_intact(&lab).await
+    })
+    .await
+}

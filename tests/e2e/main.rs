@@ -23,6 +23,7 @@ mod documents;
 mod field_trial;
 mod inspector;
 mod journey;
+mod kept;
 mod keys;
 mod mcp_clients;
 mod mcp_manifests;

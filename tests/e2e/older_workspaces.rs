@@ -188,7 +188,7 @@ async fn what_waits_is_decided_with_the_old_passphrase_and_the_log_holds() -> Re
                 .find(|gate| gate["context"]["experiment"] == *experiment && gate["gate_type"] != "escalation");
             let gate =
                 gate.and_then(|gate| gate["gate"].as_str()).with_context(|| format!("no gate of {experiment}"))?;
-            opened.decide(gate, verdict, &[])?;
+            opened.decide(gate, verdict, &["--note", "decided in the fixture"])?;
             let shown = opened.cli.json(&["experiment", "show", experiment])?;
             ensure!(shown["state"]["status"] == *want, "{experiment}: {}", shown["state"]);
         }

@@ -85,6 +85,7 @@ codes! {
     SignalShape "signal_shape" 502 8 "A source returned columns or values that cannot be used.";
     SignalUnauthorized "signal_unauthorized" 502 8 "A source rejected the credentials.";
     SourceOverpowered "source_overpowered" 403 5 "The user of a connector can act outside of a read-only transaction.";
+    SourceElsewhere "source_elsewhere" 409 5 "A source or the flag service leads to another place here than the one that a member signed.";
     SignalTimeout "signal_timeout" 504 8 "A source took too long to answer.";
     IngestSignature "ingest_signature" 401 5 "The signature of a pushed reading is wrong.";
     IngestStale "ingest_stale" 401 5 "The timestamp of a pushed reading is outside the replay window.";

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{ConfigurationOrigin, SignedDecision};
+use crate::domain::{ConfigurationOrigin, Place, SignedDecision};
 
 /// Another text of the outcome file counts from now on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,9 @@ pub struct ConfigurationApplied {
     pub origin: ConfigurationOrigin,
     /// Why it may be applied.
     pub because: AppliedBecause,
+    /// Where its sources and its flag service led when a member last signed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Place>,
 }
 
 /// Why a text may be applied.

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::plan::of_result;
 use super::{
     Author, Baseline, Build, ConstraintBound, Design, Direction, Document, ErrorBudget, Evaluation, EvidenceGrade,
-    ExperimentStatus, FindingType, InterventionKind, MeasurementPlan, Pause, Risk, RolloutPlan, ScoreBreakdown, Stored,
-    ViolationPolicy,
+    ExperimentStatus, FindingType, InterventionKind, MeasurementPlan, Pause, Place, Risk, RolloutPlan, ScoreBreakdown,
+    Stored, ViolationPolicy,
 };
 use crate::ids::LearningId;
 use crate::principal::Principal;
@@ -104,6 +104,9 @@ pub struct ChangeFacts {
     pub differences: Vec<ChangedKey>,
     /// Experiments that it touches, as sentences.
     pub touches: Vec<String>,
+    /// Where the sources and the flag service lead in the process that opened the gate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Place>,
 }
 
 /// Where the text of an outcome file comes from.

@@ -23,6 +23,7 @@ mod measurement;
 mod message;
 mod outcome;
 mod period;
+mod place;
 mod plan;
 mod signal;
 mod signed_decision;
@@ -62,6 +63,7 @@ pub use outcome::{
     OutcomeSpec, OutcomeState, OutcomeStatus, Portfolio, ScopeSpec, ScoreWeights, Target, ViolationPolicy,
 };
 pub use period::Period;
+pub use place::Place;
 pub use plan::{ErrorBudget, GuardrailPlan, Plan, names_of_limits, signal_of_limit};
 pub use signal::{Aggregation, MetricMethod, SignalQuery, SignalSpec};
 pub use signed_decision::{SignedDecision, UnreadableDecision};

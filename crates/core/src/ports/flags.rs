@@ -43,6 +43,11 @@ pub trait FlagService: Send + Sync {
     /// Name for people: `flagd file`, `custom http`.
     fn name(&self) -> &str;
 
+    /// Where it leads, without secrets: the path of a file from the root, or the address. Nothing is connected for it.
+    fn place(&self) -> Option<String> {
+        None
+    }
+
     /// Makes the flag, off, unless it is there; its state.
     async fn ensure(&self, key: &str, description: &str) -> Result<FlagState, FlagError>;
 

@@ -67,6 +67,12 @@ pub trait SignalSource: Send + Sync {
         Ok(None)
     }
 
+    /// Where it leads, without secrets: engine, user, host, port and database, or the path of a file from the root; `None` for a source
+    /// that leads nowhere, because it is pushed to. Nothing is connected for it.
+    fn place(&self) -> Option<String> {
+        None
+    }
+
     /// What its own clock shows; `None` for a source that has none but ours: a file, or one that pushes.
     async fn clock(&self) -> Result<Option<Timestamp>, ReadError> {
         Ok(None)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use outcome_core::domain::Verdict;
-use outcome_tests::lab::hypothesis;
+use outcome_tests::lab::{Lab, hypothesis};
 use serde_json::Value;
 
 use crate::support::{Daemon, program};
@@ -90,11 +90,13 @@ async fn a_port_that_is_taken_and_a_missing_workspace_are_said_plainly() {
 
 #[tokio::test]
 async fn trouble_with_file_or_database_is_shown_and_survived() {
-    let daemon = Daemon::start().await;
+    // Gone before anybody holds it open.
+    let lab = Lab::sqlite().await.unwrap();
+    std::fs::rename(lab.root().join("game.db"), lab.root().join("away.db")).unwrap();
+    let daemon = Daemon::on(lab, &[], &[]).await;
     daemon.proposed("A", "flag-a").await;
     // What is applied counts: a file that nobody can read is the business of whoever edits it.
     std::fs::write(daemon.lab.root().join("outcome.yaml"), "outcomes: [").unwrap();
-    std::fs::rename(daemon.lab.root().join("game.db"), daemon.lab.root().join("away.db")).unwrap();
     daemon.lab.clock.advance(jiff::SignedDuration::from_hours(48));
     std::fs::write(daemon.lab.root().join(".clock"), daemon.lab.runtime.now().to_string()).unwrap();
     let mut metrics = String::new();

@@ -37,7 +37,11 @@ impl Daemon {
     }
 
     pub async fn start_in(args: &[&str], environment: &[(&str, &str)]) -> Self {
-        let lab = Lab::sqlite().await.unwrap();
+        Self::on(Lab::sqlite().await.unwrap(), args, environment).await
+    }
+
+    /// In a laboratory that the test has prepared.
+    pub async fn on(lab: Lab, args: &[&str], environment: &[(&str, &str)]) -> Self {
         let root = lab.root();
         std::fs::write(root.join(".clock"), lab.runtime.now().to_string()).unwrap();
         let file = root.join(".outcome/address");

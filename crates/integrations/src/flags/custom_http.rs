@@ -159,6 +159,11 @@ impl FlagService for CustomHttp {
         NAME
     }
 
+    fn place(&self) -> Option<String> {
+        // A path or a query may hold a key; who answers is the host.
+        Some(self.base.origin().ascii_serialization())
+    }
+
     async fn ensure(&self, key: &str, description: &str) -> Result<FlagState, FlagError> {
         if let Some(state) = self.read(key).await? {
             return Ok(state);

@@ -303,6 +303,10 @@ impl FlagService for FlagFile {
         NAME
     }
 
+    fn place(&self) -> Option<String> {
+        Some(self.path.clone())
+    }
+
     async fn ensure(&self, key: &str, description: &str) -> Result<FlagState, FlagError> {
         self.write(key, Change { description: description.to_owned(), set: None }).await
     }

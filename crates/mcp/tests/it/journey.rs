@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use outcome_core::domain::Verdict;
-use outcome_tests::lab::{Lab, OUTCOME, commit, decision, git, hypothesis, write};
+use outcome_tests::lab::{Lab, OUTCOME, commit, decision, git, hypothesis, with_reason, write};
 use outcome_tests::mcp::{MODERN, lab_env};
 use serde_json::json;
 
@@ -74,7 +74,7 @@ async fn an_agent_proposes_builds_asks_and_learns() -> Result<()> {
 
         let view = lab.runtime.experiments().show("softer-level").await?;
         let analysis = view.gates.iter().find(|gate| gate.contains("analysis")).expect("an analysis gate");
-        lab.runtime.gates().decide(decision(analysis, Verdict::Kill)).await?;
+        lab.runtime.gates().decide(with_reason(decision(analysis, Verdict::Kill))).await?;
         let call = ("query_learnings", json!({ "query": "softer level" }));
         shows(&mut client, "query_learnings", "one experiment has ended", call).await?;
         client.close().await?;

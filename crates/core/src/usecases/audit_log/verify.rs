@@ -315,12 +315,11 @@ fn compare_seen(runtime: &Runtime, replay: &Replay, problems: &mut Vec<String>) 
     if let Some(last) = seen.head(id)
         && replay.hash_at(last.seq) != Some(last.head.as_str())
     {
-        let (n_lines, file) = (replay.head().0, seen.file_of(id));
+        let n_lines = replay.head().0;
         problems.push(format!(
             "this account saw line {} of the log, and it is not in the {n_lines} lines that are here: the store was put back to an \
-             older state or rewritten (if you restored a backup yourself, remove {})",
-            last.seq,
-            file.display()
+             older state or rewritten (if you restored a backup yourself, say so: `outcome-runtime audit restore`)",
+            last.seq
         ));
     }
     let root = runtime.settings.real_root();

@@ -13,6 +13,7 @@ use crate::usecases::kernel::change_gate::supersede_change_gates;
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::file_plan::{Proposal, compared};
 use crate::usecases::kernel::outcome_queries::{Tried, keep, try_queries};
+use crate::usecases::kernel::places::must_be_shown;
 use crate::usecases::kernel::shown_change::{change_of, changed};
 
 /// A change whose queries were tried.
@@ -37,6 +38,7 @@ pub(super) async fn prepare_change(runtime: &Runtime, gate: &Gate) -> Result<Pre
     if digest(&now)? != digest(&change.differences)? || change.applied != wanted.applied {
         return Err(other_difference(gate));
     }
+    must_be_shown(gate.slug.as_str(), &change.places, &wanted.places)?;
     let tried = try_queries(runtime, &wanted.config, &wanted.plan.outcomes).await?;
     Ok(PreparedChange { change, wanted, tried })
 }
@@ -66,6 +68,7 @@ impl PreparedChange {
             origin: self.change.origin,
             because: AppliedBecause::Signed { decision: Box::new(decision.signed().clone()) },
             config: self.wanted.config,
+            places: self.change.places,
         };
         apply_change(runtime, tx, new, by).await?;
         supersede_change_gates(runtime, tx, "another text was applied").await?;

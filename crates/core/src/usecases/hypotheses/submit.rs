@@ -1,5 +1,6 @@
 //! The one door through which hypotheses come back.
 
+use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,13 +11,16 @@ use crate::domain::{Author, Experiment, ExperimentStatus, Hypothesis, Outcome, S
 use crate::error::{Code, Error, Result};
 use crate::hypotheses::{Candidate, Problem, check_hypothesis, read_hypothesis, score, select_portfolio};
 use crate::ids::ExperimentId;
+use crate::lifecycle::ExperimentEvent;
 use crate::principal::Principal;
 use crate::scope::ScopeRules;
 use crate::store::Tx;
 use crate::usecases::Runtime;
+use crate::usecases::kernel::experiment_step::experiment_step;
 use crate::usecases::kernel::lookup::outcome_named;
 use crate::usecases::kernel::new_experiment::{free_experiment_slug, store_experiment};
 use crate::usecases::kernel::proposal::{propose, require_active};
+use crate::usecases::kernel::step_context::StepContext;
 
 /// Candidates that are handed in.
 #[derive(Debug, Clone)]
@@ -86,6 +90,10 @@ fn none_accepted(rejected: &[Rejected]) -> Error {
 
 /// Most candidates of one submission.
 const MAX_CANDIDATES: usize = 20;
+/// Most hypotheses that are kept for an outcome, whoever wrote them: more are not looked at by anybody.
+const MAX_KEPT: usize = 40;
+/// How long one is kept that gets no place.
+const KEPT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 impl Hypotheses<'_> {
     /// Takes candidates: checks, scores, selects, and opens a portfolio gate for each selected one.
@@ -104,7 +112,7 @@ impl Hypotheses<'_> {
         let mut tx = self.0.write().await?;
         let outcome = outcome_named(&mut tx, &submission.outcome).await?;
         require_active(&outcome)?;
-        let open = tx.experiment_list_open(Some(outcome.id)).await?;
+        let open = expire(self.0, &mut tx, &outcome).await?;
         let (good, rejected) = sort_out(&outcome, submission.hypotheses)?;
         if good.is_empty() {
             return Err(none_accepted(&rejected));
@@ -118,6 +126,7 @@ impl Hypotheses<'_> {
             .collect();
         let limit = usize::try_from(outcome.spec.portfolio.max_concurrent).unwrap_or(usize::MAX);
         let slots = limit.saturating_sub(under_way.len());
+        let mut n_kept = open.iter().filter(|known| known.state.status == ExperimentStatus::Hypothesis).count();
         let mut done = Submitted { proposed: vec![], kept: vec![], rejected, gates: vec![] };
         for candidate in select_portfolio(good, &under_way, slots) {
             // The same candidate again (a retried call) is the one that is there.
@@ -126,6 +135,13 @@ impl Hypotheses<'_> {
                 continue;
             }
             let dropped = candidate.score.dropped_because.clone();
+            if dropped.is_some() {
+                if n_kept >= MAX_KEPT {
+                    done.rejected.push(too_many(candidate.hypothesis.title));
+                    continue;
+                }
+                n_kept += 1;
+            }
             let mut experiment = new_experiment(self.0, &mut tx, &outcome, candidate, submission.author, by).await?;
             match dropped {
                 Some(reason) => done.kept.push(format!("{}: {reason}", experiment.slug)),
@@ -138,9 +154,36 @@ impl Hypotheses<'_> {
                 }
             }
         }
+        if done.proposed.is_empty() && done.kept.is_empty() {
+            return Err(none_accepted(&done.rejected));
+        }
         tx.commit().await?;
         Ok(done)
     }
+}
+
+/// The open experiments of an outcome, without hypotheses that were kept for long and got no place: those end.
+async fn expire(runtime: &Runtime, tx: &mut Tx, outcome: &Outcome) -> Result<Vec<Experiment>> {
+    let mut open = tx.experiment_list_open(Some(outcome.id)).await?;
+    let now = runtime.now();
+    let by = Principal::system("submit");
+    for experiment in &mut open {
+        let is_kept = experiment.state.status == ExperimentStatus::Hypothesis;
+        if is_kept && now.duration_since(experiment.created_at) > KEPT_FOR {
+            let event = ExperimentEvent::PortfolioSuperseded { reason: "it got no place in 30 days".to_owned() };
+            experiment_step(runtime, tx, outcome, experiment, event, &by, &StepContext::default()).await?;
+        }
+    }
+    open.retain(|experiment| !experiment.state.status.is_terminal());
+    Ok(open)
+}
+
+fn too_many(title: String) -> Rejected {
+    let message = format!(
+        "no place is free, and {MAX_KEPT} hypotheses are kept already: they end after 30 days, or a member ends some"
+    );
+    let problems = vec![Problem { field: "portfolio".to_owned(), message }];
+    Rejected { title: title.chars().take(120).collect(), problems }
 }
 
 async fn new_experiment(

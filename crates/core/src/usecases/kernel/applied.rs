@@ -12,7 +12,7 @@ use super::shown_change::change_of;
 use crate::audit::{AppliedBecause, ConfigurationApplied, EventKind, LogEntry};
 use crate::config::{Config, differences};
 use crate::digest::sha256_hex;
-use crate::domain::{DecisionSubject, Verdict};
+use crate::domain::{DecisionSubject, Place, Verdict};
 use crate::error::{Code, Error, Result};
 use crate::identity::VerifiedDecision;
 use crate::lifecycle::OutcomeEventKind;
@@ -26,6 +26,8 @@ pub(in crate::usecases) struct Applied {
     pub(in crate::usecases) hash: String,
     /// What it says.
     pub(in crate::usecases) config: Arc<Config>,
+    /// Where its sources and its flag service led when a member last signed.
+    pub(in crate::usecases) places: Vec<Place>,
 }
 
 /// What was applied last; `None` where nothing ever was.
@@ -36,7 +38,7 @@ pub(in crate::usecases) async fn applied(runtime: &Runtime, tx: &mut Tx) -> Resu
     let Some((line, applied)) = last(runtime, tx, i64::MAX).await? else { return Ok(None) };
     let config = read(runtime, tx, &applied.hash).await?;
     check(runtime, tx, line, applied.clone()).await?;
-    Ok(Some(Applied { hash: applied.hash, config }))
+    Ok(Some(Applied { hash: applied.hash, config, places: applied.places }))
 }
 
 /// SHA-256 of what was applied last, as the log says it. The text is not read: a decision can be signed while it cannot be used.
@@ -137,6 +139,7 @@ async fn check_signed(tx: &mut Tx, decision: &VerifiedDecision, applied: &Config
     let change = change_of(&gate).map_err(|_| wrong())?;
     let fits = decision.get().verdict == Verdict::Approve
         && sha256_hex(&gate.context) == decision.get().context_hash
-        && (&change.hash, &change.applied) == (&applied.hash, &applied.previous);
+        && (&change.hash, &change.applied) == (&applied.hash, &applied.previous)
+        && change.places == applied.places;
     if fits { Ok(()) } else { Err(wrong()) }
 }

@@ -10,7 +10,9 @@ use super::step_context::StepContext;
 use crate::audit::replay::OutcomeCreated;
 use crate::audit::{AppliedBecause, ConfigurationApplied, EventKind};
 use crate::config::Config;
-use crate::domain::{ConfigurationOrigin, ExperimentStatus, Outcome, OutcomeSpec, OutcomeState, OutcomeStatus, Plan};
+use crate::domain::{
+    ConfigurationOrigin, ExperimentStatus, Outcome, OutcomeSpec, OutcomeState, OutcomeStatus, Place, Plan,
+};
 use crate::error::Result;
 use crate::ids::OutcomeId;
 use crate::lifecycle::{ExperimentEvent, OutcomeEvent};
@@ -28,6 +30,8 @@ pub(in crate::usecases) struct NewConfiguration {
     pub(in crate::usecases) because: AppliedBecause,
     /// What it says.
     pub(in crate::usecases) config: Arc<Config>,
+    /// Where its sources and its flag service led when a member last signed.
+    pub(in crate::usecases) places: Vec<Place>,
 }
 
 /// Makes it count.
@@ -63,6 +67,7 @@ pub(in crate::usecases) async fn note_configuration(
         previous: new.previous.clone(),
         origin: new.origin.clone(),
         because: new.because.clone(),
+        places: new.places.clone(),
     };
     let subject = runtime.workspace.id.into();
     tx.event_append(new_event(EventKind::ConfigurationApplied, subject, by, &said)?, runtime.now()).await?;

@@ -5,7 +5,7 @@ use super::gate_step::gate_step;
 use super::shown_change::{change_of, changed};
 use crate::config::Difference;
 use crate::domain::{
-    ChangeFacts, ConfigurationOrigin, ContextPackage, Facts, Gate, GatePolicy, GateType, Slug, Stored,
+    ChangeFacts, ConfigurationOrigin, ContextPackage, Facts, Gate, GatePolicy, GateType, Place, Slug, Stored,
 };
 use crate::error::Result;
 use crate::ids::GateId;
@@ -21,7 +21,7 @@ pub(in crate::usecases) async fn open_change_gate(
     tx: &mut Tx,
     (hash, applied): (&str, Option<&str>),
     origin: ConfigurationOrigin,
-    differences: &[Difference],
+    (differences, places): (&[Difference], &[Place]),
     by: &Principal,
 ) -> Result<(Gate, GateRules)> {
     for (gate, rules) in tx.gate_list_open().await? {
@@ -29,7 +29,7 @@ pub(in crate::usecases) async fn open_change_gate(
             continue;
         }
         let change = change_of(&gate)?;
-        if change.hash == hash && change.applied.as_deref() == applied {
+        if change.hash == hash && change.applied.as_deref() == applied && change.places == places {
             return Ok((gate, rules));
         }
     }
@@ -42,6 +42,7 @@ pub(in crate::usecases) async fn open_change_gate(
         origin,
         differences: differences.iter().map(changed).collect(),
         touches,
+        places: places.to_vec(),
     };
     let package = ContextPackage {
         version: 1,

@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use super::applied::applied;
 use super::apply_change::voids;
+use super::places::{moved, places};
 use super::workspace_file::proposed;
 use crate::config::{Config, Difference, differences};
-use crate::domain::{Experiment, Outcome, OutcomeSpec, OutcomeStatus, text_enum};
+use crate::domain::{Experiment, Outcome, OutcomeSpec, OutcomeStatus, Place, text_enum};
 use crate::error::Result;
 use crate::store::Tx;
 use crate::usecases::Runtime;
@@ -86,6 +87,10 @@ pub(in crate::usecases) struct Proposal {
     /// Outcomes that are drafts, or not stored.
     pub(in crate::usecases) drafts: Vec<String>,
     pub(in crate::usecases) plan: FilePlan,
+    /// Where its sources and its flag service lead here.
+    pub(in crate::usecases) places: Vec<Place>,
+    /// Where those of what is applied led when a member last signed.
+    pub(in crate::usecases) places_before: Vec<Place>,
 }
 
 /// The file of the work tree: its text, and what it says compared with what is applied.
@@ -105,7 +110,9 @@ pub(in crate::usecases) async fn compared(runtime: &Runtime, tx: &mut Tx, config
         let known = stored.iter().find(|outcome| outcome.spec.slug.as_str() == slug);
         known.is_none_or(|outcome| outcome.state.status == OutcomeStatus::Draft)
     };
-    let differences = differences(before, &config.declared, &is_draft);
+    let mut differences = differences(before, &config.declared, &is_draft);
+    let places = places(runtime, &config)?;
+    differences.extend(moved(applied.as_ref().map_or(&[], |applied| &applied.places), &places));
     let drafts: BTreeSet<&String> =
         differences.iter().filter_map(|found| found.outcome.as_ref()).filter(|slug| is_draft(slug)).collect();
     let mut outcomes = Vec::new();
@@ -128,9 +135,11 @@ pub(in crate::usecases) async fn compared(runtime: &Runtime, tx: &mut Tx, config
     Ok(Proposal {
         drafts: drafts.into_iter().cloned().collect(),
         plan: FilePlan { outcomes, settings, needs_signature },
+        places_before: applied.as_ref().map(|applied| applied.places.clone()).unwrap_or_default(),
         applied: applied.map(|applied| applied.hash),
         config,
         differences,
+        places,
     })
 }
 

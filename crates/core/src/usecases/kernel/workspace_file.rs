@@ -1,10 +1,12 @@
-//! What is applied, what the file in the work tree proposes, and the connectors, flag service, secrets and git that follow.
+//! What is applied, what the file in the work tree proposes, and the connectors, flag service and git that follow.
 
 use std::sync::Arc;
 
 use super::applied::{Applied, applied};
+use super::places::{flags_must_lead_there, source_must_lead_there};
+use super::resolver::resolver;
 use crate::config::vendor::Asked;
-use crate::config::{self, Config, ConnectorSpec, ProcessEnv};
+use crate::config::{Config, ConnectorSpec};
 use crate::domain::{ConfigurationOrigin, SignalSpec};
 use crate::error::{Code, Error, Result};
 use crate::ports::{FlagService, Opening, SignalSource};
@@ -85,22 +87,18 @@ pub(in crate::usecases) fn source(runtime: &Runtime, config: &Config, name: &str
             known.join(", ")
         ))
     })?;
-    runtime.sources.get(spec, &runtime.settings.root.value, &resolver(runtime)).map_err(Error::from)
+    let source = runtime.sources.get(spec, &runtime.settings.root.value, &resolver(runtime)).map_err(Error::from)?;
+    source_must_lead_there(runtime, spec, source.place())?;
+    Ok(source)
 }
 
 /// The flag service of the outcome file; `None` when it names none.
 pub(in crate::usecases) fn flag_service(runtime: &Runtime, config: &Config) -> Result<Option<Box<dyn FlagService>>> {
     let Some(spec) = &config.flags else { return Ok(None) };
     let opening = Opening { root: &runtime.settings.root.value, resolve: &resolver(runtime) };
-    spec.settings.open(&opening).map(Some).map_err(Error::from)
-}
-
-/// Turns references of the outcome file into values.
-pub(in crate::usecases) fn resolver(
-    runtime: &Runtime,
-) -> impl Fn(&str) -> Result<secrecy::SecretString> + Send + Sync + use<> {
-    let env = ProcessEnv::new(runtime.settings.root.value.clone());
-    move |text: &str| config::secrets::resolve(text, &env).map_err(Error::from)
+    let service = spec.settings.open(&opening).map_err(Error::from)?;
+    flags_must_lead_there(runtime, spec, service.place())?;
+    Ok(Some(service))
 }
 
 /// The git repository of the workspace.

@@ -15,7 +15,8 @@ use crate::ports::{Letter, NotifyError, Opening};
 use crate::store::{Delivery, DeliveryState, QueuedMessage};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::gate_opening::pages;
-use crate::usecases::kernel::workspace_file::{config, resolver};
+use crate::usecases::kernel::resolver::resolver;
+use crate::usecases::kernel::workspace_file::config;
 
 /// How long a pass hands over notices. The rest waits for the next one: a round of polling must not wait for a slow receiver.
 const PASS: Duration = Duration::from_secs(20);

@@ -56,7 +56,8 @@ impl Outcomes<'_> {
         let hash = tx.configuration_insert(&text, self.0.now()).await?;
         if now.as_ref() != Some(&hash) || wanted.plan.is_change() {
             let because = AppliedBecause::Free { drafts: wanted.drafts };
-            let new = NewConfiguration { hash, previous: wanted.applied, origin, because, config: wanted.config };
+            let (previous, config, places) = (wanted.applied, wanted.config, wanted.places_before);
+            let new = NewConfiguration { hash, previous, origin, because, config, places };
             apply_change(self.0, &mut tx, new, by).await?;
         }
         let unchecked = keep(self.0, &mut tx, tried).await?;
@@ -79,9 +80,9 @@ impl Outcomes<'_> {
         }
         let mut tx = self.0.write().await?;
         let hash = tx.configuration_insert(text, self.0.now()).await?;
-        let (gate, rules) =
-            open_change_gate(self.0, &mut tx, (&hash, wanted.applied.as_deref()), origin, &wanted.differences, by)
-                .await?;
+        let change = (hash.as_str(), wanted.applied.as_deref());
+        let shown = (wanted.differences.as_slice(), wanted.places.as_slice());
+        let (gate, rules) = open_change_gate(self.0, &mut tx, change, origin, shown, by).await?;
         if unlock.is_none() {
             tell_opened(self.0, &mut tx, &gate, &rules).await?;
         }

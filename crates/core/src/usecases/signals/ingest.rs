@@ -12,7 +12,8 @@ use crate::ports::push::{Headers, IngestPayload, Pushed, verify};
 use crate::store::Origin;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_named};
-use crate::usecases::kernel::workspace_file::{config, resolver};
+use crate::usecases::kernel::resolver::resolver;
+use crate::usecases::kernel::workspace_file::config;
 
 /// The result of a pushed message.
 #[derive(Debug, Clone, Serialize, JsonSchema)]

@@ -80,7 +80,8 @@ async fn adopt_file(runtime: &Runtime) -> Result<bool> {
     let origin = origin(runtime, &text).await;
     let mut tx = runtime.write().await?;
     let hash = tx.configuration_insert(&text, runtime.now()).await?;
-    let new = NewConfiguration { hash, previous: None, origin, because: AppliedBecause::Adopted, config };
+    let new =
+        NewConfiguration { hash, previous: None, origin, because: AppliedBecause::Adopted, config, places: Vec::new() };
     note_configuration(runtime, &mut tx, &new, &Principal::system("migrate")).await?;
     tx.commit().await?;
     Ok(true)

@@ -87,6 +87,9 @@ pub(super) trait Engine: Send + Sync {
     /// Host and port of the address; empty for a file.
     fn host(&self) -> String;
 
+    /// Engine, user, host, port and database, or the file: without secrets.
+    fn place(&self) -> String;
+
     /// Product and version.
     async fn server(&self) -> Result<String, EngineError>;
 

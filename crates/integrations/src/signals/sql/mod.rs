@@ -187,6 +187,10 @@ fn variant_params(signal: &SignalSpec, request: &VariantRequest) -> Params {
 
 #[async_trait]
 impl SignalSource for SqlSource {
+    fn place(&self) -> Option<String> {
+        Some(self.engine.place())
+    }
+
     async fn test(&self) -> Result<SourceReport, ReadError> {
         let began = Instant::now();
         let patience = self.limits.patience();

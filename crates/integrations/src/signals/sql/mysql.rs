@@ -115,6 +115,11 @@ impl Engine for MySql {
         format!("{}:{}", self.options.get_host(), self.options.get_port())
     }
 
+    fn place(&self) -> String {
+        let (user, database) = (self.options.get_username(), self.options.get_database().unwrap_or_default());
+        format!("mysql://{user}@{}/{database}", self.host())
+    }
+
     async fn server(&self) -> Result<String, EngineError> {
         let server = self.connected().await?;
         let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&server.pool).await?;

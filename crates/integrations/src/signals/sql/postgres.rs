@@ -63,6 +63,13 @@ impl Engine for Postgres {
         format!("{}:{}", self.options.get_host(), self.options.get_port())
     }
 
+    fn place(&self) -> String {
+        let (user, database) = (self.options.get_username(), self.options.get_database().unwrap_or_default());
+        let socket =
+            self.options.get_socket().map(|socket| format!("{}:{}", socket.display(), self.options.get_port()));
+        format!("postgres://{user}@{}/{database}", socket.unwrap_or_else(|| self.host()))
+    }
+
     async fn server(&self) -> Result<String, EngineError> {
         let version: String = sqlx::query_scalar("SELECT 'PostgreSQL ' || current_setting('server_version')")
             .persistent(false)

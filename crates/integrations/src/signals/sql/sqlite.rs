@@ -23,6 +23,8 @@ const OPS_BETWEEN_LOOKS: i32 = 4000;
 
 #[derive(Debug)]
 pub(super) struct Sqlite {
+    /// From the root, where it lies there.
+    file: PathBuf,
     options: SqliteConnectOptions,
     pool: OnceCell<SqlitePool>,
 }
@@ -36,12 +38,13 @@ impl Sqlite {
         let options = SqliteConnectOptions::from_str(url).map_err(|error| error.to_string())?;
         let file = file_of(url, &options)?;
         let options = options
-            .filename(root.join(file))
+            .filename(root.join(&file))
             .read_only(true)
             .create_if_missing(false)
             .pragma("query_only", "on")
             .busy_timeout(Duration::from_secs(5));
-        Ok(Self { options, pool: OnceCell::new() })
+        let file = file.strip_prefix(root).map(Path::to_path_buf).unwrap_or(file);
+        Ok(Self { file, options, pool: OnceCell::new() })
     }
 
     /// The pool. It needs a runtime, so it is made by the first question.
@@ -72,6 +75,10 @@ impl Engine for Sqlite {
 
     fn host(&self) -> String {
         String::new()
+    }
+
+    fn place(&self) -> String {
+        format!("sqlite:{}", self.file.display())
     }
 
     async fn server(&self) -> Result<String, EngineError> {

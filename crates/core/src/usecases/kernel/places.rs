@@ -1,0 +1,108 @@
+//! Where sources and the flag service lead in this process, and where they led when a member signed: an environment is no fact.
+
+use std::sync::PoisonError;
+
+use serde_json::{Value as Json, json};
+
+use super::digest::digest;
+use super::resolver::resolver;
+use crate::config::{Config, ConnectorSpec, Difference, FlagServiceSpec};
+use crate::domain::Place;
+use crate::error::{Code, Error, Result};
+use crate::ports::Opening;
+use crate::usecases::Runtime;
+
+/// What the flag service is called among the places.
+const FLAGS: &str = "feature_flags";
+
+/// Where the sources and the flag service of a configuration lead here. What cannot be opened here, for want of a secret, is missing.
+pub(in crate::usecases) fn places(runtime: &Runtime, config: &Config) -> Result<Vec<Place>> {
+    let mut found = Vec::new();
+    for spec in &config.connectors {
+        let source = runtime.sources.get(spec, &runtime.settings.root.value, &resolver(runtime));
+        if let Some(leads_to) = source.ok().and_then(|source| source.place()) {
+            found.push(Place { of: spec.name.clone(), settings: of_source(spec)?, leads_to });
+        }
+    }
+    if let Some(spec) = &config.flags {
+        let opening = Opening { root: &runtime.settings.root.value, resolve: &resolver(runtime) };
+        if let Some(leads_to) = spec.settings.open(&opening).ok().and_then(|service| service.place()) {
+            found.push(Place { of: FLAGS.to_owned(), settings: of_flags(spec)?, leads_to });
+        }
+    }
+    Ok(found)
+}
+
+fn of_source(spec: &ConnectorSpec) -> Result<String> {
+    digest(&json!([spec.name, spec.kind, spec.settings.to_json()]))
+}
+
+fn of_flags(spec: &FlagServiceSpec) -> Result<String> {
+    digest(&json!([FLAGS, spec.kind, spec.settings.to_json()]))
+}
+
+/// An applied source must lead here where it led when it was signed.
+///
+/// # Errors
+/// [`Code::SourceElsewhere`].
+pub(super) fn source_must_lead_there(runtime: &Runtime, spec: &ConnectorSpec, here: Option<String>) -> Result<()> {
+    must_lead_there(runtime, &spec.name, &of_source(spec)?, here)
+}
+
+/// The same for the flag service.
+///
+/// # Errors
+/// [`Code::SourceElsewhere`].
+pub(super) fn flags_must_lead_there(runtime: &Runtime, spec: &FlagServiceSpec, here: Option<String>) -> Result<()> {
+    must_lead_there(runtime, FLAGS, &of_flags(spec)?, here)
+}
+
+fn must_lead_there(runtime: &Runtime, name: &str, settings: &str, here: Option<String>) -> Result<()> {
+    let checked = runtime.checked.lock().unwrap_or_else(PoisonError::into_inner);
+    let signed = checked.iter().flat_map(|(_, applied)| &applied.places).find(|place| place.settings == settings);
+    match (signed, here) {
+        (Some(signed), Some(here)) if signed.leads_to != here => Err(elsewhere(name, &signed.leads_to, &here)),
+        _ => Ok(()),
+    }
+}
+
+fn elsewhere(name: &str, signed: &str, here: &str) -> Error {
+    Error::new(Code::SourceElsewhere, format!("`{name}` leads to {here} here, and a member signed {signed}")).hint(
+        "nothing was read or written there: an environment variable differs from the one with which it was applied. Correct it, or run \
+         `outcome-runtime apply` here, which asks a member to sign the new place",
+    )
+}
+
+/// What leads to another place here than in what is applied, as differences that a member signs.
+pub(super) fn moved(applied: &[Place], here: &[Place]) -> Vec<Difference> {
+    let is_moved =
+        |new: &&Place| applied.iter().any(|old| old.settings == new.settings && old.leads_to != new.leads_to);
+    here.iter()
+        .filter(is_moved)
+        .map(|new| {
+            let old = applied.iter().find(|old| old.settings == new.settings);
+            Difference {
+                field: format!("{} (where it leads)", new.of),
+                outcome: None,
+                from: old.map_or(Json::Null, |old| json!(old.leads_to)),
+                to: json!(new.leads_to),
+                is_signed: true,
+            }
+        })
+        .collect()
+}
+
+/// What is signed must lead there in the process that decides, as far as it can be known here.
+///
+/// # Errors
+/// [`Code::ContextChanged`].
+pub(in crate::usecases) fn must_be_shown(gate: &str, shown: &[Place], here: &[Place]) -> Result<()> {
+    match here.iter().find(|place| !shown.contains(place)) {
+        None => Ok(()),
+        Some(place) => Err(Error::new(
+            Code::ContextChanged,
+            format!("`{}` leads to {} here, and gate `{gate}` does not show that", place.of, place.leads_to),
+        )
+        .hint("run `outcome-runtime apply` here: it opens a gate that shows where everything leads")),
+    }
+}
