@@ -14,6 +14,10 @@ const MAX_SECRET_FILE_BYTES: u64 = 64 * 1024;
 pub trait Env: Send + Sync {
     /// The value of a variable; `None` when it is not set.
     fn var(&self, name: &str) -> Option<String>;
+    /// Whether a reference may read this file: a reference must not lead to whatever the account can read.
+    fn may_read(&self, _path: &Path) -> bool {
+        true
+    }
     /// The text of a file.
     ///
     /// # Errors
@@ -39,6 +43,13 @@ impl Env for ProcessEnv {
         std::env::var(name).ok()
     }
 
+    fn may_read(&self, path: &Path) -> bool {
+        // One that is not there is missing, and not forbidden.
+        let Ok(path) = self.root.join(path).canonicalize() else { return true };
+        let roots = std::iter::once(self.root.clone()).chain(secrets_folders());
+        roots.filter_map(|root| root.canonicalize().ok()).any(|root| path.starts_with(root))
+    }
+
     fn file(&self, path: &Path) -> std::io::Result<String> {
         let path = self.root.join(path);
         if std::fs::metadata(&path)?.len() > MAX_SECRET_FILE_BYTES {
@@ -46,6 +57,14 @@ impl Env for ProcessEnv {
         }
         std::fs::read_to_string(path)
     }
+}
+
+/// Where secrets are kept outside of a workspace: what the system gave to this service, where containers have them, and the user's own.
+fn secrets_folders() -> Vec<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let settings = folder("XDG_CONFIG_HOME").or_else(|| folder("HOME").map(|home| home.join(".config")));
+    let own = settings.map(|settings| settings.join("outcome-runtime/secrets"));
+    folder("CREDENTIALS_DIRECTORY").into_iter().chain([PathBuf::from("/run/secrets")]).chain(own).collect()
 }
 
 /// Why a reference cannot be resolved.
@@ -62,6 +81,12 @@ pub enum SecretError {
     Empty {
         /// Its name.
         name: String,
+    },
+    /// The file lies where no reference may lead.
+    #[error("the file `{}` of a `${{file:}}` reference is outside of the workspace and of the folders for secrets", path.display())]
+    Outside {
+        /// As written.
+        path: PathBuf,
     },
     /// The file cannot be read.
     #[error("the file `{}` of a `${{file:}}` reference cannot be read", path.display())]
@@ -85,7 +110,7 @@ impl SecretError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Unset { .. } | Self::Empty { .. } | Self::File { .. } => Code::SecretMissing,
+            Self::Unset { .. } | Self::Empty { .. } | Self::File { .. } | Self::Outside { .. } => Code::SecretMissing,
             Self::Malformed { .. } => Code::ConfigInvalid,
         }
     }
@@ -100,6 +125,9 @@ impl SecretError {
             Self::File { path, .. } => {
                 format!("create `{}`; the path is relative to the directory of outcome.yaml", path.display())
             }
+            Self::Outside { .. } => "put it below the directory of outcome.yaml, in ~/.config/outcome-runtime/secrets, in /run/secrets or in \
+                                     the folder of systemd's credentials"
+                .to_owned(),
             Self::Malformed { .. } => "write `${NAME}`, `${NAME:-default}` or `${file:path}`".to_owned(),
         }
     }
@@ -175,6 +203,9 @@ pub fn resolve(text: &str, env: &dyn Env) -> Result<SecretString, SecretError> {
                 (None, None) => return Err(SecretError::Unset { name: name.to_owned() }),
             },
             Part::File { path } => {
+                if !env.may_read(Path::new(path)) {
+                    return Err(SecretError::Outside { path: path.into() });
+                }
                 let value =
                     env.file(Path::new(path)).map_err(|cause| SecretError::File { path: path.into(), cause })?;
                 out.push_str(zeroize::Zeroizing::new(value).trim_end_matches(['\n', '\r']));
@@ -238,5 +269,27 @@ mod tests {
             assert!(error.contains(named), "{error}");
             assert!(!error.contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_file_outside_of_the_workspace_is_not_read_whatever_leads_there() {
+        let outside = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("key"), "the account's own").unwrap();
+        std::fs::write(folder.path().join("key"), "ours\n").unwrap();
+        std::os::unix::fs::symlink(outside.path().join("key"), folder.path().join("link")).unwrap();
+        std::os::unix::fs::symlink(outside.path(), folder.path().join("folder")).unwrap();
+        let env = ProcessEnv::new(folder.path());
+        let said = |path: &str| {
+            let found = resolve(&format!("${{file:{path}}}"), &env);
+            found.map(|secret| secret.expose_secret().to_owned()).map_err(|error| error.to_string())
+        };
+        assert_eq!(said("key"), Ok("ours".to_owned()));
+        assert_eq!(said(folder.path().join("key").to_str().unwrap()), Ok("ours".to_owned()));
+        let parent = format!("../{}/key", outside.path().file_name().unwrap().to_string_lossy());
+        for path in [outside.path().join("key").to_str().unwrap(), &parent, "link", "folder/key", "/etc/passwd"] {
+            assert!(said(path).unwrap_err().contains("outside of the workspace"), "{path}");
+        }
+        assert!(said("nowhere").unwrap_err().contains("cannot be read"));
     }
 }
