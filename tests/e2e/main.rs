@@ -7,6 +7,7 @@
     reason = "numbers of tests are small and not negative"
 )]
 
+mod anchors;
 mod applied;
 mod asos;
 mod base;

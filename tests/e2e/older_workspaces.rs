@@ -204,7 +204,7 @@ async fn what_waits_is_decided_with_the_old_passphrase_and_the_log_holds() -> Re
         let flags = read(&opened.root, "flags.json")?;
         ensure!(flags["flags"]["quiet"]["state"] == "DISABLED", "the message that waited was not delivered: {flags}");
         let check = opened.cli.json(&["audit", "verify", "--anchor", "anchors-elsewhere.jsonl"])?;
-        ensure!(check["is_intact"] == true && check["n_anchors"] == 4, "{check}");
+        ensure!(check["is_intact"] == true && check["n_anchors"].as_u64() > Some(4), "{check}");
         Ok(())
     })
     .await

@@ -234,7 +234,8 @@ async fn a_log_that_was_cut_or_rewritten_is_found_by_its_anchor() -> Result<()> 
         lab.runtime.audit_log().anchor(&AnchorPlace::File(file.clone()), &unlock).await?;
         lab.runtime.audit_log().anchor(&AnchorPlace::GitNote, &unlock).await?;
         let check = lab.runtime.audit_log().verify(std::slice::from_ref(&file)).await?;
-        assert_eq!((check.problems.clone(), check.n_anchors), (vec![], 2));
+        // These two, and those that the decisions of the beginning left.
+        assert!(check.problems.is_empty() && check.n_anchors == 4, "{check:?}");
 
         // Cut the end off, and make the workspace's row agree.
         let lines = lab.runtime.audit_log().page(0, 1000).await?;

@@ -53,6 +53,7 @@ codes! {
     StateTampered "state_tampered" 500 6 "The stored state differs from the audit log: another program wrote to the database.";
     RootChanged "root_changed" 409 6 "The member's key belongs to another workspace, or to another root: this one was made anew.";
     AuditBroken "audit_broken" 500 6 "The audit log was changed, truncated or reordered.";
+    NotChecked "not_checked" 409 10 "Something that was named could not be compared.";
     PollBusy "poll_busy" 409 9 "Another program polled for so long that this one did nothing.";
     ClockDoubtful "clock_doubtful" 503 9 "The clock of this machine is not believed, so nothing was scheduled, measured or decided; only danger was looked for.";
     ConfigInvalid "config_invalid" 422 2 "The outcome file is not valid.";

@@ -58,6 +58,20 @@ impl Seen {
         read(&self.file_of(workspace))
     }
 
+    /// The file with the anchors of a workspace's log.
+    #[must_use]
+    pub fn anchors_of(&self, workspace: WorkspaceId) -> PathBuf {
+        self.0.join("logs").join(format!("{workspace}.anchors.jsonl"))
+    }
+
+    /// Keeps an anchor. That it cannot be kept is no reason to fail: it is only logged.
+    pub fn keep_anchor(&self, workspace: WorkspaceId, line: &str) {
+        let path = self.anchors_of(workspace);
+        if let Err(error) = append(&path, line) {
+            tracing::debug!("{} could not be written: {error}", path.display());
+        }
+    }
+
     /// The workspace that this folder held when it was last used.
     #[must_use]
     pub fn workspace_of(&self, root: &Path) -> Option<SeenWorkspace> {
@@ -81,15 +95,27 @@ fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
     serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()
 }
 
+fn append(path: &Path, line: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    make_folder(path.parent().unwrap_or(Path::new(".")))?;
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+    file.write_all(format!("{line}\n").as_bytes())
+}
+
+/// A folder that only this account can look into.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::DirBuilder::new();
+    options.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut options, 0o700);
+    options.create(folder)
+}
+
 /// Written beside its place and renamed, so that nobody reads half of it.
 fn keep<T: Serialize>(path: &Path, value: &T) {
     let written = || -> std::io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));
-        let mut options = std::fs::DirBuilder::new();
-        options.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut options, 0o700);
-        options.create(folder)?;
+        make_folder(folder)?;
         let file = tempfile::NamedTempFile::new_in(folder)?;
         serde_json::to_writer(&file, value)?;
         file.persist(path)?;

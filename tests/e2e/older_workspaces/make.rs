@@ -394,7 +394,7 @@ impl Maker {
         source.close().await?;
         ensure!(wrong.is_empty(), "{wrong}");
         let check = opened.cli.json(&["audit", "verify", "--anchor", "anchors-elsewhere.jsonl"])?;
-        ensure!(check["is_intact"] == true && check["n_anchors"] == 3, "{check}");
+        ensure!(check["is_intact"] == true && check["n_anchors"].as_u64() >= Some(3), "{check}");
         let queued = opened.column("SELECT kind FROM outbox WHERE delivered_at IS NULL ORDER BY kind").await?;
         ensure!(
             ["flag", "notify"].iter().all(|kind| queued.iter().any(|known| known == kind)),

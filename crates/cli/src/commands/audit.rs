@@ -19,7 +19,11 @@ pub async fn run(cx: &Cx, args: args::Audit) -> Result<Exit> {
         args::Audit::Verify { anchor } => {
             let done = runtime.audit_log().verify(&anchor).await?;
             cx.out.result(&done, |page| show(page, &done))?;
-            return Ok(if done.is_intact { Exit::OK } else { Exit::of(Code::AuditBroken) });
+            return Ok(match (done.is_intact, done.reach.not_checked.is_empty()) {
+                (false, _) => Exit::of(Code::AuditBroken),
+                (true, false) => Exit::of(Code::NotChecked),
+                (true, true) => Exit::OK,
+            });
         }
         args::Audit::Export { mut after } => loop {
             let lines = runtime.audit_log().page(after, PAGE_LINES).await?;
@@ -76,14 +80,33 @@ pub async fn run(cx: &Cx, args: args::Audit) -> Result<Exit> {
 }
 
 fn show(page: &mut Page, done: &Verification) {
-    let word = if done.is_intact { page.green("intact") } else { page.red("BROKEN") };
+    let is_checked = done.reach.not_checked.is_empty();
+    let word = match (done.is_intact, is_checked) {
+        (false, _) => page.red("BROKEN"),
+        (true, false) => page.yellow("intact as far as it was checked"),
+        (true, true) => page.green("intact"),
+    };
     page.line(&format!("The audit log is {word}: {} lines, {} anchors", done.n_lines, done.n_anchors));
     page.field("head", &done.head);
     for problem in &done.problems {
         page.item(problem);
     }
-    if done.is_intact && done.n_anchors == 0 {
-        page.hint("there is no anchor yet: `outcome-runtime audit anchor` stores a signed head elsewhere");
+    for sentence in &done.reach.not_checked {
+        page.item(&format!("not checked: {}", safe(sentence)));
+    }
+    let reach = &done.reach;
+    let lines = [("here", reach.here), ("pushed", reach.pushed), ("witnessed", reach.witnessed)];
+    let lines: Vec<_> =
+        lines.iter().filter_map(|(name, seq)| seq.map(|seq| format!("{name} up to line {seq}"))).collect();
+    if !lines.is_empty() {
+        page.field("anchored", &lines.join(", "));
+    }
+    if done.is_intact && reach.n_unprotected > 0 {
+        page.hint(&format!(
+            "{} decisions are anchored in this account only: `git push origin 'refs/outcome-runtime/*:refs/outcome-runtime/*'`, or keep \
+             `outcome-runtime audit anchor --to FILE` elsewhere",
+            reach.n_unprotected
+        ));
     }
     if !done.is_intact {
         page.hint(&safe(

@@ -21,6 +21,9 @@ pub struct Anchor {
     pub at: Timestamp,
     /// Public key that signed it, in hexadecimal.
     pub public_key: String,
+    /// Format. Absent in anchors of before, whose signatures have no prefix of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u8>,
 }
 
 /// An anchor with its signature: one line of an anchor file, or the text of a git note.
@@ -56,9 +59,10 @@ impl SignedAnchor {
         at: Timestamp,
         key: &SigningKey,
     ) -> Result<Self, AnchorError> {
-        let anchor = Anchor { workspace, seq, head, at, public_key: hex::encode(key.verifying_key().to_bytes()) };
-        let text = canonical_json(&anchor).map_err(|_| AnchorError::Malformed)?;
-        Ok(Self { signature: hex::encode(key.sign(text.as_bytes()).to_bytes()), anchor })
+        let public_key = hex::encode(key.verifying_key().to_bytes());
+        let anchor = Anchor { workspace, seq, head, at, public_key, version: Some(2) };
+        let bytes = signed_bytes(&anchor)?;
+        Ok(Self { signature: hex::encode(key.sign(&bytes).to_bytes()), anchor })
     }
 
     /// Reads a line and checks its signature against the key that it names.
@@ -76,8 +80,18 @@ impl SignedAnchor {
             .ok()
             .and_then(|bytes| Signature::from_slice(&bytes).ok())
             .ok_or(AnchorError::Malformed)?;
-        let text = canonical_json(&signed.anchor).map_err(|_| AnchorError::Malformed)?;
-        key.verify_strict(text.as_bytes(), &signature).map_err(|_| AnchorError::Signature(signed.anchor.seq))?;
+        let bytes = signed_bytes(&signed.anchor)?;
+        key.verify_strict(&bytes, &signature).map_err(|_| AnchorError::Signature(signed.anchor.seq))?;
         Ok(signed)
+    }
+}
+
+/// What the signature is over. The prefix keeps it apart from everything else that a key signs.
+fn signed_bytes(anchor: &Anchor) -> Result<Vec<u8>, AnchorError> {
+    let text = canonical_json(anchor).map_err(|_| AnchorError::Malformed)?;
+    match anchor.version {
+        None => Ok(text.into_bytes()),
+        Some(2) => Ok([b"outcome-runtime anchor v2\n", text.as_bytes()].concat()),
+        Some(_) => Err(AnchorError::Malformed),
     }
 }

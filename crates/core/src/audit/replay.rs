@@ -102,6 +102,8 @@ pub struct Replay {
     genesis: Option<WorkspaceCreated>,
     keys: KeyFold,
     signed_by: Vec<(KeyId, i64)>,
+    decisions: Vec<i64>,
+    lost: Vec<(i64, i64)>,
     chains: BTreeMap<ExperimentId, String>,
     heads: Vec<String>,
     used: BTreeSet<(String, SubjectKind)>,
@@ -131,6 +133,8 @@ impl Replay {
             genesis: None,
             keys: KeyFold::new(workspace, ""),
             signed_by: Vec::new(),
+            decisions: Vec::new(),
+            lost: Vec::new(),
             chains: BTreeMap::new(),
             heads: Vec::new(),
             used: BTreeSet::new(),
@@ -161,6 +165,17 @@ impl Replay {
     #[must_use]
     pub fn keyring(&self) -> &Keyring {
         self.keys.ring()
+    }
+
+    /// Whether a line with this number was lost, as a member said when they went on from a backup: there may be an anchor of it.
+    #[must_use]
+    pub fn may_be_lost(&self, seq: i64) -> bool {
+        self.lost.iter().any(|(from, to)| (*from..=*to).contains(&seq))
+    }
+
+    /// The numbers of the lines in which a decision is used for the first time.
+    pub fn decisions(&self) -> impl Iterator<Item = i64> {
+        self.decisions.iter().copied()
     }
 
     /// Decisions that were signed with a key after somebody else had it, as a member said: the numbers of their lines.
@@ -253,7 +268,9 @@ impl Replay {
         {
             return Err("its decision is about something else".to_owned());
         }
-        self.check_signed(&restored.decision, entry, DecisionSubject::Workspace(workspace))
+        self.check_signed(&restored.decision, entry, DecisionSubject::Workspace(workspace))?;
+        self.lost.extend(restored.lost.map(|(to, _)| (verified.get().log_seq + 1, to)));
+        Ok(())
     }
 
     fn fold_configuration(&mut self, entry: &LogEntry) -> Result<(), String> {
@@ -417,6 +434,11 @@ impl Replay {
                 "its decision was signed over a different line {}: the log before it was rewritten",
                 decision.log_seq
             ));
+        }
+        let signature = signed.signature();
+        let is_new = !SubjectKind::ALL.iter().any(|kind| self.used.contains(&(signature.to_owned(), *kind)));
+        if is_new {
+            self.decisions.push(entry.seq);
         }
         if !self.used.insert((signed.signature().to_owned(), entry.subject.kind)) {
             return Err("its decision was already used".to_owned());

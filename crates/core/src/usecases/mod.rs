@@ -24,9 +24,9 @@ mod workspaces;
 pub use crate::hypotheses::Problem;
 pub use crate::store::Place;
 pub use audit_log::{
-    AnchorPlace, AuditLog, Proof, ProofExperiment, ProofLogged, ProofMethod, ProofPhase, ProofPoll, ProofReading,
-    ProofRecorded, ProofSnapshot, ProofStep, RecomputeRequest, Recomputed, RecomputedExperiment, RestoredLog,
-    Verification,
+    AnchorPlace, AnchorReach, AuditLog, Proof, ProofExperiment, ProofLogged, ProofMethod, ProofPhase, ProofPoll,
+    ProofReading, ProofRecorded, ProofSnapshot, ProofStep, RecomputeRequest, Recomputed, RecomputedExperiment,
+    RestoredLog, Verification,
 };
 pub use builds::{
     Brief, BriefHypothesis, BriefLearning, BuildReport, BuildReported, Building, Builds, Refusal, ScopeCheckRequest,

@@ -12,14 +12,14 @@ use crate::domain::{BranchSource, DefaultBranch};
 use crate::scope::error::ScopeError;
 
 /// How long a remote may take: a human waits for it.
-const REMOTE_TIMEOUT: Duration = Duration::from_secs(8);
+pub(super) const REMOTE_TIMEOUT: Duration = Duration::from_secs(8);
 /// Names that a default branch usually has, where nothing says which one it is.
 const USUAL: [&str; 4] = ["main", "master", "trunk", "develop"];
 
 /// A remote of the repository.
-struct Remote {
+pub(super) struct Remote {
     name: String,
-    url: String,
+    pub(super) url: String,
 }
 
 impl GitRepo {
@@ -100,7 +100,7 @@ impl GitRepo {
     }
 
     /// `origin`, or the only remote that there is.
-    async fn remote(&self) -> Result<Option<Remote>, ScopeError> {
+    pub(super) async fn remote(&self) -> Result<Option<Remote>, ScopeError> {
         const ASK: [&str; 4] = ["config", "--null", "--get-regexp", r"^remote\..*\.url$"];
         let output = self.git.run(ASK, None).await?;
         if output.status == Some(1) {

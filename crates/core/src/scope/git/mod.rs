@@ -9,6 +9,7 @@ mod command;
 mod default_branch;
 mod diff;
 mod genuine;
+mod lines;
 mod objects;
 mod own;
 mod program;

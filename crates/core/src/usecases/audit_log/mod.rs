@@ -4,6 +4,7 @@ mod anchor;
 mod decisions;
 mod page;
 mod proof;
+mod reach;
 mod recompute;
 mod restore;
 mod verify;
@@ -15,6 +16,7 @@ pub use proof::{
     Proof, ProofExperiment, ProofLogged, ProofMethod, ProofPhase, ProofPoll, ProofReading, ProofRecorded,
     ProofSnapshot, ProofStep,
 };
+pub use reach::AnchorReach;
 pub use recompute::{RecomputeRequest, Recomputed, RecomputedExperiment};
 pub use restore::RestoredLog;
 pub use verify::Verification;

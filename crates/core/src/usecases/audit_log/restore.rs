@@ -7,8 +7,8 @@ use super::AuditLog;
 use crate::audit::{EventKind, Restored, shown_restore};
 use crate::domain::{DecisionSubject, Verdict};
 use crate::error::{Code, Error, Result};
-use crate::principal::Principal;
 use crate::seen::SeenHead;
+use crate::usecases::kernel::anchoring::anchor_quietly;
 use crate::usecases::kernel::basis::About;
 use crate::usecases::kernel::decision::{ToSign, check_words, sign};
 use crate::usecases::kernel::event::new_event;
@@ -61,7 +61,7 @@ impl AuditLog<'_> {
         let decision =
             sign(runtime, &mut tx, &signer, what, |decision| decision.note = Some(backup.to_owned())).await?;
         tx.decision_insert(&decision).await?;
-        let by = Principal::Human { member: signer.member.id, name: signer.member.email.clone() };
+        let by = signer.principal();
         let decision = Box::new(decision.signed().clone());
         let lost_line = Some(lost.0);
         let restored = Restored { backup: backup.to_owned(), lost: Some(lost), decision };
@@ -72,6 +72,7 @@ impl AuditLog<'_> {
             seen.keep_head(workspace, line.seq, &line.hash);
         }
         keep_last(runtime, &signer, &unsealed).await?;
+        anchor_quietly(runtime, &signer).await;
         Ok(RestoredLog { line: line.seq, lost_line })
     }
 }

@@ -9,11 +9,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::AuditLog;
-use super::anchor::read_notes;
+use super::reach::{AnchorReach, compare_anchors};
+use crate::audit::FoldedTable;
 use crate::audit::replay::Replay;
-use crate::audit::{FoldedTable, SignedAnchor};
 use crate::digest::sha256_hex;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Result};
 use crate::ids::{ExperimentId, GateId};
 use crate::store::{StoredReading, Tx};
 use crate::usecases::Runtime;
@@ -31,6 +31,8 @@ pub struct Verification {
     pub head: String,
     /// Anchors that were checked.
     pub n_anchors: usize,
+    /// How far the anchors reach.
+    pub reach: AnchorReach,
     /// What is wrong, as sentences.
     pub problems: Vec<String>,
 }
@@ -110,9 +112,10 @@ impl AuditLog<'_> {
             format!("line {line} of the log was signed with a key that somebody else had by then, as a member said: decide it again")
         }));
         compare_seen(self.0, &replay, &mut problems)?;
-        let n_anchors = compare_anchors(self.0, &replay, files, &mut problems).await?;
+        let anchors = compare_anchors(self.0, &replay, files, &mut problems).await?;
         let (n_lines, head) = replay.head();
-        Ok(Verification { is_intact: problems.is_empty(), n_lines, head: head.to_owned(), n_anchors, problems })
+        let (is_intact, head) = (problems.is_empty(), head.to_owned());
+        Ok(Verification { is_intact, n_lines, head, n_anchors: anchors.n_checked, reach: anchors.reach, problems })
     }
 }
 
@@ -334,56 +337,4 @@ fn compare_seen(runtime: &Runtime, replay: &Replay, problems: &mut Vec<String>) 
         ));
     }
     Ok(())
-}
-
-async fn compare_anchors(
-    runtime: &Runtime,
-    replay: &Replay,
-    files: &[PathBuf],
-    problems: &mut Vec<String>,
-) -> Result<usize> {
-    let mut lines: Vec<(String, String)> = Vec::new();
-    let default = runtime.audit_log().anchor_file();
-    for path in std::iter::once(&default).chain(files) {
-        match std::fs::read_to_string(path) {
-            Ok(text) => lines.extend(text.lines().map(|line| (path.display().to_string(), line.to_owned()))),
-            Err(_) if *path == default => {}
-            Err(e) => return Err(Error::new(Code::Io, format!("{} cannot be read", path.display())).because(e)),
-        }
-    }
-    for note in read_notes(runtime).await {
-        lines.push(("git notes".to_owned(), note));
-    }
-    let mut n_checked = 0;
-    for (place, line) in lines.iter().filter(|(_, line)| !line.trim().is_empty()) {
-        let anchor = match SignedAnchor::parse(line) {
-            Ok(signed) => signed.anchor,
-            Err(error) => {
-                problems.push(format!("{place}: {error}"));
-                continue;
-            }
-        };
-        let is_member = replay.keyring().enrolments().any(|known| known.public_key == anchor.public_key);
-        if anchor.workspace != runtime.workspace.id {
-            // Of another workspace of the same repository, unless it should be of this one.
-            if is_member || files.iter().any(|file| file.display().to_string() == *place) {
-                problems.push(format!(
-                    "{place}: the anchor of {} is about workspace {}, not about this one: the workspace was made anew, or this is \
-                     not its file",
-                    anchor.at, anchor.workspace
-                ));
-            }
-            continue;
-        }
-        n_checked += 1;
-        if replay.hash_at(anchor.seq) != Some(anchor.head.as_str()) {
-            problems.push(format!(
-                "{place}: the anchor of {} has a different hash for line {}: the log was rewritten or truncated",
-                anchor.at, anchor.seq
-            ));
-        } else if !is_member {
-            problems.push(format!("{place}: the anchor of line {} was signed by an unknown key", anchor.seq));
-        }
-    }
-    Ok(n_checked)
 }

@@ -5,9 +5,9 @@ use crate::audit::EventKind;
 use crate::domain::{Assurance, DecisionSubject, Surface, Verdict};
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::ExperimentEvent;
-use crate::principal::Principal;
 use crate::usecases::Runtime;
 use crate::usecases::gates::decided::Decided;
+use crate::usecases::kernel::anchoring::anchor_quietly;
 use crate::usecases::kernel::basis::About;
 use crate::usecases::kernel::decision::{ToSign, check_words, decider, note_refused_decision, require, sign};
 use crate::usecases::kernel::digest::digest;
@@ -86,7 +86,7 @@ async fn try_act(runtime: &Runtime, request: &ActRequest) -> Result<Decided> {
     .await?;
     require(&decision, Assurance::A3)?;
     tx.decision_insert(&decision).await?;
-    let by = Principal::Human { member: signer.member.id, name: signer.member.email.clone() };
+    let by = signer.principal();
     let context = StepContext {
         note: request.note.clone(),
         conclusion: Some(format!("{} by hand", request.verdict)),
@@ -97,6 +97,7 @@ async fn try_act(runtime: &Runtime, request: &ActRequest) -> Result<Decided> {
     experiment_step(runtime, &mut tx, &outcome, &mut experiment, event, &by, &context).await?;
     tx.commit().await?;
     let deliveries = deliver_now(runtime).await;
+    anchor_quietly(runtime, &signer).await;
     Ok(Decided {
         gate: None,
         gate_status: None,

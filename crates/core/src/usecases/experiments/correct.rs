@@ -15,9 +15,9 @@ use crate::domain::{
 };
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::{ExperimentEvent, shown_correction};
-use crate::principal::Principal;
 use crate::store::{Instant, SignalHealth, Snapshot, Tx};
 use crate::usecases::Runtime;
+use crate::usecases::kernel::anchoring::anchor_quietly;
 use crate::usecases::kernel::basis::About;
 use crate::usecases::kernel::decision::{ToSign, check_words, decider, note_refused_decision, require, sign};
 use crate::usecases::kernel::digest::digest;
@@ -178,7 +178,7 @@ async fn try_correct(runtime: &Runtime, request: &CorrectRequest) -> Result<Corr
     require(&decision, Assurance::A3)?;
     tx.decision_insert(&decision).await?;
     judge_anew(&mut tx, &mut experiment, &next, &correction, now).await?;
-    let by = Principal::Human { member: signer.member.id, name: signer.member.email.clone() };
+    let by = signer.principal();
     let assurance = decision.get().assurance;
     let event = ExperimentEvent::Corrected { correction: correction.clone(), plan_hash: plan_hash.clone(), decision };
     experiment_step(runtime, &mut tx, &outcome, &mut experiment, event, &by, &StepContext::default()).await?;
@@ -186,6 +186,7 @@ async fn try_correct(runtime: &Runtime, request: &CorrectRequest) -> Result<Corr
         tx.signal_health_put(experiment.id.0, &due_now(health, now)).await?;
     }
     tx.commit().await?;
+    anchor_quietly(runtime, &signer).await;
     Ok(Corrected {
         corrected: preview(&experiment, &plan, correction, n_left_out, shown.unchecked),
         experiment_status: experiment.state.status,

@@ -20,6 +20,7 @@ use crate::present::instant;
 use crate::principal::Principal;
 use crate::store::Tx;
 use crate::usecases::Runtime;
+use crate::usecases::kernel::anchoring::anchor_quietly;
 use crate::usecases::kernel::basis::About;
 use crate::usecases::kernel::built::default_branch;
 use crate::usecases::kernel::decision::{ToSign, check_words, decider, note_refused_decision, sign};
@@ -132,7 +133,7 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
         decision.base.clone_from(&base);
     })
     .await?;
-    let by = Principal::Human { member: signer.member.id, name: signer.member.email.clone() };
+    let by = signer.principal();
     let void = match void_reason(&mut tx, &gate, head_of_branch).await? {
         None => rebuilt.as_ref().and_then(Rebuilt::void),
         reason => reason,
@@ -151,6 +152,7 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
         _ => Vec::new(),
     };
     tx.commit().await?;
+    anchor_quietly(runtime, &signer).await;
     let deliveries = deliver_now(runtime).await;
     Ok(Decided {
         gate: Some(gate.slug.to_string()),

@@ -93,7 +93,7 @@ pub(in crate::usecases) async fn sign_for_outcome(
     member: Option<&str>,
     unlock: &Unlock,
     needed: Assurance,
-) -> Result<(VerifiedDecision, Principal)> {
+) -> Result<(VerifiedDecision, Signer)> {
     let signer = match decider(runtime, member, unlock, verdict).await {
         Ok(signer) => signer,
         Err(error) => {
@@ -114,7 +114,7 @@ pub(in crate::usecases) async fn sign_for_outcome(
     let what = ToSign { subject, shown: &shown, verdict, about: About::default() };
     let decision = sign(runtime, &mut tx, &signer, what, |_| ()).await?;
     require(&decision, needed)?;
-    Ok((decision, Principal::Human { member: signer.member.id, name: signer.member.email }))
+    Ok((decision, signer))
 }
 
 /// Records a refused decision. A failure to record it is only logged: the refusal itself is the answer.

@@ -8,6 +8,7 @@ use super::tries;
 use crate::domain::KeyKind;
 use crate::error::{Code, Error, Result};
 use crate::identity::{Belongs, Keyring, NEW, SigningKey, Unsealed};
+use crate::principal::Principal;
 use crate::store::{Member, MemberKey};
 use crate::usecases::Runtime;
 
@@ -25,6 +26,13 @@ pub(in crate::usecases) struct Signer {
     pub(in crate::usecases) stored: MemberKey,
     /// When the key was enrolled, as it lies under the passphrase: no other program can write it.
     pub(in crate::usecases) enrolled_at: Timestamp,
+}
+
+impl Signer {
+    /// The member, as the log names who acts.
+    pub(in crate::usecases) fn principal(&self) -> Principal {
+        Principal::Human { member: self.member.id, name: self.member.email.clone() }
+    }
 }
 
 /// The member who acts and their unlocked key, for a log that goes on from what this key signed. Wrong passphrases make the next try

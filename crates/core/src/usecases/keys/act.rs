@@ -9,9 +9,9 @@ use crate::domain::{DecisionSubject, Verdict};
 use crate::error::{Code, Error, Result};
 use crate::identity::NEW;
 use crate::ids::KeyId;
-use crate::principal::Principal;
 use crate::store::Tx;
 use crate::usecases::Runtime;
+use crate::usecases::kernel::anchoring::anchor_quietly;
 use crate::usecases::kernel::basis::About;
 use crate::usecases::kernel::decision::{ToSign, check_words, decider, note_refused_decision, sign};
 use crate::usecases::kernel::event::new_event;
@@ -82,6 +82,7 @@ async fn try_act(runtime: &Runtime, request: &KeyActRequest, verdict: Verdict) -
     let act = KeyAct { key: line, compromised_since: request.compromised_since, reason: request.reason.clone() };
     let seq = write_act(runtime, &mut tx, &signer, act).await?;
     tx.commit().await?;
+    anchor_quietly(runtime, &signer).await;
     Ok(KeyActed { key: line, line: seq, compromised_since: request.compromised_since })
 }
 
@@ -141,7 +142,7 @@ pub(super) async fn write_act(runtime: &Runtime, tx: &mut Tx, signer: &Signer, a
     tx.decision_insert(&decision).await?;
     let kind =
         if act.compromised_since.is_some() { EventKind::MemberKeyCompromised } else { EventKind::MemberKeyRevoked };
-    let by = Principal::Human { member: signer.member.id, name: signer.member.email.clone() };
+    let by = signer.principal();
     let (key, now) = (act.key, runtime.now());
     let is_revoked = act.compromised_since.is_none();
     let signed = SignedKeyAct { act, decision: Box::new(decision.signed().clone()) };

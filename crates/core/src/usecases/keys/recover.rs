@@ -13,6 +13,7 @@ use crate::error::{Code, Error, Result};
 use crate::identity::{NEW, RecoveryCode, check_passphrase, fingerprint, key_of_code};
 use crate::ids::KeyId;
 use crate::principal::Principal;
+use crate::usecases::kernel::anchoring::anchor_quietly;
 use crate::usecases::kernel::enrol::{Owner, enrol_recovery};
 use crate::usecases::kernel::keyring::keyring;
 use crate::usecases::kernel::tries;
@@ -77,6 +78,7 @@ impl Keys<'_> {
             write_act(runtime, &mut tx, &next, KeyAct { key: *key, compromised_since: None, reason }).await?;
         }
         tx.commit().await?;
+        anchor_quietly(runtime, &next).await;
         Ok(Recovered {
             member: member.email.clone(),
             key: next.stored.id,

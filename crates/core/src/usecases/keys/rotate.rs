@@ -14,6 +14,7 @@ use crate::ids::KeyId;
 use crate::principal::Principal;
 use crate::store::{Member, Tx};
 use crate::usecases::Runtime;
+use crate::usecases::kernel::anchoring::anchor_quietly;
 use crate::usecases::kernel::enrol::{Owner, Voucher, certificate, new_secret, seal, store_key};
 use crate::usecases::kernel::keyring::keyring;
 use crate::usecases::kernel::unlock::{Signer, Unlock, signer};
@@ -47,6 +48,7 @@ impl Keys<'_> {
             KeyAct { key: signer.stored.id, compromised_since: None, reason: "exchanged for a new key".to_owned() };
         write_act(self.0, &mut tx, &next, act).await?;
         tx.commit().await?;
+        anchor_quietly(self.0, &next).await;
         Ok(Rotated {
             member: next.member.email.clone(),
             key: next.stored.id,

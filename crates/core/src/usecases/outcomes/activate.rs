@@ -10,6 +10,7 @@ use crate::error::{Code, Error, Result};
 use crate::lifecycle::OutcomeEvent;
 use crate::present::{Scale, percent};
 use crate::usecases::Runtime;
+use crate::usecases::kernel::anchoring::anchor_quietly;
 use crate::usecases::kernel::decision::sign_for_outcome;
 use crate::usecases::kernel::level::{read_level, store_level};
 use crate::usecases::kernel::lookup::outcome_named;
@@ -70,15 +71,17 @@ impl Outcomes<'_> {
             )
             .hint("correct target.from (or the query), or accept the measured value with --accept-baseline"));
         }
-        let (decision, by) = sign_for_outcome(self.0, &outcome, Verdict::Activate, None, unlock, Assurance::A3).await?;
+        let (decision, signer) =
+            sign_for_outcome(self.0, &outcome, Verdict::Activate, None, unlock, Assurance::A3).await?;
         let now = self.0.now();
         let deadline = now.checked_add(outcome.spec.horizon.get()).unwrap_or(now);
         let mut tx = self.0.write().await?;
         let mut outcome = outcome_named(&mut tx, reference).await?;
         store_level(self.0, &mut tx, &outcome, &outcome.spec.signal, &reading, now).await?;
         let event = OutcomeEvent::Activated { baseline: baseline.clone(), deadline, decision };
-        outcome_step(self.0, &mut tx, &mut outcome, None, event, &by).await?;
+        outcome_step(self.0, &mut tx, &mut outcome, None, event, &signer.principal()).await?;
         tx.commit().await?;
+        anchor_quietly(self.0, &signer).await;
         Ok(Activated {
             next: format!(
                 "let your agent call get_work_order for `{0}`, or submit your own with `outcome-runtime experiment \

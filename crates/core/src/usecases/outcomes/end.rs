@@ -7,6 +7,7 @@ use crate::error::{Code, Error, Result};
 use crate::lifecycle::OutcomeEvent;
 use crate::principal::Principal;
 use crate::usecases::Runtime;
+use crate::usecases::kernel::anchoring::anchor_quietly;
 use crate::usecases::kernel::decision::sign_for_outcome;
 use crate::usecases::kernel::lookup::outcome_named;
 use crate::usecases::kernel::outcome_step::outcome_step;
@@ -82,14 +83,15 @@ async fn end_outcome(
         return Err(Error::new(Code::Conflict, format!("experiment `{}` is {}", live.slug, live.state.status))
             .hint("conclude it first: its flag is on"));
     }
-    let (decision, by) = sign_for_outcome(runtime, &outcome, verdict, None, unlock, needed).await?;
+    let (decision, signer) = sign_for_outcome(runtime, &outcome, verdict, None, unlock, needed).await?;
     let mut tx = runtime.write().await?;
     let mut outcome = outcome_named(&mut tx, reference).await?;
     let event = match verdict {
         Verdict::Abandon => OutcomeEvent::Abandoned { decision },
         _ => OutcomeEvent::Achieved { decision },
     };
-    outcome_step(runtime, &mut tx, &mut outcome, None, event, &by).await?;
+    outcome_step(runtime, &mut tx, &mut outcome, None, event, &signer.principal()).await?;
     tx.commit().await?;
+    anchor_quietly(runtime, &signer).await;
     Ok(outcome.state.status)
 }
