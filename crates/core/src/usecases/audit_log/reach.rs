@@ -7,9 +7,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::anchor::read_notes;
-use crate::audit::SignedAnchor;
 use crate::audit::replay::Replay;
+use crate::audit::{Anchor, SignedAnchor};
 use crate::error::{Code, Error, Result};
+use crate::identity::Keyring;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::anchoring::anchor_ref;
 use crate::usecases::kernel::workspace_file::repo;
@@ -110,6 +111,17 @@ pub(super) async fn compare_anchors(
     let protected = reach.pushed.max(reach.witnessed).unwrap_or(0);
     reach.n_unprotected = replay.decisions().filter(|line| *line > protected).count();
     Ok(Anchors { n_checked, reach })
+}
+
+/// The ends of the log that members' keys anchored, as they are kept here.
+pub(super) async fn anchored_ends(runtime: &Runtime, ring: &Keyring) -> Result<Vec<(i64, String)>> {
+    let (lines, _) = anchors_of(runtime, &[]).await?;
+    let anchors = lines.iter().filter_map(|(_, line)| SignedAnchor::parse(line).ok()).map(|signed| signed.anchor);
+    let is_ours = |anchor: &Anchor| {
+        let is_member = ring.enrolments().any(|known| known.public_key == anchor.public_key);
+        anchor.workspace == runtime.workspace.id && is_member
+    };
+    Ok(anchors.filter(is_ours).map(|anchor| (anchor.seq, anchor.head)).collect())
 }
 
 /// Commits of the reference with the line of the log that each is about.

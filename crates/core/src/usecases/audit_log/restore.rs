@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::AuditLog;
+use super::reach::anchored_ends;
 use crate::audit::{EventKind, Restored, shown_restore};
 use crate::domain::{DecisionSubject, Verdict};
 use crate::error::{Code, Error, Result};
@@ -12,6 +13,7 @@ use crate::usecases::kernel::anchoring::anchor_quietly;
 use crate::usecases::kernel::basis::About;
 use crate::usecases::kernel::decision::{ToSign, check_words, sign};
 use crate::usecases::kernel::event::new_event;
+use crate::usecases::kernel::keyring::keyring;
 use crate::usecases::kernel::unlock::{Unlock, keep_last, signer_after_loss};
 
 /// What was said.
@@ -41,8 +43,9 @@ impl AuditLog<'_> {
         let seen = runtime.settings.seen().and_then(|seen| seen.head(runtime.workspace.id));
         let seen = seen.map(|SeenHead { seq, head }| (seq, head));
         let signed = unsealed.belongs.as_ref().and_then(|belongs| belongs.last.clone());
+        let ring = keyring(runtime, &mut tx).await?;
         let mut lost = None;
-        for (seq, head) in seen.into_iter().chain(signed) {
+        for (seq, head) in seen.into_iter().chain(signed).chain(anchored_ends(runtime, &ring).await?) {
             let line = tx.event_page(seq - 1, 1).await?.into_iter().next();
             let is_here = line.is_some_and(|line| line.seq == seq && line.hash == head);
             if !is_here && lost.as_ref().is_none_or(|(known, _)| *known < seq) {
