@@ -10,6 +10,7 @@
 mod anchors;
 mod applied;
 mod asos;
+mod attacker;
 mod base;
 mod before_after;
 mod by_name;
