@@ -2,6 +2,7 @@
 //! environment and git, in random order, between acts of the member. Whatever they cause without the member's key is refused, or
 //! found from another machine with an anchor of the member's, or by the member's next unsealing.
 
+mod catalogue;
 mod git;
 mod human;
 mod oracle;
@@ -33,6 +34,9 @@ async fn sequences(prepared: Prepared, n: u64) -> Result<()> {
     for number in 0..n {
         let steps = step::sequence(&mut StdRng::seed_from_u64(seed.wrapping_mul(10_007).wrapping_add(number)));
         let played = play::played(&prepared, &ledger, &steps).await?;
+        if std::env::var_os("OUTCOME_TEST_TRACE").is_some() {
+            println!("{number}: {steps:?}\n   {played:?}");
+        }
         n_found += u64::from(played.found.is_any());
         n_honest += u64::from(played.is_honest);
         if !played.unseen().is_empty() {

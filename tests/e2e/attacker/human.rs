@@ -138,10 +138,12 @@ impl Act {
                 let files = ledger.files.clone();
                 ledger.files.insert(sha256_hex(&text));
                 match shop.signed(&["apply"]) {
-                    Ok(applied) => match applied["gate"].as_str() {
-                        Some(opened) => gate(ledger, opened, approve(opened), |_| {}),
+                    // Approved at once, with the same passphrase.
+                    Ok(applied) if applied["is_applied"] == true => match applied["gate"].as_str() {
+                        Some(opened) => gate(ledger, opened, Ok(applied.clone()), |_| {}),
                         None => Ok(()),
                     },
+                    Ok(applied) => Err(("none".to_owned(), applied.to_string())),
                     Err((code, text)) => {
                         ledger.files = files;
                         Err((code, text))

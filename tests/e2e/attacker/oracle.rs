@@ -11,6 +11,9 @@ use super::human::{Ledger, is_decided};
 use super::shop::{FLAGS, RESERVE, Shop};
 use super::store::Store;
 
+/// Units that only a source of the attacker's own speaks of.
+pub(super) const FORGED_N: i64 = 777_777;
+
 /// What the store says, however it came there.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
@@ -21,6 +24,8 @@ pub(super) struct Facts {
     pub(super) n_decisions: i64,
     /// Texts that the log says were applied, the newest last.
     pub(super) applied: Vec<String>,
+    /// What was read of sources.
+    pub(super) readings: Vec<String>,
 }
 
 impl Facts {
@@ -48,7 +53,8 @@ impl Facts {
             let hash = said["hash"].as_str().unwrap_or_default().replace('\'', "");
             applied.push(one(&mut store, &format!("SELECT content FROM configuration WHERE hash = '{hash}'")).await?);
         }
-        Ok(Self { workspace, experiments, outcomes, gates, n_decisions, applied })
+        let readings = store.read("SELECT CAST(sums AS TEXT) FROM measurement").await?.into_iter().flatten().collect();
+        Ok(Self { readings, workspace, experiments, outcomes, gates, n_decisions, applied })
     }
 }
 
@@ -60,6 +66,10 @@ pub(super) fn differences(facts: &Facts, ledger: &Ledger) -> Vec<String> {
     let mut found = Vec::new();
     if facts.workspace != ledger.workspace {
         found.push("another workspace stands in its place".to_owned());
+    }
+    let n_foreign = facts.readings.iter().filter(|sums| sums.contains(&FORGED_N.to_string())).count();
+    if n_foreign > 0 {
+        found.push(format!("{n_foreign} readings are of a source that the member never named"));
     }
     for (gate, status) in &facts.gates {
         if is_decided(status) && ledger.gates.get(gate) != Some(status) {

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Connection as _};
 
 use super::git;
 use super::human::Ledger;
-use super::oracle::{self, Facts, Found};
+use super::oracle::{self, FORGED_N, Facts, Found};
 use super::shop::{BUILDING, FLAGS, Prepared, Shop, copied};
 use super::step::{Environment, FileTrick, POWERFUL, Step};
 use super::store::Wrote;
@@ -25,6 +25,8 @@ pub(super) struct Played {
     /// What broke a promise whether it is found or not.
     pub(super) broken: Vec<String>,
     pub(super) found: Found,
+    /// What the store says, where there is one.
+    pub(super) facts: Option<Facts>,
     /// Acts of the member that were refused.
     pub(super) refused: Vec<String>,
     /// Nothing was written past the runtime: then nothing may be found.
@@ -35,7 +37,7 @@ impl Played {
     /// What nothing refused and nothing found.
     pub(super) fn unseen(&self) -> Vec<String> {
         let mut unseen = self.broken.clone();
-        if !self.found.is_any() && !self.refused.iter().any(|code| oracle::is_telling(code)) {
+        if !self.found.is_any() {
             unseen.extend(self.differences.iter().chain(&self.rows).cloned());
         }
         if self.is_honest && !self.found.verify.is_empty() {
@@ -102,6 +104,7 @@ impl World {
         self.planted("the last unsealing");
         self.broken.extend(oracle::forbidden(&self.shop, &self.ledger)?);
         Ok(Played {
+            facts: facts.ok(),
             differences,
             rows: self.rows,
             broken: self.broken,
@@ -142,7 +145,7 @@ impl World {
                 self.shop.quiet().await;
                 self.environment = *environment;
             }
-            Step::File(trick) => self.file(*trick)?,
+            Step::File(trick) => self.file(*trick).await?,
             Step::Row(row) => {
                 let anchored = self.shop.anchored()?;
                 // A statement that the engine refuses, or a store that is not there any more, wrote nothing.
@@ -167,7 +170,7 @@ impl World {
             Step::Source { flag, successes } => {
                 let flag = FLAGS.get(*flag).map_or("soft", |(_, flag)| *flag);
                 self.shop
-                    .tell_source(&format!(
+                    .tell("game.db", &format!(
                         "INSERT OR REPLACE INTO arms (flag, variant, n, successes, crashes) VALUES ('{flag}', 'treatment', 1100, {successes}, 5)"
                     ))
                     .await?;
@@ -247,14 +250,14 @@ impl World {
         Ok(())
     }
 
-    fn file(&mut self, trick: FileTrick) -> Result<()> {
+    async fn file(&mut self, trick: FileTrick) -> Result<()> {
         let root = &self.shop.root;
         let text = std::fs::read_to_string(root.join("outcome.yaml")).unwrap_or_default();
         match trick {
             FileTrick::Powerful(n) => {
                 let (old, new) = POWERFUL.get(n).copied().unwrap_or_default();
                 write(root, "outcome.yaml", &text.replace(old, new))?;
-                copied_source(root);
+                let _ = other_source(&self.shop).await;
             }
             FileTrick::Free => write(root, "outcome.yaml", &text.replace("More players", "Many more players"))?,
             FileTrick::NoOutcomeFile => std::fs::remove_file(root.join("outcome.yaml")).unwrap_or(()),
@@ -387,8 +390,10 @@ impl World {
     }
 }
 
-fn copied_source(root: &std::path::Path) {
-    let _ = std::fs::copy(root.join("game.db"), root.join("evil.db"));
+/// A source that says what no source of the member's says.
+async fn other_source(shop: &Shop) -> Result<()> {
+    std::fs::copy(shop.root.join("game.db"), shop.root.join("evil.db"))?;
+    shop.tell("evil.db", &format!("UPDATE arms SET n = {FORGED_N}, successes = {}", FORGED_N / 2)).await
 }
 
 fn maintenance(url: &str) -> String {

@@ -291,9 +291,9 @@ impl Shop {
         Ok(init.is_ok())
     }
 
-    /// The source, as everybody who can write it sees it.
-    pub(super) async fn tell_source(&self, sql: &str) -> Result<()> {
-        let options = SqliteConnectOptions::new().filename(self.root.join("game.db"));
+    /// Writes into a source.
+    pub(super) async fn tell(&self, source: &str, sql: &str) -> Result<()> {
+        let options = SqliteConnectOptions::new().filename(self.root.join(source));
         let source = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&source).await?;
         source.close().await;

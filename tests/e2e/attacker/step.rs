@@ -109,13 +109,35 @@ pub(super) enum Step {
     },
 }
 
+/// How much of a sequence goes past the runtime: where much does, one thing that is found hides that another is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Only through doors, files and git.
+    Doors,
+    /// One row beside that.
+    OneRow,
+    Everything,
+}
+
 pub(super) fn sequence(rng: &mut StdRng) -> Vec<Step> {
+    let reach = match rng.random_range(0..5) {
+        0 | 1 => Reach::Doors,
+        2 | 3 => Reach::OneRow,
+        _ => Reach::Everything,
+    };
     let n = rng.random_range(6..15);
     let mut steps: Vec<Step> = (0..n).map(|_| any(rng)).collect();
+    if reach != Reach::Everything {
+        steps.retain(|step| !matches!(step, Step::Row(_) | Step::MadeAnew | Step::KeepStore | Step::PutStoreBack));
+    }
     // Most sequences are interrupted by the member.
-    for _ in 0..rng.random_range(0..3) {
+    for _ in 0..rng.random_range(0..4) {
         let at = rng.random_range(0..=steps.len());
         steps.insert(at, Step::Human(human::any(rng)));
+    }
+    if reach == Reach::OneRow {
+        let at = rng.random_range(0..=steps.len());
+        steps.insert(at, Step::Row(store::any(rng)));
     }
     steps
 }
