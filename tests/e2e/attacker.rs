@@ -10,6 +10,7 @@ mod play;
 mod shop;
 mod step;
 mod store;
+mod unseen;
 
 use anyhow::{Result, bail};
 use outcome_tests::{postgres, sample};
@@ -30,7 +31,7 @@ fn n_sequences(of: (u64, u64)) -> u64 {
 async fn sequences(prepared: Prepared, n: u64) -> Result<()> {
     let ledger = Ledger::prepared(&Facts::of(&prepared.shop().await?).await?);
     let seed = sample::seed(20_261_128);
-    let (mut n_found, mut n_honest, mut failed) = (0, 0, Vec::new());
+    let (mut n_found, mut n_honest, mut n_refused, mut failed) = (0, 0, 0, Vec::new());
     for number in 0..n {
         let steps = step::sequence(&mut StdRng::seed_from_u64(seed.wrapping_mul(10_007).wrapping_add(number)));
         let played = play::played(&prepared, &ledger, &steps).await?;
@@ -38,6 +39,7 @@ async fn sequences(prepared: Prepared, n: u64) -> Result<()> {
             println!("{number}: {steps:?}\n   {played:?}");
         }
         n_found += u64::from(played.found.is_any());
+        n_refused += u64::from(!played.refused.is_empty());
         n_honest += u64::from(played.is_honest);
         if !played.unseen().is_empty() {
             let (steps, unseen) = shrunk(&prepared, &ledger, steps, played.unseen()).await?;
@@ -45,7 +47,8 @@ async fn sequences(prepared: Prepared, n: u64) -> Result<()> {
         }
     }
     println!(
-        "{n} sequences: something was found in {n_found}, {n_honest} wrote nothing past the runtime, {} failed",
+        "{n} sequences: something was found in {n_found}, {n_honest} wrote nothing past the runtime, the member was refused in {n_refused}, \
+         {} failed",
         failed.len()
     );
     if !failed.is_empty() {

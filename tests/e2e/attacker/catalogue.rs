@@ -161,7 +161,11 @@ fn past_the_runtime() -> Vec<(&'static str, Is, Vec<Step>)> {
         ("a phase that began long ago", Is::Found, vec![written("allocation_phase", "started_at", LONG_AGO)]),
         ("evidence", Is::Found, vec![written("experiment", "running", DOCUMENT)]),
         ("a status", Is::Found, vec![written("experiment", "status", "'running'")]),
-        ("a gate that is approved", Is::Found, vec![written("gate", "status", "'approved'")]),
+        (
+            "a gate that is approved",
+            Is::Found,
+            lines(vec![Row::Said("UPDATE gate SET status = 'approved' WHERE status = 'pending'")]),
+        ),
         ("a page", Is::Found, vec![written("gate", "context", DOCUMENT), Step::Human(Act::LaunchTheBuilt)]),
         ("a page whose every hash fits", Is::Found, lines(vec![Row::Rehashed { line: 12 }])),
         ("a decision's document", Is::Found, vec![written("decision", "document", FORGED)]),

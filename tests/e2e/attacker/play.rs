@@ -49,7 +49,6 @@ impl Played {
 
 struct Kept {
     rows: Vec<String>,
-    is_honest: bool,
     /// The name of the copy, on PostgreSQL.
     database: Option<String>,
 }
@@ -67,16 +66,7 @@ pub(super) struct World {
 
 /// Plays the steps in a fresh copy, and asks the oracle.
 pub(super) async fn played(prepared: &Prepared, ledger: &Ledger, steps: &[Step]) -> Result<Played> {
-    let mut world = World {
-        shop: prepared.shop().await?,
-        ledger: ledger.clone(),
-        environment: Environment::Clean,
-        rows: vec![],
-        broken: vec![],
-        is_honest: true,
-        kept: None,
-        token: None,
-    };
+    let mut world = World::begun(prepared, ledger).await?;
     for step in steps {
         world.step(step).await.with_context(|| format!("{step:?}"))?;
     }
@@ -84,6 +74,20 @@ pub(super) async fn played(prepared: &Prepared, ledger: &Ledger, steps: &[Step])
 }
 
 impl World {
+    /// A fresh copy, in which nothing happened yet.
+    pub(super) async fn begun(prepared: &Prepared, ledger: &Ledger) -> Result<Self> {
+        Ok(Self {
+            shop: prepared.shop().await?,
+            ledger: ledger.clone(),
+            environment: Environment::Clean,
+            rows: vec![],
+            broken: vec![],
+            is_honest: true,
+            kept: None,
+            token: None,
+        })
+    }
+
     async fn judged(mut self) -> Result<Played> {
         self.shop.quiet().await;
         let mut found = Found { verify: oracle::verified(&self.shop)?, ..Found::default() };
@@ -120,7 +124,7 @@ impl World {
         }
     }
 
-    async fn step(&mut self, step: &Step) -> Result<()> {
+    pub(super) async fn step(&mut self, step: &Step) -> Result<()> {
         match step {
             Step::Human(act) => {
                 let _ = std::fs::remove_file(git::mark(&self.shop));
@@ -297,7 +301,7 @@ impl World {
 
     async fn keep(&mut self) -> Result<()> {
         self.shop.quiet().await;
-        let mut kept = Kept { rows: self.rows.clone(), is_honest: self.is_honest, database: None };
+        let mut kept = Kept { rows: self.rows.clone(), database: None };
         match &self.shop.database {
             None => {
                 let copy = self.shop.beside.join("scratch/kept");
@@ -332,7 +336,7 @@ impl World {
             }
         }
         self.rows = kept.rows;
-        self.is_honest = kept.is_honest && false;
+        self.is_honest = false;
         Ok(())
     }
 

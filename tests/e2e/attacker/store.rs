@@ -94,6 +94,8 @@ pub(super) enum Row {
     Older {
         table: &'static str,
     },
+    /// A statement as it stands here, on SQLite.
+    Said(&'static str),
 }
 
 pub(super) fn any(rng: &mut StdRng) -> Row {
@@ -167,10 +169,12 @@ impl Store {
 
     /// A condition that names one row, whichever `row` is.
     async fn one(&mut self, table: &str, row: u32) -> Result<String> {
-        let counted = self.read(&format!("SELECT CAST(COUNT(*) AS TEXT) FROM {table}")).await?;
+        // Which level an outcome has is in no line of the log: see `unseen`.
+        let from = if table == "measurement" { "measurement WHERE experiment_id IS NOT NULL" } else { table };
+        let counted = self.read(&format!("SELECT CAST(COUNT(*) AS TEXT) FROM {from}")).await?;
         let n: u32 = counted.first().and_then(|row| row.first()).context("no count")?.parse()?;
         let (id, offset) = (self.id(), row.checked_rem(n).unwrap_or(0));
-        Ok(format!("{id} = (SELECT {id} FROM {table} ORDER BY {id} LIMIT 1 OFFSET {offset})"))
+        Ok(format!("{id} = (SELECT {id} FROM {from} ORDER BY {id} LIMIT 1 OFFSET {offset})"))
     }
 }
 
@@ -294,6 +298,7 @@ impl Row {
                 // A line that needs no signature is one that the runtime itself would write for anybody in this account.
                 Ok(self.wrote(1, entry.payload.get("decision").is_some() || entry.payload.get("rows").is_some()))
             }
+            Self::Said(sql) => Ok(self.wrote(store.write(sql).await?, false)),
             Self::Kept { table } => {
                 store.write(&format!("DROP TABLE IF EXISTS kept_{table}")).await?;
                 store.write(&format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}")).await?;
