@@ -202,6 +202,20 @@ fn past_the_runtime() -> Vec<(&'static str, Is, Vec<Step>)> {
             ],
         ),
         ("the workspace made anew", Is::Found, vec![Step::MadeAnew]),
+        (
+            "a source that is said to need no signature, in a line that fits",
+            Is::Found,
+            vec![Step::File(FileTrick::Powerful(0)), Step::Row(Row::Applied { powerful: 0, because: "free" }), poll()],
+        ),
+        (
+            "a source that is said to be from before, in a line that fits",
+            Is::Found,
+            vec![
+                Step::File(FileTrick::Powerful(0)),
+                Step::Row(Row::Applied { powerful: 0, because: "adopted" }),
+                poll(),
+            ],
+        ),
         ("another root in the pin", Is::Found, vec![Step::File(FileTrick::Pin)]),
     ]
 }

@@ -76,7 +76,7 @@ impl Ledger {
             live: set(&[RUNNING]),
             launched: set(&[KILLED, PAUSED, RUNNING]),
             killed: set(&[KILLED]),
-            files: facts.applied.iter().map(|text| sha256_hex(text)).collect(),
+            files: facts.applied.iter().map(sha256_hex).collect(),
             n_acts: 0,
             workspace: facts.workspace.clone(),
             refused: vec![],

@@ -43,6 +43,14 @@ impl Played {
         if self.is_honest && !self.found.verify.is_empty() {
             unseen.push(format!("false alarm: {:?}", self.found.verify));
         }
+        // Nor may an agent make an experiment undecidable.
+        let alarms = ["state_tampered", "audit_broken", "root_changed", "signature_invalid"];
+        if let Some(code) =
+            self.refused.iter().chain(&self.found.unsealing).find(|code| alarms.contains(&code.as_str()))
+            && self.is_honest
+        {
+            unseen.push(format!("the member is refused with `{code}`, and nobody wrote past the runtime"));
+        }
         unseen
     }
 }

@@ -286,7 +286,7 @@ fn rest(rng: &mut StdRng) -> Step {
 
 fn command(rng: &mut StdRng) -> Step {
     let (experiment, gate) = (name(rng), gate(rng));
-    let text = match rng.random_range(0..22) {
+    let text = match rng.random_range(0..27) {
         0 | 1 => vec!["apply"],
         2 => vec!["activate", OUTCOME, "--accept-baseline"],
         3 => vec!["abandon", OUTCOME],
@@ -305,7 +305,12 @@ fn command(rng: &mut StdRng) -> Step {
         17 => vec!["poll"],
         18 => vec!["stats", "recompute"],
         19 => vec!["messages", "retry", "--all"],
-        20 => vec!["init", "--email", "dana@example.com", "--name", "Dana"],
+        20 => vec!["key", "rotate"],
+        21 => vec!["key", "recover"],
+        22 => vec!["audit", "restore", "--from", "a backup"],
+        23 => vec!["audit", "anchor", "--git-note"],
+        24 => vec!["audit", "anchor"],
+        25 => vec!["init", "--email", "dana@example.com", "--name", "Dana"],
         _ => vec!["migrate"],
     };
     Step::Command { args: text.into_iter().map(ToOwned::to_owned).collect(), guess: rng.random_bool(0.3) }

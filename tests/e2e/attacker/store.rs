@@ -2,7 +2,8 @@
 
 use anyhow::{Context as _, Result};
 use outcome_core::audit::{LogEntry, NewEvent};
-use outcome_core::digest::canonical_json;
+use outcome_core::digest::{canonical_json, sha256_hex};
+use outcome_core::principal::Principal;
 use outcome_core::store::{Class, declared_columns};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
@@ -11,6 +12,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
 
 use super::shop::Shop;
+use super::step::POWERFUL;
 
 /// Every table, and whether a written row of it must be found. Of the others `unseen` says why not.
 pub(super) const TABLES: [(&str, bool); 20] = [
@@ -83,7 +85,7 @@ pub(super) enum Row {
     Rehashed {
         line: u32,
     },
-    /// An old line once more at the end, with hashes that fit.
+    /// A line, counted from the end, once more, with hashes that fit.
     Again {
         line: u32,
     },
@@ -94,13 +96,18 @@ pub(super) enum Row {
     Older {
         table: &'static str,
     },
+    /// An edit of the file from the list, said to be applied for this reason, in a line whose hashes fit.
+    Applied {
+        powerful: usize,
+        because: &'static str,
+    },
     /// A statement as it stands here, on SQLite.
     Said(&'static str),
 }
 
 pub(super) fn any(rng: &mut StdRng) -> Row {
     let table = TABLES.choose(rng).map_or("event", |(table, _)| *table);
-    match rng.random_range(0..14) {
+    match rng.random_range(0..15) {
         0..=5 => {
             let known = declared_columns();
             let columns: Vec<_> = known.iter().filter(|column| column.table == table).collect();
@@ -114,6 +121,10 @@ pub(super) fn any(rng: &mut StdRng) -> Row {
         10 => Row::Rehashed { line: rng.random_range(0..100) },
         11 => Row::Again { line: rng.random_range(0..100) },
         12 => Row::Kept { table },
+        13 => Row::Applied {
+            powerful: rng.random_range(0..POWERFUL.len()),
+            because: if rng.random_bool(0.5) { "free" } else { "adopted" },
+        },
         _ => Row::Older { table },
     }
 }
@@ -280,7 +291,8 @@ impl Row {
             }
             Self::Again { line } => {
                 let lines = exported(shop)?;
-                let Some(old) = (*line as usize).checked_rem(lines.len()).and_then(|at| lines.get(at)) else {
+                let Some(old) = (*line as usize).checked_rem(lines.len()).and_then(|at| lines.iter().nth_back(at))
+                else {
                     return Ok(Wrote::Nothing);
                 };
                 let last = lines.last().context("no line")?;
@@ -297,6 +309,42 @@ impl Row {
                     .await?;
                 // A line that needs no signature is one that the runtime itself would write for anybody in this account.
                 Ok(self.wrote(1, entry.payload.get("decision").is_some() || entry.payload.get("rows").is_some()))
+            }
+            Self::Applied { powerful, because } => {
+                let lines = exported(shop)?;
+                let Some(old) = lines.iter().rev().find(|line| line.kind == "configuration.applied") else {
+                    return Ok(Wrote::Nothing);
+                };
+                let (from, to) = POWERFUL.get(*powerful).copied().unwrap_or_default();
+                let text = super::shop::file().replace(from, to);
+                let mut payload = old.payload.clone();
+                payload["previous"] = payload["hash"].take();
+                payload["hash"] = sha256_hex(&text).into();
+                payload["because"] = serde_json::json!({ "kind": because });
+                if *because == "free" {
+                    payload["because"]["drafts"] = serde_json::json!([]);
+                }
+                let last = lines.last().context("no line")?;
+                let event = NewEvent {
+                    kind: old.event_kind()?,
+                    subject: old.subject,
+                    principal: Principal::local("x"),
+                    payload,
+                };
+                let entry = LogEntry::chained(last.workspace, last.seq + 1, &last.hash, last.at, event)?;
+                store
+                    .write(&format!(
+                        "INSERT INTO configuration (workspace_id, hash, content, proposed_at)
+                         SELECT workspace_id, '{}', '{}', proposed_at FROM configuration LIMIT 1",
+                        sha256_hex(&text),
+                        text.replace('\'', "''")
+                    ))
+                    .await?;
+                store.write(&insert(&entry, store.is_postgres())?).await?;
+                store
+                    .write(&format!("UPDATE workspace SET log_seq = {}, log_head = '{}'", entry.seq, entry.hash))
+                    .await?;
+                Ok(self.wrote(1, true))
             }
             Self::Said(sql) => Ok(self.wrote(store.write(sql).await?, false)),
             Self::Kept { table } => {

@@ -67,6 +67,24 @@ fn list() -> Vec<Unseen> {
             happened: |facts| facts.n_decisions > 0,
         },
         Unseen {
+            what: "a session and an agent's token in their tables, which give what this account has without them",
+            steps: said(&[
+                "INSERT INTO session (workspace_id, token_hash, member_id, csrf, created_at, expires_at)
+                 SELECT workspace_id, 'forged', id, 'forged', created_at, '2099-01-01T00:00:00.000000Z' FROM member",
+                "INSERT INTO agent_token (workspace_id, id, name, token_hash, created_at)
+                 SELECT id, randomblob(16), 'forged', 'forged', created_at FROM workspace",
+            ]),
+            happened: |facts| facts.n_decisions > 0,
+        },
+        Unseen {
+            what: "a line that needs no signature, with hashes that fit: here a refused try, once more",
+            steps: vec![
+                command(&["gate", "decide", "portfolio-shorter-level", "--verdict", "approve", "--unsigned"]),
+                Step::Row(Row::Again { line: 0 }),
+            ],
+            happened: |facts| facts.n_decisions > 0,
+        },
+        Unseen {
             what: "columns that are only shown or sorted by",
             steps: said(&[
                 "UPDATE experiment SET created_at = '2020-01-01T00:00:00.000000Z', updated_at = '2020-01-01T00:00:00.000000Z'",
@@ -78,7 +96,7 @@ fn list() -> Vec<Unseen> {
             happened: |facts| facts.n_decisions > 0,
         },
         Unseen {
-            what: "hole: the level of an outcome, which no line of the log holds",
+            what: "hole: the level of an outcome, which no line of the log holds; what a source pushes is one",
             steps: said(&["UPDATE measurement SET sums = replace(sums, '4200', '4900') WHERE experiment_id IS NULL"]),
             happened: |facts| facts.readings.iter().any(|sums| sums.contains("4900")),
         },
