@@ -115,6 +115,26 @@ fn through_doors() -> Vec<(&'static str, Is, Vec<Step>)> {
             ],
         ),
         (
+            "a forbidden change on a default branch that another repository answers with",
+            Is::Refused,
+            vec![
+                Step::Git(GitTrick::AskedElsewhere),
+                Step::Build { is_forbidden: false },
+                Step::Human(Act::LaunchWhatWasBuilt),
+                Step::Human(Act::ApproveTheWaiting),
+            ],
+        ),
+        (
+            "a forbidden change with another remote, and with none",
+            Is::Refused,
+            vec![
+                Step::Git(GitTrick::AskedElsewhere),
+                Step::Git(GitTrick::NoRemote),
+                Step::Build { is_forbidden: false },
+                Step::Human(Act::LaunchWhatWasBuilt),
+            ],
+        ),
+        (
             "what the repository configures, while the member acts",
             Is::Refused,
             vec![

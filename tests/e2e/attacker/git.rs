@@ -27,6 +27,8 @@ pub(super) enum GitTrick {
     Amended,
     /// Another remote.
     OtherRemote,
+    /// A forbidden change on a default branch that only a repository beside the remote has, which is asked instead of it.
+    AskedElsewhere,
     NoRemote,
     /// Notes and other references are gone.
     NoNotes,
@@ -47,6 +49,7 @@ pub(super) fn any(rng: &mut StdRng) -> GitTrick {
         G::RemoteMoved,
         G::Amended,
         G::OtherRemote,
+        G::AskedElsewhere,
         G::NoRemote,
         G::NoNotes,
         G::CheckedOut,
@@ -161,6 +164,21 @@ impl GitTrick {
                 let other = shop.beside.join("scratch/other.git").display().to_string();
                 run(root, &["clone", "-q", "--bare", ".", &other])?;
                 run(root, &["remote", "set-url", "origin", &other])?;
+            }
+            Self::AskedElsewhere => {
+                run(root, &["checkout", "-q", "-f", "main"])?;
+                write(root, "game/payments/charge.txt", "charge twice\n")?;
+                run(root, &["add", "-A", "game"])?;
+                run(root, &["commit", "-q", "-m", "a colleague's"])?;
+                let other = shop.beside.join("scratch/elsewhere.git").display().to_string();
+                run(root, &["clone", "-q", "--bare", ".", &other])?;
+                let origin = shop.beside.join("origin.git").display().to_string();
+                set(&format!("url.{other}.insteadOf"), &origin)?;
+                let global = format!(
+                    "[url \"{other}\"]\n\tinsteadOf = {origin}\n[core]\n\tfsmonitor = {}\n",
+                    planted(shop, "global")?
+                );
+                std::fs::write(shop.beside.join("home/.gitconfig"), global)?;
             }
             Self::NoRemote => {
                 run(root, &["remote", "remove", "origin"])?;

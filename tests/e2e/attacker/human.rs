@@ -11,6 +11,9 @@ use rand::rngs::StdRng;
 use super::oracle::Facts;
 use super::shop::{BUILDING, BUILT, KILLED, PAUSED, RUNNING, Shop, WAITING};
 
+/// What a build may not change.
+pub(super) const FORBIDDEN: &str = "game/payments/charge.txt";
+
 /// An act with the passphrase.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Act {
@@ -56,6 +59,8 @@ pub(super) struct Ledger {
     /// How many acts, to see whether a copy is older than one.
     pub(super) n_acts: usize,
     pub(super) workspace: String,
+    /// The page named the forbidden path, and the member launched all the same.
+    pub(super) was_told: bool,
     /// Codes of acts that were refused.
     pub(super) refused: Vec<String>,
 }
@@ -79,6 +84,7 @@ impl Ledger {
             files: facts.applied.iter().map(sha256_hex).collect(),
             n_acts: 0,
             workspace: facts.workspace.clone(),
+            was_told: false,
             refused: vec![],
         }
     }
@@ -109,7 +115,11 @@ impl Act {
                 ledger.approved.insert(WAITING.to_owned());
             }),
             Self::LaunchTheBuilt => launch(ledger, BUILT, &approve),
-            Self::LaunchWhatWasBuilt => launch(ledger, BUILDING, &approve),
+            Self::LaunchWhatWasBuilt => {
+                let page = shop.plain(&["gate", "show", &format!("launch-{BUILDING}")]);
+                ledger.was_told |= page.is_ok_and(|page| page.to_string().contains(FORBIDDEN));
+                launch(ledger, BUILDING, &approve)
+            }
             Self::PauseTheRunning => {
                 act(ledger, shop.signed(&["experiment", "pause", RUNNING, "--note", "wait"]), |ledger| {
                     ledger.live.remove(RUNNING);

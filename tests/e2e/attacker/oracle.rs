@@ -211,9 +211,13 @@ pub(super) fn unsealed(shop: &Shop) -> Option<String> {
     shop.signed(&["gate", "decide", &gate, "--verdict", "reject", "--note", "not now"]).err().map(|(code, _)| code)
 }
 
-/// Builds that run though a path of theirs is forbidden, and came to the default branch in no other way.
+/// Builds that run though a path of theirs is forbidden, came to the default branch in no other way, and was not on the page that the
+/// member launched from.
 pub(super) fn forbidden(shop: &Shop, ledger: &Ledger) -> Result<Vec<String>> {
     let mut found = Vec::new();
+    if ledger.was_told {
+        return Ok(found);
+    }
     for slug in ledger.live.iter().filter(|slug| slug.as_str() == super::shop::BUILDING) {
         let branch = git(&shop.root, &["-c", "core.fsmonitor=false", "rev-parse", &format!("refs/heads/{slug}")]);
         let Ok(head) = branch else { continue };

@@ -80,7 +80,7 @@ fn list() -> Vec<Unseen> {
             what: "a line that needs no signature, with hashes that fit: here a refused try, once more",
             steps: vec![
                 command(&["gate", "decide", "portfolio-shorter-level", "--verdict", "approve", "--unsigned"]),
-                Step::Row(Row::Again { line: 0 }),
+                Step::Row(Row::Again { line: 1 }),
             ],
             happened: |facts| facts.n_decisions > 0,
         },
