@@ -3,10 +3,10 @@
 use anyhow::{Result, ensure};
 
 use super::git::GitTrick;
-use super::human::{Act, Ledger};
+use super::human::{Act, FORBIDDEN, Ledger};
 use super::oracle::Facts;
 use super::play;
-use super::shop::{BUILT, PAUSED, Prepared, RUNNING, WAITING};
+use super::shop::{BUILDING, BUILT, PAUSED, Prepared, RUNNING, WAITING};
 use super::step::{Environment, FileTrick, POWERFUL, Step};
 use super::store::{OTHERS, Row};
 use outcome_tests::lab::OUTCOME;
@@ -266,4 +266,18 @@ async fn known_attacks_through_doors_files_and_git_are_refused() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn known_attacks_on_the_store_are_found_elsewhere() -> Result<()> {
     holds(past_the_runtime()).await
+}
+
+/// The user's own configuration may send a question elsewhere; then the page names who answered, and that it was another before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_remote_that_the_users_configuration_redirects_is_named_on_the_page() -> Result<()> {
+    let prepared = Prepared::on(None).await?;
+    let ledger = Ledger::prepared(&Facts::of(&prepared.shop().await?).await?);
+    let mut world = play::World::begun(&prepared, &ledger).await?;
+    world.step(&Step::Git(GitTrick::AskedElsewhere)).await?;
+    world.step(&Step::Build { is_forbidden: false }).await?;
+    let page = world.shop.plain(&["gate", "show", &format!("launch-{BUILDING}")]);
+    let page = page.map_err(|(_, text)| anyhow::anyhow!("{text}"))?.to_string();
+    ensure!(page.contains("scratch/elsewhere.git") && page.contains(FORBIDDEN), "{page}");
+    Ok(())
 }

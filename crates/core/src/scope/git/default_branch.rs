@@ -30,7 +30,7 @@ impl GitRepo {
     /// `default_branch_unknown`, `repo_empty`.
     pub async fn default_branch(&self) -> Result<DefaultBranch, ScopeError> {
         let Some(remote) = self.remote().await? else { return self.own_branch(None, None).await };
-        let shown = without_password(&remote.url);
+        let shown = without_password(&self.answering(&remote.url).await);
         match self.ask(&remote.url).await {
             Ok((name, commit)) => Ok(DefaultBranch {
                 name,
@@ -122,6 +122,15 @@ impl GitRepo {
             (None, 1) => Ok(remotes.pop()),
             (None, _) => Ok(None),
         }
+    }
+
+    /// The address that is asked in place of this one, where the user's own configuration says so (`url.<base>.insteadOf`): whoever
+    /// answers is named, or else another repository would be signed under the remote's name.
+    async fn answering(&self, url: &str) -> String {
+        let asking = self.git.to_remote(REMOTE_TIMEOUT);
+        let output = asking.run_all(&["ls-remote", "--get-url", "--", url], None).await;
+        let address = output.ok().filter(|output| output.status == Some(0)).map(|output| text(line(&output.stdout)));
+        address.filter(|address| !address.is_empty()).unwrap_or_else(|| url.to_owned())
     }
 
     /// Asks a remote for its default branch, or says why it did not answer.
