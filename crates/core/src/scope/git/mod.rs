@@ -201,7 +201,8 @@ impl GitRepo {
     }
 
     async fn is_empty(&self) -> Result<bool, ScopeError> {
-        const ASK: [&str; 4] = ["rev-list", "--all", "--max-count=1", "--"];
+        // Anchors of a log are no commits of the project.
+        const ASK: [&str; 5] = ["rev-list", "--exclude=refs/outcome-runtime/*", "--all", "--max-count=1", "--"];
         let output = self.git.run(ASK, None).await?;
         Ok(output.success(&ASK)?.is_empty())
     }
