@@ -43,6 +43,7 @@ mod restatement;
 mod rows;
 mod safety;
 mod search;
+mod silence;
 mod tamper;
 mod tokens;
 mod transcript;

@@ -40,6 +40,7 @@ pub fn check(files: &[Generated], command: &str) -> Result<()> {
 pub fn files() -> Result<Vec<Generated>> {
     Ok(vec![
         Generated { path: "docs/lifecycle.md", text: outcome_core::lifecycle::lifecycle_markdown() },
+        Generated { path: "docs/acts.md", text: outcome_core::lifecycle::acts_markdown() },
         Generated { path: "docs/errors.md", text: errors() },
         Generated {
             path: "docs/outcome.schema.json",

@@ -235,12 +235,7 @@ pub fn transition_experiment(
     }
     if let Some((gate, decision)) = event.decision() {
         let got = decision.get().assurance;
-        let needed = match gate {
-            _ if decision.get().verdict.is_negative() => Assurance::A2,
-            _ if decision.get().verdict == Verdict::Resume => Assurance::A3,
-            Some(gate_type) => gate_type.floor(),
-            None => Assurance::A3,
-        };
+        let needed = needed(gate, decision.get().verdict);
         if got < needed {
             return Err(TransitionError::AssuranceTooLow { needed, got });
         }
@@ -290,6 +285,16 @@ pub fn transition_experiment(
         next.step = state.step + 1;
     }
     Ok((next, row.effects.to_vec()))
+}
+
+/// The least assurance of a decision about an experiment, at a gate or outside of one.
+pub(super) fn needed(gate: Option<GateType>, verdict: Verdict) -> Assurance {
+    match gate {
+        _ if verdict.is_negative() => Assurance::A2,
+        _ if verdict == Verdict::Resume => Assurance::A3,
+        Some(gate_type) => gate_type.floor(),
+        None => Assurance::A3,
+    }
 }
 
 /// Where a resume leads: a gate that waited before the pause was superseded by it.

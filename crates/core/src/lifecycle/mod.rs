@@ -3,6 +3,7 @@
 //! **Invariant**: pure. No I/O, no clock, no randomness. Nothing else in the product writes a status, and the stored
 //! state always equals the fold of these functions over the audit log (`audit::replay`).
 
+mod acts;
 mod basis;
 mod correction;
 mod diagram;
@@ -12,6 +13,7 @@ mod gate;
 mod outcome;
 mod policy;
 
+pub use acts::acts_markdown;
 pub use basis::flag_after;
 pub use correction::shown_correction;
 pub use diagram::lifecycle_markdown;

@@ -16,6 +16,27 @@ text_enum! {
     pub enum OutcomeEventKind { Applied, Activated, Achieved, Expired, Abandoned }
 }
 
+impl E {
+    /// What a member decides with it; `None` for what no decision leads to.
+    pub(super) fn verdict(self) -> Option<Verdict> {
+        match self {
+            Self::Applied => Some(Verdict::AcceptPolicy),
+            Self::Activated => Some(Verdict::Activate),
+            Self::Achieved => Some(Verdict::ConfirmAchieved),
+            Self::Abandoned => Some(Verdict::Abandon),
+            Self::Expired => None,
+        }
+    }
+
+    /// The least assurance of that decision. The use cases ask for A3; logs of before have A2.
+    pub(super) fn needed(verdict: Verdict) -> Assurance {
+        match verdict {
+            Verdict::Activate | Verdict::Abandon => Assurance::A2,
+            _ => Assurance::A3,
+        }
+    }
+}
+
 /// What happened, with its data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -151,14 +172,7 @@ pub fn transition_outcome(
             allowed: row.by.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", "),
         });
     }
-    let (decision, wanted) = match event {
-        OutcomeEvent::Applied { consent, .. } => (consent.as_ref(), Verdict::AcceptPolicy),
-        OutcomeEvent::Activated { decision, .. } => (Some(decision), Verdict::Activate),
-        OutcomeEvent::Achieved { decision } => (Some(decision), Verdict::ConfirmAchieved),
-        OutcomeEvent::Abandoned { decision } => (Some(decision), Verdict::Abandon),
-        OutcomeEvent::Expired => (None, Verdict::Abandon),
-    };
-    if let Some(decision) = decision {
+    if let (Some(decision), Some(wanted)) = (event.decision(), kind.verdict()) {
         let decision = decision.get();
         if decision.verdict != wanted {
             return Err(TransitionError::WrongDecision(format!("it says `{}`, not `{wanted}`", decision.verdict)));
@@ -168,10 +182,7 @@ pub fn transition_outcome(
                 "it was signed by a different member than the one who acts".to_owned(),
             ));
         }
-        let needed = match wanted {
-            Verdict::Activate | Verdict::Abandon => Assurance::A2,
-            _ => Assurance::A3,
-        };
+        let needed = E::needed(wanted);
         if decision.assurance < needed {
             return Err(TransitionError::AssuranceTooLow { needed, got: decision.assurance });
         }

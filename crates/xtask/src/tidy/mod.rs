@@ -17,6 +17,7 @@ mod notes;
 #[cfg(feature = "generated")]
 mod pages;
 mod pointers;
+mod security;
 mod size;
 mod source;
 mod sql;
@@ -51,6 +52,7 @@ const DETAILS: &[Rule] = &[
     (notes::RULE, notes::check),
     (sql::RULE, sql::check),
     (migrations::RULE, migrations::check),
+    (security::RULE, security::check),
     #[cfg(feature = "generated")]
     (pages::RULE, pages::check),
 ];
