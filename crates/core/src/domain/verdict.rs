@@ -26,7 +26,7 @@ text_enum! {
 }
 
 impl Verdict {
-    /// True for decisions that make things safer: they may come from [`Assurance::A2`].
+    /// True for decisions that make things safer: they may come from [`super::Assurance::A2`].
     #[must_use]
     pub fn is_negative(self) -> bool {
         matches!(self, Self::Reject | Self::Rework | Self::Kill | Self::Pause | Self::Iterate | Self::Abandon)
