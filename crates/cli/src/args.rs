@@ -191,7 +191,7 @@ EXAMPLES:
   outcome-runtime init --client codex --client cursor --yes
 
 The passphrase seals the key with which you decide gates. It is never an argument
-or an environment variable, and it cannot be recovered: keep it somewhere safe.")]
+or an environment variable, and only the recovery code that is printed at the end replaces it: keep both somewhere safe.")]
 pub struct Init {
     /// Your e-mail, which names you in the log and in gates [default: git's user.email]
     #[arg(long)]
