@@ -213,6 +213,11 @@ async fn a_source_that_leads_elsewhere_than_a_member_signed_is_not_read() -> Res
         let place = waits.plan.settings.iter().find(|change| change.field.contains("where it leads"));
         ensure!(!waits.is_applied && place.is_some_and(|place| place.to == "sqlite:other.db"), "{waits:?}");
         let gate = waits.gate.expect("a gate");
+        let shown = lab.runtime.gates().show(&gate).await?.context.facts.read()?.change.clone().expect("a change");
+        ensure!(
+            shown.places.iter().any(|place| place.of == "game" && place.leads_to == "sqlite:other.db"),
+            "{shown:?}"
+        );
         leads_to("game.db")?;
         let elsewhere = lab.runtime.gates().decide(decision(&gate, Verdict::Approve)).await.unwrap_err();
         ensure!(elsewhere.code() == Code::ContextChanged, "{elsewhere}");

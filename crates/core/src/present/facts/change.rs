@@ -27,6 +27,9 @@ pub(super) fn section(facts: &Facts) -> Section {
     }
     section.code("Commit", change.origin.commit.as_deref());
     section.code("SHA-256 of the file", Some(&change.hash));
+    // What the file does not say by itself, and is signed with it.
+    let places: Vec<String> = change.places.iter().map(|place| format!("{} → {}", place.of, place.leads_to)).collect();
+    section.codes("Leads to", places);
     section.table = Some(Table {
         heads: vec!["Key", "Applied", "In the file"],
         lines: change.differences.iter().map(line).collect(),
