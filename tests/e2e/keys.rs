@@ -244,7 +244,7 @@ async fn a_store_that_was_put_back_is_found_under_the_passphrase_and_a_backup_is
     ensure!(refused.code() == Code::StateTampered && refused.message().contains("is gone"), "{refused}");
     ensure!(lab.runtime.audit_log().restore(" ", None, &unlock()).await.is_err());
     let done = lab.runtime.audit_log().restore("the backup of Monday", None, &unlock()).await?;
-    ensure!(done.lost_line.is_some_and(|line| line > n_lines), "{done:?}");
+    ensure!(done.lost_line > n_lines, "{done:?}");
     let lines = lab.runtime.audit_log().page(n_lines, 1000).await?;
     ensure!(lines.iter().any(|line| line.kind == "audit.restored"), "{lines:?}");
     decide(&lab, &gate, PASSPHRASE).await?;

@@ -87,9 +87,15 @@ pub async fn append_forged(
 }
 
 async fn insert_line(lab: &Lab, entry: &LogEntry) -> Result<()> {
-    let id = |uuid: uuid::Uuid| if lab.is_postgres() { format!("'{uuid}'") } else { format!("x'{}'", uuid.simple()) };
+    lab.raw(&insert_of(entry, lab.is_postgres())?).await?;
+    Ok(())
+}
+
+/// The statement with which another program writes a line into the log.
+pub fn insert_of(entry: &LogEntry, is_postgres: bool) -> Result<String> {
+    let id = |uuid: uuid::Uuid| if is_postgres { format!("'{uuid}'") } else { format!("x'{}'", uuid.simple()) };
     let text = |value: &str| value.replace('\'', "''");
-    lab.raw(&format!(
+    Ok(format!(
         "INSERT INTO event (workspace_id, seq, at, kind, subject_kind, subject_id, principal, payload, prev, hash)
          VALUES ({}, {}, '{:.6}', '{}', '{}', {}, '{}', '{}', '{}', '{}')",
         id(entry.workspace.0),
@@ -103,8 +109,6 @@ async fn insert_line(lab: &Lab, entry: &LogEntry) -> Result<()> {
         entry.prev,
         entry.hash
     ))
-    .await?;
-    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

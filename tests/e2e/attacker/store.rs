@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use outcome_core::audit::{LogEntry, NewEvent};
-use outcome_core::digest::{canonical_json, sha256_hex};
+use outcome_core::digest::sha256_hex;
 use outcome_core::principal::Principal;
 use outcome_core::store::{Class, declared_columns};
 use rand::RngExt as _;
@@ -13,6 +13,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnect
 
 use super::shop::Shop;
 use super::step::POWERFUL;
+use crate::tamper::insert_of;
 
 /// Every table, and whether a written row of it must be found. Of the others `unseen` says why not.
 pub(super) const TABLES: [(&str, bool); 20] = [
@@ -281,7 +282,7 @@ impl Row {
                     };
                     let entry = LogEntry::chained(line.workspace, line.seq, &prev, line.at, event)?;
                     store.write(&format!("DELETE FROM event WHERE seq = {}", entry.seq)).await?;
-                    store.write(&insert(&entry, store.is_postgres())?).await?;
+                    store.write(&insert_of(&entry, store.is_postgres())?).await?;
                     store
                         .write(&format!("UPDATE workspace SET log_seq = {}, log_head = '{}'", entry.seq, entry.hash))
                         .await?;
@@ -303,7 +304,7 @@ impl Row {
                     payload: old.payload.clone(),
                 };
                 let entry = LogEntry::chained(last.workspace, last.seq + 1, &last.hash, last.at, event)?;
-                store.write(&insert(&entry, store.is_postgres())?).await?;
+                store.write(&insert_of(&entry, store.is_postgres())?).await?;
                 store
                     .write(&format!("UPDATE workspace SET log_seq = {}, log_head = '{}'", entry.seq, entry.hash))
                     .await?;
@@ -340,7 +341,7 @@ impl Row {
                         text.replace('\'', "''")
                     ))
                     .await?;
-                store.write(&insert(&entry, store.is_postgres())?).await?;
+                store.write(&insert_of(&entry, store.is_postgres())?).await?;
                 store
                     .write(&format!("UPDATE workspace SET log_seq = {}, log_head = '{}'", entry.seq, entry.hash))
                     .await?;
@@ -401,23 +402,4 @@ fn copied_value(name: &str, other: u32, is_postgres: bool) -> String {
 pub(super) fn exported(shop: &Shop) -> Result<Vec<LogEntry>> {
     let text = shop.attacker(&[])?.run(&["audit", "export"]).unwrap_or_default();
     text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
-}
-
-pub(super) fn insert(entry: &LogEntry, is_postgres: bool) -> Result<String> {
-    let id = |uuid: uuid::Uuid| if is_postgres { format!("'{uuid}'") } else { format!("x'{}'", uuid.simple()) };
-    let text = |value: &str| value.replace('\'', "''");
-    Ok(format!(
-        "INSERT INTO event (workspace_id, seq, at, kind, subject_kind, subject_id, principal, payload, prev, hash)
-         VALUES ({}, {}, '{:.6}', '{}', '{}', {}, '{}', '{}', '{}', '{}')",
-        id(entry.workspace.0),
-        entry.seq,
-        entry.at,
-        entry.kind,
-        entry.subject.kind,
-        id(entry.subject.id),
-        text(&canonical_json(&entry.principal)?),
-        text(&canonical_json(&entry.payload)?),
-        entry.prev,
-        entry.hash
-    ))
 }

@@ -47,9 +47,7 @@ pub async fn run(cx: &Cx, args: args::Audit) -> Result<Exit> {
             let done = runtime.audit_log().restore(&from, None, &unlock).await?;
             cx.out.result(&done, |page| {
                 page.line(&format!("{} from the backup, with line {} of the log", page.green("Going on"), done.line));
-                if let Some(lost) = done.lost_line {
-                    page.field("lost", &format!("the lines up to {lost} that were written after it"));
-                }
+                page.field("lost", &format!("the lines up to {} that were written after it", done.lost_line));
                 page.hint("flags and readings may be ahead of this log: look at `outcome-runtime status`, then poll");
             })?;
         }

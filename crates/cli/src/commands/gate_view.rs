@@ -1,6 +1,5 @@
 //! A gate for the human who decides it.
 
-use outcome_core::domain::GateType;
 use outcome_core::present::{instant, sections, when};
 use outcome_core::usecases::GateView;
 
@@ -59,8 +58,7 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
     if is_open {
         page.field("verdicts", &verdicts(view).join(", "));
     }
-    let has_result =
-        matches!(view.gate_type, GateType::AnalysisReview | GateType::ScaleApproval | GateType::ShipApproval);
+    let has_result = view.gate_type.is_about_result();
     if let Some(experiment) = context.experiment.as_ref().filter(|_| is_open && has_result) {
         page.hint(&format!(
             "these numbers are from when the gate opened; `outcome-runtime experiment show {experiment}` shows the latest"

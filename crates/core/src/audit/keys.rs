@@ -40,9 +40,22 @@ impl KeyAct {
         canonical_json(self).map(sha256_hex)
     }
 
-    /// What the decision must say.
-    fn verdict(&self) -> Verdict {
-        if self.compromised_since.is_some() { Verdict::MarkCompromised } else { Verdict::RevokeKey }
+    /// What the decision says.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        Self::verdict_for(self.compromised_since)
+    }
+
+    /// What the decision says of a key that somebody else had since a line, or that is revoked.
+    #[must_use]
+    pub fn verdict_for(compromised_since: Option<i64>) -> Verdict {
+        if compromised_since.is_some() { Verdict::MarkCompromised } else { Verdict::RevokeKey }
+    }
+
+    /// What the line says has happened.
+    #[must_use]
+    pub fn kind(&self) -> EventKind {
+        if self.compromised_since.is_some() { EventKind::MemberKeyCompromised } else { EventKind::MemberKeyRevoked }
     }
 }
 
@@ -123,10 +136,7 @@ impl KeyFold {
             && decision.subject == DecisionSubject::Key(act.key)
             && decision.verdict == act.verdict()
             && act.shown().is_ok_and(|shown| shown == decision.context_hash)
-            && entry.is(match act.verdict() {
-                Verdict::MarkCompromised => EventKind::MemberKeyCompromised,
-                _ => EventKind::MemberKeyRevoked,
-            });
+            && entry.is(act.kind());
         match fits && (is_own || self.ring.root_member() == Some(decision.member)) {
             true => Ok(()),
             false => Err("its decision is about something else, or by somebody whose key it is not".to_owned()),

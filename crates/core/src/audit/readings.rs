@@ -22,12 +22,11 @@ pub struct PollLine {
 }
 
 impl PollLine {
-    /// A poll that follows the line before it, which is the experiment's last one about readings.
+    /// A poll that follows the end of the chain of the experiment's readings; `None` for its first.
     ///
     /// # Errors
     /// When it cannot be written as JSON.
-    pub fn after(before: Option<&LogEntry>, key: String, digest: String, n: usize) -> Result<Self, serde_json::Error> {
-        let end = before.map(chain_of);
+    pub fn after(end: Option<&str>, key: String, digest: String, n: usize) -> Result<Self, serde_json::Error> {
         let chain = canonical_json(&(end, &key, &digest)).map(sha256_hex)?;
         Ok(Self { key, digest, n, chain: Some(chain) })
     }

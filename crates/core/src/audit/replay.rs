@@ -9,7 +9,6 @@ use super::{
     AppliedBecause, ChainBreak, ChainCheck, ConfigurationApplied, EventKind, FoldedTable, KeyFold, LogEntry, PollLine,
     Restored, RowsStored, SubjectKind, UnknownKind, chain_of, poll_key,
 };
-use crate::digest::{canonical_json, sha256_hex};
 use crate::domain::{
     Assurance, DecisionSubject, ExperimentState, GateState, GateStatus, GateType, OutcomeState, SignedDecision, Verdict,
 };
@@ -106,7 +105,8 @@ pub struct Replay {
     lost: Vec<(i64, i64)>,
     chains: BTreeMap<ExperimentId, String>,
     heads: Vec<String>,
-    used: BTreeSet<(String, SubjectKind)>,
+    /// Which kinds of subject a decision was used for, by its signature.
+    used: BTreeMap<String, BTreeSet<SubjectKind>>,
     rows_began: bool,
     /// What was applied, oldest first, with the numbers of the lines.
     pub configurations: Vec<(i64, ConfigurationApplied)>,
@@ -137,7 +137,7 @@ impl Replay {
             lost: Vec::new(),
             chains: BTreeMap::new(),
             heads: Vec::new(),
-            used: BTreeSet::new(),
+            used: BTreeMap::new(),
             configurations: Vec::new(),
             outcomes: BTreeMap::new(),
             experiments: BTreeMap::new(),
@@ -269,7 +269,7 @@ impl Replay {
             return Err("its decision is about something else".to_owned());
         }
         self.check_signed(&restored.decision, entry, DecisionSubject::Workspace(workspace))?;
-        self.lost.extend(restored.lost.map(|(to, _)| (verified.get().log_seq + 1, to)));
+        self.lost.push((verified.get().log_seq + 1, restored.lost.0));
         Ok(())
     }
 
@@ -335,9 +335,9 @@ impl Replay {
                 if poll.key != poll_key(id, entry.at) {
                     return Err("a poll of another experiment or instant".to_owned());
                 }
-                let before = self.chains.get(&id);
-                let expected = canonical_json(&(before, &poll.key, &poll.digest)).map(sha256_hex);
-                if poll.chain.is_some() && poll.chain != expected.ok() {
+                let end = self.chains.get(&id).map(String::as_str);
+                let expected = PollLine::after(end, poll.key.clone(), poll.digest.clone(), poll.n);
+                if poll.chain.is_some() && expected.ok().as_ref() != Some(&poll) {
                     return Err("it does not follow from the readings before".to_owned());
                 }
                 self.chains.insert(id, chain_of(entry));
@@ -435,12 +435,11 @@ impl Replay {
                 decision.log_seq
             ));
         }
-        let signature = signed.signature();
-        let is_new = !SubjectKind::ALL.iter().any(|kind| self.used.contains(&(signature.to_owned(), *kind)));
-        if is_new {
+        let kinds = self.used.entry(signed.signature().to_owned()).or_default();
+        if kinds.is_empty() {
             self.decisions.push(entry.seq);
         }
-        if !self.used.insert((signed.signature().to_owned(), entry.subject.kind)) {
+        if !kinds.insert(entry.subject.kind) {
             return Err("its decision was already used".to_owned());
         }
         self.signed_by.push((decision.key, entry.seq));

@@ -11,9 +11,8 @@ use crate::domain::SignedDecision;
 pub struct Restored {
     /// From which backup, in the member's words.
     pub backup: String,
-    /// The last line that was seen before, with its hash; absent where nobody here saw one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lost: Option<(i64, String)>,
+    /// The last line that was seen before, with its hash.
+    pub lost: (i64, String),
     /// By whose decision.
     pub decision: Box<SignedDecision>,
 }
@@ -24,7 +23,7 @@ impl Restored {
     /// # Errors
     /// When it cannot be written as JSON.
     pub fn shown(&self) -> Result<String, serde_json::Error> {
-        shown_restore(&self.backup, self.lost.as_ref())
+        shown_restore(&self.backup, &self.lost)
     }
 }
 
@@ -32,6 +31,6 @@ impl Restored {
 ///
 /// # Errors
 /// When it cannot be written as JSON.
-pub fn shown_restore(backup: &str, lost: Option<&(i64, String)>) -> Result<String, serde_json::Error> {
+pub fn shown_restore(backup: &str, lost: &(i64, String)) -> Result<String, serde_json::Error> {
     canonical_json(&(backup, lost)).map(sha256_hex)
 }

@@ -20,6 +20,12 @@ impl GateType {
         }
     }
 
+    /// Whether it asks what to do about figures.
+    #[must_use]
+    pub fn is_about_result(self) -> bool {
+        matches!(self, Self::AnalysisReview | Self::ScaleApproval | Self::ShipApproval)
+    }
+
     /// The least assurance of a positive decision, whatever a file or a row says: what touches users is never decided
     /// without a secret.
     #[must_use]

@@ -18,7 +18,8 @@ pub struct SignedDecision {
     decision: Decision,
     /// In hexadecimal.
     signature: String,
-    form: Form,
+    /// The bytes that were signed; none for format 1.
+    envelope: Option<Envelope>,
 }
 
 /// As it is stored.
@@ -53,8 +54,7 @@ impl TryFrom<Form> for SignedDecision {
                 if decision.version != 1 || decision.basis.is_some() {
                     return Err(unreadable("it is not of format 1"));
                 }
-                let form = Form::First(FirstForm { decision: decision.clone(), signature: signature.clone() });
-                Ok(Self { decision: *decision, signature, form })
+                Ok(Self { decision: *decision, signature, envelope: None })
             }
             Form::Envelope(envelope) => {
                 if envelope.payload_type != IN_TOTO {
@@ -69,7 +69,7 @@ impl TryFrom<Form> for SignedDecision {
                     return Err(unreadable("its statement is not written as canonical JSON"));
                 }
                 let decision = statement.decision().ok_or(unreadable("its statement is about something else"))?;
-                Ok(Self { decision, signature: hex::encode(signature), form: Form::Envelope(envelope) })
+                Ok(Self { decision, signature: hex::encode(signature), envelope: Some(envelope) })
             }
         }
     }
@@ -77,7 +77,11 @@ impl TryFrom<Form> for SignedDecision {
 
 impl From<SignedDecision> for Form {
     fn from(signed: SignedDecision) -> Self {
-        signed.form
+        let SignedDecision { decision, signature, envelope } = signed;
+        match envelope {
+            Some(envelope) => Self::Envelope(envelope),
+            None => Self::First(FirstForm { decision: Box::new(decision), signature }),
+        }
     }
 }
 
@@ -118,18 +122,15 @@ impl SignedDecision {
     /// The envelope; `None` for format 1.
     #[must_use]
     pub fn envelope(&self) -> Option<&Envelope> {
-        match &self.form {
-            Form::Envelope(envelope) => Some(envelope),
-            Form::First(_) => None,
-        }
+        self.envelope.as_ref()
     }
 
     /// The bytes that the signature is over; `None` where they cannot be written.
     #[must_use]
     pub fn signed_bytes(&self) -> Option<Vec<u8>> {
-        match &self.form {
-            Form::Envelope(envelope) => Some(signed_bytes(IN_TOTO, &envelope.bytes()?)),
-            Form::First(first) => canonical_json(&first.decision).ok().map(String::into_bytes),
+        match &self.envelope {
+            Some(envelope) => Some(signed_bytes(IN_TOTO, &envelope.bytes()?)),
+            None => canonical_json(&self.decision).ok().map(String::into_bytes),
         }
     }
 }

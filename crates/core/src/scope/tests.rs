@@ -3,6 +3,7 @@
 mod base;
 mod forged;
 mod guard;
+mod lines;
 mod links;
 mod paths;
 mod repository;

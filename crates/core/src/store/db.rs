@@ -282,8 +282,7 @@ impl Tx {
             return Ok(false);
         }
         // A line that cannot be read is not the one that was seen; it is no reason not to stop what is harmful.
-        let line = self.event_page(last.seq - 1, 1).await.unwrap_or_default().pop();
-        Ok(line.is_some_and(|line| line.seq == last.seq && line.hash == last.head))
+        Ok(self.event_is(last.seq, &last.head).await.unwrap_or_default())
     }
 
     /// The workspace it belongs to.

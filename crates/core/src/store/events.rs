@@ -130,6 +130,15 @@ impl Tx {
         Ok(entry)
     }
 
+    /// Whether the log has this line with this hash.
+    ///
+    /// # Errors
+    /// When the database fails, or the line cannot be read.
+    pub async fn event_is(&mut self, seq: i64, hash: &str) -> Result<bool> {
+        let line = self.event_page(seq - 1, 1).await?.pop();
+        Ok(line.is_some_and(|line| line.seq == seq && line.hash == hash))
+    }
+
     /// Up to `limit` lines after line `after`, in order.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::claim::{analysis_of, is_too_small};
 use super::danger::{may_go_on, statistical_finding};
 use super::findings::{GateAdvice, PollFindings, Standing, is_healthy};
-use crate::domain::{ExperimentStatus, GateType, PauseCause, Verdict};
+use crate::domain::{Evaluation, ExperimentStatus, GateType, PauseCause, Verdict};
 use crate::lifecycle::{AnalysisCause, ExperimentEvent};
 use crate::stats::{Advice, HealthFinding, Recommendation, is_drift_alone};
 
@@ -38,6 +38,12 @@ impl GateAdvice {
             | Recommendation::HoldAlert
             | Recommendation::Continue => Self::Extend,
         }
+    }
+
+    /// From an evaluation as it is stored, where there is one.
+    #[must_use]
+    pub fn of_evaluation(result: Option<&Evaluation>, pause: Option<PauseCause>) -> Self {
+        Self::of(result.map(|result| (&result.advice, result.health.as_slice())), pause)
     }
 
     /// Whether a verdict at a gate about a result is another one than this.

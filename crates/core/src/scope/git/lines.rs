@@ -10,8 +10,8 @@ use crate::scope::ScopeError;
 const IDENTITY: [&str; 4] = ["-c", "user.name=Outcome Runtime", "-c", "user.email=outcome-runtime@localhost"];
 /// Most lines that are read.
 const MAX_LINES: &str = "100000";
-/// The reference is not there yet.
-const NOTHING: &str = "0000000000000000000000000000000000000000";
+/// The reference is not there yet, in repositories of both formats.
+const NOTHING: &str = "";
 
 impl GitRepo {
     /// Appends a line to a reference.

@@ -1,7 +1,7 @@
 //! Reading a repository with the user's own `git`, plumbing only.
 //!
-//! **Invariant**: nothing here writes to a repository under check but a note of ours (`own.rs`), and nothing that a repository configures is run or believed:
-//! no hook, filter, external diff, replaced object, graft, ignored submodule or lazy download (`command.rs` has the
+//! **Invariant**: nothing here writes to a repository under check but a note of ours (`own.rs`) and lines in references of ours
+//! (`lines.rs`), and nothing that a repository configures is run or believed: no hook, filter, external diff, replaced object, graft, ignored submodule or lazy download (`command.rs` has the
 //! list). git hashes nothing that it reads, so we do (`genuine.rs`, `ancestry.rs`). A revision is never taken for an option; past [`GitRepo::resolve`] only full commit ids reach git.
 
 mod ancestry;

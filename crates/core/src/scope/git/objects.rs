@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{GitRepo, command::text, genuine::is_genuine};
+use super::{
+    GitRepo,
+    command::text,
+    genuine::{invalid, is_genuine},
+};
 use crate::scope::error::ScopeError;
 
 const BATCH: &str = "--batch";
@@ -62,7 +66,7 @@ impl GitRepo {
     pub(super) async fn objects(&self, ids: &[&str], kind: &str) -> Result<Blobs, ScopeError> {
         let found = self.present(ids, kind).await?;
         match ids.iter().find(|id| !found.contains_key(**id)) {
-            Some(missing) => Err(invalid(&format!("the {kind} {missing} is missing"))),
+            Some(missing) => Err(invalid("cat-file", &format!("the {kind} {missing} is missing"))),
             None => Ok(found),
         }
     }
@@ -83,16 +87,13 @@ impl GitRepo {
     async fn batch(&self, ids: &[&str], kind: &str) -> Result<Blobs, ScopeError> {
         let args = ["cat-file", BATCH];
         let output = self.git.run(args, Some(lines(ids))).await?;
-        let objects = parse(output.success(&args)?).ok_or_else(|| invalid("an object that is shorter than it says"))?;
+        let objects = parse(output.success(&args)?)
+            .ok_or_else(|| invalid("cat-file", "an object that is shorter than it says"))?;
         match objects.iter().find(|object| object.kind != kind || !is_genuine(&object.id, kind, object.content)) {
             Some(forged) => Err(ScopeError::ObjectForged { id: forged.id.clone() }),
             None => Ok(objects.into_iter().map(|object| (object.id, object.content.to_vec())).collect()),
         }
     }
-}
-
-fn invalid(problem: &str) -> ScopeError {
-    ScopeError::GitOutputInvalid { command: "cat-file".to_owned(), problem: problem.to_owned() }
 }
 
 fn lines(ids: &[&str]) -> Vec<u8> {

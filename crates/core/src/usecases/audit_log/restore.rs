@@ -22,7 +22,7 @@ pub struct RestoredLog {
     /// Number of the log's line that says so.
     pub line: i64,
     /// Number of the last line that was seen before, here or by the member's key.
-    pub lost_line: Option<i64>,
+    pub lost_line: i64,
 }
 
 impl AuditLog<'_> {
@@ -39,16 +39,15 @@ impl AuditLog<'_> {
             return Err(Error::new(Code::InvalidInput, "the backup is not named").hint("say which one it was (--from)"));
         }
         let (signer, unsealed) = signer_after_loss(runtime, member, unlock).await?;
+        let ring = keyring(runtime, &mut runtime.read().await?).await?;
+        let anchored = anchored_ends(runtime, &ring).await?;
         let mut tx = runtime.write().await?;
         let seen = runtime.settings.seen().and_then(|seen| seen.head(runtime.workspace.id));
         let seen = seen.map(|SeenHead { seq, head }| (seq, head));
         let signed = unsealed.belongs.as_ref().and_then(|belongs| belongs.last.clone());
-        let ring = keyring(runtime, &mut tx).await?;
-        let mut lost = None;
-        for (seq, head) in seen.into_iter().chain(signed).chain(anchored_ends(runtime, &ring).await?) {
-            let line = tx.event_page(seq - 1, 1).await?.into_iter().next();
-            let is_here = line.is_some_and(|line| line.seq == seq && line.hash == head);
-            if !is_here && lost.as_ref().is_none_or(|(known, _)| *known < seq) {
+        let mut lost: Option<(i64, String)> = None;
+        for (seq, head) in seen.into_iter().chain(signed).chain(anchored) {
+            if !tx.event_is(seq, &head).await? && lost.as_ref().is_none_or(|(known, _)| *known < seq) {
                 lost = Some((seq, head));
             }
         }
@@ -57,7 +56,7 @@ impl AuditLog<'_> {
                 .hint("nothing has to be done after a restore that lost no line"));
         };
         let written = |e| Error::new(Code::Internal, "a line about a backup cannot be written").because(e);
-        let shown = shown_restore(backup, Some(&lost)).map_err(written)?;
+        let shown = shown_restore(backup, &lost).map_err(written)?;
         let workspace = runtime.workspace.id;
         let subject = DecisionSubject::Workspace(workspace);
         let what = ToSign { subject, shown: &shown, verdict: Verdict::Restore, about: About::default() };
@@ -66,8 +65,8 @@ impl AuditLog<'_> {
         tx.decision_insert(&decision).await?;
         let by = signer.principal();
         let decision = Box::new(decision.signed().clone());
-        let lost_line = Some(lost.0);
-        let restored = Restored { backup: backup.to_owned(), lost: Some(lost), decision };
+        let lost_line = lost.0;
+        let restored = Restored { backup: backup.to_owned(), lost, decision };
         let event = new_event(EventKind::AuditRestored, workspace.into(), &by, &restored)?;
         let line = tx.event_append(event, runtime.now()).await?;
         tx.commit().await?;

@@ -152,8 +152,9 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
         _ => Vec::new(),
     };
     tx.commit().await?;
-    anchor_quietly(runtime, &signer).await;
+    // Flags first: an anchor can wait for a slow git.
     let deliveries = deliver_now(runtime).await;
+    anchor_quietly(runtime, &signer).await;
     Ok(Decided {
         gate: Some(gate.slug.to_string()),
         gate_status: Some(gate.state.status),
@@ -192,9 +193,7 @@ fn needs_reason(decision: &VerifiedDecision) -> Result<()> {
 
 /// Whether the decision gives the treatment to people because of a result.
 fn gives_treatment(gate_type: GateType, verdict: Verdict) -> bool {
-    let is_about_result =
-        matches!(gate_type, GateType::AnalysisReview | GateType::ScaleApproval | GateType::ShipApproval);
-    is_about_result && !verdict.is_negative()
+    gate_type.is_about_result() && !verdict.is_negative()
 }
 
 /// Nobody gives a treatment to more people while harm, a breach or bad data is present, nor on what was read long ago.

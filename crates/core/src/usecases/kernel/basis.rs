@@ -84,16 +84,13 @@ fn recommendation(gate: &Gate, verdict: Verdict) -> Result<Option<Recommendation
 
 /// What the runtime recommends at a gate about a result; `None` at others.
 fn advice(shown: &ContextPackage) -> Result<Option<GateAdvice>> {
-    match shown.gate_type {
-        GateType::AnalysisReview | GateType::ScaleApproval | GateType::ShipApproval => {}
-        GateType::PortfolioReview | GateType::LaunchApproval | GateType::ChangeApproval | GateType::Escalation => {
-            return Ok(None);
-        }
+    if !shown.gate_type.is_about_result() {
+        return Ok(None);
     }
     let facts = shown.facts.read()?;
     let result = Nullable::of(facts.result.as_ref()).map(Stored::read).transpose()?;
     let pause = Nullable::of(facts.pause.as_ref()).map(|pause| pause.cause);
-    Ok(Some(GateAdvice::of(result.map(|result| (&result.advice, result.health.as_slice())), pause)))
+    Ok(Some(GateAdvice::of_evaluation(result, pause)))
 }
 
 async fn flag(

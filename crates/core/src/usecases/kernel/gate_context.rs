@@ -110,15 +110,12 @@ pub(super) async fn context_package(
 
 /// What the runtime recommends at a gate about a result that a decision opened: what its latest poll says.
 fn recommendation(experiment: &Experiment, gate_type: GateType) -> Option<String> {
-    match gate_type {
-        GateType::AnalysisReview | GateType::ScaleApproval | GateType::ShipApproval => {}
-        GateType::PortfolioReview | GateType::LaunchApproval | GateType::ChangeApproval | GateType::Escalation => {
-            return None;
-        }
+    if !gate_type.is_about_result() {
+        return None;
     }
     let result = experiment.current_result.as_ref().and_then(|result| result.read().ok());
     let pause = experiment.state.pause.as_ref().map(|pause| pause.cause);
-    let advice = GateAdvice::of(result.map(|result| (&result.advice, result.health.as_slice())), pause);
+    let advice = GateAdvice::of_evaluation(result, pause);
     Some(advice.in_words(result.map(|result| &result.advice), pause))
 }
 

@@ -133,9 +133,7 @@ fn short(fingerprint: &str) -> &str {
 
 /// A line that was there once must be there still.
 pub(super) async fn must_have_line(runtime: &Runtime, seq: i64, head: &str, whose: &str) -> Result<()> {
-    let mut tx = runtime.read().await?;
-    let line = tx.event_page(seq - 1, 1).await?.into_iter().next();
-    if line.is_some_and(|line| line.seq == seq && line.hash == head) {
+    if runtime.read().await?.event_is(seq, head).await? {
         return Ok(());
     }
     Err(tampered(&format!("line {seq} of the log, which {whose}, is gone")).hint(

@@ -52,7 +52,7 @@ impl Keys<'_> {
     /// decide any more.
     #[tracing::instrument(level = "debug", name = "keys.act", skip_all)]
     pub async fn act(self, request: KeyActRequest) -> Result<KeyActed> {
-        let verdict = verdict_of(request.compromised_since);
+        let verdict = KeyAct::verdict_for(request.compromised_since);
         match try_act(self.0, &request, verdict).await {
             Ok(done) => Ok(done),
             Err(error) => {
@@ -64,26 +64,22 @@ impl Keys<'_> {
     }
 }
 
-fn verdict_of(compromised_since: Option<i64>) -> Verdict {
-    if compromised_since.is_some() { Verdict::MarkCompromised } else { Verdict::RevokeKey }
-}
-
 async fn try_act(runtime: &Runtime, request: &KeyActRequest, verdict: Verdict) -> Result<KeyActed> {
     check_words(&[], Some(&request.reason), verdict)?;
     if request.reason.trim().is_empty() {
         return Err(Error::new(Code::InvalidInput, "the reason is empty").hint("say in a few words why (--because)"));
     }
-    let line = self::named(runtime, &request.key).await?;
-    if request.compromised_since.is_none() {
-        must_leave_one(runtime, line).await?;
+    let key = named(runtime, &request.key).await?;
+    let act = KeyAct { key, compromised_since: request.compromised_since, reason: request.reason.clone() };
+    if act.compromised_since.is_none() {
+        must_leave_one(runtime, key).await?;
     }
     let signer = decider(runtime, request.member.as_deref(), &request.unlock, verdict).await?;
     let mut tx = runtime.write().await?;
-    let act = KeyAct { key: line, compromised_since: request.compromised_since, reason: request.reason.clone() };
-    let seq = write_act(runtime, &mut tx, &signer, act).await?;
+    let line = write_act(runtime, &mut tx, &signer, act).await?;
     tx.commit().await?;
     anchor_quietly(runtime, &signer).await;
-    Ok(KeyActed { key: line, line: seq, compromised_since: request.compromised_since })
+    Ok(KeyActed { key, line, compromised_since: request.compromised_since })
 }
 
 /// The key with this id, or the only one whose fingerprint begins like this.
@@ -117,7 +113,7 @@ async fn must_leave_one(runtime: &Runtime, revoked: KeyId) -> Result<()> {
 
 /// Writes the line about a key, with the decision behind it. Returns its number.
 pub(super) async fn write_act(runtime: &Runtime, tx: &mut Tx, signer: &Signer, act: KeyAct) -> Result<i64> {
-    let verdict = verdict_of(act.compromised_since);
+    let (verdict, kind) = (act.verdict(), act.kind());
     let ring = keyring(runtime, tx).await?;
     let about = ring.get(act.key).ok_or_else(|| Error::not_found("key", &act.key.to_string()))?;
     if about.certificate.enrolment.member != signer.member.id && ring.root_member() != Some(signer.member.id) {
@@ -140,8 +136,6 @@ pub(super) async fn write_act(runtime: &Runtime, tx: &mut Tx, signer: &Signer, a
     let what = ToSign { subject, shown: &shown, verdict, about: About::default() };
     let decision = sign(runtime, tx, signer, what, |decision| decision.note = Some(note)).await?;
     tx.decision_insert(&decision).await?;
-    let kind =
-        if act.compromised_since.is_some() { EventKind::MemberKeyCompromised } else { EventKind::MemberKeyRevoked };
     let by = signer.principal();
     let (key, now) = (act.key, runtime.now());
     let is_revoked = act.compromised_since.is_none();

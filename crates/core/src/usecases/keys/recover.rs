@@ -6,13 +6,12 @@ use serde::Serialize;
 
 use super::Keys;
 use super::act::write_act;
-use super::rotate::next_key;
+use super::rotate::make_key;
 use crate::audit::KeyAct;
-use crate::domain::KeyKind;
+use crate::domain::{Enrolment, KeyKind};
 use crate::error::{Code, Error, Result};
-use crate::identity::{NEW, RecoveryCode, check_passphrase, fingerprint, key_of_code};
+use crate::identity::{Keyring, NEW, RecoveryCode, SigningKey, check_passphrase, fingerprint, key_of_code};
 use crate::ids::KeyId;
-use crate::principal::Principal;
 use crate::usecases::kernel::anchoring::anchor_quietly;
 use crate::usecases::kernel::enrol::{Owner, enrol_recovery};
 use crate::usecases::kernel::keyring::keyring;
@@ -44,34 +43,32 @@ impl Keys<'_> {
     pub async fn recover(self, code: &SecretString, new: SecretString) -> Result<Recovered> {
         tries::wait(self.0).await;
         let runtime = self.0;
-        let mut tx = runtime.write().await?;
-        let ring = keyring(runtime, &mut tx).await?;
         let secret = key_of_code(code, runtime.workspace.id);
-        let public = secret.as_ref().map(|secret| hex::encode(secret.verifying_key().to_bytes()));
-        let found = ring.enrolments().find(|enrolment| {
-            enrolment.kind == KeyKind::Recovery
-                && Some(&enrolment.public_key) == public.as_ref()
-                && ring.get(enrolment.key).is_some_and(|known| known.counts_in(NEW))
-        });
-        let (Some(secret), Some(of_code)) = (secret, found) else {
+        let mut tx = runtime.read().await?;
+        let of_code = match &secret {
+            Some(secret) => enrolled(&keyring(runtime, &mut tx).await?, secret),
+            None => None,
+        };
+        let (Some(secret), Some(of_code)) = (secret, of_code) else {
             tries::was_wrong(runtime);
-            return Err(Error::new(Code::PassphraseWrong, "no key of this workspace has this recovery code")
-                .hint("nothing was changed; a code works once, and only in the workspace that printed it"));
+            return Err(no_such_code());
         };
         tries::was_right(runtime);
         let member = tx.member_list().await?.into_iter().find(|member| member.id == of_code.member);
         let member = member.ok_or_else(|| Error::not_found("member", &of_code.member.to_string()))?;
+        drop(tx);
         check_passphrase(&new, &[&member.email, &member.name, &runtime.workspace.slug])?;
-        let old: Vec<KeyId> = ring
-            .enrolments()
-            .filter(|enrolment| enrolment.member == member.id)
-            .map(|enrolment| enrolment.key)
-            .filter(|key| ring.get(*key).is_some_and(|known| known.counts_in(NEW)))
-            .collect();
-        let next = next_key(runtime, &mut tx, &member, (of_code.key, &secret), new).await?;
-        let owner = Owner { workspace: runtime.workspace.id, member: member.id, email: &member.email };
-        let by = Principal::Human { member: member.id, name: member.email.clone() };
-        let voucher = (next.stored.id, &next.key);
+        let made = make_key(runtime, &member, (of_code.key, &secret), new).await?;
+        let mut tx = runtime.write().await?;
+        let ring = keyring(runtime, &mut tx).await?;
+        // Somebody may have used the code meanwhile.
+        enrolled(&ring, &secret).ok_or_else(no_such_code)?;
+        let counts = |key: &KeyId| ring.get(*key).is_some_and(|known| known.counts_in(NEW));
+        let of_member = ring.enrolments().filter(|enrolment| enrolment.member == member.id);
+        let old: Vec<KeyId> = of_member.map(|enrolment| enrolment.key).filter(counts).collect();
+        let next = made.store(&mut tx, member).await?;
+        let owner = Owner { workspace: runtime.workspace.id, member: next.member.id, email: &next.member.email };
+        let (voucher, by) = ((next.stored.id, &next.key), next.principal());
         let recovery_code = enrol_recovery(&mut tx, &runtime.ids, owner, voucher, &by, runtime.now()).await?;
         for key in &old {
             let reason = "recovered with the code".to_owned();
@@ -80,11 +77,27 @@ impl Keys<'_> {
         tx.commit().await?;
         anchor_quietly(runtime, &next).await;
         Ok(Recovered {
-            member: member.email.clone(),
+            member: next.member.email.clone(),
             key: next.stored.id,
             fingerprint: fingerprint(&next.stored.certificate.enrolment.public_key),
             revoked: old,
             recovery_code,
         })
     }
+}
+
+/// The enrolment of the key of a code, while it counts.
+fn enrolled(ring: &Keyring, secret: &SigningKey) -> Option<Enrolment> {
+    let public = hex::encode(secret.verifying_key().to_bytes());
+    let is_meant = |enrolment: &&Enrolment| {
+        enrolment.kind == KeyKind::Recovery
+            && enrolment.public_key == public
+            && ring.get(enrolment.key).is_some_and(|known| known.counts_in(NEW))
+    };
+    ring.enrolments().find(is_meant).cloned()
+}
+
+fn no_such_code() -> Error {
+    Error::new(Code::PassphraseWrong, "no key of this workspace has this recovery code")
+        .hint("nothing was changed; a code works once, and only in the workspace that printed it")
 }

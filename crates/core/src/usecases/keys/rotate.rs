@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::Keys;
 use super::act::write_act;
 use crate::audit::KeyAct;
-use crate::domain::KeyKind;
+use crate::domain::{KeyKind, SignedEnrolment};
 use crate::error::Result;
-use crate::identity::{Belongs, SigningKey, check_passphrase, fingerprint};
+use crate::identity::{Belongs, SealedKey, SigningKey, check_passphrase, fingerprint};
 use crate::ids::KeyId;
 use crate::principal::Principal;
 use crate::store::{Member, Tx};
@@ -41,9 +41,9 @@ impl Keys<'_> {
     pub async fn rotate(self, member: Option<&str>, old: &Unlock, new: SecretString) -> Result<Rotated> {
         let signer = signer(self.0, member, old).await?;
         check_passphrase(&new, &[&signer.member.email, &signer.member.name, &self.0.workspace.slug])?;
+        let made = make_key(self.0, &signer.member, (signer.stored.id, &signer.key), new).await?;
         let mut tx = self.0.write().await?;
-        let voucher = (signer.stored.id, &signer.key);
-        let next = next_key(self.0, &mut tx, &signer.member, voucher, new).await?;
+        let next = made.store(&mut tx, signer.member).await?;
         let act =
             KeyAct { key: signer.stored.id, compromised_since: None, reason: "exchanged for a new key".to_owned() };
         write_act(self.0, &mut tx, &next, act).await?;
@@ -58,23 +58,39 @@ impl Keys<'_> {
     }
 }
 
-/// Another key of a member, with a passphrase that was checked.
-pub(super) async fn next_key(
+/// A key that is made and not stored yet.
+pub(super) struct NextKey {
+    key: SigningKey,
+    certificate: SignedEnrolment,
+    sealed: SealedKey,
+}
+
+/// Makes another key of a member, with a passphrase that was checked. Deriving from the passphrase takes its time: nothing is held for it.
+pub(super) async fn make_key(
     runtime: &Runtime,
-    tx: &mut Tx,
     member: &Member,
     voucher: Voucher<'_>,
     passphrase: SecretString,
-) -> Result<Signer> {
+) -> Result<NextKey> {
     let now = runtime.now();
     let (id, key): (KeyId, SigningKey) = (runtime.ids.next(), new_secret(&runtime.ids));
     let owner = Owner { workspace: runtime.workspace.id, member: member.id, email: &member.email };
     let certificate = certificate(owner, (id, &key), KeyKind::Passphrase, Some(voucher), now)?;
-    let root = keyring(runtime, tx).await?.root().to_owned();
+    let mut tx = runtime.read().await?;
+    let root = keyring(runtime, &mut tx).await?.root().to_owned();
     let last = Some(tx.log_head().await?);
+    drop(tx);
     let belongs = Belongs { workspace: runtime.workspace.id, root, enrolled_at: now, last };
     let sealed = seal(&runtime.ids, id, &key, belongs, passphrase).await?;
-    let by = Principal::Human { member: member.id, name: member.email.clone() };
-    let stored = store_key(tx, certificate, Some(sealed), &by, now).await?;
-    Ok(Signer { member: member.clone(), key, stored, enrolled_at: now })
+    Ok(NextKey { key, certificate, sealed })
+}
+
+impl NextKey {
+    /// Lets it count.
+    pub(super) async fn store(self, tx: &mut Tx, member: Member) -> Result<Signer> {
+        let enrolled_at = self.certificate.enrolment.enrolled_at;
+        let by = Principal::Human { member: member.id, name: member.email.clone() };
+        let stored = store_key(tx, self.certificate, Some(self.sealed), &by, enrolled_at).await?;
+        Ok(Signer { member, key: self.key, stored, enrolled_at })
+    }
 }

@@ -7,8 +7,8 @@ use super::health::SignalFindings;
 use super::silence::Silent;
 use crate::audit::{EventKind, LogEntry};
 use crate::domain::{
-    ContextPackage, Experiment, ExperimentStatus, Gate, GateType, Nullable, OnConclusion, Outcome, Plan,
-    SignedDecision, Stored, ViolationPolicy,
+    ContextPackage, Experiment, ExperimentStatus, Gate, Nullable, OnConclusion, Outcome, Plan, SignedDecision, Stored,
+    ViolationPolicy,
 };
 use crate::error::{Code, Error, Result};
 use crate::evaluation::Judged;
@@ -128,10 +128,7 @@ struct OpenGate {
 /// The open gate about the result, if there is one.
 async fn open_gate(tx: &mut Tx, experiment: &Experiment) -> Result<Option<OpenGate>> {
     let open = tx.gate_list_open().await?;
-    let about_result = |gate: &Gate| {
-        gate.experiment == Some(experiment.id)
-            && matches!(gate.gate_type, GateType::AnalysisReview | GateType::ScaleApproval | GateType::ShipApproval)
-    };
+    let about_result = |gate: &Gate| gate.experiment == Some(experiment.id) && gate.gate_type.is_about_result();
     let Some((gate, _)) = open.into_iter().find(|(gate, _)| about_result(gate)) else { return Ok(None) };
     // What cannot be read any more is opened anew as soon as there is something to say.
     let facts = serde_json::from_str::<ContextPackage>(&gate.context).ok();
@@ -139,7 +136,7 @@ async fn open_gate(tx: &mut Tx, experiment: &Experiment) -> Result<Option<OpenGa
     let result =
         facts.and_then(|facts| Nullable::of(facts.result.as_ref())).and_then(|result| Stored::read(result).ok());
     let pause = facts.and_then(|facts| Nullable::of(facts.pause.as_ref())).map(|pause| pause.cause);
-    let advice = GateAdvice::of(result.map(|result| (&result.advice, result.health.as_slice())), pause);
+    let advice = GateAdvice::of_evaluation(result, pause);
     Ok(Some(OpenGate { advice, opened_at: gate.created_at, is_empty: result.is_none() }))
 }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::gathered::Gathered;
 use super::measurement::{level, measurements};
 use super::weeks::store_weeks;
-use crate::audit::{EventKind, PollLine, poll_key};
+use crate::audit::{EventKind, PollLine, chain_of, poll_key};
 use crate::config::Config;
 use crate::domain::{Experiment, Outcome, Plan};
 use crate::error::{Code, Error, Result};
@@ -67,7 +67,8 @@ pub(in crate::usecases::signals) async fn log_readings(
     let stored = tx.measurement_of_poll(experiment, at).await?;
     let before = tx.event_last_of_kind(experiment.0, EventKind::ExperimentMeasured, i64::MAX).await?;
     let (key, digest) = (poll_key(experiment, at), readings_digest(&stored)?);
-    let payload = PollLine::after(before.as_ref(), key, digest, stored.len())
+    let end = before.as_ref().map(chain_of);
+    let payload = PollLine::after(end.as_deref(), key, digest, stored.len())
         .map_err(|e| Error::new(Code::Internal, "a line about readings cannot be written").because(e))?;
     let by = Principal::system("poll");
     tx.event_append(new_event(EventKind::ExperimentMeasured, experiment.into(), &by, &payload)?, at).await?;
