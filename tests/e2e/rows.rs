@@ -163,6 +163,23 @@ async fn a_row_that_is_removed_inserted_or_older_is_found() -> Result<()> {
         let found = problems(&lab).await?;
         ensure!(found.iter().any(|problem| problem.contains("are in no line of the log")), "{found:?}");
         lab.raw("DELETE FROM measurement WHERE natural_key LIKE '%/forged'").await?;
+        // A level of the outcome: removed, and inserted.
+        let level = "FROM measurement WHERE experiment_id IS NULL";
+        kept(&lab, "measurement").await?;
+        ensure!(lab.raw(&format!("DELETE {level}")).await? > 0, "no level");
+        let found = problems(&lab).await?;
+        ensure!(found.iter().any(|problem| problem.contains("of measurement is missing")), "{found:?}");
+        lab.raw("INSERT INTO measurement SELECT * FROM kept_measurement WHERE experiment_id IS NULL").await?;
+        lab.raw(&format!(
+            "INSERT INTO measurement (workspace_id, id, natural_key, outcome_id, signal, measured_at,
+                 window_from, window_to, sums, source, query_hash, raw_hash, is_pushed)
+             SELECT workspace_id, {id}, natural_key || '/forged', outcome_id, signal, measured_at,
+                 window_from, window_to, sums, source, query_hash, raw_hash, is_pushed {level} LIMIT 1"
+        ))
+        .await?;
+        let found = problems(&lab).await?;
+        ensure!(found.iter().any(|problem| problem.contains("of measurement is in no line")), "{found:?}");
+        lab.raw("DELETE FROM measurement WHERE natural_key LIKE '%/forged'").await?;
         ensure!(problems(&lab).await?.is_empty(), "{:?}", problems(&lab).await?);
         // Brought back: an experiment as it was before its last poll.
         kept(&lab, "experiment").await?;

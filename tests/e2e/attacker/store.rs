@@ -181,12 +181,10 @@ impl Store {
 
     /// A condition that names one row, whichever `row` is.
     async fn one(&mut self, table: &str, row: u32) -> Result<String> {
-        // Which level an outcome has is in no line of the log: see `unseen`.
-        let from = if table == "measurement" { "measurement WHERE experiment_id IS NOT NULL" } else { table };
-        let counted = self.read(&format!("SELECT CAST(COUNT(*) AS TEXT) FROM {from}")).await?;
+        let counted = self.read(&format!("SELECT CAST(COUNT(*) AS TEXT) FROM {table}")).await?;
         let n: u32 = counted.first().and_then(|row| row.first()).context("no count")?.parse()?;
         let (id, offset) = (self.id(), row.checked_rem(n).unwrap_or(0));
-        Ok(format!("{id} = (SELECT {id} FROM {from} ORDER BY {id} LIMIT 1 OFFSET {offset})"))
+        Ok(format!("{id} = (SELECT {id} FROM {table} ORDER BY {id} LIMIT 1 OFFSET {offset})"))
     }
 }
 

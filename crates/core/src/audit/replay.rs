@@ -28,6 +28,9 @@ pub struct WorkspaceCreated {
     pub is_virtual_clock: bool,
     /// Its name.
     pub slug: String,
+    /// True when the log holds the levels of outcomes from the beginning; false in logs of before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub holds_levels: bool,
 }
 
 /// Payload of `gate.opened`.
@@ -107,7 +110,9 @@ pub struct Replay {
     heads: Vec<String>,
     /// Which kinds of subject a decision was used for, by its signature.
     used: BTreeMap<String, BTreeSet<SubjectKind>>,
+    /// Whether a line has held rows that was no beginning, and whether one has held levels, which came later.
     rows_began: bool,
+    levels_began: bool,
     /// What was applied, oldest first, with the numbers of the lines.
     pub configurations: Vec<(i64, ConfigurationApplied)>,
     /// Outcomes by id.
@@ -145,6 +150,7 @@ impl Replay {
             rows: BTreeMap::new(),
             foreign: Vec::new(),
             rows_began: false,
+            levels_began: false,
             readings: BTreeMap::new(),
         }
     }
@@ -212,6 +218,7 @@ impl Replay {
                 }
                 let genesis: WorkspaceCreated = payload(entry)?;
                 self.keys = KeyFold::new(self.chain.workspace(), &genesis.root_fingerprint);
+                self.levels_began = genesis.holds_levels;
                 self.genesis = Some(genesis);
                 Ok(())
             }
@@ -225,10 +232,12 @@ impl Replay {
             EventKind::RowsStored => {
                 let stored: RowsStored = payload(entry)?;
                 self.rows_began |= !stored.is_beginning;
-                if stored.is_beginning && self.rows_began {
-                    return Err("rows begin to be held once, before any other line about rows".to_owned());
-                }
                 for (table, key, before, after) in stored.rows {
+                    let is_level = table == FoldedTable::Measurement;
+                    self.levels_began |= is_level && !stored.is_beginning;
+                    if stored.is_beginning && if is_level { self.levels_began } else { self.rows_began } {
+                        return Err("rows begin to be held once, before any other line about them".to_owned());
+                    }
                     let known = self.rows.insert((table, key.clone()), after).flatten();
                     if known != before && !stored.is_beginning {
                         self.foreign.push((entry.seq, table, key));

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 crate::text_enum::text_enum! {
-    /// A table whose rows the log holds, by its name.
+    /// A table whose rows the log holds, by its name. Of `measurement` these are the levels of outcomes: the readings of
+    /// experiments have a chain of their own.
     pub enum FoldedTable {
-        AllocationPhase, Decision, Experiment, Gate, Learning, Member, MemberKey, Outbox, Outcome, Workspace,
+        AllocationPhase, Decision, Experiment, Gate, Learning, Measurement, Member, MemberKey, Outbox, Outcome, Workspace,
     }
 }
 
@@ -17,7 +18,7 @@ pub type FoldedRow = (FoldedTable, String, Option<String>, Option<String>);
 pub struct RowsStored {
     /// The rows. What was before must be what the log said last: else somebody else wrote the row in between.
     pub rows: Vec<FoldedRow>,
-    /// True for the beginning: rows of a workspace whose log held none before.
+    /// True for the beginning: rows of tables of which the log held none before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_beginning: bool,
 }

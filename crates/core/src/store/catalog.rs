@@ -18,6 +18,7 @@ pub fn all_statements() -> Vec<(&'static str, &'static [Engine])> {
         deliveries::ALL,
         events::ALL,
         experiments::ALL,
+        fold::ALL,
         gates::ALL,
         learnings::ALL,
         leases::ALL,

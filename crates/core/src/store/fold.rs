@@ -7,15 +7,22 @@ use std::sync::LazyLock;
 use sqlx::AssertSqlSafe;
 
 use super::columns::{Class, Column};
-use super::db::{Conn, Tx};
+use super::db::{Conn, Tx, on_db};
 use super::error::db_error;
+use super::statement::statements;
 use super::touched::RowKey;
-use super::{experiments, gates, learnings, members, outbox, outcomes, workspaces};
+use super::{experiments, gates, learnings, measurements, members, outbox, outcomes, workspaces};
 use crate::address::Engine;
 use crate::audit::{EventKind, FoldedRow, FoldedTable, NewEvent, RowsStored};
 use crate::digest::sha256_hex;
 use crate::error::{Code, Error, Result};
 use crate::principal::Principal;
+
+statements! {
+    ROWS_OF_TABLE = "
+        SELECT seq FROM event
+        WHERE workspace_id = $1 AND subject_id = $1 AND kind = 'workspace.rows' AND payload LIKE $2 LIMIT 1";
+}
 
 /// How the rows of a table are read.
 impl FoldedTable {
@@ -27,6 +34,7 @@ impl FoldedTable {
             Self::Experiment
             | Self::Gate
             | Self::Learning
+            | Self::Measurement
             | Self::Member
             | Self::MemberKey
             | Self::Outbox
@@ -42,6 +50,7 @@ impl FoldedTable {
             Self::Experiment => experiments::ExperimentRow::DECLARED,
             Self::Gate => gates::GateRow::DECLARED,
             Self::Learning => learnings::LearningRow::DECLARED,
+            Self::Measurement => measurements::MeasurementRow::DECLARED,
             Self::Member => members::Member::DECLARED,
             Self::MemberKey => members::KeyRow::DECLARED,
             Self::Outbox => outbox::OutboxRow::DECLARED,
@@ -63,6 +72,11 @@ impl FoldedTable {
         if self == Self::Workspace { "id" } else { "workspace_id" }
     }
 
+    /// Which rows the log holds, where it does not hold all of them.
+    fn only(self) -> &'static str {
+        if self == Self::Measurement { " AND experiment_id IS NULL" } else { "" }
+    }
+
     /// A row as its key and its content, both as text.
     fn select(self, engine: Engine) -> String {
         let text = |name: &str| match engine {
@@ -79,11 +93,12 @@ impl FoldedTable {
         let columns: Vec<String> = self.columns().map(text).collect();
         let array = if engine == Engine::Sqlite { "json_array" } else { "jsonb_build_array" };
         format!(
-            "SELECT {} AS k, CAST({array}({}) AS TEXT) AS content FROM {} WHERE {} = $1",
+            "SELECT {} AS k, CAST({array}({}) AS TEXT) AS content FROM {} WHERE {} = $1{}",
             keys.join(" || '/' || "),
             columns.join(", "),
             self.as_str(),
-            self.owner()
+            self.owner(),
+            self.only()
         )
     }
 
@@ -152,13 +167,35 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn fold_everything(&mut self) -> Result<()> {
+        self.touched.clear();
+        self.fold_beginning(FoldedTable::ALL).await
+    }
+
+    /// Writes down every row of tables of which the log held none before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn fold_beginning(&mut self, tables: &[FoldedTable]) -> Result<()> {
         let mut all = Vec::new();
-        for table in FoldedTable::ALL {
+        for table in tables {
             let rows = self.folded_rows(*table).await?;
             all.extend(rows.into_iter().map(|(key, digest)| (*table, key, None, Some(digest))));
         }
-        self.touched.clear();
         self.note_rows(all, true).await
+    }
+
+    /// Whether a line of the log holds a row of a table.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn holds_rows_of(&mut self, table: FoldedTable) -> Result<bool> {
+        let named = format!("%[\"{table}\",%");
+        let found: Option<i64> = on_db!(self, |c| sqlx::query_scalar(ROWS_OF_TABLE)
+            .bind(self.workspace)
+            .bind(named)
+            .fetch_optional(c)
+            .await)?;
+        Ok(found.is_some())
     }
 
     /// Key and digest of every row of a table.

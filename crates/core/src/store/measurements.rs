@@ -10,6 +10,7 @@ use super::columns::{columns, sql};
 use super::db::{Tx, on_db};
 use super::origin::Origin;
 use super::statement::statements;
+use super::touched::{FoldedTable, RowKey};
 use crate::domain::{ArmSums, Measurement, Variant, Window};
 use crate::error::Result;
 use crate::ids::{ExperimentId, MeasurementId, OutcomeId, WorkspaceId};
@@ -52,11 +53,11 @@ statements! {
 }
 
 columns! {
-    // What the digest of a poll covers is folded.
+    // What the digest of a poll, or of a level, covers is folded.
     pub(super) struct MeasurementRow in "measurement" {
         id: MeasurementId => volatile("tells rows apart"),
         natural_key: String => volatile("unchecked: whether a reading is stored at all"),
-        outcome_id: OutcomeId => volatile("unchecked: whose level a reading is"),
+        outcome_id: OutcomeId => folded,
         experiment_id: Option<ExperimentId> => folded,
         signal: String => folded,
         variant: Option<Variant> => folded,
@@ -210,6 +211,9 @@ impl Tx {
             .execute(c)
             .await
             .map(|done| done.rows_affected()))?;
+        if n_rows == 1 && measurement.experiment.is_none() {
+            self.touch_new(FoldedTable::Measurement, RowKey::Id(measurement.id.0));
+        }
         Ok(n_rows == 1)
     }
 

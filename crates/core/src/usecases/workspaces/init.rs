@@ -165,6 +165,7 @@ async fn set_up(
     let mut tx = db.workspace_create(&workspace).await?;
     let genesis = WorkspaceCreated {
         root_fingerprint: root_fingerprint.clone(),
+        holds_levels: true,
         is_virtual_clock: workspace.is_virtual_clock,
         slug: slug.clone(),
     };

@@ -1,14 +1,15 @@
 //! Bringing the database of a workspace up to the schema of this program.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Workspaces;
-use crate::audit::{AppliedBecause, EventKind};
+use crate::audit::replay::WorkspaceCreated;
+use crate::audit::{AppliedBecause, EventKind, FoldedTable};
 use crate::error::{Code, Result};
 use crate::principal::Principal;
 use crate::settings::Settings;
-use crate::store::Db;
+use crate::store::{Db, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::applied::applied;
 use crate::usecases::kernel::apply_change::{NewConfiguration, note_configuration};
@@ -62,11 +63,18 @@ impl Workspaces<'_> {
 /// In programs of before the log did not hold what the rows hold. From here on it does, and says that nobody signed the beginning.
 async fn fold_rows(runtime: &Runtime) -> Result<()> {
     let mut tx = runtime.write().await?;
-    if tx.event_last_of_kind(runtime.workspace.id.0, EventKind::RowsStored, i64::MAX).await?.is_some() {
-        return Ok(());
+    if tx.event_last_of_kind(runtime.workspace.id.0, EventKind::RowsStored, i64::MAX).await?.is_none() {
+        tx.fold_everything().await?;
+    } else if !holds_levels(&mut tx).await? {
+        tx.fold_beginning(&[FoldedTable::Measurement]).await?;
     }
-    tx.fold_everything().await?;
     tx.commit().await
+}
+
+/// Levels came into the log later than other rows.
+async fn holds_levels(tx: &mut Tx) -> Result<bool> {
+    let genesis = tx.event_page(0, 1).await?.pop().and_then(|line| WorkspaceCreated::deserialize(line.payload).ok());
+    Ok(genesis.is_some_and(|genesis| genesis.holds_levels) || tx.holds_rows_of(FoldedTable::Measurement).await?)
 }
 
 /// In programs of before the file counted as it lay there. It goes on counting, and the log says that nobody signed it.
