@@ -5,10 +5,11 @@
     python3 verify_audit_export.py log.jsonl [--head HASH] [--anchor anchors.jsonl]
 
 Each line is a JSON object. Its `hash` is the SHA-256, in hexadecimal, of the canonical JSON (RFC 8785) of all its other
-fields; its `prev` is the hash of the line before, 64 zeros for the first; `seq` counts from 1 without gaps. A changed,
-removed or reordered line breaks the chain. A completely rewritten log is found by comparing it with a head that
-was kept elsewhere: `--head`, or the lines of an anchor file (their ed25519 signatures are checked by
-`outcome-runtime audit verify`, since Python's standard library cannot).
+fields but `writer_signature`, which is the writer's signature of the hash. Its `prev` is the hash of the line before, 64
+zeros for the first; `seq` counts from 1 without gaps. A changed, removed or reordered line breaks the chain. A completely
+rewritten log is found by comparing it with a head that was kept elsewhere: `--head`, or the lines of an anchor file. The
+ed25519 signatures of anchors and of lines are checked by `outcome-runtime audit verify`, since Python's standard library
+cannot.
 
 Only Python's standard library is used. Exit code: 0 intact, 1 broken, 2 cannot be read.
 """
@@ -68,7 +69,7 @@ def unique(pairs):
 
 
 def digest(entry):
-    fields = {key: value for key, value in entry.items() if key != "hash"}
+    fields = {key: value for key, value in entry.items() if key not in ("hash", "writer_signature")}
     return hashlib.sha256(canonical(fields).encode("utf-8")).hexdigest()
 
 

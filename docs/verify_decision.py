@@ -156,7 +156,7 @@ def read_log(path):
     with open(path, encoding="utf-8") as file:
         for text in filter(str.strip, file):
             line = json.loads(text)
-            content = {key: value for key, value in line.items() if key != "hash"}
+            content = {key: value for key, value in line.items() if key not in ("hash", "writer_signature")}
             need(line["seq"] == len(lines) + 1 and line["prev"] == before, f"line {len(lines) + 1} of the log does not follow")
             need(sha256(canonical(content).encode()) == line["hash"], f"line {line['seq']} of the log was changed")
             before = line["hash"]

@@ -6,11 +6,12 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use outcome_core::audit::{EventKind, GENESIS, LogEntry, NewEvent};
+use outcome_core::audit::{EventKind, LogEntry};
 use outcome_core::digest::canonical_json;
 use outcome_core::domain::{KeyKind, SignedDecision, Verdict};
 use outcome_core::dsse::{Envelope, IN_TOTO, signed_bytes};
 use outcome_core::identity::{SigningKey, fingerprint, key_of_code};
+use outcome_tests::forger::{chained_again, writer_of};
 use outcome_tests::lab::{Lab, PASSPHRASE, unlock};
 use outcome_tests::peers;
 use secrecy::SecretString;
@@ -187,7 +188,11 @@ async fn a_revoked_key_and_a_key_that_decides_nothing_are_refused_by_a_stranger(
     let at = usize::try_from(statement(launched.launch())?["predicate"]["log_seq"].as_i64().context("no line")?)?;
     let mut earlier: Vec<LogEntry> = launched.log.clone();
     earlier.splice(at..at, moved);
-    script.refuses(launched.launch(), Some(&chained(earlier)?), "revoked before")?;
+    script.refuses(
+        launched.launch(),
+        Some(&chained_again(earlier, Some(&writer_of(launched.lab.runtime.settings())?))?),
+        "revoked before",
+    )?;
     ensure!(rotated.revoked.to_string() == statement(launched.launch())?["predicate"]["key"]);
     Ok(())
 }
@@ -222,20 +227,4 @@ async fn a_key_that_is_no_members_is_refused_whatever_it_signs() -> Result<()> {
     let found = launched.lab.runtime.audit_log().verify(&[]).await?.problems;
     ensure!(found.iter().any(|problem| problem.contains("claims")), "{found:?}");
     Ok(())
-}
-
-/// The lines again, as a log that holds together.
-fn chained(lines: Vec<LogEntry>) -> Result<Vec<LogEntry>> {
-    let mut log: Vec<LogEntry> = Vec::new();
-    for line in lines {
-        let prev = log.last().map_or(GENESIS.to_owned(), |last| last.hash.clone());
-        let event = NewEvent {
-            kind: line.kind.parse()?,
-            subject: line.subject,
-            principal: line.principal,
-            payload: line.payload,
-        };
-        log.push(LogEntry::chained(line.workspace, log.len() as i64 + 1, &prev, line.at, event)?);
-    }
-    Ok(log)
 }

@@ -48,3 +48,4 @@ mod tamper;
 mod tokens;
 mod transcript;
 mod value_limits;
+mod writers;

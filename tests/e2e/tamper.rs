@@ -12,6 +12,7 @@ use outcome_core::ids::{KeyId, MemberId};
 use outcome_core::principal::Principal;
 use outcome_core::store::all_statements;
 use outcome_core::usecases::{AnchorPlace, GateView, Unlock};
+use outcome_tests::forger::{chained_again, following, writer_of};
 use outcome_tests::lab::{Lab, PASSPHRASE, decision, hypothesis};
 use secrecy::SecretString;
 use serde_json::json;
@@ -69,7 +70,7 @@ pub fn forged_approval(
     }
 }
 
-/// Appends a line whose hashes are right, as a program that knows the format can.
+/// Appends a line that holds, as a program in the same account can.
 pub async fn append_forged(
     lab: &Lab,
     kind: &str,
@@ -80,7 +81,7 @@ pub async fn append_forged(
     let lines = lab.runtime.audit_log().page(0, 1000).await?;
     let last = lines.last().unwrap();
     let event = NewEvent { kind: kind.parse()?, subject, principal, payload };
-    let entry = LogEntry::chained(last.workspace, last.seq + 1, &last.hash, last.at, event)?;
+    let entry = following(&lines, Some(&writer_of(lab.runtime.settings())?), last.at, event)?;
     insert_line(lab, &entry).await?;
     lab.raw(&format!("UPDATE workspace SET log_seq = {}, log_head = '{}'", entry.seq, entry.hash)).await?;
     Ok(())
@@ -95,19 +96,25 @@ async fn insert_line(lab: &Lab, entry: &LogEntry) -> Result<()> {
 pub fn insert_of(entry: &LogEntry, is_postgres: bool) -> Result<String> {
     let id = |uuid: uuid::Uuid| if is_postgres { format!("'{uuid}'") } else { format!("x'{}'", uuid.simple()) };
     let text = |value: &str| value.replace('\'', "''");
+    let maybe = |value: Option<&String>| value.map_or("NULL".to_owned(), |value| format!("'{value}'"));
     Ok(format!(
-        "INSERT INTO event (workspace_id, seq, at, kind, subject_kind, subject_id, principal, payload, prev, hash)
-         VALUES ({}, {}, '{:.6}', '{}', '{}', {}, '{}', '{}', '{}', '{}')",
+        "INSERT INTO event (workspace_id, seq, at, kind, is_step, subject_kind, subject_id, principal, payload, prev, previous_step,
+             writer, hash, writer_signature)
+         VALUES ({}, {}, '{:.6}', '{}', {}, '{}', {}, '{}', '{}', '{}', {}, {}, '{}', {})",
         id(entry.workspace.0),
         entry.seq,
         entry.at,
         entry.kind,
+        entry.event_kind()?.is_step(),
         entry.subject.kind,
         id(entry.subject.id),
         text(&canonical_json(&entry.principal)?),
         text(&canonical_json(&entry.payload)?),
         entry.prev,
-        entry.hash
+        maybe(entry.previous_step.as_ref()),
+        maybe(entry.writer.as_ref()),
+        entry.hash,
+        maybe(entry.writer_signature.as_ref())
     ))
 }
 
@@ -264,20 +271,18 @@ async fn rewriting_the_whole_chain_breaks_the_decisions_that_were_signed_over_it
         lab.decide(&experiment, Verdict::Approve).await?;
         let lines = lab.runtime.audit_log().page(0, 1000).await?;
         lab.raw("DELETE FROM event").await?;
-        let mut prev = outcome_core::audit::GENESIS.to_owned();
-        for line in &lines {
-            let principal = match (&line.principal, line.kind.as_str()) {
-                // The agent that proposed is written out of history.
-                (Principal::Agent { .. }, _) => Principal::agent("somebody else"),
-                (principal, _) => principal.clone(),
-            };
-            let event =
-                NewEvent { kind: line.event_kind()?, subject: line.subject, principal, payload: line.payload.clone() };
-            let entry = LogEntry::chained(line.workspace, line.seq, &prev, line.at, event)?;
-            insert_line(&lab, &entry).await?;
-            prev.clone_from(&entry.hash);
+        let principal = |line: &LogEntry| match &line.principal {
+            // The agent that proposed is written out of history.
+            Principal::Agent { .. } => Principal::agent("somebody else"),
+            principal => principal.clone(),
+        };
+        let lines = lines.into_iter().map(|line| LogEntry { principal: principal(&line), ..line }).collect();
+        let lines = chained_again(lines, Some(&writer_of(lab.runtime.settings())?))?;
+        for entry in &lines {
+            insert_line(&lab, entry).await?;
         }
-        lab.raw(&format!("UPDATE workspace SET log_head = '{prev}'")).await?;
+        let head = lines.last().map(|last| last.hash.as_str()).unwrap_or_default();
+        lab.raw(&format!("UPDATE workspace SET log_head = '{head}'")).await?;
         let found = problems(&lab).await?;
         assert!(found.iter().any(|problem| problem.contains("signed over a different line")), "{found:?}");
         Ok(())

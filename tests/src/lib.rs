@@ -1,6 +1,7 @@
 //! What the tests share: real database servers, a laboratory workspace, and the programs that were built.
 
 pub mod field_trial;
+pub mod forger;
 pub mod held;
 pub mod json;
 pub mod lab;

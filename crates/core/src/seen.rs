@@ -103,7 +103,7 @@ fn append(path: &Path, line: &str) -> std::io::Result<()> {
 }
 
 /// A folder that only this account can look into.
-fn make_folder(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn make_folder(folder: &Path) -> std::io::Result<()> {
     let mut options = std::fs::DirBuilder::new();
     options.recursive(true);
     #[cfg(unix)]

@@ -169,7 +169,7 @@ impl Watch {
                 SubjectKind::Learning => {
                     changes.updated.insert(Kind::Learning.uri(&id));
                 }
-                SubjectKind::Workspace | SubjectKind::Member | SubjectKind::Signal => {}
+                SubjectKind::Workspace | SubjectKind::Writer | SubjectKind::Member | SubjectKind::Signal => {}
             }
         }
         changes.updated.retain(|uri| uris.contains(uri));

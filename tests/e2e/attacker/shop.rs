@@ -250,6 +250,11 @@ impl Shop {
         self.root.join(".outcome/outcome.db")
     }
 
+    /// The file with the key of the account, with which it signs lines.
+    pub(super) fn writer_file(&self) -> PathBuf {
+        self.beside.join("home/.local/state/outcome-runtime/writer.json")
+    }
+
     /// Another machine: a clone of the repository, a home of its own, and the database as it is.
     pub(super) fn elsewhere(&self) -> Result<Cli> {
         let place = self.beside.join("elsewhere");

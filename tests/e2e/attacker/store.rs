@@ -5,6 +5,7 @@ use outcome_core::audit::{LogEntry, NewEvent};
 use outcome_core::digest::sha256_hex;
 use outcome_core::principal::Principal;
 use outcome_core::store::{Class, declared_columns};
+use outcome_tests::forger::{chained_again, following, writer_in};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
@@ -160,6 +161,13 @@ impl Store {
         })
     }
 
+    /// Writes a line as the last one.
+    async fn appended(&mut self, entry: &LogEntry) -> Result<()> {
+        self.write(&insert_of(entry, self.is_postgres())?).await?;
+        self.write(&format!("UPDATE workspace SET log_seq = {}, log_head = '{}'", entry.seq, entry.hash)).await?;
+        Ok(())
+    }
+
     /// What a question answers, whose columns are all texts.
     pub(super) async fn read(&mut self, sql: &str) -> Result<Vec<Vec<String>>> {
         let sql = AssertSqlSafe(sql.to_owned());
@@ -270,23 +278,12 @@ impl Row {
                 {
                     payload.insert("note".to_owned(), "reviewed by security".into());
                 }
-                let mut prev = lines.get(at).map(|line| line.prev.clone()).unwrap_or_default();
-                for line in lines.into_iter().skip(at) {
-                    let event = NewEvent {
-                        kind: line.event_kind()?,
-                        subject: line.subject,
-                        principal: line.principal,
-                        payload: line.payload,
-                    };
-                    let entry = LogEntry::chained(line.workspace, line.seq, &prev, line.at, event)?;
+                let writer = writer_in(&shop.writer_file()).ok();
+                for entry in chained_again(lines, writer.as_ref())?.iter().skip(at) {
                     store.write(&format!("DELETE FROM event WHERE seq = {}", entry.seq)).await?;
-                    store.write(&insert_of(&entry, store.is_postgres())?).await?;
-                    store
-                        .write(&format!("UPDATE workspace SET log_seq = {}, log_head = '{}'", entry.seq, entry.hash))
-                        .await?;
-                    prev = entry.hash;
+                    store.appended(entry).await?;
                 }
-                Ok(self.wrote(1, changed <= anchored))
+                Ok(self.wrote(1, changed <= anchored || writer.is_none()))
             }
             Self::Again { line } => {
                 let lines = exported(shop)?;
@@ -301,13 +298,12 @@ impl Row {
                     principal: old.principal.clone(),
                     payload: old.payload.clone(),
                 };
-                let entry = LogEntry::chained(last.workspace, last.seq + 1, &last.hash, last.at, event)?;
-                store.write(&insert_of(&entry, store.is_postgres())?).await?;
-                store
-                    .write(&format!("UPDATE workspace SET log_seq = {}, log_head = '{}'", entry.seq, entry.hash))
-                    .await?;
-                // A line that needs no signature is one that the runtime itself would write for anybody in this account.
-                Ok(self.wrote(1, entry.payload.get("decision").is_some() || entry.payload.get("rows").is_some()))
+                let writer = writer_in(&shop.writer_file()).ok();
+                let entry = following(&lines, writer.as_ref(), last.at, event)?;
+                store.appended(&entry).await?;
+                // A line that no member signs is one that the runtime itself would write for anybody in this account.
+                let says = |key| entry.payload.get(key).is_some();
+                Ok(self.wrote(1, says("decision") || says("rows") || writer.is_none()))
             }
             Self::Applied { powerful, because } => {
                 let lines = exported(shop)?;
@@ -330,7 +326,7 @@ impl Row {
                     principal: Principal::local("x"),
                     payload,
                 };
-                let entry = LogEntry::chained(last.workspace, last.seq + 1, &last.hash, last.at, event)?;
+                let entry = following(&lines, writer_in(&shop.writer_file()).ok().as_ref(), last.at, event)?;
                 store
                     .write(&format!(
                         "INSERT INTO configuration (workspace_id, hash, content, proposed_at)
@@ -339,10 +335,7 @@ impl Row {
                         text.replace('\'', "''")
                     ))
                     .await?;
-                store.write(&insert_of(&entry, store.is_postgres())?).await?;
-                store
-                    .write(&format!("UPDATE workspace SET log_seq = {}, log_head = '{}'", entry.seq, entry.hash))
-                    .await?;
+                store.appended(&entry).await?;
                 Ok(self.wrote(1, true))
             }
             Self::Said(sql) => Ok(self.wrote(store.write(sql).await?, false)),

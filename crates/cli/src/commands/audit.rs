@@ -99,6 +99,14 @@ fn show(page: &mut Page, done: &Verification) {
     if !lines.is_empty() {
         page.field("anchored", &lines.join(", "));
     }
+    for writer in done.writers.iter().filter(|writer| !writer.is_vouched) {
+        page.item(&format!(
+            "{} writes the log since line {} ({} lines), and no member has signed on top of that yet: the next decision vouches for it",
+            safe(&writer.place),
+            writer.since_line,
+            writer.n_lines
+        ));
+    }
     if done.is_intact && reach.n_unprotected > 0 {
         page.hint(&format!(
             "{} decisions are anchored in this account only: `git push origin 'refs/outcome-runtime/*:refs/outcome-runtime/*'`, or keep \

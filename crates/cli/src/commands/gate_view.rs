@@ -42,6 +42,14 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
             page.line(&format!("  [ ] {}", safe(line)));
         }
     }
+    for writer in &view.new_writers {
+        let label = page.yellow("New:");
+        page.line(&format!(
+            "  {label} {} writes the log since line {}; whoever decides here vouches for it",
+            safe(&writer.place),
+            writer.since_line
+        ));
+    }
     for decision in &view.decisions {
         page.head(&format!("Decided: {} ({}, {})", decision.verdict, decision.assurance, decision.assurance.label()));
         page.field("at", &instant(decision.decided_at));

@@ -7,6 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::kind::{EventKind, UnknownKind};
+use super::writer::{Writer, WriterEnrolled, is_signed_by};
 use crate::digest::{canonical_json, sha256_hex};
 use crate::domain::text_enum;
 use crate::ids::{ExperimentId, GateId, KeyId, OutcomeId, WorkspaceId};
@@ -14,7 +15,7 @@ use crate::principal::Principal;
 
 text_enum! {
     /// What a line is about.
-    pub enum SubjectKind { Workspace, Member, Outcome, Experiment, Gate, Learning, Signal }
+    pub enum SubjectKind { Workspace, Writer, Member, Outcome, Experiment, Gate, Learning, Signal }
 }
 
 /// What a line is about, with its id.
@@ -45,6 +46,11 @@ impl From<ExperimentId> for Subject {
 impl From<GateId> for Subject {
     fn from(id: GateId) -> Self {
         Self { kind: SubjectKind::Gate, id: id.0 }
+    }
+}
+impl From<&WriterEnrolled> for Subject {
+    fn from(writer: &WriterEnrolled) -> Self {
+        Self { kind: SubjectKind::Writer, id: writer.id() }
     }
 }
 impl From<KeyId> for Subject {
@@ -86,11 +92,20 @@ pub struct LogEntry {
     pub payload: Value,
     /// Hash of the line before; [`GENESIS`] for the first.
     pub prev: String,
-    /// SHA-256 of the canonical JSON of all fields but this one, in hexadecimal.
+    /// Hash of the step before about the same subject. Absent for its first, for what is no step, and in lines of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_step: Option<String>,
+    /// Public key of the account that wrote it, in hexadecimal. Absent in lines of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writer: Option<String>,
+    /// SHA-256 of the canonical JSON of all fields but this one and the next, in hexadecimal.
     pub hash: String,
+    /// The writer's Ed25519 signature of the hash, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writer_signature: Option<String>,
 }
 
-/// All fields of a line but its hash.
+/// All fields of a line that its hash is about.
 #[derive(Serialize)]
 struct Hashed<'e> {
     workspace: &'e WorkspaceId,
@@ -101,6 +116,10 @@ struct Hashed<'e> {
     principal: &'e Principal,
     payload: &'e Value,
     prev: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_step: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    writer: Option<&'e str>,
 }
 
 /// What the first line holds on to.
@@ -117,7 +136,7 @@ pub struct ChainBreak {
 }
 
 impl LogEntry {
-    /// The line that follows `(seq, prev)`.
+    /// The line that follows `(seq, prev)`, not signed by a writer yet.
     ///
     /// # Errors
     /// When the payload cannot be written as canonical JSON.
@@ -137,10 +156,50 @@ impl LogEntry {
             principal: event.principal,
             payload: event.payload,
             prev: prev.to_owned(),
+            previous_step: None,
+            writer: None,
             hash: String::new(),
+            writer_signature: None,
         };
         entry.hash = entry.compute_hash()?;
         Ok(entry)
+    }
+
+    /// The same line, signed by its writer, after the subject's previous step.
+    ///
+    /// # Errors
+    /// When it cannot be written as canonical JSON.
+    pub fn written_by(mut self, writer: &Writer, previous_step: Option<String>) -> Result<Self, serde_json::Error> {
+        self.previous_step = previous_step;
+        self.writer = Some(writer.enrolled().public_key.clone());
+        self.hash = self.compute_hash()?;
+        self.writer_signature = Some(writer.sign(&self.hash));
+        Ok(self)
+    }
+
+    /// Checks the hash of a line by itself.
+    ///
+    /// # Errors
+    /// Why it does not hold, as a part of a sentence.
+    pub fn must_fit_its_hash(&self) -> Result<(), String> {
+        match self.compute_hash().ok().as_deref() == Some(self.hash.as_str()) {
+            true => Ok(()),
+            false => Err("its content does not match its hash: it was changed".to_owned()),
+        }
+    }
+
+    /// Checks the signature of a line's writer.
+    ///
+    /// # Errors
+    /// Why it does not hold, as a part of a sentence.
+    pub fn must_be_signed(&self) -> Result<(), String> {
+        let (Some(writer), Some(signature)) = (&self.writer, &self.writer_signature) else {
+            return Err("no writer signed it".to_owned());
+        };
+        match is_signed_by(writer, &self.hash, signature) {
+            true => Ok(()),
+            false => Err("its writer did not sign it".to_owned()),
+        }
     }
 
     /// What happened.
@@ -159,8 +218,11 @@ impl LogEntry {
 
     fn compute_hash(&self) -> Result<String, serde_json::Error> {
         // A new field without a place in what is hashed does not compile.
-        let Self { workspace, seq, at, kind, subject, principal, payload, prev, hash: _ } = self;
-        let hashed = Hashed { workspace, seq: *seq, at, kind, subject, principal, payload, prev };
+        let Self { workspace, seq, at, kind, subject, principal, payload, prev, .. } = self;
+        let Self { previous_step, writer, hash: _, writer_signature: _, .. } = self;
+        let (previous_step, writer) = (previous_step.as_deref(), writer.as_deref());
+        let hashed =
+            Hashed { workspace, seq: *seq, at, kind, subject, principal, payload, prev, previous_step, writer };
         canonical_json(&hashed).map(sha256_hex)
     }
 }
@@ -203,9 +265,7 @@ impl ChainCheck {
         if entry.prev != self.head {
             return broken("it does not follow the previous line: one of the two was changed or replaced".to_owned());
         }
-        if entry.compute_hash().ok().as_deref() != Some(entry.hash.as_str()) {
-            return broken("its content does not match its hash: it was changed".to_owned());
-        }
+        entry.must_fit_its_hash().or_else(broken)?;
         self.seq = entry.seq;
         self.head.clone_from(&entry.hash);
         Ok(())

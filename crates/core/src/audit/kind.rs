@@ -11,6 +11,8 @@ use crate::lifecycle::{ExperimentEventKind, GateEventKind, OutcomeEventKind};
 pub enum EventKind {
     /// The first line of every log.
     WorkspaceCreated,
+    /// An account on a machine signs its lines with this key from now on.
+    WriterEnrolled,
     /// What the rows hold that were written before this line.
     RowsStored,
     /// What is remembered of experiments was computed again.
@@ -77,6 +79,7 @@ static TEXTS: LazyLock<Vec<(EventKind, String)>> = LazyLock::new(|| {
     use EventKind as K;
     let fixed = [
         (K::WorkspaceCreated, "workspace.created"),
+        (K::WriterEnrolled, "writer.enrolled"),
         (K::RowsStored, "workspace.rows"),
         (K::WorkspaceRecomputed, "workspace.note_recomputed"),
         (K::MemberEnrolled, "member.enrolled"),
@@ -143,6 +146,7 @@ impl EventKind {
             | Self::GateAsked
             | Self::GateRefused => false,
             Self::WorkspaceCreated
+            | Self::WriterEnrolled
             | Self::MemberEnrolled
             | Self::MemberKeyRevoked
             | Self::MemberKeyCompromised

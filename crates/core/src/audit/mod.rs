@@ -9,6 +9,8 @@ mod readings;
 pub mod replay;
 mod restored;
 mod rows;
+mod writer;
+mod writers;
 
 pub use anchor::{Anchor, AnchorError, SignedAnchor};
 pub use applied::{AppliedBecause, ConfigurationApplied};
@@ -18,3 +20,5 @@ pub use kind::{EventKind, UnknownKind};
 pub use readings::{PollLine, chain_of, poll_key};
 pub use restored::{Restored, shown_restore};
 pub use rows::{FoldedRow, FoldedTable, RowsStored};
+pub use writer::{Writer, WriterEnrolled};
+pub use writers::{KnownWriter, WriterFold};

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{
     AppliedBecause, ChainBreak, ChainCheck, ConfigurationApplied, EventKind, FoldedTable, KeyFold, LogEntry, PollLine,
-    Restored, RowsStored, SubjectKind, UnknownKind, chain_of, poll_key,
+    Restored, RowsStored, SubjectKind, UnknownKind, WriterFold, chain_of, poll_key,
 };
 use crate::domain::{
     Assurance, DecisionSubject, ExperimentState, GateState, GateStatus, GateType, OutcomeState, SignedDecision, Verdict,
@@ -106,6 +107,10 @@ pub struct Replay {
     signed_by: Vec<(KeyId, i64)>,
     decisions: Vec<i64>,
     lost: Vec<(i64, i64)>,
+    /// Who wrote the lines.
+    pub writers: WriterFold,
+    /// Hash of the last step about each subject.
+    steps: BTreeMap<Uuid, String>,
     chains: BTreeMap<ExperimentId, String>,
     heads: Vec<String>,
     /// Which kinds of subject a decision was used for, by its signature.
@@ -140,6 +145,8 @@ impl Replay {
             signed_by: Vec::new(),
             decisions: Vec::new(),
             lost: Vec::new(),
+            writers: WriterFold::default(),
+            steps: BTreeMap::new(),
             chains: BTreeMap::new(),
             heads: Vec::new(),
             used: BTreeMap::new(),
@@ -204,9 +211,24 @@ impl Replay {
     /// [`ChainBreak`] when the line does not hold, or says something that could not have happened.
     pub fn apply(&mut self, entry: &LogEntry) -> Result<(), ChainBreak> {
         self.chain.next(entry)?;
-        self.fold(entry).map_err(|reason| ChainBreak { seq: entry.seq, reason })?;
+        let broken = |reason| ChainBreak { seq: entry.seq, reason };
+        self.fold_writer(entry).map_err(broken)?;
+        self.fold(entry).map_err(broken)?;
         self.heads.push(entry.hash.clone());
         Ok(())
+    }
+
+    /// Who wrote it, and that it follows the step before about its subject.
+    fn fold_writer(&mut self, entry: &LogEntry) -> Result<(), String> {
+        self.writers.apply(entry)?;
+        if !entry.event_kind().is_ok_and(EventKind::is_step) {
+            return Ok(());
+        }
+        let before = self.steps.insert(entry.subject.id, entry.hash.clone());
+        match entry.writer.is_none() || entry.previous_step == before {
+            true => Ok(()),
+            false => Err("it does not follow the step before about the same thing".to_owned()),
+        }
     }
 
     fn fold(&mut self, entry: &LogEntry) -> Result<(), String> {
@@ -251,7 +273,8 @@ impl Replay {
                 self.fold_experiment(entry, kind)
             }
             EventKind::GateOpened | EventKind::Gate(_) => self.fold_gate(entry, kind),
-            EventKind::WorkspaceRecomputed
+            EventKind::WriterEnrolled
+            | EventKind::WorkspaceRecomputed
             | EventKind::MemberRefused
             | EventKind::SessionOpened
             | EventKind::AgentTokenMade
@@ -452,6 +475,7 @@ impl Replay {
             return Err("its decision was already used".to_owned());
         }
         self.signed_by.push((decision.key, entry.seq));
+        self.writers.vouch(decision.log_seq, entry.seq);
         Ok(())
     }
 }
@@ -466,7 +490,7 @@ fn unknown_kind(entry: &LogEntry) -> Result<(), String> {
         SubjectKind::Member | SubjectKind::Outcome | SubjectKind::Experiment | SubjectKind::Gate => {
             Err(UnknownKind(entry.kind.clone()).to_string())
         }
-        SubjectKind::Workspace | SubjectKind::Learning | SubjectKind::Signal => Ok(()),
+        SubjectKind::Workspace | SubjectKind::Writer | SubjectKind::Learning | SubjectKind::Signal => Ok(()),
     }
 }
 

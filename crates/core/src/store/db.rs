@@ -14,6 +14,7 @@ use super::migrate::{self, State};
 use super::statement::statements;
 use super::touched::{FoldedTable, RowKey, Touched};
 use crate::address::{Address, Engine, Location};
+use crate::audit::Writer;
 use crate::error::{Code, Error, Result};
 use crate::ids::WorkspaceId;
 use crate::seen::Seen;
@@ -37,7 +38,11 @@ pub(super) use on_db;
 
 /// Either engine.
 #[derive(Debug, Clone)]
-pub struct Db(pub(super) Pools);
+pub struct Db {
+    pub(super) pools: Pools,
+    /// Who signs the lines of the log.
+    pub(super) writer: Option<Arc<Writer>>,
+}
 
 #[derive(Debug, Clone)]
 pub(super) enum Pools {
@@ -122,11 +127,16 @@ pub struct Tx {
     pub(super) appended: Option<(i64, i64, String)>,
     /// Where the last line is remembered once it is there for good.
     seen: Option<Seen>,
+    /// Who signs the lines.
+    pub(super) writer: Option<Arc<Writer>>,
+    /// True once the log is known to have that writer.
+    pub(super) is_writer_enrolled: bool,
 }
 
 impl Tx {
-    pub(super) fn new(conn: Conn, workspace: WorkspaceId) -> Self {
-        Self { conn, workspace, touched: Touched::new(), appended: None, seen: None }
+    pub(super) fn new(conn: Conn, workspace: WorkspaceId, writer: Option<Arc<Writer>>) -> Self {
+        let (touched, is_writer_enrolled) = (Touched::new(), false);
+        Self { conn, workspace, touched, appended: None, seen: None, writer, is_writer_enrolled }
     }
 
     /// Remembers the last line there, once it is there for good.
@@ -155,7 +165,7 @@ impl Db {
     pub async fn open(address: &Address) -> Result<Self> {
         let pools = connect(address, false).await?;
         pools.check(address).await?;
-        Ok(Self(pools))
+        Ok(Self { pools, writer: None })
     }
 
     /// Opens a database and brings its schema up to date; a file and a schema that are not there are made.
@@ -165,13 +175,19 @@ impl Db {
     pub async fn open_migrated(address: &Address) -> Result<Self> {
         let pools = connect(address, true).await?;
         pools.migrate().await?;
-        Ok(Self(pools))
+        Ok(Self { pools, writer: None })
+    }
+
+    /// The same database, with the lines of the log signed by this writer.
+    #[must_use]
+    pub fn written_by(self, writer: Option<Arc<Writer>>) -> Self {
+        Self { writer, ..self }
     }
 
     /// Which engine this is.
     #[must_use]
     pub fn engine(&self) -> Engine {
-        match &self.0 {
+        match &self.pools {
             Pools::Sqlite { .. } => Engine::Sqlite,
             Pools::Postgres(_) => Engine::Postgres,
         }
@@ -182,11 +198,11 @@ impl Db {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn read(&self, workspace: WorkspaceId) -> Result<Tx> {
-        let conn = match &self.0 {
+        let conn = match &self.pools {
             Pools::Sqlite { read, .. } => Conn::Sqlite(read.begin().await.map_err(db_error)?),
             Pools::Postgres(server) => Conn::Postgres(server.begin(SNAPSHOT).await?),
         };
-        Ok(Tx::new(conn, workspace))
+        Ok(Tx::new(conn, workspace, self.writer.clone()))
     }
 
     /// The one writer of the workspace, until it is committed or dropped.
@@ -194,11 +210,11 @@ impl Db {
     /// # Errors
     /// [`Code::DatabaseLocked`] when another program keeps the lock too long.
     pub async fn write(&self, workspace: WorkspaceId) -> Result<Tx> {
-        let conn = match &self.0 {
+        let conn = match &self.pools {
             Pools::Sqlite { write, .. } => Conn::Sqlite(write.begin_with("BEGIN IMMEDIATE").await.map_err(db_error)?),
             Pools::Postgres(server) => Conn::Postgres(server.begin("").await?),
         };
-        let mut tx = Tx::new(conn, workspace);
+        let mut tx = Tx::new(conn, workspace, self.writer.clone());
         if matches!(tx.conn, Conn::Postgres(_)) {
             let n_rows = on_db!(tx, |c| sqlx::query(WORKSPACE_LOCK)
                 .bind(workspace)
@@ -216,13 +232,13 @@ impl Db {
     /// # Errors
     /// As [`Self::write`].
     pub async fn write_bulk(&self, workspace: WorkspaceId) -> Result<Tx> {
-        let Pools::Sqlite { write, .. } = &self.0 else { return self.write(workspace).await };
+        let Pools::Sqlite { write, .. } = &self.pools else { return self.write(workspace).await };
         let options = write.connect_options().as_ref().clone().pragma("wal_autocheckpoint", "0");
         // What is changed stays in memory until it is committed.
         let options = options.pragma("cache_size", "-131072");
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(db_error)?;
         let conn = Conn::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await.map_err(db_error)?);
-        Ok(Tx::new(conn, workspace))
+        Ok(Tx::new(conn, workspace, self.writer.clone()))
     }
 
     /// Prepares a statement without running it, on a real connection. For the test that prepares all of them.
@@ -231,7 +247,7 @@ impl Db {
     /// What the engine says.
     pub async fn prepare(&self, sql: &'static str) -> Result<()> {
         use sqlx::{Executor, SqlSafeStr};
-        match &self.0 {
+        match &self.pools {
             Pools::Sqlite { write, .. } => {
                 write.acquire().await.map_err(db_error)?.prepare(sql.into_sql_str()).await.map(|_| ())
             }
@@ -242,7 +258,7 @@ impl Db {
 
     /// Closes all connections.
     pub async fn close(&self) {
-        match &self.0 {
+        match &self.pools {
             Pools::Sqlite { write, read } => {
                 read.close().await;
                 write.close().await;

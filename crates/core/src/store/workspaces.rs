@@ -44,7 +44,7 @@ impl Db {
     /// # Errors
     /// When the database fails.
     pub async fn workspace_list(&self) -> Result<Vec<Workspace>> {
-        match &self.0 {
+        match &self.pools {
             Pools::Sqlite { read, .. } => sqlx::query_as(WORKSPACE_LIST).fetch_all(read).await,
             Pools::Postgres(server) => {
                 let mut tx = server.begin(SNAPSHOT).await?;
@@ -59,11 +59,11 @@ impl Db {
     /// # Errors
     /// When the database fails.
     pub async fn workspace_create(&self, workspace: &Workspace) -> Result<Tx> {
-        let conn = match &self.0 {
+        let conn = match &self.pools {
             Pools::Sqlite { write, .. } => Conn::Sqlite(write.begin_with("BEGIN IMMEDIATE").await.map_err(db_error)?),
             Pools::Postgres(server) => Conn::Postgres(server.begin("").await?),
         };
-        let mut tx = Tx::new(conn, workspace.id);
+        let mut tx = Tx::new(conn, workspace.id, self.writer.clone());
         tx.touch_new(FoldedTable::Workspace, RowKey::Id(workspace.id.0));
         let genesis = GENESIS.to_owned();
         on_db!(tx, |c| workspace.insert(sqlx::query(WORKSPACE_INSERT), &0, &genesis).execute(c).await.map(|_| ()))?;

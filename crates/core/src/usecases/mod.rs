@@ -26,7 +26,7 @@ pub use crate::store::Place;
 pub use audit_log::{
     AnchorPlace, AnchorReach, AuditLog, Proof, ProofExperiment, ProofLogged, ProofMethod, ProofPhase, ProofPoll,
     ProofReading, ProofRecorded, ProofSnapshot, ProofStep, RecomputeRequest, Recomputed, RecomputedExperiment,
-    RestoredLog, Verification,
+    RestoredLog, Verification, WriterSeen,
 };
 pub use builds::{
     Brief, BriefHypothesis, BriefLearning, BuildReport, BuildReported, Building, Builds, Refusal, ScopeCheckRequest,
@@ -40,6 +40,7 @@ pub use hypotheses::{
     WorkOrderLearning, WorkOrderSignal, read_candidates,
 };
 pub use kernel::memory::keep_memory_private;
+pub use kernel::written::NewWriter;
 pub use kernel::{Change, FilePlan, OutcomePlan, PlannedAction};
 pub use kernel::{DryRunRequest, HistoryPoint, HistoryPoll, LimitedSignal, Limits, Unlock, UnsignedAct};
 pub use keys::{KeyActRequest, KeyActed, KeyLine, KeyState, Keys, Recovered, Rotated};

@@ -13,6 +13,7 @@ use crate::registry::Sources;
 use crate::seen::SeenWorkspace;
 use crate::settings::{Settings, Sourced};
 use crate::store::{DatabaseFile, Db, Place, Tx, Workspace};
+use crate::usecases::kernel::writer_key::writer;
 
 /// A line that was checked in this process, by its number: what it says decides nothing new when it is read again.
 type CheckedConfiguration = Arc<Mutex<Option<(i64, ConfigurationApplied)>>>;
@@ -131,7 +132,7 @@ pub(super) fn assemble(db: Db, workspace: Workspace, settings: Settings, clock: 
     let ids = Ids::new(Arc::clone(&clock));
     Runtime {
         file: DatabaseFile::of(&settings.database.value),
-        db,
+        db: db.written_by(writer(&settings, &ids)),
         workspace,
         settings: Arc::new(settings),
         clock,

@@ -8,7 +8,7 @@ use axum::response::Response;
 use outcome_core::digest::{canonical_json, sha256_hex};
 use outcome_core::domain::{Assurance, GateStatus, Verdict};
 use outcome_core::present::{Section, Value, due, instant, sections, words};
-use outcome_core::usecases::{GateView, PageSession};
+use outcome_core::usecases::{GateView, NewWriter, PageSession};
 use outcome_core::{Code, Error};
 
 use super::{Frame, PageResult, Trouble, html};
@@ -66,6 +66,7 @@ struct GatePage {
     outcome: Option<String>,
     experiment: Option<String>,
     holder: Option<String>,
+    new_writers: Vec<NewWriter>,
     is_mine: bool,
     due: String,
     due_at: String,
@@ -160,6 +161,7 @@ fn build(app: &App, session: &PageSession, view: GateView, filled: Filled, troub
         made: made(&view),
         raw: serde_json::to_string_pretty(context).unwrap_or_default(),
         holder: view.holder,
+        new_writers: view.new_writers,
         context_hash: view.context_hash,
         slug: view.gate,
     }

@@ -19,7 +19,7 @@ pub use proof::{
 pub use reach::AnchorReach;
 pub use recompute::{RecomputeRequest, Recomputed, RecomputedExperiment};
 pub use restore::RestoredLog;
-pub use verify::Verification;
+pub use verify::{Verification, WriterSeen};
 
 /// The use cases about the audit log.
 #[derive(Clone, Copy)]

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::AuditLog;
 use super::reach::{AnchorReach, compare_anchors};
-use crate::audit::FoldedTable;
 use crate::audit::replay::Replay;
+use crate::audit::{EventKind, FoldedTable, KnownWriter, WriterFold};
 use crate::digest::sha256_hex;
 use crate::error::{Code, Result};
 use crate::ids::{ExperimentId, GateId};
@@ -33,8 +33,41 @@ pub struct Verification {
     pub n_anchors: usize,
     /// How far the anchors reach.
     pub reach: AnchorReach,
+    /// The accounts that wrote the lines.
+    pub writers: Vec<WriterSeen>,
     /// What is wrong, as sentences.
     pub problems: Vec<String>,
+}
+
+/// An account that wrote lines of the log, as it says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct WriterSeen {
+    /// Its public key, in hexadecimal.
+    pub writer: String,
+    /// `ACCOUNT@HOST`.
+    pub place: String,
+    /// Number of the line that enrolled it.
+    pub since_line: i64,
+    /// Lines that it wrote.
+    pub n_lines: i64,
+    /// Whether a member has signed on top of its enrolment.
+    pub is_vouched: bool,
+}
+
+impl WriterSeen {
+    fn all(fold: &WriterFold) -> Vec<Self> {
+        let seen = |(writer, known): (&String, &KnownWriter)| Self {
+            writer: writer.clone(),
+            place: known.enrolled.place(),
+            since_line: known.line,
+            n_lines: known.n_lines,
+            is_vouched: known.vouched_line.is_some(),
+        };
+        let mut all: Vec<Self> = fold.known().iter().map(seen).collect();
+        all.sort_by_key(|seen| seen.since_line);
+        all
+    }
 }
 
 /// Lines of the log that are read at once.
@@ -100,6 +133,7 @@ impl AuditLog<'_> {
                 polls.extend(replay.readings.keys().copied());
                 doubtful.append(&mut replay.readings);
                 compare_head(self.0, &mut tx, &replay, &mut problems).await?;
+                compare_step_kinds(&mut tx, &mut problems).await?;
                 compare_state(&mut tx, &replay, &mut problems).await?;
                 compare_configurations(self.0, &mut tx, &replay, &mut problems).await?;
                 compare_keys(&mut tx, &replay, &mut problems).await?;
@@ -115,7 +149,9 @@ impl AuditLog<'_> {
         let anchors = compare_anchors(self.0, &replay, files, &mut problems).await?;
         let (n_lines, head) = replay.head();
         let (is_intact, head) = (problems.is_empty(), head.to_owned());
-        Ok(Verification { is_intact, n_lines, head, n_anchors: anchors.n_checked, reach: anchors.reach, problems })
+        let writers = WriterSeen::all(&replay.writers);
+        let (n_anchors, reach) = (anchors.n_checked, anchors.reach);
+        Ok(Verification { is_intact, n_lines, head, n_anchors, reach, writers, problems })
     }
 }
 
@@ -156,6 +192,17 @@ async fn compare_head(runtime: &Runtime, tx: &mut Tx, replay: &Replay, problems:
     let found = replay.genesis().map(|genesis| genesis.root_fingerprint.clone());
     if pinned.is_some() && pinned != found {
         problems.push("the log's root key differs from the key with which this workspace was created".to_owned());
+    }
+    Ok(())
+}
+
+/// What a step reads back are the lines that are marked as steps.
+async fn compare_step_kinds(tx: &mut Tx, problems: &mut Vec<String>) -> Result<()> {
+    for (kind, is_step) in tx.event_step_kinds().await? {
+        if kind.parse::<EventKind>().is_ok_and(|known| known.is_step() != is_step) {
+            let (not, is) = if is_step { ("a", "no") } else { ("no", "a") };
+            problems.push(format!("a line `{kind}` is marked as {not} step and is {is} step"));
+        }
     }
     Ok(())
 }

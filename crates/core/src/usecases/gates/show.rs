@@ -5,6 +5,7 @@ use super::view::{GateView, gate_view};
 use crate::error::Result;
 use crate::usecases::kernel::gate_opening::{gate_url, pages};
 use crate::usecases::kernel::lookup::gate_named;
+use crate::usecases::kernel::written::new_writers;
 
 impl Gates<'_> {
     /// The gates that wait for a human, the most urgent first.
@@ -29,7 +30,8 @@ impl Gates<'_> {
         let (gate, rules) = gate_named(&mut tx, reference).await?;
         let decisions = tx.decision_list(gate.id.0).await?;
         let pages = pages(self.0, &mut tx).await?;
-        gate_view(&pages, gate, &rules, decisions)
+        let new_writers = new_writers(&mut tx).await?;
+        Ok(GateView { new_writers, ..gate_view(&pages, gate, &rules, decisions)? })
     }
 
     /// Address of the pages on which gates are decided, without a slash at its end.

@@ -9,6 +9,7 @@ use crate::error::{Code, Error, Result};
 use crate::ids::GateId;
 use crate::lifecycle::GateRules;
 use crate::usecases::kernel::gate_opening::gate_url;
+use crate::usecases::kernel::written::NewWriter;
 
 /// A gate as it is shown.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -36,6 +37,9 @@ pub struct GateView {
     pub context: ContextPackage,
     /// What was decided, oldest first.
     pub decisions: Vec<Decision>,
+    /// Accounts that write the log and that no member has vouched for yet: whoever decides here does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub new_writers: Vec<NewWriter>,
 }
 
 pub(super) fn gate_view(
@@ -58,5 +62,6 @@ pub(super) fn gate_view(
         context_hash: gate.context_hash,
         context,
         decisions: decisions.into_iter().map(SignedDecision::into_decision).collect(),
+        new_writers: Vec::new(),
     })
 }

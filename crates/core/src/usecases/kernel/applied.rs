@@ -7,8 +7,9 @@ use std::sync::{Arc, PoisonError};
 
 use serde_json::Value as Json;
 
-use super::keyring::{keyring, payload, tampered};
+use super::keyring::keyring;
 use super::shown_change::change_of;
+use super::tampered::{payload, tampered};
 use crate::audit::{AppliedBecause, ConfigurationApplied, EventKind, LogEntry};
 use crate::config::{Config, differences};
 use crate::digest::sha256_hex;

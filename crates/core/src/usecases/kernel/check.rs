@@ -1,7 +1,9 @@
 //! The stored state of an outcome, an experiment and a gate is compared with the log before it is used.
 
 use super::digest::digest;
-use super::keyring::{email_of, payload, tampered};
+use super::keyring::email_of;
+use super::tampered::{payload, tampered};
+use super::written::Writers;
 use crate::audit::replay::{ExperimentCreated, GateOpened, OutcomeCreated};
 use crate::audit::{EventKind, LogEntry};
 use crate::digest::sha256_hex;
@@ -21,7 +23,7 @@ use crate::store::Tx;
 /// Most log lines of one subject that a step reads back.
 const MAX_HISTORY: i64 = 10_000;
 
-/// The log lines that changed a subject's state, oldest first.
+/// The log lines that changed a subject's state, oldest first, as the runtime wrote them.
 async fn steps_of(tx: &mut Tx, subject: uuid::Uuid) -> Result<Vec<LogEntry>> {
     let mut steps = Vec::new();
     for line in tx.event_steps_of_subject(subject, MAX_HISTORY).await?.into_iter().rev() {
@@ -34,6 +36,7 @@ async fn steps_of(tx: &mut Tx, subject: uuid::Uuid) -> Result<Vec<LogEntry>> {
             steps.push(line);
         }
     }
+    Writers::of(tx).await?.must_have_written(&steps)?;
     Ok(steps)
 }
 

@@ -1,23 +1,14 @@
 //! The keys that count, and what the log says about them.
 
+use super::tampered::{payload, tampered};
+use super::written::Writers;
 use crate::audit::replay::WorkspaceCreated;
-use crate::audit::{EventKind, KeyFold, LogEntry};
-use crate::error::{Code, Error, Result};
+use crate::audit::{EventKind, KeyFold};
+use crate::error::Result;
 use crate::identity::Keyring;
 use crate::principal::Principal;
 use crate::store::Tx;
 use crate::usecases::Runtime;
-
-/// The error for stored state that does not follow from the log.
-pub(super) fn tampered(what: &str) -> Error {
-    Error::new(Code::StateTampered, format!("{what}: another program wrote to the database"))
-        .hint("nothing was done; `outcome-runtime audit verify` shows where the log and the state differ")
-}
-
-/// The data of a log line.
-pub(super) fn payload<T: serde::de::DeserializeOwned>(entry: &LogEntry) -> Result<T> {
-    T::deserialize(&entry.payload).map_err(|_| tampered(&format!("line {} of the log cannot be read", entry.seq)))
-}
 
 /// The keys that count, as the log says it. The root's fingerprint comes from the workspace's own file where there is one, and must agree
 /// with the log's first line.
@@ -32,9 +23,13 @@ pub(in crate::usecases) async fn keyring(runtime: &Runtime, tx: &mut Tx) -> Resu
     {
         return Err(tampered("the log's root key differs from the key with which this workspace was created"));
     }
+    let writers = Writers::of(tx).await?;
     let mut lines = Vec::new();
     for key in tx.key_list().await? {
-        lines.extend(tx.event_steps_of_subject(key.id.0, MAX_KEY_LINES).await?);
+        let mut of_key = tx.event_steps_of_subject(key.id.0, MAX_KEY_LINES).await?;
+        of_key.reverse();
+        writers.must_have_written(&of_key)?;
+        lines.extend(of_key);
     }
     lines.sort_by_key(|line| line.seq);
     let mut keys = KeyFold::new(runtime.workspace.id, &genesis.root_fingerprint);

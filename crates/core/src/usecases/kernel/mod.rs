@@ -52,11 +52,14 @@ pub(super) mod scale;
 pub(super) mod shown_change;
 pub(super) mod signal_problem;
 pub(super) mod step_context;
+mod tampered;
 pub(super) mod text;
 pub(super) mod tries;
 pub(super) mod unchecked;
 pub(super) mod unlock;
 pub(super) mod workspace_file;
+pub(super) mod writer_key;
+pub(super) mod written;
 
 pub use ask::UnsignedAct;
 pub use dry_run::DryRunRequest;

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::keyring::{keyring, tampered};
+use super::keyring::keyring;
+use super::tampered::tampered;
 use super::tries;
 use crate::domain::KeyKind;
 use crate::error::{Code, Error, Result};

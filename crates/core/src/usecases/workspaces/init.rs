@@ -23,6 +23,7 @@ use crate::usecases::Runtime;
 use crate::usecases::kernel::enrol::{Owner, certificate, enrol_recovery, new_secret, seal, store_key};
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::file::{io, write_private};
+use crate::usecases::kernel::writer_key::{file_in, writer};
 use crate::usecases::runtime::{assemble, clock_of};
 
 /// Who sets it up.
@@ -135,8 +136,9 @@ async fn set_up(
         make_database_file(path, made)?;
         created.push(path.display().to_string());
     }
-    let db = Db::open_migrated(&settings.database.value).await?;
     let ids = Ids::new(Arc::clone(&clock));
+    made.will_make(file_in(&settings));
+    let db = Db::open_migrated(&settings.database.value).await?.written_by(writer(&settings, &ids));
     let now = clock.now();
     let slug = workspace_slug(&settings);
     let root = settings.root.value.canonicalize().unwrap_or_else(|_| settings.root.value.clone());
