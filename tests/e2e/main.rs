@@ -40,6 +40,7 @@ mod properties;
 mod queries;
 mod recompute;
 mod restatement;
+mod root;
 mod rows;
 mod safety;
 mod search;

@@ -128,6 +128,9 @@ async fn set_up(cx: &Cx, args: args::Init, root: &Path, settings: &Settings) -> 
     let unlock = Unlock::Passphrase(passphrase.clone());
     let request = InitRequest { email, name, passphrase, outcome_file, may_replace: args.anew };
     let (runtime, done) = Workspaces::init(settings.clone(), request).await?;
+    if !had_file && !args.no_outcome_file {
+        init_file::name_root(&settings.file.value, &done.key_fingerprint)?;
+    }
     let file =
         if had_file && !args.no_apply { Some(init_file::apply_and_activate(&runtime, &unlock).await) } else { None };
     Ok((done, Found { source, had_file, file, outcome, has_clients: !args.clients.client.is_empty() }))

@@ -1,11 +1,15 @@
 //! What `init` does with an outcome file that is there already: it is applied and its outcomes are activated with the passphrase that
 //! was just chosen, so that the first number needs no second one.
 
-use outcome_core::Error;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+
 use outcome_core::config::{differences, load};
 use outcome_core::domain::OutcomeStatus;
 use outcome_core::settings::Settings;
 use outcome_core::usecases::{Change, Runtime, Unlock};
+use outcome_core::{Code, Error, Result};
 use serde::Serialize;
 
 use super::plan;
@@ -65,6 +69,16 @@ pub async fn apply_and_activate(runtime: &Runtime, unlock: &Unlock) -> FileDone 
         }
     }
     done
+}
+
+/// Writes into a file that was just made which workspace it belongs to.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn name_root(file: &Path, fingerprint: &str) -> Result<()> {
+    let text = format!("\n# Tells this workspace from one that somebody made anew. Commit it.\nroot: {fingerprint}\n");
+    let written = OpenOptions::new().append(true).open(file).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|e| Error::new(Code::Io, format!("{} cannot be written", file.display())).because(e))
 }
 
 /// Shows what the passphrase will sign: the sources, the flag service and the channels of the file, and where secrets go.

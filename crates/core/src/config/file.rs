@@ -39,6 +39,9 @@ yaml_map! {
         /// Address of the pages on which gates are decided, as links name it, such as `https://outcomes.example.com`; default: where
         /// the daemon listens.
         optional(signed) review_url: String,
+        /// Fingerprint of the workspace's root key, as `init` prints it: 64 hexadecimal digits. Committed, it tells this workspace from
+        /// one that somebody made anew.
+        optional(signed) root: String,
     }
 
     /// A metric target with constraints and a horizon.

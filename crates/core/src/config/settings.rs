@@ -22,6 +22,8 @@ pub struct Config {
     pub limits: Limits,
     /// Address of the pages, for links.
     pub review_url: Option<String>,
+    /// Fingerprint of the root key of the workspace that the file belongs to.
+    pub root: Option<String>,
     /// Every key with its value, in one fixed form: what two files are compared by. It may hold secrets that stand in the file.
     #[serde(skip)]
     pub declared: serde_json::Value,

@@ -45,6 +45,10 @@ pub(super) fn config(file: &RootFile, reporter: &mut Reporter<'_>) -> Option<Con
         settings::http_address(url, "https://outcomes.example.com", reporter);
         url.value.trim().trim_end_matches('/').to_owned()
     });
+    let root = file.root.as_ref().map(|root| {
+        settings::fingerprint(root, reporter);
+        root.value.clone()
+    });
     let declared = file.to_json();
-    Some(Config { outcomes, connectors, flags, llm, notifications, limits, review_url, declared })
+    Some(Config { outcomes, connectors, flags, llm, notifications, limits, review_url, root, declared })
 }

@@ -58,6 +58,17 @@ fn slack(file: &SlackFile, reporter: &mut Reporter<'_>) -> Option<SlackSpec> {
 }
 
 /// Reports an address that is not `http://` or `https://`; one that begins with a reference is left to its use.
+pub fn fingerprint(root: &At<String>, reporter: &mut Reporter<'_>) {
+    let is_hash = root.value.len() == 64 && root.value.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
+    if !is_hash {
+        reporter.push(
+            Problem::error("config.invalid_root", root.span, "this is not the fingerprint of a root key")
+                .valid("64 hexadecimal digits, in lower case")
+                .help("`outcome-runtime key list` shows it; without the key `root` nothing is compared"),
+        );
+    }
+}
+
 pub fn http_address(url: &At<String>, example: &str, reporter: &mut Reporter<'_>) {
     let value = url.value.trim();
     let probe = value.replace("${", "").replace('}', "");

@@ -11,14 +11,27 @@ use crate::scope::error::ScopeError;
 const MAX_NOTES: &str = "2000";
 
 impl GitRepo {
-    /// The text of a file at a commit; `None` when it is not there. Neither filters nor text conversions run.
+    /// The text of a file at a commit; `None` when it is not there. The path is absolute, or begins at the repository's root. Neither
+    /// filters nor text conversions run.
     ///
     /// # Errors
     /// When git cannot be run.
     pub async fn file_at(&self, commit: &CommitId, path: &Path) -> Result<Option<String>, ScopeError> {
+        let Some(path) = self.inside(path) else { return Ok(None) };
         let object = format!("{commit}:{}", path.display());
         let output = self.git.run(["cat-file", "blob", &object], None).await?;
         Ok((output.status == Some(0)).then(|| text(&output.stdout)))
+    }
+
+    /// A path as it begins at the repository's root; `None` for one outside.
+    fn inside(&self, path: &Path) -> Option<PathBuf> {
+        if path.is_relative() {
+            return Some(path.to_path_buf());
+        }
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        // The file itself may be gone from the work tree.
+        let folder = real(path.parent()?);
+        folder.strip_prefix(real(self.root())).ok().and_then(|folder| Some(folder.join(path.file_name()?)))
     }
 
     /// Appends a line to the note of a commit, in the user's name.

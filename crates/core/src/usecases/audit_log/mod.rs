@@ -7,6 +7,7 @@ mod proof;
 mod reach;
 mod recompute;
 mod restore;
+mod root;
 mod verify;
 
 use crate::usecases::Runtime;

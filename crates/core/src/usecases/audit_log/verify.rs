@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::AuditLog;
 use super::reach::{AnchorReach, compare_anchors};
+use super::root::compare_root;
 use crate::audit::replay::Replay;
 use crate::audit::{EventKind, FoldedTable, KnownWriter, WriterFold};
 use crate::digest::sha256_hex;
@@ -146,6 +147,8 @@ impl AuditLog<'_> {
             format!("line {line} of the log was signed with a key that somebody else had by then, as a member said: decide it again")
         }));
         compare_seen(self.0, &replay, &mut problems)?;
+        let root = replay.genesis().map(|genesis| genesis.root_fingerprint.as_str());
+        compare_root(self.0, root, &mut problems).await;
         let anchors = compare_anchors(self.0, &replay, files, &mut problems).await?;
         let (n_lines, head) = replay.head();
         let (is_intact, head) = (problems.is_empty(), head.to_owned());

@@ -9,11 +9,12 @@ use serde_json::Value;
 
 use super::applied::applied;
 use super::apply_change::voids;
+use super::keyring::keyring;
 use super::places::{moved, places};
 use super::workspace_file::proposed;
 use crate::config::{Config, Difference, differences};
 use crate::domain::{Experiment, Outcome, OutcomeSpec, OutcomeStatus, Place, text_enum};
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::store::Tx;
 use crate::usecases::Runtime;
 
@@ -100,8 +101,23 @@ pub(in crate::usecases) async fn proposal(runtime: &Runtime) -> Result<(String, 
     Ok((text, compared(runtime, &mut tx, config).await?))
 }
 
+/// A file that names the root key of another workspace is not applied here.
+async fn must_be_of_this_workspace(runtime: &Runtime, tx: &mut Tx, config: &Config) -> Result<()> {
+    let Some(root) = &config.root else { return Ok(()) };
+    let keyring = keyring(runtime, tx).await?;
+    if root == keyring.root() {
+        return Ok(());
+    }
+    let message = format!("the outcome file names root key {root}, and this workspace's is {}", keyring.root());
+    Err(Error::new(Code::RootChanged, message).hint(
+        "this workspace was made anew, or the file is of another one: put the right `.outcome` and database back; if the new one is \
+         yours, change `root` in the file",
+    ))
+}
+
 /// What a text says, compared with what is applied.
 pub(in crate::usecases) async fn compared(runtime: &Runtime, tx: &mut Tx, config: Arc<Config>) -> Result<Proposal> {
+    must_be_of_this_workspace(runtime, tx, &config).await?;
     let applied = applied(runtime, tx).await?;
     let stored = tx.outcome_list(None).await?;
     let open = tx.experiment_list_open(None).await?;
