@@ -49,4 +49,5 @@ mod tamper;
 mod tokens;
 mod transcript;
 mod value_limits;
+mod verified;
 mod writers;

@@ -20,7 +20,7 @@ pub use proof::{
 pub use reach::AnchorReach;
 pub use recompute::{RecomputeRequest, Recomputed, RecomputedExperiment};
 pub use restore::RestoredLog;
-pub use verify::{Verification, WriterSeen};
+pub use verify::{Verification, Verified, WriterSeen};
 
 /// The use cases about the audit log.
 #[derive(Clone, Copy)]

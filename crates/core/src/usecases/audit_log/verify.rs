@@ -121,12 +121,24 @@ impl AuditLog<'_> {
     /// When the database cannot be read at all. What is wrong with the log is in the result.
     #[tracing::instrument(level = "debug", name = "audit_log.verify", skip_all)]
     pub async fn verify(self, files: &[PathBuf]) -> Result<Verification> {
-        let mut replay = Replay::new(self.0.workspace.id);
+        self.verify_on(&mut Verified::default(), files).await
+    }
+
+    /// The same, without reading again the lines and the readings that `verified` holds. Rows are compared all the same.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    #[tracing::instrument(level = "debug", name = "audit_log.verify_on", skip_all)]
+    pub async fn verify_on(self, verified: &mut Verified, files: &[PathBuf]) -> Result<Verification> {
+        let (mut replay, mut polls) = match verified.0.take() {
+            Some((replay, polls)) if self.goes_on_from(&replay).await? => (replay, polls),
+            _ => (Replay::new(self.0.workspace.id), Polls::new()),
+        };
         let mut problems = Vec::new();
         while problems.is_empty() && fold_page(&mut self.0.read().await?, &mut replay, &mut problems).await? {}
         if problems.is_empty() {
             let mut doubtful = differing_readings(self.0, &replay.readings).await?;
-            let mut polls: BTreeSet<_> = replay.readings.keys().copied().collect();
+            polls.extend(replay.readings.keys().copied());
             replay.readings.clear();
             let mut tx = self.0.read().await?;
             while problems.is_empty() && fold_page(&mut tx, &mut replay, &mut problems).await? {}
@@ -154,9 +166,29 @@ impl AuditLog<'_> {
         let (is_intact, head) = (problems.is_empty(), head.to_owned());
         let writers = WriterSeen::all(&replay.writers);
         let (n_anchors, reach) = (anchors.n_checked, anchors.reach);
+        if is_intact {
+            verified.0 = Some((replay, polls));
+        }
         Ok(Verification { is_intact, n_lines, head, n_anchors, reach, writers, problems })
     }
+
+    /// Whether the log still has the last line that was verified.
+    async fn goes_on_from(self, replay: &Replay) -> Result<bool> {
+        let (seq, head) = replay.head();
+        match self.0.read().await?.event_is(seq, head).await {
+            Err(error) if error.code() == Code::AuditBroken => Ok(false),
+            is_there => is_there,
+        }
+    }
 }
+
+/// What was verified before: the next time goes on from there. It is kept by the process that verified and nowhere else: whoever can
+/// write the database could write that, too.
+#[derive(Debug, Default)]
+pub struct Verified(Option<(Replay, Polls)>);
+
+/// Polls that the log names.
+type Polls = BTreeSet<(ExperimentId, Timestamp)>;
 
 /// Of the logged polls, those whose stored readings are not the logged ones.
 async fn differing_readings(runtime: &Runtime, logged: &Logged) -> Result<Logged> {
@@ -314,7 +346,7 @@ async fn compare_readings(tx: &mut Tx, logged: &Logged, problems: &mut Vec<Strin
 /// No reading of an experiment is stored that no line names.
 async fn compare_polls(
     tx: &mut Tx,
-    logged: &BTreeSet<(ExperimentId, Timestamp)>,
+    logged: &Polls,
     problems: &mut Vec<String>,
 ) -> Result<()> {
     for (experiment, at) in tx.measurement_polls().await? {
