@@ -119,3 +119,41 @@ fn four_weeks_end_with_a_shipped_change() {
     weeks.check_proof(&slug);
     assert_eq!(weeks.home.run(&["status", "--json"]).exits(4).error_code(), "clock_mismatch");
 }
+
+/// The file that `init` writes, as somebody has it who wrote it before: without the root of a workspace.
+fn outcome_file() -> String {
+    let other = Weeks { home: Home::new() };
+    other.home.shop(&[]);
+    other.at("2026-03-08T23:00:00Z").sign(&["init"]).exits(0);
+    let text = std::fs::read_to_string(other.home.path("outcome.yaml")).unwrap();
+    assert!(text.contains("\nroot: "), "{text}");
+    text.lines().filter(|line| !line.starts_with("root: ")).fold(String::new(), |text, line| text + line + "\n")
+}
+
+/// Everything else here runs without a passphrase, and would be refused where one is needed.
+#[test]
+fn from_nothing_to_a_number_with_one_passphrase_and_to_a_launch_with_two_more() {
+    let weeks = Weeks { home: Home::new() };
+    weeks.home.shop(&traffic());
+    weeks.home.write("outcome.yaml", &outcome_file());
+    let begun = std::time::Instant::now();
+    weeks.at("2026-03-08T23:00:00Z").sign(&["init"]).exits(0);
+    let status = weeks.run(&["status", "--json"]).exits(0).json();
+    assert_eq!((&status["outcomes"][0]["status"], &status["outcomes"][0]["level"]["value"]), (&"active".into(), &0.1.into()), "{status:#}");
+    let to_number = begun.elapsed();
+    let template = weeks.run(&["experiment", "propose", "--template"]).exits(0).stdout;
+    weeks.home.write("h.yaml", &template.replace("effect: 0.02", "effect: 0.05"));
+    let propose = ["experiment", "propose", "--outcome", "signup-rate", "--file", "h.yaml", "--json"];
+    let done = weeks.run(&propose).exits(0).json();
+    let (slug, gate) = (done["proposed"][0].as_str().unwrap().to_owned(), done["gates"][0].as_str().unwrap().to_owned());
+    weeks.sign(&["gate", "decide", &gate, "--verdict", "approve"]).exits(0);
+    weeks.home.git(&["checkout", "-q", "-b", "change"]);
+    weeks.home.write("src/signup/form.txt", "two fields if short-signup-form\n");
+    weeks.home.git(&["add", "src"]);
+    weeks.home.git(&["commit", "-q", "-m", "change"]);
+    let launch = weeks.run(&["report", &slug, "--summary", "two fields", "--json"]).exits(0).json();
+    let launch = launch["gate"].as_str().unwrap().to_owned();
+    let done = weeks.sign(&["gate", "decide", &launch, "--verdict", "approve", "--json"]).exits(0).json();
+    assert_eq!(done["experiment_status"], "running");
+    println!("to the first number: {to_number:.2?}; to the launch: {:.2?}", begun.elapsed());
+}
