@@ -155,6 +155,12 @@ async fn an_index_of_an_earlier_version_is_made_anew_with_everything_in_it() -> 
         "DROP TABLE delivery",
         "DROP TABLE configuration",
         "DROP INDEX event_by_kind",
+        "DROP INDEX event_steps",
+        "DROP INDEX event_writers",
+        "ALTER TABLE event DROP COLUMN is_step",
+        "ALTER TABLE event DROP COLUMN previous_step",
+        "ALTER TABLE event DROP COLUMN writer",
+        "ALTER TABLE event DROP COLUMN writer_signature",
         "DELETE FROM runtime_migration WHERE version >= 4",
     ] {
         lab.raw(sql).await?;
