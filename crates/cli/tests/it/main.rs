@@ -19,6 +19,7 @@ mod help;
 mod home;
 mod journey;
 mod messages;
+mod read_only;
 mod scope;
 mod simulate;
 mod stats;
