@@ -9,6 +9,7 @@
     reason = "helpers of tests may fail loudly; clippy.toml only knows functions marked as tests"
 )]
 
+mod account;
 mod audit;
 mod basics;
 mod clients;
@@ -24,4 +25,5 @@ mod scope;
 mod simulate;
 mod stats;
 mod terminal;
+mod tracked;
 mod work_trees;

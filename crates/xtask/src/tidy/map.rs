@@ -65,7 +65,7 @@ pub const MAP: &[Layer] = &[
     // Where a work tree of git belongs, read from files.
     Layer { name: "core::checkout", uses: &[] },
     Layer { name: "core::settings", uses: &[&["core::config", "core::address", "core::checkout", "core::seen"]] },
-    Layer { name: "core::scope", uses: &[&["core::domain", "core::characters"]] },
+    Layer { name: "core::scope", uses: &[&["core::domain", "core::characters", "core::checkout"]] },
     // The rules about paths are texts and pure; only what reads a repository does I/O.
     Layer { name: "core::scope::path", uses: &[] },
     Layer { name: "core::scope::error", uses: &[&["core::scope::path"]] },

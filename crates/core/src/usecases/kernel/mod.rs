@@ -53,6 +53,7 @@ pub(super) mod shown_change;
 pub(super) mod signal_problem;
 pub(super) mod step_context;
 pub(super) mod text;
+pub(super) mod tracked;
 pub(super) mod tries;
 pub(super) mod unchecked;
 pub(super) mod unlock;
