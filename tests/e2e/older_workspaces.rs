@@ -188,6 +188,13 @@ async fn what_waits_is_decided_with_the_old_passphrase_and_the_log_holds() -> Re
                 .find(|gate| gate["context"]["experiment"] == *experiment && gate["gate_type"] != "escalation");
             let gate =
                 gate.and_then(|gate| gate["gate"].as_str()).with_context(|| format!("no gate of {experiment}"))?;
+            if *want == "running" {
+                // Its build was approved and reported before bases were signed.
+                let refused =
+                    opened.decide(gate, verdict, &[]).err().map(|error| format!("{error:#}")).unwrap_or_default();
+                let is_asked = ["needs a reason", "nobody signed where", "--note", "send it back for rework"];
+                ensure!(is_asked.iter().all(|part| refused.contains(part)), "{refused}");
+            }
             opened.decide(gate, verdict, &["--note", "decided in the fixture"])?;
             let shown = opened.cli.json(&["experiment", "show", experiment])?;
             ensure!(shown["state"]["status"] == *want, "{experiment}: {}", shown["state"]);

@@ -11,6 +11,8 @@ const UNTOLD: &str = ".invalid";
 pub struct Checkout {
     /// Its top, with links followed.
     pub top: PathBuf,
+    /// What git keeps for this work tree alone, such as its index.
+    pub git_dir: PathBuf,
     /// The repository that all its work trees share.
     pub common: PathBuf,
     /// What is checked out.
@@ -61,7 +63,7 @@ impl Checkout {
             Some(branch) => CheckedOut::Branch(branch.to_owned()),
             None => CheckedOut::Detached,
         };
-        Some(Self { top: top.to_path_buf(), common: std::fs::canonicalize(common).ok()?, head })
+        Some(Self { top: top.to_path_buf(), git_dir, common: std::fs::canonicalize(common).ok()?, head })
     }
 
     /// The main work tree, seen from one that was made beside it with `git worktree`. Where the repository is bare and all

@@ -59,6 +59,7 @@ codes! {
     ConfigInvalid "config_invalid" 422 2 "The outcome file is not valid.";
     ConfigNotFound "config_not_found" 404 3 "There is no outcome file in this directory or above it.";
     WorkspaceNotFound "workspace_not_found" 404 3 "There is no workspace in this directory or above it.";
+    WorkspaceTracked "workspace_tracked" 403 5 "Git tracks the workspace's folder, so it may have come with a clone. It is not used.";
     WorkspaceExists "workspace_exists" 409 4 "The workspace already exists.";
     ClientFileInvalid "client_file_invalid" 422 2 "A client's configuration file cannot be read, so it was not changed.";
     BaselineFar "baseline_far" 409 4 "The measured baseline is far from the baseline in the file.";

@@ -17,6 +17,7 @@ pub mod dry_run;
 pub mod dsse;
 pub mod error;
 pub mod evaluation;
+pub mod file_trouble;
 pub mod hypotheses;
 pub mod identity;
 pub mod ids;

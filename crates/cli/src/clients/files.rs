@@ -118,6 +118,12 @@ pub fn plan(clients: &[Client], scope: Option<Scope>, places: &Places<'_>) -> Re
     Ok(all)
 }
 
+/// The files with settings of a client, in a project and of the user: servers and hooks, and not what the agent only reads.
+pub fn settings_files(client: Client, places: &Places<'_>) -> Vec<PathBuf> {
+    let files = [Scope::Project, Scope::User].into_iter().flat_map(|scope| client.files(scope, places));
+    files.filter(|file| matches!(file.role, Role::Server | Role::Guard)).map(|file| file.path).collect()
+}
+
 fn planned_file(file: &File, all: &[Planned], this: &Planned) -> PlannedFile {
     let real = resolved(&file.path);
     let path = file.path.clone();

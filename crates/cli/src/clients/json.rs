@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::SERVER;
 use super::server::{in_order, merged};
-use super::table::GUARD;
+use super::table::{EARLIER_MATCHERS, GUARD};
 use super::trouble::Trouble;
 
 /// What clients that allow comments read; nothing looser, since no client would read that.
@@ -64,8 +64,19 @@ pub(super) fn with_hook(text: &str, at: &[&str], ours: &Value, top: &Map<String,
     }
     let parent = descend(&root, above)?;
     let list = parent.array_value_or_create(last).ok_or_else(|| misfit(at, "a list"))?;
-    let has_guard = list.elements().iter().filter_map(|item| item.to_serde_value()).any(|item| mentions_guard(&item));
-    if !has_guard {
+    let of_guard: Vec<_> = list
+        .elements()
+        .into_iter()
+        .filter(|item| item.to_serde_value().is_some_and(|item| mentions_guard(&item)))
+        .collect();
+    for matcher in of_guard.iter().filter_map(|item| item.as_object()?.get("matcher")) {
+        let known = matcher.value().and_then(|value| value.to_serde_value());
+        let is_earlier = known.as_ref().and_then(Value::as_str).is_some_and(|text| EARLIER_MATCHERS.contains(&text));
+        if let Some(wanted) = ours.get("matcher").filter(|_| is_earlier) {
+            matcher.set_value(input(wanted));
+        }
+    }
+    if of_guard.is_empty() {
         list.ensure_multiline();
         list.append(input(ours));
     }

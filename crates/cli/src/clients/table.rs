@@ -30,6 +30,10 @@ human decides. The tools come from the MCP server `outcome-runtime`.
 /// Begins every command of the guard; by it our hook is known.
 pub(super) const GUARD: &str = "outcome-runtime guard";
 
+/// Matchers that we wrote before: such a hook is brought up to date, and one that its owner changed is left alone.
+pub(super) const EARLIER_MATCHERS: [&str; 3] =
+    ["Edit|MultiEdit|Write|NotebookEdit", "apply_patch|Bash", "Write|Edit|MultiEdit|NotebookEdit|StrReplace|Delete"];
+
 /// What a file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -179,7 +183,7 @@ impl Client {
             (Self::ClaudeCode, Scope::Project) => vec![
                 project(Server, ".mcp.json", JsonServer { at: &["mcpServers"], entry: stdio }),
                 project(Rules, "CLAUDE.md", Section(RULES)),
-                project(Guard, ".claude/settings.json", pre_tool_use("Edit|MultiEdit|Write|NotebookEdit")),
+                project(Guard, ".claude/settings.json", pre_tool_use("Edit|MultiEdit|Write|NotebookEdit|mcp__.*")),
             ],
             (Self::ClaudeCode, Scope::User) => {
                 let folder = places.folder("CLAUDE_CONFIG_DIR", ".claude");
@@ -189,7 +193,7 @@ impl Client {
                 vec![
                     at(Server, &base, ".claude.json", JsonServer { at: &["mcpServers"], entry: stdio }),
                     at(Rules, &folder, "CLAUDE.md", Section(RULES)),
-                    at(Guard, &folder, "settings.json", pre_tool_use("Edit|MultiEdit|Write|NotebookEdit")),
+                    at(Guard, &folder, "settings.json", pre_tool_use("Edit|MultiEdit|Write|NotebookEdit|mcp__.*")),
                 ]
             }
             (Self::ClaudeDesktop, Scope::User) => {
@@ -222,15 +226,8 @@ impl Client {
                     ".windsurf/rules/outcome-runtime.md",
                     Own(format!("---\ntrigger: always_on\n---\n\n{RULES}")),
                 ),
-                project(
-                    Guard,
-                    ".windsurf/hooks.json",
-                    JsonHook {
-                        at: &["hooks", "pre_write_code"],
-                        entry: json!({ "command": format!("{GUARD} --client windsurf"), "show_output": true }),
-                        top: Map::new(),
-                    },
-                ),
+                project(Guard, ".windsurf/hooks.json", Self::windsurf_hook(&["hooks", "pre_write_code"])),
+                project(Guard, ".windsurf/hooks.json", Self::windsurf_hook(&["hooks", "pre_mcp_tool_use"])),
             ],
             (Self::VsCode, Scope::Project) => vec![
                 project(Server, ".vscode/mcp.json", JsonServer { at: &["servers"], entry: stdio }),
@@ -251,14 +248,14 @@ impl Client {
             (Self::Codex, Scope::Project) => vec![
                 project(Server, ".codex/config.toml", TomlServer { at: "mcp_servers", entry: plain }),
                 project(Rules, "AGENTS.md", Section(RULES)),
-                project(Guard, ".codex/hooks.json", pre_tool_use("apply_patch|Bash")),
+                project(Guard, ".codex/hooks.json", pre_tool_use("apply_patch|Bash|mcp__.*")),
             ],
             (Self::Codex, Scope::User) => {
                 let folder = places.folder("CODEX_HOME", ".codex");
                 vec![
                     at(Server, &folder, "config.toml", TomlServer { at: "mcp_servers", entry: plain }),
                     at(Rules, &folder, "AGENTS.md", Section(RULES)),
-                    at(Guard, &folder, "hooks.json", pre_tool_use("apply_patch|Bash")),
+                    at(Guard, &folder, "hooks.json", pre_tool_use("apply_patch|Bash|mcp__.*")),
                 ]
             }
             (Self::Gemini, Scope::Project) => vec![
@@ -299,10 +296,15 @@ impl Client {
         }
     }
 
+    fn windsurf_hook(at: &'static [&'static str]) -> Edit {
+        let entry = json!({ "command": format!("{GUARD} --client windsurf"), "show_output": true });
+        Edit::JsonHook { at, entry, top: Map::new() }
+    }
+
     fn cursor_hook() -> Edit {
         let command = format!("{GUARD} --client cursor");
         // Not `failClosed`: who works on the repository without this program installed must still be able to edit.
-        let entry = json!({ "command": command, "matcher": "Write|Edit|MultiEdit|NotebookEdit|StrReplace|Delete", "timeout": 10 });
+        let entry = json!({ "command": command, "matcher": "Write|Edit|MultiEdit|NotebookEdit|StrReplace|Delete|MCP:.*", "timeout": 10 });
         let top = Map::from_iter([("version".to_owned(), json!(1))]);
         Edit::JsonHook { at: &["hooks", "preToolUse"], entry, top }
     }

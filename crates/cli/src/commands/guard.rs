@@ -30,12 +30,10 @@ pub async fn run(cx: &Cx, args: &Guard) -> Result<Exit> {
     let question = Question::read(if is_whole { std::str::from_utf8(&input).unwrap_or_default() } else { "" });
     let project = process_env("CLAUDE_PROJECT_DIR").map(Into::into);
     let answer = if is_whole {
-        let late = |_| {
-            Answer::Unchecked("Outcome Runtime took too long to check this edit, so the edit was allowed.".to_owned())
-        };
-        tokio::time::timeout(DEADLINE, question.answer(&cx.cwd, project, &cx.overrides)).await.unwrap_or_else(late)
+        let answered = tokio::time::timeout(DEADLINE, question.answer(&cx.cwd, project, &cx.overrides)).await;
+        answered.unwrap_or_else(|_| Answer::too_late())
     } else {
-        Answer::Unchecked("This edit is too large for Outcome Runtime to check, so it was allowed.".to_owned())
+        Answer::too_large()
     };
     let client = args.client.or(question.client()).unwrap_or(GuardClient::ClaudeCode);
     let reply = answer.reply(client);

@@ -85,6 +85,7 @@ struct Found {
 }
 
 async fn set_up(cx: &Cx, args: args::Init, root: &Path, settings: &Settings) -> Result<(Initialised, Found)> {
+    Workspaces::must_be_usable(settings).await?;
     if settings.workspace_file().exists() {
         // Said before anything is asked.
         return Err(Error::new(Code::WorkspaceExists, format!("{} is already a workspace", root.display()))

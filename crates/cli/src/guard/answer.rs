@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::doubt::Doubt;
 use crate::args::GuardClient;
 
 /// What the guard has to say about a call.
@@ -27,6 +28,26 @@ pub struct Reply {
 }
 
 impl Answer {
+    /// The edit passes, and the person hears why nobody checked it.
+    pub(super) fn unchecked(doubt: &Doubt) -> Self {
+        Self::Unchecked(format!(
+            "unchecked: Outcome Runtime could not check this edit, so it was allowed: {}. The build report will check what is committed.",
+            doubt.to_string().trim_end_matches('.')
+        ))
+    }
+
+    /// The edit passes, since the check took longer than a person waits.
+    #[must_use]
+    pub fn too_late() -> Self {
+        Self::unchecked(&Doubt::TooLate)
+    }
+
+    /// The edit passes, since the request is larger than what is read.
+    #[must_use]
+    pub fn too_large() -> Self {
+        Self::unchecked(&Doubt::TooLarge)
+    }
+
     /// In the form that `client` understands.
     #[must_use]
     pub fn reply(self, client: GuardClient) -> Reply {

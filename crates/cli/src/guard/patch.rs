@@ -7,7 +7,6 @@ use std::path::PathBuf;
 const MARKS: [&str; 3] = ["*** Add File: ", "*** Delete File: ", "*** Update File: "];
 const UPDATE: &str = "*** Update File: ";
 const MOVE: &str = "*** Move to: ";
-const BEGIN: &str = "*** Begin Patch";
 
 /// Every path that the patch adds, updates, deletes or moves to, in order.
 pub(super) fn paths(patch: &str) -> Vec<PathBuf> {
@@ -28,13 +27,19 @@ pub(super) fn paths(patch: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The patch in a shell command that calls `apply_patch`, and the folder that the command changes to first.
-pub(super) fn in_command(command: &str) -> Option<(&str, Option<PathBuf>)> {
-    let at = command.find(BEGIN)?;
-    let (before, patch) = command.split_at_checked(at)?;
-    let call = before.find("apply_patch").or_else(|| before.find("applypatch"))?;
-    let folder = before.get(..call)?.trim().strip_suffix("&&").and_then(|cd| cd.trim().strip_prefix("cd "));
-    Some((patch, folder.map(|text| PathBuf::from(text.trim().trim_matches(['\'', '"'])))))
+/// The files of a unified difference, as `diff`, `git` and `patch` write and read it.
+pub(super) fn paths_of_difference(text: &str) -> Vec<PathBuf> {
+    const NAMES: [&str; 6] = ["--- ", "+++ ", "rename from ", "rename to ", "copy to ", "copy from "];
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let Some(name) = NAMES.iter().find_map(|mark| line.strip_prefix(mark)) else { continue };
+        let name = name.split('\t').next().unwrap_or(name).trim().trim_matches('"');
+        if !name.is_empty() && name != "/dev/null" {
+            let path = name.strip_prefix("a/").or_else(|| name.strip_prefix("b/")).unwrap_or(name);
+            found.push(PathBuf::from(path));
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -57,12 +62,10 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_in_a_shell_command_is_seen() {
-        let patch = "*** Begin Patch\n*** Add File: a\n+x\n*** End Patch";
-        let command = format!("cd 'src/a' && apply_patch <<'EOF'\n{patch}\nEOF\n");
-        let (found, folder) = in_command(&command).unwrap();
-        assert_eq!((shown(found), folder), (vec!["a".to_owned()], Some(PathBuf::from("src/a"))));
-        assert!(in_command(&format!("cat <<'EOF'\n{patch}\nEOF")).is_none());
-        assert!(in_command("ls").is_none());
+    fn a_unified_difference_names_its_files() {
+        let text =
+            "--- a/src/x.ts\t2026-11-01\n+++ b/src/x.ts\n@@ -1 +1 @@\n-a\n+b\n--- /dev/null\n+++ b/new\nrename to c\n";
+        let shown: Vec<String> = paths_of_difference(text).iter().map(|path| path.display().to_string()).collect();
+        assert_eq!(shown, ["src/x.ts", "src/x.ts", "new", "c"]);
     }
 }

@@ -7,7 +7,7 @@ use outcome_core::scope::relative_to;
 use crate::links::resolved;
 
 /// The longest path that a system opens.
-const MAX_PATH: usize = 4096;
+pub(super) const MAX_PATH: usize = 4096;
 
 /// What an edit of `path` touches: the entry in its folder and, where that is a link, the place to which it leads. A path
 /// with `..` is taken both as the system would (links first) and as text, since programs do either.

@@ -3,6 +3,7 @@
 use outcome_core::scope::{PathVerdict, ScopeRules};
 use outcome_core::usecases::Refusal;
 
+use super::kept::Kept;
 use crate::output::safe;
 
 /// Most patterns of a list, and characters of a path.
@@ -15,6 +16,33 @@ pub(super) fn own_file(path: &str) -> String {
         "Outcome Runtime refuses to edit `{}`: `.outcome/` holds its database, keys and log, which only the runtime writes. \
          Do not change it; the outcome-runtime tools (get_active_outcomes) give you what you need from it.",
         shown(path)
+    )
+}
+
+/// For a file that stays as it is while `experiment` is being built.
+pub(super) fn kept(path: &str, kept: Kept, experiment: &str) -> String {
+    let path = shown(path);
+    let (why, instead) = match kept {
+        Kept::OutcomeFile => (
+            "says how the experiment is measured and what it may touch".to_owned(),
+            "Leave it as it is. If it has to change",
+        ),
+        Kept::Client(client) => (
+            format!(
+                "holds settings of the client {} (servers, permissions, hooks), which decide what you may do",
+                client.id()
+            ),
+            "Leave it to the person at the client. If the work needs another setting",
+        ),
+        Kept::Git => (
+            "belongs to git, and can make it run programs or show another history".to_owned(),
+            "Use git's own commands for commits and branches. If the work needs another setting of git",
+        ),
+    };
+    format!(
+        "Outcome Runtime refuses to edit `{path}`: it {why}, so no agent edits it while experiment `{experiment}` is being \
+         built. {instead}, call request_human_gate with experiment_id \"{experiment}\", gate_type \"escalation\" and what \
+         should be in it, and wait: a person can make the change."
     )
 }
 

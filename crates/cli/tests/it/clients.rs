@@ -147,6 +147,30 @@ fn what_a_user_set_in_our_entry_stays() {
 }
 
 #[test]
+fn a_hook_of_an_earlier_version_sees_the_tools_of_other_servers_and_a_changed_one_stays() {
+    let home = initialised();
+    let hook = |matcher: &str| {
+        format!(
+            r#"{{"hooks": {{"PreToolUse": [{{"matcher": "{matcher}", "hooks": [{{"type": "command", "command": "outcome-runtime guard --client claude-code"}}]}}]}}}}"#
+        )
+    };
+    for (before, after) in [
+        ("Edit|MultiEdit|Write|NotebookEdit", "Edit|MultiEdit|Write|NotebookEdit|mcp__.*"),
+        ("Edit|Write", "Edit|Write"),
+    ] {
+        home.write(".claude/settings.json", &hook(before));
+        init(&home, &["--client", "claude-code", "--yes"]).exits(0);
+        let hooks = value(&home, ".claude/settings.json")["hooks"]["PreToolUse"].clone();
+        assert_eq!((hooks.as_array().unwrap().len(), &hooks[0]["matcher"]), (1, &json!(after)), "{hooks}");
+    }
+    init(&home, &["--client", "windsurf", "--yes"]).exits(0);
+    for event in ["pre_write_code", "pre_mcp_tool_use"] {
+        let hooks = &value(&home, ".windsurf/hooks.json")["hooks"][event];
+        assert_eq!(hooks[0]["command"], "outcome-runtime guard --client windsurf", "{event}");
+    }
+}
+
+#[test]
 fn toml_and_yaml_keep_their_layout() {
     let home = initialised();
     let toml = "# mine\nmodel = \"gpt-5.5\"   # the good one\n\n[mcp_servers.other]\ncommand = 'x'\n\n[profiles.fast]\nmodel = \"m\"\n";

@@ -19,6 +19,10 @@ fn building() -> Home {
 fn ask_text(home: &Home, folder: &Path, args: &[&str], input: &[u8]) -> Ran {
     let mut command = home.command(&[&["guard"], args].concat());
     command.current_dir(folder).env_remove("CLAUDE_PROJECT_DIR");
+    with_input(command, input)
+}
+
+fn with_input(mut command: std::process::Command, input: &[u8]) -> Ran {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let _ = child.stdin.take().unwrap().write_all(input);
     Ran::new(child.wait_with_output().unwrap())
@@ -58,6 +62,24 @@ fn patch(home: &Home, tool: &str, command: &str) -> Value {
         "tool_input": { "command": command },
         "tool_use_id": "call_1",
     })
+}
+
+/// A tool of another server, as Claude Code hands it on.
+fn tool(home: &Home, name: &str, given: &Value) -> Value {
+    let mut input = write(home, "x");
+    input["tool_name"] = json!(name);
+    input["tool_input"] = given.clone();
+    input
+}
+
+/// Why the edit passed without a check, in the form of Claude Code and Codex.
+#[track_caller]
+fn unchecked(ran: Ran) -> String {
+    let said = ran.exits(0).json();
+    assert!(said.get("hookSpecificOutput").is_none(), "{said}");
+    let text = said["systemMessage"].as_str().unwrap().to_owned();
+    assert!(text.starts_with("unchecked: "), "{text}");
+    text
 }
 
 #[track_caller]
@@ -204,27 +226,185 @@ fn a_work_tree_beside_the_repository_is_guarded_too() {
 }
 
 #[test]
-fn input_that_it_does_not_understand_blocks_nothing() {
+fn file_tools_of_other_servers_are_guarded_like_editors() {
     let home = building();
-    let mut unknown = write(&home, "migrations/1.sql");
-    unknown["tool_name"] = json!("mcp__files__write_file");
-    is_silent(&ask(&home, &[], &unknown));
-    unknown["tool_name"] = json!(["Write"]);
-    is_silent(&ask(&home, &[], &unknown));
-    let deep = "[".repeat(100_000);
-    let long = format!("{{\"tool_name\":\"Write\",\"tool_input\":{{\"file_path\":\"{}\"}}}}", "a/".repeat(500_000));
-    for input in ["", "not json", "null", "[]", "{}", "\u{0}", "{\"tool_name\":\"Write\"}", &deep] {
-        is_silent(&ask_text(&home, &home.path(""), &[], input.as_bytes()));
+    home.write("migrations/1.sql", "x");
+    for (name, given) in [
+        (
+            "mcp__filesystem__write_file",
+            json!({ "path": home.path("migrations/2.sql").to_string_lossy(), "content": "x" }),
+        ),
+        ("mcp__filesystem__move_file", json!({ "source": "migrations/1.sql", "destination": "src/1.sql" })),
+        (
+            "mcp__serena__replace_symbol_body",
+            json!({ "name_path": "A", "relative_path": "migrations/1.sql", "body": "x" }),
+        ),
+        ("mcp__jetbrains__create_new_file", json!({ "pathInProject": "migrations/2.sql", "text": "x" })),
+        ("mcp__x__write_files", json!({ "files": [{ "path": "src/ok.ts" }, { "path": "Migrations/2.sql" }] })),
+        (
+            "mcp__lsp__apply_edit",
+            json!({ "changes": [{ "textDocument": { "uri": format!("file://{}", home.path("migrations/1.sql").display()) } }] }),
+        ),
+        (
+            "mcp__x__apply_diff",
+            json!({ "diff": "--- a/migrations/1.sql\n+++ b/migrations/1.sql\n@@ -1 +1 @@\n-x\n+y\n" }),
+        ),
+    ] {
+        let said = reason(ask(&home, &[], &tool(&home, name, &given)));
+        assert!(said.to_lowercase().contains("migrations/") && said.contains("fewer-fields"), "{name}: {said}");
     }
+    for (name, given) in [
+        ("mcp__filesystem__write_file", json!({ "path": "src/ok.ts", "content": "migrations/1.sql" })),
+        ("mcp__filesystem__read_file", json!({ "path": "migrations/1.sql" })),
+        ("mcp__filesystem__create_directory", json!({ "path": "src" })),
+        ("mcp__git__git_add", json!({ "repo_path": "/w", "files": ["migrations/1.sql"] })),
+        ("mcp__tracker__create_issue", json!({ "title": "migrations/1.sql" })),
+        ("mcp__outcome-runtime__report_experiment_built", json!({ "files": ["migrations/1.sql"] })),
+    ] {
+        is_silent(&ask(&home, &[], &tool(&home, name, &given)));
+    }
+    // Windsurf and Cursor name such tools in their own ways, and Cursor hands the arguments on as text.
+    let windsurf = json!({
+        "agent_action_name": "pre_mcp_tool_use",
+        "tool_info": { "mcp_server_name": "fs", "mcp_tool_name": "write_file", "mcp_tool_arguments": { "path": home.path("migrations/1.sql").to_string_lossy() } },
+    });
+    assert!(ask(&home, &["--client", "windsurf"], &windsurf).exits(2).stderr.contains("migrations/1.sql"));
+    let cursor = json!({
+        "hook_event_name": "preToolUse", "workspace_roots": [home.path("").to_string_lossy()],
+        "tool_name": "MCP:write_file", "tool_input": "{\"path\": \"migrations/1.sql\"}",
+    });
+    assert_eq!(ask(&home, &[], &cursor).exits(0).json()["permission"], "deny");
+}
+
+#[test]
+fn a_patch_behind_a_change_of_folder_is_seen() {
+    let home = building();
+    std::fs::create_dir_all(home.path("migrations")).unwrap();
+    let there = "apply_patch <<'E'\n*** Begin Patch\n*** Add File: 2.sql\n+x\n*** End Patch\nE\n";
+    for before in ["cd migrations && ", "D=migrations; cd $D; ", "env -C migrations ", "(cd src); pushd ./migrations\n"]
+    {
+        let said = reason(ask(&home, &["--client", "codex"], &patch(&home, "Bash", &format!("{before}{there}"))));
+        assert!(said.contains("migrations/2.sql"), "{before}: {said}");
+    }
+    for before in ["", "(cd migrations && ls); ", "cd migrations && cd .. && "] {
+        is_silent(&ask(&home, &["--client", "codex"], &patch(&home, "Bash", &format!("{before}{there}"))));
+    }
+    let said = unchecked(ask(&home, &["--client", "codex"], &patch(&home, "Bash", &format!("cd $(pwd) && {there}"))));
+    assert!(said.contains("only the shell knows"), "{said}");
+}
+
+#[test]
+fn what_measures_it_and_what_runs_beside_it_stays_as_it_is_while_it_is_built() {
+    let home = building();
+    home.git(&["worktree", "add", "-q", "-b", "fewer-fields", "../tree-of-fewer-fields"]);
+    let tree = home.path("../tree-of-fewer-fields").canonicalize().unwrap();
+    for (path, what) in [
+        ("outcome.yaml", "how the experiment is measured"),
+        ("src/../OUTCOME.YAML", "how the experiment is measured"),
+        (".claude/settings.json", "client claude-code"),
+        (".claude/settings.local.json", "client claude-code"),
+        (".claude", "client claude-code"),
+        (".mcp.json", "client claude-code"),
+        (".cursor/mcp.json", "client cursor"),
+        (".cursor/hooks.json", "client cursor"),
+        (".codex/config.toml", "client codex"),
+        (".vscode/mcp.json", "client vscode"),
+        (".gemini/settings.json", "client gemini"),
+        (".windsurf/hooks.json", "client windsurf"),
+        ("opencode.jsonc", "client opencode"),
+        (".git/config", "belongs to git"),
+        (".git/hooks/pre-push", "belongs to git"),
+        (".GIT/config", "belongs to git"),
+        ("library/.git/hooks/post-checkout", "belongs to git"),
+        ("../tree-of-fewer-fields/.mcp.json", "client claude-code"),
+        ("../tree-of-fewer-fields/outcome.yaml", "how the experiment is measured"),
+        ("../tree-of-fewer-fields/.git", "belongs to git"),
+    ] {
+        let said = reason(ask(&home, &[], &write(&home, path)));
+        assert!(said.contains(what) && said.contains("request_human_gate"), "{path}: {said}");
+    }
+    for path in [
+        "CLAUDE.md",
+        ".claude/commands/x.md",
+        ".vscode/launch.json",
+        "docs/outcome.yaml",
+        "fixtures/.mcp.json",
+        ".gitignore",
+    ] {
+        is_silent(&ask(&home, &[], &write(&home, path)));
+    }
+    // The user's own settings, wherever they lie: a home in the repository shows that not only the scope speaks.
+    let mut command = home.command(&["guard"]);
+    command.env("HOME", home.path("home")).env("CODEX_HOME", home.path("home/elsewhere"));
+    let input = write(&home, "home/elsewhere/config.toml").to_string();
+    assert!(reason(with_input(command, input.as_bytes())).contains("client codex"));
+    // In a session that began in a package, the package has settings of its own.
+    let mut input = write(&home, "packages/shop/.mcp.json");
+    std::fs::create_dir_all(home.path("packages/shop/src")).unwrap();
+    input["cwd"] = json!(home.path("packages/shop/src").to_string_lossy());
+    assert!(reason(ask(&home, &[], &input)).contains("client claude-code"));
+    home.git(&["worktree", "remove", "--force", &tree.to_string_lossy()]);
+}
+
+#[test]
+fn where_nothing_is_built_only_the_runtimes_folder_is_kept() {
+    let home = Home::proposed();
+    for path in ["outcome.yaml", ".mcp.json", ".claude/settings.json", ".git/config"] {
+        is_silent(&ask(&home, &[], &write(&home, path)));
+    }
+    is_silent(&ask_text(&home, &home.path(""), &[], b"{}"));
+    for given in [json!({ "path": ".outcome" }), json!({ "path": ".outcome/outcome.db" })] {
+        assert!(reason(ask(&home, &[], &tool(&home, "mcp__filesystem__delete_file", &given))).contains(".outcome/"));
+    }
+}
+
+#[test]
+fn input_that_it_does_not_understand_blocks_nothing_and_is_called_unchecked() {
+    let home = building();
+    let here = |given: &Value, name: &str| unchecked(ask(&home, &[], &tool(&home, name, given)));
+    std::fs::create_dir_all(home.path("src")).unwrap();
+    for (said, part) in [
+        (here(&json!({ "path": "migrations/1.sql" }), "mcp__x__frobnicate"), "`mcp__x__frobnicate`"),
+        (here(&json!({ "where": "migrations/1.sql" }), "mcp__x__write_file"), "names no file"),
+        (here(&json!({ "path": "src", "text": "x" }), "mcp__x__replace_in_files"), "names the folder `src`"),
+        (here(&json!({ "owner": "o", "repo": "r", "path": "a" }), "mcp__github__create_or_update_file"), "elsewhere"),
+        (here(&json!({}), "Write"), "names no file"),
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    let mut unknown = write(&home, "migrations/1.sql");
+    unknown["tool_name"] = json!(["Write"]);
+    assert!(unchecked(ask(&home, &[], &unknown)).contains("names no tool"));
+    let deep = "[".repeat(100_000);
+    for input in ["", "not json", "null", "[]", "\u{0}", &deep] {
+        let said = unchecked(ask_text(&home, &home.path(""), &["--client", "codex"], input.as_bytes()));
+        assert!(said.contains("not one that is understood"), "{said}");
+    }
+    unchecked(ask_text(&home, &home.path(""), &[], b"\xff\xfe{}"));
+    let long = format!("{{\"tool_name\":\"Write\",\"tool_input\":{{\"file_path\":\"{}\"}}}}", "a/".repeat(500_000));
     let ran = ask_text(&home, &home.path(""), &[], long.as_bytes());
     assert!(ran.code == 0 && !ran.stderr.contains("panicked"), "{} {}", ran.code, ran.stderr);
-    is_silent(&ask_text(&home, &home.path(""), &[], b"\xff\xfe{}"));
     let huge = vec![b' '; 33 * 1024 * 1024];
-    let ran = ask_text(&home, &home.path(""), &["--client", "claude-code"], &huge).exits(0);
-    assert!(ran.json()["systemMessage"].as_str().unwrap().contains("too large"), "{ran:#?}");
+    assert!(unchecked(ask_text(&home, &home.path(""), &["--client", "claude-code"], &huge)).contains("too large"));
+    // In the other clients' own forms.
+    let said = ask(&home, &[], &json!({ "hook_event_name": "preToolUse", "tool_name": "Write", "tool_input": {} }));
+    let said = said.exits(0).json();
+    assert_eq!(said["permission"], "allow");
+    assert!(said["user_message"].as_str().unwrap().starts_with("unchecked: "), "{said}");
+    let said = ask(&home, &[], &json!({ "agent_action_name": "pre_write_code", "tool_info": {} })).exits(0);
+    assert!(said.stdout.is_empty() && said.stderr.starts_with("unchecked: "), "{said:#?}");
     // 2 would be read as a refusal.
     let ran = ask_text(&home, &home.path(""), &["--client", "unheard-of"], b"{}");
     assert_eq!(ran.code, 1, "{ran:#?}");
+}
+
+#[test]
+fn a_repository_that_is_not_set_up_here_is_called_unchecked_and_others_are_not_mentioned() {
+    let home = Home::new();
+    is_silent(&ask(&home, &[], &write(&home, "src/x.ts")));
+    is_silent(&ask_text(&home, &home.path(""), &[], b"not json"));
+    home.write("outcome.yaml", "version: 1\n");
+    assert!(unchecked(ask(&home, &[], &write(&home, "src/x.ts"))).contains("not set up here"));
 }
 
 #[test]
@@ -237,9 +417,8 @@ fn a_database_that_cannot_be_read_lets_the_edit_pass_and_says_so() {
     .unwrap();
     let _ = std::fs::remove_file(home.path(".outcome/outcome.db-wal"));
     let _ = std::fs::remove_file(home.path(".outcome/outcome.db-shm"));
-    let said = ask(&home, &[], &write(&home, "migrations/1.sql")).exits(0).json();
-    assert!(said["systemMessage"].as_str().unwrap().contains("could not check"), "{said}");
-    assert!(said.get("hookSpecificOutput").is_none(), "{said}");
+    let said = unchecked(ask(&home, &[], &write(&home, "migrations/1.sql")));
+    assert!(said.contains("could not check"), "{said}");
     assert!(
         reason(ask(&home, &[], &write(&home, ".outcome/outcome.db"))).contains(".outcome/"),
         "that needs no database"

@@ -9,6 +9,7 @@
     reason = "helpers of tests may fail loudly; clippy.toml only knows functions marked as tests"
 )]
 
+mod account;
 mod audit;
 mod basics;
 mod clients;
@@ -19,8 +20,10 @@ mod help;
 mod home;
 mod journey;
 mod messages;
+mod read_only;
 mod scope;
 mod simulate;
 mod stats;
 mod terminal;
+mod tracked;
 mod work_trees;

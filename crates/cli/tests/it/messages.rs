@@ -177,3 +177,22 @@ fn what_a_receiver_refuses_is_shown_and_tried_again_by_hand_and_no_proxy_is_obey
     after.sort_unstable();
     assert_eq!(before, after, "the receiver can tell that it had them");
 }
+
+#[test]
+fn where_a_channel_leads_behind_a_reference_is_signed_by_nobody() {
+    let home = Home::active();
+    home.declare("webhook: { url: '${HOOK_ADDRESS}', secret: '${NOTIFY_SECRET}', allow_private: true }");
+    let run = |port: u16, args: &[&str]| {
+        let mut command = home.command(args);
+        command.env("NOTIFY_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        command.env("HOOK_ADDRESS", format!("http://127.0.0.1:{port}/"));
+        Ran::new(command.output().unwrap())
+    };
+    for _ in 0..2 {
+        let (port, received) = receiver(&["204 No Content"]);
+        run(port, &["messages", "test", "webhook"]).exits(0);
+        assert_eq!(received.join().unwrap().len(), 1, "whichever address the variable holds gets the message");
+    }
+    let check = home.run(&["audit", "verify", "--json"]).json();
+    assert_eq!(check["is_intact"], true, "{check}");
+}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{Code, Error};
+use crate::file_trouble::FileTrouble;
 
 /// Why a signal could not be read. Texts of third parties in it are redacted and cut.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +33,14 @@ pub enum ReadError {
         source_name: String,
         /// What the network or the system said.
         detail: String,
+    },
+    /// The file of a database cannot be used.
+    #[error("connector `{source_name}` cannot be read: {trouble}")]
+    File {
+        /// Name of the connector.
+        source_name: String,
+        /// What is wrong with the file.
+        trouble: FileTrouble,
     },
     /// No answer in time.
     #[error("connector `{source_name}` did not answer within {}", seconds(.limit))]
@@ -105,7 +114,9 @@ impl ReadError {
         match self {
             Self::Config { .. } => Code::ConnectorConfig,
             Self::Unauthorized { .. } => Code::SignalUnauthorized,
-            Self::Unreachable { .. } | Self::Query { .. } | Self::PushOnly { .. } => Code::SignalFetchFailed,
+            Self::Unreachable { .. } | Self::File { .. } | Self::Query { .. } | Self::PushOnly { .. } => {
+                Code::SignalFetchFailed
+            }
             Self::Timeout { .. } => Code::SignalTimeout,
             Self::Shape { .. } => Code::SignalShape,
         }
@@ -125,6 +136,9 @@ impl ReadError {
                 "check the address, that the server is running, and that this machine can reach it; then run \
                  `outcome-runtime connectors test {source_name}`"
             ),
+            Self::File { source_name, trouble } => {
+                format!("{}; then run `outcome-runtime connectors test {source_name}`", trouble.advice())
+            }
             Self::Timeout { source_name, .. } => format!(
                 "`outcome-runtime connectors test {source_name}` shows the query plan: add an index or read a smaller \
                  table, or raise `statement_timeout`"
@@ -138,7 +152,7 @@ impl ReadError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Timeout { .. } => true,
+            Self::Unreachable { .. } | Self::File { .. } | Self::Timeout { .. } => true,
             Self::Config { .. }
             | Self::Unauthorized { .. }
             | Self::Query { .. }
@@ -154,6 +168,7 @@ impl ReadError {
             Self::Config { source_name, .. }
             | Self::Unauthorized { source_name, .. }
             | Self::Unreachable { source_name, .. }
+            | Self::File { source_name, .. }
             | Self::Timeout { source_name, .. }
             | Self::Query { source_name, .. }
             | Self::Shape { source_name, .. }

@@ -27,8 +27,8 @@ pub use crate::domain::{
 pub use base::{Base, find_base};
 pub use check::check;
 pub use error::{ScopeError, ScopeList};
-pub use git::{CommitId, GitOptions, GitRepo, OwnRepo, user_setting};
+pub use git::{CommitId, GitOptions, GitRepo, OwnRepo, Tracked, tracked, user_setting};
 pub use instrumentation::mentions;
-pub use path::relative_to;
+pub use path::{fold, relative_to};
 pub use report::{ScopeReport, Violation, ViolationReason};
 pub use rules::{Overlap, PathVerdict, ScopeRules, paths_overlap};

@@ -50,7 +50,8 @@ pub(super) fn from_claim(claimed: &str, root: &Path) -> Option<String> {
 
 /// `text` in the form in which a case-folding file system compares names: letters by Unicode's simple mappings, without
 /// the code points that HFS+ ignores. Accents are composed.
-pub(super) fn fold(text: &str) -> String {
+#[must_use]
+pub fn fold(text: &str) -> String {
     let seen = text.chars().filter(|c| !is_ignorable(*c));
     composed(&seen.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect::<String>())
 }

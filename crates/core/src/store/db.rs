@@ -9,7 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
-use super::error::{db_error, must_hit};
+use super::error::{db_error, file_error, must_hit};
 use super::migrate::{self, State};
 use super::statement::statements;
 use super::touched::{FoldedTable, RowKey, Touched};
@@ -326,7 +326,7 @@ async fn sqlite_pools(path: &Path, may_make: bool) -> Result<Pools> {
     let write = loop {
         let refused = match one.clone().connect_with(options.clone()).await {
             Ok(pool) => break pool,
-            Err(error) => db_error(error).with("path", path.display().to_string()),
+            Err(error) => file_error(error, path),
         };
         // Programs that turn a new file to WAL together are refused at once: the busy timeout does not cover that.
         match waits.next().filter(|_| refused.code() == Code::DatabaseLocked) {

@@ -1,13 +1,41 @@
 //! From a driver's error to ours: locked, read-only, corrupt, full, newer and unreachable are told apart.
 
 use std::fmt::Display;
+use std::path::Path;
 
 use crate::error::{Code, Error, Result};
+use crate::file_trouble::{FileTrouble, Need};
 
 /// The crate's error for a driver's error. Messages of the engine are kept as the cause; values never appear in ours.
 pub(crate) fn db_error(error: sqlx::Error) -> Error {
     let (code, message, hint) = classify(&error);
     Error::new(code, message).hint(hint).because(error)
+}
+
+/// The same for a file that was to be opened: what is wrong with it, where the disk shows that.
+pub(super) fn file_error(error: sqlx::Error, path: &Path) -> Error {
+    let code = classify(&error).0;
+    let is_of_the_file =
+        matches!(code, Code::DatabaseUnavailable | Code::DatabaseReadOnly | Code::DatabaseFull | Code::Io);
+    let out = match is_of_the_file.then(|| FileTrouble::of(path, Need::Write)).flatten() {
+        Some(trouble) => {
+            let code = match trouble {
+                FileTrouble::ReadOnlyDisk(_) | FileTrouble::Unwritable(_) | FileTrouble::NoIndex { .. } => {
+                    Code::DatabaseReadOnly
+                }
+                FileTrouble::Full(_) => Code::DatabaseFull,
+                FileTrouble::FolderMissing(_)
+                | FileTrouble::Missing(_)
+                | FileTrouble::NotAFile(_)
+                | FileTrouble::Unreadable(_) => Code::DatabaseUnavailable,
+            };
+            Error::new(code, format!("the database cannot be opened, since {trouble}"))
+                .hint(format!("{}; nothing was changed", trouble.advice()))
+                .because(error)
+        }
+        None => db_error(error),
+    };
+    out.with("path", path.display().to_string())
 }
 
 fn classify(error: &sqlx::Error) -> (Code, &'static str, &'static str) {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use super::kernel::tracked::must_not_be_tracked;
 use crate::address::Address;
 use crate::audit::ConfigurationApplied;
 use crate::clock::{Clock, FileClock, ShiftedClock, SystemClock};
@@ -38,7 +39,7 @@ impl Runtime {
     /// Opens the workspace that `settings` names.
     ///
     /// # Errors
-    /// [`Code::WorkspaceNotFound`], [`Code::ClockMismatch`], or what the database says.
+    /// [`Code::WorkspaceNotFound`], [`Code::WorkspaceTracked`], [`Code::ClockMismatch`], or what the database says.
     pub async fn open(settings: Settings) -> Result<Self> {
         let clock = clock_of(&settings)?;
         Self::open_with_clock(settings, clock).await
@@ -152,8 +153,9 @@ fn no_workspace(settings: &Settings) -> Error {
 /// counts only where this workspace is in it.
 ///
 /// # Errors
-/// [`Code::WorkspaceNotFound`] where there is none.
+/// [`Code::WorkspaceNotFound`] where there is none, [`Code::WorkspaceTracked`].
 pub(super) async fn find_database(settings: &Settings) -> Result<Sourced<Address>> {
+    must_not_be_tracked(settings).await?;
     let is_there = settings.database.value.path().is_none_or(Path::exists);
     if is_there {
         return Ok(settings.database.clone());

@@ -127,6 +127,21 @@ async fn without_a_workspace_every_tool_says_how_to_make_one_and_finds_it_afterw
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_workspace_that_git_tracks_is_used_by_no_server() -> Result<()> {
+    let lab = Lab::sqlite().await?;
+    let root = lab.root();
+    std::fs::create_dir_all(root.join(".outcome"))?;
+    std::fs::write(root.join(".outcome/shipped"), "x")?;
+    let git = std::process::Command::new("git").current_dir(&root).args(["add", "-f", ".outcome/shipped"]).output()?;
+    assert!(git.status.success(), "{}", String::from_utf8_lossy(&git.stderr));
+    let mut client = McpClient::start(program(), &root, &lab_env(&lab)?, MODERN, json!({})).await?;
+    let error = client.fails("get_active_outcomes", json!({})).await?;
+    assert_eq!(error["error"]["code"], "workspace_tracked", "{error}");
+    assert!(error["error"]["hint"].as_str().unwrap().contains("git rm -r --cached .outcome"), "{error}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn values_that_a_client_did_not_fill_in_count_as_absent() -> Result<()> {
     let lab = Lab::sqlite().await?;
     let mut env = lab_env(&lab)?;

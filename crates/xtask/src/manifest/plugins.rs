@@ -13,7 +13,7 @@ const CURSOR_SERVERS: &str = "ide-configs/plugins/cursor/mcp.json";
 pub const GEMINI: &str = "ide-configs/plugins/gemini/gemini-extension.json";
 
 /// The tools with which Claude Code changes files.
-const CLAUDE_EDITS: &str = "Edit|MultiEdit|Write|NotebookEdit";
+const CLAUDE_EDITS: &str = "Edit|MultiEdit|Write|NotebookEdit|mcp__.*";
 
 /// Path and content of every plugin file.
 pub fn files(answers: &Answers) -> Result<Vec<(&'static str, Value)>> {

@@ -51,19 +51,21 @@ pub const MAP: &[Layer] = &[
     // A transition takes a decision only as the proof that its signature was verified.
     Layer { name: "core::lifecycle", uses: &[&["core::domain", "core::identity", "stats"]] },
     Layer { name: "core::present", uses: &[&["core::domain", "stats"]] },
-    Layer { name: "core::ports", uses: &[&["core::domain"]] },
+    Layer { name: "core::ports", uses: &[&["core::domain", "core::file_trouble"]] },
     Layer { name: "core::config", uses: &[&["core::domain", "core::ports", "core::characters"]] },
     Layer { name: "core::registry", uses: &[&["core::domain", "core::ports", "core::config"]] },
     // Where the runtime's own database is: read from a setting, opened by the store.
     Layer { name: "core::address", uses: &[] },
     // What an account remembers of logs, in a folder of its own.
     Layer { name: "core::seen", uses: &[] },
+    // What is wrong with a file, asked of the disk: of the runtime's own database, and of a source.
+    Layer { name: "core::file_trouble", uses: &[] },
     // What cannot be seen or told from another, in a path, a rule and a file.
     Layer { name: "core::characters", uses: &[] },
     // Where a work tree of git belongs, read from files.
     Layer { name: "core::checkout", uses: &[] },
     Layer { name: "core::settings", uses: &[&["core::config", "core::address", "core::checkout", "core::seen"]] },
-    Layer { name: "core::scope", uses: &[&["core::domain", "core::characters"]] },
+    Layer { name: "core::scope", uses: &[&["core::domain", "core::characters", "core::checkout"]] },
     // The rules about paths are texts and pure; only what reads a repository does I/O.
     Layer { name: "core::scope::path", uses: &[] },
     Layer { name: "core::scope::error", uses: &[&["core::scope::path"]] },
@@ -83,13 +85,21 @@ pub const MAP: &[Layer] = &[
     // Sealed keys and verified decisions are stored as they are.
     Layer {
         name: "core::store",
-        uses: &[&["core::domain", "core::audit", "core::lifecycle", "core::identity", "core::address", "core::seen"]],
+        uses: &[&[
+            "core::domain",
+            "core::audit",
+            "core::lifecycle",
+            "core::identity",
+            "core::address",
+            "core::seen",
+            "core::file_trouble",
+        ]],
     },
     Layer { name: "core::usecases", uses: &[&["core", "stats"]] },
     // Names the modules and re-exports the statistics.
     Layer { name: "core::lib", uses: &[&["core", "stats"]] },
     // Vendors.
-    Layer { name: "integrations", uses: &[&["core::domain", "core::ports", "core::config"]] },
+    Layer { name: "integrations", uses: &[&["core::domain", "core::ports", "core::config", "core::file_trouble"]] },
     // Front ends. Only a program's root plugs the vendors in.
     Layer { name: "mcp", uses: &[DOORS] },
     Layer { name: "mcp::main", uses: &[DOORS, &["mcp", "integrations"]] },

@@ -9,10 +9,12 @@ mod command;
 mod default_branch;
 mod diff;
 mod genuine;
+mod index;
 mod lines;
 mod objects;
 mod own;
 mod program;
+mod tracked;
 
 use std::{
     fmt,
@@ -26,6 +28,7 @@ pub use self::command::GitOptions;
 use self::command::{Git, Output, os_string, text};
 pub(super) use self::objects::Blobs;
 pub use self::own::{OwnRepo, user_setting};
+pub use self::tracked::{Tracked, tracked};
 use crate::scope::error::ScopeError;
 
 /// The full id of a commit, as hexadecimal digits.

@@ -64,12 +64,8 @@ impl Rebuilt {
                 doubt.to_owned(),
                 "send it back for rework, or say in a note why it is right all the same (--note): what is measured is the flag",
             )
-        } else if let Some(doubt) = unconfirmed(now, build) {
-            (
-                doubt,
-                "`git fetch` and decide again, or say in a note why it is right all the same (--note): whoever works in this \
-                 clone can move what it knows of the remote",
-            )
+        } else if let Some(found) = unconfirmed(now, build) {
+            found
         } else {
             return Ok(());
         };
@@ -97,15 +93,9 @@ impl Rebuilt {
     }
 }
 
-/// What the gate says with more certainty than there is here. Whoever reported the build wrote the gate; with the commit that
-/// a human signed at the approval nothing depends on them.
-fn unconfirmed(now: &Built, build: &Build) -> Option<String> {
-    let is_unsigned = now.base.notes.iter().any(|note| note.kind == NoteKind::BaseUnsigned);
-    // Approved and reported before bases were signed: nothing in the gate claims one. A signed base ends this, and cannot be
-    // taken out of the decision by whoever reports.
-    if is_unsigned && build.default_branch.is_none() {
-        return None;
-    }
+/// What the gate says with more certainty than there is here, and what to do. Whoever reported the build wrote the gate; with the
+/// commit that a human signed at the approval nothing depends on them.
+fn unconfirmed(now: &Built, build: &Build) -> Option<(String, &'static str)> {
     let is_shown = |kind| build.scope.notes.iter().any(|note| note.kind == kind);
     let is_doubt = |note: &&Note| match note.kind {
         NoteKind::DefaultBranchUnconfirmed | NoteKind::BaseUnsigned => !is_shown(note.kind),
@@ -115,8 +105,20 @@ fn unconfirmed(now: &Built, build: &Build) -> Option<String> {
         | NoteKind::CameWithDefaultBranch
         | NoteKind::NotListed => false,
     };
-    let doubt = now.base.notes.iter().find(is_doubt).filter(|_| !now.base.is_signed)?;
-    Some(format!("the gate does not show this: {}", doubt.message))
+    let doubts: Vec<&Note> = now.base.notes.iter().filter(is_doubt).filter(|_| !now.base.is_signed).collect();
+    if doubts.is_empty() {
+        return None;
+    }
+    let is_unsigned = doubts.iter().any(|note| note.kind == NoteKind::BaseUnsigned);
+    // Where there is no remote, or nothing that was signed to compare with, fetching helps nobody.
+    let hint = if is_unsigned || now.base.default_branch.remote.is_none() {
+        "say in a note why it is right all the same (--note), or send it back for rework: the gate of a new report shows it"
+    } else {
+        "`git fetch` and decide again, or say in a note why it is right all the same (--note): whoever works in this clone can \
+         move what it knows of the remote"
+    };
+    let messages: Vec<&str> = doubts.iter().map(|note| note.message.as_str()).collect();
+    Some((format!("the gate does not show this: {}", messages.join("; ")), hint))
 }
 
 /// A remote that does not answer now, or answered then, changes nothing of what was built; [`unconfirmed`] asks about it.

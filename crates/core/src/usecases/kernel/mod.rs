@@ -54,6 +54,7 @@ pub(super) mod signal_problem;
 pub(super) mod step_context;
 mod tampered;
 pub(super) mod text;
+pub(super) mod tracked;
 pub(super) mod tries;
 pub(super) mod unchecked;
 pub(super) mod unlock;

@@ -24,6 +24,7 @@ use crate::usecases::kernel::enrol::{Owner, certificate, enrol_recovery, new_sec
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::file::{io, write_private};
 use crate::usecases::kernel::writer_key::{file_in, writer};
+use crate::usecases::kernel::tracked::must_not_be_tracked;
 use crate::usecases::runtime::{assemble, clock_of};
 
 /// Who sets it up.
@@ -59,6 +60,14 @@ pub struct Initialised {
 }
 
 impl Workspaces<'_> {
+    /// Refuses a folder that git tracks, whose workspace may have come with a clone.
+    ///
+    /// # Errors
+    /// [`Code::WorkspaceTracked`].
+    pub async fn must_be_usable(settings: &Settings) -> Result<()> {
+        must_not_be_tracked(settings).await
+    }
+
     /// Sets up the workspace that `settings` names and opens it.
     ///
     /// # Errors
@@ -81,6 +90,7 @@ impl Workspaces<'_> {
         let slug = workspace_slug(&settings);
         check_passphrase(&request.passphrase, &[&request.email, &request.name, &slug])?;
         check_email(&request.email)?;
+        must_not_be_tracked(&settings).await?;
         if settings.workspace_file().exists() {
             return Err(Error::new(Code::WorkspaceExists, format!("{} exists", settings.workspace_file().display()))
                 .hint("this workspace already exists; `outcome-runtime status` shows it"));

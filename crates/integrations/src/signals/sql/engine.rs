@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{Stream, TryStreamExt};
+use outcome_core::file_trouble::FileTrouble;
 use sqlx::query::Query;
 use sqlx::{Database, Encode, Type};
 
@@ -61,6 +62,8 @@ pub(super) enum EngineError {
     ConnectTimeout,
     /// More rows than the cap.
     TooManyRows,
+    /// The file of the database cannot be used.
+    File(FileTrouble),
 }
 
 impl From<sqlx::Error> for EngineError {

@@ -27,6 +27,7 @@ impl SqlSource {
                 let detail = format!("no connection within {} s", engine::CONNECT_LIMIT.as_secs());
                 return ReadError::Unreachable { source_name, detail };
             }
+            EngineError::File(trouble) => return ReadError::File { source_name, trouble },
             EngineError::TooManyRows => {
                 let problem = format!("it has more than {} rows", self.limits.rows);
                 let hint = "aggregate in the query: a reading is one row, or one row per variant".to_owned();

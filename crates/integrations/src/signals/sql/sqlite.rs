@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use outcome_core::file_trouble::{FileTrouble, Need};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection, Executor, Row, SqlSafeStr, Statement, TypeInfo, ValueRef};
 use tokio::sync::OnceCell;
@@ -59,6 +60,14 @@ impl Sqlite {
             })
             .await
     }
+
+    /// The error, or what is wrong with the file where that is why: SQLite says of most of it only that it cannot open the file.
+    fn told(&self, error: EngineError) -> EngineError {
+        let (EngineError::Prepare(said) | EngineError::Run(said)) = &error else { return error };
+        let is_of_the_file = matches!(code(said), Some(3 | 8 | 10 | 13 | 14));
+        let trouble = is_of_the_file.then(|| FileTrouble::of(self.options.get_filename(), Need::Read)).flatten();
+        trouble.map_or(error, EngineError::File)
+    }
 }
 
 fn file_of(url: &str, options: &SqliteConnectOptions) -> Result<PathBuf, String> {
@@ -82,14 +91,16 @@ impl Engine for Sqlite {
     }
 
     async fn server(&self) -> Result<String, EngineError> {
-        let version: String =
-            sqlx::query_scalar("SELECT 'SQLite ' || sqlite_version()").fetch_one(self.pool().await).await?;
-        Ok(version)
+        // The first read opens the file: without it a version would be told of one that cannot be read.
+        let asked =
+            sqlx::query_scalar("SELECT 'SQLite ' || sqlite_version() FROM (SELECT count(*) FROM sqlite_schema)");
+        asked.fetch_one(self.pool().await).await.map_err(|error| self.told(error.into()))
     }
 
     async fn query(&self, ask: Ask<'_>) -> Result<Table, EngineError> {
-        let mut conn = self.pool().await.acquire().await?;
+        let mut conn = self.pool().await.acquire().await.map_err(|error| self.told(error.into()))?;
         let out = within(ask.limits.patience(), EngineError::Timeout, run(&mut conn, ask)).await;
+        let out = out.map_err(|error| self.told(error));
         if out.is_err() {
             // Whatever state it is in, nobody else gets it.
             conn.close_on_drop();
@@ -98,7 +109,7 @@ impl Engine for Sqlite {
     }
 
     async fn refuses_writes(&self, _limits: Limits) -> Result<bool, EngineError> {
-        let mut conn = self.pool().await.acquire().await?;
+        let mut conn = self.pool().await.acquire().await.map_err(|error| self.told(error.into()))?;
         let mut tx = conn.begin().await?;
         let tried = tx.execute("CREATE TABLE outcome_runtime_write_check (a INTEGER)").await;
         tx.rollback().await?;
@@ -106,7 +117,8 @@ impl Engine for Sqlite {
     }
 }
 
-/// Primary result code: 8 is `SQLITE_READONLY`, 9 `SQLITE_INTERRUPT`.
+/// Primary result code: 3 is `SQLITE_PERM`, 10 `SQLITE_IOERR`, 13 `SQLITE_FULL`, 14 `SQLITE_CANTOPEN`,
+/// 8 `SQLITE_READONLY`, 9 `SQLITE_INTERRUPT`.
 fn code(error: &sqlx::Error) -> Option<u32> {
     error.as_database_error()?.code()?.parse::<u32>().ok().map(|extended| extended & 0xff)
 }
