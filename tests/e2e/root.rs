@@ -50,6 +50,9 @@ async fn the_file_of_the_default_branch_counts_and_not_the_checkout() -> Result<
     git(&root, &["push", "-q", "origin", "main"])?;
     git(&root, &["reset", "-q", "--hard", "HEAD~1"])?;
     let found = problems(&lab).await?;
-    ensure!(found.iter().any(|problem| problem.contains("names root key") && problem.contains("branch `main` of")), "{found:?}");
+    ensure!(
+        found.iter().any(|problem| problem.contains("names root key") && problem.contains("branch `main` of")),
+        "{found:?}"
+    );
     Ok(())
 }

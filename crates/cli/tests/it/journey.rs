@@ -139,13 +139,18 @@ fn from_nothing_to_a_number_with_one_passphrase_and_to_a_launch_with_two_more() 
     let begun = std::time::Instant::now();
     weeks.at("2026-03-08T23:00:00Z").sign(&["init"]).exits(0);
     let status = weeks.run(&["status", "--json"]).exits(0).json();
-    assert_eq!((&status["outcomes"][0]["status"], &status["outcomes"][0]["level"]["value"]), (&"active".into(), &0.1.into()), "{status:#}");
+    assert_eq!(
+        (&status["outcomes"][0]["status"], &status["outcomes"][0]["level"]["value"]),
+        (&"active".into(), &0.1.into()),
+        "{status:#}"
+    );
     let to_number = begun.elapsed();
     let template = weeks.run(&["experiment", "propose", "--template"]).exits(0).stdout;
     weeks.home.write("h.yaml", &template.replace("effect: 0.02", "effect: 0.05"));
     let propose = ["experiment", "propose", "--outcome", "signup-rate", "--file", "h.yaml", "--json"];
     let done = weeks.run(&propose).exits(0).json();
-    let (slug, gate) = (done["proposed"][0].as_str().unwrap().to_owned(), done["gates"][0].as_str().unwrap().to_owned());
+    let (slug, gate) =
+        (done["proposed"][0].as_str().unwrap().to_owned(), done["gates"][0].as_str().unwrap().to_owned());
     weeks.sign(&["gate", "decide", &gate, "--verdict", "approve"]).exits(0);
     weeks.home.git(&["checkout", "-q", "-b", "change"]);
     weeks.home.write("src/signup/form.txt", "two fields if short-signup-form\n");

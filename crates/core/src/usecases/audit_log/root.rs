@@ -12,7 +12,9 @@ pub(super) async fn compare_root(runtime: &Runtime, root: Option<&str>, problems
     if root != named {
         let where_from = match branch.said_by {
             BranchSource::Remote => format!("branch `{}` of {}", branch.name, branch.remote.unwrap_or_default()),
-            BranchSource::LastFetched | BranchSource::LocalBranch => format!("branch `{}`, as this clone knows it", branch.name),
+            BranchSource::LastFetched | BranchSource::LocalBranch => {
+                format!("branch `{}`, as this clone knows it", branch.name)
+            }
         };
         problems.push(format!(
             "the outcome file of {where_from} names root key {named}, and this log's is {root}: the workspace was made anew, or is another"

@@ -344,11 +344,7 @@ async fn compare_readings(tx: &mut Tx, logged: &Logged, problems: &mut Vec<Strin
 }
 
 /// No reading of an experiment is stored that no line names.
-async fn compare_polls(
-    tx: &mut Tx,
-    logged: &Polls,
-    problems: &mut Vec<String>,
-) -> Result<()> {
+async fn compare_polls(tx: &mut Tx, logged: &Polls, problems: &mut Vec<String>) -> Result<()> {
     for (experiment, at) in tx.measurement_polls().await? {
         if !logged.contains(&(experiment, at)) {
             problems.push(format!("the readings of experiment {experiment} at {at} are in no line of the log"));

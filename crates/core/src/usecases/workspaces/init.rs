@@ -23,8 +23,8 @@ use crate::usecases::Runtime;
 use crate::usecases::kernel::enrol::{Owner, certificate, enrol_recovery, new_secret, seal, store_key};
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::file::{io, write_private};
-use crate::usecases::kernel::writer_key::{file_in, writer};
 use crate::usecases::kernel::tracked::must_not_be_tracked;
+use crate::usecases::kernel::writer_key::{file_in, writer};
 use crate::usecases::runtime::{assemble, clock_of};
 
 /// Who sets it up.
