@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{EventKind, LogEntry};
 use crate::digest::{canonical_json, sha256_hex};
 use crate::domain::{DecisionSubject, SignedDecision, SignedEnrolment, Verdict};
-use crate::identity::{Keyring, KnownKey};
+use crate::identity::{Keyring, KnownKey, NEW};
 use crate::ids::{KeyId, WorkspaceId};
 
 /// What a line about a key says that counts no longer, or that somebody else had. Its canonical JSON is what the decision shows.
@@ -119,6 +119,15 @@ impl KeyFold {
         let is_new_rejected = ring.rejected().len() > self.ring.rejected().len();
         if is_new_rejected && decision.is_none() {
             return Err("it enrols a key that no enrolled key has certified".to_owned());
+        }
+        if let Some(signed) = &decision {
+            let is_kept = |touched: &KnownKey| {
+                let id = touched.certificate.enrolment.key;
+                ring.get(id).is_some_and(|known| known.counts_in(NEW)) || self.ring.may_take_away(signed.decision().key, touched)
+            };
+            if !self.ring.touched_in(NEW).all(is_kept) {
+                return Err("it takes away a key that is touched, without a touch and without the recovery code".to_owned());
+            }
         }
         if decision.as_ref().is_some_and(|signed| ring.get(signed.decision().key).is_none()) {
             return Err("it takes away the key that says so: the marked key had vouched for it".to_owned());

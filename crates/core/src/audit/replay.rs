@@ -105,7 +105,7 @@ pub struct Replay {
     lost: Vec<(i64, i64)>,
     chains: BTreeMap<ExperimentId, String>,
     heads: Vec<String>,
-    /// Which kinds of subject a decision was used for, by its signature.
+    /// Which kinds of subject a decision was used for, by its name.
     used: BTreeMap<String, BTreeSet<SubjectKind>>,
     rows_began: bool,
     /// What was applied, oldest first, with the numbers of the lines.
@@ -435,7 +435,7 @@ impl Replay {
                 decision.log_seq
             ));
         }
-        let kinds = self.used.entry(signed.signature().to_owned()).or_default();
+        let kinds = self.used.entry(signed.name()).or_default();
         if kinds.is_empty() {
             self.decisions.push(entry.seq);
         }

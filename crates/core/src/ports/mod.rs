@@ -14,6 +14,7 @@ mod read_error;
 pub mod reading_check;
 mod secrets;
 mod signals;
+mod touch;
 
 pub use flag_error::FlagError;
 pub use flag_state::FlagState;
@@ -25,3 +26,4 @@ pub use signals::{
     Danger, MetricInfo, PushSettings, QueryKind, QueryPlan, Risk, SignalSource, SourceReport, SourceSettings,
     VariantRequest,
 };
+pub use touch::TouchToSign;

@@ -65,7 +65,16 @@ impl Gates<'_> {
         let (gate, _) = gate_named(&mut tx, &request.gate).await?;
         drop(tx);
         // On the heap: it is large, and callers have futures of their own around it.
-        match Box::pin(try_decide(self.0, &gate, &request)).await {
+        // The second time with the signature of a key that was touched meanwhile.
+        let done = loop {
+            let done = Box::pin(try_decide(self.0, &gate, &request)).await;
+            match request.unlock.touch_if_asked().await {
+                Ok(true) => {}
+                Ok(false) => break done,
+                Err(error) => break Err(error),
+            }
+        };
+        match done {
             Ok(decided) => Ok(decided),
             Err(error) => {
                 note_refused_decision(self.0, gate.id.into(), EventKind::GateRefused, Some(request.verdict), &error)
