@@ -12,7 +12,6 @@ mod genuine;
 mod lines;
 mod objects;
 mod own;
-mod program;
 
 use std::{
     fmt,
