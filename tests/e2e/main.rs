@@ -46,5 +46,6 @@ mod search;
 mod silence;
 mod tamper;
 mod tokens;
+mod touch;
 mod transcript;
 mod value_limits;
