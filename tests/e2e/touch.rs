@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use outcome_core::Code;
+use outcome_core::audit::replay::Replay;
 use outcome_core::domain::{Assurance, ExperimentStatus, GateType, KeyKind, Verdict};
 use outcome_core::identity::{SIGNS_DECISION, SIGNS_ENROLMENT, TouchError, TouchKey, TouchKeyError};
 use outcome_core::ports::TouchToSign as _;
@@ -277,5 +278,25 @@ fn a_signature_of_another_key_application_or_kind_is_refused() -> Result<()> {
     let bytes = ed25519_dalek::Signer::sign(&secret, &data).to_bytes();
     let plain = ssh_key::Signature::new(ssh_key::Algorithm::Ed25519, bytes.to_vec())?;
     ensure!(check(&with_own(plain)?) == Err(TouchError::OtherKey));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_in_which_a_passphrase_ships_past_a_key_that_is_touched_is_found() -> Result<()> {
+    let lab = Lab::sqlite().await?;
+    let (_, gate) = waits_to_ship(&lab).await?;
+    decide(&lab, &gate, Verdict::Approve, unlock()).await?;
+    add(&lab, &SoftKey::ed25519(1), unlock()).await?;
+    is_intact(&lab).await?;
+    // The same lines, the key before the decision.
+    let mut log = lab.runtime.audit_log().page(0, 1000).await?;
+    let enrolled = log.iter().rposition(|line| line.kind == "member.enrolled").context("no key")?;
+    let enrolled = log.remove(enrolled);
+    let shipped = log.iter().rposition(|line| line.kind == "gate.decided").context("no decision")?;
+    log.insert(shipped, enrolled);
+    let mut replay = Replay::new(lab.runtime.workspace().id);
+    let broken = crate::decisions::chained(log)?.iter().find_map(|line| replay.apply(line).err());
+    let broken = broken.context("it is replayed as if nothing were wrong")?;
+    ensure!(broken.seq == shipped as i64 + 2 && broken.reason.contains("needs assurance A4"), "{broken}");
     Ok(())
 }

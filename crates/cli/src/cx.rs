@@ -10,7 +10,7 @@ use outcome_core::settings::{Overrides, Settings, process_env, root_of_new};
 use outcome_core::usecases::{Runtime, Touching, Unlock};
 use outcome_core::{Code, Error, Result};
 
-use crate::args::{Command, Experiment, Globals, UnlockOrTouch};
+use crate::args::{Command, Experiment, Globals, SSH_FOLDER, UnlockOrTouch};
 use crate::output::Out;
 use crate::ssh_keygen::SshKey;
 use crate::terminal::Terminal;
@@ -63,7 +63,7 @@ impl Cx {
     pub async fn unlock(&self, runtime: &Runtime, flags: &UnlockOrTouch, what: &str) -> Result<Unlock> {
         let Some(file) = &flags.key else { return self.terminal.unlock(&flags.unlock, what) };
         self.terminal.must_be_own(what)?;
-        let key = match file.as_os_str().is_empty() {
+        let key = match file == Path::new(SSH_FOLDER) {
             false => SshKey::at(&self.cwd.join(file))?,
             true => SshKey::enrolled(runtime).await?.ok_or_else(|| {
                 Error::new(Code::InvalidInput, "no key in ~/.ssh is enrolled here as one that is touched")

@@ -12,6 +12,9 @@ pub struct Unlock {
     pub passphrase_fd: Option<u32>,
 }
 
+/// Stands for the enrolled key that is found there.
+pub const SSH_FOLDER: &str = "~/.ssh";
+
 /// How a signature is unlocked, or with which key in hardware it is made.
 #[derive(Debug, Clone, Default, Args)]
 pub struct UnlockOrTouch {
@@ -19,7 +22,7 @@ pub struct UnlockOrTouch {
     #[command(flatten)]
     pub unlock: Unlock,
     /// Sign by touching your security key instead of with your passphrase: its file [default: the enrolled one in ~/.ssh]
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "",
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = SSH_FOLDER,
           conflicts_with = "passphrase_fd")]
     pub key: Option<PathBuf>,
 }

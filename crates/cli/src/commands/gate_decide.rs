@@ -66,7 +66,7 @@ async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide, view: &GateView)
     }
     let what = format!("{} {}", verdict.as_str().replace('_', " "), view.gate);
     if must_be_touched(view, verdict) && how.unlock.passphrase_fd.is_none() {
-        how.key = how.key.or_else(|| Some(PathBuf::new()));
+        how.key = how.key.or_else(|| Some(PathBuf::from(args::SSH_FOLDER)));
     }
     let unlock = cx.unlock(runtime, &how, &what).await?;
     if let Unlock::Touch(_) = unlock {

@@ -23,4 +23,5 @@ mod scope;
 mod simulate;
 mod stats;
 mod terminal;
+mod touch;
 mod work_trees;
