@@ -250,7 +250,11 @@ async fn a_stranger_verifies_what_was_signed_with_a_touch() -> Result<()> {
     let Some(script) = Script::new(&root)? else { return Ok(()) };
     let lines: Vec<Value> = decisions.iter().map(|signed| json!(signed)).collect();
     let said = script.run(&lines, &root, Some(&log))?;
-    ensure!(said.is_accepted && said.lines.iter().filter(|line| line.contains("(A4)")).count() == 2, "{:?}", said.lines);
+    ensure!(
+        said.is_accepted && said.lines.iter().filter(|line| line.contains("(A4)")).count() == 2,
+        "{:?}",
+        said.lines
+    );
 
     for (envelope, key) in lines.iter().zip([&first, &second]) {
         let mut other = statement(envelope)?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use outcome_core::Code;
+use outcome_core::audit::SignedAnchor;
 use outcome_core::audit::replay::Replay;
 use outcome_core::domain::{Assurance, ExperimentStatus, GateType, KeyKind, Verdict};
 use outcome_core::identity::{SIGNS_DECISION, SIGNS_ENROLMENT, TouchError, TouchKey, TouchKeyError};
@@ -86,7 +87,10 @@ async fn while_a_key_that_is_touched_counts_nobody_ships_without_one() -> Result
         ensure!(unknown.code() == Code::AssuranceTooLow && unknown.to_string().contains("PIN"), "{unknown}");
         key.says(0);
         let untouched = decide(&lab, &gate, Verdict::Approve, touch(&key)).await.unwrap_err();
-        ensure!(untouched.code() == Code::SignatureInvalid && untouched.to_string().contains("nobody touched"), "{untouched}");
+        ensure!(
+            untouched.code() == Code::SignatureInvalid && untouched.to_string().contains("nobody touched"),
+            "{untouched}"
+        );
         key.says(VERIFIED);
         let n_before = key.n_signed();
         let decided = decide(&lab, &gate, Verdict::Approve, touch(&key)).await?;
@@ -216,7 +220,9 @@ fn a_line_that_is_no_key_of_a_person_is_refused_with_the_reason() -> Result<()> 
     let key = SoftKey::ed25519(1);
     let line = key.public_key();
     ensure!(TouchKey::parse(line)?.as_str().starts_with("sk-ssh-ed25519@openssh.com AAAA"));
-    ensure!(TouchKey::parse(SoftKey::p256(1)?.public_key())?.as_str().starts_with("sk-ecdsa-sha2-nistp256@openssh.com "));
+    ensure!(
+        TouchKey::parse(SoftKey::p256(1)?.public_key())?.as_str().starts_with("sk-ecdsa-sha2-nistp256@openssh.com ")
+    );
     ensure!(matches!(TouchKey::parse(PLAIN), Err(TouchKeyError::NoTouch(kind)) if kind == "ssh-ed25519"));
     let untouched = format!("no-touch-required {line}");
     ensure!(matches!(TouchKey::parse(&untouched), Err(TouchKeyError::Options(_))));
@@ -278,6 +284,28 @@ fn a_signature_of_another_key_application_or_kind_is_refused() -> Result<()> {
     let bytes = ed25519_dalek::Signer::sign(&secret, &data).to_bytes();
     let plain = ssh_key::Signature::new(ssh_key::Algorithm::Ed25519, bytes.to_vec())?;
     ensure!(check(&with_own(plain)?) == Err(TouchError::OtherKey));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_by_touch_anchors_the_line_that_it_was_signed_on() -> Result<()> {
+    let lab = Lab::sqlite().await?;
+    let key = SoftKey::ed25519(1);
+    add(&lab, &key, unlock()).await?;
+    let experiment = lab.submit(hypothesis("The first one", "first")).await?;
+    let before = lab.runtime.audit_log().verify(&[]).await?;
+    let gate = gate(&lab, &experiment).await?;
+    decide(&lab, &gate, Verdict::Approve, touch(&key)).await?;
+    let signed = lab.runtime.audit_log().decisions(&experiment).await?.remove(0);
+    let seq = signed.decision().log_seq;
+    let after = lab.runtime.audit_log().verify(&[]).await?;
+    ensure!(after.is_intact && after.n_anchors > before.n_anchors, "{after:?}");
+    ensure!(before.reach.here < Some(seq) && after.reach.here == Some(seq), "{seq}: {:?}", after.reach);
+    // A copy that says of itself that it is about another line is no anchor.
+    let mut other = serde_json::to_value(&signed)?;
+    other["signatures"][0]["sig"] = serde_json::json!("U1NIU0lH");
+    ensure!(SignedAnchor::parse(&serde_json::to_string(&signed)?).is_ok_and(|anchor| anchor.anchor.seq == seq));
+    ensure!(SignedAnchor::parse(&other.to_string()).is_err());
     Ok(())
 }
 

@@ -71,7 +71,9 @@ impl SshKey {
         if let Some(path) = search_path(program) {
             command.env("PATH", path);
         }
-        if let Some(provider) = std::env::var_os(PROVIDER).filter(|name| name == "internal" || is_trusted_file(Path::new(name))) {
+        if let Some(provider) =
+            std::env::var_os(PROVIDER).filter(|name| name == "internal" || is_trusted_file(Path::new(name)))
+        {
             command.env(PROVIDER, provider);
         }
         command.args(["-Y", "sign", "-n", namespace, "-f"]).arg(&self.file);
@@ -100,8 +102,9 @@ impl TouchToSign for SshKey {
                  must name a library of the system or of your package manager",
             ));
         }
-        signature_of(&String::from_utf8_lossy(&done.stdout))
-            .map_err(|error| Error::new(Code::SignatureInvalid, format!("what ssh-keygen wrote cannot be read: {error}")))
+        signature_of(&String::from_utf8_lossy(&done.stdout)).map_err(|error| {
+            Error::new(Code::SignatureInvalid, format!("what ssh-keygen wrote cannot be read: {error}"))
+        })
     }
 }
 

@@ -66,9 +66,8 @@ impl Terminal {
     pub fn must_be_own(self, what: &str) -> Result<()> {
         let Some(variable) = self.agent else { return Ok(()) };
         let message = format!("nothing is asked to {what} in a shell that an agent started (`{variable}` is set)");
-        Err(Error::new(Code::PassphraseNeeded, message).hint(
-            "open a terminal of your own and run it there: what is typed in this one can be read by the agent",
-        ))
+        Err(Error::new(Code::PassphraseNeeded, message)
+            .hint("open a terminal of your own and run it there: what is typed in this one can be read by the agent"))
     }
 
     /// A new passphrase, typed twice. `known`: what it must not be made of.

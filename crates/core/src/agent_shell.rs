@@ -39,7 +39,8 @@ mod tests {
 
     #[test]
     fn an_agents_shell_is_known_and_an_editors_terminal_is_a_persons() {
-        let shell = |name: &'static str, value: &'static str| started_by(|asked| (asked == name).then(|| value.to_owned()));
+        let shell =
+            |name: &'static str, value: &'static str| started_by(|asked| (asked == name).then(|| value.to_owned()));
         assert_eq!(shell("CLAUDECODE", "1"), Some("CLAUDECODE"));
         assert_eq!(shell("CODEX_SANDBOX", "seatbelt"), Some("CODEX_SANDBOX"));
         for (name, value) in [("CLAUDECODE", ""), ("CLAUDECODE", "0"), ("VSCODE_PID", "12"), ("CURSOR_TRACE_ID", "x")] {

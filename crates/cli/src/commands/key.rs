@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use outcome_core::Result;
-use outcome_core::usecases::{Added, KeyActRequest, KeyAddRequest, KeyLine, KeyState, Recovered, Rotated, Touching, Unlock};
+use outcome_core::usecases::{
+    Added, KeyActRequest, KeyAddRequest, KeyLine, KeyState, Recovered, Rotated, Touching, Unlock,
+};
 
 use crate::args;
 use crate::cx::{Cx, Exit};
@@ -22,7 +24,9 @@ pub async fn run(cx: &Cx, args: args::Key) -> Result<Exit> {
             cx.terminal.must_be_own("enrol your key")?;
             let new = Touching::new(Arc::new(SshKey::at(&cx.cwd.join(ssh))?))?;
             let unlock = cx.unlock(&runtime, &unlock, "enrol your key").await?;
-            cx.out.show(|page| page.line("Touch the new key when it blinks. With another one that counts, touch that one next."))?;
+            cx.out.show(|page| {
+                page.line("Touch the new key when it blinks. With another one that counts, touch that one next.");
+            })?;
             let done = runtime.keys().add(KeyAddRequest { new, member: None, unlock }).await?;
             cx.out.result(&done, |page| added(page, &done))?;
         }

@@ -42,7 +42,8 @@ fn a_key_is_enrolled_and_decides_a_gate_with_a_touch() {
     assert!(listed.contains("touch key of") && listed.contains("counts"), "{listed}");
 
     key.says(0);
-    let untouched = run(&home, home.command(&["gate", "decide", GATE, "--verdict", "approve", "--key", "--json"])).exits(5);
+    let untouched =
+        run(&home, home.command(&["gate", "decide", GATE, "--verdict", "approve", "--key", "--json"])).exits(5);
     assert!(untouched.stdout.contains("nobody touched the key"), "{untouched:?}");
     key.says(outcome_tests::touch::VERIFIED);
     let file = format!("--key={}", home.path(".ssh/id_ed25519_sk").display());
@@ -56,7 +57,10 @@ fn a_key_is_enrolled_and_decides_a_gate_with_a_touch() {
 #[test]
 fn a_key_that_nobody_touches_is_refused_before_a_passphrase_is_asked_for() {
     let home = Home::proposed();
-    home.write("plain.pub", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti me@here\n");
+    home.write(
+        "plain.pub",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti me@here\n",
+    );
     let plain = home.run(&["key", "add", "--ssh", "plain.pub", "--json"]).exits(2);
     assert!(plain.stdout.contains("shows the account, not the person"), "{plain:?}");
     let line = SoftKey::ed25519(7).public_key().to_owned();

@@ -123,10 +123,13 @@ impl KeyFold {
         if let Some(signed) = &decision {
             let is_kept = |touched: &KnownKey| {
                 let id = touched.certificate.enrolment.key;
-                ring.get(id).is_some_and(|known| known.counts_in(NEW)) || self.ring.may_take_away(signed.decision().key, touched)
+                ring.get(id).is_some_and(|known| known.counts_in(NEW))
+                    || self.ring.may_take_away(signed.decision().key, touched)
             };
             if !self.ring.touched_in(NEW).all(is_kept) {
-                return Err("it takes away a key that is touched, without a touch and without the recovery code".to_owned());
+                return Err(
+                    "it takes away a key that is touched, without a touch and without the recovery code".to_owned()
+                );
             }
         }
         if decision.as_ref().is_some_and(|signed| ring.get(signed.decision().key).is_none()) {

@@ -142,9 +142,10 @@ impl Keyring {
             (fingerprint(&enrolment.public_key) == self.root && enrolment.kind == KeyKind::Passphrase)
                 .then(|| public.clone())
         } else {
-            let vouching = self.keys.get(&enrolment.enrolled_by).filter(|entry| {
-                entry.may_vouch(known) && !(entry.is_passphrase() && self.must_be_touched_for(known))
-            });
+            let vouching = self
+                .keys
+                .get(&enrolment.enrolled_by)
+                .filter(|entry| entry.may_vouch(known) && !(entry.is_passphrase() && self.must_be_touched_for(known)));
             vouching.map(|entry| entry.public.clone())
         };
         let admitted = enrolment.workspace == self.workspace
@@ -334,8 +335,9 @@ impl Public {
     fn has_vouched(&self, bytes: &[u8], signature_hex: &str) -> bool {
         match self {
             Self::Plain(key) => verify(key, bytes, signature_hex),
-            Self::Touch(key) => hex::decode(signature_hex)
-                .is_ok_and(|signature| key.verify(SIGNS_ENROLMENT, bytes, &signature).is_ok()),
+            Self::Touch(key) => {
+                hex::decode(signature_hex).is_ok_and(|signature| key.verify(SIGNS_ENROLMENT, bytes, &signature).is_ok())
+            }
         }
     }
 }
@@ -392,7 +394,9 @@ impl From<SignatureError> for Error {
             SignatureError::Touch(TouchError::NotTouched) => {
                 "touch the key when it blinks; a key that was made with `no-touch-required` cannot decide"
             }
-            SignatureError::Touch(_) => "only what the enrolled key signs for a decision counts: try again with that key",
+            SignatureError::Touch(_) => {
+                "only what the enrolled key signs for a decision counts: try again with that key"
+            }
             _ => "only a member's enrolled key can decide; `outcome-runtime audit verify` shows what was tampered with",
         };
         Self::new(Code::SignatureInvalid, error.to_string()).hint(hint)

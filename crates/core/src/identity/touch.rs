@@ -28,7 +28,9 @@ pub enum TouchKeyError {
     #[error("it holds no public key of ssh: {0}")]
     Unreadable(String),
     /// It is one of another kind.
-    #[error("a key of type `{0}` shows the account, not the person: it signs for every program that can read it or reach its agent")]
+    #[error(
+        "a key of type `{0}` shows the account, not the person: it signs for every program that can read it or reach its agent"
+    )]
     NoTouch(String),
     /// It has options before it.
     #[error("it has options before the key (`{0}`): with `no-touch-required` nobody would have to be there")]

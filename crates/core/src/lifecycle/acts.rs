@@ -112,6 +112,11 @@ mod tests {
 
     /// A decision of the member's, in the format that names no state, so that only who and how surely count.
     fn decided(verdict: Verdict, assurance: Assurance) -> VerifiedDecision {
+        decided_where(verdict, assurance, false)
+    }
+
+    /// The same in a workspace in which a key that is touched counts, or none.
+    fn decided_where(verdict: Verdict, assurance: Assurance, is_touched: bool) -> VerifiedDecision {
         let (workspace, id) = (WorkspaceId(Uuid::from_u128(1)), KeyId(Uuid::from_u128(3)));
         let key = SigningKey::from_bytes(&[7; 32]);
         let public_key = hex::encode(key.verifying_key().to_bytes());
@@ -127,8 +132,18 @@ mod tests {
             enrolled_by: id,
             enrolled_at: Timestamp::UNIX_EPOCH,
         };
-        let certificate = enrol(enrolment, &key).unwrap();
-        let known = KnownKey { certificate, enrolled_line: 1, revoked_line: None, compromised_since: None };
+        let sk = ssh_key::public::Ed25519PublicKey(key.verifying_key().to_bytes()).into();
+        let touched = Enrolment {
+            key: KeyId(Uuid::from_u128(5)),
+            kind: KeyKind::Touch,
+            public_key: ssh_key::PublicKey::new(ssh_key::public::KeyData::SkEd25519(sk), "").to_openssh().unwrap(),
+            ..enrolment.clone()
+        };
+        let known = |enrolment, enrolled_line| {
+            let certificate = enrol(enrolment, &key).unwrap();
+            KnownKey { certificate, enrolled_line, revoked_line: None, compromised_since: None }
+        };
+        let keys = [known(enrolment, 1)].into_iter().chain(is_touched.then(|| known(touched, 2)));
         let decision = Decision {
             version: 1,
             workspace,
@@ -150,7 +165,7 @@ mod tests {
         let signature = hex::encode(key.sign(canonical_json(&decision).unwrap().as_bytes()).to_bytes());
         let signed: SignedDecision =
             serde_json::from_value(json!({ "decision": decision, "signature": signature })).unwrap();
-        Keyring::build(workspace, &root, [known]).verify(&signed, NEW).unwrap()
+        Keyring::build(workspace, &root, keys).verify(&signed, NEW).unwrap()
     }
 
     fn everybody() -> [Principal; 4] {
@@ -244,6 +259,29 @@ mod tests {
             assert_eq!(needed(Some(gate), Verdict::Approve, false), Assurance::A3, "{gate}");
         }
         assert_eq!(needed(None, Verdict::Resume, false), Assurance::A3);
+    }
+
+    #[test]
+    fn while_a_key_that_is_touched_counts_a_ship_needs_one_and_nothing_else_changes() {
+        let human = &everybody()[3];
+        for gate in GateType::ALL.iter().copied().map(Some).chain([None]) {
+            for verdict in Verdict::ALL {
+                let (before, now) = (needed(gate, *verdict, false), needed(gate, *verdict, true));
+                let ships = gate == Some(GateType::ShipApproval) && !verdict.is_negative();
+                assert_eq!(now, if ships { Assurance::A4 } else { before }, "{verdict} at {gate:?}");
+            }
+        }
+        let waits = states().into_iter().find(|state| state.status == ExperimentStatus::AwaitingShipGate).unwrap();
+        for (verdict, is_touched, is_refused) in
+            [(Verdict::Approve, false, false), (Verdict::Approve, true, true), (Verdict::Reject, true, false)]
+        {
+            let decision = decided_where(verdict, Assurance::A3, is_touched);
+            assert_eq!(decision.may_be_touched(), is_touched);
+            let event = ExperimentEvent::Decided { gate: Some(GateType::ShipApproval), decision };
+            let done = transition_experiment(&waits, &event, human);
+            let too_low = TransitionError::AssuranceTooLow { needed: Assurance::A4, got: Assurance::A3 };
+            assert_eq!(done.err(), is_refused.then_some(too_low), "{verdict} {is_touched}");
+        }
     }
 
     #[test]

@@ -8,8 +8,7 @@ use super::basis::check_experiment_basis;
 use super::correction::must_be_shown;
 use super::experiment_table::{EXPERIMENT_TABLE, Effect, ExperimentEventKind, To, decided_kind};
 use crate::domain::{
-    Correction, ExperimentState, ExperimentStatus, GateType, Pause, PauseCause, SignedDecision, Verdict,
-    text_enum,
+    Correction, ExperimentState, ExperimentStatus, GateType, Pause, PauseCause, SignedDecision, Verdict, text_enum,
 };
 use crate::identity::{Keyring, SignatureError, VerifiedDecision};
 use crate::principal::Principal;

@@ -1,7 +1,7 @@
 //! The ports: what the core asks of the outside world, as traits with their data and errors.
 //!
 //! **Invariant**: no vendor and no HTTP client in here. Vendors implement these traits in `outcome-integrations`, and each
-//! program plugs that table in.
+//! program plugs that table in. A key is touched at a terminal: the command line implements [`TouchToSign`].
 
 #![warn(missing_docs)]
 

@@ -76,8 +76,11 @@ impl Touching {
         };
         let (Some(decision), n_touches) = asked else { return Ok(false) };
         if n_touches > MOST_TOUCHES {
-            return Err(Error::new(Code::ContextChanged, "what is decided changed each time while the key was touched")
-                .hint("look at it again, then decide"));
+            return Err(Error::new(
+                Code::ContextChanged,
+                "what is decided changed each time while the key was touched",
+            )
+            .hint("look at it again, then decide"));
         }
         let unwritable = |e| Error::new(Code::Internal, "a decision cannot be written").because(e);
         let bytes = SignedDecision::to_sign(&decision).map_err(unwritable)?;
@@ -120,8 +123,9 @@ pub(in crate::usecases) struct Signature {
 /// The public key on a line.
 pub(in crate::usecases) fn touch_key(line: &str) -> Result<TouchKey> {
     TouchKey::parse(line).map_err(|error| {
-        Error::new(Code::InvalidInput, format!("this key cannot be enrolled: {error}"))
-            .hint("make one in your security key: `ssh-keygen -t ed25519-sk -O verify-required`, and give its `.pub` file")
+        Error::new(Code::InvalidInput, format!("this key cannot be enrolled: {error}")).hint(
+            "make one in your security key: `ssh-keygen -t ed25519-sk -O verify-required`, and give its `.pub` file",
+        )
     })
 }
 

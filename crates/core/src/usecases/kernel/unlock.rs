@@ -36,7 +36,7 @@ impl Unlock {
 /// What signs.
 pub(in crate::usecases) enum Pen {
     /// The member's unlocked key.
-    Secret(SigningKey),
+    Secret(Box<SigningKey>),
     /// A key that is touched, outside of every transaction.
     Touch(Touching),
 }
@@ -171,7 +171,7 @@ async fn unlocked(runtime: &Runtime, email: Option<&str>, passphrase: &SecretStr
     must_belong_here(runtime, &ring, unsealed.belongs.as_ref())?;
     let enrolled_at =
         unsealed.belongs.as_ref().map_or(stored.certificate.enrolment.enrolled_at, |belongs| belongs.enrolled_at);
-    Ok((Signer { member, pen: Pen::Secret(unsealed.key.clone()), stored, enrolled_at }, unsealed))
+    Ok((Signer { member, pen: Pen::Secret(Box::new(unsealed.key.clone())), stored, enrolled_at }, unsealed))
 }
 
 /// What lies under the passphrase cannot be moved to another workspace, or under another root, by whoever does not know it.

@@ -111,7 +111,8 @@ async fn must_leave_one(runtime: &Runtime, revoked: KeyId) -> Result<()> {
     let ring = keyring(runtime, &mut tx).await?;
     // A key that is touched does not sign everything.
     let decides = |id: KeyId| {
-        ring.get(id).is_some_and(|known| known.counts_in(NEW) && known.certificate.enrolment.kind == KeyKind::Passphrase)
+        ring.get(id)
+            .is_some_and(|known| known.counts_in(NEW) && known.certificate.enrolment.kind == KeyKind::Passphrase)
     };
     let is_left = tx.key_list().await?.iter().any(|key| key.id != revoked && decides(key.id));
     if is_left || !decides(revoked) {
@@ -172,7 +173,8 @@ fn has_taken(ring: &Keyring, key: KeyId, since: Option<i64>) -> bool {
 
 fn not_taken(ring: &Keyring, signer: &Signer) -> Error {
     if ring.touched_in(NEW).any(|touched| !ring.may_take_away(signer.stored.id, touched)) {
-        let message = "a key that is touched would count no longer, and whoever learnt the passphrase could say so, too";
+        let message =
+            "a key that is touched would count no longer, and whoever learnt the passphrase could say so, too";
         return Error::new(Code::AssuranceTooLow, message).hint(
             "touch the key, or another one of yours: `--key`; if you have it no longer: `outcome-runtime key recover` with your recovery code",
         );

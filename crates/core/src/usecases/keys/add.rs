@@ -56,8 +56,8 @@ impl Keys<'_> {
         let id: KeyId = runtime.ids.next();
         let public_key = request.new.public_key().to_owned();
         let enrolment = enrolment(owner, (id, KeyKind::Touch, public_key), signer.stored.id, runtime.now());
-        let bytes = enrolment_bytes(&enrolment)
-            .ok_or_else(|| Error::new(Code::Internal, "an enrolment cannot be written"))?;
+        let bytes =
+            enrolment_bytes(&enrolment).ok_or_else(|| Error::new(Code::Internal, "an enrolment cannot be written"))?;
         must_know_who(request.new.sign(SIGNS_ENROLMENT, bytes.clone()).await?.is_verified)?;
         let certificate = vouched_for(&signer, enrolment, bytes).await?;
         let by = signer.principal();
@@ -83,7 +83,8 @@ fn must_be_new(ring: &Keyring, new: &Touching, signer: &Signer) -> Result<bool> 
     }
     let is_first = !ring.is_touched_in(NEW);
     if !is_first && matches!(signer.pen, Pen::Secret(_)) {
-        let message = "another key that is touched counts already, and whoever learnt the passphrase could add one of their own";
+        let message =
+            "another key that is touched counts already, and whoever learnt the passphrase could add one of their own";
         return Err(Error::new(Code::AssuranceTooLow, message).hint(
             "touch that one as well: `--key FILE`; if you have it no longer: `outcome-runtime key recover` with your recovery code",
         ));

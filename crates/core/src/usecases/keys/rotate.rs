@@ -91,6 +91,6 @@ impl NextKey {
         let enrolled_at = self.certificate.enrolment.enrolled_at;
         let by = Principal::Human { member: member.id, name: member.email.clone() };
         let stored = store_key(tx, self.certificate, Some(self.sealed), &by, enrolled_at).await?;
-        Ok(Signer { member, pen: Pen::Secret(self.key), stored, enrolled_at })
+        Ok(Signer { member, pen: Pen::Secret(Box::new(self.key)), stored, enrolled_at })
     }
 }
