@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
+use futures::future::BoxFuture;
 use outcome_core::Code;
 use outcome_core::audit::SignedAnchor;
 use outcome_core::audit::replay::Replay;
 use outcome_core::domain::{Assurance, ExperimentStatus, GateType, KeyKind, Verdict};
 use outcome_core::identity::{SIGNS_DECISION, SIGNS_ENROLMENT, TouchError, TouchKey, TouchKeyError};
-use outcome_core::ports::TouchToSign as _;
+use outcome_core::ports::TouchToSign;
 use outcome_core::usecases::{
     Added, DecideRequest, Decided, KeyActRequest, KeyAddRequest, KeyLine, KeyState, Touching, Unlock,
 };
@@ -17,6 +18,7 @@ use outcome_tests::touch::{PRESENT, SoftKey, VERIFIED};
 use secrecy::SecretString;
 use ssh_key::HashAlg;
 use ssh_key::encoding::Encode as _;
+use tokio::runtime::Handle;
 
 use crate::journey::each_lab;
 
@@ -49,6 +51,61 @@ async fn is_intact(lab: &Lab) -> Result<()> {
     let found = lab.runtime.audit_log().verify(&[]).await?;
     ensure!(found.is_intact, "{:?}", found.problems);
     Ok(())
+}
+
+/// A key that does something else while it is touched.
+struct Meanwhile {
+    key: Arc<SoftKey>,
+    lab: Arc<Lab>,
+    then: fn(Arc<Lab>) -> BoxFuture<'static, Result<()>>,
+}
+
+impl TouchToSign for Meanwhile {
+    fn public_key(&self) -> &str {
+        self.key.public_key()
+    }
+
+    fn sign(&self, namespace: &str, bytes: &[u8]) -> outcome_core::Result<Vec<u8>> {
+        let done = Handle::current().block_on((self.then)(Arc::clone(&self.lab)));
+        done.map_err(|e| outcome_core::Error::new(Code::Internal, format!("{e:#}")))?;
+        self.key.sign(namespace, bytes)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_locked_while_the_key_is_touched_and_what_changed_is_not_signed() -> Result<()> {
+    each_lab(async |lab| {
+        let (lab, key) = (Arc::new(lab), SoftKey::ed25519(1));
+        add(&lab, &key, unlock()).await?;
+        let touched = |then| {
+            let pen = Meanwhile { key: Arc::clone(&key), lab: Arc::clone(&lab), then };
+            Touching::new(Arc::new(pen)).map(Unlock::Touch)
+        };
+        let first = lab.submit(hypothesis("The first one", "first")).await?;
+        let gate_of_first = gate(&lab, &first).await?;
+        // Somebody else writes, and reads the source: the log goes on, and the decision is the same still.
+        let busy =
+            touched(|lab| Box::pin(async move { lab.submit(hypothesis("The second one", "second")).await.map(drop) }))?;
+        let n_before = key.n_signed();
+        decide(&lab, &gate_of_first, Verdict::Approve, busy).await?;
+        ensure!(key.n_signed() == n_before + 1);
+        // Somebody else decides it.
+        let second =
+            lab.runtime.experiments().list(None, 10).await?.into_iter().find(|e| e.hypothesis.flag_key == "second");
+        let second = second.context("no second one")?.slug.to_string();
+        let gate_of_second = gate(&lab, &second).await?;
+        let late = touched(|lab| {
+            Box::pin(async move {
+                let second = lab.runtime.experiments().list(None, 10).await?;
+                let second = second.into_iter().find(|e| e.hypothesis.flag_key == "second").context("no second one")?;
+                lab.decide(&second.slug.to_string(), Verdict::Reject).await.map(drop)
+            })
+        })?;
+        let refused = decide(&lab, &gate_of_second, Verdict::Approve, late).await.unwrap_err();
+        ensure!(refused.code() == Code::GateNotPending, "{refused}");
+        is_intact(&lab).await
+    })
+    .await
 }
 
 /// The gate of an experiment that waits, where there is one.
@@ -135,11 +192,15 @@ async fn whoever_learnt_the_passphrase_cannot_get_rid_of_a_key_that_is_touched()
         add(&lab, &key, unlock()).await?;
         let own = keys(&lab, KeyKind::Touch).await?.remove(0).fingerprint;
         let root = keys(&lab, KeyKind::Passphrase).await?.remove(0).fingerprint;
-        // Revoke it, say that the key which vouched for it was stolen before, or add one of their own.
+        let code = keys(&lab, KeyKind::Recovery).await?.remove(0).fingerprint;
+        // Revoke it, say that the key which vouched for it was stolen before, add one of their own; or first make the code useless, which
+        // is the way on without the key.
         for tried in [
             act(&lab, &own, None, unlock()).await.map(drop),
             act(&lab, &root, Some(before), unlock()).await.map(drop),
             add(&lab, &thiefs, unlock()).await.map(drop),
+            act(&lab, &code, None, unlock()).await.map(drop),
+            act(&lab, &code, Some(2), unlock()).await.map(drop),
         ] {
             let refused = tried.unwrap_err();
             ensure!(refused.code() == Code::AssuranceTooLow && refused.to_string().contains("touch"), "{refused}");

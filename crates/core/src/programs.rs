@@ -7,7 +7,7 @@
 use std::path::{Component, Path, PathBuf};
 
 /// Folders that belong to the system or to a package manager for the whole machine.
-const SYSTEM: [&str; 10] = [
+const SYSTEM: [&str; 11] = [
     "/usr/bin",
     "/usr/local/bin",
     "/bin",
@@ -16,6 +16,7 @@ const SYSTEM: [&str; 10] = [
     "/home/linuxbrew/.linuxbrew/bin",
     "/run/current-system/sw/bin",
     "/nix/var/nix/profiles/default/bin",
+    "C:\\Windows\\System32\\OpenSSH",
     "C:\\Program Files\\Git\\cmd",
     "C:\\Program Files\\Git\\bin",
 ];

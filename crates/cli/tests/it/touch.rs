@@ -22,11 +22,16 @@ fn with_key() -> Option<(Home, Arc<SoftKey>)> {
     let (home, key) = (Home::proposed(), SoftKey::ed25519(7));
     home.write(".ssh/id_ed25519_sk.pub", &format!("{}\n", key.public_key()));
     agent(&home.path("agent.sock"), Arc::clone(&key)).unwrap();
+    // One that an agent put before the real one; with it nothing below would work.
+    home.write("bin/ssh-keygen", "#!/bin/sh\necho me >> \"$HOME/was-run\"\n");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(home.path("bin/ssh-keygen"), mode).unwrap();
     Some((home, key))
 }
 
 fn run(home: &Home, mut command: Command) -> Ran {
-    Ran::new(command.env("SSH_AUTH_SOCK", home.path("agent.sock")).output().unwrap())
+    let path = format!("{}:{}", home.path("bin").display(), std::env::var("PATH").unwrap());
+    Ran::new(command.env("SSH_AUTH_SOCK", home.path("agent.sock")).env("PATH", path).output().unwrap())
 }
 
 const ADD: [&str; 5] = ["key", "add", "--ssh", ".ssh/id_ed25519_sk.pub", "--json"];
@@ -49,6 +54,7 @@ fn a_key_is_enrolled_and_decides_a_gate_with_a_touch() {
     let file = format!("--key={}", home.path(".ssh/id_ed25519_sk").display());
     let decided = run(&home, home.command(&["gate", "decide", GATE, "--verdict", "approve", &file, "--json"]));
     assert_eq!(decided.exits(0).json()["assurance"], "A4");
+    assert!(!home.path("was-run").exists(), "a program that is not the system's signed");
     assert!(home.run(&["audit", "verify"]).exits(0).stdout.contains("intact"));
     let shown = home.run(&["gate", "show", GATE]).exits(0).stdout;
     assert!(shown.contains("A4, hardware key, touched by a human"), "{shown}");

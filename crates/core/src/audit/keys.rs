@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EventKind, LogEntry};
 use crate::digest::{canonical_json, sha256_hex};
-use crate::domain::{DecisionSubject, SignedDecision, SignedEnrolment, Verdict};
+use crate::domain::{DecisionSubject, KeyKind, SignedDecision, SignedEnrolment, Verdict};
 use crate::identity::{Keyring, KnownKey, NEW};
 use crate::ids::{KeyId, WorkspaceId};
 
@@ -121,14 +121,19 @@ impl KeyFold {
             return Err("it enrols a key that no enrolled key has certified".to_owned());
         }
         if let Some(signed) = &decision {
-            let is_kept = |touched: &KnownKey| {
-                let id = touched.certificate.enrolment.key;
-                ring.get(id).is_some_and(|known| known.counts_in(NEW))
-                    || self.ring.may_take_away(signed.decision().key, touched)
+            // Of a code that somebody else had, no key comes any more.
+            let is_kept = |guarded: &KnownKey| {
+                ring.get(guarded.certificate.enrolment.key).is_some_and(|now| {
+                    let kind = now.certificate.enrolment.kind;
+                    let is_usable = kind == KeyKind::Touch || now.compromised_since == guarded.compromised_since;
+                    now.counts_in(NEW) && is_usable
+                })
             };
-            if !self.ring.touched_in(NEW).all(is_kept) {
+            let by = signed.decision().key;
+            if !self.ring.guarded_in(NEW).all(|guarded| is_kept(guarded) || self.ring.may_take_away(by, guarded)) {
                 return Err(
-                    "it takes away a key that is touched, without a touch and without the recovery code".to_owned()
+                    "it takes away a key that is touched, or a recovery code, without a touch and without the code"
+                        .to_owned(),
                 );
             }
         }

@@ -178,23 +178,33 @@ impl Keyring {
         known.filter(move |known| known.certificate.enrolment.kind == KeyKind::Touch && known.counts_in(line))
     }
 
-    /// Whether a decision signed with `by` may let the key that is touched count no longer. A touch may; a passphrase may not, or else
-    /// whoever learns one would first take the key away. A passphrase that came with the recovery code may, for the keys that its owner
-    /// had enrolled when they wrote that code down already.
+    /// The keys that a passphrase does not take away in this line: those that are touched, and with them the recovery codes, which are
+    /// the way on without a lost one.
+    pub fn guarded_in(&self, line: i64) -> impl Iterator<Item = &KnownKey> {
+        let is_touched = self.is_touched_in(line);
+        self.keys.values().map(|entry| &entry.known).filter(move |known| {
+            let kind = known.certificate.enrolment.kind;
+            is_touched && matches!(kind, KeyKind::Touch | KeyKind::Recovery) && known.counts_in(line)
+        })
+    }
+
+    /// Whether a decision signed with `by` may take away a guarded key. A touch may; a passphrase may not, or else whoever learns one
+    /// would first take the key away. A passphrase that came with the recovery code may, for that code and for the keys that its owner
+    /// had enrolled when they wrote it down already.
     #[must_use]
-    pub fn may_take_away(&self, by: KeyId, touched: &KnownKey) -> bool {
+    pub fn may_take_away(&self, by: KeyId, guarded: &KnownKey) -> bool {
         let Some(signer) = self.get(by) else { return false };
         if signer.certificate.enrolment.kind == KeyKind::Touch {
             return true;
         }
-        let of_member = touched.certificate.enrolment.member;
+        let of_member = guarded.certificate.enrolment.member;
         let is_own = |known: &KnownKey| known.certificate.enrolment.member == of_member;
         self.get(signer.certificate.enrolment.enrolled_by).is_some_and(|code| {
             code.certificate.enrolment.kind == KeyKind::Recovery
                 && is_own(code)
                 && is_own(signer)
-                && code.enrolled_line < touched.enrolled_line
-                && touched.enrolled_line < signer.enrolled_line
+                && code.enrolled_line <= guarded.enrolled_line
+                && guarded.enrolled_line < signer.enrolled_line
         })
     }
 

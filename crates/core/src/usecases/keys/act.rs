@@ -172,9 +172,8 @@ fn has_taken(ring: &Keyring, key: KeyId, since: Option<i64>) -> bool {
 }
 
 fn not_taken(ring: &Keyring, signer: &Signer) -> Error {
-    if ring.touched_in(NEW).any(|touched| !ring.may_take_away(signer.stored.id, touched)) {
-        let message =
-            "a key that is touched would count no longer, and whoever learnt the passphrase could say so, too";
+    if ring.guarded_in(NEW).any(|guarded| !ring.may_take_away(signer.stored.id, guarded)) {
+        let message = "a key that is touched, or a recovery code, would count no longer, and whoever learnt the passphrase could say so, too";
         return Error::new(Code::AssuranceTooLow, message).hint(
             "touch the key, or another one of yours: `--key`; if you have it no longer: `outcome-runtime key recover` with your recovery code",
         );
