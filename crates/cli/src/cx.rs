@@ -61,7 +61,7 @@ impl Cx {
 
     /// What signs: the passphrase, or the key that is touched.
     pub async fn unlock(&self, runtime: &Runtime, flags: &UnlockOrTouch, what: &str) -> Result<Unlock> {
-        let Some(file) = &flags.key else { return self.terminal.unlock(&flags.unlock, what) };
+        let Some(file) = &flags.touch else { return self.terminal.unlock(&flags.unlock, what) };
         self.terminal.must_be_own(what)?;
         let key = match file == Path::new(SSH_FOLDER) {
             false => SshKey::at(&self.cwd.join(file))?,

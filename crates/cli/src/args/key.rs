@@ -24,8 +24,8 @@ pub enum Key {
     )]
     List,
     /// Enrol a key that you touch (`sk-ssh`): from then on whoever ships needs one
-    #[command(after_help = "EXAMPLES:\n  ssh-keygen -t ed25519-sk -O verify-required\n  \
-        outcome-runtime key add --ssh ~/.ssh/id_ed25519_sk.pub\n\n\
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime key add --ssh ~/.ssh/id_ed25519_sk.pub\n\n\
+        Such a key is made with `ssh-keygen -t ed25519-sk -O verify-required`.\n\
         The key is touched once to show that it signs. While one counts, the next one needs its touch (--key).\n\
         Keep your recovery code: it is the only way to go on without the key.")]
     Add {

@@ -22,9 +22,9 @@ pub struct UnlockOrTouch {
     #[command(flatten)]
     pub unlock: Unlock,
     /// Sign by touching your security key instead of with your passphrase: its file [default: the enrolled one in ~/.ssh]
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = SSH_FOLDER,
+    #[arg(long = "key", value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = SSH_FOLDER,
           conflicts_with = "passphrase_fd")]
-    pub key: Option<PathBuf>,
+    pub touch: Option<PathBuf>,
 }
 
 /// How a signature is unlocked, or done without.
@@ -34,6 +34,6 @@ pub struct UnlockOrUnsigned {
     #[command(flatten)]
     pub unlock: UnlockOrTouch,
     /// Act without your passphrase: a pause is done, everything else is asked of the members
-    #[arg(long, alias = "unverified", conflicts_with_all = ["passphrase_fd", "key"])]
+    #[arg(long, alias = "unverified", conflicts_with_all = ["passphrase_fd", "touch"])]
     pub unsigned: bool,
 }

@@ -66,7 +66,7 @@ async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide, view: &GateView)
     }
     let what = format!("{} {}", verdict.as_str().replace('_', " "), view.gate);
     if must_be_touched(view, verdict) && how.unlock.passphrase_fd.is_none() {
-        how.key = how.key.or_else(|| Some(PathBuf::from(args::SSH_FOLDER)));
+        how.touch = how.touch.or_else(|| Some(PathBuf::from(args::SSH_FOLDER)));
     }
     let unlock = cx.unlock(runtime, &how, &what).await?;
     if let Unlock::Touch(_) = unlock {
@@ -90,7 +90,7 @@ async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide, view: &GateView)
 
 /// Fails before anything is shown where nobody can be asked to sign.
 fn can_be_asked(cx: &Cx, how: &args::UnlockOrTouch, view: &GateView) -> Result<()> {
-    let done = match &how.key {
+    let done = match &how.touch {
         Some(_) => cx.terminal.must_be_own("decide"),
         None => cx.terminal.require_passphrase(&how.unlock, "decide"),
     };

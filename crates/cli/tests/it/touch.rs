@@ -54,6 +54,11 @@ fn a_key_is_enrolled_and_decides_a_gate_with_a_touch() {
     let file = format!("--key={}", home.path(".ssh/id_ed25519_sk").display());
     let decided = run(&home, home.command(&["gate", "decide", GATE, "--verdict", "approve", &file, "--json"]));
     assert_eq!(decided.exits(0).json()["assurance"], "A4");
+    let fingerprint = added["fingerprint"].as_str().unwrap();
+    let revoke = ["key", "revoke", fingerprint, "--because", "it is lost", "--json"];
+    let without = run(&home, home.signing("passphrase", &revoke)).exits(5);
+    assert!(without.stdout.contains("a key that is touched"), "{without:?}");
+    run(&home, home.command(&[&revoke[..], &["--key"]].concat())).exits(0);
     assert!(!home.path("was-run").exists(), "a program that is not the system's signed");
     assert!(home.run(&["audit", "verify"]).exits(0).stdout.contains("intact"));
     let shown = home.run(&["gate", "show", GATE]).exits(0).stdout;

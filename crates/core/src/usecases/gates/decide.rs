@@ -30,7 +30,7 @@ use crate::usecases::kernel::gate_step::gate_step;
 use crate::usecases::kernel::lookup::{gate_named, outcome_of};
 use crate::usecases::kernel::read_again::must_be_read_again;
 use crate::usecases::kernel::step_context::StepContext;
-use crate::usecases::kernel::unlock::Unlock;
+use crate::usecases::kernel::unlock::{Pen, Unlock};
 use crate::usecases::outbox::deliver::deliver_now;
 
 /// A decision that is asked for.
@@ -127,6 +127,9 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
     let mut tx = runtime.write().await?;
     let (mut gate, rules) = gate_named(&mut tx, &request.gate).await?;
     let found = experiment_of(&mut tx, &gate).await?;
+    if matches!(signer.pen, Pen::Touch(_)) {
+        must_be_open(&gate)?;
+    }
     let diff = rebuilt.as_ref().map(Rebuilt::diff).transpose()?.flatten();
     let about = About {
         gate: Some((&gate, &rules)),
@@ -175,6 +178,15 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
         deliveries,
         unchecked,
     })
+}
+
+/// Nobody is asked to touch a key for a gate that was decided meanwhile; the step itself would refuse it afterwards.
+fn must_be_open(gate: &Gate) -> Result<()> {
+    if !gate.state.status.is_decided() && gate.state.status != GateStatus::Superseded {
+        return Ok(());
+    }
+    let message = format!("gate `{}` is {} and accepts no decision", gate.slug, gate.state.status);
+    Err(Error::new(Code::GateNotPending, message).hint("a gate accepts only one decision"))
 }
 
 /// The experiment that a gate is about, with its outcome.
