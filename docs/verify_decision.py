@@ -9,7 +9,9 @@ Each line of the first file is a DSSE envelope of an in-toto Statement (version 
 bytes are canonical JSON (RFC 8785); that its subjects are the commit, the difference and the plan that its predicate names; that the
 key is one that decides, with certificates up to the root key whose fingerprint you know (`outcome-runtime key list`, or what `init`
 printed); that the level of assurance is one that such a key can give. With the log also: that the log holds together, that the
-decision was signed over a line of it and is used in a later one, and that the key was not revoked before that line.
+decision was signed over a line of it and is used in a later one, that the key was not revoked before that line, and that whoever
+shipped while a key that is touched counted had one. Of a signature made by touching a security key it is checked that the key says itself
+that somebody touched it and, to ship, that it knew who.
 
 Needs PyPI's `securesystemslib[crypto]`. Exit code: 0 all hold, 1 one does not, 2 cannot be read.
 """
@@ -22,6 +24,11 @@ import math
 import sys
 from decimal import Decimal
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
 from securesystemslib.signer import Signature, SSlibKey
@@ -32,7 +39,11 @@ PREDICATE = "urn:outcome-runtime:decision:v2"
 ENROLMENT = b"outcome-runtime enrolment v2\n"
 GENESIS = "0" * 64
 # What a kind of key can decide; one that is missing here decides nothing.
-ASSURANCE = {"passphrase": "A3", "local": "A2"}
+ASSURANCE = {"touch": "A4", "passphrase": "A3", "local": "A2"}
+# What a signature of a security key is for, and the bits by which it says that it was touched, and that it knew who did it.
+SIGNS_DECISION = b"decision@outcome-runtime"
+SIGNS_ENROLMENT = b"enrolment@outcome-runtime"
+PRESENT, VERIFIED = 0x01, 0x04
 
 
 class Refused(Exception):
@@ -84,6 +95,55 @@ def sha256(data):
     return hashlib.sha256(data).hexdigest()
 
 
+def texts(data, names):
+    """Texts of ssh, each with its length before it; nothing may be left."""
+    found = {}
+    for name in names:
+        length = int.from_bytes(data[:4], "big")
+        need(len(data) >= 4 + length, "a part of ssh's form is cut off")
+        found[name], data = data[4 : 4 + length], data[4 + length :]
+    need(not data, "something stands after a part of ssh's form")
+    return found
+
+
+def ssh_text(data):
+    return len(data).to_bytes(4, "big") + data
+
+
+def touched(line, purpose, message, signature):
+    """Checks a signature of a security key (OpenSSH's PROTOCOL.sshsig and PROTOCOL.u2f) and gives what the key says of the touch."""
+    algorithm, blob = line.encode().split(b" ")
+    blob = base64.b64decode(blob, validate=True)
+    need(signature[:10] == b"SSHSIG\0\0\0\1", "it is no signature of ssh")
+    outer = texts(signature[10:], ("key", "purpose", "reserved", "hash", "signature"))
+    need(outer["key"] == blob, "it was made with another security key")
+    need(outer["purpose"] == purpose, "it was made for something else")
+    need(outer["reserved"] == b"" and outer["hash"] == b"sha512", "it is over another hash")
+    made = outer["signature"]
+    # Algorithm and signature are texts; what the key says follows.
+    end = 4 + int.from_bytes(made[:4], "big")
+    end += 4 + int.from_bytes(made[end : end + 4], "big")
+    inner, said = texts(made[:end], ("algorithm", "signature")), made[end:]
+    need(inner["algorithm"] == algorithm and len(said) == 5, "it is a signature of another kind of key")
+    data = b"SSHSIG" + ssh_text(purpose) + ssh_text(b"") + ssh_text(b"sha512") + ssh_text(hashlib.sha512(message).digest())
+    names = ("algorithm", "curve", "public", "application") if b"ecdsa" in algorithm else ("algorithm", "public", "application")
+    key = texts(blob, names)
+    need(key["algorithm"] == algorithm and key["application"].startswith(b"ssh:"), "it is a key for something else")
+    data = hashlib.sha256(key["application"]).digest() + said + hashlib.sha256(data).digest()
+    try:
+        if algorithm == b"sk-ssh-ed25519@openssh.com":
+            Ed25519PublicKey.from_public_bytes(key["public"]).verify(inner["signature"], data)
+        else:
+            need(algorithm == b"sk-ecdsa-sha2-nistp256@openssh.com" and key["curve"] == b"nistp256", "it is no key that is touched")
+            r, s = (int.from_bytes(part, "big") for part in texts(inner["signature"], ("r", "s")).values())
+            public = EllipticCurvePublicKey.from_encoded_point(SECP256R1(), key["public"])
+            public.verify(encode_dss_signature(r, s), data, ECDSA(SHA256()))
+    except InvalidSignature as error:
+        raise Refused("its signature does not fit") from error
+    need(said[0] & PRESENT, "nobody touched the key: the signature says so itself")
+    return said[0]
+
+
 def key_of(enrolment):
     """The public key of an enrolment; its name is the fingerprint."""
     public = enrolment["public_key"]
@@ -103,16 +163,24 @@ def check_certificates(predicate, root):
         need(enrolment.get("version") == 2, "an enrolment is of another format")
         need(enrolment["workspace"] == predicate["workspace"], "a certificate is of another workspace")
         need(enrolment["enrolled_by"] == voucher["key"], "a certificate names another voucher")
-        may_vouch = voucher["kind"] == "passphrase" or (
-            voucher["kind"] == "recovery" and voucher["member"] == enrolment["member"] and enrolment["kind"] == "passphrase"
-        )
+        is_own = voucher["member"] == enrolment["member"]
+        may_vouch = {
+            "passphrase": is_own or enrolment["kind"] != "touch",
+            "recovery": is_own and enrolment["kind"] == "passphrase",
+            "touch": is_own and enrolment["kind"] == "touch",
+        }.get(voucher["kind"], False)
         need(may_vouch, f"a key of kind {voucher['kind']} cannot vouch for this one")
+        message = ENROLMENT + canonical(enrolment).encode()
+        if voucher["kind"] == "touch":
+            touched(voucher["public_key"], SIGNS_ENROLMENT, message, bytes.fromhex(certificate["signature"]))
+            continue
         signature = Signature(key_of(voucher).keyid, certificate["signature"])
         try:
-            key_of(voucher).verify_signature(signature, ENROLMENT + canonical(enrolment).encode())
+            key_of(voucher).verify_signature(signature, message)
         except UnverifiedSignatureError as error:
             raise Refused("a certificate's signature does not fit") from error
     last = chain[-1]["enrolment"]
+    need(last["kind"] == "passphrase", "its certificates end at a key that cannot be the root")
     need(key_of(last).keyid == root, "its certificates end at another root")
     return chain[0]["enrolment"]
 
@@ -122,6 +190,11 @@ def subjects_of(predicate):
     named = (("commit", "gitCommit"), ("diff", "sha256"), ("plan", "sha256"))
     found = [{"name": name, "digest": {kind: basis[name]}} for name, kind in named if name in basis]
     return found or [{"name": "context", "digest": {"sha256": predicate["context_hash"]}}]
+
+
+def ships(predicate):
+    policy = predicate["basis"].get("policy") or {}
+    return policy.get("gate_type") == "ship_approval" and predicate["verdict"] == "approve"
 
 
 def check_envelope(line, root):
@@ -143,6 +216,12 @@ def check_envelope(line, root):
     highest = ASSURANCE.get(enrolment["kind"])
     need(highest is not None, f"a key of kind {enrolment['kind']} decides nothing")
     need(predicate["assurance"] <= highest, f"a key of kind {enrolment['kind']} cannot give {predicate['assurance']}")
+    if enrolment["kind"] == "touch":
+        encoded = b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
+        sig = base64.b64decode(data["signatures"][0]["sig"], validate=True)
+        said = touched(enrolment["public_key"], SIGNS_DECISION, encoded, sig)
+        need(not ships(predicate) or said & VERIFIED, "it ships with a key that did not know who touched it")
+        return predicate
     try:
         Envelope.from_dict(data).verify([key_of(enrolment)], 1)
     except VerificationError as error:
@@ -171,6 +250,25 @@ def names(value, envelope):
     return isinstance(value, list) and any(names(part, envelope) for part in value)
 
 
+def revocations(lines, key, root):
+    """The lines that revoke a key, with the decisions behind them."""
+    for entry in lines:
+        if entry["kind"] != "member.key_revoked" or entry["subject"]["id"] != key:
+            continue
+        revoked_by = check_envelope(json.dumps(entry["payload"]["decision"]), root)
+        shown = sha256(canonical(entry["payload"]["act"]).encode())
+        fits = revoked_by["verdict"] == "revoke_key" and revoked_by["subject"] == {"kind": "key", "id": key}
+        if fits and revoked_by["context_hash"] == shown:
+            yield entry["seq"], revoked_by
+
+
+def may_take_away(predicate):
+    """Whether it was signed with a touch, or with the passphrase that came with a recovery code."""
+    certificates = predicate["basis"]["certificates"]
+    with_code = len(certificates) > 1 and certificates[1]["enrolment"]["kind"] == "recovery"
+    return predicate["assurance"] == "A4" or with_code
+
+
 def check_against_log(line, predicate, lines, root):
     """Where the decision stands in the log. Gives the number of the first line that uses it."""
     need(lines and lines[0]["payload"].get("root_fingerprint") == root, "the log begins with another root")
@@ -180,17 +278,18 @@ def check_against_log(line, predicate, lines, root):
     envelope = json.loads(line)
     used = [entry["seq"] for entry in lines if names(entry["payload"], envelope)]
     need(used and used[0] > seq, "no line of the log uses it")
+    if ships(predicate) and predicate["assurance"] != "A4":
+        before = lines[: used[0] - 1]
+        kinds = ((e["subject"]["id"], e["payload"]["enrolment"]["kind"]) for e in before if e["kind"] == "member.enrolled")
+        for key in (key for key, kind in kinds if kind == "touch"):
+            gone = any(may_take_away(revoked_by) for _, revoked_by in revocations(before, key, root))
+            need(gone, "it ships with a passphrase, past a key that is touched")
     for certificate in predicate["basis"]["certificates"]:
         key = certificate["enrolment"]["key"]
         enrolled = [e for e in lines if e["kind"] == "member.enrolled" and e["subject"]["id"] == key]
         need(enrolled and enrolled[0]["payload"] == certificate, "the log enrols another key")
-    own = [e for e in lines if e["kind"] == "member.key_revoked" and e["subject"]["id"] == predicate["key"]]
-    for entry in own:
-        revoked_by = check_envelope(json.dumps(entry["payload"]["decision"]), root)
-        act = entry["payload"]["act"]
-        fits = revoked_by["verdict"] == "revoke_key" and revoked_by["subject"] == {"kind": "key", "id": predicate["key"]}
-        fits = fits and revoked_by["context_hash"] == sha256(canonical(act).encode())
-        need(not fits or entry["seq"] > used[0], f"its key was revoked before, in line {entry['seq']} of the log")
+    for seq, _ in revocations(lines, predicate["key"], root):
+        need(seq > used[0], f"its key was revoked before, in line {seq} of the log")
     return used[0]
 
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
@@ -10,10 +11,13 @@ use outcome_core::audit::{EventKind, LogEntry};
 use outcome_core::digest::canonical_json;
 use outcome_core::domain::{KeyKind, SignedDecision, Verdict};
 use outcome_core::dsse::{Envelope, IN_TOTO, signed_bytes};
-use outcome_core::identity::{SigningKey, fingerprint, key_of_code};
+use outcome_core::identity::{SIGNS_DECISION, SIGNS_ENROLMENT, SigningKey, fingerprint, key_of_code};
+use outcome_core::ports::TouchToSign as _;
+use outcome_core::usecases::{DecideRequest, KeyAddRequest, Touching, Unlock};
 use outcome_tests::forger::{chained_again, writer_of};
-use outcome_tests::lab::{Lab, PASSPHRASE, unlock};
+use outcome_tests::lab::{Lab, PASSPHRASE, decision, hypothesis, unlock};
 use outcome_tests::peers;
+use outcome_tests::touch::{SoftKey, VERIFIED};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -227,4 +231,58 @@ async fn a_key_that_is_no_members_is_refused_whatever_it_signs() -> Result<()> {
     let found = launched.lab.runtime.audit_log().verify(&[]).await?.problems;
     ensure!(found.iter().any(|problem| problem.contains("claims")), "{found:?}");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_verifies_what_was_signed_with_a_touch() -> Result<()> {
+    let lab = Lab::sqlite().await?;
+    let touching = |key: &Arc<SoftKey>| Touching::new(Arc::clone(key) as Arc<_>);
+    let (first, second) = (SoftKey::ed25519(1), SoftKey::p256(2)?);
+    // The second key is vouched for by a touch of the first.
+    for (new, unlock) in [(&first, unlock()), (&second, Unlock::Touch(touching(&first)?))] {
+        lab.runtime.keys().add(KeyAddRequest { new: touching(new)?, member: None, unlock }).await?;
+    }
+    let mut decisions = Vec::new();
+    for (key, flag) in [(&first, "first"), (&second, "second")] {
+        let experiment = lab.submit(hypothesis(&format!("The {flag} one"), flag)).await?;
+        let gate = lab.runtime.experiments().show(&experiment).await?.gates.remove(0);
+        let unlock = Unlock::Touch(touching(key)?);
+        lab.runtime.gates().decide(DecideRequest { unlock, ..decision(&gate, Verdict::Approve) }).await?;
+        decisions.extend(lab.runtime.audit_log().decisions(&experiment).await?);
+    }
+    let log = lab.runtime.audit_log().page(0, 1000).await?;
+    let root = lab.runtime.keys().list().await?.into_iter().find(|key| key.is_root).context("no root")?.fingerprint;
+    let Some(script) = Script::new(&root)? else { return Ok(()) };
+    let lines: Vec<Value> = decisions.iter().map(|signed| json!(signed)).collect();
+    let said = script.run(&lines, &root, Some(&log))?;
+    ensure!(
+        said.is_accepted && said.lines.iter().filter(|line| line.contains("(A4)")).count() == 2,
+        "{:?}",
+        said.lines
+    );
+
+    for (envelope, key) in lines.iter().zip([&first, &second]) {
+        let mut other = statement(envelope)?;
+        other["predicate"]["note"] = json!("I thought about it");
+        script.refuses(&with_statement(envelope, &other)?, None, "signature does not fit")?;
+        let resigned = |purpose: &str, flags: u8| -> Result<Value> {
+            key.says(flags);
+            let bytes = canonical_json(&statement(envelope)?)?;
+            let signature = key.sign(purpose, &signed_bytes(IN_TOTO, bytes.as_bytes()))?;
+            Ok(json!(Envelope::new(IN_TOTO, bytes.as_bytes(), String::new(), &signature)))
+        };
+        ensure!(script.run(&[resigned(SIGNS_DECISION, VERIFIED)?], &root, None)?.is_accepted);
+        script.refuses(&resigned(SIGNS_DECISION, 0)?, None, "nobody touched the key")?;
+        script.refuses(&resigned(SIGNS_ENROLMENT, VERIFIED)?, None, "made for something else")?;
+    }
+    // A signature of the right form by another key.
+    key_of_another(&script, &lines[0])?;
+    Ok(())
+}
+
+fn key_of_another(script: &Script, envelope: &Value) -> Result<()> {
+    let bytes = canonical_json(&statement(envelope)?)?;
+    let signature = SoftKey::ed25519(9).sign(SIGNS_DECISION, &signed_bytes(IN_TOTO, bytes.as_bytes()))?;
+    let forged = json!(Envelope::new(IN_TOTO, bytes.as_bytes(), String::new(), &signature));
+    script.refuses(&forged, None, "another security key")
 }

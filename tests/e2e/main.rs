@@ -47,6 +47,7 @@ mod search;
 mod silence;
 mod tamper;
 mod tokens;
+mod touch;
 mod transcript;
 mod value_limits;
 mod verified;

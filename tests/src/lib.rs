@@ -13,5 +13,6 @@ pub mod postgres;
 pub mod programs;
 pub mod sample;
 mod supervised;
+pub mod touch;
 
 pub use {insta, outcome_stats, wiremock};

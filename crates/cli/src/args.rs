@@ -24,7 +24,7 @@ pub use key::Key;
 pub use messages::{Messages, MessagesCommand};
 pub use simulate::{Mishaps as SimulateMishaps, Simulate};
 pub use stats::{Better, Stats, StatsAb, StatsPlan, StatsProof, StatsRecompute};
-pub use unlock::{Unlock, UnlockOrUnsigned};
+pub use unlock::{SSH_FOLDER, Unlock, UnlockOrTouch, UnlockOrUnsigned};
 
 /// Declare an outcome, let agents propose and build, measure the result, and decide at gates that only you can end.
 #[derive(Debug, Parser)]
@@ -429,7 +429,7 @@ pub struct Resume {
     pub member: Option<String>,
     /// The passphrase.
     #[command(flatten)]
-    pub unlock: Unlock,
+    pub unlock: UnlockOrTouch,
 }
 
 const GATE_EXAMPLES: &str = "\

@@ -1,16 +1,18 @@
 //! What every command needs: output, the terminal, and the workspace.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use outcome_core::config::Vendors;
 use outcome_core::ids::OutcomeId;
 use outcome_core::principal::Principal;
 use outcome_core::settings::{Overrides, Settings, process_env, root_of_new};
-use outcome_core::usecases::Runtime;
+use outcome_core::usecases::{Runtime, Touching, Unlock};
 use outcome_core::{Code, Error, Result};
 
-use crate::args::{Command, Experiment, Globals};
+use crate::args::{Command, Experiment, Globals, SSH_FOLDER, UnlockOrTouch};
 use crate::output::Out;
+use crate::ssh_keygen::SshKey;
 use crate::terminal::Terminal;
 
 /// How the program ends when nothing failed.
@@ -55,6 +57,20 @@ impl Cx {
     /// Whoever runs this, without a signature.
     pub fn by() -> Principal {
         Principal::local(&whoami::username().unwrap_or_default())
+    }
+
+    /// What signs: the passphrase, or the key that is touched.
+    pub async fn unlock(&self, runtime: &Runtime, flags: &UnlockOrTouch, what: &str) -> Result<Unlock> {
+        let Some(file) = &flags.touch else { return self.terminal.unlock(&flags.unlock, what) };
+        self.terminal.must_be_own(what)?;
+        let key = match file == Path::new(SSH_FOLDER) {
+            false => SshKey::at(&self.cwd.join(file))?,
+            true => SshKey::enrolled(runtime).await?.ok_or_else(|| {
+                Error::new(Code::InvalidInput, "no key in ~/.ssh is enrolled here as one that is touched")
+                    .hint("give its file: `--key=FILE`; `outcome-runtime key list` shows the keys that count")
+            })?,
+        };
+        Ok(Unlock::Touch(Touching::new(Arc::new(key))?))
     }
 
     /// The settings of the workspace here or above.

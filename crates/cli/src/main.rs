@@ -8,6 +8,7 @@ mod cx;
 mod guard;
 mod links;
 mod output;
+mod ssh_keygen;
 mod terminal;
 
 use std::process::ExitCode;

@@ -5,7 +5,9 @@ use std::io::{BufRead as _, Read as _};
 
 use inquire::validator::Validation;
 use inquire::{Confirm, InquireError, Password, PasswordDisplayMode, Select, Text};
+use outcome_core::agent_shell::started_by;
 use outcome_core::identity::check_passphrase;
+use outcome_core::settings::process_env;
 use outcome_core::usecases::Unlock;
 use outcome_core::{Code, Error, Result};
 use secrecy::SecretString;
@@ -20,13 +22,15 @@ const MAX_LINE: u64 = 4096;
 #[derive(Debug, Clone, Copy)]
 pub struct Terminal {
     may_ask: bool,
+    /// The variable that says that an agent started this shell.
+    agent: Option<&'static str>,
 }
 
 impl Terminal {
     /// `no_input`: behave as if nobody were there.
     pub fn new(no_input: bool) -> Self {
         let is_there = || std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty").is_ok();
-        Self { may_ask: !no_input && is_there() }
+        Self { may_ask: !no_input && is_there(), agent: started_by(process_env) }
     }
 
     /// True when questions can be asked.
@@ -39,9 +43,7 @@ impl Terminal {
         if let Some(fd) = flags.passphrase_fd {
             return read_line_of(fd).map(Unlock::Passphrase);
         }
-        if !self.may_ask {
-            return Err(needed(what));
-        }
+        self.must_ask(what)?;
         let answer = Password::new(&format!("Passphrase to {what}:"))
             .with_display_mode(PasswordDisplayMode::Hidden)
             .without_confirmation()
@@ -51,7 +53,21 @@ impl Terminal {
 
     /// Fails early where no passphrase can be had.
     pub fn require_passphrase(self, flags: &args::Unlock, what: &str) -> Result<()> {
-        if self.may_ask || flags.passphrase_fd.is_some() { Ok(()) } else { Err(needed(what)) }
+        if flags.passphrase_fd.is_some() { Ok(()) } else { self.must_ask(what) }
+    }
+
+    /// Fails where no secret may be asked for.
+    fn must_ask(self, what: &str) -> Result<()> {
+        self.must_be_own(what)?;
+        if self.may_ask { Ok(()) } else { Err(needed(what)) }
+    }
+
+    /// Fails in a shell that an agent started: whoever started it reads what is typed, and types.
+    pub fn must_be_own(self, what: &str) -> Result<()> {
+        let Some(variable) = self.agent else { return Ok(()) };
+        let message = format!("nothing is asked to {what} in a shell that an agent started (`{variable}` is set)");
+        Err(Error::new(Code::PassphraseNeeded, message)
+            .hint("open a terminal of your own and run it there: what is typed in this one can be read by the agent"))
     }
 
     /// A new passphrase, typed twice. `known`: what it must not be made of.
@@ -59,9 +75,7 @@ impl Terminal {
         if let Some(fd) = flags.passphrase_fd {
             return read_line_of(fd);
         }
-        if !self.may_ask {
-            return Err(needed("seal your signing key"));
-        }
+        self.must_ask("seal your signing key")?;
         let known: Vec<String> = known.iter().map(|&known| known.to_owned()).collect();
         let is_strong = move |text: &str| {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
@@ -85,6 +99,7 @@ impl Terminal {
         if let Some(fd) = fd {
             return read_line_of(fd);
         }
+        self.must_be_own("recover your key")?;
         if !self.may_ask {
             return Err(Error::new(
                 Code::PassphraseNeeded,

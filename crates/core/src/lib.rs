@@ -6,6 +6,7 @@
 //! statistics' plain types and the base (`error`, `ids`, `principal`, `digest`, `dsse`, `text_enum`). `docs/ARCHITECTURE.md` draws the map.
 
 pub mod address;
+pub mod agent_shell;
 pub mod audit;
 pub mod characters;
 pub mod checkout;
@@ -25,6 +26,7 @@ pub mod lifecycle;
 pub mod ports;
 pub mod present;
 pub mod principal;
+pub mod programs;
 pub mod registry;
 pub mod scope;
 pub mod seen;

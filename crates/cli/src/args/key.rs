@@ -1,13 +1,16 @@
 //! `key ...`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
-use super::Unlock;
+use super::{Unlock, UnlockOrTouch};
 
 /// What `key --help` ends with.
 pub const EXAMPLES: &str = "\
 EXAMPLES:
   outcome-runtime key list
+  outcome-runtime key add --ssh ~/.ssh/id_ed25519_sk.pub
   outcome-runtime key rotate
   outcome-runtime key recover
   outcome-runtime key revoke 3f9a02c1 --because 'the laptop was sold'";
@@ -20,6 +23,19 @@ pub enum Key {
         after_help = "EXAMPLES:\n  outcome-runtime key list\n  outcome-runtime key list --json | jq '.[].fingerprint'"
     )]
     List,
+    /// Enrol a key that you touch (`sk-ssh`): from then on whoever ships needs one
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime key add --ssh ~/.ssh/id_ed25519_sk.pub\n\n\
+        Such a key is made with `ssh-keygen -t ed25519-sk -O verify-required`.\n\
+        The key is touched once to show that it signs. While one counts, the next one needs its touch (--key).\n\
+        Keep your recovery code: it is the only way to go on without the key.")]
+    Add {
+        /// File of the public key
+        #[arg(long, value_name = "FILE.pub")]
+        ssh: PathBuf,
+        /// The passphrase, or the key that counts.
+        #[command(flatten)]
+        unlock: UnlockOrTouch,
+    },
     /// Choose a new passphrase: a new key counts from then on, and the old one no longer
     #[command(after_help = "EXAMPLES:\n  outcome-runtime key rotate\n  \
         outcome-runtime key rotate --passphrase-fd 3 --new-passphrase-fd 4 3<OLD 4<NEW")]
@@ -51,9 +67,9 @@ pub enum Key {
         /// Why; stored in the log
         #[arg(long, value_name = "TEXT")]
         because: String,
-        /// The passphrase.
+        /// The passphrase, or a key that is touched; only a touch or `key recover` takes away one that is touched.
         #[command(flatten)]
-        unlock: Unlock,
+        unlock: UnlockOrTouch,
     },
     /// Say that somebody else had a key: `audit verify` then names what was signed with it since
     #[command(after_help = "EXAMPLES:\n  \
@@ -68,9 +84,9 @@ pub enum Key {
         /// Why; stored in the log
         #[arg(long, value_name = "TEXT")]
         because: String,
-        /// The passphrase.
+        /// The passphrase, or a key that is touched; only a touch or `key recover` takes away one that is touched.
         #[command(flatten)]
-        unlock: Unlock,
+        unlock: UnlockOrTouch,
     },
 }
 

@@ -39,7 +39,7 @@ pub async fn run(cx: &Cx, args: args::Experiment) -> Result<Exit> {
         args::Experiment::Resume(args) => {
             let runtime = cx.open().await?;
             let slug = runtime.experiments().show(&args.experiment).await?.experiment.slug.to_string();
-            let unlock = cx.terminal.unlock(&args.unlock, &format!("resume {slug}"))?;
+            let unlock = cx.unlock(&runtime, &args.unlock, &format!("resume {slug}")).await?;
             act(cx, &runtime, slug, Verdict::Resume, args.note, args.member, unlock).await?;
         }
         args::Experiment::CorrectQuery(args) => correct::query(cx, args).await?,
@@ -68,7 +68,7 @@ async fn act_or_ask(cx: &Cx, args: args::Act, verdict: Verdict) -> Result<()> {
         let done = runtime.experiments().act_unsigned(&slug, verdict, args.note.as_deref(), &Cx::by()).await?;
         return cx.out.result(&done, |page| gate_decide::unsigned(page, &done));
     }
-    let unlock = cx.terminal.unlock(&args.unlock.unlock, &format!("{verdict} {slug}"))?;
+    let unlock = cx.unlock(&runtime, &args.unlock.unlock, &format!("{verdict} {slug}")).await?;
     act(cx, &runtime, slug, verdict, args.note, args.member, unlock).await
 }
 

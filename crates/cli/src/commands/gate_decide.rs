@@ -1,6 +1,8 @@
 //! `gate decide`: shows what is asked, then takes the human's signed decision.
 
-use outcome_core::domain::{GateStatus, GateType, Surface, Verdict};
+use std::path::PathBuf;
+
+use outcome_core::domain::{Assurance, GateStatus, GateType, Surface, Verdict};
 use outcome_core::usecases::{DecideRequest, Decided, GateView, Runtime, Unlock, UnsignedAct};
 use outcome_core::{Code, Error, Result};
 
@@ -48,13 +50,12 @@ async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide, view: &GateView)
         let done = runtime.gates().ask(&view.gate, verdict, args.note.as_deref(), &Cx::by()).await?;
         return cx.out.result(&done, |page| unsigned(page, &done));
     }
-    if !cx.terminal.may_ask() {
-        if given.is_none() {
-            return Err(Error::new(Code::InvalidInput, "--verdict is missing, and there is no terminal to ask for it")
-                .hint(format!("pass --verdict with one of {}", verdicts(view).join(", "))));
-        }
-        cx.terminal.require_passphrase(&args.unlock.unlock, "decide")?;
+    if !cx.terminal.may_ask() && given.is_none() {
+        return Err(Error::new(Code::InvalidInput, "--verdict is missing, and there is no terminal to ask for it")
+            .hint(format!("pass --verdict with one of {}", verdicts(view).join(", "))));
     }
+    let mut how = args.unlock.unlock;
+    can_be_asked(cx, &how, view)?;
     cx.out.show(|page| show(page, view, runtime.now(), false))?;
     let verdict = match given {
         Some(verdict) => verdict,
@@ -64,7 +65,13 @@ async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide, view: &GateView)
         tick(cx, view, args.confirm_checklist)?;
     }
     let what = format!("{} {}", verdict.as_str().replace('_', " "), view.gate);
-    let unlock: Unlock = cx.terminal.unlock(&args.unlock.unlock, &what)?;
+    if must_be_touched(view, verdict) && how.unlock.passphrase_fd.is_none() {
+        how.touch = how.touch.or_else(|| Some(PathBuf::from(args::SSH_FOLDER)));
+    }
+    let unlock = cx.unlock(runtime, &how, &what).await?;
+    if let Unlock::Touch(_) = unlock {
+        cx.out.show(|page| page.line(&format!("Touch your key to {what}.")))?;
+    }
     let done = runtime
         .gates()
         .decide(DecideRequest {
@@ -79,6 +86,26 @@ async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide, view: &GateView)
         })
         .await?;
     cx.out.result(&done, |page| decided(page, &done))
+}
+
+/// Fails before anything is shown where nobody can be asked to sign.
+fn can_be_asked(cx: &Cx, how: &args::UnlockOrTouch, view: &GateView) -> Result<()> {
+    let done = match &how.touch {
+        Some(_) => cx.terminal.must_be_own("decide"),
+        None => cx.terminal.require_passphrase(&how.unlock, "decide"),
+    };
+    done.map_err(|error| match cx.terminal.must_be_own("decide") {
+        Ok(()) => error,
+        Err(error) => error.hint(format!(
+            "decide in a terminal of your own, or on the gate's page where the daemon runs: {}",
+            view.review_url
+        )),
+    })
+}
+
+/// Whether this verdict needs a key that is touched.
+fn must_be_touched(view: &GateView, verdict: Verdict) -> bool {
+    !verdict.is_negative() && view.assurance == Assurance::A4
 }
 
 fn ask_verdict(cx: &Cx, view: &GateView, has_conditions: bool) -> Result<Verdict> {

@@ -1,11 +1,16 @@
 //! `key`: members' keys.
 
+use std::sync::Arc;
+
 use outcome_core::Result;
-use outcome_core::usecases::{KeyActRequest, KeyLine, KeyState, Recovered, Rotated, Unlock};
+use outcome_core::usecases::{
+    Added, KeyActRequest, KeyAddRequest, KeyLine, KeyState, Recovered, Rotated, Touching, Unlock,
+};
 
 use crate::args;
 use crate::cx::{Cx, Exit};
 use crate::output::{Page, safe};
+use crate::ssh_keygen::SshKey;
 
 /// Runs it.
 pub async fn run(cx: &Cx, args: args::Key) -> Result<Exit> {
@@ -14,6 +19,16 @@ pub async fn run(cx: &Cx, args: args::Key) -> Result<Exit> {
         args::Key::List => {
             let keys = runtime.keys().list().await?;
             cx.out.result(&keys, |page| list(page, &keys))?;
+        }
+        args::Key::Add { ssh, unlock } => {
+            cx.terminal.must_be_own("enrol your key")?;
+            let new = Touching::new(Arc::new(SshKey::at(&cx.cwd.join(ssh))?))?;
+            let unlock = cx.unlock(&runtime, &unlock, "enrol your key").await?;
+            cx.out.show(|page| {
+                page.line("Touch the new key when it blinks. With another one that counts, touch that one next.");
+            })?;
+            let done = runtime.keys().add(KeyAddRequest { new, member: None, unlock }).await?;
+            cx.out.result(&done, |page| added(page, &done))?;
         }
         args::Key::Rotate { unlock, new } => {
             let old = cx.terminal.unlock(&unlock, "exchange your key")?;
@@ -28,11 +43,11 @@ pub async fn run(cx: &Cx, args: args::Key) -> Result<Exit> {
             cx.out.result(&done, |page| recovered(page, &done))?;
         }
         args::Key::Revoke { key, because, unlock } => {
-            let unlock = cx.terminal.unlock(&unlock, "revoke the key")?;
+            let unlock = cx.unlock(&runtime, &unlock, "revoke the key").await?;
             act(cx, &runtime, key, None, because, unlock).await?;
         }
         args::Key::Compromised { key, since, because, unlock } => {
-            let unlock = cx.terminal.unlock(&unlock, "mark the key")?;
+            let unlock = cx.unlock(&runtime, &unlock, "mark the key").await?;
             act(cx, &runtime, key, Some(since), because, unlock).await?;
         }
     }
@@ -76,6 +91,14 @@ fn list(page: &mut Page, keys: &[KeyLine]) {
         if let Some(since) = line.compromised_since {
             page.item(&format!("somebody else had it since line {since} of the log"));
         }
+    }
+}
+
+fn added(page: &mut Page, done: &Added) {
+    page.line(&format!("{}: what you sign with a touch of this key counts from now on", page.green("Enrolled")));
+    page.field("key", &format!("{}  (fingerprint: write it down)", done.fingerprint));
+    if done.is_first {
+        page.hint("from now on whoever ships needs a key that is touched; your recovery code is the way on without it");
     }
 }
 

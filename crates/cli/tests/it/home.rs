@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use outcome_core::agent_shell::VARIABLES as AGENT_SHELLS;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -160,9 +161,13 @@ pub(crate) const BIN: &str = env!("CARGO_BIN_EXE_outcome-runtime");
 
 /// The command in this folder, without settings of the machine.
 pub(crate) fn clean(mut command: Command, folder: &Path) -> Command {
-    for name in
-        outcome_tests::programs::SETTINGS.into_iter().chain(["NO_COLOR", "CLICOLOR_FORCE", "GIT_DIR", "GIT_WORK_TREE"])
-    {
+    for name in outcome_tests::programs::SETTINGS.into_iter().chain(AGENT_SHELLS).chain([
+        "SSH_AUTH_SOCK",
+        "NO_COLOR",
+        "CLICOLOR_FORCE",
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+    ]) {
         command.env_remove(name);
     }
     command

@@ -25,5 +25,6 @@ mod scope;
 mod simulate;
 mod stats;
 mod terminal;
+mod touch;
 mod tracked;
 mod work_trees;

@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::canonical_json;
+use crate::domain::SignedDecision;
+use crate::identity::{SIGNS_DECISION, TouchKey};
 use crate::ids::WorkspaceId;
 
 /// What is anchored.
@@ -26,7 +28,7 @@ pub struct Anchor {
     pub version: Option<u8>,
 }
 
-/// An anchor with its signature: one line of an anchor file, or the text of a git note.
+/// An anchor with its signature, or a decision that was signed with a key that is touched: one line of an anchor file, or the text of a git note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignedAnchor {
@@ -70,6 +72,9 @@ impl SignedAnchor {
     /// # Errors
     /// [`AnchorError`].
     pub fn parse(line: &str) -> Result<Self, AnchorError> {
+        if let Ok(decision) = serde_json::from_str::<SignedDecision>(line.trim()) {
+            return Self::of_decision(&decision);
+        }
         let signed: Self = serde_json::from_str(line.trim()).map_err(|_| AnchorError::Malformed)?;
         let public: [u8; 32] = hex::decode(&signed.anchor.public_key)
             .ok()
@@ -83,6 +88,27 @@ impl SignedAnchor {
         let bytes = signed_bytes(&signed.anchor)?;
         key.verify_strict(&bytes, &signature).map_err(|_| AnchorError::Signature(signed.anchor.seq))?;
         Ok(signed)
+    }
+
+    /// A decision that was signed with a key that is touched: nobody touches it again for an anchor, and the decision names the line that
+    /// it was signed on.
+    fn of_decision(signed: &SignedDecision) -> Result<Self, AnchorError> {
+        let decision = signed.decision();
+        let own = decision.basis.as_ref().and_then(|basis| basis.certificates.first()).ok_or(AnchorError::Malformed)?;
+        let public_key = own.enrolment.public_key.clone();
+        let key = TouchKey::parse(&public_key).map_err(|_| AnchorError::Malformed)?;
+        let bytes = signed.signed_bytes().ok_or(AnchorError::Malformed)?;
+        let signature = hex::decode(signed.signature()).map_err(|_| AnchorError::Malformed)?;
+        key.verify(SIGNS_DECISION, &bytes, &signature).map_err(|_| AnchorError::Signature(decision.log_seq))?;
+        let anchor = Anchor {
+            workspace: decision.workspace,
+            seq: decision.log_seq,
+            head: decision.log_head.clone(),
+            at: decision.decided_at,
+            public_key,
+            version: None,
+        };
+        Ok(Self { anchor, signature: signed.signature().to_owned() })
     }
 }
 

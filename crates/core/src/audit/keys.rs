@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{EventKind, LogEntry};
 use crate::digest::{canonical_json, sha256_hex};
-use crate::domain::{DecisionSubject, SignedDecision, SignedEnrolment, Verdict};
-use crate::identity::{Keyring, KnownKey};
+use crate::domain::{DecisionSubject, KeyKind, SignedDecision, SignedEnrolment, Verdict};
+use crate::identity::{Keyring, KnownKey, NEW};
 use crate::ids::{KeyId, WorkspaceId};
 
 /// What a line about a key says that counts no longer, or that somebody else had. Its canonical JSON is what the decision shows.
@@ -119,6 +119,23 @@ impl KeyFold {
         let is_new_rejected = ring.rejected().len() > self.ring.rejected().len();
         if is_new_rejected && decision.is_none() {
             return Err("it enrols a key that no enrolled key has certified".to_owned());
+        }
+        if let Some(signed) = &decision {
+            // Of a code that somebody else had, no key comes any more.
+            let is_kept = |guarded: &KnownKey| {
+                ring.get(guarded.certificate.enrolment.key).is_some_and(|now| {
+                    let kind = now.certificate.enrolment.kind;
+                    let is_usable = kind == KeyKind::Touch || now.compromised_since == guarded.compromised_since;
+                    now.counts_in(NEW) && is_usable
+                })
+            };
+            let by = signed.decision().key;
+            if !self.ring.guarded_in(NEW).all(|guarded| is_kept(guarded) || self.ring.may_take_away(by, guarded)) {
+                return Err(
+                    "it takes away a key that is touched, or a recovery code, without a touch and without the code"
+                        .to_owned(),
+                );
+            }
         }
         if decision.as_ref().is_some_and(|signed| ring.get(signed.decision().key).is_none()) {
             return Err("it takes away the key that says so: the marked key had vouched for it".to_owned());

@@ -113,7 +113,7 @@ pub struct Replay {
     steps: BTreeMap<Uuid, String>,
     chains: BTreeMap<ExperimentId, String>,
     heads: Vec<String>,
-    /// Which kinds of subject a decision was used for, by its signature.
+    /// Which kinds of subject a decision was used for, by its name.
     used: BTreeMap<String, BTreeSet<SubjectKind>>,
     /// Whether a line has held rows that was no beginning, and whether one has held levels, which came later.
     rows_began: bool,
@@ -467,7 +467,7 @@ impl Replay {
                 decision.log_seq
             ));
         }
-        let kinds = self.used.entry(signed.signature().to_owned()).or_default();
+        let kinds = self.used.entry(signed.name()).or_default();
         if kinds.is_empty() {
             self.decisions.push(entry.seq);
         }

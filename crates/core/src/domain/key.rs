@@ -16,6 +16,8 @@ text_enum! {
         Local,
         /// Derived from a code that its owner wrote down: it decides nothing, and vouches for a new key of the same member.
         Recovery,
+        /// In hardware that a person touches for each signature (`sk-ssh`): A4.
+        Touch,
     }
 }
 
@@ -27,6 +29,7 @@ impl KeyKind {
             Self::Passphrase => Some(Assurance::A3),
             Self::Local => Some(Assurance::A2),
             Self::Recovery => None,
+            Self::Touch => Some(Assurance::A4),
         }
     }
 }
@@ -48,7 +51,7 @@ pub struct Enrolment {
     pub key: KeyId,
     /// How it is kept.
     pub kind: KeyKind,
-    /// Ed25519 public key in hexadecimal.
+    /// Ed25519 public key in hexadecimal; of a key that is touched, the line of its `.pub` file without a comment.
     pub public_key: String,
     /// The key that vouches for it; itself for the root.
     pub enrolled_by: KeyId,
@@ -63,6 +66,7 @@ pub struct Enrolment {
 pub struct SignedEnrolment {
     /// What was signed.
     pub enrolment: Enrolment,
-    /// Ed25519 over its canonical JSON, after the prefix of enrolments, in hexadecimal.
+    /// Over its canonical JSON, after the prefix of enrolments, in hexadecimal: Ed25519, or a whole signature of ssh where the voucher is
+    /// a key that is touched.
     pub signature: String,
 }

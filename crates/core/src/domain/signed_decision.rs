@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Decision, Statement};
-use crate::digest::canonical_json;
+use crate::digest::{canonical_json, sha256_hex};
 use crate::dsse::{Envelope, IN_TOTO, signed_bytes};
 
 /// A decision with its signature; a claim until a keyring has verified it.
@@ -95,10 +95,17 @@ impl SignedDecision {
         keyid: String,
         sign: impl FnOnce(&[u8]) -> Vec<u8>,
     ) -> Result<Self, UnreadableDecision> {
-        let unwritable = |_| UnreadableDecision("it cannot be written as JSON");
-        let statement = canonical_json(&Statement::of(decision)).map_err(unwritable)?;
+        let statement = written(decision)?;
         let signature = sign(&signed_bytes(IN_TOTO, statement.as_bytes()));
         Self::try_from(Form::Envelope(Envelope::new(IN_TOTO, statement.as_bytes(), keyid, &signature)))
+    }
+
+    /// What the signature of a decision of format 2 is to be over.
+    ///
+    /// # Errors
+    /// [`UnreadableDecision`] when it cannot be written as JSON.
+    pub fn to_sign(decision: &Decision) -> Result<Vec<u8>, UnreadableDecision> {
+        Ok(signed_bytes(IN_TOTO, written(decision.clone())?.as_bytes()))
     }
 
     /// What was decided.
@@ -113,7 +120,7 @@ impl SignedDecision {
         self.decision
     }
 
-    /// The signature in hexadecimal: it names the decision.
+    /// The signature in hexadecimal.
     #[must_use]
     pub fn signature(&self) -> &str {
         &self.signature
@@ -125,6 +132,13 @@ impl SignedDecision {
         self.envelope.as_ref()
     }
 
+    /// SHA-256 of what was signed: it names the decision, however it is signed. Of one decision there can be several signatures, since
+    /// those of hardware are not the same each time.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.signed_bytes().map(sha256_hex).unwrap_or_default()
+    }
+
     /// The bytes that the signature is over; `None` where they cannot be written.
     #[must_use]
     pub fn signed_bytes(&self) -> Option<Vec<u8>> {
@@ -133,4 +147,8 @@ impl SignedDecision {
             None => canonical_json(&self.decision).ok().map(String::into_bytes),
         }
     }
+}
+
+fn written(decision: Decision) -> Result<String, UnreadableDecision> {
+    canonical_json(&Statement::of(decision)).map_err(|_| UnreadableDecision("it cannot be written as JSON"))
 }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::Serialize;
 
+use super::touch::{SIGNS_DECISION, SIGNS_ENROLMENT, Touch, TouchError, TouchKey};
 use crate::digest::{canonical_json, sha256_hex};
 use crate::domain::{Decision, Enrolment, KeyKind, SignedDecision, SignedEnrolment};
 use crate::error::{Code, Error};
@@ -25,6 +26,9 @@ pub enum SignatureError {
     /// The bytes do not fit.
     #[error("the signature does not match the decision")]
     Mismatch,
+    /// It is no signature of a key that somebody touched.
+    #[error("the signature of a key that is touched does not count: {0}")]
+    Touch(#[from] TouchError),
     /// It fits, but says something that the key cannot say.
     #[error("the decision claims assurance {0}, which its key cannot give")]
     Overclaim(String),
@@ -36,18 +40,34 @@ pub enum SignatureError {
 /// A decision whose signature was verified against an enrolled key. There is no other way to make one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct VerifiedDecision(SignedDecision);
+pub struct VerifiedDecision {
+    signed: SignedDecision,
+    #[serde(skip)]
+    touch: Option<Touch>,
+    #[serde(skip)]
+    may_be_touched: bool,
+}
 
 impl VerifiedDecision {
     /// What was decided.
     #[must_use]
     pub fn get(&self) -> &Decision {
-        self.0.decision()
+        self.signed.decision()
     }
     /// With its signature.
     #[must_use]
     pub fn signed(&self) -> &SignedDecision {
-        &self.0
+        &self.signed
+    }
+    /// What the signature says of who touched the key; `None` for one that needs no touch.
+    #[must_use]
+    pub fn touch(&self) -> Option<Touch> {
+        self.touch
+    }
+    /// Whether a key that is touched counted in the workspace where the decision was used, so that some decisions need one.
+    #[must_use]
+    pub fn may_be_touched(&self) -> bool {
+        self.may_be_touched
     }
 }
 
@@ -74,8 +94,15 @@ impl KnownKey {
 
 #[derive(Debug, Clone)]
 struct Entry {
-    public: VerifyingKey,
+    public: Public,
     known: KnownKey,
+}
+
+/// A public key with the way in which its signatures are checked.
+#[derive(Debug, Clone)]
+enum Public {
+    Plain(VerifyingKey),
+    Touch(Box<TouchKey>),
 }
 
 /// The keys that count in a workspace.
@@ -94,6 +121,8 @@ impl Keyring {
         let root = root_fingerprint.to_owned();
         let mut ring = Self { workspace, root, keys: HashMap::new(), rejected: Vec::new() };
         let mut waiting: Vec<_> = known.into_iter().collect();
+        // Whether a passphrase may vouch for a key that is touched depends on those that counted before.
+        waiting.sort_by_key(|known| known.enrolled_line);
         loop {
             let before = waiting.len();
             waiting.retain(|known| !ring.admit(known));
@@ -107,23 +136,76 @@ impl Keyring {
 
     fn admit(&mut self, known: &KnownKey) -> bool {
         let enrolment = &known.certificate.enrolment;
-        let Some(public) = parse_public(&enrolment.public_key) else { return false };
+        let Some(public) = Public::of(enrolment) else { return false };
         let is_root = enrolment.enrolled_by == enrolment.key;
         let voucher = if is_root {
-            (fingerprint(&enrolment.public_key) == self.root && enrolment.kind == KeyKind::Passphrase).then_some(public)
+            (fingerprint(&enrolment.public_key) == self.root && enrolment.kind == KeyKind::Passphrase)
+                .then(|| public.clone())
         } else {
-            self.keys.get(&enrolment.enrolled_by).filter(|entry| entry.may_vouch(known)).map(|entry| entry.public)
+            let vouching = self
+                .keys
+                .get(&enrolment.enrolled_by)
+                .filter(|entry| entry.may_vouch(known) && !(entry.is_passphrase() && self.must_be_touched_for(known)));
+            vouching.map(|entry| entry.public.clone())
         };
         let admitted = enrolment.workspace == self.workspace
             && !self.keys.contains_key(&enrolment.key)
             && voucher.is_some_and(|voucher| {
                 let bytes = enrolment_bytes(enrolment);
-                bytes.is_some_and(|bytes| verify(&voucher, &bytes, &known.certificate.signature))
+                bytes.is_some_and(|bytes| voucher.has_vouched(&bytes, &known.certificate.signature))
             });
         if admitted {
             self.keys.insert(enrolment.key, Entry { public, known: known.clone() });
         }
         admitted
+    }
+
+    /// Whoever knows a passphrase does not let a key of their own take the place of one that is touched: while such a key counts, the
+    /// next one is vouched for by a touch.
+    fn must_be_touched_for(&self, known: &KnownKey) -> bool {
+        known.certificate.enrolment.kind == KeyKind::Touch && self.is_touched_in(known.enrolled_line)
+    }
+
+    /// Whether a key that is touched counts in this line.
+    #[must_use]
+    pub fn is_touched_in(&self, line: i64) -> bool {
+        self.touched_in(line).next().is_some()
+    }
+
+    /// The keys that are touched and count in this line.
+    pub fn touched_in(&self, line: i64) -> impl Iterator<Item = &KnownKey> {
+        let known = self.keys.values().map(|entry| &entry.known);
+        known.filter(move |known| known.certificate.enrolment.kind == KeyKind::Touch && known.counts_in(line))
+    }
+
+    /// The keys that a passphrase does not take away in this line: those that are touched, and with them the recovery codes, which are
+    /// the way on without a lost one.
+    pub fn guarded_in(&self, line: i64) -> impl Iterator<Item = &KnownKey> {
+        let is_touched = self.is_touched_in(line);
+        self.keys.values().map(|entry| &entry.known).filter(move |known| {
+            let kind = known.certificate.enrolment.kind;
+            is_touched && matches!(kind, KeyKind::Touch | KeyKind::Recovery) && known.counts_in(line)
+        })
+    }
+
+    /// Whether a decision signed with `by` may take away a guarded key. A touch may; a passphrase may not, or else whoever learns one
+    /// would first take the key away. A passphrase that came with the recovery code may, for that code and for the keys that its owner
+    /// had enrolled when they wrote it down already.
+    #[must_use]
+    pub fn may_take_away(&self, by: KeyId, guarded: &KnownKey) -> bool {
+        let Some(signer) = self.get(by) else { return false };
+        if signer.certificate.enrolment.kind == KeyKind::Touch {
+            return true;
+        }
+        let of_member = guarded.certificate.enrolment.member;
+        let is_own = |known: &KnownKey| known.certificate.enrolment.member == of_member;
+        self.get(signer.certificate.enrolment.enrolled_by).is_some_and(|code| {
+            code.certificate.enrolment.kind == KeyKind::Recovery
+                && is_own(code)
+                && is_own(signer)
+                && code.enrolled_line <= guarded.enrolled_line
+                && guarded.enrolled_line < signer.enrolled_line
+        })
     }
 
     /// Keys that are stored but count for nothing.
@@ -186,9 +268,7 @@ impl Keyring {
         let decision = signed.decision();
         let entry = self.keys.get(&decision.key).ok_or(SignatureError::UnknownKey(decision.key))?;
         let bytes = signed.signed_bytes().ok_or(SignatureError::Malformed)?;
-        if !verify(&entry.public, &bytes, signed.signature()) {
-            return Err(SignatureError::Mismatch);
-        }
+        let touch = entry.public.has_decided(&bytes, signed.signature())?;
         if !entry.known.counts_in(line) {
             return Err(SignatureError::Revoked(decision.key));
         }
@@ -208,7 +288,7 @@ impl Keyring {
         {
             return overclaim("another root, or other certificates".to_owned());
         }
-        Ok(VerifiedDecision(signed.clone()))
+        Ok(VerifiedDecision { signed: signed.clone(), touch, may_be_touched: self.is_touched_in(line) })
     }
 }
 
@@ -216,6 +296,10 @@ impl Keyring {
 pub const NEW: i64 = i64::MAX;
 
 impl Entry {
+    fn is_passphrase(&self) -> bool {
+        self.known.certificate.enrolment.kind == KeyKind::Passphrase
+    }
+
     /// Whether this key can vouch for another one: it must count then, and a key that decides nothing only vouches for its own member.
     fn may_vouch(&self, other: &KnownKey) -> bool {
         let (own, new) = (&self.known.certificate.enrolment, &other.certificate.enrolment);
@@ -223,18 +307,55 @@ impl Entry {
         let of_kind = match own.kind {
             KeyKind::Passphrase => true,
             KeyKind::Recovery => is_own_member && new.kind == KeyKind::Passphrase,
+            // The second one, to keep elsewhere.
+            KeyKind::Touch => is_own_member && new.kind == KeyKind::Touch,
             // A local one lies open on the disk.
             KeyKind::Local => false,
         };
+        // Nobody makes a key that decides more than their own for somebody else.
+        let of_kind = of_kind && (is_own_member || new.kind != KeyKind::Touch);
         let before_theft = self.known.compromised_since.is_none_or(|since| other.enrolled_line < since);
         of_kind && before_theft && self.known.counts_in(other.enrolled_line)
     }
 }
 
-/// Short name of a public key: the SHA-256 of its hexadecimal form.
+impl Public {
+    /// The key of an enrolment; `None` where it is written in another way than such keys are.
+    fn of(enrolment: &Enrolment) -> Option<Self> {
+        if enrolment.kind != KeyKind::Touch {
+            return parse_public(&enrolment.public_key).map(Self::Plain);
+        }
+        let key = TouchKey::parse(&enrolment.public_key).ok()?;
+        (key.as_str() == enrolment.public_key).then(|| Self::Touch(Box::new(key)))
+    }
+
+    /// Checks a signature of a decision.
+    fn has_decided(&self, bytes: &[u8], signature_hex: &str) -> Result<Option<Touch>, SignatureError> {
+        match self {
+            Self::Plain(key) if verify(key, bytes, signature_hex) => Ok(None),
+            Self::Plain(_) => Err(SignatureError::Mismatch),
+            Self::Touch(key) => {
+                let signature = hex::decode(signature_hex).map_err(|_| SignatureError::Malformed)?;
+                Ok(Some(key.verify(SIGNS_DECISION, bytes, &signature)?))
+            }
+        }
+    }
+
+    /// Checks a signature of an enrolment.
+    fn has_vouched(&self, bytes: &[u8], signature_hex: &str) -> bool {
+        match self {
+            Self::Plain(key) => verify(key, bytes, signature_hex),
+            Self::Touch(key) => {
+                hex::decode(signature_hex).is_ok_and(|signature| key.verify(SIGNS_ENROLMENT, bytes, &signature).is_ok())
+            }
+        }
+    }
+}
+
+/// Short name of a public key: the SHA-256 of its hexadecimal form, or of the line of a key that is touched.
 #[must_use]
-pub fn fingerprint(public_key_hex: &str) -> String {
-    sha256_hex(public_key_hex)
+pub fn fingerprint(public_key: &str) -> String {
+    sha256_hex(public_key)
 }
 
 /// Signs an enrolment.
@@ -246,8 +367,9 @@ pub fn enrol(enrolment: Enrolment, voucher: &SigningKey) -> Result<SignedEnrolme
     Ok(SignedEnrolment { enrolment, signature: hex::encode(voucher.sign(&bytes).to_bytes()) })
 }
 
-/// What the signature of an enrolment is over. The prefix keeps it apart from everything else that a key signs.
-fn enrolment_bytes(enrolment: &Enrolment) -> Option<Vec<u8>> {
+/// What the signature of an enrolment is over; `None` for a format that is not known. The prefix keeps it apart from everything else that a key signs.
+#[must_use]
+pub fn enrolment_bytes(enrolment: &Enrolment) -> Option<Vec<u8>> {
     let text = canonical_json(enrolment).ok()?;
     match enrolment.version {
         None => Some(text.into_bytes()),
@@ -278,8 +400,15 @@ fn parse_public(hex_text: &str) -> Option<VerifyingKey> {
 
 impl From<SignatureError> for Error {
     fn from(error: SignatureError) -> Self {
-        Self::new(Code::SignatureInvalid, error.to_string()).hint(
-            "only a member's enrolled key can decide; `outcome-runtime audit verify` shows what was tampered with",
-        )
+        let hint = match &error {
+            SignatureError::Touch(TouchError::NotTouched) => {
+                "touch the key when it blinks; a key that was made with `no-touch-required` cannot decide"
+            }
+            SignatureError::Touch(_) => {
+                "only what the enrolled key signs for a decision counts: try again with that key"
+            }
+            _ => "only a member's enrolled key can decide; `outcome-runtime audit verify` shows what was tampered with",
+        };
+        Self::new(Code::SignatureInvalid, error.to_string()).hint(hint)
     }
 }

@@ -7,9 +7,13 @@ mod keyring;
 mod passphrase;
 mod recovery;
 mod seal;
+mod touch;
 
 pub use ed25519_dalek::SigningKey;
-pub use keyring::{Keyring, KnownKey, NEW, SignatureError, VerifiedDecision, enrol, fingerprint, sign_decision};
+pub use keyring::{
+    Keyring, KnownKey, NEW, SignatureError, VerifiedDecision, enrol, enrolment_bytes, fingerprint, sign_decision,
+};
 pub use passphrase::{MIN_PASSPHRASE_CHARS, check_passphrase};
 pub use recovery::{RecoveryCode, key_of_code, new_code};
 pub use seal::{Belongs, SealError, SealedKey, Unsealed};
+pub use touch::{SIGNS_DECISION, SIGNS_ENROLMENT, Touch, TouchError, TouchKey, TouchKeyError, signature_of};

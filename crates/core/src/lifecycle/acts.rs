@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::experiment::needed;
+use super::assurance::needed;
 use super::experiment_table::{EXPERIMENT_TABLE, ExperimentEventKind, decided_kind};
 use super::outcome::{OUTCOME_TABLE, OutcomeEventKind};
 use crate::domain::{Assurance, GatePolicy, GateType, KeyKind, Verdict};
@@ -33,19 +33,22 @@ pub fn acts_markdown() -> String {
     out.push_str(
         "\n`applied` by `system` is what needs no signature, or follows from a `change_approval` gate.\n\n## Gates\n\nOnly `human` decides \
          one. `least` is what the step itself takes; `policy` is what a gate asks for that the outcome file does not mention. A file can \
-         ask for more, never for less.\n\n| gate | verdict | least | policy |\n|---|---|---|---|\n",
+         ask for more, never for less. `with a key that is touched`: the least while one counts in the workspace, whoever decides.\n\n\
+         | gate | verdict | least | policy | with a key that is touched |\n|---|---|---|---|---|\n",
     );
     let policy = GatePolicy::default().at_least_signed().assurance;
     for gate in GateType::ALL {
         for verdict in gate.verdicts() {
-            let least = needed(Some(*gate), *verdict);
+            let least = needed(Some(*gate), *verdict, false);
+            let touched = needed(Some(*gate), *verdict, true);
             let asked = if verdict.is_negative() { policy.min(Assurance::A2) } else { policy };
-            _ = writeln!(out, "| {gate} | {verdict} | {least} | {} |", least.max(asked));
+            _ = writeln!(out, "| {gate} | {verdict} | {least} | {} | {} |", least.max(asked), touched.max(asked));
         }
     }
     out.push_str(
-        "\n## Keys\n\nNo program makes or uses a `local` key any more, so whatever is signed today is A3. An answer to an elicitation is A1 \
-         and decides nothing. There is no key of A4 yet.\n\n| key | its signatures |\n|---|---|\n",
+        "\nTo ship with a key that is touched, its signature must say that the key knew who touched it (a PIN or a finger).\n\n## Keys\n\n\
+         No program makes or uses a `local` key any more, so whatever is signed today is A3 or A4. An answer to an elicitation is A1 and \
+         decides nothing.\n\n| key | its signatures |\n|---|---|\n",
     );
     for kind in KeyKind::ALL {
         let level = kind.assurance().map_or("decide nothing".to_owned(), |level| format!("{level}, {}", level.label()));
@@ -75,12 +78,12 @@ fn row(out: &mut String, act: &str, by: &[PrincipalKind], least: Option<Assuranc
 /// The least assurance of the decisions that lead to this step; `None` where no decision does.
 fn least_of_experiment(kind: ExperimentEventKind) -> Option<Assurance> {
     if kind == ExperimentEventKind::Corrected {
-        return Some(needed(None, Verdict::CorrectQuery));
+        return Some(needed(None, Verdict::CorrectQuery, false));
     }
     let gates = GateType::ALL.iter().copied().map(Some).chain([None]);
     let all = gates.flat_map(|gate| Verdict::ALL.iter().map(move |verdict| (gate, *verdict)));
     all.filter(|(gate, verdict)| decided_kind(*gate, *verdict) == Some(kind))
-        .map(|(gate, verdict)| needed(gate, verdict))
+        .map(|(gate, verdict)| needed(gate, verdict, false))
         .min()
 }
 
@@ -109,6 +112,11 @@ mod tests {
 
     /// A decision of the member's, in the format that names no state, so that only who and how surely count.
     fn decided(verdict: Verdict, assurance: Assurance) -> VerifiedDecision {
+        decided_where(verdict, assurance, false)
+    }
+
+    /// The same in a workspace in which a key that is touched counts, or none.
+    fn decided_where(verdict: Verdict, assurance: Assurance, is_touched: bool) -> VerifiedDecision {
         let (workspace, id) = (WorkspaceId(Uuid::from_u128(1)), KeyId(Uuid::from_u128(3)));
         let key = SigningKey::from_bytes(&[7; 32]);
         let public_key = hex::encode(key.verifying_key().to_bytes());
@@ -124,8 +132,18 @@ mod tests {
             enrolled_by: id,
             enrolled_at: Timestamp::UNIX_EPOCH,
         };
-        let certificate = enrol(enrolment, &key).unwrap();
-        let known = KnownKey { certificate, enrolled_line: 1, revoked_line: None, compromised_since: None };
+        let sk = ssh_key::public::Ed25519PublicKey(key.verifying_key().to_bytes()).into();
+        let touched = Enrolment {
+            key: KeyId(Uuid::from_u128(5)),
+            kind: KeyKind::Touch,
+            public_key: ssh_key::PublicKey::new(ssh_key::public::KeyData::SkEd25519(sk), "").to_openssh().unwrap(),
+            ..enrolment.clone()
+        };
+        let known = |enrolment, enrolled_line| {
+            let certificate = enrol(enrolment, &key).unwrap();
+            KnownKey { certificate, enrolled_line, revoked_line: None, compromised_since: None }
+        };
+        let keys = [known(enrolment, 1)].into_iter().chain(is_touched.then(|| known(touched, 2)));
         let decision = Decision {
             version: 1,
             workspace,
@@ -147,7 +165,7 @@ mod tests {
         let signature = hex::encode(key.sign(canonical_json(&decision).unwrap().as_bytes()).to_bytes());
         let signed: SignedDecision =
             serde_json::from_value(json!({ "decision": decision, "signature": signature })).unwrap();
-        Keyring::build(workspace, &root, [known]).verify(&signed, NEW).unwrap()
+        Keyring::build(workspace, &root, keys).verify(&signed, NEW).unwrap()
     }
 
     fn everybody() -> [Principal; 4] {
@@ -231,16 +249,39 @@ mod tests {
                 }
                 let is_refused = matches!(done, Err(TransitionError::AssuranceTooLow { .. }));
                 let verdict = decision.get().verdict;
-                assert_eq!(is_refused, level < needed(*gate, verdict), "{verdict} at {gate:?} with {level}");
+                assert_eq!(is_refused, level < needed(*gate, verdict, false), "{verdict} at {gate:?} with {level}");
                 n_refused += usize::from(is_refused);
             }
         }
         assert!(n_refused > 20, "{n_refused}");
         // What is turned on for people, whatever else changes.
         for gate in [GateType::LaunchApproval, GateType::ScaleApproval, GateType::ShipApproval] {
-            assert_eq!(needed(Some(gate), Verdict::Approve), Assurance::A3, "{gate}");
+            assert_eq!(needed(Some(gate), Verdict::Approve, false), Assurance::A3, "{gate}");
         }
-        assert_eq!(needed(None, Verdict::Resume), Assurance::A3);
+        assert_eq!(needed(None, Verdict::Resume, false), Assurance::A3);
+    }
+
+    #[test]
+    fn while_a_key_that_is_touched_counts_a_ship_needs_one_and_nothing_else_changes() {
+        let human = &everybody()[3];
+        for gate in GateType::ALL.iter().copied().map(Some).chain([None]) {
+            for verdict in Verdict::ALL {
+                let (before, now) = (needed(gate, *verdict, false), needed(gate, *verdict, true));
+                let ships = gate == Some(GateType::ShipApproval) && !verdict.is_negative();
+                assert_eq!(now, if ships { Assurance::A4 } else { before }, "{verdict} at {gate:?}");
+            }
+        }
+        let waits = states().into_iter().find(|state| state.status == ExperimentStatus::AwaitingShipGate).unwrap();
+        for (verdict, is_touched, is_refused) in
+            [(Verdict::Approve, false, false), (Verdict::Approve, true, true), (Verdict::Reject, true, false)]
+        {
+            let decision = decided_where(verdict, Assurance::A3, is_touched);
+            assert_eq!(decision.may_be_touched(), is_touched);
+            let event = ExperimentEvent::Decided { gate: Some(GateType::ShipApproval), decision };
+            let done = transition_experiment(&waits, &event, human);
+            let too_low = TransitionError::AssuranceTooLow { needed: Assurance::A4, got: Assurance::A3 };
+            assert_eq!(done.err(), is_refused.then_some(too_low), "{verdict} {is_touched}");
+        }
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::TransitionError;
+use super::assurance::{must_be_sure, needed};
 use super::basis::check_experiment_basis;
 use super::correction::must_be_shown;
 use super::experiment_table::{EXPERIMENT_TABLE, Effect, ExperimentEventKind, To, decided_kind};
 use crate::domain::{
-    Assurance, Correction, ExperimentState, ExperimentStatus, GateType, Pause, PauseCause, SignedDecision, Verdict,
-    text_enum,
+    Correction, ExperimentState, ExperimentStatus, GateType, Pause, PauseCause, SignedDecision, Verdict, text_enum,
 };
 use crate::identity::{Keyring, SignatureError, VerifiedDecision};
 use crate::principal::Principal;
@@ -234,11 +234,7 @@ pub fn transition_experiment(
         ));
     }
     if let Some((gate, decision)) = event.decision() {
-        let got = decision.get().assurance;
-        let needed = needed(gate, decision.get().verdict);
-        if got < needed {
-            return Err(TransitionError::AssuranceTooLow { needed, got });
-        }
+        must_be_sure(decision, gate, needed(gate, decision.get().verdict, decision.may_be_touched()))?;
         check_experiment_basis(state, row.effects, decision.get())?;
     }
     if let ExperimentEvent::Corrected { correction, plan_hash, decision } = event {
@@ -285,16 +281,6 @@ pub fn transition_experiment(
         next.step = state.step + 1;
     }
     Ok((next, row.effects.to_vec()))
-}
-
-/// The least assurance of a decision about an experiment, at a gate or outside of one.
-pub(super) fn needed(gate: Option<GateType>, verdict: Verdict) -> Assurance {
-    match gate {
-        _ if verdict.is_negative() => Assurance::A2,
-        _ if verdict == Verdict::Resume => Assurance::A3,
-        Some(gate_type) => gate_type.floor(),
-        None => Assurance::A3,
-    }
 }
 
 /// Where a resume leads: a gate that waited before the pause was superseded by it.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::TransitionError;
+use super::assurance::{least_at, must_be_sure};
 use crate::domain::{
     Assurance, Decision, DecisionSubject, GatePolicy, GateState, GateStatus, GateType, PolicyBasis, SignedDecision,
     text_enum,
@@ -123,8 +124,8 @@ pub fn transition_gate(
     let mut next = state.clone();
     match event {
         GateEvent::Decided { decision } => {
-            let decision = decision.get();
             check_decision(rules, state, decision, by, actor_email)?;
+            let decision = decision.get();
             if !next.votes.contains(&decision.member) {
                 next.votes.push(decision.member);
             }
@@ -148,10 +149,11 @@ pub fn transition_gate(
 fn check_decision(
     rules: &GateRules,
     state: &GateState,
-    decision: &Decision,
+    verified: &VerifiedDecision,
     by: &Principal,
     actor_email: Option<&str>,
 ) -> Result<(), TransitionError> {
+    let decision = verified.get();
     let wrong = |what: String| Err(TransitionError::WrongDecision(what));
     if decision.subject != DecisionSubject::Gate(rules.id) {
         return wrong("it is about something else".to_owned());
@@ -175,11 +177,9 @@ fn check_decision(
     let needed = if decision.verdict.is_negative() {
         rules.policy.assurance.min(Assurance::A2)
     } else {
-        rules.policy.assurance.max(rules.gate_type.floor())
+        rules.policy.assurance.max(least_at(rules.gate_type, verified.may_be_touched()))
     };
-    if decision.assurance < needed {
-        return Err(TransitionError::AssuranceTooLow { needed, got: decision.assurance });
-    }
+    must_be_sure(verified, Some(rules.gate_type), needed)?;
     // Everybody up to the present holder may decide: an escalation adds a holder, it takes nobody's right away.
     let may = rules.holders.is_empty()
         || actor_email.is_some_and(|email| {

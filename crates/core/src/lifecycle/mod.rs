@@ -4,6 +4,7 @@
 //! state always equals the fold of these functions over the audit log (`audit::replay`).
 
 mod acts;
+mod assurance;
 mod basis;
 mod correction;
 mod diagram;
@@ -14,6 +15,7 @@ mod outcome;
 mod policy;
 
 pub use acts::acts_markdown;
+pub use assurance::least_at;
 pub use basis::flag_after;
 pub use correction::shown_correction;
 pub use diagram::lifecycle_markdown;
@@ -65,6 +67,9 @@ pub enum TransitionError {
         /// What the decision has.
         got: Assurance,
     },
+    /// The key was touched by somebody whom it does not know.
+    #[error("to ship, the key must know who touches it, by a PIN or a finger; this signature says that it did not")]
+    NotVerified,
     /// Another member holds the gate.
     #[error("{holder} holds this gate")]
     NotHolder {
@@ -81,6 +86,14 @@ impl From<TransitionError> for Error {
             E::NotAllowed { .. } => (Code::Conflict, "`outcome-runtime status` shows the current state"),
             E::WrongPrincipal { .. } => (Code::Forbidden, "agents propose and build; only humans decide"),
             E::WrongDecision(_) => (Code::Conflict, "review the gate again and decide on what it shows now"),
+            E::AssuranceTooLow { needed: Assurance::A4, .. } => (
+                Code::AssuranceTooLow,
+                "decide in a terminal with the key that you touch: `outcome-runtime gate decide GATE --key`",
+            ),
+            E::NotVerified => (
+                Code::AssuranceTooLow,
+                "decide with a key that was made with `-O verify-required`: it asks for its PIN each time",
+            ),
             E::AssuranceTooLow { .. } => (
                 Code::AssuranceTooLow,
                 "decide with your passphrase: on the gate's page or with `outcome-runtime gate decide`",

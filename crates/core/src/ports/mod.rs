@@ -1,7 +1,7 @@
 //! The ports: what the core asks of the outside world, as traits with their data and errors.
 //!
 //! **Invariant**: no vendor and no HTTP client in here. Vendors implement these traits in `outcome-integrations`, and each
-//! program plugs that table in.
+//! program plugs that table in. A key is touched at a terminal: the command line implements [`TouchToSign`].
 
 #![warn(missing_docs)]
 
@@ -14,6 +14,7 @@ mod read_error;
 pub mod reading_check;
 mod secrets;
 mod signals;
+mod touch;
 
 pub use flag_error::FlagError;
 pub use flag_state::FlagState;
@@ -25,3 +26,4 @@ pub use signals::{
     Danger, MetricInfo, PushSettings, QueryKind, QueryPlan, Risk, SignalSource, SourceReport, SourceSettings,
     VariantRequest,
 };
+pub use touch::TouchToSign;

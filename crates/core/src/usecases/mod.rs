@@ -42,8 +42,8 @@ pub use hypotheses::{
 pub use kernel::memory::keep_memory_private;
 pub use kernel::written::NewWriter;
 pub use kernel::{Change, FilePlan, OutcomePlan, PlannedAction};
-pub use kernel::{DryRunRequest, HistoryPoint, HistoryPoll, LimitedSignal, Limits, Unlock, UnsignedAct};
-pub use keys::{KeyActRequest, KeyActed, KeyLine, KeyState, Keys, Recovered, Rotated};
+pub use kernel::{DryRunRequest, HistoryPoint, HistoryPoll, LimitedSignal, Limits, Touching, Unlock, UnsignedAct};
+pub use keys::{Added, KeyActRequest, KeyActed, KeyAddRequest, KeyLine, KeyState, Keys, Recovered, Rotated};
 pub use learnings::{LearningView, Learnings};
 pub use outbox::{ChannelMessage, ChannelTest, Delivered, MessageLine, MessageState, Messages, Outbox, Retried, Retry};
 pub use outcomes::{Activated, Applied, Attainment, Outcomes};

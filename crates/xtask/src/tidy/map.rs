@@ -62,10 +62,14 @@ pub const MAP: &[Layer] = &[
     Layer { name: "core::file_trouble", uses: &[] },
     // What cannot be seen or told from another, in a path, a rule and a file.
     Layer { name: "core::characters", uses: &[] },
+    // Which program of a name is run, such as git: one in a place that an agent cannot write to.
+    Layer { name: "core::programs", uses: &[] },
+    // Whether a coding agent started this shell.
+    Layer { name: "core::agent_shell", uses: &[] },
     // Where a work tree of git belongs, read from files.
     Layer { name: "core::checkout", uses: &[] },
     Layer { name: "core::settings", uses: &[&["core::config", "core::address", "core::checkout", "core::seen"]] },
-    Layer { name: "core::scope", uses: &[&["core::domain", "core::characters", "core::checkout"]] },
+    Layer { name: "core::scope", uses: &[&["core::domain", "core::characters", "core::checkout", "core::programs"]] },
     // The rules about paths are texts and pure; only what reads a repository does I/O.
     Layer { name: "core::scope::path", uses: &[] },
     Layer { name: "core::scope::error", uses: &[&["core::scope::path"]] },
@@ -107,7 +111,9 @@ pub const MAP: &[Layer] = &[
     Layer { name: "daemon", uses: &[DOORS, &["core::ports", "mcp"]] },
     Layer { name: "daemon::main", uses: &[DOORS, &["daemon", "mcp", "integrations"]] },
     // The CLI has the statistics' door.
-    Layer { name: "cli", uses: &[DOORS, &["stats", "core::checkout"]] },
+    Layer { name: "cli", uses: &[DOORS, &["stats", "core::checkout", "core::agent_shell"]] },
+    // A key is touched at a terminal, so the terminal's program is the one that implements that port.
+    Layer { name: "cli::ssh_keygen", uses: &[DOORS, &["core::ports", "core::programs"]] },
     Layer { name: "cli::main", uses: &[DOORS, &["cli", "integrations"]] },
     Layer { name: "xtask", uses: &[&["core", "stats", "integrations"]] },
 ];

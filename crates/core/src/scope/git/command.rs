@@ -15,7 +15,7 @@ use tokio::{
     process::Command,
 };
 
-use super::program::{search_path, trusted_git};
+use crate::programs::{search_path, trusted};
 use crate::scope::error::ScopeError;
 
 const MAX_STDERR_BYTES: u64 = 64 * 1024;
@@ -205,7 +205,7 @@ impl Git {
     fn command(&self) -> Result<Command, ScopeError> {
         let program = match &self.options.program {
             Some(program) => program.clone(),
-            None => trusted_git()?,
+            None => trusted("git").map_err(|passed_over| ScopeError::GitUntrusted { passed_over })?,
         };
         let mut command = Command::new(&program);
         if let Some(path) = search_path(&program) {

@@ -13,7 +13,6 @@ mod index;
 mod lines;
 mod objects;
 mod own;
-mod program;
 mod tracked;
 
 use std::{

@@ -45,7 +45,16 @@ impl Experiments<'_> {
         let experiment = experiment_named(&mut tx, &request.experiment).await?;
         drop(tx);
         // On the heap: it is large, and callers have futures of their own around it.
-        match Box::pin(try_act(self.0, &request)).await {
+        // The second time with the signature of a key that was touched meanwhile.
+        let done = loop {
+            let done = Box::pin(try_act(self.0, &request)).await;
+            match request.unlock.touch_if_asked().await {
+                Ok(true) => {}
+                Ok(false) => break done,
+                Err(error) => break Err(error),
+            }
+        };
+        match done {
             Ok(decided) => Ok(decided),
             Err(error) => {
                 note_refused_decision(

@@ -30,7 +30,7 @@ use crate::usecases::kernel::gate_step::gate_step;
 use crate::usecases::kernel::lookup::{gate_named, outcome_of};
 use crate::usecases::kernel::read_again::must_be_read_again;
 use crate::usecases::kernel::step_context::StepContext;
-use crate::usecases::kernel::unlock::Unlock;
+use crate::usecases::kernel::unlock::{Pen, Unlock};
 use crate::usecases::outbox::deliver::deliver_now;
 
 /// A decision that is asked for.
@@ -65,7 +65,16 @@ impl Gates<'_> {
         let (gate, _) = gate_named(&mut tx, &request.gate).await?;
         drop(tx);
         // On the heap: it is large, and callers have futures of their own around it.
-        match Box::pin(try_decide(self.0, &gate, &request)).await {
+        // The second time with the signature of a key that was touched meanwhile.
+        let done = loop {
+            let done = Box::pin(try_decide(self.0, &gate, &request)).await;
+            match request.unlock.touch_if_asked().await {
+                Ok(true) => {}
+                Ok(false) => break done,
+                Err(error) => break Err(error),
+            }
+        };
+        match done {
             Ok(decided) => Ok(decided),
             Err(error) => {
                 note_refused_decision(self.0, gate.id.into(), EventKind::GateRefused, Some(request.verdict), &error)
@@ -118,6 +127,9 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
     let mut tx = runtime.write().await?;
     let (mut gate, rules) = gate_named(&mut tx, &request.gate).await?;
     let found = experiment_of(&mut tx, &gate).await?;
+    if matches!(signer.pen, Pen::Touch(_)) {
+        must_be_open(&gate)?;
+    }
     let diff = rebuilt.as_ref().map(Rebuilt::diff).transpose()?.flatten();
     let about = About {
         gate: Some((&gate, &rules)),
@@ -166,6 +178,15 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
         deliveries,
         unchecked,
     })
+}
+
+/// Nobody is asked to touch a key for a gate that was decided meanwhile; the step itself would refuse it afterwards.
+fn must_be_open(gate: &Gate) -> Result<()> {
+    if !gate.state.status.is_decided() && gate.state.status != GateStatus::Superseded {
+        return Ok(());
+    }
+    let message = format!("gate `{}` is {} and accepts no decision", gate.slug, gate.state.status);
+    Err(Error::new(Code::GateNotPending, message).hint("a gate accepts only one decision"))
 }
 
 /// The experiment that a gate is about, with its outcome.

@@ -42,7 +42,7 @@ impl Gates<'_> {
         }
         for (gate, rules) in tx.gate_list_open().await? {
             if gate.experiment == Some(experiment.id) && gate.gate_type == GateType::Escalation {
-                return gate_view(&pages, gate, &rules, Vec::new());
+                return gate_view(&pages, gate, &rules, Vec::new(), false);
             }
         }
         let outcome = outcome_of(&mut tx, &experiment).await?;
@@ -53,6 +53,6 @@ impl Gates<'_> {
         let gate = open_gate(self.0, &mut tx, &outcome, Some(&experiment), GateType::Escalation, by, &context).await?;
         let (gate, rules) = gate_named(&mut tx, gate.slug.as_str()).await?;
         tx.commit().await?;
-        gate_view(&pages, gate, &rules, Vec::new())
+        gate_view(&pages, gate, &rules, Vec::new(), false)
     }
 }

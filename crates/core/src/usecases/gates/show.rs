@@ -3,7 +3,11 @@
 use super::Gates;
 use super::view::{GateView, gate_view};
 use crate::error::Result;
+use crate::identity::NEW;
+use crate::store::Tx;
+use crate::usecases::Runtime;
 use crate::usecases::kernel::gate_opening::{gate_url, pages};
+use crate::usecases::kernel::keyring::keyring;
 use crate::usecases::kernel::lookup::gate_named;
 use crate::usecases::kernel::written::new_writers;
 
@@ -17,7 +21,8 @@ impl Gates<'_> {
         let mut tx = self.0.read().await?;
         let gates = tx.gate_list_open().await?;
         let pages = pages(self.0, &mut tx).await?;
-        gates.into_iter().map(|(gate, rules)| gate_view(&pages, gate, &rules, Vec::new())).collect()
+        let is_touched = is_touched(self.0, &mut tx).await;
+        gates.into_iter().map(|(gate, rules)| gate_view(&pages, gate, &rules, Vec::new(), is_touched)).collect()
     }
 
     /// A gate with what it shows and what was decided.
@@ -30,8 +35,9 @@ impl Gates<'_> {
         let (gate, rules) = gate_named(&mut tx, reference).await?;
         let decisions = tx.decision_list(gate.id.0).await?;
         let pages = pages(self.0, &mut tx).await?;
+        let is_touched = is_touched(self.0, &mut tx).await;
         let new_writers = new_writers(&mut tx).await?;
-        Ok(GateView { new_writers, ..gate_view(&pages, gate, &rules, decisions)? })
+        Ok(GateView { new_writers, ..gate_view(&pages, gate, &rules, decisions, is_touched)? })
     }
 
     /// Address of the pages on which gates are decided, without a slash at its end.
@@ -50,4 +56,9 @@ impl Gates<'_> {
     pub async fn url(self, gate_slug: &str) -> Result<String> {
         Ok(gate_url(&self.pages().await?, gate_slug))
     }
+}
+
+/// Whether a key that is touched counts. A gate is shown whatever became of the log; who decides is told.
+async fn is_touched(runtime: &Runtime, tx: &mut Tx) -> bool {
+    keyring(runtime, tx).await.is_ok_and(|ring| ring.is_touched_in(NEW))
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::domain::{Assurance, ContextPackage, Decision, Gate, GateStatus, GateType, SignedDecision};
 use crate::error::{Code, Error, Result};
 use crate::ids::GateId;
-use crate::lifecycle::GateRules;
+use crate::lifecycle::{GateRules, least_at};
 use crate::usecases::kernel::gate_opening::gate_url;
 use crate::usecases::kernel::written::NewWriter;
 
@@ -42,11 +42,13 @@ pub struct GateView {
     pub new_writers: Vec<NewWriter>,
 }
 
+/// `is_touched`: whether a key that is touched counts in the workspace.
 pub(super) fn gate_view(
     pages: &str,
     gate: Gate,
     rules: &GateRules,
     decisions: Vec<SignedDecision>,
+    is_touched: bool,
 ) -> Result<GateView> {
     let context = serde_json::from_str(&gate.context)
         .map_err(|e| Error::new(Code::StateTampered, "what the gate shows cannot be read").because(e))?;
@@ -58,7 +60,7 @@ pub(super) fn gate_view(
         status: gate.state.status,
         holder: rules.holders.get(gate.state.holder).cloned(),
         due_at: gate.state.due_at,
-        assurance: rules.policy.assurance,
+        assurance: rules.policy.assurance.max(least_at(gate.gate_type, is_touched)),
         context_hash: gate.context_hash,
         context,
         decisions: decisions.into_iter().map(SignedDecision::into_decision).collect(),

@@ -3,7 +3,7 @@
 //! Both are in this account. What is pushed, or given to somebody else, holds against it, too. **Invariant**: nothing fails because an
 //! anchor could not be written.
 
-use super::unlock::Signer;
+use super::unlock::{Pen, Signer};
 use super::workspace_file::repo;
 use crate::audit::SignedAnchor;
 use crate::error::{Code, Error, Result};
@@ -25,10 +25,19 @@ pub(in crate::usecases) async fn anchor_quietly(runtime: &Runtime, signer: &Sign
 async fn anchor(runtime: &Runtime, signer: &Signer) -> Result<()> {
     let (seq, head) = runtime.read().await?.log_head().await?;
     let workspace = runtime.workspace.id;
-    let signed = SignedAnchor::sign(workspace, seq, head, runtime.now(), &signer.key)
-        .map_err(|e| Error::new(Code::Internal, e.to_string()))?;
-    let line = serde_json::to_string(&signed)
-        .map_err(|e| Error::new(Code::Internal, "the anchor cannot be written").because(e))?;
+    let unwritable = |e| Error::new(Code::Internal, "the anchor cannot be written").because(e);
+    let line = match &signer.pen {
+        Pen::Secret(key) => {
+            let signed = SignedAnchor::sign(workspace, seq, head, runtime.now(), key)
+                .map_err(|e| Error::new(Code::Internal, e.to_string()))?;
+            serde_json::to_string(&signed).map_err(unwritable)?
+        }
+        // Nobody touches a key twice: the decision itself names the line that it was signed on.
+        Pen::Touch(touching) => match touching.used() {
+            Some(decision) => serde_json::to_string(&decision).map_err(unwritable)?,
+            None => return Ok(()),
+        },
+    };
     if let Some(seen) = runtime.settings.seen() {
         seen.keep_anchor(workspace, &line);
     }

@@ -78,10 +78,10 @@ pub(in crate::usecases) async fn approved_base(
                 }
                 _ => false,
             };
-            if !fits || used.iter().any(|used| used == signed.signature()) {
+            if !fits || used.contains(&signed.name()) {
                 return Err(wrong());
             }
-            used.push(signed.signature().to_owned());
+            used.push(signed.name());
             if gate == Some(GateType::PortfolioReview) && base.is_none() {
                 base.clone_from(&signed.decision().base);
             }

@@ -7,7 +7,7 @@ use super::clock_look::must_be_believed;
 use super::digest::digest;
 use super::event::record_refusal;
 use super::keyring::keyring;
-use super::unlock::{Signer, Unlock, must_have_line, signer};
+use super::unlock::{Pen, Signer, Unlock, must_go_on_from_what_was_seen, signer};
 use crate::audit::EventKind;
 use crate::domain::{Assurance, Decision, DecisionSubject, Outcome, Surface, Verdict};
 use crate::error::{Code, Error, Result};
@@ -31,13 +31,6 @@ pub(in crate::usecases) async fn decider(
     signer(runtime, member, unlock).await
 }
 
-/// Nobody signs on top of a log that is not the one that this account saw.
-async fn must_go_on_from_what_was_seen(runtime: &Runtime) -> Result<()> {
-    let last = runtime.settings.seen().and_then(|seen| seen.head(runtime.workspace.id));
-    let Some(last) = last else { return Ok(()) };
-    must_have_line(runtime, last.seq, &last.head, "this account saw").await
-}
-
 /// What is to be signed.
 #[derive(Clone, Copy)]
 pub(in crate::usecases) struct ToSign<'a> {
@@ -49,6 +42,8 @@ pub(in crate::usecases) struct ToSign<'a> {
 }
 
 /// Signs a decision over the present head of the log and verifies it like anybody else's.
+///
+/// A key that is touched signs when no transaction is open: see [`super::touch`].
 pub(in crate::usecases) async fn sign(
     runtime: &Runtime,
     tx: &mut Tx,
@@ -81,7 +76,10 @@ pub(in crate::usecases) async fn sign(
         basis: Some(basis),
     };
     fill(&mut decision);
-    let signed = sign_decision(decision, &signer.key)?;
+    let signed = match &signer.pen {
+        Pen::Secret(key) => sign_decision(decision, key)?,
+        Pen::Touch(touching) => touching.signed(tx, decision).await?,
+    };
     Ok(keyring.verify(&signed, NEW)?)
 }
 

@@ -38,18 +38,28 @@ pub(in crate::usecases) fn certificate(
     at: Timestamp,
 ) -> Result<SignedEnrolment> {
     let (voucher_id, voucher) = voucher.unwrap_or(key);
-    let enrolment = Enrolment {
+    let public_key = hex::encode(key.1.verifying_key().to_bytes());
+    Ok(enrol(enrolment(owner, (key.0, kind, public_key), voucher_id, at), voucher)?)
+}
+
+/// What a certificate says of a key: its id, how it is kept, its public key.
+pub(in crate::usecases) fn enrolment(
+    owner: Owner<'_>,
+    (key, kind, public_key): (KeyId, KeyKind, String),
+    voucher: KeyId,
+    at: Timestamp,
+) -> Enrolment {
+    Enrolment {
         version: Some(2),
         workspace: owner.workspace,
         member: owner.member,
         email: owner.email.to_owned(),
-        key: key.0,
+        key,
         kind,
-        public_key: hex::encode(key.1.verifying_key().to_bytes()),
-        enrolled_by: voucher_id,
+        public_key,
+        enrolled_by: voucher,
         enrolled_at: at,
-    };
-    Ok(enrol(enrolment, voucher)?)
+    }
 }
 
 /// Seals a key under a passphrase that was checked.

@@ -5,8 +5,9 @@ use secrecy::SecretString;
 
 use super::keyring::keyring;
 use super::tampered::tampered;
+use super::touch::{Touching, passphrase_needed};
 use super::tries;
-use crate::domain::KeyKind;
+use crate::domain::{Assurance, KeyKind};
 use crate::error::{Code, Error, Result};
 use crate::identity::{Belongs, Keyring, NEW, SigningKey, Unsealed};
 use crate::principal::Principal;
@@ -18,18 +19,50 @@ use crate::usecases::Runtime;
 pub enum Unlock {
     /// The passphrase that unlocks the member's signing key: assurance A3.
     Passphrase(SecretString),
+    /// A key that the member touches for this one signature: assurance A4. Only decisions of gates, acts on experiments, and acts on keys
+    /// are signed like this.
+    Touch(Touching),
 }
 
-/// A member with their unlocked key.
+impl Unlock {
+    /// Lets the person touch the key if a decision waits for it. True when what was tried is to be tried again.
+    pub(in crate::usecases) async fn touch_if_asked(&self) -> Result<bool> {
+        match self {
+            Self::Passphrase(_) => Ok(false),
+            Self::Touch(touching) => touching.touch_if_asked().await,
+        }
+    }
+}
+
+/// What signs.
+pub(in crate::usecases) enum Pen {
+    /// The member's unlocked key.
+    Secret(Box<SigningKey>),
+    /// A key that is touched, outside of every transaction.
+    Touch(Touching),
+}
+
+/// A member with the key that signs.
 pub(in crate::usecases) struct Signer {
     pub(in crate::usecases) member: Member,
-    pub(in crate::usecases) key: SigningKey,
+    pub(in crate::usecases) pen: Pen,
     pub(in crate::usecases) stored: MemberKey,
     /// When the key was enrolled, as it lies under the passphrase: no other program can write it.
     pub(in crate::usecases) enrolled_at: Timestamp,
 }
 
 impl Signer {
+    /// The unlocked key.
+    ///
+    /// # Errors
+    /// [`Code::PassphraseNeeded`] for a key that is touched: nobody touches it for this.
+    pub(in crate::usecases) fn secret(&self) -> Result<&SigningKey> {
+        match &self.pen {
+            Pen::Secret(key) => Ok(key),
+            Pen::Touch(_) => Err(passphrase_needed()),
+        }
+    }
+
     /// The member, as the log names who acts.
     pub(in crate::usecases) fn principal(&self) -> Principal {
         Principal::Human { member: self.member.id, name: self.member.email.clone() }
@@ -43,7 +76,11 @@ impl Signer {
 /// [`Code::PassphraseWrong`]; [`Code::RootChanged`] for a key of another workspace or root; [`Code::StateTampered`] for a log without
 /// the line on which its owner last signed.
 pub(in crate::usecases) async fn signer(runtime: &Runtime, email: Option<&str>, unlock: &Unlock) -> Result<Signer> {
-    let (signer, unsealed) = opened(runtime, email, unlock).await?;
+    let passphrase = match unlock {
+        Unlock::Passphrase(passphrase) => passphrase,
+        Unlock::Touch(touching) => return touching_signer(runtime, email, touching).await,
+    };
+    let (signer, unsealed) = opened(runtime, email, passphrase).await?;
     let last = unsealed.belongs.as_ref().and_then(|belongs| belongs.last.clone());
     if let Some((seq, head)) = last {
         must_have_line(runtime, seq, &head, "its owner signed on").await?;
@@ -58,12 +95,51 @@ pub(in crate::usecases) async fn signer_after_loss(
     email: Option<&str>,
     unlock: &Unlock,
 ) -> Result<(Signer, Unsealed)> {
-    opened(runtime, email, unlock).await
+    match unlock {
+        Unlock::Passphrase(passphrase) => opened(runtime, email, passphrase).await,
+        Unlock::Touch(_) => Err(passphrase_needed()),
+    }
 }
 
-async fn opened(runtime: &Runtime, email: Option<&str>, unlock: &Unlock) -> Result<(Signer, Unsealed)> {
+/// Nothing of where it belongs lies in such a key: what this account saw of the log is compared instead.
+async fn touching_signer(runtime: &Runtime, email: Option<&str>, touching: &Touching) -> Result<Signer> {
+    must_go_on_from_what_was_seen(runtime).await?;
+    let mut tx = runtime.read().await?;
+    let ring = keyring(runtime, &mut tx).await?;
+    let member = member_named(tx.member_list().await?, email)?;
+    let is_meant = |key: &MemberKey| {
+        key.member == member.id
+            && key.kind.assurance() == Some(Assurance::A4)
+            && ring.get(key.id).is_some_and(|known| {
+                known.counts_in(NEW) && known.certificate.enrolment.public_key == touching.public_key()
+            })
+    };
+    let stored = tx.key_list().await?.into_iter().find(is_meant).ok_or_else(|| {
+        Error::new(Code::Unauthenticated, format!("{} has not enrolled this key, or it counts no longer", member.email))
+            .hint("`outcome-runtime key list` shows the keys that count; enrol it with `outcome-runtime key add --ssh FILE.pub`")
+    })?;
+    let enrolled_at = stored.certificate.enrolment.enrolled_at;
+    Ok(Signer { member, pen: Pen::Touch(touching.clone()), stored, enrolled_at })
+}
+
+/// Nobody signs on top of a log that is not the one that this account saw.
+pub(super) async fn must_go_on_from_what_was_seen(runtime: &Runtime) -> Result<()> {
+    let last = runtime.settings.seen().and_then(|seen| seen.head(runtime.workspace.id));
+    let Some(last) = last else { return Ok(()) };
+    must_have_line(runtime, last.seq, &last.head, "this account saw").await
+}
+
+fn member_named(members: Vec<Member>, email: Option<&str>) -> Result<Member> {
+    match email {
+        None => members.into_iter().next(),
+        Some(email) => members.into_iter().find(|member| member.email.eq_ignore_ascii_case(email)),
+    }
+    .ok_or_else(|| Error::not_found("member", email.unwrap_or("(none)")))
+}
+
+async fn opened(runtime: &Runtime, email: Option<&str>, passphrase: &SecretString) -> Result<(Signer, Unsealed)> {
     tries::wait(runtime).await;
-    let done = unlocked(runtime, email, unlock).await;
+    let done = unlocked(runtime, email, passphrase).await;
     match &done {
         Ok(_) => tries::was_right(runtime),
         Err(error) if matches!(error.code(), Code::PassphraseWrong | Code::NotFound) => tries::was_wrong(runtime),
@@ -72,20 +148,14 @@ async fn opened(runtime: &Runtime, email: Option<&str>, unlock: &Unlock) -> Resu
     done
 }
 
-async fn unlocked(runtime: &Runtime, email: Option<&str>, unlock: &Unlock) -> Result<(Signer, Unsealed)> {
+async fn unlocked(runtime: &Runtime, email: Option<&str>, passphrase: &SecretString) -> Result<(Signer, Unsealed)> {
     let mut tx = runtime.read().await?;
     let members = tx.member_list().await?;
     let keys = tx.key_list().await?;
     let ring = keyring(runtime, &mut tx).await?;
     drop(tx);
-    let member = match email {
-        None => members.into_iter().next(),
-        Some(email) => members.into_iter().find(|member| member.email.eq_ignore_ascii_case(email)),
-    }
-    .ok_or_else(|| Error::not_found("member", email.unwrap_or("(none)")))?;
-    let kind = match unlock {
-        Unlock::Passphrase(_) => KeyKind::Passphrase,
-    };
+    let member = member_named(members, email)?;
+    let kind = KeyKind::Passphrase;
     // The newest that counts; one that does not count is tried too, so that a key of another workspace says so.
     let stored = keys
         .into_iter()
@@ -94,19 +164,15 @@ async fn unlocked(runtime: &Runtime, email: Option<&str>, unlock: &Unlock) -> Re
             (ring.get(key.id).is_some_and(|known| known.counts_in(NEW)), key.certificate.enrolment.enrolled_at)
         })
         .ok_or_else(|| Error::new(Code::Unauthenticated, format!("{} has no {kind} key", member.email)))?;
-    let unsealed = match unlock {
-        Unlock::Passphrase(passphrase) => {
-            let (sealed, id, passphrase) = (stored.sealed.clone(), stored.id, passphrase.clone());
-            let sealed = sealed.ok_or_else(|| Error::new(Code::DatabaseCorrupt, "the sealed key is missing"))?;
-            tokio::task::spawn_blocking(move || sealed.open(id, &passphrase))
-                .await
-                .map_err(|e| Error::new(Code::Internal, "unlocking the key was interrupted").because(e))??
-        }
-    };
+    let (sealed, id, passphrase) = (stored.sealed.clone(), stored.id, passphrase.clone());
+    let sealed = sealed.ok_or_else(|| Error::new(Code::DatabaseCorrupt, "the sealed key is missing"))?;
+    let unsealed = tokio::task::spawn_blocking(move || sealed.open(id, &passphrase))
+        .await
+        .map_err(|e| Error::new(Code::Internal, "unlocking the key was interrupted").because(e))??;
     must_belong_here(runtime, &ring, unsealed.belongs.as_ref())?;
     let enrolled_at =
         unsealed.belongs.as_ref().map_or(stored.certificate.enrolment.enrolled_at, |belongs| belongs.enrolled_at);
-    Ok((Signer { member, key: unsealed.key.clone(), stored, enrolled_at }, unsealed))
+    Ok((Signer { member, pen: Pen::Secret(Box::new(unsealed.key.clone())), stored, enrolled_at }, unsealed))
 }
 
 /// What lies under the passphrase cannot be moved to another workspace, or under another root, by whoever does not know it.
@@ -161,5 +227,6 @@ pub(in crate::usecases) async fn member_key(
     unlock: &Unlock,
 ) -> Result<(Member, SigningKey)> {
     let signer = signer(runtime, email, unlock).await?;
-    Ok((signer.member, signer.key))
+    let key = signer.secret()?.clone();
+    Ok((signer.member, key))
 }

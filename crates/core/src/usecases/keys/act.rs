@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::Keys;
 use crate::audit::{EventKind, KeyAct, SignedKeyAct};
-use crate::domain::{DecisionSubject, Verdict};
+use crate::domain::{DecisionSubject, KeyKind, Verdict};
 use crate::error::{Code, Error, Result};
-use crate::identity::NEW;
+use crate::identity::{Keyring, NEW};
 use crate::ids::KeyId;
 use crate::store::Tx;
 use crate::usecases::Runtime;
@@ -53,7 +53,16 @@ impl Keys<'_> {
     #[tracing::instrument(level = "debug", name = "keys.act", skip_all)]
     pub async fn act(self, request: KeyActRequest) -> Result<KeyActed> {
         let verdict = KeyAct::verdict_for(request.compromised_since);
-        match try_act(self.0, &request, verdict).await {
+        // The second time with the signature of a key that was touched meanwhile.
+        let done = loop {
+            let done = try_act(self.0, &request, verdict).await;
+            match request.unlock.touch_if_asked().await {
+                Ok(true) => {}
+                Ok(false) => break done,
+                Err(error) => break Err(error),
+            }
+        };
+        match done {
             Ok(done) => Ok(done),
             Err(error) => {
                 let workspace = self.0.workspace.id.into();
@@ -100,14 +109,16 @@ async fn named(runtime: &Runtime, name: &str) -> Result<KeyId> {
 async fn must_leave_one(runtime: &Runtime, revoked: KeyId) -> Result<()> {
     let mut tx = runtime.read().await?;
     let ring = keyring(runtime, &mut tx).await?;
+    // A key that is touched does not sign everything.
     let decides = |id: KeyId| {
-        ring.get(id).is_some_and(|known| known.counts_in(NEW) && known.certificate.enrolment.kind.assurance().is_some())
+        ring.get(id)
+            .is_some_and(|known| known.counts_in(NEW) && known.certificate.enrolment.kind == KeyKind::Passphrase)
     };
     let is_left = tx.key_list().await?.iter().any(|key| key.id != revoked && decides(key.id));
     if is_left || !decides(revoked) {
         return Ok(());
     }
-    Err(Error::new(Code::Conflict, "this is the last key that can decide")
+    Err(Error::new(Code::Conflict, "this is the last key with a passphrase, and much is decided with one")
         .hint("exchange it for a new one instead: `outcome-runtime key rotate`"))
 }
 
@@ -138,17 +149,37 @@ pub(super) async fn write_act(runtime: &Runtime, tx: &mut Tx, signer: &Signer, a
     tx.decision_insert(&decision).await?;
     let by = signer.principal();
     let (key, now) = (act.key, runtime.now());
-    let is_revoked = act.compromised_since.is_none();
+    let since = act.compromised_since;
+    let is_revoked = since.is_none();
     let signed = SignedKeyAct { act, decision: Box::new(decision.signed().clone()) };
     let line = tx.event_append(new_event(kind, key.into(), &by, &signed)?, now).await?;
     let ring = keyring(runtime, tx).await?;
-    if !is_revoked && ring.get(key).and_then(|known| known.compromised_since).is_none() {
-        let message = "the key that says so was vouched for by the marked one since then, so it would not count either";
-        return Err(Error::new(Code::Conflict, message)
-            .hint("get a key that nobody else can have: `outcome-runtime key recover` with your recovery code, then mark again"));
+    if !has_taken(&ring, key, since) {
+        return Err(not_taken(&ring, signer));
     }
     if is_revoked {
         tx.key_revoke(key, now).await?;
     }
     Ok(line.seq)
+}
+
+/// Whether the log says it now. A line that takes away what it may not take away counts for nothing.
+fn has_taken(ring: &Keyring, key: KeyId, since: Option<i64>) -> bool {
+    ring.get(key).is_some_and(|known| match since {
+        None => !known.counts_in(NEW),
+        Some(since) => known.compromised_since.is_some_and(|marked| marked <= since),
+    })
+}
+
+fn not_taken(ring: &Keyring, signer: &Signer) -> Error {
+    if ring.guarded_in(NEW).any(|guarded| !ring.may_take_away(signer.stored.id, guarded)) {
+        let message = "a key that is touched, or a recovery code, would count no longer, and whoever learnt the passphrase could say so, too";
+        return Error::new(Code::AssuranceTooLow, message).hint(
+            "touch the key, or another one of yours: `--key`; if you have it no longer: `outcome-runtime key recover` with your recovery code",
+        );
+    }
+    let message = "the key that says so was vouched for by the marked one since then, so it would not count either";
+    Error::new(Code::Conflict, message).hint(
+        "get a key that nobody else can have: `outcome-runtime key recover` with your recovery code, then mark again",
+    )
 }

@@ -32,7 +32,7 @@ pub struct KeyLine {
     pub member: String,
     /// How it is kept.
     pub kind: KeyKind,
-    /// SHA-256 of its public key's hexadecimal form.
+    /// SHA-256 of its public key's hexadecimal form, or of the line of a key that is touched.
     pub fingerprint: String,
     /// Whether all others chain to it.
     pub is_root: bool,

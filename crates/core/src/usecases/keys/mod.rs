@@ -1,6 +1,7 @@
-//! Members' keys: listed, exchanged for new ones, recovered, revoked, and marked where somebody else had them.
+//! Members' keys: added, listed, exchanged for new ones, recovered, revoked, and marked where somebody else had them.
 
 mod act;
+mod add;
 mod list;
 mod recover;
 mod rotate;
@@ -8,6 +9,7 @@ mod rotate;
 use crate::usecases::Runtime;
 
 pub use act::{KeyActRequest, KeyActed};
+pub use add::{Added, KeyAddRequest};
 pub use list::{KeyLine, KeyState};
 pub use recover::Recovered;
 pub use rotate::Rotated;

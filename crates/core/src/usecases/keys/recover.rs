@@ -68,7 +68,7 @@ impl Keys<'_> {
         let old: Vec<KeyId> = of_member.map(|enrolment| enrolment.key).filter(counts).collect();
         let next = made.store(&mut tx, member).await?;
         let owner = Owner { workspace: runtime.workspace.id, member: next.member.id, email: &next.member.email };
-        let (voucher, by) = ((next.stored.id, &next.key), next.principal());
+        let (voucher, by) = ((next.stored.id, next.secret()?), next.principal());
         let recovery_code = enrol_recovery(&mut tx, &runtime.ids, owner, voucher, &by, runtime.now()).await?;
         for key in &old {
             let reason = "recovered with the code".to_owned();

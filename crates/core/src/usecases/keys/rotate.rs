@@ -17,7 +17,7 @@ use crate::usecases::Runtime;
 use crate::usecases::kernel::anchoring::anchor_quietly;
 use crate::usecases::kernel::enrol::{Owner, Voucher, certificate, new_secret, seal, store_key};
 use crate::usecases::kernel::keyring::keyring;
-use crate::usecases::kernel::unlock::{Signer, Unlock, signer};
+use crate::usecases::kernel::unlock::{Pen, Signer, Unlock, signer};
 
 /// What was exchanged.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -41,7 +41,7 @@ impl Keys<'_> {
     pub async fn rotate(self, member: Option<&str>, old: &Unlock, new: SecretString) -> Result<Rotated> {
         let signer = signer(self.0, member, old).await?;
         check_passphrase(&new, &[&signer.member.email, &signer.member.name, &self.0.workspace.slug])?;
-        let made = make_key(self.0, &signer.member, (signer.stored.id, &signer.key), new).await?;
+        let made = make_key(self.0, &signer.member, (signer.stored.id, signer.secret()?), new).await?;
         let mut tx = self.0.write().await?;
         let next = made.store(&mut tx, signer.member).await?;
         let act =
@@ -91,6 +91,6 @@ impl NextKey {
         let enrolled_at = self.certificate.enrolment.enrolled_at;
         let by = Principal::Human { member: member.id, name: member.email.clone() };
         let stored = store_key(tx, self.certificate, Some(self.sealed), &by, enrolled_at).await?;
-        Ok(Signer { member, key: self.key, stored, enrolled_at })
+        Ok(Signer { member, pen: Pen::Secret(Box::new(self.key)), stored, enrolled_at })
     }
 }

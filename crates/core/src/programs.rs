@@ -1,15 +1,13 @@
-//! Which git is run.
+//! Which program of a name is run, such as git.
 //!
-//! What is signed rests on what git answers, so a program of that name that an agent can put before the real one is not
+//! What is signed rests on what these programs answer, so one that an agent can put before the real one is not
 //! taken: it is looked for in the folders of the system and of the usual package managers, and on the `PATH` only in folders
 //! that are neither temporary, nor in a repository, nor writable by others.
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::scope::error::ScopeError;
-
 /// Folders that belong to the system or to a package manager for the whole machine.
-const SYSTEM: [&str; 10] = [
+const SYSTEM: [&str; 11] = [
     "/usr/bin",
     "/usr/local/bin",
     "/bin",
@@ -18,34 +16,41 @@ const SYSTEM: [&str; 10] = [
     "/home/linuxbrew/.linuxbrew/bin",
     "/run/current-system/sw/bin",
     "/nix/var/nix/profiles/default/bin",
+    "C:\\Windows\\System32\\OpenSSH",
     "C:\\Program Files\\Git\\cmd",
     "C:\\Program Files\\Git\\bin",
 ];
 
+/// Folders of the system's libraries.
+const LIBRARIES: [&str; 3] = ["/usr/lib", "/usr/local/lib", "/opt/homebrew/lib"];
+
 /// Folders in which anybody may put a program.
 const TEMPORARY: [&str; 4] = ["/tmp", "/var/tmp", "/dev/shm", "/private/tmp"];
 
-/// The git to run, by its whole path.
+/// The program of this name to run, by its whole path.
 ///
 /// # Errors
-/// `git_unavailable`, with the places where it was looked for.
-pub(super) fn trusted_git() -> Result<PathBuf, ScopeError> {
+/// One that was passed over, if there is one.
+pub fn trusted(name: &str) -> Result<PathBuf, Option<PathBuf>> {
+    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path: Vec<PathBuf> = std::env::split_paths(&path).collect();
     let here = std::env::current_dir().ok();
-    find(&path, &SYSTEM.map(PathBuf::from), here.as_deref()).ok_or_else(|| ScopeError::GitUntrusted {
-        passed_over: path.iter().map(|folder| folder.join(NAME)).find(|program| program.is_file()),
-    })
+    find(&name, &path, &SYSTEM.map(PathBuf::from), here.as_deref())
+        .ok_or_else(|| path.iter().map(|folder| folder.join(&name)).find(|program| program.is_file()))
 }
 
-#[cfg(windows)]
-const NAME: &str = "git.exe";
-#[cfg(not(windows))]
-const NAME: &str = "git";
+/// Whether a file outside of the system's folders may be loaded or run.
+#[must_use]
+pub fn is_trusted_file(file: &Path) -> bool {
+    let here = std::env::current_dir().ok();
+    SYSTEM.iter().chain(&LIBRARIES).any(|folder| file.starts_with(folder)) || is_trusted(file, here.as_deref())
+}
 
-/// The folders in which programs are looked for that git itself starts, such as `ssh`.
+/// The folders in which programs are looked for that a program itself starts, such as `ssh`.
 #[cfg(unix)]
-pub(super) fn search_path(program: &Path) -> Option<std::ffi::OsString> {
+#[must_use]
+pub fn search_path(program: &Path) -> Option<std::ffi::OsString> {
     let own = program.parent().map(Path::to_owned);
     let folders = own.into_iter().chain(SYSTEM.map(PathBuf::from).into_iter().filter(|folder| folder.is_dir()));
     std::env::join_paths(folders).ok()
@@ -53,17 +58,18 @@ pub(super) fn search_path(program: &Path) -> Option<std::ffi::OsString> {
 
 /// On other systems programs are not only found on the `PATH`.
 #[cfg(not(unix))]
-pub(super) fn search_path(_program: &Path) -> Option<std::ffi::OsString> {
+#[must_use]
+pub fn search_path(_program: &Path) -> Option<std::ffi::OsString> {
     None
 }
 
 /// The system's folders come first, in the order of the `PATH`; then those that the `PATH` does not name, and then what else
 /// is on it and may be trusted.
-fn find(path: &[PathBuf], system: &[PathBuf], here: Option<&Path>) -> Option<PathBuf> {
+fn find(name: &str, path: &[PathBuf], system: &[PathBuf], here: Option<&Path>) -> Option<PathBuf> {
     let on_path = path.iter().filter(|folder| system.contains(folder));
-    let of_system = on_path.chain(system).map(|folder| folder.join(NAME)).find(|program| is_program(program));
+    let of_system = on_path.chain(system).map(|folder| folder.join(name)).find(|program| is_program(program));
     of_system.or_else(|| {
-        path.iter().map(|folder| folder.join(NAME)).find(|program| is_program(program) && is_trusted(program, here))
+        path.iter().map(|folder| folder.join(name)).find(|program| is_program(program) && is_trusted(program, here))
     })
 }
 
@@ -124,6 +130,8 @@ mod tests {
 
     use super::*;
 
+    const NAME: &str = "git";
+
     /// A folder with a program called git, outside of the temporary folders.
     fn folder_with_git(name: &str) -> (tempfile::TempDir, PathBuf) {
         let target = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().join("target");
@@ -145,10 +153,10 @@ mod tests {
         let (temporary, system) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         put(temporary.path());
         let path = [temporary.path().to_owned(), PathBuf::from("."), PathBuf::from("")];
-        assert_eq!(find(&path, &[], None), None, "a temporary or relative folder is never trusted");
+        assert_eq!(find(NAME, &path, &[], None), None, "a temporary or relative folder is never trusted");
         put(system.path());
         let system = [system.path().to_owned()];
-        assert_eq!(find(&path, &system, None), Some(system[0].join(NAME)));
+        assert_eq!(find(NAME, &path, &system, None), Some(system[0].join(NAME)));
     }
 
     #[test]
@@ -158,17 +166,17 @@ mod tests {
         put(b.path());
         let system = [a.path().to_owned(), b.path().to_owned()];
         let swapped = [b.path().to_owned(), a.path().to_owned()];
-        assert_eq!(find(&swapped, &system, None), Some(b.path().join(NAME)));
-        assert_eq!(find(&[], &system, None), Some(a.path().join(NAME)));
+        assert_eq!(find(NAME, &swapped, &system, None), Some(b.path().join(NAME)));
+        assert_eq!(find(NAME, &[], &system, None), Some(a.path().join(NAME)));
         std::fs::set_permissions(b.path().join(NAME), std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(find(&swapped, &system, None), Some(a.path().join(NAME)), "what cannot be run is no program");
+        assert_eq!(find(NAME, &swapped, &system, None), Some(a.path().join(NAME)), "what cannot be run is no program");
     }
 
     #[test]
     fn what_is_checked_out_or_writable_by_others_is_no_tool() {
         let (_dir, folder) = folder_with_git("tools-");
         assert!(is_in_project(&folder, None), "this project's own folder");
-        assert_eq!(find(std::slice::from_ref(&folder), &[], None), None);
+        assert_eq!(find(NAME, std::slice::from_ref(&folder), &[], None), None);
         assert!(is_in_project(Path::new("/srv/x/bin"), Some(Path::new("/srv/x"))));
         assert!(!is_in_project(Path::new("/srv/tools/bin"), Some(Path::new("/srv/x"))));
         assert!(is_ours(&folder.join(NAME)));
