@@ -477,12 +477,18 @@ EXAMPLES:
   outcome-runtime gate decide GATE --verdict approve --condition 'only on weekdays'
   outcome-runtime gate decide GATE --verdict reject --note 'not now' --unsigned
   outcome-runtime gate decide GATE --verdict approve --passphrase-fd 3 3<FILE
+  outcome-runtime gate decide GATE GATE GATE
+
+Several gates are shown one after the other, and then decided with one
+passphrase. Launch, scale, ship, and a change that touches an open
+experiment are decided one at a time.
 
 The decision is signed over exactly what was shown. A script should pass
 --context-hash with what `gate show` printed when a human looked at it.")]
 pub struct Decide {
-    /// Slug of the gate
-    pub gate: String,
+    /// Slug of the gate; several are decided with one passphrase
+    #[arg(required = true, value_name = "GATE")]
+    pub gates: Vec<String>,
     /// Your verdict; `gate show` lists those that the gate accepts. On a terminal you are asked for it
     #[arg(long, value_parser = verdict_parser())]
     pub verdict: Option<Verdict>,

@@ -4,8 +4,8 @@ use outcome_core::Result;
 use outcome_core::present::due;
 use outcome_core::usecases::{GateOpenRequest, Runtime};
 
-use super::gate_decide;
 use super::gate_view::show;
+use super::{gate_decide, gate_list};
 use crate::args;
 use crate::cx::{Cx, Exit};
 use crate::output::{Table, safe};
@@ -19,6 +19,7 @@ pub async fn run(cx: &Cx, args: args::Gate) -> Result<Exit> {
             let view = runtime.gates().show(&gate).await?;
             cx.out.result(&view, |page| show(page, &view, runtime.now(), true))?;
         }
+        args::Gate::Decide(args) if args.gates.len() > 1 => gate_list::run(cx, &runtime, args).await?,
         args::Gate::Decide(args) => gate_decide::run(cx, &runtime, args).await?,
         args::Gate::Open { experiment, question, details } => {
             let by = Cx::by();

@@ -13,7 +13,7 @@ use crate::output::{Page, safe};
 
 /// Runs it. An attempt without a passphrase is recorded like any other refusal.
 pub async fn run(cx: &Cx, runtime: &Runtime, args: args::Decide) -> Result<()> {
-    let view = runtime.gates().show(&args.gate).await?;
+    let view = runtime.gates().show(args.gates.first().map_or("", String::as_str)).await?;
     let verdict = args.verdict;
     let done = decide(cx, runtime, args, &view).await;
     if let Err(error) = &done
@@ -24,14 +24,18 @@ pub async fn run(cx: &Cx, runtime: &Runtime, args: args::Decide) -> Result<()> {
     done
 }
 
-async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide, view: &GateView) -> Result<()> {
-    if view.status.is_decided() || view.status == GateStatus::Superseded {
-        return Err(Error::new(
-            Code::GateNotPending,
-            format!("gate `{}` is {} and accepts no decision", view.gate, view.status),
-        )
-        .hint(format!("`outcome-runtime gate show {}` shows what was decided", view.gate)));
+/// Fails for a gate that accepts no decision any more.
+pub fn must_be_open(view: &GateView) -> Result<()> {
+    if !view.status.is_decided() && view.status != GateStatus::Superseded {
+        return Ok(());
     }
+    let message = format!("gate `{}` is {} and accepts no decision", view.gate, view.status);
+    Err(Error::new(Code::GateNotPending, message)
+        .hint(format!("`outcome-runtime gate show {}` shows what was decided", view.gate)))
+}
+
+async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide, view: &GateView) -> Result<()> {
+    must_be_open(view)?;
     if let Some(hash) = &args.context_hash
         && (hash.len() < HASH_PREFIX || !view.context_hash.starts_with(hash.as_str()))
     {
@@ -50,10 +54,7 @@ async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide, view: &GateView)
         let done = runtime.gates().ask(&view.gate, verdict, args.note.as_deref(), &Cx::by()).await?;
         return cx.out.result(&done, |page| unsigned(page, &done));
     }
-    if !cx.terminal.may_ask() && given.is_none() {
-        return Err(Error::new(Code::InvalidInput, "--verdict is missing, and there is no terminal to ask for it")
-            .hint(format!("pass --verdict with one of {}", verdicts(view).join(", "))));
-    }
+    must_have_verdict(cx, given, view)?;
     let mut how = args.unlock.unlock;
     can_be_asked(cx, &how, view)?;
     cx.out.show(|page| show(page, view, runtime.now(), false))?;
@@ -88,8 +89,17 @@ async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide, view: &GateView)
     cx.out.result(&done, |page| decided(page, &done))
 }
 
+/// Fails before anything is shown where nobody can be asked for a verdict.
+pub fn must_have_verdict(cx: &Cx, given: Option<Verdict>, view: &GateView) -> Result<()> {
+    if cx.terminal.may_ask() || given.is_some() {
+        return Ok(());
+    }
+    Err(Error::new(Code::InvalidInput, "--verdict is missing, and there is no terminal to ask for it")
+        .hint(format!("pass --verdict with one of {}", verdicts(view).join(", "))))
+}
+
 /// Fails before anything is shown where nobody can be asked to sign.
-fn can_be_asked(cx: &Cx, how: &args::UnlockOrTouch, view: &GateView) -> Result<()> {
+pub fn can_be_asked(cx: &Cx, how: &args::UnlockOrTouch, view: &GateView) -> Result<()> {
     let done = match &how.touch {
         Some(_) => cx.terminal.must_be_own("decide"),
         None => cx.terminal.require_passphrase(&how.unlock, "decide"),
@@ -108,14 +118,15 @@ fn must_be_touched(view: &GateView, verdict: Verdict) -> bool {
     !verdict.is_negative() && view.assurance == Assurance::A4
 }
 
-fn ask_verdict(cx: &Cx, view: &GateView, has_conditions: bool) -> Result<Verdict> {
+/// Asks for the verdict.
+pub fn ask_verdict(cx: &Cx, view: &GateView, has_conditions: bool) -> Result<Verdict> {
     let answer = cx.terminal.select("Your decision:", verdicts(view), "--verdict")?;
     let verdict = answer.parse().map_err(|text: String| Error::new(Code::InvalidInput, text))?;
     valid(view, verdict, has_conditions)
 }
 
 /// The verdict, if the gate takes it. An approval with conditions is one even if only the conditions say so.
-fn valid(view: &GateView, verdict: Verdict, has_conditions: bool) -> Result<Verdict> {
+pub fn valid(view: &GateView, verdict: Verdict, has_conditions: bool) -> Result<Verdict> {
     let verdict = if verdict == Verdict::Approve && has_conditions { Verdict::ApproveWithConditions } else { verdict };
     if view.context.verdicts.contains(&verdict) {
         return Ok(verdict);

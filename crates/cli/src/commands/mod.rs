@@ -15,6 +15,7 @@ mod errors;
 mod experiment;
 mod gate;
 mod gate_decide;
+mod gate_list;
 mod gate_view;
 mod guard;
 mod init;

@@ -121,6 +121,26 @@ fn what_others_wrote_cannot_command_the_terminal() {
 }
 
 #[test]
+fn several_gates_are_decided_with_one_passphrase() {
+    let home = Home::proposed();
+    home.propose("Other words", "flag-b", "src/b/").exits(0);
+    home.propose("Third try", "flag-c", "src/c/").exits(0);
+    let gates = [GATE, "portfolio-other-words", GATE];
+    let list = [&["gate", "decide"], &gates[..], &["--verdict", "reject", "--json"]].concat();
+    let ran = home.sign(&[&list[..], &["--condition", "only on weekdays"]].concat()).exits(2);
+    assert!(ran.stdout.contains("--condition"), "{ran:#?}");
+    assert_eq!(home.run(&list).exits(5).error_code(), "passphrase_needed");
+    // One line is all that can be read of the passphrase.
+    let done = home.sign(&list).exits(0).json();
+    let decided: Vec<_> = done.as_array().unwrap().iter().map(|one| one["gate"].as_str().unwrap()).collect();
+    assert_eq!(decided, [GATE, "portfolio-other-words"]);
+    // One that is decided already ends the list before anything is signed.
+    let again = ["gate", "decide", "portfolio-third-try", GATE, "--verdict", "reject", "--json"];
+    assert_eq!(home.sign(&again).exits(4).error_code(), "gate_not_pending");
+    assert_eq!(home.run(&["gate", "show", "portfolio-third-try", "--json"]).json()["status"], "pending");
+}
+
+#[test]
 fn the_rules_of_a_launch_are_confirmed() {
     let home = Home::active();
     let file = std::fs::read_to_string(home.path("outcome.yaml")).unwrap();
@@ -137,6 +157,12 @@ fn the_rules_of_a_launch_are_confirmed() {
     home.git(&["commit", "-q", "-m", "change"]);
     let ran = home.run(&["report", "fewer-fields", "--summary", "two fields", "--json"]).exits(0);
     assert_eq!(ran.json()["gate"], "launch-fewer-fields");
+    // What turns something on is decided by itself.
+    home.propose("Other words", "flag-b", "src/b/").exits(0);
+    let list = ["gate", "decide", "portfolio-other-words", "launch-fewer-fields", "--verdict", "reject", "--json"];
+    let ran = home.sign(&list).exits(2);
+    assert!(ran.stdout.contains("not in a list"), "{ran:#?}");
+    assert_eq!(home.run(&["gate", "show", "portfolio-other-words", "--json"]).json()["status"], "pending");
     let args = ["gate", "decide", "launch-fewer-fields", "--verdict", "approve", "--json"];
     let ran = home.sign(&args).exits(2);
     assert!(ran.stdout.contains("--confirm-checklist"), "{ran:#?}");

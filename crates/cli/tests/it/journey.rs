@@ -140,7 +140,7 @@ fn from_nothing_to_a_number_with_one_passphrase_and_to_a_launch_with_two_more() 
     weeks.at("2026-03-08T23:00:00Z").sign(&["init"]).exits(0);
     let status = weeks.run(&["status", "--json"]).exits(0).json();
     assert_eq!(
-        (&status["outcomes"][0]["status"], &status["outcomes"][0]["level"]["value"]),
+        (&status["outcomes"][0]["status"], &status["outcomes"][0]["baseline"]),
         (&"active".into(), &0.1.into()),
         "{status:#}"
     );
