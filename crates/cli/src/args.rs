@@ -62,7 +62,7 @@ pub struct Globals {
     /// The outcome file [default: the nearest outcome.yaml, up to the root of the git repository]
     #[arg(long, global = true, value_name = "PATH")]
     pub file: Option<PathBuf>,
-    /// The runtime's own database: sqlite:PATH or postgres://... [default: .outcome/outcome.db]
+    /// The runtime's own database: sqlite:PATH or postgres://... [default: a file of your account]
     #[arg(long, global = true, value_name = "URL")]
     pub database: Option<String>,
     /// Print the result (and errors) as JSON on stdout
@@ -208,6 +208,9 @@ pub struct Init {
     /// Make another workspace where this folder held one before, with another root key and without its history
     #[arg(long)]
     pub anew: bool,
+    /// Let this folder, such as another clone, belong to the workspace that outcome.yaml names with `root:` and whose store you have
+    #[arg(long, conflicts_with_all = ["anew", "email", "name", "source", "no_outcome_file", "no_apply", "client"])]
+    pub link: bool,
     /// Leave an outcome file that is already there as a proposal: do not apply it, and activate nothing
     #[arg(long)]
     pub no_apply: bool,

@@ -32,6 +32,7 @@ pub mod scope;
 pub mod seen;
 pub mod settings;
 pub mod store;
+pub mod stores;
 mod text_enum;
 pub mod usecases;
 

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::address::Address;
 use crate::checkout::{in_main_checkout, is_work_tree_of};
@@ -12,6 +12,7 @@ use crate::config::Vendors;
 use crate::error::{Code, Error, Result};
 use crate::ids::WorkspaceId;
 use crate::seen::Seen;
+use crate::stores::{DATABASE_FILE, IDENTITY_FILE, Stores, WorkspaceFile};
 
 /// Name of the folder of a workspace's own files, in the repository's root and ignored by git.
 pub const FOLDER: &str = ".outcome";
@@ -20,6 +21,9 @@ pub const OUTCOME_FILE: &str = "outcome.yaml";
 
 /// The variable that names the runtime's own database.
 pub const DATABASE_VARIABLE: &str = "OUTCOME_RUNTIME_DATABASE_URL";
+
+/// What a value is said to come from that nobody set.
+const DEFAULT: &str = "default";
 
 /// A value and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -55,15 +59,6 @@ impl Overrides {
     }
 }
 
-/// The identity of a workspace, kept in its folder: which row of the database it is, and which root key it trusts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkspaceFile {
-    /// Its id.
-    pub workspace: WorkspaceId,
-    /// Fingerprint of the root key.
-    pub root_fingerprint: String,
-}
-
 /// The effective settings of a program.
 #[derive(Debug, Clone, Serialize)]
 pub struct Settings {
@@ -85,6 +80,9 @@ pub struct Settings {
     /// Folder of this account in which is kept what was seen of each log; absent where the account has no home.
     #[serde(skip)]
     pub state_folder: Option<PathBuf>,
+    /// The stores of this account; absent where it has no home: a workspace's folder in the repository is its store then.
+    #[serde(skip)]
+    pub stores: Option<Stores>,
     /// Address of the pages where the applied file names none.
     pub pages: Sourced<String>,
     /// What the outcome file may name.
@@ -129,9 +127,9 @@ impl Settings {
     pub fn at(root: Sourced<PathBuf>, overrides: &Overrides, env: Env<'_>) -> Result<Self> {
         let file = match &overrides.file {
             Some(file) => Sourced::new(file.clone(), "flag --file"),
-            None => Sourced::new(root.value.join(OUTCOME_FILE), "default"),
+            None => Sourced::new(root.value.join(OUTCOME_FILE), DEFAULT),
         };
-        let default_path = root.value.join(FOLDER).join("outcome.db");
+        let stores = data_folder(env).map(Stores::in_folder);
         let database = if let Some(url) = &overrides.database {
             Sourced::new(Address::parse(url)?, "flag --database")
         } else if let Some(url) = env(DATABASE_VARIABLE) {
@@ -139,11 +137,11 @@ impl Settings {
         } else if let Some(home) = env("OUTCOME_RUNTIME_HOME") {
             Sourced::new(Address::file(Path::new(&home).join("outcome.db")), "environment OUTCOME_RUNTIME_HOME")
         } else {
-            Sourced::new(Address::file(default_path), "default")
+            Sourced::new(Address::file(PathBuf::new()), DEFAULT)
         };
         // Never from the environment: whoever starts the program would choose where a human types their passphrase.
-        let pages = Sourced::new("http://127.0.0.1:8787".to_owned(), "default");
-        Ok(Self {
+        let pages = Sourced::new("http://127.0.0.1:8787".to_owned(), DEFAULT);
+        let settings = Self {
             root,
             work_tree: None,
             file,
@@ -153,8 +151,58 @@ impl Settings {
                 .map(|path| Sourced::new(PathBuf::from(path), "environment OUTCOME_RUNTIME_CLOCK_FILE")),
             pages,
             state_folder: state_folder(env),
+            stores,
             vendors: overrides.vendors,
-        })
+        };
+        Ok(settings.of_known())
+    }
+
+    /// These settings with the database of the workspace that the folder belongs to now, unless somebody named one.
+    #[must_use]
+    pub fn of_known(mut self) -> Self {
+        if self.has_default_database() {
+            self.database.value = Address::file(self.default_database());
+        }
+        self
+    }
+
+    /// Whether nobody named the database.
+    #[must_use]
+    pub fn has_default_database(&self) -> bool {
+        self.database.from == DEFAULT
+    }
+
+    /// In the account's store of this workspace; in the workspace's folder where older programs made it, or no account has a home.
+    fn default_database(&self) -> PathBuf {
+        let in_folder = self.folder().join(DATABASE_FILE);
+        match &self.stores {
+            Some(stores) if !in_folder.exists() => match self.read_workspace_file() {
+                Ok(Some(file)) => stores.database_of(file.workspace),
+                Ok(None) | Err(_) => stores.database_of_new(),
+            },
+            Some(_) | None => in_folder,
+        }
+    }
+
+    /// The store in which the database would be safe from what happens to the repository, where it lies in that.
+    #[must_use]
+    pub fn better_store(&self) -> Option<PathBuf> {
+        let stores = self.stores.as_ref()?;
+        let is_here = self.has_default_database() && self.database.value.path()?.starts_with(self.folder());
+        let file = self.read_workspace_file().ok()??;
+        is_here.then(|| stores.folder_of(file.workspace))
+    }
+
+    /// These settings for the new workspace that gets this id.
+    #[must_use]
+    pub fn of_new(mut self, workspace: WorkspaceId) -> Self {
+        if let Some(stores) = &self.stores
+            && self.has_default_database()
+            && self.database.value.path().is_some_and(|path| stores.holds(path))
+        {
+            self.database.value = Address::file(stores.database_of(workspace));
+        }
+        self
     }
 
     /// What this account saw of logs.
@@ -192,14 +240,35 @@ impl Settings {
     /// Path of [`WorkspaceFile`].
     #[must_use]
     pub fn workspace_file(&self) -> PathBuf {
-        self.folder().join("workspace.json")
+        self.folder().join(IDENTITY_FILE)
     }
 
-    /// Reads [`WorkspaceFile`]; `None` when there is none.
+    /// The workspace of this folder: as its [`WorkspaceFile`] says, or, where that was removed (`git clean`), as this account knows it,
+    /// if its store is here. `None` when there is none.
     ///
     /// # Errors
     /// [`Code::Io`] when it cannot be read.
     pub fn read_workspace_file(&self) -> Result<Option<WorkspaceFile>> {
+        Ok(self.read_pointer()?.or_else(|| self.known_workspace()))
+    }
+
+    /// Whether the folder belongs to a workspace already, also one whose file cannot be read.
+    #[must_use]
+    pub fn is_workspace(&self) -> bool {
+        self.read_workspace_file().map_or(true, |file| file.is_some())
+    }
+
+    fn known_workspace(&self) -> Option<WorkspaceFile> {
+        let known = self.seen()?.workspace_of(&self.real_root())?;
+        let file = WorkspaceFile { workspace: known.workspace, root_fingerprint: known.root_fingerprint };
+        self.stores.as_ref()?.database_of(file.workspace).is_file().then_some(file)
+    }
+
+    /// The [`WorkspaceFile`] in the workspace's folder; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Code::Io`] when it cannot be read.
+    pub fn read_pointer(&self) -> Result<Option<WorkspaceFile>> {
         let path = self.workspace_file();
         match std::fs::read_to_string(&path) {
             Ok(text) => serde_json::from_str(&text)
@@ -211,12 +280,26 @@ impl Settings {
     }
 }
 
+/// The folders in which this account keeps the data of its workspaces, and what is its own.
+#[must_use]
+pub fn account_folders(env: Env<'_>) -> Vec<PathBuf> {
+    [data_folder(env), state_folder(env)].into_iter().flatten().collect()
+}
+
 /// Where programs of this account keep what is theirs and is no data.
 fn state_folder(env: Env<'_>) -> Option<PathBuf> {
+    Some(user_folder(env, "XDG_STATE_HOME", ".local/state")?.join("outcome-runtime"))
+}
+
+/// Where this account keeps its data.
+fn data_folder(env: Env<'_>) -> Option<PathBuf> {
+    Some(user_folder(env, "XDG_DATA_HOME", ".local/share")?.join("outcome-runtime"))
+}
+
+fn user_folder(env: Env<'_>, variable: &str, below_home: &str) -> Option<PathBuf> {
     let absolute = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = absolute("XDG_STATE_HOME").or_else(|| absolute("LOCALAPPDATA"));
-    let state = state.or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
-    Some(state.join("outcome-runtime"))
+    let own = absolute(variable).or_else(|| absolute("LOCALAPPDATA"));
+    own.or_else(|| Some(absolute("HOME")?.join(below_home)))
 }
 
 /// The workspace above `cwd`, or above its place in the main checkout.

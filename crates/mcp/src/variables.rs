@@ -36,7 +36,7 @@ const ALL: [Variable; 8] = [
     },
     Variable {
         name: "OUTCOME_RUNTIME_DATABASE_URL",
-        meaning: "Database: postgres://... or sqlite:PATH (default .outcome/outcome.db)",
+        meaning: "Database: postgres://... or sqlite:PATH (default: a file of your account)",
         default: None,
         format: TEXT,
         is_secret: true,
@@ -52,7 +52,7 @@ const ALL: [Variable; 8] = [
     },
     Variable {
         name: "OUTCOME_RUNTIME_HOME",
-        meaning: "Folder of outcome.db (otherwise .outcome), unless the database is named",
+        meaning: "Folder of outcome.db (otherwise your account's), unless the database is named",
         default: None,
         format: PATH,
         is_secret: false,

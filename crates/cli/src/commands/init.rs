@@ -22,9 +22,16 @@ const SOURCE_VARIABLE: &str = "APP_DATABASE_URL";
 pub async fn run(cx: &Cx, args: args::Init) -> Result<Exit> {
     let root = cx.root_of_new();
     let settings = Settings::for_root(&root, &cx.overrides, &process_env)?;
+    if args.link {
+        let runtime = Workspaces::link(settings).await?;
+        let done =
+            Linked { workspace: runtime.workspace().slug.clone(), database: runtime.settings().database_shown() };
+        cx.out.result(&done, |page| linked(page, &done))?;
+        return Ok(Exit::OK);
+    }
     if !args.clients.client.is_empty() {
         // Also from a folder of a workspace that does not begin at the repository's root.
-        let here = cx.settings().ok().filter(|settings| settings.workspace_file().exists());
+        let here = cx.settings().ok().filter(Settings::is_workspace);
         let settings = here.unwrap_or(settings);
         let root = settings.root.value.clone();
         return with_clients(cx, args, &root, settings).await;
@@ -33,6 +40,20 @@ pub async fn run(cx: &Cx, args: args::Init) -> Result<Exit> {
     let result = SetUp { workspace: &done, file: found.file.as_ref() };
     cx.out.result(&result, |page| after(page, &done, &found, &settings))?;
     Ok(Exit::OK)
+}
+
+#[derive(Debug, Serialize)]
+struct Linked {
+    /// Name of the workspace that the folder belongs to now.
+    workspace: String,
+    /// Where its data is.
+    database: String,
+}
+
+fn linked(page: &mut Page, done: &Linked) {
+    let title = page.bold(&format!("This folder belongs to workspace `{}`", crate::output::safe(&done.workspace)));
+    page.line(&title);
+    page.field("database", &done.database);
 }
 
 #[derive(Debug, Serialize)]
@@ -49,11 +70,8 @@ async fn with_clients(cx: &Cx, args: args::Init, root: &Path, settings: Settings
     init_clients::require_consent(cx, &args.clients)?;
     let planned = init_clients::planned(root, &args.clients)?;
     let clients = args.clients.clone();
-    let workspace = if clients.print || settings.workspace_file().exists() {
-        None
-    } else {
-        Some(set_up(cx, args, root, &settings).await?)
-    };
+    let workspace =
+        if clients.print || settings.is_workspace() { None } else { Some(set_up(cx, args, root, &settings).await?) };
     let done = init_clients::write(cx, root, &planned, &clients)?;
     let workspace_done = workspace.as_ref().map(|(done, found)| SetUp { workspace: done, file: found.file.as_ref() });
     let result = WithClients { workspace: workspace_done, clients: &done };
@@ -85,12 +103,8 @@ struct Found {
 }
 
 async fn set_up(cx: &Cx, args: args::Init, root: &Path, settings: &Settings) -> Result<(Initialised, Found)> {
-    Workspaces::must_be_usable(settings).await?;
-    if settings.workspace_file().exists() {
-        // Said before anything is asked.
-        return Err(Error::new(Code::WorkspaceExists, format!("{} is already a workspace", root.display()))
-            .hint("`outcome-runtime status` shows it; `outcome-runtime init --client NAME` sets up a client"));
-    }
+    // Said before anything is asked.
+    Workspaces::must_be_new(settings, args.anew).await?;
     let source = match args.source {
         Some(source) => Source::given(&source, &cx.cwd, root)?,
         None => Source::detect(root),
@@ -146,7 +160,7 @@ fn before(page: &mut Page, settings: &Settings, root: &Path) {
     }
     let remarks = if settings.database.from.starts_with("environment") {
         vec![format!(
-            "The runtime's own tables go to {} (from the {}); unset it to use a file in .outcome/.",
+            "The runtime's own tables go to {} (from the {}); unset it to use a file of your account.",
             settings.database_shown(),
             settings.database.from
         )]

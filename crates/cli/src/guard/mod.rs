@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use outcome_core::checkout::{CheckedOut, Checkout};
 use outcome_core::error::error_chain;
 use outcome_core::scope::{GitRepo, PathVerdict, ScopeRules, relative_to};
-use outcome_core::settings::{FOLDER, OUTCOME_FILE, Overrides, Settings, process_env};
+use outcome_core::settings::{FOLDER, OUTCOME_FILE, Overrides, Settings, account_folders, process_env};
 use outcome_core::usecases::{Building, Runtime};
 use outcome_core::{Code, Error};
 
@@ -187,8 +187,11 @@ fn is_absent(error: &Error) -> bool {
     error.code() == Code::WorkspaceNotFound
 }
 
-/// The runtime's own folder, or a file in it, of whichever workspace.
+/// The runtime's own folder, or a file in it, of whichever workspace; or one of the account's folders.
 fn is_own(path: &Path) -> bool {
+    if account_folders(&process_env).iter().any(|own| path.starts_with(resolved(own)) || path.starts_with(own)) {
+        return true;
+    }
     let Ok(rules) = ScopeRules::parse(&[], &[FOLDER.to_owned()]) else { return false };
     let path = relative_to(Path::new("/"), path);
     path.is_some_and(|path| matches!(rules.check_path(&path), PathVerdict::Forbidden { .. }))

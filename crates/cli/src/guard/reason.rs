@@ -13,7 +13,8 @@ const MAX_CHARS: usize = 200;
 /// For a file of the runtime itself.
 pub(super) fn own_file(path: &str) -> String {
     format!(
-        "Outcome Runtime refuses to edit `{}`: `.outcome/` holds its database, keys and log, which only the runtime writes. \
+        "Outcome Runtime refuses to edit `{}`: `.outcome/` and the account's folders of the runtime hold its database, keys and \
+         log, which only the runtime writes. \
          Do not change it; the outcome-runtime tools (get_active_outcomes) give you what you need from it.",
         shown(path)
     )

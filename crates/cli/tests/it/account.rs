@@ -16,7 +16,7 @@ async fn the_sealed_key_can_be_read_and_passphrases_tried_on_it() {
         home
     });
     let home = home.await.unwrap();
-    let url = format!("sqlite:{}?mode=ro", home.path(".outcome/outcome.db").display());
+    let url = format!("sqlite:{}?mode=ro", home.database().display());
     let mut db = sqlx::SqliteConnection::connect(&url).await.unwrap();
     let keys: Vec<(KeyId, String)> =
         sqlx::query_as("SELECT id, sealed FROM member_key WHERE sealed IS NOT NULL").fetch_all(&mut db).await.unwrap();

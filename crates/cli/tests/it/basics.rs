@@ -74,7 +74,9 @@ fn init_needs_a_strong_passphrase_and_happens_once() {
     home.write("wrong", "short\n");
     let ran = home.sign_with("wrong", &["init", "--json"]).exits(2);
     assert_eq!(ran.error_code(), "passphrase_weak");
-    assert!(!home.path(".outcome").exists() && !home.path("outcome.yaml").exists(), "nothing was made");
+    for name in [".outcome", "outcome.yaml", ".local"] {
+        assert!(!home.path(name).exists(), "{name} was made");
+    }
     home.sign(&["init"]).exits(0);
     assert_eq!(home.sign(&["init", "--json"]).exits(4).error_code(), "workspace_exists");
 }

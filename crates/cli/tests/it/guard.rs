@@ -177,7 +177,9 @@ fn cursor_and_windsurf_hear_it_in_their_own_form() {
 fn without_an_experiment_in_the_making_only_its_own_folder_is_guarded() {
     let home = Home::proposed();
     is_silent(&ask(&home, &[], &write(&home, "migrations/1.sql")));
-    for path in [".outcome/outcome.db", ".outcome/keys/new", "src/../.outcome/x", ".OUTCOME/x"] {
+    let store = home.database().display().to_string();
+    let seen = ".local/state/outcome-runtime/writer.json";
+    for path in [".outcome/workspace.json", ".outcome/keys/new", "src/../.outcome/x", ".OUTCOME/x", &store, seen] {
         assert!(reason(ask(&home, &[], &write(&home, path))).contains(".outcome/"), "{path}");
     }
     let elsewhere = Home::new();
@@ -296,8 +298,11 @@ fn a_patch_behind_a_change_of_folder_is_seen() {
 #[test]
 fn what_measures_it_and_what_runs_beside_it_stays_as_it_is_while_it_is_built() {
     let home = building();
-    home.git(&["worktree", "add", "-q", "-b", "fewer-fields", "../tree-of-fewer-fields"]);
-    let tree = home.path("../tree-of-fewer-fields").canonicalize().unwrap();
+    let beside = tempfile::tempdir().unwrap();
+    let tree = beside.path().canonicalize().unwrap().join("tree");
+    home.git(&["worktree", "add", "-q", "-b", "fewer-fields", &tree.to_string_lossy()]);
+    let in_tree = |name: &str| tree.join(name).to_string_lossy().into_owned();
+    let [of_client, of_outcome, of_git] = [".mcp.json", "outcome.yaml", ".git"].map(in_tree);
     for (path, what) in [
         ("outcome.yaml", "how the experiment is measured"),
         ("src/../OUTCOME.YAML", "how the experiment is measured"),
@@ -316,9 +321,9 @@ fn what_measures_it_and_what_runs_beside_it_stays_as_it_is_while_it_is_built() {
         (".git/hooks/pre-push", "belongs to git"),
         (".GIT/config", "belongs to git"),
         ("library/.git/hooks/post-checkout", "belongs to git"),
-        ("../tree-of-fewer-fields/.mcp.json", "client claude-code"),
-        ("../tree-of-fewer-fields/outcome.yaml", "how the experiment is measured"),
-        ("../tree-of-fewer-fields/.git", "belongs to git"),
+        (&of_client, "client claude-code"),
+        (&of_outcome, "how the experiment is measured"),
+        (&of_git, "belongs to git"),
     ] {
         let said = reason(ask(&home, &[], &write(&home, path)));
         assert!(said.contains(what) && said.contains("request_human_gate"), "{path}: {said}");
@@ -335,7 +340,7 @@ fn what_measures_it_and_what_runs_beside_it_stays_as_it_is_while_it_is_built() {
     }
     // The user's own settings, wherever they lie: a home in the repository shows that not only the scope speaks.
     let mut command = home.command(&["guard"]);
-    command.env("HOME", home.path("home")).env("CODEX_HOME", home.path("home/elsewhere"));
+    command.env("CODEX_HOME", home.path("home/elsewhere"));
     let input = write(&home, "home/elsewhere/config.toml").to_string();
     assert!(reason(with_input(command, input.as_bytes())).contains("client codex"));
     // In a session that began in a package, the package has settings of its own.
@@ -410,13 +415,11 @@ fn a_repository_that_is_not_set_up_here_is_called_unchecked_and_others_are_not_m
 #[test]
 fn a_database_that_cannot_be_read_lets_the_edit_pass_and_says_so() {
     let home = building();
-    std::fs::write(
-        home.path(".outcome/outcome.db"),
-        "this is no database, but long enough to be taken for one".repeat(99),
-    )
-    .unwrap();
-    let _ = std::fs::remove_file(home.path(".outcome/outcome.db-wal"));
-    let _ = std::fs::remove_file(home.path(".outcome/outcome.db-shm"));
+    let database = home.database();
+    std::fs::write(&database, "this is no database, but long enough to be taken for one".repeat(99)).unwrap();
+    for beside in ["outcome.db-wal", "outcome.db-shm"] {
+        let _ = std::fs::remove_file(database.with_file_name(beside));
+    }
     let said = unchecked(ask(&home, &[], &write(&home, "migrations/1.sql")));
     assert!(said.contains("could not check"), "{said}");
     assert!(

@@ -60,7 +60,7 @@ impl Home {
         home.git(&["config", "user.name", "Sam"]);
         home.write("README.md", "shop\n");
         home.write("passphrase", PASSPHRASE);
-        home.write(".gitignore", "passphrase\nwrong\n*.db\n");
+        home.write(".gitignore", "passphrase\nwrong\n*.db\n.local/\n");
         home.git(&["add", "."]);
         home.git(&["commit", "-q", "-m", "first"]);
         home
@@ -85,6 +85,13 @@ impl Home {
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// The workspace's database, in the store of the account.
+    pub(crate) fn database(&self) -> PathBuf {
+        let stores = std::fs::read_dir(self.path(".local/share/outcome-runtime")).unwrap();
+        let mut found = stores.map(|store| store.unwrap().path().join("outcome.db"));
+        found.next().filter(|_| found.next().is_none()).expect("one store")
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {

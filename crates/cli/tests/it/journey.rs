@@ -139,11 +139,10 @@ fn from_nothing_to_a_number_with_one_passphrase_and_to_a_launch_with_two_more() 
     let begun = std::time::Instant::now();
     weeks.at("2026-03-08T23:00:00Z").sign(&["init"]).exits(0);
     let status = weeks.run(&["status", "--json"]).exits(0).json();
-    assert_eq!(
-        (&status["outcomes"][0]["status"], &status["outcomes"][0]["baseline"]),
-        (&"active".into(), &0.1.into()),
-        "{status:#}"
-    );
+    let outcome = &status["outcomes"][0];
+    assert_eq!(outcome["status"], "active", "{status:#}");
+    let baseline = outcome["baseline"].as_f64().unwrap();
+    assert!((0.09..0.11).contains(&baseline), "one of ten signs up: {status:#}");
     let to_number = begun.elapsed();
     let template = weeks.run(&["experiment", "propose", "--template"]).exits(0).stdout;
     weeks.home.write("h.yaml", &template.replace("effect: 0.02", "effect: 0.05"));

@@ -24,6 +24,7 @@ mod read_only;
 mod scope;
 mod simulate;
 mod stats;
+mod stores;
 mod terminal;
 mod touch;
 mod tracked;

@@ -125,13 +125,16 @@ fn a_store_that_cannot_be_written_says_why() {
     if is_root(&home) {
         hand_over(&home.path(""));
     }
+    let database = home.database();
+    let database = database.strip_prefix(home.path("")).unwrap();
     for (path, mode, code, part) in [
-        (".outcome", 0o555, "database_read_only", "may not write to "),
-        (".outcome/outcome.db", 0o000, "database_unavailable", "may not read "),
+        (database.parent().unwrap(), 0o555, "database_read_only", "may not write to "),
+        (database, 0o000, "database_unavailable", "may not read "),
     ] {
+        let path = path.to_str().unwrap();
         let before = home.path(path).metadata().unwrap().permissions().mode();
         for end in ["-wal", "-shm"] {
-            let _ = std::fs::remove_file(home.path(&format!(".outcome/outcome.db{end}")));
+            let _ = std::fs::remove_file(home.path(&format!("{}{end}", database.display())));
         }
         allow(&home, path, mode);
         let ran = run(&home, &["poll", "--all", "--json"]).exits(8);

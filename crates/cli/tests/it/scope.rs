@@ -25,7 +25,9 @@ fn without_a_workspace_the_scope_of_the_base_commit_counts() {
     let home = Home::active();
     home.git(&["add", "outcome.yaml"]);
     home.git(&["commit", "-q", "-m", "declare"]);
-    std::fs::remove_dir_all(home.path(".outcome")).unwrap();
+    for folder in [".outcome", ".local"] {
+        std::fs::remove_dir_all(home.path(folder)).unwrap();
+    }
     change(&home, "src/ok.txt");
     home.run(&["scope", "check", "--base", "HEAD~1"]).exits(0);
     // A change that loosens its own scope is checked against the scope before it.

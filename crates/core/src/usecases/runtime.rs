@@ -14,6 +14,7 @@ use crate::registry::Sources;
 use crate::seen::SeenWorkspace;
 use crate::settings::{Settings, Sourced};
 use crate::store::{DatabaseFile, Db, Place, Tx, Workspace};
+use crate::usecases::kernel::pointer::put_back;
 use crate::usecases::kernel::writer_key::writer;
 
 /// A line that was checked in this process, by its number: what it says decides nothing new when it is read again.
@@ -70,6 +71,7 @@ impl Runtime {
             };
             return Err(Error::new(Code::ClockMismatch, message).hint(hint));
         }
+        put_back(&settings)?;
         if let (Some(seen), Some(file)) = (settings.seen(), settings.read_workspace_file()?)
             && seen.workspace_of(&settings.real_root()).is_none()
         {

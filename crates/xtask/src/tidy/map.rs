@@ -58,6 +58,8 @@ pub const MAP: &[Layer] = &[
     Layer { name: "core::address", uses: &[] },
     // What an account remembers of logs, in a folder of its own.
     Layer { name: "core::seen", uses: &[] },
+    // Where an account keeps the data of its workspaces.
+    Layer { name: "core::stores", uses: &[] },
     // What is wrong with a file, asked of the disk: of the runtime's own database, and of a source.
     Layer { name: "core::file_trouble", uses: &[] },
     // What cannot be seen or told from another, in a path, a rule and a file.
@@ -68,7 +70,10 @@ pub const MAP: &[Layer] = &[
     Layer { name: "core::agent_shell", uses: &[] },
     // Where a work tree of git belongs, read from files.
     Layer { name: "core::checkout", uses: &[] },
-    Layer { name: "core::settings", uses: &[&["core::config", "core::address", "core::checkout", "core::seen"]] },
+    Layer {
+        name: "core::settings",
+        uses: &[&["core::config", "core::address", "core::checkout", "core::seen", "core::stores"]],
+    },
     Layer { name: "core::scope", uses: &[&["core::domain", "core::characters", "core::checkout", "core::programs"]] },
     // The rules about paths are texts and pure; only what reads a repository does I/O.
     Layer { name: "core::scope::path", uses: &[] },

@@ -44,6 +44,7 @@ pub(super) mod outcome_queries;
 pub(super) mod outcome_step;
 pub(super) mod phases;
 pub(super) mod places;
+pub(super) mod pointer;
 pub(super) mod proposal;
 pub(super) mod query_check;
 pub(super) mod read_again;

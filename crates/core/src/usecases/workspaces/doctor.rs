@@ -68,6 +68,18 @@ impl Workspaces<'_> {
             Finding::ok("file", format!("{} ({})", settings.file.value.display(), settings.file.from)),
             Finding::ok("database", format!("{} ({})", settings.database_shown(), settings.database.from)),
         ];
+        if let Some(store) = settings.better_store() {
+            let folder = settings.folder().display().to_string();
+            let store = store.display();
+            found.push(Finding::warning(
+                "database",
+                "it lies in the repository, where `git clean -x` removes it",
+                &format!(
+                    "stop the programs that use it, then `mkdir -p -m 700 {store}` and `mv {folder}/outcome.db* {store}/`; nothing \
+                     else has to change"
+                ),
+            ));
+        }
         if process_env("APP_URL").is_some() {
             found.push(Finding::warning(
                 "environment",

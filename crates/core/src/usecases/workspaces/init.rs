@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 
 use super::Workspaces;
+use super::link::must_be_new;
 use crate::audit::EventKind;
 use crate::audit::replay::WorkspaceCreated;
 use crate::clock::Clock;
@@ -16,13 +17,14 @@ use crate::error::{Code, Error, Result};
 use crate::identity::{Belongs, RecoveryCode, check_passphrase, fingerprint};
 use crate::ids::{Ids, KeyId, MemberId, WorkspaceId};
 use crate::principal::Principal;
-use crate::seen::SeenWorkspace;
-use crate::settings::{Settings, WorkspaceFile};
+use crate::settings::Settings;
 use crate::store::{Db, Instant, Member, Workspace};
+use crate::stores::WorkspaceFile;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::enrol::{Owner, certificate, enrol_recovery, new_secret, seal, store_key};
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::file::{io, write_private};
+use crate::usecases::kernel::pointer::{IGNORE, own_folder, point_to, private_folder};
 use crate::usecases::kernel::tracked::must_not_be_tracked;
 use crate::usecases::kernel::writer_key::{file_in, writer};
 use crate::usecases::runtime::{assemble, clock_of};
@@ -37,7 +39,7 @@ pub struct InitRequest {
     pub passphrase: SecretString,
     /// Content of a new outcome file; an existing one is never touched.
     pub outcome_file: Option<String>,
-    /// Whether a workspace that this folder held before may be replaced by another one.
+    /// Whether this may be another workspace than the one that the folder held before, or that the outcome file names.
     pub may_replace: bool,
 }
 
@@ -60,14 +62,6 @@ pub struct Initialised {
 }
 
 impl Workspaces<'_> {
-    /// Refuses a folder that git tracks, whose workspace may have come with a clone.
-    ///
-    /// # Errors
-    /// [`Code::WorkspaceTracked`].
-    pub async fn must_be_usable(settings: &Settings) -> Result<()> {
-        must_not_be_tracked(settings).await
-    }
-
     /// Sets up the workspace that `settings` names and opens it.
     ///
     /// # Errors
@@ -91,18 +85,7 @@ impl Workspaces<'_> {
         check_passphrase(&request.passphrase, &[&request.email, &request.name, &slug])?;
         check_email(&request.email)?;
         must_not_be_tracked(&settings).await?;
-        if settings.workspace_file().exists() {
-            return Err(Error::new(Code::WorkspaceExists, format!("{} exists", settings.workspace_file().display()))
-                .hint("this workspace already exists; `outcome-runtime status` shows it"));
-        }
-        let before = settings.seen().and_then(|seen| seen.workspace_of(&settings.real_root()));
-        if let (Some(before), false) = (before, request.may_replace) {
-            let message = format!("this folder held workspace {} before, whose data is not here now", before.workspace);
-            return Err(Error::new(Code::WorkspaceExists, message).hint(
-                "if it was moved or restored, put `.outcome` and its database back; `--anew` makes another workspace with another \
-                 root key, whose members and history are not the ones of before",
-            ));
-        }
+        must_be_new(&settings, request.may_replace)?;
         let mut made = Made::default();
         let done = set_up(settings, request, clock, &mut made).await;
         if done.is_err() {
@@ -141,19 +124,21 @@ async fn set_up(
     clock: Arc<dyn Clock>,
     made: &mut Made,
 ) -> Result<(Runtime, Initialised)> {
+    let ids = Ids::new(Arc::clone(&clock));
+    let id = ids.next::<WorkspaceId>();
+    let settings = settings.of_new(id);
     let mut created = make_folder(&settings, made)?;
     if let Some(path) = settings.database.value.path() {
         make_database_file(path, made)?;
         created.push(path.display().to_string());
     }
-    let ids = Ids::new(Arc::clone(&clock));
     made.will_make(file_in(&settings));
     let db = Db::open_migrated(&settings.database.value).await?.written_by(writer(&settings, &ids));
     let now = clock.now();
     let slug = workspace_slug(&settings);
     let root = settings.root.value.canonicalize().unwrap_or_else(|_| settings.root.value.clone());
     let workspace = Workspace {
-        id: ids.next::<WorkspaceId>(),
+        id,
         slug: slug.clone(),
         organisation: "default".to_owned(),
         root: root.display().to_string(),
@@ -188,14 +173,7 @@ async fn set_up(
     tx.commit().await?;
 
     made.will_make(settings.workspace_file());
-    if let Some(seen) = settings.seen() {
-        let found = SeenWorkspace { workspace: workspace.id, root_fingerprint: root_fingerprint.clone() };
-        seen.keep_workspace(&settings.real_root(), &found);
-    }
-    let identity = WorkspaceFile { workspace: workspace.id, root_fingerprint: root_fingerprint.clone() };
-    let text = serde_json::to_string_pretty(&identity)
-        .map_err(|e| Error::new(Code::Internal, "the workspace file cannot be written").because(e))?;
-    write_private(&settings.workspace_file(), &text)?;
+    point_to(&settings, &WorkspaceFile { workspace: workspace.id, root_fingerprint: root_fingerprint.clone() })?;
     created.push(settings.workspace_file().display().to_string());
     if let Some(text) = request.outcome_file
         && !settings.file.value.exists()
@@ -231,32 +209,21 @@ fn workspace_slug(settings: &Settings) -> String {
     crate::domain::Slug::from_title(if name.is_empty() { "workspace" } else { &name }).to_string()
 }
 
-/// Makes the workspace's folder, which ignores itself in git and is closed to other users.
+/// Makes the workspace's folder, noting what was not there.
 fn make_folder(settings: &Settings, made: &mut Made) -> Result<Vec<String>> {
     let folder = settings.folder();
     made.will_make(folder.clone());
-    private_folder(&folder)?;
-    let ignore = folder.join(".gitignore");
-    made.will_make(ignore.clone());
-    if !ignore.exists() {
-        std::fs::write(&ignore, "*\n").map_err(|e| io(".outcome/.gitignore", e))?;
-    }
+    made.will_make(folder.join(IGNORE));
+    own_folder(settings)?;
     Ok(vec![folder.display().to_string()])
-}
-
-/// A folder that only this user can look into; one that is there keeps the rights that it has.
-fn private_folder(path: &Path) -> Result<()> {
-    let mut options = std::fs::DirBuilder::new();
-    options.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut options, 0o700);
-    options.create(path).map_err(|e| io(&path.display().to_string(), e))
 }
 
 /// An empty file that only this user can read; the database's other files get the same rights from it.
 fn make_database_file(path: &Path, made: &mut Made) -> Result<()> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        made.will_make(parent.to_path_buf());
+        for folder in parent.ancestors().collect::<Vec<_>>().into_iter().rev() {
+            made.will_make(folder.to_path_buf());
+        }
         private_folder(parent)?;
     }
     for suffix in ["", "-wal", "-shm"] {

@@ -3,6 +3,7 @@
 mod counts;
 mod doctor;
 mod init;
+mod link;
 mod migrate;
 mod status;
 
