@@ -180,6 +180,7 @@ async fn fill(lab: &Lab) -> Result<()> {
             for (variant, rate) in [(Variant::Control, 300), (Variant::Treatment, 300 + n % 30)] {
                 let units = i64::try_from(poll * 1000 + n % 97)?;
                 let measurement = Measurement {
+                    cohort: None,
                     id: runtime.ids().next::<MeasurementId>(),
                     outcome,
                     experiment: Some(experiment.id),

@@ -56,7 +56,7 @@ impl SignalSource for Known {
         request: &VariantRequest,
     ) -> Result<Reading<Vec<VariantReading>>, ReadError> {
         let successes = if signal.metric == "crashed" { 8 } else { 600 };
-        let arm = |variant| VariantReading { variant, sums: ArmSums::Proportion { n: 2000, successes } };
+        let arm = |variant| VariantReading::new(variant, ArmSums::Proportion { n: 2000, successes });
         let question = format!("variants of {}", request.flag_key);
         let data = vec![arm(Variant::Control), arm(Variant::Treatment)];
         Ok(Self::reading(signal, &question, request.window, data))

@@ -45,6 +45,7 @@ pub async fn store_polls(lab: &Lab, experiment: &Experiment, first: Timestamp, n
 pub fn reading(lab: &Lab, experiment: &Experiment, signal: &str, variant: Variant, at: Timestamp) -> Measurement {
     let from = experiment.created_at;
     Measurement {
+        cohort: None,
         id: lab.runtime.ids().next::<MeasurementId>(),
         outcome: experiment.outcome,
         experiment: Some(experiment.id),

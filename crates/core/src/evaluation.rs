@@ -192,6 +192,8 @@ fn with_input<T>(plan: &Plan, poll: &Poll, then: impl FnOnce(&Evaluation<'_>, Ve
 
 fn with_any_input<T>(plan: &Plan, poll: &Poll, then: impl FnOnce(&Evaluation<'_>, Vec<usize>) -> T) -> Result<T> {
     let phases = phases_of(&poll.phases);
+    let claimed = claimed_of(&poll.phases);
+    let claimed = claimed.as_deref().map(phases_of);
     let stats_plan = stats_plan(plan)?;
     let guard_phases: Vec<Vec<Phase>> = poll.guards.iter().map(|guard| phases_of(&guard.phases)).collect();
     let names: Vec<[String; 2]> = poll.guards.iter().map(|guard| names_of(plan, guard.index)).collect();
@@ -203,6 +205,7 @@ fn with_any_input<T>(plan: &Plan, poll: &Poll, then: impl FnOnce(&Evaluation<'_>
         .flat_map(|((guard, phases), names)| guardrails_of(plan, guard, phases, names, poll.scope))
         .unzip();
     let evaluation = Evaluation {
+        cohorts: claimed.as_deref().map(|claimed| cohorts(plan, poll, claimed)),
         plan: &stats_plan,
         phases: &phases,
         elapsed_days: poll.as_of.duration_since(poll.launched_at).as_secs_f64() / 86_400.0,
@@ -234,6 +237,7 @@ pub fn evaluate_series(
         .filter(|(_, guardrail)| !matches!(guardrail.reading, GuardrailReading::RelativeToControl { .. }))
         .unzip();
     let evaluation = Evaluation {
+        cohorts: None,
         plan: &stats_plan,
         phases: &[],
         elapsed_days: poll.as_of.duration_since(poll.launched_at).as_secs_f64() / 86_400.0,
@@ -261,6 +265,40 @@ pub(crate) fn stats_plan(plan: &Plan) -> Result<stats::TestPlan> {
     })
 }
 
+/// The same phases with the units that may be claimed on; `None` where the queries are the user's own, and nobody knows which these are.
+fn claimed_of(readings: &[PhaseReadings]) -> Option<Vec<PhaseReadings>> {
+    let is_known = readings.iter().flat_map(|phase| &phase.arms).any(|arm| arm.cohort.is_some());
+    let claimed = |arm: &VariantReading| {
+        VariantReading::new(arm.variant, arm.cohort.map_or_else(|| arm.sums.of_nobody(), |cohort| cohort.claimed))
+    };
+    let of = |phase: &PhaseReadings| PhaseReadings { arms: phase.arms.iter().map(claimed).collect(), ..*phase };
+    is_known.then(|| readings.iter().map(of).collect())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+fn share_of(part: i64, all: i64) -> f64 {
+    if all > 0 { part as f64 / all as f64 } else { 0.0 }
+}
+
+fn cohorts<'a>(plan: &Plan, poll: &Poll, claimed: &'a [Phase]) -> stats::Cohorts<'a> {
+    let share = |of: fn(&[VariantReading]) -> i64| {
+        let shares = poll.phases.iter().map(|phase| {
+            let n: i64 = phase.arms.iter().filter_map(|arm| arm.sums.n()).fold(0, i64::saturating_add);
+            share_of(of(&phase.arms), n)
+        });
+        shares.fold(0.0, f64::max)
+    };
+    stats::Cohorts {
+        claimed,
+        judges_so_far: plan.signal.contract.as_ref().is_some_and(|contract| contract.is_safe_so_far()),
+        both_share: share(|arms| arms.iter().filter_map(|arm| arm.cohort).map(|cohort| cohort.n_both).sum()),
+        // Each arm of a phase repeats it.
+        other_share: share(|arms| {
+            arms.iter().filter_map(|arm| arm.cohort).map(|cohort| cohort.n_other).max().unwrap_or(0)
+        }),
+    }
+}
+
 fn phases_of(readings: &[PhaseReadings]) -> Vec<Phase> {
     readings
         .iter()
@@ -268,8 +306,8 @@ fn phases_of(readings: &[PhaseReadings]) -> Vec<Phase> {
             let arm = |wanted: Variant| reading.arms.iter().find(|arm| arm.variant == wanted).map(|arm| arm.sums);
             let (control, treatment) = match (arm(Variant::Control), arm(Variant::Treatment)) {
                 (Some(control), Some(treatment)) => (control, treatment),
-                (Some(control), None) => (control, nobody(&control)),
-                (None, Some(treatment)) => (nobody(&treatment), treatment),
+                (Some(control), None) => (control, control.of_nobody()),
+                (None, Some(treatment)) => (treatment.of_nobody(), treatment),
                 (None, None) => return None,
             };
             Some(Phase {
@@ -281,17 +319,6 @@ fn phases_of(readings: &[PhaseReadings]) -> Vec<Phase> {
             })
         })
         .collect()
-}
-
-/// The same kind of sums over no units.
-fn nobody(like: &ArmSums) -> ArmSums {
-    match like {
-        ArmSums::Proportion { .. } => ArmSums::Proportion { n: 0, successes: 0 },
-        ArmSums::Mean { .. } | ArmSums::Value { .. } => ArmSums::Mean { n: 0, sum: 0.0, sum_squares: 0.0 },
-        ArmSums::Ratio { .. } => {
-            ArmSums::Ratio { n: 0, num: 0.0, num_squares: 0.0, den: 0.0, den_squares: 0.0, num_den: 0.0 }
-        }
-    }
 }
 
 /// Sums as the statistics take them; a bare value has no units and cannot be tested.
@@ -413,10 +440,9 @@ fn value_rule(plan: &Plan, guard: &Guard, planned: &GuardrailPlan) -> ValueRule 
 /// Whether a constraint is read over everybody. A poll without any reading is told by what is asked, so that nothing changes its
 /// meaning by being absent.
 fn is_of_everybody(guard: &Guard, planned: &GuardrailPlan) -> bool {
-    let query = &planned.signal.query;
-    match (&query.by_variant, &query.level) {
-        (Some(_), _) => false,
-        (None, Some(_)) => true,
-        (None, None) => guard.phases.is_empty() && guard.level.is_some(),
+    match (planned.signal.has_variants(), planned.signal.has_level()) {
+        (true, _) => false,
+        (false, true) => true,
+        (false, false) => guard.phases.is_empty() && guard.level.is_some(),
     }
 }

@@ -68,10 +68,9 @@ impl<'a> Assessor<'_, '_, 'a> {
     fn run(self, each: impl FnMut(&Guardrail<'a>, &GuardrailNumbers)) -> Assessed {
         let Self { input, state, is_new_poll, is_out_of_order } = self;
         let plan = input.plan;
-        let claimed = input.scope.claims(input.phases);
+        let claimed = input.claims();
         let primary = Primary::of(input, state);
-        state.harm = HarmTest::look(input, state.harm, state.tuning);
-        let harm = state.harm;
+        let harm = HarmTest::look_at_all(input, state);
         let mut findings = Findings::of_poll(input, primary.result.status);
         if let Some(start) = state.epoch_start.filter(|start| start.as_of == input.as_of) {
             // It belongs to the poll that started the epoch, also when that poll is repeated.
@@ -87,7 +86,7 @@ impl<'a> Assessor<'_, '_, 'a> {
         if !is_out_of_order && state.has_lost_units(input.phases) {
             findings.add(HealthCode::UnitsDeleted);
         }
-        let srm_now = srm_over_phases(claimed);
+        let srm_now = srm_over_phases(input.scope.claims(input.phases));
         if srm_now.status == SrmStatus::Invalid {
             findings.add(HealthCode::WeightsInvalid);
         }
@@ -186,7 +185,7 @@ fn open_epoch(state: &mut RunningState, input: &Evaluation<'_>) {
     if state.is_restated_by(input.phases) {
         state.start_epoch(EpochStart { as_of, reason: EpochReason::Restatement });
         state.phases.clear();
-        state.harm = None;
+        (state.harm, state.harm_of_mature) = (None, None);
     } else if state.as_of.is_some() && state.claims_from != input.scope.claims_from {
         state.start_epoch(EpochStart { as_of, reason: EpochReason::PhasesLeftOut });
     } else if state.is_changed_by(input.plan, tuning_from_plan(input.plan)) {
@@ -221,7 +220,7 @@ impl Primary {
     fn tested(input: &Evaluation<'_>, state: &mut RunningState) -> Result<Self, Status> {
         let plan = input.plan;
         let alpha = plan.comparison_alpha();
-        let gated = Gated::of(input.scope.claims(input.phases), plan.is_signed)?;
+        let gated = Gated::of(input.claims(), plan.is_signed)?;
         let contrast = combine_phases(&gated.contrasts, 1.0)?;
         let estimate = contrast.against(1.0)?;
         state.mde_abs = state.mde_abs.or_else(|| plan.mde_at(contrast.control));

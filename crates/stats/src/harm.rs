@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::mixture::evidence;
 use super::phases::Gated;
-use super::{Alpha, Alternative, Estimate, Evaluation, Interval, Phase, Settings, Tuning, boundary, combine_phases};
+use super::{
+    Alpha, Alternative, Estimate, Evaluation, Interval, Phase, RunningState, Settings, Tuning, boundary, combine_phases,
+};
 
 /// Least time between two looks, in seconds. Values that can fall have no guarantee at more frequent looks (METRICS.md 3.1).
 const LOOK_SECONDS: i64 = 3600;
@@ -31,24 +33,55 @@ pub struct HarmTest {
     pub ln_e: f64,
 }
 
+/// Share of the budget for the values so far, where mature ones are judged as well.
+const SO_FAR: f64 = 0.8;
+
 impl HarmTest {
-    /// Looks at the phases of the safety process; `None` while there is too little to test. Within an hour of the last look its
-    /// result stays, while the treatment is on.
+    /// Looks at the phases of the safety process, and keeps what it found. Where units mature, the values so far (if they can only
+    /// grow) and those of mature units are judged apart, and the worse of the two is returned.
+    ///
+    /// Source: STATS.md 2.8, METRICS.md 3.1.
+    pub(super) fn look_at_all(input: &Evaluation<'_>, state: &mut RunningState) -> Option<Self> {
+        let whole = input.plan.harm_alpha;
+        let Some(cohorts) = input.cohorts else {
+            state.harm = Self::look(input, input.phases, whole, state.harm, state.tuning);
+            return state.harm;
+        };
+        let (so_far, mature) = if cohorts.judges_so_far {
+            (Alpha::try_new(whole.get() * SO_FAR).ok(), Alpha::try_new(whole.get() * (1.0 - SO_FAR)).ok())
+        } else {
+            (None, Some(whole))
+        };
+        state.harm = so_far.and_then(|alpha| Self::look(input, input.phases, alpha, state.harm, state.tuning));
+        state.harm_of_mature =
+            mature.and_then(|alpha| Self::look(input, cohorts.claimed, alpha, state.harm_of_mature, state.tuning));
+        let bound = |harm: &Self| harm.bound.unwrap_or(f64::INFINITY);
+        let both = [state.harm, state.harm_of_mature].into_iter().flatten();
+        both.min_by(|one, other| bound(one).total_cmp(&bound(other)))
+    }
+
+    /// One look; `None` while there is too little to test. Within an hour of the last look its result stays, while the treatment is on.
     ///
     /// Source: STATS.md 2.1 (one-sided), 2.8.
-    pub(super) fn look(input: &Evaluation<'_>, last: Option<Self>, tuning: Option<Tuning>) -> Option<Self> {
+    fn look(
+        input: &Evaluation<'_>,
+        phases: &[Phase],
+        alpha: Alpha,
+        last: Option<Self>,
+        tuning: Option<Tuning>,
+    ) -> Option<Self> {
         let since = |last: &Self| input.as_of.saturating_sub(last.as_of);
         if let Some(last) = last.filter(|last| !input.scope.is_off && (1..LOOK_SECONDS).contains(&since(last))) {
             return Some(last);
         }
         let plan = input.plan;
-        let phases = input.scope.safety(input.phases);
+        let phases = input.scope.safety(phases);
         let gated = Gated::of(phases, plan.is_signed).ok()?;
         let estimate = combine_phases(&gated.contrasts, 1.0).ok()?.against(1.0).ok()?;
         let effect = estimate.delta;
         let both = plan.direction.orient(Interval::new(effect, effect));
         let improvement = Estimate { delta: both.upper?, ..estimate };
-        let alpha = plan.harm_alpha.halved(input.scope.n_restarts);
+        let alpha = alpha.halved(input.scope.n_restarts);
         let tau = tuning?.tau;
         let settings = Settings { alpha, tau, alternative: Alternative::Less, null: plan.kill_threshold };
         let found = evidence(&improvement, &settings).ok()?;

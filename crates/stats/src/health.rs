@@ -12,6 +12,11 @@ const MIN_EXPECTED_IN_EMPTY_ARM: f64 = 20.0;
 /// Units of both arms from which the absence of any event is a finding.
 const MIN_UNITS_WITHOUT_EVENTS: u64 = 200;
 
+/// Shares of units that saw both arms within a phase, and that saw neither, from which this is a finding (METRICS.md 2.2, 2.4).
+const BOTH_WARN: f64 = 0.01;
+const BOTH_BLOCK: f64 = 0.05;
+const OTHER_BLOCK: f64 = 0.005;
+
 /// What a finding does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -60,6 +65,12 @@ pub enum HealthCode {
     PhasesLeftOut,
     /// A value of everybody is beyond its limit, whatever they saw.
     Incident,
+    /// More than one of a hundred units saw both arms within a phase.
+    BothArms,
+    /// More than one of twenty did.
+    BothArmsOften,
+    /// More than one of two hundred units saw something that is neither arm.
+    UnknownVariants,
 }
 
 /// One finding.
@@ -75,7 +86,7 @@ pub struct HealthFinding {
 
 impl HealthCode {
     /// All of them, blocking ones first.
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 19] = [
         Self::Invalid,
         Self::Stale,
         Self::FlagDrift,
@@ -86,8 +97,11 @@ impl HealthCode {
         Self::WeightsInvalid,
         Self::EffectDrift,
         Self::Incident,
+        Self::BothArmsOften,
+        Self::UnknownVariants,
         Self::Restated,
         Self::ZeroEvents,
+        Self::BothArms,
         Self::PlanChanged,
         Self::SrmSuspected,
         Self::PhasesLeftOut,
@@ -99,9 +113,12 @@ impl HealthCode {
     pub fn severity(self) -> Severity {
         match self {
             Self::UnitsDeleted => Severity::Note,
-            Self::PlanChanged | Self::ZeroEvents | Self::SrmSuspected | Self::Restated | Self::PhasesLeftOut => {
-                Severity::Warn
-            }
+            Self::PlanChanged
+            | Self::ZeroEvents
+            | Self::SrmSuspected
+            | Self::Restated
+            | Self::PhasesLeftOut
+            | Self::BothArms => Severity::Warn,
             Self::Invalid
             | Self::SrmProven
             | Self::OutOfOrder
@@ -111,12 +128,14 @@ impl HealthCode {
             | Self::ArmWithoutExposure
             | Self::WeightsInvalid
             | Self::EffectDrift
+            | Self::BothArmsOften
+            | Self::UnknownVariants
             | Self::Incident => Severity::Block,
         }
     }
 
-    fn bit(self) -> u16 {
-        1 << self as u16
+    fn bit(self) -> u32 {
+        1 << self as u32
     }
 
     fn in_words(self, numbers: &Assessment) -> String {
@@ -147,6 +166,16 @@ impl HealthCode {
             Self::Incident => {
                 "a value of everybody is beyond its limit: an incident, not evidence about the treatment, and nothing is claimed \
                  until it is over"
+            }
+            Self::BothArms => {
+                "more than 1 % of the units saw both arms within a phase: the effect shown is diluted by about that share"
+            }
+            Self::BothArmsOften => {
+                "more than 5 % of the units saw both arms within a phase: is the flag asked for another unit than the exposures name?"
+            }
+            Self::UnknownVariants => {
+                "more than 0.5 % of the units saw a variant that is neither control nor treatment: name it in `variants`, or find out who \
+                 sends it"
             }
             Self::PlanChanged => "the plan of the test changed, so the evidence starts from zero",
             Self::ZeroEvents => "nothing was recorded in either arm; is the event still sent?",
@@ -182,7 +211,7 @@ fn has_empty_arm(phase: &Phase) -> bool {
 
 /// A set of kinds of findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Findings(u16);
+pub(super) struct Findings(u32);
 
 impl Findings {
     /// Findings that need no running state.
@@ -190,6 +219,7 @@ impl Findings {
         let mut found = Self::default();
         let Evaluation { health, phases, .. } = *input;
         let n_units = total(phases, Phase::n_units);
+        let (both, other) = input.cohorts.map_or((0.0, 0.0), |cohorts| (cohorts.both_share, cohorts.other_share));
         let is_silent = phases.iter().all(|p| p.control.has_no_events() && p.treatment.has_no_events());
         for (is_found, code) in [
             (matches!(status, Status::Invalid { .. }), HealthCode::Invalid),
@@ -198,6 +228,9 @@ impl Findings {
             (health.is_sampled, HealthCode::Sampled),
             (input.scope.safety(phases).iter().any(has_empty_arm), HealthCode::ArmWithoutExposure),
             (is_silent && n_units >= MIN_UNITS_WITHOUT_EVENTS, HealthCode::ZeroEvents),
+            (both > BOTH_WARN && both <= BOTH_BLOCK, HealthCode::BothArms),
+            (both > BOTH_BLOCK, HealthCode::BothArmsOften),
+            (other > OTHER_BLOCK, HealthCode::UnknownVariants),
         ] {
             if is_found {
                 found.add(code);

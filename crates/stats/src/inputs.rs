@@ -17,6 +17,20 @@ pub struct DataHealth {
     pub has_flag_drift: bool,
 }
 
+/// What is known about the units of a poll beyond their sums.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cohorts<'a> {
+    /// Cumulative sums of the units that are mature and whole: their window is over and the flag was not changed during it. The same
+    /// phases as [`Evaluation::phases`], which holds all units that were exposed so far.
+    pub claimed: &'a [Phase],
+    /// Whether the values of units that are not mature yet may be judged for harm: they can only grow.
+    pub judges_so_far: bool,
+    /// Largest share of the units of a phase that saw both arms within it, 0 to 1.
+    pub both_share: f64,
+    /// Largest share of the units of a phase that were only seen with something that is neither arm, 0 to 1.
+    pub other_share: f64,
+}
+
 /// One poll of one comparison.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Evaluation<'a> {
@@ -24,6 +38,8 @@ pub struct Evaluation<'a> {
     pub plan: &'a TestPlan,
     /// Cumulative sums of each allocation phase, all phases since launch.
     pub phases: &'a [Phase],
+    /// What is known about the units; `None` where all of them may be claimed on, as far as is known.
+    pub cohorts: Option<Cohorts<'a>>,
     /// Time since launch, in days.
     pub elapsed_days: f64,
     /// The instant the data are as of, in Unix seconds. It identifies the poll: evaluating the same reading again
@@ -35,6 +51,13 @@ pub struct Evaluation<'a> {
     pub health: DataHealth,
     /// Which phases count for what.
     pub scope: Scope,
+}
+
+impl<'a> Evaluation<'a> {
+    /// The phases that claims rest on.
+    pub(super) fn claims(&self) -> &'a [Phase] {
+        self.scope.claims(self.cohorts.map_or(self.phases, |cohorts| cohorts.claimed))
+    }
 }
 
 /// Block means of one series around an intervention, in time order.

@@ -126,6 +126,9 @@ pub struct RunningState {
     /// The latest look of the safety test.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub harm: Option<HarmTest>,
+    /// The same, of mature units, where units mature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harm_of_mature: Option<HarmTest>,
     /// First phase of the running safety process.
     #[serde(default)]
     pub safety_from: u32,
@@ -154,6 +157,7 @@ impl Default for RunningState {
             guardrails: Vec::new(),
             rules: RULES,
             harm: None,
+            harm_of_mature: None,
             safety_from: 0,
             claims_from: 0,
         }
@@ -177,7 +181,7 @@ impl RunningState {
     pub(super) fn enter(&mut self, scope: Scope) {
         if self.safety_from != scope.safety_from {
             self.safety_from = scope.safety_from;
-            self.harm = None;
+            (self.harm, self.harm_of_mature) = (None, None);
             for guardrail in &mut self.guardrails {
                 guardrail.days = Days::default();
             }
@@ -193,7 +197,7 @@ impl RunningState {
         state.start_epoch(EpochStart { as_of, reason: EpochReason::Restatement });
         state.as_of = None;
         state.phases.clear();
-        state.harm = None;
+        (state.harm, state.harm_of_mature) = (None, None);
         state
     }
 

@@ -36,6 +36,7 @@ pub async fn fill(lab: &Lab, some: &str, n_experiments: usize, n_measurements: u
         let at = start + jiff::SignedDuration::from_secs(i64::try_from(n / n_experiments)? * 3600);
         let is_level = n % 10 == 0;
         let measurement = Measurement {
+            cohort: None,
             id: runtime.ids().next::<MeasurementId>(),
             outcome,
             experiment: (!is_level).then(|| ids[n % ids.len()]),

@@ -23,10 +23,16 @@ pub struct Field {
     pub default_json: fn() -> Json,
 }
 
+/// The key that a field of a [`crate::yaml_map`] is about. `at_key` is the key `at`: the field `at` says where the map stands.
+#[must_use]
+pub fn key_of(field: &'static str) -> &'static str {
+    field.trim_start_matches("r#").trim_end_matches("_key")
+}
+
 impl Field {
     #[must_use]
     pub fn name(&self) -> &'static str {
-        self.name.trim_start_matches("r#")
+        key_of(self.name)
     }
 
     pub(super) fn is(&self, key: &str) -> bool {

@@ -8,6 +8,7 @@ use super::choice::GateAssurance;
 use super::decode::{Decode, Raw, TextMap};
 use super::diagnostic::Problem;
 use super::field::Field;
+use super::metric_file::{EventsFile, ExposuresFile, FactFile, MetricFile, Named, PartFile, SpanFile, VariantsFile};
 use super::node::{Node, Value, shown};
 use super::reporter::Reporter;
 use super::reporter::{ChannelVendor, Vendors};
@@ -28,6 +29,10 @@ yaml_map! {
         required(each) outcomes: Vec<At<OutcomeFile>>,
         /// The sources that signals are read from.
         optional(signed) signal_connectors: Vec<At<ConnectorFile>>,
+        /// Tables of events, by name, from which `metrics` are made.
+        optional(signed) facts: Named<FactFile>,
+        /// Metrics that outcomes name in `metric`. The runtime writes their SQL.
+        optional(signed) metrics: Vec<At<MetricFile>>,
         /// The service that splits users between control and treatment.
         optional(signed) feature_flags: FlagsFile,
         /// Where messages are sent.
@@ -92,11 +97,11 @@ yaml_map! {
     SignalFile("a signal") {
         /// Name of a secondary signal; default: the metric's name.
         optional(signed) name: String,
-        /// Name of a source from `signal_connectors`, such as `shop`.
-        required(signed) source: String,
-        /// The metric's name there, such as `checkout_completed`; also the name of the signal.
+        /// Name of a source from `signal_connectors`, such as `shop`. Not needed for a metric of `metrics`.
+        optional(signed) source: String,
+        /// A metric of `metrics`, or its name at the source, such as `checkout_completed`; also the name of the signal.
         required(signed) metric: String,
-        /// How the metric is computed. A `sql` source supports only `custom`, which is its default.
+        /// How the metric is computed. A `sql` source supports `custom`, which is its default, and `contract` for a metric of `metrics`.
         optional(signed) method: MetricMethod,
         /// Steps of a funnel, in order, for the method `funnel`.
         optional(signed) funnel_steps: Vec<At<String>>,
@@ -293,6 +298,13 @@ pub(super) const MAPS: &[(&str, &[Field])] = &[
     ("`gates`", GatesFile::FIELDS),
     ("a gate, as `gates.launch_approval`", GateFile::FIELDS),
     ("an item of `constraints`", ConstraintFile::FIELDS),
+    ("an item of `metrics`", MetricFile::FIELDS),
+    ("`numerator` and `denominator`", PartFile::FIELDS),
+    ("`window` of a metric", SpanFile::FIELDS),
+    ("a fact in `facts`", FactFile::FIELDS),
+    ("`exposures` of a source", ExposuresFile::FIELDS),
+    ("`exposures.variants`", VariantsFile::FIELDS),
+    ("`population` of a source", EventsFile::FIELDS),
     ("an item of `outcomes`", OutcomeFile::FIELDS),
     ("`llm`", LlmFile::FIELDS),
     ("`limits`", LimitsFile::FIELDS),
@@ -322,6 +334,12 @@ yaml_map! {
         required(signed) r#type: String,
         /// Its settings, which depend on `type`.
         optional(signed) config: Raw,
+        /// How late rows arrive there. Metrics of `metrics` wait for them before they claim something.
+        optional(signed) lag: Period = "6h",
+        /// Who saw which arm, and when. `metrics` need it.
+        optional(signed) exposures: ExposuresFile,
+        /// Whose first event begins the window where there is no experiment: the level is that of these units.
+        optional(signed) population: EventsFile,
     }
 
     /// The service that splits users between control and treatment.

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::decode::{At, Decode};
 use super::diagnostic::Problem;
-use super::field::Field;
+use super::field::{Field, key_of};
 use super::node::{Node, Value, shown};
 use super::reporter::{Reporter, Vendors};
 use super::span::Span;
@@ -58,7 +58,7 @@ macro_rules! yaml_map {
                 let mut map = serde_json::Map::new();
                 $(if let Some(value) = &self.$field {
                     let value = $crate::config::vendor::Decode::to_json(value);
-                    map.insert(stringify!($field).trim_start_matches("r#").to_owned(), value);
+                    map.insert($crate::config::vendor::key_of(stringify!($field)).to_owned(), value);
                 })+
                 serde_json::Value::Object(map)
             }
@@ -143,8 +143,8 @@ impl<'n> Keys<'n> {
     }
 
     /// The value of a key, or its default.
-    pub fn get<T: Decode>(&self, name: &str, reporter: &mut Reporter<'_>) -> Option<At<T>> {
-        let name = name.trim_start_matches("r#");
+    pub fn get<T: Decode>(&self, field: &'static str, reporter: &mut Reporter<'_>) -> Option<At<T>> {
+        let name = key_of(field);
         if let Some((_, node)) = self.entries.iter().find(|(known, _)| *known == name)
             && !node.is_null()
         {

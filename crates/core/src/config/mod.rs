@@ -17,6 +17,7 @@ mod file;
 mod integrations;
 pub mod locate;
 mod map;
+mod metric_file;
 mod node;
 mod redact;
 mod render;

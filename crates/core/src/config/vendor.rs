@@ -7,7 +7,7 @@ pub use super::change::Change;
 pub use super::choice::Choice;
 pub use super::decode::{At, Decode};
 pub use super::diagnostic::Problem;
-pub use super::field::Field;
+pub use super::field::{Field, key_of};
 pub use super::map::{Keys, default_json, object};
 pub use super::node::{Node, Value};
 pub use super::reporter::{Answers, Asked, ChannelVendor, FlagVendor, Keymap, Reporter, SignalVendor, Vendors};

@@ -68,6 +68,45 @@ pub enum ArmSums {
 }
 
 impl ArmSums {
+    /// The same kind of sums over no units; of a bare value, a mean.
+    #[must_use]
+    pub fn of_nobody(self) -> Self {
+        match self {
+            Self::Proportion { .. } => Self::Proportion { n: 0, successes: 0 },
+            Self::Mean { .. } | Self::Value { .. } => Self::Mean { n: 0, sum: 0.0, sum_squares: 0.0 },
+            Self::Ratio { .. } => {
+                Self::Ratio { n: 0, num: 0.0, num_squares: 0.0, den: 0.0, den_squares: 0.0, num_den: 0.0 }
+            }
+        }
+    }
+
+    /// The sums of both; `None` for two kinds, or a bare value.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Option<Self> {
+        Some(match (self, other) {
+            (Self::Proportion { n, successes }, Self::Proportion { n: m, successes: more }) => {
+                Self::Proportion { n: n.checked_add(m)?, successes: successes.checked_add(more)? }
+            }
+            (Self::Mean { n, sum, sum_squares }, Self::Mean { n: m, sum: more, sum_squares: squares }) => {
+                Self::Mean { n: n.checked_add(m)?, sum: sum + more, sum_squares: sum_squares + squares }
+            }
+            (Self::Ratio { n, num, num_squares, den, den_squares, num_den }, Self::Ratio { n: m, .. }) => {
+                let Self::Ratio { num: a, num_squares: b, den: c, den_squares: d, num_den: e, .. } = other else {
+                    return None;
+                };
+                Self::Ratio {
+                    n: n.checked_add(m)?,
+                    num: num + a,
+                    num_squares: num_squares + b,
+                    den: den + c,
+                    den_squares: den_squares + d,
+                    num_den: num_den + e,
+                }
+            }
+            _ => return None,
+        })
+    }
+
     /// Units, where counted.
     #[must_use]
     pub fn n(&self) -> Option<i64> {
@@ -91,14 +130,53 @@ impl ArmSums {
     }
 }
 
+/// What is known about the units of an arm, where the runtime wrote the query: which of them may be claimed on, and what is odd.
+///
+/// Source: METRICS.md 2.3, 2.4.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Cohort {
+    /// Sums of the units that are mature and whole: their window is over, and the flag was not changed during it.
+    pub claimed: ArmSums,
+    /// Units that saw both arms within the phase. They count for the arm that they saw first.
+    pub n_both: i64,
+    /// Units whose value was cut to the cap.
+    pub n_capped: i64,
+    /// Units of the phase that were only seen with something that is neither arm; they are in no arm.
+    pub n_other: i64,
+}
+
+/// The sums of an arm and what is known about its units, in one document: as a reading is stored, hashed and proved.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ReadSums {
+    /// Of all units that were exposed so far.
+    #[serde(flatten)]
+    pub sums: ArmSums,
+    /// Absent where the query is the user's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cohort: Option<Cohort>,
+}
+
 /// What a source said about one arm.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct VariantReading {
     /// The arm.
     pub variant: Variant,
-    /// Its sums.
+    /// Its sums; of all units that were exposed so far.
     pub sums: ArmSums,
+    /// What is known about its units; absent where the query is the user's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cohort: Option<Cohort>,
+}
+
+impl VariantReading {
+    /// The sums of a query of the user's own.
+    #[must_use]
+    pub fn new(variant: Variant, sums: ArmSums) -> Self {
+        Self { variant, sums, cohort: None }
+    }
 }
 
 /// One answer of a source. Everything in it was bounded and checked on the way in.
@@ -139,10 +217,21 @@ pub struct Measurement {
     pub window: Window,
     /// What was said.
     pub sums: ArmSums,
+    /// What is known about the units of the arm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cohort: Option<Cohort>,
     /// Name of the connector.
     pub source: String,
     /// SHA-256 of the query and its parameters.
     pub query_hash: String,
     /// SHA-256 of the raw answer.
     pub raw_hash: String,
+}
+
+impl Measurement {
+    /// Sums and units in one document.
+    #[must_use]
+    pub fn read_sums(&self) -> ReadSums {
+        ReadSums { sums: self.sums, cohort: self.cohort }
+    }
 }

@@ -7,6 +7,7 @@ mod assurance;
 mod base;
 mod basis;
 mod build;
+mod contract;
 mod correction;
 mod decision;
 mod evaluation;
@@ -39,6 +40,7 @@ pub use build::{
     Build, BuildScope, Change, ChangeKind, ClaimComparison, InstrumentationFlag, Note, NoteKind, ScopeCounts,
     Tampering, Watch, WatchKind,
 };
+pub use contract::{Attribution, Contract, Events, Exposures, Fact, Measure, Part, Quantity, Relation};
 pub use correction::{Correction, MadeCorrection};
 pub use decision::{Decision, DecisionSubject, Surface};
 pub use evaluation::{Conclusion, Evaluation};
@@ -56,7 +58,7 @@ pub use grade::EvidenceGrade;
 pub use hypothesis::{Hypothesis, InterventionKind, MeasurementPlan, Risk, RolloutPlan};
 pub use key::{Enrolment, KeyKind, SignedEnrolment};
 pub use learning::{Evidence, FindingType, Learning};
-pub use measurement::{ArmSums, Measurement, Reading, Variant, VariantReading, Window};
+pub use measurement::{ArmSums, Cohort, Measurement, ReadSums, Reading, Variant, VariantReading, Window};
 pub use message::{Closing, FlagPosition, GateNotice, Message, MessageKey, MessageKind, Notice, UnreadableMessage};
 pub use outcome::{
     Baseline, Constraint, ConstraintBound, Design, Direction, MinimumDetectableEffect, OnConclusion, Outcome,

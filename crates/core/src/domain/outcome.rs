@@ -153,6 +153,7 @@ impl ConstraintBound {
         };
         let is_known = signal.unit.as_deref().is_some_and(|unit| unit != "%")
             || signal.method == MetricMethod::Funnel
+            || signal.is_share()
             || matches!(sums, Some(ArmSums::Proportion { .. }));
         is_known.then(|| signal.scale(value, sums))
     }

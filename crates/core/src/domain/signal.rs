@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ArmSums, Period, text_enum};
+use super::{ArmSums, Contract, Period, Quantity, text_enum};
 use crate::stats::Scale;
 
 text_enum! {
@@ -17,6 +17,8 @@ text_enum! {
         Event,
         /// A query of the user's own.
         Custom,
+        /// A metric of `metrics`: the runtime writes the SQL.
+        Contract,
     }
 }
 
@@ -88,13 +90,34 @@ pub struct SignalSpec {
     /// Queries, for `custom`.
     #[serde(default)]
     pub query: SignalQuery,
+    /// What the SQL is written from, for `contract`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<Box<Contract>>,
 }
 
 impl SignalSpec {
+    /// Whether a metric of the contract is a share of units.
+    #[must_use]
+    pub fn is_share(&self) -> bool {
+        self.contract.as_ref().is_some_and(|contract| matches!(contract.quantity, Quantity::Conversion { .. }))
+    }
+
+    /// Whether it says by itself that it can be read over everybody. A source that is asked by name says so elsewhere.
+    #[must_use]
+    pub fn has_level(&self) -> bool {
+        self.query.level.is_some() || self.contract.as_ref().is_some_and(|contract| contract.population.is_some())
+    }
+
+    /// Whether it says by itself that it can be read by variant.
+    #[must_use]
+    pub fn has_variants(&self) -> bool {
+        self.query.by_variant.is_some() || self.contract.is_some()
+    }
+
     /// How values of the signal are written. `value`: one of them, such as the target. `sums`: a reading, where there is one.
     #[must_use]
     pub fn scale(&self, value: f64, sums: Option<&ArmSums>) -> Scale {
-        let is_counted = matches!(sums, Some(ArmSums::Proportion { .. }));
+        let is_counted = matches!(sums, Some(ArmSums::Proportion { .. })) || self.is_share();
         let is_funnel = self.method == MetricMethod::Funnel && value.abs() <= 1.0;
         if is_counted || is_funnel { Scale::share() } else { Scale::new(self.unit.as_deref(), value) }
     }

@@ -145,6 +145,7 @@ impl<'a, R: Rng> Run<'a, R> {
         let guardrails: Vec<Guardrail<'_>> =
             plan.guardrails.iter().zip(&guard_phases).map(|(policy, phases)| policy.reading(phases)).collect();
         let input = Evaluation {
+            cohorts: None,
             plan: &plan.plan,
             phases: &phases,
             elapsed_days,

@@ -170,6 +170,7 @@ pub(crate) mod tests {
                 aggregation: Aggregation::Rolling7d,
                 unit: None,
                 poll_interval: Period::from_hours(6),
+                contract: None,
                 query: SignalQuery::default(),
             },
             secondary_signals: vec![],

@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn refuses_a_second_row_for_an_arm() {
-        let row = |variant| VariantReading { variant, sums: ArmSums::Proportion { n: 1, successes: 1 } };
+        let row = |variant| VariantReading::new(variant, ArmSums::Proportion { n: 1, successes: 1 });
         assert_eq!(by_variant(&[row(Variant::Treatment), row(Variant::Control)]), Ok(()));
         let problem = by_variant(&[row(Variant::Control), row(Variant::Control)]).expect_err("a duplicate");
         assert!(problem.starts_with("row 2: a second row for `control`"), "{problem}");

@@ -103,6 +103,9 @@ pub struct VariantRequest {
     pub launched_at: Timestamp,
     /// The instant up to which values of those units count; the time of the poll.
     pub as_of: Timestamp,
+    /// When the flag's allocation was changed after the window began; `None` where it was not. A unit whose own window was not over by
+    /// then is not whole.
+    pub on_until: Option<Timestamp>,
 }
 
 /// What [`SignalSource::test`] found.

@@ -11,7 +11,7 @@ use super::db::{Tx, on_db};
 use super::origin::Origin;
 use super::statement::statements;
 use super::touched::{FoldedTable, RowKey};
-use crate::domain::{ArmSums, Measurement, Variant, Window};
+use crate::domain::{Measurement, ReadSums, Variant, Window};
 use crate::error::Result;
 use crate::ids::{ExperimentId, MeasurementId, OutcomeId, WorkspaceId};
 
@@ -65,7 +65,7 @@ columns! {
         measured_at: Instant => folded,
         window_from: Instant => folded,
         window_to: Instant => folded,
-        sums: Json<ArmSums> => folded,
+        sums: Json<ReadSums> => folded,
         source: String => volatile("shown"),
         query_hash: String => folded,
         raw_hash: String => folded,
@@ -92,7 +92,7 @@ impl From<&Measurement> for MeasurementRow {
             measured_at: Instant(m.measured_at),
             window_from: Instant(m.window.from),
             window_to: Instant(m.window.to),
-            sums: Json(m.sums),
+            sums: Json(m.read_sums()),
             source: m.source.clone(),
             query_hash: m.query_hash.clone(),
             raw_hash: m.raw_hash.clone(),
@@ -113,7 +113,8 @@ impl From<MeasurementRow> for Measurement {
             phase: row.phase,
             measured_at: row.measured_at.0,
             window: Window { from: row.window_from.0, to: row.window_to.0 },
-            sums: row.sums.0,
+            sums: row.sums.0.sums,
+            cohort: row.sums.0.cohort,
             source: row.source,
             query_hash: row.query_hash,
             raw_hash: row.raw_hash,

@@ -20,7 +20,7 @@ use super::measurements::StoredReading;
 use super::origin::Origin;
 use super::statement::{Sql, statements};
 use super::touched::{FoldedTable, RowKey};
-use crate::domain::{ArmSums, MadeCorrection, PauseCause, SignedDecision, Variant};
+use crate::domain::{ArmSums, Cohort, MadeCorrection, PauseCause, SignedDecision, Variant};
 use crate::error::{Code, Error, Result};
 use crate::ids::ExperimentId;
 use crate::lifecycle::ExperimentEvent;
@@ -95,6 +95,8 @@ pub struct Snapshot {
     pub window_to: Timestamp,
     /// What was said.
     pub sums: ArmSums,
+    /// What is known about the units.
+    pub cohort: Option<Cohort>,
     /// How it came.
     pub origin: Origin,
 }
@@ -109,6 +111,7 @@ impl From<&StoredReading> for Snapshot {
             measured_at: m.measured_at,
             window_to: m.window.to,
             sums: m.sums,
+            cohort: m.cohort,
             origin: stored.origin,
         }
     }
@@ -352,6 +355,12 @@ fn parse_reading(signal: &Arc<str>, line: &str) -> Option<Snapshot> {
     };
     let (measured_at, window_to) = (parts.next()?, parts.next()?);
     let at: Timestamp = measured_at.parse().ok()?;
+    let origin = match parts.next()? {
+        "-" => Origin::Polled,
+        "pushed" => Origin::Pushed,
+        of => Origin::Reread(of.parse().ok()?),
+    };
+    let read = serde_json::from_str::<FlatSums<'_>>(parts.next()?).ok()?;
     Some(Snapshot {
         signal: Arc::clone(signal),
         phase,
@@ -359,12 +368,9 @@ fn parse_reading(signal: &Arc<str>, line: &str) -> Option<Snapshot> {
         measured_at: at,
         // Most windows end when they are read.
         window_to: if window_to == measured_at { at } else { window_to.parse().ok()? },
-        origin: match parts.next()? {
-            "-" => Origin::Polled,
-            "pushed" => Origin::Pushed,
-            of => Origin::Reread(of.parse().ok()?),
-        },
-        sums: serde_json::from_str::<FlatSums<'_>>(parts.next()?).ok()?.sums()?,
+        origin,
+        cohort: read.cohort,
+        sums: read.sums()?,
     })
 }
 
@@ -382,6 +388,7 @@ struct FlatSums<'a> {
     den_squares: Option<f64>,
     num_den: Option<f64>,
     value: Option<f64>,
+    cohort: Option<Cohort>,
 }
 
 impl FlatSums<'_> {

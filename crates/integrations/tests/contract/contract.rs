@@ -154,6 +154,7 @@ pub(crate) fn signal(level: &str, by_variant: &str) -> SignalSpec {
         unit: None,
         poll_interval: Period::from_hours(1),
         query: SignalQuery { level: Some(level.to_owned()), by_variant: Some(by_variant.to_owned()) },
+        contract: None,
     }
 }
 
@@ -172,6 +173,7 @@ pub(crate) fn request(window: Window) -> VariantRequest {
         window,
         launched_at: window.from,
         as_of: window.to,
+        on_until: None,
     }
 }
 
@@ -202,8 +204,8 @@ async fn reads(source: &dyn SignalSource) {
     assert_eq!(
         got.data,
         [
-            VariantReading { variant: Variant::Control, sums: ArmSums::Proportion { n: 3, successes: 1 } },
-            VariantReading { variant: Variant::Treatment, sums: ArmSums::Proportion { n: 2, successes: 2 } },
+            VariantReading::new(Variant::Control, ArmSums::Proportion { n: 3, successes: 1 }),
+            VariantReading::new(Variant::Treatment, ArmSums::Proportion { n: 2, successes: 2 }),
         ]
     );
     assert_eq!((got.window, got.warnings.as_slice()), (day(), [].as_slice()));

@@ -11,6 +11,7 @@
 mod contract;
 mod custom_http;
 mod flagd_file;
+mod metrics;
 mod mysql;
 mod postgres;
 mod registry;

@@ -7,6 +7,7 @@ use pretty_assertions::assert_eq;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 
 use super::contract::{self, KEYED, ROWS, SqlConfig, Subject, day, signal, source};
+use super::metrics;
 
 async fn execute(url: &str, sql: &str) {
     let mut conn = MySqlConnection::connect(url).await.unwrap();
@@ -104,4 +105,12 @@ async fn a_wrong_password_is_said_and_not_shown() {
     let error = source(SqlConfig::new(url)).test().await.unwrap_err();
     assert_eq!(error.code(), Code::SignalUnauthorized, "{error}");
     assert!(!format!("{error:?}").contains("s3cret"));
+}
+
+#[tokio::test]
+async fn metrics_are_what_the_rows_say() {
+    let Some(url) = database("metrics").await else { return };
+    let all = metrics::tables("DATETIME(6)", "DECIMAL(12, 2)", |at| at.strftime("'%Y-%m-%d %H:%M:%S'").to_string());
+    execute(&url, &all.join(";")).await;
+    metrics::all(SqlConfig::new(&url)).await;
 }

@@ -6,6 +6,7 @@ use pretty_assertions::assert_eq;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::contract::{self, KEYED, ROWS, SqlConfig, Subject, day, request, signal, source};
+use super::metrics;
 
 /// The URL of a database with the contract's tables; `None`, said loudly, without a server.
 async fn database() -> Option<String> {
@@ -141,4 +142,22 @@ async fn refused_credentials_and_rights_are_told_apart_from_a_lost_server() {
     let error = nowhere.by_variant(&signal("", "SELECT 1"), &request(day())).await.unwrap_err();
     assert_eq!((error.code(), error.is_transient()), (Code::SignalFetchFailed, true), "{error}");
     assert!(error.to_string().contains("refused"), "{error}");
+}
+
+#[tokio::test]
+async fn metrics_are_what_the_rows_say() {
+    let Some(url) = database().await else { return };
+    let all = metrics::tables("timestamptz", "numeric(12, 2)", |at| at.strftime("'%Y-%m-%d %H:%M:%S+00'").to_string());
+    execute(&url, &all.join(";")).await;
+    metrics::all(SqlConfig::new(&url)).await;
+    // A zone with summer time begins in the middle of it, and columns without a zone are UTC.
+    execute(
+        &url,
+        "ALTER ROLE CURRENT_USER SET TIME ZONE 'Europe/Berlin';
+         ALTER TABLE exposures ALTER seen_at TYPE timestamp USING seen_at AT TIME ZONE 'UTC';
+         ALTER TABLE orders ALTER created_at TYPE timestamp USING created_at AT TIME ZONE 'UTC', ALTER total TYPE float8",
+    )
+    .await;
+    metrics::all(SqlConfig::new(&url)).await;
+    execute(&url, "ALTER ROLE CURRENT_USER RESET TIME ZONE").await;
 }

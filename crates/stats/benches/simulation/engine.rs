@@ -28,6 +28,7 @@ impl Engine {
     pub fn poll(&mut self, phases: &[Phase]) -> Assessed {
         self.n_polls += 1;
         let input = Evaluation {
+            cohorts: None,
             plan: &self.plan,
             phases,
             elapsed_days: f64::from(self.n_polls) / f64::from(LOOKS_PER_DAY),

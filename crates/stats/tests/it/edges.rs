@@ -27,7 +27,16 @@ fn on_day(day: i64, plan: &TestPlan, phases: &[Phase], previous: Option<&Running
     let health = DataHealth::default();
     let (elapsed_days, as_of) = (day as f64, day * 86_400);
     evaluate(
-        &Evaluation { plan, phases, elapsed_days, as_of, guardrails: &[], health, scope: Scope::default() },
+        &Evaluation {
+            cohorts: None,
+            plan,
+            phases,
+            elapsed_days,
+            as_of,
+            guardrails: &[],
+            health,
+            scope: Scope::default(),
+        },
         previous,
     )
 }
@@ -44,6 +53,7 @@ fn guard(reading: GuardrailReading<'_>) -> GuardrailResult {
     let (plan, phases, health) = (plan(), gain(), DataHealth::default());
     let guardrails = [Guardrail { name: "guard", must_prove: false, reading }];
     let input = Evaluation {
+        cohorts: None,
         plan: &plan,
         phases: &phases,
         elapsed_days: 9.0,
@@ -273,6 +283,7 @@ fn significance_needs_a_crossing_and_an_interval_that_still_excludes_nothing() {
     let health = DataHealth { is_stale: true, ..DataHealth::default() };
     let phases = gain();
     let stale = Evaluation {
+        cohorts: None,
         plan: &plan,
         phases: &phases,
         elapsed_days: 9.0,
@@ -318,6 +329,7 @@ fn tau_from_the_first_poll_by_hand() {
     let guarded = [Guardrail { name: "guard", must_prove: false, reading }];
     let (plan, health) = (plan(), DataHealth::default());
     let input = Evaluation {
+        cohorts: None,
         plan: &plan,
         phases: &phases,
         elapsed_days: 9.0,
@@ -414,6 +426,7 @@ fn a_reading_that_is_missing_neither_adds_to_nor_ends_a_row_of_alarms() {
         });
         let guardrails = [Guardrail { name: "guard", must_prove: false, reading }];
         let input = Evaluation {
+            cohorts: None,
             plan: &plan,
             phases: &phases,
             elapsed_days: 9.0,
@@ -447,6 +460,7 @@ fn a_guardrail_keeps_the_tau_of_its_first_poll() {
         let guardrails = [Guardrail { name: "guard", must_prove: false, reading }];
         let health = DataHealth::default();
         let input = Evaluation {
+            cohorts: None,
             plan: &plan,
             phases: &phases,
             elapsed_days: 9.0,
@@ -840,6 +854,7 @@ fn what_an_alert_says() {
     let guardrails = [Guardrail { name: "p95_ms", must_prove: false, reading }];
     let (plan, health) = (plan(), DataHealth::default());
     let input = Evaluation {
+        cohorts: None,
         plan: &plan,
         phases: &phases,
         elapsed_days: 9.0,

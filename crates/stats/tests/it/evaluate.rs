@@ -44,8 +44,16 @@ impl<'a> Poll<'a> {
     fn after(&self, previous: Option<&RunningState>) -> Evaluated {
         let Self { plan, phases, day, guardrails, health } = self;
         let (as_of, elapsed_days) = (day * DAY, *day as f64);
-        let input =
-            Evaluation { plan, phases, elapsed_days, as_of, guardrails, health: *health, scope: Scope::default() };
+        let input = Evaluation {
+            cohorts: None,
+            plan,
+            phases,
+            elapsed_days,
+            as_of,
+            guardrails,
+            health: *health,
+            scope: Scope::default(),
+        };
         evaluate(&input, previous)
     }
 

@@ -233,7 +233,7 @@ pub fn phase(number: u32, pair: &Pair) -> Phase {
 pub fn poll<'a>(plan: &'a TestPlan, phases: &'a [Phase], day: i64) -> Evaluation<'a> {
     let (as_of, elapsed_days) = (day * 86_400, day as f64);
     let health = DataHealth::default();
-    Evaluation { plan, phases, elapsed_days, as_of, guardrails: &[], health, scope: Scope::default() }
+    Evaluation { cohorts: None, plan, phases, elapsed_days, as_of, guardrails: &[], health, scope: Scope::default() }
 }
 
 /// No NaN, no infinity, and the signs and ranges every result promises.

@@ -450,7 +450,7 @@ proptest! {
         let mut state: Option<RunningState> = None;
         for as_of in as_of {
             let input =
-                Evaluation { plan: &plan, phases: &phases, elapsed_days: elapsed, as_of, guardrails: &guardrails, health, scope: Scope::default() };
+                Evaluation { cohorts: None, plan: &plan, phases: &phases, elapsed_days: elapsed, as_of, guardrails: &guardrails, health, scope: Scope::default() };
             let got = evaluate(&input, state.as_ref());
             assert_storable(&got);
             prop_assert!(!got.advice.reason.is_empty() && !got.advice.reason.contains("NaN"), "{:?}", got.advice);

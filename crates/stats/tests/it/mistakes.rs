@@ -40,7 +40,16 @@ fn plan() -> TestPlan {
 fn on_day(day: i64, plan: &TestPlan, phases: &[Phase], previous: Option<&RunningState>) -> Evaluated {
     let (elapsed_days, as_of, health) = (day as f64, day * 86_400, DataHealth::default());
     evaluate(
-        &Evaluation { plan, phases, elapsed_days, as_of, guardrails: &[], health, scope: Scope::default() },
+        &Evaluation {
+            cohorts: None,
+            plan,
+            phases,
+            elapsed_days,
+            as_of,
+            guardrails: &[],
+            health,
+            scope: Scope::default(),
+        },
         previous,
     )
 }
@@ -53,6 +62,7 @@ fn guarded(phases: &[Phase], margin: f64, must_prove: bool) -> Evaluated {
     let health = DataHealth::default();
     let plan = plan();
     let input = Evaluation {
+        cohorts: None,
         plan: &plan,
         phases: &gain,
         elapsed_days: 14.0,
@@ -378,6 +388,7 @@ fn mistake_25_nothing_ships_before_a_full_week() {
     let gain = [phase(rate(20_000, 1000), rate(20_000, 1300))];
     let hasty = TestPlan { min_runtime_days: 1, ..plan() };
     let just_short = Evaluation {
+        cohorts: None,
         plan: &hasty,
         phases: &gain,
         elapsed_days: 6.999,

@@ -28,7 +28,10 @@ fn guarded(
 ) -> Evaluated {
     let plan = TestPlan { mde_abs: Some(0.01), ..TestPlan::default() };
     let (elapsed_days, health) = (as_of as f64 / DAY as f64, DataHealth::default());
-    evaluate(&Evaluation { plan: &plan, phases, elapsed_days, as_of, guardrails, health, scope }, previous)
+    evaluate(
+        &Evaluation { cohorts: None, plan: &plan, phases, elapsed_days, as_of, guardrails, health, scope },
+        previous,
+    )
 }
 
 fn from_step(safety_from: u32) -> Scope {

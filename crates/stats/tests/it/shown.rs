@@ -21,7 +21,7 @@ fn plan() -> TestPlan {
 
 fn at(as_of: i64, plan: &TestPlan, phases: &[Phase], scope: Scope, previous: Option<&RunningState>) -> Evaluated {
     let (elapsed_days, health) = (as_of as f64 / DAY as f64, DataHealth::default());
-    evaluate(&Evaluation { plan, phases, elapsed_days, as_of, guardrails: &[], health, scope }, previous)
+    evaluate(&Evaluation { cohorts: None, plan, phases, elapsed_days, as_of, guardrails: &[], health, scope }, previous)
 }
 
 fn first(plan: &TestPlan, phases: &[Phase]) -> Evaluated {

@@ -51,6 +51,7 @@ fn simulate(effect: f64) -> Found {
                 treatment: arm(x_treatment),
             }];
             let input = Evaluation {
+                cohorts: None,
                 plan: &plan,
                 phases: &phases,
                 elapsed_days: f64::from(look),

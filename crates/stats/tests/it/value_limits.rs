@@ -11,6 +11,7 @@ fn judge(value: Option<f64>, n: u64, rule: ValueRule, scope: Scope, day: i64, st
     let reading = GuardrailReading::ValueLimit(ValueLimit { value, n: Some(n), limit, consecutive: 3, rule });
     let guardrails = [Guardrail { name: "delay", must_prove: false, reading }];
     let input = Evaluation {
+        cohorts: None,
         plan: &TestPlan::default(),
         phases: &[],
         elapsed_days: day as f64,

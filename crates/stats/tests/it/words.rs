@@ -23,7 +23,10 @@ fn gain() -> [Phase; 1] {
 
 fn on_day(day: i64, plan: &TestPlan, phases: &[Phase], guardrails: &[Guardrail<'_>]) -> Evaluated {
     let (elapsed_days, as_of, health) = (day as f64, day * 86_400, DataHealth::default());
-    evaluate(&Evaluation { plan, phases, elapsed_days, as_of, guardrails, health, scope: Scope::default() }, None)
+    evaluate(
+        &Evaluation { cohorts: None, plan, phases, elapsed_days, as_of, guardrails, health, scope: Scope::default() },
+        None,
+    )
 }
 
 fn next(day: i64, plan: &TestPlan, phases: &[Phase]) -> Option<String> {
@@ -117,6 +120,7 @@ fn a_hundred_times_the_units_is_the_end_of_the_outlook() {
 fn without_control(pre: &[f64], post: &[f64], guardrails: &[Guardrail<'_>]) -> Evaluated {
     let (plan, health) = (plan(), DataHealth::default());
     let input = Evaluation {
+        cohorts: None,
         plan: &plan,
         phases: &[],
         elapsed_days: 42.0,

@@ -11,7 +11,7 @@ pub(super) fn constraint(file: &ConstraintFile, context: &Context, reporter: &mu
         refuse_keys_beside_rule(file, rule, reporter);
         return Some(Constraint::Rule { text: rule.value.clone() });
     }
-    check_keys(file, reporter);
+    check_keys(file, context, reporter);
     let bound = bound(file, reporter);
     let role = if file.not_worse.is_some() { Role::NotWorse } else { Role::Limit };
     let signal = signal(&Parts::of_constraint(file, role), context, reporter);
@@ -45,7 +45,11 @@ fn refuse_keys_beside_rule(file: &ConstraintFile, rule: &At<String>, reporter: &
     }
 }
 
-fn check_keys(file: &ConstraintFile, reporter: &mut Reporter<'_>) {
+fn check_keys(file: &ConstraintFile, context: &Context, reporter: &mut Reporter<'_>) {
+    let metric = file.metric.as_ref().or(file.signal.as_ref());
+    if metric.is_some_and(|metric| context.metrics.contains_key(&metric.value)) {
+        return;
+    }
     let missing = match (&file.signal, &file.source) {
         (None, None) => "neither a `rule` nor a `signal` with its `source`",
         (None, Some(_)) => "no `signal`, which names the guarded metric",

@@ -4,6 +4,7 @@
 mod channel;
 mod connectors;
 mod constraint;
+mod contract;
 mod flags;
 mod gates;
 mod llm;
@@ -34,12 +35,13 @@ use super::reporter::Reporter;
 
 /// The checked file; `None`, or something unusable, after an error.
 pub(super) fn config(file: &RootFile, reporter: &mut Reporter<'_>) -> Option<Config> {
-    let mut context = Context { sources: BTreeMap::new(), channels: BTreeSet::new() };
+    let mut context = Context { sources: BTreeMap::new(), channels: BTreeSet::new(), metrics: BTreeMap::new() };
     let connectors = connectors::connectors(file, &mut context, reporter);
     let flags = flags::flags(file.feature_flags.as_ref(), reporter);
     let notifications = settings::notifications(file.notifications.as_ref(), &mut context, reporter);
     let llm = llm::llm(file.llm.as_ref(), reporter);
     let limits = settings::limits(file.limits.as_ref(), reporter);
+    context.metrics = contract::metrics(file, &context, reporter);
     let outcomes = outcome::outcomes(file, &context, reporter);
     let review_url = file.review_url.as_ref().map(|url| {
         settings::http_address(url, "https://outcomes.example.com", reporter);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::contract::DeclaredMetric;
 use crate::config::reporter::SignalVendor;
 use crate::config::suggest::did_you_mean;
 
@@ -17,6 +18,8 @@ pub(in crate::config) struct Context {
     pub(super) sources: BTreeMap<String, SourceKind>,
     /// The kinds of channels under `notifications`.
     pub(super) channels: BTreeSet<String>,
+    /// The metrics of `metrics` by name.
+    pub(super) metrics: BTreeMap<String, DeclaredMetric>,
 }
 
 /// The vendor of a declared source; `None` when its type is wrong, which is reported where it is declared.

@@ -5,6 +5,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use super::contract::DeclaredMetric;
 use super::report::{At, Context, Problem, Reporter, SourceKind, Span, list, near_or, shown, text};
 use super::sql::{binds, has_word, selects_everything};
 use crate::config::decode::TextMap;
@@ -37,6 +38,8 @@ pub(super) struct Parts<'f> {
     poll_interval: Option<&'f At<Period>>,
     query: Option<&'f At<QueryFile>>,
     role: Role,
+    /// A constraint without a source is reported where it is read.
+    is_signal: bool,
 }
 
 impl<'f> Parts<'f> {
@@ -54,6 +57,7 @@ impl<'f> Parts<'f> {
             poll_interval: file.poll_interval.as_ref(),
             query: file.query.as_ref(),
             role,
+            is_signal: true,
         }
     }
 
@@ -71,12 +75,19 @@ impl<'f> Parts<'f> {
             poll_interval: file.poll_interval.as_ref(),
             query: file.query.as_ref(),
             role,
+            is_signal: false,
         }
     }
 }
 
 /// The checked signal.
 pub(super) fn signal(parts: &Parts<'_>, context: &Context, reporter: &mut Reporter<'_>) -> Option<SignalSpec> {
+    if let Some(declared) = declared(parts, context) {
+        return of_contract(parts, declared, reporter);
+    }
+    if parts.source.is_none() && parts.is_signal {
+        refuse_without_source(parts, context, reporter);
+    }
     let kind = parts.source.and_then(|source| source_kind(source, context, reporter));
     let method = method(parts, kind, reporter);
     check_steps(parts, method, reporter);
@@ -107,7 +118,73 @@ pub(super) fn signal(parts: &Parts<'_>, context: &Context, reporter: &mut Report
         unit: text(parts.unit),
         poll_interval: parts.poll_interval?.value,
         query: query.unwrap_or_default(),
+        contract: None,
     })
+}
+
+/// The metric of `metrics` that is meant. With a query beside it, or at another source, the name is only a label.
+fn declared<'c>(parts: &Parts<'_>, context: &'c Context) -> Option<&'c DeclaredMetric> {
+    let found = context.metrics.get(&parts.metric?.value)?;
+    let is_elsewhere = parts.source.is_some_and(|source| source.value != found.source);
+    (parts.query.is_none() && !is_elsewhere).then_some(found)
+}
+
+fn of_contract(parts: &Parts<'_>, declared: &DeclaredMetric, reporter: &mut Reporter<'_>) -> Option<SignalSpec> {
+    let metric = parts.metric?;
+    check_interval(parts, reporter);
+    if let Some(method) = parts.method.filter(|method| method.value != MetricMethod::Contract) {
+        let message = format!("`{}` is a metric of `metrics`, whose method is `contract`", shown(&metric.value));
+        let problem = Problem::error("config.method_unsupported", method.span, message).valid("`contract`");
+        reporter.push(problem.help("leave `method` out"));
+    }
+    if let Some(steps) = parts.funnel_steps {
+        let problem =
+            Problem::error("config.steps_without_funnel", steps.span, "a metric of `metrics` has no steps here");
+        reporter.push(problem.valid("no `funnel_steps`").help("remove `funnel_steps`"));
+    }
+    if let Some(segment) = parts.segment {
+        let problem =
+            Problem::error("config.segment_unsupported", segment.span, "a metric of `metrics` is not filtered here");
+        reporter.push(problem.valid("`where` of the metric, its facts or its exposures").help("remove `segment`"));
+    }
+    if matches!(parts.role, Role::Primary(_)) && declared.contract.population.is_none() {
+        let message = format!(
+            "source `{}` has no `population`, so the baseline and the target cannot be measured",
+            declared.source
+        );
+        let problem = Problem::error("config.query_level_missing", metric.span, message);
+        reporter.push(
+            problem
+                .valid("a source with `population`")
+                .help("say at the source whose first event begins the window: `population: { fact: visits }`"),
+        );
+    }
+    Some(SignalSpec {
+        name: parts.name?.value.clone(),
+        source: declared.source.clone(),
+        metric: metric.value.clone(),
+        method: MetricMethod::Contract,
+        funnel_steps: Vec::new(),
+        segment: BTreeMap::new(),
+        aggregation: parts.aggregation,
+        unit: text(parts.unit).or_else(|| declared.unit.clone()),
+        poll_interval: parts.poll_interval?.value,
+        query: SignalQuery::default(),
+        contract: Some(Box::new(declared.contract.clone())),
+    })
+}
+
+fn refuse_without_source(parts: &Parts<'_>, context: &Context, reporter: &mut Reporter<'_>) {
+    let Some(metric) = parts.metric else { return };
+    let names: Vec<&str> = context.metrics.keys().map(String::as_str).take(1000).collect();
+    let message =
+        format!("there is no metric `{}` in `metrics`, and the signal names no `source`", shown(&metric.value));
+    let problem = Problem::error("config.missing_key", metric.span, message);
+    reporter.push(if names.is_empty() {
+        problem.valid("a `source` from `signal_connectors`").help("write `source: shop`, with the name of a source")
+    } else {
+        problem.valid(list(&names)).help(near_or(&metric.value, &names, "name one of these, or write a `source`"))
+    });
 }
 
 fn source_kind(source: &At<String>, context: &Context, reporter: &mut Reporter<'_>) -> SourceKind {
@@ -180,12 +257,13 @@ fn check_steps(parts: &Parts<'_>, method: Option<MetricMethod>, reporter: &mut R
             let problem = Problem::error("config.funnel_without_steps", steps.span, message);
             reporter.push(problem.valid("two or more events, in order").help("add the first step of the funnel"));
         }
-        (MetricMethod::Event | MetricMethod::Custom, Some(steps)) => {
+        (MetricMethod::Event | MetricMethod::Custom | MetricMethod::Contract, Some(steps)) => {
             let message = format!("`funnel_steps` belong to the method `funnel`, not to `{method}`");
             let problem = Problem::error("config.steps_without_funnel", steps.span, message);
             reporter.push(problem.valid("`funnel_steps` only with `method: funnel`").help("remove `funnel_steps`"));
         }
-        (MetricMethod::Funnel, Some(_)) | (MetricMethod::Event | MetricMethod::Custom, None) => {}
+        (MetricMethod::Funnel, Some(_))
+        | (MetricMethod::Event | MetricMethod::Custom | MetricMethod::Contract, None) => {}
     }
 }
 

@@ -15,6 +15,7 @@ fn result(recommendation: Recommendation) -> Evaluated {
     let arm = ArmSums::Proportion { n: 1000, successes: 50 };
     let phases = [Phase { number: 0, control_weight: 1.0, treatment_weight: 1.0, control: arm, treatment: arm }];
     let input = Evaluation {
+        cohorts: None,
         plan: &plan,
         phases: &phases,
         elapsed_days: 1.0,

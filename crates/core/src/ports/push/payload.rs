@@ -152,7 +152,7 @@ impl IngestPayload {
                 return Err(shape(format!("row {row}: the variant is `{name}`, expected control or treatment")));
             };
             let sums = reading.sums().map_err(|problem| shape(format!("row {row}: {problem}")))?;
-            out.push(VariantReading { variant, sums });
+            out.push(VariantReading::new(variant, sums));
         }
         check::by_variant(&out).map_err(shape)?;
         out.sort_by_key(|reading| reading.variant);
@@ -261,8 +261,8 @@ mod tests {
         assert_eq!(
             reading.data,
             [
-                VariantReading { variant: Variant::Control, sums: ArmSums::Proportion { n: 11, successes: 1 } },
-                VariantReading { variant: Variant::Treatment, sums: ArmSums::Proportion { n: 10, successes: 2 } },
+                VariantReading::new(Variant::Control, ArmSums::Proportion { n: 11, successes: 1 }),
+                VariantReading::new(Variant::Treatment, ArmSums::Proportion { n: 10, successes: 2 }),
             ]
         );
         assert_eq!(

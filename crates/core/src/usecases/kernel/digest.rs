@@ -17,8 +17,8 @@ pub(in crate::usecases) fn digest<T: Serialize>(value: &T) -> Result<String> {
 /// SHA-256 over what a poll stored, in a fixed order.
 pub(in crate::usecases) fn readings_digest(readings: &[StoredReading]) -> Result<String> {
     let line = |StoredReading { measurement: m, origin }: &StoredReading| match origin.reread_of() {
-        None => json!([m.signal, m.phase, m.variant, m.window, m.sums, m.query_hash, m.raw_hash]),
-        Some(of) => json!([m.signal, m.phase, m.variant, m.window, m.sums, m.query_hash, m.raw_hash, of]),
+        None => json!([m.signal, m.phase, m.variant, m.window, m.read_sums(), m.query_hash, m.raw_hash]),
+        Some(of) => json!([m.signal, m.phase, m.variant, m.window, m.read_sums(), m.query_hash, m.raw_hash, of]),
     };
     digest(&readings.iter().map(line).collect::<Vec<Value>>())
 }

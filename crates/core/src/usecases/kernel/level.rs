@@ -43,6 +43,7 @@ pub(in crate::usecases) async fn store_level(
     at: Timestamp,
 ) -> Result<bool> {
     let measurement = Measurement {
+        cohort: None,
         id: runtime.ids.next::<MeasurementId>(),
         outcome: outcome.id,
         experiment: None,

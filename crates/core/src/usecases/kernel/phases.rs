@@ -16,6 +16,27 @@ pub(in crate::usecases) fn on_since(phases: &[AllocationPhase]) -> Option<Timest
     phases.last().filter(|phase| phase.ended_at.is_none()).map(|phase| phase.started_at.0)
 }
 
+/// When the flag's allocation changes after `phase` began: the units of the phase whose window was not over by then are not whole.
+/// A service that keeps a unit's arm (`is_sticky`) changes it only when the flag goes off. `None` while nothing changed.
+///
+/// Source: METRICS.md 2.3.
+pub(in crate::usecases) fn on_until(
+    phases: &[AllocationPhase],
+    phase: &AllocationPhase,
+    is_sticky: bool,
+) -> Option<Timestamp> {
+    let mut end = phase.ended_at?.0;
+    if is_sticky {
+        for next in phases.iter().filter(|next| next.phase > phase.phase) {
+            if next.started_at.0 != end {
+                break;
+            }
+            end = next.ended_at?.0;
+        }
+    }
+    Some(end)
+}
+
 /// How often a human resumed after a statistical finding.
 pub(in crate::usecases) fn n_restarts(phases: &[AllocationPhase]) -> usize {
     phases.iter().filter(|phase| phase.begins.is_restart()).count()
@@ -69,6 +90,21 @@ mod tests {
             begins: *begins,
         };
         (0..).zip(begin).map(of).collect()
+    }
+
+    #[test]
+    fn a_ramp_cuts_windows_unless_arms_are_kept_and_a_pause_always_does() {
+        let mut all = phases(&[(PhaseStart::Launch, 20), (PhaseStart::Step, 50), (PhaseStart::Resumed, 50)]);
+        for (phase, ended) in all.iter_mut().zip([1, 3, 9]) {
+            phase.ended_at = Some(Instant(day(ended)));
+        }
+        // The second one begins as the first one ends; the third one begins while nobody has the treatment.
+        all[2].started_at = Instant(day(5));
+        let until = |phase: usize, is_sticky| on_until(&all, &all[phase], is_sticky);
+        assert_eq!([until(0, false), until(0, true)], [Some(day(1)), Some(day(3))]);
+        assert_eq!([until(1, false), until(1, true), until(2, true)], [Some(day(3)), Some(day(3)), Some(day(9))]);
+        all[1].ended_at = None;
+        assert_eq!([on_until(&all, &all[0], true), on_until(&all, &all[1], false)], [None, None]);
     }
 
     #[test]

@@ -111,7 +111,7 @@ pub(in crate::usecases) fn cannot_run(error: &ReadError) -> bool {
 /// The queries of a signal that its source is asked with. A signal without any is asked for its level, which says what is missing.
 pub(in crate::usecases) fn queries(config: &Config, signal: &SignalSpec) -> Vec<QueryKind> {
     let by_variant = reads_by_variant(config, signal);
-    let level = signal.query.level.is_some() || !by_variant;
+    let level = signal.has_level() || !by_variant;
     [(level, QueryKind::Level), (by_variant, QueryKind::ByVariant)]
         .into_iter()
         .filter_map(|(is_asked, query)| is_asked.then_some(query))
@@ -140,6 +140,7 @@ pub(in crate::usecases) async fn try_query(
             QueryKind::Level => about_the_query(source.level(signal, window).await),
             QueryKind::ByVariant => {
                 let request = VariantRequest {
+                    on_until: None,
                     experiment: Slug::from_title("check"),
                     flag_key: "check".to_owned(),
                     window,

@@ -122,7 +122,7 @@ pub(in crate::usecases) fn is_pushed(config: &Config, source: &str) -> bool {
 /// True when the signal has readings by variant: its query, its source, or what is pushed says who was exposed to what.
 pub(in crate::usecases) fn reads_by_variant(config: &Config, signal: &SignalSpec) -> bool {
     match config.connector(&signal.source).map(|spec| spec.asked) {
-        Some(Asked::WithSql) | None => signal.query.by_variant.is_some(),
+        Some(Asked::WithSql) | None => signal.has_variants(),
         Some(Asked::ByName(answers)) => answers.by_variant,
         Some(Asked::ItPushes) => true,
     }

@@ -147,6 +147,7 @@ mod tests {
         let start: Timestamp = "2026-10-01T00:00:00Z".parse().unwrap();
         let at = |day: i64| start + jiff::SignedDuration::from_hours(24 * day);
         let reading = |day: i64| Measurement {
+            cohort: None,
             id: MeasurementId(uuid::Uuid::nil()),
             outcome: OutcomeId(uuid::Uuid::nil()),
             experiment: None,

@@ -130,6 +130,7 @@ struct Blank<'a> {
 impl Blank<'_> {
     fn measurement(&self, sums: crate::domain::ArmSums, at: jiff::Timestamp) -> Measurement {
         Measurement {
+            cohort: None,
             id: self.runtime.ids.next::<MeasurementId>(),
             outcome: self.outcome.id,
             experiment: None,

@@ -6,6 +6,8 @@
 //! the core's registry).
 
 mod bind;
+mod cohorts;
+mod contract;
 mod engine;
 mod lexer;
 mod mysql;
@@ -20,6 +22,7 @@ mod sqlite;
 mod table;
 mod words;
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -28,6 +31,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use self::bind::{Bind, Param, Params, Statement};
+use self::contract::Written;
 use self::engine::{Ask, Engine, EngineError, Limits};
 use self::lexer::Dialect;
 use self::plan::Access;
@@ -106,9 +110,53 @@ impl SqlSource {
         })
     }
 
-    fn statement(&self, signal: &SignalSpec, query: Query<'_>) -> Result<Statement, ReadError> {
+    fn level_query<'s>(&self, signal: &'s SignalSpec, window: Window) -> Result<Query<'s>, ReadError> {
+        match &signal.contract {
+            Some(contract) => self.written(signal, "level", contract::level(contract, self.engine_format(), window)),
+            None => {
+                let text = Cow::from(self.query_of(signal, "level")?);
+                Ok(Query { key: "level", text, params: params(signal, window) })
+            }
+        }
+    }
+
+    fn variant_query<'s>(&self, signal: &'s SignalSpec, request: &VariantRequest) -> Result<Query<'s>, ReadError> {
+        match &signal.contract {
+            Some(contract) => {
+                self.written(signal, "by_variant", contract::by_variant(contract, self.engine_format(), request))
+            }
+            None => {
+                let text = Cow::from(self.query_of(signal, "by_variant")?);
+                Ok(Query { key: "by_variant", text, params: variant_params(signal, request) })
+            }
+        }
+    }
+
+    fn engine_format(&self) -> (Dialect, TimeFormat) {
+        (self.engine.dialect(), self.time_format)
+    }
+
+    fn written(
+        &self,
+        signal: &SignalSpec,
+        key: &'static str,
+        written: Result<Written, String>,
+    ) -> Result<Query<'static>, ReadError> {
+        let Written { text, params } = written.map_err(|problem| ReadError::Config {
+            source_name: self.name.clone(),
+            problem: format!(
+                "the SQL of metric `{}` cannot be written: {}",
+                signal.metric,
+                self.redactor.clean(&problem)
+            ),
+            hint: "correct the metric, its facts or its source's exposures in the outcome file".to_owned(),
+        })?;
+        Ok(Query { key, text: Cow::from(text), params })
+    }
+
+    fn statement(&self, signal: &SignalSpec, query: &Query<'_>) -> Result<Statement, ReadError> {
         let dialect = self.engine.dialect();
-        Statement::prepare(query.text, dialect, &query.params, self.time_format).map_err(|problem| ReadError::Config {
+        Statement::prepare(&query.text, dialect, &query.params, self.time_format).map_err(|problem| ReadError::Config {
             source_name: self.name.clone(),
             problem: format!("`{}` of signal `{}`: {}", query.key, signal.name, self.redactor.clean(&problem)),
             hint:
@@ -158,7 +206,7 @@ impl SqlSource {
 /// One of a signal's queries, with what may be bound in it.
 struct Query<'a> {
     key: &'static str,
-    text: &'a str,
+    text: Cow<'a, str>,
     params: Params,
 }
 
@@ -225,9 +273,9 @@ impl SignalSource for SqlSource {
     }
 
     async fn level(&self, signal: &SignalSpec, window: Window) -> Result<Reading<ArmSums>, ReadError> {
-        let text = self.query_of(signal, "level")?;
-        let statement = self.statement(signal, Query { key: "level", text, params: params(signal, window) })?;
-        let table = self.run(signal, text, &statement).await?;
+        let query = self.level_query(signal, window)?;
+        let statement = self.statement(signal, &query)?;
+        let table = self.run(signal, &query.text, &statement).await?;
         let data = table.level().map_err(|misfit| self.misfit(signal, misfit))?;
         let warnings = warnings(signal, &statement);
         Ok(Reading { data, window, query_hash: statement.hash, raw_hash: table.hash(), warnings })
@@ -238,11 +286,11 @@ impl SignalSource for SqlSource {
         signal: &SignalSpec,
         request: &VariantRequest,
     ) -> Result<Reading<Vec<VariantReading>>, ReadError> {
-        let text = self.query_of(signal, "by_variant")?;
-        let query = Query { key: "by_variant", text, params: variant_params(signal, request) };
-        let statement = self.statement(signal, query)?;
-        let table = self.run(signal, text, &statement).await?;
-        let data = table.by_variant().map_err(|misfit| self.misfit(signal, misfit))?;
+        let query = self.variant_query(signal, request)?;
+        let statement = self.statement(signal, &query)?;
+        let table = self.run(signal, &query.text, &statement).await?;
+        let data = if signal.contract.is_some() { table.cohorts() } else { table.by_variant() };
+        let data = data.map_err(|misfit| self.misfit(signal, misfit))?;
         let warnings = warnings(signal, &statement);
         Ok(Reading { data, window: request.window, query_hash: statement.hash, raw_hash: table.hash(), warnings })
     }
@@ -303,13 +351,13 @@ impl SignalSource for SqlSource {
             window,
             launched_at: window.from,
             as_of: window.to,
+            on_until: None,
         };
-        let (key, params) = match query {
-            QueryKind::Level => ("level", params(signal, window)),
-            QueryKind::ByVariant => ("by_variant", variant_params(signal, &request)),
+        let query = match query {
+            QueryKind::Level => self.level_query(signal, window)?,
+            QueryKind::ByVariant => self.variant_query(signal, &request)?,
         };
-        let text = self.query_of(signal, key)?;
-        let statement = self.statement(signal, Query { key, text, params })?;
+        let statement = self.statement(signal, &query)?;
         let dialect = self.engine.dialect();
         let sql = format!("{} {}", plan::explain(dialect), statement.sql);
         let answer = self.ask(&sql, &statement.binds).await;

@@ -18,7 +18,7 @@ const SHAPES: [&[&str]; 4] = [
 
 /// A column that is read; all others are ignored.
 pub(super) fn is_read(column: &str) -> bool {
-    column.eq_ignore_ascii_case("variant")
+    ["variant", "is_claimed", "n_both", "n_capped"].iter().any(|name| column.eq_ignore_ascii_case(name))
         || SHAPES.iter().flat_map(|set| *set).any(|name| column.eq_ignore_ascii_case(name))
 }
 
@@ -85,7 +85,7 @@ impl Cell {
     }
 
     /// A whole number: an integer, or a float or decimal without a fraction.
-    fn as_count(&self) -> Result<i64, String> {
+    pub(super) fn as_count(&self) -> Result<i64, String> {
         let whole = match self {
             Self::Int(number) => Some(*number),
             #[expect(clippy::cast_possible_truncation, reason = "the guard keeps it within the integers that f64 has")]
@@ -194,7 +194,7 @@ impl Table {
             let sums = self
                 .sums(shape, row)
                 .map_err(|problem| misfit(format!("row {number} (`{variant}`): {problem}"), &null_hint(&problem)))?;
-            readings.push(VariantReading { variant, sums });
+            readings.push(VariantReading::new(variant, sums));
         }
         check::by_variant(&readings).map_err(|problem| misfit(problem, ""))?;
         readings.sort_by_key(|reading| reading.variant);
@@ -205,7 +205,11 @@ impl Table {
         self.columns.iter().position(|column| column.eq_ignore_ascii_case(name))
     }
 
-    fn shape(&self, by_variant: bool) -> Result<&'static [&'static str], Misfit> {
+    pub(super) fn cell<'r>(&self, name: &str, row: &'r [Cell]) -> &'r Cell {
+        self.index(name).and_then(|i| row.get(i)).unwrap_or(&Cell::Null)
+    }
+
+    pub(super) fn shape(&self, by_variant: bool) -> Result<&'static [&'static str], Misfit> {
         let hint = if by_variant { VARIANT_HINT } else { LEVEL_HINT };
         for (i, column) in self.columns.iter().enumerate() {
             if is_read(column) && self.index(column) != Some(i) {
@@ -248,8 +252,8 @@ impl Table {
         variant.ok_or_else(|| format!("the variant is {}, which is unknown", cell.shown_in_error(true)))
     }
 
-    fn sums(&self, shape: &[&str], row: &[Cell]) -> Result<ArmSums, String> {
-        let cell = |name: &str| self.index(name).and_then(|i| row.get(i)).unwrap_or(&Cell::Null);
+    pub(super) fn sums(&self, shape: &[&str], row: &[Cell]) -> Result<ArmSums, String> {
+        let cell = |name: &str| self.cell(name, row);
         let count = |name: &str| cell(name).as_count().map_err(|problem| format!("`{name}` {problem}"));
         if shape == ["value"] {
             let value = cell("value").as_number().map_err(|problem| format!("`value` {problem}"))?;
@@ -311,8 +315,8 @@ mod tests {
         assert_eq!(
             got.by_variant(),
             Ok(vec![
-                VariantReading { variant: Variant::Control, sums: ArmSums::Proportion { n: 101, successes: 9 } },
-                VariantReading { variant: Variant::Treatment, sums: ArmSums::Proportion { n: 100, successes: 12 } },
+                VariantReading::new(Variant::Control, ArmSums::Proportion { n: 101, successes: 9 }),
+                VariantReading::new(Variant::Treatment, ArmSums::Proportion { n: 100, successes: 12 }),
             ])
         );
         let level = |columns: &[&str], row: Vec<Cell>| table(columns, vec![row]).level();

@@ -10,6 +10,7 @@ use crate::ports::VariantRequest;
 use crate::store::AllocationPhase;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::history::marks_of;
+use crate::usecases::kernel::phases::on_until;
 use crate::usecases::kernel::workspace_file::{is_pushed, source};
 
 /// Readings by allocation phase.
@@ -32,7 +33,11 @@ pub(super) async fn read_phases(
         if window.from >= window.to {
             continue;
         }
-        if let Some(reading) = read_phase(runtime, config, experiment, signal, phase.phase, window, now).await? {
+        let is_sticky = signal.contract.as_ref().is_some_and(|contract| contract.exposures.is_sticky);
+        let on_until = on_until(phases, phase, is_sticky).filter(|changed| *changed <= now);
+        if let Some(reading) =
+            read_phase(runtime, config, experiment, signal, (phase.phase, window, on_until), now).await?
+        {
             readings.push((phase.phase, reading));
         }
     }
@@ -45,8 +50,7 @@ async fn read_phase(
     config: &Config,
     experiment: &Experiment,
     signal: &SignalSpec,
-    phase: i32,
-    window: Window,
+    (phase, window, on_until): (i32, Window, Option<Timestamp>),
     now: Timestamp,
 ) -> Result<Option<Reading<Vec<VariantReading>>>> {
     if is_pushed(config, &signal.source) {
@@ -58,6 +62,7 @@ async fn read_phase(
         window,
         launched_at: experiment.launched_at.unwrap_or(now),
         as_of: now,
+        on_until,
     };
     source(runtime, config, &signal.source)?.by_variant(signal, &request).await.map(Some).map_err(Error::from)
 }
@@ -78,7 +83,7 @@ async fn latest_pushed(
         while let Some(found) = tx.measurement_latest(experiment, &signal.name, phase, variant, before).await? {
             before = found.measured_at;
             if marks.count(&signal.name, found.measured_at, None) {
-                data.push(VariantReading { variant, sums: found.sums });
+                data.push(VariantReading { variant, sums: found.sums, cohort: found.cohort });
                 latest = Some(found);
                 break;
             }

@@ -1,0 +1,371 @@
+//! Metrics of the contract: from sources with exposures, facts and metrics to what the SQL of a signal is written from.
+
+use std::collections::BTreeMap;
+
+use super::report::{
+    At, Context, Problem, Reporter, SourceKind, Span, at_least_one, list, near_or, shown, text, unique,
+};
+use crate::config::file::RootFile;
+use crate::config::metric_file::{EventsFile, ExposuresFile, FactFile, MetricFile, MetricKind, PartFile, WindowFile};
+use crate::config::reporter::Asked;
+use crate::domain::{Attribution, Contract, Events, Exposures, Fact, Measure, Part, Period, Quantity, Relation};
+
+/// A metric that outcomes can name.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct DeclaredMetric {
+    /// The source of its exposures and facts.
+    pub(super) source: String,
+    /// For people.
+    pub(super) unit: Option<String>,
+    pub(super) contract: Contract,
+}
+
+/// What a source says about the units of its experiments.
+struct Source<'f> {
+    lag: Period,
+    unit: &'f str,
+    exposures: Exposures,
+    population: Option<&'f At<EventsFile>>,
+}
+
+struct Declared<'f> {
+    sources: BTreeMap<&'f str, Source<'f>>,
+    facts: BTreeMap<&'f str, &'f FactFile>,
+}
+
+/// The metrics of the file that can be used, by name.
+pub(super) fn metrics(
+    file: &RootFile,
+    context: &Context,
+    reporter: &mut Reporter<'_>,
+) -> BTreeMap<String, DeclaredMetric> {
+    let mut declared = Declared { sources: BTreeMap::new(), facts: BTreeMap::new() };
+    for connector in file.signal_connectors.iter().flat_map(|list| &list.value) {
+        let keys = &connector.value.0;
+        let Some(name) = &keys.name else { continue };
+        let is_sql = |kind: &SourceKind| kind.is_none_or(|vendor| vendor.asked == Asked::WithSql);
+        if let Some(exposures) = &keys.exposures
+            && !context.sources.get(&name.value).is_none_or(is_sql)
+        {
+            let problem = Problem::error("config.query_unused", exposures.span, "this source runs no SQL");
+            reporter.push(problem.valid("`exposures` only with a `sql` source").help("remove `exposures`"));
+        } else if let (Some(file), Some(lag)) = (&keys.exposures, &keys.lag)
+            && let (Some(exposures), Some(unit)) = (exposures(&file.value, reporter), &file.value.is)
+        {
+            let source = Source { lag: lag.value, unit: &unit.value, exposures, population: keys.population.as_ref() };
+            declared.sources.insert(&name.value, source);
+        }
+    }
+    for (name, _, fact) in file.facts.iter().flat_map(|facts| &facts.value.0) {
+        check_fact(&fact.value, context, reporter);
+        declared.facts.insert(name, &fact.value);
+    }
+    let all: &[At<MetricFile>] = file.metrics.as_ref().map_or(&[], |list| list.value.as_slice());
+    let names = all.iter().filter_map(|at| at.value.name.as_ref()).map(|name| (name.value.as_str(), name.span));
+    unique(names, "config.duplicate_signal", "metric", "give one of them another name", reporter);
+    let found = all.iter().filter_map(|at| {
+        let name = at.value.name.as_ref()?.value.clone();
+        Some((name, declared.metric(&at.value, reporter)?))
+    });
+    found.collect()
+}
+
+fn exposures(file: &ExposuresFile, reporter: &mut Reporter<'_>) -> Option<Exposures> {
+    let rows = relation(file.at, file.table.as_ref(), file.sql.as_ref(), "`exposures`", reporter);
+    let columns = [&file.unit, &file.experiment, &file.variant].map(|at| column(at.as_ref(), reporter));
+    let [unit, experiment, variant] = columns;
+    let at = column(file.at_key.as_ref(), reporter);
+    let names = |of: fn(&crate::config::metric_file::VariantsFile) -> &Option<At<Vec<At<String>>>>, default: &str| {
+        let declared = file.variants.as_ref().and_then(|variants| of(&variants.value).as_ref());
+        declared.map_or_else(|| vec![default.to_owned()], |list| list.value.iter().map(|at| at.value.clone()).collect())
+    };
+    let (control, treatment) =
+        (names(|variants| &variants.control, "control"), names(|variants| &variants.treatment, "treatment"));
+    if let Some(both) = control.iter().find(|name| treatment.contains(name)) {
+        let at = file.variants.as_ref().map_or(file.at, |variants| variants.span);
+        let message = format!("`{}` is a name of both arms", shown(both));
+        let problem = Problem::error("config.duplicate_key", at, message);
+        reporter.push(problem.valid("each name in one arm").help("remove it from one of the two"));
+    }
+    Some(Exposures {
+        rows: rows?,
+        unit: unit?,
+        experiment: experiment?,
+        variant: variant?,
+        at: at?,
+        condition: text(file.r#where.as_ref()),
+        control,
+        treatment,
+        is_sticky: file.sticky.as_ref()?.value,
+    })
+}
+
+fn check_fact(fact: &FactFile, context: &Context, reporter: &mut Reporter<'_>) {
+    relation(fact.at, fact.table.as_ref(), fact.sql.as_ref(), "a fact", reporter);
+    column(fact.at_key.as_ref(), reporter);
+    if let Some(source) = fact.source.as_ref().filter(|source| !context.sources.contains_key(&source.value)) {
+        let names: Vec<&str> = context.sources.keys().map(String::as_str).take(1000).collect();
+        let message = format!("there is no source `{}` in `signal_connectors`", shown(&source.value));
+        let problem = Problem::error("config.unknown_source", source.span, message).valid(list(&names));
+        reporter.push(problem.help(near_or(&source.value, &names, "name one of these")));
+    }
+}
+
+/// A table or a query, and not both.
+fn relation(
+    at: Span,
+    table: Option<&At<String>>,
+    sql: Option<&At<String>>,
+    what: &str,
+    reporter: &mut Reporter<'_>,
+) -> Option<Relation> {
+    match (table, sql) {
+        (Some(_), None) => column(table, reporter).map(Relation::Table),
+        (None, Some(sql)) => Some(Relation::Sql(sql.value.clone())),
+        (Some(_), Some(sql)) => {
+            let problem =
+                Problem::error("config.duplicate_key", sql.span, format!("{what} has a `table` and an `sql`"));
+            reporter.push(problem.valid("one of the two").help("remove one of them"));
+            None
+        }
+        (None, None) => {
+            let problem = Problem::error("config.missing_key", at, format!("{what} needs the key `table`"));
+            reporter.push(problem.valid("`table`: the table or view").help("write `table: orders`"));
+            None
+        }
+    }
+}
+
+/// The name of a table or column, as a query would write it: plain or quoted words with dots between them.
+fn column(name: Option<&At<String>>, reporter: &mut Reporter<'_>) -> Option<String> {
+    let name = name?;
+    let text = name.value.trim();
+    if is_name(text) {
+        return Some(text.to_owned());
+    }
+    let message = format!("`{}` is not the name of a table or column", shown(text));
+    let problem = Problem::error("config.unknown_value", name.span, message);
+    reporter.push(
+        problem
+            .valid("letters, digits and `_`, with dots between parts; anything else in the quotes of the database")
+            .help("put it in quotes as a query would: `'\"order\"'`"),
+    );
+    None
+}
+
+fn is_name(text: &str) -> bool {
+    let mut rest = text;
+    loop {
+        let quote = rest.chars().next().filter(|c| "\"`".contains(*c));
+        let end = match quote {
+            Some(quote) => rest.get(1..).and_then(|inner| inner.find(quote)).filter(|len| *len > 0).map(|at| at + 2),
+            None => {
+                let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+                let len = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
+                (len > 0 && !rest.starts_with(|c: char| c.is_ascii_digit())).then_some(len)
+            }
+        };
+        let Some(after) = end.and_then(|end| rest.get(end..)) else { return false };
+        match after.strip_prefix('.') {
+            Some(next) => rest = next,
+            None => return after.is_empty(),
+        }
+    }
+}
+
+impl<'f> Declared<'f> {
+    fn metric(&self, file: &'f MetricFile, reporter: &mut Reporter<'_>) -> Option<DeclaredMetric> {
+        let window = window(file, reporter);
+        self.check_keys(file, reporter);
+        let first = file.of.as_ref().or_else(|| file.numerator.as_ref().and_then(|part| part.value.of.as_ref()))?;
+        let fact = self.fact(first, reporter)?;
+        let source_name = &fact.source.as_ref()?.value;
+        let Some(source) = self.sources.get(source_name.as_str()) else {
+            let message =
+                format!("source `{}` of fact `{}` has no `exposures`", shown(source_name), shown(&first.value));
+            let problem = Problem::error("config.missing_key", first.span, message);
+            reporter.push(problem.valid("a source with `exposures`").help(
+                "say at the source who saw what: `exposures: { table: exposures, unit: user_id, is: user, experiment: flag, \
+                 variant: variant, at: seen_at }`",
+            ));
+            return None;
+        };
+        let events = |of: &At<String>, condition: Option<&At<String>>, reporter: &mut Reporter<'_>| {
+            self.events(of, condition, (source_name, source), reporter)
+        };
+        let quantity = match file.kind.as_ref()?.value {
+            MetricKind::Conversion | MetricKind::Retention => {
+                let help = "leave it out: the default is 1";
+                let at_least = at_least_one(file.at_least.as_ref(), "`at_least`", help, reporter);
+                let of = events(file.of.as_ref()?, file.r#where.as_ref(), reporter);
+                Quantity::Conversion { of: of?, at_least: at_least? }
+            }
+            MetricKind::Count => {
+                let of = events(file.of.as_ref()?, file.r#where.as_ref(), reporter)?;
+                let measure = text(file.distinct.as_ref()).map_or(Measure::Count, Measure::Distinct);
+                Quantity::Count(Part { of, measure })
+            }
+            MetricKind::Mean => {
+                let of = events(file.of.as_ref()?, file.r#where.as_ref(), reporter)?;
+                Quantity::Mean(Part { of, measure: Measure::Sum(text(file.value.as_ref())?) })
+            }
+            MetricKind::Ratio => {
+                let part = |part: &At<PartFile>, reporter: &mut Reporter<'_>| {
+                    let of = events(part.value.of.as_ref()?, part.value.r#where.as_ref(), reporter)?;
+                    let measure = match (text(part.value.value.as_ref()), text(part.value.distinct.as_ref())) {
+                        (Some(value), _) => Measure::Sum(value),
+                        (None, Some(column)) => Measure::Distinct(column),
+                        (None, None) => Measure::Count,
+                    };
+                    Some(Part { of, measure })
+                };
+                let numerator = part(file.numerator.as_ref()?, reporter);
+                let denominator = part(file.denominator.as_ref()?, reporter);
+                Quantity::Ratio { numerator: numerator?, denominator: denominator? }
+            }
+        };
+        let population = match source.population {
+            Some(population) => {
+                let of = population.value.fact.as_ref()?;
+                Some(events(of, population.value.r#where.as_ref(), reporter)?)
+            }
+            None => None,
+        };
+        Some(DeclaredMetric {
+            source: source_name.clone(),
+            unit: text(file.unit.as_ref()),
+            contract: Contract {
+                quantity,
+                better: file.better.as_ref()?.value.into(),
+                window: window?,
+                settle: file.settle.as_ref().map_or(Period::from_secs(0), |settle| settle.value),
+                lag: source.lag,
+                cap: file.cap.as_ref().map(|cap| cap.value),
+                is_signed: file.signed.as_ref()?.value,
+                exposures: source.exposures.clone(),
+                population,
+            },
+        })
+    }
+
+    /// Keys that a kind needs, and keys that it does not know.
+    fn check_keys(&self, file: &MetricFile, reporter: &mut Reporter<'_>) {
+        let Some(kind) = &file.kind else { return };
+        let is_ratio = kind.value == MetricKind::Ratio;
+        let given = [
+            ("of", file.of.as_ref().map(|at| at.span), !is_ratio, !is_ratio),
+            ("where", file.r#where.as_ref().map(|at| at.span), !is_ratio, false),
+            (
+                "value",
+                file.value.as_ref().map(|at| at.span),
+                kind.value == MetricKind::Mean,
+                kind.value == MetricKind::Mean,
+            ),
+            ("distinct", file.distinct.as_ref().map(|at| at.span), kind.value == MetricKind::Count, false),
+            ("numerator", file.numerator.as_ref().map(|at| at.span), is_ratio, is_ratio),
+            ("denominator", file.denominator.as_ref().map(|at| at.span), is_ratio, is_ratio),
+        ];
+        let name = crate::config::choice::Choice::choices().into_iter().find(|(_, one)| *one == kind.value);
+        let name: &str = name.map_or("", |(name, _): (&str, MetricKind)| name);
+        for (key, span, is_known, is_needed) in given {
+            match span {
+                Some(span) if !is_known => {
+                    let message = format!("a metric of kind `{name}` has no `{key}`");
+                    let problem = Problem::error("config.unknown_key", span, message);
+                    reporter.push(problem.valid("the keys of its kind").help("remove it, or choose another `kind`"));
+                }
+                None if is_needed => {
+                    let message = format!("a metric of kind `{name}` needs the key `{key}`");
+                    let problem = Problem::error("config.missing_key", file.at, message);
+                    reporter.push(problem.valid(format!("`{key}`")).help(format!("write `{key}: ...`")));
+                }
+                Some(_) | None => {}
+            }
+        }
+        if let Some(cap) = file.cap.as_ref().filter(|cap| cap.value <= 0.0) {
+            let problem = Problem::error("config.out_of_range", cap.span, "a cap must be above 0");
+            reporter.push(problem.valid("a number above 0").help("leave it out to count all of each value"));
+        }
+    }
+
+    fn fact(&self, name: &At<String>, reporter: &mut Reporter<'_>) -> Option<&'f FactFile> {
+        let found = self.facts.get(name.value.as_str()).copied();
+        if found.is_none() {
+            let names: Vec<&str> = self.facts.keys().copied().take(1000).collect();
+            let message = format!("there is no fact `{}` in `facts`", shown(&name.value));
+            let problem = Problem::error("config.unknown_value", name.span, message).valid(list(&names));
+            reporter.push(problem.help(near_or(&name.value, &names, "declare it in `facts`, or name one of these")));
+        }
+        found
+    }
+
+    fn events(
+        &self,
+        of: &At<String>,
+        condition: Option<&At<String>>,
+        (source_name, source): (&str, &Source<'_>),
+        reporter: &mut Reporter<'_>,
+    ) -> Option<Events> {
+        let fact = self.fact(of, reporter)?;
+        let own = &fact.source.as_ref()?.value;
+        if own != source_name {
+            let message = format!("fact `{}` is of source `{}`", shown(&of.value), shown(own));
+            let problem = Problem::error("config.unknown_value", of.span, message);
+            reporter.push(
+                problem
+                    .valid(format!("a fact of source `{source_name}`, where the exposures are"))
+                    .help("one query reads one database: put the events where the exposures are"),
+            );
+            return None;
+        }
+        let units = fact.units.as_ref()?;
+        let Some(unit) = units.value.0.get(source.unit) else {
+            let known: Vec<&str> = units.value.0.keys().map(String::as_str).collect();
+            let message = format!("fact `{}` has no column for the unit `{}`", shown(&of.value), shown(source.unit));
+            let problem = Problem::error("config.unknown_value", units.span, message).valid(list(&known));
+            reporter.push(problem.help(format!(
+                "name it: `units: {{ {}: ... }}`; exposures are of that unit, and maps between units are not part of this version",
+                source.unit
+            )));
+            return None;
+        };
+        let unit = At { value: unit.clone(), span: units.span };
+        let fact = Fact {
+            rows: match (&fact.table, &fact.sql) {
+                (Some(table), None) => Relation::Table(table.value.trim().to_owned()),
+                (_, Some(sql)) => Relation::Sql(sql.value.clone()),
+                (None, None) => return None,
+            },
+            unit: column(Some(&unit), reporter)?,
+            at: fact.at_key.as_ref()?.value.trim().to_owned(),
+            condition: text(fact.r#where.as_ref()),
+        };
+        Some(Events { fact, condition: text(condition) })
+    }
+}
+
+fn window(file: &MetricFile, reporter: &mut Reporter<'_>) -> Option<Attribution> {
+    let at = file.window.as_ref()?;
+    let (from, to) = match &at.value {
+        WindowFile::Of(to) => (0, to.as_secs()),
+        WindowFile::Span(span) => {
+            (span.from.as_ref().map_or(0, |from| from.value.as_secs()), span.to.as_ref()?.value.as_secs())
+        }
+    };
+    if from >= to {
+        let problem = Problem::error("config.out_of_range", at.span, "this window ends before it begins");
+        reporter.push(problem.valid("`to` after `from`").help("write `window: { from: 7d, to: 14d }`"));
+        return None;
+    }
+    let is_retention = file.kind.as_ref().is_some_and(|kind| kind.value == MetricKind::Retention);
+    if is_retention && from == 0 {
+        let problem = Problem::error("config.out_of_range", at.span, "a retention needs a window that begins later");
+        reporter.push(
+            problem
+                .valid("`from` above 0: who was there at the exposure is there at once")
+                .help("write `window: { from: 7d, to: 14d }`"),
+        );
+        return None;
+    }
+    Some(Attribution { from, to })
+}

@@ -1,0 +1,72 @@
+//! The answer to a query that the runtime wrote: a row for each arm and for whether its units may be claimed on.
+
+use outcome_core::domain::{ArmSums, Cohort, Variant, VariantReading};
+use outcome_core::ports::reading_check as check;
+
+use super::table::{Cell, Misfit, Table};
+
+/// What the query calls units that were only seen with something that is neither arm.
+const OTHER: &str = "other";
+
+/// The rows of an arm, added up.
+#[derive(Default)]
+struct Arm {
+    all: Option<ArmSums>,
+    claimed: Option<ArmSums>,
+    n_both: i64,
+    n_capped: i64,
+}
+
+impl Table {
+    /// One reading an arm, control first; an arm without a unit is missing.
+    pub(super) fn cohorts(&self) -> Result<Vec<VariantReading>, Misfit> {
+        let ours = |problem: String| Misfit { problem, hint: String::new() };
+        let shape = self.shape(true)?;
+        let (mut control, mut treatment, mut n_other) = (Arm::default(), Arm::default(), 0_i64);
+        for row in &self.rows {
+            let count =
+                |name: &str| self.cell(name, row).as_count().map_err(|problem| ours(format!("`{name}` {problem}")));
+            let n = count("n")?;
+            let arm = match self.cell("variant", row) {
+                Cell::Text(name) if name == OTHER => {
+                    n_other = n_other.saturating_add(n);
+                    continue;
+                }
+                Cell::Text(name) if name == Variant::Control.as_str() => &mut control,
+                Cell::Text(name) if name == Variant::Treatment.as_str() => &mut treatment,
+                _ => return Err(ours("a row is of no arm".to_owned())),
+            };
+            let sums = self.sums(shape, row).map_err(ours)?;
+            arm.add(sums, count("is_claimed")? != 0).ok_or_else(|| ours("the sums are too large".to_owned()))?;
+            arm.n_both = arm.n_both.saturating_add(count("n_both")?);
+            arm.n_capped = arm.n_capped.saturating_add(count("n_capped")?);
+        }
+        let arms = [(Variant::Control, control), (Variant::Treatment, treatment)];
+        let readings: Vec<VariantReading> =
+            arms.into_iter().filter_map(|(variant, arm)| arm.reading(variant, n_other)).collect();
+        check::by_variant(&readings).map_err(ours)?;
+        for cohort in readings.iter().filter_map(|reading| reading.cohort) {
+            check::sums(&cohort.claimed).map_err(ours)?;
+        }
+        Ok(readings)
+    }
+}
+
+impl Arm {
+    /// `None` when the sums cannot be added.
+    fn add(&mut self, sums: ArmSums, is_claimed: bool) -> Option<()> {
+        let plus = |known: Option<ArmSums>| known.map_or(Some(sums), |known| known.plus(sums));
+        self.all = Some(plus(self.all)?);
+        if is_claimed {
+            self.claimed = Some(plus(self.claimed)?);
+        }
+        Some(())
+    }
+
+    fn reading(self, variant: Variant, n_other: i64) -> Option<VariantReading> {
+        let sums = self.all?;
+        let claimed = self.claimed.unwrap_or(sums.of_nobody());
+        let cohort = Cohort { claimed, n_both: self.n_both, n_capped: self.n_capped, n_other };
+        Some(VariantReading { variant, sums, cohort: Some(cohort) })
+    }
+}
