@@ -87,6 +87,7 @@ fn evaluations() -> f64 {
                 for ((phases, constraint), state) in polls.iter().zip(&mut states) {
                     let guardrails = [guard(&constraint[..])];
                     let input = Evaluation {
+                        cohorts: None,
                         plan: &plan,
                         phases,
                         elapsed_days: 8.0,

@@ -30,6 +30,7 @@ mod keys;
 mod mcp_clients;
 mod mcp_manifests;
 mod messages;
+mod metrics;
 mod negative;
 mod notices;
 mod older_workspaces;

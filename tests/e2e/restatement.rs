@@ -145,6 +145,7 @@ fn remembered(experiment: &Experiment, looks: &[(Counted, Counted)]) -> Result<R
             treatment: sums(&mut treatment, more_treatment),
         }];
         let input = Evaluation {
+            cohorts: None,
             plan: &plan,
             phases: &phases,
             elapsed_days: 1.0,

@@ -54,6 +54,7 @@ pub fn replay(comparison: &Comparison, plan: &TestPlan, weights: [f64; 2]) -> Ve
 
 pub fn poll<'a>(plan: &'a TestPlan, phase: &'a Phase, day: f64) -> Evaluation<'a> {
     Evaluation {
+        cohorts: None,
         plan,
         phases: std::slice::from_ref(phase),
         elapsed_days: day,

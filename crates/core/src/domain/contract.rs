@@ -151,7 +151,8 @@ pub struct Contract {
     /// In seconds since a unit's first exposure.
     pub window: Attribution,
     /// How long after its window a unit's value still changes, such as by refunds.
-    pub settle: Period,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settle: Option<Period>,
     /// How late rows arrive.
     pub lag: Period,
     /// The largest value of a unit that counts.
@@ -168,10 +169,35 @@ pub struct Contract {
 }
 
 impl Contract {
+    /// A query that reads from everything that the metric reads from, for who looks for names of tables.
+    #[must_use]
+    pub fn reads(&self) -> String {
+        let parts: Vec<&Events> = match &self.quantity {
+            Quantity::Conversion { of, .. } => vec![of],
+            Quantity::Count(part) | Quantity::Mean(part) => vec![&part.of],
+            Quantity::Ratio { numerator, denominator } => vec![&numerator.of, &denominator.of],
+        };
+        let facts = parts.into_iter().chain(&self.population).map(|events| &events.fact.rows);
+        let from: Vec<String> = std::iter::once(&self.exposures.rows)
+            .chain(facts)
+            .map(|rows| match rows {
+                Relation::Table(name) => format!("SELECT 1 FROM {name}"),
+                Relation::Sql(text) => format!("SELECT 1 FROM ({text}\n) or_rows"),
+            })
+            .collect();
+        from.join(" UNION ALL ")
+    }
+
     /// Seconds from a unit's first exposure until its value is known.
     #[must_use]
     pub fn matures_after(&self) -> i64 {
-        self.window.to.saturating_add(self.settle.as_secs()).saturating_add(self.lag.as_secs())
+        self.window.to.saturating_add(self.settles_after())
+    }
+
+    /// Seconds from the end of a unit's window until its value is known.
+    #[must_use]
+    pub fn settles_after(&self) -> i64 {
+        self.settle.map_or(0, Period::as_secs).saturating_add(self.lag.as_secs())
     }
 
     /// Whether units may be judged for harm before they are mature.

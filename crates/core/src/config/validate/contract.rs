@@ -238,7 +238,7 @@ impl<'f> Declared<'f> {
                 quantity,
                 better: file.better.as_ref()?.value.into(),
                 window: window?,
-                settle: file.settle.as_ref().map_or(Period::from_secs(0), |settle| settle.value),
+                settle: file.settle.as_ref().map(|settle| settle.value),
                 lag: source.lag,
                 cap: file.cap.as_ref().map(|cap| cap.value),
                 is_signed: file.signed.as_ref()?.value,

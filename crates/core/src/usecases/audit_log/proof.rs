@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::AuditLog;
 use crate::audit::PollLine;
 use crate::audit::{EventKind, LogEntry};
-use crate::domain::{ArmSums, Conclusion, Evaluation, ExperimentStatus, PhaseStart, Plan, Stored, Variant, Window};
+use crate::domain::{Conclusion, Evaluation, ExperimentStatus, PhaseStart, Plan, ReadSums, Stored, Variant, Window};
 use crate::error::{Code, Error, Result};
 use crate::ids::ExperimentId;
 use crate::lifecycle::ExperimentEventKind;
@@ -159,7 +159,7 @@ pub struct ProofReading {
     /// What was asked for.
     pub window: Window,
     /// What was said.
-    pub sums: ArmSums,
+    pub sums: ReadSums,
     /// Name of the connector.
     pub source: String,
     /// SHA-256 of the query and its parameters.
@@ -305,7 +305,7 @@ fn snapshots_of(readings: &[StoredReading], logged: &BTreeMap<Timestamp, ProofLo
             phase: measurement.phase,
             variant: measurement.variant,
             window: measurement.window,
-            sums: measurement.sums,
+            sums: measurement.read_sums(),
             source: measurement.source.clone(),
             query_hash: measurement.query_hash.clone(),
             raw_hash: measurement.raw_hash.clone(),

@@ -240,6 +240,9 @@ struct AskedQuery {
 impl AskedQuery {
     /// Its text.
     fn text(self) -> Option<String> {
+        if let Some(contract) = &self.signal.contract {
+            return Some(contract.reads());
+        }
         match self.query {
             QueryKind::Level => self.signal.query.level,
             QueryKind::ByVariant => self.signal.query.by_variant,

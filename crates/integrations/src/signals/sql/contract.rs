@@ -108,7 +108,7 @@ SELECT count(*) AS n{sums}\nFROM or_values",
         ("from".to_owned(), Param::At(from)),
         ("to".to_owned(), Param::At(to)),
         ("events_from".to_owned(), Param::At(from)),
-        ("events_to".to_owned(), Param::At(earlier(window.to, contract.settle.as_secs() + contract.lag.as_secs()))),
+        ("events_to".to_owned(), Param::At(earlier(window.to, contract.settles_after()))),
     ]);
     Ok(Written { text, params })
 }

@@ -1,0 +1,191 @@
+//! An outcome whose numbers come from the metric contract: claims wait until units are mature and whole, danger does not.
+
+use anyhow::{Context as _, Result, ensure};
+use outcome_core::domain::ExperimentStatus;
+use outcome_core::usecases::RecomputeRequest;
+use outcome_tests::lab::{Lab, hypothesis, local};
+use serde_json::Value;
+
+const FILE: &str = r#"version: 1
+outcomes:
+  - id: retention
+    title: "More players come back"
+    signal: { metric: came_back }
+    target: { direction: increase, from: 0.30, to: 0.40 }
+    mde: 0.05
+    constraints:
+      - { signal: crashed, not_worse: { direction: decrease, margin: 0.005 } }
+    horizon: 8w
+    portfolio: { planned_experiments: 1 }
+    scope: { allowed_paths: ["game/"] }
+signal_connectors:
+  - name: game
+    type: sql
+    config: { url: "sqlite:game.db" }
+    exposures: { table: seen, unit: player, is: player, experiment: flag, variant: arm, at: seen_at }
+    population: { fact: plays, where: "what = 'first'" }
+facts:
+  plays: { source: game, table: plays, at: at, units: { player: player } }
+metrics:
+  - { name: came_back, kind: conversion, of: plays, where: "what = 'again'", window: 7d, better: up }
+  - { name: crashed, kind: conversion, of: plays, where: "what = 'crash'", window: 2d, better: down }
+feature_flags: { provider: flagd_file, config: { path: flags.json } }
+"#;
+
+const TABLES: &str = "CREATE TABLE seen (player INTEGER, flag TEXT, arm TEXT, seen_at TEXT);
+    CREATE TABLE plays (player INTEGER, what TEXT, at TEXT);
+    CREATE INDEX seen_by ON seen (flag, seen_at); CREATE INDEX plays_by ON plays (player, at)";
+
+/// Players of a day, half of them in each arm; each arm's share comes back five days after they saw it.
+struct Day {
+    players: i64,
+    control: f64,
+    treatment: f64,
+}
+
+/// A day of players who are exposed six hours after `at`, numbered from `first`.
+fn day(first: i64, at: jiff::Timestamp, of: &Day, is_exposed: bool) -> String {
+    let shown = |hours: i64| (at + jiff::SignedDuration::from_hours(hours)).strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let (mut seen, mut plays) = (Vec::new(), Vec::new());
+    for number in 0..of.players {
+        let player = first + number;
+        let (arm, share) = if number % 2 == 0 { ("control", of.control) } else { ("treatment", of.treatment) };
+        if is_exposed {
+            // Twice, as a page is loaded again.
+            seen.push(format!(
+                "({player}, 'soft', '{arm}', '{}'), ({player}, 'soft', '{arm}', '{}')",
+                shown(6),
+                shown(7)
+            ));
+        }
+        plays.push(format!("({player}, 'first', '{}')", shown(6)));
+        let rank = (number / 2) as f64 / (of.players / 2) as f64;
+        if rank < share {
+            plays.push(format!("({player}, 'again', '{}')", shown(6 + 5 * 24)));
+        }
+    }
+    let seen = if seen.is_empty() { String::new() } else { format!("INSERT INTO seen VALUES {};", seen.join(",")) };
+    format!("{seen} INSERT INTO plays VALUES {}", plays.join(","))
+}
+
+/// An active outcome with a month of players before, and a running experiment.
+async fn begin(database: Option<String>) -> Result<(Lab, String)> {
+    let start: jiff::Timestamp = "2026-10-01T08:00:00Z".parse()?;
+    let before = Day { players: 1000, control: 0.3, treatment: 0.3 };
+    let days =
+        (1..=30).map(|ago| day(ago * 10_000, start - jiff::SignedDuration::from_hours(24 * ago), &before, false));
+    let tables = std::iter::once(TABLES.to_owned()).chain(days).collect::<Vec<_>>().join(";");
+    let lab = Lab::declaring_on(database, FILE, &tables).await?;
+    let mut softer = hypothesis("Softer level", "soft");
+    (softer.expected_improvement, softer.measurement.minimum_detectable_effect) = (0.05, 0.05);
+    let experiment = lab.launched(softer).await?;
+    Ok((lab, experiment))
+}
+
+async fn shown(lab: &Lab, experiment: &str) -> Result<(ExperimentStatus, Value)> {
+    let shown = lab.runtime.experiments().show(experiment).await?.experiment;
+    Ok((shown.state.status, shown.current_result.map_or(Value::Null, |result| result.json().clone())))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_rest_on_units_whose_window_is_over() -> Result<()> {
+    each_database(async |database| {
+        let (lab, experiment) = begin(database).await?;
+        let baseline = lab.runtime.workspaces().status(false).await?.outcomes.remove(0).baseline.context("none")?;
+        ensure!((baseline - 0.3).abs() < 1e-9, "{baseline}");
+        let better = Day { players: 1000, control: 0.30, treatment: 0.36 };
+        for number in 0..20_i64 {
+            lab.tell_source(&day(1_000_000 + number * 10_000, lab.runtime.now(), &better, true)).await?;
+            let polled = lab.poll_after(24).await?;
+            ensure!(polled.failures.is_empty(), "{:?}", polled.failures);
+            let (status, result) = shown(&lab, &experiment).await?;
+            // Of 24-hour days, those whose 7 days and 6 hours are over.
+            let n_mature = ((number + 1) * 24 - 6 - (7 * 24 + 6)).div_euclid(24) + 1;
+            let n_mature = n_mature.max(0) * 500;
+            ensure!(result["n_control"] == n_mature && result["n_treatment"] == n_mature, "day {number}: {result}");
+            if n_mature == 0 {
+                ensure!(result["effect"].is_null() && status == ExperimentStatus::Running, "day {number}: {result}");
+            }
+            if !matches!(status, ExperimentStatus::Running | ExperimentStatus::Measuring) {
+                ensure!(status == ExperimentStatus::AwaitingAnalysisGate, "{status}: {result}");
+                let effect = result["effect"].as_f64().context("no effect")?;
+                ensure!(result["verdict"]["decision"] == "ship" && (effect - 0.06).abs() < 1e-9, "{result}");
+                ensure!(number >= 8, "not before anybody is mature: day {number}");
+                let verified = lab.runtime.audit_log().verify(&[]).await?;
+                ensure!(verified.problems.is_empty(), "{:?}", verified.problems);
+                // What is stored is enough to find the same again.
+                let check = RecomputeRequest { is_check: true, ..RecomputeRequest::default() };
+                let found = lab.runtime.audit_log().recompute(&check, &local()).await?;
+                ensure!((found.n_measured, found.changes.len(), found.failures.len()) == (1, 0, 0), "{found:?}");
+                return Ok(());
+            }
+        }
+        anyhow::bail!("an effect of three times the smallest one that is looked for was not found in 20 days")
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn harm_is_found_before_any_unit_is_mature() -> Result<()> {
+    each_database(async |database| {
+        let (lab, experiment) = begin(database).await?;
+        let worse = Day { players: 2000, control: 0.30, treatment: 0.02 };
+        for number in 0..7_i64 {
+            lab.tell_source(&day(1_000_000 + number * 10_000, lab.runtime.now(), &worse, true)).await?;
+            lab.poll_after(24).await?;
+            let (status, result) = shown(&lab, &experiment).await?;
+            if status == ExperimentStatus::Paused {
+                ensure!(result["n_control"] == 0, "nobody is mature yet: {result}");
+                ensure!(result["verdict"]["decision"] == "kill_harm" && !lab.is_on("soft")?, "{result}");
+                return Ok(());
+            }
+        }
+        anyhow::bail!("the treatment lost nearly all of its players, and nobody noticed for a week")
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn units_of_both_arms_and_of_neither_are_counted_and_said() -> Result<()> {
+    let (lab, experiment) = begin(None).await?;
+    let same = Day { players: 1000, control: 0.3, treatment: 0.3 };
+    lab.tell_source(&day(1_000_000, lab.runtime.now(), &same, true)).await?;
+    let codes = async |lab: &Lab| -> Result<Vec<String>> {
+        let (_, result) = shown(lab, &experiment).await?;
+        let health = result["health"].as_array().cloned().unwrap_or_default();
+        let codes = health.iter().filter_map(|finding| finding["code"].as_str().map(ToOwned::to_owned));
+        // Nobody has come back yet.
+        Ok(codes.filter(|code| code != "zero_events").collect())
+    };
+    lab.poll_after(24).await?;
+    ensure!(codes(&lab).await?.is_empty(), "{:?}", codes(&lab).await?);
+    let now = lab.runtime.now().strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let seen = |from: i64, to: i64, arm: &str| {
+        let rows: Vec<String> = (from..to).map(|player| format!("({player}, 'soft', '{arm}', '{now}')")).collect();
+        format!("INSERT INTO seen VALUES {}", rows.join(","))
+    };
+    // 20 of 1,000 players see the other arm, too; then 80.
+    lab.tell_source(&seen(1_000_000, 1_000_040, "treatment")).await?;
+    lab.poll_after(24).await?;
+    ensure!(codes(&lab).await? == ["both_arms"], "{:?}", codes(&lab).await?);
+    lab.tell_source(&seen(1_000_040, 1_000_160, "treatment")).await?;
+    lab.poll_after(24).await?;
+    ensure!(codes(&lab).await? == ["both_arms_often"], "{:?}", codes(&lab).await?);
+    lab.tell_source("DELETE FROM seen WHERE seen_at > '2026-10-02 09:00:00'").await?;
+    lab.tell_source(&seen(2_000_000, 2_000_010, "beta")).await?;
+    lab.poll_after(24).await?;
+    ensure!(codes(&lab).await?.contains(&"unknown_variants".to_owned()), "{:?}", codes(&lab).await?);
+    Ok(())
+}
+
+/// On SQLite, and on PostgreSQL where there is one.
+async fn each_database(test: impl AsyncFn(Option<String>) -> Result<()>) -> Result<()> {
+    test(None).await?;
+    match outcome_tests::postgres::server() {
+        Ok(server) => test(Some(server.database().await)).await,
+        Err(skip) => {
+            eprintln!("SKIPPED on PostgreSQL: {skip}");
+            Ok(())
+        }
+    }
+}
