@@ -697,13 +697,36 @@ def equal_p(x, n, q):
     return min(1.0, 2 * min(sum(map(at, range(x + 1))), sum(map(at, range(x, n + 1)))))
 
 
+def nobody(like):
+    """The same kind of sums over no units."""
+    return {key: 0 if key != "kind" else value for key, value in like.items() if key != "cohort"}
+
+
+def claimable(phases):
+    """The same phases with the units that are mature and whole (METRICS.md 2.3); None where the query is the user's own, and nobody
+    knows which these are."""
+    if not any("cohort" in p[arm] for p in phases for arm in ("control", "treatment")):
+        return None
+    def of(arm):
+        return arm["cohort"]["claimed"] if "cohort" in arm else nobody(arm)
+    return [{**p, "control": of(p["control"]), "treatment": of(p["treatment"])} for p in phases]
+
+
+def share_of(phases, key, of_arms):
+    """Largest share of the units of a phase for which a cohort counts `key`."""
+    def share(p):
+        arms = (p["control"], p["treatment"])
+        n = sum(arm["n"] for arm in arms)
+        return of_arms(arm.get("cohort", {key: 0})[key] for arm in arms) / n if n > 0 else 0.0
+    return max((share(p) for p in phases), default=0.0)
+
+
 def testable(phases):
     """Phases with units in both arms' kinds of sums; an arm without exposures has zero of everything."""
     out = []
     for phase in phases:
         control, treatment = phase["control"], phase["treatment"]
-        control = control or {key: 0 if key != "kind" else value for key, value in treatment.items()}
-        treatment = treatment or {key: 0 if key != "kind" else value for key, value in control.items()}
+        control, treatment = control or nobody(treatment), treatment or nobody(control)
         if "value" not in (control["kind"], treatment["kind"]):
             out.append({**phase, "control": control, "treatment": treatment})
     return out
@@ -725,6 +748,7 @@ class Path:
         self.plan, self.method, self.is_two_ladders = pack["plan"], pack["method"], version >= 2
         self.allocation = pack["allocation"]
         self.harm, self.safety_from, self.claims_from, self.epoch_reason = None, 0, 0, None
+        self.harm_of_mature, self.worse_harm = None, None
         self.launched = seconds(pack["experiment"]["launched_at"])
         self.as_of, self.epoch, self.epoch_began, self.counts, self.guards = None, 1, None, {}, {}
         self.rounding = {}
@@ -755,7 +779,7 @@ class Path:
                 kept.insert(0, earlier)
                 as_of, counts = its_as_of, its_counts
         if kept:
-            self.as_of, self.counts, self.harm = None, {}, None
+            self.as_of, self.counts, self.harm, self.harm_of_mature = None, {}, None, None
             for rule in (rule for earlier in kept for rule in guardrails_of(self.plan, earlier, self.scope(earlier))):
                 # A row of polls beyond a limit is counted again; the mixture's width stays.
                 for forgotten in ("row", "counted_at"):
@@ -780,17 +804,18 @@ class Path:
             if self.replay(poll, as_of, counts, is_sampled):
                 is_new = True
             else:
-                self.counts, self.harm = {}, None
+                self.counts, self.harm, self.harm_of_mature = {}, None, None
         elif not is_late and self.as_of is not None and self.claims_from != claims_from:
             self.epoch, self.epoch_began, self.epoch_reason = self.epoch + 1, as_of, "phases_left_out"
             self.start()
         if not is_late:
             self.claims_from = claims_from
             if self.safety_from != safety_from:
-                self.safety_from, self.harm = safety_from, None
+                self.safety_from, self.harm, self.harm_of_mature = safety_from, None, None
                 for memory in self.guards.values():
                     memory["row"], memory["counted_at"] = 0, None
-        claimed = since(phases, claims_from)
+        claims = claimable(phases)
+        claimed = since(phases if claims is None else claims, claims_from)
 
         out = {"status": {"code": "ok"}}
         out.update(dict.fromkeys(("effect", "effect_shrunken", "standard_error", "ci", "lift", "lift_ci", "control_level",
@@ -814,11 +839,12 @@ class Path:
             out["futility_upper"] = sign * effect + se * width_one_sided(r, method["futility_alpha"])
         self.rounding["level"] = 16 * EPS * max((abs(out[k] or 0) for k in ("control_level", "treatment_level")))
 
-        n_control, n_treatment = (sum(counts[p["phase"]][i] for p in claimed) for i in (0, 1))
+        claimed_counts = counts_of(claimed)
+        n_control, n_treatment = (sum(n[i] for n in claimed_counts.values()) for i in (0, 1))
         n_units = n_control + n_treatment
         if self.is_two_ladders:
-            self.look_for_harm(phases, scope, as_of, sign, self.is_off(poll))
-            out["harm"] = self.harm
+            self.worse_harm = self.look_at_all(phases, claims, scope, as_of, sign, self.is_off(poll))
+            out["harm"] = self.worse_harm
         health = []
         if out["status"]["code"] == "invalid":
             health.append(("invalid", "block"))
@@ -836,6 +862,14 @@ class Path:
         arms = [arm for p in phases for arm in (p["control"], p["treatment"])]
         if all(arm[squares[arm["kind"]]] == 0 for arm in arms) and sum(map(sum, counts.values())) >= 200:
             health.append(("zero_events", "warn"))
+        if claims is not None:
+            both, other = share_of(phases, "n_both", sum), share_of(phases, "n_other", max)
+            if both > 0.05:
+                health.append(("both_arms_often", "block"))
+            elif both > 0.01:
+                health.append(("both_arms", "warn"))
+            if other > 0.005:
+                health.append(("unknown_variants", "block"))
         if self.epoch_began == as_of:
             health.append((self.epoch_reason, "warn" if self.is_two_ladders else "block"))
         if is_late:
@@ -845,7 +879,7 @@ class Path:
             health.append(("units_deleted", "note"))
 
         srm, rounding = 0.0, 0.0
-        for p in claimed:
+        for p in since(phases, claims_from):
             one, lost = srm_of_phase(counts[p["phase"]], (100 - p["pct"], p["pct"]))
             rounding += lost
             srm = None if one is None or srm is None else srm + one
@@ -904,10 +938,11 @@ class Path:
         good_low, good_high = (low, high) if sign > 0 else (-high, -low)
         is_success = out["is_success_threshold_met"] = good_low > rules["success_threshold"]
         if self.is_two_ladders:
-            is_harm = self.harm is not None and self.harm["bound"] < rules["kill_threshold"]
+            harm = self.worse_harm
+            is_harm = harm is not None and harm["bound"] < rules["kill_threshold"]
             out["decision_ci"] = None
-            if out["ci"] is not None and self.harm is not None and claimed and claimed[0]["phase"] == self.harm["from_phase"]:
-                ends = (good_low, self.harm["bound"]) if sign > 0 else (-self.harm["bound"], -good_low)
+            if out["ci"] is not None and harm is not None and claimed and claimed[0]["phase"] == harm["from_phase"]:
+                ends = (good_low, harm["bound"]) if sign > 0 else (-harm["bound"], -good_low)
                 out["decision_ci"] = {"lower": ends[0], "upper": ends[1]} if ends[0] <= ends[1] else None
         else:
             is_harm = good_high < rules["kill_threshold"]
@@ -960,22 +995,37 @@ class Path:
         begun = [p for p in self.allocation if seconds(p["started_at"]) < poll.at]
         return bool(begun) and begun[-1]["ended_at"] is not None and seconds(begun[-1]["ended_at"]) < poll.at
 
-    def look_for_harm(self, phases, scope, as_of, sign, is_off):
+    def look_at_all(self, phases, claims, scope, as_of, sign, is_off):
+        """The worse of two tests of harm: on the values so far, if they can only grow, with .8 of the budget, and on mature units
+        (METRICS.md 3.1). Where nobody knows which units are mature there is one, with all of it."""
+        whole = self.method["harm_alpha"]
+        if claims is None:
+            self.harm = self.look_for_harm(self.harm, phases, whole, scope, as_of, sign, is_off)
+            return self.harm
+        contract = self.plan["signal"]["contract"]
+        only_grows = contract["quantity"]["kind"] == "conversion" or not contract["is_signed"]
+        so_far, mature = (whole * 0.8, whole * (1 - 0.8)) if contract["window"]["from"] == 0 and only_grows else (None, whole)
+        looks = (scope, as_of, sign, is_off)
+        self.harm = None if so_far is None else self.look_for_harm(self.harm, phases, so_far, *looks)
+        self.harm_of_mature = self.look_for_harm(self.harm_of_mature, claims, mature, *looks)
+        return min((h for h in (self.harm, self.harm_of_mature) if h is not None), key=lambda h: h["bound"], default=None)
+
+    def look_for_harm(self, last, phases, alpha, scope, as_of, sign, is_off):
         """The one-sided test of harm in the phases of the safety process; at most one look an hour while the treatment is on."""
         safety_from, _, n_restarts = scope
-        if not is_off and self.harm is not None and 0 < as_of - self.harm["as_of"] < 3600:
-            return
-        tested, self.harm = since(phases, safety_from), None
+        if not is_off and last is not None and 0 < as_of - last["as_of"] < 3600:
+            return last
+        tested = since(phases, safety_from)
         try:
             contrast, _ = combined(tested)
         except NoNumbers:
-            return
+            return None
         effect, variance = float(contrast.effect()), float(contrast.variance())
         se, r = math.sqrt(variance), self.method["tau"] ** 2 / variance
-        alpha = self.method["harm_alpha"] / 2**n_restarts
+        alpha = alpha / 2**n_restarts
         threshold = self.plan["hypothesis"]["measurement"]["kill_threshold"]
         counts = counts_of(tested)
-        self.harm = {
+        return {
             "as_of": as_of, "from_phase": tested[0]["phase"], "alpha": alpha,
             "n_control": sum(c[0] for c in counts.values()), "n_treatment": sum(c[1] for c in counts.values()),
             "effect": effect, "bound": sign * effect + se * width_one_sided(r, alpha),
@@ -985,7 +1035,7 @@ class Path:
 
 # Findings about the data in the order in which they are listed.
 FINDINGS = ["invalid", "stale", "flag_drift", "sampled", "srm_proven", "arm_without_exposure", "out_of_order", "weights_invalid",
-            "effect_drift", "incident", "restated", "zero_events", "plan_changed", "srm_suspected", "phases_left_out", "units_deleted"]
+            "effect_drift", "incident", "both_arms_often", "unknown_variants", "restated", "zero_events", "both_arms", "plan_changed", "srm_suspected", "phases_left_out", "units_deleted"]
 
 
 def has_empty_arm(phase):

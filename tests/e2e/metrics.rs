@@ -6,6 +6,8 @@ use outcome_core::usecases::RecomputeRequest;
 use outcome_tests::lab::{Lab, hypothesis, local};
 use serde_json::Value;
 
+use crate::proof::check_packs;
+
 const FILE: &str = r#"version: 1
 outcomes:
   - id: retention
@@ -117,6 +119,7 @@ async fn claims_rest_on_units_whose_window_is_over() -> Result<()> {
                 let check = RecomputeRequest { is_check: true, ..RecomputeRequest::default() };
                 let found = lab.runtime.audit_log().recompute(&check, &local()).await?;
                 ensure!((found.n_measured, found.changes.len(), found.failures.len()) == (1, 0, 0), "{found:?}");
+                check_packs(&lab).await?;
                 return Ok(());
             }
         }
@@ -137,6 +140,7 @@ async fn harm_is_found_before_any_unit_is_mature() -> Result<()> {
             if status == ExperimentStatus::Paused {
                 ensure!(result["n_control"] == 0, "nobody is mature yet: {result}");
                 ensure!(result["verdict"]["decision"] == "kill_harm" && !lab.is_on("soft")?, "{result}");
+                check_packs(&lab).await?;
                 return Ok(());
             }
         }
@@ -175,6 +179,7 @@ async fn units_of_both_arms_and_of_neither_are_counted_and_said() -> Result<()> 
     lab.tell_source(&seen(2_000_000, 2_000_010, "beta")).await?;
     lab.poll_after(24).await?;
     ensure!(codes(&lab).await?.contains(&"unknown_variants".to_owned()), "{:?}", codes(&lab).await?);
+    check_packs(&lab).await?;
     Ok(())
 }
 
