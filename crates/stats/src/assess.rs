@@ -70,7 +70,9 @@ impl<'a> Assessor<'_, '_, 'a> {
         let plan = input.plan;
         let claimed = input.claims();
         let primary = Primary::of(input, state);
-        let harm = HarmTest::look_at_all(input, state);
+        let looks = HarmTest::look_at_all(input, [state.harm, state.harm_of_mature], state.tuning);
+        [state.harm, state.harm_of_mature] = looks;
+        let harm = HarmTest::worse(looks);
         let mut findings = Findings::of_poll(input, primary.result.status);
         if let Some(start) = state.epoch_start.filter(|start| start.as_of == input.as_of) {
             // It belongs to the poll that started the epoch, also when that poll is repeated.

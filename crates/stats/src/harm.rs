@@ -5,9 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mixture::evidence;
 use super::phases::Gated;
-use super::{
-    Alpha, Alternative, Estimate, Evaluation, Interval, Phase, RunningState, Settings, Tuning, boundary, combine_phases,
-};
+use super::{Alpha, Alternative, Estimate, Evaluation, Interval, Phase, Settings, Tuning, boundary, combine_phases};
 
 /// Least time between two looks, in seconds. Values that can fall have no guarantee at more frequent looks (METRICS.md 3.1).
 const LOOK_SECONDS: i64 = 3600;
@@ -37,27 +35,35 @@ pub struct HarmTest {
 const SO_FAR: f64 = 0.8;
 
 impl HarmTest {
-    /// Looks at the phases of the safety process, and keeps what it found. Where units mature, the values so far (if they can only
-    /// grow) and those of mature units are judged apart, and the worse of the two is returned.
+    /// Looks at the phases of the safety process: at the values so far, if they can only grow, and at those of mature units. Where
+    /// nobody knows which units are mature, the first look has the whole budget and there is no second one. `last`: what the two
+    /// looks of before found.
     ///
     /// Source: STATS.md 2.8, METRICS.md 3.1.
-    pub(super) fn look_at_all(input: &Evaluation<'_>, state: &mut RunningState) -> Option<Self> {
-        let whole = input.plan.harm_alpha;
+    pub(super) fn look_at_all(
+        input: &Evaluation<'_>,
+        last: [Option<Self>; 2],
+        tuning: Option<Tuning>,
+    ) -> [Option<Self>; 2] {
+        let ([so_far, mature], whole) = (last, input.plan.harm_alpha);
         let Some(cohorts) = input.cohorts else {
-            state.harm = Self::look(input, input.phases, whole, state.harm, state.tuning);
-            return state.harm;
+            return [Self::look(input, input.phases, whole, so_far, tuning), None];
         };
-        let (so_far, mature) = if cohorts.judges_so_far {
+        let (early, late) = if cohorts.judges_so_far {
             (Alpha::try_new(whole.get() * SO_FAR).ok(), Alpha::try_new(whole.get() * (1.0 - SO_FAR)).ok())
         } else {
             (None, Some(whole))
         };
-        state.harm = so_far.and_then(|alpha| Self::look(input, input.phases, alpha, state.harm, state.tuning));
-        state.harm_of_mature =
-            mature.and_then(|alpha| Self::look(input, cohorts.claimed, alpha, state.harm_of_mature, state.tuning));
+        [
+            early.and_then(|alpha| Self::look(input, input.phases, alpha, so_far, tuning)),
+            late.and_then(|alpha| Self::look(input, cohorts.claimed, alpha, mature, tuning)),
+        ]
+    }
+
+    /// The one that says worse of the treatment.
+    pub(super) fn worse(looks: [Option<Self>; 2]) -> Option<Self> {
         let bound = |harm: &Self| harm.bound.unwrap_or(f64::INFINITY);
-        let both = [state.harm, state.harm_of_mature].into_iter().flatten();
-        both.min_by(|one, other| bound(one).total_cmp(&bound(other)))
+        looks.into_iter().flatten().min_by(|one, other| bound(one).total_cmp(&bound(other)))
     }
 
     /// One look; `None` while there is too little to test. Within an hour of the last look its result stays, while the treatment is on.

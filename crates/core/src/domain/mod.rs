@@ -10,6 +10,7 @@ mod build;
 mod contract;
 mod correction;
 mod decision;
+mod direction;
 mod evaluation;
 mod experiment;
 mod facts;
@@ -43,6 +44,7 @@ pub use build::{
 pub use contract::{Attribution, Contract, Events, Exposures, Fact, Measure, Part, Quantity, Relation};
 pub use correction::{Correction, MadeCorrection};
 pub use decision::{Decision, DecisionSubject, Surface};
+pub use direction::Direction;
 pub use evaluation::{Conclusion, Evaluation};
 pub use experiment::{
     Author, Experiment, ExperimentState, ExperimentStatus, MAX_RESTARTS, Pause, PauseCause, PhaseStart, ScoreBreakdown,
@@ -61,8 +63,8 @@ pub use learning::{Evidence, FindingType, Learning};
 pub use measurement::{ArmSums, Cohort, Measurement, ReadSums, Reading, Variant, VariantReading, Window};
 pub use message::{Closing, FlagPosition, GateNotice, Message, MessageKey, MessageKind, Notice, UnreadableMessage};
 pub use outcome::{
-    Baseline, Constraint, ConstraintBound, Design, Direction, MinimumDetectableEffect, OnConclusion, Outcome,
-    OutcomeSpec, OutcomeState, OutcomeStatus, Portfolio, ScopeSpec, ScoreWeights, Target, ViolationPolicy,
+    Baseline, Constraint, ConstraintBound, Design, MinimumDetectableEffect, OnConclusion, Outcome, OutcomeSpec,
+    OutcomeState, OutcomeStatus, Portfolio, ScopeSpec, ScoreWeights, Target, ViolationPolicy,
 };
 pub use period::Period;
 pub use place::Place;

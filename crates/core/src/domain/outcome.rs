@@ -6,17 +6,13 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ArmSums, GatePolicy, GateType, MetricMethod, Period, SignalSpec, Slug, text_enum};
+use super::{ArmSums, Direction, GatePolicy, GateType, MetricMethod, Period, SignalSpec, Slug, text_enum};
 use crate::ids::OutcomeId;
 use crate::stats::Scale;
 
 text_enum! {
     /// Where an outcome stands.
     pub enum OutcomeStatus { Draft, Active, Achieved, Abandoned, Expired }
-}
-text_enum! {
-    /// Which way is better.
-    pub enum Direction { Increase, Decrease }
 }
 text_enum! {
     /// How an experiment is judged. Weaker designs get a lower evidence grade.

@@ -3,22 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::report::{
-    At, Context, Problem, Reporter, SourceKind, Span, at_least_one, list, near_or, shown, text, unique,
+    At, Context, DeclaredMetric, Problem, Reporter, SourceKind, Span, at_least_one, list, near_or, shown, text, unique,
 };
 use crate::config::file::RootFile;
 use crate::config::metric_file::{EventsFile, ExposuresFile, FactFile, MetricFile, MetricKind, PartFile, WindowFile};
 use crate::config::reporter::Asked;
 use crate::domain::{Attribution, Contract, Events, Exposures, Fact, Measure, Part, Period, Quantity, Relation};
-
-/// A metric that outcomes can name.
-#[derive(Debug, Clone)]
-pub(in crate::config) struct DeclaredMetric {
-    /// The source of its exposures and facts.
-    pub(super) source: String,
-    /// For people.
-    pub(super) unit: Option<String>,
-    pub(super) contract: Contract,
-}
 
 /// What a source says about the units of its experiments.
 struct Source<'f> {

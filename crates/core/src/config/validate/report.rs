@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::contract::DeclaredMetric;
 use crate::config::reporter::SignalVendor;
 use crate::config::suggest::did_you_mean;
+use crate::domain::Contract;
 
 pub(super) use crate::config::decode::At;
 pub(super) use crate::config::diagnostic::Problem;
@@ -20,6 +20,16 @@ pub(in crate::config) struct Context {
     pub(super) channels: BTreeSet<String>,
     /// The metrics of `metrics` by name.
     pub(super) metrics: BTreeMap<String, DeclaredMetric>,
+}
+
+/// A metric that outcomes can name.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct DeclaredMetric {
+    /// The source of its exposures and facts.
+    pub(super) source: String,
+    /// For people.
+    pub(super) unit: Option<String>,
+    pub(super) contract: Contract,
 }
 
 /// The vendor of a declared source; `None` when its type is wrong, which is reported where it is declared.

@@ -5,8 +5,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use super::contract::DeclaredMetric;
-use super::report::{At, Context, Problem, Reporter, SourceKind, Span, list, near_or, shown, text};
+use super::report::{At, Context, DeclaredMetric, Problem, Reporter, SourceKind, Span, list, near_or, shown, text};
 use super::sql::{binds, has_word, selects_everything};
 use crate::config::decode::TextMap;
 use crate::config::file::{ConstraintFile, QueryFile, SignalFile};
