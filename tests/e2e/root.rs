@@ -20,7 +20,7 @@ async fn problems(lab: &Lab) -> Result<Vec<String>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_another_workspace_is_not_applied() -> Result<()> {
     let lab = Lab::sqlite().await?;
-    write(&lab.root(), "outcome.yaml", &naming(&"0".repeat(64)))?;
+    write(&lab.root(), "outcome.yaml", &naming(&"f".repeat(64)))?;
     let refused = lab.runtime.outcomes().apply(&local(), None).await.unwrap_err();
     ensure!(refused.code() == Code::RootChanged, "{refused}");
     write(&lab.root(), "outcome.yaml", &naming("of this workspace"))?;
@@ -43,7 +43,7 @@ async fn the_file_of_the_default_branch_counts_and_not_the_checkout() -> Result<
     commit(&root, "Name the root")?;
     git(&root, &["push", "-q", "origin", "main"])?;
     // Another file lies in the work tree.
-    write(&root, "outcome.yaml", &naming(&"0".repeat(64)))?;
+    write(&root, "outcome.yaml", &naming(&"f".repeat(64)))?;
     ensure!(problems(&lab).await?.is_empty(), "{:?}", problems(&lab).await?);
     // What the remote serves is of another workspace; the commit here is not asked.
     commit(&root, "Another root")?;

@@ -181,6 +181,12 @@ async fn a_row_that_is_removed_inserted_or_older_is_found() -> Result<()> {
         ensure!(found.iter().any(|problem| problem.contains("of measurement is in no line")), "{found:?}");
         lab.raw("DELETE FROM measurement WHERE natural_key LIKE '%/forged'").await?;
         ensure!(problems(&lab).await?.is_empty(), "{:?}", problems(&lab).await?);
+        // Inserted: another workspace, which `init` did not make.
+        let columns = "organisation, root, is_virtual_clock, created_at, log_seq, log_head";
+        lab.raw(&format!("INSERT INTO workspace (id, slug, {columns}) SELECT {id}, 'forged', {columns} FROM workspace")).await?;
+        let found = problems(&lab).await?;
+        ensure!(found.iter().any(|problem| problem.contains("has no log")), "{found:?}");
+        lab.raw("DELETE FROM workspace WHERE slug = 'forged'").await?;
         // Brought back: an experiment as it was before its last poll.
         kept(&lab, "experiment").await?;
         lab.arms("soft", (1400, 420, 6), (1400, 440, 7)).await?;

@@ -13,7 +13,7 @@ use outcome_core::ports::TouchToSign;
 use outcome_core::usecases::{
     Added, DecideRequest, Decided, KeyActRequest, KeyAddRequest, KeyLine, KeyState, Touching, Unlock,
 };
-use outcome_tests::forger::chained_again;
+use outcome_tests::forger::{chained_again, writer_of};
 use outcome_tests::lab::{Lab, decision, hypothesis, unlock, with_reason};
 use outcome_tests::touch::{PRESENT, SoftKey, VERIFIED};
 use secrecy::SecretString;
@@ -385,7 +385,8 @@ async fn a_log_in_which_a_passphrase_ships_past_a_key_that_is_touched_is_found()
     let shipped = log.iter().rposition(|line| line.kind == "gate.decided").context("no decision")?;
     log.insert(shipped, enrolled);
     let mut replay = Replay::new(lab.runtime.workspace().id);
-    let broken = chained_again(log, None)?.iter().find_map(|line| replay.apply(line).err());
+    let writer = writer_of(lab.runtime.settings())?;
+    let broken = chained_again(log, Some(&writer))?.iter().find_map(|line| replay.apply(line).err());
     let broken = broken.context("it is replayed as if nothing were wrong")?;
     ensure!(broken.seq == shipped as i64 + 2 && broken.reason.contains("needs assurance A4"), "{broken}");
     Ok(())

@@ -208,7 +208,8 @@ pub struct Init {
     /// Make another workspace where this folder held one before, with another root key and without its history
     #[arg(long)]
     pub anew: bool,
-    /// Let this folder, such as another clone, belong to the workspace that outcome.yaml names with `root:` and whose store you have
+    /// Let this folder belong to a workspace of yours again: the one that it held before `.outcome/` was removed, or, in another clone,
+    /// the one that outcome.yaml names with `root:`
     #[arg(long, conflicts_with_all = ["anew", "email", "name", "source", "no_outcome_file", "no_apply", "client"])]
     pub link: bool,
     /// Leave an outcome file that is already there as a proposal: do not apply it, and activate nothing
@@ -483,8 +484,8 @@ EXAMPLES:
   outcome-runtime gate decide GATE GATE GATE
 
 Several gates are shown one after the other, and then decided with one
-passphrase. Launch, scale, ship, and a change that touches an open
-experiment are decided one at a time.
+passphrase: portfolio gates and escalations. All others are decided one at
+a time.
 
 The decision is signed over exactly what was shown. A script should pass
 --context-hash with what `gate show` printed when a human looked at it.")]

@@ -61,6 +61,7 @@ impl Cx {
 
     /// What signs: the passphrase, or the key that is touched.
     pub async fn unlock(&self, runtime: &Runtime, flags: &UnlockOrTouch, what: &str) -> Result<Unlock> {
+        let what = &format!("{what} in workspace `{}`", runtime.workspace().slug);
         let Some(file) = &flags.touch else { return self.terminal.unlock(&flags.unlock, what) };
         self.terminal.must_be_own(what)?;
         let key = match file == Path::new(SSH_FOLDER) {

@@ -22,6 +22,9 @@ pub const OUTCOME_FILE: &str = "outcome.yaml";
 /// The variable that names the runtime's own database.
 pub const DATABASE_VARIABLE: &str = "OUTCOME_RUNTIME_DATABASE_URL";
 
+/// Most bytes of a [`WorkspaceFile`].
+const MAX_IDENTITY: u64 = 4096;
+
 /// What a value is said to come from that nobody set.
 const DEFAULT: &str = "default";
 
@@ -114,7 +117,7 @@ impl Settings {
                 Sourced::new(folder, "flag --file")
             }
             (None, Some(path)) => Sourced::new(cwd.join(path), "environment OR_WORKSPACE"),
-            (None, None) => found_from(cwd)?,
+            (None, None) => found_from(cwd, state_folder(env).map(Seen::in_folder).as_ref())?,
         };
         let work_tree = is_work_tree_of(cwd, &root.value).then(|| cwd.to_path_buf());
         Ok(Self { work_tree, ..Self::at(root, overrides, env)? })
@@ -172,16 +175,21 @@ impl Settings {
         self.database.from == DEFAULT
     }
 
-    /// In the account's store of this workspace; in the workspace's folder where older programs made it, or no account has a home.
+    /// In the account's store of this workspace. In the workspace's folder only where there is no store: older programs made it there,
+    /// or the account has no home.
     fn default_database(&self) -> PathBuf {
         let in_folder = self.folder().join(DATABASE_FILE);
-        match &self.stores {
-            Some(stores) if !in_folder.exists() => match self.read_workspace_file() {
-                Ok(Some(file)) => stores.database_of(file.workspace),
-                Ok(None) | Err(_) => stores.database_of_new(),
-            },
-            Some(_) | None => in_folder,
-        }
+        let (Some(stores), Ok(Some(file))) = (&self.stores, self.read_workspace_file()) else { return in_folder };
+        let store = stores.database_of(file.workspace);
+        if !store.exists() && in_folder.exists() { in_folder } else { store }
+    }
+
+    /// A database in the workspace's folder that is not used, because the workspace has a store.
+    #[must_use]
+    pub fn unused_database(&self) -> Option<PathBuf> {
+        let in_folder = self.folder().join(DATABASE_FILE);
+        let is_other = self.has_default_database() && self.database.value.path() != Some(in_folder.as_path());
+        (is_other && in_folder.exists()).then_some(in_folder)
     }
 
     /// The store in which the database would be safe from what happens to the repository, where it lies in that.
@@ -198,7 +206,6 @@ impl Settings {
     pub fn of_new(mut self, workspace: WorkspaceId) -> Self {
         if let Some(stores) = &self.stores
             && self.has_default_database()
-            && self.database.value.path().is_some_and(|path| stores.holds(path))
         {
             self.database.value = Address::file(stores.database_of(workspace));
         }
@@ -243,41 +250,60 @@ impl Settings {
         self.folder().join(IDENTITY_FILE)
     }
 
-    /// The workspace of this folder: as its [`WorkspaceFile`] says, or, where that was removed (`git clean`), as this account knows it,
-    /// if its store is here. `None` when there is none.
-    ///
-    /// # Errors
-    /// [`Code::Io`] when it cannot be read.
-    pub fn read_workspace_file(&self) -> Result<Option<WorkspaceFile>> {
-        Ok(self.read_pointer()?.or_else(|| self.known_workspace()))
-    }
-
     /// Whether the folder belongs to a workspace already, also one whose file cannot be read.
     #[must_use]
     pub fn is_workspace(&self) -> bool {
         self.read_workspace_file().map_or(true, |file| file.is_some())
     }
 
-    fn known_workspace(&self) -> Option<WorkspaceFile> {
+    /// The workspace that this account knows for the folder.
+    #[must_use]
+    pub fn known_workspace(&self) -> Option<WorkspaceFile> {
         let known = self.seen()?.workspace_of(&self.real_root())?;
-        let file = WorkspaceFile { workspace: known.workspace, root_fingerprint: known.root_fingerprint };
-        self.stores.as_ref()?.database_of(file.workspace).is_file().then_some(file)
+        Some(WorkspaceFile { workspace: known.workspace, root_fingerprint: known.root_fingerprint })
     }
 
-    /// The [`WorkspaceFile`] in the workspace's folder; `None` when there is none.
+    /// The [`WorkspaceFile`] in the workspace's folder; `None` when there is none. Whoever can write to the repository can write it:
+    /// [`Self::known_workspace`] is what the account itself knows.
     ///
     /// # Errors
-    /// [`Code::Io`] when it cannot be read.
-    pub fn read_pointer(&self) -> Result<Option<WorkspaceFile>> {
+    /// [`Code::Io`] when it cannot be read, or is none.
+    pub fn read_workspace_file(&self) -> Result<Option<WorkspaceFile>> {
         let path = self.workspace_file();
-        match std::fs::read_to_string(&path) {
-            Ok(text) => serde_json::from_str(&text)
-                .map(Some)
-                .map_err(|e| Error::new(Code::Io, format!("{} is damaged", path.display())).because(e)),
+        let broken = |message: &str| {
+            Error::new(Code::Io, format!("{} {message}", path.display())).hint(
+                "if you did not change it yourself, find out who did; remove it, and `outcome-runtime init --link` points to the \
+                 workspace of this folder again",
+            )
+        };
+        match read_small(&path) {
+            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|e| broken("is damaged").because(e)),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Error::new(Code::Io, format!("{} cannot be read", path.display())).because(e)),
+            Err(e) => Err(broken("cannot be read").because(e)),
         }
     }
+}
+
+/// The content of a small file, and of nothing else: a link, a device or a pipe in its place came from whoever made the repository.
+fn read_small(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is no file"));
+    }
+    let mut text = Vec::new();
+    file.take(MAX_IDENTITY + 1).read_to_end(&mut text)?;
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_IDENTITY {
+        return Err(std::io::Error::other("it is too long"));
+    }
+    Ok(text)
 }
 
 /// The folders in which this account keeps the data of its workspaces, and what is its own.
@@ -302,15 +328,18 @@ fn user_folder(env: Env<'_>, variable: &str, below_home: &str) -> Option<PathBuf
     own.or_else(|| Some(absolute("HOME")?.join(below_home)))
 }
 
-/// The workspace above `cwd`, or above its place in the main checkout.
-fn found_from(cwd: &Path) -> Result<Sourced<PathBuf>> {
-    let above = up_to_repository(cwd).find(|folder| folder.join(FOLDER).is_dir());
-    if let Some(folder) = above {
+/// The workspace above `cwd`, or above its place in the main checkout. A folder that this account knows as one counts without its
+/// pointer, too.
+fn found_from(cwd: &Path, seen: Option<&Seen>) -> Result<Sourced<PathBuf>> {
+    let real = |folder: &Path| folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+    let is_known = |folder: &Path| seen.is_some_and(|seen| seen.workspace_of(&real(folder)).is_some());
+    let is_workspace = |folder: &&Path| folder.join(FOLDER).is_dir() || is_known(folder);
+    if let Some(folder) = up_to_repository(cwd).find(is_workspace) {
         return Ok(Sourced::new(folder.to_path_buf(), "found above the working directory"));
     }
     if let Some(main) = in_main_checkout(cwd) {
-        let is_one = |folder: &&Path| folder.join(FOLDER).is_dir() || folder.join(OUTCOME_FILE).is_file();
-        let known = up_to_repository(&main).find(|folder| folder.join(FOLDER).is_dir());
+        let is_one = |folder: &&Path| is_workspace(folder) || folder.join(OUTCOME_FILE).is_file();
+        let known = up_to_repository(&main).find(is_workspace);
         if let Some(folder) = known.or_else(|| up_to_repository(&main).find(is_one)) {
             return Ok(Sourced::new(folder.to_path_buf(), "found in the main checkout of this git work tree"));
         }

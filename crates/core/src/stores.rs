@@ -1,7 +1,7 @@
 //! The stores of this account: every workspace has a folder below the user's data folder, named by the workspace's id. The repository
 //! only points there, so that cleaning or cloning it loses nothing.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -42,18 +42,6 @@ impl Stores {
     #[must_use]
     pub fn database_of(&self, workspace: WorkspaceId) -> PathBuf {
         self.folder_of(workspace).join(DATABASE_FILE)
-    }
-
-    /// Where the database of a workspace will be that has no id yet.
-    #[must_use]
-    pub fn database_of_new(&self) -> PathBuf {
-        self.0.join("ID").join(DATABASE_FILE)
-    }
-
-    /// Whether the path lies in a store.
-    #[must_use]
-    pub fn holds(&self, path: &Path) -> bool {
-        path.starts_with(&self.0)
     }
 
     /// The workspaces that trust this root key and whose database is here.

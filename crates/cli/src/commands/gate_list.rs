@@ -17,11 +17,16 @@ pub async fn run(cx: &Cx, runtime: &Runtime, args: args::Decide) -> Result<()> {
     }
     let mut views: Vec<GateView> = Vec::new();
     for gate in &args.gates {
-        let view = runtime.gates().show(gate).await?;
+        let mut view = runtime.gates().show(gate).await?;
         must_be_open(&view)?;
         must_be_alone(&view)?;
+        // Conditions are about one gate.
+        view.context.verdicts.retain(|verdict| *verdict != Verdict::ApproveWithConditions);
         must_have_verdict(cx, args.verdict.map(|given| valid(&view, given, false)).transpose()?, &view)?;
-        can_be_asked(cx, &args.unlock.unlock, &view)?;
+        if let Err(error) = can_be_asked(cx, &args.unlock.unlock, &view) {
+            runtime.gates().refused(&view, args.verdict, &error).await;
+            return Err(error);
+        }
         if views.iter().all(|known| known.id != view.id) {
             views.push(view);
         }
@@ -77,14 +82,15 @@ fn of_one_gate(args: &args::Decide) -> Option<&'static str> {
     .find_map(|(flag, is_given)| is_given.then_some(flag))
 }
 
-/// What turns something on, or touches what is open, is looked at by itself.
+/// What turns something on, or changes what is judged and how, is looked at by itself.
 fn must_be_alone(view: &GateView) -> Result<()> {
     let alone = match view.gate_type {
-        GateType::LaunchApproval | GateType::ScaleApproval | GateType::ShipApproval => true,
-        GateType::ChangeApproval => {
-            view.context.facts.read()?.change.as_ref().is_none_or(|change| !change.touches.is_empty())
-        }
-        GateType::PortfolioReview | GateType::AnalysisReview | GateType::Escalation => false,
+        GateType::LaunchApproval
+        | GateType::AnalysisReview
+        | GateType::ScaleApproval
+        | GateType::ShipApproval
+        | GateType::ChangeApproval => true,
+        GateType::PortfolioReview | GateType::Escalation => false,
     };
     if !alone && view.assurance < Assurance::A4 {
         return Ok(());

@@ -76,7 +76,8 @@ pub async fn apply_and_activate(runtime: &Runtime, unlock: &Unlock) -> FileDone 
 /// # Errors
 /// When the file cannot be written.
 pub fn name_root(file: &Path, fingerprint: &str) -> Result<()> {
-    let text = format!("\n# Tells this workspace from one that somebody made anew. Commit it.\nroot: {fingerprint}\n");
+    let text =
+        format!("\n# Tells this workspace from one that somebody made anew. Commit it.\nroot: \"{fingerprint}\"\n");
     let written = OpenOptions::new().append(true).open(file).and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|e| Error::new(Code::Io, format!("{} cannot be written", file.display())).because(e))
 }

@@ -12,6 +12,8 @@ use crate::ids::WorkspaceId;
 
 statements! {
     WORKSPACE_INSERT = Workspace::INSERT;
+    WORKSPACE_WITHOUT_LOG = sql!("SELECT w.id FROM workspace w
+        WHERE NOT EXISTS (SELECT 1 FROM event e WHERE e.workspace_id = w.id) ORDER BY w.id LIMIT 20");
     WORKSPACE_LIST = sql!("SELECT ", Workspace::COLUMNS, " FROM workspace ORDER BY created_at, id");
 }
 
@@ -68,5 +70,15 @@ impl Db {
         let genesis = GENESIS.to_owned();
         on_db!(tx, |c| workspace.insert(sqlx::query(WORKSPACE_INSERT), &0, &genesis).execute(c).await.map(|_| ()))?;
         Ok(tx)
+    }
+}
+
+impl Tx {
+    /// Workspaces of this database without a line in any log: at most 20, by id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn workspace_without_log(&mut self) -> Result<Vec<WorkspaceId>> {
+        on_db!(self, |c| sqlx::query_scalar(WORKSPACE_WITHOUT_LOG).fetch_all(c).await)
     }
 }

@@ -11,10 +11,9 @@ use crate::config::ConfigCache;
 use crate::error::{Code, Error, Result};
 use crate::ids::Ids;
 use crate::registry::Sources;
-use crate::seen::SeenWorkspace;
 use crate::settings::{Settings, Sourced};
 use crate::store::{DatabaseFile, Db, Place, Tx, Workspace};
-use crate::usecases::kernel::pointer::put_back;
+use crate::usecases::kernel::pointer::{must_be_known, remember};
 use crate::usecases::kernel::writer_key::writer;
 
 /// A line that was checked in this process, by its number: what it says decides nothing new when it is read again.
@@ -56,7 +55,10 @@ impl Runtime {
         let db = Db::open(&settings.database.value).await?;
         let known = db.workspace_list().await?;
         let workspace = match settings.read_workspace_file()? {
-            Some(file) => known.into_iter().find(|workspace| workspace.id == file.workspace),
+            Some(file) => {
+                must_be_known(&settings, &file)?;
+                known.into_iter().find(|workspace| workspace.id == file.workspace)
+            }
             // Without the file a database with a single workspace leaves no doubt.
             None => Some(known).filter(|known| known.len() == 1).and_then(|known| known.into_iter().next()),
         }
@@ -71,12 +73,8 @@ impl Runtime {
             };
             return Err(Error::new(Code::ClockMismatch, message).hint(hint));
         }
-        put_back(&settings)?;
-        if let (Some(seen), Some(file)) = (settings.seen(), settings.read_workspace_file()?)
-            && seen.workspace_of(&settings.real_root()).is_none()
-        {
-            let found = SeenWorkspace { workspace: file.workspace, root_fingerprint: file.root_fingerprint };
-            seen.keep_workspace(&settings.real_root(), &found);
+        if let Some(file) = settings.read_workspace_file()? {
+            remember(&settings, &file)?;
         }
         Ok(assemble(db, workspace, settings, clock))
     }
@@ -147,7 +145,19 @@ pub(super) fn assemble(db: Db, workspace: Workspace, settings: Settings, clock: 
 }
 
 fn no_workspace(settings: &Settings) -> Error {
-    Error::new(Code::WorkspaceNotFound, format!("{} is not a workspace yet", settings.root.value.display()))
+    let root = settings.root.value.display();
+    if matches!(settings.read_workspace_file(), Ok(Some(_))) {
+        let message = format!("{root} is a workspace, and its database is not here: {}", settings.database_shown());
+        return Error::new(Code::WorkspaceNotFound, message).hint(
+            "it belongs to another account or another home than this one, or was removed: name it with --database, or put a backup \
+             there",
+        );
+    }
+    if settings.known_workspace().is_some() {
+        let message = format!("{root} was a workspace of this account, and its .outcome folder was removed");
+        return Error::new(Code::WorkspaceNotFound, message).hint("`outcome-runtime init --link` points to it again");
+    }
+    Error::new(Code::WorkspaceNotFound, format!("{root} is not a workspace yet"))
         .hint("run `outcome-runtime init` there")
 }
 

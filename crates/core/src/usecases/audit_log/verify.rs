@@ -223,6 +223,9 @@ async fn compare_head(runtime: &Runtime, tx: &mut Tx, replay: &Replay, problems:
             replay.head().0
         ));
     }
+    for stranger in tx.workspace_without_log().await? {
+        problems.push(format!("workspace {stranger} is in the database and has no log: `init` did not make it"));
+    }
     let pinned = runtime.settings.read_workspace_file()?.map(|file| file.root_fingerprint);
     let found = replay.genesis().map(|genesis| genesis.root_fingerprint.clone());
     if pinned.is_some() && pinned != found {

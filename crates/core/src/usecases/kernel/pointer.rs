@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::file::{io, write_private};
+use super::file::{io, make_private, write_private};
 use crate::error::{Code, Error, Result};
 use crate::seen::{SeenWorkspace, make_folder};
 use crate::settings::Settings;
@@ -15,47 +15,62 @@ pub(in crate::usecases) const IGNORE: &str = ".gitignore";
 pub(in crate::usecases) fn own_folder(settings: &Settings) -> Result<()> {
     let folder = settings.folder();
     private_folder(&folder)?;
-    let ignore = folder.join(IGNORE);
-    if !ignore.exists() {
-        std::fs::write(&ignore, "*\n").map_err(|e| io(&ignore.display().to_string(), e))?;
-    }
-    Ok(())
+    make_private(&folder.join(IGNORE), "*\n").map(|_| ())
 }
 
 /// A folder that only this user can look into; one that is there keeps the rights that it has.
 pub(in crate::usecases) fn private_folder(path: &Path) -> Result<()> {
-    make_folder(path).map_err(|e| io(&path.display().to_string(), e))
+    make_folder(path).map_err(|e| {
+        io(&path.display().to_string(), e)
+            .hint("where the account has no folder of its own, OUTCOME_RUNTIME_HOME names one for the runtime's data")
+    })
 }
 
-/// Lets the folder point to the workspace, and the store and the account know it.
-pub(in crate::usecases) fn point_to(settings: &Settings, file: &WorkspaceFile) -> Result<()> {
-    let text = serde_json::to_string_pretty(file)
-        .map_err(|e| Error::new(Code::Internal, "the workspace file cannot be written").because(e))?;
+/// Lets the folder point to the workspace; false where it points somewhere already.
+pub(in crate::usecases) fn point_to(settings: &Settings, file: &WorkspaceFile) -> Result<bool> {
     own_folder(settings)?;
-    write_private(&settings.workspace_file(), &text)?;
-    if let Some(stores) = &settings.stores {
-        let folder = stores.folder_of(file.workspace);
-        if folder.is_dir() {
-            write_private(&folder.join(IDENTITY_FILE), &text)?;
-        }
+    make_private(&settings.workspace_file(), &text_of(file)?)
+}
+
+/// Lets the store and the account know whose the folder is. That it cannot be written is no reason to fail: it is only logged.
+pub(in crate::usecases) fn remember(settings: &Settings, file: &WorkspaceFile) -> Result<()> {
+    let store = settings.stores.as_ref().map(|stores| stores.folder_of(file.workspace)).filter(|store| store.is_dir());
+    if let Some(path) = store.map(|store| store.join(IDENTITY_FILE)).filter(|path| !path.exists())
+        && let Err(error) = write_private(&path, &text_of(file)?)
+    {
+        tracing::debug!("{} could not be written: {error}", path.display());
     }
-    if let Some(seen) = settings.seen() {
+    if let Some(seen) = settings.seen()
+        && settings.known_workspace().is_none()
+    {
         let found = SeenWorkspace { workspace: file.workspace, root_fingerprint: file.root_fingerprint.clone() };
         seen.keep_workspace(&settings.real_root(), &found);
     }
     Ok(())
 }
 
-/// Puts the pointer back where it was removed and the account knows the workspace, and says in the store whose it is where that was
-/// moved there. That nothing can be written harms nobody.
-pub(in crate::usecases) fn put_back(settings: &Settings) -> Result<()> {
-    let Some(file) = settings.read_workspace_file()? else { return Ok(()) };
-    let store = settings.stores.as_ref().map(|stores| stores.folder_of(file.workspace));
-    let is_named = store.is_none_or(|store| !store.is_dir() || store.join(IDENTITY_FILE).exists());
-    if (!is_named || settings.read_pointer()?.is_none())
-        && let Err(error) = point_to(settings, &file)
-    {
-        tracing::debug!("{} could not be put back: {error}", settings.workspace_file().display());
-    }
-    Ok(())
+/// What points to a workspace can be written by whoever can write to the repository: it must be the one that the account knows for
+/// this folder.
+///
+/// # Errors
+/// [`Code::RootChanged`].
+pub(in crate::usecases) fn must_be_known(settings: &Settings, file: &WorkspaceFile) -> Result<()> {
+    let Some(known) = settings.known_workspace().filter(|known| known != file) else { return Ok(()) };
+    let seen = settings.seen().map(|seen| seen.file_of_root(&settings.real_root()));
+    let message = format!(
+        "{} names workspace {} with another root key than that of workspace {}, which this folder held before",
+        settings.workspace_file().display(),
+        file.workspace,
+        known.workspace
+    );
+    Err(Error::new(Code::RootChanged, message).hint(format!(
+        "nothing was done. If somebody else changed the file, remove it, and `outcome-runtime init --link` points to the workspace of \
+         before; if the new one is yours, remove {}",
+        seen.unwrap_or_default().display()
+    )))
+}
+
+fn text_of(file: &WorkspaceFile) -> Result<String> {
+    serde_json::to_string_pretty(file)
+        .map_err(|e| Error::new(Code::Internal, "the workspace file cannot be written").because(e))
 }

@@ -75,9 +75,16 @@ impl Workspaces<'_> {
                 "database",
                 "it lies in the repository, where `git clean -x` removes it",
                 &format!(
-                    "stop the programs that use it, then `mkdir -p -m 700 {store}` and `mv {folder}/outcome.db* {store}/`; nothing \
-                     else has to change"
+                    "stop the programs that use it, then `mkdir -p \"{store}\"`, `chmod 700 \"{store}\"` and `mv -n \
+                     \"{folder}\"/outcome.db* \"{store}\"/`; nothing else has to change"
                 ),
+            ));
+        }
+        if let Some(unused) = settings.unused_database() {
+            found.push(Finding::warning(
+                "database",
+                format!("{} is not used: the workspace's data is in its store", unused.display()),
+                "look where it came from, and remove it",
             ));
         }
         if process_env("APP_URL").is_some() {

@@ -17,6 +17,7 @@ use crate::error::{Code, Error, Result};
 use crate::identity::{Belongs, RecoveryCode, check_passphrase, fingerprint};
 use crate::ids::{Ids, KeyId, MemberId, WorkspaceId};
 use crate::principal::Principal;
+use crate::seen::SeenWorkspace;
 use crate::settings::Settings;
 use crate::store::{Db, Instant, Member, Workspace};
 use crate::stores::WorkspaceFile;
@@ -24,7 +25,7 @@ use crate::usecases::Runtime;
 use crate::usecases::kernel::enrol::{Owner, certificate, enrol_recovery, new_secret, seal, store_key};
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::file::{io, write_private};
-use crate::usecases::kernel::pointer::{IGNORE, own_folder, point_to, private_folder};
+use crate::usecases::kernel::pointer::{IGNORE, own_folder, point_to, private_folder, remember};
 use crate::usecases::kernel::tracked::must_not_be_tracked;
 use crate::usecases::kernel::writer_key::{file_in, writer};
 use crate::usecases::runtime::{assemble, clock_of};
@@ -107,6 +108,11 @@ impl Made {
         }
     }
 
+    /// Remembers a place that was made.
+    fn has_made(&mut self, path: PathBuf) {
+        self.0.push(path);
+    }
+
     /// Removes them again: what failed leaves nothing. The newest goes first, so that folders are empty by then.
     fn undo(&self) {
         for path in self.0.iter().rev() {
@@ -170,10 +176,18 @@ async fn set_up(
     tx.member_insert(&member).await?;
     store_key(&mut tx, certificate, Some(sealed), &by, now).await?;
     let recovery_code = enrol_recovery(&mut tx, &ids, owner, (root_id, &root_key), &by, now).await?;
+    let file = WorkspaceFile { workspace: workspace.id, root_fingerprint: root_fingerprint.clone() };
+    if !point_to(&settings, &file)? {
+        return Err(Error::new(Code::WorkspaceExists, "another program set this folder up at the same time")
+            .hint("`outcome-runtime status` shows the workspace"));
+    }
+    made.has_made(settings.workspace_file());
     tx.commit().await?;
-
-    made.will_make(settings.workspace_file());
-    point_to(&settings, &WorkspaceFile { workspace: workspace.id, root_fingerprint: root_fingerprint.clone() })?;
+    if let Some(seen) = settings.seen() {
+        let found = SeenWorkspace { workspace: file.workspace, root_fingerprint: file.root_fingerprint.clone() };
+        seen.keep_workspace(&settings.real_root(), &found);
+    }
+    remember(&settings, &file)?;
     created.push(settings.workspace_file().display().to_string());
     if let Some(text) = request.outcome_file
         && !settings.file.value.exists()
