@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::harm::total;
-use super::{Assessment, Evaluation, Phase, Status};
+use super::{Assessment, Evaluation, MIN_PLACEBOS, Phase, Status};
 
 /// Units that the split lets expect in an arm from which its emptiness is a finding (METRICS.md 3.3).
 const MIN_EXPECTED_IN_EMPTY_ARM: f64 = 20.0;
@@ -60,6 +60,8 @@ pub enum HealthCode {
     PhasesLeftOut,
     /// A value of everybody is beyond its limit, whatever they saw.
     Incident,
+    /// Too few dates without a change could be tried to claim one at the launch.
+    PlaceboWithoutPower,
 }
 
 /// One finding.
@@ -75,7 +77,7 @@ pub struct HealthFinding {
 
 impl HealthCode {
     /// All of them, blocking ones first.
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Invalid,
         Self::Stale,
         Self::FlagDrift,
@@ -91,6 +93,7 @@ impl HealthCode {
         Self::PlanChanged,
         Self::SrmSuspected,
         Self::PhasesLeftOut,
+        Self::PlaceboWithoutPower,
         Self::UnitsDeleted,
     ];
 
@@ -99,9 +102,12 @@ impl HealthCode {
     pub fn severity(self) -> Severity {
         match self {
             Self::UnitsDeleted => Severity::Note,
-            Self::PlanChanged | Self::ZeroEvents | Self::SrmSuspected | Self::Restated | Self::PhasesLeftOut => {
-                Severity::Warn
-            }
+            Self::PlanChanged
+            | Self::ZeroEvents
+            | Self::SrmSuspected
+            | Self::Restated
+            | Self::PhasesLeftOut
+            | Self::PlaceboWithoutPower => Severity::Warn,
             Self::Invalid
             | Self::SrmProven
             | Self::OutOfOrder
@@ -115,7 +121,12 @@ impl HealthCode {
         }
     }
 
-    fn bit(self) -> u16 {
+    /// The finding of this kind.
+    pub(super) fn finding(self, numbers: &Assessment) -> HealthFinding {
+        HealthFinding { code: self, severity: self.severity(), message: self.in_words(numbers) }
+    }
+
+    fn bit(self) -> u32 {
         1 << self as u16
     }
 
@@ -152,6 +163,11 @@ impl HealthCode {
             Self::ZeroEvents => "nothing was recorded in either arm; is the event still sent?",
             Self::SrmSuspected => "units may not arrive in the declared proportions",
             Self::SrmProven => "units do not arrive in the declared proportions, so the arms cannot be compared",
+            Self::PlaceboWithoutPower => {
+                return format!(
+                    "the placebo has no power: fewer than {MIN_PLACEBOS} earlier dates could be tried, so no change is claimed"
+                );
+            }
             Self::UnitsDeleted => {
                 "a few units disappeared from the source, equally over the arms; earlier readings stay"
             }
@@ -182,7 +198,7 @@ fn has_empty_arm(phase: &Phase) -> bool {
 
 /// A set of kinds of findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Findings(u16);
+pub(super) struct Findings(u32);
 
 impl Findings {
     /// Findings that need no running state.
@@ -217,9 +233,7 @@ impl Findings {
 
     /// For people, blocking ones first.
     pub(super) fn in_words(self, numbers: &Assessment) -> Vec<HealthFinding> {
-        self.codes()
-            .map(|code| HealthFinding { code, severity: code.severity(), message: code.in_words(numbers) })
-            .collect()
+        self.codes().map(|code| code.finding(numbers)).collect()
     }
 
     pub(super) fn without_words(self) -> Vec<HealthFinding> {
