@@ -1,10 +1,10 @@
 //! What is applied counts: the file is a proposal, and mostly a member signs it.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use outcome_core::Code;
 use outcome_core::domain::{GateStatus, Verdict};
 use outcome_core::usecases::Applied;
-use outcome_tests::lab::{Lab, decision, local, unlock};
+use outcome_tests::lab::{Lab, decision, hypothesis, local, unlock};
 
 use crate::journey::each_lab;
 
@@ -102,6 +102,34 @@ async fn a_member_approves_a_change_or_rejects_it_and_an_older_difference_cannot
         let done = lab.runtime.outcomes().apply(&local(), Some(&unlock())).await?;
         ensure!(done.is_applied && target(&lab).await? == 0.37, "{done:?}");
         is_intact(&lab).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_horizon_moves_the_deadline_and_nothing_else_does() -> Result<()> {
+    each_lab(async |lab| {
+        let deadline = async || -> Result<_> {
+            let line = lab.runtime.workspaces().status(false).await?.outcomes.remove(0);
+            line.deadline.context("no deadline")
+        };
+        let first = deadline().await?;
+        for (from, to, weeks) in
+            [("to: 0.35", "to: 0.36", 0), ("horizon: 8w", "horizon: 10w", 2), ("horizon: 10w", "horizon: 6w", -2)]
+        {
+            declare(&lab, from, to)?;
+            let done = lab.runtime.outcomes().apply(&local(), Some(&unlock())).await?;
+            ensure!(done.is_applied, "{to}: {done:?}");
+            let moved = deadline().await?.duration_since(first);
+            ensure!(moved == jiff::SignedDuration::from_hours(weeks * 7 * 24), "{to}: {moved}");
+            is_intact(&lab).await?;
+        }
+        // What no longer fits into the horizon is no plan.
+        let mut long = hypothesis("Longer", "longer");
+        long.measurement.duration_days = 50;
+        let refused = lab.submit(long).await.map(|_| ()).unwrap_err();
+        ensure!(format!("{refused:#}").contains("longer than the outcome's horizon of 6w"), "{refused:#}");
+        Ok(())
     })
     .await
 }

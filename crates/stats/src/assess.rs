@@ -122,7 +122,7 @@ impl<'a> Assessor<'_, '_, 'a> {
             effect_shrunken: primary.shrunken(),
             standard_error: primary.result.variance.map(f64::sqrt),
             ci: primary.result.ci,
-            ci_running: (state.test.ci != Interval::UNBOUNDED).then_some(state.test.ci),
+            ci_running: state.test.intersection(),
             lift: primary.result.lift,
             lift_ci: primary.result.lift_ci,
             control_level: primary.contrast.map(|c| c.control),

@@ -18,19 +18,22 @@ pub struct Assessment {
     pub standard_error: Option<f64>,
     /// Confidence sequence at this poll.
     pub ci: Option<Interval>,
-    /// Intersection of all confidence sequences of this epoch; `None` before the first.
+    /// Intersection of all confidence sequences of this epoch; `None` before the first, and where they contradict each other: then
+    /// `effect_drift` is among the findings.
     pub ci_running: Option<Interval>,
     /// Relative to the absolute value of the control level (0.05 = 5 %).
     pub lift: Option<f64>,
     /// Its interval; `None` when the baseline is not separated from zero or an arm is constant.
     pub lift_ci: Option<Interval>,
-    /// Level of control, weighted over phases.
+    /// Level of control, weighted over phases; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control_level: Option<f64>,
-    /// Level of treatment, weighted over phases.
+    /// Level of treatment, weighted over phases; absent where there is no control.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub treatment_level: Option<f64>,
     /// Evidence at this poll.
     pub ln_e: Option<f64>,
-    /// `ln p` over all polls of this epoch, at most 0, never rising.
+    /// `ln p` of the smallest p so far in this epoch, at most 0, never rising.
     pub ln_p_running: f64,
     /// The same as p in [0, 1]; may underflow to 0.
     pub p_running: f64,

@@ -43,6 +43,12 @@ pub enum InvalidInput {
     /// `sum_squares` below zero, or below what `sum` and `n` allow.
     #[error("the sum of squares is smaller than the sum allows")]
     SumSquaresTooSmall,
+    /// `sum` and `sum_squares` are so large beside the spread of the values that rounding has eaten it.
+    #[error(
+        "the values lie so far from zero that their sums do not tell how much they vary: subtract a constant in the query, for \
+         example the usual level"
+    )]
+    DigitsLost,
     /// Cross product violates the Cauchy-Schwarz inequality.
     #[error("the cross product is larger than the sums of squares allow")]
     CrossProductTooLarge,

@@ -5,8 +5,8 @@
 
 use super::assess::{Assessed, assess_each, is_end_by_days};
 use super::{
-    Advice, Assessment, Blocks, Evaluated, Evaluation, GuardrailResult, Recommendation, RunningState, SeriesVerdict,
-    before_after, next_words, wording,
+    Advice, Assessment, Blocks, Evaluated, Evaluation, GuardrailResult, HealthCode, Recommendation, RunningState,
+    SeriesVerdict, before_after, next_words, wording,
 };
 
 /// Evaluates one poll of one treatment against its control.
@@ -64,19 +64,19 @@ pub fn evaluate_before_after(
     previous: Option<&RunningState>,
 ) -> Evaluated {
     let mut evaluated = evaluate(input, previous);
-    let found = before_after(blocks.pre, blocks.post, blocks.target, input.plan.alpha);
+    let found = before_after(blocks, input.plan.alpha);
     if let (Some(ln_e), Some(ci)) = (found.test.ln_e, found.test.ci) {
         evaluated.running.test = evaluated.running.test.observe(ln_e, ci);
     }
     let test = &evaluated.running.test;
-    let level = |run: &[f64]| (!run.is_empty()).then(|| run.iter().sum::<f64>() / run.len() as f64);
     evaluated.numbers = Assessment {
         status: found.test.status,
         effect: found.test.difference,
         standard_error: found.test.se,
         ci: found.test.ci,
-        control_level: level(blocks.pre),
-        treatment_level: level(blocks.post),
+        // Weeks are no arms: the levels are in `series`.
+        control_level: None,
+        treatment_level: None,
         ln_e: found.test.ln_e,
         ln_p_running: test.ln_p(),
         p_running: test.p(),
@@ -84,6 +84,9 @@ pub fn evaluate_before_after(
         ..evaluated.numbers
     };
     evaluated.series = Some(found);
+    if found.lacks_placebos(blocks.rules) {
+        evaluated.health.push(HealthCode::PlaceboWithoutPower.finding(&evaluated.numbers));
+    }
     if matches!(evaluated.advice.recommendation, Recommendation::Continue | Recommendation::IterateInconclusive) {
         evaluated.advice.reason = wording::before_after(&found, blocks);
         evaluated.advice.next = None;

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::harm::total;
-use super::{Assessment, Evaluation, Phase, Status};
+use super::{Assessment, Evaluation, MIN_PLACEBOS, Phase, Status};
 
 /// Units that the split lets expect in an arm from which its emptiness is a finding (METRICS.md 3.3).
 const MIN_EXPECTED_IN_EMPTY_ARM: f64 = 20.0;
@@ -71,6 +71,8 @@ pub enum HealthCode {
     BothArmsOften,
     /// More than one of two hundred units saw something that is neither arm.
     UnknownVariants,
+    /// Too few dates without a change could be tried to claim one at the launch.
+    PlaceboWithoutPower,
 }
 
 /// One finding.
@@ -86,7 +88,7 @@ pub struct HealthFinding {
 
 impl HealthCode {
     /// All of them, blocking ones first.
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::Invalid,
         Self::Stale,
         Self::FlagDrift,
@@ -105,6 +107,7 @@ impl HealthCode {
         Self::PlanChanged,
         Self::SrmSuspected,
         Self::PhasesLeftOut,
+        Self::PlaceboWithoutPower,
         Self::UnitsDeleted,
     ];
 
@@ -118,7 +121,8 @@ impl HealthCode {
             | Self::SrmSuspected
             | Self::Restated
             | Self::PhasesLeftOut
-            | Self::BothArms => Severity::Warn,
+            | Self::BothArms
+            | Self::PlaceboWithoutPower => Severity::Warn,
             Self::Invalid
             | Self::SrmProven
             | Self::OutOfOrder
@@ -132,6 +136,11 @@ impl HealthCode {
             | Self::UnknownVariants
             | Self::Incident => Severity::Block,
         }
+    }
+
+    /// The finding of this kind.
+    pub(super) fn finding(self, numbers: &Assessment) -> HealthFinding {
+        HealthFinding { code: self, severity: self.severity(), message: self.in_words(numbers) }
     }
 
     fn bit(self) -> u32 {
@@ -181,6 +190,11 @@ impl HealthCode {
             Self::ZeroEvents => "nothing was recorded in either arm; is the event still sent?",
             Self::SrmSuspected => "units may not arrive in the declared proportions",
             Self::SrmProven => "units do not arrive in the declared proportions, so the arms cannot be compared",
+            Self::PlaceboWithoutPower => {
+                return format!(
+                    "the placebo has no power: fewer than {MIN_PLACEBOS} earlier dates could be tried, so no change is claimed"
+                );
+            }
             Self::UnitsDeleted => {
                 "a few units disappeared from the source, equally over the arms; earlier readings stay"
             }
@@ -250,9 +264,7 @@ impl Findings {
 
     /// For people, blocking ones first.
     pub(super) fn in_words(self, numbers: &Assessment) -> Vec<HealthFinding> {
-        self.codes()
-            .map(|code| HealthFinding { code, severity: code.severity(), message: code.in_words(numbers) })
-            .collect()
+        self.codes().map(|code| code.finding(numbers)).collect()
     }
 
     pub(super) fn without_words(self) -> Vec<HealthFinding> {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Guardrail, Phase, Scale, Scope, TestPlan};
+use super::{Guardrail, Phase, Scale, Scope, SeriesRules, TestPlan};
 
 /// What the connectors know about the quality of a poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -69,6 +69,8 @@ pub struct Blocks<'a> {
     pub post: &'a [f64],
     /// Level to hold against.
     pub target: f64,
+    /// How they are compared.
+    pub rules: SeriesRules,
     /// How the levels are written.
     pub scale: &'a Scale,
 }

@@ -19,6 +19,7 @@
 mod arms;
 mod assess;
 mod assessment;
+mod before_after;
 mod confidence_sequence;
 mod contrast;
 mod counts;
@@ -54,6 +55,7 @@ mod running;
 mod sample_size;
 mod scope;
 mod series;
+mod series_rules;
 mod shown_interval;
 mod srm;
 mod start_gate;
@@ -69,6 +71,7 @@ mod wording;
 pub use arms::ArmSums;
 pub use assess::{Assessed, assess};
 pub use assessment::Assessment;
+pub use before_after::{BeforeAfter, ComparedWith, Placebo, against_trend, before_after, placebo_in_time};
 pub use confidence_sequence::{RStar, boundary, r_star};
 pub use contrast::{Contrast, Estimate};
 pub use counts::{CountTest, count_test};
@@ -101,10 +104,8 @@ pub use sample_size::{
     sample_size,
 };
 pub use scope::Scope;
-pub use series::{
-    BeforeAfter, LevelTest, Placebo, PrePostTest, SeriesVerdict, before_after, level_vs_target, placebo_in_time,
-    pre_post,
-};
+pub use series::{LevelTest, PrePostTest, SeriesVerdict, level_vs_target, pre_post};
+pub use series_rules::{MIN_PLACEBOS, SeriesRules};
 pub use shown_interval::{ShownInterval, SidedP};
 pub use srm::{Srm, SrmLevel, SrmStatus, sample_ratio_mismatch};
 pub use start_gate::StartGateInput;

@@ -74,7 +74,7 @@ fn agreeing(ci: Interval, contrast: &Contrast, boundary: f64) -> Interval {
 /// Lift with a delta-method interval, for comparison with other tools only: it may contradict the absolute test.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DeltaMethodLift {
-    /// `(P - Q) / Q`.
+    /// `(P - Q) / |Q|`: it points the way the effect does.
     pub lift: f64,
     /// Its variance.
     pub variance: f64,
@@ -89,7 +89,7 @@ pub struct DeltaMethodLift {
 pub fn delta_method_lift(contrast: &Contrast, boundary: f64) -> Option<DeltaMethodLift> {
     let (p, q) = (contrast.treatment, contrast.control);
     let ratio = p / q;
-    let lift = finite((p - q) / q)?;
+    let lift = finite((p - q) / q.abs())?;
     let variance = finite((contrast.var_treatment + contrast.var_control * ratio * ratio) / q / q)?;
     let half_width = boundary * variance.sqrt();
     Some(DeltaMethodLift { lift, variance, ci: Interval::new(lift - half_width, lift + half_width) })
@@ -110,6 +110,15 @@ mod tests {
         assert!((relative_lift(&up).unwrap() - 0.2).abs() < 1e-12);
         let ci = fieller_lift(&up, 3.0, Alternative::TwoSided).unwrap();
         assert!(ci.lower.unwrap() < 0.2 && ci.upper.unwrap() > 0.2);
+    }
+
+    #[test]
+    fn the_delta_method_points_the_way_the_effect_does_too() {
+        let of = |treatment, control| delta_method_lift(&contrast(treatment, control), 2.0).unwrap();
+        let (up, down) = (of(-4.0, -5.0), of(4.0, 5.0));
+        assert!((up.lift - 0.2).abs() < 1e-12 && (down.lift + 0.2).abs() < 1e-12);
+        assert!((up.variance - down.variance).abs() < 1e-15, "mirrored levels are as sure");
+        assert!((up.ci.lower.unwrap() + down.ci.upper.unwrap()).abs() < 1e-12);
     }
 
     #[test]

@@ -4,6 +4,11 @@ use super::InvalidInput;
 
 /// Relative size of a centred sum of squares below which an arm counts as constant (STATS.md 2.1).
 pub(super) const DEGENERATE: f64 = 1e-12;
+/// Relative size of a centred sum of squares up to which sums that were rounded on their way do not tell it. A source adds a million
+/// values with an error of about 1e-13 of their sum of squares, which is one part in a hundred of what is left here.
+const UNRELIABLE: f64 = 1e-11;
+/// Whole numbers below this are held exactly by a double.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 /// Relative rounding allowed in a centred sum of squares before it is called impossible (STATS.md 2.0).
 const ROUNDING: f64 = 1e-9;
 /// Relative rounding allowed in the Cauchy-Schwarz inequality (STATS.md 2.0).
@@ -46,6 +51,10 @@ impl Moments {
         // Also false for the -inf of an overflowing square.
         if centred < -ROUNDING * sum_squares {
             return Err(InvalidInput::SumSquaresTooSmall);
+        }
+        let is_exact = sum.fract() == 0.0 && sum_squares.fract() == 0.0 && sum_squares < EXACT;
+        if !is_exact && centred > DEGENERATE * sum_squares && centred <= UNRELIABLE * sum_squares {
+            return Err(InvalidInput::DigitsLost);
         }
         Ok(Self { n, sum, sum_squares, centred: centred.max(0.0) })
     }
@@ -113,6 +122,21 @@ mod tests {
         let m = Moments::try_new(1000, 5000.0, 25_000.0).unwrap();
         assert!(m.variance_of_mean() <= 0.0);
         assert!((m.mean() - 5.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn sums_of_values_far_from_zero_do_not_tell_their_spread() {
+        let sums = |level: f64, spread: f64| {
+            let n = 10_000;
+            let square = level * level + spread * spread;
+            Moments::try_new(n, n as f64 * level, n as f64 * square)
+        };
+        assert_eq!(sums(1e9 + 0.5, 2000.0).map(|m| m.n), Err(InvalidInput::DigitsLost));
+        let far = sums(1e7 + 0.5, 1000.0).unwrap();
+        assert!((far.variance_of_mean() - 100.0).abs() < 1.0, "{far:?}");
+        assert!(sums(1e10 + 0.5, 0.0).unwrap().variance_of_mean() <= 0.0, "a constant stays one");
+        let counted = Moments::try_new(1_000_000_000_000, 999_999_999_995.0, 999_999_999_995.0).unwrap();
+        assert!((counted.centred - 5.0).abs() < 1e-3, "whole numbers lose nothing: {counted:?}");
     }
 
     #[test]

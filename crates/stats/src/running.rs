@@ -31,6 +31,13 @@ impl RunningTest {
         Self { max_ln_e: self.max_ln_e.max(ln_e), ci: self.ci.intersect(ci) }
     }
 
+    /// The intersection as it is shown: `None` before the first bound, and where nothing is left, since ends that have crossed are no
+    /// interval.
+    #[must_use]
+    pub fn intersection(&self) -> Option<Interval> {
+        (self.ci != Interval::UNBOUNDED && !self.ci.is_empty()).then_some(self.ci)
+    }
+
     /// `ln p` over all polls of the epoch, never rising.
     #[must_use]
     pub fn ln_p(&self) -> f64 {

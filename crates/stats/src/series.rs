@@ -8,8 +8,8 @@ use super::log_space::ln_p_from_ln_e;
 use super::moments::DEGENERATE;
 use super::{Alpha, Direction, Interval, InvalidInput, StartGate, Status};
 
-const MIN_BLOCKS: usize = 4;
-const MIN_POST_BLOCKS: usize = 2;
+pub(super) const MIN_BLOCKS: usize = 4;
+pub(super) const MIN_POST_BLOCKS: usize = 2;
 const MAX_AUTOCORRELATION: f64 = 0.8;
 
 /// What may be said about one series. Always with the word "observational"; never a reason to ship by itself.
@@ -124,6 +124,48 @@ impl PrePostTest {
         }
     }
 
+    /// What forbids a comparison of these blocks; `None` where nothing does.
+    pub(super) fn problem(pre: &[f64], post: &[f64]) -> Option<Self> {
+        if !pre.iter().chain(post).all(|y| y.is_finite()) {
+            return Some(Self::without_numbers(InvalidInput::NotFinite.into(), None));
+        }
+        let missing =
+            [(pre.len(), MIN_BLOCKS), (post.len(), MIN_POST_BLOCKS)].into_iter().find(|(have, need)| have < need);
+        missing.map(|(have, need)| Self::without_numbers(too_few(have, need), None))
+    }
+
+    /// The test of a difference.
+    ///
+    /// `free`: degrees of freedom of the spread. `per_variance`: variance of the difference over that of one block, for independent
+    /// blocks.
+    pub(super) fn of(difference: f64, spread: &Spread, free: f64, per_variance: f64, alpha: Alpha) -> Self {
+        if spread.is_constant() {
+            return Self::without_numbers(Status::ZeroVariance, finite(difference));
+        }
+        let phi = spread.autocorrelation();
+        let inflation = (1.0 + phi) / (1.0 - phi);
+        let per_block = inflation * per_variance;
+        let se = (spread.centred / free * per_block).sqrt();
+        let nu = (free / inflation).max(1.0);
+        let t = difference / se;
+        let (ln_e, radius) = student_mixture(t, nu, 1.0 / per_block, alpha);
+        let is_finite = [difference, se, t, ln_e].into_iter().all(f64::is_finite);
+        if !is_finite {
+            return Self::without_numbers(InvalidInput::OutOfRange.into(), None);
+        }
+        Self {
+            status: Status::Ok,
+            difference: Some(difference),
+            se: Some(se),
+            autocorrelation: Some(phi),
+            degrees_of_freedom: Some(nu),
+            t: Some(t),
+            ln_e: Some(ln_e),
+            ln_p: ln_p_from_ln_e(ln_e),
+            ci: radius.map(|k| Interval::new(difference - k * se, difference + k * se)),
+        }
+    }
+
     /// Whether the level moved. A drift that was there before looks the same (STATS.md 2.9).
     #[must_use]
     pub fn verdict(&self) -> SeriesVerdict {
@@ -136,7 +178,7 @@ impl PrePostTest {
 }
 
 /// Sums around the means of one or two runs of blocks, in time order.
-struct Spread {
+pub(super) struct Spread {
     /// Sum of squared deviations.
     centred: f64,
     /// Raw sum of squares, the scale of rounding.
@@ -146,7 +188,7 @@ struct Spread {
 }
 
 impl Spread {
-    fn of(runs: &[&[f64]]) -> Self {
+    pub(super) fn of(runs: &[&[f64]]) -> Self {
         let mut spread = Self { centred: 0.0, squares: 0.0, lagged: 0.0 };
         for run in runs {
             let mean = mean(run);
@@ -162,6 +204,11 @@ impl Spread {
         spread
     }
 
+    /// The same, with these runs as the scale of rounding.
+    pub(super) fn on_the_scale_of(self, runs: &[&[f64]]) -> Self {
+        Self { squares: runs.iter().flat_map(|run| run.iter()).map(|y| y * y).sum(), ..self }
+    }
+
     fn is_constant(&self) -> bool {
         self.centred <= DEGENERATE * self.squares
     }
@@ -171,7 +218,7 @@ impl Spread {
     }
 }
 
-fn mean(run: &[f64]) -> f64 {
+pub(super) fn mean(run: &[f64]) -> f64 {
     run.iter().sum::<f64>() / run.len().max(1) as f64
 }
 
@@ -243,127 +290,9 @@ pub fn level_vs_target(blocks: &[f64], target: f64, alpha: Alpha) -> LevelTest {
 /// Source: STATS.md 2.9.
 #[must_use]
 pub fn pre_post(pre: &[f64], post: &[f64], alpha: Alpha) -> PrePostTest {
-    if !pre.iter().chain(post).all(|y| y.is_finite()) {
-        return PrePostTest::without_numbers(InvalidInput::NotFinite.into(), None);
-    }
-    if pre.len() < MIN_BLOCKS {
-        return PrePostTest::without_numbers(too_few(pre.len(), MIN_BLOCKS), None);
-    }
-    if post.len() < MIN_POST_BLOCKS {
-        return PrePostTest::without_numbers(too_few(post.len(), MIN_POST_BLOCKS), None);
+    if let Some(problem) = PrePostTest::problem(pre, post) {
+        return problem;
     }
     let (m1, m2) = (pre.len() as f64, post.len() as f64);
-    let difference = mean(post) - mean(pre);
-    let spread = Spread::of(&[pre, post]);
-    if spread.is_constant() {
-        return PrePostTest::without_numbers(Status::ZeroVariance, finite(difference));
-    }
-    let phi = spread.autocorrelation();
-    let inflation = (1.0 + phi) / (1.0 - phi);
-    let per_block = inflation * (1.0 / m1 + 1.0 / m2);
-    let free = m1 + m2 - 2.0;
-    let se = (spread.centred / free * per_block).sqrt();
-    let nu = (free / inflation).max(1.0);
-    let t = difference / se;
-    let (ln_e, radius) = student_mixture(t, nu, 1.0 / per_block, alpha);
-    let is_finite = [difference, se, t, ln_e].into_iter().all(f64::is_finite);
-    if !is_finite {
-        return PrePostTest::without_numbers(InvalidInput::OutOfRange.into(), None);
-    }
-    PrePostTest {
-        status: Status::Ok,
-        difference: Some(difference),
-        se: Some(se),
-        autocorrelation: Some(phi),
-        degrees_of_freedom: Some(nu),
-        t: Some(t),
-        ln_e: Some(ln_e),
-        ln_p: ln_p_from_ln_e(ln_e),
-        ci: radius.map(|k| Interval::new(difference - k * se, difference + k * se)),
-    }
-}
-
-/// How often a before/after comparison finds a change at a date on which nothing happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Placebo {
-    /// Dates that were tried.
-    pub n_tried: u32,
-    /// Dates at which the level "moved".
-    pub n_moved: u32,
-}
-
-/// Placebo in time: the comparison of [`pre_post`] at every date within the blocks before the intervention.
-///
-/// `pre`: block means in time order; nothing can be tried with fewer than 6. A series that moves at such a date has a
-/// trend, a season or a memory, and a change at the real date is then no evidence.
-///
-/// Source: STATS.md 2.9.
-#[must_use]
-pub fn placebo_in_time(pre: &[f64], alpha: Alpha) -> Placebo {
-    let mut placebo = Placebo::default();
-    for date in MIN_BLOCKS..=pre.len().saturating_sub(MIN_POST_BLOCKS) {
-        let (before, after) = pre.split_at(date);
-        placebo.n_tried += 1;
-        placebo.n_moved += u32::from(pre_post(before, after, alpha).verdict() == SeriesVerdict::Moved);
-    }
-    placebo
-}
-
-/// A before/after comparison with its placebos.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct BeforeAfter {
-    /// The comparison.
-    pub test: PrePostTest,
-    /// The same at dates on which nothing happened.
-    pub placebo: Placebo,
-    /// The level after the intervention against a target.
-    pub level: LevelTest,
-    /// [`SeriesVerdict::Moved`] only where no placebo moved. Always observational.
-    pub verdict: SeriesVerdict,
-}
-
-/// Compares blocks before and after an intervention, tries placebos, and holds the level against `target`.
-///
-/// Source: STATS.md 2.9.
-#[must_use]
-pub fn before_after(pre: &[f64], post: &[f64], target: f64, alpha: Alpha) -> BeforeAfter {
-    let test = pre_post(pre, post, alpha);
-    let placebo = placebo_in_time(pre, alpha);
-    let verdict = if placebo.n_moved > 0 { SeriesVerdict::NotDistinguishable } else { test.verdict() };
-    BeforeAfter { test, placebo, level: level_vs_target(post, target, alpha), verdict }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn flat(n: usize) -> Vec<f64> {
-        (0..n).map(|i| 10.0 + [0.3, -0.2, 0.1, -0.3, 0.2, -0.1][i % 6]).collect()
-    }
-
-    #[test]
-    fn a_jump_of_a_flat_series_moves_and_no_placebo_does() {
-        let post: Vec<f64> = flat(6).iter().map(|y| y + 5.0).collect();
-        let found = before_after(&flat(12), &post, 14.0, Alpha::DEFAULT);
-        assert_eq!(found.placebo, Placebo { n_tried: 7, n_moved: 0 });
-        assert_eq!(found.verdict, SeriesVerdict::Moved);
-        assert_eq!(found.level.verdict(14.0, Direction::Increase), SeriesVerdict::TargetMet);
-    }
-
-    #[test]
-    fn a_level_that_already_jumped_before_is_no_evidence() {
-        let mut pre = flat(14);
-        pre.iter_mut().skip(7).for_each(|y| *y += 5.0);
-        let post: Vec<f64> = flat(6).iter().map(|y| y + 10.0).collect();
-        let found = before_after(&pre, &post, 10.0, Alpha::DEFAULT);
-        assert!(found.placebo.n_moved > 0, "{found:?}");
-        assert_eq!(found.verdict, SeriesVerdict::NotDistinguishable);
-    }
-
-    #[test]
-    fn few_blocks_leave_no_placebo() {
-        assert_eq!(placebo_in_time(&flat(5), Alpha::DEFAULT), Placebo::default());
-        assert_eq!(placebo_in_time(&flat(6), Alpha::DEFAULT).n_tried, 1);
-        assert_eq!(placebo_in_time(&[], Alpha::DEFAULT), Placebo::default());
-    }
+    PrePostTest::of(mean(post) - mean(pre), &Spread::of(&[pre, post]), m1 + m2 - 2.0, 1.0 / m1 + 1.0 / m2, alpha)
 }

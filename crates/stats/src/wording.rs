@@ -2,8 +2,8 @@
 
 use super::figures::{Scale, count, number, p_value, percent};
 use super::{
-    ArmSums, BeforeAfter, Blocks, Evaluated, Evaluation, GuardrailReading, HealthCode, Interval, Phase, Placebo,
-    Recommendation, SeriesVerdict, Severity, ShownInterval, StartGate, Status, TestPlan,
+    ArmSums, BeforeAfter, Blocks, ComparedWith, Evaluated, Evaluation, GuardrailReading, HealthCode, MIN_PLACEBOS,
+    Phase, Placebo, Recommendation, SeriesVerdict, Severity, ShownInterval, StartGate, Status, TestPlan,
 };
 
 /// What a run whose effect changed can still be good for. Cumulative sums cannot tell the units first exposed after the change from
@@ -22,12 +22,6 @@ pub(super) fn scale_of(phases: &[Phase]) -> Scale {
 /// An effect or a threshold, with its sign: `+1.73 points`.
 fn change(scale: &Scale, x: Option<f64>) -> String {
     x.map_or_else(|| "unbounded".to_owned(), |x| scale.change(x))
-}
-
-/// An interval of effects: `[-0.23, +1.73] points`.
-fn interval(scale: &Scale, ci: Option<Interval>) -> String {
-    let ci = ci.unwrap_or(Interval::UNBOUNDED);
-    scale.interval(ci.lower, ci.upper)
 }
 
 /// The bound of a guardrail: `2 points`, `1 %`, `0.02`.
@@ -135,18 +129,35 @@ pub(super) fn before_after(found: &BeforeAfter, blocks: &Blocks<'_>) -> String {
     let Placebo { n_tried, n_moved } = found.placebo;
     let (n_pre, n_post) = (blocks.pre.len(), blocks.post.len());
     let scale = blocks.scale;
-    let ends = interval(scale, found.test.ci);
-    let change = change(scale, found.test.difference);
+    let level = |level: Option<f64>| level.map_or_else(|| "unknown".to_owned(), |level| scale.level(level));
+    let levels = format!(
+        "by week, before {} ({n_pre} weeks), after {} ({n_post} weeks)",
+        level(found.level_before),
+        level(found.level_after)
+    );
+    let against = match found.compared_with {
+        Some(ComparedWith::Trend) => " against the trend before",
+        Some(ComparedWith::Season) => " against the same weeks a year before",
+        Some(ComparedWith::Mean) | None => "",
+    };
+    let ends = found.test.ci.map(|ci| format!(" {}", scale.interval(ci.lower, ci.upper))).unwrap_or_default();
+    let change = format!("{}{against}{ends}", change(scale, found.test.difference));
     let text = match (found.test.status, found.verdict) {
-        (Status::Ok, SeriesVerdict::Moved) => format!(
-            "the level moved by {change} {ends} in {n_post} weeks after the change compared with {n_pre} weeks before, \
-             and did not move at any of {n_tried} earlier dates"
-        ),
+        (Status::Ok, SeriesVerdict::Moved) => {
+            format!("{levels}; the level moved by {change}, and did not move at any of {n_tried} earlier dates")
+        }
         (Status::Ok, _) if n_moved > 0 => format!(
-            "the level also moved at {n_moved} of {n_tried} earlier dates on which nothing happened, so the change of \
-             {change} {ends} proves nothing"
+            "{levels}; the level also moved at {n_moved} of {n_tried} earlier dates on which nothing happened, so the change of \
+             {change} proves nothing"
         ),
-        (Status::Ok, _) => format!("the change cannot be distinguished from chance yet: it is within {ends}"),
+        (Status::Ok, _) if found.lacks_placebos(blocks.rules) => format!(
+            "{levels}; the placebo has no power: {n_tried} earlier dates could be tried and {MIN_PLACEBOS} are needed, so the change \
+             of {change} proves nothing"
+        ),
+        (Status::Ok, _) => format!("{levels}; the change of {change} cannot be distinguished from chance yet"),
+        (Status::ZeroVariance, _) => {
+            format!("{levels}; the weeks do not vary, so a change cannot be compared with chance")
+        }
         _ => {
             format!("too little data to compare: {n_pre} weeks before (4 are needed) and {n_post} after (2 are needed)")
         }

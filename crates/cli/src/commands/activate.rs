@@ -23,6 +23,9 @@ pub async fn run(cx: &Cx, args: &args::Activate) -> Result<Exit> {
             page.field("units", &format!("{}{daily}", count(n)));
         }
         page.field("deadline", &when(runtime.now(), done.deadline));
+        if let Some(warning) = &done.warning {
+            page.warning(warning);
+        }
         page.hint(&format!("next: {}", done.next));
     })?;
     Ok(Exit::OK)

@@ -1,7 +1,7 @@
 //! `experiment`: looking at experiments, and acting on them.
 
 use outcome_core::Result;
-use outcome_core::domain::{Experiment, Measurement, Surface, Variant, Verdict};
+use outcome_core::domain::{Evaluation, Experiment, Measurement, Surface, Variant, Verdict};
 use outcome_core::present::{
     Scale, Section, Table as Facts, bound, count, health, measured_constraints, p_value, percent, relative, score,
     thresholds, when, words,
@@ -137,7 +137,7 @@ fn show(page: &mut Page, view: &ExperimentView, series: &[Measurement], scale: &
     if let Some(reason) = &experiment.score.dropped_because {
         page.warning(&format!("Not selected: {reason}"));
     }
-    page.section(&thresholds(&hypothesis.measurement, scale));
+    page.section(&thresholds(&hypothesis.measurement, view.design, scale));
 
     result(page, view, scale);
     let points = |variant: Variant| line_of(series, variant);
@@ -188,16 +188,13 @@ fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
         None if result.has_drifted() => page.field("interval", "none: no one number describes it"),
         None => {}
     }
-    if let (Some(control), Some(treatment)) = (result.control_level, result.treatment_level) {
-        page.field("levels", &format!("control {}, treatment {}", scale.level(control), scale.level(treatment)));
-    }
-    page.field("units", &format!("control {}, treatment {}", count(result.n_control), count(result.n_treatment)));
+    levels(page, result, scale);
     let threshold = experiment.hypothesis.measurement.success_threshold;
     match result.sided_p(direction, threshold) {
         Some(p) => {
             page.field("p (always valid)", &format!("{} of success, {} of harm", p_value(p.better), p_value(p.worse)));
         }
-        None => page.field("p (always valid)", &format!("{} two-sided", p_value(result.p_running))),
+        None => page.field("p (always valid)", &format!("{} two-sided, smallest so far", p_value(result.p_running))),
     }
     if let Some(alpha) = result.alpha {
         let whole = result.error_budget.map_or_else(String::new, |budget| {
@@ -230,6 +227,23 @@ fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
     if let Some(constraints) = constraints.unless_empty() {
         page.section(&constraints);
     }
+}
+
+/// Levels and units of the arms; without a control group, levels by week before and after the launch.
+fn levels(page: &mut Page, result: &Evaluation, scale: &Scale) {
+    if let Some((series, [before, after])) = result.series.zip(result.before_and_after()) {
+        let level = |level: Option<f64>| level.map_or_else(|| "unknown".to_owned(), |level| scale.level(level));
+        let expected = series.level_expected.map_or_else(String::new, |x| format!(" (expected {})", scale.level(x)));
+        page.field("by week", &format!("before {}, after {}{expected}", level(before), level(after)));
+        if series.n_before > 0 {
+            page.field("weeks", &format!("{} before, {} after", series.n_before, series.n_after));
+        }
+        return;
+    }
+    if let (Some(control), Some(treatment)) = (result.control_level, result.treatment_level) {
+        page.field("levels", &format!("control {}, treatment {}", scale.level(control), scale.level(treatment)));
+    }
+    page.field("units", &format!("control {}, treatment {}", count(result.n_control), count(result.n_treatment)));
 }
 
 /// The readings of one arm over time; of several allocation phases the latest that was read.

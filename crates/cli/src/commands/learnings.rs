@@ -1,7 +1,6 @@
 //! `learnings`: what experiments taught.
 
 use outcome_core::Result;
-use outcome_core::present::percent;
 use outcome_core::usecases::LearningView;
 
 use crate::args;
@@ -29,13 +28,7 @@ fn show(page: &mut Page, found: &[LearningView], words: &str) {
         if let Some(note) = &view.note_says {
             page.quote(2, note);
         }
-        let about = format!(
-            "  {} · confidence {} · {} days ago · {}",
-            view.outcome,
-            percent(view.confidence),
-            view.age_days,
-            view.applies_to.join(", ")
-        );
+        let about = format!("  {} · {} days ago · {}", view.outcome, view.age_days, view.applies_to.join(", "));
         let about = page.dim(safe(&about).trim_end_matches([' ', '·']));
         page.line(&about);
     }

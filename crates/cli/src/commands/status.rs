@@ -115,7 +115,7 @@ fn outcome(page: &mut Page, line: &OutcomeLine, now: Timestamp) {
         safe(&signal.name),
         scale.level(line.target),
         line.direction,
-        progress(line)
+        progress(line.signal.value, line.baseline, line.target)
     ));
     let read = signal.measured_at.map_or_else(|| "never read".to_owned(), |at| format!("read {}", when(now, at)));
     let freshness = match signal.freshness {
@@ -175,6 +175,12 @@ fn experiments(page: &mut Page, line: &OutcomeLine, scale: &Scale) {
             page.line(&format!("  {}: {text}", safe(&experiment.experiment)));
         }
     }
+    for experiment in &line.experiments {
+        if let Some((before, after)) = experiment.level_before.zip(experiment.level_after) {
+            let weekly = format!("before {}, after {}", scale.level(before), scale.level(after));
+            page.line(&page.dim(&format!("  {} by week: {weekly}", safe(&experiment.experiment))));
+        }
+    }
     for levels in levels(line) {
         page.line(&page.dim(&format!("  interval: {levels}")));
     }
@@ -217,7 +223,7 @@ fn cells(line: &ExperimentLine, scale: &Scale) -> [String; 7] {
     };
     let p = match (line.p, line.p_value) {
         (Some(p), _) => format!("{} / {}", p_value(p.better), p_value(p.worse)),
-        (None, Some(p)) => format!("{} two-sided", p_value(p)),
+        (None, Some(p)) => format!("{} two-sided, smallest so far", p_value(p)),
         (None, None) => dash(),
     };
     let n = match (line.n_control, line.n_treatment) {
@@ -242,15 +248,22 @@ fn cells(line: &ExperimentLine, scale: &Scale) -> [String; 7] {
     clippy::cast_precision_loss,
     reason = "a share of 20 cells"
 )]
-fn progress(line: &OutcomeLine) -> String {
-    let (Some(value), Some(baseline)) = (line.signal.value, line.baseline) else { return String::new() };
-    let way = line.target - baseline;
+fn progress(value: Option<f64>, baseline: Option<f64>, target: f64) -> String {
+    let (Some(value), Some(baseline)) = (value, baseline) else { return String::new() };
+    let way = target - baseline;
     if way.abs() < f64::EPSILON {
         return String::new();
     }
     let share = (value - baseline) / way;
-    let cells = (share.clamp(0.0, 1.0) * BAR as f64).round() as usize;
-    format!("   [{}{}] {:.0} %", "#".repeat(cells), "-".repeat(BAR - cells), share * 100.0)
+    let done = share.clamp(0.0, 1.0);
+    let cells = (done * BAR as f64).round() as usize;
+    // Of a way that is over, or was gone backwards, a share says nothing.
+    let beyond = match share {
+        share if share > 1.0 => ", beyond the target",
+        share if share < 0.0 => ", behind the baseline",
+        _ => "",
+    };
+    format!("   [{}{}] {:.0} %{beyond}", "#".repeat(cells), "-".repeat(BAR - cells), done * 100.0)
 }
 
 /// The most useful next step.
@@ -282,4 +295,19 @@ fn next(status: &Status) -> Option<String> {
         "let your agent build `{}`; the brief: `outcome-runtime experiment brief {}`",
         building.experiment, building.experiment
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::progress;
+
+    #[test]
+    fn the_way_to_the_target_is_never_more_than_all_of_it() {
+        let of = |value| progress(Some(value), Some(0.30), 0.35);
+        assert!(of(0.325).ends_with("] 50 %"), "{}", of(0.325));
+        assert!(of(0.876).ends_with("] 100 %, beyond the target"), "{}", of(0.876));
+        assert!(of(0.20).ends_with("] 0 %, behind the baseline"), "{}", of(0.20));
+        assert_eq!(progress(Some(1.0), Some(0.30), 0.30), "", "no way, no share of it");
+        assert_eq!(progress(None, Some(0.30), 0.35), "");
+    }
 }

@@ -1,7 +1,7 @@
 //! `validate`: every problem of the outcome file, and whether its horizons are long enough.
 
 use outcome_core::config::{self, Config, Diagnostic, ProcessEnv, render_all};
-use outcome_core::domain::OutcomeStatus;
+use outcome_core::domain::{Design, OutcomeStatus};
 use outcome_core::present::{Scale, whole};
 use outcome_core::settings::{Settings, process_env};
 use outcome_core::usecases::{FeasibilityHint, Runtime};
@@ -32,6 +32,9 @@ struct Feasibility {
     is_feasible: Option<bool>,
     message: String,
 }
+
+/// What is needed where there is no control group.
+const WITHOUT_CONTROL: &str = "there is no control group, so there is no sample size to reach; a change is claimed only with 25 weeks of data before the launch";
 
 /// Runs it.
 pub async fn run(cx: &Cx, args: &args::Validate) -> Result<Exit> {
@@ -92,11 +95,13 @@ async fn feasibility(settings: Settings, config: &Config) -> Vec<Feasibility> {
     for spec in &config.outcomes {
         let stored = status.outcomes.iter().find(|line| line.outcome == spec.slug.as_str());
         let known = match stored.map(|line| line.status) {
-            Some(OutcomeStatus::Active) => match runtime.hypotheses().work_order(spec.slug.as_str()).await {
-                Ok(order) => {
+            Some(OutcomeStatus::Active) if spec.design != Design::Randomised => (None, WITHOUT_CONTROL.to_owned()),
+            Some(OutcomeStatus::Active) => match runtime.hypotheses().feasibility(spec).await {
+                Ok(Some(hint)) => {
                     let line = stored.map(|line| on_terminal(&line.scale));
-                    judge(order.feasibility.as_ref(), &line.unwrap_or_default())
+                    judge(&hint, &line.unwrap_or_default())
                 }
+                Ok(None) => (None, "the baseline of this signal is not measured yet".to_owned()),
                 Err(_) => continue,
             },
             None | Some(OutcomeStatus::Draft) => (
@@ -111,8 +116,8 @@ async fn feasibility(settings: Settings, config: &Config) -> Vec<Feasibility> {
     found
 }
 
-fn judge(hint: Option<&FeasibilityHint>, scale: &Scale) -> (Option<bool>, String) {
-    let Some((hint, units)) = hint.and_then(|hint| Some((hint, hint.daily_units?))) else {
+fn judge(hint: &FeasibilityHint, scale: &Scale) -> (Option<bool>, String) {
+    let Some(units) = hint.daily_units else {
         return (None, "the source does not count units, so the traffic is not known".to_owned());
     };
     let horizon = hint.horizon_days;

@@ -47,10 +47,32 @@ fn validation_says_whether_the_horizon_is_long_enough() {
     home.sign(&["apply"]).exits(0);
     let found = home.run(&["validate", "--json"]).exits(0).json();
     assert_eq!(found["feasibility"][0]["is_feasible"], json!(false), "{found:#}");
+    // What is judged is the file, applied or not.
     home.write("outcome.yaml", &file.replace("horizon: 6w ", "mde: \"40 %\"\n    horizon: 6w "));
-    home.sign(&["apply"]).exits(0);
     let found = home.run(&["validate", "--json"]).exits(0).json();
     assert_eq!(found["feasibility"][0]["is_feasible"], json!(true), "{found:#}");
+}
+
+#[test]
+fn activation_says_when_the_horizon_is_too_short_for_what_is_planned() {
+    let activated = |mde: &str| {
+        let home = Home::new();
+        home.shop(&[]);
+        home.sign(&["init"]).exits(0);
+        let file = std::fs::read_to_string(home.path("outcome.yaml")).unwrap();
+        let portfolio = "portfolio: { max_concurrent: 1, planned_experiments: 3 }";
+        home.write(
+            "outcome.yaml",
+            &file.replace("horizon: 6w ", &format!("mde: \"{mde}\"\n    {portfolio}\n    horizon: 6w ")),
+        );
+        home.sign(&["apply"]).exits(0);
+        home.sign(&["activate", "signup-rate", "--accept-baseline", "--json"]).exits(0).json()
+    };
+    let short = activated("1 %");
+    let warning = short["warning"].as_str().unwrap_or_default();
+    assert!(warning.starts_with("the horizon has 42 days, but one experiment takes up to "), "{short:#}");
+    assert!(warning.contains("the 3 that are planned take") && warning.contains("(1 at a time)"), "{warning}");
+    assert_eq!(activated("80 %")["warning"], json!(null));
 }
 
 #[test]

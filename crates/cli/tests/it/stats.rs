@@ -208,6 +208,32 @@ fn what_cannot_be_is_refused_with_what_can() {
 }
 
 #[test]
+fn ten_as_the_effect_on_a_share_is_asked_back_with_what_may_be_meant() {
+    let home = Home::new();
+    let plan = ["stats", "plan", "--baseline", "5%", "--mde", "10", "--traffic", "2000/day", "--json"];
+    for ran in [ab(&["--control", "500/10000", "--treatment", "550/10000", "--mde", "10", "--json"]), home.run(&plan)] {
+        let error = ran.exits(2).json()["error"].clone();
+        assert_eq!(error["message"], "--mde is 10, and a share is between 0 and 1", "{error}");
+        let hint = error["hint"].as_str().unwrap();
+        assert!(hint.starts_with("`10%` is 10 % of the level, 0.1 is 10 points"), "{hint}");
+    }
+    ab(&["--control", "1000,12.3,4.5", "--treatment", "1010,13.9,4.6", "--mde", "10", "--json"]).exits(0);
+}
+
+#[test]
+fn an_empty_intersection_is_no_interval_and_says_so() {
+    let poll = |effect: f64| json!({ "delta": effect, "var": 1e-6 });
+    let request =
+        json!({ "id": 1, "fn": "running", "input": { "polls": [poll(0.01), poll(0.05)], "alpha": 0.05, "tau": 0.01 } });
+    let answer: Value =
+        serde_json::from_str(&eval(&Home::new(), request.to_string().as_bytes()).exits(0).stdout).unwrap();
+    let polls = answer["polls"].as_array().unwrap();
+    assert_eq!((&polls[0]["ci_running"], &polls[0]["ci_running_status"]), (&polls[0]["ci"], &json!("ok")), "{answer}");
+    assert_eq!((&polls[1]["ci_running"], &polls[1]["ci_running_status"]), (&Value::Null, &json!("empty")), "{answer}");
+    assert_eq!(answer["drift"], true);
+}
+
+#[test]
 fn a_plan_gives_the_figures_of_the_engine_and_says_them_honestly() {
     let home = Home::new();
     let args = ["stats", "plan", "--baseline", "5%", "--mde", "10%,60", "--traffic", "14000/week"];

@@ -347,7 +347,7 @@ impl Replay {
         }
         let outcome = self.outcomes.get_mut(&id).ok_or("it names an outcome that was never created")?;
         outcome.state = transition_outcome(&outcome.state, &event, &entry.principal).map_err(|e| e.to_string())?;
-        if let OutcomeEvent::Applied { spec_hash, consent } = event {
+        if let OutcomeEvent::Applied { spec_hash, consent, .. } = event {
             outcome.spec_hash = spec_hash;
             outcome.has_consent |= consent.is_some();
         }

@@ -29,6 +29,12 @@ pub struct Evaluation {
     /// The comparison of an experiment without a control group; observational.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series: Option<BeforeAfter>,
+    /// Without a control group: mean level of the weeks before the launch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level_before: Option<f64>,
+    /// Without a control group: mean level of the weeks after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level_after: Option<f64>,
     /// Error rate of this test.
     #[serde(default)]
     pub alpha: Option<f64>,
@@ -61,6 +67,8 @@ impl Evaluation {
             guardrails: guardrails.clone(),
             health: health.clone(),
             series: *series,
+            level_before: series.and_then(|series| series.level_before),
+            level_after: series.and_then(|series| series.level_after),
             alpha: Some(plan.alpha),
             error_budget: plan.error_budget,
             e_value: numbers.ln_e.map(f64::exp).filter(|e| e.is_finite()),
@@ -68,6 +76,16 @@ impl Evaluation {
             polled_at: Some(polled_at),
             n_readings: Some(n_readings),
         }
+    }
+
+    /// Levels before and after the launch of an experiment without a control group; `None` where there is one. Results of earlier
+    /// versions called them levels of the control and the treatment.
+    #[must_use]
+    pub fn before_and_after(&self) -> Option<[Option<f64>; 2]> {
+        self.series.is_some().then(|| {
+            let Assessment { control_level, treatment_level, .. } = self.numbers;
+            [self.level_before.or(control_level), self.level_after.or(treatment_level)]
+        })
     }
 
     /// Takes over the sentences of an earlier reading of the same facts: their wording may have changed since, and a stored
@@ -154,6 +172,8 @@ impl EvidenceGrade {
                 // Arms that cannot be compared tell no more than an anecdote.
                 Some(Severity::Block) => Self::D,
             },
+            // A change at the launch is told from one at any other date only by trying those.
+            Design::BeforeAfter if health.iter().any(|f| f.code == HealthCode::PlaceboWithoutPower) => Self::D,
             Design::BeforeAfter => Self::C,
             Design::None => Self::D,
         }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::text_enum;
+use super::{Design, text_enum};
 
 text_enum! {
     /// What is changed.
@@ -66,6 +66,20 @@ impl RolloutPlan {
     #[must_use]
     pub fn n_steps(&self) -> usize {
         1 + self.steps.len()
+    }
+}
+
+impl Hypothesis {
+    /// As an experiment of this design runs it: without a control group the change is on for everybody from the launch on, since
+    /// everybody is compared with before.
+    #[must_use]
+    pub fn for_design(self, design: Design) -> Self {
+        match design {
+            Design::Randomised => self,
+            Design::BeforeAfter | Design::None => {
+                Self { rollout: RolloutPlan { initial_pct: 100, steps: Vec::new() }, ..self }
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ConstraintBound, Design, Direction, Document, Hypothesis, OnConclusion, SignalSpec, ViolationPolicy};
-use crate::stats::Alpha;
+use crate::stats::{Alpha, SeriesRules};
 
 /// How one constraint is watched.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -61,6 +61,10 @@ pub struct Plan {
     /// Level that the signal should reach, for designs without a control group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<f64>,
+    /// How levels before and after are compared. Absent with a control group, and in plans of earlier versions, which compare
+    /// means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<SeriesRules>,
     /// How it is judged.
     pub design: Design,
     /// What is randomised.
@@ -78,6 +82,12 @@ impl Plan {
     /// The signals that it reads: the deciding one first.
     pub fn signals(&self) -> impl Iterator<Item = &SignalSpec> {
         std::iter::once(&self.signal).chain(self.guardrails.iter().map(|guardrail| &guardrail.signal))
+    }
+
+    /// How levels before and after are compared.
+    #[must_use]
+    pub fn series_rules(&self) -> SeriesRules {
+        self.series.unwrap_or(SeriesRules::Means)
     }
 
     /// The constraint that a guardrail result of this name is about. One with two limits has a result for each.

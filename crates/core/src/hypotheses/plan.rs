@@ -2,6 +2,7 @@
 
 use crate::digest::{canonical_json, sha256_hex};
 use crate::domain::{Constraint, Design, ErrorBudget, GuardrailPlan, Hypothesis, OutcomeSpec, Plan};
+use crate::stats::SeriesRules;
 
 impl Plan {
     /// The plan that follows from an outcome, a hypothesis and its part of the outcome's error budget.
@@ -41,6 +42,7 @@ impl Plan {
             error_budget,
             tau: hypothesis.measurement.minimum_detectable_effect,
             target: (outcome.design != Design::Randomised).then_some(outcome.target.to),
+            series: (outcome.design != Design::Randomised).then_some(SeriesRules::Adjusted),
             design: outcome.design,
             randomisation_unit: outcome.randomisation_unit.clone(),
             exposure: outcome.exposure.clone(),
@@ -53,12 +55,14 @@ impl Plan {
     /// version's rules stay.
     #[must_use]
     pub fn in_the_form_of(self, reported: Option<&str>) -> Self {
-        let mut earlier = self.clone();
-        for guardrail in &mut earlier.guardrails {
+        // Newest first; a form lacks what it lacks for good.
+        let without_series = Self { series: None, ..self.clone() };
+        let mut without_levels = without_series.clone();
+        for guardrail in &mut without_levels.guardrails {
             guardrail.also_pause_on_level = None;
         }
-        let is_earlier = reported.is_some() && earlier.hash().ok().as_deref() == reported;
-        if is_earlier { earlier } else { self }
+        let is_reported = |form: &Self| reported.is_some() && form.hash().ok().as_deref() == reported;
+        [without_series, without_levels].into_iter().find(is_reported).unwrap_or(self)
     }
 
     /// SHA-256 of its canonical JSON.
@@ -67,5 +71,36 @@ impl Plan {
     /// When it cannot be written as JSON.
     pub fn hash(&self) -> Result<String, serde_json::Error> {
         canonical_json(self).map(sha256_hex)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hypotheses::check::tests::{hypothesis, outcome};
+
+    fn without_control() -> Plan {
+        let outcome = OutcomeSpec { design: Design::BeforeAfter, ..outcome() };
+        Plan::of(&outcome, &hypothesis(), None)
+    }
+
+    #[test]
+    fn a_plan_that_was_reported_before_levels_were_adjusted_compares_means() {
+        let today = without_control();
+        assert_eq!(today.series_rules(), SeriesRules::Adjusted);
+        let earlier = Plan { series: None, ..today.clone() };
+        let reported = earlier.hash().unwrap();
+        let kept = today.clone().in_the_form_of(Some(&reported));
+        assert_eq!((kept.series_rules(), kept.hash().unwrap()), (SeriesRules::Means, reported));
+        for reported in [None, Some(today.hash().unwrap())] {
+            assert_eq!(today.clone().in_the_form_of(reported.as_deref()), today);
+        }
+        assert_eq!(today.clone().in_the_form_of(Some("of another plan")), today);
+    }
+
+    #[test]
+    fn a_plan_with_a_control_group_is_the_same_as_before() {
+        let plan = Plan::of(&outcome(), &hypothesis(), None);
+        assert!(!canonical_json(&plan).unwrap().contains("series"));
     }
 }

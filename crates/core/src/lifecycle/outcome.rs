@@ -47,6 +47,9 @@ pub enum OutcomeEvent<D = VerifiedDecision> {
         spec_hash: String,
         /// Signed consent, where the change lowers a gate's assurance.
         consent: Option<D>,
+        /// Until when, where the horizon of an active outcome changed. Lines of earlier versions never moved it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deadline: Option<Timestamp>,
     },
     /// It became the unit of work.
     Activated {
@@ -78,8 +81,9 @@ impl OutcomeEvent<SignedDecision> {
     /// [`SignatureError`] when the decision does not count.
     pub fn verify(self, keyring: &Keyring, line: i64) -> Result<OutcomeEvent, SignatureError> {
         Ok(match self {
-            Self::Applied { spec_hash, consent } => OutcomeEvent::Applied {
+            Self::Applied { spec_hash, consent, deadline } => OutcomeEvent::Applied {
                 spec_hash,
+                deadline,
                 consent: consent.map(|decision| keyring.verify(&decision, line)).transpose()?,
             },
             Self::Activated { baseline, deadline, decision } => {
@@ -198,6 +202,11 @@ pub fn transition_outcome(
     }
     if let OutcomeEvent::Activated { baseline, deadline, .. } = event {
         next.baseline = Some(baseline.clone());
+        next.deadline = Some(*deadline);
+    }
+    if let OutcomeEvent::Applied { deadline: Some(deadline), .. } = event
+        && next.deadline.is_some()
+    {
         next.deadline = Some(*deadline);
     }
     Ok(next)

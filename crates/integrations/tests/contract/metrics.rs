@@ -83,7 +83,7 @@ fn rows() -> (Vec<Exposure>, Vec<Order>) {
     for user in 0..400 {
         let first = dice.below(25 * 24) * HOUR + dice.below(3600);
         let own = ["control", "off", "o'n", "o'n"][usize::try_from(dice.below(4)).unwrap()];
-        for again in 0..1 + dice.below(3) {
+        for again in 0..=dice.below(3) {
             let is_crossing = again > 0 && dice.below(12) == 0;
             let variant = if is_crossing { if own == "o'n" { "control" } else { "o'n" } } else { own };
             let variant = match dice.below(40) {
@@ -91,7 +91,7 @@ fn rows() -> (Vec<Exposure>, Vec<Order>) {
                 1 => None,
                 _ => Some(variant),
             };
-            let is_bot = if dice.below(30) == 0 { 1 } else { 0 };
+            let is_bot = i64::from(dice.below(30) == 0);
             let later = first + again * dice.below(9 * 24) * HOUR;
             exposures.push(Exposure { user: Some(user), flag: "fast", variant, at: later, is_bot });
         }
@@ -204,9 +204,7 @@ fn summed(metric: &str, values: &[(f64, f64)]) -> ArmSums {
     let n = i64::try_from(values.len()).unwrap();
     let sum = |of: fn(&(f64, f64)) -> f64| values.iter().map(of).sum::<f64>();
     match metric {
-        "buyers" | "back" => {
-            ArmSums::Proportion { n, successes: values.iter().filter(|(v, _)| *v == 1.0).count() as i64 }
-        }
+        "buyers" | "back" => ArmSums::Proportion { n, successes: count(values.iter().filter(|(v, _)| *v == 1.0)) },
         "share" => ArmSums::Ratio {
             n,
             num: sum(|(v, _)| *v),
@@ -217,6 +215,10 @@ fn summed(metric: &str, values: &[(f64, f64)]) -> ArmSums {
         },
         _ => ArmSums::Mean { n, sum: sum(|(v, _)| *v), sum_squares: sum(|(v, _)| v * v) },
     }
+}
+
+fn count<T>(all: impl Iterator<Item = T>) -> i64 {
+    i64::try_from(all.count()).unwrap()
 }
 
 /// Numbers of sums, to compare them without their last digits.
@@ -306,7 +308,7 @@ pub(crate) async fn all(config: SqlConfig) {
             for (variant, arm, other) in [(Variant::Control, Arm::Control, 1), (Variant::Treatment, Arm::Treatment, 0)]
             {
                 let what = format!("{metric}, phase {number}, {variant}");
-                let found: &VariantReading = found.iter().find(|reading| reading.variant == variant).expect("an arm");
+                let found: &VariantReading = found.iter().find(|reading| reading.variant == variant).unwrap();
                 let here: Vec<&Unit> =
                     units.iter().filter(|unit| unit.arm == arm && unit.first >= from && unit.first < to).collect();
                 let is_claimed = |unit: &Unit| {
@@ -317,16 +319,17 @@ pub(crate) async fn all(config: SqlConfig) {
                     units.map(|unit| value(metric, unit.first, &of(unit.user))).collect::<Vec<_>>()
                 };
                 is_near(&found.sums, &summed(metric, &values(&mut here.iter())), &what);
-                let cohort = found.cohort.expect("a query of ours says which units may be claimed on");
+                // A query of ours says which units may be claimed on.
+                let cohort = found.cohort.unwrap();
                 let claimed = values(&mut here.iter().filter(|unit| is_claimed(unit)));
                 is_near(&cohort.claimed, &summed(metric, &claimed), &format!("{what}, claimed"));
-                let n_both = here.iter().filter(|unit| unit.saw[other].is_some_and(|seen| seen < to)).count();
-                assert_eq!(cohort.n_both, n_both as i64, "{what}: both arms");
-                let n_other = units.iter().filter(|u| u.arm == Arm::Other && u.first >= from && u.first < to).count();
-                assert_eq!(cohort.n_other, n_other as i64, "{what}: neither arm");
+                let n_both = here.iter().filter(|unit| unit.saw[other].is_some_and(|seen| seen < to));
+                assert_eq!(cohort.n_both, count(n_both), "{what}: both arms");
+                let n_other = units.iter().filter(|u| u.arm == Arm::Other && u.first >= from && u.first < to);
+                assert_eq!(cohort.n_other, count(n_other), "{what}: neither arm");
                 if metric == "revenue" {
                     let paid = |unit: &&&Unit| value("share", unit.first, &of(unit.user)).0 > 30.0;
-                    assert_eq!(cohort.n_capped, here.iter().filter(paid).count() as i64, "{what}: capped");
+                    assert_eq!(cohort.n_capped, count(here.iter().filter(paid)), "{what}: capped");
                 }
                 n_claimed += claimed.len();
                 n_all += here.len();

@@ -168,6 +168,8 @@ fn experiment_line(line: &ExperimentLine, detail: Detail) -> Value {
         "p_success": line.p.filter(|_| is_full).map(|p| short(p.better)),
         "p_harm": line.p.filter(|_| is_full).map(|p| short(p.worse)),
         "p_value": line.p_value.filter(|_| is_full && line.p.is_none()).map(short),
+        "level_before": line.level_before.map(short),
+        "level_after": line.level_after.map(short),
         "n": line.n_control.zip(line.n_treatment).map(|(control, treatment)| json!([control, treatment])),
         "e_value": line.e_value.filter(|_| is_full).map(short),
         "alpha": line.alpha.filter(|_| is_full).map(short),

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Call, Detail, ToolSpec, answer, schema_of, short, with_known};
+use super::{Call, Detail, ToolSpec, answer, schema_of, with_known};
 use crate::answer::{Answer, Failure, keep_what_fits};
 use crate::{args, cursor};
 
@@ -94,7 +94,6 @@ fn line(view: &LearningView, detail: Detail) -> Value {
         "finding": cut(&view.finding),
         "finding_type": view.finding_type,
         "grade": view.grade,
-        "confidence": short(view.confidence),
         "age_days": view.age_days,
         "hypothesis_says": cut(&view.hypothesis_says),
         "note_says": view.note_says.as_deref().map(cut),

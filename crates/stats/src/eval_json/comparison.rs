@@ -126,6 +126,7 @@ pub(super) fn running(input: Input<'_>) -> Answer {
     for (index, poll) in input.list("polls")?.iter().enumerate() {
         let test = mixture_test(&Input(poll).estimate()?, &settings)?;
         state = state.observe(test.ln_e, test.ci);
+        let is_empty = state.has_drifted();
         if first_rejection.is_none() && settings.alpha.rejects(test.ln_e) {
             first_rejection = Some(index);
         }
@@ -133,7 +134,8 @@ pub(super) fn running(input: Input<'_>) -> Answer {
             "log_e": test.ln_e,
             "log_p_running": state.ln_p(),
             "ci": interval(test.ci),
-            "ci_running": interval(state.ci),
+            "ci_running": if is_empty { Value::Null } else { interval(state.ci) },
+            "ci_running_status": if is_empty { "empty" } else { "ok" },
         }));
     }
     let drift = state.has_drifted();

@@ -74,7 +74,7 @@ fn wrong_value(name: &str, value: &Value, may_be_null: bool, may_be_infinite: bo
             };
             (!is_right).then(|| format!("is {x}"))
         }
-        Value::Array(list) if matches!(name, "ci" | "lift_ci" | "rr_ci" | "ci_running") => ends(name, list),
+        Value::Array(list) if matches!(name, "ci" | "lift_ci" | "rr_ci" | "ci_running") => ends(list),
         Value::Array(list) => list.iter().find_map(|item| wrong_value(name, item, may_be_null, may_be_infinite)),
         Value::Object(fields) => fields.iter().find_map(|(inner, item)| {
             let may_be_null = may_be_null || inner.starts_with("ci");
@@ -84,8 +84,8 @@ fn wrong_value(name: &str, value: &Value, may_be_null: bool, may_be_infinite: bo
     }
 }
 
-/// An interval is two ends in order, each a number or null. Running intervals may contradict each other.
-fn ends(name: &str, list: &[Value]) -> Option<String> {
+/// An interval is two ends in order, each a number or null.
+fn ends(list: &[Value]) -> Option<String> {
     let [lower, upper] = list else {
         return Some("does not have two ends".to_owned());
     };
@@ -94,7 +94,7 @@ fn ends(name: &str, list: &[Value]) -> Option<String> {
         return Some("has an end that is not a number".to_owned());
     }
     match (lower.as_f64(), upper.as_f64()) {
-        (Some(lower), Some(upper)) if lower > upper && name != "ci_running" => Some("is turned around".to_owned()),
+        (Some(lower), Some(upper)) if lower > upper => Some("is turned around".to_owned()),
         _ => None,
     }
 }

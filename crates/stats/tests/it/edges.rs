@@ -89,9 +89,13 @@ fn one_unit_has_no_variance_and_two_have_one() {
 
 #[test]
 fn a_centred_sum_below_a_trillionth_is_rounding() {
-    let variance = |excess: f64| Moments::try_new(1000, 5000.0, 25_000.0 * (1.0 + excess)).unwrap().variance_of_mean();
+    let moments = |excess: f64| Moments::try_new(1000, 5000.0, 25_000.0 * (1.0 + excess));
+    let variance = |excess: f64| moments(excess).unwrap().variance_of_mean();
     assert_eq!(variance(9e-13), 0.0);
-    assert!(variance(1.1e-12) > 0.0);
+    // Too much for rounding alone, and too little to be told from it.
+    assert_eq!(moments(1.1e-12), Err(InvalidInput::DigitsLost));
+    assert_eq!(moments(9e-12), Err(InvalidInput::DigitsLost));
+    assert!(variance(1.1e-11) > 0.0);
     // Below zero by rounding is zero, by more is impossible.
     assert_eq!(variance(-9e-10), 0.0);
     assert_eq!(Moments::try_new(1000, 5000.0, 25_000.0 * (1.0 - 1.1e-9)), Err(InvalidInput::SumSquaresTooSmall));

@@ -2,11 +2,12 @@
 //! with `OUTCOME_TEST_LONG=1`) with 28 looks each, through the same door as the runtime, from `OUTCOME_TEST_SEED`.
 
 use outcome_stats::{
-    Alpha, ArmSums, DataHealth, Evaluation, Phase, RunningState, SampleSizeInput, Scope, TestPlan, assess, sample_size,
+    Alpha, ArmSums, Blocks, DataHealth, Evaluation, Phase, RunningState, SampleSizeInput, Scale, Scope, SeriesRules,
+    SeriesVerdict, TestPlan, assess, before_after, sample_size,
 };
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Binomial, Distribution as _};
+use rand_distr::{Binomial, Distribution as _, Normal};
 
 use super::given::is_long;
 
@@ -105,4 +106,34 @@ fn looking_28_times_at_nothing_finds_something_no_more_often_than_alpha() {
 fn an_effect_of_the_planned_size_is_found_as_often_as_planned() {
     let Found { by_engine, .. } = simulate(MDE);
     assert!((by_engine - 0.8).abs() <= four_standard_errors(0.8), "{by_engine}");
+}
+
+/// Share of series of 26 weeks before and 12 after, in which nothing happened, that are called moved at any of eleven looks.
+/// `drift`: what was there all the time, in standard deviations of a week. `jump`: what the launch adds, in the same.
+fn moved(drift: f64, jump: f64) -> f64 {
+    let mut rng = ChaCha8Rng::seed_from_u64(20_260_102);
+    let noise = Normal::new(0.0, 1.0).unwrap();
+    let mut n_moved = 0.0;
+    for _ in 0..n_replications() {
+        let weeks: Vec<f64> = (0..38)
+            .map(|week| noise.sample(&mut rng) + drift * f64::from(week) + if week < 26 { 0.0 } else { jump })
+            .collect();
+        let (pre, post) = weeks.split_at(26);
+        let is_moved = |n: usize| {
+            let blocks =
+                Blocks { pre, post: &post[..n], target: 0.0, rules: SeriesRules::Adjusted, scale: &Scale::default() };
+            before_after(&blocks, Alpha::DEFAULT).verdict == SeriesVerdict::Moved
+        };
+        n_moved += f64::from(u8::from((2..=12).any(is_moved)));
+    }
+    n_moved / f64::from(n_replications())
+}
+
+#[test]
+fn a_steady_drift_is_no_change_and_a_jump_beside_it_is() {
+    for drift in [0.0, 0.3, 1.0] {
+        let (nothing, something) = (moved(drift, 0.0), moved(drift, 6.0));
+        assert!(nothing <= 0.03, "drift {drift}: called moved in {nothing}");
+        assert!(something >= 0.5, "drift {drift}: found in {something}");
+    }
 }

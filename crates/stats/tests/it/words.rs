@@ -2,9 +2,9 @@
 
 use outcome_stats::{
     Alpha, Alternative, ArmSums, Blocks, DataHealth, Direction, Evaluated, Evaluation, Finding, Guardrail,
-    GuardrailReading, HarmDirection, Limit, Margin, OutlookInput, Phase, Recommendation, Scale, Scope, SeriesVerdict,
-    StartGate, Status, TestPlan, boundary, evaluate, evaluate_before_after, futility_upper, outlook, pre_post,
-    until_testable,
+    GuardrailReading, HarmDirection, HealthCode, Limit, Margin, OutlookInput, Phase, Recommendation, Scale, Scope,
+    SeriesRules, SeriesVerdict, Severity, StartGate, Status, TestPlan, against_trend, boundary, evaluate,
+    evaluate_before_after, futility_upper, outlook, pre_post, until_testable,
 };
 
 fn arms(control: (u64, u64), treatment: (u64, u64)) -> [Phase; 1] {
@@ -118,6 +118,10 @@ fn a_hundred_times_the_units_is_the_end_of_the_outlook() {
 }
 
 fn without_control(pre: &[f64], post: &[f64], guardrails: &[Guardrail<'_>]) -> Evaluated {
+    by_rules(SeriesRules::Adjusted, pre, post, guardrails)
+}
+
+fn by_rules(rules: SeriesRules, pre: &[f64], post: &[f64], guardrails: &[Guardrail<'_>]) -> Evaluated {
     let (plan, health) = (plan(), DataHealth::default());
     let input = Evaluation {
         cohorts: None,
@@ -129,30 +133,40 @@ fn without_control(pre: &[f64], post: &[f64], guardrails: &[Guardrail<'_>]) -> E
         health,
         scope: Scope::default(),
     };
-    evaluate_before_after(&input, &Blocks { pre, post, target: 11.0, scale: &Scale::default() }, None)
+    evaluate_before_after(&input, &Blocks { pre, post, target: 11.0, rules, scale: &Scale::default() }, None)
 }
 
 const FLAT: [f64; 8] = [10.3, 9.8, 10.1, 9.7, 10.2, 9.9, 10.0, 10.1];
 
+/// Half a year without a trend.
+fn half_a_year() -> Vec<f64> {
+    FLAT.iter().cycle().take(26).copied().collect()
+}
+
 #[test]
 fn a_series_that_moved_is_told_as_an_observation() {
-    let got = without_control(&FLAT, &[20.0, 20.3, 19.9, 20.1], &[]);
-    assert!(got.is_significant && got.advice.next.is_none());
-    let test = pre_post(&FLAT, &[20.0, 20.3, 19.9, 20.1], Alpha::DEFAULT);
+    let (pre, post) = (half_a_year(), [20.0, 20.3, 19.9, 20.1]);
+    let got = without_control(&pre, &post, &[]);
+    assert!(got.is_significant && got.advice.next.is_none() && got.health.is_empty());
+    let test = against_trend(&pre, &post, Alpha::DEFAULT);
     assert_eq!((got.status, got.effect, got.standard_error), (Status::Ok, test.difference, test.se));
     assert_eq!((got.ci, got.ln_e), (test.ci, test.ln_e));
     assert_eq!((got.ln_p_running, got.p_running), (-test.ln_e.unwrap(), (-test.ln_e.unwrap()).exp()));
     let level = |run: &[f64]| run.iter().sum::<f64>() / run.len() as f64;
-    assert!((got.control_level.unwrap() - level(&FLAT)).abs() < 1e-12);
-    assert!((got.treatment_level.unwrap() - 20.075).abs() < 1e-12);
+    let series = got.series.unwrap();
+    assert!((series.level_before.unwrap() - level(&pre)).abs() < 1e-12);
+    assert!((series.level_after.unwrap() - 20.075).abs() < 1e-12);
+    assert!((series.level_expected.unwrap() - (20.075 - got.effect.unwrap())).abs() < 1e-12);
+    assert_eq!((got.control_level, got.treatment_level), (None, None), "weeks are no arms");
     let reason = &got.advice.reason;
-    assert!(reason.starts_with("Observational: the level moved by +10.06 ["), "{reason}");
     assert!(
-        reason.contains(
-            "] in 4 weeks after the change compared with 8 weeks before, and did not move at any of 3 earlier dates."
+        reason.starts_with(
+            "Observational: by week, before 10.02 (26 weeks), after 20.07 (4 weeks); the level moved by +10."
         ),
         "{reason}"
     );
+    assert!(reason.contains(" against the trend before ["), "{reason}");
+    assert!(reason.contains("], and did not move at any of 21 earlier dates."), "{reason}");
     assert!(reason.ends_with("would look the same; only a holdout group can tell."), "{reason}");
     assert_ne!(got.advice.recommendation, Recommendation::Ship);
 }
@@ -163,30 +177,52 @@ fn a_series_that_moves_without_a_reason_proves_nothing() {
     let steps: Vec<f64> = level(30, 10.0).chain(level(30, 20.0)).collect();
     let post: Vec<f64> = level(60, 300.0).collect();
     assert_eq!(pre_post(&steps, &post, Alpha::DEFAULT).verdict(), SeriesVerdict::Moved, "by itself it would");
-    let got = without_control(&steps, &post, &[]);
+    let got = by_rules(SeriesRules::Means, &steps, &post, &[]);
     assert!(!got.is_significant);
     let reason = &got.advice.reason;
+    assert!(reason.contains("; the level also moved at ") && reason.contains("proves nothing"), "{reason}");
+}
+
+#[test]
+fn a_short_history_gives_a_placebo_without_power_and_no_claim() {
+    let got = without_control(&FLAT, &[20.0, 20.3, 19.9, 20.1], &[]);
+    assert!(!got.is_significant && got.effect.is_some());
+    let codes: Vec<_> = got.health.iter().map(|finding| (finding.code, finding.severity)).collect();
+    assert_eq!(codes, [(HealthCode::PlaceboWithoutPower, Severity::Warn)]);
+    let reason = &got.advice.reason;
     assert!(
-        reason.starts_with("Observational: the level also moved at ") && reason.contains("proves nothing"),
+        reason
+            .contains("; the placebo has no power: 3 earlier dates could be tried and 20 are needed, so the change of"),
         "{reason}"
     );
+    // A plan of an earlier version keeps its rules.
+    let earlier = by_rules(SeriesRules::Means, &FLAT, &[20.0, 20.3, 19.9, 20.1], &[]);
+    assert!(earlier.is_significant && earlier.health.is_empty());
+    assert!(earlier.advice.reason.contains("the level moved by +10.06 ["), "{}", earlier.advice.reason);
+}
+
+#[test]
+fn weeks_that_do_not_vary_are_told_apart_from_too_little_data() {
+    let got = without_control(&[6.0; 6], &[4.0; 4], &[]);
+    assert_eq!((got.status, got.effect, got.ci), (Status::ZeroVariance, Some(-2.0), None));
+    let reason = &got.advice.reason;
+    let want = "Observational: by week, before 6 (6 weeks), after 4 (4 weeks); the weeks do not vary, so a change cannot be \
+                compared with chance.";
+    assert!(reason.starts_with(want), "{reason}");
 }
 
 #[test]
 fn a_series_that_is_quiet_or_short_says_so() {
-    let quiet = without_control(&FLAT, &[10.0, 10.2, 9.9, 10.1], &[]);
-    assert!(!quiet.is_significant);
-    assert!(
-        quiet
-            .advice
-            .reason
-            .starts_with("Observational: the change cannot be distinguished from chance yet: it is within [")
-    );
+    let quiet = without_control(&half_a_year(), &[10.0, 10.2, 9.9, 10.1], &[]);
+    assert!(!quiet.is_significant && quiet.health.is_empty());
+    assert!(quiet.advice.reason.contains("cannot be distinguished from chance yet"), "{}", quiet.advice.reason);
+    assert!(!quiet.advice.reason.contains("unbounded"), "{}", quiet.advice.reason);
     let short = without_control(&FLAT[..3], &[], &[]);
     assert!(short.advice.reason.starts_with(
         "Observational: too little data to compare: 3 weeks before (4 are needed) and 0 after (2 are needed)."
     ));
-    assert_eq!((short.control_level.is_some(), short.treatment_level), (true, None));
+    let levels = short.series.map(|series| (series.level_before.is_some(), series.level_after));
+    assert_eq!(levels, Some((true, None)));
     // A guardrail counts as always.
     let limit = Limit::Max(0.01);
     let reading = GuardrailReading::RateLimit { successes: 500, n: 10_000, limit };

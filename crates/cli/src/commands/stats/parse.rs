@@ -1,6 +1,6 @@
 //! Numbers as people write them: `500/10000`, `1000,12.3,4.5`, `10%`, `50/50`, `2000/day`.
 
-use outcome_core::stats::{Alpha, Moments};
+use outcome_core::stats::{Alpha, Moments, figures};
 use outcome_core::{Code, Error, Result};
 
 /// The sums of one arm, with the variance of its mean.
@@ -100,6 +100,20 @@ pub fn effect(text: &str, flag: &str) -> Result<Effect> {
         ));
     }
     Ok(if is_relative { Effect::Relative(size) } else { Effect::Absolute(size) })
+}
+
+/// Refuses the size of an effect that no share can change by: 10 is meant as 10 %, or as ten points.
+pub fn within_share(effect: Effect, text: &str, flag: &str) -> Result<Effect> {
+    match effect {
+        Effect::Absolute(size) if size >= 1.0 => Err(invalid(
+            format!("{flag} is {text}, and a share is between 0 and 1"),
+            &format!(
+                "`{text}%` is {text} % of the level, {} is {text} points; without `%` it is in the units of a share",
+                figures::significant(size / 100.0, 12)
+            ),
+        )),
+        _ => Ok(effect),
+    }
 }
 
 /// An arm: `X/N`, `N,MEAN,SD` or `n=N,mean=M,sd=S`.

@@ -107,7 +107,11 @@ impl Question {
                 "write a share as 5% or 0.05; a mean needs --sd, the standard deviation of one unit",
             ));
         }
-        let sizes: Vec<Effect> = args.mde.iter().map(|text| parse::effect(text, "--mde")).collect::<Result<_>>()?;
+        let size = |text: &String| {
+            let effect = parse::effect(text, "--mde")?;
+            if sd.is_none() { parse::within_share(effect, text, "--mde") } else { Ok(effect) }
+        };
+        let sizes: Vec<Effect> = args.mde.iter().map(size).collect::<Result<_>>()?;
         let effects = match sizes.as_slice() {
             [only] => MULTIPLES.map(|m| (times(*only, m), m.total_cmp(&1.0).is_eq())).to_vec(),
             several => several.iter().map(|effect| (*effect, true)).collect(),

@@ -65,12 +65,9 @@ fn exposures(file: &ExposuresFile, reporter: &mut Reporter<'_>) -> Option<Exposu
     let columns = [&file.unit, &file.experiment, &file.variant].map(|at| column(at.as_ref(), reporter));
     let [unit, experiment, variant] = columns;
     let at = column(file.at_key.as_ref(), reporter);
-    let names = |of: fn(&crate::config::metric_file::VariantsFile) -> &Option<At<Vec<At<String>>>>, default: &str| {
-        let declared = file.variants.as_ref().and_then(|variants| of(&variants.value).as_ref());
-        declared.map_or_else(|| vec![default.to_owned()], |list| list.value.iter().map(|at| at.value.clone()).collect())
-    };
-    let (control, treatment) =
-        (names(|variants| &variants.control, "control"), names(|variants| &variants.treatment, "treatment"));
+    let variants = file.variants.as_ref().map(|variants| &variants.value);
+    let control = names(variants.and_then(|variants| variants.control.as_ref()), "control");
+    let treatment = names(variants.and_then(|variants| variants.treatment.as_ref()), "treatment");
     if let Some(both) = control.iter().find(|name| treatment.contains(name)) {
         let at = file.variants.as_ref().map_or(file.at, |variants| variants.span);
         let message = format!("`{}` is a name of both arms", shown(both));
@@ -88,6 +85,11 @@ fn exposures(file: &ExposuresFile, reporter: &mut Reporter<'_>) -> Option<Exposu
         treatment,
         is_sticky: file.sticky.as_ref()?.value,
     })
+}
+
+/// The texts of a list, or the one that is meant without it.
+fn names(list: Option<&At<Vec<At<String>>>>, default: &str) -> Vec<String> {
+    list.map_or_else(|| vec![default.to_owned()], |list| list.value.iter().map(|at| at.value.clone()).collect())
 }
 
 fn check_fact(fact: &FactFile, context: &Context, reporter: &mut Reporter<'_>) {
@@ -166,7 +168,7 @@ fn is_name(text: &str) -> bool {
 impl<'f> Declared<'f> {
     fn metric(&self, file: &'f MetricFile, reporter: &mut Reporter<'_>) -> Option<DeclaredMetric> {
         let window = window(file, reporter);
-        self.check_keys(file, reporter);
+        check_keys(file, reporter);
         let first = file.of.as_ref().or_else(|| file.numerator.as_ref().and_then(|part| part.value.of.as_ref()))?;
         let fact = self.fact(first, reporter)?;
         let source_name = &fact.source.as_ref()?.value;
@@ -236,46 +238,6 @@ impl<'f> Declared<'f> {
                 population,
             },
         })
-    }
-
-    /// Keys that a kind needs, and keys that it does not know.
-    fn check_keys(&self, file: &MetricFile, reporter: &mut Reporter<'_>) {
-        let Some(kind) = &file.kind else { return };
-        let is_ratio = kind.value == MetricKind::Ratio;
-        let given = [
-            ("of", file.of.as_ref().map(|at| at.span), !is_ratio, !is_ratio),
-            ("where", file.r#where.as_ref().map(|at| at.span), !is_ratio, false),
-            (
-                "value",
-                file.value.as_ref().map(|at| at.span),
-                kind.value == MetricKind::Mean,
-                kind.value == MetricKind::Mean,
-            ),
-            ("distinct", file.distinct.as_ref().map(|at| at.span), kind.value == MetricKind::Count, false),
-            ("numerator", file.numerator.as_ref().map(|at| at.span), is_ratio, is_ratio),
-            ("denominator", file.denominator.as_ref().map(|at| at.span), is_ratio, is_ratio),
-        ];
-        let name = crate::config::choice::Choice::choices().into_iter().find(|(_, one)| *one == kind.value);
-        let name: &str = name.map_or("", |(name, _): (&str, MetricKind)| name);
-        for (key, span, is_known, is_needed) in given {
-            match span {
-                Some(span) if !is_known => {
-                    let message = format!("a metric of kind `{name}` has no `{key}`");
-                    let problem = Problem::error("config.unknown_key", span, message);
-                    reporter.push(problem.valid("the keys of its kind").help("remove it, or choose another `kind`"));
-                }
-                None if is_needed => {
-                    let message = format!("a metric of kind `{name}` needs the key `{key}`");
-                    let problem = Problem::error("config.missing_key", file.at, message);
-                    reporter.push(problem.valid(format!("`{key}`")).help(format!("write `{key}: ...`")));
-                }
-                Some(_) | None => {}
-            }
-        }
-        if let Some(cap) = file.cap.as_ref().filter(|cap| cap.value <= 0.0) {
-            let problem = Problem::error("config.out_of_range", cap.span, "a cap must be above 0");
-            reporter.push(problem.valid("a number above 0").help("leave it out to count all of each value"));
-        }
     }
 
     fn fact(&self, name: &At<String>, reporter: &mut Reporter<'_>) -> Option<&'f FactFile> {
@@ -358,4 +320,44 @@ fn window(file: &MetricFile, reporter: &mut Reporter<'_>) -> Option<Attribution>
         return None;
     }
     Some(Attribution { from, to })
+}
+
+/// Keys that a kind needs, and keys that it does not know.
+fn check_keys(file: &MetricFile, reporter: &mut Reporter<'_>) {
+    let Some(kind) = &file.kind else { return };
+    let is_ratio = kind.value == MetricKind::Ratio;
+    let given = [
+        ("of", file.of.as_ref().map(|at| at.span), !is_ratio, !is_ratio),
+        ("where", file.r#where.as_ref().map(|at| at.span), !is_ratio, false),
+        (
+            "value",
+            file.value.as_ref().map(|at| at.span),
+            kind.value == MetricKind::Mean,
+            kind.value == MetricKind::Mean,
+        ),
+        ("distinct", file.distinct.as_ref().map(|at| at.span), kind.value == MetricKind::Count, false),
+        ("numerator", file.numerator.as_ref().map(|at| at.span), is_ratio, is_ratio),
+        ("denominator", file.denominator.as_ref().map(|at| at.span), is_ratio, is_ratio),
+    ];
+    let name = crate::config::choice::Choice::choices().into_iter().find(|(_, one)| *one == kind.value);
+    let name: &str = name.map_or("", |(name, _): (&str, MetricKind)| name);
+    for (key, span, is_known, is_needed) in given {
+        match span {
+            Some(span) if !is_known => {
+                let message = format!("a metric of kind `{name}` has no `{key}`");
+                let problem = Problem::error("config.unknown_key", span, message);
+                reporter.push(problem.valid("the keys of its kind").help("remove it, or choose another `kind`"));
+            }
+            None if is_needed => {
+                let message = format!("a metric of kind `{name}` needs the key `{key}`");
+                let problem = Problem::error("config.missing_key", file.at, message);
+                reporter.push(problem.valid(format!("`{key}`")).help(format!("write `{key}: ...`")));
+            }
+            Some(_) | None => {}
+        }
+    }
+    if let Some(cap) = file.cap.as_ref().filter(|cap| cap.value <= 0.0) {
+        let problem = Problem::error("config.out_of_range", cap.span, "a cap must be above 0");
+        reporter.push(problem.valid("a number above 0").help("leave it out to count all of each value"));
+    }
 }

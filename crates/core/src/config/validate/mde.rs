@@ -24,7 +24,8 @@ pub(super) fn mde(
         return None;
     }
     let (size, gap) = (effect.absolute(from.value), (to.value - from.value).abs());
-    if size > gap && gap > 0.0 {
+    // Two decimal numbers that are equal for a person need not be so as binary ones.
+    if size > gap * (1.0 + 1e-9) && gap > 0.0 {
         let message = format!(
             "the smallest effect worth detecting ({}) is larger than the whole gap ({})",
             rounded(size),
@@ -37,8 +38,26 @@ pub(super) fn mde(
                 .help("an effect this large would overshoot the target: write a smaller `mde`, or leave it out"),
         );
     }
+    let level = from.value.abs();
+    if size > 0.0 && size < TINY * level {
+        let message = format!(
+            "the smallest effect worth detecting ({}) is {} % of the level ({})",
+            rounded(size),
+            rounded(size / level * 100.0),
+            rounded(from.value)
+        );
+        reporter.push(
+            Problem::warning("config.mde_tiny", at.span, message)
+                .also(from.span, "the level")
+                .valid(format!("at least {} to be found in practice", rounded(TINY * level)))
+                .help("`mde` is in the signal's units; write it with `%` if it is a share of the level"),
+        );
+    }
     Some(effect)
 }
+
+/// Share of the level below which an effect is rarely meant, and is found by hardly any test.
+const TINY: f64 = 0.001;
 
 /// A difference of decimal numbers as a person would write it.
 fn rounded(value: f64) -> String {

@@ -4,39 +4,46 @@ use super::super::section::{Section, Table};
 use super::super::time::instant;
 use super::super::words::words;
 use super::values::{scale, text};
-use crate::domain::{ConstraintBound, Direction, Facts, MeasurementPlan};
+use crate::domain::{ConstraintBound, Design, Direction, Facts, MeasurementPlan};
 use crate::stats::Scale;
 use crate::stats::figures::{count, number as show, percent};
 
 pub(super) fn section(facts: &Facts) -> Section {
     let mut section = Section::new("Plan and thresholds");
     let Some(plan) = &facts.plan else { return section };
-    section.intro = Some(
-        "Thresholds are absolute differences from the control; positive means better. The plan is frozen at launch; only a signed correction changes it."
-            .to_owned(),
-    );
+    let has_control = plan.design == Design::Randomised;
+    let compared = if has_control { "the control" } else { "what the weeks before let expect" };
+    section.intro = Some(format!(
+        "Thresholds are absolute differences from {compared}; positive means better. The plan is frozen at launch; only a signed correction changes it."
+    ));
     section.text("Design", Some(words(plan.design.as_str())));
     section.text("Confidence of success", Some(percent(1.0 - plan.alpha)));
     let corrections = plan.error_budget.map_or(0, |budget| budget.corrections);
     let halved =
         (corrections > 0).then(|| format!("{corrections} after the launch; each halved the error rate of claims"));
     section.text("Corrections by hand", halved);
-    section.text("Randomisation unit", text(&plan.randomisation_unit).map(words));
-    section.rows.extend(thresholds(&plan.measurement, &scale(facts)).rows);
+    let unit = text(&plan.randomisation_unit).filter(|_| has_control);
+    section.text("Randomisation unit", unit.map(words));
+    section.rows.extend(thresholds(&plan.measurement, plan.design, &scale(facts)).rows);
     let rollout = &plan.rollout;
     let steps = std::iter::once(&rollout.initial_pct).chain(&rollout.steps).map(|pct| format!("{pct} %"));
-    section.text("Rollout", Some(steps.collect::<Vec<_>>().join(" → ")));
+    let steps = steps.collect::<Vec<_>>().join(" → ");
+    let is_for_all = !has_control && rollout.initial_pct == 100;
+    let said = if is_for_all { format!("{steps}: on for everybody, there is no control group") } else { steps };
+    section.text("Rollout", Some(said));
     section.code("Plan hash", text(&plan.hash));
     section
 }
 
 /// Duration, sample and thresholds. `scale`: of the outcome's signal.
 #[must_use]
-pub fn thresholds(measurement: &MeasurementPlan, scale: &Scale) -> Section {
+pub fn thresholds(measurement: &MeasurementPlan, design: Design, scale: &Scale) -> Section {
     let mut section = Section::new("Thresholds");
     section.text("Duration", Some(format!("{} days", show(f64::from(measurement.duration_days)))));
-    let units = count(u64::from(measurement.min_sample_size));
-    section.text("Minimum sample", Some(format!("{units} units in all arms")));
+    if design == Design::Randomised {
+        let units = count(u64::from(measurement.min_sample_size));
+        section.text("Minimum sample", Some(format!("{units} units in all arms")));
+    }
     section.text("Success threshold", Some(scale.change(measurement.success_threshold)));
     section.text("Kill threshold", Some(scale.change(measurement.kill_threshold)));
     section.text("Minimum detectable effect", Some(scale.size(measurement.minimum_detectable_effect)));

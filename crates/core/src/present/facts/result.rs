@@ -5,9 +5,12 @@ use super::super::time::instant;
 use super::super::words::words;
 use super::values::{scale, text, unreadable, yes};
 use crate::domain::{ConstraintBound, Evaluation, Facts, GuardrailResult, HealthFinding, Nullable, Severity, SrmLevel};
-use crate::stats::Scale;
 use crate::stats::figures::{count, p_value, percent, signed_percent};
+use crate::stats::{BeforeAfter, ComparedWith, Scale};
 
+/// What is compared without a control group.
+const BEFORE_AFTER: &str = "After the launch minus what the weeks before let expect: there is no control group, so this is an observation \
+                            and no proof of a cause.";
 /// In the place of an interval that would describe the effect with one number.
 const CHANGED: &str = "none: the effect changed over time";
 
@@ -19,11 +22,12 @@ pub(super) fn section(facts: &Facts) -> Section {
         Err(problem) => return unreadable("Result so far", &problem, result.json()),
     };
     let scale = scale(facts);
-    section.intro = Some(
-        "Treatment minus control. The result is always valid: looking often does not make an error more likely. The runtime \
+    let weekly = result.before_and_after();
+    let compared = if weekly.is_some() { BEFORE_AFTER } else { "Treatment minus control." };
+    section.intro = Some(format!(
+        "{compared} The result is always valid: looking often does not make an error more likely. The runtime \
          computed all figures from the readings."
-            .to_owned(),
-    );
+    ));
     section.warnings.extend(health(&result.health));
     let reason = text(&result.advice.reason).map(|reason| format!(": {reason}")).unwrap_or_default();
     section.text("Recommendation", Some(words(result.advice.recommendation.as_str()) + &reason));
@@ -32,6 +36,11 @@ pub(super) fn section(facts: &Facts) -> Section {
     section.text("Evidence grade", result.grade.map(|grade| grade.to_string()));
     section.text("Needed for a decision", result.advice.next.as_deref().and_then(text).map(ToOwned::to_owned));
     let level = |level: Option<f64>| level.map_or_else(|| "unknown".to_owned(), |level| scale.level(level));
+    if let Some((series, levels)) = result.series.as_ref().zip(weekly) {
+        section.table = Some(weeks(series, levels, level));
+        section.text("Read at", result.polled_at.map(instant));
+        return section;
+    }
     let arms = [
         ("Control", result.n_control, result.control_level),
         ("Treatment", result.n_treatment, result.treatment_level),
@@ -45,6 +54,23 @@ pub(super) fn section(facts: &Facts) -> Section {
     section.text("Rollout step", facts.rollout_step.map(|step| (step + 1).to_string()));
     section.text("Read at", result.polled_at.map(instant));
     section
+}
+
+/// The levels by week, before and after the launch.
+fn weeks(series: &BeforeAfter, [before, after]: [Option<f64>; 2], level: impl Fn(Option<f64>) -> String) -> Table {
+    let line = |what: &str, n: u32, found: Option<f64>| {
+        let n = if n == 0 { "unknown".to_owned() } else { count(u64::from(n)) };
+        vec![what.to_owned(), n, level(found)]
+    };
+    let mut lines = vec![line("Before", series.n_before, before), line("After", series.n_after, after)];
+    if series.level_expected.is_some() {
+        let expected = match series.compared_with {
+            Some(ComparedWith::Season) => "After, as a year before lets expect",
+            Some(ComparedWith::Trend | ComparedWith::Mean) | None => "After, as the trend lets expect",
+        };
+        lines.push(line(expected, series.n_after, series.level_expected));
+    }
+    Table { heads: vec!["", "Weeks", "Level"], lines }
 }
 
 /// The effect with the one interval that decides, and a p-value for each decision.
@@ -67,7 +93,7 @@ fn effect(section: &mut Section, facts: &Facts, result: &Evaluation, scale: &Sca
             section.text("p of success", Some(p_value(p.better)));
             section.text("p of harm", Some(p_value(p.worse)));
         }
-        None => section.text("p-value (two-sided, running)", Some(p_value(result.p_running))),
+        None => section.text("p-value (two-sided, smallest so far)", Some(p_value(result.p_running))),
     }
 }
 

@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use super::AuditLog;
 use crate::audit::PollLine;
 use crate::audit::{EventKind, LogEntry};
-use crate::domain::{Conclusion, Evaluation, ExperimentStatus, PhaseStart, Plan, ReadSums, Stored, Variant, Window};
+use crate::domain::{
+    Conclusion, Design, Evaluation, ExperimentStatus, PhaseStart, Plan, ReadSums, Stored, Variant, Window,
+};
 use crate::error::{Code, Error, Result};
 use crate::ids::ExperimentId;
 use crate::lifecycle::ExperimentEventKind;
@@ -218,13 +220,19 @@ impl AuditLog<'_> {
     /// The proof pack of an experiment that has been measured.
     ///
     /// # Errors
-    /// [`Code::NotFound`]; [`Code::Conflict`] before its first poll; [`Code::StateTampered`] for a plan that is not the
+    /// [`Code::NotFound`]; [`Code::Conflict`] before its first poll, and without a control group; [`Code::StateTampered`] for a plan that is not the
     /// approved one.
     #[tracing::instrument(level = "debug", name = "audit_log.proof", skip_all)]
     pub async fn proof(self, reference: &str) -> Result<Proof> {
         let mut tx = self.0.read().await?;
         let experiment = experiment_named(&mut tx, reference).await?;
         let plan = plan_of(&experiment)?;
+        if plan.design != Design::Randomised {
+            let message =
+                format!("experiment `{}` has no control group, so there is no proof to make", experiment.slug);
+            return Err(Error::new(Code::Conflict, message)
+                .hint("`outcome-runtime experiment show --json` gives its levels by week, which are an observation"));
+        }
         let path = history_of(&mut tx, &experiment, &plan).await?.points()?;
         let nothing = || {
             Error::new(Code::Conflict, format!("experiment `{}` has not been measured yet", experiment.slug))

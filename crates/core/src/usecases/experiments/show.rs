@@ -6,8 +6,8 @@ use serde::{Serialize, Serializer};
 
 use super::Experiments;
 use crate::domain::{
-    Author, Build, Conclusion, Direction, Evaluation, Experiment, ExperimentState, Hypothesis, Plan, ScoreBreakdown,
-    Slug, Stored,
+    Author, Build, Conclusion, Design, Direction, Evaluation, Experiment, ExperimentState, Hypothesis, Plan,
+    ScoreBreakdown, Slug, Stored,
 };
 use crate::error::Result;
 use crate::ids::{ExperimentId, OutcomeId};
@@ -43,6 +43,9 @@ pub struct ExperimentView {
     /// Which way is better.
     #[serde(skip)]
     pub direction: Direction,
+    /// How it is judged.
+    #[serde(skip)]
+    pub design: Design,
 }
 
 /// An experiment beside the name of its outcome.
@@ -123,6 +126,10 @@ impl Experiments<'_> {
         Ok(ExperimentView {
             scale: scale_of(&mut tx, &outcome).await?,
             direction: outcome.spec.target.direction,
+            design: match &experiment.plan {
+                Some(plan) => plan.shown().map_or(outcome.spec.design, |plan| plan.design),
+                None => outcome.spec.design,
+            },
             outcome: outcome.spec.slug.to_string(),
             gates: gates
                 .into_iter()

@@ -3,8 +3,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::{Design, Hypothesis, Outcome};
+use super::Hypotheses;
+use crate::domain::{Design, Hypothesis, Outcome, OutcomeSpec};
+use crate::error::Result;
 use crate::hypotheses::Problem;
+use crate::present::{count, whole};
 use crate::stats;
 
 /// The problem of a plan that cannot find its effect in time, where the baseline and the traffic are known.
@@ -60,11 +63,52 @@ pub struct FeasibilityHint {
     pub horizon_days: f64,
 }
 
+impl Hypotheses<'_> {
+    /// What a test could find if `spec` were applied: its horizon, effect and budget with the stored baseline. `None` where no baseline
+    /// of its signal is stored.
+    ///
+    /// # Errors
+    /// When the database fails.
+    #[tracing::instrument(level = "debug", name = "hypotheses.feasibility", skip_all, fields(outcome = %spec.slug))]
+    pub async fn feasibility(self, spec: &OutcomeSpec) -> Result<Option<FeasibilityHint>> {
+        let mut tx = self.0.read().await?;
+        let Some(stored) = tx.outcome_by_slug(spec.slug.as_str()).await? else { return Ok(None) };
+        if stored.spec.signal != spec.signal {
+            return Ok(None);
+        }
+        Ok(feasibility_hint(&Outcome { spec: spec.clone(), ..stored }))
+    }
+}
+
+/// What makes the horizon too short for the experiments that are planned, as a sentence; `None` where it is long enough, or too little
+/// is known.
+pub(in crate::usecases) fn horizon_too_short(outcome: &Outcome) -> Option<String> {
+    let hint = feasibility_hint(outcome)?;
+    let (days, daily) = (hint.days_needed_at_an_even_split?, hint.daily_units?);
+    let planned = outcome.spec.planned_experiments();
+    let at_once = outcome.spec.portfolio.max_concurrent.max(1);
+    let all = days.saturating_mul(u64::from(planned.div_ceil(at_once)));
+    let horizon = hint.horizon_days;
+    #[expect(clippy::cast_precision_loss, reason = "days stay far below 2^52")]
+    let is_too_short = all as f64 > horizon;
+    is_too_short.then(|| {
+        format!(
+            "the horizon has {} days, but one experiment takes up to {} days at {} units a day, and the {planned} that are planned \
+             take {} ({at_once} at a time): choose a larger `mde`, a longer horizon or fewer experiments",
+            whole(horizon),
+            count(days),
+            whole(daily),
+            count(all)
+        )
+    })
+}
+
 /// The hint for the author; `None` before the baseline is measured.
 pub(super) fn feasibility_hint(outcome: &Outcome) -> Option<FeasibilityHint> {
     let baseline = outcome.state.baseline.as_ref()?;
     let mde = outcome.spec.minimum_detectable_effect.map(|mde| mde.absolute(baseline.value));
-    let needed = mde.and_then(|mde| needed(outcome, mde, 50));
+    let is_tested = outcome.spec.design == Design::Randomised;
+    let needed = mde.filter(|_| is_tested).and_then(|mde| needed(outcome, mde, 50));
     Some(FeasibilityHint {
         daily_units: baseline.daily_units,
         days_needed_at_an_even_split: needed.map(|found| found.days_whole_weeks),

@@ -1,6 +1,6 @@
 //! Hypotheses: the work order for their authors, and their submission.
 
-mod feasibility;
+pub(in crate::usecases) mod feasibility;
 mod submit;
 mod work_order;
 

@@ -206,6 +206,7 @@ fn sort_out(outcome: &Outcome, hypotheses: Vec<Hypothesis>) -> Result<(Vec<Candi
     let rules = ScopeRules::parse(&outcome.spec.scope.allowed_paths, &outcome.spec.scope.forbidden_paths)?;
     let (mut good, mut rejected) = (Vec::new(), Vec::new());
     for hypothesis in hypotheses {
+        let hypothesis = hypothesis.for_design(outcome.spec.design);
         let mut problems = check_hypothesis(&hypothesis, &outcome.spec, &rules);
         if problems.is_empty()
             && let Some(problem) = infeasible(outcome, &hypothesis)

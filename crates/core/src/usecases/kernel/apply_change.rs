@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::digest::digest;
 use super::event::new_event;
 use super::experiment_step::experiment_step;
@@ -100,8 +102,16 @@ async fn change_outcome(runtime: &Runtime, tx: &mut Tx, known: Outcome, spec: &O
             experiment_step(runtime, tx, &outcome, &mut experiment, event, &system, &StepContext::default()).await?;
         }
     }
-    let event = OutcomeEvent::Applied { spec_hash: digest(spec)?, consent: None };
+    let deadline = moved_deadline(&outcome, spec);
+    let event = OutcomeEvent::Applied { spec_hash: digest(spec)?, consent: None, deadline };
     outcome_step(runtime, tx, &mut outcome, Some(spec), event, &system).await
+}
+
+/// The deadline that a changed horizon moves: horizons count from the activation, and experiments are planned within them.
+fn moved_deadline(outcome: &Outcome, spec: &OutcomeSpec) -> Option<Timestamp> {
+    let (before, after) = (outcome.spec.horizon.get(), spec.horizon.get());
+    let deadline = outcome.state.deadline.filter(|_| before != after)?;
+    deadline.checked_sub(before).and_then(|activated_at| activated_at.checked_add(after)).ok()
 }
 
 /// True when the new spec would change what a reported, not yet launched build was to be approved for.

@@ -72,7 +72,8 @@ fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext, scal
     };
     let grade = EvidenceGrade::of(outcome.spec.design, &result.health);
     let recommendation = result.advice.recommendation;
-    let p = result.p_running;
+    // The level of the test: one minus a p-value is no probability that the hypothesis is right.
+    let level = 1.0 - result.alpha.unwrap_or_else(|| outcome.spec.alpha());
     let is_significant = result.is_significant;
     let improvement = result.effect.map(|effect| effect * outcome.spec.target.direction.sign());
     let (finding_type, confidence) = if recommendation == Recommendation::KillGuardrail {
@@ -80,8 +81,8 @@ fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext, scal
     } else {
         match improvement {
             Some(_) if result.is_kill_threshold_exceeded => (FindingType::RefutedHypothesis, 0.95),
-            Some(change) if is_significant && change > 0.0 => (FindingType::ConfirmedHypothesis, 1.0 - p),
-            Some(_) if is_significant => (FindingType::RefutedHypothesis, 1.0 - p),
+            Some(change) if is_significant && change > 0.0 => (FindingType::ConfirmedHypothesis, level),
+            Some(_) if is_significant => (FindingType::RefutedHypothesis, level),
             Some(_) if recommendation == Recommendation::KillFutility => (FindingType::RefutedHypothesis, 0.9),
             _ => (FindingType::Inconclusive, 0.3),
         }
@@ -100,11 +101,19 @@ fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext, scal
         || format!("{metric} could not be compared"),
         |effect| format!("{metric} changed by {}{interval}{so_far}", scale.change(effect)),
     );
-    let units = format!("{} control and {} treatment units", count(result.n_control), count(result.n_treatment));
+    let units = match &result.series {
+        Some(series) if series.n_before > 0 => {
+            format!("by {} weeks after and {} weeks before", series.n_after, series.n_before)
+        }
+        Some(_) => "by weeks before and after".to_owned(),
+        None => {
+            format!("with {} control and {} treatment units", count(result.n_control), count(result.n_treatment))
+        }
+    };
     let reason = &result.advice.reason;
     // Where a rule ended it, its reason is the ending.
     let end = if ending == reason { String::new() } else { format!(" Decision: {}.", plain(ending)) };
-    let finding = format!("{effect}, with {units}. {reason}{end}");
+    let finding = format!("{effect}, {units}. {reason}{end}");
     let status = experiment.state.status;
     let finding = if finding_type == FindingType::Inconclusive && status != ExperimentStatus::Shipped {
         format!("Inconclusive: {finding}")

@@ -36,7 +36,8 @@ pub(super) async fn draft_successor(
 ) -> Result<()> {
     let id = runtime.ids.next::<ExperimentId>();
     let slug = free_experiment_slug(tx, &parent.slug).await?;
-    let draft = Experiment::draft(id, slug, outcome.id, parent.hypothesis.clone(), by.clone(), runtime.now());
+    let hypothesis = parent.hypothesis.clone().for_design(outcome.spec.design);
+    let draft = Experiment::draft(id, slug, outcome.id, hypothesis, by.clone(), runtime.now());
     let successor =
         Experiment { author: Author::Hybrid, score: parent.score.clone(), parent: Some(parent.id), ..draft };
     store_experiment(runtime, tx, &successor, by).await

@@ -10,6 +10,7 @@ use crate::error::{Code, Error, Result};
 use crate::lifecycle::OutcomeEvent;
 use crate::present::{Scale, percent};
 use crate::usecases::Runtime;
+use crate::usecases::hypotheses::feasibility::horizon_too_short;
 use crate::usecases::kernel::anchoring::anchor_quietly;
 use crate::usecases::kernel::decision::sign_for_outcome;
 use crate::usecases::kernel::level::{read_level, store_level};
@@ -28,6 +29,9 @@ pub struct Activated {
     /// Until when.
     #[schemars(with = "String")]
     pub deadline: Timestamp,
+    /// Why the horizon is too short for the experiments that are planned, as a sentence; absent where it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
     /// Who may write hypotheses now, and how.
     pub next: String,
     /// How values of the signal are written for people.
@@ -83,6 +87,7 @@ impl Outcomes<'_> {
         tx.commit().await?;
         anchor_quietly(self.0, &signer).await;
         Ok(Activated {
+            warning: horizon_too_short(&outcome),
             next: format!(
                 "let your agent call get_work_order for `{0}`, or submit your own with `outcome-runtime experiment \
                  propose --outcome {0} --file FILE`",

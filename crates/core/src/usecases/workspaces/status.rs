@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::Workspaces;
 use crate::digest::sha256_hex;
 use crate::domain::{
-    Closing, Direction, EvidenceGrade, ExperimentStatus, GateType, Measurement, Message, Outcome, OutcomeStatus,
-    PauseCause, Stored, text_enum,
+    Closing, Direction, Evaluation, EvidenceGrade, ExperimentStatus, GateType, Measurement, Message, Outcome,
+    OutcomeStatus, PauseCause, Stored, text_enum,
 };
 use crate::error::Result;
 use crate::present::Scale;
@@ -73,7 +73,7 @@ pub struct ExperimentLine {
     pub ci_upper: Option<f64>,
     /// A p-value for success and one for harm, valid at any time.
     pub p: Option<SidedP>,
-    /// Running two-sided p-value of the estimate, valid at any time.
+    /// Two-sided p-value of the estimate, the smallest so far, valid at any time.
     pub p_value: Option<f64>,
     /// Evidence at the latest poll; absent where it overflows.
     pub e_value: Option<f64>,
@@ -83,10 +83,16 @@ pub struct ExperimentLine {
     pub grade: Option<EvidenceGrade>,
     /// Findings about the data, the signals and the flag, as sentences; also when the latest evaluation cannot be read.
     pub health: Vec<String>,
-    /// Units of the control.
+    /// Units of the control; absent where there is none.
     pub n_control: Option<u64>,
-    /// Units of the treatment.
+    /// Units of the treatment; absent where there is no control.
     pub n_treatment: Option<u64>,
+    /// Without a control group: level before the launch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level_before: Option<f64>,
+    /// Without a control group: level after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level_after: Option<f64>,
     /// The engine's recommendation at the latest poll.
     pub verdict: Option<Recommendation>,
     /// Why.
@@ -379,6 +385,7 @@ fn experiment_line(experiment: ExperimentGlance, direction: Direction) -> Experi
         Some(Err(problem)) => (None, Some(problem)),
         None => (None, None),
     };
+    let weekly = result.and_then(Evaluation::before_and_after);
     let findings = result.into_iter().flat_map(|result| &result.health).map(|finding| finding.message.clone());
     ExperimentLine {
         status: experiment.state.status,
@@ -393,8 +400,10 @@ fn experiment_line(experiment: ExperimentGlance, direction: Direction) -> Experi
         alpha: result.and_then(|result| result.alpha),
         grade: result.and_then(|result| result.grade),
         health: unreadable.into_iter().chain(findings).collect(),
-        n_control: result.map(|result| result.n_control),
-        n_treatment: result.map(|result| result.n_treatment),
+        n_control: result.filter(|_| weekly.is_none()).map(|result| result.n_control),
+        n_treatment: result.filter(|_| weekly.is_none()).map(|result| result.n_treatment),
+        level_before: weekly.and_then(|[before, _]| before),
+        level_after: weekly.and_then(|[_, after]| after),
         verdict: result.map(|result| result.advice.recommendation),
         reason: result.map(|result| result.advice.reason.clone()),
         next: result.and_then(|result| result.advice.next.clone()),

@@ -202,7 +202,8 @@ fn judge(
         (Some(poll), None) => evaluate_poll(plan, poll, previous)?,
         (Some(poll), Some(weeks)) => {
             let (pre, post, scale) = (&weeks.pre, &weeks.post, &weeks.scale);
-            let blocks = Blocks { pre, post, target: plan.target.unwrap_or(f64::MAX), scale };
+            let target = plan.target.unwrap_or(f64::MAX);
+            let blocks = Blocks { pre, post, target, rules: plan.series_rules(), scale };
             Some(evaluate_series(plan, poll, &blocks, previous)?)
         }
         (None, _) => None,

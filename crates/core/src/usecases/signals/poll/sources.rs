@@ -145,7 +145,7 @@ async fn read_primary(runtime: &Runtime, config: &Config, job: &Job, now: Timest
     if plan.design == Design::Randomised {
         return read_phases(runtime, config, experiment, &plan.signal, phases, now).await.map(Primary::ByVariant);
     }
-    read_weeks(runtime, config, experiment, &plan.signal, outcome.spec.target.to, now).await.map(Primary::Weekly)
+    read_weeks(runtime, config, experiment, plan, outcome.spec.target.to, now).await.map(Primary::Weekly)
 }
 
 async fn read_guard(

@@ -8,15 +8,21 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::measurement::level;
 use crate::config::Config;
-use crate::domain::{ArmSums, Experiment, Reading, SignalSpec, Window};
+use crate::domain::{ArmSums, Experiment, Plan, Reading, SignalSpec, Window};
 use crate::error::{Error, Result};
+use crate::ports::ReadError;
 use crate::present::Scale;
+use crate::stats::SeriesRules;
 use crate::store::Tx;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::workspace_file::source;
 
-/// Weeks before the launch that are looked at.
-const WEEKS_BEFORE: i64 = 12;
+/// Weeks before the launch that plans of earlier versions look at.
+const WEEKS_BEFORE_MEANS: i64 = 12;
+/// Weeks before the launch that are looked at: a year to compare with, and as many weeks beside it as the placebos need.
+const WEEKS_BEFORE: i64 = 78;
+/// Whole weeks that have to be left for the first week with data to be left out.
+const MIN_WEEKS: usize = 4;
 /// Most weeks of one experiment that are read back.
 const MAX_WEEKS: i64 = 1000;
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -39,55 +45,99 @@ pub(super) async fn read_weeks(
     runtime: &Runtime,
     config: &Config,
     experiment: &Experiment,
-    signal: &SignalSpec,
+    plan: &Plan,
     target: f64,
     now: Timestamp,
 ) -> Result<Weeks> {
+    let signal = &plan.signal;
+    let rules = plan.series_rules();
+    let weeks_before = match rules {
+        SeriesRules::Means => WEEKS_BEFORE_MEANS,
+        SeriesRules::Adjusted => WEEKS_BEFORE,
+    };
     let launched_at = experiment.launched_at.unwrap_or(now);
     let mut tx = runtime.read().await?;
     let stored = tx.measurement_series(experiment.id, &signal.name, MAX_WEEKS).await?;
     drop(tx);
-    let known: BTreeMap<Timestamp, Option<f64>> = stored
+    let known: BTreeMap<Timestamp, ArmSums> = stored
         .iter()
         .filter(|reading| reading.variant.is_none())
-        .map(|reading| (reading.window.to, reading.sums.value()))
+        .map(|reading| (reading.window.to, reading.sums))
         .collect();
+    let source = source(runtime, config, &signal.source)?;
     let mut weeks = Weeks::default();
-    for number in -WEEKS_BEFORE.. {
+    let week = |number: i64| -> Result<Window> {
         let from = launched_at.checked_add(WEEK * i32::try_from(number).unwrap_or(i32::MAX)).map_err(too_long)?;
-        let to = from.checked_add(WEEK).map_err(too_long)?;
-        if to > now {
+        Ok(Window { from, to: from.checked_add(WEEK).map_err(too_long)? })
+    };
+    for number in 0.. {
+        let window = week(number)?;
+        if window.to > now {
             break;
         }
-        let value = match known.get(&to) {
-            Some(value) => *value,
-            None => {
-                let reading = read_week(runtime, config, signal, Window { from, to }).await?;
-                let value = reading.data.value();
-                weeks.new.push(reading);
-                value
-            }
+        let sums = match known.get(&window.to) {
+            Some(sums) => *sums,
+            None => weeks.take(source.level(signal, window).await?),
         };
-        match value {
-            Some(value) if number < 0 => weeks.pre.push(value),
-            Some(value) => weeks.post.push(value),
-            // A series that has a hole before the launch begins after the hole.
-            None if number < 0 => weeks.pre.clear(),
-            None => {}
-        }
+        weeks.post.extend(sums.value());
     }
+    // From the launch backwards: a series that has a hole begins after the hole, and what lies before it is not asked for.
+    let mut before = History::default();
+    for number in 1..=weeks_before {
+        let window = week(-number)?;
+        let sums = match known.get(&window.to) {
+            Some(sums) => Some(*sums),
+            None => match source.level(signal, window).await {
+                Ok(reading) => Some(weeks.take(reading)),
+                // A sum over no rows is NULL and no number.
+                Err(ReadError::Shape { .. }) if rules == SeriesRules::Adjusted => None,
+                Err(error) => return Err(error.into()),
+            },
+        };
+        let Some((sums, value)) = sums.and_then(|sums| Some((sums, sums.value()?))) else { break };
+        before.add(value, matches!(sums, ArmSums::Value { .. }));
+    }
+    weeks.pre = before.weeks(rules);
     let sums = weeks.new.last().map(|reading| &reading.data).or(stored.last().map(|reading| &reading.sums));
     weeks.scale = signal.scale(target, sums);
     Ok(weeks)
 }
 
-async fn read_week(
-    runtime: &Runtime,
-    config: &Config,
-    signal: &SignalSpec,
-    window: Window,
-) -> Result<Reading<ArmSums>> {
-    source(runtime, config, &signal.source)?.level(signal, window).await.map_err(Error::from)
+impl Weeks {
+    /// Keeps a reading to be stored, and hands back what it says.
+    fn take(&mut self, reading: Reading<ArmSums>) -> ArmSums {
+        let sums = reading.data;
+        self.new.push(reading);
+        sums
+    }
+}
+
+/// The weeks before the launch.
+#[derive(Debug, Default)]
+struct History {
+    /// The last one first.
+    values: Vec<f64>,
+    /// Whether the values are bare: a count over a week without data is 0 and no missing value.
+    are_bare: bool,
+}
+
+impl History {
+    fn add(&mut self, value: f64, is_bare: bool) {
+        self.are_bare |= is_bare;
+        self.values.push(value);
+    }
+
+    /// Those that count, oldest first. A history begins with its data: of bare values, zeros before the first other value are weeks before the
+    /// data began. The first week with data is rarely a whole one, so it is left out where enough weeks are left (STATS.md 2.9).
+    fn weeks(mut self, rules: SeriesRules) -> Vec<f64> {
+        self.values.reverse();
+        if rules == SeriesRules::Means || !self.are_bare {
+            return self.values;
+        }
+        let n_empty = self.values.iter().take_while(|value| value.abs() <= 0.0).count();
+        let is_partial = n_empty > 0 && self.values.len() - n_empty > MIN_WEEKS;
+        self.values.split_off(n_empty + usize::from(is_partial))
+    }
 }
 
 /// Keeps the weeks that were read. Returns how many.
@@ -110,4 +160,32 @@ pub(super) async fn store_weeks(
 
 fn too_long(error: jiff::Error) -> Error {
     Error::new(crate::error::Code::Internal, "a week is outside the calendar").because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(values: &[f64], are_bare: bool) -> History {
+        let mut history = History::default();
+        values.iter().rev().for_each(|value| history.add(*value, are_bare));
+        history
+    }
+
+    #[test]
+    fn zeros_before_the_first_data_are_no_weeks() {
+        let weeks = |values: &[f64]| history(values, true).weeks(SeriesRules::Adjusted);
+        assert_eq!(weeks(&[0.0, 0.0, 2.0, 6.0, 0.0, 5.0, 6.0]), [6.0, 0.0, 5.0, 6.0], "a later zero is a level");
+        assert_eq!(weeks(&[0.0, 2.0, 6.0, 5.0, 6.0]), [2.0, 6.0, 5.0, 6.0], "four weeks are needed");
+        assert_eq!(weeks(&[2.0, 6.0, 5.0, 6.0, 7.0, 7.0]).len(), 6, "where no week is empty, all are whole");
+        assert!(weeks(&[0.0, 0.0]).is_empty());
+    }
+
+    #[test]
+    fn a_share_of_nobody_is_a_level_and_earlier_plans_count_zeros() {
+        let share = history(&[0.0, 0.1, 0.1, 0.1, 0.1, 0.1], false);
+        assert_eq!(share.weeks(SeriesRules::Adjusted).len(), 6);
+        let earlier = history(&[0.0, 6.0, 6.0, 6.0, 6.0, 6.0], true);
+        assert_eq!(earlier.weeks(SeriesRules::Means).len(), 6);
+    }
 }
