@@ -107,6 +107,10 @@ async fn claims_rest_on_units_whose_window_is_over() -> Result<()> {
             ensure!(result["n_control"] == n_mature && result["n_treatment"] == n_mature, "day {number}: {result}");
             if n_mature == 0 {
                 ensure!(result["effect"].is_null() && status == ExperimentStatus::Running, "day {number}: {result}");
+                let reason = result["verdict"]["reason"].as_str().context("no reason")?;
+                let n_seen = (number + 1) * 1000;
+                let seen = if n_seen < 10_000 { format!("Of {n_seen} units") } else { "Of ".to_owned() };
+                ensure!(reason.replace(',', "").contains(&seen) && reason.contains(" 0 count for a claim"), "{reason}");
             }
             if !matches!(status, ExperimentStatus::Running | ExperimentStatus::Measuring) {
                 ensure!(status == ExperimentStatus::AwaitingAnalysisGate, "{status}: {result}");

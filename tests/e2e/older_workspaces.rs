@@ -120,6 +120,7 @@ const DECIDED_SINCE: &[(&str, &str, &str)] = &[
     ("later/poll.json", "/experiments/", "a constraint without a good reading pauses the experiment"),
     ("later/status.json", "/outcomes/", "a constraint without a good reading pauses the experiment"),
     ("later/status.json", "/gates", "the pause opens a gate"),
+    ("status.json", "/outcomes/6/experiments/0/n_", "without a control group there are no arms to count units of"),
     ("recompute.json", "/", "results by the rules of an earlier version are not compared"),
 ];
 

@@ -1,6 +1,7 @@
 //! One sentence per recommendation. Deterministic; no language model is involved.
 
 use super::figures::{Scale, count, number, p_value, percent};
+use super::harm::total;
 use super::{
     ArmSums, BeforeAfter, Blocks, ComparedWith, Evaluated, Evaluation, GuardrailReading, HealthCode, MIN_PLACEBOS,
     Phase, Placebo, Recommendation, SeriesVerdict, Severity, ShownInterval, StartGate, Status, TestPlan,
@@ -120,8 +121,22 @@ pub(super) fn reason(result: &Evaluated, input: &Evaluation<'_>, is_end_by_days:
                 None => format!("The plan reached its maximum {which} with too little data for an answer."),
             }
         }
-        Recommendation::Continue => going_on(result, plan, &scale),
+        Recommendation::Continue => format!("{}{}", going_on(result, plan, &scale), maturing(result, input)),
     }
+}
+
+/// How many units claims rest on, where not all of them do yet.
+fn maturing(result: &Evaluated, input: &Evaluation<'_>) -> String {
+    let n_seen = total(input.phases, Phase::n_units);
+    let n_claimed = result.n_control.saturating_add(result.n_treatment);
+    if input.cohorts.is_none() || n_claimed >= n_seen {
+        return String::new();
+    }
+    format!(
+        " Of {} units so far, {} count for a claim: their window is over, and the flag was not changed during it.",
+        count(n_seen),
+        count(n_claimed)
+    )
 }
 
 /// What a comparison without a control says, and what it cannot say.
