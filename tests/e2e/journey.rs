@@ -14,12 +14,14 @@ pub async fn each_lab(test: impl AsyncFn(Lab) -> Result<()>) -> Result<()> {
 
 /// The same with an outcome file of the test's own.
 pub async fn each_lab_declaring(file: &str, test: impl AsyncFn(Lab) -> Result<()>) -> Result<()> {
-    test(Lab::declaring(None, file).await?).await?;
+    each_database(async |database| test(Lab::declaring(database, file).await?).await).await
+}
+
+/// The same with no laboratory yet: on SQLite, which is no address, and with a fresh PostgreSQL database.
+pub async fn each_database(test: impl AsyncFn(Option<String>) -> Result<()>) -> Result<()> {
+    test(None).await?;
     match postgres::server() {
-        Ok(server) => {
-            let url = server.database().await;
-            test(Lab::declaring(Some(url), file).await?).await
-        }
+        Ok(server) => test(Some(server.database().await)).await,
         Err(skip) => {
             eprintln!("SKIPPED on PostgreSQL: {skip}");
             Ok(())

@@ -6,6 +6,7 @@ use outcome_core::usecases::RecomputeRequest;
 use outcome_tests::lab::{Lab, hypothesis, local};
 use serde_json::Value;
 
+use crate::journey::each_database;
 use crate::proof::check_packs;
 
 const FILE: &str = r#"version: 1
@@ -185,16 +186,4 @@ async fn units_of_both_arms_and_of_neither_are_counted_and_said() -> Result<()> 
     ensure!(codes(&lab).await?.contains(&"unknown_variants".to_owned()), "{:?}", codes(&lab).await?);
     check_packs(&lab).await?;
     Ok(())
-}
-
-/// On SQLite, and on PostgreSQL where there is one.
-async fn each_database(test: impl AsyncFn(Option<String>) -> Result<()>) -> Result<()> {
-    test(None).await?;
-    match outcome_tests::postgres::server() {
-        Ok(server) => test(Some(server.database().await)).await,
-        Err(skip) => {
-            eprintln!("SKIPPED on PostgreSQL: {skip}");
-            Ok(())
-        }
-    }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::sha256_hex;
 use crate::ids::WorkspaceId;
+use crate::stores::WorkspaceFile;
 
 /// The last line of a log that was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,15 +19,6 @@ pub struct SeenHead {
     pub seq: i64,
     /// Its hash.
     pub head: String,
-}
-
-/// The workspace that a folder held.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SeenWorkspace {
-    /// Its id.
-    pub workspace: WorkspaceId,
-    /// Fingerprint of its root key.
-    pub root_fingerprint: String,
 }
 
 /// The folder where it is kept.
@@ -74,7 +66,7 @@ impl Seen {
 
     /// The workspace that this folder held when it was last used.
     #[must_use]
-    pub fn workspace_of(&self, root: &Path) -> Option<SeenWorkspace> {
+    pub fn workspace_of(&self, root: &Path) -> Option<WorkspaceFile> {
         read(&self.file_of_root(root))
     }
 
@@ -84,7 +76,7 @@ impl Seen {
     }
 
     /// Remembers which workspace a folder holds.
-    pub fn keep_workspace(&self, root: &Path, seen: &SeenWorkspace) {
+    pub fn keep_workspace(&self, root: &Path, seen: &WorkspaceFile) {
         if self.workspace_of(root).as_ref() != Some(seen) {
             keep(&self.file_of_root(root), seen);
         }
@@ -139,7 +131,7 @@ mod tests {
         seen.keep_head(id, 3, "abc");
         seen.keep_head(id, 4, "def");
         assert_eq!(seen.head(id), Some(SeenHead { seq: 4, head: "def".to_owned() }));
-        let workspace = SeenWorkspace { workspace: id, root_fingerprint: "r".to_owned() };
+        let workspace = WorkspaceFile { workspace: id, root_fingerprint: "r".to_owned() };
         seen.keep_workspace(Path::new("/shop"), &workspace);
         assert_eq!(seen.workspace_of(Path::new("/shop")), Some(workspace));
         assert_eq!(seen.workspace_of(Path::new("/other")), None);

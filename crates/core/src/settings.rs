@@ -259,8 +259,7 @@ impl Settings {
     /// The workspace that this account knows for the folder.
     #[must_use]
     pub fn known_workspace(&self) -> Option<WorkspaceFile> {
-        let known = self.seen()?.workspace_of(&self.real_root())?;
-        Some(WorkspaceFile { workspace: known.workspace, root_fingerprint: known.root_fingerprint })
+        self.seen()?.workspace_of(&self.real_root())
     }
 
     /// The [`WorkspaceFile`] in the workspace's folder; `None` when there is none. Whoever can write to the repository can write it:

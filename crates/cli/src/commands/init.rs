@@ -164,7 +164,7 @@ fn before(page: &mut Page, settings: &Settings, root: &Path) {
             settings.database_shown(),
             settings.database.from
         )]
-    } else if settings.application_database.is_some() && settings.database.from == "default" {
+    } else if settings.application_database.is_some() && settings.has_default_database() {
         vec![
             "DATABASE_URL is your application's: nothing is written there. To use a server".to_owned(),
             "for the runtime's own tables, give --database or OUTCOME_RUNTIME_DATABASE_URL.".to_owned(),

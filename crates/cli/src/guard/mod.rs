@@ -69,8 +69,10 @@ impl Question {
         if files.is_empty() && written.doubt.is_none() {
             return Answer::Silent;
         }
+        let of_account: Vec<PathBuf> =
+            account_folders(&process_env).into_iter().flat_map(|folder| [resolved(&folder), folder]).collect();
         for file in &files {
-            if let Some(path) = touched(file).iter().find(|path| is_own(path)) {
+            if let Some(path) = touched(file).iter().find(|path| is_own(path, &of_account)) {
                 return Answer::Refused(reason::own_file(&path.to_string_lossy()));
             }
         }
@@ -188,8 +190,8 @@ fn is_absent(error: &Error) -> bool {
 }
 
 /// The runtime's own folder, or a file in it, of whichever workspace; or one of the account's folders.
-fn is_own(path: &Path) -> bool {
-    if account_folders(&process_env).iter().any(|own| path.starts_with(resolved(own)) || path.starts_with(own)) {
+fn is_own(path: &Path, of_account: &[PathBuf]) -> bool {
+    if of_account.iter().any(|own| path.starts_with(own)) {
         return true;
     }
     let Ok(rules) = ScopeRules::parse(&[], &[FOLDER.to_owned()]) else { return false };

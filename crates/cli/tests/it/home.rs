@@ -136,6 +136,11 @@ impl Home {
         Ran::new(self.command(args).output().unwrap())
     }
 
+    /// As [`Self::run`], in another folder of the same account.
+    pub(crate) fn run_in(&self, folder: &Path, args: &[&str]) -> Ran {
+        Ran::new(self.command(args).current_dir(folder).output().unwrap())
+    }
+
     /// As [`Self::run`], with the member's passphrase on file descriptor 3.
     pub(crate) fn sign(&self, args: &[&str]) -> Ran {
         self.sign_with("passphrase", args)

@@ -2,16 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use crate::home::{BIN, Home, Ran, clean};
-
-/// Runs the program in another folder of this account.
-fn run_in(home: &Home, folder: &Path, args: &[&str]) -> Ran {
-    let mut command = clean(Command::new(BIN), folder);
-    command.env("HOME", home.path("")).arg("--no-input").args(args).stdin(Stdio::null());
-    Ran::new(command.output().unwrap())
-}
+use crate::home::{Home, Ran};
 
 fn mode_of(path: &Path) -> u32 {
     path.metadata().unwrap().permissions().mode() & 0o777
@@ -53,9 +46,9 @@ fn a_package_stays_its_own_workspace_without_its_pointer() {
     let mut init = home.signing("passphrase", &["init", "--no-apply", "--email", "sam@example.com", "--name", "Sam"]);
     Ran::new(init.current_dir(&package).output().unwrap()).exits(0);
     std::fs::remove_dir_all(package.join(".outcome")).unwrap();
-    assert_eq!(run_in(&home, &package, &["status", "--json"]).exits(3).error_code(), "workspace_not_found");
-    run_in(&home, &package, &["init", "--link"]).exits(0);
-    assert_eq!(run_in(&home, &package, &["status", "--json"]).exits(0).json()["workspace"], "web");
+    assert_eq!(home.run_in(&package, &["status", "--json"]).exits(3).error_code(), "workspace_not_found");
+    home.run_in(&package, &["init", "--link"]).exits(0);
+    assert_eq!(home.run_in(&package, &["status", "--json"]).exits(0).json()["workspace"], "web");
 }
 
 #[test]
@@ -152,15 +145,15 @@ fn another_clone_of_the_account_joins_its_workspace_and_another_account_does_not
     let clone = tempfile::tempdir().unwrap();
     let clone = clone.path().join("shop");
     home.git(&["clone", "-q", ".", &clone.display().to_string()]);
-    assert_eq!(run_in(&home, &clone, &["status", "--json"]).exits(3).error_code(), "workspace_not_found");
-    let refused = run_in(&home, &clone, &["init", "--json"]).exits(4).json();
+    assert_eq!(home.run_in(&clone, &["status", "--json"]).exits(3).error_code(), "workspace_not_found");
+    let refused = home.run_in(&clone, &["init", "--json"]).exits(4).json();
     assert_eq!(refused["error"]["code"], "workspace_exists");
     assert!(refused["error"]["hint"].as_str().unwrap().contains("init --link"), "{refused}");
     assert!(!clone.join(".outcome").exists());
-    run_in(&home, &clone, &["init", "--link", "--json"]).exits(0);
-    let gates = |folder: &Path| run_in(&home, folder, &["gate", "list", "--json"]).exits(0).json();
+    home.run_in(&clone, &["init", "--link", "--json"]).exits(0);
+    let gates = |folder: &Path| home.run_in(folder, &["gate", "list", "--json"]).exits(0).json();
     assert_eq!(gates(&clone), gates(&home.path("")));
-    assert_eq!(run_in(&home, &clone, &["init", "--link", "--json"]).exits(4).error_code(), "workspace_exists");
+    assert_eq!(home.run_in(&clone, &["init", "--link", "--json"]).exits(4).error_code(), "workspace_exists");
     // What the file says leads another account to nothing.
     let other = Home::new();
     std::fs::copy(clone.join("outcome.yaml"), other.path("outcome.yaml")).unwrap();

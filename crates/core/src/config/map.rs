@@ -193,7 +193,8 @@ fn unknown_key(at: Span, key: &str, what: &str, fields: &'static [Field], report
     }
 }
 
-fn missing_key(at: Span, what: &str, field: &Field, is_empty: bool) -> Problem {
+/// A key that is needed and not there, or that has no value.
+pub(super) fn missing_key(at: Span, what: &str, field: &Field, is_empty: bool) -> Problem {
     let name = field.name();
     let message = if is_empty { format!("`{name}` has no value") } else { format!("{what} needs the key `{name}`") };
     let code = if is_empty { "config.empty" } else { "config.missing_key" };

@@ -77,19 +77,19 @@ yaml_map! {
         required(signed) name: String,
         /// `conversion`, `count`, `mean`, `ratio` or `retention`.
         required(signed) kind: MetricKind,
-        /// Name of the fact that it counts.
+        /// Name of the fact whose events it takes, as `orders`. Not of a ratio.
         optional(signed) of: String,
         /// Which of its events count; an SQL condition.
         optional(signed) r#where: String,
-        /// Of a conversion: how many events a unit needs.
+        /// How many events a unit needs, in a conversion.
         optional(signed) at_least: u32 = "1",
-        /// Of a count: the column whose different values are counted, such as `session_id`.
+        /// The column whose different values are counted, in a count, as `session_id`.
         optional(signed) distinct: String,
-        /// Of a mean: the column or SQL expression whose sum is a unit's value.
+        /// The column or SQL expression whose sum is a unit's value, in a mean, as `total`.
         optional(signed) value: String,
-        /// Of a ratio: above the line.
+        /// What stands above the line, in a ratio, as `{ of: orders }`.
         optional(signed) numerator: PartFile,
-        /// Of a ratio: below it.
+        /// What stands below the line, in a ratio, as `{ of: visits }`.
         optional(signed) denominator: PartFile,
         /// How long a unit's events count after its first exposure: `14d`, or `from` and `to`.
         required(signed) window: WindowFile,

@@ -54,9 +54,10 @@ impl Runtime {
         let missing = || no_workspace(&settings);
         let db = Db::open(&settings.database.value).await?;
         let known = db.workspace_list().await?;
-        let workspace = match settings.read_workspace_file()? {
+        let pointer = settings.read_workspace_file()?;
+        let workspace = match &pointer {
             Some(file) => {
-                must_be_known(&settings, &file)?;
+                must_be_known(&settings, file)?;
                 known.into_iter().find(|workspace| workspace.id == file.workspace)
             }
             // Without the file a database with a single workspace leaves no doubt.
@@ -73,8 +74,8 @@ impl Runtime {
             };
             return Err(Error::new(Code::ClockMismatch, message).hint(hint));
         }
-        if let Some(file) = settings.read_workspace_file()? {
-            remember(&settings, &file)?;
+        if let Some(file) = &pointer {
+            remember(&settings, file)?;
         }
         Ok(assemble(db, workspace, settings, clock))
     }

@@ -242,7 +242,7 @@ fn is_near(found: &ArmSums, wanted: &ArmSums, what: &str) {
 }
 
 /// The signal of an outcome that names the metric.
-fn signal(metric: &str) -> SignalSpec {
+pub(crate) fn signal(metric: &str) -> SignalSpec {
     let text = format!(
         "{FILE}  - {{ id: o, title: O, horizon: 6w, target: {{ direction: increase, from: 0.1, to: 0.2 }}, signal: {{ metric: {metric} }} }}\n"
     );

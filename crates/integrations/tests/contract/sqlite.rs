@@ -90,3 +90,12 @@ async fn metrics_are_what_the_rows_say() {
         metrics::all(SqlConfig { time_format: format, ..SqlConfig::new(format!("sqlite:{}", path.display())) }).await;
     }
 }
+
+#[tokio::test]
+async fn a_metric_whose_tables_are_missing_is_no_query_to_run_by_hand() {
+    let dir = tempfile::tempdir().unwrap();
+    let (url, _writer) = file(&dir).await;
+    let error = source(SqlConfig::new(&url)).level(&metrics::signal("revenue"), day()).await.unwrap_err();
+    let said = format!("{error}; {}", error.hint().unwrap());
+    assert!(said.contains("no such table: orders") && said.contains("correct the metric, its facts"), "{said}");
+}

@@ -57,7 +57,7 @@ pub const MAP: &[Layer] = &[
     // Where the runtime's own database is: read from a setting, opened by the store.
     Layer { name: "core::address", uses: &[] },
     // What an account remembers of logs, in a folder of its own.
-    Layer { name: "core::seen", uses: &[] },
+    Layer { name: "core::seen", uses: &[&["core::stores"]] },
     // Where an account keeps the data of its workspaces.
     Layer { name: "core::stores", uses: &[] },
     // What is wrong with a file, asked of the disk: of the runtime's own database, and of a source.

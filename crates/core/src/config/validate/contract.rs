@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::report::{
     At, Context, DeclaredMetric, Problem, Reporter, SourceKind, Span, at_least_one, list, near_or, shown, text, unique,
 };
+use super::signal::source_kind;
 use crate::config::file::RootFile;
+use crate::config::map::missing_key;
 use crate::config::metric_file::{EventsFile, ExposuresFile, FactFile, MetricFile, MetricKind, PartFile, WindowFile};
 use crate::config::reporter::Asked;
 use crate::domain::{Attribution, Contract, Events, Exposures, Fact, Measure, Part, Period, Quantity, Relation};
@@ -18,17 +20,24 @@ struct Source<'f> {
     population: Option<&'f At<EventsFile>>,
 }
 
-struct Declared<'f> {
-    sources: BTreeMap<&'f str, Source<'f>>,
-    facts: BTreeMap<&'f str, &'f FactFile>,
+/// A fact, as far as it could be read.
+struct KnownFact<'f> {
+    file: &'f FactFile,
+    rows: Option<Relation>,
+    at: Option<String>,
 }
 
-/// The metrics of the file that can be used, by name.
+struct Declared<'f> {
+    sources: BTreeMap<&'f str, Source<'f>>,
+    facts: BTreeMap<&'f str, KnownFact<'f>>,
+}
+
+/// The metrics of the file by name.
 pub(super) fn metrics(
     file: &RootFile,
     context: &Context,
     reporter: &mut Reporter<'_>,
-) -> BTreeMap<String, DeclaredMetric> {
+) -> BTreeMap<String, Option<DeclaredMetric>> {
     let mut declared = Declared { sources: BTreeMap::new(), facts: BTreeMap::new() };
     for connector in file.signal_connectors.iter().flat_map(|list| &list.value) {
         let keys = &connector.value.0;
@@ -47,15 +56,14 @@ pub(super) fn metrics(
         }
     }
     for (name, _, fact) in file.facts.iter().flat_map(|facts| &facts.value.0) {
-        check_fact(&fact.value, context, reporter);
-        declared.facts.insert(name, &fact.value);
+        declared.facts.insert(name, known_fact(&fact.value, context, reporter));
     }
     let all: &[At<MetricFile>] = file.metrics.as_ref().map_or(&[], |list| list.value.as_slice());
     let names = all.iter().filter_map(|at| at.value.name.as_ref()).map(|name| (name.value.as_str(), name.span));
     unique(names, "config.duplicate_signal", "metric", "give one of them another name", reporter);
     let found = all.iter().filter_map(|at| {
         let name = at.value.name.as_ref()?.value.clone();
-        Some((name, declared.metric(&at.value, reporter)?))
+        Some((name, declared.metric(&at.value, reporter)))
     });
     found.collect()
 }
@@ -92,14 +100,14 @@ fn names(list: Option<&At<Vec<At<String>>>>, default: &str) -> Vec<String> {
     list.map_or_else(|| vec![default.to_owned()], |list| list.value.iter().map(|at| at.value.clone()).collect())
 }
 
-fn check_fact(fact: &FactFile, context: &Context, reporter: &mut Reporter<'_>) {
-    relation(fact.at, fact.table.as_ref(), fact.sql.as_ref(), "a fact", reporter);
-    column(fact.at_key.as_ref(), reporter);
-    if let Some(source) = fact.source.as_ref().filter(|source| !context.sources.contains_key(&source.value)) {
-        let names: Vec<&str> = context.sources.keys().map(String::as_str).take(1000).collect();
-        let message = format!("there is no source `{}` in `signal_connectors`", shown(&source.value));
-        let problem = Problem::error("config.unknown_source", source.span, message).valid(list(&names));
-        reporter.push(problem.help(near_or(&source.value, &names, "name one of these")));
+fn known_fact<'f>(file: &'f FactFile, context: &Context, reporter: &mut Reporter<'_>) -> KnownFact<'f> {
+    if let Some(source) = &file.source {
+        source_kind(source, context, reporter);
+    }
+    KnownFact {
+        file,
+        rows: relation(file.at, file.table.as_ref(), file.sql.as_ref(), "a fact", reporter),
+        at: column(file.at_key.as_ref(), reporter),
     }
 }
 
@@ -140,7 +148,7 @@ fn column(name: Option<&At<String>>, reporter: &mut Reporter<'_>) -> Option<Stri
     reporter.push(
         problem
             .valid("letters, digits and `_`, with dots between parts; anything else in the quotes of the database")
-            .help("put it in quotes as a query would: `'\"order\"'`"),
+            .help(format!("put it in the quotes of the database, as a query would: `'\"{}\"'`", shown(text))),
     );
     None
 }
@@ -171,7 +179,7 @@ impl<'f> Declared<'f> {
         check_keys(file, reporter);
         let first = file.of.as_ref().or_else(|| file.numerator.as_ref().and_then(|part| part.value.of.as_ref()))?;
         let fact = self.fact(first, reporter)?;
-        let source_name = &fact.source.as_ref()?.value;
+        let source_name = &fact.file.source.as_ref()?.value;
         let Some(source) = self.sources.get(source_name.as_str()) else {
             let message =
                 format!("source `{}` of fact `{}` has no `exposures`", shown(source_name), shown(&first.value));
@@ -240,8 +248,8 @@ impl<'f> Declared<'f> {
         })
     }
 
-    fn fact(&self, name: &At<String>, reporter: &mut Reporter<'_>) -> Option<&'f FactFile> {
-        let found = self.facts.get(name.value.as_str()).copied();
+    fn fact(&self, name: &At<String>, reporter: &mut Reporter<'_>) -> Option<&KnownFact<'f>> {
+        let found = self.facts.get(name.value.as_str());
         if found.is_none() {
             let names: Vec<&str> = self.facts.keys().copied().take(1000).collect();
             let message = format!("there is no fact `{}` in `facts`", shown(&name.value));
@@ -259,7 +267,7 @@ impl<'f> Declared<'f> {
         reporter: &mut Reporter<'_>,
     ) -> Option<Events> {
         let fact = self.fact(of, reporter)?;
-        let own = &fact.source.as_ref()?.value;
+        let own = &fact.file.source.as_ref()?.value;
         if own != source_name {
             let message = format!("fact `{}` is of source `{}`", shown(&of.value), shown(own));
             let problem = Problem::error("config.unknown_value", of.span, message);
@@ -270,7 +278,7 @@ impl<'f> Declared<'f> {
             );
             return None;
         }
-        let units = fact.units.as_ref()?;
+        let units = fact.file.units.as_ref()?;
         let Some(unit) = units.value.0.get(source.unit) else {
             let known: Vec<&str> = units.value.0.keys().map(String::as_str).collect();
             let message = format!("fact `{}` has no column for the unit `{}`", shown(&of.value), shown(source.unit));
@@ -283,14 +291,10 @@ impl<'f> Declared<'f> {
         };
         let unit = At { value: unit.clone(), span: units.span };
         let fact = Fact {
-            rows: match (&fact.table, &fact.sql) {
-                (Some(table), None) => Relation::Table(table.value.trim().to_owned()),
-                (_, Some(sql)) => Relation::Sql(sql.value.clone()),
-                (None, None) => return None,
-            },
+            rows: fact.rows.clone()?,
             unit: column(Some(&unit), reporter)?,
-            at: fact.at_key.as_ref()?.value.trim().to_owned(),
-            condition: text(fact.r#where.as_ref()),
+            at: fact.at.clone()?,
+            condition: text(fact.file.r#where.as_ref()),
         };
         Some(Events { fact, condition: text(condition) })
     }
@@ -349,9 +353,9 @@ fn check_keys(file: &MetricFile, reporter: &mut Reporter<'_>) {
                 reporter.push(problem.valid("the keys of its kind").help("remove it, or choose another `kind`"));
             }
             None if is_needed => {
-                let message = format!("a metric of kind `{name}` needs the key `{key}`");
-                let problem = Problem::error("config.missing_key", file.at, message);
-                reporter.push(problem.valid(format!("`{key}`")).help(format!("write `{key}: ...`")));
+                if let Some(field) = MetricFile::FIELDS.iter().find(|field| field.name() == key) {
+                    reporter.push(missing_key(file.at, &format!("a metric of kind `{name}`"), field, false));
+                }
             }
             Some(_) | None => {}
         }

@@ -18,8 +18,8 @@ pub(in crate::config) struct Context {
     pub(super) sources: BTreeMap<String, SourceKind>,
     /// The kinds of channels under `notifications`.
     pub(super) channels: BTreeSet<String>,
-    /// The metrics of `metrics` by name.
-    pub(super) metrics: BTreeMap<String, DeclaredMetric>,
+    /// The metrics of `metrics` by name; `None` for one with errors of its own, so that its signals are not reported too.
+    pub(super) metrics: BTreeMap<String, Option<DeclaredMetric>>,
 }
 
 /// A metric that outcomes can name.

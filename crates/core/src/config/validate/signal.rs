@@ -82,7 +82,7 @@ impl<'f> Parts<'f> {
 /// The checked signal.
 pub(super) fn signal(parts: &Parts<'_>, context: &Context, reporter: &mut Reporter<'_>) -> Option<SignalSpec> {
     if let Some(declared) = declared(parts, context) {
-        return of_contract(parts, declared, reporter);
+        return of_contract(parts, declared.as_ref()?, reporter);
     }
     if parts.source.is_none() && parts.is_signal {
         refuse_without_source(parts, context, reporter);
@@ -122,9 +122,9 @@ pub(super) fn signal(parts: &Parts<'_>, context: &Context, reporter: &mut Report
 }
 
 /// The metric of `metrics` that is meant. With a query beside it, or at another source, the name is only a label.
-fn declared<'c>(parts: &Parts<'_>, context: &'c Context) -> Option<&'c DeclaredMetric> {
+fn declared<'c>(parts: &Parts<'_>, context: &'c Context) -> Option<&'c Option<DeclaredMetric>> {
     let found = context.metrics.get(&parts.metric?.value)?;
-    let is_elsewhere = parts.source.is_some_and(|source| source.value != found.source);
+    let is_elsewhere = parts.source.zip(found.as_ref()).is_some_and(|(source, found)| source.value != found.source);
     (parts.query.is_none() && !is_elsewhere).then_some(found)
 }
 
@@ -186,7 +186,8 @@ fn refuse_without_source(parts: &Parts<'_>, context: &Context, reporter: &mut Re
     });
 }
 
-fn source_kind(source: &At<String>, context: &Context, reporter: &mut Reporter<'_>) -> SourceKind {
+/// The vendor of the source that is named; an unknown one is reported.
+pub(super) fn source_kind(source: &At<String>, context: &Context, reporter: &mut Reporter<'_>) -> SourceKind {
     if let Some(kind) = context.sources.get(&source.value) {
         return *kind;
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::file::{io, make_private, write_private};
 use crate::error::{Code, Error, Result};
-use crate::seen::{SeenWorkspace, make_folder};
+use crate::seen::make_folder;
 use crate::settings::Settings;
 use crate::stores::{IDENTITY_FILE, WorkspaceFile};
 
@@ -43,8 +43,7 @@ pub(in crate::usecases) fn remember(settings: &Settings, file: &WorkspaceFile) -
     if let Some(seen) = settings.seen()
         && settings.known_workspace().is_none()
     {
-        let found = SeenWorkspace { workspace: file.workspace, root_fingerprint: file.root_fingerprint.clone() };
-        seen.keep_workspace(&settings.real_root(), &found);
+        seen.keep_workspace(&settings.real_root(), file);
     }
     Ok(())
 }

@@ -17,7 +17,6 @@ use crate::error::{Code, Error, Result};
 use crate::identity::{Belongs, RecoveryCode, check_passphrase, fingerprint};
 use crate::ids::{Ids, KeyId, MemberId, WorkspaceId};
 use crate::principal::Principal;
-use crate::seen::SeenWorkspace;
 use crate::settings::Settings;
 use crate::store::{Db, Instant, Member, Workspace};
 use crate::stores::WorkspaceFile;
@@ -184,8 +183,7 @@ async fn set_up(
     made.has_made(settings.workspace_file());
     tx.commit().await?;
     if let Some(seen) = settings.seen() {
-        let found = SeenWorkspace { workspace: file.workspace, root_fingerprint: file.root_fingerprint.clone() };
-        seen.keep_workspace(&settings.real_root(), &found);
+        seen.keep_workspace(&settings.real_root(), &file);
     }
     remember(&settings, &file)?;
     created.push(settings.workspace_file().display().to_string());

@@ -47,6 +47,10 @@ use self::settings::SqlSettings;
 pub(crate) use self::settings::{TimeFormat, VENDOR};
 use crate::http::Redactor;
 
+/// What helps where a query that the runtime wrote cannot be written or does not run.
+const OF_METRIC: &str =
+    "the runtime writes this query: correct the metric, its facts or its source's exposures in the outcome file";
+
 /// Most tables that [`SignalSource::list`] names, and most columns of each.
 const MAX_TABLES: usize = 200;
 const MAX_COLUMNS: usize = 60;
@@ -149,7 +153,7 @@ impl SqlSource {
                 signal.metric,
                 self.redactor.clean(&problem)
             ),
-            hint: "correct the metric, its facts or its source's exposures in the outcome file".to_owned(),
+            hint: OF_METRIC.to_owned(),
         })?;
         Ok(Query { key, text: Cow::from(text), params })
     }
@@ -176,7 +180,21 @@ impl SqlSource {
     #[tracing::instrument(level = "debug", name = "sql.query", skip_all, fields(source = %self.name, signal = %signal.name))]
     async fn run(&self, signal: &SignalSpec, query: &str, statement: &Statement) -> Result<Table, ReadError> {
         let ask = Ask { sql: &statement.sql, binds: &statement.binds, limits: self.limits, keep: table::is_read };
-        self.engine.query(ask).await.map_err(|error| self.refusal(error, &signal.name, Some((query, statement))))
+        let is_ours = signal.contract.is_some();
+        self.engine.query(ask).await.map_err(|error| {
+            match self.refusal(error, &signal.name, Some((query, statement))) {
+                // Nobody wrote it, so nobody runs it by hand or looks for a place in it.
+                ReadError::Query { source_name, signal, detail, .. } if is_ours => ReadError::Query {
+                    source_name,
+                    signal,
+                    detail,
+                    hint: OF_METRIC.to_owned(),
+                    line: None,
+                    column: None,
+                },
+                error => error,
+            }
+        })
     }
 
     fn misfit(&self, signal: &SignalSpec, misfit: Misfit) -> ReadError {
