@@ -23,7 +23,7 @@ pub use correct::{CorrectQuery, ForgetReading};
 pub use key::Key;
 pub use messages::{Messages, MessagesCommand};
 pub use simulate::{Mishaps as SimulateMishaps, Simulate};
-pub use stats::{Better, Stats, StatsAb, StatsPlan, StatsProof, StatsRecompute};
+pub use stats::{Better, PlanTest, Stats, StatsAb, StatsPlan, StatsProof, StatsRecompute};
 pub use unlock::{SSH_FOLDER, Unlock, UnlockOrTouch, UnlockOrUnsigned};
 
 /// Declare an outcome, let agents propose and build, measure the result, and decide at gates that only you can end.

@@ -261,6 +261,7 @@ pub(crate) fn stats_plan(plan: &Plan) -> Result<stats::TestPlan> {
         kill_threshold: measurement.kill_threshold,
         min_sample_size: u64::from(measurement.min_sample_size),
         max_days: Some(measurement.duration_days),
+        ship: plan.ship_test(),
         ..stats::TestPlan::default()
     })
 }

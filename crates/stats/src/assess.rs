@@ -8,11 +8,12 @@ use super::harm::total;
 use super::health::Findings;
 use super::phases::Gated;
 use super::sample_size::whole_weeks;
+use super::ship_test::{Measured, ShipPoll};
 use super::{
-    Alpha, Alternative, Assessment, Contrast, DecideInput, EpochReason, EpochStart, Evaluation, Guardrail,
+    Alpha, Alternative, Assessment, Contrast, DecideInput, EpochReason, EpochStart, Estimate, Evaluation, Guardrail,
     GuardrailNumbers, GuardrailReading, GuardrailSummary, HarmTest, HealthCode, Interval, InvalidInput, Phase,
-    Recommendation, RunningState, Settings, Srm, SrmLevel, SrmStatus, Status, TestPlan, Tuning, TwoArmResult, boundary,
-    combine_phases, decide, mixture, sample_ratio_mismatch, state,
+    Recommendation, RunningState, Settings, ShipBound, Srm, SrmLevel, SrmStatus, Status, TestPlan, Tuning,
+    TwoArmResult, boundary, combine_phases, decide, mixture, sample_ratio_mismatch, state,
 };
 
 /// What one poll comes to.
@@ -114,8 +115,12 @@ impl<'a> Assessor<'_, '_, 'a> {
             findings.add(HealthCode::Incident);
         }
 
-        let oriented = primary.result.ci.map(|ci| plan.direction.orient(ci));
         let min_runtime_days = whole_weeks(u64::from(plan.min_runtime_days));
+        let is_min_sample_reached = n_units >= plan.min_sample_size;
+        let is_min_runtime_met = input.elapsed_days >= min_runtime_days as f64;
+        let is_trusted = is_data_ok && srm.level != SrmLevel::Block && !guardrails.is_any_incident;
+        let may_claim = is_trusted && is_min_runtime_met && is_min_sample_reached;
+        let ship = primary.ship(input, state, may_claim);
         let numbers = Assessment {
             status: primary.result.status,
             effect: primary.result.effect,
@@ -131,8 +136,8 @@ impl<'a> Assessor<'_, '_, 'a> {
             ln_p_running: state.test.ln_p(),
             p_running: state.test.p(),
             is_significant: state.first_crossing.is_some() && primary.result.ci.is_some_and(|ci| ci.excludes(0.0)),
-            is_success_threshold_met: oriented
-                .and_then(|ci| ci.lower)
+            is_success_threshold_met: ship
+                .and_then(|ship| ship.lower)
                 .is_some_and(|lower| lower > plan.success_threshold),
             is_kill_threshold_exceeded: harm
                 .and_then(|harm| harm.bound)
@@ -140,25 +145,25 @@ impl<'a> Assessor<'_, '_, 'a> {
             futility_upper: primary.futility_upper(plan),
             n_control,
             n_treatment,
-            is_min_sample_reached: n_units >= plan.min_sample_size,
-            is_min_runtime_met: input.elapsed_days >= min_runtime_days as f64,
+            is_min_sample_reached,
+            is_min_runtime_met,
             min_runtime_days,
             srm,
             tuning: state.tuning,
             epoch: state.epoch,
             harm,
-            decision_ci: decision_interval(oriented, harm, claimed).map(|ci| plan.direction.orient(ci)),
+            ship,
+            decision_ci: decision_interval(ship, harm, claimed).map(|ci| plan.direction.orient(ci)),
         };
         let recommendation = decide(&DecideInput {
-            ci: numbers.ci,
+            ship_bound: ship.and_then(|ship| ship.lower),
             harm_bound: harm.and_then(|harm| harm.bound),
-            direction: plan.direction,
             success_threshold: plan.success_threshold,
             kill_threshold: plan.kill_threshold,
             mde: state.mde_abs,
             futility_upper: numbers.futility_upper,
             is_min_runtime_met: numbers.is_min_runtime_met && numbers.is_min_sample_reached,
-            is_max_reached: is_end_by_days(input) || plan.max_sample_size.is_some_and(|n| n_units >= n),
+            is_max_reached: PlanEnd::reached(input, state, n_units).is_some(),
             is_data_ok: is_data_ok && !guardrails.is_any_incident,
             srm: srm.level,
             guardrails,
@@ -168,16 +173,34 @@ impl<'a> Assessor<'_, '_, 'a> {
 }
 
 /// Its lower end decides on success, its upper end on harm. `None` where the two rest on different phases.
-fn decision_interval(oriented: Option<Interval>, harm: Option<HarmTest>, claimed: &[Phase]) -> Option<Interval> {
-    let (lower, harm) = (oriented?.lower, harm?);
+fn decision_interval(ship: Option<ShipBound>, harm: Option<HarmTest>, claimed: &[Phase]) -> Option<Interval> {
+    let (lower, harm) = (ship?.lower, harm?);
     let is_same = claimed.first().is_some_and(|first| first.number == harm.from_phase);
     let interval = Interval { lower, upper: harm.bound };
     (is_same && !interval.is_empty()).then_some(interval)
 }
 
-/// Whether the plan is at its end by its days.
-pub(super) fn is_end_by_days(input: &Evaluation<'_>) -> bool {
-    input.plan.max_days.is_some_and(|days| input.elapsed_days >= f64::from(days))
+/// What a plan is at its end by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PlanEnd {
+    Days,
+    /// All error of its known end is spent.
+    Information,
+    Sample,
+}
+
+impl PlanEnd {
+    /// `None` while the plan goes on. `n_units`: of both arms.
+    pub(super) fn reached(input: &Evaluation<'_>, state: &RunningState, n_units: u64) -> Option<Self> {
+        let plan = input.plan;
+        if plan.max_days.is_some_and(|days| input.elapsed_days >= f64::from(days)) {
+            return Some(Self::Days);
+        }
+        if plan.max_sample_size.is_some_and(|n| n_units >= n) {
+            return Some(Self::Sample);
+        }
+        state.looks.last().is_some_and(|look| look.is_last).then_some(Self::Information)
+    }
 }
 
 /// Starts a new epoch when the source restated its past or the plan asks for another test.
@@ -207,6 +230,7 @@ fn tuning_from_plan(plan: &TestPlan) -> Option<Tuning> {
 struct Primary {
     result: TwoArmResult,
     contrast: Option<Contrast>,
+    estimate: Option<Estimate>,
 }
 
 impl Primary {
@@ -215,8 +239,11 @@ impl Primary {
         let plan = input.plan;
         state.mde_abs = state.mde_abs.or_else(|| plan.fixed_mde());
         state.tuning = state.tuning.or_else(|| tuning_from_plan(plan));
-        Self::tested(input, state)
-            .unwrap_or_else(|status| Self { result: TwoArmResult::without_numbers(status), contrast: None })
+        Self::tested(input, state).unwrap_or_else(|status| Self {
+            result: TwoArmResult::without_numbers(status),
+            contrast: None,
+            estimate: None,
+        })
     }
 
     fn tested(input: &Evaluation<'_>, state: &mut RunningState) -> Result<Self, Status> {
@@ -237,7 +264,27 @@ impl Primary {
         state.tuning = Some(tuning);
         let settings = Settings { alpha, tau: tuning.tau, alternative: Alternative::TwoSided, null: 0.0 };
         let result = TwoArmResult::of_contrast(&contrast, &settings);
-        Ok(Self { result, contrast: Some(contrast) })
+        Ok(Self { result, contrast: Some(contrast), estimate: Some(estimate) })
+    }
+
+    /// The lower bound of the improvement; the poll may be a claim look, which `state` then remembers.
+    fn ship(&self, input: &Evaluation<'_>, state: &mut RunningState, may_claim: bool) -> Option<ShipBound> {
+        let plan = input.plan;
+        let estimate = self.estimate.filter(|_| self.result.status == Status::Ok)?;
+        let effect = Interval::new(estimate.delta, estimate.delta);
+        let poll = ShipPoll {
+            measured: Measured {
+                improvement: Estimate { delta: plan.direction.orient(effect).lower?, ..estimate },
+                mde: state.mde_abs,
+                tau: state.tuning?.tau,
+            },
+            two_sided: self.result.ci.map(|ci| plan.direction.orient(ci)),
+            alpha: plan.comparison_alpha(),
+            elapsed_days: input.elapsed_days,
+            as_of: input.as_of,
+            may_claim,
+        };
+        Some(plan.ship.bound(&poll, &mut state.looks))
     }
 
     fn shrunken(&self) -> Option<f64> {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{HarmTest, Interval, Srm, Status, Tuning};
+use super::{HarmTest, Interval, ShipBound, Srm, Status, Tuning};
 
 /// The numbers of one poll. Effects are treatment minus control in metric units.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,7 +39,7 @@ pub struct Assessment {
     pub p_running: f64,
     /// The evidence crossed `1 / alpha` in this epoch and the current interval still excludes 0.
     pub is_significant: bool,
-    /// The current interval is above the success threshold.
+    /// The lower bound of the improvement is above the success threshold.
     pub is_success_threshold_met: bool,
     /// The upper bound of the safety test is below the kill threshold.
     pub is_kill_threshold_exceeded: bool,
@@ -64,6 +64,10 @@ pub struct Assessment {
     /// The latest look of the safety test; `None` while there is too little to test.
     #[serde(default)]
     pub harm: Option<HarmTest>,
+    /// The lower bound of the improvement, which decides on success; absent without numbers, and in results of earlier versions, where
+    /// the lower end of `ci` decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ship: Option<ShipBound>,
     /// One end decides on success, at the alpha of the comparison, the other on harm, at the alpha of the safety test; as
     /// measured. `None` where the two rest on different phases, as on a rollout step.
     #[serde(default)]

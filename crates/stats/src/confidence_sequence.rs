@@ -25,8 +25,8 @@ pub fn boundary(r: f64, alpha: Alpha, alternative: Alternative) -> f64 {
     }
 }
 
-/// Solves `y^2/2 + ln Phi(y) = level - ln 2` for y in [0, sqrt(2 level)], by Halley's method.
-fn one_sided_root(level: f64) -> f64 {
+/// Solves `y^2/2 + ln Phi(y) = level - ln 2` for y >= 0, in [0, sqrt(2 level)], by Halley's method.
+pub(super) fn one_sided_root(level: f64) -> f64 {
     let target = level - LN_TWO;
     let mut y = if target > 1.0 { far_root(target) } else { (2.0 * level).max(0.0).sqrt() };
     for _ in 0..60 {

@@ -8,7 +8,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, Interval, SrmLevel};
+use super::SrmLevel;
 
 /// What the data say should happen. A recommendation: only a human decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -117,12 +117,10 @@ impl FromIterator<GuardrailFlags> for GuardrailSummary {
 /// Everything a decision looks at. Thresholds are effects in the good direction, in metric units.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DecideInput {
-    /// Current confidence sequence as measured, not yet signed; `None` without numbers.
-    pub ci: Option<Interval>,
+    /// Lower bound of the improvement from the ship test, in the good direction; `None` while it is unbounded.
+    pub ship_bound: Option<f64>,
     /// Upper bound of the improvement from the safety test, in the good direction; `None` while it is unbounded.
     pub harm_bound: Option<f64>,
-    /// Which way is good.
-    pub direction: Direction,
     /// Smallest effect worth having; usually 0, not the minimum detectable effect.
     pub success_threshold: f64,
     /// Below this even optimistically: stop; usually 0.
@@ -146,9 +144,8 @@ pub struct DecideInput {
 impl Default for DecideInput {
     fn default() -> Self {
         Self {
-            ci: None,
+            ship_bound: None,
             harm_bound: None,
-            direction: Direction::Increase,
             success_threshold: 0.0,
             kill_threshold: 0.0,
             mde: None,
@@ -187,7 +184,7 @@ fn safety(input: &DecideInput) -> Option<Recommendation> {
 
 /// What can be said of the effect. Only the end of the plan needs no healthy data: it claims nothing.
 fn claim(input: &DecideInput) -> Recommendation {
-    let is_success = oriented(input).lower.is_some_and(|lower| lower > input.success_threshold);
+    let is_success = input.ship_bound.is_some_and(|bound| bound > input.success_threshold);
     let is_futile = matches!((input.futility_upper, input.mde), (Some(upper), Some(mde)) if upper < mde);
     let is_proven_safe = input.guardrails.is_proven_safe;
     let may_claim = input.is_data_ok && input.is_min_runtime_met;
@@ -207,13 +204,10 @@ fn claim(input: &DecideInput) -> Recommendation {
     }
 }
 
-fn oriented(input: &DecideInput) -> Interval {
-    input.ci.map_or(Interval::UNBOUNDED, |ci| input.direction.orient(ci))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Direction, Interval};
 
     fn with_ci(lower: f64, upper: f64) -> DecideInput {
         with_direction(Direction::Increase, lower, upper)
@@ -222,7 +216,8 @@ mod tests {
     /// Both tests at the same ends.
     fn with_direction(direction: Direction, lower: f64, upper: f64) -> DecideInput {
         let ci = Interval::new(lower, upper);
-        DecideInput { ci: Some(ci), harm_bound: direction.orient(ci).upper, direction, ..DecideInput::default() }
+        let Interval { lower, upper } = direction.orient(ci);
+        DecideInput { ship_bound: lower, harm_bound: upper, ..DecideInput::default() }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! **Invariant**: evaluating the same poll again, with the state it returned, gives the same recommendation and the same
 //! state.
 
-use super::assess::{Assessed, assess_each, is_end_by_days};
+use super::assess::{Assessed, PlanEnd, assess_each};
 use super::{
     Advice, Assessment, Blocks, Evaluated, Evaluation, GuardrailResult, HealthCode, Recommendation, RunningState,
     SeriesVerdict, before_after, next_words, wording,
@@ -30,7 +30,9 @@ pub fn evaluate(input: &Evaluation<'_>, previous: Option<&RunningState>) -> Eval
         series: None,
         running,
     };
-    evaluated.advice.reason = wording::reason(&evaluated, input, is_end_by_days(input));
+    let n_units = evaluated.n_control.saturating_add(evaluated.n_treatment);
+    let end = PlanEnd::reached(input, &evaluated.running, n_units);
+    evaluated.advice.reason = wording::reason(&evaluated, input, end);
     evaluated.advice.next = next_words::next(&evaluated, input);
     evaluated
 }

@@ -24,6 +24,7 @@ mod confidence_sequence;
 mod contrast;
 mod counts;
 mod cuped;
+mod cut_normal;
 mod decide;
 mod deletions;
 mod error;
@@ -31,6 +32,7 @@ mod eval_json;
 mod evaluate;
 mod evaluated;
 pub mod figures;
+mod group_sequential;
 mod guardrail;
 mod guardrail_result;
 mod harm;
@@ -54,8 +56,11 @@ mod ratio;
 mod running;
 mod sample_size;
 mod scope;
+mod score_process;
 mod series;
 mod series_rules;
+mod ship_constant;
+mod ship_test;
 mod shown_interval;
 mod srm;
 mod start_gate;
@@ -94,18 +99,20 @@ pub use mixture::{MixtureTest, Settings, ln_e_one_sided, ln_e_two_sided, mixture
 pub use moments::Moments;
 pub use multiplicity::{EBh, adjust_running_max, benjamini_hochberg, bonferroni, e_benjamini_hochberg, holm};
 pub use outlook::{Finding, MAX_FACTOR, Outlook, OutlookInput, futility_upper, outlook, until_testable};
-pub use params::{Alpha, Alternative, Direction, Tau, Variance};
+pub use params::{Alpha, Alternative, Direction, Information, Tau, Variance};
 pub use phases::{Phase, combine_phases};
 pub use quantile::{QuantileArm, quantile_estimate};
 pub use rate::{RateConfidence, rate_confidence};
 pub use running::RunningTest;
 pub use sample_size::{
-    Baseline, Feasibility, FeasibilityInput, PlanConstant, SampleSize, SampleSizeInput, feasibility, plan_constant,
-    sample_size,
+    Baseline, Feasibility, FeasibilityInput, PlanConstant, PlannedTest, SampleSize, SampleSizeInput, feasibility,
+    plan_constant, sample_size,
 };
 pub use scope::Scope;
 pub use series::{LevelTest, PrePostTest, SeriesVerdict, level_vs_target, pre_post};
 pub use series_rules::{MIN_PLACEBOS, SeriesRules};
+pub use ship_constant::known_end_constant;
+pub use ship_test::{ClaimLook, ShipBasis, ShipBound, ShipRecord, ShipTest};
 pub use shown_interval::{ShownInterval, SidedP};
 pub use srm::{Srm, SrmLevel, SrmStatus, sample_ratio_mismatch};
 pub use start_gate::StartGateInput;

@@ -53,6 +53,7 @@ fn going_on(result: &Evaluated, input: &Evaluation<'_>) -> String {
             standard_error,
             r: (tuning.tau.get() / standard_error).powi(2),
             alpha: plan.comparison_alpha(),
+            ship: plan.ship,
             direction: plan.direction,
             success_threshold: plan.success_threshold,
             kill_threshold: plan.kill_threshold,

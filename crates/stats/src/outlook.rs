@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Alpha, Alternative, Direction, Status, boundary};
+use super::{Alpha, Alternative, Direction, Estimate, ShipTest, Status, Variance, boundary};
 
 /// Beyond so many times the units of today nothing is foretold.
 pub const MAX_FACTOR: f64 = 100.0;
@@ -44,6 +44,8 @@ pub struct OutlookInput {
     pub r: f64,
     /// Of this comparison.
     pub alpha: Alpha,
+    /// Which test decides on success.
+    pub ship: ShipTest,
     /// Which way is good.
     pub direction: Direction,
     /// In the good direction.
@@ -84,8 +86,13 @@ pub fn outlook(input: &OutlookInput) -> Option<Outlook> {
     let OutlookInput { standard_error: se, r, alpha, .. } = *input;
     let effect = input.oriented();
     let half_width = |f: f64| se / f.sqrt() * boundary(r * f, alpha, Alternative::TwoSided);
+    let lower = |f: f64| {
+        let variance = Variance::try_new(se * se / f).ok()?;
+        let improvement = Estimate { delta: effect, variance };
+        input.ship.planned_bound(&improvement, alpha, input.mde, se * r.sqrt())
+    };
     let candidates = [
-        (factor(|f| effect - half_width(f) > input.success_threshold), Finding::Better),
+        (factor(|f| lower(f).is_some_and(|lower| lower > input.success_threshold)), Finding::Better),
         (factor(|f| effect + half_width(f) < input.kill_threshold), Finding::Worse),
         (input.mde.and_then(|mde| factor(|f| futility_upper_at(input, f) < mde)), Finding::SmallerThanMde),
     ];
@@ -142,6 +149,7 @@ mod tests {
             standard_error: 0.005,
             r: 1.0,
             alpha: Alpha::DEFAULT,
+            ship: ShipTest::TwoSided,
             direction: Direction::Increase,
             success_threshold: 0.0,
             kill_threshold: 0.0,

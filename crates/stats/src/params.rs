@@ -69,6 +69,11 @@ impl Alpha {
         Self((self.0 * share).max(f64::MIN_POSITIVE))
     }
 
+    /// The parts of the looks of a plan with a known end and of the reserve beside them.
+    pub(super) fn with_reserve(self, of_looks: f64) -> [Self; 2] {
+        [of_looks, 1.0 - of_looks].map(|share| Self((self.0 * share).max(f64::MIN_POSITIVE)))
+    }
+
     /// Halved once for each of `n` restarts of a safety process (METRICS.md 3.3).
     #[must_use]
     pub fn halved(self, n: u32) -> Self {
@@ -169,6 +174,47 @@ impl Variance {
     #[must_use]
     pub fn standard_error(self) -> f64 {
         self.0.sqrt()
+    }
+}
+
+/// Inverse of the variance of an effect estimate, in 1 / (effect units)^2, finite and > 0.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Information(f64);
+
+impl Information {
+    /// # Errors
+    /// [`StatsError::OutOfRange`] unless `value` is finite and > 0.
+    pub fn try_new(value: f64) -> Result<Self, StatsError> {
+        if value > 0.0 && value.is_finite() {
+            Ok(Self(value))
+        } else {
+            Err(StatsError::out_of_range("information", value, "finite and above 0"))
+        }
+    }
+
+    /// In 1 / (effect units)^2.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        self.0
+    }
+
+    /// The information of an estimate, as a share of this.
+    pub(super) fn share_of(self, variance: Variance) -> f64 {
+        1.0 / (variance.get() * self.0)
+    }
+}
+
+impl TryFrom<f64> for Information {
+    type Error = StatsError;
+    fn try_from(value: f64) -> Result<Self, StatsError> {
+        Self::try_new(value)
+    }
+}
+
+impl From<Information> for f64 {
+    fn from(information: Information) -> Self {
+        information.0
     }
 }
 

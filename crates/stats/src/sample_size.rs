@@ -12,17 +12,13 @@ use std::sync::{Mutex, PoisonError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::score_process::SubDensity;
+use super::ship_constant::{cut_normal_constant, known_end_constant, planned_critical_value};
 use super::{Alpha, Alternative, StatsError, boundary, normal, r_star};
 
-/// Looks assumed by a plan when nothing else is said.
-const DEFAULT_LOOKS: u32 = 100;
 const MAX_LOOKS: u32 = 1000;
 /// Closer to 0 or 1 the root search, which is good to 1e-9 in power, would answer with noise.
 const MIN_POWER: f64 = 1e-6;
-/// Nodes per standard deviation of one increment in the recursion.
-const NODES_PER_SD: f64 = 4.0;
-/// Increments further away than this many standard deviations add nothing in double precision.
-const REACH_SD: f64 = 8.5;
 
 /// What the recursion gives for `tau = MDE`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +27,8 @@ pub struct PlanConstant {
     pub c: f64,
     /// Expected share of `N_max` used when the effect is exactly the MDE, in (0, 1).
     pub expected_fraction: f64,
+    /// The same when it is twice the MDE; `None` for the two-sided mixture.
+    pub expected_fraction_at_double: Option<f64>,
 }
 
 /// The constant C for a two-sided test with `n_looks` evenly spaced looks.
@@ -43,9 +41,7 @@ pub struct PlanConstant {
 ///
 /// Source: STATS.md 2.10.
 pub fn plan_constant(alpha: Alpha, power: f64, n_looks: u32) -> Result<PlanConstant, StatsError> {
-    if !(power > alpha.get() && (MIN_POWER..=1.0 - MIN_POWER).contains(&power)) {
-        return Err(StatsError::out_of_range("power", power, "above alpha, and between 0.000001 and 0.999999"));
-    }
+    power_in_range(alpha, power)?;
     if !(1..=MAX_LOOKS).contains(&n_looks) {
         return Err(StatsError::out_of_range("looks", f64::from(n_looks), "1 to 1000"));
     }
@@ -68,13 +64,22 @@ pub fn plan_constant(alpha: Alpha, power: f64, n_looks: u32) -> Result<PlanConst
     let c = root_c * root_c;
     // The test still runs at look k with the probability to have survived look k - 1.
     let still_running = 1.0 + survival.iter().rev().skip(1).sum::<f64>();
-    let constant = PlanConstant { c, expected_fraction: still_running / f64::from(n_looks) };
+    let constant =
+        PlanConstant { c, expected_fraction: still_running / f64::from(n_looks), expected_fraction_at_double: None };
     let mut all = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if all.len() >= MAX_KNOWN {
         all.clear();
     }
     all.insert(known, constant);
     Ok(constant)
+}
+
+pub(super) fn power_in_range(alpha: Alpha, power: f64) -> Result<(), StatsError> {
+    if power > alpha.get() && (MIN_POWER..=1.0 - MIN_POWER).contains(&power) {
+        Ok(())
+    } else {
+        Err(StatsError::out_of_range("power", power, "above alpha, and between 0.000001 and 0.999999"))
+    }
 }
 
 /// What was found before, by the bits of alpha and power and the looks: a workspace has few of them and asks often.
@@ -95,111 +100,22 @@ fn last_look_constant(alpha: Alpha, power: f64) -> f64 {
 }
 
 /// Probability to be still undecided after each look, for an effect of MDE = tau = 1 and total information `c`.
-///
-/// The score process is Brownian motion with unit drift in information time; its sub-density is carried from look to
-/// look on a Simpson grid that ends exactly at the boundary.
 fn survival_by_look(c: f64, alpha: Alpha, n_looks: u32) -> Vec<f64> {
     let step = c / f64::from(n_looks);
-    let sd = step.sqrt();
-    let scale = 1.0 / sd;
-    let mut survival = Vec::with_capacity(n_looks as usize);
-    // Before the first look all mass sits at 0.
-    let mut previous = Grid { start: 0.0, width: sd, weighted: vec![1.0] };
-    for look in 1..=n_looks {
-        let information = step * f64::from(look);
-        let end = information.sqrt() * boundary(information, alpha, Alternative::TwoSided);
-        let half_panels = (end / sd * NODES_PER_SD).ceil().clamp(8.0, 20_000.0) as u32;
-        let width = end / f64::from(half_panels);
-        let last = 2 * half_panels;
-        let kernel = Kernel::new(scale, previous.width);
-        let mut mass = 0.0;
-        let mut current = Vec::with_capacity(last as usize + 1);
-        for node in 0..=last {
-            let x = -end + width * f64::from(node);
-            let density = kernel.smooth(&previous, x - step);
-            let simpson = match node {
-                0 => 1.0,
-                n if n == last => 1.0,
-                n if n % 2 == 1 => 4.0,
-                _ => 2.0,
-            };
-            let weighted = density * simpson * width / 3.0;
-            mass += weighted;
-            current.push(weighted);
-        }
-        survival.push(mass.clamp(0.0, 1.0));
-        previous = Grid { start: -end, width, weighted: current };
-    }
-    survival
-}
-
-/// A sub-density on evenly spaced nodes, times the weights of its quadrature.
-struct Grid {
-    start: f64,
-    width: f64,
-    weighted: Vec<f64>,
-}
-
-/// The normal density of one increment on a grid, without an exponential per node: between the nearest node, `a` standard
-/// deviations from the center, and the `k`th after it, `exp(-(a - k d)^2 / 2) = exp(-a^2 / 2) exp(-(k d)^2 / 2) exp(a d)^k`.
-struct Kernel {
-    scale: f64,
-    /// `d`: distance of two nodes in standard deviations of an increment.
-    distance: f64,
-    /// Nodes to each side that matter.
-    reach: usize,
-    /// `exp(-(k d)^2 / 2)` for k from `-reach` to `reach`.
-    bell: Vec<f64>,
-}
-
-impl Kernel {
-    fn new(scale: f64, width: f64) -> Self {
-        let distance = width * scale;
-        let reach = (REACH_SD / distance).ceil() as usize;
-        let value = |k: usize| (-0.5 * ((k as f64 - reach as f64) * distance).powi(2)).exp();
-        Self { scale, distance, reach, bell: (0..=2 * reach).map(value).collect() }
-    }
-
-    /// Density that arrives from a grid whose increments end at `center`.
-    fn smooth(&self, grid: &Grid, center: f64) -> f64 {
-        let n_last = grid.weighted.len().saturating_sub(1);
-        let nearest = ((center - grid.start) / grid.width).round().clamp(0.0, n_last as f64);
-        let away = (center - grid.start - nearest * grid.width) * self.scale;
-        if away.abs() > REACH_SD {
-            return 0.0;
-        }
-        let nearest = nearest as usize;
-        let first = nearest.saturating_sub(self.reach);
-        let n_below = nearest - first;
-        let nodes = grid.weighted.get(first..=(nearest + self.reach).min(n_last)).unwrap_or_default();
-        let bell = self.bell.get(self.reach - n_below..).unwrap_or_default();
-        let ratio = (away * self.distance).exp();
-        let begin = (-away * self.distance * n_below as f64).exp();
-        normal::pdf(away) * self.scale * product_sum(nodes, bell, begin, ratio)
-    }
-}
-
-/// `sum_k a_k b_k begin ratio^k`, four terms at a time.
-fn product_sum(a: &[f64], b: &[f64], begin: f64, ratio: f64) -> f64 {
-    let mut powers = [begin, begin * ratio, begin * ratio * ratio, begin * ratio * ratio * ratio];
-    let step = (ratio * ratio) * (ratio * ratio);
-    let mut sums = [0.0; 4];
-    let (a_fours, a_rest) = a.as_chunks::<4>();
-    let (b_fours, _) = b.as_chunks::<4>();
-    for (a, b) in a_fours.iter().zip(b_fours) {
-        for (sum, ((a, b), power)) in sums.iter_mut().zip(a.iter().zip(b).zip(&mut powers)) {
-            *sum += a * b * *power;
-            *power *= step;
-        }
-    }
-    let b_rest = b.iter().skip(4 * a_fours.len());
-    let rest: f64 = a_rest.iter().zip(b_rest).zip(powers).map(|((a, b), power)| a * b * power).sum();
-    sums.iter().sum::<f64>() + rest
+    let mut density = SubDensity::at_origin();
+    (1..=n_looks)
+        .map(|look| {
+            let information = step * f64::from(look);
+            let end = information.sqrt() * boundary(information, alpha, Alternative::TwoSided);
+            density = density.advance(step, step, -end, end, step.sqrt());
+            density.mass().clamp(0.0, 1.0)
+        })
+        .collect()
 }
 
 /// Root of an increasing function whose slope is about 1, by false position with the Illinois correction, from a guess. The
 /// function was called last with what is returned.
-fn increasing_root(guess: f64, mut f: impl FnMut(f64) -> f64) -> f64 {
+pub(super) fn increasing_root(guess: f64, mut f: impl FnMut(f64) -> f64) -> f64 {
     let first = f(guess);
     if first == 0.0 {
         return guess;
@@ -263,12 +179,49 @@ pub struct SampleSizeInput {
     pub weight_treatment: f64,
     /// Minimum detectable effect in metric units, not 0.
     pub mde_abs: f64,
-    /// Two-sided error probability.
+    /// Error probability of the test: one-sided with a known end, else two-sided.
     pub alpha: Alpha,
     /// Probability to find an effect of exactly the MDE.
     pub power: f64,
-    /// Evenly spaced looks.
-    pub n_looks: u32,
+    /// Which test.
+    pub test: PlannedTest,
+}
+
+/// The test that a sample is planned for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "test", rename_all = "snake_case")]
+pub enum PlannedTest {
+    /// Of plans with a known end: one claim look a day, and an always-valid reserve (METRICS.md 5).
+    KnownEnd,
+    /// The one-sided mixture around the minimum detectable effect, which needs no end (METRICS.md 4.1).
+    CutNormal,
+    /// The two-sided mixture with `tau = |MDE|` (STATS.md 2.10).
+    TwoSided {
+        /// Evenly spaced looks, 1 to 1000.
+        n_looks: u32,
+    },
+}
+
+impl PlannedTest {
+    /// Of the sequential test, of one look at a fixed end, and of the power of the last look alone.
+    fn constants(self, alpha: Alpha, power: f64) -> Result<(PlanConstant, f64, f64), StatsError> {
+        Ok(match self {
+            Self::TwoSided { n_looks } => {
+                let constant = plan_constant(alpha, power, n_looks)?;
+                (constant, fixed_constant(alpha, power), last_look_constant(alpha, power))
+            }
+            Self::KnownEnd | Self::CutNormal => {
+                let squared = |z: f64| (z + normal::quantile(power)).powi(2);
+                let fixed = squared(-normal::quantile(alpha.get()));
+                if self == Self::CutNormal {
+                    let constant = cut_normal_constant(alpha, power)?;
+                    return Ok((constant, fixed, constant.c));
+                }
+                let constant = known_end_constant(alpha, power)?;
+                (constant, fixed, planned_critical_value(alpha, 1.0).map_or(constant.c, squared))
+            }
+        })
+    }
 }
 
 /// Units needed, both arms together.
@@ -278,6 +231,8 @@ pub struct SampleSize {
     pub n_max: u64,
     /// Expected use when the effect is exactly the MDE.
     pub n_expected_at_mde: f64,
+    /// The same when it is twice the MDE; `None` for the two-sided mixture.
+    pub n_expected_at_double: Option<f64>,
     /// A test with one look at a fixed end would need this.
     pub n_fixed: u64,
     /// Upper bound from the power of the last look alone.
@@ -286,7 +241,7 @@ pub struct SampleSize {
     pub tau: f64,
 }
 
-/// Units for a two-sided sequential test with `tau = |MDE|`.
+/// Units for a sequential test.
 ///
 /// # Errors
 /// [`StatsError::OutOfRange`] naming the parameter.
@@ -308,14 +263,15 @@ pub fn sample_size(input: &SampleSizeInput) -> Result<SampleSize, StatsError> {
     let tau = positive("minimum detectable effect", input.mde_abs.abs())?;
     let unit = variance_control * (total / weight_control) + variance_treatment * (total / weight_treatment);
     let unit = positive("units per information", unit / tau / tau)?;
-    let constant = plan_constant(input.alpha, input.power, input.n_looks)?;
+    let (constant, fixed, last_look) = input.test.constants(input.alpha, input.power)?;
     let units = |c: f64| (c * unit).ceil().clamp(1.0, 9.0e15) as u64;
     let n_max = units(constant.c);
     Ok(SampleSize {
         n_max,
         n_expected_at_mde: constant.expected_fraction * n_max as f64,
-        n_fixed: units(fixed_constant(input.alpha, input.power)),
-        n_last_look: units(last_look_constant(input.alpha, input.power)),
+        n_expected_at_double: constant.expected_fraction_at_double.map(|fraction| fraction * n_max as f64),
+        n_fixed: units(fixed),
+        n_last_look: units(last_look),
         tau,
     })
 }
@@ -358,15 +314,17 @@ pub struct FeasibilityInput {
     pub daily_units: f64,
     /// Declared effect relative to |baseline|, signed as it moves the metric (0.05 = 5 % more), not 0.
     pub mde_relative: f64,
-    /// Two-sided error probability.
+    /// Error probability of the test: one-sided with a known end, else two-sided.
     pub alpha: Alpha,
+    /// Which test.
+    pub test: PlannedTest,
     /// Probability to find an effect of exactly that size; 0.8 is usual.
     pub power: f64,
     /// Share of the units that get the treatment, in (0, 1); 0.5 is most efficient.
     pub treatment_share: f64,
 }
 
-/// How long it takes. Says honestly that the sequential test needs up to 1.67 times a fixed one at exactly the MDE.
+/// How long it takes, at most and on average at exactly the MDE.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Feasibility {
     /// Declared effect in metric units, signed.
@@ -383,7 +341,7 @@ pub struct Feasibility {
     pub days: u64,
     /// `days` rounded up to whole weeks, at least 7.
     pub days_whole_weeks: u64,
-    /// Expected days when the effect is exactly the MDE.
+    /// Expected days when the effect is exactly the MDE, at least 7: nothing is claimed before.
     pub days_expected_at_mde: f64,
 }
 
@@ -414,7 +372,7 @@ pub fn feasibility(input: &FeasibilityInput) -> Result<Feasibility, StatsError> 
         mde_abs,
         alpha: input.alpha,
         power: input.power,
-        n_looks: DEFAULT_LOOKS,
+        test: input.test,
     })?;
     let days = days(size.n_max, input.daily_units);
     Ok(Feasibility {
@@ -425,7 +383,7 @@ pub fn feasibility(input: &FeasibilityInput) -> Result<Feasibility, StatsError> 
         n_fixed: size.n_fixed,
         days,
         days_whole_weeks: whole_weeks(days),
-        days_expected_at_mde: (size.n_expected_at_mde / input.daily_units).min(f64::MAX),
+        days_expected_at_mde: (size.n_expected_at_mde / input.daily_units).clamp(7.0, f64::MAX),
     })
 }
 
@@ -553,6 +511,7 @@ mod tests {
             daily_units: 1000.0,
             mde_relative: 0.2,
             alpha: Alpha::DEFAULT,
+            test: PlannedTest::TwoSided { n_looks: 100 },
             power: 0.8,
             treatment_share: 0.5,
         };
@@ -569,6 +528,7 @@ mod tests {
             daily_units: 2000.0,
             mde_relative: 0.1,
             alpha: Alpha::DEFAULT,
+            test: PlannedTest::TwoSided { n_looks: 100 },
             power: 0.8,
             treatment_share: 0.5,
         })

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::figures::{Scale, count, percent};
-use super::mixture::ln_e_two_sided;
-use super::{Assessment, Direction, Interval, log_space};
+use super::ship_test::Measured;
+use super::{Assessment, Direction, Estimate, Interval, ShipRecord, ShipTest, Variance, log_space};
 
 /// The interval that is shown beside an effect. Levels are probabilities: 0.975 is 97.5 %.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -78,7 +78,10 @@ impl ShownInterval {
                 together: 1.0 - lower_alpha - upper_alpha,
             });
         }
-        let at_least = numbers.ci.and_then(|ci| direction.orient(ci).lower);
+        let at_least = match numbers.ship {
+            Some(ship) => ship.lower,
+            None => numbers.ci.and_then(|ci| direction.orient(ci).lower),
+        };
         at_least.or(harm.bound)?;
         Some(Self::Apart {
             at_least,
@@ -166,20 +169,29 @@ pub struct SidedP {
 }
 
 impl SidedP {
-    /// Of the current look; `None` where one of the two tests has no numbers. `success_threshold`: in the good direction.
+    /// Of the current look; `None` where one of the two tests has no numbers. `success_threshold`: in the good direction. `ship`:
+    /// absent in results of earlier versions, whose test was the two-sided mixture.
     ///
-    /// Valid at any time, since each is the smallest alpha at which the bound of its side is beyond the threshold.
+    /// Valid at any time, since each is the smallest alpha at which the bound of its side is beyond the threshold. With many claim
+    /// looks it takes a millisecond.
     #[must_use]
-    pub fn of(numbers: &Assessment, direction: Direction, success_threshold: f64) -> Option<Self> {
-        let (effect, se) = (numbers.effect?, numbers.standard_error?);
-        let improvement = direction.orient(Interval::new(effect, effect)).lower?;
-        let r = (numbers.tuning?.tau.get() / se).powi(2);
-        let ln_e = ln_e_two_sided((improvement - success_threshold) / se, r);
-        let better = if improvement > success_threshold && !ln_e.is_nan() { p_of(ln_e) } else { 1.0 };
-        Some(Self { better, worse: p_of(numbers.harm?.ln_e) })
+    pub fn of(
+        numbers: &Assessment,
+        direction: Direction,
+        success_threshold: f64,
+        ship: Option<&ShipRecord>,
+    ) -> Option<Self> {
+        let (test, mde, looks) =
+            ship.map_or((ShipTest::TwoSided, None, [].as_slice()), |ship| (ship.test, ship.mde, ship.looks.as_slice()));
+        let measured = measured(numbers, direction, mde)?;
+        let worse = log_space::p_from_ln(log_space::ln_p_from_ln_e(numbers.harm?.ln_e));
+        Some(Self { better: test.p(&measured, looks, success_threshold), worse })
     }
 }
 
-fn p_of(ln_e: f64) -> f64 {
-    log_space::p_from_ln(log_space::ln_p_from_ln_e(ln_e))
+fn measured(numbers: &Assessment, direction: Direction, mde: Option<f64>) -> Option<Measured> {
+    let (effect, se) = (numbers.effect?, numbers.standard_error?);
+    let delta = direction.orient(Interval::new(effect, effect)).lower?;
+    let improvement = Estimate { delta, variance: Variance::try_new(se * se).ok()? };
+    Some(Measured { improvement, mde, tau: numbers.tuning?.tau })
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::guardrail::Memory;
 use super::value_limit::Days;
-use super::{Alpha, HarmTest, Phase, RunningTest, Scope, TestPlan, Tuning, TuningSource, deletions};
+use super::{Alpha, ClaimLook, HarmTest, Phase, RunningTest, Scope, TestPlan, Tuning, TuningSource, deletions};
 
 /// Units counted in a phase; they can only grow, unless the source restated them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -129,6 +129,9 @@ pub struct RunningState {
     /// The same, of mature units, where units mature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub harm_of_mature: Option<HarmTest>,
+    /// The claim looks of this epoch, oldest first, where the plan has a known end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub looks: Vec<ClaimLook>,
     /// First phase of the running safety process.
     #[serde(default)]
     pub safety_from: u32,
@@ -158,6 +161,7 @@ impl Default for RunningState {
             rules: RULES,
             harm: None,
             harm_of_mature: None,
+            looks: Vec::new(),
             safety_from: 0,
             claims_from: 0,
         }
@@ -228,6 +232,7 @@ impl RunningState {
         self.test = RunningTest::default();
         self.first_crossing = None;
         self.srm_max_ln_e = 0.0;
+        self.looks.clear();
         match start.reason {
             EpochReason::Restatement | EpochReason::PhasesLeftOut => {}
             EpochReason::PlanChanged => (self.tuning, self.mde_abs) = (None, None),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Alpha, Direction, Tau};
+use super::{Alpha, Direction, ShipTest, Tau};
 
 /// The frozen plan of an experiment. Thresholds are effects in metric units, signed in the direction of improvement.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +42,8 @@ pub struct TestPlan {
     /// Probability of a false finding of harm, one-sided; default 0.025. It is not divided over planned experiments: a false
     /// pause can be taken back.
     pub harm_alpha: Alpha,
+    /// The test behind `ship`; without it that of earlier versions.
+    pub ship: ShipTest,
 }
 
 impl Default for TestPlan {
@@ -63,6 +65,7 @@ impl Default for TestPlan {
             n_treatments: 1,
             guardrail_alpha: Alpha::DEFAULT,
             harm_alpha: Alpha::HARM,
+            ship: ShipTest::TwoSided,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One sentence per recommendation. Deterministic; no language model is involved.
 
+use super::assess::PlanEnd;
 use super::figures::{Scale, count, number, p_value, percent};
 use super::harm::total;
 use super::{
@@ -54,10 +55,9 @@ fn has_drifted(result: &Evaluated) -> bool {
 }
 
 /// Why the recommendation is what it is.
-pub(super) fn reason(result: &Evaluated, input: &Evaluation<'_>, is_end_by_days: bool) -> String {
+pub(super) fn reason(result: &Evaluated, input: &Evaluation<'_>, end: Option<PlanEnd>) -> String {
     let plan = input.plan;
     let scale = scale_of(input.phases);
-    let oriented = result.ci.map(|ci| plan.direction.orient(ci));
     match result.advice.recommendation {
         Recommendation::HoldDataQuality => {
             let finding = result.health.iter().find(|f| f.severity == Severity::Block);
@@ -96,7 +96,7 @@ pub(super) fn reason(result: &Evaluated, input: &Evaluation<'_>, is_end_by_days:
         }
         Recommendation::Ship => format!(
             "Even the lower bound of the improvement ({} at {}) is above the success threshold of {}.",
-            change(&scale, oriented.and_then(|ci| ci.lower)),
+            change(&scale, result.ship.and_then(|ship| ship.lower)),
             confidence(plan),
             change(&scale, Some(plan.success_threshold))
         ),
@@ -109,7 +109,11 @@ pub(super) fn reason(result: &Evaluated, input: &Evaluation<'_>, is_end_by_days:
             "The effect is proven, but the plan ended without the required proof that a guardrail is met.".to_owned()
         }
         Recommendation::IterateInconclusive => {
-            let which = if is_end_by_days { "number of days" } else { "sample size" };
+            let which = match end {
+                Some(PlanEnd::Days) => "number of days",
+                Some(PlanEnd::Information) => "information",
+                Some(PlanEnd::Sample) | None => "sample size",
+            };
             if has_drifted(result) {
                 return format!(
                     "The plan reached its maximum {which}, and the effect changed over time, so no one number describes it. \

@@ -141,16 +141,33 @@ pub struct StatsPlan {
     /// Units that enter the experiment: 2000/day, 14000/week, 80/hour
     #[arg(long, value_name = "UNITS/TIME")]
     pub traffic: String,
-    /// Error probability
+    /// Error probability of all planned experiments together
     #[arg(long, default_value = "0.05", allow_hyphen_values = true)]
     pub alpha: String,
+    /// Number of experiments that share the error probability, as `planned_experiments` in outcome.yaml; 0 gives all of it to one
+    #[arg(long, value_name = "EXPERIMENTS", default_value_t = 3)]
+    pub planned: u32,
+    /// The test that decides on success, as `ship_test` in outcome.yaml; `two-sided` is the one of earlier versions
+    #[arg(long, value_enum, default_value_t = PlanTest::KnownEnd)]
+    pub test: PlanTest,
     /// Probability of detecting an effect of exactly that size
     #[arg(long, default_value = "0.8", allow_hyphen_values = true)]
     pub power: String,
     /// The traffic split, control first
     #[arg(long, value_name = "SHARES", default_value = "50/50")]
     pub split: String,
-    /// Number of looks at the data, evenly spaced, 1 to 1000
+    /// Number of looks at the data, evenly spaced, 1 to 1000; only for the test `two-sided`
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub looks: u32,
+}
+
+/// The test that a sample is planned for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PlanTest {
+    /// One claim look a day until the end of the plan
+    KnownEnd,
+    /// Always valid, without an end
+    OpenEnd,
+    /// Always valid, with one interval for success and harm
+    TwoSided,
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
-use outcome_core::stats::{Alpha, Baseline, FeasibilityInput, feasibility};
+use outcome_core::stats::{Alpha, Baseline, FeasibilityInput, PlannedTest, feasibility};
 use outcome_stats::testing;
 use serde_json::{Value, json};
 
@@ -245,7 +245,8 @@ fn a_plan_gives_the_figures_of_the_engine_and_says_them_honestly() {
             baseline: Baseline::Rate { rate: 0.05 },
             daily_units: 2000.0,
             mde_relative,
-            alpha: Alpha::DEFAULT,
+            alpha: Alpha::DEFAULT.budget_share(3, 0),
+            test: PlannedTest::KnownEnd,
             power: 0.8,
             treatment_share: 0.5,
         })

@@ -69,6 +69,7 @@ choices! {
     crate::domain::Direction = "a direction",
     crate::domain::Design = "an evidence design",
     crate::domain::OnConclusion = "what happens to a flag",
+    crate::domain::ShipTest = "a test",
     crate::domain::ViolationPolicy = "a reaction to a violation",
     crate::domain::MetricMethod = "a method",
 }

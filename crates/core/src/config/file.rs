@@ -14,7 +14,8 @@ use super::reporter::Reporter;
 use super::reporter::{ChannelVendor, Vendors};
 use super::suggest::same_name;
 use crate::domain::{
-    Aggregation, Design, Direction, MetricMethod, MinimumDetectableEffect, OnConclusion, Period, Slug, ViolationPolicy,
+    Aggregation, Design, Direction, MetricMethod, MinimumDetectableEffect, OnConclusion, Period, ShipTest, Slug,
+    ViolationPolicy,
 };
 use crate::yaml_map;
 
@@ -83,6 +84,9 @@ yaml_map! {
         optional(shorter) staleness: Period = "24h",
         /// What happens to a flag after futility and at the end of the plan while a human decides.
         optional(signed) on_conclusion: OnConclusion = "turn_off",
+        /// The test that decides on success: `known_end` looks once a day until the end of the plan and is the fastest; `open_end` may
+        /// look at any time and needs no end.
+        optional(signed) ship_test: ShipTest = "known_end",
         /// Number of experiments at the same time, and the ranking of candidates.
         optional(signed) portfolio: PortfolioFile,
         /// Who decides at which gate, until when, and with which assurance.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Design, Direction, Document, ErrorBudget, EvidenceGrade, Plan, Stored};
 use crate::stats::{
     Advice, Assessment, BeforeAfter, Evaluated, GuardrailResult, HealthCode, HealthFinding, RunningState, Severity,
-    ShownInterval, SidedP,
+    ShipRecord, ShownInterval, SidedP,
 };
 
 /// An evaluation without its memory, as it is kept with the experiment: with its error rate, the budget that this is a part
@@ -44,6 +44,9 @@ pub struct Evaluation {
     /// Evidence; absent where it overflows.
     #[serde(default)]
     pub e_value: Option<f64>,
+    /// The test that decides on success, and its looks; absent in results of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ship_test: Option<ShipRecord>,
     /// How strong the evidence is.
     #[serde(default)]
     pub grade: Option<EvidenceGrade>,
@@ -60,7 +63,7 @@ impl Evaluation {
     /// `n_readings`: how many were new.
     #[must_use]
     pub fn of(plan: &Plan, evaluated: &Evaluated, polled_at: Timestamp, n_readings: usize) -> Self {
-        let Evaluated { advice, numbers, guardrails, health, series, running: _ } = evaluated;
+        let Evaluated { advice, numbers, guardrails, health, series, running } = evaluated;
         Self {
             advice: advice.clone(),
             numbers: *numbers,
@@ -72,6 +75,7 @@ impl Evaluation {
             alpha: Some(plan.alpha),
             error_budget: plan.error_budget,
             e_value: numbers.ln_e.map(f64::exp).filter(|e| e.is_finite()),
+            ship_test: plan.ship.map(|test| ShipRecord::of(test, running)),
             grade: Some(EvidenceGrade::of(plan.design, health)),
             polled_at: Some(polled_at),
             n_readings: Some(n_readings),
@@ -111,7 +115,7 @@ impl Evaluation {
     /// A p-value for success and one for harm; `None` where only the two-sided one is known.
     #[must_use]
     pub fn sided_p(&self, direction: Direction, success_threshold: f64) -> Option<SidedP> {
-        SidedP::of(&self.numbers, direction.into(), success_threshold)
+        SidedP::of(&self.numbers, direction.into(), success_threshold, self.ship_test.as_ref())
     }
 
     /// Whether the effect changed over time.

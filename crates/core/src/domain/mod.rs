@@ -64,7 +64,7 @@ pub use measurement::{ArmSums, Cohort, Measurement, ReadSums, Reading, Variant, 
 pub use message::{Closing, FlagPosition, GateNotice, Message, MessageKey, MessageKind, Notice, UnreadableMessage};
 pub use outcome::{
     Baseline, Constraint, ConstraintBound, Design, MinimumDetectableEffect, OnConclusion, Outcome, OutcomeSpec,
-    OutcomeState, OutcomeStatus, Portfolio, ScopeSpec, ScoreWeights, Target, ViolationPolicy,
+    OutcomeState, OutcomeStatus, Portfolio, ScopeSpec, ScoreWeights, ShipTest, Target, ViolationPolicy,
 };
 pub use period::Period;
 pub use place::Place;

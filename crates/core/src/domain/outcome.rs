@@ -55,6 +55,35 @@ impl OnConclusion {
     }
 }
 
+text_enum! {
+    /// The test that decides on success, of experiments with a control group.
+    #[derive(Default)]
+    pub enum ShipTest {
+        /// One claim look a day until the end of the plan, with an always-valid reserve beside it: the fastest.
+        #[default]
+        KnownEnd,
+        /// Always valid, without an end.
+        OpenEnd,
+    }
+}
+
+impl ShipTest {
+    /// True for the default.
+    #[must_use]
+    pub fn is_known_end(&self) -> bool {
+        *self == Self::KnownEnd
+    }
+}
+
+impl From<ShipTest> for crate::stats::PlannedTest {
+    fn from(test: ShipTest) -> Self {
+        match test {
+            ShipTest::KnownEnd => Self::KnownEnd,
+            ShipTest::OpenEnd => Self::CutNormal,
+        }
+    }
+}
+
 impl Direction {
     /// +1 when more is better, -1 when less is: the one place where the sign is turned.
     #[must_use]
@@ -278,6 +307,9 @@ pub struct OutcomeSpec {
     /// What happens to a flag after futility and at the end of the plan.
     #[serde(default, skip_serializing_if = "OnConclusion::is_off")]
     pub on_conclusion: OnConclusion,
+    /// The test that decides on success.
+    #[serde(default, skip_serializing_if = "ShipTest::is_known_end")]
+    pub ship_test: ShipTest,
     /// How many experiments, and their ranking.
     pub portfolio: Portfolio,
     /// Policies of the gates that the file mentions.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ConstraintBound, Design, Direction, Document, Hypothesis, OnConclusion, SignalSpec, ViolationPolicy};
-use crate::stats::{Alpha, SeriesRules};
+use crate::stats::{Alpha, SeriesRules, ShipTest};
 
 /// How one constraint is watched.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -51,13 +51,17 @@ pub struct Plan {
     pub signal: SignalSpec,
     /// Which way is better.
     pub direction: Direction,
-    /// Error rate of the two-sided test.
+    /// Error rate of the test that decides on success, over all its looks.
     pub alpha: f64,
     /// What `alpha` is a part of; absent in plans of earlier versions, which took all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_budget: Option<ErrorBudget>,
     /// Mixture standard deviation, absolute; the minimum detectable effect (STATS 2.1).
     pub tau: f64,
+    /// The test that decides on success. Absent without a control group, and in plans of earlier versions, whose test was the
+    /// two-sided mixture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ship: Option<ShipTest>,
     /// Level that the signal should reach, for designs without a control group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<f64>,
@@ -82,6 +86,12 @@ impl Plan {
     /// The signals that it reads: the deciding one first.
     pub fn signals(&self) -> impl Iterator<Item = &SignalSpec> {
         std::iter::once(&self.signal).chain(self.guardrails.iter().map(|guardrail| &guardrail.signal))
+    }
+
+    /// The test that decides on success.
+    #[must_use]
+    pub fn ship_test(&self) -> ShipTest {
+        self.ship.unwrap_or(ShipTest::TwoSided)
     }
 
     /// How levels before and after are compared.

@@ -1,8 +1,11 @@
 //! How the plan of an experiment follows from its outcome and its hypothesis.
 
 use crate::digest::{canonical_json, sha256_hex};
-use crate::domain::{Constraint, Design, ErrorBudget, GuardrailPlan, Hypothesis, OutcomeSpec, Plan};
-use crate::stats::SeriesRules;
+use crate::domain::{self, Constraint, Design, ErrorBudget, GuardrailPlan, Hypothesis, OutcomeSpec, Plan};
+use crate::stats::{Alpha, Information, SeriesRules, ShipTest, known_end_constant};
+
+/// Probability to find an effect of exactly the minimum detectable size.
+const POWER: f64 = 0.8;
 
 impl Plan {
     /// The plan that follows from an outcome, a hypothesis and its part of the outcome's error budget.
@@ -32,15 +35,17 @@ impl Plan {
                 Constraint::Rule { .. } => None,
             })
             .collect();
+        let alpha = error_budget.map_or(outcome.alpha(), |budget| budget.share());
         Self {
             version: 1,
             outcome: outcome.slug.to_string(),
             hypothesis: hypothesis.clone(),
             signal: outcome.signal.clone(),
             direction: outcome.target.direction,
-            alpha: error_budget.map_or(outcome.alpha(), |budget| budget.share()),
+            alpha,
             error_budget,
             tau: hypothesis.measurement.minimum_detectable_effect,
+            ship: (outcome.design == Design::Randomised).then(|| ship_test(outcome, hypothesis, alpha)),
             target: (outcome.design != Design::Randomised).then_some(outcome.target.to),
             series: (outcome.design != Design::Randomised).then_some(SeriesRules::Adjusted),
             design: outcome.design,
@@ -56,13 +61,14 @@ impl Plan {
     #[must_use]
     pub fn in_the_form_of(self, reported: Option<&str>) -> Self {
         // Newest first; a form lacks what it lacks for good.
-        let without_series = Self { series: None, ..self.clone() };
+        let without_ship = Self { ship: None, ..self.clone() };
+        let without_series = Self { series: None, ..without_ship.clone() };
         let mut without_levels = without_series.clone();
         for guardrail in &mut without_levels.guardrails {
             guardrail.also_pause_on_level = None;
         }
         let is_reported = |form: &Self| reported.is_some() && form.hash().ok().as_deref() == reported;
-        [without_series, without_levels].into_iter().find(is_reported).unwrap_or(self)
+        [without_ship, without_series, without_levels].into_iter().find(is_reported).unwrap_or(self)
     }
 
     /// SHA-256 of its canonical JSON.
@@ -71,6 +77,22 @@ impl Plan {
     /// When it cannot be written as JSON.
     pub fn hash(&self) -> Result<String, serde_json::Error> {
         canonical_json(self).map(sha256_hex)
+    }
+}
+
+/// The test that decides on success, frozen with everything that it needs. A known end has 80 % power at the minimum detectable effect.
+fn ship_test(outcome: &OutcomeSpec, hypothesis: &Hypothesis, alpha: f64) -> ShipTest {
+    let measurement = &hypothesis.measurement;
+    let mde = measurement.minimum_detectable_effect;
+    let known_end = || {
+        let constant = known_end_constant(Alpha::try_new(alpha).ok()?, POWER).ok()?;
+        let max_information = Information::try_new(constant.c / (mde * mde)).ok()?;
+        Some(ShipTest::KnownEnd { max_information, days: measurement.duration_days })
+    };
+    match outcome.ship_test {
+        // An alpha too small to be spent has no known end.
+        domain::ShipTest::KnownEnd => known_end().unwrap_or(ShipTest::CutNormal),
+        domain::ShipTest::OpenEnd => ShipTest::CutNormal,
     }
 }
 

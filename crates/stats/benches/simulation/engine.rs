@@ -1,8 +1,8 @@
 //! Ours: the engine of the project, polled as the runtime polls it.
 
 use outcome_stats::{
-    Alpha, Alternative, ArmSums, Assessed, DataHealth, Evaluation, Phase, RunningState, SampleSize, SampleSizeInput,
-    Scope, Settings, Tau, TestPlan, assess, sample_size,
+    Alpha, Alternative, ArmSums, Assessed, DataHealth, Evaluation, Phase, PlannedTest, RunningState, SampleSize,
+    SampleSizeInput, Scope, Settings, Tau, TestPlan, assess, sample_size,
 };
 
 /// Looks per day in all scenarios with a calendar.
@@ -73,7 +73,7 @@ pub fn planned(variance: [f64; 2], share: f64, mde: f64) -> SampleSize {
         mde_abs: mde,
         alpha: Alpha::DEFAULT,
         power: 0.8,
-        n_looks: 100,
+        test: PlannedTest::TwoSided { n_looks: 100 },
     })
     .expect("a possible plan")
 }

@@ -69,7 +69,7 @@ fn inflation(alpha: Alpha, power: f64) -> f64 {
         mde_abs: 1e-3,
         alpha,
         power,
-        n_looks: N_LOOKS,
+        test: outcome_stats::PlannedTest::TwoSided { n_looks: N_LOOKS },
     })
     .expect("a possible plan");
     size.n_max as f64 / size.n_fixed as f64

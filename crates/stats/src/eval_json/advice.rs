@@ -34,10 +34,10 @@ pub(super) fn recommendation(input: Input<'_>) -> Answer {
         list.iter().map(flag).collect()
     });
     let srm = input.optional("srm_log_e")?.map_or(SrmLevel::Clean, SrmLevel::from_ln_e);
+    let oriented = ci.map(|ci| direction.orient(ci));
     let recommendation = decide(&DecideInput {
-        ci,
-        harm_bound: ci.and_then(|ci| direction.orient(ci).upper),
-        direction,
+        ship_bound: oriented.and_then(|ci| ci.lower),
+        harm_bound: oriented.and_then(|ci| ci.upper),
         success_threshold: input.number_or("success", 0.0)?,
         kill_threshold: input.number_or("kill", 0.0)?,
         mde: input.optional("mde")?,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::io::{Answer, Input, Refusal, as_count, missing};
-use crate::{SampleSizeInput, plan_constant, r_star, sample_size};
+use crate::{PlannedTest, SampleSizeInput, plan_constant, r_star, sample_size};
 
 fn looks(input: Input<'_>) -> Result<u32, Refusal> {
     let looks = as_count(input.number_or("K", 100.0)?)?;
@@ -44,7 +44,7 @@ pub(super) fn size(input: Input<'_>) -> Answer {
         mde_abs,
         alpha: input.alpha()?,
         power: input.number_or("power", 0.8)?,
-        n_looks: looks(input)?,
+        test: PlannedTest::TwoSided { n_looks: looks(input)? },
     })?;
     let mut fields = json!({
         "n_max": size.n_max,

@@ -27,6 +27,7 @@ mod properties_polls;
 mod properties_tools;
 mod requests;
 mod scope;
+mod ship;
 mod shown;
 mod simulation;
 mod value_limits;

@@ -1,7 +1,7 @@
 //! Plans by hand. A hundred looks take seconds without optimisation, so these tests stand apart.
 
 use outcome_stats::{
-    Alpha, Baseline, FeasibilityInput, SampleSizeInput, eval_line, feasibility, plan_constant, sample_size,
+    Alpha, Baseline, FeasibilityInput, PlannedTest, SampleSizeInput, eval_line, feasibility, plan_constant, sample_size,
 };
 use serde_json::{Value, json};
 
@@ -16,6 +16,7 @@ fn amounts() -> FeasibilityInput {
         daily_units: 1000.0,
         mde_relative: 0.05,
         alpha: Alpha::DEFAULT,
+        test: PlannedTest::TwoSided { n_looks: 100 },
         power: 0.8,
         treatment_share: 0.2,
     }
@@ -66,7 +67,7 @@ fn one_look_by_hand() {
         mde_abs: -0.5,
         alpha: Alpha::DEFAULT,
         power: 0.8,
-        n_looks: 1,
+        test: PlannedTest::TwoSided { n_looks: 1 },
     })
     .unwrap();
     let unit = (2.0 * 4.0 + 3.0 * 4.0 / 3.0) / 0.25;

@@ -1,8 +1,8 @@
 //! Properties of the parts of the statistics: boundaries, phases, counts, rates, series, several tests, plans.
 
 use outcome_stats::{
-    Alpha, Alternative, Contrast, Direction, Estimate, Interval, SampleSizeInput, SeriesVerdict, Srm, SrmStatus, Tau,
-    Variance, adjust_running_max, benjamini_hochberg, bonferroni, boundary, combine_phases, count_test,
+    Alpha, Alternative, Contrast, Direction, Estimate, Interval, PlannedTest, SampleSizeInput, SeriesVerdict, Srm,
+    SrmStatus, Tau, Variance, adjust_running_max, benjamini_hochberg, bonferroni, boundary, combine_phases, count_test,
     e_benjamini_hochberg, guardrail_test, holm, level_vs_target, ln_e_one_sided, ln_e_two_sided, mixture_test,
     plan_constant, pre_post, r_star, rate_confidence, sample_ratio_mismatch, sample_size,
 };
@@ -288,7 +288,7 @@ proptest! {
             mde_abs: mde,
             alpha: alpha(0.05),
             power,
-            n_looks: looks,
+            test: PlannedTest::TwoSided { n_looks: looks },
         };
         let size = sample_size(&input).unwrap();
         let constant = plan_constant(input.alpha, power, looks).unwrap();

@@ -113,13 +113,13 @@ fn p_of_a_side_is_its_alpha_exactly_where_the_bound_is_its_threshold() {
     let arms = [phase(0, rate(20_000, 1000), rate(20_000, 1300))];
     let got = first(&plan(), &arms);
     let lower = got.ci.unwrap().lower.unwrap();
-    let better = |threshold| SidedP::of(&got, Direction::Increase, threshold).unwrap().better;
+    let better = |threshold| SidedP::of(&got, Direction::Increase, threshold, None).unwrap().better;
     assert!(better(lower - 1e-6) < 0.05 && better(lower + 1e-6) > 0.05);
     assert_eq!(better(1.0), 1.0, "an effect below the threshold says nothing for it");
     let bound = got.harm.unwrap().bound.unwrap();
     let worse = |kill_threshold| {
         let plan = TestPlan { kill_threshold, ..plan() };
-        SidedP::of(&first(&plan, &arms), Direction::Increase, 0.0).unwrap().worse
+        SidedP::of(&first(&plan, &arms), Direction::Increase, 0.0, None).unwrap().worse
     };
     assert!(worse(bound + 1e-6) < 0.025 && worse(bound - 1e-6) > 0.025);
 }

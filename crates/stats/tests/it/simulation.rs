@@ -2,8 +2,8 @@
 //! with `OUTCOME_TEST_LONG=1`) with 28 looks each, through the same door as the runtime, from `OUTCOME_TEST_SEED`.
 
 use outcome_stats::{
-    Alpha, ArmSums, Blocks, DataHealth, Evaluation, Phase, RunningState, SampleSizeInput, Scale, Scope, SeriesRules,
-    SeriesVerdict, TestPlan, assess, before_after, sample_size,
+    Alpha, ArmSums, Blocks, DataHealth, Evaluation, Phase, PlannedTest, RunningState, SampleSizeInput, Scale, Scope,
+    SeriesRules, SeriesVerdict, TestPlan, assess, before_after, sample_size,
 };
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -82,7 +82,7 @@ fn planned_units() -> u64 {
         mde_abs: MDE,
         alpha: Alpha::DEFAULT,
         power: 0.8,
-        n_looks: N_LOOKS,
+        test: PlannedTest::TwoSided { n_looks: N_LOOKS },
     };
     sample_size(&input).unwrap().n_max
 }

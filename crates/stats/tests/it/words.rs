@@ -3,7 +3,7 @@
 use outcome_stats::{
     Alpha, Alternative, ArmSums, Blocks, DataHealth, Direction, Evaluated, Evaluation, Finding, Guardrail,
     GuardrailReading, HarmDirection, HealthCode, Limit, Margin, OutlookInput, Phase, Recommendation, Scale, Scope,
-    SeriesRules, SeriesVerdict, Severity, StartGate, Status, TestPlan, against_trend, boundary, evaluate,
+    SeriesRules, SeriesVerdict, Severity, ShipTest, StartGate, Status, TestPlan, against_trend, boundary, evaluate,
     evaluate_before_after, futility_upper, outlook, pre_post, until_testable,
 };
 
@@ -93,6 +93,7 @@ fn the_outlook_agrees_with_the_poll_it_foretells() {
         standard_error: 0.005,
         r: 2.5,
         alpha: Alpha::DEFAULT,
+        ship: ShipTest::TwoSided,
         direction: Direction::Increase,
         success_threshold: 0.0,
         kill_threshold: -0.5,

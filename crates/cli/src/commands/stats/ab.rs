@@ -4,7 +4,7 @@ use outcome_core::Result;
 use outcome_core::present::{Scale, count, number, p_value, percent, percent_interval, signed_percent, whole};
 use outcome_core::stats::{
     Alpha, Alternative, Contrast, DecideInput, Direction, Finding, Interval, MAX_FACTOR, Outlook, OutlookInput,
-    Recommendation, Settings, Srm, SrmLevel, StartGate, StartGateInput, Status, Tau, decide, fieller_lift,
+    Recommendation, Settings, ShipTest, Srm, SrmLevel, StartGate, StartGateInput, Status, Tau, decide, fieller_lift,
     futility_upper, holm, mixture_test, outlook, relative_lift, sample_ratio_mismatch, until_testable,
 };
 use serde::Serialize;
@@ -175,11 +175,13 @@ fn compare(control: &Arm, treatment: &Arm, test: &Test, srm: &Srm) -> Comparison
                 standard_error: se,
                 r,
                 alpha: test.per_comparison,
+                ship: ShipTest::TwoSided,
                 direction: test.direction,
                 success_threshold: 0.0,
                 kill_threshold: 0.0,
                 mde: test.mde,
             };
+            let oriented = test.direction.orient(ci);
             comparison = Comparison {
                 effect: Some(effect),
                 standard_error: Some(se),
@@ -190,9 +192,8 @@ fn compare(control: &Arm, treatment: &Arm, test: &Test, srm: &Srm) -> Comparison
                 e_value: Some(ln_e.exp()).filter(|e| e.is_finite()),
                 p,
                 decision: decide(&DecideInput {
-                    ci: Some(ci),
-                    harm_bound: test.direction.orient(ci).upper,
-                    direction: test.direction,
+                    ship_bound: oriented.lower,
+                    harm_bound: oriented.upper,
                     mde: test.mde,
                     futility_upper: Some(futility_upper(&input)),
                     srm: srm.level,

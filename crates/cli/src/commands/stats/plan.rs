@@ -2,11 +2,11 @@
 
 use outcome_core::Result;
 use outcome_core::present::{Scale, count, number, percent, significant, whole};
-use outcome_core::stats::{Alpha, Alternative, SampleSize, SampleSizeInput, boundary, sample_size};
+use outcome_core::stats::{Alpha, Alternative, PlannedTest, SampleSize, SampleSizeInput, boundary, sample_size};
 use serde::Serialize;
 
 use super::parse::{self, Effect, invalid};
-use crate::args::StatsPlan;
+use crate::args::{PlanTest, StatsPlan};
 use crate::cx::{Cx, Exit};
 use crate::output::{Page, Table};
 
@@ -19,9 +19,14 @@ struct Answer {
     baseline: f64,
     standard_deviation: Option<f64>,
     daily_units: f64,
+    /// Of this experiment.
     alpha: f64,
+    /// Of all planned experiments together.
+    alpha_of_all: f64,
+    planned_experiments: u32,
+    #[serde(flatten)]
+    test: PlannedTest,
     power: f64,
-    n_looks: u32,
     rows: Vec<Row>,
     /// `n_max / n_fixed`.
     longest: f64,
@@ -67,14 +72,19 @@ pub fn run(cx: &Cx, args: &StatsPlan) -> Result<Exit> {
     };
     let ratio = |n: f64| n / asked.n_fixed as f64;
     let (longest, average) = (ratio(asked.n_max as f64), ratio(asked.n_expected_at_mde));
-    let average_at_double = at_double(question.alpha) / (asked.n_fixed as f64 / question.units(asked.mde_abs)?);
+    let average_at_double = match question.size(asked.mde_abs)?.n_expected_at_double {
+        Some(n) => ratio(n),
+        None => at_double(question.alpha) / (asked.n_fixed as f64 / question.units(asked.mde_abs)?),
+    };
     let answer = Answer {
         baseline: question.baseline,
         standard_deviation: question.sd,
         daily_units: question.daily,
         alpha: question.alpha.get(),
+        alpha_of_all: question.alpha_of_all.get(),
+        planned_experiments: args.planned,
+        test: question.test,
         power: question.power,
-        n_looks: args.looks,
         longest,
         average,
         average_at_double,
@@ -91,10 +101,12 @@ struct Question {
     sd: Option<f64>,
     effects: Vec<(Effect, bool)>,
     daily: f64,
+    alpha_of_all: Alpha,
+    /// This experiment's part of it.
     alpha: Alpha,
+    test: PlannedTest,
     power: f64,
     weights: Vec<f64>,
-    n_looks: u32,
 }
 
 impl Question {
@@ -119,7 +131,8 @@ impl Question {
         if baseline.abs() <= 0.0 && sizes.iter().any(|effect| matches!(effect, Effect::Relative(_))) {
             return Err(invalid("--mde is relative and the baseline is 0", "give an absolute effect"));
         }
-        let (alpha, power) = (parse::alpha(&args.alpha)?, parse::probability(&args.power, "--power")?);
+        let (alpha_of_all, power) = (parse::alpha(&args.alpha)?, parse::probability(&args.power, "--power")?);
+        let alpha = if args.planned == 0 { alpha_of_all } else { alpha_of_all.budget_share(args.planned, 0) };
         if power <= alpha.get() {
             return Err(invalid(format!("--power is {}, expected more than --alpha", args.power), "0.8 is usual"));
         }
@@ -128,10 +141,15 @@ impl Question {
             sd,
             effects,
             daily: parse::traffic(&args.traffic)?,
+            alpha_of_all,
             alpha,
+            test: match args.test {
+                PlanTest::KnownEnd => PlannedTest::KnownEnd,
+                PlanTest::OpenEnd => PlannedTest::CutNormal,
+                PlanTest::TwoSided => PlannedTest::TwoSided { n_looks: args.looks },
+            },
             power,
             weights: parse::split(&args.split, 2)?,
-            n_looks: args.looks,
         })
     }
 
@@ -171,7 +189,7 @@ impl Question {
             mde_abs,
             alpha: self.alpha,
             power: self.power,
-            n_looks: self.n_looks,
+            test: self.test,
         };
         sample_size(&input).map_err(|e| invalid(e.to_string(), "`--help` lists the valid values"))
     }
@@ -187,7 +205,8 @@ impl Question {
             n_fixed: size.n_fixed,
             n_expected_at_mde: size.n_expected_at_mde,
             n_max: size.n_max,
-            days_expected_at_mde: size.n_expected_at_mde / self.daily,
+            // Nothing is claimed before a week is over.
+            days_expected_at_mde: (size.n_expected_at_mde / self.daily).max(7.0),
             days,
             days_whole_weeks: days.div_ceil(7).saturating_mul(7),
             is_asked,
@@ -206,10 +225,14 @@ fn show(page: &mut Page, answer: &Answer) {
     let is_share = answer.standard_deviation.is_none();
     let scale = if is_share { Scale::share() } else { Scale::default() };
     page.head(&format!(
-        "Baseline {}, {} units a day, alpha {}, power {}",
+        "Baseline {}, {} units a day, alpha {}{}, power {}",
         scale.level(answer.baseline),
         whole(answer.daily_units),
         number(answer.alpha),
+        match answer.planned_experiments {
+            0 => String::new(),
+            planned => format!(" (its part of {} for {planned} planned)", number(answer.alpha_of_all)),
+        },
         number(answer.power)
     ));
     let mut table =
@@ -246,8 +269,8 @@ fn note(longest: f64, average: f64, at_double: f64) -> String {
     };
     format!(
         "At exactly this effect, the sequential test takes on average {average} a fixed test with one look at its end, and at \
-         most {} times as long. At twice the effect it takes about {} of the fixed test. Harm is caught early, and you may \
-         look at any time.",
+         most {} times as long. At twice the effect it takes about {} of the fixed test. Nothing is claimed in the first week; \
+         harm is caught at any time, and you may look whenever you like.",
         significant(longest, 3),
         in_words(at_double)
     )

@@ -1,0 +1,256 @@
+//! The test behind `ship`: which one a plan froze, and the lower bound of the improvement that it gives at a poll.
+//!
+//! **Invariant**: looking at the same poll again, with the looks that it left, gives the same bound and leaves the same looks.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::cut_normal::CutNormal;
+use super::group_sequential::{Bound, next_bound, smallest_alpha, spent_at};
+use super::ship_constant::planned_critical_value;
+use super::{
+    Alpha, Alternative, Estimate, Information, Interval, RunningState, Tau, boundary, ln_e_two_sided, log_space,
+};
+
+/// Share of the error that the looks of a plan with a known end spend; the rest is an always-valid reserve.
+pub(super) const OF_LOOKS: f64 = 0.9;
+
+/// Which test a plan froze.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "rule", rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum ShipTest {
+    /// The lower end of the two-sided mixture, at the whole alpha: plans of earlier versions.
+    #[default]
+    TwoSided,
+    /// The one-sided mixture around the minimum detectable effect, which needs no end.
+    CutNormal,
+    /// One claim look a day until a known end, with an always-valid reserve beside it.
+    KnownEnd {
+        /// Information, in 1 / (metric units)^2, at which the looks have spent their error.
+        max_information: Information,
+        /// Days after the launch at which they have, whatever the information; an extension does not move it.
+        days: u32,
+    },
+}
+
+/// One claim look of a plan with a known end.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClaimLook {
+    /// Of the poll, in Unix seconds.
+    pub as_of: i64,
+    /// Whole days since the launch.
+    pub day: u32,
+    /// Information that there was, as a share of the planned; above 1 where the plan was over-run.
+    pub fraction: f64,
+    /// Error spent until then, this look included.
+    pub spent: f64,
+    /// Critical value, in standard errors.
+    pub boundary: f64,
+    /// Estimated improvement, in the good direction.
+    pub improvement: f64,
+    /// Lower bound of the improvement, in the good direction; `None` when it cannot be represented.
+    pub bound: Option<f64>,
+    /// No look follows: everything is spent.
+    pub is_last: bool,
+}
+
+/// What the lower bound of the improvement rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum ShipBasis {
+    /// The two-sided mixture of this poll.
+    TwoSided,
+    /// The mixture around the minimum detectable effect, of this poll.
+    CutNormal,
+    /// The latest claim look.
+    Look,
+    /// The always-valid reserve, of this poll.
+    Reserve,
+}
+
+/// The lower bound of the improvement, at all looks together.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ShipBound {
+    /// In the good direction, in metric units; `None` when it is unbounded.
+    pub lower: Option<f64>,
+    /// Error probability of the test, over all looks.
+    pub alpha: Alpha,
+    /// What it rests on.
+    pub basis: ShipBasis,
+    /// The poll that it is of, in Unix seconds.
+    pub as_of: i64,
+}
+
+/// The test of an experiment as it was run so far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ShipRecord {
+    /// Which test.
+    pub test: ShipTest,
+    /// Minimum detectable effect that it is centred on, in metric units, > 0.
+    pub mde: Option<f64>,
+    /// Its claim looks, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub looks: Vec<ClaimLook>,
+}
+
+impl ShipRecord {
+    /// What a state remembers of it.
+    #[must_use]
+    pub fn of(test: ShipTest, state: &RunningState) -> Self {
+        Self { test, mde: state.mde_abs, looks: state.looks.clone() }
+    }
+}
+
+/// What was measured, and what its plan expects.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Measured {
+    /// Signed in the good direction.
+    pub(super) improvement: Estimate,
+    /// Minimum detectable effect, > 0.
+    pub(super) mde: Option<f64>,
+    /// Width of the two-sided mixture.
+    pub(super) tau: Tau,
+}
+
+impl Measured {
+    fn mixture(&self) -> CutNormal {
+        self.mde.map_or(CutNormal::half(self.tau.get()), CutNormal::around)
+    }
+}
+
+/// What the test needs to know of a poll.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ShipPoll {
+    pub(super) measured: Measured,
+    /// The two-sided mixture's interval, signed in the good direction.
+    pub(super) two_sided: Option<Interval>,
+    /// Of this comparison.
+    pub(super) alpha: Alpha,
+    pub(super) elapsed_days: f64,
+    pub(super) as_of: i64,
+    /// The data can be trusted, and the minimum runtime and sample are reached.
+    pub(super) may_claim: bool,
+}
+
+impl ShipTest {
+    /// The bound at a poll; adds to `looks` when the poll is the claim look of its day.
+    ///
+    /// Source: STATS.md 2.8, METRICS.md 5.
+    pub(super) fn bound(self, poll: &ShipPoll, looks: &mut Vec<ClaimLook>) -> ShipBound {
+        let of = |lower, basis| ShipBound { lower, alpha: poll.alpha, basis, as_of: poll.as_of };
+        let Measured { improvement, .. } = poll.measured;
+        let mixture = poll.measured.mixture();
+        match self {
+            Self::TwoSided => of(poll.two_sided.and_then(|interval| interval.lower), ShipBasis::TwoSided),
+            Self::CutNormal => of(mixture.lower_bound(&improvement, poll.alpha), ShipBasis::CutNormal),
+            Self::KnownEnd { max_information, days } => {
+                let [of_looks, of_reserve] = poll.alpha.with_reserve(OF_LOOKS);
+                if let Some(look) = next_look(poll, looks, of_looks, max_information, days) {
+                    looks.push(look);
+                }
+                let reserve = mixture.lower_bound(&improvement, of_reserve);
+                match looks.last() {
+                    Some(look) if look.bound >= reserve => {
+                        ShipBound { lower: look.bound, alpha: poll.alpha, basis: ShipBasis::Look, as_of: look.as_of }
+                    }
+                    _ => of(reserve, ShipBasis::Reserve),
+                }
+            }
+        }
+    }
+}
+
+impl ShipTest {
+    /// The bound that a plan foresees for such an estimate, whatever looks were made: for reckoning what more units would show.
+    /// `tau`: width of the two-sided mixture.
+    pub(super) fn planned_bound(self, improvement: &Estimate, alpha: Alpha, mde: Option<f64>, tau: f64) -> Option<f64> {
+        let half_width = match self {
+            Self::TwoSided => {
+                let r = Tau::try_new(tau).ok()?.information_ratio(improvement.variance);
+                boundary(r, alpha, Alternative::TwoSided)
+            }
+            Self::CutNormal => {
+                return mde.map_or(CutNormal::half(tau), CutNormal::around).lower_bound(improvement, alpha);
+            }
+            Self::KnownEnd { max_information, .. } => {
+                planned_critical_value(alpha, max_information.share_of(improvement.variance))?
+            }
+        };
+        Some(improvement.delta - half_width * improvement.variance.standard_error())
+    }
+}
+
+impl ShipTest {
+    /// The smallest alpha at which the bound would be above `threshold`, in [0, 1].
+    pub(super) fn p(self, measured: &Measured, looks: &[ClaimLook], threshold: f64) -> f64 {
+        let p_of = |ln_e| log_space::p_from_ln(log_space::ln_p_from_ln_e(ln_e));
+        let Estimate { delta, variance } = measured.improvement;
+        let at_any_time = || p_of(measured.mixture().ln_e(&measured.improvement, threshold));
+        match self {
+            Self::TwoSided => {
+                let z = (delta - threshold) / variance.standard_error();
+                let ln_e = ln_e_two_sided(z, measured.tau.information_ratio(variance));
+                if z > 0.0 && !ln_e.is_nan() { p_of(ln_e) } else { 1.0 }
+            }
+            Self::CutNormal => at_any_time(),
+            Self::KnownEnd { .. } => {
+                let of_looks = looks.last().and_then(|last| last.p(looks, threshold)).unwrap_or(1.0);
+                (of_looks / OF_LOOKS).min(at_any_time() / (1.0 - OF_LOOKS)).min(1.0)
+            }
+        }
+    }
+}
+
+impl ClaimLook {
+    /// The smallest error of the looks at which this one, the last of `looks`, would be above `threshold`.
+    fn p(&self, looks: &[Self], threshold: f64) -> Option<f64> {
+        let standard_error = (self.improvement - self.bound?) / self.boundary;
+        let z = (self.improvement - threshold) / standard_error;
+        let fractions: Vec<f64> = looks.iter().map(|look| look.fraction).collect();
+        (z > 0.0).then(|| smallest_alpha(&fractions, self.is_last, z))
+    }
+}
+
+/// The claim look of this poll, if it is one: the first poll of a day since the launch that may claim, until everything is spent.
+fn next_look(
+    poll: &ShipPoll,
+    looks: &[ClaimLook],
+    alpha: Alpha,
+    max_information: Information,
+    days: u32,
+) -> Option<ClaimLook> {
+    let last = looks.last();
+    let day = whole_days(poll.elapsed_days);
+    let is_due = last.is_none_or(|last| !last.is_last && day > last.day && poll.as_of > last.as_of);
+    if !(poll.may_claim && is_due) {
+        return None;
+    }
+    let Estimate { delta: improvement, variance } = poll.measured.improvement;
+    let fraction = max_information.share_of(variance);
+    let is_last = fraction >= 1.0 || poll.elapsed_days >= f64::from(days);
+    let spent_before = last.map_or(0.0, |last| last.spent);
+    let spent = if is_last { alpha.get() } else { spent_at(alpha.get(), fraction) };
+    let before: Vec<Bound> = looks.iter().map(|look| Bound { fraction: look.fraction, z: look.boundary }).collect();
+    let boundary = next_bound(&before, fraction, spent - spent_before)?;
+    let bound = improvement - boundary * variance.standard_error();
+    Some(ClaimLook {
+        as_of: poll.as_of,
+        day,
+        fraction,
+        spent,
+        boundary,
+        improvement,
+        bound: bound.is_finite().then_some(bound),
+        is_last,
+    })
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what the type holds")]
+fn whole_days(elapsed: f64) -> u32 {
+    // An instant of the day's hour itself may be a rounding below it.
+    (elapsed + 1e-9).floor().clamp(0.0, f64::from(u32::MAX)) as u32
+}
