@@ -7,15 +7,16 @@
 The pack contains aggregates: units and sums of every poll, by signal, allocation phase and arm. From them this program derives,
 poll by poll, the start gate, the evidence ln E, the confidence sequence, the relative lift with Fieller's interval, the
 running p, the sample-ratio check, the guardrails, the futility bound and the decision, and compares each with the pack:
-numbers within a relative tolerance of 1e-9 (plus the rounding of double precision if a formula cancels), everything else
-exactly. It checks the hash of the plan, the digest of every poll's readings, the steps of the engine, and the seal of the pack.
+numbers within a relative tolerance of 1e-9 (plus the rounding of double precision if a formula cancels), critical values of a
+known end within 0.0001 (they are integrals, and this program integrates in its own way), everything else exactly. It checks the hash of the plan, the digest of every poll's readings, the steps of the engine, and the seal of the pack.
 
 A pack that is completely invented is consistent with itself. `--log` compares it with the exported audit log
 (`outcome-runtime audit export`, which `verify_audit_export.py` verifies): then every reading must be the logged one, and none
 may be missing. The sentences that give reasons are not recomputed, because their wording may change between versions;
 `--log` compares those of the steps.
 
-Only Python's standard library is used. Exit code: 0 agrees, 1 differs, 2 cannot be read.
+Only Python's standard library is used. Exit code: 0 agrees, also with the log, 1 differs, 2 cannot be read, 10 agrees with itself and was
+not compared with the log (as `audit verify` ends where something was not checked).
 """
 
 import argparse
@@ -27,6 +28,7 @@ import sys
 from datetime import datetime, timezone
 from decimal import Decimal, getcontext
 from fractions import Fraction
+from statistics import NormalDist
 
 getcontext().prec = 60
 EPS = sys.float_info.epsilon
@@ -129,6 +131,65 @@ def width_one_sided(r, alpha):
         else:
             high = y
     return (low + high) / 2 * math.sqrt(1 + 1 / r)
+
+
+def bound_cut_normal(improvement, variance, alpha, mean, sd):
+    """Lower bound from the one-sided mixture N(mean, sd^2) cut at the null (METRICS.md 4.1)."""
+    r = sd * sd / variance
+    level = -math.log(alpha) + exponent_one_sided(mean / sd) + math.log1p(r) / 2
+    low, high = 0.0, math.sqrt(2 * level) + 2
+    for _ in range(200):
+        y = (low + high) / 2
+        if exponent_one_sided(y) < level:
+            low = y
+        else:
+            high = y
+    return improvement - ((low + high) / 2 * math.sqrt(1 + r) - mean / sd) / sd * variance
+
+
+class Score:
+    """Scores of runs without an effect that were below every critical value so far; the plan's whole information is 1. Values and
+    weights of a midpoint sum."""
+
+    REACH, PER_SD = 8.5, 16
+
+    def __init__(self, at=0.0, values=(0.0,), weights=(1.0,)):
+        self.at, self.values, self.weights = at, values, weights
+
+    def beyond(self, bound, at):
+        sd = math.sqrt(at - self.at)
+        return sum(w * math.erfc((bound - x) / sd / math.sqrt(2)) / 2 for x, w in zip(self.values, self.weights))
+
+    def critical_value(self, at, error):
+        """In standard errors: above it with this probability, and at no look before."""
+        spread = math.sqrt(at)
+        low, high = -spread, 12 * spread
+        for _ in range(60):
+            bound = (low + high) / 2
+            if self.beyond(bound, at) > error:
+                low = bound
+            else:
+                high = bound
+        return (low + high) / 2 / spread
+
+    def kept(self, at, z, next_at):
+        """Below `z` standard errors at this look; fine enough for an increment to the next one."""
+        sd, spread = math.sqrt(at - self.at), math.sqrt(at)
+        start, end = -self.REACH * spread, z * spread
+        n = math.ceil((end - start) / math.sqrt(min(at - self.at, next_at - at)) * self.PER_SD)
+        width, values, weights = (end - start) / n, [], []
+        pairs = list(zip(self.values, self.weights))
+        step = self.values[1] - self.values[0] if len(self.values) > 1 else None
+        for i in range(n):
+            x = start + width * (i + 0.5)
+            near = pairs
+            if step:
+                first = math.floor((x - self.REACH * sd - self.values[0]) / step)
+                near = pairs[max(0, first) : max(0, math.ceil((x + self.REACH * sd - self.values[0]) / step) + 1)]
+            density = sum(w * math.exp(-(((x - v) / sd) ** 2) / 2) for v, w in near) / sd / math.sqrt(2 * math.pi)
+            values.append(x)
+            weights.append(density * width)
+        return Score(at, values, weights)
 
 
 def budget_share(alpha, part, planned, corrections=0):
@@ -760,6 +821,7 @@ class Path:
     def start(self):
         """A new epoch: the evidence starts from p = 1."""
         self.max_ln_e, self.low, self.high, self.has_crossed, self.srm_max = 0.0, None, None, False, 0.0
+        self.looks, self.score = [], Score()
 
     def scope(self, poll):
         """The first phase of the safety process, the first that claims rest on, and how often a human resumed after a
@@ -941,6 +1003,20 @@ class Path:
         low, high = (-math.inf, math.inf) if out["ci"] is None else (out["ci"]["lower"], out["ci"]["upper"])
         out["is_significant"] = self.has_crossed and (low > 0 or high < 0)
         good_low, good_high = (low, high) if sign > 0 else (-high, -low)
+        days = float(exact_as_of - self.launched) / 86_400
+        out["is_min_sample_reached"] = n_units >= rules["min_sample_size"]
+        out["min_runtime_days"] = -(-method["min_runtime_days"] // 7) * 7
+        out["is_min_runtime_met"] = days >= out["min_runtime_days"]
+        is_ripe = out["is_min_runtime_met"] and out["is_min_sample_reached"]
+        if out["ci"] is not None:
+            is_trusted = is_data_ok and out["srm"]["level"] != "block"
+            ship = self.ship(sign * out["effect"], out["standard_error"] ** 2, good_low, as_of, days, is_trusted and is_ripe)
+            good_low, out["ship"] = ship["lower"], ship
+            self.rounding["ship"] = self.rounding["decision_ci"] = 1e-4 * out["standard_error"]
+        if "ship" in plan:
+            record = {"test": plan["ship"], "mde": abs(rules["minimum_detectable_effect"])}
+            out["ship_test"] = {**record, **({"looks": self.looks} if self.looks else {})}
+            self.rounding["ship_test"] = 1e-4 * (out["standard_error"] or 0.0)
         is_success = out["is_success_threshold_met"] = good_low > rules["success_threshold"]
         if self.is_two_ladders:
             harm = self.worse_harm
@@ -953,16 +1029,11 @@ class Path:
             is_harm = good_high < rules["kill_threshold"]
         out["is_kill_threshold_exceeded"] = is_harm
         out["n_control"], out["n_treatment"] = n_control, n_treatment
-        out["is_min_sample_reached"] = n_units >= rules["min_sample_size"]
-        days = float(exact_as_of - self.launched) / 86_400
-        out["min_runtime_days"] = -(-method["min_runtime_days"] // 7) * 7
-        out["is_min_runtime_met"] = days >= out["min_runtime_days"]
         out["tuning"] = {"tau": method["tau"], "source": "explicit"}
 
         # The rules of STATS.md 2.8 in their order. An operational alert stops a ship and never delays a kill.
-        is_ripe = out["is_min_runtime_met"] and out["is_min_sample_reached"]
         is_safe = all(g["non_inferior"] or not g["must_prove"] for g in out["guardrails"])
-        is_over = days >= rules["duration_days"]
+        is_over = days >= rules["duration_days"] or (bool(self.looks) and self.looks[-1]["is_last"])
         mde = abs(rules["minimum_detectable_effect"])
         is_futile = out["futility_upper"] is not None and mde > 0 and out["futility_upper"] < mde
         is_breached = any(g["breached"] for g in out["guardrails"])
@@ -994,6 +1065,41 @@ class Path:
         else:
             self.as_of, self.counts = as_of, most_counted if self.is_two_ladders else counts
         return exact_as_of, out
+
+    def ship(self, improvement, variance, two_sided, as_of, days, may_claim):
+        """The lower bound of the improvement that decides on success (STATS.md 2.8, METRICS.md 5)."""
+        alpha, test = self.method["alpha"], self.plan.get("ship", {"rule": "two_sided"})
+        mde = abs(self.plan["hypothesis"]["measurement"]["minimum_detectable_effect"])
+        found = {"alpha": alpha, "as_of": as_of}
+        if test["rule"] == "two_sided":
+            return {**found, "lower": two_sided, "basis": "two_sided"}
+        if test["rule"] == "cut_normal":
+            return {**found, "lower": bound_cut_normal(improvement, variance, alpha, mde, 0.35 * mde), "basis": "cut_normal"}
+        of_looks = 0.9 * alpha
+        self.look(improvement, variance, as_of, days, may_claim, of_looks, test)
+        reserve = bound_cut_normal(improvement, variance, alpha - of_looks, mde, 0.35 * mde)
+        if self.looks and self.looks[-1]["bound"] >= reserve:
+            return {**found, "lower": self.looks[-1]["bound"], "basis": "look", "as_of": self.looks[-1]["as_of"]}
+        return {**found, "lower": reserve, "basis": "reserve"}
+
+    def look(self, improvement, variance, as_of, days, may_claim, alpha, test):
+        """Adds the claim look of this day, if the poll is it: `alpha t^2` is spent at a share t of the information, all of it at the
+        end."""
+        last, day = self.looks[-1] if self.looks else None, math.floor(days + 1e-9)
+        is_due = last is None or (not last["is_last"] and day > last["day"] and as_of > last["as_of"])
+        fraction = 1 / (variance * test["max_information"])
+        is_last = fraction >= 1 or days >= test["days"]
+        spent = alpha if is_last else alpha * fraction**2
+        before, spent_before = (last["fraction"], last["spent"]) if last else (0.0, 0.0)
+        if not (may_claim and is_due and fraction - before >= 1e-3 and spent - spent_before >= 1e-12):
+            return
+        if last:
+            self.score = self.score.kept(before, last["boundary"], fraction)
+        z = self.score.critical_value(fraction, spent - spent_before)
+        self.looks = self.looks + [{
+            "as_of": as_of, "day": day, "fraction": fraction, "spent": spent, "boundary": z, "improvement": improvement,
+            "bound": improvement - z * math.sqrt(variance), "is_last": is_last,
+        }]
 
     def is_off(self, poll):
         """Whether nobody got the treatment any more at a poll."""
@@ -1074,18 +1180,23 @@ class Report:
         """`want` was recomputed, `got` is in the pack."""
         if isinstance(want, dict) and isinstance(got, dict):
             for key in sorted(set(want) | set(got) - SENTENCES):
-                place = rounding.get(key, rounding) if key in ("srm", "lift_ci") else rounding
+                place = rounding
                 if key in ("control_level", "treatment_level") and want.get(key) is None and got.get(key) is None:
                     # Absent or null.
                     continue
                 if key == "ci_running" and want[key] is None and isinstance(got.get(key), dict) and got[key]["lower"] > got[key]["upper"]:
                     # Packs of earlier versions hold both ends of an empty intersection.
                     continue
+                if key == "ship" and key not in got and want[key]["basis"] == "two_sided":
+                    # Packs of earlier versions do not repeat the lower end of `ci`.
+                    continue
                 if key not in want or key not in got:
                     self.add(f"{what}.{key}: {'is not known' if key not in want else 'is missing'}")
                     continue
-                if key in ("srm", "lift_ci"):
-                    place = {"level": rounding[key]} if key in rounding else rounding
+                if key == "boundary":
+                    place = {"level": 1e-4}
+                elif key in rounding:
+                    place = {"level": rounding[key]}
                 self.compare(f"{what}.{key}", want[key], got[key], place)
         elif isinstance(want, list) and isinstance(got, list) and len(want) == len(got):
             for i, (w, g) in enumerate(zip(want, got)):
@@ -1239,6 +1350,8 @@ def check_recorded(pack, results, earlier_results, report):
         check_about(f"recorded.{name}", pack, stored, 1 if is_by_first_rules else pack["version"], report)
         stored = {key: value for key, value in stored.items() if key not in about}
         want, rounding = (earlier_results if is_by_first_rules else results)[until[-1]]
+        if is_by_first_rules:
+            want = {key: value for key, value in want.items() if key not in ("ship", "ship_test")}
         hidden = [g for g in stored["guardrails"] if g["name"] in unstored(pack)]
         if hidden:
             want = {**want, "guardrails": [g for g in want["guardrails"] if g["name"] not in unstored(pack)]}
@@ -1287,6 +1400,20 @@ def check_log(pack, lines, report):
         report.add("the log names another plan")
 
 
+def check_known_end(plan, report):
+    """The information of a known end must be able to have power 0.8: more than one look at a fixed end would need, and not half as much
+    again. The plan is signed with it; the constant itself is an integral that is not repeated here."""
+    test = plan.get("ship", {"rule": "two_sided"})
+    if test["rule"] != "known_end":
+        return
+    rules, alpha = plan["hypothesis"]["measurement"], plan["alpha"] * 2.0 ** (plan.get("error_budget") or {}).get("corrections", 0)
+    quantile = NormalDist().inv_cdf
+    fixed = (quantile(1 - alpha) + quantile(0.8)) ** 2 / rules["minimum_detectable_effect"] ** 2
+    if not fixed < test["max_information"] < 1.5 * fixed:
+        report.add(f"plan.ship.max_information: {test['max_information']!r} does not fit the plan's effect and alpha")
+    report.same("plan.ship.days", rules["duration_days"], test["days"])
+
+
 def verify(pack, report):
     if pack["format"] != "outcome-runtime proof" or pack["version"] not in (1, 2):
         raise ValueError(f"not a proof pack of version 1 or 2: {pack['format']} {pack['version']}")
@@ -1297,6 +1424,7 @@ def verify(pack, report):
     if pack["version"] >= 2:
         fixed["harm_alpha"] = 0.025
     report.same("method", fixed, pack["method"])
+    check_known_end(pack["plan"], report)
     budget = pack["plan"].get("error_budget")
     if budget:
         report.compare("plan.alpha", budget_share(**budget), pack["plan"]["alpha"], {})
@@ -1315,7 +1443,8 @@ def verify(pack, report):
         as_of, result = path.evaluate(poll, recorded["is_sampled"], recorded["has_flag_drift"])
         report.same(f"{what}.as_of", as_of, seconds(recorded["as_of"]))
         rounding = dict(path.rounding)
-        report.compare(f"{what}.result", result, recorded["result"], rounding)
+        on_path = {key: value for key, value in result.items() if key != "ship_test"}
+        report.compare(f"{what}.result", on_path, recorded["result"], rounding)
         results.append((result, rounding))
     if not results:
         raise ValueError("the pack holds no poll")
@@ -1332,6 +1461,8 @@ def main():
     parser.add_argument("pack", help="the proof pack, or - for stdin")
     parser.add_argument("--log", help="the exported audit log")
     args = parser.parse_args()
+    if not args.log:
+        print("NOT CHECKED AGAINST THE LOG: an invented pack would look the same. `--log log.jsonl` compares it.")
     report = Report()
     try:
         with open(0 if args.pack == "-" else args.pack, encoding="utf-8") as file:
@@ -1358,9 +1489,7 @@ def main():
     print(f"OK: {len(pack['path'])} polls and {report.n_numbers} numbers were recomputed; the verdict of "
           f"`{pack['experiment']['slug']}` is {last['verdict']['decision']}, p = {last['p_running']:.3g}, plan "
           f"{pack['plan_hash'][:12]}")
-    if not args.log:
-        print("the pack was not compared with the audit log; use --log to do so")
-    return 0
+    return 0 if args.log else 10
 
 
 if __name__ == "__main__":

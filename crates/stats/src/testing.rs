@@ -35,10 +35,15 @@ pub fn worked_cases() -> Result<Option<Vec<Case>>> {
         eprintln!("SKIPPED: shared/stats_vectors.json is not beside the repository; no worked case was run");
         return Ok(None);
     };
-    let file: Value = serde_json::from_str(&text)?;
-    let cases = file["cases"].as_array().context("no list of cases")?;
+    let cases = cases_of(&text)?;
     ensure!(cases.len() >= MIN_CASES, "only {} cases", cases.len());
-    Ok(Some(cases.iter().map(Case::new).collect()))
+    Ok(Some(cases))
+}
+
+/// The cases of a file of the same form.
+pub fn cases_of(text: &str) -> Result<Vec<Case>> {
+    let file: Value = serde_json::from_str(text)?;
+    Ok(file["cases"].as_array().context("no list of cases")?.iter().map(Case::new).collect())
 }
 
 impl Case {

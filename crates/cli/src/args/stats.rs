@@ -38,7 +38,7 @@ pub enum Stats {
 #[command(after_help = "\
 EXAMPLES:
   outcome-runtime stats proof short-signup-form -o proof.json
-  python3 docs/verify_proof.py proof.json
+  python3 docs/verify_proof.py proof.json    # ends with 10: not compared with the log
   outcome-runtime audit export > log.jsonl && python3 docs/verify_proof.py proof.json --log log.jsonl
 
 The proof pack holds the units and sums of every poll, the plan with its hash, and

@@ -384,6 +384,14 @@ pub struct Baseline {
     pub captured_at: Timestamp,
 }
 
+impl Baseline {
+    /// Whether it is a share of units, as far as the variance of one unit tells.
+    #[must_use]
+    pub fn is_share(&self) -> bool {
+        self.variance.is_some_and(|variance| (variance - self.value * (1.0 - self.value)).abs() < 1e-9)
+    }
+}
+
 /// What the transition function decides about an outcome.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OutcomeState {

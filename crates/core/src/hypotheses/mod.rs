@@ -7,8 +7,10 @@ mod plan;
 mod score;
 mod select;
 mod shape;
+mod size;
 
 pub use check::{Problem, check_hypothesis};
 pub use score::score;
 pub use select::{Candidate, conflict_between, select_portfolio};
 pub use shape::{CandidateSchema, read_hypothesis};
+pub use size::check_sizes;

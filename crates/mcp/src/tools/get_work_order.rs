@@ -48,6 +48,10 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
     };
     let mut example = hypothesis::example();
     set(&mut example, "touched_paths", json!(["<paths within the scope>"]));
+    let effect = json!(order.suggested.minimum_detectable_effect);
+    set(&mut example, "minimum_detectable_effect", effect.clone());
+    set(&mut example, "expected_improvement", effect);
+    set(&mut example, "duration_days", json!(order.suggested.duration_days));
     let mut body = serde_json::to_value(&order).unwrap_or_default();
     if args.detail == Detail::Full {
         set(&mut body, "hypothesis_example", example.clone());

@@ -42,6 +42,8 @@ mod t09;
 mod t10;
 mod t11;
 mod t12;
+mod t13;
+mod t14;
 mod tally;
 
 use std::time::Instant;
@@ -53,7 +55,7 @@ use runner::Runner;
 type Scenario = fn(&Runner) -> Section;
 
 /// Every scenario with its name on the command line.
-const SCENARIOS: [(&str, Scenario); 12] = [
+const SCENARIOS: [(&str, Scenario); 14] = [
     ("t1", t01::run),
     ("t2", t02::run),
     ("t3", t03::run),
@@ -66,6 +68,8 @@ const SCENARIOS: [(&str, Scenario); 12] = [
     ("t10", t10::run),
     ("t11", t11::run),
     ("t12", t12::run),
+    ("t13", t13::run),
+    ("t14", t14::run),
 ];
 
 fn main() {

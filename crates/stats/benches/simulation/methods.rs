@@ -135,3 +135,15 @@ pub fn sprt_absolute(look: &Look, effect: f64, beta: f64) -> Says {
         Says::Continue
     }
 }
+
+/// The sequential test of gbstats (its `sequential` tuning parameter set to `tuned_to` units): whether the two-sided interval at
+/// `alpha` is above 0. After Howard et al. 2021, eq. 9 as gbstats uses it.
+pub fn gbstats_sequential(look: &Look, alpha: f64, tuned_to: f64) -> bool {
+    let (delta, variance) = look.estimate();
+    let n = look.n();
+    let rho_squared = (-2.0 * alpha.ln() + (1.0 - 2.0 * alpha.ln()).ln()) / tuned_to;
+    let spread = n * rho_squared + 1.0;
+    let half_width =
+        (variance * n).sqrt() * (2.0 * spread * (spread.sqrt() / alpha).ln() / (n * n * rho_squared)).sqrt();
+    variance > 0.0 && delta - half_width > 0.0
+}

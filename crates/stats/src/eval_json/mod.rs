@@ -9,6 +9,7 @@ mod io;
 mod lift;
 mod one_arm;
 mod planning;
+mod ship;
 
 use serde_json::{Map, Value, json};
 
@@ -68,10 +69,13 @@ fn answer(request: &Value) -> Answer {
         "core" => core(input),
         "count_test" => counts(input),
         "cuped" => cuped_adjustment(input),
+        "cut_normal" => ship::cut_normal(input),
         "decide" => recommendation(input),
         "e_bh" => e_bh(input),
         "fieller" => fieller(input),
         "guardrail" => guardrail(input),
+        "known_end" => ship::known_end(input),
+        "known_end_constant" => ship::constant(input),
         "holm" => adjusted(input, holm),
         "level_vs_target" => level(input),
         "lift_delta" => lift_delta(input),

@@ -24,6 +24,16 @@ fn every_worked_plan_is_reproduced_within_its_tolerance() {
     check(true);
 }
 
+/// Written by `vectors/make.py`, which shares no code with the engine: negative baselines, empty intersections, one-sided extremes,
+/// the mixture around the MDE, and known ends.
+#[test]
+fn our_own_cases_are_those_of_another_computation() {
+    let cases = testing::cases_of(include_str!("../vectors/own.json")).unwrap();
+    assert!(cases.len() >= 40, "only {} cases", cases.len());
+    let answers: Vec<String> = cases.iter().map(|case| eval_line(&case.request)).collect();
+    testing::check(&cases, &answers).unwrap();
+}
+
 #[test]
 fn a_line_that_cannot_be_answered_says_so() {
     let error = |line: &str| {

@@ -7,7 +7,7 @@ use super::Hypotheses;
 use crate::domain::{Design, Hypothesis, Outcome, OutcomeSpec};
 use crate::error::Result;
 use crate::hypotheses::Problem;
-use crate::present::{count, whole};
+use crate::present::{count, significant, whole};
 use crate::stats;
 
 /// The problem of a plan that cannot find its effect in time, where the baseline and the traffic are known.
@@ -29,13 +29,17 @@ pub(super) fn infeasible(outcome: &Outcome, hypothesis: &Hypothesis) -> Option<P
 
 /// Units and days that a test needs at the measured baseline and traffic; `None` where they are not known.
 fn needed(outcome: &Outcome, mde: f64, treatment_pct: u8) -> Option<stats::Feasibility> {
+    stats::feasibility(&question(outcome, mde, treatment_pct)?).ok()
+}
+
+/// What the planner is asked. `mde`: absolute, > 0, positive is better.
+fn question(outcome: &Outcome, mde: f64, treatment_pct: u8) -> Option<stats::FeasibilityInput> {
     let baseline = outcome.state.baseline.as_ref()?;
     let variance = baseline.variance.filter(|variance| *variance > 0.0)?;
     let level = baseline.value;
-    let is_share = (variance - level * (1.0 - level)).abs() < 1e-9;
     let sign = outcome.spec.target.direction.sign();
-    stats::feasibility(&stats::FeasibilityInput {
-        baseline: if is_share {
+    Some(stats::FeasibilityInput {
+        baseline: if baseline.is_share() {
             stats::Baseline::Rate { rate: level }
         } else {
             stats::Baseline::Mean { mean: level, standard_deviation: variance.sqrt() }
@@ -47,7 +51,70 @@ fn needed(outcome: &Outcome, mde: f64, treatment_pct: u8) -> Option<stats::Feasi
         power: 0.8,
         treatment_share: f64::from(treatment_pct) / 100.0,
     })
-    .ok()
+}
+
+/// An effect and the days in which it is found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct DetectableEffect {
+    /// Whole weeks.
+    pub days: u32,
+    /// Smallest effect that is found by then in four of five cases, absolute.
+    pub effect: f64,
+}
+
+/// Weeks that a hint names.
+const WEEKS: [u32; 5] = [1, 2, 4, 8, 12];
+
+/// What is found within some weeks at an even split, as far as the horizon goes.
+fn detectable(outcome: &Outcome) -> Vec<DetectableEffect> {
+    let horizon = outcome.spec.horizon.as_days();
+    let within = WEEKS.map(|weeks| 7 * weeks).into_iter().filter(|days| f64::from(*days) <= horizon);
+    within.filter_map(|days| Some(DetectableEffect { days, effect: detectable_in(outcome, days)? })).collect()
+}
+
+/// Absolute, rounded up to two digits, so that a plan with it is long enough.
+fn detectable_in(outcome: &Outcome, days: u32) -> Option<f64> {
+    let baseline = outcome.state.baseline.as_ref()?;
+    let relative = stats::detectable_effect(&question(outcome, baseline.value.abs(), 50)?, days)?;
+    Some(up_to_two_digits(relative * baseline.value.abs()))
+}
+
+fn up_to_two_digits(x: f64) -> f64 {
+    let unit = 10_f64.powf(x.log10().floor() - 1.0);
+    // Through text, so that 0.041 is not 0.041000000000000002.
+    significant((x / unit).ceil() * unit, 3).parse().unwrap_or(x)
+}
+
+/// Amounts of a plan that can be carried out: the effect that the outcome declares, or what its horizon can find.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct SuggestedPlan {
+    /// Absolute, in the signal's units.
+    pub minimum_detectable_effect: f64,
+    /// Whole weeks.
+    pub duration_days: u32,
+}
+
+/// Where nothing is known of the traffic, half of what the outcome asks for in four weeks.
+pub(super) fn suggested(outcome: &Outcome) -> SuggestedPlan {
+    let spec = &outcome.spec;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "days of a horizon")]
+    let longest = (spec.horizon.as_days() / 7.0).floor().clamp(1.0, 52.0) as u32 * 7;
+    let level = outcome.state.baseline.as_ref().map_or(spec.target.from, |baseline| baseline.value);
+    let declared = spec.minimum_detectable_effect.map(|mde| mde.absolute(level));
+    let plan = |(mde, days)| SuggestedPlan { minimum_detectable_effect: mde, duration_days: days };
+    let usual = longest.min(28);
+    if spec.design == Design::Randomised {
+        let days_of = |mde: f64| needed(outcome, mde, 50).and_then(|found| u32::try_from(found.days_whole_weeks).ok());
+        let as_declared = declared.and_then(|mde| Some((mde, days_of(mde).filter(|days| *days <= longest)?)));
+        let in_days = |days| Some((detectable_in(outcome, days)?, days));
+        if let Some(found) = as_declared.or_else(|| in_days(usual)).or_else(|| in_days(longest)) {
+            return plan(found);
+        }
+    }
+    let gap = (spec.target.to - spec.target.from).abs();
+    plan((declared.unwrap_or(0.5 * gap), usual))
 }
 
 /// What a test can find within the horizon at an even split.
@@ -62,6 +129,9 @@ pub struct FeasibilityHint {
     pub default_minimum_detectable_effect: Option<f64>,
     /// Days of the horizon.
     pub horizon_days: f64,
+    /// What can be found at today's traffic, by days.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub detectable_effects: Vec<DetectableEffect>,
 }
 
 impl Hypotheses<'_> {
@@ -115,5 +185,6 @@ pub(super) fn feasibility_hint(outcome: &Outcome) -> Option<FeasibilityHint> {
         days_needed_at_an_even_split: needed.map(|found| found.days_whole_weeks),
         default_minimum_detectable_effect: mde,
         horizon_days: outcome.spec.horizon.as_days(),
+        detectable_effects: if is_tested { detectable(outcome) } else { Vec::new() },
     })
 }

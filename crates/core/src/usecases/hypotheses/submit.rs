@@ -9,7 +9,7 @@ use super::Hypotheses;
 use super::feasibility::infeasible;
 use crate::domain::{Author, Experiment, ExperimentStatus, Hypothesis, Outcome, Slug};
 use crate::error::{Code, Error, Result};
-use crate::hypotheses::{Candidate, Problem, check_hypothesis, read_hypothesis, score, select_portfolio};
+use crate::hypotheses::{Candidate, Problem, check_hypothesis, check_sizes, read_hypothesis, score, select_portfolio};
 use crate::ids::ExperimentId;
 use crate::lifecycle::ExperimentEvent;
 use crate::principal::Principal;
@@ -208,6 +208,7 @@ fn sort_out(outcome: &Outcome, hypotheses: Vec<Hypothesis>) -> Result<(Vec<Candi
     for hypothesis in hypotheses {
         let hypothesis = hypothesis.for_design(outcome.spec.design);
         let mut problems = check_hypothesis(&hypothesis, &outcome.spec, &rules);
+        problems.extend(check_sizes(&hypothesis, &outcome.spec, outcome.state.baseline.as_ref()));
         if problems.is_empty()
             && let Some(problem) = infeasible(outcome, &hypothesis)
         {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Hypotheses;
-use super::feasibility::{FeasibilityHint, feasibility_hint};
+use super::feasibility::{FeasibilityHint, SuggestedPlan, feasibility_hint, suggested};
 use crate::domain::{Design, Direction, EvidenceGrade, ExperimentStatus, FindingType, ScopeSpec, Slug};
 use crate::error::Result;
 use crate::store::{LearningQuery, StoredLearning};
@@ -32,6 +32,8 @@ pub struct WorkOrder {
     pub under_way: Vec<UnderWay>,
     /// What a test can find; absent before the baseline is measured.
     pub feasibility: Option<FeasibilityHint>,
+    /// Amounts of a plan that can be carried out.
+    pub suggested: SuggestedPlan,
     /// What the answer looks like.
     pub answer_with: String,
 }
@@ -164,6 +166,7 @@ impl Hypotheses<'_> {
                 })
                 .collect(),
             feasibility: feasibility_hint(&outcome),
+            suggested: suggested(&outcome),
             answer_with: format!(
                 "Call submit_hypotheses with outcome `{}` and {} candidates. All amounts are absolute, in the signal's \
                  units; positive means better.",
