@@ -763,7 +763,7 @@ def equal_p(x, n, q):
 
 def nobody(like):
     """The same kind of sums over no units."""
-    return {key: 0 if key != "kind" else value for key, value in like.items() if key != "cohort"}
+    return {key: 0 if key != "kind" else value for key, value in like.items() if key not in ("cohort", "units")}
 
 
 def claimable(phases):
@@ -783,6 +783,33 @@ def share_of(phases, key, of_arms):
         n = sum(arm["n"] for arm in arms)
         return of_arms(arm.get("cohort", {key: 0})[key] for arm in arms) / n if n > 0 else 0.0
     return max((share(p) for p in phases), default=0.0)
+
+
+def counted(phases):
+    """Of each arm, what was counted and how many different units the user's own query says these are (or None)."""
+    arms = [arm for p in phases for arm in (p["control"], p["treatment"]) if arm is not None and "n" in arm]
+    return [(arm["n"], arm.get("units", {}).get("n_units")) for arm in arms]
+
+
+def unit_findings(plan, poll):
+    """What the user's own queries say about their units, and whether another experiment has the same numbers. Plans of earlier versions
+    do not ask. Gives the findings and the share of units that saw both arms."""
+    if not plan.get("asks_for_units"):
+        return [], 0.0
+    phases, health, both = poll.phases(plan["signal"]["name"]), [], 0.0
+    guards = [counted(poll.phases(guard["signal"]["name"])) for guard in plan["guardrails"]]
+    primary = counted(phases)
+    if any(n_units is None for _, n_units in primary):
+        health.append(("units_unchecked", "warn"))
+    elif phases and any(n_units not in (None, n) for arms in [primary, *guards] for n, n_units in arms):
+        health.append(("rows_counted_as_units", "block"))
+    for p in phases:
+        arms = [arm for arm in (p["control"], p["treatment"]) if arm is not None and "n" in arm]
+        n, n_both = sum(arm["n"] for arm in arms), max((arm.get("units", {}).get("n_both") or 0 for arm in arms), default=0)
+        both = max(both, n_both / n if n > 0 else 0.0)
+        if any(arm.get("units", {}).get("same_as") for arm in arms) and ("numbers_of_another", "block") not in health:
+            health.append(("numbers_of_another", "block"))
+    return health, both
 
 
 def testable(phases):
@@ -927,14 +954,16 @@ class Path:
         arms = [arm for p in phases for arm in (p["control"], p["treatment"])]
         if all(arm[squares[arm["kind"]]] == 0 for arm in arms) and sum(map(sum, counts.values())) >= 200:
             health.append(("zero_events", "warn"))
+        of_units, both = unit_findings(plan, poll)
+        health += of_units
         if claims is not None:
-            both, other = share_of(phases, "n_both", sum), share_of(phases, "n_other", max)
-            if both > 0.05:
-                health.append(("both_arms_often", "block"))
-            elif both > 0.01:
-                health.append(("both_arms", "warn"))
-            if other > 0.005:
+            both = max(both, share_of(phases, "n_both", sum))
+            if share_of(phases, "n_other", max) > 0.005:
                 health.append(("unknown_variants", "block"))
+        if both > 0.05:
+            health.append(("both_arms_often", "block"))
+        elif both > 0.01:
+            health.append(("both_arms", "warn"))
         if self.epoch_began == as_of:
             health.append((self.epoch_reason, "warn" if self.is_two_ladders else "block"))
         if is_late:
@@ -1146,7 +1175,9 @@ class Path:
 
 # Findings about the data in the order in which they are listed.
 FINDINGS = ["invalid", "stale", "flag_drift", "sampled", "srm_proven", "arm_without_exposure", "out_of_order", "weights_invalid",
-            "effect_drift", "incident", "both_arms_often", "unknown_variants", "restated", "zero_events", "both_arms", "plan_changed", "srm_suspected", "phases_left_out", "units_deleted"]
+            "effect_drift", "incident", "rows_counted_as_units", "numbers_of_another", "both_arms_often", "unknown_variants",
+            "restated", "zero_events", "both_arms", "units_unchecked", "plan_changed", "srm_suspected", "phases_left_out",
+            "units_deleted"]
 
 
 def has_empty_arm(phase):

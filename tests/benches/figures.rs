@@ -30,7 +30,7 @@ fn validate() -> Result<()> {
         text.push_str(&format!(
             "  - id: outcome-{n}\n    title: \"Outcome {n}\"\n    signal:\n      source: shop\n      metric: metric_{n}\n      method: custom\n      \
              query:\n        level: \"SELECT count(*) AS n, 1 AS successes FROM t WHERE at >= :from AND at < :to\"\n        \
-             by_variant: \"SELECT variant, 1 AS n, 1 AS successes FROM t WHERE at >= :from AND at < :to GROUP BY 1\"\n    \
+             by_variant: \"SELECT variant, 1 AS n, 1 AS successes FROM t WHERE flag = :flag AND at >= :from AND at < :to GROUP BY 1\"\n    \
              target: {{ direction: increase, from: 0.3, to: 0.4, confidence: 0.95 }}\n    mde: 0.01\n    horizon: 6w\n    \
              scope: {{ allowed_paths: [\"a/{n}/\"], forbidden_paths: [\"b/\"] }}\n"
         ));

@@ -182,6 +182,7 @@ async fn fill(lab: &Lab) -> Result<()> {
                 let units = i64::try_from(poll * 1000 + n % 97)?;
                 let measurement = Measurement {
                     cohort: None,
+                    units: None,
                     id: runtime.ids().next::<MeasurementId>(),
                     outcome,
                     experiment: Some(experiment.id),

@@ -189,7 +189,7 @@ async fn a_reading_that_was_wrong_is_left_out_and_claims_get_harder() -> Result<
 async fn what_is_signed_is_what_was_shown() -> Result<()> {
     let game = Game::on(None).await?;
     game.half_a_day((900, 270, 2), (910, 290, 2)).await?;
-    game.declare("n, successes FROM arms", "n, successes + 0 AS successes FROM arms").await?;
+    game.declare("n_units, successes FROM arms", "n_units, successes + 0 AS successes FROM arms").await?;
     let shown = game.lab.runtime.experiments().correction(&game.experiment, &query_of("came_back")).await?;
     // Somebody changes the query between the look and the signature.
     game.declare("successes + 0 AS", "n AS").await?;
@@ -217,7 +217,7 @@ async fn nobody_ships_or_resumes_what_a_correction_left_without_figures() -> Res
             game.lab.clock.advance(jiff::SignedDuration::from_hours(12));
         }
         assert_eq!(game.experiment().await?.state.status, ExperimentStatus::AwaitingAnalysisGate);
-        game.declare("n, successes FROM arms", "n, successes / 2 AS successes FROM arms").await?;
+        game.declare("n_units, successes FROM arms", "n_units, successes / 2 AS successes FROM arms").await?;
         game.correct(&query_of("came_back"), PASSPHRASE).await?;
         let refused = game.lab.decide(&game.experiment, Verdict::Ship).await.unwrap_err();
         assert!(format!("{refused:#}").contains("does not accept `ship`"), "{refused:#}");

@@ -9,7 +9,8 @@ use pretty_assertions::assert_eq;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-const BY_VARIANT: &str = "SELECT variant, n, crashes AS successes FROM arms WHERE flag = :flag AND :from < :to";
+const BY_VARIANT: &str =
+    "SELECT variant, n, n AS n_units, crashes AS successes FROM arms WHERE flag = :flag AND :from < :to";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn testing_a_connector_tries_every_query_and_says_whether_an_index_helps() -> Result<()> {

@@ -20,11 +20,13 @@ type Counted = (u64, u64);
 fn file() -> String {
     let query = |columns: &str| {
         format!(
-            "SELECT variant, sum(n) AS n, {columns} AS successes FROM visits WHERE flag = :flag AND came_at >= :from AND \
+            "SELECT variant, sum(n) AS n, sum(n) AS n_units, {columns} AS successes FROM visits WHERE flag = :flag AND came_at >= :from AND \
              came_at < :to AND coalesce((SELECT json('{{' || before) FROM broken WHERE before > :to), 1) GROUP BY variant"
         )
     };
-    let of = |columns: &str| format!("SELECT variant, n, {columns} FROM arms WHERE flag = :flag AND :from < :to");
+    let of = |columns: &str| {
+        format!("SELECT variant, n, n AS n_units, {columns} FROM arms WHERE flag = :flag AND :from < :to")
+    };
     lab::FILE
         .replace(&of("successes"), &query("sum(successes)"))
         .replace(&of("crashes AS successes"), &query("sum(crashes)"))

@@ -44,7 +44,7 @@ outcomes:
       method: custom
       query:
         level: "SELECT 14000 AS n, 4200 AS successes WHERE :from < :to"
-        by_variant: "SELECT variant, n, successes FROM arms WHERE flag = :flag AND :from < :to"
+        by_variant: "SELECT variant, n, n AS n_units, successes FROM arms WHERE flag = :flag AND :from < :to"
     secondary_signals:
       - { source: push, metric: orders, method: event }
     target: { direction: increase, from: 0.30, to: 0.35, confidence: 0.95 }
@@ -55,7 +55,7 @@ outcomes:
         metric: crashed
         method: custom
         query:
-          by_variant: "SELECT variant, n, crashes AS successes FROM arms WHERE flag = :flag AND :from < :to"
+          by_variant: "SELECT variant, n, n AS n_units, crashes AS successes FROM arms WHERE flag = :flag AND :from < :to"
         not_worse: { direction: decrease, margin: 0.005 }
       - rule: "The save format does not change"
     horizon: 8w
@@ -94,10 +94,12 @@ pub const VISITS: &str =
 /// The outcome file of a laboratory whose source remembers when each unit came, in the table [`VISITS`].
 #[must_use]
 pub fn file_of_visits() -> String {
-    let of = |columns: &str| format!("SELECT variant, n, {columns} FROM arms WHERE flag = :flag AND :from < :to");
+    let of = |columns: &str| {
+        format!("SELECT variant, n, n AS n_units, {columns} FROM arms WHERE flag = :flag AND :from < :to")
+    };
     let since = |columns: &str| {
         format!(
-            "SELECT variant, sum(n) AS n, sum({columns}) AS successes FROM visits WHERE flag = :flag AND came_at >= :from \
+            "SELECT variant, sum(n) AS n, sum(n) AS n_units, sum({columns}) AS successes FROM visits WHERE flag = :flag AND came_at >= :from \
              AND came_at < :to GROUP BY variant"
         )
     };
@@ -108,7 +110,7 @@ pub fn file_of_visits() -> String {
 /// [`held`](crate::held)): each is asked by a constraint of the experiments or by a level of the outcome, in turn.
 #[must_use]
 pub fn file_beside_held(n: usize) -> String {
-    let query = "query: { level: \"SELECT 1 AS value WHERE :from < :to\", by_variant: \"SELECT 'control' AS variant, 1 AS n, 0 AS successes WHERE :from < :to\" }";
+    let query = "query: { level: \"SELECT 1 AS value WHERE :from < :to\", by_variant: \"SELECT 'control' AS variant, 1 AS n, 0 AS successes WHERE :from < :to AND :flag <> ''\" }";
     let signal = |n: usize| format!("source: hangs-{n}, metric: hangs_{n}, method: custom, {query}");
     let (constraints, levels): (Vec<usize>, Vec<usize>) = (1..=n).partition(|n| n % 2 == 0);
     let bound = "not_worse: { direction: decrease, margin: 0.1 }";

@@ -46,6 +46,7 @@ pub fn reading(lab: &Lab, experiment: &Experiment, signal: &str, variant: Varian
     let from = experiment.created_at;
     Measurement {
         cohort: None,
+        units: None,
         id: lab.runtime.ids().next::<MeasurementId>(),
         outcome: experiment.outcome,
         experiment: Some(experiment.id),

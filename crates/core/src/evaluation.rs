@@ -15,7 +15,7 @@ use crate::domain::{
 use crate::error::{Code, Error, Result};
 use crate::stats::{
     self, Alpha, Blocks, DataHealth, Days, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection, Limit,
-    Margin, Phase, PhaseCounts, RunningState, Scope, Tau, ValueLimit, ValueRule,
+    Margin, Phase, PhaseCounts, RunningState, Scope, Tau, UnitCheck, ValueLimit, ValueRule,
 };
 
 /// The arms of one allocation phase.
@@ -211,7 +211,7 @@ fn with_any_input<T>(plan: &Plan, poll: &Poll, then: impl FnOnce(&Evaluation<'_>
         elapsed_days: poll.as_of.duration_since(poll.launched_at).as_secs_f64() / 86_400.0,
         as_of: poll.as_of.as_second(),
         guardrails: &guardrails,
-        health: DataHealth { is_stale: false, is_sampled: poll.is_sampled, has_flag_drift: poll.has_flag_drift },
+        health: health_of(plan, poll),
         scope: poll.scope,
     };
     Ok(then(&evaluation, positions))
@@ -243,7 +243,7 @@ pub fn evaluate_series(
         elapsed_days: poll.as_of.duration_since(poll.launched_at).as_secs_f64() / 86_400.0,
         as_of: poll.as_of.as_second(),
         guardrails: &guardrails,
-        health: DataHealth { is_stale: false, is_sampled: poll.is_sampled, has_flag_drift: poll.has_flag_drift },
+        health: health_of(plan, poll),
         scope: poll.scope,
     };
     Ok(Judged { evaluated: stats::evaluate_before_after(&evaluation, blocks, previous), positions })
@@ -298,6 +298,71 @@ fn cohorts<'a>(plan: &Plan, poll: &Poll, claimed: &'a [Phase]) -> stats::Cohorts
             arms.iter().filter_map(|arm| arm.cohort).map(|cohort| cohort.n_other).max().unwrap_or(0)
         }),
     }
+}
+
+/// What is known about the quality of a poll.
+fn health_of(plan: &Plan, poll: &Poll) -> DataHealth {
+    let known =
+        DataHealth { is_sampled: poll.is_sampled, has_flag_drift: poll.has_flag_drift, ..DataHealth::default() };
+    if !plan.asks_for_units {
+        return known;
+    }
+    let (n_both, n_both_of) = seen_in_both(&poll.phases);
+    let is_of_another = |arm: &VariantReading| arm.units.is_some_and(|units| units.same_as.is_some());
+    DataHealth {
+        units: unit_check(poll),
+        n_both,
+        n_both_of,
+        has_numbers_of_another: poll.phases.iter().flat_map(|phase| &phase.arms).any(is_of_another),
+        ..known
+    }
+}
+
+/// Whether the queries counted different units, as they say themselves. Of constraints only those that say so are looked at.
+fn unit_check(poll: &Poll) -> UnitCheck {
+    if poll.phases.is_empty() {
+        return UnitCheck::NotAsked;
+    }
+    let primary = arms_of(&poll.phases).map(|(n, n_units)| n_units.map(|n_units| (n, n_units)));
+    let Some(primary) = primary.collect::<Option<Vec<_>>>() else { return UnitCheck::Unchecked };
+    let guards = poll.guards.iter().map(|guard| {
+        let said: Vec<_> = arms_of(&guard.phases).filter_map(|(n, n_units)| Some((n, n_units?))).collect();
+        said
+    });
+    let total = |arms: &[(u64, u64)]| {
+        arms.iter().fold((0_u64, 0_u64), |(n, n_units), arm| (n.saturating_add(arm.0), n_units.saturating_add(arm.1)))
+    };
+    let all: Vec<Vec<(u64, u64)>> = std::iter::once(primary).chain(guards).collect();
+    let is_wrong = |(n, n_units): &(u64, u64)| n != n_units;
+    // The first signal that counts something else than units is named with its own numbers; of two arms that are wrong in turn, one.
+    let wrong = all.iter().find_map(|arms| {
+        let one = arms.iter().copied().find(is_wrong)?;
+        Some(Some(total(arms)).filter(is_wrong).unwrap_or(one))
+    });
+    let (n, n_units) = wrong.unwrap_or_else(|| all.first().map_or((0, 0), |arms| total(arms)));
+    UnitCheck::Counted { n, n_units }
+}
+
+/// What was counted in each arm, and how many different units those are, where the query says so.
+fn arms_of(phases: &[PhaseReadings]) -> impl Iterator<Item = (u64, Option<u64>)> {
+    let units = |n: i64| u64::try_from(n).ok();
+    phases.iter().flat_map(|phase| &phase.arms).filter_map(move |arm| {
+        Some((units(arm.sums.n()?)?, arm.units.and_then(|counted| counted.n_units).and_then(units)))
+    })
+}
+
+/// Units that saw both arms, and all units, of the phase with the largest share of them.
+fn seen_in_both(phases: &[PhaseReadings]) -> (u64, u64) {
+    let of = |phase: &PhaseReadings| {
+        let n_both = phase.arms.iter().filter_map(|arm| arm.units?.n_both).max().unwrap_or(0);
+        let n: i64 = phase.arms.iter().filter_map(|arm| arm.sums.n()).fold(0, i64::saturating_add);
+        (u64::try_from(n_both).unwrap_or(0), u64::try_from(n).unwrap_or(0))
+    };
+    let larger = |a: (u64, u64), b: (u64, u64)| {
+        let is_more = u128::from(b.0) * u128::from(a.1.max(1)) > u128::from(a.0) * u128::from(b.1.max(1));
+        if is_more { b } else { a }
+    };
+    phases.iter().map(of).reduce(larger).unwrap_or_default()
 }
 
 fn phases_of(readings: &[PhaseReadings]) -> Vec<Phase> {

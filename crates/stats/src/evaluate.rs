@@ -26,7 +26,7 @@ pub fn evaluate(input: &Evaluation<'_>, previous: Option<&RunningState>) -> Eval
         advice: Advice { recommendation: assessed.recommendation, reason: String::new(), next: None },
         numbers: assessed.numbers,
         guardrails,
-        health: assessed.findings.in_words(&assessed.numbers),
+        health: assessed.findings.in_words(&assessed.numbers, input.health),
         series: None,
         running,
     };
@@ -87,7 +87,7 @@ pub fn evaluate_before_after(
     };
     evaluated.series = Some(found);
     if found.lacks_placebos(blocks.rules) {
-        evaluated.health.push(HealthCode::PlaceboWithoutPower.finding(&evaluated.numbers));
+        evaluated.health.push(HealthCode::PlaceboWithoutPower.finding(&evaluated.numbers, input.health));
     }
     if matches!(evaluated.advice.recommendation, Recommendation::Continue | Recommendation::IterateInconclusive) {
         evaluated.advice.reason = wording::before_after(&found, blocks);

@@ -4,8 +4,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::figures::count;
 use super::harm::total;
-use super::{Assessment, Evaluation, MIN_PLACEBOS, Phase, Status};
+use super::{Assessment, DataHealth, Evaluation, MIN_PLACEBOS, Phase, Status, UnitCheck};
 
 /// Units that the split lets expect in an arm from which its emptiness is a finding (METRICS.md 3.3).
 const MIN_EXPECTED_IN_EMPTY_ARM: f64 = 20.0;
@@ -73,6 +74,12 @@ pub enum HealthCode {
     UnknownVariants,
     /// Too few dates without a change could be tried to claim one at the launch.
     PlaceboWithoutPower,
+    /// The query says itself that it counted something else than different units.
+    RowsCountedAsUnits,
+    /// Nobody knows whether the query counted different units.
+    UnitsUnchecked,
+    /// Another running experiment has exactly the same numbers.
+    NumbersOfAnother,
 }
 
 /// One finding.
@@ -88,7 +95,7 @@ pub struct HealthFinding {
 
 impl HealthCode {
     /// All of them, blocking ones first.
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 23] = [
         Self::Invalid,
         Self::Stale,
         Self::FlagDrift,
@@ -99,11 +106,14 @@ impl HealthCode {
         Self::WeightsInvalid,
         Self::EffectDrift,
         Self::Incident,
+        Self::RowsCountedAsUnits,
+        Self::NumbersOfAnother,
         Self::BothArmsOften,
         Self::UnknownVariants,
         Self::Restated,
         Self::ZeroEvents,
         Self::BothArms,
+        Self::UnitsUnchecked,
         Self::PlanChanged,
         Self::SrmSuspected,
         Self::PhasesLeftOut,
@@ -122,6 +132,7 @@ impl HealthCode {
             | Self::Restated
             | Self::PhasesLeftOut
             | Self::BothArms
+            | Self::UnitsUnchecked
             | Self::PlaceboWithoutPower => Severity::Warn,
             Self::Invalid
             | Self::SrmProven
@@ -134,20 +145,22 @@ impl HealthCode {
             | Self::EffectDrift
             | Self::BothArmsOften
             | Self::UnknownVariants
+            | Self::RowsCountedAsUnits
+            | Self::NumbersOfAnother
             | Self::Incident => Severity::Block,
         }
     }
 
     /// The finding of this kind.
-    pub(super) fn finding(self, numbers: &Assessment) -> HealthFinding {
-        HealthFinding { code: self, severity: self.severity(), message: self.in_words(numbers) }
+    pub(super) fn finding(self, numbers: &Assessment, health: DataHealth) -> HealthFinding {
+        HealthFinding { code: self, severity: self.severity(), message: self.in_words(numbers, health) }
     }
 
     fn bit(self) -> u32 {
         1 << self as u32
     }
 
-    fn in_words(self, numbers: &Assessment) -> String {
+    fn in_words(self, numbers: &Assessment, health: DataHealth) -> String {
         let fixed = match self {
             Self::Invalid => {
                 return match numbers.status {
@@ -162,6 +175,24 @@ impl HealthCode {
                     _ => "since the last change of the flag one arm",
                 };
                 return format!("{arm} has no exposed units");
+            }
+            Self::RowsCountedAsUnits => {
+                let UnitCheck::Counted { n, n_units } = health.units else {
+                    return "the query counts rows as units".to_owned();
+                };
+                return format!(
+                    "the query counts {} units, and says itself (`n_units`) that {} different ones are among them: count each unit once, \
+                     not its rows",
+                    count(n),
+                    count(n_units)
+                );
+            }
+            Self::UnitsUnchecked => {
+                "nobody knows whether the query counts people or their rows: use a metric of `metrics`, or let `by_variant` return \
+                 `n_units`, the number of different units"
+            }
+            Self::NumbersOfAnother => {
+                "another running experiment has exactly the same numbers: does the query filter by `:flag` or `:experiment`?"
             }
             Self::Restated => {
                 "the source corrected its past (units or phases disappeared), so the evidence is recalculated"
@@ -234,6 +265,8 @@ impl Findings {
         let Evaluation { health, phases, .. } = *input;
         let n_units = total(phases, Phase::n_units);
         let (both, other) = input.cohorts.map_or((0.0, 0.0), |cohorts| (cohorts.both_share, cohorts.other_share));
+        let both = if health.n_both_of > 0 { both.max(health.n_both as f64 / health.n_both_of as f64) } else { both };
+        let are_rows = matches!(health.units, UnitCheck::Counted { n, n_units } if n != n_units);
         let is_silent = phases.iter().all(|p| p.control.has_no_events() && p.treatment.has_no_events());
         for (is_found, code) in [
             (matches!(status, Status::Invalid { .. }), HealthCode::Invalid),
@@ -245,6 +278,9 @@ impl Findings {
             (both > BOTH_WARN && both <= BOTH_BLOCK, HealthCode::BothArms),
             (both > BOTH_BLOCK, HealthCode::BothArmsOften),
             (other > OTHER_BLOCK, HealthCode::UnknownVariants),
+            (are_rows, HealthCode::RowsCountedAsUnits),
+            (health.units == UnitCheck::Unchecked, HealthCode::UnitsUnchecked),
+            (health.has_numbers_of_another, HealthCode::NumbersOfAnother),
         ] {
             if is_found {
                 found.add(code);
@@ -263,8 +299,8 @@ impl Findings {
     }
 
     /// For people, blocking ones first.
-    pub(super) fn in_words(self, numbers: &Assessment) -> Vec<HealthFinding> {
-        self.codes().map(|code| code.finding(numbers)).collect()
+    pub(super) fn in_words(self, numbers: &Assessment, health: DataHealth) -> Vec<HealthFinding> {
+        self.codes().map(|code| code.finding(numbers, health)).collect()
     }
 
     pub(super) fn without_words(self) -> Vec<HealthFinding> {

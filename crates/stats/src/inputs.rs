@@ -15,6 +15,32 @@ pub struct DataHealth {
     pub is_sampled: bool,
     /// The flag service does not split traffic as declared.
     pub has_flag_drift: bool,
+    /// Whether what was counted are different units.
+    pub units: UnitCheck,
+    /// Units of the phase with the largest share of them that saw both arms, as the user's own query says.
+    pub n_both: u64,
+    /// All units of that phase.
+    pub n_both_of: u64,
+    /// Another running experiment has exactly the same numbers.
+    pub has_numbers_of_another: bool,
+}
+
+/// Whether what a query of the user's own counted are different units: a unit is counted once, and its rows are no units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum UnitCheck {
+    /// There is nothing to ask: the query counts units by construction, or the plan is of a time when nobody asked.
+    #[default]
+    NotAsked,
+    /// The query does not say how many different units it counted.
+    Unchecked,
+    /// It says so.
+    Counted {
+        /// What was counted as units, in all arms and phases.
+        n: u64,
+        /// Different units among them; the same as `n` where units were counted.
+        n_units: u64,
+    },
 }
 
 /// What is known about the units of a poll beyond their sums.

@@ -93,7 +93,7 @@ pub use guardrail::{Guardrail, GuardrailReading, GuardrailTest, HarmDirection, M
 pub use guardrail_result::{GuardrailNumbers, GuardrailResult};
 pub use harm::HarmTest;
 pub use health::{HealthCode, HealthFinding, Severity, is_drift_alone};
-pub use inputs::{Blocks, Cohorts, DataHealth, Evaluation};
+pub use inputs::{Blocks, Cohorts, DataHealth, Evaluation, UnitCheck};
 pub use interval::Interval;
 pub use lift::{DeltaMethodLift, delta_method_lift, fieller_lift, relative_lift};
 pub use limit::Limit;

@@ -37,6 +37,7 @@ pub async fn fill(lab: &Lab, some: &str, n_experiments: usize, n_measurements: u
         let is_level = n % 10 == 0;
         let measurement = Measurement {
             cohort: None,
+            units: None,
             id: runtime.ids().next::<MeasurementId>(),
             outcome,
             experiment: (!is_level).then(|| ids[n % ids.len()]),

@@ -6,10 +6,10 @@ import subprocess
 
 VISITORS = """
     CREATE TABLE visitors (id INTEGER PRIMARY KEY, first_seen_at TEXT NOT NULL, signed_up_at TEXT);
-    CREATE TABLE exposures (visitor_id INTEGER NOT NULL, variant TEXT NOT NULL, exposed_at TEXT NOT NULL);
+    CREATE TABLE exposures (visitor_id INTEGER NOT NULL, flag TEXT NOT NULL, variant TEXT NOT NULL, exposed_at TEXT NOT NULL);
     WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 7000)
     INSERT INTO visitors (first_seen_at, signed_up_at)
-    SELECT datetime('now', '-' || n || ' minutes'), CASE WHEN n % 10 = 0 THEN datetime('now') END FROM i;"""
+    SELECT datetime('now', '-' || n || ' minutes'), CASE WHEN n % 10 = 0 THEN datetime('now', '-' || (n - 5) || ' minutes') END FROM i;"""
 
 
 class Shop:
@@ -47,7 +47,7 @@ class Shop:
                       ["config", "user.name", "Sam"], ["add", "."], ["commit", "-q", "-m", "first"]):
             self.must("git", *words)
         self.signed("init", "--yes", *(word for name in clients for word in ("--client", name)))
-        self.must("outcome-runtime", "apply")
+        self.signed("apply")
         self.signed("activate", "signup-rate", "--accept-baseline")
         text = self.must("outcome-runtime", "experiment", "propose", "--template")
         for old, new in (("Ask for fewer fields at sign-up", "Fewer fields"), ("src/signup/", "src/a/"),

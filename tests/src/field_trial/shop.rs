@@ -295,7 +295,7 @@ fn outcome(name: &str, daily_units: f64) -> String {
     let level = |rate: f64| format!("SELECT {n} AS n, {} AS successes WHERE :from < :to", (n * rate).round());
     let by_variant = |column: &str| {
         format!(
-            "SELECT variant, sum(n) AS n, sum({column}) AS successes FROM {} WHERE :flag <> '' AND at >= :from AND at < :to \
+            "SELECT variant, sum(n) AS n, sum(n) AS n_units, sum({column}) AS successes FROM {} WHERE :flag <> '' AND at >= :from AND at < :to \
              GROUP BY variant",
             table(name)
         )

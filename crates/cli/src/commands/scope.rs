@@ -43,7 +43,7 @@ async fn without_workspace(settings: &Settings, args: &args::ScopeCheck) -> Resu
         Error::new(Code::ConfigNotFound, format!("there is no {} at {}", path.display(), args.base))
             .hint("set up the workspace here, or pass a --base that contains the outcome file")
     })?;
-    let parsed = config::parse(&found, &name, settings.vendors, None);
+    let parsed = config::parse_what_counts(&found, &name, settings.vendors);
     let config = parsed.config.ok_or_else(|| {
         Error::new(Code::ConfigInvalid, format!("the {name} of {} is not valid", args.base))
             .hint("check that commit out and run `outcome-runtime validate`")

@@ -185,7 +185,7 @@ fn testing_a_connector_shows_each_query_and_fails_when_one_is_refused() {
     assert_eq!(home.run(&["connectors", "role", "nope", "--json"]).exits(3).error_code(), "connector_unknown");
 
     let file = std::fs::read_to_string(home.path("outcome.yaml")).unwrap();
-    home.write("outcome.yaml", &file.replace("FROM exposures", "FROM exposure"));
+    home.write("outcome.yaml", &file.replace("table: exposures", "table: exposure"));
     let ran = home.run(&["connectors", "test", "app"]).exits(8);
     for part in
         ["refused  signup-rate · primary · by_variant", "no such table: exposure", "ok  signup-rate · primary · level"]

@@ -193,7 +193,7 @@ pub(crate) fn clean(mut command: Command, folder: &Path) -> Command {
 
 const SHOP: &str = "
     CREATE TABLE visitors (id INTEGER PRIMARY KEY, first_seen_at TEXT NOT NULL, signed_up_at TEXT);
-    CREATE TABLE exposures (visitor_id INTEGER NOT NULL, variant TEXT NOT NULL, exposed_at TEXT NOT NULL);
+    CREATE TABLE exposures (visitor_id INTEGER NOT NULL, flag TEXT NOT NULL, variant TEXT NOT NULL, exposed_at TEXT NOT NULL);
     WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 7000)
     INSERT INTO visitors (first_seen_at, signed_up_at)
-    SELECT datetime('now', '-' || n || ' minutes'), CASE WHEN n % 10 = 0 THEN datetime('now') END FROM i;";
+    SELECT datetime('now', '-' || n || ' minutes'), CASE WHEN n % 10 = 0 THEN datetime('now', '-' || (n - 5) || ' minutes') END FROM i;";

@@ -67,7 +67,7 @@ fn traffic() -> Vec<String> {
         let signed_up =
             if n / 2 % 100 * 37 % 100 < share { format!("'{date} {hour:02}:30:00'") } else { "NULL".to_owned() };
         let _ = write!(visitors, "({id}, '{date} {hour:02}:15:00', {signed_up}),");
-        let _ = write!(exposures, "({id}, '{variant}', '{date} {hour:02}:15:00'),");
+        let _ = write!(exposures, "({id}, 'short-signup-form', '{variant}', '{date} {hour:02}:15:00'),");
     }
     vec![visitors.trim_end_matches(',').to_owned(), exposures.trim_end_matches(',').to_owned()]
 }

@@ -256,7 +256,12 @@ fn a_plan_gives_the_figures_of_the_engine_and_says_them_honestly() {
         assert_eq!(row["days_whole_weeks"], engine.days_whole_weeks);
     }
     let text = found["note"].as_str().unwrap();
-    for part in ["takes on average 0.78 times as long as", "at most 1.13 times", "a third", "Nothing is claimed in the first week"] {
+    for part in [
+        "takes on average 0.78 times as long as",
+        "at most 1.13 times",
+        "a third",
+        "Nothing is claimed in the first week",
+    ] {
         assert!(text.contains(part), "{part} is missing in: {text}");
     }
 }

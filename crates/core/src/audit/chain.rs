@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::kind::{EventKind, UnknownKind};
 use super::writer::{Writer, WriterEnrolled, is_signed_by};
-use crate::digest::{canonical_json, sha256_hex};
+use crate::digest::{canonical_value, sha256_hex};
 use crate::domain::text_enum;
 use crate::ids::{ExperimentId, GateId, KeyId, OutcomeId, WorkspaceId};
 use crate::principal::Principal;
@@ -223,7 +223,7 @@ impl LogEntry {
         let (previous_step, writer) = (previous_step.as_deref(), writer.as_deref());
         let hashed =
             Hashed { workspace, seq: *seq, at, kind, subject, principal, payload, prev, previous_step, writer };
-        canonical_json(&hashed).map(sha256_hex)
+        serde_json::to_value(&hashed).and_then(|hashed| canonical_value(&hashed)).map(sha256_hex)
     }
 }
 

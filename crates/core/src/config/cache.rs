@@ -8,10 +8,13 @@ use sha2::{Digest, Sha256};
 
 use super::locate::{ConfigError, read};
 use super::vendor::Vendors;
-use super::{Config, Diagnostic, parse};
+use super::{Config, Diagnostic, Parsed, parse, parse_what_counts};
 
 /// Texts that are kept: the one that counts, and a few for whoever edits.
 const MAX_TEXTS: u64 = 4;
+
+/// What a text is called that is kept elsewhere; no file has this path.
+const APPLIED: &str = "applied configuration";
 
 /// What a text said: a configuration, or the first error with its place.
 pub type Cached = Result<Arc<Config>, String>;
@@ -36,7 +39,7 @@ impl ConfigCache {
     /// # Errors
     /// The first thing that is wrong in it.
     pub async fn of_text(&self, source: &str, vendors: &'static Vendors) -> Cached {
-        self.parsed(source, "applied configuration", vendors).await
+        self.parsed(source, APPLIED, vendors).await
     }
 
     /// The file's text, and what it says now.
@@ -60,7 +63,10 @@ impl ConfigCache {
 }
 
 fn parsed(source: &str, shown: &str, vendors: &Vendors) -> Cached {
-    let parsed = parse(source, shown, vendors, None);
+    let parsed: Parsed = match shown {
+        APPLIED => parse_what_counts(source, shown, vendors),
+        _ => parse(source, shown, vendors, None),
+    };
     parsed.config.map(Arc::new).ok_or_else(|| {
         let first = parsed.diagnostics.iter().find(|diagnostic| Diagnostic::is_error(diagnostic));
         first.map(|d| format!("{}:{}:{}: {}", d.file, d.line, d.column, d.message)).unwrap_or_default()

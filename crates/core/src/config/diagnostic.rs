@@ -78,12 +78,25 @@ pub struct Problem {
     pub(super) labels: Vec<(Span, String)>,
     pub(super) valid: Option<String>,
     pub(super) help: Option<String>,
+    pub(super) is_for_proposals: bool,
 }
 
 impl Problem {
     pub fn error(code: &'static str, at: Span, message: impl Into<String>) -> Self {
         let labels = vec![(at, String::new())];
-        Self { severity: Severity::Error, code, message: message.into(), labels, valid: None, help: None }
+        Self {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            labels,
+            valid: None,
+            help: None,
+            is_for_proposals: false,
+        }
+    }
+    /// An error in a file that is proposed, and a warning in one that counts already: what runs by it goes on.
+    pub fn error_in_proposal(code: &'static str, at: Span, message: impl Into<String>) -> Self {
+        Self { is_for_proposals: true, ..Self::error(code, at, message) }
     }
     pub fn warning(code: &'static str, at: Span, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, at, message) }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use schemars::{Schema, SchemaGenerator};
 
-use super::diagnostic::{Diagnostic, Label, MAX_DIAGNOSTICS, Problem};
+use super::diagnostic::{Diagnostic, Label, MAX_DIAGNOSTICS, Problem, Severity};
 use super::field::Field;
 use super::node::Node;
 use super::redact::redact_line;
@@ -30,6 +30,7 @@ pub struct Reporter<'a> {
     vendors: &'a Vendors,
     home_of: HomeOf,
     env: Option<&'a dyn Env>,
+    counts_already: bool,
 }
 
 impl<'a> Reporter<'a> {
@@ -42,7 +43,24 @@ impl<'a> Reporter<'a> {
     ) -> Self {
         let newlines = source.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let line_starts = std::iter::once(0).chain(newlines).collect();
-        Self { file, source, line_starts, found: Vec::new(), n_dropped: 0, hidden: Vec::new(), vendors, home_of, env }
+        Self {
+            file,
+            source,
+            line_starts,
+            found: Vec::new(),
+            n_dropped: 0,
+            hidden: Vec::new(),
+            vendors,
+            home_of,
+            env,
+            counts_already: false,
+        }
+    }
+
+    /// The same for a file that counts already: what only a proposal must not say is a warning.
+    #[must_use]
+    pub fn of_what_counts(self) -> Self {
+        Self { counts_already: true, ..self }
     }
 
     /// What the file may name.
@@ -78,7 +96,10 @@ impl<'a> Reporter<'a> {
         let (line, column, excerpt) =
             labels.first().map_or((1, 1, String::new()), |label| (label.line, label.column, label.excerpt.clone()));
         self.found.push(Diagnostic {
-            severity: problem.severity,
+            severity: match problem.is_for_proposals && self.counts_already {
+                true => Severity::Warning,
+                false => problem.severity,
+            },
             code: problem.code,
             message: problem.message,
             file: self.file.to_owned(),

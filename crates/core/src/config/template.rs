@@ -37,61 +37,48 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-const TEMPLATE: &str = r"# Which metric should move, how it is measured, what must not break, and who decides.
+const TEMPLATE: &str = r"# What should move, how it is measured, what must not break, and who decides.
 # Every key: docs/outcome-yaml.md. Check this file with `outcome-runtime validate`.
+# Replace the tables and columns below by your own; the runtime writes the SQL and only ever reads.
 version: 1
 
 outcomes:
-  - id: @ID@                     # stable: lower-case letters, digits, hyphens
-    title: More visitors sign up              # one line for people
+  - id: @ID@                           # keep it: it is the outcome's identity
+    title: More visitors sign up
 @OWNER@
-
-    signal:                                   # the metric that decides
-      source: app                             # a name from `signal_connectors` below
-      metric: signup_rate
-      query:
-        # TODAY'S VALUE: one row for all units in [:from, :to). `n` = all units, `successes` = units that did it.
-        # For a mean write `n, sum, sum_squares` instead.
-        level: |
-          SELECT count(*) AS n, count(signed_up_at) AS successes
-          FROM visitors
-          WHERE first_seen_at >= :from AND first_seen_at < :to
-        # THE COMPARISON: the same for each variant of an experiment, by time of exposure.
-        by_variant: |
-          SELECT e.variant AS variant, count(*) AS n, count(v.signed_up_at) AS successes
-          FROM exposures e JOIN visitors v ON v.id = e.visitor_id
-          WHERE e.exposed_at >= :from AND e.exposed_at < :to
-          GROUP BY e.variant
-
+    signal: { metric: signup_rate }           # what decides: one of `metrics` below
     target:
       direction: increase                     # increase | decrease
-      from: 0.10                              # the current level; activation measures it
-      to: 0.13                                # the target level
+      from: 0.10                              # where it is now, 10 %; measured when you activate the outcome
+      to: 0.13                                # where it should be
+    horizon: 6w                               # until then
 
-    # constraints:                            # limits that must not be crossed
-    #   - signal: refund_rate
-    #     source: app
-    #     max: 0.02
-    #     query:
-    #       level: |
-    #         SELECT count(*) AS n, sum(is_refunded) AS successes
-    #         FROM orders WHERE created_at >= :from AND created_at < :to
+    # constraints:                            # what must not break
+    #   - { signal: refund_rate, max: 0.02 }  # another one of `metrics`
     #   - rule: No changes to the payment provider integration
 
-    horizon: 6w                               # until the deadline
+    scope:                                    # what agents may change, as in .gitignore
+      forbidden_paths: [migrations/]
 
-    scope:                                    # which paths an experiment may change, as in .gitignore
-      forbidden_paths:
-        - migrations/
+# The metric: of 100 visitors, how many sign up within a day? The day begins when a visitor first sees the change, so results are a day
+# behind.
+metrics:
+  - { name: signup_rate, kind: conversion, of: signups, window: 1d, better: up }
+
+# Tables with one row for each event: when it happened, and whose it is.
+facts:
+  visits: { source: app, table: visitors, at: first_seen_at, units: { user: id } }
+  signups: { source: app, table: visitors, at: signed_up_at, units: { user: id } }
 
 signal_connectors:
   - name: app
-    type: sql                                 # PostgreSQL, MySQL or SQLite, read-only
-    config:
-      url: @URL@
+    type: sql                                 # PostgreSQL, MySQL or SQLite
+    config: { url: @URL@ }
+    # The table in which your application notes who saw which variant of which experiment. A row each time is fine: the first one counts.
+    exposures: { table: exposures, unit: visitor_id, is: user, experiment: flag, variant: variant, at: exposed_at }
+    population: { fact: visits }              # everybody, for the level of today
 
 feature_flags:
   provider: flagd_file                        # a JSON file that flagd reads; for production: custom_http
-  config:
-    path: flags.json
+  config: { path: flags.json }
 ";

@@ -146,6 +146,22 @@ pub struct Cohort {
     pub n_other: i64,
 }
 
+/// What a query of the user's own says about the units of an arm, and what was found about its numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(inline)]
+pub struct CountedUnits {
+    /// Different units of the arm. Where it differs from `n`, rows were counted as units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_units: Option<i64>,
+    /// Units that saw both arms; each arm of a phase repeats it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_both: Option<i64>,
+    /// Another running experiment that has exactly the same numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<ExperimentId>,
+}
+
 /// The sums of an arm and what is known about its units, in one document: as a reading is stored, hashed and proved.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
@@ -156,6 +172,9 @@ pub struct ReadSums {
     /// Absent where the query is the user's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cohort: Option<Cohort>,
+    /// Absent where the runtime wrote the query, and where a query of the user's own says nothing about its units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<CountedUnits>,
 }
 
 /// What a source said about one arm.
@@ -169,13 +188,16 @@ pub struct VariantReading {
     /// What is known about its units; absent where the query is the user's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cohort: Option<Cohort>,
+    /// What a query of the user's own says about its units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<CountedUnits>,
 }
 
 impl VariantReading {
     /// The sums of a query of the user's own.
     #[must_use]
     pub fn new(variant: Variant, sums: ArmSums) -> Self {
-        Self { variant, sums, cohort: None }
+        Self { variant, sums, cohort: None, units: None }
     }
 }
 
@@ -220,6 +242,9 @@ pub struct Measurement {
     /// What is known about the units of the arm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cohort: Option<Cohort>,
+    /// What a query of the user's own says about them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<CountedUnits>,
     /// Name of the connector.
     pub source: String,
     /// SHA-256 of the query and its parameters.
@@ -232,6 +257,6 @@ impl Measurement {
     /// Sums and units in one document.
     #[must_use]
     pub fn read_sums(&self) -> ReadSums {
-        ReadSums { sums: self.sums, cohort: self.cohort }
+        ReadSums { sums: self.sums, cohort: self.cohort, units: self.units }
     }
 }

@@ -60,7 +60,7 @@ pub use grade::EvidenceGrade;
 pub use hypothesis::{Hypothesis, InterventionKind, MeasurementPlan, Risk, RolloutPlan};
 pub use key::{Enrolment, KeyKind, SignedEnrolment};
 pub use learning::{Evidence, FindingType, Learning};
-pub use measurement::{ArmSums, Cohort, Measurement, ReadSums, Reading, Variant, VariantReading, Window};
+pub use measurement::{ArmSums, Cohort, CountedUnits, Measurement, ReadSums, Reading, Variant, VariantReading, Window};
 pub use message::{Closing, FlagPosition, GateNotice, Message, MessageKey, MessageKind, Notice, UnreadableMessage};
 pub use outcome::{
     Baseline, Constraint, ConstraintBound, Design, MinimumDetectableEffect, OnConclusion, Outcome, OutcomeSpec,

@@ -80,6 +80,10 @@ pub struct Plan {
     /// Whether the flag stays on after futility and the end of the plan, while the gate waits.
     #[serde(default, skip_serializing_if = "OnConclusion::is_off")]
     pub on_conclusion: OnConclusion,
+    /// Whether it matters that nobody knows whether a query of the user's own counts different units. False in plans of earlier
+    /// versions, which did not ask.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub asks_for_units: bool,
 }
 
 impl Plan {
@@ -137,6 +141,11 @@ impl ErrorBudget {
         let share = Alpha::try_new(self.alpha).map_or(self.alpha, |a| a.budget_share(self.planned, self.part).get());
         share * 0.5_f64.powi(i32::try_from(self.corrections).unwrap_or(i32::MAX))
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn is_false(is: &bool) -> bool {
+    !is
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]

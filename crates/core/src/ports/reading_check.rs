@@ -85,7 +85,11 @@ pub fn by_variant(readings: &[VariantReading]) -> Result<(), String> {
     Ok(())
 }
 
-fn count(name: &str, count: i64) -> Result<(), String> {
+/// Checks a count: 0 to [`MAX_UNITS`].
+///
+/// # Errors
+/// What is wrong, beginning with the column's name.
+pub fn count(name: &str, count: i64) -> Result<(), String> {
     match count {
         ..0 => Err(format!("`{name}` is {count}, and a count cannot be negative")),
         0..=MAX_UNITS => Ok(()),

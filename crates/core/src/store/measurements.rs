@@ -15,6 +15,9 @@ use crate::domain::{Measurement, ReadSums, Variant, Window};
 use crate::error::Result;
 use crate::ids::{ExperimentId, MeasurementId, OutcomeId, WorkspaceId};
 
+/// Readings of a poll whose hashes are looked at.
+const MAX_OF_POLL: i64 = 256;
+
 statements! {
     MEASUREMENT_POLLS = "
         SELECT DISTINCT experiment_id, measured_at FROM measurement
@@ -41,6 +44,11 @@ statements! {
     MEASUREMENT_OF_EXPERIMENT = sql!("SELECT ", MeasurementRow::COLUMNS, "
         FROM measurement WHERE workspace_id = $1 AND experiment_id = $2
         ORDER BY measured_at, signal, phase, variant, window_to, id");
+    MEASUREMENT_NEWEST_HASHES = "
+        SELECT measured_at, raw_hash, sums FROM measurement
+        WHERE workspace_id = $1 AND experiment_id = $2 AND phase IS NOT NULL AND reread_of IS NULL AND NOT is_pushed
+            AND (signal = $4 OR $4 IS NULL)
+        ORDER BY measured_at DESC LIMIT $3";
     HEALTH_GET = sql!("SELECT ", SignalHealth::COLUMNS, " FROM signal_health
         WHERE workspace_id = $1 AND subject_id = $2 AND signal = $3");
     HEALTH_LIST = sql!("SELECT ", SignalHealth::COLUMNS, " FROM signal_health
@@ -115,6 +123,7 @@ impl From<MeasurementRow> for Measurement {
             window: Window { from: row.window_from.0, to: row.window_to.0 },
             sums: row.sums.0.sums,
             cohort: row.sums.0.cohort,
+            units: row.sums.0.units,
             source: row.source,
             query_hash: row.query_hash,
             raw_hash: row.raw_hash,
@@ -240,6 +249,30 @@ impl Tx {
             .fetch_optional(c)
             .await)?;
         Ok(row.map(Measurement::from))
+    }
+
+    /// Hashes of the raw answers of the newest poll of an experiment, by variant; of one signal or of all. `min_units`: of an arm, so that equal hashes are no
+    /// coincidence.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn measurement_newest_hashes(
+        &mut self,
+        experiment: ExperimentId,
+        signal: Option<&str>,
+        min_units: i64,
+    ) -> Result<Vec<String>> {
+        let rows: Vec<(Instant, String, Json<ReadSums>)> = on_db!(self, |c| sqlx::query_as(MEASUREMENT_NEWEST_HASHES)
+            .bind(self.workspace)
+            .bind(experiment)
+            .bind(MAX_OF_POLL)
+            .bind(signal)
+            .fetch_all(c)
+            .await)?;
+        let newest = rows.first().map(|(at, ..)| at.0);
+        let is_large = |read: &ReadSums| read.sums.n().is_some_and(|n| n >= min_units);
+        let of_newest = rows.into_iter().take_while(|(at, ..)| Some(at.0) == newest);
+        Ok(of_newest.filter(|(.., read)| is_large(&read.0)).map(|(_, hash, _)| hash).collect())
     }
 
     /// Readings by variant of an experiment's signal as they were made, oldest first; without those that a later poll asked

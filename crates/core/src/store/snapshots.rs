@@ -20,7 +20,7 @@ use super::measurements::StoredReading;
 use super::origin::Origin;
 use super::statement::{Sql, statements};
 use super::touched::{FoldedTable, RowKey};
-use crate::domain::{ArmSums, Cohort, MadeCorrection, PauseCause, SignedDecision, Variant};
+use crate::domain::{ArmSums, Cohort, CountedUnits, MadeCorrection, PauseCause, SignedDecision, Variant};
 use crate::error::{Code, Error, Result};
 use crate::ids::ExperimentId;
 use crate::lifecycle::ExperimentEvent;
@@ -97,6 +97,8 @@ pub struct Snapshot {
     pub sums: ArmSums,
     /// What is known about the units.
     pub cohort: Option<Cohort>,
+    /// What a query of the user's own says about them.
+    pub units: Option<CountedUnits>,
     /// How it came.
     pub origin: Origin,
 }
@@ -112,6 +114,7 @@ impl From<&StoredReading> for Snapshot {
             window_to: m.window.to,
             sums: m.sums,
             cohort: m.cohort,
+            units: m.units,
             origin: stored.origin,
         }
     }
@@ -370,6 +373,7 @@ fn parse_reading(signal: &Arc<str>, line: &str) -> Option<Snapshot> {
         window_to: if window_to == measured_at { at } else { window_to.parse().ok()? },
         origin,
         cohort: read.cohort,
+        units: read.units,
         sums: read.sums()?,
     })
 }
@@ -389,6 +393,7 @@ struct FlatSums<'a> {
     num_den: Option<f64>,
     value: Option<f64>,
     cohort: Option<Cohort>,
+    units: Option<CountedUnits>,
 }
 
 impl FlatSums<'_> {

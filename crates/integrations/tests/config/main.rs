@@ -292,6 +292,14 @@ fn a_byte_order_mark_and_windows_line_ends_change_nothing() {
     assert_eq!(titles(&plain), titles(&odd));
 }
 
+#[tokio::test]
+async fn what_is_applied_goes_on_where_only_a_proposal_is_refused() {
+    let text = read_text(&repo().join("tests/fixtures/config/invalid/query_of_all_experiments.yaml"));
+    assert!(parse(&text, "outcome.yaml", None).config.is_none());
+    let applied = ConfigCache::default().of_text(&text, &VENDORS).await.unwrap();
+    assert_eq!(applied.outcomes.len(), 1);
+}
+
 #[test]
 fn a_diagnostic_is_json_for_programs() {
     let found = parse("version: 2", "outcome.yaml", None).diagnostics;

@@ -213,6 +213,23 @@ async fn reads(source: &dyn SignalSource) {
     let again = source.by_variant(&signal(LEVEL, BY_VARIANT), &request(day())).await.unwrap();
     assert_eq!(again, got, "the same question has the same answer and hashes");
 
+    // What a query says of its units is read beside the sums, and covered by the hash.
+    let units =
+        "SELECT variant, count(*) AS n, count(DISTINCT unit) AS n_units, 1 AS N_Both, count(converted) AS successes
+        FROM exposure WHERE at >= :from AND at < :to GROUP BY variant";
+    let with_units = source.by_variant(&signal(LEVEL, units), &request(day())).await.unwrap();
+    let said: Vec<_> = with_units.data.iter().filter_map(|arm| arm.units).collect();
+    assert_eq!(said.iter().map(|units| units.n_both).collect::<Vec<_>>(), [Some(1), Some(1)]);
+    assert!(
+        said.iter().zip(&with_units.data).all(|(units, arm)| units.n_units.is_some_and(|n| Some(n) <= arm.sums.n()))
+    );
+    assert_ne!(with_units.raw_hash, got.raw_hash);
+    for wrong in ["-1", "NULL", "1.5"] {
+        let query = units.replace("1 AS N_Both", &format!("{wrong} AS n_both"));
+        let refused = source.by_variant(&signal(LEVEL, &query), &request(day())).await.unwrap_err();
+        assert!(refused.to_string().contains("`n_both`"), "{wrong}: {refused}");
+    }
+
     let got = level(source, LEVEL).await.unwrap();
     assert_eq!(got.data, ArmSums::Mean { n: 4, sum: 11.0, sum_squares: 33.5 });
     let got = level(source, "SELECT avg(amount) AS value FROM exposure WHERE at < :to").await.unwrap();

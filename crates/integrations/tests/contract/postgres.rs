@@ -118,6 +118,60 @@ async fn columns_without_a_time_zone_are_utc_whatever_the_server_thinks() {
     assert_eq!(source.level(&signal(sql, ""), day()).await.unwrap().data, ArmSums::Proportion { n: 1, successes: 0 });
 }
 
+/// The cure between `before` and the end of a hint, with this column for its example's.
+fn cure(hint: &str, before: &str, example: &str, column: &str) -> String {
+    let (_, rest) = hint.split_once(before).unwrap_or_else(|| panic!("{before} is not in {hint}"));
+    rest.split('`').next().unwrap().replace(example, column)
+}
+
+#[tokio::test]
+async fn a_hint_about_types_works_when_it_is_followed() {
+    let Some(url) = database().await else { return };
+    execute(
+        &url,
+        "CREATE TYPE plat AS ENUM ('mobile', 'web');
+         CREATE TABLE typed (p plat, id uuid, at timestamptz, s bigint, ms bigint, iso text, tags text[]);
+         INSERT INTO typed SELECT 'mobile', '3f2504e0-4f89-41d3-9a0c-0305e82c3301', t, extract(epoch FROM t), extract(epoch FROM t) * 1000,
+           to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), '{a,b,c}' FROM (SELECT '2026-11-20 12:00:00+00'::timestamptz AS t) x",
+    )
+    .await;
+    let ask = async |config: SqlConfig, condition: &str| {
+        let mut asked = signal(&format!("SELECT count(*) AS n, 0 AS successes FROM typed WHERE {condition}"), "");
+        asked.segment.insert("platform".to_owned(), "mobile".to_owned());
+        asked.segment.insert("id".to_owned(), "3f2504e0-4f89-41d3-9a0c-0305e82c3301".to_owned());
+        source(config).level(&asked, day()).await
+    };
+    let hint_of = async |condition: &str| {
+        let refused = ask(SqlConfig::new(&url), condition).await.unwrap_err();
+        refused.hint().unwrap_or_else(|| panic!("no hint about {condition}: {refused}"))
+    };
+    let works = async |config: SqlConfig, condition: &str| {
+        let got = ask(config, condition).await.unwrap_or_else(|error| panic!("{condition}: {error}"));
+        assert_eq!(got.data, ArmSums::Proportion { n: 1, successes: 0 }, "{condition}");
+    };
+    for (column, parameter, kind) in [("p", ":segment_platform", "plat"), ("id", ":segment_id", "uuid")] {
+        let hint = hint_of(&format!("{column} = {parameter}")).await;
+        let cast =
+            cure(&hint, "cast the parameter, as in `", ":segment_platform::my_enum", &format!("{parameter}::{kind}"));
+        works(SqlConfig::new(&url), &format!("{column} = {cast}")).await;
+        let cast = cure(&hint, "or the column, as in `", "column", column).replace(":segment_platform", parameter);
+        works(SqlConfig::new(&url), &cast).await;
+    }
+    for (column, time_format) in [("s", "unix_seconds"), ("ms", "unix_millis"), ("iso", "iso8601")] {
+        let condition = format!("{column} >= :from AND {column} < :to");
+        let hint = hint_of(&condition).await;
+        assert!(hint.contains(time_format), "{hint}");
+        works(SqlConfig { time_format, ..SqlConfig::new(&url) }, &condition).await;
+        if column != "ms" {
+            let cast = cure(&hint, "or cast it, as in `", "column", column);
+            works(SqlConfig::new(&url), &cast).await;
+        }
+    }
+    for slice in ["tags[1:2]", "tags[:2]", "tags[1: 2]", "tags[1:array_length(tags, 1) - 1]"] {
+        works(SqlConfig::new(&url), &format!("array_length({slice}, 1) = 2 AND at >= :from AND at < :to")).await;
+    }
+}
+
 #[tokio::test]
 async fn refused_credentials_and_rights_are_told_apart_from_a_lost_server() {
     let Some(url) = database().await else { return };

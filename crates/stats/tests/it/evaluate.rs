@@ -3,7 +3,7 @@
 use outcome_stats::{
     Alpha, ArmSums, DataHealth, Direction, EpochReason, Evaluated, Evaluation, Guardrail, GuardrailReading,
     HarmDirection, HealthCode, Limit, Margin, Phase, Recommendation, RunningState, Scope, Severity, SrmLevel, Status,
-    Tau, TestPlan, TuningSource, ValueLimit, ValueRule, evaluate,
+    Tau, TestPlan, TuningSource, UnitCheck, ValueLimit, ValueRule, evaluate,
 };
 
 const DAY: i64 = 86_400;
@@ -294,6 +294,36 @@ fn unhealthy_readings_leave_the_evidence_as_it_was() {
         let got = Poll { health, ..Poll::on(8, &gain) }.first();
         assert_eq!((decision(&got), got.p_running), (Recommendation::HoldDataQuality, 1.0));
     }
+}
+
+#[test]
+fn what_is_known_of_the_units_decides_what_is_claimed() {
+    let gain = [phase(1, rate(20_000, 1000), rate(20_000, 1300))];
+    let with = |health| Poll { health, ..Poll::on(8, &gain) }.first();
+    let counted = |n, n_units| DataHealth { units: UnitCheck::Counted { n, n_units }, ..DataHealth::default() };
+    let both = |n_both| DataHealth { n_both, n_both_of: 40_000, ..DataHealth::default() };
+    for (health, code, is_claimed) in [
+        (counted(40_000, 40_000), None, true),
+        (counted(40_000, 5_000), Some(HealthCode::RowsCountedAsUnits), false),
+        (counted(40_000, 40_001), Some(HealthCode::RowsCountedAsUnits), false),
+        (DataHealth { units: UnitCheck::Unchecked, ..DataHealth::default() }, Some(HealthCode::UnitsUnchecked), true),
+        (both(400), None, true),
+        (both(401), Some(HealthCode::BothArms), true),
+        (both(2000), Some(HealthCode::BothArms), true),
+        (both(2001), Some(HealthCode::BothArmsOften), false),
+        (
+            DataHealth { has_numbers_of_another: true, ..DataHealth::default() },
+            Some(HealthCode::NumbersOfAnother),
+            false,
+        ),
+    ] {
+        let got = with(health);
+        assert_eq!(got.health.first().map(|found| found.code), code, "{health:?}");
+        let expected = if is_claimed { Recommendation::Ship } else { Recommendation::HoldDataQuality };
+        assert_eq!(decision(&got), expected, "{health:?}");
+    }
+    let words = with(counted(40_000, 5_000)).health.remove(0).message;
+    assert!(words.contains("40,000") && words.contains("5,000"), "{words}");
 }
 
 #[test]

@@ -168,7 +168,7 @@ outcomes:
           FROM visits v LEFT JOIN orders o ON o.unit = v.unit
           WHERE v.at >= :from AND v.at < :to
         by_variant: |
-          SELECT e.variant, count(*) AS n, count(o.unit) AS successes
+          SELECT e.variant, count(*) AS n, count(DISTINCT e.unit) AS n_units, count(o.unit) AS successes
           FROM exposures e LEFT JOIN orders o ON o.unit = e.unit
           WHERE e.flag = :flag AND e.at >= :from AND e.at < :to
           GROUP BY e.variant
@@ -185,7 +185,7 @@ outcomes:
         method: custom
         query:
           by_variant: |
-            SELECT e.variant, count(*) AS n, coalesce(sum(o.is_failed), 0) AS successes
+            SELECT e.variant, count(*) AS n, count(DISTINCT e.unit) AS n_units, coalesce(sum(o.is_failed), 0) AS successes
             FROM exposures e LEFT JOIN orders o ON o.unit = e.unit
             WHERE e.flag = :flag AND e.at >= :from AND e.at < :to
             GROUP BY e.variant

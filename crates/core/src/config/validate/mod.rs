@@ -35,7 +35,12 @@ use super::reporter::Reporter;
 
 /// The checked file; `None`, or something unusable, after an error.
 pub(super) fn config(file: &RootFile, reporter: &mut Reporter<'_>) -> Option<Config> {
-    let mut context = Context { sources: BTreeMap::new(), channels: BTreeSet::new(), metrics: BTreeMap::new() };
+    let mut context = Context {
+        sources: BTreeMap::new(),
+        channels: BTreeSet::new(),
+        metrics: BTreeMap::new(),
+        n_at_once: outcome::n_at_once(file),
+    };
     let connectors = connectors::connectors(file, &mut context, reporter);
     let flags = flags::flags(file.feature_flags.as_ref(), reporter);
     let notifications = settings::notifications(file.notifications.as_ref(), &mut context, reporter);

@@ -8,6 +8,9 @@ use super::{constraint, gates, llm, mde, scope, target};
 use crate::config::file::{ConstraintFile, OutcomeFile, PortfolioFile, RootFile, SignalFile, WeightsFile};
 use crate::domain::{Design, OnConclusion, OutcomeSpec, Period, Portfolio, ScoreWeights, ShipTest, signal_of_limit};
 
+/// Experiments at once, where an outcome does not say how many.
+const DEFAULT_AT_ONCE: u32 = 3;
+
 pub(super) fn outcomes(file: &RootFile, context: &Context, reporter: &mut Reporter<'_>) -> Vec<OutcomeSpec> {
     let Some(list) = &file.outcomes else { return Vec::new() };
     if list.value.is_empty() {
@@ -18,6 +21,18 @@ pub(super) fn outcomes(file: &RootFile, context: &Context, reporter: &mut Report
     let ids = list.value.iter().filter_map(|o| o.value.id.as_ref()).map(|id| (id.value.as_str(), id.span));
     unique(ids, "config.duplicate_id", "outcome", "give one of them another `id`", reporter);
     list.value.iter().filter_map(|file| outcome(&file.value, context, reporter)).collect()
+}
+
+/// How many experiments with a control group may run at the same time, over all outcomes.
+pub(super) fn n_at_once(file: &RootFile) -> u32 {
+    let outcomes = file.outcomes.iter().flat_map(|list| &list.value).map(|at| &at.value);
+    outcomes
+        .filter(|outcome| outcome.design.as_ref().is_none_or(|design| design.value == Design::Randomised))
+        .map(|outcome| {
+            let limit = outcome.portfolio.as_ref().and_then(|portfolio| portfolio.value.max_concurrent.as_ref());
+            limit.map_or(DEFAULT_AT_ONCE, |limit| limit.value)
+        })
+        .fold(0, u32::saturating_add)
 }
 
 fn outcome(file: &OutcomeFile, context: &Context, reporter: &mut Reporter<'_>) -> Option<OutcomeSpec> {
@@ -168,7 +183,7 @@ fn check_names(
 fn portfolio(file: Option<&At<PortfolioFile>>, reporter: &mut Reporter<'_>) -> Option<Portfolio> {
     let Some(file) = file else {
         return Some(Portfolio {
-            max_concurrent: 3,
+            max_concurrent: DEFAULT_AT_ONCE,
             candidates: 3,
             planned_experiments: None,
             weights: ScoreWeights::default(),

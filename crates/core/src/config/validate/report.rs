@@ -20,6 +20,8 @@ pub(in crate::config) struct Context {
     pub(super) channels: BTreeSet<String>,
     /// The metrics of `metrics` by name; `None` for one with errors of its own, so that its signals are not reported too.
     pub(super) metrics: BTreeMap<String, Option<DeclaredMetric>>,
+    /// How many experiments with a control group the file lets run at the same time.
+    pub(super) n_at_once: u32,
 }
 
 /// A metric that outcomes can name.

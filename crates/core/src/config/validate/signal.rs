@@ -6,7 +6,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use super::report::{At, Context, DeclaredMetric, Problem, Reporter, SourceKind, Span, list, near_or, shown, text};
-use super::sql::{binds, has_word, selects_everything};
+use super::sql::{binds, counts_rows_of_a_join, has_word, selects_everything};
 use crate::config::decode::TextMap;
 use crate::config::file::{ConstraintFile, QueryFile, SignalFile};
 use crate::config::reporter::{Answers, Asked, SignalVendor};
@@ -92,7 +92,7 @@ pub(super) fn signal(parts: &Parts<'_>, context: &Context, reporter: &mut Report
     check_steps(parts, method, reporter);
     if let Some(vendor) = kind {
         match vendor.asked {
-            Asked::WithSql if method == Some(MetricMethod::Custom) => check_sql(parts, reporter),
+            Asked::WithSql if method == Some(MetricMethod::Custom) => check_sql(parts, context, reporter),
             Asked::WithSql => {}
             Asked::ByName(answers) => check_by_name(parts, vendor, answers, reporter),
             Asked::ItPushes => refuse_query(parts, vendor, "is pushed", reporter),
@@ -359,7 +359,7 @@ fn check_by_name(parts: &Parts<'_>, vendor: &SignalVendor, answers: Answers, rep
     }
 }
 
-fn check_sql(parts: &Parts<'_>, reporter: &mut Reporter<'_>) {
+fn check_sql(parts: &Parts<'_>, context: &Context, reporter: &mut Reporter<'_>) {
     const EXAMPLE: &str = "\
 query:
   level: |
@@ -409,6 +409,55 @@ query:
     }
     if let Some(by_variant) = by_variant {
         check_by_variant(by_variant, reporter);
+        check_whose(by_variant, parts.role, context.n_at_once, reporter);
+    }
+    for query in [level, by_variant].into_iter().flatten() {
+        check_rows(query, reporter);
+    }
+}
+
+/// A query that does not tell experiments apart gives all of them the same numbers, and one is judged by the merit of another.
+fn check_whose(at: &At<String>, role: Role, n_at_once: u32, reporter: &mut Reporter<'_>) {
+    if ["experiment", "flag"].into_iter().any(|name| binds(&at.value, name)) {
+        return;
+    }
+    let judges = match role {
+        Role::Primary(design) => design == Design::Randomised,
+        Role::Limit | Role::NotWorse => true,
+        Role::Secondary => false,
+    };
+    let code = "config.query_of_all_experiments";
+    let problem = match (judges, n_at_once) {
+        (true, 2..) => {
+            let message = format!(
+                "`by_variant` uses neither `:flag` nor `:experiment`, and up to {n_at_once} experiments may run at the same time: each would \
+                 be judged by the units of all"
+            );
+            Problem::error_in_proposal(code, at.span, message)
+        }
+        _ => {
+            let message =
+                "`by_variant` uses neither `:flag` nor `:experiment`, so it counts the units of every experiment";
+            Problem::warning(code, at.span, message)
+        }
+    };
+    reporter.push(
+        problem
+            .valid("a query that uses `:flag`, the key of the experiment's flag, or `:experiment`, its slug")
+            .help("add `AND e.flag = :flag`, with the column of the exposures that says which flag was asked for"),
+    );
+}
+
+/// Rows of a join are no units: a unit with three exposures or orders has three.
+fn check_rows(at: &At<String>, reporter: &mut Reporter<'_>) {
+    if counts_rows_of_a_join(&at.value) && !has_word(&at.value, "n_units") {
+        let message =
+            "`n` is the `count(*)` of a join, which counts rows: a unit with three exposures is counted three times";
+        reporter.push(
+            Problem::warning("config.query_counts_rows", at.span, message)
+                .valid("each unit once, as in `count(DISTINCT e.user_id) AS n`, or the column `n_units` beside `n`")
+                .help("group by the unit first and count the groups, or use a metric of `metrics`, which counts units"),
+        );
     }
 }
 

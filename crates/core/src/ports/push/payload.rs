@@ -9,7 +9,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{IngestError, MAX_BODY};
-use crate::domain::{ArmSums, Reading, Slug, VariantReading, Window};
+use crate::domain::{ArmSums, CountedUnits, Reading, Slug, VariantReading, Window};
 use crate::ports::reading_check as check;
 
 /// Version of [`IngestPayload`].
@@ -58,6 +58,12 @@ pub struct IngestReading {
     /// Units that did it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub successes: Option<i64>,
+    /// Different units of the arm. Where it differs from `n`, rows were counted as units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_units: Option<i64>,
+    /// Units that saw both arms, the same number with each arm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_both: Option<i64>,
     /// Sum over units of each unit's value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sum: Option<f64>,
@@ -152,7 +158,13 @@ impl IngestPayload {
                 return Err(shape(format!("row {row}: the variant is `{name}`, expected control or treatment")));
             };
             let sums = reading.sums().map_err(|problem| shape(format!("row {row}: {problem}")))?;
-            out.push(VariantReading::new(variant, sums));
+            let units = CountedUnits { n_units: reading.n_units, n_both: reading.n_both, same_as: None };
+            for (name, n) in [("n_units", units.n_units), ("n_both", units.n_both)] {
+                n.map_or(Ok(()), |n| check::count(name, n))
+                    .map_err(|problem| shape(format!("row {row}: {problem}")))?;
+            }
+            let units = Some(units).filter(|units| *units != CountedUnits::default());
+            out.push(VariantReading { units, ..VariantReading::new(variant, sums) });
         }
         check::by_variant(&out).map_err(shape)?;
         out.sort_by_key(|reading| reading.variant);

@@ -1,6 +1,6 @@
 //! The root key that the outcome file of the default branch names, as the remote serves it.
 
-use crate::config::parse;
+use crate::config::parse_what_counts;
 use crate::domain::{BranchSource, DefaultBranch};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::workspace_file::repo;
@@ -27,6 +27,6 @@ async fn committed_root(runtime: &Runtime) -> Option<(DefaultBranch, String)> {
     let branch = repo.default_branch().await.ok()?;
     let commit = repo.resolve(&branch.commit).await.ok()?;
     let text = repo.file_at(&commit, &runtime.settings.file.value).await.ok()??;
-    let root = parse(&text, "outcome.yaml", runtime.settings.vendors, None).config?.root?;
+    let root = parse_what_counts(&text, "outcome.yaml", runtime.settings.vendors).config?.root?;
     Some((branch, root))
 }

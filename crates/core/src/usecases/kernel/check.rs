@@ -23,8 +23,8 @@ use crate::store::Tx;
 /// Most log lines of one subject that a step reads back.
 const MAX_HISTORY: i64 = 10_000;
 
-/// The log lines that changed a subject's state, oldest first, as the runtime wrote them.
-async fn steps_of(tx: &mut Tx, subject: uuid::Uuid) -> Result<Vec<LogEntry>> {
+/// The log lines that changed a subject's state, oldest first, as the runtime wrote them. `writers`: those that the log knows.
+async fn steps_of(tx: &mut Tx, writers: &Writers, subject: uuid::Uuid) -> Result<Vec<LogEntry>> {
     let mut steps = Vec::new();
     for line in tx.event_steps_of_subject(subject, MAX_HISTORY).await?.into_iter().rev() {
         let kind = line.event_kind().map_err(|unknown| {
@@ -36,7 +36,7 @@ async fn steps_of(tx: &mut Tx, subject: uuid::Uuid) -> Result<Vec<LogEntry>> {
             steps.push(line);
         }
     }
-    Writers::of(tx).await?.must_have_written(&steps)?;
+    writers.must_have_written(&steps)?;
     Ok(steps)
 }
 
@@ -58,7 +58,9 @@ pub(in crate::usecases) async fn approved_base(
 ) -> Result<Option<DefaultBranch>> {
     let mut base = None;
     let wrong = || tampered(&format!("experiment `{}` differs from the log", experiment.slug));
-    let lines = steps_of(tx, experiment.id.0).await?;
+    // Read once: an experiment has many gates.
+    let writers = Writers::of(tx).await?;
+    let lines = steps_of(tx, &writers, experiment.id.0).await?;
     let mut lines = lines.iter();
     let created: ExperimentCreated = payload(lines.next().ok_or_else(wrong)?)?;
     if created.hypothesis_hash != digest(&experiment.hypothesis)? || created.outcome != experiment.outcome {
@@ -74,7 +76,7 @@ pub(in crate::usecases) async fn approved_base(
             let fits = match (gate, signed.decision().subject) {
                 (None, DecisionSubject::Experiment(id)) => id == experiment.id,
                 (Some(gate_type), DecisionSubject::Gate(id)) => {
-                    gate_belongs(tx, keyring, id, experiment.id).await? == Some(gate_type)
+                    gate_belongs(tx, keyring, &writers, id, experiment.id).await? == Some(gate_type)
                 }
                 _ => false,
             };
@@ -96,6 +98,7 @@ pub(in crate::usecases) async fn approved_base(
 async fn gate_belongs(
     tx: &mut Tx,
     keyring: &Keyring,
+    writers: &Writers,
     gate: GateId,
     experiment: ExperimentId,
 ) -> Result<Option<GateType>> {
@@ -103,14 +106,25 @@ async fn gate_belongs(
     if gate.experiment != Some(experiment) || !gate.state.status.is_decided() {
         return Ok(None);
     }
-    check_gate(tx, keyring, &gate, &rules).await?;
+    check_gate_with(tx, keyring, writers, &gate, &rules).await?;
     Ok(Some(rules.gate_type))
 }
 
 /// The stored gate must be what its log lines say.
 pub(super) async fn check_gate(tx: &mut Tx, keyring: &Keyring, gate: &Gate, rules: &GateRules) -> Result<()> {
+    let writers = Writers::of(tx).await?;
+    check_gate_with(tx, keyring, &writers, gate, rules).await
+}
+
+async fn check_gate_with(
+    tx: &mut Tx,
+    keyring: &Keyring,
+    writers: &Writers,
+    gate: &Gate,
+    rules: &GateRules,
+) -> Result<()> {
     let wrong = || tampered(&format!("gate `{}` differs from the log", gate.slug));
-    let lines = steps_of(tx, gate.id.0).await?;
+    let lines = steps_of(tx, writers, gate.id.0).await?;
     let mut lines = lines.iter();
     let opened: GateOpened = payload(lines.next().ok_or_else(wrong)?)?;
     if opened.rules.policy.assurance < Assurance::A3 && !has_consent(tx, keyring, opened.outcome).await? {
@@ -165,7 +179,8 @@ pub(in crate::usecases) async fn check_outcome_of(tx: &mut Tx, keyring: &Keyring
 /// The stored outcome, its declaration included, must be what its log lines say.
 pub(super) async fn check_outcome(tx: &mut Tx, keyring: &Keyring, outcome: &Outcome) -> Result<()> {
     let wrong = || tampered(&format!("outcome `{}` differs from the log", outcome.spec.slug));
-    let lines = steps_of(tx, outcome.id.0).await?;
+    let writers = Writers::of(tx).await?;
+    let lines = steps_of(tx, &writers, outcome.id.0).await?;
     let mut lines = lines.iter();
     let created: OutcomeCreated = payload(lines.next().ok_or_else(wrong)?)?;
     let (mut state, mut spec_hash): (OutcomeState, String) = (created.state, created.spec_hash);

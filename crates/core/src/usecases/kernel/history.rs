@@ -354,7 +354,7 @@ impl Signals<'_> {
         let mut phases: Vec<PhaseReadings> = Vec::new();
         for (phase, variant, reading) in self.of(signal) {
             let Some(variant) = variant else { continue };
-            let arm = VariantReading { variant, sums: reading.sums, cohort: reading.cohort };
+            let arm = VariantReading { variant, sums: reading.sums, cohort: reading.cohort, units: reading.units };
             // The readings are in the order of their phases.
             match phases.last_mut().filter(|last| last.phase == phase) {
                 Some(last) => last.arms.push(arm),

@@ -44,6 +44,7 @@ pub(in crate::usecases) async fn store_level(
 ) -> Result<bool> {
     let measurement = Measurement {
         cohort: None,
+        units: None,
         id: runtime.ids.next::<MeasurementId>(),
         outcome: outcome.id,
         experiment: None,

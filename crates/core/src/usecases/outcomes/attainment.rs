@@ -148,6 +148,7 @@ mod tests {
         let at = |day: i64| start + jiff::SignedDuration::from_hours(24 * day);
         let reading = |day: i64| Measurement {
             cohort: None,
+            units: None,
             id: MeasurementId(uuid::Uuid::nil()),
             outcome: OutcomeId(uuid::Uuid::nil()),
             experiment: None,

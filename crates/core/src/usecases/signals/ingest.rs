@@ -131,6 +131,7 @@ impl Blank<'_> {
     fn measurement(&self, sums: crate::domain::ArmSums, at: jiff::Timestamp) -> Measurement {
         Measurement {
             cohort: None,
+            units: None,
             id: self.runtime.ids.next::<MeasurementId>(),
             outcome: self.outcome.id,
             experiment: None,

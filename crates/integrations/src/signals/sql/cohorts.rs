@@ -67,6 +67,6 @@ impl Arm {
         let sums = self.all?;
         let claimed = self.claimed.unwrap_or(sums.of_nobody());
         let cohort = Cohort { claimed, n_both: self.n_both, n_capped: self.n_capped, n_other };
-        Some(VariantReading { variant, sums, cohort: Some(cohort) })
+        Some(VariantReading { variant, sums, cohort: Some(cohort), units: None })
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use outcome_core::domain::{ArmSums, Variant, VariantReading};
+use outcome_core::domain::{ArmSums, CountedUnits, Variant, VariantReading};
 use outcome_core::ports::reading_check as check;
 
 /// The sets of columns that hold sums; the first set that is there in full counts.
@@ -18,7 +18,7 @@ const SHAPES: [&[&str]; 4] = [
 
 /// A column that is read; all others are ignored.
 pub(super) fn is_read(column: &str) -> bool {
-    ["variant", "is_claimed", "n_both", "n_capped"].iter().any(|name| column.eq_ignore_ascii_case(name))
+    ["variant", "is_claimed", "n_both", "n_capped", "n_units"].iter().any(|name| column.eq_ignore_ascii_case(name))
         || SHAPES.iter().flat_map(|set| *set).any(|name| column.eq_ignore_ascii_case(name))
 }
 
@@ -130,6 +130,9 @@ const VARIANT_HINT: &str = "return one row per variant with the columns variant,
     count(*) AS n, count(paid_at) AS successes FROM ... GROUP BY variant`), or sum, sum_squares, or num_sum, \
     num_sum_squares, den_sum, den_sum_squares, num_den_sum in place of successes, or variant, value";
 
+const UNITS_HINT: &str = "`n_units` is the number of different units of the arm, as in `count(DISTINCT e.user_id) AS n_units`, and \
+    `n_both` the number of units that saw both arms";
+
 fn misfit(problem: String, hint: &str) -> Misfit {
     Misfit { problem, hint: hint.to_owned() }
 }
@@ -194,11 +197,25 @@ impl Table {
             let sums = self
                 .sums(shape, row)
                 .map_err(|problem| misfit(format!("row {number} (`{variant}`): {problem}"), &null_hint(&problem)))?;
-            readings.push(VariantReading::new(variant, sums));
+            let units = self
+                .units(row)
+                .map_err(|problem| misfit(format!("row {number} (`{variant}`): {problem}"), UNITS_HINT))?;
+            readings.push(VariantReading { units, ..VariantReading::new(variant, sums) });
         }
         check::by_variant(&readings).map_err(|problem| misfit(problem, ""))?;
         readings.sort_by_key(|reading| reading.variant);
         Ok(readings)
+    }
+
+    /// What the query says about the units of an arm; `None` where it has neither column.
+    fn units(&self, row: &[Cell]) -> Result<Option<CountedUnits>, String> {
+        let count = |name: &str| {
+            let Some(_) = self.index(name) else { return Ok(None) };
+            let n = self.cell(name, row).as_count().map_err(|problem| format!("`{name}` {problem}"))?;
+            check::count(name, n).map(|()| Some(n))
+        };
+        let units = CountedUnits { n_units: count("n_units")?, n_both: count("n_both")?, same_as: None };
+        Ok(Some(units).filter(|units| *units != CountedUnits::default()))
     }
 
     pub(super) fn index(&self, name: &str) -> Option<usize> {

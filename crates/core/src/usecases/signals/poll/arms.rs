@@ -83,7 +83,7 @@ async fn latest_pushed(
         while let Some(found) = tx.measurement_latest(experiment, &signal.name, phase, variant, before).await? {
             before = found.measured_at;
             if marks.count(&signal.name, found.measured_at, None) {
-                data.push(VariantReading { variant, sums: found.sums, cohort: found.cohort });
+                data.push(VariantReading { variant, sums: found.sums, cohort: found.cohort, units: found.units });
                 latest = Some(found);
                 break;
             }

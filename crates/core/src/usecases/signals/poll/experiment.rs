@@ -18,6 +18,7 @@ use super::policy::{Found, follow};
 use super::silence::{silence, stall};
 use super::sources::{Job, gather};
 use super::store::{log_readings, store_readings};
+use super::twins::{mark_twin, name_twin};
 use crate::config::Config;
 use crate::domain::{Experiment, ExperimentStatus};
 use crate::error::{Error, Result};
@@ -86,7 +87,7 @@ pub(super) async fn take_experiment(
     asked: Asked,
     failures: &mut Vec<String>,
 ) -> Result<PolledExperiment> {
-    let Asked { job, gathered, reread, now } = asked;
+    let Asked { job, mut gathered, reread, now } = asked;
     let Job { outcome, plan, .. } = &*job;
     failures.extend(reread.iter().filter_map(|reread| reread.failure.clone()));
     let reread = reread.unwrap_or_default();
@@ -96,6 +97,10 @@ pub(super) async fn take_experiment(
         return Ok(said(&experiment, None));
     }
     let launched_at = experiment.launched_at.unwrap_or(now);
+    let twin = match is_pushed(config, &plan.signal.source) {
+        true => None,
+        false => mark_twin(&mut tx, &experiment, plan, &mut gathered).await?,
+    };
     let poll = gathered.poll(plan, launched_at, now);
     let previous = running_of(&experiment)?.cloned();
     // Another program may have polled meanwhile: what is stored now decides.
@@ -113,7 +118,10 @@ pub(super) async fn take_experiment(
         Some(restated) => correct(&mut tx, &experiment, plan, restated, &reread, now).await?,
         None => None,
     };
-    let evaluated = judge(&job, &gathered, poll.as_ref(), corrected.as_ref().or(previous.as_ref()), now)?;
+    let mut evaluated = judge(&job, &gathered, poll.as_ref(), corrected.as_ref().or(previous.as_ref()), now)?;
+    if let (Some((judged, _)), Some(twin)) = (&mut evaluated, &twin) {
+        name_twin(judged, twin);
+    }
     if let Some((judged, Basis::Whole)) = &evaluated {
         tell_incidents(runtime, &mut tx, &experiment, plan, judged, now).await?;
         remember(&mut experiment, plan, judged, now, readings)?;

@@ -16,6 +16,7 @@ mod silence;
 mod source_clocks;
 mod sources;
 pub(super) mod store;
+mod twins;
 mod weeks;
 
 pub use experiment::PolledExperiment;
