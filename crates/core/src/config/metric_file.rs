@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::choice::Choice;
 use super::decode::{At, Decode, TextMap, wrong_type};
+use super::diagnostic::Problem;
 use super::field::Field;
 use super::node::{Node, Value};
 use super::reporter::Reporter;
@@ -97,8 +98,11 @@ yaml_map! {
         optional(signed) settle: Period,
         /// Which way is better: `up` or `down`.
         required(signed) better: Better,
-        /// The largest value of a unit that counts.
-        optional(signed) cap: f64,
+        /// The largest value of a unit that counts: a number, or `p90` to `p999` for a quantile of the values that are not zero.
+        optional(signed) cap: CapFile,
+        /// How long before its first exposure a unit's events explain its value; `none` for not at all. Default: `28d` for a count and a
+        /// mean.
+        optional(signed) covariate: CovariateFile,
         /// True if values can be negative.
         optional(signed) signed: bool = "false",
         /// Unit of the value, for people: `%`, `EUR`.
@@ -175,6 +179,86 @@ impl From<Better> for Direction {
         match better {
             Better::Up => Self::Increase,
             Better::Down => Self::Decrease,
+        }
+    }
+}
+
+/// A number, or the name of a quantile.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum CapFile {
+    Number(f64),
+    /// In thousandths, from 900 to 999.
+    Permille(u16),
+}
+
+impl JsonSchema for CapFile {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Cap".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "anyOf": [{ "type": "number" }, { "type": "string", "pattern": "^p9[0-9]{1,2}$" }] })
+    }
+}
+
+impl Decode for CapFile {
+    const WHAT: &'static str = "a number or a quantile";
+    const EXAMPLE: &'static str = "p99";
+    fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
+        let Value::Text(text) = &node.value else { return f64::decode(node, reporter).map(Self::Number) };
+        let digits = text.strip_prefix('p').filter(|digits| digits.starts_with('9') && matches!(digits.len(), 2 | 3));
+        let permille = digits.and_then(|digits| format!("{digits:0<3}").parse().ok());
+        if permille.is_none() {
+            let problem = Problem::error("config.unknown_value", node.span, "this is no cap");
+            let valid =
+                "a number above 0, or a quantile of the values that are not zero: `p90` to `p99`, `p900` to `p999`";
+            reporter.push(problem.valid(valid).help("write `cap: p99`"));
+        }
+        permille.map(Self::Permille)
+    }
+    fn to_json(&self) -> Json {
+        match self {
+            Self::Number(number) => number.to_json(),
+            Self::Permille(permille) => Json::from(format!("p{permille}")),
+        }
+    }
+}
+
+/// A duration, or none.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum CovariateFile {
+    Before(Period),
+    None,
+}
+
+impl JsonSchema for CovariateFile {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Covariate".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let period = generator.subschema_for::<Period>();
+        schemars::json_schema!({ "anyOf": [period, { "const": "none" }] })
+    }
+}
+
+impl Decode for CovariateFile {
+    const WHAT: &'static str = "a duration or `none`";
+    const EXAMPLE: &'static str = "28d";
+    fn decode(node: &Node, reporter: &mut Reporter<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Text(text) if text == "none" => Some(Self::None),
+            _ => Period::decode(node, reporter).map(Self::Before),
+        }
+    }
+    fn to_json(&self) -> Json {
+        match self {
+            Self::Before(period) => period.to_json(),
+            Self::None => Json::from("none"),
         }
     }
 }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Direction, Period};
+use crate::error::{Code, Error, Result};
 
 /// Where rows come from: a table, or a query in its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -140,6 +141,91 @@ pub struct Attribution {
     pub to: i64,
 }
 
+/// Units with a value that is not zero, at least, from which a cap is found. With fewer of them a quantile is no number to rely on.
+///
+/// Source: METRICS.md 2.2.
+pub const MIN_UNITS_OF_CAP: i64 = 500;
+
+/// The largest value of a unit that counts, as it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum Cap {
+    /// A number, above 0.
+    Number(f64),
+    /// A quantile of the unit values that are not zero, over one window before the launch. It is found once, and becomes a number of
+    /// the plan.
+    Quantile {
+        /// From 900 to 999.
+        permille: u16,
+    },
+}
+
+/// A finite number above 0.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "f64", into = "f64")]
+#[schemars(inline, with = "f64")]
+pub struct Positive(f64);
+
+// A finite number equals itself.
+impl Eq for Positive {}
+
+impl Positive {
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl TryFrom<f64> for Positive {
+    type Error = String;
+    fn try_from(number: f64) -> std::result::Result<Self, String> {
+        let is_fit = number.is_finite() && number > 0.0;
+        is_fit.then_some(Self(number)).ok_or_else(|| format!("{number} is no finite number above 0"))
+    }
+}
+
+impl From<Positive> for f64 {
+    fn from(number: Positive) -> Self {
+        number.0
+    }
+}
+
+/// The numbers that a metric's quantile came to before the launch. They are a part of the plan, and no later data move them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Caps {
+    /// Of the value; of a ratio, of its numerator.
+    pub value: Positive,
+    /// Of a ratio's denominator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denominator: Option<Positive>,
+    /// Of the covariate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covariate: Option<Positive>,
+}
+
+/// The numbers of one signal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct SignalCaps {
+    /// Name of the signal within the outcome.
+    pub signal: String,
+    /// Its numbers.
+    #[serde(flatten)]
+    pub caps: Caps,
+}
+
+/// What a quantile of unit values came to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FoundQuantile {
+    /// Units whose value is not zero.
+    pub n: i64,
+    /// The quantile; `None` without any such unit.
+    pub value: Option<f64>,
+}
+
 /// Everything from which the SQL of a metric is written, and nothing else decides what it measures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
@@ -157,7 +243,13 @@ pub struct Contract {
     pub lag: Period,
     /// The largest value of a unit that counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cap: Option<f64>,
+    pub cap: Option<Cap>,
+    /// What a quantile in `cap` came to; only in the plan of an experiment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caps: Option<Caps>,
+    /// How long before its first exposure a unit's events make its covariate, by which the noise of its value is lowered (CUPED).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covariate: Option<Period>,
     /// Whether values can be negative.
     #[serde(default)]
     pub is_signed: bool,
@@ -186,6 +278,57 @@ impl Contract {
             })
             .collect();
         from.join(" UNION ALL ")
+    }
+
+    /// The quantile, in thousandths, that has to become numbers before the plan is fixed.
+    #[must_use]
+    pub fn asks_quantile(&self) -> Option<u16> {
+        match self.cap? {
+            Cap::Number(_) => None,
+            Cap::Quantile { permille } => Some(permille),
+        }
+    }
+
+    /// The largest values that count: of the value or numerator, of the denominator, of the covariate. `None` where all of it counts, also
+    /// while a quantile is no number yet.
+    #[must_use]
+    pub fn limits(&self) -> [Option<f64>; 3] {
+        match (self.cap, self.caps) {
+            (Some(Cap::Number(number)), _) => [Some(number); 3],
+            (Some(Cap::Quantile { .. }), Some(Caps { value, denominator, covariate })) => {
+                [Some(value), denominator, covariate].map(|number| number.map(Positive::get))
+            }
+            (Some(Cap::Quantile { .. }) | None, _) => [None; 3],
+        }
+    }
+
+    /// The numbers that become a part of the plan. `found`: the quantile of the value or numerator, then of the denominator of a ratio, then of
+    /// the covariate, of those that there are.
+    ///
+    /// # Errors
+    /// [`Code::InvalidInput`] when fewer than [`MIN_UNITS_OF_CAP`] units have a value.
+    pub fn caps_of(&self, signal: &str, found: &[FoundQuantile]) -> Result<Caps> {
+        let few = |side: &str, n: i64| {
+            let message = format!(
+                "the cap of `{signal}` is a quantile, and only {n} units had {side} that is not zero in one window before now"
+            );
+            Error::new(Code::InvalidInput, message).hint(format!(
+                "write a number in its place, such as `cap: 500`: a quantile needs {MIN_UNITS_OF_CAP} units"
+            ))
+        };
+        let number = |found: &FoundQuantile| {
+            found.value.filter(|_| found.n >= MIN_UNITS_OF_CAP).and_then(|value| Positive::try_from(value).ok())
+        };
+        let needed = |at: usize, side: &str| {
+            found.get(at).and_then(number).ok_or_else(|| few(side, found.get(at).map_or(0, |found| found.n)))
+        };
+        let value = needed(0, "a value")?;
+        let is_ratio = matches!(self.quantity, Quantity::Ratio { .. });
+        let denominator = is_ratio.then(|| needed(1, "a denominator")).transpose()?;
+        // A covariate may be rare; how it is capped changes the noise that is left, and no effect.
+        let of_covariate = found.get(if is_ratio { 2 } else { 1 });
+        let covariate = self.covariate.map(|_| of_covariate.and_then(number).unwrap_or(value));
+        Ok(Caps { value, denominator, covariate })
     }
 
     /// Seconds from a unit's first exposure until its value is known.

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConstraintBound, Design, Direction, Document, Hypothesis, OnConclusion, SignalSpec, ViolationPolicy};
+use super::{
+    ConstraintBound, Design, Direction, Document, Hypothesis, OnConclusion, SignalCaps, SignalSpec, ViolationPolicy,
+};
 use crate::stats::{Alpha, SeriesRules};
 
 /// How one constraint is watched.
@@ -82,6 +84,16 @@ impl Plan {
     /// The signals that it reads: the deciding one first.
     pub fn signals(&self) -> impl Iterator<Item = &SignalSpec> {
         std::iter::once(&self.signal).chain(self.guardrails.iter().map(|guardrail| &guardrail.signal))
+    }
+
+    /// The numbers that the quantiles of its metrics came to.
+    #[must_use]
+    pub fn caps(&self) -> Vec<SignalCaps> {
+        let of = |signal: &SignalSpec| {
+            let caps = signal.contract.as_ref()?.caps?;
+            Some(SignalCaps { signal: signal.name.clone(), caps })
+        };
+        self.signals().filter_map(of).collect()
     }
 
     /// How levels before and after are compared.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::read_error::ReadError;
 use super::secrets::Opening;
-use crate::domain::{ArmSums, Period, Reading, SignalSpec, Slug, VariantReading, Window, text_enum};
+use crate::domain::{ArmSums, FoundQuantile, Period, Reading, SignalSpec, Slug, VariantReading, Window, text_enum};
 
 /// The checked settings of a declared source; references such as `${ENV}` are not resolved yet.
 pub trait SourceSettings: std::fmt::Debug + Send + Sync {
@@ -76,6 +76,12 @@ pub trait SignalSource: Send + Sync {
     /// What its own clock shows; `None` for a source that has none but ours: a file, or one that pushes.
     async fn clock(&self) -> Result<Option<Timestamp>, ReadError> {
         Ok(None)
+    }
+
+    /// The quantile that the signal's cap asks for, over one window of every unit that ended at `before`: of the value or numerator, then of the
+    /// denominator of a ratio, then of the covariate, of those that there are. Empty where its cap is no quantile.
+    async fn quantiles(&self, _signal: &SignalSpec, _before: Timestamp) -> Result<Vec<FoundQuantile>, ReadError> {
+        Ok(Vec::new())
     }
 
     /// How the source would answer one of the signal's queries (its query plan), without running it; `None` where there is no

@@ -14,7 +14,7 @@ pub use crate::stats::figures::{
 };
 
 pub use axis::{day, ticks};
-pub use facts::{bound, false_stops, health, measured_constraints, score, sections, thresholds};
+pub use facts::{bound, capped, false_stops, health, measured_constraints, score, sections, thresholds};
 pub use section::{Row, Section, Table, Value};
 pub use time::{due, instant, relative, span, when};
 pub use words::{plain, words};

@@ -8,9 +8,11 @@ use super::report::{
 use super::signal::source_kind;
 use crate::config::file::RootFile;
 use crate::config::map::missing_key;
-use crate::config::metric_file::{EventsFile, ExposuresFile, FactFile, MetricFile, MetricKind, PartFile, WindowFile};
+use crate::config::metric_file::{
+    CapFile, CovariateFile, EventsFile, ExposuresFile, FactFile, MetricFile, MetricKind, PartFile, WindowFile,
+};
 use crate::config::reporter::Asked;
-use crate::domain::{Attribution, Contract, Events, Exposures, Fact, Measure, Part, Period, Quantity, Relation};
+use crate::domain::{Attribution, Cap, Contract, Events, Exposures, Fact, Measure, Part, Period, Quantity, Relation};
 
 /// What a source says about the units of its experiments.
 struct Source<'f> {
@@ -240,7 +242,12 @@ impl<'f> Declared<'f> {
                 window: window?,
                 settle: file.settle.as_ref().map(|settle| settle.value),
                 lag: source.lag,
-                cap: file.cap.as_ref().map(|cap| cap.value),
+                cap: file.cap.as_ref().map(|cap| match cap.value {
+                    CapFile::Number(number) => Cap::Number(number),
+                    CapFile::Permille(permille) => Cap::Quantile { permille },
+                }),
+                caps: None,
+                covariate: covariate(file, reporter),
                 is_signed: file.signed.as_ref()?.value,
                 exposures: source.exposures.clone(),
                 population,
@@ -326,6 +333,31 @@ fn window(file: &MetricFile, reporter: &mut Reporter<'_>) -> Option<Attribution>
     Some(Attribution { from, to })
 }
 
+/// The history that explains a unit's value where none is named.
+const COVARIATE: Period = Period::from_days(28);
+
+/// Values of before the first exposure explain how much a unit buys, and seldom whether it does: METRICS.md 2.2.
+fn covariate(file: &MetricFile, reporter: &mut Reporter<'_>) -> Option<Period> {
+    let kind = file.kind.as_ref()?.value;
+    let Some(at) = &file.covariate else {
+        return matches!(kind, MetricKind::Count | MetricKind::Mean).then_some(COVARIATE);
+    };
+    let CovariateFile::Before(period) = at.value else { return None };
+    let wrong = match kind {
+        MetricKind::Ratio => Some(("a ratio has no covariate in this version", "`covariate: none`")),
+        _ if period.as_secs() <= 0 => {
+            Some(("a covariate needs a time before the first exposure", "a duration above 0"))
+        }
+        MetricKind::Conversion | MetricKind::Count | MetricKind::Mean | MetricKind::Retention => None,
+    };
+    if let Some((message, valid)) = wrong {
+        let problem = Problem::error("config.out_of_range", at.span, message);
+        reporter.push(problem.valid(valid).help("leave it out, or write `covariate: none`"));
+        return None;
+    }
+    Some(period)
+}
+
 /// Keys that a kind needs, and keys that it does not know.
 fn check_keys(file: &MetricFile, reporter: &mut Reporter<'_>) {
     let Some(kind) = &file.kind else { return };
@@ -360,7 +392,7 @@ fn check_keys(file: &MetricFile, reporter: &mut Reporter<'_>) {
             Some(_) | None => {}
         }
     }
-    if let Some(cap) = file.cap.as_ref().filter(|cap| cap.value <= 0.0) {
+    if let Some(cap) = file.cap.as_ref().filter(|cap| matches!(cap.value, CapFile::Number(number) if number <= 0.0)) {
         let problem = Problem::error("config.out_of_range", cap.span, "a cap must be above 0");
         reporter.push(problem.valid("a number above 0").help("leave it out to count all of each value"));
     }

@@ -1,6 +1,6 @@
 //! The answer to a query that the runtime wrote: a row for each arm and for whether its units may be claimed on.
 
-use outcome_core::domain::{ArmSums, Cohort, Variant, VariantReading};
+use outcome_core::domain::{ArmSums, Cohort, Uncapped, Variant, VariantReading};
 use outcome_core::ports::reading_check as check;
 
 use super::table::{Cell, Misfit, Table};
@@ -15,6 +15,7 @@ struct Arm {
     claimed: Option<ArmSums>,
     n_both: i64,
     n_capped: i64,
+    uncapped: Option<Uncapped>,
 }
 
 impl Table {
@@ -36,8 +37,15 @@ impl Table {
                 Cell::Text(name) if name == Variant::Treatment.as_str() => &mut treatment,
                 _ => return Err(ours("a row is of no arm".to_owned())),
             };
-            let sums = self.sums(shape, row).map_err(ours)?;
-            arm.add(sums, count("is_claimed")? != 0).ok_or_else(|| ours("the sums are too large".to_owned()))?;
+            let sums = self.with_covariate(self.sums(shape, row).map_err(ours)?, row).map_err(ours)?;
+            let is_claimed = count("is_claimed")? != 0;
+            arm.add(sums, is_claimed).ok_or_else(|| ours("the sums are too large".to_owned()))?;
+            if let Some(uncapped) = self.uncapped(row).map_err(ours)? {
+                // An arm without a unit that may be claimed on has sums of nobody.
+                let none = Uncapped { sum: 0.0, den: uncapped.den.map(|_| 0.0) };
+                let known = arm.uncapped.unwrap_or(none);
+                arm.uncapped = Some(if is_claimed { known.plus(uncapped) } else { known });
+            }
             arm.n_both = arm.n_both.saturating_add(count("n_both")?);
             arm.n_capped = arm.n_capped.saturating_add(count("n_capped")?);
         }
@@ -49,6 +57,34 @@ impl Table {
             check::sums(&cohort.claimed).map_err(ours)?;
         }
         Ok(readings)
+    }
+}
+
+impl Table {
+    /// The sums with those of the covariate beside them, where there is one.
+    fn with_covariate(&self, sums: ArmSums, row: &[Cell]) -> Result<ArmSums, String> {
+        let number = |name: &str| self.cell(name, row).as_number().map_err(|problem| format!("`{name}` {problem}"));
+        match sums {
+            ArmSums::Mean { n, sum, sum_squares } if self.index("cross_sum").is_some() => Ok(ArmSums::Cuped {
+                n,
+                sum,
+                sum_squares,
+                cov_sum: number("cov_sum")?,
+                cov_sum_squares: number("cov_sum_squares")?,
+                cross_sum: number("cross_sum")?,
+            }),
+            sums => Ok(sums),
+        }
+    }
+
+    /// The sums without the cap, where there is one.
+    fn uncapped(&self, row: &[Cell]) -> Result<Option<Uncapped>, String> {
+        let number = |name: &str| {
+            let cell = self.index(name).map(|_| self.cell(name, row));
+            cell.map(Cell::as_number).transpose().map_err(|problem| format!("`{name}` {problem}"))
+        };
+        let den = number("uncapped_den")?;
+        Ok(number("uncapped_sum")?.map(|sum| Uncapped { sum, den }))
     }
 }
 
@@ -66,7 +102,8 @@ impl Arm {
     fn reading(self, variant: Variant, n_other: i64) -> Option<VariantReading> {
         let sums = self.all?;
         let claimed = self.claimed.unwrap_or(sums.of_nobody());
-        let cohort = Cohort { claimed, n_both: self.n_both, n_capped: self.n_capped, n_other };
+        let Self { n_both, n_capped, uncapped, .. } = self;
+        let cohort = Cohort { claimed, n_both, n_capped, uncapped, n_other };
         Some(VariantReading { variant, sums, cohort: Some(cohort) })
     }
 }

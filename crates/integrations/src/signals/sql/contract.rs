@@ -7,7 +7,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use outcome_core::domain::{Contract, Events, Exposures, Measure, Part, Quantity, Relation, Window};
+use outcome_core::domain::{Contract, Events, Exposures, Measure, Part, Period, Quantity, Relation, Window};
 use outcome_core::ports::VariantRequest;
 
 use super::TimeFormat;
@@ -59,14 +59,16 @@ or_units AS (
     );
     let text = format!(
         "WITH {units},\n{values}\nSELECT or_arm AS variant, or_claimed AS is_claimed, count(*) AS n, sum(or_both) AS n_both, \
-         sum(or_capped) AS n_capped{sums}\nFROM or_values GROUP BY or_arm, or_claimed",
-        values = write.values("or_arm, or_claimed, or_both")?,
-        sums = sums(&contract.quantity),
+         sum(or_capped) AS n_capped{sums}{more}\nFROM or_values GROUP BY or_arm, or_claimed",
+        values = write.values("or_arm, or_claimed, or_both", true)?,
+        sums = sums(&contract.quantity, contract.covariate.is_some()),
+        more = uncapped(contract),
     );
     let params = Params::from([
         ("flag".to_owned(), Param::Text(request.flag_key.clone())),
         ("since_launch".to_owned(), Param::At(request.launched_at)),
         ("events_from".to_owned(), Param::At(request.launched_at)),
+        ("history_from".to_owned(), Param::At(earlier(request.launched_at, history(contract)))),
         ("as_of".to_owned(), Param::At(request.as_of)),
         ("events_to".to_owned(), Param::At(request.as_of)),
         ("from".to_owned(), Param::At(request.window.from)),
@@ -99,8 +101,8 @@ SELECT count(*) AS n{sums}\nFROM or_values",
         at = fact.at,
         rows = relation(&fact.rows)?,
         and = conditions([&fact.condition, condition])?,
-        values = write.values("1 AS or_one")?,
-        sums = sums(&contract.quantity),
+        values = write.values("1 AS or_one", false)?,
+        sums = sums(&contract.quantity, false),
     );
     let back = contract.matures_after();
     let (from, to) = (earlier(window.from, back), earlier(window.to, back));
@@ -113,6 +115,47 @@ SELECT count(*) AS n{sums}\nFROM or_values",
     Ok(Written { text, params })
 }
 
+/// The quantile of one number of every unit, over one window that ended at `before`: of the value or numerator, the denominator, the
+/// covariate. The rows of the answer are the values between which it lies, with how many there are.
+///
+/// # Errors
+/// As [`by_variant`].
+pub(super) fn quantiles(
+    contract: &Contract,
+    (dialect, format): (Dialect, TimeFormat),
+    (permille, before): (u16, Timestamp),
+) -> Result<Vec<Written>, String> {
+    let write = Writer { contract, dialect, format };
+    let to = earlier(before, contract.lag.as_secs());
+    let window = contract.window.to.saturating_sub(contract.window.from);
+    let mut asked: Vec<(String, i64)> = Vec::new();
+    for (of, taken) in write.measured()? {
+        asked.push((write.of_everybody(of, &taken)?, window));
+    }
+    if let (Some(covariate), Some((of, taken))) = (contract.covariate, write.measured()?.first()) {
+        asked.push((write.of_everybody(of, taken)?, covariate.as_secs()));
+    }
+    let written = asked.into_iter().map(|(values, length)| {
+        // The rows whose numbers, from 0, are the whole numbers around (n - 1) times the quantile.
+        let text = format!(
+            "SELECT or_m, or_n FROM (
+  SELECT or_m, row_number() OVER (ORDER BY or_m) AS or_i, count(*) OVER () AS or_n FROM ({values}) or_v WHERE or_m <> 0) or_r
+WHERE or_i * 1000 < (or_n - 1) * {permille} + 2000 AND or_i * 1000 > (or_n - 1) * {permille} ORDER BY or_m"
+        );
+        let params = Params::from([
+            ("events_from".to_owned(), Param::At(earlier(to, length))),
+            ("events_to".to_owned(), Param::At(to)),
+        ]);
+        Written { text, params }
+    });
+    Ok(written.collect())
+}
+
+/// Seconds before the launch from which events are read.
+fn history(contract: &Contract) -> i64 {
+    contract.covariate.map_or(0, Period::as_secs)
+}
+
 /// Until when a unit must have been exposed to be mature and whole.
 fn claim_until(contract: &Contract, request: &VariantRequest) -> Timestamp {
     let mature = earlier(request.as_of, contract.matures_after());
@@ -123,63 +166,88 @@ fn earlier(at: Timestamp, seconds: i64) -> Timestamp {
     at.checked_sub(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MIN)
 }
 
+/// What is made of a unit's events.
+struct Taken {
+    /// What is read of each event.
+    of_row: Option<String>,
+    /// The number of the unit, from all of them.
+    made: String,
+}
+
 struct Writer<'c> {
     contract: &'c Contract,
     dialect: Dialect,
     format: TimeFormat,
 }
 
-impl Writer<'_> {
-    /// The value of each unit of `or_units`, beside these columns of it.
-    fn values(&self, columns: &str) -> Result<String, String> {
-        let parts: Vec<(&str, String)> = match &self.contract.quantity {
-            Quantity::Conversion { of, at_least } => {
-                let reached = format!("CASE WHEN count(*) >= {at_least} THEN 1 ELSE 0 END");
-                vec![("or_y", self.of_units(of, None, &reached)?)]
+impl<'c> Writer<'c> {
+    /// The value of each unit of `or_units`, beside these columns of it. `is_compared`: with the covariate, and without the cap beside
+    /// the value, for arms that are held against each other.
+    fn values(&self, columns: &str, is_compared: bool) -> Result<String, String> {
+        let window = self.contract.window;
+        let mut parts: Vec<(&str, &str, String)> = Vec::new();
+        for ((table, column), (of, taken)) in [("or_y", "or_v"), ("or_z", "or_w")].into_iter().zip(self.measured()?) {
+            parts.push((table, column, self.of_units(of, &taken, (window.from, window.to), "events_from")?));
+        }
+        let covariate = self.contract.covariate.filter(|_| is_compared);
+        if let (Some(covariate), Some((of, taken))) = (covariate, self.measured()?.first()) {
+            parts.push(("or_c", "or_x", self.of_units(of, taken, (-covariate.as_secs(), 0), "history_from")?));
+        }
+        let (mut tables, mut joins, mut columns, mut cut) =
+            (Vec::new(), Vec::new(), vec![columns.to_owned()], Vec::new());
+        let [value, denominator, of_covariate] = self.contract.limits();
+        for (table, column, text) in parts {
+            tables.push(format!("{table} AS ({text})"));
+            joins.push(format!(" LEFT JOIN {table} ON {table}.or_unit = or_u.or_unit"));
+            let whole = format!("coalesce({table}.or_m, 0)");
+            let limit = match column {
+                "or_v" => value,
+                "or_w" => denominator,
+                _ => of_covariate,
+            };
+            columns.push(format!("{} AS {column}", self.at_most(&whole, limit)));
+            if let Some(limit) = limit.filter(|_| is_compared && column != "or_x") {
+                columns.push(format!("{whole} AS {column}_whole"));
+                cut.push(format!("{whole} > {limit}"));
             }
-            Quantity::Count(part) | Quantity::Mean(part) => vec![("or_y", self.part(part)?)],
-            Quantity::Ratio { numerator, denominator } => {
-                vec![("or_y", self.part(numerator)?), ("or_z", self.part(denominator)?)]
-            }
-        };
-        let names: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
-        let tables: Vec<String> = parts.into_iter().map(|(name, text)| format!("{name} AS ({text})")).collect();
-        let joins: Vec<String> =
-            names.iter().map(|name| format!("LEFT JOIN {name} ON {name}.or_unit = or_u.or_unit")).collect();
-        let taken: Vec<String> = names
-            .iter()
-            .zip(["or_v", "or_w"])
-            .map(|(name, column)| format!("{} AS {column}", self.capped(&format!("coalesce({name}.or_m, 0)"))))
-            .collect();
-        let is_cut: Vec<String> = match self.contract.cap {
-            Some(cap) => names.iter().map(|name| format!("coalesce({name}.or_m, 0) > {cap}")).collect(),
-            None => Vec::new(),
-        };
-        let cut = if is_cut.is_empty() {
-            "0".to_owned()
-        } else {
-            format!("CASE WHEN {} THEN 1 ELSE 0 END", is_cut.join(" OR "))
-        };
+        }
+        let cut =
+            if cut.is_empty() { "0".to_owned() } else { format!("CASE WHEN {} THEN 1 ELSE 0 END", cut.join(" OR ")) };
         Ok(format!(
-            "{},\nor_values AS (\n  SELECT {columns}, {cut} AS or_capped, {}\n  FROM or_units or_u {})",
+            "{},\nor_values AS (\n  SELECT {}, {cut} AS or_capped\n  FROM or_units or_u{})",
             tables.join(",\n"),
-            taken.join(", "),
-            joins.join(" ")
+            columns.join(", "),
+            joins.join("")
         ))
     }
 
-    fn capped(&self, value: &str) -> String {
-        match (self.contract.cap, self.dialect) {
+    fn at_most(&self, value: &str, limit: Option<f64>) -> String {
+        match (limit, self.dialect) {
             (None, _) => value.to_owned(),
-            (Some(cap), Dialect::Sqlite) => format!("min({value}, {cap})"),
-            (Some(cap), Dialect::Postgres | Dialect::MySql) => format!("least({value}, {cap})"),
+            (Some(limit), Dialect::Sqlite) => format!("min({value}, {limit})"),
+            (Some(limit), Dialect::Postgres | Dialect::MySql) => format!("least({value}, {limit})"),
         }
     }
 
-    fn part(&self, part: &Part) -> Result<String, String> {
-        match &part.measure {
-            Measure::Count => self.of_units(&part.of, None, "count(*)"),
-            Measure::Distinct(column) => self.of_units(&part.of, Some(&fragment(column)?), "count(DISTINCT or_x)"),
+    /// Whose events the metric takes, and what of them: of a ratio the numerator, then the denominator.
+    fn measured(&self) -> Result<Vec<(&'c Events, Taken)>, String> {
+        let part = |part: &'c Part| Ok::<_, String>((&part.of, self.taken(&part.measure)?));
+        Ok(match &self.contract.quantity {
+            Quantity::Conversion { of, at_least } => {
+                let made = format!("CASE WHEN count(*) >= {at_least} THEN 1 ELSE 0 END");
+                vec![(of, Taken { of_row: None, made })]
+            }
+            Quantity::Count(one) | Quantity::Mean(one) => vec![part(one)?],
+            Quantity::Ratio { numerator, denominator } => vec![part(numerator)?, part(denominator)?],
+        })
+    }
+
+    fn taken(&self, measure: &Measure) -> Result<Taken, String> {
+        Ok(match measure {
+            Measure::Count => Taken { of_row: None, made: "count(*)".to_owned() },
+            Measure::Distinct(column) => {
+                Taken { of_row: Some(fragment(column)?), made: "count(DISTINCT or_x)".to_owned() }
+            }
             Measure::Sum(value) => {
                 let value = fragment(value)?;
                 let number = match self.dialect {
@@ -187,29 +255,34 @@ impl Writer<'_> {
                     Dialect::MySql => format!("CAST({value} AS DECIMAL(38, 12))"),
                     Dialect::Sqlite => format!("CAST({value} AS REAL)"),
                 };
-                self.of_units(&part.of, Some(&number), "sum(or_x)")
+                Taken { of_row: Some(number), made: "sum(or_x)".to_owned() }
             }
-        }
+        })
     }
 
-    /// What `taken` makes of the events in each unit's window.
-    fn of_units(&self, of: &Events, value: Option<&str>, taken: &str) -> Result<String, String> {
-        let Events { fact, condition } = of;
-        let value = value.map(|value| format!(", {value} AS or_x")).unwrap_or_default();
-        let window = self.contract.window;
+    /// What is made of the events of each unit, between these two numbers of seconds since its first exposure. `since`: the parameter
+    /// before which none of them lies, for the engine's sake.
+    fn of_units(&self, of: &Events, taken: &Taken, (from, to): (i64, i64), since: &str) -> Result<String, String> {
         Ok(format!(
             "
-  SELECT or_u.or_unit AS or_unit, {taken} AS or_m FROM or_units or_u
-  JOIN (SELECT {unit} AS or_key, {at} AS or_at{value} FROM {rows}
-    WHERE {at} >= :events_from AND {at} < :events_to{and}) or_f
+  SELECT or_u.or_unit AS or_unit, {made} AS or_m FROM or_units or_u
+  JOIN ({rows}) or_f
   ON or_f.or_key = or_u.or_unit AND or_f.or_at >= {from} AND or_f.or_at < {to}
   GROUP BY or_u.or_unit",
-            unit = fact.unit,
-            at = fact.at,
-            rows = relation(&fact.rows)?,
-            and = conditions([&fact.condition, condition])?,
-            from = self.after_exposure(window.from)?,
-            to = self.after_exposure(window.to)?,
+            made = taken.made,
+            rows = events(of, taken, since)?,
+            from = self.after_exposure(from)?,
+            to = self.after_exposure(to)?,
+        ))
+    }
+
+    /// What is made of the events of each unit that there is.
+    fn of_everybody(&self, of: &Events, taken: &Taken) -> Result<String, String> {
+        Ok(format!(
+            "
+  SELECT or_key, {made} AS or_m FROM ({rows}) or_f WHERE or_key IS NOT NULL GROUP BY or_key",
+            made = taken.made,
+            rows = events(of, taken, "events_from")?,
         ))
     }
 
@@ -217,11 +290,12 @@ impl Writer<'_> {
     fn after_exposure(&self, seconds: i64) -> Result<String, String> {
         let first = "or_u.or_first";
         // What follows the seconds of a text, such as a fraction or a `Z`, stays as it is written.
-        let text = |format: &str| format!("strftime('{format}', {first}, '+{seconds} seconds') || substr({first}, 20)");
+        let text =
+            |format: &str| format!("strftime('{format}', {first}, '{seconds:+} seconds') || substr({first}, 20)");
         Ok(match (self.format, self.dialect) {
             _ if seconds == 0 => first.to_owned(),
-            (TimeFormat::UnixSeconds, _) => format!("{first} + {seconds}"),
-            (TimeFormat::UnixMillis, _) => format!("{first} + {}", i128::from(seconds) * 1000),
+            (TimeFormat::UnixSeconds, _) => format!("{first} + ({seconds})"),
+            (TimeFormat::UnixMillis, _) => format!("{first} + ({})", i128::from(seconds) * 1000),
             (TimeFormat::Native, Dialect::Postgres) => format!("{first} + interval '{seconds} seconds'"),
             (TimeFormat::Native, Dialect::MySql) => format!("{first} + INTERVAL {seconds} SECOND"),
             (TimeFormat::Native, Dialect::Sqlite) => text("%Y-%m-%d %H:%M:%S"),
@@ -236,18 +310,50 @@ impl Writer<'_> {
     }
 }
 
+/// The events of a fact from `since` on, with what is read of each.
+fn events(of: &Events, taken: &Taken, since: &str) -> Result<String, String> {
+    let Events { fact, condition } = of;
+    Ok(format!(
+        "SELECT {unit} AS or_key, {at} AS or_at{value} FROM {rows}
+    WHERE {at} >= :{since} AND {at} < :events_to{and}",
+        unit = fact.unit,
+        at = fact.at,
+        value = taken.of_row.as_ref().map(|value| format!(", {value} AS or_x")).unwrap_or_default(),
+        rows = relation(&fact.rows)?,
+        and = conditions([&fact.condition, condition])?,
+    ))
+}
+
 /// The columns with the sums of what was taken.
-fn sums(quantity: &Quantity) -> &'static str {
-    match quantity {
-        Quantity::Conversion { .. } => ", coalesce(sum(or_v), 0) AS successes",
-        Quantity::Count(_) | Quantity::Mean(_) => {
-            ", coalesce(sum(or_v), 0) AS sum, coalesce(sum(or_v * or_v), 0) AS sum_squares"
+fn sums(quantity: &Quantity, has_covariate: bool) -> String {
+    let sum = |what: &str, name: &str| format!(", coalesce(sum({what}), 0) AS {name}");
+    let all: &[(&str, &str)] = match quantity {
+        Quantity::Conversion { .. } if !has_covariate => &[("or_v", "successes")],
+        Quantity::Conversion { .. } | Quantity::Count(_) | Quantity::Mean(_) => {
+            &[("or_v", "sum"), ("or_v * or_v", "sum_squares")]
         }
-        Quantity::Ratio { .. } => {
-            ", coalesce(sum(or_v), 0) AS num_sum, coalesce(sum(or_v * or_v), 0) AS num_sum_squares, \
-             coalesce(sum(or_w), 0) AS den_sum, coalesce(sum(or_w * or_w), 0) AS den_sum_squares, \
-             coalesce(sum(or_v * or_w), 0) AS num_den_sum"
+        Quantity::Ratio { .. } => &[
+            ("or_v", "num_sum"),
+            ("or_v * or_v", "num_sum_squares"),
+            ("or_w", "den_sum"),
+            ("or_w * or_w", "den_sum_squares"),
+            ("or_v * or_w", "num_den_sum"),
+        ],
+    };
+    let of_covariate: &[(&str, &str)] =
+        &[("or_x", "cov_sum"), ("or_x * or_x", "cov_sum_squares"), ("or_v * or_x", "cross_sum")];
+    let more = if has_covariate { of_covariate } else { &[] };
+    all.iter().chain(more).map(|(what, name)| sum(what, name)).collect()
+}
+
+/// The columns with the sums that there would be without the cap.
+fn uncapped(contract: &Contract) -> &'static str {
+    match contract.limits() {
+        [Some(_), Some(_), _] if matches!(contract.quantity, Quantity::Ratio { .. }) => {
+            ", coalesce(sum(or_v_whole), 0) AS uncapped_sum, coalesce(sum(or_w_whole), 0) AS uncapped_den"
         }
+        [Some(_), ..] => ", coalesce(sum(or_v_whole), 0) AS uncapped_sum",
+        [None, ..] => "",
     }
 }
 
