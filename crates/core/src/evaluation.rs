@@ -371,7 +371,7 @@ fn phases_of(readings: &[PhaseReadings]) -> Vec<Phase> {
 }
 
 /// Sums as the statistics take them; a bare value has no units and cannot be tested.
-fn stats_sums(sums: &ArmSums) -> Option<stats::ArmSums> {
+pub(crate) fn stats_sums(sums: &ArmSums) -> Option<stats::ArmSums> {
     let units = |n: i64| u64::try_from(n).ok();
     Some(match *sums {
         ArmSums::Proportion { n, successes } => {

@@ -343,16 +343,9 @@ fn covariate(file: &MetricFile, reporter: &mut Reporter<'_>) -> Option<Period> {
         return matches!(kind, MetricKind::Count | MetricKind::Mean).then_some(COVARIATE);
     };
     let CovariateFile::Before(period) = at.value else { return None };
-    let wrong = match kind {
-        MetricKind::Ratio => Some(("a ratio has no covariate in this version", "`covariate: none`")),
-        _ if period.as_secs() <= 0 => {
-            Some(("a covariate needs a time before the first exposure", "a duration above 0"))
-        }
-        MetricKind::Conversion | MetricKind::Count | MetricKind::Mean | MetricKind::Retention => None,
-    };
-    if let Some((message, valid)) = wrong {
-        let problem = Problem::error("config.out_of_range", at.span, message);
-        reporter.push(problem.valid(valid).help("leave it out, or write `covariate: none`"));
+    if kind == MetricKind::Ratio {
+        let problem = Problem::error("config.out_of_range", at.span, "a ratio has no covariate in this version");
+        reporter.push(problem.valid("`covariate: none`").help("leave it out"));
         return None;
     }
     Some(period)

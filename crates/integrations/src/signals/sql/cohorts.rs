@@ -62,7 +62,7 @@ impl Table {
 
 impl Table {
     /// The sums with those of the covariate beside them, where there is one.
-    fn with_covariate(&self, sums: ArmSums, row: &[Cell]) -> Result<ArmSums, String> {
+    pub(super) fn with_covariate(&self, sums: ArmSums, row: &[Cell]) -> Result<ArmSums, String> {
         let number = |name: &str| self.cell(name, row).as_number().map_err(|problem| format!("`{name}` {problem}"));
         match sums {
             ArmSums::Mean { n, sum, sum_squares } if self.index("cross_sum").is_some() => Ok(ArmSums::Cuped {

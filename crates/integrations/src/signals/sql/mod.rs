@@ -10,6 +10,7 @@ mod cohorts;
 mod contract;
 mod engine;
 mod lexer;
+mod look;
 mod mysql;
 mod plan;
 mod postgres;
@@ -40,7 +41,8 @@ use self::table::{Cell, Misfit, Table};
 use outcome_core::config::resolve_address;
 use outcome_core::domain::{ArmSums, FoundQuantile, Reading, SignalSpec, VariantReading, Window};
 use outcome_core::ports::{
-    MetricInfo, Opening, QueryKind, QueryPlan, ReadError, SignalSource, SourceReport, SourceSettings, VariantRequest,
+    LookRequest, MetricInfo, MetricLook, Opening, QueryKind, QueryPlan, ReadError, SignalSource, SourceReport,
+    SourceSettings, VariantRequest, WrittenQuery,
 };
 use serde_json::json;
 
@@ -364,6 +366,14 @@ impl SignalSource for SqlSource {
 
     async fn quantiles(&self, signal: &SignalSpec, before: Timestamp) -> Result<Vec<FoundQuantile>, ReadError> {
         self.quantiles_of(signal, before).await
+    }
+
+    fn written(&self, signal: &SignalSpec) -> Result<Vec<WrittenQuery>, ReadError> {
+        self.written_of(signal, Timestamp::UNIX_EPOCH)
+    }
+
+    async fn look(&self, signal: &SignalSpec, request: &LookRequest) -> Result<Option<MetricLook>, ReadError> {
+        self.look_at(signal, request).await
     }
 
     async fn plan(
