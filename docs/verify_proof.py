@@ -1059,7 +1059,8 @@ class Path:
             self.harm = self.look_for_harm(self.harm, phases, whole, scope, as_of, sign, is_off)
             return self.harm
         contract = self.plan["signal"]["contract"]
-        only_grows = contract["quantity"]["kind"] == "conversion" or not contract["is_signed"]
+        kind = contract["quantity"]["kind"]
+        only_grows = kind in ("conversion", "funnel") or (kind != "time_to" and not contract["is_signed"])
         so_far, mature = (whole * 0.8, whole * (1 - 0.8)) if contract["window"]["from"] == 0 and only_grows else (None, whole)
         looks = (scope, as_of, sign, is_off)
         self.harm = None if so_far is None else self.look_for_harm(self.harm, phases, so_far, *looks)
@@ -1260,7 +1261,10 @@ def check_about(what, pack, stored, version, report):
     plan = pack["plan"]
     report.same(f"{what}.alpha", plan["alpha"], stored.get("alpha"))
     report.same(f"{what}.error_budget", plan.get("error_budget"), stored.get("error_budget"))
-    report.same(f"{what}.grade", grade_of(plan["design"], stored["health"], version), stored.get("grade"))
+    # Units by a map without dates are those of today.
+    mapping = (plan["signal"].get("contract") or {}).get("exposures", {}).get("map")
+    best = "B" if mapping and not mapping.get("since") else "A"
+    report.same(f"{what}.grade", max(best, grade_of(plan["design"], stored["health"], version)), stored.get("grade"))
     ln_e, e_value = stored["ln_e"], stored.get("e_value")
     if (e_value is None) != (ln_e is None or ln_e > 709) or (e_value and abs(math.log(e_value) - ln_e) > 1e-9 * max(1, abs(ln_e))):
         report.add(f"{what}.e_value: {e_value!r} is not the exponential of {ln_e!r}")

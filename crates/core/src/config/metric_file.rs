@@ -34,6 +34,10 @@ yaml_map! {
         required(signed) at_key: String,
         /// Which rows count; an SQL condition, such as `is_bot = false`. It must not depend on the arm.
         optional(signed) r#where: String,
+        /// The map of `units` that leads from these units to those that are analysed, such as `account`.
+        optional(signed) map: String,
+        /// The event with which the exposure begins: the first one after the unit was assigned to its arm. It must exist in both arms.
+        optional(signed) trigger: EventsFile,
         /// What `variant` says for each arm; default: `control` and `treatment`.
         optional(signed) variants: VariantsFile,
         /// True if the flag service keeps a unit's arm when the split changes.
@@ -46,6 +50,40 @@ yaml_map! {
         required(signed) control: Vec<At<String>>,
         /// For the treatment.
         required(signed) treatment: Vec<At<String>>,
+    }
+
+    /// From one kind of unit to another.
+    UnitMapFile("a map of units") {
+        /// What is mapped, such as `user`.
+        required(signed) from: String,
+        /// The table or view.
+        optional(signed) table: String,
+        /// A `SELECT` in place of a table.
+        optional(signed) sql: String,
+        /// The column with the unit that is mapped.
+        required(signed) key: String,
+        /// The column with what it is mapped to.
+        required(signed) to: String,
+        /// The column with the instant since when. Without one the map is what it is today, and evidence is of grade B at most.
+        optional(signed) since: String,
+    }
+
+    /// Whom a metric is about.
+    AmongFile("`among`") {
+        /// Name of the fact.
+        required(signed) fact: String,
+        /// Which of its events count; an SQL condition.
+        optional(signed) r#where: String,
+        /// How long before the first exposure.
+        required(signed) within: Period,
+    }
+
+    /// A step of a funnel.
+    StepFile("a step") {
+        /// Name of the fact.
+        required(signed) of: String,
+        /// Which of its events count; an SQL condition.
+        optional(signed) r#where: String,
     }
 
     /// Events of a fact.
@@ -76,15 +114,15 @@ yaml_map! {
     MetricFile("a metric") {
         /// Name, as outcomes use it in `metric`.
         required(signed) name: String,
-        /// `conversion`, `count`, `mean`, `ratio` or `retention`.
+        /// `conversion`, `count`, `mean`, `ratio`, `retention`, `time_to` or `funnel`.
         required(signed) kind: MetricKind,
-        /// Name of the fact whose events it takes, as `orders`. Not of a ratio.
+        /// Name of the fact whose events it takes, as `orders`. Not of a ratio or a funnel.
         optional(signed) of: String,
         /// Which of its events count; an SQL condition.
         optional(signed) r#where: String,
         /// How many events a unit needs, in a conversion.
         optional(signed) at_least: u32 = "1",
-        /// The column whose different values are counted, in a count, as `session_id`.
+        /// The column whose different values are counted, in a count, as `session_id`; `day` and `hour` count those with an event, in UTC.
         optional(signed) distinct: String,
         /// The column or SQL expression whose sum is a unit's value, in a mean, as `total`.
         optional(signed) value: String,
@@ -92,6 +130,10 @@ yaml_map! {
         optional(signed) numerator: PartFile,
         /// What stands below the line, in a ratio, as `{ of: visits }`.
         optional(signed) denominator: PartFile,
+        /// The steps of a funnel, first to last.
+        optional(signed) steps: Vec<At<StepFile>>,
+        /// Whom it is about: units with an event before their first exposure.
+        optional(signed) among: AmongFile,
         /// How long a unit's events count after its first exposure: `14d`, or `from` and `to`.
         required(signed) window: WindowFile,
         /// How long after its window a value still changes, such as by refunds.
@@ -141,6 +183,8 @@ pub(super) enum MetricKind {
     Mean,
     Ratio,
     Retention,
+    TimeTo,
+    Funnel,
 }
 
 impl Choice for MetricKind {
@@ -152,10 +196,9 @@ impl Choice for MetricKind {
             ("mean", Self::Mean),
             ("ratio", Self::Ratio),
             ("retention", Self::Retention),
+            ("time_to", Self::TimeTo),
+            ("funnel", Self::Funnel),
         ]
-    }
-    fn refusal(text: &str) -> Option<&'static str> {
-        matches!(text, "funnel" | "time_to").then_some("it is not part of this version: write a query of your own")
     }
 }
 

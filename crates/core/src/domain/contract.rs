@@ -42,6 +42,38 @@ pub struct Exposures {
     pub treatment: Vec<String>,
     /// Whether the flag service keeps a unit's arm when the split changes.
     pub is_sticky: bool,
+    /// From the units of the rows to those of the metric, such as from users to accounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<UnitMap>,
+    /// The event that a unit's exposure begins with, the first one after it was assigned to its arm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Events>,
+}
+
+/// From one kind of unit to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct UnitMap {
+    /// One row a pair.
+    pub rows: Relation,
+    /// The column with the unit that is mapped.
+    pub key: String,
+    /// The column with what it is mapped to. A unit with two of them is mapped to neither, unless `since` tells which came first.
+    pub to: String,
+    /// The column with the instant of the pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+}
+
+/// How the events of a fact find their unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Via {
+    /// As the exposures do: by the map of the exposures.
+    Map,
+    /// By the person that a unit was found to be: events belong to the person's first unit of the experiment.
+    Owner(Box<UnitMap>),
 }
 
 /// A table of events.
@@ -50,13 +82,26 @@ pub struct Exposures {
 pub struct Fact {
     /// One row an event.
     pub rows: Relation,
-    /// The column with the unit of the metric.
+    /// The column with the unit of the metric, or with that which `via` leads from.
     pub unit: String,
+    /// How events find their unit, where the column does not name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Via>,
     /// The column with the instant.
     pub at: String,
     /// Which rows there are; an SQL condition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
+}
+
+/// Whom a metric is about: units with an event before their first exposure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Among {
+    /// Which event.
+    pub of: Events,
+    /// How long before.
+    pub within: Period,
 }
 
 /// Events of a fact.
@@ -79,6 +124,10 @@ pub enum Measure {
     Count,
     /// How many different values a column has.
     Distinct(String),
+    /// On how many days there is one, in UTC.
+    Days,
+    /// In how many hours there is one.
+    Hours,
     /// The sum of a column or an SQL expression.
     Sum(String),
 }
@@ -116,16 +165,45 @@ pub enum Quantity {
         /// Below it.
         denominator: Part,
     },
+    /// Hours until its first event, at most those of the window: a unit without one has all of them.
+    TimeTo {
+        /// Whose.
+        of: Events,
+    },
+    /// 1 if it made all steps in their order within its window, else 0.
+    Funnel {
+        /// First to last.
+        steps: Vec<Events>,
+    },
 }
 
 impl Quantity {
+    /// Whose events it takes.
+    #[must_use]
+    pub fn events(&self) -> Vec<&Events> {
+        match self {
+            Self::Conversion { of, .. } | Self::TimeTo { of } => vec![of],
+            Self::Count(part) | Self::Mean(part) => vec![&part.of],
+            Self::Ratio { numerator, denominator } => vec![&numerator.of, &denominator.of],
+            Self::Funnel { steps } => steps.iter().collect(),
+        }
+    }
+
+    /// Whether it is a share of units.
+    #[must_use]
+    pub fn is_share(&self) -> bool {
+        matches!(self, Self::Conversion { .. } | Self::Funnel { .. })
+    }
+
     /// Whether a unit's value can only grow with time since its exposure, so that it may be judged before its window is over.
     ///
     /// Source: METRICS.md 3.1.
     #[must_use]
     pub fn only_grows(&self, is_signed: bool) -> bool {
         match self {
-            Self::Conversion { .. } => true,
+            Self::Conversion { .. } | Self::Funnel { .. } => true,
+            // Who has no event yet counts as the whole window, which an event makes shorter.
+            Self::TimeTo { .. } => false,
             Self::Count(_) | Self::Mean(_) | Self::Ratio { .. } => !is_signed,
         }
     }
@@ -253,6 +331,9 @@ pub struct Contract {
     /// Whether values can be negative.
     #[serde(default)]
     pub is_signed: bool,
+    /// Whom it is about; everybody where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub among: Option<Among>,
     /// Who saw what.
     pub exposures: Exposures,
     /// Whose first event begins the window where there is no experiment: the level is that of these units.
@@ -264,20 +345,34 @@ impl Contract {
     /// A query that reads from everything that the metric reads from, for who looks for names of tables.
     #[must_use]
     pub fn reads(&self) -> String {
-        let parts: Vec<&Events> = match &self.quantity {
-            Quantity::Conversion { of, .. } => vec![of],
-            Quantity::Count(part) | Quantity::Mean(part) => vec![&part.of],
-            Quantity::Ratio { numerator, denominator } => vec![&numerator.of, &denominator.of],
-        };
-        let facts = parts.into_iter().chain(&self.population).map(|events| &events.fact.rows);
+        let events: Vec<&Events> = self.all_events();
+        let owners = events.iter().filter_map(|events| match &events.fact.via {
+            Some(Via::Owner(map)) => Some(&map.rows),
+            Some(Via::Map) | None => None,
+        });
+        let maps = self.exposures.map.iter().map(|map| &map.rows).chain(owners);
         let from: Vec<String> = std::iter::once(&self.exposures.rows)
-            .chain(facts)
+            .chain(events.iter().map(|events| &events.fact.rows))
+            .chain(maps)
             .map(|rows| match rows {
                 Relation::Table(name) => format!("SELECT 1 FROM {name}"),
                 Relation::Sql(text) => format!("SELECT 1 FROM ({text}\n) or_rows"),
             })
             .collect();
         from.join(" UNION ALL ")
+    }
+
+    /// Every event that it reads, with those that say whom it is about.
+    #[must_use]
+    pub fn all_events(&self) -> Vec<&Events> {
+        let among = self.among.as_ref().map(|among| &among.of);
+        self.quantity.events().into_iter().chain(&self.population).chain(&self.exposures.trigger).chain(among).collect()
+    }
+
+    /// Whether its units are those of a map that says nothing of when: then history is what the map says today.
+    #[must_use]
+    pub fn is_mapped_by_today(&self) -> bool {
+        self.exposures.map.as_ref().is_some_and(|map| map.since.is_none())
     }
 
     /// The quantile, in thousandths, that has to become numbers before the plan is fixed.

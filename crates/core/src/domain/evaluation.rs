@@ -75,7 +75,7 @@ impl Evaluation {
             alpha: Some(plan.alpha),
             error_budget: plan.error_budget,
             e_value: numbers.ln_e.map(f64::exp).filter(|e| e.is_finite()),
-            grade: Some(EvidenceGrade::of(plan.design, health)),
+            grade: Some(EvidenceGrade::of(plan.design, health).max(plan.best_grade())),
             capped: None,
             polled_at: Some(polled_at),
             n_readings: Some(n_readings),

@@ -164,6 +164,11 @@ impl ArmSums {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(n: &i64) -> bool {
+    *n == 0
+}
+
 /// What is known about the units of an arm, where the runtime wrote the query: which of them may be claimed on, and what is odd.
 ///
 /// Source: METRICS.md 2.3, 2.4.
@@ -179,6 +184,9 @@ pub struct Cohort {
     /// What the cap took from the units of `claimed`; absent without a cap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uncapped: Option<Uncapped>,
+    /// Units of the exposures that a map leads nowhere or to two: they are in no arm. Zero without a map.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub n_unmapped: i64,
     /// Units of the phase that were only seen with something that is neither arm; they are in no arm.
     pub n_other: i64,
 }

@@ -42,8 +42,8 @@ pub use build::{
     Tampering, Watch, WatchKind,
 };
 pub use contract::{
-    Attribution, Cap, Caps, Contract, Events, Exposures, Fact, FoundQuantile, MIN_UNITS_OF_CAP, Measure, Part,
-    Positive, Quantity, Relation, SignalCaps,
+    Among, Attribution, Cap, Caps, Contract, Events, Exposures, Fact, FoundQuantile, MIN_UNITS_OF_CAP, Measure, Part,
+    Positive, Quantity, Relation, SignalCaps, UnitMap, Via,
 };
 pub use correction::{Correction, MadeCorrection};
 pub use decision::{Decision, DecisionSubject, Surface};

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConstraintBound, Design, Direction, Document, Hypothesis, OnConclusion, SignalCaps, SignalSpec, ViolationPolicy,
+    ConstraintBound, Design, Direction, Document, EvidenceGrade, Hypothesis, OnConclusion, SignalCaps, SignalSpec,
+    ViolationPolicy,
 };
 use crate::stats::{Alpha, SeriesRules};
 
@@ -94,6 +95,13 @@ impl Plan {
             Some(SignalCaps { signal: signal.name.clone(), caps })
         };
         self.signals().filter_map(of).collect()
+    }
+
+    /// The best grade that evidence of it can have: units by a map without dates are those of today.
+    #[must_use]
+    pub fn best_grade(&self) -> EvidenceGrade {
+        let is_of_today = self.signal.contract.as_ref().is_some_and(|contract| contract.is_mapped_by_today());
+        if is_of_today { EvidenceGrade::B } else { EvidenceGrade::A }
     }
 
     /// How levels before and after are compared.

@@ -13,6 +13,18 @@ pub fn metric(signal: &SignalSpec) -> Section {
     section.text("Value of a unit", Some(quantity(&contract.quantity)));
     section
         .text("Unit", Some(format!("`{}` of {}, from its first exposure on", exposures.unit, rows(&exposures.rows))));
+    if let Some(among) = &contract.among {
+        let whom =
+            format!("units with an event of {} in the {} before their exposure", events(&among.of), among.within);
+        section.text("Among", Some(whom));
+    }
+    if let Some(map) = &exposures.map {
+        let since = if map.since.is_none() { ", as it is today: evidence is of grade B at most" } else { "" };
+        section.text("Mapped by", Some(format!("{}, `{}` to `{}`{since}", rows(&map.rows), map.key, map.to)));
+    }
+    if let Some(trigger) = &exposures.trigger {
+        section.text("Exposed with", Some(format!("the first event of {} after the assignment", events(trigger))));
+    }
     let from = match window.from {
         0 => "from the exposure".to_owned(),
         from => format!("from {} after the exposure", span(from)),
@@ -54,6 +66,13 @@ fn quantity(quantity: &Quantity) -> String {
             format!("1 if it has {at_least} events of {} or more, else 0", events(of))
         }
         Quantity::Count(one) | Quantity::Mean(one) => part(one),
+        Quantity::TimeTo { of } => {
+            format!("hours until its first event of {}, at most those of its window", events(of))
+        }
+        Quantity::Funnel { steps } => {
+            let steps: Vec<String> = steps.iter().map(events).collect();
+            format!("1 if it has these events in their order within its window, else 0: {}", steps.join(", then "))
+        }
         Quantity::Ratio { numerator, denominator } => {
             format!("{}, over {}: the ratio of the sums of all units", part(numerator), part(denominator))
         }
@@ -64,6 +83,8 @@ fn part(part: &Part) -> String {
     let of = events(&part.of);
     match &part.measure {
         Measure::Count => format!("the number of its events of {of}"),
+        Measure::Days => format!("the number of days (UTC) on which it has events of {of}"),
+        Measure::Hours => format!("the number of hours in which it has events of {of}"),
         Measure::Distinct(column) => format!("how many different `{column}` its events of {of} have"),
         Measure::Sum(value) => format!("the sum of `{value}` over its events of {of}"),
     }

@@ -8,6 +8,9 @@ use super::table::{Cell, Misfit, Table};
 /// What the query calls units that were only seen with something that is neither arm.
 const OTHER: &str = "other";
 
+/// What it calls units that a map leads nowhere or to two.
+const UNMAPPED: &str = "unmapped";
+
 /// The rows of an arm, added up.
 #[derive(Default)]
 struct Arm {
@@ -23,7 +26,8 @@ impl Table {
     pub(super) fn cohorts(&self) -> Result<Vec<VariantReading>, Misfit> {
         let ours = |problem: String| Misfit { problem, hint: String::new() };
         let shape = self.shape(true)?;
-        let (mut control, mut treatment, mut n_other) = (Arm::default(), Arm::default(), 0_i64);
+        let (mut control, mut treatment) = (Arm::default(), Arm::default());
+        let (mut n_other, mut n_unmapped) = (0_i64, 0_i64);
         for row in &self.rows {
             let count =
                 |name: &str| self.cell(name, row).as_count().map_err(|problem| ours(format!("`{name}` {problem}")));
@@ -31,6 +35,10 @@ impl Table {
             let arm = match self.cell("variant", row) {
                 Cell::Text(name) if name == OTHER => {
                     n_other = n_other.saturating_add(n);
+                    continue;
+                }
+                Cell::Text(name) if name == UNMAPPED => {
+                    n_unmapped = n_unmapped.saturating_add(n);
                     continue;
                 }
                 Cell::Text(name) if name == Variant::Control.as_str() => &mut control,
@@ -51,7 +59,7 @@ impl Table {
         }
         let arms = [(Variant::Control, control), (Variant::Treatment, treatment)];
         let readings: Vec<VariantReading> =
-            arms.into_iter().filter_map(|(variant, arm)| arm.reading(variant, n_other)).collect();
+            arms.into_iter().filter_map(|(variant, arm)| arm.reading(variant, n_other, n_unmapped)).collect();
         check::by_variant(&readings).map_err(ours)?;
         for cohort in readings.iter().filter_map(|reading| reading.cohort) {
             check::sums(&cohort.claimed).map_err(ours)?;
@@ -99,11 +107,11 @@ impl Arm {
         Some(())
     }
 
-    fn reading(self, variant: Variant, n_other: i64) -> Option<VariantReading> {
+    fn reading(self, variant: Variant, n_other: i64, n_unmapped: i64) -> Option<VariantReading> {
         let sums = self.all?;
         let claimed = self.claimed.unwrap_or(sums.of_nobody());
         let Self { n_both, n_capped, uncapped, .. } = self;
-        let cohort = Cohort { claimed, n_both, n_capped, uncapped, n_other };
+        let cohort = Cohort { claimed, n_both, n_capped, uncapped, n_unmapped, n_other };
         Some(VariantReading { variant, sums, cohort: Some(cohort) })
     }
 }

@@ -5,16 +5,17 @@
 //!
 //! Source: METRICS.md 7.
 
-use outcome_core::domain::{ArmSums, Contract, Events, Quantity, Relation, SignalSpec, Window};
+use outcome_core::domain::{ArmSums, Contract, Events, Relation, SignalSpec, Via, Window};
 use outcome_core::ports::{
     ExposureCounts, FactCounts, KeyBuckets, LookRequest, MetricLook, QueryKind, ReadError, VariantRequest, WrittenQuery,
 };
 use sha2::{Digest, Sha256};
 
 use super::bind::{Param, Params};
-use super::contract::{self, KeyOf, Written};
+use super::contract::{self, Written};
 use super::engine::{Ask, Limits};
 use super::lexer::Dialect;
+use super::look_sql::{self, KeyOf};
 use super::table::{Cell, Table};
 use super::{Misfit, Query, SqlSource};
 
@@ -100,11 +101,7 @@ struct Looking<'a> {
 impl<'a> Looking<'a> {
     /// Whose events the metric takes.
     fn events(&self) -> Vec<&'a Events> {
-        match &self.contract.quantity {
-            Quantity::Conversion { of, .. } => vec![of],
-            Quantity::Count(part) | Quantity::Mean(part) => vec![&part.of],
-            Quantity::Ratio { numerator, denominator } => vec![&numerator.of, &denominator.of],
-        }
+        self.contract.quantity.events()
     }
 
     async fn ask(&self, written: Result<Written, String>, rows: u32) -> Result<Table, ReadError> {
@@ -129,7 +126,7 @@ impl<'a> Looking<'a> {
     }
 
     async fn exposures(&self) -> Result<ExposureCounts, ReadError> {
-        let written = contract::exposure_counts(self.contract, self.flag());
+        let written = look_sql::exposure_counts(self.contract, self.flag());
         let [rows, pairs, units] = self.source.of_metric(self.signal, written)?;
         let mut params = self.params();
         params.insert(
@@ -155,7 +152,7 @@ impl<'a> Looking<'a> {
     }
 
     async fn fact(&self, events: &Events) -> Result<FactCounts, ReadError> {
-        let text = contract::fact_counts(events);
+        let text = look_sql::fact_counts(events);
         let found = self.counts(text.map(|text| Written { text, params: self.params() })).await?;
         let number = |at: usize| found.get(at).copied().unwrap_or(0);
         let rows = match &events.fact.rows {
@@ -181,19 +178,21 @@ impl<'a> Looking<'a> {
     /// The columns beside the unit that name something: of the exposures, and of the facts.
     async fn keys(&self, is_population: bool) -> Result<Vec<KeyOf<'a>>, ReadError> {
         let exposures = &self.contract.exposures;
-        let of_exposures = (&exposures.rows, exposures.unit.as_str(), exposures.at.as_str());
+        let mapped = exposures.map.as_ref().map(|_| &Via::Map);
+        let of_exposures = (&exposures.rows, exposures.unit.as_str(), exposures.at.as_str(), mapped);
         let population = self.contract.population.as_ref().filter(|_| is_population);
         let facts = self.events().into_iter().chain(population);
-        let facts = facts.map(|events| (&events.fact.rows, events.fact.unit.as_str(), events.fact.at.as_str()));
+        let facts =
+            facts.map(|Events { fact, .. }| (&fact.rows, fact.unit.as_str(), fact.at.as_str(), fact.via.as_ref()));
         let mut found: Vec<KeyOf<'a>> = Vec::new();
-        for (rows, unit, at) in std::iter::once(of_exposures).filter(|_| !is_population).chain(facts) {
-            let sample = contract::sample(rows).map(|text| Written { text, params: Params::new() });
+        for (rows, unit, at, via) in std::iter::once(of_exposures).filter(|_| !is_population).chain(facts) {
+            let sample = look_sql::sample(rows).map(|text| Written { text, params: Params::new() });
             for column in self.ask(sample, 2).await?.columns {
                 let is_key = column.to_lowercase().ends_with("_id") && !column.eq_ignore_ascii_case(unit);
                 let is_plain = column.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
                 let is_new = !found.iter().any(|known| known.column.eq_ignore_ascii_case(&column));
                 if is_key && is_plain && is_new && found.len() < MAX_COLUMNS {
-                    found.push(KeyOf { rows, unit, at, column });
+                    found.push(KeyOf { rows, unit, at, via, column });
                 }
             }
         }
@@ -207,7 +206,7 @@ impl<'a> Looking<'a> {
         key: Option<&KeyOf<'_>>,
     ) -> Result<KeyBuckets, ReadError> {
         let engine = self.source.engine_format();
-        let written = contract::buckets(contract, engine, is_population, self.flag(), key).map(|text| {
+        let written = look_sql::buckets(contract, engine, is_population, self.flag(), key).map(|text| {
             let mut params = self.params();
             let Window { from, to } = self.request.window;
             let until = contract::earlier(to, contract.matures_after());
@@ -215,6 +214,7 @@ impl<'a> Looking<'a> {
                 ("to".to_owned(), Param::At(until.max(from))),
                 ("events_from".to_owned(), Param::At(from)),
                 ("events_to".to_owned(), Param::At(to)),
+                ("among_from".to_owned(), Param::At(contract::earlier(from, contract::among(contract)))),
                 ("history_from".to_owned(), Param::At(contract::earlier(from, contract::history(contract)))),
             ]);
             Written { text, params }

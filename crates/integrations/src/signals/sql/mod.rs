@@ -9,8 +9,10 @@ mod bind;
 mod cohorts;
 mod contract;
 mod engine;
+mod fragments;
 mod lexer;
 mod look;
+mod look_sql;
 mod mysql;
 mod plan;
 mod postgres;
@@ -22,6 +24,7 @@ mod role;
 mod settings;
 mod sqlite;
 mod table;
+mod unit_maps;
 mod words;
 
 use std::borrow::Cow;
