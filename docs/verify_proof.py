@@ -267,7 +267,7 @@ def outcome_moments(sums):
         if sums["successes"] > sums["n"]:
             raise invalid("successes_exceed_units")
         return Moments(sums["n"], sums["successes"], sums["successes"])
-    if sums["kind"] == "mean":
+    if sums["kind"] in ("mean", "cuped"):
         return Moments(sums["n"], sums["sum"], sums["sum_squares"])
     return Moments(sums["n"], sums["num"], sums["num_squares"])
 
@@ -288,16 +288,37 @@ def centred_cross(num, den, cross):
 
 
 class Contrast:
-    """Levels P (treatment) and Q (control) with their sampling variances."""
+    """Levels P (treatment) and Q (control) with their sampling variances and covariance."""
 
-    def __init__(self, p, q, var_p, var_q):
-        self.p, self.q, self.var_p, self.var_q = p, q, var_p, var_q
+    def __init__(self, p, q, var_p, var_q, covariance=Fraction(0)):
+        self.p, self.q, self.var_p, self.var_q, self.covariance = p, q, var_p, var_q, covariance
 
     def effect(self):
         return self.p - self.q
 
     def variance(self):
-        return self.var_p + self.var_q
+        return self.var_p + self.var_q - 2 * self.covariance
+
+
+def adjusted(arms, covariates, crosses):
+    """The contrast with the covariate's part taken from the treatment (CUPED, STATS.md 2.4): the slope is that within the arms."""
+    (a, b), (xa, xb), (ca, cb) = arms, covariates, crosses
+    spread = xa.centred + xb.centred
+    slope = (ca + cb) / spread if spread > Fraction(1e-12) * (xa.squares + xb.squares) else Fraction(0)
+
+    def rest(y, x, cross):
+        centred = y.centred - 2 * slope * cross + slope**2 * x.centred
+        return variance_of_mean(y.n, centred, y.squares + slope**2 * x.squares)
+
+    if rest(a, xa, ca) + rest(b, xb, cb) <= 0:
+        raise NoNumbers("zero_variance")
+    return Contrast(
+        b.mean() - slope * (xb.mean() - xa.mean()),
+        a.mean(),
+        rest(b, xb, cb) + slope**2 * variance_of_mean(xa.n, xa.centred, xa.squares),
+        variance_of_mean(a.n, a.centred, a.squares),
+        slope * ca / (a.n - 1) / a.n,
+    )
 
 
 def levels(control, treatment):
@@ -306,14 +327,17 @@ def levels(control, treatment):
         raise invalid("arms_differ")
     arms = [outcome_moments(control), outcome_moments(treatment)]
     seconds_ = []
-    if control["kind"] == "ratio":
-        seconds_ = [Moments(arm["n"], arm["den"], arm["den_squares"]) for arm in (control, treatment)]
+    names = {"ratio": ("den", "den_squares", "num_den"), "cuped": ("cov_sum", "cov_sum_squares", "cross_sum")}.get(control["kind"])
+    if names:
+        seconds_ = [Moments(arm["n"], arm[names[0]], arm[names[1]]) for arm in (control, treatment)]
     crosses = [
-        centred_cross(num, den, sums["num_den"]) for num, den, sums in zip(arms, seconds_, (control, treatment))
+        centred_cross(num, den, sums[names[2]]) for num, den, sums in zip(arms, seconds_, (control, treatment))
     ]
     smaller = min(arm.n for arm in arms)
     if smaller < 2:
         raise NoNumbers("insufficient_sample", gate="units_per_arm", have=smaller, need=100)
+    if control["kind"] == "cuped":
+        return arms, adjusted(arms, seconds_, crosses)
     if not seconds_:
         q, p = (arm.mean() for arm in arms)
         var_q, var_p = (variance_of_mean(arm.n, arm.centred, arm.squares) for arm in arms)
@@ -371,6 +395,7 @@ def combined(phases):
         sum(w * one.q for w, one in zip(weights, found)),
         sum(w * w * one.var_p for w, one in zip(weights, found)),
         sum(w * w * one.var_q for w, one in zip(weights, found)),
+        sum(w * w * one.covariance for w, one in zip(weights, found)),
     )
     return contrast, units
 
@@ -383,9 +408,9 @@ def fieller(contrast, width):
     """Fieller's interval of the lift, relative to |Q|; and how many of its digits double precision can lose."""
     if contrast.var_p <= 0 or contrast.var_q <= 0:
         return None, 0.0
-    p, q, vp, vq = (exact(x) for x in (contrast.p, contrast.q, contrast.var_p, contrast.var_q))
+    p, q, vp, vq, cpq = (exact(x) for x in (contrast.p, contrast.q, contrast.var_p, contrast.var_q, contrast.covariance))
     b2 = Decimal(width) ** 2
-    a, b, c = q * q - b2 * vq, p * q, p * p - b2 * vp
+    a, b, c = q * q - b2 * vq, p * q - b2 * cpq, p * p - b2 * vp
     if a <= 0:
         return None, 0.0
     root = max(b * b - a * c, Decimal(0)).sqrt()
@@ -516,7 +541,7 @@ def value_of(sums):
         return None
     if sums["kind"] == "value":
         return float(sums["value"])
-    top, bottom = {"proportion": ("successes", "n"), "mean": ("sum", "n"), "ratio": ("num", "den")}[sums["kind"]]
+    top, bottom = {"proportion": ("successes", "n"), "mean": ("sum", "n"), "cuped": ("sum", "n"), "ratio": ("num", "den")}[sums["kind"]]
     return sums[top] / sums[bottom] if sums[bottom] else None
 
 
@@ -812,6 +837,31 @@ def unit_findings(plan, poll):
     return health, both
 
 
+def capped_of(phases, effect):
+    """What the cap of the metric did: the share of units that it cut by arm, and the effect without it and without a covariate
+    (METRICS.md 2.2). Phases are weighted by their units."""
+    arms = [[p[arm] for p in phases if "cohort" in p[arm]] for arm in ("control", "treatment")]
+    if not any("uncapped" in arm["cohort"] for arm in arms[0] + arms[1]):
+        return None
+    def share(arms):
+        n = sum(arm["n"] for arm in arms)
+        return sum(arm["cohort"]["n_capped"] for arm in arms) / n if n > 0 else 0.0
+    def level(arm):
+        cohort = arm.get("cohort", {})
+        without = cohort.get("uncapped")
+        bottom = without.get("den", cohort["claimed"]["n"]) if without else 0
+        return (cohort["claimed"]["n"], without["sum"] / bottom) if bottom else None
+    total, weight = 0.0, 0.0
+    for p in phases:
+        q, t = level(p["control"]), level(p["treatment"])
+        if q and t:
+            units = q[0] * t[0] / (q[0] + t[0])
+            total, weight = total + units * (t[1] - q[1]), weight + units
+    without = total / weight if weight > 0 else None
+    is_turned = effect is not None and without is not None and effect * without < 0
+    return {"control_share": share(arms[0]), "treatment_share": share(arms[1]), "effect": without, "is_turned": is_turned}
+
+
 def testable(phases):
     """Phases with units in both arms' kinds of sums; an arm without exposures has zero of everything."""
     out = []
@@ -931,6 +981,7 @@ class Path:
             out["futility_upper"] = sign * effect + se * width_one_sided(r, method["futility_alpha"])
         self.rounding["level"] = 16 * EPS * max((abs(out[k] or 0) for k in ("control_level", "treatment_level")))
 
+        self.capped = capped_of(since(phases, claims_from), out["effect"])
         claimed_counts = counts_of(claimed)
         n_control, n_treatment = (sum(n[i] for n in claimed_counts.values()) for i in (0, 1))
         n_units = n_control + n_treatment
@@ -950,7 +1001,7 @@ class Path:
             is_arm_empty = min(n_control, n_treatment) == 0 and max(n_control, n_treatment) >= 100
         if is_arm_empty:
             health.append(("arm_without_exposure", "block"))
-        squares = {"proportion": "successes", "mean": "sum_squares", "ratio": "num_squares"}
+        squares = {"proportion": "successes", "mean": "sum_squares", "cuped": "sum_squares", "ratio": "num_squares"}
         arms = [arm for p in phases for arm in (p["control"], p["treatment"])]
         if all(arm[squares[arm["kind"]]] == 0 for arm in arms) and sum(map(sum, counts.values())) >= 200:
             health.append(("zero_events", "warn"))
@@ -1143,7 +1194,8 @@ class Path:
             self.harm = self.look_for_harm(self.harm, phases, whole, scope, as_of, sign, is_off)
             return self.harm
         contract = self.plan["signal"]["contract"]
-        only_grows = contract["quantity"]["kind"] == "conversion" or not contract["is_signed"]
+        kind = contract["quantity"]["kind"]
+        only_grows = kind in ("conversion", "funnel") or (kind != "time_to" and not contract["is_signed"])
         so_far, mature = (whole * 0.8, whole * (1 - 0.8)) if contract["window"]["from"] == 0 and only_grows else (None, whole)
         looks = (scope, as_of, sign, is_off)
         self.harm = None if so_far is None else self.look_for_harm(self.harm, phases, so_far, *looks)
@@ -1351,7 +1403,10 @@ def check_about(what, pack, stored, version, report):
     plan = pack["plan"]
     report.same(f"{what}.alpha", plan["alpha"], stored.get("alpha"))
     report.same(f"{what}.error_budget", plan.get("error_budget"), stored.get("error_budget"))
-    report.same(f"{what}.grade", grade_of(plan["design"], stored["health"], version), stored.get("grade"))
+    # Units by a map without dates are those of today.
+    mapping = (plan["signal"].get("contract") or {}).get("exposures", {}).get("map")
+    best = "B" if mapping and not mapping.get("since") else "A"
+    report.same(f"{what}.grade", max(best, grade_of(plan["design"], stored["health"], version)), stored.get("grade"))
     ln_e, e_value = stored["ln_e"], stored.get("e_value")
     if (e_value is None) != (ln_e is None or ln_e > 709) or (e_value and abs(math.log(e_value) - ln_e) > 1e-9 * max(1, abs(ln_e))):
         report.add(f"{what}.e_value: {e_value!r} is not the exponential of {ln_e!r}")
@@ -1362,7 +1417,7 @@ def by_first_rules(pack, polls):
     path, results = Path(pack, 1), []
     for poll, recorded in zip(polls, pack["path"]):
         _, result = path.evaluate(poll, recorded["is_sampled"], recorded["has_flag_drift"])
-        results.append((result, dict(path.rounding)))
+        results.append((result, {**path.rounding, "capped": path.capped}))
     return results
 
 
@@ -1377,10 +1432,12 @@ def check_recorded(pack, results, earlier_results, report):
             report.add(f"recorded.{name}: there is no poll of {stored['polled_at']}")
             continue
         is_by_first_rules = "harm" not in stored
-        about = {"polled_at", "n_readings", "alpha", "error_budget", "e_value", "grade"}
+        about = {"polled_at", "n_readings", "alpha", "error_budget", "e_value", "grade", "capped"}
         check_about(f"recorded.{name}", pack, stored, 1 if is_by_first_rules else pack["version"], report)
+        capped = stored.get("capped")
         stored = {key: value for key, value in stored.items() if key not in about}
         want, rounding = (earlier_results if is_by_first_rules else results)[until[-1]]
+        report.compare(f"recorded.{name}.capped", rounding["capped"], capped, {})
         if is_by_first_rules:
             want = {key: value for key, value in want.items() if key not in ("ship", "ship_test")}
         hidden = [g for g in stored["guardrails"] if g["name"] in unstored(pack)]
@@ -1473,7 +1530,7 @@ def verify(pack, report):
         report.same(f"{what}.has_flag_drift", poll.has_flag_drift, recorded["has_flag_drift"])
         as_of, result = path.evaluate(poll, recorded["is_sampled"], recorded["has_flag_drift"])
         report.same(f"{what}.as_of", as_of, seconds(recorded["as_of"]))
-        rounding = dict(path.rounding)
+        rounding = {**path.rounding, "capped": path.capped}
         on_path = {key: value for key, value in result.items() if key != "ship_test"}
         report.compare(f"{what}.result", on_path, recorded["result"], rounding)
         results.append((result, rounding))

@@ -30,6 +30,7 @@ mod keys;
 mod mcp_clients;
 mod mcp_manifests;
 mod messages;
+mod metric_check;
 mod metrics;
 mod negative;
 mod notices;

@@ -187,3 +187,121 @@ async fn units_of_both_arms_and_of_neither_are_counted_and_said() -> Result<()> 
     check_packs(&lab).await?;
     Ok(())
 }
+
+const REVENUE: &str = r#"version: 1
+outcomes:
+  - id: retention
+    title: "Players spend more"
+    signal: { metric: revenue }
+    target: { direction: increase, from: 25.5, to: 30 }
+    mde: 2
+    horizon: 8w
+    portfolio: { planned_experiments: 1 }
+    scope: { allowed_paths: ["game/"] }
+signal_connectors:
+  - name: game
+    type: sql
+    config: { url: "sqlite:game.db" }
+    exposures: { table: seen, unit: player, is: player, experiment: flag, variant: arm, at: seen_at }
+    population: { fact: orders }
+facts:
+  orders: { source: game, table: orders, at: at, units: { player: player } }
+metrics:
+  - { name: revenue, kind: mean, of: orders, value: total, window: 7d, better: up, cap: p99, unit: EUR }
+feature_flags: { provider: flagd_file, config: { path: flags.json } }
+"#;
+
+/// Orders of 1 to 50, a hundred players a day, once in the life of each: the 99th percentile of any week is 50.
+fn weeks_of_orders(until: jiff::Timestamp, n_days: i64, n_players: i64) -> String {
+    let rows = (1..=n_days).flat_map(|ago| {
+        let at = until - jiff::SignedDuration::from_hours(24 * ago - 3);
+        let at = at.strftime("%Y-%m-%d %H:%M:%S").to_string();
+        (0..n_players).map(move |k| format!("({}, {}, '{at}')", ago * 1000 + k, 1 + k % 50))
+    });
+    format!("INSERT INTO orders VALUES {}", rows.collect::<Vec<_>>().join(","))
+}
+
+async fn begin_revenue(n_players: i64) -> Result<Lab> {
+    let start: jiff::Timestamp = "2026-10-01T08:00:00Z".parse()?;
+    let tables = format!(
+        "CREATE TABLE seen (player INTEGER, flag TEXT, arm TEXT, seen_at TEXT);
+         CREATE TABLE orders (player INTEGER, total REAL, at TEXT); {}",
+        weeks_of_orders(start, 30, n_players)
+    );
+    Lab::declaring_on(None, REVENUE, &tables).await
+}
+
+fn dearer() -> outcome_core::domain::Hypothesis {
+    let mut dearer = hypothesis("Dearer swords", "soft");
+    (dearer.expected_improvement, dearer.measurement.minimum_detectable_effect) = (2.0, 2.0);
+    (dearer.measurement.success_threshold, dearer.measurement.kill_threshold) = (0.0, -2.0);
+    dearer
+}
+
+/// Players of one day who bought before and buy again as they did, three more with the treatment, and on the first day one in control
+/// who buys for a million.
+fn spenders(day: i64, at: jiff::Timestamp) -> String {
+    let shown = |hours: i64| (at + jiff::SignedDuration::from_hours(hours)).strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let (mut seen, mut orders) = (Vec::new(), Vec::new());
+    for k in 0..400 {
+        let player = 1_000_000 + day * 1000 + k;
+        let (arm, more) = if k % 2 == 0 { ("control", 0) } else { ("treatment", 3) };
+        let habit = 1 + (k / 2) % 40;
+        let again = if (day, k) == (0, 0) { 1_000_000 } else { habit + more + (k / 2 * 7) % 5 };
+        seen.push(format!("({player}, 'soft', '{arm}', '{}')", shown(6)));
+        orders.push(format!("({player}, {habit}, '{}')", shown(6 - 10 * 24)));
+        orders.push(format!("({player}, {again}, '{}')", shown(6 + 48)));
+    }
+    format!("INSERT INTO seen VALUES {}; INSERT INTO orders VALUES {}", seen.join(","), orders.join(","))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quantile_becomes_a_number_of_the_plan_and_the_cap_and_the_history_are_said() -> Result<()> {
+    let lab = begin_revenue(100).await?;
+    let experiment = lab.submit(dearer()).await?;
+    lab.decide(&experiment, outcome_core::domain::Verdict::Approve).await?;
+    lab.build(&experiment).await?;
+    // The number is in what is signed, and a later week of large orders does not move it.
+    let gate = lab.runtime.experiments().show(&experiment).await?.gates.remove(0);
+    let context = lab.runtime.gates().show(&gate).await?.context;
+    let said = format!("{:?}", outcome_core::present::sections(&context));
+    ensure!(said.contains("50 EUR for `revenue`, 50 EUR for its value before the exposure"), "{said}");
+    lab.tell_source("INSERT INTO orders SELECT player + 500000, 9000, at FROM orders").await?;
+    lab.decide(&experiment, outcome_core::domain::Verdict::Approve).await?;
+    let plan = lab.runtime.experiments().show(&experiment).await?.experiment.plan.context("no plan")?;
+    let caps = &plan.json()["signal"]["contract"]["caps"];
+    ensure!(caps["value"] == 50.0 && caps["covariate"] == 50.0, "{caps}");
+    for number in 0..12_i64 {
+        lab.tell_source(&spenders(number, lab.runtime.now())).await?;
+        let polled = lab.poll_after(24).await?;
+        ensure!(polled.failures.is_empty(), "{:?}", polled.failures);
+    }
+    let (_, result) = shown(&lab, &experiment).await?;
+    let number = |name: &str| result[name].as_f64().with_context(|| format!("no {name}: {result}"));
+    // Without the history the standard error would be that of values between 1 and 50: about sqrt(2 * 11.7^2 / 800).
+    ensure!((number("effect")? - 3.0).abs() < 0.2 && number("standard_error")? < 0.25, "{result}");
+    let capped = &result["capped"];
+    ensure!(capped["is_turned"] == true && capped["effect"].as_f64().context("none")? < -100.0, "{capped}");
+    let share = capped["control_share"].as_f64().context("none")?;
+    ensure!((share - 1.0 / 2400.0).abs() < 1e-9 && capped["treatment_share"] == 0.0, "{capped}");
+    let line = lab.runtime.workspaces().status(false).await?.outcomes.remove(0).experiments.remove(0);
+    ensure!(line.health.iter().any(|said| said.contains("without its cap the effect has the other sign")), "{line:?}");
+    let check = RecomputeRequest { is_check: true, ..RecomputeRequest::default() };
+    let found = lab.runtime.audit_log().recompute(&check, &local()).await?;
+    ensure!((found.n_measured, found.changes.len(), found.failures.len()) == (1, 0, 0), "{found:?}");
+    check_packs(&lab).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quantile_of_few_units_is_refused_and_a_number_asked_for() -> Result<()> {
+    let lab = begin_revenue(71).await?;
+    let mut dearer = dearer();
+    (dearer.expected_improvement, dearer.measurement.minimum_detectable_effect) = (4.0, 4.0);
+    let experiment = lab.submit(dearer).await?;
+    lab.decide(&experiment, outcome_core::domain::Verdict::Approve).await?;
+    let error = lab.build(&experiment).await.expect_err("497 units are no basis of a quantile");
+    let said = format!("{error:#}");
+    ensure!(said.contains("only 497 units had a value that is not zero"), "{said}");
+    Ok(())
+}

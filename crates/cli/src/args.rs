@@ -6,6 +6,7 @@ mod connectors;
 mod correct;
 mod key;
 mod messages;
+mod metrics;
 mod simulate;
 mod stats;
 mod unlock;
@@ -22,6 +23,7 @@ pub use connectors::Connectors;
 pub use correct::{CorrectQuery, ForgetReading};
 pub use key::Key;
 pub use messages::{Messages, MessagesCommand};
+pub use metrics::Metrics;
 pub use simulate::{Mishaps as SimulateMishaps, Simulate};
 pub use stats::{Better, PlanTest, Stats, StatsAb, StatsPlan, StatsProof, StatsRecompute};
 pub use unlock::{SSH_FOLDER, Unlock, UnlockOrTouch, UnlockOrUnsigned};
@@ -145,6 +147,9 @@ pub enum Command {
     /// List and test the sources that outcome.yaml declares
     #[command(subcommand, after_help = connectors::EXAMPLES)]
     Connectors(Connectors),
+    /// Say what a metric of outcome.yaml means, and check its units and its test on the rows
+    #[command(subcommand, after_help = metrics::EXAMPLES)]
+    Metrics(Metrics),
     /// Give an agent access to the REST API
     #[command(subcommand, after_help = AGENT_EXAMPLES)]
     Agent(Agent),

@@ -10,7 +10,8 @@ use std::ops::Deref;
 use jiff::Timestamp;
 
 use crate::domain::{
-    ArmSums, ConstraintBound, Design, Direction, GuardrailPlan, Plan, Variant, VariantReading, names_of_limits,
+    ArmSums, Capped, ConstraintBound, Design, Direction, GuardrailPlan, Plan, Uncapped, Variant, VariantReading,
+    names_of_limits,
 };
 use crate::error::{Code, Error, Result};
 use crate::stats::{
@@ -66,6 +67,8 @@ pub struct Poll {
 pub struct Judged {
     /// What the statistics say.
     pub evaluated: Evaluated,
+    /// What the cap of the metric did; absent without one.
+    pub capped: Option<Capped>,
     /// Position in the plan's guardrails, for each guardrail result.
     positions: Vec<usize>,
 }
@@ -78,6 +81,11 @@ impl Deref for Judged {
 }
 
 impl Judged {
+    fn new(evaluated: Evaluated, positions: Vec<usize>, poll: &Poll) -> Self {
+        let capped = capped_of(poll, evaluated.numbers.effect);
+        Self { evaluated, capped, positions }
+    }
+
     /// The constraints of `plan` that are proven to be crossed; one with two limits comes once for each crossed limit.
     pub fn crossed<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = &'a GuardrailPlan> {
         let results = self.evaluated.guardrails.iter().zip(&self.positions);
@@ -90,7 +98,7 @@ impl Judged {
 /// # Errors
 /// [`Code::Internal`] for a plan that never should have been approved.
 pub fn evaluate_poll(plan: &Plan, poll: &Poll, previous: Option<&RunningState>) -> Result<Option<Judged>> {
-    with_input(plan, poll, |input, positions| Judged { evaluated: stats::evaluate(input, previous), positions })
+    with_input(plan, poll, |input, positions| Judged::new(stats::evaluate(input, previous), positions, poll))
 }
 
 /// Evaluates what the constraints alone say, where the primary signal could not be read. Only what speaks against the treatment
@@ -102,10 +110,7 @@ pub fn evaluate_guards(plan: &Plan, poll: &Poll, previous: Option<&RunningState>
     let mut known = previous.cloned().unwrap_or_default();
     known.phases.clear();
     let poll = Poll { phases: Vec::new(), ..poll.clone() };
-    with_any_input(plan, &poll, |input, positions| Judged {
-        evaluated: stats::evaluate(input, Some(&known)),
-        positions,
-    })
+    with_any_input(plan, &poll, |input, positions| Judged::new(stats::evaluate(input, Some(&known)), positions, &poll))
 }
 
 /// The same without words, for polls on the way; false when nobody has been exposed yet.
@@ -246,7 +251,7 @@ pub fn evaluate_series(
         health: health_of(plan, poll),
         scope: poll.scope,
     };
-    Ok(Judged { evaluated: stats::evaluate_before_after(&evaluation, blocks, previous), positions })
+    Ok(Judged::new(stats::evaluate_before_after(&evaluation, blocks, previous), positions, poll))
 }
 
 pub(crate) fn stats_plan(plan: &Plan) -> Result<stats::TestPlan> {
@@ -274,6 +279,50 @@ fn claimed_of(readings: &[PhaseReadings]) -> Option<Vec<PhaseReadings>> {
     };
     let of = |phase: &PhaseReadings| PhaseReadings { arms: phase.arms.iter().map(claimed).collect(), ..*phase };
     is_known.then(|| readings.iter().map(of).collect())
+}
+
+/// What the cap did, over the phases that claims rest on. `effect`: with the cap.
+///
+/// Phases are weighted by their units, as n control times n treatment over their sum, so that one in which the split was another counts as
+/// much as it knows.
+fn capped_of(poll: &Poll, effect: Option<f64>) -> Option<Capped> {
+    let counts = |phase: &&PhaseReadings| u32::try_from(phase.phase).unwrap_or(0) >= poll.scope.claims_from;
+    let phases: Vec<&PhaseReadings> = poll.phases.iter().filter(counts).collect();
+    let arm = |phase: &PhaseReadings, wanted: Variant| {
+        let found = phase.arms.iter().find(|arm| arm.variant == wanted)?;
+        Some((found.sums.n()?, found.cohort?))
+    };
+    let is_capped =
+        |phase: &&PhaseReadings| phase.arms.iter().any(|arm| arm.cohort.is_some_and(|c| c.uncapped.is_some()));
+    phases.iter().find(|phase| is_capped(phase))?;
+    let share = |wanted: Variant| {
+        let all = phases.iter().filter_map(|phase| arm(phase, wanted));
+        let (cut, n) = all.fold((0, 0), |(cut, n), (units, cohort)| (cut + cohort.n_capped, n + units));
+        share_of(cut, n)
+    };
+    let (mut sum, mut weight) = (0.0, 0.0);
+    for phase in &phases {
+        let level = |wanted: Variant| {
+            let (_, cohort) = arm(phase, wanted)?;
+            let n = share_of(cohort.claimed.n()?, 1);
+            let Uncapped { sum, den } = cohort.uncapped?;
+            let level = sum / den.unwrap_or(n);
+            level.is_finite().then_some((n, level))
+        };
+        if let (Some((n, control)), Some((m, treatment))) = (level(Variant::Control), level(Variant::Treatment)) {
+            let units = n * m / (n + m);
+            sum += units * (treatment - control);
+            weight += units;
+        }
+    }
+    let uncapped = (weight > 0.0).then(|| sum / weight);
+    let is_turned = effect.zip(uncapped).is_some_and(|(with, without)| with * without < 0.0);
+    Some(Capped {
+        control_share: share(Variant::Control),
+        treatment_share: share(Variant::Treatment),
+        effect: uncapped,
+        is_turned,
+    })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
@@ -388,7 +437,7 @@ fn phases_of(readings: &[PhaseReadings]) -> Vec<Phase> {
 }
 
 /// Sums as the statistics take them; a bare value has no units and cannot be tested.
-fn stats_sums(sums: &ArmSums) -> Option<stats::ArmSums> {
+pub(crate) fn stats_sums(sums: &ArmSums) -> Option<stats::ArmSums> {
     let units = |n: i64| u64::try_from(n).ok();
     Some(match *sums {
         ArmSums::Proportion { n, successes } => {
@@ -402,6 +451,14 @@ fn stats_sums(sums: &ArmSums) -> Option<stats::ArmSums> {
             denominator_sum: den,
             denominator_sum_squares: den_squares,
             cross_sum: num_den,
+        },
+        ArmSums::Cuped { n, sum, sum_squares, cov_sum, cov_sum_squares, cross_sum } => stats::ArmSums::Cuped {
+            n: units(n)?,
+            sum,
+            sum_squares,
+            covariate_sum: cov_sum,
+            covariate_sum_squares: cov_sum_squares,
+            cross_sum,
         },
         ArmSums::Value { .. } => return None,
     })

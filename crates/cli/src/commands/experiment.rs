@@ -3,8 +3,8 @@
 use outcome_core::Result;
 use outcome_core::domain::{Evaluation, Experiment, Measurement, Surface, Variant, Verdict};
 use outcome_core::present::{
-    Scale, Section, Table as Facts, bound, count, health, measured_constraints, p_value, percent, relative, score,
-    thresholds, when, words,
+    Scale, Section, Table as Facts, bound, capped, count, health, measured_constraints, p_value, percent, relative,
+    score, thresholds, when, words,
 };
 use outcome_core::usecases::{ActRequest, Brief, ExperimentView, Runtime, Unlock};
 
@@ -187,6 +187,9 @@ fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
         Some(shown) => page.long_field("interval", &shown.in_words(scale)),
         None if result.has_drifted() => page.field("interval", "none: no one number describes it"),
         None => {}
+    }
+    for (label, said) in capped(result, scale) {
+        page.long_field(&label.to_lowercase(), &said);
     }
     levels(page, result, scale);
     let threshold = experiment.hypothesis.measurement.success_threshold;

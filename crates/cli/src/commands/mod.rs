@@ -24,6 +24,7 @@ mod init_file;
 mod key;
 mod learnings;
 mod messages;
+mod metrics;
 mod migrate;
 mod plan;
 mod poll;
@@ -64,6 +65,7 @@ pub async fn run(cx: &Cx, command: Command) -> Result<Exit> {
         Command::Simulate(args) => simulate::run(cx, &args).await,
         Command::Stats(args) => stats::run(cx, args).await,
         Command::Connectors(args) => connectors::run(cx, &args).await,
+        Command::Metrics(args) => metrics::run(cx, &args).await,
         Command::Agent(args) => agent::run(cx, &args).await,
         Command::Demo(args) => demo::run(cx, &args).await,
         Command::Doctor(args) => doctor::run(cx, &args).await,

@@ -8,7 +8,10 @@ use super::choice::GateAssurance;
 use super::decode::{Decode, Raw, TextMap};
 use super::diagnostic::Problem;
 use super::field::Field;
-use super::metric_file::{EventsFile, ExposuresFile, FactFile, MetricFile, Named, PartFile, SpanFile, VariantsFile};
+use super::metric_file::{
+    AmongFile, EventsFile, ExposuresFile, FactFile, MetricFile, Named, PartFile, SpanFile, StepFile, UnitMapFile,
+    VariantsFile,
+};
 use super::node::{Node, Value, shown};
 use super::reporter::Reporter;
 use super::reporter::{ChannelVendor, Vendors};
@@ -305,9 +308,12 @@ pub(super) const MAPS: &[(&str, &[Field])] = &[
     ("an item of `metrics`", MetricFile::FIELDS),
     ("`numerator` and `denominator`", PartFile::FIELDS),
     ("`window` of a metric", SpanFile::FIELDS),
+    ("`among` of a metric", AmongFile::FIELDS),
+    ("an item of `steps`", StepFile::FIELDS),
     ("a fact in `facts`", FactFile::FIELDS),
     ("`exposures` of a source", ExposuresFile::FIELDS),
     ("`exposures.variants`", VariantsFile::FIELDS),
+    ("`units` of a source", UnitMapFile::FIELDS),
     ("`population` of a source", EventsFile::FIELDS),
     ("an item of `outcomes`", OutcomeFile::FIELDS),
     ("`llm`", LlmFile::FIELDS),
@@ -342,6 +348,8 @@ yaml_map! {
         optional(signed) lag: Period = "6h",
         /// Who saw which arm, and when. `metrics` need it.
         optional(signed) exposures: ExposuresFile,
+        /// Maps from one kind of unit to another by what they lead to, such as `account: { from: user, table: users, key: id, to: account_id }`.
+        optional(signed) units: Named<UnitMapFile>,
         /// Whose first event begins the window where there is no experiment: the level is that of these units.
         optional(signed) population: EventsFile,
     }

@@ -3,13 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ChannelSpec, ConnectorSpec, FlagServiceSpec};
-use crate::domain::OutcomeSpec;
+use crate::domain::{OutcomeSpec, SignalSpec};
 
 /// A checked file.
 #[derive(Debug, Clone, Serialize)]
 pub struct Config {
     /// The outcomes, in the order of the file.
     pub outcomes: Vec<OutcomeSpec>,
+    /// The metrics of `metrics`, whether or not an outcome names them.
+    #[serde(skip)]
+    pub metrics: Vec<SignalSpec>,
     /// The sources.
     pub connectors: Vec<ConnectorSpec>,
     /// The flag service.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Direction, Period};
+use crate::error::{Code, Error, Result};
 
 /// Where rows come from: a table, or a query in its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +42,38 @@ pub struct Exposures {
     pub treatment: Vec<String>,
     /// Whether the flag service keeps a unit's arm when the split changes.
     pub is_sticky: bool,
+    /// From the units of the rows to those of the metric, such as from users to accounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<UnitMap>,
+    /// The event that a unit's exposure begins with, the first one after it was assigned to its arm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Events>,
+}
+
+/// From one kind of unit to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct UnitMap {
+    /// One row a pair.
+    pub rows: Relation,
+    /// The column with the unit that is mapped.
+    pub key: String,
+    /// The column with what it is mapped to. A unit with two of them is mapped to neither, unless `since` tells which came first.
+    pub to: String,
+    /// The column with the instant of the pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+}
+
+/// How the events of a fact find their unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Via {
+    /// As the exposures do: by the map of the exposures.
+    Map,
+    /// By the person that a unit was found to be: events belong to the person's first unit of the experiment.
+    Owner(Box<UnitMap>),
 }
 
 /// A table of events.
@@ -49,13 +82,26 @@ pub struct Exposures {
 pub struct Fact {
     /// One row an event.
     pub rows: Relation,
-    /// The column with the unit of the metric.
+    /// The column with the unit of the metric, or with that which `via` leads from.
     pub unit: String,
+    /// How events find their unit, where the column does not name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Via>,
     /// The column with the instant.
     pub at: String,
     /// Which rows there are; an SQL condition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
+}
+
+/// Whom a metric is about: units with an event before their first exposure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Among {
+    /// Which event.
+    pub of: Events,
+    /// How long before.
+    pub within: Period,
 }
 
 /// Events of a fact.
@@ -78,6 +124,10 @@ pub enum Measure {
     Count,
     /// How many different values a column has.
     Distinct(String),
+    /// On how many days there is one, in UTC.
+    Days,
+    /// In how many hours there is one.
+    Hours,
     /// The sum of a column or an SQL expression.
     Sum(String),
 }
@@ -115,16 +165,45 @@ pub enum Quantity {
         /// Below it.
         denominator: Part,
     },
+    /// Hours until its first event, at most those of the window: a unit without one has all of them.
+    TimeTo {
+        /// Whose.
+        of: Events,
+    },
+    /// 1 if it made all steps in their order within its window, else 0.
+    Funnel {
+        /// First to last.
+        steps: Vec<Events>,
+    },
 }
 
 impl Quantity {
+    /// Whose events it takes.
+    #[must_use]
+    pub fn events(&self) -> Vec<&Events> {
+        match self {
+            Self::Conversion { of, .. } | Self::TimeTo { of } => vec![of],
+            Self::Count(part) | Self::Mean(part) => vec![&part.of],
+            Self::Ratio { numerator, denominator } => vec![&numerator.of, &denominator.of],
+            Self::Funnel { steps } => steps.iter().collect(),
+        }
+    }
+
+    /// Whether it is a share of units.
+    #[must_use]
+    pub fn is_share(&self) -> bool {
+        matches!(self, Self::Conversion { .. } | Self::Funnel { .. })
+    }
+
     /// Whether a unit's value can only grow with time since its exposure, so that it may be judged before its window is over.
     ///
     /// Source: METRICS.md 3.1.
     #[must_use]
     pub fn only_grows(&self, is_signed: bool) -> bool {
         match self {
-            Self::Conversion { .. } => true,
+            Self::Conversion { .. } | Self::Funnel { .. } => true,
+            // Who has no event yet counts as the whole window, which an event makes shorter.
+            Self::TimeTo { .. } => false,
             Self::Count(_) | Self::Mean(_) | Self::Ratio { .. } => !is_signed,
         }
     }
@@ -138,6 +217,91 @@ pub struct Attribution {
     pub from: i64,
     /// Seconds, above `from`.
     pub to: i64,
+}
+
+/// Units with a value that is not zero, at least, from which a cap is found. With fewer of them a quantile is no number to rely on.
+///
+/// Source: METRICS.md 2.2.
+pub const MIN_UNITS_OF_CAP: i64 = 500;
+
+/// The largest value of a unit that counts, as it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum Cap {
+    /// A number, above 0.
+    Number(f64),
+    /// A quantile of the unit values that are not zero, over one window before the launch. It is found once, and becomes a number of
+    /// the plan.
+    Quantile {
+        /// From 900 to 999.
+        permille: u16,
+    },
+}
+
+/// A finite number above 0.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "f64", into = "f64")]
+#[schemars(inline, with = "f64")]
+pub struct Positive(f64);
+
+// A finite number equals itself.
+impl Eq for Positive {}
+
+impl Positive {
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl TryFrom<f64> for Positive {
+    type Error = String;
+    fn try_from(number: f64) -> std::result::Result<Self, String> {
+        let is_fit = number.is_finite() && number > 0.0;
+        is_fit.then_some(Self(number)).ok_or_else(|| format!("{number} is no finite number above 0"))
+    }
+}
+
+impl From<Positive> for f64 {
+    fn from(number: Positive) -> Self {
+        number.0
+    }
+}
+
+/// The numbers that a metric's quantile came to before the launch. They are a part of the plan, and no later data move them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Caps {
+    /// Of the value; of a ratio, of its numerator.
+    pub value: Positive,
+    /// Of a ratio's denominator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denominator: Option<Positive>,
+    /// Of the covariate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covariate: Option<Positive>,
+}
+
+/// The numbers of one signal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct SignalCaps {
+    /// Name of the signal within the outcome.
+    pub signal: String,
+    /// Its numbers.
+    #[serde(flatten)]
+    pub caps: Caps,
+}
+
+/// What a quantile of unit values came to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FoundQuantile {
+    /// Units whose value is not zero.
+    pub n: i64,
+    /// The quantile; `None` without any such unit.
+    pub value: Option<f64>,
 }
 
 /// Everything from which the SQL of a metric is written, and nothing else decides what it measures.
@@ -157,10 +321,19 @@ pub struct Contract {
     pub lag: Period,
     /// The largest value of a unit that counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cap: Option<f64>,
+    pub cap: Option<Cap>,
+    /// What a quantile in `cap` came to; only in the plan of an experiment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caps: Option<Caps>,
+    /// How long before its first exposure a unit's events make its covariate, by which the noise of its value is lowered (CUPED).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covariate: Option<Period>,
     /// Whether values can be negative.
     #[serde(default)]
     pub is_signed: bool,
+    /// Whom it is about; everybody where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub among: Option<Among>,
     /// Who saw what.
     pub exposures: Exposures,
     /// Whose first event begins the window where there is no experiment: the level is that of these units.
@@ -172,20 +345,85 @@ impl Contract {
     /// A query that reads from everything that the metric reads from, for who looks for names of tables.
     #[must_use]
     pub fn reads(&self) -> String {
-        let parts: Vec<&Events> = match &self.quantity {
-            Quantity::Conversion { of, .. } => vec![of],
-            Quantity::Count(part) | Quantity::Mean(part) => vec![&part.of],
-            Quantity::Ratio { numerator, denominator } => vec![&numerator.of, &denominator.of],
-        };
-        let facts = parts.into_iter().chain(&self.population).map(|events| &events.fact.rows);
+        let events: Vec<&Events> = self.all_events();
+        let owners = events.iter().filter_map(|events| match &events.fact.via {
+            Some(Via::Owner(map)) => Some(&map.rows),
+            Some(Via::Map) | None => None,
+        });
+        let maps = self.exposures.map.iter().map(|map| &map.rows).chain(owners);
         let from: Vec<String> = std::iter::once(&self.exposures.rows)
-            .chain(facts)
+            .chain(events.iter().map(|events| &events.fact.rows))
+            .chain(maps)
             .map(|rows| match rows {
                 Relation::Table(name) => format!("SELECT 1 FROM {name}"),
                 Relation::Sql(text) => format!("SELECT 1 FROM ({text}\n) or_rows"),
             })
             .collect();
         from.join(" UNION ALL ")
+    }
+
+    /// Every event that it reads, with those that say whom it is about.
+    #[must_use]
+    pub fn all_events(&self) -> Vec<&Events> {
+        let among = self.among.as_ref().map(|among| &among.of);
+        self.quantity.events().into_iter().chain(&self.population).chain(&self.exposures.trigger).chain(among).collect()
+    }
+
+    /// Whether its units are those of a map that says nothing of when: then history is what the map says today.
+    #[must_use]
+    pub fn is_mapped_by_today(&self) -> bool {
+        self.exposures.map.as_ref().is_some_and(|map| map.since.is_none())
+    }
+
+    /// The quantile, in thousandths, that has to become numbers before the plan is fixed.
+    #[must_use]
+    pub fn asks_quantile(&self) -> Option<u16> {
+        match self.cap? {
+            Cap::Number(_) => None,
+            Cap::Quantile { permille } => Some(permille),
+        }
+    }
+
+    /// The largest values that count: of the value or numerator, of the denominator, of the covariate. `None` where all of it counts, also
+    /// while a quantile is no number yet.
+    #[must_use]
+    pub fn limits(&self) -> [Option<f64>; 3] {
+        match (self.cap, self.caps) {
+            (Some(Cap::Number(number)), _) => [Some(number); 3],
+            (Some(Cap::Quantile { .. }), Some(Caps { value, denominator, covariate })) => {
+                [Some(value), denominator, covariate].map(|number| number.map(Positive::get))
+            }
+            (Some(Cap::Quantile { .. }) | None, _) => [None; 3],
+        }
+    }
+
+    /// The numbers that become a part of the plan. `found`: the quantile of the value or numerator, then of the denominator of a ratio, then of
+    /// the covariate, of those that there are.
+    ///
+    /// # Errors
+    /// [`Code::InvalidInput`] when fewer than [`MIN_UNITS_OF_CAP`] units have a value.
+    pub fn caps_of(&self, signal: &str, found: &[FoundQuantile]) -> Result<Caps> {
+        let few = |side: &str, n: i64| {
+            let message = format!(
+                "the cap of `{signal}` is a quantile, and only {n} units had {side} that is not zero in one window before now"
+            );
+            Error::new(Code::InvalidInput, message).hint(format!(
+                "write a number in its place, such as `cap: 500`: a quantile needs {MIN_UNITS_OF_CAP} units"
+            ))
+        };
+        let number = |found: &FoundQuantile| {
+            found.value.filter(|_| found.n >= MIN_UNITS_OF_CAP).and_then(|value| Positive::try_from(value).ok())
+        };
+        let needed = |at: usize, side: &str| {
+            found.get(at).and_then(number).ok_or_else(|| few(side, found.get(at).map_or(0, |found| found.n)))
+        };
+        let value = needed(0, "a value")?;
+        let is_ratio = matches!(self.quantity, Quantity::Ratio { .. });
+        let denominator = is_ratio.then(|| needed(1, "a denominator")).transpose()?;
+        // A covariate may be rare; how it is capped changes the noise that is left, and no effect.
+        let of_covariate = found.get(if is_ratio { 2 } else { 1 });
+        let covariate = self.covariate.map(|_| of_covariate.and_then(number).unwrap_or(value));
+        Ok(Caps { value, denominator, covariate })
     }
 
     /// Seconds from a unit's first exposure until its value is known.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Design, Direction, Document, ErrorBudget, EvidenceGrade, Plan, Stored};
+use super::{Capped, Design, Direction, Document, ErrorBudget, EvidenceGrade, Plan, Stored};
 use crate::stats::{
     Advice, Assessment, BeforeAfter, Evaluated, GuardrailResult, HealthCode, HealthFinding, RunningState, Severity,
     ShipRecord, ShownInterval, SidedP,
@@ -50,6 +50,9 @@ pub struct Evaluation {
     /// How strong the evidence is.
     #[serde(default)]
     pub grade: Option<EvidenceGrade>,
+    /// What the cap of the metric did; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capped: Option<Capped>,
     /// When the sources were asked.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
@@ -76,10 +79,17 @@ impl Evaluation {
             error_budget: plan.error_budget,
             e_value: numbers.ln_e.map(f64::exp).filter(|e| e.is_finite()),
             ship_test: plan.ship.map(|test| ShipRecord::of(test, running)),
-            grade: Some(EvidenceGrade::of(plan.design, health)),
+            grade: Some(EvidenceGrade::of(plan.design, health).max(plan.best_grade())),
+            capped: None,
             polled_at: Some(polled_at),
             n_readings: Some(n_readings),
         }
+    }
+
+    /// The same with what the cap of the metric did.
+    #[must_use]
+    pub fn with_capped(self, capped: Option<Capped>) -> Self {
+        Self { capped, ..self }
     }
 
     /// Levels before and after the launch of an experiment without a control group; `None` where there is one. Results of earlier

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Build, Conclusion, Evaluation, Hypothesis, Plan, RolloutPlan, Slug, Stored, text_enum};
+use super::{Build, Conclusion, Evaluation, Hypothesis, Plan, RolloutPlan, SignalCaps, Slug, Stored, text_enum};
 use crate::ids::{ExperimentId, OutcomeId};
 use crate::principal::Principal;
 use crate::stats::RunningState;
@@ -181,6 +181,9 @@ pub struct ExperimentState {
     /// Its part of the outcome's error budget, from 0; taken when the build is reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget_part: Option<u32>,
+    /// What the quantiles of its metrics came to when the build was reported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caps: Vec<SignalCaps>,
 }
 
 impl ExperimentState {
@@ -195,6 +198,7 @@ impl ExperimentState {
             commit: None,
             plan_hash: None,
             budget_part: None,
+            caps: Vec::new(),
         }
     }
 }

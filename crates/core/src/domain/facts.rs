@@ -8,7 +8,7 @@ use super::plan::of_result;
 use super::{
     Author, Baseline, Build, ConstraintBound, Design, Direction, Document, ErrorBudget, Evaluation, EvidenceGrade,
     ExperimentStatus, FindingType, InterventionKind, MeasurementPlan, Pause, Place, Risk, RolloutPlan, ScoreBreakdown,
-    Stored, ViolationPolicy,
+    SignalCaps, Stored, ViolationPolicy,
 };
 use crate::ids::LearningId;
 use crate::principal::Principal;
@@ -210,6 +210,9 @@ pub struct PlanFacts {
     pub error_budget: Option<ErrorBudget>,
     /// Mixture standard deviation, absolute.
     pub tau: f64,
+    /// The numbers that the quantiles of its metrics came to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caps: Vec<SignalCaps>,
     /// What is randomised.
     pub randomisation_unit: String,
     /// Thresholds.

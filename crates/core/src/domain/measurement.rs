@@ -60,6 +60,21 @@ pub enum ArmSums {
         /// Sum of the products.
         num_den: f64,
     },
+    /// A mean per unit, with a covariate of each unit from before its first exposure.
+    Cuped {
+        /// Units.
+        n: i64,
+        /// Sum of the values.
+        sum: f64,
+        /// Sum of their squares.
+        sum_squares: f64,
+        /// Sum of the covariates.
+        cov_sum: f64,
+        /// Sum of their squares.
+        cov_sum_squares: f64,
+        /// Sum of the products of value and covariate.
+        cross_sum: f64,
+    },
     /// A value without units: can be shown and can guard, never tests.
     Value {
         /// In the signal's units.
@@ -76,6 +91,9 @@ impl ArmSums {
             Self::Mean { .. } | Self::Value { .. } => Self::Mean { n: 0, sum: 0.0, sum_squares: 0.0 },
             Self::Ratio { .. } => {
                 Self::Ratio { n: 0, num: 0.0, num_squares: 0.0, den: 0.0, den_squares: 0.0, num_den: 0.0 }
+            }
+            Self::Cuped { .. } => {
+                Self::Cuped { n: 0, sum: 0.0, sum_squares: 0.0, cov_sum: 0.0, cov_sum_squares: 0.0, cross_sum: 0.0 }
             }
         }
     }
@@ -103,6 +121,20 @@ impl ArmSums {
                     num_den: num_den + e,
                 }
             }
+            (Self::Cuped { n, sum, sum_squares, cov_sum, cov_sum_squares, cross_sum }, Self::Cuped { n: m, .. }) => {
+                let Self::Cuped { sum: a, sum_squares: b, cov_sum: c, cov_sum_squares: d, cross_sum: e, .. } = other
+                else {
+                    return None;
+                };
+                Self::Cuped {
+                    n: n.checked_add(m)?,
+                    sum: sum + a,
+                    sum_squares: sum_squares + b,
+                    cov_sum: cov_sum + c,
+                    cov_sum_squares: cov_sum_squares + d,
+                    cross_sum: cross_sum + e,
+                }
+            }
             _ => return None,
         })
     }
@@ -111,7 +143,9 @@ impl ArmSums {
     #[must_use]
     pub fn n(&self) -> Option<i64> {
         match self {
-            Self::Proportion { n, .. } | Self::Mean { n, .. } | Self::Ratio { n, .. } => Some(*n),
+            Self::Proportion { n, .. } | Self::Mean { n, .. } | Self::Ratio { n, .. } | Self::Cuped { n, .. } => {
+                Some(*n)
+            }
             Self::Value { .. } => None,
         }
     }
@@ -122,12 +156,17 @@ impl ArmSums {
     pub fn value(&self) -> Option<f64> {
         let value = match self {
             Self::Proportion { n, successes } => *successes as f64 / *n as f64,
-            Self::Mean { n, sum, .. } => sum / *n as f64,
+            Self::Mean { n, sum, .. } | Self::Cuped { n, sum, .. } => sum / *n as f64,
             Self::Ratio { num, den, .. } => num / den,
             Self::Value { value } => *value,
         };
         value.is_finite().then_some(value)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(n: &i64) -> bool {
+    *n == 0
 }
 
 /// What is known about the units of an arm, where the runtime wrote the query: which of them may be claimed on, and what is odd.
@@ -142,6 +181,12 @@ pub struct Cohort {
     pub n_both: i64,
     /// Units whose value was cut to the cap.
     pub n_capped: i64,
+    /// What the cap took from the units of `claimed`; absent without a cap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncapped: Option<Uncapped>,
+    /// Units of the exposures that a map leads nowhere or to two: they are in no arm. Zero without a map.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub n_unmapped: i64,
     /// Units of the phase that were only seen with something that is neither arm; they are in no arm.
     pub n_other: i64,
 }
@@ -160,6 +205,40 @@ pub struct CountedUnits {
     /// Another running experiment that has exactly the same numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub same_as: Option<ExperimentId>,
+}
+
+/// Sums without the cap, of the units that may be claimed on.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Uncapped {
+    /// Sum of the values; of a ratio, of its numerators.
+    pub sum: f64,
+    /// Sum of a ratio's denominators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub den: Option<f64>,
+}
+
+impl Uncapped {
+    /// The sums of both.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self { sum: self.sum + other.sum, den: self.den.zip(other.den).map(|(one, more)| one + more) }
+    }
+}
+
+/// What a cap did to the result: beside the effect, so that nobody is misled by what it took away.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Capped {
+    /// Share of the units of control whose value was cut, 0 to 1.
+    pub control_share: f64,
+    /// The same of the treatment.
+    pub treatment_share: f64,
+    /// Treatment minus control without the cap and without a covariate, of the units that may be claimed on; in metric units. `None` where
+    /// an arm has none.
+    pub effect: Option<f64>,
+    /// Whether it has the other sign than the effect with the cap.
+    pub is_turned: bool,
 }
 
 /// The sums of an arm and what is known about its units, in one document: as a reading is stored, hashed and proved.

@@ -41,7 +41,10 @@ pub use build::{
     Build, BuildScope, Change, ChangeKind, ClaimComparison, InstrumentationFlag, Note, NoteKind, ScopeCounts,
     Tampering, Watch, WatchKind,
 };
-pub use contract::{Attribution, Contract, Events, Exposures, Fact, Measure, Part, Quantity, Relation};
+pub use contract::{
+    Among, Attribution, Cap, Caps, Contract, Events, Exposures, Fact, FoundQuantile, MIN_UNITS_OF_CAP, Measure, Part,
+    Positive, Quantity, Relation, SignalCaps, UnitMap, Via,
+};
 pub use correction::{Correction, MadeCorrection};
 pub use decision::{Decision, DecisionSubject, Surface};
 pub use direction::Direction;
@@ -60,7 +63,9 @@ pub use grade::EvidenceGrade;
 pub use hypothesis::{Hypothesis, InterventionKind, MeasurementPlan, Risk, RolloutPlan};
 pub use key::{Enrolment, KeyKind, SignedEnrolment};
 pub use learning::{Evidence, FindingType, Learning};
-pub use measurement::{ArmSums, Cohort, CountedUnits, Measurement, ReadSums, Reading, Variant, VariantReading, Window};
+pub use measurement::{
+    ArmSums, Capped, Cohort, CountedUnits, Measurement, ReadSums, Reading, Uncapped, Variant, VariantReading, Window,
+};
 pub use message::{Closing, FlagPosition, GateNotice, Message, MessageKey, MessageKind, Notice, UnreadableMessage};
 pub use outcome::{
     Baseline, Constraint, ConstraintBound, Design, MinimumDetectableEffect, OnConclusion, Outcome, OutcomeSpec,

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConstraintBound, Design, Direction, Document, Hypothesis, OnConclusion, SignalSpec, ViolationPolicy};
+use super::{
+    ConstraintBound, Design, Direction, Document, EvidenceGrade, Hypothesis, OnConclusion, SignalCaps, SignalSpec,
+    ViolationPolicy,
+};
 use crate::stats::{Alpha, SeriesRules, ShipTest};
 
 /// How one constraint is watched.
@@ -96,6 +99,23 @@ impl Plan {
     #[must_use]
     pub fn ship_test(&self) -> ShipTest {
         self.ship.unwrap_or(ShipTest::TwoSided)
+    }
+
+    /// The numbers that the quantiles of its metrics came to.
+    #[must_use]
+    pub fn caps(&self) -> Vec<SignalCaps> {
+        let of = |signal: &SignalSpec| {
+            let caps = signal.contract.as_ref()?.caps?;
+            Some(SignalCaps { signal: signal.name.clone(), caps })
+        };
+        self.signals().filter_map(of).collect()
+    }
+
+    /// The best grade that evidence of it can have: units by a map without dates are those of today.
+    #[must_use]
+    pub fn best_grade(&self) -> EvidenceGrade {
+        let is_of_today = self.signal.contract.as_ref().is_some_and(|contract| contract.is_mapped_by_today());
+        if is_of_today { EvidenceGrade::B } else { EvidenceGrade::A }
     }
 
     /// How levels before and after are compared.

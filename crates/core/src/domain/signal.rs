@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ArmSums, Contract, Period, Quantity, text_enum};
+use super::{ArmSums, Contract, Period, text_enum};
 use crate::stats::Scale;
 
 text_enum! {
@@ -99,7 +99,7 @@ impl SignalSpec {
     /// Whether a metric of the contract is a share of units.
     #[must_use]
     pub fn is_share(&self) -> bool {
-        self.contract.as_ref().is_some_and(|contract| matches!(contract.quantity, Quantity::Conversion { .. }))
+        self.contract.as_ref().is_some_and(|contract| contract.quantity.is_share())
     }
 
     /// Whether it says by itself that it can be read over everybody. A source that is asked by name says so elsewhere.

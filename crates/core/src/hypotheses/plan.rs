@@ -1,7 +1,7 @@
 //! How the plan of an experiment follows from its outcome and its hypothesis.
 
 use crate::digest::{canonical_json, sha256_hex};
-use crate::domain::{self, Constraint, Design, ErrorBudget, GuardrailPlan, Hypothesis, OutcomeSpec, Plan};
+use crate::domain::{self, Constraint, Design, ErrorBudget, GuardrailPlan, Hypothesis, OutcomeSpec, Plan, SignalCaps};
 use crate::stats::{Alpha, Information, SeriesRules, ShipTest, known_end_constant};
 
 /// Probability to find an effect of exactly the minimum detectable size.
@@ -56,6 +56,21 @@ impl Plan {
             // A metric of `metrics` counts units by construction; without a control group weeks are compared.
             asks_for_units: outcome.design == Design::Randomised && outcome.signal.contract.is_none(),
         }
+    }
+
+    /// The plan with the numbers that the quantiles of its metrics came to.
+    #[must_use]
+    pub fn with_caps(mut self, caps: &[SignalCaps]) -> Self {
+        let guards = self.guardrails.iter_mut().map(|guardrail| &mut guardrail.signal);
+        for signal in std::iter::once(&mut self.signal).chain(guards) {
+            let found = caps.iter().find(|caps| caps.signal == signal.name);
+            if let (Some(contract), Some(found)) = (&mut signal.contract, found)
+                && contract.asks_quantile().is_some()
+            {
+                contract.caps = Some(found.caps);
+            }
+        }
+        self
     }
 
     /// The plan in the form of the version that reported it: where `reported`, the hash of then, is that of an earlier version's form, that

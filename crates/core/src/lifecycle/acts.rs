@@ -180,7 +180,7 @@ mod tests {
         let mut all = vec![
             V::Proposed,
             V::PortfolioSuperseded { reason: reason() },
-            V::ReportedBuilt { commit: "0".repeat(40), plan_hash: "0".repeat(64), budget_part: None },
+            V::ReportedBuilt { commit: "0".repeat(40), plan_hash: "0".repeat(64), budget_part: None, caps: Vec::new() },
             V::ReportedFailed { reason: reason() },
             V::Retried,
             V::LaunchVoided { reason: reason() },

@@ -8,7 +8,8 @@ use super::basis::check_experiment_basis;
 use super::correction::must_be_shown;
 use super::experiment_table::{EXPERIMENT_TABLE, Effect, ExperimentEventKind, To, decided_kind};
 use crate::domain::{
-    Correction, ExperimentState, ExperimentStatus, GateType, Pause, PauseCause, SignedDecision, Verdict, text_enum,
+    Correction, ExperimentState, ExperimentStatus, GateType, Pause, PauseCause, SignalCaps, SignedDecision, Verdict,
+    text_enum,
 };
 use crate::identity::{Keyring, SignatureError, VerifiedDecision};
 use crate::principal::Principal;
@@ -36,6 +37,9 @@ pub enum ExperimentEvent<D = VerifiedDecision> {
         /// Its part of the outcome's error budget, from 0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         budget_part: Option<u32>,
+        /// What the quantiles of its metrics came to; they are a part of that plan.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        caps: Vec<SignalCaps>,
     },
     /// It could not be built.
     ReportedFailed {
@@ -136,7 +140,9 @@ impl ExperimentEvent<SignedDecision> {
         Ok(match self {
             V::Proposed => V::Proposed,
             V::PortfolioSuperseded { reason } => V::PortfolioSuperseded { reason },
-            V::ReportedBuilt { commit, plan_hash, budget_part } => V::ReportedBuilt { commit, plan_hash, budget_part },
+            V::ReportedBuilt { commit, plan_hash, budget_part, caps } => {
+                V::ReportedBuilt { commit, plan_hash, budget_part, caps }
+            }
             V::ReportedFailed { reason } => V::ReportedFailed { reason },
             V::Retried => V::Retried,
             V::LaunchVoided { reason } => V::LaunchVoided { reason },
@@ -251,10 +257,11 @@ pub fn transition_experiment(
         next.pause = None;
     }
     match event {
-        ExperimentEvent::ReportedBuilt { commit, plan_hash, budget_part } => {
+        ExperimentEvent::ReportedBuilt { commit, plan_hash, budget_part, caps } => {
             next.commit = Some(commit.clone());
             next.plan_hash = Some(plan_hash.clone());
             next.budget_part = *budget_part;
+            next.caps.clone_from(caps);
         }
         ExperimentEvent::Corrected { plan_hash, .. } => next.plan_hash = Some(plan_hash.clone()),
         ExperimentEvent::AutoPaused { cause, detail } => {

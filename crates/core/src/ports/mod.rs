@@ -23,7 +23,7 @@ pub use notifier::{ChannelSettings, Letter, LetterAbout, Notifier, NotifyError};
 pub use read_error::ReadError;
 pub use secrets::{Opening, ResolveSecret};
 pub use signals::{
-    Danger, MetricInfo, PushSettings, QueryKind, QueryPlan, Risk, SignalSource, SourceReport, SourceSettings,
-    VariantRequest,
+    Danger, ExposureCounts, FactCounts, KeyBuckets, LookRequest, MetricInfo, MetricLook, PushSettings, QueryKind,
+    QueryPlan, Risk, SignalSource, SourceReport, SourceSettings, VariantRequest, WrittenQuery,
 };
 pub use touch::TouchToSign;

@@ -54,17 +54,34 @@ pub fn sums(sums: &ArmSums) -> Result<(), String> {
             if n == 0 && num_den != 0.0 {
                 return Err(format!("`num_den_sum` is {num_den} although `n` is 0"));
             }
-            // Compared as roots: the product of two squares could overflow.
-            if num_den.abs() > num_squares.sqrt() * den_squares.sqrt() * (1.0 + 1e-6) {
+            if !is_cross(num_den, num_squares, den_squares) {
                 return Err(format!(
                     "`num_den_sum` is {num_den}, which no data with these `num_sum_squares` and `den_sum_squares` \
                      have: it is the sum over units of numerator times denominator"
                 ));
             }
         }
+        ArmSums::Cuped { n, sum, sum_squares, cov_sum, cov_sum_squares, cross_sum } => {
+            moments(n, ("sum", sum), ("sum_squares", sum_squares))?;
+            moments(n, ("cov_sum", cov_sum), ("cov_sum_squares", cov_sum_squares))?;
+            finite("cross_sum", cross_sum)?;
+            if n == 0 && cross_sum != 0.0 {
+                return Err(format!("`cross_sum` is {cross_sum} although `n` is 0"));
+            }
+            if !is_cross(cross_sum, sum_squares, cov_sum_squares) {
+                return Err(format!(
+                    "`cross_sum` is {cross_sum}, which no data with these `sum_squares` and `cov_sum_squares` have"
+                ));
+            }
+        }
         ArmSums::Value { value } => finite("value", value)?,
     }
     Ok(())
+}
+
+/// Whether two numbers of each unit can have this sum of products. Compared as roots: the product of two squares could overflow.
+fn is_cross(products: f64, squares: f64, other_squares: f64) -> bool {
+    products.abs() <= squares.sqrt() * other_squares.sqrt() * (1.0 + 1e-6)
 }
 
 /// Checks readings by variant: each alone, and at most one an arm.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::read_error::ReadError;
 use super::secrets::Opening;
-use crate::domain::{ArmSums, Period, Reading, SignalSpec, Slug, VariantReading, Window, text_enum};
+use crate::domain::{ArmSums, FoundQuantile, Period, Reading, SignalSpec, Slug, VariantReading, Window, text_enum};
 
 /// The checked settings of a declared source; references such as `${ENV}` are not resolved yet.
 pub trait SourceSettings: std::fmt::Debug + Send + Sync {
@@ -75,6 +75,22 @@ pub trait SignalSource: Send + Sync {
 
     /// What its own clock shows; `None` for a source that has none but ours: a file, or one that pushes.
     async fn clock(&self) -> Result<Option<Timestamp>, ReadError> {
+        Ok(None)
+    }
+
+    /// The quantile that the signal's cap asks for, over one window of every unit that ended at `before`: of the value or numerator, then of the
+    /// denominator of a ratio, then of the covariate, of those that there are. Empty where its cap is no quantile.
+    async fn quantiles(&self, _signal: &SignalSpec, _before: Timestamp) -> Result<Vec<FoundQuantile>, ReadError> {
+        Ok(Vec::new())
+    }
+
+    /// The statements of a metric of the contract as this source would be asked; empty for any other signal.
+    fn written(&self, _signal: &SignalSpec) -> Result<Vec<WrittenQuery>, ReadError> {
+        Ok(Vec::new())
+    }
+
+    /// What the rows behind a metric of the contract say about its units; `None` for any other signal.
+    async fn look(&self, _signal: &SignalSpec, _request: &LookRequest) -> Result<Option<MetricLook>, ReadError> {
         Ok(None)
     }
 
@@ -172,6 +188,93 @@ text_enum! {
         /// By variant.
         ByVariant,
     }
+}
+
+/// A statement that the runtime wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct WrittenQuery {
+    /// Which.
+    pub query: QueryKind,
+    /// With the parameters by name.
+    pub sql: String,
+}
+
+/// Which units are looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LookRequest {
+    /// Exposures of this flag; of all of them where absent.
+    pub flag_key: Option<String>,
+    /// Exposures in this window.
+    pub window: Window,
+}
+
+/// What the exposures say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ExposureCounts {
+    /// Rows in the window.
+    pub n_rows: i64,
+    /// Rows that say what another one says.
+    pub n_repeated: i64,
+    /// Rows without a unit.
+    pub n_without_unit: i64,
+    /// Rows without an arm.
+    pub n_without_variant: i64,
+    /// Rows whose arm is neither control nor treatment.
+    pub n_unknown_variant: i64,
+    /// Units.
+    pub n_units: i64,
+    /// Units whose window, `settle` and `lag` are over.
+    pub n_mature: i64,
+    /// Units of each flag, added up.
+    pub n_units_by_flag: i64,
+    /// Those of them that saw both arms of it.
+    pub n_both: i64,
+}
+
+/// What a fact says in the window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct FactCounts {
+    /// Its table, or `(a query)`.
+    pub rows: String,
+    /// Rows in the window.
+    pub n_rows: i64,
+    /// Rows with the unit and the instant of another one.
+    pub n_repeated: i64,
+    /// Rows without a unit.
+    pub n_without_unit: i64,
+}
+
+/// The units by hash of one of their keys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyBuckets {
+    /// The column.
+    pub key: String,
+    /// Different values of it.
+    pub n_keys: i64,
+    /// Units that have several of them: these are in no bucket.
+    pub n_several: i64,
+    /// Sums of the units in each bucket, with the cap and the covariate.
+    pub buckets: Vec<ArmSums>,
+}
+
+/// What the rows behind a metric say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricLook {
+    /// Of the exposures.
+    pub exposures: ExposureCounts,
+    /// Of each fact.
+    pub facts: Vec<FactCounts>,
+    /// By the unit itself.
+    pub unit: KeyBuckets,
+    /// The same without a cap; `None` where there is none.
+    pub without_cap: Option<Vec<ArmSums>>,
+    /// By each other key of which a unit has one.
+    pub coarser: Vec<KeyBuckets>,
+    /// The units are those of `population`, because nobody was exposed long enough ago.
+    pub is_population: bool,
 }
 
 /// How the source would answer a query.

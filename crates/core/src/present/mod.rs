@@ -5,6 +5,7 @@
 
 mod axis;
 mod facts;
+mod metric;
 mod section;
 mod time;
 mod words;
@@ -14,7 +15,8 @@ pub use crate::stats::figures::{
 };
 
 pub use axis::{day, ticks};
-pub use facts::{bound, false_stops, health, measured_constraints, score, sections, thresholds};
+pub use facts::{bound, capped, false_stops, health, measured_constraints, score, sections, thresholds};
+pub use metric::metric;
 pub use section::{Row, Section, Table, Value};
 pub use time::{due, instant, relative, span, when};
 pub use words::{plain, words};

@@ -391,6 +391,9 @@ struct FlatSums<'a> {
     den: Option<f64>,
     den_squares: Option<f64>,
     num_den: Option<f64>,
+    cov_sum: Option<f64>,
+    cov_sum_squares: Option<f64>,
+    cross_sum: Option<f64>,
     value: Option<f64>,
     cohort: Option<Cohort>,
     units: Option<CountedUnits>,
@@ -408,6 +411,14 @@ impl FlatSums<'_> {
                 den: self.den?,
                 den_squares: self.den_squares?,
                 num_den: self.num_den?,
+            },
+            "cuped" => ArmSums::Cuped {
+                n: self.n?,
+                sum: self.sum?,
+                sum_squares: self.sum_squares?,
+                cov_sum: self.cov_sum?,
+                cov_sum_squares: self.cov_sum_squares?,
+                cross_sum: self.cross_sum?,
             },
             "value" => ArmSums::Value { value: self.value? },
             _ => return None,
@@ -434,6 +445,7 @@ mod tests {
             ArmSums::Proportion { n: 1000, successes: 300 },
             ArmSums::Mean { n: 5, sum: 0.1 + 0.2, sum_squares: 1e-300 },
             ArmSums::Ratio { n: 7, num: 1.0, num_squares: 2.5, den: -3.0, den_squares: 1e22, num_den: 0.1 },
+            ArmSums::Cuped { n: 3, sum: 0.3, sum_squares: 0.1, cov_sum: 7.0, cov_sum_squares: 1e22, cross_sum: -0.5 },
             ArmSums::Value { value: 310.5 },
         ] {
             let text = serde_json::to_string(&sums).unwrap();

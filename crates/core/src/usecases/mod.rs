@@ -50,8 +50,9 @@ pub use outcomes::{Activated, Applied, Attainment, Outcomes};
 pub use runtime::Runtime;
 pub use sessions::{PageSession, Sessions, SignIn};
 pub use signals::{
-    ConnectorProblem, ConnectorReport, Ingested, PollRequest, Polled, PolledExperiment, QueryReport, QueryState,
-    ReaderRole, SignalRole, Signals,
+    ConnectorProblem, ConnectorReport, Ingested, KeyLook, MetricCheckRequest, MetricChecked, MetricDoubt,
+    MetricFinding, MetricShown, PollRequest, Polled, PolledExperiment, QueryReport, QueryState, ReaderRole, SignalRole,
+    Signals,
 };
 pub use workspaces::{
     Counts, DeadLetters, ExperimentLine, Finding, FindingLevel, Freshness, GateLine, InitRequest, Initialised,

@@ -10,6 +10,7 @@
 
 mod contract;
 mod custom_http;
+mod fifteen;
 mod flagd_file;
 mod metrics;
 mod mysql;

@@ -42,6 +42,10 @@ metrics:
   - { name: buyers, kind: conversion, of: orders, where: \"status = 'paid'\", window: 7d, at_least: 2, better: up }
   - { name: orders, kind: count, of: orders, window: 36h, better: up, settle: 2d }
   - { name: kinds, kind: count, of: orders, distinct: status, window: 7d, better: up }
+  - { name: bounded, kind: mean, of: paid, value: total, window: 7d, better: up, cap: p95, covariate: none }
+  - { name: bounded_share, kind: ratio, window: 7d, better: up, cap: p90, numerator: { of: paid, value: total }, denominator: { of: orders } }
+  - { name: bounded_before, kind: mean, of: paid, value: total, window: 7d, better: up, cap: p999, covariate: 3d }
+  - { name: buys_again, kind: conversion, of: orders, window: 7d, better: up, covariate: 2d }
   - { name: back, kind: retention, of: orders, window: { from: 2d, to: 4d }, better: up }
   - { name: share, kind: ratio, window: 7d, better: up, numerator: { of: paid, value: total }, denominator: { of: orders, count: true } }
 outcomes:
@@ -167,7 +171,7 @@ fn units(exposures: &[Exposure]) -> Vec<Unit> {
     found
 }
 
-/// Value of a unit, or numerator and denominator.
+/// Value of a unit and its covariate, or numerator and denominator.
 fn value(metric: &str, first: i64, orders: &[&Order]) -> (f64, f64) {
     let within = |from: i64, to: i64| {
         let until = NOW;
@@ -176,14 +180,24 @@ fn value(metric: &str, first: i64, orders: &[&Order]) -> (f64, f64) {
     let money = |orders: &mut dyn Iterator<Item = &&Order>| orders.map(|o| o.cents).sum::<i64>() as f64 / 100.0;
     let paid = || within(0, 7 * DAY).filter(|o| o.status == "paid");
     match metric {
-        "revenue" => (money(&mut paid()).min(30.0), 0.0),
+        "revenue" => {
+            let before = within(-28 * DAY, 0).filter(|o| o.status == "paid");
+            (money(&mut paid()).min(30.0), money(&mut before.into_iter()).min(30.0))
+        }
         "buyers" => (f64::from(u8::from(paid().count() >= 2)), 0.0),
-        "orders" => (within(0, 36 * HOUR).count() as f64, 0.0),
+        "orders" => (within(0, 36 * HOUR).count() as f64, within(-28 * DAY, 0).count() as f64),
         "kinds" => {
-            let mut all: Vec<&str> = within(0, 7 * DAY).map(|o| o.status).collect();
-            all.sort_unstable();
-            all.dedup();
-            (all.len() as f64, 0.0)
+            let kinds = |from: i64, to: i64| {
+                let mut all: Vec<&str> = within(from, to).map(|o| o.status).collect();
+                all.sort_unstable();
+                all.dedup();
+                all.len() as f64
+            };
+            (kinds(0, 7 * DAY), kinds(-28 * DAY, 0))
+        }
+        "buys_again" => {
+            let any = |from: i64, to: i64| f64::from(u8::from(within(from, to).next().is_some()));
+            (any(0, 7 * DAY), any(-2 * DAY, 0))
         }
         "back" => (f64::from(u8::from(within(2 * DAY, 4 * DAY).next().is_some())), 0.0),
         "share" => (money(&mut paid()), within(0, 7 * DAY).count() as f64),
@@ -213,7 +227,23 @@ fn summed(metric: &str, values: &[(f64, f64)]) -> ArmSums {
             den_squares: sum(|(_, w)| w * w),
             num_den: sum(|(v, w)| v * w),
         },
-        _ => ArmSums::Mean { n, sum: sum(|(v, _)| *v), sum_squares: sum(|(v, _)| v * v) },
+        _ => ArmSums::Cuped {
+            n,
+            sum: sum(|(v, _)| *v),
+            sum_squares: sum(|(v, _)| v * v),
+            cov_sum: sum(|(_, x)| *x),
+            cov_sum_squares: sum(|(_, x)| x * x),
+            cross_sum: sum(|(v, x)| v * x),
+        },
+    }
+}
+
+/// Everybody at once: there is no exposure before which anything could lie.
+fn without_covariate(sums: ArmSums) -> ArmSums {
+    match sums {
+        ArmSums::Cuped { n, sum, .. } if sum == 0.0 => ArmSums::Mean { n, sum, sum_squares: 0.0 },
+        ArmSums::Cuped { n, sum, sum_squares, .. } => ArmSums::Mean { n, sum, sum_squares },
+        sums => sums,
     }
 }
 
@@ -228,6 +258,9 @@ fn numbers(sums: &ArmSums) -> Vec<f64> {
         ArmSums::Mean { n, sum, sum_squares } => vec![n as f64, sum, sum_squares],
         ArmSums::Ratio { n, num, num_squares, den, den_squares, num_den } => {
             vec![n as f64, num, num_squares, den, den_squares, num_den]
+        }
+        ArmSums::Cuped { n, sum, sum_squares, cov_sum, cov_sum_squares, cross_sum } => {
+            vec![n as f64, sum, sum_squares, cov_sum, cov_sum_squares, cross_sum]
         }
         ArmSums::Value { value } => vec![value],
     }
@@ -290,7 +323,7 @@ pub(crate) async fn all(config: SqlConfig) {
     let (exposures, orders) = rows();
     let units = units(&exposures);
     let of = |user: i64| orders.iter().filter(|o| o.user == user).collect::<Vec<_>>();
-    for metric in ["revenue", "buyers", "orders", "kinds", "back", "share"] {
+    for metric in ["revenue", "buyers", "orders", "kinds", "back", "share", "buys_again"] {
         let signal = signal(metric);
         let (window, settle) = spans(metric);
         let (mut n_claimed, mut n_all) = (0, 0);
@@ -330,6 +363,9 @@ pub(crate) async fn all(config: SqlConfig) {
                 if metric == "revenue" {
                     let paid = |unit: &&&Unit| value("share", unit.first, &of(unit.user)).0 > 30.0;
                     assert_eq!(cohort.n_capped, count(here.iter().filter(paid)), "{what}: capped");
+                    let whole = here.iter().filter(|unit| is_claimed(unit));
+                    let whole: f64 = whole.map(|unit| value("share", unit.first, &of(unit.user)).0).sum();
+                    assert!((cohort.uncapped.unwrap().sum - whole).abs() < 1e-6, "{what}: without the cap");
                 }
                 n_claimed += claimed.len();
                 n_all += here.len();
@@ -359,6 +395,54 @@ pub(crate) async fn all(config: SqlConfig) {
             .collect();
         assert!(values.len() > 10, "{metric}: {} units", values.len());
         let level = source.level(&signal, Window { from: at(from), to: at(to) }).await.unwrap();
-        is_near(&level.data, &summed(metric, &values), &format!("{metric}, everybody"));
+        let wanted = match (metric, summed(metric, &values)) {
+            ("buys_again", ArmSums::Cuped { n, .. }) => {
+                ArmSums::Proportion { n, successes: count(values.iter().filter(|(v, _)| *v == 1.0)) }
+            }
+            (_, sums) => without_covariate(sums),
+        };
+        is_near(&level.data, &wanted, &format!("{metric}, everybody"));
     }
+    quantiles(&*source, &orders).await;
+}
+
+/// The quantile of the values that are not zero, over one window that ended before the lag: what lies at `(n - 1) * q`, counted from 0.
+async fn quantiles(source: &dyn SignalSource, orders: &[Order]) {
+    let before = 9 * DAY;
+    let found_by_hand = |length: i64, permille: usize, value: &dyn Fn(&[&Order]) -> f64| {
+        let (from, to) = (before - LAG - length, before - LAG);
+        let mut users: Vec<i64> = orders.iter().map(|o| o.user).collect();
+        users.sort_unstable();
+        users.dedup();
+        let of = |user: i64| -> Vec<&Order> {
+            orders.iter().filter(|o| o.user == user && o.at >= from && o.at < to && o.status != "void").collect()
+        };
+        let mut values: Vec<f64> =
+            users.into_iter().map(|user| value(&of(user))).filter(|value| *value != 0.0).collect();
+        values.sort_by(f64::total_cmp);
+        let at = (values.len() - 1) * permille;
+        let (low, rest) = (at / 1000, (at % 1000) as f64 / 1000.0);
+        let value = values[low] + rest * (values[(low + 1).min(values.len() - 1)] - values[low]);
+        (i64::try_from(values.len()).unwrap(), value)
+    };
+    let money =
+        |orders: &[&Order]| orders.iter().filter(|o| o.status == "paid").map(|o| o.cents).sum::<i64>() as f64 / 100.0;
+    let number = |orders: &[&Order]| orders.len() as f64;
+    let week = 7 * DAY;
+    for (metric, wanted) in [
+        ("bounded", vec![found_by_hand(week, 950, &money)]),
+        ("bounded_share", vec![found_by_hand(week, 900, &money), found_by_hand(week, 900, &number)]),
+        ("bounded_before", vec![found_by_hand(week, 999, &money), found_by_hand(3 * DAY, 999, &money)]),
+        ("revenue", Vec::new()),
+    ] {
+        let found = source.quantiles(&signal(metric), at(before)).await.unwrap();
+        assert_eq!(found.len(), wanted.len(), "{metric}");
+        for (found, (n, value)) in found.iter().zip(wanted) {
+            assert!(n > 30 && found.n == n, "{metric}: {found:?}, {n}");
+            assert!((found.value.unwrap() - value).abs() < 1e-9, "{metric}: {found:?}, {value}");
+        }
+    }
+    // Nobody has a value there.
+    let found = source.quantiles(&signal("bounded"), at(-100 * DAY)).await.unwrap();
+    assert_eq!((found[0].n, found[0].value), (0, None));
 }

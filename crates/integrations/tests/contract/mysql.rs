@@ -7,7 +7,7 @@ use pretty_assertions::assert_eq;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 
 use super::contract::{self, KEYED, ROWS, SqlConfig, Subject, day, signal, source};
-use super::metrics;
+use super::{fifteen, metrics};
 
 async fn execute(url: &str, sql: &str) {
     let mut conn = MySqlConnection::connect(url).await.unwrap();
@@ -113,4 +113,12 @@ async fn metrics_are_what_the_rows_say() {
     let all = metrics::tables("DATETIME(6)", "DECIMAL(12, 2)", |at| at.strftime("'%Y-%m-%d %H:%M:%S'").to_string());
     execute(&url, &all.join(";")).await;
     metrics::all(SqlConfig::new(&url)).await;
+}
+
+#[tokio::test]
+async fn fifteen_metrics_are_what_the_rows_say() {
+    let Some(url) = database("fifteen").await else { return };
+    let all = fifteen::tables("DATETIME(6)", "DECIMAL(12, 2)", |at| at.strftime("'%Y-%m-%d %H:%M:%S'").to_string());
+    execute(&url, &all.join(";")).await;
+    fifteen::all(SqlConfig::new(&url)).await;
 }

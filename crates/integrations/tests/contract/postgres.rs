@@ -6,7 +6,7 @@ use pretty_assertions::assert_eq;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::contract::{self, KEYED, ROWS, SqlConfig, Subject, day, request, signal, source};
-use super::metrics;
+use super::{fifteen, metrics};
 
 /// The URL of a database with the contract's tables; `None`, said loudly, without a server.
 async fn database() -> Option<String> {
@@ -214,4 +214,12 @@ async fn metrics_are_what_the_rows_say() {
     .await;
     metrics::all(SqlConfig::new(&url)).await;
     execute(&url, "ALTER ROLE CURRENT_USER RESET TIME ZONE").await;
+}
+
+#[tokio::test]
+async fn fifteen_metrics_are_what_the_rows_say() {
+    let Some(url) = database().await else { return };
+    let all = fifteen::tables("timestamptz", "numeric(12, 2)", |at| at.strftime("'%Y-%m-%d %H:%M:%S+00'").to_string());
+    execute(&url, &all.join(";")).await;
+    fifteen::all(SqlConfig::new(&url)).await;
 }

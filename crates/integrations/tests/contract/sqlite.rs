@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 
 use super::contract::{self, KEYED, ROWS, SqlConfig, Subject, day, signal, source};
-use super::metrics;
+use super::{fifteen, metrics};
 
 const SLOW: &str =
     "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 1e12) SELECT sum(x) AS value FROM c";
@@ -88,6 +88,23 @@ async fn metrics_are_what_the_rows_say() {
         let all = metrics::tables(column, "NUMERIC", |at| at.strftime(shown).to_string());
         execute(&mut conn, &format!("BEGIN; {}; COMMIT", all.join(";"))).await;
         metrics::all(SqlConfig { time_format: format, ..SqlConfig::new(format!("sqlite:{}", path.display())) }).await;
+    }
+}
+
+#[tokio::test]
+async fn fifteen_metrics_are_what_the_rows_say() {
+    for (format, column, shown) in [
+        ("native", "TEXT", "'%Y-%m-%d %H:%M:%S'"),
+        ("iso8601", "TEXT", "'%Y-%m-%dT%H:%M:%SZ'"),
+        ("unix_seconds", "INTEGER", "%s"),
+        ("unix_millis", "INTEGER", "%s000"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shop.db");
+        let mut conn = SqliteConnectOptions::new().filename(&path).create_if_missing(true).connect().await.unwrap();
+        let all = fifteen::tables(column, "NUMERIC", |at| at.strftime(shown).to_string());
+        execute(&mut conn, &format!("BEGIN; {}; COMMIT", all.join(";"))).await;
+        fifteen::all(SqlConfig { time_format: format, ..SqlConfig::new(format!("sqlite:{}", path.display())) }).await;
     }
 }
 

@@ -8,16 +8,26 @@ use super::report::{
 use super::signal::source_kind;
 use crate::config::file::RootFile;
 use crate::config::map::missing_key;
-use crate::config::metric_file::{EventsFile, ExposuresFile, FactFile, MetricFile, MetricKind, PartFile, WindowFile};
+use crate::config::metric_file::{
+    CapFile, CovariateFile, EventsFile, ExposuresFile, FactFile, MetricFile, MetricKind, Named, PartFile, StepFile,
+    UnitMapFile, WindowFile,
+};
 use crate::config::reporter::Asked;
-use crate::domain::{Attribution, Contract, Events, Exposures, Fact, Measure, Part, Period, Quantity, Relation};
+use crate::domain::{
+    Among, Attribution, Cap, Contract, Events, Exposures, Fact, Measure, Part, Period, Quantity, Relation, UnitMap, Via,
+};
 
 /// What a source says about the units of its experiments.
 struct Source<'f> {
     lag: Period,
     unit: &'f str,
     exposures: Exposures,
+    trigger: Option<&'f At<EventsFile>>,
     population: Option<&'f At<EventsFile>>,
+    /// What exposures are analysed by, where a map leads there.
+    mapped_to: Option<&'f str>,
+    /// Maps from the units of the exposures to those of facts, by the unit that they lead to.
+    owners: BTreeMap<&'f str, UnitMap>,
 }
 
 /// A fact, as far as it could be read.
@@ -49,9 +59,30 @@ pub(super) fn metrics(
             let problem = Problem::error("config.query_unused", exposures.span, "this source runs no SQL");
             reporter.push(problem.valid("`exposures` only with a `sql` source").help("remove `exposures`"));
         } else if let (Some(file), Some(lag)) = (&keys.exposures, &keys.lag)
-            && let (Some(exposures), Some(unit)) = (exposures(&file.value, reporter), &file.value.is)
+            && let (Some(mut exposures), Some(unit)) = (exposures(&file.value, reporter), &file.value.is)
         {
-            let source = Source { lag: lag.value, unit: &unit.value, exposures, population: keys.population.as_ref() };
+            let mut owners = unit_maps(keys.units.as_ref(), unit, reporter);
+            let mapped_to = file.value.map.as_ref().map(|map| map.value.as_str());
+            if let Some(map) = &file.value.map {
+                exposures.map = owners.remove(map.value.as_str());
+                if exposures.map.is_none() {
+                    let message = format!("there is no map from `{}` to `{}` in `units`", shown(unit), shown(map));
+                    let problem = Problem::error("config.unknown_value", map.span, message);
+                    reporter.push(problem.valid("a map of the source's `units`").help(format!(
+                        "declare it at the source: `units: {{ {}: {{ from: {}, table: ..., key: ..., to: ... }} }}`",
+                        map.value, unit.value
+                    )));
+                }
+            }
+            let source = Source {
+                lag: lag.value,
+                unit: &unit.value,
+                exposures,
+                trigger: file.value.trigger.as_ref(),
+                population: keys.population.as_ref(),
+                mapped_to,
+                owners,
+            };
             declared.sources.insert(&name.value, source);
         }
     }
@@ -92,7 +123,35 @@ fn exposures(file: &ExposuresFile, reporter: &mut Reporter<'_>) -> Option<Exposu
         control,
         treatment,
         is_sticky: file.sticky.as_ref()?.value,
+        map: None,
+        trigger: None,
     })
+}
+
+/// The maps of a source that begin at the unit of its exposures, by what they lead to.
+fn unit_maps<'f>(
+    file: Option<&'f At<Named<UnitMapFile>>>,
+    unit: &At<String>,
+    reporter: &mut Reporter<'_>,
+) -> BTreeMap<&'f str, UnitMap> {
+    let mut found = BTreeMap::new();
+    for (name, span, map) in file.iter().flat_map(|maps| &maps.value.0) {
+        let map = &map.value;
+        let rows = relation(map.at, map.table.as_ref(), map.sql.as_ref(), "a map of units", reporter);
+        let [key, to] = [&map.key, &map.to].map(|at| column(at.as_ref(), reporter));
+        let since = map.since.as_ref().and_then(|since| column(Some(since), reporter));
+        let Some(from) = &map.from else { continue };
+        if from.value != unit.value {
+            let message = format!("the map to `{}` begins at `{}`", shown(name), shown(&from.value));
+            let problem = Problem::error("config.unknown_value", *span, message).also(unit.span, "the exposures' unit");
+            reporter.push(
+                problem.valid("a map from the unit of the exposures").help(format!("write `from: {}`", unit.value)),
+            );
+        } else if let (Some(rows), Some(key), Some(to)) = (rows, key, to) {
+            found.insert(name.as_str(), UnitMap { rows, key, to, since });
+        }
+    }
+    found
 }
 
 /// The texts of a list, or the one that is meant without it.
@@ -177,7 +236,9 @@ impl<'f> Declared<'f> {
     fn metric(&self, file: &'f MetricFile, reporter: &mut Reporter<'_>) -> Option<DeclaredMetric> {
         let window = window(file, reporter);
         check_keys(file, reporter);
-        let first = file.of.as_ref().or_else(|| file.numerator.as_ref().and_then(|part| part.value.of.as_ref()))?;
+        let of_numerator = || file.numerator.as_ref().and_then(|part| part.value.of.as_ref());
+        let of_step = || file.steps.as_ref().and_then(|steps| steps.value.first()?.value.of.as_ref());
+        let first = file.of.as_ref().or_else(of_numerator).or_else(of_step)?;
         let fact = self.fact(first, reporter)?;
         let source_name = &fact.file.source.as_ref()?.value;
         let Some(source) = self.sources.get(source_name.as_str()) else {
@@ -194,6 +255,21 @@ impl<'f> Declared<'f> {
             self.events(of, condition, (source_name, source), reporter)
         };
         let quantity = match file.kind.as_ref()?.value {
+            MetricKind::TimeTo => {
+                let of = events(file.of.as_ref()?, file.r#where.as_ref(), reporter)?;
+                Quantity::TimeTo { of }
+            }
+            MetricKind::Funnel => {
+                let steps = &file.steps.as_ref()?.value;
+                let step = |step: &At<StepFile>, reporter: &mut Reporter<'_>| {
+                    events(step.value.of.as_ref()?, step.value.r#where.as_ref(), reporter)
+                };
+                let found: Vec<Events> = steps.iter().filter_map(|one| step(one, reporter)).collect();
+                if found.len() != steps.len() {
+                    return None;
+                }
+                Quantity::Funnel { steps: found }
+            }
             MetricKind::Conversion | MetricKind::Retention => {
                 let help = "leave it out: the default is 1";
                 let at_least = at_least_one(file.at_least.as_ref(), "`at_least`", help, reporter);
@@ -202,7 +278,12 @@ impl<'f> Declared<'f> {
             }
             MetricKind::Count => {
                 let of = events(file.of.as_ref()?, file.r#where.as_ref(), reporter)?;
-                let measure = text(file.distinct.as_ref()).map_or(Measure::Count, Measure::Distinct);
+                let measure = match text(file.distinct.as_ref()).as_deref() {
+                    None => Measure::Count,
+                    Some("day") => Measure::Days,
+                    Some("hour") => Measure::Hours,
+                    Some(column) => Measure::Distinct(column.to_owned()),
+                };
                 Quantity::Count(Part { of, measure })
             }
             MetricKind::Mean => {
@@ -231,6 +312,29 @@ impl<'f> Declared<'f> {
             }
             None => None,
         };
+        let among = match &file.among {
+            Some(among) => {
+                let of = events(among.value.fact.as_ref()?, among.value.r#where.as_ref(), reporter)?;
+                Some(Among { of, within: among.value.within.as_ref()?.value })
+            }
+            None => None,
+        };
+        let trigger = match source.trigger {
+            Some(trigger) => Some(events(trigger.value.fact.as_ref()?, trigger.value.r#where.as_ref(), reporter)?),
+            None => None,
+        };
+        for (what, of) in [("population", &population), ("trigger", &trigger)] {
+            if let Some(Events { fact: Fact { via: Some(Via::Owner(_)), .. }, .. }) = of {
+                let message = format!("the fact of `{what}` names no column for the unit `{}`", shown(source.unit));
+                let problem = Problem::error("config.unknown_value", first.span, message);
+                reporter.push(
+                    problem
+                        .valid("a fact of the exposures' own unit")
+                        .help("events of a person are not those of one unit"),
+                );
+                return None;
+            }
+        }
         Some(DeclaredMetric {
             source: source_name.clone(),
             unit: text(file.unit.as_ref()),
@@ -240,9 +344,15 @@ impl<'f> Declared<'f> {
                 window: window?,
                 settle: file.settle.as_ref().map(|settle| settle.value),
                 lag: source.lag,
-                cap: file.cap.as_ref().map(|cap| cap.value),
+                cap: file.cap.as_ref().map(|cap| match cap.value {
+                    CapFile::Number(number) => Cap::Number(number),
+                    CapFile::Permille(permille) => Cap::Quantile { permille },
+                }),
+                caps: None,
+                covariate: covariate(file, reporter),
                 is_signed: file.signed.as_ref()?.value,
-                exposures: source.exposures.clone(),
+                among,
+                exposures: Exposures { trigger, ..source.exposures.clone() },
                 population,
             },
         })
@@ -279,12 +389,18 @@ impl<'f> Declared<'f> {
             return None;
         }
         let units = fact.file.units.as_ref()?;
-        let Some(unit) = units.value.0.get(source.unit) else {
+        let named = |unit: &str| units.value.0.get(unit);
+        let owner = || {
+            source.owners.iter().find_map(|(unit, map)| Some((named(unit)?, Some(Via::Owner(Box::new(map.clone()))))))
+        };
+        let direct = source.mapped_to.and_then(named).map(|column| (column, None));
+        let own = || named(source.unit).map(|column| (column, source.mapped_to.map(|_| Via::Map)));
+        let Some((unit, via)) = direct.or_else(own).or_else(owner) else {
             let known: Vec<&str> = units.value.0.keys().map(String::as_str).collect();
             let message = format!("fact `{}` has no column for the unit `{}`", shown(&of.value), shown(source.unit));
             let problem = Problem::error("config.unknown_value", units.span, message).valid(list(&known));
             reporter.push(problem.help(format!(
-                "name it: `units: {{ {}: ... }}`; exposures are of that unit, and maps between units are not part of this version",
+                "name it: `units: {{ {0}: ... }}`, or declare at the source how `{0}` leads to another: `units: {{ user: {{ from: {0}, ... }} }}`",
                 source.unit
             )));
             return None;
@@ -293,6 +409,7 @@ impl<'f> Declared<'f> {
         let fact = Fact {
             rows: fact.rows.clone()?,
             unit: column(Some(&unit), reporter)?,
+            via,
             at: fact.at.clone()?,
             condition: text(fact.file.r#where.as_ref()),
         };
@@ -313,6 +430,13 @@ fn window(file: &MetricFile, reporter: &mut Reporter<'_>) -> Option<Attribution>
         reporter.push(problem.valid("`to` after `from`").help("write `window: { from: 7d, to: 14d }`"));
         return None;
     }
+    let is_from_exposure = |kind: &At<MetricKind>| matches!(kind.value, MetricKind::TimeTo | MetricKind::Funnel);
+    if from > 0 && file.kind.as_ref().is_some_and(is_from_exposure) {
+        let problem =
+            Problem::error("config.out_of_range", at.span, "this kind needs a window that begins with the exposure");
+        reporter.push(problem.valid("a window without `from`").help("write `window: 7d`"));
+        return None;
+    }
     let is_retention = file.kind.as_ref().is_some_and(|kind| kind.value == MetricKind::Retention);
     if is_retention && from == 0 {
         let problem = Problem::error("config.out_of_range", at.span, "a retention needs a window that begins later");
@@ -326,13 +450,37 @@ fn window(file: &MetricFile, reporter: &mut Reporter<'_>) -> Option<Attribution>
     Some(Attribution { from, to })
 }
 
+/// The history that explains a unit's value where none is named.
+const COVARIATE: Period = Period::from_days(28);
+
+/// Values of before the first exposure explain how much a unit buys, and seldom whether it does: METRICS.md 2.2.
+fn covariate(file: &MetricFile, reporter: &mut Reporter<'_>) -> Option<Period> {
+    let kind = file.kind.as_ref()?.value;
+    let Some(at) = &file.covariate else {
+        return matches!(kind, MetricKind::Count | MetricKind::Mean).then_some(COVARIATE);
+    };
+    let CovariateFile::Before(period) = at.value else { return None };
+    if kind == MetricKind::Ratio {
+        let problem = Problem::error("config.out_of_range", at.span, "a ratio has no covariate in this version");
+        reporter.push(problem.valid("`covariate: none`").help("leave it out"));
+        return None;
+    }
+    Some(period)
+}
+
 /// Keys that a kind needs, and keys that it does not know.
 fn check_keys(file: &MetricFile, reporter: &mut Reporter<'_>) {
     let Some(kind) = &file.kind else { return };
     let is_ratio = kind.value == MetricKind::Ratio;
+    let is_funnel = kind.value == MetricKind::Funnel;
+    let has_one = !is_ratio && !is_funnel;
+    let has_cap = !matches!(kind.value, MetricKind::TimeTo | MetricKind::Funnel);
     let given = [
-        ("of", file.of.as_ref().map(|at| at.span), !is_ratio, !is_ratio),
-        ("where", file.r#where.as_ref().map(|at| at.span), !is_ratio, false),
+        ("of", file.of.as_ref().map(|at| at.span), has_one, has_one),
+        ("where", file.r#where.as_ref().map(|at| at.span), has_one, false),
+        ("steps", file.steps.as_ref().map(|at| at.span), is_funnel, is_funnel),
+        ("cap", file.cap.as_ref().map(|at| at.span), has_cap, false),
+        ("covariate", file.covariate.as_ref().map(|at| at.span), has_cap, false),
         (
             "value",
             file.value.as_ref().map(|at| at.span),
@@ -360,7 +508,7 @@ fn check_keys(file: &MetricFile, reporter: &mut Reporter<'_>) {
             Some(_) | None => {}
         }
     }
-    if let Some(cap) = file.cap.as_ref().filter(|cap| cap.value <= 0.0) {
+    if let Some(cap) = file.cap.as_ref().filter(|cap| matches!(cap.value, CapFile::Number(number) if number <= 0.0)) {
         let problem = Problem::error("config.out_of_range", cap.span, "a cap must be above 0");
         reporter.push(problem.valid("a number above 0").help("leave it out to count all of each value"));
     }

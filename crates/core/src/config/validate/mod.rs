@@ -57,5 +57,6 @@ pub(super) fn config(file: &RootFile, reporter: &mut Reporter<'_>) -> Option<Con
         root.value.clone()
     });
     let declared = file.to_json();
-    Some(Config { outcomes, connectors, flags, llm, notifications, limits, review_url, root, declared })
+    let metrics = signal::of_metrics(&context);
+    Some(Config { outcomes, metrics, connectors, flags, llm, notifications, limits, review_url, root, declared })
 }

@@ -173,6 +173,26 @@ fn of_contract(parts: &Parts<'_>, declared: &DeclaredMetric, reporter: &mut Repo
     })
 }
 
+/// Each metric as a signal that is named after it.
+pub(super) fn of_metrics(context: &Context) -> Vec<SignalSpec> {
+    let declared = context.metrics.iter().filter_map(|(name, declared)| Some((name, declared.as_ref()?)));
+    declared
+        .map(|(name, declared)| SignalSpec {
+            name: name.clone(),
+            source: declared.source.clone(),
+            metric: name.clone(),
+            method: MetricMethod::Contract,
+            funnel_steps: Vec::new(),
+            segment: BTreeMap::new(),
+            aggregation: Aggregation::default(),
+            unit: declared.unit.clone(),
+            poll_interval: Period::from_hours(6),
+            query: SignalQuery::default(),
+            contract: Some(Box::new(declared.contract.clone())),
+        })
+        .collect()
+}
+
 fn refuse_without_source(parts: &Parts<'_>, context: &Context, reporter: &mut Reporter<'_>) {
     let Some(metric) = parts.metric else { return };
     let names: Vec<&str> = context.metrics.keys().map(String::as_str).take(1000).collect();

@@ -17,7 +17,7 @@ use crate::domain::{ContextPackage, Facts, Nullable};
 pub use self::dry_run::false_stops;
 pub use self::plan::{bound, thresholds};
 pub use self::proposal::score;
-pub use self::result::{health, measured_constraints};
+pub use self::result::{capped, health, measured_constraints};
 
 /// The sections in the order in which they help to decide.
 #[must_use]

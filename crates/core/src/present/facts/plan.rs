@@ -4,7 +4,7 @@ use super::super::section::{Section, Table};
 use super::super::time::instant;
 use super::super::words::words;
 use super::values::{scale, text};
-use crate::domain::{ConstraintBound, Design, Direction, Facts, MeasurementPlan};
+use crate::domain::{Caps, ConstraintBound, Design, Direction, Facts, MeasurementPlan, Positive, SignalCaps};
 use crate::stats::Scale;
 use crate::stats::figures::{count, number as show, percent};
 
@@ -25,6 +25,8 @@ pub(super) fn section(facts: &Facts) -> Section {
     let unit = text(&plan.randomisation_unit).filter(|_| has_control);
     section.text("Randomisation unit", unit.map(words));
     section.rows.extend(thresholds(&plan.measurement, plan.design, &scale(facts)).rows);
+    let caps: Vec<String> = plan.caps.iter().map(|found| cap(found, facts)).collect();
+    section.text("Values cut at", (!caps.is_empty()).then(|| caps.join("; ")));
     let rollout = &plan.rollout;
     let steps = std::iter::once(&rollout.initial_pct).chain(&rollout.steps).map(|pct| format!("{pct} %"));
     let steps = steps.collect::<Vec<_>>().join(" → ");
@@ -33,6 +35,23 @@ pub(super) fn section(facts: &Facts) -> Section {
     section.text("Rollout", Some(said));
     section.code("Plan hash", text(&plan.hash));
     section
+}
+
+/// The numbers that a quantile of before the launch came to.
+fn cap(found: &SignalCaps, facts: &Facts) -> String {
+    let SignalCaps { signal, caps: Caps { value, denominator, covariate } } = found;
+    let is_primary = facts.outcome.as_ref().is_some_and(|outcome| outcome.signal == *signal);
+    let say = |number: &Positive| {
+        if is_primary && denominator.is_none() { scale(facts).level(number.get()) } else { show(number.get()) }
+    };
+    let mut said = format!("{} for `{signal}`", say(value));
+    if let Some(denominator) = denominator {
+        said += &format!(", {} for its denominator", say(denominator));
+    }
+    if let Some(covariate) = covariate {
+        said += &format!(", {} for its value before the exposure", say(covariate));
+    }
+    said
 }
 
 /// Duration, sample and thresholds. `scale`: of the outcome's signal.

@@ -87,6 +87,9 @@ fn effect(section: &mut Section, facts: &Facts, result: &Evaluation, scale: &Sca
         }
         section.text("Relative lift", result.lift.map(signed_percent));
     }
+    for (label, said) in capped(result, scale) {
+        section.text(label, Some(said));
+    }
     let threshold = facts.plan.as_ref().map(|plan| plan.measurement.success_threshold);
     match threshold.and_then(|threshold| result.sided_p(direction, threshold)) {
         Some(p) => {
@@ -95,6 +98,20 @@ fn effect(section: &mut Section, facts: &Facts, result: &Evaluation, scale: &Sca
         }
         None => section.text("p-value (two-sided, smallest so far)", Some(p_value(result.p_running))),
     }
+}
+
+/// What the cap of the metric did, as rows: how much it cut, and the effect without it.
+#[must_use]
+pub fn capped(result: &Evaluation, scale: &Scale) -> Vec<(&'static str, String)> {
+    let Some(capped) = &result.capped else { return Vec::new() };
+    let shares = format!(
+        "{} of the units of control, {} of the treatment",
+        percent(capped.control_share),
+        percent(capped.treatment_share)
+    );
+    let turned = if capped.is_turned { ": it has the other sign, so the cap decides which arm is better" } else { "" };
+    let without = capped.effect.map(|effect| ("Effect without the cap", scale.change(effect) + turned));
+    std::iter::once(("Cut to the cap", shares)).chain(without).collect()
 }
 
 /// What is wrong with the data, as sentences.

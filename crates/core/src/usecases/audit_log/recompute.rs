@@ -261,7 +261,8 @@ fn recomputed(measured: &Measured) -> Result<Outcome> {
         let of_poll = history.readings.iter().filter(|r| r.measured_at == last.polled_at && r.origin == Origin::Polled);
         of_poll.count()
     });
-    let mut latest = Evaluation::of(&plan, &last.evaluated, polled_at.unwrap_or(last.polled_at), n_readings);
+    let mut latest = Evaluation::of(&plan, &last.evaluated, polled_at.unwrap_or(last.polled_at), n_readings)
+        .with_capped(last.capped);
     if let Some(stored) = &stored {
         latest.keep_sentences_of(stored);
     }

@@ -14,6 +14,7 @@ use crate::scope::ScopeReport;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::budget::budget_part;
 use crate::usecases::kernel::built::{Built, MAX_LISTED, built};
+use crate::usecases::kernel::caps::find_caps;
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::experiment_step::experiment_step;
@@ -119,6 +120,7 @@ impl Builds<'_> {
             return Err(violation_error(&experiment, &built));
         }
         let branch = branch_of(self.0, report.head.as_deref(), &commit).await;
+        let caps = find_caps(self.0, &outcome).await?;
         let mut tx = self.0.write().await?;
         let mut experiment = experiment_named(&mut tx, &report.experiment).await?;
         if experiment.state.status == ExperimentStatus::AwaitingLaunchGate {
@@ -128,10 +130,10 @@ impl Builds<'_> {
                 .await?;
         }
         let budget_part = Some(budget_part(&mut tx, &experiment).await?);
-        let plan_hash = digest(&Plan::of(&outcome.spec, &experiment.hypothesis, budget_part))?;
+        let plan_hash = digest(&Plan::of(&outcome.spec, &experiment.hypothesis, budget_part).with_caps(&caps))?;
         experiment.build = Some(Stored::new(build_of(&built, &summary, notes, branch, &report, by))?);
         let context = StepContext { says: Some(summary), ..StepContext::default() };
-        let event = ExperimentEvent::ReportedBuilt { commit, plan_hash, budget_part };
+        let event = ExperimentEvent::ReportedBuilt { commit, plan_hash, budget_part, caps };
         experiment_step(self.0, &mut tx, &outcome, &mut experiment, event, by, &context).await?;
         tx.commit().await?;
         reported(self.0, &experiment, &built).await

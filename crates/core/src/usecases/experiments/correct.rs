@@ -353,7 +353,8 @@ async fn judge_anew(
     experiment.current_result = match &latest {
         Some(last) => {
             let n_readings = history.readings.iter().filter(|reading| reading.measured_at == last.polled_at).count();
-            Some(Stored::new(Evaluation::of(next, &last.evaluated, last.polled_at, n_readings))?)
+            let result = Evaluation::of(next, &last.evaluated, last.polled_at, n_readings).with_capped(last.capped);
+            Some(Stored::new(result)?)
         }
         None => None,
     };

@@ -84,8 +84,9 @@ pub(super) async fn void_reason(tx: &mut Tx, gate: &Gate, branch_head: Option<St
     }
     let outcome = outcome_of(tx, &experiment).await?;
     let state = &experiment.state;
-    let plan =
-        Plan::of(&outcome.spec, &experiment.hypothesis, state.budget_part).in_the_form_of(state.plan_hash.as_deref());
+    let plan = Plan::of(&outcome.spec, &experiment.hypothesis, state.budget_part)
+        .with_caps(&state.caps)
+        .in_the_form_of(state.plan_hash.as_deref());
     let plan_hash = digest(&plan)?;
     if experiment.state.plan_hash.as_ref() != Some(&plan_hash) {
         return Ok(Some("the outcome file changed the plan after the build was reported".to_owned()));

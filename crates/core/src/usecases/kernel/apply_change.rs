@@ -124,6 +124,8 @@ pub(in crate::usecases) fn voids(
     if state.status != ExperimentStatus::AwaitingLaunchGate || experiment.outcome != outcome.id {
         return Ok(false);
     }
-    let plan = Plan::of(spec, &experiment.hypothesis, state.budget_part).in_the_form_of(state.plan_hash.as_deref());
+    let plan = Plan::of(spec, &experiment.hypothesis, state.budget_part)
+        .with_caps(&state.caps)
+        .in_the_form_of(state.plan_hash.as_deref());
     Ok(state.plan_hash != Some(digest(&plan)?))
 }

@@ -292,7 +292,7 @@ fn history(levels: &[Measurement], stated_units: Option<f64>) -> Vec<Day> {
 fn population_of_sums(sums: &ArmSums) -> Option<Population> {
     match *sums {
         ArmSums::Proportion { n, successes } if n > 0 => usable(Population::Rate { rate: successes as f64 / n as f64 }),
-        ArmSums::Mean { n, sum, sum_squares } if n > 1 => {
+        ArmSums::Mean { n, sum, sum_squares } | ArmSums::Cuped { n, sum, sum_squares, .. } if n > 1 => {
             let (n, mean) = (n as f64, sum / n as f64);
             let variance = (sum_squares - sum * mean) / (n - 1.0);
             usable(Population::Mean { mean, standard_deviation: variance.max(0.0).sqrt() })
@@ -311,7 +311,11 @@ fn population_of_sums(sums: &ArmSums) -> Option<Population> {
                 correlation: if is_spread { (covariance / sd_num / sd_den).clamp(-1.0, 1.0) } else { 0.0 },
             })
         }
-        ArmSums::Proportion { .. } | ArmSums::Mean { .. } | ArmSums::Ratio { .. } | ArmSums::Value { .. } => None,
+        ArmSums::Proportion { .. }
+        | ArmSums::Mean { .. }
+        | ArmSums::Ratio { .. }
+        | ArmSums::Cuped { .. }
+        | ArmSums::Value { .. } => None,
     }
 }
 

@@ -65,6 +65,7 @@ pub(super) async fn apply_effects(
             Effect::FreezePlan => {
                 let state = &experiment.state;
                 let plan = Plan::of(&outcome.spec, &experiment.hypothesis, state.budget_part)
+                    .with_caps(&state.caps)
                     .in_the_form_of(state.plan_hash.as_deref());
                 experiment.plan = Some(Stored::new(plan)?);
                 experiment.launched_at = Some(now);

@@ -216,7 +216,9 @@ async fn plan_facts(
         Some(_) => plan_of(experiment)?,
         None => {
             let reported = experiment.state.plan_hash.as_deref();
-            Plan::of(&outcome.spec, &experiment.hypothesis, budget_part).in_the_form_of(reported)
+            Plan::of(&outcome.spec, &experiment.hypothesis, budget_part)
+                .with_caps(&experiment.state.caps)
+                .in_the_form_of(reported)
         }
     };
     let mut guardrails = Vec::new();
@@ -236,6 +238,7 @@ async fn plan_facts(
         alpha: plan.alpha,
         error_budget: plan.error_budget,
         tau: plan.tau,
+        caps: plan.caps(),
         randomisation_unit: plan.randomisation_unit,
         measurement: plan.hypothesis.measurement,
         rollout: plan.hypothesis.rollout,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::phases::{has_full_day, scope_at};
 use crate::digest::sha256_hex;
-use crate::domain::{ArmSums, ConstraintBound, Evaluation, Experiment, Plan, Stored, Variant, VariantReading};
+use crate::domain::{ArmSums, Capped, ConstraintBound, Evaluation, Experiment, Plan, Stored, Variant, VariantReading};
 use crate::error::{Code, Error, Result};
 use crate::evaluation::{
     Corrected, Guard, Judged, PhaseReadings, Poll, assess_poll, correct_past, evaluate_poll, is_restated,
@@ -41,6 +41,8 @@ pub struct HistoryPoint {
     pub poll: Poll,
     /// What they made of it, `running` included.
     pub evaluated: Evaluated,
+    /// What the cap of the metric did; absent without one.
+    pub capped: Option<Capped>,
 }
 
 /// Everything that is stored about an experiment's readings.
@@ -175,8 +177,8 @@ impl History<'_> {
             let previous: Option<&RunningState> = path.last().map(|last| &last.evaluated.running);
             let corrected = self.corrected(polled_at, &poll, previous)?;
             let before = corrected.as_ref().map(|corrected| &corrected.state).or(previous);
-            if let Some(Judged { evaluated, .. }) = evaluate_poll(self.plan, &poll, before)? {
-                path.push(HistoryPoint { polled_at, poll, evaluated });
+            if let Some(Judged { evaluated, capped, .. }) = evaluate_poll(self.plan, &poll, before)? {
+                path.push(HistoryPoint { polled_at, poll, evaluated, capped });
             }
         }
         Ok(path)
@@ -199,7 +201,7 @@ impl History<'_> {
         let corrected = self.corrected(polled_at, &poll, state.as_ref())?;
         let before = corrected.as_ref().map(|corrected| &corrected.state).or(state.as_ref());
         let evaluated = evaluate_poll(self.plan, &poll, before)?;
-        Ok(evaluated.map(|Judged { evaluated, .. }| HistoryPoint { polled_at, poll, evaluated }))
+        Ok(evaluated.map(|Judged { evaluated, capped, .. }| HistoryPoint { polled_at, poll, evaluated, capped }))
     }
 
     /// What the statistics remember before a poll that restates the past; `None` where it does not, or nothing is left.

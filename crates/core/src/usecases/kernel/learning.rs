@@ -70,7 +70,8 @@ fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext, scal
         Ok(result) => result,
         Err(problem) => return without_result(format!("Measured on {metric}, but {problem}")),
     };
-    let grade = EvidenceGrade::of(outcome.spec.design, &result.health);
+    let by_health = EvidenceGrade::of(outcome.spec.design, &result.health);
+    let grade = result.grade.map_or(by_health, |known| known.max(by_health));
     let recommendation = result.advice.recommendation;
     // The level of the test: one minus a p-value is no probability that the hypothesis is right.
     let level = 1.0 - result.alpha.unwrap_or_else(|| outcome.spec.alpha());

@@ -14,6 +14,7 @@ pub(super) mod ask;
 pub(super) mod basis;
 pub(super) mod budget;
 pub(super) mod built;
+pub(super) mod caps;
 pub(super) mod change_gate;
 pub(super) mod check;
 pub(super) mod clock_doubt;

@@ -2,12 +2,14 @@
 
 mod connectors;
 mod ingest;
+mod metrics;
 mod poll;
 
 use crate::usecases::Runtime;
 
 pub use connectors::{ConnectorProblem, ConnectorReport, QueryReport, QueryState, ReaderRole, SignalRole};
 pub use ingest::Ingested;
+pub use metrics::{KeyLook, MetricCheckRequest, MetricChecked, MetricDoubt, MetricFinding, MetricShown};
 pub use poll::{PollRequest, Polled, PolledExperiment};
 
 /// The use cases about signals and their sources.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Workspaces;
 use crate::digest::sha256_hex;
 use crate::domain::{
-    Closing, Direction, Evaluation, EvidenceGrade, ExperimentStatus, GateType, Measurement, Message, Outcome,
+    Capped, Closing, Direction, Evaluation, EvidenceGrade, ExperimentStatus, GateType, Measurement, Message, Outcome,
     OutcomeStatus, PauseCause, Stored, text_enum,
 };
 use crate::error::Result;
@@ -65,6 +65,9 @@ pub struct ExperimentLine {
     pub pause_cause: Option<PauseCause>,
     /// Estimated effect, treatment minus control; absent where it changed over time, so that no one number describes it.
     pub effect: Option<f64>,
+    /// What the cap of the metric did; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capped: Option<Capped>,
     /// The interval that decides, with its levels.
     pub interval: Option<ShownInterval>,
     /// Lower end of the two-sided confidence sequence of the estimate, which is not shown beside `interval`.
@@ -387,10 +390,13 @@ fn experiment_line(experiment: ExperimentGlance, direction: Direction) -> Experi
     };
     let weekly = result.and_then(Evaluation::before_and_after);
     let findings = result.into_iter().flat_map(|result| &result.health).map(|finding| finding.message.clone());
+    let turned = result.and_then(|result| result.capped).filter(|capped| capped.is_turned);
+    let turned = turned.map(|_| "without its cap the effect has the other sign".to_owned());
     ExperimentLine {
         status: experiment.state.status,
         pause_cause: experiment.state.pause.as_ref().map(|pause| pause.cause),
         effect: result.filter(|result| !result.has_drifted()).and_then(|result| result.effect),
+        capped: result.and_then(|result| result.capped),
         interval: result.and_then(|result| result.shown_interval(direction)),
         ci_lower: result.and_then(|result| result.ci?.lower),
         ci_upper: result.and_then(|result| result.ci?.upper),
@@ -399,7 +405,7 @@ fn experiment_line(experiment: ExperimentGlance, direction: Direction) -> Experi
         e_value: result.and_then(|result| result.e_value),
         alpha: result.and_then(|result| result.alpha),
         grade: result.and_then(|result| result.grade),
-        health: unreadable.into_iter().chain(findings).collect(),
+        health: unreadable.into_iter().chain(findings).chain(turned).collect(),
         n_control: result.filter(|_| weekly.is_none()).map(|result| result.n_control),
         n_treatment: result.filter(|_| weekly.is_none()).map(|result| result.n_treatment),
         level_before: weekly.and_then(|[before, _]| before),

@@ -7,12 +7,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use outcome_core::domain::{Contract, Events, Exposures, Measure, Part, Quantity, Relation, Window};
+use outcome_core::domain::{Among, Contract, Events, Exposures, Fact, Measure, Part, Period, Quantity, Via, Window};
 use outcome_core::ports::VariantRequest;
 
 use super::TimeFormat;
 use super::bind::{Param, Params};
-use super::lexer::{Dialect, Token, tokens};
+use super::fragments::{conditions, fragment, list, relation};
+use super::lexer::Dialect;
+use super::unit_maps::{joined, maps, owners};
 
 /// A statement with our own parameters in it.
 #[derive(Debug)]
@@ -31,14 +33,22 @@ pub(super) fn by_variant(
     request: &VariantRequest,
 ) -> Result<Written, String> {
     let write = Writer { contract, dialect, format };
-    let Exposures { rows, unit, experiment, variant, at, condition, control, treatment, .. } = &contract.exposures;
+    let Exposures { rows, unit, experiment, variant, at, condition, control, treatment, map, .. } = &contract.exposures;
     let [control, treatment] = [list(control)?, list(treatment)?];
+    let (mapped, join) = joined(unit, map.as_ref().map(|_| &Via::Map));
+    let rows = relation(rows)?;
+    let and = conditions([condition])?;
     let seen = format!(
-        "SELECT {unit} AS or_unit, {variant} AS or_name, {at} AS or_at FROM {rows}\n    WHERE {experiment} = :flag \
+        "SELECT {mapped} AS or_unit, {variant} AS or_name, {at} AS or_at FROM {rows}{join}\n    WHERE {experiment} = :flag \
          AND {at} >= :since_launch AND {at} < :as_of AND {unit} IS NOT NULL{and}",
-        rows = relation(rows)?,
-        and = conditions([condition])?,
     );
+    let mut tables = maps(contract)?;
+    tables.push(format!(
+        "or_seen AS (
+  SELECT or_unit, min(CASE WHEN or_name IN ({control}) THEN or_at END) AS or_at_0,
+    min(CASE WHEN or_name IN ({treatment}) THEN or_at END) AS or_at_1, min(or_at) AS or_at_any
+  FROM ({seen}) or_e GROUP BY or_unit)"
+    ));
     let first = "\
 SELECT or_unit, or_at_0, or_at_1,
       CASE WHEN or_at_0 IS NULL AND or_at_1 IS NULL THEN or_at_any
@@ -46,27 +56,53 @@ SELECT or_unit, or_at_0, or_at_1,
       CASE WHEN or_at_0 IS NULL AND or_at_1 IS NULL THEN 'other'
            WHEN or_at_1 IS NULL OR or_at_0 <= or_at_1 THEN 'control' ELSE 'treatment' END AS or_arm
     FROM or_seen";
-    let units = format!(
-        "or_seen AS (
-  SELECT or_unit, min(CASE WHEN or_name IN ({control}) THEN or_at END) AS or_at_0,
-    min(CASE WHEN or_name IN ({treatment}) THEN or_at END) AS or_at_1, min(or_at) AS or_at_any
-  FROM ({seen}) or_e GROUP BY or_unit),
-or_units AS (
+    // With a trigger a unit is exposed by the first such event after it was assigned, and not before.
+    let all = match &contract.exposures.trigger {
+        None => first.to_owned(),
+        Some(trigger) => {
+            let rows = events(trigger, &Taken::count(), "events_from")?;
+            format!(
+                "SELECT or_t.or_unit, or_t.or_at_0, or_t.or_at_1, min(or_f.or_at) AS or_first, or_t.or_arm FROM ({first}) or_t
+    JOIN ({rows}) or_f ON or_f.or_key = or_t.or_unit AND or_f.or_at >= or_t.or_first
+    GROUP BY or_t.or_unit, or_t.or_at_0, or_t.or_at_1, or_t.or_arm"
+            )
+        }
+    };
+    tables.push(format!("or_all AS (\n  {all})"));
+    tables.push(
+        "or_units AS (
   SELECT or_unit, or_first, or_arm, CASE WHEN or_at_0 < :to AND or_at_1 < :to THEN 1 ELSE 0 END AS or_both,
     CASE WHEN or_first <= :claim_until THEN 1 ELSE 0 END AS or_claimed
-  FROM ({first}) or_s
+  FROM or_all
   WHERE or_first >= :from AND or_first < :to)"
+            .to_owned(),
     );
+    tables.extend(owners(contract, "or_all", " AND or_a.or_arm <> 'other'")?);
+    tables.push(write.values("or_arm, or_claimed, or_both", true)?);
+    let sums = sums(&contract.quantity, contract.covariate.is_some());
+    let more = uncapped(contract);
+    let nobody = match map {
+        None => String::new(),
+        Some(_) => {
+            let n_sums = [sums.as_str(), more].map(|columns| columns.matches(" AS ").count()).iter().sum();
+            let zeros = ", 0".repeat(n_sums);
+            format!(
+                "\nUNION ALL\nSELECT 'unmapped', 0, count(DISTINCT {unit}), 0, 0{zeros} FROM {rows} LEFT{join}
+WHERE {experiment} = :flag AND {at} >= :from AND {at} < :to AND {unit} IS NOT NULL AND or_map.or_to IS NULL{and}"
+            )
+        }
+    };
     let text = format!(
-        "WITH {units},\n{values}\nSELECT or_arm AS variant, or_claimed AS is_claimed, count(*) AS n, sum(or_both) AS n_both, \
-         sum(or_capped) AS n_capped{sums}\nFROM or_values GROUP BY or_arm, or_claimed",
-        values = write.values("or_arm, or_claimed, or_both")?,
-        sums = sums(&contract.quantity),
+        "WITH {tables}\nSELECT or_arm AS variant, or_claimed AS is_claimed, count(*) AS n, sum(or_both) AS n_both, \
+         sum(or_capped) AS n_capped{sums}{more}\nFROM or_values GROUP BY or_arm, or_claimed{nobody}",
+        tables = tables.join(",\n"),
     );
     let params = Params::from([
         ("flag".to_owned(), Param::Text(request.flag_key.clone())),
         ("since_launch".to_owned(), Param::At(request.launched_at)),
         ("events_from".to_owned(), Param::At(request.launched_at)),
+        ("history_from".to_owned(), Param::At(earlier(request.launched_at, history(contract)))),
+        ("among_from".to_owned(), Param::At(earlier(request.launched_at, among(contract)))),
         ("as_of".to_owned(), Param::At(request.as_of)),
         ("events_to".to_owned(), Param::At(request.as_of)),
         ("from".to_owned(), Param::At(request.window.from)),
@@ -88,19 +124,24 @@ pub(super) fn level(
     let write = Writer { contract, dialect, format };
     let population = contract.population.as_ref().ok_or("its source names no `population`")?;
     let Events { fact, condition } = population;
-    let text = format!(
-        "WITH or_units AS (
-  SELECT {unit} AS or_unit, min({at}) AS or_first FROM {rows}
+    let (mapped, join) = joined(&fact.unit, fact.via.as_ref());
+    let mut tables = maps(contract)?;
+    tables.push(format!(
+        "or_units AS (
+  SELECT {mapped} AS or_unit, min({at}) AS or_first FROM {rows}{join}
   WHERE {at} >= :from AND {at} < :to AND {unit} IS NOT NULL{and}
-  GROUP BY {unit}),
-{values}
-SELECT count(*) AS n{sums}\nFROM or_values",
+  GROUP BY {mapped})",
         unit = fact.unit,
         at = fact.at,
         rows = relation(&fact.rows)?,
         and = conditions([&fact.condition, condition])?,
-        values = write.values("1 AS or_one")?,
-        sums = sums(&contract.quantity),
+    ));
+    tables.extend(owners(contract, "or_units", "")?);
+    tables.push(write.values("1 AS or_one", false)?);
+    let text = format!(
+        "WITH {tables}\nSELECT count(*) AS n{sums}\nFROM or_values",
+        tables = tables.join(",\n"),
+        sums = sums(&contract.quantity, false),
     );
     let back = contract.matures_after();
     let (from, to) = (earlier(window.from, back), earlier(window.to, back));
@@ -108,9 +149,58 @@ SELECT count(*) AS n{sums}\nFROM or_values",
         ("from".to_owned(), Param::At(from)),
         ("to".to_owned(), Param::At(to)),
         ("events_from".to_owned(), Param::At(from)),
+        ("among_from".to_owned(), Param::At(earlier(from, among(contract)))),
         ("events_to".to_owned(), Param::At(earlier(window.to, contract.settles_after()))),
     ]);
     Ok(Written { text, params })
+}
+
+/// The quantile of one number of every unit, over one window that ended at `before`: of the value or numerator, the denominator, the
+/// covariate. The rows of the answer are the values between which it lies, with how many there are.
+///
+/// # Errors
+/// As [`by_variant`].
+pub(super) fn quantiles(
+    contract: &Contract,
+    (dialect, format): (Dialect, TimeFormat),
+    (permille, before): (u16, Timestamp),
+) -> Result<Vec<Written>, String> {
+    let write = Writer { contract, dialect, format };
+    let to = earlier(before, contract.lag.as_secs());
+    let window = contract.window.to.saturating_sub(contract.window.from);
+    let mut asked: Vec<(String, i64)> = Vec::new();
+    for (of, taken) in write.measured()? {
+        asked.push((of_everybody(of, &taken)?, window));
+    }
+    if let (Some(covariate), Some((of, taken))) = (contract.covariate, write.measured()?.first()) {
+        asked.push((of_everybody(of, taken)?, covariate.as_secs()));
+    }
+    let tables = maps(contract)?;
+    let with = if tables.is_empty() { String::new() } else { format!("WITH {}\n", tables.join(",\n")) };
+    let written = asked.into_iter().map(|(values, length)| {
+        // The rows whose numbers, from 0, are the whole numbers around (n - 1) times the quantile.
+        let text = format!(
+            "{with}SELECT or_m, or_n FROM (
+  SELECT or_m, row_number() OVER (ORDER BY or_m) AS or_i, count(*) OVER () AS or_n FROM ({values}) or_v WHERE or_m <> 0) or_r
+WHERE or_i * 1000 < (or_n - 1) * {permille} + 2000 AND or_i * 1000 > (or_n - 1) * {permille} ORDER BY or_m"
+        );
+        let params = Params::from([
+            ("events_from".to_owned(), Param::At(earlier(to, length))),
+            ("events_to".to_owned(), Param::At(to)),
+        ]);
+        Written { text, params }
+    });
+    Ok(written.collect())
+}
+
+/// Seconds before the launch from which events are read.
+pub(super) fn history(contract: &Contract) -> i64 {
+    contract.covariate.map_or(0, Period::as_secs)
+}
+
+/// Seconds before the launch from which events are read that say whom the metric is about.
+pub(super) fn among(contract: &Contract) -> i64 {
+    contract.among.as_ref().map_or(0, |among| among.within.as_secs())
 }
 
 /// Until when a unit must have been exposed to be mature and whole.
@@ -119,67 +209,182 @@ fn claim_until(contract: &Contract, request: &VariantRequest) -> Timestamp {
     request.on_until.map_or(mature, |changed| mature.min(earlier(changed, contract.window.to)))
 }
 
-fn earlier(at: Timestamp, seconds: i64) -> Timestamp {
+pub(super) fn earlier(at: Timestamp, seconds: i64) -> Timestamp {
     at.checked_sub(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MIN)
 }
 
-struct Writer<'c> {
-    contract: &'c Contract,
-    dialect: Dialect,
-    format: TimeFormat,
+/// What is made of a unit's events.
+struct Taken {
+    /// What is read of each event.
+    of_row: Option<String>,
+    /// The number of the unit, from all of them.
+    made: String,
+    /// The number of a unit without any.
+    otherwise: String,
 }
 
-impl Writer<'_> {
-    /// The value of each unit of `or_units`, beside these columns of it.
-    fn values(&self, columns: &str) -> Result<String, String> {
-        let parts: Vec<(&str, String)> = match &self.contract.quantity {
-            Quantity::Conversion { of, at_least } => {
-                let reached = format!("CASE WHEN count(*) >= {at_least} THEN 1 ELSE 0 END");
-                vec![("or_y", self.of_units(of, None, &reached)?)]
+impl Taken {
+    fn count() -> Self {
+        Self { of_row: None, made: "count(*)".to_owned(), otherwise: "0".to_owned() }
+    }
+}
+
+pub(super) struct Writer<'c> {
+    pub(super) contract: &'c Contract,
+    pub(super) dialect: Dialect,
+    pub(super) format: TimeFormat,
+}
+
+impl<'c> Writer<'c> {
+    /// The value of each unit of `or_units`, beside these columns of it. `is_compared`: with the covariate, and without the cap beside
+    /// the value, for arms that are held against each other.
+    pub(super) fn values(&self, columns: &str, is_compared: bool) -> Result<String, String> {
+        let window = self.contract.window;
+        let mut parts: Vec<(&str, &str, String, String)> = Vec::new();
+        for ((table, column), (of, taken)) in [("or_y", "or_v"), ("or_z", "or_w")].into_iter().zip(self.measured()?) {
+            let text = self.of_units(of, &taken, (window.from, window.to), "events_from")?;
+            parts.push((table, column, text, taken.otherwise));
+        }
+        if let Quantity::Funnel { steps } = &self.contract.quantity {
+            parts.push(("or_y", "or_v", self.funnel(steps)?, "0".to_owned()));
+        }
+        let covariate = self.contract.covariate.filter(|_| is_compared);
+        if let (Some(covariate), Some((of, taken))) = (covariate, self.measured()?.first()) {
+            let text = self.of_units(of, taken, (-covariate.as_secs(), 0), "history_from")?;
+            parts.push(("or_c", "or_x", text, "0".to_owned()));
+        }
+        let (mut tables, mut joins) = (Vec::new(), Vec::new());
+        if let Some(Among { of, within }) = &self.contract.among {
+            let text = self.of_units(of, &Taken::count(), (-within.as_secs(), 0), "among_from")?;
+            tables.push(format!("or_among AS ({text})"));
+            joins.push(" JOIN or_among ON or_among.or_unit = or_u.or_unit".to_owned());
+        }
+        let (mut columns, mut cut) = (vec![columns.to_owned()], Vec::new());
+        let [value, denominator, of_covariate] = self.contract.limits();
+        for (table, column, text, otherwise) in parts {
+            tables.push(format!("{table} AS ({text})"));
+            joins.push(format!(" LEFT JOIN {table} ON {table}.or_unit = or_u.or_unit"));
+            let whole = format!("coalesce({table}.or_m, {otherwise})");
+            let limit = match column {
+                "or_v" => value,
+                "or_w" => denominator,
+                _ => of_covariate,
+            };
+            columns.push(format!("{} AS {column}", self.at_most(&whole, limit)));
+            if let Some(limit) = limit.filter(|_| is_compared && column != "or_x") {
+                columns.push(format!("{whole} AS {column}_whole"));
+                cut.push(format!("{whole} > {limit}"));
             }
-            Quantity::Count(part) | Quantity::Mean(part) => vec![("or_y", self.part(part)?)],
-            Quantity::Ratio { numerator, denominator } => {
-                vec![("or_y", self.part(numerator)?), ("or_z", self.part(denominator)?)]
-            }
-        };
-        let names: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
-        let tables: Vec<String> = parts.into_iter().map(|(name, text)| format!("{name} AS ({text})")).collect();
-        let joins: Vec<String> =
-            names.iter().map(|name| format!("LEFT JOIN {name} ON {name}.or_unit = or_u.or_unit")).collect();
-        let taken: Vec<String> = names
-            .iter()
-            .zip(["or_v", "or_w"])
-            .map(|(name, column)| format!("{} AS {column}", self.capped(&format!("coalesce({name}.or_m, 0)"))))
-            .collect();
-        let is_cut: Vec<String> = match self.contract.cap {
-            Some(cap) => names.iter().map(|name| format!("coalesce({name}.or_m, 0) > {cap}")).collect(),
-            None => Vec::new(),
-        };
-        let cut = if is_cut.is_empty() {
-            "0".to_owned()
-        } else {
-            format!("CASE WHEN {} THEN 1 ELSE 0 END", is_cut.join(" OR "))
-        };
+        }
+        let cut =
+            if cut.is_empty() { "0".to_owned() } else { format!("CASE WHEN {} THEN 1 ELSE 0 END", cut.join(" OR ")) };
         Ok(format!(
-            "{},\nor_values AS (\n  SELECT {columns}, {cut} AS or_capped, {}\n  FROM or_units or_u {})",
+            "{},\nor_values AS (\n  SELECT {}, {cut} AS or_capped\n  FROM or_units or_u{})",
             tables.join(",\n"),
-            taken.join(", "),
-            joins.join(" ")
+            columns.join(", "),
+            joins.join("")
         ))
     }
 
-    fn capped(&self, value: &str) -> String {
-        match (self.contract.cap, self.dialect) {
-            (None, _) => value.to_owned(),
-            (Some(cap), Dialect::Sqlite) => format!("min({value}, {cap})"),
-            (Some(cap), Dialect::Postgres | Dialect::MySql) => format!("least({value}, {cap})"),
+    /// The units that made all steps, each at or after the one before and within the window.
+    fn funnel(&self, steps: &[Events]) -> Result<String, String> {
+        let end = self.after_exposure(self.contract.window.to)?;
+        let Some((first, rest)) = steps.split_first() else { return Err("a funnel has no steps".to_owned()) };
+        let earliest = Taken { made: "min(or_f.or_at)".to_owned(), ..Taken::count() };
+        let mut text = self.of_units(first, &earliest, (0, self.contract.window.to), "events_from")?;
+        for step in rest {
+            text = format!(
+                "
+  SELECT or_u.or_unit AS or_unit, min(or_f.or_at) AS or_m FROM or_units or_u
+  JOIN ({text}) or_p ON or_p.or_unit = or_u.or_unit
+  JOIN ({rows}) or_f ON or_f.or_key = or_u.or_unit AND or_f.or_at >= or_p.or_m AND or_f.or_at < {end}
+  GROUP BY or_u.or_unit",
+                rows = events(step, &earliest, "events_from")?
+            );
+        }
+        Ok(format!("\n  SELECT or_unit, 1 AS or_m FROM ({text}) or_l"))
+    }
+
+    /// Hours between a unit's first exposure and an instant.
+    fn hours_until(&self, at: &str) -> String {
+        let first = "or_u.or_first";
+        match (self.format, self.dialect) {
+            (TimeFormat::UnixSeconds, Dialect::Sqlite) => format!("({at} - {first}) / 3600.0"),
+            (TimeFormat::UnixSeconds, _) => format!("CAST({at} - {first} AS DECIMAL(38, 12)) / 3600"),
+            (TimeFormat::UnixMillis, Dialect::Sqlite) => format!("({at} - {first}) / 3600000.0"),
+            (TimeFormat::UnixMillis, _) => format!("CAST({at} - {first} AS DECIMAL(38, 12)) / 3600000"),
+            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::Sqlite) => {
+                format!("(strftime('%s', {at}) - strftime('%s', {first})) / 3600.0")
+            }
+            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::Postgres) => {
+                format!("CAST(extract(epoch FROM {at} - {first}) AS numeric) / 3600")
+            }
+            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::MySql) => {
+                format!("CAST(TIMESTAMPDIFF(MICROSECOND, {first}, {at}) AS DECIMAL(38, 12)) / 3600000000")
+            }
         }
     }
 
-    fn part(&self, part: &Part) -> Result<String, String> {
-        match &part.measure {
-            Measure::Count => self.of_units(&part.of, None, "count(*)"),
-            Measure::Distinct(column) => self.of_units(&part.of, Some(&fragment(column)?), "count(DISTINCT or_x)"),
+    /// The day, or the hour, of an instant in UTC.
+    fn part_of_time(&self, at: &str, is_day: bool) -> String {
+        let seconds = if is_day { 86_400 } else { 3600 };
+        match (self.format, self.dialect) {
+            (TimeFormat::UnixSeconds, Dialect::MySql) => format!("{at} DIV {seconds}"),
+            (TimeFormat::UnixSeconds, _) => format!("{at} / {seconds}"),
+            (TimeFormat::UnixMillis, Dialect::MySql) => format!("{at} DIV {}", seconds * 1000),
+            (TimeFormat::UnixMillis, _) => format!("{at} / {}", seconds * 1000),
+            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::Sqlite) => {
+                format!("substr({at}, 1, {})", if is_day { 10 } else { 13 })
+            }
+            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::Postgres) => {
+                format!("date_trunc('{}', CAST({at} AS timestamptz))", if is_day { "day" } else { "hour" })
+            }
+            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::MySql) => {
+                format!("DATE_FORMAT({at}, '{}')", if is_day { "%Y-%m-%d" } else { "%Y-%m-%d %H" })
+            }
+        }
+    }
+
+    fn at_most(&self, value: &str, limit: Option<f64>) -> String {
+        match (limit, self.dialect) {
+            (None, _) => value.to_owned(),
+            (Some(limit), Dialect::Sqlite) => format!("min({value}, {limit})"),
+            (Some(limit), Dialect::Postgres | Dialect::MySql) => format!("least({value}, {limit})"),
+        }
+    }
+
+    /// Whose events the metric takes, and what of them: of a ratio the numerator, then the denominator. Of a funnel nothing: its steps
+    /// are several.
+    fn measured(&self) -> Result<Vec<(&'c Events, Taken)>, String> {
+        let part = |part: &'c Part| Ok::<_, String>((&part.of, self.taken(part)?));
+        Ok(match &self.contract.quantity {
+            Quantity::Conversion { of, at_least } => {
+                let made = format!("CASE WHEN count(*) >= {at_least} THEN 1 ELSE 0 END");
+                vec![(of, Taken { made, ..Taken::count() })]
+            }
+            Quantity::Count(one) | Quantity::Mean(one) => vec![part(one)?],
+            Quantity::Ratio { numerator, denominator } => vec![part(numerator)?, part(denominator)?],
+            Quantity::TimeTo { of } => {
+                let window = self.contract.window.to;
+                let otherwise = match self.dialect {
+                    Dialect::Sqlite => format!("{window} / 3600.0"),
+                    Dialect::Postgres => format!("CAST({window} AS numeric) / 3600"),
+                    Dialect::MySql => format!("CAST({window} AS DECIMAL(38, 12)) / 3600"),
+                };
+                vec![(of, Taken { of_row: None, made: self.hours_until("min(or_f.or_at)"), otherwise })]
+            }
+            Quantity::Funnel { .. } => Vec::new(),
+        })
+    }
+
+    fn taken(&self, part: &Part) -> Result<Taken, String> {
+        let different =
+            |what: String| Taken { of_row: Some(what), made: "count(DISTINCT or_x)".to_owned(), ..Taken::count() };
+        Ok(match &part.measure {
+            Measure::Count => Taken::count(),
+            Measure::Distinct(column) => different(fragment(column)?),
+            Measure::Days => different(self.part_of_time(&part.of.fact.at, true)),
+            Measure::Hours => different(self.part_of_time(&part.of.fact.at, false)),
             Measure::Sum(value) => {
                 let value = fragment(value)?;
                 let number = match self.dialect {
@@ -187,29 +392,24 @@ impl Writer<'_> {
                     Dialect::MySql => format!("CAST({value} AS DECIMAL(38, 12))"),
                     Dialect::Sqlite => format!("CAST({value} AS REAL)"),
                 };
-                self.of_units(&part.of, Some(&number), "sum(or_x)")
+                Taken { of_row: Some(number), made: "sum(or_x)".to_owned(), ..Taken::count() }
             }
-        }
+        })
     }
 
-    /// What `taken` makes of the events in each unit's window.
-    fn of_units(&self, of: &Events, value: Option<&str>, taken: &str) -> Result<String, String> {
-        let Events { fact, condition } = of;
-        let value = value.map(|value| format!(", {value} AS or_x")).unwrap_or_default();
-        let window = self.contract.window;
+    /// What is made of the events of each unit, between these two numbers of seconds since its first exposure. `since`: the parameter
+    /// before which none of them lies, for the engine's sake.
+    fn of_units(&self, of: &Events, taken: &Taken, (from, to): (i64, i64), since: &str) -> Result<String, String> {
         Ok(format!(
             "
-  SELECT or_u.or_unit AS or_unit, {taken} AS or_m FROM or_units or_u
-  JOIN (SELECT {unit} AS or_key, {at} AS or_at{value} FROM {rows}
-    WHERE {at} >= :events_from AND {at} < :events_to{and}) or_f
+  SELECT or_u.or_unit AS or_unit, {made} AS or_m FROM or_units or_u
+  JOIN ({rows}) or_f
   ON or_f.or_key = or_u.or_unit AND or_f.or_at >= {from} AND or_f.or_at < {to}
-  GROUP BY or_u.or_unit",
-            unit = fact.unit,
-            at = fact.at,
-            rows = relation(&fact.rows)?,
-            and = conditions([&fact.condition, condition])?,
-            from = self.after_exposure(window.from)?,
-            to = self.after_exposure(window.to)?,
+  GROUP BY or_u.or_unit, or_u.or_first",
+            made = taken.made,
+            rows = events(of, taken, since)?,
+            from = self.after_exposure(from)?,
+            to = self.after_exposure(to)?,
         ))
     }
 
@@ -217,11 +417,12 @@ impl Writer<'_> {
     fn after_exposure(&self, seconds: i64) -> Result<String, String> {
         let first = "or_u.or_first";
         // What follows the seconds of a text, such as a fraction or a `Z`, stays as it is written.
-        let text = |format: &str| format!("strftime('{format}', {first}, '+{seconds} seconds') || substr({first}, 20)");
+        let text =
+            |format: &str| format!("strftime('{format}', {first}, '{seconds:+} seconds') || substr({first}, 20)");
         Ok(match (self.format, self.dialect) {
             _ if seconds == 0 => first.to_owned(),
-            (TimeFormat::UnixSeconds, _) => format!("{first} + {seconds}"),
-            (TimeFormat::UnixMillis, _) => format!("{first} + {}", i128::from(seconds) * 1000),
+            (TimeFormat::UnixSeconds, _) => format!("{first} + ({seconds})"),
+            (TimeFormat::UnixMillis, _) => format!("{first} + ({})", i128::from(seconds) * 1000),
             (TimeFormat::Native, Dialect::Postgres) => format!("{first} + interval '{seconds} seconds'"),
             (TimeFormat::Native, Dialect::MySql) => format!("{first} + INTERVAL {seconds} SECOND"),
             (TimeFormat::Native, Dialect::Sqlite) => text("%Y-%m-%d %H:%M:%S"),
@@ -236,62 +437,64 @@ impl Writer<'_> {
     }
 }
 
+/// What is made of the events of each unit that there is.
+fn of_everybody(of: &Events, taken: &Taken) -> Result<String, String> {
+    // Without an experiment nobody knows which of a person's units is the first: the person is the unit.
+    let via = of.fact.via.clone().filter(|via| *via == Via::Map);
+    let of = &Events { fact: Fact { via, ..of.fact.clone() }, ..of.clone() };
+    Ok(format!(
+        "
+  SELECT or_key, {made} AS or_m FROM ({rows}) or_f WHERE or_key IS NOT NULL GROUP BY or_key",
+        made = taken.made,
+        rows = events(of, taken, "events_from")?,
+    ))
+}
+
+/// The events of a fact from `since` on, with what is read of each.
+fn events(of: &Events, taken: &Taken, since: &str) -> Result<String, String> {
+    let Events { fact, condition } = of;
+    let (key, join) = joined(&fact.unit, fact.via.as_ref());
+    Ok(format!(
+        "SELECT {key} AS or_key, {at} AS or_at{value} FROM {rows}{join}
+    WHERE {at} >= :{since} AND {at} < :events_to{and}",
+        at = fact.at,
+        value = taken.of_row.as_ref().map(|value| format!(", {value} AS or_x")).unwrap_or_default(),
+        rows = relation(&fact.rows)?,
+        and = conditions([&fact.condition, condition])?,
+    ))
+}
+
 /// The columns with the sums of what was taken.
-fn sums(quantity: &Quantity) -> &'static str {
-    match quantity {
-        Quantity::Conversion { .. } => ", coalesce(sum(or_v), 0) AS successes",
-        Quantity::Count(_) | Quantity::Mean(_) => {
-            ", coalesce(sum(or_v), 0) AS sum, coalesce(sum(or_v * or_v), 0) AS sum_squares"
-        }
-        Quantity::Ratio { .. } => {
-            ", coalesce(sum(or_v), 0) AS num_sum, coalesce(sum(or_v * or_v), 0) AS num_sum_squares, \
-             coalesce(sum(or_w), 0) AS den_sum, coalesce(sum(or_w * or_w), 0) AS den_sum_squares, \
-             coalesce(sum(or_v * or_w), 0) AS num_den_sum"
-        }
-    }
-}
-
-fn relation(rows: &Relation) -> Result<String, String> {
-    match rows {
-        Relation::Table(name) => Ok(name.clone()),
-        Relation::Sql(text) => Ok(format!("{} or_rows", fragment(text)?)),
-    }
-}
-
-/// `AND (...)` for each condition.
-fn conditions<'c>(all: impl IntoIterator<Item = &'c Option<String>>) -> Result<String, String> {
-    all.into_iter().flatten().map(|condition| Ok(format!(" AND {}", fragment(condition)?))).collect()
-}
-
-/// A text of the user's in brackets of ours, which it cannot close. The line after it ends a comment at its end.
-fn fragment(text: &str) -> Result<String, String> {
-    let text = text.trim().trim_end_matches(';');
-    let mut depth = 0_i64;
-    // Which engine reads it makes no difference for brackets, but for its own way of quoting; the statement is read again as a whole.
-    for token in tokens(&format!("SELECT {text}"), Dialect::Postgres)? {
-        depth += match token {
-            Token::Sign('(') => 1,
-            Token::Sign(')') => -1,
-            Token::Word(_) | Token::Name(_) | Token::Sign(_) => 0,
-        };
-        if depth < 0 {
-            break;
-        }
-    }
-    if depth != 0 {
-        return Err(format!("the brackets in `{}` do not match", text.chars().take(60).collect::<String>()));
-    }
-    Ok(format!("({text}\n)"))
-}
-
-/// Texts as a list of literals.
-fn list(names: &[String]) -> Result<String, String> {
-    let literal = |name: &String| {
-        // A backslash means something else in each engine.
-        if name.contains('\\') || name.chars().any(char::is_control) {
-            return Err("a name of a variant has a backslash or a control character".to_owned());
-        }
-        Ok(format!("'{}'", name.replace('\'', "''")))
+pub(super) fn sums(quantity: &Quantity, has_covariate: bool) -> String {
+    let sum = |what: &str, name: &str| format!(", coalesce(sum({what}), 0) AS {name}");
+    let all: &[(&str, &str)] = match quantity {
+        Quantity::Conversion { .. } | Quantity::Funnel { .. } if !has_covariate => &[("or_v", "successes")],
+        Quantity::Conversion { .. }
+        | Quantity::Funnel { .. }
+        | Quantity::Count(_)
+        | Quantity::Mean(_)
+        | Quantity::TimeTo { .. } => &[("or_v", "sum"), ("or_v * or_v", "sum_squares")],
+        Quantity::Ratio { .. } => &[
+            ("or_v", "num_sum"),
+            ("or_v * or_v", "num_sum_squares"),
+            ("or_w", "den_sum"),
+            ("or_w * or_w", "den_sum_squares"),
+            ("or_v * or_w", "num_den_sum"),
+        ],
     };
-    Ok(names.iter().map(literal).collect::<Result<Vec<_>, _>>()?.join(", "))
+    let of_covariate: &[(&str, &str)] =
+        &[("or_x", "cov_sum"), ("or_x * or_x", "cov_sum_squares"), ("or_v * or_x", "cross_sum")];
+    let more = if has_covariate { of_covariate } else { &[] };
+    all.iter().chain(more).map(|(what, name)| sum(what, name)).collect()
+}
+
+/// The columns with the sums that there would be without the cap.
+fn uncapped(contract: &Contract) -> &'static str {
+    match contract.limits() {
+        [Some(_), Some(_), _] if matches!(contract.quantity, Quantity::Ratio { .. }) => {
+            ", coalesce(sum(or_v_whole), 0) AS uncapped_sum, coalesce(sum(or_w_whole), 0) AS uncapped_den"
+        }
+        [Some(_), ..] => ", coalesce(sum(or_v_whole), 0) AS uncapped_sum",
+        [None, ..] => "",
+    }
 }

@@ -9,10 +9,14 @@ mod bind;
 mod cohorts;
 mod contract;
 mod engine;
+mod fragments;
 mod lexer;
+mod look;
+mod look_sql;
 mod mysql;
 mod plan;
 mod postgres;
+mod quantiles;
 mod refusal;
 mod relations;
 mod rights;
@@ -20,6 +24,7 @@ mod role;
 mod settings;
 mod sqlite;
 mod table;
+mod unit_maps;
 mod words;
 
 use std::borrow::Cow;
@@ -37,9 +42,10 @@ use self::lexer::Dialect;
 use self::plan::Access;
 use self::table::{Cell, Misfit, Table};
 use outcome_core::config::resolve_address;
-use outcome_core::domain::{ArmSums, Reading, SignalSpec, VariantReading, Window};
+use outcome_core::domain::{ArmSums, FoundQuantile, Reading, SignalSpec, VariantReading, Window};
 use outcome_core::ports::{
-    MetricInfo, Opening, QueryKind, QueryPlan, ReadError, SignalSource, SourceReport, SourceSettings, VariantRequest,
+    LookRequest, MetricInfo, MetricLook, Opening, QueryKind, QueryPlan, ReadError, SignalSource, SourceReport,
+    SourceSettings, VariantRequest, WrittenQuery,
 };
 use serde_json::json;
 
@@ -146,7 +152,13 @@ impl SqlSource {
         key: &'static str,
         written: Result<Written, String>,
     ) -> Result<Query<'static>, ReadError> {
-        let Written { text, params } = written.map_err(|problem| ReadError::Config {
+        let Written { text, params } = self.of_metric(signal, written)?;
+        Ok(Query { key, text: Cow::from(text), params })
+    }
+
+    /// What was written for a metric, or why it cannot be.
+    fn of_metric<T>(&self, signal: &SignalSpec, written: Result<T, String>) -> Result<T, ReadError> {
+        written.map_err(|problem| ReadError::Config {
             source_name: self.name.clone(),
             problem: format!(
                 "the SQL of metric `{}` cannot be written: {}",
@@ -154,8 +166,7 @@ impl SqlSource {
                 self.redactor.clean(&problem)
             ),
             hint: OF_METRIC.to_owned(),
-        })?;
-        Ok(Query { key, text: Cow::from(text), params })
+        })
     }
 
     fn statement(&self, signal: &SignalSpec, query: &Query<'_>) -> Result<Statement, ReadError> {
@@ -354,6 +365,18 @@ impl SignalSource for SqlSource {
         let statements = self.role(queries).await.map_err(|error| self.broken(error))?;
         // A name of the catalog is a third party's text as every other; a password is in none.
         Ok(statements.map(|lines| lines.iter().map(|line| self.redactor.clean(line)).collect()))
+    }
+
+    async fn quantiles(&self, signal: &SignalSpec, before: Timestamp) -> Result<Vec<FoundQuantile>, ReadError> {
+        self.quantiles_of(signal, before).await
+    }
+
+    fn written(&self, signal: &SignalSpec) -> Result<Vec<WrittenQuery>, ReadError> {
+        self.written_of(signal, Timestamp::UNIX_EPOCH)
+    }
+
+    async fn look(&self, signal: &SignalSpec, request: &LookRequest) -> Result<Option<MetricLook>, ReadError> {
+        self.look_at(signal, request).await
     }
 
     async fn plan(

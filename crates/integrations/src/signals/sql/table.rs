@@ -18,7 +18,19 @@ const SHAPES: [&[&str]; 4] = [
 
 /// A column that is read; all others are ignored.
 pub(super) fn is_read(column: &str) -> bool {
-    ["variant", "is_claimed", "n_both", "n_capped", "n_units"].iter().any(|name| column.eq_ignore_ascii_case(name))
+    let beside = [
+        "variant",
+        "is_claimed",
+        "n_both",
+        "n_capped",
+        "cov_sum",
+        "cov_sum_squares",
+        "cross_sum",
+        "uncapped_sum",
+        "uncapped_den",
+        "n_units",
+    ];
+    beside.iter().any(|name| column.eq_ignore_ascii_case(name))
         || SHAPES.iter().flat_map(|set| *set).any(|name| column.eq_ignore_ascii_case(name))
 }
 
@@ -73,7 +85,7 @@ impl Cell {
         }
     }
 
-    fn as_number(&self) -> Result<f64, String> {
+    pub(super) fn as_number(&self) -> Result<f64, String> {
         #[expect(clippy::cast_precision_loss, reason = "sums are approximate; counts do not pass here")]
         let number = match self {
             Self::Int(number) => Some(*number as f64),

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use crate::domain::{Evaluation, Experiment, Plan, Stored};
 use crate::error::Result;
-use crate::stats::{Evaluated, RunningState};
+use crate::evaluation::Judged;
+use crate::stats::RunningState;
 
 /// What the statistics remember of an experiment; `None` before its first poll.
 ///
@@ -18,11 +19,12 @@ pub(super) fn running_of(experiment: &Experiment) -> Result<Option<&RunningState
 pub(super) fn remember(
     experiment: &mut Experiment,
     plan: &Plan,
-    evaluated: &Evaluated,
+    judged: &Judged,
     now: Timestamp,
     n_readings: usize,
 ) -> Result<()> {
-    experiment.running = Some(Stored::new(evaluated.running.clone())?);
-    experiment.current_result = Some(Stored::new(Evaluation::of(plan, evaluated, now, n_readings))?);
+    experiment.running = Some(Stored::new(judged.running.clone())?);
+    experiment.current_result =
+        Some(Stored::new(Evaluation::of(plan, judged, now, n_readings).with_capped(judged.capped))?);
     Ok(())
 }
