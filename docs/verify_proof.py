@@ -151,7 +151,7 @@ class Score:
     """Scores of runs without an effect that were below every critical value so far; the plan's whole information is 1. Values and
     weights of a midpoint sum."""
 
-    REACH, PER_SD = 8.5, 16
+    REACH, PER_SD = 8.5, 32
 
     def __init__(self, at=0.0, values=(0.0,), weights=(1.0,)):
         self.at, self.values, self.weights = at, values, weights
@@ -887,6 +887,7 @@ class Path:
 
     def __init__(self, pack, version):
         self.plan, self.method, self.is_two_ladders = pack["plan"], pack["method"], version >= 2
+        self.is_by_first_rules = version < 2
         self.allocation = pack["allocation"]
         self.harm, self.safety_from, self.claims_from, self.epoch_reason = None, 0, 0, None
         self.harm_of_mature, self.worse_harm = None, None
@@ -942,14 +943,18 @@ class Path:
         scope = safety_from, claims_from, n_restarts = self.scope(poll)
         if not is_late and shrank(self.counts, counts, self.is_two_ladders):
             self.epoch, self.epoch_began, self.epoch_reason = self.epoch + 1, as_of, "restated"
+            looks, score = self.looks, self.score
             self.start()
             if self.replay(poll, as_of, counts, is_sampled):
                 is_new = True
             else:
+                self.forget_bounds(looks, score)
                 self.counts, self.harm, self.harm_of_mature = {}, None, None
         elif not is_late and self.as_of is not None and self.claims_from != claims_from:
             self.epoch, self.epoch_began, self.epoch_reason = self.epoch + 1, as_of, "phases_left_out"
+            looks, score = self.looks, self.score
             self.start()
+            self.forget_bounds(looks, score)
         if not is_late:
             self.claims_from = claims_from
             if self.safety_from != safety_from:
@@ -1090,14 +1095,18 @@ class Path:
         is_ripe = out["is_min_runtime_met"] and out["is_min_sample_reached"]
         if out["ci"] is not None:
             is_trusted = is_data_ok and out["srm"]["level"] != "block"
-            ship = self.ship(sign * out["effect"], out["standard_error"] ** 2, good_low, as_of, days, is_trusted and is_ripe)
+            improvement = sign * out["effect"]
+            ship = self.ship(improvement, out["standard_error"] ** 2, good_low, as_of, days, is_trusted and is_ripe, n_units)
             good_low, out["ship"] = ship["lower"], ship
-            self.rounding["ship"] = self.rounding["decision_ci"] = 1e-4 * out["standard_error"]
+            self.rounding["ship"] = self.rounding["decision_ci"] = integral_error(self.looks) if ship["basis"] == "look" else 0.0
         if "ship" in plan:
             record = {"test": plan["ship"], "mde": abs(rules["minimum_detectable_effect"])}
             out["ship_test"] = {**record, **({"looks": self.looks} if self.looks else {})}
-            self.rounding["ship_test"] = 1e-4 * (out["standard_error"] or 0.0)
-        is_success = out["is_success_threshold_met"] = good_low > rules["success_threshold"]
+        # A bound stands from one claim look to the next, but not against what the units say today.
+        is_success = good_low > rules["success_threshold"]
+        if is_success and not self.is_by_first_rules:
+            is_success = sign * out["effect"] > rules["success_threshold"]
+        out["is_success_threshold_met"] = is_success
         if self.is_two_ladders:
             harm = self.worse_harm
             is_harm = harm is not None and harm["bound"] < rules["kill_threshold"]
@@ -1113,7 +1122,7 @@ class Path:
 
         # The rules of STATS.md 2.8 in their order. An operational alert stops a ship and never delays a kill.
         is_safe = all(g["non_inferior"] or not g["must_prove"] for g in out["guardrails"])
-        is_over = days >= rules["duration_days"] or (bool(self.looks) and self.looks[-1]["is_last"])
+        is_over = days >= rules["duration_days"] or (bool(self.looks) and self.looks[-1]["is_last"] and not is_success)
         mde = abs(rules["minimum_detectable_effect"])
         is_futile = out["futility_upper"] is not None and mde > 0 and out["futility_upper"] < mde
         is_breached = any(g["breached"] for g in out["guardrails"])
@@ -1146,40 +1155,73 @@ class Path:
             self.as_of, self.counts = as_of, most_counted if self.is_two_ladders else counts
         return exact_as_of, out
 
-    def ship(self, improvement, variance, two_sided, as_of, days, may_claim):
+    def ship(self, improvement, variance, two_sided, as_of, days, may_claim, n_units):
         """The lower bound of the improvement that decides on success (STATS.md 2.8, METRICS.md 5)."""
         alpha, test = self.method["alpha"], self.plan.get("ship", {"rule": "two_sided"})
         mde = abs(self.plan["hypothesis"]["measurement"]["minimum_detectable_effect"])
-        found = {"alpha": alpha, "as_of": as_of}
+        found = {"alpha": alpha, "as_of": as_of, "n_units": n_units}
         if test["rule"] == "two_sided":
             return {**found, "lower": two_sided, "basis": "two_sided"}
         if test["rule"] == "cut_normal":
             return {**found, "lower": bound_cut_normal(improvement, variance, alpha, mde, 0.35 * mde), "basis": "cut_normal"}
         of_looks = 0.9 * alpha
-        self.look(improvement, variance, as_of, days, may_claim, of_looks, test)
+        self.look(improvement, variance, as_of, days, may_claim, of_looks, test, n_units)
         reserve = bound_cut_normal(improvement, variance, alpha - of_looks, mde, 0.35 * mde)
-        if self.looks and self.looks[-1]["bound"] >= reserve:
-            return {**found, "lower": self.looks[-1]["bound"], "basis": "look", "as_of": self.looks[-1]["as_of"]}
+        last = self.looks[-1] if self.looks else {"bound": None}
+        if last["bound"] is not None and last["bound"] >= reserve:
+            return {**found, "lower": last["bound"], "basis": "look", "as_of": last["as_of"], "n_units": last["n_units"]}
         return {**found, "lower": reserve, "basis": "reserve"}
 
-    def look(self, improvement, variance, as_of, days, may_claim, alpha, test):
+    def look(self, improvement, variance, as_of, days, may_claim, alpha, test, n_units):
         """Adds the claim look of this day, if the poll is it: `alpha t^2` is spent at a share t of the information, all of it at the
-        end."""
+        end. A day since the last look, or since the first week, on which nobody looked counts as a look that found nothing."""
         last, day = self.looks[-1] if self.looks else None, math.floor(days + 1e-9)
-        is_due = last is None or (not last["is_last"] and day > last["day"] and as_of > last["as_of"])
+        if not (may_claim and (last is None or (not last["is_last"] and day > last["day"] and as_of > last["as_of"]))):
+            return
         fraction = 1 / (variance * test["max_information"])
         is_last = fraction >= 1 or days >= test["days"]
-        spent = alpha if is_last else alpha * fraction**2
-        before, spent_before = (last["fraction"], last["spent"]) if last else (0.0, 0.0)
-        if not (may_claim and is_due and fraction - before >= 1e-3 and spent - spent_before >= 1e-12):
+        from_day, before = (last["day"], last["fraction"]) if last else (0, 0.0)
+        if fraction - before < 1e-3:
+            if is_last and last and last["bound"] is not None:
+                self.spend_the_rest(last, alpha)
             return
-        if last:
-            self.score = self.score.kept(before, last["boundary"], fraction)
-        z = self.score.critical_value(fraction, spent - spent_before)
-        self.looks = self.looks + [{
-            "as_of": as_of, "day": day, "fraction": fraction, "spent": spent, "boundary": z, "improvement": improvement,
-            "bound": improvement - z * math.sqrt(variance), "is_last": is_last,
-        }]
+        looks, score = self.looks, self.score
+        about = {"as_of": as_of, "n_units": n_units, "improvement": improvement, "is_last": False, "bound": None}
+        first = from_day + 1 if last else -(-self.method["min_runtime_days"] // 7) * 7
+        slope, step = (fraction - before) / max(1, day - from_day), max(1, max(0, day - first) // 60)
+        for missed in range(first, day, step):
+            share = before + slope * (missed - from_day)
+            if share < 1:
+                self.add({**about, "day": missed}, share, alpha * share**2)
+        is_made = self.add({**about, "day": day, "is_last": is_last}, fraction, alpha if is_last else alpha * fraction**2)
+        if not is_made:
+            self.looks, self.score = looks, score
+            return
+        made = self.looks[-1]
+        self.looks = self.looks[:-1] + [{**made, "bound": improvement - made["boundary"] * math.sqrt(variance)}]
+
+    def add(self, look, fraction, spent):
+        """A look after those that were made; False where it adds nothing."""
+        last = self.looks[-1] if self.looks else {"fraction": 0.0, "spent": 0.0}
+        if fraction - last["fraction"] < 1e-3 or spent - last["spent"] < 1e-12:
+            return False
+        if self.looks:
+            self.score = self.score.kept(last["fraction"], last["boundary"], fraction)
+        z = self.score.critical_value(fraction, spent - last["spent"])
+        self.looks = self.looks + [{**look, "fraction": fraction, "spent": spent, "boundary": z}]
+        return True
+
+    def spend_the_rest(self, last, alpha):
+        """The end came and nothing was added since the last look: its score is judged again with all of the error."""
+        spent = self.looks[-2]["spent"] if len(self.looks) > 1 else 0.0
+        error = (last["improvement"] - last["bound"]) / last["boundary"]
+        z = self.score.critical_value(last["fraction"], alpha - spent)
+        again = {"boundary": z, "bound": last["improvement"] - z * error, "spent": alpha, "is_last": True}
+        self.looks = self.looks[:-1] + [{**last, **again}]
+
+    def forget_bounds(self, looks, score):
+        """What was spent stays spent: only a replay begins anew. The bounds rested on other data."""
+        self.looks, self.score = [{**look, "bound": None} for look in looks], score
 
     def is_off(self, poll):
         """Whether nobody got the treatment any more at a poll."""
@@ -1248,6 +1290,12 @@ def has_empty_arm(phase):
 SENTENCES = {"reason", "message", "next"}
 
 
+def integral_error(looks):
+    """How far the bound of the latest look may be from another integration: 0.0001 of its standard error."""
+    last = looks[-1]
+    return 1e-4 * (last["improvement"] - last["bound"]) / last["boundary"] if last["bound"] is not None else 0.0
+
+
 class Report:
     def __init__(self):
         self.differences, self.n_numbers = [], 0
@@ -1278,6 +1326,8 @@ class Report:
                     continue
                 if key == "boundary":
                     place = {"level": 1e-4}
+                elif key == "bound" and "boundary" in want:
+                    place = {"level": integral_error([want])}
                 elif key in rounding:
                     place = {"level": rounding[key]}
                 self.compare(f"{what}.{key}", want[key], got[key], place)
@@ -1489,15 +1539,15 @@ def check_log(pack, lines, report):
 
 
 def check_known_end(plan, report):
-    """The information of a known end must be able to have power 0.8: more than one look at a fixed end would need, and not half as much
-    again. The plan is signed with it; the constant itself is an integral that is not repeated here."""
+    """The information of a known end must be able to have power 0.8: more than one look at a fixed end would need, and not a third
+    more. The plan is signed with it; the constant itself is an integral that is not repeated here."""
     test = plan.get("ship", {"rule": "two_sided"})
     if test["rule"] != "known_end":
         return
     rules, alpha = plan["hypothesis"]["measurement"], plan["alpha"] * 2.0 ** (plan.get("error_budget") or {}).get("corrections", 0)
     quantile = NormalDist().inv_cdf
     fixed = (quantile(1 - alpha) + quantile(0.8)) ** 2 / rules["minimum_detectable_effect"] ** 2
-    if not fixed < test["max_information"] < 1.5 * fixed:
+    if not fixed < test["max_information"] < 1.35 * fixed:
         report.add(f"plan.ship.max_information: {test['max_information']!r} does not fit the plan's effect and alpha")
     report.same("plan.ship.days", rules["duration_days"], test["days"])
 

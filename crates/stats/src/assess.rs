@@ -120,7 +120,13 @@ impl<'a> Assessor<'_, '_, 'a> {
         let is_min_runtime_met = input.elapsed_days >= min_runtime_days as f64;
         let is_trusted = is_data_ok && srm.level != SrmLevel::Block && !guardrails.is_any_incident;
         let may_claim = is_trusted && is_min_runtime_met && is_min_sample_reached;
-        let ship = primary.ship(input, state, may_claim);
+        let ship = primary.ship(input, state, may_claim, n_units);
+        // A bound stands from one claim look to the next, but not against what the units say today.
+        let improvement = primary.improvement(plan);
+        let ship_bound = ship
+            .and_then(|ship| ship.lower)
+            .filter(|_| improvement.is_some_and(|improvement| improvement > plan.success_threshold));
+        let is_success = ship_bound.is_some_and(|bound| bound > plan.success_threshold);
         let numbers = Assessment {
             status: primary.result.status,
             effect: primary.result.effect,
@@ -136,9 +142,7 @@ impl<'a> Assessor<'_, '_, 'a> {
             ln_p_running: state.test.ln_p(),
             p_running: state.test.p(),
             is_significant: state.first_crossing.is_some() && primary.result.ci.is_some_and(|ci| ci.excludes(0.0)),
-            is_success_threshold_met: ship
-                .and_then(|ship| ship.lower)
-                .is_some_and(|lower| lower > plan.success_threshold),
+            is_success_threshold_met: is_success,
             is_kill_threshold_exceeded: harm
                 .and_then(|harm| harm.bound)
                 .is_some_and(|bound| bound < plan.kill_threshold),
@@ -156,14 +160,14 @@ impl<'a> Assessor<'_, '_, 'a> {
             decision_ci: decision_interval(ship, harm, claimed).map(|ci| plan.direction.orient(ci)),
         };
         let recommendation = decide(&DecideInput {
-            ship_bound: ship.and_then(|ship| ship.lower),
+            ship_bound,
             harm_bound: harm.and_then(|harm| harm.bound),
             success_threshold: plan.success_threshold,
             kill_threshold: plan.kill_threshold,
             mde: state.mde_abs,
             futility_upper: numbers.futility_upper,
             is_min_runtime_met: numbers.is_min_runtime_met && numbers.is_min_sample_reached,
-            is_max_reached: PlanEnd::reached(input, state, n_units).is_some(),
+            is_max_reached: PlanEnd::reached(input, state, n_units, is_success).is_some(),
             is_data_ok: is_data_ok && !guardrails.is_any_incident,
             srm: srm.level,
             guardrails,
@@ -190,8 +194,14 @@ pub(super) enum PlanEnd {
 }
 
 impl PlanEnd {
-    /// `None` while the plan goes on. `n_units`: of both arms.
-    pub(super) fn reached(input: &Evaluation<'_>, state: &RunningState, n_units: u64) -> Option<Self> {
+    /// `None` while the plan goes on. `n_units`: of both arms. A success that was found waits for its proofs of safety and for healthy
+    /// data until the planned days are over.
+    pub(super) fn reached(
+        input: &Evaluation<'_>,
+        state: &RunningState,
+        n_units: u64,
+        is_success: bool,
+    ) -> Option<Self> {
         let plan = input.plan;
         if plan.max_days.is_some_and(|days| input.elapsed_days >= f64::from(days)) {
             return Some(Self::Days);
@@ -199,7 +209,8 @@ impl PlanEnd {
         if plan.max_sample_size.is_some_and(|n| n_units >= n) {
             return Some(Self::Sample);
         }
-        state.looks.last().is_some_and(|look| look.is_last).then_some(Self::Information)
+        let is_spent = state.looks.last().is_some_and(|look| look.is_last);
+        (is_spent && !is_success).then_some(Self::Information)
     }
 }
 
@@ -267,20 +278,33 @@ impl Primary {
         Ok(Self { result, contrast: Some(contrast), estimate: Some(estimate) })
     }
 
+    /// The estimated effect, in the good direction.
+    fn improvement(&self, plan: &TestPlan) -> Option<f64> {
+        let effect = self.result.effect?;
+        plan.direction.orient(Interval::new(effect, effect)).lower
+    }
+
     /// The lower bound of the improvement; the poll may be a claim look, which `state` then remembers.
-    fn ship(&self, input: &Evaluation<'_>, state: &mut RunningState, may_claim: bool) -> Option<ShipBound> {
+    fn ship(
+        &self,
+        input: &Evaluation<'_>,
+        state: &mut RunningState,
+        may_claim: bool,
+        n_units: u64,
+    ) -> Option<ShipBound> {
         let plan = input.plan;
         let estimate = self.estimate.filter(|_| self.result.status == Status::Ok)?;
-        let effect = Interval::new(estimate.delta, estimate.delta);
         let poll = ShipPoll {
             measured: Measured {
-                improvement: Estimate { delta: plan.direction.orient(effect).lower?, ..estimate },
+                improvement: Estimate { delta: self.improvement(plan)?, ..estimate },
                 mde: state.mde_abs,
                 tau: state.tuning?.tau,
             },
             two_sided: self.result.ci.map(|ci| plan.direction.orient(ci)),
             alpha: plan.comparison_alpha(),
             elapsed_days: input.elapsed_days,
+            first_day: u32::try_from(whole_weeks(u64::from(plan.min_runtime_days))).unwrap_or(u32::MAX),
+            n_units,
             as_of: input.as_of,
             may_claim,
         };

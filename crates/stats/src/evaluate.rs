@@ -31,7 +31,7 @@ pub fn evaluate(input: &Evaluation<'_>, previous: Option<&RunningState>) -> Eval
         running,
     };
     let n_units = evaluated.n_control.saturating_add(evaluated.n_treatment);
-    let end = PlanEnd::reached(input, &evaluated.running, n_units);
+    let end = PlanEnd::reached(input, &evaluated.running, n_units, evaluated.is_success_threshold_met);
     evaluated.advice.reason = wording::reason(&evaluated, input, end);
     evaluated.advice.next = next_words::next(&evaluated, input);
     evaluated

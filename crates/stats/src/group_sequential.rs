@@ -7,8 +7,10 @@
 use super::normal;
 use super::score_process::{REACH_SD, SubDensity};
 
+/// Share of a plan's error that its looks spend; the rest is an always-valid reserve beside them.
+pub(super) const OF_LOOKS: f64 = 0.9;
 /// Least growth of the share of the information between two looks. Closer looks would add nothing and cost much.
-const LEAST_GROWTH: f64 = 1e-3;
+pub(super) const LEAST_GROWTH: f64 = 1e-3;
 /// Less than this cannot be spent: the boundary would be beyond what doubles resolve.
 const LEAST_SPENT: f64 = 1e-12;
 
@@ -42,17 +44,21 @@ pub(super) fn next_bound(before: &[Bound], fraction: f64, spend: f64) -> Option<
 /// The smallest error at which the last of these looks, whose score is `z` standard errors above the null, would be above its
 /// boundary. `looks`: share of the information of each, oldest first. `is_over`: the last one spends all that is left.
 pub(super) fn smallest_alpha(looks: &[f64], is_over: bool, z: f64) -> f64 {
-    // In the logarithm, so that thirty halvings leave seven digits.
-    let (mut low, mut high) = (LEAST_SPENT.ln(), 0.0);
-    for _ in 0..30 {
-        let middle = f64::midpoint(low, high);
-        if last_bound(looks, is_over, middle.exp()).is_some_and(|bound| z >= bound) {
-            high = middle;
-        } else {
-            low = middle;
+    // The critical value is nearly a line in the logarithm of alpha: a secant needs few steps.
+    let beyond = |ln_alpha: f64| last_bound(looks, is_over, ln_alpha.exp()).map_or(f64::NAN, |bound| z - bound);
+    let (mut x, mut y) = (normal::cdf(-z).max(LEAST_SPENT).ln(), 0.0);
+    let mut previous = (x - 0.5, beyond(x - 0.5));
+    for _ in 0..12 {
+        y = beyond(x);
+        let slope = (y - previous.1) / (x - previous.0);
+        if !(y.abs() > 1e-9 && slope.is_finite() && slope > 0.0) {
+            break;
         }
+        previous = (x, y);
+        x = (x - y / slope).clamp(LEAST_SPENT.ln(), 0.0);
     }
-    high.exp()
+    // Where nothing converged, nothing is claimed.
+    if y.abs() < 1e-6 { x.exp() } else { 1.0 }
 }
 
 /// The critical value of the last of these looks, of `alpha` in all.

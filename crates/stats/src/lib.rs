@@ -51,6 +51,7 @@ mod normal;
 mod outlook;
 mod params;
 mod phases;
+mod plan_constant;
 mod quantile;
 mod rate;
 mod ratio;
@@ -61,6 +62,7 @@ mod score_process;
 mod series;
 mod series_rules;
 mod ship_constant;
+mod ship_record;
 mod ship_test;
 mod shown_interval;
 mod splits;
@@ -104,18 +106,20 @@ pub use multiplicity::{EBh, adjust_running_max, benjamini_hochberg, bonferroni, 
 pub use outlook::{Finding, MAX_FACTOR, Outlook, OutlookInput, futility_upper, outlook, until_testable};
 pub use params::{Alpha, Alternative, Direction, Information, Tau, Variance};
 pub use phases::{Phase, combine_phases};
+pub use plan_constant::PlanConstant;
 pub use quantile::{QuantileArm, quantile_estimate};
 pub use rate::{RateConfidence, rate_confidence};
 pub use running::RunningTest;
 pub use sample_size::{
-    Baseline, Feasibility, FeasibilityInput, PlanConstant, PlannedTest, SampleSize, SampleSizeInput, feasibility,
-    plan_constant, sample_size,
+    Baseline, Feasibility, FeasibilityInput, PlannedTest, SampleSize, SampleSizeInput, feasibility, plan_constant,
+    sample_size,
 };
 pub use scope::Scope;
 pub use series::{LevelTest, PrePostTest, SeriesVerdict, level_vs_target, pre_post};
 pub use series_rules::{MIN_PLACEBOS, SeriesRules};
 pub use ship_constant::known_end_constant;
-pub use ship_test::{ClaimLook, ShipBasis, ShipBound, ShipRecord, ShipTest};
+pub use ship_record::ShipRecord;
+pub use ship_test::{ClaimLook, ShipBasis, ShipBound, ShipTest};
 pub use shown_interval::{ShownInterval, SidedP};
 pub use splits::SplitLook;
 pub use srm::{Srm, SrmLevel, SrmStatus, sample_ratio_mismatch};

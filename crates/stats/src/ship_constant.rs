@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cut_normal::CutNormal;
-use super::group_sequential::{Bound, crossing, next_bound, spent_at};
-use super::sample_size::{PlanConstant, increasing_root, power_in_range};
-use super::ship_test::OF_LOOKS;
+use super::group_sequential::{Bound, OF_LOOKS, crossing, next_bound, spent_at};
+use super::plan_constant::{PlanConstant, increasing_root, power_in_range};
 use super::{Alpha, Estimate, StatsError, Variance, normal};
 
 /// Looks that a plan assumes. The constant hardly depends on it.

@@ -6,14 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cut_normal::CutNormal;
-use super::group_sequential::{Bound, next_bound, smallest_alpha, spent_at};
-use super::ship_constant::planned_critical_value;
-use super::{
-    Alpha, Alternative, Estimate, Information, Interval, RunningState, Tau, boundary, ln_e_two_sided, log_space,
-};
+use super::group_sequential::{Bound, LEAST_GROWTH, OF_LOOKS, next_bound, smallest_alpha, spent_at};
 
-/// Share of the error that the looks of a plan with a known end spend; the rest is an always-valid reserve.
-pub(super) const OF_LOOKS: f64 = 0.9;
+/// Most looks that are put in for days without one.
+const MAX_MISSED: u32 = 60;
+use super::ship_constant::planned_critical_value;
+use super::{Alpha, Alternative, Estimate, Information, Interval, Tau, boundary, ln_e_two_sided, log_space};
 
 /// Which test a plan froze.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +39,8 @@ pub struct ClaimLook {
     pub as_of: i64,
     /// Whole days since the launch.
     pub day: u32,
+    /// Units of both arms.
+    pub n_units: u64,
     /// Information that there was, as a share of the planned; above 1 where the plan was over-run.
     pub fraction: f64,
     /// Error spent until then, this look included.
@@ -49,7 +49,8 @@ pub struct ClaimLook {
     pub boundary: f64,
     /// Estimated improvement, in the good direction.
     pub improvement: f64,
-    /// Lower bound of the improvement, in the good direction; `None` when it cannot be represented.
+    /// Lower bound of the improvement, in the good direction; `None` for a day on which nobody looked, and for data that the source
+    /// corrected since.
     pub bound: Option<f64>,
     /// No look follows: everything is spent.
     pub is_last: bool,
@@ -82,27 +83,8 @@ pub struct ShipBound {
     pub basis: ShipBasis,
     /// The poll that it is of, in Unix seconds.
     pub as_of: i64,
-}
-
-/// The test of an experiment as it was run so far.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
-pub struct ShipRecord {
-    /// Which test.
-    pub test: ShipTest,
-    /// Minimum detectable effect that it is centred on, in metric units, > 0.
-    pub mde: Option<f64>,
-    /// Its claim looks, oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub looks: Vec<ClaimLook>,
-}
-
-impl ShipRecord {
-    /// What a state remembers of it.
-    #[must_use]
-    pub fn of(test: ShipTest, state: &RunningState) -> Self {
-        Self { test, mde: state.mde_abs, looks: state.looks.clone() }
-    }
+    /// Units of both arms then.
+    pub n_units: u64,
 }
 
 /// What was measured, and what its plan expects.
@@ -131,6 +113,10 @@ pub(super) struct ShipPoll {
     /// Of this comparison.
     pub(super) alpha: Alpha,
     pub(super) elapsed_days: f64,
+    /// The first day on which anything may be claimed.
+    pub(super) first_day: u32,
+    /// Of both arms.
+    pub(super) n_units: u64,
     pub(super) as_of: i64,
     /// The data can be trusted, and the minimum runtime and sample are reached.
     pub(super) may_claim: bool,
@@ -141,7 +127,10 @@ impl ShipTest {
     ///
     /// Source: STATS.md 2.8, METRICS.md 5.
     pub(super) fn bound(self, poll: &ShipPoll, looks: &mut Vec<ClaimLook>) -> ShipBound {
-        let of = |lower, basis| ShipBound { lower, alpha: poll.alpha, basis, as_of: poll.as_of };
+        let of = |lower, basis| {
+            let (alpha, as_of, n_units) = (poll.alpha, poll.as_of, poll.n_units);
+            ShipBound { lower, alpha, basis, as_of, n_units }
+        };
         let Measured { improvement, .. } = poll.measured;
         let mixture = poll.measured.mixture();
         match self {
@@ -149,14 +138,16 @@ impl ShipTest {
             Self::CutNormal => of(mixture.lower_bound(&improvement, poll.alpha), ShipBasis::CutNormal),
             Self::KnownEnd { max_information, days } => {
                 let [of_looks, of_reserve] = poll.alpha.with_reserve(OF_LOOKS);
-                if let Some(look) = next_look(poll, looks, of_looks, max_information, days) {
-                    looks.push(look);
-                }
+                KnownEnd { poll, alpha: of_looks.get(), max_information, days }.look(looks);
                 let reserve = mixture.lower_bound(&improvement, of_reserve);
                 match looks.last() {
-                    Some(look) if look.bound >= reserve => {
-                        ShipBound { lower: look.bound, alpha: poll.alpha, basis: ShipBasis::Look, as_of: look.as_of }
-                    }
+                    Some(look) if look.bound >= reserve => ShipBound {
+                        lower: look.bound,
+                        alpha: poll.alpha,
+                        basis: ShipBasis::Look,
+                        as_of: look.as_of,
+                        n_units: look.n_units,
+                    },
                     _ => of(reserve, ShipBasis::Reserve),
                 }
             }
@@ -177,7 +168,13 @@ impl ShipTest {
                 return mde.map_or(CutNormal::half(tau), CutNormal::around).lower_bound(improvement, alpha);
             }
             Self::KnownEnd { max_information, .. } => {
-                planned_critical_value(alpha, max_information.share_of(improvement.variance))?
+                let share = max_information.share_of(improvement.variance);
+                if share > 1.0 {
+                    // Only the reserve looks beyond the plan.
+                    let [_, of_reserve] = alpha.with_reserve(OF_LOOKS);
+                    return mde.map_or(CutNormal::half(tau), CutNormal::around).lower_bound(improvement, of_reserve);
+                }
+                planned_critical_value(alpha, share)?
             }
         };
         Some(improvement.delta - half_width * improvement.variance.standard_error())
@@ -215,38 +212,95 @@ impl ClaimLook {
     }
 }
 
-/// The claim look of this poll, if it is one: the first poll of a day since the launch that may claim, until everything is spent.
-fn next_look(
-    poll: &ShipPoll,
-    looks: &[ClaimLook],
-    alpha: Alpha,
+/// A plan with a known end at one poll.
+struct KnownEnd<'p> {
+    poll: &'p ShipPoll,
+    /// Of the looks.
+    alpha: f64,
     max_information: Information,
     days: u32,
-) -> Option<ClaimLook> {
-    let last = looks.last();
-    let day = whole_days(poll.elapsed_days);
-    let is_due = last.is_none_or(|last| !last.is_last && day > last.day && poll.as_of > last.as_of);
-    if !(poll.may_claim && is_due) {
-        return None;
+}
+
+impl KnownEnd<'_> {
+    /// Adds the claim look of this poll, if it is one: the first poll of a day since the launch that may claim, until everything is spent.
+    /// A day on which nobody looked is counted as a look that found nothing: otherwise whoever polls could look on the days that suit.
+    fn look(&self, looks: &mut Vec<ClaimLook>) {
+        let last = looks.last().copied();
+        let day = whole_days(self.poll.elapsed_days);
+        let is_due = last.is_none_or(|last| !last.is_last && day > last.day && self.poll.as_of > last.as_of);
+        if !(self.poll.may_claim && is_due) {
+            return;
+        }
+        let fraction = self.max_information.share_of(self.poll.measured.improvement.variance);
+        let is_last = fraction >= 1.0 || self.poll.elapsed_days >= f64::from(self.days);
+        let growth = fraction - last.map_or(0.0, |last| last.fraction);
+        if growth < LEAST_GROWTH {
+            if is_last {
+                self.spend_the_rest(looks);
+            }
+            return;
+        }
+        let missed = self.missed(last.as_ref(), day, fraction);
+        let n_before = looks.len();
+        for (day, fraction) in missed {
+            looks.extend(self.made(looks, day, fraction, false).map(|look| ClaimLook { bound: None, ..look }));
+        }
+        match self.made(looks, day, fraction, is_last) {
+            Some(look) => looks.push(look),
+            None => looks.truncate(n_before),
+        }
     }
-    let Estimate { delta: improvement, variance } = poll.measured.improvement;
-    let fraction = max_information.share_of(variance);
-    let is_last = fraction >= 1.0 || poll.elapsed_days >= f64::from(days);
-    let spent_before = last.map_or(0.0, |last| last.spent);
-    let spent = if is_last { alpha.get() } else { spent_at(alpha.get(), fraction) };
-    let before: Vec<Bound> = looks.iter().map(|look| Bound { fraction: look.fraction, z: look.boundary }).collect();
-    let boundary = next_bound(&before, fraction, spent - spent_before)?;
-    let bound = improvement - boundary * variance.standard_error();
-    Some(ClaimLook {
-        as_of: poll.as_of,
-        day,
-        fraction,
-        spent,
-        boundary,
-        improvement,
-        bound: bound.is_finite().then_some(bound),
-        is_last,
-    })
+
+    /// The days without a look since the last one, or since the first that may claim, and the shares of the information that they had.
+    fn missed(&self, last: Option<&ClaimLook>, day: u32, fraction: f64) -> Vec<(u32, f64)> {
+        let (from_day, from) = last.map_or((0, 0.0), |last| (last.day, last.fraction));
+        let first = last.map_or(self.poll.first_day, |last| last.day + 1);
+        let slope = (fraction - from) / f64::from(day.saturating_sub(from_day).max(1));
+        let at = |missed: u32| (missed, from + slope * f64::from(missed - from_day));
+        // The nearest to the last of what they may have had are closer together than a look is.
+        let step = ((day.saturating_sub(first)) / MAX_MISSED).max(1);
+        (first..day).step_by(step as usize).map(at).filter(|(_, share)| *share < 1.0).collect()
+    }
+
+    /// A look at this share of the information, after those that were made; `None` where it adds nothing.
+    fn made(&self, looks: &[ClaimLook], day: u32, fraction: f64, is_last: bool) -> Option<ClaimLook> {
+        let Estimate { delta: improvement, variance } = self.poll.measured.improvement;
+        let spent = if is_last { self.alpha } else { spent_at(self.alpha, fraction) };
+        let boundary = next_bound(&bounds(looks), fraction, spent - looks.last().map_or(0.0, |last| last.spent))?;
+        let bound = improvement - boundary * variance.standard_error();
+        Some(ClaimLook {
+            as_of: self.poll.as_of,
+            day,
+            n_units: self.poll.n_units,
+            fraction,
+            spent,
+            boundary,
+            improvement,
+            bound: bound.is_finite().then_some(bound),
+            is_last,
+        })
+    }
+
+    /// The end came and nothing was added since the last look: it is judged again with all of the error. Its score is what it was.
+    fn spend_the_rest(&self, looks: &mut Vec<ClaimLook>) {
+        let Some(last) = looks.pop() else { return };
+        let spent_before = looks.last().map_or(0.0, |before| before.spent);
+        let found = last.bound.and_then(|bound| {
+            let standard_error = (last.improvement - bound) / last.boundary;
+            let boundary = next_bound(&bounds(looks), last.fraction, self.alpha - spent_before)?;
+            Some((boundary, last.improvement - boundary * standard_error))
+        });
+        looks.push(match found {
+            Some((boundary, bound)) => {
+                ClaimLook { boundary, bound: Some(bound), spent: self.alpha, is_last: true, ..last }
+            }
+            None => last,
+        });
+    }
+}
+
+fn bounds(looks: &[ClaimLook]) -> Vec<Bound> {
+    looks.iter().map(|look| Bound { fraction: look.fraction, z: look.boundary }).collect()
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what the type holds")]

@@ -88,7 +88,7 @@ impl ShownInterval {
             at_most: harm.bound,
             at_least_level: 1.0 - ship_alpha,
             at_most_level: 1.0 - harm_alpha,
-            n_at_least: numbers.n_control.saturating_add(numbers.n_treatment),
+            n_at_least: numbers.ship.map_or(numbers.n_control.saturating_add(numbers.n_treatment), |ship| ship.n_units),
             n_at_most: harm.n_control.saturating_add(harm.n_treatment),
         })
     }

@@ -200,6 +200,7 @@ impl RunningState {
         let mut state = self.clone();
         state.start_epoch(EpochStart { as_of, reason: EpochReason::Restatement });
         state.as_of = None;
+        state.looks.clear();
         state.phases.clear();
         (state.harm, state.harm_of_mature) = (None, None);
         state
@@ -232,10 +233,17 @@ impl RunningState {
         self.test = RunningTest::default();
         self.first_crossing = None;
         self.srm_max_ln_e = 0.0;
-        self.looks.clear();
         match start.reason {
-            EpochReason::Restatement | EpochReason::PhasesLeftOut => {}
-            EpochReason::PlanChanged => (self.tuning, self.mde_abs) = (None, None),
+            // What was spent stays spent: only a replay can begin anew. The bounds rested on other data.
+            EpochReason::Restatement | EpochReason::PhasesLeftOut => {
+                for look in &mut self.looks {
+                    look.bound = None;
+                }
+            }
+            EpochReason::PlanChanged => {
+                (self.tuning, self.mde_abs) = (None, None);
+                self.looks.clear();
+            }
         }
     }
 

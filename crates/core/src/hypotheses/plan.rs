@@ -103,7 +103,9 @@ fn ship_test(outcome: &OutcomeSpec, hypothesis: &Hypothesis, alpha: f64) -> Ship
     let mde = measurement.minimum_detectable_effect;
     let known_end = || {
         let constant = known_end_constant(Alpha::try_new(alpha).ok()?, POWER).ok()?;
-        let max_information = Information::try_new(constant.c / (mde * mde)).ok()?;
+        // Six digits: the constant is an integral, and its last ones are the machine's.
+        let max_information = format!("{:.5e}", constant.c / (mde * mde)).parse().ok()?;
+        let max_information = Information::try_new(max_information).ok()?;
         Some(ShipTest::KnownEnd { max_information, days: measurement.duration_days })
     };
     match outcome.ship_test {

@@ -25,12 +25,12 @@ fn page(sections: &[Section], arguments: &Arguments) -> String {
          engine is called through its own functions; the rivals' formulas are in `crates/stats/benches/simulation/methods.rs` \
          with their sources. This page is written by\n\n\
          ```sh\ncargo bench -p outcome-stats --bench simulation -- --replications {replications} --seed {seed} --write\n```\n\n\
-         which takes under ten minutes on two cores. The same seed gives the same page on any number of threads; another \
+         which takes about twenty minutes on two cores. The same seed gives the same page on any number of threads; another \
          seed gives another sample of the same size.\n\n\
          A cell reads: measured (published in STATS.md; distance). The distance is in standard errors: Monte Carlo error of \
          this simulation and of the published one (20,000 replications), and the rounding of the published figure. Beside a \
          published range it is the distance to the nearer end, 0 inside. A cell with one figure has no published one. Bold \
-         rows are ours. alpha is 0.05 throughout, tau is the minimum detectable effect (MDE). STATS.md does not give all \
+         rows are ours. alpha is 0.05 where nothing else is said, tau is the minimum detectable effect (MDE). STATS.md does not give all \
          parameters of its scenarios; what was chosen is said with each, and where a figure is not met, why.\n\n"
     );
     let mut out = intro + &summary(sections) + "\n";

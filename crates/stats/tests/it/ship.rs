@@ -75,6 +75,11 @@ fn a_clear_winner_ships_at_a_claim_look_and_keeps_its_recommendation_until_the_n
     assert_eq!(later.advice.recommendation, Recommendation::Ship);
 }
 
+/// Days of the looks that were made; days without one are put in between.
+fn looked_on(state: &RunningState) -> Vec<u32> {
+    state.looks.iter().filter(|look| look.bound.is_some()).map(|look| look.day).collect()
+}
+
 #[test]
 fn data_that_cannot_be_trusted_make_no_look() {
     let plan = known_end(0.015, 28);
@@ -92,8 +97,7 @@ fn data_that_cannot_be_trusted_make_no_look() {
     let found = evaluate(&input, None);
     assert!(found.running.looks.is_empty());
     assert_eq!(found.ship.unwrap().basis, ShipBasis::Reserve);
-    // What was not spent is there at the next look that can be trusted.
-    assert_eq!(poll(&plan, 9 * 24, &arms(16_000, 0.012), Some(&found.running)).running.looks.len(), 1);
+    assert_eq!(looked_on(&poll(&plan, 9 * 24, &arms(9_000, 0.012), Some(&found.running)).running), [9]);
 }
 
 #[test]
@@ -180,6 +184,71 @@ fn a_restatement_forgets_the_looks_and_a_lower_metric_is_better_where_it_should_
     assert!(ci.upper.unwrap() < 0.0, "{ci:?}");
     // The source restates its past: the looks begin anew.
     let fewer = poll(&plan, 9 * 24, &arms(15_000, -0.012), Some(&found.running));
-    let looks: Vec<u32> = fewer.running.looks.iter().map(|look| look.day).collect();
-    assert_eq!((looks, fewer.running.epoch), (vec![9], 2));
+    // What was spent stays spent, and nothing is claimed on the data of before.
+    assert_eq!((looked_on(&fewer.running), fewer.running.epoch), (vec![], 2));
+    assert_eq!((fewer.running.looks.len(), fewer.ship.unwrap().basis), (found.running.looks.len(), ShipBasis::Reserve));
+}
+
+#[test]
+fn a_day_without_a_look_counts_as_one_that_found_nothing() {
+    let plan = known_end(0.015, 28);
+    let at =
+        |day: i64, state: Option<&RunningState>| poll(&plan, 24 * day, &arms(400 * day as u64, 0.004), state).running;
+    let daily = (7..=20).fold(None, |state: Option<RunningState>, day| Some(at(day, state.as_ref()))).unwrap();
+    // Nobody polls but on two days that suit.
+    let chosen = at(20, Some(&at(12, None)));
+    assert_eq!((looked_on(&chosen), looked_on(&daily).len()), (vec![12, 20], 14));
+    let (chosen, daily) = (chosen.looks.last().unwrap(), daily.looks.last().unwrap());
+    assert!((chosen.spent - daily.spent).abs() < 1e-12);
+    // The boundary is that of daily looks, not of two.
+    assert!((chosen.boundary - daily.boundary).abs() < 0.01, "{} {}", chosen.boundary, daily.boundary);
+}
+
+#[test]
+fn information_that_stops_before_the_end_is_judged_with_all_of_the_error_there() {
+    let plan = known_end(0.015, 21);
+    let mut state: Option<RunningState> = None;
+    for day in 7..=21 {
+        // Nobody is enrolled after two weeks.
+        state = Some(poll(&plan, 24 * day, &arms(400 * day.min(14) as u64, 0.006), state.as_ref()).running);
+        let last = *state.as_ref().unwrap().looks.last().unwrap();
+        assert_eq!((last.day, last.is_last), (day.min(14) as u32, day == 21), "{last:?}");
+    }
+    let looks = state.unwrap().looks;
+    let last = looks.last().unwrap();
+    assert!((last.spent - 0.9 * 0.015).abs() < 1e-12 && last.boundary < looks[looks.len() - 2].boundary, "{last:?}");
+}
+
+#[test]
+fn a_bound_does_not_stand_against_what_the_units_say_today() {
+    let plan = TestPlan { max_days: Some(90), ..known_end(0.015, 14) };
+    let mut state: Option<RunningState> = None;
+    for day in 7..=14 {
+        state = Some(poll(&plan, 24 * day, &arms(700 * day as u64, 0.010), state.as_ref()).running);
+    }
+    let state = state.unwrap();
+    let later = |lift| poll(&plan, 24 * 40, &arms(60_000, lift), Some(&state)).advice.recommendation;
+    assert_eq!(later(0.004), Recommendation::Ship);
+    assert_ne!(later(-0.0005), Recommendation::Ship);
+}
+
+#[test]
+fn a_success_at_the_planned_information_waits_for_its_proofs() {
+    let plan = TestPlan { min_sample_size: 0, ..known_end(0.015, 60) };
+    let won = poll(&plan, 24 * 15, &arms(12_000, 0.012), None);
+    assert!(won.running.looks.last().unwrap().is_last);
+    assert_eq!(won.advice.recommendation, Recommendation::Ship);
+    let phases = arms(12_400, 0.012);
+    let unhealthy = Evaluation {
+        cohorts: None,
+        plan: &plan,
+        phases: &phases,
+        elapsed_days: 16.0,
+        as_of: 16 * 24 * HOUR,
+        guardrails: &[],
+        health: DataHealth { is_sampled: true, ..DataHealth::default() },
+        scope: Scope::default(),
+    };
+    // One reading that is doubted ends nothing.
+    assert_eq!(evaluate(&unhealthy, Some(&won.running)).advice.recommendation, Recommendation::HoldDataQuality);
 }
