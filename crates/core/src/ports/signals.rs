@@ -58,6 +58,19 @@ pub trait SignalSource: Send + Sync {
         request: &VariantRequest,
     ) -> Result<Reading<Vec<VariantReading>>, ReadError>;
 
+    /// The same for several allocation phases, a reading for each: of one and the same instant where the source can do so.
+    async fn by_phase(
+        &self,
+        signal: &SignalSpec,
+        requests: &[VariantRequest],
+    ) -> Result<Vec<Reading<Vec<VariantReading>>>, ReadError> {
+        let mut readings = Vec::with_capacity(requests.len());
+        for request in requests {
+            readings.push(self.by_variant(signal, request).await?);
+        }
+        Ok(readings)
+    }
+
     /// What could be measured there: tables and columns, events, metrics. Bounded.
     async fn list(&self) -> Result<Vec<MetricInfo>, ReadError>;
 

@@ -327,17 +327,21 @@ pub(crate) async fn all(config: SqlConfig) {
         let signal = signal(metric);
         let (window, settle) = spans(metric);
         let (mut n_claimed, mut n_all) = (0, 0);
-        for (number, (from, to)) in PHASES.into_iter().enumerate() {
+        let requests = PHASES.map(|(from, to)| VariantRequest {
+            experiment: outcome_core::domain::Slug::from_title("one"),
+            flag_key: "fast".to_owned(),
+            window: Window { from: at(from), to: at(to) },
+            launched_at: at(0),
+            as_of: at(NOW),
+            on_until: (to < NOW).then_some(at(to)),
+        });
+        let phases = source.by_phase(&signal, &requests).await.unwrap_or_else(|e| panic!("{metric}: {e}"));
+        assert_eq!(phases.len(), PHASES.len());
+        for (number, ((from, to), found)) in PHASES.into_iter().zip(phases).enumerate() {
             let on_until = (to < NOW).then_some(to);
-            let request = VariantRequest {
-                experiment: outcome_core::domain::Slug::from_title("one"),
-                flag_key: "fast".to_owned(),
-                window: Window { from: at(from), to: at(to) },
-                launched_at: at(0),
-                as_of: at(NOW),
-                on_until: on_until.map(at),
-            };
-            let found = source.by_variant(&signal, &request).await.unwrap_or_else(|e| panic!("{metric}: {e}")).data;
+            let alone = source.by_variant(&signal, &requests[number]).await.unwrap();
+            assert_eq!((&alone.data, &alone.raw_hash), (&found.data, &found.raw_hash), "{metric}, phase {number}");
+            let found = found.data;
             for (variant, arm, other) in [(Variant::Control, Arm::Control, 1), (Variant::Treatment, Arm::Treatment, 0)]
             {
                 let what = format!("{metric}, phase {number}, {variant}");

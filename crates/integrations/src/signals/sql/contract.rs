@@ -1,4 +1,4 @@
-//! The SQL of a metric of the contract: one statement for the arms of an experiment, and one for everybody.
+//! The SQL of a metric of the contract: one statement for the arms of an experiment in all of its phases, and one for everybody.
 //!
 //! Our own names begin with `or_`, so that they are no words of any engine and no columns of the user's. Columns of the user's keep their
 //! types: a cast would lose their indexes. Time is added to an exposure in seconds, never in days of a calendar.
@@ -16,6 +16,9 @@ use super::fragments::{conditions, fragment, list, relation};
 use super::lexer::Dialect;
 use super::unit_maps::{joined, maps, owners};
 
+/// The column that says of which phase a row is.
+pub(super) const PHASE: &str = "or_phase";
+
 /// A statement with our own parameters in it.
 #[derive(Debug)]
 pub(super) struct Written {
@@ -23,15 +26,16 @@ pub(super) struct Written {
     pub(super) params: Params,
 }
 
-/// The units of one allocation phase, by arm, and by whether they may be claimed on.
+/// The units of allocation phases, by arm, and by whether they may be claimed on. A phase is a request's place in the list.
 ///
 /// # Errors
 /// A sentence about what cannot be written.
-pub(super) fn by_variant(
+pub(super) fn by_phase(
     contract: &Contract,
     (dialect, format): (Dialect, TimeFormat),
-    request: &VariantRequest,
+    requests: &[VariantRequest],
 ) -> Result<Written, String> {
+    let [request, ..] = requests else { return Err("there is no phase to ask about".to_owned()) };
     let write = Writer { contract, dialect, format };
     let Exposures { rows, unit, experiment, variant, at, condition, control, treatment, map, .. } = &contract.exposures;
     let [control, treatment] = [list(control)?, list(treatment)?];
@@ -42,7 +46,17 @@ pub(super) fn by_variant(
         "SELECT {mapped} AS or_unit, {variant} AS or_name, {at} AS or_at FROM {rows}{join}\n    WHERE {experiment} = :flag \
          AND {at} >= :since_launch AND {at} < :as_of AND {unit} IS NOT NULL{and}",
     );
+    let mut params = Params::from([
+        ("flag".to_owned(), Param::Text(request.flag_key.clone())),
+        ("since_launch".to_owned(), Param::At(request.launched_at)),
+        ("events_from".to_owned(), Param::At(request.launched_at)),
+        ("history_from".to_owned(), Param::At(earlier(request.launched_at, history(contract)))),
+        ("among_from".to_owned(), Param::At(earlier(request.launched_at, among(contract)))),
+        ("as_of".to_owned(), Param::At(request.as_of)),
+        ("events_to".to_owned(), Param::At(request.as_of)),
+    ]);
     let mut tables = maps(contract)?;
+    tables.push(phases(contract, requests, &mut params));
     tables.push(format!(
         "or_seen AS (
   SELECT or_unit, min(CASE WHEN or_name IN ({control}) THEN or_at END) AS or_at_0,
@@ -71,14 +85,13 @@ SELECT or_unit, or_at_0, or_at_1,
     tables.push(format!("or_all AS (\n  {all})"));
     tables.push(
         "or_units AS (
-  SELECT or_unit, or_first, or_arm, CASE WHEN or_at_0 < :to AND or_at_1 < :to THEN 1 ELSE 0 END AS or_both,
-    CASE WHEN or_first <= :claim_until THEN 1 ELSE 0 END AS or_claimed
-  FROM or_all
-  WHERE or_first >= :from AND or_first < :to)"
+  SELECT or_phase, or_unit, or_first, or_arm, CASE WHEN or_at_0 < or_ends AND or_at_1 < or_ends THEN 1 ELSE 0 END AS or_both,
+    CASE WHEN or_first <= or_until THEN 1 ELSE 0 END AS or_claimed
+  FROM or_all JOIN or_phases ON or_first >= or_begins AND or_first < or_ends)"
             .to_owned(),
     );
     tables.extend(owners(contract, "or_all", " AND or_a.or_arm <> 'other'")?);
-    tables.push(write.values("or_arm, or_claimed, or_both", true)?);
+    tables.push(write.values("or_phase, or_arm, or_claimed, or_both", true)?);
     let sums = sums(&contract.quantity, contract.covariate.is_some());
     let more = uncapped(contract);
     let nobody = match map {
@@ -87,29 +100,35 @@ SELECT or_unit, or_at_0, or_at_1,
             let n_sums = [sums.as_str(), more].map(|columns| columns.matches(" AS ").count()).iter().sum();
             let zeros = ", 0".repeat(n_sums);
             format!(
-                "\nUNION ALL\nSELECT 'unmapped', 0, count(DISTINCT {unit}), 0, 0{zeros} FROM {rows} LEFT{join}
-WHERE {experiment} = :flag AND {at} >= :from AND {at} < :to AND {unit} IS NOT NULL AND or_map.or_to IS NULL{and}"
+                "\nUNION ALL\nSELECT or_phase, 'unmapped', 0, count(DISTINCT {unit}), 0, 0{zeros} FROM {rows} LEFT{join}
+JOIN or_phases ON {at} >= or_begins AND {at} < or_ends
+WHERE {experiment} = :flag AND {at} >= :since_launch AND {at} < :as_of AND {unit} IS NOT NULL AND or_map.or_to IS NULL{and}
+GROUP BY or_phase"
             )
         }
     };
     let text = format!(
-        "WITH {tables}\nSELECT or_arm AS variant, or_claimed AS is_claimed, count(*) AS n, sum(or_both) AS n_both, \
-         sum(or_capped) AS n_capped{sums}{more}\nFROM or_values GROUP BY or_arm, or_claimed{nobody}",
+        "WITH {tables}\nSELECT or_phase, or_arm AS variant, or_claimed AS is_claimed, count(*) AS n, sum(or_both) AS n_both, \
+         sum(or_capped) AS n_capped{sums}{more}\nFROM or_values GROUP BY or_phase, or_arm, or_claimed{nobody}",
         tables = tables.join(",\n"),
     );
-    let params = Params::from([
-        ("flag".to_owned(), Param::Text(request.flag_key.clone())),
-        ("since_launch".to_owned(), Param::At(request.launched_at)),
-        ("events_from".to_owned(), Param::At(request.launched_at)),
-        ("history_from".to_owned(), Param::At(earlier(request.launched_at, history(contract)))),
-        ("among_from".to_owned(), Param::At(earlier(request.launched_at, among(contract)))),
-        ("as_of".to_owned(), Param::At(request.as_of)),
-        ("events_to".to_owned(), Param::At(request.as_of)),
-        ("from".to_owned(), Param::At(request.window.from)),
-        ("to".to_owned(), Param::At(request.window.to)),
-        ("claim_until".to_owned(), Param::At(claim_until(contract, request))),
-    ]);
     Ok(Written { text, params })
+}
+
+/// When each phase began and ended, and until when its units must have been exposed to be mature and whole.
+fn phases(contract: &Contract, requests: &[VariantRequest], params: &mut Params) -> String {
+    let mut rows = Vec::with_capacity(requests.len());
+    for (number, request) in requests.iter().enumerate() {
+        for (name, at) in
+            [("from", request.window.from), ("to", request.window.to), ("until", claim_until(contract, request))]
+        {
+            params.insert(format!("{name}_{number}"), Param::At(at));
+        }
+        rows.push(format!(
+            "SELECT {number} AS or_phase, :from_{number} AS or_begins, :to_{number} AS or_ends, :until_{number} AS or_until"
+        ));
+    }
+    format!("or_phases AS (\n  {})", rows.join("\n  UNION ALL "))
 }
 
 /// Everybody whose first event of the population lies so far back that their values are known at the end of the window.

@@ -1,4 +1,4 @@
-//! What the three engines have in common: one query in one read-only transaction, bounded in time and rows.
+//! What the three engines have in common: queries in one read-only transaction, bounded in time and rows.
 
 use std::time::Duration;
 
@@ -32,6 +32,11 @@ impl Limits {
     /// When to give up waiting for the server.
     pub(super) fn patience(self) -> Duration {
         self.statement.saturating_add(GRACE)
+    }
+
+    /// The same for several statements.
+    pub(super) fn patience_for(asks: &[Ask<'_>]) -> Duration {
+        asks.iter().map(|ask| ask.limits.statement).fold(GRACE, Duration::saturating_add)
     }
 
     /// For milliseconds in a `SET` statement; at least 1, since 0 means "no limit" to the servers.
@@ -96,11 +101,17 @@ pub(super) trait Engine: Send + Sync {
     /// Product and version.
     async fn server(&self) -> Result<String, EngineError>;
 
-    /// Runs one query in a read-only transaction that is rolled back.
-    async fn query(&self, ask: Ask<'_>) -> Result<Table, EngineError>;
+    /// Runs queries one after the other in one read-only transaction that is rolled back, so that all of them see the same rows. A table
+    /// for each.
+    async fn queries(&self, asks: &[Ask<'_>]) -> Result<Vec<Table>, EngineError>;
 
     /// Tries to write in such a transaction; true when the engine refused because of it.
     async fn refuses_writes(&self, limits: Limits) -> Result<bool, EngineError>;
+}
+
+/// Runs one query in a read-only transaction that is rolled back.
+pub(super) async fn query(engine: &dyn Engine, ask: Ask<'_>) -> Result<Table, EngineError> {
+    Ok(engine.queries(std::slice::from_ref(&ask)).await?.pop().unwrap_or_default())
 }
 
 /// Names of columns.

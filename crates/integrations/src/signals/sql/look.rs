@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::bind::{Param, Params};
 use super::contract::{self, Written};
-use super::engine::{Ask, Limits};
+use super::engine::{self, Ask, Limits};
 use super::lexer::Dialect;
 use super::look_sql::{self, KeyOf};
 use super::table::{Cell, Table};
@@ -110,7 +110,7 @@ impl<'a> Looking<'a> {
         let statement = self.source.statement(self.signal, &query)?;
         let limits = Limits { rows, ..self.source.limits };
         let ask = Ask { sql: &statement.sql, binds: &statement.binds, limits, keep: |_| true };
-        let answer = self.source.engine.query(ask).await;
+        let answer = engine::query(&*self.source.engine, ask).await;
         answer.map_err(|error| self.source.refusal(error, &self.signal.name, None))
     }
 

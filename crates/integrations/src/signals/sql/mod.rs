@@ -14,6 +14,7 @@ mod lexer;
 mod look;
 mod look_sql;
 mod mysql;
+mod phases;
 mod plan;
 mod postgres;
 mod quantiles;
@@ -133,7 +134,8 @@ impl SqlSource {
     fn variant_query<'s>(&self, signal: &'s SignalSpec, request: &VariantRequest) -> Result<Query<'s>, ReadError> {
         match &signal.contract {
             Some(contract) => {
-                self.written(signal, "by_variant", contract::by_variant(contract, self.engine_format(), request))
+                let written = contract::by_phase(contract, self.engine_format(), std::slice::from_ref(request));
+                self.written(signal, "by_variant", written)
             }
             None => {
                 let text = Cow::from(self.query_of(signal, "by_variant")?);
@@ -185,15 +187,20 @@ impl SqlSource {
     #[tracing::instrument(level = "debug", name = "sql.ask", skip_all, fields(source = %self.name))]
     async fn ask(&self, sql: &str, binds: &[Bind]) -> Result<Table, EngineError> {
         let limits = Limits { rows: u32::try_from(MAX_TABLES * MAX_COLUMNS).unwrap_or(u32::MAX), ..self.limits };
-        self.engine.query(Ask { sql, binds, limits, keep: |_| true }).await
+        engine::query(&*self.engine, Ask { sql, binds, limits, keep: |_| true }).await
     }
 
+    /// Runs the queries of a signal in one transaction. Where there are several, they differ in their parameters only.
     #[tracing::instrument(level = "debug", name = "sql.query", skip_all, fields(source = %self.name, signal = %signal.name))]
-    async fn run(&self, signal: &SignalSpec, query: &str, statement: &Statement) -> Result<Table, ReadError> {
-        let ask = Ask { sql: &statement.sql, binds: &statement.binds, limits: self.limits, keep: table::is_read };
+    async fn run(&self, signal: &SignalSpec, asked: &[(Statement, Query<'_>)]) -> Result<Vec<Table>, ReadError> {
+        let asks: Vec<Ask<'_>> = asked
+            .iter()
+            .map(|(Statement { sql, binds, .. }, _)| Ask { sql, binds, limits: self.limits, keep: table::is_read })
+            .collect();
         let is_ours = signal.contract.is_some();
-        self.engine.query(ask).await.map_err(|error| {
-            match self.refusal(error, &signal.name, Some((query, statement))) {
+        self.engine.queries(&asks).await.map_err(|error| {
+            let at_fault = asked.first().map(|(statement, query)| (&*query.text, statement));
+            match self.refusal(error, &signal.name, at_fault) {
                 // Nobody wrote it, so nobody runs it by hand or looks for a place in it.
                 ReadError::Query { source_name, signal, detail, .. } if is_ours => ReadError::Query {
                     source_name,
@@ -304,10 +311,11 @@ impl SignalSource for SqlSource {
     async fn level(&self, signal: &SignalSpec, window: Window) -> Result<Reading<ArmSums>, ReadError> {
         let query = self.level_query(signal, window)?;
         let statement = self.statement(signal, &query)?;
-        let table = self.run(signal, &query.text, &statement).await?;
-        let data = table.level().map_err(|misfit| self.misfit(signal, misfit))?;
         let warnings = warnings(signal, &statement);
-        Ok(Reading { data, window, query_hash: statement.hash, raw_hash: table.hash(), warnings })
+        let (query_hash, asked) = (statement.hash.clone(), [(statement, query)]);
+        let table = self.run(signal, &asked).await?.pop().unwrap_or_default();
+        let data = table.level().map_err(|misfit| self.misfit(signal, misfit))?;
+        Ok(Reading { data, window, query_hash, raw_hash: table.hash(), warnings })
     }
 
     async fn by_variant(
@@ -315,13 +323,16 @@ impl SignalSource for SqlSource {
         signal: &SignalSpec,
         request: &VariantRequest,
     ) -> Result<Reading<Vec<VariantReading>>, ReadError> {
-        let query = self.variant_query(signal, request)?;
-        let statement = self.statement(signal, &query)?;
-        let table = self.run(signal, &query.text, &statement).await?;
-        let data = if signal.contract.is_some() { table.cohorts() } else { table.by_variant() };
-        let data = data.map_err(|misfit| self.misfit(signal, misfit))?;
-        let warnings = warnings(signal, &statement);
-        Ok(Reading { data, window: request.window, query_hash: statement.hash, raw_hash: table.hash(), warnings })
+        let readings = self.read_phases(signal, std::slice::from_ref(request)).await?;
+        readings.into_iter().next().ok_or_else(|| self.misfit(signal, Misfit::of_nothing()))
+    }
+
+    async fn by_phase(
+        &self,
+        signal: &SignalSpec,
+        requests: &[VariantRequest],
+    ) -> Result<Vec<Reading<Vec<VariantReading>>>, ReadError> {
+        self.read_phases(signal, requests).await
     }
 
     async fn clock(&self) -> Result<Option<Timestamp>, ReadError> {

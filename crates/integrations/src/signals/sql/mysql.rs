@@ -83,25 +83,21 @@ impl Server {
              sql_mode = REPLACE(REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', ''), 'ANSI_QUOTES', '')"
         );
         sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut *conn).await?;
-        Ok(conn.begin_with("START TRANSACTION READ ONLY").await?)
+        // Where another level is set than the server's own, a snapshot is one of the first statement only.
+        sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *conn).await?;
+        Ok(conn.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?)
     }
 
-    async fn run(&self, conn: &mut MySqlConnection, ask: Ask<'_>) -> Result<Table, EngineError> {
-        let mut tx = self.begin(conn, ask.limits).await?;
-        // What runs below is this statement, taken from the connection's cache.
-        let prepared = (&mut *tx)
-            .prepare(AssertSqlSafe(ask.sql.to_owned()).into_sql_str())
-            .await
-            .map_err(EngineError::in_preparing)?;
-        let columns = names(prepared.columns());
-        let query = bound(sqlx::query(AssertSqlSafe(ask.sql.to_owned())), ask.binds);
-        let mut table = collect(query.fetch(&mut *tx), ask, cell).await?;
-        if table.rows.is_empty() {
-            table.columns = columns;
+    async fn run(&self, conn: &mut MySqlConnection, asks: &[Ask<'_>]) -> Result<Vec<Table>, EngineError> {
+        let Some(first) = asks.first() else { return Ok(Vec::new()) };
+        let mut tx = self.begin(conn, first.limits).await?;
+        let mut tables = Vec::with_capacity(asks.len());
+        for ask in asks {
+            tables.push(fetch(&mut tx, *ask).await?);
         }
         tx.clear_cached_statements().await?;
         tx.rollback().await?;
-        Ok(table)
+        Ok(tables)
     }
 }
 
@@ -126,10 +122,10 @@ impl Engine for MySql {
         Ok(if server.is_mariadb() { version } else { format!("MySQL {version}") })
     }
 
-    async fn query(&self, ask: Ask<'_>) -> Result<Table, EngineError> {
+    async fn queries(&self, asks: &[Ask<'_>]) -> Result<Vec<Table>, EngineError> {
         let server = self.connected().await?;
         let mut conn = server.pool.acquire().await?;
-        let out = within(ask.limits.patience(), EngineError::Timeout, server.run(&mut conn, ask)).await;
+        let out = within(Limits::patience_for(asks), EngineError::Timeout, server.run(&mut conn, asks)).await;
         if matches!(out, Err(EngineError::Timeout | EngineError::TooManyRows)) {
             conn.close_on_drop();
         }
@@ -156,6 +152,21 @@ impl Engine for MySql {
         // 1142: the user may not delete in the first place.
         Ok(tried.is_err_and(|error| matches!(error.as_database_error().and_then(number), Some(1792 | 1142))))
     }
+}
+
+async fn fetch(conn: &mut MySqlConnection, ask: Ask<'_>) -> Result<Table, EngineError> {
+    // What runs below is this statement, taken from the connection's cache.
+    let prepared = (&mut *conn)
+        .prepare(AssertSqlSafe(ask.sql.to_owned()).into_sql_str())
+        .await
+        .map_err(EngineError::in_preparing)?;
+    let columns = names(prepared.columns());
+    let query = bound(sqlx::query(AssertSqlSafe(ask.sql.to_owned())), ask.binds);
+    let mut table = collect(query.fetch(&mut *conn), ask, cell).await?;
+    if table.rows.is_empty() {
+        table.columns = columns;
+    }
+    Ok(table)
 }
 
 /// The server's error number.

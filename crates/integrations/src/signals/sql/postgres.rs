@@ -78,9 +78,9 @@ impl Engine for Postgres {
         Ok(version)
     }
 
-    async fn query(&self, ask: Ask<'_>) -> Result<Table, EngineError> {
+    async fn queries(&self, asks: &[Ask<'_>]) -> Result<Vec<Table>, EngineError> {
         let mut conn = self.pool().await?.acquire().await?;
-        let out = within(ask.limits.patience(), EngineError::Timeout, run(&mut conn, ask)).await;
+        let out = within(Limits::patience_for(asks), EngineError::Timeout, run(&mut conn, asks)).await;
         if matches!(out, Err(EngineError::Timeout | EngineError::TooManyRows)) {
             // The server may still be sending; a new connection is cheaper than reading to the end.
             conn.close_on_drop();
@@ -98,7 +98,7 @@ impl Engine for Postgres {
 }
 
 async fn begin(conn: &mut PgConnection, limits: Limits) -> Result<sqlx::PgTransaction<'_>, EngineError> {
-    let mut tx = conn.begin_with("BEGIN READ ONLY").await?;
+    let mut tx = conn.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let ms = limits.statement_ms();
     // UTC, so that columns without a time zone are compared as UTC; standard strings, as the lexer reads them; no
     // notices, which the driver would write to our log, and which can hold values of rows.
@@ -110,9 +110,10 @@ async fn begin(conn: &mut PgConnection, limits: Limits) -> Result<sqlx::PgTransa
     Ok(tx)
 }
 
-async fn run(conn: &mut PgConnection, ask: Ask<'_>) -> Result<Table, EngineError> {
-    let mut tx = begin(conn, ask.limits).await?;
-    let out = fetch(&mut tx, ask).await;
+async fn run(conn: &mut PgConnection, asks: &[Ask<'_>]) -> Result<Vec<Table>, EngineError> {
+    let Some(first) = asks.first() else { return Ok(Vec::new()) };
+    let mut tx = begin(conn, first.limits).await?;
+    let out = fetch_all(&mut tx, asks).await;
     if !matches!(out, Err(EngineError::TooManyRows)) {
         // Statements are named: sqlx asks about types that it does not know (enums) between parsing and running, which
         // makes an unnamed one go. They are closed before the transaction ends, because behind a transaction pooler
@@ -121,6 +122,14 @@ async fn run(conn: &mut PgConnection, ask: Ask<'_>) -> Result<Table, EngineError
         tx.rollback().await?;
     }
     out
+}
+
+async fn fetch_all(conn: &mut PgConnection, asks: &[Ask<'_>]) -> Result<Vec<Table>, EngineError> {
+    let mut tables = Vec::with_capacity(asks.len());
+    for ask in asks {
+        tables.push(fetch(conn, *ask).await?);
+    }
+    Ok(tables)
 }
 
 async fn fetch(conn: &mut PgConnection, ask: Ask<'_>) -> Result<Table, EngineError> {

@@ -97,9 +97,9 @@ impl Engine for Sqlite {
         asked.fetch_one(self.pool().await).await.map_err(|error| self.told(error.into()))
     }
 
-    async fn query(&self, ask: Ask<'_>) -> Result<Table, EngineError> {
+    async fn queries(&self, asks: &[Ask<'_>]) -> Result<Vec<Table>, EngineError> {
         let mut conn = self.pool().await.acquire().await.map_err(|error| self.told(error.into()))?;
-        let out = within(ask.limits.patience(), EngineError::Timeout, run(&mut conn, ask)).await;
+        let out = within(Limits::patience_for(asks), EngineError::Timeout, run(&mut conn, asks)).await;
         let out = out.map_err(|error| self.told(error));
         if out.is_err() {
             // Whatever state it is in, nobody else gets it.
@@ -123,10 +123,10 @@ fn code(error: &sqlx::Error) -> Option<u32> {
     error.as_database_error()?.code()?.parse::<u32>().ok().map(|extended| extended & 0xff)
 }
 
-async fn run(conn: &mut SqliteConnection, ask: Ask<'_>) -> Result<Table, EngineError> {
-    let deadline = Instant::now() + ask.limits.statement;
+async fn run(conn: &mut SqliteConnection, asks: &[Ask<'_>]) -> Result<Vec<Table>, EngineError> {
+    let deadline = Instant::now() + asks.iter().map(|ask| ask.limits.statement).sum::<Duration>();
     conn.lock_handle().await?.set_progress_handler(OPS_BETWEEN_LOOKS, move || Instant::now() < deadline);
-    let out = fetch(conn, ask).await;
+    let out = fetch_all(conn, asks).await;
     conn.lock_handle().await?.remove_progress_handler();
     match out {
         Err(EngineError::Prepare(error) | EngineError::Run(error)) if code(&error) == Some(9) => {
@@ -136,23 +136,31 @@ async fn run(conn: &mut SqliteConnection, ask: Ask<'_>) -> Result<Table, EngineE
     }
 }
 
-async fn fetch(conn: &mut SqliteConnection, ask: Ask<'_>) -> Result<Table, EngineError> {
+async fn fetch_all(conn: &mut SqliteConnection, asks: &[Ask<'_>]) -> Result<Vec<Table>, EngineError> {
     let mut tx = conn.begin().await?;
     // The transaction begins with the first read, by the schema of then: what is prepared below is not prepared again while it runs.
     sqlx::query("SELECT 1 FROM sqlite_schema LIMIT 1").fetch_optional(&mut *tx).await?;
+    let mut tables = Vec::with_capacity(asks.len());
+    for ask in asks {
+        tables.push(fetch(&mut tx, *ask).await?);
+    }
+    tx.clear_cached_statements().await?;
+    tx.rollback().await?;
+    Ok(tables)
+}
+
+async fn fetch(conn: &mut SqliteConnection, ask: Ask<'_>) -> Result<Table, EngineError> {
     // What runs below is this statement, taken from the connection's cache.
-    let prepared = (&mut *tx)
+    let prepared = (&mut *conn)
         .prepare(AssertSqlSafe(ask.sql.to_owned()).into_sql_str())
         .await
         .map_err(EngineError::in_preparing)?;
     let columns = names(prepared.columns());
     let query = bound(sqlx::query(AssertSqlSafe(ask.sql.to_owned())), ask.binds);
-    let mut table = collect(query.fetch(&mut *tx), ask, cell).await?;
+    let mut table = collect(query.fetch(&mut *conn), ask, cell).await?;
     if table.rows.is_empty() {
         table.columns = columns;
     }
-    tx.clear_cached_statements().await?;
-    tx.rollback().await?;
     Ok(table)
 }
 

@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 use outcome_core::domain::{ArmSums, CountedUnits, Variant, VariantReading};
 use outcome_core::ports::reading_check as check;
 
+use super::contract::PHASE;
+
 /// The sets of columns that hold sums; the first set that is there in full counts.
 const SHAPES: [&[&str]; 4] = [
     &["n", "num_sum", "num_sum_squares", "den_sum", "den_sum_squares", "num_den_sum"],
@@ -19,6 +21,7 @@ const SHAPES: [&[&str]; 4] = [
 /// A column that is read; all others are ignored.
 pub(super) fn is_read(column: &str) -> bool {
     let beside = [
+        PHASE,
         "variant",
         "is_claimed",
         "n_both",
@@ -133,6 +136,13 @@ pub(super) type Keep = fn(&str) -> bool;
 pub(super) struct Misfit {
     pub(super) problem: String,
     pub(super) hint: String,
+}
+
+impl Misfit {
+    /// An answer without any reading.
+    pub(super) fn of_nothing() -> Self {
+        Self { problem: "it has no answer".to_owned(), hint: String::new() }
+    }
 }
 
 const LEVEL_HINT: &str = "return one row with the columns n, successes (as in `SELECT count(*) AS n, count(paid_at) AS \

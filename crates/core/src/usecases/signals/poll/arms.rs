@@ -16,7 +16,7 @@ use crate::usecases::kernel::workspace_file::{is_pushed, source};
 /// Readings by allocation phase.
 pub(super) type ByPhase = Vec<(i32, Reading<Vec<VariantReading>>)>;
 
-/// One reading for each allocation phase. A source that pushes has nothing to be asked: its latest readings are taken.
+/// One reading for each allocation phase, all of one instant where the source can do so. A source that pushes has nothing to be asked: its latest readings are taken.
 #[tracing::instrument(level = "debug", name = "poll.phases", skip_all, fields(signal = %signal.name, source = %signal.source))]
 pub(super) async fn read_phases(
     runtime: &Runtime,
@@ -26,45 +26,38 @@ pub(super) async fn read_phases(
     phases: &[AllocationPhase],
     now: Timestamp,
 ) -> Result<ByPhase> {
-    let mut readings = Vec::new();
-    for phase in phases {
+    let is_sticky = signal.contract.as_ref().is_some_and(|contract| contract.exposures.is_sticky);
+    let windows = phases.iter().filter_map(|phase| {
         let to = phase.ended_at.map_or(now, |ended| ended.0).min(now);
         let window = Window { from: phase.started_at.0, to };
-        if window.from >= window.to {
-            continue;
-        }
-        let is_sticky = signal.contract.as_ref().is_some_and(|contract| contract.exposures.is_sticky);
-        let on_until = on_until(phases, phase, is_sticky).filter(|changed| *changed <= now);
-        if let Some(reading) =
-            read_phase(runtime, config, experiment, signal, (phase.phase, window, on_until), now).await?
-        {
-            readings.push((phase.phase, reading));
-        }
-    }
-    Ok(readings)
-}
-
-/// The units that were exposed in a window of one allocation phase.
-async fn read_phase(
-    runtime: &Runtime,
-    config: &Config,
-    experiment: &Experiment,
-    signal: &SignalSpec,
-    (phase, window, on_until): (i32, Window, Option<Timestamp>),
-    now: Timestamp,
-) -> Result<Option<Reading<Vec<VariantReading>>>> {
+        (window.from < window.to).then_some((phase, window))
+    });
     if is_pushed(config, &signal.source) {
-        return latest_pushed(runtime, experiment.id, signal, phase, window).await;
+        let mut readings = Vec::new();
+        for (phase, window) in windows {
+            let latest = latest_pushed(runtime, experiment.id, signal, phase.phase, window).await?;
+            readings.extend(latest.map(|reading| (phase.phase, reading)));
+        }
+        return Ok(readings);
     }
-    let request = VariantRequest {
-        experiment: experiment.slug.clone(),
-        flag_key: experiment.hypothesis.flag_key.clone(),
-        window,
-        launched_at: experiment.launched_at.unwrap_or(now),
-        as_of: now,
-        on_until,
-    };
-    source(runtime, config, &signal.source)?.by_variant(signal, &request).await.map(Some).map_err(Error::from)
+    let (numbers, requests): (Vec<i32>, Vec<VariantRequest>) = windows
+        .map(|(phase, window)| {
+            let request = VariantRequest {
+                experiment: experiment.slug.clone(),
+                flag_key: experiment.hypothesis.flag_key.clone(),
+                window,
+                launched_at: experiment.launched_at.unwrap_or(now),
+                as_of: now,
+                on_until: on_until(phases, phase, is_sticky).filter(|changed| *changed <= now),
+            };
+            (phase.phase, request)
+        })
+        .unzip();
+    if requests.is_empty() {
+        return Ok(Vec::new());
+    }
+    let readings = source(runtime, config, &signal.source)?.by_phase(signal, &requests).await.map_err(Error::from)?;
+    Ok(numbers.into_iter().zip(readings).collect())
 }
 
 async fn latest_pushed(
