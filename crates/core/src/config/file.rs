@@ -346,6 +346,8 @@ yaml_map! {
         optional(signed) config: Raw,
         /// How late rows arrive there. Metrics of `metrics` wait for them before they claim something.
         optional(signed) lag: Period = "6h",
+        /// Where days begin for `distinct: day` and hours for `distinct: hour`, such as `Europe/Berlin`.
+        optional(signed) timezone: String = "UTC",
         /// Who saw which arm, and when. `metrics` need it.
         optional(signed) exposures: ExposuresFile,
         /// Maps from one kind of unit to another by what they lead to, such as `account: { from: user, table: users, key: id, to: account_id }`.

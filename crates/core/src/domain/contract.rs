@@ -319,6 +319,9 @@ pub struct Contract {
     pub settle: Option<Period>,
     /// How late rows arrive.
     pub lag: Period,
+    /// The time zone of days and hours, by its name in the IANA database; UTC where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
     /// The largest value of a unit that counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap: Option<Cap>,

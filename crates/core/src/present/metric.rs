@@ -10,7 +10,7 @@ pub fn metric(signal: &SignalSpec) -> Section {
     let mut section = Section::new("What it measures");
     let Some(contract) = &signal.contract else { return section };
     let Contract { exposures, window, .. } = &**contract;
-    section.text("Value of a unit", Some(quantity(&contract.quantity)));
+    section.text("Value of a unit", Some(quantity(contract)));
     section
         .text("Unit", Some(format!("`{}` of {}, from its first exposure on", exposures.unit, rows(&exposures.rows))));
     if let Some(among) = &contract.among {
@@ -59,8 +59,10 @@ pub fn metric(signal: &SignalSpec) -> Section {
     section
 }
 
-fn quantity(quantity: &Quantity) -> String {
-    match quantity {
+fn quantity(contract: &Contract) -> String {
+    let zone = contract.timezone.as_deref().unwrap_or("UTC");
+    let part = |one: &Part| part(one, zone);
+    match &contract.quantity {
         Quantity::Conversion { of, at_least: 1 } => format!("1 if it has an event of {}, else 0", events(of)),
         Quantity::Conversion { of, at_least } => {
             format!("1 if it has {at_least} events of {} or more, else 0", events(of))
@@ -79,11 +81,11 @@ fn quantity(quantity: &Quantity) -> String {
     }
 }
 
-fn part(part: &Part) -> String {
+fn part(part: &Part, zone: &str) -> String {
     let of = events(&part.of);
     match &part.measure {
         Measure::Count => format!("the number of its events of {of}"),
-        Measure::Days => format!("the number of days (UTC) on which it has events of {of}"),
+        Measure::Days => format!("the number of days ({zone}) on which it has events of {of}"),
         Measure::Hours => format!("the number of hours in which it has events of {of}"),
         Measure::Distinct(column) => format!("how many different `{column}` its events of {of} have"),
         Measure::Sum(value) => format!("the sum of `{value}` over its events of {of}"),

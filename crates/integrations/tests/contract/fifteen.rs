@@ -46,8 +46,22 @@ signal_connectors:
     units: { user: { from: anon, table: identity_of, key: anon_id, to: user_id, since: linked_at } }
     exposures: { table: seen_anon, unit: anon_id, is: anon, experiment: flag, variant: variant, at: seen_at, trigger: { fact: pages, where: \"what = 'open'\" } }
     population: { fact: pages }
+  - name: berlin
+    type: sql
+    config: { url: \"${URL}\" }
+    timezone: Europe/Berlin
+    exposures: { table: seen, unit: user_id, is: user, experiment: flag, variant: variant, at: seen_at }
+    population: { fact: of_berlin }
+  - name: kolkata
+    type: sql
+    config: { url: \"${URL}\" }
+    timezone: Asia/Kolkata
+    exposures: { table: seen, unit: user_id, is: user, experiment: flag, variant: variant, at: seen_at }
+    population: { fact: of_kolkata }
 facts:
   events: { source: app, table: events, at: happened_at, units: { user: user_id } }
+  of_berlin: { source: berlin, table: events, at: happened_at, units: { user: user_id } }
+  of_kolkata: { source: kolkata, table: events, at: happened_at, units: { user: user_id } }
   of_accounts: { source: accounts, table: events, at: happened_at, units: { user: user_id } }
   of_dated: { source: dated, table: events, at: happened_at, units: { user: user_id } }
   of_people: { source: visitors, table: events, at: happened_at, units: { user: user_id } }
@@ -69,6 +83,8 @@ metrics:
   - { name: activated, kind: funnel, steps: [{ of: events, where: \"name = 'buy'\" }, { of: events, where: \"name = 'request'\" }, { of: events, where: \"name = 'ticket'\" }], window: 7d, better: up }
   - { name: active_days, kind: count, of: events, distinct: day, window: 7d, covariate: none, better: up }
   - { name: active_hours, kind: count, of: events, distinct: hour, window: 7d, covariate: none, better: up }
+  - { name: days_in_berlin, kind: count, of: of_berlin, distinct: day, window: 7d, covariate: none, better: up }
+  - { name: hours_in_kolkata, kind: count, of: of_kolkata, distinct: hour, window: 7d, covariate: none, better: up }
   - { name: account_errors, kind: ratio, window: 7d, better: down, numerator: { of: of_accounts, where: \"name = 'request' AND amount >= 40\" }, denominator: { of: of_accounts, where: \"name = 'request'\" } }
   - { name: dated_tickets, kind: count, of: of_dated, where: \"name = 'ticket'\", window: 7d, covariate: none, better: down }
   - { name: visitors_activated, kind: funnel, steps: [{ of: of_people, where: \"name = 'buy'\" }, { of: of_people, where: \"name = 'request'\" }], window: 7d, better: up }
@@ -307,6 +323,12 @@ fn value(metric: &str, first: i64, events: &[&Event]) -> Option<(f64, f64)> {
         "visitors_activated" => alone(yes(steps(&["buy", "request"]))),
         "active_days" => alone(different(&|e| (e.at + since_midnight).div_euclid(DAY))),
         "active_hours" => alone(different(&|e| (e.at + since_midnight).div_euclid(HOUR))),
+        // The clocks go forward on 29 March at 01:00 UTC.
+        "days_in_berlin" => alone(different(&|e| {
+            let offset = if at(e.at) < "2026-03-29T01:00:00Z".parse().unwrap() { HOUR } else { 2 * HOUR };
+            (e.at + since_midnight + offset).div_euclid(DAY)
+        })),
+        "hours_in_kolkata" => alone(different(&|e| (e.at + since_midnight + 11 * HOUR / 2).div_euclid(HOUR))),
         other => panic!("{other}"),
     }
 }
@@ -392,7 +414,7 @@ fn analysed<'w>(world: &'w World, metric: &str) -> (Vec<Unit>, BTreeMap<i64, Vec
     (units, events)
 }
 
-const METRICS: [&str; 21] = [
+const METRICS: [&str; 23] = [
     "bought",
     "revenue",
     "orders",
@@ -409,6 +431,8 @@ const METRICS: [&str; 21] = [
     "activated",
     "active_days",
     "active_hours",
+    "days_in_berlin",
+    "hours_in_kolkata",
     "account_errors",
     "dated_tickets",
     "visitors_activated",

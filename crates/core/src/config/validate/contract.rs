@@ -20,6 +20,7 @@ use crate::domain::{
 /// What a source says about the units of its experiments.
 struct Source<'f> {
     lag: Period,
+    timezone: Option<String>,
     unit: &'f str,
     exposures: Exposures,
     trigger: Option<&'f At<EventsFile>>,
@@ -76,6 +77,7 @@ pub(super) fn metrics(
             }
             let source = Source {
                 lag: lag.value,
+                timezone: keys.timezone.as_ref().and_then(|zone| timezone(zone, reporter)),
                 unit: &unit.value,
                 exposures,
                 trigger: file.value.trigger.as_ref(),
@@ -97,6 +99,19 @@ pub(super) fn metrics(
         Some((name, declared.metric(&at.value, reporter)))
     });
     found.collect()
+}
+
+/// A time zone other than UTC.
+fn timezone(at: &At<String>, reporter: &mut Reporter<'_>) -> Option<String> {
+    match jiff::tz::TimeZone::get(&at.value) {
+        Ok(zone) => (zone != jiff::tz::TimeZone::UTC).then(|| at.value.clone()),
+        Err(_) => {
+            let message = format!("there is no time zone `{}`", shown(&at.value));
+            let problem = Problem::error("config.unknown_value", at.span, message);
+            reporter.push(problem.valid("a name of the IANA database").help("write it as `Europe/Berlin` or `UTC`"));
+            None
+        }
+    }
 }
 
 fn exposures(file: &ExposuresFile, reporter: &mut Reporter<'_>) -> Option<Exposures> {
@@ -344,6 +359,7 @@ impl<'f> Declared<'f> {
                 window: window?,
                 settle: file.settle.as_ref().map(|settle| settle.value),
                 lag: source.lag,
+                timezone: source.timezone.clone(),
                 cap: file.cap.as_ref().map(|cap| match cap.value {
                     CapFile::Number(number) => Cap::Number(number),
                     CapFile::Permille(permille) => Cap::Quantile { permille },

@@ -36,7 +36,7 @@ pub(super) fn by_phase(
     requests: &[VariantRequest],
 ) -> Result<Written, String> {
     let [request, ..] = requests else { return Err("there is no phase to ask about".to_owned()) };
-    let write = Writer { contract, dialect, format };
+    let write = Writer { contract, dialect, format, until: request.as_of };
     let Exposures { rows, unit, experiment, variant, at, condition, control, treatment, map, .. } = &contract.exposures;
     let [control, treatment] = [list(control)?, list(treatment)?];
     let (mapped, join) = joined(unit, map.as_ref().map(|_| &Via::Map));
@@ -140,7 +140,7 @@ pub(super) fn level(
     (dialect, format): (Dialect, TimeFormat),
     window: Window,
 ) -> Result<Written, String> {
-    let write = Writer { contract, dialect, format };
+    let write = Writer { contract, dialect, format, until: window.to };
     let population = contract.population.as_ref().ok_or("its source names no `population`")?;
     let Events { fact, condition } = population;
     let (mapped, join) = joined(&fact.unit, fact.via.as_ref());
@@ -184,7 +184,7 @@ pub(super) fn quantiles(
     (dialect, format): (Dialect, TimeFormat),
     (permille, before): (u16, Timestamp),
 ) -> Result<Vec<Written>, String> {
-    let write = Writer { contract, dialect, format };
+    let write = Writer { contract, dialect, format, until: before };
     let to = earlier(before, contract.lag.as_secs());
     let window = contract.window.to.saturating_sub(contract.window.from);
     let mut asked: Vec<(String, i64)> = Vec::new();
@@ -252,6 +252,8 @@ pub(super) struct Writer<'c> {
     pub(super) contract: &'c Contract,
     pub(super) dialect: Dialect,
     pub(super) format: TimeFormat,
+    /// Up to when events are read.
+    pub(super) until: Timestamp,
 }
 
 impl<'c> Writer<'c> {
@@ -324,46 +326,6 @@ impl<'c> Writer<'c> {
         Ok(format!("\n  SELECT or_unit, 1 AS or_m FROM ({text}) or_l"))
     }
 
-    /// Hours between a unit's first exposure and an instant.
-    fn hours_until(&self, at: &str) -> String {
-        let first = "or_u.or_first";
-        match (self.format, self.dialect) {
-            (TimeFormat::UnixSeconds, Dialect::Sqlite) => format!("({at} - {first}) / 3600.0"),
-            (TimeFormat::UnixSeconds, _) => format!("CAST({at} - {first} AS DECIMAL(38, 12)) / 3600"),
-            (TimeFormat::UnixMillis, Dialect::Sqlite) => format!("({at} - {first}) / 3600000.0"),
-            (TimeFormat::UnixMillis, _) => format!("CAST({at} - {first} AS DECIMAL(38, 12)) / 3600000"),
-            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::Sqlite) => {
-                format!("(strftime('%s', {at}) - strftime('%s', {first})) / 3600.0")
-            }
-            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::Postgres) => {
-                format!("CAST(extract(epoch FROM {at} - {first}) AS numeric) / 3600")
-            }
-            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::MySql) => {
-                format!("CAST(TIMESTAMPDIFF(MICROSECOND, {first}, {at}) AS DECIMAL(38, 12)) / 3600000000")
-            }
-        }
-    }
-
-    /// The day, or the hour, of an instant in UTC.
-    fn part_of_time(&self, at: &str, is_day: bool) -> String {
-        let seconds = if is_day { 86_400 } else { 3600 };
-        match (self.format, self.dialect) {
-            (TimeFormat::UnixSeconds, Dialect::MySql) => format!("{at} DIV {seconds}"),
-            (TimeFormat::UnixSeconds, _) => format!("{at} / {seconds}"),
-            (TimeFormat::UnixMillis, Dialect::MySql) => format!("{at} DIV {}", seconds * 1000),
-            (TimeFormat::UnixMillis, _) => format!("{at} / {}", seconds * 1000),
-            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::Sqlite) => {
-                format!("substr({at}, 1, {})", if is_day { 10 } else { 13 })
-            }
-            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::Postgres) => {
-                format!("date_trunc('{}', CAST({at} AS timestamptz))", if is_day { "day" } else { "hour" })
-            }
-            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::MySql) => {
-                format!("DATE_FORMAT({at}, '{}')", if is_day { "%Y-%m-%d" } else { "%Y-%m-%d %H" })
-            }
-        }
-    }
-
     fn at_most(&self, value: &str, limit: Option<f64>) -> String {
         match (limit, self.dialect) {
             (None, _) => value.to_owned(),
@@ -402,8 +364,8 @@ impl<'c> Writer<'c> {
         Ok(match &part.measure {
             Measure::Count => Taken::count(),
             Measure::Distinct(column) => different(fragment(column)?),
-            Measure::Days => different(self.part_of_time(&part.of.fact.at, true)),
-            Measure::Hours => different(self.part_of_time(&part.of.fact.at, false)),
+            Measure::Days => different(self.part_of_time(&part.of.fact.at, true)?),
+            Measure::Hours => different(self.part_of_time(&part.of.fact.at, false)?),
             Measure::Sum(value) => {
                 let value = fragment(value)?;
                 let number = match self.dialect {
@@ -430,29 +392,6 @@ impl<'c> Writer<'c> {
             from = self.after_exposure(from)?,
             to = self.after_exposure(to)?,
         ))
-    }
-
-    /// An instant this many seconds after a unit's first exposure, as its column writes instants.
-    fn after_exposure(&self, seconds: i64) -> Result<String, String> {
-        let first = "or_u.or_first";
-        // What follows the seconds of a text, such as a fraction or a `Z`, stays as it is written.
-        let text =
-            |format: &str| format!("strftime('{format}', {first}, '{seconds:+} seconds') || substr({first}, 20)");
-        Ok(match (self.format, self.dialect) {
-            _ if seconds == 0 => first.to_owned(),
-            (TimeFormat::UnixSeconds, _) => format!("{first} + ({seconds})"),
-            (TimeFormat::UnixMillis, _) => format!("{first} + ({})", i128::from(seconds) * 1000),
-            (TimeFormat::Native, Dialect::Postgres) => format!("{first} + interval '{seconds} seconds'"),
-            (TimeFormat::Native, Dialect::MySql) => format!("{first} + INTERVAL {seconds} SECOND"),
-            (TimeFormat::Native, Dialect::Sqlite) => text("%Y-%m-%d %H:%M:%S"),
-            (TimeFormat::Iso8601, Dialect::Sqlite) => text("%Y-%m-%dT%H:%M:%S"),
-            (TimeFormat::Iso8601, Dialect::Postgres | Dialect::MySql) => {
-                return Err(
-                    "`metrics` need instants in columns of a time type, and `time_format` says that they are text"
-                        .to_owned(),
-                );
-            }
-        })
     }
 }
 

@@ -12,7 +12,7 @@ use outcome_core::ports::{
 use sha2::{Digest, Sha256};
 
 use super::bind::{Param, Params};
-use super::contract::{self, Written};
+use super::contract::{self, Writer, Written};
 use super::engine::{self, Ask, Limits};
 use super::lexer::Dialect;
 use super::look_sql::{self, KeyOf};
@@ -205,10 +205,11 @@ impl<'a> Looking<'a> {
         is_population: bool,
         key: Option<&KeyOf<'_>>,
     ) -> Result<KeyBuckets, ReadError> {
-        let engine = self.source.engine_format();
-        let written = look_sql::buckets(contract, engine, is_population, self.flag(), key).map(|text| {
+        let (dialect, format) = self.source.engine_format();
+        let Window { from, to } = self.request.window;
+        let write = Writer { contract, dialect, format, until: to };
+        let written = look_sql::buckets(&write, is_population, self.flag(), key).map(|text| {
             let mut params = self.params();
-            let Window { from, to } = self.request.window;
             let until = contract::earlier(to, contract.matures_after());
             params.extend([
                 ("to".to_owned(), Param::At(until.max(from))),
@@ -219,7 +220,7 @@ impl<'a> Looking<'a> {
             ]);
             Written { text, params }
         });
-        let is_file = engine.0 == Dialect::Sqlite;
+        let is_file = dialect == Dialect::Sqlite;
         let rows = if is_file { MAX_KEYS } else { 1000 };
         let table = self.ask(written, rows).await?;
         let column = key.map_or(contract.exposures.unit.as_str(), |key| key.column.as_str());

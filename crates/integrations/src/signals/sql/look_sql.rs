@@ -4,7 +4,6 @@
 
 use outcome_core::domain::{Contract, Events, Exposures, Relation, Via};
 
-use super::TimeFormat;
 use super::contract::{Writer, sums};
 use super::fragments::{conditions, list, relation};
 use super::lexer::Dialect;
@@ -82,13 +81,12 @@ FROM (SELECT {unit} AS or_key, {at} AS or_at, count(*) AS or_n FROM {rows} WHERE
 
 /// The sums of the units by hash of a key: of the unit itself, or of a column of which a unit has one. SQLite gives a row for each key.
 pub(super) fn buckets(
-    contract: &Contract,
-    (dialect, format): (Dialect, TimeFormat),
+    write: &Writer<'_>,
     is_population: bool,
     is_of_flag: bool,
     key: Option<&KeyOf<'_>>,
 ) -> Result<String, String> {
-    let write = Writer { contract, dialect, format };
+    let (contract, dialect) = (write.contract, write.dialect);
     let exposures = &contract.exposures;
     let flag =
         if is_of_flag && !is_population { format!(" AND {} = :flag", exposures.experiment) } else { String::new() };

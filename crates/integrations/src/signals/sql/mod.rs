@@ -25,6 +25,7 @@ mod role;
 mod settings;
 mod sqlite;
 mod table;
+mod time;
 mod unit_maps;
 mod words;
 
