@@ -1505,6 +1505,57 @@ def check_recorded(pack, results, earlier_results, report):
         report.same(f"recorded.{name}.verdict", *({k: v for k, v in x.items() if k not in SENTENCES} for x in verdicts))
 
 
+def check_said(pack, report):
+    """What each poll said at its time, as the log holds it, is what the pack says of it: which experiment, what was recommended and why,
+    and what was found about the data."""
+    logged = {seconds(s["measured_at"]): s["logged"] for s in pack["snapshots"] if s["logged"] and "said" in s["logged"]}
+    for i, poll in enumerate(pack["path"]):
+        line = logged.get(seconds(poll["polled_at"]))
+        if line is None:
+            continue
+        said, result, what = line["said"], poll["result"], f"path[{i}] ({poll['polled_at']})"
+        report.same(f"{what}: the experiment in line {line['seq']}", said["experiment"], pack["experiment"]["slug"])
+        if "decision" not in said:
+            continue
+        if said["decision"] != result["verdict"]["decision"]:
+            corrected_at = max((at for at, _ in corrections_of(pack)), default=-math.inf)
+            if seconds(poll["polled_at"]) > corrected_at:
+                report.same(f"{what}: the recommendation in line {line['seq']}", said["decision"], result["verdict"]["decision"])
+            continue
+        report.same(f"{what}: the reason in line {line['seq']}", said["reason"], result["verdict"]["reason"])
+
+
+# Where each step leads; a resume leads back, and a correction nowhere.
+STATUS_AFTER = {
+    "proposed": "awaiting_portfolio_gate", "portfolio_approved": "building", "portfolio_rejected": "killed",
+    "portfolio_superseded": "killed", "reported_built": "awaiting_launch_gate", "reported_failed": "failed_build",
+    "retried": "building", "launch_approved": "running", "launch_reworked": "building", "launch_rejected": "killed",
+    "launch_voided": "building", "sample_reached": "measuring", "auto_paused": "paused", "paused_by_hand": "paused",
+    "analysis_due": "awaiting_analysis_gate", "concluded": "awaiting_analysis_gate", "extended": "measuring", "scaled": "scaling",
+    "ship_proposed": "awaiting_ship_gate", "iterated": "killed", "killed": "killed", "step_measured": "awaiting_scale_gate",
+    "last_step_measured": "awaiting_ship_gate", "scale_approved": "scaling", "scale_rejected": "awaiting_analysis_gate",
+    "ship_approved": "shipped", "ship_rejected": "awaiting_analysis_gate", "killed_by_hand": "killed", "killed_by_rule": "killed",
+}
+
+
+def status_of(entries):
+    """Where the steps of the log lead to."""
+    status, before_pause, has_scaled = None, None, False
+    for _, entry in sorted(entries.items()):
+        step = entry["kind"].removeprefix("experiment.")
+        if step in ("auto_paused", "paused_by_hand") and status != "paused":
+            before_pause = status
+        if step == "resumed":
+            waited = (before_pause or "").startswith("awaiting")
+            status = ("scaling" if has_scaled else "measuring") if waited else before_pause
+        elif step in ("rejudged", "corrected") and (status or "").startswith("awaiting"):
+            status = "awaiting_analysis_gate"
+        else:
+            status = STATUS_AFTER.get(step, status)
+        has_scaled = has_scaled or step in ("scaled", "scale_approved")
+    return status
+
+
 def check_log(pack, lines, report):
     """Every reading of the pack is logged, and every logged reading is in the pack."""
     entries = {}
@@ -1519,6 +1570,8 @@ def check_log(pack, lines, report):
         entry = entries.get(seq)
         if entry is None or (entry["hash"], entry["payload"].get("digest")) != (claim["hash"], claim["digest"]):
             report.add(f"line {seq} of the log does not hold the digest that the pack claims")
+        elif entry["payload"].get("said") != claim.get("said"):
+            report.add(f"line {seq} of the log says something else of its poll than the pack")
     # What came at the same instant later is logged again together with what was there: the last line counts.
     measured = {e["payload"]["key"]: seq for seq, e in sorted(entries.items()) if e["kind"] == "experiment.measured"}
     for seq in measured.values():
@@ -1532,6 +1585,9 @@ def check_log(pack, lines, report):
     for seq, entry in entries.items():
         if entry["kind"] == "experiment.corrected" and seq not in shown:
             report.add(f"the correction of line {seq} of the log is missing in the pack")
+    made = seconds(pack["made_at"])
+    until = {seq: entry for seq, entry in entries.items() if seconds(entry["at"]) <= made}
+    report.same("experiment.status", status_of(until), pack["experiment"]["status"])
     plans = ("experiment.reported_built", "experiment.corrected")
     approved = [e["payload"].get("plan_hash") for _, e in sorted(entries.items()) if e["kind"] in plans]
     if not approved or approved[-1] != pack["plan_hash"]:
@@ -1589,6 +1645,7 @@ def verify(pack, report):
     earlier_results = by_first_rules(pack, polls)
     check_steps(pack, earlier_results, report)
     check_recorded(pack, results, earlier_results, report)
+    check_said(pack, report)
     report.same("verdict.decision", results[-1][0]["verdict"]["decision"], pack["verdict"]["decision"])
     report.same("verdict.reason", pack["path"][-1]["result"]["verdict"]["reason"], pack["verdict"]["reason"])
     return results[-1][0]

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::LogEntry;
 use crate::digest::{canonical_json, sha256_hex};
+use crate::domain::Said;
 use crate::ids::ExperimentId;
 
 /// What an `experiment.measured` line says.
@@ -19,6 +20,9 @@ pub struct PollLine {
     /// The end of the chain of readings; absent in lines of before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<String>,
+    /// What was made of them; absent in lines of before, and where readings came without a poll.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<Said>,
 }
 
 impl PollLine {
@@ -28,7 +32,13 @@ impl PollLine {
     /// When it cannot be written as JSON.
     pub fn after(end: Option<&str>, key: String, digest: String, n: usize) -> Result<Self, serde_json::Error> {
         let chain = canonical_json(&(end, &key, &digest)).map(sha256_hex)?;
-        Ok(Self { key, digest, n, chain: Some(chain) })
+        Ok(Self { key, digest, n, chain: Some(chain), said: None })
+    }
+
+    /// The same with what was made of the readings.
+    #[must_use]
+    pub fn saying(self, said: Option<Said>) -> Self {
+        Self { said, ..self }
     }
 }
 

@@ -368,7 +368,8 @@ impl Replay {
                     return Err("a poll of another experiment or instant".to_owned());
                 }
                 let end = self.chains.get(&id).map(String::as_str);
-                let expected = PollLine::after(end, poll.key.clone(), poll.digest.clone(), poll.n);
+                let expected = PollLine::after(end, poll.key.clone(), poll.digest.clone(), poll.n)
+                    .map(|expected| expected.saying(poll.said.clone()));
                 if poll.chain.is_some() && expected.ok().as_ref() != Some(&poll) {
                     return Err("it does not follow from the readings before".to_owned());
                 }

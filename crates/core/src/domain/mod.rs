@@ -27,6 +27,7 @@ mod outcome;
 mod period;
 mod place;
 mod plan;
+mod said;
 mod signal;
 mod signed_decision;
 mod slug;
@@ -74,6 +75,7 @@ pub use outcome::{
 pub use period::Period;
 pub use place::Place;
 pub use plan::{ErrorBudget, GuardrailPlan, Plan, names_of_limits, signal_of_limit};
+pub use said::Said;
 pub use signal::{Aggregation, MetricMethod, SignalQuery, SignalSpec};
 pub use signed_decision::{SignedDecision, UnreadableDecision};
 pub use slug::{Slug, SlugError};

@@ -4,9 +4,11 @@
 //! root's fingerprint stands in the audit log's first event, which anchors cover.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use super::touch::{SIGNS_DECISION, SIGNS_ENROLMENT, Touch, TouchError, TouchKey};
 use crate::digest::{canonical_json, sha256_hex};
@@ -112,14 +114,19 @@ pub struct Keyring {
     root: String,
     keys: HashMap<KeyId, Entry>,
     rejected: Vec<KeyId>,
+    /// Signatures that were verified with this ring: a decision stands in the line of its gate and in the one of its experiment.
+    proven: Arc<Mutex<HashMap<Signed, Option<Touch>>>>,
 }
+
+/// SHA-256 of a key, a signature, and what it is over.
+type Signed = [u8; 32];
 
 impl Keyring {
     /// Builds the ring. Keys whose certificates do not chain to the root are left out and listed in [`Self::rejected`].
     #[must_use]
     pub fn build(workspace: WorkspaceId, root_fingerprint: &str, known: impl IntoIterator<Item = KnownKey>) -> Self {
         let root = root_fingerprint.to_owned();
-        let mut ring = Self { workspace, root, keys: HashMap::new(), rejected: Vec::new() };
+        let mut ring = Self { workspace, root, keys: HashMap::new(), rejected: Vec::new(), proven: Arc::default() };
         let mut waiting: Vec<_> = known.into_iter().collect();
         // Whether a passphrase may vouch for a key that is touched depends on those that counted before.
         waiting.sort_by_key(|known| known.enrolled_line);
@@ -268,7 +275,7 @@ impl Keyring {
         let decision = signed.decision();
         let entry = self.keys.get(&decision.key).ok_or(SignatureError::UnknownKey(decision.key))?;
         let bytes = signed.signed_bytes().ok_or(SignatureError::Malformed)?;
-        let touch = entry.public.has_decided(&bytes, signed.signature())?;
+        let touch = self.proven(decision.key, entry, &bytes, signed.signature())?;
         if !entry.known.counts_in(line) {
             return Err(SignatureError::Revoked(decision.key));
         }
@@ -289,6 +296,34 @@ impl Keyring {
             return overclaim("another root, or other certificates".to_owned());
         }
         Ok(VerifiedDecision { signed: signed.clone(), touch, may_be_touched: self.is_touched_in(line) })
+    }
+}
+
+impl Keyring {
+    /// What a decision's signature says, verified once.
+    fn proven(
+        &self,
+        key: KeyId,
+        entry: &Entry,
+        bytes: &[u8],
+        signature_hex: &str,
+    ) -> Result<Option<Touch>, SignatureError> {
+        let mut hash = Sha256::new();
+        for part in [key.0.as_bytes().as_slice(), signature_hex.as_bytes(), bytes] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let name = Signed::from(hash.finalize());
+        let known = |proven: &Mutex<HashMap<_, _>>| {
+            let proven = proven.lock().unwrap_or_else(PoisonError::into_inner);
+            proven.get(&name).copied()
+        };
+        if let Some(touch) = known(&self.proven) {
+            return Ok(touch);
+        }
+        let touch = entry.public.has_decided(bytes, signature_hex)?;
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner).insert(name, touch);
+        Ok(touch)
     }
 }
 

@@ -10,10 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::AuditLog;
-use crate::audit::PollLine;
-use crate::audit::{EventKind, LogEntry};
+use crate::audit::{EventKind, LogEntry, PollLine};
 use crate::domain::{
-    Conclusion, Design, Evaluation, ExperimentStatus, PhaseStart, Plan, ReadSums, Stored, Variant, Window,
+    Conclusion, Design, Evaluation, ExperimentStatus, PhaseStart, Plan, ReadSums, Said, Stored, Variant, Window,
 };
 use crate::error::{Code, Error, Result};
 use crate::ids::ExperimentId;
@@ -147,6 +146,9 @@ pub struct ProofLogged {
     /// SHA-256 of the canonical JSON of the list of `[signal, phase, variant, window, sums, query_hash, raw_hash]`, with
     /// `reread_of` behind it where there is one.
     pub digest: String,
+    /// What the poll made of the readings; absent in lines of before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<Said>,
 }
 
 /// One reading.
@@ -242,6 +244,7 @@ impl AuditLog<'_> {
         let readings = tx.measurement_of_experiment(experiment.id).await?;
         let log = tx.event_of_subject(experiment.id.0, MAX_HISTORY).await?;
         let outcome = outcome_of(&mut tx, &experiment).await?;
+        let logged = logged_of(&log);
         let mut proof = Proof {
             format: "outcome-runtime proof",
             version: 2,
@@ -257,10 +260,10 @@ impl AuditLog<'_> {
             plan_hash: experiment.state.plan_hash.clone().unwrap_or_default(),
             method: method_of(&plan),
             allocation: allocation_of(&mut tx, experiment.id).await?,
-            snapshots: snapshots_of(&readings, &logged_of(&log)),
-            path: path.iter().map(poll_of).collect::<Result<_>>()?,
+            path: path.iter().map(|point| poll_of(point, &logged)).collect::<Result<_>>()?,
+            snapshots: snapshots_of(&readings, &logged),
             steps: steps_of(&log),
-            verdict: last.evaluated.advice.clone(),
+            verdict: advice_of(last, &logged),
             limits: limits_of(&plan, &readings),
             recorded: ProofRecorded { latest: experiment.current_result, at_end: experiment.final_result },
             plan: json!(plan),
@@ -298,8 +301,8 @@ async fn allocation_of(tx: &mut Tx, experiment: ExperimentId) -> Result<Vec<Proo
 /// The digests of the log, by the instant of the readings.
 fn logged_of(log: &[LogEntry]) -> BTreeMap<Timestamp, ProofLogged> {
     let line = |line: &LogEntry| {
-        let PollLine { digest, .. } = PollLine::deserialize(&line.payload).ok()?;
-        Some((line.at, ProofLogged { seq: line.seq, hash: line.hash.clone(), digest }))
+        let PollLine { digest, said, .. } = PollLine::deserialize(&line.payload).ok()?;
+        Some((line.at, ProofLogged { seq: line.seq, hash: line.hash.clone(), digest, said }))
     };
     // Newest first, so that of several lines about one instant the last one written must come last here.
     log.iter().rev().filter(|line| line.is(EventKind::ExperimentMeasured)).filter_map(line).collect()
@@ -345,8 +348,18 @@ struct Polled<'e> {
     series: Option<&'e stats::BeforeAfter>,
 }
 
-fn poll_of(point: &HistoryPoint) -> Result<ProofPoll> {
-    let stats::Evaluated { advice, numbers, guardrails, health, series, running: _ } = &point.evaluated;
+/// What was recommended, with the reason in the words of then.
+fn advice_of(point: &HistoryPoint, logged: &BTreeMap<Timestamp, ProofLogged>) -> Advice {
+    let advice = point.evaluated.advice.clone();
+    let said = logged.get(&point.polled_at).and_then(|logged| logged.said.as_ref());
+    let said = said.filter(|said| said.decision == Some(advice.recommendation));
+    let reason = said.and_then(|said| said.reason.clone());
+    Advice { reason: reason.unwrap_or(advice.reason), ..advice }
+}
+
+fn poll_of(point: &HistoryPoint, logged: &BTreeMap<Timestamp, ProofLogged>) -> Result<ProofPoll> {
+    let stats::Evaluated { advice: _, numbers, guardrails, health, series, running: _ } = &point.evaluated;
+    let advice = &advice_of(point, logged);
     let result = serde_json::to_value(Polled { advice, numbers, guardrails, health, series: series.as_ref() })
         .map_err(|e| Error::new(Code::Internal, "an evaluation cannot be written").because(e))?;
     Ok(ProofPoll {

@@ -68,7 +68,7 @@ impl Signals<'_> {
                     let key = format!("push/{nonce}/{}", arm.variant);
                     n_stored += u32::from(tx.measurement_insert_from(&measurement, Origin::Pushed, &key).await?);
                 }
-                log_readings(&mut tx, experiment.id, now).await?;
+                log_readings(&mut tx, experiment.id, now, None).await?;
                 n_stored
             }
         };

@@ -20,7 +20,7 @@ use super::sources::{Job, gather};
 use super::store::{log_readings, store_readings};
 use super::twins::{mark_twin, name_twin};
 use crate::config::Config;
-use crate::domain::{Experiment, ExperimentStatus};
+use crate::domain::{Experiment, ExperimentStatus, Said};
 use crate::error::{Error, Result};
 use crate::evaluation::{Judged, Poll, evaluate_guards, evaluate_poll, evaluate_series, is_restated};
 use crate::lifecycle::{is_danger, statistical_finding};
@@ -110,9 +110,6 @@ pub(super) async fn take_experiment(
         Some(_) => store_reread(runtime, &mut tx, outcome, &experiment, plan, &reread, now).await?,
         None => 0,
     };
-    if readings + n_reread > 0 {
-        log_readings(&mut tx, experiment.id, now).await?;
-    }
     failures.extend(keep_health(runtime, config, &mut tx, &job, &experiment, &gathered).await?);
     let corrected = match restated {
         Some(restated) => correct(&mut tx, &experiment, plan, restated, &reread, now).await?,
@@ -121,6 +118,11 @@ pub(super) async fn take_experiment(
     let mut evaluated = judge(&job, &gathered, poll.as_ref(), corrected.as_ref().or(previous.as_ref()), now)?;
     if let (Some((judged, _)), Some(twin)) = (&mut evaluated, &twin) {
         name_twin(judged, twin);
+    }
+    if readings + n_reread > 0 {
+        let judged = evaluated.as_ref().map(|(judged, _)| (&judged.evaluated.advice, &*judged.evaluated.health));
+        let said = Said::of(experiment.slug.to_string(), experiment.state.status, judged);
+        log_readings(&mut tx, experiment.id, now, Some(said)).await?;
     }
     if let Some((judged, Basis::Whole)) = &evaluated {
         tell_incidents(runtime, &mut tx, &experiment, plan, judged, now).await?;
