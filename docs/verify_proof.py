@@ -496,8 +496,12 @@ def guardrails_of(plan, poll, scope):
         if "not_worse" in bound:
             rule = bound["not_worse"]
             tested = testable(phases)
-            asked.append({"name": name, "kind": "compare", "phases": since(tested, safety_from),
-                          "proof_phases": since(tested, claims_from), "margin": rule["margin"],
+            claims = claimable(tested)
+            contract = entry["signal"].get("contract")
+            judged = claims if claims is not None and contract and not is_safe_so_far(contract) else tested
+            asked.append({"name": name, "kind": "compare", "phases": since(judged, safety_from),
+                          "proof_phases": since(tested if claims is None else claims, claims_from),
+                          "is_apart": claims is not None, "counts_rare": plan.get("counts_rare", False), "margin": rule["margin"],
                           "sign": 1 if rule["direction"] == "decrease" else -1, "must_prove": rule["must_prove"]})
             continue
         arms = [phase["treatment"] for phase in since(phases, safety_from) if phase["treatment"] is not None]
@@ -514,6 +518,100 @@ def guardrails_of(plan, poll, scope):
                 asked.append({**rule, "kind": "value", "value": value_of(bare), "n": bare.get("n") if bare else None,
                               "consecutive": max(1, entry["consecutive"]), **value_rule(plan, entry, phases, poll)})
     return asked
+
+
+def is_safe_so_far(contract):
+    """Whether values can only grow, so that units whose window is not over may be judged for harm (METRICS.md 3.1)."""
+    kind = contract["quantity"]["kind"]
+    only_grows = kind in ("conversion", "funnel") or (kind != "time_to" and not contract["is_signed"])
+    return only_grows and contract["window"]["from"] == 0
+
+
+def rare_events(rule, phases, breach, safe):
+    """Counts of both arms, compared exactly before there are enough of them for the mixture (STATS.md 2.5b); None where they are not rare."""
+    arms = [(p["control"], p["treatment"], 100 - p["pct"], p["pct"]) for p in phases]
+    if not arms or any(arm["kind"] != "proportion" for p in arms for arm in p[:2]):
+        return None
+    n = [sum(p[i]["n"] for p in arms) for i in (0, 1)]
+    events = [sum(p[i]["successes"] for p in arms) for i in (0, 1)]
+    total = sum(events)
+    if 0 in n or total > 0.1 * sum(n) or any(w <= 0 for p in arms for w in p[2:]):
+        return None
+    parts = [(c["successes"], t["successes"], wc / wt) for c, t, wc, wt in arms]
+
+    def mixed(control, treatment, allocation):
+        theta = 1 / (1 + allocation)
+        logs = [ln_beta(k * (1 - theta) + control, k * theta + treatment) - ln_beta(k * (1 - theta), k * theta) for k in (2.0, 100.0)]
+        return max(logs) + math.log(sum(math.exp(x - max(logs)) for x in logs) / 2)
+
+    def softplus(t):
+        return max(t, 0.0) + math.log1p(math.exp(-abs(t)))
+
+    marginal = sum(mixed(*part) for part in parts)
+
+    def ln_e_at(u):
+        return marginal + sum(c * softplus(u - math.log(a)) + t * softplus(math.log(a) - u) for c, t, a in parts)
+
+    def likeliest():
+        if len(parts) == 1:
+            control, treatment, allocation = parts[0]
+            return math.log((treatment + 0.5) / (control + 0.5)) + math.log(allocation)
+        wanted, low, high = min(max(events[1], 0.5), max(total - 0.5, 0.5)), -700.0, 700.0
+        for _ in range(200):
+            middle = (low + high) / 2
+            expected = sum((c + t) / (1 + math.exp(min(math.log(a) - middle, 700.0))) for c, t, a in parts)
+            low, high = (middle, high) if expected < wanted else (low, middle)
+        return (low + high) / 2
+
+    inside_of_all = likeliest()
+
+    def end(outside, alpha):
+        inside = inside_of_all
+        if not rejects(ln_e_at(outside), alpha):
+            return None
+        for _ in range(300):
+            middle = (outside + inside) / 2
+            outside, inside = (middle, inside) if rejects(ln_e_at(middle), alpha) else (outside, middle)
+        return (outside + inside) / 2
+
+    def harm_at(u):
+        ratio = math.exp(u)
+        return rule["sign"] * (ratio - 1) * total / (n[0] + ratio * n[1])
+
+    def ends(alpha):
+        low, high = end(-700.0, alpha), end(700.0, alpha)
+        # A ratio of 0 is the lowest there is.
+        lowest, highest = rule["sign"] * -total / n[0] if low is None else harm_at(low), None if high is None else harm_at(high)
+        return (lowest, highest) if rule["sign"] > 0 else (highest, lowest)
+
+    lower, upper, margin = ends(breach)[0], ends(safe)[1], rule["margin"]
+    breached = lower is not None and lower > margin
+    return {"value": rule["sign"] * (events[1] / n[1] - events[0] / n[0]), "lower": lower, "upper": upper, "bound": margin,
+            "ln_e_breached": ln_e_at(0.0) if breached else 0.0, "deteriorated": lower is not None and lower > 0, "breached": breached,
+            "non_inferior": upper is not None and upper < margin, "is_exact": True}
+
+
+def compared(rule, phases, memory, breach, safe):
+    """Harm and the proof of safety from the same phases, by the mixture or, where there are too few events, by counting them."""
+    try:
+        contrast, units = combined(phases)
+    except NoNumbers as error:
+        counted = None
+        if rule["counts_rare"] and error.status["code"] == "insufficient_sample":
+            counted = rare_events(rule, phases, breach, safe)
+        if counted is None:
+            raise
+        return counted
+    harm, variance = float(rule["sign"] * contrast.effect()), float(contrast.variance())
+    se, margin = math.sqrt(variance), rule["margin"]
+    # The margin where there is one; else narrowest at 10 000 units, from the variance of the first poll.
+    fallback = math.sqrt(narrowest(min(2 * breach, 0.999999) if breach < 0.5 else breach) * variance * units / 10_000)
+    tau = memory.get("tau", margin if margin > 0 else fallback)
+    r = tau**2 / variance
+    ln_worse, ln_breached, ln_safe = (ln_e_greater(x / se, r) for x in (harm, harm - margin, margin - harm))
+    return {"value": harm, "lower": harm - se * width_one_sided(r, breach), "upper": harm + se * width_one_sided(r, safe), "bound": margin,
+            "ln_e_breached": ln_breached, "deteriorated": rejects(ln_worse, breach), "breached": rejects(ln_breached, breach),
+            "non_inferior": rejects(ln_safe, safe), "tau": tau}
 
 
 def value_rule(plan, entry, phases, poll):
@@ -555,45 +653,31 @@ def guardrail_result(rule, **fields):
 def evaluate_guardrail(rule, memory, breach, safe, new_poll, is_two_ladders):
     """One guardrail at one poll; `memory` keeps its frozen mixture width and the row of polls beyond a limit."""
     if rule["kind"] == "compare":
-        is_found = True
-        try:
-            contrast, units = combined(rule["phases"])
-        except NoNumbers as error:
-            if rule["phases"] == rule["proof_phases"]:
-                return guardrail_result(rule, status=error.status)
-            # Too little on the step to find harm is no reason to doubt the proof.
-            is_found = False
+        found, status = {}, None
+        for what in ("phases", "proof_phases"):
             try:
-                contrast, units = combined(rule["proof_phases"])
+                found[what] = compared(rule, rule[what], memory, breach, safe)
             except NoNumbers as error:
-                return guardrail_result(rule, status=error.status)
-        harm, variance = float(rule["sign"] * contrast.effect()), float(contrast.variance())
-        se, margin = math.sqrt(variance), rule["margin"]
-        if "tau" not in memory:
-            # The margin where there is one; else narrowest at 10 000 units, from the variance of the first poll.
-            fallback = math.sqrt(narrowest(min(2 * breach, 0.999999) if breach < 0.5 else breach) * variance * units / 10_000)
-            memory["tau"] = margin if margin > 0 else fallback
-        r = memory["tau"] ** 2 / variance
-        ln_worse, ln_breached = ln_e_greater(harm / se, r), ln_e_greater((harm - margin) / se, r)
-        lower = harm - se * width_one_sided(r, breach)
-        # The proof of safety may rest on more phases.
-        try:
-            proof, _ = combined(rule["proof_phases"])
-        except NoNumbers:
-            return guardrail_result(
-                rule, value=harm, lower=lower, bound=margin, ln_e_breached=ln_breached,
-                deteriorated=rejects(ln_worse, breach), breached=rejects(ln_breached, breach))
-        safe_harm, safe_se = float(rule["sign"] * proof.effect()), math.sqrt(float(proof.variance()))
-        safe_r = (memory["tau"] / safe_se) ** 2
-        ln_safe = ln_e_greater((margin - safe_harm) / safe_se, safe_r)
-        if not is_found:
-            return guardrail_result(
-                rule, value=harm, upper=safe_harm + safe_se * width_one_sided(safe_r, safe), bound=margin,
-                ln_e_breached=0.0, non_inferior=rejects(ln_safe, safe))
-        return guardrail_result(
-            rule, value=harm, lower=lower, upper=safe_harm + safe_se * width_one_sided(safe_r, safe),
-            bound=margin, ln_e_breached=ln_breached, deteriorated=rejects(ln_worse, breach),
-            breached=rejects(ln_breached, breach), non_inferior=rejects(ln_safe, safe))
+                status = status or error.status
+        if not found:
+            return guardrail_result(rule, status=status)
+        # Both rest on the same units: then one of them is as good as the other.
+        is_one = not rule["is_apart"] and rule["phases"] == rule["proof_phases"]
+        harm, proof = found.get("phases"), found.get("proof_phases")
+        kept = next((x["tau"] for x in (harm, proof) if x is not None and "tau" in x), None)
+        if kept is not None:
+            memory["tau"] = kept
+        if is_one:
+            fields = dict(harm)
+        elif harm is None:
+            # Too little on the step to find harm is no reason to doubt the proof.
+            fields = {**proof, "lower": None, "ln_e_breached": 0.0, "deteriorated": False, "breached": False}
+        elif proof is None:
+            fields = {**harm, "upper": None, "non_inferior": False}
+        else:
+            fields = {**harm, "upper": proof["upper"], "non_inferior": proof["non_inferior"], "bound": proof["bound"]}
+        fields.pop("tau", None)
+        return guardrail_result(rule, **fields)
     if rule["kind"] == "rate":
         x, n, limit = rule["x"], rule["n"], rule["limit"]
         ln_e, *outer = rate_sequence(x, n, limit, breach)
@@ -1014,7 +1098,10 @@ class Path:
         health += of_units
         if claims is not None:
             both = max(both, share_of(phases, "n_both", sum))
-            if share_of(phases, "n_other", max) > 0.005:
+            other = share_of(phases, "n_other", max)
+            if other > 0.05:
+                health.append(("unknown_variants_often", "block"))
+            elif other > 0.005:
                 health.append(("unknown_variants", "block"))
         if both > 0.05:
             health.append(("both_arms_often", "block"))
@@ -1235,10 +1322,8 @@ class Path:
         if claims is None:
             self.harm = self.look_for_harm(self.harm, phases, whole, scope, as_of, sign, is_off)
             return self.harm
-        contract = self.plan["signal"]["contract"]
-        kind = contract["quantity"]["kind"]
-        only_grows = kind in ("conversion", "funnel") or (kind != "time_to" and not contract["is_signed"])
-        so_far, mature = (whole * 0.8, whole * (1 - 0.8)) if contract["window"]["from"] == 0 and only_grows else (None, whole)
+        is_judged_so_far = is_safe_so_far(self.plan["signal"]["contract"])
+        so_far, mature = (whole * 0.8, whole * (1 - 0.8)) if is_judged_so_far else (None, whole)
         looks = (scope, as_of, sign, is_off)
         self.harm = None if so_far is None else self.look_for_harm(self.harm, phases, so_far, *looks)
         self.harm_of_mature = self.look_for_harm(self.harm_of_mature, claims, mature, *looks)
@@ -1269,7 +1354,7 @@ class Path:
 
 # Findings about the data in the order in which they are listed.
 FINDINGS = ["invalid", "stale", "flag_drift", "sampled", "srm_proven", "arm_without_exposure", "out_of_order", "weights_invalid",
-            "effect_drift", "incident", "rows_counted_as_units", "numbers_of_another", "both_arms_often", "unknown_variants",
+            "effect_drift", "incident", "rows_counted_as_units", "numbers_of_another", "both_arms_often", "unknown_variants_often", "unknown_variants",
             "restated", "zero_events", "both_arms", "units_unchecked", "plan_changed", "srm_suspected", "phases_left_out",
             "units_deleted"]
 

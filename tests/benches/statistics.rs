@@ -75,6 +75,8 @@ fn evaluations() -> f64 {
             margin: Margin::Absolute(0.005),
             tau: None,
             is_signed: false,
+            claimed: None,
+            counts_rare: false,
         },
     };
     let mut states = vec![RunningState::default(); polls.len()];

@@ -188,6 +188,33 @@ async fn units_of_both_arms_and_of_neither_are_counted_and_said() -> Result<()> 
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn units_of_both_arms_turn_the_flag_off_when_they_last() -> Result<()> {
+    each_database(async |database| {
+        let (lab, experiment) = begin(database).await?;
+        let same = Day { players: 1000, control: 0.3, treatment: 0.3 };
+        let now = lab.runtime.now();
+        lab.tell_source(&day(1_000_000, now, &same, true)).await?;
+        let at = (now + jiff::SignedDuration::from_hours(8)).strftime("%Y-%m-%d %H:%M:%S").to_string();
+        let rows: Vec<String> =
+            (1_000_000..1_000_160).map(|player| format!("({player}, 'soft', 'treatment', '{at}')")).collect();
+        lab.tell_source(&format!("INSERT INTO seen VALUES {}", rows.join(","))).await?;
+        // Three readings, and at least twice the six hours by which rows may be late.
+        for (hours, wanted) in [(10, false), (1, false), (1, false), (9, false), (2, true)] {
+            lab.poll_after(hours).await?;
+            let (status, result) = shown(&lab, &experiment).await?;
+            ensure!(result["health"][0]["code"] == "both_arms_often", "{result}");
+            ensure!((status == ExperimentStatus::Paused) == wanted, "after {hours} more hours: {status}");
+        }
+        let state = lab.runtime.experiments().show(&experiment).await?.experiment.state;
+        let pause = state.pause.context("no pause")?;
+        ensure!(pause.detail.contains("more than 5 % of the units saw both arms") && !lab.is_on("soft")?, "{pause:?}");
+        check_packs(&lab).await?;
+        Ok(())
+    })
+    .await
+}
+
 const REVENUE: &str = r#"version: 1
 outcomes:
   - id: retention

@@ -200,7 +200,7 @@ fn with_any_input<T>(plan: &Plan, poll: &Poll, then: impl FnOnce(&Evaluation<'_>
     let claimed = claimed_of(&poll.phases);
     let claimed = claimed.as_deref().map(phases_of);
     let stats_plan = stats_plan(plan)?;
-    let guard_phases: Vec<Vec<Phase>> = poll.guards.iter().map(|guard| phases_of(&guard.phases)).collect();
+    let guard_phases: Vec<GuardPhases> = poll.guards.iter().map(|guard| GuardPhases::of(plan, guard)).collect();
     let names: Vec<[String; 2]> = poll.guards.iter().map(|guard| names_of(plan, guard.index)).collect();
     let (positions, guardrails): (Vec<usize>, Vec<Guardrail<'_>>) = poll
         .guards
@@ -234,11 +234,12 @@ pub fn evaluate_series(
 ) -> Result<Judged> {
     let stats_plan = stats_plan(plan)?;
     let names: Vec<[String; 2]> = poll.guards.iter().map(|guard| names_of(plan, guard.index)).collect();
+    let none = GuardPhases::default();
     let (positions, guardrails): (Vec<usize>, Vec<Guardrail<'_>>) = poll
         .guards
         .iter()
         .zip(&names)
-        .flat_map(|(guard, names)| guardrails_of(plan, guard, &[], names, poll.scope))
+        .flat_map(|(guard, names)| guardrails_of(plan, guard, &none, names, poll.scope))
         .filter(|(_, guardrail)| !matches!(guardrail.reading, GuardrailReading::RelativeToControl { .. }))
         .unzip();
     let evaluation = Evaluation {
@@ -468,11 +469,34 @@ fn names_of(plan: &Plan, index: usize) -> [String; 2] {
     names_of_limits(plan.guardrails.get(index).map_or("constraint", |guardrail| guardrail.signal.name.as_str()))
 }
 
+/// What a constraint is compared on.
+#[derive(Default)]
+struct GuardPhases {
+    /// What harm is looked for in: all units so far where values can only grow, else those whose window is over.
+    judged: Vec<Phase>,
+    /// What a proof of safety may rest on, where it is known: units whose window is over.
+    claimed: Option<Vec<Phase>>,
+    is_signed: bool,
+}
+
+impl GuardPhases {
+    fn of(plan: &Plan, guard: &Guard) -> Self {
+        let contract = plan.guardrails.get(guard.index).and_then(|planned| planned.signal.contract.as_deref());
+        let claimed = claimed_of(&guard.phases).map(|claimed| phases_of(&claimed));
+        let waits = contract.is_some_and(|contract| !contract.is_safe_so_far());
+        let judged = match &claimed {
+            Some(claimed) if waits => claimed.clone(),
+            _ => phases_of(&guard.phases),
+        };
+        Self { judged, claimed, is_signed: contract.is_some_and(|contract| contract.is_signed) }
+    }
+}
+
 /// The guardrails that a constraint comes to, each with the constraint's position in the plan.
 fn guardrails_of<'a>(
     plan: &'a Plan,
     guard: &Guard,
-    phases: &'a [Phase],
+    on: &'a GuardPhases,
     names: &'a [String; 2],
     scope: Scope,
 ) -> Vec<(usize, Guardrail<'a>)> {
@@ -482,14 +506,16 @@ fn guardrails_of<'a>(
             name: planned.signal.name.as_str(),
             must_prove: *must_prove,
             reading: GuardrailReading::RelativeToControl {
-                phases,
+                phases: &on.judged,
                 harm_direction: match direction {
                     Direction::Increase => HarmDirection::Decrease,
                     Direction::Decrease => HarmDirection::Increase,
                 },
                 margin: Margin::Absolute(*margin),
                 tau: None,
-                is_signed: false,
+                is_signed: on.is_signed,
+                claimed: on.claimed.as_deref(),
+                counts_rare: plan.counts_rare,
             },
         }],
         ConstraintBound::Limits { min, max } => {

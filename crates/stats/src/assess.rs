@@ -11,7 +11,7 @@ use super::sample_size::whole_weeks;
 use super::ship_test::{Measured, ShipPoll};
 use super::{
     Alpha, Alternative, Assessment, Contrast, DecideInput, EpochReason, EpochStart, Estimate, Evaluation, Guardrail,
-    GuardrailNumbers, GuardrailReading, GuardrailSummary, HarmTest, HealthCode, Interval, InvalidInput, Phase,
+    GuardrailNumbers, GuardrailReading, GuardrailSummary, HarmTest, HealthCode, Interval, InvalidInput, Lasting, Phase,
     Recommendation, RunningState, Settings, ShipBound, Srm, SrmLevel, SrmStatus, Status, TestPlan, Tuning,
     TwoArmResult, boundary, combine_phases, decide, mixture, sample_ratio_mismatch, state,
 };
@@ -88,6 +88,9 @@ impl<'a> Assessor<'_, '_, 'a> {
         }
         if !is_out_of_order && state.has_lost_units(input.phases) {
             findings.add(HealthCode::UnitsDeleted);
+        }
+        if is_new_poll {
+            state.lasting = Lasting::after(&state.lasting, |code| findings.has(code), input.as_of);
         }
         let srm_now = srm_over_phases(input.scope.claims(input.phases));
         if srm_now.status == SrmStatus::Invalid {

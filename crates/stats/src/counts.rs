@@ -43,34 +43,101 @@ pub fn count_test(
     weight_treatment: f64,
     alpha: Alpha,
 ) -> Result<CountTest, InvalidInput> {
+    let counted = Counted { control: events_control, treatment: events_treatment, weight_control, weight_treatment };
+    count_test_over(&[counted], alpha)
+}
+
+/// Events of a phase, with how traffic was allocated in it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Counted {
+    /// Events of control.
+    pub control: u64,
+    /// Events of treatment.
+    pub treatment: u64,
+    /// Expected allocation to control, > 0, any scale.
+    pub weight_control: f64,
+    /// Expected allocation to treatment, same scale.
+    pub weight_treatment: f64,
+}
+
+/// The same over phases: each against its own allocation, with one rate ratio in all of them. Evidence multiplies.
+///
+/// # Errors
+/// [`InvalidInput::Parameter`] as [`count_test`], and without a phase.
+///
+/// Source: STATS.md 2.5b.
+pub fn count_test_over(phases: &[Counted], alpha: Alpha) -> Result<CountTest, InvalidInput> {
     let is_weight = |w: f64| w > 0.0 && w.is_finite();
-    let allocation = weight_control / weight_treatment;
-    if !(is_weight(weight_control) && is_weight(weight_treatment) && is_weight(allocation)) {
+    let allocation = |phase: &Counted| phase.weight_control / phase.weight_treatment;
+    let is_valid = |phase: &Counted| {
+        is_weight(phase.weight_control) && is_weight(phase.weight_treatment) && is_weight(allocation(phase))
+    };
+    if phases.is_empty() || !phases.iter().all(is_valid) {
         return Err(InvalidInput::Parameter);
     }
-    let (xa, xb) = (events_control as f64, events_treatment as f64);
-    let theta = 1.0 / (1.0 + allocation);
-    let [low, high] = CONCENTRATIONS.map(|k| {
-        let (prior_a, prior_b) = (k * (1.0 - theta), k * theta);
-        ln_beta(prior_a + xa, prior_b + xb) - ln_beta(prior_a, prior_b)
-    });
-    let marginal = ln_mean_exp2(low, high);
-    // Likelihood in the logit t = ln(theta / (1 - theta)); ln theta = -ln(1 + e^-t).
-    let ln_e_at = |t: f64| marginal + xa * softplus(t) + xb * softplus(-t);
-    let ln_e = finite(ln_e_at(-allocation.ln())).ok_or(InvalidInput::OutOfRange)?;
+    let marginal: f64 = phases
+        .iter()
+        .map(|phase| {
+            let (xa, xb, theta) = (phase.control as f64, phase.treatment as f64, 1.0 / (1.0 + allocation(phase)));
+            let [low, high] = CONCENTRATIONS.map(|k| {
+                let (prior_a, prior_b) = (k * (1.0 - theta), k * theta);
+                ln_beta(prior_a + xa, prior_b + xb) - ln_beta(prior_a, prior_b)
+            });
+            ln_mean_exp2(low, high)
+        })
+        .sum();
+    // Likelihood in the logit t = ln(theta / (1 - theta)) of each phase, which is u, the logarithm of the rate ratio, less that of the
+    // allocation; ln theta = -ln(1 + e^-t).
+    let ln_e_at = |u: f64| {
+        let of = |phase: &Counted| {
+            let t = u - allocation(phase).ln();
+            phase.control as f64 * softplus(t) + phase.treatment as f64 * softplus(-t)
+        };
+        marginal + phases.iter().map(of).sum::<f64>()
+    };
+    let ln_e = finite(ln_e_at(0.0)).ok_or(InvalidInput::OutOfRange)?;
     let ln_p = ln_p_from_ln_e(ln_e);
-    let rejected = |t: f64| ln_e_at(t) >= alpha.ln_inverse();
-    let middle = ((xb + 0.5) / (xa + 0.5)).ln();
-    let ratio_at = |t: f64| t.exp() * allocation;
-    let lower = border(-LOGIT_RANGE, middle, rejected).map_or(0.0, ratio_at);
-    let upper = border(LOGIT_RANGE, middle, rejected).and_then(|t| finite(ratio_at(t)));
+    let rejected = |u: f64| ln_e_at(u) >= alpha.ln_inverse();
+    let total = |of: fn(&Counted) -> u64| phases.iter().map(|phase| of(phase) as f64).sum::<f64>();
+    let (xa, xb) = (total(|phase| phase.control), total(|phase| phase.treatment));
+    let middle = likeliest(phases, xb, |phase| allocation(phase).ln());
+    let lower = border(-LOGIT_RANGE, middle, rejected).map_or(0.0, f64::exp);
+    let upper = border(LOGIT_RANGE, middle, rejected).and_then(|u| finite(u.exp()));
+    let rate_ratio = match phases {
+        [only] => finite(xb / xa * allocation(only)),
+        _ => finite(middle.exp()),
+    };
     Ok(CountTest {
         ln_e,
         ln_p,
         p: p_from_ln(ln_p),
-        rate_ratio: if events_control > 0 { finite(xb / xa * allocation) } else { None },
+        rate_ratio: if xa > 0.0 { rate_ratio } else { None },
         rate_ratio_ci: Interval { lower: finite(lower), upper },
     })
+}
+
+/// The logarithm of the rate ratio at which the counts are most likely: there, as many events of treatment are expected as there were. An
+/// arm without any is taken to have had half of one.
+fn likeliest(phases: &[Counted], events_treatment: f64, ln_allocation: impl Fn(&Counted) -> f64) -> f64 {
+    if let [only] = phases {
+        let (xa, xb) = (only.control as f64, only.treatment as f64);
+        return ((xb + 0.5) / (xa + 0.5)).ln() + ln_allocation(only);
+    }
+    let all: f64 = phases.iter().map(|phase| phase.control as f64 + phase.treatment as f64).sum();
+    let wanted = events_treatment.clamp(0.5, (all - 0.5).max(0.5));
+    let expected = |u: f64| {
+        let of = |phase: &Counted| {
+            let n = phase.control as f64 + phase.treatment as f64;
+            n / (1.0 + (ln_allocation(phase) - u).exp())
+        };
+        phases.iter().map(of).sum::<f64>()
+    };
+    let (mut low, mut high) = (-LOGIT_RANGE, LOGIT_RANGE);
+    for _ in 0..200 {
+        let middle = 0.5 * (low + high);
+        if expected(middle) < wanted { low = middle } else { high = middle }
+    }
+    0.5 * (low + high)
 }
 
 /// `ln(1 + e^x)` without overflow.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::interval::finite;
 use super::mixture::{Evidence, evidence, evidence_both_ways};
 use super::phases::Gated;
+use super::rare_events::RareEvents;
 use super::value_limit::{Days, ValueLimit, value_limit};
 use super::{
     Alpha, Alternative, Contrast, Estimate, GuardrailNumbers, InvalidInput, Limit, Phase, Scope, Settings, Status, Tau,
@@ -50,6 +51,10 @@ pub enum GuardrailReading<'a> {
         tau: Option<Tau>,
         /// Whether values may be negative.
         is_signed: bool,
+        /// The same phases with the units that a proof of safety may rest on; all of them where absent.
+        claimed: Option<&'a [Phase]>,
+        /// Whether rare events are counted exactly before the start gate.
+        counts_rare: bool,
     },
     /// A rate of the treatment arm against an absolute limit in (0, 1).
     RateLimit {
@@ -99,6 +104,22 @@ pub struct GuardrailTest {
 }
 
 impl GuardrailTest {
+    /// What follows from the bounds of a harm where no mixture was made of it.
+    pub(super) fn of_bounds(harm: f64, lower: Option<f64>, upper: Option<f64>, margin: f64, ln_e: f64) -> Self {
+        let (worse, breached) = (lower.is_some_and(|x| x > 0.0), lower.is_some_and(|x| x > margin));
+        Self {
+            harm,
+            harm_lower: lower,
+            harm_upper: upper,
+            ln_e_deteriorated: ln_e,
+            deteriorated: worse,
+            ln_e_breached: if breached { ln_e } else { 0.0 },
+            breached,
+            ln_e_non_inferior: 0.0,
+            non_inferior: upper.is_some_and(|x| x < margin),
+        }
+    }
+
     /// The same estimate, from which nothing follows about safety.
     fn without_proof(self) -> Self {
         Self { harm_upper: None, ln_e_non_inferior: 0.0, non_inferior: false, ..self }
@@ -184,10 +205,18 @@ pub(super) fn evaluate_guardrail(
 ) -> (GuardrailNumbers, Memory) {
     let refused = |status| (GuardrailNumbers::without_numbers(guardrail.must_prove, status), memory);
     match guardrail.reading {
-        GuardrailReading::RelativeToControl { phases, harm_direction, margin, tau, is_signed } => {
-            let comparison = Comparison { phases, harm_direction, margin, tau, is_signed };
+        GuardrailReading::RelativeToControl {
+            phases,
+            harm_direction,
+            margin,
+            tau,
+            is_signed,
+            claimed,
+            counts_rare,
+        } => {
+            let comparison = Comparison { phases, harm_direction, margin, tau, is_signed, claimed, counts_rare };
             match comparison.evaluate_in(scope, alphas, memory.tuning) {
-                Ok((test, bound, tuning)) => {
+                Ok(Compared { test, bound, tuning, is_exact }) => {
                     let result = GuardrailNumbers {
                         status: Status::Ok,
                         value: Some(test.harm),
@@ -198,9 +227,10 @@ pub(super) fn evaluate_guardrail(
                         deteriorated: test.deteriorated,
                         breached: test.breached,
                         non_inferior: test.non_inferior,
+                        is_exact,
                         ..GuardrailNumbers::without_numbers(guardrail.must_prove, Status::Ok)
                     };
-                    (result, Memory { tuning: Some(tuning), ..memory })
+                    (result, Memory { tuning: tuning.or(memory.tuning), ..memory })
                 }
                 Err(status) => refused(status),
             }
@@ -224,35 +254,55 @@ struct Comparison<'a> {
     margin: Margin,
     tau: Option<Tau>,
     is_signed: bool,
+    claimed: Option<&'a [Phase]>,
+    counts_rare: bool,
+}
+
+/// What a comparison came to.
+struct Compared {
+    test: GuardrailTest,
+    /// The tolerated harm, absolute.
+    bound: f64,
+    /// The mixture width that is kept; `None` where nothing was mixed.
+    tuning: Option<Tuning>,
+    /// Whether rare events were counted.
+    is_exact: bool,
 }
 
 impl Comparison<'_> {
     /// Harm is looked for in the phases of the safety process, the proof of safety in those that claims rest on.
-    fn evaluate_in(
-        &self,
-        scope: Scope,
-        alphas: Alphas,
-        frozen: Option<Tuning>,
-    ) -> Result<(GuardrailTest, f64, Tuning), Status> {
-        let within = |phases| Comparison { phases, ..*self }.evaluate(alphas, frozen);
-        let (safety, claims) = (scope.safety(self.phases), scope.claims(self.phases));
-        if safety.len() == claims.len() {
+    fn evaluate_in(&self, scope: Scope, alphas: Alphas, frozen: Option<Tuning>) -> Result<Compared, Status> {
+        let within = |phases| Comparison { phases, ..*self }.evaluate_or_count(alphas, frozen);
+        let (safety, claims) = (scope.safety(self.phases), scope.claims(self.claimed.unwrap_or(self.phases)));
+        if self.claimed.is_none() && safety.len() == claims.len() {
             return within(safety);
         }
-        let (harm, (proof, bound, tuning)) = match (within(safety), within(claims)) {
-            (Ok((harm, ..)), Ok(proof)) => (harm, proof),
+        let (harm, proof) = match (within(safety), within(claims)) {
+            (Ok(harm), Ok(proof)) => (harm, proof),
             // Too little on the step to find harm is no reason to doubt the proof, and an older phase none to overlook harm.
-            (Err(_), Ok((proof, bound, tuning))) => return Ok((proof.without_finding(), bound, tuning)),
-            (Ok((harm, bound, tuning)), Err(_)) => return Ok((harm.without_proof(), bound, tuning)),
+            (Err(_), Ok(proof)) => return Ok(Compared { test: proof.test.without_finding(), ..proof }),
+            (Ok(harm), Err(_)) => return Ok(Compared { test: harm.test.without_proof(), ..harm }),
             (Err(status), Err(_)) => return Err(status),
         };
         let test = GuardrailTest {
-            harm_upper: proof.harm_upper,
-            ln_e_non_inferior: proof.ln_e_non_inferior,
-            non_inferior: proof.non_inferior,
-            ..harm
+            harm_upper: proof.test.harm_upper,
+            ln_e_non_inferior: proof.test.ln_e_non_inferior,
+            non_inferior: proof.test.non_inferior,
+            ..harm.test
         };
-        Ok((test, bound, tuning))
+        Ok(Compared { test, bound: proof.bound, tuning: harm.tuning.or(proof.tuning), is_exact: harm.is_exact })
+    }
+
+    fn evaluate_or_count(&self, alphas: Alphas, frozen: Option<Tuning>) -> Result<Compared, Status> {
+        match self.evaluate(alphas, frozen) {
+            Ok((test, bound, tuning)) => Ok(Compared { test, bound, tuning: Some(tuning), is_exact: false }),
+            Err(status @ Status::InsufficientSample { .. }) if self.counts_rare => {
+                let rare = RareEvents { phases: self.phases, harm_direction: self.harm_direction, margin: self.margin };
+                let (test, bound) = rare.test(alphas).ok_or(status)?;
+                Ok(Compared { test, bound, tuning: None, is_exact: true })
+            }
+            Err(status) => Err(status),
+        }
     }
 
     fn evaluate(&self, alphas: Alphas, frozen: Option<Tuning>) -> Result<(GuardrailTest, f64, Tuning), Status> {
@@ -357,6 +407,8 @@ mod tests {
             margin: Margin::RelativeToControl(m),
             tau: Some(Tau::try_new(30.0).unwrap()),
             is_signed: true,
+            claimed: None,
+            counts_rare: false,
         };
         let alphas = Alphas { breach: Alpha::DEFAULT, safe: Alpha::DEFAULT };
         comparison.evaluate(alphas, None).unwrap().0

@@ -35,6 +35,9 @@ pub struct GuardrailNumbers {
     /// The same of everybody's value, which says nothing about the treatment: nothing is claimed, and nothing pauses.
     #[serde(default, skip_serializing_if = "is_false")]
     pub is_incident: bool,
+    /// Whether its events were so few that they were counted exactly.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_exact: bool,
     /// Readings of a bare value beyond its limit in a row, at least a day apart.
     pub n_consecutive: u32,
 }
@@ -59,6 +62,7 @@ impl GuardrailNumbers {
             must_prove,
             is_alerting: false,
             is_incident: false,
+            is_exact: false,
             n_consecutive: 0,
         }
     }

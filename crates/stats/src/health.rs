@@ -17,6 +17,7 @@ const MIN_UNITS_WITHOUT_EVENTS: u64 = 200;
 const BOTH_WARN: f64 = 0.01;
 const BOTH_BLOCK: f64 = 0.05;
 const OTHER_BLOCK: f64 = 0.005;
+const OTHER_OFTEN: f64 = 0.05;
 
 /// What a finding does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -80,6 +81,8 @@ pub enum HealthCode {
     UnitsUnchecked,
     /// Another running experiment has exactly the same numbers.
     NumbersOfAnother,
+    /// More than one of twenty units saw something that is neither arm.
+    UnknownVariantsOften,
 }
 
 /// One finding.
@@ -95,7 +98,7 @@ pub struct HealthFinding {
 
 impl HealthCode {
     /// All of them, blocking ones first.
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 24] = [
         Self::Invalid,
         Self::Stale,
         Self::FlagDrift,
@@ -109,6 +112,7 @@ impl HealthCode {
         Self::RowsCountedAsUnits,
         Self::NumbersOfAnother,
         Self::BothArmsOften,
+        Self::UnknownVariantsOften,
         Self::UnknownVariants,
         Self::Restated,
         Self::ZeroEvents,
@@ -145,6 +149,7 @@ impl HealthCode {
             | Self::EffectDrift
             | Self::BothArmsOften
             | Self::UnknownVariants
+            | Self::UnknownVariantsOften
             | Self::RowsCountedAsUnits
             | Self::NumbersOfAnother
             | Self::Incident => Severity::Block,
@@ -217,6 +222,10 @@ impl HealthCode {
                 "more than 0.5 % of the units saw a variant that is neither control nor treatment: name it in `variants`, or find out who \
                  sends it"
             }
+            Self::UnknownVariantsOften => {
+                "more than 5 % of the units saw a variant that is neither control nor treatment: name it in `variants`, or find out who \
+                 sends it"
+            }
             Self::PlanChanged => "the plan of the test changed, so the evidence starts from zero",
             Self::ZeroEvents => "nothing was recorded in either arm; is the event still sent?",
             Self::SrmSuspected => "units may not arrive in the declared proportions",
@@ -277,7 +286,8 @@ impl Findings {
             (is_silent && n_units >= MIN_UNITS_WITHOUT_EVENTS, HealthCode::ZeroEvents),
             (both > BOTH_WARN && both <= BOTH_BLOCK, HealthCode::BothArms),
             (both > BOTH_BLOCK, HealthCode::BothArmsOften),
-            (other > OTHER_BLOCK, HealthCode::UnknownVariants),
+            (other > OTHER_BLOCK && other <= OTHER_OFTEN, HealthCode::UnknownVariants),
+            (other > OTHER_OFTEN, HealthCode::UnknownVariantsOften),
             (are_rows, HealthCode::RowsCountedAsUnits),
             (health.units == UnitCheck::Unchecked, HealthCode::UnitsUnchecked),
             (health.has_numbers_of_another, HealthCode::NumbersOfAnother),
@@ -291,6 +301,10 @@ impl Findings {
 
     pub(super) fn add(&mut self, code: HealthCode) {
         self.0 |= code.bit();
+    }
+
+    pub(super) fn has(self, code: HealthCode) -> bool {
+        self.0 & code.bit() != 0
     }
 
     /// Whether one of them forbids a decision.

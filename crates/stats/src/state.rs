@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::guardrail::Memory;
 use super::value_limit::Days;
-use super::{Alpha, ClaimLook, HarmTest, Phase, RunningTest, Scope, TestPlan, Tuning, TuningSource, deletions};
+use super::{
+    Alpha, ClaimLook, HarmTest, Lasting, Phase, RunningTest, Scope, TestPlan, Tuning, TuningSource, deletions,
+};
 
 /// Units counted in a phase; they can only grow, unless the source restated them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -132,6 +134,9 @@ pub struct RunningState {
     /// The claim looks of this epoch, oldest first, where the plan has a known end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub looks: Vec<ClaimLook>,
+    /// Findings about the data that turn the flag off when they last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lasting: Vec<Lasting>,
     /// First phase of the running safety process.
     #[serde(default)]
     pub safety_from: u32,
@@ -162,6 +167,7 @@ impl Default for RunningState {
             harm: None,
             harm_of_mature: None,
             looks: Vec::new(),
+            lasting: Vec::new(),
             safety_from: 0,
             claims_from: 0,
         }
@@ -186,6 +192,7 @@ impl RunningState {
         if self.safety_from != scope.safety_from {
             self.safety_from = scope.safety_from;
             (self.harm, self.harm_of_mature) = (None, None);
+            self.lasting.clear();
             for guardrail in &mut self.guardrails {
                 guardrail.days = Days::default();
             }

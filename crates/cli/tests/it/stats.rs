@@ -293,3 +293,16 @@ fn a_proof_needs_a_measured_experiment() {
     assert_eq!(home.run(&["stats", "proof", "fewer-fields", "--json"]).exits(4).error_code(), "conflict");
     assert_eq!(Home::new().run(&["stats", "proof", "x", "--json"]).exits(3).error_code(), "workspace_not_found");
 }
+
+#[test]
+fn rare_events_are_counted_before_there_are_enough_for_an_estimate() {
+    let args = ["--control", "0/2000", "--treatment", "12/2000", "--mde", "0.005", "--direction", "decrease"];
+    let found = ab(&[args.as_slice(), &["--json"]].concat()).exits(0).json();
+    let one = &found["comparisons"][0];
+    let p = one["p"].as_f64().unwrap();
+    assert!((p - 0.006).abs() < 0.001 && one["counts"]["rate_ratio_ci"]["lower"].as_f64().unwrap() > 1.0, "{one}");
+    let page = ab(&args).exits(0).stdout;
+    assert!(page.contains("more of these events, which is worse") && page.contains("rate ratio above"), "{page}");
+    let alike = ab(&["--control", "6/2000", "--treatment", "6/2000", "--mde", "0.005"]).exits(0).stdout;
+    assert!(alike.contains("do not tell the arms apart"), "{alike}");
+}

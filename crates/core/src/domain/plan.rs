@@ -87,6 +87,10 @@ pub struct Plan {
     /// versions, which did not ask.
     #[serde(default, skip_serializing_if = "is_false")]
     pub asks_for_units: bool,
+    /// Whether rare events of a constraint are counted exactly before there are enough of them for its test. False in plans of earlier
+    /// versions, which waited.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub counts_rare: bool,
 }
 
 impl Plan {

@@ -382,6 +382,8 @@ impl GuardrailPolicy {
                 margin: self.margin,
                 tau: None,
                 is_signed: false,
+                claimed: None,
+                counts_rare: true,
             },
         }
     }

@@ -55,6 +55,7 @@ impl Plan {
             on_conclusion: outcome.on_conclusion,
             // A metric of `metrics` counts units by construction; without a control group weeks are compared.
             asks_for_units: outcome.design == Design::Randomised && outcome.signal.contract.is_none(),
+            counts_rare: outcome.design == Design::Randomised,
         }
     }
 
@@ -78,14 +79,15 @@ impl Plan {
     #[must_use]
     pub fn in_the_form_of(self, reported: Option<&str>) -> Self {
         // Newest first; a form lacks what it lacks for good.
-        let without_test = Self { ship: None, asks_for_units: false, ..self.clone() };
+        let without_counts = Self { counts_rare: false, ..self.clone() };
+        let without_test = Self { ship: None, asks_for_units: false, ..without_counts.clone() };
         let without_series = Self { series: None, ..without_test.clone() };
         let mut without_levels = without_series.clone();
         for guardrail in &mut without_levels.guardrails {
             guardrail.also_pause_on_level = None;
         }
         let is_reported = |form: &Self| reported.is_some() && form.hash().ok().as_deref() == reported;
-        [without_test, without_series, without_levels].into_iter().find(is_reported).unwrap_or(self)
+        [without_counts, without_test, without_series, without_levels].into_iter().find(is_reported).unwrap_or(self)
     }
 
     /// SHA-256 of its canonical JSON.

@@ -24,8 +24,8 @@ pub use experiment_table::{EXPERIMENT_TABLE, Effect, ExperimentEventKind, Row, T
 pub use gate::{GateEvent, GateEventKind, GateRules, policy_basis, transition_gate};
 pub use outcome::{OUTCOME_TABLE, OutcomeEvent, OutcomeEventKind, OutcomeRow, transition_outcome};
 pub use policy::{
-    Failing, GateAdvice, PollFindings, Silence, Standing, asks_for_analysis, event_after_poll, is_danger, may_go_on,
-    statistical_finding,
+    Failing, GateAdvice, PollFindings, Silence, Standing, asks_for_analysis, event_after_poll, is_danger, least_time,
+    may_go_on, statistical_finding,
 };
 
 use crate::domain::Assurance;

@@ -97,6 +97,11 @@ pub trait SignalSource: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Whether the columns of a metric of the contract fit each other, where the source would not say so when it is asked.
+    async fn fits(&self, _signal: &SignalSpec) -> Result<(), ReadError> {
+        Ok(())
+    }
+
     /// The statements of a metric of the contract as this source would be asked; empty for any other signal.
     fn written(&self, _signal: &SignalSpec) -> Result<Vec<WrittenQuery>, ReadError> {
         Ok(Vec::new())

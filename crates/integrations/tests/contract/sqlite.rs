@@ -91,6 +91,33 @@ async fn metrics_are_what_the_rows_say() {
     }
 }
 
+/// SQLite compares what does not fit without a word.
+#[tokio::test]
+async fn columns_that_do_not_fit_are_named_with_the_cure() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shop.db");
+    let mut conn = SqliteConnectOptions::new().filename(&path).create_if_missing(true).connect().await.unwrap();
+    let all = metrics::tables("TEXT", "NUMERIC", |at| at.strftime("'%Y-%m-%d %H:%M:%S'").to_string());
+    execute(&mut conn, &format!("BEGIN; {}; COMMIT", all.join(";"))).await;
+    let config = |time_format| SqlConfig { time_format, ..SqlConfig::new(format!("sqlite:{}", path.display())) };
+    let signal = metrics::signal("revenue");
+    let said = async |time_format| match source(config(time_format)).fits(&signal).await {
+        Ok(()) => String::new(),
+        Err(error) => format!("{error} / {}", error.hint().unwrap_or_default()),
+    };
+    assert_eq!(said("native").await, "");
+    let other = said("iso8601").await;
+    assert!(other.contains("`exposures.seen_at` has instants as `2026-11-20 10:00:00`"), "{other}");
+    execute(&mut conn, "UPDATE orders SET created_at = replace(created_at, ' ', 'T') || '+02:00' WHERE id % 2 = 0")
+        .await;
+    let mixed = said("native").await;
+    assert!(mixed.contains("`orders.created_at` has instants in 2 ways") && mixed.contains("strftime"), "{mixed}");
+    execute(&mut conn, "UPDATE exposures SET user_id = 'u' || user_id").await;
+    let joined = said("native").await;
+    let wanted = "joins `orders.user_id`, which holds numbers, to `exposures.user_id`, which holds texts";
+    assert!(joined.contains(wanted) && joined.contains("CAST(user_id AS TEXT)"), "{joined}");
+}
+
 #[tokio::test]
 async fn fifteen_metrics_are_what_the_rows_say() {
     for (format, column, shown) in [

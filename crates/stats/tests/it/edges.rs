@@ -329,6 +329,8 @@ fn tau_from_the_first_poll_by_hand() {
         margin: Margin::Absolute(0.0),
         tau: None,
         is_signed: false,
+        claimed: None,
+        counts_rare: false,
     };
     let guarded = [Guardrail { name: "guard", must_prove: false, reading }];
     let (plan, health) = (plan(), DataHealth::default());
@@ -368,6 +370,8 @@ fn the_numbers_of_a_guardrail_by_hand() {
             margin,
             tau: None,
             is_signed: false,
+            claimed: None,
+            counts_rare: false,
         })
     };
     let (v_control, v_treatment): (f64, f64) = (0.05 * 0.95 / 19_999.0, 0.065 * 0.935 / 19_999.0);
@@ -460,6 +464,8 @@ fn a_guardrail_keeps_the_tau_of_its_first_poll() {
             margin,
             tau: None,
             is_signed: false,
+            claimed: None,
+            counts_rare: false,
         };
         let guardrails = [Guardrail { name: "guard", must_prove: false, reading }];
         let health = DataHealth::default();
@@ -542,6 +548,8 @@ fn a_margin_below_zero_or_without_end_is_refused() {
                 margin,
                 tau: None,
                 is_signed: false,
+                claimed: None,
+                counts_rare: false,
             };
             assert_eq!(guard(reading).status, parameter, "{margin:?}");
         }

@@ -392,6 +392,8 @@ fn errors(phases: &[Phase], margin: Margin, must_prove: bool) -> Guardrail<'_> {
         margin,
         tau: None,
         is_signed: false,
+        claimed: None,
+        counts_rare: false,
     };
     Guardrail { name: "error_rate", must_prove, reading }
 }

@@ -441,7 +441,7 @@ proptest! {
         let harm_direction = if is_max { HarmDirection::Increase } else { HarmDirection::Decrease };
         let guard = |name, reading| Guardrail { name, must_prove: is_relative, reading };
         let guardrails = [
-            guard("compared", GuardrailReading::RelativeToControl { phases: &phases, harm_direction, margin, tau: None, is_signed: is_max }),
+            guard("compared", GuardrailReading::RelativeToControl { phases: &phases, harm_direction, margin, tau: None, is_signed: is_max, claimed: None, counts_rare: false }),
             guard("rate", GuardrailReading::RateLimit { successes, n, limit: limit(value) }),
             guard("value", GuardrailReading::ValueLimit(ValueLimit { value: Some(value), n: Some(n), limit: limit(0.0), consecutive: 3, rule: ValueRule::InARow })),
             guard("nothing", GuardrailReading::ValueLimit(ValueLimit { value: None, n: None, limit: limit(value), consecutive: 0, rule: ValueRule::InARow })),

@@ -57,7 +57,15 @@ fn on_day(day: i64, plan: &TestPlan, phases: &[Phase], previous: Option<&Running
 fn guarded(phases: &[Phase], margin: f64, must_prove: bool) -> Evaluated {
     let gain = [phase(rate(20_000, 1000), rate(20_000, 1300))];
     let (harm_direction, margin) = (HarmDirection::Increase, Margin::Absolute(margin));
-    let reading = GuardrailReading::RelativeToControl { phases, harm_direction, margin, tau: None, is_signed: false };
+    let reading = GuardrailReading::RelativeToControl {
+        phases,
+        harm_direction,
+        margin,
+        tau: None,
+        is_signed: false,
+        claimed: None,
+        counts_rare: false,
+    };
     let guardrails = [Guardrail { name: "errors", must_prove, reading }];
     let health = DataHealth::default();
     let plan = plan();

@@ -151,7 +151,15 @@ fn run(history: &History) -> Vec<Evaluated> {
 
 /// A guardrail on the same data as the primary metric.
 fn guard(phases: &[Phase], harm_direction: HarmDirection, margin: Margin) -> Guardrail<'_> {
-    let reading = GuardrailReading::RelativeToControl { phases, harm_direction, margin, tau: None, is_signed: false };
+    let reading = GuardrailReading::RelativeToControl {
+        phases,
+        harm_direction,
+        margin,
+        tau: None,
+        is_signed: false,
+        claimed: None,
+        counts_rare: false,
+    };
     Guardrail { name: "guard", must_prove: true, reading }
 }
 

@@ -65,6 +65,8 @@ fn a_guardrail_that_breaks_on_a_step_is_not_outweighed_either() {
         margin: Margin::Absolute(0.0),
         tau: None,
         is_signed: false,
+        claimed: None,
+        counts_rare: false,
     };
     let guardrails = [Guardrail { name: "refunds", must_prove: true, reading }];
     let of = |scope| guarded(20 * DAY, &clean, &guardrails, scope, None);
@@ -82,11 +84,37 @@ fn the_proof_of_safety_stays_while_the_step_has_too_few_units() {
         margin: Margin::Absolute(0.02),
         tau: None,
         is_signed: false,
+        claimed: None,
+        counts_rare: false,
     };
     let guardrails = [Guardrail { name: "refunds", must_prove: true, reading }];
     let found = guarded(20 * DAY, &phases, &guardrails, from_step(1), None).guardrails.remove(0);
     assert!(found.non_inferior && !found.breached && found.upper.is_some(), "{found:?}");
     assert_eq!((found.lower, found.ln_e_breached), (None, Some(0.0)));
+}
+
+#[test]
+fn a_proof_of_safety_waits_for_units_whose_window_is_over_and_harm_does_not() {
+    let of = |all: &[Phase], claimed: &[Phase]| {
+        let reading = GuardrailReading::RelativeToControl {
+            phases: all,
+            harm_direction: HarmDirection::Increase,
+            margin: Margin::Absolute(0.02),
+            tau: None,
+            is_signed: false,
+            claimed: Some(claimed),
+            counts_rare: false,
+        };
+        let guardrails = [Guardrail { name: "refunds", must_prove: true, reading }];
+        guarded(20 * DAY, all, &guardrails, Scope::default(), None).guardrails.remove(0)
+    };
+    let same = phase(0, rate(40_000, 2000), rate(40_000, 2000));
+    let nobody = phase(0, rate(0, 0), rate(0, 0));
+    let early = of(&[same], &[nobody]);
+    assert!(!early.non_inferior && !early.breached && early.upper.is_none() && early.lower.is_some(), "{early:?}");
+    assert!(of(&[same], &[same]).non_inferior);
+    let harmful = phase(0, rate(40_000, 2000), rate(40_000, 4000));
+    assert!(of(&[harmful], &[nobody]).breached);
 }
 
 #[test]

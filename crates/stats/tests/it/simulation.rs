@@ -2,8 +2,9 @@
 //! with `OUTCOME_TEST_LONG=1`) with 28 looks each, through the same door as the runtime, from `OUTCOME_TEST_SEED`.
 
 use outcome_stats::{
-    Alpha, ArmSums, Blocks, DataHealth, Evaluation, Phase, PlannedTest, RunningState, SampleSizeInput, Scale, Scope,
-    SeriesRules, SeriesVerdict, TestPlan, assess, before_after, sample_size,
+    Alpha, ArmSums, Blocks, DataHealth, Evaluation, Guardrail, GuardrailReading, HarmDirection, Margin, Phase,
+    PlannedTest, Recommendation, RunningState, SampleSizeInput, Scale, Scope, SeriesRules, SeriesVerdict, TestPlan,
+    assess, before_after, sample_size,
 };
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -136,4 +137,68 @@ fn a_steady_drift_is_no_change_and_a_jump_beside_it_is() {
         assert!(nothing <= 0.03, "drift {drift}: called moved in {nothing}");
         assert!(something >= 0.5, "drift {drift}: found in {something}");
     }
+}
+
+/// Share of experiments of 56 days whose guardrail on a rare event is called crossed at any of their daily looks, and the median day. The
+/// events are counted exactly until there are enough of them for the mixture.
+fn rare_crossings(control_rate: f64, treatment_rate: f64, per_day: u64) -> (f64, Option<u32>) {
+    let seed = std::env::var("OUTCOME_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_260_103);
+    eprintln!("seed {seed}");
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let [control, treatment] = [control_rate, treatment_rate].map(|p| Binomial::new(per_day, p).unwrap());
+    let mut days = Vec::new();
+    for _ in 0..n_replications() {
+        let plan = TestPlan { mde_abs: Some(MDE), ..TestPlan::default() };
+        let mut state = RunningState::default();
+        let (mut x_control, mut x_treatment) = (0, 0);
+        let day = (1..=56_u32).find(|day| {
+            x_control += control.sample(&mut rng);
+            x_treatment += treatment.sample(&mut rng);
+            let n = per_day * u64::from(*day);
+            let arm = |successes| ArmSums::Proportion { n, successes };
+            let phases = [Phase {
+                number: 0,
+                control_weight: 0.5,
+                treatment_weight: 0.5,
+                control: arm(x_control),
+                treatment: arm(x_treatment),
+            }];
+            let reading = GuardrailReading::RelativeToControl {
+                phases: &phases,
+                harm_direction: HarmDirection::Increase,
+                margin: Margin::Absolute(0.0),
+                tau: None,
+                is_signed: false,
+                claimed: None,
+                counts_rare: true,
+            };
+            let guardrails = [Guardrail { name: "crashes", must_prove: false, reading }];
+            let input = Evaluation {
+                cohorts: None,
+                plan: &plan,
+                phases: &phases,
+                elapsed_days: f64::from(*day),
+                as_of: i64::from(*day) * 86_400,
+                guardrails: &guardrails,
+                health: DataHealth::default(),
+                scope: Scope::default(),
+            };
+            assess(&input, &mut state).recommendation == Recommendation::KillGuardrail
+        });
+        days.extend(day);
+    }
+    days.sort_unstable();
+    let half = n_replications() as usize / 2;
+    (days.len() as f64 / f64::from(n_replications()), days.get(half).copied())
+}
+
+#[test]
+fn a_rare_event_is_counted_without_more_false_stops_than_stated() {
+    for (rate, per_day) in [(0.001, 100), (0.002, 400), (0.01, 100)] {
+        let (share, _) = rare_crossings(rate, rate, per_day);
+        assert!(share <= 0.05 + four_standard_errors(0.05) / 2.0, "{rate} at {per_day} a day: {share}");
+    }
+    // Twelve events to none take six days; the start gate alone needs fifty.
+    let (found, median) = rare_crossings(0.0001, 0.02, 100);
+    assert!(found > 0.9 && median.is_some_and(|day| day <= 9), "{found} {median:?}");
 }

@@ -42,8 +42,15 @@ fn a_success_that_waits_says_for_what() {
     assert_eq!(next(3, &large, &gain()).unwrap(), "4 more days, so that the data cover whole weeks.");
     let phases = arms((2000, 40), (2000, 41));
     let (harm_direction, margin) = (HarmDirection::Increase, Margin::Absolute(0.001));
-    let reading =
-        GuardrailReading::RelativeToControl { phases: &phases, harm_direction, margin, tau: None, is_signed: false };
+    let reading = GuardrailReading::RelativeToControl {
+        phases: &phases,
+        harm_direction,
+        margin,
+        tau: None,
+        is_signed: false,
+        claimed: None,
+        counts_rare: false,
+    };
     let unproven = [Guardrail { name: "errors", must_prove: true, reading }];
     let got = on_day(14, &plan(), &gain(), &unproven).advice.next.unwrap();
     assert_eq!(got, "Proof that every required guardrail is met.");

@@ -3,9 +3,10 @@
 use outcome_core::Result;
 use outcome_core::present::{Scale, count, number, p_value, percent, percent_interval, signed_percent, whole};
 use outcome_core::stats::{
-    Alpha, Alternative, Contrast, DecideInput, Direction, Finding, Interval, MAX_FACTOR, Outlook, OutlookInput,
-    Recommendation, Settings, ShipTest, Srm, SrmLevel, StartGate, StartGateInput, Status, Tau, decide, fieller_lift,
-    futility_upper, holm, mixture_test, outlook, relative_lift, sample_ratio_mismatch, until_testable,
+    Alpha, Alternative, Contrast, CountTest, DecideInput, Direction, Finding, Interval, MAX_FACTOR, Outlook,
+    OutlookInput, Recommendation, Settings, ShipTest, Srm, SrmLevel, StartGate, StartGateInput, Status, Tau,
+    count_test, decide, fieller_lift, futility_upper, holm, mixture_test, outlook, relative_lift,
+    sample_ratio_mismatch, until_testable,
 };
 use serde::Serialize;
 
@@ -13,6 +14,9 @@ use super::parse::{self, Arm, invalid};
 use crate::args::{Better, StatsAb};
 use crate::cx::{Cx, Exit};
 use crate::output::Page;
+
+/// Above this rate counts lose too much of what they say.
+const RARE: f64 = 0.1;
 
 /// All comparisons. Effects are treatment minus control in metric units; lifts are relative (0.05 = 5 %).
 #[derive(Debug, Serialize)]
@@ -57,6 +61,9 @@ struct Comparison {
     decision: Recommendation,
     /// What would settle it, if the effect stayed as it is.
     outlook: Option<Outlook>,
+    /// The events counted exactly, where there are too few of them for the test above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counts: Option<CountTest>,
     /// The same in words.
     meaning: String,
 }
@@ -80,8 +87,14 @@ pub fn run(cx: &Cx, args: &StatsAb) -> Result<Exit> {
         return Err(invalid("one arm is a share and another a mean", "give all arms as X/N or all as N,MEAN,SD"));
     }
     let test = test_of(args, &control, &treatments)?;
-    let srm = srm_of(args, &control, &treatments)?;
-    let mut comparisons: Vec<Comparison> = treatments.iter().map(|arm| compare(&control, arm, &test, &srm)).collect();
+    let weights = weights_of(args, treatments.len() + 1)?;
+    let srm = srm_of(&weights, &control, &treatments);
+    let [of_control, of_treatments @ ..] = weights.as_slice() else { return Err(invalid("no arms", "give two arms")) };
+    let mut comparisons: Vec<Comparison> = treatments
+        .iter()
+        .zip(of_treatments)
+        .map(|(arm, weight)| compare(&control, arm, (*of_control, *weight), &test, &srm))
+        .collect();
     let adjusted = holm(&comparisons.iter().map(|one| one.p).collect::<Vec<_>>());
     for (one, p) in comparisons.iter_mut().zip(adjusted) {
         one.p_adjusted = p;
@@ -128,17 +141,29 @@ fn test_of(args: &StatsAb, control: &Arm, treatments: &[Arm]) -> Result<Test> {
     })
 }
 
-fn srm_of(args: &StatsAb, control: &Arm, treatments: &[Arm]) -> Result<Srm> {
-    let n_arms = treatments.len() + 1;
-    let weights = match &args.split {
-        Some(text) => parse::split(text, n_arms)?,
-        None => vec![1.0; n_arms],
-    };
-    let counts = std::iter::once(control).chain(treatments).map(|arm| arm.n);
-    Ok(sample_ratio_mismatch(&counts.zip(weights).collect::<Vec<_>>()))
+fn weights_of(args: &StatsAb, n_arms: usize) -> Result<Vec<f64>> {
+    args.split.as_ref().map_or_else(|| Ok(vec![1.0; n_arms]), |text| parse::split(text, n_arms))
 }
 
-fn compare(control: &Arm, treatment: &Arm, test: &Test, srm: &Srm) -> Comparison {
+fn srm_of(weights: &[f64], control: &Arm, treatments: &[Arm]) -> Srm {
+    let counts = std::iter::once(control).chain(treatments).map(|arm| arm.n);
+    sample_ratio_mismatch(&counts.zip(weights.iter().copied()).collect::<Vec<_>>())
+}
+
+/// The counts compared exactly, where events are rare and too few for the other test.
+fn counted(control: &Arm, treatment: &Arm, (of_control, of_treatment): (f64, f64), test: &Test) -> Option<CountTest> {
+    let events = [control, treatment].map(|arm| arm.moments.sum);
+    let is_rare = control.is_share && events.iter().sum::<f64>() <= RARE * (control.moments.n + treatment.moments.n);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "successes of a share are whole and not negative"
+    )]
+    let [of_a, of_b] = events.map(|x| x as u64);
+    is_rare.then(|| count_test(of_a, of_b, of_control, of_treatment, test.per_comparison).ok()).flatten()
+}
+
+fn compare(control: &Arm, treatment: &Arm, weights: (f64, f64), test: &Test, srm: &Srm) -> Comparison {
     let contrast = Contrast {
         treatment: treatment.level,
         control: control.level,
@@ -160,6 +185,7 @@ fn compare(control: &Arm, treatment: &Arm, test: &Test, srm: &Srm) -> Comparison
         p_adjusted: 1.0,
         decision: Recommendation::Continue,
         outlook: None,
+        counts: None,
         meaning: String::new(),
     };
     let units = control.n.saturating_add(treatment.n);
@@ -167,6 +193,12 @@ fn compare(control: &Arm, treatment: &Arm, test: &Test, srm: &Srm) -> Comparison
         Err(status) => {
             comparison.status = status;
             comparison.outlook = until_testable(status, units);
+            if matches!(status, Status::InsufficientSample { .. })
+                && let Some(found) = counted(control, treatment, weights, test)
+            {
+                comparison.p = found.p;
+                comparison.counts = Some(found);
+            }
         }
         Ok(Tested { effect, se, r, ln_e, ci, p, lift_ci }) => {
             let input = OutlookInput {
@@ -260,7 +292,10 @@ fn meaning(one: &Comparison, test: &Test, srm: &Srm, units: u64, is_share: bool)
     let scale = scale(is_share);
     match one.status {
         Status::Ok => {}
-        Status::InsufficientSample { gate, have, need } => return too_early(gate, have, need, one.outlook),
+        Status::InsufficientSample { gate, have, need } => {
+            let early = too_early(gate, have, need, one.outlook);
+            return one.counts.map_or(early.clone(), |counts| counted_in_words(counts, test, &early));
+        }
         Status::ZeroVariance => return "There is nothing to test: all units have the same value.".to_owned(),
         Status::ZeroDenominator | Status::Invalid { .. } => {
             return "The numbers are too large or too small to calculate with.".to_owned();
@@ -306,6 +341,20 @@ fn meaning(one: &Comparison, test: &Test, srm: &Srm, units: u64, is_share: bool)
             }
         }
     }
+}
+
+fn counted_in_words(found: CountTest, test: &Test, early: &str) -> String {
+    if found.p > test.per_comparison.get() {
+        return format!("{early} The events themselves, counted exactly, do not tell the arms apart either.");
+    }
+    let is_more = found.rate_ratio_ci.lower.is_some_and(|lower| lower > 1.0);
+    let (what, is_better) = if is_more { ("more", Direction::Increase) } else { ("fewer", Direction::Decrease) };
+    let side = if is_better == test.direction { "better" } else { "worse" };
+    format!(
+        "The treatment has {what} of these events, which is {side}: counted exactly, since they are too few for an estimate. However often \
+         you looked, this is wrong in at most {} of such tests.",
+        percent(test.per_comparison.get())
+    )
 }
 
 fn too_early(gate: StartGate, have: f64, need: f64, outlook: Option<Outlook>) -> String {
@@ -366,6 +415,15 @@ fn show(page: &mut Page, answer: &Answer, args: &StatsAb, is_share: bool) {
             let e = one.e_value.map_or_else(|| format!("e^{}", number(ln_e)), number);
             let holm = if several { format!(", adjusted {}", p_value(one.p_adjusted)) } else { String::new() };
             page.field("evidence", &format!("e = {e}, always-valid p {}{holm}", equals(one.p)));
+        }
+        if let Some(counts) = one.counts {
+            let Interval { lower, upper } = counts.rate_ratio_ci;
+            let from = number(lower.unwrap_or_default());
+            let ratio = upper.map_or_else(|| format!("above {from}"), |upper| format!("{from} to {}", number(upper)));
+            page.field(
+                "counted",
+                &format!("rate ratio {ratio}   {confidence} confidence sequence, always-valid p {}", equals(counts.p)),
+            );
         }
         let meaning = match one.decision {
             Recommendation::Ship => page.green(&one.meaning),

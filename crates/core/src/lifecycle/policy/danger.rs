@@ -9,6 +9,16 @@ use crate::stats::{Advice, Evaluated, HealthCode, HealthFinding, Recommendation}
 
 /// Failures in a row from which an experiment is paused, and the least time between the first and the last of them.
 const FAILURES: (u32, SignedDuration) = (3, SignedDuration::from_hours(2));
+
+/// Readings in a row with a finding about the data from which an experiment is paused.
+const READINGS: u32 = 3;
+
+/// The least time between the first and the last reading in a row, for a source whose rows come this late.
+#[must_use]
+pub fn least_time(lag: SignedDuration) -> SignedDuration {
+    lag.checked_mul(2).unwrap_or(SignedDuration::MAX).max(FAILURES.1)
+}
+
 /// The statistical finding that speaks against the treatment, if there is one.
 #[must_use]
 pub fn statistical_finding(advice: &Advice, health: &[HealthFinding]) -> Option<PauseCause> {
@@ -65,6 +75,9 @@ pub(super) fn danger(found: &PollFindings<'_>, standing: &Standing<'_>) -> Optio
             pause(cause, &detail(cause, evaluated))
         };
     }
+    if let Some(lasting) = found.evaluated.and_then(|evaluated| lasting(evaluated, found.lasts_for)) {
+        return pause(PauseCause::DataHealth, lasting);
+    }
     if standing.on_since.is_some_and(|since| since > now) {
         let detail = "the flag went on at an instant that is still to come: the clock was wrong then, and nothing since can be measured";
         return pause(PauseCause::DataHealth, detail);
@@ -86,6 +99,12 @@ fn detail(cause: PauseCause, evaluated: &Evaluated) -> String {
         Some(finding) => finding.message.clone(),
         None => evaluated.advice.reason.clone(),
     }
+}
+
+/// What has been wrong with the data for too long, as a sentence.
+fn lasting(evaluated: &Evaluated, least: SignedDuration) -> Option<&str> {
+    let lasts = evaluated.running.lasting.iter().find(|lasting| lasting.is_over(READINGS, least.as_secs()))?;
+    evaluated.health.iter().find(|finding| finding.code == lasts.code).map(|finding| finding.message.as_str())
 }
 
 fn is_over_limit(failing: &Failing<'_>, now: Timestamp) -> bool {

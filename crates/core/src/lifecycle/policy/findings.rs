@@ -14,6 +14,8 @@ pub struct PollFindings<'a> {
     pub flag_drift: Option<&'a str>,
     /// The signal whose query has been failing for the longest time.
     pub failing: Option<Failing<'a>>,
+    /// How long a finding about the data has to last before it turns the flag off; see [`super::least_time`].
+    pub lasts_for: SignedDuration,
     /// Which signal has been silent for too long.
     pub stale_signal: Option<&'a str>,
     /// Nobody was exposed since the launch.

@@ -17,7 +17,7 @@ use super::ExperimentEvent;
 use crate::domain::ExperimentStatus;
 
 pub use claim::asks_for_analysis;
-pub use danger::{is_danger, may_go_on, statistical_finding};
+pub use danger::{is_danger, least_time, may_go_on, statistical_finding};
 pub use findings::{Failing, GateAdvice, PollFindings, Standing};
 pub use silence::Silence;
 

@@ -100,7 +100,16 @@ async fn check(runtime: &Runtime, config: &Config, signal: &SignalSpec) -> Optio
             return problem(error.into(), is_broken, is_refused);
         }
     }
-    None
+    // Where it takes too long, nothing is known.
+    match timeout(LIMIT, source.fits(signal)).await {
+        Ok(Err(error)) => problem_of_fit(error).and_then(|error| problem(error.into(), true, false)),
+        Ok(Ok(())) | Err(_) => None,
+    }
+}
+
+/// Only what was found counts: the queries themselves were answered already.
+fn problem_of_fit(error: ReadError) -> Option<ReadError> {
+    matches!(error, ReadError::Config { .. }).then_some(error)
 }
 
 /// Whether the query itself is at fault; otherwise its source did not answer.

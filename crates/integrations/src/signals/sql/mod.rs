@@ -9,6 +9,7 @@ mod bind;
 mod cohorts;
 mod contract;
 mod engine;
+mod fit;
 mod fragments;
 mod lexer;
 mod look;
@@ -381,6 +382,10 @@ impl SignalSource for SqlSource {
 
     async fn quantiles(&self, signal: &SignalSpec, before: Timestamp) -> Result<Vec<FoundQuantile>, ReadError> {
         self.quantiles_of(signal, before).await
+    }
+
+    async fn fits(&self, signal: &SignalSpec) -> Result<(), ReadError> {
+        self.fits_together(signal).await
     }
 
     fn written(&self, signal: &SignalSpec) -> Result<Vec<WrittenQuery>, ReadError> {

@@ -1,6 +1,6 @@
 //! The step that a poll leads to. [`crate::lifecycle`] says which; here is read what it needs to know.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::health::SignalFindings;
@@ -14,7 +14,7 @@ use crate::error::{Code, Error, Result};
 use crate::evaluation::Judged;
 use crate::lifecycle::{
     AnalysisCause, ExperimentEvent, ExperimentEventKind, Failing, GateAdvice, PollFindings, Standing,
-    asks_for_analysis, event_after_poll,
+    asks_for_analysis, event_after_poll, least_time,
 };
 use crate::principal::Principal;
 use crate::store::{AllocationPhase, Tx};
@@ -55,6 +55,7 @@ pub(super) async fn follow(
     let findings = PollFindings {
         flag_drift: found.drift.filter(|_| is_on(phases)),
         failing: failing.map(|(detail, n_attempts, since)| Failing { detail, n_attempts: *n_attempts, since: *since }),
+        lasts_for: least_time(lag_of(plan)),
         stale_signal: found.health.stale.as_deref(),
         silence: found.silence.map(Silent::as_finding),
         evaluated,
@@ -79,6 +80,11 @@ pub(super) async fn follow(
         }
     }
     Ok(())
+}
+
+/// How late rows of the deciding signal come.
+fn lag_of(plan: &Plan) -> SignedDuration {
+    plan.signal.contract.as_ref().map_or(SignedDuration::ZERO, |contract| contract.lag.get())
 }
 
 /// What the policy says of the poll, with what the log, the gates and the phases say of the experiment.
