@@ -111,10 +111,13 @@ async fn columns_that_do_not_fit_are_named_with_the_cure() {
     execute(&mut conn, "UPDATE orders SET created_at = replace(created_at, ' ', 'T') || '+02:00' WHERE id % 2 = 0")
         .await;
     let mixed = said("native").await;
-    assert!(mixed.contains("`orders.created_at` has instants in 2 ways") && mixed.contains("strftime"), "{mixed}");
+    assert!(
+        mixed.contains("`created_at` of its `sql` has instants in 2 ways") && mixed.contains("strftime"),
+        "{mixed}"
+    );
     execute(&mut conn, "UPDATE exposures SET user_id = 'u' || user_id").await;
     let joined = said("native").await;
-    let wanted = "joins `orders.user_id`, which holds numbers, to `exposures.user_id`, which holds texts";
+    let wanted = "joins `user_id` of its `sql`, which holds numbers, to `exposures.user_id`, which holds texts";
     assert!(joined.contains(wanted) && joined.contains("CAST(user_id AS TEXT)"), "{joined}");
 }
 
