@@ -5,6 +5,7 @@ mod client;
 mod connectors;
 mod correct;
 mod key;
+mod member;
 mod messages;
 mod metrics;
 mod simulate;
@@ -22,6 +23,7 @@ pub use client::{Doctor, Guard, GuardClient, InitClients};
 pub use connectors::Connectors;
 pub use correct::{CorrectQuery, ForgetReading};
 pub use key::Key;
+pub use member::Member;
 pub use messages::{Messages, MessagesCommand};
 pub use metrics::Metrics;
 pub use simulate::{Mishaps as SimulateMishaps, Simulate};
@@ -139,6 +141,9 @@ pub enum Command {
     /// Choose a new passphrase, recover a lost one, revoke a key
     #[command(subcommand, after_help = key::EXAMPLES)]
     Key(Key),
+    /// Remove what a member is called
+    #[command(subcommand, after_help = member::EXAMPLES)]
+    Member(Member),
     /// Simulate an experiment's decision policy on synthetic units before any user is exposed
     Simulate(Simulate),
     /// Use the statistics directly: test two arms, plan a test, export a proof, check the formulas
