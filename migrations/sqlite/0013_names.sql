@@ -11,7 +11,7 @@ CREATE TABLE member_opening (
 ) STRICT;
 -- Rows of before keep what they say until their member gets another key or is removed. SQLite changes no column, so the table is made
 -- again; nothing refers to it.
-CREATE TABLE member_next (
+CREATE TABLE member_anew (
     workspace_id BLOB NOT NULL REFERENCES workspace (id),
     id BLOB NOT NULL,
     email TEXT,
@@ -20,6 +20,6 @@ CREATE TABLE member_next (
     PRIMARY KEY (workspace_id, id),
     UNIQUE (workspace_id, email)
 ) STRICT;
-INSERT INTO member_next (workspace_id, id, email, name, created_at) SELECT workspace_id, id, email, name, created_at FROM member;
+INSERT INTO member_anew (workspace_id, id, email, name, created_at) SELECT workspace_id, id, email, name, created_at FROM member;
 DROP TABLE member;
-ALTER TABLE member_next RENAME TO member;
+ALTER TABLE member_anew RENAME TO member;
