@@ -203,7 +203,7 @@ EXAMPLES:
 The passphrase seals the key with which you decide gates. It is never an argument
 or an environment variable, and only the recovery code that is printed at the end replaces it: keep both somewhere safe.")]
 pub struct Init {
-    /// Your e-mail, which names you in the log and in gates [default: git's user.email]
+    /// Your e-mail, which names you to people; the log holds a commitment to it [default: git's user.email]
     #[arg(long)]
     pub email: Option<String>,
     /// Your name [default: git's user.name]

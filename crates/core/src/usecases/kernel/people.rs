@@ -1,6 +1,7 @@
 //! What members are called: believed only where it opens the commitments of their certificates, or is what a certificate of before says.
 
 use super::tampered::tampered;
+use super::written::Writers;
 use crate::audit::EventKind;
 use crate::domain::{Holder, MemberCommitments, MemberOpening, Salt};
 use crate::error::{Error, Result};
@@ -91,7 +92,7 @@ impl People {
         let openings = tx.member_opening_list().await?;
         let mut people = Vec::new();
         for row in tx.member_list().await? {
-            let is_forgotten = tx.event_last_of_kind(row.id.0, EventKind::MemberForgotten, i64::MAX).await?.is_some();
+            let is_forgotten = is_forgotten(tx, row.id).await?;
             let opening = openings.iter().find(|opening| opening.member == row.id);
             let id = row.id;
             people.push(Person { id, called: called(row, opening, is_forgotten, ring) });
@@ -156,6 +157,15 @@ impl People {
     /// The holder of a gate, for people.
     pub(in crate::usecases) fn holder_shown(&self, holder: &Holder) -> String {
         self.holding(holder).map_or_else(|| holder.to_string(), Person::shown)
+    }
+}
+
+/// Whether a line says so that an account which the log knows has written. Whoever can only write the database removes nobody's name;
+/// `audit verify` looks at the decision in it, too.
+async fn is_forgotten(tx: &mut Tx, member: MemberId) -> Result<bool> {
+    match tx.event_last_of_kind(member.0, EventKind::MemberForgotten, i64::MAX).await? {
+        None => Ok(false),
+        Some(line) => Ok(Writers::of(tx).await?.must_have_written(&[line]).is_ok()),
     }
 }
 

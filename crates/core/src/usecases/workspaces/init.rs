@@ -209,8 +209,9 @@ fn check_email(email: &str) -> Result<()> {
     if ok {
         return Ok(());
     }
-    Err(Error::new(Code::InvalidInput, "the e-mail of the member is not an address")
-        .hint("give one such as you@company.com with --email; it names you to people, and no line of the log holds it"))
+    Err(Error::new(Code::InvalidInput, "the e-mail of the member is not an address").hint(
+        "give one such as you@company.com with --email; it names you to people, and the log holds a commitment to it",
+    ))
 }
 
 fn workspace_slug(settings: &Settings) -> String {
