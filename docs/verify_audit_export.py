@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Verifies an exported audit log of Outcome Runtime without using any of its code.
 
-    outcome-runtime audit export > log.jsonl
+    outcome-runtime audit export [--with-names] > log.jsonl
     python3 verify_audit_export.py log.jsonl [--head HASH] [--anchor anchors.jsonl]
 
 Each line is a JSON object. Its `hash` is the SHA-256, in hexadecimal, of the canonical JSON (RFC 8785) of all its other
@@ -9,7 +9,8 @@ fields but `writer_signature`, which is the writer's signature of the hash. Its 
 zeros for the first; `seq` counts from 1 without gaps. A changed, removed or reordered line breaks the chain. A completely
 rewritten log is found by comparing it with a head that was kept elsewhere: `--head`, or the lines of an anchor file. The
 ed25519 signatures of anchors and of lines are checked by `outcome-runtime audit verify`, since Python's standard library
-cannot.
+cannot. The log names members by their ids and commits to what they are called; names that were exported after it must be what
+it commits to.
 
 Only Python's standard library is used. Exit code: 0 intact, 1 broken, 2 cannot be read.
 """
@@ -22,6 +23,7 @@ import sys
 from decimal import Decimal
 
 GENESIS = "0" * 64
+COMMITMENT = "outcome-runtime member commitment v1"
 
 
 def number(value):
@@ -73,13 +75,26 @@ def digest(entry):
     return hashlib.sha256(canonical(fields).encode("utf-8")).hexdigest()
 
 
+def check_opening(opening, commitments):
+    """Whether a member's name and e-mail are those that the log commits to."""
+    member = opening["member"]
+    for field in ("email", "name"):
+        text = "\n".join((COMMITMENT, field, member, opening[f"{field}_salt"], opening[field]))
+        if commitments.get(member, {}).get(field) != hashlib.sha256(text.encode("utf-8")).hexdigest():
+            raise ValueError(f"the {field} that is given for member {member} is not what the log commits to")
+
+
 def verify(lines):
-    """Walks the log. Returns (hashes by seq, workspace); raises ValueError at the first line that does not hold."""
+    """Walks the log. Returns (hashes by seq, workspace, names); raises ValueError at the first line that does not hold."""
     hashes, previous, workspace = {}, None, None
+    openings, commitments = {}, {}
     for line in lines:
         if not line.strip():
             continue
         entry = json.loads(line, object_pairs_hook=unique)
+        if set(entry) == {"opening"}:
+            openings[entry["opening"]["member"]] = entry["opening"]
+            continue
         seq = entry["seq"]
         if previous is None:
             workspace = entry["workspace"]
@@ -94,10 +109,17 @@ def verify(lines):
         if digest(entry) != entry["hash"]:
             raise ValueError(f"line {seq} was changed: its content does not fit its hash")
         hashes[seq] = entry["hash"]
+        if entry["kind"] == "member.enrolled":
+            enrolment = entry["payload"]["enrolment"]
+            if "commitments" in enrolment:
+                commitments.setdefault(enrolment["member"], enrolment["commitments"])
         previous = entry
     if previous is None:
         raise ValueError("the log is empty")
-    return hashes, workspace
+    if min(hashes) == 1:
+        for opening in openings.values():
+            check_opening(opening, commitments)
+    return hashes, workspace, sorted(f"{it['member']}: {it['name']} <{it['email']}>" for it in openings.values())
 
 
 def check_anchors(path, hashes, workspace):
@@ -121,7 +143,7 @@ def main():
     args = parser.parse_args()
     try:
         with open(0 if args.log == "-" else args.log, encoding="utf-8") as file:
-            hashes, workspace = verify(file)
+            hashes, workspace, names = verify(file)
         first, last = min(hashes), max(hashes)
         if args.head and hashes[last] != args.head:
             raise ValueError(f"the log ends with {hashes[last]}, not with the given head")
@@ -133,6 +155,8 @@ def main():
         print(f"BROKEN: {error}", file=sys.stderr)
         return 1
     print(f"intact: lines {first} to {last}, {n_anchors} anchors, head {hashes[last]}")
+    for name in names:
+        print(f"member {name}" if first == 1 else f"member {name} (not checked: earlier lines are needed)")
     if first > 1:
         print(f"the export begins at line {first}: earlier lines were not checked")
     return 0

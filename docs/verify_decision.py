@@ -11,7 +11,8 @@ key is one that decides, with certificates up to the root key whose fingerprint 
 printed); that the level of assurance is one that such a key can give. With the log also: that the log holds together, that the
 decision was signed over a line of it and is used in a later one, that the key was not revoked before that line, and that whoever
 shipped while a key that is touched counted had one. Of a signature made by touching a security key it is checked that the key says itself
-that somebody touched it and, to ship, that it knew who.
+that somebody touched it and, to ship, that it knew who. Whoever decided is named by their id; where the log was exported
+`--with-names`, by the name and e-mail, which must be what the certificates commit to.
 
 Needs PyPI's `securesystemslib[crypto]`. Exit code: 0 all hold, 1 one does not, 2 cannot be read.
 """
@@ -36,7 +37,9 @@ from securesystemslib.signer import Signature, SSlibKey
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:outcome-runtime:decision:v2"
-ENROLMENT = b"outcome-runtime enrolment v2\n"
+# What a certificate is signed with, and what it says of its member: commitments today, the e-mail before.
+ENROLMENTS = {2: (b"outcome-runtime enrolment v2\n", "email"), 3: (b"outcome-runtime enrolment v3\n", "commitments")}
+COMMITMENT = "outcome-runtime member commitment v1"
 GENESIS = "0" * 64
 # What a kind of key can decide; one that is missing here decides nothing.
 ASSURANCE = {"touch": "A4", "passphrase": "A3", "local": "A2"}
@@ -160,7 +163,9 @@ def check_certificates(predicate, root):
         enrolment = certificate["enrolment"]
         is_root = at == len(chain) - 1
         voucher = enrolment if is_root else chain[at + 1]["enrolment"]
-        need(enrolment.get("version") == 2, "an enrolment is of another format")
+        need(enrolment.get("version") in ENROLMENTS, "an enrolment is of another format")
+        prefix, says = ENROLMENTS[enrolment["version"]]
+        need([says] == [key for key in ("email", "commitments") if key in enrolment], "an enrolment says something else of its member")
         need(enrolment["workspace"] == predicate["workspace"], "a certificate is of another workspace")
         need(enrolment["enrolled_by"] == voucher["key"], "a certificate names another voucher")
         is_own = voucher["member"] == enrolment["member"]
@@ -170,7 +175,7 @@ def check_certificates(predicate, root):
             "touch": is_own and enrolment["kind"] == "touch",
         }.get(voucher["kind"], False)
         need(may_vouch, f"a key of kind {voucher['kind']} cannot vouch for this one")
-        message = ENROLMENT + canonical(enrolment).encode()
+        message = prefix + canonical(enrolment).encode()
         if voucher["kind"] == "touch":
             touched(voucher["public_key"], SIGNS_ENROLMENT, message, bytes.fromhex(certificate["signature"]))
             continue
@@ -230,17 +235,33 @@ def check_envelope(line, root):
 
 
 def read_log(path):
-    """The lines of an exported log, which must hold on to each other."""
-    lines, before = [], GENESIS
+    """The lines of an exported log, which must hold on to each other, and the names that it was exported with."""
+    lines, openings, before = [], {}, GENESIS
     with open(path, encoding="utf-8") as file:
         for text in filter(str.strip, file):
             line = json.loads(text)
+            if set(line) == {"opening"}:
+                openings[line["opening"]["member"]] = line["opening"]
+                continue
             content = {key: value for key, value in line.items() if key not in ("hash", "writer_signature")}
             need(line["seq"] == len(lines) + 1 and line["prev"] == before, f"line {len(lines) + 1} of the log does not follow")
             need(sha256(canonical(content).encode()) == line["hash"], f"line {line['seq']} of the log was changed")
             before = line["hash"]
             lines.append(line)
-    return lines
+    return lines, openings
+
+
+def who(enrolment, openings):
+    """The member of a key: by the e-mail of a certificate of before, by one that opens the commitment, or by their id."""
+    if "email" in enrolment:
+        return enrolment["email"]
+    member, opening = enrolment["member"], openings.get(enrolment["member"])
+    if opening is None:
+        return f"member {member}"
+    for field in ("email", "name"):
+        text = "\n".join((COMMITMENT, field, member, opening[f"{field}_salt"], opening[field]))
+        need(sha256(text.encode()) == enrolment["commitments"][field], f"the {field} that is given for member {member} is another one")
+    return f"{opening['name']} <{opening['email']}>"
 
 
 def names(value, envelope):
@@ -301,7 +322,7 @@ def main():
     args = parser.parse_args()
     n_refused = 0
     try:
-        lines = read_log(args.log) if args.log else None
+        lines, openings = read_log(args.log) if args.log else (None, {})
         with open(0 if args.decisions == "-" else args.decisions, encoding="utf-8") as file:
             decisions = [line for line in file if line.strip()]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -316,6 +337,7 @@ def main():
             where = ""
             if lines is not None:
                 where = f", line {check_against_log(line, predicate, lines, args.root)} of the log"
+            by = who(predicate["basis"]["certificates"][0]["enrolment"], openings)
         except Refused as error:
             print(f"REFUSED: decision {at}: {error}")
             n_refused += 1
@@ -323,8 +345,7 @@ def main():
             print(f"REFUSED: decision {at}: it does not hold together: {type(error).__name__}: {error}")
             n_refused += 1
         else:
-            email = predicate["basis"]["certificates"][0]["enrolment"]["email"]
-            print(f"OK: `{predicate['verdict']}` by {email} ({predicate['assurance']}) at {predicate['decided_at']}{where}")
+            print(f"OK: `{predicate['verdict']}` by {by} ({predicate['assurance']}) at {predicate['decided_at']}{where}")
     if not decisions:
         print("there is no decision", file=sys.stderr)
         return 2

@@ -1646,6 +1646,9 @@ def check_log(pack, lines, report):
     entries = {}
     for line in filter(str.strip, lines):
         entry = json.loads(line, object_pairs_hook=unique)
+        # What opens the names of members, after a log that was exported with it.
+        if set(entry) == {"opening"}:
+            continue
         if entry["subject"]["id"] == pack["experiment"]["id"]:
             if sha256({key: value for key, value in entry.items() if key not in ("hash", "writer_signature")}) != entry["hash"]:
                 report.add(f"line {entry['seq']} of the log was changed")

@@ -13,7 +13,7 @@ use outcome_core::domain::{KeyKind, SignedDecision, Verdict};
 use outcome_core::dsse::{Envelope, IN_TOTO, signed_bytes};
 use outcome_core::identity::{SIGNS_DECISION, SIGNS_ENROLMENT, SigningKey, fingerprint, key_of_code};
 use outcome_core::ports::TouchToSign as _;
-use outcome_core::usecases::{DecideRequest, KeyAddRequest, Touching, Unlock};
+use outcome_core::usecases::{DecideRequest, ForgetRequest, KeyAddRequest, Touching, Unlock};
 use outcome_tests::forger::{chained_again, writer_of};
 use outcome_tests::lab::{Lab, PASSPHRASE, decision, hypothesis, unlock};
 use outcome_tests::peers;
@@ -42,6 +42,12 @@ impl Script {
     }
 
     fn run(&self, decisions: &[Value], root: &str, log: Option<&[LogEntry]>) -> Result<Said> {
+        let log = log.map(|log| log.iter().map(|line| json!(line)).collect::<Vec<_>>());
+        self.run_with(decisions, root, log.as_deref())
+    }
+
+    /// The same with what else may stand in an export.
+    fn run_with(&self, decisions: &[Value], root: &str, log: Option<&[Value]>) -> Result<Said> {
         let lines = |values: &[Value]| values.iter().map(|value| format!("{value}\n")).collect::<String>();
         let file = self.folder.path().join("decisions.jsonl");
         std::fs::write(&file, lines(decisions))?;
@@ -49,9 +55,8 @@ impl Script {
         let mut command = Command::new(&self.python);
         command.arg(script).arg(&file).args(["--root", root]);
         if let Some(log) = log {
-            let log: Vec<Value> = log.iter().map(|line| json!(line)).collect();
             let file = self.folder.path().join("log.jsonl");
-            std::fs::write(&file, lines(&log))?;
+            std::fs::write(&file, lines(log))?;
             command.arg("--log").arg(file);
         }
         let done = command.output()?;
@@ -119,6 +124,39 @@ fn signed(statement: &Value, key: &SigningKey) -> Result<Value> {
     let keyid = fingerprint(&hex::encode(key.verifying_key().to_bytes()));
     let signature = key.sign(&signed_bytes(IN_TOTO, bytes.as_bytes())).to_bytes();
     Ok(json!(Envelope::new(IN_TOTO, bytes.as_bytes(), keyid, &signature)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_decided_is_named_by_id_and_by_a_name_only_where_it_opens_the_certificate() -> Result<()> {
+    let launched = Launched::new().await?;
+    let Some(script) = Script::new(&launched.root)? else { return Ok(()) };
+    let mut log: Vec<Value> = launched.log.iter().map(|line| json!(line)).collect();
+    let id = launched.lab.runtime.keys().list().await?.remove(0).member_id;
+    let said = script.run_with(&launched.decisions, &launched.root, Some(&log))?;
+    let is_by_id = said.lines.iter().any(|line| line.contains(&format!("by member {id} (A3)")));
+    ensure!(said.is_accepted && is_by_id, "{:?}", said.lines);
+
+    let openings = launched.lab.runtime.audit_log().openings().await?;
+    log.push(json!({ "opening": openings.first().context("no name")? }));
+    let said = script.run_with(&launched.decisions, &launched.root, Some(&log))?;
+    let is_named = said.lines.iter().any(|line| line.contains("by Dana <dana@example.com> (A3)"));
+    ensure!(said.is_accepted && is_named, "{:?}", said.lines);
+
+    for (field, other) in [("email", "mallory@example.com"), ("name", "Mallory"), ("name_salt", "00")] {
+        let mut renamed = log.clone();
+        renamed.last_mut().context("no name")?["opening"][field] = json!(other);
+        let said = script.run_with(&launched.decisions, &launched.root, Some(&renamed))?;
+        let is_refused = said.lines.iter().any(|line| line.contains("is another one"));
+        ensure!(!said.is_accepted && is_refused, "{field}: {:?}", said.lines);
+    }
+    // After the name was removed, the same decisions verify.
+    let request = ForgetRequest { forget: id.to_string(), even_the_last: true, member: None, unlock: unlock() };
+    launched.lab.runtime.members().forget(request).await?;
+    ensure!(launched.lab.runtime.audit_log().openings().await?.is_empty());
+    let log = launched.lab.runtime.audit_log().page(0, 1000).await?;
+    let said = script.run(&launched.decisions, &launched.root, Some(&log))?;
+    ensure!(said.is_accepted, "{:?}", said.lines);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

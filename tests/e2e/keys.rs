@@ -185,6 +185,7 @@ async fn a_key_that_was_enrolled_in_another_workspace_says_so_before_it_signs() 
         let enrolment = Enrolment {
             workspace: theirs.runtime.workspace().id,
             member: thief.member,
+            commitments: thief.certificate.enrolment.commitments.clone(),
             enrolled_by: thief.id,
             enrolled_at: theirs.runtime.now().checked_add(jiff::SignedDuration::from_secs(1))?,
             ..stored.certificate.enrolment.clone()

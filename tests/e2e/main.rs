@@ -32,6 +32,7 @@ mod mcp_manifests;
 mod messages;
 mod metric_check;
 mod metrics;
+mod names;
 mod negative;
 mod notices;
 mod older_workspaces;

@@ -107,7 +107,7 @@ async fn each_told(answers: Vec<ResponseTemplate>, test: impl AsyncFn(Told) -> R
 /// One of each kind.
 fn every_notice() -> Vec<(Notice, MessageKey)> {
     let id = uuid::Uuid::from_u128(7);
-    let about = GateNotice { gate: "launch".to_owned(), holder: Some("dana@example.com".to_owned()), channel: None };
+    let about = GateNotice { gate: "launch".to_owned(), holder: None, channel: None };
     let (experiment, detail) = ("softer".to_owned(), "since noon".to_owned());
     let now = jiff::Timestamp::UNIX_EPOCH;
     let all = vec![

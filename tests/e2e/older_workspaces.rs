@@ -4,6 +4,7 @@
 mod agree;
 mod golden;
 mod make;
+mod names;
 mod opened;
 mod source;
 

@@ -140,7 +140,7 @@ pub fn unlock() -> Unlock {
 pub async fn member(runtime: &Runtime) -> Result<Principal> {
     let mut tx = runtime.db().read(runtime.workspace().id).await?;
     let member = tx.member_list().await?.into_iter().next().context("no member")?;
-    Ok(Principal::Human { member: member.id, name: member.email })
+    Ok(Principal::member(member.id))
 }
 
 /// A workspace for tests.

@@ -89,6 +89,21 @@ impl Cli {
         what_it_said(&done, args)
     }
 
+    /// Runs `outcome-runtime key rotate`: a new key under the same passphrase.
+    pub fn exchanged_key(&self) -> Result<String> {
+        let args = ["key", "rotate"];
+        let mut command = self.command(Path::new("sh"));
+        let script =
+            r#"exec "$0" "$@" --passphrase-fd 3 --new-passphrase-fd 4 3<"$PASSPHRASE_FILE" 4<"$PASSPHRASE_FILE""#;
+        command
+            .args(["-c", script])
+            .arg(program("outcome-runtime")?)
+            .args(args)
+            .env("PASSPHRASE_FILE", &self.passphrase);
+        let done = command.output()?;
+        what_it_said(&done, &args)
+    }
+
     /// Runs `outcome-runtime --json ARGS` in a session of its own, hence without a terminal; its exit code and its error.
     pub fn refused(&self, args: &[&str]) -> Result<Refused> {
         self.refusal(r#"exec setsid --wait "$0" "$@""#, args, &[])

@@ -5,6 +5,7 @@ mod client;
 mod connectors;
 mod correct;
 mod key;
+mod member;
 mod messages;
 mod metrics;
 mod simulate;
@@ -22,6 +23,7 @@ pub use client::{Doctor, Guard, GuardClient, InitClients};
 pub use connectors::Connectors;
 pub use correct::{CorrectQuery, ForgetReading};
 pub use key::Key;
+pub use member::Member;
 pub use messages::{Messages, MessagesCommand};
 pub use metrics::Metrics;
 pub use simulate::{Mishaps as SimulateMishaps, Simulate};
@@ -139,6 +141,9 @@ pub enum Command {
     /// Choose a new passphrase, recover a lost one, revoke a key
     #[command(subcommand, after_help = key::EXAMPLES)]
     Key(Key),
+    /// Remove what a member is called
+    #[command(subcommand, after_help = member::EXAMPLES)]
+    Member(Member),
     /// Simulate an experiment's decision policy on synthetic units before any user is exposed
     Simulate(Simulate),
     /// Use the statistics directly: test two arms, plan a test, export a proof, check the formulas
@@ -198,7 +203,7 @@ EXAMPLES:
 The passphrase seals the key with which you decide gates. It is never an argument
 or an environment variable, and only the recovery code that is printed at the end replaces it: keep both somewhere safe.")]
 pub struct Init {
-    /// Your e-mail, which names you in the log and in gates [default: git's user.email]
+    /// Your e-mail, which names you to people; the log holds a commitment to it [default: git's user.email]
     #[arg(long)]
     pub email: Option<String>,
     /// Your name [default: git's user.name]

@@ -14,8 +14,9 @@ pub enum Principal {
     Human {
         /// The member.
         member: MemberId,
-        /// Name or e-mail, for people who read the log.
-        name: String,
+        /// Their e-mail, in lines of before. It stands there for ever, and nothing depends on it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
     },
     /// Somebody in this OS account, at a terminal or a page, without a signature: a person, or a program that acts like one.
     Local {
@@ -40,6 +41,12 @@ crate::text_enum::text_enum! {
 }
 
 impl Principal {
+    /// A member.
+    #[must_use]
+    pub fn member(member: MemberId) -> Self {
+        Self::Human { member, name: None }
+    }
+
     /// Its kind.
     #[must_use]
     pub fn kind(&self) -> PrincipalKind {
@@ -65,8 +72,8 @@ impl Principal {
 
     /// Somebody at a page on which this member signed in; what they do there without the passphrase is unsigned.
     #[must_use]
-    pub fn session_of(email: &str) -> Self {
-        Self::local(&format!("session of {email}"))
+    pub fn session_of(member: MemberId) -> Self {
+        Self::local(&format!("session of {member}"))
     }
 
     /// Somebody in this OS account; the name is cut to 80 printable characters.
@@ -84,7 +91,8 @@ fn printable(name: &str, otherwise: &str) -> String {
 impl std::fmt::Display for Principal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Human { name, .. } => write!(f, "{name} (human)"),
+            Self::Human { name: Some(name), .. } => write!(f, "{name} (human)"),
+            Self::Human { member, name: None } => write!(f, "member {member} (human)"),
             Self::Local { account } => write!(f, "{account} (this account, unsigned)"),
             Self::Agent { client } => write!(f, "{client} (agent, self-reported)"),
             Self::System { component } => write!(f, "{component} (system)"),

@@ -197,8 +197,14 @@ fn past_the_runtime() -> Vec<(&'static str, Is, Vec<Step>)> {
         (
             "a member's address",
             Is::Found,
+            vec![Step::Row(Row::Written { table: "member_opening", column: "email", other: 10, row: 0 })],
+        ),
+        (
+            "a member's address where it was before",
+            Is::Found,
             vec![Step::Row(Row::Written { table: "member", column: "email", other: 10, row: 0 })],
         ),
+        ("a name that is gone", Is::Found, lines(vec![Row::Removed { table: "member_opening", row: None }])),
         (
             "what was learnt",
             Is::Found,

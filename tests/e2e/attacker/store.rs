@@ -17,9 +17,10 @@ use super::step::POWERFUL;
 use crate::tamper::insert_of;
 
 /// Every table, and whether a written row of it must be found. Of the others `unseen` says why not.
-pub(super) const TABLES: [(&str, bool); 20] = [
+pub(super) const TABLES: [(&str, bool); 21] = [
     ("workspace", true),
     ("member", true),
+    ("member_opening", true),
     ("member_key", true),
     ("outcome", true),
     ("experiment", true),

@@ -274,11 +274,12 @@ async fn a_session_written_into_the_table_is_no_passphrase() -> Result<()> {
     each_door(async |door| {
         let lab = &door.place.lab;
         let by = outcome_tests::lab::member(&lab.runtime).await?;
-        let Principal::Human { name, .. } = by else { anyhow::bail!("{by} is no human") };
+        let Principal::Human { member, .. } = by else { anyhow::bail!("{by} is no human") };
         let forged = "e".repeat(64);
+        let member = if lab.is_postgres() { format!("'{member}'") } else { format!("x'{}'", member.0.simple()) };
         lab.raw(&format!(
             "INSERT INTO session (workspace_id, token_hash, member_id, csrf, created_at, expires_at)
-             SELECT workspace_id, '{}', id, 'forged', created_at, '2099-01-01T00:00:00.000000Z' FROM member WHERE email = '{name}'",
+             SELECT workspace_id, '{}', id, 'forged', created_at, '2099-01-01T00:00:00.000000Z' FROM member WHERE id = {member}",
             sha256_hex(&forged)
         ))
         .await?;

@@ -32,6 +32,9 @@ pub enum Audit {
         /// Start after this line number
         #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
         after: i64,
+        /// Also print, after the log, what opens the commitments in it: the members' names and e-mails
+        #[arg(long)]
+        with_names: bool,
     },
     /// Print the signed decisions about a gate, an experiment or an outcome, one DSSE envelope a line
     #[command(after_help = "EXAMPLES:\n  outcome-runtime audit decisions short-signup-form > decisions.jsonl\n  \

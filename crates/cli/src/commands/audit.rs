@@ -1,7 +1,7 @@
 //! `audit`: verifying, exporting and anchoring the log.
 
 use outcome_core::audit::SignedAnchor;
-use outcome_core::usecases::{AnchorPlace, Verification};
+use outcome_core::usecases::{AnchorPlace, Runtime, Verification};
 use outcome_core::{Code, Error, Result};
 use serde_json::json;
 
@@ -25,16 +25,7 @@ pub async fn run(cx: &Cx, args: args::Audit) -> Result<Exit> {
                 (true, true) => Exit::OK,
             });
         }
-        args::Audit::Export { mut after } => loop {
-            let lines = runtime.audit_log().page(after, PAGE_LINES).await?;
-            let Some(last) = lines.last() else { break };
-            after = last.seq;
-            for line in &lines {
-                if !cx.out.json_line(line)? {
-                    return Ok(Exit::OK);
-                }
-            }
-        },
+        args::Audit::Export { after, with_names } => export(cx, &runtime, after, with_names).await?,
         args::Audit::Decisions { name } => {
             for signed in runtime.audit_log().decisions(&name).await? {
                 if !cx.out.json_line(&signed)? {
@@ -77,6 +68,27 @@ pub async fn run(cx: &Cx, args: args::Audit) -> Result<Exit> {
     Ok(Exit::OK)
 }
 
+async fn export(cx: &Cx, runtime: &Runtime, mut after: i64, with_names: bool) -> Result<()> {
+    loop {
+        let lines = runtime.audit_log().page(after, PAGE_LINES).await?;
+        let Some(last) = lines.last() else { break };
+        after = last.seq;
+        for line in &lines {
+            if !cx.out.json_line(line)? {
+                return Ok(());
+            }
+        }
+    }
+    if with_names {
+        for opening in runtime.audit_log().openings().await? {
+            if !cx.out.json_line(&json!({ "opening": opening }))? {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
 fn show(page: &mut Page, done: &Verification) {
     let is_checked = done.reach.not_checked.is_empty();
     let word = match (done.is_intact, is_checked) {
@@ -88,6 +100,9 @@ fn show(page: &mut Page, done: &Verification) {
     page.field("head", &done.head);
     for problem in &done.problems {
         page.item(problem);
+    }
+    if done.n_removed_members > 0 {
+        page.field("names", &format!("of {} members were removed", done.n_removed_members));
     }
     for sentence in &done.reach.not_checked {
         page.item(&format!("not checked: {}", safe(sentence)));

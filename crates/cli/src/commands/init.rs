@@ -125,7 +125,7 @@ async fn set_up(cx: &Cx, args: args::Init, root: &Path, settings: &Settings) -> 
     if !email.contains('@') {
         // Said before the passphrase is typed twice; the core looks closer.
         return Err(Error::new(Code::InvalidInput, format!("`{email}` is not an e-mail address"))
-            .hint("give one such as you@company.com; it names you in the log and in gates"));
+            .hint("give one such as you@company.com; it names you to people, and the log holds a commitment to it"));
     }
     let name = match args.name {
         Some(name) => name,

@@ -23,6 +23,7 @@ mod init_clients;
 mod init_file;
 mod key;
 mod learnings;
+mod member;
 mod messages;
 mod metrics;
 mod migrate;
@@ -62,6 +63,7 @@ pub async fn run(cx: &Cx, command: Command) -> Result<Exit> {
         Command::Scope(args) => scope::run(cx, args).await,
         Command::Audit(args) => audit::run(cx, args).await,
         Command::Key(args) => key::run(cx, args).await,
+        Command::Member(args) => member::run(cx, args).await,
         Command::Simulate(args) => simulate::run(cx, &args).await,
         Command::Stats(args) => stats::run(cx, args).await,
         Command::Connectors(args) => connectors::run(cx, &args).await,

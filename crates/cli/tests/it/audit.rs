@@ -78,4 +78,12 @@ fn an_independent_script_verifies_the_export() {
     }
     let (code, said) = verify(&export, &["--head", &"0".repeat(64)]);
     assert_eq!(code, Some(1), "{said}");
+
+    let named = home.run(&["audit", "export", "--with-names"]).exits(0).stdout;
+    let (code, said) = verify(&named, &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("Sam <sam@example.com>"), "{said}");
+    let (code, said) = verify(&named.replace("sam@example.com", "mallory@example.com"), &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("is not what the log commits to"), "{said}");
 }

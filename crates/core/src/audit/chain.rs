@@ -10,7 +10,7 @@ use super::kind::{EventKind, UnknownKind};
 use super::writer::{Writer, WriterEnrolled, is_signed_by};
 use crate::digest::{canonical_value, sha256_hex};
 use crate::domain::text_enum;
-use crate::ids::{ExperimentId, GateId, KeyId, OutcomeId, WorkspaceId};
+use crate::ids::{ExperimentId, GateId, KeyId, MemberId, OutcomeId, WorkspaceId};
 use crate::principal::Principal;
 
 text_enum! {
@@ -51,6 +51,11 @@ impl From<GateId> for Subject {
 impl From<&WriterEnrolled> for Subject {
     fn from(writer: &WriterEnrolled) -> Self {
         Self { kind: SubjectKind::Writer, id: writer.id() }
+    }
+}
+impl From<MemberId> for Subject {
+    fn from(id: MemberId) -> Self {
+        Self { kind: SubjectKind::Member, id: id.0 }
     }
 }
 impl From<KeyId> for Subject {

@@ -23,6 +23,8 @@ pub enum EventKind {
     MemberKeyRevoked,
     /// Somebody else had a key, as a member said.
     MemberKeyCompromised,
+    /// What a member is called was removed.
+    MemberForgotten,
     /// The log goes on from a backup.
     AuditRestored,
     /// A member, or somebody who said so, was refused.
@@ -85,6 +87,7 @@ static TEXTS: LazyLock<Vec<(EventKind, String)>> = LazyLock::new(|| {
         (K::MemberEnrolled, "member.enrolled"),
         (K::MemberKeyRevoked, "member.key_revoked"),
         (K::MemberKeyCompromised, "member.key_compromised"),
+        (K::MemberForgotten, "member.forgotten"),
         (K::AuditRestored, "audit.restored"),
         (K::MemberRefused, "member.refused"),
         (K::SessionOpened, "session.opened"),
@@ -150,6 +153,7 @@ impl EventKind {
             | Self::MemberEnrolled
             | Self::MemberKeyRevoked
             | Self::MemberKeyCompromised
+            | Self::MemberForgotten
             | Self::AuditRestored
             | Self::SessionOpened
             | Self::AgentTokenMade

@@ -3,6 +3,7 @@
 mod anchor;
 mod applied;
 mod chain;
+mod forgotten;
 mod keys;
 mod kind;
 mod readings;
@@ -15,6 +16,7 @@ mod writers;
 pub use anchor::{Anchor, AnchorError, SignedAnchor};
 pub use applied::{AppliedBecause, ConfigurationApplied};
 pub use chain::{ChainBreak, ChainCheck, GENESIS, LogEntry, NewEvent, Subject, SubjectKind};
+pub use forgotten::{ForgetMember, MemberForgotten};
 pub use keys::{KeyAct, KeyFold, SignedKeyAct};
 pub use kind::{EventKind, UnknownKind};
 pub use readings::{PollLine, chain_of, poll_key};

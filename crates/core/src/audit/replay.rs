@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    AppliedBecause, ChainBreak, ChainCheck, ConfigurationApplied, EventKind, FoldedTable, KeyFold, LogEntry, PollLine,
-    Restored, RowsStored, SubjectKind, UnknownKind, WriterFold, chain_of, poll_key,
+    AppliedBecause, ChainBreak, ChainCheck, ConfigurationApplied, EventKind, FoldedTable, KeyFold, LogEntry,
+    MemberForgotten, PollLine, Restored, RowsStored, SubjectKind, UnknownKind, WriterFold, chain_of, poll_key,
 };
 use crate::domain::{
     Assurance, DecisionSubject, ExperimentState, GateState, GateStatus, GateType, OutcomeState, SignedDecision, Verdict,
 };
 use crate::identity::Keyring;
-use crate::ids::{ExperimentId, GateId, KeyId, OutcomeId, WorkspaceId};
+use crate::ids::{ExperimentId, GateId, KeyId, MemberId, OutcomeId, WorkspaceId};
 use crate::lifecycle::{
     ExperimentEvent, GateEvent, GateRules, OutcomeEvent, transition_experiment, transition_gate, transition_outcome,
 };
@@ -107,6 +107,8 @@ pub struct Replay {
     signed_by: Vec<(KeyId, i64)>,
     decisions: Vec<i64>,
     lost: Vec<(i64, i64)>,
+    /// Members whose names were removed.
+    pub forgotten: BTreeSet<MemberId>,
     /// Who wrote the lines.
     pub writers: WriterFold,
     /// Hash of the last step about each subject.
@@ -145,6 +147,7 @@ impl Replay {
             signed_by: Vec::new(),
             decisions: Vec::new(),
             lost: Vec::new(),
+            forgotten: BTreeSet::new(),
             writers: WriterFold::default(),
             steps: BTreeMap::new(),
             chains: BTreeMap::new(),
@@ -250,6 +253,7 @@ impl Replay {
                 }
                 Ok(())
             }
+            EventKind::MemberForgotten => self.fold_forgotten(entry),
             EventKind::AuditRestored => self.fold_restored(entry),
             EventKind::RowsStored => {
                 let stored: RowsStored = payload(entry)?;
@@ -289,6 +293,22 @@ impl Replay {
             | EventKind::GateAsked
             | EventKind::GateRefused => Ok(()),
         }
+    }
+
+    fn fold_forgotten(&mut self, entry: &LogEntry) -> Result<(), String> {
+        let MemberForgotten { act, decision } = payload(entry)?;
+        let verified = self.keyring().verify(&decision, entry.seq).map_err(|e| e.to_string())?;
+        let by = verified.get().member;
+        if verified.get().verdict != Verdict::ForgetMember
+            || act.shown().ok().as_ref() != Some(&verified.get().context_hash)
+            || MemberId(entry.subject.id) != act.forget_member
+            || (by != act.forget_member && self.keyring().root_member() != Some(by))
+        {
+            return Err("its decision is about something else, or by somebody whose name it is not".to_owned());
+        }
+        self.check_signed(&decision, entry, DecisionSubject::Member(act.forget_member))?;
+        self.forgotten.insert(act.forget_member);
+        Ok(())
     }
 
     fn fold_restored(&mut self, entry: &LogEntry) -> Result<(), String> {
@@ -426,7 +446,7 @@ impl Replay {
             self.check_signed(decision.signed(), entry, DecisionSubject::Gate(id))?;
         }
         let email = match &entry.principal {
-            Principal::Human { member, .. } => self.keyring().email_of(*member).map(ToOwned::to_owned),
+            Principal::Human { member, .. } => self.keyring().email_of_before(*member),
             Principal::Local { .. } | Principal::Agent { .. } | Principal::System { .. } => None,
         };
         let gate = self.gates.get_mut(&id).ok_or("it names a gate that was never opened")?;
@@ -452,7 +472,10 @@ impl Replay {
             let experiment = match subject {
                 DecisionSubject::Experiment(id) => Some(id),
                 DecisionSubject::Gate(id) => of_gate(id),
-                DecisionSubject::Outcome(_) | DecisionSubject::Key(_) | DecisionSubject::Workspace(_) => None,
+                DecisionSubject::Outcome(_)
+                | DecisionSubject::Key(_)
+                | DecisionSubject::Member(_)
+                | DecisionSubject::Workspace(_) => None,
             };
             let readings = basis.evidence.as_ref().and_then(|evidence| evidence.readings.as_ref());
             if basis.applied.as_ref() != applied {

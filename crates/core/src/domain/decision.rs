@@ -25,6 +25,8 @@ pub enum DecisionSubject {
     Outcome(OutcomeId),
     /// A member's key: revoke it, or say that somebody else had it.
     Key(KeyId),
+    /// A member: remove their name.
+    Member(MemberId),
     /// The workspace: go on from a backup.
     Workspace(WorkspaceId),
 }

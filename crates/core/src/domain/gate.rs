@@ -42,6 +42,7 @@ impl GateStatus {
             | Verdict::ForgetReading
             | Verdict::RevokeKey
             | Verdict::MarkCompromised
+            | Verdict::ForgetMember
             | Verdict::Restore => Self::Approved,
         }
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Assurance, text_enum};
+use super::{Assurance, MemberCommitments, text_enum};
 use crate::ids::{KeyId, MemberId, WorkspaceId};
 
 text_enum! {
@@ -38,15 +38,19 @@ impl KeyKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Enrolment {
-    /// Format. Absent in workspaces of before, whose signatures have no prefix of their own.
+    /// Format, 3. Before: 2, with the e-mail instead of commitments; and absent, where the signature had no prefix of its own either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u8>,
     /// The workspace.
     pub workspace: WorkspaceId,
     /// The member.
     pub member: MemberId,
-    /// The member's e-mail.
-    pub email: String,
+    /// The member's e-mail, in the formats of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// What the member is called, committed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commitments: Option<MemberCommitments>,
     /// The key's id.
     pub key: KeyId,
     /// How it is kept.

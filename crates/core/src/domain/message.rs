@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{ExperimentStatus, GateType, Verdict, text_enum};
+use super::{ExperimentStatus, GateType, Holder, Verdict, text_enum};
 use crate::ids::{ExperimentId, GateId, MessageId, WorkspaceId};
 
 text_enum! {
@@ -56,8 +56,8 @@ pub struct FlagPosition {
 pub struct GateNotice {
     /// Slug of the gate.
     pub gate: String,
-    /// E-mail of its holder.
-    pub holder: Option<String>,
+    /// Its holder.
+    pub holder: Option<Holder>,
     /// Where the file says that its holder is told.
     pub channel: Option<String>,
 }
@@ -399,7 +399,7 @@ mod tests {
     fn about(gate: &str) -> GateNotice {
         GateNotice {
             gate: gate.to_owned(),
-            holder: Some("dana@example.com".to_owned()),
+            holder: Some(Holder::Email("dana@example.com".to_owned())),
             channel: Some("slack:#checkout".to_owned()),
         }
     }

@@ -7,6 +7,7 @@ mod assurance;
 mod base;
 mod basis;
 mod build;
+mod commitment;
 mod contract;
 mod correction;
 mod decision;
@@ -18,6 +19,7 @@ mod gate;
 mod gate_policy;
 mod gate_type;
 mod grade;
+mod holder;
 mod hypothesis;
 mod key;
 mod learning;
@@ -42,6 +44,7 @@ pub use build::{
     Build, BuildScope, Change, ChangeKind, ClaimComparison, InstrumentationFlag, Note, NoteKind, ScopeCounts,
     Tampering, Watch, WatchKind,
 };
+pub use commitment::{Commitment, MemberCommitments, MemberField, MemberOpening, Salt};
 pub use contract::{
     Among, Attribution, Cap, Caps, Contract, Events, Exposures, Fact, FoundQuantile, MIN_UNITS_OF_CAP, Measure, Part,
     Positive, Quantity, Relation, SignalCaps, UnitMap, Via,
@@ -61,6 +64,7 @@ pub use gate::{ContextPackage, Gate, GateState, GateStatus};
 pub use gate_policy::{GateChannel, GatePolicy};
 pub use gate_type::GateType;
 pub use grade::EvidenceGrade;
+pub use holder::Holder;
 pub use hypothesis::{Hypothesis, InterventionKind, MeasurementPlan, Risk, RolloutPlan};
 pub use key::{Enrolment, KeyKind, SignedEnrolment};
 pub use learning::{Evidence, FindingType, Learning};

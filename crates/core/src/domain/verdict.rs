@@ -20,6 +20,8 @@ text_enum! {
         RevokeKey,
         /// Say that somebody else had a key.
         MarkCompromised,
+        /// Remove what a member is called.
+        ForgetMember,
         /// Go on from a backup.
         Restore,
     }

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::touch::{SIGNS_DECISION, SIGNS_ENROLMENT, Touch, TouchError, TouchKey};
 use crate::digest::{canonical_json, sha256_hex};
-use crate::domain::{Decision, Enrolment, KeyKind, SignedDecision, SignedEnrolment};
+use crate::domain::{Decision, Enrolment, KeyKind, MemberCommitments, SignedDecision, SignedEnrolment};
 use crate::error::{Code, Error};
 use crate::ids::{KeyId, MemberId, WorkspaceId};
 
@@ -155,7 +155,10 @@ impl Keyring {
                 .filter(|entry| entry.may_vouch(known) && !(entry.is_passphrase() && self.must_be_touched_for(known)));
             vouching.map(|entry| entry.public.clone())
         };
+        let renames = enrolment.commitments.is_some()
+            && self.commitments_of(enrolment.member).is_some_and(|known| Some(known) != enrolment.commitments);
         let admitted = enrolment.workspace == self.workspace
+            && !renames
             && !self.keys.contains_key(&enrolment.key)
             && voucher.is_some_and(|voucher| {
                 let bytes = enrolment_bytes(enrolment);
@@ -260,10 +263,32 @@ impl Keyring {
         }
     }
 
-    /// The e-mail of a member with at least one key.
+    /// What the first enrolments of a member say of who they are: nobody renames a member with a later one.
+    fn first_said<T>(&self, member: MemberId, said: impl Fn(&Enrolment) -> Option<T>) -> Option<T> {
+        let of_member = self.keys.values().filter(|entry| entry.known.certificate.enrolment.member == member);
+        let all = of_member.filter_map(|entry| {
+            said(&entry.known.certificate.enrolment)
+                .map(|what| ((entry.known.enrolled_line, entry.known.certificate.enrolment.key), what))
+        });
+        all.min_by_key(|(at, _)| *at).map(|(_, what)| what)
+    }
+
+    /// The e-mail of a member, where a certificate of before says it.
     #[must_use]
-    pub fn email_of(&self, member: MemberId) -> Option<&str> {
-        self.enrolments().find(|enrolment| enrolment.member == member).map(|enrolment| enrolment.email.as_str())
+    pub fn email_of_before(&self, member: MemberId) -> Option<String> {
+        self.first_said(member, |enrolment| enrolment.email.clone())
+    }
+
+    /// What the log holds of what a member is called; none where all their certificates are of before.
+    #[must_use]
+    pub fn commitments_of(&self, member: MemberId) -> Option<MemberCommitments> {
+        self.first_said(member, |enrolment| enrolment.commitments.clone())
+    }
+
+    /// Whether a key of this member counts or did.
+    #[must_use]
+    pub fn knows(&self, member: MemberId) -> bool {
+        self.enrolments().any(|enrolment| enrolment.member == member)
     }
 
     /// Checks a decision's signature, its key, and that the key can vouch for what it claims, for the line of the log in which the
@@ -402,14 +427,16 @@ pub fn enrol(enrolment: Enrolment, voucher: &SigningKey) -> Result<SignedEnrolme
     Ok(SignedEnrolment { enrolment, signature: hex::encode(voucher.sign(&bytes).to_bytes()) })
 }
 
-/// What the signature of an enrolment is over; `None` for a format that is not known. The prefix keeps it apart from everything else that a key signs.
+/// What the signature of an enrolment is over; `None` for a format that is not known, or that says something else of its member. The
+/// prefix keeps it apart from everything else that a key signs.
 #[must_use]
 pub fn enrolment_bytes(enrolment: &Enrolment) -> Option<Vec<u8>> {
     let text = canonical_json(enrolment).ok()?;
-    match enrolment.version {
-        None => Some(text.into_bytes()),
-        Some(2) => Some([b"outcome-runtime enrolment v2\n", text.as_bytes()].concat()),
-        Some(_) => None,
+    match (enrolment.version, &enrolment.email, &enrolment.commitments) {
+        (None, Some(_), None) => Some(text.into_bytes()),
+        (Some(2), Some(_), None) => Some([b"outcome-runtime enrolment v2\n", text.as_bytes()].concat()),
+        (Some(3), None, Some(_)) => Some([b"outcome-runtime enrolment v3\n", text.as_bytes()].concat()),
+        _ => None,
     }
 }
 

@@ -125,7 +125,8 @@ mod tests {
             version: Some(2),
             workspace,
             member: MEMBER,
-            email: "dana@example.com".to_owned(),
+            email: Some("dana@example.com".to_owned()),
+            commitments: None,
             key: id,
             kind: KeyKind::Passphrase,
             public_key,
@@ -169,7 +170,7 @@ mod tests {
     }
 
     fn everybody() -> [Principal; 4] {
-        let human = Principal::Human { member: MEMBER, name: "Dana".to_owned() };
+        let human = Principal::member(MEMBER);
         [Principal::agent("x"), Principal::local("x"), Principal::system("x"), human]
     }
 

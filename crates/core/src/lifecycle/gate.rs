@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::TransitionError;
 use super::assurance::{least_at, must_be_sure};
 use crate::domain::{
-    Assurance, Decision, DecisionSubject, GatePolicy, GateState, GateStatus, GateType, PolicyBasis, SignedDecision,
-    text_enum,
+    Assurance, Decision, DecisionSubject, GatePolicy, GateState, GateStatus, GateType, Holder, PolicyBasis,
+    SignedDecision, text_enum,
 };
 use crate::identity::{Keyring, SignatureError, VerifiedDecision};
 use crate::ids::GateId;
@@ -84,13 +84,13 @@ pub struct GateRules {
     pub context_hash: String,
     /// Who decides, until when, how surely.
     pub policy: GatePolicy,
-    /// E-mails that hold it, in the order of escalation; empty means any member.
-    pub holders: Vec<String>,
+    /// Who holds it, in the order of escalation; empty means any member.
+    pub holders: Vec<Holder>,
 }
 
 /// The next state. For [`GateEvent::Decided`] the gate stays pending until its quorum is reached.
 ///
-/// `actor_email`: of the human who acts, from the keyring.
+/// `email_of_before`: of the human who acts, where a certificate of before says it. Gates of before name their holders by it.
 ///
 /// # Errors
 /// [`TransitionError`].
@@ -99,7 +99,7 @@ pub fn transition_gate(
     state: &GateState,
     event: &GateEvent,
     by: &Principal,
-    actor_email: Option<&str>,
+    email_of_before: Option<&str>,
 ) -> Result<GateState, TransitionError> {
     // A gate that timed out still takes a decision: late is better than never, and only silence is worth nothing.
     let is_open = matches!(state.status, GateStatus::Pending | GateStatus::TimedOut);
@@ -124,7 +124,7 @@ pub fn transition_gate(
     let mut next = state.clone();
     match event {
         GateEvent::Decided { decision } => {
-            check_decision(rules, state, decision, by, actor_email)?;
+            check_decision(rules, state, decision, by, email_of_before)?;
             let decision = decision.get();
             if !next.votes.contains(&decision.member) {
                 next.votes.push(decision.member);
@@ -151,7 +151,7 @@ fn check_decision(
     state: &GateState,
     verified: &VerifiedDecision,
     by: &Principal,
-    actor_email: Option<&str>,
+    email_of_before: Option<&str>,
 ) -> Result<(), TransitionError> {
     let decision = verified.get();
     let wrong = |what: String| Err(TransitionError::WrongDecision(what));
@@ -182,11 +182,9 @@ fn check_decision(
     must_be_sure(verified, Some(rules.gate_type), needed)?;
     // Everybody up to the present holder may decide: an escalation adds a holder, it takes nobody's right away.
     let may = rules.holders.is_empty()
-        || actor_email.is_some_and(|email| {
-            rules.holders.iter().take(state.holder + 1).any(|holder| holder.eq_ignore_ascii_case(email))
-        });
+        || rules.holders.iter().take(state.holder + 1).any(|holder| holder.is(decision.member, email_of_before));
     if !may {
-        let holder = rules.holders.get(state.holder).cloned().unwrap_or_default();
+        let holder = rules.holders.get(state.holder).map(ToString::to_string).unwrap_or_default();
         return Err(TransitionError::NotHolder { holder });
     }
     Ok(())

@@ -51,6 +51,7 @@ pub fn declared_columns() -> Vec<Column> {
         workspaces::Workspace::DECLARED,
         events::EventRow::DECLARED,
         members::Member::DECLARED,
+        members::OpeningRow::DECLARED,
         members::KeyRow::DECLARED,
         members::AgentToken::DECLARED,
         members::Session::DECLARED,

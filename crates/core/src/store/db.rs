@@ -241,6 +241,18 @@ impl Db {
         Ok(Tx::new(conn, workspace, self.writer.clone()))
     }
 
+    /// Copies what is committed into the file and empties SQLite's write-ahead log, in which removed texts stand until it is written over.
+    /// Whoever reads at the moment keeps it from that, and the next one who writes does it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn empty_write_ahead_log(&self) -> Result<()> {
+        if let Pools::Sqlite { write, .. } = &self.pools {
+            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(write).await.map_err(db_error)?;
+        }
+        Ok(())
+    }
+
     /// Prepares a statement without running it, on a real connection. For the test that prepares all of them.
     ///
     /// # Errors
@@ -319,6 +331,8 @@ async fn sqlite_pools(path: &Path, may_make: bool) -> Result<Pools> {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
         .foreign_keys(true)
+        // What a member was called is gone from the file, and not only from the table, once it is removed.
+        .pragma("secure_delete", "ON")
         .row_buffer_size(ROWS_AHEAD);
     let acquire = Duration::from_secs(10);
     let one = SqlitePoolOptions::new().max_connections(1).acquire_timeout(acquire);

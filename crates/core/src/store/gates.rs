@@ -257,6 +257,7 @@ impl Tx {
             DecisionSubject::Experiment(id) => (None, id.0),
             DecisionSubject::Outcome(id) => (None, id.0),
             DecisionSubject::Key(id) => (None, id.0),
+            DecisionSubject::Member(id) => (None, id.0),
             DecisionSubject::Workspace(id) => (None, id.0),
         };
         let document = serde_json::to_string(signed)

@@ -1,11 +1,11 @@
-//! Members, their keys, agents' tokens, and sessions of the daemon's pages.
+//! Members, what they are called, their keys, agents' tokens, and sessions of the daemon's pages.
 
 use super::codec::Instant;
 use super::columns::{columns, sql};
 use super::db::{Tx, on_db};
 use super::statement::statements;
 use super::touched::{FoldedTable, RowKey};
-use crate::domain::{KeyKind, SignedEnrolment};
+use crate::domain::{KeyKind, MemberOpening, Salt, SignedEnrolment};
 use crate::error::{Code, Error, Result};
 use crate::identity::SealedKey;
 use crate::ids::{AgentTokenId, KeyId, MemberId, WorkspaceId};
@@ -13,6 +13,10 @@ use crate::ids::{AgentTokenId, KeyId, MemberId, WorkspaceId};
 statements! {
     MEMBER_INSERT = Member::INSERT;
     MEMBER_LIST = sql!("SELECT ", Member::COLUMNS, " FROM member WHERE workspace_id = $1 ORDER BY created_at, id");
+    MEMBER_CLEAR = "UPDATE member SET email = NULL, name = NULL WHERE workspace_id = $1 AND id = $2";
+    OPENING_INSERT = OpeningRow::INSERT;
+    OPENING_LIST = sql!("SELECT ", OpeningRow::COLUMNS, " FROM member_opening WHERE workspace_id = $1 ORDER BY member_id");
+    OPENING_DELETE = "DELETE FROM member_opening WHERE workspace_id = $1 AND member_id = $2";
     KEY_INSERT = KeyRow::INSERT;
     KEY_SEAL = "UPDATE member_key SET sealed = $3 WHERE workspace_id = $1 AND id = $2";
     KEY_REVOKE = "UPDATE member_key SET revoked_at = $3 WHERE workspace_id = $1 AND id = $2 AND revoked_at IS NULL";
@@ -32,12 +36,24 @@ columns! {
     pub struct Member in "member" {
         /// Its id.
         pub id: MemberId => folded,
-        /// E-mail, unique in the workspace.
-        pub email: String => folded,
-        /// Name for people.
-        pub name: String => folded,
+        /// E-mail, in rows of before; later ones are called what opens the commitments of their certificates.
+        pub email: Option<String> => folded,
+        /// Name, in rows of before.
+        pub name: Option<String> => folded,
         /// When they were enrolled.
         pub created_at: Instant => folded,
+    }
+    beside { workspace_id: WorkspaceId => folded }
+}
+
+columns! {
+    /// What opens a member's commitments: the only place where names and e-mails stand. The certificates in the log hold a hash of each.
+    pub(super) struct OpeningRow in "member_opening" {
+        member_id: MemberId => folded,
+        email: String => folded,
+        email_salt: String => folded,
+        name: String => folded,
+        name_salt: String => folded,
     }
     beside { workspace_id: WorkspaceId => folded }
 }
@@ -118,7 +134,7 @@ impl Tx {
     /// Stores a member.
     ///
     /// # Errors
-    /// [`Code::Conflict`] when the e-mail is taken.
+    /// When the database fails.
     pub async fn member_insert(&mut self, member: &Member) -> Result<()> {
         self.touch_new(FoldedTable::Member, RowKey::Id(member.id.0));
         on_db!(self, |c| member.insert(sqlx::query(MEMBER_INSERT), &self.workspace).execute(c).await.map(|_| ()))
@@ -130,6 +146,55 @@ impl Tx {
     /// When the database fails.
     pub async fn member_list(&mut self) -> Result<Vec<Member>> {
         on_db!(self, |c| sqlx::query_as(MEMBER_LIST).bind(self.workspace).fetch_all(c).await)
+    }
+
+    /// Empties what a row of before says of a member.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn member_clear(&mut self, member: MemberId) -> Result<()> {
+        self.touch(FoldedTable::Member, RowKey::Id(member.0)).await?;
+        on_db!(self, |c| sqlx::query(MEMBER_CLEAR).bind(self.workspace).bind(member).execute(c).await.map(|_| ()))
+    }
+
+    /// Stores what opens a member's commitments.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] when the member has one already, or another one has this e-mail.
+    pub async fn member_opening_insert(&mut self, opening: &MemberOpening) -> Result<()> {
+        let row = OpeningRow {
+            member_id: opening.member,
+            email: opening.email.clone(),
+            email_salt: opening.email_salt.as_str().to_owned(),
+            name: opening.name.clone(),
+            name_salt: opening.name_salt.as_str().to_owned(),
+        };
+        on_db!(self, |c| row.insert(sqlx::query(OPENING_INSERT), &self.workspace).execute(c).await.map(|_| ()))
+    }
+
+    /// What opens the members' commitments, as it is stored: it counts for a member only where it does open them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn member_opening_list(&mut self) -> Result<Vec<MemberOpening>> {
+        let rows: Vec<OpeningRow> =
+            on_db!(self, |c| sqlx::query_as(OPENING_LIST).bind(self.workspace).fetch_all(c).await)?;
+        let opening = |row: OpeningRow| MemberOpening {
+            member: row.member_id,
+            email: row.email,
+            email_salt: Salt::stored(row.email_salt),
+            name: row.name,
+            name_salt: Salt::stored(row.name_salt),
+        };
+        Ok(rows.into_iter().map(opening).collect())
+    }
+
+    /// Removes what opens a member's commitments; there may be nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn member_opening_delete(&mut self, member: MemberId) -> Result<()> {
+        on_db!(self, |c| sqlx::query(OPENING_DELETE).bind(self.workspace).bind(member).execute(c).await.map(|_| ()))
     }
 
     /// Stores a key.

@@ -1,8 +1,8 @@
 //! One door a noun, reached through the handle: `runtime.gates().decide(..)`.
 
 use super::{
-    AuditLog, Builds, Experiments, Gates, Hypotheses, Keys, Learnings, Outbox, Outcomes, Runtime, Sessions, Signals,
-    Workspaces,
+    AuditLog, Builds, Experiments, Gates, Hypotheses, Keys, Learnings, Members, Outbox, Outcomes, Runtime, Sessions,
+    Signals, Workspaces,
 };
 
 impl Runtime {
@@ -46,6 +46,12 @@ impl Runtime {
     #[must_use]
     pub fn keys(&self) -> Keys<'_> {
         Keys(self)
+    }
+
+    /// The use cases about members.
+    #[must_use]
+    pub fn members(&self) -> Members<'_> {
+        Members(self)
     }
 
     /// The use cases about learnings.

@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use outcome_core::domain::{Surface, Verdict};
-use outcome_core::usecases::{DecideRequest, Decided, GateView, PageSession, Unlock};
+use outcome_core::usecases::{DecideRequest, Decided, GateView, PageSession, Person, Unlock};
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -18,14 +18,14 @@ use crate::serve::Peer;
 pub(crate) async fn pending(State(app): State<App>, Extension(caller): Extension<Caller>) -> Answer<Vec<GateView>> {
     let mut gates = app.runtime.gates().list().await?;
     if let Caller::Member(session) = &caller {
-        gates.retain(|gate| is_held_by(gate, &session.member.email));
+        gates.retain(|gate| is_held_by(gate, &session.member));
     }
     Ok(Json(gates))
 }
 
 /// True when the member holds the gate; a gate without a holder belongs to every member.
-pub(crate) fn is_held_by(gate: &GateView, email: &str) -> bool {
-    gate.holder.as_ref().is_none_or(|holder| holder.eq_ignore_ascii_case(email))
+pub(crate) fn is_held_by(gate: &GateView, member: &Person) -> bool {
+    gate.holder.is_none() || gate.held_by == Some(member.id)
 }
 
 /// GET /api/v1/gates/{id}
@@ -55,18 +55,18 @@ pub(crate) async fn respond(
     Extension(Peer(peer)): Extension<Peer>,
     JsonBody(body): JsonBody<RespondBody>,
 ) -> Answer<Decided> {
-    let email = session.member.email;
+    let member = session.member.id.to_string();
     let request = DecideRequest {
         gate: id,
         verdict: body.verdict,
         conditions: body.conditions,
         note: body.note.filter(|note| !note.trim().is_empty()),
         context_hash: Some(body.context_hash),
-        member: Some(email.clone()),
+        member: Some(member.clone()),
         unlock: Unlock::Passphrase(SecretString::from(body.passphrase)),
         surface: Surface::Page,
     };
     let decided =
-        app.limiter.attempt(Who::new(Purpose::Decide, peer, &email), app.runtime.gates().decide(request)).await?;
+        app.limiter.attempt(Who::new(Purpose::Decide, peer, &member), app.runtime.gates().decide(request)).await?;
     Ok(Json(decided))
 }

@@ -26,5 +26,5 @@ pub(crate) async fn show(State(app): State<App>) -> Json<Value> {
 /// GET /api/v1/session
 pub(crate) async fn session(Extension(session): Extension<PageSession>) -> Answer<Value> {
     let member = &session.member;
-    Ok(Json(json!({ "member": member.email, "name": member.name, "csrf_token": session.csrf })))
+    Ok(Json(json!({ "member": member.shown(), "name": member.name(), "csrf_token": session.csrf })))
 }

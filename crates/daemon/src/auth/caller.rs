@@ -28,7 +28,7 @@ impl Caller {
     pub fn principal(&self) -> Principal {
         match self {
             Self::Agent(principal) => principal.clone(),
-            Self::Member(session) => Principal::session_of(&session.member.email),
+            Self::Member(session) => Principal::session_of(session.member.id),
         }
     }
 }

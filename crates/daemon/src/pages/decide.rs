@@ -83,7 +83,7 @@ pub(crate) async fn submit(
     let view = app.runtime.gates().show(&slug).await?;
     let done = match form.verdict(&view.context) {
         Ok(verdict) => {
-            let email = session.member.email.clone();
+            let member = session.member.id.to_string();
             let note = form.filled.note.trim();
             let request = DecideRequest {
                 gate: slug.clone(),
@@ -91,18 +91,18 @@ pub(crate) async fn submit(
                 conditions: form.conditions(verdict),
                 note: (!note.is_empty()).then(|| note.to_owned()),
                 context_hash: Some(form.context_hash.clone()),
-                member: Some(email.clone()),
+                member: Some(member.clone()),
                 unlock: Unlock::Passphrase(form.passphrase.clone()),
                 surface: Surface::Page,
             };
-            app.limiter.attempt(Who::new(Purpose::Decide, peer, &email), app.runtime.gates().decide(request)).await
+            app.limiter.attempt(Who::new(Purpose::Decide, peer, &member), app.runtime.gates().decide(request)).await
         }
         Err(error) => Err(error),
     };
     match done {
         Ok(decided) => {
             let gate = decided.gate.unwrap_or(slug);
-            tracing::info!(gate = %gate, verdict = %decided.verdict, member = %decided.decided_by, "Decided `{gate}`");
+            tracing::info!(gate = %gate, verdict = %decided.verdict, member = %session.member.id, "Decided `{gate}`");
             Ok(Redirect::to(&format!("/gates/{gate}/decided")).into_response())
         }
         Err(error) => page(&app, &session, &slug, form.filled, Some(error)).await,

@@ -126,7 +126,6 @@ fn check_hash(view: &GateView) -> Result<(), Error> {
 fn build(app: &App, session: &PageSession, view: GateView, filled: Filled, trouble: Option<Trouble>) -> GatePage {
     let context = &view.context;
     let minutes = view.due_at.duration_since(app.runtime.now()).as_mins();
-    let email = &session.member.email;
     GatePage {
         frame: Frame::new(words(view.gate_type.as_str()), Some(session)),
         trouble,
@@ -134,7 +133,7 @@ fn build(app: &App, session: &PageSession, view: GateView, filled: Filled, troub
         question: context.question.clone(),
         outcome: context.outcome.as_ref().map(ToString::to_string),
         experiment: context.experiment.as_ref().map(ToString::to_string),
-        is_mine: crate::api::gates::is_held_by(&view, email),
+        is_mine: crate::api::gates::is_held_by(&view, &session.member),
         due: due(minutes),
         due_at: instant(view.due_at),
         is_overdue: minutes < 0,
@@ -155,7 +154,7 @@ fn build(app: &App, session: &PageSession, view: GateView, filled: Filled, troub
         conditions: filled.conditions,
         note: filled.note,
         csrf: session.csrf.clone(),
-        member: email.clone(),
+        member: session.member.shown(),
         needs_more: (view.assurance > Assurance::A3)
             .then(|| format!("An approval here needs {} ({}).", view.assurance, view.assurance.label())),
         made: made(&view),
@@ -206,6 +205,7 @@ fn choice(verdict: Verdict, chosen: Option<Verdict>) -> Choice {
         Verdict::ForgetReading => ("Forget the reading", "The reading does not count any more."),
         Verdict::RevokeKey => ("Revoke the key", "The key does not count any more."),
         Verdict::MarkCompromised => ("Mark the key", "What was signed with it since then is doubtful."),
+        Verdict::ForgetMember => ("Remove the name", "What the member is called is removed from the store."),
         Verdict::Restore => ("Go on from the backup", "The lines that were lost stay lost."),
     };
     Choice { value: verdict.as_str(), label, effect, is_chosen: chosen == Some(verdict) }

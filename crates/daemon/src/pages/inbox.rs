@@ -62,11 +62,9 @@ struct InboxPage {
 pub(crate) async fn show(State(app): State<App>, Extension(session): Extension<PageSession>) -> PageResult {
     let mut status = app.runtime.workspaces().status(false).await?;
     status.gates.sort_by_key(|gate| gate.due_at);
-    let email = &session.member.email;
-    let (mine, others): (Vec<_>, Vec<_>) = status
-        .gates
-        .iter()
-        .partition(|gate| gate.holder.as_ref().is_none_or(|holder| holder.eq_ignore_ascii_case(email)));
+    let member = session.member.id;
+    let (mine, others): (Vec<_>, Vec<_>) =
+        status.gates.iter().partition(|gate| gate.holder.is_none() || gate.held_by == Some(member));
     let page = InboxPage {
         frame: Frame::new("Inbox", Some(&session)),
         workspace: status.workspace,

@@ -31,7 +31,7 @@ impl Frame {
             title: title.into(),
             style: crate::assets::style_path(),
             icon: crate::assets::icon_path(),
-            member: session.map(|session| (session.member.email.clone(), session.csrf.clone())),
+            member: session.map(|session| (session.member.shown(), session.csrf.clone())),
         }
     }
 }

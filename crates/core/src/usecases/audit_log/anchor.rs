@@ -7,7 +7,6 @@ use serde_json::json;
 use super::AuditLog;
 use crate::audit::{EventKind, SignedAnchor};
 use crate::error::{Code, Error, Result};
-use crate::principal::Principal;
 use crate::scope::ScopeError;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::event::new_event;
@@ -42,7 +41,7 @@ impl AuditLog<'_> {
     pub async fn anchor(self, place: &AnchorPlace, unlock: &Unlock) -> Result<String> {
         let (member, key) = member_key(self.0, None, unlock).await?;
         let mut tx = self.0.write().await?;
-        let by = Principal::Human { member: member.id, name: member.email };
+        let by = member.principal();
         let shown = match place {
             AnchorPlace::File(path) => path.display().to_string(),
             AnchorPlace::GitNote => "git note".to_owned(),

@@ -20,6 +20,7 @@ use crate::store::{StoredReading, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::applied::check_text;
 use crate::usecases::kernel::digest::{digest, readings_digest};
+use crate::usecases::kernel::people::{Called, called};
 
 /// What verification found.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -36,8 +37,16 @@ pub struct Verification {
     pub reach: AnchorReach,
     /// The accounts that wrote the lines.
     pub writers: Vec<WriterSeen>,
+    /// Members whose names were removed.
+    #[serde(skip_serializing_if = "is_none")]
+    pub n_removed_members: usize,
     /// What is wrong, as sentences.
     pub problems: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_none(n: &usize) -> bool {
+    *n == 0
 }
 
 /// An account that wrote lines of the log, as it says of itself.
@@ -150,6 +159,7 @@ impl AuditLog<'_> {
                 compare_state(&mut tx, &replay, &mut problems).await?;
                 compare_configurations(self.0, &mut tx, &replay, &mut problems).await?;
                 compare_keys(&mut tx, &replay, &mut problems).await?;
+                compare_names(&mut tx, &replay, &mut problems).await?;
                 compare_readings(&mut tx, &doubtful, &mut problems).await?;
                 compare_polls(&mut tx, &polls, &mut problems).await?;
                 compare_rows(&mut tx, &replay, &mut problems).await?;
@@ -165,11 +175,12 @@ impl AuditLog<'_> {
         let (n_lines, head) = replay.head();
         let (is_intact, head) = (problems.is_empty(), head.to_owned());
         let writers = WriterSeen::all(&replay.writers);
+        let n_removed_members = replay.forgotten.len();
         let (n_anchors, reach) = (anchors.n_checked, anchors.reach);
         if is_intact {
             verified.0 = Some((replay, polls));
         }
-        Ok(Verification { is_intact, n_lines, head, n_anchors, reach, writers, problems })
+        Ok(Verification { is_intact, n_lines, head, n_anchors, reach, writers, n_removed_members, problems })
     }
 
     /// Whether the log still has the last line that was verified.
@@ -332,6 +343,33 @@ async fn compare_keys(tx: &mut Tx, replay: &Replay, problems: &mut Vec<String>) 
     for key in tx.key_list().await? {
         if !replay.keyring().enrolments().any(|known| *known == key.certificate.enrolment) {
             problems.push(format!("key {} is stored, but it is not enrolled in the log", key.id));
+        }
+    }
+    Ok(())
+}
+
+/// What members are called is what their certificates commit to, or was removed by a member.
+async fn compare_names(tx: &mut Tx, replay: &Replay, problems: &mut Vec<String>) -> Result<()> {
+    let openings = tx.member_opening_list().await?;
+    let members = tx.member_list().await?;
+    for opening in openings.iter().filter(|opening| members.iter().all(|row| row.id != opening.member)) {
+        problems.push(format!("a name is stored for member {}, who is none", opening.member));
+    }
+    for row in members {
+        let (id, is_removed) = (row.id, replay.forgotten.contains(&row.id));
+        let opening = openings.iter().find(|opening| opening.member == id);
+        let is_there = opening.is_some() || row.email.is_some() || row.name.is_some();
+        match called(row, opening, is_removed, replay.keyring()) {
+            Called::Named { .. } | Called::Removed => {}
+            Called::Tampered if is_removed => {
+                problems.push(format!("the name of member {id} is stored again, and a member had it removed"));
+            }
+            Called::Tampered if is_there => problems.push(format!(
+                "what member {id} is called was written past the runtime: it is not what their key was enrolled with"
+            )),
+            Called::Tampered => {
+                problems.push(format!("what member {id} is called is gone, and no member had it removed"));
+            }
         }
     }
     Ok(())

@@ -111,7 +111,7 @@ async fn try_act(runtime: &Runtime, request: &ActRequest) -> Result<Decided> {
         gate: None,
         gate_status: None,
         verdict: request.verdict,
-        decided_by: signer.member.email,
+        decided_by: signer.member.shown(),
         assurance,
         experiment: Some(experiment.slug.to_string()),
         experiment_status: Some(experiment.state.status),

@@ -190,7 +190,7 @@ async fn try_correct(runtime: &Runtime, request: &CorrectRequest) -> Result<Corr
     Ok(Corrected {
         corrected: preview(&experiment, &plan, correction, n_left_out, shown.unchecked),
         experiment_status: experiment.state.status,
-        decided_by: signer.member.email,
+        decided_by: signer.member.shown(),
         assurance,
         plan_hash,
     })

@@ -171,7 +171,7 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
         gate: Some(gate.slug.to_string()),
         gate_status: Some(gate.state.status),
         verdict: request.verdict,
-        decided_by: signer.member.email,
+        decided_by: signer.member.shown(),
         assurance: decision.get().assurance,
         experiment: experiment.as_ref().map(|experiment| experiment.slug.to_string()),
         experiment_status: experiment.map(|experiment| experiment.state.status),

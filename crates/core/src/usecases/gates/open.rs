@@ -9,6 +9,7 @@ use crate::usecases::kernel::check::check_outcome_of;
 use crate::usecases::kernel::gate_opening::{open_gate, pages};
 use crate::usecases::kernel::keyring::keyring;
 use crate::usecases::kernel::lookup::{experiment_named, gate_named, outcome_of};
+use crate::usecases::kernel::people::People;
 use crate::usecases::kernel::step_context::StepContext;
 use crate::usecases::kernel::text::bounded;
 
@@ -40,19 +41,20 @@ impl Gates<'_> {
             return Err(Error::new(Code::Conflict, format!("experiment `{}` has ended", experiment.slug))
                 .hint("there is nothing left to decide"));
         }
+        let keyring = keyring(self.0, &mut tx).await?;
+        let people = People::of(&mut tx, &keyring).await?;
         for (gate, rules) in tx.gate_list_open().await? {
             if gate.experiment == Some(experiment.id) && gate.gate_type == GateType::Escalation {
-                return gate_view(&pages, gate, &rules, Vec::new(), false);
+                return gate_view(&pages, &people, gate, &rules, Vec::new(), false);
             }
         }
         let outcome = outcome_of(&mut tx, &experiment).await?;
-        let keyring = keyring(self.0, &mut tx).await?;
         check_outcome_of(&mut tx, &keyring, &outcome).await?;
         let says = details.map_or_else(|| question.clone(), |details| format!("{question}\n\n{details}"));
         let context = StepContext { says: Some(says), ..StepContext::default() };
         let gate = open_gate(self.0, &mut tx, &outcome, Some(&experiment), GateType::Escalation, by, &context).await?;
         let (gate, rules) = gate_named(&mut tx, gate.slug.as_str()).await?;
         tx.commit().await?;
-        gate_view(&pages, gate, &rules, Vec::new(), false)
+        gate_view(&pages, &people, gate, &rules, Vec::new(), false)
     }
 }

@@ -7,8 +7,9 @@ use crate::identity::NEW;
 use crate::store::Tx;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::gate_opening::{gate_url, pages};
-use crate::usecases::kernel::keyring::keyring;
+use crate::usecases::kernel::keyring::keyring_or_none;
 use crate::usecases::kernel::lookup::gate_named;
+use crate::usecases::kernel::people::People;
 use crate::usecases::kernel::written::new_writers;
 
 impl Gates<'_> {
@@ -21,8 +22,11 @@ impl Gates<'_> {
         let mut tx = self.0.read().await?;
         let gates = tx.gate_list_open().await?;
         let pages = pages(self.0, &mut tx).await?;
-        let is_touched = is_touched(self.0, &mut tx).await;
-        gates.into_iter().map(|(gate, rules)| gate_view(&pages, gate, &rules, Vec::new(), is_touched)).collect()
+        let (people, is_touched) = known(self.0, &mut tx).await?;
+        gates
+            .into_iter()
+            .map(|(gate, rules)| gate_view(&pages, &people, gate, &rules, Vec::new(), is_touched))
+            .collect()
     }
 
     /// A gate with what it shows and what was decided.
@@ -35,9 +39,9 @@ impl Gates<'_> {
         let (gate, rules) = gate_named(&mut tx, reference).await?;
         let decisions = tx.decision_list(gate.id.0).await?;
         let pages = pages(self.0, &mut tx).await?;
-        let is_touched = is_touched(self.0, &mut tx).await;
+        let (people, is_touched) = known(self.0, &mut tx).await?;
         let new_writers = new_writers(&mut tx).await?;
-        Ok(GateView { new_writers, ..gate_view(&pages, gate, &rules, decisions, is_touched)? })
+        Ok(GateView { new_writers, ..gate_view(&pages, &people, gate, &rules, decisions, is_touched)? })
     }
 
     /// Address of the pages on which gates are decided, without a slash at its end.
@@ -58,7 +62,8 @@ impl Gates<'_> {
     }
 }
 
-/// Whether a key that is touched counts. A gate is shown whatever became of the log; who decides is told.
-async fn is_touched(runtime: &Runtime, tx: &mut Tx) -> bool {
-    keyring(runtime, tx).await.is_ok_and(|ring| ring.is_touched_in(NEW))
+/// The members, and whether a key that is touched counts. A gate is shown whatever became of the log; who decides is told.
+async fn known(runtime: &Runtime, tx: &mut Tx) -> Result<(People, bool)> {
+    let ring = keyring_or_none(runtime, tx).await;
+    Ok((People::of(tx, &ring).await?, ring.is_touched_in(NEW)))
 }

@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use crate::domain::{Assurance, ContextPackage, Decision, Gate, GateStatus, GateType, SignedDecision};
 use crate::error::{Code, Error, Result};
-use crate::ids::GateId;
+use crate::ids::{GateId, MemberId};
 use crate::lifecycle::{GateRules, least_at};
 use crate::usecases::kernel::gate_opening::gate_url;
+use crate::usecases::kernel::people::People;
 use crate::usecases::kernel::written::NewWriter;
 
 /// A gate as it is shown.
@@ -26,6 +27,10 @@ pub struct GateView {
     pub review_url: String,
     /// Who holds it.
     pub holder: Option<String>,
+    /// The member who holds it.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub held_by: Option<MemberId>,
     /// Until when.
     #[schemars(with = "String")]
     pub due_at: Timestamp,
@@ -45,6 +50,7 @@ pub struct GateView {
 /// `is_touched`: whether a key that is touched counts in the workspace.
 pub(super) fn gate_view(
     pages: &str,
+    people: &People,
     gate: Gate,
     rules: &GateRules,
     decisions: Vec<SignedDecision>,
@@ -52,13 +58,15 @@ pub(super) fn gate_view(
 ) -> Result<GateView> {
     let context = serde_json::from_str(&gate.context)
         .map_err(|e| Error::new(Code::StateTampered, "what the gate shows cannot be read").because(e))?;
+    let holder = rules.holders.get(gate.state.holder);
     Ok(GateView {
         review_url: gate_url(pages, gate.slug.as_str()),
         gate: gate.slug.to_string(),
         id: gate.id,
         gate_type: gate.gate_type,
         status: gate.state.status,
-        holder: rules.holders.get(gate.state.holder).cloned(),
+        holder: holder.map(|holder| people.holder_shown(holder)),
+        held_by: holder.and_then(|holder| people.holding(holder)).map(|person| person.id),
         due_at: gate.state.due_at,
         assurance: rules.policy.assurance.max(least_at(gate.gate_type, is_touched)),
         context_hash: gate.context_hash,

@@ -1,7 +1,7 @@
 //! The stored state of an outcome, an experiment and a gate is compared with the log before it is used.
 
 use super::digest::digest;
-use super::keyring::email_of;
+use super::keyring::email_of_before;
 use super::tampered::{payload, tampered};
 use super::written::Writers;
 use crate::audit::replay::{ExperimentCreated, GateOpened, OutcomeCreated};
@@ -134,7 +134,7 @@ async fn check_gate_with(
     for line in lines {
         let event: GateEvent<SignedDecision> = payload(line)?;
         let event = event.verify(keyring, line.seq)?;
-        let email = email_of(keyring, &line.principal);
+        let email = email_of_before(keyring, &line.principal);
         state =
             transition_gate(&opened.rules, &state, &event, &line.principal, email.as_deref()).map_err(|_| wrong())?;
     }

@@ -7,7 +7,7 @@ use super::clock_look::must_be_believed;
 use super::digest::digest;
 use super::event::record_refusal;
 use super::keyring::keyring;
-use super::unlock::{Pen, Signer, Unlock, must_go_on_from_what_was_seen, signer};
+use super::unlock::{Pen, Signer, Unlock, must_go_on_from_what_was_seen, signer, signer_whatever_names};
 use crate::audit::EventKind;
 use crate::domain::{Assurance, Decision, DecisionSubject, Outcome, Surface, Verdict};
 use crate::error::{Code, Error, Result};
@@ -29,6 +29,21 @@ pub(in crate::usecases) async fn decider(
     must_be_believed(runtime, verdict).await?;
     must_go_on_from_what_was_seen(runtime).await?;
     signer(runtime, member, unlock).await
+}
+
+/// The same beside a name that somebody else wrote: for whoever removes it.
+///
+/// # Errors
+/// As [`decider`].
+pub(in crate::usecases) async fn decider_whatever_names(
+    runtime: &Runtime,
+    member: Option<&str>,
+    unlock: &Unlock,
+    verdict: Verdict,
+) -> Result<Signer> {
+    must_be_believed(runtime, verdict).await?;
+    must_go_on_from_what_was_seen(runtime).await?;
+    signer_whatever_names(runtime, member, unlock).await
 }
 
 /// What is to be signed.

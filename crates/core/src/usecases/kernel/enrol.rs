@@ -5,6 +5,7 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use super::event::new_event;
+use super::people::Pledge;
 use crate::audit::EventKind;
 use crate::domain::{Enrolment, KeyKind, SignedEnrolment};
 use crate::error::{Code, Error, Result};
@@ -18,7 +19,7 @@ use crate::store::{MemberKey, Tx};
 pub(in crate::usecases) struct Owner<'a> {
     pub(in crate::usecases) workspace: WorkspaceId,
     pub(in crate::usecases) member: MemberId,
-    pub(in crate::usecases) email: &'a str,
+    pub(in crate::usecases) pledge: &'a Pledge,
 }
 
 /// A key that vouches for others: its id and its secret.
@@ -50,10 +51,11 @@ pub(in crate::usecases) fn enrolment(
     at: Timestamp,
 ) -> Enrolment {
     Enrolment {
-        version: Some(2),
+        version: Some(3),
         workspace: owner.workspace,
         member: owner.member,
-        email: owner.email.to_owned(),
+        email: None,
+        commitments: Some(owner.pledge.commitments.clone()),
         key,
         kind,
         public_key,

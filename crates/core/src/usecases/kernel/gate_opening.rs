@@ -3,13 +3,15 @@
 use super::applied::applied;
 use super::event::new_event;
 use super::gate_context::context_package;
+use super::keyring::keyring;
+use super::people::People;
 use super::step_context::StepContext;
 use crate::audit::EventKind;
 use crate::audit::replay::GateOpened;
 use crate::digest::{canonical_json, sha256_hex};
 use crate::domain::{
-    ContextPackage, Experiment, Gate, GateNotice, GatePolicy, GateState, GateStatus, GateType, Message, MessageKey,
-    Notice, Outcome, Slug,
+    ContextPackage, Experiment, Gate, GateNotice, GatePolicy, GateState, GateStatus, GateType, Holder, Message,
+    MessageKey, Notice, Outcome, Slug,
 };
 use crate::error::{Code, Error, Result};
 use crate::ids::{ExperimentId, GateId, OutcomeId};
@@ -69,7 +71,7 @@ pub(in crate::usecases) async fn insert_gate(
         id,
         gate_type,
         context_hash: sha256_hex(&text),
-        holders: holders(tx, &policy.assigned_to, &policy.escalation).await?,
+        holders: holders(runtime, tx, &policy.assigned_to, &policy.escalation).await?,
         policy: policy.clone(),
     };
     let due_at = now.checked_add(policy.sla.get()).unwrap_or(now);
@@ -113,17 +115,20 @@ pub(in crate::usecases) fn notice_about(gate: &Gate, rules: &GateRules) -> GateN
     }
 }
 
-/// E-mails that hold a gate, in order. Where the file names nobody who is a member, the first member holds it, so that
-/// a gate can always be decided by somebody.
-async fn holders(tx: &mut Tx, assigned: &Option<String>, escalation: &[String]) -> Result<Vec<String>> {
-    let members = tx.member_list().await?;
-    let is_member = |email: &str| members.iter().any(|member| member.email.eq_ignore_ascii_case(email));
-    let mut holders: Vec<String> =
-        assigned.iter().chain(escalation).filter(|email| is_member(email)).cloned().collect();
-    if holders.is_empty()
-        && let Some(first) = members.first()
-    {
-        holders.push(first.email.clone());
+/// Members that hold a gate, in order: those whose e-mails the file names. Where it names nobody who is a member, the first member
+/// holds it, so that a gate can always be decided by somebody.
+async fn holders(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    assigned: &Option<String>,
+    escalation: &[String],
+) -> Result<Vec<Holder>> {
+    let ring = keyring(runtime, tx).await?;
+    let people = People::of(tx, &ring).await?;
+    let named = assigned.iter().chain(escalation).filter_map(|email| people.with_email(email));
+    let mut holders: Vec<Holder> = named.map(|person| Holder::Member { member: person.id }).collect();
+    if holders.is_empty() {
+        holders.extend(people.first().map(|person| Holder::Member { member: person.id }));
     }
     Ok(holders)
 }

@@ -2,7 +2,7 @@
 
 use super::check::check_gate;
 use super::event::new_event;
-use super::keyring::{email_of, keyring};
+use super::keyring::{email_of_before, keyring};
 use crate::audit::EventKind;
 use crate::domain::{Gate, GateType};
 use crate::error::Result;
@@ -23,7 +23,7 @@ pub(in crate::usecases) async fn gate_step(
 ) -> Result<()> {
     let keyring = keyring(runtime, tx).await?;
     check_gate(tx, &keyring, gate, rules).await?;
-    let email = email_of(&keyring, by);
+    let email = email_of_before(&keyring, by);
     let now = runtime.now();
     gate.state = transition_gate(rules, &gate.state, &event, by, email.as_deref())?;
     if let GateEvent::Decided { decision } = &event {

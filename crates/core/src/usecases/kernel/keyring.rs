@@ -42,13 +42,18 @@ pub(in crate::usecases) async fn keyring(runtime: &Runtime, tx: &mut Tx) -> Resu
     Ok(keys.ring().clone())
 }
 
+/// The same for what is only shown: where the log does not say which keys count, none does.
+pub(in crate::usecases) async fn keyring_or_none(runtime: &Runtime, tx: &mut Tx) -> Keyring {
+    keyring(runtime, tx).await.unwrap_or_else(|_| Keyring::build(runtime.workspace.id, "", []))
+}
+
 /// Most log lines about one key that are read.
 const MAX_KEY_LINES: i64 = 1_000;
 
-/// The e-mail of a human principal, as their enrolment says it.
-pub(super) fn email_of(keyring: &Keyring, by: &Principal) -> Option<String> {
+/// The e-mail of a human principal, where a certificate of before says it.
+pub(super) fn email_of_before(keyring: &Keyring, by: &Principal) -> Option<String> {
     match by {
-        Principal::Human { member, .. } => keyring.email_of(*member).map(ToOwned::to_owned),
+        Principal::Human { member, .. } => keyring.email_of_before(*member),
         Principal::Local { .. } | Principal::Agent { .. } | Principal::System { .. } => None,
     }
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::keyring::keyring;
+use super::people::{People, Person};
 use super::tampered::tampered;
 use super::touch::{Touching, passphrase_needed};
 use super::tries;
@@ -11,7 +12,7 @@ use crate::domain::{Assurance, KeyKind};
 use crate::error::{Code, Error, Result};
 use crate::identity::{Belongs, Keyring, NEW, SigningKey, Unsealed};
 use crate::principal::Principal;
-use crate::store::{Member, MemberKey};
+use crate::store::{MemberKey, Tx};
 use crate::usecases::Runtime;
 
 /// How the human proves to be one.
@@ -44,7 +45,7 @@ pub(in crate::usecases) enum Pen {
 
 /// A member with the key that signs.
 pub(in crate::usecases) struct Signer {
-    pub(in crate::usecases) member: Member,
+    pub(in crate::usecases) member: Person,
     pub(in crate::usecases) pen: Pen,
     pub(in crate::usecases) stored: MemberKey,
     /// When the key was enrolled, as it lies under the passphrase: no other program can write it.
@@ -65,7 +66,7 @@ impl Signer {
 
     /// The member, as the log names who acts.
     pub(in crate::usecases) fn principal(&self) -> Principal {
-        Principal::Human { member: self.member.id, name: self.member.email.clone() }
+        self.member.principal()
     }
 }
 
@@ -75,12 +76,25 @@ impl Signer {
 /// # Errors
 /// [`Code::PassphraseWrong`]; [`Code::RootChanged`] for a key of another workspace or root; [`Code::StateTampered`] for a log without
 /// the line on which its owner last signed.
-pub(in crate::usecases) async fn signer(runtime: &Runtime, email: Option<&str>, unlock: &Unlock) -> Result<Signer> {
+pub(in crate::usecases) async fn signer(runtime: &Runtime, named: Option<&str>, unlock: &Unlock) -> Result<Signer> {
+    signer_beside(runtime, named, unlock, Names::MustBeUntouched).await
+}
+
+/// The same, whatever became of the members' names: for whoever removes one that somebody else wrote.
+pub(in crate::usecases) async fn signer_whatever_names(
+    runtime: &Runtime,
+    named: Option<&str>,
+    unlock: &Unlock,
+) -> Result<Signer> {
+    signer_beside(runtime, named, unlock, Names::MayBeWritten).await
+}
+
+async fn signer_beside(runtime: &Runtime, named: Option<&str>, unlock: &Unlock, names: Names) -> Result<Signer> {
     let passphrase = match unlock {
         Unlock::Passphrase(passphrase) => passphrase,
-        Unlock::Touch(touching) => return touching_signer(runtime, email, touching).await,
+        Unlock::Touch(touching) => return touching_signer(runtime, named, touching, names).await,
     };
-    let (signer, unsealed) = opened(runtime, email, passphrase).await?;
+    let (signer, unsealed) = opened(runtime, named, passphrase, names).await?;
     let last = unsealed.belongs.as_ref().and_then(|belongs| belongs.last.clone());
     if let Some((seq, head)) = last {
         must_have_line(runtime, seq, &head, "its owner signed on").await?;
@@ -92,21 +106,21 @@ pub(in crate::usecases) async fn signer(runtime: &Runtime, email: Option<&str>, 
 /// The same, whatever became of the log: for whoever says that it goes on from a backup.
 pub(in crate::usecases) async fn signer_after_loss(
     runtime: &Runtime,
-    email: Option<&str>,
+    named: Option<&str>,
     unlock: &Unlock,
 ) -> Result<(Signer, Unsealed)> {
     match unlock {
-        Unlock::Passphrase(passphrase) => opened(runtime, email, passphrase).await,
+        Unlock::Passphrase(passphrase) => opened(runtime, named, passphrase, Names::MayBeWritten).await,
         Unlock::Touch(_) => Err(passphrase_needed()),
     }
 }
 
 /// Nothing of where it belongs lies in such a key: what this account saw of the log is compared instead.
-async fn touching_signer(runtime: &Runtime, email: Option<&str>, touching: &Touching) -> Result<Signer> {
+async fn touching_signer(runtime: &Runtime, named: Option<&str>, touching: &Touching, names: Names) -> Result<Signer> {
     must_go_on_from_what_was_seen(runtime).await?;
     let mut tx = runtime.read().await?;
     let ring = keyring(runtime, &mut tx).await?;
-    let member = member_named(tx.member_list().await?, email)?;
+    let member = names.of(&mut tx, &ring).await?.named(named)?;
     let is_meant = |key: &MemberKey| {
         key.member == member.id
             && key.kind.assurance() == Some(Assurance::A4)
@@ -115,7 +129,7 @@ async fn touching_signer(runtime: &Runtime, email: Option<&str>, touching: &Touc
             })
     };
     let stored = tx.key_list().await?.into_iter().find(is_meant).ok_or_else(|| {
-        Error::new(Code::Unauthenticated, format!("{} has not enrolled this key, or it counts no longer", member.email))
+        Error::new(Code::Unauthenticated, "the member has not enrolled this key, or it counts no longer")
             .hint("`outcome-runtime key list` shows the keys that count; enrol it with `outcome-runtime key add --ssh FILE.pub`")
     })?;
     let enrolled_at = stored.certificate.enrolment.enrolled_at;
@@ -129,17 +143,34 @@ pub(super) async fn must_go_on_from_what_was_seen(runtime: &Runtime) -> Result<(
     must_have_line(runtime, last.seq, &last.head, "this account saw").await
 }
 
-fn member_named(members: Vec<Member>, email: Option<&str>) -> Result<Member> {
-    match email {
-        None => members.into_iter().next(),
-        Some(email) => members.into_iter().find(|member| member.email.eq_ignore_ascii_case(email)),
-    }
-    .ok_or_else(|| Error::not_found("member", email.unwrap_or("(none)")))
+/// What is asked of the members' names before anybody signs.
+#[derive(Debug, Clone, Copy)]
+enum Names {
+    /// They are what the certificates commit to, or were removed by a member.
+    MustBeUntouched,
+    /// Whatever became of them: for whoever goes on from a backup, or removes what somebody else wrote.
+    MayBeWritten,
 }
 
-async fn opened(runtime: &Runtime, email: Option<&str>, passphrase: &SecretString) -> Result<(Signer, Unsealed)> {
+impl Names {
+    async fn of(self, tx: &mut Tx, ring: &Keyring) -> Result<People> {
+        let people = People::of(tx, ring).await?;
+        match self {
+            Self::MustBeUntouched => people.must_be_untouched()?,
+            Self::MayBeWritten => {}
+        }
+        Ok(people)
+    }
+}
+
+async fn opened(
+    runtime: &Runtime,
+    named: Option<&str>,
+    passphrase: &SecretString,
+    names: Names,
+) -> Result<(Signer, Unsealed)> {
     tries::wait(runtime).await;
-    let done = unlocked(runtime, email, passphrase).await;
+    let done = unlocked(runtime, named, passphrase, names).await;
     match &done {
         Ok(_) => tries::was_right(runtime),
         Err(error) if matches!(error.code(), Code::PassphraseWrong | Code::NotFound) => tries::was_wrong(runtime),
@@ -148,13 +179,18 @@ async fn opened(runtime: &Runtime, email: Option<&str>, passphrase: &SecretStrin
     done
 }
 
-async fn unlocked(runtime: &Runtime, email: Option<&str>, passphrase: &SecretString) -> Result<(Signer, Unsealed)> {
+async fn unlocked(
+    runtime: &Runtime,
+    named: Option<&str>,
+    passphrase: &SecretString,
+    names: Names,
+) -> Result<(Signer, Unsealed)> {
     let mut tx = runtime.read().await?;
-    let members = tx.member_list().await?;
     let keys = tx.key_list().await?;
     let ring = keyring(runtime, &mut tx).await?;
+    let people = names.of(&mut tx, &ring).await?;
     drop(tx);
-    let member = member_named(members, email)?;
+    let member = people.named(named)?;
     let kind = KeyKind::Passphrase;
     // The newest that counts; one that does not count is tried too, so that a key of another workspace says so.
     let stored = keys
@@ -163,7 +199,7 @@ async fn unlocked(runtime: &Runtime, email: Option<&str>, passphrase: &SecretStr
         .max_by_key(|key| {
             (ring.get(key.id).is_some_and(|known| known.counts_in(NEW)), key.certificate.enrolment.enrolled_at)
         })
-        .ok_or_else(|| Error::new(Code::Unauthenticated, format!("{} has no {kind} key", member.email)))?;
+        .ok_or_else(|| Error::new(Code::Unauthenticated, format!("the member has no {kind} key")))?;
     let (sealed, id, passphrase) = (stored.sealed.clone(), stored.id, passphrase.clone());
     let sealed = sealed.ok_or_else(|| Error::new(Code::DatabaseCorrupt, "the sealed key is missing"))?;
     let unsealed = tokio::task::spawn_blocking(move || sealed.open(id, &passphrase))
@@ -223,10 +259,10 @@ pub(in crate::usecases) async fn keep_last(runtime: &Runtime, signer: &Signer, u
 /// A member and their unlocked key.
 pub(in crate::usecases) async fn member_key(
     runtime: &Runtime,
-    email: Option<&str>,
+    named: Option<&str>,
     unlock: &Unlock,
-) -> Result<(Member, SigningKey)> {
-    let signer = signer(runtime, email, unlock).await?;
+) -> Result<(Person, SigningKey)> {
+    let signer = signer(runtime, named, unlock).await?;
     let key = signer.secret()?.clone();
     Ok((signer.member, key))
 }

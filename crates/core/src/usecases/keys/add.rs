@@ -13,6 +13,7 @@ use crate::usecases::Runtime;
 use crate::usecases::kernel::anchoring::anchor_quietly;
 use crate::usecases::kernel::enrol::{Owner, enrolment, store_key};
 use crate::usecases::kernel::keyring::keyring;
+use crate::usecases::kernel::people::Pledge;
 use crate::usecases::kernel::touch::Touching;
 use crate::usecases::kernel::unlock::{Pen, Signer, Unlock, signer};
 
@@ -50,9 +51,11 @@ impl Keys<'_> {
         let runtime = self.0;
         let signer = signer(runtime, request.member.as_deref(), &request.unlock).await?;
         let mut tx = runtime.read().await?;
-        let is_first = must_be_new(&keyring(runtime, &mut tx).await?, &request.new, &signer)?;
+        let ring = keyring(runtime, &mut tx).await?;
+        let is_first = must_be_new(&ring, &request.new, &signer)?;
         drop(tx);
-        let owner = Owner { workspace: runtime.workspace.id, member: signer.member.id, email: &signer.member.email };
+        let pledge = Pledge::of(&signer.member, &ring, &runtime.ids);
+        let owner = Owner { workspace: runtime.workspace.id, member: signer.member.id, pledge: &pledge };
         let id: KeyId = runtime.ids.next();
         let public_key = request.new.public_key().to_owned();
         let enrolment = enrolment(owner, (id, KeyKind::Touch, public_key), signer.stored.id, runtime.now());
@@ -63,12 +66,13 @@ impl Keys<'_> {
         let by = signer.principal();
         let mut tx = runtime.write().await?;
         must_be_new(&keyring(runtime, &mut tx).await?, &request.new, &signer)?;
+        pledge.store(&mut tx).await?;
         let stored = store_key(&mut tx, certificate, None, &by, runtime.now()).await?;
         must_count(runtime, &mut tx, id).await?;
         tx.commit().await?;
         anchor_quietly(runtime, &signer).await;
         let fingerprint = fingerprint(&stored.certificate.enrolment.public_key);
-        Ok(Added { member: signer.member.email, key: id, fingerprint, is_first })
+        Ok(Added { member: signer.member.shown(), key: id, fingerprint, is_first })
     }
 }
 

@@ -8,8 +8,9 @@ use super::Keys;
 use crate::domain::{Enrolment, KeyKind};
 use crate::error::Result;
 use crate::identity::{NEW, fingerprint};
-use crate::ids::KeyId;
+use crate::ids::{KeyId, MemberId};
 use crate::usecases::kernel::keyring::keyring;
+use crate::usecases::kernel::people::People;
 
 crate::text_enum::text_enum! {
     /// Whether a key counts.
@@ -28,8 +29,10 @@ crate::text_enum::text_enum! {
 pub struct KeyLine {
     /// Its id.
     pub key: KeyId,
-    /// E-mail of its member.
+    /// E-mail of its member or, where it is not known, their id with a word that says why.
     pub member: String,
+    /// Id of its member.
+    pub member_id: MemberId,
     /// How it is kept.
     pub kind: KeyKind,
     /// SHA-256 of its public key's hexadecimal form, or of the line of a key that is touched.
@@ -54,13 +57,15 @@ impl Keys<'_> {
     pub async fn list(self) -> Result<Vec<KeyLine>> {
         let mut tx = self.0.read().await?;
         let ring = keyring(self.0, &mut tx).await?;
+        let people = People::of(&mut tx, &ring).await?;
         let lines = tx.key_list().await?.into_iter().map(|stored| {
             let known = ring.get(stored.id);
-            let Enrolment { key, kind, public_key, email, enrolled_by, enrolled_at, .. } =
+            let Enrolment { key, kind, public_key, member, enrolled_by, enrolled_at, .. } =
                 known.map_or(stored.certificate.enrolment, |known| known.certificate.enrolment.clone());
             KeyLine {
                 key,
-                member: email,
+                member: people.shown(member),
+                member_id: member,
                 kind,
                 fingerprint: fingerprint(&public_key),
                 is_root: known.is_some() && enrolled_by == key,

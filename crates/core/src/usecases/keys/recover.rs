@@ -15,6 +15,7 @@ use crate::ids::KeyId;
 use crate::usecases::kernel::anchoring::anchor_quietly;
 use crate::usecases::kernel::enrol::{Owner, enrol_recovery};
 use crate::usecases::kernel::keyring::keyring;
+use crate::usecases::kernel::people::{People, Pledge};
 use crate::usecases::kernel::tries;
 
 /// What was recovered.
@@ -54,10 +55,12 @@ impl Keys<'_> {
             return Err(no_such_code());
         };
         tries::was_right(runtime);
-        let member = tx.member_list().await?.into_iter().find(|member| member.id == of_code.member);
-        let member = member.ok_or_else(|| Error::not_found("member", &of_code.member.to_string()))?;
+        let ring = keyring(runtime, &mut tx).await?;
+        let people = People::of(&mut tx, &ring).await?;
+        people.must_be_untouched()?;
+        let member = people.named(Some(&of_code.member.to_string()))?;
         drop(tx);
-        check_passphrase(&new, &[&member.email, &member.name, &runtime.workspace.slug])?;
+        check_passphrase(&new, &member.own_words(&runtime.workspace.slug))?;
         let made = make_key(runtime, &member, (of_code.key, &secret), new).await?;
         let mut tx = runtime.write().await?;
         let ring = keyring(runtime, &mut tx).await?;
@@ -67,7 +70,8 @@ impl Keys<'_> {
         let of_member = ring.enrolments().filter(|enrolment| enrolment.member == member.id);
         let old: Vec<KeyId> = of_member.map(|enrolment| enrolment.key).filter(counts).collect();
         let next = made.store(&mut tx, member).await?;
-        let owner = Owner { workspace: runtime.workspace.id, member: next.member.id, email: &next.member.email };
+        let pledge = Pledge::of(&next.member, &keyring(runtime, &mut tx).await?, &runtime.ids);
+        let owner = Owner { workspace: runtime.workspace.id, member: next.member.id, pledge: &pledge };
         let (voucher, by) = ((next.stored.id, next.secret()?), next.principal());
         let recovery_code = enrol_recovery(&mut tx, &runtime.ids, owner, voucher, &by, runtime.now()).await?;
         for key in &old {
@@ -77,7 +81,7 @@ impl Keys<'_> {
         tx.commit().await?;
         anchor_quietly(runtime, &next).await;
         Ok(Recovered {
-            member: next.member.email.clone(),
+            member: next.member.shown(),
             key: next.stored.id,
             fingerprint: fingerprint(&next.stored.certificate.enrolment.public_key),
             revoked: old,

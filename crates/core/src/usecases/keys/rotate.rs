@@ -11,12 +11,12 @@ use crate::domain::{KeyKind, SignedEnrolment};
 use crate::error::Result;
 use crate::identity::{Belongs, SealedKey, SigningKey, check_passphrase, fingerprint};
 use crate::ids::KeyId;
-use crate::principal::Principal;
-use crate::store::{Member, Tx};
+use crate::store::Tx;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::anchoring::anchor_quietly;
 use crate::usecases::kernel::enrol::{Owner, Voucher, certificate, new_secret, seal, store_key};
 use crate::usecases::kernel::keyring::keyring;
+use crate::usecases::kernel::people::{Person, Pledge};
 use crate::usecases::kernel::unlock::{Pen, Signer, Unlock, signer};
 
 /// What was exchanged.
@@ -40,7 +40,7 @@ impl Keys<'_> {
     #[tracing::instrument(level = "debug", name = "keys.rotate", skip_all)]
     pub async fn rotate(self, member: Option<&str>, old: &Unlock, new: SecretString) -> Result<Rotated> {
         let signer = signer(self.0, member, old).await?;
-        check_passphrase(&new, &[&signer.member.email, &signer.member.name, &self.0.workspace.slug])?;
+        check_passphrase(&new, &signer.member.own_words(&self.0.workspace.slug))?;
         let made = make_key(self.0, &signer.member, (signer.stored.id, signer.secret()?), new).await?;
         let mut tx = self.0.write().await?;
         let next = made.store(&mut tx, signer.member).await?;
@@ -50,7 +50,7 @@ impl Keys<'_> {
         tx.commit().await?;
         anchor_quietly(self.0, &next).await;
         Ok(Rotated {
-            member: next.member.email.clone(),
+            member: next.member.shown(),
             key: next.stored.id,
             fingerprint: fingerprint(&next.stored.certificate.enrolment.public_key),
             revoked: signer.stored.id,
@@ -61,6 +61,7 @@ impl Keys<'_> {
 /// A key that is made and not stored yet.
 pub(super) struct NextKey {
     key: SigningKey,
+    pledge: Pledge,
     certificate: SignedEnrolment,
     sealed: SealedKey,
 }
@@ -68,28 +69,31 @@ pub(super) struct NextKey {
 /// Makes another key of a member, with a passphrase that was checked. Deriving from the passphrase takes its time: nothing is held for it.
 pub(super) async fn make_key(
     runtime: &Runtime,
-    member: &Member,
+    member: &Person,
     voucher: Voucher<'_>,
     passphrase: SecretString,
 ) -> Result<NextKey> {
     let now = runtime.now();
     let (id, key): (KeyId, SigningKey) = (runtime.ids.next(), new_secret(&runtime.ids));
-    let owner = Owner { workspace: runtime.workspace.id, member: member.id, email: &member.email };
-    let certificate = certificate(owner, (id, &key), KeyKind::Passphrase, Some(voucher), now)?;
     let mut tx = runtime.read().await?;
-    let root = keyring(runtime, &mut tx).await?.root().to_owned();
+    let ring = keyring(runtime, &mut tx).await?;
+    let pledge = Pledge::of(member, &ring, &runtime.ids);
+    let owner = Owner { workspace: runtime.workspace.id, member: member.id, pledge: &pledge };
+    let certificate = certificate(owner, (id, &key), KeyKind::Passphrase, Some(voucher), now)?;
+    let root = ring.root().to_owned();
     let last = Some(tx.log_head().await?);
     drop(tx);
     let belongs = Belongs { workspace: runtime.workspace.id, root, enrolled_at: now, last };
     let sealed = seal(&runtime.ids, id, &key, belongs, passphrase).await?;
-    Ok(NextKey { key, certificate, sealed })
+    Ok(NextKey { key, pledge, certificate, sealed })
 }
 
 impl NextKey {
     /// Lets it count.
-    pub(super) async fn store(self, tx: &mut Tx, member: Member) -> Result<Signer> {
+    pub(super) async fn store(self, tx: &mut Tx, member: Person) -> Result<Signer> {
         let enrolled_at = self.certificate.enrolment.enrolled_at;
-        let by = Principal::Human { member: member.id, name: member.email.clone() };
+        self.pledge.store(tx).await?;
+        let by = member.principal();
         let stored = store_key(tx, self.certificate, Some(self.sealed), &by, enrolled_at).await?;
         Ok(Signer { member, pen: Pen::Secret(Box::new(self.key)), stored, enrolled_at })
     }

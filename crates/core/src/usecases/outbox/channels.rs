@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::backoff::{MAX_TRIES, NEXT_PASS, after, notice_wait};
-use super::letter::letter;
+use super::letter::{Held, letter};
 use crate::config::ChannelSpec;
 use crate::domain::{Closing, GateChannel, Notice};
 use crate::error::{Result, error_chain};
@@ -15,6 +15,8 @@ use crate::ports::{Letter, NotifyError, Opening};
 use crate::store::{Delivery, DeliveryState, QueuedMessage};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::gate_opening::pages;
+use crate::usecases::kernel::keyring::keyring_or_none;
+use crate::usecases::kernel::people::{People, Person};
 use crate::usecases::kernel::resolver::resolver;
 use crate::usecases::kernel::workspace_file::config;
 
@@ -80,7 +82,8 @@ impl Channels {
         };
         let known = runtime.read().await?.delivery_list(queued.id).await?;
         let pages = pages(runtime, &mut runtime.read().await?).await?;
-        let letter = letter(notice, queued, place.map(ToOwned::to_owned), &pages);
+        let held = held(runtime, notice).await?;
+        let letter = letter(notice, queued, held.as_ref(), place.map(ToOwned::to_owned), &pages);
         let mut fates = Vec::new();
         for spec in declared.iter().filter(|spec| kind.is_none_or(|kind| spec.kind == kind)) {
             let delivery = known.iter().find(|delivery| delivery.channel == spec.kind);
@@ -165,6 +168,16 @@ impl Channels {
         let found = declared(runtime).await.map_err(|error| error_chain(&error))?;
         Ok(self.declared.get_or_init(|| found))
     }
+}
+
+/// Who holds the gate of a notice, with where they are reached now.
+async fn held(runtime: &Runtime, notice: &Notice) -> Result<Option<Held>> {
+    let Some(holder) = notice.gate().and_then(|about| about.holder.as_ref()) else { return Ok(None) };
+    let mut tx = runtime.read().await?;
+    let ring = keyring_or_none(runtime, &mut tx).await;
+    let people = People::of(&mut tx, &ring).await?;
+    let email = people.holding(holder).and_then(Person::email).map(ToOwned::to_owned);
+    Ok(Some(Held { by: people.holder_shown(holder), email }))
 }
 
 /// The channels that the file declares.

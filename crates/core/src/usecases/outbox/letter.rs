@@ -28,8 +28,23 @@ pub(in crate::usecases) fn subject(notice: &Notice) -> String {
     }
 }
 
+/// Who holds the gate of a notice, as people are told. The message itself names a member by their id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held {
+    /// Who.
+    pub(super) by: String,
+    /// Where they are reached; none for a removed member.
+    pub(super) email: Option<String>,
+}
+
 /// A notice as a channel delivers it, the same at each attempt. `pages`: where the pages are.
-pub(super) fn letter(notice: &Notice, queued: &QueuedMessage, place: Option<String>, pages: &str) -> Letter {
+pub(super) fn letter(
+    notice: &Notice,
+    queued: &QueuedMessage,
+    held: Option<&Held>,
+    place: Option<String>,
+    pages: &str,
+) -> Letter {
     let gate_page = |about: &GateNotice| format!("{pages}/gates/{}", about.gate);
     let link = Some(notice.gate().map_or_else(|| pages.to_owned(), gate_page));
     Letter {
@@ -38,9 +53,9 @@ pub(super) fn letter(notice: &Notice, queued: &QueuedMessage, place: Option<Stri
         created_at: queued.created_at,
         about: about(notice),
         subject: subject(notice),
-        text: text(notice),
+        text: text(notice, held),
         link,
-        recipient: notice.gate().and_then(|about| about.holder.clone()),
+        recipient: held.and_then(|held| held.email.clone()),
         place,
     }
 }
@@ -82,24 +97,19 @@ fn about(notice: &Notice) -> LetterAbout {
     }
 }
 
-fn text(notice: &Notice) -> String {
+fn text(notice: &Notice, by: Option<&Held>) -> String {
     match notice {
         Notice::GateOpened { about, gate_type } => {
-            format!(
-                "{} asks for {}. {} Nothing happens until it is decided.",
-                about.gate,
-                wanted(*gate_type),
-                held(about)
-            )
+            format!("{} asks for {}. {} Nothing happens until it is decided.", about.gate, wanted(*gate_type), held(by))
         }
         Notice::GateReminded { about } => {
-            format!("Half of the time to decide {} is over. {}", about.gate, held(about))
+            format!("Half of the time to decide {} is over. {}", about.gate, held(by))
         }
         Notice::GateEscalated { about } => {
             format!(
                 "The time to decide {} was over, so the next person in its chain holds it. {}",
                 about.gate,
-                held(about)
+                held(by)
             )
         }
         Notice::GateTimedOut { about } => format!(
@@ -130,9 +140,9 @@ fn sentence(text: &str) -> String {
     format!("{first}{}{end}", chars.as_str())
 }
 
-fn held(about: &GateNotice) -> String {
-    match &about.holder {
-        Some(holder) => format!("{holder} holds it."),
+fn held(by: Option<&Held>) -> String {
+    match by {
+        Some(held) => format!("{} holds it.", held.by),
         None => "Any member can decide it.".to_owned(),
     }
 }
@@ -176,15 +186,16 @@ mod tests {
 
     #[test]
     fn every_notice_about_a_gate_links_to_its_page_and_names_its_holder() {
-        let about =
-            GateNotice { gate: "launch-softer".to_owned(), holder: Some("dana@example.com".to_owned()), channel: None };
+        let about = GateNotice { gate: "launch-softer".to_owned(), holder: None, channel: None };
+        let dana = "dana@example.com".to_owned();
+        let held = Held { by: dana.clone(), email: Some(dana) };
         for notice in [
             Notice::GateOpened { about: about.clone(), gate_type: GateType::LaunchApproval },
             Notice::GateReminded { about: about.clone() },
             Notice::GateEscalated { about: about.clone() },
             Notice::GateTimedOut { about: about.clone() },
         ] {
-            let letter = letter(&notice, &queued(&notice), None, "https://outcome.example.com");
+            let letter = letter(&notice, &queued(&notice), Some(&held), None, "https://outcome.example.com");
             assert_eq!(letter.link.as_deref(), Some("https://outcome.example.com/gates/launch-softer"));
             assert_eq!(letter.recipient.as_deref(), Some("dana@example.com"));
             assert_eq!(letter.about.gate.as_deref(), Some("launch-softer"));
@@ -199,7 +210,7 @@ mod tests {
             source: "app".to_owned(),
             error: "connection refused".to_owned(),
         };
-        let letter = letter(&notice, &queued(&notice), Some("#ops".to_owned()), "http://127.0.0.1:8787");
+        let letter = letter(&notice, &queued(&notice), None, Some("#ops".to_owned()), "http://127.0.0.1:8787");
         assert_eq!(letter.subject, "Signal `errors` of `app` cannot be read");
         assert!(letter.text.contains("connection refused"), "{letter:?}");
         assert_eq!(letter.about.signal.as_deref(), Some("errors"));

@@ -8,8 +8,10 @@ use crate::audit::EventKind;
 use crate::digest::sha256_hex;
 use crate::error::{Code, Error, Result};
 use crate::principal::Principal;
-use crate::store::{Instant, Member, Session};
+use crate::store::{Instant, Session};
 use crate::usecases::kernel::event::{new_event, record_refusal};
+use crate::usecases::kernel::keyring::keyring_or_none;
+use crate::usecases::kernel::people::{People, Person};
 use crate::usecases::kernel::unlock::{Unlock, member_key};
 
 const SESSION_HOURS: i64 = 12;
@@ -26,7 +28,7 @@ pub struct SignIn {
 #[derive(Debug, Clone)]
 pub struct PageSession {
     /// Who.
-    pub member: Member,
+    pub member: Person,
     /// Token that forms carry.
     pub csrf: String,
 }
@@ -58,7 +60,7 @@ impl Sessions<'_> {
         };
         let mut tx = self.0.write().await?;
         tx.session_insert(&sha256_hex(&token), &session, now).await?;
-        let by = Principal::session_of(&member.email);
+        let by = Principal::session_of(member.id);
         let event = new_event(EventKind::SessionOpened, self.0.workspace.id.into(), &by, &serde_json::json!({}))?;
         tx.event_append(event, now).await?;
         tx.commit().await?;
@@ -75,11 +77,10 @@ impl Sessions<'_> {
         let Some(session) = tx.session_find(&sha256_hex(token.expose_secret()), self.0.now()).await? else {
             return Ok(None);
         };
-        let members = tx.member_list().await?;
-        Ok(members
-            .into_iter()
-            .find(|member| member.id == session.member_id)
-            .map(|member| PageSession { member, csrf: session.csrf }))
+        let ring = keyring_or_none(self.0, &mut tx).await;
+        let people = People::of(&mut tx, &ring).await?;
+        let member = people.get(session.member_id).cloned();
+        Ok(member.map(|member| PageSession { member, csrf: session.csrf }))
     }
 
     /// Ends a session.

@@ -24,6 +24,7 @@ use crate::usecases::Runtime;
 use crate::usecases::kernel::enrol::{Owner, certificate, enrol_recovery, new_secret, seal, store_key};
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::file::{io, write_private};
+use crate::usecases::kernel::people::Pledge;
 use crate::usecases::kernel::pointer::{IGNORE, own_folder, point_to, private_folder, remember};
 use crate::usecases::kernel::tracked::must_not_be_tracked;
 use crate::usecases::kernel::writer_key::{file_in, writer};
@@ -150,20 +151,16 @@ async fn set_up(
         is_virtual_clock: clock.is_virtual(),
         created_at: Instant(now),
     };
-    let member = Member {
-        id: ids.next::<MemberId>(),
-        email: request.email.clone(),
-        name: request.name.clone(),
-        created_at: Instant(now),
-    };
+    let member = Member { id: ids.next::<MemberId>(), email: None, name: None, created_at: Instant(now) };
+    let pledge = Pledge::to(member.id, &request.email, &request.name, &ids);
     let (root_id, root_key) = (ids.next::<KeyId>(), new_secret(&ids));
-    let owner = Owner { workspace: workspace.id, member: member.id, email: &member.email };
+    let owner = Owner { workspace: workspace.id, member: member.id, pledge: &pledge };
     let certificate = certificate(owner, (root_id, &root_key), KeyKind::Passphrase, None, now)?;
     let root_fingerprint = fingerprint(&certificate.enrolment.public_key);
     let belongs = Belongs { workspace: workspace.id, root: root_fingerprint.clone(), enrolled_at: now, last: None };
     let sealed = seal(&ids, root_id, &root_key, belongs, request.passphrase).await?;
 
-    let by = Principal::Human { member: member.id, name: member.email.clone() };
+    let by = Principal::member(member.id);
     let mut tx = db.workspace_create(&workspace).await?;
     let genesis = WorkspaceCreated {
         root_fingerprint: root_fingerprint.clone(),
@@ -173,6 +170,7 @@ async fn set_up(
     };
     tx.event_append(new_event(EventKind::WorkspaceCreated, workspace.id.into(), &by, &genesis)?, now).await?;
     tx.member_insert(&member).await?;
+    pledge.store(&mut tx).await?;
     store_key(&mut tx, certificate, Some(sealed), &by, now).await?;
     let recovery_code = enrol_recovery(&mut tx, &ids, owner, (root_id, &root_key), &by, now).await?;
     let file = WorkspaceFile { workspace: workspace.id, root_fingerprint: root_fingerprint.clone() };
@@ -195,7 +193,7 @@ async fn set_up(
     }
     let done = Initialised {
         workspace: slug,
-        member: member.email.clone(),
+        member: request.email,
         key_fingerprint: root_fingerprint,
         recovery_code,
         database: settings.database_shown(),
@@ -211,8 +209,9 @@ fn check_email(email: &str) -> Result<()> {
     if ok {
         return Ok(());
     }
-    Err(Error::new(Code::InvalidInput, "the e-mail of the member is not an address")
-        .hint("give one such as you@company.com with --email; it names you in the log and in gates"))
+    Err(Error::new(Code::InvalidInput, "the e-mail of the member is not an address").hint(
+        "give one such as you@company.com with --email; it names you to people, and the log holds a commitment to it",
+    ))
 }
 
 fn workspace_slug(settings: &Settings) -> String {

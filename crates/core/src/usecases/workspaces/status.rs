@@ -11,12 +11,15 @@ use crate::domain::{
     OutcomeStatus, PauseCause, Stored, text_enum,
 };
 use crate::error::Result;
+use crate::ids::MemberId;
 use crate::present::Scale;
 use crate::stats::{Recommendation, ShownInterval, SidedP};
 use crate::store::{ExperimentGlance, GateGlance, QueuedMessage, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::applied::applied;
 use crate::usecases::kernel::gate_opening::{gate_url, pages};
+use crate::usecases::kernel::keyring::keyring_or_none;
+use crate::usecases::kernel::people::People;
 use crate::usecases::kernel::signal_problem::problem;
 use crate::usecases::kernel::unchecked::unchecked;
 use crate::usecases::outbox::letter::subject;
@@ -116,6 +119,10 @@ pub struct GateLine {
     pub experiment: Option<String>,
     /// Who holds it.
     pub holder: Option<String>,
+    /// The member who holds it.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub held_by: Option<MemberId>,
     /// Until when.
     #[schemars(with = "String")]
     pub due_at: Timestamp,
@@ -231,12 +238,20 @@ impl Workspaces<'_> {
             outcomes.push(outcome_line(self.0, &mut tx, &outcome).await?);
         }
         let pages = pages(self.0, &mut tx).await?;
+        let ring = keyring_or_none(self.0, &mut tx).await;
+        let people = People::of(&mut tx, &ring).await?;
         let line = |gate: GateGlance| GateLine {
             review_url: gate_url(&pages, gate.slug.as_str()),
             gate: gate.slug.to_string(),
             gate_type: gate.gate_type,
             experiment: gate.experiment.map(|slug| slug.to_string()),
-            holder: gate.rules.holders.get(gate.state.holder).cloned(),
+            holder: gate.rules.holders.get(gate.state.holder).map(|holder| people.holder_shown(holder)),
+            held_by: gate
+                .rules
+                .holders
+                .get(gate.state.holder)
+                .and_then(|it| people.holding(it))
+                .map(|person| person.id),
             due_at: gate.state.due_at,
             minutes_left: gate.state.due_at.duration_since(now).as_mins(),
         };
