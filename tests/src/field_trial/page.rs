@@ -103,12 +103,13 @@ fn in_short(report: &Report, stated: Stated) -> String {
         engine_power(report)
     );
     for (kind, effect) in [(Kind::LargeHarm, -5.0), (Kind::Harm, -2.0), (Kind::SlightHarm, -1.0)] {
-        let [by_query, by_metric] =
-            Group::ALL.map(|group| listed(report.of_group(group).filter(|played| played.kind == kind)));
+        let by = Group::ALL.map(|group| (group, listed(report.of_group(group).filter(|played| played.kind == kind))));
+        let by = by.iter().filter(|(_, days)| days != "-").map(|(group, days)| format!("on day {days} {}", group.by()));
         let _ = writeln!(
             out,
-            "- A treatment that is worse by {:.0} MDE was off on day {by_query} by a query and on day {by_metric} by a metric{}.",
+            "- A treatment that is worse by {:.0} MDE was off {}{}.",
             -effect,
+            by.collect::<Vec<_>>().join(", "),
             engine_off(report, effect)
         );
     }
@@ -160,7 +161,7 @@ fn ramps(report: &Report) -> String {
         .filter_map(|played| Some(played.off?.checked_sub(played.ramp?)?.to_string()))
         .collect();
     format!(
-        "- {n} changed their share. Of the {all} units that were first exposed on their first step, {share} were whole: their {WINDOW_HOURS} \
+        "- {n} experiments changed their share. Of the {all} units that were first exposed on their first step, {share} were whole: their {WINDOW_HOURS} \
          hours were over before the share changed. Claims rest on them and on those of the second step. {shipped} of {n_fine} that stayed \
          as they were shipped in the end. Where the treatment broke on the second step, the flag was off {after} days after the change.\n",
         n = ramped.len(),

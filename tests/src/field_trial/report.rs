@@ -231,6 +231,15 @@ impl Group {
         measured.is_contract() == (self == Self::Contract)
     }
 
+    /// By what its experiments are measured.
+    #[must_use]
+    pub fn by(self) -> &'static str {
+        match self {
+            Self::Query => "by a query",
+            Self::Contract => "by a metric",
+        }
+    }
+
     /// In a few words.
     #[must_use]
     pub fn says(self) -> &'static str {
