@@ -3,24 +3,37 @@
 use std::path::Path;
 
 use anyhow::Result;
-use outcome_tests::field_trial::{Kind, Options, Report, page, run};
+use outcome_tests::field_trial::{Group, Kind, Measured, Options, Report, page, run};
 use outcome_tests::sample;
 use pretty_assertions::assert_eq;
 
-/// Six of each, in two weeks with the units of four.
+/// Five of each, by queries and by metrics, in three weeks with the units of four.
 #[tokio::test(flavor = "multi_thread")]
-async fn twelve_experiments_end_as_stated() -> Result<()> {
-    let n = sample::count(6, 20);
+async fn ten_experiments_end_as_stated() -> Result<()> {
+    let n = sample::count(5, 20);
     let seed = sample::seed(1);
-    let options = Options { n_aa: n, n_ab: n, n_engine: 400, days: 14, seed, ..Options::default() };
+    let options = Options { n_aa: n, n_ab: n, n_engine: 400, days: 21, seed, ..Options::default() };
     let report = run(&options, &mut |_| {}).await?;
     assert_eq!(report.all_problems(), Vec::<String>::new(), "seed {seed}: {report:#?}");
     assert_eq!(report.played.len(), 2 * n);
     for played in report.of(Kind::LargeHarm) {
         assert!(played.ending.is_pause() && played.off.is_some_and(|day| day <= 3), "seed {seed}: {played:?}");
     }
-    let stated = report.stated.expect("what the launch gate states");
-    assert_eq!((stated.harm, stated.guardrail, stated.data), (0.025, 0.05, 0.001));
+    for group in Group::ALL {
+        let stated = report.stated_to(group).expect("what the launch gates state");
+        assert_eq!((stated.harm, stated.guardrail, stated.data), (0.025, 0.05, 0.001));
+    }
+    for played in report.of_group(Group::Contract) {
+        let units = played.units.expect("the units of a metric");
+        // Three days and six hours after the first ones came, the first ones count.
+        assert!(played.n_compared + 4 >= played.day, "seed {seed}: {played:?}");
+        // Six in a thousand have a second identity.
+        assert!(units.both > 0 || units.all < 2000, "seed {seed}: {played:?}");
+        assert!(100 * units.both < units.all || played.kind == Kind::BothArms, "seed {seed}: {played:?}");
+        // Windows that a ramp cuts make units that are not whole, and nothing else does.
+        let is_cut = units.first_step_whole < units.first_step;
+        assert_eq!(played.ramp.is_some(), is_cut, "seed {seed}: {played:?}");
+    }
     Ok(())
 }
 
@@ -39,6 +52,15 @@ fn the_page_tells_the_committed_report() -> Result<()> {
     assert_eq!(report.all_problems(), Vec::<String>::new());
     let n_aa = report.played.iter().filter(|played| played.kind.is_without_effect()).count();
     assert!(n_aa >= 40 && report.played.len() >= 80, "{n_aa} of {}", report.played.len());
+    let by_metric = report.of_group(Group::Contract).count();
+    assert!(2 * by_metric >= report.played.len(), "{by_metric} of {} have a metric", report.played.len());
+    for measured in Measured::ALL {
+        assert!(report.played.iter().any(|played| played.measured == measured), "none has {measured:?}");
+    }
+    assert!(
+        report.played.iter().filter(|played| played.ramp.is_some()).count() >= 4,
+        "users who come back after a ramp"
+    );
     assert!(report.engine.iter().map(|row| row.runs).sum::<u32>() >= 20_000);
     assert!(written.contains(&format!("--seed {}", report.seed)));
     Ok(())

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::report::Row;
+use super::report::{LATE, Row};
 use super::shop::Shop;
 use super::{BAD_RATE, MDE, Options};
 
@@ -12,10 +12,12 @@ const QUIET: (u32, u32) = (3, 8);
 /// One run in this many for each other effect, and for each effect beside a mishap.
 const WITH_EFFECT: u32 = 20;
 const WITH_MISHAP: u32 = 40;
+/// One run in this many beside them for values that come late and no effect, of which more has to be known.
+const WITHOUT_EFFECT_LATE: u32 = 4;
 /// What goes wrong, in words and as flags of `simulate`.
 const MISHAPS: [(&str, &[&str]); 5] = [
     ("gates answered after 3 days", &["--answer-after", "3d"]),
-    ("values within 7 days of the exposure", &["--delay", "7d"]),
+    (LATE, &["--delay", "7d"]),
     ("0.2 % of the units deleted a day", &["--deletions", "0.2%"]),
     ("the source away for 2 days", &["--outage", "2d"]),
     ("the treatment loses 5 % of its units", &["--lost-treatment", "5%"]),
@@ -34,7 +36,9 @@ pub(super) fn play(shop: &Shop, options: &Options, say: &mut dyn FnMut(&str)) ->
     add("", &[], &[0.0], n * QUIET.0 / QUIET.1)?;
     add("", &[], &[1.0, 2.0, -1.0, -2.0, -5.0], n / WITH_EFFECT)?;
     for (mishap, flags) in MISHAPS {
-        add(mishap, flags, &[0.0, 1.0, -2.0], n / WITH_MISHAP)?;
+        let n_quiet = if mishap == LATE { n / WITHOUT_EFFECT_LATE } else { n / WITH_MISHAP };
+        add(mishap, flags, &[0.0], n_quiet)?;
+        add(mishap, flags, &[1.0, -2.0], n / WITH_MISHAP)?;
     }
     Ok(rows)
 }
@@ -43,7 +47,7 @@ fn simulate(shop: &Shop, seed: u64, mishap: &str, flags: &[&str], effects: &[f64
     let in_units: Vec<String> = effects.iter().map(|effect| (effect * MDE).to_string()).collect();
     let (effects_flag, guardrail) = (format!("--effects={}", in_units.join(",")), format!("refunds={BAD_RATE}"));
     let (runs_text, seed) = (runs.to_string(), seed.to_string());
-    let slug = shop.first_slug()?;
+    let slug = shop.slug_by_hand()?;
     let fixed =
         ["simulate", slug, &effects_flag, "--guardrail", &guardrail, "--replications", &runs_text, "--seed", &seed];
     let found = shop.cli().json(&[&fixed, flags].concat())?;

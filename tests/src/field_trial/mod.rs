@@ -5,20 +5,25 @@
 //! The driver is the human, the agent and the source. What happened is read from outside: `status`, and the file of flags.
 //! `cargo xtask field-trial` runs it and writes `docs/statistics/field-trial.md`.
 
+mod check;
 mod engine;
 mod kind;
+mod measured;
 mod page;
+mod people;
 mod report;
 mod shop;
 mod source;
+mod texts;
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 pub use kind::Kind;
+pub use measured::{Case, Measured};
 pub use page::page;
-pub use report::{Ending, Played, Report, Row, Stated};
+pub use report::{Ending, Group, Played, Report, Row, Stated, Units};
 
 /// Share of control units that convert.
 const BASE_RATE: f64 = 0.2;
@@ -55,15 +60,15 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The kinds in the order of play: A/A and A/B mixed, so that a trial that is cut short has both.
+    /// The experiments in the order of play: A/A and A/B mixed, so that a trial that is cut short has both.
     #[must_use]
-    pub fn kinds(&self) -> Vec<Kind> {
-        let aa = Kind::WITHOUT_EFFECT.iter().cycle().take(self.n_aa).enumerate();
-        let ab = Kind::WITH_EFFECT.iter().cycle().take(self.n_ab).enumerate();
+    pub fn cases(&self) -> Vec<Case> {
+        let aa = measured::WITHOUT_EFFECT.iter().cycle().take(self.n_aa).enumerate();
+        let ab = measured::WITH_EFFECT.iter().cycle().take(self.n_ab).enumerate();
         let mut all: Vec<_> =
-            aa.map(|(n, kind)| (2 * n, *kind)).chain(ab.map(|(n, kind)| (2 * n + 1, *kind))).collect();
+            aa.map(|(n, case)| (2 * n, *case)).chain(ab.map(|(n, case)| (2 * n + 1, *case))).collect();
         all.sort_by_key(|(place, _)| *place);
-        all.into_iter().map(|(_, kind)| kind).collect()
+        all.into_iter().map(|(_, case)| case).collect()
     }
 
     fn daily_units(&self) -> f64 {
@@ -74,11 +79,11 @@ impl Options {
 /// Plays it. `say` hears of the progress.
 pub async fn run(options: &Options, say: &mut dyn FnMut(&str)) -> Result<Report> {
     let began = Instant::now();
-    let kinds = options.kinds();
+    let cases = options.cases();
     let is_over = || options.limit.is_some_and(|limit| began.elapsed() >= limit);
     let mut report = Report::new(options);
-    let n_workspaces = kinds.chunks(options.per_workspace.max(1)).len();
-    for (number, kinds) in kinds.chunks(options.per_workspace.max(1)).enumerate() {
+    let n_workspaces = cases.chunks(options.per_workspace.max(1)).len();
+    for (number, cases) in cases.chunks(options.per_workspace.max(1)).enumerate() {
         if is_over() {
             say("the time is over: what was played is reported");
             break;
@@ -86,8 +91,8 @@ pub async fn run(options: &Options, say: &mut dyn FnMut(&str)) -> Result<Report>
         let prefix = format!("workspace {} of {n_workspaces}: ", number + 1);
         let mut say = |text: &str| say(&format!("{prefix}{text}"));
         let first = number * options.per_workspace;
-        let shop = shop::Shop::open(options, kinds, first, &mut say).await?;
-        report.stated.get_or_insert(shop.stated()?);
+        let shop = shop::Shop::open(options, cases, first, &mut say).await?;
+        report.add_stated(shop.stated());
         if number == 0 && options.n_engine > 0 {
             report.engine = engine::play(&shop, options, &mut say)?;
         }

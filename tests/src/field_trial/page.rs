@@ -4,15 +4,18 @@ use std::fmt::Write as _;
 
 use outcome_core::present::whole;
 
-use super::kind::Kind;
-use super::report::{Ending, Played, Report, Row, Stated};
+use super::kind::{DELETED_USUALLY, Kind, SEES_OTHERWISE, STEPS};
+use super::measured::{LAG_HOURS, Measured, WINDOW_HOURS};
+use super::report::{Count, Ending, Group, LATE, Played, Report, Row, Stated, Units};
 
 /// The page. The same report gives the same page.
 #[must_use]
 pub fn page(report: &Report) -> String {
-    let Some(stated) = report.stated else { return String::new() };
     let mut out = intro(report);
-    out.push_str(&in_short(report, stated));
+    out.push_str(&plans(report));
+    if let Some(stated) = report.stated_to(Group::Contract).or_else(|| report.stated_to(Group::Query)) {
+        out.push_str(&in_short(report, stated));
+    }
     out.push_str(&programs(report));
     if !report.engine.is_empty() {
         out.push_str(&engine(report));
@@ -22,77 +25,175 @@ pub fn page(report: &Report) -> String {
 }
 
 fn intro(report: &Report) -> String {
-    let Report { n_aa, n_ab, n_engine, seed, days, daily_units, mde, seconds, .. } = report;
+    let Report { n_aa, n_ab, n_engine, seed, days, seconds, .. } = report;
+    let of = |group: Group| report.of_group(group).count();
     format!(
         "# Field trial: experiments from `init` to their end\n\n\
          {n_aa} experiments without an effect and {n_ab} with one, or with data that must be noticed, played through the built \
          programs: an empty folder, a SQLite database that is filled day by day, a clock that is set, a proposal, a build, signed \
-         gates, a daily `poll`, and a human who does what each gate recommends. What happened is read from outside: `status` and \
-         the file of flags. {engine} more ran through the engine of `simulate`, with the plan of one of them. This page is written \
-         by\n\n\
+         gates, a daily `poll`, and a human who does what each gate recommends. {by_hand} are measured by queries that somebody wrote, \
+         {by_metric} by [metrics](../outcome-yaml.md#facts-and-metrics) whose SQL the runtime writes. What happened is read from \
+         outside: `status`, `experiment show` and the file of flags. {engine} more ran through the engine of `simulate`, with the plan \
+         of one that has a query. This page is written by\n\n\
          ```sh\ncargo xtask field-trial --aa {n_aa} --ab {n_ab} --engine {n_engine} --days {days} --seed {seed} --write\n```\n\n\
-         which took {seconds} seconds with a debug build on two shared cores. It ends with 1 when a false pause or a false `ship` is more frequent than stated, two \
-         Monte Carlo standard errors allowed; when a flag is on after a pause; or when a log does not verify. Without `--seed` the \
-         commit chooses other data.\n\n\
-         Every plan: {base:.0} % of the control's units buy, the MDE is {points:.0} points, an even split, {daily_units:.0} units \
-         a day, {days} days, a week at least, one daily look, one constraint that is not harmed, no further experiments planned \
-         for the outcome.\n\n",
+         which took {seconds} seconds with a debug build on two shared cores. It ends with 1 when a false pause or a false `ship` is \
+         more frequent than stated, two Monte Carlo standard errors allowed; when a flag is on after a pause; when a log does not \
+         verify; or when a number of a metric is not what the people did. Without `--seed` the commit chooses other data.\n\n",
+        by_hand = of(Group::Query),
+        by_metric = of(Group::Contract),
         engine = whole(report.engine.iter().map(|row| row.runs).sum::<u32>().into()),
+    )
+}
+
+/// What is planned and what the people do.
+fn plans(report: &Report) -> String {
+    let Report { days, daily_units, mde, .. } = report;
+    let metrics: Vec<String> = Measured::ALL
+        .into_iter()
+        .filter(|measured| measured.is_contract())
+        .map(|measured| format!("{} ({:.0} %)", measured.says(), measured.relative_mde() * 100.0))
+        .collect();
+    format!(
+        "Every plan: {days} days, a week at least, one daily look, one constraint that is not harmed, no further experiments planned for \
+         the outcome, and an even split unless it has two rollout steps.\n\n\
+         - **By a query**: {base:.0} % of the control's units buy, at once; the MDE is {points:.0} points; {daily_units:.0} units a day.\n\
+         - **By a metric**: {metrics}, with the MDE in percent of the control's value. {daily_units:.0} users a day, or {accounts:.0} \
+         accounts with three users each on average, who share a habit. Users come back: each visit is a row of the exposures. What \
+         counts is what happens within {WINDOW_HOURS} hours; three in five orders are in the first session, one in twenty comes \
+         after the window. A fifth of the rows is loaded late, within the `lag` of {LAG_HOURS} hours. {deleted:.2} % of the users are \
+         deleted a day, with all their rows. {other:.1} % have a second identity, which the flag service splits anew. Three in ten have \
+         ordered before, which the covariate uses.\n\
+         - **Two rollout steps**: {first} % of the users, then {second} %. A human gives a success on the first step to more people; \
+         the split is by hash, so some who come back change their arm.\n\n",
+        metrics = metrics.join(", "),
         base = super::BASE_RATE * 100.0,
         points = mde * 100.0,
+        accounts = daily_units * Measured::Accounts.unit_share(),
+        deleted = DELETED_USUALLY * 100.0,
+        other = SEES_OTHERWISE[0] * 100.0,
+        first = STEPS[0],
+        second = STEPS[1],
     )
 }
 
 fn in_short(report: &Report, stated: Stated) -> String {
-    let (pauses, ships) = (report.false_pauses(), report.false_ships());
-    let mut out = format!(
-        "## In short\n\n\
-         | | stated at the launch gate | through the programs | through the engine |\n|---|---|---|---|\n\
-         | paused without a reason | at most {} (harm {}, constraint {}, data {}) | {} of {} | {} |\n\
-         | shipped without a gain | at most {} | {} of {} | {} |\n\n",
-        percent(stated.pauses()),
-        percent(stated.harm),
-        percent(stated.guardrail),
-        percent(stated.data),
-        pauses.n,
-        pauses.of,
-        quiet(report).map_or_else(|| "-".to_owned(), |row| percent(row.paused())),
+    let mut out = "## In short\n\n| | stated at the launch gate | by a query | by a metric | through the engine |\n|---|---|---|---|---|\n".to_owned();
+    let line = |what: &str, stated: String, of: &dyn Fn(Group) -> Count, engine: Option<f64>| {
+        let [query, contract] = Group::ALL.map(of).map(|count| format!("{} of {}", count.n, count.of));
+        format!(
+            "| {what} | at most {stated} | {query} | {contract} | {} |\n",
+            engine.map_or_else(|| "-".to_owned(), percent)
+        )
+    };
+    let parts = [stated.harm, stated.guardrail, stated.data].map(percent);
+    let said = format!("{} (harm {}, constraint {}, data {})", percent(stated.pauses()), parts[0], parts[1], parts[2]);
+    let (paused, shipped_by_engine) = (quiet(report).map(Row::paused), quiet(report).map(|row| row.ship));
+    out.push_str(&line("paused without a reason", said, &|group| report.false_pauses(group), paused));
+    out.push_str(&line(
+        "shipped without a gain",
         percent(stated.ship),
-        ships.n,
-        ships.of,
-        quiet(report).map_or_else(|| "-".to_owned(), |row| percent(row.ship)),
+        &|group| report.false_ships(group),
+        shipped_by_engine,
+    ));
+    out.push('\n');
+    let [by_query, by_metric] = Group::ALL.map(|group| shipped(report, Kind::Gain, group));
+    let _ = writeln!(
+        out,
+        "- A gain of one MDE was recommended to ship in {by_query} by a query and in {by_metric} by a metric{}.",
+        engine_power(report)
     );
-    let (found, all) = (shipped(report, Kind::Gain), report.of(Kind::Gain).count());
-    let _ = writeln!(out, "- A gain of one MDE was recommended to ship in {found} of {all}{}.", engine_power(report));
     for (kind, effect) in [(Kind::LargeHarm, -5.0), (Kind::Harm, -2.0), (Kind::SlightHarm, -1.0)] {
-        let days: Vec<String> = sorted_off(report, kind).into_iter().map(|day| day.to_string()).collect();
+        let by = Group::ALL.map(|group| (group, listed(report.of_group(group).filter(|played| played.kind == kind))));
+        let by = by.iter().filter(|(_, days)| days != "-").map(|(group, days)| format!("on day {days} {}", group.by()));
         let _ = writeln!(
             out,
-            "- A treatment that is worse by {:.0} MDE was off on day {}{}.",
+            "- A treatment that is worse by {:.0} MDE was off {}{}.",
             -effect,
-            days.join(", "),
+            by.collect::<Vec<_>>().join(", "),
             engine_off(report, effect)
         );
     }
     let _ = writeln!(
         out,
         "- A treatment that loses 15 % of its units before they are counted was paused on day {}: the arms' units do not match.{}",
-        list(report, Kind::Crash),
+        listed(report.of(Kind::Crash)),
         find(report, "loses", 0.0).map_or_else(String::new, |row| {
             format!(" Of those that lose 5 %, the engine's pause {} within the plan.", percent(row.data))
         })
     );
+    let deleted = [Kind::ShortOutage, Kind::Deletions];
     let _ = writeln!(
         out,
         "- A source that could not be read paused at the third failed poll in a row ({} of {}); two failed polls, and deletions in \
-         both arms alike, paused {} of {}.\n",
+         both arms alike, paused {} of {}.",
         report.of(Kind::LongOutage).filter(|played| played.ending == Ending::Source).count(),
         report.of(Kind::LongOutage).count(),
-        [Kind::ShortOutage, Kind::Deletions].iter().map(|kind| n_paused(report, *kind)).sum::<usize>(),
-        [Kind::ShortOutage, Kind::Deletions].iter().map(|kind| report.of(*kind).count()).sum::<usize>(),
+        deleted.iter().map(|kind| n_paused(report, *kind)).sum::<usize>(),
+        deleted.iter().map(|kind| report.of(*kind).count()).sum::<usize>(),
+    );
+    out.push_str(&ramps(report));
+    out.push_str(&both_arms(report));
+    let n_compared: u32 = report.played.iter().map(|played| played.n_compared).sum();
+    let _ = writeln!(
+        out,
+        "- After {} polls the runtime's numbers of a metric were compared with those of the people who were played, which are counted \
+         without SQL: the units of each arm that are mature and whole, and of conversions and ratios the effect before a ramp. {}\n",
+        whole(f64::from(n_compared)),
+        if report.problems.is_empty() { "They were the same." } else { "Not all were the same." },
     );
     out.push_str(&by_engine(report));
     out
+}
+
+/// What became of those whose share changed.
+fn ramps(report: &Report) -> String {
+    let ramped: Vec<&Played> = report.played.iter().filter(|played| played.ramp.is_some()).collect();
+    if ramped.is_empty() {
+        return String::new();
+    }
+    let units = || ramped.iter().filter_map(|played| played.units);
+    let (all, whole_ones): (u64, u64) =
+        (units().map(|units| units.first_step).sum(), units().map(|units| units.first_step_whole).sum());
+    let fine = || ramped.iter().filter(|played| played.kind != Kind::HarmRamp);
+    let after: Vec<String> = ramped
+        .iter()
+        .filter(|played| played.kind == Kind::HarmRamp)
+        .filter_map(|played| Some(played.off?.checked_sub(played.ramp?)?.to_string()))
+        .collect();
+    format!(
+        "- {n} experiments changed their share. Of the {all} units that were first exposed on their first step, {share} were whole: their {WINDOW_HOURS} \
+         hours were over before the share changed. Claims rest on them and on those of the second step. {shipped} of {n_fine} that stayed \
+         as they were shipped in the end. Where the treatment broke on the second step, the flag was off {after} days after the change.\n",
+        n = ramped.len(),
+        all = whole(all as f64),
+        share = percent(whole_ones as f64 / all.max(1) as f64),
+        shipped = fine().filter(|played| played.ending == Ending::Ship).count(),
+        n_fine = fine().count(),
+        after = if after.is_empty() { "-".to_owned() } else { after.join(", ") },
+    )
+}
+
+/// Units that saw both arms.
+fn both_arms(report: &Report) -> String {
+    let share = |units: Units| units.both as f64 / units.all.max(1) as f64;
+    let of = |many: bool| report.played.iter().filter(move |played| (played.kind == Kind::BothArms) == many);
+    let usual: Vec<f64> = of(false).filter_map(|played| played.units.map(share)).collect();
+    if usual.is_empty() {
+        return String::new();
+    }
+    let mean = usual.iter().sum::<f64>() / usual.len() as f64;
+    let mut out = format!(
+        "- {:.2} % of a metric's units saw both arms within a phase, at most {:.2} % in one experiment; those count for the arm that they \
+         saw first.",
+        mean * 100.0,
+        usual.iter().copied().fold(0.0, f64::max) * 100.0
+    );
+    let many: Vec<&Played> = of(true).collect();
+    if let Some(first) = many.iter().find_map(|played| played.units) {
+        let claimed = many.iter().filter(|played| matches!(played.ending, Ending::Ship | Ending::Futile)).count();
+        let _ = write!(out, " Where {} did, {claimed} of {} made a claim.", percent(share(first)), many.len());
+    }
+    out + "\n"
 }
 
 /// What only many runs can show.
@@ -107,16 +208,28 @@ fn by_engine(report: &Report) -> String {
             percent(row.futile)
         );
     }
-    if let (Some(late), Some(at_once)) = (find(report, "values", 1.0), find(report, "", 1.0)) {
+    if let (Some(late), Some(at_once)) = (find(report, LATE, 1.0), find(report, "", 1.0)) {
         let _ = writeln!(
             out,
-            "**Values that come late cost power.** A unit counts as soon as it is exposed. With values that come within a week, the \
-             effect looks smaller while many units are young: a gain of one MDE is shipped in {} instead of {}, and called futile \
-             in {} instead of {}. Plan longer, or count units whose time is over.\n",
+            "**Values that come late cost power.** A unit of a query counts as soon as it is exposed. With values that come within a \
+             week, the effect looks smaller while many units are young: a gain of one MDE is shipped in {} instead of {}, and called \
+             futile in {} instead of {}. Plan longer, or use a metric, which claims on units whose time is over.\n",
             percent(late.ship),
             percent(at_once.ship),
             percent(late.futile),
             percent(at_once.futile)
+        );
+    }
+    if let (Some(late), Some(stated)) = (find(report, LATE, 0.0), report.stated_to(Group::Query)) {
+        let _ = writeln!(
+            out,
+            "**They also break what a known end states.** Without an effect {} of {} runs with late values were shipped, where at most {} \
+             are stated: from one look to the next such values move more than the information says. For a query of values that come late \
+             choose `ship_test: open_end`, or let it return only units whose time is over; a metric does so by itself. This row is \
+             not judged by what is stated of ships.\n",
+            percent(late.ship),
+            late.runs,
+            percent(stated.ship)
         );
     }
     out
@@ -124,32 +237,35 @@ fn by_engine(report: &Report) -> String {
 
 fn programs(report: &Report) -> String {
     let mut out = "## Through the programs\n\n\
-                   | true effect and data | n | ship | harm | constraint | mismatch | source | futile | no answer | day of the end \
-                   (median, latest) |\n|---|---|---|---|---|---|---|---|---|---|\n"
+                   | measured by | true effect and data | n | ship | harm | constraint | mismatch | source | futile | no answer | day of \
+                   the end (median, latest) |\n|---|---|---|---|---|---|---|---|---|---|---|\n"
         .to_owned();
-    for kind in Kind::ALL {
-        let all: Vec<&Played> = report.of(kind).collect();
-        if all.is_empty() {
-            continue;
+    for measured in Measured::ALL {
+        for kind in Kind::ALL {
+            let all: Vec<&Played> = report.of(kind).filter(|played| played.measured == measured).collect();
+            if all.is_empty() {
+                continue;
+            }
+            let n = |ending: Ending| all.iter().filter(|played| played.ending == ending).count();
+            let mut days: Vec<u32> = all.iter().map(|played| played.day).collect();
+            days.sort_unstable();
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {}, {} |",
+                measured.says(),
+                kind.says(),
+                all.len(),
+                n(Ending::Ship),
+                n(Ending::Harm),
+                n(Ending::Guardrail),
+                n(Ending::Mismatch),
+                n(Ending::Source),
+                n(Ending::Futile),
+                n(Ending::Inconclusive),
+                days.get(days.len() / 2).copied().unwrap_or_default(),
+                days.last().copied().unwrap_or_default()
+            );
         }
-        let n = |ending: Ending| all.iter().filter(|played| played.ending == ending).count();
-        let mut days: Vec<u32> = all.iter().map(|played| played.day).collect();
-        days.sort_unstable();
-        let _ = writeln!(
-            out,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {}, {} |",
-            kind.says(),
-            all.len(),
-            n(Ending::Ship),
-            n(Ending::Harm),
-            n(Ending::Guardrail),
-            n(Ending::Mismatch),
-            n(Ending::Source),
-            n(Ending::Futile),
-            n(Ending::Inconclusive),
-            days.get(days.len() / 2).copied().unwrap_or_default(),
-            days.last().copied().unwrap_or_default()
-        );
     }
     out + "\n"
 }
@@ -185,14 +301,13 @@ fn engine(report: &Report) -> String {
 
 const LIMITS: &str = "## How to read it, and what it does not say\n\n\
 - False pauses and false ships are rarer than stated, since the stated shares hold however long and often one looks, and a plan ends.\n\
-- Forty experiments can show that the programs do what the engine does. They cannot show a rate of some per cent: that is what the \
+- So few experiments can show that the programs do what the engine does. They cannot show a rate of some per cent: that is what the \
 engine's rows are for.\n\
-- Units are independent, come evenly over the days, and have their value at once unless a row says otherwise. Weekdays, novelty and \
-units that come back are not in it.\n\
+- Units come evenly over the days. Weekdays and novelty are not in it. Units of a query have their value at once and do not come back.\n\
 - A pause ends an experiment here; what a human finds out after it is not played.\n\
 - Programs are polled once a day, so the third failure of a source is two days after the first. The daemon tries again within \
-minutes, as the engine's rows do.\n\
-- Rates only: amounts and ratios are in [the simulation](simulation.md) and in `simulate`.\n";
+minutes, as the engine's rows do. Sources of metrics are always there.\n\
+- The engine's rows are of rates and have no windows; amounts and ratios are in [the simulation](simulation.md) and in `simulate`.\n";
 
 /// The engine's row of this effect whose mishap has this word; the empty one for no mishap.
 fn find<'a>(report: &'a Report, word: &str, effect: f64) -> Option<&'a Row> {
@@ -215,22 +330,22 @@ fn engine_off(report: &Report, effect: f64) -> String {
     format!("; by the engine half were off by day {median:.0} and nine in ten by day {p90:.0}")
 }
 
-fn shipped(report: &Report, kind: Kind) -> usize {
-    report.of(kind).filter(|played| played.ending == Ending::Ship).count()
+/// How many of a kind shipped, of how many.
+fn shipped(report: &Report, kind: Kind, group: Group) -> String {
+    let all = || report.of_group(group).filter(|played| played.kind == kind);
+    format!("{} of {}", all().filter(|played| played.ending == Ending::Ship).count(), all().count())
 }
 
 fn n_paused(report: &Report, kind: Kind) -> usize {
     report.of(kind).filter(|played| played.ending.is_pause()).count()
 }
 
-fn sorted_off(report: &Report, kind: Kind) -> Vec<u32> {
-    let mut days: Vec<u32> = report.of(kind).filter_map(|played| played.off).collect();
+/// The days on which the flags were off, in order.
+fn listed<'a>(of: impl Iterator<Item = &'a Played>) -> String {
+    let mut days: Vec<u32> = of.filter_map(|played| played.off).collect();
     days.sort_unstable();
-    days
-}
-
-fn list(report: &Report, kind: Kind) -> String {
-    sorted_off(report, kind).into_iter().map(|day| day.to_string()).collect::<Vec<_>>().join(", ")
+    let days: Vec<String> = days.into_iter().map(|day| day.to_string()).collect();
+    if days.is_empty() { "-".to_owned() } else { days.join(", ") }
 }
 
 /// With as many figures as a thousand runs support.

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
+use super::measured::Measured;
+use super::people::Counts;
 use super::{MDE, Options};
 
 /// How an experiment ended.
@@ -36,7 +38,7 @@ impl Ending {
             ("paused", Some("sample_ratio" | "arm_without_exposure"), _) => Self::Mismatch,
             ("paused", Some("query_failing" | "stale_signal"), _) => Self::Source,
             ("paused", ..) => Self::Other,
-            ("awaiting_analysis_gate", _, Some("ship")) => Self::Ship,
+            ("awaiting_analysis_gate", _, Some("ship")) | ("awaiting_ship_gate", ..) => Self::Ship,
             ("awaiting_analysis_gate", _, Some("kill_futility")) => Self::Futile,
             ("awaiting_analysis_gate", ..) => Self::Inconclusive,
             _ => return None,
@@ -57,13 +59,46 @@ pub struct Played {
     pub name: String,
     /// What was true of it.
     pub kind: Kind,
+    /// How it was measured.
+    pub measured: Measured,
     /// How it ended.
     pub ending: Ending,
     /// On which day.
     pub day: u32,
     /// When its flag was first seen off.
     pub off: Option<u32>,
+    /// When more people got the treatment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<u32>,
+    /// Of a metric: polls with units that count, after which its numbers were those of its people.
+    pub n_compared: u32,
+    /// Of a metric: its units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<Units>,
 }
+
+/// The units of an experiment with a metric at its end, without the deleted ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Units {
+    /// First exposed in some phase.
+    pub all: u64,
+    /// Saw both arms within that phase.
+    pub both: u64,
+    /// First exposed on the first rollout step.
+    pub first_step: u64,
+    /// Of these, those whose window was over when the share changed, or is not cut at all.
+    pub first_step_whole: u64,
+}
+
+impl From<Counts> for Units {
+    fn from(counts: Counts) -> Self {
+        let Counts { n_units, n_both, n_first, n_first_whole } = counts;
+        Self { all: n_units, both: n_both, first_step: n_first, first_step_whole: n_first_whole }
+    }
+}
+
+/// The mishap of values that come late.
+pub(super) const LATE: &str = "values within 7 days of the exposure";
 
 /// Many experiments of one kind through the engine. Shares are of all runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,6 +136,13 @@ impl Row {
         self.effect == 0.0 && !self.mishap.contains("away") && !self.mishap.contains("loses")
     }
 
+    /// Whether what is stated of false ships holds for it: a known end takes the values so far for those that there will be, and a query
+    /// cannot say which of them are still to come.
+    #[must_use]
+    pub fn is_ship_promised(&self) -> bool {
+        self.mishap != LATE
+    }
+
     /// Paused for whatever reason.
     #[must_use]
     pub fn paused(&self) -> f64 {
@@ -134,6 +176,15 @@ impl Stated {
     }
 }
 
+/// The same, of one way of measuring.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StatedOf {
+    /// Which.
+    pub measured: Measured,
+    /// What.
+    pub stated: Stated,
+}
+
 /// What came of a trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -153,14 +204,50 @@ pub struct Report {
     pub mde: f64,
     /// How long it took.
     pub seconds: u64,
-    /// What the launch gate stated.
-    pub stated: Option<Stated>,
+    /// What the launch gates stated, by way of measuring.
+    pub stated: Vec<StatedOf>,
     /// Each experiment through the programs.
     pub played: Vec<Played>,
     /// The engine's rows.
     pub engine: Vec<Row>,
     /// What was wrong with the runtime whatever the figures are: a flag that is on after a pause, a log that is not intact.
     pub problems: Vec<String>,
+}
+
+/// Ways of measuring that are counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// By hand.
+    Query,
+    /// Metrics of the contract.
+    Contract,
+}
+
+impl Group {
+    /// In the order of the page.
+    pub const ALL: [Self; 2] = [Self::Query, Self::Contract];
+
+    fn has(self, measured: Measured) -> bool {
+        measured.is_contract() == (self == Self::Contract)
+    }
+
+    /// By what its experiments are measured.
+    #[must_use]
+    pub fn by(self) -> &'static str {
+        match self {
+            Self::Query => "by a query",
+            Self::Contract => "by a metric",
+        }
+    }
+
+    /// In a few words.
+    #[must_use]
+    pub fn says(self) -> &'static str {
+        match self {
+            Self::Query => "queries by hand",
+            Self::Contract => "metrics",
+        }
+    }
 }
 
 /// Some of many, and the most that what is stated explains.
@@ -220,7 +307,7 @@ impl Report {
             daily_units: options.daily_units(),
             mde: MDE,
             seconds: 0,
-            stated: None,
+            stated: Vec::new(),
             played: Vec::new(),
             engine: Vec::new(),
             problems: Vec::new(),
@@ -232,49 +319,75 @@ impl Report {
         self.played.iter().filter(move |played| played.kind == kind)
     }
 
-    /// False pauses through the programs: experiments without an effect that were paused.
-    #[must_use]
-    pub fn false_pauses(&self) -> Count {
-        let aa = || self.played.iter().filter(|played| played.kind.is_without_effect());
-        let n = aa().filter(|played| played.ending.is_pause()).count();
-        Count::new(n, aa().count(), self.stated.map_or(0.0, |stated| stated.pauses()))
+    /// What the launch gates stated, each way of measuring once.
+    pub(super) fn add_stated(&mut self, stated: &[StatedOf]) {
+        for of in stated {
+            if self.stated.iter().all(|known| known.measured != of.measured) {
+                self.stated.push(*of);
+            }
+        }
     }
 
-    /// False recommendations to ship: of everything that is not better.
+    /// The largest that was stated to the experiments of this group.
     #[must_use]
-    pub fn false_ships(&self) -> Count {
-        let not_better = || self.played.iter().filter(|played| played.kind.effect() <= 0.0);
+    pub fn stated_to(&self, group: Group) -> Option<Stated> {
+        let of = self.stated.iter().filter(|of| group.has(of.measured)).map(|of| of.stated);
+        of.reduce(|one, other| if other.pauses() > one.pauses() { other } else { one })
+    }
+
+    /// Everything that was played of a group.
+    pub fn of_group(&self, group: Group) -> impl Iterator<Item = &Played> {
+        self.played.iter().filter(move |played| group.has(played.measured))
+    }
+
+    /// False pauses through the programs: experiments without an effect that were paused.
+    #[must_use]
+    pub fn false_pauses(&self, group: Group) -> Count {
+        let aa = || self.of_group(group).filter(|played| played.kind.is_without_effect());
+        let n = aa().filter(|played| played.ending.is_pause()).count();
+        Count::new(n, aa().count(), self.stated_to(group).map_or(0.0, |stated| stated.pauses()))
+    }
+
+    /// False recommendations to ship: of everything that is not better than the plan asks for.
+    #[must_use]
+    pub fn false_ships(&self, group: Group) -> Count {
+        let not_better = || self.of_group(group).filter(|played| played.kind.effect() <= played.kind.threshold());
         let n = not_better().filter(|played| played.ending == Ending::Ship).count();
-        Count::new(n, not_better().count(), self.stated.map_or(0.0, |stated| stated.ship))
+        Count::new(n, not_better().count(), self.stated_to(group).map_or(0.0, |stated| stated.ship))
     }
 
     /// Everything that is not as stated, in sentences.
     #[must_use]
     pub fn all_problems(&self) -> Vec<String> {
         let mut all = self.problems.clone();
-        let Some(stated) = self.stated else {
-            all.push("the launch gate stated nothing".to_owned());
-            return all;
-        };
-        for (what, count) in [("paused", self.false_pauses()), ("shipped", self.false_ships())] {
-            if count.is_above() {
-                let Count { n, of, most } = count;
-                all.push(format!("{n} of {of} were {what} without a reason; at most {most} are explained"));
+        if self.stated.is_empty() {
+            all.push("no launch gate stated anything".to_owned());
+        }
+        for group in Group::ALL {
+            for (what, count) in [("paused", self.false_pauses(group)), ("shipped", self.false_ships(group))] {
+                if count.is_above() {
+                    let Count { n, of, most } = count;
+                    let by = group.says();
+                    all.push(format!("{by}: {n} of {of} were {what} without a reason; at most {most} are explained"));
+                }
             }
         }
         for played in &self.played {
             let is_noticed = match played.kind {
                 Kind::Crash | Kind::LargeHarm => played.ending.is_pause(),
                 Kind::LongOutage => played.ending == Ending::Source,
+                Kind::HarmRamp => played.ramp.is_none() || played.ending != Ending::Ship,
+                Kind::BothArms => !matches!(played.ending, Ending::Ship | Ending::Futile),
                 _ => true,
             };
             if !is_noticed {
                 all.push(format!("{}: {} ended with {:?}", played.name, played.kind.says(), played.ending));
             }
         }
-        for row in &self.engine {
+        let engine = self.stated_to(Group::Query);
+        for (row, stated) in self.engine.iter().filter_map(|row| Some((row, engine?))) {
             let is_paused = row.is_without_effect() && row.count(row.paused(), stated.pauses()).is_above();
-            let is_shipped = row.effect <= 0.0 && row.count(row.ship, stated.ship).is_above();
+            let is_shipped = row.effect <= 0.0 && row.is_ship_promised() && row.count(row.ship, stated.ship).is_above();
             if is_paused || is_shipped {
                 all.push(format!(
                     "engine, effect {} MDE, {}: {:.4} paused, {:.4} shipped",
@@ -297,12 +410,20 @@ mod tests {
         let played = (0..40).map(|n| Played {
             name: format!("trial-{n}"),
             kind: Kind::Quiet,
+            measured: Measured::Query,
             ending: if n < n_paused { Ending::Harm } else { Ending::Futile },
             day: 9,
             off: Some(9),
+            ramp: None,
+            n_compared: 0,
+            units: None,
         });
         let stated = Stated { ship: 0.045, harm: 0.025, guardrail: 0.05, data: 0.001 };
-        Report { stated: Some(stated), played: played.collect(), ..Report::new(&Options::default()) }
+        Report {
+            stated: vec![StatedOf { measured: Measured::Query, stated }],
+            played: played.collect(),
+            ..Report::new(&Options::default())
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One workspace with several experiments, driven through the command line as its human and its agent would.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
@@ -9,10 +10,14 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::check::{Compared, compare};
 use super::kind::Kind;
-use super::report::{Ending, Played, Stated};
-use super::source::Source;
-use super::{BASE_RATE, MDE, Options};
+use super::measured::{Case, Measured};
+use super::people::{DAY, People};
+use super::report::{Ending, Played, Stated, StatedOf, Units};
+use super::source::{Side, Source};
+use super::texts::{Plan, hypothesis, outcome_file, table};
+use super::{BASE_RATE, Options};
 use crate::lab::{commit, git, write};
 use crate::programs::Cli;
 
@@ -20,6 +25,10 @@ use crate::programs::Cli;
 const START: &str = "2025-03-10T00:00:00Z";
 /// Outages begin on one of these days: before a futile experiment can end.
 const OUTAGE_FROM: std::ops::Range<u32> = 2..5;
+/// Days before the launch whose visitors make the level: a week whose windows are over, and a day more.
+const DAYS_BEFORE: i64 = 12;
+/// Numbers of users and accounts that belong to one experiment.
+const IDS: i64 = 1_000_000;
 
 /// A workspace whose experiments run.
 pub(super) struct Shop {
@@ -32,26 +41,33 @@ pub(super) struct Shop {
     days: u32,
     daily_units: f64,
     experiments: Vec<Running>,
-    launch_gate: Value,
+    stated: Vec<StatedOf>,
 }
 
 struct Running {
-    name: String,
-    kind: Kind,
+    plan: Plan,
     slug: String,
+    /// Who comes, where the shop itself is measured.
+    people: Option<People>,
     rng: ChaCha8Rng,
     /// First and last day on whose poll the source is away.
     away: Option<(u32, u32)>,
     /// Day on which the flag was first seen off.
     off: Option<u32>,
+    /// Day on which the share of the treatment changed.
+    ramp: Option<u32>,
     end: Option<(Ending, u32)>,
+    /// Polls after which its numbers were those of its people.
+    n_compared: u32,
+    /// Whether its numbers were found to be other than those of its people.
+    is_different: bool,
 }
 
 impl Shop {
     /// From an empty folder to running experiments. `first`: number of the first one in the whole trial, which seeds it.
     pub(super) async fn open(
         options: &Options,
-        kinds: &[Kind],
+        cases: &[Case],
         first: usize,
         say: &mut dyn FnMut(&str),
     ) -> Result<Self> {
@@ -60,16 +76,28 @@ impl Shop {
         let clock = dirs[1].path().join("clock");
         let start: Timestamp = START.parse()?;
         std::fs::write(&clock, (start - SignedDuration::from_hours(2)).to_string())?;
-        let names: Vec<String> = (0..kinds.len()).map(|n| format!("trial-{:03}", first + n + 1)).collect();
+        let plans = plans(cases, first)?;
         let daily_units = options.daily_units();
         write(&root, "src/page.txt", "five fields\n")?;
         write(&root, ".gitignore", "app.db*\nflags.json*\n.flags.json*\n.outcome/\n*.hypothesis.yaml\n")?;
-        write(&root, "outcome.yaml", &outcome_file(&names, daily_units))?;
+        write(&root, "outcome.yaml", &outcome_file(&plans, daily_units))?;
         git(&root, &["init", "-q", "-b", "main"])?;
         commit(&root, "The shop and what it wants")?;
         let mut source = Source::create(&root.join("app.db")).await?;
-        for name in &names {
-            source.declare(&table(name)).await?;
+        source.open_shop().await?;
+        for plan in plans.iter().filter(|plan| plan.case.measured == Measured::Query) {
+            source.declare(&table(&plan.name)).await?;
+        }
+        say("the two weeks before");
+        for (measured, side) in [(Measured::Conversion, Side::Users), (Measured::Accounts, Side::Accounts)] {
+            let case = Case { kind: Kind::Quiet, measured };
+            let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+            rng.set_stream(u64::MAX - first as u64);
+            let mut people = People::new(case, 0, rng);
+            for day in -DAYS_BEFORE..=0 {
+                let rows = people.live(day * DAY, daily_units * measured.unit_share())?;
+                source.write(side, "", start, &rows).await?;
+            }
         }
         let clock_text = clock.display().to_string();
         let envs = [("OUTCOME_RUNTIME_CLOCK_FILE", clock_text.as_str())];
@@ -86,20 +114,35 @@ impl Shop {
             days: options.days,
             daily_units,
             experiments: Vec::new(),
-            launch_gate: Value::Null,
+            stated: Vec::new(),
         };
         let mut gates = Vec::new();
-        for (n, (name, kind)) in names.iter().zip(kinds).enumerate() {
-            say(&format!("proposing and building {} of {}", n + 1, names.len()));
-            let (slug, gate) = shop.built(name)?;
+        let n_plans = plans.len();
+        for (n, plan) in plans.into_iter().enumerate() {
+            say(&format!("proposing and building {} of {n_plans}", n + 1));
+            let (slug, gate) = shop.built(&plan)?;
             gates.push(gate);
             let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
             rng.set_stream((first + n) as u64);
-            let away = (kind.n_polls_away() > 0).then(|| {
+            let away = (plan.case.kind.n_polls_away() > 0).then(|| {
                 let from = rng.random_range(OUTAGE_FROM);
-                (from, from + kind.n_polls_away() - 1)
+                (from, from + plan.case.kind.n_polls_away() - 1)
             });
-            shop.experiments.push(Running { name: name.clone(), kind: *kind, slug, rng, away, off: None, end: None });
+            let first_id = (n as i64 + 1) * IDS;
+            let people = plan.case.measured.is_contract().then(|| People::new(plan.case, first_id, rng.clone()));
+            let (off, ramp, end) = (None, None, None);
+            shop.experiments.push(Running {
+                plan,
+                slug,
+                people,
+                rng,
+                away,
+                off,
+                ramp,
+                end,
+                n_compared: 0,
+                is_different: false,
+            });
         }
         shop.launch(&gates)?;
         Ok(shop)
@@ -109,30 +152,23 @@ impl Shop {
         &self.cli
     }
 
-    pub(super) fn first_slug(&self) -> Result<&str> {
-        Ok(&self.experiments.first().context("the workspace is empty")?.slug)
+    /// The first experiment that has a query and one step, as the engine plays it.
+    pub(super) fn slug_by_hand(&self) -> Result<&str> {
+        let found = self.experiments.iter().find(|experiment| experiment.plan.case.measured == Measured::Query);
+        Ok(&found.context("no experiment of the workspace has a query")?.slug)
     }
 
-    /// What the launch gate of the first experiment states.
-    pub(super) fn stated(&self) -> Result<Stated> {
-        let dry_run = &self.launch_gate["context"]["facts"]["dry_run"];
-        let number = |value: &Value, field: &str| {
-            value[field].as_f64().with_context(|| format!("the launch gate does not state `{field}`: {dry_run}"))
-        };
-        let stops = &dry_run["false_stops"];
-        Ok(Stated {
-            ship: number(dry_run, "alpha")?,
-            harm: number(stops, "stated_harm")?,
-            guardrail: number(stops, "stated_guardrail")?,
-            data: number(stops, "stated_data")?,
-        })
+    /// What the launch gates state, of the first experiment of each way of measuring.
+    pub(super) fn stated(&self) -> &[StatedOf] {
+        &self.stated
     }
 
     /// From a proposal to a reported build: the experiment and its launch gate.
-    fn built(&self, name: &str) -> Result<(String, String)> {
+    fn built(&self, plan: &Plan) -> Result<(String, String)> {
+        let name = &plan.name;
         self.cli.signed(&["activate", name])?;
         let file = format!("{name}.hypothesis.yaml");
-        write(&self.root, &file, &hypothesis(name, self.days))?;
+        write(&self.root, &file, &hypothesis(plan, self.days))?;
         let proposed = self.cli.json(&["experiment", "propose", "--outcome", name, "--file", &file])?;
         let text =
             |value: &Value| value.as_str().map(str::to_owned).with_context(|| format!("not proposed: {proposed}"));
@@ -148,8 +184,12 @@ impl Shop {
     }
 
     fn launch(&mut self, gates: &[String]) -> Result<()> {
-        if let Some(gate) = gates.first() {
-            self.launch_gate = self.cli.json(&["gate", "show", gate])?;
+        for (experiment, gate) in self.experiments.iter().zip(gates) {
+            let measured = experiment.plan.case.measured;
+            if self.stated.iter().all(|stated| stated.measured != measured) {
+                let shown = self.cli.json(&["gate", "show", gate])?;
+                self.stated.push(StatedOf { measured, stated: stated_at(&shown)? });
+            }
         }
         self.set_clock(0)?;
         gates.iter().try_for_each(|gate| self.decide(gate, "approve"))
@@ -173,14 +213,17 @@ impl Shop {
                 break;
             }
             say(&format!("day {day} of {}: {n_running} of {} run", self.days, self.experiments.len()));
-            self.fill(day).await?;
+            let flags = self.flags()?;
+            self.fill(day, &flags).await?;
             self.set_clock(day)?;
             // A source that is away makes the round fail; what is known is judged all the same.
             self.cli.try_run(&["poll", "--all"])?;
             let status = self.cli.json(&["status"])?;
-            let flags: Value = serde_json::from_str(&std::fs::read_to_string(self.root.join("flags.json"))?)?;
+            let flags = self.flags()?;
             for index in 0..self.experiments.len() {
-                if let Some(problem) = self.follow(index, day, &status, &flags)? {
+                let found = [self.compare(index, day)?, self.follow(index, day, &status, &flags)?];
+                for problem in found.into_iter().flatten() {
+                    say(&problem);
                     problems.push(problem);
                 }
             }
@@ -190,37 +233,61 @@ impl Shop {
             problems.push(format!("the log is not intact: {check}"));
         }
         let played = self.experiments.iter().filter_map(|experiment| {
+            let Plan { name, case: Case { kind, measured }, .. } = &experiment.plan;
             let Some((ending, day)) = experiment.end else {
-                problems.push(format!("{} ({}) did not end", experiment.name, experiment.kind.says()));
+                problems.push(format!("{name} ({}, {}) did not end", kind.says(), measured.says()));
                 return None;
             };
-            Some(Played { name: experiment.name.clone(), kind: experiment.kind, ending, day, off: experiment.off })
+            let units = experiment.people.as_ref().map(|people| Units::from(people.counts()));
+            let (kind, measured) = (*kind, *measured);
+            let (name, off, ramp) = (name.clone(), experiment.off, experiment.ramp);
+            let n_compared = experiment.n_compared;
+            Some(Played { name, kind, measured, ending, day, off, ramp, n_compared, units })
         });
         let played = played.collect();
         Ok((played, problems))
     }
 
+    fn flags(&self) -> Result<Value> {
+        Ok(serde_json::from_str(&std::fs::read_to_string(self.root.join("flags.json"))?)?)
+    }
+
     /// What happens at the source before the poll that ends `day`.
-    async fn fill(&mut self, day: u32) -> Result<()> {
-        let came_at = self.start + SignedDuration::from_hours(24 * i64::from(day) - 23);
+    async fn fill(&mut self, day: u32, flags: &Value) -> Result<()> {
+        let (until, users) = (i64::from(day) * DAY, self.daily_units);
         for experiment in self.experiments.iter_mut().filter(|experiment| experiment.end.is_none()) {
-            let table = table(&experiment.name);
-            let away = experiment.away;
-            if away.is_some_and(|(_, last)| day == last + 1) {
-                self.source.come_back(&table).await?;
-            }
-            let is_away = away.is_some_and(|(from, last)| (from..=last).contains(&day));
-            let hidden = format!("away_{table}");
-            let name = if is_away && away.is_some_and(|(from, _)| day > from) { &hidden } else { &table };
-            self.source.fill(name, experiment.kind, came_at, self.daily_units, &mut experiment.rng).await?;
-            if experiment.kind == Kind::Deletions {
-                self.source.delete_some(name, &mut experiment.rng).await?;
-            }
-            if away.is_some_and(|(from, _)| day == from) {
-                self.source.go_away(&table).await?;
-            }
+            let Plan { name, case, .. } = &experiment.plan;
+            let Some(people) = experiment.people.as_mut() else {
+                fill_table(&mut self.source, experiment, self.start, day, users).await?;
+                continue;
+            };
+            let side = if case.measured == Measured::Accounts { Side::Accounts } else { Side::Users };
+            people.split(until - DAY, share_of(flags, name));
+            let rows = people.live(until, users * case.measured.unit_share())?;
+            self.source.write(side, name, self.start, &rows).await?;
+            self.source.forget(side, &people.delete_some()).await?;
         }
         Ok(())
+    }
+
+    /// Whether the numbers of a metric are those of the people who came; the difference in a sentence, once.
+    fn compare(&mut self, index: usize, day: u32) -> Result<Option<String>> {
+        let Some(experiment) = self.experiments.get_mut(index) else { return Ok(None) };
+        let Some(people) = experiment.people.as_ref().filter(|_| experiment.end.is_none() && !experiment.is_different)
+        else {
+            return Ok(None);
+        };
+        let shown = self.cli.json(&["experiment", "show", &experiment.slug])?;
+        match compare(&shown, people, experiment.plan.case, i64::from(day) * DAY)? {
+            Compared::Nothing => return Ok(None),
+            Compared::Same => {}
+            Compared::Different(how) => {
+                experiment.is_different = true;
+                return Ok(Some(format!("{} on day {day}: {how}", experiment.plan.name)));
+            }
+        }
+        experiment.n_compared += 1;
+        Ok(None)
     }
 
     /// Looks at one experiment after a poll, and answers its gate as it recommends. What was wrong, in a sentence.
@@ -228,25 +295,41 @@ impl Shop {
         let Some(experiment) = self.experiments.get_mut(index).filter(|experiment| experiment.end.is_none()) else {
             return Ok(None);
         };
-        let line = line_of(status, &experiment.name)?;
-        let is_on = flags["flags"][&experiment.name]["state"] == "ENABLED";
+        let name = experiment.plan.name.clone();
+        let line = line_of(status, &name)?;
+        let is_on = flags["flags"][&name]["state"] == "ENABLED";
         if !is_on {
             experiment.off.get_or_insert(day);
         }
         let state = line["status"].as_str().unwrap_or_default();
-        if matches!(state, "running" | "measuring") {
-            return Ok((!is_on).then(|| format!("the flag of {} is off while it is {state}", experiment.name)));
+        if matches!(state, "running" | "measuring" | "scaling") {
+            return Ok((!is_on).then(|| format!("the flag of {name} is off while it is {state}")));
         }
         let ending = Ending::of(state, line["pause_cause"].as_str(), line["verdict"].as_str())
             .with_context(|| format!("an unexpected end: {line}"))?;
-        experiment.end = Some((ending, day));
+        // A success on the first of two steps is given to more people, and goes on.
+        let is_ramp = ending == Ending::Ship && experiment.plan.case.kind.has_ramp() && experiment.ramp.is_none();
+        if is_ramp {
+            experiment.ramp = Some(day);
+        } else {
+            experiment.end = Some((ending, day));
+        }
         let slug = experiment.slug.clone();
         let problem = (is_on != (ending == Ending::Ship))
-            .then(|| format!("{} ended with {ending:?}, and its flag is on: {is_on}", experiment.name));
-        if state != "killed" {
+            .then(|| format!("{name} ended with {ending:?}, and its flag is on: {is_on}"));
+        if is_ramp {
+            self.give_to_more(&slug)?;
+        } else if state != "killed" {
             self.answer(&slug, ending)?;
         }
         Ok(problem)
+    }
+
+    /// The human gives a success to more people before everybody gets it.
+    fn give_to_more(&self, slug: &str) -> Result<()> {
+        let shown = self.cli.json(&["experiment", "show", slug])?;
+        let gate = shown["gates"][0].as_str().with_context(|| format!("no gate asks about a success: {shown}"))?;
+        self.decide(gate, "scale")
     }
 
     /// The human does what the gate recommends; a pause ends the experiment.
@@ -270,58 +353,70 @@ impl Shop {
     }
 }
 
+fn plans(cases: &[Case], first: usize) -> Result<Vec<Plan>> {
+    let mut bases: BTreeMap<Measured, f64> = BTreeMap::from([(Measured::Query, BASE_RATE)]);
+    let mut plans = Vec::new();
+    for (n, case) in cases.iter().enumerate() {
+        let base = match bases.get(&case.measured) {
+            Some(base) => *base,
+            None => People::base_of(case.measured)?,
+        };
+        bases.insert(case.measured, base);
+        plans.push(Plan { name: format!("trial-{:03}", first + n + 1), case: *case, base });
+    }
+    Ok(plans)
+}
+
+/// What a launch gate states.
+fn stated_at(gate: &Value) -> Result<Stated> {
+    let dry_run = &gate["context"]["facts"]["dry_run"];
+    let number = |value: &Value, field: &str| {
+        value[field].as_f64().with_context(|| format!("the launch gate does not state `{field}`: {dry_run}"))
+    };
+    let stops = &dry_run["false_stops"];
+    Ok(Stated {
+        ship: number(dry_run, "alpha")?,
+        harm: number(stops, "stated_harm")?,
+        guardrail: number(stops, "stated_guardrail")?,
+        data: number(stops, "stated_data")?,
+    })
+}
+
+/// A day of an experiment with a query, with what goes wrong on it.
+async fn fill_table(
+    source: &mut Source,
+    experiment: &mut Running,
+    start: Timestamp,
+    day: u32,
+    units: f64,
+) -> Result<()> {
+    let came_at = start + SignedDuration::from_hours(24 * i64::from(day) - 23);
+    let (table, kind, away) = (table(&experiment.plan.name), experiment.plan.case.kind, experiment.away);
+    if away.is_some_and(|(_, last)| day == last + 1) {
+        source.come_back(&table).await?;
+    }
+    let is_away = away.is_some_and(|(from, last)| (from..=last).contains(&day));
+    let hidden = format!("away_{table}");
+    let name = if is_away && away.is_some_and(|(from, _)| day > from) { &hidden } else { &table };
+    source.fill(name, kind, came_at, units, &mut experiment.rng).await?;
+    if kind == Kind::Deletions {
+        source.delete_some(name, &mut experiment.rng).await?;
+    }
+    if away.is_some_and(|(from, _)| day == from) {
+        source.go_away(&table).await?;
+    }
+    Ok(())
+}
+
 fn line_of<'a>(status: &'a Value, outcome: &str) -> Result<&'a Value> {
     let outcomes = status["outcomes"].as_array().context("`status` has no outcomes")?;
     let found = outcomes.iter().find(|line| line["outcome"] == outcome).map(|line| &line["experiments"][0]);
     found.with_context(|| format!("`status` does not show {outcome}"))
 }
 
-fn table(name: &str) -> String {
-    name.replace('-', "_")
-}
-
-fn outcome_file(names: &[String], daily_units: f64) -> String {
-    let outcomes: String = names.iter().map(|name| outcome(name, daily_units)).collect();
-    format!(
-        "version: 1\noutcomes:\n{outcomes}signal_connectors:\n  - {{ name: app, type: sql, config: {{ url: \"sqlite:app.db\" }} }}\n\
-         feature_flags:\n  provider: flagd_file\n  config: {{ path: flags.json }}\nlimits: {{ max_active_outcomes: {} }}\n",
-        names.len()
-    )
-}
-
-fn outcome(name: &str, daily_units: f64) -> String {
-    // The level is that of a week.
-    let n = (7.0 * daily_units).round();
-    let level = |rate: f64| format!("SELECT {n} AS n, {} AS successes WHERE :from < :to", (n * rate).round());
-    let by_variant = |column: &str| {
-        format!(
-            "SELECT variant, sum(n) AS n, sum(n) AS n_units, sum({column}) AS successes FROM {} WHERE :flag <> '' AND at >= :from AND at < :to \
-             GROUP BY variant",
-            table(name)
-        )
-    };
-    format!(
-        "  - id: {name}\n    title: More buyers ({name})\n    signal:\n      source: app\n      metric: bought_{table}\n      \
-         poll_interval: 24h\n      query:\n        level: \"{}\"\n        by_variant: \"{}\"\n    target: {{ direction: increase, \
-         from: {BASE_RATE}, to: {} }}\n    mde: {MDE}\n    horizon: 20w\n    staleness: 7d\n    portfolio: {{ max_concurrent: 1, \
-         planned_experiments: 1 }}\n    constraints:\n      - signal: refunds\n        source: app\n        poll_interval: 24h\n        \
-         not_worse: {{ direction: decrease, margin: 0.0 }}\n        query:\n          by_variant: \"{}\"\n    scope: {{ allowed_paths: \
-         [src/], forbidden_paths: [src/payments/] }}\n",
-        level(BASE_RATE),
-        by_variant("bought"),
-        BASE_RATE + 2.0 * MDE,
-        by_variant("refunded"),
-        table = table(name),
-    )
-}
-
-fn hypothesis(name: &str, days: u32) -> String {
-    format!(
-        "title: Two fields ({name})\nstatement: If the form asks for two fields instead of five, more visitors finish it.\n\
-         mechanism: Most visitors leave at the phone number.\nexpected_improvement: {MDE}\nconfidence: 0.5\nintervention: code_change\n\
-         intervention_description: Remove phone and company from the form.\ntouched_paths: [src/{name}/]\nflag_key: {name}\n\
-         measurement: {{ duration_days: {days}, min_sample_size: 2000, success_threshold: 0.0, kill_threshold: 0.0, \
-         minimum_detectable_effect: {MDE} }}\nrollout: {{ initial_pct: 50, steps: [] }}\neffort_hours: 4\nrisk: low\n\
-         is_reversible: true\ntags: [form]\n"
-    )
+/// The share of the treatment, as the flag service splits units; `None` while the flag is off.
+fn share_of(flags: &Value, flag: &str) -> Option<f64> {
+    let flag = &flags["flags"][flag];
+    let percent = flag["targeting"]["fractional"][1][1].as_f64()?;
+    (flag["state"] == "ENABLED").then_some(percent / 100.0)
 }
