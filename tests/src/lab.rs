@@ -59,6 +59,7 @@ outcomes:
         not_worse: { direction: decrease, margin: 0.005 }
       - rule: "The save format does not change"
     horizon: 8w
+    ship_test: known_end
     portfolio: { max_concurrent: 3 }
     scope:
       allowed_paths: ["game/"]

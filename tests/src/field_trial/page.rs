@@ -224,9 +224,9 @@ fn by_engine(report: &Report) -> String {
         let _ = writeln!(
             out,
             "**They also break what a known end states.** Without an effect {} of {} runs with late values were shipped, where at most {} \
-             are stated: from one look to the next such values move more than the information says. For a query of values that come late \
-             choose `ship_test: open_end`, or let it return only units whose time is over; a metric does so by itself. This row is \
-             not judged by what is stated of ships.\n",
+             are stated: from one look to the next such values move more than the information says. So a query has an open end \
+             unless its outcome says `ship_test: known_end`, as these here do, most of whose values are final at once; a metric waits for its \
+             values by itself. This row is not judged by what is stated of ships.\n",
             percent(late.ship),
             late.runs,
             percent(stated.ship)

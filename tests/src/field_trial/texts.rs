@@ -102,6 +102,7 @@ fn outcome(plan: &Plan, daily_units: f64) -> String {
     target: {{ direction: increase, from: {from}, to: {to} }}
     mde: {mde}
     horizon: 20w
+    ship_test: known_end
     staleness: 7d
     randomisation_unit: {unit}
     portfolio: {{ max_concurrent: 1, planned_experiments: 1 }}

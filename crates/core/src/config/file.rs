@@ -87,9 +87,10 @@ yaml_map! {
         optional(shorter) staleness: Period = "24h",
         /// What happens to a flag after futility and at the end of the plan while a human decides.
         optional(signed) on_conclusion: OnConclusion = "turn_off",
-        /// The test that decides on success: `known_end` looks once a day until the end of the plan and is the fastest; `open_end` may
-        /// look at any time and needs no end.
-        optional(signed) ship_test: ShipTest = "known_end",
+        /// The test that decides on success: `known_end` looks once a day until the end of the plan and is the fastest, but needs values
+        /// that are final when they are read; `open_end` may look at any time. Default: `known_end` for a metric of `metrics`, which waits
+        /// for its values, and `open_end` for a query.
+        optional(signed) ship_test: ShipTest,
         /// Number of experiments at the same time, and the ranking of candidates.
         optional(signed) portfolio: PortfolioFile,
         /// Who decides at which gate, until when, and with which assurance.

@@ -57,21 +57,12 @@ impl OnConclusion {
 
 text_enum! {
     /// The test that decides on success, of experiments with a control group.
-    #[derive(Default)]
     pub enum ShipTest {
-        /// One claim look a day until the end of the plan, with an always-valid reserve beside it: the fastest.
-        #[default]
+        /// One claim look a day until the end of the plan, with an always-valid reserve beside it: the fastest. It needs values that do not
+        /// change any more once they were looked at.
         KnownEnd,
         /// Always valid, without an end.
         OpenEnd,
-    }
-}
-
-impl ShipTest {
-    /// True for the default.
-    #[must_use]
-    pub fn is_known_end(&self) -> bool {
-        *self == Self::KnownEnd
     }
 }
 
@@ -307,9 +298,9 @@ pub struct OutcomeSpec {
     /// What happens to a flag after futility and at the end of the plan.
     #[serde(default, skip_serializing_if = "OnConclusion::is_off")]
     pub on_conclusion: OnConclusion,
-    /// The test that decides on success.
-    #[serde(default, skip_serializing_if = "ShipTest::is_known_end")]
-    pub ship_test: ShipTest,
+    /// The test that decides on success, where the file says so; see [`Self::ship_test`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ship_test: Option<ShipTest>,
     /// How many experiments, and their ranking.
     pub portfolio: Portfolio,
     /// Policies of the gates that the file mentions.
@@ -324,6 +315,14 @@ pub struct OutcomeSpec {
 }
 
 impl OutcomeSpec {
+    /// The test that decides on success. A metric of `metrics` claims on units whose values are final; of a query nobody knows whether they
+    /// are, and where values still come, a known end is wrong up to one and a half times as often as it states (the field trial).
+    #[must_use]
+    pub fn ship_test(&self) -> ShipTest {
+        let otherwise = if self.signal.contract.is_some() { ShipTest::KnownEnd } else { ShipTest::OpenEnd };
+        self.ship_test.unwrap_or(otherwise)
+    }
+
     /// How values of the primary signal are written. `sums`: a reading, where there is one.
     #[must_use]
     pub fn scale(&self, sums: Option<&ArmSums>) -> Scale {

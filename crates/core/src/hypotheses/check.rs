@@ -189,7 +189,7 @@ pub(crate) mod tests {
             randomisation_unit: "user".to_owned(),
             exposure: None,
             on_conclusion: OnConclusion::TurnOff,
-            ship_test: ShipTest::KnownEnd,
+            ship_test: None,
             staleness: Period::from_hours(24),
             portfolio: Portfolio {
                 max_concurrent: 3,

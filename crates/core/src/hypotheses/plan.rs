@@ -110,7 +110,7 @@ fn ship_test(outcome: &OutcomeSpec, hypothesis: &Hypothesis, alpha: f64) -> Ship
         let max_information = Information::try_new(max_information).ok()?;
         Some(ShipTest::KnownEnd { max_information, days: measurement.duration_days })
     };
-    match outcome.ship_test {
+    match outcome.ship_test() {
         // An alpha too small to be spent has no known end.
         domain::ShipTest::KnownEnd => known_end().unwrap_or(ShipTest::CutNormal),
         domain::ShipTest::OpenEnd => ShipTest::CutNormal,

@@ -192,6 +192,8 @@ outcomes:
         not_worse: { direction: decrease, margin: 0.002 }
       - rule: "The payment provider's integration is not touched"
     horizon: 6w
+    # Whether a payment failed or an order was made is known at once.
+    ship_test: known_end
     portfolio: { max_concurrent: 2 }
     scope:
       allowed_paths: ["frontend/"]

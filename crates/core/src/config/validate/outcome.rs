@@ -6,7 +6,7 @@ use super::report::{At, Context, Problem, Reporter, Span, at_least_one, email, s
 use super::signal::{Parts, Role, signal};
 use super::{constraint, gates, llm, mde, scope, target};
 use crate::config::file::{ConstraintFile, OutcomeFile, PortfolioFile, RootFile, SignalFile, WeightsFile};
-use crate::domain::{Design, OnConclusion, OutcomeSpec, Period, Portfolio, ScoreWeights, ShipTest, signal_of_limit};
+use crate::domain::{Design, OnConclusion, OutcomeSpec, Period, Portfolio, ScoreWeights, signal_of_limit};
 
 /// Experiments at once, where an outcome does not say how many.
 const DEFAULT_AT_ONCE: u32 = 3;
@@ -89,7 +89,7 @@ fn outcome(file: &OutcomeFile, context: &Context, reporter: &mut Reporter<'_>) -
         exposure: text(file.exposure.as_ref()),
         staleness: file.staleness.as_ref()?.value,
         on_conclusion: file.on_conclusion.as_ref().map_or(OnConclusion::TurnOff, |at| at.value),
-        ship_test: file.ship_test.as_ref().map_or(ShipTest::KnownEnd, |at| at.value),
+        ship_test: file.ship_test.as_ref().map(|at| at.value),
         portfolio: portfolio?,
         gates,
         scope,

@@ -47,7 +47,7 @@ fn question(outcome: &Outcome, mde: f64, treatment_pct: u8) -> Option<stats::Fea
         daily_units: baseline.daily_units?,
         mde_relative: sign * mde / level.abs(),
         alpha: stats::Alpha::try_new(outcome.spec.alpha()).ok()?.budget_share(outcome.spec.planned_experiments(), 0),
-        test: outcome.spec.ship_test.into(),
+        test: outcome.spec.ship_test().into(),
         power: 0.8,
         treatment_share: f64::from(treatment_pct) / 100.0,
     })
