@@ -504,11 +504,15 @@ def guardrails_of(plan, poll, scope):
                           "is_apart": claims is not None, "counts_rare": plan.get("counts_rare", False), "margin": rule["margin"],
                           "sign": 1 if rule["direction"] == "decrease" else -1, "must_prove": rule["must_prove"]})
             continue
-        arms = [phase["treatment"] for phase in since(phases, safety_from) if phase["treatment"] is not None]
+        contract = entry["signal"].get("contract")
         for side in ("min", "max"):
             limit = bound["limits"][side]
             if limit is None:
                 continue
+            # A value that can still grow is not below a limit yet.
+            waits = side == "min" or not (contract and is_safe_so_far(contract))
+            arms = [phase["treatment"] for phase in since(phases, safety_from) if phase["treatment"] is not None]
+            arms = [arm["cohort"]["claimed"] if waits and "cohort" in arm else arm for arm in arms]
             rule = {"name": f"{name} ({side})", "limit": limit, "side": side, "must_prove": False}
             if arms and all(arm["kind"] == "proportion" for arm in arms) and 0 < limit < 1:
                 asked.append({**rule, "kind": "rate", "n": sum(arm["n"] for arm in arms),
@@ -527,8 +531,9 @@ def is_safe_so_far(contract):
     return only_grows and contract["window"]["from"] == 0
 
 
-def rare_events(rule, phases, breach, safe):
-    """Counts of both arms, compared exactly before there are enough of them for the mixture (STATS.md 2.5b); None where they are not rare."""
+def rare_events(rule, phases, breach):
+    """Counts of both arms, compared exactly before there are enough of them for the mixture (STATS.md 2.5b); None where they are not rare.
+    They accuse and never acquit."""
     arms = [(p["control"], p["treatment"], 100 - p["pct"], p["pct"]) for p in phases]
     if not arms or any(arm["kind"] != "proportion" for p in arms for arm in p[:2]):
         return None
@@ -574,21 +579,48 @@ def rare_events(rule, phases, breach, safe):
             outside, inside = (middle, inside) if rejects(ln_e_at(middle), alpha) else (outside, middle)
         return (outside + inside) / 2
 
-    def harm_at(u):
-        ratio = math.exp(u)
-        return rule["sign"] * (ratio - 1) * total / (n[0] + ratio * n[1])
-
-    def ends(alpha):
-        low, high = end(-700.0, alpha), end(700.0, alpha)
-        # A ratio of 0 is the lowest there is.
-        lowest, highest = rule["sign"] * -total / n[0] if low is None else harm_at(low), None if high is None else harm_at(high)
-        return (lowest, highest) if rule["sign"] > 0 else (highest, lowest)
-
-    lower, upper, margin = ends(breach)[0], ends(safe)[1], rule["margin"]
+    # Where the ratio alone does not decide, half is for it and half for how many events there are to expect.
+    margin, half = rule["margin"], breach / 2
+    of_ratio, expected = (half / 2, fewest_expected(total, half / 2)) if margin > 0 else (half, total)
+    is_more = rule["sign"] > 0
+    u = end(-700.0, of_ratio) if is_more else end(700.0, of_ratio)
+    # A ratio of 0 is the lowest there is; there is no highest.
+    ratio = math.exp(u) if u is not None else 0.0 if is_more else None
+    lower = None if ratio is None else rule["sign"] * (ratio - 1) * expected / (n[0] + ratio * n[1])
     breached = lower is not None and lower > margin
-    return {"value": rule["sign"] * (events[1] / n[1] - events[0] / n[0]), "lower": lower, "upper": upper, "bound": margin,
+    return {"value": rule["sign"] * (events[1] / n[1] - events[0] / n[0]), "lower": lower, "upper": None, "bound": margin,
             "ln_e_breached": ln_e_at(0.0) if breached else 0.0, "deteriorated": lower is not None and lower > 0, "breached": breached,
-            "non_inferior": upper is not None and upper < margin, "is_exact": True}
+            "non_inferior": False, "is_exact": True}
+
+
+def fewest_expected(total, alpha):
+    """The fewest events that can be expected where there were so many: a Poisson count mixed over Gamma(1, 1) multiples of its mean."""
+    def ln_e(mu):
+        return math.lgamma(1 + total) + mu - (1 + total) * math.log1p(mu)
+    if ln_e(0.0) < -math.log(alpha):
+        return 0.0
+    out, inside = 0.0, float(total)
+    for _ in range(200):
+        middle = (out + inside) / 2
+        out, inside = (middle, inside) if ln_e(middle) >= -math.log(alpha) else (out, middle)
+    return (out + inside) / 2
+
+
+def is_counted(rule, status):
+    """Whether there are too few events for the mixture, so that they are counted."""
+    return rule["counts_rare"] and status["code"] in ("insufficient_sample", "zero_variance")
+
+
+def few(rule, phases):
+    """The phases with too few events for the mixture."""
+    found = []
+    for phase in phases:
+        try:
+            combined([phase])
+        except NoNumbers as error:
+            if is_counted(rule, error.status):
+                found.append(phase)
+    return found
 
 
 def compared(rule, phases, memory, breach, safe):
@@ -596,9 +628,7 @@ def compared(rule, phases, memory, breach, safe):
     try:
         contrast, units = combined(phases)
     except NoNumbers as error:
-        counted = None
-        if rule["counts_rare"] and error.status["code"] == "insufficient_sample":
-            counted = rare_events(rule, phases, breach, safe)
+        counted = rare_events(rule, phases, breach) if is_counted(rule, error.status) else None
         if counted is None:
             raise
         return counted
@@ -607,6 +637,10 @@ def compared(rule, phases, memory, breach, safe):
     # The margin where there is one; else narrowest at 10 000 units, from the variance of the first poll.
     fallback = math.sqrt(narrowest(min(2 * breach, 0.999999) if breach < 0.5 else breach) * variance * units / 10_000)
     tau = memory.get("tau", margin if margin > 0 else fallback)
+    # What a phase with many units says does not hide the events of one with few.
+    counted = rare_events(rule, few(rule, phases), breach)
+    if counted is not None and counted["breached"]:
+        return {**counted, "tau": tau}
     r = tau**2 / variance
     ln_worse, ln_breached, ln_safe = (ln_e_greater(x / se, r) for x in (harm, harm - margin, margin - harm))
     return {"value": harm, "lower": harm - se * width_one_sided(r, breach), "upper": harm + se * width_one_sided(r, safe), "bound": margin,
@@ -659,6 +693,8 @@ def evaluate_guardrail(rule, memory, breach, safe, new_poll, is_two_ladders):
                 found[what] = compared(rule, rule[what], memory, breach, safe)
             except NoNumbers as error:
                 status = status or error.status
+                if what == "phases" and error.status["code"] == "invalid":
+                    return guardrail_result(rule, status=status)
         if not found:
             return guardrail_result(rule, status=status)
         # Both rest on the same units: then one of them is as good as the other.
@@ -1590,6 +1626,14 @@ def check_recorded(pack, results, earlier_results, report):
         report.same(f"recorded.{name}.verdict", *({k: v for k, v in x.items() if k not in SENTENCES} for x in verdicts))
 
 
+def is_without_reading(pack, at):
+    """Whether nothing of the primary signal was read at an instant: the constraints spoke alone."""
+    name = pack["plan"]["signal"]["name"]
+    of_poll = [r for s in pack["snapshots"] if seconds(s["measured_at"]) == at for r in s["readings"]]
+    return not any(r["signal"] == name and not r["is_pushed"] and r["reread_of"] is None for r in of_poll) and all(
+        r["is_pushed"] is False for r in of_poll)
+
+
 def check_said(pack, report):
     """What each poll said at its time, as the log holds it, is what the pack says of it: which experiment, what was recommended and why,
     and what was found about the data."""
@@ -1607,7 +1651,19 @@ def check_said(pack, report):
             if seconds(poll["polled_at"]) > corrected_at:
                 report.same(f"{what}: the recommendation in line {line['seq']}", said["decision"], result["verdict"]["decision"])
             continue
+        codes = sorted(finding["code"] for finding in result["health"])
+        report.same(f"{what}: the findings in line {line['seq']}", sorted(said.get("health", [])), codes)
         report.same(f"{what}: the reason in line {line['seq']}", said["reason"], result["verdict"]["reason"])
+    at_end = (pack["recorded"]["at_end"] or {}).get("result")
+    for name, stored in (("latest", pack["recorded"]["latest"]), ("at_end", at_end)):
+        line = logged.get(seconds(stored["polled_at"])) if stored else None
+        if line and line["said"].get("decision") == stored["verdict"]["decision"]:
+            report.same(f"recorded.{name}: the reason in line {line['seq']}", line["said"]["reason"], stored["verdict"]["reason"])
+    # What was judged is a poll of the path, and not one that a source pushed.
+    polled = {seconds(poll["polled_at"]) for poll in pack["path"]}
+    for at, line in logged.items():
+        if "decision" in line["said"] and at not in polled and not is_without_reading(pack, at):
+            report.add(f"the poll of line {line['seq']} is not in the path")
 
 
 # Where each step leads; a resume leads back, and a correction nowhere.
@@ -1654,8 +1710,16 @@ def check_log(pack, lines, report):
                 report.add(f"line {entry['seq']} of the log was changed")
             entries[entry["seq"]] = entry
     logged = {s["logged"]["seq"]: s["logged"] for s in pack["snapshots"] if s["logged"]}
-    for seq, claim in logged.items():
-        entry = entries.get(seq)
+    n_claims = sum(s["logged"] is not None for s in pack["snapshots"])
+    if n_claims != len(logged):
+        report.add("two snapshots claim the same line of the log")
+    for snapshot in pack["snapshots"]:
+        claim = snapshot["logged"]
+        if claim is None:
+            continue
+        seq, entry = claim["seq"], entries.get(claim["seq"])
+        if entry is not None and seconds(entry["at"]) != seconds(snapshot["measured_at"]):
+            report.add(f"line {seq} of the log is of another instant than its snapshot")
         if entry is None or (entry["hash"], entry["payload"].get("digest")) != (claim["hash"], claim["digest"]):
             report.add(f"line {seq} of the log does not hold the digest that the pack claims")
         elif entry["payload"].get("said") != claim.get("said"):
@@ -1670,10 +1734,11 @@ def check_log(pack, lines, report):
         if entry is None or any(entry[key] != step[key] for key in ("hash", "at", "kind", "payload")):
             report.add(f"line {step['seq']} of the log is not the step that the pack claims")
     shown = {step["seq"] for step in pack["steps"]}
-    for seq, entry in entries.items():
-        if entry["kind"] == "experiment.corrected" and seq not in shown:
-            report.add(f"the correction of line {seq} of the log is missing in the pack")
     made = seconds(pack["made_at"])
+    kinds = ("analysis_due", "concluded", "auto_paused", "killed_by_rule", "corrected")
+    for seq, entry in entries.items():
+        if entry["kind"] in [f"experiment.{kind}" for kind in kinds] and seq not in shown and seconds(entry["at"]) <= made:
+            report.add(f"the step of line {seq} of the log ({entry['kind']}) is missing in the pack")
     until = {seq: entry for seq, entry in entries.items() if seconds(entry["at"]) <= made}
     report.same("experiment.status", status_of(until), pack["experiment"]["status"])
     plans = ("experiment.reported_built", "experiment.corrected")

@@ -215,6 +215,37 @@ async fn units_of_both_arms_turn_the_flag_off_when_they_last() -> Result<()> {
     .await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn treatment_that_is_still_shown_after_off_is_told_once() -> Result<()> {
+    each_database(async |database| {
+        let (lab, experiment) = begin(database).await?;
+        let same = Day { players: 1000, control: 0.3, treatment: 0.3 };
+        lab.tell_source(&day(1_000_000, lab.runtime.now(), &same, true)).await?;
+        lab.poll_after(24).await?;
+        lab.act(&experiment, outcome_core::domain::Verdict::Pause).await?;
+        let off_at = lab.runtime.now();
+        let shown = |minutes: i64| (off_at + jiff::SignedDuration::from_mins(minutes)).strftime("%Y-%m-%d %H:%M:%S").to_string();
+        // What an application still had, the control arm, and another flag are no finding.
+        lab.tell_source(&format!(
+            "INSERT INTO seen VALUES (5, 'soft', 'treatment', '{}'), (6, 'soft', 'control', '{late}'), (7, 'other', 'treatment', '{late}')",
+            shown(30),
+            late = shown(90)
+        ))
+        .await?;
+        let polled = lab.poll_after(24).await?;
+        ensure!(polled.failures.is_empty(), "{:?}", polled.failures);
+        lab.tell_source(&format!("INSERT INTO seen VALUES (8, 'soft', 'treatment', '{}')", shown(25 * 60))).await?;
+        let polled = lab.poll_after(24).await?;
+        let told = "1 unit was still shown the treatment more than an hour after the flag `soft` went off";
+        ensure!(polled.failures.iter().any(|failure| failure.contains(told)), "{:?}", polled.failures);
+        lab.poll_after(24).await?;
+        let messages = format!("{:?}", lab.runtime.outbox().messages().await?.waiting);
+        ensure!(messages.matches("flag_not_off").count() == 1, "{messages}");
+        Ok(())
+    })
+    .await
+}
+
 const REVENUE: &str = r#"version: 1
 outcomes:
   - id: retention

@@ -167,6 +167,8 @@ pub fn correct_past(plan: &Plan, poll: &Poll, past: &[Poll], previous: &RunningS
     for earlier in &kept {
         assess_poll(plan, earlier, &mut state)?;
     }
+    // Readings in a row are those that were made.
+    state.lasting.clone_from(&previous.lasting);
     Ok(Some(Corrected { state, n_polls: kept.len() }))
 }
 
@@ -352,8 +354,15 @@ fn cohorts<'a>(plan: &Plan, poll: &Poll, claimed: &'a [Phase]) -> stats::Cohorts
 
 /// What is known about the quality of a poll.
 fn health_of(plan: &Plan, poll: &Poll) -> DataHealth {
-    let known =
-        DataHealth { is_sampled: poll.is_sampled, has_flag_drift: poll.has_flag_drift, ..DataHealth::default() };
+    let newest = poll.phases.iter().max_by_key(|phase| phase.phase);
+    let is_often = |of: fn(&PhaseReadings) -> i64| newest.is_some_and(|phase| is_often_now(phase, of(phase)));
+    let known = DataHealth {
+        is_sampled: poll.is_sampled,
+        has_flag_drift: poll.has_flag_drift,
+        is_both_now: is_often(n_both_of),
+        is_unknown_now: is_often(n_other_of),
+        ..DataHealth::default()
+    };
     if !plan.asks_for_units {
         return known;
     }
@@ -366,6 +375,26 @@ fn health_of(plan: &Plan, poll: &Poll) -> DataHealth {
         has_numbers_of_another: poll.phases.iter().flat_map(|phase| &phase.arms).any(is_of_another),
         ..known
     }
+}
+
+/// Units of a phase from which a share of them is a finding that turns the flag off, and that share.
+const ENOUGH: (i64, f64) = (100, 0.05);
+
+fn is_often_now(phase: &PhaseReadings, part: i64) -> bool {
+    let n: i64 = phase.arms.iter().filter_map(|arm| arm.sums.n()).fold(0, i64::saturating_add);
+    n >= ENOUGH.0 && share_of(part, n) > ENOUGH.1
+}
+
+/// Units that saw both arms, as a metric's cohort or the user's own query counts them.
+fn n_both_of(phase: &PhaseReadings) -> i64 {
+    let of_cohorts: i64 = phase.arms.iter().filter_map(|arm| Some(arm.cohort?.n_both)).fold(0, i64::saturating_add);
+    let of_query = phase.arms.iter().filter_map(|arm| arm.units?.n_both).max().unwrap_or(0);
+    of_cohorts.max(of_query)
+}
+
+/// Units that saw neither arm; each arm of a phase repeats it.
+fn n_other_of(phase: &PhaseReadings) -> i64 {
+    phase.arms.iter().filter_map(|arm| Some(arm.cohort?.n_other)).max().unwrap_or(0)
 }
 
 /// Whether the queries counted different units, as they say themselves. Of constraints only those that say so are looked at.
@@ -476,7 +505,6 @@ struct GuardPhases {
     judged: Vec<Phase>,
     /// What a proof of safety may rest on, where it is known: units whose window is over.
     claimed: Option<Vec<Phase>>,
-    is_signed: bool,
 }
 
 impl GuardPhases {
@@ -488,7 +516,7 @@ impl GuardPhases {
             Some(claimed) if waits => claimed.clone(),
             _ => phases_of(&guard.phases),
         };
-        Self { judged, claimed, is_signed: contract.is_some_and(|contract| contract.is_signed) }
+        Self { judged, claimed }
     }
 }
 
@@ -513,7 +541,7 @@ fn guardrails_of<'a>(
                 },
                 margin: Margin::Absolute(*margin),
                 tau: None,
-                is_signed: on.is_signed,
+                is_signed: false,
                 claimed: on.claimed.as_deref(),
                 counts_rare: plan.counts_rare,
             },
@@ -542,13 +570,19 @@ fn limit_reading<'a>(
     planned: &GuardrailPlan,
     scope: Scope,
 ) -> GuardrailReading<'a> {
+    let grows = planned.signal.contract.as_ref().is_some_and(|contract| contract.is_safe_so_far());
+    let waits = matches!(limit, Limit::Min(_)) || !grows;
     let treatment: Vec<ArmSums> = guard
         .phases
         .iter()
         .filter(|phase| u32::try_from(phase.phase).unwrap_or(0) >= scope.safety_from)
         .flat_map(|phase| &phase.arms)
         .filter(|arm| arm.variant == Variant::Treatment)
-        .map(|arm| arm.sums)
+        // A value that can still grow is not below a limit yet.
+        .map(|arm| match (arm.cohort, waits) {
+            (Some(cohort), true) => cohort.claimed,
+            _ => arm.sums,
+        })
         .collect();
     let (mut n_all, mut successes_all, mut is_rate) = (0u64, 0u64, !treatment.is_empty());
     for sums in &treatment {

@@ -90,7 +90,13 @@ impl<'a> Assessor<'_, '_, 'a> {
             findings.add(HealthCode::UnitsDeleted);
         }
         if is_new_poll {
-            state.lasting = Lasting::after(&state.lasting, |code| findings.has(code), input.as_of);
+            let phase = input.phases.iter().map(|phase| phase.number).max().unwrap_or(0);
+            let lasts = |code| match code {
+                HealthCode::BothArmsOften => input.health.is_both_now,
+                HealthCode::UnknownVariantsOften => input.health.is_unknown_now,
+                _ => false,
+            };
+            state.lasting = Lasting::after(&state.lasting, lasts, phase, input.as_of);
         }
         let srm_now = srm_over_phases(input.scope.claims(input.phases));
         if srm_now.status == SrmStatus::Invalid {

@@ -5,7 +5,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
+use super::arms::compare;
 use super::interval::finite;
 use super::mixture::{Evidence, evidence, evidence_both_ways};
 use super::phases::Gated;
@@ -104,19 +106,19 @@ pub struct GuardrailTest {
 }
 
 impl GuardrailTest {
-    /// What follows from the bounds of a harm where no mixture was made of it.
-    pub(super) fn of_bounds(harm: f64, lower: Option<f64>, upper: Option<f64>, margin: f64, ln_e: f64) -> Self {
+    /// What follows from a lower bound of the harm, where no mixture was made of it: nothing about safety.
+    pub(super) fn of_lower_bound(harm: f64, lower: Option<f64>, margin: f64, ln_e: f64) -> Self {
         let (worse, breached) = (lower.is_some_and(|x| x > 0.0), lower.is_some_and(|x| x > margin));
         Self {
             harm,
             harm_lower: lower,
-            harm_upper: upper,
+            harm_upper: None,
             ln_e_deteriorated: ln_e,
             deteriorated: worse,
             ln_e_breached: if breached { ln_e } else { 0.0 },
             breached,
             ln_e_non_inferior: 0.0,
-            non_inferior: upper.is_some_and(|x| x < margin),
+            non_inferior: false,
         }
     }
 
@@ -279,6 +281,7 @@ impl Comparison<'_> {
         }
         let (harm, proof) = match (within(safety), within(claims)) {
             (Ok(harm), Ok(proof)) => (harm, proof),
+            (Err(status @ Status::Invalid { .. }), _) => return Err(status),
             // Too little on the step to find harm is no reason to doubt the proof, and an older phase none to overlook harm.
             (Err(_), Ok(proof)) => return Ok(Compared { test: proof.test.without_finding(), ..proof }),
             (Ok(harm), Err(_)) => return Ok(Compared { test: harm.test.without_proof(), ..harm }),
@@ -294,15 +297,30 @@ impl Comparison<'_> {
     }
 
     fn evaluate_or_count(&self, alphas: Alphas, frozen: Option<Tuning>) -> Result<Compared, Status> {
+        let counted = |phases: &[Phase]| {
+            let rare = RareEvents { phases, harm_direction: self.harm_direction, margin: self.margin };
+            rare.test(alphas).map(|(test, bound)| Compared { test, bound, tuning: None, is_exact: true })
+        };
         match self.evaluate(alphas, frozen) {
-            Ok((test, bound, tuning)) => Ok(Compared { test, bound, tuning: Some(tuning), is_exact: false }),
-            Err(status @ Status::InsufficientSample { .. }) if self.counts_rare => {
-                let rare = RareEvents { phases: self.phases, harm_direction: self.harm_direction, margin: self.margin };
-                let (test, bound) = rare.test(alphas).ok_or(status)?;
-                Ok(Compared { test, bound, tuning: None, is_exact: true })
+            Ok((test, bound, tuning)) => {
+                // What a phase with many units says does not hide the events of one with few.
+                let few: SmallVec<[Phase; 2]> =
+                    self.phases.iter().filter(|phase| self.is_counted(phase)).copied().collect();
+                let breached = counted(&few).filter(|counted| counted.test.breached);
+                let found = breached.map(|counted| Compared { tuning: Some(tuning), ..counted });
+                Ok(found.unwrap_or(Compared { test, bound, tuning: Some(tuning), is_exact: false }))
+            }
+            Err(status @ (Status::InsufficientSample { .. } | Status::ZeroVariance)) if self.counts_rare => {
+                counted(self.phases).ok_or(status)
             }
             Err(status) => Err(status),
         }
+    }
+
+    /// Whether a phase has too few events for the mixture.
+    fn is_counted(&self, phase: &Phase) -> bool {
+        let status = compare(&phase.control, &phase.treatment, self.is_signed).map(drop);
+        self.counts_rare && matches!(status, Err(Status::InsufficientSample { .. } | Status::ZeroVariance))
     }
 
     fn evaluate(&self, alphas: Alphas, frozen: Option<Tuning>) -> Result<(GuardrailTest, f64, Tuning), Status> {

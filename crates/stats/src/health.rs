@@ -303,10 +303,6 @@ impl Findings {
         self.0 |= code.bit();
     }
 
-    pub(super) fn has(self, code: HealthCode) -> bool {
-        self.0 & code.bit() != 0
-    }
-
     /// Whether one of them forbids a decision.
     pub(super) fn block(self) -> bool {
         self.codes().any(|code| code.severity() == Severity::Block)

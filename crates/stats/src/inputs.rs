@@ -23,6 +23,10 @@ pub struct DataHealth {
     pub n_both_of: u64,
     /// Another running experiment has exactly the same numbers.
     pub has_numbers_of_another: bool,
+    /// More than one of twenty units of the newest phase saw both arms in it, and there are enough of them to say so.
+    pub is_both_now: bool,
+    /// The same of units that saw neither arm.
+    pub is_unknown_now: bool,
 }
 
 /// Whether what a query of the user's own counted are different units: a unit is counted once, and its rows are no units.

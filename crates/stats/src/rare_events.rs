@@ -1,12 +1,13 @@
 //! Guardrails on rare events, before there are enough of them for the mixture: the counts themselves are compared.
 //!
-//! A crash or a refund that one arm has and the other has not is found by its twelfth event, long before the start gate. Nothing is
-//! approximated but the rate at which a margin in units of the metric is held against the ratio of the rates.
+//! A crash or a refund that one arm has and the other has not is found by its twelfth event, long before the start gate. Counts accuse and
+//! never acquit: few events prove no safety.
 //!
 //! Source: STATS.md 2.1, 2.5b.
 
 use super::guardrail::Alphas;
-use super::{ArmSums, Counted, GuardrailTest, HarmDirection, Interval, Margin, Phase, count_test_over};
+use super::log_space::ln_gamma;
+use super::{Alpha, ArmSums, Counted, GuardrailTest, HarmDirection, Margin, Phase, count_test_over};
 
 /// Above this rate the counts lose too much: a factor of 1 less the rate.
 const RARE: f64 = 0.1;
@@ -41,37 +42,51 @@ impl RareEvents<'_> {
         if n.contains(&0) || total > RARE * (n[0] + n[1]) as f64 {
             return None;
         }
-        let found = count_test_over(&counted, alphas.breach).ok()?;
-        let safe = count_test_over(&counted, alphas.safe).ok()?;
-        let sign = match self.harm_direction {
-            HarmDirection::Increase => 1.0,
-            HarmDirection::Decrease => -1.0,
+        let (is_more, sign) = match self.harm_direction {
+            HarmDirection::Increase => (true, 1.0),
+            HarmDirection::Decrease => (false, -1.0),
         };
-        // The rate of control that all events together come to, if the treatment's is this many times as large.
-        let control_at = |ratio: f64| total / (n[0] as f64 + ratio * n[1] as f64);
-        let harm_at = |ratio: f64| sign * (ratio - 1.0) * control_at(ratio);
-        let ends = |ci: Interval| {
-            // Without an upper end all events may be the treatment's.
-            let highest = ci.upper.map(harm_at);
-            let lowest = ci.lower.map(harm_at);
-            if sign > 0.0 { (lowest, highest) } else { (highest, lowest) }
-        };
-        let (lower, _) = ends(found.rate_ratio_ci);
-        let (_, upper) = ends(safe.rate_ratio_ci);
         let margin = match self.margin {
             Margin::Absolute(margin) => margin,
-            Margin::RelativeToControl(share) => share * control_at(1.0),
+            Margin::RelativeToControl(share) => share * total / (n[0] + n[1]) as f64,
         };
+        // The mixture that follows has the alpha of the guardrail; the counts have half of it. Where the ratio alone does not decide, one half
+        // of that is for it, the other for how many events there are to expect.
+        let whole = alphas.breach.halved(1);
+        let (of_ratio, expected) = match margin > 0.0 {
+            true => (whole.halved(1), fewest_expected(total, whole.halved(1))),
+            false => (whole, total),
+        };
+        let found = count_test_over(&counted, of_ratio).ok()?;
+        let end = if is_more { found.rate_ratio_ci.lower } else { found.rate_ratio_ci.upper };
+        let lower = end.map(|ratio| {
+            let control = expected / (n[0] as f64 + ratio * n[1] as f64);
+            sign * (ratio - 1.0) * control
+        });
         let harm = sign * (rate(1) - rate(0));
         let ln_e = if lower.is_some_and(|x| x > 0.0) { found.ln_e } else { 0.0 };
-        Some((GuardrailTest::of_bounds(harm, lower, upper, margin, ln_e), margin))
+        Some((GuardrailTest::of_lower_bound(harm, lower, margin, ln_e), margin))
     }
+}
+
+/// The fewest events that can be expected where there were so many, at any time: a Poisson count mixed over Gamma(1, 1) multiples of its
+/// mean, ln E(mu) = ln Gamma(1 + T) + mu - (1 + T) ln(1 + mu).
+fn fewest_expected(total: f64, alpha: Alpha) -> f64 {
+    let ln_e = |mu: f64| ln_gamma(1.0 + total) + mu - (1.0 + total) * mu.ln_1p();
+    if ln_e(0.0) < alpha.ln_inverse() {
+        return 0.0;
+    }
+    let (mut out, mut inside) = (0.0, total);
+    for _ in 0..200 {
+        let middle = 0.5 * (out + inside);
+        if ln_e(middle) >= alpha.ln_inverse() { out = middle } else { inside = middle }
+    }
+    0.5 * (out + inside)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Alpha;
 
     fn test(control: (u64, u64), treatment: (u64, u64), margin: f64) -> Option<GuardrailTest> {
         let sums = |(successes, n)| ArmSums::Proportion { n, successes };
@@ -93,10 +108,15 @@ mod tests {
         assert!(found.breached && found.deteriorated, "{found:?}");
         let few = test((0, 2000), (3, 2000), 0.0).unwrap();
         assert!(!few.breached, "{few:?}");
-        let alike = test((12, 2000), (12, 2000), 0.0).unwrap();
-        assert!(!alike.breached && !alike.non_inferior, "{alike:?}");
+        for safe in
+            [test((12, 2000), (12, 2000), 0.0), test((1, 101), (0, 101), 0.02), test((0, 5000), (0, 5000), 0.01)]
+        {
+            let safe = safe.unwrap();
+            assert!(!safe.breached && !safe.non_inferior && safe.harm_upper.is_none(), "{safe:?}");
+        }
         let allowed = test((0, 2000), (12, 2000), 0.01).unwrap();
         assert!(!allowed.breached && allowed.deteriorated, "{allowed:?}");
+        assert!(test((0, 2000), (60, 2000), 0.01).unwrap().breached);
     }
 
     #[test]

@@ -137,7 +137,7 @@ async fn set_up(cx: &Cx, args: args::Init, root: &Path, settings: &Settings) -> 
     };
     let folder = root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let passphrase = cx.terminal.new_passphrase(&args.unlock, &[&email, &name, &folder])?;
-    let options = TemplateOptions { owner: Some(email.clone()), url: source.url.clone(), ..TemplateOptions::default() };
+    let options = TemplateOptions { url: source.url.clone(), ..TemplateOptions::default() };
     let outcome_file = (!args.no_outcome_file).then(|| template(&options));
     let outcome = options.outcome.to_string();
     let unlock = Unlock::Passphrase(passphrase.clone());

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EventKind, LogEntry};
 use crate::digest::{canonical_json, sha256_hex};
-use crate::domain::{DecisionSubject, KeyKind, SignedDecision, SignedEnrolment, Verdict};
+use crate::domain::{Assurance, DecisionSubject, KeyKind, SignedDecision, SignedEnrolment, Verdict};
 use crate::identity::{Keyring, KnownKey, NEW};
 use crate::ids::{KeyId, WorkspaceId};
 
@@ -149,7 +149,9 @@ impl KeyFold {
         let decision = verified.get();
         let about = self.ring.get(act.key).ok_or("it is about a key that does not count")?;
         let is_own = about.certificate.enrolment.member == decision.member;
-        let fits = act.key == KeyId(entry.subject.id)
+        // A key that lies open on the disk, as those of before did, decides nothing about keys.
+        let fits = decision.assurance >= Assurance::A3
+            && act.key == KeyId(entry.subject.id)
             && decision.subject == DecisionSubject::Key(act.key)
             && decision.verdict == act.verdict()
             && act.shown().is_ok_and(|shown| shown == decision.context_hash)

@@ -300,6 +300,7 @@ impl Replay {
         let verified = self.keyring().verify(&decision, entry.seq).map_err(|e| e.to_string())?;
         let by = verified.get().member;
         if verified.get().verdict != Verdict::ForgetMember
+            || verified.get().assurance < Assurance::A3
             || act.shown().ok().as_ref() != Some(&verified.get().context_hash)
             || MemberId(entry.subject.id) != act.forget_member
             || (by != act.forget_member && self.keyring().root_member() != Some(by))
@@ -316,6 +317,7 @@ impl Replay {
         let workspace = self.chain.workspace();
         let verified = self.keyring().verify(&restored.decision, entry.seq).map_err(|e| e.to_string())?;
         if verified.get().verdict != Verdict::Restore
+            || verified.get().assurance < Assurance::A3
             || restored.shown().ok().as_ref() != Some(&verified.get().context_hash)
         {
             return Err("its decision is about something else".to_owned());

@@ -155,8 +155,7 @@ impl Keyring {
                 .filter(|entry| entry.may_vouch(known) && !(entry.is_passphrase() && self.must_be_touched_for(known)));
             vouching.map(|entry| entry.public.clone())
         };
-        let renames = enrolment.commitments.is_some()
-            && self.commitments_of(enrolment.member).is_some_and(|known| Some(known) != enrolment.commitments);
+        let renames = self.renames(enrolment);
         let admitted = enrolment.workspace == self.workspace
             && !renames
             && !self.keys.contains_key(&enrolment.key)
@@ -168,6 +167,14 @@ impl Keyring {
             self.keys.insert(enrolment.key, Entry { public, known: known.clone() });
         }
         admitted
+    }
+
+    /// Whether a certificate says something else of a member than the first one that says it.
+    fn renames(&self, enrolment: &Enrolment) -> bool {
+        let member = enrolment.member;
+        let is_other = |commitments| enrolment.commitments.as_ref() != Some(&commitments);
+        let of_before = |email| enrolment.email.as_ref().is_some_and(|said| *said != email);
+        self.commitments_of(member).is_some_and(is_other) || self.email_of_before(member).is_some_and(of_before)
     }
 
     /// Whoever knows a passphrase does not let a key of their own take the place of one that is touched: while such a key counts, the

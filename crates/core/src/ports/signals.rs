@@ -97,6 +97,11 @@ pub trait SignalSource: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// How many units were shown the treatment of a flag in a window, of a metric of the contract; `None` where nobody knows.
+    async fn treated(&self, _signal: &SignalSpec, _flag_key: &str, _window: Window) -> Result<Option<i64>, ReadError> {
+        Ok(None)
+    }
+
     /// Whether the columns of a metric of the contract fit each other, where the source would not say so when it is asked.
     async fn fits(&self, _signal: &SignalSpec) -> Result<(), ReadError> {
         Ok(())

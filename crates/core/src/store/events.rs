@@ -21,19 +21,19 @@ statements! {
     EVENT_PAGE = sql!("SELECT ", EventRow::COLUMNS, "
         FROM event WHERE workspace_id = $1 AND seq > $2 ORDER BY seq LIMIT $3");
     EVENT_STEPS_OF_SUBJECT = sql!("SELECT ", EventRow::COLUMNS, "
-        FROM event WHERE workspace_id = $1 AND subject_id = $2 AND is_step ORDER BY seq DESC LIMIT $3");
+        FROM event WHERE workspace_id = $1 AND seq > 0 AND subject_id = $2 AND is_step ORDER BY seq DESC LIMIT $3");
     EVENT_LAST_STEP = "
-        SELECT hash FROM event WHERE workspace_id = $1 AND subject_id = $2 AND is_step ORDER BY seq DESC LIMIT 1";
+        SELECT hash FROM event WHERE workspace_id = $1 AND seq > 0 AND subject_id = $2 AND is_step ORDER BY seq DESC LIMIT 1";
     EVENT_OF_WRITERS = sql!("SELECT ", EventRow::COLUMNS, "
-        FROM event WHERE workspace_id = $1 AND subject_kind = 'writer' ORDER BY seq");
+        FROM event WHERE workspace_id = $1 AND seq > 0 AND subject_kind = 'writer' ORDER BY seq");
     EVENT_OF_HUMAN = "
         SELECT seq FROM event WHERE workspace_id = $1 AND seq > $2 AND principal LIKE '{\"kind\":\"human\",%'
         ORDER BY seq LIMIT 1";
     EVENT_STEP_KINDS = "SELECT DISTINCT kind, is_step FROM event WHERE workspace_id = $1";
     EVENT_LAST_OF_KIND = sql!("SELECT ", EventRow::COLUMNS, "
-        FROM event WHERE workspace_id = $1 AND subject_id = $2 AND kind = $3 AND seq < $4 ORDER BY seq DESC LIMIT 1");
+        FROM event WHERE workspace_id = $1 AND seq > 0 AND subject_id = $2 AND kind = $3 AND seq < $4 ORDER BY seq DESC LIMIT 1");
     EVENT_OF_SUBJECT = sql!("SELECT ", EventRow::COLUMNS, "
-        FROM event WHERE workspace_id = $1 AND subject_id = $2 ORDER BY seq DESC LIMIT $3");
+        FROM event WHERE workspace_id = $1 AND seq > 0 AND subject_id = $2 ORDER BY seq DESC LIMIT $3");
 }
 
 columns! {

@@ -118,6 +118,30 @@ fn a_proof_of_safety_waits_for_units_whose_window_is_over_and_harm_does_not() {
 }
 
 #[test]
+fn a_phase_with_many_units_does_not_hide_the_crashes_of_one_with_few() {
+    let clean = phase(0, rate(10_000, 60), rate(10_000, 60));
+    let crashing = phase(1, rate(2_000, 0), rate(2_000, 40));
+    let of = |phases: &[Phase], counts_rare| {
+        let reading = GuardrailReading::RelativeToControl {
+            phases,
+            harm_direction: HarmDirection::Increase,
+            margin: Margin::Absolute(0.0),
+            tau: None,
+            is_signed: false,
+            claimed: None,
+            counts_rare,
+        };
+        let guardrails = [Guardrail { name: "crashes", must_prove: false, reading }];
+        guarded(20 * DAY, phases, &guardrails, Scope::default(), None).guardrails.remove(0)
+    };
+    let found = of(&[clean, crashing], true);
+    assert!(found.breached && found.is_exact, "{found:?}");
+    assert!(!of(&[clean, crashing], false).breached, "plans of before wait");
+    // A phase in which nothing happens at all hides nothing either.
+    assert!(of(&[crashing, phase(2, rate(3, 0), rate(3, 0))], true).breached);
+}
+
+#[test]
 fn a_restart_forgets_the_evidence_and_halves_the_budget() {
     let before = [phase(0, rate(20_000, 1300), rate(20_000, 1000))];
     let stopped = at(2 * DAY, &before, Scope::default(), None);

@@ -139,66 +139,93 @@ fn a_steady_drift_is_no_change_and_a_jump_beside_it_is() {
     }
 }
 
-/// Share of experiments of 56 days whose guardrail on a rare event is called crossed at any of their daily looks, and the median day. The
-/// events are counted exactly until there are enough of them for the mixture.
-fn rare_crossings(control_rate: f64, treatment_rate: f64, per_day: u64) -> (f64, Option<u32>) {
-    let seed = std::env::var("OUTCOME_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_260_103);
-    eprintln!("seed {seed}");
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let [control, treatment] = [control_rate, treatment_rate].map(|p| Binomial::new(per_day, p).unwrap());
-    let mut days = Vec::new();
-    for _ in 0..n_replications() {
-        let plan = TestPlan { mde_abs: Some(MDE), ..TestPlan::default() };
-        let mut state = RunningState::default();
-        let (mut x_control, mut x_treatment) = (0, 0);
-        let day = (1..=56_u32).find(|day| {
-            x_control += control.sample(&mut rng);
-            x_treatment += treatment.sample(&mut rng);
-            let n = per_day * u64::from(*day);
-            let arm = |successes| ArmSums::Proportion { n, successes };
-            let phases = [Phase {
-                number: 0,
-                control_weight: 0.5,
-                treatment_weight: 0.5,
-                control: arm(x_control),
-                treatment: arm(x_treatment),
-            }];
-            let reading = GuardrailReading::RelativeToControl {
-                phases: &phases,
-                harm_direction: HarmDirection::Increase,
-                margin: Margin::Absolute(0.0),
-                tau: None,
-                is_signed: false,
-                claimed: None,
-                counts_rare: true,
-            };
-            let guardrails = [Guardrail { name: "crashes", must_prove: false, reading }];
-            let input = Evaluation {
-                cohorts: None,
-                plan: &plan,
-                phases: &phases,
-                elapsed_days: f64::from(*day),
-                as_of: i64::from(*day) * 86_400,
-                guardrails: &guardrails,
-                health: DataHealth::default(),
-                scope: Scope::default(),
-            };
-            assess(&input, &mut state).recommendation == Recommendation::KillGuardrail
-        });
-        days.extend(day);
+/// Both arms of a guardrail on a rare event, and what is tolerated.
+#[derive(Clone, Copy)]
+struct Rare {
+    rates: [f64; 2],
+    per_day: [u64; 2],
+    margin: f64,
+    harm_direction: HarmDirection,
+}
+
+impl Rare {
+    fn alike(rate: f64, per_day: u64) -> Self {
+        let harm_direction = HarmDirection::Increase;
+        Self { rates: [rate; 2], per_day: [per_day; 2], margin: 0.0, harm_direction }
     }
-    days.sort_unstable();
-    let half = n_replications() as usize / 2;
-    (days.len() as f64 / f64::from(n_replications()), days.get(half).copied())
+
+    /// Share of experiments of 56 days whose guardrail is called crossed at any of their daily looks, and the median day. The events are
+    /// counted exactly until there are enough of them for the mixture.
+    fn crossings(self) -> (f64, Option<u32>) {
+        let seed = std::env::var("OUTCOME_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_260_103);
+        eprintln!("seed {seed}");
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let [control, treatment] = [0, 1].map(|arm| Binomial::new(self.per_day[arm], self.rates[arm]).unwrap());
+        let mut days = Vec::new();
+        for _ in 0..n_replications() {
+            let plan = TestPlan { mde_abs: Some(MDE), ..TestPlan::default() };
+            let mut state = RunningState::default();
+            let mut events = [0, 0];
+            let day = (1..=56_u32).find(|day| {
+                events[0] += control.sample(&mut rng);
+                events[1] += treatment.sample(&mut rng);
+                let arm =
+                    |arm: usize| ArmSums::Proportion { n: self.per_day[arm] * u64::from(*day), successes: events[arm] };
+                let phases = [Phase {
+                    number: 0,
+                    control_weight: self.per_day[0] as f64,
+                    treatment_weight: self.per_day[1] as f64,
+                    control: arm(0),
+                    treatment: arm(1),
+                }];
+                let reading = GuardrailReading::RelativeToControl {
+                    phases: &phases,
+                    harm_direction: self.harm_direction,
+                    margin: Margin::Absolute(self.margin),
+                    tau: None,
+                    is_signed: false,
+                    claimed: None,
+                    counts_rare: true,
+                };
+                let guardrails = [Guardrail { name: "crashes", must_prove: false, reading }];
+                let input = Evaluation {
+                    cohorts: None,
+                    plan: &plan,
+                    phases: &phases,
+                    elapsed_days: f64::from(*day),
+                    as_of: i64::from(*day) * 86_400,
+                    guardrails: &guardrails,
+                    health: DataHealth::default(),
+                    scope: Scope::default(),
+                };
+                assess(&input, &mut state).recommendation == Recommendation::KillGuardrail
+            });
+            days.extend(day);
+        }
+        days.sort_unstable();
+        let half = n_replications() as usize / 2;
+        (days.len() as f64 / f64::from(n_replications()), days.get(half).copied())
+    }
 }
 
 #[test]
 fn a_rare_event_is_counted_without_more_false_stops_than_stated() {
-    for (rate, per_day) in [(0.001, 100), (0.002, 400), (0.01, 100)] {
-        let (share, _) = rare_crossings(rate, rate, per_day);
-        assert!(share <= 0.05 + four_standard_errors(0.05) / 2.0, "{rate} at {per_day} a day: {share}");
+    let fewer = HarmDirection::Decrease;
+    let cells = [
+        Rare::alike(0.001, 100),
+        Rare::alike(0.002, 400),
+        Rare::alike(0.01, 100),
+        Rare { per_day: [180, 20], ..Rare::alike(0.004, 100) },
+        // As harmful as is tolerated, and not more.
+        Rare { rates: [0.0005, 0.0025], margin: 0.002, ..Rare::alike(0.0, 200) },
+        Rare { rates: [0.0, 0.002], per_day: [18_000, 2_000], margin: 0.002, ..Rare::alike(0.0, 0) },
+        Rare { rates: [0.012, 0.002], per_day: [180, 20], margin: 0.01, harm_direction: fewer },
+    ];
+    for (number, cell) in cells.into_iter().enumerate() {
+        let (share, _) = cell.crossings();
+        assert!(share <= 0.05 + four_standard_errors(0.05) / 2.0, "cell {number}: {share}");
     }
-    // Twelve events to none take six days; the start gate alone needs fifty.
-    let (found, median) = rare_crossings(0.0001, 0.02, 100);
-    assert!(found > 0.9 && median.is_some_and(|day| day <= 9), "{found} {median:?}");
+    // The start gate alone needs fifty events.
+    let (found, median) = Rare { rates: [0.0001, 0.02], ..Rare::alike(0.0, 100) }.crossings();
+    assert!(found > 0.9 && median.is_some_and(|day| day <= 10), "{found} {median:?}");
 }

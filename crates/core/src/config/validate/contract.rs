@@ -103,7 +103,8 @@ pub(super) fn metrics(
 
 /// A time zone other than UTC.
 fn timezone(at: &At<String>, reporter: &mut Reporter<'_>) -> Option<String> {
-    match jiff::tz::TimeZone::get(&at.value) {
+    // Of the program's own edition: the machine's is whatever `TZDIR` says.
+    match jiff::tz::TimeZoneDatabase::bundled().get(&at.value) {
         Ok(zone) => (zone != jiff::tz::TimeZone::UTC).then(|| at.value.clone()),
         Err(_) => {
             let message = format!("there is no time zone `{}`", shown(&at.value));

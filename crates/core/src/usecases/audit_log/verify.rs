@@ -98,7 +98,9 @@ fn following(id: Uuid) -> Option<Uuid> {
 
 /// Takes the next lines of the log; false when there were none, or one of them does not hold.
 async fn fold_page(tx: &mut Tx, replay: &mut Replay, problems: &mut Vec<String>) -> Result<bool> {
-    let page = match tx.event_page(replay.head().0, PAGE).await {
+    // Before the first line there is none, whatever number it claims.
+    let after = Some(replay.head().0).filter(|head| *head > 0).unwrap_or(i64::MIN);
+    let page = match tx.event_page(after, PAGE).await {
         Ok(page) => page,
         Err(error) if error.code() == Code::AuditBroken => {
             problems.push(error.message().to_owned());

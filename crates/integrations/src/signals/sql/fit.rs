@@ -115,8 +115,8 @@ impl SqlSource {
         let Column { rows, name } = column;
         let from = self.of_metric(signal, relation(rows))?;
         let sql = format!(
-            "SELECT typeof(or_at), substr(or_at, 11, 1), substr(or_at, 20, 1) FROM (SELECT {name} AS or_at FROM {from}
-  WHERE {name} IS NOT NULL LIMIT {INSTANTS}) or_r GROUP BY 1, 2, 3 LIMIT 20"
+            "SELECT typeof(or_at), substr(or_at, 11, 1), substr(or_at, 20, 1), substr(or_at, -6, 1) IN ('+', '-') FROM (SELECT {name} AS or_at FROM {from}
+  WHERE {name} IS NOT NULL LIMIT {INSTANTS}) or_r GROUP BY 1, 2, 3, 4 LIMIT 20"
         );
         let ways = self.cells(signal, &sql).await?;
         let text = |row: &[Cell], at: usize| match row.get(at) {
@@ -126,7 +126,9 @@ impl SqlSource {
         // A fraction of the second changes no order: it follows where the others end.
         let mut found: Vec<&str> = Vec::new();
         for row in &ways {
+            let has_offset = matches!(row.get(3), Some(Cell::Int(1))) && !text(row, 1).is_empty();
             let way = match (text(row, 0).as_str(), text(row, 1).as_str(), text(row, 2).as_str()) {
+                ("text", ..) if has_offset => "a text with an offset from UTC, or in a way of its own",
                 ("integer", ..) => "a whole number",
                 ("real", ..) => "a number",
                 ("text", " ", "" | ".") => "`2026-11-20 10:00:00`",

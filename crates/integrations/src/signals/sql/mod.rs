@@ -27,6 +27,7 @@ mod settings;
 mod sqlite;
 mod table;
 mod time;
+mod treated;
 mod unit_maps;
 mod words;
 
@@ -382,6 +383,10 @@ impl SignalSource for SqlSource {
 
     async fn quantiles(&self, signal: &SignalSpec, before: Timestamp) -> Result<Vec<FoundQuantile>, ReadError> {
         self.quantiles_of(signal, before).await
+    }
+
+    async fn treated(&self, signal: &SignalSpec, flag_key: &str, window: Window) -> Result<Option<i64>, ReadError> {
+        self.treated_in(signal, flag_key, window).await
     }
 
     async fn fits(&self, signal: &SignalSpec) -> Result<(), ReadError> {

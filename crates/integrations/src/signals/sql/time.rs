@@ -1,6 +1,6 @@
 //! Instants in the SQL of a metric, as each engine and each format of instants has them.
 
-use jiff::tz::TimeZone;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp};
 
 use super::TimeFormat;
@@ -37,7 +37,9 @@ impl Writer<'_> {
         match &self.contract.timezone {
             None => Ok(self.part_of_utc(at, is_day, seconds)),
             Some(name) => {
-                let zone = TimeZone::get(name).map_err(|_| format!("the time zone `{name}` is not known here"))?;
+                let zone = TimeZoneDatabase::bundled()
+                    .get(name)
+                    .map_err(|_| format!("the time zone `{name}` is not known here"))?;
                 let since = self.seconds_since_1970(at);
                 let local = format!("({since} + {})", offset(&zone, &since, self.until));
                 Ok(match self.dialect {

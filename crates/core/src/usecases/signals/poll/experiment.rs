@@ -143,6 +143,9 @@ pub(super) async fn take_experiment(
     if let Some(drift) = gathered.drift.as_deref().filter(|_| !is_on(&phases)) {
         failures.push(put_off_again(runtime, &mut tx, &experiment, drift).await?);
     }
+    if let Some(treated) = gathered.treated_off.take() {
+        failures.push(treated.tell(runtime, &mut tx, &experiment, now).await?);
+    }
     let found = Found {
         drift: gathered.drift.as_deref(),
         judged: judged.as_ref(),

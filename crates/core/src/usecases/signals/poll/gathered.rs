@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::arms::ByPhase;
+use super::treated_off::TreatedOff;
 use super::weeks::Weeks;
 use crate::domain::{ArmSums, Plan, Reading, VariantReading};
 use crate::error::Error;
@@ -22,6 +23,8 @@ pub(super) struct Gathered {
     /// By name of the signal.
     pub(super) failures: Vec<(String, Error)>,
     pub(super) drift: Option<String>,
+    /// Who is still shown the treatment of a flag that is off.
+    pub(super) treated_off: Option<TreatedOff>,
 }
 
 /// The primary signal.
@@ -40,7 +43,7 @@ pub(super) struct GatheredGuard {
 
 impl Gathered {
     pub(super) fn new(phases: Vec<AllocationPhase>) -> Self {
-        Self { phases, primary: None, guards: BTreeMap::new(), failures: Vec::new(), drift: None }
+        Self { phases, primary: None, guards: BTreeMap::new(), failures: Vec::new(), drift: None, treated_off: None }
     }
 
     /// The primary signal's readings by variant; empty where there are none.

@@ -16,6 +16,7 @@ mod silence;
 mod source_clocks;
 mod sources;
 pub(super) mod store;
+mod treated_off;
 mod twins;
 mod weeks;
 

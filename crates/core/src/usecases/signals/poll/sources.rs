@@ -14,6 +14,7 @@ use super::arms::read_phases;
 use super::gathered::{Gathered, GatheredGuard, Primary};
 use super::memory::running_of;
 use super::source_clocks::SourceClocks;
+use super::treated_off::{TreatedOff, read_treated_off};
 use super::weeks::read_weeks;
 use crate::config::Config;
 use crate::domain::{Design, Experiment, Outcome, Plan, Window};
@@ -49,6 +50,7 @@ enum Answer {
     Flag(Option<String>),
     Guard(usize, Result<GatheredGuard>),
     Primary(Result<Primary>),
+    TreatedOff(Result<Option<TreatedOff>>),
 }
 
 /// Asks the sources of an experiment, and its flag service.
@@ -75,6 +77,11 @@ pub(super) async fn gather(
                 gathered.failures.push((name.unwrap_or_default(), error));
             }
             Ok(Answer::Primary(Ok(primary))) => gathered.primary = Some(primary),
+            Ok(Answer::TreatedOff(Ok(found))) => gathered.treated_off = found,
+            // The primary signal is asked at the same place, and its failure is told.
+            Ok(Answer::TreatedOff(Err(error))) => {
+                tracing::warn!("who is still shown the treatment is not known: {error}")
+            }
             Ok(Answer::Primary(Err(error))) => gathered.failures.push((job.plan.signal.name.clone(), error)),
             Err(lost) => {
                 return Err(Error::new(Code::Internal, "asking a source ended without an answer").because(lost));
@@ -113,6 +120,13 @@ fn ask(runtime: &Runtime, config: &Arc<Config>, job: &Arc<Job>, now: Timestamp) 
         let (runtime, config, job) = for_flag;
         Answer::Flag(flag_drift(&runtime, &config, &job).await)
     });
+    if !is_on(&job.phases) {
+        let (runtime, config, job) = (runtime.clone(), Arc::clone(config), Arc::clone(job));
+        asked.spawn(async move {
+            let Job { experiment, plan, phases, .. } = &*job;
+            Answer::TreatedOff(read_treated_off(&runtime, &config, experiment, plan, phases, now).await)
+        });
+    }
     asked.spawn(async move {
         let (runtime, config, job) = for_primary;
         Answer::Primary(read_primary(&runtime, &config, &job, now).await)
