@@ -4,11 +4,14 @@
 //!
 //! **Invariant**: pure. The statistics know nothing of signals, and the use cases nothing of formulas.
 
+mod unit_shares;
+
 use std::collections::BTreeSet;
 use std::ops::Deref;
 
 use jiff::Timestamp;
 
+use self::unit_shares::{is_often, n_both_of, n_other_of, share_of};
 use crate::domain::{
     ArmSums, Capped, ConstraintBound, Design, Direction, GuardrailPlan, Plan, Uncapped, Variant, VariantReading,
     names_of_limits,
@@ -328,11 +331,6 @@ fn capped_of(poll: &Poll, effect: Option<f64>) -> Option<Capped> {
     })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-fn share_of(part: i64, all: i64) -> f64 {
-    if all > 0 { part as f64 / all as f64 } else { 0.0 }
-}
-
 fn cohorts<'a>(plan: &Plan, poll: &Poll, claimed: &'a [Phase]) -> stats::Cohorts<'a> {
     let share = |of: fn(&[VariantReading]) -> i64| {
         let shares = poll.phases.iter().map(|phase| {
@@ -355,12 +353,12 @@ fn cohorts<'a>(plan: &Plan, poll: &Poll, claimed: &'a [Phase]) -> stats::Cohorts
 /// What is known about the quality of a poll.
 fn health_of(plan: &Plan, poll: &Poll) -> DataHealth {
     let newest = poll.phases.iter().max_by_key(|phase| phase.phase);
-    let is_often = |of: fn(&PhaseReadings) -> i64| newest.is_some_and(|phase| is_often_now(phase, of(phase)));
+    let often = |of: fn(&[VariantReading]) -> i64| newest.is_some_and(|phase| is_often(&phase.arms, of(&phase.arms)));
     let known = DataHealth {
         is_sampled: poll.is_sampled,
         has_flag_drift: poll.has_flag_drift,
-        is_both_now: is_often(n_both_of),
-        is_unknown_now: is_often(n_other_of),
+        is_both_now: often(n_both_of),
+        is_unknown_now: often(n_other_of),
         ..DataHealth::default()
     };
     if !plan.asks_for_units {
@@ -375,26 +373,6 @@ fn health_of(plan: &Plan, poll: &Poll) -> DataHealth {
         has_numbers_of_another: poll.phases.iter().flat_map(|phase| &phase.arms).any(is_of_another),
         ..known
     }
-}
-
-/// Units of a phase from which a share of them is a finding that turns the flag off, and that share.
-const ENOUGH: (i64, f64) = (100, 0.05);
-
-fn is_often_now(phase: &PhaseReadings, part: i64) -> bool {
-    let n: i64 = phase.arms.iter().filter_map(|arm| arm.sums.n()).fold(0, i64::saturating_add);
-    n >= ENOUGH.0 && share_of(part, n) > ENOUGH.1
-}
-
-/// Units that saw both arms, as a metric's cohort or the user's own query counts them.
-fn n_both_of(phase: &PhaseReadings) -> i64 {
-    let of_cohorts: i64 = phase.arms.iter().filter_map(|arm| Some(arm.cohort?.n_both)).fold(0, i64::saturating_add);
-    let of_query = phase.arms.iter().filter_map(|arm| arm.units?.n_both).max().unwrap_or(0);
-    of_cohorts.max(of_query)
-}
-
-/// Units that saw neither arm; each arm of a phase repeats it.
-fn n_other_of(phase: &PhaseReadings) -> i64 {
-    phase.arms.iter().filter_map(|arm| Some(arm.cohort?.n_other)).max().unwrap_or(0)
 }
 
 /// Whether the queries counted different units, as they say themselves. Of constraints only those that say so are looked at.

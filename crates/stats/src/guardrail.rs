@@ -11,7 +11,7 @@ use super::arms::compare;
 use super::interval::finite;
 use super::mixture::{Evidence, evidence, evidence_both_ways};
 use super::phases::Gated;
-use super::rare_events::RareEvents;
+use super::rare_events::{RareHarm, rare_harm};
 use super::value_limit::{Days, ValueLimit, value_limit};
 use super::{
     Alpha, Alternative, Contrast, Estimate, GuardrailNumbers, InvalidInput, Limit, Phase, Scope, Settings, Status, Tau,
@@ -298,8 +298,14 @@ impl Comparison<'_> {
 
     fn evaluate_or_count(&self, alphas: Alphas, frozen: Option<Tuning>) -> Result<Compared, Status> {
         let counted = |phases: &[Phase]| {
-            let rare = RareEvents { phases, harm_direction: self.harm_direction, margin: self.margin };
-            rare.test(alphas).map(|(test, bound)| Compared { test, bound, tuning: None, is_exact: true })
+            let margin_at = |rate: f64| match self.margin {
+                Margin::Absolute(margin) => margin,
+                Margin::RelativeToControl(share) => share * rate,
+            };
+            let is_more_harm = self.harm_direction == HarmDirection::Increase;
+            let RareHarm { harm, lower, margin, ln_e } = rare_harm(phases, is_more_harm, margin_at, alphas.breach)?;
+            let test = GuardrailTest::of_lower_bound(harm, lower, margin, ln_e);
+            Some(Compared { test, bound: margin, tuning: None, is_exact: true })
         };
         match self.evaluate(alphas, frozen) {
             Ok((test, bound, tuning)) => {

@@ -5,68 +5,67 @@
 //!
 //! Source: STATS.md 2.1, 2.5b.
 
-use super::guardrail::Alphas;
 use super::log_space::ln_gamma;
-use super::{Alpha, ArmSums, Counted, GuardrailTest, HarmDirection, Margin, Phase, count_test_over};
+use super::{Alpha, ArmSums, Counted, Phase, count_test_over};
 
 /// Above this rate the counts lose too much: a factor of 1 less the rate.
 const RARE: f64 = 0.1;
 
-/// Both arms of a guardrail whose events may be rare.
-pub(super) struct RareEvents<'a> {
-    pub(super) phases: &'a [Phase],
-    pub(super) harm_direction: HarmDirection,
-    pub(super) margin: Margin,
+/// What the counts of both arms say of harm.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct RareHarm {
+    /// Harm-signed difference of the rates: positive is worse.
+    pub(super) harm: f64,
+    /// Its lower bound.
+    pub(super) lower: Option<f64>,
+    /// The tolerated harm, absolute.
+    pub(super) margin: f64,
+    /// Evidence against equal rates, where harm is above zero.
+    pub(super) ln_e: f64,
 }
 
-impl RareEvents<'_> {
-    /// The test and the absolute margin; `None` where the events are not rare, or not counted in units.
-    pub(super) fn test(&self, alphas: Alphas) -> Option<(GuardrailTest, f64)> {
-        let mut counted = Vec::with_capacity(self.phases.len());
-        let (mut n, mut events) = ([0_u64; 2], [0_u64; 2]);
-        for phase in self.phases {
-            let (
-                ArmSums::Proportion { n: n_control, successes: control },
-                ArmSums::Proportion { n: n_treatment, successes: treatment },
-            ) = (phase.control, phase.treatment)
-            else {
-                return None;
-            };
-            let (weight_control, weight_treatment) = (phase.control_weight, phase.treatment_weight);
-            counted.push(Counted { control, treatment, weight_control, weight_treatment });
-            n = [n[0].saturating_add(n_control), n[1].saturating_add(n_treatment)];
-            events = [events[0].saturating_add(control), events[1].saturating_add(treatment)];
-        }
-        let rate = |arm: usize| events[arm] as f64 / n[arm] as f64;
-        let total = (events[0] + events[1]) as f64;
-        if n.contains(&0) || total > RARE * (n[0] + n[1]) as f64 {
+/// Compares the counts; `None` where the events are not rare, or not counted in units. `is_more_harm`: whether more of them is worse.
+/// `margin_at`: the tolerated harm, for the rate of both arms together. `alpha`: of the guardrail, of which the mixture that follows
+/// has all and the counts have half.
+pub(super) fn rare_harm(
+    phases: &[Phase],
+    is_more_harm: bool,
+    margin_at: impl Fn(f64) -> f64,
+    alpha: Alpha,
+) -> Option<RareHarm> {
+    let mut counted = Vec::with_capacity(phases.len());
+    let (mut n, mut events) = ([0_u64; 2], [0_u64; 2]);
+    for phase in phases {
+        let (
+            ArmSums::Proportion { n: n_control, successes: control },
+            ArmSums::Proportion { n: n_treatment, successes: treatment },
+        ) = (phase.control, phase.treatment)
+        else {
             return None;
-        }
-        let (is_more, sign) = match self.harm_direction {
-            HarmDirection::Increase => (true, 1.0),
-            HarmDirection::Decrease => (false, -1.0),
         };
-        let margin = match self.margin {
-            Margin::Absolute(margin) => margin,
-            Margin::RelativeToControl(share) => share * total / (n[0] + n[1]) as f64,
-        };
-        // The mixture that follows has the alpha of the guardrail; the counts have half of it. Where the ratio alone does not decide, one half
-        // of that is for it, the other for how many events there are to expect.
-        let whole = alphas.breach.halved(1);
-        let (of_ratio, expected) = match margin > 0.0 {
-            true => (whole.halved(1), fewest_expected(total, whole.halved(1))),
-            false => (whole, total),
-        };
-        let found = count_test_over(&counted, of_ratio).ok()?;
-        let end = if is_more { found.rate_ratio_ci.lower } else { found.rate_ratio_ci.upper };
-        let lower = end.map(|ratio| {
-            let control = expected / (n[0] as f64 + ratio * n[1] as f64);
-            sign * (ratio - 1.0) * control
-        });
-        let harm = sign * (rate(1) - rate(0));
-        let ln_e = if lower.is_some_and(|x| x > 0.0) { found.ln_e } else { 0.0 };
-        Some((GuardrailTest::of_lower_bound(harm, lower, margin, ln_e), margin))
+        let (weight_control, weight_treatment) = (phase.control_weight, phase.treatment_weight);
+        counted.push(Counted { control, treatment, weight_control, weight_treatment });
+        n = [n[0].saturating_add(n_control), n[1].saturating_add(n_treatment)];
+        events = [events[0].saturating_add(control), events[1].saturating_add(treatment)];
     }
+    let [n_control, n_treatment] = n.map(|n| n as f64);
+    let (units, total) = (n_control + n_treatment, (events[0] + events[1]) as f64);
+    if n.contains(&0) || total > RARE * units {
+        return None;
+    }
+    let sign = if is_more_harm { 1.0 } else { -1.0 };
+    let margin = margin_at(total / units);
+    // Where the ratio alone does not decide, one half is for it, the other for how many events there are to expect.
+    let half = alpha.halved(1);
+    let (of_ratio, expected) = match margin > 0.0 {
+        true => (half.halved(1), fewest_expected(total, half.halved(1))),
+        false => (half, total),
+    };
+    let found = count_test_over(&counted, of_ratio).ok()?;
+    let end = if is_more_harm { found.rate_ratio_ci.lower } else { found.rate_ratio_ci.upper };
+    let lower = end.map(|ratio| sign * (ratio - 1.0) * expected / (n_control + ratio * n_treatment));
+    let harm = sign * (events[1] as f64 / n_treatment - events[0] as f64 / n_control);
+    Some(RareHarm { harm, lower, margin, ln_e: if lower.is_some_and(|x| x > 0.0) { found.ln_e } else { 0.0 } })
 }
 
 /// The fewest events that can be expected where there were so many, at any time: a Poisson count mixed over Gamma(1, 1) multiples of its
@@ -88,7 +87,7 @@ fn fewest_expected(total: f64, alpha: Alpha) -> f64 {
 mod tests {
     use super::*;
 
-    fn test(control: (u64, u64), treatment: (u64, u64), margin: f64) -> Option<GuardrailTest> {
+    fn test(control: (u64, u64), treatment: (u64, u64), margin: f64) -> Option<RareHarm> {
         let sums = |(successes, n)| ArmSums::Proportion { n, successes };
         let phases = [Phase {
             number: 0,
@@ -97,26 +96,22 @@ mod tests {
             control: sums(control),
             treatment: sums(treatment),
         }];
-        let (harm_direction, margin) = (HarmDirection::Increase, Margin::Absolute(margin));
-        let alphas = Alphas { breach: Alpha::DEFAULT, safe: Alpha::DEFAULT };
-        RareEvents { phases: &phases, harm_direction, margin }.test(alphas).map(|(test, _)| test)
+        rare_harm(&phases, true, |_| margin, Alpha::DEFAULT)
+    }
+
+    fn is_beyond(found: RareHarm, limit: f64) -> bool {
+        found.lower.is_some_and(|lower| lower > limit)
     }
 
     #[test]
     fn crashes_that_only_the_treatment_has_are_found() {
-        let found = test((0, 2000), (12, 2000), 0.0).unwrap();
-        assert!(found.breached && found.deteriorated, "{found:?}");
-        let few = test((0, 2000), (3, 2000), 0.0).unwrap();
-        assert!(!few.breached, "{few:?}");
-        for safe in
-            [test((12, 2000), (12, 2000), 0.0), test((1, 101), (0, 101), 0.02), test((0, 5000), (0, 5000), 0.01)]
-        {
-            let safe = safe.unwrap();
-            assert!(!safe.breached && !safe.non_inferior && safe.harm_upper.is_none(), "{safe:?}");
+        assert!(is_beyond(test((0, 2000), (12, 2000), 0.0).unwrap(), 0.0));
+        for safe in [((0, 2000), (3, 2000)), ((12, 2000), (12, 2000)), ((1, 101), (0, 101)), ((0, 5000), (0, 5000))] {
+            assert!(!is_beyond(test(safe.0, safe.1, 0.0).unwrap(), 0.0), "{safe:?}");
         }
         let allowed = test((0, 2000), (12, 2000), 0.01).unwrap();
-        assert!(!allowed.breached && allowed.deteriorated, "{allowed:?}");
-        assert!(test((0, 2000), (60, 2000), 0.01).unwrap().breached);
+        assert!(!is_beyond(allowed, 0.01) && is_beyond(allowed, 0.0), "{allowed:?}");
+        assert!(is_beyond(test((0, 2000), (60, 2000), 0.01).unwrap(), 0.01));
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub(super) async fn gather(
             Ok(Answer::TreatedOff(Ok(found))) => gathered.treated_off = found,
             // The primary signal is asked at the same place, and its failure is told.
             Ok(Answer::TreatedOff(Err(error))) => {
-                tracing::warn!("who is still shown the treatment is not known: {error}")
+                tracing::warn!("who is still shown the treatment is not known: {error}");
             }
             Ok(Answer::Primary(Err(error))) => gathered.failures.push((job.plan.signal.name.clone(), error)),
             Err(lost) => {
