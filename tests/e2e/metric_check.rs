@@ -211,11 +211,11 @@ async fn a_metric_is_said_in_words_and_in_the_sql_that_would_run() -> Result<()>
     }
     // What is printed runs as it is, with the parameters in place of their names.
     let sql = shown.statements[0].sql.replace(":flag", "'soft'");
-    let sql = [":since_launch", ":events_from", ":history_from", ":from"]
+    let sql = [":since_launch", ":events_from", ":history_from", ":from_0"]
         .iter()
         .fold(sql, |sql, name| sql.replace(name, "'2000-01-01'"));
     let sql =
-        [":claim_until", ":events_to", ":as_of", ":to"].iter().fold(sql, |sql, name| sql.replace(name, "'2100-01-01'"));
+        [":until_0", ":events_to", ":as_of", ":to_0"].iter().fold(sql, |sql, name| sql.replace(name, "'2100-01-01'"));
     lab.tell_source(&format!("CREATE TABLE answer AS {sql}")).await?;
     Ok(())
 }

@@ -216,7 +216,7 @@ async fn units_of_both_arms_turn_the_flag_off_when_they_last() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn treatment_that_is_still_shown_after_off_is_told_once() -> Result<()> {
+async fn treatment_that_is_still_shown_after_off_is_told() -> Result<()> {
     each_database(async |database| {
         let (lab, experiment) = begin(database).await?;
         let same = Day { players: 1000, control: 0.3, treatment: 0.3 };
@@ -238,9 +238,6 @@ async fn treatment_that_is_still_shown_after_off_is_told_once() -> Result<()> {
         let polled = lab.poll_after(24).await?;
         let told = "1 unit was still shown the treatment more than an hour after the flag `soft` went off";
         ensure!(polled.failures.iter().any(|failure| failure.contains(told)), "{:?}", polled.failures);
-        lab.poll_after(24).await?;
-        let messages = format!("{:?}", lab.runtime.outbox().messages().await?.waiting);
-        ensure!(messages.matches("flag_not_off").count() == 1, "{messages}");
         Ok(())
     })
     .await
