@@ -1638,6 +1638,8 @@ def check_said(pack, report):
     """What each poll said at its time, as the log holds it, is what the pack says of it: which experiment, what was recommended and why,
     and what was found about the data."""
     logged = {seconds(s["measured_at"]): s["logged"] for s in pack["snapshots"] if s["logged"] and "said" in s["logged"]}
+    # What a human corrected is judged anew, and readings that do not count any more are no polls.
+    corrected_at = max((at for at, _ in corrections_of(pack)), default=-math.inf)
     for i, poll in enumerate(pack["path"]):
         line = logged.get(seconds(poll["polled_at"]))
         if line is None:
@@ -1647,22 +1649,22 @@ def check_said(pack, report):
         if "decision" not in said:
             continue
         if said["decision"] != result["verdict"]["decision"]:
-            corrected_at = max((at for at, _ in corrections_of(pack)), default=-math.inf)
             if seconds(poll["polled_at"]) > corrected_at:
                 report.same(f"{what}: the recommendation in line {line['seq']}", said["decision"], result["verdict"]["decision"])
             continue
-        codes = sorted(finding["code"] for finding in result["health"])
-        report.same(f"{what}: the findings in line {line['seq']}", sorted(said.get("health", [])), codes)
+        if seconds(poll["polled_at"]) > corrected_at:
+            codes = sorted(finding["code"] for finding in result["health"])
+            report.same(f"{what}: the findings in line {line['seq']}", sorted(said.get("health", [])), codes)
         report.same(f"{what}: the reason in line {line['seq']}", said["reason"], result["verdict"]["reason"])
     at_end = (pack["recorded"]["at_end"] or {}).get("result")
     for name, stored in (("latest", pack["recorded"]["latest"]), ("at_end", at_end)):
-        line = logged.get(seconds(stored["polled_at"])) if stored else None
+        line = logged.get(seconds(stored["polled_at"])) if stored and seconds(stored["polled_at"]) > corrected_at else None
         if line and line["said"].get("decision") == stored["verdict"]["decision"]:
             report.same(f"recorded.{name}: the reason in line {line['seq']}", line["said"]["reason"], stored["verdict"]["reason"])
     # What was judged is a poll of the path, and not one that a source pushed.
     polled = {seconds(poll["polled_at"]) for poll in pack["path"]}
     for at, line in logged.items():
-        if "decision" in line["said"] and at not in polled and not is_without_reading(pack, at):
+        if at > corrected_at and "decision" in line["said"] and at not in polled and not is_without_reading(pack, at):
             report.add(f"the poll of line {line['seq']} is not in the path")
 
 
