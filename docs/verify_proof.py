@@ -450,29 +450,33 @@ def srm_of_phase(counts, weights):
     return high + math.log(sum(math.exp(x - high) for x in logs) / 2), rounding
 
 
+def softplus(t):
+    """ln(1 + e^t) without overflow."""
+    return max(t, 0.0) + math.log1p(math.exp(-abs(t)))
+
+
+def border(outside, inside, rejected):
+    """Where `rejected` begins to hold on the way from `inside` to `outside`; None when it does not even hold there."""
+    if not rejected(outside):
+        return None
+    for _ in range(300):
+        middle = (outside + inside) / 2
+        outside, inside = (middle, inside) if rejected(middle) else (outside, middle)
+    return (outside + inside) / 2
+
+
 def rate_sequence(x, n, target, alpha):
     """Jeffreys' beta-binomial mixture of one rate: ln E against the target, and the confidence sequence."""
     failures = n - x
     marginal = ln_beta(x + 0.5, failures + 0.5) - ln_beta(0.5, 0.5)
     ln_e = 0.0 if n == 0 else marginal - x * math.log(target) - failures * math.log1p(-target)
 
-    def softplus(t):
-        return max(t, 0.0) + math.log1p(math.exp(-abs(t)))
-
     def rejected(t):
         return rejects(marginal + x * softplus(-t) + failures * softplus(t), alpha)
 
     def end(outside):
-        inside = math.log((x + 0.5) / (failures + 0.5))
-        if not rejected(outside):
-            return None
-        for _ in range(300):
-            middle = (outside + inside) / 2
-            if rejected(middle):
-                outside = middle
-            else:
-                inside = middle
-        return 1 / (1 + math.exp(-(outside + inside) / 2))
+        t = border(outside, math.log((x + 0.5) / (failures + 0.5)), rejected)
+        return None if t is None else 1 / (1 + math.exp(-t))
 
     low, high = end(-700.0), end(700.0)
     return ln_e, (0.0 if low is None else low), (1.0 if high is None else high)
@@ -549,9 +553,6 @@ def rare_events(rule, phases, breach):
         logs = [ln_beta(k * (1 - theta) + control, k * theta + treatment) - ln_beta(k * (1 - theta), k * theta) for k in (2.0, 100.0)]
         return max(logs) + math.log(sum(math.exp(x - max(logs)) for x in logs) / 2)
 
-    def softplus(t):
-        return max(t, 0.0) + math.log1p(math.exp(-abs(t)))
-
     marginal = sum(mixed(*part) for part in parts)
 
     def ln_e_at(u):
@@ -568,16 +569,8 @@ def rare_events(rule, phases, breach):
             low, high = (middle, high) if expected < wanted else (low, middle)
         return (low + high) / 2
 
-    inside_of_all = likeliest()
-
     def end(outside, alpha):
-        inside = inside_of_all
-        if not rejects(ln_e_at(outside), alpha):
-            return None
-        for _ in range(300):
-            middle = (outside + inside) / 2
-            outside, inside = (middle, inside) if rejects(ln_e_at(middle), alpha) else (outside, middle)
-        return (outside + inside) / 2
+        return border(outside, likeliest(), lambda u: rejects(ln_e_at(u), alpha))
 
     # Where the ratio alone does not decide, half is for it and half for how many events there are to expect.
     margin, half = rule["margin"], breach / 2
@@ -597,13 +590,8 @@ def fewest_expected(total, alpha):
     """The fewest events that can be expected where there were so many: a Poisson count mixed over Gamma(1, 1) multiples of its mean."""
     def ln_e(mu):
         return math.lgamma(1 + total) + mu - (1 + total) * math.log1p(mu)
-    if ln_e(0.0) < -math.log(alpha):
-        return 0.0
-    out, inside = 0.0, float(total)
-    for _ in range(200):
-        middle = (out + inside) / 2
-        out, inside = (middle, inside) if ln_e(middle) >= -math.log(alpha) else (out, middle)
-    return (out + inside) / 2
+    fewest = border(0.0, float(total), lambda mu: rejects(ln_e(mu), alpha))
+    return 0.0 if fewest is None else fewest
 
 
 def is_counted(rule, status):

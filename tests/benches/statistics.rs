@@ -22,8 +22,8 @@ use outcome_core::domain::{
 use outcome_core::ids::{ExperimentId, MeasurementId};
 use outcome_core::principal::Principal;
 use outcome_core::stats::{
-    self, DataHealth, Evaluation, Guardrail, GuardrailReading, HarmDirection, Margin, Phase, RunningState, Scope,
-    assess, evaluate,
+    self, Comparison, DataHealth, Evaluation, Guardrail, GuardrailReading, HarmDirection, Margin, Phase, RunningState,
+    Scope, assess, evaluate,
 };
 use outcome_core::usecases::RecomputeRequest;
 use outcome_tests::lab::{FILE, Lab, agent, hypothesis};
@@ -69,15 +69,11 @@ fn evaluations() -> f64 {
     let guard = |phases| Guardrail {
         name: "errors",
         must_prove: false,
-        reading: GuardrailReading::RelativeToControl {
+        reading: GuardrailReading::RelativeToControl(Comparison::new(
             phases,
-            harm_direction: HarmDirection::Increase,
-            margin: Margin::Absolute(0.005),
-            tau: None,
-            is_signed: false,
-            claimed: None,
-            counts_rare: false,
-        },
+            HarmDirection::Increase,
+            Margin::Absolute(0.005),
+        )),
     };
     let mut states = vec![RunningState::default(); polls.len()];
     let mut as_of = 0;

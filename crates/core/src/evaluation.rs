@@ -11,15 +11,15 @@ use std::ops::Deref;
 
 use jiff::Timestamp;
 
-use self::unit_shares::{is_often, n_both_of, n_other_of, share_of};
+use self::unit_shares::{is_often, n_both_of, n_of, n_other_of, share_of};
 use crate::domain::{
     ArmSums, Capped, ConstraintBound, Design, Direction, GuardrailPlan, Plan, Uncapped, Variant, VariantReading,
     names_of_limits,
 };
 use crate::error::{Code, Error, Result};
 use crate::stats::{
-    self, Alpha, Blocks, DataHealth, Days, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection, Limit,
-    Margin, Phase, PhaseCounts, RunningState, Scope, Tau, UnitCheck, ValueLimit, ValueRule,
+    self, Alpha, Blocks, Comparison, DataHealth, Days, Evaluated, Evaluation, Guardrail, GuardrailReading,
+    HarmDirection, Limit, Margin, Phase, PhaseCounts, RunningState, Scope, Tau, UnitCheck, ValueLimit, ValueRule,
 };
 
 /// The arms of one allocation phase.
@@ -245,7 +245,7 @@ pub fn evaluate_series(
         .iter()
         .zip(&names)
         .flat_map(|(guard, names)| guardrails_of(plan, guard, &none, names, poll.scope))
-        .filter(|(_, guardrail)| !matches!(guardrail.reading, GuardrailReading::RelativeToControl { .. }))
+        .filter(|(_, guardrail)| !matches!(guardrail.reading, GuardrailReading::RelativeToControl(_)))
         .unzip();
     let evaluation = Evaluation {
         cohorts: None,
@@ -333,20 +333,14 @@ fn capped_of(poll: &Poll, effect: Option<f64>) -> Option<Capped> {
 
 fn cohorts<'a>(plan: &Plan, poll: &Poll, claimed: &'a [Phase]) -> stats::Cohorts<'a> {
     let share = |of: fn(&[VariantReading]) -> i64| {
-        let shares = poll.phases.iter().map(|phase| {
-            let n: i64 = phase.arms.iter().filter_map(|arm| arm.sums.n()).fold(0, i64::saturating_add);
-            share_of(of(&phase.arms), n)
-        });
+        let shares = poll.phases.iter().map(|phase| share_of(of(&phase.arms), n_of(&phase.arms)));
         shares.fold(0.0, f64::max)
     };
     stats::Cohorts {
         claimed,
         judges_so_far: plan.signal.contract.as_ref().is_some_and(|contract| contract.is_safe_so_far()),
-        both_share: share(|arms| arms.iter().filter_map(|arm| arm.cohort).map(|cohort| cohort.n_both).sum()),
-        // Each arm of a phase repeats it.
-        other_share: share(|arms| {
-            arms.iter().filter_map(|arm| arm.cohort).map(|cohort| cohort.n_other).max().unwrap_or(0)
-        }),
+        both_share: share(n_both_of),
+        other_share: share(n_other_of),
     }
 }
 
@@ -364,12 +358,12 @@ fn health_of(plan: &Plan, poll: &Poll) -> DataHealth {
     if !plan.asks_for_units {
         return known;
     }
-    let (n_both, n_both_of) = seen_in_both(&poll.phases);
+    let (n_both, of_units) = seen_in_both(&poll.phases);
     let is_of_another = |arm: &VariantReading| arm.units.is_some_and(|units| units.same_as.is_some());
     DataHealth {
         units: unit_check(poll),
         n_both,
-        n_both_of,
+        n_both_of: of_units,
         has_numbers_of_another: poll.phases.iter().flat_map(|phase| &phase.arms).any(is_of_another),
         ..known
     }
@@ -410,11 +404,8 @@ fn arms_of(phases: &[PhaseReadings]) -> impl Iterator<Item = (u64, Option<u64>)>
 
 /// Units that saw both arms, and all units, of the phase with the largest share of them.
 fn seen_in_both(phases: &[PhaseReadings]) -> (u64, u64) {
-    let of = |phase: &PhaseReadings| {
-        let n_both = phase.arms.iter().filter_map(|arm| arm.units?.n_both).max().unwrap_or(0);
-        let n: i64 = phase.arms.iter().filter_map(|arm| arm.sums.n()).fold(0, i64::saturating_add);
-        (u64::try_from(n_both).unwrap_or(0), u64::try_from(n).unwrap_or(0))
-    };
+    let units = |n: i64| u64::try_from(n).unwrap_or(0);
+    let of = |phase: &PhaseReadings| (units(n_both_of(&phase.arms)), units(n_of(&phase.arms)));
     let larger = |a: (u64, u64), b: (u64, u64)| {
         let is_more = u128::from(b.0) * u128::from(a.1.max(1)) > u128::from(a.0) * u128::from(b.1.max(1));
         if is_more { b } else { a }
@@ -511,7 +502,7 @@ fn guardrails_of<'a>(
         ConstraintBound::NotWorse { direction, margin, must_prove } => vec![Guardrail {
             name: planned.signal.name.as_str(),
             must_prove: *must_prove,
-            reading: GuardrailReading::RelativeToControl {
+            reading: GuardrailReading::RelativeToControl(Comparison {
                 phases: &on.judged,
                 harm_direction: match direction {
                     Direction::Increase => HarmDirection::Decrease,
@@ -522,7 +513,7 @@ fn guardrails_of<'a>(
                 is_signed: false,
                 claimed: on.claimed.as_deref(),
                 counts_rare: plan.counts_rare,
-            },
+            }),
         }],
         ConstraintBound::Limits { min, max } => {
             let [name_min, name_max] = names;

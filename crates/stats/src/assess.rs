@@ -373,7 +373,7 @@ fn assess_guardrails<'a>(
     mut each: impl FnMut(&Guardrail<'a>, &GuardrailNumbers),
 ) -> GuardrailSummary {
     let claims = |reading: &GuardrailReading<'_>| match reading {
-        GuardrailReading::RelativeToControl { .. } | GuardrailReading::RateLimit { .. } => true,
+        GuardrailReading::RelativeToControl(_) | GuardrailReading::RateLimit { .. } => true,
         GuardrailReading::ValueLimit(_) => false,
     };
     let n_claims = input.guardrails.iter().filter(|g| claims(&g.reading)).count();

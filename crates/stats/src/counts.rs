@@ -7,6 +7,8 @@ use super::interval::finite;
 use super::log_space::{ln_beta, ln_mean_exp2, ln_p_from_ln_e, p_from_ln};
 use super::{Alpha, Interval, InvalidInput};
 
+/// Above this rate the counts lose too much of what they say: a factor of 1 less the rate.
+pub const RARE_RATE: f64 = 0.1;
 /// Concentrations of the two mixtures, smaller than those of the mismatch check because the events are few.
 const CONCENTRATIONS: [f64; 2] = [2.0, 100.0];
 /// The logit range in which an end of an interval is sought; beyond it is 0 or unbounded.

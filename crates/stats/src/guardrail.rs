@@ -42,22 +42,7 @@ pub enum Margin {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum GuardrailReading<'a> {
     /// Both arms, compared.
-    RelativeToControl {
-        /// Phases as for the primary metric.
-        phases: &'a [Phase],
-        /// Which way is harm.
-        harm_direction: HarmDirection,
-        /// Tolerated harm.
-        margin: Margin,
-        /// Mixture width in metric units; without it the margin, else the first gated poll.
-        tau: Option<Tau>,
-        /// Whether values may be negative.
-        is_signed: bool,
-        /// The same phases with the units that a proof of safety may rest on; all of them where absent.
-        claimed: Option<&'a [Phase]>,
-        /// Whether rare events are counted exactly before the start gate.
-        counts_rare: bool,
-    },
+    RelativeToControl(Comparison<'a>),
     /// A rate of the treatment arm against an absolute limit in (0, 1).
     RateLimit {
         /// Units with the event.
@@ -69,6 +54,25 @@ pub enum GuardrailReading<'a> {
     },
     /// A bare value (a p95 latency) against an absolute limit.
     ValueLimit(ValueLimit),
+}
+
+/// Both arms of a guardrail, and what is tolerated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Comparison<'a> {
+    /// Phases as for the primary metric.
+    pub phases: &'a [Phase],
+    /// Which way is harm.
+    pub harm_direction: HarmDirection,
+    /// Tolerated harm.
+    pub margin: Margin,
+    /// Mixture width in metric units; without it the margin, else the first gated poll.
+    pub tau: Option<Tau>,
+    /// Whether values may be negative.
+    pub is_signed: bool,
+    /// The same phases with the units that a proof of safety may rest on; all of them where absent.
+    pub claimed: Option<&'a [Phase]>,
+    /// Whether rare events are counted exactly before the start gate.
+    pub counts_rare: bool,
 }
 
 /// One guardrail at one poll.
@@ -207,36 +211,25 @@ pub(super) fn evaluate_guardrail(
 ) -> (GuardrailNumbers, Memory) {
     let refused = |status| (GuardrailNumbers::without_numbers(guardrail.must_prove, status), memory);
     match guardrail.reading {
-        GuardrailReading::RelativeToControl {
-            phases,
-            harm_direction,
-            margin,
-            tau,
-            is_signed,
-            claimed,
-            counts_rare,
-        } => {
-            let comparison = Comparison { phases, harm_direction, margin, tau, is_signed, claimed, counts_rare };
-            match comparison.evaluate_in(scope, alphas, memory.tuning) {
-                Ok(Compared { test, bound, tuning, is_exact }) => {
-                    let result = GuardrailNumbers {
-                        status: Status::Ok,
-                        value: Some(test.harm),
-                        lower: test.harm_lower,
-                        upper: test.harm_upper,
-                        bound: Some(bound),
-                        ln_e_breached: Some(test.ln_e_breached),
-                        deteriorated: test.deteriorated,
-                        breached: test.breached,
-                        non_inferior: test.non_inferior,
-                        is_exact,
-                        ..GuardrailNumbers::without_numbers(guardrail.must_prove, Status::Ok)
-                    };
-                    (result, Memory { tuning: tuning.or(memory.tuning), ..memory })
-                }
-                Err(status) => refused(status),
+        GuardrailReading::RelativeToControl(comparison) => match comparison.evaluate_in(scope, alphas, memory.tuning) {
+            Ok(Compared { test, bound, tuning, is_exact }) => {
+                let result = GuardrailNumbers {
+                    status: Status::Ok,
+                    value: Some(test.harm),
+                    lower: test.harm_lower,
+                    upper: test.harm_upper,
+                    bound: Some(bound),
+                    ln_e_breached: Some(test.ln_e_breached),
+                    deteriorated: test.deteriorated,
+                    breached: test.breached,
+                    non_inferior: test.non_inferior,
+                    is_exact,
+                    ..GuardrailNumbers::without_numbers(guardrail.must_prove, Status::Ok)
+                };
+                (result, Memory { tuning: tuning.or(memory.tuning), ..memory })
             }
-        }
+            Err(status) => refused(status),
+        },
         GuardrailReading::RateLimit { successes, n, limit } => match rate_limit(guardrail, successes, n, limit, alphas)
         {
             Ok(result) => (result, memory),
@@ -249,17 +242,6 @@ pub(super) fn evaluate_guardrail(
     }
 }
 
-#[derive(Clone, Copy)]
-struct Comparison<'a> {
-    phases: &'a [Phase],
-    harm_direction: HarmDirection,
-    margin: Margin,
-    tau: Option<Tau>,
-    is_signed: bool,
-    claimed: Option<&'a [Phase]>,
-    counts_rare: bool,
-}
-
 /// What a comparison came to.
 struct Compared {
     test: GuardrailTest,
@@ -269,6 +251,14 @@ struct Compared {
     tuning: Option<Tuning>,
     /// Whether rare events were counted.
     is_exact: bool,
+}
+
+impl<'a> Comparison<'a> {
+    /// Of values that are never negative, all of whose units count for everything.
+    #[must_use]
+    pub fn new(phases: &'a [Phase], harm_direction: HarmDirection, margin: Margin) -> Self {
+        Self { phases, harm_direction, margin, tau: None, is_signed: false, claimed: None, counts_rare: false }
+    }
 }
 
 impl Comparison<'_> {
@@ -426,13 +416,9 @@ mod tests {
     fn at_margin(control: ArmSums, treatment: ArmSums, m: f64) -> GuardrailTest {
         let phases = [Phase { number: 1, control_weight: 1.0, treatment_weight: 1.0, control, treatment }];
         let comparison = Comparison {
-            phases: &phases,
-            harm_direction: HarmDirection::Increase,
-            margin: Margin::RelativeToControl(m),
             tau: Some(Tau::try_new(30.0).unwrap()),
             is_signed: true,
-            claimed: None,
-            counts_rare: false,
+            ..Comparison::new(&phases, HarmDirection::Increase, Margin::RelativeToControl(m))
         };
         let alphas = Alphas { breach: Alpha::DEFAULT, safe: Alpha::DEFAULT };
         comparison.evaluate(alphas, None).unwrap().0

@@ -5,11 +5,9 @@
 //!
 //! Source: STATS.md 2.1, 2.5b.
 
+use super::counts::border;
 use super::log_space::ln_gamma;
-use super::{Alpha, ArmSums, Counted, Phase, count_test_over};
-
-/// Above this rate the counts lose too much: a factor of 1 less the rate.
-const RARE: f64 = 0.1;
+use super::{Alpha, ArmSums, Counted, Phase, RARE_RATE, count_test_over};
 
 /// What the counts of both arms say of harm.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,7 +48,7 @@ pub(super) fn rare_harm(
     }
     let [n_control, n_treatment] = n.map(|n| n as f64);
     let (units, total) = (n_control + n_treatment, (events[0] + events[1]) as f64);
-    if n.contains(&0) || total > RARE * units {
+    if n.contains(&0) || total > RARE_RATE * units {
         return None;
     }
     let sign = if is_more_harm { 1.0 } else { -1.0 };
@@ -72,15 +70,7 @@ pub(super) fn rare_harm(
 /// mean, ln E(mu) = ln Gamma(1 + T) + mu - (1 + T) ln(1 + mu).
 fn fewest_expected(total: f64, alpha: Alpha) -> f64 {
     let ln_e = |mu: f64| ln_gamma(1.0 + total) + mu - (1.0 + total) * mu.ln_1p();
-    if ln_e(0.0) < alpha.ln_inverse() {
-        return 0.0;
-    }
-    let (mut out, mut inside) = (0.0, total);
-    for _ in 0..200 {
-        let middle = 0.5 * (out + inside);
-        if ln_e(middle) >= alpha.ln_inverse() { out = middle } else { inside = middle }
-    }
-    0.5 * (out + inside)
+    border(0.0, total, |mu| alpha.rejects(ln_e(mu))).unwrap_or(0.0)
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use super::assess::PlanEnd;
 use super::figures::{Scale, count, number, p_value, percent};
 use super::harm::total;
 use super::{
-    ArmSums, BeforeAfter, Blocks, ComparedWith, Evaluated, Evaluation, GuardrailReading, HealthCode, MIN_PLACEBOS,
-    Phase, Placebo, Recommendation, SeriesVerdict, Severity, ShownInterval, StartGate, Status, TestPlan,
+    ArmSums, BeforeAfter, Blocks, ComparedWith, Comparison, Evaluated, Evaluation, GuardrailReading, HealthCode,
+    MIN_PLACEBOS, Phase, Placebo, Recommendation, SeriesVerdict, Severity, ShownInterval, StartGate, Status, TestPlan,
 };
 
 /// What a run whose effect changed can still be good for. Cumulative sums cannot tell the units first exposed after the change from
@@ -30,7 +30,7 @@ fn change(scale: &Scale, x: Option<f64>) -> String {
 fn bound(reading: &GuardrailReading<'_>, bound: Option<f64>) -> String {
     let Some(bound) = bound else { return "unknown".to_owned() };
     match reading {
-        GuardrailReading::RelativeToControl { phases, .. } => scale_of(phases).size(bound),
+        GuardrailReading::RelativeToControl(Comparison { phases, .. }) => scale_of(phases).size(bound),
         GuardrailReading::RateLimit { .. } => percent(bound),
         GuardrailReading::ValueLimit(_) => number(bound),
     }

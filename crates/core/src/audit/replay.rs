@@ -13,7 +13,7 @@ use super::{
 use crate::domain::{
     Assurance, DecisionSubject, ExperimentState, GateState, GateStatus, GateType, OutcomeState, SignedDecision, Verdict,
 };
-use crate::identity::Keyring;
+use crate::identity::{Keyring, VerifiedDecision};
 use crate::ids::{ExperimentId, GateId, KeyId, MemberId, OutcomeId, WorkspaceId};
 use crate::lifecycle::{
     ExperimentEvent, GateEvent, GateRules, OutcomeEvent, transition_experiment, transition_gate, transition_outcome,
@@ -297,12 +297,9 @@ impl Replay {
 
     fn fold_forgotten(&mut self, entry: &LogEntry) -> Result<(), String> {
         let MemberForgotten { act, decision } = payload(entry)?;
-        let verified = self.keyring().verify(&decision, entry.seq).map_err(|e| e.to_string())?;
+        let verified = self.sealed_act(&decision, entry, Verdict::ForgetMember, act.shown())?;
         let by = verified.get().member;
-        if verified.get().verdict != Verdict::ForgetMember
-            || verified.get().assurance < Assurance::A3
-            || act.shown().ok().as_ref() != Some(&verified.get().context_hash)
-            || MemberId(entry.subject.id) != act.forget_member
+        if MemberId(entry.subject.id) != act.forget_member
             || (by != act.forget_member && self.keyring().root_member() != Some(by))
         {
             return Err("its decision is about something else, or by somebody whose name it is not".to_owned());
@@ -315,16 +312,27 @@ impl Replay {
     fn fold_restored(&mut self, entry: &LogEntry) -> Result<(), String> {
         let restored: Restored = payload(entry)?;
         let workspace = self.chain.workspace();
-        let verified = self.keyring().verify(&restored.decision, entry.seq).map_err(|e| e.to_string())?;
-        if verified.get().verdict != Verdict::Restore
-            || verified.get().assurance < Assurance::A3
-            || restored.shown().ok().as_ref() != Some(&verified.get().context_hash)
-        {
-            return Err("its decision is about something else".to_owned());
-        }
+        let verified = self.sealed_act(&restored.decision, entry, Verdict::Restore, restored.shown())?;
         self.check_signed(&restored.decision, entry, DecisionSubject::Workspace(workspace))?;
         self.lost.push((verified.get().log_seq + 1, restored.lost.0));
         Ok(())
+    }
+
+    /// A decision about the workspace itself, which only a sealed key makes. `shown`: SHA-256 of what it is about.
+    fn sealed_act(
+        &self,
+        decision: &SignedDecision,
+        entry: &LogEntry,
+        verdict: Verdict,
+        shown: serde_json::Result<String>,
+    ) -> Result<VerifiedDecision, String> {
+        let verified = self.keyring().verify(decision, entry.seq).map_err(|e| e.to_string())?;
+        let decision = verified.get();
+        let is_about_it = decision.verdict == verdict && shown.is_ok_and(|shown| shown == decision.context_hash);
+        match is_about_it && decision.assurance >= Assurance::A3 {
+            true => Ok(verified),
+            false => Err("its decision is about something else".to_owned()),
+        }
     }
 
     fn fold_configuration(&mut self, entry: &LogEntry) -> Result<(), String> {

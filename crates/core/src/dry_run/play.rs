@@ -15,7 +15,8 @@ use crate::domain::{ExperimentStatus, PauseCause};
 use crate::error::Result;
 use crate::lifecycle::{AnalysisCause, ExperimentEvent, Failing, GateAdvice, PollFindings, Standing, event_after_poll};
 use crate::stats::{
-    DataHealth, Evaluated, Evaluation, Guardrail, GuardrailReading, Phase, Recommendation, RunningState, Scope, assess,
+    Comparison, DataHealth, Evaluated, Evaluation, Guardrail, GuardrailReading, Phase, Recommendation, RunningState,
+    Scope, assess,
 };
 
 /// How a run ended.
@@ -376,15 +377,10 @@ impl GuardrailPolicy {
         Guardrail {
             name: &self.name,
             must_prove: self.must_prove,
-            reading: GuardrailReading::RelativeToControl {
-                phases,
-                harm_direction: self.harm_direction,
-                margin: self.margin,
-                tau: None,
-                is_signed: false,
-                claimed: None,
+            reading: GuardrailReading::RelativeToControl(Comparison {
                 counts_rare: true,
-            },
+                ..Comparison::new(phases, self.harm_direction, self.margin)
+            }),
         }
     }
 }

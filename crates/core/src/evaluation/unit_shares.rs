@@ -7,8 +7,13 @@ const ENOUGH: (i64, f64) = (100, 0.05);
 
 /// Whether so many of a phase's units are too many.
 pub(super) fn is_often(arms: &[VariantReading], part: i64) -> bool {
-    let n: i64 = arms.iter().filter_map(|arm| arm.sums.n()).fold(0, i64::saturating_add);
+    let n = n_of(arms);
     n >= ENOUGH.0 && share_of(part, n) > ENOUGH.1
+}
+
+/// Units of both arms.
+pub(super) fn n_of(arms: &[VariantReading]) -> i64 {
+    arms.iter().filter_map(|arm| arm.sums.n()).fold(0, i64::saturating_add)
 }
 
 /// Units that saw both arms, as a metric's cohort or the user's own query counts them.

@@ -329,9 +329,7 @@ impl Keyring {
         }
         Ok(VerifiedDecision { signed: signed.clone(), touch, may_be_touched: self.is_touched_in(line) })
     }
-}
 
-impl Keyring {
     /// What a decision's signature says, verified once.
     fn proven(
         &self,
@@ -346,15 +344,12 @@ impl Keyring {
             hash.update(part);
         }
         let name = Signed::from(hash.finalize());
-        let known = |proven: &Mutex<HashMap<_, _>>| {
-            let proven = proven.lock().unwrap_or_else(PoisonError::into_inner);
-            proven.get(&name).copied()
-        };
-        if let Some(touch) = known(&self.proven) {
-            return Ok(touch);
+        let mut proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(touch) = proven.get(&name) {
+            return Ok(*touch);
         }
         let touch = entry.public.has_decided(bytes, signature_hex)?;
-        self.proven.lock().unwrap_or_else(PoisonError::into_inner).insert(name, touch);
+        proven.insert(name, touch);
         Ok(touch)
     }
 }

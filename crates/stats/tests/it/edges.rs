@@ -2,12 +2,13 @@
 //! or a factor is wrong; most of them were written because a mutant survived.
 
 use outcome_stats::{
-    Alpha, Alternative, ArmSums, Contrast, CupedArm, DataHealth, Direction, Estimate, Evaluated, Evaluation, Guardrail,
-    GuardrailReading, GuardrailResult, HarmDirection, HealthCode, InvalidInput, Limit, Margin, Moments, Phase,
-    QuantileArm, Recommendation, RunningState, Scope, SeriesVerdict, Settings, SrmStatus, StartGate, StartGateInput,
-    Status, Tau, TestPlan, TuningSource, ValueLimit, ValueRule, Variance, adjust_running_max, boundary, combine_phases,
-    count_test, cuped, delta_method_lift, eval_line, evaluate, fieller_lift, guardrail_test, level_vs_target,
-    ln_e_one_sided, pre_post, quantile_estimate, r_star, rate_confidence, sample_ratio_mismatch, two_arm_test,
+    Alpha, Alternative, ArmSums, Comparison, Contrast, CupedArm, DataHealth, Direction, Estimate, Evaluated,
+    Evaluation, Guardrail, GuardrailReading, GuardrailResult, HarmDirection, HealthCode, InvalidInput, Limit, Margin,
+    Moments, Phase, QuantileArm, Recommendation, RunningState, Scope, SeriesVerdict, Settings, SrmStatus, StartGate,
+    StartGateInput, Status, Tau, TestPlan, TuningSource, ValueLimit, ValueRule, Variance, adjust_running_max, boundary,
+    combine_phases, count_test, cuped, delta_method_lift, eval_line, evaluate, fieller_lift, guardrail_test,
+    level_vs_target, ln_e_one_sided, pre_post, quantile_estimate, r_star, rate_confidence, sample_ratio_mismatch,
+    two_arm_test,
 };
 use serde_json::{Value, json};
 
@@ -323,15 +324,8 @@ fn tau_from_the_first_poll_by_hand() {
     assert!(close(planned.tau.get(), (r * variance * 40_000.0 / 160_000.0).sqrt(), 1e-12));
     assert_eq!(tau(TestPlan { max_sample_size: Some(0), ..TestPlan::default() }), fallback);
     // Of a guardrail: one-sided, so at twice its alpha.
-    let reading = GuardrailReading::RelativeToControl {
-        phases: &phases,
-        harm_direction: HarmDirection::Increase,
-        margin: Margin::Absolute(0.0),
-        tau: None,
-        is_signed: false,
-        claimed: None,
-        counts_rare: false,
-    };
+    let reading =
+        GuardrailReading::RelativeToControl(Comparison::new(&phases, HarmDirection::Increase, Margin::Absolute(0.0)));
     let guarded = [Guardrail { name: "guard", must_prove: false, reading }];
     let (plan, health) = (plan(), DataHealth::default());
     let input = Evaluation {
@@ -364,15 +358,7 @@ fn an_effect_of_zero_is_no_effect_to_detect() {
 fn the_numbers_of_a_guardrail_by_hand() {
     let phases = gain();
     let of = |margin, harm_direction| {
-        guard(GuardrailReading::RelativeToControl {
-            phases: &phases,
-            harm_direction,
-            margin,
-            tau: None,
-            is_signed: false,
-            claimed: None,
-            counts_rare: false,
-        })
+        guard(GuardrailReading::RelativeToControl(Comparison::new(&phases, harm_direction, margin)))
     };
     let (v_control, v_treatment): (f64, f64) = (0.05 * 0.95 / 19_999.0, 0.065 * 0.935 / 19_999.0);
     let evidence = |effect: f64, null: f64, variance: f64, tau: f64| {
@@ -458,15 +444,7 @@ fn a_guardrail_keeps_the_tau_of_its_first_poll() {
     for (day, n) in [(1, 20_000), (2, 80_000)] {
         let phases = [phase(rate(n, n / 20), rate(n, n / 20))];
         let (harm_direction, margin) = (HarmDirection::Increase, Margin::Absolute(0.0));
-        let reading = GuardrailReading::RelativeToControl {
-            phases: &phases,
-            harm_direction,
-            margin,
-            tau: None,
-            is_signed: false,
-            claimed: None,
-            counts_rare: false,
-        };
+        let reading = GuardrailReading::RelativeToControl(Comparison::new(&phases, harm_direction, margin));
         let guardrails = [Guardrail { name: "guard", must_prove: false, reading }];
         let health = DataHealth::default();
         let input = Evaluation {
@@ -542,15 +520,7 @@ fn a_margin_below_zero_or_without_end_is_refused() {
     for bad in [-0.01, f64::INFINITY, f64::NAN] {
         for margin in [Margin::Absolute(bad), Margin::RelativeToControl(bad)] {
             let harm_direction = HarmDirection::Increase;
-            let reading = GuardrailReading::RelativeToControl {
-                phases: &phases,
-                harm_direction,
-                margin,
-                tau: None,
-                is_signed: false,
-                claimed: None,
-                counts_rare: false,
-            };
+            let reading = GuardrailReading::RelativeToControl(Comparison::new(&phases, harm_direction, margin));
             assert_eq!(guard(reading).status, parameter, "{margin:?}");
         }
         let harm = Estimate { delta: 0.1, variance: Variance::try_new(0.01).unwrap() };

@@ -1,7 +1,7 @@
 //! From one poll and a stored state to a verdict.
 
 use outcome_stats::{
-    Alpha, ArmSums, DataHealth, Direction, EpochReason, Evaluated, Evaluation, Guardrail, GuardrailReading,
+    Alpha, ArmSums, Comparison, DataHealth, Direction, EpochReason, Evaluated, Evaluation, Guardrail, GuardrailReading,
     HarmDirection, HealthCode, Limit, Margin, Phase, Recommendation, RunningState, Scope, Severity, SrmLevel, Status,
     Tau, TestPlan, TuningSource, UnitCheck, ValueLimit, ValueRule, evaluate,
 };
@@ -386,15 +386,7 @@ fn alpha_is_shared_by_several_treatments() {
 }
 
 fn errors(phases: &[Phase], margin: Margin, must_prove: bool) -> Guardrail<'_> {
-    let reading = GuardrailReading::RelativeToControl {
-        phases,
-        harm_direction: HarmDirection::Increase,
-        margin,
-        tau: None,
-        is_signed: false,
-        claimed: None,
-        counts_rare: false,
-    };
+    let reading = GuardrailReading::RelativeToControl(Comparison::new(phases, HarmDirection::Increase, margin));
     Guardrail { name: "error_rate", must_prove, reading }
 }
 

@@ -1,9 +1,9 @@
 //! Input that is wrong, or as extreme as it can be: a status and a reason, never a panic, a NaN or an infinity.
 
 use outcome_stats::{
-    Alpha, Alternative, ArmSums, DataHealth, Evaluation, Guardrail, GuardrailReading, HarmDirection, InvalidInput,
-    Limit, Margin, Phase, RunningState, Scope, Status, Tau, TestPlan, TwoArmResult, ValueLimit, ValueRule, eval_line,
-    evaluate, two_arm_test,
+    Alpha, Alternative, ArmSums, Comparison, DataHealth, Evaluation, Guardrail, GuardrailReading, HarmDirection,
+    InvalidInput, Limit, Margin, Phase, RunningState, Scope, Status, Tau, TestPlan, TwoArmResult, ValueLimit,
+    ValueRule, eval_line, evaluate, two_arm_test,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -441,7 +441,7 @@ proptest! {
         let harm_direction = if is_max { HarmDirection::Increase } else { HarmDirection::Decrease };
         let guard = |name, reading| Guardrail { name, must_prove: is_relative, reading };
         let guardrails = [
-            guard("compared", GuardrailReading::RelativeToControl { phases: &phases, harm_direction, margin, tau: None, is_signed: is_max, claimed: None, counts_rare: false }),
+            guard("compared", GuardrailReading::RelativeToControl(Comparison { is_signed: is_max, ..Comparison::new(&phases, harm_direction, margin) })),
             guard("rate", GuardrailReading::RateLimit { successes, n, limit: limit(value) }),
             guard("value", GuardrailReading::ValueLimit(ValueLimit { value: Some(value), n: Some(n), limit: limit(0.0), consecutive: 3, rule: ValueRule::InARow })),
             guard("nothing", GuardrailReading::ValueLimit(ValueLimit { value: None, n: None, limit: limit(value), consecutive: 0, rule: ValueRule::InARow })),

@@ -2,11 +2,11 @@
 //! at once.
 
 use outcome_stats::{
-    Alpha, Alternative, ArmSums, Contrast, DataHealth, Direction, EpochReason, Evaluated, Evaluation, Guardrail,
-    GuardrailReading, HarmDirection, Interval, InvalidInput, Margin, Phase, Recommendation, RunningState, RunningTest,
-    Scope, SeriesVerdict, Settings, SrmLevel, Status, Tau, TestPlan, TwoArmResult, adjust_running_max, boundary,
-    delta_method_lift, e_benjamini_hochberg, eval_line, evaluate, fieller_lift, level_vs_target, ln_e_one_sided,
-    pre_post, sample_ratio_mismatch, two_arm_test,
+    Alpha, Alternative, ArmSums, Comparison, Contrast, DataHealth, Direction, EpochReason, Evaluated, Evaluation,
+    Guardrail, GuardrailReading, HarmDirection, Interval, InvalidInput, Margin, Phase, Recommendation, RunningState,
+    RunningTest, Scope, SeriesVerdict, Settings, SrmLevel, Status, Tau, TestPlan, TwoArmResult, adjust_running_max,
+    boundary, delta_method_lift, e_benjamini_hochberg, eval_line, evaluate, fieller_lift, level_vs_target,
+    ln_e_one_sided, pre_post, sample_ratio_mismatch, two_arm_test,
 };
 use serde_json::Value;
 
@@ -57,15 +57,7 @@ fn on_day(day: i64, plan: &TestPlan, phases: &[Phase], previous: Option<&Running
 fn guarded(phases: &[Phase], margin: f64, must_prove: bool) -> Evaluated {
     let gain = [phase(rate(20_000, 1000), rate(20_000, 1300))];
     let (harm_direction, margin) = (HarmDirection::Increase, Margin::Absolute(margin));
-    let reading = GuardrailReading::RelativeToControl {
-        phases,
-        harm_direction,
-        margin,
-        tau: None,
-        is_signed: false,
-        claimed: None,
-        counts_rare: false,
-    };
+    let reading = GuardrailReading::RelativeToControl(Comparison::new(phases, harm_direction, margin));
     let guardrails = [Guardrail { name: "errors", must_prove, reading }];
     let health = DataHealth::default();
     let plan = plan();

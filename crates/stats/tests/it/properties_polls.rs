@@ -1,8 +1,8 @@
 //! Properties of a running experiment, poll after poll (STATS.md section 3).
 
 use outcome_stats::{
-    ArmSums, Direction, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection, HealthCode, HealthFinding,
-    Margin, Phase, Recommendation, RunningState, Severity, Tau, TestPlan, evaluate,
+    ArmSums, Comparison, Direction, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection, HealthCode,
+    HealthFinding, Margin, Phase, Recommendation, RunningState, Severity, Tau, TestPlan, evaluate,
 };
 use proptest::prelude::*;
 
@@ -151,15 +151,7 @@ fn run(history: &History) -> Vec<Evaluated> {
 
 /// A guardrail on the same data as the primary metric.
 fn guard(phases: &[Phase], harm_direction: HarmDirection, margin: Margin) -> Guardrail<'_> {
-    let reading = GuardrailReading::RelativeToControl {
-        phases,
-        harm_direction,
-        margin,
-        tau: None,
-        is_signed: false,
-        claimed: None,
-        counts_rare: false,
-    };
+    let reading = GuardrailReading::RelativeToControl(Comparison::new(phases, harm_direction, margin));
     Guardrail { name: "guard", must_prove: true, reading }
 }
 

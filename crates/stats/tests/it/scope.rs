@@ -1,8 +1,8 @@
 //! Which phases count for what: a rollout step and a resume begin a safety process of their own.
 
 use outcome_stats::{
-    Alpha, ArmSums, DataHealth, EpochReason, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection,
-    HealthCode, Margin, Phase, Recommendation, RunningState, Scope, SrmLevel, TestPlan, evaluate,
+    Alpha, ArmSums, Comparison, DataHealth, EpochReason, Evaluated, Evaluation, Guardrail, GuardrailReading,
+    HarmDirection, HealthCode, Margin, Phase, Recommendation, RunningState, Scope, SrmLevel, TestPlan, evaluate,
 };
 
 const DAY: i64 = 86_400;
@@ -59,15 +59,8 @@ fn a_step_that_breaks_is_not_outweighed_by_the_phases_before_it() {
 fn a_guardrail_that_breaks_on_a_step_is_not_outweighed_either() {
     let clean = [phase(0, rate(40_000, 2000), rate(40_000, 2000)), phase(1, rate(4000, 200), rate(4000, 200))];
     let refunds = [phase(0, rate(40_000, 2000), rate(40_000, 800)), phase(1, rate(4000, 200), rate(4000, 600))];
-    let reading = GuardrailReading::RelativeToControl {
-        phases: &refunds,
-        harm_direction: HarmDirection::Increase,
-        margin: Margin::Absolute(0.0),
-        tau: None,
-        is_signed: false,
-        claimed: None,
-        counts_rare: false,
-    };
+    let reading =
+        GuardrailReading::RelativeToControl(Comparison::new(&refunds, HarmDirection::Increase, Margin::Absolute(0.0)));
     let guardrails = [Guardrail { name: "refunds", must_prove: true, reading }];
     let of = |scope| guarded(20 * DAY, &clean, &guardrails, scope, None);
     assert!(!of(Scope::default()).guardrails[0].breached);
@@ -78,15 +71,8 @@ fn a_guardrail_that_breaks_on_a_step_is_not_outweighed_either() {
 fn the_proof_of_safety_stays_while_the_step_has_too_few_units() {
     let before = phase(0, rate(40_000, 2000), rate(40_000, 2000));
     let phases = [before, phase(1, rate(40, 2), rate(40, 2))];
-    let reading = GuardrailReading::RelativeToControl {
-        phases: &phases,
-        harm_direction: HarmDirection::Increase,
-        margin: Margin::Absolute(0.02),
-        tau: None,
-        is_signed: false,
-        claimed: None,
-        counts_rare: false,
-    };
+    let reading =
+        GuardrailReading::RelativeToControl(Comparison::new(&phases, HarmDirection::Increase, Margin::Absolute(0.02)));
     let guardrails = [Guardrail { name: "refunds", must_prove: true, reading }];
     let found = guarded(20 * DAY, &phases, &guardrails, from_step(1), None).guardrails.remove(0);
     assert!(found.non_inferior && !found.breached && found.upper.is_some(), "{found:?}");
@@ -96,15 +82,10 @@ fn the_proof_of_safety_stays_while_the_step_has_too_few_units() {
 #[test]
 fn a_proof_of_safety_waits_for_units_whose_window_is_over_and_harm_does_not() {
     let of = |all: &[Phase], claimed: &[Phase]| {
-        let reading = GuardrailReading::RelativeToControl {
-            phases: all,
-            harm_direction: HarmDirection::Increase,
-            margin: Margin::Absolute(0.02),
-            tau: None,
-            is_signed: false,
+        let reading = GuardrailReading::RelativeToControl(Comparison {
             claimed: Some(claimed),
-            counts_rare: false,
-        };
+            ..Comparison::new(all, HarmDirection::Increase, Margin::Absolute(0.02))
+        });
         let guardrails = [Guardrail { name: "refunds", must_prove: true, reading }];
         guarded(20 * DAY, all, &guardrails, Scope::default(), None).guardrails.remove(0)
     };
@@ -122,15 +103,10 @@ fn a_phase_with_many_units_does_not_hide_the_crashes_of_one_with_few() {
     let clean = phase(0, rate(10_000, 60), rate(10_000, 60));
     let crashing = phase(1, rate(2_000, 0), rate(2_000, 40));
     let of = |phases: &[Phase], counts_rare| {
-        let reading = GuardrailReading::RelativeToControl {
-            phases,
-            harm_direction: HarmDirection::Increase,
-            margin: Margin::Absolute(0.0),
-            tau: None,
-            is_signed: false,
-            claimed: None,
+        let reading = GuardrailReading::RelativeToControl(Comparison {
             counts_rare,
-        };
+            ..Comparison::new(phases, HarmDirection::Increase, Margin::Absolute(0.0))
+        });
         let guardrails = [Guardrail { name: "crashes", must_prove: false, reading }];
         guarded(20 * DAY, phases, &guardrails, Scope::default(), None).guardrails.remove(0)
     };

@@ -2,9 +2,9 @@
 //! with `OUTCOME_TEST_LONG=1`) with 28 looks each, through the same door as the runtime, from `OUTCOME_TEST_SEED`.
 
 use outcome_stats::{
-    Alpha, ArmSums, Blocks, DataHealth, Evaluation, Guardrail, GuardrailReading, HarmDirection, Margin, Phase,
-    PlannedTest, Recommendation, RunningState, SampleSizeInput, Scale, Scope, SeriesRules, SeriesVerdict, TestPlan,
-    assess, before_after, sample_size,
+    Alpha, ArmSums, Blocks, Comparison, DataHealth, Evaluation, Guardrail, GuardrailReading, HarmDirection, Margin,
+    Phase, PlannedTest, Recommendation, RunningState, SampleSizeInput, Scale, Scope, SeriesRules, SeriesVerdict,
+    TestPlan, assess, before_after, sample_size,
 };
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -178,15 +178,10 @@ impl Rare {
                     control: arm(0),
                     treatment: arm(1),
                 }];
-                let reading = GuardrailReading::RelativeToControl {
-                    phases: &phases,
-                    harm_direction: self.harm_direction,
-                    margin: Margin::Absolute(self.margin),
-                    tau: None,
-                    is_signed: false,
-                    claimed: None,
+                let reading = GuardrailReading::RelativeToControl(Comparison {
                     counts_rare: true,
-                };
+                    ..Comparison::new(&phases, self.harm_direction, Margin::Absolute(self.margin))
+                });
                 let guardrails = [Guardrail { name: "crashes", must_prove: false, reading }];
                 let input = Evaluation {
                     cohorts: None,

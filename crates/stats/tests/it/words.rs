@@ -1,7 +1,7 @@
 //! What a reader is told: what would settle a test, and what a comparison without a control says.
 
 use outcome_stats::{
-    Alpha, Alternative, ArmSums, Blocks, DataHealth, Direction, Evaluated, Evaluation, Finding, Guardrail,
+    Alpha, Alternative, ArmSums, Blocks, Comparison, DataHealth, Direction, Evaluated, Evaluation, Finding, Guardrail,
     GuardrailReading, HarmDirection, HealthCode, Limit, Margin, OutlookInput, Phase, Recommendation, Scale, Scope,
     SeriesRules, SeriesVerdict, Severity, ShipTest, StartGate, Status, TestPlan, against_trend, boundary, evaluate,
     evaluate_before_after, futility_upper, outlook, pre_post, until_testable,
@@ -42,15 +42,7 @@ fn a_success_that_waits_says_for_what() {
     assert_eq!(next(3, &large, &gain()).unwrap(), "4 more days, so that the data cover whole weeks.");
     let phases = arms((2000, 40), (2000, 41));
     let (harm_direction, margin) = (HarmDirection::Increase, Margin::Absolute(0.001));
-    let reading = GuardrailReading::RelativeToControl {
-        phases: &phases,
-        harm_direction,
-        margin,
-        tau: None,
-        is_signed: false,
-        claimed: None,
-        counts_rare: false,
-    };
+    let reading = GuardrailReading::RelativeToControl(Comparison::new(&phases, harm_direction, margin));
     let unproven = [Guardrail { name: "errors", must_prove: true, reading }];
     let got = on_day(14, &plan(), &gain(), &unproven).advice.next.unwrap();
     assert_eq!(got, "Proof that every required guardrail is met.");

@@ -4,7 +4,7 @@ use outcome_core::Result;
 use outcome_core::present::{Scale, count, number, p_value, percent, percent_interval, signed_percent, whole};
 use outcome_core::stats::{
     Alpha, Alternative, Contrast, CountTest, DecideInput, Direction, Finding, Interval, MAX_FACTOR, Outlook,
-    OutlookInput, Recommendation, Settings, ShipTest, Srm, SrmLevel, StartGate, StartGateInput, Status, Tau,
+    OutlookInput, RARE_RATE, Recommendation, Settings, ShipTest, Srm, SrmLevel, StartGate, StartGateInput, Status, Tau,
     count_test, decide, fieller_lift, futility_upper, holm, mixture_test, outlook, relative_lift,
     sample_ratio_mismatch, until_testable,
 };
@@ -14,9 +14,6 @@ use super::parse::{self, Arm, invalid};
 use crate::args::{Better, StatsAb};
 use crate::cx::{Cx, Exit};
 use crate::output::Page;
-
-/// Above this rate counts lose too much of what they say.
-const RARE: f64 = 0.1;
 
 /// All comparisons. Effects are treatment minus control in metric units; lifts are relative (0.05 = 5 %).
 #[derive(Debug, Serialize)]
@@ -153,7 +150,8 @@ fn srm_of(weights: &[f64], control: &Arm, treatments: &[Arm]) -> Srm {
 /// The counts compared exactly, where events are rare and too few for the other test.
 fn counted(control: &Arm, treatment: &Arm, (of_control, of_treatment): (f64, f64), test: &Test) -> Option<CountTest> {
     let events = [control, treatment].map(|arm| arm.moments.sum);
-    let is_rare = control.is_share && events.iter().sum::<f64>() <= RARE * (control.moments.n + treatment.moments.n);
+    let is_rare =
+        control.is_share && events.iter().sum::<f64>() <= RARE_RATE * (control.moments.n + treatment.moments.n);
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -294,7 +292,10 @@ fn meaning(one: &Comparison, test: &Test, srm: &Srm, units: u64, is_share: bool)
         Status::Ok => {}
         Status::InsufficientSample { gate, have, need } => {
             let early = too_early(gate, have, need, one.outlook);
-            return one.counts.map_or(early.clone(), |counts| counted_in_words(counts, test, &early));
+            return match one.counts {
+                Some(counts) => counted_in_words(counts, test, &early),
+                None => early,
+            };
         }
         Status::ZeroVariance => return "There is nothing to test: all units have the same value.".to_owned(),
         Status::ZeroDenominator | Status::Invalid { .. } => {

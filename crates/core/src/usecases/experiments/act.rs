@@ -44,16 +44,7 @@ impl Experiments<'_> {
         let mut tx = self.0.read().await?;
         let experiment = experiment_named(&mut tx, &request.experiment).await?;
         drop(tx);
-        // On the heap: it is large, and callers have futures of their own around it.
-        // The second time with the signature of a key that was touched meanwhile.
-        let done = loop {
-            let done = Box::pin(try_act(self.0, &request)).await;
-            match request.unlock.touch_if_asked().await {
-                Ok(true) => {}
-                Ok(false) => break done,
-                Err(error) => break Err(error),
-            }
-        };
+        let done = request.unlock.signing(|| try_act(self.0, &request)).await;
         match done {
             Ok(decided) => Ok(decided),
             Err(error) => {

@@ -64,16 +64,7 @@ impl Gates<'_> {
         let mut tx = self.0.read().await?;
         let (gate, _) = gate_named(&mut tx, &request.gate).await?;
         drop(tx);
-        // On the heap: it is large, and callers have futures of their own around it.
-        // The second time with the signature of a key that was touched meanwhile.
-        let done = loop {
-            let done = Box::pin(try_decide(self.0, &gate, &request)).await;
-            match request.unlock.touch_if_asked().await {
-                Ok(true) => {}
-                Ok(false) => break done,
-                Err(error) => break Err(error),
-            }
-        };
+        let done = request.unlock.signing(|| try_decide(self.0, &gate, &request)).await;
         match done {
             Ok(decided) => Ok(decided),
             Err(error) => {

@@ -16,7 +16,8 @@ use crate::principal::Principal;
 use crate::store::Tx;
 use crate::usecases::Runtime;
 
-/// The member who decides, with their unlocked key. What turns something on needs a clock that is believed.
+/// The member who decides, with their unlocked key. What turns something on needs a clock that is believed. Beside a name that somebody
+/// else wrote nobody signs but whoever removes one.
 ///
 /// # Errors
 /// [`Code::ClockDoubtful`]; why the key cannot be unlocked.
@@ -28,22 +29,10 @@ pub(in crate::usecases) async fn decider(
 ) -> Result<Signer> {
     must_be_believed(runtime, verdict).await?;
     must_go_on_from_what_was_seen(runtime).await?;
-    signer(runtime, member, unlock).await
-}
-
-/// The same beside a name that somebody else wrote: for whoever removes it.
-///
-/// # Errors
-/// As [`decider`].
-pub(in crate::usecases) async fn decider_whatever_names(
-    runtime: &Runtime,
-    member: Option<&str>,
-    unlock: &Unlock,
-    verdict: Verdict,
-) -> Result<Signer> {
-    must_be_believed(runtime, verdict).await?;
-    must_go_on_from_what_was_seen(runtime).await?;
-    signer_whatever_names(runtime, member, unlock).await
+    match verdict {
+        Verdict::ForgetMember => signer_whatever_names(runtime, member, unlock).await,
+        _ => signer(runtime, member, unlock).await,
+    }
 }
 
 /// What is to be signed.

@@ -27,10 +27,29 @@ pub enum Unlock {
 
 impl Unlock {
     /// Lets the person touch the key if a decision waits for it. True when what was tried is to be tried again.
-    pub(in crate::usecases) async fn touch_if_asked(&self) -> Result<bool> {
+    async fn touch_if_asked(&self) -> Result<bool> {
         match self {
             Self::Passphrase(_) => Ok(false),
             Self::Touch(touching) => touching.touch_if_asked().await,
+        }
+    }
+
+    /// Does what needs a signature: the second time with that of a key that was touched meanwhile.
+    ///
+    /// # Errors
+    /// Those of `attempt`; why there is no signature.
+    pub(in crate::usecases) async fn signing<T, F>(&self, attempt: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        loop {
+            // On the heap: it is large, and callers have futures of their own around it.
+            let done = Box::pin(attempt()).await;
+            match self.touch_if_asked().await {
+                Ok(true) => {}
+                Ok(false) => return done,
+                Err(error) => return Err(error),
+            }
         }
     }
 }

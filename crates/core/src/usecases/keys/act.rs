@@ -53,15 +53,7 @@ impl Keys<'_> {
     #[tracing::instrument(level = "debug", name = "keys.act", skip_all)]
     pub async fn act(self, request: KeyActRequest) -> Result<KeyActed> {
         let verdict = KeyAct::verdict_for(request.compromised_since);
-        // The second time with the signature of a key that was touched meanwhile.
-        let done = loop {
-            let done = try_act(self.0, &request, verdict).await;
-            match request.unlock.touch_if_asked().await {
-                Ok(true) => {}
-                Ok(false) => break done,
-                Err(error) => break Err(error),
-            }
-        };
+        let done = request.unlock.signing(|| try_act(self.0, &request, verdict)).await;
         match done {
             Ok(done) => Ok(done),
             Err(error) => {

@@ -12,7 +12,7 @@ use crate::ids::MemberId;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::anchoring::anchor_quietly;
 use crate::usecases::kernel::basis::About;
-use crate::usecases::kernel::decision::{ToSign, decider_whatever_names, note_refused_decision, sign};
+use crate::usecases::kernel::decision::{ToSign, decider, note_refused_decision, sign};
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::keyring::keyring;
 use crate::usecases::kernel::people::{Called, People};
@@ -52,15 +52,7 @@ impl Members<'_> {
     /// can decide, and where it was done before.
     #[tracing::instrument(level = "debug", name = "members.forget", skip_all)]
     pub async fn forget(self, request: ForgetRequest) -> Result<Forgotten> {
-        // The second time with the signature of a key that was touched meanwhile.
-        let done = loop {
-            let done = try_forget(self.0, &request).await;
-            match request.unlock.touch_if_asked().await {
-                Ok(true) => {}
-                Ok(false) => break done,
-                Err(error) => break Err(error),
-            }
-        };
+        let done = request.unlock.signing(|| try_forget(self.0, &request)).await;
         if let Err(error) = &done {
             let workspace = self.0.workspace.id.into();
             note_refused_decision(self.0, workspace, EventKind::MemberRefused, Some(Verdict::ForgetMember), error)
@@ -81,8 +73,7 @@ async fn try_forget(runtime: &Runtime, request: &ForgetRequest) -> Result<Forgot
         );
     }
     must_not_be_last(&ring, member.id, request.even_the_last)?;
-    let signer =
-        decider_whatever_names(runtime, request.member.as_deref(), &request.unlock, Verdict::ForgetMember).await?;
+    let signer = decider(runtime, request.member.as_deref(), &request.unlock, Verdict::ForgetMember).await?;
     if signer.member.id != member.id && ring.root_member() != Some(signer.member.id) {
         return Err(Error::new(Code::Forbidden, "this is another member")
             .hint("they remove their name themselves, or the member of the root key does"));

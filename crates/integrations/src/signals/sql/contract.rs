@@ -12,7 +12,7 @@ use outcome_core::ports::VariantRequest;
 
 use super::TimeFormat;
 use super::bind::{Param, Params};
-use super::fragments::{conditions, fragment, list, relation};
+use super::fragments::{conditions, fragment, list, relation, with};
 use super::lexer::Dialect;
 use super::unit_maps::{joined, maps, owners};
 
@@ -194,8 +194,7 @@ pub(super) fn quantiles(
     if let (Some(covariate), Some((of, taken))) = (contract.covariate, write.measured()?.first()) {
         asked.push((of_everybody(of, taken)?, covariate.as_secs()));
     }
-    let tables = maps(contract)?;
-    let with = if tables.is_empty() { String::new() } else { format!("WITH {}\n", tables.join(",\n")) };
+    let with = with(&maps(contract)?);
     let written = asked.into_iter().map(|(values, length)| {
         // The rows whose numbers, from 0, are the whole numbers around (n - 1) times the quantile.
         let text = format!(

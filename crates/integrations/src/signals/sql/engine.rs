@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::{Stream, TryStreamExt};
 use outcome_core::file_trouble::FileTrouble;
 use sqlx::query::Query;
-use sqlx::{Database, Encode, Type};
+use sqlx::{AssertSqlSafe, Database, Encode, Executor, IntoArguments, SqlSafeStr, Statement, Type};
 
 use super::bind::Bind;
 use super::lexer::Dialect;
@@ -112,6 +112,42 @@ pub(super) trait Engine: Send + Sync {
 /// Runs one query in a read-only transaction that is rolled back.
 pub(super) async fn query(engine: &dyn Engine, ask: Ask<'_>) -> Result<Table, EngineError> {
     Ok(engine.queries(std::slice::from_ref(&ask)).await?.pop().unwrap_or_default())
+}
+
+/// Runs queries one after the other on a connection, a table for each. `cell`: how the engine gives a value.
+pub(super) async fn fetch_all<DB>(
+    conn: &mut DB::Connection,
+    asks: &[Ask<'_>],
+    cell: impl Fn(&DB::Row, usize) -> Result<Cell, sqlx::Error>,
+) -> Result<Vec<Table>, EngineError>
+where
+    DB: Database,
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+    DB::Arguments: IntoArguments<DB>,
+    String: for<'e> Encode<'e, DB> + Type<DB>,
+    i64: for<'e> Encode<'e, DB> + Type<DB>,
+{
+    let mut tables = Vec::with_capacity(asks.len());
+    for ask in asks {
+        let types = ask.binds.iter().map(|bind| match bind {
+            Bind::Text(_) => <String as Type<DB>>::type_info(),
+            Bind::Int(_) => <i64 as Type<DB>>::type_info(),
+        });
+        let types: Vec<_> = types.collect();
+        // What runs below is this statement, taken from the connection's cache.
+        let prepared = (&mut *conn)
+            .prepare_with(AssertSqlSafe(ask.sql.to_owned()).into_sql_str(), &types)
+            .await
+            .map_err(EngineError::in_preparing)?;
+        let columns = names(prepared.columns());
+        let query = bound(sqlx::query(AssertSqlSafe(ask.sql.to_owned())), ask.binds);
+        let mut table = collect(query.fetch(&mut *conn), *ask, &cell).await?;
+        if table.rows.is_empty() {
+            table.columns = columns;
+        }
+        tables.push(table);
+    }
+    Ok(tables)
 }
 
 /// Names of columns.

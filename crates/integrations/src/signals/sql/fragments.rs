@@ -12,6 +12,11 @@ pub(super) fn relation(rows: &Relation) -> Result<String, String> {
     }
 }
 
+/// `WITH ...` before a statement, for tables of ours; nothing where there are none.
+pub(super) fn with(tables: &[String]) -> String {
+    if tables.is_empty() { String::new() } else { format!("WITH {}\n", tables.join(",\n")) }
+}
+
 /// `AND (...)` for each condition.
 pub(super) fn conditions<'c>(all: impl IntoIterator<Item = &'c Option<String>>) -> Result<String, String> {
     all.into_iter().flatten().map(|condition| Ok(format!(" AND {}", fragment(condition)?))).collect()

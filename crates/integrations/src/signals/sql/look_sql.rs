@@ -5,7 +5,7 @@
 use outcome_core::domain::{Contract, Events, Exposures, Relation, Via};
 
 use super::contract::{Writer, sums};
-use super::fragments::{conditions, list, relation};
+use super::fragments::{conditions, list, relation, with};
 use super::lexer::Dialect;
 use super::unit_maps::{joined, maps, owners};
 
@@ -33,8 +33,7 @@ pub(super) fn sample(rows: &Relation) -> Result<String, String> {
 pub(super) fn exposure_counts(contract: &Contract, is_of_flag: bool) -> Result<[String; 3], String> {
     let Exposures { rows, unit, experiment, variant, at, condition, control, treatment, map, .. } = &contract.exposures;
     let (mapped, join) = joined(unit, map.as_ref().map(|_| &Via::Map));
-    let tables = maps(contract)?;
-    let with = if tables.is_empty() { String::new() } else { format!("WITH {}\n", tables.join(",\n")) };
+    let with = with(&maps(contract)?);
     let [control, treatment] = [list(control)?, list(treatment)?];
     let flag = if is_of_flag { format!(" AND {experiment} = :flag") } else { String::new() };
     let filter = format!("WHERE {at} >= :from AND {at} < :to{flag}{and}", and = conditions([condition])?);

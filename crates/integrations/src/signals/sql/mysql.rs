@@ -6,12 +6,10 @@ use std::str::FromStr;
 
 use async_trait::async_trait;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlPool, MySqlPoolOptions, MySqlRow};
-use sqlx::{AssertSqlSafe, Connection, Executor, Row, SqlSafeStr, Statement, TypeInfo, ValueRef};
+use sqlx::{AssertSqlSafe, Connection, Row, TypeInfo, ValueRef};
 use tokio::sync::OnceCell;
 
-use super::engine::{
-    Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, bound, collect, names, within,
-};
+use super::engine::{Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, fetch_all, within};
 use super::lexer::Dialect;
 use super::table::{Cell, Table};
 
@@ -91,10 +89,7 @@ impl Server {
     async fn run(&self, conn: &mut MySqlConnection, asks: &[Ask<'_>]) -> Result<Vec<Table>, EngineError> {
         let Some(first) = asks.first() else { return Ok(Vec::new()) };
         let mut tx = self.begin(conn, first.limits).await?;
-        let mut tables = Vec::with_capacity(asks.len());
-        for ask in asks {
-            tables.push(fetch(&mut tx, *ask).await?);
-        }
+        let tables = fetch_all::<sqlx::MySql>(&mut *tx, asks, cell).await?;
         tx.clear_cached_statements().await?;
         tx.rollback().await?;
         Ok(tables)
@@ -152,21 +147,6 @@ impl Engine for MySql {
         // 1142: the user may not delete in the first place.
         Ok(tried.is_err_and(|error| matches!(error.as_database_error().and_then(number), Some(1792 | 1142))))
     }
-}
-
-async fn fetch(conn: &mut MySqlConnection, ask: Ask<'_>) -> Result<Table, EngineError> {
-    // What runs below is this statement, taken from the connection's cache.
-    let prepared = (&mut *conn)
-        .prepare(AssertSqlSafe(ask.sql.to_owned()).into_sql_str())
-        .await
-        .map_err(EngineError::in_preparing)?;
-    let columns = names(prepared.columns());
-    let query = bound(sqlx::query(AssertSqlSafe(ask.sql.to_owned())), ask.binds);
-    let mut table = collect(query.fetch(&mut *conn), ask, cell).await?;
-    if table.rows.is_empty() {
-        table.columns = columns;
-    }
-    Ok(table)
 }
 
 /// The server's error number.

@@ -10,13 +10,10 @@ use async_trait::async_trait;
 use sqlx::postgres::{
     PgConnectOptions, PgConnection, PgDatabaseError, PgErrorPosition, PgPool, PgPoolOptions, PgRow, PgTypeKind,
 };
-use sqlx::{AssertSqlSafe, Connection, Executor, Row, SqlSafeStr, Statement, TypeInfo, ValueRef};
+use sqlx::{AssertSqlSafe, Connection, Executor, Row, TypeInfo, ValueRef};
 use tokio::sync::OnceCell;
 
-use super::bind::Bind;
-use super::engine::{
-    Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, bound, collect, names, within,
-};
+use super::engine::{Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, fetch_all, within};
 use super::lexer::Dialect;
 use super::table::{Cell, Table};
 
@@ -113,7 +110,7 @@ async fn begin(conn: &mut PgConnection, limits: Limits) -> Result<sqlx::PgTransa
 async fn run(conn: &mut PgConnection, asks: &[Ask<'_>]) -> Result<Vec<Table>, EngineError> {
     let Some(first) = asks.first() else { return Ok(Vec::new()) };
     let mut tx = begin(conn, first.limits).await?;
-    let out = fetch_all(&mut tx, asks).await;
+    let out = fetch_all::<sqlx::Postgres>(&mut *tx, asks, cell).await;
     if !matches!(out, Err(EngineError::TooManyRows)) {
         // Statements are named: sqlx asks about types that it does not know (enums) between parsing and running, which
         // makes an unnamed one go. They are closed before the transaction ends, because behind a transaction pooler
@@ -122,34 +119,6 @@ async fn run(conn: &mut PgConnection, asks: &[Ask<'_>]) -> Result<Vec<Table>, En
         tx.rollback().await?;
     }
     out
-}
-
-async fn fetch_all(conn: &mut PgConnection, asks: &[Ask<'_>]) -> Result<Vec<Table>, EngineError> {
-    let mut tables = Vec::with_capacity(asks.len());
-    for ask in asks {
-        tables.push(fetch(conn, *ask).await?);
-    }
-    Ok(tables)
-}
-
-async fn fetch(conn: &mut PgConnection, ask: Ask<'_>) -> Result<Table, EngineError> {
-    let types = ask.binds.iter().map(|bind| match bind {
-        Bind::Text(_) => <String as sqlx::Type<sqlx::Postgres>>::type_info(),
-        Bind::Int(_) => <i64 as sqlx::Type<sqlx::Postgres>>::type_info(),
-    });
-    let types: Vec<_> = types.collect();
-    // What runs below is this statement, taken from the connection's cache.
-    let prepared = conn
-        .prepare_with(AssertSqlSafe(ask.sql.to_owned()).into_sql_str(), &types)
-        .await
-        .map_err(EngineError::in_preparing)?;
-    let columns = names(prepared.columns());
-    let query = bound(sqlx::query(AssertSqlSafe(ask.sql.to_owned())), ask.binds);
-    let mut table = collect(query.fetch(&mut *conn), ask, cell).await?;
-    if table.rows.is_empty() {
-        table.columns = columns;
-    }
-    Ok(table)
 }
 
 /// Where in the statement an error is, in characters from 1.

@@ -10,12 +10,10 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use outcome_core::file_trouble::{FileTrouble, Need};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteRow};
-use sqlx::{AssertSqlSafe, Connection, Executor, Row, SqlSafeStr, Statement, TypeInfo, ValueRef};
+use sqlx::{Connection, Executor, Row, TypeInfo, ValueRef};
 use tokio::sync::OnceCell;
 
-use super::engine::{
-    Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, bound, collect, names, within,
-};
+use super::engine::{Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, fetch_all, within};
 use super::lexer::Dialect;
 use super::table::{Cell, Table};
 
@@ -126,7 +124,7 @@ fn code(error: &sqlx::Error) -> Option<u32> {
 async fn run(conn: &mut SqliteConnection, asks: &[Ask<'_>]) -> Result<Vec<Table>, EngineError> {
     let deadline = Instant::now() + asks.iter().map(|ask| ask.limits.statement).sum::<Duration>();
     conn.lock_handle().await?.set_progress_handler(OPS_BETWEEN_LOOKS, move || Instant::now() < deadline);
-    let out = fetch_all(conn, asks).await;
+    let out = snapshot(conn, asks).await;
     conn.lock_handle().await?.remove_progress_handler();
     match out {
         Err(EngineError::Prepare(error) | EngineError::Run(error)) if code(&error) == Some(9) => {
@@ -136,32 +134,14 @@ async fn run(conn: &mut SqliteConnection, asks: &[Ask<'_>]) -> Result<Vec<Table>
     }
 }
 
-async fn fetch_all(conn: &mut SqliteConnection, asks: &[Ask<'_>]) -> Result<Vec<Table>, EngineError> {
+async fn snapshot(conn: &mut SqliteConnection, asks: &[Ask<'_>]) -> Result<Vec<Table>, EngineError> {
     let mut tx = conn.begin().await?;
     // The transaction begins with the first read, by the schema of then: what is prepared below is not prepared again while it runs.
     sqlx::query("SELECT 1 FROM sqlite_schema LIMIT 1").fetch_optional(&mut *tx).await?;
-    let mut tables = Vec::with_capacity(asks.len());
-    for ask in asks {
-        tables.push(fetch(&mut tx, *ask).await?);
-    }
+    let tables = fetch_all::<sqlx::Sqlite>(&mut *tx, asks, cell).await?;
     tx.clear_cached_statements().await?;
     tx.rollback().await?;
     Ok(tables)
-}
-
-async fn fetch(conn: &mut SqliteConnection, ask: Ask<'_>) -> Result<Table, EngineError> {
-    // What runs below is this statement, taken from the connection's cache.
-    let prepared = (&mut *conn)
-        .prepare(AssertSqlSafe(ask.sql.to_owned()).into_sql_str())
-        .await
-        .map_err(EngineError::in_preparing)?;
-    let columns = names(prepared.columns());
-    let query = bound(sqlx::query(AssertSqlSafe(ask.sql.to_owned())), ask.binds);
-    let mut table = collect(query.fetch(&mut *conn), ask, cell).await?;
-    if table.rows.is_empty() {
-        table.columns = columns;
-    }
-    Ok(table)
 }
 
 /// SQLite's values have their own types, whatever the column was declared as.

@@ -8,7 +8,7 @@ use outcome_core::ports::ReadError;
 use super::bind::{Param, Params};
 use super::contract::Written;
 use super::engine::{self, Ask};
-use super::fragments::{conditions, list, relation};
+use super::fragments::{conditions, list, relation, with};
 use super::unit_maps::{joined, maps};
 use super::{Query, SqlSource};
 
@@ -33,8 +33,7 @@ impl SqlSource {
 fn treated(contract: &Contract, flag_key: &str, window: Window) -> Result<Written, String> {
     let Exposures { rows, unit, experiment, variant, at, condition, treatment, map, .. } = &contract.exposures;
     let (mapped, join) = joined(unit, map.as_ref().map(|_| &Via::Map));
-    let tables = maps(contract)?;
-    let with = if tables.is_empty() { String::new() } else { format!("WITH {}\n", tables.join(",\n")) };
+    let with = with(&maps(contract)?);
     let text = format!(
         "{with}SELECT count(DISTINCT {mapped}) AS n FROM {rows}{join}
 WHERE {experiment} = :flag AND {at} >= :from AND {at} < :to AND {variant} IN ({arm}) AND {unit} IS NOT NULL{and}",
