@@ -37,8 +37,8 @@ from securesystemslib.signer import Signature, SSlibKey
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:outcome-runtime:decision:v2"
-# What a certificate is signed with, and what it says of its member: commitments today, the e-mail before.
-ENROLMENTS = {2: (b"outcome-runtime enrolment v2\n", "email"), 3: (b"outcome-runtime enrolment v3\n", "commitments")}
+# What a certificate is signed with, and what it says of its member: commitments today, the e-mail before. The oldest name no version.
+ENROLMENTS = {None: (b"", "email"), 2: (b"outcome-runtime enrolment v2\n", "email"), 3: (b"outcome-runtime enrolment v3\n", "commitments")}
 COMMITMENT = "outcome-runtime member commitment v1"
 GENESIS = "0" * 64
 # What a kind of key can decide; one that is missing here decides nothing.
@@ -164,7 +164,7 @@ def check_certificates(predicate, root):
         is_root = at == len(chain) - 1
         voucher = enrolment if is_root else chain[at + 1]["enrolment"]
         need(enrolment.get("version") in ENROLMENTS, "an enrolment is of another format")
-        prefix, says = ENROLMENTS[enrolment["version"]]
+        prefix, says = ENROLMENTS[enrolment.get("version")]
         need([says] == [key for key in ("email", "commitments") if key in enrolment], "an enrolment says something else of its member")
         need(enrolment["workspace"] == predicate["workspace"], "a certificate is of another workspace")
         need(enrolment["enrolled_by"] == voucher["key"], "a certificate names another voucher")
@@ -290,6 +290,14 @@ def may_take_away(predicate):
     return predicate["assurance"] == "A4" or with_code
 
 
+def must_not_rename(enrolment, before):
+    """A member is called what their first certificates say, and a certificate of the older format after one of today's says something else."""
+    for said in ("email", "commitments"):
+        first = next((other[said] for other in before if other["member"] == enrolment["member"] and said in other), None)
+        is_same = first is None or enrolment.get(said) == first or (said == "email" and said not in enrolment)
+        need(is_same, "a certificate calls its member something else than an earlier one")
+
+
 def check_against_log(line, predicate, lines, root):
     """Where the decision stands in the log. Gives the number of the first line that uses it."""
     need(lines and lines[0]["payload"].get("root_fingerprint") == root, "the log begins with another root")
@@ -309,6 +317,8 @@ def check_against_log(line, predicate, lines, root):
         key = certificate["enrolment"]["key"]
         enrolled = [e for e in lines if e["kind"] == "member.enrolled" and e["subject"]["id"] == key]
         need(enrolled and enrolled[0]["payload"] == certificate, "the log enrols another key")
+        before = [e["payload"]["enrolment"] for e in lines[: enrolled[0]["seq"] - 1] if e["kind"] == "member.enrolled"]
+        must_not_rename(certificate["enrolment"], before)
     for seq, _ in revocations(lines, predicate["key"], root):
         need(seq > used[0], f"its key was revoked before, in line {seq} of the log")
     return used[0]

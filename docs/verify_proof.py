@@ -1457,6 +1457,28 @@ def digested(r):
     return [r[name] for name in names] + ([] if r["reread_of"] is None else [r["reread_of"]])
 
 
+# What stands in a pack. Anything else would be read by a person and checked by nobody.
+KEYS = {
+    "": "format version made_at experiment plan plan_hash method allocation snapshots path steps recorded verdict limits hash",
+    "experiment": "id slug outcome status launched_at concluded_at",
+    "snapshots": "measured_at logged readings",
+    "readings": "signal phase variant window sums source query_hash raw_hash is_pushed reread_of",
+    "allocation": "phase treatment_pct started_at ended_at begins",
+    "path": "polled_at as_of is_sampled has_flag_drift result",
+    "steps": "seq at kind hash payload",
+}
+
+
+def check_keys(pack, report):
+    """Nothing stands in the pack that is not known here."""
+    parts = [("", [pack]), ("experiment", [pack["experiment"]]), *((name, pack[name]) for name in ("snapshots", "allocation", "path", "steps"))]
+    parts.append(("readings", [r for snapshot in pack["snapshots"] for r in snapshot["readings"]]))
+    for name, found in parts:
+        unknown = {key for part in found for key in part} - set(KEYS[name].split())
+        for key in sorted(unknown):
+            report.add(f"{name or 'the pack'}: `{key}` is not known")
+
+
 def check_readings(pack, report):
     """The digests of the readings, and windows that fit the allocation."""
     allocation = {phase["phase"]: phase for phase in pack["allocation"]}
@@ -1731,6 +1753,9 @@ def check_log(pack, lines, report):
             report.add(f"the step of line {seq} of the log ({entry['kind']}) is missing in the pack")
     until = {seq: entry for seq, entry in entries.items() if seconds(entry["at"]) <= made}
     report.same("experiment.status", status_of(until), pack["experiment"]["status"])
+    concluded = pack["experiment"]["concluded_at"]
+    if concluded is not None and not any(seconds(entry["at"]) == seconds(concluded) for entry in until.values()):
+        report.add("no line of the log is of the instant at which the experiment is said to have ended")
     plans = ("experiment.reported_built", "experiment.corrected")
     approved = [e["payload"].get("plan_hash") for _, e in sorted(entries.items()) if e["kind"] in plans]
     if not approved or approved[-1] != pack["plan_hash"]:
@@ -1754,6 +1779,7 @@ def check_known_end(plan, report):
 def verify(pack, report):
     if pack["format"] != "outcome-runtime proof" or pack["version"] not in (1, 2):
         raise ValueError(f"not a proof pack of version 1 or 2: {pack['format']} {pack['version']}")
+    check_keys(pack, report)
     report.same("hash", sha256({key: value for key, value in pack.items() if key != "hash"}), pack["hash"])
     report.same("plan_hash", sha256(pack["plan"]), pack["plan_hash"])
     fixed = {"alpha": pack["plan"]["alpha"], "tau": pack["plan"]["tau"], "guardrail_alpha": 0.05, "futility_alpha": 0.1,

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use outcome_core::Code;
 use outcome_core::domain::{GateStatus, Verdict};
 use outcome_core::usecases::Applied;
-use outcome_tests::lab::{Lab, decision, hypothesis, local, unlock};
+use outcome_tests::lab::{Lab, commit, decision, hypothesis, local, unlock};
 
 use crate::journey::each_lab;
 
@@ -254,6 +254,38 @@ async fn a_source_that_leads_elsewhere_than_a_member_signed_is_not_read() -> Res
         ensure!(lab.poll_after(1).await?.failures.is_empty());
         leads_to("game.db")?;
         ensure!(!lab.poll_after(1).await?.failures.is_empty());
+        is_intact(&lab).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_launch_gate_shows_what_was_changed_since_the_build_was_approved() -> Result<()> {
+    each_lab(async |lab| {
+        let slug = lab.submit(hypothesis("Softer level", "soft")).await?;
+        lab.decide(&slug, Verdict::Approve).await?;
+        lab.build(&slug).await?;
+        let gate = lab.runtime.experiments().show(&slug).await?.gates.remove(0);
+        let shown = lab.runtime.gates().show(&gate).await?;
+        ensure!(shown.context.facts.read()?.changed_since_approval.is_empty());
+        // A wider scope, signed by a member, and a title, which needs no signature.
+        declare(&lab, "allowed_paths: [\"game/\"]", "allowed_paths: [\"game/\", \"shop/\"]")?;
+        declare(&lab, "More players come back", "More players return")?;
+        ensure!(lab.runtime.outcomes().apply(&local(), Some(&unlock())).await?.is_applied);
+        commit(&lab.root(), "A wider scope")?;
+        let refused = lab.runtime.gates().decide(decision(&gate, Verdict::Approve)).await.unwrap_err();
+        ensure!(refused.to_string().contains("changed in the outcome file since the build was approved"), "{refused}");
+
+        lab.build(&slug).await?;
+        let gate = lab.runtime.experiments().show(&slug).await?.gates.remove(0);
+        let shown = lab.runtime.gates().show(&gate).await?;
+        let facts = shown.context.facts.read()?.clone();
+        let fields: Vec<&str> = facts.changed_since_approval.iter().map(|key| key.field.as_str()).collect();
+        ensure!(fields == ["outcomes.retention.scope.allowed_paths"], "{fields:?}");
+        let sections = outcome_core::present::sections(&shown.context);
+        let section = sections.iter().find(|section| section.title.contains("since the build was approved"));
+        ensure!(section.is_some_and(|section| section.table.is_some()), "{section:?}");
+        lab.runtime.gates().decide(decision(&gate, Verdict::Approve)).await?;
         is_intact(&lab).await
     })
     .await

@@ -22,20 +22,20 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 /// What the script said of each line, and whether it accepted all of them.
-struct Said {
-    lines: Vec<String>,
-    is_accepted: bool,
+pub struct Said {
+    pub lines: Vec<String>,
+    pub is_accepted: bool,
 }
 
 /// The independent program; `None` (said loudly) where there is no Python.
-struct Script {
+pub struct Script {
     python: PathBuf,
     root: String,
     folder: tempfile::TempDir,
 }
 
 impl Script {
-    fn new(root: &str) -> Result<Option<Self>> {
+    pub fn new(root: &str) -> Result<Option<Self>> {
         let Some(home) = peers::python("attestation")? else { return Ok(None) };
         let folder = tempfile::tempdir()?;
         Ok(Some(Self { python: home.join("bin/python"), root: root.to_owned(), folder }))
@@ -47,7 +47,7 @@ impl Script {
     }
 
     /// The same with what else may stand in an export.
-    fn run_with(&self, decisions: &[Value], root: &str, log: Option<&[Value]>) -> Result<Said> {
+    pub fn run_with(&self, decisions: &[Value], root: &str, log: Option<&[Value]>) -> Result<Said> {
         let lines = |values: &[Value]| values.iter().map(|value| format!("{value}\n")).collect::<String>();
         let file = self.folder.path().join("decisions.jsonl");
         std::fs::write(&file, lines(decisions))?;
@@ -237,6 +237,42 @@ async fn a_revoked_key_and_a_key_that_decides_nothing_are_refused_by_a_stranger(
     )?;
     ensure!(rotated.revoked.to_string() == statement(launched.launch())?["predicate"]["key"]);
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_of_the_older_format_renames_nobody() -> Result<()> {
+    use ed25519_dalek::Signer as _;
+    let launched = Launched::new().await?;
+    let Some(script) = Script::new(&launched.root)? else { return Ok(()) };
+    let (vouching, another) = (launched.key().await?, SigningKey::from_bytes(&[7; 32]));
+    let mut other = statement(launched.launch())?;
+    let root = other["predicate"]["basis"]["certificates"][0].clone();
+    let mut enrolment = root["enrolment"].clone();
+    let fields = enrolment.as_object_mut().context("no enrolment")?;
+    fields.remove("commitments");
+    fields.insert("version".to_owned(), json!(2));
+    fields.insert("email".to_owned(), json!("mallory@example.com"));
+    let id = uuid::Uuid::from_u128(7).to_string();
+    fields.insert("key".to_owned(), json!(id));
+    fields.insert("public_key".to_owned(), json!(hex::encode(another.verifying_key().to_bytes())));
+    let message = [b"outcome-runtime enrolment v2\n", canonical_json(&enrolment)?.as_bytes()].concat();
+    let signature = hex::encode(vouching.sign(&message).to_bytes());
+    let certificate = json!({ "enrolment": enrolment, "signature": signature });
+    other["predicate"]["key"] = json!(id);
+    other["predicate"]["basis"]["certificates"] = json!([certificate, root]);
+    let envelope = signed(&other, &another)?;
+    // Nothing but the log says that the member is called something else.
+    ensure!(script.run(std::slice::from_ref(&envelope), &launched.root, None)?.is_accepted);
+    let at = usize::try_from(other["predicate"]["log_seq"].as_i64().context("no line")?)?;
+    let mut log = launched.log.clone();
+    let mut line = log.iter().find(|line| line.kind == "member.enrolled").context("nobody enrolled")?.clone();
+    line.subject.id = id.parse()?;
+    line.payload = certificate;
+    log.insert(at, line);
+    let uses = log.iter_mut().rfind(|line| line.payload.to_string().contains("\"decision\"")).context("no launch")?;
+    uses.payload["decision"] = envelope.clone();
+    let log = chained_again(log, Some(&writer_of(launched.lab.runtime.settings())?))?;
+    script.refuses(&envelope, Some(&log), "calls its member something else")
 }
 
 #[tokio::test(flavor = "multi_thread")]

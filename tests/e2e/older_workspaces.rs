@@ -14,6 +14,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
+use crate::decisions::Script;
 use opened::{GOLDEN, Opened, WORKSPACE, unpack};
 
 /// Makes a fixture anew: see `tests/fixtures/workspaces/README.md`.
@@ -218,6 +219,39 @@ async fn what_waits_is_decided_with_the_old_passphrase_and_the_log_holds() -> Re
         ensure!(flags["flags"]["quiet"]["state"] == "DISABLED", "the message that waited was not delivered: {flags}");
         let check = opened.cli.json(&["audit", "verify", "--anchor", "anchors-elsewhere.jsonl"])?;
         ensure!(check["is_intact"] == true && check["n_anchors"].as_u64() > Some(4), "{check}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_signs_what_the_older_program_wrote() -> Result<()> {
+    each_workspace(async |_, opened| {
+        let check = opened.cli.json(&["audit", "verify"])?;
+        let line = check["unvouched_until"].as_i64().context("nothing is said to be unsigned")?;
+        ensure!(line > 1 && line <= check["n_lines"].as_i64().unwrap_or_default(), "{check}");
+        let wrong = opened.cli.refused_with(&["migrate"], "another passphrase than ours")?;
+        ensure!(wrong.code == "passphrase_wrong", "{wrong:?}");
+        // A second `migrate` has nothing to do but this.
+        let done: Value = serde_json::from_str(&opened.cli.signed(&["--json", "migrate"])?)?;
+        ensure!(done["is_changed"] == false && done["unvouched_until"].is_null(), "{done}");
+        let upto = done["vouched"]["upto_line"].as_i64().context("nothing was signed")?;
+        ensure!(upto >= line, "{done}");
+        let check = opened.cli.json(&["audit", "verify"])?;
+        ensure!(check["is_intact"] == true && check.get("unvouched_until").is_none(), "{check}");
+        let log = opened.root.join("log.jsonl");
+        std::fs::write(&log, opened.cli.run(&["audit", "export"])?)?;
+        let lines = std::fs::read_to_string(&log)?;
+        let lines = lines.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
+        let vouched = lines.iter().find(|entry| entry["kind"] == "audit.vouched").context("no line says so")?;
+        let hash = lines.iter().find(|entry| entry["seq"] == upto).map(|entry| &entry["hash"]);
+        ensure!(hash == Some(&vouched["payload"]["upto"][1]), "{vouched}");
+        python("verify_audit_export.py", &[&log])?;
+        let root = lines[0]["payload"]["root_fingerprint"].as_str().context("no root")?;
+        if let Some(script) = Script::new(root)? {
+            let said = script.run_with(&[vouched["payload"]["decision"].clone()], root, Some(&lines))?;
+            ensure!(said.is_accepted, "{:?}", said.lines);
+        }
         Ok(())
     })
     .await

@@ -167,9 +167,14 @@ pub enum Command {
     Doctor(Doctor),
     /// Bring the runtime's own database up to the schema of this version; make a backup first
     #[command(
-        after_help = "EXAMPLES:\n  outcome-runtime migrate\n\nNo other command but `init` and `apply` changes the schema."
+        after_help = "EXAMPLES:\n  outcome-runtime migrate\n\nWhere an older program wrote lines without a signature, your passphrase is asked for, to sign them as they are. \
+            No other command but `init` and `apply` changes the schema."
     )]
-    Migrate,
+    Migrate {
+        /// The passphrase.
+        #[command(flatten)]
+        unlock: Unlock,
+    },
     /// Answer a client's hook: refuse an edit outside the active experiment's scope
     Guard(Guard),
     /// Print the JSON Schema of outcome.yaml

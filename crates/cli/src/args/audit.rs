@@ -53,6 +53,16 @@ pub enum Audit {
         #[command(flatten)]
         unlock: Unlock,
     },
+    /// Sign the log as it stands, so that what an older program wrote without a signature cannot be changed unseen any more
+    #[command(
+        after_help = "EXAMPLES:\n  outcome-runtime audit vouch\n\nEach decision does the same; this one decides nothing else. \
+        `migrate` offers it."
+    )]
+    Vouch {
+        /// The passphrase.
+        #[command(flatten)]
+        unlock: Unlock,
+    },
     /// Sign the head of the log and store it elsewhere, so that rewriting the whole log can be detected
     #[command(after_help = "EXAMPLES:\n  outcome-runtime audit anchor\n  \
         outcome-runtime audit anchor --to /media/usb/anchors.jsonl\n  outcome-runtime audit anchor --git-note")]

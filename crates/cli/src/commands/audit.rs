@@ -1,7 +1,7 @@
 //! `audit`: verifying, exporting and anchoring the log.
 
 use outcome_core::audit::SignedAnchor;
-use outcome_core::usecases::{AnchorPlace, Runtime, Verification};
+use outcome_core::usecases::{AnchorPlace, Runtime, Verification, VouchedLog};
 use outcome_core::{Code, Error, Result};
 use serde_json::json;
 
@@ -42,6 +42,11 @@ pub async fn run(cx: &Cx, args: args::Audit) -> Result<Exit> {
                 page.hint("flags and readings may be ahead of this log: look at `outcome-runtime status`, then poll");
             })?;
         }
+        args::Audit::Vouch { unlock } => {
+            let unlock = cx.terminal.unlock(&unlock, "vouch for the log as it stands")?;
+            let done = runtime.audit_log().vouch(None, &unlock).await?;
+            cx.out.result(&done, |page| page.line(&vouched(page, &done)))?;
+        }
         args::Audit::Anchor { to, git_note, unlock } => {
             let place = match to {
                 Some(path) => AnchorPlace::File(path),
@@ -66,6 +71,19 @@ pub async fn run(cx: &Cx, args: args::Audit) -> Result<Exit> {
         }
     }
     Ok(Exit::OK)
+}
+
+/// What a member vouched for.
+pub(super) fn vouched(page: &Page, done: &VouchedLog) -> String {
+    format!("{} for the log up to line {}, with line {}", page.green("Vouched"), done.upto_line, done.line)
+}
+
+/// What nobody vouches for yet, and how somebody does.
+pub(super) fn unvouched(line: i64) -> String {
+    format!(
+        "up to line {line} the log holds what lay in the database when `migrate` ran, and no member has signed since: look at \
+         `outcome-runtime status`, then `outcome-runtime audit vouch` signs it"
+    )
 }
 
 async fn export(cx: &Cx, runtime: &Runtime, mut after: i64, with_names: bool) -> Result<()> {
@@ -113,6 +131,9 @@ fn show(page: &mut Page, done: &Verification) {
         lines.iter().filter_map(|(name, seq)| seq.map(|seq| format!("{name} up to line {seq}"))).collect();
     if !lines.is_empty() {
         page.field("anchored", &lines.join(", "));
+    }
+    if let Some(line) = done.unvouched_until {
+        page.item(&unvouched(line));
     }
     for writer in done.writers.iter().filter(|writer| !writer.is_vouched) {
         page.item(&format!(

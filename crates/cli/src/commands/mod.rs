@@ -71,7 +71,7 @@ pub async fn run(cx: &Cx, command: Command) -> Result<Exit> {
         Command::Agent(args) => agent::run(cx, &args).await,
         Command::Demo(args) => demo::run(cx, &args).await,
         Command::Doctor(args) => doctor::run(cx, &args).await,
-        Command::Migrate => migrate::run(cx).await,
+        Command::Migrate { unlock } => migrate::run(cx, &unlock).await,
         Command::Guard(args) => guard::run(cx, &args).await,
         Command::Schema => schema::run(cx),
         Command::Completions { shell } => completions::run(cx, shell),

@@ -27,6 +27,8 @@ pub enum EventKind {
     MemberForgotten,
     /// The log goes on from a backup.
     AuditRestored,
+    /// A member vouched for the log as it stood.
+    AuditVouched,
     /// A member, or somebody who said so, was refused.
     MemberRefused,
     /// A member signed in.
@@ -89,6 +91,7 @@ static TEXTS: LazyLock<Vec<(EventKind, String)>> = LazyLock::new(|| {
         (K::MemberKeyCompromised, "member.key_compromised"),
         (K::MemberForgotten, "member.forgotten"),
         (K::AuditRestored, "audit.restored"),
+        (K::AuditVouched, "audit.vouched"),
         (K::MemberRefused, "member.refused"),
         (K::SessionOpened, "session.opened"),
         (K::AgentTokenMade, "agent.token_made"),
@@ -155,6 +158,7 @@ impl EventKind {
             | Self::MemberKeyCompromised
             | Self::MemberForgotten
             | Self::AuditRestored
+            | Self::AuditVouched
             | Self::SessionOpened
             | Self::AgentTokenMade
             | Self::AuditAnchored

@@ -10,6 +10,7 @@ mod readings;
 pub mod replay;
 mod restored;
 mod rows;
+mod vouched;
 mod writer;
 mod writers;
 
@@ -22,5 +23,6 @@ pub use kind::{EventKind, UnknownKind};
 pub use readings::{PollLine, chain_of, poll_key};
 pub use restored::{Restored, shown_restore};
 pub use rows::{FoldedRow, FoldedTable, RowsStored};
+pub use vouched::{Vouched, shown_vouch};
 pub use writer::{Writer, WriterEnrolled};
 pub use writers::{KnownWriter, WriterFold};

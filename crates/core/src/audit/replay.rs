@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     AppliedBecause, ChainBreak, ChainCheck, ConfigurationApplied, EventKind, FoldedTable, KeyFold, LogEntry,
-    MemberForgotten, PollLine, Restored, RowsStored, SubjectKind, UnknownKind, WriterFold, chain_of, poll_key,
+    MemberForgotten, PollLine, Restored, RowsStored, SubjectKind, UnknownKind, Vouched, WriterFold, chain_of, poll_key,
 };
 use crate::domain::{
     Assurance, DecisionSubject, ExperimentState, GateState, GateStatus, GateType, OutcomeState, SignedDecision, Verdict,
@@ -255,6 +255,7 @@ impl Replay {
             }
             EventKind::MemberForgotten => self.fold_forgotten(entry),
             EventKind::AuditRestored => self.fold_restored(entry),
+            EventKind::AuditVouched => self.fold_vouched(entry),
             EventKind::RowsStored => {
                 let stored: RowsStored = payload(entry)?;
                 self.rows_began |= !stored.is_beginning;
@@ -316,6 +317,16 @@ impl Replay {
         self.check_signed(&restored.decision, entry, DecisionSubject::Workspace(workspace))?;
         self.lost.push((verified.get().log_seq + 1, restored.lost.0));
         Ok(())
+    }
+
+    fn fold_vouched(&mut self, entry: &LogEntry) -> Result<(), String> {
+        let vouched: Vouched = payload(entry)?;
+        let workspace = self.chain.workspace();
+        let verified = self.sealed_act(&vouched.decision, entry, Verdict::Vouch, vouched.shown())?;
+        if vouched.upto != (verified.get().log_seq, verified.get().log_head.clone()) {
+            return Err("it vouches for other lines than the ones it was signed on".to_owned());
+        }
+        self.check_signed(&vouched.decision, entry, DecisionSubject::Workspace(workspace))
     }
 
     /// A decision about the workspace itself, which only a sealed key makes. `shown`: SHA-256 of what it is about.

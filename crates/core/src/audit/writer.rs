@@ -4,11 +4,12 @@
 //! the same account, which can read the key. A writer enrols itself, and until a member has signed on top of that line nobody vouches
 //! for it.
 
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::digest::sha256_hex;
+use crate::identity::ed25519_holds;
 
 /// What a signature of a line begins with: it keeps lines apart from everything else that is signed.
 const PREFIX: &str = "outcome-runtime line v1\n";
@@ -76,7 +77,5 @@ impl WriterEnrolled {
 pub(super) fn is_signed_by(public_key: &str, hash: &str, signature: &str) -> bool {
     let key = hex::decode(public_key).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
     let key = key.and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
-    let signature = hex::decode(signature).ok().and_then(|bytes| Signature::from_slice(&bytes).ok());
-    let bytes = format!("{PREFIX}{hash}");
-    key.zip(signature).is_some_and(|(key, signature)| key.verify_strict(bytes.as_bytes(), &signature).is_ok())
+    key.is_some_and(|key| ed25519_holds(&key, format!("{PREFIX}{hash}").as_bytes(), signature))
 }

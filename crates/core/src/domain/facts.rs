@@ -55,6 +55,9 @@ pub struct Facts {
     /// What was built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<Nullable<Stored<Build>>>,
+    /// What of the outcome file was changed since the build was approved: of this outcome, of the sources and of the flag service.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed_since_approval: Vec<ChangedKey>,
     /// A short simulation of the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<DryRunFacts>,

@@ -43,7 +43,8 @@ impl GateStatus {
             | Verdict::RevokeKey
             | Verdict::MarkCompromised
             | Verdict::ForgetMember
-            | Verdict::Restore => Self::Approved,
+            | Verdict::Restore
+            | Verdict::Vouch => Self::Approved,
         }
     }
 }

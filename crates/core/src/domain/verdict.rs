@@ -24,6 +24,8 @@ text_enum! {
         ForgetMember,
         /// Go on from a backup.
         Restore,
+        /// Vouch for the log as it stands.
+        Vouch,
     }
 }
 

@@ -4,12 +4,11 @@
 //! root's fingerprint stands in the audit log's first event, which anchors cover.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
+use super::proven::{ed25519_holds, proven};
 use super::touch::{SIGNS_DECISION, SIGNS_ENROLMENT, Touch, TouchError, TouchKey};
 use crate::digest::{canonical_json, sha256_hex};
 use crate::domain::{Decision, Enrolment, KeyKind, MemberCommitments, SignedDecision, SignedEnrolment};
@@ -114,19 +113,14 @@ pub struct Keyring {
     root: String,
     keys: HashMap<KeyId, Entry>,
     rejected: Vec<KeyId>,
-    /// Signatures that were verified with this ring: a decision stands in the line of its gate and in the one of its experiment.
-    proven: Arc<Mutex<HashMap<Signed, Option<Touch>>>>,
 }
-
-/// SHA-256 of a key, a signature, and what it is over.
-type Signed = [u8; 32];
 
 impl Keyring {
     /// Builds the ring. Keys whose certificates do not chain to the root are left out and listed in [`Self::rejected`].
     #[must_use]
     pub fn build(workspace: WorkspaceId, root_fingerprint: &str, known: impl IntoIterator<Item = KnownKey>) -> Self {
         let root = root_fingerprint.to_owned();
-        let mut ring = Self { workspace, root, keys: HashMap::new(), rejected: Vec::new(), proven: Arc::default() };
+        let mut ring = Self { workspace, root, keys: HashMap::new(), rejected: Vec::new() };
         let mut waiting: Vec<_> = known.into_iter().collect();
         // Whether a passphrase may vouch for a key that is touched depends on those that counted before.
         waiting.sort_by_key(|known| known.enrolled_line);
@@ -307,7 +301,7 @@ impl Keyring {
         let decision = signed.decision();
         let entry = self.keys.get(&decision.key).ok_or(SignatureError::UnknownKey(decision.key))?;
         let bytes = signed.signed_bytes().ok_or(SignatureError::Malformed)?;
-        let touch = self.proven(decision.key, entry, &bytes, signed.signature())?;
+        let touch = entry.public.has_decided(&bytes, signed.signature())?;
         if !entry.known.counts_in(line) {
             return Err(SignatureError::Revoked(decision.key));
         }
@@ -328,29 +322,6 @@ impl Keyring {
             return overclaim("another root, or other certificates".to_owned());
         }
         Ok(VerifiedDecision { signed: signed.clone(), touch, may_be_touched: self.is_touched_in(line) })
-    }
-
-    /// What a decision's signature says, verified once.
-    fn proven(
-        &self,
-        key: KeyId,
-        entry: &Entry,
-        bytes: &[u8],
-        signature_hex: &str,
-    ) -> Result<Option<Touch>, SignatureError> {
-        let mut hash = Sha256::new();
-        for part in [key.0.as_bytes().as_slice(), signature_hex.as_bytes(), bytes] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        let name = Signed::from(hash.finalize());
-        let mut proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(touch) = proven.get(&name) {
-            return Ok(*touch);
-        }
-        let touch = entry.public.has_decided(bytes, signature_hex)?;
-        proven.insert(name, touch);
-        Ok(touch)
     }
 }
 
@@ -394,11 +365,14 @@ impl Public {
     /// Checks a signature of a decision.
     fn has_decided(&self, bytes: &[u8], signature_hex: &str) -> Result<Option<Touch>, SignatureError> {
         match self {
-            Self::Plain(key) if verify(key, bytes, signature_hex) => Ok(None),
+            Self::Plain(key) if ed25519_holds(key, bytes, signature_hex) => Ok(None),
             Self::Plain(_) => Err(SignatureError::Mismatch),
             Self::Touch(key) => {
-                let signature = hex::decode(signature_hex).map_err(|_| SignatureError::Malformed)?;
-                Ok(Some(key.verify(SIGNS_DECISION, bytes, &signature)?))
+                let parts = [SIGNS_DECISION.as_bytes(), key.as_str().as_bytes(), signature_hex.as_bytes(), bytes];
+                proven(parts, || {
+                    let signature = hex::decode(signature_hex).map_err(|_| SignatureError::Malformed)?;
+                    Ok(Some(key.verify(SIGNS_DECISION, bytes, &signature)?))
+                })
             }
         }
     }
@@ -406,7 +380,7 @@ impl Public {
     /// Checks a signature of an enrolment.
     fn has_vouched(&self, bytes: &[u8], signature_hex: &str) -> bool {
         match self {
-            Self::Plain(key) => verify(key, bytes, signature_hex),
+            Self::Plain(key) => ed25519_holds(key, bytes, signature_hex),
             Self::Touch(key) => {
                 hex::decode(signature_hex).is_ok_and(|signature| key.verify(SIGNS_ENROLMENT, bytes, &signature).is_ok())
             }
@@ -450,11 +424,6 @@ pub fn sign_decision(decision: Decision, key: &SigningKey) -> Result<SignedDecis
     let keyid = fingerprint(&hex::encode(key.verifying_key().to_bytes()));
     SignedDecision::signed_by(decision, keyid, |bytes| key.sign(bytes).to_bytes().to_vec())
         .map_err(|_| SignatureError::Malformed)
-}
-
-fn verify(key: &VerifyingKey, bytes: &[u8], signature_hex: &str) -> bool {
-    let signature = hex::decode(signature_hex).ok().and_then(|bytes| Signature::from_slice(&bytes).ok());
-    signature.is_some_and(|signature| key.verify_strict(bytes, &signature).is_ok())
 }
 
 fn parse_public(hex_text: &str) -> Option<VerifyingKey> {

@@ -5,6 +5,7 @@
 
 mod keyring;
 mod passphrase;
+mod proven;
 mod recovery;
 mod seal;
 mod touch;
@@ -14,6 +15,7 @@ pub use keyring::{
     Keyring, KnownKey, NEW, SignatureError, VerifiedDecision, enrol, enrolment_bytes, fingerprint, sign_decision,
 };
 pub use passphrase::{MIN_PASSPHRASE_CHARS, check_passphrase};
+pub(crate) use proven::ed25519_holds;
 pub use recovery::{RecoveryCode, key_of_code, new_code};
 pub use seal::{Belongs, SealError, SealedKey, Unsealed};
 pub use touch::{SIGNS_DECISION, SIGNS_ENROLMENT, Touch, TouchError, TouchKey, TouchKeyError, signature_of};

@@ -22,6 +22,9 @@ statements! {
     ROWS_OF_TABLE = "
         SELECT seq FROM event
         WHERE workspace_id = $1 AND subject_id = $1 AND kind = 'workspace.rows' AND payload LIKE $2 LIMIT 1";
+    ROWS_BEGIN = "
+        SELECT MAX(seq) FROM event
+        WHERE workspace_id = $1 AND subject_id = $1 AND kind = 'workspace.rows' AND payload LIKE '{\"is_beginning\":true,%'";
 }
 
 /// How the rows of a table are read.
@@ -196,6 +199,14 @@ impl Tx {
             .fetch_optional(c)
             .await)?;
         Ok(found.is_some())
+    }
+
+    /// The last line in which rows of before were taken into the log as they lay there.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn rows_begin_at(&mut self) -> Result<Option<i64>> {
+        on_db!(self, |c| sqlx::query_scalar(ROWS_BEGIN).bind(self.workspace).fetch_one(c).await)
     }
 
     /// Key and digest of every row of a table.

@@ -27,7 +27,7 @@ pub use crate::store::Place;
 pub use audit_log::{
     AnchorPlace, AnchorReach, AuditLog, Proof, ProofExperiment, ProofLogged, ProofMethod, ProofPhase, ProofPoll,
     ProofReading, ProofRecorded, ProofSnapshot, ProofStep, RecomputeRequest, Recomputed, RecomputedExperiment,
-    RestoredLog, Verification, Verified, WriterSeen,
+    RestoredLog, Verification, Verified, VouchedLog, WriterSeen,
 };
 pub use builds::{
     Brief, BriefHypothesis, BriefLearning, BuildReport, BuildReported, Building, Builds, Refusal, ScopeCheckRequest,

@@ -207,6 +207,7 @@ fn choice(verdict: Verdict, chosen: Option<Verdict>) -> Choice {
         Verdict::MarkCompromised => ("Mark the key", "What was signed with it since then is doubtful."),
         Verdict::ForgetMember => ("Remove the name", "What the member is called is removed from the store."),
         Verdict::Restore => ("Go on from the backup", "The lines that were lost stay lost."),
+        Verdict::Vouch => ("Vouch for the log", "What an older program wrote counts as signed."),
     };
     Choice { value: verdict.as_str(), label, effect, is_chosen: chosen == Some(verdict) }
 }

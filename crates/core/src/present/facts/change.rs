@@ -18,6 +18,18 @@ fn line(changed: &ChangedKey) -> Vec<String> {
     vec![changed.field.clone(), said(&changed.from), said(&changed.to)]
 }
 
+/// What whoever approved the build did not see.
+pub(super) fn since_approval(facts: &Facts) -> Section {
+    let mut section = Section::new("What was changed since the build was approved");
+    if !facts.changed_since_approval.is_empty() {
+        section.table = Some(Table {
+            heads: vec!["Key", "At the approval", "Now"],
+            lines: facts.changed_since_approval.iter().map(line).collect(),
+        });
+    }
+    section
+}
+
 pub(super) fn section(facts: &Facts) -> Section {
     let mut section = Section::new("What changes in the outcome file");
     let Some(change) = &facts.change else { return section };

@@ -29,6 +29,7 @@ pub fn sections(context: &ContextPackage) -> Vec<Section> {
     [
         obstacles(facts, &context.open_conditions),
         change::section(facts),
+        change::since_approval(facts),
         result::section(facts),
         result::guardrails(facts),
         build::section(facts),

@@ -9,6 +9,7 @@ mod recompute;
 mod restore;
 mod root;
 mod verify;
+mod vouch;
 
 use crate::usecases::Runtime;
 
@@ -21,6 +22,7 @@ pub use reach::AnchorReach;
 pub use recompute::{RecomputeRequest, Recomputed, RecomputedExperiment};
 pub use restore::RestoredLog;
 pub use verify::{Verification, Verified, WriterSeen};
+pub use vouch::VouchedLog;
 
 /// The use cases about the audit log.
 #[derive(Clone, Copy)]

@@ -37,6 +37,9 @@ pub struct Verification {
     pub reach: AnchorReach,
     /// The accounts that wrote the lines.
     pub writers: Vec<WriterSeen>,
+    /// Number of the last line up to which rows were taken into the log as they lay there, where no member has signed since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unvouched_until: Option<i64>,
     /// Members whose names were removed.
     #[serde(skip_serializing_if = "is_none")]
     pub n_removed_members: usize,
@@ -178,11 +181,22 @@ impl AuditLog<'_> {
         let (is_intact, head) = (problems.is_empty(), head.to_owned());
         let writers = WriterSeen::all(&replay.writers);
         let n_removed_members = replay.forgotten.len();
+        let unvouched_until = self.unvouched_beginning().await?;
         let (n_anchors, reach) = (anchors.n_checked, anchors.reach);
         if is_intact {
             verified.0 = Some((replay, polls));
         }
-        Ok(Verification { is_intact, n_lines, head, n_anchors, reach, writers, n_removed_members, problems })
+        Ok(Verification {
+            is_intact,
+            n_lines,
+            head,
+            n_anchors,
+            reach,
+            writers,
+            unvouched_until,
+            n_removed_members,
+            problems,
+        })
     }
 
     /// Whether the log still has the last line that was verified.

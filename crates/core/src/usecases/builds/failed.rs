@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::lifecycle::ExperimentEvent;
 use crate::principal::Principal;
 use crate::usecases::kernel::built::default_branch;
-use crate::usecases::kernel::check::approved_base;
+use crate::usecases::kernel::check::approval;
 use crate::usecases::kernel::experiment_step::experiment_step;
 use crate::usecases::kernel::keyring::keyring;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
@@ -44,7 +44,7 @@ impl Builds<'_> {
         let outcome = outcome_of(&mut tx, &experiment).await?;
         let keyring = keyring(self.0, &mut tx).await?;
         let mut context = StepContext::default();
-        if approved_base(&mut tx, &keyring, &experiment).await?.is_none() {
+        if approval(&mut tx, &keyring, &experiment).await?.base.is_none() {
             // Nobody signed where to begin: what happened to be checked out at the approval binds nobody.
             experiment.base_commit = None;
             context.base = branch.map(|branch| branch.commit);

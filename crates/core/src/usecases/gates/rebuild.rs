@@ -5,6 +5,7 @@ use crate::domain::{Build, ContextPackage, DefaultBranch, Experiment, Gate, Note
 use crate::error::{Code, Error, Result};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::built::{Built, built};
+use crate::usecases::kernel::changed_since::changed_since_approval;
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::lookup::outcome_of;
 
@@ -12,12 +13,14 @@ use crate::usecases::kernel::lookup::outcome_of;
 pub(super) struct Rebuilt {
     /// `None` for a gate that waits no more.
     found: Option<(Built, Build)>,
+    /// Whether the gate shows what was changed since the build was approved.
+    shows_changes: bool,
 }
 
 /// Compares the reported commit again, with what is here now.
 pub(super) async fn rebuild(runtime: &Runtime, gate: &Gate, shown: &ContextPackage) -> Result<Rebuilt> {
-    let Some(experiment) = experiment_of(runtime, gate).await? else { return Ok(Rebuilt { found: None }) };
-    let Some(commit) = &experiment.state.commit else { return Ok(Rebuilt { found: None }) };
+    let Some(experiment) = experiment_of(runtime, gate).await? else { return Ok(Rebuilt::NOTHING) };
+    let Some(commit) = &experiment.state.commit else { return Ok(Rebuilt::NOTHING) };
     let facts = shown.facts.read()?;
     let build = Nullable::of(facts.build.as_ref()).map(Stored::read).transpose()?.cloned();
     let build = build.ok_or_else(|| {
@@ -26,9 +29,11 @@ pub(super) async fn rebuild(runtime: &Runtime, gate: &Gate, shown: &ContextPacka
     })?;
     let mut tx = runtime.read().await?;
     let outcome = outcome_of(&mut tx, &experiment).await?;
+    let changed = changed_since_approval(runtime, &mut tx, &outcome, &experiment).await?;
+    let shows_changes = changed == facts.changed_since_approval;
     drop(tx);
     let now = built(runtime, &outcome, &experiment, commit, None).await?;
-    Ok(Rebuilt { found: Some((now, build)) })
+    Ok(Rebuilt { found: Some((now, build)), shows_changes })
 }
 
 async fn experiment_of(runtime: &Runtime, gate: &Gate) -> Result<Option<Experiment>> {
@@ -38,6 +43,8 @@ async fn experiment_of(runtime: &Runtime, gate: &Gate) -> Result<Option<Experime
 }
 
 impl Rebuilt {
+    const NOTHING: Self = Self { found: None, shows_changes: true };
+
     /// The default branch with which it was compared now.
     pub(super) fn base(&self) -> Option<DefaultBranch> {
         self.found.as_ref().map(|(now, _)| now.base.default_branch.clone())
@@ -77,6 +84,11 @@ impl Rebuilt {
         let (now, build) = self.found.as_ref()?;
         if let Some(violation) = now.scope.violations.first() {
             return Some(format!("the commit, compared here, is outside its scope: {}", violation.message));
+        }
+        if !self.shows_changes {
+            return Some(
+                "the gate does not show what was changed in the outcome file since the build was approved".to_owned(),
+            );
         }
         let (here, there) = (now.shown(), &build.scope);
         if here.changes != there.changes || here.counts.n_changes != there.counts.n_changes {

@@ -1,6 +1,6 @@
 //! What was built, as git says it: at the report, and again in the process in which a human decides about the launch.
 
-use super::check::approved_base;
+use super::check::approval;
 use super::keyring::keyring;
 use super::workspace_file::{checkout, repo};
 use crate::domain::{BuildScope, DefaultBranch, Experiment, Note, NoteKind, Outcome, Watch};
@@ -31,7 +31,7 @@ pub(in crate::usecases) async fn built(
 ) -> Result<Built> {
     let mut tx = runtime.read().await?;
     let keyring = keyring(runtime, &mut tx).await?;
-    let signed = approved_base(&mut tx, &keyring, experiment).await?;
+    let signed = approval(&mut tx, &keyring, experiment).await?.base;
     drop(tx);
     let repo = checkout(runtime).await?;
     let spec = &outcome.spec.scope;

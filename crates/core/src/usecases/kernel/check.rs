@@ -8,8 +8,8 @@ use crate::audit::replay::{ExperimentCreated, GateOpened, OutcomeCreated};
 use crate::audit::{EventKind, LogEntry};
 use crate::digest::sha256_hex;
 use crate::domain::{
-    Assurance, DecisionSubject, DefaultBranch, Experiment, ExperimentState, Gate, GateType, Outcome, OutcomeState,
-    SignedDecision,
+    Assurance, Decision, DecisionSubject, DefaultBranch, Experiment, ExperimentState, Gate, GateType, Outcome,
+    OutcomeState, SignedDecision,
 };
 use crate::error::{Code, Error, Result};
 use crate::identity::Keyring;
@@ -46,18 +46,37 @@ pub(in crate::usecases) async fn check_experiment(
     keyring: &Keyring,
     experiment: &Experiment,
 ) -> Result<()> {
-    approved_base(tx, keyring, experiment).await.map(drop)
+    approval(tx, keyring, experiment).await.map(drop)
 }
 
-/// The same; gives the default branch that was signed when the build was approved. There is none in decisions of before, and
-/// where the repository had no commit.
-pub(in crate::usecases) async fn approved_base(
+/// What was signed when the build was approved.
+#[derive(Debug, Default)]
+pub(in crate::usecases) struct Approval {
+    /// The default branch. There is none in decisions of before, and where the repository had no commit.
+    pub(in crate::usecases) base: Option<DefaultBranch>,
+    /// SHA-256 of the outcome file that was applied. There is none in decisions of before.
+    pub(in crate::usecases) applied: Option<String>,
+}
+
+/// The same; gives what was signed when the build was approved, and nothing where it was not yet.
+pub(in crate::usecases) async fn approval(tx: &mut Tx, keyring: &Keyring, experiment: &Experiment) -> Result<Approval> {
+    let (state, approval) = walked(tx, keyring, experiment).await?;
+    let is_base_right = approval.base.as_ref().is_none_or(|base| experiment.base_commit.as_ref() == Some(&base.commit));
+    if state == experiment.state && is_base_right { Ok(approval) } else { Err(differs(experiment)) }
+}
+
+fn differs(experiment: &Experiment) -> Error {
+    tampered(&format!("experiment `{}` differs from the log", experiment.slug))
+}
+
+/// The state that follows from the lines of the log, with every decision verified, and what was signed when the build was approved.
+pub(super) async fn walked(
     tx: &mut Tx,
     keyring: &Keyring,
     experiment: &Experiment,
-) -> Result<Option<DefaultBranch>> {
-    let mut base = None;
-    let wrong = || tampered(&format!("experiment `{}` differs from the log", experiment.slug));
+) -> Result<(ExperimentState, Approval)> {
+    let mut approval: Option<Approval> = None;
+    let wrong = || differs(experiment);
     // Read once: an experiment has many gates.
     let writers = Writers::of(tx).await?;
     let lines = steps_of(tx, &writers, experiment.id.0).await?;
@@ -84,14 +103,19 @@ pub(in crate::usecases) async fn approved_base(
                 return Err(wrong());
             }
             used.push(signed.name());
-            if gate == Some(GateType::PortfolioReview) && base.is_none() {
-                base.clone_from(&signed.decision().base);
+            if gate == Some(GateType::PortfolioReview) {
+                approval = approval.or_else(|| Some(Approval::of(signed.decision())));
             }
         }
         state = transition_experiment(&state, &event, &line.principal).map_err(|_| wrong())?.0;
     }
-    let is_base_right = base.as_ref().is_none_or(|base| experiment.base_commit.as_ref() == Some(&base.commit));
-    if state == experiment.state && is_base_right { Ok(base) } else { Err(wrong()) }
+    Ok((state, approval.unwrap_or_default()))
+}
+
+impl Approval {
+    fn of(decision: &Decision) -> Self {
+        Self { base: decision.base.clone(), applied: decision.basis.as_ref().and_then(|basis| basis.applied.clone()) }
+    }
 }
 
 /// The type of a gate of this experiment that is decided, in its row and in the log.

@@ -1,6 +1,7 @@
 //! What a human is shown at a gate. Texts by agents and authors stand in fields named `*_says`: quoted, never trusted.
 
 use super::budget::budget_part;
+use super::changed_since::changed_since_approval;
 use super::digest::digest;
 use super::dry_run::dry_run_facts;
 use super::history::plan_of;
@@ -39,6 +40,7 @@ pub(super) async fn context_package(
         similar_learnings: None,
         conflicts: None,
         build: None,
+        changed_since_approval: Vec::new(),
         dry_run: None,
         result: None,
         rollout_step: None,
@@ -63,6 +65,7 @@ pub(super) async fn context_package(
             }
             GateType::LaunchApproval => {
                 facts.build = Some(Nullable(experiment.build.clone()));
+                facts.changed_since_approval = changed_since_approval(runtime, tx, outcome, experiment).await?;
                 facts.dry_run = Some(dry_run_facts(tx, outcome, experiment).await?);
                 facts.conflicts = Some(conflicts(tx, experiment, |other| other.state.status.occupies_slot()).await?);
             }

@@ -16,6 +16,7 @@ pub(super) mod budget;
 pub(super) mod built;
 pub(super) mod caps;
 pub(super) mod change_gate;
+pub(super) mod changed_since;
 pub(super) mod check;
 pub(super) mod clock_doubt;
 pub(super) mod clock_look;

@@ -25,6 +25,8 @@ pub struct Migrated {
     pub is_changed: bool,
     /// True when the outcome file began to count as applied, as it did without being applied in programs of before.
     pub is_file_adopted: bool,
+    /// Number of the last line up to which rows were taken into the log as they lay there, where no member has signed since.
+    pub unvouched_until: Option<i64>,
     /// Why the outcome file could not be adopted, where it should have been.
     pub problem: Option<String>,
 }
@@ -55,8 +57,9 @@ impl Workspaces<'_> {
             Ok(is_adopted) => (is_adopted, None),
             Err(error) => (false, Some(error.to_string())),
         };
+        let unvouched_until = runtime.audit_log().unvouched_beginning().await?;
         runtime.db.close().await;
-        Ok(Migrated { database: shown, is_changed, is_file_adopted, problem })
+        Ok(Migrated { database: shown, is_changed, is_file_adopted, unvouched_until, problem })
     }
 }
 
