@@ -29,7 +29,7 @@ pub(super) async fn rebuild(runtime: &Runtime, gate: &Gate, shown: &ContextPacka
     })?;
     let mut tx = runtime.read().await?;
     let outcome = outcome_of(&mut tx, &experiment).await?;
-    let changed = changed_since_approval(runtime, &mut tx, &outcome, &experiment).await?;
+    let changed = Box::pin(changed_since_approval(runtime, &mut tx, &outcome, &experiment)).await?;
     let shows_changes = changed == facts.changed_since_approval;
     drop(tx);
     let now = built(runtime, &outcome, &experiment, commit, None).await?;

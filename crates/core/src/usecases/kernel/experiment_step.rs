@@ -38,7 +38,8 @@ pub(in crate::usecases) async fn experiment_step(
     let begins = phase_start(experiment, kind);
     experiment.state = next;
     experiment.updated_at = now;
-    apply_effects(runtime, tx, outcome, experiment, &effects, begins, by, context).await?;
+    // On the heap: a step is deep within a decision, and opens gates that read much.
+    Box::pin(apply_effects(runtime, tx, outcome, experiment, &effects, begins, by, context)).await?;
     tx.experiment_update(experiment).await?;
     Ok(effects)
 }
