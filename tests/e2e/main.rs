@@ -11,6 +11,7 @@ mod anchors;
 mod applied;
 mod asos;
 mod attacker;
+mod attainment;
 mod base;
 mod before_after;
 mod by_name;

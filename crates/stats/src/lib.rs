@@ -19,6 +19,7 @@
 mod arms;
 mod assess;
 mod assessment;
+mod attainment;
 mod before_after;
 mod confidence_sequence;
 mod contrast;
@@ -82,6 +83,7 @@ mod wording;
 pub use arms::ArmSums;
 pub use assess::{Assessed, assess};
 pub use assessment::Assessment;
+pub use attainment::{AttainmentInput, AttainmentTest, Attempt, attainment};
 pub use before_after::{BeforeAfter, ComparedWith, Placebo, against_trend, before_after, placebo_in_time};
 pub use confidence_sequence::{RStar, boundary, r_star};
 pub use contrast::{Contrast, Estimate};

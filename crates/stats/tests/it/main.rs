@@ -16,6 +16,7 @@
 )]
 
 mod answer;
+mod attainment;
 mod edges;
 mod evaluate;
 mod given;
