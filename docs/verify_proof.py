@@ -356,8 +356,9 @@ def levels(control, treatment):
     return arms, Contrast(p, q, var_p, var_q)
 
 
-def gated(control, treatment):
-    """The contrast of a phase that passed the start gate: judged on what the smaller arm can expect when pooled."""
+def gated(control, treatment, signed):
+    """The contrast of a phase that passed the start gate: judged on what the smaller arm can expect when pooled. The sums of values that can
+    be negative say nothing about that, so that there only units are counted."""
     (a, b), contrast = levels(control, treatment)
     smaller, total = min(a.n, b.n), a.n + b.n
 
@@ -365,7 +366,9 @@ def gated(control, treatment):
         if have < least:
             raise NoNumbers("insufficient_sample", gate=gate, have=float(have), need=least)
 
-    need("units_per_arm", smaller, 100)
+    need("units_per_arm", smaller, 1000 if signed else 100)
+    if signed:
+        return contrast
     squares = a.squares + b.squares
     need("effective_units", (a.sum + b.sum) ** 2 / squares * smaller / total if squares else Fraction(0), 25)
     if control["kind"] == "proportion":
@@ -373,13 +376,18 @@ def gated(control, treatment):
     return contrast
 
 
-def combined(phases):
+def is_signed(plan, signal):
+    """Whether the plan tests the values of a signal as ones that can be negative; plans of before did not."""
+    return plan.get("knows_signs", False) and (signal.get("contract") or {}).get("is_signed", False)
+
+
+def combined(phases, signed=False):
     """All phases that passed, weighted by their information 1/V: never by pooling sums. Returns (contrast, units)."""
     status = {"code": "insufficient_sample", "gate": "units_per_arm", "have": 0, "need": 100}
     found, units = [], 0
     for phase in phases:
         try:
-            found.append(gated(phase["control"], phase["treatment"]))
+            found.append(gated(phase["control"], phase["treatment"], signed))
             units += phase["control"]["n"] + phase["treatment"]["n"]
         except NoNumbers as error:
             if error.status["code"] == "invalid":
@@ -506,6 +514,7 @@ def guardrails_of(plan, poll, scope):
             asked.append({"name": name, "kind": "compare", "phases": since(judged, safety_from),
                           "proof_phases": since(tested if claims is None else claims, claims_from),
                           "is_apart": claims is not None, "counts_rare": plan.get("counts_rare", False), "margin": rule["margin"],
+                          "signed": is_signed(plan, entry["signal"]),
                           "sign": 1 if rule["direction"] == "decrease" else -1, "must_prove": rule["must_prove"]})
             continue
         contract = entry["signal"].get("contract")
@@ -604,7 +613,7 @@ def few(rule, phases):
     found = []
     for phase in phases:
         try:
-            combined([phase])
+            combined([phase], rule["signed"])
         except NoNumbers as error:
             if is_counted(rule, error.status):
                 found.append(phase)
@@ -614,7 +623,7 @@ def few(rule, phases):
 def compared(rule, phases, memory, breach, safe):
     """Harm and the proof of safety from the same phases, by the mixture or, where there are too few events, by counting them."""
     try:
-        contrast, units = combined(phases)
+        contrast, units = combined(phases, rule["signed"])
     except NoNumbers as error:
         counted = rare_events(rule, phases, breach) if is_counted(rule, error.status) else None
         if counted is None:
@@ -1077,7 +1086,7 @@ class Path:
                                   "treatment_level", "ln_e", "futility_upper")))
         contrast = None
         try:
-            contrast, _ = combined(claimed)
+            contrast, _ = combined(claimed, is_signed(plan, plan["signal"]))
         except NoNumbers as error:
             out["status"] = error.status
         if contrast is not None:
@@ -1360,7 +1369,7 @@ class Path:
             return last
         tested = since(phases, safety_from)
         try:
-            contrast, _ = combined(tested)
+            contrast, _ = combined(tested, is_signed(self.plan, self.plan["signal"]))
         except NoNumbers:
             return None
         effect, variance = float(contrast.effect()), float(contrast.variance())

@@ -273,6 +273,7 @@ pub(crate) fn stats_plan(plan: &Plan) -> Result<stats::TestPlan> {
         min_sample_size: u64::from(measurement.min_sample_size),
         max_days: Some(measurement.duration_days),
         ship: plan.ship_test(),
+        is_signed: plan.is_signed(&plan.signal),
         ..stats::TestPlan::default()
     })
 }
@@ -510,7 +511,7 @@ fn guardrails_of<'a>(
                 },
                 margin: Margin::Absolute(*margin),
                 tau: None,
-                is_signed: false,
+                is_signed: plan.is_signed(&planned.signal),
                 claimed: on.claimed.as_deref(),
                 counts_rare: plan.counts_rare,
             }),

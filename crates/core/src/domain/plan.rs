@@ -91,6 +91,10 @@ pub struct Plan {
     /// versions, which waited.
     #[serde(default, skip_serializing_if = "is_false")]
     pub counts_rare: bool,
+    /// Whether a test of values that can be negative starts by the number of units alone. False where no metric of the plan has such values,
+    /// and in plans of earlier versions, which started by their sums.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub knows_signs: bool,
 }
 
 impl Plan {
@@ -103,6 +107,12 @@ impl Plan {
     #[must_use]
     pub fn ship_test(&self) -> ShipTest {
         self.ship.unwrap_or(ShipTest::TwoSided)
+    }
+
+    /// Whether the values of one of its signals are tested as ones that can be negative.
+    #[must_use]
+    pub fn is_signed(&self, signal: &SignalSpec) -> bool {
+        self.knows_signs && signal.has_negative_values()
     }
 
     /// The numbers that the quantiles of its metrics came to.
