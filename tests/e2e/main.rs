@@ -49,6 +49,7 @@ mod rows;
 mod safety;
 mod search;
 mod silence;
+mod steps;
 mod tamper;
 mod templates;
 mod tokens;

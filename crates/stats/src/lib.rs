@@ -96,7 +96,9 @@ pub use eval_json::eval_line;
 pub use evaluate::{evaluate, evaluate_before_after};
 pub use evaluated::{Advice, Evaluated};
 pub use figures::Scale;
-pub use guardrail::{Comparison, Guardrail, GuardrailReading, GuardrailTest, HarmDirection, Margin, guardrail_test};
+pub use guardrail::{
+    Comparison, Counts, Guardrail, GuardrailReading, GuardrailTest, HarmDirection, Margin, guardrail_test,
+};
 pub use guardrail_result::{GuardrailNumbers, GuardrailResult};
 pub use harm::HarmTest;
 pub use health::{HealthCode, HealthFinding, Severity, is_drift_alone};
@@ -119,7 +121,7 @@ pub use sample_size::{
     Baseline, Feasibility, FeasibilityInput, PlannedTest, SampleSize, SampleSizeInput, feasibility, plan_constant,
     sample_size,
 };
-pub use scope::Scope;
+pub use scope::{Scope, Step};
 pub use series::{LevelTest, PrePostTest, SeriesVerdict, level_vs_target, pre_post};
 pub use series_rules::{MIN_PLACEBOS, SeriesRules};
 pub use ship_constant::known_end_constant;

@@ -95,6 +95,10 @@ pub struct Plan {
     /// and in plans of earlier versions, which started by their sums.
     #[serde(default, skip_serializing_if = "is_false")]
     pub knows_signs: bool,
+    /// Whether all rollout steps together have one budget for a false finding of harm and one for a false breach. False where there is no
+    /// later step, and in plans of earlier versions, in which each step had a budget of its own.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub shares_with_steps: bool,
 }
 
 impl Plan {

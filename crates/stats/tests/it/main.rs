@@ -31,6 +31,7 @@ mod scope;
 mod ship;
 mod shown;
 mod simulation;
+mod steps;
 mod value_limits;
 mod vectors;
 mod words;

@@ -76,7 +76,8 @@ impl Signals<'_> {
         let Some(lease) = take_poll_lease(self.0).await? else {
             return Ok(Polled { is_skipped: true, ..Polled::default() });
         };
-        let done = poll_round(self.0, &lease, request).await;
+        // On the heap: it does so much that it would otherwise fill the stack of every caller.
+        let done = Box::pin(poll_round(self.0, &lease, request)).await;
         release_poll_lease(self.0, lease).await?;
         done
     }
@@ -155,7 +156,7 @@ async fn poll_round(runtime: &Runtime, lease: &Lease, request: &PollRequest) -> 
         done: Polled { clock_problem: found.map(|found| found.in_words()), ..Polled::default() },
     };
     deliver_flags(&mut round).await?;
-    poll_experiments(&mut round, &outcomes).await?;
+    Box::pin(poll_experiments(&mut round, &outcomes)).await?;
     if !round.is_doubtful() {
         take_time(&mut round, &outcomes).await?;
     }
