@@ -71,9 +71,9 @@ impl<'a> Assessor<'_, '_, 'a> {
         let plan = input.plan;
         let claimed = input.claims();
         let primary = Primary::of(input, state);
-        let looks = HarmTest::look_at_all(input, state.harm_looks(), state.tuning);
-        state.keep_harm(looks);
-        let harm = HarmTest::worse(looks);
+        let looks = HarmTest::look_at_all(input, &state.harm_looks(), state.tuning);
+        state.keep_harm(&looks);
+        let harm = HarmTest::worse(&looks);
         let mut findings = Findings::of_poll(input, primary.result.status);
         if let Some(start) = state.epoch_start.filter(|start| start.as_of == input.as_of) {
             // It belongs to the poll that started the epoch, also when that poll is repeated.
@@ -230,7 +230,7 @@ fn open_epoch(state: &mut RunningState, input: &Evaluation<'_>) {
     if state.is_restated_by(input.phases) {
         state.start_epoch(EpochStart { as_of, reason: EpochReason::Restatement });
         state.phases.clear();
-        state.keep_harm(Looks::default());
+        state.keep_harm(&Looks::default());
     } else if state.as_of.is_some() && state.claims_from != input.scope.claims_from {
         state.start_epoch(EpochStart { as_of, reason: EpochReason::PhasesLeftOut });
     } else if state.is_changed_by(input.plan, tuning_from_plan(input.plan)) {

@@ -59,7 +59,7 @@ impl HarmTest {
     /// before found.
     ///
     /// Source: STATS.md 2.8, METRICS.md 3.2, 3.3.
-    pub(super) fn look_at_all(input: &Evaluation<'_>, last: Looks, tuning: Option<Tuning>) -> Looks {
+    pub(super) fn look_at_all(input: &Evaluation<'_>, last: &Looks, tuning: Option<Tuning>) -> Looks {
         let Evaluation { plan, scope, .. } = input;
         let all = Process { from: scope.safety_from, alpha: plan.part_of_all(plan.harm_alpha) };
         let of_step = |step: Step| Process { from: step.from, alpha: TestPlan::part_of_step(plan.harm_alpha, step) };
@@ -94,9 +94,9 @@ impl HarmTest {
     }
 
     /// The one that says worse of the treatment.
-    pub(super) fn worse(Looks { of_all, of_step }: Looks) -> Option<Self> {
+    pub(super) fn worse(Looks { of_all, of_step }: &Looks) -> Option<Self> {
         let bound = |harm: &Self| harm.bound.unwrap_or(f64::INFINITY);
-        of_all.into_iter().chain(of_step).flatten().min_by(|one, other| bound(one).total_cmp(&bound(other)))
+        of_all.iter().chain(of_step).flatten().copied().min_by(|one, other| bound(one).total_cmp(&bound(other)))
     }
 
     /// One look; `None` while there is too little to test. Within an hour of the last look its result stays, while the treatment is on.

@@ -205,7 +205,7 @@ impl RunningState {
         Looks { of_all: [self.harm, self.harm_of_mature], of_step: [self.harm_of_step, self.harm_of_mature_on_step] }
     }
 
-    pub(super) fn keep_harm(&mut self, looks: Looks) {
+    pub(super) fn keep_harm(&mut self, looks: &Looks) {
         [self.harm, self.harm_of_mature] = looks.of_all;
         [self.harm_of_step, self.harm_of_mature_on_step] = looks.of_step;
     }
@@ -215,11 +215,11 @@ impl RunningState {
         let step_from = scope.step.map(|step| step.from);
         if self.step_from != step_from {
             self.step_from = step_from;
-            self.keep_harm(Looks { of_step: [None; 2], ..self.harm_looks() });
+            self.keep_harm(&Looks { of_step: [None; 2], ..self.harm_looks() });
         }
         if self.safety_from != scope.safety_from {
             self.safety_from = scope.safety_from;
-            self.keep_harm(Looks::default());
+            self.keep_harm(&Looks::default());
             self.lasting.clear();
             for guardrail in &mut self.guardrails {
                 guardrail.days = Days::default();
@@ -237,7 +237,7 @@ impl RunningState {
         state.as_of = None;
         state.looks.clear();
         state.phases.clear();
-        state.keep_harm(Looks::default());
+        state.keep_harm(&Looks::default());
         state
     }
 

@@ -56,7 +56,8 @@ fn stopped(harm: [f64; 4], shares_with_steps: bool) -> [f64; 2] {
                     treatment: ArmSums::Proportion { n, successes: treatment },
                 };
                 if look > 1 {
-                    (phases.pop(), guard.pop());
+                    phases.pop();
+                    guard.pop();
                 }
                 phases.push(phase(sums[0], sums[1]));
                 guard.push(phase(sums[2], sums[3]));
