@@ -356,8 +356,9 @@ def levels(control, treatment):
     return arms, Contrast(p, q, var_p, var_q)
 
 
-def gated(control, treatment):
-    """The contrast of a phase that passed the start gate: judged on what the smaller arm can expect when pooled."""
+def gated(control, treatment, signed):
+    """The contrast of a phase that passed the start gate: judged on what the smaller arm can expect when pooled. The sums of values that can
+    be negative say nothing about that, so that there only units are counted."""
     (a, b), contrast = levels(control, treatment)
     smaller, total = min(a.n, b.n), a.n + b.n
 
@@ -365,7 +366,9 @@ def gated(control, treatment):
         if have < least:
             raise NoNumbers("insufficient_sample", gate=gate, have=float(have), need=least)
 
-    need("units_per_arm", smaller, 100)
+    need("units_per_arm", smaller, 1000 if signed else 100)
+    if signed:
+        return contrast
     squares = a.squares + b.squares
     need("effective_units", (a.sum + b.sum) ** 2 / squares * smaller / total if squares else Fraction(0), 25)
     if control["kind"] == "proportion":
@@ -373,13 +376,18 @@ def gated(control, treatment):
     return contrast
 
 
-def combined(phases):
+def is_signed(plan, signal):
+    """Whether the plan tests the values of a signal as ones that can be negative; plans of before did not."""
+    return plan.get("knows_signs", False) and (signal.get("contract") or {}).get("is_signed", False)
+
+
+def combined(phases, signed=False):
     """All phases that passed, weighted by their information 1/V: never by pooling sums. Returns (contrast, units)."""
     status = {"code": "insufficient_sample", "gate": "units_per_arm", "have": 0, "need": 100}
     found, units = [], 0
     for phase in phases:
         try:
-            found.append(gated(phase["control"], phase["treatment"]))
+            found.append(gated(phase["control"], phase["treatment"], signed))
             units += phase["control"]["n"] + phase["treatment"]["n"]
         except NoNumbers as error:
             if error.status["code"] == "invalid":
@@ -490,7 +498,7 @@ def rate_sequence(x, n, target, alpha):
 def guardrails_of(plan, poll, scope):
     """What each constraint of the plan asks at this poll: comparisons with control, rates and bare values. Harm is looked for in
     the phases of the safety process, the proof of safety in those that claims rest on."""
-    safety_from, claims_from, _ = scope
+    safety_from, claims_from, _, step = scope
     asked = []
     for entry in plan["guardrails"]:
         name, bound = entry["signal"]["name"], entry["bound"]
@@ -504,8 +512,10 @@ def guardrails_of(plan, poll, scope):
             contract = entry["signal"].get("contract")
             judged = claims if claims is not None and contract and not is_safe_so_far(contract) else tested
             asked.append({"name": name, "kind": "compare", "phases": since(judged, safety_from),
+                          "step_phases": None if step is None else since(judged, step[0]),
                           "proof_phases": since(tested if claims is None else claims, claims_from),
                           "is_apart": claims is not None, "counts_rare": plan.get("counts_rare", False), "margin": rule["margin"],
+                          "signed": is_signed(plan, entry["signal"]),
                           "sign": 1 if rule["direction"] == "decrease" else -1, "must_prove": rule["must_prove"]})
             continue
         contract = entry["signal"].get("contract")
@@ -515,12 +525,16 @@ def guardrails_of(plan, poll, scope):
                 continue
             # A value that can still grow is not below a limit yet.
             waits = side == "min" or not (contract and is_safe_so_far(contract))
-            arms = [phase["treatment"] for phase in since(phases, safety_from) if phase["treatment"] is not None]
-            arms = [arm["cohort"]["claimed"] if waits and "cohort" in arm else arm for arm in arms]
+
+            def treated(first):
+                arms = [phase["treatment"] for phase in since(phases, first) if phase["treatment"] is not None]
+                return [arm["cohort"]["claimed"] if waits and "cohort" in arm else arm for arm in arms]
+
+            arms, of_step = treated(safety_from), [] if step is None else treated(step[0])
             rule = {"name": f"{name} ({side})", "limit": limit, "side": side, "must_prove": False}
             if arms and all(arm["kind"] == "proportion" for arm in arms) and 0 < limit < 1:
-                asked.append({**rule, "kind": "rate", "n": sum(arm["n"] for arm in arms),
-                              "x": sum(arm["successes"] for arm in arms)})
+                counts = [(sum(arm["successes"] for arm in some), sum(arm["n"] for arm in some)) for some in (arms, of_step)]
+                asked.append({**rule, "kind": "rate", "counts": counts[0], "step_counts": counts[1] if of_step else None})
             else:
                 bare = arms[-1] if arms else level
                 asked.append({**rule, "kind": "value", "value": value_of(bare), "n": bare.get("n") if bare else None,
@@ -604,7 +618,7 @@ def few(rule, phases):
     found = []
     for phase in phases:
         try:
-            combined([phase])
+            combined([phase], rule["signed"])
         except NoNumbers as error:
             if is_counted(rule, error.status):
                 found.append(phase)
@@ -614,7 +628,7 @@ def few(rule, phases):
 def compared(rule, phases, memory, breach, safe):
     """Harm and the proof of safety from the same phases, by the mixture or, where there are too few events, by counting them."""
     try:
-        contrast, units = combined(phases)
+        contrast, units = combined(phases, rule["signed"])
     except NoNumbers as error:
         counted = rare_events(rule, phases, breach) if is_counted(rule, error.status) else None
         if counted is None:
@@ -672,8 +686,45 @@ def guardrail_result(rule, **fields):
     return {**empty, **fields}
 
 
-def evaluate_guardrail(rule, memory, breach, safe, new_poll, is_two_ladders):
-    """One guardrail at one poll; `memory` keeps its frozen mixture width and the row of polls beyond a limit."""
+def evaluate_guardrail(rule, memory, breach, of_step, safe, new_poll, is_two_ladders):
+    """One guardrail at one poll, and a rollout step by itself with `of_step`; `memory` keeps its frozen mixture width and the row of polls
+    beyond a limit."""
+    result = evaluate_over_phases(rule, memory, breach, safe, new_poll, is_two_ladders)
+    if of_step is None or result["status"]["code"] != "ok" or result["breached"]:
+        return result
+    if rule["kind"] == "compare" and rule["step_phases"] is not None:
+        try:
+            own = compared(rule, rule["step_phases"], memory, of_step, safe)
+        except NoNumbers:
+            return result
+        own.pop("tau", None)
+        if own["breached"]:
+            of_all = {key: value for key, value in result.items() if key != "is_exact"}
+            return {**of_all, **own, **{key: result[key] for key in ("upper", "non_inferior", "bound")}}
+    if rule["kind"] == "rate" and rule["step_counts"] is not None:
+        own = rate_result(rule, *rule["step_counts"], of_step, safe)
+        if own["breached"]:
+            return {**own, "non_inferior": result["non_inferior"]}
+    return result
+
+
+def rate_result(rule, x, n, breach, safe):
+    """A rate against its limit."""
+    limit = rule["limit"]
+    ln_e, *outer = rate_sequence(x, n, limit, breach)
+    _, *inner = rate_sequence(x, n, limit, safe)
+    if rule["side"] == "max":
+        ends = (outer[0], inner[1])
+        breached, proven = outer[0] > limit, inner[1] < limit
+    else:
+        ends = (inner[0], outer[1])
+        breached, proven = outer[1] < limit, inner[0] > limit
+    return guardrail_result(rule, value=x / n if n else None, lower=ends[0], upper=ends[1], bound=limit,
+                            ln_e_breached=ln_e, breached=breached, non_inferior=proven)
+
+
+def evaluate_over_phases(rule, memory, breach, safe, new_poll, is_two_ladders):
+    """The same, over the phases of the safety process."""
     if rule["kind"] == "compare":
         found, status = {}, None
         for what in ("phases", "proof_phases"):
@@ -703,17 +754,7 @@ def evaluate_guardrail(rule, memory, breach, safe, new_poll, is_two_ladders):
         fields.pop("tau", None)
         return guardrail_result(rule, **fields)
     if rule["kind"] == "rate":
-        x, n, limit = rule["x"], rule["n"], rule["limit"]
-        ln_e, *outer = rate_sequence(x, n, limit, breach)
-        _, *inner = rate_sequence(x, n, limit, safe)
-        if rule["side"] == "max":
-            ends = (outer[0], inner[1])
-            breached, proven = outer[0] > limit, inner[1] < limit
-        else:
-            ends = (inner[0], outer[1])
-            breached, proven = outer[1] < limit, inner[0] > limit
-        return guardrail_result(rule, value=x / n if n else None, lower=ends[0], upper=ends[1], bound=limit,
-                                ln_e_breached=ln_e, breached=breached, non_inferior=proven)
+        return rate_result(rule, *rule["counts"], breach, safe)
     row = memory.setdefault("row", 0)
     is_judged = rule["n"] is None or rule["n"] >= 100
     value, shown = rule["value"], {"bound": rule["limit"]}
@@ -990,6 +1031,10 @@ def counts_of(phases):
     return {p["phase"]: (p["control"]["n"], p["treatment"]["n"]) for p in phases}
 
 
+# Part of a safety budget that is kept for rollout steps: half of it for the first one, half of the rest for the next.
+OF_STEPS = 0.2
+
+
 class Path:
     """Walks the polls from the first to the last and remembers what the statistics remember."""
 
@@ -997,8 +1042,9 @@ class Path:
         self.plan, self.method, self.is_two_ladders = pack["plan"], pack["method"], version >= 2
         self.is_by_first_rules = version < 2
         self.allocation = pack["allocation"]
-        self.harm, self.safety_from, self.claims_from, self.epoch_reason = None, 0, 0, None
-        self.harm_of_mature, self.worse_harm = None, None
+        self.safety_from, self.claims_from, self.step_from, self.epoch_reason = 0, 0, None, None
+        self.forget_harm()
+        self.worse_harm = None
         self.launched = seconds(pack["experiment"]["launched_at"])
         self.as_of, self.epoch, self.epoch_began, self.counts, self.guards = None, 1, None, {}, {}
         self.rounding = {}
@@ -1009,16 +1055,24 @@ class Path:
         self.max_ln_e, self.low, self.high, self.has_crossed, self.srm_max = 0.0, None, None, False, 0.0
         self.looks, self.score = [], Score()
 
+    def forget_harm(self):
+        """The latest looks of the safety test, at the values so far and at those of mature units: of the process that goes on over the
+        phases, and of a rollout step by itself."""
+        self.harm, self.harm_of_step = [None, None], [None, None]
+
     def scope(self, poll):
-        """The first phase of the safety process, the first that claims rest on, and how often a human resumed after a
-        statistical finding."""
+        """The first phase of the safety process, the first that claims rest on, how often a human resumed after a statistical finding, and
+        the rollout step that is watched by itself: its first phase and its number. In plans of before a step began the process anew."""
         if not self.is_two_ladders:
-            return 0, 0, 0
+            return 0, 0, 0, None
         begun = [p for p in self.allocation if seconds(p["started_at"]) < poll.at]
-        anew = [p["phase"] for p in begun if p["begins"] != "resumed"]
+        shares = self.plan.get("shares_with_steps", False)
+        anew = [p["phase"] for p in begun if p["begins"] != "resumed" and not (shares and p["begins"] == "step")]
+        steps = [p["phase"] for p in begun if shares and p["begins"] == "step" and p["phase"] > max(anew, default=0)]
         after_mismatch = [p["phase"] for p in begun if p["begins"] == "resumed_after_mismatch"]
         n_restarts = sum(p["begins"] in ("resumed_after_finding", "resumed_after_mismatch") for p in begun)
-        return max(anew, default=0), max(after_mismatch, default=0), n_restarts
+        step = (max(steps), len(steps)) if steps else None
+        return max(anew, default=0), max(after_mismatch, default=0), n_restarts, step
 
     def replay(self, poll, as_of, counts, is_sampled):
         """The source corrected its past: the evidence becomes that of the earlier polls as it reports them now. Those that
@@ -1030,7 +1084,8 @@ class Path:
                 kept.insert(0, earlier)
                 as_of, counts = its_as_of, its_counts
         if kept:
-            self.as_of, self.counts, self.harm, self.harm_of_mature = None, {}, None, None
+            self.as_of, self.counts = None, {}
+            self.forget_harm()
             for rule in (rule for earlier in kept for rule in guardrails_of(self.plan, earlier, self.scope(earlier))):
                 # A row of polls beyond a limit is counted again; the mixture's width stays.
                 for forgotten in ("row", "counted_at"):
@@ -1048,7 +1103,7 @@ class Path:
         is_new, is_late = self.as_of is None or as_of > self.as_of, self.as_of is not None and as_of < self.as_of
         before = dict(self.__dict__, guards={name: dict(memory) for name, memory in self.guards.items()})
         counts = counts_of(phases)
-        scope = safety_from, claims_from, n_restarts = self.scope(poll)
+        scope = safety_from, claims_from, n_restarts, step = self.scope(poll)
         if not is_late and shrank(self.counts, counts, self.is_two_ladders):
             self.epoch, self.epoch_began, self.epoch_reason = self.epoch + 1, as_of, "restated"
             looks, score = self.looks, self.score
@@ -1057,7 +1112,8 @@ class Path:
                 is_new = True
             else:
                 self.forget_bounds(looks, score)
-                self.counts, self.harm, self.harm_of_mature = {}, None, None
+                self.counts = {}
+                self.forget_harm()
         elif not is_late and self.as_of is not None and self.claims_from != claims_from:
             self.epoch, self.epoch_began, self.epoch_reason = self.epoch + 1, as_of, "phases_left_out"
             looks, score = self.looks, self.score
@@ -1065,8 +1121,11 @@ class Path:
             self.forget_bounds(looks, score)
         if not is_late:
             self.claims_from = claims_from
+            if self.step_from != (step and step[0]):
+                self.step_from, self.harm_of_step = step and step[0], [None, None]
             if self.safety_from != safety_from:
-                self.safety_from, self.harm, self.harm_of_mature = safety_from, None, None
+                self.safety_from = safety_from
+                self.forget_harm()
                 for memory in self.guards.values():
                     memory["row"], memory["counted_at"] = 0, None
         claims = claimable(phases)
@@ -1077,7 +1136,7 @@ class Path:
                                   "treatment_level", "ln_e", "futility_upper")))
         contrast = None
         try:
-            contrast, _ = combined(claimed)
+            contrast, _ = combined(claimed, is_signed(plan, plan["signal"]))
         except NoNumbers as error:
             out["status"] = error.status
         if contrast is not None:
@@ -1179,9 +1238,12 @@ class Path:
         n_claims = sum(rule["kind"] in ("compare", "rate") for rule in asked)
         safe = method["guardrail_alpha"]
         breach = safe / max(1, n_claims) / 2**n_restarts
+        of_step = None if step is None else breach * OF_STEPS / 2 ** step[1]
+        if plan.get("shares_with_steps", False):
+            breach *= 1 - OF_STEPS
         new_poll = as_of if is_new else None
         out["guardrails"] = [
-            evaluate_guardrail(rule, self.guards.setdefault(rule["name"], {}), breach, safe, new_poll, self.is_two_ladders)
+            evaluate_guardrail(rule, self.guards.setdefault(rule["name"], {}), breach, of_step, safe, new_poll, self.is_two_ladders)
             for rule in asked
         ]
 
@@ -1340,27 +1402,33 @@ class Path:
         return bool(begun) and begun[-1]["ended_at"] is not None and seconds(begun[-1]["ended_at"]) < poll.at
 
     def look_at_all(self, phases, claims, scope, as_of, sign, is_off):
-        """The worse of two tests of harm: on the values so far, if they can only grow, with .8 of the budget, and on mature units
-        (METRICS.md 3.1). Where nobody knows which units are mature there is one, with all of it."""
-        whole = self.method["harm_alpha"]
+        """The worst of the tests of harm: in the process over the phases, and in a rollout step by itself (METRICS.md 3.3)."""
+        safety_from, _, n_restarts, step = scope
+        budget, shares = self.method["harm_alpha"], self.plan.get("shares_with_steps", False)
+        when = (n_restarts, as_of, sign, is_off)
+        whole = budget * (1 - OF_STEPS) if shares else budget
+        self.harm = self.look_twice(self.harm, phases, claims, safety_from, whole, when)
+        if step is not None:
+            of_step = budget * OF_STEPS / 2 ** step[1]
+            self.harm_of_step = self.look_twice(self.harm_of_step, phases, claims, step[0], of_step, when)
+        return min((h for h in self.harm + self.harm_of_step if h is not None), key=lambda h: h["bound"], default=None)
+
+    def look_twice(self, last, phases, claims, first, whole, when):
+        """On the values so far, if they can only grow, with .8 of the budget, and on mature units (METRICS.md 3.1). Where nobody knows
+        which units are mature there is one look, with all of it."""
         if claims is None:
-            self.harm = self.look_for_harm(self.harm, phases, whole, scope, as_of, sign, is_off)
-            return self.harm
+            return [self.look_for_harm(last[0], since(phases, first), whole, *when), None]
         is_judged_so_far = is_safe_so_far(self.plan["signal"]["contract"])
         so_far, mature = (whole * 0.8, whole * (1 - 0.8)) if is_judged_so_far else (None, whole)
-        looks = (scope, as_of, sign, is_off)
-        self.harm = None if so_far is None else self.look_for_harm(self.harm, phases, so_far, *looks)
-        self.harm_of_mature = self.look_for_harm(self.harm_of_mature, claims, mature, *looks)
-        return min((h for h in (self.harm, self.harm_of_mature) if h is not None), key=lambda h: h["bound"], default=None)
+        early = None if so_far is None else self.look_for_harm(last[0], since(phases, first), so_far, *when)
+        return [early, self.look_for_harm(last[1], since(claims, first), mature, *when)]
 
-    def look_for_harm(self, last, phases, alpha, scope, as_of, sign, is_off):
-        """The one-sided test of harm in the phases of the safety process; at most one look an hour while the treatment is on."""
-        safety_from, _, n_restarts = scope
+    def look_for_harm(self, last, tested, alpha, n_restarts, as_of, sign, is_off):
+        """The one-sided test of harm in some phases; at most one look an hour while the treatment is on."""
         if not is_off and last is not None and 0 < as_of - last["as_of"] < 3600:
             return last
-        tested = since(phases, safety_from)
         try:
-            contrast, _ = combined(tested)
+            contrast, _ = combined(tested, is_signed(self.plan, self.plan["signal"]))
         except NoNumbers:
             return None
         effect, variance = float(contrast.effect()), float(contrast.variance())

@@ -360,3 +360,33 @@ async fn a_quantile_of_few_units_is_refused_and_a_number_asked_for() -> Result<(
     ensure!(said.contains("only 497 units had a value that is not zero"), "{said}");
     Ok(())
 }
+
+/// Values that can be negative say nothing about how well their spread is known by their sum: a thousand units an arm are waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn values_that_can_be_negative_are_tested_from_a_thousand_mature_units_on() -> Result<()> {
+    let start: jiff::Timestamp = "2026-10-01T08:00:00Z".parse()?;
+    let tables = format!(
+        "CREATE TABLE seen (player INTEGER, flag TEXT, arm TEXT, seen_at TEXT);
+         CREATE TABLE orders (player INTEGER, total REAL, at TEXT); {}",
+        weeks_of_orders(start, 30, 100)
+    );
+    let file = REVENUE.replace(", cap: p99", ", covariate: none, signed: true");
+    let lab = Lab::declaring_on(None, &file, &tables).await?;
+    let experiment = lab.launched(dearer()).await?;
+    let plan = lab.runtime.experiments().show(&experiment).await?.experiment.plan.context("no plan")?;
+    ensure!(plan.json()["knows_signs"] == true, "{}", plan.json());
+    let mut found = Vec::new();
+    for number in 0..15_i64 {
+        lab.tell_source(&spenders(number + 1, lab.runtime.now())).await?;
+        let polled = lab.poll_after(24).await?;
+        ensure!(polled.failures.is_empty(), "{:?}", polled.failures);
+        found.push(shown(&lab, &experiment).await?.1);
+    }
+    let status = |result: &Value| (result["status"]["code"].clone(), result["status"]["need"].clone());
+    let early = found.iter().find(|result| result["n_control"].as_i64() > Some(100)).context("nobody is mature")?;
+    ensure!(status(early) == ("insufficient_sample".into(), 1000.0.into()) && early["harm"].is_null(), "{early}");
+    let late = found.last().context("nothing")?;
+    ensure!(status(late).0 == "ok" && late["n_control"].as_i64() >= Some(1000) && !late["harm"].is_null(), "{late}");
+    check_packs(&lab).await?;
+    Ok(())
+}

@@ -220,7 +220,7 @@ async fn a_flag_is_off_before_the_next_source_is_asked() -> Result<()> {
     let status = lab.runtime.experiments().show(&experiment).await?.experiment.state.status;
     ensure!(status == ExperimentStatus::Paused, "{status}");
     ensure!(flag(&lab)?.contains("DISABLED"), "paused, and the flag is still on: {}", flag(&lab)?);
-    slow.answer(1);
+    slow.answer(100);
     let done = round.await??;
     ensure!(done.failures.is_empty(), "{done:?}");
     Ok(())

@@ -18,7 +18,7 @@ use crate::domain::{
 };
 use crate::error::{Code, Error, Result};
 use crate::stats::{
-    self, Alpha, Blocks, Comparison, DataHealth, Days, Evaluated, Evaluation, Guardrail, GuardrailReading,
+    self, Alpha, Blocks, Comparison, Counts, DataHealth, Days, Evaluated, Evaluation, Guardrail, GuardrailReading,
     HarmDirection, Limit, Margin, Phase, PhaseCounts, RunningState, Scope, Tau, UnitCheck, ValueLimit, ValueRule,
 };
 
@@ -273,6 +273,8 @@ pub(crate) fn stats_plan(plan: &Plan) -> Result<stats::TestPlan> {
         min_sample_size: u64::from(measurement.min_sample_size),
         max_days: Some(measurement.duration_days),
         ship: plan.ship_test(),
+        is_signed: plan.is_signed(&plan.signal),
+        shares_with_steps: plan.shares_with_steps,
         ..stats::TestPlan::default()
     })
 }
@@ -510,7 +512,7 @@ fn guardrails_of<'a>(
                 },
                 margin: Margin::Absolute(*margin),
                 tau: None,
-                is_signed: false,
+                is_signed: plan.is_signed(&planned.signal),
                 claimed: on.claimed.as_deref(),
                 counts_rare: plan.counts_rare,
             }),
@@ -541,31 +543,25 @@ fn limit_reading<'a>(
 ) -> GuardrailReading<'a> {
     let grows = planned.signal.contract.as_ref().is_some_and(|contract| contract.is_safe_so_far());
     let waits = matches!(limit, Limit::Min(_)) || !grows;
-    let treatment: Vec<ArmSums> = guard
-        .phases
-        .iter()
-        .filter(|phase| u32::try_from(phase.phase).unwrap_or(0) >= scope.safety_from)
-        .flat_map(|phase| &phase.arms)
-        .filter(|arm| arm.variant == Variant::Treatment)
-        // A value that can still grow is not below a limit yet.
-        .map(|arm| match (arm.cohort, waits) {
-            (Some(cohort), true) => cohort.claimed,
-            _ => arm.sums,
-        })
-        .collect();
-    let (mut n_all, mut successes_all, mut is_rate) = (0u64, 0u64, !treatment.is_empty());
-    for sums in &treatment {
-        match stats_sums(sums) {
-            Some(stats::ArmSums::Proportion { n, successes }) => {
-                n_all += n;
-                successes_all += successes;
-            }
-            _ => is_rate = false,
-        }
-    }
+    let treatment_since = |first: u32| -> Vec<ArmSums> {
+        guard
+            .phases
+            .iter()
+            .filter(|phase| u32::try_from(phase.phase).unwrap_or(0) >= first)
+            .flat_map(|phase| &phase.arms)
+            .filter(|arm| arm.variant == Variant::Treatment)
+            // A value that can still grow is not below a limit yet.
+            .map(|arm| match (arm.cohort, waits) {
+                (Some(cohort), true) => cohort.claimed,
+                _ => arm.sums,
+            })
+            .collect()
+    };
+    let treatment = treatment_since(scope.safety_from);
     let in_unit_interval = matches!(limit, Limit::Min(x) | Limit::Max(x) if x > 0.0 && x < 1.0);
-    if is_rate && in_unit_interval {
-        return GuardrailReading::RateLimit { successes: successes_all, n: n_all, limit };
+    if let Some(Counts { successes, n }) = counts_of(&treatment).filter(|_| in_unit_interval) {
+        let of_step = scope.step.and_then(|step| counts_of(&treatment_since(step.from)));
+        return GuardrailReading::RateLimit { successes, n, of_step, limit };
     }
     let bare = treatment.last().copied().or(guard.level);
     GuardrailReading::ValueLimit(ValueLimit {
@@ -575,6 +571,16 @@ fn limit_reading<'a>(
         consecutive: planned.consecutive,
         rule: value_rule(plan, guard, planned),
     })
+}
+
+/// The units of all of them together; `None` where they are no counts, or there are none.
+fn counts_of(all: &[ArmSums]) -> Option<Counts> {
+    let mut counts = Counts { successes: 0, n: 0 };
+    for sums in all {
+        let Some(stats::ArmSums::Proportion { n, successes }) = stats_sums(sums) else { return None };
+        counts = Counts { successes: counts.successes + successes, n: counts.n + n };
+    }
+    (!all.is_empty()).then_some(counts)
 }
 
 /// Without a control group everybody has the treatment, so that a value of everybody is its own.

@@ -4,7 +4,7 @@
 //! state.
 
 use super::guardrail::{Alphas, evaluate_guardrail};
-use super::harm::total;
+use super::harm::{Looks, total};
 use super::health::Findings;
 use super::phases::Gated;
 use super::sample_size::whole_weeks;
@@ -71,9 +71,9 @@ impl<'a> Assessor<'_, '_, 'a> {
         let plan = input.plan;
         let claimed = input.claims();
         let primary = Primary::of(input, state);
-        let looks = HarmTest::look_at_all(input, [state.harm, state.harm_of_mature], state.tuning);
-        [state.harm, state.harm_of_mature] = looks;
-        let harm = HarmTest::worse(looks);
+        let looks = HarmTest::look_at_all(input, &state.harm_looks(), state.tuning);
+        state.keep_harm(&looks);
+        let harm = HarmTest::worse(&looks);
         let mut findings = Findings::of_poll(input, primary.result.status);
         if let Some(start) = state.epoch_start.filter(|start| start.as_of == input.as_of) {
             // It belongs to the poll that started the epoch, also when that poll is repeated.
@@ -230,7 +230,7 @@ fn open_epoch(state: &mut RunningState, input: &Evaluation<'_>) {
     if state.is_restated_by(input.phases) {
         state.start_epoch(EpochStart { as_of, reason: EpochReason::Restatement });
         state.phases.clear();
-        (state.harm, state.harm_of_mature) = (None, None);
+        state.keep_harm(&Looks::default());
     } else if state.as_of.is_some() && state.claims_from != input.scope.claims_from {
         state.start_epoch(EpochStart { as_of, reason: EpochReason::PhasesLeftOut });
     } else if state.is_changed_by(input.plan, tuning_from_plan(input.plan)) {
@@ -378,8 +378,9 @@ fn assess_guardrails<'a>(
     };
     let n_claims = input.guardrails.iter().filter(|g| claims(&g.reading)).count();
     let safe = input.plan.guardrail_alpha;
-    let breach = safe.split(n_claims).halved(input.scope.n_restarts);
-    let alphas = Alphas { breach, safe };
+    let budget = safe.split(n_claims).halved(input.scope.n_restarts);
+    let of_step = input.scope.step.map(|step| TestPlan::part_of_step(budget, step));
+    let alphas = Alphas { breach: input.plan.part_of_all(budget), of_step, safe };
     let mut summary = GuardrailSummary::default();
     for guardrail in input.guardrails {
         let memory = state.guardrail_memory(guardrail.name);

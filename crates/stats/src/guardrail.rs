@@ -49,11 +49,22 @@ pub enum GuardrailReading<'a> {
         successes: u64,
         /// Units.
         n: u64,
+        /// The same of the rollout step that is watched by itself, where there is one.
+        of_step: Option<Counts>,
         /// The bound.
         limit: Limit,
     },
     /// A bare value (a p95 latency) against an absolute limit.
     ValueLimit(ValueLimit),
+}
+
+/// Units of one arm, and those of them with the event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Units with the event.
+    pub successes: u64,
+    /// Units.
+    pub n: u64,
 }
 
 /// Both arms of a guardrail, and what is tolerated.
@@ -197,6 +208,8 @@ pub(super) struct Memory {
 pub(super) struct Alphas {
     /// Per guardrail: killing is an OR over all of them.
     pub(super) breach: Alpha,
+    /// The same for the rollout step that is watched by itself.
+    pub(super) of_step: Option<Alpha>,
     /// Shipping is an AND, which needs no correction.
     pub(super) safe: Alpha,
 }
@@ -230,11 +243,12 @@ pub(super) fn evaluate_guardrail(
             }
             Err(status) => refused(status),
         },
-        GuardrailReading::RateLimit { successes, n, limit } => match rate_limit(guardrail, successes, n, limit, alphas)
-        {
-            Ok(result) => (result, memory),
-            Err(reason) => refused(reason.into()),
-        },
+        GuardrailReading::RateLimit { successes, n, of_step, limit } => {
+            match rate_limits(guardrail, Counts { successes, n }, of_step, limit, alphas) {
+                Ok(result) => (result, memory),
+                Err(reason) => refused(reason.into()),
+            }
+        }
         GuardrailReading::ValueLimit(reading) => {
             let (found, days) = value_limit(&reading, memory.days, new_poll, scope.is_off);
             (GuardrailNumbers { must_prove: guardrail.must_prove, ..found }, Memory { days, ..memory })
@@ -262,8 +276,29 @@ impl<'a> Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    /// Harm is looked for in the phases of the safety process, the proof of safety in those that claims rest on.
+    /// Harm is looked for in the phases of the safety process, and in those of a rollout step that is watched by itself.
     fn evaluate_in(&self, scope: Scope, alphas: Alphas, frozen: Option<Tuning>) -> Result<Compared, Status> {
+        let all = self.evaluate_over(scope, alphas, frozen)?;
+        let (Some(phases), Some(breach)) = (scope.of_step(self.phases), alphas.of_step) else { return Ok(all) };
+        let frozen = frozen.or(all.tuning);
+        let own = Comparison { phases, ..*self }.evaluate_or_count(Alphas { breach, ..alphas }, frozen);
+        Ok(match own {
+            Ok(own) if own.test.breached && !all.test.breached => Compared {
+                test: GuardrailTest {
+                    harm_upper: all.test.harm_upper,
+                    ln_e_non_inferior: all.test.ln_e_non_inferior,
+                    non_inferior: all.test.non_inferior,
+                    ..own.test
+                },
+                is_exact: own.is_exact,
+                ..all
+            },
+            Ok(_) | Err(_) => all,
+        })
+    }
+
+    /// Harm is looked for in the phases of the safety process, the proof of safety in those that claims rest on.
+    fn evaluate_over(&self, scope: Scope, alphas: Alphas, frozen: Option<Tuning>) -> Result<Compared, Status> {
         let within = |phases| Comparison { phases, ..*self }.evaluate_or_count(alphas, frozen);
         let (safety, claims) = (scope.safety(self.phases), scope.claims(self.claimed.unwrap_or(self.phases)));
         if self.claimed.is_none() && safety.len() == claims.len() {
@@ -373,10 +408,25 @@ fn harm_signed(contrast: &Contrast, k: f64, sign: f64) -> Result<Estimate, Inval
     Ok(Estimate { delta: sign * estimate.delta, ..estimate })
 }
 
+/// The rate of all phases of the safety process, and of a rollout step that is watched by itself where that one alone is beyond the limit.
+fn rate_limits(
+    guardrail: &Guardrail<'_>,
+    all: Counts,
+    of_step: Option<Counts>,
+    limit: Limit,
+    alphas: Alphas,
+) -> Result<GuardrailNumbers, InvalidInput> {
+    let of_all = rate_limit(guardrail, all, limit, alphas)?;
+    let (Some(counts), Some(breach)) = (of_step.filter(|_| !of_all.breached), alphas.of_step) else {
+        return Ok(of_all);
+    };
+    let own = rate_limit(guardrail, counts, limit, Alphas { breach, ..alphas })?;
+    Ok(if own.breached { GuardrailNumbers { non_inferior: of_all.non_inferior, ..own } } else { of_all })
+}
+
 fn rate_limit(
     guardrail: &Guardrail<'_>,
-    successes: u64,
-    n: u64,
+    Counts { successes, n }: Counts,
     limit: Limit,
     alphas: Alphas,
 ) -> Result<GuardrailNumbers, InvalidInput> {
@@ -420,7 +470,7 @@ mod tests {
             is_signed: true,
             ..Comparison::new(&phases, HarmDirection::Increase, Margin::RelativeToControl(m))
         };
-        let alphas = Alphas { breach: Alpha::DEFAULT, safe: Alpha::DEFAULT };
+        let alphas = Alphas { breach: Alpha::DEFAULT, of_step: None, safe: Alpha::DEFAULT };
         comparison.evaluate(alphas, None).unwrap().0
     }
 

@@ -5,7 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::mixture::evidence;
 use super::phases::Gated;
-use super::{Alpha, Alternative, Estimate, Evaluation, Interval, Phase, Settings, Tuning, boundary, combine_phases};
+use super::scope::since;
+use super::{
+    Alpha, Alternative, Estimate, Evaluation, Interval, Phase, Settings, Step, TestPlan, Tuning, boundary,
+    combine_phases,
+};
 
 /// Least time between two looks, in seconds. Values that can fall have no guarantee at more frequent looks (METRICS.md 3.1).
 const LOOK_SECONDS: i64 = 3600;
@@ -31,23 +35,52 @@ pub struct HarmTest {
     pub ln_e: f64,
 }
 
+/// The latest looks of the safety test: at the values so far, and at those of mature units.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Looks {
+    /// Of the process that goes on over the phases.
+    pub(super) of_all: [Option<HarmTest>; 2],
+    /// Of the running rollout step by itself.
+    pub(super) of_step: [Option<HarmTest>; 2],
+}
+
+/// From which phase on harm is looked for, and with which error.
+#[derive(Debug, Clone, Copy)]
+struct Process {
+    from: u32,
+    alpha: Alpha,
+}
+
 /// Share of the budget for the values so far, where mature ones are judged as well.
 const SO_FAR: f64 = 0.8;
 
 impl HarmTest {
-    /// Looks at the phases of the safety process: at the values so far, if they can only grow, and at those of mature units. Where
-    /// nobody knows which units are mature, the first look has the whole budget and there is no second one. `last`: what the two
-    /// looks of before found.
+    /// Looks at the phases of the safety process, and at those of a rollout step that is watched by itself. `last`: what the looks of
+    /// before found.
     ///
-    /// Source: STATS.md 2.8, METRICS.md 3.1.
-    pub(super) fn look_at_all(
+    /// Source: STATS.md 2.8, METRICS.md 3.2, 3.3.
+    pub(super) fn look_at_all(input: &Evaluation<'_>, last: &Looks, tuning: Option<Tuning>) -> Looks {
+        let Evaluation { plan, scope, .. } = input;
+        let all = Process { from: scope.safety_from, alpha: plan.part_of_all(plan.harm_alpha) };
+        let of_step = |step: Step| Process { from: step.from, alpha: TestPlan::part_of_step(plan.harm_alpha, step) };
+        Looks {
+            of_all: Self::look_twice(input, all, last.of_all, tuning),
+            of_step: scope.step.map_or([None; 2], |step| Self::look_twice(input, of_step(step), last.of_step, tuning)),
+        }
+    }
+
+    /// Looks at the values so far, if they can only grow, and at those of mature units. Where nobody knows which units are mature, the
+    /// first look has the whole budget and there is no second one.
+    ///
+    /// Source: METRICS.md 3.1.
+    fn look_twice(
         input: &Evaluation<'_>,
-        last: [Option<Self>; 2],
+        Process { from, alpha: whole }: Process,
+        [so_far, mature]: [Option<Self>; 2],
         tuning: Option<Tuning>,
     ) -> [Option<Self>; 2] {
-        let ([so_far, mature], whole) = (last, input.plan.harm_alpha);
         let Some(cohorts) = input.cohorts else {
-            return [Self::look(input, input.phases, whole, so_far, tuning), None];
+            return [Self::look(input, since(input.phases, from), whole, so_far, tuning), None];
         };
         let (early, late) = if cohorts.judges_so_far {
             (Alpha::try_new(whole.get() * SO_FAR).ok(), Alpha::try_new(whole.get() * (1.0 - SO_FAR)).ok())
@@ -55,15 +88,15 @@ impl HarmTest {
             (None, Some(whole))
         };
         [
-            early.and_then(|alpha| Self::look(input, input.phases, alpha, so_far, tuning)),
-            late.and_then(|alpha| Self::look(input, cohorts.claimed, alpha, mature, tuning)),
+            early.and_then(|alpha| Self::look(input, since(input.phases, from), alpha, so_far, tuning)),
+            late.and_then(|alpha| Self::look(input, since(cohorts.claimed, from), alpha, mature, tuning)),
         ]
     }
 
     /// The one that says worse of the treatment.
-    pub(super) fn worse(looks: [Option<Self>; 2]) -> Option<Self> {
+    pub(super) fn worse(Looks { of_all, of_step }: &Looks) -> Option<Self> {
         let bound = |harm: &Self| harm.bound.unwrap_or(f64::INFINITY);
-        looks.into_iter().flatten().min_by(|one, other| bound(one).total_cmp(&bound(other)))
+        of_all.iter().chain(of_step).flatten().copied().min_by(|one, other| bound(one).total_cmp(&bound(other)))
     }
 
     /// One look; `None` while there is too little to test. Within an hour of the last look its result stays, while the treatment is on.
@@ -81,7 +114,6 @@ impl HarmTest {
             return Some(last);
         }
         let plan = input.plan;
-        let phases = input.scope.safety(phases);
         let gated = Gated::of(phases, plan.is_signed).ok()?;
         let estimate = combine_phases(&gated.contrasts, 1.0).ok()?.against(1.0).ok()?;
         let effect = estimate.delta;
@@ -94,7 +126,7 @@ impl HarmTest {
         let half_width = improvement.variance.standard_error() * boundary(found.r, alpha, Alternative::Greater);
         Some(Self {
             as_of: input.as_of,
-            from_phase: phases.first().map_or(input.scope.safety_from, |phase| phase.number),
+            from_phase: phases.first().map_or(0, |phase| phase.number),
             alpha,
             n_control: total(phases, |phase| phase.control.n()),
             n_treatment: total(phases, |phase| phase.treatment.n()),

@@ -19,6 +19,7 @@
 mod arms;
 mod assess;
 mod assessment;
+mod attainment;
 mod before_after;
 mod confidence_sequence;
 mod contrast;
@@ -82,6 +83,7 @@ mod wording;
 pub use arms::ArmSums;
 pub use assess::{Assessed, assess};
 pub use assessment::Assessment;
+pub use attainment::{AttainmentInput, AttainmentTest, Attempt, attainment};
 pub use before_after::{BeforeAfter, ComparedWith, Placebo, against_trend, before_after, placebo_in_time};
 pub use confidence_sequence::{RStar, boundary, r_star};
 pub use contrast::{Contrast, Estimate};
@@ -94,7 +96,9 @@ pub use eval_json::eval_line;
 pub use evaluate::{evaluate, evaluate_before_after};
 pub use evaluated::{Advice, Evaluated};
 pub use figures::Scale;
-pub use guardrail::{Comparison, Guardrail, GuardrailReading, GuardrailTest, HarmDirection, Margin, guardrail_test};
+pub use guardrail::{
+    Comparison, Counts, Guardrail, GuardrailReading, GuardrailTest, HarmDirection, Margin, guardrail_test,
+};
 pub use guardrail_result::{GuardrailNumbers, GuardrailResult};
 pub use harm::HarmTest;
 pub use health::{HealthCode, HealthFinding, Severity, is_drift_alone};
@@ -117,7 +121,7 @@ pub use sample_size::{
     Baseline, Feasibility, FeasibilityInput, PlannedTest, SampleSize, SampleSizeInput, feasibility, plan_constant,
     sample_size,
 };
-pub use scope::Scope;
+pub use scope::{Scope, Step};
 pub use series::{LevelTest, PrePostTest, SeriesVerdict, level_vs_target, pre_post};
 pub use series_rules::{MIN_PLACEBOS, SeriesRules};
 pub use ship_constant::known_end_constant;

@@ -74,6 +74,11 @@ impl Alpha {
         [of_looks, 1.0 - of_looks].map(|share| Self((self.0 * share).max(f64::MIN_POSITIVE)))
     }
 
+    /// A share of it, in (0, 1].
+    pub(super) fn part(self, share: f64) -> Self {
+        Self((self.0 * share).max(f64::MIN_POSITIVE))
+    }
+
     /// Halved once for each of `n` restarts of a safety process (METRICS.md 3.3).
     #[must_use]
     pub fn halved(self, n: u32) -> Self {

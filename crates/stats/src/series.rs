@@ -2,10 +2,12 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use statrs::function::beta::checked_beta_reg;
 
 use super::interval::finite;
 use super::log_space::ln_p_from_ln_e;
 use super::moments::DEGENERATE;
+use super::params::LN_TWO;
 use super::{Alpha, Direction, Interval, InvalidInput, StartGate, Status};
 
 pub(super) const MIN_BLOCKS: usize = 4;
@@ -209,11 +211,16 @@ impl Spread {
         Self { squares: runs.iter().flat_map(|run| run.iter()).map(|y| y * y).sum(), ..self }
     }
 
-    fn is_constant(&self) -> bool {
+    pub(super) fn is_constant(&self) -> bool {
         self.centred <= DEGENERATE * self.squares
     }
 
-    fn autocorrelation(&self) -> f64 {
+    /// Sum of squared deviations.
+    pub(super) fn centred(&self) -> f64 {
+        self.centred
+    }
+
+    pub(super) fn autocorrelation(&self) -> f64 {
         (self.lagged / self.centred).clamp(0.0, MAX_AUTOCORRELATION)
     }
 }
@@ -238,6 +245,25 @@ fn student_mixture(t: f64, degrees_of_freedom: f64, r: f64, alpha: Alpha) -> (f6
     let q = ((rho.ln() - 2.0 * alpha.ln_inverse()) / (nu + 1.0)).exp();
     let radius = (q > rho).then(|| (nu * (1.0 - q) / (q - rho)).sqrt());
     (ln_e, radius.and_then(finite))
+}
+
+/// The evidence of a Student mixture over effects above zero only: twice the part of the two-sided mixture that lies there. With mu
+/// normal given sigma and the right Haar prior of sigma, mu given the blocks is a Student t with one degree of freedom more.
+///
+/// Source: STATS.md 2.9, 2.1 (one-sided).
+pub(super) fn ln_e_student_above(t: f64, degrees_of_freedom: f64, r: f64) -> f64 {
+    let nu = degrees_of_freedom;
+    let t2 = t * t / nu;
+    let both = -0.5 * r.ln_1p() + 0.5 * (nu + 1.0) * (t2.ln_1p() - (t2 / (1.0 + r)).ln_1p());
+    let above = (nu + 1.0) * t2 * (r / (1.0 + r)) / (1.0 + t2 / (1.0 + r));
+    LN_TWO + both + ln_student_cdf(above.sqrt().copysign(t), nu + 1.0)
+}
+
+/// `ln P(T <= t)` of Student's distribution; of what cannot be represented, the smallest number that can.
+fn ln_student_cdf(t: f64, degrees_of_freedom: f64) -> f64 {
+    let beyond = degrees_of_freedom / (degrees_of_freedom + t * t);
+    let tail = 0.5 * checked_beta_reg(degrees_of_freedom / 2.0, 0.5, beyond).unwrap_or(0.0);
+    if t > 0.0 { (-tail).ln_1p() } else { tail.max(f64::MIN_POSITIVE).ln() }
 }
 
 /// The level of whole-week (or day) blocks against a target.

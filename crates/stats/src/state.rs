@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::guardrail::Memory;
+use super::harm::Looks;
 use super::value_limit::Days;
 use super::{
     Alpha, ClaimLook, HarmTest, Lasting, Phase, RunningTest, Scope, TestPlan, Tuning, TuningSource, deletions,
@@ -131,6 +132,12 @@ pub struct RunningState {
     /// The same, of mature units, where units mature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub harm_of_mature: Option<HarmTest>,
+    /// The latest look at the rollout step that is watched by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harm_of_step: Option<HarmTest>,
+    /// The same, of mature units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harm_of_mature_on_step: Option<HarmTest>,
     /// The claim looks of this epoch, oldest first, where the plan has a known end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub looks: Vec<ClaimLook>,
@@ -143,6 +150,9 @@ pub struct RunningState {
     /// First phase that claims rest on.
     #[serde(default)]
     pub claims_from: u32,
+    /// First phase of the rollout step that is watched by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_from: Option<u32>,
 }
 
 fn first_rules() -> u32 {
@@ -166,10 +176,13 @@ impl Default for RunningState {
             rules: RULES,
             harm: None,
             harm_of_mature: None,
+            harm_of_step: None,
+            harm_of_mature_on_step: None,
             looks: Vec::new(),
             lasting: Vec::new(),
             safety_from: 0,
             claims_from: 0,
+            step_from: None,
         }
     }
 }
@@ -187,11 +200,26 @@ impl RunningState {
         phases.iter().map(PhaseCounts::of).any(|now| now.at_least(&self.phases) != now)
     }
 
+    /// The latest looks of the safety test.
+    pub(super) fn harm_looks(&self) -> Looks {
+        Looks { of_all: [self.harm, self.harm_of_mature], of_step: [self.harm_of_step, self.harm_of_mature_on_step] }
+    }
+
+    pub(super) fn keep_harm(&mut self, looks: &Looks) {
+        [self.harm, self.harm_of_mature] = looks.of_all;
+        [self.harm_of_step, self.harm_of_mature_on_step] = looks.of_step;
+    }
+
     /// A safety process that began anew has seen nothing yet.
     pub(super) fn enter(&mut self, scope: Scope) {
+        let step_from = scope.step.map(|step| step.from);
+        if self.step_from != step_from {
+            self.step_from = step_from;
+            self.keep_harm(&Looks { of_step: [None; 2], ..self.harm_looks() });
+        }
         if self.safety_from != scope.safety_from {
             self.safety_from = scope.safety_from;
-            (self.harm, self.harm_of_mature) = (None, None);
+            self.keep_harm(&Looks::default());
             self.lasting.clear();
             for guardrail in &mut self.guardrails {
                 guardrail.days = Days::default();
@@ -209,7 +237,7 @@ impl RunningState {
         state.as_of = None;
         state.looks.clear();
         state.phases.clear();
-        (state.harm, state.harm_of_mature) = (None, None);
+        state.keep_harm(&Looks::default());
         state
     }
 

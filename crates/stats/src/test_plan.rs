@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Alpha, Direction, ShipTest, Tau};
+use super::{Alpha, Direction, ShipTest, Step, Tau};
 
 /// The frozen plan of an experiment. Thresholds are effects in metric units, signed in the direction of improvement.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +42,9 @@ pub struct TestPlan {
     /// Probability of a false finding of harm, one-sided; default 0.025. It is not divided over planned experiments: a false
     /// pause can be taken back.
     pub harm_alpha: Alpha,
+    /// Whether the budgets of harm and of guardrails hold for all rollout steps together: a fifth of them is kept for the steps, each of
+    /// which is also watched by itself. Without it each step has a budget of its own.
+    pub shares_with_steps: bool,
     /// The test behind `ship`; without it that of earlier versions.
     pub ship: ShipTest,
 }
@@ -65,12 +68,26 @@ impl Default for TestPlan {
             n_treatments: 1,
             guardrail_alpha: Alpha::DEFAULT,
             harm_alpha: Alpha::HARM,
+            shares_with_steps: false,
             ship: ShipTest::TwoSided,
         }
     }
 }
 
+/// Part of a safety budget that is kept for rollout steps.
+const OF_STEPS: f64 = 0.2;
+
 impl TestPlan {
+    /// The part of a safety budget that the process over all phases has.
+    pub(super) fn part_of_all(&self, budget: Alpha) -> Alpha {
+        if self.shares_with_steps { budget.part(1.0 - OF_STEPS) } else { budget }
+    }
+
+    /// The part that a rollout step has for itself: half of what the step before had, so that all of them never have more than is kept.
+    pub(super) fn part_of_step(budget: Alpha, step: Step) -> Alpha {
+        budget.part(OF_STEPS).halved(step.number)
+    }
+
     /// Minimum detectable effect in metric units, > 0, as far as the plan itself fixes it.
     #[must_use]
     pub fn fixed_mde(&self) -> Option<f64> {

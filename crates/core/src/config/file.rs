@@ -115,7 +115,7 @@ yaml_map! {
         optional(signed) funnel_steps: Vec<At<String>>,
         /// Restricts the population. A SQL query uses each key as `:segment_<key>`.
         optional(signed) segment: TextMap,
-        /// The window of the displayed value and of attainment. Experiments are judged on totals since exposure.
+        /// The window of the displayed value. Whether the target is reached is judged on single days, experiments on totals since exposure.
         optional(signed) aggregation: Aggregation = "7d_rolling",
         /// Unit of the value, for people: `%`, `ms`, `EUR`.
         optional(signed) unit: String,

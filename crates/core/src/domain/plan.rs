@@ -91,6 +91,14 @@ pub struct Plan {
     /// versions, which waited.
     #[serde(default, skip_serializing_if = "is_false")]
     pub counts_rare: bool,
+    /// Whether a test of values that can be negative starts by the number of units alone. False where no metric of the plan has such values,
+    /// and in plans of earlier versions, which started by their sums.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub knows_signs: bool,
+    /// Whether all rollout steps together have one budget for a false finding of harm and one for a false breach. False where there is no
+    /// later step, and in plans of earlier versions, in which each step had a budget of its own.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub shares_with_steps: bool,
 }
 
 impl Plan {
@@ -103,6 +111,12 @@ impl Plan {
     #[must_use]
     pub fn ship_test(&self) -> ShipTest {
         self.ship.unwrap_or(ShipTest::TwoSided)
+    }
+
+    /// Whether the values of one of its signals are tested as ones that can be negative.
+    #[must_use]
+    pub fn is_signed(&self, signal: &SignalSpec) -> bool {
+        self.knows_signs && signal.has_negative_values()
     }
 
     /// The numbers that the quantiles of its metrics came to.

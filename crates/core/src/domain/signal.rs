@@ -22,7 +22,7 @@ text_enum! {
     }
 }
 
-/// The window of the displayed value and of attainment. Experiments are always judged on cohort totals since exposure.
+/// The window of the displayed value. Attainment is judged on single days, experiments on cohort totals since exposure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub enum Aggregation {
@@ -79,7 +79,7 @@ pub struct SignalSpec {
     /// Restricts the population; passed to the connector.
     #[serde(default)]
     pub segment: BTreeMap<String, String>,
-    /// Window of display and attainment.
+    /// Window of the displayed value.
     #[serde(default)]
     pub aggregation: Aggregation,
     /// Unit of the value, for people: `%`, `ms`, `EUR`.
@@ -100,6 +100,12 @@ impl SignalSpec {
     #[must_use]
     pub fn is_share(&self) -> bool {
         self.contract.as_ref().is_some_and(|contract| contract.quantity.is_share())
+    }
+
+    /// Whether its metric says that values can be negative. A query of the user's own does not say.
+    #[must_use]
+    pub fn has_negative_values(&self) -> bool {
+        self.contract.as_ref().is_some_and(|contract| contract.is_signed)
     }
 
     /// Whether it says by itself that it can be read over everybody. A source that is asked by name says so elsewhere.

@@ -1,7 +1,9 @@
 //! How the plan of an experiment follows from its outcome and its hypothesis.
 
 use crate::digest::{canonical_json, sha256_hex};
-use crate::domain::{self, Constraint, Design, ErrorBudget, GuardrailPlan, Hypothesis, OutcomeSpec, Plan, SignalCaps};
+use crate::domain::{
+    self, Constraint, Design, ErrorBudget, GuardrailPlan, Hypothesis, OutcomeSpec, Plan, SignalCaps, SignalSpec,
+};
 use crate::stats::{Alpha, Information, SeriesRules, ShipTest, known_end_constant};
 
 /// Probability to find an effect of exactly the minimum detectable size.
@@ -19,7 +21,7 @@ impl Plan {
             planned: outcome.planned_experiments(),
             corrections: 0,
         });
-        let guardrails = outcome
+        let guardrails: Vec<GuardrailPlan> = outcome
             .constraints
             .iter()
             .filter_map(|constraint| match constraint {
@@ -36,6 +38,9 @@ impl Plan {
             })
             .collect();
         let alpha = error_budget.map_or(outcome.alpha(), |budget| budget.share());
+        let has_negative_values = std::iter::once(&outcome.signal)
+            .chain(guardrails.iter().map(|guardrail| &guardrail.signal))
+            .any(SignalSpec::has_negative_values);
         Self {
             version: 1,
             outcome: outcome.slug.to_string(),
@@ -56,6 +61,8 @@ impl Plan {
             // A metric of `metrics` counts units by construction; without a control group weeks are compared.
             asks_for_units: outcome.design == Design::Randomised && outcome.signal.contract.is_none(),
             counts_rare: outcome.design == Design::Randomised,
+            knows_signs: outcome.design == Design::Randomised && has_negative_values,
+            shares_with_steps: outcome.design == Design::Randomised && !hypothesis.rollout.steps.is_empty(),
         }
     }
 
@@ -79,7 +86,9 @@ impl Plan {
     #[must_use]
     pub fn in_the_form_of(self, reported: Option<&str>) -> Self {
         // Newest first; a form lacks what it lacks for good.
-        let without_counts = Self { counts_rare: false, ..self.clone() };
+        let without_shares = Self { shares_with_steps: false, ..self.clone() };
+        let without_signs = Self { knows_signs: false, ..without_shares.clone() };
+        let without_counts = Self { counts_rare: false, ..without_signs.clone() };
         let without_test = Self { ship: None, asks_for_units: false, ..without_counts.clone() };
         let without_series = Self { series: None, ..without_test.clone() };
         let mut without_levels = without_series.clone();
@@ -87,7 +96,10 @@ impl Plan {
             guardrail.also_pause_on_level = None;
         }
         let is_reported = |form: &Self| reported.is_some() && form.hash().ok().as_deref() == reported;
-        [without_counts, without_test, without_series, without_levels].into_iter().find(is_reported).unwrap_or(self)
+        [without_shares, without_signs, without_counts, without_test, without_series, without_levels]
+            .into_iter()
+            .find(is_reported)
+            .unwrap_or(self)
     }
 
     /// SHA-256 of its canonical JSON.
@@ -139,6 +151,21 @@ mod tests {
             assert_eq!(today.clone().in_the_form_of(reported.as_deref()), today);
         }
         assert_eq!(today.clone().in_the_form_of(Some("of another plan")), today);
+    }
+
+    #[test]
+    fn a_plan_that_was_reported_before_steps_shared_a_budget_keeps_one_for_each() {
+        let mut idea = hypothesis();
+        idea.rollout.steps = vec![80];
+        let today = Plan::of(&outcome(), &idea, None);
+        assert!(today.shares_with_steps);
+        let earlier = Plan { shares_with_steps: false, ..today.clone() };
+        let kept = today.clone().in_the_form_of(Some(&earlier.hash().unwrap()));
+        assert_eq!(kept, earlier);
+        idea.rollout.steps.clear();
+        let one = Plan::of(&outcome(), &idea, None);
+        assert!(!one.shares_with_steps && !canonical_json(&one).unwrap().contains("shares_with_steps"));
+        assert!(!canonical_json(&one).unwrap().contains("knows_signs"), "no metric has negative values");
     }
 
     #[test]

@@ -17,6 +17,10 @@ use crate::ids::{ExperimentId, MeasurementId, OutcomeId, WorkspaceId};
 
 /// Readings of a poll whose hashes are looked at.
 const MAX_OF_POLL: i64 = 256;
+/// Most days of one outcome that are read back: ten years.
+const MAX_DAYS: i64 = 3660;
+/// Most pushed levels of one outcome that are read back.
+const MAX_PUSHED: i64 = 20_000;
 
 statements! {
     MEASUREMENT_POLLS = "
@@ -35,7 +39,15 @@ statements! {
         ORDER BY measured_at, phase, variant LIMIT $4");
     MEASUREMENT_LEVELS = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
         WHERE workspace_id = $1 AND outcome_id = $2 AND signal = $3 AND experiment_id IS NULL
+            AND natural_key NOT LIKE 'day/%'
         ORDER BY measured_at DESC LIMIT $4");
+    MEASUREMENT_DAYS = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
+        WHERE workspace_id = $1 AND outcome_id = $2 AND signal = $3 AND experiment_id IS NULL
+            AND natural_key LIKE $4
+        ORDER BY window_to LIMIT $5");
+    MEASUREMENT_PUSHED_LEVELS = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
+        WHERE workspace_id = $1 AND outcome_id = $2 AND signal = $3 AND experiment_id IS NULL AND is_pushed
+        ORDER BY window_to, window_from DESC, measured_at DESC LIMIT $4");
     // A range also for one instant: with `measured_at = $3`, SQLite takes the index by signal, for the sake of the order,
     // and reads everything of the experiment.
     MEASUREMENT_PAGE = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
@@ -296,7 +308,7 @@ impl Tx {
         Ok(rows.into_iter().map(Measurement::from).collect())
     }
 
-    /// Readings of the whole population, newest first.
+    /// Readings of the whole population over the window that is shown, newest first. Those over single days are not among them.
     ///
     /// # Errors
     /// When the database fails.
@@ -311,6 +323,42 @@ impl Tx {
             .bind(outcome)
             .bind(signal)
             .bind(limit)
+            .fetch_all(c)
+            .await)?;
+        Ok(rows.into_iter().map(Measurement::from).collect())
+    }
+
+    /// Readings of the whole population over single days, oldest first. `prefix`: of their natural keys.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn measurement_days(
+        &mut self,
+        outcome: OutcomeId,
+        signal: &str,
+        prefix: &str,
+    ) -> Result<Vec<Measurement>> {
+        let rows: Vec<MeasurementRow> = on_db!(self, |c| sqlx::query_as(MEASUREMENT_DAYS)
+            .bind(self.workspace)
+            .bind(outcome)
+            .bind(signal)
+            .bind(format!("{prefix}%"))
+            .bind(MAX_DAYS)
+            .fetch_all(c)
+            .await)?;
+        Ok(rows.into_iter().map(Measurement::from).collect())
+    }
+
+    /// Readings of the whole population that a source pushed, by the end of their window; of one window the newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn measurement_pushed_levels(&mut self, outcome: OutcomeId, signal: &str) -> Result<Vec<Measurement>> {
+        let rows: Vec<MeasurementRow> = on_db!(self, |c| sqlx::query_as(MEASUREMENT_PUSHED_LEVELS)
+            .bind(self.workspace)
+            .bind(outcome)
+            .bind(signal)
+            .bind(MAX_PUSHED)
             .fetch_all(c)
             .await)?;
         Ok(rows.into_iter().map(Measurement::from).collect())

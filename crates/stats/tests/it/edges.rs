@@ -389,7 +389,8 @@ fn the_numbers_of_a_guardrail_by_hand() {
 
 #[test]
 fn the_numbers_of_limits_by_hand() {
-    let rate = guard(GuardrailReading::RateLimit { successes: 100, n: 20_000, limit: Limit::Max(0.004) });
+    let rate =
+        guard(GuardrailReading::RateLimit { successes: 100, n: 20_000, of_step: None, limit: Limit::Max(0.004) });
     let want = rate_confidence(100, 20_000, 0.004, Alpha::DEFAULT).unwrap();
     assert_eq!((rate.status, rate.value, rate.bound), (Status::Ok, Some(0.005), Some(0.004)));
     assert_eq!((rate.lower, rate.upper, rate.ln_e_breached), (want.ci.lower, want.ci.upper, Some(want.ln_e)));
@@ -545,7 +546,7 @@ fn each_bound_of_a_guardrail_has_its_own_alpha() {
 
 #[test]
 fn a_rate_whose_bound_is_its_limit_is_neither_beyond_nor_safe() {
-    let of = |limit| guard(GuardrailReading::RateLimit { successes: 100, n: 20_000, limit });
+    let of = |limit| guard(GuardrailReading::RateLimit { successes: 100, n: 20_000, of_step: None, limit });
     let any = of(Limit::Max(0.5));
     let (lower, upper) = (any.lower.unwrap(), any.upper.unwrap());
     let flags = |limit| (of(limit).breached, of(limit).non_inferior);

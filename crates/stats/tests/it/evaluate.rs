@@ -424,7 +424,7 @@ fn a_required_proof_of_safety_delays_the_ship() {
 fn a_rate_beyond_its_absolute_limit_breaches_only_with_evidence() {
     let gain = [phase(1, rate(20_000, 1000), rate(20_000, 1300))];
     let limited = |successes, n, limit| {
-        let reading = GuardrailReading::RateLimit { successes, n, limit };
+        let reading = GuardrailReading::RateLimit { successes, n, of_step: None, limit };
         let guardrails = [Guardrail { name: "payment_success", must_prove: false, reading }];
         Poll::on(9, &gain).guarded(&guardrails).first().guardrails.remove(0)
     };

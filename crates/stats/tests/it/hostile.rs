@@ -442,7 +442,7 @@ proptest! {
         let guard = |name, reading| Guardrail { name, must_prove: is_relative, reading };
         let guardrails = [
             guard("compared", GuardrailReading::RelativeToControl(Comparison { is_signed: is_max, ..Comparison::new(&phases, harm_direction, margin) })),
-            guard("rate", GuardrailReading::RateLimit { successes, n, limit: limit(value) }),
+            guard("rate", GuardrailReading::RateLimit { successes, n, of_step: None, limit: limit(value) }),
             guard("value", GuardrailReading::ValueLimit(ValueLimit { value: Some(value), n: Some(n), limit: limit(0.0), consecutive: 3, rule: ValueRule::InARow })),
             guard("nothing", GuardrailReading::ValueLimit(ValueLimit { value: None, n: None, limit: limit(value), consecutive: 0, rule: ValueRule::InARow })),
         ];

@@ -16,6 +16,7 @@
 )]
 
 mod answer;
+mod attainment;
 mod edges;
 mod evaluate;
 mod given;
@@ -30,6 +31,7 @@ mod scope;
 mod ship;
 mod shown;
 mod simulation;
+mod steps;
 mod value_limits;
 mod vectors;
 mod words;

@@ -139,7 +139,7 @@ fn units_before_a_mismatch_count_no_longer_once_it_was_resumed() {
     let found = stopped.health.iter().map(|found| found.code).collect::<Vec<_>>();
     assert_eq!(found, [HealthCode::SrmProven]);
     let after = [mismatch[0], phase(1, rate(20_000, 1000), rate(20_000, 1300))];
-    let resumed = Scope { safety_from: 1, claims_from: 1, n_restarts: 1, is_off: false };
+    let resumed = Scope { safety_from: 1, claims_from: 1, n_restarts: 1, ..Scope::default() };
     let got = at(9 * DAY, &after, resumed, Some(&stopped.running));
     assert_eq!((got.advice.recommendation, got.srm.level), (Recommendation::Ship, SrmLevel::Clean));
     assert_eq!((got.n_control, got.n_treatment, got.epoch), (20_000, 20_000, 2));

@@ -225,7 +225,7 @@ fn a_series_that_is_quiet_or_short_says_so() {
     assert_eq!(levels, Some((true, None)));
     // A guardrail counts as always.
     let limit = Limit::Max(0.01);
-    let reading = GuardrailReading::RateLimit { successes: 500, n: 10_000, limit };
+    let reading = GuardrailReading::RateLimit { successes: 500, n: 10_000, of_step: None, limit };
     let beyond = [Guardrail { name: "errors", must_prove: false, reading }];
     let got = without_control(&FLAT, &[20.0, 20.3, 19.9, 20.1], &beyond);
     assert_eq!(got.advice.recommendation, Recommendation::KillGuardrail);

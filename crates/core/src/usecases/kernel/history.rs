@@ -343,7 +343,7 @@ impl Signals<'_> {
             launched_at: self.history.launched_at.unwrap_or(polled_at),
             is_sampled,
             has_flag_drift,
-            scope: scope_at(&self.history.allocation, polled_at),
+            scope: scope_at(&self.history.allocation, polled_at, plan.shares_with_steps),
         })
     }
 

@@ -20,6 +20,7 @@ pub(super) mod changed_since;
 pub(super) mod check;
 pub(super) mod clock_doubt;
 pub(super) mod clock_look;
+pub(super) mod days;
 pub(super) mod decision;
 pub(super) mod digest;
 pub(super) mod dry_run;

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::PhaseStart;
-use crate::stats::Scope;
+use crate::stats::{Scope, Step};
 use crate::store::AllocationPhase;
 
 /// Whether units get the treatment: the last phase goes on.
@@ -57,14 +57,28 @@ pub(in crate::usecases) fn has_full_day(phases: &[AllocationPhase], at: Timestam
     })
 }
 
-/// Which phases the safety process and the claims rest on, at an instant.
-pub(in crate::usecases) fn scope_at(phases: &[AllocationPhase], at: Timestamp) -> Scope {
+/// Which phases the safety process and the claims rest on, at an instant. With `shares_with_steps` the process goes on over rollout steps,
+/// each of which is also watched by itself; in plans of earlier versions each step began it anew.
+///
+/// Source: METRICS.md 3.3, STATS.md 2.8.
+pub(in crate::usecases) fn scope_at(phases: &[AllocationPhase], at: Timestamp, shares_with_steps: bool) -> Scope {
     let begun = || phases.iter().filter(|phase| phase.started_at.0 < at);
     let number = |found: Option<&AllocationPhase>| found.map_or(0, |phase| u32::try_from(phase.phase).unwrap_or(0));
-    let is_anew = |phase: &&AllocationPhase| phase.begins != PhaseStart::Resumed;
+    let is_anew = |phase: &&AllocationPhase| match phase.begins {
+        PhaseStart::Launch | PhaseStart::ResumedAfterFinding | PhaseStart::ResumedAfterMismatch => true,
+        PhaseStart::Step => !shares_with_steps,
+        PhaseStart::Resumed => false,
+    };
     let is_after_mismatch = |phase: &&AllocationPhase| phase.begins == PhaseStart::ResumedAfterMismatch;
+    let safety_from = number(begun().rfind(is_anew));
+    let steps = || begun().filter(|phase| phase.begins == PhaseStart::Step && number(Some(phase)) > safety_from);
+    let step = steps()
+        .next_back()
+        .filter(|_| shares_with_steps)
+        .map(|last| Step { from: number(Some(last)), number: u32::try_from(steps().count()).unwrap_or(u32::MAX) });
     Scope {
-        safety_from: number(begun().rfind(is_anew)),
+        safety_from,
+        step,
         claims_from: number(begun().rfind(is_after_mismatch)),
         n_restarts: u32::try_from(begun().filter(|phase| phase.begins.is_restart()).count()).unwrap_or(u32::MAX),
         is_off: begun().next_back().is_some_and(|last| last.ended_at.is_some_and(|ended| ended.0 < at)),
@@ -108,7 +122,29 @@ mod tests {
     }
 
     #[test]
-    fn a_step_and_a_finding_begin_the_safety_process_anew_and_a_plain_pause_does_not() {
+    fn the_safety_process_goes_on_over_steps_which_are_watched_by_themselves_too() {
+        let all = phases(&[
+            (PhaseStart::Launch, 20),
+            (PhaseStart::Resumed, 20),
+            (PhaseStart::Step, 50),
+            (PhaseStart::Resumed, 50),
+            (PhaseStart::Step, 80),
+            (PhaseStart::ResumedAfterFinding, 80),
+            (PhaseStart::Step, 100),
+        ]);
+        let scope = |at| {
+            let Scope { safety_from, step, n_restarts, .. } = scope_at(&all, day(at), true);
+            (safety_from, step.map(|step| (step.from, step.number)), n_restarts)
+        };
+        let found: Vec<_> = (1..=7).map(scope).collect();
+        let (first, second) = (Some((2, 1)), Some((4, 2)));
+        let anew = [(5, None, 1), (5, Some((6, 1)), 1)];
+        assert_eq!(found[..5], [(0, None, 0), (0, None, 0), (0, first, 0), (0, first, 0), (0, second, 0)]);
+        assert_eq!(found[5..], anew, "a step of before the restart is a part of what begins anew");
+    }
+
+    #[test]
+    fn in_plans_of_before_a_step_and_a_finding_begin_the_safety_process_anew_and_a_plain_pause_does_not() {
         let all = phases(&[
             (PhaseStart::Launch, 20),
             (PhaseStart::Resumed, 20),
@@ -118,7 +154,7 @@ mod tests {
             (PhaseStart::Resumed, 80),
         ]);
         let scope = |at| {
-            let Scope { safety_from, claims_from, n_restarts, .. } = scope_at(&all, day(at));
+            let Scope { safety_from, claims_from, n_restarts, .. } = scope_at(&all, day(at), false);
             (safety_from, claims_from, n_restarts)
         };
         let found: Vec<_> = (0..=6).map(scope).collect();

@@ -1,200 +1,220 @@
-//! Is the outcome reached? The level against the target, with an interval of its own, held for the stated dwell time.
+//! Is the outcome reached? The level of single days against the target, held for the stated dwell time. The window that is shown is not
+//! asked: its values overlap.
+//!
+//! Source: METRICS.md 6.3.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::{ArmSums, Direction, Measurement, Outcome, Target};
+use crate::domain::{ArmSums, Measurement, Outcome, OutcomeSpec};
 use crate::error::Result;
-use crate::present::number;
-use crate::stats::{self, Alpha, SeriesVerdict, level_vs_target, rate_confidence};
+use crate::present::percent;
+use crate::stats::{self, Alpha, AttainmentInput, AttainmentTest, Attempt, SeriesVerdict};
 use crate::store::Tx;
+use crate::usecases::kernel::days::{DAY, days_between, stored_days};
 
-/// Readings that are looked at.
-const MAX_READINGS: i64 = 400;
-/// Most blocks of a level that is no rate.
-const MAX_BLOCKS: usize = 12;
+/// Days of a week.
+const WEEK: usize = 7;
+/// Lengths between which a pushed window is a day, in hours.
+const LIKE_A_DAY: std::ops::RangeInclusive<i64> = 20..=28;
 
 /// How an outcome stands against its target. Observational: it does not say why.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct Attainment {
-    /// Of the latest level against the target.
+    /// `target_met` where it is proven that the level is beyond the target, `target_missed` where the latest week is short of it.
     pub verdict: SeriesVerdict,
-    /// Since when the level has been beyond the target at every reading.
+    /// Since when no week has been short of the target.
     #[schemars(with = "Option<String>")]
     pub since: Option<Timestamp>,
-    /// True when it held for the dwell time, so that a human may confirm.
+    /// True when it is proven and held for the dwell time, so that a human may confirm.
     pub is_met: bool,
     /// The same as a sentence.
     pub says: String,
 }
 
-/// Holds the stored levels of an outcome against its target. `latest`: the newest of them.
-pub(in crate::usecases) async fn attainment(
-    tx: &mut Tx,
-    outcome: &Outcome,
-    latest: Option<&Measurement>,
-) -> Result<Attainment> {
-    let target = &outcome.spec.target;
-    let alpha = Alpha::try_new(outcome.spec.alpha()).unwrap_or_default();
-    // Most outcomes are under way: where the latest rate is not beyond the target, the earlier ones say nothing.
-    let latest = latest.map(std::slice::from_ref).unwrap_or_default();
-    if is_rate(latest, target) {
-        let attainment = judge(latest, target, alpha);
-        if attainment.verdict != SeriesVerdict::TargetMet {
-            return Ok(attainment);
+impl Attainment {
+    /// What cannot be judged.
+    fn unknown(says: String) -> Self {
+        Self { verdict: SeriesVerdict::NotDistinguishable, since: None, is_met: false, says }
+    }
+}
+
+/// Holds the stored days of an outcome against its target; of a source that pushes, the pushed windows.
+pub(in crate::usecases) async fn attainment(tx: &mut Tx, outcome: &Outcome, now: Timestamp) -> Result<Attainment> {
+    let spec = &outcome.spec;
+    let Some(baseline) = &outcome.state.baseline else {
+        return Ok(Attainment::unknown("the outcome is not active yet, so that nothing is compared".to_owned()));
+    };
+    let days = stored_days(tx, outcome).await?;
+    if days.is_empty() {
+        let pushed = tx.measurement_pushed_levels(outcome.id, &spec.signal.name).await?;
+        let pushed: Vec<Measurement> =
+            pushed.into_iter().filter(|reading| reading.source == spec.signal.source).collect();
+        if !pushed.is_empty() {
+            return Ok(of_pushed(&pushed, spec, baseline.captured_at));
         }
     }
-    let readings = tx.measurement_levels(outcome.id, &outcome.spec.signal.name, MAX_READINGS).await?;
-    Ok(judge(&readings, target, alpha))
+    let days: Vec<(Timestamp, ArmSums)> = days.into_iter().collect();
+    Ok(of_days(&days, spec, baseline.captured_at, now))
 }
 
-/// Whether the newest reading is a rate that can be compared with the target.
-fn is_rate(readings: &[Measurement], target: &Target) -> bool {
-    let is_share = target.to > 0.0 && target.to < 1.0;
-    is_share && readings.first().is_some_and(|reading| matches!(reading.sums, ArmSums::Proportion { .. }))
+/// `days`: the end of each and its sums, in their order.
+fn of_days(days: &[(Timestamp, ArmSums)], spec: &OutcomeSpec, activated_at: Timestamp, now: Timestamp) -> Attainment {
+    let (Some((first, _)), Some((newest, _))) = (days.first(), days.last()) else {
+        return Attainment::unknown(
+            "no day has been read yet: the next poll after the first whole day reads it".to_owned(),
+        );
+    };
+    if *newest <= activated_at {
+        let n = days.len();
+        return Attainment::unknown(format!(
+            "no whole day since the activation has been read yet, and {n} before it have: the next poll goes on"
+        ));
+    }
+    let mut blocks = Blocks { ends: Vec::new(), sums: Vec::new(), activated_at, per_week: WEEK, name: "day" };
+    for (to, sums) in days {
+        while blocks.ends.last().is_some_and(|last| days_between(*last, *to) > 1) {
+            blocks.push(blocks.ends.last().and_then(|last| last.checked_add(DAY).ok()).unwrap_or(*first), None);
+        }
+        blocks.push(*to, Some(*sums));
+    }
+    // A source that is read once a week is a week behind.
+    let is_behind = now.duration_since(*newest) - spec.signal.poll_interval.get() > DAY + DAY;
+    let n_unread = if is_behind { days_between(*newest, now) } else { 0 };
+    blocks.judge(spec, n_unread)
 }
 
-/// `readings`: newest first.
-fn judge(readings: &[Measurement], target: &Target, alpha: Alpha) -> Attainment {
-    let direction = match target.direction {
-        Direction::Increase => stats::Direction::Increase,
-        Direction::Decrease => stats::Direction::Decrease,
-    };
-    let is_rate = is_rate(readings, target);
-    let verdict_of =
-        |reading: &Measurement| rate_verdict(reading, target, alpha).unwrap_or(SeriesVerdict::NotDistinguishable);
-    let sign = target.direction.sign();
-    let is_beyond = |reading: &&Measurement| {
-        if is_rate {
-            verdict_of(reading) == SeriesVerdict::TargetMet
-        } else {
-            reading.sums.value().is_some_and(|value| sign * value >= sign * target.to)
-        }
-    };
-    let verdict = match readings.first() {
-        Some(latest) if is_rate => verdict_of(latest),
-        _ => level_vs_target(&blocks(readings), target.to, alpha).verdict(target.to, direction),
-    };
-    let run: Vec<&Measurement> = readings.iter().take_while(is_beyond).collect();
-    let since = run.last().map(|first| first.window.to);
-    let held = match (run.first(), run.last()) {
-        (Some(last), Some(first)) => last.window.to.duration_since(first.window.to),
-        _ => jiff::SignedDuration::ZERO,
-    };
-    let is_long = held >= target.dwell.get();
-    let is_met = verdict == SeriesVerdict::TargetMet && is_long;
-    let days = number((held.as_secs_f64() / 86_400.0).round());
-    let says = match verdict {
-        SeriesVerdict::TargetMet if is_long => {
-            format!("the level is beyond the target and has stayed there for {days} days")
-        }
-        SeriesVerdict::TargetMet => {
-            format!("the level has been beyond the target for {days} days; it must stay there for {}", target.dwell)
-        }
-        SeriesVerdict::TargetMissed => "the level has not reached the target".to_owned(),
-        SeriesVerdict::Moved | SeriesVerdict::NotDistinguishable => {
-            "the level cannot be distinguished from the target yet".to_owned()
-        }
-    };
-    Attainment { verdict, since, is_met, says }
-}
-
-fn rate_verdict(reading: &Measurement, target: &Target, alpha: Alpha) -> Option<SeriesVerdict> {
-    let ArmSums::Proportion { n, successes } = reading.sums else { return None };
-    let counted = rate_confidence(u64::try_from(successes).ok()?, u64::try_from(n).ok()?, target.to, alpha).ok()?;
-    let (better, worse) = match target.direction {
-        Direction::Increase => (counted.ci.lower? > target.to, counted.ci.upper? < target.to),
-        Direction::Decrease => (counted.ci.upper? < target.to, counted.ci.lower? > target.to),
-    };
-    Some(match (better, worse) {
-        (true, _) => SeriesVerdict::TargetMet,
-        (_, true) => SeriesVerdict::TargetMissed,
-        _ => SeriesVerdict::NotDistinguishable,
-    })
-}
-
-/// Values of windows that do not overlap, in time order.
-fn blocks(readings: &[Measurement]) -> Vec<f64> {
-    let mut values = Vec::new();
-    let mut border: Option<Timestamp> = None;
-    for reading in readings {
-        if values.len() < MAX_BLOCKS
-            && border.is_none_or(|border| reading.window.to <= border)
-            && let Some(value) = reading.sums.value()
-        {
-            values.push(value);
-            border = Some(reading.window.from);
+/// `pushed`: by the end of the window, of one window the newest first. The windows that do not overlap count, the first one that ended
+/// before another begins: what is pushed later takes none of them away.
+fn of_pushed(pushed: &[Measurement], spec: &OutcomeSpec, activated_at: Timestamp) -> Attainment {
+    let mut apart: Vec<&Measurement> = Vec::new();
+    for reading in pushed {
+        if apart.last().is_none_or(|last| last.window.to <= reading.window.from) {
+            apart.push(reading);
         }
     }
-    values.reverse();
-    values
+    let is_day =
+        |reading: &&Measurement| LIKE_A_DAY.contains(&reading.window.to.duration_since(reading.window.from).as_hours());
+    let (per_week, name) = if apart.iter().all(is_day) { (WEEK, "day") } else { (1, "window") };
+    let mut blocks = Blocks { ends: Vec::new(), sums: Vec::new(), activated_at, per_week, name };
+    for reading in &apart {
+        let to = reading.window.to;
+        while per_week == WEEK && blocks.ends.last().is_some_and(|last| to.duration_since(*last) > DAY + DAY / 2) {
+            let Some(missing) = blocks.ends.last().and_then(|last| last.checked_add(DAY).ok()) else { break };
+            blocks.push(missing, None);
+        }
+        blocks.push(to, Some(reading.sums));
+    }
+    let found = blocks.judge(spec, 0);
+    let n = apart.len();
+    let says = format!(
+        "`{}` pushes its values, so that days cannot be read, and the {n} pushed windows that do not overlap count: {}",
+        spec.signal.source, found.says
+    );
+    Attainment { says, ..found }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::{Period, Window};
-    use crate::ids::{MeasurementId, OutcomeId};
+/// Levels in time order, none of which overlaps another.
+struct Blocks {
+    ends: Vec<Timestamp>,
+    sums: Vec<Option<ArmSums>>,
+    /// What ended before is history.
+    activated_at: Timestamp,
+    per_week: usize,
+    /// Of one.
+    name: &'static str,
+}
 
-    fn target(direction: Direction, to: f64) -> Target {
-        Target { direction, from: 0.3, to, confidence: 0.95, baseline_tolerance: 0.2, dwell: Period::from_days(7) }
+impl Blocks {
+    fn push(&mut self, end: Timestamp, sums: Option<ArmSums>) {
+        self.ends.push(end);
+        self.sums.push(sums);
     }
 
-    /// One reading a day, newest first, each over the seven days before.
-    fn daily(sums: impl Fn(i64) -> ArmSums, n_days: i64) -> Vec<Measurement> {
-        let start: Timestamp = "2026-10-01T00:00:00Z".parse().unwrap();
-        let at = |day: i64| start + jiff::SignedDuration::from_hours(24 * day);
-        let reading = |day: i64| Measurement {
-            cohort: None,
-            units: None,
-            id: MeasurementId(uuid::Uuid::nil()),
-            outcome: OutcomeId(uuid::Uuid::nil()),
-            experiment: None,
-            signal: "retention".to_owned(),
-            variant: None,
-            phase: None,
-            measured_at: at(day),
-            window: Window { from: at(day - 7), to: at(day) },
-            sums: sums(day),
-            source: "game".to_owned(),
-            query_hash: String::new(),
-            raw_hash: String::new(),
+    /// `n_unread`: days that are over and were not read yet.
+    fn judge(&self, spec: &OutcomeSpec, n_unread: i64) -> Attainment {
+        let target = &spec.target;
+        let values: Vec<Option<f64>> = self.sums.iter().map(|sums| sums.and_then(|sums| sums.value())).collect();
+        let AttainmentTest { attempt, n_ended, week } = stats::attainment(&AttainmentInput {
+            blocks: &values,
+            n_before: self.ends.iter().filter(|end| **end <= self.activated_at).count(),
+            per_week: self.per_week,
+            target: target.to,
+            direction: target.direction.into(),
+            alpha: Alpha::try_new(spec.alpha()).unwrap_or_default(),
+            least_variance: self.least_variance(target.to),
+        });
+        let mut says = match (&attempt, week) {
+            (Some(attempt), _) => self.in_words(attempt, spec),
+            (None, Some(_)) if self.per_week == WEEK => "the mean of the last 7 days is short of the target".to_owned(),
+            (None, Some(_)) => "the last window is short of the target".to_owned(),
+            (None, None) => format!("there are too few {}s with a value to say anything", self.name),
         };
-        (0..n_days).rev().map(reading).collect()
+        if n_ended > 0 {
+            let times = if n_ended == 1 { "once".to_owned() } else { format!("{n_ended} times") };
+            says.push_str(&format!("; it reached the target {times} before and fell back, so that a proof needs more"));
+        }
+        if n_unread > 0 {
+            says.push_str(&format!("; the {n_unread} days since then are not read yet"));
+        }
+        let is_proven = attempt.is_some_and(|attempt| attempt.is_proven);
+        let is_met =
+            is_proven && n_unread == 0 && attempt.is_some_and(|attempt| self.held(&attempt) >= target.dwell.get());
+        let verdict = match (attempt, week) {
+            (Some(_), _) if is_proven => SeriesVerdict::TargetMet,
+            (None, Some(_)) => SeriesVerdict::TargetMissed,
+            _ => SeriesVerdict::NotDistinguishable,
+        };
+        let since = attempt.and_then(|attempt| self.ends.get(attempt.began).copied());
+        Attainment { verdict, since, is_met, says }
     }
 
-    fn rate(successes: i64) -> ArmSums {
-        ArmSums::Proportion { n: 10_000, successes }
+    /// How long an attempt has lasted.
+    fn held(&self, attempt: &Attempt) -> SignedDuration {
+        match (self.ends.last(), self.ends.get(attempt.began)) {
+            (Some(last), Some(first)) => last.duration_since(*first),
+            _ => SignedDuration::ZERO,
+        }
     }
 
-    #[test]
-    fn a_rate_must_be_clearly_beyond_the_target_for_the_whole_dwell_time() {
-        let up = target(Direction::Increase, 0.35);
-        let held = judge(&daily(|day| rate(if day < 5 { 3000 } else { 3800 }), 13), &up, Alpha::DEFAULT);
-        assert_eq!((held.verdict, held.is_met), (SeriesVerdict::TargetMet, true), "{held:?}");
-        let short = judge(&daily(|day| rate(if day < 9 { 3000 } else { 3800 }), 13), &up, Alpha::DEFAULT);
-        assert_eq!((short.verdict, short.is_met), (SeriesVerdict::TargetMet, false), "{short:?}");
-        let near = judge(&daily(|_| rate(3510), 13), &up, Alpha::DEFAULT);
-        assert_eq!((near.verdict, near.is_met), (SeriesVerdict::NotDistinguishable, false));
-        let down = judge(&daily(|_| rate(3000), 13), &target(Direction::Decrease, 0.35), Alpha::DEFAULT);
-        assert!(down.is_met && down.says.contains("12 days"), "{down:?}");
+    fn in_words(&self, attempt: &Attempt, spec: &OutcomeSpec) -> String {
+        let held = self.held(attempt);
+        let n = held.as_hours() / 24;
+        let days = if n == 1 { "1 day".to_owned() } else { format!("{n} days") };
+        let confidence = percent(spec.target.confidence);
+        let dwell = spec.target.dwell;
+        if attempt.is_proven && held >= dwell.get() {
+            return format!("the level has been beyond the target for {days} and is proven at {confidence}");
+        }
+        if attempt.is_proven {
+            return format!(
+                "the level has been beyond the target for {days} and is proven at {confidence}; it must stay there for {dwell}"
+            );
+        }
+        let more = |n: u32| if n == 1 { format!("1 more {}", self.name) } else { format!("{n} more {}s", self.name) };
+        let outlook = match (attempt.n_more, attempt.ln_e) {
+            (Some(n), _) => format!("about {} at this level", more(n)),
+            (None, Some(_)) => "at this level it would take more than a year".to_owned(),
+            (None, None) if attempt.n >= WEEK => format!("the {}s do not vary, from which nothing follows", self.name),
+            (None, None) => format!("too few {}s have passed to say how many more", self.name),
+        };
+        format!("the level reached the target {days} ago, which is not proven yet at {confidence}: {outlook}")
     }
 
-    #[test]
-    fn an_amount_is_judged_on_windows_that_do_not_overlap() {
-        let down = target(Direction::Decrease, 20.0);
-        let minutes = |day: i64| ArmSums::Value { value: 10.0 + f64::from(i32::try_from(day % 3).unwrap()) };
-        let few = judge(&daily(minutes, 21), &down, Alpha::DEFAULT);
-        assert!(!few.is_met, "three weeks are too few: {few:?}");
-        let enough = judge(&daily(minutes, 70), &down, Alpha::DEFAULT);
-        assert!(enough.is_met, "{enough:?}");
-    }
-
-    #[test]
-    fn nothing_read_is_nothing_reached() {
-        let none = judge(&[], &target(Direction::Increase, 0.35), Alpha::DEFAULT);
-        assert_eq!((none.is_met, none.since), (false, None));
+    /// What counting alone makes of the variance of a share at the target.
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+    fn least_variance(&self, target: f64) -> f64 {
+        let of_one: Vec<f64> = self
+            .sums
+            .iter()
+            .filter_map(|sums| match (*sums)? {
+                ArmSums::Proportion { n, .. } if n > 0 => Some(1.0 / n as f64),
+                _ => None,
+            })
+            .collect();
+        let spread = (target * (1.0 - target)).max(0.0);
+        if of_one.is_empty() { 0.0 } else { spread * of_one.iter().sum::<f64>() / of_one.len() as f64 }
     }
 }

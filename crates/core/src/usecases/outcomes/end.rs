@@ -31,8 +31,7 @@ impl Outcomes<'_> {
     pub async fn confirm(self, reference: &str, unlock: &Unlock) -> Result<OutcomeStatus> {
         let mut tx = self.0.read().await?;
         let outcome = outcome_named(&mut tx, reference).await?;
-        let latest = tx.measurement_latest_level(outcome.id, &outcome.spec.signal.name).await?;
-        let attainment = attainment(&mut tx, &outcome, latest.as_ref()).await?;
+        let attainment = attainment(&mut tx, &outcome, self.0.now()).await?;
         drop(tx);
         if !attainment.is_met {
             return Err(Error::new(
@@ -42,7 +41,9 @@ impl Outcomes<'_> {
                     outcome.spec.slug, outcome.spec.target.to, attainment.says
                 ),
             )
-            .hint("`outcome-runtime status` shows the latest value; `outcome-runtime poll` reads it again"));
+            .hint(
+                "`outcome-runtime status` shows how far it is; `outcome-runtime poll` reads the days that are over",
+            ));
         }
         end_outcome(self.0, reference, Verdict::ConfirmAchieved, unlock, Assurance::A3).await
     }

@@ -331,7 +331,7 @@ async fn outcome_line(runtime: &Runtime, tx: &mut Tx, outcome: &Outcome) -> Resu
         baseline: outcome.state.baseline.as_ref().map(|baseline| baseline.value),
         target: spec.target.to,
         attainment: match outcome.state.baseline {
-            Some(_) => Some(attainment(tx, outcome, latest.as_ref()).await?),
+            Some(_) => Some(attainment(tx, outcome, runtime.now()).await?),
             None => None,
         },
         deadline: outcome.state.deadline,

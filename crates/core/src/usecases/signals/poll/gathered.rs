@@ -107,7 +107,7 @@ impl Gathered {
             is_sampled: readings.iter().any(|(_, reading)| !reading.warnings.is_empty()),
             // Of a flag that is off, it says nothing about who is in which arm.
             has_flag_drift: self.drift.is_some() && is_on(&self.phases),
-            scope: scope_at(&self.phases, now),
+            scope: scope_at(&self.phases, now, plan.shares_with_steps),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod arms;
 mod correction;
+mod days;
 mod experiment;
 mod flag_off;
 mod gathered;

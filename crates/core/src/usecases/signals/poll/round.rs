@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::days::take_days;
 use super::experiment::{Asked, PolledExperiment, ask_experiment, take_danger, take_experiment};
 use super::flag_off::check_off;
 use super::health::Due;
@@ -75,7 +76,8 @@ impl Signals<'_> {
         let Some(lease) = take_poll_lease(self.0).await? else {
             return Ok(Polled { is_skipped: true, ..Polled::default() });
         };
-        let done = poll_round(self.0, &lease, request).await;
+        // On the heap: it does so much that it would otherwise fill the stack of every caller.
+        let done = Box::pin(poll_round(self.0, &lease, request)).await;
         release_poll_lease(self.0, lease).await?;
         done
     }
@@ -154,7 +156,7 @@ async fn poll_round(runtime: &Runtime, lease: &Lease, request: &PollRequest) -> 
         done: Polled { clock_problem: found.map(|found| found.in_words()), ..Polled::default() },
     };
     deliver_flags(&mut round).await?;
-    poll_experiments(&mut round, &outcomes).await?;
+    Box::pin(poll_experiments(&mut round, &outcomes)).await?;
     if !round.is_doubtful() {
         take_time(&mut round, &outcomes).await?;
     }
@@ -165,7 +167,7 @@ async fn poll_round(runtime: &Runtime, lease: &Lease, request: &PollRequest) -> 
     Ok(round.done)
 }
 
-/// What comes with time: gates that are overdue, deadlines, and the levels of outcomes.
+/// What comes with time: gates that are overdue, deadlines, the levels of outcomes and their days.
 async fn take_time<'r>(round: &mut Round<'r>, outcomes: &'r [Outcome]) -> Result<()> {
     let runtime = round.runtime;
     runtime.gates().sweep().await?;
@@ -174,7 +176,11 @@ async fn take_time<'r>(round: &mut Round<'r>, outcomes: &'r [Outcome]) -> Result
     for outcome in outcomes.iter().filter(|outcome| outcome.state.status == OutcomeStatus::Active) {
         poll_levels(round, outcome).await?;
     }
-    store_levels(round).await
+    store_levels(round).await?;
+    for outcome in outcomes.iter().filter(|outcome| outcome.state.status == OutcomeStatus::Active) {
+        poll_days(round, outcome).await?;
+    }
+    Ok(())
 }
 
 /// The outcome file of the round. A file that could not be read is looked at again: the error is the same for every signal.
@@ -212,6 +218,18 @@ async fn poll_levels<'r>(round: &mut Round<'r>, outcome: &'r Outcome) -> Result<
             round.done.add(stored);
         }
     }
+    Ok(())
+}
+
+/// The days that attainment rests on, where the level was due.
+async fn poll_days(round: &mut Round<'_>, outcome: &Outcome) -> Result<()> {
+    if !round.due.has(outcome.id.0, &outcome.spec.signal) {
+        return Ok(());
+    }
+    // Why a file cannot be read was told with the level.
+    let Ok(config) = file(round).await else { return Ok(()) };
+    let failure = take_days(round.runtime, round.lease, &config, outcome, &round.clocks).await?;
+    round.done.failures.extend(failure);
     Ok(())
 }
 

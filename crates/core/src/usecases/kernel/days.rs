@@ -1,0 +1,75 @@
+//! The days that an outcome's attainment rests on: which they are, and where they are kept.
+//!
+//! A day is 24 hours of UTC, whatever window the level is shown over. It is read once, when it is over, and kept, so that a proof rests on
+//! readings that do not change under it.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::digest::digest;
+use crate::domain::{ArmSums, Measurement, Outcome, Reading, SignalSpec, Window};
+use crate::error::{Code, Error, Result};
+use crate::ids::MeasurementId;
+use crate::store::Tx;
+use crate::usecases::Runtime;
+
+pub(in crate::usecases) const DAY: SignedDuration = SignedDuration::from_hours(24);
+const DAY_SECONDS: i64 = 86_400;
+
+/// Days from the one of an instant to the one of another.
+pub(in crate::usecases) fn days_between(from: Timestamp, to: Timestamp) -> i64 {
+    to.as_second().div_euclid(DAY_SECONDS) - from.as_second().div_euclid(DAY_SECONDS)
+}
+
+/// The day so many days after the one of an instant.
+pub(in crate::usecases) fn day_after(at: Timestamp, n: i64) -> Result<Window> {
+    let number = at.as_second().div_euclid(DAY_SECONDS).saturating_add(n);
+    let outside = |error| Error::new(Code::Internal, "a day is outside the calendar").because(error);
+    let from = Timestamp::from_second(number.saturating_mul(DAY_SECONDS)).map_err(outside)?;
+    Ok(Window { from, to: from.checked_add(DAY).map_err(outside)? })
+}
+
+/// The days of the primary signal that are kept, by the day's end. Those that another query or source answered are not among them.
+pub(in crate::usecases) async fn stored_days(tx: &mut Tx, outcome: &Outcome) -> Result<BTreeMap<Timestamp, ArmSums>> {
+    let signal = &outcome.spec.signal;
+    let days = tx.measurement_days(outcome.id, &signal.name, &key_of(outcome, signal, "")?).await?;
+    Ok(days.into_iter().map(|day| (day.window.to, day.sums)).collect())
+}
+
+/// Keeps a day.
+pub(in crate::usecases) async fn store_day(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    outcome: &Outcome,
+    reading: &Reading<ArmSums>,
+    at: Timestamp,
+) -> Result<bool> {
+    let signal = &outcome.spec.signal;
+    let measurement = Measurement {
+        cohort: None,
+        units: None,
+        id: runtime.ids.next::<MeasurementId>(),
+        outcome: outcome.id,
+        experiment: None,
+        signal: signal.name.clone(),
+        variant: None,
+        phase: None,
+        measured_at: at,
+        window: reading.window,
+        sums: reading.data,
+        source: signal.source.clone(),
+        query_hash: reading.query_hash.clone(),
+        raw_hash: reading.raw_hash.clone(),
+    };
+    tx.measurement_insert(&measurement, &key_of(outcome, signal, &reading.window.to.to_string())?).await
+}
+
+/// Where a day is kept: a changed query is another series.
+fn key_of(outcome: &Outcome, signal: &SignalSpec, to: &str) -> Result<String> {
+    let SignalSpec { source, metric, method, funnel_steps, segment, query, contract, .. } = signal;
+    let asked = digest(&json!([source, metric, method, funnel_steps, segment, query, contract]))?;
+    let asked: String = asked.chars().take(16).collect();
+    Ok(format!("day/{}/{}/{asked}/{to}", outcome.id, signal.name))
+}
