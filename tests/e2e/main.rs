@@ -58,4 +58,5 @@ mod transcript;
 mod units;
 mod value_limits;
 mod verified;
+mod wiring;
 mod writers;

@@ -8,6 +8,7 @@ mod cx;
 mod guard;
 mod links;
 mod output;
+mod pages;
 mod ssh_keygen;
 mod terminal;
 

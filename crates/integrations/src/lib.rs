@@ -4,6 +4,7 @@
 //! wire types and their mapping to the core's. The core never names a vendor: each program's `main` hands it [`VENDORS`].
 //! **Invariant**: nothing here decides, stores, or keeps a secret outside of an open vendor.
 
+pub mod daemon;
 mod http;
 
 /// Signal sources.

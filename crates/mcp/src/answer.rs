@@ -44,6 +44,14 @@ impl Answer {
         self
     }
 
+    /// Names the arguments that were dropped.
+    pub(crate) fn ignoring(mut self, names: Vec<String>) -> Self {
+        if !names.is_empty() {
+            set(&mut self.body, "ignored_arguments", names);
+        }
+        self
+    }
+
     /// Proposes a call.
     pub(crate) fn next(mut self, tool: &str, arguments: Value) -> Self {
         self.next.push(action(tool, arguments));

@@ -1,9 +1,11 @@
 //! Arguments: models spell them in many ways. The published schema stays flat and strict; what arrives is brought into its
 //! shape first (aliases, camelCase, numbers in quotes, a list as text), then checked against that same schema.
 
-use rmcp::model::JsonObject;
+use rmcp::model::{CallToolRequestParams, JsonObject};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+
+use outcome_core::config::did_you_mean;
 
 use crate::answer::Failure;
 use crate::budget;
@@ -19,20 +21,13 @@ const MAX_BYTES: usize = 200_000;
 pub(crate) fn parse<T: DeserializeOwned>(spec: &ToolSpec, raw: Option<JsonObject>) -> Result<T, Failure> {
     let raw = raw.unwrap_or_default();
     let schema = (spec.input)();
-    let example = |known: &JsonObject| {
-        let mut shown = (spec.example)();
-        if let Some(map) = shown.as_object_mut() {
-            let short = known.iter().filter(|(_, value)| budget::size(value) <= 200);
-            map.extend(short.map(|(key, value)| (key.clone(), value.clone())));
-        }
-        shown
-    };
+    let again = |known: &JsonObject| open_call(&schema, known);
     if raw.iter().map(|(key, value)| key.len() + budget::size(value)).sum::<usize>() > MAX_BYTES {
         return Err(Failure::invalid(format!("the arguments are larger than {MAX_BYTES} bytes"))
             .hint("shorten the texts; long texts are cut before a human reads them")
-            .next(spec.name, example(&Map::new())));
+            .next(spec.name, again(&Map::new())));
     }
-    let (given, problems) = shape(&raw, &schema, spec.aliases);
+    let Shaped { given, problems, .. } = shape(&raw, &schema, spec.aliases);
     if let Some(first) = problems.first() {
         let mut failure = Failure::invalid(first.text.clone()).hint(format!("valid arguments: {}", signature(&schema)));
         if problems.len() > 1 {
@@ -40,13 +35,66 @@ pub(crate) fn parse<T: DeserializeOwned>(spec: &ToolSpec, raw: Option<JsonObject
                 problems.iter().skip(1).take(8).map(|problem| Value::from(problem.text.as_str())).collect();
             failure = failure.with("more_problems", more);
         }
-        return Err(failure.next(spec.name, example(&given)));
+        return Err(failure.next(spec.name, again(&given)));
     }
     serde_json::from_value(Value::Object(given.clone())).map_err(|error| {
         Failure::invalid(format!("the arguments cannot be read: {error}"))
             .hint(format!("valid arguments: {}", signature(&schema)))
-            .next(spec.name, example(&Map::new()))
+            .next(spec.name, again(&Map::new()))
     })
+}
+
+/// A call with what is known, and a placeholder for each argument that is needed and missing: nothing in it is invented.
+fn open_call(schema: &Value, known: &JsonObject) -> Value {
+    let mut call: JsonObject = known
+        .iter()
+        .filter(|(_, value)| budget::size(value) <= 200)
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    for name in required(schema) {
+        if !call.contains_key(name) {
+            let property = schema.get("properties").and_then(|known| known.get(name)).unwrap_or(&Value::Null);
+            call.insert(name.to_owned(), placeholder(name, property));
+        }
+    }
+    Value::Object(call)
+}
+
+/// What stands for a value that only the caller knows.
+fn placeholder(name: &str, property: &Value) -> Value {
+    let open = match property.get("enum") {
+        Some(valid) => format!("<{}>", one_of(valid).replace(", ", " | ")),
+        None => format!("<{}>", name.replace('_', " ")),
+    };
+    match property.get("type").and_then(Value::as_str) {
+        Some("array") => Value::from(vec![open]),
+        _ => Value::from(open),
+    }
+}
+
+/// Whether a text is a placeholder that was sent back.
+fn is_placeholder(text: &str) -> bool {
+    let inner = text.trim().strip_prefix('<').and_then(|rest| rest.strip_suffix('>'));
+    inner.is_some_and(|inner| !inner.is_empty() && inner.len() <= 120 && !inner.contains(['<', '>', '/', '=']))
+}
+
+/// A call whose arguments some clients write in a shape of their own: an empty list for none, or the object as a text.
+pub(crate) fn mended(params: &Value) -> Option<CallToolRequestParams> {
+    let mut params = params.clone();
+    let arguments = params.get_mut("arguments")?;
+    let object = match &*arguments {
+        Value::Array(items) if items.is_empty() => Map::new(),
+        Value::String(text) if text.trim().is_empty() => Map::new(),
+        Value::String(text) => serde_json::from_str(text).ok()?,
+        _ => return None,
+    };
+    *arguments = Value::Object(object);
+    serde_json::from_value(params).ok()
+}
+
+/// The arguments that no tool has and that were dropped: clients add some of their own.
+pub(crate) fn ignored(spec: &ToolSpec, raw: Option<&JsonObject>) -> Vec<String> {
+    raw.map(|raw| shape(raw, &(spec.input)(), spec.aliases).ignored).unwrap_or_default()
 }
 
 /// Words of arguments with which agents try to end a gate.
@@ -69,14 +117,25 @@ pub(crate) struct ArgProblem {
     pub(crate) text: String,
 }
 
-/// The given values under the schema's names and types, and every problem.
-pub(crate) fn shape(raw: &JsonObject, schema: &Value, aliases: &[(&str, &str)]) -> (JsonObject, Vec<ArgProblem>) {
+/// Arguments in the shape of a schema.
+#[derive(Debug, Default)]
+pub(crate) struct Shaped {
+    /// The given values under the schema's names and types.
+    pub(crate) given: JsonObject,
+    /// Every problem.
+    pub(crate) problems: Vec<ArgProblem>,
+    /// Names that the schema does not have, nor one that is near.
+    pub(crate) ignored: Vec<String>,
+}
+
+/// Brings arguments into the shape of a schema.
+pub(crate) fn shape(raw: &JsonObject, schema: &Value, aliases: &[(&str, &str)]) -> Shaped {
     let problem = |argument: &str, text: String| ArgProblem { argument: argument.to_owned(), text };
     let empty = Map::new();
     let known = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
-    let (mut given, mut problems) = (Map::new(), Vec::new());
+    let (mut given, mut problems, mut ignored) = (Map::new(), Vec::new(), Vec::new());
     for (key, value) in raw {
-        if value.is_null() {
+        if is_absent(value) {
             continue;
         }
         let snake = snake_case(key);
@@ -86,7 +145,16 @@ pub(crate) fn shape(raw: &JsonObject, schema: &Value, aliases: &[(&str, &str)]) 
             continue;
         }
         let Some(property) = known.get(name) else {
-            problems.push(problem(&shown(key), format!("there is no argument `{}`", shown(key))));
+            match did_you_mean(&snake, known.keys().map(String::as_str)) {
+                Some(near) => {
+                    let text = format!("there is no argument `{}`: did you mean `{near}`?", shown(key));
+                    problems.push(problem(&shown(key), text));
+                }
+                None if DECIDING.contains(&snake.as_str()) => {
+                    problems.push(problem(&shown(key), format!("there is no argument `{}`", shown(key))));
+                }
+                None => ignored.push(shown(key)),
+            }
             continue;
         };
         let is_exact = key == name;
@@ -105,7 +173,17 @@ pub(crate) fn shape(raw: &JsonObject, schema: &Value, aliases: &[(&str, &str)]) 
             problems.push(problem(name, format!("`{name}` is missing")));
         }
     }
-    (given, problems)
+    Shaped { given, problems, ignored }
+}
+
+/// What clients put where a model gave nothing.
+fn is_absent(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => matches!(text.trim(), "" | "null" | "undefined"),
+        Value::Array(items) => items.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+    }
 }
 
 fn required(schema: &Value) -> impl Iterator<Item = &str> {
@@ -138,6 +216,9 @@ fn shown(text: &str) -> String {
 fn coerce(value: &Value, property: &Value) -> Result<Value, String> {
     let wanted = property.get("type").and_then(Value::as_str).unwrap_or_default();
     match (wanted, value) {
+        (_, Value::String(text)) if is_placeholder(text) && wanted != "array" => {
+            Err(format!("a real value: `{}` is a placeholder", shown(text)))
+        }
         ("string", Value::String(text)) => text_value(text, property),
         ("string", Value::Number(_) | Value::Bool(_)) => text_value(&value.to_string(), property),
         // Some agents hand in a context object where words are asked for: the human reads it as it is.
@@ -240,6 +321,11 @@ mod tests {
     use super::*;
 
     fn shaped(raw: Value) -> (JsonObject, Vec<String>) {
+        let Shaped { given, problems, .. } = shaped_of(raw);
+        (given, problems.into_iter().map(|problem| problem.text).collect())
+    }
+
+    fn shaped_of(raw: Value) -> Shaped {
         let schema = json!({
             "properties": {
                 "experiment_id": { "type": "string" },
@@ -251,8 +337,7 @@ mod tests {
             "required": ["experiment_id"],
         });
         let aliases = [("id", "experiment_id"), ("experiment", "experiment_id"), ("workspace_id", "")];
-        let (given, problems) = shape(raw.as_object().unwrap(), &schema, &aliases);
-        (given, problems.into_iter().map(|problem| problem.text).collect())
+        shape(raw.as_object().unwrap(), &schema, &aliases)
     }
 
     #[test]
@@ -276,15 +361,59 @@ mod tests {
     }
 
     #[test]
-    fn problems_name_the_argument_and_what_is_valid() {
-        let (_, problems) = shaped(json!({ "detail": "most", "limit": [], "paths": [[1]], "colour": 1 }));
+    fn what_a_client_adds_is_dropped_and_named_and_what_it_leaves_empty_is_absent() {
+        let found = shaped_of(json!({
+            "id": "a", "task_progress": "- [ ] x", "sessionId": "7", "limit": "", "paths": [], "detail": "null", "is_on": "undefined",
+        }));
+        assert_eq!(found.problems, []);
+        assert_eq!(Value::Object(found.given), json!({ "experiment_id": "a" }));
+        assert_eq!(found.ignored, ["sessionId", "task_progress"]);
+        let (_, problems) = shaped(json!({ "experiment_id": " " }));
+        assert_eq!(problems, ["`experiment_id` is missing"]);
+    }
+
+    #[test]
+    fn a_placeholder_is_refused_and_a_text_with_signs_is_not() {
+        let (_, problems) =
+            shaped(json!({ "experiment_id": "<experiment id>", "limit": "<limit>", "paths": ["<paths>"] }));
         assert_eq!(
             problems,
             [
-                "there is no argument `colour`",
+                "`experiment_id` must be a real value: `<experiment id>` is a placeholder",
+                "`limit` must be a real value: `<limit>` is a placeholder",
+                "`paths` must be a list, each item a real value: `<paths>` is a placeholder",
+            ]
+        );
+        for text in ["a < b > c", "<b>bold</b>", "<a href=x>", "<>"] {
+            assert_eq!(shaped(json!({ "experiment_id": text })).1, Vec::<String>::new(), "{text}");
+        }
+        let schema = json!({
+            "properties": {
+                "experiment_id": { "type": "string" },
+                "outcome": { "type": "string", "enum": ["built", "failed"] },
+                "paths": { "type": "array", "items": { "type": "string" } },
+            },
+            "required": ["experiment_id", "outcome", "paths"],
+        });
+        let known = json!({ "experiment_id": "short-form" });
+        assert_eq!(
+            open_call(&schema, known.as_object().unwrap()),
+            json!({ "experiment_id": "short-form", "outcome": "<built | failed>", "paths": ["<paths>"] })
+        );
+    }
+
+    #[test]
+    fn problems_name_the_argument_and_what_is_valid() {
+        let (_, problems) =
+            shaped(json!({ "detail": "most", "limit": {}, "paths": [[1]], "path": 1, "verdict": "ship" }));
+        assert_eq!(
+            problems,
+            [
                 "`detail` must be one of concise, full, not `most`",
                 "`limit` must be a whole number",
+                "there is no argument `path`: did you mean `paths`?",
                 "`paths` must be a list, each item a text",
+                "there is no argument `verdict`",
                 "`experiment_id` is missing",
             ]
         );

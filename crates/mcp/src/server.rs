@@ -119,14 +119,15 @@ impl Server {
             // Refused like every unknown argument; who tried stands in the log.
             runtime.sessions().refuse_agent(&by, &format!("{} with `{argument}`", spec.name)).await?;
         }
+        let ignored = args::ignored(spec, request.arguments.as_ref());
         if spec.name != tools::REQUEST_HUMAN_GATE || !Courtesy::is_on() {
-            return Ok(tools::call(spec, &call, request.arguments).await?.into_result().into());
+            return Ok(tools::call(spec, &call, request.arguments).await?.ignoring(ignored).into_result().into());
         }
         let bound = courtesy::bound(request.arguments.as_ref(), &by);
         if let Some(state) = &request.request_state {
             self.shared.courtesy.check(runtime, state, &bound).await?;
         }
-        let value = tools::call(spec, &call, request.arguments).await?.into_value();
+        let value = tools::call(spec, &call, request.arguments).await?.ignoring(ignored).into_value();
         let text = |key: &str| value.get(key).and_then(|item| item.as_str()).unwrap_or_default().to_owned();
         let (gate, url) = (text("gate"), text("review_url"));
         let is_first = request.request_state.is_none() && request.input_responses.is_none();
@@ -278,8 +279,18 @@ impl ServerHandler for Server {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
+        if let Some(params) = request.params.as_ref().filter(|_| request.method == "tools/call").and_then(args::mended)
+        {
+            let value = match self.call_tool(params, context).await? {
+                CallToolResponse::Complete(result) => serde_json::to_value(result),
+                CallToolResponse::InputRequired(asked) => serde_json::to_value(asked),
+                // No tool of ours makes a task.
+                _ => return Err(ErrorData::internal_error("a call made a task", None)),
+            };
+            return value.map(CustomResult::new).map_err(|e| ErrorData::internal_error(e.to_string(), None));
+        }
         let known = ["tools/call", "resources/read", "prompts/get", "completion/complete", "subscriptions/listen"];
         Err(match known.iter().find(|method| **method == request.method) {
             Some(method) => ErrorData::invalid_params(

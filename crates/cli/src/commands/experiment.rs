@@ -16,6 +16,8 @@ use crate::output::{Page, Point, Table, chart, on_terminal, safe};
 
 /// Columns of the chart.
 const CHART_WIDTH: usize = 60;
+/// Steps that are shown of what happened.
+const LAST_STEPS: usize = 3;
 /// Readings that the chart is made of, at most.
 const MAX_READINGS: i64 = 4000;
 
@@ -152,6 +154,18 @@ fn show(page: &mut Page, view: &ExperimentView, series: &[Measurement], scale: &
         let text = page.red(&safe(problem));
         page.line(&format!("  {text}"));
     }
+    page.head("What happened last");
+    for past in view.history.iter().rev().take(LAST_STEPS).rev() {
+        page.line(&format!(
+            "  {}  {} by {}",
+            when(now, past.at),
+            words(past.step.as_str()),
+            safe(&past.by.to_string())
+        ));
+        for says in past.says.iter().chain(&past.conditions_say) {
+            page.quote(4, says);
+        }
+    }
     page.head("What can happen next");
     page.line(&format!(
         "  {}",
@@ -271,9 +285,15 @@ fn show_brief(page: &mut Page, brief: &Brief) {
     page.field("outcome", &brief.outcome);
     page.field("build on", brief.base_commit.as_deref().unwrap_or("-"));
     page.field("flag", &brief.flag_key);
-    page.field("exposure", brief.exposure_event.as_deref().unwrap_or("-"));
     page.field("unit", &brief.randomisation_unit);
-
+    for (title, says) in
+        [("Why the last build failed", &brief.last_failure_says), ("What to do differently", &brief.rework_says)]
+    {
+        if let Some(says) = says {
+            page.head(title);
+            page.quote(2, says);
+        }
+    }
     let mut hypothesis = Section::new("Hypothesis");
     hypothesis.quote("Title", Some(&said.title_says));
     hypothesis.quote("Statement", Some(&said.statement_says));
@@ -302,6 +322,14 @@ fn show_brief(page: &mut Page, brief: &Brief) {
     }
     for section in [hypothesis, scope, limits, learnings].into_iter().filter_map(Section::unless_empty) {
         page.section(&section);
+    }
+    page.head("How it is wired");
+    for sentence in brief.wiring() {
+        page.item(&sentence);
+    }
+    if let Some(code) = &brief.code {
+        page.head(&format!("Code to begin with ({})", code.language));
+        page.quote(2, &code.code);
     }
     page.head("Done when");
     for sentence in &brief.definition_of_done {

@@ -9,6 +9,7 @@ use super::{gate_decide, gate_list};
 use crate::args;
 use crate::cx::{Cx, Exit};
 use crate::output::{Table, safe};
+use crate::pages::or_on_its_page;
 
 /// Runs it.
 pub async fn run(cx: &Cx, args: args::Gate) -> Result<Exit> {
@@ -17,20 +18,26 @@ pub async fn run(cx: &Cx, args: args::Gate) -> Result<Exit> {
         args::Gate::List => list(cx, &runtime).await?,
         args::Gate::Show { gate } => {
             let view = runtime.gates().show(&gate).await?;
-            cx.out.result(&view, |page| show(page, &view, runtime.now(), true))?;
+            let elsewhere = or_on_its_page(&view.review_url).await;
+            cx.out.result(&view, |page| show(page, &view, runtime.now(), Some(&elsewhere)))?;
         }
         args::Gate::Decide(args) if args.gates.len() > 1 => gate_list::run(cx, &runtime, args).await?,
         args::Gate::Decide(args) => gate_decide::run(cx, &runtime, args).await?,
         args::Gate::Open { experiment, question, details } => {
             let by = Cx::by();
             let view = runtime.gates().open(GateOpenRequest { experiment, question, details }, &by).await?;
+            let elsewhere = or_on_its_page(&view.review_url).await;
             cx.out.result(&view, |page| {
                 page.line(&format!(
                     "Gate `{}` is waiting for {}",
                     view.gate,
                     safe(view.holder.as_deref().unwrap_or("a member"))
                 ));
-                page.field("review", &view.review_url);
+                page.hint(&format!(
+                    "a member decides with `outcome-runtime gate decide {}`, {}",
+                    view.gate,
+                    safe(&elsewhere)
+                ));
             })?;
         }
     }

@@ -57,7 +57,7 @@ async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide, view: &GateView)
     must_have_verdict(cx, given, view)?;
     let mut how = args.unlock.unlock;
     can_be_asked(cx, &how, view)?;
-    cx.out.show(|page| show(page, view, runtime.now(), false))?;
+    cx.out.show(|page| show(page, view, runtime.now(), None))?;
     let verdict = match given {
         Some(verdict) => verdict,
         None => ask_verdict(cx, view, !args.condition.is_empty())?,

@@ -33,7 +33,7 @@ pub async fn run(cx: &Cx, runtime: &Runtime, args: args::Decide) -> Result<()> {
     }
     let mut wanted: Vec<(GateView, Verdict)> = Vec::new();
     for view in views {
-        cx.out.show(|page| show(page, &view, runtime.now(), false))?;
+        cx.out.show(|page| show(page, &view, runtime.now(), None))?;
         let verdict = match args.verdict {
             Some(given) => given,
             None => ask_verdict(cx, &view, false)?,

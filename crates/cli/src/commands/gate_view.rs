@@ -8,8 +8,8 @@ use crate::output::{Page, safe};
 /// How many characters of a hash are shown to people.
 pub const HASH_PREFIX: usize = 12;
 
-/// Everything that the human should know before deciding.
-pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bool) {
+/// Everything that the human should know before deciding. `elsewhere`: where it is decided besides here, where that is to be said.
+pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, elsewhere: Option<&str>) {
     let context = &view.context;
     page.head(&format!("Gate {} · {} · {}", view.gate, view.gate_type, view.status));
     let question = page.bold(&safe(&context.question));
@@ -72,12 +72,8 @@ pub fn show(page: &mut Page, view: &GateView, now: jiff::Timestamp, has_hint: bo
             "these numbers are from when the gate opened; `outcome-runtime experiment show {experiment}` shows the latest"
         ));
     }
-    if is_open && has_hint {
-        page.hint(&format!(
-            "decide with `outcome-runtime gate decide {}`, or on {}",
-            view.gate,
-            safe(&view.review_url)
-        ));
+    if let Some(elsewhere) = elsewhere.filter(|_| is_open) {
+        page.hint(&format!("decide with `outcome-runtime gate decide {}`, {}", view.gate, safe(elsewhere)));
     }
 }
 

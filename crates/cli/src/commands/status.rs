@@ -9,6 +9,7 @@ use outcome_core::usecases::{ExperimentLine, Freshness, GateLine, OutcomeLine, S
 use crate::args;
 use crate::cx::{Cx, Exit};
 use crate::output::{Page, Table, on_terminal, safe};
+use crate::pages::or_on_its_page;
 
 /// Cells of the progress bar.
 const BAR: usize = 20;
@@ -16,11 +17,17 @@ const BAR: usize = 20;
 /// Runs it.
 pub async fn run(cx: &Cx, args: &args::Status) -> Result<Exit> {
     let status = cx.open().await?.workspaces().status(args.active).await?;
-    cx.out.result(&status, |page| show(page, &status))?;
+    // Asked only where it is read.
+    let elsewhere = match status.gates.first() {
+        Some(gate) if !cx.out.is_json => or_on_its_page(&gate.review_url).await,
+        _ => String::new(),
+    };
+    cx.out.result(&status, |page| show(page, &status, &elsewhere))?;
     Ok(Exit::OK)
 }
 
-fn show(page: &mut Page, status: &Status) {
+/// `elsewhere`: where the first gate is decided besides here.
+fn show(page: &mut Page, status: &Status, elsewhere: &str) {
     let name = page.bold(&safe(&status.workspace));
     let now = page.dim(&instant(status.now));
     page.line(&format!("{name}  {now}"));
@@ -58,7 +65,7 @@ fn show(page: &mut Page, status: &Status) {
         page.blank();
         page.line(&page.dim(&told_nobody(status)));
     }
-    if let Some(next) = next(status) {
+    if let Some(next) = next(status, elsewhere) {
         page.blank();
         page.hint(&format!("next: {next}"));
     }
@@ -267,9 +274,9 @@ fn progress(value: Option<f64>, baseline: Option<f64>, target: f64) -> String {
 }
 
 /// The most useful next step.
-fn next(status: &Status) -> Option<String> {
+fn next(status: &Status, elsewhere: &str) -> Option<String> {
     if let Some(gate) = status.gates.first() {
-        return Some(format!("`outcome-runtime gate decide {}`, or open {}", gate.gate, safe(&gate.review_url)));
+        return Some(format!("`outcome-runtime gate decide {}`, {}", gate.gate, safe(elsewhere)));
     }
     if status.outcomes.is_empty() {
         return Some("edit outcome.yaml, then `outcome-runtime validate` and `outcome-runtime apply`".to_owned());

@@ -43,6 +43,7 @@ pub use render::render_all;
 pub use reporter::Vendors;
 pub use secrets::{Env, ProcessEnv, SecretError};
 pub use settings::{Config, Limits, LlmSpec, NotificationSpec, SlackSpec};
+pub use suggest::did_you_mean;
 pub use template::{TemplateOptions, template};
 pub use version::VERSION;
 

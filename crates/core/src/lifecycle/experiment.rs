@@ -163,6 +163,39 @@ impl ExperimentEvent<SignedDecision> {
 }
 
 impl<D> ExperimentEvent<D> {
+    /// The decision that it rests on, and the type of the gate that was decided, if it was one.
+    #[must_use]
+    pub fn decision(&self) -> Option<(Option<GateType>, &D)> {
+        match self {
+            Self::Decided { gate, decision } => Some((*gate, decision)),
+            Self::Corrected { decision, .. } => Some((None, decision)),
+            _ => None,
+        }
+    }
+
+    /// Why, where the event itself says it.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::PortfolioSuperseded { reason }
+            | Self::ReportedFailed { reason }
+            | Self::LaunchVoided { reason }
+            | Self::AutoPaused { detail: reason, .. }
+            | Self::KilledByRule { detail: reason }
+            | Self::AnalysisDue { reason, .. }
+            | Self::Concluded { reason, .. }
+            | Self::Rejudged { reason }
+            | Self::PausedLocally { reason } => Some(reason),
+            Self::Proposed
+            | Self::ReportedBuilt { .. }
+            | Self::Retried
+            | Self::SampleReached
+            | Self::StepMeasured
+            | Self::Decided { .. }
+            | Self::Corrected { .. } => None,
+        }
+    }
+
     /// The row it belongs to, in `state`.
     fn kind_with(&self, state: &ExperimentState, verdict: impl Fn(&D) -> Verdict) -> Option<E> {
         Some(match self {
@@ -196,16 +229,6 @@ impl ExperimentEvent {
     #[must_use]
     pub fn kind(&self, state: &ExperimentState) -> Option<E> {
         self.kind_with(state, |decision| decision.get().verdict)
-    }
-
-    /// The decision that it rests on, and the type of the gate that was decided, if it was one.
-    #[must_use]
-    pub fn decision(&self) -> Option<(Option<GateType>, &VerifiedDecision)> {
-        match self {
-            Self::Decided { gate, decision } => Some((*gate, decision)),
-            Self::Corrected { decision, .. } => Some((None, decision)),
-            _ => None,
-        }
     }
 }
 

@@ -20,11 +20,36 @@ pub trait FlagSettings: std::fmt::Debug + Send + Sync {
     /// The settings as they were declared, references unresolved.
     fn to_json(&self) -> serde_json::Value;
 
+    /// How the application learns a unit's arm.
+    fn answers(&self) -> FlagAnswers;
+
     /// Opens the service.
     ///
     /// # Errors
     /// [`FlagError::Config`] when the settings cannot work or a secret is missing.
     fn open(&self, opening: &Opening<'_>) -> Result<Box<dyn FlagService>, FlagError>;
+}
+
+/// How the application learns a unit's arm. Whoever builds an experiment compares with these values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct FlagAnswers {
+    /// The service, for people.
+    pub service: &'static str,
+    /// Where it keeps the flag, without secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// The type of the flag's value, as OpenFeature calls it.
+    pub value_type: &'static str,
+    /// The value of the treatment.
+    pub treatment: bool,
+    /// The value of the control, and the default that the code must give: while the flag is off, that is the answer.
+    pub control: bool,
+    /// With what to ask.
+    pub ask: &'static str,
+    /// Whether a provider for flagd answers, so that the code of `docs/wire-your-app` fits.
+    #[serde(skip)]
+    pub is_flagd: bool,
 }
 
 /// Somebody else moved the flag.

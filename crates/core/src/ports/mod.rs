@@ -18,7 +18,7 @@ mod touch;
 
 pub use flag_error::FlagError;
 pub use flag_state::FlagState;
-pub use flags::{FlagService, FlagSettings};
+pub use flags::{FlagAnswers, FlagService, FlagSettings};
 pub use notifier::{ChannelSettings, Letter, LetterAbout, Notifier, NotifyError};
 pub use read_error::ReadError;
 pub use secrets::{Opening, ResolveSecret};

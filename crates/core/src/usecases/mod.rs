@@ -23,6 +23,7 @@ mod signals;
 mod workspaces;
 
 pub use crate::hypotheses::Problem;
+pub use crate::ports::FlagAnswers;
 pub use crate::store::Place;
 pub use audit_log::{
     AnchorPlace, AnchorReach, AuditLog, Proof, ProofExperiment, ProofLogged, ProofMethod, ProofPhase, ProofPoll,
@@ -30,7 +31,8 @@ pub use audit_log::{
     RestoredLog, Verification, Verified, VouchedLog, WriterSeen,
 };
 pub use builds::{
-    Brief, BriefHypothesis, BriefLearning, BuildReport, BuildReported, Building, Builds, Refusal, ScopeCheckRequest,
+    Brief, BriefCode, BriefColumn, BriefExposure, BriefHypothesis, BriefLearning, BuildReport, BuildReported, Building,
+    Builds, Refusal, ScopeCheckRequest,
 };
 pub use experiments::{
     ActRequest, CorrectRequest, Corrected, CorrectionPreview, DryRunView, ExperimentView, Experiments, Wrong,
@@ -41,6 +43,7 @@ pub use hypotheses::{
     WorkOrderLearning, WorkOrderSignal, read_candidates,
 };
 pub use kernel::memory::keep_memory_private;
+pub use kernel::past_steps::PastStep;
 pub use kernel::written::NewWriter;
 pub use kernel::{Called, Person};
 pub use kernel::{Change, FilePlan, OutcomePlan, PlannedAction};

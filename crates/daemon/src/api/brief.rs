@@ -52,6 +52,9 @@ impl Markdown {
             said: said.map(|(label, text)| (label, quoted(text))).into(),
             base_commit: brief.base_commit.clone().unwrap_or_else(|| "none".to_owned()),
             lists: vec![
+                ("How it is wired", brief.wiring()),
+                ("Why the last build failed", brief.last_failure_says.iter().map(|says| quoted(says)).collect()),
+                ("What to do differently", brief.rework_says.iter().map(|says| quoted(says)).collect()),
                 ("Declared paths", codes(&hypothesis.declared_paths)),
                 ("Allowed paths", codes(&brief.scope.allowed_paths)),
                 ("Forbidden paths", codes(&brief.scope.forbidden_paths)),

@@ -12,7 +12,7 @@ use outcome_core::config::vendor::{
     Decode as _, FlagVendor, Keymap, Node, Reporter, http_address, no_inline_password, references, secret,
 };
 use outcome_core::ports::flags::{check_key, check_pct};
-use outcome_core::ports::{FlagError, FlagService, FlagSettings, FlagState, Opening, ResolveSecret};
+use outcome_core::ports::{FlagAnswers, FlagError, FlagService, FlagSettings, FlagState, Opening, ResolveSecret};
 use outcome_core::yaml_map;
 use serde_json::json;
 
@@ -45,6 +45,19 @@ struct CustomHttpSettings {
 impl FlagSettings for CustomHttpSettings {
     fn to_json(&self) -> serde_json::Value {
         json!({ "url": self.url, "token": self.token })
+    }
+
+    fn answers(&self) -> FlagAnswers {
+        FlagAnswers {
+            service: NAME,
+            // A password in an address is nobody's business.
+            place: (!self.url.contains('@')).then(|| self.url.clone()),
+            value_type: "boolean",
+            treatment: true,
+            control: false,
+            ask: "the flag service's own SDK in this repository, with false as the default and the unit's id as the key",
+            is_flagd: false,
+        }
     }
 
     fn open(&self, opening: &Opening<'_>) -> Result<Box<dyn FlagService>, FlagError> {

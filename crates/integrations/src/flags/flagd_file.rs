@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use outcome_core::config::vendor::{Decode as _, FlagVendor, Keymap, Node, Reporter, references};
 use outcome_core::ports::flags::{check_key, check_pct};
-use outcome_core::ports::{FlagError, FlagService, FlagSettings, FlagState, Opening, ResolveSecret};
+use outcome_core::ports::{FlagAnswers, FlagError, FlagService, FlagSettings, FlagState, Opening, ResolveSecret};
 use outcome_core::yaml_map;
 
 /// A JSON file that flagd reads. For development.
@@ -45,6 +45,19 @@ struct FlagdSettings {
 impl FlagSettings for FlagdSettings {
     fn to_json(&self) -> Value {
         json!({ "path": self.path })
+    }
+
+    fn answers(&self) -> FlagAnswers {
+        FlagAnswers {
+            service: NAME,
+            place: Some(self.path.clone()),
+            value_type: "boolean",
+            treatment: true,
+            control: false,
+            ask: "an OpenFeature SDK with its flagd provider (for one machine with the resolver `file` on that path), \
+                  getBooleanValue(KEY, false) with the unit's id as targetingKey",
+            is_flagd: true,
+        }
     }
 
     fn open(&self, opening: &Opening<'_>) -> Result<Box<dyn FlagService>, FlagError> {

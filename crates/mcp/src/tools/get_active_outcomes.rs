@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Call, Detail, ToolSpec, answer, schema_of, short};
+use super::{Call, Detail, ToolSpec, schema_of, short};
 use crate::answer::{Answer, Failure, action, keep_what_fits, set};
 use crate::{args, budget, cursor};
 
@@ -21,7 +21,6 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
     is_read_only: true,
     search_hint: None,
     input: schema_of::<Args>,
-    output: || answer(&[("outcomes", "array"), ("gates", "array"), ("n_more", "integer"), ("next_cursor", "string")]),
     aliases: &[
         ("id", "outcome_id"),
         ("outcome", "outcome_id"),
@@ -29,7 +28,6 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ("workspace_id", ""),
         ("workspace", ""),
     ],
-    example: || json!({}),
 };
 
 #[derive(Deserialize, JsonSchema)]

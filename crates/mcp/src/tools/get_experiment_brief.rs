@@ -2,13 +2,15 @@
 
 use outcome_core::Code;
 use outcome_core::domain::{ExperimentStatus, ScopeSpec};
-use outcome_core::usecases::{Brief, BriefHypothesis, BriefLearning, Limits};
+use outcome_core::usecases::{
+    Brief, BriefCode, BriefExposure, BriefHypothesis, BriefLearning, FlagAnswers, Limits, PastStep,
+};
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Call, Detail, ToolSpec, answer, schema_of, with_known};
+use super::{Call, Detail, ToolSpec, schema_of, with_known};
 use crate::answer::{Answer, Failure};
 use crate::args;
 
@@ -17,16 +19,12 @@ pub(super) const NAME: &str = super::names::GET_EXPERIMENT_BRIEF;
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Experiment brief",
-    description: "What to build: hypothesis, scope, flag key, exposure event, constraints, definition of done, base \
-                  commit. Refused until a human has approved the portfolio gate.",
+    description: "What to build: hypothesis, scope, how the flag answers, which exposure to record, conditions and notes of \
+                  humans, definition of done, base commit. `full` adds the history. Refused until a human has approved it.",
     is_read_only: true,
     search_hint: Some("build an approved experiment"),
     input: schema_of::<Args>,
-    output: || {
-        answer(&[("experiment", "string"), ("base_commit", "string"), ("flag_key", "string"), ("scope", "object")])
-    },
     aliases: super::hypothesis::EXPERIMENT_ALIASES,
-    example: || json!({ "experiment_id": "checkout-short-form" }),
 };
 
 #[derive(Deserialize, JsonSchema)]
@@ -47,13 +45,20 @@ struct Shown {
     hypothesis: BriefHypothesis,
     scope: ScopeSpec,
     flag_key: String,
-    exposure_event: Option<String>,
+    flag: Option<FlagAnswers>,
+    exposure: Option<BriefExposure>,
+    code: Option<BriefCode>,
     randomisation_unit: String,
-    constraints: Limits,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     conditions_say: Vec<String>,
+    last_failure_says: Option<String>,
+    rework_says: Option<String>,
     definition_of_done: Vec<String>,
+    constraints: Limits,
     learnings: Vec<BriefLearning>,
+    /// Only where everything is asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    history: Vec<PastStep>,
 }
 
 impl From<Brief> for Shown {
@@ -67,12 +72,17 @@ impl From<Brief> for Shown {
             hypothesis,
             scope,
             flag_key,
-            exposure_event,
+            flag,
+            exposure,
+            code,
             randomisation_unit,
             constraints,
             conditions,
+            last_failure_says,
+            rework_says,
             definition_of_done,
             learnings,
+            history,
         } = brief;
         Self {
             experiment,
@@ -82,12 +92,17 @@ impl From<Brief> for Shown {
             hypothesis,
             scope,
             flag_key,
-            exposure_event,
+            flag,
+            exposure,
+            code,
             randomisation_unit,
-            constraints,
             conditions_say: conditions,
+            last_failure_says,
+            rework_says,
             definition_of_done,
+            constraints,
             learnings,
+            history,
         }
     }
 }
@@ -102,13 +117,16 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
 /// # Errors
 /// Before the approval, with the gate that waits.
 pub(crate) async fn brief(call: &Call<'_>, reference: &str, detail: Detail) -> Result<Answer, Failure> {
-    let brief = match call.runtime.builds().brief(reference).await {
+    let mut brief = match call.runtime.builds().brief(reference).await {
         Ok(brief) => brief,
         Err(error) if error.code() == Code::NotFound => {
             return Err(with_known(call, "experiment", error.into()).await);
         }
         Err(error) => return Err(refused(call, reference, error.into()).await),
     };
+    if detail == Detail::Concise {
+        brief.history.clear();
+    }
     let (experiment, status) = (brief.experiment.clone(), brief.status);
     let body = serde_json::to_value(Shown::from(brief)).unwrap_or_default();
     let answer = Answer::new(body).within(detail.budget());

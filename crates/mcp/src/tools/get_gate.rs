@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Call, Detail, GET_ACTIVE_OUTCOMES, ToolSpec, answer, schema_of, with_known};
+use super::{Call, Detail, GET_ACTIVE_OUTCOMES, ToolSpec, schema_of, with_known};
 use crate::answer::{Answer, Failure, set};
 use crate::args;
 
@@ -21,9 +21,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
     is_read_only: true,
     search_hint: Some("has the human decided"),
     input: schema_of::<Args>,
-    output: || answer(&[("gate", "string"), ("status", "string"), ("is_pending", "boolean"), ("decisions", "array")]),
     aliases: &[("id", "gate_id"), ("gate", "gate_id"), ("slug", "gate_id"), ("name", "gate_id"), ("workspace_id", "")],
-    example: || json!({ "gate_id": "checkout-short-form-portfolio" }),
 };
 
 #[derive(Deserialize, JsonSchema)]

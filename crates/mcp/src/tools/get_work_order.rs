@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, Detail, GET_ACTIVE_OUTCOMES, ToolSpec, answer, hypothesis, schema_of, with_known};
+use super::{Call, Detail, GET_ACTIVE_OUTCOMES, ToolSpec, hypothesis, schema_of, with_known};
 use crate::answer::{Answer, Failure, set};
 use crate::args;
 
@@ -21,9 +21,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
     is_read_only: true,
     search_hint: Some("propose experiments"),
     input: schema_of::<Args>,
-    output: || answer(&[("outcome", "string"), ("goal", "object"), ("scope", "object"), ("feasibility", "object")]),
     aliases: &[("id", "outcome_id"), ("outcome", "outcome_id"), ("slug", "outcome_id"), ("workspace_id", "")],
-    example: || json!({ "outcome_id": "signup-rate" }),
 };
 
 #[derive(Deserialize, JsonSchema)]
@@ -47,7 +45,6 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
         Err(error) => return Err(Failure::from(error).next(GET_ACTIVE_OUTCOMES, json!({}))),
     };
     let mut example = hypothesis::example();
-    set(&mut example, "touched_paths", json!(["<paths within the scope>"]));
     let effect = json!(order.suggested.minimum_detectable_effect);
     set(&mut example, "minimum_detectable_effect", effect.clone());
     set(&mut example, "expected_improvement", effect);

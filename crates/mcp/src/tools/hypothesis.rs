@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::input::{schema_of, undescribed};
-use crate::args::{self, ArgProblem};
+use crate::args::{self, ArgProblem, Shaped};
 
 /// Other names of `experiment_id`.
 pub(super) const EXPERIMENT_ALIASES: &[(&str, &str)] = &[
@@ -119,18 +119,18 @@ static SHAPE: LazyLock<Value> = LazyLock::new(schema_of::<FlatHypothesis>);
 /// Compiled at the first candidate.
 static SCHEMA: LazyLock<CandidateSchema<FlatHypothesis>> = LazyLock::new(CandidateSchema::new);
 
-/// A complete candidate.
+/// A candidate whose texts are open.
 pub(super) fn example() -> Value {
     json!({
-        "title": "Shorter sign-up form",
-        "statement": "If the form asks for two fields less, more visitors finish it",
-        "mechanism": "Every field is a reason to leave",
+        "title": "<one line>",
+        "statement": "<if we do this, then that will happen>",
+        "mechanism": "<why it should work>",
         "expected_improvement": 0.02,
         "confidence": 0.5,
         "intervention": "code_change",
-        "intervention_description": "Drop phone and company from the form",
-        "touched_paths": ["web/signup/"],
-        "flag_key": "signup-short-form",
+        "intervention_description": "<what will be done>",
+        "touched_paths": ["<paths within the scope>"],
+        "flag_key": "<a key of its own>",
         "duration_days": 28,
         "min_sample_size": 2000,
         "success_threshold": 0.0,
@@ -141,8 +141,18 @@ pub(super) fn example() -> Value {
         "effort_hours": 3,
         "risk": "low",
         "is_reversible": true,
-        "tags": ["signup"],
     })
+}
+
+/// The candidate with what is given, and the example for what is missing.
+pub(super) fn completed(raw: &Value) -> Value {
+    let mut candidate = example();
+    if let (Value::Object(fields), Value::Object(given)) = (&mut candidate, raw) {
+        let known =
+            given.iter().filter(|(key, value)| !value.is_null() && SHAPE["properties"].get(key.as_str()).is_some());
+        fields.extend(known.map(|(key, value)| (key.clone(), value.clone())));
+    }
+    candidate
 }
 
 /// The candidate in the core's type, or its problems as `{ field, message }`.
@@ -150,8 +160,12 @@ pub(super) fn parse(raw: &Value) -> Result<Hypothesis, Vec<Value>> {
     let problem = |field: &str, message: &str| vec![json!({ "field": field, "message": message })];
     let Value::Object(raw) = raw else { return Err(problem("hypotheses", "each one must be an object")) };
     let (flat, mut problems) = lifted(raw);
-    let (given, more) = args::shape(&flat, &SHAPE, ALIASES);
+    let Shaped { given, problems: more, ignored } = args::shape(&flat, &SHAPE, ALIASES);
     problems.extend(more);
+    // A candidate is signed as it is: nothing of it is dropped.
+    problems.extend(
+        ignored.into_iter().map(|name| ArgProblem { text: format!("there is no field `{name}`"), argument: name }),
+    );
     if !problems.is_empty() {
         let as_object = |problem: &ArgProblem| json!({ "field": problem.argument, "message": problem.text });
         return Err(problems.iter().take(12).map(as_object).collect());
@@ -206,17 +220,28 @@ pub(super) fn flat_field(field: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::set;
+
+    /// The example with its texts.
+    fn complete() -> Value {
+        let mut candidate = example();
+        for text in ["title", "statement", "mechanism", "intervention_description", "flag_key"] {
+            set(&mut candidate, text, text.replace('_', "-"));
+        }
+        set(&mut candidate, "touched_paths", json!(["web/signup/"]));
+        candidate
+    }
 
     #[test]
-    fn the_example_is_a_candidate() {
-        let hypothesis = parse(&example()).unwrap();
+    fn the_example_is_a_candidate_once_its_texts_are_there() {
+        let hypothesis = parse(&complete()).unwrap();
         assert_eq!(hypothesis.measurement.duration_days, 28);
         assert_eq!(hypothesis.rollout.initial_pct, 50);
     }
 
     #[test]
     fn groups_and_other_spellings_are_understood() {
-        let mut raw = example();
+        let mut raw = complete();
         let map = raw.as_object_mut().unwrap();
         let days = map.remove("duration_days").unwrap();
         let pct = map.remove("initial_pct").unwrap();
@@ -224,12 +249,12 @@ mod tests {
         map.insert("rollout".to_owned(), json!({ "initialPct": pct }));
         let flag = map.remove("flag_key").unwrap();
         map.insert("featureFlagKey".to_owned(), flag);
-        assert_eq!(parse(&raw).unwrap(), parse(&example()).unwrap());
+        assert_eq!(parse(&raw).unwrap(), parse(&complete()).unwrap());
     }
 
     #[test]
     fn what_is_said_twice_must_be_said_alike() {
-        let mut raw = example();
+        let mut raw = complete();
         raw["rollout"] = json!({ "initial_pct": 50 });
         assert!(parse(&raw).is_ok());
         raw["rollout"] = json!({ "initial_pct": 40 });

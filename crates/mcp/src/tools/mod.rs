@@ -29,7 +29,7 @@ use input::schema_of;
 pub(crate) use names::{GET_ACTIVE_OUTCOMES, REQUEST_HUMAN_GATE};
 pub(crate) use query_learnings::learning;
 pub(crate) use spec::{Call, Detail, ToolSpec};
-use spec::{answer, short, with_known};
+use spec::{short, with_known};
 
 /// Every tool, in the order in which they are used.
 pub(crate) const ALL: [&ToolSpec; 8] = [
@@ -43,7 +43,7 @@ pub(crate) const ALL: [&ToolSpec; 8] = [
     &query_learnings::SPEC,
 ];
 
-/// The tool as it is listed. All four hints are written out: a client that misses one assumes the worst.
+/// The tool as it is listed. What an answer looks like is seen in the answer: a schema of it would be paid for in each session. All four hints are written out: a client that misses one assumes the worst.
 pub(crate) fn listed(spec: &ToolSpec) -> Tool {
     let object = |value: Value| match value {
         Value::Object(map) => Arc::new(map),
@@ -59,7 +59,6 @@ pub(crate) fn listed(spec: &ToolSpec) -> Tool {
     }
     let mut tool = Tool::new(spec.name, spec.description, object((spec.input)()));
     tool.title = Some(spec.title.to_owned());
-    tool.output_schema = Some(object((spec.output)()));
     tool.annotations = Some(annotations);
     tool.meta = meta.as_object().cloned().map(MetaObject);
     tool

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Call, Detail, ToolSpec, answer, schema_of, with_known};
+use super::{Call, Detail, ToolSpec, schema_of, with_known};
 use crate::answer::{Answer, Failure, keep_what_fits};
 use crate::{args, cursor};
 
@@ -20,7 +20,6 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
     is_read_only: true,
     search_hint: Some("what past experiments taught"),
     input: schema_of::<Args>,
-    output: || answer(&[("learnings", "array"), ("n_more", "integer"), ("next_cursor", "string")]),
     aliases: &[
         ("q", "query"),
         ("search", "query"),
@@ -30,7 +29,6 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ("max_results", "limit"),
         ("workspace_id", ""),
     ],
-    example: || json!({ "query": "checkout form", "limit": 5 }),
 };
 
 #[derive(Deserialize, JsonSchema)]

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Call, Detail, ToolSpec, answer, schema_of, with_known};
+use super::{Call, Detail, ToolSpec, schema_of, with_known};
 use crate::answer::{Answer, Failure, action, set};
 use crate::args;
 
@@ -22,7 +22,6 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
     is_read_only: false,
     search_hint: Some("build finished or failed"),
     input: schema_of::<Args>,
-    output: || answer(&[("status", "string"), ("commit", "string"), ("gate", "string"), ("review_url", "string")]),
     aliases: &[
         ("id", "experiment_id"),
         ("experiment", "experiment_id"),
@@ -39,14 +38,6 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ("result", "outcome"),
         ("workspace_id", ""),
     ],
-    example: || {
-        json!({
-            "experiment_id": "checkout-short-form",
-            "implementation_summary": "Dropped two fields behind the flag",
-            "files_changed": ["web/signup/form.ts"],
-            "head": "HEAD",
-        })
-    },
 };
 
 #[derive(Deserialize, JsonSchema)]
@@ -118,18 +109,29 @@ async fn failed(call: &Call<'_>, args: &Args) -> Result<Answer, Failure> {
             _ => return Err(refused(id, error.into())),
         },
     };
-    Ok(Answer::new(json!({
+    let view = call.runtime.experiments().show(id).await?;
+    let gate = view.gates.last();
+    let review_url = match gate {
+        Some(gate) => Some(call.runtime.gates().url(gate).await?),
+        None => None,
+    };
+    let next = gate.map(|gate| action("get_gate", json!({ "gate_id": gate })));
+    let body = json!({
         "experiment": id,
         "status": status,
-        "what_follows": "a human allows another attempt or ends the experiment",
-    })))
+        "gate": gate,
+        "review_url": review_url,
+        "what_follows": "a human is asked whether it is tried again: a yes sends it back to building, and the next brief says why this \
+                         one failed. Show the review_url to the user.",
+    });
+    Ok(Answer::new(body).next_all(next))
 }
 
 fn refused(experiment: &str, failure: Failure) -> Failure {
     let question = match failure.code() {
-        Code::ScopeViolation => "The change needs a path outside the scope. May the scope be extended?",
+        Code::ScopeViolation => "<may the change touch PATH, which is outside of its scope?>",
         Code::BaseNotAncestor | Code::RepoEmpty => {
-            "The build cannot start from the base commit of the brief. How should it continue?"
+            "<how should the build start, if not from the base commit of the brief?>"
         }
         Code::Conflict => return failure.next(super::GET_ACTIVE_OUTCOMES, json!({})),
         Code::InvalidInput => return failure.next("get_experiment_brief", json!({ "experiment_id": experiment })),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::input::undescribed;
-use super::{Call, Detail, ToolSpec, answer, get_gate, schema_of, with_known};
+use super::{Call, Detail, ToolSpec, get_gate, schema_of, with_known};
 use crate::answer::{Answer, Failure, set};
 use crate::args;
 
@@ -23,7 +23,6 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
     is_read_only: false,
     search_hint: Some("ask a human to decide"),
     input: schema_of::<Args>,
-    output: || answer(&[("gate", "string"), ("status", "string"), ("is_pending", "boolean"), ("review_url", "string")]),
     aliases: &[
         ("id", "experiment_id"),
         ("experiment", "experiment_id"),
@@ -34,13 +33,6 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ("message", "question"),
         ("workspace_id", ""),
     ],
-    example: || {
-        json!({
-            "experiment_id": "checkout-short-form",
-            "gate_type": "escalation",
-            "question": "May the change touch the address book?",
-        })
-    },
 };
 
 #[derive(Deserialize, JsonSchema)]

@@ -3,7 +3,6 @@
 use outcome_core::Code;
 use outcome_core::principal::Principal;
 use outcome_core::usecases::Runtime;
-use rmcp::model::JsonObject;
 use serde_json::{Value, json};
 
 use super::input::undescribed;
@@ -24,12 +23,8 @@ pub(crate) struct ToolSpec {
     pub(crate) search_hint: Option<&'static str>,
     /// Flat schema of the arguments.
     pub(crate) input: fn() -> Value,
-    /// Schema of the answer.
-    pub(crate) output: fn() -> Value,
     /// Other names of arguments, in snake_case; an empty target drops the argument.
     pub(crate) aliases: &'static [(&'static str, &'static str)],
-    /// Arguments of a call that works.
-    pub(crate) example: fn() -> Value,
 }
 
 /// A call: the workspace and who asks.
@@ -56,14 +51,6 @@ impl Detail {
             Self::Full => crate::budget::HARD,
         }
     }
-}
-
-/// The schema of an answer: its main fields, since every byte of it is paid for in each session. Nothing is required,
-/// because a failure has `error` instead, and more fields may follow.
-pub(super) fn answer(fields: &[(&str, &str)]) -> Value {
-    let properties: JsonObject =
-        fields.iter().map(|(name, kind)| ((*name).to_owned(), json!({ "type": kind }))).collect();
-    json!({ "type": "object", "properties": properties })
 }
 
 /// Makes "there is no such thing" useful: which ones there are, and where to look.

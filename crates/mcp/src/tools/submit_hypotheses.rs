@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::hypothesis::FlatHypothesis;
-use super::{Call, Detail, ToolSpec, answer, hypothesis, schema_of, with_known};
+use super::{Call, Detail, ToolSpec, hypothesis, schema_of, with_known};
 use crate::answer::{Answer, Failure, action};
 use crate::args;
 
@@ -24,7 +24,6 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
     is_read_only: false,
     search_hint: Some("submit experiments"),
     input: schema_of::<Args>,
-    output: || answer(&[("proposed", "array"), ("kept", "array"), ("rejected", "array"), ("gates", "array")]),
     aliases: &[
         ("id", "outcome_id"),
         ("outcome", "outcome_id"),
@@ -34,7 +33,6 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ("experiments", "hypotheses"),
         ("workspace_id", ""),
     ],
-    example: || json!({ "outcome_id": "signup-rate", "hypotheses": [hypothesis::example()] }),
 };
 
 #[derive(Deserialize, JsonSchema)]
@@ -55,10 +53,11 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
         }
     }
     if good.is_empty() && !rejected.is_empty() {
+        let open: Vec<Value> = args.hypotheses.iter().take(1).map(hypothesis::completed).collect();
         return Err(Failure::new(Code::HypothesisIncomplete, "no candidate was accepted: see `rejected`")
             .hint("fix the fields named there and submit again")
             .with("rejected", rejected)
-            .next(NAME, json!({ "outcome_id": args.outcome_id, "hypotheses": [hypothesis::example()] })));
+            .next(NAME, json!({ "outcome_id": args.outcome_id, "hypotheses": open })));
     }
     let submission = Submission { outcome: args.outcome_id.clone(), hypotheses: good, author: Author::Ai };
     let done = match call.runtime.hypotheses().submit(submission, call.by).await {
@@ -83,10 +82,16 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
         "outcome": args.outcome_id,
         "proposed": done.proposed,
         "kept": done.kept,
+        "under_way": done.under_way,
         "rejected": rejected,
         "gates": gates,
         "what_follows": (!gates.is_empty()).then_some(
             "a human decides each gate on its page. Build nothing before that. Show the review_url to the user."
+        ),
+        "kept_means": (!done.kept.is_empty()).then_some(
+            "no place for it now. A place is free when an experiment of this outcome ends or is rejected at its gate, or when what is in \
+             its way does. Submit the same candidate again then: its gate opens. Or ask a human with request_human_gate (escalation): \
+             a yes opens its portfolio gate."
         ),
     });
     Ok(Answer::new(body).within(Detail::Full.budget()).next_all(next))

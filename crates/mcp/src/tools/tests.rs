@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::*;
-use crate::args;
 
 fn walk(value: &Value, visit: &mut impl FnMut(&str, &Value)) {
     match value {
@@ -15,16 +14,6 @@ fn walk(value: &Value, visit: &mut impl FnMut(&str, &Value)) {
         }
         Value::Array(items) => items.iter().for_each(|item| walk(item, visit)),
         _ => {}
-    }
-}
-
-#[test]
-fn every_example_is_a_valid_call() {
-    for spec in ALL {
-        let example = (spec.example)();
-        let (given, problems) = args::shape(example.as_object().unwrap(), &(spec.input)(), spec.aliases);
-        assert_eq!(problems, [], "{}", spec.name);
-        assert_eq!(Value::Object(given), example, "{}", spec.name);
     }
 }
 
@@ -43,7 +32,7 @@ fn every_alias_leads_to_an_argument() {
 #[test]
 fn schemas_are_flat_and_plain() {
     for spec in ALL {
-        for schema in [(spec.input)(), (spec.output)()] {
+        for schema in [(spec.input)()] {
             walk(&schema, &mut |key, value| {
                 let forbidden = ["$ref", "$schema", "$defs", "oneOf", "anyOf", "allOf", "title", "format"];
                 assert!(!forbidden.contains(&key) || value.is_object(), "{}: {key}", spec.name);

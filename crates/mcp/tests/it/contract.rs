@@ -74,7 +74,8 @@ async fn every_tool_has_a_title_and_all_four_hints() -> Result<()> {
         assert_eq!(hints["destructiveHint"], false, "{name}");
         assert_eq!(hints["idempotentHint"], true, "{name}");
         assert_eq!(hints["openWorldHint"], false, "{name}");
-        assert!(tool["outputSchema"].is_object(), "{name}");
+        // Names of fields alone would say nothing.
+        assert!(tool.get("outputSchema").is_none(), "{name}");
         if tool["_meta"]["anthropic/alwaysLoad"] == true {
             always.push(name);
         } else {

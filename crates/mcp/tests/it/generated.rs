@@ -173,8 +173,8 @@ async fn one_call(client: &mut McpClient, tool: &Value, arguments: &Value, besid
             ensure!(error[field].as_str().is_some_and(|text| !text.is_empty()), "no {field}: {}", answer.value);
         }
         ensure!(error["code"] != "internal", "{}", answer.value);
-    } else if let Err(wrong) = jsonschema::validate(&tool["outputSchema"], &answer.value) {
-        anyhow::bail!("{wrong}: {}", answer.value);
+    } else {
+        ensure!(answer.value.is_object(), "{}", answer.value);
     }
     Ok(())
 }

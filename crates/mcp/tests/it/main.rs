@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of a test may panic")]
 
 mod bad_lines;
+mod building;
 mod card;
 mod contract;
 mod courtesy;

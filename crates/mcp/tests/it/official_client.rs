@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::program;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_official_client_lists_and_calls_and_every_answer_has_its_declared_shape() -> Result<()> {
+async fn the_official_client_lists_and_calls_and_every_answer_is_an_object() -> Result<()> {
     let lab = Lab::sqlite().await?;
     let mut command = tokio::process::Command::new(program());
     command.current_dir(lab.root()).envs(lab_env(&lab)?);
@@ -20,11 +20,9 @@ async fn the_official_client_lists_and_calls_and_every_answer_has_its_declared_s
     assert_eq!(tools.len(), 8);
     for tool in &tools {
         let input = Value::Object((*tool.input_schema).clone());
-        let output = Value::Object((**tool.output_schema.as_ref().unwrap()).clone());
-        assert!(jsonschema::meta::is_valid(&input) && jsonschema::meta::is_valid(&output), "{}", tool.name);
+        assert!(jsonschema::meta::is_valid(&input) && tool.output_schema.is_none(), "{}", tool.name);
         let result = client.call_tool(CallToolRequestParams::new(tool.name.clone())).await?;
-        let value = result.structured_content.unwrap();
-        assert!(jsonschema::is_valid(&output, &value), "{}: {value}", tool.name);
+        assert!(result.structured_content.is_some_and(|value| value.is_object()), "{}", tool.name);
     }
     client.cancel().await?;
     Ok(())

@@ -75,8 +75,8 @@ fn tool(out: &mut String, tool: &Value, exchanges: &[Exchange]) -> Result<()> {
     }
     let own = |is_error: bool| exchanges.iter().filter(move |e| e.tool == name && e.is_error == is_error);
     let first = own(false).next().with_context(|| format!("no golden file shows an answer of {name}"))?;
-    out.push_str("\nAnswer:\n\n| field | type | |\n|---|---|---|\n");
-    fields(out, tool, own(false));
+    out.push_str("\nAnswer:\n\n| field | type |\n|---|---|\n");
+    fields(out, own(false));
     example(out, first);
     for other in own(false).filter(|other| other.when != first.when) {
         example(out, other);
@@ -134,22 +134,14 @@ fn meaning(property: &Value) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
-/// The declared fields, then what else the examples show.
-fn fields<'a>(out: &mut String, tool: &Value, examples: impl Iterator<Item = &'a Exchange>) {
-    let declared: Map<String, Value> = properties(tool.get("outputSchema").unwrap_or(&Value::Null))
-        .map(|(name, property)| (name.clone(), property.clone()))
-        .collect();
-    for (name, property) in &declared {
-        let _ = writeln!(out, "| `{name}` | {} | declared |", kind(property));
-    }
+/// The fields that the examples show.
+fn fields<'a>(out: &mut String, examples: impl Iterator<Item = &'a Exchange>) {
     let mut seen: Map<String, Value> = Map::new();
     for (name, value) in examples.filter_map(|example| example.answer.as_object()).flatten() {
-        if !declared.contains_key(name) {
-            seen.insert(name.clone(), value.clone());
-        }
+        seen.insert(name.clone(), value.clone());
     }
     for (name, value) in &seen {
-        let _ = writeln!(out, "| `{name}` | {} | |", json_type(value));
+        let _ = writeln!(out, "| `{name}` | {} |", json_type(value));
     }
 }
 

@@ -119,6 +119,8 @@ pub const MAP: &[Layer] = &[
     Layer { name: "cli", uses: &[DOORS, &["stats", "core::checkout", "core::agent_shell"]] },
     // A key is touched at a terminal, so the terminal's program is the one that implements that port.
     Layer { name: "cli::ssh_keygen", uses: &[DOORS, &["core::ports", "core::programs"]] },
+    // Whether the daemon answers is asked of the network, which only the integrations do.
+    Layer { name: "cli::pages", uses: &[&["integrations"]] },
     Layer { name: "cli::main", uses: &[DOORS, &["cli", "integrations"]] },
     Layer { name: "xtask", uses: &[&["core", "stats", "integrations"]] },
 ];

@@ -4,14 +4,20 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Builds;
+use super::example_code::{BriefCode, example_code};
+use super::wiring::{BriefExposure, exposure};
 use crate::domain::{EvidenceGrade, ExperimentStatus, FindingType, InterventionKind, ScopeSpec};
 use crate::error::{Code, Error, Result};
+use crate::lifecycle::ExperimentEventKind;
+use crate::ports::FlagAnswers;
 use crate::store::{LearningQuery, StoredLearning};
+use crate::usecases::kernel::applied::applied;
 use crate::usecases::kernel::check::check_experiment;
 use crate::usecases::kernel::gate_context::conditions;
 use crate::usecases::kernel::keyring::keyring;
 use crate::usecases::kernel::limits::Limits;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
+use crate::usecases::kernel::past_steps::{PastStep, past_steps};
 
 /// The brief of an approved experiment.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -30,14 +36,24 @@ pub struct Brief {
     pub scope: ScopeSpec,
     /// Key of the flag behind which the change goes.
     pub flag_key: String,
-    /// Event to emit when a unit is exposed.
-    pub exposure_event: Option<String>,
+    /// How that flag answers; absent where the outcome file names no flag service.
+    pub flag: Option<FlagAnswers>,
+    /// What to record when a unit gets its arm; absent where nothing says how exposures are found.
+    pub exposure: Option<BriefExposure>,
+    /// Code to begin with; absent for a language or a flag service that no page of ours is about.
+    pub code: Option<BriefCode>,
     /// What is randomised.
     pub randomisation_unit: String,
     /// Limits and rules.
     pub constraints: Limits,
     /// Conditions under which it was approved.
     pub conditions: Vec<String>,
+    /// Why the last build failed, in the words of whoever reported it; absent once another one was reported.
+    pub last_failure_says: Option<String>,
+    /// What is to be done differently, in the words of whoever sent a build back; absent once another one was reported.
+    pub rework_says: Option<String>,
+    /// What became of it so far, oldest first.
+    pub history: Vec<PastStep>,
     /// When it is done.
     pub definition_of_done: Vec<String>,
     /// What was learnt about this before.
@@ -75,6 +91,38 @@ pub struct BriefLearning {
     pub finding_type: FindingType,
 }
 
+impl Brief {
+    /// How the flag answers and what is to be recorded, as sentences.
+    #[must_use]
+    pub fn wiring(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        if let Some(flag) = &self.flag {
+            let place = flag.place.as_ref().map(|place| format!(" (`{place}`)")).unwrap_or_default();
+            said.push(format!(
+                "The flag `{}` is kept by the {}{place}. Its value is a {}: {} is the treatment, {} is the control and the default.",
+                self.flag_key, flag.service, flag.value_type, flag.treatment, flag.control
+            ));
+            said.push(format!("Ask with {}.", flag.ask));
+        }
+        if let Some(exposure) = &self.exposure {
+            said.push(format!("Record {}.", exposure.record));
+            let columns = exposure.columns.iter().map(|column| format!("`{}`: {}", column.column, column.holds));
+            let columns = columns.collect::<Vec<_>>().join("; ");
+            if let Some(place) = &exposure.read_from {
+                let holds = if columns.is_empty() { String::new() } else { format!(" ({columns})") };
+                said.push(format!("It is read in source `{}` from `{place}`{holds}.", exposure.source));
+            }
+        }
+        said
+    }
+}
+
+/// What was said at the latest step of this kind, unless another build was reported since.
+fn said_since_report(history: &[PastStep], step: ExperimentEventKind) -> Option<String> {
+    let since = history.iter().rev().take_while(|past| past.step != ExperimentEventKind::ReportedBuilt);
+    since.filter(|past| past.step == step).find_map(|past| past.says.clone())
+}
+
 impl Builds<'_> {
     /// The brief of an experiment whose portfolio gate was approved.
     ///
@@ -101,6 +149,9 @@ impl Builds<'_> {
         }
         let keyring = keyring(self.0, &mut tx).await?;
         check_experiment(&mut tx, &keyring, &experiment).await?;
+        let history = past_steps(&mut tx, experiment.id).await?;
+        let flags = applied(self.0, &mut tx).await?.and_then(|applied| applied.config.flags.clone());
+        let flag = flags.map(|flags| flags.settings.answers());
         let hypothesis = &experiment.hypothesis;
         let words = format!("{} {}", hypothesis.title, hypothesis.tags.join(" "));
         let learnings = tx.learning_search(&LearningQuery { words, limit: 3, ..LearningQuery::default() }).await?;
@@ -112,15 +163,13 @@ impl Builds<'_> {
             "The change is committed on a branch that descends from base_commit.".to_owned(),
             format!("report_experiment_built was called with the commit for `{}`.", experiment.slug),
         ];
-        if let Some(event) = &spec.exposure {
-            done.insert(
-                1,
-                format!(
-                    "`{event}` is emitted once for each {} that sees the change or its control.",
-                    spec.randomisation_unit
-                ),
-            );
-        }
+        done.insert(
+            1,
+            format!(
+                "Each {} that asks for the flag is recorded as exposed, on both arms: see `exposure`.",
+                spec.randomisation_unit
+            ),
+        );
         Ok(Brief {
             experiment: experiment.slug.to_string(),
             outcome: spec.slug.to_string(),
@@ -136,10 +185,18 @@ impl Builds<'_> {
             },
             scope: spec.scope.clone(),
             flag_key: hypothesis.flag_key.clone(),
-            exposure_event: spec.exposure.clone(),
+            code: flag.as_ref().filter(|flag| flag.is_flagd).and_then(|flag| {
+                let exposures = spec.signal.contract.as_ref().map(|contract| &contract.exposures);
+                example_code(&self.0.settings.real_root(), flag.place.as_deref(), exposures)
+            }),
+            flag,
+            exposure: exposure(spec, &hypothesis.flag_key),
             randomisation_unit: spec.randomisation_unit.clone(),
             constraints: Limits::of(spec),
             conditions: conditions(&mut tx, &experiment).await?,
+            last_failure_says: said_since_report(&history, ExperimentEventKind::ReportedFailed),
+            rework_says: said_since_report(&history, ExperimentEventKind::LaunchReworked),
+            history,
             definition_of_done: done,
             learnings: learnings
                 .into_iter()

@@ -8,13 +8,15 @@ use crate::principal::Principal;
 use crate::usecases::kernel::built::default_branch;
 use crate::usecases::kernel::check::approval;
 use crate::usecases::kernel::experiment_step::experiment_step;
+use crate::usecases::kernel::gate_step::close_questions;
 use crate::usecases::kernel::keyring::keyring;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
+use crate::usecases::kernel::questions::ask_after_failure;
 use crate::usecases::kernel::step_context::StepContext;
 use crate::usecases::kernel::text::bounded;
 
 impl Builds<'_> {
-    /// Takes the report that a build failed.
+    /// Takes the report that a build failed, and asks a human whether it may be tried again.
     ///
     /// # Errors
     /// [`crate::Code::Conflict`] when the experiment is not being built.
@@ -25,8 +27,9 @@ impl Builds<'_> {
         let mut experiment = experiment_named(&mut tx, reference).await?;
         let outcome = outcome_of(&mut tx, &experiment).await?;
         let context = StepContext { says: Some(reason.clone()), ..StepContext::default() };
-        let event = ExperimentEvent::ReportedFailed { reason };
+        let event = ExperimentEvent::ReportedFailed { reason: reason.clone() };
         experiment_step(self.0, &mut tx, &outcome, &mut experiment, event, by, &context).await?;
+        ask_after_failure(self.0, &mut tx, &outcome, &experiment, &reason, by).await?;
         tx.commit().await?;
         Ok(experiment.state.status)
     }
@@ -49,6 +52,8 @@ impl Builds<'_> {
             experiment.base_commit = None;
             context.base = branch.map(|branch| branch.commit);
         }
+        let asked = Some(ExperimentStatus::FailedBuild);
+        close_questions(self.0, &mut tx, experiment.id, asked, "the build is tried again").await?;
         let event = ExperimentEvent::Retried;
         experiment_step(self.0, &mut tx, &outcome, &mut experiment, event, by, &context).await?;
         tx.commit().await?;

@@ -16,6 +16,7 @@ use crate::present::Scale;
 use crate::principal::Principal;
 use crate::stats::RunningState;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_named, outcome_of};
+use crate::usecases::kernel::past_steps::{PastStep, past_steps};
 use crate::usecases::kernel::scale::scale_of;
 use crate::usecases::kernel::signal_problem::problem;
 use crate::usecases::outbox::stuck::flag_problem;
@@ -33,6 +34,8 @@ pub struct ExperimentView {
     pub gates: Vec<String>,
     /// What can happen next, as `event (who)`.
     pub allowed: Vec<String>,
+    /// What became of it so far, oldest first.
+    pub history: Vec<PastStep>,
     /// Signals that fail or are late, as sentences.
     pub signal_problems: Vec<String>,
     /// Why its flag is not where it was decided, as a sentence; absent while it is, or was not tried yet.
@@ -137,6 +140,7 @@ impl Experiments<'_> {
                 .map(|(gate, _)| gate.slug.to_string())
                 .collect(),
             allowed,
+            history: past_steps(&mut tx, experiment.id).await?,
             signal_problems: health.iter().filter_map(problem).collect(),
             flag_problem: flag.and_then(|queued| flag_problem(queued, self.0.now())),
             experiment,

@@ -28,6 +28,7 @@ use crate::usecases::kernel::experiment_step::experiment_step;
 use crate::usecases::kernel::gate_context::{conflicts, may_spread};
 use crate::usecases::kernel::gate_step::gate_step;
 use crate::usecases::kernel::lookup::{gate_named, outcome_of};
+use crate::usecases::kernel::questions::follow_answer;
 use crate::usecases::kernel::read_again::must_be_read_again;
 use crate::usecases::kernel::step_context::StepContext;
 use crate::usecases::kernel::unlock::{Pen, Unlock};
@@ -247,10 +248,14 @@ async fn follow_decision(
     by: &Principal,
 ) -> Result<Option<Experiment>> {
     let Some((mut experiment, outcome)) = experiment_of(tx, gate).await? else { return Ok(None) };
-    if rules.gate_type == GateType::Escalation || !gate.state.status.is_decided() {
+    let verdict = decision.get().verdict;
+    if !gate.state.status.is_decided() {
         return Ok(Some(experiment));
     }
-    let verdict = decision.get().verdict;
+    if rules.gate_type == GateType::Escalation {
+        follow_answer(runtime, tx, gate, &mut experiment, &outcome, verdict, by).await?;
+        return Ok(Some(experiment));
+    }
     if gives_treatment(gate.gate_type, verdict) {
         must_be_read_again(tx, &experiment).await?;
     }

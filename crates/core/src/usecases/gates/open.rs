@@ -24,9 +24,12 @@ pub struct GateOpenRequest {
     pub details: Option<String>,
 }
 
+/// Most questions about one experiment that wait at a time: more are read by nobody.
+const MAX_QUESTIONS: usize = 5;
+
 impl Gates<'_> {
-    /// Opens an escalation: a question of an agent to a human. Asking again for the same experiment, while the first is
-    /// open, returns the first.
+    /// Opens an escalation: a question of an agent to a human. The same question about the same experiment again, while the first is
+    /// open, returns the first; another question has a gate of its own.
     ///
     /// # Errors
     /// [`Code::NotFound`], [`Code::InvalidInput`].
@@ -43,14 +46,27 @@ impl Gates<'_> {
         }
         let keyring = keyring(self.0, &mut tx).await?;
         let people = People::of(&mut tx, &keyring).await?;
-        for (gate, rules) in tx.gate_list_open().await? {
-            if gate.experiment == Some(experiment.id) && gate.gate_type == GateType::Escalation {
-                return gate_view(&pages, &people, gate, &rules, Vec::new(), false);
+        let says = details.map_or_else(|| question.clone(), |details| format!("{question}\n\n{details}"));
+        let open = tx.gate_list_open().await?;
+        let own: Vec<_> = open
+            .into_iter()
+            .filter(|(gate, _)| gate.experiment == Some(experiment.id) && gate.gate_type == GateType::Escalation)
+            .collect();
+        let n_open = own.len();
+        for (gate, rules) in own {
+            let view = gate_view(&pages, &people, gate, &rules, Vec::new(), false)?;
+            if view.context.agent_says.as_deref() == Some(says.as_str()) {
+                return Ok(view);
             }
+        }
+        if n_open >= MAX_QUESTIONS {
+            let message =
+                format!("{n_open} questions about experiment `{}` wait for an answer already", experiment.slug);
+            return Err(Error::new(Code::Conflict, message)
+                .hint("wait until a human has answered one: `outcome-runtime gate list` shows them"));
         }
         let outcome = outcome_of(&mut tx, &experiment).await?;
         check_outcome_of(&mut tx, &keyring, &outcome).await?;
-        let says = details.map_or_else(|| question.clone(), |details| format!("{question}\n\n{details}"));
         let context = StepContext { says: Some(says), ..StepContext::default() };
         let gate = open_gate(self.0, &mut tx, &outcome, Some(&experiment), GateType::Escalation, by, &context).await?;
         let (gate, rules) = gate_named(&mut tx, gate.slug.as_str()).await?;

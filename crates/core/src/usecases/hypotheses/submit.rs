@@ -50,6 +50,8 @@ pub struct Submitted {
     pub proposed: Vec<String>,
     /// Slugs that were kept as hypotheses and why they were not selected.
     pub kept: Vec<String>,
+    /// Slugs of candidates that were approved before, with where they stand.
+    pub under_way: Vec<String>,
     /// Candidates that go back.
     pub rejected: Vec<Rejected>,
     /// The gates that were opened.
@@ -112,7 +114,7 @@ impl Hypotheses<'_> {
         let mut tx = self.0.write().await?;
         let outcome = outcome_named(&mut tx, &submission.outcome).await?;
         require_active(&outcome)?;
-        let open = expire(self.0, &mut tx, &outcome).await?;
+        let mut open = expire(self.0, &mut tx, &outcome).await?;
         let (good, rejected) = sort_out(&outcome, submission.hypotheses)?;
         if good.is_empty() {
             return Err(none_accepted(&rejected));
@@ -127,11 +129,11 @@ impl Hypotheses<'_> {
         let limit = usize::try_from(outcome.spec.portfolio.max_concurrent).unwrap_or(usize::MAX);
         let slots = limit.saturating_sub(under_way.len());
         let mut n_kept = open.iter().filter(|known| known.state.status == ExperimentStatus::Hypothesis).count();
-        let mut done = Submitted { proposed: vec![], kept: vec![], rejected, gates: vec![] };
+        let mut done = Submitted { proposed: vec![], kept: vec![], under_way: vec![], rejected, gates: vec![] };
         for candidate in select_portfolio(good, &under_way, slots) {
             // The same candidate again (a retried call) is the one that is there.
-            if let Some(same) = open.iter().find(|known| known.hypothesis == candidate.hypothesis) {
-                done.proposed.push(same.slug.to_string());
+            if let Some(same) = open.iter_mut().find(|known| known.hypothesis == candidate.hypothesis) {
+                done.again(self.0, &mut tx, &outcome, same, candidate.score.dropped_because, by).await?;
                 continue;
             }
             let dropped = candidate.score.dropped_because.clone();
@@ -145,20 +147,60 @@ impl Hypotheses<'_> {
             let mut experiment = new_experiment(self.0, &mut tx, &outcome, candidate, submission.author, by).await?;
             match dropped {
                 Some(reason) => done.kept.push(format!("{}: {reason}", experiment.slug)),
-                None => {
-                    propose(self.0, &mut tx, &outcome, &mut experiment, by).await?;
-                    done.gates.extend(
-                        tx.gate_list(Some(experiment.id), 1).await?.into_iter().map(|gate| gate.slug.to_string()),
-                    );
-                    done.proposed.push(experiment.slug.to_string());
-                }
+                None => done.propose(self.0, &mut tx, &outcome, &mut experiment, by).await?,
             }
         }
-        if done.proposed.is_empty() && done.kept.is_empty() {
+        if done.proposed.is_empty() && done.kept.is_empty() && done.under_way.is_empty() {
             return Err(none_accepted(&done.rejected));
         }
         tx.commit().await?;
         Ok(done)
+    }
+}
+
+impl Submitted {
+    /// Brings an experiment to its portfolio gate.
+    async fn propose(
+        &mut self,
+        runtime: &Runtime,
+        tx: &mut Tx,
+        outcome: &Outcome,
+        experiment: &mut Experiment,
+        by: &Principal,
+    ) -> Result<()> {
+        propose(runtime, tx, outcome, experiment, by).await?;
+        self.proposed_at_gate(tx, experiment).await
+    }
+
+    async fn proposed_at_gate(&mut self, tx: &mut Tx, experiment: &Experiment) -> Result<()> {
+        let gates = tx.gate_list(Some(experiment.id), 1).await?;
+        self.gates.extend(gates.into_iter().map(|gate| gate.slug.to_string()));
+        self.proposed.push(experiment.slug.to_string());
+        Ok(())
+    }
+
+    /// Takes a candidate that is known: one that was kept comes to its gate as soon as a place is free.
+    async fn again(
+        &mut self,
+        runtime: &Runtime,
+        tx: &mut Tx,
+        outcome: &Outcome,
+        known: &mut Experiment,
+        dropped_because: Option<String>,
+        by: &Principal,
+    ) -> Result<()> {
+        match (known.state.status, dropped_because) {
+            (ExperimentStatus::Hypothesis, None) => self.propose(runtime, tx, outcome, known, by).await,
+            (ExperimentStatus::Hypothesis, Some(reason)) => {
+                self.kept.push(format!("{}: {reason}", known.slug));
+                Ok(())
+            }
+            (ExperimentStatus::AwaitingPortfolioGate, _) => self.proposed_at_gate(tx, known).await,
+            (status, _) => {
+                self.under_way.push(format!("{} is {status}", known.slug));
+                Ok(())
+            }
+        }
     }
 }
 

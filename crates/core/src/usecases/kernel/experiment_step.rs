@@ -4,6 +4,7 @@
 use super::check::{check_experiment, check_outcome_of};
 use super::effects::apply_effects;
 use super::event::new_event;
+use super::gate_step::close_questions;
 use super::keyring::keyring;
 use super::step_context::StepContext;
 use crate::audit::EventKind;
@@ -40,6 +41,9 @@ pub(in crate::usecases) async fn experiment_step(
     experiment.updated_at = now;
     // On the heap: a step is deep within a decision, and opens gates that read much.
     Box::pin(apply_effects(runtime, tx, outcome, experiment, &effects, begins, by, context)).await?;
+    if experiment.state.status.is_terminal() {
+        close_questions(runtime, tx, experiment.id, None, "the experiment has ended").await?;
+    }
     tx.experiment_update(experiment).await?;
     Ok(effects)
 }

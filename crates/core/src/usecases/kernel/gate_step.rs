@@ -4,7 +4,7 @@ use super::check::check_gate;
 use super::event::new_event;
 use super::keyring::{email_of_before, keyring};
 use crate::audit::EventKind;
-use crate::domain::{Gate, GateType};
+use crate::domain::{ContextPackage, ExperimentStatus, Gate, GateType};
 use crate::error::Result;
 use crate::ids::ExperimentId;
 use crate::lifecycle::{GateEvent, GateRules, transition_gate};
@@ -49,4 +49,29 @@ pub(super) async fn supersede_gates(
         }
     }
     Ok(())
+}
+
+/// Closes the open questions about an experiment. `asked_at`: only those that were asked while it stood there.
+pub(in crate::usecases) async fn close_questions(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    experiment: ExperimentId,
+    asked_at: Option<ExperimentStatus>,
+    reason: &str,
+) -> Result<()> {
+    let by = Principal::system("lifecycle");
+    for (mut gate, rules) in tx.gate_list_open().await? {
+        let is_question = gate.experiment == Some(experiment) && gate.gate_type == GateType::Escalation;
+        if is_question && (asked_at.is_none() || asked_when(&gate) == asked_at) {
+            let event = GateEvent::Superseded { reason: reason.to_owned() };
+            gate_step(runtime, tx, &mut gate, &rules, event, &by).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Where the experiment stood when a question was asked.
+pub(super) fn asked_when(gate: &Gate) -> Option<ExperimentStatus> {
+    let shown: ContextPackage = serde_json::from_str(&gate.context).ok()?;
+    shown.facts.read().ok()?.status
 }
