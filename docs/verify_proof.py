@@ -367,7 +367,7 @@ def gated(control, treatment, signed):
             raise NoNumbers("insufficient_sample", gate=gate, have=float(have), need=least)
 
     need("units_per_arm", smaller, 1000 if signed else 100)
-    if signed:
+    if signed and smaller >= 0.4 * total:
         return contrast
     squares = a.squares + b.squares
     need("effective_units", (a.sum + b.sum) ** 2 / squares * smaller / total if squares else Fraction(0), 25)

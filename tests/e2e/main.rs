@@ -14,6 +14,7 @@ mod attacker;
 mod attainment;
 mod base;
 mod before_after;
+mod behaviours;
 mod by_name;
 mod clocks;
 mod conformance;

@@ -129,6 +129,7 @@ const DECIDED_SINCE: &[(&str, &str, &str)] = &[
     ("later/poll.json", "/experiments/", "a constraint without a good reading pauses the experiment"),
     ("later/status.json", "/outcomes/", "a constraint without a good reading pauses the experiment"),
     ("later/status.json", "/gates", "the pause opens a gate"),
+    ("briefs/", "/definition_of_done", "a brief demands that exposures are recorded"),
     ("recompute.json", "/", "results by the rules of an earlier version are not compared"),
 ];
 

@@ -2,7 +2,7 @@
 //!
 //! An attempt begins with the block at which the mean of a week first reaches the target. That is a stopping time, so that it costs
 //! nothing; what made the mean reach the target is not evidence, so that only the blocks after it are. It ends when the mean of a
-//! week is short of the target again.
+//! week is short of the target again, or when there was none for a week.
 
 use super::interval::finite;
 use super::moments::DEGENERATE;
@@ -74,10 +74,19 @@ pub struct Attempt {
 #[must_use]
 pub fn attainment(input: &AttainmentInput<'_>) -> AttainmentTest {
     let series = Series::of(input);
-    let (mut began, mut n_ended, mut week) = (None, 0_u32, None);
+    let (mut began, mut n_ended, mut week, mut n_silent) = (None, 0_u32, None, 0);
     for at in 0..series.values.len() {
         week = series.week_until(at);
-        let Some(mean) = week.filter(|_| at >= input.n_before) else { continue };
+        let Some(mean) = week.filter(|_| at >= input.n_before) else {
+            n_silent += 1;
+            // Nobody knows what the level was meanwhile: silence holds no target.
+            if began.is_some() && n_silent >= series.per_week {
+                began = None;
+                n_ended = n_ended.saturating_add(1);
+            }
+            continue;
+        };
+        n_silent = 0;
         match began {
             None if mean >= 0.0 => began = Some(at),
             Some(_) if mean < 0.0 => {
@@ -127,7 +136,6 @@ impl<'a> Series<'a> {
             }
             None => (self.weeks_of(since), self.per_week),
         };
-        let least_variance = self.input.least_variance / span as f64;
         let mut attempt = Attempt {
             began,
             alpha,
@@ -137,10 +145,14 @@ impl<'a> Series<'a> {
             is_proven: false,
             n_more: None,
         };
-        let memory = pattern.as_ref().map_or(0.0, |pattern| self.memory_before(began, pattern));
+        let before = pattern.as_ref().and_then(|pattern| self.history_before(began, pattern)).unwrap_or_default();
+        let least = Least {
+            variance: (self.input.least_variance / span as f64).max(before.variance),
+            inflation: before.inflation.max(1.0),
+        };
         let mut latest = None;
         for n in MIN_BLOCKS..=values.len() {
-            latest = values.get(..n).and_then(|values| Look::of(values, least_variance, memory));
+            latest = values.get(..n).and_then(|values| Look::of(values, &least));
             attempt.ln_e = latest.as_ref().and_then(|look| look.ln_e(n));
             attempt.is_proven |= attempt.ln_e.is_some_and(|ln_e| alpha.rejects(ln_e));
         }
@@ -151,16 +163,17 @@ impl<'a> Series<'a> {
         attempt
     }
 
-    /// How much of a day the next one keeps, from the eight weeks that ended a week before an attempt, around their straight line. A few days
-    /// after its beginning say too little of it, and the week in which the mean reached the target is not like the others.
-    fn memory_before(&self, began: usize, pattern: &Pattern) -> f64 {
+    /// How much days vary and how much of one the next keeps, from the eight weeks that ended a week before an attempt, around their straight
+    /// line. A few days after its beginning say too little of it: where most days are alike and a few are not, days without such a one
+    /// look certain. The week in which the mean reached the target is not like the others.
+    fn history_before(&self, began: usize, pattern: &Pattern) -> Option<Least> {
         let end = (began + 1).saturating_sub(self.per_week);
         let first = end.saturating_sub(WEEKS_BEFORE * self.per_week);
         let days = (first..end).zip(self.values.iter().skip(first));
         let known: Vec<(f64, f64)> =
             days.filter_map(|(at, value)| Some((at as f64, (*value)? - pattern.at(at)))).collect();
         if known.len() < MIN_BLOCKS {
-            return 0.0;
+            return None;
         }
         let (at, height) = (mean_of(&known, |day| day.0), mean_of(&known, |day| day.1));
         let width: f64 = known.iter().map(|(x, _)| (x - at) * (x - at)).sum();
@@ -168,7 +181,19 @@ impl<'a> Series<'a> {
         let rest: Vec<f64> = known.iter().map(|(x, y)| y - height - slope * (x - at)).collect();
         let spread = Spread::of(&[&rest]);
         let scale: f64 = known.iter().map(|(_, y)| y * y).sum();
-        if spread.centred() <= DEGENERATE * scale { 0.0 } else { spread.autocorrelation() }
+        if spread.centred() <= DEGENERATE * scale {
+            return None;
+        }
+        let variance = spread.centred() / (rest.len().saturating_sub(2).max(1)) as f64;
+        let weeks: Vec<f64> = rest.chunks_exact(self.per_week).map(mean).collect();
+        // Of days that keep nothing of each other the means of weeks vary a seventh as much. Counting hides slow drifts from day to day, and
+        // not from week to week.
+        let of_weeks = match weeks.len() >= MIN_BLOCKS && self.per_week > 1 {
+            true => Spread::of(&[&weeks]).centred() / (weeks.len() - 1) as f64 * self.per_week as f64 / variance,
+            false => 0.0,
+        };
+        let memory = spread.autocorrelation();
+        Some(Least { variance, inflation: ((1.0 + memory) / (1.0 - memory)).max(of_weeks) })
     }
 
     /// Means of the whole weeks.
@@ -227,6 +252,13 @@ impl Pattern {
     }
 }
 
+/// What is known about blocks before they are looked at: they vary no less, and repeat each other no less.
+#[derive(Debug, Default)]
+struct Least {
+    variance: f64,
+    inflation: f64,
+}
+
 /// What the blocks of an attempt say about their level.
 struct Look {
     mean: f64,
@@ -237,14 +269,14 @@ struct Look {
 }
 
 impl Look {
-    /// `memory`: how much of a block the next one keeps at least. `None` where the values do not vary.
-    fn of(values: &[f64], least_variance: f64, memory: f64) -> Option<Self> {
+    /// `None` where the values do not vary.
+    fn of(values: &[f64], least: &Least) -> Option<Self> {
         let spread = Spread::of(&[values]);
         let is_constant = spread.is_constant();
         let free = values.len().saturating_sub(1).max(1) as f64;
-        let variance = if is_constant { 0.0 } else { spread.centred() / free }.max(least_variance);
-        let phi = if is_constant { 0.0 } else { spread.autocorrelation() }.max(memory);
-        let inflation = (1.0 + phi) / (1.0 - phi);
+        let variance = if is_constant { 0.0 } else { spread.centred() / free }.max(least.variance);
+        let phi = if is_constant { 0.0 } else { spread.autocorrelation() };
+        let inflation = ((1.0 + phi) / (1.0 - phi)).max(least.inflation);
         let deviation = finite((variance * inflation).sqrt()).filter(|deviation| *deviation > 0.0)?;
         Some(Self { mean: mean(values), deviation, inflation })
     }

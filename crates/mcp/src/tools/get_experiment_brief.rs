@@ -73,6 +73,8 @@ impl From<Brief> for Shown {
             scope,
             flag_key,
             flag,
+            // Named in `exposure`.
+            exposure_event: _,
             exposure,
             code,
             randomisation_unit,

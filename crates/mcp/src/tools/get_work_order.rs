@@ -44,11 +44,7 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
         Err(error) if error.code() == Code::NotFound => return Err(with_known(call, "outcome", error.into()).await),
         Err(error) => return Err(Failure::from(error).next(GET_ACTIVE_OUTCOMES, json!({}))),
     };
-    let mut example = hypothesis::example();
-    let effect = json!(order.suggested.minimum_detectable_effect);
-    set(&mut example, "minimum_detectable_effect", effect.clone());
-    set(&mut example, "expected_improvement", effect);
-    set(&mut example, "duration_days", json!(order.suggested.duration_days));
+    let example = hypothesis::example_for(&order);
     let mut body = serde_json::to_value(&order).unwrap_or_default();
     if args.detail == Detail::Full {
         set(&mut body, "hypothesis_example", example.clone());

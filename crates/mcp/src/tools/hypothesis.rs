@@ -4,12 +4,14 @@ use std::sync::LazyLock;
 
 use outcome_core::domain::{Hypothesis, InterventionKind, MeasurementPlan, Risk, RolloutPlan};
 use outcome_core::hypotheses::{CandidateSchema, Problem};
+use outcome_core::usecases::WorkOrder;
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::input::{schema_of, undescribed};
+use crate::answer::set;
 use crate::args::{self, ArgProblem, Shaped};
 
 /// Other names of `experiment_id`.
@@ -144,9 +146,19 @@ pub(super) fn example() -> Value {
     })
 }
 
-/// The candidate with what is given, and the example for what is missing.
-pub(super) fn completed(raw: &Value) -> Value {
+/// The same with the numbers that this outcome's test can find.
+pub(super) fn example_for(order: &WorkOrder) -> Value {
     let mut candidate = example();
+    let effect = json!(order.suggested.minimum_detectable_effect);
+    set(&mut candidate, "minimum_detectable_effect", effect.clone());
+    set(&mut candidate, "expected_improvement", effect);
+    set(&mut candidate, "duration_days", json!(order.suggested.duration_days));
+    candidate
+}
+
+/// The candidate with what is given, and `example` for what is missing.
+pub(super) fn completed(example: &Value, raw: &Value) -> Value {
+    let mut candidate = example.clone();
     if let (Value::Object(fields), Value::Object(given)) = (&mut candidate, raw) {
         let known =
             given.iter().filter(|(key, value)| !value.is_null() && SHAPE["properties"].get(key.as_str()).is_some());
@@ -220,7 +232,6 @@ pub(super) fn flat_field(field: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::set;
 
     /// The example with its texts.
     fn complete() -> Value {

@@ -53,7 +53,10 @@ pub(super) async fn call(call: &Call<'_>, arguments: Option<JsonObject>) -> Resu
         }
     }
     if good.is_empty() && !rejected.is_empty() {
-        let open: Vec<Value> = args.hypotheses.iter().take(1).map(hypothesis::completed).collect();
+        // With the numbers of this outcome, where there is one.
+        let order = call.runtime.hypotheses().work_order(&args.outcome_id).await;
+        let example = order.map_or_else(|_| hypothesis::example(), |order| hypothesis::example_for(&order));
+        let open: Vec<Value> = args.hypotheses.iter().take(1).map(|raw| hypothesis::completed(&example, raw)).collect();
         return Err(Failure::new(Code::HypothesisIncomplete, "no candidate was accepted: see `rejected`")
             .hint("fix the fields named there and submit again")
             .with("rejected", rejected)

@@ -157,3 +157,62 @@ proptest! {
         }
     }
 }
+
+/// Days of a kind whose mean is the target, where less is better.
+type SkewedDays = fn(&mut ChaCha8Rng) -> f64;
+
+#[test]
+fn days_of_which_a_few_are_far_above_the_others_are_not_taken_for_a_low_level() {
+    use rand_distr::LogNormal;
+    let kinds: [(&str, SkewedDays); 3] = [
+        // One day of twenty is ten times the others, and one of ten twice.
+        ("spikes", |rng| if rng.random_bool(0.05) { 10.0 / 1.45 } else { 1.0 / 1.45 }),
+        ("doubles", |rng| if rng.random_bool(0.1) { 2.0 / 1.1 } else { 1.0 / 1.1 }),
+        ("lognormal", |rng| LogNormal::new(-0.5, 1.0).unwrap().sample(rng)),
+    ];
+    let n_series = if is_long() { 2_000 } else { 300 };
+    for (name, day) in kinds {
+        let mut rng = ChaCha8Rng::seed_from_u64(20_260_105);
+        let mut n_met = 0;
+        for _ in 0..n_series {
+            let days: Vec<Option<f64>> = (0..56 + 120).map(|_| Some(day(&mut rng))).collect();
+            let is_met = (57..=days.len()).any(|n| {
+                let input = AttainmentInput {
+                    target: 1.0,
+                    direction: Direction::Decrease,
+                    least_variance: 0.0,
+                    ..input(&days[..n], 56)
+                };
+                let attempt = attainment(&input).attempt;
+                attempt.is_some_and(|attempt| attempt.is_proven && n - 1 - attempt.began >= DWELL)
+            });
+            n_met += u32::from(is_met);
+        }
+        let (share, alpha) = (f64::from(n_met) / f64::from(n_series), Alpha::DEFAULT.get());
+        eprintln!("{name}: {share}");
+        let limit = alpha + 2.0 * (alpha * (1.0 - alpha) / f64::from(n_series)).sqrt();
+        assert!(share <= limit, "{name}: {share} > {limit}");
+    }
+}
+
+#[test]
+fn silence_ends_an_attempt() {
+    let mut days: Vec<Option<f64>> =
+        (0..80).map(|day| Some(if day < 56 { 0.1 } else { 0.3 } + 0.001 * f64::from(day % 3))).collect();
+    let before = attainment(&input(&days, 56));
+    assert!(before.attempt.is_some_and(|attempt| attempt.is_proven));
+    days.extend([None; 30]);
+    let after = attainment(&input(&days, 56));
+    assert_eq!((after.week, after.attempt, after.n_ended), (None, None, 1));
+}
+
+/// What the page says about days that carry on for long: units a day, drift, memory, and how often the target is called reached.
+#[test]
+fn slow_drifts_are_the_limit_of_the_method() {
+    let flat = Kind::flat();
+    for (drift, memory) in [(0.1, 0.8), (0.1, 0.9), (0.05, 0.95)] {
+        let (share, _) = Kind { drift, memory, ..flat }.reached();
+        eprintln!("drift {drift}, memory {memory}: {share}");
+        assert!(share < 0.45, "{share}");
+    }
+}

@@ -38,6 +38,8 @@ pub struct Brief {
     pub flag_key: String,
     /// How that flag answers; absent where the outcome file names no flag service.
     pub flag: Option<FlagAnswers>,
+    /// Event to emit when a unit is exposed; part of `exposure`.
+    pub exposure_event: Option<String>,
     /// What to record when a unit gets its arm; absent where nothing says how exposures are found.
     pub exposure: Option<BriefExposure>,
     /// Code to begin with; absent for a language or a flag service that no page of ours is about.
@@ -190,6 +192,7 @@ impl Builds<'_> {
                 example_code(&self.0.settings.real_root(), flag.place.as_deref(), exposures)
             }),
             flag,
+            exposure_event: spec.exposure.clone(),
             exposure: exposure(spec, &hypothesis.flag_key),
             randomisation_unit: spec.randomisation_unit.clone(),
             constraints: Limits::of(spec),

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::domain::{ArmSums, Measurement, Outcome, OutcomeSpec};
 use crate::error::Result;
-use crate::present::percent;
+use crate::present::{number, percent};
 use crate::stats::{self, Alpha, AttainmentInput, AttainmentTest, Attempt, SeriesVerdict};
 use crate::store::Tx;
 use crate::usecases::kernel::days::{DAY, days_between, stored_days};
@@ -18,6 +18,8 @@ use crate::usecases::kernel::days::{DAY, days_between, stored_days};
 const WEEK: usize = 7;
 /// Lengths between which a pushed window is a day, in hours.
 const LIKE_A_DAY: std::ops::RangeInclusive<i64> = 20..=28;
+/// The least length of a window that stands for a week.
+const WEEK_LONG: SignedDuration = SignedDuration::from_hours(6 * 24);
 
 /// How an outcome stands against its target. Observational: it does not say why.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -57,7 +59,62 @@ pub(in crate::usecases) async fn attainment(tx: &mut Tx, outcome: &Outcome, now:
         }
     }
     let days: Vec<(Timestamp, ArmSums)> = days.into_iter().collect();
+    let newest = days.last().map(|(to, _)| *to);
+    let levels = tx.measurement_levels(outcome.id, &spec.signal.name, MAX_LEVELS).await?;
+    // The newest one whose whole days are all there.
+    let covered = levels.iter().find(|level| newest.is_some_and(|newest| level.window.to.duration_since(newest) < DAY));
+    if let Some((of_days, of_window)) = covered.and_then(|level| other_scale(&days, level, spec)) {
+        let mut levels = levels;
+        levels.reverse();
+        return Ok(of_windows(&levels, spec, baseline.captured_at, of_days, of_window));
+    }
     Ok(of_days(&days, spec, baseline.captured_at, now))
+}
+
+/// Most readings of the level that are looked at, the newest ones.
+const MAX_LEVELS: i64 = 20_000;
+/// Days in a window without which its level is not compared with theirs.
+const MIN_DAYS_IN_WINDOW: usize = 4;
+
+/// The mean of the days of a level's window and the level, where they are not the same quantity: a number of people who did something
+/// in a week is not the mean of seven days. The target was declared for the window, and checked against it at the activation.
+fn other_scale(days: &[(Timestamp, ArmSums)], level: &Measurement, spec: &OutcomeSpec) -> Option<(f64, f64)> {
+    let window = level.window;
+    let is_inside = |to: &Timestamp| *to <= window.to && to.checked_sub(DAY).is_ok_and(|from| from >= window.from);
+    let inside: Vec<f64> = days.iter().filter(|(to, _)| is_inside(to)).filter_map(|(_, sums)| sums.value()).collect();
+    let of_window = level.sums.value()?;
+    if inside.len() < MIN_DAYS_IN_WINDOW {
+        return None;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a window has few days")]
+    let of_days = inside.iter().sum::<f64>() / inside.len() as f64;
+    let is_same = (of_days - of_window).abs() <= spec.target.baseline_tolerance * of_window.abs().max(of_days.abs());
+    (!is_same).then_some((of_days, of_window))
+}
+
+/// `levels`: by the end of the window. The windows that do not overlap count.
+fn of_windows(
+    levels: &[Measurement],
+    spec: &OutcomeSpec,
+    activated_at: Timestamp,
+    of_days: f64,
+    of_window: f64,
+) -> Attainment {
+    let mut blocks = Blocks { ends: Vec::new(), sums: Vec::new(), activated_at, per_week: 1, name: "window" };
+    for reading in levels {
+        if blocks.ends.last().is_none_or(|last| *last <= reading.window.from) {
+            blocks.push(reading.window.to, Some(reading.sums));
+        }
+    }
+    let found = blocks.judge(spec, 0);
+    let says = format!(
+        "single days are at {} and a window is at {}, which is another quantity, so that the {} windows that do not overlap count: {}",
+        number(of_days),
+        number(of_window),
+        blocks.ends.len(),
+        found.says
+    );
+    Attainment { says, ..found }
 }
 
 /// `days`: the end of each and its sums, in their order.
@@ -80,14 +137,14 @@ fn of_days(days: &[(Timestamp, ArmSums)], spec: &OutcomeSpec, activated_at: Time
         }
         blocks.push(*to, Some(*sums));
     }
-    // A source that is read once a week is a week behind.
-    let is_behind = now.duration_since(*newest) - spec.signal.poll_interval.get() > DAY + DAY;
+    // A source that is read once a week is a week behind, and the day of a query waits for what comes late.
+    let is_behind = now.duration_since(*newest) - spec.signal.poll_interval.get() > DAY * 4;
     let n_unread = if is_behind { days_between(*newest, now) } else { 0 };
     blocks.judge(spec, n_unread)
 }
 
 /// `pushed`: by the end of the window, of one window the newest first. The windows that do not overlap count, the first one that ended
-/// before another begins: what is pushed later takes none of them away.
+/// before another begins.
 fn of_pushed(pushed: &[Measurement], spec: &OutcomeSpec, activated_at: Timestamp) -> Attainment {
     let mut apart: Vec<&Measurement> = Vec::new();
     for reading in pushed {
@@ -97,7 +154,21 @@ fn of_pushed(pushed: &[Measurement], spec: &OutcomeSpec, activated_at: Timestamp
     }
     let is_day =
         |reading: &&Measurement| LIKE_A_DAY.contains(&reading.window.to.duration_since(reading.window.from).as_hours());
-    let (per_week, name) = if apart.iter().all(is_day) { (WEEK, "day") } else { (1, "window") };
+    // One that is pushed late or by hand is not like the others.
+    let n_days = apart.iter().filter(|reading| is_day(reading)).count();
+    let (per_week, name) = if n_days * 5 >= apart.len() * 4 { (WEEK, "day") } else { (1, "window") };
+    if per_week == WEEK {
+        apart.retain(|reading| is_day(&reading));
+    } else if let Some(short) =
+        apart.iter().find(|reading| reading.window.to.duration_since(reading.window.from) < WEEK_LONG)
+    {
+        let hours = short.window.to.duration_since(short.window.from).as_hours();
+        return Attainment::unknown(format!(
+            "`{}` pushes windows of {hours} hours, which are neither days nor whole weeks, so that the pattern of a week cannot be told from a \
+             change: push one value a day or a week",
+            spec.signal.source
+        ));
+    }
     let mut blocks = Blocks { ends: Vec::new(), sums: Vec::new(), activated_at, per_week, name };
     for reading in &apart {
         let to = reading.window.to;
@@ -160,10 +231,13 @@ impl Blocks {
             says.push_str(&format!("; the {n_unread} days since then are not read yet"));
         }
         let is_proven = attempt.is_some_and(|attempt| attempt.is_proven);
-        let is_met =
-            is_proven && n_unread == 0 && attempt.is_some_and(|attempt| self.held(&attempt) >= target.dwell.get());
+        // Of a week without values nobody knows whether it held.
+        let is_met = is_proven
+            && week.is_some()
+            && n_unread == 0
+            && attempt.is_some_and(|attempt| self.held(&attempt) >= target.dwell.get());
         let verdict = match (attempt, week) {
-            (Some(_), _) if is_proven => SeriesVerdict::TargetMet,
+            (Some(_), Some(_)) if is_proven => SeriesVerdict::TargetMet,
             (None, Some(_)) => SeriesVerdict::TargetMissed,
             _ => SeriesVerdict::NotDistinguishable,
         };

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, timeout_at};
 
 use super::source_clocks::SourceClocks;
@@ -15,12 +15,14 @@ use crate::domain::{ArmSums, Outcome, Reading, SignalSpec, Window};
 use crate::error::{Result, error_chain};
 use crate::ports::{ReadError, SignalSource};
 use crate::usecases::Runtime;
-use crate::usecases::kernel::days::{day_after, days_between, store_day, stored_days};
+use crate::usecases::kernel::days::{DAY, day_after, days_between, store_day, stored_days};
 use crate::usecases::kernel::lease::{Lease, write_leased};
 use crate::usecases::kernel::workspace_file::{is_pushed, source};
 
 /// Days before the activation that are looked at: eight weeks.
 const DAYS_BEFORE: i64 = 56;
+/// Days for which the day of a query waits before it is read: it is read once.
+const QUERY_SETTLES: i32 = 2;
 /// Days without anything before which the data have not begun.
 const EMPTY_DAYS: usize = 7;
 /// Most days of one outcome that are asked for in a round; the next round goes on.
@@ -55,7 +57,10 @@ pub(super) async fn take_days(
     drop(tx);
     let now = runtime.now();
     let activated_at = baseline.captured_at;
-    let n_since = days_between(activated_at, clocks.known(&signal.source, now));
+    // A metric says by itself how late its values are; of a query nobody knows it, and most tables are loaded within two nights.
+    let settles = if signal.contract.is_some() { SignedDuration::ZERO } else { DAY * QUERY_SETTLES };
+    let known_until = clocks.known(&signal.source, now).checked_sub(settles).unwrap_or(activated_at);
+    let n_since = days_between(activated_at, known_until);
     let days = |numbers: &mut dyn Iterator<Item = i64>| {
         numbers.map(|number| day_after(activated_at, number)).collect::<Result<Vec<Window>>>()
     };
@@ -144,7 +149,11 @@ impl Asked<'_> {
                 self.new.push(reading);
                 Ok(Day::Known(sums))
             }
-            Err(ReadError::Shape { .. }) => Ok(Day::Nothing),
+            // Not kept, so that it is asked again; it must not take the turn of the days after it.
+            Err(ReadError::Shape { .. }) => {
+                self.n_reads -= 1;
+                Ok(Day::Nothing)
+            }
             Err(error) => Err(error),
         }
     }
