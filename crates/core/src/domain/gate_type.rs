@@ -45,7 +45,7 @@ impl GateType {
     pub fn question(self) -> &'static str {
         match self {
             Self::PortfolioReview => "Should this experiment be built?",
-            Self::LaunchApproval => "Should exactly this commit run under exactly this plan?",
+            Self::LaunchApproval => "Is this commit merged and deployed, and should it run under exactly this plan?",
             Self::AnalysisReview => "What should happen with this experiment?",
             Self::ScaleApproval => "Should the rollout go to the next step?",
             Self::ShipApproval => "Should this change ship to everyone?",
