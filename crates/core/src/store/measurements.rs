@@ -41,6 +41,10 @@ statements! {
         WHERE workspace_id = $1 AND outcome_id = $2 AND signal = $3 AND experiment_id IS NULL
             AND natural_key NOT LIKE 'day/%'
         ORDER BY measured_at DESC LIMIT $4");
+    MEASUREMENT_LEVEL_BEFORE = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
+        WHERE workspace_id = $1 AND outcome_id = $2 AND signal = $3 AND experiment_id IS NULL AND measured_at < $4
+            AND natural_key NOT LIKE 'day/%'
+        ORDER BY measured_at DESC LIMIT 1");
     MEASUREMENT_DAYS = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
         WHERE workspace_id = $1 AND outcome_id = $2 AND signal = $3 AND experiment_id IS NULL
             AND natural_key LIKE $4
@@ -326,6 +330,26 @@ impl Tx {
             .fetch_all(c)
             .await)?;
         Ok(rows.into_iter().map(Measurement::from).collect())
+    }
+
+    /// The newest reading of the whole population over the window that is shown that was taken before an instant.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn measurement_level_before(
+        &mut self,
+        outcome: OutcomeId,
+        signal: &str,
+        before: jiff::Timestamp,
+    ) -> Result<Option<Measurement>> {
+        let row: Option<MeasurementRow> = on_db!(self, |c| sqlx::query_as(MEASUREMENT_LEVEL_BEFORE)
+            .bind(self.workspace)
+            .bind(outcome)
+            .bind(signal)
+            .bind(Instant(before))
+            .fetch_optional(c)
+            .await)?;
+        Ok(row.map(Measurement::from))
     }
 
     /// Readings of the whole population over single days, oldest first. `prefix`: of their natural keys.

@@ -59,12 +59,13 @@ pub(in crate::usecases) async fn attainment(tx: &mut Tx, outcome: &Outcome, now:
         }
     }
     let days: Vec<(Timestamp, ArmSums)> = days.into_iter().collect();
-    let newest = days.last().map(|(to, _)| *to);
-    let levels = tx.measurement_levels(outcome.id, &spec.signal.name, MAX_LEVELS).await?;
-    // The newest one whose whole days are all there.
-    let covered = levels.iter().find(|level| newest.is_some_and(|newest| level.window.to.duration_since(newest) < DAY));
-    if let Some((of_days, of_window)) = covered.and_then(|level| other_scale(&days, level, spec)) {
-        let mut levels = levels;
+    // The newest level whose whole days are all there.
+    let covered = match days.last().and_then(|(newest, _)| newest.checked_add(DAY).ok()) {
+        Some(before) => tx.measurement_level_before(outcome.id, &spec.signal.name, before).await?,
+        None => None,
+    };
+    if let Some((of_days, of_window)) = covered.and_then(|level| other_scale(&days, &level, spec)) {
+        let mut levels = tx.measurement_levels(outcome.id, &spec.signal.name, MAX_LEVELS).await?;
         levels.reverse();
         return Ok(of_windows(&levels, spec, baseline.captured_at, of_days, of_window));
     }
