@@ -157,3 +157,21 @@ async fn arguments_may_be_an_empty_list_or_a_text() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_question_has_a_gate_of_its_own_and_the_same_one_has_not() -> Result<()> {
+    let lab = Lab::sqlite().await?;
+    let experiment = lab.submit(hypothesis("Softer level", "soft")).await?;
+    let mut client = session(&lab, MODERN).await?;
+    let ask = |question: &str| json!({ "experiment_id": experiment, "gate_type": "escalation", "question": question });
+    let first = client.ok("request_human_gate", ask("May level three change?")).await?;
+    assert_eq!(client.ok("request_human_gate", ask("May level three change?")).await?["gate"], first["gate"]);
+    for question in ["May the music change?", "And the sound?", "The colours?", "The font?"] {
+        let other = client.ok("request_human_gate", ask(question)).await?;
+        assert!(other["gate"] != first["gate"] && other["human_sees"].to_string().contains(question), "{other}");
+    }
+    let refused = client.fails("request_human_gate", ask("One more?")).await?;
+    assert_eq!(refused["error"]["code"], "conflict", "{refused}");
+    client.close().await?;
+    Ok(())
+}

@@ -67,9 +67,6 @@ async fn an_agent_proposes_builds_asks_and_learns() -> Result<()> {
             "context": { "why": "it shares a file" },
         });
         assert_eq!(client.ok("request_human_gate", again).await?["gate"], escalated["gate"], "asked again");
-        let other = json!({ "experiment": "softer-level", "type": "Escalation", "message": "May the music change?" });
-        let other = client.ok("request_human_gate", other).await?;
-        assert!(other["gate"] != escalated["gate"] && other["human_sees"].to_string().contains("music"), "{other}");
 
         lab.arms("soft", (9000, 2700, 36), (9000, 3240, 36)).await?;
         lab.poll_after(6).await?;
