@@ -160,8 +160,8 @@ pub(super) fn example_for(order: &WorkOrder) -> Value {
 pub(super) fn completed(example: &Value, raw: &Value) -> Value {
     let mut candidate = example.clone();
     if let (Value::Object(fields), Value::Object(given)) = (&mut candidate, raw) {
-        let known =
-            given.iter().filter(|(key, value)| !value.is_null() && SHAPE["properties"].get(key.as_str()).is_some());
+        let is_field = |key: &str| SHAPE.get("properties").is_some_and(|known| known.get(key).is_some());
+        let known = given.iter().filter(|(key, value)| !value.is_null() && is_field(key));
         fields.extend(known.map(|(key, value)| (key.clone(), value.clone())));
     }
     candidate

@@ -159,7 +159,7 @@ fn of_pushed(pushed: &[Measurement], spec: &OutcomeSpec, activated_at: Timestamp
     let n_days = apart.iter().filter(|reading| is_day(reading)).count();
     let (per_week, name) = if n_days * 5 >= apart.len() * 4 { (WEEK, "day") } else { (1, "window") };
     if per_week == WEEK {
-        apart.retain(|reading| is_day(&reading));
+        apart.retain(|reading| is_day(reading));
     } else if let Some(short) =
         apart.iter().find(|reading| reading.window.to.duration_since(reading.window.from) < WEEK_LONG)
     {
