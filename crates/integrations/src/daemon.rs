@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::http::impatient;
+
 /// How long it has for its answer: whoever runs a command waits for it.
 const PATIENCE: Duration = Duration::from_millis(400);
 
@@ -16,8 +18,7 @@ struct Liveness {
 /// Whether a daemon of ours serves this page.
 pub async fn serves(page: &str) -> bool {
     let Some(alive) = url::Url::parse(page).ok().and_then(|page| page.join("/livez").ok()) else { return false };
-    let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy().redirect(reqwest::redirect::Policy::none());
-    let Ok(client) = client.build() else { return false };
+    let Ok(client) = impatient(PATIENCE) else { return false };
     let Ok(answer) = client.get(alive).send().await else { return false };
     answer.json::<Liveness>().await.is_ok_and(|answer| answer.status == "alive")
 }

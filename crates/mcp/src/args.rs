@@ -20,16 +20,16 @@ const MAX_BYTES: usize = 200_000;
 /// A failure that names what is wrong, what is valid, and shows a call that works.
 pub(crate) fn parse<T: DeserializeOwned>(spec: &ToolSpec, raw: Option<JsonObject>) -> Result<T, Failure> {
     let raw = raw.unwrap_or_default();
-    let schema = (spec.input)();
-    let again = |known: &JsonObject| open_call(&schema, known);
+    let schema: &Value = &spec.input;
+    let again = |known: &JsonObject| open_call(schema, known);
     if raw.iter().map(|(key, value)| key.len() + budget::size(value)).sum::<usize>() > MAX_BYTES {
         return Err(Failure::invalid(format!("the arguments are larger than {MAX_BYTES} bytes"))
             .hint("shorten the texts; long texts are cut before a human reads them")
             .next(spec.name, again(&Map::new())));
     }
-    let Shaped { given, problems, .. } = shape(&raw, &schema, spec.aliases);
+    let Shaped { given, problems, .. } = shape(&raw, schema, spec.aliases);
     if let Some(first) = problems.first() {
-        let mut failure = Failure::invalid(first.text.clone()).hint(format!("valid arguments: {}", signature(&schema)));
+        let mut failure = Failure::invalid(first.text.clone()).hint(format!("valid arguments: {}", signature(schema)));
         if problems.len() > 1 {
             let more: Vec<Value> =
                 problems.iter().skip(1).take(8).map(|problem| Value::from(problem.text.as_str())).collect();
@@ -39,7 +39,7 @@ pub(crate) fn parse<T: DeserializeOwned>(spec: &ToolSpec, raw: Option<JsonObject
     }
     serde_json::from_value(Value::Object(given.clone())).map_err(|error| {
         Failure::invalid(format!("the arguments cannot be read: {error}"))
-            .hint(format!("valid arguments: {}", signature(&schema)))
+            .hint(format!("valid arguments: {}", signature(schema)))
             .next(spec.name, again(&Map::new()))
     })
 }
@@ -94,7 +94,7 @@ pub(crate) fn mended(params: &Value) -> Option<CallToolRequestParams> {
 
 /// The arguments that no tool has and that were dropped: clients add some of their own.
 pub(crate) fn ignored(spec: &ToolSpec, raw: Option<&JsonObject>) -> Vec<String> {
-    raw.map(|raw| shape(raw, &(spec.input)(), spec.aliases).ignored).unwrap_or_default()
+    raw.map(|raw| shape(raw, &spec.input, spec.aliases).ignored).unwrap_or_default()
 }
 
 /// Words of arguments with which agents try to end a gate.
@@ -103,7 +103,7 @@ const DECIDING: [&str; 7] = ["verdict", "approve", "approved", "decision", "deci
 /// The first argument that would decide something, if the tool had it.
 pub(crate) fn deciding(spec: &ToolSpec, raw: Option<&JsonObject>) -> Option<&'static str> {
     let keys: Vec<String> = raw?.keys().map(|key| snake_case(key)).collect();
-    let schema = (spec.input)();
+    let schema: &Value = &spec.input;
     let is_known = |word: &str| schema.get("properties").is_some_and(|known| known.get(word).is_some());
     DECIDING.into_iter().find(|word| keys.iter().any(|key| key == word) && !is_known(word))
 }

@@ -89,6 +89,14 @@ pub fn client() -> Result<Client, HttpError> {
     build(builder())
 }
 
+/// The same for one question to our own programs, which obeys no proxy and is given up after this long.
+///
+/// # Errors
+/// As [`client`].
+pub fn impatient(limit: Duration) -> Result<Client, HttpError> {
+    build(builder().no_proxy().timeout(limit))
+}
+
 fn builder() -> ClientBuilder {
     Client::builder()
         .user_agent(concat!("outcome-runtime/", env!("CARGO_PKG_VERSION")))

@@ -1,5 +1,7 @@
 //! Where everything stands: the first call of every session.
 
+use std::sync::LazyLock;
+
 use outcome_core::domain::{ExperimentStatus, ShownInterval};
 use outcome_core::usecases::{ExperimentLine, GateLine, OutcomeLine, Status};
 use rmcp::model::JsonObject;
@@ -13,14 +15,14 @@ use crate::{args, budget, cursor};
 
 pub(super) const NAME: &str = super::names::GET_ACTIVE_OUTCOMES;
 
-pub(super) const SPEC: ToolSpec = ToolSpec {
+pub(super) static SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Active outcomes",
     description: "Start here. Active outcomes (baseline, latest value, target), their experiments (status, \
                   measured effect) and the gates that wait for a human. Returns the ids that other tools need.",
     is_read_only: true,
     search_hint: None,
-    input: schema_of::<Args>,
+    input: LazyLock::new(schema_of::<Args>),
     aliases: &[
         ("id", "outcome_id"),
         ("outcome", "outcome_id"),

@@ -1,5 +1,7 @@
 //! What a builder needs to know, once a human has approved that the experiment is built.
 
+use std::sync::LazyLock;
+
 use outcome_core::Code;
 use outcome_core::domain::{ExperimentStatus, ScopeSpec};
 use outcome_core::usecases::{
@@ -16,14 +18,14 @@ use crate::args;
 
 pub(super) const NAME: &str = super::names::GET_EXPERIMENT_BRIEF;
 
-pub(super) const SPEC: ToolSpec = ToolSpec {
+pub(super) static SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Experiment brief",
     description: "What to build: hypothesis, scope, how the flag answers, which exposure to record, conditions and notes of \
                   humans, definition of done, base commit. `full` adds the history. Refused until a human has approved it.",
     is_read_only: true,
     search_hint: Some("build an approved experiment"),
-    input: schema_of::<Args>,
+    input: LazyLock::new(schema_of::<Args>),
     aliases: super::hypothesis::EXPERIMENT_ALIASES,
 };
 

@@ -1,5 +1,7 @@
 //! Where a gate stands: the way to learn of a human's decision by asking.
 
+use std::sync::LazyLock;
+
 use outcome_core::domain::{GateStatus, GateType};
 use outcome_core::usecases::GateView;
 use rmcp::model::JsonObject;
@@ -13,14 +15,14 @@ use crate::args;
 
 pub(super) const NAME: &str = super::names::GET_GATE;
 
-pub(super) const SPEC: ToolSpec = ToolSpec {
+pub(super) static SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Gate status",
     description: "Whether a human has decided a gate, and how. Gates take hours: do other work meanwhile; ask at most \
                   once a minute.",
     is_read_only: true,
     search_hint: Some("has the human decided"),
-    input: schema_of::<Args>,
+    input: LazyLock::new(schema_of::<Args>),
     aliases: &[("id", "gate_id"), ("gate", "gate_id"), ("slug", "gate_id"), ("name", "gate_id"), ("workspace_id", "")],
 };
 

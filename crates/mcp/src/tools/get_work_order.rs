@@ -1,5 +1,7 @@
 //! The work order for an author of hypotheses: the context package, and the form of the answer.
 
+use std::sync::LazyLock;
+
 use outcome_core::Code;
 use outcome_core::domain::OutcomeStatus;
 use rmcp::model::JsonObject;
@@ -13,14 +15,14 @@ use crate::args;
 
 pub(super) const NAME: &str = super::names::GET_WORK_ORDER;
 
-pub(super) const SPEC: ToolSpec = ToolSpec {
+pub(super) static SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Work order for hypotheses",
     description: "What to know before proposing experiments: goal, scope, constraints, learnings, open experiments, \
                   detectable effect.",
     is_read_only: true,
     search_hint: Some("propose experiments"),
-    input: schema_of::<Args>,
+    input: LazyLock::new(schema_of::<Args>),
     aliases: &[("id", "outcome_id"), ("outcome", "outcome_id"), ("slug", "outcome_id"), ("workspace_id", "")],
 };
 

@@ -32,7 +32,7 @@ pub(crate) use spec::{Call, Detail, ToolSpec};
 use spec::{short, with_known};
 
 /// Every tool, in the order in which they are used.
-pub(crate) const ALL: [&ToolSpec; 8] = [
+pub(crate) static ALL: [&ToolSpec; 8] = [
     &get_active_outcomes::SPEC,
     &get_work_order::SPEC,
     &submit_hypotheses::SPEC,
@@ -57,7 +57,7 @@ pub(crate) fn listed(spec: &ToolSpec) -> Tool {
     if matches!(spec.name, request_human_gate::NAME | get_gate::NAME) {
         set(&mut meta, "ui", card::of_tool());
     }
-    let mut tool = Tool::new(spec.name, spec.description, object((spec.input)()));
+    let mut tool = Tool::new(spec.name, spec.description, object(spec.input.clone()));
     tool.title = Some(spec.title.to_owned());
     tool.annotations = Some(annotations);
     tool.meta = meta.as_object().cloned().map(MetaObject);

@@ -1,5 +1,7 @@
 //! What earlier experiments taught.
 
+use std::sync::LazyLock;
+
 use outcome_core::usecases::{LearningView, Runtime};
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
@@ -12,14 +14,14 @@ use crate::{args, cursor};
 
 pub(super) const NAME: &str = super::names::QUERY_LEARNINGS;
 
-pub(super) const SPEC: ToolSpec = ToolSpec {
+pub(super) static SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Query learnings",
     description: "What past experiments taught, best match first (newest without words), with evidence grade A (randomised, \
                   healthy) to D (anecdote).",
     is_read_only: true,
     search_hint: Some("what past experiments taught"),
-    input: schema_of::<Args>,
+    input: LazyLock::new(schema_of::<Args>),
     aliases: &[
         ("q", "query"),
         ("search", "query"),

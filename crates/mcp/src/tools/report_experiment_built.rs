@@ -1,5 +1,7 @@
 //! A build is reported. What the agent claims is recomputed from git before a human is asked.
 
+use std::sync::LazyLock;
+
 use outcome_core::Code;
 use outcome_core::domain::ExperimentStatus;
 use outcome_core::usecases::BuildReport;
@@ -14,14 +16,14 @@ use crate::args;
 
 pub(super) const NAME: &str = super::names::REPORT_EXPERIMENT_BUILT;
 
-pub(super) const SPEC: ToolSpec = ToolSpec {
+pub(super) static SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Report a build",
     description: "Reports a committed build, or that it failed. The server recomputes the diff, checks the \
                   scope and opens the launch gate for a human.",
     is_read_only: false,
     search_hint: Some("build finished or failed"),
-    input: schema_of::<Args>,
+    input: LazyLock::new(schema_of::<Args>),
     aliases: &[
         ("id", "experiment_id"),
         ("experiment", "experiment_id"),

@@ -1,5 +1,7 @@
 //! Asking a human. Whatever a client answers on the way, only the human's signed decision ends a gate.
 
+use std::sync::LazyLock;
+
 use outcome_core::Code;
 use outcome_core::domain::GateType;
 use outcome_core::usecases::{GateOpenRequest, GateView};
@@ -15,14 +17,14 @@ use crate::args;
 
 pub(super) const NAME: &str = super::names::REQUEST_HUMAN_GATE;
 
-pub(super) const SPEC: ToolSpec = ToolSpec {
+pub(super) static SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Request a human gate",
     description: "Asks a human to decide. escalation asks your question; other types return the gate that the \
                   lifecycle opened. Returns at once: pending, with a review_url for the user, where a human decides.",
     is_read_only: false,
     search_hint: Some("ask a human to decide"),
-    input: schema_of::<Args>,
+    input: LazyLock::new(schema_of::<Args>),
     aliases: &[
         ("id", "experiment_id"),
         ("experiment", "experiment_id"),

@@ -1,5 +1,7 @@
 //! What every tool consists of, and what the tools share.
 
+use std::sync::LazyLock;
+
 use outcome_core::Code;
 use outcome_core::principal::Principal;
 use outcome_core::usecases::Runtime;
@@ -21,8 +23,8 @@ pub(crate) struct ToolSpec {
     pub(crate) is_read_only: bool,
     /// Words by which a client that defers tools finds this one; `None` for the one that is always loaded.
     pub(crate) search_hint: Option<&'static str>,
-    /// Flat schema of the arguments.
-    pub(crate) input: fn() -> Value,
+    /// Flat schema of the arguments, made once: each call is held against it.
+    pub(crate) input: LazyLock<Value>,
     /// Other names of arguments, in snake_case; an empty target drops the argument.
     pub(crate) aliases: &'static [(&'static str, &'static str)],
 }

@@ -1,5 +1,7 @@
 //! Candidates come in, are checked one by one, and the selected ones wait for a human at the portfolio gate.
 
+use std::sync::LazyLock;
+
 use outcome_core::Code;
 use outcome_core::domain::Author;
 use outcome_core::usecases::{Problem, Rejected, Submission};
@@ -15,7 +17,7 @@ use crate::args;
 
 pub(super) const NAME: &str = super::names::SUBMIT_HYPOTHESES;
 
-pub(super) const SPEC: ToolSpec = ToolSpec {
+pub(super) static SPEC: ToolSpec = ToolSpec {
     name: NAME,
     title: "Submit hypotheses",
     description: "Submits 1 to 20 candidates. Each is checked and scored; selected ones wait for a human at \
@@ -23,7 +25,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
                   better. Call get_work_order first.",
     is_read_only: false,
     search_hint: Some("submit experiments"),
-    input: schema_of::<Args>,
+    input: LazyLock::new(schema_of::<Args>),
     aliases: &[
         ("id", "outcome_id"),
         ("outcome", "outcome_id"),

@@ -9,9 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::digest::digest;
-use crate::domain::{ArmSums, Measurement, Outcome, Reading, SignalSpec, Window};
+use super::level::of_everybody;
+use crate::domain::{ArmSums, Outcome, Reading, SignalSpec, Window};
 use crate::error::{Code, Error, Result};
-use crate::ids::MeasurementId;
 use crate::store::Tx;
 use crate::usecases::Runtime;
 
@@ -47,22 +47,7 @@ pub(in crate::usecases) async fn store_day(
     at: Timestamp,
 ) -> Result<bool> {
     let signal = &outcome.spec.signal;
-    let measurement = Measurement {
-        cohort: None,
-        units: None,
-        id: runtime.ids.next::<MeasurementId>(),
-        outcome: outcome.id,
-        experiment: None,
-        signal: signal.name.clone(),
-        variant: None,
-        phase: None,
-        measured_at: at,
-        window: reading.window,
-        sums: reading.data,
-        source: signal.source.clone(),
-        query_hash: reading.query_hash.clone(),
-        raw_hash: reading.raw_hash.clone(),
-    };
+    let measurement = of_everybody(runtime, (outcome.id, None), signal, reading, at);
     tx.measurement_insert(&measurement, &key_of(outcome, signal, &reading.window.to.to_string())?).await
 }
 

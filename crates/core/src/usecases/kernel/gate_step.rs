@@ -41,9 +41,14 @@ pub(super) async fn supersede_gates(
     experiment: ExperimentId,
     reason: &str,
 ) -> Result<()> {
+    supersede(runtime, tx, reason, |gate| gate.experiment == Some(experiment) && gate.gate_type != GateType::Escalation)
+        .await
+}
+
+async fn supersede(runtime: &Runtime, tx: &mut Tx, reason: &str, is_meant: impl Fn(&Gate) -> bool) -> Result<()> {
     let by = Principal::system("lifecycle");
     for (mut gate, rules) in tx.gate_list_open().await? {
-        if gate.experiment == Some(experiment) && gate.gate_type != GateType::Escalation {
+        if is_meant(&gate) {
             let event = GateEvent::Superseded { reason: reason.to_owned() };
             gate_step(runtime, tx, &mut gate, &rules, event, &by).await?;
         }
@@ -59,15 +64,9 @@ pub(in crate::usecases) async fn close_questions(
     asked_at: Option<ExperimentStatus>,
     reason: &str,
 ) -> Result<()> {
-    let by = Principal::system("lifecycle");
-    for (mut gate, rules) in tx.gate_list_open().await? {
-        let is_question = gate.experiment == Some(experiment) && gate.gate_type == GateType::Escalation;
-        if is_question && (asked_at.is_none() || asked_when(&gate) == asked_at) {
-            let event = GateEvent::Superseded { reason: reason.to_owned() };
-            gate_step(runtime, tx, &mut gate, &rules, event, &by).await?;
-        }
-    }
-    Ok(())
+    let is_question = |gate: &Gate| gate.experiment == Some(experiment) && gate.gate_type == GateType::Escalation;
+    let was_asked_then = |gate: &Gate| asked_at.is_none() || asked_when(gate) == asked_at;
+    supersede(runtime, tx, reason, |gate| is_question(gate) && was_asked_then(gate)).await
 }
 
 /// Where the experiment stood when a question was asked.

@@ -6,7 +6,7 @@ use super::workspace_file::{is_pushed, source};
 use crate::config::Config;
 use crate::domain::{ArmSums, Measurement, Outcome, Reading, SignalSpec, Window};
 use crate::error::{Error, Result};
-use crate::ids::MeasurementId;
+use crate::ids::{ExperimentId, MeasurementId, OutcomeId};
 use crate::store::Tx;
 use crate::usecases::Runtime;
 
@@ -33,31 +33,42 @@ pub(in crate::usecases) async fn read_level(
     source.level(signal, window).await.map(Some).map_err(Error::from)
 }
 
-/// Stores a reading of the whole population.
-pub(in crate::usecases) async fn store_level(
+/// A reading of the whole population as it is stored. `of`: its outcome, and the experiment that it is read for.
+pub(in crate::usecases) fn of_everybody(
     runtime: &Runtime,
-    tx: &mut Tx,
-    outcome: &Outcome,
-    signal: &crate::domain::SignalSpec,
+    of: (OutcomeId, Option<ExperimentId>),
+    signal: &SignalSpec,
     reading: &Reading<ArmSums>,
     at: Timestamp,
-) -> Result<bool> {
-    let measurement = Measurement {
-        cohort: None,
-        units: None,
+) -> Measurement {
+    Measurement {
         id: runtime.ids.next::<MeasurementId>(),
-        outcome: outcome.id,
-        experiment: None,
+        outcome: of.0,
+        experiment: of.1,
         signal: signal.name.clone(),
         variant: None,
         phase: None,
         measured_at: at,
         window: reading.window,
         sums: reading.data,
+        cohort: None,
+        units: None,
         source: signal.source.clone(),
         query_hash: reading.query_hash.clone(),
         raw_hash: reading.raw_hash.clone(),
-    };
+    }
+}
+
+/// Stores a reading of the whole population.
+pub(in crate::usecases) async fn store_level(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    outcome: &Outcome,
+    signal: &SignalSpec,
+    reading: &Reading<ArmSums>,
+    at: Timestamp,
+) -> Result<bool> {
+    let measurement = of_everybody(runtime, (outcome.id, None), signal, reading, at);
     let key = format!("level/{}/{}/{}", outcome.id, signal.name, reading.window.to);
     tx.measurement_insert(&measurement, &key).await
 }

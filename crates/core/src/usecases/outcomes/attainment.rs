@@ -102,10 +102,8 @@ fn of_windows(
     of_window: f64,
 ) -> Attainment {
     let mut blocks = Blocks { ends: Vec::new(), sums: Vec::new(), activated_at, per_week: 1, name: "window" };
-    for reading in levels {
-        if blocks.ends.last().is_none_or(|last| *last <= reading.window.from) {
-            blocks.push(reading.window.to, Some(reading.sums));
-        }
+    for reading in apart(levels) {
+        blocks.push(reading.window.to, Some(reading.sums));
     }
     let found = blocks.judge(spec, 0);
     let says = format!(
@@ -144,15 +142,21 @@ fn of_days(days: &[(Timestamp, ArmSums)], spec: &OutcomeSpec, activated_at: Time
     blocks.judge(spec, n_unread)
 }
 
-/// `pushed`: by the end of the window, of one window the newest first. The windows that do not overlap count, the first one that ended
-/// before another begins.
-fn of_pushed(pushed: &[Measurement], spec: &OutcomeSpec, activated_at: Timestamp) -> Attainment {
+/// Of readings by the end of their window, those whose windows do not overlap: the first one that ended before another begins.
+fn apart(readings: &[Measurement]) -> Vec<&Measurement> {
     let mut apart: Vec<&Measurement> = Vec::new();
-    for reading in pushed {
+    for reading in readings {
         if apart.last().is_none_or(|last| last.window.to <= reading.window.from) {
             apart.push(reading);
         }
     }
+    apart
+}
+
+/// `pushed`: by the end of the window, of one window the newest first. The windows that do not overlap count, the first one that ended
+/// before another begins.
+fn of_pushed(pushed: &[Measurement], spec: &OutcomeSpec, activated_at: Timestamp) -> Attainment {
+    let mut apart = apart(pushed);
     let is_day =
         |reading: &&Measurement| LIKE_A_DAY.contains(&reading.window.to.duration_since(reading.window.from).as_hours());
     // One that is pushed late or by hand is not like the others.

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::domain::{ArmSums, Experiment, Measurement, Outcome, Reading, SignalSpec, VariantReading};
 use crate::ids::MeasurementId;
 use crate::usecases::Runtime;
+use crate::usecases::kernel::level::of_everybody;
 
 /// A reading by variant as it is stored, an arm each.
 pub(super) fn measurements(
@@ -43,20 +44,5 @@ pub(super) fn level(
     reading: &Reading<ArmSums>,
     now: Timestamp,
 ) -> Measurement {
-    Measurement {
-        id: runtime.ids.next::<MeasurementId>(),
-        outcome: experiment.outcome,
-        experiment: Some(experiment.id),
-        signal: signal.name.clone(),
-        variant: None,
-        phase: None,
-        measured_at: now,
-        window: reading.window,
-        sums: reading.data,
-        cohort: None,
-        units: None,
-        source: signal.source.clone(),
-        query_hash: reading.query_hash.clone(),
-        raw_hash: reading.raw_hash.clone(),
-    }
+    of_everybody(runtime, (experiment.outcome, Some(experiment.id)), signal, reading, now)
 }
