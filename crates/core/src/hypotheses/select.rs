@@ -34,6 +34,7 @@ pub fn select_portfolio(mut candidates: Vec<Candidate>, under_way: &[Hypothesis]
             Some(reason) => Some(reason),
             None if selected.len() >= slots => Some(match slots {
                 0 => "no slot is free: portfolio.max_concurrent experiments are already open".to_owned(),
+                1 => "only one slot is free, and another candidate scores higher".to_owned(),
                 slots => format!("only {slots} slots are free, and other candidates score higher"),
             }),
             None => {
