@@ -49,7 +49,7 @@ pub(super) fn exposure(spec: &OutcomeSpec, flag_key: &str) -> Option<BriefExposu
             columns: columns(contract, flag_key, unit),
         });
     }
-    let query = spec.signal.query.by_variant.clone();
+    let query = spec.signal.query.by_variant.as_ref().map(|query| query.trim().to_owned());
     (query.is_some() || spec.exposure.is_some()).then(|| BriefExposure {
         record: format!(
             "for each {unit} that asks for `{flag_key}`{event}, {both}, with `control` or `treatment` as its variant, so that this query \
