@@ -322,6 +322,9 @@ pub struct Status {
     /// Show only active outcomes: leave out drafts and finished ones
     #[arg(long)]
     pub active: bool,
+    /// Add the numbers behind each sentence: effect, interval, p-values, units
+    #[arg(long)]
+    pub full: bool,
 }
 
 const EXPERIMENT_EXAMPLES: &str = "\
@@ -344,11 +347,16 @@ pub enum Experiment {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
         limit: i64,
     },
-    /// Show one experiment: hypothesis, plan, result with a chart, gates, possible next steps
-    #[command(after_help = "EXAMPLES:\n  outcome-runtime experiment show short-signup-form")]
+    /// Show one experiment: what it came to in one sentence, a chart, what happened, what can follow
+    #[command(
+        after_help = "EXAMPLES:\n  outcome-runtime experiment show short-signup-form\n  outcome-runtime experiment show short-signup-form --full"
+    )]
     Show {
         /// Slug of the experiment
         experiment: String,
+        /// Add the hypothesis, the plan and every number of the result
+        #[arg(long)]
+        full: bool,
     },
     /// Open the portfolio gate of a stored hypothesis, or submit your own
     Propose(Propose),
@@ -464,13 +472,16 @@ pub enum Gate {
     /// List the pending gates, most urgent first
     #[command(after_help = "EXAMPLES:\n  outcome-runtime gate list")]
     List,
-    /// Show the question of a gate and its evidence
-    #[command(after_help = "EXAMPLES:\n  outcome-runtime gate show GATE")]
+    /// Show the question of a gate, the facts that decide most often, and what is signed
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime gate show GATE\n  outcome-runtime gate show GATE --full")]
     Show {
         /// Slug of the gate
         gate: String,
+        /// Show everything that is signed: diff, plan, simulation, hypothesis, every number
+        #[arg(long)]
+        full: bool,
     },
-    /// Decide a gate: shows the question and the evidence, then asks for your passphrase
+    /// Decide a gate: shows it on one screen, then asks for your verdict and your passphrase
     Decide(Decide),
     /// Ask a human for a decision about an experiment
     #[command(after_help = "EXAMPLES:\n  \
@@ -667,4 +678,7 @@ pub struct Demo {
     /// Keep the demonstration's folder here; the folder must not exist yet
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
+    /// Serve its pages at the end, on this machine only, until you press Ctrl-C
+    #[arg(long, conflicts_with = "json")]
+    pub serve: bool,
 }

@@ -7,6 +7,7 @@ mod commands;
 mod cx;
 mod guard;
 mod links;
+mod meant;
 mod output;
 mod pages;
 mod ssh_keygen;
@@ -51,6 +52,8 @@ fn main() -> ExitCode {
 /// Help, version, and what cannot be parsed.
 fn usage(error: &clap::Error) -> ExitCode {
     let wants_json = std::env::args_os().any(|arg| arg == "--json");
+    let typed: Vec<String> = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let meant = meant::meant(error.kind(), &typed);
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let _ = error.print();
@@ -72,11 +75,15 @@ fn usage(error: &clap::Error) -> ExitCode {
             let text = error.render().to_string();
             let text = text.trim().strip_prefix("error: ").unwrap_or(text.trim());
             let message = text.split("\n\n").next().unwrap_or(text);
-            Out::for_json().error(&Error::new(Code::InvalidInput, message).hint("`--help` lists the valid values"));
+            let hint = meant.unwrap_or_else(|| "`--help` lists the valid values".to_owned());
+            Out::for_json().error(&Error::new(Code::InvalidInput, message).hint(hint));
             ExitCode::from(Code::InvalidInput.exit_code())
         }
         _ => {
             let _ = error.print();
+            if let Some(meant) = meant {
+                let _ = std::io::Write::write_all(&mut anstream::stderr(), format!("\n  = help: {meant}\n").as_bytes());
+            }
             ExitCode::from(Code::InvalidInput.exit_code())
         }
     }

@@ -60,6 +60,19 @@ pub fn whole(n: f64) -> String {
     count(n.ceil() as u64)
 }
 
+/// A forecast of a number, two significant digits: `20`, `690`, `1,200`.
+#[must_use]
+pub fn about(n: f64) -> String {
+    let digits = significant(n, 2);
+    match digits.parse::<f64>() {
+        Ok(size) if size >= 100.0 => {
+            let step = 10.0_f64.powf(size.log10().floor() - 1.0);
+            whole((n / step).round() * step)
+        }
+        _ => digits,
+    }
+}
+
 /// A share in percent: 0.0512 is `5.12 %`.
 #[must_use]
 pub fn percent(share: f64) -> String {
@@ -172,6 +185,28 @@ impl Scale {
         format!("{text}{}", if is_percent { " %" } else { "" })
     }
 
+    /// Whether values are shares, written in percent.
+    #[must_use]
+    pub fn is_share(&self) -> bool {
+        self.is_share
+    }
+
+    /// Unit of a value that is no share.
+    #[must_use]
+    pub fn unit(&self) -> Option<&str> {
+        self.unit.as_deref()
+    }
+
+    /// The figures of one sentence, all with as many decimals as an interval of this width (in metric units) lets one know.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "between -12 and 12")]
+    pub fn rounded(&self, width: f64) -> Rounded<'_> {
+        let half = self.scaled(width.abs() / 2.0);
+        let is_known = half.is_finite() && half > 0.0;
+        let decimals = is_known.then(|| (1.0 - half.log10().floor()).clamp(-12.0, 12.0) as i32);
+        Rounded { scale: self, decimals }
+    }
+
     fn scaled(&self, x: f64) -> f64 {
         if self.is_share { x * 100.0 } else { x }
     }
@@ -187,6 +222,53 @@ impl Scale {
             _ if is_one => " point".to_owned(),
             _ => " points".to_owned(),
         }
+    }
+}
+
+/// Figures of one sentence, rounded alike.
+#[derive(Debug, Clone, Copy)]
+pub struct Rounded<'s> {
+    scale: &'s Scale,
+    /// Decimals of what is written; negative rounds to tens, hundreds. `None` writes three significant digits.
+    decimals: Option<i32>,
+}
+
+impl Rounded<'_> {
+    /// A level: `29.4 %`, `3,750 EUR`.
+    #[must_use]
+    pub fn level(&self, x: f64) -> String {
+        format!("{}{}", self.text(x), self.scale.unit_of_levels())
+    }
+
+    /// A difference with its sign: `+3.2 points`.
+    #[must_use]
+    pub fn change(&self, x: f64) -> String {
+        let text = self.end(x);
+        let unit = self.scale.unit_of_differences(matches!(text.as_str(), "+1" | "-1"));
+        format!("{text}{unit}")
+    }
+
+    /// The same without its unit, for a place where it was just named.
+    #[must_use]
+    pub fn end(&self, x: f64) -> String {
+        format!("{}{}", sign(x), self.text(x))
+    }
+
+    fn text(&self, x: f64) -> String {
+        let x = self.scale.scaled(x);
+        let Some(decimals) = self.decimals.filter(|_| x.is_finite()) else { return significant(x, 3) };
+        let step = 10.0_f64.powi(-decimals);
+        let rounded = (x / step).round() * step;
+        // Zero is never said of what is not.
+        if rounded.abs() < step / 2.0 && x.abs() > 0.0 {
+            return significant(x, 1);
+        }
+        let text = format!("{:.*}", usize::try_from(decimals).unwrap_or_default(), rounded.abs());
+        let text = without_zeros(&text);
+        let (whole, rest) =
+            text.split_once('.').map_or((text, String::new()), |(whole, rest)| (whole, format!(".{rest}")));
+        let whole = whole.parse().map_or_else(|_| whole.to_owned(), count);
+        format!("{}{whole}{rest}", if rounded < 0.0 { "-" } else { "" })
     }
 }
 
@@ -217,6 +299,7 @@ mod tests {
         assert_eq!([p_value(1e-12), p_value(0.031_26), p_value(1.0)], ["below 0.0001", "0.0313", "1"]);
         assert_eq!([count(7), count(90_189), count(1_234_567)], ["7", "90,189", "1,234,567"]);
         assert_eq!([whole(11.2), whole(-1.0), whole(f64::NAN)], ["12", "0", "0"]);
+        assert_eq!([about(0.43), about(19.6), about(693.0), about(1249.0)], ["0.43", "20", "690", "1,200"]);
         assert_eq!(percent_interval(Some(-0.012), None), "[-1.2, unbounded] %");
         assert_eq!([percent(0.07), signed_percent(0.0512), signed_percent(-0.5)], ["7 %", "+5.12 %", "-50 %"]);
     }
@@ -232,6 +315,25 @@ mod tests {
         }
         let percentage = Scale::new(Some("%"), 45.0);
         assert_eq!([percentage.level(33.12), percentage.change(1.5)], ["33.12 %", "+1.5 points"]);
+    }
+
+    #[test]
+    fn the_figures_of_a_sentence_are_rounded_alike() {
+        let share = Scale::share();
+        let of = share.rounded(0.046);
+        assert_eq!(
+            [of.level(0.294_1), of.change(0.031_8), of.end(0.009_2), of.end(0.055)],
+            ["29.4 %", "+3.2 points", "+0.9", "+5.5"]
+        );
+        assert_eq!(of.end(0.000_4), "+0.04", "what is not zero is never called so");
+        assert_eq!([of.change(0.01), of.end(0.0), of.end(-0.02)], ["+1 point", "0", "-2"]);
+        let money = Scale::new(Some("EUR"), 3749.0);
+        let of = money.rounded(640.0);
+        assert_eq!(
+            [of.level(3749.4), of.change(-312.0), of.level(123_456.0)],
+            ["3,750 EUR", "-310 EUR", "123,460 EUR"]
+        );
+        assert_eq!(share.rounded(f64::NAN).level(0.294_14), "29.4 %");
     }
 
     #[test]

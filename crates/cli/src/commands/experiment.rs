@@ -3,8 +3,8 @@
 use outcome_core::Result;
 use outcome_core::domain::{Evaluation, Experiment, Measurement, Surface, Variant, Verdict};
 use outcome_core::present::{
-    Scale, Section, Table as Facts, bound, capped, count, health, measured_constraints, p_value, percent, relative,
-    score, thresholds, when, words,
+    Scale, Section, Table as Facts, bound, capped, count, health, measured_constraints, p_value, percent, plain,
+    relative, score, thresholds, when, words,
 };
 use outcome_core::usecases::{ActRequest, Brief, ExperimentView, Runtime, Unlock};
 
@@ -29,11 +29,11 @@ pub async fn run(cx: &Cx, args: args::Experiment) -> Result<Exit> {
             let found = runtime.experiments().list(outcome.as_deref(), limit).await?;
             cx.out.result(&found, |page| list(page, &found, runtime.now()))?;
         }
-        args::Experiment::Show { experiment } => {
+        args::Experiment::Show { experiment, full } => {
             let runtime = cx.open().await?;
             let view = runtime.experiments().show(&experiment).await?;
             let series = runtime.experiments().series(&experiment, MAX_READINGS).await?;
-            cx.out.result(&view, |page| show(page, &view, &series, &on_terminal(&view.scale), runtime.now()))?;
+            cx.out.result(&view, |page| show(page, &view, &series, runtime.now(), full))?;
         }
         args::Experiment::Propose(args) => propose::run(cx, args).await?,
         args::Experiment::Pause(args) => act_or_ask(cx, args, Verdict::Pause).await?,
@@ -105,19 +105,71 @@ fn list(page: &mut Page, found: &[Experiment], now: jiff::Timestamp) {
     page.table(table);
 }
 
-fn show(page: &mut Page, view: &ExperimentView, series: &[Measurement], scale: &Scale, now: jiff::Timestamp) {
+fn show(page: &mut Page, view: &ExperimentView, series: &[Measurement], now: jiff::Timestamp, is_full: bool) {
+    let scale = &on_terminal(&view.scale);
+    let experiment = &view.experiment;
+    page.head(&format!("Experiment {} · {}", experiment.slug, plain(experiment.state.status.as_str())));
+    match &view.answer {
+        Some(answer) => {
+            page.strong("  ", &answer.says);
+            if let Some(sure) = &answer.sure {
+                page.text("  ", sure);
+            }
+        }
+        None => page.quote(2, &experiment.hypothesis.title),
+    }
+    if let Some(pause) = &experiment.state.pause {
+        page.warning(&format!("Paused ({}): {}", plain(pause.cause.as_str()), pause.detail));
+    }
+    for problem in view.signal_problems.iter().chain(&view.flag_problem) {
+        let text = page.red(&safe(problem));
+        page.line(&format!("  {text}"));
+    }
+    if is_full {
+        plan(page, view, scale, now);
+        result(page, view, scale);
+    } else {
+        constraints(page, view);
+    }
+    let points = |variant: Variant| line_of(series, variant);
+    let rows = chart(&points(Variant::Control), &points(Variant::Treatment), CHART_WIDTH, scale);
+    if !rows.is_empty() {
+        page.head("Control (o) and treatment (*), cumulative since launch");
+        for row in rows {
+            page.line(&format!("  {row}"));
+        }
+    }
+    page.head("What happened last");
+    for past in view.history.iter().rev().take(LAST_STEPS).rev() {
+        page.line(&format!("  {}  {} by {}", when(now, past.at), words(past.step.as_str()), safe(&past.by_name)));
+        for says in past.says.iter().chain(&past.conditions_say) {
+            page.quote(4, says);
+        }
+    }
+    page.head("What can happen next");
+    page.line(&format!(
+        "  {}",
+        if view.allowed.is_empty() { "nothing: the experiment has ended".to_owned() } else { view.allowed.join(", ") }
+    ));
+    for open in &view.gates {
+        page.hint(&format!("next: `outcome-runtime gate decide {open}`"));
+    }
+    if !is_full {
+        page.hint(&format!("the plan and every number: `outcome-runtime experiment show {} --full`", experiment.slug));
+    }
+}
+
+/// The hypothesis, its rank, and how it is judged.
+fn plan(page: &mut Page, view: &ExperimentView, scale: &Scale, now: jiff::Timestamp) {
     let experiment = &view.experiment;
     let hypothesis = &experiment.hypothesis;
-    page.head(&format!("Experiment {} · {}", experiment.slug, experiment.state.status));
+    page.blank();
     page.field("outcome", &view.outcome);
     page.field("submitted", &format!("{} by {}", when(now, experiment.created_at), experiment.submitted_by));
     for (name, at) in [("launched", experiment.launched_at), ("concluded", experiment.concluded_at)] {
         if let Some(at) = at {
             page.field(name, &when(now, at));
         }
-    }
-    if let Some(pause) = &experiment.state.pause {
-        page.field("paused", &format!("{}: {}", pause.cause, pause.detail));
     }
     if let Some(commit) = &experiment.state.commit {
         page.field("commit", commit);
@@ -140,40 +192,6 @@ fn show(page: &mut Page, view: &ExperimentView, series: &[Measurement], scale: &
         page.warning(&format!("Not selected: {reason}"));
     }
     page.section(&thresholds(&hypothesis.measurement, view.design, scale));
-
-    result(page, view, scale);
-    let points = |variant: Variant| line_of(series, variant);
-    let rows = chart(&points(Variant::Control), &points(Variant::Treatment), CHART_WIDTH, scale);
-    if !rows.is_empty() {
-        page.head("Control (o) and treatment (*), cumulative since launch");
-        for row in rows {
-            page.line(&format!("  {row}"));
-        }
-    }
-    for problem in view.signal_problems.iter().chain(&view.flag_problem) {
-        let text = page.red(&safe(problem));
-        page.line(&format!("  {text}"));
-    }
-    page.head("What happened last");
-    for past in view.history.iter().rev().take(LAST_STEPS).rev() {
-        page.line(&format!(
-            "  {}  {} by {}",
-            when(now, past.at),
-            words(past.step.as_str()),
-            safe(&past.by.to_string())
-        ));
-        for says in past.says.iter().chain(&past.conditions_say) {
-            page.quote(4, says);
-        }
-    }
-    page.head("What can happen next");
-    page.line(&format!(
-        "  {}",
-        if view.allowed.is_empty() { "nothing: the experiment has ended".to_owned() } else { view.allowed.join(", ") }
-    ));
-    for open in &view.gates {
-        page.hint(&format!("next: `outcome-runtime gate decide {open}`"));
-    }
 }
 
 fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
@@ -233,10 +251,17 @@ fn result(page: &mut Page, view: &ExperimentView, scale: &Scale) {
     if let Some(next) = &result.advice.next {
         page.field("to decide", &safe(next));
     }
-    let plan = experiment.plan.as_ref().and_then(|plan| plan.shown().ok());
+    constraints(page, view);
+}
+
+/// What the data and the constraints say, where something must not be overlooked.
+fn constraints(page: &mut Page, view: &ExperimentView) {
+    let experiment = &view.experiment;
+    let Some(Ok(result)) = experiment.last_result() else { return };
     for warning in health(&result.health) {
         page.warning(&warning);
     }
+    let plan = experiment.plan.as_ref().and_then(|plan| plan.shown().ok());
     let constraints = measured_constraints(&result.guardrails, |name| {
         let planned = plan?.guardrail_of(name)?;
         Some((planned.bound.scale(&planned.signal, None).unwrap_or_default(), planned.bound.clone()))

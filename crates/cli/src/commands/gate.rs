@@ -4,7 +4,7 @@ use outcome_core::Result;
 use outcome_core::present::due;
 use outcome_core::usecases::{GateOpenRequest, Runtime};
 
-use super::gate_view::show;
+use super::gate_view::{show, show_all};
 use super::{gate_decide, gate_list};
 use crate::args;
 use crate::cx::{Cx, Exit};
@@ -16,9 +16,10 @@ pub async fn run(cx: &Cx, args: args::Gate) -> Result<Exit> {
     let runtime = cx.open().await?;
     match args {
         args::Gate::List => list(cx, &runtime).await?,
-        args::Gate::Show { gate } => {
+        args::Gate::Show { gate, full } => {
             let view = runtime.gates().show(&gate).await?;
             let elsewhere = or_on_its_page(&view.review_url).await;
+            let show = if full { show_all } else { show };
             cx.out.result(&view, |page| show(page, &view, runtime.now(), Some(&elsewhere)))?;
         }
         args::Gate::Decide(args) if args.gates.len() > 1 => gate_list::run(cx, &runtime, args).await?,
@@ -66,8 +67,6 @@ async fn list(cx: &Cx, runtime: &Runtime) -> Result<()> {
         if !page.is_narrow() {
             page.table(table);
         }
-        page.hint(
-            "`outcome-runtime gate decide GATE` shows the question and the evidence, then asks for your decision",
-        );
+        page.hint("`outcome-runtime gate decide GATE` shows the question and the facts, then asks for your decision");
     })
 }

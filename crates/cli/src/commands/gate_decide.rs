@@ -6,10 +6,13 @@ use outcome_core::domain::{Assurance, GateStatus, GateType, Surface, Verdict};
 use outcome_core::usecases::{DecideRequest, Decided, GateView, Runtime, Unlock, UnsignedAct};
 use outcome_core::{Code, Error, Result};
 
-use super::gate_view::{HASH_PREFIX, show, verdicts};
+use super::gate_view::{HASH_PREFIX, show, show_all, verdicts};
 use crate::args;
 use crate::cx::Cx;
 use crate::output::{Page, safe};
+
+/// The first choice: not a verdict.
+const MORE: &str = "(show everything that is signed first)";
 
 /// Runs it. An attempt without a passphrase is recorded like any other refusal.
 pub async fn run(cx: &Cx, runtime: &Runtime, args: args::Decide) -> Result<()> {
@@ -60,7 +63,7 @@ async fn decide(cx: &Cx, runtime: &Runtime, args: args::Decide, view: &GateView)
     cx.out.show(|page| show(page, view, runtime.now(), None))?;
     let verdict = match given {
         Some(verdict) => verdict,
-        None => ask_verdict(cx, view, !args.condition.is_empty())?,
+        None => ask_verdict(cx, runtime, view, !args.condition.is_empty())?,
     };
     if matches!(verdict, Verdict::Approve | Verdict::ApproveWithConditions) {
         tick(cx, view, args.confirm_checklist)?;
@@ -118,9 +121,14 @@ fn must_be_touched(view: &GateView, verdict: Verdict) -> bool {
     !verdict.is_negative() && view.assurance == Assurance::A4
 }
 
-/// Asks for the verdict.
-pub fn ask_verdict(cx: &Cx, view: &GateView, has_conditions: bool) -> Result<Verdict> {
-    let answer = cx.terminal.select("Your decision:", verdicts(view), "--verdict")?;
+/// Asks for the verdict. The cursor stands on none of them: a key that is pressed in haste shows more.
+pub fn ask_verdict(cx: &Cx, runtime: &Runtime, view: &GateView, has_conditions: bool) -> Result<Verdict> {
+    let options: Vec<String> = std::iter::once(MORE.to_owned()).chain(verdicts(view)).collect();
+    let mut answer = cx.terminal.select("Your decision:", options.clone(), "--verdict")?;
+    while answer == MORE {
+        cx.out.show(|page| show_all(page, view, runtime.now(), None))?;
+        answer = cx.terminal.select("Your decision:", options.clone(), "--verdict")?;
+    }
     let verdict = answer.parse().map_err(|text: String| Error::new(Code::InvalidInput, text))?;
     valid(view, verdict, has_conditions)
 }

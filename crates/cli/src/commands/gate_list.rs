@@ -36,7 +36,7 @@ pub async fn run(cx: &Cx, runtime: &Runtime, args: args::Decide) -> Result<()> {
         cx.out.show(|page| show(page, &view, runtime.now(), None))?;
         let verdict = match args.verdict {
             Some(given) => given,
-            None => ask_verdict(cx, &view, false)?,
+            None => ask_verdict(cx, runtime, &view, false)?,
         };
         wanted.push((view, verdict));
     }

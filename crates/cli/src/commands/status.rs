@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use outcome_core::Result;
 use outcome_core::domain::{ExperimentStatus, OutcomeStatus};
-use outcome_core::present::{Scale, count, due, instant, p_value, relative, when, words};
+use outcome_core::present::{AnswerState, Scale, count, due, instant, p_value, plain, relative, when, words};
 use outcome_core::usecases::{ExperimentLine, Freshness, GateLine, OutcomeLine, Status};
 
 use crate::args;
@@ -22,12 +22,12 @@ pub async fn run(cx: &Cx, args: &args::Status) -> Result<Exit> {
         Some(gate) if !cx.out.is_json => or_on_its_page(&gate.review_url).await,
         _ => String::new(),
     };
-    cx.out.result(&status, |page| show(page, &status, &elsewhere))?;
+    cx.out.result(&status, |page| show(page, &status, &elsewhere, args.full))?;
     Ok(Exit::OK)
 }
 
 /// `elsewhere`: where the first gate is decided besides here.
-fn show(page: &mut Page, status: &Status, elsewhere: &str) {
+fn show(page: &mut Page, status: &Status, elsewhere: &str, is_full: bool) {
     let name = page.bold(&safe(&status.workspace));
     let now = page.dim(&instant(status.now));
     page.line(&format!("{name}  {now}"));
@@ -41,7 +41,7 @@ fn show(page: &mut Page, status: &Status, elsewhere: &str) {
         page.hint("  `outcome-runtime plan` shows the difference, `outcome-runtime apply` makes the file count");
     }
     for line in &status.outcomes {
-        outcome(page, line, status.now);
+        outcome(page, line, status.now, is_full);
     }
     if !status.gates.is_empty() {
         page.head("Waiting for you");
@@ -98,12 +98,12 @@ fn gate_lines(page: &mut Page, gate: &GateLine) {
     let time = if gate.minutes_left < 0 { page.red(&time) } else { page.yellow(&time) };
     let about = gate.experiment.as_deref().unwrap_or("-");
     let holder = gate.holder.as_deref().map(|holder| format!(" · held by {}", safe(holder))).unwrap_or_default();
-    let kind = page.bold(gate.gate_type.as_str());
+    let kind = page.bold(&plain(gate.gate_type.as_str()));
     page.line(&format!("  {kind}  {}  {time}{holder}", safe(about)));
     page.line(&format!("    outcome-runtime gate decide {}", safe(&gate.gate)));
 }
 
-fn outcome(page: &mut Page, line: &OutcomeLine, now: Timestamp) {
+fn outcome(page: &mut Page, line: &OutcomeLine, now: Timestamp, is_full: bool) {
     let scale = on_terminal(&line.scale);
     page.blank();
     let title = page.bold(&safe(&line.title_says));
@@ -148,14 +148,52 @@ fn outcome(page: &mut Page, line: &OutcomeLine, now: Timestamp) {
         let text = page.yellow(&safe(unchecked));
         page.line(&format!("  {text}"));
     }
-    experiments(page, line, &scale);
-}
-
-fn experiments(page: &mut Page, line: &OutcomeLine, scale: &Scale) {
     if line.experiments.is_empty() {
         return;
     }
     page.blank();
+    for experiment in &line.experiments {
+        sentence(page, experiment);
+    }
+    for experiment in line.experiments.iter().filter(|experiment| !experiment.status.is_terminal()) {
+        for problem in &experiment.health {
+            let text = page.yellow(&safe(problem));
+            page.line(&format!("  {}: {text}", safe(&experiment.experiment)));
+        }
+    }
+    if is_full {
+        page.blank();
+        numbers(page, line, &scale);
+    }
+    if line.n_more > 0 {
+        page.hint(&format!("  and {} more: `outcome-runtime experiment list --outcome {}`", line.n_more, line.outcome));
+    }
+}
+
+/// An experiment in a sentence: what it came to, or before its launch what it is about.
+fn sentence(page: &mut Page, line: &ExperimentLine) {
+    let status = plain(line.status.as_str());
+    let name = page.bold(&safe(&line.experiment));
+    match &line.answer {
+        Some(answer) => {
+            let label = answer.state.label();
+            let label = match answer.state {
+                AnswerState::Worked => page.green(label),
+                AnswerState::DidNot | AnswerState::Broken => page.red(label),
+                AnswerState::TooEarly => page.dim(label),
+            };
+            page.line(&format!("  {name}  {label} · {status}"));
+            page.text("    ", &answer.says);
+        }
+        None => {
+            page.line(&format!("  {name}  {status}"));
+            page.quote(4, &line.title_says);
+        }
+    }
+}
+
+/// The engine's numbers.
+fn numbers(page: &mut Page, line: &OutcomeLine, scale: &Scale) {
     let is_measured = line.experiments.iter().any(|experiment| experiment.verdict.is_some());
     let mut table = Table::new(if is_measured {
         &["experiment", "status", "effect", "interval", "p (success / harm)", "n (c / t)", "recommendation"]
@@ -176,12 +214,6 @@ fn experiments(page: &mut Page, line: &OutcomeLine, scale: &Scale) {
         }
         page.table(table);
     }
-    for experiment in line.experiments.iter().filter(|experiment| !experiment.status.is_terminal()) {
-        for problem in &experiment.health {
-            let text = page.yellow(&safe(problem));
-            page.line(&format!("  {}: {text}", safe(&experiment.experiment)));
-        }
-    }
     for experiment in &line.experiments {
         if let Some((before, after)) = experiment.level_before.zip(experiment.level_after) {
             let weekly = format!("before {}, after {}", scale.level(before), scale.level(after));
@@ -190,9 +222,6 @@ fn experiments(page: &mut Page, line: &OutcomeLine, scale: &Scale) {
     }
     for levels in levels(line) {
         page.line(&page.dim(&format!("  interval: {levels}")));
-    }
-    if line.n_more > 0 {
-        page.hint(&format!("  and {} more: `outcome-runtime experiment list --outcome {}`", line.n_more, line.outcome));
     }
 }
 

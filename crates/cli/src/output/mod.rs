@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde_json::json;
 
 pub use chart::{Point, chart};
-pub use page::{Page, Table};
+pub use page::{Page, Table, wrap};
 pub use safe::{safe, safe_json, safe_lines};
 
 use crate::args::{Colour, Globals};
@@ -85,6 +85,11 @@ impl Out {
     pub fn page(&self) -> Page {
         let width = std::io::stdout().is_terminal().then(terminal_width).flatten();
         Page::new(self.is_coloured(), self.is_quiet, width)
+    }
+
+    /// How many columns a line of text may take on stdout.
+    pub fn columns(&self) -> usize {
+        self.page().columns()
     }
 
     /// A value as JSON.

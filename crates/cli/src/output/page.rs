@@ -160,7 +160,7 @@ impl Page {
 }
 
 /// The text in parts of at most `width` columns, broken at spaces where there are some.
-pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let columns = |c: char| if u32::from(c) < 0x1100 { 1 } else { 2 };
     let mut parts = vec![String::new()];
     let mut used = 0;

@@ -1,7 +1,7 @@
 //! Sections of facts in a terminal. Every text is made safe and wrapped here: a line that the terminal wraps would go on at
 //! the left edge and could pass for one of ours.
 
-use outcome_core::present::{Section, Table as Facts, Value};
+use outcome_core::present::{Row, Section, Table as Facts, Value};
 
 use super::page::wrap;
 use super::{Page, Table, safe};
@@ -16,8 +16,26 @@ impl Page {
         for warning in &section.warnings {
             self.warning(warning);
         }
-        let label_width = section.rows.iter().map(|row| row.label.chars().count()).max().unwrap_or_default();
-        for row in &section.rows {
+        self.rows(&section.rows);
+        if let Some(table) = &section.table {
+            self.facts(table);
+        }
+        if let Some(unread) = &section.unread {
+            self.quoted("As it is stored", &format!("{unread:#}"));
+        }
+    }
+
+    /// Warnings and facts without a heading.
+    pub fn facts_of(&mut self, warnings: &[String], rows: &[Row]) {
+        for warning in warnings {
+            self.warning(warning);
+        }
+        self.rows(rows);
+    }
+
+    fn rows(&mut self, rows: &[Row]) {
+        let label_width = rows.iter().map(|row| row.label.chars().count()).max().unwrap_or_default();
+        for row in rows {
             let label = format!("  {:label_width$}  ", row.label);
             match &row.value {
                 Value::Text(text) => self.wrapped(&label, text, as_it_is),
@@ -37,12 +55,16 @@ impl Page {
                 Value::Quote(text) => self.quoted(row.label, text),
             }
         }
-        if let Some(table) = &section.table {
-            self.facts(table);
-        }
-        if let Some(unread) = &section.unread {
-            self.quoted("As it is stored", &format!("{unread:#}"));
-        }
+    }
+
+    /// A text of ours that may be long, beneath itself.
+    pub fn text(&mut self, label: &str, text: &str) {
+        self.wrapped(label, text, as_it_is);
+    }
+
+    /// The same, in bold.
+    pub fn strong(&mut self, label: &str, text: &str) {
+        self.wrapped(label, text, Self::bold);
     }
 
     /// A [`Self::field`] whose value may be long.

@@ -11,12 +11,17 @@ fn a_gate_is_listed_shown_and_decided_once() {
     assert_eq!(list[0]["gate"], GATE);
     let shown = home.run(&["gate", "show", GATE]).exits(0).stdout;
     assert!(shown.contains("Should this experiment be built?") && shown.contains("│ Fewer fields"), "{shown}");
-    for said in ["Effort                6 h", "  Minimum detectable effect  5 points", "--json` shows"] {
+    for said in ["6 h of work", "you sign", "approve, approve_with_conditions, reject", "--full`"] {
         assert!(shown.contains(said), "{said:?} is missing in\n{shown}");
     }
-    // Only the hint, which is there to be copied, may be longer.
-    let mut lines = shown.lines().filter(|line| !line.starts_with("decide with"));
-    assert!(lines.all(|line| line.chars().count() <= 80), "{shown}");
+    assert!(shown.lines().count() <= 24, "a gate is one screen:\n{shown}");
+    let full = home.run(&["gate", "show", GATE, "--full"]).exits(0).stdout;
+    for said in ["Effort                6 h", "  Minimum detectable effect  5 points", "--json` shows"] {
+        assert!(full.contains(said), "{said:?} is missing in\n{full}");
+    }
+    // Only a command, which is there to be copied, may be longer.
+    let mut lines = shown.lines().chain(full.lines()).filter(|line| !line.contains("`outcome-runtime gate "));
+    assert!(lines.all(|line| line.chars().count() <= 80), "{shown}\n{full}");
     let status = home.run(&["status"]).exits(0).stdout;
     assert!(status.contains(&format!("outcome-runtime gate decide {GATE}")), "{status}");
 

@@ -100,8 +100,15 @@ fn four_weeks_end_with_a_shipped_change() {
         weeks.at(&format!("2026-04-{day:02}T00:00:00Z")).run(&["poll", "--all"]).exits(0);
     }
     let status = weeks.run(&["status"]).exits(0).stdout;
-    assert!(status.contains("Ship") && status.contains("analysis_review"), "{status}");
-    let shown = weeks.run(&["experiment", "show", &slug]).exits(0).stdout;
+    let says = "It works: `signup_rate` is ";
+    assert!(status.contains(says) && status.contains("analysis review"), "{status}");
+    let numbers = weeks.run(&["status", "--full"]).exits(0).stdout;
+    assert!(numbers.contains("Ship") && numbers.contains("p (success / harm)"), "{numbers}");
+    let short = weeks.run(&["experiment", "show", &slug]).exits(0).stdout;
+    for part in [says, "more users a week", "however often one", "Control (o) and treatment (*)", "--full`"] {
+        assert!(short.contains(part), "{part} is missing in\n{short}");
+    }
+    let shown = weeks.run(&["experiment", "show", &slug, "--full"]).exits(0).stdout;
     for part in ["Control (o) and treatment (*)", "└──", "│", "p (always valid)", "recommends", "effect"] {
         assert!(shown.contains(part), "{part} is missing in\n{shown}");
     }
@@ -109,12 +116,13 @@ fn four_weeks_end_with_a_shipped_change() {
         |weeks: &Weeks| weeks.run(&["gate", "list", "--json"]).exits(0).json()[0]["gate"].as_str().unwrap().to_owned();
     let analysis = gate(&weeks);
     let page = weeks.run(&["gate", "show", &analysis]).exits(0).stdout;
-    assert!(page.contains("recommends     ship"), "{page}");
+    assert!(page.contains("recommended    ship") && page.contains(says), "{page}");
     weeks.sign(&["gate", "decide", &analysis, "--verdict", "ship"]).exits(0);
     let done = weeks.sign(&["gate", "decide", &gate(&weeks), "--verdict", "approve", "--json"]).exits(0);
     assert_eq!(done.json()["experiment_status"], "shipped");
     let learnt = weeks.run(&["learnings", "--json"]).exits(0).json();
     assert_eq!(learnt[0]["finding_type"], "confirmed_hypothesis");
+    assert!(learnt[0]["finding"].as_str().unwrap().starts_with(says), "{learnt}");
     assert_eq!(weeks.run(&["audit", "verify", "--json"]).exits(0).json()["is_intact"], true);
     weeks.check_proof(&slug);
     assert_eq!(weeks.home.run(&["status", "--json"]).exits(4).error_code(), "clock_mismatch");

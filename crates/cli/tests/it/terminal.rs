@@ -36,10 +36,11 @@ fn a_human_sets_up_and_decides_on_a_terminal() {
     assert!(!seen.contains(PASSPHRASE), "{seen}");
     home.propose("Fewer fields", "flag-a", "src/a/").exits(0);
     let gate = "portfolio-fewer-fields";
-    // Enter takes the first verdict of the list: approve.
-    let answers = [("Your decision", ""), ("Passphrase to approve", PASSPHRASE)];
+    // Enter alone decides nothing: it shows everything that is signed, and asks again.
+    let answers = [("Your decision", ""), ("Your decision", "approve"), ("Passphrase to approve", PASSPHRASE)];
     let (code, seen) = on_terminal(&home, &["gate", "decide", gate], &answers).unwrap();
     assert_eq!(code, Some(0), "{seen}");
+    assert!(seen.contains("Plan and thresholds"), "{seen}");
     assert_eq!(home.run(&["gate", "show", gate, "--json"]).json()["status"], "approved");
 }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::plan::of_result;
 use super::{ArmSums, Direction, GatePolicy, GateType, MetricMethod, Period, SignalSpec, Slug, text_enum};
 use crate::ids::OutcomeId;
 use crate::stats::Scale;
@@ -355,6 +356,13 @@ impl OutcomeSpec {
             }
             Constraint::Rule { .. } => None,
         })
+    }
+
+    /// The constraint that a guardrail result of this name is about. One with two limits has a result for each.
+    #[must_use]
+    pub fn constraint_of(&self, result: &str) -> Option<(&SignalSpec, &ConstraintBound)> {
+        let found: Vec<_> = self.guardrails().map(|(signal, bound, ..)| (signal, bound)).collect();
+        of_result(&found, result, |(signal, _)| signal.name.as_str()).copied()
     }
 
     /// The sentences that the approver ticks at launch.

@@ -3,6 +3,7 @@
 //!
 //! **Invariant**: pure. Nothing here reads a clock or a file, and what is written here is never parsed again.
 
+mod answer;
 mod axis;
 mod facts;
 mod metric;
@@ -14,8 +15,11 @@ pub use crate::stats::figures::{
     Scale, count, number, p_value, percent, percent_interval, signed, signed_percent, significant, whole,
 };
 
+pub use answer::{Answer, AnswerState, Asked, Pace};
 pub use axis::{day, ticks};
-pub use facts::{bound, capped, false_stops, health, measured_constraints, score, sections, thresholds};
+pub use facts::{
+    Glance, bound, capped, false_stops, glance, health, measured_constraints, score, sections, thresholds,
+};
 pub use metric::metric;
 pub use section::{Row, Section, Table, Value};
 pub use time::{due, instant, relative, span, when};

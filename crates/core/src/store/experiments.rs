@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use sqlx::types::Json;
 
@@ -47,12 +48,12 @@ statements! {
     // Materialised, so that SQLite finds the few by their status and does not go through all by age.
     EXPERIMENT_GLANCES_UNDER_WAY = sql!("
         WITH under_way AS MATERIALIZED (
-            SELECT id, slug, hypothesis, state, current_result, created_at FROM experiment
+            SELECT id, slug, hypothesis, state, current_result, launched_at, created_at FROM experiment
             WHERE workspace_id = $1 AND outcome_id = $2 AND status IN ", UNDER_WAY, ")
-        SELECT id, slug, hypothesis, state, current_result FROM under_way ORDER BY created_at DESC, id DESC LIMIT $3");
+        SELECT id, slug, hypothesis, state, current_result, launched_at FROM under_way ORDER BY created_at DESC, id DESC LIMIT $3");
     // NOT IN, so that SQLite takes the newest from the index by age and does not sort all that are over.
     EXPERIMENT_GLANCES_REST = sql!("
-        SELECT id, slug, hypothesis, state, current_result FROM experiment
+        SELECT id, slug, hypothesis, state, current_result, launched_at FROM experiment
         WHERE workspace_id = $1 AND outcome_id = $2 AND status NOT IN ", UNDER_WAY, "
         ORDER BY created_at DESC, id DESC LIMIT $3");
     // What ended without a launch has given its part back.
@@ -190,6 +191,12 @@ pub struct ExperimentGlance {
     pub state: ExperimentState,
     /// The result of its latest poll.
     pub current_result: Option<Stored<Evaluation>>,
+    /// When it went live.
+    pub launched_at: Option<Timestamp>,
+    /// How long its plan lasts.
+    pub duration_days: u32,
+    /// The effect that it is planned to find, in metric units.
+    pub minimum_detectable_effect: f64,
 }
 
 row! {
@@ -199,6 +206,7 @@ row! {
         hypothesis: Json<Titled>,
         state: Json<ExperimentState>,
         current_result: Option<Json<Stored<Evaluation>>>,
+        launched_at: Option<Instant>,
     }
 }
 
@@ -212,6 +220,8 @@ struct Titled {
 #[derive(Deserialize)]
 struct Thresholds {
     success_threshold: f64,
+    duration_days: u32,
+    minimum_detectable_effect: f64,
 }
 
 impl From<GlanceRow> for ExperimentGlance {
@@ -220,6 +230,9 @@ impl From<GlanceRow> for ExperimentGlance {
             id: row.id,
             slug: row.slug,
             success_threshold: row.hypothesis.0.measurement.success_threshold,
+            duration_days: row.hypothesis.0.measurement.duration_days,
+            minimum_detectable_effect: row.hypothesis.0.measurement.minimum_detectable_effect,
+            launched_at: row.launched_at.map(|at| at.0),
             title: row.hypothesis.0.title,
             state: row.state.0,
             current_result: row.current_result.map(|json| json.0),

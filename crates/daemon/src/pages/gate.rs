@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use outcome_core::digest::{canonical_json, sha256_hex};
 use outcome_core::domain::{Assurance, GateStatus, Verdict};
-use outcome_core::present::{Section, Value, due, instant, sections, words};
+use outcome_core::present::{Glance, Row, Section, Value, due, glance, instant, sections, words};
 use outcome_core::usecases::{GateView, NewWriter, PageSession};
 use outcome_core::{Code, Error};
 
@@ -75,6 +75,9 @@ struct GatePage {
     is_timed_out: bool,
     agent_says: Option<String>,
     recommendation: Option<String>,
+    doubts: Vec<String>,
+    facts: Vec<Row>,
+    signed: Vec<Row>,
     sections: Vec<Section>,
     is_open: bool,
     choices: Vec<Choice>,
@@ -125,6 +128,7 @@ fn check_hash(view: &GateView) -> Result<(), Error> {
 
 fn build(app: &App, session: &PageSession, view: GateView, filled: Filled, trouble: Option<Trouble>) -> GatePage {
     let context = &view.context;
+    let Glance { doubts, facts, signed } = glance(context, view.answer.as_ref(), &view.context_hash);
     let minutes = view.due_at.duration_since(app.runtime.now()).as_mins();
     GatePage {
         frame: Frame::new(words(view.gate_type.as_str()), Some(session)),
@@ -141,6 +145,9 @@ fn build(app: &App, session: &PageSession, view: GateView, filled: Filled, troub
         is_timed_out: view.status == GateStatus::TimedOut,
         agent_says: context.agent_says.clone(),
         recommendation: context.recommendation.clone(),
+        doubts,
+        facts,
+        signed,
         sections: sections(context),
         is_open: matches!(view.status, GateStatus::Pending | GateStatus::TimedOut),
         choices: context.verdicts.iter().map(|verdict| choice(*verdict, filled.verdict)).collect(),

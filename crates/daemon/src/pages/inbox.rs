@@ -4,7 +4,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
-use outcome_core::present::{Scale, due, instant, p_value, plain, words};
+use outcome_core::present::{AnswerState, Scale, due, instant, p_value, plain, words};
 use outcome_core::usecases::{DeadLetters, ExperimentLine, GateLine, OutcomeLine, PageSession};
 
 use super::{Frame, PageResult, html};
@@ -42,6 +42,12 @@ pub(super) struct ExperimentItem {
     pub(super) levels: String,
     pub(super) p_value: String,
     pub(super) verdict: String,
+    /// What it came to, in one sentence.
+    pub(super) says: Option<String>,
+    /// Which of the four answers that is.
+    pub(super) label: &'static str,
+    /// Its colour.
+    pub(super) class: &'static str,
 }
 
 #[derive(Template)]
@@ -130,7 +136,16 @@ pub(super) fn experiment_item(line: &ExperimentLine, scale: &Scale) -> Experimen
     let interval = line.interval.map_or_else(String::new, |shown| format!(" {}", shown.ends(scale)));
     let effect = line.effect.map_or_else(|| "–".to_owned(), |effect| scale.change(effect) + &interval);
     let cause = line.pause_cause.map(|cause| format!(": {}", plain(cause.as_str()))).unwrap_or_default();
+    let (label, class) = match line.answer.as_ref().map(|answer| answer.state) {
+        Some(state @ AnswerState::Worked) => (state.label(), "good"),
+        Some(state @ (AnswerState::DidNot | AnswerState::Broken)) => (state.label(), "bad"),
+        Some(state @ AnswerState::TooEarly) => (state.label(), "open"),
+        None => ("", "open"),
+    };
     ExperimentItem {
+        says: line.answer.as_ref().map(|answer| answer.says.clone()),
+        label,
+        class,
         slug: line.experiment.clone(),
         title: line.title_says.clone(),
         status: words(line.status.as_str()) + &cause,

@@ -178,6 +178,7 @@ outcomes:
       to: 0.33
       confidence: 0.95
     mde: 0.02
+    randomisation_unit: visitor
     constraints:
       - signal: payment_failures
         source: shop

@@ -7,18 +7,21 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use outcome_core::config::Vendors;
-use outcome_core::domain::{Direction, ExperimentStatus, GateType, Recommendation, Surface, Verdict};
-use outcome_core::present::{Scale, count, instant};
+use outcome_core::domain::{ExperimentStatus, GateType, Recommendation, Surface, Verdict};
+use outcome_core::present::{Answer, AnswerState, Scale, count, plain};
 use outcome_core::scope::OwnRepo;
 use outcome_core::settings::{Overrides, Settings};
 use outcome_core::usecases::{DecideRequest, Decided, GateView, InitRequest, PollRequest, Runtime, Unlock, Workspaces};
 use secrecy::SecretString;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::agent::Agent;
 use super::chart::line_chart;
 use super::printer::Printer;
+use super::serve::Pages;
 use super::shop::{OUTCOME_FILE, Shop, Truth, write};
+use crate::args::Demo;
 
 const PASSPHRASE: &str = "played passphrase of the demo";
 const POLL_HOURS: i64 = 6;
@@ -36,11 +39,31 @@ struct Stage {
     print: Printer,
 }
 
-/// Runs the demonstration; `keep` is where its folder stays, if it should.
+/// What the demonstration ended with.
+#[derive(Debug, Serialize)]
+pub struct Told {
+    experiments: Vec<Ended>,
+    /// Lines of the audit log, which was verified.
+    n_log_lines: i64,
+    seconds: f64,
+    /// The folder, where it was kept.
+    folder: Option<PathBuf>,
+}
+
+/// How an experiment of it ended.
+#[derive(Debug, Serialize)]
+struct Ended {
+    experiment: String,
+    status: ExperimentStatus,
+    answer: Option<Answer>,
+}
+
+/// Runs the demonstration.
 ///
 /// # Errors
 /// If a step does not go as planned: the product is broken, or the machine has no git.
-pub async fn run(keep: Option<&Path>, vendors: &'static Vendors) -> Result<()> {
+pub async fn run(args: &Demo, print: Printer, vendors: &'static Vendors) -> Result<Told> {
+    let keep = args.keep.as_deref();
     let began = Instant::now();
     let temporary = tempfile::tempdir()?;
     let root = match keep {
@@ -50,26 +73,26 @@ pub async fn run(keep: Option<&Path>, vendors: &'static Vendors) -> Result<()> {
         }
         None => temporary.path().canonicalize()?,
     };
-    let mut stage = Stage::set(&root, vendors).await?;
+    let mut stage = Stage::set(&root, print, vendors).await?;
     let agent = Agent::start(&stage.root, &stage.clock).await?;
     stage.propose(&agent).await?;
     stage.build(&agent).await?;
     stage.launch().await?;
     stage.four_weeks().await?;
-    stage.end(&agent).await?;
+    let (experiments, n_log_lines) = stage.end(&agent).await?;
     agent.stop().await?;
-    stage.print.did(&format!(
-        "Done in {:.1} s. Nothing left this machine; no account or key was needed.{}",
-        began.elapsed().as_secs_f64(),
-        keep.map(|path| format!(" The folder is kept: {}", path.display())).unwrap_or_default()
-    ));
-    Ok(())
+    let seconds = began.elapsed().as_secs_f64();
+    stage.print.did(&format!("Done in {seconds:.1} s. Nothing left this machine; no account or key was needed."));
+    if args.serve {
+        stage.serve().await?;
+    }
+    stage.next(keep.is_some());
+    Ok(Told { experiments, n_log_lines, seconds, folder: keep.map(|_| root) })
 }
 
 impl Stage {
     /// The repository, the shop's history, the workspace, an active outcome.
-    async fn set(root: &Path, vendors: &'static Vendors) -> Result<Self> {
-        let mut print = Printer::new();
+    async fn set(root: &Path, mut print: Printer, vendors: &'static Vendors) -> Result<Self> {
         print.chapter("Outcome Runtime: the whole loop, offline, on a virtual clock");
         print.did("Real: git repository, databases, MCP server and client, signatures, statistics, audit log.");
         print.did("Played: the agent's texts, the visitors, the human's choices. They are marked [played: ...].");
@@ -129,8 +152,7 @@ impl Stage {
             hypothesis("Loud upsell", UPSELL, &["frontend/checkout/upsell.html"]),
         ] });
         let done = agent.call("submit_hypotheses", answer).await?;
-        self.print
-            .played("agent", &format!("submit_hypotheses: {} are waiting for a human", list(at(&done, "proposed"))));
+        self.print.played("agent", &format!("submit_hypotheses: {} wait for a human", list(at(&done, "proposed"))));
         for gate in self.runtime.gates().list().await? {
             self.decide(&gate, Verdict::Approve, "worth a try").await?;
         }
@@ -161,9 +183,8 @@ impl Stage {
             self.print.played(
                 "agent",
                 &format!(
-                    "report_experiment_built {experiment}: {} changes, now {}",
-                    at(&done, "n_changes"),
-                    text(at(&done, "status"))
+                    "report_experiment_built {experiment}: the diff is within its scope, now {}",
+                    plain(text(at(&done, "status")))
                 ),
             );
             repo.run(&["checkout", "-q", "main"]).await?;
@@ -188,10 +209,7 @@ impl Stage {
         self.print.chapter("5. Four weeks of measurement, with a look every six hours");
         let step = SignedDuration::from_hours(POLL_HOURS);
         let n_polls = u64::try_from(N_DAYS * 24 / POLL_HOURS)?;
-        let progress = ProgressBar::new(n_polls);
-        if let Ok(style) = ProgressStyle::with_template("  {bar:40} day {msg}") {
-            progress.set_style(style);
-        }
+        let mut progress = self.progress(n_polls, 0);
         for poll in 0..n_polls {
             self.shop.visitors(self.now, step).await?;
             self.now += step;
@@ -201,20 +219,40 @@ impl Stage {
             ensure!(polled.failures.is_empty(), "a poll failed: {}", polled.failures.join("; "));
             progress.set_message(format!("{}", (poll + 1) * u64::try_from(POLL_HOURS)? / 24));
             progress.inc(1);
-            for gate in self.runtime.gates().list().await? {
-                progress.suspend(|| ());
+            let gates = self.runtime.gates().list().await?;
+            if gates.is_empty() {
+                continue;
+            }
+            // A line that is written beside a bar would stand twice.
+            progress.finish_and_clear();
+            for gate in gates {
                 self.answer(&gate).await?;
             }
+            progress = self.progress(n_polls, poll + 1);
         }
         progress.finish_and_clear();
         Ok(())
     }
 
+    /// The bar of the four weeks, from this poll on; only on a terminal.
+    fn progress(&self, n_polls: u64, from: u64) -> ProgressBar {
+        if self.print.is_silent() {
+            return ProgressBar::hidden();
+        }
+        let progress = ProgressBar::new(n_polls).with_position(from);
+        if let Ok(style) = ProgressStyle::with_template("  {bar:40} day {msg}") {
+            progress.set_style(style);
+        }
+        progress
+    }
+
     /// What the played human does at a gate of the running phase: what the runtime recommends.
     async fn answer(&mut self, gate: &GateView) -> Result<()> {
-        let day = instant(self.now);
+        let day = self.now.strftime("%-d %b");
+        let answer = gate.answer.as_ref().map(|answer| answer.says.as_str()).unwrap_or_default();
+        self.print.did(&format!("{day}: {} asks: {} {answer}", gate.gate, gate.context.question));
         let recommendation = gate.context.recommendation.clone().unwrap_or_default();
-        self.print.did(&format!("{day}  {} opened: {recommendation}", gate.gate));
+        self.print.did(&format!("recommended: {recommendation}"));
         let facts = gate.context.facts.shown().map_err(|problem| anyhow!(problem))?;
         let evaluation = facts.evaluation().transpose().map_err(|problem| anyhow!(problem))?;
         let verdict = match (gate.gate_type, evaluation.map(|evaluation| evaluation.advice.recommendation)) {
@@ -261,7 +299,7 @@ impl Stage {
     }
 
     /// The two verdicts, the chart, what was learnt, the log.
-    async fn end(&mut self, agent: &Agent) -> Result<()> {
+    async fn end(&mut self, agent: &Agent) -> Result<(Vec<Ended>, i64)> {
         self.print.chapter("6. What was found");
         let series = self.runtime.outcomes().series("checkout", 1000).await?;
         let points: Vec<(String, f64)> = series
@@ -269,24 +307,17 @@ impl Stage {
             .filter_map(|m| Some((m.measured_at.strftime("%b %d").to_string(), m.sums.value()?)))
             .collect();
         self.print.block(&line_chart("orders per visitor, 7-day rolling", &points, Some(0.33), 60, 10));
-        let mut verdicts = Vec::new();
+        let mut ended = Vec::new();
         for experiment in self.runtime.experiments().list(Some("checkout"), 10).await? {
-            let result = experiment.last_result().transpose().map_err(|problem| anyhow!(problem))?;
-            let scale = Scale::share();
-            let interval = result.and_then(|result| result.shown_interval(Direction::Increase));
-            let is_shipped = experiment.state.status == ExperimentStatus::Shipped;
-            let line = format!(
-                "{:<12} {:<8} {}, {}: {}",
-                experiment.slug,
-                experiment.state.status,
-                result
-                    .and_then(|result| result.effect)
-                    .map_or_else(|| "no effect".to_owned(), |effect| scale.change(effect)),
-                interval.map_or_else(|| "no interval".to_owned(), |shown| shown.in_words(&scale)),
-                result.map_or("no recommendation", |result| result.advice.reason.as_str()),
-            );
-            self.print.verdict(is_shipped, &line);
-            verdicts.push(experiment.state.status);
+            let view = self.runtime.experiments().show(experiment.slug.as_str()).await?;
+            let answer = view.answer.context("a launched experiment has an answer")?;
+            let label = format!("{} {}:", experiment.slug, answer.state.label());
+            self.print.answer(&label, answer.state == AnswerState::Worked, &answer.says);
+            if let Some(sure) = &answer.sure {
+                self.print.did(sure);
+            }
+            let status = experiment.state.status;
+            ended.push(Ended { experiment: experiment.slug.to_string(), status, answer: Some(answer) });
         }
         let found = agent.call("query_learnings", json!({ "query": "form upsell", "limit": 5 })).await?;
         self.print.did(&format!(
@@ -296,11 +327,39 @@ impl Stage {
         let check = self.runtime.audit_log().verify(&[]).await?;
         ensure!(check.is_intact, "the audit log is not intact: {}", check.problems.join("; "));
         self.print.did(&format!("audit log verified: {} lines, head {}", check.n_lines, short(&check.head)));
+        let has = |status| ended.iter().any(|one: &Ended| one.status == status);
         ensure!(
-            verdicts.contains(&ExperimentStatus::Shipped) && verdicts.contains(&ExperimentStatus::Killed),
-            "the story should end with one experiment shipped and one stopped, but ended with {verdicts:?}"
+            has(ExperimentStatus::Shipped) && has(ExperimentStatus::Killed),
+            "the story should end with one experiment shipped and one stopped, but ended with {ended:?}"
         );
-        Ok(())
+        Ok((ended, check.n_lines))
+    }
+
+    /// The pages, until somebody presses Ctrl-C.
+    async fn serve(&mut self) -> Result<()> {
+        let pages = Pages::start(&self.root, &self.clock).await?;
+        self.print.chapter("7. The pages");
+        self.print.did(&format!("{} is open until you press Ctrl-C. Sign in with these:", pages.url));
+        self.print.command("e-mail      dana@example.com");
+        self.print.command(&format!("passphrase  {PASSPHRASE}"));
+        pages.until_stopped().await
+    }
+
+    /// What to do now.
+    fn next(&mut self, is_kept: bool) {
+        self.print.chapter("Next");
+        if is_kept {
+            self.print.did("Look around in the demonstration's folder; its clock is a file:");
+            self.print.command(&format!("cd {} && export OUTCOME_RUNTIME_CLOCK_FILE=.clock", self.root.display()));
+            self.print.command(&format!("outcome-runtime experiment show {FORM}"));
+            self.print.command("outcome-runtime status --full");
+        } else {
+            self.print.did("Look at the same on pages, or keep the folder and look around:");
+            self.print.command("outcome-runtime demo --serve");
+            self.print.command("outcome-runtime demo --keep shop");
+        }
+        self.print.did("Or begin with your own numbers, in your own repository:");
+        self.print.command("outcome-runtime init");
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::section::{Section, Table};
 use crate::domain::{ChangedKey, Facts};
 
 /// A value of a file on one line, as its key shows it; whole in the JSON and in the table's cell.
-fn said(value: &Json) -> String {
+pub(super) fn said(value: &Json) -> String {
     match value {
         Json::Null => "(nothing)".to_owned(),
         Json::String(text) => text.clone(),

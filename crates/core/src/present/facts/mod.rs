@@ -4,6 +4,7 @@
 mod build;
 mod change;
 mod dry_run;
+mod glance;
 mod plan;
 mod proposal;
 mod result;
@@ -15,6 +16,7 @@ use super::words::plain;
 use crate::domain::{ContextPackage, Facts, Nullable};
 
 pub use self::dry_run::false_stops;
+pub use self::glance::{Glance, glance};
 pub use self::plan::{bound, thresholds};
 pub use self::proposal::score;
 pub use self::result::{capped, health, measured_constraints};

@@ -164,7 +164,12 @@ fn line(guard: &GuardrailResult, declared: Option<(Scale, ConstraintBound)>) -> 
     let scale = declared.map(|(scale, _)| scale).unwrap_or_default();
     let say = |x: f64| if is_difference { scale.size(x) } else { scale.level(x) };
     let figure = |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), say);
-    let state = if guard.breached {
+    vec![guard.name.clone(), figure(guard.value), figure(guard.bound), state(guard).to_owned()]
+}
+
+/// How a constraint stands.
+pub(super) fn state(guard: &GuardrailResult) -> &'static str {
+    if guard.breached {
         "crossed"
     } else if guard.is_alerting {
         "beyond its limit for several days"
@@ -178,6 +183,5 @@ fn line(guard: &GuardrailResult, declared: Option<(Scale, ConstraintBound)>) -> 
         "no reading"
     } else {
         "not crossed"
-    };
-    vec![guard.name.clone(), figure(guard.value), figure(guard.bound), state.to_owned()]
+    }
 }

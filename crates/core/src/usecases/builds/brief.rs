@@ -15,9 +15,11 @@ use crate::usecases::kernel::applied::applied;
 use crate::usecases::kernel::check::check_experiment;
 use crate::usecases::kernel::gate_context::conditions;
 use crate::usecases::kernel::keyring::keyring;
+use crate::usecases::kernel::keyring::keyring_or_none;
 use crate::usecases::kernel::limits::Limits;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
 use crate::usecases::kernel::past_steps::{PastStep, past_steps};
+use crate::usecases::kernel::people::People;
 
 /// The brief of an approved experiment.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -151,7 +153,9 @@ impl Builds<'_> {
         }
         let keyring = keyring(self.0, &mut tx).await?;
         check_experiment(&mut tx, &keyring, &experiment).await?;
-        let history = past_steps(&mut tx, experiment.id).await?;
+        let ring = keyring_or_none(self.0, &mut tx).await;
+        let people = People::of(&mut tx, &ring).await?;
+        let history = past_steps(&mut tx, &people, experiment.id).await?;
         let flags = applied(self.0, &mut tx).await?.and_then(|applied| applied.config.flags.clone());
         let flag = flags.map(|flags| flags.settings.answers());
         let hypothesis = &experiment.hypothesis;

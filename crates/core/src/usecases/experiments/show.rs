@@ -12,11 +12,14 @@ use crate::domain::{
 use crate::error::Result;
 use crate::ids::{ExperimentId, OutcomeId};
 use crate::lifecycle::EXPERIMENT_TABLE;
-use crate::present::Scale;
+use crate::present::{Answer, Scale};
 use crate::principal::Principal;
 use crate::stats::RunningState;
+use crate::usecases::kernel::answer::{Standing, answer};
+use crate::usecases::kernel::keyring::keyring_or_none;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_named, outcome_of};
 use crate::usecases::kernel::past_steps::{PastStep, past_steps};
+use crate::usecases::kernel::people::People;
 use crate::usecases::kernel::scale::scale_of;
 use crate::usecases::kernel::signal_problem::problem;
 use crate::usecases::outbox::stuck::flag_problem;
@@ -26,6 +29,8 @@ use crate::usecases::outbox::stuck::flag_problem;
 pub struct ExperimentView {
     /// Slug of its outcome.
     pub outcome: String,
+    /// What it came to, in one sentence; null before the launch.
+    pub answer: Option<Answer>,
     /// Everything about it; the id of its outcome is `outcome_id` here.
     #[serde(flatten, serialize_with = "with_outcome_id")]
     #[schemars(with = "ShownExperiment<'static>")]
@@ -126,8 +131,13 @@ impl Experiments<'_> {
                 format!("{} ({})", row.event, who.join(", "))
             })
             .collect();
+        let scale = scale_of(&mut tx, &outcome).await?;
+        let ring = keyring_or_none(self.0, &mut tx).await;
+        let people = People::of(&mut tx, &ring).await?;
+        let result = experiment.last_result().and_then(Result::ok);
         Ok(ExperimentView {
-            scale: scale_of(&mut tx, &outcome).await?,
+            answer: answer(&mut tx, &outcome.spec, &scale, &Standing::of(&experiment, result)).await?,
+            scale,
             direction: outcome.spec.target.direction,
             design: match &experiment.plan {
                 Some(plan) => plan.shown().map_or(outcome.spec.design, |plan| plan.design),
@@ -140,7 +150,7 @@ impl Experiments<'_> {
                 .map(|(gate, _)| gate.slug.to_string())
                 .collect(),
             allowed,
-            history: past_steps(&mut tx, experiment.id).await?,
+            history: past_steps(&mut tx, &people, experiment.id).await?,
             signal_problems: health.iter().filter_map(problem).collect(),
             flag_problem: flag.and_then(|queued| flag_problem(queued, self.0.now())),
             experiment,

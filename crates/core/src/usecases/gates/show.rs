@@ -23,10 +23,13 @@ impl Gates<'_> {
         let gates = tx.gate_list_open().await?;
         let pages = pages(self.0, &mut tx).await?;
         let (people, is_touched) = known(self.0, &mut tx).await?;
-        gates
-            .into_iter()
-            .map(|(gate, rules)| gate_view(&pages, &people, gate, &rules, Vec::new(), is_touched))
-            .collect()
+        let mut views = Vec::with_capacity(gates.len());
+        for (gate, rules) in gates {
+            let experiment = gate.experiment;
+            let view = gate_view(&pages, &people, gate, &rules, Vec::new(), is_touched)?;
+            views.push(view.with_answer(&mut tx, experiment).await?);
+        }
+        Ok(views)
     }
 
     /// A gate with what it shows and what was decided.
@@ -41,7 +44,9 @@ impl Gates<'_> {
         let pages = pages(self.0, &mut tx).await?;
         let (people, is_touched) = known(self.0, &mut tx).await?;
         let new_writers = new_writers(&mut tx).await?;
-        Ok(GateView { new_writers, ..gate_view(&pages, &people, gate, &rules, decisions, is_touched)? })
+        let experiment = gate.experiment;
+        let view = gate_view(&pages, &people, gate, &rules, decisions, is_touched)?;
+        Ok(GateView { new_writers, ..view.with_answer(&mut tx, experiment).await? })
     }
 
     /// Address of the pages on which gates are decided, without a slash at its end.

@@ -6,8 +6,10 @@ use serde::Serialize;
 
 use crate::domain::{Assurance, ContextPackage, Decision, Gate, GateStatus, GateType, SignedDecision};
 use crate::error::{Code, Error, Result};
-use crate::ids::{GateId, MemberId};
+use crate::ids::{ExperimentId, GateId, MemberId};
 use crate::lifecycle::{GateRules, least_at};
+use crate::present::{Answer, Pace};
+use crate::store::Tx;
 use crate::usecases::kernel::gate_opening::gate_url;
 use crate::usecases::kernel::people::People;
 use crate::usecases::kernel::written::NewWriter;
@@ -38,6 +40,9 @@ pub struct GateView {
     pub assurance: Assurance,
     /// SHA-256 of what is shown.
     pub context_hash: String,
+    /// What the experiment came to when the gate was opened, in one sentence; absent at gates that show no result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
     /// What is shown.
     pub context: ContextPackage,
     /// What was decided, oldest first.
@@ -70,8 +75,21 @@ pub(super) fn gate_view(
         due_at: gate.state.due_at,
         assurance: rules.policy.assurance.max(least_at(gate.gate_type, is_touched)),
         context_hash: gate.context_hash,
+        answer: None,
         context,
         decisions: decisions.into_iter().map(SignedDecision::into_decision).collect(),
         new_writers: Vec::new(),
     })
+}
+
+impl GateView {
+    /// The same with the sentence that it is about.
+    pub(super) async fn with_answer(self, tx: &mut Tx, experiment: Option<ExperimentId>) -> Result<Self> {
+        let Some(experiment) = experiment.filter(|_| self.gate_type.is_about_result()) else { return Ok(self) };
+        let Some(experiment) = tx.experiment_get(experiment).await? else { return Ok(self) };
+        let plan = experiment.plan.as_ref().and_then(|plan| plan.shown().ok());
+        let pace = plan.map(|plan| Pace::of(&plan.signal, experiment.launched_at));
+        let answer = pace.and_then(|pace| Answer::at_gate(&self.context, pace));
+        Ok(Self { answer, ..self })
+    }
 }

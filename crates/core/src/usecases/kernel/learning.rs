@@ -1,13 +1,14 @@
 //! What an experiment taught, stored at its end.
 
+use super::answer::{Standing, answer};
 use super::event::new_event;
 use super::scale::scale_of;
 use super::step_context::StepContext;
 use crate::audit::{EventKind, Subject, SubjectKind};
-use crate::domain::{Evidence, EvidenceGrade, Experiment, ExperimentStatus, FindingType, Learning, Outcome, Stored};
+use crate::domain::{Evidence, EvidenceGrade, Experiment, FindingType, Learning, Outcome, Stored};
 use crate::error::Result;
 use crate::ids::LearningId;
-use crate::present::{Scale, count, plain};
+use crate::present::{Answer, count, plain};
 use crate::principal::Principal;
 use crate::stats::Recommendation;
 use crate::store::Tx;
@@ -22,7 +23,9 @@ pub(super) async fn store_learning(
     context: &StepContext,
 ) -> Result<()> {
     let scale = scale_of(tx, outcome).await?;
-    let judged = judge(outcome, experiment, context, &scale);
+    let result = experiment.current_result.as_ref().and_then(|result| result.shown().ok());
+    let answer = answer(tx, &outcome.spec, &scale, &Standing::of(experiment, result)).await?;
+    let judged = judge(outcome, experiment, context, answer);
     let hypothesis = &experiment.hypothesis;
     let learning = Learning {
         id: runtime.ids.next::<LearningId>(),
@@ -53,7 +56,7 @@ struct Judged {
 }
 
 /// The finding in the runtime's own words, and how sure it is; computed from the result, never by a language model.
-fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext, scale: &Scale) -> Judged {
+fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext, answer: Option<Answer>) -> Judged {
     let metric = &outcome.spec.signal.metric;
     let ending = context.conclusion.as_deref().unwrap_or("concluded");
     let without_result = |why: String| Judged {
@@ -82,6 +85,7 @@ fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext, scal
     } else {
         match improvement {
             Some(_) if result.is_kill_threshold_exceeded => (FindingType::RefutedHypothesis, 0.95),
+            Some(_) if result.is_success_threshold_met => (FindingType::ConfirmedHypothesis, level),
             Some(change) if is_significant && change > 0.0 => (FindingType::ConfirmedHypothesis, level),
             Some(_) if is_significant => (FindingType::RefutedHypothesis, level),
             Some(_) if recommendation == Recommendation::KillFutility => (FindingType::RefutedHypothesis, 0.9),
@@ -94,33 +98,17 @@ fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext, scal
         EvidenceGrade::C => 0.5,
         EvidenceGrade::D => 0.2,
     };
-    let interval = result
-        .shown_interval(outcome.spec.target.direction)
-        .map_or_else(String::new, |shown| format!(" ({} {})", shown.label().to_lowercase(), shown.ends(scale)));
-    let so_far = if result.has_drifted() { " on average, differently over time" } else { "" };
-    let effect = result.effect.map_or_else(
-        || format!("{metric} could not be compared"),
-        |effect| format!("{metric} changed by {}{interval}{so_far}", scale.change(effect)),
-    );
     let units = match &result.series {
         Some(series) if series.n_before > 0 => {
-            format!("by {} weeks after and {} weeks before", series.n_after, series.n_before)
+            format!("{} weeks after and {} weeks before", series.n_after, series.n_before)
         }
-        Some(_) => "by weeks before and after".to_owned(),
-        None => {
-            format!("with {} control and {} treatment units", count(result.n_control), count(result.n_treatment))
-        }
+        Some(_) => "weeks before and after".to_owned(),
+        None => format!("{} control and {} treatment units", count(result.n_control), count(result.n_treatment)),
     };
-    let reason = &result.advice.reason;
-    // Where a rule ended it, its reason is the ending.
-    let end = if ending == reason { String::new() } else { format!(" Decision: {}.", plain(ending)) };
-    let finding = format!("{effect}, {units}. {reason}{end}");
-    let status = experiment.state.status;
-    let finding = if finding_type == FindingType::Inconclusive && status != ExperimentStatus::Shipped {
-        format!("Inconclusive: {finding}")
-    } else {
-        finding
-    };
+    let says = answer.map_or_else(|| format!("`{metric}` could not be compared."), |answer| answer.says);
+    // Where a rule ended it, the sentence has said so.
+    let end = if ending == result.advice.reason { String::new() } else { format!(" Decision: {}.", plain(ending)) };
+    let finding = format!("{says} Measured with {units}.{end}");
     Judged { finding, finding_type, confidence: (confidence * weight).clamp(0.0, 1.0), grade }
 }
 

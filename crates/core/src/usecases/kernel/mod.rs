@@ -8,6 +8,7 @@
 //! **Invariant**: nothing here is a use case, and nothing here knows a noun's folder.
 
 pub(super) mod anchoring;
+pub(super) mod answer;
 pub(super) mod applied;
 pub(super) mod apply_change;
 pub(super) mod ask;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::people::People;
 use super::tampered::payload;
 use crate::audit::EventKind;
 use crate::domain::{GateType, SignedDecision, Verdict};
@@ -27,6 +28,8 @@ pub struct PastStep {
     pub step: ExperimentEventKind,
     /// Who took it.
     pub by: Principal,
+    /// What whoever took it is called.
+    pub by_name: String,
     /// The gate whose decision it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateType>,
@@ -42,7 +45,11 @@ pub struct PastStep {
 }
 
 /// The steps of an experiment, oldest first.
-pub(in crate::usecases) async fn past_steps(tx: &mut Tx, experiment: ExperimentId) -> Result<Vec<PastStep>> {
+pub(in crate::usecases) async fn past_steps(
+    tx: &mut Tx,
+    people: &People,
+    experiment: ExperimentId,
+) -> Result<Vec<PastStep>> {
     let mut steps = Vec::new();
     for line in tx.event_steps_of_subject(experiment.0, MAX_STEPS).await?.into_iter().rev() {
         let Ok(EventKind::Experiment(step)) = line.event_kind() else { continue };
@@ -52,6 +59,7 @@ pub(in crate::usecases) async fn past_steps(tx: &mut Tx, experiment: ExperimentI
             at: line.at,
             step,
             by: line.principal.clone(),
+            by_name: people.acting(&line.principal),
             gate: decided.and_then(|(gate, _)| gate),
             verdict: decided.map(|(_, decision)| decision.verdict),
             says: decided

@@ -146,6 +146,14 @@ impl People {
         self.get(id).map_or_else(|| format!("member {id}"), Person::shown)
     }
 
+    /// Whoever acts, for people.
+    pub(in crate::usecases) fn acting(&self, principal: &Principal) -> String {
+        match principal {
+            Principal::Human { member, .. } => self.shown(*member),
+            Principal::Local { .. } | Principal::Agent { .. } | Principal::System { .. } => principal.to_string(),
+        }
+    }
+
     /// The holder of a gate, as a member where it is one.
     pub(in crate::usecases) fn holding(&self, holder: &Holder) -> Option<&Person> {
         match holder {

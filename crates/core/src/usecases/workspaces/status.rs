@@ -8,14 +8,15 @@ use super::Workspaces;
 use crate::digest::sha256_hex;
 use crate::domain::{
     Capped, Closing, Direction, Evaluation, EvidenceGrade, ExperimentStatus, GateType, Measurement, Message, Outcome,
-    OutcomeStatus, PauseCause, Stored, text_enum,
+    OutcomeSpec, OutcomeStatus, PauseCause, Stored, text_enum,
 };
 use crate::error::Result;
 use crate::ids::MemberId;
-use crate::present::Scale;
+use crate::present::{Answer, Scale};
 use crate::stats::{Recommendation, ShownInterval, SidedP};
 use crate::store::{ExperimentGlance, GateGlance, QueuedMessage, Tx};
 use crate::usecases::Runtime;
+use crate::usecases::kernel::answer::{Standing, answer};
 use crate::usecases::kernel::applied::applied;
 use crate::usecases::kernel::gate_opening::{gate_url, pages};
 use crate::usecases::kernel::keyring::keyring_or_none;
@@ -62,6 +63,8 @@ pub struct ExperimentLine {
     pub experiment: String,
     /// Title, in its author's words.
     pub title_says: String,
+    /// What it came to, in one sentence; null before the launch.
+    pub answer: Option<Answer>,
     /// Where it stands.
     pub status: ExperimentStatus,
     /// Why it is paused.
@@ -323,6 +326,7 @@ async fn outcome_line(runtime: &Runtime, tx: &mut Tx, outcome: &Outcome) -> Resu
     let listed = tx.experiment_glances(outcome.id, MAX_EXPERIMENTS).await?;
     let total: i64 = tx.experiment_counts_of(outcome.id).await?.into_iter().map(|(_, count)| count).sum();
     let n_listed = i64::try_from(listed.len()).unwrap_or(i64::MAX);
+    let scale = spec.scale(latest.as_ref().map(|reading| &reading.sums));
     Ok(OutcomeLine {
         outcome: spec.slug.to_string(),
         title_says: spec.title.clone(),
@@ -337,9 +341,9 @@ async fn outcome_line(runtime: &Runtime, tx: &mut Tx, outcome: &Outcome) -> Resu
         deadline: outcome.state.deadline,
         signal: signal_line(runtime, tx, outcome, latest.as_ref()).await?,
         unchecked: unchecked(tx, outcome.id.0).await?,
-        experiments: experiment_lines(tx, outcome.spec.target.direction, listed, runtime.now()).await?,
+        experiments: experiment_lines(tx, spec, &scale, listed, runtime.now()).await?,
         n_more: (total - n_listed).max(0),
-        scale: spec.scale(latest.as_ref().map(|reading| &reading.sums)),
+        scale,
     })
 }
 
@@ -374,7 +378,8 @@ async fn signal_line(
 
 async fn experiment_lines(
     tx: &mut Tx,
-    direction: Direction,
+    spec: &OutcomeSpec,
+    scale: &Scale,
     listed: Vec<ExperimentGlance>,
     now: Timestamp,
 ) -> Result<Vec<ExperimentLine>> {
@@ -389,7 +394,7 @@ async fn experiment_lines(
             false => Vec::new(),
         };
         let flag = failing.iter().find(|queued| queued.subject == Some(experiment.id.0));
-        let mut line = experiment_line(experiment, direction);
+        let mut line = experiment_line(tx, experiment, spec, scale).await?;
         line.health.extend(flag.and_then(|queued| flag_problem(queued, now)));
         line.health.extend(health.iter().filter_map(problem));
         lines.push(line);
@@ -397,7 +402,13 @@ async fn experiment_lines(
     Ok(lines)
 }
 
-fn experiment_line(experiment: ExperimentGlance, direction: Direction) -> ExperimentLine {
+async fn experiment_line(
+    tx: &mut Tx,
+    experiment: ExperimentGlance,
+    spec: &OutcomeSpec,
+    scale: &Scale,
+) -> Result<ExperimentLine> {
+    let direction = spec.target.direction;
     let (result, unreadable) = match experiment.current_result.as_ref().map(Stored::shown) {
         Some(Ok(result)) => (Some(result), None),
         Some(Err(problem)) => (None, Some(problem)),
@@ -407,7 +418,16 @@ fn experiment_line(experiment: ExperimentGlance, direction: Direction) -> Experi
     let findings = result.into_iter().flat_map(|result| &result.health).map(|finding| finding.message.clone());
     let turned = result.and_then(|result| result.capped).filter(|capped| capped.is_turned);
     let turned = turned.map(|_| "without its cap the effect has the other sign".to_owned());
-    ExperimentLine {
+    let standing = Standing {
+        experiment: experiment.id,
+        state: &experiment.state,
+        result,
+        launched_at: experiment.launched_at,
+        duration_days: experiment.duration_days,
+        mde: experiment.minimum_detectable_effect,
+    };
+    Ok(ExperimentLine {
+        answer: answer(tx, spec, scale, &standing).await?,
         status: experiment.state.status,
         pause_cause: experiment.state.pause.as_ref().map(|pause| pause.cause),
         effect: result.filter(|result| !result.has_drifted()).and_then(|result| result.effect),
@@ -430,5 +450,5 @@ fn experiment_line(experiment: ExperimentGlance, direction: Direction) -> Experi
         next: result.and_then(|result| result.advice.next.clone()),
         experiment: experiment.slug.to_string(),
         title_says: experiment.title,
-    }
+    })
 }
