@@ -98,6 +98,7 @@ pub(super) fn human_sees(view: &GateView, detail: Detail) -> Value {
     let context = &view.context;
     json!({
         "question": context.question,
+        "result": view.answer.as_ref().map(|answer| &answer.says),
         "agent_says": context.agent_says,
         "verdicts": context.verdicts,
         "recommendation": context.recommendation,
