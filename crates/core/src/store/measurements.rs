@@ -37,13 +37,14 @@ statements! {
     MEASUREMENT_SERIES = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
         WHERE workspace_id = $1 AND experiment_id = $2 AND signal = $3 AND reread_of IS NULL
         ORDER BY measured_at, phase, variant LIMIT $4");
+    // Single days have a phase, which the log holds. Those of before have none, and are told by their key.
     MEASUREMENT_LEVELS = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
         WHERE workspace_id = $1 AND outcome_id = $2 AND signal = $3 AND experiment_id IS NULL
-            AND natural_key NOT LIKE 'day/%'
+            AND phase IS NULL AND natural_key NOT LIKE 'day/%'
         ORDER BY measured_at DESC LIMIT $4");
     MEASUREMENT_LEVEL_BEFORE = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
         WHERE workspace_id = $1 AND outcome_id = $2 AND signal = $3 AND experiment_id IS NULL AND measured_at < $4
-            AND natural_key NOT LIKE 'day/%'
+            AND phase IS NULL AND natural_key NOT LIKE 'day/%'
         ORDER BY measured_at DESC LIMIT 1");
     MEASUREMENT_DAYS = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
         WHERE workspace_id = $1 AND outcome_id = $2 AND signal = $3 AND experiment_id IS NULL

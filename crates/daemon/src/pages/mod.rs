@@ -53,6 +53,27 @@ impl Trouble {
     }
 }
 
+/// A part of a sentence of ours.
+pub(crate) struct Part<'t> {
+    is_code: bool,
+    text: &'t str,
+}
+
+/// A sentence of ours in parts: what stands between backticks is code. A backtick without its fellow stays one.
+pub(crate) fn parts(text: &str) -> Vec<Part<'_>> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some((before, (code, after))) =
+        rest.split_once('`').and_then(|(before, after)| Some((before, after.split_once('`')?)))
+    {
+        parts.push(Part { is_code: false, text: before });
+        parts.push(Part { is_code: true, text: code });
+        rest = after;
+    }
+    parts.push(Part { is_code: false, text: rest });
+    parts
+}
+
 /// Messages begin small, for chains; on a page they stand alone.
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();

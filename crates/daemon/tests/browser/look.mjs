@@ -34,6 +34,12 @@ const gates = await page.locator(".gates a").evaluateAll((links) => links.map((l
 for (const gate of gates) {
   await page.goto(url + gate);
   await shot(gate.replace("/gates/", "gate-"));
+  const form = await page.evaluate(() => ({
+    height: document.documentElement.scrollHeight,
+    chosen: document.querySelectorAll("input[type=radio]:checked").length,
+  }));
+  must(form.height <= 1850, `${gate} is ${form.height} px long, and should be about two screens with its form`);
+  must(form.chosen === 0, `${gate} has a verdict that nobody chose`);
 }
 await page.setViewportSize({ width: 390, height: 800 });
 await shot("gate-narrow");
@@ -49,6 +55,7 @@ await page.emulateMedia({ colorScheme: "light" });
 const portfolio = gates.find((gate) => gate.includes("portfolio"));
 await page.goto(url + portfolio);
 await page.getByLabel("Approve with conditions").check();
+await page.locator("summary", { hasText: "Conditions" }).click();
 await page.getByLabel("Conditions", { exact: true }).fill("Only level two");
 await page.getByLabel("Passphrase").fill("not the passphrase");
 await page.getByRole("button", { name: "Sign and decide" }).click();

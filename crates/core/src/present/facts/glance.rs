@@ -150,7 +150,8 @@ fn launch(section: &mut Section, facts: &Facts) {
                 format!("`{}` {}", guard.signal, bound(&guard.bound, &guard.scale.clone().unwrap_or_default()))
             })
             .collect();
-        let beside = if limits.is_empty() { String::new() } else { format!(", and beyond {}", listed(&limits)) };
+        let beside =
+            if limits.is_empty() { String::new() } else { format!(", or a limit is crossed: {}", listed(&limits)) };
         section.text("It goes off by itself", Some(format!("when harm is proven{beside}")));
     }
 }
@@ -185,7 +186,7 @@ fn result(section: &mut Section, facts: &Facts, answer: Option<&Answer>, gate_ty
         result.guardrails.iter().map(|guard| format!("`{}` {}", guard.name, super::result::state(guard))).collect();
     section.text("Limits", (!guards.is_empty()).then(|| listed(&guards)));
     if let (Some(step), Some(plan)) = (facts.rollout_step, &facts.plan) {
-        let now = plan.rollout.pct(step).map(|pct| format!("{pct} % were to have it"));
+        let now = plan.rollout.pct(step).map(|pct| format!("{pct} % of all units"));
         let then = match gate_type {
             GateType::ShipApproval => Some("; approved, everyone gets it".to_owned()),
             _ => plan.rollout.pct(step + 1).map(|pct| format!("; the next step is {pct} %")),

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::digest::digest;
 use super::level::of_everybody;
-use crate::domain::{ArmSums, Outcome, Reading, SignalSpec, Window};
+use crate::domain::{ArmSums, Measurement, Outcome, Reading, SignalSpec, Window};
 use crate::error::{Code, Error, Result};
 use crate::store::Tx;
 use crate::usecases::Runtime;
@@ -35,7 +35,8 @@ pub(in crate::usecases) fn day_after(at: Timestamp, n: i64) -> Result<Window> {
 pub(in crate::usecases) async fn stored_days(tx: &mut Tx, outcome: &Outcome) -> Result<BTreeMap<Timestamp, ArmSums>> {
     let signal = &outcome.spec.signal;
     let days = tx.measurement_days(outcome.id, &signal.name, &key_of(outcome, signal, "")?).await?;
-    Ok(days.into_iter().map(|day| (day.window.to, day.sums)).collect())
+    let is_day = |window: Window| day_after(window.from, 0).is_ok_and(|day| day == window);
+    Ok(days.into_iter().filter(|day| is_day(day.window)).map(|day| (day.window.to, day.sums)).collect())
 }
 
 /// Keeps a day.
@@ -47,7 +48,9 @@ pub(in crate::usecases) async fn store_day(
     at: Timestamp,
 ) -> Result<bool> {
     let signal = &outcome.spec.signal;
-    let measurement = of_everybody(runtime, (outcome.id, None), signal, reading, at);
+    let level = of_everybody(runtime, (outcome.id, None), signal, reading, at);
+    // The log holds the phase of a reading and not its key, so this tells a day from a level.
+    let measurement = Measurement { phase: Some(0), ..level };
     tx.measurement_insert(&measurement, &key_of(outcome, signal, &reading.window.to.to_string())?).await
 }
 
