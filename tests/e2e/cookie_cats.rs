@@ -25,7 +25,76 @@ fn outcome_file() -> Result<String> {
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/tutorial-cookie-cats.md"))?;
     let (_, rest) = page.split_once("```yaml\n").context("the tutorial has no outcome file")?;
     let (file, _) = rest.split_once("```").context("the tutorial's outcome file does not end")?;
-    Ok(file.to_owned())
+    Ok(file.replace("sqlite:game.db", "${GAME_DATABASE_URL}"))
+}
+
+/// The page's blocks of a language, in order.
+fn blocks<'p>(page: &'p str, language: &str) -> Vec<&'p str> {
+    page.split(&format!("```{language}\n")).skip(1).filter_map(|rest| rest.split("\n```").next()).collect()
+}
+
+/// Types the passphrase and the verdicts where a reader does, and passes everything else on.
+const READER: &str = r#"
+set -eu
+sign() { command outcome-runtime "$@" --passphrase-fd 3 3<"$PASSPHRASE"; }
+outcome-runtime() {
+  case "$1 ${2:-}" in
+    "init "*) sign "$@" --email dana@example.com --name Dana ;;
+    "gate decide") shift; sign gate "$@" --confirm-checklist --note "see the tutorial" --verdict "$(verdict "$2")" ;;
+    *) command outcome-runtime "$@" ;;
+  esac
+}
+verdict() {
+  case "$1" in analysis-*-2) echo kill ;; analysis-*) echo extend ;; *) echo approve ;; esac
+}
+"#;
+
+/// A reader copies the two files and the commands of the page, in their order.
+#[test]
+fn the_page_can_be_followed_by_hand() -> Result<()> {
+    let Some(path) = data() else {
+        eprintln!("SKIPPED: cookie_cats.csv.gz is not beside the repository");
+        return Ok(());
+    };
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/tutorial-cookie-cats.md"))?;
+    let (files, commands) = (blocks(&page, "yaml"), blocks(&page, "sh"));
+    let [outcome, hypothesis] = files.as_slice() else { anyhow::bail!("the page has {} files", files.len()) };
+    let folder = tempfile::tempdir()?;
+    let at = folder.path().canonicalize()?;
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(std::fs::File::open(path)?).read_to_string(&mut text)?;
+    std::fs::write(at.join("cookie_cats.csv"), text)?;
+    std::fs::write(at.join("passphrase"), "nine lives of a cookie cat\n")?;
+    let mut script = READER.to_owned();
+    for (i, block) in commands.iter().enumerate() {
+        script.push_str(block);
+        script.push('\n');
+        let written = match i {
+            0 => Some(("outcome.yaml", outcome)),
+            1 => Some(("hypothesis.yaml", hypothesis)),
+            _ => None,
+        };
+        if let Some((name, text)) = written {
+            script.push_str(&format!("cat > {name} <<'THE_FILE'\n{text}\nTHE_FILE\n"));
+        }
+    }
+    let programs = outcome_tests::programs::program("outcome-runtime")?;
+    let path = format!("{}:{}", programs.parent().context("no folder")?.display(), std::env::var("PATH")?);
+    let done = std::process::Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(&at)
+        .env_clear()
+        .envs([("PATH", path.as_str()), ("PASSPHRASE", &at.join("passphrase").display().to_string())])
+        .envs([("HOME", at.as_os_str()), ("GIT_CONFIG_GLOBAL", std::ffi::OsStr::new("/dev/null"))])
+        .envs([("GIT_AUTHOR_NAME", "Dana"), ("GIT_AUTHOR_EMAIL", "dana@example.com")])
+        .envs([("GIT_COMMITTER_NAME", "Dana"), ("GIT_COMMITTER_EMAIL", "dana@example.com")])
+        .output()?;
+    let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    anyhow::ensure!(done.status.success(), "{said}");
+    for part in ["90189 players", "18.6", "It does not bring the 1 point that it was planned for", "It does harm", "is killed"] {
+        anyhow::ensure!(said.contains(part), "{part} is missing in {said}");
+    }
+    Ok(())
 }
 
 /// Loads the players with exposure times spread evenly over four weeks, in the order of the file.

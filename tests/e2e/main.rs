@@ -46,6 +46,7 @@ mod queries;
 mod recompute;
 mod restatement;
 mod root;
+mod readme;
 mod rows;
 mod safety;
 mod search;

@@ -13,7 +13,10 @@ use crate::lab::Lab;
 
 const SIGNALS: [&str; 2] = ["came_back", "crashed"];
 
-/// Writes in one transaction what hourly polls leave, the first one at `first`: four readings and a line of the log each.
+/// Polls in a transaction. Each updates the same row, and PostgreSQL looks at all of its versions of a transaction.
+const AT_ONCE: i64 = 500;
+
+/// Writes what hourly polls leave, the first one at `first`: four readings and a line of the log each.
 pub async fn store_polls(lab: &Lab, experiment: &Experiment, first: Timestamp, n_polls: usize) -> Result<()> {
     let runtime = &lab.runtime;
     let mut tx = runtime.db().write(runtime.workspace().id).await?;
@@ -35,6 +38,10 @@ pub async fn store_polls(lab: &Lab, experiment: &Experiment, first: Timestamp, n
             payload: json!({ "key": format!("{}@{at}", experiment.id), "digest": digest, "n": lines.len() }),
         };
         tx.event_append(event, at).await?;
+        if (n + 1) % AT_ONCE == 0 {
+            tx.commit().await?;
+            tx = runtime.db().write(runtime.workspace().id).await?;
+        }
     }
     tx.commit().await?;
     Ok(())

@@ -1,7 +1,7 @@
 //! Chores of the project: `cargo xtask docs` writes what is generated from the core, `cargo xtask manifest` what is generated
 //! from the built MCP server; `cargo test -p xtask` fails when one is out of date. `cargo xtask tidy [FOLDER]` prints what
 //! breaks the rules of the code, which the tests apply as well. `cargo xtask bundle` packs the server for clients.
-//! `cargo xtask field-trial` plays experiments through the built programs. The other commands are proofs of the statistics
+//! `cargo xtask record` records the demonstration. `cargo xtask field-trial` plays experiments through the built programs. The other commands are proofs of the statistics
 //! (docs/testing.md).
 
 mod field_trial;
@@ -10,6 +10,7 @@ mod generated;
 #[cfg(feature = "generated")]
 mod manifest;
 mod proofs;
+mod record;
 mod root;
 mod tidy;
 
@@ -40,13 +41,14 @@ fn main() -> anyhow::Result<()> {
             let written = manifest::bundle::bundle(&rest)?;
             Ok(written.iter().try_for_each(|path| writeln!(std::io::stdout(), "{}", path.display()))?)
         }
+        "record" => record::run(),
         "tidy" => tidy::run(&rest.first().map_or_else(root, PathBuf::from)),
         "coverage" => proofs::coverage(),
         "mutants" => proofs::mutants(&rest),
         "fuzz" => proofs::fuzz(&rest),
         "field-trial" => field_trial::run(&rest),
         _ => anyhow::bail!(
-            "usage: cargo xtask docs | tidy [FOLDER] | manifest [--check] | bundle [PROGRAM [FOLDER]] | coverage | mutants \
+            "usage: cargo xtask docs | tidy [FOLDER] | manifest [--check] | bundle [PROGRAM [FOLDER]] | record | coverage | mutants \
              [arguments of cargo-mutants] | fuzz [seconds [target]] | field-trial [--aa N] [--ab N] [--engine N] [--days N] [--seed N] \
              [--minutes N] [--json] [--write]"
         ),

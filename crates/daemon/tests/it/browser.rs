@@ -40,3 +40,37 @@ async fn in_a_real_browser() {
     assert!(status.success());
     println!("pictures are in {folder}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium and playwright-core"]
+async fn none_and_six_experiments_in_a_real_browser() {
+    for n in [0, 6] {
+        let lab = Lab::sqlite().await.unwrap();
+        for i in 0..n {
+            let flag = format!("change-{i}");
+            let experiment = lab.submit(hypothesis(&format!("Change number {i} of the level"), &flag)).await.unwrap();
+            // Two of them are measured, three are rejected, the last one waits.
+            if (2..5).contains(&i) {
+                lab.decide(&experiment, Verdict::Reject).await.unwrap();
+            }
+            if i < 2 {
+                lab.decide(&experiment, Verdict::Approve).await.unwrap();
+                lab.build(&experiment).await.unwrap();
+                let arms = if i == 0 { (31_022, 9_307, 31) } else { (31_022, 9_007, 31) };
+                lab.arms(&flag, arms, (30_981, 9_300, 28)).await.unwrap();
+                lab.decide(&experiment, Verdict::Approve).await.unwrap();
+            }
+        }
+        for _ in 0..9 {
+            lab.poll_after(24).await.unwrap();
+        }
+        let daemon = Daemon::on(lab, &[], &[]).await;
+        let folder = concat!(env!("CARGO_TARGET_TMPDIR"), "/pictures");
+        let status = std::process::Command::new("node")
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/glance.mjs"))
+            .args([&daemon.url(""), MEMBER, PASSPHRASE, folder, &format!("of-{n}")])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+}

@@ -292,7 +292,7 @@ impl Stage {
                 gate.gate,
                 decided.assurance,
                 decided.assurance.label(),
-                decided.experiment_status.map(|status| format!("now {status}")).unwrap_or_default()
+                decided.experiment_status.map(|status| format!("now {}", plain(status.as_str()))).unwrap_or_default()
             ),
         );
         Ok(decided)
@@ -311,7 +311,7 @@ impl Stage {
         for experiment in self.runtime.experiments().list(Some("checkout"), 10).await? {
             let view = self.runtime.experiments().show(experiment.slug.as_str()).await?;
             let answer = view.answer.context("a launched experiment has an answer")?;
-            let label = format!("{} {}:", experiment.slug, answer.state.label());
+            let label = format!("{}:", experiment.slug);
             self.print.answer(&label, answer.state == AnswerState::Worked, &answer.says);
             if let Some(sure) = &answer.sure {
                 self.print.did(sure);
