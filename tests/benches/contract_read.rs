@@ -26,6 +26,7 @@ signal_connectors:
     type: sql
     config: { url: "${URL}", statement_timeout: 10m }
     exposures: { table: exposures, unit: user_id, is: user, experiment: flag, variant: variant, at: seen_at }
+    population: { fact: orders }
 facts:
   orders: { source: shop, table: events, at: at, units: { user: user_id } }
 metrics:
@@ -80,10 +81,10 @@ async fn make(url: &str, exposures: i64, events: i64) -> Result<()> {
 }
 
 async fn measure(url: &str, exposures: i64, events: i64) -> Result<()> {
+    let config = parse(FILE, "outcome.yaml", &VENDORS, None).config.context("the file does not hold")?;
     let began = Instant::now();
     make(url, exposures, events).await?;
     println!("{exposures} exposures and {events} events were made in {:.0?}", began.elapsed());
-    let config = parse(FILE, "outcome.yaml", &VENDORS, None).config.context("the file does not hold")?;
     let resolve = |_: &str| Ok(SecretString::from(url));
     let connector = config.connector("shop").context("no connector")?;
     let source = connector.settings.open("shop", &Opening { root: Path::new("/"), resolve: &resolve })?;
