@@ -91,7 +91,9 @@ fn the_page_can_be_followed_by_hand() -> Result<()> {
         .output()?;
     let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     anyhow::ensure!(done.status.success(), "{said}");
-    for part in ["90189 players", "18.6", "It does not bring the 1 point that it was planned for", "It does harm", "is killed"] {
+    for part in
+        ["90189 players", "18.6", "It does not bring the 1 point that it was planned for", "It does harm", "is killed"]
+    {
         anyhow::ensure!(said.contains(part), "{part} is missing in {said}");
     }
     Ok(())

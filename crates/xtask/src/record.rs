@@ -33,7 +33,8 @@ struct Line {
 /// Plays the demonstration with the built program and writes the picture.
 pub fn run() -> Result<()> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let built = Command::new(cargo).current_dir(root()).args(["build", "--workspace", "--bins", "--locked"]).status()?;
+    let built =
+        Command::new(cargo).current_dir(root()).args(["build", "--workspace", "--bins", "--locked"]).status()?;
     ensure!(built.success(), "the programs cannot be built");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), std::path::PathBuf::from);
     let lines = played(&target.join("debug/outcome-runtime"))?;
@@ -76,9 +77,9 @@ fn picture(lines: &[Line]) -> Result<String> {
         top(lines.len())
     );
     let share = |at: Duration| at.as_secs_f64() / end.as_secs_f64();
-    let moves: Vec<(String, String)> =
-        (0..lines.len()).map(|i| (format!("0 {:.1}", top(i + 1)), format!("{:.4}", share(lines[i].at)))).collect();
-    let (values, times): (Vec<_>, Vec<_>) = moves.into_iter().unzip();
+    let moves =
+        lines.iter().enumerate().map(|(i, line)| (format!("0 {:.1}", top(i + 1)), format!("{:.4}", share(line.at))));
+    let (values, times): (Vec<_>, Vec<_>) = moves.unzip();
     writeln!(
         out,
         "<animateTransform attributeName=\"transform\" type=\"translate\" calcMode=\"discrete\" dur=\"{:.1}s\" \
@@ -154,7 +155,14 @@ mod tests {
     #[test]
     fn the_picture_shows_what_the_demonstration_says() {
         let picture = std::fs::read_to_string(root().join("docs/demo.svg")).unwrap();
-        for said in ["outcome-runtime demo", "It works: ", "It breaks a limit", "more visitors", "audit log verified", "outcome-runtime init"] {
+        for said in [
+            "outcome-runtime demo",
+            "It works: ",
+            "It breaks a limit",
+            "more visitors",
+            "audit log verified",
+            "outcome-runtime init",
+        ] {
             assert!(picture.contains(said), "{said} is missing: run `cargo xtask record`");
         }
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::plan::of_result;
+use super::limit_names::of_result;
 use super::{
     Author, Baseline, Build, ConstraintBound, Design, Direction, Document, ErrorBudget, Evaluation, EvidenceGrade,
     ExperimentStatus, FindingType, InterventionKind, MeasurementPlan, Pause, Place, Risk, RolloutPlan, ScoreBreakdown,

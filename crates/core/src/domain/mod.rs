@@ -23,6 +23,7 @@ mod holder;
 mod hypothesis;
 mod key;
 mod learning;
+mod limit_names;
 mod measurement;
 mod message;
 mod outcome;
@@ -68,6 +69,7 @@ pub use holder::Holder;
 pub use hypothesis::{Hypothesis, InterventionKind, MeasurementPlan, Risk, RolloutPlan};
 pub use key::{Enrolment, KeyKind, SignedEnrolment};
 pub use learning::{Evidence, FindingType, Learning};
+pub use limit_names::{names_of_limits, signal_of_limit};
 pub use measurement::{
     ArmSums, Capped, Cohort, CountedUnits, Measurement, ReadSums, Reading, Uncapped, Variant, VariantReading, Window,
 };
@@ -78,7 +80,7 @@ pub use outcome::{
 };
 pub use period::Period;
 pub use place::Place;
-pub use plan::{ErrorBudget, GuardrailPlan, Plan, names_of_limits, signal_of_limit};
+pub use plan::{ErrorBudget, GuardrailPlan, Plan};
 pub use said::Said;
 pub use signal::{Aggregation, MetricMethod, SignalQuery, SignalSpec};
 pub use signed_decision::{SignedDecision, UnreadableDecision};

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::plan::of_result;
+use super::limit_names::of_result;
 use super::{ArmSums, Direction, GatePolicy, GateType, MetricMethod, Period, SignalSpec, Slug, text_enum};
 use crate::ids::OutcomeId;
 use crate::stats::Scale;

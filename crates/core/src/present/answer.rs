@@ -497,7 +497,7 @@ mod tests {
 
     #[test]
     fn a_crossed_limit_comes_with_its_value_and_what_is_allowed() {
-        let mut result = found("kill_guardrail", [0.32, 0.318], [Some(-0.055), Some(0.039)]);
+        let mut result = found("kill_guardrail", [0.33, 0.328], [Some(-0.055), Some(0.039)]);
         result["guardrails"] = json!([{ "name": "failures", "status": { "code": "ok" }, "value": 0.0145, "lower": 0.01, "upper": null, "bound": 0.002,
             "ln_e_breached": 3.0, "deteriorated": true, "breached": true, "non_inferior": false, "must_prove": false, "is_alerting": false,
             "n_consecutive": 0 }]);

@@ -46,7 +46,7 @@ pub fn glance(context: &ContextPackage, answer: Option<&Answer>, context_hash: &
         GateType::PortfolioReview => idea(&mut found, facts),
         GateType::LaunchApproval => launch(&mut found, facts),
         GateType::AnalysisReview | GateType::ScaleApproval | GateType::ShipApproval => {
-            result(&mut found, facts, answer, context.gate_type)
+            result(&mut found, facts, answer, context.gate_type);
         }
         GateType::ChangeApproval => change(&mut found, facts),
         GateType::Escalation => escalation(&mut found, facts),
