@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use outcome_core::config::{TemplateOptions, template};
 use outcome_core::scope::user_setting;
 use outcome_core::settings::{Settings, process_env};
-use outcome_core::usecases::{InitRequest, Initialised, Unlock, Workspaces};
+use outcome_core::usecases::{InitRequest, Initialised, Unlock, Workspaces, check_email};
 use outcome_core::{Code, Error, Result};
 use serde::Serialize;
 
@@ -119,14 +119,13 @@ async fn set_up(cx: &Cx, args: args::Init, root: &Path, settings: &Settings) -> 
         })?;
     }
     let email = match args.email {
-        Some(email) => email,
-        None => cx.terminal.text("Your e-mail:", user_setting(root, "user.email").await.as_deref(), "--email")?,
+        Some(email) => check_email(&email).map(|()| email)?,
+        None => {
+            let known = user_setting(root, "user.email").await;
+            let check = |text: &str| check_email(text).map(|()| text.to_owned());
+            cx.terminal.checked(("Your e-mail:", known.as_deref(), "--email"), check)?
+        }
     };
-    if !email.contains('@') {
-        // Said before the passphrase is typed twice; the core looks closer.
-        return Err(Error::new(Code::InvalidInput, format!("`{email}` is not an e-mail address"))
-            .hint("give one such as you@company.com; it names you to people, and the log holds a commitment to it"));
-    }
     let name = match args.name {
         Some(name) => name,
         None => {

@@ -62,5 +62,5 @@ pub use signals::{
 };
 pub use workspaces::{
     Counts, DeadLetters, ExperimentLine, Finding, FindingLevel, Freshness, GateLine, InitRequest, Initialised,
-    Migrated, OutcomeLine, SignalLine, Status, WithoutChannel, Workspaces,
+    Migrated, OutcomeLine, SignalLine, Status, WithoutChannel, Workspaces, check_email,
 };

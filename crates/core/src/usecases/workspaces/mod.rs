@@ -11,7 +11,7 @@ use crate::usecases::Runtime;
 
 pub use counts::Counts;
 pub use doctor::{Finding, FindingLevel};
-pub use init::{InitRequest, Initialised};
+pub use init::{InitRequest, Initialised, check_email};
 pub use migrate::Migrated;
 pub use status::{DeadLetters, ExperimentLine, Freshness, GateLine, OutcomeLine, SignalLine, Status, WithoutChannel};
 
