@@ -102,6 +102,30 @@ pub enum Exposures {
 }
 
 impl Proposal {
+    /// The same with another window of every metric.
+    #[must_use]
+    pub fn within_days(mut self, days: u32) -> Self {
+        for metric in self.metrics.iter_mut().chain(&mut self.guard) {
+            metric.window_days = days;
+        }
+        self
+    }
+
+    /// A metric in words, with where it is: `26 % of users order within 7 days`.
+    #[must_use]
+    pub fn sentence(&self, metric: &Metric, level: Option<&str>) -> String {
+        let days = if metric.window_days == 1 { "a day".to_owned() } else { format!("{} days", metric.window_days) };
+        let what = match metric.kind {
+            Kind::Conversion => format!("{} {} within {days}", self.units(), metric.verb),
+            Kind::Count | Kind::Sum => format!("{} per {} within {days}", metric.noun, self.unit),
+        };
+        match (level, metric.kind) {
+            (Some(level), Kind::Conversion) => format!("{level} of {what}"),
+            (Some(level), Kind::Count | Kind::Sum) => format!("{level} {what}"),
+            (None, _) => what,
+        }
+    }
+
     /// A unit's plural, for people.
     #[must_use]
     pub fn units(&self) -> String {

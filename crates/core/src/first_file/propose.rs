@@ -78,7 +78,11 @@ pub fn propose(tables: &Tables, samples: &Samples, left_out: Vec<String>) -> Opt
     candidates.sort_by_key(|found| (found.is_empty, ORDER.iter().position(|noun| *noun == found.noun).unwrap_or(99)));
     let mut facts = Facts { engine, all: Vec::new() };
     let arrival = if is_people { None } else { arrival(&roles, samples) };
-    let name = if is_people { plural(&roles.unit) } else { plural(&super::words::noun(&table.name)) };
+    let name = match (is_people, &arrival) {
+        (true, _) => plural(&roles.unit),
+        (false, Some(_)) => "arrivals".to_owned(),
+        (false, None) => plural(&super::words::noun(&table.name)),
+    };
     let because = if is_people {
         format!("by its name: one row a {}, who came at `{}`", roles.unit, at.name)
     } else {

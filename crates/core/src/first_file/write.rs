@@ -148,7 +148,7 @@ fn metrics(text: &mut String, proposal: &Proposal) {
     let _ = write!(
         text,
         "
-# What is taken of each {}, in the days after it first saw the change (of everybody: after it came). An outcome names one of them.
+# What is taken of each {}, in the days after they first saw the change (of everybody: after they came). The outcome names one.
 metrics:
 ",
         proposal.unit
