@@ -75,7 +75,7 @@ impl Terminal {
             return read_line_of(fd);
         }
         self.must_ask("seal your signing key")?;
-        note("You need it to decide gates. Several words are easy to remember.");
+        note("It signs what you decide. Several words are easy to remember.");
         loop {
             let typed = hidden("Passphrase for your signing key:")?;
             if let Err(error) = check_passphrase(&typed, known) {

@@ -211,7 +211,7 @@ fn before(page: &mut Page, settings: &Settings, root: &Path) {
 fn after(page: &mut Page, done: &Initialised, found: &Found, settings: &Settings) {
     let Found { first, had_file, file: applied, has_clients } = found;
     page.line("");
-    let title = page.bold(&format!("Workspace `{}` is ready", crate::output::safe(&done.workspace)));
+    let title = page.bold(&format!("`{}` is set up", crate::output::safe(&done.workspace)));
     page.line(&title);
     page.field("member", &done.member);
     page.field("key", &format!("{}  (fingerprint: write it down)", done.key_fingerprint));
