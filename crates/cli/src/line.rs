@@ -32,7 +32,10 @@ pub fn read(asked: Asked<'_>) -> Result<Option<String>> {
     loop {
         let Event::Key(key) = read_event()? else { continue };
         let step = line.press(key);
-        show(asked, &line)?;
+        // Of a hidden line nothing changes on the screen, not even how often something was pressed.
+        if !asked.is_hidden {
+            show(asked, &line)?;
+        }
         match step {
             Step::Goes => {}
             Step::Ends => {

@@ -264,7 +264,7 @@ fn next_steps(found: &Found, file: &str) -> Vec<String> {
     }
     if let Some(create) = first.and_then(|(look, _)| look.create_exposures.as_ref()) {
         steps.push(format!(
-            "before the first experiment, make the table in which your application notes who saw\nwhich variant, and name it in {file} (it says how):\n{create}"
+            "before the first experiment, make the table in which your application notes who saw\nwhich variant, name it in {file} (it says how), and run `outcome-runtime apply`:\n{create}"
         ));
     }
     if !found.has_clients {

@@ -164,3 +164,48 @@ fn whoever_gives_up_at_a_question_leaves_nothing() {
         is_untouched(&home);
     }
 }
+
+/// Names in capitals, as Prisma makes them, a table of exposures with arms of its own names, and something that should not happen.
+const PRISMA: [&str; 6] = [
+    r#"CREATE TABLE "User" (id text PRIMARY KEY, email text, "createdAt" timestamp(3) NOT NULL, "updatedAt" timestamp(3))"#,
+    r#"CREATE TABLE "Purchase" (id text PRIMARY KEY, "userId" text NOT NULL, amount numeric NOT NULL, "createdAt" timestamp(3) NOT NULL)"#,
+    r#"CREATE TABLE "Refund" (id text PRIMARY KEY, "userId" text NOT NULL, "createdAt" timestamp(3) NOT NULL)"#,
+    r#"CREATE TABLE "ExperimentExposure" ("userId" text NOT NULL, "experimentKey" text NOT NULL, variant text NOT NULL, "createdAt" timestamp(3) NOT NULL)"#,
+    r#"INSERT INTO "User" (id, "createdAt") SELECT 'u' || n, now() - n * interval '10 minutes' FROM generate_series(1, 4000) AS n"#,
+    r#"WITH bought AS (INSERT INTO "Purchase" SELECT 'p' || n, 'u' || n, 9.5, now() - (n * 10 - 5) * interval '1 minute' FROM generate_series(4, 4000, 4) AS n),
+        back AS (INSERT INTO "Refund" SELECT 'r' || n, 'u' || n, now() - (n * 10 - 8) * interval '1 minute' FROM generate_series(40, 4000, 40) AS n)
+       INSERT INTO "ExperimentExposure" SELECT 'u' || n, 'new-checkout', CASE WHEN n % 2 = 0 THEN 'off' ELSE 'on' END, now() - n * interval '10 minutes' FROM generate_series(1, 400) AS n"#,
+];
+
+#[test]
+fn names_in_capitals_and_arms_of_other_names_are_measured_on_postgresql() {
+    use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
+    let server = match outcome_tests::postgres::server() {
+        Ok(server) => server,
+        Err(skip) => return eprintln!("{skip}"),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let url = runtime.block_on(async {
+        let url = server.database().await;
+        let mut db = sqlx::PgConnection::connect(&url).await.unwrap();
+        for sql in PRISMA {
+            db.execute(AssertSqlSafe(sql)).await.unwrap();
+        }
+        db.close().await.unwrap();
+        url
+    });
+    let home = Home::new();
+    home.write("prisma/schema.prisma", "datasource db {\n  url = env(\"MAIN_DATABASE_URL\")\n}\n");
+    let mut init = home.signing("passphrase", &["init", "--json"]);
+    let done = crate::home::Ran::new(init.env("MAIN_DATABASE_URL", &url).output().unwrap()).exits(0).json();
+    assert_eq!(done["file"]["activated"][0], "purchase-rate", "{done:#}");
+    assert_eq!(done["file"]["left"].as_array().map(Vec::len), Some(0), "{done:#}");
+    let file = std::fs::read_to_string(home.path("outcome.yaml")).unwrap();
+    for part in
+        [r#"\"ExperimentExposure\""#, r#"control: ["off"], treatment: ["on"]"#, "refund_rate", "${MAIN_DATABASE_URL}"]
+    {
+        assert!(file.contains(part), "{part}: {file}");
+    }
+    let baseline = done["file"]["numbers"][0]["value"].as_f64().unwrap();
+    assert!((baseline - 0.25).abs() < 0.001, "{done:#}");
+}

@@ -44,7 +44,7 @@ pub(super) fn column_of_event(table: &TableInfo, engine: SqlEngine) -> Option<&C
     let by_name = |wanted: &&str| {
         table.columns.iter().find(|column| may_be_instant(column, engine) && snake(&column.name) == **wanted)
     };
-    TIMES.iter().find_map(|wanted| by_name(&wanted)).or_else(|| {
+    TIMES.iter().find_map(by_name).or_else(|| {
         // Another name, where the type leaves no doubt.
         let is_one = |column: &&ColumnInfo| {
             column.kind == ColumnKind::Instant
