@@ -229,6 +229,10 @@ fn after(page: &mut Page, done: &Initialised, found: &Found, settings: &Settings
         let words =
             first.as_ref().and_then(|(_, file)| Some((file.outcome.as_str(), file.metric.as_ref()?.words.as_str())));
         init_file::after(page, applied, words);
+        if let Some((_, words)) = words.filter(|_| applied.numbers.is_empty() && is_measured(first.as_ref())) {
+            let line = page.bold(&crate::output::safe(&format!("Today: {words}, as the look above measured it.")));
+            page.line(&line);
+        }
     }
     page.head("Next");
     for (i, step) in next_steps(found, &file).iter().enumerate() {
@@ -243,6 +247,10 @@ fn after(page: &mut Page, done: &Initialised, found: &Found, settings: &Settings
     }
 }
 
+fn is_measured(first: Option<&(FirstLook, FirstFile)>) -> bool {
+    first.is_some_and(|(_, file)| file.metric.as_ref().is_some_and(|metric| metric.level.is_some()))
+}
+
 /// What to do now: only what is left, and only with what is there.
 fn next_steps(found: &Found, file: &str) -> Vec<String> {
     let mut steps = Vec::new();
@@ -252,7 +260,9 @@ fn next_steps(found: &Found, file: &str) -> Vec<String> {
         steps.push(format!("edit {file}: your tables, the metric that should move, from where to where, by when"));
     }
     if let Some(name) = first.and_then(|(look, _)| look.source.unset.as_ref()) {
-        steps.push(format!("export {name}=...   (the database to measure; use a read-only user)"));
+        let value_in = first.and_then(|(look, _)| look.source.value_in);
+        let which = value_in.map_or("the database to measure".to_owned(), |file| format!("as {file} has it"));
+        steps.push(format!("export {name}=...   ({which}; better with a user who can only read)"));
     }
     let is_applied = found.file.as_ref().is_some_and(|done| done.is_applied);
     let is_left = found.file.as_ref().is_none_or(|done| !done.left.is_empty());

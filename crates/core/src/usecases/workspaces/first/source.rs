@@ -22,6 +22,8 @@ pub struct FirstSource {
     pub found: Option<String>,
     /// The variable that has to be set where this program runs, and is not.
     pub unset: Option<String>,
+    /// The file that has a value of it, which was read for this look.
+    pub value_in: Option<&'static str>,
     /// The value for one look.
     #[serde(skip)]
     pub(super) look: Option<SecretString>,
@@ -87,14 +89,14 @@ impl FirstSource {
         let is_set = matches!(variable.value, Value::Set);
         let source = Self::at(format!("${{{name}}}"), Some(found));
         let unset = (!is_set).then(|| name.clone());
-        let look = match variable.value {
-            Value::InFile { value, .. } => Some(value),
-            Value::Set | Value::SetToOther | Value::NotLookedAt { .. } | Value::Missing => None,
+        let (look, value_in) = match variable.value {
+            Value::InFile { file, value } => (Some(value), Some(file)),
+            Value::Set | Value::SetToOther | Value::NotLookedAt { .. } | Value::Missing => (None, None),
         };
-        Self { unset, can_be_asked: is_set || look.is_some(), look, ..source }
+        Self { unset, can_be_asked: is_set || look.is_some(), look, value_in, ..source }
     }
 
     fn at(url: String, found: Option<String>) -> Self {
-        Self { url, found, unset: None, look: None, can_be_asked: true }
+        Self { url, found, unset: None, value_in: None, look: None, can_be_asked: true }
     }
 }
