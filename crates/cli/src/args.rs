@@ -4,6 +4,7 @@ mod audit;
 mod client;
 mod connectors;
 mod correct;
+mod init;
 mod key;
 mod member;
 mod messages;
@@ -22,6 +23,7 @@ pub use audit::Audit;
 pub use client::{Doctor, Guard, GuardClient, InitClients};
 pub use connectors::Connectors;
 pub use correct::{CorrectQuery, ForgetReading};
+pub use init::Init;
 pub use key::Key;
 pub use member::Member;
 pub use messages::{Messages, MessagesCommand};
@@ -44,10 +46,9 @@ pub struct Cli {
 
 const FLOW: &str = "\
 TYPICAL FLOW:
-  outcome-runtime init               set up this repository, with your passphrase
-  outcome-runtime validate           check outcome.yaml: line, reason, fix
-  outcome-runtime apply              store what the file declares, as drafts
-  outcome-runtime activate OUTCOME   measure the baseline and start the clock
+  outcome-runtime init               set up this repository, and measure a first number
+  outcome-runtime validate           check outcome.yaml after a change: line, reason, fix
+  outcome-runtime apply              make the changed file count
   outcome-runtime status             see everything at a glance, and what waits for you
   outcome-runtime gate decide GATE   read the question and the evidence, then decide
   outcome-runtime poll               read the signals now; the daemon does this on a schedule
@@ -193,49 +194,6 @@ pub enum Command {
     /// List every error code with its exit code and meaning
     #[command(after_help = "EXAMPLES:\n  outcome-runtime errors\n  outcome-runtime errors --json")]
     Errors,
-}
-
-/// `init`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-EXAMPLES:
-  outcome-runtime init
-  outcome-runtime init --source sqlite:app.db
-  outcome-runtime init --email sam@example.com --name Sam --passphrase-fd 3 3<FILE
-  outcome-runtime init --client claude-code             also set this client up
-  outcome-runtime init --client codex --client cursor --yes
-
-The passphrase seals the key with which you decide gates. It is never an argument
-or an environment variable, and only the recovery code that is printed at the end replaces it: keep both somewhere safe.")]
-pub struct Init {
-    /// Your e-mail, which names you to people; the log holds a commitment to it [default: git's user.email]
-    #[arg(long)]
-    pub email: Option<String>,
-    /// Your name [default: git's user.name]
-    #[arg(long)]
-    pub name: Option<String>,
-    /// The database to measure, written into the first outcome.yaml: sqlite:PATH, postgres://... or mysql://...
-    #[arg(long, value_name = "URL")]
-    pub source: Option<String>,
-    /// Do not write an outcome.yaml
-    #[arg(long)]
-    pub no_outcome_file: bool,
-    /// Make another workspace where this folder held one before, with another root key and without its history
-    #[arg(long)]
-    pub anew: bool,
-    /// Let this folder belong to a workspace of yours again: the one that it held before `.outcome/` was removed, or, in another clone,
-    /// the one that outcome.yaml names with `root:`
-    #[arg(long, conflicts_with_all = ["anew", "email", "name", "source", "no_outcome_file", "no_apply", "client"])]
-    pub link: bool,
-    /// Leave an outcome file that is already there as a proposal: do not apply it, and activate nothing
-    #[arg(long)]
-    pub no_apply: bool,
-    /// The passphrase.
-    #[command(flatten)]
-    pub unlock: Unlock,
-    /// The clients.
-    #[command(flatten)]
-    pub clients: InitClients,
 }
 
 /// `validate`.

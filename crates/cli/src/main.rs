@@ -6,6 +6,7 @@ mod clients;
 mod commands;
 mod cx;
 mod guard;
+mod line;
 mod links;
 mod meant;
 mod output;

@@ -3,20 +3,23 @@
 
 use std::io::{BufRead as _, Read as _};
 
-use inquire::validator::Validation;
-use inquire::{Confirm, InquireError, Password, PasswordDisplayMode, Select, Text};
+use inquire::{Confirm, InquireError, Select};
 use outcome_core::agent_shell::started_by;
 use outcome_core::identity::check_passphrase;
 use outcome_core::settings::process_env;
 use outcome_core::usecases::Unlock;
 use outcome_core::{Code, Error, Result};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::args;
-use crate::output::safe;
+use crate::line;
+use crate::output::{Out, safe};
 
 /// The longest line that is read as a passphrase, in bytes.
 const MAX_LINE: u64 = 4096;
+
+/// How often an answer is asked for that is not right.
+const MAX_TRIES: u32 = 3;
 
 /// The human in front of us, if any.
 #[derive(Debug, Clone, Copy)]
@@ -44,11 +47,7 @@ impl Terminal {
             return read_line_of(fd).map(Unlock::Passphrase);
         }
         self.must_ask(what)?;
-        let answer = Password::new(&format!("Passphrase to {what}:"))
-            .with_display_mode(PasswordDisplayMode::Hidden)
-            .without_confirmation()
-            .prompt();
-        Ok(Unlock::Passphrase(asked(answer)?.into()))
+        Ok(Unlock::Passphrase(hidden(&format!("Passphrase to {what}:"))?))
     }
 
     /// Fails early where no passphrase can be had.
@@ -76,22 +75,18 @@ impl Terminal {
             return read_line_of(fd);
         }
         self.must_ask("seal your signing key")?;
-        let known: Vec<String> = known.iter().map(|&known| known.to_owned()).collect();
-        let is_strong = move |text: &str| {
-            let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            Ok(match check_passphrase(&SecretString::from(text), &known) {
-                Ok(()) => Validation::Valid,
-                Err(error) => Validation::Invalid(error.to_string().into()),
-            })
-        };
-        let answer = Password::new("Passphrase for your signing key:")
-            .with_help_message("You need it to decide gates. Several words are easy to remember.")
-            .with_display_mode(PasswordDisplayMode::Hidden)
-            .with_validator(is_strong)
-            .with_custom_confirmation_message("Repeat the passphrase:")
-            .with_custom_confirmation_error_message("the passphrases do not match")
-            .prompt();
-        Ok(asked(answer)?.into())
+        note("It signs what you decide. Several words are easy to remember.");
+        loop {
+            let typed = hidden("Passphrase for your signing key:")?;
+            if let Err(error) = check_passphrase(&typed, known) {
+                note(&error.to_string());
+                continue;
+            }
+            if hidden("Repeat the passphrase:")?.expose_secret() == typed.expose_secret() {
+                return Ok(typed);
+            }
+            note("the passphrases do not match");
+        }
     }
 
     /// The recovery code.
@@ -107,12 +102,8 @@ impl Terminal {
             )
             .hint("run this in a terminal; a script passes the code with `--code-fd 3 3<FILE`, never as an argument"));
         }
-        let answer = Password::new("Recovery code:")
-            .with_help_message("`init` printed it: eight groups of four letters and digits.")
-            .with_display_mode(PasswordDisplayMode::Hidden)
-            .without_confirmation()
-            .prompt();
-        Ok(asked(answer)?.into())
+        note("`init` printed it: eight groups of four letters and digits.");
+        hidden("Recovery code:")
     }
 
     /// A line of text; the default where nobody can be asked.
@@ -120,11 +111,30 @@ impl Terminal {
         if !self.may_ask {
             return default.map(ToOwned::to_owned).ok_or_else(|| missing(flag));
         }
-        let mut prompt = Text::new(question);
-        if let Some(default) = default {
-            prompt = prompt.with_default(default);
+        typed(line::Asked { question, default: default.map(safe).as_deref(), is_hidden: false })
+    }
+
+    /// A line of text that has to be right: what is wrong with it is said, and it is asked for again. Of an answer that cannot be asked
+    /// again, the error.
+    pub fn checked<T>(
+        self,
+        (question, default, flag): (&str, Option<&str>, &str),
+        check: impl Fn(&str) -> Result<T>,
+    ) -> Result<T> {
+        for _ in 1..MAX_TRIES {
+            let answer = self.text(question, default, flag)?;
+            match check(answer.trim()) {
+                Ok(checked) => return Ok(checked),
+                Err(error) if !self.may_ask => return Err(error),
+                Err(error) => {
+                    note(&error.to_string());
+                    if let Some(hint) = error.hint_text() {
+                        note(hint);
+                    }
+                }
+            }
         }
-        asked(prompt.prompt())
+        check(self.text(question, default, flag)?.trim())
     }
 
     /// One of several.
@@ -176,11 +186,29 @@ fn missing(flag: &str) -> Error {
         .hint(format!("give {flag}"))
 }
 
+/// A line that nobody sees.
+fn hidden(question: &str) -> Result<SecretString> {
+    typed(line::Asked { question, default: None, is_hidden: true }).map(SecretString::from)
+}
+
+fn typed(asked: line::Asked<'_>) -> Result<String> {
+    line::read(asked)
+        .map_err(|e| Error::new(Code::Io, "the terminal cannot be used for questions").because(e))?
+        .ok_or_else(cancelled)
+}
+
+fn cancelled() -> Error {
+    Error::new(Code::InvalidInput, "cancelled; nothing was changed")
+}
+
+/// A word to whoever is asked.
+fn note(text: &str) {
+    Out::note(&safe(text));
+}
+
 fn asked<T>(answer: std::result::Result<T, InquireError>) -> Result<T> {
     answer.map_err(|error| match error {
-        InquireError::OperationCanceled | InquireError::OperationInterrupted => {
-            Error::new(Code::InvalidInput, "cancelled; nothing was changed")
-        }
+        InquireError::OperationCanceled | InquireError::OperationInterrupted => cancelled(),
         InquireError::NotTTY => needed("go on"),
         other => Error::new(Code::Io, "the terminal cannot be used for questions").because(other),
     })

@@ -19,6 +19,7 @@ pub mod dsse;
 pub mod error;
 pub mod evaluation;
 pub mod file_trouble;
+pub mod first_file;
 pub mod hypotheses;
 pub mod identity;
 pub mod ids;

@@ -1,22 +1,21 @@
 //! `init`: a workspace, its first member, and a file to begin with.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use outcome_core::config::{TemplateOptions, template};
+use outcome_core::Result;
 use outcome_core::scope::user_setting;
 use outcome_core::settings::{Settings, process_env};
-use outcome_core::usecases::{InitRequest, Initialised, Unlock, Workspaces};
-use outcome_core::{Code, Error, Result};
+use outcome_core::usecases::{
+    FirstFile, FirstLook, FirstRequest, InitRequest, Initialised, Unlock, Workspaces, check_email,
+};
 use serde::Serialize;
 
 use super::init_clients::{self, ClientDone};
 use super::init_file::{self, FileDone};
+use super::init_found;
 use crate::args;
 use crate::cx::{Cx, Exit};
 use crate::output::Page;
-
-/// The variable that the first outcome.yaml refers to when the address of the source is a secret or not known.
-const SOURCE_VARIABLE: &str = "APP_DATABASE_URL";
 
 /// Runs it.
 pub async fn run(cx: &Cx, args: args::Init) -> Result<Exit> {
@@ -29,6 +28,10 @@ pub async fn run(cx: &Cx, args: args::Init) -> Result<Exit> {
         cx.out.result(&done, |page| linked(page, &done))?;
         return Ok(Exit::OK);
     }
+    if args.dry_run {
+        init_found::dry_run(cx, &look(cx, &args, &settings).await?, &args)?;
+        return Ok(Exit::OK);
+    }
     if !args.clients.client.is_empty() {
         // Also from a folder of a workspace that does not begin at the repository's root.
         let here = cx.settings().ok().filter(Settings::is_workspace);
@@ -37,7 +40,7 @@ pub async fn run(cx: &Cx, args: args::Init) -> Result<Exit> {
         return with_clients(cx, args, &root, settings).await;
     }
     let (done, found) = set_up(cx, args, &root, &settings).await?;
-    let result = SetUp { workspace: &done, file: found.file.as_ref() };
+    let result = SetUp::of(&done, &found);
     cx.out.result(&result, |page| after(page, &done, &found, &settings))?;
     Ok(Exit::OK)
 }
@@ -60,8 +63,19 @@ fn linked(page: &mut Page, done: &Linked) {
 struct SetUp<'a> {
     #[serde(flatten)]
     workspace: &'a Initialised,
-    /// What came of the outcome file, where there was one.
+    /// What came of the outcome file, where there is one that counts.
     file: Option<&'a FileDone>,
+    /// What was found of the database and the repository.
+    found: Option<&'a FirstLook>,
+    /// What was proposed and written.
+    proposed: Option<&'a FirstFile>,
+}
+
+impl<'a> SetUp<'a> {
+    fn of(workspace: &'a Initialised, found: &'a Found) -> Self {
+        let (look, proposed) = found.first.as_ref().map(|(look, file)| (look, file)).unzip();
+        Self { workspace, file: found.file.as_ref(), found: look, proposed }
+    }
 }
 
 /// Sets up what is missing of the workspace, and the clients.
@@ -73,7 +87,7 @@ async fn with_clients(cx: &Cx, args: args::Init, root: &Path, settings: Settings
     let workspace =
         if clients.print || settings.is_workspace() { None } else { Some(set_up(cx, args, root, &settings).await?) };
     let done = init_clients::write(cx, root, &planned, &clients)?;
-    let workspace_done = workspace.as_ref().map(|(done, found)| SetUp { workspace: done, file: found.file.as_ref() });
+    let workspace_done = workspace.as_ref().map(|(done, found)| SetUp::of(done, found));
     let result = WithClients { workspace: workspace_done, clients: &done };
     cx.out.result(&result, |page| {
         if !clients.print {
@@ -95,60 +109,76 @@ struct WithClients<'a> {
 
 /// What the end of setting up says beside the result itself.
 struct Found {
-    source: Source,
+    /// What was found and written, where there was no file.
+    first: Option<(FirstLook, FirstFile)>,
     had_file: bool,
     file: Option<FileDone>,
-    outcome: String,
     has_clients: bool,
+}
+
+async fn look(cx: &Cx, args: &args::Init, settings: &Settings) -> Result<FirstLook> {
+    let request = FirstRequest { source: args.source.as_deref(), cwd: &cx.cwd, asks_database: !args.template };
+    Workspaces::look(settings, request, &process_env).await
 }
 
 async fn set_up(cx: &Cx, args: args::Init, root: &Path, settings: &Settings) -> Result<(Initialised, Found)> {
     // Said before anything is asked.
     Workspaces::must_be_new(settings, args.anew).await?;
-    let source = match args.source {
-        Some(source) => Source::given(&source, &cx.cwd, root)?,
-        None => Source::detect(root),
-    };
     let had_file = settings.file.value.exists();
     if !cx.out.is_json {
-        cx.out.show(|page| {
-            before(page, settings, root);
-            if !args.no_apply {
-                init_file::before(page, settings);
-            }
+        cx.out.show(|page| before(page, settings, root))?;
+    }
+    let looked = if had_file || args.no_outcome_file { None } else { Some(look(cx, &args, settings).await?) };
+    if !cx.out.is_json {
+        cx.out.show(|page| match &looked {
+            Some(look) if !args.template => init_found::show(page, look),
+            None if !args.no_apply => init_file::before(page, settings),
+            Some(_) | None => {}
         })?;
     }
-    let email = match args.email {
-        Some(email) => email,
-        None => cx.terminal.text("Your e-mail:", user_setting(root, "user.email").await.as_deref(), "--email")?,
+    let email = match &args.email {
+        Some(email) => check_email(email).map(|()| email.clone())?,
+        None => {
+            let known = user_setting(root, "user.email").await;
+            let check = |text: &str| check_email(text).map(|()| text.to_owned());
+            cx.terminal.checked(("Your e-mail:", known.as_deref(), "--email"), check)?
+        }
     };
-    if !email.contains('@') {
-        // Said before the passphrase is typed twice; the core looks closer.
-        return Err(Error::new(Code::InvalidInput, format!("`{email}` is not an e-mail address"))
-            .hint("give one such as you@company.com; it names you to people, and the log holds a commitment to it"));
-    }
-    let name = match args.name {
-        Some(name) => name,
+    let name = match &args.name {
+        Some(name) => name.clone(),
         None => {
             let default =
                 user_setting(root, "user.name").await.unwrap_or_else(|| email.split('@').next().unwrap_or("").into());
             cx.terminal.text("Your name:", Some(&default), "--name")?
         }
     };
+    let first = match looked {
+        Some(look) => {
+            let file = init_found::choose(cx, &look, &args)?;
+            Some((look, file))
+        }
+        None => None,
+    };
+    if let Some((look, file)) = &first
+        && !cx.out.is_json
+        && !args.no_apply
+    {
+        cx.out.show(|page| init_found::before_signing(page, look, file))?;
+    }
     let folder = root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let passphrase = cx.terminal.new_passphrase(&args.unlock, &[&email, &name, &folder])?;
-    let options = TemplateOptions { url: source.url.clone(), ..TemplateOptions::default() };
-    let outcome_file = (!args.no_outcome_file).then(|| template(&options));
-    let outcome = options.outcome.to_string();
     let unlock = Unlock::Passphrase(passphrase.clone());
+    let outcome_file = first.as_ref().map(|(_, file)| file.text.clone());
     let request = InitRequest { email, name, passphrase, outcome_file, may_replace: args.anew };
     let (runtime, done) = Workspaces::init(settings.clone(), request).await?;
-    if !had_file && !args.no_outcome_file {
+    if first.is_some() {
         init_file::name_root(&settings.file.value, &done.key_fingerprint)?;
     }
+    // The template has to be edited first.
+    let counts = had_file || first.as_ref().is_some_and(|(_, file)| file.metric.is_some());
     let file =
-        if had_file && !args.no_apply { Some(init_file::apply_and_activate(&runtime, &unlock).await) } else { None };
-    Ok((done, Found { source, had_file, file, outcome, has_clients: !args.clients.client.is_empty() }))
+        if counts && !args.no_apply { Some(init_file::apply_and_activate(&runtime, &unlock).await) } else { None };
+    Ok((done, Found { first, had_file, file, has_clients: !args.clients.client.is_empty() }))
 }
 
 fn before(page: &mut Page, settings: &Settings, root: &Path) {
@@ -179,9 +209,9 @@ fn before(page: &mut Page, settings: &Settings, root: &Path) {
 }
 
 fn after(page: &mut Page, done: &Initialised, found: &Found, settings: &Settings) {
-    let Found { source, had_file, file: applied, outcome, has_clients } = found;
+    let Found { first, had_file, file: applied, has_clients } = found;
     page.line("");
-    let title = page.bold(&format!("Workspace `{}` is ready", crate::output::safe(&done.workspace)));
+    let title = page.bold(&format!("`{}` is set up", crate::output::safe(&done.workspace)));
     page.line(&title);
     page.field("member", &done.member);
     page.field("key", &format!("{}  (fingerprint: write it down)", done.key_fingerprint));
@@ -195,101 +225,62 @@ fn after(page: &mut Page, done: &Initialised, found: &Found, settings: &Settings
     if *had_file {
         page.field("kept", &format!("{file} already existed and was not changed"));
     }
-    if let Some(found) = &source.found {
-        page.field("source", found);
-    }
     if let Some(applied) = applied {
-        init_file::after(page, applied);
+        let words =
+            first.as_ref().and_then(|(_, file)| Some((file.outcome.as_str(), file.metric.as_ref()?.words.as_str())));
+        init_file::after(page, applied, words);
+        if let Some((_, words)) = words.filter(|_| applied.numbers.is_empty() && is_measured(first.as_ref())) {
+            let line = page.bold(&crate::output::safe(&format!("Today: {words}, as the look above measured it.")));
+            page.line(&line);
+        }
     }
     page.head("Next");
-    let mut steps = Vec::new();
-    if !had_file {
-        steps.push(format!("edit {file}: state which metric should move, from where to where, and by when"));
-    }
-    if source.url.contains(SOURCE_VARIABLE) && !had_file {
-        steps
-            .push(format!("export {SOURCE_VARIABLE}=postgres://...   (the database to measure; use a read-only user)"));
-    }
-    let is_left = applied.as_ref().is_none_or(|applied| !applied.left.is_empty());
-    if is_left {
-        steps.push("outcome-runtime validate && outcome-runtime apply".to_owned());
-        steps.push(format!("outcome-runtime activate {}", if *had_file { "OUTCOME" } else { outcome.as_str() }));
+    for (i, step) in next_steps(found, &file).iter().enumerate() {
+        let mut lines = step.lines();
+        page.line(&format!("  {}. {}", i + 1, crate::output::safe(lines.next().unwrap_or_default())));
+        for line in lines {
+            page.line(&format!("     {}", crate::output::safe(line)));
+        }
     }
     if !has_clients {
+        page.hint("`outcome-runtime status` shows everything at a glance");
+    }
+}
+
+fn is_measured(first: Option<&(FirstLook, FirstFile)>) -> bool {
+    first.is_some_and(|(_, file)| file.metric.as_ref().is_some_and(|metric| metric.level.is_some()))
+}
+
+/// What to do now: only what is left, and only with what is there.
+fn next_steps(found: &Found, file: &str) -> Vec<String> {
+    let mut steps = Vec::new();
+    let first = found.first.as_ref();
+    let is_template = first.is_some_and(|(_, file)| file.metric.is_none());
+    if is_template {
+        steps.push(format!("edit {file}: your tables, the metric that should move, from where to where, by when"));
+    }
+    if let Some(name) = first.and_then(|(look, _)| look.source.unset.as_ref()) {
+        let value_in = first.and_then(|(look, _)| look.source.value_in);
+        let which = value_in.map_or("the database to measure".to_owned(), |file| format!("as {file} has it"));
+        steps.push(format!("export {name}=...   ({which}; better with a user who can only read)"));
+    }
+    let is_applied = found.file.as_ref().is_some_and(|done| done.is_applied);
+    let is_left = found.file.as_ref().is_none_or(|done| !done.left.is_empty());
+    if is_left && !is_applied {
+        steps.push("outcome-runtime validate && outcome-runtime apply".to_owned());
+    }
+    if is_left {
+        steps.push(format!("outcome-runtime activate {}", first.map_or("OUTCOME", |(_, file)| file.outcome.as_str())));
+    }
+    if let Some(create) = first.and_then(|(look, _)| look.create_exposures.as_ref()) {
+        steps.push(format!(
+            "before the first experiment, make the table in which your application notes who saw\nwhich variant, name it in {file} (it says how), and run `outcome-runtime apply`:\n{create}"
+        ));
+    }
+    if !found.has_clients {
         steps.push(
             "give your agent access: outcome-runtime init --client claude-code (or codex, cursor, ...)".to_owned(),
         );
     }
-    for (i, step) in steps.iter().enumerate() {
-        page.line(&format!("  {}. {}", i + 1, crate::output::safe(step)));
-    }
-}
-
-/// The database to measure, as the first file names it.
-struct Source {
-    url: String,
-    found: Option<String>,
-}
-
-impl Source {
-    fn given(text: &str, cwd: &Path, root: &Path) -> Result<Self> {
-        if let Some(path) = text.strip_prefix("sqlite:") {
-            let path = cwd.join(path.trim_start_matches("//"));
-            let shown = path.strip_prefix(root).unwrap_or(&path).display().to_string();
-            return Ok(Self { url: format!("sqlite:{shown}"), found: None });
-        }
-        let is_server =
-            ["postgres://", "postgresql://", "mysql://", "mariadb://"].iter().any(|scheme| text.starts_with(scheme));
-        if text.starts_with("${") {
-            return Ok(Self { url: text.to_owned(), found: None });
-        }
-        let url = url::Url::parse(text).ok().filter(|_| is_server).ok_or_else(|| {
-            Error::new(Code::InvalidInput, "--source is not a database address")
-                .hint("give sqlite:PATH, postgres://USER@HOST/DB, mysql://USER@HOST/DB, or ${VARIABLE}")
-        })?;
-        if url.password().is_some() {
-            // A secret is referred to, never written into the file.
-            return Ok(Self {
-                url: format!("${{{SOURCE_VARIABLE}}}"),
-                found: Some(format!(
-                    "the address contains a password, so the file refers to {SOURCE_VARIABLE} instead"
-                )),
-            });
-        }
-        Ok(Self { url: text.to_owned(), found: None })
-    }
-
-    /// A database file in the usual places, or a hint at a server.
-    fn detect(root: &Path) -> Self {
-        let folders = ["", "db", "data", "prisma", "instance", "storage"];
-        let found = folders.iter().flat_map(|folder| database_files(&root.join(folder))).min();
-        if let Some(path) = found {
-            let shown = path.strip_prefix(root).unwrap_or(&path).display().to_string();
-            return Self {
-                found: Some(format!("found {shown}; outcome.yaml uses it as the source")),
-                url: format!("sqlite:{shown}"),
-            };
-        }
-        let hints = [".env", ".env.example", "docker-compose.yml", "docker-compose.yaml", "compose.yaml"];
-        let is_postgres = hints
-            .iter()
-            .filter_map(|name| std::fs::read_to_string(root.join(name)).ok())
-            .any(|text| text.contains("postgres"));
-        Self {
-            url: format!("${{{SOURCE_VARIABLE}}}"),
-            found: is_postgres.then(|| format!("this project uses PostgreSQL: set {SOURCE_VARIABLE} to its address")),
-        }
-    }
-}
-
-fn database_files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    entries
-        .take(1000)
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| {
-            let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-            path.is_file() && ["db", "sqlite", "sqlite3"].contains(&ending)
-        })
-        .collect()
+    steps
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use outcome_core::config::{differences, load};
 use outcome_core::domain::OutcomeStatus;
+use outcome_core::present::{Scale, count};
 use outcome_core::settings::Settings;
 use outcome_core::usecases::{Change, Runtime, Unlock};
 use outcome_core::{Code, Error, Result};
@@ -14,7 +15,7 @@ use serde::Serialize;
 
 use super::plan;
 use crate::cx::Cx;
-use crate::output::{Page, safe};
+use crate::output::{Page, on_terminal, safe};
 
 /// What came of the file.
 #[derive(Debug, Default, Serialize)]
@@ -23,8 +24,30 @@ pub struct FileDone {
     pub is_applied: bool,
     /// Outcomes that are active.
     pub activated: Vec<String>,
+    /// Where each of them is today.
+    pub numbers: Vec<Number>,
     /// What could not be done yet, and why.
     pub left: Vec<Left>,
+}
+
+/// Where an outcome is.
+#[derive(Debug, Serialize)]
+pub struct Number {
+    /// The outcome.
+    pub outcome: String,
+    /// The measured value.
+    pub value: f64,
+    /// Of how many units; absent for a value without units.
+    pub units: Option<i64>,
+    /// Where it should be.
+    pub target: Option<f64>,
+    /// Until when.
+    pub deadline: String,
+    /// How its values are written.
+    #[serde(skip)]
+    scale: Scale,
+    /// Why the horizon is too short.
+    pub warning: Option<String>,
 }
 
 /// Something that could not be done yet.
@@ -64,7 +87,18 @@ pub async fn apply_and_activate(runtime: &Runtime, unlock: &Unlock) -> FileDone 
     };
     for draft in drafts {
         match runtime.outcomes().activate(&draft.outcome, unlock, false).await {
-            Ok(active) => done.activated.push(active.outcome),
+            Ok(active) => {
+                done.activated.push(active.outcome.clone());
+                done.numbers.push(Number {
+                    outcome: active.outcome,
+                    value: active.baseline.value,
+                    units: active.baseline.n,
+                    target: Some(draft.target),
+                    deadline: active.deadline.strftime("%Y-%m-%d").to_string(),
+                    scale: active.scale,
+                    warning: active.warning,
+                });
+            }
             Err(error) => done.left.push(Left::new(format!("activate {}", draft.outcome), &error)),
         }
     }
@@ -93,13 +127,24 @@ pub fn before(page: &mut Page, settings: &Settings) {
     plan::changes(page, &changes);
 }
 
-/// What came of it.
-pub fn after(page: &mut Page, done: &FileDone) {
-    if done.is_applied {
-        page.field("applied", "what outcome.yaml declares counts from now on");
-    }
-    for outcome in &done.activated {
-        page.field("active", outcome);
+/// What came of it. `words`: an outcome, and where it is today in a sentence of its own.
+pub fn after(page: &mut Page, done: &FileDone, words: Option<(&str, &str)>) {
+    for number in &done.numbers {
+        let scale = on_terminal(&number.scale);
+        let own = words.filter(|(outcome, _)| *outcome == number.outcome).map(|(_, words)| words.to_owned());
+        let today = own.unwrap_or_else(|| {
+            let units = number.units.and_then(|n| u64::try_from(n).ok());
+            let units = units.map(|n| format!(" ({} units)", count(n))).unwrap_or_default();
+            format!("`{}` is at {}{units}", number.outcome, scale.level(number.value))
+        });
+        let target = number.target.map(|to| format!(" Target: {} until {}.", scale.level(to), number.deadline));
+        page.blank();
+        let line = page.bold(&safe(&format!("Today: {today}.")));
+        page.line(&line);
+        page.line(&safe(target.unwrap_or_default().trim()));
+        if let Some(warning) = &number.warning {
+            page.warning(warning);
+        }
     }
     for left in &done.left {
         let text = page.yellow(&format!("Not done yet: {}: {}", safe(&left.step), safe(&left.reason)));

@@ -21,6 +21,7 @@ mod guard;
 mod init;
 mod init_clients;
 mod init_file;
+mod init_found;
 mod key;
 mod learnings;
 mod member;

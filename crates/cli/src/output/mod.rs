@@ -123,6 +123,12 @@ impl Out {
         let _ = stderr.write_all(text.as_bytes());
     }
 
+    /// A line for whoever is asked something, on stderr as the questions are.
+    pub fn note(text: &str) {
+        let mut stderr = std::io::stderr();
+        let _ = stderr.write_all(format!("  {text}\n").as_bytes());
+    }
+
     /// A page that must be seen although stdout belongs to JSON.
     pub fn show(&self, show: impl FnOnce(&mut Page)) -> Result<()> {
         let mut page = if self.is_json { Page::new(self.is_stderr_coloured(), false, None) } else { self.page() };

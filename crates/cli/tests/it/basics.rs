@@ -8,7 +8,7 @@ use crate::home::Home;
 fn a_workspace_is_set_up_declared_and_activated() {
     let home = Home::new();
     home.shop(&[]);
-    let done = home.sign(&["init", "--json"]).exits(0);
+    let done = home.sign(&["init", "--template", "--json"]).exits(0);
     assert_eq!(done.json()["member"], "sam@example.com");
     let file = std::fs::read_to_string(home.path("outcome.yaml")).unwrap();
     assert!(file.contains("url: \"sqlite:app.db\""), "the database was found: {file}");
@@ -58,7 +58,7 @@ fn activation_says_when_the_horizon_is_too_short_for_what_is_planned() {
     let activated = |mde: &str| {
         let home = Home::new();
         home.shop(&[]);
-        home.sign(&["init"]).exits(0);
+        home.sign(&["init", "--template"]).exits(0);
         let file = std::fs::read_to_string(home.path("outcome.yaml")).unwrap();
         let portfolio = "portfolio: { max_concurrent: 1, planned_experiments: 3 }";
         home.write(
@@ -106,7 +106,7 @@ fn init_needs_a_strong_passphrase_and_happens_once() {
 #[test]
 fn a_password_of_the_source_is_not_written_into_the_file() {
     let home = Home::new();
-    home.sign(&["init", "--source", "postgres://shop:hunter2@db.example.com/shop"]).exits(0);
+    home.sign(&["init", "--template", "--source", "postgres://shop:hunter2@db.example.com/shop"]).exits(0);
     let file = std::fs::read_to_string(home.path("outcome.yaml")).unwrap();
     assert!(!file.contains("hunter2") && file.contains("${APP_DATABASE_URL}"), "{file}");
     let home = Home::new();

@@ -70,7 +70,7 @@ impl Home {
     pub(crate) fn active() -> Self {
         let home = Self::new();
         home.shop(&[]);
-        home.sign(&["init"]).exits(0);
+        home.sign(&["init", "--template"]).exits(0);
         home.sign(&["apply"]).exits(0);
         home.sign(&["activate", "signup-rate", "--accept-baseline"]).exits(0);
         home

@@ -76,7 +76,7 @@ fn traffic() -> Vec<String> {
 fn four_weeks_end_with_a_shipped_change() {
     let weeks = Weeks { home: Home::new() };
     weeks.home.shop(&traffic());
-    weeks.at("2026-03-08T23:00:00Z").sign(&["init"]).exits(0);
+    weeks.at("2026-03-08T23:00:00Z").sign(&["init", "--template"]).exits(0);
     weeks.sign(&["apply"]).exits(0);
     weeks.sign(&["activate", "signup-rate"]).exits(0);
     let template = weeks.run(&["experiment", "propose", "--template"]).exits(0).stdout;
@@ -132,7 +132,7 @@ fn four_weeks_end_with_a_shipped_change() {
 fn outcome_file() -> String {
     let other = Weeks { home: Home::new() };
     other.home.shop(&[]);
-    other.at("2026-03-08T23:00:00Z").sign(&["init"]).exits(0);
+    other.at("2026-03-08T23:00:00Z").sign(&["init", "--template"]).exits(0);
     let text = std::fs::read_to_string(other.home.path("outcome.yaml")).unwrap();
     assert!(text.contains("\nroot: "), "{text}");
     text.lines().filter(|line| !line.starts_with("root: ")).fold(String::new(), |text, line| text + line + "\n")

@@ -7,7 +7,19 @@ use outcome_tests::programs::TERMINAL;
 use crate::home::{BIN, Home, PASSPHRASE, clean};
 
 fn on_terminal(home: &Home, args: &[&str], answers: &[(&str, &str)]) -> Option<(Option<i32>, String)> {
+    on_terminal_with(home, args, answers, &[])
+}
+
+/// Runs the program on a pseudo-terminal with these variables and types each answer after its question was seen; the exit code and what was
+/// seen. `None` where there is no python3, which is said loudly.
+pub(crate) fn on_terminal_with(
+    home: &Home,
+    args: &[&str],
+    answers: &[(&str, &str)],
+    envs: &[(&str, &str)],
+) -> Option<(Option<i32>, String)> {
     let mut python = clean(Command::new("python3"), &home.path(""));
+    python.envs(envs.iter().copied());
     python.args(["-c", TERMINAL]).args(answers.iter().flat_map(|(question, answer)| [*question, *answer]));
     let Ok(done) = python.arg("--").arg(BIN).args(args).env("TERM", "xterm").output() else {
         eprintln!("SKIPPED: there is no python3 on this machine");
@@ -26,7 +38,7 @@ fn a_human_sets_up_and_decides_on_a_terminal() {
         ("Passphrase for your signing key", PASSPHRASE),
         ("Repeat the passphrase", PASSPHRASE),
     ];
-    let Some((code, seen)) = on_terminal(&home, &["init"], &answers) else { return };
+    let Some((code, seen)) = on_terminal(&home, &["init", "--template"], &answers) else { return };
     assert_eq!(code, Some(0), "{seen}");
     assert!(seen.contains("sam@example.com") && !seen.contains(PASSPHRASE), "{seen}");
     home.sign(&["apply"]).exits(0);

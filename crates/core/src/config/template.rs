@@ -38,7 +38,7 @@ fn quoted(text: &str) -> String {
 }
 
 const TEMPLATE: &str = r"# What should move, how it is measured, what must not break, and who decides.
-# Every key: docs/outcome-yaml.md. Check this file with `outcome-runtime validate`.
+# Check this file with `outcome-runtime validate`; `outcome-runtime schema` prints every key.
 # Replace the tables and columns below by your own; the runtime writes the SQL and only ever reads.
 version: 1
 

@@ -14,6 +14,7 @@ mod read_error;
 pub mod reading_check;
 mod secrets;
 mod signals;
+mod tables;
 mod touch;
 
 pub use flag_error::FlagError;
@@ -26,4 +27,5 @@ pub use signals::{
     Danger, ExposureCounts, FactCounts, KeyBuckets, LookRequest, MetricInfo, MetricLook, PushSettings, QueryKind,
     QueryPlan, Risk, SignalSource, SourceReport, SourceSettings, VariantRequest, WrittenQuery,
 };
+pub use tables::{ColumnInfo, ColumnKind, CommonValue, SqlEngine, TableInfo, Tables};
 pub use touch::TouchToSign;

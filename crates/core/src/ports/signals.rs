@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::read_error::ReadError;
 use super::secrets::Opening;
+use super::tables::{ColumnInfo, CommonValue, TableInfo, Tables};
 use crate::domain::{ArmSums, FoundQuantile, Period, Reading, SignalSpec, Slug, VariantReading, Window, text_enum};
 
 /// The checked settings of a declared source; references such as `${ENV}` are not resolved yet.
@@ -73,6 +74,21 @@ pub trait SignalSource: Send + Sync {
 
     /// What could be measured there: tables and columns, events, metrics. Bounded.
     async fn list(&self) -> Result<Vec<MetricInfo>, ReadError>;
+
+    /// The tables of a database with what their columns hold, for a proposal of metrics; `None` where there are none. Bounded.
+    async fn tables(&self) -> Result<Option<Tables>, ReadError> {
+        Ok(None)
+    }
+
+    /// How many rows a table has, counted up to `most`: never a scan of a big table.
+    async fn count_rows(&self, _table: &TableInfo, _most: u32) -> Result<i64, ReadError> {
+        Ok(0)
+    }
+
+    /// The most common values of a column among some thousands of rows. Never stored.
+    async fn common_values(&self, _table: &TableInfo, _column: &ColumnInfo) -> Result<Vec<CommonValue>, ReadError> {
+        Ok(Vec::new())
+    }
 
     /// Statements that make a user who reads what these queries read and can do nothing else, for a person to run; `None`
     /// where there are no users. Never with a password.

@@ -61,6 +61,7 @@ pub use signals::{
     Signals,
 };
 pub use workspaces::{
-    Counts, DeadLetters, ExperimentLine, Finding, FindingLevel, Freshness, GateLine, InitRequest, Initialised,
-    Migrated, OutcomeLine, SignalLine, Status, WithoutChannel, Workspaces,
+    Counts, DeadLetters, ExperimentLine, Finding, FindingLevel, FirstChoice, FirstFile, FirstLook, FirstMetric,
+    FirstRequest, FirstSource, Freshness, GateLine, InitRequest, Initialised, Migrated, OutcomeLine, SignalLine,
+    Status, WithoutChannel, Workspaces, check_email,
 };

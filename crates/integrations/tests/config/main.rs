@@ -7,6 +7,8 @@
     reason = "helpers of tests may fail loudly; clippy.toml only knows functions marked as tests"
 )]
 
+mod first_file;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

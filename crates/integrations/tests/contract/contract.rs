@@ -16,7 +16,8 @@ use outcome_core::domain::{
     Aggregation, ArmSums, MetricMethod, Period, Reading, SignalQuery, SignalSpec, Variant, VariantReading, Window,
 };
 use outcome_core::ports::{
-    FlagError, FlagService, Notifier, NotifyError, Opening, QueryKind, ReadError, SignalSource, VariantRequest,
+    ColumnKind, FlagError, FlagService, Notifier, NotifyError, Opening, QueryKind, ReadError, SignalSource, SqlEngine,
+    VariantRequest,
 };
 use outcome_integrations::VENDORS;
 use pretty_assertions::assert_eq;
@@ -324,6 +325,7 @@ async fn reports(source: &dyn SignalSource, subject: &Subject) {
     let tables = source.list().await.unwrap();
     let exposure = tables.iter().find(|table| table.name == subject.table).unwrap_or_else(|| panic!("{tables:?}"));
     assert!(exposure.fields.iter().any(|field| field.to_lowercase().starts_with("variant ")), "{exposure:?}");
+    tells_its_tables(source).await;
     for kind in [QueryKind::Level, QueryKind::ByVariant] {
         let plan = source.plan(&signal(LEVEL, BY_VARIANT), kind, day()).await.unwrap().unwrap();
         assert!(plan.lines.concat().contains("exposure"), "{plan:?}");
@@ -340,6 +342,25 @@ async fn reports(source: &dyn SignalSource, subject: &Subject) {
     let broken = signal("SELECT nope FROM exposure", BY_VARIANT);
     let error = source.plan(&broken, QueryKind::Level, day()).await.unwrap_err();
     assert!(matches!(error, ReadError::Query { .. }) && error.to_string().contains("nope"), "{error}");
+}
+
+/// What a proposal of metrics is made from: columns by what they hold, rows counted up to a limit, common values.
+async fn tells_its_tables(source: &dyn SignalSource) {
+    let all = source.tables().await.unwrap().unwrap();
+    let exposure = all.tables.iter().find(|table| table.name == "exposure").unwrap_or_else(|| panic!("{all:?}"));
+    assert_eq!(exposure.schema, None, "it is where queries look first");
+    let column = |name: &str| exposure.columns.iter().find(|column| column.name == name).unwrap();
+    assert_eq!(column("variant").kind, ColumnKind::Text, "{exposure:?}");
+    assert_eq!(column("converted").kind, ColumnKind::Whole, "{exposure:?}");
+    assert_eq!(column("amount").kind, ColumnKind::Number, "{exposure:?}");
+    if all.engine != SqlEngine::Sqlite {
+        assert_eq!(column("at").kind, ColumnKind::Instant, "{exposure:?}");
+    }
+    assert_eq!(source.count_rows(exposure, 100).await.unwrap(), 5);
+    assert_eq!(source.count_rows(exposure, 3).await.unwrap(), 3, "no more rows are read than were asked for");
+    let values = source.common_values(exposure, column("variant")).await.unwrap();
+    let values: Vec<_> = values.iter().map(|value| (value.text.as_str(), value.n)).collect();
+    assert_eq!(values, [("control", 3), ("treatment", 2)]);
 }
 
 async fn stops(subject: &Subject) {

@@ -202,16 +202,20 @@ async fn set_up(
     Ok((assemble(db, workspace, settings, clock), done))
 }
 
-fn check_email(email: &str) -> Result<()> {
+/// Whether this may be a member's e-mail.
+///
+/// # Errors
+/// [`Code::InvalidInput`].
+pub fn check_email(email: &str) -> Result<()> {
     let ok = email.len() <= 200
         && !email.chars().any(|c| c.is_whitespace() || c.is_control())
         && email.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty());
     if ok {
         return Ok(());
     }
-    Err(Error::new(Code::InvalidInput, "the e-mail of the member is not an address").hint(
-        "give one such as you@company.com with --email; it names you to people, and the log holds a commitment to it",
-    ))
+    let shown: String = email.chars().take(60).collect();
+    Err(Error::new(Code::InvalidInput, format!("`{shown}` is not an e-mail address"))
+        .hint("give one such as you@company.com; it names you to people, and the log holds a commitment to it"))
 }
 
 fn workspace_slug(settings: &Settings) -> String {

@@ -2,6 +2,7 @@
 
 mod counts;
 mod doctor;
+mod first;
 mod init;
 mod link;
 mod migrate;
@@ -11,7 +12,8 @@ use crate::usecases::Runtime;
 
 pub use counts::Counts;
 pub use doctor::{Finding, FindingLevel};
-pub use init::{InitRequest, Initialised};
+pub use first::{FirstChoice, FirstFile, FirstLook, FirstMetric, FirstRequest, FirstSource};
+pub use init::{InitRequest, Initialised, check_email};
 pub use migrate::Migrated;
 pub use status::{DeadLetters, ExperimentLine, Freshness, GateLine, OutcomeLine, SignalLine, Status, WithoutChannel};
 

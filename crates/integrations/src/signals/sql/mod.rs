@@ -26,6 +26,7 @@ mod role;
 mod settings;
 mod sqlite;
 mod table;
+mod tables;
 mod time;
 mod treated;
 mod unit_maps;
@@ -48,8 +49,8 @@ use self::table::{Cell, Misfit, Table};
 use outcome_core::config::resolve_address;
 use outcome_core::domain::{ArmSums, FoundQuantile, Reading, SignalSpec, VariantReading, Window};
 use outcome_core::ports::{
-    LookRequest, MetricInfo, MetricLook, Opening, QueryKind, QueryPlan, ReadError, SignalSource, SourceReport,
-    SourceSettings, VariantRequest, WrittenQuery,
+    ColumnInfo, CommonValue, LookRequest, MetricInfo, MetricLook, Opening, QueryKind, QueryPlan, ReadError,
+    SignalSource, SourceReport, SourceSettings, TableInfo, Tables, VariantRequest, WrittenQuery,
 };
 use serde_json::json;
 
@@ -373,6 +374,18 @@ impl SignalSource for SqlSource {
             out.push(MetricInfo { name: table, fields: vec![column] });
         }
         Ok(out)
+    }
+
+    async fn tables(&self) -> Result<Option<Tables>, ReadError> {
+        self.tables_of_database().await.map(Some).map_err(|error| self.broken(error))
+    }
+
+    async fn count_rows(&self, table: &TableInfo, most: u32) -> Result<i64, ReadError> {
+        self.rows_of(table, most).await.map_err(|error| self.broken(error))
+    }
+
+    async fn common_values(&self, table: &TableInfo, column: &ColumnInfo) -> Result<Vec<CommonValue>, ReadError> {
+        self.values_of(table, column).await.map_err(|error| self.broken(error))
     }
 
     async fn reader_role(&self, queries: &[String]) -> Result<Option<Vec<String>>, ReadError> {

@@ -29,7 +29,7 @@ impl Postgres {
     /// # Errors
     /// A sentence about the address.
     pub(super) fn new(url: &str) -> Result<Self, String> {
-        let options = PgConnectOptions::from_str(url).map_err(|error| error.to_string())?;
+        let options = PgConnectOptions::from_str(&without_others(url)).map_err(|error| error.to_string())?;
         Ok(Self { options: options.application_name("outcome-runtime"), pool: OnceCell::new() })
     }
 
@@ -48,6 +48,37 @@ impl Postgres {
             })
             .await
     }
+}
+
+/// Parameters of an address that the driver knows; it writes any other one to the log with its value.
+const PARAMETERS: [&str; 15] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+];
+
+/// The address without what others than this driver put there, such as Prisma's `schema` and `connection_limit`.
+fn without_others(url: &str) -> String {
+    let Some((address, parameters)) = url.split_once('?') else { return url.to_owned() };
+    let is_known = |part: &&str| {
+        let key = part.split('=').next().unwrap_or_default();
+        PARAMETERS.contains(&key)
+            || ["options", "application_name", "statement-cache-capacity"].iter().any(|known| key.starts_with(known))
+    };
+    let known: Vec<&str> = parameters.split('&').filter(is_known).collect();
+    if known.is_empty() { address.to_owned() } else { format!("{address}?{}", known.join("&")) }
 }
 
 #[async_trait]
@@ -201,6 +232,18 @@ mod tests {
     fn of(words: &[i32]) -> Option<String> {
         let bytes: Vec<u8> = words.iter().flat_map(|word| (*word as u16).to_be_bytes()).collect();
         numeric(&bytes)
+    }
+
+    #[test]
+    fn what_the_driver_does_not_know_is_not_in_the_address() {
+        for (url, expected) in [
+            ("postgres://a@b/c", "postgres://a@b/c"),
+            ("postgres://a@b/c?schema=public", "postgres://a@b/c"),
+            ("postgres://a@b/c?connection_limit=1&sslmode=require&x=y", "postgres://a@b/c?sslmode=require"),
+            ("postgres://a@b/c?options[search_path]=x&host=/run", "postgres://a@b/c?options[search_path]=x&host=/run"),
+        ] {
+            assert_eq!(without_others(url), expected);
+        }
     }
 
     #[test]
