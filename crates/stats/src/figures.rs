@@ -254,6 +254,42 @@ impl Rounded<'_> {
         format!("{}{}", sign(x), self.text(x))
     }
 
+    /// A lower end, rounded down, so that it never promises more.
+    #[must_use]
+    pub fn low(&self, x: f64) -> String {
+        self.end(self.outward(x, f64::floor))
+    }
+
+    /// An upper end, rounded up.
+    #[must_use]
+    pub fn high(&self, x: f64) -> String {
+        self.end(self.outward(x, f64::ceil))
+    }
+
+    /// Whether the written levels differ by the written difference.
+    #[must_use]
+    pub fn is_difference(&self, with: f64, without: f64, effect: f64) -> bool {
+        let Some(decimals) = self.decimals else { return true };
+        let step = 10.0_f64.powi(-decimals);
+        let steps = |x: f64| (self.scale.scaled(x) / step).round();
+        (steps(with) - steps(without) - steps(effect)).abs() < 0.5
+    }
+
+    /// The same with one more decimal.
+    #[must_use]
+    pub fn finer(self) -> Self {
+        Self { decimals: self.decimals.map(|decimals| decimals + 1), ..self }
+    }
+
+    fn outward(&self, x: f64, round: fn(f64) -> f64) -> f64 {
+        let Some(decimals) = self.decimals.filter(|_| x.is_finite()) else { return x };
+        let step = 10.0_f64.powi(-decimals);
+        let steps = self.scale.scaled(x) / step;
+        // What is a whole number of steps but for the last bits stays one.
+        let whole = if (steps - steps.round()).abs() < 1e-6 { steps.round() } else { round(steps) };
+        if whole.abs() < 0.5 && x.abs() > 0.0 { x } else { whole * step / self.scale.scaled(1.0) }
+    }
+
     fn text(&self, x: f64) -> String {
         let x = self.scale.scaled(x);
         let Some(decimals) = self.decimals.filter(|_| x.is_finite()) else { return significant(x, 3) };
@@ -264,9 +300,8 @@ impl Rounded<'_> {
             return significant(x, 1);
         }
         let text = format!("{:.*}", usize::try_from(decimals).unwrap_or_default(), rounded.abs());
-        let text = without_zeros(&text);
         let (whole, rest) =
-            text.split_once('.').map_or((text, String::new()), |(whole, rest)| (whole, format!(".{rest}")));
+            text.split_once('.').map_or((text.as_str(), String::new()), |(whole, rest)| (whole, format!(".{rest}")));
         let whole = whole.parse().map_or_else(|_| whole.to_owned(), count);
         format!("{}{whole}{rest}", if rounded < 0.0 { "-" } else { "" })
     }
@@ -326,7 +361,13 @@ mod tests {
             ["29.4 %", "+3.2 points", "+0.9", "+5.5"]
         );
         assert_eq!(of.end(0.000_4), "+0.04", "what is not zero is never called so");
-        assert_eq!([of.change(0.01), of.end(0.0), of.end(-0.02)], ["+1 point", "0", "-2"]);
+        assert_eq!([of.change(0.01), of.end(0.0), of.end(-0.02)], ["+1.0 points", "0.0", "-2.0"]);
+        assert_eq!(
+            [of.low(0.009_6), of.high(0.054_1), of.low(0.01), of.high(-0.012_3)],
+            ["+0.9", "+5.5", "+1.0", "-1.2"]
+        );
+        assert!(of.is_difference(0.294, 0.262, 0.032) && !of.is_difference(0.327_66, 0.308_26, 0.019_4));
+        assert_eq!(of.finer().level(0.327_66), "32.77 %");
         let money = Scale::new(Some("EUR"), 3749.0);
         let of = money.rounded(640.0);
         assert_eq!(

@@ -15,7 +15,7 @@ pub use crate::stats::figures::{
     Scale, count, number, p_value, percent, percent_interval, signed, signed_percent, significant, whole,
 };
 
-pub use answer::{Answer, AnswerState, Asked, Pace};
+pub use answer::{Answer, AnswerState, Asked, Values};
 pub use axis::{day, ticks};
 pub use facts::{
     Glance, bound, capped, false_stops, glance, health, measured_constraints, score, sections, thresholds,

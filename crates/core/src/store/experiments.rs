@@ -195,6 +195,8 @@ pub struct ExperimentGlance {
     pub launched_at: Option<Timestamp>,
     /// How long its plan lasts.
     pub duration_days: u32,
+    /// It is stopped where even the optimistic end is below this, in metric units.
+    pub kill_threshold: f64,
     /// The effect that it is planned to find, in metric units.
     pub minimum_detectable_effect: f64,
 }
@@ -220,6 +222,7 @@ struct Titled {
 #[derive(Deserialize)]
 struct Thresholds {
     success_threshold: f64,
+    kill_threshold: f64,
     duration_days: u32,
     minimum_detectable_effect: f64,
 }
@@ -230,6 +233,7 @@ impl From<GlanceRow> for ExperimentGlance {
             id: row.id,
             slug: row.slug,
             success_threshold: row.hypothesis.0.measurement.success_threshold,
+            kill_threshold: row.hypothesis.0.measurement.kill_threshold,
             duration_days: row.hypothesis.0.measurement.duration_days,
             minimum_detectable_effect: row.hypothesis.0.measurement.minimum_detectable_effect,
             launched_at: row.launched_at.map(|at| at.0),

@@ -8,7 +8,7 @@ use crate::domain::{Assurance, ContextPackage, Decision, Gate, GateStatus, GateT
 use crate::error::{Code, Error, Result};
 use crate::ids::{ExperimentId, GateId, MemberId};
 use crate::lifecycle::{GateRules, least_at};
-use crate::present::{Answer, Pace};
+use crate::present::{Answer, Values};
 use crate::store::Tx;
 use crate::usecases::kernel::gate_opening::gate_url;
 use crate::usecases::kernel::people::People;
@@ -88,8 +88,8 @@ impl GateView {
         let Some(experiment) = experiment.filter(|_| self.gate_type.is_about_result()) else { return Ok(self) };
         let Some(experiment) = tx.experiment_get(experiment).await? else { return Ok(self) };
         let plan = experiment.plan.as_ref().and_then(|plan| plan.shown().ok());
-        let pace = plan.map(|plan| Pace::of(&plan.signal, experiment.launched_at));
-        let answer = pace.and_then(|pace| Answer::at_gate(&self.context, pace));
+        let values = plan.map(|plan| Values::of(&plan.signal, experiment.launched_at));
+        let answer = values.and_then(|values| Answer::at_gate(&self.context, values));
         Ok(Self { answer, ..self })
     }
 }

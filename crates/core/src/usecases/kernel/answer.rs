@@ -1,11 +1,11 @@
 //! What an experiment came to, from its row and its outcome.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::{ConstraintBound, Evaluation, Experiment, ExperimentState, OutcomeSpec};
 use crate::error::Result;
 use crate::ids::ExperimentId;
-use crate::present::{Answer, Asked, Pace, Scale};
+use crate::present::{Answer, Asked, Scale, Values};
 use crate::store::Tx;
 
 /// What is known of an experiment.
@@ -14,8 +14,15 @@ pub(in crate::usecases) struct Standing<'e> {
     pub(in crate::usecases) state: &'e ExperimentState,
     pub(in crate::usecases) result: Option<&'e Evaluation>,
     pub(in crate::usecases) launched_at: Option<Timestamp>,
+    pub(in crate::usecases) measurement: Thresholds,
+}
+
+/// What the plan asks of the numbers.
+pub(in crate::usecases) struct Thresholds {
     pub(in crate::usecases) duration_days: u32,
     pub(in crate::usecases) mde: f64,
+    pub(in crate::usecases) success: f64,
+    pub(in crate::usecases) kill: f64,
 }
 
 impl<'e> Standing<'e> {
@@ -27,8 +34,12 @@ impl<'e> Standing<'e> {
             state: &experiment.state,
             result,
             launched_at: experiment.launched_at,
-            duration_days: measurement.duration_days,
-            mde: measurement.minimum_detectable_effect,
+            measurement: Thresholds {
+                duration_days: measurement.duration_days,
+                mde: measurement.minimum_detectable_effect,
+                success: measurement.success_threshold,
+                kill: measurement.kill_threshold,
+            },
         }
     }
 }
@@ -44,6 +55,9 @@ pub(in crate::usecases) async fn answer(
     standing: &Standing<'_>,
 ) -> Result<Option<Answer>> {
     let crossed = crossed(tx, spec, standing).await?;
+    let Thresholds { duration_days, mde, success, kill } = standing.measurement;
+    let lasts = SignedDuration::from_hours(24) * i32::try_from(duration_days).unwrap_or(i32::MAX);
+    let status = standing.state.status;
     Ok(Answer::to(&Asked {
         metric: &spec.signal.name,
         scale,
@@ -51,10 +65,13 @@ pub(in crate::usecases) async fn answer(
         unit: &spec.randomisation_unit,
         result: standing.result,
         pause: standing.state.pause.as_ref(),
-        is_over: standing.state.status.is_terminal(),
-        mde: standing.mde,
-        duration_days: standing.duration_days,
-        pace: Pace::of(&spec.signal, standing.launched_at),
+        is_over: status.is_terminal(),
+        is_going_on: status.is_live(),
+        mde,
+        success_threshold: success,
+        kill_threshold: kill,
+        answer_by: standing.launched_at.and_then(|launched| launched.checked_add(lasts).ok()),
+        values: Values::of(&spec.signal, standing.launched_at),
         limit: &|_| crossed.clone(),
     }))
 }

@@ -8,7 +8,7 @@ use crate::audit::{EventKind, Subject, SubjectKind};
 use crate::domain::{Evidence, EvidenceGrade, Experiment, FindingType, Learning, Outcome, Stored};
 use crate::error::Result;
 use crate::ids::LearningId;
-use crate::present::{Answer, count, plain};
+use crate::present::{Answer, AnswerState, count, plain};
 use crate::principal::Principal;
 use crate::stats::Recommendation;
 use crate::store::Tx;
@@ -80,17 +80,19 @@ fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext, answ
     let level = 1.0 - result.alpha.unwrap_or_else(|| outcome.spec.alpha());
     let is_significant = result.is_significant;
     let improvement = result.effect.map(|effect| effect * outcome.spec.target.direction.sign());
-    let (finding_type, confidence) = if recommendation == Recommendation::KillGuardrail {
-        (FindingType::ConstraintDiscovered, 0.95)
-    } else {
-        match improvement {
-            Some(_) if result.is_kill_threshold_exceeded => (FindingType::RefutedHypothesis, 0.95),
-            Some(_) if result.is_success_threshold_met => (FindingType::ConfirmedHypothesis, level),
-            Some(change) if is_significant && change > 0.0 => (FindingType::ConfirmedHypothesis, level),
-            Some(_) if is_significant => (FindingType::RefutedHypothesis, level),
-            Some(_) if recommendation == Recommendation::KillFutility => (FindingType::RefutedHypothesis, 0.9),
-            _ => (FindingType::Inconclusive, 0.3),
+    let is_proven = answer.as_ref().is_some_and(|answer| answer.state == AnswerState::Worked);
+    let (finding_type, confidence) = match (recommendation, improvement) {
+        (Recommendation::KillGuardrail, _) => (FindingType::ConstraintDiscovered, 0.95),
+        (Recommendation::HoldDataQuality | Recommendation::HoldSrm, _) => (FindingType::Inconclusive, 0.3),
+        _ if is_proven => (FindingType::ConfirmedHypothesis, level),
+        (_, Some(_)) if result.is_kill_threshold_exceeded => (FindingType::RefutedHypothesis, 0.95),
+        (Recommendation::KillFutility, Some(_)) => (FindingType::RefutedHypothesis, 0.9),
+        // Without a control group nothing ships, and what moved all the same is what was learnt.
+        (_, Some(change)) if is_significant && change > 0.0 && result.series.is_some() => {
+            (FindingType::ConfirmedHypothesis, level)
         }
+        (_, Some(change)) if is_significant && change <= 0.0 => (FindingType::RefutedHypothesis, level),
+        _ => (FindingType::Inconclusive, 0.3),
     };
     let weight = match grade {
         EvidenceGrade::A => 1.0,

@@ -16,7 +16,7 @@ use crate::present::{Answer, Scale};
 use crate::stats::{Recommendation, ShownInterval, SidedP};
 use crate::store::{ExperimentGlance, GateGlance, QueuedMessage, Tx};
 use crate::usecases::Runtime;
-use crate::usecases::kernel::answer::{Standing, answer};
+use crate::usecases::kernel::answer::{Standing, Thresholds, answer};
 use crate::usecases::kernel::applied::applied;
 use crate::usecases::kernel::gate_opening::{gate_url, pages};
 use crate::usecases::kernel::keyring::keyring_or_none;
@@ -423,8 +423,12 @@ async fn experiment_line(
         state: &experiment.state,
         result,
         launched_at: experiment.launched_at,
-        duration_days: experiment.duration_days,
-        mde: experiment.minimum_detectable_effect,
+        measurement: Thresholds {
+            duration_days: experiment.duration_days,
+            mde: experiment.minimum_detectable_effect,
+            success: experiment.success_threshold,
+            kill: experiment.kill_threshold,
+        },
     };
     Ok(ExperimentLine {
         answer: answer(tx, spec, scale, &standing).await?,

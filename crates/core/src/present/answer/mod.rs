@@ -1,0 +1,341 @@
+//! What an experiment came to, in one sentence. Every front end shows this sentence first and takes it from here, so that a terminal,
+//! a page, an agent and a learning say the same.
+//!
+//! The sentence rests on the engine's recommendation and never on a point estimate. It is about the evidence: what a human decided
+//! stands beside it.
+
+mod opening;
+mod range;
+#[cfg(test)]
+mod tests;
+
+use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use self::opening::{Opening, early, is_broken, opening};
+use self::range::Range;
+use crate::domain::{
+    ConstraintBound, ContextPackage, Contract, Direction, Evaluation, HealthFinding, Nullable, Pause, Quantity,
+    Severity, SignalSpec,
+};
+use crate::stats::figures::{about, percent};
+use crate::stats::{BeforeAfter, Recommendation, Scale, ShipTest};
+
+/// The error of a finding that the planned effect is excluded.
+const FUTILITY_ALPHA: f64 = 0.10;
+
+/// The four things that an experiment can come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum AnswerState {
+    /// The improvement is proven.
+    Worked,
+    /// It harms, breaks a limit, brings too little, or showed nothing in the time of its plan.
+    DidNot,
+    /// Nothing can be said yet.
+    TooEarly,
+    /// The numbers cannot be trusted, or there are none although there should be.
+    Broken,
+}
+
+impl AnswerState {
+    /// As the first words of a line.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Worked => "worked",
+            Self::DidNot => "did not work",
+            Self::TooEarly => "too early",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// What an experiment came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Answer {
+    /// Which of the four.
+    pub state: AnswerState,
+    /// One sentence: the numbers with and without the change, the range of the difference, and what that is in people.
+    pub says: String,
+    /// How sure that is, and why one may look at any time; absent where nothing is claimed.
+    pub sure: Option<String>,
+}
+
+/// What an experiment is asked about.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// Name of the deciding signal.
+    pub metric: &'a str,
+    /// How its values are written.
+    pub scale: &'a Scale,
+    /// Which way is better.
+    pub direction: Direction,
+    /// What is randomised: `user`.
+    pub unit: &'a str,
+    /// The latest evaluation; `None` before the first.
+    pub result: Option<&'a Evaluation>,
+    /// Why it is paused.
+    pub pause: Option<&'a Pause>,
+    /// Whether it has ended.
+    pub is_over: bool,
+    /// Whether it is measured and no gate waits: what was found is not the end.
+    pub is_going_on: bool,
+    /// The effect that it was planned to find.
+    pub mde: f64,
+    /// The smallest improvement worth having.
+    pub success_threshold: f64,
+    /// It is stopped where even the optimistic end is below this.
+    pub kill_threshold: f64,
+    /// When its plan ends, where that is to be said.
+    pub answer_by: Option<Timestamp>,
+    /// What its values are.
+    pub values: Values,
+    /// How the values of a constraint's result are written, and what they must hold.
+    pub limit: &'a dyn Fn(&str) -> Option<(Scale, ConstraintBound)>,
+}
+
+/// What is known of the values of an experiment.
+#[derive(Debug, Clone, Copy)]
+pub struct Values {
+    launched_at: Option<Timestamp>,
+    /// How long after its exposure the value of a unit is final. Harm is looked for before that.
+    matures_after: SignedDuration,
+    /// Whether a difference times the number of units is an amount, as for sums and counts of each unit.
+    is_amount: bool,
+    /// Whether a metric of the contract says when they are final; of a query nobody knows.
+    is_known_final: bool,
+}
+
+impl Values {
+    /// Of an experiment on this signal, launched then.
+    #[must_use]
+    pub fn of(signal: &SignalSpec, launched_at: Option<Timestamp>) -> Self {
+        let contract = signal.contract.as_deref();
+        Self {
+            launched_at,
+            matures_after: SignedDuration::from_secs(contract.map_or(0, Contract::matures_after)),
+            is_amount: contract.is_some_and(|it| matches!(it.quantity, Quantity::Count(_) | Quantity::Mean(_))),
+            is_known_final: contract.is_some(),
+        }
+    }
+}
+
+impl Answer {
+    /// The answer; `None` before the launch.
+    #[must_use]
+    pub fn to(asked: &Asked<'_>) -> Option<Self> {
+        asked.values.launched_at?;
+        let pause = asked.pause.filter(|_| !asked.is_over);
+        let is_danger = asked.result.is_some_and(|result| {
+            matches!(result.advice.recommendation, Recommendation::KillHarm | Recommendation::KillGuardrail)
+        });
+        // Danger outranks doubt: what is proven to harm is said although a source is silent now.
+        if let Some(pause) = pause.filter(|pause| is_broken(pause.cause) && !is_danger) {
+            return Some(Self::without_claim(AnswerState::Broken, format!("It cannot be measured: {}", pause.detail)));
+        }
+        let Some(result) = asked.result else {
+            let says = format!("{}: there are no numbers yet", early(asked, pause));
+            return Some(Self::without_claim(AnswerState::TooEarly, says));
+        };
+        let Opening { state, says, figures } = opening(asked, result, pause);
+        if state == AnswerState::Broken {
+            return Some(Self::without_claim(state, says));
+        }
+        let range = Range::of(asked, result, figures);
+        let numbers = numbers(asked, result, &range);
+        let doubt = blocking(result);
+        let more = match doubt {
+            Some(finding) => format!("; but {}", finding.message),
+            None => people(asked, result, &range, state).unwrap_or_default(),
+        };
+        let turned = match result.capped {
+            Some(capped) if capped.is_turned => "; without its cap the difference has the other sign",
+            Some(_) | None => "",
+        };
+        let sure = if doubt.is_some() { None } else { sure(asked, result, &range, state) };
+        Some(Self { state, says: format!("{says}: {numbers}{more}{turned}."), sure })
+    }
+
+    /// The answer that a gate is about, from what is signed at it; `None` where it shows no result.
+    #[must_use]
+    pub fn at_gate(context: &ContextPackage, values: Values) -> Option<Self> {
+        let facts = context.facts.shown().ok()?;
+        let (outcome, plan) = facts.outcome.as_ref().zip(facts.plan.as_ref())?;
+        let result = facts.evaluation()?.ok()?;
+        let limit = |name: &str| {
+            let declared = facts.constraint_of(name)?;
+            Some((declared.scale.clone().unwrap_or_default(), declared.bound.clone()))
+        };
+        Self::to(&Asked {
+            metric: &outcome.signal,
+            scale: &outcome.scale.clone().unwrap_or_default(),
+            direction: outcome.direction,
+            unit: &plan.randomisation_unit,
+            result: Some(result),
+            pause: Nullable::of(facts.pause.as_ref()),
+            is_over: false,
+            is_going_on: false,
+            mde: plan.measurement.minimum_detectable_effect,
+            success_threshold: plan.measurement.success_threshold,
+            kill_threshold: plan.measurement.kill_threshold,
+            answer_by: None,
+            values,
+            limit: &limit,
+        })
+    }
+
+    fn without_claim(state: AnswerState, says: String) -> Self {
+        let says = says.trim_end_matches('.');
+        Self { state, says: format!("{says}."), sure: None }
+    }
+}
+
+/// What makes the data unfit for any claim.
+fn blocking(result: &Evaluation) -> Option<&HealthFinding> {
+    result.health.iter().find(|finding| finding.severity == Severity::Block)
+}
+
+/// The numbers with and without the change, and the range of the difference.
+fn numbers(asked: &Asked<'_>, result: &Evaluation, range: &Range) -> String {
+    let metric = asked.metric;
+    if let Some((series, levels)) = result.series.as_ref().zip(result.before_and_after()) {
+        return weeks(asked, series, levels);
+    }
+    let Some(effect) = range.effect else { return format!("`{metric}` has no numbers that can be compared yet") };
+    let levels = result.treatment_level.zip(result.control_level).filter(|_| range.is_of_the_levels);
+    let rounded = range.rounded(asked.scale, levels);
+    let between = match (range.lower, range.upper) {
+        _ if result.has_drifted() => ", and it changed over time".to_owned(),
+        (Some(lower), Some(upper)) => format!(", between {} and {}", rounded.low(lower), rounded.high(upper)),
+        (Some(lower), None) => format!(", at least {}", rounded.low(lower)),
+        (None, Some(upper)) => format!(", at most {}", rounded.high(upper)),
+        (None, None) => ", with no range yet".to_owned(),
+    };
+    let Some((with, without)) = levels else {
+        return format!("`{metric}` changed by {}{between}", rounded.change(effect));
+    };
+    // With a covariate, or over several splits of the traffic, the estimate is not the difference of the plain levels.
+    let plain = with - without;
+    let adjusted = if (plain - effect).abs() > range.width() / 20.0 { " after adjustment" } else { "" };
+    format!(
+        "`{metric}` is {} with it, {} without ({}{adjusted}{between})",
+        rounded.level(with),
+        rounded.level(without),
+        rounded.change(effect)
+    )
+}
+
+/// Levels before and after a change that is on for everybody.
+fn weeks(asked: &Asked<'_>, series: &BeforeAfter, [before, after]: [Option<f64>; 2]) -> String {
+    let metric = asked.metric;
+    let Some((before, after)) = before.zip(after) else { return format!("`{metric}` has no week to compare yet") };
+    let rounded = asked.scale.rounded((after - before).abs());
+    let expected = match series.level_expected {
+        Some(expected) => format!(", where {} was to be expected", rounded.level(expected)),
+        None => String::new(),
+    };
+    format!(
+        "`{metric}` was {} before and is {} after the launch{expected}",
+        rounded.level(before),
+        rounded.level(after)
+    )
+}
+
+/// What the range is in people, or in an amount of a thousand people. Not in a week: how many come differs from week to week, and is not
+/// what was measured. `None` where even the sign is open, and for what is nothing one can count.
+fn people(asked: &Asked<'_>, result: &Evaluation, range: &Range, state: AnswerState) -> Option<String> {
+    let is_found = match state {
+        AnswerState::Worked => true,
+        AnswerState::DidNot => result.advice.recommendation == Recommendation::KillHarm,
+        AnswerState::TooEarly | AnswerState::Broken => false,
+    };
+    if !is_found
+        || !range.is_of_the_levels
+        || result.has_drifted()
+        || result.series.is_some()
+        || result.capped.is_some()
+    {
+        return None;
+    }
+    let (nearer, farther, is_more) = match (range.lower, range.upper) {
+        (Some(lower), upper) if lower > 0.0 => (lower, upper, true),
+        (lower, Some(upper)) if upper < 0.0 => (-upper, lower.map(|lower| -lower), false),
+        _ => return None,
+    };
+    let say = |per_unit: f64| about(per_unit * 1000.0);
+    let amount = match farther {
+        Some(farther) => format!("{} to {}", say(nearer), say(farther)),
+        None => format!("at least {}", say(nearer)),
+    };
+    let units = plural(asked.unit);
+    match (asked.scale.is_share(), asked.scale.unit()) {
+        (true, _) => {
+            Some(format!(", which is {amount} {} of every 1,000 {units}", if is_more { "more" } else { "fewer" }))
+        }
+        (false, Some(unit)) if asked.values.is_amount && unit != "%" => Some(format!(
+            ", which is {amount} {unit} {} from every 1,000 {units}",
+            if is_more { "more" } else { "less" }
+        )),
+        (false, _) => None,
+    }
+}
+
+fn plural(unit: &str) -> String {
+    let unit = unit.strip_suffix("_id").unwrap_or(unit).replace('_', " ");
+    if unit == "person" {
+        return "people".to_owned();
+    }
+    match unit.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ies"),
+        _ if unit.ends_with('s') => unit,
+        _ => format!("{unit}s"),
+    }
+}
+
+/// How sure that is, and why one may look every day.
+fn sure(asked: &Asked<'_>, result: &Evaluation, range: &Range, state: AnswerState) -> Option<String> {
+    let grade = result.grade.map(|grade| format!(" Evidence: grade {grade} (A is best, D worst).")).unwrap_or_default();
+    if result.series.is_some() {
+        return Some(format!("There is no control group, so this is an observation and proves no cause.{grade}"));
+    }
+    let says = match (state, result.advice.recommendation) {
+        (AnswerState::Worked, _) => {
+            let alpha = all_claims(result)?;
+            let whom = match asked.success_threshold {
+                0.0 => "do nothing".to_owned(),
+                threshold => format!("bring no more than {}", asked.scale.change(threshold)),
+            };
+            let test = result.ship_test.as_ref().map(|record| record.test);
+            let is_known_end = matches!(test, Some(ShipTest::KnownEnd { .. }));
+            let given = match is_known_end && !asked.values.is_known_final {
+                true => " (if the query's values are final when they are read)",
+                false => "",
+            };
+            format!("Of changes that {whom}, at most {} end like this, however often one looks{given}.", percent(alpha))
+        }
+        (AnswerState::DidNot, Recommendation::KillFutility) => format!(
+            "Of changes that bring {}, at most {} end like this, however often one looks.",
+            asked.scale.size(asked.mde),
+            percent(FUTILITY_ALPHA)
+        ),
+        (AnswerState::TooEarly, _) if !asked.is_over => {
+            let level = range.level.filter(|_| range.lower.is_some() && range.upper.is_some())?;
+            format!(
+                "At every look, such a range holds the true difference in at least {level} of 100 experiments: look as often as you like."
+            )
+        }
+        _ => return (!grade.is_empty()).then(|| grade.trim_start().to_owned()),
+    };
+    Some(format!("{says}{grade}"))
+}
+
+/// The error of success of this experiment, with what it could claim before its corrections: each halved what is left.
+fn all_claims(result: &Evaluation) -> Option<f64> {
+    let corrections = result.error_budget.map_or(0, |budget| budget.corrections);
+    let halves = i32::try_from(corrections).unwrap_or(i32::MAX).saturating_add(1);
+    result.alpha.map(|alpha| (alpha * (2.0_f64.powi(halves) - 1.0)).min(1.0))
+}
