@@ -30,12 +30,15 @@ def facts(walk):
         ("searches until all needed tools were there", f"{len(searches)}, {sum(size(turn) for turn in searches):,} bytes"),
         ("the server's instructions in the first request", how_much(answers[hello["id"]]["instructions"], first)),
         (f"the rules that `init --client` wrote (`{client.rules}`)", rules(client, first)),
+        ("asks the person before a tool of ours that only reads", "no" if walk.unasked.turns[-1].answer.text.rstrip().endswith("}")
+         else "yes; with `-p`, where it cannot, it refuses"),
         ("adds to the arguments of a call", "nothing" if all(call["arguments"] == turn.given for turn, (call, _) in zip(walk.ours(), calls))
          else "something"),
         ("adds as `_meta` of a call", words(sorted({key for call, _ in calls for key in call.get("_meta", {})}))),
         ("an answer, as it reaches the model", answer_form(walk, calls)),
         ("the longest answer there is", long_answer(around)),
         ("the guard's refusal", "marked as an error" if walk.refused_edit().answer.is_error else "as the tool's output, not marked as an error"),
+        ("the page of a gate that the agent asks for", offered_page(walk)),
         ("our prompts", "a command: the text reaches the model" if "Write a review of the week" in around.prompts[-1]
          else "not offered: what is typed reaches the model as it is"),
         ("our resources, in its list", words(sorted(uri_kinds(around)))),
@@ -93,9 +96,21 @@ def size(turn):
 
 
 def long_answer(around):
-    [turn] = [turn for turn in around.turns if turn.is_ours()]
+    turn = next(turn for turn in around.turns if turn.is_ours())
     n = len(json.dumps(turn.answer.json(), separators=(",", ":"), ensure_ascii=False).encode())
     return f"whole ({round(n, -2):,} bytes)"
+
+
+def offered_page(walk):
+    """How the client was asked to show it, and what it said; our server does not read the answer."""
+    for messages in walk.all_servers:
+        for who, message in messages:
+            if who == "client" and "inputResponses" in message.get("params", {}):
+                [answer] = message["params"]["inputResponses"].values()
+                return f"it is asked by `input_required`; with `-p` it answers `{answer['action']}` by itself, and repeats the call"
+            if who == "server" and message.get("method") == "elicitation/create":
+                return "it is asked by `elicitation/create`, and asks the person"
+    return "it is not asked to show it"
 
 
 def of(around, kind):

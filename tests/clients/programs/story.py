@@ -157,12 +157,21 @@ def text_of(read):
     return re.sub(r"^\s*\d+[\t→]", "", line)
 
 
-def a_look_around(long_gate):
+def a_look_around(experiment):
+    """Asks for what a client offers besides the path; `experiment` has a portfolio gate with many words."""
     def play(model):
-        yield Tool("get_gate", {"gate_id": long_gate, "detail": "full"}, "how much of a long answer arrives?")
+        yield Tool("get_gate", {"gate_id": f"portfolio-{experiment}", "detail": "full"}, "how much of a long answer arrives?")
+        asked = {"experiment_id": experiment, "gate_type": "escalation", "question": "May I change the migrations?"}
+        yield Tool("request_human_gate", asked, "is the person shown the page?")
         yield Resources()
         for uri in ("skill://outcome-runtime/SKILL.md", "chart://signup-rate"):
             yield Resource(uri)
         yield Say("I have looked around.")
         yield Say("I have read the prompt.")
     return play
+
+
+def one_call(model):
+    """Is the person asked before a tool that only reads?"""
+    yield Tool("get_active_outcomes", {}, "looks around")
+    yield Say("I have looked.")

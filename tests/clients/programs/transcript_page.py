@@ -51,7 +51,7 @@ def page(walks, max_calls):
         lines += row(each[0][0].replace("`CLAUDE.md`", "its rules file"), [fact for _, fact in each])
     lines += ["", "What the person allowed, before and during the path:", ""]
     for walk in walks:
-        lines += [f"- {walk.client.name}: {'; '.join(tidy(walk, item) for item in walk.client.asked_person)}"]
+        lines += [f"- {walk.client.name}: {'; '.join(tidy(walk, item) for item in walk.allowed)}"]
     for walk in walks:
         lines += ["", f"## {walk.client.name}", *transcript(walk)]
     return "\n".join(lines) + "\n"

@@ -10,6 +10,7 @@ decides the gate between two turns, with a passphrase. Ends with 1 when somethin
 import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 from facts import facts
 from network import loopback_up
 from real_clients import ClaudeCode, Codex
-from story import FILES, FORM, GATE, MIGRATION, SLUG, Edit, a_look_around, the_whole_path
+from story import FILES, FORM, GATE, MIGRATION, SLUG, Edit, a_look_around, one_call, the_whole_path
 from transcript_page import page
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "client-transcripts.md"
@@ -31,7 +32,7 @@ MIN_LONG = 9_000
 def calls_of(servers):
     """The calls that arrived at our server, with their answers."""
     for messages in servers:
-        answers = {message.get("id"): message for who, message in messages if who == "server"}
+        answers = {message.get("id"): message for who, message in messages if who == "server" and "result" in message}
         yield from ((message["params"], answers[message["id"]]["result"]) for who, message in messages
                     if who == "client" and message.get("method") == "tools/call")
 
@@ -44,13 +45,14 @@ class Walk:
         before = self.decisions()
         self.model = client.play(the_whole_path, PROMPTS, self.decide)
         self.servers = list(client.messages())
+        self.allowed = list(client.asked_person)
         self.n_decided_meanwhile = len(self.decisions()) - len(before)
         self.check()
-        self.around = client.play(a_look_around(self.long_gate()), AROUND, lambda: None)
-        [longest] = [turn for turn in self.around.turns if turn.is_ours()]
-        [sent] = [answered for asked, answered in calls_of(client.messages()) if asked["arguments"] == longest.given]
-        self.expect("a long answer arrives whole", longest.answer.json() == sent["structuredContent"] and
-                    len(longest.answer.text) > MIN_LONG, longest.answer.text)
+        self.around = client.play(a_look_around(self.wordy_experiment()), AROUND, lambda: None)
+        self.all_servers = list(client.messages())
+        self.check_around()
+        client.allowed = ["Read"]
+        self.unasked = client.play(one_call, ["Look."], None)
         self.facts = facts(self)
 
     def decide(self):
@@ -63,8 +65,8 @@ class Walk:
         log = map(json.loads, self.client.work.must("outcome-runtime", "audit", "export").splitlines())
         return [line for line in log if "decision" in line["payload"] or line["kind"] == "gate.decided"]
 
-    def long_gate(self):
-        """The person proposes something wordy."""
+    def wordy_experiment(self):
+        """What the person proposes, in many words."""
         text = self.client.work.must("outcome-runtime", "experiment", "propose", "--template")
         for old, new in (("Ask for fewer fields at sign-up", "Many words"), ("effect: 0.02 ", "effect: 0.05 "),
                          ("short-signup-form", "many-words"), ("src/signup/", "src/words/")):
@@ -73,9 +75,8 @@ class Walk:
         file = self.client.work.scratch / "hypothesis.yaml"
         file.write_text(text)
         said = self.client.work.must("outcome-runtime", "experiment", "propose", "--outcome", "signup-rate", "--file", file)
-        gate = "portfolio-many-words"
-        assert gate in said, said
-        return gate
+        assert "portfolio-many-words" in said, said
+        return "many-words"
 
     def ours(self):
         return [turn for turn in self.model.turns if turn.is_ours()]
@@ -113,18 +114,35 @@ class Walk:
             self.expect("an answer arrives whole", turn.answer.json() == answered["structuredContent"], turn.answer.text)
             self.expect("no call is a wrong turn", not answered.get("isError"), turn.answer.text)
 
+    def check_around(self):
+        """A long answer arrives whole, and a gate that an agent asked for is pending whatever the client answered about its page."""
+        longest, question = (turn.answer for turn in self.around.turns if turn.is_ours())
+        [sent] = [answered for asked, answered in calls_of(self.all_servers) if asked["arguments"].get("detail") == "full"]
+        self.expect("a long answer arrives whole", longest.json() == sent["structuredContent"] and len(longest.text) > MIN_LONG,
+                    longest.text)
+        self.expect("a question waits", question.json()["is_pending"] and "review_url" in question.json(), question.text)
+
+
+def walked(client):
+    """A client that cannot be walked with leaves the other its turn."""
+    try:
+        return Walk(client)
+    except (AssertionError, OSError, subprocess.SubprocessError) as error:
+        print(f"{client.name}: {error}", file=sys.stderr)
+        return None
+
 
 def main():
     built, modules = Path(sys.argv[1]).resolve(), Path(os.environ["CLIENTS_NPM"]).resolve() / "node_modules"
     loopback_up()
     with tempfile.TemporaryDirectory() as scratch:
-        walks = [Walk(kind(Path(scratch) / kind.key, built, modules)) for kind in (ClaudeCode, Codex)]
-        written = page(walks, MAX_CALLS)
-    for walk in walks:
+        walks = [walked(kind(Path(scratch) / kind.key, built, modules)) for kind in (ClaudeCode, Codex)]
+        written = page(walks, MAX_CALLS) if all(walks) else None
+    for walk in filter(None, walks):
         print(f"{walk.client.name} {walk.client.version}: {len(walk.ours())} calls, {len(walk.problems)} problems")
         for problem in walk.problems:
             print(f"  {problem}", file=sys.stderr)
-    if any(walk.problems for walk in walks):
+    if not all(walks) or any(walk.problems for walk in walks):
         sys.exit(1)
     if "--write" in sys.argv[2:]:
         PAGE.write_text(written)
