@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from models import Messages, Responses
+from network import loopback_up
 from shop import Shop
 
 SCRATCH, MODULES = Path(sys.argv[1]), Path(sys.argv[2])
@@ -22,18 +23,6 @@ CODEX, GEMINI, OPENCODE = (MODULES / ".bin" / name for name in ("codex", "gemini
 REASON = ("fewer-fields", "request_human_gate", "escalation")
 CLIENTS = ["claude-code", "codex", "gemini", "opencode"]
 ROWS = []
-
-
-def loopback_up():
-    """In a network of our own even loopback has to be switched on."""
-    import fcntl
-    import socket
-    import struct
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        try:
-            fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh", b"lo", 0x1 | 0x40))
-        except OSError:
-            pass
 
 
 def set_up():
@@ -151,7 +140,7 @@ def claude_is_guarded():
 
 def play_codex():
     def patch(path):
-        return f"*** Begin Patch\n*** Add File: {path}\n+x\n*** End Patch\n"
+        return Responses.patch(f"*** Begin Patch\n*** Add File: {path}\n+x\n*** End Patch\n")
 
     model = Responses([patch("migrations/codex.sql"), patch("src/a/codex.ts")])
     provider = f'{{name="scripted",base_url="http://127.0.0.1:{model.port}/v1",wire_api="responses",env_key="MOCK_KEY"}}'

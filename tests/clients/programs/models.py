@@ -1,6 +1,7 @@
 """Scripted models on loopback: a Messages API for Claude Code and a Responses API for Codex.
 
 Each plays a list of steps, one for each request of the agent's loop, and keeps what it was asked. Nothing is judged here.
+A step that is a string is said to the user; at the end "done" is said.
 """
 
 import json
@@ -57,7 +58,10 @@ class Model:
             if not self.is_loop(path, request):
                 return self.events(None)
             self.requests.append(request)
-            return self.events(self.steps.pop(0) if self.steps else None)
+            return self.events(self.step(request))
+
+    def step(self, request):
+        return self.steps.pop(0) if self.steps else None
 
     def stop(self):
         self.server.shutdown()
@@ -71,13 +75,13 @@ class Messages(Model):
         return any(tool.get("name") == "Write" for tool in request.get("tools") or [])
 
     def events(self, step):
-        if step is None:
+        if step is None or isinstance(step, str):
             start = {"type": "text", "text": ""}
-            delta = {"type": "text_delta", "text": "done"}
+            delta = {"type": "text_delta", "text": step or "done"}
             stop = "end_turn"
         else:
             tool, given = step
-            start = {"type": "tool_use", "id": f"toolu_{len(self.requests)}", "name": tool, "input": {}}
+            start = {"type": "tool_use", "id": f"call_{len(self.requests)}", "name": tool, "input": {}}
             delta = {"type": "input_json_delta", "partial_json": json.dumps(given)}
             stop = "tool_use"
         usage = {"input_tokens": 10, "output_tokens": 5}
@@ -104,7 +108,11 @@ class Messages(Model):
 
 
 class Responses(Model):
-    """Steps are patches."""
+    """Steps are items of the answer, without their ids."""
+
+    @staticmethod
+    def patch(text):
+        return {"type": "custom_tool_call", "name": "apply_patch", "input": text}
 
     def is_loop(self, path, request):
         return path.endswith("/responses")
@@ -113,11 +121,11 @@ class Responses(Model):
         usage = {"input_tokens": 10, "input_tokens_details": None, "output_tokens": 5, "output_tokens_details": None,
                  "total_tokens": 15}
         call = f"call_{len(self.requests)}"
-        if step is None:
+        if step is None or isinstance(step, str):
             item = {"type": "message", "role": "assistant", "id": f"msg_{call}",
-                    "content": [{"type": "output_text", "text": "done", "annotations": []}]}
+                    "content": [{"type": "output_text", "text": step or "done", "annotations": []}]}
         else:
-            item = {"type": "custom_tool_call", "id": f"ctc_{call}", "call_id": call, "name": "apply_patch", "input": step}
+            item = {"id": f"item_{call}", "call_id": call, **step}
         return [
             {"type": "response.created", "response": {"id": f"resp_{call}"}},
             {"type": "response.output_item.done", "output_index": 0, "item": item},

@@ -1,4 +1,4 @@
-"""A repository in which the experiment `fewer-fields` is being built; `migrations/` is forbidden."""
+"""A repository with an active outcome, and on request the experiment `fewer-fields` being built; `migrations/` is forbidden."""
 
 import os
 import sqlite3
@@ -36,19 +36,25 @@ class Shop:
         words = " ".join(f"'{word}'" for word in command)
         self.must("sh", "-c", f"outcome-runtime --no-input {words} --passphrase-fd 3 3<'{self.scratch}/passphrase'")
 
-    def set_up(self, clients):
+    def with_an_outcome(self, clients, files=()):
+        """`files`: what the repository holds besides, as (path, text)."""
         for folder in (self.home, self.shop):
             folder.mkdir()
         (self.scratch / "passphrase").write_text("correct horse battery\n")
         with sqlite3.connect(self.shop / "app.db") as db:
             db.executescript(VISITORS)
-        (self.shop / ".gitignore").write_text("*.db\n")
+        for path, text in ((".gitignore", "*.db\n"), *files):
+            (self.shop / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.shop / path).write_text(text)
         for words in (["init", "-q", "-b", "main"], ["config", "user.email", "sam@example.com"],
                       ["config", "user.name", "Sam"], ["add", "."], ["commit", "-q", "-m", "first"]):
             self.must("git", *words)
         self.signed("init", "--yes", *(word for name in clients for word in ("--client", name)))
         self.signed("apply")
         self.signed("activate", "signup-rate", "--accept-baseline")
+
+    def set_up(self, clients):
+        self.with_an_outcome(clients)
         text = self.must("outcome-runtime", "experiment", "propose", "--template")
         for old, new in (("Ask for fewer fields at sign-up", "Fewer fields"), ("src/signup/", "src/a/"),
                          ("minimum_detectable_effect: 0.02", "minimum_detectable_effect: 0.05")):
