@@ -44,14 +44,27 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// What is said where nothing was asked.
+pub const START: &str = "\
+Your agent ships ten changes a week. Which of them worked?
+
+  outcome-runtime demo                   see the whole loop in a minute, offline
+  outcome-runtime init                   set up this repository, and measure a first number
+  outcome-runtime init --client CLIENT   give your agent access (claude-code, codex, cursor, ...)
+  outcome-runtime status                 everything at a glance, and what waits for you
+  outcome-runtime gate decide GATE       read a question and its facts, then decide
+
+`outcome-runtime --help` lists every command.
+";
+
 const FLOW: &str = "\
 TYPICAL FLOW:
-  outcome-runtime init               set up this repository, and measure a first number
-  outcome-runtime validate           check outcome.yaml after a change: line, reason, fix
-  outcome-runtime apply              make the changed file count
-  outcome-runtime status             see everything at a glance, and what waits for you
-  outcome-runtime gate decide GATE   read the question and the evidence, then decide
-  outcome-runtime poll               read the signals now; the daemon does this on a schedule
+  outcome-runtime init                   set up this repository, and measure a first number
+  outcome-runtime init --client CLIENT   give your agent access
+  outcome-runtime status                 see everything at a glance, and what waits for you
+  outcome-runtime gate decide GATE       read the question and the facts, then decide
+  outcome-runtime poll                   read the signals now; the daemon does this on a schedule
+  outcome-runtime plan, then apply       after a change of outcome.yaml: see it, make it count
 
 EXAMPLES:
   outcome-runtime init --source sqlite:app.db

@@ -61,8 +61,7 @@ fn usage(error: &clap::Error) -> ExitCode {
             ExitCode::SUCCESS
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if std::env::args_os().len() == 1 => {
-            let help = error.render();
-            let _ = std::io::Write::write_all(&mut anstream::stdout(), help.ansi().to_string().as_bytes());
+            let _ = std::io::Write::write_all(&mut anstream::stdout(), args::START.as_bytes());
             ExitCode::SUCCESS
         }
         // Clients read 2 as a refusal of the edit.

@@ -37,7 +37,8 @@ const LIST_TTL_MS: u64 = 3_600_000;
 
 /// What a model reads before it knows any tool.
 pub(crate) const INSTRUCTIONS: &str = "\
-Outcome Runtime measures whether a change moved a metric. You propose and build, the runtime measures, a human decides.
+Outcome Runtime measures whether a change moved a metric. You propose and build, it measures, a human decides. Start with \
+get_active_outcomes; every answer proposes the next call.
 
 Rules
 1. Start with get_active_outcomes. It shows outcomes, experiments, pending gates, and the ids that other tools need.

@@ -18,9 +18,10 @@ This repository measures whether a change moved a metric (`outcome.yaml`). You p
 human decides. The tools come from the MCP server `outcome-runtime`.
 
 - Start with `get_active_outcomes`: it lists outcomes, experiments, pending gates, and the ids that other tools need.
-- To propose, call `query_learnings`, then `get_work_order`, then `submit_hypotheses`.
+- To propose, call `get_work_order`, then `query_learnings`, then `submit_hypotheses`.
 - Build only what `get_experiment_brief` returns: start from its base commit, stay within its scope, put the change behind its
   flag. Commit, then call `report_experiment_built`. The diff is recomputed from git, and edits outside the scope are refused.
+- Only what is committed is reported. If a sandbox keeps `.git` read-only, ask the user to allow the command.
 - If the work needs more than the brief allows, call `request_human_gate` with gate_type `escalation` and wait. Do not work
   around a refusal.
 - Only humans decide gates, on the review page or in their terminal. Show them the review_url and continue with other work.

@@ -146,11 +146,11 @@ fn show(page: &mut Page, view: &ExperimentView, series: &[Measurement], now: jif
             page.quote(4, says);
         }
     }
-    page.head("What can happen next");
-    page.line(&format!(
-        "  {}",
-        if view.allowed.is_empty() { "nothing: the experiment has ended".to_owned() } else { view.allowed.join(", ") }
-    ));
+    if is_full {
+        page.head("What can happen next");
+        let allowed = view.allowed.join(", ");
+        page.text("  ", if allowed.is_empty() { "nothing: the experiment has ended" } else { &allowed });
+    }
     for open in &view.gates {
         page.hint(&format!("next: `outcome-runtime gate decide {open}`"));
     }
@@ -264,7 +264,8 @@ fn constraints(page: &mut Page, view: &ExperimentView) {
     let plan = experiment.plan.as_ref().and_then(|plan| plan.shown().ok());
     let constraints = measured_constraints(&result.guardrails, |name| {
         let planned = plan?.guardrail_of(name)?;
-        Some((planned.bound.scale(&planned.signal, None).unwrap_or_default(), planned.bound.clone()))
+        let known = view.scales.iter().find(|(signal, _)| *signal == planned.signal.name);
+        Some((known.map(|(_, scale)| on_terminal(scale)).unwrap_or_default(), planned.bound.clone()))
     });
     if let Some(constraints) = constraints.unless_empty() {
         page.section(&constraints);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use outcome_core::domain::{Assurance, GateStatus, GateType, Surface, Verdict};
+use outcome_core::present::plain;
 use outcome_core::usecases::{DecideRequest, Decided, GateView, Runtime, Unlock, UnsignedAct};
 use outcome_core::{Code, Error, Result};
 
@@ -185,10 +186,12 @@ pub fn decided(page: &mut Page, done: &Decided) {
         done.assurance.label()
     ));
     if let (Some(gate), Some(status)) = (&done.gate, done.gate_status) {
-        page.field("gate", &format!("{gate} is {status}"));
+        // A kill is a decision, and no rejection of anything in the reader's eyes.
+        let says = if status.is_decided() { "decided".to_owned() } else { plain(status.as_str()) };
+        page.field("gate", &format!("{gate} is {says}"));
     }
     if let (Some(experiment), Some(status)) = (&done.experiment, done.experiment_status) {
-        page.field("experiment", &format!("{experiment} is {status}"));
+        page.field("experiment", &format!("{experiment} is {}", plain(status.as_str())));
     }
     for delivery in &done.deliveries {
         page.field("flag", delivery);

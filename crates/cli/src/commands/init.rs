@@ -188,6 +188,14 @@ fn before(page: &mut Page, settings: &Settings, root: &Path) {
             page.yellow("This is not the root of a git repository. Scope checks and builds need one (`git init`).");
         page.line(&remark);
     }
+    if let Some(clock) = &settings.clock_file {
+        let says = format!(
+            "The clock is the file {} ({}): this workspace will only work with it. Unset it for a real one.",
+            clock.value.display(),
+            clock.from
+        );
+        page.warning(&says);
+    }
     let remarks = if settings.database.from.starts_with("environment") {
         vec![format!(
             "The runtime's own tables go to {} (from the {}); unset it to use a file of your account.",
@@ -282,5 +290,6 @@ fn next_steps(found: &Found, file: &str) -> Vec<String> {
             "give your agent access: outcome-runtime init --client claude-code (or codex, cursor, ...)".to_owned(),
         );
     }
+    steps.push(format!("commit {file} and the files of your agent's client, before an agent builds on them"));
     steps
 }

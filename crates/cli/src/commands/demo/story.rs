@@ -350,9 +350,10 @@ impl Stage {
         self.print.chapter("Next");
         if is_kept {
             self.print.did("Look around in the demonstration's folder; its clock is a file:");
-            self.print.command(&format!("cd {} && export OUTCOME_RUNTIME_CLOCK_FILE=.clock", self.root.display()));
+            self.print.command(&format!("cd {0} && export OUTCOME_RUNTIME_CLOCK_FILE={0}/.clock", self.root.display()));
             self.print.command(&format!("outcome-runtime experiment show {FORM}"));
             self.print.command("outcome-runtime status --full");
+            self.print.did("Leave with `unset OUTCOME_RUNTIME_CLOCK_FILE`, or close the terminal.");
         } else {
             self.print.did("Look at the same on pages, or keep the folder and look around:");
             self.print.command("outcome-runtime demo --serve");

@@ -119,6 +119,11 @@ impl Builds<'_> {
             note_violation(self.0, &experiment, scope, by).await?;
             return Err(violation_error(&experiment, &built));
         }
+        if scope.changes.is_empty() && notes.is_none() {
+            return Err(Error::new(Code::Conflict, format!("commit {commit} holds nothing that differs from the default branch")).hint(
+                "commit the change and report again; where a sandbox keeps `.git` read-only, ask the user to allow git. Where nothing                  needs to differ, say why in `agent_notes` (`--notes`)",
+            ));
+        }
         let branch = branch_of(self.0, report.head.as_deref(), &commit).await;
         let caps = find_caps(self.0, &outcome).await?;
         let mut tx = self.0.write().await?;

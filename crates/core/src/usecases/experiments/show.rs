@@ -6,8 +6,8 @@ use serde::{Serialize, Serializer};
 
 use super::Experiments;
 use crate::domain::{
-    Author, Build, Conclusion, Design, Direction, Evaluation, Experiment, ExperimentState, Hypothesis, Plan,
-    ScoreBreakdown, Slug, Stored,
+    Author, Build, Conclusion, Design, Direction, Evaluation, Experiment, ExperimentState, GuardrailPlan, Hypothesis,
+    Plan, ScoreBreakdown, Slug, Stored,
 };
 use crate::error::Result;
 use crate::ids::{ExperimentId, OutcomeId};
@@ -48,6 +48,9 @@ pub struct ExperimentView {
     /// How values of the outcome's signal are written for people.
     #[serde(skip)]
     pub scale: Scale,
+    /// How values of its constraints' signals are written for people, by signal.
+    #[serde(skip)]
+    pub scales: Vec<(String, Scale)>,
     /// Which way is better.
     #[serde(skip)]
     pub direction: Direction,
@@ -135,7 +138,16 @@ impl Experiments<'_> {
         let ring = keyring_or_none(self.0, &mut tx).await;
         let people = People::of(&mut tx, &ring).await?;
         let result = experiment.last_result().and_then(Result::ok);
+        let mut scales = Vec::new();
+        for GuardrailPlan { signal, bound, .. } in
+            experiment.plan.iter().filter_map(|plan| plan.shown().ok()).flat_map(|plan| &plan.guardrails)
+        {
+            let read = tx.measurement_series(experiment.id, &signal.name, 1).await?;
+            let scale = bound.scale(signal, read.first().map(|reading| &reading.sums));
+            scales.extend(scale.map(|scale| (signal.name.clone(), scale)));
+        }
         Ok(ExperimentView {
+            scales,
             answer: answer(&mut tx, &outcome.spec, &scale, &Standing::of(&experiment, result)).await?,
             scale,
             direction: outcome.spec.target.direction,
