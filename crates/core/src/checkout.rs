@@ -1,7 +1,7 @@
 //! The checkouts of a git repository: its main one, and those that `git worktree` made beside it. Read from the file system
 //! without starting git: this is asked before each edit, and before it is known which repository may be trusted.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// What a `HEAD` file says where the references are kept in a reftable: only git knows the branch then.
 const UNTOLD: &str = ".invalid";
@@ -81,6 +81,32 @@ impl Checkout {
         (is_main && top != self.top).then_some(top)
     }
 
+    /// The full id of the commit that is checked out, where it stands in a file; else git has to be asked.
+    #[must_use]
+    pub fn commit(&self) -> Option<String> {
+        let id = match &self.head {
+            CheckedOut::Detached => std::fs::read_to_string(self.git_dir.join("HEAD")).ok()?,
+            CheckedOut::Branch(branch) => self.commit_of(branch)?,
+            CheckedOut::Untold => return None,
+        };
+        let id = id.trim();
+        let is_id = [40, 64].contains(&id.len()) && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        is_id.then(|| id.to_owned())
+    }
+
+    fn commit_of(&self, branch: &str) -> Option<String> {
+        let is_plain = Path::new(branch).components().all(|part| matches!(part, Component::Normal(_)));
+        if !is_plain {
+            return None;
+        }
+        if let Ok(id) = std::fs::read_to_string(self.common.join("refs/heads").join(branch)) {
+            return Some(id);
+        }
+        let packed = std::fs::read_to_string(self.common.join("packed-refs")).ok()?;
+        let name = format!(" refs/heads/{branch}");
+        packed.lines().find_map(|line| line.strip_suffix(&name)).map(ToOwned::to_owned)
+    }
+
     /// The name of its folder.
     #[must_use]
     pub fn folder(&self) -> Option<&str> {
@@ -137,6 +163,29 @@ mod tests {
                 assert_eq!(in_main_checkout(&project.join(tree)), Some(project.clone()), "{name} {tree}");
             }
         }
+    }
+
+    #[test]
+    fn the_commit_is_read_as_git_says_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let here = || Checkout::around(&root).next().unwrap();
+        git(&root, &["init", "-q", "-b", "feature/one"]);
+        assert_eq!(here().commit(), None, "there is none yet");
+        git(&root, &["commit", "-q", "--allow-empty", "-m", "First"]);
+        let asked = || {
+            let ran =
+                std::process::Command::new("git").current_dir(&root).args(["rev-parse", "HEAD"]).output().unwrap();
+            Some(String::from_utf8(ran.stdout).unwrap().trim().to_owned())
+        };
+        assert_eq!(here().commit(), asked());
+        git(&root, &["pack-refs", "--all"]);
+        assert!(!root.join(".git/refs/heads/feature/one").exists());
+        assert_eq!(here().commit(), asked(), "packed");
+        git(&root, &["checkout", "-q", "--detach"]);
+        assert_eq!(here().commit(), asked(), "detached");
+        std::fs::write(root.join(".git/HEAD"), "ref: refs/heads/../../HEAD\n").unwrap();
+        assert_eq!(here().commit(), None, "no path out of the references");
     }
 
     #[test]

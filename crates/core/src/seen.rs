@@ -70,6 +70,21 @@ impl Seen {
         read(&self.file_of_root(root))
     }
 
+    /// The commit of which it was found last that it does not contain the workspace's folder.
+    #[must_use]
+    pub fn free_commit(&self, root: &Path) -> Option<String> {
+        read(&self.file_of_commit(root))
+    }
+
+    /// Remembers such a commit.
+    pub fn keep_free_commit(&self, root: &Path, commit: &str) {
+        keep(&self.file_of_commit(root), &commit);
+    }
+
+    fn file_of_commit(&self, root: &Path) -> PathBuf {
+        self.0.join("commits").join(format!("{}.json", sha256_hex(root.to_string_lossy().as_ref())))
+    }
+
     /// Remembers the last line of a log. That it cannot be remembered is no reason to fail: it is only logged.
     pub fn keep_head(&self, workspace: WorkspaceId, seq: i64, head: &str) {
         keep(&self.file_of(workspace), &SeenHead { seq, head: head.to_owned() });

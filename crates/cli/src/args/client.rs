@@ -14,6 +14,9 @@ pub struct InitClients {
     /// For this repository or for all your repositories [default: project, if the client supports it]
     #[arg(long, value_enum, value_name = "SCOPE", requires = "client")]
     pub scope: Option<Scope>,
+    /// Take our part out of this client's files again; what else is in them stays
+    #[arg(long, requires = "client")]
+    pub remove: bool,
     /// Only print what the client's files would contain; write nothing
     #[arg(long, requires = "client")]
     pub print: bool,

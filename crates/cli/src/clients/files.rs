@@ -43,8 +43,19 @@ pub enum FileChange {
     None,
     Create,
     Update,
+    /// Nothing but ours was in it.
+    Delete,
     /// Left alone: it cannot be read.
     Refused,
+}
+
+/// What is to be done with the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Ours is put in.
+    Write,
+    /// Ours is taken out.
+    Remove,
 }
 
 impl PlannedFile {
@@ -54,6 +65,8 @@ impl PlannedFile {
         match (&self.old, &self.new) {
             (_, Err(_)) => FileChange::Refused,
             (Some(old), Ok(new)) if old == new => FileChange::None,
+            (None, Ok(new)) if new.is_empty() => FileChange::None,
+            (Some(_), Ok(new)) if new.trim().is_empty() => FileChange::Delete,
             (Some(_), Ok(_)) => FileChange::Update,
             (None, Ok(_)) => FileChange::Create,
         }
@@ -74,6 +87,11 @@ impl PlannedFile {
     /// [`Code::Io`]; then the old file is as it was.
     pub fn write(&self) -> Result<()> {
         let Ok(new) = &self.new else { return Ok(()) };
+        if self.change() == FileChange::Delete {
+            return std::fs::remove_file(&self.real).map_err(|cause| {
+                Error::new(Code::Io, format!("{} cannot be removed", self.path.display())).because(cause)
+            });
+        }
         write(&self.real, self.old.as_deref(), new).map_err(|cause| {
             Error::new(Code::Io, format!("{} cannot be written", self.path.display()))
                 .hint(
@@ -88,7 +106,7 @@ impl PlannedFile {
 ///
 /// # Errors
 /// [`Code::InvalidInput`] for a scope that a client does not know.
-pub fn plan(clients: &[Client], scope: Option<Scope>, places: &Places<'_>) -> Result<Vec<Planned>> {
+pub fn plan(clients: &[Client], scope: Option<Scope>, places: &Places<'_>, act: Act) -> Result<Vec<Planned>> {
     let mut all: Vec<Planned> = Vec::new();
     for client in clients {
         if all.iter().any(|planned| planned.client == *client) {
@@ -110,7 +128,7 @@ pub fn plan(clients: &[Client], scope: Option<Scope>, places: &Places<'_>) -> Re
         }
         let mut planned = Planned { client: *client, scope, files: Vec::new() };
         for file in files {
-            let next = planned_file(&file, &all, &planned);
+            let next = planned_file(&file, &all, &planned, act);
             planned.files.push(next);
         }
         all.push(planned);
@@ -124,19 +142,22 @@ pub fn settings_files(client: Client, places: &Places<'_>) -> Vec<PathBuf> {
     files.filter(|file| matches!(file.role, Role::Server | Role::Guard)).map(|file| file.path).collect()
 }
 
-fn planned_file(file: &File, all: &[Planned], this: &Planned) -> PlannedFile {
+fn planned_file(file: &File, all: &[Planned], this: &Planned, act: Act) -> PlannedFile {
     let real = resolved(&file.path);
     let path = file.path.clone();
     let earlier =
         all.iter().chain(std::iter::once(this)).flat_map(|planned| &planned.files).rfind(|other| other.real == real);
     let (old, new) = match earlier {
         Some(other) => match &other.new {
-            Ok(text) => (Some(text.clone()), edited(file, text)),
+            // The other client's step removes the file.
+            Ok(text) if act == Act::Remove && text.trim().is_empty() => (None, Ok(String::new())),
+            Ok(text) => (Some(text.clone()), edited(file, text, act)),
             Err(_) => (None, Err(paste(file, "it was not readable for the client before"))),
         },
         None => match read(&real, &resolved(&file.base)) {
+            Ok(None) if act == Act::Remove => (None, Ok(String::new())),
             Ok(old) => {
-                let new = edited(file, old.as_deref().unwrap_or_default());
+                let new = edited(file, old.as_deref().unwrap_or_default(), act);
                 (old, new)
             }
             Err(problem) => (None, Err(paste(file, &problem))),
@@ -165,13 +186,17 @@ fn read(real: &Path, base: &Path) -> std::result::Result<Option<String>, String>
     if text.len() as u64 > MAX_BYTES { Err("it is too large".to_owned()) } else { Ok(Some(text)) }
 }
 
-fn edited(file: &File, old: &str) -> Result<String> {
+fn edited(file: &File, old: &str, act: Act) -> Result<String> {
     // A byte order mark is kept; the parsers do not want it.
     let (mark, body) = match old.strip_prefix('\u{feff}') {
         Some(body) => ("\u{feff}", body),
         None => ("", old),
     };
-    let new = merge(&file.edit, body).map_err(|trouble| {
+    let new = match act {
+        Act::Write => merge(&file.edit, body),
+        Act::Remove => removed(&file.edit, body),
+    };
+    let new = new.map_err(|trouble| {
         let place = trouble.line.map(|line| format!("line {line}: ")).unwrap_or_default();
         let error = paste(file, &format!("{place}{}", trouble.problem));
         match trouble.line {
@@ -191,6 +216,24 @@ fn merge(edit: &Edit, old: &str) -> std::result::Result<String, Trouble> {
         Edit::Section(text) => section::with_section(old, text),
         Edit::Own(text) => Ok(text.clone()),
     }
+}
+
+/// What is left without ours; nothing, where nothing else is in it.
+fn removed(edit: &Edit, old: &str) -> std::result::Result<String, Trouble> {
+    let new = match edit {
+        Edit::JsonServer { at, .. } => json::without_server(old, at)?,
+        Edit::JsonHook { at, .. } => json::without_hook(old, at)?,
+        Edit::TomlServer { at, .. } => toml::without_server(old, at)?,
+        Edit::YamlServer { at, .. } => yaml::without_server(old, at)?,
+        Edit::Section(_) => section::without_section(old)?,
+        Edit::Own(text) if text == old => String::new(),
+        Edit::Own(_) => return Err(Trouble::new("it was changed by hand: remove it yourself".to_owned())),
+    };
+    // Where only ours was in it, nothing is left: neither the file that we made, nor one of empty lists.
+    let is_json = matches!(edit, Edit::JsonServer { .. } | Edit::JsonHook { .. });
+    let is_hollow = is_json && json::read(&new).is_ok_and(|value| json::is_hollow(&value)) && !new.contains("//");
+    let is_only_ours = merge(edit, "").is_ok_and(|ours| ours == old);
+    Ok(if is_only_ours || is_hollow { String::new() } else { new })
 }
 
 /// The error for a file that is left alone, with what its owner can paste.

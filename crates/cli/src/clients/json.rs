@@ -86,6 +86,44 @@ pub(super) fn with_hook(text: &str, at: &[&str], ours: &Value, top: &Map<String,
     if is_there { Ok(new) } else { Err(twice(at)) }
 }
 
+/// Whether nothing is said in it.
+pub(super) fn is_hollow(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(list) => list.iter().all(is_hollow),
+        Value::Object(object) => object.values().all(is_hollow),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// The text without our server.
+pub(super) fn without_server(text: &str, at: &[&str]) -> Result<String, Trouble> {
+    let root = parse(text)?;
+    let parent = at.iter().try_fold(root.object_value(), |object, key| Some(object?.object_value(key)));
+    if let Some(server) = parent.flatten().and_then(|parent| parent.get(SERVER)) {
+        server.remove();
+    }
+    let new = finished(&root, text);
+    let is_left =
+        at.iter().try_fold(&read(&new)?, |value, key| value.get(key)).is_some_and(|all| all.get(SERVER).is_some());
+    if is_left { Err(twice(at)) } else { Ok(new) }
+}
+
+/// The text without our hooks in the list beneath the keys `at`.
+pub(super) fn without_hook(text: &str, at: &[&str]) -> Result<String, Trouble> {
+    let root = parse(text)?;
+    let Some((last, above)) = at.split_last() else { return Ok(text.to_owned()) };
+    let parent = above.iter().try_fold(root.object_value(), |object, key| Some(object?.object_value(key)));
+    if let Some(list) = parent.flatten().and_then(|parent| parent.array_value(last)) {
+        for item in list.elements() {
+            if item.to_serde_value().is_some_and(|item| mentions_guard(&item)) {
+                item.remove();
+            }
+        }
+    }
+    Ok(finished(&root, text))
+}
+
 /// A command that starts the guard, somewhere in a hook.
 fn mentions_guard(hook: &Value) -> bool {
     match hook {

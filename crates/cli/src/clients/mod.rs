@@ -25,7 +25,7 @@ use outcome_core::{Code, Error, Result};
 use serde::Serialize;
 
 pub use self::diff::DiffLine;
-pub use self::files::{FileChange, Planned, PlannedFile, plan, settings_files};
+pub use self::files::{Act, FileChange, Planned, PlannedFile, plan, settings_files};
 pub use self::probe::probe;
 pub use self::table::Role;
 

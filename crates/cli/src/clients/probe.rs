@@ -239,7 +239,7 @@ fn environment(client: Client, start: &Start) -> Vec<(String, String)> {
 
 /// Reports missing rules and guard.
 fn beside(client: Client, scope: Option<Scope>, places: &Places<'_>, found: &mut Vec<Finding>) {
-    let Ok(planned) = files::plan(&[client], scope, places) else { return };
+    let Ok(planned) = files::plan(&[client], scope, places, files::Act::Write) else { return };
     for file in planned.iter().flat_map(|planned| &planned.files) {
         let check = match file.role {
             Role::Server => continue,

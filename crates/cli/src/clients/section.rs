@@ -37,6 +37,22 @@ pub(super) fn with_section(text: &str, ours: &str) -> Result<String, Trouble> {
     Ok(if text.contains("\r\n") { new.replace("\r\n", "\n").replace('\n', "\r\n") } else { new })
 }
 
+/// The text without our section.
+pub(super) fn without_section(text: &str) -> Result<String, Trouble> {
+    let (Some(begin), Some(end)) = (text.find(BEGIN_MARK), text.find(END)) else { return Ok(text.to_owned()) };
+    if end < begin || text.matches(BEGIN_MARK).count() > 1 || text.matches(END).count() > 1 {
+        let line = text.get(..begin).unwrap_or_default().matches('\n').count() + 1;
+        return Err(Trouble::at(line, "the begin and end marks of our section do not match".to_owned()));
+    }
+    let before = text.get(..begin).unwrap_or_default().trim_end_matches(['\n', '\r']);
+    let after = text.get(end + END.len()..).unwrap_or_default().trim_start_matches(['\n', '\r']);
+    Ok(match (before.is_empty(), after.is_empty()) {
+        (true, _) => after.to_owned(),
+        (false, true) => format!("{before}\n"),
+        (false, false) => format!("{before}\n\n{after}"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use pretty_assertions::assert_eq;
@@ -52,6 +68,15 @@ mod tests {
         assert_eq!(second, format!("# Shop\n\n{BEGIN}\nBe kinder.\n{END}\n\nMore.\n"));
         assert_eq!(with_section(&second, "Be kinder.\n").unwrap(), second, "nothing to change");
         assert_eq!(with_section("", "x\n").unwrap(), format!("{BEGIN}\nx\n{END}\n"));
+    }
+
+    #[test]
+    fn without_the_section_the_text_is_as_it_was() {
+        for text in ["# Shop\n", "# Shop\n\nBe loud.\n", ""] {
+            assert_eq!(without_section(&with_section(text, "Be kind.\n").unwrap()).unwrap(), text);
+        }
+        assert_eq!(without_section("# Shop\n").unwrap(), "# Shop\n");
+        assert!(without_section(&format!("{END}\n{BEGIN}\n")).is_err());
     }
 
     #[test]

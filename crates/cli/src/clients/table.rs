@@ -28,6 +28,9 @@ human decides. The tools come from the MCP server `outcome-runtime`.
 - Do not change what measures the experiment: its events and queries, `outcome.yaml`, `.outcome/`.
 ";
 
+/// The usage guide that the server offers as well, for clients that load such guides from a folder.
+const SKILL: &str = include_str!("../../../mcp/src/skill.md");
+
 /// Begins every command of the guard; by it our hook is known.
 pub(super) const GUARD: &str = "outcome-runtime guard";
 
@@ -184,6 +187,7 @@ impl Client {
             (Self::ClaudeCode, Scope::Project) => vec![
                 project(Server, ".mcp.json", JsonServer { at: &["mcpServers"], entry: stdio }),
                 project(Rules, "CLAUDE.md", Section(RULES)),
+                project(Rules, ".claude/skills/outcome-runtime/SKILL.md", Own(SKILL.to_owned())),
                 project(Guard, ".claude/settings.json", pre_tool_use("Edit|MultiEdit|Write|NotebookEdit|mcp__.*")),
             ],
             (Self::ClaudeCode, Scope::User) => {
@@ -194,6 +198,7 @@ impl Client {
                 vec![
                     at(Server, &base, ".claude.json", JsonServer { at: &["mcpServers"], entry: stdio }),
                     at(Rules, &folder, "CLAUDE.md", Section(RULES)),
+                    at(Rules, &folder, "skills/outcome-runtime/SKILL.md", Own(SKILL.to_owned())),
                     at(Guard, &folder, "settings.json", pre_tool_use("Edit|MultiEdit|Write|NotebookEdit|mcp__.*")),
                 ]
             }
@@ -249,6 +254,7 @@ impl Client {
             (Self::Codex, Scope::Project) => vec![
                 project(Server, ".codex/config.toml", TomlServer { at: "mcp_servers", entry: plain }),
                 project(Rules, "AGENTS.md", Section(RULES)),
+                project(Rules, ".agents/skills/outcome-runtime/SKILL.md", Own(SKILL.to_owned())),
                 project(Guard, ".codex/hooks.json", pre_tool_use("apply_patch|Bash|mcp__.*")),
             ],
             (Self::Codex, Scope::User) => {
@@ -256,6 +262,7 @@ impl Client {
                 vec![
                     at(Server, &folder, "config.toml", TomlServer { at: "mcp_servers", entry: plain }),
                     at(Rules, &folder, "AGENTS.md", Section(RULES)),
+                    home(Rules, ".agents/skills/outcome-runtime/SKILL.md", Own(SKILL.to_owned())),
                     at(Guard, &folder, "hooks.json", pre_tool_use("apply_patch|Bash|mcp__.*")),
                 ]
             }

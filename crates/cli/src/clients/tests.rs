@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum as _;
 use pretty_assertions::assert_eq;
 
-use super::{Client, Places, files};
+use super::{Act, Client, Places, files};
 
 /// Path beneath `ide-configs/` and text of every file.
 fn examples() -> BTreeMap<String, String> {
@@ -16,7 +16,7 @@ fn examples() -> BTreeMap<String, String> {
     let places = Places { root: root.clone(), home: home.clone(), server, env: &|_| None };
     let mut all = BTreeMap::new();
     for client in Client::value_variants() {
-        for file in files::plan(&[*client], None, &places).unwrap().remove(0).files {
+        for file in files::plan(&[*client], None, &places, Act::Write).unwrap().remove(0).files {
             let path = file.path.strip_prefix(&root).or_else(|_| file.path.strip_prefix(&home)).unwrap();
             // By its name alone where the folder depends on the system.
             let path = if file.path.starts_with(&home) { Path::new(path.file_name().unwrap()) } else { path };

@@ -32,6 +32,19 @@ pub(super) fn with_server(text: &str, at: &str, ours: &Value) -> Result<String, 
     Ok(document.to_string())
 }
 
+/// The text without our server.
+pub(super) fn without_server(text: &str, at: &str) -> Result<String, Trouble> {
+    let mut document = parse(text)?;
+    let Some(servers) = document.get_mut(at).and_then(Item::as_table_like_mut) else { return Ok(text.to_owned()) };
+    if servers.remove(SERVER).is_none() {
+        return Ok(text.to_owned());
+    }
+    if servers.is_empty() {
+        document.remove(at);
+    }
+    Ok(document.to_string())
+}
+
 fn update(entry: &mut dyn TableLike, wanted: Vec<(&String, &Value)>) {
     for (key, wanted) in wanted {
         if entry.get(key).map(json).as_ref() != Some(wanted) {

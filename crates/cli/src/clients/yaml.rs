@@ -53,6 +53,51 @@ pub(super) fn with_server(text: &str, at: &str, ours: &Value) -> Result<String, 
     }
 }
 
+/// The text without our server.
+pub(super) fn without_server(text: &str, at: &str) -> Result<String, Trouble> {
+    let old = read(text)?;
+    if old.get(at).and_then(|servers| servers.get(SERVER)).is_none() {
+        return Ok(text.to_owned());
+    }
+    let mut meant = old;
+    if let Some(servers) = meant.get_mut(at).and_then(Value::as_object_mut) {
+        servers.remove(SERVER);
+    }
+    let new = cut(text);
+    // A map whose last entry went is read as nothing.
+    let is_empty = |value: &Value| value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);
+    let as_meant = |read: &Value| {
+        let (found, wanted) = (read.get(at).unwrap_or(&Value::Null), meant.get(at).unwrap_or(&Value::Null));
+        let others = |value: &Value| value.as_object().map(|all| all.iter().filter(|(key, _)| *key != at).count());
+        (found == wanted || (is_empty(found) && is_empty(wanted))) && others(read) == others(&meant)
+    };
+    match read(&new) {
+        Ok(read) if as_meant(&read) => Ok(new),
+        _ => Err(Trouble::new(format!("`{at}.{SERVER}` cannot be removed without changing the rest"))),
+    }
+}
+
+/// Without the lines of our entry: its key, and what is indented more.
+fn cut(text: &str) -> String {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut kept = Vec::new();
+    let mut inside = None;
+    for line in text.lines() {
+        if let Some(depth) = inside {
+            if line.trim().is_empty() || indent(line) > depth {
+                continue;
+            }
+            inside = None;
+        }
+        if line.trim_end().trim_start() == format!("{SERVER}:") {
+            inside = Some(indent(line));
+            continue;
+        }
+        kept.push(line);
+    }
+    kept.join("\n") + "\n"
+}
+
 fn inserted(text: &str, at: &str, ours: &Value) -> String {
     let key = format!("{at}:");
     let mut lines: Vec<String> = text.lines().map(ToOwned::to_owned).collect();

@@ -84,14 +84,17 @@ async fn with_clients(cx: &Cx, args: args::Init, root: &Path, settings: Settings
     init_clients::require_consent(cx, &args.clients)?;
     let planned = init_clients::planned(root, &args.clients)?;
     let clients = args.clients.clone();
-    let workspace =
-        if clients.print || settings.is_workspace() { None } else { Some(set_up(cx, args, root, &settings).await?) };
+    let workspace = if clients.print || clients.remove || settings.is_workspace() {
+        None
+    } else {
+        Some(set_up(cx, args, root, &settings).await?)
+    };
     let done = init_clients::write(cx, root, &planned, &clients)?;
     let workspace_done = workspace.as_ref().map(|(done, found)| SetUp::of(done, found));
     let result = WithClients { workspace: workspace_done, clients: &done };
     cx.out.result(&result, |page| {
         if !clients.print {
-            init_clients::after(page, &done);
+            init_clients::after(page, &done, clients.remove);
         }
         if let Some((done, found)) = &workspace {
             after(page, done, found, &settings);

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::args::InitClients;
-use crate::clients::{DiffLine, FileChange, Places, Planned, PlannedFile, Role, Scope, plan};
+use crate::clients::{Act, DiffLine, FileChange, Places, Planned, PlannedFile, Role, Scope, plan};
 use crate::cx::{Cx, Exit};
 use crate::output::{Page, safe};
 
@@ -40,7 +40,8 @@ struct FileDone {
 
 /// Everything that would change, computed before anything is written.
 pub fn planned(root: &Path, args: &InitClients) -> Result<Vec<Planned>> {
-    plan(&args.client, args.scope, &Places::here(root)?)
+    let act = if args.remove { Act::Remove } else { Act::Write };
+    plan(&args.client, args.scope, &Places::here(root)?, act)
 }
 
 /// Fails early where nobody can be asked.
@@ -61,8 +62,14 @@ pub fn write(cx: &Cx, root: &Path, planned: &[Planned], args: &InitClients) -> R
             let change = file.change();
             let path = shown(root, file);
             cx.out.show(|page| announce(page, &path, file, args.print))?;
-            let is_wanted = !args.print && matches!(change, FileChange::Create | FileChange::Update);
-            let is_written = is_wanted && (args.yes || cx.terminal.confirm(&format!("Write {path}?"), "--yes")?);
+            let is_wanted =
+                !args.print && matches!(change, FileChange::Create | FileChange::Update | FileChange::Delete);
+            let is_written = is_wanted
+                && (args.yes
+                    || cx.terminal.confirm(
+                        &format!("{} {path}?", if change == FileChange::Delete { "Remove" } else { "Write" }),
+                        "--yes",
+                    )?);
             if is_written {
                 file.write()?;
             }
@@ -88,7 +95,7 @@ pub fn write(cx: &Cx, root: &Path, planned: &[Planned], args: &InitClients) -> R
 }
 
 /// What to say at the end.
-pub fn after(page: &mut Page, done: &[ClientDone]) {
+pub fn after(page: &mut Page, done: &[ClientDone], is_removal: bool) {
     for client in done {
         let n_written = client.files.iter().filter(|file| file.is_written).count();
         let title = match n_written {
@@ -96,6 +103,10 @@ pub fn after(page: &mut Page, done: &[ClientDone]) {
             n => format!("{}: {n} file(s) written", client.client),
         };
         page.line(&page.bold(&title));
+        if is_removal {
+            page.hint("restart the client, so that it stops the server");
+            continue;
+        }
         for note in &client.notes {
             page.item(note);
         }
@@ -128,7 +139,11 @@ fn announce(page: &mut Page, path: &str, file: &PlannedFile, is_print: bool) {
             }
         }
         (Ok(_), change) => {
-            let word = if change == FileChange::Create { "new" } else { "changes" };
+            let word = match change {
+                FileChange::Create => "new",
+                FileChange::Delete => "removed",
+                FileChange::None | FileChange::Update | FileChange::Refused => "changes",
+            };
             page.line(&format!("{path}: {word}"));
             for line in file.diff() {
                 let text = format!("  {}", safe(&marked(&line)));

@@ -191,6 +191,57 @@ fn toml_and_yaml_keep_their_layout() {
 }
 
 #[test]
+fn what_was_put_in_is_taken_out_again_and_nothing_else() {
+    let everything: Vec<&str> = ALL.iter().flat_map(|client| ["--client", *client]).collect();
+    let put_in_and_taken_out = |home: &Home| {
+        init(home, &[&everything[..], &["--yes"]].concat()).exits(0);
+        let printed = init(home, &[&everything[..], &["--remove", "--print"]].concat()).exits(0);
+        assert!(printed.stdout.contains("outcome-runtime"), "{printed:?}");
+        init(home, &[&everything[..], &["--remove", "--yes"]].concat()).exits(0);
+        let again = init(home, &[&everything[..], &["--remove", "--yes", "--json"]].concat()).exits(0).json();
+        for file in again["clients"].as_array().unwrap().iter().flat_map(|client| client["files"].as_array().unwrap()) {
+            assert_eq!(file["change"], "none", "{file}");
+        }
+    };
+    let theirs = initialised();
+    let toml = "# mine\nmodel = \"gpt-5.5\"   # the good one\n\n[mcp_servers.other]\ncommand = 'x'\n";
+    let yaml = "# mine\nGOOSE_MODEL: gpt-5.5\nextensions:\n    # theirs\n    developer:\n        enabled: true\n";
+    let files = [
+        (".codex/config.toml", toml),
+        (".config/goose/config.yaml", yaml),
+        ("CLAUDE.md", "# Our rules\n\nBe kind.\n"),
+        (".mcp.json", "{\n  \"mcpServers\": {\n    \"other\": { \"command\": \"x\" }\n  }\n}\n"),
+    ];
+    files.iter().for_each(|(path, text)| theirs.write(path, text));
+    theirs.write(".claude/settings.json", SETTINGS);
+    put_in_and_taken_out(&theirs);
+    for (path, before) in files {
+        assert_eq!(text(&theirs, path), before, "{path}");
+    }
+    let settings = text(&theirs, ".claude/settings.json");
+    for part in ["// ours, do not touch", "/* later */", "// keep", "./check.sh"] {
+        assert!(settings.contains(part), "{part}: {settings}");
+    }
+    assert!(!settings.contains("outcome-runtime"), "{settings}");
+    // Where nothing was before, nothing is left.
+    let empty = initialised();
+    put_in_and_taken_out(&empty);
+    for path in [
+        ".mcp.json",
+        "CLAUDE.md",
+        "AGENTS.md",
+        ".claude/settings.json",
+        ".cursor/mcp.json",
+        ".codex/config.toml",
+        ".windsurf/hooks.json",
+        ".claude/skills/outcome-runtime/SKILL.md",
+        ".agents/skills/outcome-runtime/SKILL.md",
+    ] {
+        assert!(!empty.path(path).exists(), "{path}: {}", text(&empty, path));
+    }
+}
+
+#[test]
 fn a_broken_file_is_left_alone_with_its_line_and_what_to_paste() {
     let home = initialised();
     for (client, path, broken, line) in [

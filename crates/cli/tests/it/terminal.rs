@@ -95,7 +95,12 @@ fn each_file_of_a_client_is_shown_and_asked_about() {
     let home = Home::new();
     home.sign(&["init"]).exits(0);
     home.write(".mcp.json", "{\n  \"mcpServers\": {\n    \"other\": { \"command\": \"x\" }\n  }\n}\n");
-    let answers = [("Write .mcp.json?", "y"), ("Write CLAUDE.md?", "n"), ("Write .claude/settings.json?", "y")];
+    let answers = [
+        ("Write .mcp.json?", "y"),
+        ("Write CLAUDE.md?", "n"),
+        ("SKILL.md?", "n"),
+        ("Write .claude/settings.json?", "y"),
+    ];
     let Some((code, seen)) = on_terminal(&home, &["init", "--client", "claude-code"], &answers) else { return };
     assert_eq!(code, Some(0), "{seen}");
     for part in ["changes", "  +     \"outcome-runtime\": {", "Write CLAUDE.md?", "2 file(s) written"] {

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use outcome_core::domain::{ExperimentStatus, ShownInterval};
+use outcome_core::present::AnswerState;
 use outcome_core::usecases::{ExperimentLine, GateLine, OutcomeLine, Status};
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
@@ -157,13 +158,15 @@ fn experiment_line(line: &ExperimentLine, detail: Detail) -> Value {
         Some(ShownInterval::Decision { lower, upper, .. }) => ("decision_ci", ends(lower, upper)),
         None => ("decision_ci", Value::Null),
     };
+    // Of what is too early to say, the state says enough where there is little room.
+    let is_said = |answer: &&Answer| is_full || answer.state != AnswerState::TooEarly;
     json!({
         "experiment": line.experiment,
         "title_says": is_full.then_some(&line.title_says),
         "status": line.status,
         "pause_cause": line.pause_cause,
         "answer": line.answer.as_ref().map(|answer| answer.state),
-        "says": line.answer.as_ref().map(|answer| &answer.says),
+        "says": line.answer.as_ref().filter(is_said).map(|answer| &answer.says),
         "sure": line.answer.as_ref().filter(|_| is_full).and_then(|answer| answer.sure.as_ref()),
         "effect": line.effect.filter(|_| is_full).map(short),
         name: Some(interval).filter(|_| is_full),

@@ -11,7 +11,16 @@ use crate::settings::{FOLDER, Settings};
 /// [`Code::WorkspaceTracked`], with the way to end that.
 pub(in crate::usecases) async fn must_not_be_tracked(settings: &Settings) -> Result<()> {
     let root = settings.real_root();
-    let Some(found) = tracked(&root, FOLDER).await else { return Ok(()) };
+    // What a commit contains never changes, so git is asked once for each commit that is checked out.
+    let seen = settings.seen();
+    let known = seen.as_ref().and_then(|seen| seen.free_commit(&root));
+    let looked = tracked(&root, FOLDER, known.as_deref()).await;
+    let Some(found) = looked.found else {
+        if let Some((seen, commit)) = seen.zip(looked.free).filter(|(_, commit)| known.as_ref() != Some(commit)) {
+            seen.keep_free_commit(&root, &commit);
+        }
+        return Ok(());
+    };
     let folder = root.join(FOLDER);
     let message = match found {
         Tracked::InIndex => {
