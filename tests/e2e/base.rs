@@ -39,7 +39,12 @@ impl Shop {
     }
 
     async fn report(&self, head: &str) -> Result<BuildReported, Error> {
+        self.report_with(head, None).await
+    }
+
+    async fn report_with(&self, head: &str, notes: Option<&str>) -> Result<BuildReported, Error> {
         let report = BuildReport {
+            notes: notes.map(ToOwned::to_owned),
             experiment: self.experiment.clone(),
             summary: "built".to_owned(),
             head: Some(head.to_owned()),
@@ -214,7 +219,12 @@ async fn a_launch_of_nothing_or_without_the_flag_needs_a_reason() -> Result<()> 
                 commit(&shop.lab.root(), "Nothing")?
             }
         };
-        shop.report(&head).await?;
+        if path.is_none() {
+            let refused = shop.report(&head).await.unwrap_err();
+            ensure!(refused.code() == Code::Conflict && refused.message().contains("holds nothing"), "{refused}");
+            ensure!(shop.status().await? == ExperimentStatus::Building, "a build of nothing leaves it as it is");
+        }
+        shop.report_with(&head, path.is_none().then_some("The code is deployed already")).await?;
         for note in [None, Some("  ")] {
             let refused = shop.launch(note).await?.unwrap_err();
             ensure!(refused.code() == Code::InvalidInput && refused.message().contains("reason"), "{refused}");

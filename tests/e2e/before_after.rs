@@ -105,7 +105,11 @@ async fn a_jump_is_reported_as_an_observation_and_never_ships_by_itself() -> Res
         lab.decide(&experiment, Verdict::Kill).await?;
         let learnings = lab.runtime.learnings().search("softer", None, 5, 0).await?;
         assert_eq!(learnings[0].grade.to_string(), "C");
-        assert!(learnings[0].finding.contains("by 4 weeks after and 26 weeks before"), "{}", learnings[0].finding);
+        assert!(
+            learnings[0].finding.contains("Measured with 4 weeks after and 26 weeks before"),
+            "{}",
+            learnings[0].finding
+        );
         Ok(())
     })
     .await

@@ -212,7 +212,9 @@ fn what_was_put_in_is_taken_out_again_and_nothing_else() {
         ("CLAUDE.md", "# Our rules\n\nBe kind.\n"),
         (".mcp.json", "{\n  \"mcpServers\": {\n    \"other\": { \"command\": \"x\" }\n  }\n}\n"),
     ];
-    files.iter().for_each(|(path, text)| theirs.write(path, text));
+    for (path, text) in files {
+        theirs.write(path, text);
+    }
     theirs.write(".claude/settings.json", SETTINGS);
     put_in_and_taken_out(&theirs);
     for (path, before) in files {

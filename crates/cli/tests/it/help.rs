@@ -38,11 +38,12 @@ fn the_help_of_every_command_has_an_example() {
 }
 
 #[test]
-fn without_arguments_the_typical_flow_is_shown() {
+fn without_arguments_one_is_told_where_to_begin() {
     let ran = std::process::Command::new(crate::home::BIN).output().unwrap();
     assert!(ran.status.success(), "{ran:?}");
     let text = String::from_utf8(ran.stdout).unwrap();
-    assert!(text.contains("TYPICAL FLOW:") && text.contains("outcome-runtime init"), "{text}");
+    assert!(text.contains("outcome-runtime demo") && text.contains("outcome-runtime init"), "{text}");
+    assert!(text.lines().count() <= 10, "{text}");
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn four_weeks_end_with_a_shipped_change() {
     let numbers = weeks.run(&["status", "--full"]).exits(0).stdout;
     assert!(numbers.contains("Ship") && numbers.contains("p (success / harm)"), "{numbers}");
     let short = weeks.run(&["experiment", "show", &slug]).exits(0).stdout;
-    for part in [says, "more users a week", "however often one", "Control (o) and treatment (*)", "--full`"] {
+    for part in [says, "of every 1,000 users", "however often one", "Control (o) and treatment (*)", "--full`"] {
         assert!(short.contains(part), "{part} is missing in\n{short}");
     }
     let shown = weeks.run(&["experiment", "show", &slug, "--full"]).exits(0).stdout;

@@ -159,7 +159,7 @@ fn experiment_line(line: &ExperimentLine, detail: Detail) -> Value {
         None => ("decision_ci", Value::Null),
     };
     // Of what is too early to say, the state says enough where there is little room.
-    let is_said = |answer: &&Answer| is_full || answer.state != AnswerState::TooEarly;
+    let is_said = |answer: &&outcome_core::present::Answer| is_full || answer.state != AnswerState::TooEarly;
     json!({
         "experiment": line.experiment,
         "title_says": is_full.then_some(&line.title_says),

@@ -4,54 +4,26 @@
 //! The sentence rests on the engine's recommendation and never on a point estimate. It is about the evidence: what a human decided
 //! stands beside it.
 
+mod asked;
 mod opening;
 mod range;
 #[cfg(test)]
 mod tests;
 
-use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use self::asked::blocking;
 use self::opening::{Opening, early, is_broken, opening};
 use self::range::Range;
-use crate::domain::{
-    ConstraintBound, ContextPackage, Contract, Direction, Evaluation, HealthFinding, Nullable, Pause, Quantity,
-    Severity, SignalSpec,
-};
+use crate::domain::{ContextPackage, Evaluation, Nullable};
 use crate::stats::figures::{about, percent};
-use crate::stats::{BeforeAfter, Recommendation, Scale, ShipTest};
+use crate::stats::{BeforeAfter, Recommendation, ShipTest};
+
+pub use self::asked::{AnswerState, Asked, Values};
 
 /// The error of a finding that the planned effect is excluded.
 const FUTILITY_ALPHA: f64 = 0.10;
-
-/// The four things that an experiment can come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum AnswerState {
-    /// The improvement is proven.
-    Worked,
-    /// It harms, breaks a limit, brings too little, or showed nothing in the time of its plan.
-    DidNot,
-    /// Nothing can be said yet.
-    TooEarly,
-    /// The numbers cannot be trusted, or there are none although there should be.
-    Broken,
-}
-
-impl AnswerState {
-    /// As the first words of a line.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Worked => "worked",
-            Self::DidNot => "did not work",
-            Self::TooEarly => "too early",
-            Self::Broken => "broken",
-        }
-    }
-}
 
 /// What an experiment came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -63,65 +35,6 @@ pub struct Answer {
     pub says: String,
     /// How sure that is, and why one may look at any time; absent where nothing is claimed.
     pub sure: Option<String>,
-}
-
-/// What an experiment is asked about.
-#[derive(Clone, Copy)]
-pub struct Asked<'a> {
-    /// Name of the deciding signal.
-    pub metric: &'a str,
-    /// How its values are written.
-    pub scale: &'a Scale,
-    /// Which way is better.
-    pub direction: Direction,
-    /// What is randomised: `user`.
-    pub unit: &'a str,
-    /// The latest evaluation; `None` before the first.
-    pub result: Option<&'a Evaluation>,
-    /// Why it is paused.
-    pub pause: Option<&'a Pause>,
-    /// Whether it has ended.
-    pub is_over: bool,
-    /// Whether it is measured and no gate waits: what was found is not the end.
-    pub is_going_on: bool,
-    /// The effect that it was planned to find.
-    pub mde: f64,
-    /// The smallest improvement worth having.
-    pub success_threshold: f64,
-    /// It is stopped where even the optimistic end is below this.
-    pub kill_threshold: f64,
-    /// When its plan ends, where that is to be said.
-    pub answer_by: Option<Timestamp>,
-    /// What its values are.
-    pub values: Values,
-    /// How the values of a constraint's result are written, and what they must hold.
-    pub limit: &'a dyn Fn(&str) -> Option<(Scale, ConstraintBound)>,
-}
-
-/// What is known of the values of an experiment.
-#[derive(Debug, Clone, Copy)]
-pub struct Values {
-    launched_at: Option<Timestamp>,
-    /// How long after its exposure the value of a unit is final. Harm is looked for before that.
-    matures_after: SignedDuration,
-    /// Whether a difference times the number of units is an amount, as for sums and counts of each unit.
-    is_amount: bool,
-    /// Whether a metric of the contract says when they are final; of a query nobody knows.
-    is_known_final: bool,
-}
-
-impl Values {
-    /// Of an experiment on this signal, launched then.
-    #[must_use]
-    pub fn of(signal: &SignalSpec, launched_at: Option<Timestamp>) -> Self {
-        let contract = signal.contract.as_deref();
-        Self {
-            launched_at,
-            matures_after: SignedDuration::from_secs(contract.map_or(0, Contract::matures_after)),
-            is_amount: contract.is_some_and(|it| matches!(it.quantity, Quantity::Count(_) | Quantity::Mean(_))),
-            is_known_final: contract.is_some(),
-        }
-    }
 }
 
 impl Answer {
@@ -192,11 +105,6 @@ impl Answer {
         let says = says.trim_end_matches('.');
         Self { state, says: format!("{says}."), sure: None }
     }
-}
-
-/// What makes the data unfit for any claim.
-fn blocking(result: &Evaluation) -> Option<&HealthFinding> {
-    result.health.iter().find(|finding| finding.severity == Severity::Block)
 }
 
 /// The numbers with and without the change, and the range of the difference.

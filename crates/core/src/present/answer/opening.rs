@@ -1,7 +1,7 @@
 //! How the sentence begins: which of the four answers it is, and why.
 
 use super::super::facts::bound;
-use super::{AnswerState, Asked, blocking};
+use super::asked::{AnswerState, Asked, blocking};
 use crate::domain::{ConstraintBound, Evaluation, Pause, PauseCause};
 use crate::stats::Recommendation;
 

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Asked;
+use super::asked::Asked;
 use super::opening::Figures;
 use crate::domain::{Direction, Evaluation};
 use crate::stats::figures::Rounded;

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::{ExperimentStatus, PauseCause};
+use crate::domain::{ConstraintBound, Direction, ExperimentStatus, Pause, PauseCause};
+use crate::stats::Scale;
 
 /// What a poll found: this recommendation, these levels and bounds of the difference.
 fn found(recommendation: &str, [control, treatment]: [f64; 2], [lower, upper]: [Option<f64>; 2]) -> Value {

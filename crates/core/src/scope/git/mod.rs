@@ -27,7 +27,7 @@ pub use self::command::GitOptions;
 use self::command::{Git, Output, os_string, text};
 pub(super) use self::objects::Blobs;
 pub use self::own::{OwnRepo, user_setting};
-pub use self::tracked::{Looked, Tracked, tracked};
+pub use self::tracked::{Tracked, tracked};
 use crate::scope::error::ScopeError;
 
 /// The full id of a commit, as hexadecimal digits.
