@@ -125,7 +125,7 @@ fn comments_order_and_foreign_keys_of_json_survive() {
     assert_eq!(servers["mcpServers"]["outcome-runtime"]["type"], "stdio");
     assert!(text(&home, "CLAUDE.md").starts_with("# Our rules\n\nBe kind.\n\n<!-- outcome-runtime: begin"));
     let again = init(&home, &["--client", "claude-code", "--yes"]).exits(0).stdout;
-    assert_eq!(again.matches("up to date").count(), 3, "{again}");
+    assert_eq!(again.matches("up to date").count(), 4, "{again}");
 }
 
 #[test]
