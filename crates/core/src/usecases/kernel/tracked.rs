@@ -16,7 +16,9 @@ pub(in crate::usecases) async fn must_not_be_tracked(settings: &Settings) -> Res
     let known = seen.as_ref().and_then(|seen| seen.free_commit(&root));
     let looked = tracked(&root, FOLDER, known.as_deref()).await;
     let Some(found) = looked.found else {
-        if let Some((seen, commit)) = seen.zip(looked.free).filter(|(_, commit)| known.as_ref() != Some(commit)) {
+        // Not before there is a workspace: an `init` that fails leaves nothing, here neither.
+        let is_new = |commit: &String| settings.is_workspace() && known.as_ref() != Some(commit);
+        if let Some((seen, commit)) = seen.zip(looked.free).filter(|(_, commit)| is_new(commit)) {
             seen.keep_free_commit(&root, &commit);
         }
         return Ok(());
