@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::programs::built;
 use crate::root;
 
 /// Rows of the terminal.
@@ -32,12 +33,7 @@ struct Line {
 
 /// Plays the demonstration with the built program and writes the picture.
 pub fn run() -> Result<()> {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let built =
-        Command::new(cargo).current_dir(root()).args(["build", "--workspace", "--bins", "--locked"]).status()?;
-    ensure!(built.success(), "the programs cannot be built");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), std::path::PathBuf::from);
-    let lines = played(&target.join("debug/outcome-runtime"))?;
+    let lines = played(&built()?.join("outcome-runtime"))?;
     std::fs::write(root().join("docs/demo.svg"), picture(&lines)?)?;
     Ok(())
 }
@@ -159,7 +155,7 @@ mod tests {
             "outcome-runtime demo",
             "It works: ",
             "It breaks a limit",
-            "more visitors",
+            "1,000 visitors",
             "audit log verified",
             "outcome-runtime init",
         ] {
