@@ -9,6 +9,7 @@ mod field_trial;
 mod generated;
 #[cfg(feature = "generated")]
 mod manifest;
+mod programs;
 mod proofs;
 mod record;
 mod root;

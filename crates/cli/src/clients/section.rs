@@ -10,11 +10,8 @@ const END: &str = "<!-- outcome-runtime: end -->";
 /// The text with our section: in its old place, or at the end.
 pub(super) fn with_section(text: &str, ours: &str) -> Result<String, Trouble> {
     let section = format!("{BEGIN}\n{ours}{END}");
-    let line_of = |at: usize| text.get(..at).unwrap_or_default().matches('\n').count() + 1;
-    let marks = (text.find(BEGIN_MARK), text.find(END));
-    let is_twice = |mark: &str| text.matches(mark).count() > 1;
-    let new = match marks {
-        (None, None) => {
+    let new = match place(text)? {
+        None => {
             let gap = match text {
                 "" => "",
                 text if text.ends_with("\n\n") => "",
@@ -23,15 +20,7 @@ pub(super) fn with_section(text: &str, ours: &str) -> Result<String, Trouble> {
             };
             format!("{text}{gap}{section}\n")
         }
-        (Some(begin), Some(end)) if begin < end && !is_twice(BEGIN_MARK) && !is_twice(END) => {
-            let before = text.get(..begin).unwrap_or_default();
-            let after = text.get(end + END.len()..).unwrap_or_default();
-            format!("{before}{section}{after}")
-        }
-        (begin, end) => {
-            let at = begin.or(end).unwrap_or_default();
-            return Err(Trouble::at(line_of(at), "the begin and end marks of our section do not match".to_owned()));
-        }
+        Some((before, after)) => format!("{before}{section}{after}"),
     };
     // A file with Windows line ends keeps them.
     Ok(if text.contains("\r\n") { new.replace("\r\n", "\n").replace('\n', "\r\n") } else { new })
@@ -39,18 +28,31 @@ pub(super) fn with_section(text: &str, ours: &str) -> Result<String, Trouble> {
 
 /// The text without our section.
 pub(super) fn without_section(text: &str) -> Result<String, Trouble> {
-    let (Some(begin), Some(end)) = (text.find(BEGIN_MARK), text.find(END)) else { return Ok(text.to_owned()) };
-    if end < begin || text.matches(BEGIN_MARK).count() > 1 || text.matches(END).count() > 1 {
-        let line = text.get(..begin).unwrap_or_default().matches('\n').count() + 1;
-        return Err(Trouble::at(line, "the begin and end marks of our section do not match".to_owned()));
-    }
-    let before = text.get(..begin).unwrap_or_default().trim_end_matches(['\n', '\r']);
-    let after = text.get(end + END.len()..).unwrap_or_default().trim_start_matches(['\n', '\r']);
+    let Some((before, after)) = place(text)? else { return Ok(text.to_owned()) };
+    let before = before.trim_end_matches(['\n', '\r']);
+    let after = after.trim_start_matches(['\n', '\r']);
     Ok(match (before.is_empty(), after.is_empty()) {
         (true, _) => after.to_owned(),
         (false, true) => format!("{before}\n"),
         (false, false) => format!("{before}\n\n{after}"),
     })
+}
+
+/// What stands before and after our section; `None` where it is not there.
+fn place(text: &str) -> Result<Option<(&str, &str)>, Trouble> {
+    let is_twice = |mark: &str| text.matches(mark).count() > 1;
+    match (text.find(BEGIN_MARK), text.find(END)) {
+        (None, None) => Ok(None),
+        (Some(begin), Some(end)) if begin < end && !is_twice(BEGIN_MARK) && !is_twice(END) => {
+            let after = text.get(end + END.len()..).unwrap_or_default();
+            Ok(Some((text.get(..begin).unwrap_or_default(), after)))
+        }
+        (begin, end) => {
+            let at = begin.or(end).unwrap_or_default();
+            let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+            Err(Trouble::at(line, "the begin and end marks of our section do not match".to_owned()))
+        }
+    }
 }
 
 #[cfg(test)]

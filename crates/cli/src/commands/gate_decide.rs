@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use outcome_core::domain::{Assurance, GateStatus, GateType, Surface, Verdict};
-use outcome_core::present::plain;
+use outcome_core::present::{HASH_PREFIX, plain};
 use outcome_core::usecases::{DecideRequest, Decided, GateView, Runtime, Unlock, UnsignedAct};
 use outcome_core::{Code, Error, Result};
 
-use super::gate_view::{HASH_PREFIX, show, show_all, verdicts};
+use super::gate_view::{show, show_all, verdicts};
 use crate::args;
 use crate::cx::Cx;
 use crate::output::{Page, safe};

@@ -1,13 +1,11 @@
 //! A gate for the human who decides it.
 
 use outcome_core::domain::Assurance;
-use outcome_core::present::{Row, Value, glance, instant, plain, sections, when};
+use outcome_core::present::{Row, Value, glance, instant, plain, sections, short, when};
 use outcome_core::usecases::GateView;
 
 use crate::output::{Page, safe};
 
-/// How many characters of a hash are shown to people.
-pub const HASH_PREFIX: usize = 12;
 /// How many lines of somebody's words are shown on one screen.
 const QUOTED_LINES: usize = 4;
 
@@ -57,7 +55,7 @@ pub fn show_all(page: &mut Page, view: &GateView, now: jiff::Timestamp, elsewher
     new_writers(page, view);
     decisions(page, view);
     page.blank();
-    page.field("context hash", &format!("{}  (a decision signs this hash)", prefix(&view.context_hash)));
+    page.field("context hash", &format!("{}  (a decision signs this hash)", short(&view.context_hash)));
     page.long_field("as JSON", &format!("`outcome-runtime gate show {} --json` shows the whole package", view.gate));
     if is_open(view) {
         page.field("verdicts", &verdicts(view).join(", "));
@@ -155,8 +153,4 @@ fn signed(row: &Row) -> String {
 /// The verdicts that the gate accepts.
 pub fn verdicts(view: &GateView) -> Vec<String> {
     view.context.verdicts.iter().map(|verdict| verdict.as_str().to_owned()).collect()
-}
-
-fn prefix(hash: &str) -> String {
-    hash.chars().take(HASH_PREFIX).collect()
 }

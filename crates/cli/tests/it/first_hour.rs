@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::home::{Home, PASSPHRASE};
+use crate::home::{Home, PASSPHRASE, on_postgresql};
 use crate::terminal::on_terminal_with;
 
 /// Users of five weeks, one each ten minutes; one of four orders within a day, one of ten of these cancels. `@N@`: a column with the numbers
@@ -119,21 +119,7 @@ fn from_an_application_on_sqlite_to_a_first_number_without_an_editor() {
 
 #[test]
 fn from_an_application_on_postgresql_to_a_first_number_without_an_editor() {
-    use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
-    let server = match outcome_tests::postgres::server() {
-        Ok(server) => server,
-        Err(skip) => return eprintln!("{skip}"),
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let url = runtime.block_on(async {
-        let url = server.database().await;
-        let mut db = sqlx::PgConnection::connect(&url).await.unwrap();
-        for sql in seed(true) {
-            db.execute(AssertSqlSafe(sql)).await.unwrap();
-        }
-        db.close().await.unwrap();
-        url
-    });
+    let Some(url) = on_postgresql(seed(true)) else { return };
     let home = application();
     home.write(".env.example", "DATABASE_URL=\n");
     is_measured(&home, &[("DATABASE_URL", &url)]);

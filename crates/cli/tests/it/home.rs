@@ -197,3 +197,19 @@ const SHOP: &str = "
     WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 7000)
     INSERT INTO visitors (first_seen_at, signed_up_at)
     SELECT datetime('now', '-' || n || ' minutes'), CASE WHEN n % 10 = 0 THEN datetime('now', '-' || (n - 5) || ' minutes') END FROM i;";
+
+/// The address of a new PostgreSQL database after these statements; `None` where there is no server, which is said.
+pub(crate) fn on_postgresql(statements: impl IntoIterator<Item = String>) -> Option<String> {
+    use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
+    let server = outcome_tests::postgres::server().map_err(|skip| eprintln!("{skip}")).ok()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    Some(runtime.block_on(async {
+        let url = server.database().await;
+        let mut db = sqlx::PgConnection::connect(&url).await.unwrap();
+        for sql in statements {
+            db.execute(AssertSqlSafe(sql)).await.unwrap();
+        }
+        db.close().await.unwrap();
+        url
+    }))
+}

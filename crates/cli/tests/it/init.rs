@@ -1,7 +1,7 @@
 //! What `init` finds, asks and leaves.
 
 use crate::first_hour::with_sqlite;
-use crate::home::{Home, PASSPHRASE};
+use crate::home::{Home, PASSPHRASE, on_postgresql};
 use crate::terminal::on_terminal_with;
 
 /// Nothing of a workspace is there.
@@ -179,21 +179,7 @@ const PRISMA: [&str; 6] = [
 
 #[test]
 fn names_in_capitals_and_arms_of_other_names_are_measured_on_postgresql() {
-    use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
-    let server = match outcome_tests::postgres::server() {
-        Ok(server) => server,
-        Err(skip) => return eprintln!("{skip}"),
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let url = runtime.block_on(async {
-        let url = server.database().await;
-        let mut db = sqlx::PgConnection::connect(&url).await.unwrap();
-        for sql in PRISMA {
-            db.execute(AssertSqlSafe(sql)).await.unwrap();
-        }
-        db.close().await.unwrap();
-        url
-    });
+    let Some(url) = on_postgresql(PRISMA.map(ToOwned::to_owned)) else { return };
     let home = Home::new();
     home.write("prisma/schema.prisma", "datasource db {\n  url = env(\"MAIN_DATABASE_URL\")\n}\n");
     let mut init = home.signing("passphrase", &["init", "--json"]);

@@ -128,6 +128,12 @@ impl Evaluation {
         SidedP::of(&self.numbers, direction.into(), success_threshold, self.ship_test.as_ref())
     }
 
+    /// The first constraint that is crossed.
+    #[must_use]
+    pub fn crossed(&self) -> Option<&GuardrailResult> {
+        self.guardrails.iter().find(|guard| guard.breached)
+    }
+
     /// Whether the effect changed over time.
     #[must_use]
     pub fn has_drifted(&self) -> bool {

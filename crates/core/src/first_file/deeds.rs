@@ -4,9 +4,8 @@ use crate::ports::{ColumnInfo, ColumnKind, SqlEngine, TableInfo};
 
 use super::instants::column_of_event;
 use super::names::is_plain;
-use super::words::{
-    AMOUNTS, DEEDS, EVENT_NAMES, HARMS, NOT_DEEDS, PEOPLE, STATES, is_internal, noun, parts, plural, snake,
-};
+use super::words::{AMOUNTS, DEEDS, EVENT_NAMES, HARMS, NOT_DEEDS, PEOPLE, STATES, is_internal, noun, parts, snake};
+use crate::present::plural;
 
 /// A table with a row for each thing that somebody did.
 #[derive(Debug, Clone)]

@@ -129,6 +129,6 @@ impl Proposal {
     /// A unit's plural, for people.
     #[must_use]
     pub fn units(&self) -> String {
-        super::words::plural(&self.unit)
+        crate::present::plural(&self.unit)
     }
 }

@@ -8,7 +8,8 @@ use super::names::{self, literal};
 use super::proposal::{Exposures, Fact, Kind, Metric, Proposal};
 use super::read::{Population, Roles, roles};
 use super::samples::Samples;
-use super::words::{ARRIVALS, NOT_DONE, STEPS, parts, plural, snake};
+use super::words::{ARRIVALS, NOT_DONE, STEPS, parts, snake};
+use crate::present::plural;
 
 /// Days after its first exposure in which a unit's events count.
 const WINDOW_DAYS: u32 = 7;

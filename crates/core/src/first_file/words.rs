@@ -44,24 +44,6 @@ pub(super) fn singular(word: &str) -> String {
     }
 }
 
-/// The plural of what [`singular`] gave.
-pub(super) fn plural(word: &str) -> String {
-    match word {
-        "person" => return "people".to_owned(),
-        "news" | "series" => return word.to_owned(),
-        _ => {}
-    }
-    if let Some(stem) = word.strip_suffix('y')
-        && !stem.ends_with(['a', 'e', 'o', 'u'])
-    {
-        return format!("{stem}ies");
-    }
-    if ["s", "sh", "ch", "x"].iter().any(|ending| word.ends_with(ending)) {
-        return format!("{word}es");
-    }
-    format!("{word}s")
-}
-
 /// The noun of a table's name: the last of its words, without the plural. `shop_order` is an order, `order_items` are items.
 pub(super) fn noun(table: &str) -> String {
     parts(table).last().map(|word| singular(word)).unwrap_or_default()
@@ -368,6 +350,7 @@ impl Deed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::present::plural;
 
     #[test]
     fn names_are_taken_apart() {

@@ -23,4 +23,4 @@ pub use facts::{
 pub use metric::metric;
 pub use section::{Row, Section, Table, Value};
 pub use time::{due, instant, relative, span, when};
-pub use words::{plain, words};
+pub use words::{HASH_PREFIX, plain, plural, short, words};

@@ -13,8 +13,8 @@ use super::error::must_hit;
 use super::statement::statements;
 use super::touched::{FoldedTable, RowKey};
 use crate::domain::{
-    Author, Build, Conclusion, Evaluation, Experiment, ExperimentState, ExperimentStatus, Hypothesis, PhaseStart, Plan,
-    RunningState, ScoreBreakdown, Slug, Stored,
+    Author, Build, Conclusion, Evaluation, Experiment, ExperimentState, ExperimentStatus, Hypothesis, MeasurementPlan,
+    PhaseStart, Plan, RunningState, ScoreBreakdown, Slug, Stored,
 };
 use crate::error::Result;
 use crate::ids::{ExperimentId, OutcomeId, WorkspaceId};
@@ -185,20 +185,14 @@ pub struct ExperimentGlance {
     pub slug: Slug,
     /// Its title, in its author's words.
     pub title: String,
-    /// The smallest improvement worth having, in metric units.
-    pub success_threshold: f64,
+    /// How it is judged.
+    pub measurement: MeasurementPlan,
     /// Where it stands.
     pub state: ExperimentState,
     /// The result of its latest poll.
     pub current_result: Option<Stored<Evaluation>>,
     /// When it went live.
     pub launched_at: Option<Timestamp>,
-    /// How long its plan lasts.
-    pub duration_days: u32,
-    /// It is stopped where even the optimistic end is below this, in metric units.
-    pub kill_threshold: f64,
-    /// The effect that it is planned to find, in metric units.
-    pub minimum_detectable_effect: f64,
 }
 
 row! {
@@ -216,15 +210,7 @@ row! {
 #[derive(Deserialize)]
 struct Titled {
     title: String,
-    measurement: Thresholds,
-}
-
-#[derive(Deserialize)]
-struct Thresholds {
-    success_threshold: f64,
-    kill_threshold: f64,
-    duration_days: u32,
-    minimum_detectable_effect: f64,
+    measurement: MeasurementPlan,
 }
 
 impl From<GlanceRow> for ExperimentGlance {
@@ -232,10 +218,7 @@ impl From<GlanceRow> for ExperimentGlance {
         Self {
             id: row.id,
             slug: row.slug,
-            success_threshold: row.hypothesis.0.measurement.success_threshold,
-            kill_threshold: row.hypothesis.0.measurement.kill_threshold,
-            duration_days: row.hypothesis.0.measurement.duration_days,
-            minimum_detectable_effect: row.hypothesis.0.measurement.minimum_detectable_effect,
+            measurement: row.hypothesis.0.measurement,
             launched_at: row.launched_at.map(|at| at.0),
             title: row.hypothesis.0.title,
             state: row.state.0,

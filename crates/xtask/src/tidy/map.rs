@@ -105,7 +105,7 @@ pub const MAP: &[Layer] = &[
         ]],
     },
     // From the tables of a database to a text: pure. What asks the database is a use case.
-    Layer { name: "core::first_file", uses: &[&["core::domain", "core::ports", "core::characters"]] },
+    Layer { name: "core::first_file", uses: &[&["core::domain", "core::ports", "core::present", "core::characters"]] },
     Layer { name: "core::usecases", uses: &[&["core", "stats"]] },
     // Names the modules and re-exports the statistics.
     Layer { name: "core::lib", uses: &[&["core", "stats"]] },

@@ -1,6 +1,6 @@
 //! The played coding agent: a real MCP client that talks to the real server, started as its child.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use rmcp::model::{CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation};
@@ -8,6 +8,8 @@ use rmcp::service::RunningService;
 use rmcp::transport::TokioChildProcess;
 use rmcp::{RoleClient, ServiceExt as _};
 use serde_json::Value;
+
+use super::beside::beside;
 
 /// The agent.
 pub struct Agent {
@@ -17,14 +19,8 @@ pub struct Agent {
 impl Agent {
     /// Starts the MCP server that lies beside this program, in `root`.
     pub async fn start(root: &Path, clock: &Path) -> Result<Self> {
-        let mut command = tokio::process::Command::new(server()?);
-        command
-            .current_dir(root)
-            .env("OUTCOME_RUNTIME_CLOCK_FILE", clock)
-            .env_remove("OUTCOME_RUNTIME_DATABASE_URL")
-            .env_remove("OUTCOME_RUNTIME_HOME")
-            .env_remove("OR_WORKSPACE")
-            .kill_on_drop(true);
+        let mut command = beside("outcome-runtime-mcp", clock)?;
+        command.current_dir(root);
         let transport = TokioChildProcess::new(command).context("the MCP server cannot be started")?;
         let info = ClientConfig::new(ClientCapabilities::default(), Implementation::new("played-agent", "1"));
         let service = info.serve(transport).await.context("the MCP server did not answer")?;
@@ -49,13 +45,4 @@ impl Agent {
         self.service.cancel().await.context("the MCP server did not stop")?;
         Ok(())
     }
-}
-
-/// The server's program, beside this one.
-fn server() -> Result<PathBuf> {
-    let path = std::env::current_exe()?.with_file_name("outcome-runtime-mcp");
-    if !path.exists() {
-        bail!("{} is missing: build it with `cargo build --release`", path.display());
-    }
-    Ok(path)
 }

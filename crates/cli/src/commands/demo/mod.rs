@@ -4,6 +4,7 @@
 //! the same doors as in use. What is played (the agent's texts, the visitors, the human's choices) is labelled as played.
 
 mod agent;
+mod beside;
 mod chart;
 mod printer;
 mod serve;

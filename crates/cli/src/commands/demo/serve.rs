@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
+use super::beside::beside;
+
 /// How long the daemon may take to listen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -18,22 +20,13 @@ pub struct Pages {
 impl Pages {
     /// Starts the daemon that lies beside this program on a free port of this machine.
     pub async fn start(root: &Path, clock: &Path) -> Result<Self> {
-        let program = std::env::current_exe()?.with_file_name("outcome-runtimed");
-        if !program.exists() {
-            bail!("{} is missing: build it with `cargo build --release`", program.display());
-        }
         let file = root.join(".outcome/address");
-        let mut child = tokio::process::Command::new(program)
-            .env("OUTCOME_RUNTIME_CLOCK_FILE", clock)
-            .env_remove("OUTCOME_RUNTIME_DATABASE_URL")
-            .env_remove("OUTCOME_RUNTIME_HOME")
-            .env_remove("OR_WORKSPACE")
+        let mut child = beside("outcome-runtimed", clock)?
             .env("RUST_LOG", "error")
             .args(["--listen", "127.0.0.1:0", "--workspace"])
             .arg(root)
             .arg("--address-file")
             .arg(&file)
-            .kill_on_drop(true)
             .spawn()
             .context("the daemon cannot be started")?;
         let began = Instant::now();

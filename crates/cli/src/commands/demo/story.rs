@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use outcome_core::config::Vendors;
 use outcome_core::domain::{ExperimentStatus, GateType, Recommendation, Surface, Verdict};
-use outcome_core::present::{Answer, AnswerState, Scale, count, plain};
+use outcome_core::present::{Answer, AnswerState, Scale, count, plain, short};
 use outcome_core::scope::OwnRepo;
 use outcome_core::settings::{Overrides, Settings};
 use outcome_core::usecases::{DecideRequest, Decided, GateView, InitRequest, PollRequest, Runtime, Unlock, Workspaces};
@@ -398,10 +398,6 @@ fn report(experiment: &str, flag: &str, path: &str, commit: &str) -> Value {
 /// A field of an answer; null where it is missing.
 fn at<'a>(value: &'a Value, field: &str) -> &'a Value {
     value.get(field).unwrap_or(&Value::Null)
-}
-
-fn short(hash: &str) -> String {
-    hash.chars().take(12).collect()
 }
 
 fn text(value: &Value) -> &str {

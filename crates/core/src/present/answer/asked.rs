@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::{
-    ConstraintBound, Contract, Direction, Evaluation, HealthFinding, Pause, Quantity, Severity, SignalSpec,
+    ConstraintBound, Contract, Direction, Evaluation, HealthFinding, MeasurementPlan, Pause, Quantity, Severity,
+    SignalSpec,
 };
 use crate::stats::Scale;
 
@@ -56,18 +57,14 @@ pub struct Asked<'a> {
     pub is_over: bool,
     /// Whether it is measured and no gate waits: what was found is not the end.
     pub is_going_on: bool,
-    /// The effect that it was planned to find.
-    pub mde: f64,
-    /// The smallest improvement worth having.
-    pub success_threshold: f64,
-    /// It is stopped where even the optimistic end is below this.
-    pub kill_threshold: f64,
+    /// The effect that it was planned to find, and its thresholds.
+    pub measurement: &'a MeasurementPlan,
     /// When its plan ends, where that is to be said.
     pub answer_by: Option<Timestamp>,
     /// What its values are.
     pub values: Values,
-    /// How the values of a constraint's result are written, and what they must hold.
-    pub limit: &'a dyn Fn(&str) -> Option<(Scale, ConstraintBound)>,
+    /// Of the constraint that is crossed: how its values are written, and what it must hold.
+    pub crossed: Option<&'a (Scale, ConstraintBound)>,
 }
 
 /// What is known of the values of an experiment.

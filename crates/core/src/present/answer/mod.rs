@@ -16,6 +16,7 @@ use serde::Serialize;
 use self::asked::blocking;
 use self::opening::{Opening, early, is_broken, opening};
 use self::range::Range;
+use super::words::plural;
 use crate::domain::{ContextPackage, Evaluation, Nullable};
 use crate::stats::figures::{about, percent};
 use crate::stats::{BeforeAfter, Recommendation, ShipTest};
@@ -79,10 +80,8 @@ impl Answer {
         let facts = context.facts.shown().ok()?;
         let (outcome, plan) = facts.outcome.as_ref().zip(facts.plan.as_ref())?;
         let result = facts.evaluation()?.ok()?;
-        let limit = |name: &str| {
-            let declared = facts.constraint_of(name)?;
-            Some((declared.scale.clone().unwrap_or_default(), declared.bound.clone()))
-        };
+        let crossed = result.crossed().and_then(|guard| facts.constraint_of(&guard.name));
+        let crossed = crossed.map(|declared| (declared.scale.clone().unwrap_or_default(), declared.bound.clone()));
         Self::to(&Asked {
             metric: &outcome.signal,
             scale: &outcome.scale.clone().unwrap_or_default(),
@@ -92,12 +91,10 @@ impl Answer {
             pause: Nullable::of(facts.pause.as_ref()),
             is_over: false,
             is_going_on: false,
-            mde: plan.measurement.minimum_detectable_effect,
-            success_threshold: plan.measurement.success_threshold,
-            kill_threshold: plan.measurement.kill_threshold,
+            measurement: &plan.measurement,
             answer_by: None,
             values,
-            limit: &limit,
+            crossed: crossed.as_ref(),
         })
     }
 
@@ -179,7 +176,7 @@ fn people(asked: &Asked<'_>, result: &Evaluation, range: &Range, state: AnswerSt
         Some(farther) => format!("{} to {}", say(nearer), say(farther)),
         None => format!("at least {}", say(nearer)),
     };
-    let units = plural(asked.unit);
+    let units = several(asked.unit);
     match (asked.scale.is_share(), asked.scale.unit()) {
         (true, _) => {
             Some(format!(", which is {amount} {} of every 1,000 {units}", if is_more { "more" } else { "fewer" }))
@@ -192,16 +189,10 @@ fn people(asked: &Asked<'_>, result: &Evaluation, range: &Range, state: AnswerSt
     }
 }
 
-fn plural(unit: &str) -> String {
+/// What the file calls a unit, of several of them; it may be the name of a column, and stand in the plural already.
+fn several(unit: &str) -> String {
     let unit = unit.strip_suffix("_id").unwrap_or(unit).replace('_', " ");
-    if unit == "person" {
-        return "people".to_owned();
-    }
-    match unit.strip_suffix('y') {
-        Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ies"),
-        _ if unit.ends_with('s') => unit,
-        _ => format!("{unit}s"),
-    }
+    if unit.ends_with('s') { unit } else { plural(&unit) }
 }
 
 /// How sure that is, and why one may look every day.
@@ -213,7 +204,7 @@ fn sure(asked: &Asked<'_>, result: &Evaluation, range: &Range, state: AnswerStat
     let says = match (state, result.advice.recommendation) {
         (AnswerState::Worked, _) => {
             let alpha = all_claims(result)?;
-            let whom = match asked.success_threshold {
+            let whom = match asked.measurement.success_threshold {
                 0.0 => "do nothing".to_owned(),
                 threshold => format!("bring no more than {}", asked.scale.change(threshold)),
             };
@@ -227,7 +218,7 @@ fn sure(asked: &Asked<'_>, result: &Evaluation, range: &Range, state: AnswerStat
         }
         (AnswerState::DidNot, Recommendation::KillFutility) => format!(
             "Of changes that bring {}, at most {} end like this, however often one looks.",
-            asked.scale.size(asked.mde),
+            asked.scale.size(asked.measurement.minimum_detectable_effect),
             percent(FUTILITY_ALPHA)
         ),
         (AnswerState::TooEarly, _) if !asked.is_over => {

@@ -45,7 +45,7 @@ pub(super) fn opening(asked: &Asked<'_>, result: &Evaluation, pause: Option<&Pau
     let change = |x: f64| asked.scale.change(x);
     match result.advice.recommendation {
         Recommendation::Ship => {
-            let says = match asked.success_threshold {
+            let says = match asked.measurement.success_threshold {
                 0.0 => "It works".to_owned(),
                 threshold if threshold > 0.0 => format!("It works, by more than {}", change(threshold)),
                 threshold => format!("It is proven not to be worse than {}", change(threshold)),
@@ -53,7 +53,7 @@ pub(super) fn opening(asked: &Asked<'_>, result: &Evaluation, pause: Option<&Pau
             Opening { state: AnswerState::Worked, says, figures: Figures::Success }
         }
         Recommendation::KillHarm => {
-            let says = match asked.kill_threshold {
+            let says = match asked.measurement.kill_threshold {
                 threshold if threshold > 0.0 => {
                     format!("It brings less than the {} below which it was to be stopped", change(threshold))
                 }
@@ -67,21 +67,25 @@ pub(super) fn opening(asked: &Asked<'_>, result: &Evaluation, pause: Option<&Pau
             did_not(format!("It breaks a limit ({})", result.advice.reason.trim_end_matches('.')))
         }
         // A member has read this and goes on.
-        Recommendation::KillFutility if asked.is_going_on => {
-            going_on(&format!("It does not seem to bring the {} that it was planned for", asked.scale.size(asked.mde)))
-        }
+        Recommendation::KillFutility if asked.is_going_on => going_on(&format!(
+            "It does not seem to bring the {} that it was planned for",
+            asked.scale.size(asked.measurement.minimum_detectable_effect)
+        )),
         Recommendation::IterateInconclusive | Recommendation::IterateGuardrailUnproven if asked.is_going_on => {
             going_on("Nothing was shown with the users of its plan")
         }
         Recommendation::KillFutility => {
-            let says = format!("It does not bring the {} that it was planned for", asked.scale.size(asked.mde));
+            let says = format!(
+                "It does not bring the {} that it was planned for",
+                asked.scale.size(asked.measurement.minimum_detectable_effect)
+            );
             Opening { figures: Figures::Futility, ..did_not(says) }
         }
         Recommendation::IterateGuardrailUnproven => {
             did_not("It is better, but was not proven to be safe with the users of its plan".to_owned())
         }
         Recommendation::IterateInconclusive if blocking(result).is_some() => broken(result),
-        Recommendation::IterateInconclusive => did_not(match asked.success_threshold {
+        Recommendation::IterateInconclusive => did_not(match asked.measurement.success_threshold {
             threshold if threshold > 0.0 => {
                 format!("It was not shown to bring more than {} with the users of its plan", change(threshold))
             }
@@ -137,21 +141,21 @@ fn by(asked: &Asked<'_>) -> String {
 
 /// The constraint that is crossed, with its value and its limit.
 fn broken_limit(asked: &Asked<'_>, result: &Evaluation) -> String {
-    let Some(guard) = result.guardrails.iter().find(|guard| guard.breached) else {
+    let Some(guard) = result.crossed() else {
         return "It breaks a limit".to_owned();
     };
     let name = &guard.name;
-    let Some(((scale, limit), value)) = (asked.limit)(name).zip(guard.value) else {
+    let Some(((scale, limit), value)) = asked.crossed.zip(guard.value) else {
         return format!("It breaks the limit of `{name}`");
     };
     match limit {
         ConstraintBound::NotWorse { margin, .. } => {
-            let (is, allowed) = (scale.size(value), scale.size(margin));
+            let (is, allowed) = (scale.size(value), scale.size(*margin));
             let more = if is == allowed { "more than " } else { "" };
             format!("It breaks a limit, `{name}` is {more}{is} worse and at most {allowed} may be")
         }
         ConstraintBound::Limits { .. } => {
-            format!("It breaks a limit, `{name}` is {} and must be {}", scale.level(value), bound(&limit, &scale))
+            format!("It breaks a limit, `{name}` is {} and must be {}", scale.level(value), bound(limit, scale))
         }
     }
 }

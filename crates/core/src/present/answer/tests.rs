@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::{ConstraintBound, Direction, ExperimentStatus, Pause, PauseCause};
+use crate::domain::{ConstraintBound, Direction, ExperimentStatus, MeasurementPlan, Pause, PauseCause};
 use crate::stats::Scale;
 
 /// What a poll found: this recommendation, these levels and bounds of the difference.
@@ -27,6 +27,14 @@ fn found(recommendation: &str, [control, treatment]: [f64; 2], [lower, upper]: [
     })
 }
 
+const PLAN: MeasurementPlan = MeasurementPlan {
+    duration_days: 28,
+    min_sample_size: 1000,
+    success_threshold: 0.0,
+    kill_threshold: 0.0,
+    minimum_detectable_effect: 0.02,
+};
+
 /// What is asked, but for the result: two weeks of a plan of four.
 fn asked<'a>(scale: &'a Scale, direction: Direction, result: Option<&'a Evaluation>) -> Asked<'a> {
     let values = Values {
@@ -44,17 +52,10 @@ fn asked<'a>(scale: &'a Scale, direction: Direction, result: Option<&'a Evaluati
         pause: None,
         is_over: false,
         is_going_on: false,
-        mde: 0.02,
-        success_threshold: 0.0,
-        kill_threshold: 0.0,
+        measurement: &PLAN,
         answer_by: "2026-12-13T00:00:00Z".parse().ok(),
         values,
-        limit: &|_| {
-            Some((
-                Scale::share(),
-                ConstraintBound::NotWorse { direction: Direction::Decrease, margin: 0.002, must_prove: false },
-            ))
-        },
+        crossed: None,
     }
 }
 
@@ -120,7 +121,10 @@ fn a_crossed_limit_comes_with_its_value_and_what_is_allowed() {
     result["guardrails"] = json!([{ "name": "failures", "status": { "code": "ok" }, "value": 0.0145, "lower": 0.01, "upper": null, "bound": 0.002,
         "ln_e_breached": 3.0, "deteriorated": true, "breached": true, "non_inferior": false, "must_prove": false, "is_alerting": false,
         "n_consecutive": 0 }]);
-    let broken = answer(&Scale::share(), Direction::Increase, Some(result), None);
+    let limit = ConstraintBound::NotWorse { direction: Direction::Decrease, margin: 0.002, must_prove: false };
+    let (result, share, crossed) = (read(result), Scale::share(), (Scale::share(), limit));
+    let broken =
+        Answer::to(&Asked { crossed: Some(&crossed), ..asked(&share, Direction::Increase, Some(&result)) }).unwrap();
     assert_eq!(broken.state, AnswerState::DidNot);
     assert!(
         broken.says.starts_with("It breaks a limit, `failures` is 1.45 points worse and at most 0.2 points may be: "),
@@ -212,7 +216,8 @@ fn thresholds_corrections_and_extensions_are_said() {
     let result = read(found("ship", [0.262, 0.266], [Some(-0.004), Some(0.012)]));
     let share = Scale::share();
     let plain = asked(&share, Direction::Increase, Some(&result));
-    let said = Answer::to(&Asked { success_threshold: -0.005, ..plain }).unwrap();
+    let said =
+        Answer::to(&Asked { measurement: &MeasurementPlan { success_threshold: -0.005, ..PLAN }, ..plain }).unwrap();
     assert!(said.says.starts_with("It is proven not to be worse than -0.5 points: "), "{said:?}");
     assert!(said.sure.unwrap().starts_with("Of changes that bring no more than -0.5 points, at most 2.25 %"));
     let mut corrected = found("ship", [0.262, 0.294], [Some(0.009), Some(0.055)]);

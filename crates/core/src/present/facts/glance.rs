@@ -3,7 +3,7 @@
 use super::super::answer::Answer;
 use super::super::section::{Row, Section};
 use super::super::time::instant;
-use super::super::words::plain;
+use super::super::words::{plain, short};
 use super::plan::bound;
 use super::sections;
 use super::values::{scale, text};
@@ -12,8 +12,6 @@ use crate::domain::{
 };
 use crate::stats::figures::{count, number, significant};
 
-/// Characters of a hash that are shown.
-const HASH: usize = 12;
 /// Entries of a list before "and more".
 const LISTED: usize = 3;
 /// Characters of somebody's words.
@@ -56,10 +54,6 @@ pub fn glance(context: &ContextPackage, answer: Option<&Answer>, context_hash: &
     signed.code("Plan", facts.plan.as_ref().and_then(|plan| text(&plan.hash)).map(short).as_deref());
     signed.code("File", facts.change.as_ref().map(|change| short(&change.hash)).as_deref());
     Glance { doubts, facts: found.rows, signed: signed.rows }
-}
-
-fn short(hash: &str) -> String {
-    hash.chars().take(HASH).collect()
 }
 
 /// The first entries, and how many more there are.

@@ -15,7 +15,6 @@ use crate::usecases::kernel::applied::applied;
 use crate::usecases::kernel::check::check_experiment;
 use crate::usecases::kernel::gate_context::conditions;
 use crate::usecases::kernel::keyring::keyring;
-use crate::usecases::kernel::keyring::keyring_or_none;
 use crate::usecases::kernel::limits::Limits;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
 use crate::usecases::kernel::past_steps::{PastStep, past_steps};
@@ -153,8 +152,7 @@ impl Builds<'_> {
         }
         let keyring = keyring(self.0, &mut tx).await?;
         check_experiment(&mut tx, &keyring, &experiment).await?;
-        let ring = keyring_or_none(self.0, &mut tx).await;
-        let people = People::of(&mut tx, &ring).await?;
+        let people = People::of(&mut tx, &keyring).await?;
         let history = past_steps(&mut tx, &people, experiment.id).await?;
         let flags = applied(self.0, &mut tx).await?.and_then(|applied| applied.config.flags.clone());
         let flag = flags.map(|flags| flags.settings.answers());

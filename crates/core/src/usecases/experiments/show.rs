@@ -20,7 +20,7 @@ use crate::usecases::kernel::keyring::keyring_or_none;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_named, outcome_of};
 use crate::usecases::kernel::past_steps::{PastStep, past_steps};
 use crate::usecases::kernel::people::People;
-use crate::usecases::kernel::scale::scale_of;
+use crate::usecases::kernel::scale::{scale_of, scale_of_bound};
 use crate::usecases::kernel::signal_problem::problem;
 use crate::usecases::outbox::stuck::flag_problem;
 
@@ -142,8 +142,7 @@ impl Experiments<'_> {
         for GuardrailPlan { signal, bound, .. } in
             experiment.plan.iter().filter_map(|plan| plan.shown().ok()).flat_map(|plan| &plan.guardrails)
         {
-            let read = tx.measurement_series(experiment.id, &signal.name, 1).await?;
-            let scale = bound.scale(signal, read.first().map(|reading| &reading.sums));
+            let scale = scale_of_bound(&mut tx, experiment.id, signal, bound).await?;
             scales.extend(scale.map(|scale| (signal.name.clone(), scale)));
         }
         Ok(ExperimentView {

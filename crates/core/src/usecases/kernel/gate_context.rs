@@ -5,7 +5,7 @@ use super::changed_since::changed_since_approval;
 use super::digest::digest;
 use super::dry_run::dry_run_facts;
 use super::history::plan_of;
-use super::scale::scale_of;
+use super::scale::{scale_of, scale_of_bound};
 use super::step_context::StepContext;
 use crate::domain::{
     ContextPackage, Experiment, ExperimentStatus, Facts, GateType, GuardrailFacts, GuardrailPlan, HypothesisFacts,
@@ -226,10 +226,9 @@ async fn plan_facts(
     };
     let mut guardrails = Vec::new();
     for GuardrailPlan { signal, bound, on_violation, .. } in &plan.guardrails {
-        let read = tx.measurement_series(experiment.id, &signal.name, 1).await?;
         guardrails.push(GuardrailFacts {
             signal: signal.name.clone(),
-            scale: bound.scale(signal, read.first().map(|reading| &reading.sums)),
+            scale: scale_of_bound(tx, experiment.id, signal, bound).await?,
             bound: bound.clone(),
             on_violation: *on_violation,
         });

@@ -16,7 +16,7 @@ use crate::present::{Answer, Scale};
 use crate::stats::{Recommendation, ShownInterval, SidedP};
 use crate::store::{ExperimentGlance, GateGlance, QueuedMessage, Tx};
 use crate::usecases::Runtime;
-use crate::usecases::kernel::answer::{Standing, Thresholds, answer};
+use crate::usecases::kernel::answer::{Standing, answer};
 use crate::usecases::kernel::applied::applied;
 use crate::usecases::kernel::gate_opening::{gate_url, pages};
 use crate::usecases::kernel::keyring::keyring_or_none;
@@ -423,12 +423,7 @@ async fn experiment_line(
         state: &experiment.state,
         result,
         launched_at: experiment.launched_at,
-        measurement: Thresholds {
-            duration_days: experiment.duration_days,
-            mde: experiment.minimum_detectable_effect,
-            success: experiment.success_threshold,
-            kill: experiment.kill_threshold,
-        },
+        measurement: &experiment.measurement,
     };
     Ok(ExperimentLine {
         answer: answer(tx, spec, scale, &standing).await?,
@@ -439,7 +434,7 @@ async fn experiment_line(
         interval: result.and_then(|result| result.shown_interval(direction)),
         ci_lower: result.and_then(|result| result.ci?.lower),
         ci_upper: result.and_then(|result| result.ci?.upper),
-        p: result.and_then(|result| result.sided_p(direction, experiment.success_threshold)),
+        p: result.and_then(|result| result.sided_p(direction, experiment.measurement.success_threshold)),
         p_value: result.map(|result| result.p_running),
         e_value: result.and_then(|result| result.e_value),
         alpha: result.and_then(|result| result.alpha),

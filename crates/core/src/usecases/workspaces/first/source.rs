@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 
 use super::repository::database_file;
-use super::variables::{Value, variable};
+use super::variables::{Value, is_address, variable};
 use crate::error::{Code, Error, Result};
 use crate::settings::Env;
 
@@ -45,9 +45,7 @@ impl FirstSource {
             let unset = (!is_set).then(|| name.to_owned());
             return Ok(Self { unset, can_be_asked: is_set, ..Self::at(text.to_owned(), None) });
         }
-        let is_server =
-            ["postgres://", "postgresql://", "mysql://", "mariadb://"].iter().any(|scheme| text.starts_with(scheme));
-        let url = url::Url::parse(text).ok().filter(|_| is_server || text.starts_with("${")).ok_or_else(|| {
+        let url = url::Url::parse(text).ok().filter(|_| is_address(text)).ok_or_else(|| {
             Error::new(Code::InvalidInput, "--source is not a database address")
                 .hint("give sqlite:PATH, postgres://USER@HOST/DB, mysql://USER@HOST/DB, or ${VARIABLE}")
         })?;

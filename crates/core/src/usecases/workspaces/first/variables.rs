@@ -107,9 +107,9 @@ pub(super) fn variable(root: &Path, env: Env<'_>) -> Option<Variable> {
             Value::Missing => 3,
             Value::SetToOther => 4,
         };
-        let is_ours = variable.name != "APP_DATABASE_URL";
+        let is_usual = variable.name != "APP_DATABASE_URL";
         let is_for_reading = ["READ", "REPLICA"].iter().any(|part| variable.name.contains(part));
-        (rank, is_ours, !is_for_reading, variable.name != "DATABASE_URL")
+        (rank, is_usual, !is_for_reading, variable.name != "DATABASE_URL")
     })
 }
 
@@ -157,7 +157,7 @@ fn assigned(text: &str, name: &str) -> Option<SecretString> {
 }
 
 /// Whether a source can read it.
-fn is_address(value: &str) -> bool {
+pub(super) fn is_address(value: &str) -> bool {
     ["postgres://", "postgresql://", "mysql://", "mariadb://", "sqlite:"].iter().any(|scheme| value.starts_with(scheme))
 }
 
