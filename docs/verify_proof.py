@@ -829,15 +829,19 @@ class Poll:
         """The end of the newest window of the primary signal: it identifies the poll."""
         mine = {key: r for key, r in self.readings.items() if key[0] == primary and key[2] is not None}
         if any(not r["is_pushed"] for r in mine.values()):
-            begun = [p for p in self.allocation.values() if seconds(p["started_at"]) < self.at]
             read = {phase: seconds(r["window"]["to"]) for (_, phase, _), r in mine.items()}
-            empty = {p["phase"]: min(seconds(p["ended_at"]), self.at) if p["ended_at"] else self.at for p in begun}
-            return max(read.get(phase, end) for phase, end in empty.items())
+            return max(read.get(phase, end) for phase, end in asked_until(self.allocation.values(), self.at).items())
         ends = {}
         for (_, phase, variant), r in mine.items():
             if variant == "treatment" or phase not in ends:
                 ends[phase] = seconds(r["window"]["to"])
         return max(ends.values())
+
+
+def asked_until(allocation, at):
+    """Until when a source is asked about each phase at an instant: not about one that had not begun, or that ended as it began."""
+    ends = {p["phase"]: min(seconds(p["ended_at"]), at) if p["ended_at"] else at for p in allocation}
+    return {p["phase"]: ends[p["phase"]] for p in allocation if seconds(p["started_at"]) < ends[p["phase"]]}
 
 
 def corrections_of(pack):
@@ -872,8 +876,12 @@ def polls_of(pack):
         latest = (pack["recorded"]["latest"] or {}).get("polled_at")
         times = sorted({at for at, r in pushed if r["signal"] == primary and latest and at <= seconds(latest)})
 
-    def has_begun(r, at):
-        return (r["phase"] or 0) in allocation and seconds(allocation[r["phase"] or 0]["started_at"]) < at
+    def is_taken(r, at):
+        """Whether a poll takes what was pushed: of an arm, only where a source would be asked about the phase."""
+        phase = r["phase"] or 0
+        if r["variant"] is not None:
+            return phase in asked_until(allocation.values(), at)
+        return phase in allocation and seconds(allocation[phase]["started_at"]) < at
 
     def known(readings):
         return {(r["signal"], r["phase"] or 0, r["variant"]): r for r in readings}
@@ -894,12 +902,12 @@ def polls_of(pack):
             instants = sorted({end for end, _, i in ends if pushed[i][1]["signal"] == primary})
             again = {end: [] for end in instants}
         for of in sorted(again):
-            by_then = [pushed[i][1] for end, _, i in ends if end <= of and has_begun(pushed[i][1], of)]
+            by_then = [pushed[i][1] for end, _, i in ends if end <= of and is_taken(pushed[i][1], of)]
             yield Poll(of, known(by_then + again[of]), allocation, has_drifted(of, instants), is_past=True)
 
     polls = []
     for at in times:
-        by_then = [r for when, r in pushed if when <= at and has_begun(r, at)]
+        by_then = [r for when, r in pushed if when <= at and is_taken(r, at)]
         here = [r for when, r in asked if when == at]
         poll = Poll(at, known(by_then + here), allocation, has_drifted(at, times))
         if testable(poll.phases(primary)):

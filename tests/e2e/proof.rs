@@ -74,6 +74,24 @@ async fn the_stored_readings_explain_the_latest_evaluation_after_every_poll() ->
     .await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phase_that_ends_as_it_begins_does_not_move_the_instant_of_the_polls_after_it() -> Result<()> {
+    each_lab(async |lab| {
+        let experiment = lab.running("Softer level", "soft").await?;
+        lab.arms("soft", (3000, 900, 12), (3000, 1080, 12)).await?;
+        lab.poll_after(24).await?;
+        lab.act(&experiment, Verdict::Pause).await?;
+        lab.clock.advance(jiff::SignedDuration::from_hours(5));
+        lab.act(&experiment, Verdict::Resume).await?;
+        lab.act(&experiment, Verdict::Pause).await?;
+        lab.poll_after(3).await?;
+        assert_eq!(check_paths(&lab).await?, 1);
+        check_packs(&lab).await?;
+        Ok(())
+    })
+    .await
+}
+
 /// An independent program must recompute every measured experiment. Returns how many there were, 0 without Python.
 pub async fn check_packs(lab: &Lab) -> Result<usize> {
     let mut n_measured = 0;

@@ -285,7 +285,8 @@ impl Remembered {
             if old.as_ref() == Some(new) {
                 continue;
             }
-            let value = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+            // PostgreSQL writes 3e16 as 30000000000000000, which is another number only to the reader of JSON.
+            let value = |text: &str| with_floats(serde_json::from_str::<Value>(text).unwrap_or_default());
             let (old, new) = (old.as_deref().map(value).unwrap_or_default(), value(new));
             is_same &= old == new;
             if let (Value::Object(old), Value::Object(new)) = (old, new) {
@@ -294,5 +295,50 @@ impl Remembered {
             }
         }
         (!is_same).then_some(fields)
+    }
+}
+
+/// The same with every number as a float, so that equal numbers are equal however they were written.
+fn with_floats(value: Value) -> Value {
+    match value {
+        Value::Number(number) => number.as_f64().map_or(Value::Number(number), Value::from),
+        Value::Array(items) => items.into_iter().map(with_floats).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, with_floats(value))).collect(),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::Remembered;
+    use crate::ids::ExperimentId;
+    use crate::store::{Marks, Measured};
+
+    #[test]
+    fn another_number_differs_and_another_way_to_write_it_does_not() {
+        let stored = |result: &str| Measured {
+            id: ExperimentId(Uuid::nil()),
+            slug: "softer-level".to_owned(),
+            plan: None,
+            plan_hash: None,
+            launched_at: None,
+            running: Some(r#"{"as_of":1}"#.to_owned()),
+            current_result: Some(result.to_owned()),
+            readings: Vec::new(),
+            allocation: Vec::new(),
+            marks: Marks::default(),
+        };
+        let remembered =
+            Remembered { running: r#"{"as_of":1}"#.to_owned(), result: r#"{"e_value":3e16,"n":[7]}"#.to_owned() };
+        for (result, want) in [
+            (r#"{"e_value":30000000000000000,"n":[7.0]}"#, None),
+            (r#"{"e_value":30000000000000004,"n":[7]}"#, Some(vec!["e_value".to_owned()])),
+            (r#"{"e_value":3e16,"n":["7"]}"#, Some(vec!["n".to_owned()])),
+            (r#"{"e_value":3e16,"n":[7],"more":1}"#, Some(vec!["more".to_owned()])),
+        ] {
+            assert_eq!(remembered.differences(&stored(result)), want, "{result}");
+        }
     }
 }

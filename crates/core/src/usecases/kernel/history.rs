@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::phases::{has_full_day, scope_at};
+use super::phases::{has_full_day, scope_at, window_until};
 use crate::digest::sha256_hex;
 use crate::domain::{ArmSums, Capped, ConstraintBound, Evaluation, Experiment, Plan, Stored, Variant, VariantReading};
 use crate::error::{Code, Error, Result};
@@ -239,7 +239,7 @@ impl History<'_> {
                     Origin::Reread(_) => None,
                 };
             }
-            let known = pushed.iter().filter(|((_, phase, _), _)| self.has_begun(*phase, *polled_at));
+            let known = pushed.iter().filter(|(place, _)| self.is_taken(place, *polled_at));
             let mut found: BTreeMap<Place<'_>, &Snapshot> = known.map(|(place, reading)| (*place, *reading)).collect();
             found.extend(here);
             let has_flag_drift = self.has_drifted(*polled_at, times.get(i + 1).copied());
@@ -294,7 +294,7 @@ impl History<'_> {
             while let Some(reading) = rest.next_if(|reading| reading.window_to <= of) {
                 known.insert(place(reading), reading);
             }
-            let begun = known.iter().filter(|((_, phase, _), _)| self.has_begun(*phase, of));
+            let begun = known.iter().filter(|(place, _)| self.is_taken(place, of));
             let mut found: BTreeMap<Place<'_>, &Snapshot> = begun.map(|(place, reading)| (*place, *reading)).collect();
             found.extend(here);
             let next = times.get(times.partition_point(|at| *at <= of)).copied();
@@ -307,8 +307,13 @@ impl History<'_> {
         past
     }
 
-    fn has_begun(&self, phase: i32, at: Timestamp) -> bool {
-        self.allocation.iter().any(|known| known.phase == phase && known.started_at.0 < at)
+    /// Whether a poll at this instant takes what was pushed for a place: of an arm, only where a source would be asked about the phase.
+    fn is_taken(&self, (_, phase, variant): &Place<'_>, at: Timestamp) -> bool {
+        let is_begun = |known: &AllocationPhase| match variant {
+            Some(_) => window_until(known, at).is_some(),
+            None => known.started_at.0 < at,
+        };
+        self.allocation.iter().any(|known| known.phase == *phase && is_begun(known))
     }
 
     fn has_drifted(&self, from: Timestamp, until: Option<Timestamp>) -> bool {
@@ -387,10 +392,8 @@ impl Signals<'_> {
             ends.insert(phase, reading.window_to);
         }
         if is_asked {
-            let begun = self.history.allocation.iter().filter(|phase| phase.started_at.0 < polled_at);
-            let without_units =
-                |phase: &AllocationPhase| phase.ended_at.map_or(polled_at, |ended| ended.0.min(polled_at));
-            return begun.map(|phase| ends.get(&phase.phase).copied().unwrap_or_else(|| without_units(phase))).max();
+            let asked = self.history.allocation.iter().filter_map(|phase| Some((phase, window_until(phase, polled_at)?)));
+            return asked.map(|(phase, window)| ends.get(&phase.phase).copied().unwrap_or(window.to)).max();
         }
         ends.into_values().max()
     }

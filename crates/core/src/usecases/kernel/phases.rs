@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::PhaseStart;
+use crate::domain::{PhaseStart, Window};
 use crate::stats::{Scope, Step};
 use crate::store::AllocationPhase;
 
@@ -14,6 +14,13 @@ pub(in crate::usecases) fn is_on(phases: &[AllocationPhase]) -> bool {
 /// Since when units get the treatment with the present split; `None` while the flag is off.
 pub(in crate::usecases) fn on_since(phases: &[AllocationPhase]) -> Option<Timestamp> {
     phases.last().filter(|phase| phase.ended_at.is_none()).map(|phase| phase.started_at.0)
+}
+
+/// What a source is asked about a phase up to an instant. `None` for a phase that had not begun by then, and for one that ended as it
+/// began: nobody can have been seen in it.
+pub(in crate::usecases) fn window_until(phase: &AllocationPhase, at: Timestamp) -> Option<Window> {
+    let window = Window { from: phase.started_at.0, to: phase.ended_at.map_or(at, |ended| ended.0.min(at)) };
+    (window.from < window.to).then_some(window)
 }
 
 /// When the flag's allocation changes after `phase` began: the units of the phase whose window was not over by then are not whole.

@@ -10,7 +10,7 @@ use crate::ports::VariantRequest;
 use crate::store::AllocationPhase;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::history::marks_of;
-use crate::usecases::kernel::phases::on_until;
+use crate::usecases::kernel::phases::{on_until, window_until};
 use crate::usecases::kernel::workspace_file::{is_pushed, source};
 
 /// Readings by allocation phase.
@@ -27,11 +27,7 @@ pub(super) async fn read_phases(
     now: Timestamp,
 ) -> Result<ByPhase> {
     let is_sticky = signal.contract.as_ref().is_some_and(|contract| contract.exposures.is_sticky);
-    let windows = phases.iter().filter_map(|phase| {
-        let to = phase.ended_at.map_or(now, |ended| ended.0).min(now);
-        let window = Window { from: phase.started_at.0, to };
-        (window.from < window.to).then_some((phase, window))
-    });
+    let windows = phases.iter().filter_map(|phase| Some((phase, window_until(phase, now)?)));
     if is_pushed(config, &signal.source) {
         let mut readings = Vec::new();
         for (phase, window) in windows {
