@@ -27,7 +27,7 @@ pub use init::Init;
 pub use key::Key;
 pub use member::Member;
 pub use messages::{Messages, MessagesCommand};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, MetricsCompare};
 pub use simulate::{Mishaps as SimulateMishaps, Simulate};
 pub use stats::{Better, PlanTest, Stats, StatsAb, StatsPlan, StatsProof, StatsRecompute};
 pub use unlock::{SSH_FOLDER, Unlock, UnlockOrTouch, UnlockOrUnsigned};

@@ -1,9 +1,12 @@
 //! `metrics`: what a metric means, and whether its units and its test hold.
 
 use outcome_core::Result;
-use outcome_core::present::{Value, count, metric, number, percent};
-use outcome_core::usecases::{KeyLook, MetricCheckRequest, MetricChecked, MetricDoubt, MetricShown};
+use outcome_core::present::{Value, count, health, instant, metric, number, percent};
+use outcome_core::usecases::{
+    KeyLook, MetricCheckRequest, MetricChecked, MetricCompareRequest, MetricCompared, MetricDoubt, MetricShown,
+};
 
+use super::stats::parse;
 use crate::args;
 use crate::cx::{Cx, Exit};
 use crate::output::{Page, safe};
@@ -21,8 +24,58 @@ pub async fn run(cx: &Cx, args: &args::Metrics) -> Result<Exit> {
             let checked = runtime.signals().metric_check(&request).await?;
             cx.out.result(&checked, |page| check(page, &checked))?;
         }
+        args::Metrics::Compare(args) => {
+            let compared = runtime.signals().metric_compare(&asked(args)?).await?;
+            cx.out.result(&compared, |page| compare(page, &compared))?;
+        }
     }
     Ok(Exit::OK)
+}
+
+fn asked(args: &args::MetricsCompare) -> Result<MetricCompareRequest> {
+    let split = args.split.as_ref().map_or_else(|| Ok(vec![1.0; 2]), |text| parse::split(text, 2))?;
+    let treated = 100.0 * split.iter().skip(1).sum::<f64>() / split.iter().sum::<f64>();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a percentage")]
+    let treatment_pct = treated.round().clamp(1.0, 99.0) as u8;
+    Ok(MetricCompareRequest {
+        metric: args.name.clone(),
+        flag: args.flag.clone(),
+        from: args.from,
+        to: args.to,
+        treatment_pct,
+        mde: parse::effect(&args.mde, "--mde")?,
+        alpha: parse::alpha(&args.alpha)?.get(),
+    })
+}
+
+fn compare(page: &mut Page, compared: &MetricCompared) {
+    let MetricCompared { answer, result, window, .. } = compared;
+    page.head(&format!("`{}` by metric `{}`", safe(&compared.flag), safe(&compared.metric)));
+    page.strong("  ", &answer.says);
+    if let Some(sure) = &answer.sure {
+        page.text("  ", sure);
+    }
+    for warning in health(&result.health) {
+        page.warning(&warning);
+    }
+    let [control, treatment] = compared.n_exposed.map(|n| count(u64::try_from(n).unwrap_or(0)));
+    page.head("What it rests on");
+    page.long_field(
+        "exposed",
+        &format!("{control} control, {treatment} treatment, {} to {}", instant(window.from), instant(window.to)),
+    );
+    page.long_field(
+        "counted",
+        &format!(
+            "{} control, {} treatment: their values are final, and the flag did not change meanwhile",
+            count(result.n_control),
+            count(result.n_treatment)
+        ),
+    );
+    page.long_field(
+        "plan",
+        "none was fixed here before it began: the answer holds if metric, dates and --mde were chosen without a look at the result",
+    );
 }
 
 fn show(page: &mut Page, shown: &MetricShown, has_sql: bool) {

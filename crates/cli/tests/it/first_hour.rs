@@ -1,6 +1,7 @@
 //! A founder's first hour: from an application with a database, an empty home and built programs to a first number, with scripted typing on a
 //! terminal and no editor; and the verdict of an experiment that is over. docs/first-hour.md says what is measured here.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::home::{Home, PASSPHRASE, on_postgresql};
@@ -17,6 +18,10 @@ const SEED: [&str; 4] = [
 ];
 
 fn seed(is_postgres: bool) -> Vec<String> {
+    written(&SEED, is_postgres)
+}
+
+fn written(statements: &[&str], is_postgres: bool) -> Vec<String> {
     let (at, ago, later, n) = if is_postgres {
         (
             "timestamptz",
@@ -34,7 +39,7 @@ fn seed(is_postgres: bool) -> Vec<String> {
     };
     let written =
         |sql: &&str| sql.replace("@AT@", at).replace("@AGO@", ago).replace("@LATER@", later).replace("@N@", n);
-    SEED.iter().map(written).collect()
+    statements.iter().map(written).collect()
 }
 
 /// An application in its repository.
@@ -47,14 +52,18 @@ fn application() -> Home {
 }
 
 pub(crate) fn with_sqlite() -> Home {
+    with_sqlite_of(&seed(false))
+}
+
+fn with_sqlite_of(statements: &[String]) -> Home {
     use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
     let home = application();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let url = format!("sqlite:{}?mode=rwc", home.path("app.db").display());
         let mut db = sqlx::SqliteConnection::connect(&url).await.unwrap();
-        for sql in seed(false) {
-            db.execute(AssertSqlSafe(sql)).await.unwrap();
+        for sql in statements {
+            db.execute(AssertSqlSafe(sql.clone())).await.unwrap();
         }
         db.close().await.unwrap();
     });
@@ -125,6 +134,49 @@ fn from_an_application_on_postgresql_to_a_first_number_without_an_editor() {
     is_measured(&home, &[("DATABASE_URL", &url)]);
     let file = std::fs::read_to_string(home.path("outcome.yaml")).unwrap();
     assert!(file.contains("url: \"${DATABASE_URL}\""), "{file}");
+}
+
+/// Who saw which arm of an experiment, as they came; in the treatment one of twelve more orders.
+const EXPOSED: [&str; 3] = [
+    "CREATE TABLE exposures (user_id INTEGER NOT NULL, experiment TEXT NOT NULL, variant TEXT NOT NULL, created_at @AT@ NOT NULL)",
+    "INSERT INTO exposures
+     SELECT n, 'big-button', CASE WHEN n % 8 < 4 THEN 'treatment' ELSE 'control' END, @AGO@ FROM (@N@) numbers",
+    "INSERT INTO orders (id, user_id, status, total, created_at)
+     SELECT 10000 + n, n, 'paid', 12, @LATER@ FROM (@N@) numbers WHERE n % 24 = 1 OR n % 24 = 9",
+];
+
+/// Sets the workspace up without a question, and asks once about the experiment.
+#[track_caller]
+fn is_judged(home: &Home, envs: &[(&str, &str)]) {
+    let of = |mut command: Command| crate::home::Ran::new(command.envs(envs.iter().copied()).output().unwrap());
+    of(home.signing("passphrase", &["init", "--target", "40 %"])).exits(0);
+    let day = |ago: i64| {
+        let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * ago);
+        at.strftime("%Y-%m-%d").to_string()
+    };
+    let (from, to) = (day(30), day(2));
+    let ask =
+        ["metrics", "compare", "order_rate", "--flag", "big-button", "--mde", "10%", "--from", &from, "--to", &to];
+    let said = of(home.command(&ask)).exits(0);
+    assert!(said.stdout.contains("It works: `order_rate` is ") && said.stdout.contains("1,512 control"), "{said:#?}");
+    assert!(said.stdout.lines().all(|line| line.chars().count() <= 80), "{said:#?}");
+    let json = of(home.command(&[ask.as_slice(), &["--json"]].concat())).exits(0).json();
+    assert_eq!(
+        (&json["answer"]["state"], &json["n_exposed"]),
+        (&"worked".into(), &serde_json::json!([2016, 2016])),
+        "{json:#}"
+    );
+}
+
+#[test]
+fn the_verdict_of_an_experiment_that_is_over_is_one_command_from_its_rows() {
+    is_judged(&with_sqlite_of(&[seed(false), written(&EXPOSED, false)].concat()), &[]);
+    let Some(url) = on_postgresql([seed(true), written(&EXPOSED, true), vec!["ANALYZE".to_owned()]].concat()) else {
+        return;
+    };
+    let home = application();
+    home.write(".env.example", "DATABASE_URL=\n");
+    is_judged(&home, &[("DATABASE_URL", &url)]);
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn test_of(args: &StatsAb, control: &Arm, treatments: &[Arm]) -> Result<Test> {
         let effect = parse::effect(text, "--mde")?;
         if control.is_share { parse::within_share(effect, text, "--mde") } else { Ok(effect) }
     };
-    let mde = args.mde.as_deref().map(size).transpose()?.map(|mde| mde.at(control.level));
+    let mde = args.mde.as_deref().map(size).transpose()?.map(|mde| mde.absolute(control.level));
     if mde.is_some_and(|mde| mde <= 0.0) {
         return Err(invalid("--mde is relative and the level of control is 0", "give an absolute effect"));
     }

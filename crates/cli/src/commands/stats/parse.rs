@@ -1,5 +1,6 @@
 //! Numbers as people write them: `500/10000`, `1000,12.3,4.5`, `10%`, `50/50`, `2000/day`.
 
+use outcome_core::domain::MinimumDetectableEffect;
 use outcome_core::stats::{Alpha, Moments, figures};
 use outcome_core::{Code, Error, Result};
 
@@ -16,25 +17,6 @@ pub struct Arm {
     pub variance: f64,
     /// True for a share.
     pub is_share: bool,
-}
-
-/// The size of an effect.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Effect {
-    /// Relative to the level (0.1 = 10 %).
-    Relative(f64),
-    /// In metric units.
-    Absolute(f64),
-}
-
-impl Effect {
-    /// In metric units, at this level.
-    pub fn at(self, level: f64) -> f64 {
-        match self {
-            Self::Relative(share) => share * level.abs(),
-            Self::Absolute(size) => size,
-        }
-    }
 }
 
 /// What is wrong, and what would be right.
@@ -90,7 +72,7 @@ pub fn probability(text: &str, flag: &str) -> Result<f64> {
 }
 
 /// The size of an effect, above 0; its direction stands elsewhere.
-pub fn effect(text: &str, flag: &str) -> Result<Effect> {
+pub fn effect(text: &str, flag: &str) -> Result<MinimumDetectableEffect> {
     let is_relative = text.trim().ends_with('%');
     let size = share(text, flag)?;
     if size <= 0.0 {
@@ -99,13 +81,13 @@ pub fn effect(text: &str, flag: &str) -> Result<Effect> {
             "it is a size, like 10% of the level or 0.5 in its units",
         ));
     }
-    Ok(if is_relative { Effect::Relative(size) } else { Effect::Absolute(size) })
+    Ok(if is_relative { MinimumDetectableEffect::Relative(size) } else { MinimumDetectableEffect::Absolute(size) })
 }
 
 /// Refuses the size of an effect that no share can change by: 10 is meant as 10 %, or as ten points.
-pub fn within_share(effect: Effect, text: &str, flag: &str) -> Result<Effect> {
+pub fn within_share(effect: MinimumDetectableEffect, text: &str, flag: &str) -> Result<MinimumDetectableEffect> {
     match effect {
-        Effect::Absolute(size) if size >= 1.0 => Err(invalid(
+        MinimumDetectableEffect::Absolute(size) if size >= 1.0 => Err(invalid(
             format!("{flag} is {text}, and a share is between 0 and 1"),
             &format!(
                 "`{text}%` is {text} % of the level, {} is {text} points; without `%` it is in the units of a share",
@@ -261,8 +243,8 @@ mod tests {
 
     #[test]
     fn rates_and_sizes_are_understood() {
-        assert_eq!(effect("10%", "--mde").unwrap(), Effect::Relative(0.1));
-        assert_eq!(effect("0.5", "--mde").unwrap(), Effect::Absolute(0.5));
+        assert_eq!(effect("10%", "--mde").unwrap(), MinimumDetectableEffect::Relative(0.1));
+        assert_eq!(effect("0.5", "--mde").unwrap(), MinimumDetectableEffect::Absolute(0.5));
         assert!((traffic("14000/week").unwrap() - 2000.0).abs() < 1e-9);
         assert!((traffic("80/hour").unwrap() - 1920.0).abs() < 1e-9);
         assert!((traffic("2000").unwrap() - 2000.0).abs() < 1e-9);

@@ -1,11 +1,12 @@
 //! `stats plan`: how many units and days a test needs, for effects of several sizes.
 
 use outcome_core::Result;
+use outcome_core::domain::MinimumDetectableEffect;
 use outcome_core::present::{Scale, count, number, percent, significant, whole};
 use outcome_core::stats::{Alpha, Alternative, PlannedTest, SampleSize, SampleSizeInput, boundary, sample_size};
 use serde::Serialize;
 
-use super::parse::{self, Effect, invalid};
+use super::parse::{self, invalid};
 use crate::args::{PlanTest, StatsPlan};
 use crate::cx::{Cx, Exit};
 use crate::output::{Page, Table};
@@ -99,7 +100,7 @@ pub fn run(cx: &Cx, args: &StatsPlan) -> Result<Exit> {
 struct Question {
     baseline: f64,
     sd: Option<f64>,
-    effects: Vec<(Effect, bool)>,
+    effects: Vec<(MinimumDetectableEffect, bool)>,
     daily: f64,
     alpha_of_all: Alpha,
     /// This experiment's part of it.
@@ -123,12 +124,12 @@ impl Question {
             let effect = parse::effect(text, "--mde")?;
             if sd.is_none() { parse::within_share(effect, text, "--mde") } else { Ok(effect) }
         };
-        let sizes: Vec<Effect> = args.mde.iter().map(size).collect::<Result<_>>()?;
+        let sizes: Vec<MinimumDetectableEffect> = args.mde.iter().map(size).collect::<Result<_>>()?;
         let effects = match sizes.as_slice() {
             [only] => MULTIPLES.map(|m| (times(*only, m), m.total_cmp(&1.0).is_eq())).to_vec(),
             several => several.iter().map(|effect| (*effect, true)).collect(),
         };
-        if baseline.abs() <= 0.0 && sizes.iter().any(|effect| matches!(effect, Effect::Relative(_))) {
+        if baseline.abs() <= 0.0 && sizes.iter().any(|effect| matches!(effect, MinimumDetectableEffect::Relative(_))) {
             return Err(invalid("--mde is relative and the baseline is 0", "give an absolute effect"));
         }
         let (alpha_of_all, power) = (parse::alpha(&args.alpha)?, parse::probability(&args.power, "--power")?);
@@ -195,8 +196,8 @@ impl Question {
     }
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what a count holds")]
-    fn row(&self, effect: Effect, is_asked: bool) -> Result<Row> {
-        let mde_abs = effect.at(self.baseline);
+    fn row(&self, effect: MinimumDetectableEffect, is_asked: bool) -> Result<Row> {
+        let mde_abs = effect.absolute(self.baseline);
         let size = self.size(mde_abs)?;
         let days = (size.n_max as f64 / self.daily).ceil().clamp(1.0, 9.0e15) as u64;
         Ok(Row {
@@ -214,10 +215,10 @@ impl Question {
     }
 }
 
-fn times(effect: Effect, multiple: f64) -> Effect {
+fn times(effect: MinimumDetectableEffect, multiple: f64) -> MinimumDetectableEffect {
     match effect {
-        Effect::Relative(share) => Effect::Relative(share * multiple),
-        Effect::Absolute(size) => Effect::Absolute(size * multiple),
+        MinimumDetectableEffect::Relative(share) => MinimumDetectableEffect::Relative(share * multiple),
+        MinimumDetectableEffect::Absolute(size) => MinimumDetectableEffect::Absolute(size * multiple),
     }
 }
 

@@ -2,18 +2,22 @@
 //!
 //! **Invariant**: nothing is written or stored; a source is asked what its rows say, never about an experiment's effect.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant as Stopwatch;
 
 use super::Signals;
+use crate::config::Config;
 use crate::domain::{ArmSums, Caps, SignalSpec, Window, text_enum};
 use crate::error::{Code, Error, Result};
 use crate::evaluation::stats_sums;
 use crate::ports::{ExposureCounts, FactCounts, KeyBuckets, LookRequest, MetricLook, QueryKind, WrittenQuery};
 use crate::present::{count, number, percent};
 use crate::stats::SplitLook;
+use crate::usecases::Runtime;
 use crate::usecases::kernel::workspace_file::{proposed, sends_secret_elsewhere, source};
 
 /// Random splits of the same units.
@@ -135,12 +139,7 @@ impl Signals<'_> {
     /// approved.
     #[tracing::instrument(level = "debug", name = "signals.metric_check", skip_all, fields(metric = request.metric))]
     pub async fn metric_check(self, request: &MetricCheckRequest) -> Result<MetricChecked> {
-        let (_, config) = proposed(self.0).await?;
-        let mut signal = metric(&config.metrics, &request.metric)?;
-        if sends_secret_elsewhere(self.0, &config, &signal.source).await? {
-            let message = format!("`{}` is not applied as the file declares it, and it is sent secrets", signal.source);
-            return Err(Error::new(Code::PassphraseNeeded, message).hint("apply the file first"));
-        }
+        let (config, mut signal) = readable_metric(self.0, &request.metric).await?;
         let began = Stopwatch::now();
         let source = source(self.0, &config, &signal.source)?;
         let now = self.0.now();
@@ -194,6 +193,17 @@ impl Signals<'_> {
             findings,
         })
     }
+}
+
+/// A metric of the file in the work tree whose source may be asked, with the file.
+pub(super) async fn readable_metric(runtime: &Runtime, name: &str) -> Result<(Arc<Config>, SignalSpec)> {
+    let (_, config) = proposed(runtime).await?;
+    let signal = metric(&config.metrics, name)?;
+    if sends_secret_elsewhere(runtime, &config, &signal.source).await? {
+        let message = format!("`{}` is not applied as the file declares it, and it is sent secrets", signal.source);
+        return Err(Error::new(Code::PassphraseNeeded, message).hint("apply the file first"));
+    }
+    Ok((config, signal))
 }
 
 fn metric(metrics: &[SignalSpec], name: &str) -> Result<SignalSpec> {

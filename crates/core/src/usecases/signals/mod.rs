@@ -1,5 +1,6 @@
 //! Signals: polled from sources, pushed by them, and tried out.
 
+mod compare;
 mod connectors;
 mod ingest;
 mod metrics;
@@ -7,6 +8,7 @@ mod poll;
 
 use crate::usecases::Runtime;
 
+pub use compare::{MetricCompareRequest, MetricCompared};
 pub use connectors::{ConnectorProblem, ConnectorReport, QueryReport, QueryState, ReaderRole, SignalRole};
 pub use ingest::Ingested;
 pub use metrics::{KeyLook, MetricCheckRequest, MetricChecked, MetricDoubt, MetricFinding, MetricShown};
