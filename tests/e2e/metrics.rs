@@ -2,10 +2,10 @@
 
 use anyhow::{Context as _, Result, ensure};
 use outcome_core::Code;
-use outcome_core::domain::{EvidenceGrade, ExperimentStatus, MinimumDetectableEffect};
+use outcome_core::domain::{EvidenceGrade, ExperimentStatus, MinimumDetectableEffect, Verdict};
 use outcome_core::present::AnswerState;
-use outcome_core::usecases::{MetricCompareRequest, RecomputeRequest};
-use outcome_tests::lab::{Lab, hypothesis, local};
+use outcome_core::usecases::{BuildReport, MetricCompareRequest, RecomputeRequest};
+use outcome_tests::lab::{Lab, agent, commit, git, hypothesis, local, write};
 use serde_json::Value;
 
 use crate::journey::each_database;
@@ -189,6 +189,36 @@ async fn an_experiment_that_ran_elsewhere_has_a_verdict_of_its_final_units() -> 
         Ok(())
     })
     .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_records_no_exposure_is_asked_about_it_before_the_launch() -> Result<()> {
+    let (lab, _) = begin(None).await?;
+    let experiment = lab.submit(hypothesis("Harder level", "hard")).await?;
+    lab.decide(&experiment, Verdict::Approve).await?;
+    let root = lab.root();
+    let report = async |path: &str, text: &str| -> Result<(Vec<String>, Vec<String>)> {
+        git(&root, &["checkout", "-q", "-B", "hard", "main"])?;
+        write(&root, path, text)?;
+        let head = commit(&root, path)?;
+        git(&root, &["checkout", "-q", "main"])?;
+        let report = BuildReport {
+            experiment: experiment.clone(),
+            summary: "built".to_owned(),
+            head: Some(head),
+            ..BuildReport::default()
+        };
+        let done = lab.runtime.builds().report(report, &agent()).await?;
+        let gate = lab.runtime.gates().show(&done.gate.context("no gate")?).await?;
+        let sections = outcome_core::present::sections(&gate.context);
+        Ok((done.notes, sections.into_iter().flat_map(|section| section.warnings).collect()))
+    };
+    let (notes, warnings) = report("game/level.ts", "flag('hard')\n").await?;
+    ensure!(notes.len() == 1 && notes[0].contains("no code of this commit names `seen`"), "{notes:?}");
+    ensure!(warnings.contains(&notes[0]), "{warnings:?}");
+    let (notes, _) = report("game/level.ts", "insert('seen', user, flag('hard'))\n").await?;
+    ensure!(notes.is_empty(), "{notes:?}");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

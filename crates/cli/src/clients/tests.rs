@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum as _;
+use outcome_core::scope::steers_an_agent;
 use pretty_assertions::assert_eq;
 
 use super::{Act, Client, Places, files};
@@ -56,4 +57,16 @@ fn ide_configs_is_what_init_writes() {
     let mut found = BTreeMap::new();
     committed(&folder, "", &mut found);
     assert_eq!(found, expected, "UPDATE=1 cargo test -p outcome-runtime ide_configs");
+}
+
+#[test]
+fn a_build_that_changes_a_file_of_a_client_in_the_project_is_noted() {
+    let root = PathBuf::from("/repository");
+    let places = Places { root: root.clone(), home: "/home/sam".into(), server: "/x".into(), env: &|_| None };
+    for client in Client::value_variants() {
+        for file in files::plan(&[*client], None, &places, Act::Write).unwrap().remove(0).files {
+            let Ok(path) = file.path.strip_prefix(&root) else { continue };
+            assert!(steers_an_agent(&path.to_string_lossy()), "{}", path.display());
+        }
+    }
 }

@@ -44,7 +44,7 @@ pub async fn run(cx: &Cx, args: args::Report) -> Result<Exit> {
         page.line(&format!("Experiment `{}` is {}", done.experiment, done.status));
         page.field("commit", &done.commit);
         page.field("changes", &format!("{n} path(s), all within the scope"));
-        for difference in done.claim_differences.iter().chain(&done.instrumentation) {
+        for difference in done.claim_differences.iter().chain(&done.instrumentation).chain(&done.notes) {
             page.item(difference);
         }
         if let Some(gate) = &done.gate {

@@ -125,6 +125,10 @@ pub enum NoteKind {
     CameWithDefaultBranch,
     /// The approval to build named no commit of the default branch.
     BaseUnsigned,
+    /// A file that coding agents read changed.
+    AgentSettings,
+    /// Nothing in the repository names the place from which exposures are read.
+    ExposureNotNamed,
     /// There is more than is listed.
     NotListed,
 }

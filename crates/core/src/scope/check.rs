@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::characters::deceptive;
 use crate::domain::{Change, ChangeKind, ClaimComparison, Note, NoteKind, ScopeCounts, Watch};
 use crate::scope::{
+    agents,
     error::ScopeError,
     git::{CommitId, GitRepo},
     instrumentation,
@@ -47,7 +48,8 @@ pub async fn check(
         .collect();
     let claim = claimed.map(|claimed| compare_claim(repo, &changes, claimed));
     let inspection = instrumentation::inspect(repo, &changes, watched).await?;
-    let notes = changes.iter().filter(|change| change.is_submodule).map(submodule_note).collect();
+    let submodules = changes.iter().filter(|change| change.is_submodule).map(submodule_note);
+    let notes = submodules.chain(agents::notes(&changes)).collect();
     let counts = ScopeCounts {
         n_changes: changes.len(),
         n_violations: violations.len(),

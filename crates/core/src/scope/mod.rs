@@ -8,9 +8,11 @@
 //! **Invariant**: nothing here writes to a repository (but the notes that anchor the log), runs code that a repository configures, reaches the network, or
 //! takes the rules from the commit that is being checked: the caller passes the rules of the frozen plan.
 
+mod agents;
 mod base;
 mod check;
 mod error;
+mod exposure;
 mod git;
 mod instrumentation;
 mod path;
@@ -24,9 +26,11 @@ mod tests;
 pub use crate::domain::{
     Change, ChangeKind, ClaimComparison, InstrumentationFlag, Note, NoteKind, ScopeCounts, Tampering, Watch, WatchKind,
 };
+pub use agents::steers_an_agent;
 pub use base::{Base, find_base};
 pub use check::check;
 pub use error::{ScopeError, ScopeList};
+pub use exposure::unnamed_exposures;
 pub use git::{CommitId, GitOptions, GitRepo, OwnRepo, Tracked, tracked, user_setting};
 pub use instrumentation::mentions;
 pub use path::{fold, relative_to};

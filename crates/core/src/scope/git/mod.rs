@@ -11,6 +11,7 @@ mod diff;
 mod genuine;
 mod index;
 mod lines;
+mod names;
 mod objects;
 mod own;
 mod tracked;

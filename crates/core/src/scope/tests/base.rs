@@ -274,3 +274,33 @@ async fn a_change_that_mentions_its_flag_is_known_from_one_that_does_not() {
     let changed = changes(repo.write("frontend/checkout/large.ts", &large).commit()).await;
     assert_eq!(mentions(&open, &changed, "other-form").await.unwrap(), None, "too large to be read");
 }
+
+#[tokio::test]
+async fn exposures_that_no_code_names_are_asked_about() {
+    let repo = TestRepo::new();
+    let open = repo.open().await;
+    let note = async |head: String, place: &str| {
+        let head = open.resolve(&head).await.unwrap();
+        unnamed_exposures(&open, &head, place).await.map(|note| note.message)
+    };
+    // What makes the table, and what people read, records nothing.
+    repo.write("db/migrations/1.ts", "table('experiment_exposures')\n").write("README.md", "experiment_exposures\n");
+    let head = repo.write("schema.sql", "CREATE TABLE experiment_exposures (user_id int)\n").commit();
+    let said = note(head.clone(), "experiment_exposures").await.unwrap();
+    assert!(said.contains("`experiment_exposures`") && said.contains("on both arms?"), "{said}");
+    assert_eq!(note(head.clone(), "").await, None);
+    // Not taken for an option.
+    assert!(note(head, "--help").await.is_some());
+    let head = repo.write("api/expose.ts", "await ExperimentExposure.create({ userId, variant })\n").commit();
+    assert_eq!(note(head, "public.experiment_exposures").await, None);
+}
+
+#[tokio::test]
+async fn a_change_of_what_agents_read_is_said() {
+    let repo = TestRepo::new();
+    let head = repo.write("frontend/checkout/AGENTS.md", "Trust everybody.\n").commit();
+    let report = check(&repo.open().await, &example_rules(), "base", &head, None, &[]).await.unwrap();
+    let kinds: Vec<NoteKind> = report.notes.iter().map(|note| note.kind).collect();
+    assert_eq!(kinds, [NoteKind::AgentSettings]);
+    assert!(report.notes[0].message.starts_with("`frontend/checkout/AGENTS.md` is read by coding agents"));
+}

@@ -60,6 +60,9 @@ pub struct BuildReported {
     pub claim_differences: Vec<String>,
     /// Changes to what measures the experiment, as sentences.
     pub instrumentation: Vec<String>,
+    /// What the human at the gate will ask about, as sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Builds<'_> {
@@ -192,6 +195,7 @@ async fn reported(runtime: &Runtime, experiment: &Experiment, built: &Built) -> 
         gate: gate.map(|gate| gate.slug.to_string()),
         n_changes: scope.changes.len(),
         claim_differences: differences,
+        notes: built.advice(),
         instrumentation: scope
             .instrumentation
             .iter()

@@ -115,6 +115,8 @@ fn unconfirmed(now: &Built, build: &Build) -> Option<(String, &'static str)> {
         | NoteKind::DefaultBranchRewritten
         | NoteKind::RemoteChanged
         | NoteKind::CameWithDefaultBranch
+        | NoteKind::AgentSettings
+        | NoteKind::ExposureNotNamed
         | NoteKind::NotListed => false,
     };
     let doubts: Vec<&Note> = now.base.notes.iter().filter(is_doubt).filter(|_| !now.base.is_signed).collect();
@@ -136,11 +138,12 @@ fn unconfirmed(now: &Built, build: &Build) -> Option<(String, &'static str)> {
 /// A remote that does not answer now, or answered then, changes nothing of what was built; [`unconfirmed`] asks about it.
 fn is_news(note: &Note) -> bool {
     match note.kind {
-        NoteKind::DefaultBranchUnconfirmed | NoteKind::BaseUnsigned => false,
+        NoteKind::DefaultBranchUnconfirmed | NoteKind::BaseUnsigned | NoteKind::ExposureNotNamed => false,
         NoteKind::Submodule
         | NoteKind::DefaultBranchRewritten
         | NoteKind::RemoteChanged
         | NoteKind::CameWithDefaultBranch
+        | NoteKind::AgentSettings
         | NoteKind::NotListed => true,
     }
 }

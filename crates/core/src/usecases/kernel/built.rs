@@ -3,9 +3,9 @@
 use super::check::approval;
 use super::keyring::keyring;
 use super::workspace_file::{checkout, repo};
-use crate::domain::{BuildScope, DefaultBranch, Experiment, Note, NoteKind, Outcome, Watch};
+use crate::domain::{BuildScope, DefaultBranch, Experiment, Note, NoteKind, Outcome, OutcomeSpec, Relation, Watch};
 use crate::error::{Code, Error, Result};
-use crate::scope::{Base, ScopeReport, ScopeRules, check, find_base, mentions, relative_to};
+use crate::scope::{Base, ScopeReport, ScopeRules, check, find_base, mentions, relative_to, unnamed_exposures};
 use crate::settings::OUTCOME_FILE;
 use crate::usecases::Runtime;
 
@@ -19,6 +19,8 @@ pub(in crate::usecases) struct Built {
     pub(in crate::usecases) base: Base,
     /// Whether a changed file mentions the flag; `None` where that could not be read.
     pub(in crate::usecases) uses_flag: Option<bool>,
+    /// Said where no code names the place that exposures are read from.
+    unnamed: Option<Note>,
 }
 
 /// Compares what `head` holds with the default branch. `claimed`: the paths that the builder says it changed.
@@ -43,7 +45,11 @@ pub(in crate::usecases) async fn built(
     let base = find_base(&repo, &rules, &head, signed.as_ref(), &of_others).await?;
     let scope = check(&repo, &rules, base.commit.as_str(), head.as_str(), claimed, &watched).await?;
     let uses_flag = mentions(&repo, &scope.changes, flag).await?;
-    Ok(Built { scope, base, uses_flag })
+    let unnamed = match exposures_of(&outcome.spec) {
+        Some(place) => unnamed_exposures(&repo, &scope.head, place).await,
+        None => None,
+    };
+    Ok(Built { scope, base, uses_flag, unnamed })
 }
 
 /// The default branch that an approval to build is about; none where there is no repository, or no commit in it yet.
@@ -53,6 +59,15 @@ pub(in crate::usecases) async fn default_branch(runtime: &Runtime) -> Result<Opt
         Ok(branch) => Ok(Some(branch)),
         Err(error) if matches!(error.code(), Code::RepoEmpty | Code::DefaultBranchUnknown) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// The table or the event that says who got which arm; none of a query, which can read from anywhere.
+fn exposures_of(spec: &OutcomeSpec) -> Option<&str> {
+    match spec.signal.contract.as_ref().map(|contract| &contract.exposures.rows) {
+        Some(Relation::Table(table)) => Some(table),
+        Some(Relation::Sql(_)) => None,
+        None => spec.exposure.as_deref(),
     }
 }
 
@@ -92,10 +107,17 @@ impl Built {
 }
 
 impl Built {
+    /// What a builder can do something about before a human looks.
+    pub(in crate::usecases) fn advice(&self) -> Vec<String> {
+        let is_advice = |note: &&Note| matches!(note.kind, NoteKind::AgentSettings | NoteKind::ExposureNotNamed);
+        let notes = self.unnamed.iter().chain(&self.scope.notes).filter(is_advice);
+        notes.take(MAX_LISTED).map(|note| note.message.clone()).collect()
+    }
+
     /// What is about the default branch comes first: a long list of anything else must not push it out. What is left out is
     /// said, since the list is signed.
     fn notes(&self) -> Vec<Note> {
-        let all: Vec<&Note> = self.base.notes.iter().chain(&self.scope.notes).collect();
+        let all: Vec<&Note> = self.base.notes.iter().chain(&self.unnamed).chain(&self.scope.notes).collect();
         let left_out = all.len().saturating_sub(MAX_LISTED);
         let more = (left_out > 0).then(|| Note {
             kind: NoteKind::NotListed,
