@@ -166,7 +166,8 @@ pub enum Command {
     /// List and test the sources that outcome.yaml declares
     #[command(subcommand, after_help = connectors::EXAMPLES)]
     Connectors(Connectors),
-    /// Say what a metric of outcome.yaml means, and check its units and its test on the rows
+    /// Say what a metric of outcome.yaml means, check its units and its test on the rows, and compare the arms of an
+    /// experiment that ran elsewhere
     #[command(subcommand, after_help = metrics::EXAMPLES)]
     Metrics(Metrics),
     /// Give an agent access to the REST API

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use outcome_core::config::Vendors;
-use outcome_core::ids::OutcomeId;
 use outcome_core::principal::Principal;
 use outcome_core::settings::{Overrides, Settings, process_env, root_of_new};
 use outcome_core::usecases::{Runtime, Touching, Unlock};
@@ -82,17 +81,6 @@ impl Cx {
     /// The workspace here or above.
     pub async fn open(&self) -> Result<Runtime> {
         Runtime::open(self.settings()?).await
-    }
-
-    /// Says that an outcome is unknown before anything is asked about it.
-    pub async fn require_outcome(runtime: &Runtime, reference: &str) -> Result<()> {
-        let is_known = reference.parse::<OutcomeId>().is_ok()
-            || runtime.workspaces().status(false).await?.outcomes.iter().any(|line| line.outcome == reference);
-        if is_known {
-            return Ok(());
-        }
-        Err(Error::not_found("outcome", reference)
-            .hint("`outcome-runtime status` lists what exists; `apply` stores a new one"))
     }
 
     /// Where a new workspace goes: the folder of `--file`, `OR_WORKSPACE`, the nearest outcome file, the root of the

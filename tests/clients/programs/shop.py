@@ -49,7 +49,7 @@ class Shop:
         for words in (["init", "-q", "-b", "main"], ["config", "user.email", "sam@example.com"],
                       ["config", "user.name", "Sam"], ["add", "."], ["commit", "-q", "-m", "first"]):
             self.must("git", *words)
-        self.signed("init", "--yes", *(word for name in clients for word in ("--client", name)))
+        self.signed("init", "--template", "--yes", *(word for name in clients for word in ("--client", name)))
         self.signed("apply")
         self.signed("activate", "signup-rate", "--accept-baseline")
 

@@ -83,6 +83,8 @@ FORM, MIGRATION = "src/signup/form.js", "migrations/001_visitors.sql"
 FILES = [
     (FORM, "export const fields = () => ['name', 'email', 'phone', 'company', 'job'];\n"),
     (MIGRATION, "create table visitors (id integer primary key);\n"),
+    ("src/record.js", "export const record = (db) => (visitor, flag, variant) =>\n"
+     "  db.run('INSERT INTO exposures VALUES (?, ?, ?, CURRENT_TIMESTAMP)', visitor, flag, variant);\n"),
 ]
 NEW_CODE = """\
 export const fields = (flags, visitor, record) => {

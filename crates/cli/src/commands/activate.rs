@@ -10,7 +10,7 @@ use crate::output::on_terminal;
 /// Runs it.
 pub async fn run(cx: &Cx, args: &args::Activate) -> Result<Exit> {
     let runtime = cx.open().await?;
-    Cx::require_outcome(&runtime, &args.outcome).await?;
+    runtime.outcomes().require(&args.outcome).await?;
     let unlock = cx.terminal.unlock(&args.unlock, &format!("activate {}", args.outcome))?;
     let done = runtime.outcomes().activate(&args.outcome, &unlock, args.accept_baseline).await?;
     let scale = on_terminal(&done.scale);

@@ -18,7 +18,7 @@ struct Ended {
 /// Gives an outcome up.
 pub async fn abandon(cx: &Cx, args: &args::Abandon) -> Result<Exit> {
     let runtime = cx.open().await?;
-    Cx::require_outcome(&runtime, &args.outcome).await?;
+    runtime.outcomes().require(&args.outcome).await?;
     let unlock = cx.terminal.unlock(&args.unlock, &format!("abandon {}", args.outcome))?;
     let status = runtime.outcomes().abandon(&args.outcome, &unlock).await?;
     show(cx, &args.outcome, status)
@@ -27,7 +27,7 @@ pub async fn abandon(cx: &Cx, args: &args::Abandon) -> Result<Exit> {
 /// Confirms that an outcome is achieved.
 pub async fn confirm(cx: &Cx, args: &args::Confirm) -> Result<Exit> {
     let runtime = cx.open().await?;
-    Cx::require_outcome(&runtime, &args.outcome).await?;
+    runtime.outcomes().require(&args.outcome).await?;
     let unlock = cx.terminal.unlock(&args.unlock, &format!("confirm {}", args.outcome))?;
     let status = runtime.outcomes().confirm(&args.outcome, &unlock).await?;
     show(cx, &args.outcome, status)

@@ -273,3 +273,20 @@ fn a_failing_source_ends_the_poll_with_8_and_decides_nothing() {
     let status = home.run(&["status"]).exits(0).stdout;
     assert!(status.contains("failing"), "{status}");
 }
+
+#[test]
+fn a_mistyped_name_is_answered_with_the_one_that_was_meant() {
+    let home = Home::proposed();
+    for (args, meant) in [
+        (&["experiment", "show", "fewer-feilds"][..], "fewer-fields"),
+        (&["gate", "show", "portfolio-fewer-filds"], "portfolio-fewer-fields"),
+        // An experiment stands for its gate.
+        (&["gate", "show", "fewer-fields"], "portfolio-fewer-fields"),
+        (&["activate", "signup-rat"], "signup-rate"),
+    ] {
+        let said = home.run(args);
+        assert!(said.stderr.contains(&format!("did you mean `{meant}`?")), "{said:#?}");
+    }
+    let said = home.run(&["experiment", "show", "something-else-entirely"]).exits(3);
+    assert!(!said.stderr.contains("did you mean") && said.stderr.contains("experiment list"), "{said:#?}");
+}

@@ -1,5 +1,6 @@
 //! Finding what a reference names: by slug or by id.
 
+use crate::config::did_you_mean;
 use crate::domain::{Experiment, Gate, Outcome};
 use crate::error::{Error, Result};
 use crate::ids::{ExperimentId, GateId, OutcomeId};
@@ -12,7 +13,11 @@ pub(in crate::usecases) async fn outcome_named(tx: &mut Tx, reference: &str) -> 
         Ok(id) => tx.outcome_get(id).await?,
         Err(_) => tx.outcome_by_slug(reference).await?,
     };
-    found.ok_or_else(|| Error::not_found("outcome", reference).hint("`outcome-runtime status` lists what exists"))
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    let known: Vec<String> = tx.outcome_list(None).await?.iter().map(|outcome| outcome.spec.slug.to_string()).collect();
+    Err(unknown("outcome", reference, &known, "`outcome-runtime status` lists what exists; `apply` stores a new one"))
 }
 
 /// The experiment with this slug or id.
@@ -21,9 +26,11 @@ pub(in crate::usecases) async fn experiment_named(tx: &mut Tx, reference: &str) 
         Ok(id) => tx.experiment_get(id).await?,
         Err(_) => tx.experiment_by_slug(reference).await?,
     };
-    found.ok_or_else(|| {
-        Error::not_found("experiment", reference).hint("`outcome-runtime experiment list` shows all experiments")
-    })
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    let known: Vec<String> = tx.experiment_list(None, MOST_KNOWN).await?.iter().map(|it| it.slug.to_string()).collect();
+    Err(unknown("experiment", reference, &known, "`outcome-runtime experiment list` shows all experiments"))
 }
 
 /// The outcome of an experiment.
@@ -39,5 +46,26 @@ pub(in crate::usecases) async fn gate_named(tx: &mut Tx, reference: &str) -> Res
         Ok(id) => tx.gate_get(id).await?,
         Err(_) => tx.gate_by_slug(reference).await?,
     };
-    found.ok_or_else(|| Error::not_found("gate", reference).hint("`outcome-runtime gate list` shows the pending gates"))
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    let known: Vec<String> = tx.gate_list_open().await?.iter().map(|(gate, _)| gate.slug.to_string()).collect();
+    // The name of an experiment stands for the gate that waits for it.
+    let of_experiment = known.iter().find(|gate| gate.strip_suffix(reference).is_some_and(|rest| rest.ends_with('-')));
+    let hint = "`outcome-runtime gate list` shows the pending gates";
+    match of_experiment {
+        Some(gate) => Err(Error::not_found("gate", reference).hint(format!("did you mean `{gate}`? {hint}"))),
+        None => Err(unknown("gate", reference, &known, hint)),
+    }
+}
+
+/// Experiments among which a name is looked for that was mistyped.
+const MOST_KNOWN: i64 = 500;
+
+fn unknown(kind: &str, reference: &str, known: &[String], hint: &str) -> Error {
+    let error = Error::not_found(kind, reference);
+    match did_you_mean(reference, known.iter().map(String::as_str)) {
+        Some(name) => error.hint(format!("did you mean `{name}`? {hint}")),
+        None => error.hint(hint),
+    }
 }
