@@ -1,10 +1,8 @@
 //! An outcome whose numbers come from the metric contract: claims wait until units are mature and whole, danger does not.
 
 use anyhow::{Context as _, Result, ensure};
-use outcome_core::Code;
-use outcome_core::domain::{EvidenceGrade, ExperimentStatus, MinimumDetectableEffect, Verdict};
-use outcome_core::present::AnswerState;
-use outcome_core::usecases::{BuildReport, MetricCompareRequest, RecomputeRequest};
+use outcome_core::domain::{ExperimentStatus, Verdict};
+use outcome_core::usecases::{BuildReport, RecomputeRequest};
 use outcome_tests::lab::{Lab, agent, commit, git, hypothesis, local, write};
 use serde_json::Value;
 
@@ -42,14 +40,14 @@ const TABLES: &str = "CREATE TABLE seen (player INTEGER, flag TEXT, arm TEXT, se
     CREATE INDEX seen_by ON seen (flag, seen_at); CREATE INDEX plays_by ON plays (player, at)";
 
 /// Players of a day, half of them in each arm; each arm's share comes back five days after they saw it.
-struct Day {
-    players: i64,
-    control: f64,
-    treatment: f64,
+pub(crate) struct Day {
+    pub(crate) players: i64,
+    pub(crate) control: f64,
+    pub(crate) treatment: f64,
 }
 
 /// A day of players who are exposed six hours after `at`, numbered from `first`.
-fn day(first: i64, at: jiff::Timestamp, of: &Day, is_exposed: bool) -> String {
+pub(crate) fn day(first: i64, at: jiff::Timestamp, of: &Day, is_exposed: bool) -> String {
     let shown = |hours: i64| (at + jiff::SignedDuration::from_hours(hours)).strftime("%Y-%m-%d %H:%M:%S").to_string();
     let (mut seen, mut plays) = (Vec::new(), Vec::new());
     for number in 0..of.players {
@@ -74,7 +72,7 @@ fn day(first: i64, at: jiff::Timestamp, of: &Day, is_exposed: bool) -> String {
 }
 
 /// An active outcome with a month of players before, and a running experiment.
-async fn begin(database: Option<String>) -> Result<(Lab, String)> {
+pub(crate) async fn begin(database: Option<String>) -> Result<(Lab, String)> {
     let start: jiff::Timestamp = "2026-10-01T08:00:00Z".parse()?;
     let before = Day { players: 1000, control: 0.3, treatment: 0.3 };
     let days =
@@ -131,62 +129,6 @@ async fn claims_rest_on_units_whose_window_is_over() -> Result<()> {
             }
         }
         anyhow::bail!("an effect of three times the smallest one that is looked for was not found in 20 days")
-    })
-    .await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_experiment_that_ran_elsewhere_has_a_verdict_of_its_final_units() -> Result<()> {
-    each_database(async |database| {
-        let (lab, _) = begin(database).await?;
-        let begin = lab.runtime.now();
-        let better = Day { players: 1000, control: 0.30, treatment: 0.36 };
-        for number in 0..21_i64 {
-            let at = begin + jiff::SignedDuration::from_hours(24 * number);
-            lab.tell_source(&day(1_000_000 + number * 10_000, at, &better, true)).await?;
-        }
-        lab.clock.advance(jiff::SignedDuration::from_hours(24 * 30));
-        let log = lab.runtime.audit_log().page(0, 500).await?.len();
-        let request = MetricCompareRequest {
-            metric: "came_back".to_owned(),
-            flag: "soft".to_owned(),
-            from: begin,
-            to: Some(begin + jiff::SignedDuration::from_hours(24 * 21)),
-            treatment_pct: 50,
-            mde: MinimumDetectableEffect::Relative(0.1),
-            alpha: 0.05,
-        };
-        let signals = lab.runtime.signals();
-        let found = signals.metric_compare(&request).await?;
-        // The flag went off after 21 days: whoever was exposed in the last seven did not have it for all of their window.
-        let counts = (found.n_exposed, [found.result.n_control, found.result.n_treatment]);
-        ensure!(counts == ([10_500; 2], [7_000; 2]), "{counts:?}");
-        let effect = found.result.effect.context("no effect")?;
-        ensure!((effect - 0.06).abs() < 1e-9 && (found.minimum_detectable_effect - 0.03).abs() < 1e-9, "{effect}");
-        ensure!(found.answer.state == AnswerState::Worked, "{:?}", found.answer);
-        ensure!(
-            found.answer.says.starts_with("It works: `came_back` is 36.0 % with it, 30.0 % without"),
-            "{:?}",
-            found.answer
-        );
-        ensure!(found.result.grade == Some(EvidenceGrade::B), "nobody signed a plan: {:?}", found.result.grade);
-        // While it still runs, everybody whose values are final counts.
-        let running = signals.metric_compare(&MetricCompareRequest { to: None, ..request.clone() }).await?;
-        ensure!([running.result.n_control, running.result.n_treatment] == [10_500; 2], "{:?}", running.result);
-        // Twice as many in the treatment were planned: what came was not what was declared.
-        let uneven = MetricCompareRequest { treatment_pct: 67, ..request.clone() };
-        let uneven = signals.metric_compare(&uneven).await?;
-        ensure!(uneven.answer.state == AnswerState::Broken && uneven.answer.sure.is_none(), "{:?}", uneven.answer);
-
-        let nobody = MetricCompareRequest { flag: "hard".to_owned(), ..request.clone() };
-        let refused = signals.metric_compare(&nobody).await.unwrap_err();
-        ensure!(refused.code() == Code::NotFound && refused.message().contains("0 units"), "{refused}");
-        let backwards = MetricCompareRequest { to: Some(begin), ..request.clone() };
-        ensure!(signals.metric_compare(&backwards).await.unwrap_err().code() == Code::InvalidInput);
-        let unknown = MetricCompareRequest { metric: "come_back".to_owned(), ..request };
-        ensure!(signals.metric_compare(&unknown).await.unwrap_err().code() == Code::NotFound);
-        ensure!(lab.runtime.audit_log().page(0, 500).await?.len() == log, "a look leaves no line");
-        Ok(())
     })
     .await
 }

@@ -27,8 +27,8 @@ use crate::stats::{
 pub struct PhaseReadings {
     /// From 0.
     pub phase: i32,
-    /// Declared share of the treatment, in percent.
-    pub treatment_pct: i32,
+    /// Declared share of the treatment, in percent, above 0 and below 100.
+    pub treatment_pct: f64,
     /// What was read; an arm that nobody saw is missing.
     pub arms: Vec<VariantReading>,
 }
@@ -428,8 +428,8 @@ fn phases_of(readings: &[PhaseReadings]) -> Vec<Phase> {
             };
             Some(Phase {
                 number: u32::try_from(reading.phase).unwrap_or(0),
-                control_weight: f64::from(100 - reading.treatment_pct),
-                treatment_weight: f64::from(reading.treatment_pct),
+                control_weight: 100.0 - reading.treatment_pct,
+                treatment_weight: reading.treatment_pct,
                 control: stats_sums(&control)?,
                 treatment: stats_sums(&treatment)?,
             })

@@ -64,6 +64,7 @@ mod scope;
 mod score_process;
 mod series;
 mod series_rules;
+mod shares;
 mod ship_constant;
 mod ship_record;
 mod ship_test;
@@ -124,6 +125,7 @@ pub use sample_size::{
 pub use scope::{Scope, Step};
 pub use series::{LevelTest, PrePostTest, SeriesVerdict, level_vs_target, pre_post};
 pub use series_rules::{MIN_PLACEBOS, SeriesRules};
+pub use shares::share_homogeneity_p;
 pub use ship_constant::known_end_constant;
 pub use ship_record::ShipRecord;
 pub use ship_test::{ClaimLook, ShipBasis, ShipBound, ShipTest};

@@ -34,15 +34,12 @@ pub async fn run(cx: &Cx, args: &args::Metrics) -> Result<Exit> {
 
 fn asked(args: &args::MetricsCompare) -> Result<MetricCompareRequest> {
     let split = args.split.as_ref().map_or_else(|| Ok(vec![1.0; 2]), |text| parse::split(text, 2))?;
-    let treated = 100.0 * split.iter().skip(1).sum::<f64>() / split.iter().sum::<f64>();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a percentage")]
-    let treatment_pct = treated.round().clamp(1.0, 99.0) as u8;
     Ok(MetricCompareRequest {
         metric: args.name.clone(),
         flag: args.flag.clone(),
         from: args.from,
         to: args.to,
-        treatment_pct,
+        treatment_pct: 100.0 * split.iter().skip(1).sum::<f64>() / split.iter().sum::<f64>(),
         mde: parse::effect(&args.mde, "--mde")?,
         alpha: parse::alpha(&args.alpha)?.get(),
     })
@@ -58,24 +55,25 @@ fn compare(page: &mut Page, compared: &MetricCompared) {
     for warning in health(&result.health) {
         page.warning(&warning);
     }
+    for finding in compared.findings.iter().filter(|found| found.doubt == MetricDoubt::Warning) {
+        page.warning(&finding.message);
+    }
     let [control, treatment] = compared.n_exposed.map(|n| count(u64::try_from(n).unwrap_or(0)));
     page.head("What it rests on");
     page.long_field(
         "exposed",
         &format!("{control} control, {treatment} treatment, {} to {}", instant(window.from), instant(window.to)),
     );
-    page.long_field(
-        "counted",
-        &format!(
-            "{} control, {} treatment: their values are final, and the flag did not change meanwhile",
-            count(result.n_control),
-            count(result.n_treatment)
+    let counted = match (result.n_control, result.n_treatment) {
+        (0, 0) => "nobody: no value is final".to_owned(),
+        (control, treatment) => format!(
+            "{} control, {} treatment: their values are final, and the flag was on for all of their time",
+            count(control),
+            count(treatment),
         ),
-    );
-    page.long_field(
-        "plan",
-        "none was fixed here before it began: the answer holds if metric, dates and --mde were chosen without a look at the result",
-    );
+    };
+    page.long_field("counted", &counted);
+    page.long_field("caveat", &compared.caveat);
 }
 
 fn show(page: &mut Page, shown: &MetricShown, has_sql: bool) {

@@ -408,7 +408,7 @@ impl Contract {
     pub fn caps_of(&self, signal: &str, found: &[FoundQuantile]) -> Result<Caps> {
         let few = |side: &str, n: i64| {
             let message = format!(
-                "the cap of `{signal}` is a quantile, and only {n} units had {side} that is not zero in one window before now"
+                "the cap of `{signal}` is a quantile, and only {n} units had {side} that is not zero in one window before the experiment"
             );
             Error::new(Code::InvalidInput, message).hint(format!(
                 "write a number in its place, such as `cap: 500`: a quantile needs {MIN_UNITS_OF_CAP} units"

@@ -59,6 +59,8 @@ pub struct Asked<'a> {
     pub is_going_on: bool,
     /// The effect that it was planned to find, and its thresholds.
     pub measurement: &'a MeasurementPlan,
+    /// Whether that was fixed before it began.
+    pub is_planned: bool,
     /// When its plan ends, where that is to be said.
     pub answer_by: Option<Timestamp>,
     /// What its values are.
@@ -90,6 +92,12 @@ impl Values {
             is_amount: contract.is_some_and(|it| matches!(it.quantity, Quantity::Count(_) | Quantity::Mean(_))),
             is_known_final: contract.is_some(),
         }
+    }
+
+    /// The same where every value that was read is final.
+    #[must_use]
+    pub fn all_final(self) -> Self {
+        Self { matures_after: SignedDuration::ZERO, is_known_final: true, ..self }
     }
 }
 

@@ -75,10 +75,9 @@ pub(super) fn opening(asked: &Asked<'_>, result: &Evaluation, pause: Option<&Pau
             going_on("Nothing was shown with the users of its plan")
         }
         Recommendation::KillFutility => {
-            let says = format!(
-                "It does not bring the {} that it was planned for",
-                asked.scale.size(asked.measurement.minimum_detectable_effect)
-            );
+            let purpose = if asked.is_planned { "it was planned for" } else { "one looked for" };
+            let effect = asked.scale.size(asked.measurement.minimum_detectable_effect);
+            let says = format!("It does not bring the {effect} that {purpose}");
             Opening { figures: Figures::Futility, ..did_not(says) }
         }
         Recommendation::IterateGuardrailUnproven => {
@@ -89,6 +88,7 @@ pub(super) fn opening(asked: &Asked<'_>, result: &Evaluation, pause: Option<&Pau
             threshold if threshold > 0.0 => {
                 format!("It was not shown to bring more than {} with the users of its plan", change(threshold))
             }
+            _ if !asked.is_planned => "It was not shown to work in its time".to_owned(),
             _ => "It was not shown to work with the users of its plan".to_owned(),
         }),
         Recommendation::HoldDataQuality | Recommendation::HoldSrm => broken(result),

@@ -54,6 +54,7 @@ pub(in crate::usecases) async fn answer(
         is_over: status.is_terminal(),
         is_going_on: status.is_live(),
         measurement: standing.measurement,
+        is_planned: true,
         answer_by: standing.launched_at.and_then(|launched| launched.checked_add(lasts).ok()),
         values: Values::of(&spec.signal, standing.launched_at),
         crossed: crossed.as_ref(),

@@ -365,7 +365,11 @@ impl Signals<'_> {
             // The readings are in the order of their phases.
             match phases.last_mut().filter(|last| last.phase == phase) {
                 Some(last) => last.arms.push(arm),
-                None => phases.push(PhaseReadings { phase, treatment_pct: self.treatment_pct(phase), arms: vec![arm] }),
+                None => phases.push(PhaseReadings {
+                    phase,
+                    treatment_pct: f64::from(self.treatment_pct(phase)),
+                    arms: vec![arm],
+                }),
             }
         }
         phases

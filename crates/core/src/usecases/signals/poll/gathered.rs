@@ -115,7 +115,7 @@ impl Gathered {
         let pct = |phase| self.phases.iter().find(|known| known.phase == phase).map_or(50, |known| known.treatment_pct);
         let of = |(phase, reading): &(i32, Reading<Vec<VariantReading>>)| PhaseReadings {
             phase: *phase,
-            treatment_pct: pct(*phase),
+            treatment_pct: f64::from(pct(*phase)),
             arms: reading.data.clone(),
         };
         readings.iter().map(of).collect()
