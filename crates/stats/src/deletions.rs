@@ -48,6 +48,7 @@ mod tests {
         assert!(explain([1000, 1000], [1200, 1100]));
         assert!(explain([1000, 1000], [995, 995]));
         assert!(!explain([1000, 1000], [994, 995]), "more than half a percent");
+        assert!(explain([1000, 0], [995, 0]) && explain([0, 1000], [0, 995]), "there is no other arm");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //! `OUTCOME_TEST_LONG=1`) of a launch and three steps, from `OUTCOME_TEST_SEED`.
 
 use outcome_stats::{
-    ArmSums, Comparison, Counts, DataHealth, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection, Limit,
-    Margin, Phase, Recommendation, RunningState, Scope, Step, TestPlan, assess, evaluate,
+    ArmSums, Cohorts, Comparison, Counts, DataHealth, Evaluated, Evaluation, Guardrail, GuardrailReading,
+    HarmDirection, Limit, Margin, Phase, Recommendation, RunningState, Scope, Step, TestPlan, assess, evaluate,
 };
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -153,4 +153,27 @@ fn a_rate_of_a_step_is_not_outweighed_by_the_phases_before_it() {
     assert!(!of(None).breached && !of(Some(Counts { successes: 80, n: 4000 })).breached);
     let broken = of(Some(Counts { successes: 400, n: 4000 }));
     assert!(broken.breached && broken.value == Some(0.1), "{broken:?}");
+}
+
+#[test]
+fn values_so_far_have_four_fifths_of_the_budget_and_mature_ones_the_rest() {
+    let phases = [phase(0, rate(4000, 200), rate(4000, 200))];
+    let budgets = |judges_so_far| {
+        let cohorts = Cohorts { claimed: &phases, judges_so_far, both_share: 0.0, other_share: 0.0 };
+        let input = Evaluation {
+            cohorts: Some(cohorts),
+            plan: &plan(false),
+            phases: &phases,
+            elapsed_days: 8.0,
+            as_of: 8 * DAY,
+            guardrails: &[],
+            health: DataHealth::default(),
+            scope: Scope::default(),
+        };
+        let running = evaluate(&input, None).running;
+        [running.harm, running.harm_of_mature].map(|look| look.map_or(0.0, |look| look.alpha.get()))
+    };
+    for (found, wanted) in [(budgets(true), [0.02, 0.005]), (budgets(false), [0.0, 0.025])] {
+        assert!(found.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() < 1e-12), "{found:?}");
+    }
 }
