@@ -88,3 +88,12 @@ fn a_value_of_everybody_is_an_incident_and_pauses_only_where_the_plan_says_so() 
         assert!(!got.guardrails[0].breached, "it proves nothing about the treatment");
     }
 }
+
+#[test]
+fn in_plans_that_do_not_say_more_every_reading_counts_whoever_it_is_of() {
+    let far = Some(900.0);
+    // A row goes on without the treatment, and ends with a reading of too few units.
+    let readings = [(far, 500, false), (far, 500, true), (far, 99, false), (far, 500, false)];
+    let (rows, _) = rows(&readings, ValueRule::InARow);
+    assert_eq!(rows, [1, 2, 0, 1]);
+}
