@@ -251,7 +251,8 @@ mod tests {
         // The standard deviation of the inflation is sqrt(2 / 511) = .063; of the share, .005 from the splits and the inflation's own part.
         assert!((look.inflation.unwrap() - 1.0).abs() < 0.2, "{look:?}");
         assert!((look.beyond.unwrap() - 0.05).abs() < 0.03, "{look:?}");
-        let wanted = FOUND_AT * (4.0_f64 / 20_000.0).sqrt();
+        // The normal quantiles of .975 and .8 together.
+        let wanted = 2.801_585 * (4.0_f64 / 20_000.0).sqrt();
         assert!((look.mde.unwrap() / wanted - 1.0).abs() < 0.05, "{look:?} {wanted}");
         assert_eq!((look.mde_without_covariate, look.correlation), (None, None));
     }
@@ -366,7 +367,7 @@ mod tests {
         assert!((cuped.inflation.unwrap() - 1.0).abs() < 0.2 && cuped.beyond.unwrap() < 0.1, "{cuped:?}");
         // The value varies by 9 * 4 + 1, of which the covariate leaves 1.
         let (with, without) = (cuped.mde.unwrap(), cuped.mde_without_covariate.unwrap());
-        assert!((with / (FOUND_AT * (4.0_f64 / 10_240.0).sqrt()) - 1.0).abs() < 0.05, "{with}");
+        assert!((with / (2.801_585 * (4.0_f64 / 10_240.0).sqrt()) - 1.0).abs() < 0.05, "{with}");
         assert!((without / with / 37.0_f64.sqrt() - 1.0).abs() < 0.1, "{with} {without}");
         assert!((cuped.correlation.unwrap() - (36.0_f64 / 37.0).sqrt()).abs() < 0.005, "{cuped:?}");
         assert_eq!((alone.mde, ratio.correlation), (cuped.mde_without_covariate, None));
