@@ -57,9 +57,8 @@ pub(super) fn smallest_alpha(looks: &[f64], is_over: bool, z: f64) -> f64 {
         previous = (x, y);
         x = (x - y / slope).clamp(LEAST_SPENT.ln(), 0.0);
     }
-    // What is beyond every boundary that can be resolved has the least error. Where nothing converged, nothing is claimed.
-    let is_beyond_all = y > 0.0 && x <= LEAST_SPENT.ln();
-    if y.abs() < 1e-6 || is_beyond_all { x.exp() } else { 1.0 }
+    // What is beyond its boundary at this error has no larger p. Where nothing converged, nothing is claimed.
+    if y > -1e-6 { x.exp() } else { 1.0 }
 }
 
 /// The critical value of the last of these looks, of `alpha` in all.

@@ -97,3 +97,15 @@ fn in_plans_that_do_not_say_more_every_reading_counts_whoever_it_is_of() {
     let (rows, _) = rows(&readings, ValueRule::InARow);
     assert_eq!(rows, [1, 2, 0, 1]);
 }
+
+#[test]
+fn a_stored_guardrail_names_an_incident_only_where_there_is_one() {
+    let far = (Some(900.0), 500, false);
+    let stored = |n_days: usize| {
+        let rule = ValueRule::OfEverybody { pauses: false, is_full_day: true };
+        let (_, last) = rows(&vec![far; n_days], rule);
+        serde_json::to_value(&last.guardrails[0]).unwrap()
+    };
+    assert_eq!((stored(2).get("is_incident"), stored(2).get("is_exact")), (None, None));
+    assert_eq!(stored(3)["is_incident"], true);
+}
