@@ -258,6 +258,7 @@ fn a_bound_does_not_stand_against_what_the_units_say_today() {
     let later = |lift| poll(&plan, 24 * 40, &arms(60_000, lift), Some(&state)).advice.recommendation;
     assert_eq!(later(0.004), Recommendation::Ship);
     assert_ne!(later(-0.0005), Recommendation::Ship);
+    assert_ne!(later(0.0), Recommendation::Ship);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 
 use outcome_stats::{
     ArmSums, Cohorts, Comparison, Counts, DataHealth, Evaluated, Evaluation, Guardrail, GuardrailReading,
-    HarmDirection, Limit, Margin, Phase, Recommendation, RunningState, Scope, Step, TestPlan, assess, evaluate,
+    HarmDirection, HealthCode, Lasting, Limit, Margin, Phase, Recommendation, RunningState, Scope, Step, TestPlan,
+    assess, evaluate,
 };
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -175,5 +176,35 @@ fn values_so_far_have_four_fifths_of_the_budget_and_mature_ones_the_rest() {
     };
     for (found, wanted) in [(budgets(true), [0.02, 0.005]), (budgets(false), [0.0, 0.025])] {
         assert!(found.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() < 1e-12), "{found:?}");
+    }
+}
+
+#[test]
+fn what_lasts_is_counted_once_a_reading() {
+    let phases = [phase(0, rate(4000, 200), rate(4000, 200)), phase(1, rate(400, 20), rate(400, 20))];
+    let after = |health, as_of, state: Option<&RunningState>| {
+        let input = Evaluation {
+            cohorts: None,
+            plan: &plan(false),
+            phases: &phases,
+            elapsed_days: 8.0,
+            as_of,
+            guardrails: &[],
+            health,
+            scope: Scope::default(),
+        };
+        evaluate(&input, state).running
+    };
+    let [both, unknown] = [(true, false), (false, true)].map(|(is_both_now, is_unknown_now)| DataHealth {
+        is_both_now,
+        is_unknown_now,
+        ..DataHealth::default()
+    });
+    for (health, code) in [(both, HealthCode::BothArmsOften), (unknown, HealthCode::UnknownVariantsOften)] {
+        let first = after(health, DAY, None);
+        assert_eq!(first.lasting, [Lasting { code, phase: 1, n: 1, since: DAY, until: DAY }]);
+        assert_eq!(after(health, DAY, Some(&first)).lasting, first.lasting, "the same reading again");
+        assert_eq!(after(health, 2 * DAY, Some(&first)).lasting[0].n, 2);
+        assert!(after(DataHealth::default(), 2 * DAY, Some(&first)).lasting.is_empty());
     }
 }
