@@ -2,9 +2,9 @@
 //! `OUTCOME_TEST_LONG=1`) of a launch and three steps, from `OUTCOME_TEST_SEED`.
 
 use outcome_stats::{
-    ArmSums, Cohorts, Comparison, Counts, DataHealth, Evaluated, Evaluation, Guardrail, GuardrailReading,
+    Alpha, ArmSums, Cohorts, Comparison, Counts, DataHealth, Evaluated, Evaluation, Guardrail, GuardrailReading,
     HarmDirection, HealthCode, Lasting, Limit, Margin, Phase, Recommendation, RunningState, Scope, Step, TestPlan,
-    assess, evaluate,
+    assess, evaluate, rate_confidence,
 };
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -154,6 +154,11 @@ fn a_rate_of_a_step_is_not_outweighed_by_the_phases_before_it() {
     assert!(!of(None).breached && !of(Some(Counts { successes: 80, n: 4000 })).breached);
     let broken = of(Some(Counts { successes: 400, n: 4000 }));
     assert!(broken.breached && broken.value == Some(0.1), "{broken:?}");
+    // What is beyond the limit with the whole budget, and not with that of a step.
+    let lower = |alpha| rate_confidence(118, 4000, 0.02, Alpha::try_new(alpha).unwrap()).unwrap().ci.lower.unwrap();
+    assert!(lower(0.05 * 0.8) > 0.02 && lower(0.05 * 0.2 / 2.0) < 0.02, "{} {}", lower(0.04), lower(0.005));
+    assert!(!of(Some(Counts { successes: 118, n: 4000 })).breached);
+    assert!(broken.non_inferior, "of all phases: 600 of 44,000 are below the limit");
 }
 
 #[test]
