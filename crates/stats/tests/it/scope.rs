@@ -103,16 +103,20 @@ fn a_proof_of_safety_waits_for_units_whose_window_is_over_and_harm_does_not() {
 fn a_phase_with_many_units_does_not_hide_the_crashes_of_one_with_few() {
     let clean = phase(0, rate(10_000, 60), rate(10_000, 60));
     let crashing = phase(1, rate(2_000, 0), rate(2_000, 40));
-    let of = |phases: &[Phase], counts_rare| {
+    let polled = |phases: &[Phase], counts_rare| {
         let reading = GuardrailReading::RelativeToControl(Comparison {
             counts_rare,
             ..Comparison::new(phases, HarmDirection::Increase, Margin::Absolute(0.0))
         });
         let guardrails = [Guardrail { name: "crashes", must_prove: false, reading }];
-        guarded(20 * DAY, phases, &guardrails, Scope::default(), None).guardrails.remove(0)
+        guarded(20 * DAY, phases, &guardrails, Scope::default(), None)
     };
+    let of = |phases: &[Phase], counts_rare| polled(phases, counts_rare).guardrails.remove(0);
     let found = of(&[clean, crashing], true);
     assert!(found.breached && found.is_exact, "{found:?}");
+    // The width of the mixture is fixed by the first poll that could have one, whatever was counted beside it.
+    let tuning = |counts_rare| polled(&[clean, crashing], counts_rare).running.guardrails[0].tuning;
+    assert!(tuning(true).is_some() && tuning(true) == tuning(false));
     assert!(!of(&[clean, crashing], false).breached, "plans of before wait");
     // A phase in which nothing happens at all hides nothing either.
     assert!(of(&[crashing, phase(2, rate(3, 0), rate(3, 0))], true).breached);

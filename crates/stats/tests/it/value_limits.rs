@@ -7,9 +7,10 @@ use outcome_stats::{
 
 /// One reading, judged after those before.
 fn judge(value: Option<f64>, n: u64, rule: ValueRule, scope: Scope, day: i64, state: &mut RunningState) -> Evaluated {
+    let must_prove = rule == ValueRule::OfTreatment;
     let limit = Limit::Max(300.0);
     let reading = GuardrailReading::ValueLimit(ValueLimit { value, n: Some(n), limit, consecutive: 3, rule });
-    let guardrails = [Guardrail { name: "delay", must_prove: false, reading }];
+    let guardrails = [Guardrail { name: "delay", must_prove, reading }];
     let input = Evaluation {
         cohorts: None,
         plan: &TestPlan::default(),
@@ -108,4 +109,10 @@ fn a_stored_guardrail_names_an_incident_only_where_there_is_one() {
     };
     assert_eq!((stored(2).get("is_incident"), stored(2).get("is_exact")), (None, None));
     assert_eq!(stored(3)["is_incident"], true);
+}
+
+#[test]
+fn a_proof_that_is_asked_of_a_bare_value_stays_asked() {
+    let asked = |rule| rows(&[(Some(1.0), 500, false)], rule).1.guardrails[0].must_prove;
+    assert!(asked(ValueRule::OfTreatment) && !asked(ValueRule::InARow));
 }
