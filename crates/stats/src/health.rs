@@ -354,7 +354,7 @@ mod tests {
         };
         // Of 180 units in nine tenths, twenty are expected in the other tenth.
         assert!(is_empty((180, 9.0), (0, 1.0)) && !is_empty((179, 9.0), (0, 1.0)));
-        assert!(is_empty((0, 0.5), (20, 0.5)) && !is_empty((1, 0.5), (20, 0.5)));
-        assert!(!is_empty((1000, 1.0), (0, 0.0)), "nobody is expected");
+        assert!(is_empty((0, 0.5), (20, 0.5)) && !is_empty((0, 0.5), (19, 0.5)) && !is_empty((1, 0.5), (20, 0.5)));
+        assert!(!is_empty((1000, 1.0), (0, 0.0)) && !is_empty((1000, 0.0), (0, 0.0)), "nobody is expected");
     }
 }

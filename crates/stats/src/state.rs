@@ -364,7 +364,7 @@ mod tests {
             treatment: ArmSums::Proportion { n: treatment, successes: 0 },
         };
         let mut state = RunningState::default();
-        for (control, treatment) in [(1000, 1000), (996, 999), (995, 1001)] {
+        for (control, treatment) in [(1000, 1000), (996, 1001), (995, 1000)] {
             state.count(&[of(control, treatment)]);
         }
         assert_eq!(state.phases, [PhaseCounts { phase: 0, n_control: 1000, n_treatment: 1001 }]);

@@ -213,3 +213,22 @@ fn what_lasts_is_counted_once_a_reading() {
         assert!(after(DataHealth::default(), 2 * DAY, Some(&first)).lasting.is_empty());
     }
 }
+
+#[test]
+fn findings_without_words_are_the_same_findings() {
+    let phases = [phase(0, rate(4000, 200), rate(4000, 200))];
+    let input = Evaluation {
+        cohorts: None,
+        plan: &plan(false),
+        phases: &phases,
+        elapsed_days: 8.0,
+        as_of: 8 * DAY,
+        guardrails: &[],
+        health: DataHealth { is_stale: true, is_sampled: true, ..DataHealth::default() },
+        scope: Scope::default(),
+    };
+    let mut state = RunningState::default();
+    let assessed = assess(&input, &mut state);
+    let codes = |evaluated: Evaluated| evaluated.health.iter().map(|found| found.code).collect::<Vec<_>>();
+    assert_eq!(codes(assessed.without_words(state)), [HealthCode::Stale, HealthCode::Sampled]);
+}
