@@ -314,4 +314,13 @@ mod tests {
         let slope = (gained(0.2 + 1e-6) - gained(0.2 - 1e-6)) / 2e-6;
         assert!((of(0.2).se.unwrap() - 0.01 * slope).abs() < 1e-9, "{slope}");
     }
+
+    #[test]
+    fn what_differs_from_its_line_by_less_than_a_millionth_of_its_height_does_not_vary() {
+        let status = |level: f64| {
+            let all = weeks(20, |i| level + 0.5 * i as f64);
+            against_trend(&all[..14], &all[14..], Alpha::DEFAULT).status
+        };
+        assert_eq!((status(1e6), status(1e3)), (Status::ZeroVariance, Status::Ok));
+    }
 }
