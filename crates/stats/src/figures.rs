@@ -332,6 +332,7 @@ mod tests {
         }
         assert_eq!(significant(1.0 / 3.0, 8), "0.33333333");
         assert_eq!([p_value(1e-12), p_value(0.031_26), p_value(1.0)], ["below 0.0001", "0.0313", "1"]);
+        assert_eq!(p_value(0.0001), "0.0001");
         assert_eq!([count(7), count(90_189), count(1_234_567)], ["7", "90,189", "1,234,567"]);
         assert_eq!([whole(11.2), whole(-1.0), whole(f64::NAN)], ["12", "0", "0"]);
         assert_eq!([about(0.43), about(19.6), about(693.0), about(1249.0)], ["0.43", "20", "690", "1,200"]);
