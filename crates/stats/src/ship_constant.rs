@@ -161,7 +161,7 @@ mod tests {
         };
         let looks = planned_looks(alpha);
         let is_beyond = |look: u32, estimate: f64, variance: f64| {
-            looks.iter().nth(look as usize - 1).is_some_and(|bound| estimate / variance.sqrt() > bound.z)
+            looks.get(look as usize - 1).is_some_and(|bound| estimate / variance.sqrt() > bound.z)
         };
         agrees("known end", known_end_constant(alpha, 0.8).unwrap(), &is_beyond);
         let evidence = |_, delta: f64, variance: f64| {
