@@ -392,8 +392,7 @@ impl Signals<'_> {
             ends.insert(phase, reading.window_to);
         }
         if is_asked {
-            let asked =
-                self.history.allocation.iter().filter_map(|phase| Some((phase, window_until(phase, polled_at)?)));
+            let asked = self.history.allocation.iter().filter_map(|phase| Some((phase, window_until(phase, polled_at)?)));
             return asked.map(|(phase, window)| ends.get(&phase.phase).copied().unwrap_or(window.to)).max();
         }
         ends.into_values().max()
