@@ -188,7 +188,7 @@ impl<'a> Series<'a> {
         let weeks: Vec<f64> = rest.chunks_exact(self.per_week).map(mean).collect();
         // Of days that keep nothing of each other the means of weeks vary a seventh as much. Counting hides slow drifts from day to day, and
         // not from week to week.
-        let of_weeks = match weeks.len() >= MIN_BLOCKS && self.per_week > 1 {
+        let of_weeks = match weeks.len() >= MIN_BLOCKS {
             true => Spread::of(&[&weeks]).centred() / (weeks.len() - 1) as f64 * self.per_week as f64 / variance,
             false => 0.0,
         };
@@ -328,6 +328,11 @@ mod tests {
         assert!(attempt.is_proven && attempt.n_more.is_none() && (attempt.alpha.get() - 0.025).abs() < 1e-12);
         let down: Vec<Option<f64>> = jump.iter().map(|value| value.map(|value| -value)).collect();
         assert_eq!(found(&down, 56, Direction::Decrease).attempt.unwrap(), attempt, "less is better");
+        // The noise of the last seven days is -.05 together.
+        let week = |blocks, direction| found(blocks, 56, direction).week.unwrap();
+        let up = week(&jump, Direction::Increase);
+        assert!((up - (11.0 - 0.05 / 7.0)).abs() < 1e-9, "{up}");
+        assert!((week(&down, Direction::Decrease) + up).abs() < 1e-9, "less is better");
         assert_eq!(found(&days(80, |_| 8.0), 56, Direction::Increase).attempt, None);
     }
 
@@ -409,5 +414,165 @@ mod tests {
         };
         let attempt = attainment(&input).attempt.unwrap();
         assert_eq!((attempt.began, attempt.n, attempt.is_proven), (0, 11, true));
+    }
+
+    #[test]
+    fn a_silence_of_a_week_ends_an_attempt_and_a_shorter_one_does_not() {
+        let after = |n_missing: usize| {
+            let mut blocks = days(90, |day| if day < 60 { 8.0 } else { 11.0 });
+            blocks[72..72 + n_missing].fill(None);
+            let test = found(&blocks, 56, Direction::Increase);
+            (test.n_ended, test.attempt.unwrap().began)
+        };
+        // With the fourth missing day its week has no mean, and has one again with the fourth day that has a value.
+        assert_eq!((after(6), after(7)), ((0, 64), (1, 82)));
+    }
+
+    #[test]
+    fn a_level_of_exactly_the_target_holds_the_attempt() {
+        let test = found(&vec![Some(10.0); 40], 14, Direction::Increase);
+        assert_eq!((test.n_ended, test.attempt.unwrap().began), (0, 14));
+    }
+
+    #[test]
+    fn a_pattern_of_the_week_changes_no_evidence() {
+        let noise = |day: usize| NOISE[day % 11];
+        let level = |day: usize| if day < 60 { 8.0 } else { 10.1 } + noise(day);
+        let plain: Vec<Option<f64>> = (0..74).map(|day| Some(level(day))).collect();
+        let weekday = [0.0, 2.0, -1.0, 0.5, 0.5, -1.0, -1.0];
+        let with_pattern: Vec<Option<f64>> = (0..74).map(|day| Some(level(day) + weekday[day % 7])).collect();
+        let of = |blocks: &[Option<f64>]| found(blocks, 56, Direction::Increase).attempt.unwrap();
+        let (plain, with_pattern) = (of(&plain), of(&with_pattern));
+        assert_eq!((plain.began, plain.n), (with_pattern.began, with_pattern.n));
+        let (plain, with_pattern) = (plain.ln_e.unwrap(), with_pattern.ln_e.unwrap());
+        assert!((plain - with_pattern).abs() < 1e-9, "{plain} {with_pattern}");
+    }
+
+    fn series<R>(blocks: &[Option<f64>], per_week: usize, look: impl Fn(&Series<'_>) -> R) -> R {
+        let (direction, alpha) = (Direction::Increase, Alpha::DEFAULT);
+        let input =
+            AttainmentInput { blocks, n_before: 0, per_week, target: 0.0, direction, alpha, least_variance: 0.0 };
+        look(&Series::of(&input))
+    }
+
+    #[test]
+    fn the_weekdays_of_a_pattern_balance_each_other() {
+        let mut holes = days(60, |day| 0.01 * (day * day) as f64);
+        holes[30] = None;
+        let effects = series(&holes, 7, |series| series.pattern_until(59).unwrap().effects);
+        assert!(effects.iter().sum::<f64>().abs() < 1e-9 && effects[6] < -1.5, "{effects:?}");
+    }
+
+    #[test]
+    fn a_pattern_is_of_the_eight_weeks_until_the_beginning_and_a_rise_makes_none() {
+        let rise: Vec<Option<f64>> = (0..90).map(|day| Some(0.5 * f64::from(day))).collect();
+        let effects = |blocks: &[Option<f64>]| series(blocks, 7, |series| series.pattern_until(80).unwrap().effects);
+        let flat = effects(&rise);
+        assert!(flat.iter().all(|effect| effect.abs() < 1e-9), "{flat:?}");
+        let is_seen = |day: usize| {
+            let mut changed = rise.clone();
+            changed[day] = Some(500.0);
+            effects(&changed).iter().any(|effect| effect.abs() > 1.0)
+        };
+        assert_eq!([24, 25, 80, 81].map(is_seen), [false, true, true, false]);
+        // Two of each weekday, three days from the nearest end.
+        let until = |began| series(&rise, 7, |series| series.pattern_until(began).is_some());
+        assert_eq!((until(18), until(19)), (false, true));
+    }
+
+    /// What days were like before an attempt that began with day 70, where no weekday differs.
+    fn history(values: &[Option<f64>]) -> Option<Least> {
+        series(values, 7, |series| series.history_before(70, &Pattern { effects: vec![0.0; 7] }))
+    }
+
+    /// By the normal equations of a straight line and sums by hand, in Python.
+    #[test]
+    fn how_days_vary_and_repeat_each_other_is_of_the_eight_weeks_that_ended_a_week_before() {
+        let of = |day_of: &dyn Fn(usize) -> f64| {
+            let day = |day: usize| if (8..64).contains(&day) { 0.05 * day as f64 + day_of(day) } else { 1000.0 };
+            history(&(0..80).map(|at| Some(day(at))).collect::<Vec<_>>()).unwrap()
+        };
+        let sign = |is_up: bool| if is_up { 1.0 } else { -1.0 };
+        let three_days = of(&|day| sign(day / 3 % 2 == 1) + NOISE[day % 11]);
+        let weeks = of(&|day| sign((day - 8) / 7 % 2 == 1) + 2.0 * sign(day % 2 == 1));
+        for (found, variance, inflation) in [
+            (three_days, 1.093_452_736_956_026_5, 1.646_076_248_613_446_4),
+            (weeks, 5.697_395_002_658_162, 2.210_641_847_393_026),
+        ] {
+            assert!((found.variance - variance).abs() < 1e-9, "{found:?}");
+            assert!((found.inflation - inflation).abs() < 1e-9, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_history_needs_four_days_that_differ() {
+        let only = |n: usize| {
+            let value = |day: usize| (64 - n..64).contains(&day).then(|| NOISE[day % 11]);
+            history(&(0..80).map(value).collect::<Vec<_>>()).is_some()
+        };
+        assert_eq!((only(3), only(4)), (false, true));
+        let around = |level: f64, noise: f64| {
+            let day = |day: usize| Some(level + 0.05 * day as f64 + noise * NOISE[day % 11]);
+            history(&(0..80).map(day).collect::<Vec<_>>()).is_some()
+        };
+        assert!(!around(1e6, 0.0) && around(1.0, 0.1));
+        assert!(!around(1e6, 0.1), "by less than a millionth of their height");
+    }
+
+    /// The sums of eight days by hand.
+    #[test]
+    fn days_that_repeat_each_other_count_as_fewer() {
+        let nothing = Least { variance: 0.0, inflation: 1.0 };
+        let look = Look::of(&[1.0, 1.2, 1.4, 1.1, 0.6, 0.5, 0.9, 1.3], &nothing).unwrap();
+        assert!((look.mean - 1.0).abs() < 1e-12 && (look.inflation - 2.428_571_428_571_427_5).abs() < 1e-9);
+        assert!((look.deviation - 0.499_795_876_701_025_65).abs() < 1e-9);
+        // Of 41 such days as much is known as of ten and a quarter that do not.
+        let of = |inflation| Look { mean: 0.6, deviation: 1.0, inflation };
+        let t = 0.6 * 41.0_f64.sqrt();
+        assert_eq!(of(4.0).ln_e(41), Some(ln_e_student_above(t, 10.0, 10.25)));
+        assert_eq!(of(1.0).ln_e(41), Some(ln_e_student_above(t, 40.0, 41.0)));
+    }
+
+    #[test]
+    fn so_many_more_days_like_these_are_just_enough() {
+        let alpha = Alpha::DEFAULT;
+        let look = Look { mean: 0.5, deviation: 1.0, inflation: 1.0 };
+        let more = look.more(8, 1, alpha).unwrap();
+        let rejects = |n: usize| alpha.rejects(look.ln_e(n).unwrap());
+        assert!(rejects(8 + more) && !rejects(8 + more - 1), "{more}");
+        assert_eq!(look.more(8, 7, alpha), Some(7 * more), "where seven days make one of the blocks");
+        // A year of days is looked ahead, which is 52 weeks.
+        let slow = Look { mean: 0.25, ..look };
+        let days = slow.more(8, 1, alpha).unwrap();
+        assert!((53..=366).contains(&days) && slow.more(8, 7, alpha).is_none(), "{days}");
+        assert_eq!(Look { mean: -0.5, ..look }.more(8, 1, alpha), None);
+    }
+
+    #[test]
+    fn the_days_until_a_proof_are_counted_from_today_where_weeks_are_compared() {
+        let all = days(42, |_| 11.0);
+        let more = |n: usize| found(&all[..n], 0, Direction::Increase).attempt.unwrap().n_more.unwrap();
+        assert_eq!((more(36), more(37), more(41)), (6, 5, 1));
+    }
+
+    #[test]
+    fn chance_in_a_week_is_a_seventh_of_that_in_a_day() {
+        let ln_e = |n_blocks: usize, per_week: usize, least_variance: f64| {
+            let blocks = vec![Some(0.5); n_blocks];
+            let (direction, alpha) = (Direction::Increase, Alpha::DEFAULT);
+            let input = AttainmentInput {
+                blocks: &blocks,
+                n_before: 0,
+                per_week,
+                target: 0.0,
+                direction,
+                alpha,
+                least_variance,
+            };
+            attainment(&input).attempt.unwrap().ln_e.unwrap()
+        };
+        // Five weeks of days, after the week that reached the target; and five weeks that are blocks themselves.
+        let (days, weeks) = (ln_e(7 + 35, 7, 0.7), ln_e(1 + 5, 1, 0.1));
+        assert!((days - weeks).abs() < 1e-9, "{days} {weeks}");
     }
 }

@@ -290,4 +290,37 @@ mod tests {
         let tried = |n: usize| placebo_in_time(&weeks(n, |_| 10.0), pre_post, Alpha::DEFAULT).n_tried;
         assert_eq!([tried(0), tried(5), tried(6)], [0, 0, 1]);
     }
+
+    /// By the normal equations of a straight line and sums by hand, in Python.
+    #[test]
+    fn the_distance_from_the_line_and_its_error_are_those_of_another_computation() {
+        let (pre, post) = ([10.0, 11.5, 10.8, 12.6, 11.9, 13.4], [15.1, 14.2, 16.3, 15.0]);
+        let found = against_trend(&pre, &post, Alpha::DEFAULT);
+        assert!((found.difference.unwrap() - 0.592_857_142_857_142_2).abs() < 1e-9, "{found:?}");
+        assert!((found.se.unwrap() - 1.103_541_275_090_391_5).abs() < 1e-9, "{found:?}");
+        assert_eq!(found.degrees_of_freedom, Some(7.0));
+    }
+
+    #[test]
+    fn the_error_of_a_level_follows_that_of_its_logarithm() {
+        let logarithm = pre_post(&weeks(8, |_| 0.1), &weeks(4, |_| 0.3), Alpha::DEFAULT);
+        let of = |difference: f64| {
+            let shifted = PrePostTest { difference: Some(difference), se: Some(0.01), ..logarithm };
+            in_levels(shifted, 50.0)
+        };
+        let gained = |difference: f64| of(difference).difference.unwrap();
+        assert!((gained(0.2) - (50.0 - 50.0 / 0.2_f64.exp())).abs() < 1e-9);
+        // How much more of the level a little more of the logarithm is.
+        let slope = (gained(0.2 + 1e-6) - gained(0.2 - 1e-6)) / 2e-6;
+        assert!((of(0.2).se.unwrap() - 0.01 * slope).abs() < 1e-9, "{slope}");
+    }
+
+    #[test]
+    fn what_differs_from_its_line_by_less_than_a_millionth_of_its_height_does_not_vary() {
+        let status = |level: f64| {
+            let all = weeks(20, |i| level + 0.5 * i as f64);
+            against_trend(&all[..14], &all[14..], Alpha::DEFAULT).status
+        };
+        assert_eq!((status(1e6), status(1e3)), (Status::ZeroVariance, Status::Ok));
+    }
 }

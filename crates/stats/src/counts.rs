@@ -187,4 +187,26 @@ mod tests {
         assert!(result.rate_ratio_ci.lower.unwrap() > 1.0);
         assert_eq!(result.rate_ratio_ci.upper, None);
     }
+
+    #[test]
+    fn over_phases_the_rate_ratio_is_the_one_that_all_of_them_have() {
+        let phase = |control, treatment, weight_control, weight_treatment| Counted {
+            control,
+            treatment,
+            weight_control,
+            weight_treatment,
+        };
+        let of = |phases: &[Counted]| count_test_over(phases, Alpha::DEFAULT).unwrap();
+        // Twice the rate: of as many units, and of a ninth of them.
+        let both = of(&[phase(100, 200, 1.0, 1.0), phase(900, 200, 0.9, 0.1)]);
+        assert!((both.rate_ratio.unwrap() - 2.0).abs() < 1e-9, "{both:?}");
+        // Half an event is expected of an arm without any.
+        let saved = of(&[phase(6, 0, 1.0, 1.0), phase(6, 0, 1.0, 1.0)]);
+        assert!((saved.rate_ratio.unwrap() - 0.5 / 11.5).abs() < 1e-9, "{saved:?}");
+        let harmed = of(&[phase(0, 6, 1.0, 1.0), phase(0, 6, 1.0, 1.0)]);
+        assert!(harmed.rate_ratio.is_none() && harmed.rate_ratio_ci.upper.is_none(), "{harmed:?}");
+        // The ends are where the evidence is, on both sides of one.
+        let (up, down) = (harmed.rate_ratio_ci.lower.unwrap(), saved.rate_ratio_ci.upper.unwrap());
+        assert!((up * down - 1.0).abs() < 1e-9 && up > 1.0, "{up} {down}");
+    }
 }

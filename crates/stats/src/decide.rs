@@ -291,4 +291,23 @@ mod tests {
             DecideInput { guardrails: unproven, mde: Some(0.5), futility_upper: Some(0.3), ..with_ci(0.1, 0.2) };
         assert_eq!(decide(&input), Recommendation::Continue);
     }
+
+    #[test]
+    fn a_recommendation_is_shown_under_the_name_that_it_is_stored_under() {
+        for name in [
+            "hold_data_quality",
+            "hold_srm",
+            "kill_guardrail",
+            "kill_harm",
+            "hold_alert",
+            "ship",
+            "kill_futility",
+            "iterate_guardrail_unproven",
+            "iterate_inconclusive",
+            "continue",
+        ] {
+            let stored: Recommendation = serde_json::from_value(name.into()).unwrap();
+            assert_eq!((stored.as_str(), format!("{stored:>30}")), (name, format!("{name:>30}")));
+        }
+    }
 }

@@ -332,6 +332,7 @@ mod tests {
         }
         assert_eq!(significant(1.0 / 3.0, 8), "0.33333333");
         assert_eq!([p_value(1e-12), p_value(0.031_26), p_value(1.0)], ["below 0.0001", "0.0313", "1"]);
+        assert_eq!(p_value(0.0001), "0.0001");
         assert_eq!([count(7), count(90_189), count(1_234_567)], ["7", "90,189", "1,234,567"]);
         assert_eq!([whole(11.2), whole(-1.0), whole(f64::NAN)], ["12", "0", "0"]);
         assert_eq!([about(0.43), about(19.6), about(693.0), about(1249.0)], ["0.43", "20", "690", "1,200"]);
@@ -350,6 +351,10 @@ mod tests {
         }
         let percentage = Scale::new(Some("%"), 45.0);
         assert_eq!([percentage.level(33.12), percentage.change(1.5)], ["33.12 %", "+1.5 points"]);
+        assert_eq!(
+            (percentage.tick(33.0, 1.0), percentage.is_share(), Scale::share().is_share()),
+            ("33 %".into(), false, true)
+        );
     }
 
     #[test]
@@ -374,7 +379,25 @@ mod tests {
             [of.level(3749.4), of.change(-312.0), of.level(123_456.0)],
             ["3,750 EUR", "-310 EUR", "123,460 EUR"]
         );
-        assert_eq!(share.rounded(f64::NAN).level(0.294_14), "29.4 %");
+        for unknown in [f64::NAN, f64::INFINITY, 0.0] {
+            assert_eq!(share.rounded(unknown).level(0.294_14), "29.4 %", "{unknown}");
+        }
+        assert_eq!(of.level(4.0), "4 EUR");
+    }
+
+    #[test]
+    fn an_end_is_rounded_outward_but_for_its_last_bits_and_never_to_zero() {
+        let share = Scale::share();
+        let of = share.rounded(0.046);
+        // 0.3 / 0.1 is a little less than 3.
+        assert_eq!(
+            [of.low(0.003), of.high(0.003), of.low(0.003_1), of.high(0.003_1)],
+            ["+0.3", "+0.3", "+0.3", "+0.4"]
+        );
+        assert_eq!(
+            [of.low(0.000_4), of.high(-0.000_4), of.low(0.0), of.end(0.000_9)],
+            ["+0.04", "-0.04", "0.0", "+0.1"]
+        );
     }
 
     #[test]
@@ -382,6 +405,8 @@ mod tests {
         let latency = Scale::new(Some(" ms "), 0.4);
         assert_eq!([latency.level(412.0), latency.change(-3.0)], ["412 ms", "-3 ms"]);
         assert_eq!(latency.interval(None, Some(1.5)), "[unbounded, +1.5] ms");
+        assert_eq!((latency.unit(), latency.tick(412.0, 1.0)), (Some("ms"), "412".to_owned()));
+        assert_eq!(latency.clone().map_unit(str::to_uppercase).level(412.0), "412 MS");
         for plain in [Scale::default(), Scale::new(None, 20.0), Scale::new(Some(""), 20.0)] {
             assert_eq!([plain.level(0.0173), plain.change(1.5), plain.size(2.0)], ["0.0173", "+1.5", "2"]);
         }

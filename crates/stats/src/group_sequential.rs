@@ -57,8 +57,8 @@ pub(super) fn smallest_alpha(looks: &[f64], is_over: bool, z: f64) -> f64 {
         previous = (x, y);
         x = (x - y / slope).clamp(LEAST_SPENT.ln(), 0.0);
     }
-    // Where nothing converged, nothing is claimed.
-    if y.abs() < 1e-6 { x.exp() } else { 1.0 }
+    // What is beyond its boundary at this error has no larger p. Where nothing converged, nothing is claimed.
+    if y > -1e-6 { x.exp() } else { 1.0 }
 }
 
 /// The critical value of the last of these looks, of `alpha` in all.
@@ -192,5 +192,33 @@ mod tests {
         assert_eq!(next_bound(&looks, 1.000_5, 0.01), None);
         assert_eq!(next_bound(&[], 0.5, 0.0), None);
         assert!(next_bound(&looks, 1.3, 0.01).is_some());
+    }
+
+    #[test]
+    fn at_its_boundary_the_smallest_error_of_a_look_is_its_plans() {
+        for fractions in [&[0.1, 0.15, 0.4, 0.45, 0.8, 1.0][..], &[0.9, 0.902, 0.91], &[0.3]] {
+            let alpha = 0.0135;
+            let mut looks: Vec<Bound> = Vec::new();
+            let mut spent = 0.0;
+            for fraction in fractions.iter().copied() {
+                let ended = next_bound(&looks, fraction, alpha - spent).unwrap();
+                let z = next_bound(&looks, fraction, spent_at(alpha, fraction) - spent).unwrap();
+                spent = spent_at(alpha, fraction);
+                looks.push(Bound { fraction, z });
+                let until = &fractions[..looks.len()];
+                let found = [smallest_alpha(until, false, z), smallest_alpha(until, true, ended)];
+                assert!(found.iter().all(|found| (found / alpha - 1.0).abs() < 1e-6), "{until:?} {found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn evidence_beyond_what_can_be_spent_is_not_lost() {
+        let daily: Vec<f64> = (1..=28).map(|day| f64::from(day) / 28.0).collect();
+        for looks in [&[1.0][..], &[0.5, 1.0], &[0.001, 0.1], &daily] {
+            let found = [5.0, 6.0, 7.0, 8.0, 20.0].map(|z| smallest_alpha(looks, false, z));
+            assert!(found.is_sorted_by(|more, less| more >= less) && found[0] < 1e-4, "{} {found:?}", looks.len());
+            assert!(found[4] < 2e-12, "{} {found:?}", looks.len());
+        }
     }
 }

@@ -227,7 +227,6 @@ pub(super) fn evaluate_guardrail(
         GuardrailReading::RelativeToControl(comparison) => match comparison.evaluate_in(scope, alphas, memory.tuning) {
             Ok(Compared { test, bound, tuning, is_exact }) => {
                 let result = GuardrailNumbers {
-                    status: Status::Ok,
                     value: Some(test.harm),
                     lower: test.harm_lower,
                     upper: test.harm_upper,

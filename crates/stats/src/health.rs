@@ -321,3 +321,40 @@ impl Findings {
         HealthCode::ALL.into_iter().filter(move |code| self.0 & code.bit() != 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ArmSums;
+
+    #[test]
+    fn a_drift_is_alone_where_nothing_else_forbids_a_claim() {
+        let alone = |codes: &[HealthCode]| {
+            let finding =
+                |code: &HealthCode| HealthFinding { code: *code, severity: code.severity(), message: String::new() };
+            is_drift_alone(&codes.iter().map(finding).collect::<Vec<_>>())
+        };
+        let (drift, note, warning, block) =
+            (HealthCode::EffectDrift, HealthCode::UnitsDeleted, HealthCode::BothArms, HealthCode::Stale);
+        assert!(alone(&[drift]) && alone(&[note, drift, warning]));
+        assert!(!alone(&[]) && !alone(&[warning]) && !alone(&[drift, block]));
+    }
+
+    #[test]
+    fn an_arm_is_empty_where_the_split_lets_expect_twenty_units() {
+        let is_empty = |control: (u64, f64), treatment: (u64, f64)| {
+            let arm = |n| ArmSums::Proportion { n, successes: 0 };
+            has_empty_arm(&Phase {
+                number: 0,
+                control_weight: control.1,
+                treatment_weight: treatment.1,
+                control: arm(control.0),
+                treatment: arm(treatment.0),
+            })
+        };
+        // Of 180 units in nine tenths, twenty are expected in the other tenth.
+        assert!(is_empty((180, 9.0), (0, 1.0)) && !is_empty((179, 9.0), (0, 1.0)));
+        assert!(is_empty((0, 0.5), (20, 0.5)) && !is_empty((0, 0.5), (19, 0.5)) && !is_empty((1, 0.5), (20, 0.5)));
+        assert!(!is_empty((1000, 1.0), (0, 0.0)) && !is_empty((1000, 0.0), (0, 0.0)), "nobody is expected");
+    }
+}

@@ -173,7 +173,10 @@ mod tests {
     fn harm_and_futility_are_foretold_in_the_good_direction() {
         let decrease = |effect| OutlookInput { direction: Direction::Decrease, ..input(effect) };
         assert_eq!(outlook(&decrease(0.015)).unwrap().finding, Finding::SmallerThanMde);
-        assert_eq!(outlook(&OutlookInput { mde: None, ..decrease(0.015) }).unwrap().finding, Finding::Worse);
+        let worse = outlook(&OutlookInput { mde: None, ..decrease(0.015) }).unwrap();
+        assert_eq!(worse.finding, Finding::Worse);
+        // Of the two-sided test as many are needed as for the same gain.
+        assert_eq!(worse.more_units, outlook(&decrease(-0.015)).unwrap().more_units);
         assert_eq!(outlook(&decrease(-0.03)).unwrap().finding, Finding::Better);
         assert_eq!(outlook(&input(0.001)).unwrap().finding, Finding::SmallerThanMde);
     }

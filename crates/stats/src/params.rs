@@ -283,4 +283,14 @@ mod tests {
         assert!((doubled(0.05) - 0.1).abs() < 1e-15 && (doubled(0.01) - 0.02).abs() < 1e-15);
         assert!((doubled(0.5) - 0.5).abs() < 1e-15 && (doubled(0.7) - 0.7).abs() < 1e-15);
     }
+
+    #[test]
+    fn information_is_a_number_above_zero_and_stays_the_same_when_it_is_stored() {
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(Information::try_new(bad).is_err(), "{bad}");
+        }
+        let information = Information::try_new(28.5).unwrap();
+        assert_eq!((information.get(), f64::from(information)), (28.5, 28.5));
+        assert_eq!(serde_json::from_str::<Information>("28.5").unwrap(), information);
+    }
 }

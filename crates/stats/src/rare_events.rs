@@ -107,5 +107,57 @@ mod tests {
     #[test]
     fn what_is_not_rare_is_not_counted() {
         assert!(test((300, 2000), (310, 2000), 0.0).is_none());
+        assert!(test((200, 2000), (200, 2000), 0.0).is_some() && test((200, 2000), (201, 2000), 0.0).is_none());
+    }
+
+    #[test]
+    fn a_rare_good_that_the_treatment_takes_away_is_harm() {
+        let sums = |(successes, n)| ArmSums::Proportion { n, successes };
+        let (few, many) = (sums((1, 2000)), sums((40, 2000)));
+        let found = |control, treatment, is_more_harm| {
+            let phases = [Phase { number: 0, control_weight: 1.0, treatment_weight: 1.0, control, treatment }];
+            // A tenth of the rate of both arms together.
+            let margin_at = |rate: f64| {
+                assert!((rate - 41.0 / 4000.0).abs() < 1e-12, "{rate}");
+                0.1 * rate
+            };
+            rare_harm(&phases, is_more_harm, margin_at, Alpha::DEFAULT).unwrap()
+        };
+        let (less, more) = (found(many, few, false), found(few, many, true));
+        assert!((less.harm - 39.0 / 2000.0).abs() < 1e-12 && is_beyond(less, 0.0), "{less:?}");
+        assert!((less.lower.unwrap() - more.lower.unwrap()).abs() < 1e-9, "{less:?} {more:?}");
+    }
+
+    #[test]
+    fn the_bound_is_of_rates_that_give_these_events_and_have_the_least_ratio() {
+        let (control, treatment) = ((4, 3000), (40, 1500));
+        let found = test(control, treatment, 0.0).unwrap();
+        let counted = Counted { control: 4, treatment: 40, weight_control: 1.0, weight_treatment: 1.0 };
+        let ratio = count_test_over(&[counted], Alpha::DEFAULT.halved(1)).unwrap().rate_ratio_ci.lower.unwrap();
+        let lower = found.lower.unwrap();
+        // If the treatment has `ratio` times the rate of control and `lower` more.
+        let rate = lower / (ratio - 1.0);
+        assert!((3000.0 * rate + 1500.0 * ratio * rate - 44.0).abs() < 1e-9, "{found:?} {ratio}");
+        assert!((found.harm - (40.0 / 1500.0 - 4.0 / 3000.0)).abs() < 1e-12 && found.ln_e > 0.0, "{found:?}");
+        // A part of the error goes to how many events there are to expect, where that matters.
+        let tolerant = test(control, treatment, 1e-9).unwrap();
+        assert!(0.0 < tolerant.lower.unwrap() && tolerant.lower < found.lower, "{tolerant:?}");
+        let saved = test((40, 1500), (4, 3000), 0.0).unwrap();
+        assert!(saved.lower.unwrap() < 0.0 && saved.ln_e <= 0.0, "{saved:?}");
+    }
+
+    /// Its definition: the mean of the likelihood ratios of multiples of the expected number, by a sum over a fine grid.
+    #[test]
+    fn as_many_events_speak_against_fewer_than_the_fewest_expected() {
+        let alpha = Alpha::DEFAULT;
+        for total in [12.0, 60.0] {
+            let mu = fewest_expected(total, alpha);
+            let weight = |step: u32| {
+                let multiple = f64::from(step) * 1e-3;
+                (total * multiple.ln() - mu * (multiple - 1.0) - multiple).exp() * 1e-3
+            };
+            let ratio: f64 = (1..200_000).map(weight).sum();
+            assert!(mu < total && (ratio * alpha.get() - 1.0).abs() < 1e-3, "{total}: {mu} {ratio}");
+        }
     }
 }

@@ -434,4 +434,32 @@ mod tests {
         assert_eq!((got.days, got.days_whole_weeks, got.n_fixed), (53, 56, 62_462));
         assert!((104_300..104_500).contains(&got.n_max), "{}", got.n_max);
     }
+
+    #[test]
+    fn one_sided_plans_stand_beside_the_fixed_test_of_the_same_error() {
+        let alpha = Alpha::try_new(0.025).unwrap();
+        let of = |test| {
+            let input = SampleSizeInput {
+                unit_variance_control: 1.0,
+                unit_variance_treatment: 1.0,
+                weight_control: 1.0,
+                weight_treatment: 1.0,
+                mde_abs: 0.1,
+                alpha,
+                power: 0.8,
+                test,
+            };
+            sample_size(&input).unwrap()
+        };
+        let (known, mixture) = (of(PlannedTest::KnownEnd), of(PlannedTest::CutNormal));
+        // (1.96 + .8416)^2 = 7.8489, times four for two arms of one variance, over the square of the effect.
+        assert_eq!((known.n_fixed, mixture.n_fixed), (3140, 3140));
+        let constant = known_end_constant(alpha, 0.8).unwrap();
+        assert!((known.n_max as f64 - 400.0 * constant.c).abs() < 1.0, "{known:?}");
+        let at_double = constant.expected_fraction_at_double.unwrap() * known.n_max as f64;
+        assert!((known.n_expected_at_double.unwrap() - at_double).abs() < 1e-6, "{known:?}");
+        // A test that may look early needs more than the fixed one, and one without an end needs most.
+        assert!(known.n_fixed < known.n_max && known.n_max < mixture.n_max, "{known:?} {mixture:?}");
+        assert_eq!(mixture.n_last_look, mixture.n_max);
+    }
 }

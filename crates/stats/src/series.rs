@@ -322,3 +322,34 @@ pub fn pre_post(pre: &[f64], post: &[f64], alpha: Alpha) -> PrePostTest {
     let (m1, m2) = (pre.len() as f64, post.len() as f64);
     PrePostTest::of(mean(post) - mean(pre), &Spread::of(&[pre, post]), m1 + m2 - 2.0, 1.0 / m1 + 1.0 / m2, alpha)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::normal;
+
+    /// Its definition: effects above zero, normal given the standard deviation, and a flat prior of that one's logarithm; by sums over
+    /// fine grids. In standard errors of an estimate whose own standard error is 1.
+    #[test]
+    fn evidence_above_zero_is_the_mean_of_the_likelihood_ratios_above_zero() {
+        for (t, nu, r) in [(2.0_f64, 5.0_f64, 6.0_f64), (-1.0, 9.0, 4.0), (0.5, 3.0, 10.0), (4.0, 12.0, 13.0)] {
+            let (mut above, mut null) = (0.0, 0.0);
+            for step in -300..=300 {
+                let sigma = (0.01 * f64::from(step)).exp();
+                let likelihood = |theta: f64| {
+                    (-(nu + 1.0) * sigma.ln() - ((t - theta) * (t - theta) + nu) / (2.0 * sigma * sigma)).exp()
+                };
+                null += likelihood(0.0);
+                let spread = r.sqrt() * sigma;
+                // The middles of narrow strips, twice the normal density each.
+                let width = 0.02 * sigma;
+                above += (0..2000)
+                    .map(|strip| width * (f64::from(strip) + 0.5))
+                    .map(|theta| 2.0 * normal::pdf(theta / spread) / spread * likelihood(theta) * width)
+                    .sum::<f64>();
+            }
+            let found = ln_e_student_above(t, nu, r);
+            assert!((found - (above / null).ln()).abs() < 1e-3, "{t} {nu} {r}: {found} {}", (above / null).ln());
+        }
+    }
+}

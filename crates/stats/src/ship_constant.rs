@@ -121,7 +121,55 @@ fn remember<K: Ord, V>(known: &Mutex<BTreeMap<K, V>>, key: K, value: V) {
 
 #[cfg(test)]
 mod tests {
+    use rand::{RngExt as _, SeedableRng as _};
+    use rand_chacha::ChaCha8Rng;
+    use rand_distr::StandardNormal;
+
     use super::*;
+
+    /// Shares of simulated runs with such an effect, in MDE, that find it, and of the planned looks that they take. `is_beyond`: whether
+    /// a score of such an estimate is beyond the boundary, by the look (from 1), the estimate and its variance.
+    fn simulated(c: f64, effect: f64, is_beyond: impl Fn(u32, f64, f64) -> bool) -> [f64; 2] {
+        const N_RUNS: u32 = 20_000;
+        let mut rng = ChaCha8Rng::seed_from_u64(20_260_106);
+        let step = c / f64::from(PLANNED_LOOKS);
+        let (mut n_found, mut n_looks) = (0, 0);
+        for _ in 0..N_RUNS {
+            let mut score = 0.0;
+            let found = (1..=PLANNED_LOOKS).find(|look| {
+                score += effect * step + step.sqrt() * rng.sample::<f64, _>(StandardNormal);
+                let information = step * f64::from(*look);
+                is_beyond(*look, score / information, 1.0 / information)
+            });
+            n_found += u32::from(found.is_some());
+            n_looks += found.unwrap_or(PLANNED_LOOKS);
+        }
+        let share = |n: u32, of: u32| f64::from(n) / f64::from(of);
+        [share(n_found, N_RUNS), share(n_looks, N_RUNS * PLANNED_LOOKS)]
+    }
+
+    #[test]
+    fn power_and_expected_looks_are_those_of_simulated_runs() {
+        let alpha = Alpha::try_new(1.0 / 60.0).unwrap();
+        let agrees = |name: &str, constant: PlanConstant, is_beyond: &dyn Fn(u32, f64, f64) -> bool| {
+            let [power, looks] = simulated(constant.c, 1.0, is_beyond);
+            let [_, at_double] = simulated(constant.c, 2.0, is_beyond);
+            assert!((power - 0.8).abs() < 0.01, "{name}: {power}");
+            let expected = [constant.expected_fraction, constant.expected_fraction_at_double.unwrap()];
+            let found = [looks, at_double];
+            assert!(expected.iter().zip(found).all(|(a, b)| (a - b).abs() < 0.01), "{name}: {expected:?} {found:?}");
+        };
+        let looks = planned_looks(alpha);
+        let is_beyond = |look: u32, estimate: f64, variance: f64| {
+            looks.get(look as usize - 1).is_some_and(|bound| estimate / variance.sqrt() > bound.z)
+        };
+        agrees("known end", known_end_constant(alpha, 0.8).unwrap(), &is_beyond);
+        let evidence = |_, delta: f64, variance: f64| {
+            let estimate = Estimate { delta, variance: Variance::try_new(variance).unwrap() };
+            alpha.rejects(CutNormal::around(1.0).ln_e(&estimate, 0.0))
+        };
+        agrees("mixture", cut_normal_constant(alpha, 0.8).unwrap(), &evidence);
+    }
 
     #[test]
     fn the_constants_are_those_of_the_page() {

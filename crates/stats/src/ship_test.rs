@@ -308,3 +308,95 @@ fn whole_days(elapsed: f64) -> u32 {
     // An instant of the day's hour itself may be a rounding below it.
     (elapsed + 1e-9).floor().clamp(0.0, f64::from(u32::MAX)) as u32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Variance;
+
+    /// A plan whose information is complete after four weeks, of 1 a day.
+    fn plan() -> ShipTest {
+        ShipTest::KnownEnd { max_information: Information::try_new(28.0).unwrap(), days: 28 }
+    }
+
+    fn alpha() -> Alpha {
+        Alpha::try_new(0.015).unwrap()
+    }
+
+    fn measured(delta: f64, information: f64) -> Measured {
+        let improvement = Estimate { delta, variance: Variance::try_new(1.0 / information).unwrap() };
+        Measured { improvement, mde: Some(0.7), tau: Tau::try_new(0.7).unwrap() }
+    }
+
+    /// What the plan says on a day on which there is so much information.
+    fn on_day(day: u32, information: f64, looks: &mut Vec<ClaimLook>) -> ShipBound {
+        let poll = ShipPoll {
+            measured: measured(0.5, information),
+            two_sided: None,
+            alpha: alpha(),
+            elapsed_days: f64::from(day),
+            first_day: 7,
+            n_units: 1000,
+            as_of: 86_400 * i64::from(day),
+            may_claim: true,
+        };
+        plan().bound(&poll, looks)
+    }
+
+    #[test]
+    fn what_a_plan_foresees_is_what_daily_looks_find_and_beyond_its_end_what_the_reserve_does() {
+        let foreseen = |information: f64| {
+            let Measured { improvement, mde, tau } = measured(0.5, information);
+            plan().planned_bound(&improvement, alpha(), mde, tau.get()).unwrap()
+        };
+        let critical = |information: f64| (0.5 - foreseen(information)) * information.sqrt();
+        let mut looks = Vec::new();
+        for day in 1..=28 {
+            on_day(day, f64::from(day), &mut looks);
+            // Half a day before a look it is the next one that is foreseen.
+            let (found, foreseen) = (looks.last().unwrap().boundary, critical(f64::from(day) - 0.5));
+            assert!((found - foreseen).abs() < 1e-9, "{day}: {found} {foreseen}");
+        }
+        let last = *looks.last().unwrap();
+        assert!(last.is_last && (last.boundary - critical(28.0)).abs() < 1e-9, "{last:?}");
+        // Nothing is left for a look, so that a poll of new units has the reserve alone.
+        let later = on_day(90, 90.0, &mut vec![ClaimLook { bound: None, ..last }]);
+        assert_eq!((later.basis, later.lower), (ShipBasis::Reserve, Some(foreseen(90.0))));
+    }
+
+    #[test]
+    fn a_look_needs_a_thousandth_of_the_information() {
+        let n_looks = |share: f64| {
+            let mut looks = Vec::new();
+            on_day(0, 28.0 * share, &mut looks);
+            looks.len()
+        };
+        assert_eq!((n_looks(0.000_999), n_looks(0.001)), (0, 1));
+    }
+
+    #[test]
+    fn a_first_look_with_more_than_the_plan_needs_is_made() {
+        let mut looks = Vec::new();
+        // A week before, by what they enrolled since the launch, they had just as much as the plan needs.
+        on_day(14, 56.0, &mut looks);
+        let last = looks.last().unwrap();
+        assert!(last.is_last && last.day == 14 && looks.iter().all(|look| look.day > 7), "{looks:?}");
+    }
+
+    #[test]
+    fn a_long_absence_puts_in_at_most_sixty_looks_from_its_first_day_on() {
+        let mut looks = Vec::new();
+        on_day(7, 0.5, &mut looks);
+        on_day(7 + 130, 27.0, &mut looks);
+        let missed: Vec<u32> = looks.iter().filter(|look| look.bound.is_none()).map(|look| look.day).collect();
+        assert_eq!((missed.first(), missed.len() <= 65), (Some(&8), true), "{missed:?}");
+    }
+
+    #[test]
+    fn an_estimate_at_the_threshold_is_no_evidence() {
+        let mut looks = Vec::new();
+        on_day(7, 28.0, &mut looks);
+        let p = |threshold| plan().p(&measured(0.5, 28.0), &looks, threshold);
+        assert!(p(0.5) >= 1.0 && p(0.499) < 0.6, "{} {}", p(0.5), p(0.499));
+    }
+}

@@ -251,7 +251,8 @@ mod tests {
         // The standard deviation of the inflation is sqrt(2 / 511) = .063; of the share, .005 from the splits and the inflation's own part.
         assert!((look.inflation.unwrap() - 1.0).abs() < 0.2, "{look:?}");
         assert!((look.beyond.unwrap() - 0.05).abs() < 0.03, "{look:?}");
-        let wanted = FOUND_AT * (4.0_f64 / 20_000.0).sqrt();
+        // The normal quantiles of .975 and .8 together.
+        let wanted = 2.801_585 * (4.0_f64 / 20_000.0).sqrt();
         assert!((look.mde.unwrap() / wanted - 1.0).abs() < 0.05, "{look:?} {wanted}");
         assert_eq!((look.mde_without_covariate, look.correlation), (None, None));
     }
@@ -271,5 +272,125 @@ mod tests {
         let same = [ArmSums::Mean { n: 100, sum: 100.0, sum_squares: 100.0 }; 8];
         let look = SplitLook::of(&same, false, 10, 1);
         assert_eq!((look.n, look.inflation, look.beyond), (800, None, None));
+    }
+
+    /// The published first numbers of `SplitMix64` from 1234567.
+    #[test]
+    fn the_dice_are_those_that_are_published() {
+        let mut dice = Dice(1_234_567);
+        let wanted = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
+        assert_eq!(wanted.map(|_| dice.next()), wanted);
+    }
+
+    #[test]
+    fn every_order_comes_equally_often() {
+        let mut dice = Dice(7);
+        let mut n_of = std::collections::BTreeMap::new();
+        for _ in 0..6000 {
+            let mut order = [1, 2, 3];
+            dice.shuffle(&mut order);
+            *n_of.entry(order).or_insert(0) += 1;
+        }
+        // Each of six; the standard deviation is 29.
+        assert!(n_of.len() == 6 && n_of.values().all(|n| (900..1100).contains(n)), "{n_of:?}");
+    }
+
+    #[test]
+    fn values_that_differ_by_rounding_do_not_differ() {
+        let look = |rounding: f64| {
+            let value = 1.5e6;
+            let bucket =
+                ArmSums::Mean { n: 100, sum: 100.0 * value, sum_squares: 100.0 * value * value * (1.0 + rounding) };
+            SplitLook::of(&[bucket; 8], true, 0, 1).inflation
+        };
+        assert_eq!((look(1e-13), look(1e-11)), (None, Some(0.0)));
+        let one = ArmSums::Mean { n: 100, sum: 100.0, sum_squares: 200.0 };
+        assert_eq!(SplitLook::of(&[one], true, 0, 1).inflation, None, "one bucket says nothing of others");
+    }
+
+    /// Sums of units, each with its bucket, its value, and the denominator or covariate beside it.
+    fn sums_of(units: &[(usize, f64, f64)], is_ratio: bool) -> Vec<ArmSums> {
+        let n_buckets = units.iter().map(|unit| unit.0 + 1).max().unwrap_or(0);
+        let sums = |bucket: usize| {
+            let of = |what: fn(f64, f64) -> f64| -> f64 {
+                units.iter().filter(|unit| unit.0 == bucket).map(|unit| what(unit.1, unit.2)).sum()
+            };
+            let n = units.iter().filter(|unit| unit.0 == bucket).count() as u64;
+            let (sum, sum_squares) = (of(|value, _| value), of(|value, _| value * value));
+            let (second, second_squares) = (of(|_, second| second), of(|_, second| second * second));
+            let cross_sum = of(|value, second| value * second);
+            if is_ratio {
+                ArmSums::Ratio {
+                    n,
+                    numerator_sum: sum,
+                    numerator_sum_squares: sum_squares,
+                    denominator_sum: second,
+                    denominator_sum_squares: second_squares,
+                    cross_sum,
+                }
+            } else {
+                ArmSums::Cuped {
+                    n,
+                    sum,
+                    sum_squares,
+                    covariate_sum: second,
+                    covariate_sum_squares: second_squares,
+                    cross_sum,
+                }
+            }
+        };
+        (0..n_buckets).map(sums).collect()
+    }
+
+    #[test]
+    fn where_each_bucket_has_one_unit_the_inflation_is_exactly_one() {
+        // Two buckets have none.
+        let units: Vec<(usize, f64, f64)> =
+            (2..42).map(|i| (i, 5.0 + ((i * i) % 13) as f64, 3.0 + ((i * 5) % 7) as f64)).collect();
+        let means = units.iter().map(|unit| ArmSums::Mean { n: 1, sum: unit.1, sum_squares: unit.1 * unit.1 });
+        let rates = units.iter().map(|unit| ArmSums::Proportion { n: 1, successes: u64::from(unit.2 > 5.0) });
+        for buckets in [means.collect(), rates.collect(), sums_of(&units, true), sums_of(&units, false)] {
+            let look = SplitLook::of(&buckets, true, 0, 1);
+            assert!((look.inflation.unwrap() - 1.0).abs() < 1e-9, "{look:?}");
+            assert_eq!((look.n, look.n_buckets, look.n_splits, look.beyond), (40, 40, 0, None));
+        }
+        let constant: Vec<(usize, f64, f64)> = units.iter().map(|unit| (unit.0, unit.1, 2.0)).collect();
+        let look = SplitLook::of(&sums_of(&constant, false), true, 0, 1);
+        assert!((look.inflation.unwrap() - 1.0).abs() < 1e-9 && look.correlation.is_none(), "{look:?}");
+    }
+
+    #[test]
+    fn what_the_denominator_or_the_covariate_explains_is_taken_out() {
+        let mut dice = Dice(5);
+        let mut normal = move || (0..12).map(|_| dice.next() as f64 / u64::MAX as f64).sum::<f64>() - 6.0;
+        let mut units = Vec::new();
+        for bucket in 0..512 {
+            // All units of a bucket share what explains most of their value.
+            let shared = 20.0 + 2.0 * normal();
+            units.extend((0..20).map(|_| (bucket, 3.0 * shared + normal(), shared)));
+        }
+        let alone: Vec<ArmSums> = sums_of(&units, true)
+            .iter()
+            .map(|sums| {
+                let parts = Parts::of(sums);
+                ArmSums::Mean { n: sums.n(), sum: parts.value, sum_squares: parts.squares }
+            })
+            .collect();
+        let look = |buckets: &[ArmSums]| SplitLook::of(buckets, true, 500, 1);
+        let ratio = look(&sums_of(&units, true));
+        // A covariate, unlike a denominator, explains what is left beside a constant.
+        for unit in &mut units {
+            unit.1 -= 40.0;
+        }
+        let (alone, cuped) = (look(&alone), look(&sums_of(&units, false)));
+        assert!(alone.inflation.unwrap() > 10.0 && alone.beyond.unwrap() > 0.5, "{alone:?}");
+        assert!((ratio.inflation.unwrap() - 1.0).abs() < 0.2 && ratio.beyond.unwrap() < 0.1, "{ratio:?}");
+        assert!((cuped.inflation.unwrap() - 1.0).abs() < 0.2 && cuped.beyond.unwrap() < 0.1, "{cuped:?}");
+        // The value varies by 9 * 4 + 1, of which the covariate leaves 1.
+        let (with, without) = (cuped.mde.unwrap(), cuped.mde_without_covariate.unwrap());
+        assert!((with / (2.801_585 * (4.0_f64 / 10_240.0).sqrt()) - 1.0).abs() < 0.05, "{with}");
+        assert!((without / with / 37.0_f64.sqrt() - 1.0).abs() < 0.1, "{with} {without}");
+        assert!((cuped.correlation.unwrap() - (36.0_f64 / 37.0).sqrt()).abs() < 0.005, "{cuped:?}");
+        assert!((without / alone.mde.unwrap() - 1.0).abs() < 1e-6 && ratio.correlation.is_none(), "{alone:?}");
     }
 }

@@ -94,5 +94,8 @@ mod tests {
         };
         assert!(gate(999).is_err());
         assert_eq!(gate(1000), Ok(()));
+        // Less than two fifths in the smaller arm wait like other values.
+        assert_eq!(gate(1500), Ok(()));
+        assert!(gate(1501).is_err());
     }
 }

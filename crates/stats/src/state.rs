@@ -305,7 +305,7 @@ impl RunningState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ArmSums, Interval, Tau};
+    use crate::{ArmSums, HealthCode, Interval, Step, Tau};
 
     #[test]
     fn a_restatement_keeps_the_tuning_and_forgets_the_evidence() {
@@ -352,5 +352,65 @@ mod tests {
         assert!(PhaseCounts::shrank(&earlier, &[of(0, 9, 20), of(1, 5, 5)]));
         assert!(PhaseCounts::shrank(&earlier, &[of(1, 5, 5)]));
         assert!(!PhaseCounts::shrank(&[], &[]));
+    }
+
+    #[test]
+    fn the_most_that_was_counted_is_remembered_so_that_small_losses_do_not_add_up() {
+        let of = |control, treatment| Phase {
+            number: 0,
+            control_weight: 1.0,
+            treatment_weight: 1.0,
+            control: ArmSums::Proportion { n: control, successes: 0 },
+            treatment: ArmSums::Proportion { n: treatment, successes: 0 },
+        };
+        let mut state = RunningState::default();
+        for (control, treatment) in [(1000, 1000), (996, 1001), (995, 1000)] {
+            state.count(&[of(control, treatment)]);
+        }
+        assert_eq!(state.phases, [PhaseCounts { phase: 0, n_control: 1000, n_treatment: 1001 }]);
+    }
+
+    #[test]
+    fn a_new_step_forgets_the_looks_of_the_one_before_and_a_new_process_all_of_them() {
+        let look = |as_of| {
+            Some(HarmTest {
+                as_of,
+                from_phase: 0,
+                alpha: Alpha::HARM,
+                n_control: 100,
+                n_treatment: 100,
+                effect: 0.0,
+                bound: None,
+                ln_e: 0.0,
+            })
+        };
+        let lasting = Lasting { code: HealthCode::BothArmsOften, phase: 0, n: 2, since: 1, until: 2 };
+        let days = Days { n_consecutive: 2, counted_at: Some(900) };
+        let mut state = RunningState {
+            harm: look(1),
+            harm_of_mature: look(2),
+            harm_of_step: look(3),
+            harm_of_mature_on_step: look(4),
+            lasting: vec![lasting],
+            guardrails: vec![GuardrailState { name: "delay".to_owned(), tuning: None, days }],
+            ..RunningState::default()
+        };
+        let before = state.clone();
+        state.enter(Scope::default());
+        assert_eq!(state, before, "the same scope");
+        let step = Scope { step: Some(Step { from: 1, number: 1 }), ..Scope::default() };
+        state.enter(step);
+        assert_eq!(state.harm_looks(), Looks { of_all: [look(1), look(2)], of_step: [None; 2] });
+        assert_eq!((state.lasting.len(), state.guardrails[0].days), (1, days));
+        state.enter(Scope { safety_from: 1, ..step });
+        assert_eq!(state.harm_looks(), Looks::default());
+        assert_eq!((state.lasting.len(), state.guardrails[0].days), (0, Days::default()));
+    }
+
+    #[test]
+    fn a_state_that_does_not_say_by_which_rules_it_was_judged_is_of_the_first() {
+        let mut stored = serde_json::to_value(RunningState::default()).unwrap();
+        stored.as_object_mut().unwrap().remove("rules");
+        assert_eq!(serde_json::from_value::<RunningState>(stored).unwrap().rules, 1);
     }
 }

@@ -1,9 +1,9 @@
 //! From one poll and a stored state to a verdict.
 
 use outcome_stats::{
-    Alpha, ArmSums, Comparison, DataHealth, Direction, EpochReason, Evaluated, Evaluation, Guardrail, GuardrailReading,
-    HarmDirection, HealthCode, Limit, Margin, Phase, Recommendation, RunningState, Scope, Severity, SrmLevel, Status,
-    Tau, TestPlan, TuningSource, UnitCheck, ValueLimit, ValueRule, evaluate,
+    Alpha, ArmSums, Cohorts, Comparison, DataHealth, Direction, EpochReason, Evaluated, Evaluation, Guardrail,
+    GuardrailReading, HarmDirection, HealthCode, Limit, Margin, Phase, Recommendation, RunningState, Scope, Severity,
+    SrmLevel, Status, Tau, TestPlan, TuningSource, UnitCheck, ValueLimit, ValueRule, evaluate,
 };
 
 const DAY: i64 = 86_400;
@@ -26,11 +26,12 @@ struct Poll<'a> {
     day: i64,
     guardrails: &'a [Guardrail<'a>],
     health: DataHealth,
+    cohorts: Option<Cohorts<'a>>,
 }
 
 impl<'a> Poll<'a> {
     fn on(day: i64, phases: &'a [Phase]) -> Self {
-        Self { plan: plan(), phases, day, guardrails: &[], health: DataHealth::default() }
+        Self { plan: plan(), phases, day, guardrails: &[], health: DataHealth::default(), cohorts: None }
     }
 
     fn plan(self, plan: TestPlan) -> Self {
@@ -42,10 +43,10 @@ impl<'a> Poll<'a> {
     }
 
     fn after(&self, previous: Option<&RunningState>) -> Evaluated {
-        let Self { plan, phases, day, guardrails, health } = self;
+        let Self { plan, phases, day, guardrails, health, cohorts } = self;
         let (as_of, elapsed_days) = (day * DAY, *day as f64);
         let input = Evaluation {
-            cohorts: None,
+            cohorts: *cohorts,
             plan,
             phases,
             elapsed_days,
@@ -280,6 +281,28 @@ fn an_arm_without_any_unit_allows_no_claim() {
     let got = Poll::on(1, &few).first();
     assert_eq!(decision(&got), Recommendation::HoldDataQuality);
     assert_eq!(got.advice.reason, "No claim: the treatment arm has no exposed units.");
+    let other = [phase(1, rate(0, 0), rate(20, 1))];
+    assert_eq!(Poll::on(1, &other).first().advice.reason, "No claim: the control arm has no exposed units.");
+}
+
+#[test]
+fn shares_of_units_that_saw_another_arm_weaken_a_claim_and_then_forbid_it() {
+    let gain = [phase(1, rate(20_000, 1000), rate(20_000, 1300))];
+    for (both_share, other_share, code, is_claimed) in [
+        (0.01, 0.005, None, true),
+        (0.011, 0.0, Some(HealthCode::BothArms), true),
+        (0.05, 0.0, Some(HealthCode::BothArms), true),
+        (0.051, 0.0, Some(HealthCode::BothArmsOften), false),
+        (0.0, 0.006, Some(HealthCode::UnknownVariants), false),
+        (0.0, 0.05, Some(HealthCode::UnknownVariants), false),
+        (0.0, 0.051, Some(HealthCode::UnknownVariantsOften), false),
+    ] {
+        let cohorts = Some(Cohorts { claimed: &gain, judges_so_far: false, both_share, other_share });
+        let got = Poll { cohorts, ..Poll::on(8, &gain) }.first();
+        let codes: Vec<_> = got.health.iter().map(|found| found.code).collect();
+        assert_eq!(codes, code.into_iter().collect::<Vec<_>>(), "{both_share} {other_share}");
+        assert_eq!(decision(&got) == Recommendation::Ship, is_claimed, "{both_share} {other_share}");
+    }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use outcome_stats::{
     Alpha, ArmSums, Comparison, DataHealth, EpochReason, Evaluated, Evaluation, Guardrail, GuardrailReading,
-    HarmDirection, HealthCode, Margin, Phase, Recommendation, RunningState, Scope, SrmLevel, TestPlan, evaluate,
+    GuardrailResult, HarmDirection, HealthCode, Margin, Phase, Recommendation, RunningState, Scope, SrmLevel, Step,
+    Tau, TestPlan, evaluate,
 };
 
 const DAY: i64 = 86_400;
@@ -102,19 +103,114 @@ fn a_proof_of_safety_waits_for_units_whose_window_is_over_and_harm_does_not() {
 fn a_phase_with_many_units_does_not_hide_the_crashes_of_one_with_few() {
     let clean = phase(0, rate(10_000, 60), rate(10_000, 60));
     let crashing = phase(1, rate(2_000, 0), rate(2_000, 40));
-    let of = |phases: &[Phase], counts_rare| {
+    let polled = |phases: &[Phase], counts_rare| {
         let reading = GuardrailReading::RelativeToControl(Comparison {
             counts_rare,
             ..Comparison::new(phases, HarmDirection::Increase, Margin::Absolute(0.0))
         });
         let guardrails = [Guardrail { name: "crashes", must_prove: false, reading }];
-        guarded(20 * DAY, phases, &guardrails, Scope::default(), None).guardrails.remove(0)
+        guarded(20 * DAY, phases, &guardrails, Scope::default(), None)
     };
+    let of = |phases: &[Phase], counts_rare| polled(phases, counts_rare).guardrails.remove(0);
     let found = of(&[clean, crashing], true);
     assert!(found.breached && found.is_exact, "{found:?}");
+    // The width of the mixture is fixed by the first poll that could have one, whatever was counted beside it.
+    let tuning = |counts_rare| polled(&[clean, crashing], counts_rare).running.guardrails[0].tuning;
+    assert!(tuning(true).is_some() && tuning(true) == tuning(false));
     assert!(!of(&[clean, crashing], false).breached, "plans of before wait");
     // A phase in which nothing happens at all hides nothing either.
     assert!(of(&[crashing, phase(2, rate(3, 0), rate(3, 0))], true).breached);
+}
+
+/// A guardrail of refunds with a width of its own, so that its numbers depend on its units alone.
+fn refunds<'a>(phases: &'a [Phase], claimed: Option<&'a [Phase]>, margin: f64) -> Comparison<'a> {
+    let tau = Some(Tau::try_new(0.01).unwrap());
+    Comparison { tau, claimed, ..Comparison::new(phases, HarmDirection::Increase, Margin::Absolute(margin)) }
+}
+
+fn judged(comparison: Comparison<'_>, plan: &TestPlan, scope: Scope) -> GuardrailResult {
+    let reading = GuardrailReading::RelativeToControl(comparison);
+    let clean = [phase(0, rate(40_000, 2000), rate(40_000, 2000))];
+    let input = Evaluation {
+        cohorts: None,
+        plan,
+        phases: &clean,
+        elapsed_days: 20.0,
+        as_of: 20 * DAY,
+        guardrails: &[Guardrail { name: "refunds", must_prove: true, reading }],
+        health: DataHealth::default(),
+        scope,
+    };
+    evaluate(&input, None).guardrails.remove(0)
+}
+
+#[test]
+fn harm_is_of_the_phases_of_the_safety_process_and_the_proof_of_those_that_are_claimed() {
+    let before = phase(0, rate(40_000, 2000), rate(40_000, 2000));
+    let after = phase(1, rate(4000, 200), rate(4000, 600));
+    let alone = |of: Phase| judged(refunds(&[of], None, 0.02), &TestPlan::default(), Scope::default());
+    let (harm, proof) = (alone(after), alone(before));
+    let both = judged(refunds(&[before, after], Some(&[before]), 0.02), &TestPlan::default(), from_step(1));
+    assert!(both.breached && both.deteriorated && both.non_inferior, "{both:?}");
+    assert_eq!((both.lower, both.ln_e_breached), (harm.lower, harm.ln_e_breached));
+    assert_eq!(both.upper, proof.upper);
+    // What was found before a human resumed is no finding of the process that began then.
+    let few = phase(1, rate(40, 2), rate(40, 2));
+    let broken = phase(0, rate(40_000, 2000), rate(40_000, 6000));
+    let resumed = judged(refunds(&[broken, few], None, 0.02), &TestPlan::default(), from_step(1));
+    assert!(!resumed.breached && !resumed.deteriorated && resumed.upper.is_some(), "{resumed:?}");
+}
+
+#[test]
+fn a_step_by_itself_only_adds_what_all_phases_do_not_find() {
+    let plan = TestPlan { shares_with_steps: true, ..TestPlan::default() };
+    let step = Scope { step: Some(Step { from: 1, number: 1 }), ..Scope::default() };
+    let before = phase(0, rate(40_000, 2000), rate(40_000, 1900));
+    let of = |after, scope| judged(refunds(&[before, after], None, 0.02), &plan, scope);
+    let (fine, broken) = (phase(1, rate(4000, 200), rate(4000, 210)), phase(1, rate(4000, 200), rate(4000, 600)));
+    assert_eq!(of(fine, step), of(fine, Scope::default()), "nothing is wrong with the step");
+    let (found, all) = (of(broken, step), of(broken, Scope::default()));
+    assert!(found.breached && !all.breached, "{found:?}");
+    assert_eq!((found.upper, found.non_inferior), (all.upper, all.non_inferior));
+    // Its budget is half of the fifth that is kept for steps.
+    let own_plan = TestPlan { guardrail_alpha: Alpha::try_new(0.05 * 0.2 / 2.0).unwrap(), ..TestPlan::default() };
+    let own = judged(refunds(&[broken], None, 0.02), &own_plan, Scope::default());
+    assert!((found.lower.unwrap() - own.lower.unwrap()).abs() < 1e-12, "{found:?} {own:?}");
+    // Where all phases find it as well, theirs are the numbers.
+    let worse = phase(0, rate(40_000, 2000), rate(40_000, 6000));
+    let both = |scope| judged(refunds(&[worse, broken], None, 0.02), &plan, scope);
+    assert!(both(step).breached);
+    assert_eq!(both(step), both(Scope::default()));
+}
+
+#[test]
+fn crashes_of_a_step_that_those_of_another_outweigh_are_counted_by_themselves() {
+    let plan = TestPlan { shares_with_steps: true, ..TestPlan::default() };
+    let phases = [
+        phase(0, rate(40_000, 240), rate(40_000, 240)),
+        phase(1, rate(2000, 40), rate(2000, 0)),
+        phase(2, rate(2000, 0), rate(2000, 40)),
+    ];
+    let of = |scope| judged(Comparison { counts_rare: true, ..refunds(&phases, None, 0.0) }, &plan, scope);
+    let all = of(Scope::default());
+    assert!(!all.breached && !all.is_exact, "{all:?}");
+    let step = of(Scope { step: Some(Step { from: 2, number: 2 }), ..Scope::default() });
+    assert!(step.breached && step.is_exact, "{step:?}");
+}
+
+#[test]
+fn counted_events_are_held_against_zero_and_against_a_margin_of_their_rate() {
+    let of = |events, margin| {
+        let phases = [phase(0, rate(2000, 2), rate(2000, events))];
+        let comparison = Comparison::new(&phases, HarmDirection::Increase, margin);
+        judged(Comparison { counts_rare: true, ..comparison }, &TestPlan::default(), Scope::default())
+    };
+    let counted = of(22, Margin::RelativeToControl(0.5));
+    // Half of the rate of both arms together.
+    assert!(counted.is_exact && (counted.bound.unwrap() - 0.5 * 24.0 / 4000.0).abs() < 1e-12, "{counted:?}");
+    let flags = |found: GuardrailResult| (found.deteriorated, found.breached);
+    let margin = Margin::Absolute(0.004);
+    assert_eq!([3, 22, 60].map(|n| flags(of(n, margin))), [(false, false), (true, false), (true, true)]);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The test behind `ship`: its claim looks, its reserve, and plans of before.
 
 use outcome_stats::{
-    Alpha, ArmSums, Cohorts, DataHealth, Evaluated, Evaluation, Information, Phase, Recommendation, RunningState,
-    Scope, ShipBasis, ShipRecord, ShipTest, SidedP, TestPlan, evaluate, known_end_constant,
+    Alpha, ArmSums, ClaimLook, Cohorts, DataHealth, Evaluated, Evaluation, Information, Phase, Recommendation,
+    RunningState, Scope, ShipBasis, ShipRecord, ShipTest, SidedP, TestPlan, evaluate, known_end_constant,
 };
 
 const HOUR: i64 = 3600;
@@ -217,6 +217,34 @@ fn information_that_stops_before_the_end_is_judged_with_all_of_the_error_there()
     let looks = state.unwrap().looks;
     let last = looks.last().unwrap();
     assert!((last.spent - 0.9 * 0.015).abs() < 1e-12 && last.boundary < looks[looks.len() - 2].boundary, "{last:?}");
+    // It is as if that look had been known to be the last.
+    let ShipTest::KnownEnd { max_information, .. } = plan.ship else { unreachable!() };
+    let ended = TestPlan { ship: ShipTest::KnownEnd { max_information, days: 14 }, ..plan };
+    let mut state: Option<RunningState> = None;
+    for day in 7..=14 {
+        state = Some(poll(&ended, 24 * day, &arms(400 * day as u64, 0.006), state.as_ref()).running);
+    }
+    let known = *state.unwrap().looks.last().unwrap();
+    assert!((known.bound.unwrap() - last.bound.unwrap()).abs() < 1e-12, "{known:?} {last:?}");
+    assert_eq!(ClaimLook { bound: last.bound, ..known }, *last);
+}
+
+#[test]
+fn a_poll_of_the_same_instant_is_no_second_look_whatever_day_it_is_called() {
+    let plan = known_end(0.015, 28);
+    let first = poll(&plan, 24 * 8, &arms(4000, 0.004), None).running;
+    let phases = arms(6000, 0.004);
+    let same = Evaluation {
+        cohorts: None,
+        plan: &plan,
+        phases: &phases,
+        elapsed_days: 9.0,
+        as_of: 24 * 8 * HOUR,
+        guardrails: &[],
+        health: DataHealth::default(),
+        scope: Scope::default(),
+    };
+    assert_eq!(evaluate(&same, Some(&first)).running.looks, first.looks);
 }
 
 #[test]
@@ -230,6 +258,7 @@ fn a_bound_does_not_stand_against_what_the_units_say_today() {
     let later = |lift| poll(&plan, 24 * 40, &arms(60_000, lift), Some(&state)).advice.recommendation;
     assert_eq!(later(0.004), Recommendation::Ship);
     assert_ne!(later(-0.0005), Recommendation::Ship);
+    assert_ne!(later(0.0), Recommendation::Ship);
 }
 
 #[test]

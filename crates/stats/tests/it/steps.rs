@@ -2,8 +2,9 @@
 //! `OUTCOME_TEST_LONG=1`) of a launch and three steps, from `OUTCOME_TEST_SEED`.
 
 use outcome_stats::{
-    ArmSums, Comparison, Counts, DataHealth, Evaluated, Evaluation, Guardrail, GuardrailReading, HarmDirection, Limit,
-    Margin, Phase, Recommendation, RunningState, Scope, Step, TestPlan, assess, evaluate,
+    Alpha, ArmSums, Cohorts, Comparison, Counts, DataHealth, Evaluated, Evaluation, Guardrail, GuardrailReading,
+    HarmDirection, HealthCode, Lasting, Limit, Margin, Phase, Recommendation, RunningState, Scope, Step, TestPlan,
+    assess, evaluate, rate_confidence,
 };
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -153,4 +154,81 @@ fn a_rate_of_a_step_is_not_outweighed_by_the_phases_before_it() {
     assert!(!of(None).breached && !of(Some(Counts { successes: 80, n: 4000 })).breached);
     let broken = of(Some(Counts { successes: 400, n: 4000 }));
     assert!(broken.breached && broken.value == Some(0.1), "{broken:?}");
+    // What is beyond the limit with the whole budget, and not with that of a step.
+    let lower = |alpha| rate_confidence(118, 4000, 0.02, Alpha::try_new(alpha).unwrap()).unwrap().ci.lower.unwrap();
+    assert!(lower(0.05 * 0.8) > 0.02 && lower(0.05 * 0.2 / 2.0) < 0.02, "{} {}", lower(0.04), lower(0.005));
+    assert!(!of(Some(Counts { successes: 118, n: 4000 })).breached);
+    assert!(broken.non_inferior, "of all phases: 600 of 44,000 are below the limit");
+}
+
+#[test]
+fn values_so_far_have_four_fifths_of_the_budget_and_mature_ones_the_rest() {
+    let phases = [phase(0, rate(4000, 200), rate(4000, 200))];
+    let budgets = |judges_so_far| {
+        let cohorts = Cohorts { claimed: &phases, judges_so_far, both_share: 0.0, other_share: 0.0 };
+        let input = Evaluation {
+            cohorts: Some(cohorts),
+            plan: &plan(false),
+            phases: &phases,
+            elapsed_days: 8.0,
+            as_of: 8 * DAY,
+            guardrails: &[],
+            health: DataHealth::default(),
+            scope: Scope::default(),
+        };
+        let running = evaluate(&input, None).running;
+        [running.harm, running.harm_of_mature].map(|look| look.map_or(0.0, |look| look.alpha.get()))
+    };
+    for (found, wanted) in [(budgets(true), [0.02, 0.005]), (budgets(false), [0.0, 0.025])] {
+        assert!(found.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() < 1e-12), "{found:?}");
+    }
+}
+
+#[test]
+fn what_lasts_is_counted_once_a_reading() {
+    let phases = [phase(0, rate(4000, 200), rate(4000, 200)), phase(1, rate(400, 20), rate(400, 20))];
+    let after = |health, as_of, state: Option<&RunningState>| {
+        let input = Evaluation {
+            cohorts: None,
+            plan: &plan(false),
+            phases: &phases,
+            elapsed_days: 8.0,
+            as_of,
+            guardrails: &[],
+            health,
+            scope: Scope::default(),
+        };
+        evaluate(&input, state).running
+    };
+    let [both, unknown] = [(true, false), (false, true)].map(|(is_both_now, is_unknown_now)| DataHealth {
+        is_both_now,
+        is_unknown_now,
+        ..DataHealth::default()
+    });
+    for (health, code) in [(both, HealthCode::BothArmsOften), (unknown, HealthCode::UnknownVariantsOften)] {
+        let first = after(health, DAY, None);
+        assert_eq!(first.lasting, [Lasting { code, phase: 1, n: 1, since: DAY, until: DAY }]);
+        assert_eq!(after(health, DAY, Some(&first)).lasting, first.lasting, "the same reading again");
+        assert_eq!(after(health, 2 * DAY, Some(&first)).lasting[0].n, 2);
+        assert!(after(DataHealth::default(), 2 * DAY, Some(&first)).lasting.is_empty());
+    }
+}
+
+#[test]
+fn findings_without_words_are_the_same_findings() {
+    let phases = [phase(0, rate(4000, 200), rate(4000, 200))];
+    let input = Evaluation {
+        cohorts: None,
+        plan: &plan(false),
+        phases: &phases,
+        elapsed_days: 8.0,
+        as_of: 8 * DAY,
+        guardrails: &[],
+        health: DataHealth { is_stale: true, is_sampled: true, ..DataHealth::default() },
+        scope: Scope::default(),
+    };
+    let mut state = RunningState::default();
+    let assessed = assess(&input, &mut state);
+    let codes = |evaluated: Evaluated| evaluated.health.iter().map(|found| found.code).collect::<Vec<_>>();
+    assert_eq!(codes(assessed.without_words(state)), [HealthCode::Stale, HealthCode::Sampled]);
 }

@@ -7,9 +7,10 @@ use outcome_stats::{
 
 /// One reading, judged after those before.
 fn judge(value: Option<f64>, n: u64, rule: ValueRule, scope: Scope, day: i64, state: &mut RunningState) -> Evaluated {
+    let must_prove = rule == ValueRule::OfTreatment;
     let limit = Limit::Max(300.0);
     let reading = GuardrailReading::ValueLimit(ValueLimit { value, n: Some(n), limit, consecutive: 3, rule });
-    let guardrails = [Guardrail { name: "delay", must_prove: false, reading }];
+    let guardrails = [Guardrail { name: "delay", must_prove, reading }];
     let input = Evaluation {
         cohorts: None,
         plan: &TestPlan::default(),
@@ -87,4 +88,31 @@ fn a_value_of_everybody_is_an_incident_and_pauses_only_where_the_plan_says_so() 
         assert_eq!(is_told, !pauses);
         assert!(!got.guardrails[0].breached, "it proves nothing about the treatment");
     }
+}
+
+#[test]
+fn in_plans_that_do_not_say_more_every_reading_counts_whoever_it_is_of() {
+    let far = Some(900.0);
+    // A row goes on without the treatment, and ends with a reading of too few units.
+    let readings = [(far, 500, false), (far, 500, true), (far, 99, false), (far, 500, false)];
+    let (rows, _) = rows(&readings, ValueRule::InARow);
+    assert_eq!(rows, [1, 2, 0, 1]);
+}
+
+#[test]
+fn a_stored_guardrail_names_an_incident_only_where_there_is_one() {
+    let far = (Some(900.0), 500, false);
+    let stored = |n_days: usize| {
+        let rule = ValueRule::OfEverybody { pauses: false, is_full_day: true };
+        let (_, last) = rows(&vec![far; n_days], rule);
+        serde_json::to_value(&last.guardrails[0]).unwrap()
+    };
+    assert_eq!((stored(2).get("is_incident"), stored(2).get("is_exact")), (None, None));
+    assert_eq!(stored(3)["is_incident"], true);
+}
+
+#[test]
+fn a_proof_that_is_asked_of_a_bare_value_stays_asked() {
+    let asked = |rule| rows(&[(Some(1.0), 500, false)], rule).1.guardrails[0].must_prove;
+    assert!(asked(ValueRule::OfTreatment) && !asked(ValueRule::InARow));
 }
