@@ -22,7 +22,7 @@ async fn an_experiment_that_ran_elsewhere_has_a_verdict_of_its_final_units() -> 
             lab.tell_source(&day(1_000_000 + number * 10_000, at, &better, true)).await?;
         }
         lab.clock.advance(jiff::SignedDuration::from_hours(24 * 30));
-        let log = lab.runtime.audit_log().page(0, 500).await?.len();
+        let log = lab.log().await?.len();
         let request = MetricCompareRequest {
             metric: "came_back".to_owned(),
             flag: "soft".to_owned(),
@@ -61,7 +61,7 @@ async fn an_experiment_that_ran_elsewhere_has_a_verdict_of_its_final_units() -> 
         ensure!(signals.metric_compare(&backwards).await.unwrap_err().code() == Code::InvalidInput);
         let unknown = MetricCompareRequest { metric: "come_back".to_owned(), ..request };
         ensure!(signals.metric_compare(&unknown).await.unwrap_err().code() == Code::NotFound);
-        ensure!(lab.runtime.audit_log().page(0, 500).await?.len() == log, "a look leaves no line");
+        ensure!(lab.log().await?.len() == log, "a look leaves no line");
         Ok(())
     })
     .await

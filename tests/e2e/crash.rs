@@ -243,8 +243,7 @@ async fn a_killed_decision_is_made_whole_or_not_at_all_and_its_flag_follows() ->
 
 /// How many lines of this kind the log has about all experiments.
 async fn n_lines(lab: &Lab, kind: &str) -> Result<usize> {
-    let log = lab.runtime.audit_log().page(0, 100_000).await?;
-    Ok(log.iter().filter(|line| line.kind == kind).count())
+    Ok(lab.log().await?.iter().filter(|line| line.kind == kind).count())
 }
 
 /// Random points at which each of stop, pause and resume is killed: 30 of the three together.

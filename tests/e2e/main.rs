@@ -26,6 +26,7 @@ mod danger_walk;
 mod decisions;
 mod documents;
 mod field_trial;
+mod ingest;
 mod inspector;
 mod journey;
 mod kept;

@@ -118,14 +118,9 @@ pub async fn agrees(lab: &Lab, pack: &Value) -> Result<bool> {
 /// The audit log, as `audit export` writes it.
 async fn log_of(lab: &Lab) -> Result<PathBuf> {
     let path = lab.root().join(".outcome/log.jsonl");
-    let (mut text, mut after) = (String::new(), 0);
-    loop {
-        let page = lab.runtime.audit_log().page(after, 500).await?;
-        let Some(last) = page.last() else { break };
-        after = last.seq;
-        for entry in &page {
-            text += &(serde_json::to_string(entry)? + "\n");
-        }
+    let mut text = String::new();
+    for entry in &lab.log().await? {
+        text += &(serde_json::to_string(entry)? + "\n");
     }
     std::fs::write(&path, text)?;
     Ok(path)

@@ -62,7 +62,7 @@ async fn what_was_changed_behind_our_back_is_found_and_put_right() -> Result<()>
             assert_eq!(experiment(&lab, slug).await?, *right);
         }
         assert_eq!(recompute(&lab, None, false).await?.changes, vec![]);
-        let log = lab.runtime.audit_log().page(0, 10_000).await?;
+        let log = lab.log().await?;
         let notes: Vec<_> = log.iter().filter(|line| line.kind == "workspace.note_recomputed").collect();
         assert_eq!(notes.len(), 2, "only what was written is logged");
         assert_eq!((&notes[1].payload["n_changed"], &notes[1].payload["n_experiments"]), (&json!(1), &json!(3)));

@@ -101,7 +101,7 @@ impl Visits {
 
     /// What the log says about restatements, oldest first.
     async fn notes(&self) -> Result<Vec<Value>> {
-        let log = self.lab.runtime.audit_log().page(0, 10_000).await?;
+        let log = self.lab.log().await?;
         Ok(log.into_iter().filter(|l| l.kind == "experiment.note_restated").map(|line| line.payload).collect())
     }
 

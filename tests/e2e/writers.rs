@@ -14,7 +14,7 @@ use crate::journey::each_lab;
 use crate::tamper::insert_of;
 
 async fn lines(lab: &Lab) -> Result<Vec<LogEntry>> {
-    Ok(lab.runtime.audit_log().page(0, 10_000).await?)
+    lab.log().await
 }
 
 async fn append(lab: &Lab, writer: Option<&Writer>, event: NewEvent) -> Result<()> {

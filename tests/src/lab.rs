@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use outcome_core::audit::LogEntry;
 use outcome_core::clock::ManualClock;
 use outcome_core::config::Vendors;
 use outcome_core::domain::{
@@ -86,6 +87,22 @@ pub fn file_with_levels(n_signals: usize) -> String {
         })
         .collect();
     FILE.replace(one, &many)
+}
+
+/// The outcome file of a laboratory to which this many signals are pushed: `pushed_0`, `pushed_1` and so on.
+#[must_use]
+pub fn file_with_pushed(n_signals: usize) -> String {
+    let one = "      - { source: push, metric: orders, method: event }\n";
+    let many: String = (0..n_signals).map(|n| one.replace("orders", &format!("pushed_{n}"))).collect();
+    FILE.replace(one, &many)
+}
+
+/// The body of a level that is pushed, of the day before now.
+#[must_use]
+pub fn pushed_level(now: jiff::Timestamp, signal: &str, n: i64, successes: i64) -> serde_json::Value {
+    let from = now - jiff::SignedDuration::from_hours(24);
+    serde_json::json!({ "schema_version": 1, "source": "push", "signal": signal, "outcome": OUTCOME,
+        "window": { "from": from, "to": now }, "readings": [{ "n": n, "successes": successes }] })
 }
 
 /// The table of [`file_of_visits`].
@@ -337,6 +354,19 @@ impl Lab {
     pub async fn poll_after(&self, hours: i64) -> Result<Polled> {
         self.clock.advance(jiff::SignedDuration::from_hours(hours));
         Ok(self.runtime.signals().poll(&PollRequest { is_forced: true, ..PollRequest::default() }).await?)
+    }
+
+    /// All lines of the log.
+    pub async fn log(&self) -> Result<Vec<LogEntry>> {
+        let mut all: Vec<LogEntry> = Vec::new();
+        loop {
+            let after = all.last().map_or(0, |line| line.seq);
+            let page = self.runtime.audit_log().page(after, 1000).await?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
     }
 
     /// An agent hands in one hypothesis; its slug.

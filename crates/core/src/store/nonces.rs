@@ -22,24 +22,19 @@ columns! {
 }
 
 impl Tx {
+    /// Forgets the values that may be used again. Before [`Self::nonce_use`], in the same transaction.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn nonces_expire(&mut self, now: jiff::Timestamp) -> Result<()> {
+        on_db!(self, |c| sqlx::query(NONCE_SWEEP).bind(self.workspace).bind(Instant(now)).execute(c).await.map(|_| ()))
+    }
+
     /// Uses a value up; false when it was used before.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn nonce_use(
-        &mut self,
-        kind: &str,
-        value: &str,
-        expires_at: jiff::Timestamp,
-        now: jiff::Timestamp,
-    ) -> Result<bool> {
-        // None may be over.
-        on_db!(self, |c| sqlx::query(NONCE_SWEEP)
-            .bind(self.workspace)
-            .bind(Instant(now))
-            .execute(c)
-            .await
-            .map(|_| ()))?;
+    pub async fn nonce_use(&mut self, kind: &str, value: &str, expires_at: jiff::Timestamp) -> Result<bool> {
         let row = NonceRow { kind: kind.to_owned(), value: value.to_owned(), expires_at: Instant(expires_at) };
         let n_rows = on_db!(self, |c| row
             .insert(sqlx::query(NONCE_INSERT), &self.workspace)

@@ -15,6 +15,7 @@ use crate::settings::{Settings, Sourced};
 use crate::store::{DatabaseFile, Db, Place, Tx, Workspace};
 use crate::usecases::kernel::pointer::{must_be_known, remember};
 use crate::usecases::kernel::writer_key::writer;
+use crate::usecases::signals::IngestQueue;
 
 /// A line that was checked in this process, by its number: what it says decides nothing new when it is read again.
 type CheckedConfiguration = Arc<Mutex<Option<(i64, ConfigurationApplied)>>>;
@@ -33,6 +34,8 @@ pub struct Runtime {
     pub(super) configs: ConfigCache,
     /// What was checked of what is applied.
     pub(super) checked: CheckedConfiguration,
+    /// Pushed messages that wait to be written.
+    pub(super) ingests: IngestQueue,
 }
 
 impl Runtime {
@@ -142,6 +145,7 @@ pub(super) fn assemble(db: Db, workspace: Workspace, settings: Settings, clock: 
         sources: Arc::default(),
         configs: ConfigCache::default(),
         checked: CheckedConfiguration::default(),
+        ingests: IngestQueue::default(),
     }
 }
 

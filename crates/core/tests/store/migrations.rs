@@ -34,7 +34,7 @@ const OF_POSTGRES: [(i64, &str, &str); 4] = [
 ];
 
 /// The number of the newest step.
-const NEWEST: i64 = 13;
+const NEWEST: i64 = 14;
 
 const BEFORE_NEWEST: &str = "
     DROP INDEX event_by_kind;
@@ -42,6 +42,8 @@ const BEFORE_NEWEST: &str = "
 
 /// A schema as it was before keys were read into columns, from one as it was before the newest step.
 const BEFORE_KEYS: &str = "
+    DROP INDEX nonce_over;
+    DELETE FROM runtime_migration WHERE version = 14;
     DROP TABLE member_opening;
     DELETE FROM runtime_migration WHERE version = 13;
     DROP TABLE configuration;

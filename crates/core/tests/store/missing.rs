@@ -68,8 +68,8 @@ async fn writes_that_may_find_nothing_say_so() {
         tx.session_delete("unknown", now).await.unwrap();
         tx.outbox_overtake_flag(ExperimentId(NOBODY), now).await.unwrap();
         assert!(!tx.outbox_close(MessageId(NOBODY), Closing::Delivered, now).await.unwrap());
-        assert!(tx.nonce_use("test", "once", later, now).await.unwrap());
-        assert!(!tx.nonce_use("test", "once", later, now).await.unwrap());
+        assert!(tx.nonce_use("test", "once", later).await.unwrap());
+        assert!(!tx.nonce_use("test", "once", later).await.unwrap());
 
         // The first holder comes back after its time, when another one works.
         assert!(tx.lease_take("work", "first", now, (now, later)).await.unwrap());

@@ -17,7 +17,8 @@ impl Sessions<'_> {
         let now = self.0.now();
         let expires_at = now.checked_add(ttl).unwrap_or(now);
         let mut tx = self.0.write().await?;
-        let is_first = tx.nonce_use(kind, &value, expires_at, now).await?;
+        tx.nonces_expire(now).await?;
+        let is_first = tx.nonce_use(kind, &value, expires_at).await?;
         tx.commit().await?;
         Ok(is_first)
     }

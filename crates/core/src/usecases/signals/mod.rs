@@ -10,6 +10,7 @@ use crate::usecases::Runtime;
 
 pub use compare::{MetricCompareRequest, MetricCompared};
 pub use connectors::{ConnectorProblem, ConnectorReport, QueryReport, QueryState, ReaderRole, SignalRole};
+pub(in crate::usecases) use ingest::IngestQueue;
 pub use ingest::Ingested;
 pub use metrics::{KeyLook, MetricCheckRequest, MetricChecked, MetricDoubt, MetricFinding, MetricShown};
 pub use poll::{PollRequest, Polled, PolledExperiment};

@@ -3,8 +3,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::MetricCompareRequest;
 use super::reading::{Bucket, Read, n_of};
+use super::request::MetricCompareRequest;
 use crate::domain::{ArmSums, Evaluation, EvidenceGrade, MinimumDetectableEffect, Plan, VariantReading, Window};
 use crate::error::{Code, Error, Result};
 use crate::evaluation::{Judged, PhaseReadings, Poll, evaluate_poll};

@@ -5,6 +5,7 @@
 mod judge;
 mod plan;
 mod reading;
+mod request;
 
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -13,6 +14,7 @@ use serde::Serialize;
 use self::judge::Judging;
 use self::plan::plan_of;
 use self::reading::{n_of, read};
+pub use self::request::MetricCompareRequest;
 use super::Signals;
 use super::metrics::{MetricFinding, readable_metric};
 use crate::domain::{ArmSums, Evaluation, MinimumDetectableEffect, SignalSpec, Variant, VariantReading, Window};
@@ -20,25 +22,6 @@ use crate::error::{Code, Error, Result};
 use crate::ports::SignalSource;
 use crate::present::{Answer, count};
 use crate::usecases::kernel::workspace_file::source;
-
-/// Which experiment is looked at, and how it is judged.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MetricCompareRequest {
-    /// Name of the metric.
-    pub metric: String,
-    /// What the column of its exposures says that names the experiment: the key of its flag.
-    pub flag: String,
-    /// When it began.
-    pub from: Timestamp,
-    /// When it ended, not included; absent while it runs.
-    pub to: Option<Timestamp>,
-    /// Share of the treatment in percent, above 0 and below 100; the same for all of its time.
-    pub treatment_pct: f64,
-    /// The smallest effect worth finding, which is also the width of the mixture.
-    pub mde: MinimumDetectableEffect,
-    /// Error probability over all looks, between 0 and 1.
-    pub alpha: f64,
-}
 
 /// What an experiment came to that ran somewhere else.
 #[derive(Debug, Clone, Serialize, JsonSchema)]

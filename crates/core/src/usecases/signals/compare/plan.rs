@@ -1,7 +1,7 @@
 //! The plan by which an experiment is judged that ran without one of ours: every look is valid, the values are final, and nothing was
 //! promised.
 
-use super::MetricCompareRequest;
+use super::request::MetricCompareRequest;
 use crate::domain::{
     Contract, Design, Hypothesis, InterventionKind, MeasurementPlan, OnConclusion, Plan, Risk, RolloutPlan, SignalSpec,
 };

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::MetricCompareRequest;
+use super::request::MetricCompareRequest;
 use crate::domain::{SignalSpec, Slug, Variant, VariantReading, Window};
 use crate::error::Result;
 use crate::ports::{SignalSource, VariantRequest};
