@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::exposures::exposures;
 use super::report::{
     At, Context, DeclaredMetric, Problem, Reporter, SourceKind, Span, at_least_one, list, near_or, shown, text, unique,
 };
@@ -9,8 +10,8 @@ use super::signal::source_kind;
 use crate::config::file::RootFile;
 use crate::config::map::missing_key;
 use crate::config::metric_file::{
-    CapFile, CovariateFile, EventsFile, ExposuresFile, FactFile, MetricFile, MetricKind, Named, PartFile, StepFile,
-    UnitMapFile, WindowFile,
+    CapFile, CovariateFile, EventsFile, FactFile, MetricFile, MetricKind, Named, PartFile, StepFile, UnitMapFile,
+    WindowFile,
 };
 use crate::config::reporter::Asked;
 use crate::domain::{
@@ -115,35 +116,6 @@ fn timezone(at: &At<String>, reporter: &mut Reporter<'_>) -> Option<String> {
     }
 }
 
-fn exposures(file: &ExposuresFile, reporter: &mut Reporter<'_>) -> Option<Exposures> {
-    let rows = relation(file.at, file.table.as_ref(), file.sql.as_ref(), "`exposures`", reporter);
-    let columns = [&file.unit, &file.experiment, &file.variant].map(|at| column(at.as_ref(), reporter));
-    let [unit, experiment, variant] = columns;
-    let at = column(file.at_key.as_ref(), reporter);
-    let variants = file.variants.as_ref().map(|variants| &variants.value);
-    let control = names(variants.and_then(|variants| variants.control.as_ref()), "control");
-    let treatment = names(variants.and_then(|variants| variants.treatment.as_ref()), "treatment");
-    if let Some(both) = control.iter().find(|name| treatment.contains(name)) {
-        let at = file.variants.as_ref().map_or(file.at, |variants| variants.span);
-        let message = format!("`{}` is a name of both arms", shown(both));
-        let problem = Problem::error("config.duplicate_key", at, message);
-        reporter.push(problem.valid("each name in one arm").help("remove it from one of the two"));
-    }
-    Some(Exposures {
-        rows: rows?,
-        unit: unit?,
-        experiment: experiment?,
-        variant: variant?,
-        at: at?,
-        condition: text(file.r#where.as_ref()),
-        control,
-        treatment,
-        is_sticky: file.sticky.as_ref()?.value,
-        map: None,
-        trigger: None,
-    })
-}
-
 /// The maps of a source that begin at the unit of its exposures, by what they lead to.
 fn unit_maps<'f>(
     file: Option<&'f At<Named<UnitMapFile>>>,
@@ -171,7 +143,7 @@ fn unit_maps<'f>(
 }
 
 /// The texts of a list, or the one that is meant without it.
-fn names(list: Option<&At<Vec<At<String>>>>, default: &str) -> Vec<String> {
+pub(super) fn names(list: Option<&At<Vec<At<String>>>>, default: &str) -> Vec<String> {
     list.map_or_else(|| vec![default.to_owned()], |list| list.value.iter().map(|at| at.value.clone()).collect())
 }
 
@@ -187,7 +159,7 @@ fn known_fact<'f>(file: &'f FactFile, context: &Context, reporter: &mut Reporter
 }
 
 /// A table or a query, and not both.
-fn relation(
+pub(super) fn relation(
     at: Span,
     table: Option<&At<String>>,
     sql: Option<&At<String>>,
@@ -212,7 +184,7 @@ fn relation(
 }
 
 /// The name of a table or column, as a query would write it: plain or quoted words with dots between them.
-fn column(name: Option<&At<String>>, reporter: &mut Reporter<'_>) -> Option<String> {
+pub(super) fn column(name: Option<&At<String>>, reporter: &mut Reporter<'_>) -> Option<String> {
     let name = name?;
     let text = name.value.trim();
     if is_name(text) {

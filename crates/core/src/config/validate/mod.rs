@@ -5,6 +5,7 @@ mod channel;
 mod connectors;
 mod constraint;
 mod contract;
+mod exposures;
 mod flags;
 mod gates;
 mod llm;
@@ -17,6 +18,8 @@ mod settings;
 mod signal;
 mod sql;
 mod target;
+
+pub(super) use self::gates::unknown_members;
 
 /// What a vendor's file checks its keys with.
 pub(super) mod vendor_checks {
