@@ -159,6 +159,7 @@ const EXPOSED: [&str; 3] = [
 fn is_judged(home: &Home, envs: &[(&str, &str)]) {
     let of = |mut command: Command| crate::home::Ran::new(command.envs(envs.iter().copied()).output().unwrap());
     of(home.signing("passphrase", &["init", "--target", "40 %"])).exits(0);
+    #[expect(clippy::disallowed_methods, reason = "the program runs by the machine's clock")]
     let day = |ago: i64| {
         let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * ago);
         at.strftime("%Y-%m-%d").to_string()

@@ -1,6 +1,6 @@
 //! Who saw which arm: the `exposures` of a source.
 
-use super::contract::{column, names, relation};
+use super::relation::{column, names, relation};
 use super::report::{At, Problem, Reporter, shown, text};
 use crate::config::metric_file::ExposuresFile;
 use crate::domain::{Exposures, Relation, is_empty_query};

@@ -12,6 +12,7 @@ mod llm;
 mod mde;
 mod outcome;
 mod references;
+mod relation;
 mod report;
 mod scope;
 mod settings;
