@@ -12,7 +12,10 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates git \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /out/ /usr/local/bin/
+# The home of the account, for a volume: with the sticky bit, since compose may run as another user.
+RUN install -d -m 1777 /home/outcome
 COPY --chmod=755 crates/daemon/health.sh /usr/local/bin/outcome-runtimed-health
+ENV HOME=/home/outcome
 USER 1000:1000
 WORKDIR /workspace
 EXPOSE 8787

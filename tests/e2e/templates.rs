@@ -52,8 +52,7 @@ fn files() -> Result<Vec<File>> {
     let (_, after) = rest.split_once("        max: 800\n").context("its end")?;
     let (after, rest) = after.split_once("notifications:").context("no channels")?;
     let (_, end) = rest.split_once("\nllm:").context("their end")?;
-    let alone =
-        format!("{before}{after}llm:{end}").replace("assurance: A4", "assurance: A3").replace("quorum: 2", "quorum: 1");
+    let alone = format!("{before}{after}llm:{end}").replace("assurance: A4", "assurance: A3");
     Ok(vec![
         File {
             name: "what init writes",
@@ -93,7 +92,7 @@ fn fitted(text: &str, source: &str) -> Result<String> {
         .replace("sam@example.com", MEMBER)
         .replace("checkout-lead@example.com", MEMBER)
         .replace("      - frontend/checkout/", "      - game/")
-        .replace("channel: slack:#checkout-outcomes", "channel: none")
+        .replace("channel: desktop", "channel: none")
         .replace("channel: webhook", "channel: none"))
 }
 

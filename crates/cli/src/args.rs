@@ -175,7 +175,7 @@ pub enum Command {
     Agent(Agent),
     /// Run the whole loop on a virtual clock: offline, without an account or key, in under a minute
     #[command(
-        after_help = "EXAMPLES:\n  outcome-runtime demo\n  outcome-runtime demo --keep shop   keep the folder so that you can explore it"
+        after_help = "EXAMPLES:\n  outcome-runtime demo\n  outcome-runtime demo --keep shop   keep the folder so that you can explore it\n  outcome-runtime demo --serve       serve its pages, to look around in them"
     )]
     Demo(Demo),
     /// Check the installation: show each effective setting, where it came from, and what is wrong

@@ -52,10 +52,13 @@ pub async fn run(cx: &Cx, args: &args::Connectors) -> Result<Exit> {
 fn show_role(page: &mut Page, role: &ReaderRole) {
     match &role.statements {
         Some(lines) => lines.iter().for_each(|line| page.line(&safe(line))),
-        None => page.line(&format!(
-            "`{}` has no users of its own: a file is opened read-only, and a source that pushes is not asked",
-            safe(&role.connector)
-        )),
+        None => page.prose(
+            0,
+            &format!(
+                "`{}` has no users of its own: a file is opened read-only, and a source that pushes is not asked",
+                safe(&role.connector)
+            ),
+        ),
     }
 }
 
@@ -70,7 +73,7 @@ fn show(page: &mut Page, found: &ConnectorReport, has_plans: bool) {
             page.field("writes", writes);
             for risk in &source.risks {
                 let mark = if risk.is_refused() { page.red("refused") } else { page.yellow("warning") };
-                page.line(&format!("  {mark}  {}", safe(&risk.what)));
+                page.prose(4, &format!("  {mark}  {}", safe(&risk.what)));
             }
             for note in &source.notes {
                 page.item(note);
@@ -83,7 +86,10 @@ fn show(page: &mut Page, found: &ConnectorReport, has_plans: bool) {
             }
         }
         (None, Some(problem)) => {
-            page.line(&format!("{} `{}`: {}", page.red("problem:"), safe(&found.connector), safe(&problem.message)));
+            page.prose(
+                2,
+                &format!("{} `{}`: {}", page.red("problem:"), safe(&found.connector), safe(&problem.message)),
+            );
             hint(page, problem);
         }
         (None, None) => {}
@@ -109,16 +115,19 @@ fn show_query(page: &mut Page, query: &QueryReport, has_plans: bool, is_said: bo
     };
     let time = query.seconds.map(|seconds| format!("{:.0} ms", (seconds * 1000.0).ceil()));
     let facts: Vec<_> = time.into_iter().chain(query.index.clone()).map(|fact| safe(&fact)).collect();
-    page.line(&format!(
-        "  {state}  {} · {} · {} `{}`   {}",
-        safe(&query.outcome),
-        query.role,
-        query.query,
-        safe(&query.signal),
-        facts.join(" · ")
-    ));
+    page.prose(
+        4,
+        &format!(
+            "  {state}  {} · {} · {} `{}`   {}",
+            safe(&query.outcome),
+            query.role,
+            query.query,
+            safe(&query.signal),
+            facts.join(" · ")
+        ),
+    );
     if let Some(problem) = query.problem.as_ref().filter(|_| !is_said) {
-        page.line(&format!("    {}", safe(&problem.message)));
+        page.prose(4, &format!("    {}", safe(&problem.message)));
         hint(page, problem);
     }
     if let Some(plan) = query.plan.as_ref().filter(|_| has_plans) {

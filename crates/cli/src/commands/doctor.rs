@@ -43,9 +43,10 @@ fn show(page: &mut Page, found: &[Finding]) {
             FindingLevel::Warning => page.yellow("warning"),
             FindingLevel::Problem => page.red("problem"),
         };
-        page.line(&format!("{mark}  {:<widest$}  {}", safe(&finding.check), safe(&finding.message)));
+        let at = 9 + widest + 2;
+        page.prose(at, &format!("{mark}  {:<widest$}  {}", safe(&finding.check), safe(&finding.message)));
         if let Some(hint) = &finding.hint {
-            page.hint(&format!("{:9}{:widest$}  = help: {}", "", "", safe(hint)));
+            page.hanging_hint(at + 8, &format!("{:at$}= help: {}", "", safe(hint)));
         }
     }
 }

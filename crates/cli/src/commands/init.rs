@@ -189,7 +189,7 @@ fn before(page: &mut Page, settings: &Settings, root: &Path) {
     if !root.join(".git").exists() {
         let remark =
             page.yellow("This is not the root of a git repository. Scope checks and builds need one (`git init`).");
-        page.line(&remark);
+        page.prose(0, &remark);
     }
     if let Some(clock) = &settings.clock_file {
         let says = format!(
@@ -215,7 +215,7 @@ fn before(page: &mut Page, settings: &Settings, root: &Path) {
     };
     for remark in remarks {
         let remark = page.yellow(&crate::output::safe(&remark));
-        page.line(&remark);
+        page.prose(0, &remark);
     }
 }
 
@@ -248,9 +248,9 @@ fn after(page: &mut Page, done: &Initialised, found: &Found, settings: &Settings
     page.head("Next");
     for (i, step) in next_steps(found, &file).iter().enumerate() {
         let mut lines = step.lines();
-        page.line(&format!("  {}. {}", i + 1, crate::output::safe(lines.next().unwrap_or_default())));
+        page.prose(5, &format!("  {}. {}", i + 1, crate::output::safe(lines.next().unwrap_or_default())));
         for line in lines {
-            page.line(&format!("     {}", crate::output::safe(line)));
+            page.prose(5, &format!("     {}", crate::output::safe(line)));
         }
     }
     if !has_clients {
@@ -285,12 +285,12 @@ fn next_steps(found: &Found, file: &str) -> Vec<String> {
     }
     if let Some(create) = first.and_then(|(look, _)| look.create_exposures.as_ref()) {
         steps.push(format!(
-            "before the first experiment, make the table in which your application notes who saw\nwhich variant, name it in {file} (it says how), and run `outcome-runtime apply`:\n{create}"
+            "before the first experiment, make the table in which your application notes who saw which variant, name it in {file} (it says how), and run `outcome-runtime apply`:\n{create}"
         ));
     }
     if !found.has_clients {
         steps.push(
-            "give your agent access: outcome-runtime init --client claude-code (or codex, cursor, ...)".to_owned(),
+            "give your agent access: `outcome-runtime init --client claude-code` (or codex, cursor, ...)".to_owned(),
         );
     }
     steps.push(format!("commit {file} and the files of your agent's client, before an agent builds on them"));

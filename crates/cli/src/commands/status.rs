@@ -33,11 +33,11 @@ fn show(page: &mut Page, status: &Status, elsewhere: &str, is_full: bool) {
     page.line(&format!("{name}  {now}"));
     for doubt in &status.clocks {
         let text = page.red(&format!("Only danger is looked for: {}", safe(doubt)));
-        page.line(&text);
+        page.prose(0, &text);
     }
     if let Some(unapplied) = &status.unapplied {
         let text = page.yellow(&safe(unapplied));
-        page.line(&text);
+        page.prose(0, &text);
         page.hint("  `outcome-runtime plan` shows the difference, `outcome-runtime apply` makes the file count");
     }
     for line in &status.outcomes {
@@ -58,12 +58,12 @@ fn show(page: &mut Page, status: &Status, elsewhere: &str, is_full: bool) {
     if status.dead_letters.n > 0 {
         page.blank();
         let given_up = page.red(&given_up(status));
-        page.line(&given_up);
+        page.prose(0, &given_up);
         page.hint("  `outcome-runtime messages` shows why, `outcome-runtime messages retry --all` tries again");
     }
     if status.without_channel.n > 0 {
         page.blank();
-        page.line(&page.dim(&told_nobody(status)));
+        page.prose(0, &page.dim(&told_nobody(status)));
     }
     if let Some(next) = next(status, elsewhere) {
         page.blank();
@@ -99,7 +99,7 @@ fn gate_lines(page: &mut Page, gate: &GateLine) {
     let about = gate.experiment.as_deref().unwrap_or("-");
     let holder = gate.holder.as_deref().map(|holder| format!(" · held by {}", safe(holder))).unwrap_or_default();
     let kind = page.bold(&plain(gate.gate_type.as_str()));
-    page.line(&format!("  {kind}  {}  {time}{holder}", safe(about)));
+    page.prose(4, &format!("  {kind}  {}  {time}{holder}", safe(about)));
     page.line(&format!("    outcome-runtime gate decide {}", safe(&gate.gate)));
 }
 
@@ -112,18 +112,21 @@ fn outcome(page: &mut Page, line: &OutcomeLine, now: Timestamp, is_full: bool) {
         OutcomeStatus::Expired => page.yellow(line.status.as_str()),
         OutcomeStatus::Draft | OutcomeStatus::Abandoned => page.dim(line.status.as_str()),
     };
-    page.line(&format!("{title}  {}  {state}", safe(&line.outcome)));
+    page.prose(2, &format!("{title}  {}  {state}", safe(&line.outcome)));
     let signal = &line.signal;
     let value = signal.value.map_or_else(|| "no value yet".to_owned(), |value| scale.level(value));
     let value = page.bold(&value);
     let from = line.baseline.map_or_else(|| "not measured".to_owned(), |baseline| scale.level(baseline));
-    page.line(&format!(
-        "  {} {value}   {from} -> {} ({}){}",
-        safe(&signal.name),
-        scale.level(line.target),
-        line.direction,
-        progress(line.signal.value, line.baseline, line.target)
-    ));
+    page.prose(
+        4,
+        &format!(
+            "  {} {value}   {from} -> {} ({}){}",
+            safe(&signal.name),
+            scale.level(line.target),
+            line.direction,
+            progress(line.signal.value, line.baseline, line.target)
+        ),
+    );
     let read = signal.measured_at.map_or_else(|| "never read".to_owned(), |at| format!("read {}", when(now, at)));
     let freshness = match signal.freshness {
         Freshness::Fresh => page.green("fresh"),
@@ -135,18 +138,18 @@ fn outcome(page: &mut Page, line: &OutcomeLine, now: Timestamp, is_full: bool) {
         .map(|at| if at <= now { "next poll is due".to_owned() } else { format!("next poll {}", relative(now, at)) });
     let deadline = line.deadline.map(|at| format!("deadline {}", when(now, at)));
     let facts: Vec<_> = [Some(read), Some(freshness), poll, deadline].into_iter().flatten().collect();
-    page.line(&format!("  {}", facts.join(" · ")));
+    page.prose(2, &format!("  {}", facts.join(" · ")));
     if let Some(attainment) = &line.attainment {
         let text = if attainment.is_met { page.green(&attainment.says) } else { page.dim(&attainment.says) };
-        page.line(&format!("  {text}"));
+        page.prose(2, &format!("  {text}"));
     }
     if let Some(problem) = &signal.problem {
         let text = page.red(&safe(problem));
-        page.line(&format!("  {text}"));
+        page.prose(2, &format!("  {text}"));
     }
     for unchecked in &line.unchecked {
         let text = page.yellow(&safe(unchecked));
-        page.line(&format!("  {text}"));
+        page.prose(2, &format!("  {text}"));
     }
     if line.experiments.is_empty() {
         return;
@@ -158,7 +161,7 @@ fn outcome(page: &mut Page, line: &OutcomeLine, now: Timestamp, is_full: bool) {
     for experiment in line.experiments.iter().filter(|experiment| !experiment.status.is_terminal()) {
         for problem in &experiment.health {
             let text = page.yellow(&safe(problem));
-            page.line(&format!("  {}: {text}", safe(&experiment.experiment)));
+            page.prose(4, &format!("  {}: {text}", safe(&experiment.experiment)));
         }
     }
     if is_full {
@@ -182,7 +185,7 @@ fn sentence(page: &mut Page, line: &ExperimentLine) {
                 AnswerState::DidNot | AnswerState::Broken => page.red(label),
                 AnswerState::TooEarly => page.dim(label),
             };
-            page.line(&format!("  {name}  {label} · {status}"));
+            page.prose(4, &format!("  {name}  {label} · {status}"));
             page.text("    ", &answer.says);
         }
         None => {
@@ -217,11 +220,11 @@ fn numbers(page: &mut Page, line: &OutcomeLine, scale: &Scale) {
     for experiment in &line.experiments {
         if let Some((before, after)) = experiment.level_before.zip(experiment.level_after) {
             let weekly = format!("before {}, after {}", scale.level(before), scale.level(after));
-            page.line(&page.dim(&format!("  {} by week: {weekly}", safe(&experiment.experiment))));
+            page.prose(4, &page.dim(&format!("  {} by week: {weekly}", safe(&experiment.experiment))));
         }
     }
     for levels in levels(line) {
-        page.line(&page.dim(&format!("  interval: {levels}")));
+        page.prose(4, &page.dim(&format!("  interval: {levels}")));
     }
 }
 
@@ -247,7 +250,7 @@ fn two_lines(page: &mut Page, line: &ExperimentLine, scale: &Scale) {
     page.line(&format!("  {name}  {status}"));
     if line.verdict.is_some() {
         let facts = page.dim(&format!("    {verdict}: {effect} {interval}, p {p}, n {n}"));
-        page.line(&facts);
+        page.prose(4, &facts);
     }
 }
 
@@ -319,6 +322,12 @@ fn next(status: &Status, elsewhere: &str) -> Option<String> {
         ));
     };
     let open = |line: &ExperimentLine| !line.status.is_terminal();
+    if active.lacks_exposures {
+        return Some(
+            "make the table of exposures and name it in outcome.yaml, where a comment says how; then `outcome-runtime apply`"
+                .to_owned(),
+        );
+    }
     if !active.experiments.iter().any(open) {
         return Some(format!(
             "ask your agent for hypotheses (get_work_order), or submit your own: `outcome-runtime experiment propose \

@@ -45,13 +45,26 @@ pub async fn run(cx: &Cx, args: &args::Validate) -> Result<Exit> {
     };
     let root = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(&cx.cwd);
     let env = ProcessEnv::new(root);
-    let loaded = config::locate::load_with(&path, cx.overrides.vendors, if args.skip_env { None } else { Some(&env) })?;
+    let mut loaded =
+        config::locate::load_with(&path, cx.overrides.vendors, if args.skip_env { None } else { Some(&env) })?;
     let feasibility = match &loaded.config {
         Some(config) => {
             let mut overrides = cx.overrides.clone();
             overrides.file = Some(path.clone());
             let settings = Settings::discover(&cx.cwd, &overrides, &process_env)?;
-            feasibility(settings, config).await
+            match Runtime::open(settings).await {
+                Ok(runtime) => {
+                    if let Ok(members) = runtime.members().emails().await {
+                        let (source, file) = (&loaded.source, path.display().to_string());
+                        let unknown = config::unknown_members(source, &file, cx.overrides.vendors, &members);
+                        loaded.diagnostics.extend(unknown);
+                        loaded.diagnostics.sort_by_key(|found| (found.line, found.column, found.severity));
+                    }
+                    feasibility(&runtime, config).await
+                }
+                // The workspace is not there.
+                Err(_) => Vec::new(),
+            }
         }
         None => Vec::new(),
     };
@@ -87,9 +100,8 @@ fn show(page: &mut Page, done: &Validated, config: Option<&Config>, colour: bool
     page.hint("next: `outcome-runtime plan` shows what `apply` would change");
 }
 
-/// An answer for each outcome; none where the workspace is not there.
-async fn feasibility(settings: Settings, config: &Config) -> Vec<Feasibility> {
-    let Ok(runtime) = Runtime::open(settings).await else { return Vec::new() };
+/// An answer for each outcome.
+async fn feasibility(runtime: &Runtime, config: &Config) -> Vec<Feasibility> {
     let Ok(status) = runtime.workspaces().status(false).await else { return Vec::new() };
     let mut found = Vec::new();
     for spec in &config.outcomes {

@@ -203,5 +203,6 @@ fn details(error: &Error) -> Vec<String> {
 }
 
 fn terminal_width() -> Option<u16> {
-    comfy_table::Table::new().width()
+    // A terminal that does not know its own says 0.
+    comfy_table::Table::new().width().filter(|width| *width > 0)
 }

@@ -93,6 +93,15 @@ impl Page {
         self.text.push('\n');
     }
 
+    /// A line of prose: on a terminal it is broken at spaces, and goes on `hang` columns in. What is in backticks is for
+    /// copying, and stays whole.
+    pub fn prose(&mut self, hang: usize, text: &str) {
+        let Some(width) = self.width else { return self.line(text) };
+        for part in folded(text, usize::from(width).max(40), hang) {
+            self.line(&part);
+        }
+    }
+
     /// An empty line.
     pub fn blank(&mut self) {
         self.text.push('\n');
@@ -104,13 +113,13 @@ impl Page {
             self.blank();
         }
         let head = self.bold(&safe(text));
-        self.line(&head);
+        self.prose(2, &head);
     }
 
     /// `  name   value`.
     pub fn field(&mut self, name: &str, value: &str) {
         let name = self.dim(&format!("{name:<14}"));
-        self.line(&format!("  {name} {}", safe(value)));
+        self.prose(17, &format!("  {name} {}", safe(value)));
     }
 
     /// What somebody else says: never our words, always quoted. Long lines are wrapped here, because a line that the
@@ -127,14 +136,20 @@ impl Page {
 
     /// A list entry.
     pub fn item(&mut self, text: &str) {
-        self.line(&format!("  - {}", safe(text)));
+        self.prose(4, &format!("  - {}", safe(text)));
     }
 
     /// What to do next; left out with `--quiet`.
     pub fn hint(&mut self, text: &str) {
+        let hang = text.chars().take_while(|c| *c == ' ').count();
+        self.hanging_hint(hang, text);
+    }
+
+    /// The same, going on `hang` columns in.
+    pub fn hanging_hint(&mut self, hang: usize, text: &str) {
         if !self.is_quiet {
-            let line = self.dim(text);
-            self.line(&line);
+            let text = self.dim(text);
+            self.prose(hang, &text);
         }
     }
 
@@ -184,6 +199,58 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     parts
 }
 
+/// The text in lines of at most `width` columns, broken at spaces outside of backticks; colours take no columns. All lines but
+/// the first begin with `hang` spaces. A word that is longer than a line stays where it is.
+fn folded(text: &str, width: usize, hang: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut used = 0;
+    let mut is_empty = true;
+    for (word, gap) in words(text) {
+        let length = columns(word);
+        // A word that needs most of a line begins further to the left.
+        let indent = [hang, hang.min(4)].into_iter().find(|indent| indent + length <= width);
+        if let Some(indent) = indent.filter(|_| !is_empty && used + length > width) {
+            lines.push(std::mem::replace(&mut line, " ".repeat(indent)));
+            used = indent;
+        }
+        line.push_str(word);
+        line.push_str(gap);
+        used += length + gap.len();
+        // What stands in front of the first word is an indent.
+        is_empty = is_empty && length == 0;
+    }
+    lines.push(line);
+    lines
+}
+
+/// The words of a text, each with the spaces after it. What is in backticks is of one word.
+fn words(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let mut is_code = false;
+        let ends = |c: char| {
+            is_code ^= c == '`';
+            c == ' ' && !is_code
+        };
+        let (word, after) = rest.split_at(rest.find(ends).unwrap_or(rest.len()));
+        let (gap, after) = after.split_at(after.len() - after.trim_start_matches(' ').len());
+        rest = after;
+        (!word.is_empty() || !gap.is_empty()).then_some((word, gap))
+    })
+}
+
+/// How many columns a word takes on a terminal.
+fn columns(word: &str) -> usize {
+    let mut is_escape = false;
+    let shown = word.chars().filter(|c| {
+        let is_shown = !is_escape && *c != '\x1b';
+        is_escape = (is_escape || *c == '\x1b') && *c != 'm';
+        is_shown
+    });
+    shown.map(|c| if u32::from(c) < 0x1100 { 1 } else { 2 }).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,5 +264,21 @@ mod tests {
         assert!(text.lines().count() > 3, "{text}");
         assert!(text.lines().all(|line| line.starts_with("  │ ") || line == "  │"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
+    }
+    #[test]
+    fn prose_is_broken_on_a_terminal_and_commands_stay_whole() {
+        let text = "  `outcome-runtime experiment propose --outcome x` brings it to its gate, where a member decides";
+        let mut page = Page::new(true, false, Some(50));
+        page.hint(text);
+        page.field("key", &format!("{}  (fingerprint: write it down)", "a".repeat(40)));
+        let shown = page.finish().replace("\x1b[2m", "").replace("\x1b[0m", "");
+        let expected =
+            "  `outcome-runtime experiment propose --outcome x`\n  brings it to its gate, where a member decides\n";
+        assert!(shown.starts_with(expected), "{shown}");
+        assert!(shown.ends_with("aaa\n                 (fingerprint: write it down)\n"), "{shown}");
+
+        let mut page = Page::new(false, false, None);
+        page.hint(text);
+        assert_eq!(page.finish(), format!("{text}\n"), "a program reads lines");
     }
 }

@@ -76,6 +76,20 @@ fn activation_says_when_the_horizon_is_too_short_for_what_is_planned() {
 }
 
 #[test]
+fn validation_names_who_is_asked_and_is_no_member() {
+    let home = Home::active();
+    let file = std::fs::read_to_string(home.path("outcome.yaml")).unwrap();
+    let gates = "gates: { launch_approval: { assigned_to: Sam@example.com, escalation: [lee@example.com] } }";
+    home.write("outcome.yaml", &file.replace("horizon: 6w ", &format!("{gates}\n    horizon: 6w ")));
+    let valid = home.run(&["validate", "--json"]).exits(0).json();
+    let found = valid["diagnostics"].as_array().unwrap();
+    assert_eq!(found.len(), 1, "{valid:#}");
+    assert_eq!(found[0]["code"], "config.unknown_member");
+    assert_eq!(found[0]["message"], "`lee@example.com` is not a member of this workspace");
+    assert_eq!(found[0]["valid"], "`sam@example.com`");
+}
+
+#[test]
 fn an_invalid_file_is_shown_with_its_lines() {
     let home = Home::new();
     home.write("outcome.yaml", "version: 1\noutcmes: []\n");

@@ -56,8 +56,13 @@ pub(crate) fn with_sqlite() -> Home {
 }
 
 fn with_sqlite_of(statements: &[String]) -> Home {
-    use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
     let home = application();
+    tell_sqlite(&home, statements);
+    home
+}
+
+fn tell_sqlite(home: &Home, statements: &[String]) {
+    use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let url = format!("sqlite:{}?mode=rwc", home.path("app.db").display());
@@ -67,7 +72,6 @@ fn with_sqlite_of(statements: &[String]) -> Home {
         }
         db.close().await.unwrap();
     });
-    home
 }
 
 const ANSWERS: [(&str, &str); 6] = [
@@ -118,7 +122,12 @@ fn is_measured(home: &Home, envs: &[(&str, &str)]) {
     let mut valid = home.command(&["validate", "--json"]);
     let valid = crate::home::Ran::new(valid.envs(envs.iter().copied()).output().unwrap()).exits(0).json();
     assert_eq!(valid["is_valid"], true, "{valid:#}");
-    assert_eq!(valid["diagnostics"].as_array().map(Vec::len), Some(0), "{valid:#}");
+    assert_eq!(codes(&valid), ["config.exposures_missing"], "{valid:#}");
+}
+
+/// What `validate` says of the file, by code.
+fn codes(valid: &serde_json::Value) -> Vec<&str> {
+    valid["diagnostics"].as_array().into_iter().flatten().filter_map(|found| found["code"].as_str()).collect()
 }
 
 #[test]
@@ -150,6 +159,7 @@ const EXPOSED: [&str; 3] = [
 fn is_judged(home: &Home, envs: &[(&str, &str)]) {
     let of = |mut command: Command| crate::home::Ran::new(command.envs(envs.iter().copied()).output().unwrap());
     of(home.signing("passphrase", &["init", "--target", "40 %"])).exits(0);
+    #[expect(clippy::disallowed_methods, reason = "the program runs by the machine's clock")]
     let day = |ago: i64| {
         let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * ago);
         at.strftime("%Y-%m-%d").to_string()
@@ -185,4 +195,39 @@ fn the_verdict_of_an_experiment_that_is_over_is_one_command_from_its_counts() {
     // 10 % and 16 % of 2,800 people each.
     let said = home.run(&["stats", "ab", "--control", "280/2800", "--treatment", "448/2800", "--mde", "20%"]).exits(0);
     assert!(said.stdout.contains("The treatment is better"), "{said:#?}");
+}
+
+#[test]
+fn nothing_is_proposed_that_cannot_be_measured_and_the_cure_that_is_said_works() {
+    let home = with_sqlite();
+    let said = home.sign(&["init", "--target", "30 %"]).exits(0).stdout;
+    let text = home.run(&["experiment", "propose", "--template"]).exits(0).stdout;
+    let text = text.replace("src/signup/", "src/checkout/").replace("duration_days: 28", "duration_days: 35");
+    let text = text.replace("minimum_detectable_effect: 0.02", "minimum_detectable_effect: 0.08");
+    home.write("hypothesis.yaml", &text);
+    let propose = ["experiment", "propose", "--outcome", "order-rate", "--file", "hypothesis.yaml"];
+
+    let refused = home.run(&propose).exits(4);
+    let error = &refused.stderr;
+    for part in ["no experiment can be measured yet", "`outcome-runtime apply`"] {
+        assert!(error.contains(part), "{refused:#?}");
+    }
+    let status = home.run(&["status", "--json"]).exits(0).json();
+    let unmeasured = status["outcomes"][0]["unchecked"][0].as_str().unwrap_or_default();
+    assert!(unmeasured.contains("no experiment can be measured yet"), "{status:#}");
+    assert!(home.run(&["status"]).stdout.contains("next: make the table of exposures"));
+    assert!(home.run(&["doctor"]).stdout.contains("1 warning: config.exposures_missing"));
+
+    let create = said.lines().find(|line| line.contains("CREATE TABLE exposures")).unwrap().trim().to_owned();
+    tell_sqlite(&home, &[create]);
+    let file = std::fs::read_to_string(home.path("outcome.yaml")).unwrap();
+    let named = file.lines().find_map(|line| line.split_once("#   exposures: ")).unwrap().1.to_owned();
+    let (before, rest) = file.split_once("    exposures:\n").unwrap();
+    let (_, after) = rest.split_once("    population:").unwrap();
+    home.write("outcome.yaml", &format!("{before}    exposures: {named}\n    population:{after}"));
+    assert_eq!(codes(&home.run(&["validate", "--json"]).exits(0).json()), Vec::<&str>::new());
+    home.sign(&["apply"]).exits(0);
+    home.run(&propose).exits(0);
+    let status = home.run(&["status", "--json"]).exits(0).json();
+    assert_eq!(status["outcomes"][0]["unchecked"], serde_json::json!([]), "{status:#}");
 }

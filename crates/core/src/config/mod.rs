@@ -81,6 +81,19 @@ pub fn parse_what_counts(source: &str, file_name: &str, vendors: &Vendors) -> Pa
     parse_into(source, Reporter::new(source, file_name, (vendors, file::home_of), None).of_what_counts())
 }
 
+/// Warnings of people that a valid text asks to decide and who are not among `members`, by their e-mails.
+#[must_use]
+pub fn unknown_members(source: &str, file_name: &str, vendors: &Vendors, members: &[String]) -> Vec<Diagnostic> {
+    let source = source.strip_prefix('\u{feff}').unwrap_or(source);
+    let mut reporter = Reporter::new(source, file_name, (vendors, file::home_of), None);
+    let file = yaml::read(source, &mut reporter).and_then(|root| file::RootFile::decode(&root, &mut reporter));
+    let mut reporter = Reporter::new(source, file_name, (vendors, file::home_of), None);
+    if let Some(file) = file {
+        validate::unknown_members(&file, members, &mut reporter);
+    }
+    reporter.finish()
+}
+
 fn parse_into(source: &str, mut reporter: Reporter<'_>) -> Parsed {
     let config = read(source, &mut reporter);
     let diagnostics = reporter.finish();

@@ -19,6 +19,9 @@ pub enum Relation {
     Sql(String),
 }
 
+/// How the query ends that holds the place of a table of exposures until there is one: it has the columns and no rows.
+pub const NO_EXPOSURES: &str = "WHERE 1 = 0";
+
 /// Who saw which arm, and when. The first exposure decides the arm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
@@ -48,6 +51,24 @@ pub struct Exposures {
     /// The event that a unit's exposure begins with, the first one after it was assigned to its arm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trigger: Option<Events>,
+}
+
+impl Exposures {
+    /// Whether they are the empty query that `init` writes where there is no table: with it, a level can be measured and an
+    /// experiment cannot.
+    #[must_use]
+    pub fn are_missing(&self) -> bool {
+        match &self.rows {
+            Relation::Table(_) => false,
+            Relation::Sql(text) => is_empty_query(text),
+        }
+    }
+}
+
+/// Whether a query ends as [`NO_EXPOSURES`].
+#[must_use]
+pub fn is_empty_query(sql: &str) -> bool {
+    sql.trim_end_matches(|c: char| c == ';' || c.is_whitespace()).ends_with(NO_EXPOSURES)
 }
 
 /// From one kind of unit to another.

@@ -47,8 +47,8 @@ pub use build::{
 };
 pub use commitment::{Commitment, MemberCommitments, MemberField, MemberOpening, Salt};
 pub use contract::{
-    Among, Attribution, Cap, Caps, Contract, Events, Exposures, Fact, FoundQuantile, MIN_UNITS_OF_CAP, Measure, Part,
-    Positive, Quantity, Relation, SignalCaps, UnitMap, Via,
+    Among, Attribution, Cap, Caps, Contract, Events, Exposures, Fact, FoundQuantile, MIN_UNITS_OF_CAP, Measure,
+    NO_EXPOSURES, Part, Positive, Quantity, Relation, SignalCaps, UnitMap, Via, is_empty_query,
 };
 pub use correction::{Correction, MadeCorrection};
 pub use decision::{Decision, DecisionSubject, Surface};

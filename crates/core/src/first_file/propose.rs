@@ -9,6 +9,7 @@ use super::proposal::{Exposures, Fact, Kind, Metric, Proposal};
 use super::read::{Population, Roles, roles};
 use super::samples::Samples;
 use super::words::{ARRIVALS, NOT_DONE, STEPS, parts, snake};
+use crate::domain::NO_EXPOSURES;
 use crate::present::plural;
 
 /// Days after its first exposure in which a unit's events count.
@@ -371,7 +372,7 @@ fn missing(roles: &Roles<'_>, format: TimeFormat) -> Option<Exposures> {
     let [of_table, of_id, of_at] =
         [names::table(table, engine)?, names::column(&id.name, engine)?, names::column(&at.name, engine)?];
     let stand_in = format!(
-        "SELECT {of_id} AS {unit}, '' AS flag, '' AS variant, {of_at} AS exposed_at FROM {of_table} WHERE 1 = 0"
+        "SELECT {of_id} AS {unit}, '' AS flag, '' AS variant, {of_at} AS exposed_at FROM {of_table} {NO_EXPOSURES}"
     );
     let text = if engine == SqlEngine::MySql { "VARCHAR(191)" } else { "TEXT" };
     let of_unit = match (id.kind, engine) {

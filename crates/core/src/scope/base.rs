@@ -3,7 +3,7 @@
 //! What came in with the default branch is not the experiment's change. It is not passed over either: what of it touches
 //! the experiment's rules, its flag or its metric is a note for whoever approves, counted from the commit that was signed.
 
-use crate::domain::{BranchSource, Change, DefaultBranch, Note, NoteKind, Watch};
+use crate::domain::{BranchSource, Change, DefaultBranch, Note, NoteKind, Tampering, Watch};
 use crate::scope::{
     check::path_violations,
     error::ScopeError,
@@ -160,8 +160,17 @@ async fn came_in(
     let inspection = instrumentation::inspect(repo, &changes, watched).await?;
     let path_of = |path: &str| changes.iter().find(|change| change.path == path);
     notes.extend(inspection.flags.iter().filter_map(|flag| {
-        let what = format!("`{}` mentions `{}`", shown(&flag.path), shown(&flag.watch.text));
-        Some(came(path_of(&flag.path)?, what))
+        let change = path_of(&flag.path)?;
+        Some(match flag.tampering {
+            Tampering::FileTouched => {
+                let message =
+                    format!("`{}` changed on the default branch since the build was approved", shown(&flag.path));
+                Note { kind: NoteKind::CameWithDefaultBranch, path: change.path.clone(), message }
+            }
+            Tampering::LinesAdded | Tampering::LinesRemoved | Tampering::LinesChanged => {
+                came(change, format!("`{}` mentions `{}`", shown(&flag.path), shown(&flag.watch.text)))
+            }
+        })
     }));
     let mut not_read = inspection.not_inspected.iter();
     if let Some(first) = not_read.next().and_then(|path| path_of(path)) {

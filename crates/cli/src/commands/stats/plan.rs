@@ -257,7 +257,7 @@ fn show(page: &mut Page, answer: &Answer) {
     }
     page.table(table);
     page.blank();
-    page.line(&answer.note);
+    page.prose(0, &answer.note);
     page.hint("units are people who enter the experiment, all arms together; run the test for whole weeks");
 }
 

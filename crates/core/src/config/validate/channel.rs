@@ -1,6 +1,6 @@
 //! Where a gate's holder is told: `slack:#name`, `email`, `none`, and the channels of the vendors' table.
 
-use super::report::{At, Context, Problem, Reporter, list, near_or, shown};
+use super::report::{At, Context, Problem, Reporter, Span, list, near_or, shown};
 use crate::domain::GateChannel;
 
 /// Besides Slack and the channels of the vendors' table.
@@ -25,22 +25,37 @@ pub(super) fn channel(at: &At<String>, context: &Context, reporter: &mut Reporte
         GateChannel::Nowhere => return,
         GateChannel::To { kind, place } => (kind, place),
     };
-    if reporter.vendors().channel(kind).is_some() && context.channels.contains(kind) {
-        return;
+    let is_known = reporter.vendors().channel(kind).is_some();
+    match (kind, place) {
+        _ if is_known && context.channels.contains(kind) => {}
+        _ if is_known => {
+            let message = format!("the file declares no `notifications.{kind}`, so messages cannot be sent there");
+            reporter.push(
+                Problem::warning("config.channel_not_set_up", at.span, message)
+                    .valid(format!("`{value}` together with `notifications.{kind}`, or another channel"))
+                    .help(format!("declare `notifications.{kind}`, or write `channel: none`")),
+            );
+        }
+        ("email", None) => unavailable("`email`", at.span, reporter),
+        ("slack", Some(place)) if is_slack_channel(place) => {
+            unavailable(&format!("`{}`", shown(value)), at.span, reporter);
+        }
+        _ => invalid(at, reporter),
     }
-    let way = match (kind, place) {
-        ("email", None) => return,
-        ("slack", Some(place)) if is_slack_channel(place) && context.channels.contains("slack") => return,
-        ("slack", Some(place)) if is_slack_channel(place) => "slack",
-        _ if reporter.vendors().channel(kind).is_some() => kind,
-        _ => return invalid(at, reporter),
+}
+
+/// Warns of a channel that the file may name and that this version sends nothing to.
+pub(super) fn unavailable(what: &str, at: Span, reporter: &mut Reporter<'_>) {
+    let known: Vec<&str> = reporter.vendors().channels.iter().map(|vendor| vendor.kind).collect();
+    let message = format!("nothing is sent to {what} in this version");
+    let help = match known.first() {
+        Some(first) => {
+            format!("declare `notifications.{first}` and write `channel: {first}`, or write `channel: none`")
+        }
+        None => "write `channel: none`".to_owned(),
     };
-    let message = format!("the file declares no `notifications.{way}`, so messages cannot be sent there");
-    reporter.push(
-        Problem::warning("config.channel_not_set_up", at.span, message)
-            .valid(format!("`{value}` together with `notifications.{way}`, or another channel"))
-            .help(format!("declare `notifications.{way}`, or write `channel: email`")),
-    );
+    let valid = list(&[known.as_slice(), &["none"]].concat());
+    reporter.push(Problem::warning("config.channel_unavailable", at, message).valid(valid).help(help));
 }
 
 fn invalid(at: &At<String>, reporter: &mut Reporter<'_>) {

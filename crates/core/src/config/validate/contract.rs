@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use super::exposures::exposures;
+use super::relation::{column, relation};
 use super::report::{
-    At, Context, DeclaredMetric, Problem, Reporter, SourceKind, Span, at_least_one, list, near_or, shown, text, unique,
+    At, Context, DeclaredMetric, Problem, Reporter, SourceKind, at_least_one, list, near_or, shown, text, unique,
 };
 use super::signal::source_kind;
 use crate::config::file::RootFile;
 use crate::config::map::missing_key;
 use crate::config::metric_file::{
-    CapFile, CovariateFile, EventsFile, ExposuresFile, FactFile, MetricFile, MetricKind, Named, PartFile, StepFile,
-    UnitMapFile, WindowFile,
+    CapFile, CovariateFile, EventsFile, FactFile, MetricFile, MetricKind, Named, PartFile, StepFile, UnitMapFile,
+    WindowFile,
 };
 use crate::config::reporter::Asked;
 use crate::domain::{
@@ -115,35 +117,6 @@ fn timezone(at: &At<String>, reporter: &mut Reporter<'_>) -> Option<String> {
     }
 }
 
-fn exposures(file: &ExposuresFile, reporter: &mut Reporter<'_>) -> Option<Exposures> {
-    let rows = relation(file.at, file.table.as_ref(), file.sql.as_ref(), "`exposures`", reporter);
-    let columns = [&file.unit, &file.experiment, &file.variant].map(|at| column(at.as_ref(), reporter));
-    let [unit, experiment, variant] = columns;
-    let at = column(file.at_key.as_ref(), reporter);
-    let variants = file.variants.as_ref().map(|variants| &variants.value);
-    let control = names(variants.and_then(|variants| variants.control.as_ref()), "control");
-    let treatment = names(variants.and_then(|variants| variants.treatment.as_ref()), "treatment");
-    if let Some(both) = control.iter().find(|name| treatment.contains(name)) {
-        let at = file.variants.as_ref().map_or(file.at, |variants| variants.span);
-        let message = format!("`{}` is a name of both arms", shown(both));
-        let problem = Problem::error("config.duplicate_key", at, message);
-        reporter.push(problem.valid("each name in one arm").help("remove it from one of the two"));
-    }
-    Some(Exposures {
-        rows: rows?,
-        unit: unit?,
-        experiment: experiment?,
-        variant: variant?,
-        at: at?,
-        condition: text(file.r#where.as_ref()),
-        control,
-        treatment,
-        is_sticky: file.sticky.as_ref()?.value,
-        map: None,
-        trigger: None,
-    })
-}
-
 /// The maps of a source that begin at the unit of its exposures, by what they lead to.
 fn unit_maps<'f>(
     file: Option<&'f At<Named<UnitMapFile>>>,
@@ -170,11 +143,6 @@ fn unit_maps<'f>(
     found
 }
 
-/// The texts of a list, or the one that is meant without it.
-fn names(list: Option<&At<Vec<At<String>>>>, default: &str) -> Vec<String> {
-    list.map_or_else(|| vec![default.to_owned()], |list| list.value.iter().map(|at| at.value.clone()).collect())
-}
-
 fn known_fact<'f>(file: &'f FactFile, context: &Context, reporter: &mut Reporter<'_>) -> KnownFact<'f> {
     if let Some(source) = &file.source {
         source_kind(source, context, reporter);
@@ -183,68 +151,6 @@ fn known_fact<'f>(file: &'f FactFile, context: &Context, reporter: &mut Reporter
         file,
         rows: relation(file.at, file.table.as_ref(), file.sql.as_ref(), "a fact", reporter),
         at: column(file.at_key.as_ref(), reporter),
-    }
-}
-
-/// A table or a query, and not both.
-fn relation(
-    at: Span,
-    table: Option<&At<String>>,
-    sql: Option<&At<String>>,
-    what: &str,
-    reporter: &mut Reporter<'_>,
-) -> Option<Relation> {
-    match (table, sql) {
-        (Some(_), None) => column(table, reporter).map(Relation::Table),
-        (None, Some(sql)) => Some(Relation::Sql(sql.value.clone())),
-        (Some(_), Some(sql)) => {
-            let problem =
-                Problem::error("config.duplicate_key", sql.span, format!("{what} has a `table` and an `sql`"));
-            reporter.push(problem.valid("one of the two").help("remove one of them"));
-            None
-        }
-        (None, None) => {
-            let problem = Problem::error("config.missing_key", at, format!("{what} needs the key `table`"));
-            reporter.push(problem.valid("`table`: the table or view").help("write `table: orders`"));
-            None
-        }
-    }
-}
-
-/// The name of a table or column, as a query would write it: plain or quoted words with dots between them.
-fn column(name: Option<&At<String>>, reporter: &mut Reporter<'_>) -> Option<String> {
-    let name = name?;
-    let text = name.value.trim();
-    if is_name(text) {
-        return Some(text.to_owned());
-    }
-    let message = format!("`{}` is not the name of a table or column", shown(text));
-    let problem = Problem::error("config.unknown_value", name.span, message);
-    reporter.push(
-        problem
-            .valid("letters, digits and `_`, with dots between parts; anything else in the quotes of the database")
-            .help(format!("put it in the quotes of the database, as a query would: `'\"{}\"'`", shown(text))),
-    );
-    None
-}
-
-fn is_name(text: &str) -> bool {
-    let mut rest = text;
-    loop {
-        let quote = rest.chars().next().filter(|c| "\"`".contains(*c));
-        let end = match quote {
-            Some(quote) => rest.get(1..).and_then(|inner| inner.find(quote)).filter(|len| *len > 0).map(|at| at + 2),
-            None => {
-                let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
-                let len = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
-                (len > 0 && !rest.starts_with(|c: char| c.is_ascii_digit())).then_some(len)
-            }
-        };
-        let Some(after) = end.and_then(|end| rest.get(end..)) else { return false };
-        match after.strip_prefix('.') {
-            Some(next) => rest = next,
-            None => return after.is_empty(),
-        }
     }
 }
 

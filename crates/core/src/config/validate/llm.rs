@@ -64,9 +64,21 @@ pub(super) fn llm(file: Option<&At<LlmFile>>, reporter: &mut Reporter<'_>) -> Ll
     }
 }
 
-/// Warns of a provider that is not known.
+/// The provider that needs no gateway: the user's own agent.
+const HOST_AGENT: &str = "host-agent";
+
+/// Warns of a provider that is not known, or that this version does not call.
 pub(super) fn provider(at: Option<&At<String>>, reporter: &mut Reporter<'_>) {
-    let Some(at) = at.filter(|at| !PROVIDERS.contains(&at.value.as_str())) else { return };
+    let Some(at) = at.filter(|at| at.value != HOST_AGENT) else { return };
+    if PROVIDERS.contains(&at.value.as_str()) {
+        let message = format!("`{}` is not called in this version, which talks to no language model", shown(&at.value));
+        reporter.push(
+            Problem::warning("config.provider_unavailable", at.span, message)
+                .valid("`host-agent`")
+                .help("write `host-agent` or leave it out: your own agent writes the hypotheses, without a key"),
+        );
+        return;
+    }
     let help = did_you_mean(&at.value, PROVIDERS.iter().copied()).map_or_else(
         || "leave it out: your own agent then writes the hypotheses, without a key".to_owned(),
         |name| format!("did you mean `{name}`?"),

@@ -5,18 +5,22 @@ mod channel;
 mod connectors;
 mod constraint;
 mod contract;
+mod exposures;
 mod flags;
 mod gates;
 mod llm;
 mod mde;
 mod outcome;
 mod references;
+mod relation;
 mod report;
 mod scope;
 mod settings;
 mod signal;
 mod sql;
 mod target;
+
+pub(super) use self::gates::unknown_members;
 
 /// What a vendor's file checks its keys with.
 pub(super) mod vendor_checks {

@@ -1,6 +1,6 @@
 //! Notifications and limits.
 
-use super::channel::is_slack_channel;
+use super::channel::{is_slack_channel, unavailable};
 use super::references::secret;
 use super::report::{At, Context, Problem, Reporter, at_least_one, shown, text};
 use crate::config::file::{LimitsFile, NotificationsFile, SlackFile};
@@ -20,8 +20,8 @@ pub(super) fn notifications(
 ) -> NotificationSpec {
     let Some(file) = file else { return NotificationSpec::default() };
     let file = &file.value;
-    if file.slack.is_some() {
-        context.channels.insert("slack".to_owned());
+    if let Some(slack) = &file.slack {
+        unavailable("Slack", slack.span, reporter);
     }
     let mut channels = Vec::new();
     for (vendor, node) in &file.channels {

@@ -127,7 +127,7 @@ pub(super) fn early(asked: &Asked<'_>, pause: Option<&Pause>) -> String {
         return "It was ended before anything could be said".to_owned();
     }
     if pause.is_some() {
-        return "It is too early to say, and a member has paused it".to_owned();
+        return "It is too early to say, and it was paused by hand".to_owned();
     }
     format!("It is too early to say{}", by(asked))
 }

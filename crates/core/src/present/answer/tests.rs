@@ -146,7 +146,7 @@ fn what_cannot_be_measured_claims_nothing() {
     assert_eq!(broken.sure, None);
     let by_hand = pause(PauseCause::Manual);
     let paused = answer(&Scale::share(), Direction::Increase, result(), Some(&by_hand));
-    assert_eq!(paused.state, AnswerState::Worked, "what is proven stays proven while a member has paused it");
+    assert_eq!(paused.state, AnswerState::Worked, "what is proven stays proven while it is paused by hand");
     let mut unequal = found("hold_srm", [0.262, 0.294], [Some(0.009), Some(0.055)]);
     unequal["health"] =
         json!([{ "code": "srm_proven", "severity": "block", "message": "units do not arrive in the declared shares" }]);

@@ -68,7 +68,7 @@ pub(super) fn example_code(root: &Path, flags: Option<&str>, exposures: Option<&
     {
         let Exposures { unit, experiment, variant, at, .. } = exposures;
         let columns = format!("{table} ({unit}, {experiment}, {variant}, {at})");
-        code = code.replace("exposures (user_id, experiment, variant, exposed_at)", &columns);
+        code = code.replace("exposures (user_id, flag, variant, exposed_at)", &columns);
     }
     Some(BriefCode { language: page.language, code })
 }
@@ -88,7 +88,7 @@ mod tests {
     fn each_page_asks_and_records_and_has_the_columns_that_are_replaced() {
         for page in &PAGES {
             let block = page.block().unwrap();
-            assert!(block.contains("exposures (user_id, experiment, variant, exposed_at)"), "{}", page.language);
+            assert!(block.contains("exposures (user_id, flag, variant, exposed_at)"), "{}", page.language);
             assert!(block.lines().count() < 25, "{}", page.language);
         }
     }

@@ -28,6 +28,7 @@ use crate::usecases::kernel::experiment_step::experiment_step;
 use crate::usecases::kernel::gate_context::{conflicts, may_spread};
 use crate::usecases::kernel::gate_step::gate_step;
 use crate::usecases::kernel::lookup::{gate_named, outcome_of};
+use crate::usecases::kernel::proposal::require_exposures;
 use crate::usecases::kernel::questions::follow_answer;
 use crate::usecases::kernel::read_again::must_be_read_again;
 use crate::usecases::kernel::step_context::StepContext;
@@ -119,6 +120,9 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
     let mut tx = runtime.write().await?;
     let (mut gate, rules) = gate_named(&mut tx, &request.gate).await?;
     let found = experiment_of(&mut tx, &gate).await?;
+    if let (true, Some((_, outcome))) = (is_build, &found) {
+        require_exposures(&outcome.spec)?;
+    }
     if matches!(signer.pen, Pen::Touch(_)) {
         must_be_open(&gate)?;
     }

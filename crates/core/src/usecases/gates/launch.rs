@@ -10,6 +10,7 @@ use crate::usecases::Runtime;
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::experiment_step::experiment_step;
 use crate::usecases::kernel::lookup::{outcome_named, outcome_of};
+use crate::usecases::kernel::proposal::require_exposures;
 use crate::usecases::kernel::query_check::{QueryProblem, check_queries, judging_signals, refuse_broken};
 use crate::usecases::kernel::step_context::StepContext;
 use crate::usecases::kernel::unchecked::keep_unchecked;
@@ -61,6 +62,7 @@ pub(super) async fn check_launch_queries(runtime: &Runtime, gate: &Gate) -> Resu
     let id = gate.outcome.ok_or_else(|| Error::new(Code::Internal, "a launch gate without an outcome"))?;
     let outcome = outcome_named(&mut tx, &id.to_string()).await?;
     drop(tx);
+    require_exposures(&outcome.spec)?;
     let config = config(runtime).await?;
     let signals = judging_signals(&outcome.spec);
     let names = signals.iter().map(|signal| signal.name.clone()).collect();

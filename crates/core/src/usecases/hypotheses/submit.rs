@@ -19,7 +19,7 @@ use crate::usecases::Runtime;
 use crate::usecases::kernel::experiment_step::experiment_step;
 use crate::usecases::kernel::lookup::outcome_named;
 use crate::usecases::kernel::new_experiment::{free_experiment_slug, store_experiment};
-use crate::usecases::kernel::proposal::{propose, require_active};
+use crate::usecases::kernel::proposal::{propose, require_active, require_exposures};
 use crate::usecases::kernel::step_context::StepContext;
 
 /// Candidates that are handed in.
@@ -101,7 +101,7 @@ impl Hypotheses<'_> {
     /// Takes candidates: checks, scores, selects, and opens a portfolio gate for each selected one.
     ///
     /// # Errors
-    /// [`Code::NotFound`], [`Code::Conflict`] when the outcome is not active, [`Code::HypothesisIncomplete`] when every
+    /// [`Code::NotFound`], [`Code::Conflict`] when the outcome is not active or cannot be measured, [`Code::HypothesisIncomplete`] when every
     /// candidate goes back.
     #[tracing::instrument(level = "debug", name = "hypotheses.submit", skip_all)]
     pub async fn submit(self, submission: Submission, by: &Principal) -> Result<Submitted> {
@@ -114,6 +114,7 @@ impl Hypotheses<'_> {
         let mut tx = self.0.write().await?;
         let outcome = outcome_named(&mut tx, &submission.outcome).await?;
         require_active(&outcome)?;
+        require_exposures(&outcome.spec)?;
         let mut open = expire(self.0, &mut tx, &outcome).await?;
         let (good, rejected) = sort_out(&outcome, submission.hypotheses)?;
         if good.is_empty() {

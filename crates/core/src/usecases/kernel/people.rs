@@ -126,6 +126,11 @@ impl People {
         })
     }
 
+    /// The e-mail of each member whose name is known.
+    pub(in crate::usecases) fn emails(&self) -> Vec<String> {
+        self.0.iter().filter_map(|person| person.email().map(ToOwned::to_owned)).collect()
+    }
+
     /// A member by their id.
     pub(in crate::usecases) fn get(&self, id: MemberId) -> Option<&Person> {
         self.0.iter().find(|person| person.id == id)

@@ -1,8 +1,9 @@
 //! Bringing a hypothesis to the portfolio gate.
 
 use super::experiment_step::experiment_step;
+use super::query_check::judging_signals;
 use super::step_context::StepContext;
-use crate::domain::{Experiment, Outcome, OutcomeStatus};
+use crate::domain::{Design, Experiment, Outcome, OutcomeSpec, OutcomeStatus, SignalSpec};
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::ExperimentEvent;
 use crate::principal::Principal;
@@ -17,9 +18,33 @@ pub(in crate::usecases) async fn propose(
     experiment: &mut Experiment,
     by: &Principal,
 ) -> Result<()> {
+    require_exposures(&outcome.spec)?;
     let context = StepContext::default();
     experiment_step(runtime, tx, outcome, experiment, ExperimentEvent::Proposed, by, &context).await?;
     Ok(())
+}
+
+/// Nobody builds or launches what cannot be measured, because nothing says who saw which arm.
+pub(in crate::usecases) fn require_exposures(spec: &OutcomeSpec) -> Result<()> {
+    match missing_exposures(spec) {
+        None => Ok(()),
+        Some(message) => Err(Error::new(Code::Conflict, message).hint(
+            "make a table of exposures (a comment in `outcome.yaml` has the statement), name it in `exposures` with `table` in \
+             the place of `sql`, and run `outcome-runtime apply`",
+        )),
+    }
+}
+
+/// That an outcome whose experiments have a control group still has the empty query that `init` wrote.
+pub(in crate::usecases) fn missing_exposures(spec: &OutcomeSpec) -> Option<String> {
+    let is_missing = |signal: &SignalSpec| signal.contract.as_ref().is_some_and(|it| it.exposures.are_missing());
+    let signal = judging_signals(spec).into_iter().find(is_missing)?;
+    (spec.design == Design::Randomised).then(|| {
+        format!(
+            "no experiment can be measured yet: `exposures` of the source `{}` is the empty query that `init` wrote",
+            signal.source
+        )
+    })
 }
 
 /// Hypotheses are taken only for an active outcome.

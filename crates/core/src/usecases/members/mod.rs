@@ -1,5 +1,6 @@
 //! Members: what they are called is removed here. Their keys are a noun of their own.
 
+mod emails;
 mod forget;
 
 use crate::usecases::Runtime;

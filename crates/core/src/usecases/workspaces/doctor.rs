@@ -1,10 +1,12 @@
 //! Is everything where it should be? Each effective setting with its origin, and what is wrong.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Workspaces;
-use crate::config;
+use crate::config::{self, Diagnostic};
 use crate::error::{Error, error_chain};
 use crate::settings::{Settings, process_env};
 use crate::usecases::Runtime;
@@ -105,8 +107,15 @@ impl Workspaces<'_> {
             Err(error) => found.push(Finding::problem("outcome file", &Error::from(error))),
             Ok(loaded) => {
                 let n_errors = loaded.diagnostics.iter().filter(|d| d.is_error()).count();
-                found.push(if n_errors == 0 {
-                    Finding::ok("outcome file", format!("valid, {} warnings", loaded.diagnostics.len()))
+                let n_warnings = loaded.diagnostics.len() - n_errors;
+                found.push(if n_errors == 0 && n_warnings == 0 {
+                    Finding::ok("outcome file", "valid")
+                } else if n_errors == 0 {
+                    Finding::warning(
+                        "outcome file",
+                        format!("valid, with {}", warnings(&loaded.diagnostics)),
+                        "run `outcome-runtime validate`",
+                    )
                 } else {
                     Finding {
                         check: "outcome file".to_owned(),
@@ -132,6 +141,16 @@ impl Workspaces<'_> {
         look_around(&runtime, &mut found).await;
         found
     }
+}
+
+/// How many warnings, and which.
+fn warnings(found: &[Diagnostic]) -> String {
+    let n = match found.len() {
+        1 => "1 warning".to_owned(),
+        n => format!("{n} warnings"),
+    };
+    let codes: BTreeSet<&str> = found.iter().map(|diagnostic| diagnostic.code).collect();
+    format!("{n}: {}", codes.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 async fn look_around(runtime: &Runtime, found: &mut Vec<Finding>) {

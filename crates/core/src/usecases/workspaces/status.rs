@@ -21,6 +21,7 @@ use crate::usecases::kernel::applied::applied;
 use crate::usecases::kernel::gate_opening::{gate_url, pages};
 use crate::usecases::kernel::keyring::keyring_or_none;
 use crate::usecases::kernel::people::People;
+use crate::usecases::kernel::proposal::missing_exposures;
 use crate::usecases::kernel::signal_problem::problem;
 use crate::usecases::kernel::unchecked::unchecked;
 use crate::usecases::outbox::letter::subject;
@@ -158,7 +159,7 @@ pub struct OutcomeLine {
     pub deadline: Option<Timestamp>,
     /// The deciding signal.
     pub signal: SignalLine,
-    /// Queries that could not be tried yet, as sentences.
+    /// Why experiments cannot be measured yet, such as queries that could not be tried, as sentences.
     pub unchecked: Vec<String>,
     /// Up to 20: those under way, then the newest others.
     pub experiments: Vec<ExperimentLine>,
@@ -167,6 +168,9 @@ pub struct OutcomeLine {
     /// How values of the signal are written for people.
     #[serde(skip)]
     pub scale: Scale,
+    /// Whether nothing can be proposed because there is no table of exposures.
+    #[serde(skip)]
+    pub lacks_exposures: bool,
 }
 
 /// Everything at a glance.
@@ -340,11 +344,22 @@ async fn outcome_line(runtime: &Runtime, tx: &mut Tx, outcome: &Outcome) -> Resu
         },
         deadline: outcome.state.deadline,
         signal: signal_line(runtime, tx, outcome, latest.as_ref()).await?,
-        unchecked: unchecked(tx, outcome.id.0).await?,
+        unchecked: unmeasured(tx, outcome).await?,
         experiments: experiment_lines(tx, spec, &scale, listed, runtime.now()).await?,
         n_more: (total - n_listed).max(0),
         scale,
+        lacks_exposures: missing_exposures(spec).is_some(),
     })
+}
+
+/// Why experiments cannot be measured yet.
+async fn unmeasured(tx: &mut Tx, outcome: &Outcome) -> Result<Vec<String>> {
+    let is_over = match outcome.state.status {
+        OutcomeStatus::Draft | OutcomeStatus::Active => false,
+        OutcomeStatus::Achieved | OutcomeStatus::Abandoned | OutcomeStatus::Expired => true,
+    };
+    let missing = if is_over { None } else { missing_exposures(&outcome.spec) };
+    Ok(missing.into_iter().chain(unchecked(tx, outcome.id.0).await?).collect())
 }
 
 async fn signal_line(
