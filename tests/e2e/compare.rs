@@ -93,7 +93,6 @@ impl Elsewhere {
         self.began + SignedDuration::from_hours(hours)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "small counts")]
     async fn day(&self, day: i64, of: &Seen) -> Result<()> {
         let shown = |hours: i64| self.at(24 * day + hours).strftime("%Y-%m-%d %H:%M:%S").to_string();
         let (mut seen, mut plays, mut n) = (Vec::new(), Vec::new(), [0, 0]);

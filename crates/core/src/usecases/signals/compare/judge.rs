@@ -42,7 +42,7 @@ impl Judging<'_> {
         let has_final = !n_of(&of_final).contains(&0);
         let of_final = if has_final { self.evaluated(of_final)? } else { None };
         let mut result = Evaluation::of(self.plan, &of_final.as_ref().unwrap_or(&seen).evaluated, self.now, 2)
-            .with_capped(seen.capped.clone());
+            .with_capped(seen.capped);
         result.health.clone_from(&seen.evaluated.health);
         // Nobody signed beforehand what would be looked at.
         result.grade = result.grade.max(Some(EvidenceGrade::B));
