@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use outcome_core::domain::{ExperimentStatus, Verdict};
 use outcome_core::usecases::{BuildReport, RecomputeRequest};
-use outcome_tests::lab::{Lab, agent, commit, git, hypothesis, local, write};
+use outcome_tests::lab::{Lab, agent, commit, git, hypothesis, local, unlock, write};
 use serde_json::Value;
 
 use crate::journey::each_database;
@@ -160,6 +160,33 @@ async fn a_build_that_records_no_exposure_is_asked_about_it_before_the_launch() 
     ensure!(warnings.contains(&notes[0]), "{warnings:?}");
     let (notes, _) = report("game/level.ts", "insert('seen', user, flag('hard'))\n").await?;
     ensure!(notes.is_empty(), "{notes:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_built_or_launched_that_cannot_be_measured() -> Result<()> {
+    let (lab, _) = begin(None).await?;
+    let waits_for_build = lab.submit(hypothesis("Harder level", "hard")).await?;
+    let waits_for_launch = lab.submit(hypothesis("Longer level", "long")).await?;
+    lab.decide(&waits_for_launch, Verdict::Approve).await?;
+    let path = lab.root().join("outcome.yaml");
+    let text = std::fs::read_to_string(&path)?;
+    let empty = "{ sql: \"SELECT player, flag, arm, seen_at FROM seen WHERE 1 = 0\",";
+    std::fs::write(&path, text.replace("{ table: seen,", empty))?;
+    lab.runtime.outcomes().apply(&local(), Some(&unlock())).await?;
+    commit(&lab.root(), "outcome file")?;
+    lab.build(&waits_for_launch).await?;
+    for (experiment, status) in [
+        (&waits_for_build, ExperimentStatus::AwaitingPortfolioGate),
+        (&waits_for_launch, ExperimentStatus::AwaitingLaunchGate),
+    ] {
+        let refused = lab.decide(experiment, Verdict::Approve).await.unwrap_err();
+        ensure!(format!("{refused:#}").contains("no experiment can be measured yet"), "{refused:#}");
+        let now = lab.runtime.experiments().show(experiment).await?.experiment.state.status;
+        ensure!(now == status, "{experiment} is {now}");
+        // Whoever wants to end it can.
+        lab.decide(experiment, Verdict::Reject).await?;
+    }
     Ok(())
 }
 
