@@ -199,8 +199,8 @@ async fn assert_undecided(lab: &Lab, mut after: i64) -> Result<()> {
         let Some(last) = page.last() else { break };
         after = last.seq;
         for line in &page {
-            // The account of the server enrols its own key with its first line.
-            let is_store = line.kind == "writer.enrolled";
+            // The account of the server enrols its own key with its first line, and says what the rows hold that a call wrote.
+            let is_store = ["writer.enrolled", "workspace.rows"].contains(&line.kind.as_str());
             assert!(
                 is_store || matches!(line.principal, Principal::Agent { .. }),
                 "{} {:?}",
