@@ -112,19 +112,24 @@ impl Elsewhere {
         Ok(())
     }
 
+    /// From its first day on, with equal arms.
+    fn running(&self, mde: MinimumDetectableEffect) -> MetricCompareRequest {
+        MetricCompareRequest {
+            metric: "came_back".to_owned(),
+            flag: "elsewhere".to_owned(),
+            from: self.began,
+            to: None,
+            treatment_pct: 50.0,
+            mde,
+            alpha: 0.05,
+        }
+    }
+
     /// From its first day to this one, ten weeks later.
     async fn compared(&self, days: i64, mde: MinimumDetectableEffect, treatment_pct: f64) -> Result<MetricCompared> {
         let ago = self.at(24 * 70).duration_since(self.lab.runtime.now());
         self.lab.clock.advance(ago);
-        let request = MetricCompareRequest {
-            metric: "came_back".to_owned(),
-            flag: "elsewhere".to_owned(),
-            from: self.began,
-            to: Some(self.at(24 * days)),
-            treatment_pct,
-            mde,
-            alpha: 0.05,
-        };
+        let request = MetricCompareRequest { to: Some(self.at(24 * days)), treatment_pct, ..self.running(mde) };
         Ok(self.lab.runtime.signals().metric_compare(&request).await?)
     }
 }
@@ -234,16 +239,7 @@ async fn a_size_that_follows_from_the_same_rows_is_not_excluded_by_them() -> Res
         "{:?}",
         found.answer
     );
-    let mde = MinimumDetectableEffect::Absolute(10.0);
-    let request = MetricCompareRequest {
-        metric: "came_back".to_owned(),
-        flag: "elsewhere".to_owned(),
-        from: game.began,
-        to: None,
-        treatment_pct: 50.0,
-        mde,
-        alpha: 0.05,
-    };
+    let request = game.running(MinimumDetectableEffect::Absolute(10.0));
     let refused = game.lab.runtime.signals().metric_compare(&request).await.unwrap_err();
     ensure!(refused.code() == Code::InvalidInput && refused.message().contains("between 0 and 1"), "{refused}");
     Ok(())

@@ -134,6 +134,12 @@ impl MinimumDetectableEffect {
             Self::Absolute(value) => value.abs(),
         }
     }
+
+    /// Whether no share can change by it: 10 is meant as 10 %, or as ten points.
+    #[must_use]
+    pub fn exceeds_share(self) -> bool {
+        matches!(self, Self::Absolute(value) if value.abs() >= 1.0)
+    }
 }
 
 /// What a constraint forbids.

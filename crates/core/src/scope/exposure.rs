@@ -2,7 +2,7 @@
 
 use super::git::{CommitId, GitRepo};
 use super::path::shown;
-use crate::domain::{Note, NoteKind};
+use crate::domain::{Note, NoteKind, Watch};
 
 /// A note where no code of the commit names the place that exposures are read from: a table, or an event. A question for the humans at the
 /// gate: code of another repository may record them.
@@ -21,7 +21,7 @@ pub async fn unnamed_exposures(repo: &GitRepo, commit: &CommitId, place: &str) -
 
 /// How code may write the name of a table or an event: `experiment_exposures` is also `ExperimentExposure`.
 fn spellings(place: &str) -> Vec<String> {
-    let name = place.rsplit('.').next().unwrap_or(place).trim_matches(['"', '`', '[', ']', ' ']).to_lowercase();
+    let name = Watch::table(place).needle().unwrap_or_default();
     let one = match name.strip_suffix('s') {
         // A short stem would be found anywhere.
         Some(one) if one.len() >= 4 => one.to_owned(),

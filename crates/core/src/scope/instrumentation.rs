@@ -49,7 +49,7 @@ impl Watch {
     }
 
     /// The text to look for in lines, in lower case.
-    fn needle(&self) -> Option<String> {
+    pub(super) fn needle(&self) -> Option<String> {
         let text = self.text.trim();
         let text = match self.kind {
             WatchKind::Table => text.rsplit('.').next().unwrap_or(text).trim_matches(['"', '`', '[', ']']),

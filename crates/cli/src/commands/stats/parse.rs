@@ -87,7 +87,7 @@ pub fn effect(text: &str, flag: &str) -> Result<MinimumDetectableEffect> {
 /// Refuses the size of an effect that no share can change by: 10 is meant as 10 %, or as ten points.
 pub fn within_share(effect: MinimumDetectableEffect, text: &str, flag: &str) -> Result<MinimumDetectableEffect> {
     match effect {
-        MinimumDetectableEffect::Absolute(size) if size >= 1.0 => Err(invalid(
+        MinimumDetectableEffect::Absolute(size) if effect.exceeds_share() => Err(invalid(
             format!("{flag} is {text}, and a share is between 0 and 1"),
             &format!(
                 "`{text}%` is {text} % of the level, {} is {text} points; without `%` it is in the units of a share",

@@ -1,9 +1,12 @@
 //! The numbers that a metric's quantile comes to, found before its first experiment shows anything: they become a part of the plan.
 
+use jiff::Timestamp;
+
 use super::query_check::judging_signals;
 use super::workspace_file::{config, source};
-use crate::domain::{Outcome, SignalCaps};
+use crate::domain::{Caps, Outcome, SignalCaps, SignalSpec};
 use crate::error::Result;
+use crate::ports::SignalSource;
 use crate::usecases::Runtime;
 
 /// Those of each signal that an experiment of the outcome is judged by, from what its source knows now.
@@ -14,12 +17,31 @@ pub(in crate::usecases) async fn find_caps(runtime: &Runtime, outcome: &Outcome)
     let mut found = Vec::new();
     let config = config(runtime).await?;
     for signal in judging_signals(&outcome.spec) {
-        let Some(contract) = signal.contract.as_ref().filter(|contract| contract.asks_quantile().is_some()) else {
+        if !asks_quantile(&signal) {
             continue;
-        };
-        let quantiles = source(runtime, &config, &signal.source)?.quantiles(&signal, runtime.now()).await?;
-        let caps = contract.caps_of(&signal.name, &quantiles)?;
-        found.push(SignalCaps { signal: signal.name, caps });
+        }
+        let source = source(runtime, &config, &signal.source)?;
+        if let Some(caps) = caps_of(&*source, &signal, runtime.now()).await? {
+            found.push(SignalCaps { signal: signal.name, caps });
+        }
     }
     Ok(found)
+}
+
+fn asks_quantile(signal: &SignalSpec) -> bool {
+    signal.contract.as_ref().is_some_and(|contract| contract.asks_quantile().is_some())
+}
+
+/// The numbers that the quantiles in a signal's cap come to, of the units before an instant; `None` where it has none.
+///
+/// # Errors
+/// As [`find_caps`].
+pub(in crate::usecases) async fn caps_of(
+    source: &dyn SignalSource,
+    signal: &SignalSpec,
+    before: Timestamp,
+) -> Result<Option<Caps>> {
+    let Some(contract) = signal.contract.as_ref().filter(|_| asks_quantile(signal)) else { return Ok(None) };
+    let quantiles = source.quantiles(signal, before).await?;
+    contract.caps_of(&signal.name, &quantiles).map(Some)
 }

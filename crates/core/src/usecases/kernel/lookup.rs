@@ -17,7 +17,12 @@ pub(in crate::usecases) async fn outcome_named(tx: &mut Tx, reference: &str) -> 
         return Ok(found);
     }
     let known: Vec<String> = tx.outcome_list(None).await?.iter().map(|outcome| outcome.spec.slug.to_string()).collect();
-    Err(unknown("outcome", reference, &known, "`outcome-runtime status` lists what exists; `apply` stores a new one"))
+    Err(unknown(
+        "outcome",
+        reference,
+        near(reference, &known),
+        "`outcome-runtime status` lists what exists; `apply` stores a new one",
+    ))
 }
 
 /// The experiment with this slug or id.
@@ -30,7 +35,12 @@ pub(in crate::usecases) async fn experiment_named(tx: &mut Tx, reference: &str) 
         return Ok(found);
     }
     let known: Vec<String> = tx.experiment_list(None, MOST_KNOWN).await?.iter().map(|it| it.slug.to_string()).collect();
-    Err(unknown("experiment", reference, &known, "`outcome-runtime experiment list` shows all experiments"))
+    Err(unknown(
+        "experiment",
+        reference,
+        near(reference, &known),
+        "`outcome-runtime experiment list` shows all experiments",
+    ))
 }
 
 /// The outcome of an experiment.
@@ -52,19 +62,20 @@ pub(in crate::usecases) async fn gate_named(tx: &mut Tx, reference: &str) -> Res
     let known: Vec<String> = tx.gate_list_open().await?.iter().map(|(gate, _)| gate.slug.to_string()).collect();
     // The name of an experiment stands for the gate that waits for it.
     let of_experiment = known.iter().find(|gate| gate.strip_suffix(reference).is_some_and(|rest| rest.ends_with('-')));
-    let hint = "`outcome-runtime gate list` shows the pending gates";
-    match of_experiment {
-        Some(gate) => Err(Error::not_found("gate", reference).hint(format!("did you mean `{gate}`? {hint}"))),
-        None => Err(unknown("gate", reference, &known, hint)),
-    }
+    let meant = of_experiment.map(String::as_str).or_else(|| near(reference, &known));
+    Err(unknown("gate", reference, meant, "`outcome-runtime gate list` shows the pending gates"))
 }
 
 /// Experiments among which a name is looked for that was mistyped.
 const MOST_KNOWN: i64 = 500;
 
-fn unknown(kind: &str, reference: &str, known: &[String], hint: &str) -> Error {
+fn near<'k>(reference: &str, known: &'k [String]) -> Option<&'k str> {
+    did_you_mean(reference, known.iter().map(String::as_str))
+}
+
+fn unknown(kind: &str, reference: &str, meant: Option<&str>, hint: &str) -> Error {
     let error = Error::not_found(kind, reference);
-    match did_you_mean(reference, known.iter().map(String::as_str)) {
+    match meant {
         Some(name) => error.hint(format!("did you mean `{name}`? {hint}")),
         None => error.hint(hint),
     }

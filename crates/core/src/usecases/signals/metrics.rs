@@ -245,7 +245,7 @@ fn share(part: i64, all: i64) -> f64 {
     if all > 0 { part as f64 / all as f64 } else { 0.0 }
 }
 
-fn counted(n: i64) -> String {
+pub(super) fn counted(n: i64) -> String {
     count(u64::try_from(n).unwrap_or(0))
 }
 

@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::reading::{Bucket, Read, n_of};
+use super::reading::{Bucket, Read, both, n_of};
 use super::request::MetricCompareRequest;
 use crate::domain::{ArmSums, Evaluation, EvidenceGrade, MinimumDetectableEffect, Plan, VariantReading, Window};
 use crate::error::{Code, Error, Result};
@@ -149,8 +149,8 @@ impl Judging<'_> {
     /// Events that are too few for an estimate, counted exactly (STATS.md 2.5b).
     fn counted(&self, result: &Evaluation) -> Option<Answer> {
         let is_few = matches!(result.status, Status::InsufficientSample { .. }) && result.is_min_runtime_met;
-        let arms: Vec<ArmSums> = self.read.arms.iter().map(|arm| final_sums(arm).sums).collect();
-        let [ArmSums::Proportion { n: n_c, successes: c }, ArmSums::Proportion { n: n_t, successes: t }] = arms[..]
+        let [Some(ArmSums::Proportion { n: n_c, successes: c }), Some(ArmSums::Proportion { n: n_t, successes: t })] =
+            both(&self.read.arms).map(|arm| arm.map(|arm| final_sums(arm).sums))
         else {
             return None;
         };

@@ -13,14 +13,15 @@ use serde::Serialize;
 
 use self::judge::Judging;
 use self::plan::plan_of;
-use self::reading::{n_of, read};
+use self::reading::{both, n_of, read};
 pub use self::request::MetricCompareRequest;
 use super::Signals;
-use super::metrics::{MetricFinding, readable_metric};
-use crate::domain::{ArmSums, Evaluation, MinimumDetectableEffect, SignalSpec, Variant, VariantReading, Window};
+use super::metrics::{MetricFinding, counted, readable_metric};
+use crate::domain::{ArmSums, Evaluation, MinimumDetectableEffect, SignalSpec, VariantReading, Window};
 use crate::error::{Code, Error, Result};
 use crate::ports::SignalSource;
-use crate::present::{Answer, count};
+use crate::present::Answer;
+use crate::usecases::kernel::caps::caps_of;
 use crate::usecases::kernel::workspace_file::source;
 
 /// What an experiment came to that ran somewhere else.
@@ -116,19 +117,16 @@ fn window_of(request: &MetricCompareRequest, now: Timestamp) -> Result<Window> {
 
 /// The metric with what a quantile in its cap comes to, of the units before the experiment.
 async fn with_caps(source: &dyn SignalSource, mut signal: SignalSpec, from: Timestamp) -> Result<SignalSpec> {
-    if signal.contract.as_ref().is_some_and(|contract| contract.asks_quantile().is_some()) {
-        let quantiles = source.quantiles(&signal, from).await?;
-        let name = signal.name.clone();
-        if let Some(contract) = &mut signal.contract {
-            contract.caps = Some(contract.caps_of(&name, &quantiles)?);
-        }
+    let caps = caps_of(source, &signal, from).await?;
+    if let Some(contract) = signal.contract.as_mut().filter(|_| caps.is_some()) {
+        contract.caps = caps;
     }
     Ok(signal)
 }
 
 /// Of the units that may be claimed on, where there are any.
 fn control_level(arms: &[VariantReading]) -> Option<f64> {
-    let control = arms.iter().find(|arm| arm.variant == Variant::Control)?;
+    let control = both(arms)[0]?;
     control.cohort.and_then(|cohort| cohort.claimed.value()).or_else(|| control.sums.value())
 }
 
@@ -142,7 +140,7 @@ fn size_of(mde: MinimumDetectableEffect, level: Option<f64>, arms: &[VariantRead
             "the smallest effect is relative to the level of control, which is 0 or not known yet",
             "give an absolute effect, in the metric's units",
         ),
-        MinimumDetectableEffect::Absolute(_) if is_share && size >= 1.0 => refused(
+        _ if is_share && mde.exceeds_share() => refused(
             "the smallest effect is 1 or more, and a share is between 0 and 1",
             "`10%` is 10 % of the level of control, and 0.02 is two points",
         ),
@@ -155,7 +153,6 @@ fn size_of(mde: MinimumDetectableEffect, level: Option<f64>, arms: &[VariantRead
 }
 
 fn nobody(request: &MetricCompareRequest, [control, treatment]: [i64; 2]) -> Error {
-    let counted = |n: i64| count(u64::try_from(n).unwrap_or(0));
     let message = format!(
         "of `{}`, {} units were exposed to control and {} to the treatment in this time",
         request.flag,

@@ -68,10 +68,14 @@ pub(super) async fn read(
     Ok(Read { arms, buckets: counted.filter(|bucket| bucket.n != [0, 0]).collect(), n_before })
 }
 
+/// Control and treatment; none where nobody saw an arm.
+pub(super) fn both(arms: &[VariantReading]) -> [Option<&VariantReading>; 2] {
+    [Variant::Control, Variant::Treatment].map(|variant| arms.iter().find(|arm| arm.variant == variant))
+}
+
 /// Units of control and treatment.
 pub(super) fn n_of(arms: &[VariantReading]) -> [i64; 2] {
-    [Variant::Control, Variant::Treatment]
-        .map(|variant| arms.iter().find(|arm| arm.variant == variant).and_then(|arm| arm.sums.n()).unwrap_or(0))
+    both(arms).map(|arm| arm.and_then(|arm| arm.sums.n()).unwrap_or(0))
 }
 
 fn buckets(window: Window) -> impl Iterator<Item = Window> {

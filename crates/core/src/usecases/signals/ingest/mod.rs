@@ -30,7 +30,7 @@ impl Signals<'_> {
         // Who signs for one source says nothing about another one.
         let Signer { source, replay_window } =
             signers.into_iter().find(|signer| signer.source == payload.source).ok_or_else(unsigned)?;
-        let expires_at = self.0.now().checked_add(replay_window.get() * 4).unwrap_or(now);
+        let expires_at = now.checked_add(replay_window.get() * 4).unwrap_or(now);
         let message = Message { nonce: format!("{source}/{}", headers.id), expires_at, payload, pushed };
         let runtime = self.0.clone();
         self.0.ingests.take(message, move |messages| async move { write_each(&runtime, &messages).await }).await
