@@ -22,9 +22,9 @@ fn arms(n: u64, lift: f64) -> [Phase; 1] {
     [Phase { number: 0, control_weight: 0.5, treatment_weight: 0.5, control: arm(0.05), treatment: arm(0.05 + lift) }]
 }
 
-/// A poll `hours` after the launch.
-fn poll(plan: &TestPlan, hours: i64, phases: &[Phase], previous: Option<&RunningState>) -> Evaluated {
-    let input = Evaluation {
+/// What is read `hours` after the launch.
+fn input<'a>(plan: &'a TestPlan, hours: i64, phases: &'a [Phase]) -> Evaluation<'a> {
+    Evaluation {
         cohorts: None::<Cohorts<'_>>,
         plan,
         phases,
@@ -33,8 +33,12 @@ fn poll(plan: &TestPlan, hours: i64, phases: &[Phase], previous: Option<&Running
         guardrails: &[],
         health: DataHealth::default(),
         scope: Scope::default(),
-    };
-    evaluate(&input, previous)
+    }
+}
+
+/// A poll `hours` after the launch.
+fn poll(plan: &TestPlan, hours: i64, phases: &[Phase], previous: Option<&RunningState>) -> Evaluated {
+    evaluate(&input(plan, hours, phases), previous)
 }
 
 #[test]
@@ -84,16 +88,8 @@ fn looked_on(state: &RunningState) -> Vec<u32> {
 fn data_that_cannot_be_trusted_make_no_look() {
     let plan = known_end(0.015, 28);
     let phases = arms(14_000, 0.012);
-    let input = Evaluation {
-        cohorts: None,
-        plan: &plan,
-        phases: &phases,
-        elapsed_days: 8.0,
-        as_of: 8 * 24 * HOUR,
-        guardrails: &[],
-        health: DataHealth { is_sampled: true, ..DataHealth::default() },
-        scope: Scope::default(),
-    };
+    let health = DataHealth { is_sampled: true, ..DataHealth::default() };
+    let input = Evaluation { health, ..input(&plan, 8 * 24, &phases) };
     let found = evaluate(&input, None);
     assert!(found.running.looks.is_empty());
     assert_eq!(found.ship.unwrap().basis, ShipBasis::Reserve);
@@ -234,16 +230,7 @@ fn a_poll_of_the_same_instant_is_no_second_look_whatever_day_it_is_called() {
     let plan = known_end(0.015, 28);
     let first = poll(&plan, 24 * 8, &arms(4000, 0.004), None).running;
     let phases = arms(6000, 0.004);
-    let same = Evaluation {
-        cohorts: None,
-        plan: &plan,
-        phases: &phases,
-        elapsed_days: 9.0,
-        as_of: 24 * 8 * HOUR,
-        guardrails: &[],
-        health: DataHealth::default(),
-        scope: Scope::default(),
-    };
+    let same = Evaluation { elapsed_days: 9.0, ..input(&plan, 24 * 8, &phases) };
     assert_eq!(evaluate(&same, Some(&first)).running.looks, first.looks);
 }
 
@@ -268,16 +255,8 @@ fn a_success_at_the_planned_information_waits_for_its_proofs() {
     assert!(won.running.looks.last().unwrap().is_last);
     assert_eq!(won.advice.recommendation, Recommendation::Ship);
     let phases = arms(12_400, 0.012);
-    let unhealthy = Evaluation {
-        cohorts: None,
-        plan: &plan,
-        phases: &phases,
-        elapsed_days: 16.0,
-        as_of: 16 * 24 * HOUR,
-        guardrails: &[],
-        health: DataHealth { is_sampled: true, ..DataHealth::default() },
-        scope: Scope::default(),
-    };
+    let health = DataHealth { is_sampled: true, ..DataHealth::default() };
+    let unhealthy = Evaluation { health, ..input(&plan, 16 * 24, &phases) };
     // One reading that is doubted ends nothing.
     assert_eq!(evaluate(&unhealthy, Some(&won.running)).advice.recommendation, Recommendation::HoldDataQuality);
 }

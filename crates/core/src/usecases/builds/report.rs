@@ -105,7 +105,8 @@ impl Builds<'_> {
             .hint("use that key in the code and report again"));
         }
         let head = report.head.as_deref().unwrap_or("HEAD");
-        let built = built(self.0, &outcome, &experiment, head, report.files_changed.as_deref()).await?;
+        let mut built = built(self.0, &outcome, &experiment, head, report.files_changed.as_deref()).await?;
+        built.ask_about_exposures(self.0, &outcome).await?;
         let scope = &built.scope;
         let commit = scope.head.to_string();
         if status == ExperimentStatus::AwaitingLaunchGate && experiment.state.commit.as_ref() == Some(&commit) {

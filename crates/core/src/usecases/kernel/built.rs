@@ -19,7 +19,7 @@ pub(in crate::usecases) struct Built {
     pub(in crate::usecases) base: Base,
     /// Whether a changed file mentions the flag; `None` where that could not be read.
     pub(in crate::usecases) uses_flag: Option<bool>,
-    /// Said where no code names the place that exposures are read from.
+    /// What [`Self::ask_about_exposures`] found.
     unnamed: Option<Note>,
 }
 
@@ -45,11 +45,7 @@ pub(in crate::usecases) async fn built(
     let base = find_base(&repo, &rules, &head, signed.as_ref(), &of_others).await?;
     let scope = check(&repo, &rules, base.commit.as_str(), head.as_str(), claimed, &watched).await?;
     let uses_flag = mentions(&repo, &scope.changes, flag).await?;
-    let unnamed = match exposures_of(&outcome.spec) {
-        Some(place) => unnamed_exposures(&repo, &scope.head, place).await,
-        None => None,
-    };
-    Ok(Built { scope, base, uses_flag, unnamed })
+    Ok(Built { scope, base, uses_flag, unnamed: None })
 }
 
 /// The default branch that an approval to build is about; none where there is no repository, or no commit in it yet.
@@ -107,6 +103,22 @@ impl Built {
 }
 
 impl Built {
+    /// Notes where no code names the place that exposures are read from. Only of use to a report: it reads the whole commit, and says
+    /// nothing that voids a gate.
+    ///
+    /// # Errors
+    /// When the repository cannot be opened.
+    pub(in crate::usecases) async fn ask_about_exposures(
+        &mut self,
+        runtime: &Runtime,
+        outcome: &Outcome,
+    ) -> Result<()> {
+        if let Some(place) = exposures_of(&outcome.spec) {
+            self.unnamed = unnamed_exposures(&checkout(runtime).await?, &self.scope.head, place).await;
+        }
+        Ok(())
+    }
+
     /// What a builder can do something about before a human looks.
     pub(in crate::usecases) fn advice(&self) -> Vec<String> {
         let is_advice = |note: &&Note| matches!(note.kind, NoteKind::AgentSettings | NoteKind::ExposureNotNamed);
