@@ -89,6 +89,7 @@ codes! {
     SourceOverpowered "source_overpowered" 403 5 "The user of a connector can act outside of a read-only transaction.";
     SourceElsewhere "source_elsewhere" 409 5 "A source or the flag service leads to another place here than the one that a member signed.";
     SignalTimeout "signal_timeout" 504 8 "A source took too long to answer.";
+    SignalThrottled "signal_throttled" 503 8 "A source has answered as often as its limits allow, or is overloaded.";
     IngestSignature "ingest_signature" 401 5 "The signature of a pushed reading is wrong.";
     IngestStale "ingest_stale" 401 5 "The timestamp of a pushed reading is outside the replay window.";
     FlagFailed "flag_failed" 502 8 "The flag service could not be read or written.";

@@ -8,6 +8,7 @@
 mod flag_error;
 mod flag_state;
 pub mod flags;
+mod limits;
 mod notifier;
 pub mod push;
 mod read_error;
@@ -20,6 +21,7 @@ mod touch;
 pub use flag_error::FlagError;
 pub use flag_state::FlagState;
 pub use flags::{FlagAnswers, FlagService, FlagSettings};
+pub use limits::{Budget, SourceLimits};
 pub use notifier::{ChannelSettings, Letter, LetterAbout, Notifier, NotifyError};
 pub use read_error::ReadError;
 pub use secrets::{Opening, ResolveSecret};

@@ -50,6 +50,16 @@ pub enum ReadError {
         /// How long it had.
         limit: Duration,
     },
+    /// The source has answered as often as it may, or is overloaded.
+    #[error("connector `{source_name}` answers no more for now: {detail}")]
+    Throttled {
+        /// Name of the connector.
+        source_name: String,
+        /// Which limit, as the source says.
+        detail: String,
+        /// How long it asked to be left alone.
+        retry_after: Option<Duration>,
+    },
     /// The source refused the query.
     #[error("connector `{source_name}` refused the query of `{signal}`{}: {detail}", place(.line, .column))]
     Query {
@@ -118,6 +128,7 @@ impl ReadError {
                 Code::SignalFetchFailed
             }
             Self::Timeout { .. } => Code::SignalTimeout,
+            Self::Throttled { .. } => Code::SignalThrottled,
             Self::Shape { .. } => Code::SignalShape,
         }
     }
@@ -143,6 +154,11 @@ impl ReadError {
                 "`outcome-runtime connectors test {source_name}` shows the query plan: add an index or read a smaller \
                  table, or raise `statement_timeout`"
             ),
+            Self::Throttled { .. } => {
+                "nothing: it is asked again when it allows; where that is often, read fewer signals from it or \
+                                       raise their `poll_interval`"
+                    .to_owned()
+            }
             Self::PushOnly { .. } => "wait for its next push to POST /api/v1/signals/ingest".to_owned(),
         })
         .filter(|hint| !hint.is_empty())
@@ -152,13 +168,19 @@ impl ReadError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::File { .. } | Self::Timeout { .. } => true,
+            Self::Unreachable { .. } | Self::File { .. } | Self::Timeout { .. } | Self::Throttled { .. } => true,
             Self::Config { .. }
             | Self::Unauthorized { .. }
             | Self::Query { .. }
             | Self::Shape { .. }
             | Self::PushOnly { .. } => false,
         }
+    }
+
+    /// How long the source asked to be left alone.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        if let Self::Throttled { retry_after, .. } = self { *retry_after } else { None }
     }
 
     /// Name of the connector.
@@ -170,6 +192,7 @@ impl ReadError {
             | Self::Unreachable { source_name, .. }
             | Self::File { source_name, .. }
             | Self::Timeout { source_name, .. }
+            | Self::Throttled { source_name, .. }
             | Self::Query { source_name, .. }
             | Self::Shape { source_name, .. }
             | Self::PushOnly { source_name } => source_name,

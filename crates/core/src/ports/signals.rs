@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::limits::SourceLimits;
 use super::read_error::ReadError;
 use super::secrets::Opening;
 use super::tables::{ColumnInfo, CommonValue, TableInfo, Tables};
@@ -100,6 +101,11 @@ pub trait SignalSource: Send + Sync {
     /// that leads nowhere, because it is pushed to. Nothing is connected for it.
     fn place(&self) -> Option<String> {
         None
+    }
+
+    /// How much it bears.
+    fn limits(&self) -> SourceLimits {
+        SourceLimits::default()
     }
 
     /// What its own clock shows; `None` for a source that has none but ours: a file, or one that pushes.
