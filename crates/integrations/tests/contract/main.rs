@@ -8,8 +8,10 @@
     reason = "helpers of tests; a skipped server is said loudly"
 )]
 
+mod clickhouse;
 mod contract;
 mod custom_http;
+mod emulator;
 mod fifteen;
 mod flagd_file;
 mod metrics;

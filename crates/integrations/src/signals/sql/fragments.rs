@@ -2,7 +2,8 @@
 
 use outcome_core::domain::Relation;
 
-use super::lexer::{Dialect, Token, tokens};
+use super::dialect::Dialect;
+use super::lexer::{Token, tokens};
 
 /// A table, or a query in its place.
 pub(super) fn relation(rows: &Relation) -> Result<String, String> {

@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 
 use super::bind::{Param, Params};
 use super::contract::{self, Writer, Written};
+use super::dialect::Dialect;
 use super::engine::{self, Ask, Limits};
-use super::lexer::Dialect;
 use super::look_sql::{self, KeyOf};
 use super::table::{Cell, Table};
 use super::{Misfit, Query, SqlSource};

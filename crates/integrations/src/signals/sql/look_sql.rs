@@ -6,7 +6,6 @@ use outcome_core::domain::{Contract, Events, Exposures, Relation, Via};
 
 use super::contract::{Writer, sums};
 use super::fragments::{conditions, list, relation, with};
-use super::lexer::Dialect;
 use super::unit_maps::{joined, maps, owners};
 
 /// A column that may name what units share.
@@ -108,14 +107,8 @@ pub(super) fn buckets(
     tables.extend(owners(contract, "or_units", "")?);
     let units = tables.join(",\n");
     let values = write.values("or_u.or_unit AS or_unit", true)?;
-    let sums = sums(&contract.quantity, contract.covariate.is_some());
-    let hashed = |key: &str| match dialect {
-        Dialect::Postgres => {
-            format!("mod(CAST(CAST('x' || substr(md5('or' || CAST({key} AS text)), 1, 8) AS bit(32)) AS bigint), 512)")
-        }
-        Dialect::MySql => format!("CAST(CONV(SUBSTR(MD5(CONCAT('or', {key})), 1, 8), 16, 10) AS SIGNED) % 512"),
-        Dialect::Sqlite => format!("'k' || {key}"),
-    };
+    let sums = sums(dialect, &contract.quantity, contract.covariate.is_some());
+    let hashed = |key: &str| dialect.bucket(key);
     Ok(match key {
         None => format!(
             "WITH {units},\n{values}\nSELECT {bucket} AS or_bucket, count(DISTINCT or_unit) AS n_keys, count(*) AS n{sums}\nFROM or_values GROUP BY {bucket}",
