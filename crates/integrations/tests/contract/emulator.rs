@@ -1,4 +1,4 @@
-//! Emulators of warehouses: programs from PyPI with a thin HTTP server of ours before them, one a test process. Their packages are
+//! Emulators of warehouses: programs of `PyPI` with a thin HTTP server of ours before them, one a test process. Their packages are
 //! installed as `tests/clients/fetch` does; without Python a test says loudly that it was skipped, which in CI is a failure.
 
 use std::fs::File;

@@ -8,21 +8,32 @@ pub(super) enum Dialect {
     MySql,
     Sqlite,
     ClickHouse,
+    #[cfg_attr(not(test), expect(dead_code, reason = "its engine follows"))]
     BigQuery,
+    #[cfg_attr(not(test), expect(dead_code, reason = "its engine follows"))]
     Snowflake,
 }
 
-/// Exact decimals of `ClickHouse`: wide enough for a square, whose sum is not checked for overflow.
-const CLICKHOUSE_DECIMAL: &str = "Decimal(76, 12)";
-
 impl Dialect {
-    /// The value of an event as a number that adds up exactly, whatever the order.
+    /// The value of an event as a number that adds up exactly, whatever the order. It is wide enough for the sum of squares, whose
+    /// overflow `ClickHouse` would not notice.
     pub(super) fn exact(self, value: &str) -> String {
+        match self {
+            // Of a text in a column that may be NULL the conversion alone would be NULL where it is no number.
+            Self::ClickHouse => {
+                format!("if(isNull({value}), NULL, {})", self.decimal(&format!("assumeNotNull({value})")))
+            }
+            _ => self.decimal(value),
+        }
+    }
+
+    /// The same of what is a number already.
+    pub(super) fn decimal(self, value: &str) -> String {
         match self {
             Self::Postgres => format!("CAST({value} AS numeric)"),
             Self::MySql => format!("CAST({value} AS DECIMAL(38, 12))"),
             Self::Sqlite => format!("CAST({value} AS REAL)"),
-            Self::ClickHouse => format!("CAST({value} AS {CLICKHOUSE_DECIMAL})"),
+            Self::ClickHouse => format!("toDecimal256({value}, 12)"),
             Self::BigQuery => format!("CAST({value} AS BIGNUMERIC)"),
             Self::Snowflake => format!("CAST({value} AS NUMBER(38, 12))"),
         }
@@ -33,7 +44,7 @@ impl Dialect {
     pub(super) fn limit(self, limit: f64) -> String {
         match self {
             Self::Postgres | Self::MySql | Self::Sqlite | Self::Snowflake => limit.to_string(),
-            Self::ClickHouse | Self::BigQuery => self.exact(&format!("'{limit}'")),
+            Self::ClickHouse | Self::BigQuery => self.decimal(&format!("'{limit}'")),
         }
     }
 
@@ -43,7 +54,7 @@ impl Dialect {
         match self {
             Self::Sqlite => format!("min({value}, {limit})"),
             Self::Postgres | Self::MySql | Self::Snowflake => format!("least({value}, {limit})"),
-            Self::ClickHouse | Self::BigQuery => format!("least({}, {limit})", self.exact(value)),
+            Self::ClickHouse | Self::BigQuery => format!("least({}, {limit})", self.decimal(value)),
         }
     }
 
@@ -51,7 +62,7 @@ impl Dialect {
     pub(super) fn hours(self, seconds: i64) -> String {
         match self {
             Self::Sqlite => format!("{seconds} / 3600.0"),
-            _ => format!("{} / 3600", self.exact(&seconds.to_string())),
+            _ => format!("{} / 3600", self.decimal(&seconds.to_string())),
         }
     }
 
@@ -145,10 +156,7 @@ mod tests {
     fn a_limit_stays_exact_where_a_literal_would_be_a_floating_point_number() {
         assert_eq!(Dialect::Postgres.at_most("v", 30.5), "least(v, 30.5)");
         assert_eq!(Dialect::Sqlite.at_most("v", 30.0), "min(v, 30)");
-        assert_eq!(
-            Dialect::ClickHouse.at_most("v", 30.5),
-            "least(CAST(v AS Decimal(76, 12)), CAST('30.5' AS Decimal(76, 12)))"
-        );
+        assert_eq!(Dialect::ClickHouse.at_most("v", 30.5), "least(toDecimal256(v, 12), toDecimal256('30.5', 12))");
         assert_eq!(Dialect::BigQuery.at_most("v", 30.5), "least(CAST(v AS BIGNUMERIC), CAST('30.5' AS BIGNUMERIC))");
     }
 

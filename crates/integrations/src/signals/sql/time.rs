@@ -19,22 +19,22 @@ impl Writer<'_> {
             (TimeFormat::UnixSeconds, Dialect::Postgres | Dialect::MySql) => {
                 format!("CAST({at} - {first} AS DECIMAL(38, 12)) / 3600")
             }
-            (TimeFormat::UnixSeconds, dialect) => format!("{} / 3600", dialect.exact(&format!("{at} - {first}"))),
+            (TimeFormat::UnixSeconds, dialect) => format!("{} / 3600", dialect.decimal(&format!("{at} - {first}"))),
             (TimeFormat::UnixMillis, Dialect::Sqlite) => format!("({at} - {first}) / 3600000.0"),
             (TimeFormat::UnixMillis, Dialect::Postgres | Dialect::MySql) => {
                 format!("CAST({at} - {first} AS DECIMAL(38, 12)) / 3600000")
             }
-            (TimeFormat::UnixMillis, dialect) => format!("{} / 3600000", dialect.exact(&format!("{at} - {first}"))),
+            (TimeFormat::UnixMillis, dialect) => format!("{} / 3600000", dialect.decimal(&format!("{at} - {first}"))),
             (
                 TimeFormat::Native | TimeFormat::Datetime | TimeFormat::Iso8601,
                 dialect @ (Dialect::ClickHouse | Dialect::BigQuery),
             ) => {
                 let between = format!("{} - {}", dialect.micros(at), dialect.micros(first));
-                format!("{} / 3600000000", dialect.exact(&between))
+                format!("{} / 3600000000", dialect.decimal(&between))
             }
             (TimeFormat::Native | TimeFormat::Datetime | TimeFormat::Iso8601, Dialect::Snowflake) => {
                 let between = format!("DATEDIFF(microsecond, {first}, {at})");
-                format!("{} / 3600000000", Dialect::Snowflake.exact(&between))
+                format!("{} / 3600000000", Dialect::Snowflake.decimal(&between))
             }
             (TimeFormat::Native | TimeFormat::Datetime | TimeFormat::Iso8601, Dialect::Sqlite) => {
                 format!("(strftime('%s', {at}) - strftime('%s', {first})) / 3600.0")

@@ -16,7 +16,7 @@ use super::{answer, grants, plan};
 
 /// What a statement is asked with beside its limits. Missing rows of an outer join are NULL, and not 0 or 1970; different values are
 /// counted exactly; days are those of UTC; numbers come as text, so that none loses digits; errors come before the first row.
-const SETTINGS: [(&str, &str); 15] = [
+const SETTINGS: [(&str, &str); 14] = [
     ("default_format", "JSONCompact"),
     ("wait_end_of_query", "1"),
     ("http_write_exception_in_output_format", "0"),
@@ -25,7 +25,6 @@ const SETTINGS: [(&str, &str); 15] = [
     ("result_overflow_mode", "throw"),
     ("read_overflow_mode", "throw"),
     ("join_use_nulls", "1"),
-    ("cast_keep_nullable", "1"),
     ("count_distinct_implementation", "uniqExact"),
     ("decimal_check_overflow", "1"),
     ("session_timezone", "UTC"),
