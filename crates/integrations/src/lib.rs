@@ -34,7 +34,12 @@ pub const NEVER_LOGGED: &str = "sqlx::postgres::notice=off";
 
 /// Every vendor of this version.
 pub const VENDORS: Vendors = Vendors {
-    signals: &[signals::sql::VENDOR, signals::sql::clickhouse::VENDOR, signals::webhook::VENDOR],
+    signals: &[
+        signals::sql::VENDOR,
+        signals::sql::clickhouse::VENDOR,
+        signals::sql::bigquery::VENDOR,
+        signals::webhook::VENDOR,
+    ],
     flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],
     channels: &[notify::webhook::VENDOR, notify::desktop::VENDOR],
 };

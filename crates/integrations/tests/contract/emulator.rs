@@ -28,7 +28,7 @@ fn try_start(client: &str) -> anyhow::Result<Emulator> {
     let folder = tempfile::tempdir()?;
     let mut command = Command::new(python);
     command.arg(peers::sources(client).join("server.py")).arg(folder.path());
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line)?;
     let port: u16 = line.trim().parse().map_err(|_| anyhow::anyhow!("it did not start: {line}"))?;
@@ -64,4 +64,17 @@ pub(crate) fn batched(statements: &[String]) -> Vec<String> {
         }
     }
     out
+}
+
+/// The part of the outcome file on a page of `docs/connectors` is one that can be copied.
+#[test]
+fn what_the_pages_of_warehouses_show_is_valid() {
+    for page in ["clickhouse", "bigquery"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/connectors/{page}.md"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let yaml = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+        let parsed = outcome_core::config::parse(yaml, "outcome.yaml", &outcome_integrations::VENDORS, None);
+        let config = parsed.config.unwrap_or_else(|| panic!("{page}: {:#?}", parsed.diagnostics));
+        assert_eq!(config.connectors[0].kind, page);
+    }
 }

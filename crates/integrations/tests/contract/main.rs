@@ -9,6 +9,7 @@
     reason = "helpers of tests; a skipped server is said loudly"
 )]
 
+mod bigquery;
 mod clickhouse;
 mod contract;
 mod custom_http;

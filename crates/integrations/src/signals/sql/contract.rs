@@ -38,7 +38,7 @@ pub(super) fn by_phase(
     let [request, ..] = requests else { return Err("there is no phase to ask about".to_owned()) };
     let write = Writer { contract, dialect, format, until: request.as_of };
     let Exposures { rows, unit, experiment, variant, at, condition, control, treatment, map, .. } = &contract.exposures;
-    let [control, treatment] = [list(control)?, list(treatment)?];
+    let [control, treatment] = [list(dialect, control)?, list(dialect, treatment)?];
     let (mapped, join) = joined(unit, map.as_ref().map(|_| &Via::Map));
     let rows = relation(rows)?;
     let and = conditions([condition])?;

@@ -8,7 +8,6 @@ pub(super) enum Dialect {
     MySql,
     Sqlite,
     ClickHouse,
-    #[cfg_attr(not(test), expect(dead_code, reason = "its engine follows"))]
     BigQuery,
     #[cfg_attr(not(test), expect(dead_code, reason = "its engine follows"))]
     Snowflake,

@@ -21,7 +21,7 @@ pub(super) const IDLE_LIMIT: Duration = Duration::from_mins(5);
 /// Most connections to one source. A poll asks one question after the other; the second is for a person's `test`.
 pub(super) const MAX_CONNECTIONS: u32 = 2;
 /// What the server has beyond its own limit to say that it stopped, before the connection is given up.
-const GRACE: Duration = Duration::from_secs(2);
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// Bounds of a query.
 #[derive(Debug, Clone, Copy)]
@@ -163,6 +163,11 @@ pub(super) trait Engine: Send + Sync {
     /// How it would answer a query and how much it would read, where it says so without an `EXPLAIN`.
     async fn estimate(&self, _ask: Ask<'_>) -> Result<Option<QueryPlan>, EngineError> {
         Ok(None)
+    }
+
+    /// The statement that lists tables and columns, where it depends on the settings.
+    fn columns(&self) -> Option<String> {
+        None
     }
 
     /// Rights of its user that no reading needs, where the engine has its own way to ask for them.

@@ -126,7 +126,7 @@ impl<'a> Looking<'a> {
     }
 
     async fn exposures(&self) -> Result<ExposureCounts, ReadError> {
-        let written = look_sql::exposure_counts(self.contract, self.flag());
+        let written = look_sql::exposure_counts(self.source.engine.dialect(), self.contract, self.flag());
         let [rows, pairs, units] = self.source.of_metric(self.signal, written)?;
         let mut params = self.params();
         params.insert(

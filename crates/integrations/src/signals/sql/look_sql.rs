@@ -5,6 +5,7 @@
 use outcome_core::domain::{Contract, Events, Exposures, Relation, Via};
 
 use super::contract::{Writer, sums};
+use super::dialect::Dialect;
 use super::fragments::{conditions, list, relation, with};
 use super::unit_maps::{joined, maps, owners};
 
@@ -29,11 +30,11 @@ pub(super) fn sample(rows: &Relation) -> Result<String, String> {
 
 /// Of the exposures in a window: rows, repeated ones, those without a unit, without an arm, of an unknown arm; units of each flag and those
 /// in both arms; units, and those that are mature. Three statements.
-pub(super) fn exposure_counts(contract: &Contract, is_of_flag: bool) -> Result<[String; 3], String> {
+pub(super) fn exposure_counts(dialect: Dialect, contract: &Contract, is_of_flag: bool) -> Result<[String; 3], String> {
     let Exposures { rows, unit, experiment, variant, at, condition, control, treatment, map, .. } = &contract.exposures;
     let (mapped, join) = joined(unit, map.as_ref().map(|_| &Via::Map));
     let with = with(&maps(contract)?);
-    let [control, treatment] = [list(control)?, list(treatment)?];
+    let [control, treatment] = [list(dialect, control)?, list(dialect, treatment)?];
     let flag = if is_of_flag { format!(" AND {experiment} = :flag") } else { String::new() };
     let filter = format!("WHERE {at} >= :from AND {at} < :to{flag}{and}", and = conditions([condition])?);
     let rows = relation(rows)?;

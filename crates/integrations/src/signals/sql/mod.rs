@@ -5,6 +5,7 @@
 //! cached: the window of a poll ends at its own "now", so that no two polls ask the same; connections are (see
 //! the core's registry).
 
+pub(crate) mod bigquery;
 mod bind;
 pub(crate) mod clickhouse;
 mod cohorts;
@@ -13,6 +14,7 @@ mod dialect;
 mod engine;
 mod fit;
 mod fragments;
+mod jwt;
 mod lexer;
 mod look;
 mod look_sql;
@@ -398,8 +400,9 @@ impl SignalSource for SqlSource {
     }
 
     async fn list(&self) -> Result<Vec<MetricInfo>, ReadError> {
-        let table =
-            self.ask(tables_and_columns(self.engine.dialect()), &[]).await.map_err(|error| self.broken(error))?;
+        let own = self.engine.columns();
+        let columns = own.as_deref().unwrap_or(tables_and_columns(self.engine.dialect()));
+        let table = self.ask(columns, &[]).await.map_err(|error| self.broken(error))?;
         let mut out: Vec<MetricInfo> = Vec::new();
         for row in &table.rows {
             let [Cell::Text(table), Cell::Text(column)] = row.as_slice() else {
@@ -494,7 +497,7 @@ impl SignalSource for SqlSource {
         let table = answer.map_err(|error| self.refusal(error, &signal.name, None))?;
         let clean = |lines: Vec<String>| lines.iter().map(|line| self.redactor.clean_line(line)).collect();
         let Access { full_scans, uses_index } = Access::of(dialect, &table);
-        Ok(Some(QueryPlan { lines: clean(table.lines()), full_scans: clean(full_scans), uses_index }))
+        Ok(Some(QueryPlan { lines: clean(table.lines()), full_scans: clean(full_scans), uses_index, bytes: None }))
     }
 }
 
@@ -516,11 +519,8 @@ fn tables_and_columns(dialect: Dialect) -> &'static str {
             "SELECT concat(database, '.', table) AS t, concat(name, ' ', type) AS c
              FROM system.columns WHERE database = currentDatabase() ORDER BY database, table, position LIMIT 12000"
         }
-        // The dataset is that of the request.
-        Dialect::BigQuery => {
-            "SELECT CONCAT(table_schema, '.', table_name) AS t, CONCAT(column_name, ' ', data_type) AS c
-             FROM INFORMATION_SCHEMA.COLUMNS ORDER BY table_name, ordinal_position LIMIT 12000"
-        }
+        // It names the dataset: see `Engine::columns`.
+        Dialect::BigQuery => "SELECT '' AS t, '' AS c LIMIT 0",
         Dialect::Snowflake => {
             "SELECT table_schema || '.' || table_name AS t, column_name || ' ' || data_type AS c
              FROM information_schema.columns WHERE table_schema = CURRENT_SCHEMA()

@@ -187,7 +187,7 @@ impl Engine for ClickHouse {
         let limits = Limits { rows: MOST_LINES, ..ask.limits };
         let lines = query(self, Ask { sql: &shown, limits, ..ask }).await?.lines();
         let found = plan::access(&query(self, Ask { sql: &as_json, limits, ..ask }).await?.lines().join("\n"));
-        Ok(Some(QueryPlan { lines, full_scans: found.full_scans, uses_index: found.uses_index }))
+        Ok(Some(QueryPlan { lines, full_scans: found.full_scans, uses_index: found.uses_index, bytes: None }))
     }
 
     async fn risks(&self, limits: Limits) -> Result<Vec<Risk>, EngineError> {
