@@ -38,6 +38,7 @@ pub const VENDORS: Vendors = Vendors {
         signals::sql::VENDOR,
         signals::sql::clickhouse::VENDOR,
         signals::sql::bigquery::VENDOR,
+        signals::sql::snowflake::VENDOR,
         signals::webhook::VENDOR,
     ],
     flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],

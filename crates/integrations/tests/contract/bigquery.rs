@@ -172,7 +172,7 @@ async fn a_statement_is_tried_dry_and_then_runs_within_its_limits() {
         run["queryParameters"][2],
         json!({ "name": "p3", "parameterType": { "type": "STRING" }, "parameterValue": { "value": "it's" } })
     );
-    assert_eq!(run["requestId"].as_str().unwrap().len(), 32);
+    assert_eq!(run["requestId"].as_str().unwrap().len(), 36);
     assert_eq!(google.received_requests().await.unwrap().len(), 1, "a token is used again");
     let plan = source.plan(&asked, QueryKind::Level, day()).await.unwrap().unwrap();
     assert_eq!(

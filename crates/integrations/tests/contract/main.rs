@@ -22,5 +22,6 @@ mod postgres;
 mod registry;
 mod rights;
 mod rows_in_errors;
+mod snowflake;
 mod sqlite;
 mod webhook_channel;

@@ -28,6 +28,7 @@ mod relations;
 mod rights;
 mod role;
 mod settings;
+pub(crate) mod snowflake;
 mod sqlite;
 mod table;
 mod tables;

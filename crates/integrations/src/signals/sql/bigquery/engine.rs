@@ -11,7 +11,7 @@ use url::Url;
 
 use super::super::dialect::Dialect;
 use super::super::engine::{Ask, Class, Engine, EngineError, GRACE, Limits, Said};
-use super::super::jwt::random_name;
+use super::super::jwt::random_uuid;
 use super::super::rights::warned;
 use super::super::table::Table;
 use super::super::wire::{Answer, Wire};
@@ -193,7 +193,7 @@ impl BigQuery {
         let query = Query {
             statement: self.statement(ask),
             location: self.place.location.as_deref(),
-            request_id: random_name().map_err(|problem| Said::new(Class::Config, problem))?,
+            request_id: random_uuid().map_err(|problem| Said::new(Class::Config, problem))?,
             max_results: ask.limits.rows.saturating_add(1),
             timeout_ms: millis(WAIT.min(ask.limits.statement)),
             job_timeout_ms: millis(ask.limits.statement).to_string(),
