@@ -81,7 +81,7 @@ struct SnowflakeSettings {
 /// A reference to what shows who asks.
 #[derive(Debug, Clone)]
 enum Key {
-    KeyPair(String),
+    Pair(String),
     AccessToken(String),
     OAuthToken(String),
 }
@@ -89,7 +89,7 @@ enum Key {
 impl Key {
     fn reference(&self) -> (&'static str, &str) {
         match self {
-            Self::KeyPair(text) => ("key_pair", text),
+            Self::Pair(text) => ("key_pair", text),
             Self::AccessToken(text) => ("access_token", text),
             Self::OAuthToken(text) => ("oauth_token", text),
         }
@@ -128,7 +128,7 @@ impl SourceSettings for SnowflakeSettings {
         let account = self.account.as_deref().unwrap_or(host.split('.').next().unwrap_or_default());
         let secret = resolve(self.key.reference().1)?;
         let credentials = match self.key {
-            Key::KeyPair(_) => Credentials::key_pair(account, &user, &secret).map_err(|problem| {
+            Key::Pair(_) => Credentials::key_pair(account, &user, &secret).map_err(|problem| {
                 config(
                     format!("its `key_pair`: {problem}"),
                     "make one with `openssl genrsa 2048 | openssl pkcs8 -topk8 -nocrypt -out snowflake.p8`, and give its public half to the user",
@@ -195,7 +195,7 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettin
     }
     let row_cap = at_least_one(file.row_cap.as_ref(), "`row_cap`", "leave it out: the default is 1000", reporter);
     let key = match (file.key_pair, file.access_token, file.oauth_token) {
-        (Some(key), None, None) if file.user.is_some() => Key::KeyPair(key.value),
+        (Some(key), None, None) if file.user.is_some() => Key::Pair(key.value),
         (None, Some(token), None) => Key::AccessToken(token.value),
         (None, None, Some(token)) => Key::OAuthToken(token.value),
         _ => return None,
