@@ -170,6 +170,12 @@ pub(super) trait Engine: Send + Sync {
         None
     }
 
+    /// The names of the columns of an answer.
+    async fn columns_of(&self, ask: Ask<'_>) -> Result<Vec<String>, EngineError> {
+        let mut tables = self.queries(std::slice::from_ref(&ask)).await?;
+        Ok(tables.pop().unwrap_or_default().columns)
+    }
+
     /// Rights of its user that no reading needs, where the engine has its own way to ask for them.
     async fn risks(&self, _limits: Limits) -> Result<Vec<Risk>, EngineError> {
         Ok(Vec::new())

@@ -54,6 +54,7 @@ pub(super) struct BigQuery {
 struct Found {
     kind: String,
     bytes: u64,
+    columns: Vec<String>,
 }
 
 impl BigQuery {
@@ -127,6 +128,7 @@ impl BigQuery {
         Ok(Found {
             kind: statistics.query.statement_type.unwrap_or_else(|| "statement of an unknown kind".to_owned()),
             bytes: bytes.and_then(|bytes| bytes.parse().ok()).unwrap_or(0),
+            columns: statistics.query.schema.fields.into_iter().map(|field| field.name).collect(),
         })
     }
 
@@ -303,6 +305,11 @@ impl Engine for BigQuery {
             "SELECT CONCAT(table_schema, '.', table_name) AS t, CONCAT(column_name, ' ', data_type) AS c
              FROM `{name}`.INFORMATION_SCHEMA.COLUMNS ORDER BY table_name, ordinal_position LIMIT 12000"
         ))
+    }
+
+    /// A dry run says them and costs nothing, while a `LIMIT` reads the whole table.
+    async fn columns_of(&self, ask: Ask<'_>) -> Result<Vec<String>, EngineError> {
+        Ok(self.dry(ask).await?.columns)
     }
 
     async fn estimate(&self, ask: Ask<'_>) -> Result<Option<QueryPlan>, EngineError> {
