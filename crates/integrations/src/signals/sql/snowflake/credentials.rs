@@ -1,10 +1,9 @@
 //! How a program shows who it is. <https://docs.snowflake.com/en/developer-guide/sql-api/authenticating>
 
-use outcome_core::clock::{Clock as _, SystemClock};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use super::super::jwt::SigningKey;
+use super::super::jwt::{SigningKey, real_time};
 
 /// How long an assertion is valid, in seconds; an hour is the most.
 const ASSERTED: i64 = 600;
@@ -43,7 +42,7 @@ impl Credentials {
     pub(super) fn bearer(&self) -> Result<(SecretString, &'static str), String> {
         Ok(match self {
             Self::KeyPair { subject, key, fingerprint } => {
-                let now = SystemClock.now().as_second();
+                let now = real_time();
                 let issuer = format!("{subject}.SHA256:{fingerprint}");
                 let claims = json!({ "iss": issuer, "sub": subject, "iat": now, "exp": now + ASSERTED });
                 (key.sign(&claims)?.into(), "KEYPAIR_JWT")
