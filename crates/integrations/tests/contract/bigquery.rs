@@ -391,6 +391,10 @@ async fn queries_of_ones_own_are_asked_for_each_arm_and_tables_are_listed() {
         "{tables:?}"
     );
     assert!(source.clock().await.unwrap().is_some());
+    let role = source.reader_role(&["SELECT 1 AS value FROM `p1.d.exposure`".to_owned()]).await.unwrap().unwrap();
+    let grant =
+        "GRANT `roles/bigquery.dataViewer` ON TABLE `p1.d.exposure` TO \"serviceAccount:reader@p1.iam.example\";";
+    assert!(role.iter().any(|line| line == grant), "{role:?}");
     let report = source.test().await.unwrap();
     assert!(report.is_read_only && report.server.starts_with("BigQuery, project p1"), "{report:?}");
 }

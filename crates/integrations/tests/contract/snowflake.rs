@@ -378,6 +378,9 @@ async fn queries_of_ones_own_are_asked_for_each_arm_and_tables_are_listed() {
     let error = source.level(&signal("SELECT nope AS value FROM exposure", ""), day()).await.unwrap_err();
     assert!(error.to_string().to_lowercase().contains("nope"), "{error}");
     assert!(source.test().await.unwrap().is_read_only);
+    let role = source.reader_role(&["SELECT 1 AS value FROM exposure".to_owned()]).await.unwrap().unwrap();
+    let grant = r#"GRANT SELECT ON TABLE "SHOP"."PUBLIC"."EXPOSURE" TO ROLE OUTCOME_READER;"#;
+    assert!(role.iter().any(|line| line == grant), "{role:?}");
     assert!(source.clock().await.unwrap().is_some());
 }
 

@@ -139,6 +139,17 @@ impl EngineError {
     }
 }
 
+/// What the statements for a user who only reads name, of a warehouse, beside what its catalog has.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    /// Who asks.
+    pub(super) account: String,
+    /// What computes and is paid for: a warehouse, a project.
+    pub(super) computes: String,
+    /// Where tables are that are named without it.
+    pub(super) home: String,
+}
+
 /// A database that can be asked.
 #[async_trait]
 pub(super) trait Engine: Send + Sync {
@@ -163,6 +174,11 @@ pub(super) trait Engine: Send + Sync {
     /// How it would answer a query and how much it would read, where it says so without an `EXPLAIN`.
     async fn estimate(&self, _ask: Ask<'_>) -> Result<Option<QueryPlan>, EngineError> {
         Ok(None)
+    }
+
+    /// Whom the statements for a user who only reads are for.
+    fn reader(&self) -> Reader {
+        Reader::default()
     }
 
     /// The statement that lists tables and columns, where it depends on the settings.

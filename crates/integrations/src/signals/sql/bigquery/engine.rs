@@ -10,7 +10,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::super::dialect::Dialect;
-use super::super::engine::{Ask, Class, Engine, EngineError, GRACE, Limits, Said};
+use super::super::engine::{Ask, Class, Engine, EngineError, GRACE, Limits, Reader, Said};
 use super::super::jwt::random_uuid;
 use super::super::rights::warned;
 use super::super::table::Table;
@@ -298,9 +298,12 @@ impl Engine for BigQuery {
         }
     }
 
+    fn reader(&self) -> Reader {
+        Reader { account: self.account.email.clone(), computes: self.place.project.clone(), home: self.home() }
+    }
+
     fn columns(&self) -> Option<String> {
-        let (project, dataset) = self.dataset();
-        let name = format!("{project}.{dataset}").replace('`', "");
+        let name = self.home();
         Some(format!(
             "SELECT CONCAT(table_schema, '.', table_name) AS t, CONCAT(column_name, ' ', data_type) AS c
              FROM `{name}`.INFORMATION_SCHEMA.COLUMNS ORDER BY table_name, ordinal_position LIMIT 12000"
@@ -344,9 +347,14 @@ impl Engine for BigQuery {
 }
 
 impl BigQuery {
-    fn making_a_table(&self) -> String {
+    /// The dataset with its project, to stand in quotes.
+    fn home(&self) -> String {
         let (project, dataset) = self.dataset();
-        let name = format!("{project}.{dataset}").replace('`', "");
+        format!("{project}.{dataset}").replace('`', "")
+    }
+
+    fn making_a_table(&self) -> String {
+        let name = self.home();
         format!("CREATE TABLE `{name}`.outcome_runtime_write_check (a INT64)")
     }
 }

@@ -14,7 +14,7 @@ use url::Url;
 
 use super::super::bind::Bind;
 use super::super::dialect::Dialect;
-use super::super::engine::{Ask, Class, Engine, EngineError, GRACE, Limits, Said, query};
+use super::super::engine::{Ask, Class, Engine, EngineError, GRACE, Limits, Reader, Said, query};
 use super::super::jwt::random_uuid;
 use super::super::table::{Cell, Table};
 use super::super::wire::{Answer, Wire};
@@ -194,6 +194,11 @@ impl Engine for Snowflake {
             "snowflake://{}/{database}.{schema}, as {user} with the role {role} on the warehouse {warehouse}",
             self.host()
         )
+    }
+
+    fn reader(&self) -> Reader {
+        let Place { user, warehouse, .. } = &self.place;
+        Reader { account: user.clone(), computes: warehouse.clone(), home: String::new() }
     }
 
     async fn server(&self, limits: Limits) -> Result<String, EngineError> {
