@@ -130,13 +130,13 @@ async fn a_statement_runs_as_one_in_utc_and_is_signed_with_the_key() {
         (&body["bindings"]["3"]["value"], &body["bindings"]["4"]["value"]),
         (&json!("it's"), &json!("2026-11-20 00:00:00.000000"))
     );
-    for (key, value) in [("timezone", "UTC"), ("use_cached_result", "false"), ("multi_statement_count", "1")] {
+    for (key, value) in [("timezone", "UTC"), ("use_cached_result", "false")] {
         assert_eq!(body["parameters"][key], value, "{key}");
     }
     for (key, value) in [("role", "READER"), ("warehouse", "W"), ("database", "SHOP"), ("schema", "PUBLIC")] {
         assert_eq!(body[key], value, "{key}");
     }
-    assert_eq!(body["timeout"], 30);
+    assert_eq!((&body["timeout"], &body["parameters"]["multi_statement_count"]), (&json!(30), &json!(1)));
     assert_eq!(request.headers["accept"], "application/json");
     assert!(request.headers["user-agent"].to_str().unwrap().starts_with("outcome-runtime/"));
     assert_eq!(request.headers["x-snowflake-authorization-token-type"], "KEYPAIR_JWT");

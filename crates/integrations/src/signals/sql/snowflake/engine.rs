@@ -115,7 +115,7 @@ impl Snowflake {
             "statement": ask.sql, "timeout": ask.limits.statement.as_secs().max(1), "bindings": binds,
             "database": self.place.database, "schema": self.place.schema, "warehouse": self.place.warehouse, "role": self.place.role,
             "parameters": {
-                "timezone": "UTC", "use_cached_result": "false", "multi_statement_count": "1", "query_tag": "outcome-runtime",
+                "timezone": "UTC", "use_cached_result": "false", "multi_statement_count": 1, "query_tag": "outcome-runtime",
             },
         })
     }
