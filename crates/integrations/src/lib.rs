@@ -9,6 +9,8 @@ mod http;
 
 /// Signal sources.
 mod signals {
+    pub(crate) mod api;
+    pub(crate) mod prometheus;
     pub(crate) mod sql;
     pub(crate) mod webhook;
 }
@@ -34,7 +36,7 @@ pub const NEVER_LOGGED: &str = "sqlx::postgres::notice=off";
 
 /// Every vendor of this version.
 pub const VENDORS: Vendors = Vendors {
-    signals: &[signals::sql::VENDOR, signals::webhook::VENDOR],
+    signals: &[signals::sql::VENDOR, signals::webhook::VENDOR, signals::prometheus::VENDOR],
     flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],
     channels: &[notify::webhook::VENDOR, notify::desktop::VENDOR],
 };

@@ -102,6 +102,20 @@ pub(crate) fn connector(kind: &str, config: &str) -> ConnectorSpec {
     found.connector("shop").unwrap().clone()
 }
 
+/// A source, as a file declares it; references resolve to `value`, keyed by their text.
+pub(crate) fn source_of(
+    kind: &str,
+    config: &str,
+    root: &Path,
+    values: &[(&str, &str)],
+) -> Result<Box<dyn SignalSource>, ReadError> {
+    let resolve = |text: &str| {
+        let found = values.iter().find(|(name, _)| *name == text).map_or(text, |(_, value)| *value);
+        Ok(SecretString::from(found))
+    };
+    connector(kind, config).settings.open("shop", &Opening { root, resolve: &resolve })
+}
+
 /// A flag service, as a file declares it; references resolve to `value`, keyed by their text.
 pub(crate) fn flag_service(
     provider: &str,
