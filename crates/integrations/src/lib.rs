@@ -10,6 +10,7 @@ mod http;
 /// Signal sources.
 mod signals {
     pub(crate) mod api;
+    pub(crate) mod datadog;
     pub(crate) mod prometheus;
     pub(crate) mod sql;
     pub(crate) mod webhook;
@@ -36,7 +37,7 @@ pub const NEVER_LOGGED: &str = "sqlx::postgres::notice=off";
 
 /// Every vendor of this version.
 pub const VENDORS: Vendors = Vendors {
-    signals: &[signals::sql::VENDOR, signals::webhook::VENDOR, signals::prometheus::VENDOR],
+    signals: &[signals::sql::VENDOR, signals::webhook::VENDOR, signals::prometheus::VENDOR, signals::datadog::VENDOR],
     flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],
     channels: &[notify::webhook::VENDOR, notify::desktop::VENDOR],
 };

@@ -72,7 +72,7 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettin
         secret("password", "PROMETHEUS_PASSWORD", password, reporter);
     }
     if let Some(extra) = one_way(&file) {
-        let problem = Problem::error("config.conflict", extra.span, "the credentials are not of one kind");
+        let problem = Problem::error("config.unknown_value", extra.span, "the credentials are not of one kind");
         reporter.push(
             problem
                 .valid("`token` alone, or `user` with `password`, or none")

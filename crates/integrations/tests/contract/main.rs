@@ -10,6 +10,7 @@
 
 mod contract;
 mod custom_http;
+mod datadog;
 mod fifteen;
 mod flagd_file;
 mod kit;
