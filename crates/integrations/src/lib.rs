@@ -11,6 +11,7 @@ mod http;
 mod signals {
     pub(crate) mod api;
     pub(crate) mod datadog;
+    pub(crate) mod posthog;
     pub(crate) mod prometheus;
     pub(crate) mod sql;
     pub(crate) mod webhook;
@@ -37,7 +38,13 @@ pub const NEVER_LOGGED: &str = "sqlx::postgres::notice=off";
 
 /// Every vendor of this version.
 pub const VENDORS: Vendors = Vendors {
-    signals: &[signals::sql::VENDOR, signals::webhook::VENDOR, signals::prometheus::VENDOR, signals::datadog::VENDOR],
+    signals: &[
+        signals::sql::VENDOR,
+        signals::webhook::VENDOR,
+        signals::prometheus::VENDOR,
+        signals::datadog::VENDOR,
+        signals::posthog::VENDOR,
+    ],
     flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],
     channels: &[notify::webhook::VENDOR, notify::desktop::VENDOR],
 };

@@ -17,6 +17,7 @@ mod kit;
 mod metrics;
 mod mysql;
 mod postgres;
+mod posthog;
 mod prometheus;
 mod registry;
 mod rights;
