@@ -11,6 +11,7 @@ mod http;
 mod signals {
     pub(crate) mod api;
     pub(crate) mod datadog;
+    pub(crate) mod mixpanel;
     pub(crate) mod posthog;
     pub(crate) mod prometheus;
     pub(crate) mod sql;
@@ -44,6 +45,7 @@ pub const VENDORS: Vendors = Vendors {
         signals::prometheus::VENDOR,
         signals::datadog::VENDOR,
         signals::posthog::VENDOR,
+        signals::mixpanel::VENDOR,
     ],
     flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],
     channels: &[notify::webhook::VENDOR, notify::desktop::VENDOR],

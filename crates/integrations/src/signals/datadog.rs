@@ -27,7 +27,7 @@ use super::api::{Access, Api, Number, Product, Told, millis, no_advice, reading,
 /// Datadog.
 pub(crate) const VENDOR: SignalVendor = SignalVendor {
     kind: "datadog",
-    example: "api_key: ${DD_API_KEY}\n      application_key: ${DD_APPLICATION_KEY}",
+    example: "api_key: ${DD_API_KEY}\n      app_key: ${DD_APP_KEY}",
     asked: Asked::ByName(Answers { by_variant: false, funnels: false, segments: false }),
     keys: Keymap::new(DatadogFile::FIELDS, |generator| generator.subschema_for::<DatadogFile>()),
     read,
@@ -52,8 +52,8 @@ yaml_map! {
         optional(signed) url: String = "https://api.datadoghq.com",
         /// API key, such as `${DD_API_KEY}`.
         required(signed) api_key_key: String,
-        /// Application key, such as `${DD_APPLICATION_KEY}`.
-        required(signed) application_key_key: String,
+        /// Application key, such as `${DD_APP_KEY}`.
+        required(signed) app_key_key: String,
     }
 }
 
@@ -67,13 +67,13 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettin
     if let Some(key) = &file.api_key_key {
         secret("api_key", "DD_API_KEY", key, reporter);
     }
-    if let Some(key) = &file.application_key_key {
-        secret("application_key", "DD_APPLICATION_KEY", key, reporter);
+    if let Some(key) = &file.app_key_key {
+        secret("app_key", "DD_APP_KEY", key, reporter);
     }
     Some(Arc::new(DatadogSettings {
         url: file.url?.value,
         api_key: file.api_key_key?.value,
-        application_key: file.application_key_key?.value,
+        app_key: file.app_key_key?.value,
     }))
 }
 
@@ -81,23 +81,23 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettin
 struct DatadogSettings {
     url: String,
     api_key: String,
-    application_key: String,
+    app_key: String,
 }
 
 impl SourceSettings for DatadogSettings {
     fn to_json(&self) -> serde_json::Value {
-        json!({ "url": self.url, "api_key": self.api_key, "application_key": self.application_key })
+        json!({ "url": self.url, "api_key": self.api_key, "app_key": self.app_key })
     }
 
     fn references(&self) -> Vec<&str> {
-        vec![&self.url, &self.api_key, &self.application_key]
+        vec![&self.url, &self.api_key, &self.app_key]
     }
 
     fn open(&self, name: &str, opening: &Opening<'_>) -> Result<Box<dyn SignalSource>, ReadError> {
         let of = |text: &str| resolved(name, opening, text);
         let access = Access::Headers(vec![
             ("dd-api-key", "api_key", of(&self.api_key)?),
-            ("dd-application-key", "application_key", of(&self.application_key)?),
+            ("dd-application-key", "app_key", of(&self.app_key)?),
         ]);
         Ok(Box::new(DatadogSource { api: Api::open(&PRODUCT, name, &of(&self.url)?, access)? }))
     }

@@ -89,7 +89,7 @@ fn config_of(section: &str) -> Config {
          signal: {{ source: other, metric: paid, query: {{ level: \"SELECT :from, :to\" }} }}\n{section}\n"
     );
     let parsed = parse(&text, "outcome.yaml", &VENDORS, None);
-    parsed.config.unwrap_or_else(|| panic!("{:#?}", parsed.diagnostics))
+    parsed.config.unwrap_or_else(|| panic!("{}", outcome_core::config::render_all(&parsed.diagnostics, false)))
 }
 
 /// A connector named `shop`, as a file declares it.

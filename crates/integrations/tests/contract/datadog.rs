@@ -43,7 +43,7 @@ fn hour() -> Window {
 fn subject() -> Subject {
     Subject {
         kind: "datadog",
-        config: "url: ${URL}, api_key: \"${API}\", application_key: \"${APP}\"",
+        config: "url: ${URL}, api_key: \"${API}\", app_key: \"${APP}\"",
         secrets: &[("${API}", "first-k3y"), ("${APP}", "second-k3y")],
         signal: named("sum($window):sum:orders{env:prod}.as_count()"),
         window: hour(),

@@ -15,6 +15,7 @@ mod fifteen;
 mod flagd_file;
 mod kit;
 mod metrics;
+mod mixpanel;
 mod mysql;
 mod postgres;
 mod posthog;

@@ -45,7 +45,7 @@ fn good(request: &Request) -> Value {
 fn subject() -> Subject {
     Subject {
         kind: "posthog",
-        config: "url: ${URL}, project: \"12345\", token: \"${TOKEN}\", exposure_event: $feature_flag_called",
+        config: "url: ${URL}, project_id: \"12345\", token: \"${TOKEN}\", exposure_event: $feature_flag_called",
         secrets: &[("${TOKEN}", "phx_k3y")],
         signal: named("order paid"),
         window: week(),
@@ -97,8 +97,9 @@ async fn arms_of(rows: Value, config: &'static str) -> Result<Reading<Vec<Varian
     subject.open(&server.uri()).by_variant(&subject.signal, &subject.request()).await
 }
 
-const PLAIN: &str = "url: ${URL}, project: \"12345\", token: \"${TOKEN}\", exposure_event: seen";
-const NAMED: &str = "url: ${URL}, project: \"12345\", token: \"${TOKEN}\", exposure_event: seen, control: a, treatment: b";
+const PLAIN: &str = "url: ${URL}, project_id: \"12345\", token: \"${TOKEN}\", exposure_event: seen";
+const NAMED: &str =
+    "url: ${URL}, project_id: \"12345\", token: \"${TOKEN}\", exposure_event: seen, control: a, treatment: b";
 
 #[tokio::test]
 async fn no_arm_vanishes() {
@@ -156,7 +157,7 @@ async fn as_many_as_a_limit_is_cut_off_and_the_text_has_one_limit() {
 
 /// An experiment of the flag that says this about itself in a list, and alone.
 async fn asked_with(list: Value, alone: Value) -> Result<Value, ReadError> {
-    let config = "url: ${URL}, project: \"12345\", token: \"${TOKEN}\"";
+    let config = "url: ${URL}, project_id: \"12345\", token: \"${TOKEN}\"";
     let subject = Subject {
         config,
         good: Arc::new(move |request: &Request| match request.url.path() {
@@ -291,7 +292,7 @@ async fn the_queries_count_what_they_say_on_a_real_engine() -> Result<()> {
         of_another,
         json!(["$feature_flag_called", "n", "2026-11-15 10:00:00.000", { "$feature_flag": "short-form" }]),
     ]);
-    let config = "url: ${URL}, project: \"12345\", token: \"${TOKEN}\", exposure_event: $feature_flag_called, conversion_window: 3d";
+    let config = "url: ${URL}, project_id: \"12345\", token: \"${TOKEN}\", exposure_event: $feature_flag_called, conversion_window: 3d";
     let subject = Subject { config, ..subject() };
     let server = subject.stand_in().await;
     let source = subject.open(&server.uri());

@@ -30,7 +30,7 @@ use super::api::{Access, Api, Count, Product, millis, no_advice, reading, resolv
 /// PostHog.
 pub(crate) const VENDOR: SignalVendor = SignalVendor {
     kind: "posthog",
-    example: "project: \"12345\"\n      token: ${POSTHOG_KEY}",
+    example: "project_id: \"12345\"\n      token: ${POSTHOG_KEY}",
     asked: Asked::ByName(Answers { by_variant: true, funnels: true, segments: false }),
     keys: Keymap::new(PosthogFile::FIELDS, |generator| generator.subschema_for::<PosthogFile>()),
     read,
@@ -56,7 +56,7 @@ yaml_map! {
         /// Address of the region or of your own server: `https://us.posthog.com`, `https://eu.posthog.com`.
         optional(signed) url: String = "https://us.posthog.com",
         /// Number of the project, in quotes, such as `"12345"`.
-        required(signed) project: String,
+        required(signed) project_id: String,
         /// Personal API key with the scope `query:read`, such as `${POSTHOG_KEY}`.
         required(signed) token: String,
         /// The event that says who saw which arm; default: what PostHog says of the flag's experiment. A flag without one needs it.
@@ -79,7 +79,7 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettin
         no_inline_password(url, "POSTHOG_URL", reporter);
         http_address(url, "https://eu.posthog.com", reporter);
     }
-    if let Some(project) = &file.project {
+    if let Some(project) = &file.project_id {
         references(project, reporter);
     }
     if let Some(token) = &file.token {
@@ -88,7 +88,7 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettin
     let value = |at: Option<At<String>>| at.map(|at| at.value);
     Some(Arc::new(PosthogSettings {
         url: file.url?.value,
-        project: file.project?.value,
+        project: file.project_id?.value,
         token: file.token?.value,
         counted: Counted {
             exposure_event: value(file.exposure_event),
@@ -120,7 +120,7 @@ struct Counted {
 
 impl SourceSettings for PosthogSettings {
     fn to_json(&self) -> serde_json::Value {
-        json!({ "url": self.url, "project": self.project, "token": self.token, "counted": self.counted })
+        json!({ "url": self.url, "project_id": self.project, "token": self.token, "counted": self.counted })
     }
 
     fn references(&self) -> Vec<&str> {
@@ -136,8 +136,8 @@ impl SourceSettings for PosthogSettings {
             || !project.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'@'))
         {
             return Err(api.unusable(
-                "its `project` is not the number of a project",
-                "write `project: \"12345\"`, as the settings of the project show it",
+                "its `project_id` is not the number of a project",
+                "write `project_id: \"12345\"`, as the settings of the project show it",
             ));
         }
         Ok(Box::new(PosthogSource { api, project, counted: self.counted.clone() }))

@@ -19,8 +19,10 @@ fn with_new_fields(value: &Value) -> Value {
         Value::Object(map) => {
             let mut out: serde_json::Map<_, _> =
                 map.iter().map(|(key, value)| (key.clone(), with_new_fields(value))).collect();
-            // A map of names to values, as of labels, has texts or numbers only, and a new name would mean something there.
-            let is_open = map.values().all(|value| value.is_string() || value.is_number());
+            // A map of names or days to values, as of labels, has texts or numbers only, or begins its keys with a digit: a new key
+            // would mean something there.
+            let is_open = map.values().all(|value| value.is_string() || value.is_number())
+                || map.keys().all(|key| key.starts_with(|c: char| c.is_ascii_digit()));
             if !is_open || map.is_empty() {
                 out.insert("brand_new".to_owned(), json!({ "kind": "SOMETHING_ELSE", "of": [1, null] }));
             }
