@@ -9,6 +9,7 @@ mod http;
 
 /// Signal sources.
 mod signals {
+    pub(crate) mod amplitude;
     pub(crate) mod api;
     pub(crate) mod datadog;
     pub(crate) mod mixpanel;
@@ -46,6 +47,7 @@ pub const VENDORS: Vendors = Vendors {
         signals::datadog::VENDOR,
         signals::posthog::VENDOR,
         signals::mixpanel::VENDOR,
+        signals::amplitude::VENDOR,
     ],
     flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],
     channels: &[notify::webhook::VENDOR, notify::desktop::VENDOR],

@@ -8,6 +8,7 @@
     reason = "helpers of tests; a skipped server is said loudly"
 )]
 
+mod amplitude;
 mod contract;
 mod custom_http;
 mod datadog;
