@@ -167,16 +167,15 @@ struct Complete {
 }
 
 /// The points that lie wholly in the window and were finished at `sure`. A point without a value is absent, and not 0.
-#[expect(clippy::cast_possible_truncation, reason = "milliseconds of a date; a larger number saturates and is outside")]
 fn complete(series: &Series, window: Window, sure: Timestamp) -> Option<Complete> {
-    let interval = series.interval.0.filter(|seconds| *seconds >= 1.0 && *seconds <= 31_536_000.0)?;
-    let interval = SignedDuration::from_secs(interval as i64);
+    let interval = series.interval.whole().filter(|seconds| (1..=31_536_000).contains(seconds))?;
+    let interval = SignedDuration::from_secs(interval);
     let within = |at: Timestamp| {
         let end = at.checked_add(interval).ok();
         at >= window.from && end.is_some_and(|end| end <= window.to && end <= sure)
     };
     let points = series.pointlist.iter().filter_map(|(at, value)| {
-        let at = Timestamp::from_millisecond(at.0? as i64).ok().filter(|at| within(*at))?;
+        let at = Timestamp::from_millisecond(at.whole()?).ok().filter(|at| within(*at))?;
         Some((at, value.0?))
     });
     Some(Complete { points: points.collect(), interval })
@@ -260,7 +259,7 @@ impl SignalSource for DatadogSource {
             }
         };
         // A bucket is filled for some time after its end, so the newest one is given another interval.
-        let interval = SignedDuration::from_secs(series.interval.0.map_or(0, |seconds| seconds as i64));
+        let interval = SignedDuration::from_secs(series.interval.whole().unwrap_or(0));
         let sure = now.unwrap_or(window.to).checked_sub(interval).unwrap_or(window.to);
         let points =
             complete(series, window, sure).ok_or_else(|| shape("its `interval` is not a number of seconds".into()))?;

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::api::{Access, Advice, Api, Count, Days, Number, Product, millis, part, reading, resolved, time_zone};
+use super::api::{Access, Api, Count, Days, Number, Product, millis, part, reading, resolved, time_zone};
 
 /// Mixpanel.
 pub(crate) const VENDOR: SignalVendor = SignalVendor {
@@ -48,13 +48,13 @@ static PRODUCT: Product = Product {
 };
 
 /// A project of another residency is not known here.
-fn advice(status: StatusCode, said: &str) -> Option<Advice> {
+fn advice(status: StatusCode, said: &str) -> Option<&'static str> {
     let said = said.to_lowercase();
     let is_elsewhere = said.contains("cluster") || said.contains("residency");
-    (status.is_client_error() && is_elsewhere).then_some(Advice::Settings(
+    (status.is_client_error() && is_elsewhere).then_some(
         "the project's data is kept in another region: write `url: https://eu.mixpanel.com` for the EU, \
          `url: https://in.mixpanel.com` for India, and leave it out for the US",
-    ))
+    )
 }
 
 /// Published, a project.

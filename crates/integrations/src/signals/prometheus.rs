@@ -337,6 +337,6 @@ impl SignalSource for PrometheusSource {
 
     async fn clock(&self) -> Result<Option<Timestamp>, ReadError> {
         let (now, ..) = self.value("the clock", "time()", None).await?;
-        Ok(Timestamp::from_second(now.floor() as i64).ok())
+        Ok(Number(Some(now)).whole().and_then(|now| Timestamp::from_second(now).ok()))
     }
 }

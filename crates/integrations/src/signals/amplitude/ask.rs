@@ -27,20 +27,19 @@ impl Event {
 /// A condition on a property of an event.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Condition {
-    subprop_type: &'static str,
-    subprop_key: String,
-    subprop_op: &'static str,
-    subprop_value: Vec<String>,
+    #[serde(rename = "subprop_type")]
+    of: &'static str,
+    #[serde(rename = "subprop_key")]
+    key: String,
+    #[serde(rename = "subprop_op")]
+    op: &'static str,
+    #[serde(rename = "subprop_value")]
+    values: Vec<String>,
 }
 
 impl Condition {
     pub(super) fn event(key: &str, value: &str) -> Self {
-        Self {
-            subprop_type: "event",
-            subprop_key: key.to_owned(),
-            subprop_op: "is",
-            subprop_value: vec![value.to_owned()],
-        }
+        Self { of: "event", key: key.to_owned(), op: "is", values: vec![value.to_owned()] }
     }
 }
 

@@ -65,6 +65,14 @@ fn problem(path: &str, error: &serde_json::Error, bytes: usize) -> String {
 #[serde(transparent)]
 pub(crate) struct Number(pub(crate) Option<f64>);
 
+impl Number {
+    /// The whole part of a number within the exact range.
+    #[expect(clippy::cast_possible_truncation, reason = "within the exact range")]
+    pub(crate) fn whole(self) -> Option<i64> {
+        self.0.filter(|value| value.abs() < EXACT).map(|value| value as i64)
+    }
+}
+
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(OfNumber)

@@ -36,7 +36,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// A pause that the source asks for is kept within a question up to this long; a longer one ends the question.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long the whole answer may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// What is the same for every source of a vendor.
 pub(crate) struct Product {
@@ -48,22 +48,12 @@ pub(crate) struct Product {
     pub(crate) page: &'static str,
     /// A header of a 429 that has the seconds until it answers again, besides `Retry-After`.
     pub(crate) reset_header: Option<&'static str>,
-    /// What to do about a 4xx with this sentence, where there is more to say than to check the metric.
-    pub(crate) advice: fn(StatusCode, &str) -> Option<Advice>,
-}
-
-/// What a refusal of a vendor really means.
-pub(crate) enum Advice {
-    /// The query cannot work as it is written; what to write instead.
-    Query(&'static str),
-    /// The settings of the connector cannot work; what to write instead.
-    Settings(&'static str),
-    /// It has too much to do.
-    Overload,
+    /// What to write instead, where a 4xx with this sentence means that the settings cannot work.
+    pub(crate) advice: fn(StatusCode, &str) -> Option<&'static str>,
 }
 
 /// A vendor without special sentences.
-pub(crate) const fn no_advice(_: StatusCode, _: &str) -> Option<Advice> {
+pub(crate) const fn no_advice(_: StatusCode, _: &str) -> Option<&'static str> {
     None
 }
 

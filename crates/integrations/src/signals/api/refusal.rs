@@ -6,7 +6,7 @@ use reqwest::header::LOCATION;
 use serde_json::Value;
 use url::Url;
 
-use super::{Advice, Api};
+use super::Api;
 use crate::http::{Answer, HttpError, MAX_ANSWER};
 
 impl Api {
@@ -52,11 +52,8 @@ impl Api {
                 ),
             );
         }
-        match (self.product.advice)(status, &said) {
-            Some(Advice::Overload) => return throttled(detail),
-            Some(Advice::Settings(hint)) => return self.unusable(detail, hint),
-            Some(Advice::Query(hint)) => return self.query(of, detail, hint.to_owned()),
-            None => {}
+        if let Some(hint) = (self.product.advice)(status, &said) {
+            return self.unusable(detail, hint);
         }
         match status.as_u16() {
             401 | 403 => ReadError::Unauthorized {

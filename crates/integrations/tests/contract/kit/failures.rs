@@ -51,7 +51,7 @@ async fn waits_as_it_is_asked(subject: &Subject) {
         let answer = ResponseTemplate::new(code).insert_header("retry-after", "3600");
         let (error, n_asked) = status(subject, answer).await;
         assert_eq!(error.code(), Code::SignalThrottled, "{}: {error}", subject.kind);
-        assert_eq!((error.retry_after(), n_asked), (Some(Duration::from_secs(3600)), 1), "{}", subject.kind);
+        assert_eq!((error.retry_after(), n_asked), (Some(Duration::from_hours(1)), 1), "{}", subject.kind);
     }
 }
 
@@ -113,7 +113,7 @@ async fn closing(answer: &'static str) -> String {
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let mut request = [0; 65_536];
+            let mut request = vec![0; 65_536];
             let _ = stream.read(&mut request).await;
             let _ = stream.write_all(answer.as_bytes()).await;
         }
@@ -129,7 +129,7 @@ pub(crate) async fn stalls(subject: &Subject) {
         let held = tokio::spawn(async move {
             let mut open = Vec::new();
             while let Ok((mut stream, _)) = listener.accept().await {
-                let mut request = [0; 65_536];
+                let mut request = vec![0; 65_536];
                 let _ = stream.read(&mut request).await;
                 let _ = stream.write_all(said.as_bytes()).await;
                 open.push(stream);

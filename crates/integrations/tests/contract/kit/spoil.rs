@@ -95,8 +95,11 @@ async fn reads_nothing_from_what_is_no_number(subject: &Subject) {
     assert_eq!(error.code(), Code::SignalShape, "{}: nothing is not zero: {error}", subject.kind);
 }
 
+/// What is answered instead of a good answer.
+type Spoiled = fn(Value) -> ResponseTemplate;
+
 async fn refuses_what_is_no_answer(subject: &Subject) {
-    let cases: [(&str, fn(Value) -> ResponseTemplate, &str); 8] = [
+    let cases: [(&str, Spoiled, &str); 8] = [
         ("a page", |_| ResponseTemplate::new(200).set_body_raw("<html>Sign in</html>", "text/html"), "a web page"),
         ("a page as JSON", |_| ResponseTemplate::new(200).set_body_raw("<html>", "application/json"), "a web page"),
         ("no object", |_| ResponseTemplate::new(200).set_body_json(json!({})), "is missing"),
