@@ -9,6 +9,12 @@ mod http;
 
 /// Signal sources.
 mod signals {
+    pub(crate) mod amplitude;
+    pub(crate) mod api;
+    pub(crate) mod datadog;
+    pub(crate) mod mixpanel;
+    pub(crate) mod posthog;
+    pub(crate) mod prometheus;
     pub(crate) mod sql;
     pub(crate) mod webhook;
 }
@@ -34,7 +40,15 @@ pub const NEVER_LOGGED: &str = "sqlx::postgres::notice=off";
 
 /// Every vendor of this version.
 pub const VENDORS: Vendors = Vendors {
-    signals: &[signals::sql::VENDOR, signals::webhook::VENDOR],
+    signals: &[
+        signals::sql::VENDOR,
+        signals::webhook::VENDOR,
+        signals::prometheus::VENDOR,
+        signals::datadog::VENDOR,
+        signals::posthog::VENDOR,
+        signals::mixpanel::VENDOR,
+        signals::amplitude::VENDOR,
+    ],
     flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],
     channels: &[notify::webhook::VENDOR, notify::desktop::VENDOR],
 };

@@ -8,13 +8,19 @@
     reason = "helpers of tests; a skipped server is said loudly"
 )]
 
+mod amplitude;
 mod contract;
 mod custom_http;
+mod datadog;
 mod fifteen;
 mod flagd_file;
+mod kit;
 mod metrics;
+mod mixpanel;
 mod mysql;
 mod postgres;
+mod posthog;
+mod prometheus;
 mod registry;
 mod rights;
 mod rows_in_errors;
