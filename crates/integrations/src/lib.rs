@@ -42,6 +42,8 @@ pub const NEVER_LOGGED: &str = "sqlx::postgres::notice=off";
 pub const VENDORS: Vendors = Vendors {
     signals: &[
         signals::sql::VENDOR,
+        signals::sql::clickhouse::VENDOR,
+        signals::sql::bigquery::VENDOR,
         signals::webhook::VENDOR,
         signals::prometheus::VENDOR,
         signals::datadog::VENDOR,
