@@ -9,6 +9,12 @@ mod http;
 
 /// Signal sources.
 mod signals {
+    pub(crate) mod amplitude;
+    pub(crate) mod api;
+    pub(crate) mod datadog;
+    pub(crate) mod mixpanel;
+    pub(crate) mod posthog;
+    pub(crate) mod prometheus;
     pub(crate) mod sql;
     pub(crate) mod webhook;
 }
@@ -40,6 +46,11 @@ pub const VENDORS: Vendors = Vendors {
         signals::sql::bigquery::VENDOR,
         signals::sql::snowflake::VENDOR,
         signals::webhook::VENDOR,
+        signals::prometheus::VENDOR,
+        signals::datadog::VENDOR,
+        signals::posthog::VENDOR,
+        signals::mixpanel::VENDOR,
+        signals::amplitude::VENDOR,
     ],
     flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],
     channels: &[notify::webhook::VENDOR, notify::desktop::VENDOR],

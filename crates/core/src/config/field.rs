@@ -24,9 +24,11 @@ pub struct Field {
 }
 
 /// The key that a field of a [`crate::yaml_map`] is about. `at_key` is the key `at`: the field `at` says where the map stands.
+/// A key that ends so itself has the ending twice: `api_key_key` is the key `api_key`.
 #[must_use]
 pub fn key_of(field: &'static str) -> &'static str {
-    field.trim_start_matches("r#").trim_end_matches("_key")
+    let name = field.trim_start_matches("r#");
+    name.strip_suffix("_key").unwrap_or(name)
 }
 
 impl Field {

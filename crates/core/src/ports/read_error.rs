@@ -25,6 +25,8 @@ pub enum ReadError {
         source_name: String,
         /// What it said.
         detail: String,
+        /// What to check, of a source of this kind.
+        hint: String,
     },
     /// Nobody answered.
     #[error("connector `{source_name}` cannot be reached: {detail}")]
@@ -49,6 +51,8 @@ pub enum ReadError {
         source_name: String,
         /// How long it had.
         limit: Duration,
+        /// What to change, of a source of this kind.
+        hint: String,
     },
     /// The source has answered as often as it may, or is overloaded.
     #[error("connector `{source_name}` answers no more for now: {detail}")]
@@ -137,12 +141,11 @@ impl ReadError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Config { hint, .. } | Self::Query { hint, .. } | Self::Shape { hint, .. } => hint.clone(),
-            Self::Unauthorized { source_name, .. } => format!(
-                "check the user and password in the connector's address, and that the user can SELECT from the \
-                 tables (`outcome-runtime connectors role {source_name}` prints the rights that it needs); then run \
-                 `outcome-runtime connectors test {source_name}`"
-            ),
+            Self::Config { hint, .. }
+            | Self::Unauthorized { hint, .. }
+            | Self::Timeout { hint, .. }
+            | Self::Query { hint, .. }
+            | Self::Shape { hint, .. } => hint.clone(),
             Self::Unreachable { source_name, .. } => format!(
                 "check the address, that the server is running, and that this machine can reach it; then run \
                  `outcome-runtime connectors test {source_name}`"
@@ -150,10 +153,6 @@ impl ReadError {
             Self::File { source_name, trouble } => {
                 format!("{}; then run `outcome-runtime connectors test {source_name}`", trouble.advice())
             }
-            Self::Timeout { source_name, .. } => format!(
-                "`outcome-runtime connectors test {source_name}` shows the query plan: add an index or read a smaller \
-                 table, or raise `statement_timeout`"
-            ),
             Self::Throttled { .. } => {
                 "nothing: it is asked again when it allows; where that is often, read fewer signals from it or \
                                        raise their `poll_interval`"

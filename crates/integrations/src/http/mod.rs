@@ -74,6 +74,17 @@ impl HttpError {
     }
 }
 
+/// Any answer of a third party, whatever its status.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The status.
+    pub(crate) status: StatusCode,
+    /// All headers.
+    pub(crate) headers: HeaderMap,
+    /// At most [`MAX_ANSWER`] bytes.
+    pub(crate) body: Vec<u8>,
+}
+
 /// A client of one third party.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
@@ -160,6 +171,28 @@ impl HttpClient {
             .await
     }
 
+    /// Sends a request **once** and returns the answer whatever its status; a failure is of the transport.
+    ///
+    /// # Errors
+    /// When there is no whole answer.
+    #[tracing::instrument(level = "debug", name = "http.attempt", skip_all)]
+    pub(crate) async fn ask(&self, request: impl FnOnce(&Client) -> RequestBuilder) -> Result<Answer, HttpError> {
+        let response = request(&self.client).send().await.map_err(|error| self.failure(error))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = match self.body(response).await {
+            Ok(body) => body,
+            // The status says enough, whatever became of the rest.
+            Err(_) if !status.is_success() => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(Answer { status, headers, body })
+    }
+
+    /// Takes our secrets out of a text of the third party, and cuts it.
+    pub(crate) fn clean(&self, text: &str) -> String {
+        self.redactor.clean(text)
+    }
+
     // No field: the address may hold a secret.
     #[tracing::instrument(level = "debug", name = "http.attempt", skip_all)]
     async fn attempt(&self, request: RequestBuilder) -> Result<Vec<u8>, HttpError> {
@@ -203,7 +236,7 @@ impl HttpClient {
 }
 
 /// `Retry-After` in seconds or as a date; a date is compared with the answer's own, so that our clock plays no part.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));

@@ -12,6 +12,7 @@ mod first_file;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use outcome_core::config::vendor::Asked;
 use outcome_core::config::{
     Config, ConfigCache, Diagnostic, Env, MAX_DIAGNOSTICS, MAX_FILE_BYTES, Parsed, TemplateOptions, render_all,
     template,
@@ -236,6 +237,19 @@ fn the_documentation_has_every_key_and_valid_examples() {
     collect_keys(&schema(), &mut |key, _| assert!(docs.contains(&format!("`{key}`")), "docs lack `{key}`"));
     let block = docs.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     assert_eq!(render_all(&parse(block, "docs", None).diagnostics, false), "");
+}
+
+/// Each page of a source that is asked by name begins with a file that works, but for its first line.
+#[test]
+fn the_page_of_every_source_has_an_example_that_works() {
+    for vendor in VENDORS.signals.iter().filter(|vendor| matches!(vendor.asked, Asked::ByName(_))) {
+        let page = read_text(&repo().join(format!("docs/connectors/{}.md", vendor.kind.replace('_', "-"))));
+        let block = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+        let parsed = parse(&format!("version: 1\n{block}"), vendor.kind, None);
+        assert_eq!(render_all(&parsed.diagnostics, false), "", "{}", vendor.kind);
+        let config = parsed.config.unwrap();
+        assert!(config.connectors.iter().any(|connector| connector.kind == vendor.kind), "{}", vendor.kind);
+    }
 }
 
 /// A file with `n` outcomes, each with all that is usual.

@@ -110,7 +110,7 @@ fn config_of(section: &str) -> Config {
          signal: {{ source: other, metric: paid, query: {{ level: \"SELECT :from, :to\" }} }}\n{section}\n"
     );
     let parsed = parse(&text, "outcome.yaml", &VENDORS, None);
-    parsed.config.unwrap_or_else(|| panic!("{:#?}", parsed.diagnostics))
+    parsed.config.unwrap_or_else(|| panic!("{}", outcome_core::config::render_all(&parsed.diagnostics, false)))
 }
 
 /// A connector named `shop`, as a file declares it.
@@ -121,6 +121,20 @@ pub(crate) fn connector(kind: &str, config: &str) -> ConnectorSpec {
         config.replace("${URL}", "\"${URL}\"").replace("${S}", "\"${S}\"")
     ));
     found.connector("shop").unwrap().clone()
+}
+
+/// A source, as a file declares it; references resolve to `value`, keyed by their text.
+pub(crate) fn source_of(
+    kind: &str,
+    config: &str,
+    root: &Path,
+    values: &[(&str, &str)],
+) -> Result<Box<dyn SignalSource>, ReadError> {
+    let resolve = |text: &str| {
+        let found = values.iter().find(|(name, _)| *name == text).map_or(text, |(_, value)| *value);
+        Ok(SecretString::from(found))
+    };
+    connector(kind, config).settings.open("shop", &Opening { root, resolve: &resolve })
 }
 
 /// A flag service, as a file declares it; references resolve to `value`, keyed by their text.

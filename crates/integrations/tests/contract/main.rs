@@ -9,16 +9,22 @@
     reason = "helpers of tests; a skipped server is said loudly"
 )]
 
+mod amplitude;
 mod bigquery;
 mod clickhouse;
 mod contract;
 mod custom_http;
+mod datadog;
 mod emulator;
 mod fifteen;
 mod flagd_file;
+mod kit;
 mod metrics;
+mod mixpanel;
 mod mysql;
 mod postgres;
+mod posthog;
+mod prometheus;
 mod registry;
 mod rights;
 mod rows_in_errors;

@@ -160,7 +160,14 @@ pub(in crate::usecases) async fn try_query(
             }
         }
     };
-    let late = || ReadError::Timeout { source_name: signal.source.clone(), limit: LIMIT };
+    let late = || ReadError::Timeout {
+        source_name: signal.source.clone(),
+        limit: LIMIT,
+        hint: format!(
+            "`outcome-runtime connectors test {}` shows the query plan: add an index or read a smaller table",
+            signal.source
+        ),
+    };
     let answer = timeout(LIMIT, asking).await.unwrap_or_else(|_| Err(late()));
     Tried { took: began.elapsed(), answer }
 }

@@ -21,7 +21,8 @@ impl SqlSource {
         let dialect = self.engine.dialect();
         let (error, is_preparing) = match error {
             EngineError::Timeout => {
-                return ReadError::Timeout { source_name, limit: self.limits.statement };
+                let hint = hint_to_ask_for_less(&source_name);
+                return ReadError::Timeout { source_name, limit: self.limits.statement, hint };
             }
             EngineError::ConnectTimeout => {
                 let detail = format!("no connection within {} s", engine::CONNECT_LIMIT.as_secs());
@@ -67,9 +68,15 @@ impl SqlSource {
         let Said { class, detail, hint, position } = said;
         let source_name = self.name.clone();
         match class {
-            Class::Unauthorized => ReadError::Unauthorized { source_name, detail },
+            Class::Unauthorized => {
+                let hint = hint_for_the_user(&source_name);
+                ReadError::Unauthorized { source_name, detail, hint }
+            }
             Class::Unreachable => ReadError::Unreachable { source_name, detail },
-            Class::Timeout => ReadError::Timeout { source_name, limit: self.limits.statement },
+            Class::Timeout => {
+                let hint = hint_to_ask_for_less(&source_name);
+                ReadError::Timeout { source_name, limit: self.limits.statement, hint }
+            }
             Class::Throttled(retry_after) => ReadError::Throttled { source_name, detail, retry_after },
             Class::Config => ReadError::Config { source_name, problem: detail, hint },
             Class::Value => ReadError::Shape { source_name, signal, problem: detail, hint },
@@ -120,6 +127,21 @@ fn speaks_of_the_query(dialect: Dialect, said: &dyn DatabaseError) -> bool {
         // These speak over HTTP.
         Dialect::ClickHouse | Dialect::BigQuery | Dialect::Snowflake => false,
     }
+}
+
+fn hint_for_the_user(source_name: &str) -> String {
+    format!(
+        "check the user and password in the connector's address, and that the user can SELECT from the tables \
+         (`outcome-runtime connectors role {source_name}` prints the rights that it needs); then run \
+         `outcome-runtime connectors test {source_name}`"
+    )
+}
+
+fn hint_to_ask_for_less(source_name: &str) -> String {
+    format!(
+        "`outcome-runtime connectors test {source_name}` shows the query plan: add an index or read a smaller table, or \
+         raise `statement_timeout`"
+    )
 }
 
 fn hint_to_see_the_text(dialect: Dialect) -> String {
