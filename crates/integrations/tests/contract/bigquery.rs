@@ -16,6 +16,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::contract::{SqlConfig, day, request, signal, source};
 use super::emulator::{self, Emulator, batched};
+use super::kit::prism::Prism;
 use super::{fifteen, metrics};
 
 /// A private key as PEM; made once a process.
@@ -175,6 +176,9 @@ async fn a_statement_is_tried_dry_and_then_runs_within_its_limits() {
     );
     assert_eq!(run["requestId"].as_str().unwrap().len(), 36);
     assert_eq!(google.received_requests().await.unwrap().len(), 1, "a token is used again");
+    if let Some(prism) = Prism::start("google-bigquery-v2").unwrap() {
+        prism.accepts(&service).await.unwrap();
+    }
     let plan = source.plan(&asked, QueryKind::Level, day()).await.unwrap().unwrap();
     assert_eq!(
         (plan.in_words(), plan.lines.concat()),

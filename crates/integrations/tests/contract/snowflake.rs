@@ -20,6 +20,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use super::bigquery::private_key;
 use super::contract::{SqlConfig, day, request, signal, source};
 use super::emulator::{self, Emulator, batched};
+use super::kit::prism::Prism;
 use super::{fifteen, metrics};
 
 const PLACE: &str = ", role: READER, warehouse: W, database: SHOP";
@@ -27,7 +28,7 @@ const PLACE: &str = ", role: READER, warehouse: W, database: SHOP";
 fn config(url: &str) -> SqlConfig {
     SqlConfig {
         kind: "snowflake",
-        more: format!("{PLACE}, user: reader, account: my-org.eu, key_pair: \"${{KEY}}\""),
+        more: format!("{PLACE}, user: reader, account: my-org.eu, private_key: \"${{KEY}}\""),
         secrets: vec![("${KEY}", private_key().to_owned())],
         ..SqlConfig::new(url)
     }
@@ -155,6 +156,9 @@ async fn a_statement_runs_as_one_in_utc_and_is_signed_with_the_key() {
     assert_eq!(claims["sub"], "MY-ORG.READER", "a region is no part of the account");
     assert!(claims["iss"].as_str().unwrap().starts_with("MY-ORG.READER.SHA256:"), "{claims}");
     assert!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap() <= 3600);
+    if let Some(prism) = Prism::start("snowflake-sqlapi").unwrap() {
+        prism.accepts(&service).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -171,8 +175,8 @@ async fn tokens_say_their_kind_and_a_password_is_refused() {
     }
     for (keys, expected) in [
         ("user: a, password: \"${P}\"", "has no key `password`"),
-        ("user: a", "one of `key_pair`, `access_token` and `oauth_token`, and this has 0"),
-        ("key_pair: \"${P}\"", "`key_pair` needs the key `user`"),
+        ("user: a", "one of `private_key`, `access_token` and `oauth_token`, and this has 0"),
+        ("private_key: \"${P}\"", "`private_key` needs the key `user`"),
         ("access_token: \"${P}\", oauth_token: \"${P}\"", "and this has 2"),
         ("access_token: hunter2", "holds a secret written into the file"),
     ] {

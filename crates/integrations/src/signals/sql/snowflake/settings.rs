@@ -22,7 +22,7 @@ use super::engine::{Place, Snowflake};
 /// Snowflake.
 pub(crate) const VENDOR: SignalVendor = SignalVendor {
     kind: "snowflake",
-    example: "url: https://myorg-myaccount.snowflakecomputing.com\n      user: OUTCOME_READER\n      key_pair: ${SNOWFLAKE_PRIVATE_KEY}\n      \
+    example: "url: https://myorg-myaccount.snowflakecomputing.com\n      user: OUTCOME_READER\n      private_key: ${SNOWFLAKE_PRIVATE_KEY}\n      \
               role: OUTCOME_READER\n      warehouse: OUTCOME\n      database: SHOP",
     asked: Asked::WithSql,
     keys: Keymap::new(SnowflakeFile::FIELDS, |generator| generator.subschema_for::<SnowflakeFile>()),
@@ -32,17 +32,17 @@ pub(crate) const VENDOR: SignalVendor = SignalVendor {
 const ADDRESS: &str = "https://myorg-myaccount.snowflakecomputing.com";
 
 yaml_map! {
-    /// Settings of a `snowflake` source. One of `key_pair`, `access_token` and `oauth_token` is needed; a password is not
+    /// Settings of a `snowflake` source. One of `private_key`, `access_token` and `oauth_token` is needed; a password is not
     /// accepted.
     SnowflakeFile("the config of a `snowflake` source") {
         /// Address of the account, such as `https://myorg-myaccount.snowflakecomputing.com`.
         required(signed) url: String,
         /// Account identifier, where the address does not begin with it.
         optional(signed) account: String,
-        /// User. Needed with `key_pair`.
+        /// User. Needed with `private_key`.
         optional(signed) user: String,
         /// Private key of the user, in PKCS #8 without a passphrase, such as `${file:secrets/snowflake.p8}`.
-        optional(signed) key_pair: String,
+        optional(signed) private_key_key: String,
         /// Programmatic access token, such as `${SNOWFLAKE_TOKEN}`.
         optional(signed) access_token: String,
         /// OAuth access token, such as `${file:secrets/snowflake-oauth}`; read again when it changes.
@@ -90,7 +90,7 @@ enum Key {
 impl Key {
     fn reference(&self) -> (&'static str, &str) {
         match self {
-            Self::Pair(text) => ("key_pair", text),
+            Self::Pair(text) => ("private_key", text),
             Self::AccessToken(text) => ("access_token", text),
             Self::OAuthToken(text) => ("oauth_token", text),
         }
@@ -131,7 +131,7 @@ impl SourceSettings for SnowflakeSettings {
         let credentials = match self.key {
             Key::Pair(_) => Credentials::key_pair(account, &user, &secret).map_err(|problem| {
                 config(
-                    format!("its `key_pair`: {problem}"),
+                    format!("its `private_key`: {problem}"),
                     "make one with `openssl genrsa 2048 | openssl pkcs8 -topk8 -nocrypt -out snowflake.p8`, and give its public half to the user",
                 )
             })?,
@@ -169,7 +169,7 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettin
         references(user, reporter);
     }
     let keys = [
-        ("key_pair", "SNOWFLAKE_PRIVATE_KEY", &file.key_pair),
+        ("private_key", "SNOWFLAKE_PRIVATE_KEY", &file.private_key_key),
         ("access_token", "SNOWFLAKE_TOKEN", &file.access_token),
         ("oauth_token", "SNOWFLAKE_OAUTH_TOKEN", &file.oauth_token),
     ];
@@ -181,21 +181,21 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettin
     let n_keys = keys.iter().filter(|(.., key)| key.is_some()).count();
     if n_keys != 1 {
         let problem = format!(
-            "a `snowflake` source has one of `key_pair`, `access_token` and `oauth_token`, and this has {n_keys}"
+            "a `snowflake` source has one of `private_key`, `access_token` and `oauth_token`, and this has {n_keys}"
         );
         let code = if n_keys == 0 { "config.missing_key" } else { "config.duplicate_key" };
         reporter.push(
             Problem::error(code, file.at, problem)
-                .valid("`key_pair` with `user`, `access_token`, or `oauth_token`")
-                .help("write `key_pair: ${file:secrets/snowflake.p8}`; Snowflake lets no program in with a password alone"),
+                .valid("`private_key` with `user`, `access_token`, or `oauth_token`")
+                .help("write `private_key: ${file:secrets/snowflake.p8}`; Snowflake lets no program in with a password alone"),
         );
     }
-    if file.key_pair.is_some() && file.user.is_none() {
-        let problem = Problem::error("config.missing_key", file.at, "`key_pair` needs the key `user`");
+    if file.private_key_key.is_some() && file.user.is_none() {
+        let problem = Problem::error("config.missing_key", file.at, "`private_key` needs the key `user`");
         reporter.push(problem.valid("`user`: whose key it is").help("write `user: OUTCOME_READER`"));
     }
     let row_cap = at_least_one(file.row_cap.as_ref(), "`row_cap`", "leave it out: the default is 1000", reporter);
-    let key = match (file.key_pair, file.access_token, file.oauth_token) {
+    let key = match (file.private_key_key, file.access_token, file.oauth_token) {
         (Some(key), None, None) if file.user.is_some() => Key::Pair(key.value),
         (None, Some(token), None) => Key::AccessToken(token.value),
         (None, None, Some(token)) => Key::OAuthToken(token.value),
