@@ -12,6 +12,8 @@ mod signals {
     pub(crate) mod amplitude;
     pub(crate) mod api;
     pub(crate) mod datadog;
+    pub(crate) mod ga4;
+    pub(crate) mod jwt;
     pub(crate) mod mixpanel;
     pub(crate) mod posthog;
     pub(crate) mod prometheus;
@@ -48,6 +50,7 @@ pub const VENDORS: Vendors = Vendors {
         signals::posthog::VENDOR,
         signals::mixpanel::VENDOR,
         signals::amplitude::VENDOR,
+        signals::ga4::VENDOR,
     ],
     flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],
     channels: &[notify::webhook::VENDOR, notify::desktop::VENDOR],

@@ -14,6 +14,7 @@ mod custom_http;
 mod datadog;
 mod fifteen;
 mod flagd_file;
+mod ga4;
 mod kit;
 mod metrics;
 mod mixpanel;

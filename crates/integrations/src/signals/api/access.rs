@@ -8,8 +8,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 /// How requests are authenticated.
 pub(crate) enum Access {
-    /// Not at all, or by each request for itself.
+    /// Not at all.
     Open,
+    /// By each request for itself; these must not be shown.
+    Hidden(Vec<SecretString>),
     /// `Authorization: Bearer`.
     Bearer(SecretString),
     /// `Authorization: Basic`.
@@ -43,7 +45,7 @@ impl Access {
         };
         match self {
             // Basic is encoded, so any text can be sent.
-            Self::Open | Self::Basic { .. } => Ok(()),
+            Self::Open | Self::Hidden(_) | Self::Basic { .. } => Ok(()),
             Self::Bearer(token) if is_plain(token) => Ok(()),
             Self::Bearer(_) => Err("token"),
             Self::Headers(headers) => all(headers),
@@ -55,6 +57,7 @@ impl Access {
     pub(super) fn secrets(&self) -> Vec<SecretString> {
         match self {
             Self::Open => Vec::new(),
+            Self::Hidden(secrets) => secrets.clone(),
             Self::Bearer(token) => vec![token.clone()],
             Self::Basic { user, password } => vec![user.clone(), password.clone(), basic(user, password)],
             Self::Headers(headers) => headers.iter().map(|(_, _, value)| value.clone()).collect(),
@@ -65,7 +68,7 @@ impl Access {
 
     pub(super) fn sign(&self, request: RequestBuilder) -> RequestBuilder {
         match self {
-            Self::Open => request,
+            Self::Open | Self::Hidden(_) => request,
             Self::Bearer(token) => request.bearer_auth(token.expose_secret()),
             Self::Basic { user, password } => {
                 let value = format!("Basic {}", basic(user, password).expose_secret());
