@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use outcome_core::clock::{Clock as _, SystemClock};
 use outcome_core::config::vendor::{
@@ -174,6 +175,28 @@ fn metric(text: &str) -> Metric<'_> {
     }
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Question<'q> {
+    date_ranges: [DateRange; 1],
+    metrics: [Name<'q>; 1],
+    metric_aggregations: [&'static str; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dimension_filter: Option<Value>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DateRange {
+    start_date: Date,
+    end_date: Date,
+}
+
+#[derive(Serialize)]
+struct Name<'q> {
+    name: &'q str,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
@@ -324,14 +347,14 @@ impl Ga4Source {
         let is = |field: &str, value: &str| json!({ "filter": { "fieldName": field, "stringFilter": { "matchType": "EXACT", "value": value } } });
         let mut filters: Vec<Value> = signal.segment.iter().map(|(field, value)| is(field, value)).collect();
         filters.extend(event.map(|event| is("eventName", event)));
-        let mut body = json!({
-            "dateRanges": [{ "startDate": days.first.to_string(), "endDate": days.last.to_string() }],
-            "metrics": [{ "name": name }],
-            "metricAggregations": ["TOTAL"],
-        });
-        if !filters.is_empty() {
-            body["dimensionFilter"] = json!({ "andGroup": { "expressions": filters } });
-        }
+        let filter = (!filters.is_empty()).then(|| json!({ "andGroup": { "expressions": filters } }));
+        let asked = Question {
+            date_ranges: [DateRange { start_date: days.first, end_date: days.last }],
+            metrics: [Name { name }],
+            metric_aggregations: ["TOTAL"],
+            dimension_filter: filter,
+        };
+        let body = json!(asked);
         let report = self.report(of, &body).await?;
         let row = self.row(of, &report)?;
         let cell = row.metric_values.first().and_then(|cell| cell.value.0);
