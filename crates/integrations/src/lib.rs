@@ -12,6 +12,7 @@ mod signals {
     pub(crate) mod amplitude;
     pub(crate) mod api;
     pub(crate) mod datadog;
+    pub(crate) mod exec;
     pub(crate) mod ga4;
     pub(crate) mod jwt;
     pub(crate) mod mixpanel;
@@ -51,6 +52,7 @@ pub const VENDORS: Vendors = Vendors {
         signals::mixpanel::VENDOR,
         signals::amplitude::VENDOR,
         signals::ga4::VENDOR,
+        signals::exec::VENDOR,
     ],
     flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],
     channels: &[notify::webhook::VENDOR, notify::desktop::VENDOR],

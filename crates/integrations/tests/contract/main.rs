@@ -12,6 +12,7 @@ mod amplitude;
 mod contract;
 mod custom_http;
 mod datadog;
+mod exec;
 mod fifteen;
 mod flagd_file;
 mod ga4;

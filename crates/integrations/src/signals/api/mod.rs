@@ -28,7 +28,7 @@ use url::Url;
 
 pub(crate) use access::Access;
 pub(crate) use days::{Days, time_zone};
-pub(crate) use json::{Count, Number, part};
+pub(crate) use json::{Count, Number, part, read as whole};
 pub(crate) use service_account::ServiceAccount;
 
 use crate::http::{Answer, HttpClient, HttpError, retry_after};
