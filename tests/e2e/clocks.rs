@@ -118,10 +118,14 @@ async fn what_a_wrong_clock_left_behind_makes_nobody_blind() -> Result<()> {
     each_lab(async |lab, _| {
         lab.raw("UPDATE signal_health SET due_at = '2027-10-01T00:00:00.000000Z'").await?;
         lab.raw(&format!(
-            "INSERT INTO lease (name, holder, expires_at) VALUES ('{}/poll', 'gone', '2027-10-01T00:00:00.000000Z')",
+            "INSERT INTO lease (name, holder, expires_at) VALUES ('{}/recompute', 'gone', '2027-10-01T00:00:00.000000Z')",
             lab.runtime.workspace().id
         ))
         .await?;
+        lab.raw("UPDATE job SET holder = 'gone', due_at = '2027-10-01T00:00:00.000000Z'").await?;
+        let mut tx = lab.runtime.db().write(lab.runtime.workspace().id).await?;
+        tx.worker_put("gone", "2027-10-01T00:00:00Z".parse()?).await?;
+        tx.commit().await?;
         lab.clock.advance(SignedDuration::from_mins(1));
         let done = poll(lab).await?;
         ensure!(!done.is_skipped && done.experiments.len() == 1, "{done:?}");

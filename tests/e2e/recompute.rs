@@ -112,16 +112,9 @@ async fn nothing_is_recomputed_while_somebody_polls_or_of_what_is_not_stored() -
 
     let (now, workspace) = (lab.runtime.now(), lab.runtime.workspace().id);
     let mut tx = lab.runtime.db().write(workspace).await?;
-    assert!(
-        tx.lease_take(
-            "poll",
-            "another",
-            now + jiff::SignedDuration::from_secs(15),
-            (now, now + jiff::SignedDuration::from_mins(1))
-        )
-        .await?
-    );
+    tx.worker_put("another", now + jiff::SignedDuration::from_secs(15)).await?;
     tx.commit().await?;
+    assert!(lab.raw("UPDATE job SET holder = 'another'").await? > 0);
     let by = outcome_tests::lab::local();
     let refused = lab
         .runtime

@@ -14,7 +14,6 @@ mod signals {
     pub(crate) mod datadog;
     pub(crate) mod exec;
     pub(crate) mod ga4;
-    pub(crate) mod jwt;
     pub(crate) mod mixpanel;
     pub(crate) mod posthog;
     pub(crate) mod prometheus;
@@ -45,6 +44,8 @@ pub const NEVER_LOGGED: &str = "sqlx::postgres::notice=off";
 pub const VENDORS: Vendors = Vendors {
     signals: &[
         signals::sql::VENDOR,
+        signals::sql::clickhouse::VENDOR,
+        signals::sql::bigquery::VENDOR,
         signals::webhook::VENDOR,
         signals::prometheus::VENDOR,
         signals::datadog::VENDOR,

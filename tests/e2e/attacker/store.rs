@@ -17,7 +17,7 @@ use super::step::POWERFUL;
 use crate::tamper::insert_of;
 
 /// Every table, and whether a written row of it must be found. Of the others `unseen` says why not.
-pub(super) const TABLES: [(&str, bool); 21] = [
+pub(super) const TABLES: [(&str, bool); 26] = [
     ("workspace", true),
     ("member", true),
     ("member_opening", true),
@@ -37,6 +37,11 @@ pub(super) const TABLES: [(&str, bool); 21] = [
     ("session", false),
     ("agent_token", false),
     ("lease", false),
+    ("job", false),
+    ("worker", false),
+    ("source_state", false),
+    ("account", false),
+    ("account_turn", false),
     ("nonce", false),
     ("machine_clock", false),
 ];

@@ -61,6 +61,8 @@ fn list() -> Vec<Unseen> {
                 "UPDATE signal_health SET due_at = '2099-01-01T00:00:00.000000Z'",
                 "UPDATE outbox SET attempts = 19, next_attempt_at = '2099-01-01T00:00:00.000000Z'",
                 "DELETE FROM lease",
+                "UPDATE job SET due_at = '2099-01-01T00:00:00.000000Z', holder = 'gone'",
+                "DELETE FROM account_turn",
                 "DELETE FROM nonce",
                 "DELETE FROM machine_clock",
             ]),

@@ -323,7 +323,7 @@ pub struct MetricLook {
 }
 
 /// How the source would answer a query.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct QueryPlan {
     /// The source's own words, one line each.
@@ -332,12 +332,18 @@ pub struct QueryPlan {
     pub full_scans: Vec<String>,
     /// Some table is read through an index.
     pub uses_index: bool,
+    /// How many bytes it would read, where the source says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
 }
 
 impl QueryPlan {
     /// Whether an index helps, in words.
     #[must_use]
     pub fn in_words(&self) -> String {
+        if let Some(bytes) = self.bytes {
+            return format!("reads {}", size(bytes));
+        }
         let tables: Vec<_> = self.full_scans.iter().map(|table| format!("`{table}`")).collect();
         match (tables.join(", "), self.uses_index) {
             (none, true) if none.is_empty() => "uses an index".to_owned(),
@@ -346,4 +352,12 @@ impl QueryPlan {
             (whole, false) => format!("reads all of {whole}, without an index"),
         }
     }
+}
+
+/// A number of bytes for people, in the units in which warehouses are paid.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    let gigabytes = bytes as f64 / 1e9;
+    if gigabytes < 0.01 { format!("{} MB", bytes.div_ceil(1_000_000)) } else { format!("{gigabytes:.2} GB") }
 }

@@ -3,8 +3,8 @@
 use super::columns::Column;
 use super::db;
 use super::{
-    clocks, configurations, deliveries, events, experiments, fold, gates, learning_search, learnings, leases,
-    measurements, members, nonces, outbox, outcomes, snapshots, workspaces,
+    clocks, configurations, deliveries, events, experiments, fold, gates, jobs, learning_search, learnings, leases,
+    measurements, members, nonces, outbox, outcomes, snapshots, source_states, workspaces,
 };
 use crate::address::Engine;
 
@@ -21,7 +21,9 @@ pub fn all_statements() -> Vec<(&'static str, &'static [Engine])> {
         fold::ALL,
         gates::ALL,
         learnings::ALL,
+        jobs::ALL,
         leases::ALL,
+        source_states::ALL,
         measurements::ALL,
         members::ALL,
         nonces::ALL,
@@ -64,6 +66,11 @@ pub fn declared_columns() -> Vec<Column> {
         measurements::SignalHealth::DECLARED,
         learnings::LearningRow::DECLARED,
         leases::LeaseRow::DECLARED,
+        jobs::QueuedJob::DECLARED,
+        jobs::WorkerRow::DECLARED,
+        source_states::SourceState::DECLARED,
+        source_states::AccountRow::DECLARED,
+        source_states::TurnRow::DECLARED,
         outbox::OutboxRow::DECLARED,
         deliveries::DeliveryRow::DECLARED,
         nonces::NonceRow::DECLARED,

@@ -100,12 +100,20 @@ impl Pools {
     }
 }
 
+/// Most connections of a program: twenty busy daemons leave a default server of a hundred some for everybody else.
+const MAX_CONNECTIONS: u32 = 4;
+/// A connection that nobody used for so long is closed.
+const IDLE_LIMIT: Duration = Duration::from_mins(2);
+
 async fn connect(address: &Address, may_make: bool) -> Result<Pools> {
     match address.location() {
         Location::File(path) => sqlite_pools(path, may_make).await,
         Location::Server { url, schema } => {
             let options = PgConnectOptions::from_url(url).map_err(db_error)?.application_name("outcome-runtime");
-            let pool = PgPoolOptions::new().max_connections(8).acquire_timeout(Duration::from_secs(10));
+            let pool = PgPoolOptions::new()
+                .max_connections(MAX_CONNECTIONS)
+                .idle_timeout(IDLE_LIMIT)
+                .acquire_timeout(Duration::from_secs(10));
             let pool = pool.connect_with(options).await.map_err(db_error)?;
             Ok(Pools::Postgres(Server { pool, schema: schema.as_str().into() }))
         }

@@ -12,6 +12,7 @@ statements! {
         WHERE lease.expires_at <= $4 OR lease.expires_at > $5 OR lease.holder = excluded.holder
         RETURNING holder");
     LEASE_RENEW = "UPDATE lease SET expires_at = $3 WHERE name = $1 AND holder = $2";
+    LEASE_LIVE = "SELECT COUNT(*) FROM lease WHERE name = $1 AND expires_at > $2 AND expires_at <= $3";
     LEASE_RELEASE = "DELETE FROM lease WHERE name = $1 AND holder = $2";
 }
 
@@ -69,6 +70,25 @@ impl Tx {
             .await
             .map(|done| done.rows_affected()))?;
         Ok(n_rows == 1)
+    }
+
+    /// Whether somebody has the lease.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lease_is_taken(
+        &mut self,
+        name: &str,
+        (now, latest): (jiff::Timestamp, jiff::Timestamp),
+    ) -> Result<bool> {
+        let name = self.lease_name(name);
+        let (n,): (i64,) = on_db!(self, |c| sqlx::query_as(LEASE_LIVE)
+            .bind(&name)
+            .bind(Instant(now))
+            .bind(Instant(latest))
+            .fetch_one(c)
+            .await)?;
+        Ok(n > 0)
     }
 
     /// Gives the lease back; false when it was lost: it ran out and somebody else took it.

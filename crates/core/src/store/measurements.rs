@@ -71,6 +71,9 @@ statements! {
     HEALTH_LIST = sql!("SELECT ", SignalHealth::COLUMNS, " FROM signal_health
         WHERE workspace_id = $1 AND subject_id = $2 ORDER BY signal");
     HEALTH_WAITING = "SELECT subject_id, signal, due_at FROM signal_health WHERE workspace_id = $1 AND due_at > $2";
+    HEALTH_WAKE = "
+        UPDATE signal_health SET due_at = $4
+        WHERE workspace_id = $1 AND subject_id = $2 AND signal = $3 AND due_at > $4";
     HEALTH_PUT = sql!(SignalHealth::INSERT, "
         ON CONFLICT (workspace_id, subject_id, signal) DO UPDATE SET due_at = excluded.due_at,
             last_ok_at = excluded.last_ok_at, failures = excluded.failures, failing_since = excluded.failing_since,
@@ -517,6 +520,21 @@ impl Tx {
             .fetch_all(c)
             .await)?;
         Ok(rows.into_iter().map(|(subject, signal, due_at)| ((subject, signal), due_at.0)).collect())
+    }
+
+    /// Makes a signal due at `at`, where it would be later.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn signal_wake(&mut self, subject: Uuid, signal: &str, at: jiff::Timestamp) -> Result<()> {
+        on_db!(self, |c| sqlx::query(HEALTH_WAKE)
+            .bind(self.workspace)
+            .bind(subject)
+            .bind(signal)
+            .bind(Instant(at))
+            .execute(c)
+            .await
+            .map(|_| ()))
     }
 
     /// Stores how a signal does.

@@ -33,6 +33,9 @@ statements! {
     OUTBOX_FAILED = "
         UPDATE outbox SET attempts = attempts + 1, next_attempt_at = $3, last_error = $4
         WHERE workspace_id = $1 AND id = $2";
+    OUTBOX_CLAIM = "
+        UPDATE outbox SET next_attempt_at = $4
+        WHERE workspace_id = $1 AND id = $2 AND next_attempt_at = $3 AND delivered_at IS NULL";
     OUTBOX_POSTPONE = "UPDATE outbox SET next_attempt_at = $3 WHERE workspace_id = $1 AND id = $2";
     OUTBOX_FLAGS_FAILING = sql!("SELECT ", OutboxRow::COLUMNS, " FROM outbox
         WHERE workspace_id = $1 AND kind = $2 AND delivered_at IS NULL AND attempts > 0 ORDER BY created_at, id");
@@ -171,6 +174,22 @@ impl Tx {
             .fetch_all(c)
             .await)?;
         Ok(rows.into_iter().map(QueuedMessage::from).collect())
+    }
+
+    /// Keeps others from delivering a message until then; false where somebody was faster.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outbox_claim(&mut self, queued: &QueuedMessage, until: jiff::Timestamp) -> Result<bool> {
+        let n_rows = on_db!(self, |c| sqlx::query(OUTBOX_CLAIM)
+            .bind(self.workspace)
+            .bind(queued.id)
+            .bind(Instant(queued.next_attempt_at))
+            .bind(Instant(until))
+            .execute(c)
+            .await
+            .map(|done| done.rows_affected()))?;
+        Ok(n_rows == 1)
     }
 
     /// Messages that were not delivered yet, oldest first.

@@ -58,7 +58,7 @@ pub use sessions::{PageSession, Sessions, SignIn};
 pub use signals::{
     ConnectorProblem, ConnectorReport, Ingested, KeyLook, MetricCheckRequest, MetricChecked, MetricCompareRequest,
     MetricCompared, MetricDoubt, MetricFinding, MetricShown, PollRequest, Polled, PolledExperiment, QueryReport,
-    QueryState, ReaderRole, SignalRole, Signals,
+    QueryState, ReaderRole, SignalRole, Signals, Stop, Told,
 };
 pub use workspaces::{
     Counts, DeadLetters, ExperimentLine, Finding, FindingLevel, FirstChoice, FirstFile, FirstLook, FirstMetric,

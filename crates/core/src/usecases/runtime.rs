@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::Notify;
+
 use super::kernel::tracked::must_not_be_tracked;
 use crate::address::Address;
 use crate::audit::ConfigurationApplied;
@@ -14,6 +16,7 @@ use crate::registry::Sources;
 use crate::settings::{Settings, Sourced};
 use crate::store::{DatabaseFile, Db, Place, Tx, Workspace};
 use crate::usecases::kernel::pointer::{must_be_known, remember};
+use crate::usecases::kernel::turns::Turns;
 use crate::usecases::kernel::writer_key::writer;
 use crate::usecases::signals::IngestQueue;
 
@@ -36,6 +39,12 @@ pub struct Runtime {
     pub(super) checked: CheckedConfiguration,
     /// Pushed messages that wait to be written.
     pub(super) ingests: IngestQueue,
+    /// Who may ask a source now.
+    pub(super) turns: Arc<Turns>,
+    /// Told when something is due sooner than was known.
+    pub(super) sooner: Arc<Notify>,
+    /// Told when a flag is to be moved.
+    pub(super) moved: Arc<Notify>,
 }
 
 impl Runtime {
@@ -146,6 +155,9 @@ pub(super) fn assemble(db: Db, workspace: Workspace, settings: Settings, clock: 
         configs: ConfigCache::default(),
         checked: CheckedConfiguration::default(),
         ingests: IngestQueue::default(),
+        turns: Arc::default(),
+        sooner: Arc::default(),
+        moved: Arc::default(),
     }
 }
 

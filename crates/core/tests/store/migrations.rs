@@ -34,7 +34,7 @@ const OF_POSTGRES: [(i64, &str, &str); 4] = [
 ];
 
 /// The number of the newest step.
-const NEWEST: i64 = 14;
+const NEWEST: i64 = 15;
 
 const BEFORE_NEWEST: &str = "
     DROP INDEX event_by_kind;
@@ -42,6 +42,12 @@ const BEFORE_NEWEST: &str = "
 
 /// A schema as it was before keys were read into columns, from one as it was before the newest step.
 const BEFORE_KEYS: &str = "
+    DROP TABLE account_turn;
+    DROP TABLE account;
+    DROP TABLE source_state;
+    DROP TABLE worker;
+    DROP TABLE job;
+    DELETE FROM runtime_migration WHERE version = 15;
     DROP INDEX nonce_over;
     DELETE FROM runtime_migration WHERE version = 14;
     DROP TABLE member_opening;

@@ -1,56 +1,65 @@
-//! The poll loop. A failure is logged and the next round tries again.
+//! The collector. A failure is logged and the next look tries again.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use outcome_core::Result;
 use outcome_core::error::error_chain;
-use outcome_core::usecases::{PollRequest, Polled};
+use outcome_core::usecases::Polled;
 use tokio_util::sync::CancellationToken;
 
 use crate::App;
 
-/// Polls at once, then at every tick. A round that has begun is finished.
+/// How long the collector rests after it panicked.
+const REST: Duration = Duration::from_secs(5);
+
+/// Reads what is due until it is stopped. What is under way then is finished.
 pub(super) async fn run(app: App, cancel: CancellationToken) {
-    let mut is_failing = false;
-    loop {
-        is_failing = round(&app, is_failing).await;
-        if cancel.run_until_cancelled(tokio::time::sleep(jittered(&app))).await.is_none() {
-            return;
+    let is_failing = Arc::new(AtomicBool::new(false));
+    while !cancel.is_cancelled() {
+        let (told_by, failing) = (app.clone(), Arc::clone(&is_failing));
+        let told = Box::new(move |looked| note(&told_by, looked, &failing));
+        let stop = Box::pin(cancel.clone().cancelled_owned());
+        let collecting = app.runtime.signals().collect(jittered(&app), stop, told);
+        if AssertUnwindSafe(collecting).catch_unwind().await.is_err() {
+            app.polls.note_failed();
+            tracing::error!("Polling panicked, which is a bug in this program; it begins again");
+            let _ = cancel.run_until_cancelled(tokio::time::sleep(REST)).await;
         }
     }
 }
 
 /// Up to a tenth more than the tick, so that several daemons do not knock at the same instant.
-fn jittered(app: &App) -> Duration {
+pub(super) fn jittered(app: &App) -> Duration {
     let [random] = app.runtime.ids().bytes::<1>();
     app.tick + app.tick / 2560 * u32::from(random)
 }
 
-/// One round; true when it failed as a whole. A failure that lasts is said once.
-async fn round(app: &App, was_failing: bool) -> bool {
-    let request = PollRequest::default();
-    let done = AssertUnwindSafe(app.runtime.signals().poll(&request)).catch_unwind().await;
-    let failed = match done {
-        Ok(Ok(polled)) => {
+/// Counts a look at the queue. A failure that lasts is said once.
+fn note(app: &App, looked: Result<Polled>, is_failing: &AtomicBool) {
+    match looked {
+        Ok(polled) => {
             report(&polled);
             app.polls.note(&polled, app.runtime.now());
-            if was_failing {
+            if is_failing.swap(false, Ordering::Relaxed) {
                 tracing::info!("Polling works again");
             }
-            return false;
         }
-        Ok(Err(error)) => format!("{}: {}", error.code(), error_chain(&error)),
-        Err(_) => "the round panicked, which is a bug in this program".to_owned(),
-    };
-    app.polls.note_failed();
-    if !was_failing {
-        tracing::error!("Polling failed and is retried at every tick: {failed}");
+        Err(error) => {
+            app.polls.note_failed();
+            if !is_failing.swap(true, Ordering::Relaxed) {
+                let chain = error_chain(&error);
+                tracing::error!("Polling failed and is retried at every tick: {}: {chain}", error.code());
+            }
+        }
     }
-    true
 }
 
-fn report(polled: &Polled) {
+/// Says what was done.
+pub(super) fn report(polled: &Polled) {
     if let Some(problem) = &polled.clock_problem {
         tracing::warn!("{problem}");
     }

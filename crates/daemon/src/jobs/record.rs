@@ -68,6 +68,12 @@ impl PollRecord {
         }
     }
 
+    /// Counts messages and flags that could not be delivered.
+    pub(super) fn note_failures(&self, n: usize) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.n_source_failures += u64::try_from(n).unwrap_or(u64::MAX);
+    }
+
     /// Counts a round that failed as a whole.
     pub(super) fn note_failed(&self) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);

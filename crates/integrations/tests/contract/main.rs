@@ -1,6 +1,7 @@
 //! Signal sources, flag services and channels through their public doors, against real databases and HTTP servers.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
@@ -9,9 +10,12 @@
 )]
 
 mod amplitude;
+mod bigquery;
+mod clickhouse;
 mod contract;
 mod custom_http;
 mod datadog;
+mod emulator;
 mod exec;
 mod fifteen;
 mod flagd_file;

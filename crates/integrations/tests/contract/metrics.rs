@@ -274,6 +274,11 @@ fn is_near(found: &ArmSums, wanted: &ArmSums, what: &str) {
     }
 }
 
+/// A window whose level is about everybody.
+pub(crate) fn everybody() -> Window {
+    Window { from: at(0), to: at(90 * DAY) }
+}
+
 /// The signal of an outcome that names the metric.
 pub(crate) fn signal(metric: &str) -> SignalSpec {
     let text = format!(

@@ -53,6 +53,8 @@ async fn a_mysql_database_is_a_source() {
         sneaky_write: Some("SELECT sneak() AS value"),
         not_finite: "'nan'",
         table: "contract.exposure",
+        scanned: Some("exposure"),
+        proposes: true,
     })
     .await;
 }

@@ -49,6 +49,8 @@ async fn a_postgresql_database_is_a_source() {
         ),
         not_finite: "'NaN'::numeric",
         table: "public.exposure",
+        scanned: Some("exposure"),
+        proposes: true,
     })
     .await;
 }

@@ -40,6 +40,8 @@ async fn a_sqlite_file_is_a_source() {
         sneaky_write: Some("WITH x AS (SELECT 1) INSERT INTO note SELECT 'x' FROM x"),
         not_finite: "9e999",
         table: "exposure",
+        scanned: Some("exposure"),
+        proposes: true,
     })
     .await;
 }

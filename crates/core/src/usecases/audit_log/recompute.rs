@@ -23,7 +23,7 @@ use crate::store::{Measured, Origin};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::history::{History, after, plan_from_text, unstored};
-use crate::usecases::kernel::lease::{Lease, release_poll_lease, release_within, take_poll_lease};
+use crate::usecases::kernel::lease::{Lease, release_lease, release_within, take_lease};
 use crate::usecases::kernel::lookup::experiment_named;
 
 /// Experiments in a range: a few hundred keep every core busy to the end and a statement short.
@@ -102,15 +102,15 @@ impl AuditLog<'_> {
     /// [`Code::NotFound`]; [`Code::Conflict`] while somebody polls. Experiments that cannot be recomputed are in the result.
     #[tracing::instrument(level = "debug", name = "audit_log.recompute", skip_all)]
     pub async fn recompute(self, request: &RecomputeRequest, by: &Principal) -> Result<Recomputed> {
-        let Some(lease) = take_poll_lease(self.0).await? else {
-            return Err(Error::new(Code::Conflict, "another program is polling right now")
+        let Some(lease) = take_lease(self.0).await? else {
+            return Err(Error::new(Code::Conflict, "another program is reading or recomputing right now")
                 .hint("nothing was done; try again in a moment"));
         };
         let done = recompute_all(self.0, request, by, &lease).await;
         if done.as_ref().is_ok_and(Recomputed::is_written) {
             return done;
         }
-        release_poll_lease(self.0, lease).await?;
+        release_lease(self.0, lease).await?;
         done
     }
 }

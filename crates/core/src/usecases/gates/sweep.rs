@@ -1,9 +1,11 @@
 //! Gates whose time has come.
 
+use jiff::Timestamp;
+
 use super::Gates;
-use crate::domain::{GateNotice, GateStatus, Message, MessageKey, Notice};
+use crate::domain::{Gate, GateNotice, GateStatus, Message, MessageKey, Notice};
 use crate::error::Result;
-use crate::lifecycle::{GateEvent, GateEventKind};
+use crate::lifecycle::{GateEvent, GateEventKind, GateRules};
 use crate::principal::Principal;
 use crate::usecases::kernel::gate_opening::notice_about;
 use crate::usecases::kernel::gate_step::gate_step;
@@ -18,25 +20,14 @@ impl Gates<'_> {
         let by = Principal::system("gates");
         let now = self.0.now();
         let mut n_steps = 0;
+        // Where nothing has come, nothing is locked.
+        let is_due = |(gate, rules): &(Gate, GateRules)| due(gate, rules, now).is_some();
+        if !self.0.read().await?.gate_list_open().await?.iter().any(is_due) {
+            return Ok(n_steps);
+        }
         let mut tx = self.0.write().await?;
         for (mut gate, rules) in tx.gate_list_open().await? {
-            if gate.state.status != GateStatus::Pending {
-                continue;
-            }
-            let sla = rules.policy.sla.get();
-            let half = gate.state.due_at.checked_sub(sla / 2).unwrap_or(now);
-            let event = if now >= gate.state.due_at {
-                if gate.state.holder + 1 < rules.holders.len() {
-                    Some(GateEvent::Escalated { due_at: now.checked_add(sla).unwrap_or(now) })
-                } else {
-                    Some(GateEvent::TimedOut)
-                }
-            } else if now >= half && !gate.state.reminded {
-                Some(GateEvent::Reminded)
-            } else {
-                None
-            };
-            let Some(event) = event else { continue };
+            let Some(event) = due(&gate, &rules, now) else { continue };
             let kind = event.kind();
             gate_step(self.0, &mut tx, &mut gate, &rules, event, &by).await?;
             if let Some(notice) = notice_of(kind, notice_about(&gate, &rules)) {
@@ -48,6 +39,22 @@ impl Gates<'_> {
         tx.commit().await?;
         Ok(n_steps)
     }
+}
+
+/// What the time that has come for a gate leads to.
+fn due(gate: &Gate, rules: &GateRules, now: Timestamp) -> Option<GateEvent> {
+    if gate.state.status != GateStatus::Pending {
+        return None;
+    }
+    let sla = rules.policy.sla.get();
+    let half = gate.state.due_at.checked_sub(sla / 2).unwrap_or(now);
+    if now < gate.state.due_at {
+        return (now >= half && !gate.state.reminded).then_some(GateEvent::Reminded);
+    }
+    Some(match gate.state.holder + 1 < rules.holders.len() {
+        true => GateEvent::Escalated { due_at: now.checked_add(sla).unwrap_or(now) },
+        false => GateEvent::TimedOut,
+    })
 }
 
 /// What people are told about a step that time brought.

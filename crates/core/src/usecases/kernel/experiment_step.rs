@@ -6,6 +6,7 @@ use super::effects::apply_effects;
 use super::event::new_event;
 use super::gate_step::close_questions;
 use super::keyring::keyring;
+use super::queue::queue_experiment;
 use super::step_context::StepContext;
 use crate::audit::EventKind;
 use crate::domain::{Experiment, Outcome, PhaseStart};
@@ -45,6 +46,7 @@ pub(in crate::usecases) async fn experiment_step(
         close_questions(runtime, tx, experiment.id, None, "the experiment has ended").await?;
     }
     tx.experiment_update(experiment).await?;
+    queue_experiment(tx, experiment, now).await?;
     Ok(effects)
 }
 

@@ -1,30 +1,27 @@
-//! The lease of measuring: only one program does it at a time.
+//! The lease of recomputing: while it is held, nobody reads; while somebody reads, it cannot be taken.
 //!
-//! It is short, so that a program that died keeps nobody waiting for long, and renewed while its holder works, also while a
-//! slow source is asked. **Invariant**: whoever measures writes through [`write_leased`], so that a holder that lost the lease
-//! writes nothing more.
+//! It is short, so that a program that died keeps nobody waiting for long, and renewed while its holder works.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinHandle;
 
+use super::worker::is_anybody_reading;
 use crate::error::{Code, Error, Result};
 use crate::store::Tx;
 use crate::usecases::Runtime;
 
-/// What only one program does at a time: measuring.
-const POLL_LEASE: &str = "poll";
-/// How long nobody else can measure after the last renewal.
+/// What only one program does at a time, while nobody reads.
+const RECOMPUTING: &str = "recompute";
+/// How long nobody else can work after the last renewal.
 const LENGTH: SignedDuration = SignedDuration::from_secs(15);
 /// How often it is renewed; two failed renewals are survived.
 const RENEWAL: Duration = Duration::from_secs(4);
 
-/// Keeps everybody else from measuring, until it is given back, its holder has been gone for [`LENGTH`], or it is lost.
+/// Keeps everybody else from reading and recomputing, until it is given back or its holder has been gone for [`LENGTH`].
 pub(in crate::usecases) struct Lease {
     holder: String,
-    is_lost: AtomicBool,
     renewing: JoinHandle<()>,
 }
 
@@ -34,36 +31,23 @@ impl Drop for Lease {
     }
 }
 
-/// Takes the lease; `None` while somebody else has it.
-pub(in crate::usecases) async fn take_poll_lease(runtime: &Runtime) -> Result<Option<Lease>> {
+/// Takes the lease; `None` while somebody else has it, or reads.
+pub(in crate::usecases) async fn take_lease(runtime: &Runtime) -> Result<Option<Lease>> {
     let now = runtime.now();
     let holder = hex::encode(runtime.ids.bytes::<8>());
     let mut tx = runtime.write().await?;
-    let is_ours = tx.lease_take(POLL_LEASE, &holder, end(now), (now, end(end(now)))).await?;
-    tx.commit().await?;
-    if !is_ours {
+    let is_ours = tx.lease_take(RECOMPUTING, &holder, end(now), (now, end(end(now)))).await?;
+    if !is_ours || is_anybody_reading(&mut tx, now).await? {
         return Ok(None);
     }
+    tx.commit().await?;
     let renewing = tokio::spawn(renew(runtime.clone(), holder.clone()));
-    Ok(Some(Lease { holder, is_lost: AtomicBool::new(false), renewing }))
+    Ok(Some(Lease { holder, renewing }))
 }
 
-/// A transaction of whoever holds the lease, which it renews.
-///
-/// # Errors
-/// [`Code::Conflict`] when the lease was lost.
-pub(in crate::usecases) async fn write_leased(runtime: &Runtime, lease: &Lease) -> Result<Tx> {
-    let mut tx = runtime.write().await?;
-    if tx.lease_renew(POLL_LEASE, &lease.holder, end(runtime.now())).await? {
-        return Ok(tx);
-    }
-    lease.is_lost.store(true, Ordering::Relaxed);
-    Err(lost())
-}
-
-/// True when a write found that the lease was lost.
-pub(in crate::usecases) fn is_lost(lease: &Lease) -> bool {
-    lease.is_lost.load(Ordering::Relaxed)
+/// Whether somebody recomputes.
+pub(super) async fn is_recomputing(tx: &mut Tx, now: Timestamp) -> Result<bool> {
+    tx.lease_is_taken(RECOMPUTING, (now, end(end(now)))).await
 }
 
 /// Gives the lease back as a part of the holder's last transaction.
@@ -71,15 +55,15 @@ pub(in crate::usecases) fn is_lost(lease: &Lease) -> bool {
 /// # Errors
 /// [`Code::Conflict`] when the lease was lost: the transaction must not be committed.
 pub(in crate::usecases) async fn release_within(tx: &mut Tx, lease: &Lease) -> Result<()> {
-    if tx.lease_release(POLL_LEASE, &lease.holder).await? { Ok(()) } else { Err(lost()) }
+    if tx.lease_release(RECOMPUTING, &lease.holder).await? { Ok(()) } else { Err(lost()) }
 }
 
-/// Lets others measure again.
-pub(in crate::usecases) async fn release_poll_lease(runtime: &Runtime, lease: Lease) -> Result<()> {
+/// Lets others work again.
+pub(in crate::usecases) async fn release_lease(runtime: &Runtime, lease: Lease) -> Result<()> {
     lease.renewing.abort();
     let mut tx = runtime.write().await?;
     // Where it ran out and another program has it now, there is nothing to give back.
-    let _ = tx.lease_release(POLL_LEASE, &lease.holder).await?;
+    let _ = tx.lease_release(RECOMPUTING, &lease.holder).await?;
     tx.commit().await
 }
 
@@ -91,14 +75,16 @@ async fn renew(runtime: Runtime, holder: String) {
         match renew_once(&runtime, &holder).await {
             Ok(true) => {}
             Ok(false) => return,
-            Err(error) => tracing::warn!(code = %error.code(), "The lease of polling could not be renewed: {error}"),
+            Err(error) => {
+                tracing::warn!(code = %error.code(), "The lease of recomputing could not be renewed: {error}")
+            }
         }
     }
 }
 
 async fn renew_once(runtime: &Runtime, holder: &str) -> Result<bool> {
     let mut tx = runtime.write().await?;
-    let is_ours = tx.lease_renew(POLL_LEASE, holder, end(runtime.now())).await?;
+    let is_ours = tx.lease_renew(RECOMPUTING, holder, end(runtime.now())).await?;
     tx.commit().await?;
     Ok(is_ours)
 }
@@ -108,6 +94,6 @@ fn end(now: Timestamp) -> Timestamp {
 }
 
 fn lost() -> Error {
-    Error::new(Code::Conflict, "this program lost the lease of polling, and another program may poll now")
-        .hint("nothing more was written; try again in a moment")
+    Error::new(Code::Conflict, "this program lost the lease of recomputing, and another program may read now")
+        .hint("nothing was written; try again in a moment")
 }

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::workspace_file::{is_pushed, source};
+use super::turns::{Urgency, queued_source};
+use super::workspace_file::is_pushed;
 use crate::config::Config;
 use crate::domain::{ArmSums, Measurement, Outcome, Reading, SignalSpec, Window};
 use crate::error::{Error, Result};
@@ -17,6 +18,7 @@ pub(in crate::usecases) async fn read_level(
     outcome: &Outcome,
     signal: &SignalSpec,
     window: Window,
+    urgency: Urgency,
 ) -> Result<Option<Reading<ArmSums>>> {
     if is_pushed(config, &signal.source) {
         let mut tx = runtime.read().await?;
@@ -29,7 +31,7 @@ pub(in crate::usecases) async fn read_level(
             warnings: Vec::new(),
         }));
     }
-    let source = source(runtime, config, &signal.source)?;
+    let source = queued_source(runtime, config, &signal.source, urgency)?;
     source.level(signal, window).await.map(Some).map_err(Error::from)
 }
 

@@ -4,6 +4,7 @@ use super::check::check_outcome;
 use super::digest::digest;
 use super::event::new_event;
 use super::keyring::keyring;
+use super::queue::queue_outcome;
 use crate::audit::EventKind;
 use crate::domain::{Outcome, OutcomeSpec};
 use crate::error::Result;
@@ -34,5 +35,6 @@ pub(in crate::usecases) async fn outcome_step(
     }
     tx.event_append(new_event(EventKind::Outcome(event.kind()), outcome.id.into(), by, &event)?, now).await?;
     let hash = digest(&outcome.spec)?;
-    tx.outcome_update(outcome, &hash).await
+    tx.outcome_update(outcome, &hash).await?;
+    queue_outcome(tx, outcome, now).await
 }

@@ -1,6 +1,7 @@
 //! Delivering what was decided: the flag's position now, notices to the channels of the file. A flag is retried until it is
 //! there; a notice until every channel has it or has refused it too often.
 
+use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -18,6 +19,9 @@ use crate::usecases::Runtime;
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::flag::flag_position;
 use crate::usecases::kernel::workspace_file::{config, flag_service};
+
+/// How long nobody else delivers a flag that this program began to deliver: one that died leaves it for no longer.
+const CLAIMED: SignedDuration = SignedDuration::from_secs(20);
 
 /// What happened to one message.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -63,7 +67,10 @@ impl Outbox<'_> {
         let mut done = Vec::new();
         for queued in due {
             let delivered = match &queued.message {
-                Ok(Message::Flag(position)) => Some(try_flag(self.0, &queued, position).await?),
+                Ok(Message::Flag(position)) => match claim(self.0, &queued).await? {
+                    true => Some(try_flag(self.0, &queued, position).await?),
+                    false => None,
+                },
                 Ok(Message::Notice(notice)) => try_notice(self.0, &channels, &queued, notice).await?,
                 Err(unreadable) => Some(put_aside(self.0, &queued, &unreadable.to_string()).await?),
             };
@@ -85,6 +92,14 @@ pub(in crate::usecases) async fn deliver_now(runtime: &Runtime) -> Vec<String> {
         Ok(done) => done.into_iter().filter(|done| done.kind == MessageKind::Flag).map(|done| done.outcome).collect(),
         Err(error) => vec![format!("not delivered yet: {error}")],
     }
+}
+
+/// Whether this program delivers it: of several that find it due, one does.
+async fn claim(runtime: &Runtime, queued: &QueuedMessage) -> Result<bool> {
+    let mut tx = runtime.write().await?;
+    let is_ours = tx.outbox_claim(queued, after(runtime.now(), CLAIMED)).await?;
+    tx.commit().await?;
+    Ok(is_ours)
 }
 
 async fn try_flag(runtime: &Runtime, queued: &QueuedMessage, position: &FlagPosition) -> Result<Outcome> {

@@ -16,6 +16,7 @@ use crate::usecases::kernel::decision::sign_for_outcome;
 use crate::usecases::kernel::level::{read_level, store_level};
 use crate::usecases::kernel::lookup::outcome_named;
 use crate::usecases::kernel::outcome_step::outcome_step;
+use crate::usecases::kernel::turns::Urgency;
 use crate::usecases::kernel::unlock::Unlock;
 use crate::usecases::kernel::workspace_file::config;
 
@@ -106,7 +107,7 @@ async fn measure_baseline(runtime: &Runtime, outcome: &Outcome) -> Result<(Basel
     let signal = &outcome.spec.signal;
     let window = Window { from: now.checked_sub(signal.aggregation.window().get()).unwrap_or(now), to: now };
     let config = config(runtime).await?;
-    let reading = read_level(runtime, &config, outcome, signal, window).await?.ok_or_else(|| {
+    let reading = read_level(runtime, &config, outcome, signal, window, Urgency::Person).await?.ok_or_else(|| {
         Error::new(Code::SignalShape, format!("no reading of `{}` has been pushed yet", signal.name))
             .hint("a source that pushes cannot be polled: push a first reading, then activate")
     })?;

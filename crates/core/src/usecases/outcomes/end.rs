@@ -2,7 +2,7 @@
 
 use super::Outcomes;
 use super::attainment::attainment;
-use crate::domain::{Assurance, OutcomeStatus, Verdict};
+use crate::domain::{Assurance, Outcome, OutcomeStatus, Verdict};
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::OutcomeEvent;
 use crate::principal::Principal;
@@ -57,9 +57,14 @@ impl Outcomes<'_> {
         let now = self.0.now();
         let by = Principal::system("deadline");
         let mut expired = Vec::new();
+        let is_over = |outcome: &Outcome| outcome.state.deadline.is_some_and(|deadline| deadline <= now);
+        // Where nothing is over, nothing is locked.
+        if !self.0.read().await?.outcome_list(Some(OutcomeStatus::Active)).await?.iter().any(is_over) {
+            return Ok(expired);
+        }
         let mut tx = self.0.write().await?;
         for mut outcome in tx.outcome_list(Some(OutcomeStatus::Active)).await? {
-            if outcome.state.deadline.is_some_and(|deadline| deadline <= now) {
+            if is_over(&outcome) {
                 outcome_step(self.0, &mut tx, &mut outcome, None, OutcomeEvent::Expired, &by).await?;
                 expired.push(outcome.spec.slug.to_string());
             }

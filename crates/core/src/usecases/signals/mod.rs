@@ -13,7 +13,7 @@ pub use connectors::{ConnectorProblem, ConnectorReport, QueryReport, QueryState,
 pub(in crate::usecases) use ingest::IngestQueue;
 pub use ingest::Ingested;
 pub use metrics::{KeyLook, MetricCheckRequest, MetricChecked, MetricDoubt, MetricFinding, MetricShown};
-pub use poll::{PollRequest, Polled, PolledExperiment};
+pub use poll::{PollRequest, Polled, PolledExperiment, Stop, Told};
 
 /// The use cases about signals and their sources.
 #[derive(Clone, Copy)]

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::{Access, Api, Product, Told};
-use crate::signals::jwt::SigningKey;
+use crate::signals::sql::jwt::SigningKey;
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 /// How long an assertion is valid, in seconds.

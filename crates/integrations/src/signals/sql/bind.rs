@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::TimeFormat;
-use super::lexer::{Dialect, Piece, lex};
+use super::dialect::Dialect;
+use super::lexer::{Piece, lex};
 
 /// The value of a parameter.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +26,8 @@ pub(super) type Params = BTreeMap<String, Param>;
 pub(super) enum Bind {
     Text(String),
     Int(i64),
+    /// An instant, for what has parameters of such a type.
+    At(String),
 }
 
 /// A query that can be sent.
@@ -73,12 +76,9 @@ impl Statement {
                     };
                     let bind = bind(param, dialect, format);
                     hashed.insert(name.to_owned(), as_json(&bind));
-                    out.push_placeholder(
-                        name,
-                        bind,
-                        dialect,
-                        matches!(param, Param::At(_)) && format == TimeFormat::Native,
-                    );
+                    let has_type =
+                        matches!(param, Param::At(_)) && matches!(format, TimeFormat::Native | TimeFormat::Datetime);
+                    out.push_placeholder(name, bind, dialect, has_type.then_some(format));
                     at += 1 + written.len();
                 }
             }
@@ -89,11 +89,13 @@ impl Statement {
         Ok(out)
     }
 
-    fn push_placeholder(&mut self, name: &str, bind: Bind, dialect: Dialect, is_native_time: bool) {
+    /// `time`: of an instant that is sent as one, how its column holds it.
+    fn push_placeholder(&mut self, name: &str, bind: Bind, dialect: Dialect, time: Option<TimeFormat>) {
+        let is_number = matches!(bind, Bind::Int(_));
         let known = self.used.iter().position(|used| used == name);
-        // MySQL's placeholders have no numbers: each occurrence is bound.
+        // The placeholders of MySQL and Snowflake have no numbers: each occurrence is bound.
         let number = match (dialect, known) {
-            (Dialect::Postgres | Dialect::Sqlite, Some(index)) => index + 1,
+            (Dialect::Postgres | Dialect::Sqlite | Dialect::ClickHouse | Dialect::BigQuery, Some(index)) => index + 1,
             (_, known) => {
                 self.binds.push(bind);
                 if known.is_none() {
@@ -103,7 +105,15 @@ impl Statement {
             }
         };
         // Instants go as text with an explicit cast, so that the engine compares instants and can use an index.
-        let text = match (dialect, is_native_time) {
+        let text = match (dialect, time.is_some()) {
+            (Dialect::ClickHouse, true) => format!("{{p{number}:DateTime64(6, 'UTC')}}"),
+            (Dialect::ClickHouse, false) if is_number => format!("{{p{number}:Int64}}"),
+            (Dialect::ClickHouse, false) => format!("{{p{number}:String}}"),
+            (Dialect::BigQuery, _) if time == Some(TimeFormat::Datetime) => format!("DATETIME(@p{number})"),
+            (Dialect::BigQuery, _) => format!("@p{number}"),
+            // A time without a zone is one of the session's, which is UTC; what is compared with it is not cast.
+            (Dialect::Snowflake, true) => "CAST(? AS TIMESTAMP_NTZ)".to_owned(),
+            (Dialect::Snowflake, false) => "?".to_owned(),
             (Dialect::Postgres, true) => format!("CAST(${number} AS timestamptz)"),
             (Dialect::Postgres, false) => format!("${number}"),
             (Dialect::MySql, true) => "CAST(? AS DATETIME(6))".to_owned(),
@@ -128,7 +138,7 @@ impl Statement {
 
 fn as_json(bind: &Bind) -> Value {
     match bind {
-        Bind::Text(text) => Value::from(text.as_str()),
+        Bind::Text(text) | Bind::At(text) => Value::from(text.as_str()),
         Bind::Int(number) => Value::from(*number),
     }
 }
@@ -143,9 +153,24 @@ fn bind(param: &Param, dialect: Dialect, format: TimeFormat) -> Bind {
     };
     let utc = at.to_zoned(TimeZone::UTC);
     match (format, dialect) {
-        (TimeFormat::Native, Dialect::Postgres) => Bind::Text(utc.strftime("%Y-%m-%d %H:%M:%S.%6f+00").to_string()),
-        (TimeFormat::Native, Dialect::MySql) => Bind::Text(utc.strftime("%Y-%m-%d %H:%M:%S.%6f").to_string()),
-        (TimeFormat::Native, Dialect::Sqlite) => Bind::Text(utc.strftime("%Y-%m-%d %H:%M:%S").to_string()),
+        (TimeFormat::Native | TimeFormat::Datetime, Dialect::Postgres) => {
+            Bind::Text(utc.strftime("%Y-%m-%d %H:%M:%S.%6f+00").to_string())
+        }
+        (TimeFormat::Native | TimeFormat::Datetime, Dialect::MySql) => {
+            Bind::Text(utc.strftime("%Y-%m-%d %H:%M:%S.%6f").to_string())
+        }
+        (TimeFormat::Native | TimeFormat::Datetime, Dialect::Sqlite) => {
+            Bind::Text(utc.strftime("%Y-%m-%d %H:%M:%S").to_string())
+        }
+        (TimeFormat::Native | TimeFormat::Datetime, Dialect::ClickHouse) => {
+            Bind::At(utc.strftime("%Y-%m-%d %H:%M:%S.%6f").to_string())
+        }
+        (TimeFormat::Native | TimeFormat::Datetime, Dialect::BigQuery) => {
+            Bind::At(utc.strftime("%Y-%m-%d %H:%M:%S.%6f+00:00").to_string())
+        }
+        (TimeFormat::Native | TimeFormat::Datetime, Dialect::Snowflake) => {
+            Bind::Text(utc.strftime("%Y-%m-%d %H:%M:%S.%6f").to_string())
+        }
         (TimeFormat::Iso8601, _) => Bind::Text(utc.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
         (TimeFormat::UnixSeconds, _) => Bind::Int(at.as_millisecond().div_euclid(1000)),
         (TimeFormat::UnixMillis, _) => Bind::Int(at.as_microsecond().div_euclid(1000)),

@@ -12,8 +12,8 @@ use outcome_core::ports::VariantRequest;
 
 use super::TimeFormat;
 use super::bind::{Param, Params};
+use super::dialect::Dialect;
 use super::fragments::{conditions, fragment, list, relation, with};
-use super::lexer::Dialect;
 use super::unit_maps::{joined, maps, owners};
 
 /// The column that says of which phase a row is.
@@ -38,7 +38,7 @@ pub(super) fn by_phase(
     let [request, ..] = requests else { return Err("there is no phase to ask about".to_owned()) };
     let write = Writer { contract, dialect, format, until: request.as_of };
     let Exposures { rows, unit, experiment, variant, at, condition, control, treatment, map, .. } = &contract.exposures;
-    let [control, treatment] = [list(control)?, list(treatment)?];
+    let [control, treatment] = [list(dialect, control)?, list(dialect, treatment)?];
     let (mapped, join) = joined(unit, map.as_ref().map(|_| &Via::Map));
     let rows = relation(rows)?;
     let and = conditions([condition])?;
@@ -75,34 +75,36 @@ SELECT or_unit, or_at_0, or_at_1,
         None => first.to_owned(),
         Some(trigger) => {
             let rows = events(trigger, &Taken::count(), "events_from")?;
+            let on = dialect.on("or_f.or_key = or_t.or_unit", "or_f.or_at >= or_t.or_first");
             format!(
                 "SELECT or_t.or_unit, or_t.or_at_0, or_t.or_at_1, min(or_f.or_at) AS or_first, or_t.or_arm FROM ({first}) or_t
-    JOIN ({rows}) or_f ON or_f.or_key = or_t.or_unit AND or_f.or_at >= or_t.or_first
+    JOIN ({rows}) or_f {on}
     GROUP BY or_t.or_unit, or_t.or_at_0, or_t.or_at_1, or_t.or_arm"
             )
         }
     };
     tables.push(format!("or_all AS (\n  {all})"));
-    tables.push(
+    let [phase, within, _] = of_phase(dialect, "or_first");
+    tables.push(format!(
         "or_units AS (
   SELECT or_phase, or_unit, or_first, or_arm, CASE WHEN or_at_0 < or_ends AND or_at_1 < or_ends THEN 1 ELSE 0 END AS or_both,
     CASE WHEN or_first <= or_until THEN 1 ELSE 0 END AS or_claimed
-  FROM or_all JOIN or_phases ON or_first >= or_begins AND or_first < or_ends)"
-            .to_owned(),
-    );
+  FROM or_all {phase}{within})"
+    ));
     tables.extend(owners(contract, "or_all", " AND or_a.or_arm <> 'other'")?);
     tables.push(write.values("or_phase, or_arm, or_claimed, or_both", true)?);
-    let sums = sums(&contract.quantity, contract.covariate.is_some());
+    let sums = sums(dialect, &contract.quantity, contract.covariate.is_some());
     let more = uncapped(contract);
     let nobody = match map {
         None => String::new(),
         Some(_) => {
-            let n_sums = [sums.as_str(), more].map(|columns| columns.matches(" AS ").count()).iter().sum();
+            let n_sums = [sums.as_str(), more].map(|columns| columns.matches(", coalesce(").count()).iter().sum();
             let zeros = ", 0".repeat(n_sums);
+            let [phase, within, and_then] = of_phase(dialect, at);
             format!(
                 "\nUNION ALL\nSELECT or_phase, 'unmapped', 0, count(DISTINCT {unit}), 0, 0{zeros} FROM {rows} LEFT{join}
-JOIN or_phases ON {at} >= or_begins AND {at} < or_ends
-WHERE {experiment} = :flag AND {at} >= :since_launch AND {at} < :as_of AND {unit} IS NOT NULL AND or_map.or_to IS NULL{and}
+{phase}{within}
+{and_then} {experiment} = :flag AND {at} >= :since_launch AND {at} < :as_of AND {unit} IS NOT NULL AND or_map.or_to IS NULL{and}
 GROUP BY or_phase"
             )
         }
@@ -113,6 +115,16 @@ GROUP BY or_phase"
         tables = tables.join(",\n"),
     );
     Ok(Written { text, params })
+}
+
+/// The join to the phase in which an instant lies, its condition, and the word that begins a further one.
+fn of_phase(dialect: Dialect, at: &str) -> [String; 3] {
+    let within = format!("{at} >= or_begins AND {at} < or_ends");
+    match dialect {
+        // There is no key to join on.
+        Dialect::ClickHouse => ["CROSS JOIN or_phases".to_owned(), format!(" WHERE {within}"), "AND".to_owned()],
+        _ => ["JOIN or_phases".to_owned(), format!(" ON {within}"), "WHERE".to_owned()],
+    }
 }
 
 /// When each phase began and ended, and until when its units must have been exposed to be mature and whole.
@@ -160,7 +172,7 @@ pub(super) fn level(
     let text = format!(
         "WITH {tables}\nSELECT count(*) AS n{sums}\nFROM or_values",
         tables = tables.join(",\n"),
-        sums = sums(&contract.quantity, false),
+        sums = sums(dialect, &contract.quantity, false),
     );
     let back = contract.matures_after();
     let (from, to) = (earlier(window.from, back), earlier(window.to, back));
@@ -290,10 +302,11 @@ impl<'c> Writer<'c> {
                 "or_w" => denominator,
                 _ => of_covariate,
             };
-            columns.push(format!("{} AS {column}", self.at_most(&whole, limit)));
+            let cut_off = limit.map_or_else(|| whole.clone(), |limit| self.dialect.at_most(&whole, limit));
+            columns.push(format!("{cut_off} AS {column}"));
             if let Some(limit) = limit.filter(|_| is_compared && column != "or_x") {
                 columns.push(format!("{whole} AS {column}_whole"));
-                cut.push(format!("{whole} > {limit}"));
+                cut.push(format!("{whole} > {}", self.dialect.limit(limit)));
             }
         }
         let cut =
@@ -317,20 +330,15 @@ impl<'c> Writer<'c> {
                 "
   SELECT or_u.or_unit AS or_unit, min(or_f.or_at) AS or_m FROM or_units or_u
   JOIN ({text}) or_p ON or_p.or_unit = or_u.or_unit
-  JOIN ({rows}) or_f ON or_f.or_key = or_u.or_unit AND or_f.or_at >= or_p.or_m AND or_f.or_at < {end}
+  JOIN ({rows}) or_f {on}
   GROUP BY or_u.or_unit",
-                rows = events(step, &earliest, "events_from")?
+                rows = events(step, &earliest, "events_from")?,
+                on = self
+                    .dialect
+                    .on("or_f.or_key = or_u.or_unit", &format!("or_f.or_at >= or_p.or_m AND or_f.or_at < {end}")),
             );
         }
         Ok(format!("\n  SELECT or_unit, 1 AS or_m FROM ({text}) or_l"))
-    }
-
-    fn at_most(&self, value: &str, limit: Option<f64>) -> String {
-        match (limit, self.dialect) {
-            (None, _) => value.to_owned(),
-            (Some(limit), Dialect::Sqlite) => format!("min({value}, {limit})"),
-            (Some(limit), Dialect::Postgres | Dialect::MySql) => format!("least({value}, {limit})"),
-        }
     }
 
     /// Whose events the metric takes, and what of them: of a ratio the numerator, then the denominator. Of a funnel nothing: its steps
@@ -345,12 +353,7 @@ impl<'c> Writer<'c> {
             Quantity::Count(one) | Quantity::Mean(one) => vec![part(one)?],
             Quantity::Ratio { numerator, denominator } => vec![part(numerator)?, part(denominator)?],
             Quantity::TimeTo { of } => {
-                let window = self.contract.window.to;
-                let otherwise = match self.dialect {
-                    Dialect::Sqlite => format!("{window} / 3600.0"),
-                    Dialect::Postgres => format!("CAST({window} AS numeric) / 3600"),
-                    Dialect::MySql => format!("CAST({window} AS DECIMAL(38, 12)) / 3600"),
-                };
+                let otherwise = self.dialect.hours(self.contract.window.to);
                 vec![(of, Taken { of_row: None, made: self.hours_until("min(or_f.or_at)"), otherwise })]
             }
             Quantity::Funnel { .. } => Vec::new(),
@@ -366,12 +369,7 @@ impl<'c> Writer<'c> {
             Measure::Days => different(self.part_of_time(&part.of.fact.at, true)?),
             Measure::Hours => different(self.part_of_time(&part.of.fact.at, false)?),
             Measure::Sum(value) => {
-                let value = fragment(value)?;
-                let number = match self.dialect {
-                    Dialect::Postgres => format!("CAST({value} AS numeric)"),
-                    Dialect::MySql => format!("CAST({value} AS DECIMAL(38, 12))"),
-                    Dialect::Sqlite => format!("CAST({value} AS REAL)"),
-                };
+                let number = self.dialect.exact(&fragment(value)?);
                 Taken { of_row: Some(number), made: "sum(or_x)".to_owned(), ..Taken::count() }
             }
         })
@@ -384,12 +382,14 @@ impl<'c> Writer<'c> {
             "
   SELECT or_u.or_unit AS or_unit, {made} AS or_m FROM or_units or_u
   JOIN ({rows}) or_f
-  ON or_f.or_key = or_u.or_unit AND or_f.or_at >= {from} AND or_f.or_at < {to}
+  {on}
   GROUP BY or_u.or_unit, or_u.or_first",
             made = taken.made,
             rows = events(of, taken, since)?,
-            from = self.after_exposure(from)?,
-            to = self.after_exposure(to)?,
+            on = self.dialect.on(
+                "or_f.or_key = or_u.or_unit",
+                &format!("or_f.or_at >= {} AND or_f.or_at < {}", self.after_exposure(from)?, self.after_exposure(to)?)
+            ),
         ))
     }
 }
@@ -422,27 +422,31 @@ fn events(of: &Events, taken: &Taken, since: &str) -> Result<String, String> {
 }
 
 /// The columns with the sums of what was taken.
-pub(super) fn sums(quantity: &Quantity, has_covariate: bool) -> String {
+pub(super) fn sums(dialect: Dialect, quantity: &Quantity, has_covariate: bool) -> String {
     let sum = |what: &str, name: &str| format!(", coalesce(sum({what}), 0) AS {name}");
-    let all: &[(&str, &str)] = match quantity {
-        Quantity::Conversion { .. } | Quantity::Funnel { .. } if !has_covariate => &[("or_v", "successes")],
+    let of = |one: &str, other: &str, name: &str| sum(&dialect.product(one, other), name);
+    let mut all = match quantity {
+        Quantity::Conversion { .. } | Quantity::Funnel { .. } if !has_covariate => sum("or_v", "successes"),
         Quantity::Conversion { .. }
         | Quantity::Funnel { .. }
         | Quantity::Count(_)
         | Quantity::Mean(_)
-        | Quantity::TimeTo { .. } => &[("or_v", "sum"), ("or_v * or_v", "sum_squares")],
-        Quantity::Ratio { .. } => &[
-            ("or_v", "num_sum"),
-            ("or_v * or_v", "num_sum_squares"),
-            ("or_w", "den_sum"),
-            ("or_w * or_w", "den_sum_squares"),
-            ("or_v * or_w", "num_den_sum"),
-        ],
+        | Quantity::TimeTo { .. } => sum("or_v", "sum") + &of("or_v", "or_v", "sum_squares"),
+        Quantity::Ratio { .. } => [
+            sum("or_v", "num_sum"),
+            of("or_v", "or_v", "num_sum_squares"),
+            sum("or_w", "den_sum"),
+            of("or_w", "or_w", "den_sum_squares"),
+            of("or_v", "or_w", "num_den_sum"),
+        ]
+        .concat(),
     };
-    let of_covariate: &[(&str, &str)] =
-        &[("or_x", "cov_sum"), ("or_x * or_x", "cov_sum_squares"), ("or_v * or_x", "cross_sum")];
-    let more = if has_covariate { of_covariate } else { &[] };
-    all.iter().chain(more).map(|(what, name)| sum(what, name)).collect()
+    if has_covariate {
+        all += &sum("or_x", "cov_sum");
+        all += &of("or_x", "or_x", "cov_sum_squares");
+        all += &of("or_v", "or_x", "cross_sum");
+    }
+    all
 }
 
 /// The columns with the sums that there would be without the cap.

@@ -1,15 +1,17 @@
-//! What the three engines have in common: queries in one read-only transaction, bounded in time and rows.
+//! What the engines have in common: queries that only read, bounded in time and rows; and how those with a driver of sqlx ask them.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{Stream, TryStreamExt};
+use outcome_core::domain::Period;
 use outcome_core::file_trouble::FileTrouble;
+use outcome_core::ports::{QueryPlan, Risk, SourceLimits};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Database, Encode, Executor, IntoArguments, SqlSafeStr, Statement, Type};
 
 use super::bind::Bind;
-use super::lexer::Dialect;
+use super::dialect::Dialect;
 use super::table::{Cell, Keep, Table};
 
 /// How long a connection may take.
@@ -19,7 +21,7 @@ pub(super) const IDLE_LIMIT: Duration = Duration::from_mins(5);
 /// Most connections to one source. A poll asks one question after the other; the second is for a person's `test`.
 pub(super) const MAX_CONNECTIONS: u32 = 2;
 /// What the server has beyond its own limit to say that it stopped, before the connection is given up.
-const GRACE: Duration = Duration::from_secs(2);
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// Bounds of a query.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +31,11 @@ pub(super) struct Limits {
 }
 
 impl Limits {
+    /// Of the settings of a source.
+    pub(super) fn new(statement_timeout: Period, rows: u32) -> Self {
+        Self { statement: Duration::try_from(statement_timeout.get()).unwrap_or(Duration::from_secs(30)), rows }
+    }
+
     /// When to give up waiting for the server.
     pub(super) fn patience(self) -> Duration {
         self.statement.saturating_add(GRACE)
@@ -69,6 +76,51 @@ pub(super) enum EngineError {
     TooManyRows,
     /// The file of the database cannot be used.
     File(FileTrouble),
+    /// What an engine said that is reached over HTTP, sorted by it.
+    Said(Said),
+}
+
+/// Kinds of refusals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    Unauthorized,
+    Unreachable,
+    Timeout,
+    /// It answers no more for now.
+    Throttled(Option<Duration>),
+    /// The settings of the source cannot work.
+    Config,
+    /// The values in the window, not the query; or an answer that cannot be read.
+    Value,
+    Query,
+}
+
+/// What an engine said that is reached over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) class: Class,
+    /// Its own words only where they can hold no value of a row.
+    pub(super) detail: String,
+    /// What to do next; the usual advice where it is empty.
+    pub(super) hint: String,
+    /// Where in what was sent, in characters from 1.
+    pub(super) position: Option<usize>,
+}
+
+impl Said {
+    pub(super) fn new(class: Class, detail: impl Into<String>) -> Self {
+        Self { class, detail: detail.into(), hint: String::new(), position: None }
+    }
+
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: hint.into(), ..self }
+    }
+}
+
+impl From<Said> for EngineError {
+    fn from(said: Said) -> Self {
+        Self::Said(said)
+    }
 }
 
 impl From<sqlx::Error> for EngineError {
@@ -99,7 +151,7 @@ pub(super) trait Engine: Send + Sync {
     fn place(&self) -> String;
 
     /// Product and version.
-    async fn server(&self) -> Result<String, EngineError>;
+    async fn server(&self, limits: Limits) -> Result<String, EngineError>;
 
     /// Runs queries one after the other in one read-only transaction that is rolled back, so that all of them see the same rows. A table
     /// for each.
@@ -107,6 +159,31 @@ pub(super) trait Engine: Send + Sync {
 
     /// Tries to write in such a transaction; true when the engine refused because of it.
     async fn refuses_writes(&self, limits: Limits) -> Result<bool, EngineError>;
+
+    /// How it would answer a query and how much it would read, where it says so without an `EXPLAIN`.
+    async fn estimate(&self, _ask: Ask<'_>) -> Result<Option<QueryPlan>, EngineError> {
+        Ok(None)
+    }
+
+    /// The statement that lists tables and columns, where it depends on the settings.
+    fn columns(&self) -> Option<String> {
+        None
+    }
+
+    /// Rights of its user that no reading needs, where the engine has its own way to ask for them.
+    async fn risks(&self, _limits: Limits) -> Result<Vec<Risk>, EngineError> {
+        Ok(Vec::new())
+    }
+
+    /// Remarks for the report of a test.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// How much it bears.
+    fn bears(&self) -> SourceLimits {
+        SourceLimits::default()
+    }
 }
 
 /// Runs one query in a read-only transaction that is rolled back.
@@ -130,7 +207,7 @@ where
     let mut tables = Vec::with_capacity(asks.len());
     for ask in asks {
         let types = ask.binds.iter().map(|bind| match bind {
-            Bind::Text(_) => <String as Type<DB>>::type_info(),
+            Bind::Text(_) | Bind::At(_) => <String as Type<DB>>::type_info(),
             Bind::Int(_) => <i64 as Type<DB>>::type_info(),
         });
         let types: Vec<_> = types.collect();
@@ -166,7 +243,7 @@ where
     i64: for<'e> Encode<'e, DB> + Type<DB>,
 {
     binds.iter().fold(query, |query, bind| match bind {
-        Bind::Text(text) => query.bind(text.clone()),
+        Bind::Text(text) | Bind::At(text) => query.bind(text.clone()),
         Bind::Int(number) => query.bind(*number),
     })
 }

@@ -1,6 +1,6 @@
-//! Whether the columns of a metric fit each other. MySQL and SQLite compare a number with a text without a word: the one as doubles, which
-//! loses digits and the index, the other as never equal; and SQLite compares instants as the texts that they are. PostgreSQL refuses both
-//! itself.
+//! Whether the columns of a metric fit each other. MySQL, SQLite and Snowflake compare a number with a text without a word: the one as
+//! doubles, which loses digits and the index, the other as never equal, the third as numbers; and SQLite compares instants as the texts
+//! that they are. The others refuse both themselves.
 //!
 //! Source: METRICS.md 2.8.
 
@@ -8,8 +8,8 @@ use outcome_core::domain::{Contract, Relation, SignalSpec, Via};
 use outcome_core::ports::ReadError;
 
 use super::bind::{Params, Statement};
+use super::dialect::Dialect;
 use super::fragments::relation;
-use super::lexer::Dialect;
 use super::table::Cell;
 use super::{SqlSource, TimeFormat};
 
@@ -57,7 +57,7 @@ impl SqlSource {
     /// As [`outcome_core::ports::SignalSource::fits`].
     pub(super) async fn fits_together(&self, signal: &SignalSpec) -> Result<(), ReadError> {
         let (Some(contract), dialect) = (signal.contract.as_deref(), self.engine.dialect()) else { return Ok(()) };
-        if dialect == Dialect::Postgres {
+        if !dialect.compares_unlike_types() {
             return Ok(());
         }
         for (one, other) in joined_columns(contract) {
@@ -74,7 +74,7 @@ impl SqlSource {
                     other.shown(),
                     of_other.in_words()
                 );
-                let cast = if dialect == Dialect::MySql { "CAST(user_id AS CHAR)" } else { "CAST(user_id AS TEXT)" };
+                let cast = format!("CAST(user_id AS {})", dialect.text());
                 return Err(self.misfit_of(
                     problem,
                     format!("make them alike in an `sql:` in place of a `table:`, with `{cast}` for instance"),
@@ -142,7 +142,7 @@ impl SqlSource {
             }
         }
         let wanted = match self.time_format {
-            TimeFormat::Native => "`2026-11-20 10:00:00`",
+            TimeFormat::Native | TimeFormat::Datetime => "`2026-11-20 10:00:00`",
             TimeFormat::Iso8601 => "`2026-11-20T10:00:00Z`",
             TimeFormat::UnixSeconds | TimeFormat::UnixMillis => "a whole number",
         };

@@ -2,7 +2,8 @@
 
 use outcome_core::domain::Relation;
 
-use super::lexer::{Dialect, Token, tokens};
+use super::dialect::Dialect;
+use super::lexer::{Token, tokens};
 
 /// A table, or a query in its place.
 pub(super) fn relation(rows: &Relation) -> Result<String, String> {
@@ -44,13 +45,14 @@ pub(super) fn fragment(text: &str) -> Result<String, String> {
 }
 
 /// Texts as a list of literals.
-pub(super) fn list(names: &[String]) -> Result<String, String> {
+pub(super) fn list(dialect: Dialect, names: &[String]) -> Result<String, String> {
     let literal = |name: &String| {
         // A backslash means something else in each engine.
         if name.contains('\\') || name.chars().any(char::is_control) {
             return Err("a name of a variant has a backslash or a control character".to_owned());
         }
-        Ok(format!("'{}'", name.replace('\'', "''")))
+        let quote = if dialect == Dialect::BigQuery { "\\'" } else { "''" };
+        Ok(format!("'{}'", name.replace('\'', quote)))
     };
     Ok(names.iter().map(literal).collect::<Result<Vec<_>, _>>()?.join(", "))
 }

@@ -7,13 +7,7 @@
 //! (they would be bound to nothing), and comments that MySQL executes. This is for clear messages; what protects the
 //! source is the read-only transaction.
 
-/// Whose SQL it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dialect {
-    Postgres,
-    MySql,
-    Sqlite,
-}
+use super::dialect::Dialect;
 
 /// A part of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +72,24 @@ fn in_name(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
+/// Whether a backslash in a string says what the next character means.
+fn has_escapes(dialect: Dialect) -> bool {
+    match dialect {
+        Dialect::MySql | Dialect::ClickHouse | Dialect::BigQuery | Dialect::Snowflake => true,
+        Dialect::Postgres | Dialect::Sqlite => false,
+    }
+}
+
+/// Whether a comment to the end of the line begins here that does not begin with dashes.
+fn begins_comment(rest: &str, dialect: Dialect) -> bool {
+    match dialect {
+        Dialect::Postgres | Dialect::Sqlite => false,
+        Dialect::MySql | Dialect::BigQuery => rest.starts_with('#'),
+        Dialect::ClickHouse => rest.starts_with("# ") || rest.starts_with("#!"),
+        Dialect::Snowflake => rest.starts_with("//"),
+    }
+}
+
 impl<'a> Lexer<'a> {
     fn new(sql: &'a str, dialect: Dialect) -> Self {
         Self {
@@ -128,18 +140,33 @@ impl<'a> Lexer<'a> {
             }
             match (c, self.dialect) {
                 (';', _) => return self.finish_at_semicolon(),
-                ('\'', dialect) => self.quoted(dialect == Dialect::MySql, "string")?,
-                ('"', Dialect::MySql) => self.quoted(true, "string")?,
+                ('\'' | '"', Dialect::BigQuery) if self.is_tripled(c) => self.tripled(c)?,
+                ('\'', dialect) => self.quoted(has_escapes(dialect), "string")?,
+                ('"', Dialect::MySql | Dialect::BigQuery) => self.quoted(true, "string")?,
+                ('"' | '`', Dialect::ClickHouse) | ('`', Dialect::BigQuery) => self.quoted(true, "quoted name")?,
                 ('"', _) | ('`', Dialect::MySql | Dialect::Sqlite) => self.quoted(false, "quoted name")?,
                 ('[', Dialect::Sqlite) => self.bracketed()?,
-                ('$', Dialect::Postgres) => self.dollar()?,
+                ('$', Dialect::Snowflake) if self.peek_second().is_some_and(begins_word) => {
+                    return Err(self.own_placeholder(from));
+                }
+                ('$', Dialect::Postgres | Dialect::ClickHouse | Dialect::Snowflake) => self.dollar()?,
                 ('[' | ']', Dialect::Postgres) => {
                     self.brackets =
                         if c == '[' { self.brackets.saturating_add(1) } else { self.brackets.saturating_sub(1) };
                     self.bump();
                 }
-                ('$' | '@', Dialect::Sqlite) | ('?', Dialect::MySql | Dialect::Sqlite) => {
+                ('$' | '@', Dialect::Sqlite)
+                | ('@', Dialect::BigQuery | Dialect::Snowflake)
+                | ('?', Dialect::MySql | Dialect::Sqlite | Dialect::BigQuery | Dialect::Snowflake) => {
                     return Err(self.own_placeholder(from));
+                }
+                ('{', Dialect::ClickHouse) if self.is_placeholder_of_clickhouse() => {
+                    return Err(self.own_placeholder(from));
+                }
+                // The path into a value: `payload:items[0]`.
+                (':', Dialect::Snowflake) if self.follows_a_value() && self.peek_second() != Some(':') => {
+                    self.bump();
+                    self.take_while(in_name);
                 }
                 (':', _) => self.colon(),
                 (c, _) if begins_word(c) => self.word()?,
@@ -223,7 +250,7 @@ impl<'a> Lexer<'a> {
                 }
             }
             return Err(format!("the comment that begins on line {} does not end", self.line(from)));
-        } else if !(is_mysql && rest.starts_with('#')) {
+        } else if !begins_comment(rest, self.dialect) {
             return Ok(false);
         }
         self.take_while(|c| c != '\n');
@@ -249,6 +276,38 @@ impl<'a> Lexer<'a> {
             }
         }
         Err(format!("the {what} that begins on line {} does not end", self.line(from)))
+    }
+
+    fn is_tripled(&self, quote: char) -> bool {
+        self.rest().starts_with(&quote.to_string().repeat(3))
+    }
+
+    /// Steps over a string between three quotes.
+    fn tripled(&mut self, quote: char) -> Result<(), String> {
+        let from = self.at;
+        self.at += 3;
+        while !self.rest().is_empty() {
+            if self.is_tripled(quote) {
+                self.at += 3;
+                return Ok(());
+            }
+            if self.bump() == Some('\\') {
+                self.bump();
+            }
+        }
+        Err(format!("the string that begins on line {} does not end", self.line(from)))
+    }
+
+    /// `{name:Type}`, and not `{'key': value}`.
+    fn is_placeholder_of_clickhouse(&self) -> bool {
+        let inner = self.rest().trim_start_matches('{').trim_start();
+        inner.starts_with(begins_word) && inner.trim_start_matches(in_name).trim_start().starts_with(':')
+    }
+
+    /// Whether a value or name ends right before this place.
+    fn follows_a_value(&self) -> bool {
+        let before = self.sql.get(..self.at).and_then(|before| before.chars().next_back());
+        before.is_some_and(|c| in_name(c) || ")]\"".contains(c))
     }
 
     fn bracketed(&mut self) -> Result<(), String> {
@@ -332,7 +391,14 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Dialect; 3] = [Dialect::Postgres, Dialect::MySql, Dialect::Sqlite];
+    const ALL: [Dialect; 6] = [
+        Dialect::Postgres,
+        Dialect::MySql,
+        Dialect::Sqlite,
+        Dialect::ClickHouse,
+        Dialect::BigQuery,
+        Dialect::Snowflake,
+    ];
 
     fn params(sql: &str, dialect: Dialect) -> Vec<&str> {
         let pieces = lex(sql, dialect).unwrap_or_else(|e| panic!("{sql}: {e}"));
@@ -374,6 +440,13 @@ mod tests {
             ["from", "to"]
         );
         assert_eq!(params("select [a:b], `c:d`, '\\', :to", Dialect::Sqlite), ["to"]);
+        let sql = "select {'a': 1}, `c\\`:d`, $x$ :y $x$, '\\':z', a ? b : c # :n\n, x::Date, :to";
+        assert_eq!(params(sql, Dialect::ClickHouse), ["to"]);
+        let tripled = format!("{q}it's :x{q}, \"\"\"a\"b:c\"\"\"", q = "'".repeat(3));
+        let sql = format!("select {tripled}, r'\\':d', \":e\", `p.d:t` # :n\n, :to");
+        assert_eq!(params(&sql, Dialect::BigQuery), ["to"]);
+        let sql = "select payload:from, t.c:to.x[0]:y, \"C\":from, f(x):to, $$ :x $$, '\\':z' // :n\n, a::date, :to, x>=:from";
+        assert_eq!(params(sql, Dialect::Snowflake), ["to", "from"]);
     }
 
     #[test]
@@ -401,6 +474,13 @@ mod tests {
             ("select $a$ x", Dialect::Postgres, "does not end"),
             ("select [a", Dialect::Sqlite, "does not end"),
             ("select /*! 1 */ 2", Dialect::MySql, "executed"),
+            ("select {a:String}", Dialect::ClickHouse, "`{a:String}`"),
+            ("select @a", Dialect::BigQuery, "`@a`"),
+            ("select ?", Dialect::BigQuery, "`?`"),
+            ("select \"\"\"a\"", Dialect::BigQuery, "does not end"),
+            ("select $1, 2", Dialect::Snowflake, "`$1,`"),
+            ("select $a", Dialect::Snowflake, "`$a`"),
+            ("select * from @stage", Dialect::Snowflake, "`@stage`"),
             ("select 1 INTO /* x */ OutFile '/x'", Dialect::MySql, "write a file"),
         ] {
             let error = lex(sql, dialect).expect_err(sql);

@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 
 use super::bind::{Param, Params};
 use super::contract::{self, Writer, Written};
+use super::dialect::Dialect;
 use super::engine::{self, Ask, Limits};
-use super::lexer::Dialect;
 use super::look_sql::{self, KeyOf};
 use super::table::{Cell, Table};
 use super::{Misfit, Query, SqlSource};
@@ -126,7 +126,7 @@ impl<'a> Looking<'a> {
     }
 
     async fn exposures(&self) -> Result<ExposureCounts, ReadError> {
-        let written = look_sql::exposure_counts(self.contract, self.flag());
+        let written = look_sql::exposure_counts(self.source.engine.dialect(), self.contract, self.flag());
         let [rows, pairs, units] = self.source.of_metric(self.signal, written)?;
         let mut params = self.params();
         params.insert(

@@ -5,8 +5,8 @@
 use outcome_core::domain::{Contract, Events, Exposures, Relation, Via};
 
 use super::contract::{Writer, sums};
+use super::dialect::Dialect;
 use super::fragments::{conditions, list, relation, with};
-use super::lexer::Dialect;
 use super::unit_maps::{joined, maps, owners};
 
 /// A column that may name what units share.
@@ -30,11 +30,11 @@ pub(super) fn sample(rows: &Relation) -> Result<String, String> {
 
 /// Of the exposures in a window: rows, repeated ones, those without a unit, without an arm, of an unknown arm; units of each flag and those
 /// in both arms; units, and those that are mature. Three statements.
-pub(super) fn exposure_counts(contract: &Contract, is_of_flag: bool) -> Result<[String; 3], String> {
+pub(super) fn exposure_counts(dialect: Dialect, contract: &Contract, is_of_flag: bool) -> Result<[String; 3], String> {
     let Exposures { rows, unit, experiment, variant, at, condition, control, treatment, map, .. } = &contract.exposures;
     let (mapped, join) = joined(unit, map.as_ref().map(|_| &Via::Map));
     let with = with(&maps(contract)?);
-    let [control, treatment] = [list(control)?, list(treatment)?];
+    let [control, treatment] = [list(dialect, control)?, list(dialect, treatment)?];
     let flag = if is_of_flag { format!(" AND {experiment} = :flag") } else { String::new() };
     let filter = format!("WHERE {at} >= :from AND {at} < :to{flag}{and}", and = conditions([condition])?);
     let rows = relation(rows)?;
@@ -108,14 +108,8 @@ pub(super) fn buckets(
     tables.extend(owners(contract, "or_units", "")?);
     let units = tables.join(",\n");
     let values = write.values("or_u.or_unit AS or_unit", true)?;
-    let sums = sums(&contract.quantity, contract.covariate.is_some());
-    let hashed = |key: &str| match dialect {
-        Dialect::Postgres => {
-            format!("mod(CAST(CAST('x' || substr(md5('or' || CAST({key} AS text)), 1, 8) AS bit(32)) AS bigint), 512)")
-        }
-        Dialect::MySql => format!("CAST(CONV(SUBSTR(MD5(CONCAT('or', {key})), 1, 8), 16, 10) AS SIGNED) % 512"),
-        Dialect::Sqlite => format!("'k' || {key}"),
-    };
+    let sums = sums(dialect, &contract.quantity, contract.covariate.is_some());
+    let hashed = |key: &str| dialect.bucket(key);
     Ok(match key {
         None => format!(
             "WITH {units},\n{values}\nSELECT {bucket} AS or_bucket, count(DISTINCT or_unit) AS n_keys, count(*) AS n{sums}\nFROM or_values GROUP BY {bucket}",

@@ -5,12 +5,16 @@
 //! cached: the window of a poll ends at its own "now", so that no two polls ask the same; connections are (see
 //! the core's registry).
 
+pub(crate) mod bigquery;
 mod bind;
+pub(crate) mod clickhouse;
 mod cohorts;
 mod contract;
+mod dialect;
 mod engine;
 mod fit;
 mod fragments;
+pub(crate) mod jwt;
 mod lexer;
 mod look;
 mod look_sql;
@@ -30,11 +34,12 @@ mod tables;
 mod time;
 mod treated;
 mod unit_maps;
+mod wire;
 mod words;
 
 use std::borrow::Cow;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -42,15 +47,15 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::bind::{Bind, Param, Params, Statement};
 use self::contract::Written;
+use self::dialect::Dialect;
 use self::engine::{Ask, Engine, EngineError, Limits};
-use self::lexer::Dialect;
 use self::plan::Access;
 use self::table::{Cell, Misfit, Table};
 use outcome_core::config::resolve_address;
 use outcome_core::domain::{ArmSums, FoundQuantile, Reading, SignalSpec, VariantReading, Window};
 use outcome_core::ports::{
     ColumnInfo, CommonValue, LookRequest, MetricInfo, MetricLook, Opening, QueryKind, QueryPlan, ReadError,
-    SignalSource, SourceReport, SourceSettings, TableInfo, Tables, VariantRequest, WrittenQuery,
+    SignalSource, SourceLimits, SourceReport, SourceSettings, TableInfo, Tables, VariantRequest, WrittenQuery,
 };
 use serde_json::json;
 
@@ -85,6 +90,33 @@ impl SourceSettings for SqlSettings {
     }
 }
 
+/// What a source is made of.
+struct Opened<'a> {
+    name: &'a str,
+    engine: Box<dyn Engine>,
+    limits: Limits,
+    time_format: TimeFormat,
+    secrets: Vec<SecretString>,
+}
+
+/// The address of an interface over HTTP, without secrets in it.
+fn checked_address(name: &str, address: &SecretString, example: &str) -> Result<url::Url, ReadError> {
+    let wrong = |problem: &str| ReadError::Config {
+        source_name: name.to_owned(),
+        problem: problem.to_owned(),
+        hint: format!("write `url` as {example}"),
+    };
+    // The parser's own words repeat nothing of the address.
+    let url = url::Url::parse(address.expose_secret().trim()).map_err(|error| wrong(&format!("its `url`: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(wrong("its `url` must begin with http:// or https://"));
+    }
+    if url.password().is_some() || !url.username().is_empty() || url.query().is_some() {
+        return Err(wrong("its `url` has a user, a password or parameters, which have keys of their own"));
+    }
+    Ok(url)
+}
+
 /// A database.
 pub(super) struct SqlSource {
     name: String,
@@ -115,14 +147,19 @@ impl SqlSource {
             "" => return Err(wrong("its `url` is empty or has no scheme".to_owned())),
             _ => return Err(wrong("the scheme of its `url` is not known".to_owned())),
         };
-        let statement = Duration::try_from(config.statement_timeout.get()).unwrap_or(Duration::from_secs(30));
         Ok(Self {
             name: name.to_owned(),
             engine,
-            limits: Limits { statement, rows: config.row_cap },
+            limits: Limits::new(config.statement_timeout, config.row_cap),
             time_format: config.time_format,
             redactor,
         })
+    }
+
+    /// A database that is reached in another way.
+    fn of(opened: Opened<'_>) -> Self {
+        let Opened { name, engine, limits, time_format, secrets } = opened;
+        Self { name: name.to_owned(), engine, limits, time_format, redactor: Redactor::new(secrets) }
     }
 
     fn level_query<'s>(&self, signal: &'s SignalSpec, window: Window) -> Result<Query<'s>, ReadError> {
@@ -282,8 +319,11 @@ impl SignalSource for SqlSource {
     async fn test(&self) -> Result<SourceReport, ReadError> {
         let began = Instant::now();
         let patience = self.limits.patience();
-        let server =
-            engine::within(patience + engine::CONNECT_LIMIT, EngineError::ConnectTimeout, self.engine.server());
+        let server = engine::within(
+            patience + engine::CONNECT_LIMIT,
+            EngineError::ConnectTimeout,
+            self.engine.server(self.limits),
+        );
         let server = server.await.map_err(|error| self.broken(error))?;
         let latency_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let refuses = engine::within(patience, EngineError::Timeout, self.engine.refuses_writes(self.limits));
@@ -302,6 +342,7 @@ impl SignalSource for SqlSource {
                     .to_owned(),
             );
         }
+        notes.extend(self.engine.notes());
         Ok(SourceReport {
             source: self.name.clone(),
             server: self.redactor.clean(&server),
@@ -339,21 +380,29 @@ impl SignalSource for SqlSource {
         self.read_phases(signal, requests).await
     }
 
+    fn limits(&self) -> SourceLimits {
+        self.engine.bears()
+    }
+
     async fn clock(&self) -> Result<Option<Timestamp>, ReadError> {
         let micros = match self.engine.dialect() {
             Dialect::Postgres => "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)",
             Dialect::MySql => "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)",
             Dialect::Sqlite => return Ok(None),
+            Dialect::ClickHouse => "SELECT toUnixTimestamp64Micro(now64(6))",
+            Dialect::BigQuery => "SELECT UNIX_MICROS(CURRENT_TIMESTAMP())",
+            Dialect::Snowflake => "SELECT DATE_PART(epoch_microsecond, CURRENT_TIMESTAMP())",
         };
         let table = self.ask(micros, &[]).await.map_err(|error| self.broken(error))?;
         let [row] = table.rows.as_slice() else { return Ok(None) };
-        let [Cell::Int(micros)] = row.as_slice() else { return Ok(None) };
-        Ok(Timestamp::from_microsecond(*micros).ok())
+        let micros = row.first().and_then(|cell| cell.as_count().ok());
+        Ok(micros.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
     }
 
     async fn list(&self) -> Result<Vec<MetricInfo>, ReadError> {
-        let table =
-            self.ask(tables_and_columns(self.engine.dialect()), &[]).await.map_err(|error| self.broken(error))?;
+        let own = self.engine.columns();
+        let columns = own.as_deref().unwrap_or(tables_and_columns(self.engine.dialect()));
+        let table = self.ask(columns, &[]).await.map_err(|error| self.broken(error))?;
         let mut out: Vec<MetricInfo> = Vec::new();
         for row in &table.rows {
             let [Cell::Text(table), Cell::Text(column)] = row.as_slice() else {
@@ -377,7 +426,7 @@ impl SignalSource for SqlSource {
     }
 
     async fn tables(&self) -> Result<Option<Tables>, ReadError> {
-        self.tables_of_database().await.map(Some).map_err(|error| self.broken(error))
+        self.tables_of_database().await.map_err(|error| self.broken(error))
     }
 
     async fn count_rows(&self, table: &TableInfo, most: u32) -> Result<i64, ReadError> {
@@ -435,12 +484,20 @@ impl SignalSource for SqlSource {
         };
         let statement = self.statement(signal, &query)?;
         let dialect = self.engine.dialect();
+        let limits = self.limits;
+        let ask = Ask { sql: &statement.sql, binds: &statement.binds, limits, keep: |_| true };
+        let estimate = self.engine.estimate(ask).await;
+        if let Some(plan) =
+            estimate.map_err(|error| self.refusal(error, &signal.name, Some((&query.text, &statement))))?
+        {
+            return Ok(Some(plan));
+        }
         let sql = format!("{} {}", plan::explain(dialect), statement.sql);
         let answer = self.ask(&sql, &statement.binds).await;
         let table = answer.map_err(|error| self.refusal(error, &signal.name, None))?;
         let clean = |lines: Vec<String>| lines.iter().map(|line| self.redactor.clean_line(line)).collect();
         let Access { full_scans, uses_index } = Access::of(dialect, &table);
-        Ok(Some(QueryPlan { lines: clean(table.lines()), full_scans: clean(full_scans), uses_index }))
+        Ok(Some(QueryPlan { lines: clean(table.lines()), full_scans: clean(full_scans), uses_index, bytes: None }))
     }
 }
 
@@ -456,6 +513,17 @@ fn tables_and_columns(dialect: Dialect) -> &'static str {
         Dialect::MySql => {
             "SELECT CONCAT(table_schema, '.', table_name) AS t, CONCAT(column_name, ' ', column_type) AS c
              FROM information_schema.columns WHERE table_schema = DATABASE()
+             ORDER BY table_name, ordinal_position LIMIT 12000"
+        }
+        Dialect::ClickHouse => {
+            "SELECT concat(database, '.', table) AS t, concat(name, ' ', type) AS c
+             FROM system.columns WHERE database = currentDatabase() ORDER BY database, table, position LIMIT 12000"
+        }
+        // It names the dataset: see `Engine::columns`.
+        Dialect::BigQuery => "SELECT '' AS t, '' AS c LIMIT 0",
+        Dialect::Snowflake => {
+            "SELECT table_schema || '.' || table_name AS t, column_name || ' ' || data_type AS c
+             FROM information_schema.columns WHERE table_schema = CURRENT_SCHEMA()
              ORDER BY table_name, ordinal_position LIMIT 12000"
         }
         Dialect::Sqlite => {

@@ -9,8 +9,8 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySq
 use sqlx::{AssertSqlSafe, Connection, Row, TypeInfo, ValueRef};
 use tokio::sync::OnceCell;
 
+use super::dialect::Dialect;
 use super::engine::{Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, fetch_all, within};
-use super::lexer::Dialect;
 use super::table::{Cell, Table};
 
 #[derive(Debug)]
@@ -111,7 +111,7 @@ impl Engine for MySql {
         format!("mysql://{user}@{}/{database}", self.host())
     }
 
-    async fn server(&self) -> Result<String, EngineError> {
+    async fn server(&self, _limits: Limits) -> Result<String, EngineError> {
         let server = self.connected().await?;
         let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&server.pool).await?;
         Ok(if server.is_mariadb() { version } else { format!("MySQL {version}") })

@@ -2,13 +2,13 @@
 //!
 //! **Invariant**: only `EXPLAIN`, never `ANALYZE`, which would run the query.
 
-use super::lexer::Dialect;
+use super::dialect::Dialect;
 use super::table::{Cell, Table};
 
 /// The statement in front of a query that asks for its plan.
 pub(super) fn explain(dialect: Dialect) -> &'static str {
     match dialect {
-        Dialect::Postgres | Dialect::MySql => "EXPLAIN",
+        Dialect::Postgres | Dialect::MySql | Dialect::ClickHouse | Dialect::BigQuery | Dialect::Snowflake => "EXPLAIN",
         Dialect::Sqlite => "EXPLAIN QUERY PLAN",
     }
 }
@@ -29,6 +29,8 @@ impl Access {
             Dialect::Postgres => Self::in_postgres(&table.lines()),
             Dialect::MySql => Self::in_mysql(table),
             Dialect::Sqlite => Self::in_sqlite(&table.lines()),
+            // These say it in their own ways: see `Engine::estimate`.
+            Dialect::ClickHouse | Dialect::BigQuery | Dialect::Snowflake => Self::default(),
         }
     }
 
@@ -83,7 +85,7 @@ impl Access {
         found
     }
 
-    fn note(&mut self, table: &str) {
+    pub(super) fn note(&mut self, table: &str) {
         if !self.full_scans.iter().any(|known| known == table) {
             self.full_scans.push(table.to_owned());
         }

@@ -13,8 +13,8 @@ use sqlx::postgres::{
 use sqlx::{AssertSqlSafe, Connection, Executor, Row, TypeInfo, ValueRef};
 use tokio::sync::OnceCell;
 
+use super::dialect::Dialect;
 use super::engine::{Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, fetch_all, within};
-use super::lexer::Dialect;
 use super::table::{Cell, Table};
 
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl Engine for Postgres {
         format!("postgres://{user}@{}/{database}", socket.unwrap_or_else(|| self.host()))
     }
 
-    async fn server(&self) -> Result<String, EngineError> {
+    async fn server(&self, _limits: Limits) -> Result<String, EngineError> {
         let version: String = sqlx::query_scalar("SELECT 'PostgreSQL ' || current_setting('server_version')")
             .persistent(false)
             .fetch_one(self.pool().await?)

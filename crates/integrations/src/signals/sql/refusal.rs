@@ -8,8 +8,8 @@
 use sqlx::error::DatabaseError;
 
 use super::bind::Statement;
-use super::engine::{self, EngineError};
-use super::lexer::Dialect;
+use super::dialect::Dialect;
+use super::engine::{self, Class, EngineError, Said};
 use super::{SqlSource, mysql, postgres, words};
 use outcome_core::ports::ReadError;
 
@@ -34,6 +34,7 @@ impl SqlSource {
                 let hint = "aggregate in the query: a reading is one row, or one row per variant".to_owned();
                 return ReadError::Shape { source_name, signal, problem, hint };
             }
+            EngineError::Said(said) => return self.said(said, signal, asked),
             EngineError::Prepare(error) => (error, true),
             EngineError::Run(error) => (error, false),
         };
@@ -47,7 +48,26 @@ impl SqlSource {
         } else {
             words::of_code(dialect, &code, mysql::number(said))
         };
-        match classify(dialect, &code, said) {
+        let class = classify(dialect, &code, said);
+        let hint = match class {
+            Class::Value => "guard the division, as in `x / nullif(y, 0)`".to_owned(),
+            _ if is_shown => hint_for_the_query(dialect, &code, &detail),
+            _ => hint_to_see_the_text(dialect),
+        };
+        self.of_class(Said { class, detail, hint, position: postgres::position(said) }, signal, asked)
+    }
+
+    /// What an engine said over HTTP.
+    fn said(&self, said: Said, signal: String, asked: Option<(&str, &Statement)>) -> ReadError {
+        let detail = self.redactor.clean(&said.detail);
+        let hint = if said.hint.is_empty() { hint_to_see_the_text(self.engine.dialect()) } else { said.hint };
+        self.of_class(Said { detail, hint, ..said }, signal, asked)
+    }
+
+    fn of_class(&self, said: Said, signal: String, asked: Option<(&str, &Statement)>) -> ReadError {
+        let Said { class, detail, hint, position } = said;
+        let source_name = self.name.clone();
+        match class {
             Class::Unauthorized => {
                 let hint = hint_for_the_user(&source_name);
                 ReadError::Unauthorized { source_name, detail, hint }
@@ -57,18 +77,12 @@ impl SqlSource {
                 let hint = hint_to_ask_for_less(&source_name);
                 ReadError::Timeout { source_name, limit: self.limits.statement, hint }
             }
-            Class::Value => ReadError::Shape {
-                source_name,
-                signal,
-                problem: detail,
-                hint: "guard the division, as in `x / nullif(y, 0)`".to_owned(),
-            },
+            Class::Throttled(retry_after) => ReadError::Throttled { source_name, detail, retry_after },
+            Class::Config => ReadError::Config { source_name, problem: detail, hint },
+            Class::Value => ReadError::Shape { source_name, signal, problem: detail, hint },
             Class::Query => {
-                let position = postgres::position(said);
                 let origin = asked.zip(position).and_then(|((query, statement), at)| statement.origin(query, at));
                 let (line, column) = origin.unzip();
-                let hint =
-                    if is_shown { hint_for_the_query(dialect, &code, &detail) } else { hint_to_see_the_text(dialect) };
                 ReadError::Query { source_name, signal, detail, hint, line, column }
             }
         }
@@ -110,6 +124,8 @@ fn speaks_of_the_query(dialect: Dialect, said: &dyn DatabaseError) -> bool {
         // Constant arguments of some functions (`extractvalue`) are evaluated while a statement is prepared, and a
         // subquery counts as one.
         Dialect::MySql => mysql::number(said).is_some_and(|number| OF_NAMES_AND_SYNTAX.contains(&number)),
+        // These speak over HTTP.
+        Dialect::ClickHouse | Dialect::BigQuery | Dialect::Snowflake => false,
     }
 }
 
@@ -129,11 +145,7 @@ fn hint_to_ask_for_less(source_name: &str) -> String {
 }
 
 fn hint_to_see_the_text(dialect: Dialect) -> String {
-    let program = match dialect {
-        Dialect::Postgres => "psql",
-        Dialect::MySql => "mysql",
-        Dialect::Sqlite => "sqlite3",
-    };
+    let program = dialect.program();
     format!(
         "the database's own text is not shown, because it can hold rows; to read it, run the query yourself in {program}, \
          with literal values for its parameters"
@@ -166,16 +178,6 @@ fn hint_for_the_query(dialect: Dialect, code: &str, detail: &str) -> String {
     "run the query by hand with literal values for its parameters".to_owned()
 }
 
-/// Kinds of refusals.
-enum Class {
-    Unauthorized,
-    Unreachable,
-    Timeout,
-    /// The values in the window, not the query.
-    Value,
-    Query,
-}
-
 /// Sorts a database's error by its documented code: SQLSTATE, MySQL's error number, SQLite's result code.
 fn classify(dialect: Dialect, code: &str, said: &dyn DatabaseError) -> Class {
     match dialect {
@@ -204,5 +206,6 @@ fn classify(dialect: Dialect, code: &str, said: &dyn DatabaseError) -> Class {
             Ok(3 | 23) => Class::Unauthorized,
             _ => Class::Query,
         },
+        Dialect::ClickHouse | Dialect::BigQuery | Dialect::Snowflake => Class::Query,
     }
 }

@@ -3,7 +3,8 @@
 //! It looks for names where SQL has relations: after FROM, JOIN and TABLE, and after the commas of a FROM. That finds too many (names
 //! of CTEs, `extract(hour FROM at)`), so whoever asks keeps only those that the database has.
 
-use super::lexer::{Dialect, Token, tokens};
+use super::dialect::Dialect;
+use super::lexer::{Token, tokens};
 
 /// A name as a query has it.
 #[derive(Debug, Clone, PartialEq, Eq)]

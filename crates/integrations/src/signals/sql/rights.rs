@@ -4,8 +4,8 @@
 //! read files of the server, a superuser may do all of that. A query is written by an agent as often as by a person, so such a
 //! user is refused by a test; rights that the transaction holds back are warned about, since only it stands before them.
 
+use super::dialect::Dialect;
 use super::engine::EngineError;
-use super::lexer::Dialect;
 use super::table::Cell;
 use super::{MAX_TABLES, SqlSource};
 use outcome_core::ports::{Danger, Risk};
@@ -69,6 +69,7 @@ impl SqlSource {
             Dialect::MySql => in_mysql(&self.texts("SHOW GRANTS").await?),
             // A file has no users; it is opened read-only, and its functions reach nothing outside.
             Dialect::Sqlite => Vec::new(),
+            Dialect::ClickHouse | Dialect::BigQuery | Dialect::Snowflake => self.engine.risks(self.limits).await?,
         };
         Ok(found.into_iter().map(|risk| Risk { what: self.redactor.clean(&risk.what), ..risk }).collect())
     }
@@ -81,11 +82,11 @@ impl SqlSource {
     }
 }
 
-fn refused(what: String) -> Risk {
+pub(super) fn refused(what: String) -> Risk {
     Risk { danger: Danger::Refused, what }
 }
 
-fn warned(what: String) -> Risk {
+pub(super) fn warned(what: String) -> Risk {
     Risk { danger: Danger::Warned, what }
 }
 

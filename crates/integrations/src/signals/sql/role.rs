@@ -3,8 +3,8 @@
 //! **Invariant**: no password is in them, neither that of the configured address nor a new one.
 
 use super::SqlSource;
+use super::dialect::Dialect;
 use super::engine::EngineError;
-use super::lexer::Dialect;
 use super::relations::{Named, named_in};
 
 /// The user's name.
@@ -20,11 +20,17 @@ struct Relation {
 }
 
 impl SqlSource {
-    /// The statements; `None` for SQLite, which has no users.
+    /// The statements; `None` where users are not made with statements of the database.
     pub(super) async fn role(&self, queries: &[String]) -> Result<Option<Vec<String>>, EngineError> {
         let dialect = self.engine.dialect();
         let (relations, here) = match dialect {
-            Dialect::Sqlite => return Ok(None),
+            // Files have no users; those of the other two are made elsewhere, see their pages in `docs/connectors`.
+            Dialect::Sqlite | Dialect::BigQuery | Dialect::Snowflake => return Ok(None),
+            Dialect::ClickHouse => (
+                "SELECT database AS s, name AS t, if(database = currentDatabase(), 'yes', '') AS d
+                 FROM system.tables WHERE lower(database) NOT IN ('system', 'information_schema') LIMIT 12000",
+                "SELECT currentDatabase() AS d, currentDatabase() AS s",
+            ),
             Dialect::Postgres => (
                 "SELECT CAST(n.nspname AS text) AS s, CAST(c.relname AS text) AS t, CASE WHEN pg_table_is_visible(c.oid) THEN 'yes' END AS d
                  FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -56,7 +62,8 @@ impl SqlSource {
         let place = Place { host: self.engine.host(), database, schema };
         Ok(Some(match dialect {
             Dialect::MySql => in_mysql(&place, &read),
-            Dialect::Postgres | Dialect::Sqlite => {
+            Dialect::ClickHouse => in_clickhouse(&place, &read),
+            Dialect::Postgres | Dialect::Sqlite | Dialect::BigQuery | Dialect::Snowflake => {
                 let dblink = self.texts(PUBLIC_DBLINK).await?.into_iter().filter_map(|row| row.into_iter().next());
                 in_postgres(&place, &read, &dblink.collect::<Vec<_>>())
             }
@@ -131,6 +138,25 @@ fn in_postgres(place: &Place, read: &[Relation], dblink: &[String]) -> Vec<Strin
     out.push("-- Asks for a password, so that it is in no file and no history:".to_owned());
     out.push(format!("\\password {ROLE}"));
     out.push(address("postgres", place));
+    out
+}
+
+fn in_clickhouse(place: &Place, read: &[Relation]) -> Vec<String> {
+    let name = |name: &str| quoted(name, '`');
+    let mut out = vec![
+        "-- Run this in clickhouse-client as an administrator, with a password of your own in place of the dots."
+            .to_owned(),
+        format!("CREATE USER {ROLE} IDENTIFIED WITH sha256_password BY '...';"),
+    ];
+    if read.is_empty() {
+        out.push("-- The tables of the queries were not found, so this reads the whole database.".to_owned());
+        out.push(format!("GRANT SELECT ON {}.* TO {ROLE};", name(&place.database)));
+    }
+    out.extend(
+        read.iter()
+            .map(|relation| format!("GRANT SELECT ON {}.{} TO {ROLE};", name(&relation.schema), name(&relation.name))),
+    );
+    out.push(format!("-- Then, in the outcome file: user: {ROLE}, password: ${{CLICKHOUSE_PASSWORD}}"));
     out
 }
 

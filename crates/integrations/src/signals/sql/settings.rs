@@ -45,6 +45,9 @@ yaml_map! {
 #[schemars(inline)]
 pub(crate) enum TimeFormat {
     Native,
+    /// A `DATETIME` of `BigQuery`, in UTC. No other database has two native types that it does not compare.
+    #[schemars(skip)]
+    Datetime,
     Iso8601,
     UnixSeconds,
     UnixMillis,
@@ -59,6 +62,33 @@ impl Choice for TimeFormat {
             ("unix_seconds", Self::UnixSeconds),
             ("unix_millis", Self::UnixMillis),
         ]
+    }
+}
+
+/// How a warehouse stores instants. `native` is a type of time: an instant, or a time without a zone that is one of UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(super) enum TimeOfWarehouse {
+    Native,
+    UnixSeconds,
+    UnixMillis,
+}
+
+impl Choice for TimeOfWarehouse {
+    const CHOICE: &'static str = "a format of instants";
+    fn choices() -> Vec<(&'static str, Self)> {
+        vec![("native", Self::Native), ("unix_seconds", Self::UnixSeconds), ("unix_millis", Self::UnixMillis)]
+    }
+}
+
+impl TimeOfWarehouse {
+    pub(super) fn format(self) -> TimeFormat {
+        match self {
+            Self::Native => TimeFormat::Native,
+            Self::UnixSeconds => TimeFormat::UnixSeconds,
+            Self::UnixMillis => TimeFormat::UnixMillis,
+        }
     }
 }
 

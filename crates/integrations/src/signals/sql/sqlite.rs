@@ -13,8 +13,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoo
 use sqlx::{Connection, Executor, Row, TypeInfo, ValueRef};
 use tokio::sync::OnceCell;
 
+use super::dialect::Dialect;
 use super::engine::{Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, fetch_all, within};
-use super::lexer::Dialect;
 use super::table::{Cell, Table};
 
 /// Virtual machine instructions between two looks at the clock: well under a millisecond.
@@ -88,7 +88,7 @@ impl Engine for Sqlite {
         format!("sqlite:{}", self.file.display())
     }
 
-    async fn server(&self) -> Result<String, EngineError> {
+    async fn server(&self, _limits: Limits) -> Result<String, EngineError> {
         // The first read opens the file: without it a version would be told of one that cannot be read.
         let asked =
             sqlx::query_scalar("SELECT 'SQLite ' || sqlite_version() FROM (SELECT count(*) FROM sqlite_schema)");

@@ -3,8 +3,8 @@
 
 use outcome_core::ports::{ColumnInfo, ColumnKind, CommonValue, SqlEngine, TableInfo, Tables};
 
+use super::dialect::Dialect;
 use super::engine::EngineError;
-use super::lexer::Dialect;
 use super::table::{Cell, Table};
 use super::{MAX_COLUMNS, MAX_TABLES, SqlSource};
 
@@ -15,10 +15,11 @@ const VALUES: u32 = 40;
 
 impl SqlSource {
     /// As [`outcome_core::ports::SignalSource::tables`].
-    pub(super) async fn tables_of_database(&self) -> Result<Tables, EngineError> {
+    pub(super) async fn tables_of_database(&self) -> Result<Option<Tables>, EngineError> {
         let dialect = self.engine.dialect();
-        let found = self.ask(columns_of_all(dialect), &[]).await?;
-        Ok(Tables { engine: engine_of(dialect), tables: tables_in(&found, dialect) })
+        let Some((engine, columns)) = columns_of_all(dialect) else { return Ok(None) };
+        let found = self.ask(columns, &[]).await?;
+        Ok(Some(Tables { engine, tables: tables_in(&found, dialect) }))
     }
 
     /// As [`outcome_core::ports::SignalSource::count_rows`].
@@ -40,10 +41,7 @@ impl SqlSource {
     ) -> Result<Vec<CommonValue>, EngineError> {
         let dialect = self.engine.dialect();
         let (from, column) = (relation(table, dialect), quoted(&column.name, dialect));
-        let text = match dialect {
-            Dialect::MySql => "CHAR",
-            Dialect::Postgres | Dialect::Sqlite => "TEXT",
-        };
+        let text = dialect.text();
         let sql = format!(
             "SELECT v, count(*) AS n FROM (SELECT substr(CAST({column} AS {text}), 1, 100) AS v FROM {from} LIMIT {ROWS}) s \
              WHERE v IS NOT NULL GROUP BY v ORDER BY n DESC, v LIMIT {VALUES}"
@@ -57,36 +55,33 @@ impl SqlSource {
     }
 }
 
-fn engine_of(dialect: Dialect) -> SqlEngine {
-    match dialect {
-        Dialect::Postgres => SqlEngine::Postgres,
-        Dialect::MySql => SqlEngine::MySql,
-        Dialect::Sqlite => SqlEngine::Sqlite,
-    }
-}
-
-/// Schema (empty where a query need not name it), table, column and type of each column.
-fn columns_of_all(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Postgres => {
+/// The statement for schema (empty where a query need not name it), table, column and type of each column; `None` for a warehouse, of
+/// which no first file is proposed.
+fn columns_of_all(dialect: Dialect) -> Option<(SqlEngine, &'static str)> {
+    Some(match dialect {
+        Dialect::ClickHouse | Dialect::BigQuery | Dialect::Snowflake => return None,
+        Dialect::Postgres => (
+            SqlEngine::Postgres,
             "SELECT CASE WHEN table_schema = current_schema() THEN '' ELSE CAST(table_schema AS text) END AS s,
                     CAST(table_name AS text) AS t, CAST(column_name AS text) AS c, CAST(data_type AS text) AS d
              FROM information_schema.columns
              WHERE table_schema NOT IN ('pg_catalog', 'information_schema', 'outcome_runtime')
-             ORDER BY table_schema <> current_schema(), table_schema, table_name, ordinal_position LIMIT 12000"
-        }
-        Dialect::MySql => {
+             ORDER BY table_schema <> current_schema(), table_schema, table_name, ordinal_position LIMIT 12000",
+        ),
+        Dialect::MySql => (
+            SqlEngine::MySql,
             "SELECT '' AS s, CAST(table_name AS CHAR) AS t, CAST(column_name AS CHAR) AS c, CAST(column_type AS CHAR) AS d
              FROM information_schema.columns WHERE table_schema = DATABASE()
-             ORDER BY table_name, ordinal_position LIMIT 12000"
-        }
-        Dialect::Sqlite => {
+             ORDER BY table_name, ordinal_position LIMIT 12000",
+        ),
+        Dialect::Sqlite => (
+            SqlEngine::Sqlite,
             "SELECT '' AS s, m.name AS t, p.name AS c, p.type AS d
              FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS p
              WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
-             ORDER BY m.name, p.cid LIMIT 12000"
-        }
-    }
+             ORDER BY m.name, p.cid LIMIT 12000",
+        ),
+    })
 }
 
 fn tables_in(found: &Table, dialect: Dialect) -> Vec<TableInfo> {
@@ -148,7 +143,7 @@ fn relation(table: &TableInfo, dialect: Dialect) -> String {
 
 /// The name in quotes, which it cannot close.
 fn quoted(name: &str, dialect: Dialect) -> String {
-    let quote = if dialect == Dialect::MySql { '`' } else { '"' };
+    let quote = dialect.quote();
     let name = name.replace('\0', "").replace(quote, &format!("{quote}{quote}"));
     format!("{quote}{name}{quote}")
 }

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::TimeFormat;
 use super::contract::Writer;
-use super::lexer::Dialect;
+use super::dialect::Dialect;
 
 /// How far back the offsets of a time zone are written out; before that its oldest one is used.
 const YEARS: i64 = 5;
@@ -16,16 +16,33 @@ impl Writer<'_> {
         let first = "or_u.or_first";
         match (self.format, self.dialect) {
             (TimeFormat::UnixSeconds, Dialect::Sqlite) => format!("({at} - {first}) / 3600.0"),
-            (TimeFormat::UnixSeconds, _) => format!("CAST({at} - {first} AS DECIMAL(38, 12)) / 3600"),
+            (TimeFormat::UnixSeconds, Dialect::Postgres | Dialect::MySql) => {
+                format!("CAST({at} - {first} AS DECIMAL(38, 12)) / 3600")
+            }
+            (TimeFormat::UnixSeconds, dialect) => format!("{} / 3600", dialect.decimal(&format!("{at} - {first}"))),
             (TimeFormat::UnixMillis, Dialect::Sqlite) => format!("({at} - {first}) / 3600000.0"),
-            (TimeFormat::UnixMillis, _) => format!("CAST({at} - {first} AS DECIMAL(38, 12)) / 3600000"),
-            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::Sqlite) => {
+            (TimeFormat::UnixMillis, Dialect::Postgres | Dialect::MySql) => {
+                format!("CAST({at} - {first} AS DECIMAL(38, 12)) / 3600000")
+            }
+            (TimeFormat::UnixMillis, dialect) => format!("{} / 3600000", dialect.decimal(&format!("{at} - {first}"))),
+            (
+                TimeFormat::Native | TimeFormat::Datetime | TimeFormat::Iso8601,
+                dialect @ (Dialect::ClickHouse | Dialect::BigQuery),
+            ) => {
+                let between = format!("{} - {}", dialect.micros(at), dialect.micros(first));
+                format!("{} / 3600000000", dialect.decimal(&between))
+            }
+            (TimeFormat::Native | TimeFormat::Datetime | TimeFormat::Iso8601, Dialect::Snowflake) => {
+                let between = format!("DATEDIFF(microsecond, {first}, {at})");
+                format!("{} / 3600000000", Dialect::Snowflake.decimal(&between))
+            }
+            (TimeFormat::Native | TimeFormat::Datetime | TimeFormat::Iso8601, Dialect::Sqlite) => {
                 format!("(strftime('%s', {at}) - strftime('%s', {first})) / 3600.0")
             }
-            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::Postgres) => {
+            (TimeFormat::Native | TimeFormat::Datetime | TimeFormat::Iso8601, Dialect::Postgres) => {
                 format!("CAST(extract(epoch FROM {at} - {first}) AS numeric) / 3600")
             }
-            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::MySql) => {
+            (TimeFormat::Native | TimeFormat::Datetime | TimeFormat::Iso8601, Dialect::MySql) => {
                 format!("CAST(TIMESTAMPDIFF(MICROSECOND, {first}, {at}) AS DECIMAL(38, 12)) / 3600000000")
             }
         }
@@ -44,9 +61,7 @@ impl Writer<'_> {
                 let local = format!("({since} + {})", offset(&zone, &since, self.until));
                 Ok(match self.dialect {
                     Dialect::Postgres => format!("floor({local} / {seconds})"),
-                    // Whole numbers are divided as such, and no source has instants before 1970.
-                    Dialect::Sqlite => format!("{local} / {seconds}"),
-                    Dialect::MySql => format!("{local} DIV {seconds}"),
+                    dialect => dialect.whole(&local, seconds),
                 })
             }
         }
@@ -54,17 +69,18 @@ impl Writer<'_> {
 
     fn part_of_utc(&self, at: &str, is_day: bool, seconds: i64) -> String {
         match (self.format, self.dialect) {
-            (TimeFormat::UnixSeconds, Dialect::MySql) => format!("{at} DIV {seconds}"),
-            (TimeFormat::UnixSeconds, _) => format!("{at} / {seconds}"),
-            (TimeFormat::UnixMillis, Dialect::MySql) => format!("{at} DIV {}", seconds * 1000),
-            (TimeFormat::UnixMillis, _) => format!("{at} / {}", seconds * 1000),
-            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::Sqlite) => {
+            (TimeFormat::UnixSeconds, dialect) => dialect.whole(at, seconds),
+            (TimeFormat::UnixMillis, dialect) => dialect.whole(at, seconds * 1000),
+            (_, dialect @ (Dialect::ClickHouse | Dialect::BigQuery | Dialect::Snowflake)) => {
+                dialect.whole(&self.seconds_since_1970(at), seconds)
+            }
+            (TimeFormat::Native | TimeFormat::Datetime | TimeFormat::Iso8601, Dialect::Sqlite) => {
                 format!("substr({at}, 1, {})", if is_day { 10 } else { 13 })
             }
-            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::Postgres) => {
+            (TimeFormat::Native | TimeFormat::Datetime | TimeFormat::Iso8601, Dialect::Postgres) => {
                 format!("date_trunc('{}', CAST({at} AS timestamptz))", if is_day { "day" } else { "hour" })
             }
-            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::MySql) => {
+            (TimeFormat::Native | TimeFormat::Datetime | TimeFormat::Iso8601, Dialect::MySql) => {
                 format!("DATE_FORMAT({at}, '{}')", if is_day { "%Y-%m-%d" } else { "%Y-%m-%d %H" })
             }
         }
@@ -74,15 +90,16 @@ impl Writer<'_> {
     fn seconds_since_1970(&self, at: &str) -> String {
         match (self.format, self.dialect) {
             (TimeFormat::UnixSeconds, _) => at.to_owned(),
-            (TimeFormat::UnixMillis, Dialect::MySql) => format!("{at} DIV 1000"),
-            (TimeFormat::UnixMillis, _) => format!("{at} / 1000"),
-            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::Sqlite) => {
+            (TimeFormat::UnixMillis, dialect) => dialect.whole(at, 1000),
+            (_, dialect @ (Dialect::ClickHouse | Dialect::BigQuery)) => dialect.whole(&dialect.micros(at), 1_000_000),
+            (_, Dialect::Snowflake) => format!("DATE_PART(epoch_second, {at})"),
+            (TimeFormat::Native | TimeFormat::Datetime | TimeFormat::Iso8601, Dialect::Sqlite) => {
                 format!("CAST(strftime('%s', {at}) AS INTEGER)")
             }
-            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::Postgres) => {
+            (TimeFormat::Native | TimeFormat::Datetime | TimeFormat::Iso8601, Dialect::Postgres) => {
                 format!("floor(extract(epoch FROM CAST({at} AS timestamptz)))")
             }
-            (TimeFormat::Native | TimeFormat::Iso8601, Dialect::MySql) => {
+            (TimeFormat::Native | TimeFormat::Datetime | TimeFormat::Iso8601, Dialect::MySql) => {
                 format!("TIMESTAMPDIFF(SECOND, '1970-01-01', {at})")
             }
         }
@@ -98,17 +115,51 @@ impl Writer<'_> {
             _ if seconds == 0 => first.to_owned(),
             (TimeFormat::UnixSeconds, _) => format!("{first} + ({seconds})"),
             (TimeFormat::UnixMillis, _) => format!("{first} + ({})", i128::from(seconds) * 1000),
-            (TimeFormat::Native, Dialect::Postgres) => format!("{first} + interval '{seconds} seconds'"),
-            (TimeFormat::Native, Dialect::MySql) => format!("{first} + INTERVAL {seconds} SECOND"),
-            (TimeFormat::Native, Dialect::Sqlite) => text("%Y-%m-%d %H:%M:%S"),
+            (TimeFormat::Native | TimeFormat::Datetime, Dialect::Postgres) => {
+                format!("{first} + interval '{seconds} seconds'")
+            }
+            (TimeFormat::Native | TimeFormat::Datetime, Dialect::MySql) => {
+                format!("{first} + INTERVAL {seconds} SECOND")
+            }
+            (TimeFormat::Native | TimeFormat::Datetime, Dialect::Sqlite) => text("%Y-%m-%d %H:%M:%S"),
+            (TimeFormat::Native | TimeFormat::Datetime, Dialect::ClickHouse) => {
+                format!("addSeconds({first}, {seconds})")
+            }
+            (TimeFormat::Native | TimeFormat::Datetime, Dialect::BigQuery) => {
+                format!("{first} + INTERVAL {seconds} SECOND")
+            }
+            (TimeFormat::Native | TimeFormat::Datetime, Dialect::Snowflake) => {
+                format!("DATEADD(second, {seconds}, {first})")
+            }
             (TimeFormat::Iso8601, Dialect::Sqlite) => text("%Y-%m-%dT%H:%M:%S"),
-            (TimeFormat::Iso8601, Dialect::Postgres | Dialect::MySql) => {
+            (TimeFormat::Iso8601, _) => {
                 return Err(
                     "`metrics` need instants in columns of a time type, and `time_format` says that they are text"
                         .to_owned(),
                 );
             }
         })
+    }
+}
+
+impl Dialect {
+    /// How often a divisor fits into a whole number. No source has instants before 1970.
+    fn whole(self, number: &str, divisor: i64) -> String {
+        match self {
+            Self::Postgres | Self::Sqlite => format!("{number} / {divisor}"),
+            Self::MySql => format!("{number} DIV {divisor}"),
+            Self::ClickHouse => format!("intDiv({number}, {divisor})"),
+            Self::BigQuery => format!("DIV({number}, {divisor})"),
+            Self::Snowflake => format!("FLOOR({number} / {divisor})"),
+        }
+    }
+
+    /// Microseconds from 1970 to an instant of whatever type, a time without a zone as UTC; for the two databases that count so.
+    fn micros(self, at: &str) -> String {
+        match self {
+            Self::ClickHouse => format!("toUnixTimestamp64Micro(toDateTime64({at}, 6, 'UTC'))"),
+            _ => format!("UNIX_MICROS(CAST({at} AS TIMESTAMP))"),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use outcome_core::ports::ReadError;
 
 use super::bind::{Param, Params};
 use super::contract::Written;
+use super::dialect::Dialect;
 use super::engine::{self, Ask};
 use super::fragments::{conditions, list, relation, with};
 use super::unit_maps::{joined, maps};
@@ -21,7 +22,8 @@ impl SqlSource {
         window: Window,
     ) -> Result<Option<i64>, ReadError> {
         let Some(contract) = signal.contract.as_deref() else { return Ok(None) };
-        let Written { text, params } = self.of_metric(signal, treated(contract, flag_key, window))?;
+        let Written { text, params } =
+            self.of_metric(signal, treated(self.engine.dialect(), contract, flag_key, window))?;
         let query = Query { key: "treated", text: text.into(), params };
         let statement = self.statement(signal, &query)?;
         let ask = Ask { sql: &statement.sql, binds: &statement.binds, limits: self.limits, keep: |_| true };
@@ -30,7 +32,7 @@ impl SqlSource {
     }
 }
 
-fn treated(contract: &Contract, flag_key: &str, window: Window) -> Result<Written, String> {
+fn treated(dialect: Dialect, contract: &Contract, flag_key: &str, window: Window) -> Result<Written, String> {
     let Exposures { rows, unit, experiment, variant, at, condition, treatment, map, .. } = &contract.exposures;
     let (mapped, join) = joined(unit, map.as_ref().map(|_| &Via::Map));
     let with = with(&maps(contract)?);
@@ -38,7 +40,7 @@ fn treated(contract: &Contract, flag_key: &str, window: Window) -> Result<Writte
         "{with}SELECT count(DISTINCT {mapped}) AS n FROM {rows}{join}
 WHERE {experiment} = :flag AND {at} >= :from AND {at} < :to AND {variant} IN ({arm}) AND {unit} IS NOT NULL{and}",
         rows = relation(rows)?,
-        arm = list(treatment)?,
+        arm = list(dialect, treatment)?,
         and = conditions([condition])?,
     );
     let params = Params::from([

@@ -2,7 +2,7 @@
 //!
 //! A code is all that is kept of an error while a query runs (see `refusal`), so it is said what it means.
 
-use super::lexer::Dialect;
+use super::dialect::Dialect;
 
 /// An error's code and what it means: `SQLSTATE 22P02: a text is not a value of the type that it is converted to`.
 ///

@@ -2,17 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::super::poll::store::log_readings;
 use super::message::{Ingested, Message, Written};
 use crate::domain::{ArmSums, Experiment, Measurement, Outcome, Window};
 use crate::error::{Code, Error, Result};
-use crate::ids::MeasurementId;
+use crate::ids::{ExperimentId, MeasurementId, OutcomeId};
 use crate::ports::push::{IngestPayload, Pushed};
 use crate::store::{Origin, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_named};
+
+/// After this what was pushed is looked at, together with what is pushed meanwhile.
+const SOON: SignedDuration = SignedDuration::from_secs(1);
 
 /// What messages name, looked up once.
 #[derive(Default)]
@@ -46,14 +49,21 @@ async fn write(runtime: &Runtime, messages: &[Message]) -> Result<Written> {
     let now = runtime.now();
     let mut tx = runtime.write().await?;
     tx.nonces_expire(now).await?;
-    let (mut known, mut touched) = (Known::default(), BTreeSet::new());
+    let (mut known, mut touched, mut pushed) = (Known::default(), BTreeSet::new(), BTreeSet::new());
     let mut written = Vec::with_capacity(messages.len());
     for message in messages {
         // Nothing is written of a message that is refused.
         let answer = match known.look_up(&mut tx, &message.payload).await {
             Ok((outcome, experiment)) => {
                 let taken = take(runtime, &mut tx, message, outcome, experiment, now).await?;
-                touched.extend(experiment.filter(|_| taken.n_stored > 0).map(|experiment| experiment.id));
+                if taken.n_stored > 0 {
+                    touched.extend(experiment.map(|experiment| experiment.id));
+                    pushed.insert((
+                        outcome.id,
+                        experiment.map(|experiment| experiment.id),
+                        message.payload.signal.as_str(),
+                    ));
+                }
                 Ok(taken)
             }
             Err(error) if is_of_message(error.code()) => Err(error),
@@ -64,8 +74,28 @@ async fn write(runtime: &Runtime, messages: &[Message]) -> Result<Written> {
     for experiment in touched {
         log_readings(&mut tx, experiment, now, None).await?;
     }
+    for (outcome, experiment, signal) in &pushed {
+        look_soon(&mut tx, *outcome, *experiment, signal, now).await?;
+    }
     tx.commit().await?;
+    if !pushed.is_empty() {
+        runtime.sooner.notify_one();
+    }
     Ok(written)
+}
+
+/// What was pushed is looked at soon, whenever it would have been its turn.
+async fn look_soon(
+    tx: &mut Tx,
+    outcome: OutcomeId,
+    experiment: Option<ExperimentId>,
+    signal: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let at = now.checked_add(SOON).unwrap_or(now);
+    let (subject, job) = experiment.map_or((outcome.0, signal), |experiment| (experiment.0, ""));
+    tx.signal_wake(subject, signal, at).await?;
+    tx.job_wake_one(subject, job, at).await
 }
 
 /// Whether the message is wrong, and not the database.

@@ -11,7 +11,8 @@ use crate::store::AllocationPhase;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::history::marks_of;
 use crate::usecases::kernel::phases::{on_until, window_until};
-use crate::usecases::kernel::workspace_file::{is_pushed, source};
+use crate::usecases::kernel::turns::{Urgency, queued_source};
+use crate::usecases::kernel::workspace_file::is_pushed;
 
 /// Readings by allocation phase.
 pub(super) type ByPhase = Vec<(i32, Reading<Vec<VariantReading>>)>;
@@ -52,7 +53,10 @@ pub(super) async fn read_phases(
     if requests.is_empty() {
         return Ok(Vec::new());
     }
-    let readings = source(runtime, config, &signal.source)?.by_phase(signal, &requests).await.map_err(Error::from)?;
+    let readings = queued_source(runtime, config, &signal.source, Urgency::Urgent)?
+        .by_phase(signal, &requests)
+        .await
+        .map_err(Error::from)?;
     Ok(numbers.into_iter().zip(readings).collect())
 }
 

@@ -14,10 +14,11 @@ use crate::config::Config;
 use crate::domain::{ArmSums, Outcome, Reading, SignalSpec, Window};
 use crate::error::{Result, error_chain};
 use crate::ports::{ReadError, SignalSource};
+use crate::store::Tx;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::days::{DAY, day_after, days_between, store_day, stored_days};
-use crate::usecases::kernel::lease::{Lease, write_leased};
-use crate::usecases::kernel::workspace_file::{is_pushed, source};
+use crate::usecases::kernel::turns::{Urgency, queued_source};
+use crate::usecases::kernel::workspace_file::is_pushed;
 
 /// Days before the activation that are looked at: eight weeks.
 const DAYS_BEFORE: i64 = 56;
@@ -30,31 +31,31 @@ const MAX_READS: usize = 28;
 /// How long the source of one outcome is asked for days in a round.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Reads the days of an active outcome that are over and not known yet, and stores them. Returns why that failed, as a sentence.
+/// Days that were read and are to be stored.
+#[derive(Debug, Default)]
+pub(super) struct Days {
+    new: Vec<Reading<ArmSums>>,
+    /// Why the rest was not read, as a sentence; it is asked for again.
+    pub(super) failure: Option<String>,
+}
+
+/// Reads the days of an active outcome that are over and not known yet, right after its level was read.
 ///
 /// # Errors
-/// When the database fails or the lease was lost. A failing source is in the answer, and is asked again in the next round.
+/// When the database fails. A failing source is in the answer.
 #[tracing::instrument(level = "debug", name = "poll.days", skip_all, fields(outcome = %outcome.spec.slug))]
-pub(super) async fn take_days(
+pub(super) async fn ask_days(
     runtime: &Runtime,
-    lease: &Lease,
     config: &Config,
     outcome: &Outcome,
     clocks: &SourceClocks,
-) -> Result<Option<String>> {
+) -> Result<Days> {
     let signal = &outcome.spec.signal;
-    let Some(baseline) = &outcome.state.baseline else { return Ok(None) };
+    let Some(baseline) = &outcome.state.baseline else { return Ok(Days::default()) };
     if is_pushed(config, &signal.source) {
-        return Ok(None);
+        return Ok(Days::default());
     }
-    let mut tx = runtime.read().await?;
-    let health = tx.signal_health_get(outcome.id.0, &signal.name).await?;
-    // A source that did not answer just now is not asked more.
-    if health.is_none_or(|health| health.failures > 0) {
-        return Ok(None);
-    }
-    let known = stored_days(&mut tx, outcome).await?;
-    drop(tx);
+    let known = stored_days(&mut runtime.read().await?, outcome).await?;
     let now = runtime.now();
     let activated_at = baseline.captured_at;
     // A metric says by itself how late its values are; of a query nobody knows it, and most tables are loaded within two nights.
@@ -64,18 +65,27 @@ pub(super) async fn take_days(
     let days = |numbers: &mut dyn Iterator<Item = i64>| {
         numbers.map(|number| day_after(activated_at, number)).collect::<Result<Vec<Window>>>()
     };
-    let source = source(runtime, config, &signal.source)?;
+    let source = queued_source(runtime, config, &signal.source, Urgency::Ordinary)?;
     let mut asked =
         Asked { source: &*source, signal, known: &known, new: Vec::new(), n_reads: 0, ends: Instant::now() + LONGEST };
     let done = asked.all(&days(&mut (1..=DAYS_BEFORE).map(|n| -n))?, &days(&mut (0..n_since))?).await;
-    if !asked.new.is_empty() {
-        let mut tx = write_leased(runtime, lease).await?;
-        for day in &asked.new {
-            store_day(runtime, &mut tx, outcome, day, now).await?;
-        }
-        tx.commit().await?;
+    let failure =
+        done.err().map(|error| format!("a day of `{}` from `{}`: {}", signal.name, signal.source, error_chain(&error)));
+    Ok(Days { new: asked.new, failure })
+}
+
+/// Keeps the days that were read.
+pub(super) async fn store_days(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    outcome: &Outcome,
+    days: &Days,
+    at: Timestamp,
+) -> Result<()> {
+    for day in &days.new {
+        store_day(runtime, tx, outcome, day, at).await?;
     }
-    Ok(done.err().map(|error| format!("a day of `{}` from `{}`: {}", signal.name, signal.source, error_chain(&error))))
+    Ok(())
 }
 
 /// A source that is asked for days.

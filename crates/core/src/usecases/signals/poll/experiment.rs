@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
+use super::collecting::looked_at_again;
 use super::correction::{Reread, correct, reread, store_reread};
 use super::flag_off::put_off_again;
 use super::gathered::Gathered;
@@ -20,17 +21,18 @@ use super::sources::{Job, gather};
 use super::store::{log_readings, store_readings};
 use super::twins::{mark_twin, name_twin};
 use crate::config::Config;
-use crate::domain::{Experiment, ExperimentStatus, Said};
+use crate::domain::{Experiment, ExperimentStatus, Plan, Said};
 use crate::error::{Error, Result};
 use crate::evaluation::{Judged, Poll, evaluate_guards, evaluate_poll, evaluate_series, is_restated};
 use crate::lifecycle::{is_danger, statistical_finding};
 use crate::stats::{Blocks, RunningState};
-use crate::store::{AllocationPhase, Tx};
+use crate::store::{AllocationPhase, JobHolder, QueuedJob, Tx};
 use crate::usecases::Runtime;
-use crate::usecases::kernel::lease::{Lease, write_leased};
 use crate::usecases::kernel::lookup::experiment_named;
 use crate::usecases::kernel::phases::{is_on, on_since};
+use crate::usecases::kernel::queue::next_look;
 use crate::usecases::kernel::unchecked::keep_unchecked;
+use crate::usecases::kernel::worker::{Worker, taken_over};
 use crate::usecases::kernel::workspace_file::is_pushed;
 
 /// What one round found about an experiment.
@@ -82,7 +84,8 @@ pub(super) async fn ask_experiment(
 #[tracing::instrument(level = "debug", name = "poll.experiment", skip_all, fields(experiment = %asked.job.experiment.slug))]
 pub(super) async fn take_experiment(
     runtime: &Runtime,
-    lease: &Lease,
+    worker: &Worker,
+    queued: &QueuedJob,
     config: &Config,
     asked: Asked,
     failures: &mut Vec<String>,
@@ -91,9 +94,13 @@ pub(super) async fn take_experiment(
     let Job { outcome, plan, .. } = &*job;
     failures.extend(reread.iter().filter_map(|reread| reread.failure.clone()));
     let reread = reread.unwrap_or_default();
-    let mut tx = write_leased(runtime, lease).await?;
+    let Some(mut tx) = held(runtime, worker, queued, &job, failures).await? else {
+        return Ok(said(&job.experiment, None));
+    };
     let mut experiment = experiment_named(&mut tx, &job.experiment.id.to_string()).await?;
     if is_overtaken(&job, &experiment, &tx.phase_list(experiment.id).await?) {
+        finish(worker, &mut tx, queued, plan, now).await?;
+        tx.commit().await?;
         return Ok(said(&experiment, None));
     }
     let launched_at = experiment.launched_at.unwrap_or(now);
@@ -154,6 +161,7 @@ pub(super) async fn take_experiment(
         health: health_of(&mut tx, outcome, &experiment, plan, on_since(&phases), now).await?,
     };
     follow(runtime, &mut tx, outcome, &mut experiment, plan, &phases, &found).await?;
+    finish(worker, &mut tx, queued, plan, now).await?;
     tx.commit().await?;
     Ok(said(&experiment, judged.as_ref()))
 }
@@ -163,7 +171,8 @@ pub(super) async fn take_experiment(
 #[tracing::instrument(level = "debug", name = "poll.danger", skip_all, fields(experiment = %asked.job.experiment.slug))]
 pub(super) async fn take_danger(
     runtime: &Runtime,
-    lease: &Lease,
+    worker: &Worker,
+    queued: &QueuedJob,
     asked: Asked,
     failures: &mut Vec<String>,
 ) -> Result<PolledExperiment> {
@@ -171,7 +180,9 @@ pub(super) async fn take_danger(
     let failed = |(signal, error): &(String, Error)| format!("`{signal}` of `{}`: {error}", job.experiment.slug);
     failures.extend(gathered.failures.iter().map(failed));
     let Job { outcome, plan, .. } = &*job;
-    let mut tx = write_leased(runtime, lease).await?;
+    let Some(mut tx) = held(runtime, worker, queued, &job, failures).await? else {
+        return Ok(said(&job.experiment, None));
+    };
     let mut experiment = experiment_named(&mut tx, &job.experiment.id.to_string()).await?;
     let phases = tx.phase_list(experiment.id).await?;
     if is_overtaken(&job, &experiment, &phases) {
@@ -193,6 +204,33 @@ pub(super) async fn take_danger(
         tx.commit().await?;
     }
     Ok(said(&experiment, danger.as_ref()))
+}
+
+/// A transaction in which the experiment is still ours to be written; `None` where it is not, which is told.
+async fn held(
+    runtime: &Runtime,
+    worker: &Worker,
+    queued: &QueuedJob,
+    job: &Job,
+    failures: &mut Vec<String>,
+) -> Result<Option<Tx>> {
+    let (tx, holders) = worker.write(runtime, &[queued]).await?;
+    if holders == [JobHolder::Us] {
+        return Ok(Some(tx));
+    }
+    worker.ended(1);
+    if holders == [JobHolder::Another] {
+        failures.push(taken_over(job.experiment.slug.as_str()));
+    }
+    Ok(None)
+}
+
+/// Sets when the experiment is looked at again: when the first of its signals is due.
+async fn finish(worker: &Worker, tx: &mut Tx, queued: &QueuedJob, plan: &Plan, now: Timestamp) -> Result<()> {
+    let healths = tx.signal_health_list(queued.subject_id).await?;
+    worker.finish(tx, queued, looked_at_again(next_look(plan, &healths, now), now)).await?;
+    worker.ended(1);
+    Ok(())
 }
 
 /// Whether somebody decided while the sources were asked: what was read belongs to another situation, and is asked for again.
@@ -248,7 +286,7 @@ async fn keep_health(
             Some(index) => gathered.guards.contains_key(&index),
         };
         match error {
-            Some((_, error)) => failures.push(health_failed(runtime, tx, subject, signal, error).await?),
+            Some((_, error)) => failures.push(health_failed(runtime, tx, subject, signal, error).await?.0),
             None if !is_read => {}
             None if is_pushed(config, &signal.source) => {
                 let pushed = tx.measurement_last_pushed(experiment.id, &signal.name).await?;

@@ -1,7 +1,5 @@
 //! When a signal is due, and how it is: backoff, alert, staleness.
 
-use std::collections::HashMap;
-
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::{Experiment, Message, MessageKey, Notice, Outcome, Plan, SignalSpec};
@@ -10,33 +8,7 @@ use crate::present::instant;
 use crate::store::{Instant, SignalHealth, Tx};
 use crate::usecases::Runtime;
 
-/// Which signals are to be read in a round.
-pub(super) struct Due {
-    /// The ones that are not, by the id of their outcome or experiment and their name, and when they will be.
-    waiting: HashMap<(uuid::Uuid, String), Timestamp>,
-    now: Timestamp,
-}
-
-impl Due {
-    /// What the database says is due now, in one question; everything with `is_forced`.
-    pub(super) async fn now(runtime: &Runtime, is_forced: bool) -> Result<Self> {
-        if is_forced {
-            return Ok(Self { waiting: HashMap::new(), now: runtime.now() });
-        }
-        let mut tx = runtime.read().await?;
-        let now = runtime.now();
-        Ok(Self { waiting: tx.signals_waiting(now).await?, now })
-    }
-
-    /// True when a signal is to be read. `subject`: the id of its outcome or experiment. A time further away than the signal's interval
-    /// was set by a clock that was wrong.
-    pub(super) fn has(&self, subject: uuid::Uuid, signal: &SignalSpec) -> bool {
-        let due_at = self.waiting.get(&(subject, signal.name.clone()));
-        due_at.is_none_or(|at| at.duration_since(self.now) > signal.poll_interval.get())
-    }
-}
-
-/// Marks a good reading and sets the next one. `read_at`: when the reading came; `None` where a source that pushes has not pushed
+/// Marks a good reading and sets the next one, which it returns. `read_at`: when the reading came; `None` where a source that pushes has not pushed
 /// yet, which says nothing.
 pub(super) async fn health_ok(
     runtime: &Runtime,
@@ -44,7 +16,7 @@ pub(super) async fn health_ok(
     subject: uuid::Uuid,
     signal: &SignalSpec,
     read_at: Option<Timestamp>,
-) -> Result<()> {
+) -> Result<Timestamp> {
     let now = runtime.now();
     let interval = signal.poll_interval.get();
     // Jitter of up to 5 % keeps many signals from asking a source at the same instant; never later than the interval.
@@ -60,25 +32,27 @@ pub(super) async fn health_ok(
         failing_since: None,
         last_error: None,
     };
-    tx.signal_health_put(subject, &health).await
+    tx.signal_health_put(subject, &health).await?;
+    Ok(next)
 }
 
-/// Marks a failed reading: backoff, and one alert for a row of failures.
+/// Marks a failed reading: backoff, and one alert for a row of failures. Returns a sentence, and when it is read next.
 pub(super) async fn health_failed(
     runtime: &Runtime,
     tx: &mut Tx,
     subject: uuid::Uuid,
     signal: &SignalSpec,
     error: &Error,
-) -> Result<String> {
+) -> Result<(String, Timestamp)> {
     let now = runtime.now();
     let before = tx.signal_health_get(subject, &signal.name).await?;
     let failures = before.as_ref().map_or(0, |health| health.failures) + 1;
     let wait = SignedDuration::from_mins(1 << failures.clamp(0, 8)).min(signal.poll_interval.get());
     let text: String = error_chain(error).chars().take(500).collect();
+    let next = now.checked_add(wait).unwrap_or(now);
     let health = SignalHealth {
         signal: signal.name.clone(),
-        due_at: Instant(now.checked_add(wait).unwrap_or(now)),
+        due_at: Instant(next),
         last_ok_at: before.as_ref().and_then(|health| health.last_ok_at),
         failures,
         breaches: 0,
@@ -96,7 +70,7 @@ pub(super) async fn health_failed(
         tx.outbox_insert(runtime.ids.next(), &notice, &key, now).await?;
         tracing::error!(signal = %signal.name, source = %signal.source, "A signal could not be read: {text}");
     }
-    Ok(format!("`{}` from `{}`: {text}", signal.name, signal.source))
+    Ok((format!("`{}` from `{}`: {text}", signal.name, signal.source), next))
 }
 
 /// What the health of an experiment's signals comes to: primary and constraints alike.

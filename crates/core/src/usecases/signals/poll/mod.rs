@@ -1,6 +1,8 @@
-//! One round of reading and judging, in parts: the sources are asked, readings stored, health kept, the policy followed.
+//! Reading and judging, in parts: jobs are taken, sources asked, readings stored, health kept, the policy followed.
 
 mod arms;
+mod collecting;
+mod collector;
 mod correction;
 mod days;
 mod experiment;
@@ -21,5 +23,6 @@ mod treated_off;
 mod twins;
 mod weeks;
 
+pub use collector::{Stop, Told};
 pub use experiment::PolledExperiment;
 pub use round::{PollRequest, Polled};

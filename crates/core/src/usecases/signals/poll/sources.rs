@@ -27,6 +27,7 @@ use crate::usecases::Runtime;
 use crate::usecases::kernel::flag::flag_position;
 use crate::usecases::kernel::level::read_level;
 use crate::usecases::kernel::phases::is_on;
+use crate::usecases::kernel::turns::Urgency;
 use crate::usecases::kernel::workspace_file::{flag_service, reads_by_variant};
 
 /// How long other signals are waited for once danger is known.
@@ -179,7 +180,7 @@ async fn read_guard(
         return Ok(GatheredGuard { by_variant, level: None });
     }
     let from = now.checked_sub(DAY).unwrap_or(now);
-    let level = read_level(runtime, config, &job.outcome, signal, Window { from, to: now }).await?;
+    let level = read_level(runtime, config, &job.outcome, signal, Window { from, to: now }, Urgency::Urgent).await?;
     Ok(GatheredGuard { by_variant: vec![], level })
 }
 

@@ -10,7 +10,8 @@ use crate::present::{count, instant};
 use crate::store::{AllocationPhase, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::phases::is_on;
-use crate::usecases::kernel::workspace_file::{is_pushed, source};
+use crate::usecases::kernel::turns::{Urgency, queued_source};
+use crate::usecases::kernel::workspace_file::is_pushed;
 
 /// How long after the flag went off applications may still show what they had asked for before.
 const GRACE: SignedDuration = SignedDuration::from_hours(1);
@@ -45,7 +46,10 @@ pub(super) async fn read_treated_off(
     }
     let window = Window { from, to: now };
     let key = &experiment.hypothesis.flag_key;
-    let n = source(runtime, config, &signal.source)?.treated(signal, key, window).await.map_err(Error::from)?;
+    let n = queued_source(runtime, config, &signal.source, Urgency::Urgent)?
+        .treated(signal, key, window)
+        .await
+        .map_err(Error::from)?;
     let n = n.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0);
     Ok(n.map(|n| TreatedOff { n, off_at: off_at.0 }))
 }

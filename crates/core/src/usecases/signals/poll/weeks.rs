@@ -15,7 +15,7 @@ use crate::present::Scale;
 use crate::stats::SeriesRules;
 use crate::store::Tx;
 use crate::usecases::Runtime;
-use crate::usecases::kernel::workspace_file::source;
+use crate::usecases::kernel::turns::{Urgency, queued_source};
 
 /// Weeks before the launch that plans of earlier versions look at.
 const WEEKS_BEFORE_MEANS: i64 = 12;
@@ -64,7 +64,7 @@ pub(super) async fn read_weeks(
         .filter(|reading| reading.variant.is_none())
         .map(|reading| (reading.window.to, reading.sums))
         .collect();
-    let source = source(runtime, config, &signal.source)?;
+    let source = queued_source(runtime, config, &signal.source, Urgency::Urgent)?;
     let mut weeks = Weeks::default();
     let week = |number: i64| -> Result<Window> {
         let from = launched_at.checked_add(WEEK * i32::try_from(number).unwrap_or(i32::MAX)).map_err(too_long)?;

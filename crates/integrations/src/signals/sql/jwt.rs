@@ -5,12 +5,14 @@
 
 use std::fmt;
 
+use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeyPair;
-use aws_lc_rs::signature::RSA_PKCS1_SHA256;
+use aws_lc_rs::rsa::{KeyPair, PublicKey};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 /// An RSA key that signs.
 pub(crate) struct SigningKey(KeyPair);
@@ -46,6 +48,17 @@ impl SigningKey {
         Ok(Self(pair))
     }
 
+    /// SHA-256 of the public key (`SubjectPublicKeyInfo`), in base64.
+    ///
+    /// # Errors
+    /// When the key cannot be encoded.
+    #[cfg_attr(not(test), expect(dead_code, reason = "its first user follows"))]
+    pub(super) fn fingerprint(&self) -> Result<String, String> {
+        let public: &PublicKey = self.0.public_key();
+        let der: PublicKeyX509Der<'_> = public.as_der().map_err(|_| "its public half cannot be written".to_owned())?;
+        Ok(STANDARD.encode(Sha256::digest(der.as_ref())))
+    }
+
     /// The signed claims.
     ///
     /// # Errors
@@ -62,11 +75,21 @@ impl SigningKey {
     }
 }
 
+/// 32 random hexadecimal digits, to name a request by.
+///
+/// # Errors
+/// When the system has no random numbers.
+pub(super) fn random_name() -> Result<String, String> {
+    let mut bytes = [0_u8; 16];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "this machine gives no random numbers".to_owned())?;
+    Ok(hex::encode(bytes))
+}
+
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+    use aws_lc_rs::encoding::Pkcs8V1Der;
     use aws_lc_rs::rsa::KeySize;
-    use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+    use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
     use serde_json::json;
 
     use super::*;
@@ -82,6 +105,7 @@ mod tests {
         let (signed, signature) = token.rsplit_once('.').unwrap();
         let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref());
         public.verify(signed.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
+        assert_eq!(key.fingerprint().unwrap().len(), 44);
         assert_eq!(format!("{key:?}"), "SigningKey");
     }
 

@@ -1,0 +1,170 @@
+//! A source whose questions wait for their turn.
+
+use std::future::Future;
+use std::sync::{Arc, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::rest::{Changed, May};
+use super::shared::aligned;
+use super::{Turn, Urgency, account};
+use crate::domain::{ArmSums, Reading, SignalSpec, VariantReading, Window};
+use crate::error::{Result, error_chain};
+use crate::ports::{MetricInfo, ReadError, SignalSource, SourceLimits, SourceReport, VariantRequest};
+use crate::store::{Instant, SourceState};
+use crate::usecases::Runtime;
+
+/// A source whose questions wait for their turn.
+pub(super) struct QueuedSource {
+    pub(super) runtime: Runtime,
+    pub(super) name: String,
+    pub(super) source: Arc<dyn SignalSource>,
+    pub(super) turn: Arc<Turn>,
+    pub(super) urgency: Urgency,
+}
+
+/// A question that tries a source. Not waited for, it tried nothing.
+struct Trying<'t>(Option<&'t Turn>);
+
+impl Drop for Trying<'_> {
+    fn drop(&mut self) {
+        if let Some(turn) = self.0 {
+            turn.rest.lock().unwrap_or_else(PoisonError::into_inner).give_up_trying();
+        }
+    }
+}
+
+impl QueuedSource {
+    /// Asks as soon as it is this question's turn.
+    async fn ask<T: Send>(&self, asking: impl Future<Output = Result<T, ReadError>> + Send) -> Result<T, ReadError> {
+        // Who waited may find that the source rests by now.
+        drop(self.may_ask()?);
+        let closed = |_| self.broken("its queue is closed".to_owned());
+        let _ordinary = match self.urgency {
+            Urgency::Person | Urgency::Urgent => None,
+            Urgency::Ordinary => Some(self.turn.ordinary.acquire().await.map_err(closed)?),
+        };
+        let _permit = self.turn.everybody.acquire().await.map_err(closed)?;
+        let mut trying = self.may_ask()?;
+        let place = self.place().await?;
+        let done = asking.await;
+        if let Some(place) = place
+            && let Err(error) = place.leave(&self.runtime).await
+        {
+            tracing::warn!(source = self.name, "A turn was not given back, and is free in some minutes: {error}");
+        }
+        trying.0 = None;
+        self.note(done.as_ref().err()).await;
+        done
+    }
+
+    fn may_ask(&self) -> Result<Trying<'_>, ReadError> {
+        if self.urgency == Urgency::Person {
+            return Ok(Trying(None));
+        }
+        match self.turn.rest.lock().unwrap_or_else(PoisonError::into_inner).may(self.runtime.now()) {
+            May::Ask => Ok(Trying(None)),
+            May::Try => Ok(Trying(Some(&self.turn))),
+            May::Rest(_, detail) => Err(self.broken(detail)),
+        }
+    }
+
+    async fn place(&self) -> Result<Option<account::Place<'_>>, ReadError> {
+        let (Some(account), Some(budget)) = (&self.turn.account, self.turn.limits.budget) else { return Ok(None) };
+        let limits = (self.turn.limits, budget);
+        match account::take(&self.runtime, &self.name, account, limits, self.urgency).await {
+            Ok(place) => place.map(Some),
+            Err(error) => Err(self.broken(format!("its turns could not be counted: {}", error_chain(&error)))),
+        }
+    }
+
+    /// Keeps what an answer says about the source, where everybody sees it.
+    async fn note(&self, failure: Option<&ReadError>) {
+        let changed = self.turn.rest.lock().unwrap_or_else(PoisonError::into_inner).note(failure, self.runtime.now());
+        if let Err(error) = self.keep(&changed).await {
+            tracing::warn!(source = self.name, "How a source does could not be kept: {error}");
+        }
+    }
+
+    async fn keep(&self, changed: &Changed) -> Result<()> {
+        if *changed == Changed::Nothing {
+            return Ok(());
+        }
+        let mut tx = self.runtime.write().await?;
+        match changed {
+            Changed::Nothing => {}
+            Changed::WorksAgain => {
+                tracing::info!(source = self.name, "A source works again");
+                tx.source_state_delete(&self.name).await?;
+            }
+            Changed::Rests { failures, failing_since, until, last_error } => {
+                tracing::warn!(source = self.name, failures, %until, "A source is left alone for a while: {last_error}");
+                let state = SourceState {
+                    source: self.name.clone(),
+                    failures: i64::from(*failures),
+                    failing_since: Instant(*failing_since),
+                    rests_until: Instant(*until),
+                    last_error: last_error.clone(),
+                };
+                tx.source_state_put(&state).await?;
+            }
+        }
+        tx.commit().await
+    }
+
+    fn broken(&self, detail: String) -> ReadError {
+        ReadError::Unreachable { source_name: self.name.clone(), detail }
+    }
+}
+
+#[async_trait]
+impl SignalSource for QueuedSource {
+    async fn test(&self) -> Result<SourceReport, ReadError> {
+        self.source.test().await
+    }
+
+    async fn level(&self, signal: &SignalSpec, window: Window) -> Result<Reading<ArmSums>, ReadError> {
+        if self.turn.limits.budget.is_none() {
+            return self.ask(self.source.level(signal, window)).await;
+        }
+        let window = aligned(window);
+        self.turn.levels.get(signal, window, self.ask(self.source.level(signal, window))).await
+    }
+
+    async fn by_variant(
+        &self,
+        signal: &SignalSpec,
+        request: &VariantRequest,
+    ) -> Result<Reading<Vec<VariantReading>>, ReadError> {
+        self.ask(self.source.by_variant(signal, request)).await
+    }
+
+    async fn by_phase(
+        &self,
+        signal: &SignalSpec,
+        requests: &[VariantRequest],
+    ) -> Result<Vec<Reading<Vec<VariantReading>>>, ReadError> {
+        self.ask(self.source.by_phase(signal, requests)).await
+    }
+
+    async fn treated(&self, signal: &SignalSpec, flag_key: &str, window: Window) -> Result<Option<i64>, ReadError> {
+        self.ask(self.source.treated(signal, flag_key, window)).await
+    }
+
+    async fn list(&self) -> Result<Vec<MetricInfo>, ReadError> {
+        self.ask(self.source.list()).await
+    }
+
+    fn limits(&self) -> SourceLimits {
+        self.turn.limits
+    }
+
+    fn place(&self) -> Option<String> {
+        self.source.place()
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, ReadError> {
+        self.source.clock().await
+    }
+}
