@@ -14,6 +14,7 @@ mod signals {
     pub(crate) mod datadog;
     pub(crate) mod exec;
     pub(crate) mod ga4;
+    pub(crate) mod http_json;
     pub(crate) mod mixpanel;
     pub(crate) mod posthog;
     pub(crate) mod prometheus;
@@ -53,6 +54,7 @@ pub const VENDORS: Vendors = Vendors {
         signals::mixpanel::VENDOR,
         signals::amplitude::VENDOR,
         signals::ga4::VENDOR,
+        signals::http_json::VENDOR,
         signals::exec::VENDOR,
     ],
     flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],

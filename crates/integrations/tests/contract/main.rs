@@ -20,6 +20,7 @@ mod exec;
 mod fifteen;
 mod flagd_file;
 mod ga4;
+mod http_json;
 mod kit;
 mod metrics;
 mod mixpanel;

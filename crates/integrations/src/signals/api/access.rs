@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::RequestBuilder;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// How requests are authenticated.
@@ -28,7 +28,7 @@ pub(crate) enum Access {
 }
 
 /// Name, key of the settings, value.
-pub(crate) type Header = (&'static str, &'static str, SecretString);
+pub(crate) type Header = (HeaderName, &'static str, SecretString);
 
 impl Access {
     /// The same with headers beside it.
@@ -81,7 +81,7 @@ impl Access {
 }
 
 fn with(request: RequestBuilder, headers: &[Header]) -> RequestBuilder {
-    headers.iter().fold(request, |request, (name, _, value)| request.header(*name, hidden(value.expose_secret())))
+    headers.iter().fold(request, |request, (name, _, value)| request.header(name, hidden(value.expose_secret())))
 }
 
 fn basic(user: &SecretString, password: &SecretString) -> SecretString {
