@@ -482,7 +482,7 @@ impl SignalSource for Ga4Source {
     }
 
     fn place(&self) -> Option<String> {
-        Some(self.api.place())
+        Some(format!("{}, property {}", self.api.place(), self.property))
     }
 
     fn limits(&self) -> SourceLimits {

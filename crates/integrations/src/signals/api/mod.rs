@@ -266,6 +266,12 @@ fn hash(value: &impl Serialize) -> String {
     hex::encode(Sha256::digest(serde_json_canonicalizer::to_vec(value).unwrap_or_default()))
 }
 
+/// Which secret it is, in 8 hexadecimal digits that say nothing else.
+pub(crate) fn fingerprint(secret: &SecretString) -> String {
+    let hash = hex::encode(Sha256::digest(secret.expose_secret()));
+    hash.get(..8).unwrap_or_default().to_owned()
+}
+
 /// Milliseconds since an instant, for a report.
 pub(crate) fn millis(began: std::time::Instant) -> u64 {
     u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
