@@ -12,6 +12,9 @@ mod signals {
     pub(crate) mod amplitude;
     pub(crate) mod api;
     pub(crate) mod datadog;
+    pub(crate) mod exec;
+    pub(crate) mod ga4;
+    pub(crate) mod http_json;
     pub(crate) mod mixpanel;
     pub(crate) mod posthog;
     pub(crate) mod prometheus;
@@ -51,6 +54,9 @@ pub const VENDORS: Vendors = Vendors {
         signals::posthog::VENDOR,
         signals::mixpanel::VENDOR,
         signals::amplitude::VENDOR,
+        signals::ga4::VENDOR,
+        signals::http_json::VENDOR,
+        signals::exec::VENDOR,
     ],
     flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],
     channels: &[notify::webhook::VENDOR, notify::desktop::VENDOR],

@@ -19,6 +19,7 @@ use outcome_core::ports::{
     Budget, MetricInfo, Opening, ReadError, SignalSource, SourceLimits, SourceReport, SourceSettings, VariantRequest,
 };
 use outcome_core::yaml_map;
+use reqwest::header::HeaderName;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -96,8 +97,8 @@ impl SourceSettings for DatadogSettings {
     fn open(&self, name: &str, opening: &Opening<'_>) -> Result<Box<dyn SignalSource>, ReadError> {
         let of = |text: &str| resolved(name, opening, text);
         let access = Access::Headers(vec![
-            ("dd-api-key", "api_key", of(&self.api_key)?),
-            ("dd-application-key", "app_key", of(&self.app_key)?),
+            (HeaderName::from_static("dd-api-key"), "api_key", of(&self.api_key)?),
+            (HeaderName::from_static("dd-application-key"), "app_key", of(&self.app_key)?),
         ]);
         Ok(Box::new(DatadogSource { api: Api::open(&PRODUCT, name, &of(&self.url)?, access)? }))
     }

@@ -426,7 +426,8 @@ impl SignalSource for MixpanelSource {
     }
 
     fn place(&self) -> Option<String> {
-        Some(self.api.place())
+        let ids: Vec<_> = self.ids.iter().map(|(key, id)| format!("{key} {id}")).collect();
+        Some(format!("{}, {}", self.api.place(), ids.join(", ")))
     }
 
     fn limits(&self) -> SourceLimits {

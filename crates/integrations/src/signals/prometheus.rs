@@ -17,6 +17,7 @@ use outcome_core::domain::{ArmSums, Reading, SignalSpec, VariantReading, Window}
 use outcome_core::ports::reading_check as check;
 use outcome_core::ports::{MetricInfo, Opening, ReadError, SignalSource, SourceReport, SourceSettings, VariantRequest};
 use outcome_core::yaml_map;
+use reqwest::header::HeaderName;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -123,7 +124,7 @@ impl SourceSettings for PrometheusSettings {
         let of = |text: &String| resolved(name, opening, text);
         let mut headers = Vec::new();
         if let Some(tenant) = &self.tenant {
-            headers.push(("x-scope-orgid", "tenant", of(tenant)?));
+            headers.push((HeaderName::from_static("x-scope-orgid"), "tenant", of(tenant)?));
         }
         let access = match (&self.token, &self.user, &self.password) {
             (Some(token), ..) => Access::Bearer(of(token)?),

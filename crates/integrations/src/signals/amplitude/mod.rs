@@ -26,7 +26,7 @@ use outcome_core::ports::{
 use outcome_core::yaml_map;
 use serde_json::{Value, json};
 
-use super::api::{Access, Api, Days, Product, millis, no_advice, reading, resolved, time_zone};
+use super::api::{Access, Api, Days, Product, fingerprint, millis, no_advice, reading, resolved, time_zone};
 
 /// Amplitude.
 pub(crate) const VENDOR: SignalVendor = SignalVendor {
@@ -165,9 +165,12 @@ impl SourceSettings for AmplitudeSettings {
 
     fn open(&self, name: &str, opening: &Opening<'_>) -> Result<Box<dyn SignalSource>, ReadError> {
         let of = |text: &str| resolved(name, opening, text);
-        let access = Access::Basic { user: of(&self.api_key)?, password: of(&self.secret_key)? };
+        let api_key = of(&self.api_key)?;
+        let project = fingerprint(&api_key);
+        let access = Access::Basic { user: api_key, password: of(&self.secret_key)? };
         Ok(Box::new(AmplitudeSource {
             api: Api::open(&PRODUCT, name, &of(&self.url)?, access)?,
+            project,
             zone: self.zone.clone(),
             exposure: self.exposure.clone(),
             conversion_window: self.conversion_window,
@@ -177,6 +180,8 @@ impl SourceSettings for AmplitudeSettings {
 
 struct AmplitudeSource {
     api: Api,
+    /// Which key it is, for people.
+    project: String,
     zone: TimeZone,
     exposure: Option<Exposure>,
     conversion_window: Period,
@@ -297,7 +302,8 @@ impl SignalSource for AmplitudeSource {
     }
 
     fn place(&self) -> Option<String> {
-        Some(self.api.place())
+        // The key names the project, and is in every application that sends events.
+        Some(format!("{}, API key {}", self.api.place(), self.project))
     }
 
     fn limits(&self) -> SourceLimits {

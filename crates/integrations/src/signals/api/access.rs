@@ -3,13 +3,15 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::RequestBuilder;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// How requests are authenticated.
 pub(crate) enum Access {
-    /// Not at all, or by each request for itself.
+    /// Not at all.
     Open,
+    /// By each request for itself; these must not be shown.
+    Hidden(Vec<SecretString>),
     /// `Authorization: Bearer`.
     Bearer(SecretString),
     /// `Authorization: Basic`.
@@ -26,7 +28,7 @@ pub(crate) enum Access {
 }
 
 /// Name, key of the settings, value.
-pub(crate) type Header = (&'static str, &'static str, SecretString);
+pub(crate) type Header = (HeaderName, &'static str, SecretString);
 
 impl Access {
     /// The same with headers beside it.
@@ -43,7 +45,7 @@ impl Access {
         };
         match self {
             // Basic is encoded, so any text can be sent.
-            Self::Open | Self::Basic { .. } => Ok(()),
+            Self::Open | Self::Hidden(_) | Self::Basic { .. } => Ok(()),
             Self::Bearer(token) if is_plain(token) => Ok(()),
             Self::Bearer(_) => Err("token"),
             Self::Headers(headers) => all(headers),
@@ -55,6 +57,7 @@ impl Access {
     pub(super) fn secrets(&self) -> Vec<SecretString> {
         match self {
             Self::Open => Vec::new(),
+            Self::Hidden(secrets) => secrets.clone(),
             Self::Bearer(token) => vec![token.clone()],
             Self::Basic { user, password } => vec![user.clone(), password.clone(), basic(user, password)],
             Self::Headers(headers) => headers.iter().map(|(_, _, value)| value.clone()).collect(),
@@ -65,7 +68,7 @@ impl Access {
 
     pub(super) fn sign(&self, request: RequestBuilder) -> RequestBuilder {
         match self {
-            Self::Open => request,
+            Self::Open | Self::Hidden(_) => request,
             Self::Bearer(token) => request.bearer_auth(token.expose_secret()),
             Self::Basic { user, password } => {
                 let value = format!("Basic {}", basic(user, password).expose_secret());
@@ -78,7 +81,7 @@ impl Access {
 }
 
 fn with(request: RequestBuilder, headers: &[Header]) -> RequestBuilder {
-    headers.iter().fold(request, |request, (name, _, value)| request.header(*name, hidden(value.expose_secret())))
+    headers.iter().fold(request, |request, (name, _, value)| request.header(name, hidden(value.expose_secret())))
 }
 
 fn basic(user: &SecretString, password: &SecretString) -> SecretString {

@@ -6,7 +6,7 @@ use serde::de::{DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Reads the whole answer.
-pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     if body.trim_ascii().is_empty() {
         return Err("it is empty".to_owned());
     }

@@ -9,7 +9,9 @@ mod access;
 mod days;
 mod json;
 mod refusal;
+mod service_account;
 
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -26,7 +28,8 @@ use url::Url;
 
 pub(crate) use access::Access;
 pub(crate) use days::{Days, time_zone};
-pub(crate) use json::{Count, Number, part};
+pub(crate) use json::{Count, Number, part, read as whole};
+pub(crate) use service_account::ServiceAccount;
 
 use crate::http::{Answer, HttpClient, HttpError, retry_after};
 
@@ -64,6 +67,8 @@ pub(crate) struct Api {
     client: HttpClient,
     base: Url,
     access: Access,
+    /// A secret that came later than the settings, such as a token that was given for an hour.
+    later: RwLock<Option<SecretString>>,
 }
 
 /// A good answer.
@@ -101,7 +106,7 @@ impl Api {
             config(&format!("its `{key}` has characters that a header cannot contain, such as a line break"))
         })?;
         let client = HttpClient::new(access.secrets()).map_err(|error| config(&error.to_string()))?;
-        Ok(Self { product, name: name.to_owned(), client, base, access })
+        Ok(Self { product, name: name.to_owned(), client, base, access, later: RwLock::new(None) })
     }
 
     /// Name of the connector.
@@ -219,7 +224,16 @@ impl Api {
 
     /// Takes our secrets out of what the source said, and cuts it.
     pub(crate) fn clean(&self, text: &str) -> String {
-        self.client.clean(text)
+        let later = self.later.read().unwrap_or_else(PoisonError::into_inner);
+        match later.as_ref() {
+            Some(secret) => self.client.clean(&text.replace(secret.expose_secret(), "[redacted]")),
+            None => self.client.clean(text),
+        }
+    }
+
+    /// Takes this secret out of texts as well, instead of the one that was hidden before.
+    pub(crate) fn hide(&self, secret: SecretString) {
+        *self.later.write().unwrap_or_else(PoisonError::into_inner) = Some(secret);
     }
 }
 
@@ -250,6 +264,12 @@ pub(crate) fn reading<T>(
 /// SHA-256 of canonical JSON.
 fn hash(value: &impl Serialize) -> String {
     hex::encode(Sha256::digest(serde_json_canonicalizer::to_vec(value).unwrap_or_default()))
+}
+
+/// Which secret it is, in 8 hexadecimal digits that say nothing else.
+pub(crate) fn fingerprint(secret: &SecretString) -> String {
+    let hash = hex::encode(Sha256::digest(secret.expose_secret()));
+    hash.get(..8).unwrap_or_default().to_owned()
 }
 
 /// Milliseconds since an instant, for a report.

@@ -324,7 +324,7 @@ impl SignalSource for PosthogSource {
     }
 
     fn place(&self) -> Option<String> {
-        Some(self.api.place())
+        Some(format!("{}, project {}", self.api.place(), self.project))
     }
 
     fn limits(&self) -> SourceLimits {

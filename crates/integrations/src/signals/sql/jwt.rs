@@ -15,7 +15,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 /// An RSA key that signs.
-pub(super) struct SigningKey(KeyPair);
+pub(crate) struct SigningKey(KeyPair);
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,7 +28,7 @@ impl SigningKey {
     ///
     /// # Errors
     /// A sentence about what is wrong with it.
-    pub(super) fn from_pem(pem: &str) -> Result<Self, String> {
+    pub(crate) fn from_pem(pem: &str) -> Result<Self, String> {
         let lines = || pem.lines().map(str::trim).filter(|line| !line.is_empty());
         match lines().next() {
             Some("-----BEGIN PRIVATE KEY-----") => {}
@@ -62,7 +62,7 @@ impl SigningKey {
     ///
     /// # Errors
     /// When the system has no random numbers.
-    pub(super) fn sign(&self, claims: &impl Serialize) -> Result<String, String> {
+    pub(crate) fn sign(&self, claims: &impl Serialize) -> Result<String, String> {
         let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","typ":"JWT"}"#);
         let claims = serde_json::to_vec(claims).map_err(|error| error.to_string())?;
         let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims));

@@ -16,7 +16,7 @@ mod dialect;
 mod engine;
 mod fit;
 mod fragments;
-mod jwt;
+pub(crate) mod jwt;
 mod lexer;
 mod look;
 mod look_sql;

@@ -21,7 +21,7 @@ impl SqlSource {
         let dialect = self.engine.dialect();
         let (error, is_preparing) = match error {
             EngineError::Timeout => {
-                let hint = hint_to_ask_for_less(&source_name);
+                let hint = hint_to_ask_for_less(self.engine.dialect(), &source_name);
                 return ReadError::Timeout { source_name, limit: self.limits.statement, hint };
             }
             EngineError::ConnectTimeout => {
@@ -69,12 +69,12 @@ impl SqlSource {
         let source_name = self.name.clone();
         match class {
             Class::Unauthorized => {
-                let hint = hint_for_the_user(&source_name);
+                let hint = hint_for_the_user(self.engine.dialect(), &source_name);
                 ReadError::Unauthorized { source_name, detail, hint }
             }
             Class::Unreachable => ReadError::Unreachable { source_name, detail },
             Class::Timeout => {
-                let hint = hint_to_ask_for_less(&source_name);
+                let hint = hint_to_ask_for_less(self.engine.dialect(), &source_name);
                 ReadError::Timeout { source_name, limit: self.limits.statement, hint }
             }
             Class::Throttled(retry_after) => ReadError::Throttled { source_name, detail, retry_after },
@@ -129,19 +129,30 @@ fn speaks_of_the_query(dialect: Dialect, said: &dyn DatabaseError) -> bool {
     }
 }
 
-fn hint_for_the_user(source_name: &str) -> String {
+fn hint_for_the_user(dialect: Dialect, source_name: &str) -> String {
+    let what = match dialect {
+        Dialect::Postgres | Dialect::MySql | Dialect::Sqlite => "the user and password in the connector's address",
+        Dialect::ClickHouse => "`user` and `password`",
+        Dialect::BigQuery => "the key that `credentials` names, the clock of this machine",
+        Dialect::Snowflake => "`user` and its key or token, the network policy of the account",
+    };
     format!(
-        "check the user and password in the connector's address, and that the user can SELECT from the tables \
+        "check {what}, and that the user can SELECT from the tables \
          (`outcome-runtime connectors role {source_name}` prints the rights that it needs); then run \
          `outcome-runtime connectors test {source_name}`"
     )
 }
 
-fn hint_to_ask_for_less(source_name: &str) -> String {
-    format!(
-        "`outcome-runtime connectors test {source_name}` shows the query plan: add an index or read a smaller table, or \
-         raise `statement_timeout`"
-    )
+fn hint_to_ask_for_less(dialect: Dialect, source_name: &str) -> String {
+    let less = match dialect {
+        Dialect::Postgres | Dialect::MySql | Dialect::Sqlite => {
+            "shows the query plan: add an index or read a smaller table"
+        }
+        Dialect::ClickHouse => "shows the query plan: order or partition the table by what the query asks for",
+        Dialect::BigQuery => "shows how much a query reads: partition and cluster the tables",
+        Dialect::Snowflake => "shows how much a query reads: cluster the tables or use a larger warehouse",
+    };
+    format!("`outcome-runtime connectors test {source_name}` {less}, or raise `statement_timeout`")
 }
 
 fn hint_to_see_the_text(dialect: Dialect) -> String {

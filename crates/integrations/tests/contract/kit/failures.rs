@@ -37,7 +37,10 @@ async fn refuses_credentials(subject: &Subject) {
         assert!(error.to_string().contains(words), "{}: the vendor's own words: {error}", subject.kind);
         assert!(error.hint().unwrap().contains("docs/connectors/"), "{error:?}");
         assert!(!error.hint().unwrap().contains("SELECT"), "{error:?}");
-        assert_eq!((error.is_transient(), n_asked), (false, 1), "{}: {error}", subject.kind);
+        assert!(!error.is_transient(), "{}: {error}", subject.kind);
+        // A token that was given for a time may be replaced once.
+        let most = if code == 401 { 2 } else { 1 };
+        assert!(n_asked <= most, "{}: asked {n_asked} times", subject.kind);
     }
 }
 
