@@ -32,6 +32,7 @@ async fn engine(name: &str, database: Option<String>, n: usize) -> Result<()> {
     commits(name, &lab, n / 8).await?;
     pushed(name, "one after the other", &lab, 1, n / 8, "a").await?;
     pushed(name, "64 at once", &lab, SENDERS, n, "b").await?;
+    lists(name, &lab, n / SENDERS).await?;
     nonces(&lab).await?;
     pushed(name, "one after the other, 100,000 live nonces", &lab, 1, n / 8, "c").await?;
     pushed(name, "64 at once, 100,000 live nonces", &lab, SENDERS, n, "d").await
@@ -64,6 +65,30 @@ async fn pushed(
         "{engine}, {what}: {:.0} readings a second",
         (n / senders * senders) as f64 / began.elapsed().as_secs_f64()
     );
+    Ok(())
+}
+
+/// Lists of 64 readings, eight lists at once.
+async fn lists(engine: &str, lab: &Arc<Lab>, n: usize) -> Result<()> {
+    const AT_ONCE: usize = 8;
+    let began = Instant::now();
+    let mut sent = JoinSet::new();
+    for sender in 0..AT_ONCE {
+        let lab = Arc::clone(lab);
+        sent.spawn(async move {
+            for i in 0..n / AT_ONCE {
+                let of = |signal: usize| lab::pushed_level(lab.runtime.now(), &format!("pushed_{signal}"), 1000, 300);
+                let list = serde_json::Value::Array((0..SENDERS).map(of).collect());
+                lab.push(&format!("list_{sender}_{i}"), &list).await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(done) = sent.join_next().await {
+        done??;
+    }
+    let n_readings = n / AT_ONCE * AT_ONCE * SENDERS;
+    println!("{engine}, lists of 64: {:.0} readings a second", n_readings as f64 / began.elapsed().as_secs_f64());
     Ok(())
 }
 

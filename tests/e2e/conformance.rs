@@ -125,7 +125,7 @@ async fn serve(lab: &Lab) -> Result<String> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let site = Site::new(&format!("http://{address}"), &[])?;
-    let app = App::new(lab.runtime.clone(), site, Duration::from_hours(1));
+    let app = App::new(lab.runtime.clone(), site, Duration::from_hours(1), Vec::new());
     let router = router::build(&app).layer(from_fn(move |mut request: Request, next: Next| {
         request.headers_mut().insert(header::AUTHORIZATION, bearer.clone());
         next.run(request)

@@ -59,3 +59,27 @@ async fn messages_that_come_at_once_are_all_stored_once_and_refused_alone() -> R
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_stored_once_as_a_whole_or_refused_as_a_whole() -> Result<()> {
+    each_lab_declaring(&lab::file_with_pushed(N_SIGNALS), async |lab| {
+        let list = |n: usize| {
+            let of = |signal: usize| lab::pushed_level(lab.runtime.now(), &format!("pushed_{signal}"), 1000, 300);
+            serde_json::Value::Array((0..n).map(of).collect())
+        };
+        for _ in 0..2 {
+            lab.push("list", &list(N_SIGNALS)).await?;
+        }
+        for signal in 0..N_SIGNALS {
+            let found = n_stored(&lab, &format!("pushed_{signal}")).await?;
+            ensure!(found == 1, "signal {signal}: {found} readings");
+        }
+        // One that nobody declared, at its end.
+        let error = lab.push("longer", &list(N_SIGNALS + 1)).await.err().context("it was taken")?;
+        ensure!(error.downcast_ref::<Error>().map(Error::code) == Some(Code::SignalShape), "{error:#}");
+        ensure!(n_stored(&lab, "pushed_0").await? == 1, "a part of a refused list was stored");
+        ensure!(lab.runtime.audit_log().verify(&[]).await?.problems.is_empty());
+        Ok(())
+    })
+    .await
+}

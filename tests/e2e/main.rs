@@ -17,6 +17,7 @@ mod before_after;
 mod behaviours;
 mod by_name;
 mod clocks;
+mod collectors;
 mod compare;
 mod conformance;
 mod cookie_cats;

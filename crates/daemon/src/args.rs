@@ -10,6 +10,7 @@ Examples:
   outcome-runtimed                                 the workspace of the working directory, on 127.0.0.1:8787
   outcome-runtimed --workspace ~/shop              another workspace
   outcome-runtimed --listen 127.0.0.1:9090         another port
+  outcome-runtimed --also ~/blog --also ~/app      reads the signals of two more workspaces
   outcome-runtimed --log-format json 2>daemon.log  one JSON object per line
 
 Exit codes: 0 stopped by a signal, 2 invalid arguments, 3 no workspace, 8 the port is in use or the database cannot be reached.";
@@ -26,11 +27,15 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub workspace: Option<PathBuf>,
 
+    /// A further repository whose signals are read and whose gates are kept, without pages of its own; can be repeated
+    #[arg(long, value_name = "DIR")]
+    pub also: Vec<PathBuf>,
+
     /// The database: `sqlite:PATH` or `postgres://...` [default: `OUTCOME_RUNTIME_DATABASE_URL`, then the workspace's own file]
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,
 
-    /// Seconds between two checks for due signals. The outcome file sets how often a signal is read
+    /// Longest time between two looks at what is due. The outcome file sets how often a signal is read
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub tick: u64,
 

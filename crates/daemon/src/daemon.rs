@@ -32,7 +32,16 @@ pub async fn run(args: Args, vendors: &'static Vendors) -> Result<()> {
     settings.pages = Sourced { value: format!("http://{address}"), from: "flag --listen".to_owned() };
     let runtime = Runtime::open(settings).await?;
     let site = Site::new(&runtime.gates().pages().await?, &args.allow_hosts)?;
-    let app = App::new(runtime, site, Duration::from_secs(args.tick));
+    let tick = Duration::from_secs(args.tick);
+    let mut beside = Vec::new();
+    for root in &args.also {
+        let settings = settings_at(root, &overrides(&args, vendors), "flag --also")?;
+        let runtime = runtime.open_beside(settings).await?;
+        tracing::info!(workspace = %runtime.workspace().slug, "Also reading the signals of `{}`", runtime.workspace().slug);
+        let site = Site::new(&runtime.gates().pages().await?, &[])?;
+        beside.push(App::new(runtime, site, tick, Vec::new()));
+    }
+    let app = App::new(runtime, site, tick, beside);
     if let Some(path) = &args.address_file {
         write_address(path, address)?;
     }
@@ -44,7 +53,7 @@ pub async fn run(args: Args, vendors: &'static Vendors) -> Result<()> {
 
     let cancel = app.stopping.clone();
     let mut tasks = JoinSet::new();
-    jobs::spawn(&mut tasks, &app, &cancel);
+    app.all().for_each(|app| jobs::spawn(&mut tasks, app, &cancel));
     tasks.spawn(service_manager::watchdog(cancel.clone()));
     service_manager::ready(&format!("Serving {} on {address}", app.runtime.workspace().slug));
 
@@ -54,7 +63,9 @@ pub async fn run(args: Args, vendors: &'static Vendors) -> Result<()> {
         tracing::warn!("A job did not end in time and was stopped; its readings are repeated at the next start");
         tasks.shutdown().await;
     }
-    app.runtime.db().close().await;
+    for app in app.all() {
+        app.runtime.db().close().await;
+    }
     tracing::info!("Stopped");
     served
 }
@@ -79,16 +90,21 @@ async fn serve(listener: TcpListener, app: &App, cancel: &CancellationToken) -> 
     }
 }
 
+fn overrides(args: &Args, vendors: &'static Vendors) -> Overrides {
+    Overrides { database: args.database.clone(), ..Overrides::new(vendors) }
+}
+
+fn settings_at(root: &Path, overrides: &Overrides, from: &str) -> Result<Settings> {
+    let root = root
+        .canonicalize()
+        .map_err(|e| Error::new(Code::WorkspaceNotFound, format!("{} cannot be opened", root.display())).because(e))?;
+    Settings::at(Sourced { value: root, from: from.to_owned() }, overrides, &process_env)
+}
+
 fn settings(args: &Args, vendors: &'static Vendors) -> Result<Settings> {
-    let overrides = Overrides { database: args.database.clone(), ..Overrides::new(vendors) };
+    let overrides = overrides(args, vendors);
     match &args.workspace {
-        Some(root) => {
-            let root = root.canonicalize().map_err(|e| {
-                Error::new(Code::WorkspaceNotFound, format!("{} cannot be opened", root.display())).because(e)
-            })?;
-            let root = Sourced { value: root, from: "flag --workspace".to_owned() };
-            Settings::at(root, &overrides, &process_env)
-        }
+        Some(root) => settings_at(root, &overrides, "flag --workspace"),
         None => {
             let cwd = std::env::current_dir()
                 .map_err(|e| Error::new(Code::Io, "the working directory cannot be read").because(e))?;

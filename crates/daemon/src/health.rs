@@ -22,7 +22,9 @@ pub(crate) async fn show(State(app): State<App>) -> (StatusCode, Json<Value>) {
     let is_reachable = matches!(tokio::time::timeout(LIMIT, ask(&app)).await, Ok(Ok(())));
     let polls = app.polls.counts();
     let unreachable = (!is_reachable).then_some("database_unreachable");
-    let problems: Vec<&str> = unreachable.into_iter().chain(polls.problems()).collect();
+    let mut problems: Vec<&str> = unreachable.into_iter().collect();
+    problems.extend(app.all().flat_map(|app| app.polls.counts().problems()));
+    problems.dedup();
     let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({
         "status": problems.first().copied().unwrap_or("ok"),
@@ -37,5 +39,8 @@ pub(crate) async fn show(State(app): State<App>) -> (StatusCode, Json<Value>) {
 }
 
 async fn ask(app: &App) -> outcome_core::Result<()> {
-    app.runtime.workspaces().is_reachable().await
+    for app in app.all() {
+        app.runtime.workspaces().is_reachable().await?;
+    }
+    Ok(())
 }

@@ -46,7 +46,8 @@ fn render(app: &App, counts: &Counts) -> String {
         "Poll rounds that only looked for danger, since the clock of this machine is not believed.",
         polls.n_clock_doubted as f64,
     );
-    let is_working = if polls.problems().is_empty() { 1.0 } else { 0.0 };
+    let works = |app: &App| app.polls.counts().problems().is_empty();
+    let is_working = if app.all().all(works) { 1.0 } else { 0.0 };
     simple(&mut out, "is_working", "gauge", "1 if polling does its work.", is_working);
     let last = polls.last_at.map_or(0.0, |at| at.as_second() as f64);
     simple(
@@ -70,6 +71,13 @@ fn render(app: &App, counts: &Counts) -> String {
         "gauge",
         "Messages that were given up and are tried again only by hand.",
         counts.n_dead_letters as f64,
+    );
+    simple(
+        &mut out,
+        "sources_resting",
+        "gauge",
+        "Sources that do not answer and are left alone for a while.",
+        counts.n_resting_sources as f64,
     );
     head(&mut out, "experiments", "gauge", "Experiments by status.");
     for (status, count) in &counts.experiments {

@@ -13,7 +13,7 @@ use crate::jobs::PollRecord;
 
 /// The served workspace and what belongs to it. Cheap to clone.
 ///
-/// Serving several workspaces means one `App` for each, chosen by a path prefix in the router; nothing else knows.
+/// Each workspace has one. The pages and routes are those of the first; of those beside it, only the jobs run.
 #[derive(Clone)]
 pub struct App(Arc<Inner>);
 
@@ -35,12 +35,14 @@ pub struct Inner {
     pub mcp: outcome_mcp::Server,
     /// Cancelled when the daemon stops.
     pub stopping: CancellationToken,
+    /// Further workspaces, of which only the jobs run.
+    pub beside: Vec<App>,
 }
 
 impl App {
     /// An app for a workspace.
     #[must_use]
-    pub fn new(runtime: Runtime, site: Site, tick: Duration) -> Self {
+    pub fn new(runtime: Runtime, site: Site, tick: Duration, beside: Vec<Self>) -> Self {
         let stopping = CancellationToken::new();
         let mcp = outcome_mcp::Server::of(runtime.clone(), stopping.clone());
         Self(Arc::new(Inner {
@@ -52,7 +54,13 @@ impl App {
             tick,
             mcp,
             stopping,
+            beside,
         }))
+    }
+
+    /// This workspace and those beside it.
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.beside)
     }
 }
 

@@ -35,6 +35,10 @@ fn show(page: &mut Page, status: &Status, elsewhere: &str, is_full: bool) {
         let text = page.red(&format!("Only danger is looked for: {}", safe(doubt)));
         page.prose(0, &text);
     }
+    for source in &status.resting_sources {
+        let text = page.yellow(&safe(source));
+        page.prose(0, &text);
+    }
     if let Some(unapplied) = &status.unapplied {
         let text = page.yellow(&safe(unapplied));
         page.prose(0, &text);

@@ -51,7 +51,7 @@ macro_rules! columns {
 
         impl $row {
             pub(in crate::store) const READ: &'static [&'static str] = &[$(stringify!($field)),+];
-            const WRITTEN: &'static [&'static str] = &[$(stringify!($field),)+ $(stringify!($beside)),*];
+            pub(in crate::store) const WRITTEN: &'static [&'static str] = &[$(stringify!($field),)+ $(stringify!($beside)),*];
             /// What is read, for `SELECT`.
             #[allow(dead_code, reason = "not every table is read by its whole row")]
             pub(in crate::store) const COLUMNS: &'static str = $crate::store::columns::list!($row, "");
@@ -63,6 +63,15 @@ macro_rules! columns {
                     .push(") VALUES (")
                     .placeholders($row::WRITTEN.len())
                     .push(")")
+            );
+            /// The same for [`ROWS`](crate::store::columns::ROWS) rows.
+            #[allow(dead_code, reason = "most tables are written row by row")]
+            pub(in crate::store) const INSERT_ROWS: &'static str = $crate::store::columns::text!(
+                $crate::store::columns::Text::new()
+                    .push(concat!("INSERT INTO ", $table, " ("))
+                    .list("", $row::WRITTEN)
+                    .push(") VALUES ")
+                    .rows($row::WRITTEN.len(), $crate::store::columns::ROWS)
             );
             pub(in crate::store) const DECLARED: &'static [$crate::store::columns::Column] = &[
                 $($crate::store::columns::declared!(None, $table, $field, $class $(($reason))?),)+
@@ -174,8 +183,11 @@ macro_rules! class {
 }
 pub(super) use class;
 
+/// Rows that are written by one statement where many are.
+pub(super) const ROWS: usize = 16;
+
 /// Longest statement, in bytes.
-const CAPACITY: usize = 2048;
+const CAPACITY: usize = 4096;
 
 /// A text that is put together while the program is compiled. One that is too long does not compile.
 pub(super) struct Text {
@@ -212,20 +224,40 @@ impl Text {
         self
     }
 
-    /// `$1, $2` and so on up to `n`, which is below 100.
-    pub(super) const fn placeholders(mut self, n: usize) -> Self {
+    /// `$1, $2` and so on up to `n`.
+    pub(super) const fn placeholders(self, n: usize) -> Self {
+        self.placeholders_after(0, n)
+    }
+
+    /// `n` placeholders after so many others, which are fewer than 1,000 together.
+    const fn placeholders_after(mut self, before: usize, n: usize) -> Self {
         const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
         let mut i = 1;
         while i <= n {
+            let number = before + i;
             self = self.push("$");
-            if i >= 10 {
-                self = self.push(DIGITS[i / 10]);
+            if number >= 100 {
+                self = self.push(DIGITS[number / 100]);
             }
-            self = self.push(DIGITS[i % 10]);
+            if number >= 10 {
+                self = self.push(DIGITS[number / 10 % 10]);
+            }
+            self = self.push(DIGITS[number % 10]);
             if i < n {
                 self = self.push(", ");
             }
             i += 1;
+        }
+        self
+    }
+
+    /// `($1, $2), ($3, $4)` and so on: `n_rows` of `n_columns` placeholders each.
+    pub(super) const fn rows(mut self, n_columns: usize, n_rows: usize) -> Self {
+        let mut row = 0;
+        while row < n_rows {
+            self = self.push(if row == 0 { "(" } else { ", (" });
+            self = self.placeholders_after(row * n_columns, n_columns).push(")");
+            row += 1;
         }
         self
     }
@@ -277,6 +309,10 @@ mod tests {
             Pet::INSERT,
             "INSERT INTO pet (id, name, age, a, b, c, d, e, f, g) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
         );
+        assert!(Pet::INSERT_ROWS.starts_with(
+            "INSERT INTO pet (id, name, age, a, b, c, d, e, f, g) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10), ($11, $12, "
+        ));
+        assert!(Pet::INSERT_ROWS.ends_with("$158, $159, $160)"));
         const GET: &str = sql!("SELECT ", Pet::COLUMNS, " FROM pet WHERE name = 'Ä'");
         assert_eq!(GET, "SELECT id, name FROM pet WHERE name = 'Ä'");
         let column = |name: &str| *Pet::DECLARED.iter().find(|column| column.name == name).unwrap();

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use sqlx::AssertSqlSafe;
+use uuid::Uuid;
 
-use super::columns::{Class, Column};
+use super::columns::{Class, Column, ROWS};
 use super::db::{Conn, Tx, on_db};
 use super::error::db_error;
 use super::statement::statements;
-use super::touched::RowKey;
+use super::touched::{RowKey, Touched};
 use super::{experiments, gates, learnings, measurements, members, outbox, outcomes, workspaces};
 use crate::address::Engine;
 use crate::audit::{EventKind, FoldedRow, FoldedTable, NewEvent, RowsStored};
@@ -105,6 +106,12 @@ impl FoldedTable {
         )
     }
 
+    /// [`ROWS`] rows by their ids.
+    fn select_rows(self, engine: Engine) -> String {
+        let ids: Vec<String> = (2..ROWS + 2).map(|number| format!("${number}")).collect();
+        format!("{} AND id IN ({})", self.select(engine), ids.join(", "))
+    }
+
     fn select_one(self, engine: Engine) -> String {
         let more = self.key().iter().enumerate().map(|(at, name)| format!(" AND {name} = ${}", at + 2));
         format!("{}{}", self.select(engine), more.collect::<String>())
@@ -116,7 +123,9 @@ pub(super) fn statements(engine: Engine) -> &'static [String] {
     static SQLITE: LazyLock<Vec<String>> = LazyLock::new(|| all(Engine::Sqlite));
     static POSTGRES: LazyLock<Vec<String>> = LazyLock::new(|| all(Engine::Postgres));
     fn all(engine: Engine) -> Vec<String> {
-        FoldedTable::ALL.iter().flat_map(|table| [table.select(engine), table.select_one(engine)]).collect()
+        let by_id = FoldedTable::ALL.iter().filter(|table| table.key() == ["id"]);
+        let rows = by_id.map(|table| table.select_rows(engine));
+        FoldedTable::ALL.iter().flat_map(|table| [table.select(engine), table.select_one(engine)]).chain(rows).collect()
     }
     match engine {
         Engine::Sqlite => &SQLITE,
@@ -140,12 +149,47 @@ impl Tx {
     /// Writes down what the rows that were written hold now.
     pub(super) async fn fold_touched(&mut self) -> Result<()> {
         let touched = std::mem::take(&mut self.touched);
+        let many = self.contents_of_many(&touched).await?;
         let mut rows = Vec::with_capacity(touched.len());
         for ((table, key), before) in touched {
-            let after = self.content_of(table, &key).await?.map(|content| sha256_hex(&content));
-            rows.push((table, key.to_string(), before, after));
+            let name = key.to_string();
+            let after = match many.get(&(table, name.clone())) {
+                Some(content) => Some(content.clone()),
+                None => self.content_of(table, &key).await?,
+            };
+            rows.push((table, name, before, after.map(|content| sha256_hex(&content))));
         }
         self.note_rows(rows, false).await
+    }
+
+    /// The contents of rows with an id, where a table has many of them: [`ROWS`] in one question.
+    async fn contents_of_many(&mut self, touched: &Touched) -> Result<BTreeMap<(FoldedTable, String), String>> {
+        let mut by_table: BTreeMap<FoldedTable, Vec<Uuid>> = BTreeMap::new();
+        for (table, key) in touched.keys() {
+            if let RowKey::Id(id) = key {
+                by_table.entry(*table).or_default().push(*id);
+            }
+        }
+        let mut found = BTreeMap::new();
+        let workspace = self.workspace;
+        for (table, ids) in by_table {
+            for ids in ids.as_chunks::<ROWS>().0 {
+                let (sqlite, postgres) = (table.select_rows(Engine::Sqlite), table.select_rows(Engine::Postgres));
+                let rows: Vec<(String, String)> = match &mut self.conn {
+                    Conn::Sqlite(c) => {
+                        let query = sqlx::query_as(AssertSqlSafe(sqlite)).bind(workspace);
+                        ids.iter().fold(query, |query, id| query.bind(*id)).fetch_all(&mut **c).await
+                    }
+                    Conn::Postgres(c) => {
+                        let query = sqlx::query_as(AssertSqlSafe(postgres)).bind(workspace);
+                        ids.iter().fold(query, |query, id| query.bind(*id)).fetch_all(&mut **c).await
+                    }
+                }
+                .map_err(db_error)?;
+                found.extend(rows.into_iter().map(|(key, content)| ((table, key), content)));
+            }
+        }
+        Ok(found)
     }
 
     async fn note_rows(&mut self, rows: Vec<FoldedRow>, is_beginning: bool) -> Result<()> {

@@ -1,12 +1,12 @@
 //! Readings, and how healthy their sources are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::codec::Instant;
-use super::columns::{columns, sql};
+use super::columns::{ROWS, columns, sql};
 use super::db::{Tx, on_db};
 use super::origin::Origin;
 use super::statement::statements;
@@ -27,6 +27,8 @@ statements! {
         SELECT DISTINCT experiment_id, measured_at FROM measurement
         WHERE workspace_id = $1 AND experiment_id IS NOT NULL";
     MEASUREMENT_INSERT = sql!(MeasurementRow::INSERT, " ON CONFLICT (workspace_id, natural_key) DO NOTHING");
+    MEASUREMENT_INSERT_ROWS = sql!(MeasurementRow::INSERT_ROWS, "
+        ON CONFLICT (workspace_id, natural_key) DO NOTHING RETURNING natural_key");
     MEASUREMENT_LAST_PUSHED = "
         SELECT MAX(measured_at) FROM measurement
         WHERE workspace_id = $1 AND experiment_id = $2 AND signal = $3 AND is_pushed";
@@ -104,6 +106,17 @@ columns! {
         workspace_id: WorkspaceId => folded,
         n: Option<i64> => volatile("a copy for people who read the table"),
         value: Option<f64> => volatile("a copy for people who read the table"),
+    }
+}
+
+impl MeasurementRow {
+    fn under(natural_key: &str, measurement: &Measurement, origin: Origin) -> Self {
+        Self {
+            natural_key: natural_key.to_owned(),
+            is_pushed: origin.is_pushed(),
+            reread_of: origin.reread_of().map(Instant),
+            ..Self::from(measurement)
+        }
     }
 }
 
@@ -229,12 +242,7 @@ impl Tx {
         origin: Origin,
         natural_key: &str,
     ) -> Result<bool> {
-        let row = MeasurementRow {
-            natural_key: natural_key.to_owned(),
-            is_pushed: origin.is_pushed(),
-            reread_of: origin.reread_of().map(Instant),
-            ..MeasurementRow::from(measurement)
-        };
+        let row = MeasurementRow::under(natural_key, measurement, origin);
         let (n, value) = (measurement.sums.n(), measurement.sums.value());
         let n_rows = on_db!(self, |c| row
             .insert(sqlx::query(MEASUREMENT_INSERT), &self.workspace, &n, &value)
@@ -245,6 +253,49 @@ impl Tx {
             self.touch_new(FoldedTable::Measurement, RowKey::Id(measurement.id.0));
         }
         Ok(n_rows == 1)
+    }
+
+    /// Stores readings that came in any way, each under its natural key; the keys of those that were not there before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn measurements_insert(
+        &mut self,
+        readings: &[(Measurement, Origin, String)],
+    ) -> Result<HashSet<String>> {
+        let mut new = HashSet::new();
+        let (whole, rest) = readings.as_chunks::<ROWS>();
+        for chunk in whole {
+            type Copies = (Option<i64>, Option<f64>);
+            let row = |(measurement, origin, key): &(Measurement, Origin, String)| -> (MeasurementRow, Copies) {
+                let copies = (measurement.sums.n(), measurement.sums.value());
+                (MeasurementRow::under(key, measurement, *origin), copies)
+            };
+            let rows: Vec<_> = chunk.iter().map(row).collect();
+            let found: Vec<String> = on_db!(self, |c| rows
+                .iter()
+                .fold(sqlx::query(MEASUREMENT_INSERT_ROWS), |query, (row, (n, value))| row.insert(
+                    query,
+                    &self.workspace,
+                    n,
+                    value
+                ))
+                .try_map(|row: _| sqlx::Row::try_get(&row, 0))
+                .fetch_all(c)
+                .await)?;
+            new.extend(found);
+            for (measurement, _, key) in chunk {
+                if new.contains(key) && measurement.experiment.is_none() {
+                    self.touch_new(FoldedTable::Measurement, RowKey::Id(measurement.id.0));
+                }
+            }
+        }
+        for (measurement, origin, key) in rest {
+            if self.measurement_insert_from(measurement, *origin, key).await? {
+                new.insert(key.clone());
+            }
+        }
+        Ok(new)
     }
 
     /// The newest reading of an arm in a phase that was stored before an instant.

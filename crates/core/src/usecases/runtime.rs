@@ -62,9 +62,25 @@ impl Runtime {
     /// # Errors
     /// As [`Self::open`].
     pub async fn open_with_clock(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self> {
+        Self::open_on(settings, clock, None).await
+    }
+
+    /// Opens another workspace; where it is in the same database, both share connections.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_beside(&self, settings: Settings) -> Result<Self> {
+        let clock = clock_of(&settings)?;
+        Self::open_on(settings, clock, Some(self)).await
+    }
+
+    async fn open_on(settings: Settings, clock: Arc<dyn Clock>, beside: Option<&Self>) -> Result<Self> {
         let settings = Settings { database: find_database(&settings).await?, ..settings };
         let missing = || no_workspace(&settings);
-        let db = Db::open(&settings.database.value).await?;
+        let db = match beside.filter(|beside| beside.settings.database.value == settings.database.value) {
+            Some(beside) => beside.db.clone(),
+            None => Db::open(&settings.database.value).await?,
+        };
         let known = db.workspace_list().await?;
         let pointer = settings.read_workspace_file()?;
         let workspace = match &pointer {

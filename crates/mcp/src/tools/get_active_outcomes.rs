@@ -100,6 +100,7 @@ pub(crate) async fn outcomes(
             .then(|| status.gates.len() - MAX_GATES),
         "undelivered": (detail == Detail::Full && !status.undelivered.is_empty()).then_some(&status.undelivered),
         "clocks": (!status.clocks.is_empty()).then_some(&status.clocks),
+        "resting_sources": (!status.resting_sources.is_empty()).then_some(&status.resting_sources),
         "n_more": (n_more > 0).then_some(n_more),
         "next_cursor": (n_more > 0).then(|| cursor::encode(until, NAME)),
     });

@@ -10,7 +10,7 @@ mod signature;
 
 use crate::error::{Code, Error};
 
-pub use payload::{IngestPayload, IngestReading, MAX_READINGS, Pushed, SCHEMA_VERSION};
+pub use payload::{IngestPayload, IngestReading, MAX_PAYLOADS, MAX_READINGS, Place, Pushed, SCHEMA_VERSION};
 pub use signature::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, Headers, sign, verify};
 
 /// Largest body, in bytes.

@@ -16,6 +16,10 @@ use crate::ports::reading_check as check;
 pub const SCHEMA_VERSION: u32 = 1;
 /// Most readings of a payload.
 pub const MAX_READINGS: usize = 1000;
+/// Most payloads of a list.
+pub const MAX_PAYLOADS: usize = 500;
+/// Outcome, signal, experiment and its phase.
+pub type Place = (String, String, Option<String>, Option<i32>);
 /// How far a window may end after our now: the sender's clock may be ahead.
 const MAX_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
@@ -105,17 +109,47 @@ fn shape(problem: impl Into<String>) -> IngestError {
 }
 
 impl IngestPayload {
-    /// Reads and checks a body.
+    /// Reads and checks a body: a payload, or a list of up to [`MAX_PAYLOADS`] of one source, no two of them about the same arm.
     ///
     /// # Errors
-    /// [`IngestError::Shape`].
-    pub fn parse(body: &[u8], now: Timestamp) -> Result<(Self, Pushed), IngestError> {
+    /// [`IngestError::Shape`], of all of them if one is wrong.
+    pub fn parse(body: &[u8], now: Timestamp) -> Result<Vec<(Self, Pushed)>, IngestError> {
         if body.len() > MAX_BODY {
             return Err(shape(format!("it is larger than {MAX_BODY} bytes")));
         }
-        let payload: Self = serde_json::from_slice(body).map_err(|error| shape(error.to_string()))?;
-        let pushed = payload.check(now)?;
-        Ok((payload, pushed))
+        if body.trim_ascii_start().first() != Some(&b'[') {
+            let payload: Self = serde_json::from_slice(body).map_err(|error| shape(error.to_string()))?;
+            let pushed = payload.check(now)?;
+            return Ok(vec![(payload, pushed)]);
+        }
+        let payloads: Vec<Self> = serde_json::from_slice(body).map_err(|error| shape(error.to_string()))?;
+        if payloads.is_empty() || payloads.len() > MAX_PAYLOADS {
+            return Err(shape(format!("the list has {} payloads; 1 to {MAX_PAYLOADS} are allowed", payloads.len())));
+        }
+        let (mut out, mut places) = (Vec::with_capacity(payloads.len()), BTreeMap::new());
+        let source = payloads.first().map(|first| first.source.clone());
+        for (number, payload) in (1..).zip(payloads) {
+            let at = |problem: String| shape(format!("payload {number} of the list: {problem}"));
+            if Some(&payload.source) != source.as_ref() {
+                return Err(at("all payloads of a list have the same `source`".to_owned()));
+            }
+            if let Some(first) = places.insert(payload.place(), number) {
+                return Err(at(format!("it is about the same as payload {first}")));
+            }
+            let pushed = payload.check(now).map_err(|error| match error {
+                IngestError::Shape { problem } => at(problem),
+                other => other,
+            })?;
+            out.push((payload, pushed));
+        }
+        Ok(out)
+    }
+
+    /// What it is about: two readings of one place at one instant would have no order.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        let Self { outcome, signal, experiment, phase, .. } = self;
+        (outcome.to_string(), signal.clone(), experiment.as_ref().map(ToString::to_string), *phase)
     }
 
     fn check(&self, now: Timestamp) -> Result<Pushed, IngestError> {
@@ -252,7 +286,9 @@ mod tests {
         change(&mut body);
         let now = "2026-11-21T00:00:00Z".parse().unwrap();
         let parsed = IngestPayload::parse(body.to_string().as_bytes(), now);
-        parsed.map(|(_, pushed)| pushed).map_err(|error| error.to_string().replace("the payload cannot be used: ", ""))
+        parsed
+            .map(|mut parsed| parsed.remove(0).1)
+            .map_err(|error| error.to_string().replace("the payload cannot be used: ", ""))
     }
 
     fn one(reading: Value) -> Result<ArmSums, String> {
@@ -325,6 +361,33 @@ mod tests {
         let now = "2026-11-21T00:00:00Z".parse().unwrap();
         for body in [&b"{"[..], b"[]", b"\xff", &vec![b' '; MAX_BODY + 1]] {
             assert!(IngestPayload::parse(body, now).is_err());
+        }
+    }
+
+    #[test]
+    fn a_list_is_taken_as_a_whole_or_not_at_all() {
+        let now = "2026-11-21T00:00:00Z".parse().unwrap();
+        let one = |signal: &str, source: &str, n: i64| {
+            json!({ "schema_version": 1, "source": source, "signal": signal, "outcome": "checkout",
+                "window": { "from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z" },
+                "readings": [{ "n": n, "successes": 2 }] })
+        };
+        let parse = |list: Value| {
+            let parsed = IngestPayload::parse(list.to_string().as_bytes(), now);
+            parsed
+                .map(|parts| parts.len())
+                .map_err(|error| error.to_string().replace("the payload cannot be used: ", ""))
+        };
+        assert_eq!(parse(json!([one("paid", "shop", 9), one("returned", "shop", 9)])), Ok(2));
+        for (list, said) in [
+            (json!([one("paid", "shop", 9), one("returned", "shop", 1)]), "payload 2 of the list: row 1: `successes`"),
+            (json!([one("paid", "shop", 9), one("returned", "mail", 9)]), "payload 2 of the list: all payloads"),
+            (json!([one("paid", "shop", 9), one("paid", "shop", 8)]), "payload 2 of the list: it is about the same as"),
+            (json!([]), "the list has 0 payloads"),
+            (json!(vec![one("paid", "shop", 9); MAX_PAYLOADS + 1]), "the list has 501 payloads"),
+        ] {
+            let problem = parse(list).unwrap_err();
+            assert!(problem.starts_with(said), "{problem}");
         }
     }
 

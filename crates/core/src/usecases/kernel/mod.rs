@@ -57,6 +57,7 @@ pub(super) mod questions;
 pub(super) mod queue;
 pub(super) mod read_again;
 pub(super) mod resolver;
+pub(super) mod resting;
 pub(super) mod scale;
 pub(super) mod shown_change;
 pub(super) mod signal_problem;

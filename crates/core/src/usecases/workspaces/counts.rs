@@ -6,6 +6,7 @@ use super::Workspaces;
 use crate::domain::{Closing, ExperimentStatus};
 use crate::error::{Code, Error, Result};
 use crate::store::Place;
+use crate::usecases::kernel::resting::resting;
 
 /// How much there is, without any name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Counts {
     pub n_waiting_messages: i64,
     /// Messages that were given up.
     pub n_dead_letters: i64,
+    /// Sources that do not answer and are left alone for a while.
+    pub n_resting_sources: usize,
 }
 
 impl Workspaces<'_> {
@@ -46,6 +49,7 @@ impl Workspaces<'_> {
         let experiments = tx.experiment_counts().await?.into_iter().collect();
         let n_waiting_messages = tx.outbox_n_open().await?;
         let (n_dead_letters, _) = tx.outbox_closed_as(Closing::DeadLetter).await?;
-        Ok(Counts { n_open_gates, experiments, n_waiting_messages, n_dead_letters })
+        let n_resting_sources = resting(&mut tx, self.0.now()).await?.len();
+        Ok(Counts { n_open_gates, experiments, n_waiting_messages, n_dead_letters, n_resting_sources })
     }
 }

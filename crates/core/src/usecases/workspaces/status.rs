@@ -22,6 +22,7 @@ use crate::usecases::kernel::gate_opening::{gate_url, pages};
 use crate::usecases::kernel::keyring::keyring_or_none;
 use crate::usecases::kernel::people::People;
 use crate::usecases::kernel::proposal::missing_exposures;
+use crate::usecases::kernel::resting::resting;
 use crate::usecases::kernel::signal_problem::problem;
 use crate::usecases::kernel::unchecked::unchecked;
 use crate::usecases::outbox::letter::subject;
@@ -191,6 +192,8 @@ pub struct Status {
     pub undelivered: Vec<String>,
     /// Machines whose clock is not believed, as sentences.
     pub clocks: Vec<String>,
+    /// Sources that do not answer and are left alone for a while, as sentences.
+    pub resting_sources: Vec<String>,
     /// What people were not told, because the file declares no channel for it.
     pub without_channel: WithoutChannel,
     /// Messages that were given up: they are tried again only by hand.
@@ -276,6 +279,7 @@ impl Workspaces<'_> {
             unapplied: unapplied(self.0, &mut tx).await,
             undelivered,
             clocks,
+            resting_sources: resting(&mut tx, now).await?,
             without_channel,
             dead_letters,
         })

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::ports::push::{IngestPayload, Pushed};
+use crate::ports::push::{IngestPayload, Place, Pushed};
 
 /// The result of a pushed message.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -26,14 +26,13 @@ pub(in crate::usecases) struct Message {
     pub(super) nonce: String,
     /// Until when that is remembered.
     pub(super) expires_at: Timestamp,
-    pub(super) payload: IngestPayload,
-    pub(super) pushed: Pushed,
+    /// What it says; several where it is a list.
+    pub(super) parts: Vec<(IngestPayload, Pushed)>,
 }
 
 impl Message {
     /// What it is about: no two of a batch are about the same.
-    pub(super) fn place(&self) -> (String, String, Option<String>, Option<i32>) {
-        let IngestPayload { outcome, signal, experiment, phase, .. } = &self.payload;
-        (outcome.to_string(), signal.clone(), experiment.as_ref().map(ToString::to_string), *phase)
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
+        self.parts.iter().map(|(payload, _)| payload.place())
     }
 }

@@ -26,12 +26,13 @@ impl Signals<'_> {
     pub async fn ingest(self, headers: Headers<'_>, body: &[u8]) -> Result<Ingested> {
         let now = self.0.now();
         let signers = signers(self.0, headers, body).await?;
-        let (payload, pushed) = IngestPayload::parse(body, now).map_err(Error::from)?;
+        let parts = IngestPayload::parse(body, now).map_err(Error::from)?;
+        let named = parts.first().map(|(payload, _)| payload.source.as_str());
         // Who signs for one source says nothing about another one.
         let Signer { source, replay_window } =
-            signers.into_iter().find(|signer| signer.source == payload.source).ok_or_else(unsigned)?;
+            signers.into_iter().find(|signer| Some(signer.source.as_str()) == named).ok_or_else(unsigned)?;
         let expires_at = now.checked_add(replay_window.get() * 4).unwrap_or(now);
-        let message = Message { nonce: format!("{source}/{}", headers.id), expires_at, payload, pushed };
+        let message = Message { nonce: format!("{source}/{}", headers.id), expires_at, parts };
         let runtime = self.0.clone();
         self.0.ingests.take(message, move |messages| async move { write_each(&runtime, &messages).await }).await
     }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::message::{Ingested, Message, Written};
 use crate::error::{Code, Error, Result};
 
-/// Messages of one transaction, at most.
+/// Payloads of one transaction from which no more are added.
 const MAX_BATCH: usize = 256;
 /// Messages that wait, at most; each is at most 256 KiB.
 const MAX_WAITING: usize = 4096;
@@ -67,8 +67,13 @@ impl IngestQueue {
     fn next_batch(&self) -> Vec<Waiting> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut batch, mut later, mut places) = (Vec::new(), VecDeque::new(), HashSet::new());
+        let mut n_parts = 0;
         while let Some(next) = waiting.pop_front() {
-            if batch.len() < MAX_BATCH && places.insert(next.message.place()) {
+            let has_room = n_parts < MAX_BATCH && next.message.places().all(|place| !places.contains(&place));
+            // What waits for an earlier one keeps its place before those that come after it.
+            places.extend(next.message.places());
+            if has_room {
+                n_parts += next.message.parts.len();
                 batch.push(next);
             } else {
                 later.push_back(next);

@@ -1,6 +1,6 @@
 //! Several messages in one transaction.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -49,27 +49,34 @@ async fn write(runtime: &Runtime, messages: &[Message]) -> Result<Written> {
     let now = runtime.now();
     let mut tx = runtime.write().await?;
     tx.nonces_expire(now).await?;
-    let (mut known, mut touched, mut pushed) = (Known::default(), BTreeSet::new(), BTreeSet::new());
-    let mut written = Vec::with_capacity(messages.len());
-    for message in messages {
-        // Nothing is written of a message that is refused.
-        let answer = match known.look_up(&mut tx, &message.payload).await {
-            Ok((outcome, experiment)) => {
-                let taken = take(runtime, &mut tx, message, outcome, experiment, now).await?;
-                if taken.n_stored > 0 {
-                    touched.extend(experiment.map(|experiment| experiment.id));
-                    pushed.insert((
-                        outcome.id,
-                        experiment.map(|experiment| experiment.id),
-                        message.payload.signal.as_str(),
-                    ));
+    let mut known = Known::default();
+    let mut refused = BTreeMap::new();
+    for (index, message) in messages.iter().enumerate() {
+        for (payload, _) in &message.parts {
+            match known.look_up(&mut tx, payload).await {
+                Ok(_) => {}
+                Err(error) if is_of_message(error.code()) => {
+                    refused.insert(index, error);
+                    break;
                 }
-                Ok(taken)
+                Err(error) => return Err(error),
             }
-            Err(error) if is_of_message(error.code()) => Err(error),
-            Err(error) => return Err(error),
-        };
-        written.push(answer);
+        }
+    }
+    // Nothing is written of a message that is refused.
+    let is_refused = |index: usize| refused.contains_key(&index);
+    let taken = messages.iter().enumerate().filter(|(index, _)| !is_refused(*index)).map(|(_, message)| message);
+    let nonces: Vec<_> = taken.clone().map(|message| (message.nonce.clone(), message.expires_at)).collect();
+    let new = tx.nonces_use("ingest", &nonces).await?;
+    let mut rows = Vec::new();
+    for message in taken.filter(|message| new.contains(&message.nonce)) {
+        rows.extend(readings(runtime, &known, message, now));
+    }
+    let stored = tx.measurements_insert(&rows).await?;
+    let (mut touched, mut pushed) = (BTreeSet::new(), BTreeSet::new());
+    for (reading, _, _) in rows.iter().filter(|(.., key)| stored.contains(key)) {
+        touched.extend(reading.experiment);
+        pushed.insert((reading.outcome, reading.experiment, reading.signal.as_str()));
     }
     for experiment in touched {
         log_readings(&mut tx, experiment, now, None).await?;
@@ -81,7 +88,29 @@ async fn write(runtime: &Runtime, messages: &[Message]) -> Result<Written> {
     if !pushed.is_empty() {
         runtime.sooner.notify_one();
     }
-    Ok(written)
+    let answer = |(index, message): (usize, &Message)| match refused.remove(&index) {
+        Some(error) => Err(error),
+        None => Ok(Ingested { n_stored: count(message, &stored), is_repeat: !new.contains(&message.nonce) }),
+    };
+    Ok(messages.iter().enumerate().map(answer).collect())
+}
+
+/// How many readings of a message were stored.
+fn count(message: &Message, stored: &HashSet<String>) -> u32 {
+    let of = |part: usize, (_, pushed): &(IngestPayload, Pushed)| match pushed {
+        Pushed::Level(_) => vec![key(message, part, "level")],
+        Pushed::ByVariant(reading) => reading.data.iter().map(|arm| key(message, part, arm.variant.as_str())).collect(),
+    };
+    let keys = message.parts.iter().enumerate().flat_map(|(part, said)| of(part, said));
+    u32::try_from(keys.filter(|key| stored.contains(key)).count()).unwrap_or(u32::MAX)
+}
+
+/// Under which key a reading of a message is stored. The first payload of a list has the key of a message with one.
+fn key(message: &Message, part: usize, arm: &str) -> String {
+    match part {
+        0 => format!("push/{}/{arm}", message.nonce),
+        _ => format!("push/{}/{part}/{arm}", message.nonce),
+    }
 }
 
 /// What was pushed is looked at soon, whenever it would have been its turn.
@@ -117,47 +146,46 @@ impl Known {
             self.experiments.insert(name.clone(), found);
         }
         let unknown = || Error::new(Code::Internal, "an outcome was looked up and is gone");
-        let outcome = self.outcomes.get(&outcome).ok_or_else(unknown)?;
+        let (outcome, experiment) = self.of(payload).ok_or_else(unknown)?;
         check_signal(outcome, payload)?;
-        Ok((outcome, experiment.and_then(|name| self.experiments.get(&name))))
+        Ok((outcome, experiment))
+    }
+
+    /// The same of what was looked up before.
+    fn of(&self, payload: &IngestPayload) -> Option<(&Outcome, Option<&Experiment>)> {
+        let outcome = self.outcomes.get(payload.outcome.as_str())?;
+        Some((outcome, payload.experiment.as_ref().and_then(|name| self.experiments.get(name.as_str()))))
     }
 }
 
-async fn take(
-    runtime: &Runtime,
-    tx: &mut Tx,
-    message: &Message,
-    outcome: &Outcome,
-    experiment: Option<&Experiment>,
-    now: Timestamp,
-) -> Result<Ingested> {
-    let Message { nonce, expires_at, payload, pushed } = message;
-    if !tx.nonce_use("ingest", nonce, *expires_at).await? {
-        return Ok(Ingested { n_stored: 0, is_repeat: true });
-    }
-    let mut n_stored = 0;
-    match pushed {
-        Pushed::Level(reading) => {
-            let mut measurement = blank(runtime, outcome, payload, reading.window, reading.data, now);
-            measurement.query_hash.clone_from(&reading.query_hash);
-            measurement.raw_hash.clone_from(&reading.raw_hash);
-            let key = format!("push/{nonce}/level");
-            n_stored += u32::from(tx.measurement_insert_from(&measurement, Origin::Pushed, &key).await?);
-        }
-        Pushed::ByVariant(reading) => {
-            for arm in &reading.data {
-                let mut measurement = blank(runtime, outcome, payload, reading.window, arm.sums, now);
-                measurement.experiment = experiment.map(|experiment| experiment.id);
-                measurement.variant = Some(arm.variant);
-                measurement.phase = Some(payload.phase.unwrap_or(0));
+/// The readings of a message, each with its key.
+fn readings(runtime: &Runtime, known: &Known, message: &Message, now: Timestamp) -> Vec<(Measurement, Origin, String)> {
+    let mut rows = Vec::new();
+    for (part, (payload, pushed)) in message.parts.iter().enumerate() {
+        // Looked up before.
+        let Some((outcome, experiment)) = known.of(payload) else { continue };
+        match pushed {
+            Pushed::Level(reading) => {
+                let mut measurement = blank(runtime, outcome, payload, reading.window, reading.data, now);
                 measurement.query_hash.clone_from(&reading.query_hash);
                 measurement.raw_hash.clone_from(&reading.raw_hash);
-                let key = format!("push/{nonce}/{}", arm.variant);
-                n_stored += u32::from(tx.measurement_insert_from(&measurement, Origin::Pushed, &key).await?);
+                rows.push((measurement, Origin::Pushed, key(message, part, "level")));
+            }
+            Pushed::ByVariant(reading) => {
+                for arm in &reading.data {
+                    let mut measurement = blank(runtime, outcome, payload, reading.window, arm.sums, now);
+                    measurement.experiment = experiment.map(|experiment| experiment.id);
+                    measurement.variant = Some(arm.variant);
+                    measurement.units.clone_from(&arm.units);
+                    measurement.phase = Some(payload.phase.unwrap_or(0));
+                    measurement.query_hash.clone_from(&reading.query_hash);
+                    measurement.raw_hash.clone_from(&reading.raw_hash);
+                    rows.push((measurement, Origin::Pushed, key(message, part, arm.variant.as_str())));
+                }
             }
         }
     }
-    Ok(Ingested { n_stored, is_repeat: false })
+    rows
 }
 
 fn blank(
