@@ -109,7 +109,7 @@ pub const MAP: &[Layer] = &[
     Layer { name: "core::usecases", uses: &[&["core", "stats"]] },
     // Names the modules and re-exports the statistics.
     Layer { name: "core::lib", uses: &[&["core", "stats"]] },
-    // Vendors. Assertions of service accounts hold the time, and a program is run only from a trusted place (ADR 22).
+    // Vendors. Assertions of service accounts hold the time, and a program is run only from a trusted place (ADR 23).
     Layer {
         name: "integrations",
         uses: &[&[
