@@ -47,6 +47,7 @@ pub const VENDORS: Vendors = Vendors {
         signals::sql::VENDOR,
         signals::sql::clickhouse::VENDOR,
         signals::sql::bigquery::VENDOR,
+        signals::sql::snowflake::VENDOR,
         signals::webhook::VENDOR,
         signals::prometheus::VENDOR,
         signals::datadog::VENDOR,

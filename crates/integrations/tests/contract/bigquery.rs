@@ -88,7 +88,8 @@ async fn fifteen_metrics_are_what_the_rows_say() {
     let Some(emulator) = emulator::start("bigquery") else { return };
     let shown = |at: jiff::Timestamp| at.strftime("DATETIME '%Y-%m-%d %H:%M:%S'").to_string();
     made(&emulator, &fifteen::tables("DATETIME", "NUMERIC", shown)).await;
-    fifteen::all(SqlConfig { time_format: "datetime", ..config(&emulator.url, &google().await) }).await;
+    let config = SqlConfig { time_format: "datetime", ..config(&emulator.url, &google().await) };
+    fifteen::looking_at(config, &["basket", "tickets", "visitors_back"]).await;
 }
 
 const JOBS: &str = "/bigquery/v2/projects/p1/jobs";
@@ -172,7 +173,7 @@ async fn a_statement_is_tried_dry_and_then_runs_within_its_limits() {
         run["queryParameters"][2],
         json!({ "name": "p3", "parameterType": { "type": "STRING" }, "parameterValue": { "value": "it's" } })
     );
-    assert_eq!(run["requestId"].as_str().unwrap().len(), 32);
+    assert_eq!(run["requestId"].as_str().unwrap().len(), 36);
     assert_eq!(google.received_requests().await.unwrap().len(), 1, "a token is used again");
     let plan = source.plan(&asked, QueryKind::Level, day()).await.unwrap().unwrap();
     assert_eq!(
@@ -390,6 +391,10 @@ async fn queries_of_ones_own_are_asked_for_each_arm_and_tables_are_listed() {
         "{tables:?}"
     );
     assert!(source.clock().await.unwrap().is_some());
+    let role = source.reader_role(&["SELECT 1 AS value FROM `p1.d.exposure`".to_owned()]).await.unwrap().unwrap();
+    let grant =
+        "GRANT `roles/bigquery.dataViewer` ON TABLE `p1.d.exposure` TO \"serviceAccount:reader@p1.iam.example\";";
+    assert!(role.iter().any(|line| line == grant), "{role:?}");
     let report = source.test().await.unwrap();
     assert!(report.is_read_only && report.server.starts_with("BigQuery, project p1"), "{report:?}");
 }

@@ -314,3 +314,18 @@ async fn an_amount_that_is_no_number_is_no_reading_and_not_nothing() {
         source(config(&emulator.url)).level(&metrics::signal("revenue"), metrics::everybody()).await.unwrap_err();
     assert!(error.to_string().contains("error 6: a text is not a value"), "{error}");
 }
+
+#[tokio::test]
+async fn a_server_that_hangs_up_or_says_nothing_is_said_without_its_address() {
+    let mut asked = signal("SELECT 1 AS value WHERE 'a' = :segment_kind", "");
+    asked.segment.insert("kind".to_owned(), "s3cret".to_owned());
+    let url = raw(String::new()).await;
+    let error = source(config(&url)).level(&asked, day()).await.unwrap_err();
+    assert_eq!((error.code(), error.is_transient()), (Code::SignalFetchFailed, true), "{error}");
+    assert!(!format!("{error:?}").contains("s3cret") && !format!("{error:?}").contains("param_"), "{error:?}");
+
+    let silent = canned(ResponseTemplate::new(200).set_delay(std::time::Duration::from_secs(20))).await;
+    let source = source(SqlConfig { statement_timeout: "1s", ..config(&silent.uri()) });
+    let error = source.level(&asked, day()).await.unwrap_err();
+    assert_eq!((error.code(), error.is_transient()), (Code::SignalTimeout, true), "{error}");
+}

@@ -69,7 +69,7 @@ pub(crate) fn batched(statements: &[String]) -> Vec<String> {
 /// The part of the outcome file on a page of `docs/connectors` is one that can be copied.
 #[test]
 fn what_the_pages_of_warehouses_show_is_valid() {
-    for page in ["clickhouse", "bigquery"] {
+    for page in ["clickhouse", "bigquery", "snowflake"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/connectors/{page}.md"));
         let text = std::fs::read_to_string(path).unwrap();
         let yaml = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();

@@ -442,6 +442,11 @@ const METRICS: [&str; 23] = [
 
 /// Holds the source's answers against the rows.
 pub(crate) async fn all(config: SqlConfig) {
+    looking_at(config, &METRICS).await;
+}
+
+/// The same, with a look at the rows behind these metrics alone: a slow emulator needs minutes for all of them.
+pub(crate) async fn looking_at(config: SqlConfig, looked_at: &[&str]) {
     let source: Box<dyn SignalSource> = config.open(std::path::Path::new("/")).unwrap();
     let world = world();
     for metric in METRICS {
@@ -507,6 +512,9 @@ pub(crate) async fn all(config: SqlConfig) {
             .level(&signal, Window { from: at(10 * DAY), to: at(NOW) })
             .await
             .unwrap_or_else(|e| panic!("{metric}: {e}"));
+        if !looked_at.contains(&metric) {
+            continue;
+        }
         let look = LookRequest { flag_key: None, window: Window { from: at(0), to: at(NOW) } };
         let look = source.look(&signal, &look).await.unwrap_or_else(|e| panic!("{metric}: {e}")).unwrap();
         assert!(look.exposures.n_units > 100 && look.unit.n_keys > 20, "{metric}: {look:?}");

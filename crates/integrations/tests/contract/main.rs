@@ -31,5 +31,6 @@ mod prometheus;
 mod registry;
 mod rights;
 mod rows_in_errors;
+mod snowflake;
 mod sqlite;
 mod webhook_channel;

@@ -16,13 +16,10 @@ const ELSEWHERE: &[&str] = &[
     "amplitude",
     "ga4",
     "google_analytics",
-    "bigquery",
     "posthog",
     "segment",
-    "snowflake",
     "prometheus",
     "stripe",
-    "clickhouse",
     "redshift",
 ];
 /// Names of databases that a `sql` source reads.

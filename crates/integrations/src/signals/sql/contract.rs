@@ -40,8 +40,8 @@ pub(super) fn by_phase(
     let Exposures { rows, unit, experiment, variant, at, condition, control, treatment, map, .. } = &contract.exposures;
     let [control, treatment] = [list(dialect, control)?, list(dialect, treatment)?];
     let (mapped, join) = joined(unit, map.as_ref().map(|_| &Via::Map));
-    let rows = relation(rows)?;
-    let and = conditions([condition])?;
+    let rows = relation(dialect, rows)?;
+    let and = conditions(dialect, [condition])?;
     let seen = format!(
         "SELECT {mapped} AS or_unit, {variant} AS or_name, {at} AS or_at FROM {rows}{join}\n    WHERE {experiment} = :flag \
          AND {at} >= :since_launch AND {at} < :as_of AND {unit} IS NOT NULL{and}",
@@ -55,7 +55,7 @@ pub(super) fn by_phase(
         ("as_of".to_owned(), Param::At(request.as_of)),
         ("events_to".to_owned(), Param::At(request.as_of)),
     ]);
-    let mut tables = maps(contract)?;
+    let mut tables = maps(dialect, contract)?;
     tables.push(phases(contract, requests, &mut params));
     tables.push(format!(
         "or_seen AS (
@@ -74,7 +74,7 @@ SELECT or_unit, or_at_0, or_at_1,
     let all = match &contract.exposures.trigger {
         None => first.to_owned(),
         Some(trigger) => {
-            let rows = events(trigger, &Taken::count(), "events_from")?;
+            let rows = events(dialect, trigger, &Taken::count(), "events_from")?;
             let on = dialect.on("or_f.or_key = or_t.or_unit", "or_f.or_at >= or_t.or_first");
             format!(
                 "SELECT or_t.or_unit, or_t.or_at_0, or_t.or_at_1, min(or_f.or_at) AS or_first, or_t.or_arm FROM ({first}) or_t
@@ -91,7 +91,7 @@ SELECT or_unit, or_at_0, or_at_1,
     CASE WHEN or_first <= or_until THEN 1 ELSE 0 END AS or_claimed
   FROM or_all {phase}{within})"
     ));
-    tables.extend(owners(contract, "or_all", " AND or_a.or_arm <> 'other'")?);
+    tables.extend(owners(dialect, contract, "or_all", " AND or_a.or_arm <> 'other'")?);
     tables.push(write.values("or_phase, or_arm, or_claimed, or_both", true)?);
     let sums = sums(dialect, &contract.quantity, contract.covariate.is_some());
     let more = uncapped(contract);
@@ -156,7 +156,7 @@ pub(super) fn level(
     let population = contract.population.as_ref().ok_or("its source names no `population`")?;
     let Events { fact, condition } = population;
     let (mapped, join) = joined(&fact.unit, fact.via.as_ref());
-    let mut tables = maps(contract)?;
+    let mut tables = maps(dialect, contract)?;
     tables.push(format!(
         "or_units AS (
   SELECT {mapped} AS or_unit, min({at}) AS or_first FROM {rows}{join}
@@ -164,10 +164,10 @@ pub(super) fn level(
   GROUP BY {mapped})",
         unit = fact.unit,
         at = fact.at,
-        rows = relation(&fact.rows)?,
-        and = conditions([&fact.condition, condition])?,
+        rows = relation(dialect, &fact.rows)?,
+        and = conditions(dialect, [&fact.condition, condition])?,
     ));
-    tables.extend(owners(contract, "or_units", "")?);
+    tables.extend(owners(dialect, contract, "or_units", "")?);
     tables.push(write.values("1 AS or_one", false)?);
     let text = format!(
         "WITH {tables}\nSELECT count(*) AS n{sums}\nFROM or_values",
@@ -201,12 +201,12 @@ pub(super) fn quantiles(
     let window = contract.window.to.saturating_sub(contract.window.from);
     let mut asked: Vec<(String, i64)> = Vec::new();
     for (of, taken) in write.measured()? {
-        asked.push((of_everybody(of, &taken)?, window));
+        asked.push((of_everybody(dialect, of, &taken)?, window));
     }
     if let (Some(covariate), Some((of, taken))) = (contract.covariate, write.measured()?.first()) {
-        asked.push((of_everybody(of, taken)?, covariate.as_secs()));
+        asked.push((of_everybody(dialect, of, taken)?, covariate.as_secs()));
     }
-    let with = with(&maps(contract)?);
+    let with = with(&maps(dialect, contract)?);
     let written = asked.into_iter().map(|(values, length)| {
         // The rows whose numbers, from 0, are the whole numbers around (n - 1) times the quantile.
         let text = format!(
@@ -332,7 +332,7 @@ impl<'c> Writer<'c> {
   JOIN ({text}) or_p ON or_p.or_unit = or_u.or_unit
   JOIN ({rows}) or_f {on}
   GROUP BY or_u.or_unit",
-                rows = events(step, &earliest, "events_from")?,
+                rows = events(self.dialect, step, &earliest, "events_from")?,
                 on = self
                     .dialect
                     .on("or_f.or_key = or_u.or_unit", &format!("or_f.or_at >= or_p.or_m AND or_f.or_at < {end}")),
@@ -365,11 +365,11 @@ impl<'c> Writer<'c> {
             |what: String| Taken { of_row: Some(what), made: "count(DISTINCT or_x)".to_owned(), ..Taken::count() };
         Ok(match &part.measure {
             Measure::Count => Taken::count(),
-            Measure::Distinct(column) => different(fragment(column)?),
+            Measure::Distinct(column) => different(fragment(self.dialect, column)?),
             Measure::Days => different(self.part_of_time(&part.of.fact.at, true)?),
             Measure::Hours => different(self.part_of_time(&part.of.fact.at, false)?),
             Measure::Sum(value) => {
-                let number = self.dialect.exact(&fragment(value)?);
+                let number = self.dialect.exact(&fragment(self.dialect, value)?);
                 Taken { of_row: Some(number), made: "sum(or_x)".to_owned(), ..Taken::count() }
             }
         })
@@ -385,7 +385,7 @@ impl<'c> Writer<'c> {
   {on}
   GROUP BY or_u.or_unit, or_u.or_first",
             made = taken.made,
-            rows = events(of, taken, since)?,
+            rows = events(self.dialect, of, taken, since)?,
             on = self.dialect.on(
                 "or_f.or_key = or_u.or_unit",
                 &format!("or_f.or_at >= {} AND or_f.or_at < {}", self.after_exposure(from)?, self.after_exposure(to)?)
@@ -395,7 +395,7 @@ impl<'c> Writer<'c> {
 }
 
 /// What is made of the events of each unit that there is.
-fn of_everybody(of: &Events, taken: &Taken) -> Result<String, String> {
+fn of_everybody(dialect: Dialect, of: &Events, taken: &Taken) -> Result<String, String> {
     // Without an experiment nobody knows which of a person's units is the first: the person is the unit.
     let via = of.fact.via.clone().filter(|via| *via == Via::Map);
     let of = &Events { fact: Fact { via, ..of.fact.clone() }, ..of.clone() };
@@ -403,12 +403,12 @@ fn of_everybody(of: &Events, taken: &Taken) -> Result<String, String> {
         "
   SELECT or_key, {made} AS or_m FROM ({rows}) or_f WHERE or_key IS NOT NULL GROUP BY or_key",
         made = taken.made,
-        rows = events(of, taken, "events_from")?,
+        rows = events(dialect, of, taken, "events_from")?,
     ))
 }
 
 /// The events of a fact from `since` on, with what is read of each.
-fn events(of: &Events, taken: &Taken, since: &str) -> Result<String, String> {
+fn events(dialect: Dialect, of: &Events, taken: &Taken, since: &str) -> Result<String, String> {
     let Events { fact, condition } = of;
     let (key, join) = joined(&fact.unit, fact.via.as_ref());
     Ok(format!(
@@ -416,8 +416,8 @@ fn events(of: &Events, taken: &Taken, since: &str) -> Result<String, String> {
     WHERE {at} >= :{since} AND {at} < :events_to{and}",
         at = fact.at,
         value = taken.of_row.as_ref().map(|value| format!(", {value} AS or_x")).unwrap_or_default(),
-        rows = relation(&fact.rows)?,
-        and = conditions([&fact.condition, condition])?,
+        rows = relation(dialect, &fact.rows)?,
+        and = conditions(dialect, [&fact.condition, condition])?,
     ))
 }
 

@@ -9,7 +9,6 @@ pub(super) enum Dialect {
     Sqlite,
     ClickHouse,
     BigQuery,
-    #[cfg_attr(not(test), expect(dead_code, reason = "its engine follows"))]
     Snowflake,
 }
 

@@ -139,6 +139,17 @@ impl EngineError {
     }
 }
 
+/// What the statements for a user who only reads name, of a warehouse, beside what its catalog has.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    /// Who asks.
+    pub(super) account: String,
+    /// What computes and is paid for: a warehouse, a project.
+    pub(super) computes: String,
+    /// Where tables are that are named without it.
+    pub(super) home: String,
+}
+
 /// A database that can be asked.
 #[async_trait]
 pub(super) trait Engine: Send + Sync {
@@ -165,9 +176,20 @@ pub(super) trait Engine: Send + Sync {
         Ok(None)
     }
 
+    /// Whom the statements for a user who only reads are for.
+    fn reader(&self) -> Reader {
+        Reader::default()
+    }
+
     /// The statement that lists tables and columns, where it depends on the settings.
     fn columns(&self) -> Option<String> {
         None
+    }
+
+    /// The names of the columns of an answer.
+    async fn columns_of(&self, ask: Ask<'_>) -> Result<Vec<String>, EngineError> {
+        let mut tables = self.queries(std::slice::from_ref(&ask)).await?;
+        Ok(tables.pop().unwrap_or_default().columns)
     }
 
     /// Rights of its user that no reading needs, where the engine has its own way to ask for them.

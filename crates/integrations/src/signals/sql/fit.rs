@@ -99,7 +99,7 @@ impl SqlSource {
 
     /// What a column holds; `None` where there is nothing in it.
     async fn holds(&self, signal: &SignalSpec, Column { rows, name }: Column<'_>) -> Result<Option<Holds>, ReadError> {
-        let from = self.of_metric(signal, relation(rows))?;
+        let from = self.of_metric(signal, relation(self.engine.dialect(), rows))?;
         let cells =
             self.cells(signal, &format!("SELECT {name} FROM {from} WHERE {name} IS NOT NULL LIMIT {ROWS}")).await?;
         let holds = cells.iter().filter_map(|row| match row.first()? {
@@ -113,7 +113,7 @@ impl SqlSource {
     /// Instants of a column must be written in one way, and in the one that `time_format` says.
     async fn are_written_alike(&self, signal: &SignalSpec, column: Column<'_>) -> Result<(), ReadError> {
         let Column { rows, name } = column;
-        let from = self.of_metric(signal, relation(rows))?;
+        let from = self.of_metric(signal, relation(self.engine.dialect(), rows))?;
         let sql = format!(
             "SELECT typeof(or_at), substr(or_at, 11, 1), substr(or_at, 20, 1), substr(or_at, -6, 1) IN ('+', '-') FROM (SELECT {name} AS or_at FROM {from}
   WHERE {name} IS NOT NULL LIMIT {INSTANTS}) or_r GROUP BY 1, 2, 3, 4 LIMIT 20"

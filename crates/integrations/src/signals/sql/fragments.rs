@@ -6,10 +6,10 @@ use super::dialect::Dialect;
 use super::lexer::{Token, tokens};
 
 /// A table, or a query in its place.
-pub(super) fn relation(rows: &Relation) -> Result<String, String> {
+pub(super) fn relation(dialect: Dialect, rows: &Relation) -> Result<String, String> {
     match rows {
         Relation::Table(name) => Ok(name.clone()),
-        Relation::Sql(text) => Ok(format!("{} or_rows", fragment(text)?)),
+        Relation::Sql(text) => Ok(format!("{} or_rows", fragment(dialect, text)?)),
     }
 }
 
@@ -19,16 +19,18 @@ pub(super) fn with(tables: &[String]) -> String {
 }
 
 /// `AND (...)` for each condition.
-pub(super) fn conditions<'c>(all: impl IntoIterator<Item = &'c Option<String>>) -> Result<String, String> {
-    all.into_iter().flatten().map(|condition| Ok(format!(" AND {}", fragment(condition)?))).collect()
+pub(super) fn conditions<'c>(
+    dialect: Dialect,
+    all: impl IntoIterator<Item = &'c Option<String>>,
+) -> Result<String, String> {
+    all.into_iter().flatten().map(|condition| Ok(format!(" AND {}", fragment(dialect, condition)?))).collect()
 }
 
 /// A text of the user's in brackets of ours, which it cannot close. The line after it ends a comment at its end.
-pub(super) fn fragment(text: &str) -> Result<String, String> {
+pub(super) fn fragment(dialect: Dialect, text: &str) -> Result<String, String> {
     let text = text.trim().trim_end_matches(';');
     let mut depth = 0_i64;
-    // Which engine reads it makes no difference for brackets, but for its own way of quoting; the statement is read again as a whole.
-    for token in tokens(&format!("SELECT {text}"), Dialect::Postgres)? {
+    for token in tokens(&format!("SELECT {text}"), dialect)? {
         depth += match token {
             Token::Sign('(') => 1,
             Token::Sign(')') => -1,
@@ -55,4 +57,31 @@ pub(super) fn list(dialect: Dialect, names: &[String]) -> Result<String, String>
         Ok(format!("'{}'", name.replace('\'', quote)))
     };
     Ok(names.iter().map(literal).collect::<Result<Vec<_>, _>>()?.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brackets_in_the_texts_of_each_database_are_none() {
+        for (dialect, text) in [
+            (Dialect::Postgres, "name = 'it''s (' AND \"a(b\" > 1"),
+            (Dialect::MySql, r"name = 'it\'s (' AND `a(b` > 1"),
+            (Dialect::ClickHouse, r"name = 'it\'s (' AND `a(b` > 1"),
+            (Dialect::BigQuery, r#"name = "it\"s (" AND `a(b` > 1"#),
+            (Dialect::Snowflake, r"name = 'it\'s (' AND payload:a > 1"),
+        ] {
+            assert_eq!(fragment(dialect, text), Ok(format!("({text}\n)")), "{dialect:?}");
+            assert!(fragment(dialect, &format!("{text})")).is_err(), "{dialect:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_a_variant_is_quoted_as_each_database_does() {
+        let names = ["o'n".to_owned()];
+        assert_eq!(list(Dialect::Postgres, &names).unwrap(), "'o''n'");
+        assert_eq!(list(Dialect::BigQuery, &names).unwrap(), r"'o\'n'");
+        assert!(list(Dialect::BigQuery, &[r"a\".to_owned()]).is_err());
+    }
 }

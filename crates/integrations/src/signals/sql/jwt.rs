@@ -52,7 +52,6 @@ impl SigningKey {
     ///
     /// # Errors
     /// When the key cannot be encoded.
-    #[cfg_attr(not(test), expect(dead_code, reason = "its first user follows"))]
     pub(super) fn fingerprint(&self) -> Result<String, String> {
         let public: &PublicKey = self.0.public_key();
         let der: PublicKeyX509Der<'_> = public.as_der().map_err(|_| "its public half cannot be written".to_owned())?;
@@ -75,14 +74,25 @@ impl SigningKey {
     }
 }
 
-/// 32 random hexadecimal digits, to name a request by.
+/// Seconds since 1970. Whoever is asked for a token judges an assertion by the real time, which the clock of a workspace need not show.
+#[expect(clippy::disallowed_methods, reason = "the other side compares it with its own clock")]
+pub(super) fn real_time() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+/// A random UUID (version 4), to name a request by.
 ///
 /// # Errors
 /// When the system has no random numbers.
-pub(super) fn random_name() -> Result<String, String> {
+pub(super) fn random_uuid() -> Result<String, String> {
     let mut bytes = [0_u8; 16];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "this machine gives no random numbers".to_owned())?;
-    Ok(hex::encode(bytes))
+    let [.., sixth, _, eighth, _, _, _, _, _, _, _] = &mut bytes;
+    *sixth = (*sixth & 0x0f) | 0x40;
+    *eighth = (*eighth & 0x3f) | 0x80;
+    let digits = hex::encode(bytes);
+    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
+    Ok([part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-"))
 }
 
 #[cfg(test)]
@@ -107,6 +117,15 @@ mod tests {
         public.verify(signed.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
         assert_eq!(key.fingerprint().unwrap().len(), 44);
         assert_eq!(format!("{key:?}"), "SigningKey");
+    }
+
+    #[test]
+    fn a_random_name_is_a_uuid_of_version_4() {
+        let [one, other] = [random_uuid().unwrap(), random_uuid().unwrap()];
+        assert_ne!(one, other);
+        let groups: Vec<&str> = one.split('-').collect();
+        assert_eq!(groups.iter().map(|group| group.len()).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
+        assert!(groups[2].starts_with('4') && "89ab".contains(&groups[3][..1]), "{one}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use outcome_core::ports::{
 };
 use sha2::{Digest, Sha256};
 
-use super::bind::{Param, Params};
+use super::bind::{Param, Params, Statement};
 use super::contract::{self, Writer, Written};
 use super::dialect::Dialect;
 use super::engine::{self, Ask, Limits};
@@ -105,13 +105,27 @@ impl<'a> Looking<'a> {
     }
 
     async fn ask(&self, written: Result<Written, String>, rows: u32) -> Result<Table, ReadError> {
-        let Written { text, params } = self.source.of_metric(self.signal, written)?;
-        let query = Query { key: "check", text: text.into(), params };
-        let statement = self.source.statement(self.signal, &query)?;
-        let limits = Limits { rows, ..self.source.limits };
-        let ask = Ask { sql: &statement.sql, binds: &statement.binds, limits, keep: |_| true };
+        let statement = self.statement(written)?;
+        let ask = Ask { sql: &statement.sql, binds: &statement.binds, limits: self.limits(rows), keep: |_| true };
         let answer = engine::query(&*self.source.engine, ask).await;
         answer.map_err(|error| self.source.refusal(error, &self.signal.name, None))
+    }
+
+    /// The columns of what is asked.
+    async fn columns(&self, written: Result<Written, String>) -> Result<Vec<String>, ReadError> {
+        let statement = self.statement(written)?;
+        let ask = Ask { sql: &statement.sql, binds: &statement.binds, limits: self.limits(2), keep: |_| true };
+        let answer = self.source.engine.columns_of(ask).await;
+        answer.map_err(|error| self.source.refusal(error, &self.signal.name, None))
+    }
+
+    fn limits(&self, rows: u32) -> Limits {
+        Limits { rows, ..self.source.limits }
+    }
+
+    fn statement(&self, written: Result<Written, String>) -> Result<Statement, ReadError> {
+        let Written { text, params } = self.source.of_metric(self.signal, written)?;
+        self.source.statement(self.signal, &Query { key: "check", text: text.into(), params })
     }
 
     /// The numbers of the only row.
@@ -152,7 +166,7 @@ impl<'a> Looking<'a> {
     }
 
     async fn fact(&self, events: &Events) -> Result<FactCounts, ReadError> {
-        let text = look_sql::fact_counts(events);
+        let text = look_sql::fact_counts(self.source.engine.dialect(), events);
         let found = self.counts(text.map(|text| Written { text, params: self.params() })).await?;
         let number = |at: usize| found.get(at).copied().unwrap_or(0);
         let rows = match &events.fact.rows {
@@ -186,8 +200,9 @@ impl<'a> Looking<'a> {
             facts.map(|Events { fact, .. }| (&fact.rows, fact.unit.as_str(), fact.at.as_str(), fact.via.as_ref()));
         let mut found: Vec<KeyOf<'a>> = Vec::new();
         for (rows, unit, at, via) in std::iter::once(of_exposures).filter(|_| !is_population).chain(facts) {
-            let sample = look_sql::sample(rows).map(|text| Written { text, params: Params::new() });
-            for column in self.ask(sample, 2).await?.columns {
+            let sample = look_sql::sample(self.source.engine.dialect(), rows, at);
+            let sample = sample.map(|text| Written { text, params: self.params() });
+            for column in self.columns(sample).await? {
                 let is_key = column.to_lowercase().ends_with("_id") && !column.eq_ignore_ascii_case(unit);
                 let is_plain = column.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
                 let is_new = !found.iter().any(|known| known.column.eq_ignore_ascii_case(&column));

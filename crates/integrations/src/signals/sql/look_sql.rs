@@ -23,9 +23,12 @@ pub(super) struct KeyOf<'a> {
     pub(super) column: String,
 }
 
-/// One row of it, for its columns.
-pub(super) fn sample(rows: &Relation) -> Result<String, String> {
-    Ok(format!("SELECT * FROM {} LIMIT 1", relation(rows)?))
+/// One row of it, for its columns. `at`: the column with the instant.
+pub(super) fn sample(dialect: Dialect, rows: &Relation, at: &str) -> Result<String, String> {
+    // Its tables may demand a condition on what they are partitioned by.
+    let bounded =
+        if dialect == Dialect::BigQuery { format!(" WHERE {at} >= :from AND {at} < :to") } else { String::new() };
+    Ok(format!("SELECT * FROM {}{bounded} LIMIT 1", relation(dialect, rows)?))
 }
 
 /// Of the exposures in a window: rows, repeated ones, those without a unit, without an arm, of an unknown arm; units of each flag and those
@@ -33,11 +36,11 @@ pub(super) fn sample(rows: &Relation) -> Result<String, String> {
 pub(super) fn exposure_counts(dialect: Dialect, contract: &Contract, is_of_flag: bool) -> Result<[String; 3], String> {
     let Exposures { rows, unit, experiment, variant, at, condition, control, treatment, map, .. } = &contract.exposures;
     let (mapped, join) = joined(unit, map.as_ref().map(|_| &Via::Map));
-    let with = with(&maps(contract)?);
+    let with = with(&maps(dialect, contract)?);
     let [control, treatment] = [list(dialect, control)?, list(dialect, treatment)?];
     let flag = if is_of_flag { format!(" AND {experiment} = :flag") } else { String::new() };
-    let filter = format!("WHERE {at} >= :from AND {at} < :to{flag}{and}", and = conditions([condition])?);
-    let rows = relation(rows)?;
+    let filter = format!("WHERE {at} >= :from AND {at} < :to{flag}{and}", and = conditions(dialect, [condition])?);
+    let rows = relation(dialect, rows)?;
     let seen = format!("FROM {rows} {filter}");
     let seen_mapped = format!("FROM {rows}{join} {filter}");
     let sum = |condition: &str| format!("coalesce(sum(CASE WHEN {condition} THEN or_n ELSE 0 END), 0)");
@@ -64,7 +67,7 @@ FROM (SELECT {mapped} AS or_unit, min({at}) AS or_first {seen_mapped} AND {unit}
 }
 
 /// Of a fact in a window: rows, those with the unit and the instant of another one, those without a unit.
-pub(super) fn fact_counts(of: &Events) -> Result<String, String> {
+pub(super) fn fact_counts(dialect: Dialect, of: &Events) -> Result<String, String> {
     let Events { fact, condition } = of;
     Ok(format!(
         "SELECT coalesce(sum(or_n), 0) AS n_rows, coalesce(sum(or_n), 0) - count(*) AS n_repeated,
@@ -73,8 +76,8 @@ FROM (SELECT {unit} AS or_key, {at} AS or_at, count(*) AS or_n FROM {rows} WHERE
   GROUP BY {unit}, {at}) or_g",
         unit = fact.unit,
         at = fact.at,
-        rows = relation(&fact.rows)?,
-        and = conditions([&fact.condition, condition])?,
+        rows = relation(dialect, &fact.rows)?,
+        and = conditions(dialect, [&fact.condition, condition])?,
     ))
 }
 
@@ -92,20 +95,20 @@ pub(super) fn buckets(
     let mapped = exposures.map.as_ref().map(|_| &Via::Map);
     let (rows, unit, at, and, via) = match contract.population.as_ref().filter(|_| is_population) {
         Some(Events { fact, condition }) => {
-            (&fact.rows, &fact.unit, &fact.at, conditions([&fact.condition, condition])?, fact.via.as_ref())
+            (&fact.rows, &fact.unit, &fact.at, conditions(dialect, [&fact.condition, condition])?, fact.via.as_ref())
         }
-        None => (&exposures.rows, &exposures.unit, &exposures.at, conditions([&exposures.condition])?, mapped),
+        None => (&exposures.rows, &exposures.unit, &exposures.at, conditions(dialect, [&exposures.condition])?, mapped),
     };
     let (of_unit, join) = joined(unit, via);
-    let mut tables = maps(contract)?;
+    let mut tables = maps(dialect, contract)?;
     tables.push(format!(
         "or_units AS (
   SELECT {of_unit} AS or_unit, min({at}) AS or_first FROM {rows}{join}
   WHERE {at} >= :from AND {at} < :to AND {unit} IS NOT NULL{flag}{and}
   GROUP BY {of_unit})",
-        rows = relation(rows)?
+        rows = relation(dialect, rows)?
     ));
-    tables.extend(owners(contract, "or_units", "")?);
+    tables.extend(owners(dialect, contract, "or_units", "")?);
     let units = tables.join(",\n");
     let values = write.values("or_u.or_unit AS or_unit", true)?;
     let sums = sums(dialect, &contract.quantity, contract.covariate.is_some());
@@ -128,7 +131,7 @@ or_keys AS (
   WHERE {at} >= :from AND {at} < :events_to AND {unit} IS NOT NULL GROUP BY {of_unit})
 SELECT {bucket} AS or_bucket, count(DISTINCT or_shared) AS n_keys, count(*) AS n{sums}
 FROM or_values LEFT JOIN or_keys ON or_keys.or_key = or_values.or_unit GROUP BY {bucket}",
-                rows = relation(rows)?,
+                rows = relation(dialect, rows)?,
             )
         }
     })

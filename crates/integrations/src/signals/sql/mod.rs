@@ -5,8 +5,10 @@
 //! cached: the window of a poll ends at its own "now", so that no two polls ask the same; connections are (see
 //! the core's registry).
 
+mod address;
 pub(crate) mod bigquery;
 mod bind;
+mod catalog;
 pub(crate) mod clickhouse;
 mod cohorts;
 mod contract;
@@ -28,6 +30,7 @@ mod relations;
 mod rights;
 mod role;
 mod settings;
+pub(crate) mod snowflake;
 mod sqlite;
 mod table;
 mod tables;
@@ -45,12 +48,13 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
+use self::address::secrets_in;
 use self::bind::{Bind, Param, Params, Statement};
 use self::contract::Written;
 use self::dialect::Dialect;
 use self::engine::{Ask, Engine, EngineError, Limits};
 use self::plan::Access;
-use self::table::{Cell, Misfit, Table};
+use self::table::{Misfit, Table};
 use outcome_core::config::resolve_address;
 use outcome_core::domain::{ArmSums, FoundQuantile, Reading, SignalSpec, VariantReading, Window};
 use outcome_core::ports::{
@@ -97,24 +101,6 @@ struct Opened<'a> {
     limits: Limits,
     time_format: TimeFormat,
     secrets: Vec<SecretString>,
-}
-
-/// The address of an interface over HTTP, without secrets in it.
-fn checked_address(name: &str, address: &SecretString, example: &str) -> Result<url::Url, ReadError> {
-    let wrong = |problem: &str| ReadError::Config {
-        source_name: name.to_owned(),
-        problem: problem.to_owned(),
-        hint: format!("write `url` as {example}"),
-    };
-    // The parser's own words repeat nothing of the address.
-    let url = url::Url::parse(address.expose_secret().trim()).map_err(|error| wrong(&format!("its `url`: {error}")))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(wrong("its `url` must begin with http:// or https://"));
-    }
-    if url.password().is_some() || !url.username().is_empty() || url.query().is_some() {
-        return Err(wrong("its `url` has a user, a password or parameters, which have keys of their own"));
-    }
-    Ok(url)
 }
 
 /// A database.
@@ -400,29 +386,7 @@ impl SignalSource for SqlSource {
     }
 
     async fn list(&self) -> Result<Vec<MetricInfo>, ReadError> {
-        let own = self.engine.columns();
-        let columns = own.as_deref().unwrap_or(tables_and_columns(self.engine.dialect()));
-        let table = self.ask(columns, &[]).await.map_err(|error| self.broken(error))?;
-        let mut out: Vec<MetricInfo> = Vec::new();
-        for row in &table.rows {
-            let [Cell::Text(table), Cell::Text(column)] = row.as_slice() else {
-                continue;
-            };
-            let (table, column) = (self.redactor.clean(table), self.redactor.clean(column));
-            if let Some(last) = out.last_mut()
-                && last.name == table
-            {
-                if last.fields.len() < MAX_COLUMNS {
-                    last.fields.push(column);
-                }
-                continue;
-            }
-            if out.len() >= MAX_TABLES {
-                break;
-            }
-            out.push(MetricInfo { name: table, fields: vec![column] });
-        }
-        Ok(out)
+        self.list_of_columns().await.map_err(|error| self.broken(error))
     }
 
     async fn tables(&self) -> Result<Option<Tables>, ReadError> {
@@ -499,62 +463,6 @@ impl SignalSource for SqlSource {
         let Access { full_scans, uses_index } = Access::of(dialect, &table);
         Ok(Some(QueryPlan { lines: clean(table.lines()), full_scans: clean(full_scans), uses_index, bytes: None }))
     }
-}
-
-/// The statement that lists tables and their columns, in this order.
-fn tables_and_columns(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Postgres => {
-            "SELECT CAST(table_schema AS text) || '.' || CAST(table_name AS text) AS t,
-                    CAST(column_name AS text) || ' ' || CAST(data_type AS text) AS c
-             FROM information_schema.columns WHERE table_schema NOT IN ('pg_catalog', 'information_schema')
-             ORDER BY table_schema, table_name, ordinal_position LIMIT 12000"
-        }
-        Dialect::MySql => {
-            "SELECT CONCAT(table_schema, '.', table_name) AS t, CONCAT(column_name, ' ', column_type) AS c
-             FROM information_schema.columns WHERE table_schema = DATABASE()
-             ORDER BY table_name, ordinal_position LIMIT 12000"
-        }
-        Dialect::ClickHouse => {
-            "SELECT concat(database, '.', table) AS t, concat(name, ' ', type) AS c
-             FROM system.columns WHERE database = currentDatabase() ORDER BY database, table, position LIMIT 12000"
-        }
-        // It names the dataset: see `Engine::columns`.
-        Dialect::BigQuery => "SELECT '' AS t, '' AS c LIMIT 0",
-        Dialect::Snowflake => {
-            "SELECT table_schema || '.' || table_name AS t, column_name || ' ' || data_type AS c
-             FROM information_schema.columns WHERE table_schema = CURRENT_SCHEMA()
-             ORDER BY table_name, ordinal_position LIMIT 12000"
-        }
-        Dialect::Sqlite => {
-            "SELECT m.name AS t, trim(p.name || ' ' || p.type) AS c
-             FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS p
-             WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
-             ORDER BY m.name, p.cid LIMIT 12000"
-        }
-    }
-}
-
-/// The address and the password in it, as written and decoded.
-fn secrets_in(url: &str) -> Vec<SecretString> {
-    let mut secrets = vec![url.to_owned()];
-    if let Ok(parsed) = url::Url::parse(url) {
-        if let Some(password) = parsed.password() {
-            secrets.push(password.to_owned());
-            let decoded = url::form_urlencoded::parse(
-                format!("p={}", password.replace('+', "%2B").replace('&', "%26")).as_bytes(),
-            )
-            .map(|(_, value)| value.into_owned())
-            .next();
-            secrets.extend(decoded);
-        }
-        for (key, value) in parsed.query_pairs() {
-            if key.contains("password") {
-                secrets.push(value.into_owned());
-            }
-        }
-    }
-    secrets.into_iter().map(SecretString::from).collect()
 }
 
 /// Segment keys that the statement does not use.

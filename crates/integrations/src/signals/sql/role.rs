@@ -4,7 +4,7 @@
 
 use super::SqlSource;
 use super::dialect::Dialect;
-use super::engine::EngineError;
+use super::engine::{EngineError, Reader};
 use super::relations::{Named, named_in};
 
 /// The user's name.
@@ -23,9 +23,18 @@ impl SqlSource {
     /// The statements; `None` where users are not made with statements of the database.
     pub(super) async fn role(&self, queries: &[String]) -> Result<Option<Vec<String>>, EngineError> {
         let dialect = self.engine.dialect();
+        let reader = self.engine.reader();
         let (relations, here) = match dialect {
-            // Files have no users; those of the other two are made elsewhere, see their pages in `docs/connectors`.
-            Dialect::Sqlite | Dialect::BigQuery | Dialect::Snowflake => return Ok(None),
+            Dialect::Sqlite => return Ok(None),
+            Dialect::BigQuery => (
+                &*format!("SELECT table_schema, table_name, 'yes' FROM `{}`.INFORMATION_SCHEMA.TABLES LIMIT 12000", reader.home),
+                "SELECT '', ''",
+            ),
+            Dialect::Snowflake => (
+                "SELECT table_schema AS s, table_name AS t, CASE WHEN table_schema = CURRENT_SCHEMA() THEN 'yes' ELSE '' END AS d
+                 FROM information_schema.tables WHERE table_schema <> 'INFORMATION_SCHEMA' LIMIT 12000",
+                "SELECT CURRENT_DATABASE() AS d, CURRENT_SCHEMA() AS s",
+            ),
             Dialect::ClickHouse => (
                 "SELECT database AS s, name AS t, if(database = currentDatabase(), 'yes', '') AS d
                  FROM system.tables WHERE lower(database) NOT IN ('system', 'information_schema') LIMIT 12000",
@@ -63,7 +72,9 @@ impl SqlSource {
         Ok(Some(match dialect {
             Dialect::MySql => in_mysql(&place, &read),
             Dialect::ClickHouse => in_clickhouse(&place, &read),
-            Dialect::Postgres | Dialect::Sqlite | Dialect::BigQuery | Dialect::Snowflake => {
+            Dialect::BigQuery => in_bigquery(&reader, &read),
+            Dialect::Snowflake => in_snowflake(&place, &reader, &read),
+            Dialect::Postgres | Dialect::Sqlite => {
                 let dblink = self.texts(PUBLIC_DBLINK).await?.into_iter().filter_map(|row| row.into_iter().next());
                 in_postgres(&place, &read, &dblink.collect::<Vec<_>>())
             }
@@ -86,7 +97,22 @@ struct Place {
 }
 
 fn is_named(known: &Relation, named: &Named, dialect: Dialect) -> bool {
-    let same = |a: &str, b: &str| if dialect == Dialect::MySql { a.eq_ignore_ascii_case(b) } else { a == b };
+    let is_loose = matches!(dialect, Dialect::MySql | Dialect::Snowflake);
+    let same = |a: &str, b: &str| if is_loose { a.eq_ignore_ascii_case(b) } else { a == b };
+    if dialect == Dialect::BigQuery {
+        // All parts may stand in one pair of quotes.
+        let parts: Vec<&str> = named
+            .schema
+            .iter()
+            .map(String::as_str)
+            .chain([named.name.as_str()])
+            .flat_map(|part| part.split('.'))
+            .collect();
+        let [.., name] = parts.as_slice() else { return false };
+        let is_schema =
+            parts.len().checked_sub(2).and_then(|at| parts.get(at)).is_none_or(|schema| *schema == known.schema);
+        return is_schema && *name == known.name;
+    }
     let is_schema = named.schema.as_ref().map_or(known.is_default, |schema| same(&known.schema, schema));
     is_schema && same(&known.name, &named.name)
 }
@@ -157,6 +183,62 @@ fn in_clickhouse(place: &Place, read: &[Relation]) -> Vec<String> {
             .map(|relation| format!("GRANT SELECT ON {}.{} TO {ROLE};", name(&relation.schema), name(&relation.name))),
     );
     out.push(format!("-- Then, in the outcome file: user: {ROLE}, password: ${{CLICKHOUSE_PASSWORD}}"));
+    out
+}
+
+/// <https://cloud.google.com/bigquery/docs/reference/standard-sql/data-control-language>
+fn in_bigquery(reader: &Reader, read: &[Relation]) -> Vec<String> {
+    let name = |name: &str| name.replace('`', "");
+    let member = name(&reader.account);
+    let mut out = vec![
+        "-- Run this as the owner of the dataset, with `bq query --use_legacy_sql=false` or in the console.".to_owned(),
+    ];
+    let grant = |on: String| format!("GRANT `roles/bigquery.dataViewer` ON {on} TO \"serviceAccount:{member}\";");
+    if read.is_empty() {
+        out.push("-- The tables of the queries were not found, so this reads the whole dataset.".to_owned());
+        out.push(grant(format!("SCHEMA `{}`", name(&reader.home))));
+    }
+    out.extend(read.iter().map(|relation| grant(format!("TABLE `{}.{}`", name(&reader.home), name(&relation.name)))));
+    out.push("-- And in a shell, so that it may run queries that this project pays for:".to_owned());
+    out.push(format!(
+        "-- gcloud projects add-iam-policy-binding {} --role roles/bigquery.jobUser --member serviceAccount:{member} --condition None",
+        reader.computes
+    ));
+    out
+}
+
+/// <https://docs.snowflake.com/en/sql-reference/sql/grant-privilege>
+fn in_snowflake(place: &Place, reader: &Reader, read: &[Relation]) -> Vec<String> {
+    let name = |name: &str| quoted(name, '"');
+    let role = ROLE.to_uppercase();
+    let user = if reader.account.is_empty() { role.clone() } else { reader.account.clone() };
+    let (database, schema) = (name(&place.database), name(&place.schema));
+    let mut out = vec![
+        "-- Run this as the owner of the tables who may also make roles and users.".to_owned(),
+        format!("CREATE ROLE IF NOT EXISTS {role};"),
+        format!("GRANT USAGE ON WAREHOUSE {} TO ROLE {role};", name(&reader.computes)),
+        format!("GRANT USAGE ON DATABASE {database} TO ROLE {role};"),
+    ];
+    let mut schemas: Vec<String> = read.iter().map(|relation| name(&relation.schema)).collect();
+    if read.is_empty() {
+        out.push("-- The tables of the queries were not found, so this reads the whole schema.".to_owned());
+        schemas.push(schema.clone());
+    }
+    schemas.sort_unstable();
+    schemas.dedup();
+    out.extend(schemas.iter().map(|schema| format!("GRANT USAGE ON SCHEMA {database}.{schema} TO ROLE {role};")));
+    if read.is_empty() {
+        out.push(format!("GRANT SELECT ON ALL TABLES IN SCHEMA {database}.{schema} TO ROLE {role};"));
+    }
+    out.extend(read.iter().map(|relation| {
+        format!("GRANT SELECT ON TABLE {database}.{}.{} TO ROLE {role};", name(&relation.schema), name(&relation.name))
+    }));
+    out.push(format!(
+        "CREATE USER IF NOT EXISTS {user} TYPE = SERVICE DEFAULT_ROLE = {role} DEFAULT_SECONDARY_ROLES = ();"
+    ));
+    out.push(format!("GRANT ROLE {role} TO USER {user};"));
+    out.push("-- Then give the user a key or a token: see docs/connectors/snowflake.md.".to_owned());
+    out.push(format!("-- And in the outcome file: role: {role}"));
     out
 }
 

@@ -35,13 +35,13 @@ impl SqlSource {
 fn treated(dialect: Dialect, contract: &Contract, flag_key: &str, window: Window) -> Result<Written, String> {
     let Exposures { rows, unit, experiment, variant, at, condition, treatment, map, .. } = &contract.exposures;
     let (mapped, join) = joined(unit, map.as_ref().map(|_| &Via::Map));
-    let with = with(&maps(contract)?);
+    let with = with(&maps(dialect, contract)?);
     let text = format!(
         "{with}SELECT count(DISTINCT {mapped}) AS n FROM {rows}{join}
 WHERE {experiment} = :flag AND {at} >= :from AND {at} < :to AND {variant} IN ({arm}) AND {unit} IS NOT NULL{and}",
-        rows = relation(rows)?,
+        rows = relation(dialect, rows)?,
         arm = list(dialect, treatment)?,
-        and = conditions([condition])?,
+        and = conditions(dialect, [condition])?,
     );
     let params = Params::from([
         ("flag".to_owned(), Param::Text(flag_key.to_owned())),

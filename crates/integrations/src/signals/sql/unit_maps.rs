@@ -4,6 +4,7 @@
 
 use outcome_core::domain::{Contract, UnitMap, Via};
 
+use super::dialect::Dialect;
 use super::fragments::relation;
 
 /// A unit's column, or what it is mapped to, and the join that does so.
@@ -16,9 +17,9 @@ pub(super) fn joined(unit: &str, via: Option<&Via>) -> (String, String) {
 }
 
 /// The map of the exposures, where there is one: one value for each key, the first where the map says when. A key with two is in none.
-pub(super) fn maps(contract: &Contract) -> Result<Vec<String>, String> {
+pub(super) fn maps(dialect: Dialect, contract: &Contract) -> Result<Vec<String>, String> {
     let Some(UnitMap { rows, key, to, since }) = &contract.exposures.map else { return Ok(Vec::new()) };
-    let rows = relation(rows)?;
+    let rows = relation(dialect, rows)?;
     let known = format!("{key} IS NOT NULL AND {to} IS NOT NULL");
     Ok(vec![match since {
         None => format!(
@@ -39,7 +40,7 @@ pub(super) fn maps(contract: &Contract) -> Result<Vec<String>, String> {
 /// Whose events those of a person are: those of the person's first unit among `all`.
 ///
 /// Source: METRICS.md 2.7.
-pub(super) fn owners(contract: &Contract, all: &str, condition: &str) -> Result<Vec<String>, String> {
+pub(super) fn owners(dialect: Dialect, contract: &Contract, all: &str, condition: &str) -> Result<Vec<String>, String> {
     let mut found: Vec<&UnitMap> = Vec::new();
     for events in contract.all_events() {
         if let Some(Via::Owner(map)) = &events.fact.via {
@@ -60,7 +61,7 @@ pub(super) fn owners(contract: &Contract, all: &str, condition: &str) -> Result<
     JOIN (SELECT DISTINCT {key} AS or_link, {to} AS or_person FROM {rows} WHERE {key} IS NOT NULL AND {to} IS NOT NULL) or_l
     ON or_l.or_link = or_a.or_unit{condition}) or_o
   WHERE or_i = 1)",
-            rows = relation(rows)?
+            rows = relation(dialect, rows)?
         )]),
         _ => Err("its facts are of two kinds of units that are not those of the exposures".to_owned()),
     }

@@ -10,8 +10,8 @@ use serde::Serialize;
 use url::Url;
 
 use super::super::dialect::Dialect;
-use super::super::engine::{Ask, Class, Engine, EngineError, GRACE, Limits, Said};
-use super::super::jwt::random_name;
+use super::super::engine::{Ask, Class, Engine, EngineError, GRACE, Limits, Reader, Said};
+use super::super::jwt::random_uuid;
 use super::super::rights::warned;
 use super::super::table::Table;
 use super::super::wire::{Answer, Wire};
@@ -54,6 +54,7 @@ pub(super) struct BigQuery {
 struct Found {
     kind: String,
     bytes: u64,
+    columns: Vec<String>,
 }
 
 impl BigQuery {
@@ -127,6 +128,7 @@ impl BigQuery {
         Ok(Found {
             kind: statistics.query.statement_type.unwrap_or_else(|| "statement of an unknown kind".to_owned()),
             bytes: bytes.and_then(|bytes| bytes.parse().ok()).unwrap_or(0),
+            columns: statistics.query.schema.fields.into_iter().map(|field| field.name).collect(),
         })
     }
 
@@ -193,7 +195,7 @@ impl BigQuery {
         let query = Query {
             statement: self.statement(ask),
             location: self.place.location.as_deref(),
-            request_id: random_name().map_err(|problem| Said::new(Class::Config, problem))?,
+            request_id: random_uuid().map_err(|problem| Said::new(Class::Config, problem))?,
             max_results: ask.limits.rows.saturating_add(1),
             timeout_ms: millis(WAIT.min(ask.limits.statement)),
             job_timeout_ms: millis(ask.limits.statement).to_string(),
@@ -296,13 +298,21 @@ impl Engine for BigQuery {
         }
     }
 
+    fn reader(&self) -> Reader {
+        Reader { account: self.account.email.clone(), computes: self.place.project.clone(), home: self.home() }
+    }
+
     fn columns(&self) -> Option<String> {
-        let (project, dataset) = self.dataset();
-        let name = format!("{project}.{dataset}").replace('`', "");
+        let name = self.home();
         Some(format!(
             "SELECT CONCAT(table_schema, '.', table_name) AS t, CONCAT(column_name, ' ', data_type) AS c
              FROM `{name}`.INFORMATION_SCHEMA.COLUMNS ORDER BY table_name, ordinal_position LIMIT 12000"
         ))
+    }
+
+    /// A dry run says them and costs nothing, while a `LIMIT` reads the whole table.
+    async fn columns_of(&self, ask: Ask<'_>) -> Result<Vec<String>, EngineError> {
+        Ok(self.dry(ask).await?.columns)
     }
 
     async fn estimate(&self, ask: Ask<'_>) -> Result<Option<QueryPlan>, EngineError> {
@@ -337,9 +347,14 @@ impl Engine for BigQuery {
 }
 
 impl BigQuery {
-    fn making_a_table(&self) -> String {
+    /// The dataset with its project, to stand in quotes.
+    fn home(&self) -> String {
         let (project, dataset) = self.dataset();
-        let name = format!("{project}.{dataset}").replace('`', "");
+        format!("{project}.{dataset}").replace('`', "")
+    }
+
+    fn making_a_table(&self) -> String {
+        let name = self.home();
         format!("CREATE TABLE `{name}`.outcome_runtime_write_check (a INT64)")
     }
 }

@@ -13,8 +13,9 @@ use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use serde_json::json;
 
+use super::super::address::checked_address;
 use super::super::engine::Limits;
-use super::super::{Opened, SqlSource, TimeFormat, checked_address};
+use super::super::{Opened, SqlSource, TimeFormat};
 use super::engine::{BigQuery, Place};
 use super::token::Account;
 

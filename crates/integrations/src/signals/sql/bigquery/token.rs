@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use outcome_core::clock::{Clock as _, SystemClock};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
@@ -10,7 +9,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::super::engine::{Class, EngineError, Said};
-use super::super::jwt::SigningKey;
+use super::super::jwt::{SigningKey, real_time};
 use super::super::wire::Wire;
 
 /// What a token may be used for. `bigquery.readonly` is not accepted where a query is started.
@@ -108,7 +107,7 @@ impl Account {
         if let Some(token) = known.as_ref().filter(|token| token.until > Instant::now()) {
             return Ok(token.text.clone());
         }
-        let now = SystemClock.now().as_second();
+        let now = real_time();
         let claims = json!({
             "iss": self.email, "scope": SCOPE, "aud": self.token_uri.as_str(), "iat": now, "exp": now + ASSERTED,
         });

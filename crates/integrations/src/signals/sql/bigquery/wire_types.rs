@@ -130,6 +130,7 @@ pub(super) struct Statistics {
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct OfQuery {
     pub(super) statement_type: Option<String>,
+    pub(super) schema: Schema,
     pub(super) total_bytes_processed: Option<String>,
 }
 

@@ -12,9 +12,10 @@ use outcome_core::yaml_map;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
+use super::super::address::checked_address;
 use super::super::engine::Limits;
 use super::super::settings::TimeOfWarehouse;
-use super::super::{Opened, SqlSource, checked_address};
+use super::super::{Opened, SqlSource};
 use super::engine::{ClickHouse, Login};
 
 /// A `ClickHouse` server or service.
