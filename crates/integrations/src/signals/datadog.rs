@@ -118,8 +118,8 @@ enum Combined {
     Last,
 }
 
-/// A metric, taken apart: `sum($window):sum:orders{*}.as_count()`, as in a monitor.
-fn parts(metric: &str) -> (Combined, &str) {
+/// A metric, taken apart: `sum($window):sum:orders{*}.as_count()`, as in a monitor. A bare name is its average over everything.
+fn parts(metric: &str) -> (Combined, String) {
     let ways = [
         ("avg", Combined::Avg),
         ("sum", Combined::Sum),
@@ -131,7 +131,9 @@ fn parts(metric: &str) -> (Combined, &str) {
         let rest = metric.trim().strip_prefix(name)?.strip_prefix("($window):")?;
         Some((*way, rest.trim()))
     });
-    found.unwrap_or((Combined::Avg, metric.trim()))
+    let (way, query) = found.unwrap_or((Combined::Avg, metric.trim()));
+    let is_name = query.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+    (way, if is_name { format!("avg:{query}{{*}}") } else { query.to_owned() })
 }
 
 #[derive(Deserialize)]
@@ -230,7 +232,7 @@ impl SignalSource for DatadogSource {
     async fn level(&self, signal: &SignalSpec, window: Window) -> Result<Reading<ArmSums>, ReadError> {
         let (way, query) = parts(&signal.metric);
         let of = &signal.name;
-        let (series, now) = self.series(of, query, window).await?;
+        let (series, now) = self.series(of, &query, window).await?;
         let shape = |problem: String| ReadError::Shape {
             source_name: self.api.name().to_owned(),
             signal: of.clone(),
@@ -335,7 +337,13 @@ mod tests {
 
     #[test]
     fn a_metric_says_how_its_points_are_combined() {
+        let parts = |metric: &str| {
+            let (way, query) = super::parts(metric);
+            (way, query.leak() as &str)
+        };
         assert_eq!(parts("sum($window):sum:orders{*}.as_count()"), (Combined::Sum, "sum:orders{*}.as_count()"));
+        assert_eq!(parts("checkout.latency.p95"), (Combined::Avg, "avg:checkout.latency.p95{*}"));
+        assert_eq!(parts("last($window):queue"), (Combined::Last, "avg:queue{*}"));
         assert_eq!(parts(" last($window): avg:load{*}"), (Combined::Last, "avg:load{*}"));
         assert_eq!(parts("avg:load{*}"), (Combined::Avg, "avg:load{*}"));
         assert_eq!(parts("sum:orders{*}"), (Combined::Avg, "sum:orders{*}"));

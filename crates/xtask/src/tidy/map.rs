@@ -109,8 +109,18 @@ pub const MAP: &[Layer] = &[
     Layer { name: "core::usecases", uses: &[&["core", "stats"]] },
     // Names the modules and re-exports the statistics.
     Layer { name: "core::lib", uses: &[&["core", "stats"]] },
-    // Vendors.
-    Layer { name: "integrations", uses: &[&["core::domain", "core::ports", "core::config", "core::file_trouble"]] },
+    // Vendors. Assertions of service accounts hold the time, and a program is run only from a trusted place (ADR 23).
+    Layer {
+        name: "integrations",
+        uses: &[&[
+            "core::domain",
+            "core::ports",
+            "core::config",
+            "core::file_trouble",
+            "core::clock",
+            "core::programs",
+        ]],
+    },
     // Front ends. Only a program's root plugs the vendors in.
     Layer { name: "mcp", uses: &[DOORS] },
     Layer { name: "mcp::main", uses: &[DOORS, &["mcp", "integrations"]] },

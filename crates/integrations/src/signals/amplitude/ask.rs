@@ -1,54 +1,13 @@
 //! The two questions, users of an event and users through a funnel, and what is read of their answers.
 
-use std::collections::BTreeMap;
-
 use outcome_core::ports::ReadError;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
 use super::AmplitudeSource;
+use super::event::Event;
 use crate::signals::api::{Count, Days};
-
-/// An event, as the parameter `e` has it.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Event {
-    pub(super) event_type: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) filters: Vec<Condition>,
-}
-
-impl Event {
-    pub(super) fn named(name: &str) -> Self {
-        Self { event_type: name.to_owned(), filters: Vec::new() }
-    }
-}
-
-/// A condition on a property of an event.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Condition {
-    #[serde(rename = "subprop_type")]
-    of: &'static str,
-    #[serde(rename = "subprop_key")]
-    key: String,
-    #[serde(rename = "subprop_op")]
-    op: &'static str,
-    #[serde(rename = "subprop_value")]
-    values: Vec<String>,
-}
-
-impl Condition {
-    pub(super) fn event(key: &str, value: &str) -> Self {
-        Self { of: "event", key: key.to_owned(), op: "is", values: vec![value.to_owned()] }
-    }
-}
-
-/// The parameter `s`, where a segment is asked for.
-pub(super) fn segment(segment: &BTreeMap<String, String>) -> Option<String> {
-    let conditions: Vec<_> =
-        segment.iter().map(|(key, value)| json!({ "prop": key, "op": "is", "values": [value] })).collect();
-    (!conditions.is_empty()).then(|| json!(conditions).to_string())
-}
 
 #[derive(Deserialize)]
 struct Funnels {

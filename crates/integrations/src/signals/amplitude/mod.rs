@@ -5,12 +5,13 @@
 //! time zone; of an allocation phase only the days are read that lie wholly inside.
 
 mod ask;
+mod event;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ask::{Condition, Event};
 use async_trait::async_trait;
+use event::{Condition, Event};
 use jiff::tz::TimeZone;
 use outcome_core::config::vendor::{
     Answers, Asked, At, Decode as _, Keymap, Node, Problem, Reporter, SignalVendor, http_address, no_inline_password,
@@ -221,7 +222,7 @@ impl SignalSource for AmplitudeSource {
     async fn level(&self, signal: &SignalSpec, window: Window) -> Result<Reading<ArmSums>, ReadError> {
         let of = &signal.name;
         let days = Days::up_to(window, &self.zone).ok_or_else(|| self.api.shape(of, "the window has no whole day"))?;
-        let segment = ask::segment(&signal.segment);
+        let segment = event::segment(&signal.segment);
         let steps = steps(signal);
         let (data, used) = if signal.method == MetricMethod::Funnel {
             let found = self.funnel(of, &steps, &days, &segment).await?;
@@ -250,7 +251,7 @@ impl SignalSource for AmplitudeSource {
                 "write `exposure_event`, `flag_property` and `variant_property` in its `config`, as Amplitude's list of events shows them",
             ));
         };
-        let segment = ask::segment(&signal.segment);
+        let segment = event::segment(&signal.segment);
         let steps = steps(signal);
         let asked = |window: Window| {
             json!([

@@ -3,12 +3,13 @@
 //! It has values only: its counts of users are estimates, small groups are held back, and data of two days still changes, so no arm is
 //! ever compared with another. A question is one row without dimensions, because users of several rows cannot be added up.
 
+mod report;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use outcome_core::clock::{Clock as _, SystemClock};
 use outcome_core::config::vendor::{
@@ -21,13 +22,13 @@ use outcome_core::ports::{
     Budget, MetricInfo, Opening, ReadError, SignalSource, SourceLimits, SourceReport, SourceSettings, VariantRequest,
 };
 use outcome_core::yaml_map;
+use report::{DateRange, Listed, ListedMetric, Name, Question, Report};
 use reqwest::StatusCode;
 use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::api::{Access, Api, Days, Number, Product, ServiceAccount, Told, millis, reading, resolved, time_zone};
+use super::api::{Access, Api, Days, Product, ServiceAccount, Told, millis, reading, resolved, time_zone};
 
 /// Google Analytics 4.
 pub(crate) const VENDOR: SignalVendor = SignalVendor {
@@ -59,8 +60,6 @@ const SCOPE: &str = "https://www.googleapis.com/auth/analytics.readonly";
 const AT_ONCE: u16 = 10;
 /// Published for questions that may be held back because of small groups, a property; the one limit that is counted in questions.
 const PER_HOUR: u32 = 120;
-/// Most doubts of an answer that are kept.
-const MAX_WARNINGS: usize = 5;
 
 yaml_map! {
     /// Settings of a `ga4` source.
@@ -175,121 +174,6 @@ fn metric(text: &str) -> Metric<'_> {
     }
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Question<'q> {
-    date_ranges: [DateRange; 1],
-    metrics: [Name<'q>; 1],
-    metric_aggregations: [&'static str; 1],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dimension_filter: Option<Value>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct DateRange {
-    start_date: Date,
-    end_date: Date,
-}
-
-#[derive(Serialize)]
-struct Name<'q> {
-    name: &'q str,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Report {
-    /// Absent where there is nothing.
-    #[serde(default)]
-    rows: Vec<Row>,
-    #[serde(default)]
-    totals: Vec<Row>,
-    row_count: Option<Number>,
-    #[serde(default)]
-    metadata: Metadata,
-    /// Absent where the answer is of something else.
-    metric_headers: Vec<Header>,
-    property_quota: Option<Quota>,
-}
-
-#[derive(Deserialize)]
-struct Header {
-    name: String,
-}
-
-#[derive(Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Row {
-    #[serde(default)]
-    dimension_values: Vec<Text>,
-    metric_values: Vec<Cell>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Text {
-    #[serde(default)]
-    value: String,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Cell {
-    value: Number,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct Metadata {
-    time_zone: Option<String>,
-    #[serde(default)]
-    data_loss_from_other_row: bool,
-    #[serde(default)]
-    subject_to_thresholding: bool,
-    #[serde(default)]
-    sampling_metadatas: Vec<Value>,
-    #[serde(default)]
-    data_truncation_reasons: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Quota {
-    tokens_per_day: Option<Left>,
-}
-
-#[derive(Deserialize)]
-struct Left {
-    remaining: Option<Number>,
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    #[serde(default)]
-    metrics: Vec<ListedMetric>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ListedMetric {
-    api_name: String,
-    #[serde(default)]
-    ui_name: String,
-}
-
-impl Metadata {
-    /// Why the number is not quite what it says.
-    fn doubts(&self, rows: &[Row]) -> Vec<String> {
-        let has_other = rows.iter().flat_map(|row| &row.dimension_values).any(|text| text.value == "(other)");
-        let found = [
-            (self.data_loss_from_other_row || has_other, "rare values were put together into a row `(other)`"),
-            (self.subject_to_thresholding, "small groups are held back to protect people (thresholding)"),
-            (!self.sampling_metadatas.is_empty(), "the report was made from a sample"),
-            (!self.data_truncation_reasons.is_empty(), "the report was cut"),
-        ];
-        found.into_iter().filter(|(is_so, _)| *is_so).map(|(_, text)| text.to_owned()).take(MAX_WARNINGS).collect()
-    }
-}
-
 /// A value with what it was made from.
 struct Found {
     value: f64,
@@ -356,7 +240,7 @@ impl Ga4Source {
         };
         let body = json!(asked);
         let report = self.report(of, &body).await?;
-        let row = self.row(of, &report)?;
+        let row = report.row().map_err(|problem| self.api.shape(of, problem))?;
         let cell = row.metric_values.first().and_then(|cell| cell.value.0);
         let value = cell.ok_or_else(|| self.api.shape(of, format!("the value of `{name}` is no number")))?;
         Ok(Found { value, row: json!(row), warnings: report.metadata.doubts(&report.rows) })
@@ -375,33 +259,6 @@ impl Ga4Source {
                 "write the property's time zone as `timezone`",
             )),
             _ => Ok(report),
-        }
-    }
-
-    /// The total where there is one, else the only row. Users of several rows cannot be added up.
-    fn row<'r>(&self, of: &str, report: &'r Report) -> Result<&'r Row, ReadError> {
-        if report.metric_headers.len() != 1 {
-            let names: Vec<_> =
-                report.metric_headers.iter().take(3).map(|header| self.api.clean(&header.name)).collect();
-            return Err(self
-                .api
-                .shape(of, format!("`metricHeaders` has not exactly one metric: {}", names.join(", "))));
-        }
-        let n_rows = report
-            .row_count
-            .and_then(Number::whole)
-            .unwrap_or(0)
-            .max(i64::try_from(report.rows.len()).unwrap_or(i64::MAX));
-        match (report.totals.as_slice(), report.rows.as_slice()) {
-            ([total], [_, ..]) => Ok(total),
-            ([], [row]) if n_rows == 1 => Ok(row),
-            (_, []) => {
-                Err(self.api.shape(of, "`rows` is missing: nothing was counted, or the name is wrong, and it is not 0"))
-            }
-            _ => Err(self.api.shape(
-                of,
-                format!("`rows` has {n_rows} rows without one total, and users of several cannot be added up"),
-            )),
         }
     }
 }

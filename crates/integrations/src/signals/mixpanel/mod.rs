@@ -4,14 +4,14 @@
 //! It has levels only. A funnel or a report is saved in the product and cannot be asked for the units of one allocation phase. Dates are
 //! whole days of the project's time zone.
 
-use std::collections::BTreeMap;
+mod report;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use outcome_core::config::vendor::{
     Answers, Asked, At, Decode as _, Keymap, Node, Reporter, SignalVendor, http_address, no_inline_password,
     references, secret,
@@ -22,13 +22,13 @@ use outcome_core::ports::{
     Budget, MetricInfo, Opening, ReadError, SignalSource, SourceLimits, SourceReport, SourceSettings, VariantRequest,
 };
 use outcome_core::yaml_map;
+use report::{Bucket, Funnels, Insights, Metric, SavedFunnel, Segmentation, leaves, metric, span};
 use reqwest::StatusCode;
 use secrecy::ExposeSecret as _;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::api::{Access, Api, Count, Days, Number, Product, millis, part, reading, resolved, time_zone};
+use super::api::{Access, Api, Days, Number, Product, millis, reading, resolved, time_zone};
 
 /// Mixpanel.
 pub(crate) const VENDOR: SignalVendor = SignalVendor {
@@ -160,80 +160,6 @@ struct MixpanelSource {
     zone: TimeZone,
 }
 
-/// What a signal's `metric` names.
-#[derive(Debug, PartialEq, Eq)]
-enum Metric<'m> {
-    /// Different users of an event.
-    Users(&'m str),
-    /// How often an event came.
-    Events(&'m str),
-    /// A saved funnel.
-    Funnel(u64),
-    /// A saved Insights report.
-    Insights(u64),
-}
-
-fn metric(text: &str) -> Metric<'_> {
-    let text = text.trim();
-    let number = |prefix: &str| text.strip_prefix(prefix)?.trim().parse().ok();
-    if let Some(id) = number("funnel/") {
-        Metric::Funnel(id)
-    } else if let Some(id) = number("insights/") {
-        Metric::Insights(id)
-    } else if let Some(event) = text.strip_prefix("total/") {
-        Metric::Events(event.trim())
-    } else {
-        Metric::Users(text)
-    }
-}
-
-#[derive(Deserialize)]
-struct Segmentation {
-    data: SegmentationData,
-}
-
-#[derive(Deserialize)]
-struct SegmentationData {
-    /// The days; not sorted.
-    series: Vec<String>,
-    /// Of each event, by day. A day may be absent.
-    values: BTreeMap<String, BTreeMap<String, Number>>,
-}
-
-#[derive(Deserialize)]
-struct Funnels {
-    data: BTreeMap<String, Bucket>,
-}
-
-#[derive(Deserialize)]
-struct Bucket {
-    analysis: Analysis,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Analysis {
-    starting_amount: Count,
-    completion: Count,
-}
-
-#[derive(Deserialize)]
-struct Insights {
-    date_range: DateRange,
-    series: Value,
-}
-
-#[derive(Deserialize)]
-struct DateRange {
-    from_date: String,
-    to_date: String,
-}
-
-#[derive(Deserialize)]
-struct SavedFunnel {
-    funnel_id: u64,
-    name: Option<String>,
-}
-
 impl MixpanelSource {
     fn address(&self, path: &str) -> Url {
         let mut url = self.api.address(&["api", "query"]);
@@ -342,28 +268,6 @@ impl MixpanelSource {
     }
 }
 
-/// The numbers in nested maps, at most a few, with their places.
-fn leaves(path: &str, value: &Value) -> Result<Vec<(String, Number)>, String> {
-    let mut open = vec![(path.to_owned(), value)];
-    let mut found = Vec::new();
-    while let Some((path, value)) = open.pop() {
-        match value {
-            Value::Object(map) => open.extend(map.values().map(|value| (format!("{path}.*"), value))),
-            other => found.push((path.clone(), part(&path, other)?)),
-        }
-    }
-    Ok(found)
-}
-
-/// A report's time: from the beginning of its first day to the end of its last, which is written as its last millisecond.
-fn span(range: &DateRange) -> Option<Window> {
-    let from: Timestamp = range.from_date.parse().ok()?;
-    let to: Timestamp = range.to_date.parse().ok()?;
-    let last = to.as_millisecond().rem_euclid(1000) == 999;
-    let to = if last { to.checked_add(SignedDuration::from_millis(1)).ok()? } else { to };
-    (from < to).then_some(Window { from, to })
-}
-
 fn n_days(days: &Days) -> i64 {
     i64::from(Date::since(days.last, days.first).map_or(0, |span| span.get_days())) + 1
 }
@@ -445,33 +349,5 @@ impl MixpanelSource {
     async fn saved(&self, of: &str) -> Result<Vec<SavedFunnel>, ReadError> {
         let url = self.address("funnels/list");
         Ok(self.api.ask(of, |client| client.get(url.clone())).await?.value)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use pretty_assertions::assert_eq;
-
-    use super::*;
-
-    #[test]
-    fn a_metric_names_an_event_or_what_is_saved() {
-        assert_eq!(metric("Signed up"), Metric::Users("Signed up"));
-        assert_eq!(metric("total/Signed up"), Metric::Events("Signed up"));
-        assert_eq!(metric("funnel/7509"), Metric::Funnel(7509));
-        assert_eq!(metric("insights/42"), Metric::Insights(42));
-        assert_eq!(metric("funnel/seven"), Metric::Users("funnel/seven"));
-    }
-
-    #[test]
-    fn a_report_says_its_own_time() {
-        let of = |from: &str, to: &str| span(&DateRange { from_date: from.to_owned(), to_date: to.to_owned() });
-        let found = of("2020-08-31T00:00:00-07:00", "2020-09-12T23:59:59.999000-07:00").unwrap();
-        assert_eq!(
-            (found.from.to_string(), found.to.to_string()),
-            ("2020-08-31T07:00:00Z".into(), "2020-09-13T07:00:00Z".into())
-        );
-        assert_eq!(of("2020-08-31T00:00:00Z", "2020-08-31T00:00:00Z"), None);
-        assert_eq!(of("last week", "2020-08-31T00:00:00Z"), None);
     }
 }

@@ -1,0 +1,46 @@
+//! What is counted: events, conditions on their properties, and the segment of users.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::json;
+
+/// An event, as the parameter `e` has it.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Event {
+    pub(super) event_type: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) filters: Vec<Condition>,
+}
+
+impl Event {
+    pub(super) fn named(name: &str) -> Self {
+        Self { event_type: name.to_owned(), filters: Vec::new() }
+    }
+}
+
+/// A condition on a property of an event.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Condition {
+    #[serde(rename = "subprop_type")]
+    of: &'static str,
+    #[serde(rename = "subprop_key")]
+    key: String,
+    #[serde(rename = "subprop_op")]
+    op: &'static str,
+    #[serde(rename = "subprop_value")]
+    values: Vec<String>,
+}
+
+impl Condition {
+    pub(super) fn event(key: &str, value: &str) -> Self {
+        Self { of: "event", key: key.to_owned(), op: "is", values: vec![value.to_owned()] }
+    }
+}
+
+/// The parameter `s`, where a segment is asked for.
+pub(super) fn segment(segment: &BTreeMap<String, String>) -> Option<String> {
+    let conditions: Vec<_> =
+        segment.iter().map(|(key, value)| json!({ "prop": key, "op": "is", "values": [value] })).collect();
+    (!conditions.is_empty()).then(|| json!(conditions).to_string())
+}
