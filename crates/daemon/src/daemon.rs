@@ -64,6 +64,9 @@ pub async fn run(args: Args, vendors: &'static Vendors) -> Result<()> {
         tasks.shutdown().await;
     }
     for app in app.all() {
+        if tokio::time::timeout(REQUEST_GRACE, jobs::deliver_last(app)).await.is_err() {
+            tracing::warn!("A flag was not moved before the end; whoever runs next moves it");
+        }
         app.runtime.db().close().await;
     }
     tracing::info!("Stopped");

@@ -202,6 +202,10 @@ impl ReadError {
 impl From<ReadError> for Error {
     fn from(error: ReadError) -> Self {
         let out = Self::new(error.code(), error.to_string()).with("source", error.source_name());
+        let out = match error.retry_after() {
+            Some(wait) => out.with("retry_after_s", wait.as_secs()),
+            None => out,
+        };
         match error.hint() {
             Some(hint) => out.hint(hint),
             None => out,

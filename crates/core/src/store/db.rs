@@ -8,6 +8,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use tokio::sync::OwnedMutexGuard;
 
 use super::error::{db_error, file_error, must_hit};
 use super::migrate::{self, State};
@@ -139,12 +140,20 @@ pub struct Tx {
     pub(super) writer: Option<Arc<Writer>>,
     /// True once the log is known to have that writer.
     pub(super) is_writer_enrolled: bool,
+    /// Keeps other writers of this program waiting without a connection.
+    _turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl Tx {
     pub(super) fn new(conn: Conn, workspace: WorkspaceId, writer: Option<Arc<Writer>>) -> Self {
         let (touched, is_writer_enrolled) = (Touched::new(), false);
-        Self { conn, workspace, touched, appended: None, seen: None, writer, is_writer_enrolled }
+        Self { conn, workspace, touched, appended: None, seen: None, writer, is_writer_enrolled, _turn: None }
+    }
+
+    /// Keeps a turn until the transaction ends.
+    #[must_use]
+    pub(crate) fn in_turn(self, turn: Option<OwnedMutexGuard<()>>) -> Self {
+        Self { _turn: turn, ..self }
     }
 
     /// Remembers the last line there, once it is there for good.

@@ -24,16 +24,21 @@ statements! {
         UPDATE job SET due_at = $2
         WHERE workspace_id = $1 AND due_at > $2 AND outcome_id = COALESCE($3, outcome_id)
             AND (holder IS NULL OR holder NOT IN
-                (SELECT holder FROM worker WHERE workspace_id = $1 AND alive_until > $2 AND alive_until <= $4))";
+                (SELECT holder FROM worker WHERE workspace_id = $1 AND alive_until > $4 AND alive_until <= $5))";
+    // What is read follows from the health of its signals: it is due, too.
+    HEALTH_WAKE_ALL = "
+        UPDATE signal_health SET due_at = $2
+        WHERE workspace_id = $1 AND due_at > $2 AND subject_id IN
+            (SELECT subject_id FROM job WHERE workspace_id = $1 AND outcome_id = COALESCE($3, outcome_id))";
     JOB_WAKE_ONE = "
         UPDATE job SET due_at = $4
-        WHERE workspace_id = $1 AND subject_id = $2 AND signal = $3 AND due_at > $4";
+        WHERE workspace_id = $1 AND subject_id = $2 AND signal = $3 AND (due_at > $4 OR holder IS NOT NULL)";
     JOB_NEXT = "SELECT due_at FROM job WHERE workspace_id = $1 AND holder IS NULL ORDER BY due_at LIMIT 1";
     JOB_SOURCES = "
         SELECT DISTINCT source FROM job
         WHERE workspace_id = $1 AND (due_at <= $2 OR $3) AND outcome_id = COALESCE($4, outcome_id)
             AND (holder IS NULL OR holder <> $6 AND holder NOT IN
-                (SELECT holder FROM worker WHERE workspace_id = $1 AND alive_until > $2 AND alive_until <= $5))
+                (SELECT holder FROM worker WHERE workspace_id = $1 AND alive_until > $7 AND alive_until <= $5))
         ORDER BY source";
     JOB_CLAIM = sql!("
         UPDATE job SET holder = $6
@@ -42,13 +47,14 @@ statements! {
             WHERE workspace_id = $1 AND source = $7 AND (due_at <= $2 OR $3) AND outcome_id = COALESCE($4, outcome_id)
                 AND urgency = $9
                 AND (holder IS NULL OR holder <> $6 AND holder NOT IN
-                    (SELECT holder FROM worker WHERE workspace_id = $1 AND alive_until > $2 AND alive_until <= $5))
+                    (SELECT holder FROM worker WHERE workspace_id = $1 AND alive_until > $10 AND alive_until <= $5))
             ORDER BY due_at LIMIT $8)
         RETURNING ", QueuedJob::COLUMNS);
     JOB_HOLDER = "SELECT holder FROM job WHERE workspace_id = $1 AND subject_id = $2 AND signal = $3";
     JOB_FINISH = "
         UPDATE job SET holder = NULL, due_at = CASE WHEN due_at = $5 THEN $6 ELSE due_at END
         WHERE workspace_id = $1 AND subject_id = $2 AND signal = $3 AND holder = $4";
+    JOB_HELD_BY = sql!("SELECT ", QueuedJob::COLUMNS, " FROM job WHERE workspace_id = $1 AND holder = $2");
     JOB_RELEASE = "UPDATE job SET holder = NULL WHERE workspace_id = $1 AND holder = $2";
     JOB_IS_HELD = "
         SELECT COUNT(*) FROM job
@@ -100,6 +106,8 @@ columns! {
 pub struct WantedJobs<'w> {
     /// Due until now; the others too with `is_forced`.
     pub now: Timestamp,
+    /// The same instant by the clock that programs say by that they are alive.
+    pub alive_at: Timestamp,
     /// A program that says that it is alive for longer than until then used a clock that was wrong.
     pub latest: Timestamp,
     /// Whether they are due or not.
@@ -176,7 +184,15 @@ impl Tx {
             .bind(self.workspace)
             .bind(Instant(wanted.now))
             .bind(wanted.outcome)
+            .bind(Instant(wanted.alive_at))
             .bind(Instant(wanted.latest))
+            .execute(c)
+            .await
+            .map(|_| ()))?;
+        on_db!(self, |c| sqlx::query(HEALTH_WAKE_ALL)
+            .bind(self.workspace)
+            .bind(Instant(wanted.now))
+            .bind(wanted.outcome)
             .execute(c)
             .await
             .map(|_| ()))
@@ -219,6 +235,7 @@ impl Tx {
             .bind(wanted.outcome)
             .bind(Instant(wanted.latest))
             .bind(wanted.holder)
+            .bind(Instant(wanted.alive_at))
             .fetch_all(c)
             .await)?;
         Ok(rows.into_iter().map(|(source,)| source).collect())
@@ -245,6 +262,7 @@ impl Tx {
             .bind(source)
             .bind(limit)
             .bind(urgency)
+            .bind(Instant(wanted.alive_at))
             .fetch_all(c)
             .await)
     }
@@ -284,6 +302,14 @@ impl Tx {
             .await
             .map(|done| done.rows_affected()))?;
         Ok(n_rows == 1)
+    }
+
+    /// The jobs that `holder` holds.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn job_held_by(&mut self, holder: &str) -> Result<Vec<QueuedJob>> {
+        on_db!(self, |c| sqlx::query_as(JOB_HELD_BY).bind(self.workspace).bind(holder).fetch_all(c).await)
     }
 
     /// Gives back everything that `holder` holds; it is as due as it was.

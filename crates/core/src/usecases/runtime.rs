@@ -14,7 +14,7 @@ use crate::error::{Code, Error, Result};
 use crate::ids::Ids;
 use crate::registry::Sources;
 use crate::settings::{Settings, Sourced};
-use crate::store::{DatabaseFile, Db, Place, Tx, Workspace};
+use crate::store::{DatabaseFile, Db, Engine, Place, Tx, Workspace};
 use crate::usecases::kernel::pointer::{must_be_known, remember};
 use crate::usecases::kernel::turns::Turns;
 use crate::usecases::kernel::writer_key::writer;
@@ -41,6 +41,8 @@ pub struct Runtime {
     pub(super) ingests: IngestQueue,
     /// Who may ask a source now.
     pub(super) turns: Arc<Turns>,
+    /// Whose turn it is to write.
+    writing: Arc<tokio::sync::Mutex<()>>,
     /// Told when something is due sooner than was known.
     pub(super) sooner: Arc<Notify>,
     /// Told when a flag is to be moved.
@@ -154,7 +156,13 @@ impl Runtime {
     }
 
     pub(super) async fn write(&self) -> Result<Tx> {
-        Ok(self.db.write(self.workspace.id).await?.remembering(self.settings.seen()))
+        // Who waits for the workspace's lock on a server holds one of few connections, so that of this program one waits at a time. SQLite has
+        // one writing connection anyway.
+        let turn = match self.db.engine() {
+            Engine::Postgres => Some(Arc::clone(&self.writing).lock_owned().await),
+            Engine::Sqlite => None,
+        };
+        Ok(self.db.write(self.workspace.id).await?.remembering(self.settings.seen()).in_turn(turn))
     }
 }
 
@@ -172,6 +180,7 @@ pub(super) fn assemble(db: Db, workspace: Workspace, settings: Settings, clock: 
         checked: CheckedConfiguration::default(),
         ingests: IngestQueue::default(),
         turns: Arc::default(),
+        writing: Arc::default(),
         sooner: Arc::default(),
         moved: Arc::default(),
     }

@@ -13,6 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::App;
 
+/// Delivers the flags that were decided about while everything ended: off is off before nobody is there any more.
+pub async fn deliver_last(app: &App) {
+    deliver::once(app).await;
+}
+
 /// Starts every job; each ends by itself after `cancel`, at the end of what is under way.
 pub fn spawn(tasks: &mut JoinSet<()>, app: &App, cancel: &CancellationToken) {
     tasks.spawn(poll::run(app.clone(), cancel.clone()));

@@ -25,11 +25,16 @@ pub(super) async fn run(app: App, cancel: CancellationToken) {
         let stop = Box::pin(cancel.clone().cancelled_owned());
         let collecting = app.runtime.signals().collect(jittered(&app), stop, told);
         if AssertUnwindSafe(collecting).catch_unwind().await.is_err() {
-            app.polls.note_failed();
-            tracing::error!("Polling panicked, which is a bug in this program; it begins again");
+            panicked(&app, "Polling");
             let _ = cancel.run_until_cancelled(tokio::time::sleep(REST)).await;
         }
     }
+}
+
+/// Counts a loop that panicked; it goes on.
+pub(super) fn panicked(app: &App, what: &str) {
+    app.polls.note_failed();
+    tracing::error!("{what} panicked, which is a bug in this program; it is tried again");
 }
 
 /// Up to a tenth more than the tick, so that several daemons do not knock at the same instant.

@@ -37,7 +37,7 @@ pub(in crate::usecases) async fn take_lease(runtime: &Runtime) -> Result<Option<
     let holder = hex::encode(runtime.ids.bytes::<8>());
     let mut tx = runtime.write().await?;
     let is_ours = tx.lease_take(RECOMPUTING, &holder, end(now), (now, end(end(now)))).await?;
-    if !is_ours || is_anybody_reading(&mut tx, now).await? {
+    if !is_ours || is_anybody_reading(runtime, &mut tx).await? {
         return Ok(None);
     }
     tx.commit().await?;

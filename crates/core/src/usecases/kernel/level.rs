@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::turns::shared::aligned;
 use super::turns::{Urgency, queued_source};
 use super::workspace_file::is_pushed;
 use crate::config::Config;
@@ -11,7 +12,7 @@ use crate::ids::{ExperimentId, MeasurementId, OutcomeId};
 use crate::store::Tx;
 use crate::usecases::Runtime;
 
-/// Reads the whole population from the source; from one that pushes, the newest reading is taken (`None` before the first).
+/// Reads the whole population from the source, in a window that ends now; from one that pushes, the newest reading is taken (`None` before the first).
 pub(in crate::usecases) async fn read_level(
     runtime: &Runtime,
     config: &Config,
@@ -32,6 +33,8 @@ pub(in crate::usecases) async fn read_level(
         }));
     }
     let source = queued_source(runtime, config, &signal.source, urgency)?;
+    // Where a vendor limits questions, those who ask at about the same time ask the same.
+    let window = if source.limits().budget.is_some() { aligned(window) } else { window };
     source.level(signal, window).await.map(Some).map_err(Error::from)
 }
 

@@ -19,7 +19,7 @@ use crate::usecases::Runtime;
 
 /// How long a program counts as alive after it last said so.
 const LENGTH: SignedDuration = SignedDuration::from_secs(15);
-/// How often it says so; two that fail are survived.
+/// How often it says so; one that fails is survived.
 const RENEWAL: Duration = Duration::from_secs(4);
 /// How long a program that died is remembered.
 const FORGOTTEN: SignedDuration = SignedDuration::from_hours(24);
@@ -49,6 +49,11 @@ impl UnderWay {
     pub(in crate::usecases) fn add(&mut self, job: &QueuedJob) {
         let (urgent, ordinary) = self.0.entry(job.source.clone()).or_default();
         *(if job.urgency == URGENT { urgent } else { ordinary }) += 1;
+    }
+
+    fn has_room(&self, source: &str) -> bool {
+        let (urgent, ordinary) = self.room(source);
+        urgent > 0 || ordinary > 0
     }
 
     fn room(&self, source: &str) -> (i64, i64) {
@@ -85,15 +90,16 @@ impl Worker {
         Self { holder, n_held, beating }
     }
 
-    fn wanted(&self, wish: Wish, now: Timestamp) -> WantedJobs<'_> {
+    fn wanted(&self, wish: Wish, now: Timestamp, alive_at: Timestamp) -> WantedJobs<'_> {
         let (is_forced, outcome) = (wish.is_forced, wish.outcome);
-        WantedJobs { now, latest: end(end(now)), is_forced, outcome, holder: &self.holder }
+        WantedJobs { now, alive_at, latest: end(end(alive_at)), is_forced, outcome, holder: &self.holder }
     }
 
     /// Makes everything that is wanted due now.
     pub(in crate::usecases) async fn wake(&self, runtime: &Runtime, wish: Wish) -> Result<()> {
         let mut tx = runtime.write().await?;
-        tx.job_wake(&self.wanted(wish, runtime.now())).await?;
+        let alive_at = alive_at(runtime, &mut tx).await?;
+        tx.job_wake(&self.wanted(wish, runtime.now(), alive_at)).await?;
         tx.commit().await
     }
 
@@ -105,9 +111,13 @@ impl Worker {
         under_way: &UnderWay,
     ) -> Result<Claimed> {
         let now = runtime.now();
-        let wanted = self.wanted(wish, now);
-        // Where nothing is due, nothing is written.
-        let sources = runtime.read().await?.job_sources(&wanted).await?;
+        // Where nothing is due for which there is room, nothing is written.
+        let mut tx = runtime.read().await?;
+        let alive_at = alive_at(runtime, &mut tx).await?;
+        let wanted = self.wanted(wish, now, alive_at);
+        let mut sources = tx.job_sources(&wanted).await?;
+        drop(tx);
+        sources.retain(|source| under_way.has_room(source));
         if sources.is_empty() {
             return Ok(Claimed::Jobs(Vec::new()));
         }
@@ -128,7 +138,7 @@ impl Worker {
         if jobs.is_empty() {
             return Ok(Claimed::Jobs(jobs));
         }
-        tx.worker_put(&self.holder, end(now)).await?;
+        tx.worker_put(&self.holder, end(alive_at)).await?;
         tx.commit().await?;
         self.n_held.fetch_add(jobs.len(), Ordering::Relaxed);
         Ok(Claimed::Jobs(jobs))
@@ -157,11 +167,26 @@ impl Worker {
         tx.job_finish(job, &self.holder, due_at).await.map(|_| ())
     }
 
-    /// Says that some jobs are not ours any more: finished, gone or lost.
-    pub(in crate::usecases) fn ended(&self, n: usize) {
-        let less = |held: usize| Some(held.saturating_sub(n));
-        // The closure always answers.
-        let _ = self.n_held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    /// Says how many jobs it holds: while it holds some, it says that it is alive.
+    pub(in crate::usecases) fn holds(&self, n: usize) {
+        self.n_held.store(n, Ordering::Relaxed);
+    }
+
+    /// Gives back what it holds without knowing of it: a commit may have worked whose answer was lost.
+    pub(in crate::usecases) async fn give_back_unknown(&self, runtime: &Runtime, known: &[QueuedJob]) -> Result<()> {
+        let is_known = |job: &QueuedJob| {
+            known.iter().any(|known| (known.subject_id, &known.signal) == (job.subject_id, &job.signal))
+        };
+        let mut held = runtime.read().await?.job_held_by(&self.holder).await?;
+        held.retain(|job| !is_known(job));
+        if held.is_empty() {
+            return Ok(());
+        }
+        let mut tx = runtime.write().await?;
+        for job in &held {
+            tx.job_finish(job, &self.holder, runtime.now()).await?;
+        }
+        tx.commit().await
     }
 
     /// Gives back everything that it holds, as due as it was.
@@ -180,13 +205,20 @@ impl Worker {
 
     /// Whether another program that is alive reads something now.
     pub(in crate::usecases) async fn is_beside_another(&self, runtime: &Runtime) -> Result<bool> {
-        is_anybody_reading(&mut runtime.read().await?, runtime.now()).await
+        is_anybody_reading(runtime, &mut runtime.read().await?).await
     }
 }
 
 /// Whether a program that is alive reads something now.
-pub(super) async fn is_anybody_reading(tx: &mut Tx, now: Timestamp) -> Result<bool> {
-    tx.job_is_held(now, end(end(now))).await
+pub(super) async fn is_anybody_reading(runtime: &Runtime, tx: &mut Tx) -> Result<bool> {
+    let alive_at = alive_at(runtime, tx).await?;
+    tx.job_is_held(alive_at, end(end(alive_at))).await
+}
+
+/// Now by the clock that all programs share: that of the database's server, where there is one.
+async fn alive_at(runtime: &Runtime, tx: &mut Tx) -> Result<Timestamp> {
+    let server = if runtime.clock.is_virtual() { None } else { tx.clock_of_server().await? };
+    Ok(server.unwrap_or_else(|| runtime.now()))
 }
 
 /// Says that the worker is alive while it holds something. What fails is tried again.
@@ -204,7 +236,8 @@ async fn beat(runtime: Runtime, holder: String, n_held: Arc<AtomicUsize>) {
 
 async fn say_alive(runtime: &Runtime, holder: &str) -> Result<()> {
     let mut tx = runtime.write().await?;
-    tx.worker_put(holder, end(runtime.now())).await?;
+    let alive_at = alive_at(runtime, &mut tx).await?;
+    tx.worker_put(holder, end(alive_at)).await?;
     tx.commit().await
 }
 

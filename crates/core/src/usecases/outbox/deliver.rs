@@ -45,8 +45,17 @@ impl Outbox<'_> {
     #[tracing::instrument(level = "debug", name = "outbox.deliver", skip_all)]
     pub async fn deliver(self) -> Result<Vec<Delivered>> {
         let mut done = self.deliver_flags().await?;
-        done.extend(self.deliver_kind(MessageKind::Notify).await?);
+        done.extend(self.deliver_notices().await?);
         Ok(done)
+    }
+
+    /// Delivers the messages to people that are due.
+    ///
+    /// # Errors
+    /// As [`Outbox::deliver`].
+    #[tracing::instrument(level = "debug", name = "outbox.deliver_notices", skip_all)]
+    pub async fn deliver_notices(self) -> Result<Vec<Delivered>> {
+        self.deliver_kind(MessageKind::Notify).await
     }
 
     /// Delivers the flags that are due: they do not wait for channels to people.
@@ -61,8 +70,12 @@ impl Outbox<'_> {
     async fn deliver_kind(self, wanted: MessageKind) -> Result<Vec<Delivered>> {
         let mut tx = self.0.read().await?;
         let (is_flag, now) = (wanted == MessageKind::Flag, self.0.now());
-        let due = tx.outbox_due(is_flag, (now, after(now, longest_wait(is_flag))), 100).await?;
+        let mut due = tx.outbox_due(is_flag, (now, after(now, longest_wait(is_flag))), 100).await?;
         drop(tx);
+        // Who is turned off does not wait behind others who are not, at a service that is slow.
+        due.sort_by_key(
+            |queued| !matches!(&queued.message, Ok(Message::Flag(position)) if position.treatment_pct == 0),
+        );
         let channels = Channels::new();
         let mut done = Vec::new();
         for queued in due {

@@ -20,29 +20,51 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How long somebody waits for a place.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The name under which an account is shared: nothing of the address or of a secret can be read in it.
+/// The name under which an account is shared: of where its source leads, whatever its connector is called. Nothing of the address can be
+/// read in it.
 pub(super) fn name_of(config: &Config, name: &str, place: Option<String>) -> String {
-    let settings = config.connector(name).map(|spec| (spec.kind, spec.settings.to_json().to_string()));
-    hex::encode(Sha256::digest(format!("{place:?}{settings:?}")))
+    let kind = config.connector(name).map(|spec| spec.kind);
+    hex::encode(Sha256::digest(format!("{kind:?} {place:?}")))
 }
 
 /// A turn that was taken.
-pub(super) struct Place<'t> {
-    account: &'t str,
+///
+/// It is given back when it is dropped, also where a question is not waited for.
+pub(super) struct Place {
+    runtime: Runtime,
+    account: String,
     id: String,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let (account, id) = (std::mem::take(&mut self.account), std::mem::take(&mut self.id));
+        let runtime = self.runtime.clone();
+        tokio::spawn(async move {
+            if let Err(error) = leave(&runtime, &account, &id).await {
+                tracing::warn!("A turn was not given back, and is free in some minutes: {error}");
+            }
+        });
+    }
+}
+
+async fn leave(runtime: &Runtime, account: &str, id: &str) -> Result<()> {
+    let mut tx = runtime.write().await?;
+    tx.turn_end(account, id, runtime.now()).await?;
+    tx.commit().await
 }
 
 /// Waits for a turn.
 ///
 /// # Errors
 /// [`ReadError::Throttled`] where the budget is used up, or no place gets free.
-pub(super) async fn take<'t>(
+pub(super) async fn take(
     runtime: &Runtime,
     source_name: &str,
-    account: &'t str,
+    account: &str,
     (limits, budget): (SourceLimits, Budget),
     urgency: Urgency,
-) -> Result<Result<Place<'t>, ReadError>> {
+) -> Result<Result<Place, ReadError>> {
     let until = tokio::time::Instant::now() + PATIENCE;
     let throttled = |detail: String, retry_after| {
         Ok(Err(ReadError::Throttled { source_name: source_name.to_owned(), detail, retry_after: Some(retry_after) }))
@@ -59,11 +81,11 @@ pub(super) async fn take<'t>(
             let detail = format!("its {} questions within {} s are used up", budget.n, budget.per.as_secs());
             return throttled(detail, wait);
         }
-        if tx.turns_open(account, open_since).await? < i64::from(limits.at_once.max(1)) {
-            let place = Place { account, id: hex::encode(runtime.ids.bytes::<8>()) };
-            tx.turn_begin(account, &place.id, now).await?;
+        if tx.turns_open(account, open_since).await? < places(limits.at_once, urgency) {
+            let id = hex::encode(runtime.ids.bytes::<8>());
+            tx.turn_begin(account, &id, now).await?;
             tx.commit().await?;
-            return Ok(Ok(place));
+            return Ok(Ok(Place { runtime: runtime.clone(), account: account.to_owned(), id }));
         }
         drop(tx);
         if tokio::time::Instant::now() >= until {
@@ -74,13 +96,10 @@ pub(super) async fn take<'t>(
     }
 }
 
-impl Place<'_> {
-    /// Gives the place back. One that is not given back is free after [`LONGEST`].
-    pub(super) async fn leave(self, runtime: &Runtime) -> Result<()> {
-        let mut tx = runtime.write().await?;
-        tx.turn_end(self.account, &self.id, runtime.now()).await?;
-        tx.commit().await
-    }
+/// How many questions may be under way; one place is left to experiments.
+fn places(at_once: u16, urgency: Urgency) -> i64 {
+    let at_once = i64::from(at_once.max(1));
+    if urgency == Urgency::Ordinary { (at_once - 1).max(1) } else { at_once }
 }
 
 fn allowed(n: u32, urgency: Urgency) -> usize {

@@ -6,7 +6,7 @@
 mod account;
 mod queued;
 mod rest;
-mod shared;
+pub(super) mod shared;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
 use self::queued::QueuedSource;
-use self::rest::Rest;
+use self::rest::Rests;
 use self::shared::SharedLevels;
 use super::workspace_file::source;
 use crate::config::Config;
@@ -45,7 +45,8 @@ struct Turn {
     everybody: Semaphore,
     /// One place less, so that an experiment never waits behind levels alone.
     ordinary: Semaphore,
-    rest: Mutex<Rest>,
+    /// For levels and for experiments: a level whose query takes too long keeps no experiment from being read.
+    rests: Mutex<Rests>,
     levels: SharedLevels,
 }
 
@@ -71,7 +72,7 @@ impl Turn {
             account,
             everybody: Semaphore::new(at_once),
             ordinary: Semaphore::new(at_once.saturating_sub(1).max(1)),
-            rest: Mutex::default(),
+            rests: Mutex::default(),
             levels: SharedLevels::default(),
         }
     }

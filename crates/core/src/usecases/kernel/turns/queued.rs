@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::rest::{Changed, May};
-use super::shared::aligned;
 use super::{Turn, Urgency, account};
 use crate::domain::{ArmSums, Reading, SignalSpec, VariantReading, Window};
 use crate::error::{Result, error_chain};
@@ -25,12 +24,15 @@ pub(super) struct QueuedSource {
 }
 
 /// A question that tries a source. Not waited for, it tried nothing.
-struct Trying<'t>(Option<&'t Turn>);
+struct Trying<'t> {
+    turn: Option<&'t Turn>,
+    is_urgent: bool,
+}
 
 impl Drop for Trying<'_> {
     fn drop(&mut self) {
-        if let Some(turn) = self.0 {
-            turn.rest.lock().unwrap_or_else(PoisonError::into_inner).give_up_trying();
+        if let Some(turn) = self.turn {
+            turn.rests.lock().unwrap_or_else(PoisonError::into_inner).give_up_trying(self.is_urgent);
         }
     }
 }
@@ -39,7 +41,7 @@ impl QueuedSource {
     /// Asks as soon as it is this question's turn.
     async fn ask<T: Send>(&self, asking: impl Future<Output = Result<T, ReadError>> + Send) -> Result<T, ReadError> {
         // Who waited may find that the source rests by now.
-        drop(self.may_ask()?);
+        self.must_not_rest()?;
         let closed = |_| self.broken("its queue is closed".to_owned());
         let _ordinary = match self.urgency {
             Urgency::Person | Urgency::Urgent => None,
@@ -49,28 +51,41 @@ impl QueuedSource {
         let mut trying = self.may_ask()?;
         let place = self.place().await?;
         let done = asking.await;
-        if let Some(place) = place
-            && let Err(error) = place.leave(&self.runtime).await
-        {
-            tracing::warn!(source = self.name, "A turn was not given back, and is free in some minutes: {error}");
-        }
-        trying.0 = None;
-        self.note(done.as_ref().err()).await;
+        drop(place);
+        let is_trial = trying.turn.take().is_some();
+        self.note(is_trial, done.as_ref().err()).await;
         done
     }
 
-    fn may_ask(&self) -> Result<Trying<'_>, ReadError> {
+    fn is_urgent(&self) -> bool {
+        self.urgency != Urgency::Ordinary
+    }
+
+    fn must_not_rest(&self) -> Result<(), ReadError> {
         if self.urgency == Urgency::Person {
-            return Ok(Trying(None));
+            return Ok(());
         }
-        match self.turn.rest.lock().unwrap_or_else(PoisonError::into_inner).may(self.runtime.now()) {
-            May::Ask => Ok(Trying(None)),
-            May::Try => Ok(Trying(Some(&self.turn))),
-            May::Rest(_, detail) => Err(self.broken(detail)),
+        let mut rests = self.turn.rests.lock().unwrap_or_else(PoisonError::into_inner);
+        match rests.is_resting(self.is_urgent(), self.runtime.now()) {
+            None => Ok(()),
+            Some((until, detail)) => Err(self.resting(until, detail)),
         }
     }
 
-    async fn place(&self) -> Result<Option<account::Place<'_>>, ReadError> {
+    fn may_ask(&self) -> Result<Trying<'_>, ReadError> {
+        let is_urgent = self.is_urgent();
+        if self.urgency == Urgency::Person {
+            return Ok(Trying { turn: None, is_urgent });
+        }
+        let may = self.turn.rests.lock().unwrap_or_else(PoisonError::into_inner).may(is_urgent, self.runtime.now());
+        match may {
+            May::Ask => Ok(Trying { turn: None, is_urgent }),
+            May::Try => Ok(Trying { turn: Some(&self.turn), is_urgent }),
+            May::Rest(until, detail) => Err(self.resting(until, detail)),
+        }
+    }
+
+    async fn place(&self) -> Result<Option<account::Place>, ReadError> {
         let (Some(account), Some(budget)) = (&self.turn.account, self.turn.limits.budget) else { return Ok(None) };
         let limits = (self.turn.limits, budget);
         match account::take(&self.runtime, &self.name, account, limits, self.urgency).await {
@@ -80,8 +95,9 @@ impl QueuedSource {
     }
 
     /// Keeps what an answer says about the source, where everybody sees it.
-    async fn note(&self, failure: Option<&ReadError>) {
-        let changed = self.turn.rest.lock().unwrap_or_else(PoisonError::into_inner).note(failure, self.runtime.now());
+    async fn note(&self, is_trial: bool, failure: Option<&ReadError>) {
+        let (asked, now) = ((self.is_urgent(), is_trial), self.runtime.now());
+        let changed = self.turn.rests.lock().unwrap_or_else(PoisonError::into_inner).note(asked, failure, now);
         if let Err(error) = self.keep(&changed).await {
             tracing::warn!(source = self.name, "How a source does could not be kept: {error}");
         }
@@ -113,6 +129,12 @@ impl QueuedSource {
         tx.commit().await
     }
 
+    /// It was not asked, which is no failure of its own.
+    fn resting(&self, until: Timestamp, detail: String) -> ReadError {
+        let wait = std::time::Duration::try_from(until.duration_since(self.runtime.now())).unwrap_or_default();
+        ReadError::Throttled { source_name: self.name.clone(), detail, retry_after: Some(wait) }
+    }
+
     fn broken(&self, detail: String) -> ReadError {
         ReadError::Unreachable { source_name: self.name.clone(), detail }
     }
@@ -128,8 +150,7 @@ impl SignalSource for QueuedSource {
         if self.turn.limits.budget.is_none() {
             return self.ask(self.source.level(signal, window)).await;
         }
-        let window = aligned(window);
-        self.turn.levels.get(signal, window, self.ask(self.source.level(signal, window))).await
+        self.turn.levels.get(signal, window, self.urgency, self.ask(self.source.level(signal, window))).await
     }
 
     async fn by_variant(

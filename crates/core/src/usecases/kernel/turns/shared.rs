@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use moka::future::Cache;
 use sha2::{Digest as _, Sha256};
 
+use super::Urgency;
 use crate::domain::{ArmSums, Reading, SignalSpec, Window};
 use crate::ports::ReadError;
 
@@ -36,27 +37,29 @@ impl SharedLevels {
         &self,
         signal: &SignalSpec,
         window: Window,
+        urgency: Urgency,
         asking: impl Future<Output = Result<Reading<ArmSums>, ReadError>>,
     ) -> Result<Reading<ArmSums>, ReadError> {
-        let done = self.0.try_get_with(key(signal, window), asking).await;
+        let done = self.0.try_get_with(key(signal, window, urgency), asking).await;
         done.map_err(|error: Arc<ReadError>| ReadError::clone(&error))
     }
 }
 
-/// What is asked: everything of a signal but what it is called here and how often it is read.
-fn key(signal: &SignalSpec, window: Window) -> Key {
+/// What is asked: everything of a signal but what it is called here and how often it is read. An experiment does not wait in the queue of
+/// a level.
+fn key(signal: &SignalSpec, window: Window, urgency: Urgency) -> Key {
     let asked = SignalSpec {
         name: String::new(),
         unit: None,
         poll_interval: crate::domain::Period::from_secs(0),
         ..signal.clone()
     };
-    let text = serde_json_canonicalizer::to_vec(&(asked, window)).unwrap_or_default();
+    let text = serde_json_canonicalizer::to_vec(&(asked, window, urgency == Urgency::Ordinary)).unwrap_or_default();
     Sha256::digest(text).into()
 }
 
 /// The window as it is asked for: as long, and ending at a whole minute.
-pub(super) fn aligned(window: Window) -> Window {
+pub(in crate::usecases::kernel) fn aligned(window: Window) -> Window {
     let step = STEP.as_secs();
     let late =
         Timestamp::from_second(window.to.as_second() - window.to.as_second().rem_euclid(step)).unwrap_or(window.to);

@@ -67,9 +67,10 @@ impl IngestQueue {
     fn next_batch(&self) -> Vec<Waiting> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut batch, mut later, mut places) = (Vec::new(), VecDeque::new(), HashSet::new());
-        let mut n_parts = 0;
+        let (mut n_parts, mut nonces) = (0, HashSet::new());
         while let Some(next) = waiting.pop_front() {
-            let has_room = n_parts < MAX_BATCH && next.message.places().all(|place| !places.contains(&place));
+            let is_new = nonces.insert(next.message.nonce.clone());
+            let has_room = is_new && n_parts < MAX_BATCH && next.message.places().all(|place| !places.contains(&place));
             // What waits for an earlier one keeps its place before those that come after it.
             places.extend(next.message.places());
             if has_room {

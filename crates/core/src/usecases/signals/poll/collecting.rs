@@ -50,6 +50,8 @@ pub(super) struct Collecting {
     levels: Levels,
     /// Jobs that could not be written, to be given back.
     left: Vec<QueuedJob>,
+    /// It may hold something without knowing of it.
+    is_unsure: bool,
     experiments: Vec<(Uuid, PolledExperiment)>,
     done: Polled,
     /// A flag was moved since this was asked last.
@@ -87,6 +89,7 @@ impl Collecting {
             jobs: HashMap::new(),
             levels: Levels::default(),
             left: Vec::new(),
+            is_unsure: false,
             experiments: Vec::new(),
             done: Polled::default(),
             has_moved_a_flag: false,
@@ -100,6 +103,11 @@ impl Collecting {
     /// Makes what is wanted due now, where everything is to be read.
     pub(super) async fn wake(&self, wish: Wish) -> Result<()> {
         if self.is_forced { self.worker.wake(&self.runtime, wish).await } else { Ok(()) }
+    }
+
+    /// Whether somebody recomputes, and nothing was taken.
+    pub(super) fn is_skipped(&self) -> bool {
+        self.done.is_skipped
     }
 
     /// Says that nothing was done.
@@ -130,6 +138,28 @@ impl Collecting {
     /// Takes jobs and begins to ask; how many were taken. Where somebody recomputes, nothing is, and the round is skipped.
     pub(super) async fn claim(&mut self, wish: Wish) -> Result<usize> {
         self.give_back().await?;
+        if self.is_unsure {
+            self.worker.give_back_unknown(&self.runtime, &self.known()).await?;
+            self.is_unsure = false;
+        }
+        self.worker.holds(self.known().len());
+        self.is_unsure = true;
+        let n_jobs = self.claim_now(wish).await?;
+        self.is_unsure = false;
+        Ok(n_jobs)
+    }
+
+    /// Looks for what it holds without knowing of it, at the next claim.
+    pub(super) fn is_unsure(&mut self) {
+        self.is_unsure = true;
+    }
+
+    /// The jobs that are under way, wait to be written, or are to be given back.
+    fn known(&self) -> Vec<QueuedJob> {
+        self.jobs.values().cloned().chain(self.levels.jobs()).chain(self.left.iter().cloned()).collect()
+    }
+
+    async fn claim_now(&mut self, wish: Wish) -> Result<usize> {
         let mut under_way = UnderWay::default();
         self.jobs.values().for_each(|job| under_way.add(job));
         let jobs = match self.worker.claim(&self.runtime, wish, &under_way).await? {
@@ -140,19 +170,26 @@ impl Collecting {
             }
         };
         let n_jobs = jobs.len();
-        if let Err(error) = self.begin(jobs.clone()).await {
-            // What had begun ends and finds its job given back.
-            self.left.extend(jobs);
-            return Err(error);
-        }
+        self.begin(jobs).await?;
         Ok(n_jobs)
     }
 
+    /// Begins to ask. What cannot be begun is given back.
     async fn begin(&mut self, jobs: Vec<QueuedJob>) -> Result<()> {
         if jobs.is_empty() {
             return Ok(());
         }
-        let known = config(&self.runtime).await;
+        let all = jobs.clone();
+        match self.find_all(jobs).await {
+            Ok(found) => self.ask_all(found).await,
+            Err(error) => {
+                self.left.extend(all);
+                Err(error)
+            }
+        }
+    }
+
+    async fn find_all(&mut self, jobs: Vec<QueuedJob>) -> Result<Vec<(QueuedJob, Found)>> {
         if self.clocks.1.elapsed() > CLOCKS_KEPT {
             self.clocks = (SourceClocks::default(), Instant::now());
         }
@@ -160,18 +197,34 @@ impl Collecting {
         let mut tx = self.runtime.read().await?;
         let mut found = Vec::new();
         for job in jobs {
-            let outcome = match outcomes.get(&job.outcome_id) {
-                Some(outcome) => outcome.clone(),
-                None => {
-                    let outcome = tx.outcome_get(job.outcome_id).await?.map(Arc::new);
-                    outcomes.insert(job.outcome_id, outcome.clone());
-                    outcome
-                }
-            };
-            let what = self.find(&mut tx, &job, outcome).await?;
+            let what = self.find_one(&mut tx, &job, &mut outcomes).await;
+            // A row that cannot be read keeps nobody else from being read.
+            let what =
+                what.unwrap_or_else(|error| Found::Broken(format!("{}: {}", job.subject_id, error_chain(&error))));
             found.push((job, what));
         }
-        drop(tx);
+        Ok(found)
+    }
+
+    async fn find_one(
+        &self,
+        tx: &mut Tx,
+        job: &QueuedJob,
+        outcomes: &mut HashMap<OutcomeId, Option<Arc<Outcome>>>,
+    ) -> Result<Found> {
+        let outcome = match outcomes.get(&job.outcome_id) {
+            Some(outcome) => outcome.clone(),
+            None => {
+                let outcome = tx.outcome_get(job.outcome_id).await?.map(Arc::new);
+                outcomes.insert(job.outcome_id, outcome.clone());
+                outcome
+            }
+        };
+        self.find(tx, job, outcome).await
+    }
+
+    async fn ask_all(&mut self, found: Vec<(QueuedJob, Found)>) -> Result<()> {
+        let known = config(&self.runtime).await;
         let mut over = Vec::new();
         for (job, found) in found {
             match (found, &known) {
@@ -184,12 +237,16 @@ impl Collecting {
                 (Found::Later(due_at), _) => over.push((job, due_at)),
                 (Found::Broken(said), _) => {
                     self.done.failures.push(said);
-                    over.push((job, self.later()));
+                    over.push((job, self.soon()));
                 }
                 (Found::Gone, _) => over.push((job, self.later())),
             }
         }
-        self.finish(&over).await
+        if let Err(error) = self.finish(&over).await {
+            self.left.extend(over.into_iter().map(|(job, _)| job));
+            return Err(error);
+        }
+        Ok(())
     }
 
     /// What a job comes to. Experiments that wait with their flag off are left as they are, once there is a result: a correction can take
@@ -291,6 +348,7 @@ impl Collecting {
     /// being watched.
     async fn take(&mut self, config: &Config, job: &Job, queued: &QueuedJob, asked: Result<Asked>) {
         let (runtime, worker, failures) = (&self.runtime, &self.worker, &mut self.done.failures);
+        let has_drifted = asked.as_ref().is_ok_and(Asked::has_drifted);
         let taken = match asked {
             Ok(asked) if self.doubtful_until.is_some() => take_danger(runtime, worker, queued, asked, failures).await,
             Ok(asked) => take_experiment(runtime, worker, queued, config, asked, failures).await,
@@ -298,7 +356,7 @@ impl Collecting {
         };
         match taken {
             Ok(polled) => {
-                self.has_moved_a_flag |= polled.status != job.experiment.state.status;
+                self.has_moved_a_flag |= polled.status != job.experiment.state.status || has_drifted;
                 self.experiments.push((queued.subject_id, polled));
             }
             Err(error) => {
@@ -334,7 +392,6 @@ impl Collecting {
             self.worker.finish(&mut tx, job, *due_at).await?;
         }
         tx.commit().await?;
-        self.worker.ended(over.len());
         Ok(())
     }
 

@@ -49,8 +49,12 @@ impl Signals<'_> {
         let runtime = self.0;
         let is_believed = look(runtime, false).await?.is_none();
         let expired = if is_believed { take_time(runtime).await? } else { Vec::new() };
-        let mut failures = undelivered(runtime.outbox().deliver().await?);
-        failures.extend(check_off(runtime).await);
+        let mut failures = undelivered(runtime.outbox().deliver_notices().await?);
+        let found = check_off(runtime).await;
+        if !found.is_empty() {
+            runtime.moved.notify_one();
+        }
+        failures.extend(found);
         Ok(Polled { expired, failures, ..Polled::default() })
     }
 }
@@ -64,11 +68,19 @@ async fn collect(runtime: Runtime, tick: Duration, mut stop: Stop, mut told: Tol
         if looked.is_ok() && !is_compared {
             compared = Some(Instant::now());
         }
-        told(looked.map(|danger| danger.unwrap_or_else(|| collecting.take_done())));
-        let until = Instant::now() + until_next(&runtime, tick).await;
-        match run_until(&runtime, &mut collecting, until, &mut stop).await {
+        // By a clock that is not believed nothing is scheduled, and while somebody recomputes nothing is read: both take their time.
+        let waits = !matches!(looked, Ok(Looked::Claimed));
+        told(looked.map(|looked| match looked {
+            Looked::Danger(polled) => *polled,
+            Looked::Claimed | Looked::Skipped => collecting.take_done(),
+        }));
+        let wait = if waits { tick } else { until_next(&runtime, tick).await };
+        match run_until(&runtime, &mut collecting, wait, &mut stop).await {
             Ended::Look => {}
-            Ended::Failed(error) => told(Err(error)),
+            Ended::Failed(error) => {
+                collecting.is_unsure();
+                told(Err(error));
+            }
             Ended::Stopped => break,
         }
     }
@@ -82,16 +94,30 @@ impl Runtime {
     }
 }
 
-/// Takes what is due and begins to ask. By a clock that is not believed, only danger is looked for: what was found is the answer.
-async fn look_at_queue(runtime: &Runtime, collecting: &mut Collecting, is_compared: bool) -> Result<Option<Polled>> {
+/// What a look at the queue led to.
+enum Looked {
+    /// What is due and has room is under way.
+    Claimed,
+    /// Nobody may read at the moment.
+    Skipped,
+    /// The clock is not believed: only danger was looked for.
+    Danger(Box<Polled>),
+}
+
+/// Takes what is due and begins to ask.
+async fn look_at_queue(runtime: &Runtime, collecting: &mut Collecting, is_compared: bool) -> Result<Looked> {
     if let Some(found) = look(runtime, false).await? {
-        return poll_round(runtime, &PollRequest::default(), Some(found)).await.map(Some);
+        let polled = poll_round(runtime, &PollRequest::default(), Some(found)).await?;
+        return Ok(Looked::Danger(Box::new(polled)));
     }
+    // What cannot be compared keeps nobody from reading what is known to be due.
+    let compared = if is_compared { Ok(0) } else { queue_all(runtime).await };
     if !is_compared {
-        queue_all(runtime).await?;
+        collecting.is_unsure();
     }
     collecting.claim(ALL).await?;
-    Ok(None)
+    compared?;
+    Ok(if collecting.is_skipped() { Looked::Skipped } else { Looked::Claimed })
 }
 
 /// How long nothing new will be due, as far as is known.
@@ -112,7 +138,8 @@ enum Ended {
 }
 
 /// Writes what comes in until then, or until it is stopped or told that something is due sooner.
-async fn run_until(runtime: &Runtime, collecting: &mut Collecting, until: Instant, stop: &mut Stop) -> Ended {
+async fn run_until(runtime: &Runtime, collecting: &mut Collecting, wait: Duration, stop: &mut Stop) -> Ended {
+    let began = Instant::now();
     let mut n_steps = 0;
     loop {
         if collecting.has_moved_a_flag() {
@@ -126,15 +153,22 @@ async fn run_until(runtime: &Runtime, collecting: &mut Collecting, until: Instan
         tokio::select! {
             biased;
             () = &mut *stop => return Ended::Stopped,
-            () = sleep_until(until) => return Ended::Look,
-            () = runtime.sooner.notified() => return Ended::Look,
+            // Before everything that asks for another look: what was read is never left for long.
             () = collecting.ready(), if !is_idle => {}
+            () = sleep_until(began + wait) => return Ended::Look,
+            () = told_sooner(runtime, began) => return Ended::Look,
         }
         if let Err(error) = collecting.step().await {
             return Ended::Failed(error);
         }
         n_steps += 1;
     }
+}
+
+/// Waits until something is said to be due sooner, and some time after the last look.
+async fn told_sooner(runtime: &Runtime, looked_at: Instant) {
+    sleep_until(looked_at + SHORTEST).await;
+    runtime.sooner.notified().await;
 }
 
 /// Finishes what is under way.

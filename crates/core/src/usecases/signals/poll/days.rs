@@ -154,6 +154,16 @@ impl Asked<'_> {
             return Ok(Day::Later);
         };
         match answer {
+            // A day is kept: one that is another day, as of a project in another time zone, or that its source doubts, is none.
+            Ok(reading) if reading.window != window || !reading.warnings.is_empty() => Err(ReadError::Shape {
+                source_name: self.signal.source.clone(),
+                signal: self.signal.name.clone(),
+                problem: match reading.warnings.first() {
+                    Some(doubt) => format!("it doubts the day itself: {doubt}"),
+                    None => format!("of the day from {} it read {} to {}", window.from, reading.window.from, reading.window.to),
+                },
+                hint: "attainment rests on days of UTC: read them from a source that reads by instants, such as `type: sql`".to_owned(),
+            }),
             Ok(reading) => {
                 let sums = reading.data;
                 self.new.push(reading);

@@ -58,6 +58,13 @@ pub(super) struct Asked {
     now: Timestamp,
 }
 
+impl Asked {
+    /// Whether the flag is not where it was put.
+    pub(super) fn has_drifted(&self) -> bool {
+        self.gathered.drift.is_some()
+    }
+}
+
 /// What a judgement rests on.
 enum Basis {
     /// The primary signal and the constraints.
@@ -117,7 +124,7 @@ pub(super) async fn take_experiment(
         Some(_) => store_reread(runtime, &mut tx, outcome, &experiment, plan, &reread, now).await?,
         None => 0,
     };
-    failures.extend(keep_health(runtime, config, &mut tx, &job, &experiment, &gathered).await?);
+    failures.extend(keep_health(runtime, config, &mut tx, &job, &experiment, &gathered, now).await?);
     let corrected = match restated {
         Some(restated) => correct(&mut tx, &experiment, plan, restated, &reread, now).await?,
         None => None,
@@ -218,7 +225,6 @@ async fn held(
     if holders == [JobHolder::Us] {
         return Ok(Some(tx));
     }
-    worker.ended(1);
     if holders == [JobHolder::Another] {
         failures.push(taken_over(job.experiment.slug.as_str()));
     }
@@ -229,7 +235,6 @@ async fn held(
 async fn finish(worker: &Worker, tx: &mut Tx, queued: &QueuedJob, plan: &Plan, now: Timestamp) -> Result<()> {
     let healths = tx.signal_health_list(queued.subject_id).await?;
     worker.finish(tx, queued, looked_at_again(next_look(plan, &healths, now), now)).await?;
-    worker.ended(1);
     Ok(())
 }
 
@@ -276,6 +281,7 @@ async fn keep_health(
     job: &Job,
     experiment: &Experiment,
     gathered: &Gathered,
+    asked_at: Timestamp,
 ) -> Result<Vec<String>> {
     let mut failures = Vec::new();
     for (position, signal) in job.plan.signals().enumerate() {
@@ -291,6 +297,10 @@ async fn keep_health(
             None if is_pushed(config, &signal.source) => {
                 let pushed = tx.measurement_last_pushed(experiment.id, &signal.name).await?;
                 health_ok(runtime, tx, subject, signal, pushed).await?;
+                // What was pushed while others were asked was not looked at.
+                if pushed.is_some_and(|at| at > asked_at) {
+                    tx.signal_wake(subject, &signal.name, runtime.now()).await?;
+                }
             }
             None => {
                 let read_at = job.clocks.known(&signal.source, runtime.now());

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::{Experiment, Message, MessageKey, Notice, Outcome, Plan, SignalSpec};
-use crate::error::{Error, Result, error_chain};
+use crate::error::{Code, Error, Result, error_chain};
 use crate::present::instant;
 use crate::store::{Instant, SignalHealth, Tx};
 use crate::usecases::Runtime;
@@ -46,8 +46,15 @@ pub(super) async fn health_failed(
 ) -> Result<(String, Timestamp)> {
     let now = runtime.now();
     let before = tx.signal_health_get(subject, &signal.name).await?;
-    let failures = before.as_ref().map_or(0, |health| health.failures) + 1;
-    let wait = SignedDuration::from_mins(1 << failures.clamp(0, 8)).min(signal.poll_interval.get());
+    let known = before.as_ref().map_or(0, |health| health.failures);
+    // A source that was not asked, since it is left alone or has answered as often as it may, did not fail once more.
+    let is_unasked = error.code() == Code::SignalThrottled;
+    let failures = if is_unasked { known.max(1) } else { known + 1 };
+    let wait = match error.detail::<i64>("retry_after_s").filter(|_| is_unasked) {
+        Some(seconds) => SignedDuration::from_secs(seconds.clamp(1, 3600)),
+        None => SignedDuration::from_mins(1 << failures.clamp(0, 8)),
+    };
+    let wait = wait.min(signal.poll_interval.get());
     let text: String = error_chain(error).chars().take(500).collect();
     let next = now.checked_add(wait).unwrap_or(now);
     let health = SignalHealth {
@@ -60,7 +67,7 @@ pub(super) async fn health_failed(
         last_error: Some(text.clone()),
     };
     tx.signal_health_put(subject, &health).await?;
-    if failures == 1 {
+    if known == 0 {
         let notice = Message::Notice(Notice::SignalFailing {
             signal: signal.name.clone(),
             source: signal.source.clone(),

@@ -161,7 +161,6 @@ async fn store_together(runtime: &Runtime, worker: &Worker, asked: &[AskedLevel]
         worker.finish(&mut tx, job, due_at).await?;
     }
     tx.commit().await?;
-    worker.ended(asked.len());
     Ok(stored)
 }
 

@@ -181,6 +181,16 @@ async fn read_guard(
     }
     let from = now.checked_sub(DAY).unwrap_or(now);
     let level = read_level(runtime, config, &job.outcome, signal, Window { from, to: now }, Urgency::Urgent).await?;
+    // A number that its source doubts neither stops anything nor shows that all is well: it is no reading, and that is told.
+    if let Some(doubt) = level.as_ref().and_then(|reading| reading.warnings.first()) {
+        return Err(Error::new(
+            Code::SignalShape,
+            format!("`{}` doubts what it read for `{}`: {doubt}", signal.source, signal.name),
+        )
+        .hint(
+            "it is read again; where that lasts, mend what the source says, or read the constraint from another one",
+        ));
+    }
     Ok(GatheredGuard { by_variant: vec![], level })
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::measurement::level;
+use super::store::log_readings;
 use crate::config::Config;
 use crate::domain::{ArmSums, Experiment, Plan, Reading, SignalSpec, Window};
 use crate::error::{Error, Result};
@@ -40,7 +41,7 @@ pub(super) struct Weeks {
     pub(super) new: Vec<Reading<ArmSums>>,
 }
 
-/// Reads the weeks that are not known yet. Nothing is written here.
+/// Reads the weeks that are not known yet. Written are only those that were read before one that could not be.
 pub(super) async fn read_weeks(
     runtime: &Runtime,
     config: &Config,
@@ -64,7 +65,7 @@ pub(super) async fn read_weeks(
         .filter(|reading| reading.variant.is_none())
         .map(|reading| (reading.window.to, reading.sums))
         .collect();
-    let source = queued_source(runtime, config, &signal.source, Urgency::Urgent)?;
+    let source = queued_source(runtime, config, &signal.source, Urgency::Ordinary)?;
     let mut weeks = Weeks::default();
     let week = |number: i64| -> Result<Window> {
         let from = launched_at.checked_add(WEEK * i32::try_from(number).unwrap_or(i32::MAX)).map_err(too_long)?;
@@ -77,7 +78,13 @@ pub(super) async fn read_weeks(
         }
         let sums = match known.get(&window.to) {
             Some(sums) => *sums,
-            None => weeks.take(source.level(signal, window).await?),
+            None => match whole(signal, window, source.level(signal, window).await) {
+                Ok(reading) => weeks.take(reading),
+                Err(error) => {
+                    keep(runtime, experiment, signal, &weeks.new, now).await?;
+                    return Err(error.into());
+                }
+            },
         };
         weeks.post.extend(sums.value());
     }
@@ -88,10 +95,15 @@ pub(super) async fn read_weeks(
         let sums = match known.get(&window.to) {
             Some(sums) => Some(*sums),
             None => match source.level(signal, window).await {
-                Ok(reading) => Some(weeks.take(reading)),
                 // A sum over no rows is NULL and no number.
                 Err(ReadError::Shape { .. }) if rules == SeriesRules::Adjusted => None,
-                Err(error) => return Err(error.into()),
+                read => match whole(signal, window, read) {
+                    Ok(reading) => Some(weeks.take(reading)),
+                    Err(error) => {
+                        keep(runtime, experiment, signal, &weeks.new, now).await?;
+                        return Err(error.into());
+                    }
+                },
             },
         };
         let Some((sums, value)) = sums.and_then(|sums| Some((sums, sums.value()?))) else { break };
@@ -101,6 +113,54 @@ pub(super) async fn read_weeks(
     let sums = weeks.new.last().map(|reading| &reading.data).or(stored.last().map(|reading| &reading.sums));
     weeks.scale = signal.scale(target, sums);
     Ok(weeks)
+}
+
+/// A week as it was asked for, of which its source has no doubts: it is kept, and judged ever after.
+fn whole(
+    signal: &SignalSpec,
+    asked: Window,
+    read: std::result::Result<Reading<ArmSums>, ReadError>,
+) -> std::result::Result<Reading<ArmSums>, ReadError> {
+    let reading = read?;
+    let refused = |problem: String, hint: &str| ReadError::Shape {
+        source_name: signal.source.clone(),
+        signal: signal.name.clone(),
+        problem,
+        hint: hint.to_owned(),
+    };
+    if reading.window != asked {
+        return Err(refused(
+            format!(
+                "of the week from {} to {} it read {} to {}",
+                asked.from, asked.to, reading.window.from, reading.window.to
+            ),
+            "weeks before and after a launch must be read as they are: use a source that reads by instants, such as `type: sql`",
+        ));
+    }
+    match reading.warnings.first() {
+        None => Ok(reading),
+        Some(doubt) => {
+            Err(refused(format!("it doubts the week itself: {doubt}"), "the week is read again until it is whole"))
+        }
+    }
+}
+
+/// Keeps the weeks that were read before one could not be, so that they are not asked for again.
+async fn keep(
+    runtime: &Runtime,
+    experiment: &Experiment,
+    signal: &SignalSpec,
+    new: &[Reading<ArmSums>],
+    now: Timestamp,
+) -> Result<()> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let mut tx = runtime.write().await?;
+    if store_weeks(runtime, &mut tx, experiment, signal, new, now).await? > 0 {
+        log_readings(&mut tx, experiment.id, now, None).await?;
+    }
+    tx.commit().await
 }
 
 impl Weeks {
