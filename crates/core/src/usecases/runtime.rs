@@ -16,7 +16,7 @@ use crate::registry::Sources;
 use crate::settings::{Settings, Sourced};
 use crate::store::{DatabaseFile, Db, Engine, Place, Tx, Workspace};
 use crate::usecases::kernel::pointer::{must_be_known, remember};
-use crate::usecases::kernel::turns::Turns;
+use crate::usecases::kernel::turns::turn::Turns;
 use crate::usecases::kernel::writer_key::writer;
 use crate::usecases::signals::IngestQueue;
 

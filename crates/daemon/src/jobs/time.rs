@@ -18,7 +18,7 @@ pub(super) async fn run(app: App, cancel: CancellationToken) {
                 app.polls.note_failures(done.failures.len());
             }
             Ok(Err(error)) => {
-                tracing::error!("What is overdue was not looked at: {}: {}", error.code(), error_chain(&error))
+                tracing::error!("What is overdue was not looked at: {}: {}", error.code(), error_chain(&error));
             }
             Err(_) => panicked(&app, "Looking for what is overdue"),
         }

@@ -4,22 +4,17 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinHandle;
 
-use super::worker::is_anybody_reading;
+use super::alive::{RECOMPUTING, end, is_anybody_reading};
 use crate::error::{Code, Error, Result};
 use crate::store::Tx;
 use crate::usecases::Runtime;
 
-/// What only one program does at a time, while nobody reads.
-const RECOMPUTING: &str = "recompute";
-/// How long nobody else can work after the last renewal.
-const LENGTH: SignedDuration = SignedDuration::from_secs(15);
 /// How often it is renewed; two failed renewals are survived.
 const RENEWAL: Duration = Duration::from_secs(4);
 
-/// Keeps everybody else from reading and recomputing, until it is given back or its holder has been gone for [`LENGTH`].
+/// Keeps everybody else from reading and recomputing, until it is given back or its holder has been gone for 15 s.
 pub(in crate::usecases) struct Lease {
     holder: String,
     renewing: JoinHandle<()>,
@@ -43,11 +38,6 @@ pub(in crate::usecases) async fn take_lease(runtime: &Runtime) -> Result<Option<
     tx.commit().await?;
     let renewing = tokio::spawn(renew(runtime.clone(), holder.clone()));
     Ok(Some(Lease { holder, renewing }))
-}
-
-/// Whether somebody recomputes.
-pub(super) async fn is_recomputing(tx: &mut Tx, now: Timestamp) -> Result<bool> {
-    tx.lease_is_taken(RECOMPUTING, (now, end(end(now)))).await
 }
 
 /// Gives the lease back as a part of the holder's last transaction.
@@ -76,7 +66,7 @@ async fn renew(runtime: Runtime, holder: String) {
             Ok(true) => {}
             Ok(false) => return,
             Err(error) => {
-                tracing::warn!(code = %error.code(), "The lease of recomputing could not be renewed: {error}")
+                tracing::warn!(code = %error.code(), "The lease of recomputing could not be renewed: {error}");
             }
         }
     }
@@ -87,10 +77,6 @@ async fn renew_once(runtime: &Runtime, holder: &str) -> Result<bool> {
     let is_ours = tx.lease_renew(RECOMPUTING, holder, end(runtime.now())).await?;
     tx.commit().await?;
     Ok(is_ours)
-}
-
-fn end(now: Timestamp) -> Timestamp {
-    now.checked_add(LENGTH).unwrap_or(now)
 }
 
 fn lost() -> Error {

@@ -7,6 +7,7 @@
 //!
 //! **Invariant**: nothing here is a use case, and nothing here knows a noun's folder.
 
+mod alive;
 pub(super) mod anchoring;
 pub(super) mod answer;
 pub(super) mod applied;

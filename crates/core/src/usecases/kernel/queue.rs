@@ -11,6 +11,9 @@ use crate::error::Result;
 use crate::store::{Instant, ORDINARY, QueuedJob, SignalHealth, Tx, URGENT};
 use crate::usecases::Runtime;
 
+/// What is looked at again is looked at no sooner.
+pub(in crate::usecases) const SOONEST: SignedDuration = SignedDuration::from_secs(10);
+
 /// Queues the signals of an outcome that is active; takes out those that are read no more. What is new is due now, and so is what a
 /// shorter interval makes due.
 pub(super) async fn queue_outcome(tx: &mut Tx, outcome: &Outcome, now: Timestamp) -> Result<()> {
@@ -111,6 +114,11 @@ pub(in crate::usecases) fn next_look(plan: &Plan, healths: &[SignalHealth], now:
 /// When a signal is due; one that was never read is now. A time further away than its interval was set by a clock that was wrong.
 fn due(signal: &SignalSpec, set: Option<Timestamp>, now: Timestamp) -> Timestamp {
     set.filter(|at| *at <= after(now, signal.poll_interval.get())).unwrap_or(now)
+}
+
+/// When an experiment is looked at again that was just read.
+pub(in crate::usecases) fn looked_at_again(due_at: Timestamp, now: Timestamp) -> Timestamp {
+    due_at.max(after(now, SOONEST))
 }
 
 /// The signals of an outcome whose levels are read.

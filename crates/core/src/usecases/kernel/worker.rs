@@ -11,14 +11,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinHandle;
 
-use super::lease::is_recomputing;
+use super::alive::{LENGTH, alive_at, end, is_anybody_reading, is_recomputing};
 use crate::error::Result;
 use crate::ids::OutcomeId;
 use crate::store::{JobHolder, ORDINARY, QueuedJob, Tx, URGENT, WantedJobs};
 use crate::usecases::Runtime;
 
-/// How long a program counts as alive after it last said so.
-const LENGTH: SignedDuration = SignedDuration::from_secs(15);
 /// How often it says so; one that fails is survived.
 const RENEWAL: Duration = Duration::from_secs(4);
 /// How long a program that died is remembered.
@@ -209,18 +207,6 @@ impl Worker {
     }
 }
 
-/// Whether a program that is alive reads something now.
-pub(super) async fn is_anybody_reading(runtime: &Runtime, tx: &mut Tx) -> Result<bool> {
-    let alive_at = alive_at(runtime, tx).await?;
-    tx.job_is_held(alive_at, end(end(alive_at))).await
-}
-
-/// Now by the clock that all programs share: that of the database's server, where there is one.
-async fn alive_at(runtime: &Runtime, tx: &mut Tx) -> Result<Timestamp> {
-    let server = if runtime.clock.is_virtual() { None } else { tx.clock_of_server().await? };
-    Ok(server.unwrap_or_else(|| runtime.now()))
-}
-
 /// Says that the worker is alive while it holds something. What fails is tried again.
 async fn beat(runtime: Runtime, holder: String, n_held: Arc<AtomicUsize>) {
     loop {
@@ -239,10 +225,6 @@ async fn say_alive(runtime: &Runtime, holder: &str) -> Result<()> {
     let alive_at = alive_at(runtime, &mut tx).await?;
     tx.worker_put(holder, end(alive_at)).await?;
     tx.commit().await
-}
-
-fn end(now: Timestamp) -> Timestamp {
-    now.checked_add(LENGTH).unwrap_or(now)
 }
 
 /// Why what was read of something is not written.

@@ -11,14 +11,14 @@ use crate::error::Result;
 use crate::ports::{Budget, ReadError, SourceLimits};
 use crate::usecases::Runtime;
 
-use super::Urgency;
+use super::urgency::Urgency;
 
 /// A question that takes longer belongs to a program that died.
 const LONGEST: SignedDuration = SignedDuration::from_mins(2);
 /// How often somebody who waits for a place looks.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long somebody waits for a place.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The name under which an account is shared: of where its source leads, whatever its connector is called. Nothing of the address can be
 /// read in it.

@@ -6,8 +6,10 @@ use std::sync::{Arc, PoisonError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::account;
 use super::rest::{Changed, May};
-use super::{Turn, Urgency, account};
+use super::turn::Turn;
+use super::urgency::Urgency;
 use crate::domain::{ArmSums, Reading, SignalSpec, VariantReading, Window};
 use crate::error::{Result, error_chain};
 use crate::ports::{MetricInfo, ReadError, SignalSource, SourceLimits, SourceReport, VariantRequest};

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use moka::future::Cache;
 use sha2::{Digest as _, Sha256};
 
-use super::Urgency;
+use super::urgency::Urgency;
 use crate::domain::{ArmSums, Reading, SignalSpec, Window};
 use crate::ports::ReadError;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::poll::store::log_readings;
+use super::super::poll::logged::log_readings;
 use super::message::{Ingested, Message, Written};
 use crate::domain::{ArmSums, Experiment, Measurement, Outcome, Window};
 use crate::error::{Code, Error, Result};

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::experiment::{Asked, PolledExperiment, ask_experiment, take_danger, take_experiment};
 use super::levels::{AskedLevel, LevelJob, Levels, ask_level};
-use super::round::Polled;
+use super::polled::Polled;
 use super::source_clocks::SourceClocks;
 use super::sources::Job;
 use crate::config::Config;
@@ -25,12 +25,10 @@ use crate::store::{JobHolder, QueuedJob, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::history::plan_of;
 use crate::usecases::kernel::phases::is_on;
-use crate::usecases::kernel::queue::{next_look, signals_of};
+use crate::usecases::kernel::queue::{SOONEST, next_look, signals_of};
 use crate::usecases::kernel::worker::{Claimed, UnderWay, Wish, Worker};
 use crate::usecases::kernel::workspace_file::config;
 
-/// What is looked at again is looked at no sooner.
-const SOONEST: SignedDuration = SignedDuration::from_secs(10);
 /// How long the clock of a source is known.
 const CLOCKS_KEPT: Duration = Duration::from_mins(1);
 
@@ -67,7 +65,7 @@ enum Answer {
 /// What a job of the queue comes to.
 enum Found {
     Experiment(Box<Job>),
-    Level(LevelJob),
+    Level(Box<LevelJob>),
     /// Nothing is to be read before then.
     Later(Timestamp),
     /// It cannot be read, for a reason that time does not mend.
@@ -233,7 +231,7 @@ impl Collecting {
                     self.done.failures.push(format!("{}: {}", asked.experiment.slug, error_chain(error)));
                     over.push((job, self.soon()));
                 }
-                (Found::Level(level), known) => self.ask_for(job, level, known.as_ref().ok().cloned()),
+                (Found::Level(level), known) => self.ask_for(job, *level, known.as_ref().ok().cloned()),
                 (Found::Later(due_at), _) => over.push((job, due_at)),
                 (Found::Broken(said), _) => {
                     self.done.failures.push(said);
@@ -256,7 +254,7 @@ impl Collecting {
         if !job.signal.is_empty() {
             let signal = signals_of(&outcome).find(|signal| signal.name == job.signal).cloned();
             return Ok(match signal {
-                Some(signal) => Found::Level(LevelJob { job: job.clone(), outcome, signal }),
+                Some(signal) => Found::Level(Box::new(LevelJob { job: job.clone(), outcome, signal })),
                 None => Found::Gone,
             });
         }
@@ -410,11 +408,6 @@ impl Collecting {
     fn later(&self) -> Timestamp {
         after(self.runtime.now(), SignedDuration::from_mins(10))
     }
-}
-
-/// When an experiment is looked at again that was just read.
-pub(super) fn looked_at_again(due_at: Timestamp, now: Timestamp) -> Timestamp {
-    due_at.max(after(now, SOONEST))
 }
 
 fn after(now: Timestamp, wait: SignedDuration) -> Timestamp {

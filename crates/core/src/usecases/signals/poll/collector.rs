@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::collecting::Collecting;
 use super::flag_off::check_off;
-use super::round::{PollRequest, Polled, poll_round, take_time, undelivered};
+use super::polled::{PollRequest, Polled};
+use super::round::{poll_round, take_time, undelivered};
 use crate::error::{Error, Result};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::clock_look::look;
@@ -36,6 +37,7 @@ pub type Told = Box<dyn FnMut(Result<Polled>) + Send>;
 impl Signals<'_> {
     /// Reads what is due until `stop`, and finishes what is under way then. `tick`: the longest time between two looks at the queue. A
     /// failure is told to `told`, and the next look tries again.
+    #[must_use]
     pub fn collect(self, tick: Duration, stop: Stop, told: Told) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(collect(self.0.clone(), tick, stop, told))
     }
@@ -55,7 +57,7 @@ impl Signals<'_> {
             runtime.moved.notify_one();
         }
         failures.extend(found);
-        Ok(Polled { expired, failures, ..Polled::default() })
+        Ok(Polled { failures, expired, ..Polled::default() })
     }
 }
 

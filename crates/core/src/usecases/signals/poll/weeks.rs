@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::logged::log_readings;
 use super::measurement::level;
-use super::store::log_readings;
 use crate::config::Config;
 use crate::domain::{ArmSums, Experiment, Plan, Reading, SignalSpec, Window};
 use crate::error::{Error, Result};
