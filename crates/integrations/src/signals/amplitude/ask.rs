@@ -59,6 +59,12 @@ pub(super) struct Found {
     pub(super) raw: Vec<Count>,
 }
 
+impl Found {
+    pub(super) fn counts(&self) -> (i64, i64) {
+        (self.begun, self.done)
+    }
+}
+
 impl AmplitudeSource {
     fn asked(&self, path: &[&str], events: &[Event], days: &Days, segment: Option<&String>) -> Url {
         let mut url = self.api.address(path);

@@ -33,8 +33,10 @@ pub(super) struct Condition {
 }
 
 impl Condition {
-    pub(super) fn event(key: &str, value: &str) -> Self {
-        Self { of: "event", key: key.to_owned(), op: "is", values: vec![value.to_owned()] }
+    /// The property is one of these values.
+    pub(super) fn event(key: &str, values: &[&str]) -> Self {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        Self { of: "event", key: key.to_owned(), op: "is", values }
     }
 }
 
