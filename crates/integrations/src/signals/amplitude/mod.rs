@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use event::{Condition, Event};
+use event::{Condition, Event, Found};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use outcome_core::config::vendor::{
@@ -220,7 +220,7 @@ impl SignalSource for AmplitudeSource {
             risks: Vec::new(),
             notes: vec![
                 format!(
-                    "{n_events} events; only questions are sent, although the keys of a project may also write events"
+                    "{n_events} events; only questions are sent, although the keys of a project may also write events, which was not tried"
                 ),
                 exposures,
             ],
@@ -344,7 +344,7 @@ impl AmplitudeSource {
     }
 
     /// Users of each arm, and those who did all steps after.
-    async fn arms(&self, of: &str, arms: &Arms<'_>, days: &Days) -> Result<[ask::Found; 2], ReadError> {
+    async fn arms(&self, of: &str, arms: &Arms<'_>, days: &Days) -> Result<[Found; 2], ReadError> {
         let Arms { exposure, steps, segment, .. } = arms;
         let funnel = |arm: &str| {
             let mut all = vec![arms.begin(&[arm])];

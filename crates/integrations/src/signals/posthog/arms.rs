@@ -4,12 +4,9 @@ use outcome_core::domain::{ArmSums, Cohort, CountedUnits, Variant, VariantReadin
 use outcome_core::ports::ReadError;
 use outcome_core::ports::reading_check as check;
 
-use super::query::{MAX_PEOPLE, MAX_ROWS, Names};
+use super::query::{ArmRow, MAX_PEOPLE, MAX_ROWS, Names};
 use super::{Counted, PosthogSource};
 use crate::signals::api::Count;
-
-/// What the flag said; whether they may be claimed on; units, those that did it, those that saw both arms; rows that were counted.
-pub(super) type ArmRow = (Option<String>, Count, Count, Count, Count, Count);
 
 /// Share of units without an answer of the flag above which nothing is claimed.
 const MAX_UNKNOWN: f64 = 0.005;

@@ -10,7 +10,6 @@ mod wire;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arms::ArmRow;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use outcome_core::config::vendor::{
@@ -23,7 +22,7 @@ use outcome_core::ports::{
     Budget, MetricInfo, Opening, ReadError, SignalSource, SourceLimits, SourceReport, SourceSettings, VariantRequest,
 };
 use outcome_core::yaml_map;
-use query::{Done, Exposure, People, Query};
+use query::{ArmRow, Done, Exposure, People, Query};
 use serde_json::json;
 
 use super::api::{Access, Api, Count, Product, millis, no_advice, reading, resolved};

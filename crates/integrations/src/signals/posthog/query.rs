@@ -8,10 +8,15 @@ use outcome_core::domain::Window;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::signals::api::Count;
+
 /// Rows that an answer may have: the arms, and what else a flag said.
 pub(super) const MAX_ROWS: usize = 100;
 /// Rows that a subquery may have: PostHog puts 100 into one that has no limit, and takes no more than this.
 pub(super) const MAX_PEOPLE: i64 = 50_000;
+
+/// What the flag said; whether they may be claimed on; units, those that did it, those that saw both arms; rows that were counted.
+pub(super) type ArmRow = (Option<String>, Count, Count, Count, Count, Count);
 
 /// A text with the values of its placeholders.
 #[derive(Debug, Clone, PartialEq, Serialize)]
