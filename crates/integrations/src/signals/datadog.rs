@@ -212,7 +212,7 @@ impl SignalSource for DatadogSource {
         if !value.valid {
             return Err(self.api.unusable("it says that the API key is not valid", PRODUCT.access));
         }
-        let mut notes = vec!["only queries are sent; nothing is written".to_owned()];
+        let mut notes = vec!["only queries are sent; whether the keys may do more was not tried".to_owned()];
         // The application key is looked at by a query only.
         if let Some(now) = at {
             let window = Window { from: now - SignedDuration::from_hours(1), to: now };
@@ -222,7 +222,8 @@ impl SignalSource for DatadogSource {
         Ok(SourceReport {
             source: self.api.name().to_owned(),
             server: format!("Datadog at {}", self.api.place()),
-            is_read_only: true,
+            // The scopes of a key cannot be asked for, and no write was tried.
+            is_read_only: false,
             latency_ms,
             risks: Vec::new(),
             notes,

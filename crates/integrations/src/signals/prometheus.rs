@@ -284,7 +284,8 @@ impl SignalSource for PrometheusSource {
         let began = Instant::now();
         self.value("the test", "vector(1)", None).await?;
         let latency_ms = millis(began);
-        let mut notes = vec!["the query API has no way to write".to_owned()];
+        let mut notes =
+            vec!["the query API has no way to write; what else a proxy lets through was not tried".to_owned()];
         let build = self.ask::<Build>("the version", &["api", "v1", "status", "buildinfo"], &[]).await;
         let server = match build {
             Ok((build, _)) => format!("Prometheus {}", self.api.clean(&build.version)),
@@ -296,7 +297,7 @@ impl SignalSource for PrometheusSource {
         Ok(SourceReport {
             source: self.api.name().to_owned(),
             server,
-            is_read_only: true,
+            is_read_only: false,
             latency_ms,
             risks: Vec::new(),
             notes,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use outcome_core::Code;
-use outcome_core::domain::{ArmSums, CountedUnits, MetricMethod, SignalSpec, Variant, VariantReading};
-use outcome_core::ports::ReadError;
+use outcome_core::domain::{ArmSums, Cohort, CountedUnits, MetricMethod, SignalSpec, Variant, VariantReading};
+use outcome_core::ports::{ReadError, VariantRequest};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
@@ -38,6 +38,11 @@ fn arm_of(event: &Value) -> Option<&str> {
     event["filters"].as_array()?.get(1)?["subprop_value"][0].as_str()
 }
 
+fn arms_of(event: &Value) -> Vec<String> {
+    let values = event["filters"].as_array().and_then(|filters| filters.get(1)).map(|arm| arm["subprop_value"].clone());
+    values.map(|values| serde_json::from_value(values).unwrap()).unwrap_or_default()
+}
+
 fn good(request: &Request) -> Value {
     // Both halves: `amp-k3y:amp-s3cret`.
     assert_eq!(request.headers["authorization"], "Basic YW1wLWszeTphbXAtczNjcmV0");
@@ -56,12 +61,17 @@ fn good(request: &Request) -> Value {
     }
 }
 
-const CONFIG: &str = "url: ${URL}, api_key: \"${API}\", secret_key: \"${SECRET}\", control: \"off\", treatment: \"on\", \
+const CONFIG: &str = "url: ${URL}, api_key: \"${API}\", secret_key: \"${SECRET}\", timezone: UTC, control: \"off\", treatment: \"on\", \
     exposure_event: \"[Experiment] Exposure\", flag_property: flag_key, variant_property: variant";
 
+/// An arm of which nobody may be claimed on yet.
 fn arm(variant: Variant, n: i64, successes: i64) -> VariantReading {
     let units = CountedUnits { n_units: Some(n), n_both: Some(2), same_as: None };
-    VariantReading { units: Some(units), ..VariantReading::new(variant, ArmSums::Proportion { n, successes }) }
+    let claimed = ArmSums::Proportion { n: 0, successes: 0 };
+    let n_both = if variant == Variant::Control { 2 } else { 0 };
+    let cohort = Cohort { claimed, n_both, n_capped: 0, uncapped: None, n_unmapped: 0, n_other: 0 };
+    let sums = ArmSums::Proportion { n, successes };
+    VariantReading { units: Some(units), cohort: Some(cohort), ..VariantReading::new(variant, sums) }
 }
 
 fn subject() -> Subject {
@@ -136,26 +146,84 @@ async fn a_funnel_begins_with_the_exposure_to_one_arm() {
     assert_eq!((of("start"), of("end"), of("cs"), of("mode")), ("20261115", "20261120", "1209600", "ordered"));
 
     let early = request(window("2026-11-14T15:00:00Z", "2026-11-15T09:00:00Z"));
-    assert_eq!(source.by_variant(&subject.signal, &early).await.unwrap().data, [], "no whole day is over");
+    let nothing = source.by_variant(&subject.signal, &early).await.unwrap();
+    assert_eq!(nothing.data, [], "no whole day is over");
+    assert_eq!(nothing.window, window("2026-11-14T15:00:00Z", "2026-11-14T15:00:00Z"), "nothing was looked at");
     let read = source.level(&through(), subject.window).await.unwrap();
-    assert_eq!(read.data, ArmSums::Proportion { n: 5000, successes: 600 });
+    assert_eq!((read.data, read.window), (ArmSums::Proportion { n: 5000, successes: 600 }, subject.window));
+    // Those who began 14 days earlier, whose time is over.
+    let sent = server.received_requests().await.unwrap();
+    let (query, _) = asked(sent.last().unwrap());
+    assert_eq!((query["start"].as_str(), query["end"].as_str()), ("20261031", "20261106"));
+}
+
+#[tokio::test]
+async fn only_users_whose_time_is_over_are_claimed_on() {
+    let subject = subject();
+    let server = subject.stand_in().await;
+    let source = subject.open(&server.uri());
+    let of = |as_of: &str, on_until: Option<&str>| VariantRequest {
+        as_of: as_of.parse().unwrap(),
+        on_until: on_until.map(|at| at.parse().unwrap()),
+        ..subject.request()
+    };
+    for (request, expected, n_asked, last) in [
+        (of("2026-11-21T00:00:00Z", None), [0, 0], 4, "20261120"),
+        // 14 days and 6 hours later all are over; a little earlier those of the first four days.
+        (of("2026-12-05T06:00:00Z", None), [310, 290], 4, "20261120"),
+        (of("2026-12-02T06:00:00Z", None), [310, 290], 6, "20261117"),
+        (of("2026-12-05T06:00:00Z", Some("2026-12-01T00:00:00Z")), [310, 290], 6, "20261116"),
+    ] {
+        let server = subject.stand_in().await;
+        let source = subject.open(&server.uri());
+        let read = source.by_variant(&subject.signal, &request).await.unwrap();
+        let claimed: Vec<_> = read.data.iter().map(|arm| arm.cohort.unwrap().claimed.n().unwrap()).collect();
+        assert_eq!((claimed.as_slice(), read.warnings.as_slice()), (expected.as_slice(), [].as_slice()), "{request:?}");
+        let sent = server.received_requests().await.unwrap();
+        assert_eq!((sent.len(), asked(sent.last().unwrap()).0["end"].as_str()), (n_asked, last), "{request:?}");
+    }
+    // Of a later step it is not known who is of an earlier one.
+    let later = VariantRequest { launched_at: "2026-11-07T00:00:00Z".parse().unwrap(), ..subject.request() };
+    let read = source.by_variant(&subject.signal, &later).await.unwrap();
+    assert_eq!(
+        read.warnings,
+        ["users who were exposed in an earlier step of the rollout are counted again in this one"]
+    );
 }
 
 #[tokio::test]
 async fn no_arm_vanishes_and_exposures_must_be_said() {
-    let of = |everybody: i64| Subject {
+    let of = |everybody: i64, in_arms: i64| Subject {
         good: Arc::new(move |request: &Request| match request.url.path() {
-            "/api/2/events/segmentation" => users(everybody),
+            "/api/2/events/segmentation" => match arms_of(&asked(request).1[0]).as_slice() {
+                [] => users(everybody),
+                arms => {
+                    assert_eq!(arms, ["off", "on"]);
+                    users(in_arms)
+                }
+            },
             _ => good(request),
         }),
         ..subject()
     };
-    let server = of(700).stand_in().await;
-    let error = of(700).open(&server.uri()).by_variant(&subject().signal, &subject().request()).await.unwrap_err();
-    assert_eq!(error.code(), Code::SignalShape);
-    assert!(error.to_string().contains("700 users saw the flag, and only 600 of them"), "{error}");
+    let read = async |everybody, in_arms| {
+        let server = of(everybody, in_arms).stand_in().await;
+        of(everybody, in_arms).open(&server.uri()).by_variant(&subject().signal, &subject().request()).await
+    };
+    let both = read(500, 500).await.unwrap().data;
+    assert_eq!(both.iter().map(|arm| arm.units.unwrap().n_both).collect::<Vec<_>>(), [Some(100), Some(100)]);
+    // A third arm does not hide behind those who saw both.
+    for (everybody, in_arms) in [(700, 600), (520, 500)] {
+        let error = read(everybody, in_arms).await.unwrap_err();
+        assert_eq!(error.code(), Code::SignalShape);
+        assert!(
+            error.to_string().contains(&format!("{everybody} users saw the flag, and only {in_arms} of")),
+            "{error}"
+        );
+    }
+    assert_eq!(read(590, 601).await.unwrap_err().code(), Code::SignalShape, "more in any of two than in both together");
 
-    let plain = "url: ${URL}, api_key: \"${API}\", secret_key: \"${SECRET}\"";
+    let plain = "url: ${URL}, api_key: \"${API}\", secret_key: \"${SECRET}\", timezone: UTC";
     let subject = Subject { config: plain, ..subject() };
     let error = subject.open("http://127.0.0.1:9").by_variant(&subject.signal, &subject.request()).await.unwrap_err();
     assert_eq!(error.code(), Code::ConnectorConfig);

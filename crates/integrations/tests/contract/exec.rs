@@ -208,6 +208,23 @@ async fn arms_are_read_and_none_vanishes() {
 }
 
 #[tokio::test]
+async fn units_of_an_earlier_step_are_refused_and_less_than_was_asked_is_said() {
+    let dir = home();
+    let arms = async |from: &str| {
+        let answer = format!(r#"{{"arms": [], "window": {{"from": "{from}", "to": "2026-11-20T00:00:00Z"}}}}"#);
+        source(dir.path(), &format!("echo '{answer}'")).by_variant(&named("order paid"), &request(week())).await
+    };
+    let error = arms("2026-11-13T23:59:59Z").await.unwrap_err();
+    assert_eq!(error.code(), Code::SignalShape);
+    assert!(error.to_string().contains("`window` begins before the one that was asked for"), "{error}");
+    for from in ["2026-11-14T00:00:00Z", "2026-11-15T00:00:00Z"] {
+        assert_eq!(arms(from).await.unwrap().window, window(from, "2026-11-20T00:00:00Z"));
+    }
+    let about = source(dir.path(), "echo '{}'").test().await.unwrap();
+    assert!(!about.is_read_only, "nothing was tried: {about:?}");
+}
+
+#[tokio::test]
 async fn the_sample_of_the_documentation_answers() {
     if !runs("python3") {
         skip("exec: there is no python3");

@@ -272,6 +272,16 @@ async fn another_time_zone_and_wrong_settings_are_said() {
             r#"{"client_email":"a","private_key":"x","token_uri":"http://evil.example/t"}"#,
             "`token_uri` does not begin with https",
         ),
+        (
+            r#"{"client_email":"a","private_key":"x","token_uri":"http://localhost.evil.example/t"}"#,
+            "`token_uri` does not begin with https",
+        ),
+        (
+            r#"{"client_email":"a","private_key":"x","token_uri":"http://127.0.0.1@evil.example/t"}"#,
+            "`token_uri` does not begin with https",
+        ),
+        (r#"{"client_email":"a","private_key":"x","token_uri":"file://localhost/t"}"#, "`token_uri` does not begin"),
+        (r#"{"client_email":"a","private_key":"x","token_uri":"nowhere"}"#, "`token_uri`: "),
     ] {
         let opened = super::contract::source_of(
             "ga4",

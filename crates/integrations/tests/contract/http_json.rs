@@ -137,3 +137,26 @@ fn metrics_that_cannot_work_are_said_with_their_place() {
     }
     assert!(!said_about("{ name: a, path: \"/s?x={to}\", value: $.v }").contains("outcome.yaml:9"));
 }
+
+#[tokio::test]
+async fn what_does_not_say_until_when_is_of_now() {
+    let config = "url: ${URL}, token: \"${TOKEN}\", token_header: X-Api-Key, metrics: [\
+        { name: newest, path: /v1/latency, value: $.data.p95 }, \
+        { name: last, path: \"/v1/latency?last={seconds}&from={from}\", value: $.data.p95 }, \
+        { name: of_then, path: /v1/latency, body: '{\"until\": {to_ms}}', value: $.data.p95 }]";
+    let subject = Subject { config, ..subject() };
+    let server = subject.stand_in().await;
+    let source = subject.open(&server.uri());
+    for metric in ["newest", "last"] {
+        let error = source.level(&named(metric), week()).await.unwrap_err();
+        assert_eq!(error.code(), Code::ConnectorConfig);
+        assert!(error.to_string().contains("does not say until when"), "{error}");
+        assert!(error.hint().unwrap().contains("{to}"), "{error:?}");
+    }
+    source.level(&named("of_then"), week()).await.unwrap();
+    let notes = source.test().await.unwrap();
+    assert!(
+        !notes.is_read_only && notes.notes.concat().contains("`newest` was read over the last 24 hours"),
+        "{notes:?}"
+    );
+}

@@ -39,8 +39,10 @@ fn good(request: &Request) -> Value {
         "/api/query/funnels" => {
             assert_eq!(
                 (query["from_date"].as_str(), query["to_date"].as_str(), query["interval"].as_str()),
-                ("2026-11-14", "2026-11-20", "7")
+                ("2026-10-31", "2026-11-06", "7"),
+                "14 days back, so that everybody's time is over"
             );
+            assert_eq!((query["length"].as_str(), query["length_unit"].as_str()), ("14", "day"));
             funnel()
         }
         "/api/query/segmentation" if query["type"] == "unique" => {
@@ -53,7 +55,7 @@ fn good(request: &Request) -> Value {
         }
         "/api/query/insights" => json!({
             "computed_at": "2026-11-21T16:35:41.252314+00:00",
-            "date_range": { "from_date": "2026-11-14T00:00:00-07:00", "to_date": "2026-11-20T23:59:59.999000-07:00" },
+            "date_range": { "from_date": "2026-11-14T00:00:00+00:00", "to_date": "2026-11-20T23:59:59.999000+00:00" },
             "headers": ["$metric"], "series": { "Paid - Conversion": { "all": 0.31 } },
         }),
         path => panic!("{path}"),
@@ -63,7 +65,7 @@ fn good(request: &Request) -> Value {
 fn subject() -> Subject {
     Subject {
         kind: "mixpanel",
-        config: "url: ${URL}, project_id: \"12345\", service_account: \"${ACCOUNT}\"",
+        config: "url: ${URL}, project_id: \"12345\", service_account: \"${ACCOUNT}\", timezone: UTC, counts: people",
         secrets: &[("${ACCOUNT}", "svc-account:s3cret-mp-key")],
         signal: named("funnel/7509"),
         window: week(),
@@ -114,14 +116,13 @@ async fn events_funnels_and_reports_are_read() {
         let read = source.level(&named(metric), subject.window).await.unwrap();
         found.push((read.data, read.window));
     }
-    let report = window("2026-11-14T07:00:00Z", "2026-11-21T07:00:00Z");
     assert_eq!(
         found,
         [
             (ArmSums::Value { value: 1376.0 }, week()),
             (ArmSums::Value { value: 70.0 }, week()),
             (ArmSums::Proportion { n: 32688, successes: 20524 }, week()),
-            (ArmSums::Value { value: 0.31 }, report),
+            (ArmSums::Value { value: 0.31 }, week()),
         ]
     );
     let notes = source.test().await.unwrap().notes.concat();
@@ -170,6 +171,44 @@ async fn users_of_several_buckets_are_not_added_and_absent_days_are_said() {
 }
 
 #[tokio::test]
+async fn a_report_of_another_time_is_refused_and_an_old_one_is_a_doubt() {
+    let read = async |from: &str, to: &str, computed_at: &str| {
+        let range = json!({ "from_date": from, "to_date": to });
+        let answer = json!({ "date_range": range, "computed_at": computed_at, "series": { "A": { "all": 0.5 } } });
+        level_of("insights/42", answer).await
+    };
+    let last = "2026-11-20T23:59:59.999Z";
+    let good = read("2026-11-14T00:00:00Z", last, "2026-11-21T00:00:01Z").await.unwrap();
+    assert_eq!((good.data, good.warnings.len()), (ArmSums::Value { value: 0.5 }, 0));
+    let old = read("2026-11-14T00:00:00Z", last, "2026-11-20T12:00:00Z").await.unwrap();
+    assert_eq!(old.warnings, ["Mixpanel computed the report at 2026-11-20T12:00:00Z, before its time was over"]);
+    for (from, to, expected) in [
+        ("2026-11-15T00:00:00Z", "2026-11-21T23:59:59.999Z", "it is up to 2026-11-22T00:00:00Z"),
+        ("2026-11-15T00:00:00Z", last, "it is of 144 hours, and 168 are asked for"),
+        ("2026-10-22T00:00:00Z", last, "it is of 720 hours, and 168 are asked for"),
+    ] {
+        let error = read(from, to, "2026-11-22T01:00:00Z").await.unwrap_err();
+        assert_eq!(error.code(), Code::SignalShape);
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_funnel_is_a_share_only_of_people() {
+    let config = "url: ${URL}, project_id: \"12345\", service_account: \"${ACCOUNT}\", timezone: UTC";
+    let read = async |answer: Value| {
+        let subject = Subject { config, ..subject() };
+        let server = subject.stand_in_that(move |_| answer.clone()).await;
+        subject.level_at(&server.uri()).await
+    };
+    assert_eq!(read(funnel()).await, Ok(ArmSums::Value { value: 20524.0 / 32688.0 }));
+    let mut empty = funnel();
+    empty["data"]["2026-11-14"]["analysis"] = json!({ "completion": 0, "starting_amount": 0 });
+    let error = read(empty).await.unwrap_err();
+    assert!(error.to_string().contains("nobody is in the funnel"), "{error}");
+}
+
+#[tokio::test]
 async fn another_region_is_said_and_not_tried_again() {
     let subject = subject();
     let said = json!({ "error": "Invalid project id 12345 for cluster: mixpanel-prod-1", "status": "error" });
@@ -183,7 +222,8 @@ async fn another_region_is_said_and_not_tried_again() {
 
 #[tokio::test]
 async fn days_are_those_of_the_project() {
-    let config = "url: ${URL}, project_id: \"12345\", service_account: \"${ACCOUNT}\", timezone: America/New_York, workspace_id: \"9\"";
+    let config = "url: ${URL}, project_id: \"12345\", service_account: \"${ACCOUNT}\", timezone: America/New_York, workspace_id: \"9\", \
+        conversion_window: 36h";
     let subject = Subject { config, good: Arc::new(|_: &Request| Value::Null), ..subject() };
     let server = subject.stand_in_with(|_| ResponseTemplate::new(200).set_body_json(funnel())).await;
     let source = subject.open(&server.uri());
@@ -194,7 +234,8 @@ async fn days_are_those_of_the_project() {
     let query: std::collections::BTreeMap<_, _> = sent[0].url.query_pairs().into_owned().collect();
     assert_eq!(
         (query["from_date"].as_str(), query["to_date"].as_str(), query["workspace_id"].as_str()),
-        ("2026-11-13", "2026-11-19", "9")
+        ("2026-11-11", "2026-11-17", "9")
     );
+    assert_eq!((query["length"].as_str(), query["length_unit"].as_str()), ("129600", "second"));
     assert_eq!(read.unwrap().window, window("2026-11-13T05:00:00Z", "2026-11-20T05:00:00Z"));
 }

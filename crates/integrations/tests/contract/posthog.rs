@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use outcome_core::Code;
-use outcome_core::domain::{ArmSums, CountedUnits, MetricMethod, Reading, SignalSpec, Variant, VariantReading};
+use outcome_core::domain::{ArmSums, Cohort, CountedUnits, MetricMethod, Reading, SignalSpec, Variant, VariantReading};
 use outcome_core::ports::{ReadError, VariantRequest};
 use outcome_tests::peers::{python, sources};
 use pretty_assertions::assert_eq;
@@ -18,9 +18,12 @@ use super::contract::{request, window};
 use super::kit::prism::Prism;
 use super::kit::{self, Subject, named, week};
 
-fn arm(variant: Variant, n: i64, successes: i64, n_both: i64) -> VariantReading {
-    let units = CountedUnits { n_units: Some(n), n_both: Some(n_both), same_as: None };
-    VariantReading { units: Some(units), ..VariantReading::new(variant, ArmSums::Proportion { n, successes }) }
+/// An arm all of whose people may be claimed on, `n_both` of whom saw the other too; `both` of each arm together.
+fn arm(variant: Variant, n: i64, successes: i64, (n_both, both): (i64, i64)) -> VariantReading {
+    let sums = ArmSums::Proportion { n, successes };
+    let cohort = Cohort { claimed: sums, n_both, n_capped: 0, uncapped: None, n_unmapped: 0, n_other: 0 };
+    let units = CountedUnits { n_units: Some(n), n_both: Some(both), same_as: None };
+    VariantReading { units: Some(units), cohort: Some(cohort), ..VariantReading::new(variant, sums) }
 }
 
 fn answer(results: Value) -> Value {
@@ -37,7 +40,10 @@ fn good(request: &Request) -> Value {
     let query = sent(request)["query"]["query"].as_str().unwrap().to_owned();
     match () {
         () if query.starts_with("SELECT 1") => answer(json!([[1]])),
-        () if query.contains("GROUP BY arm") => answer(json!([["control", 310, 30, 2], ["test", 290, 41, 2]])),
+        () if query.contains("GROUP BY arm") => {
+            answer(json!([["control", 1, 310, 30, 2, 310], ["test", 1, 290, 41, 1, 290]]))
+        }
+        () if query.contains("n_rows") => answer(json!([[5000, 600, 5000]])),
         () => answer(json!([[5000, 600]])),
     }
 }
@@ -52,7 +58,7 @@ fn subject() -> Subject {
         good: Arc::new(good),
         before: &[],
         level: ArmSums::Proportion { n: 5000, successes: 600 },
-        arms: Some(vec![arm(Variant::Control, 310, 30, 2), arm(Variant::Treatment, 290, 41, 2)]),
+        arms: Some(vec![arm(Variant::Control, 310, 30, (2, 3)), arm(Variant::Treatment, 290, 41, (1, 3))]),
         number: "/results/0/0",
         missing: "`results[0]` is not a tuple of size 2",
         empty: answer(json!([])),
@@ -103,41 +109,96 @@ const NAMED: &str =
 
 #[tokio::test]
 async fn no_arm_vanishes() {
-    let both = vec![arm(Variant::Control, 10, 1, 0), arm(Variant::Treatment, 12, 2, 0)];
+    let both = vec![arm(Variant::Control, 10, 1, (0, 0)), arm(Variant::Treatment, 12, 2, (0, 0))];
     for (config, rows) in [
-        (PLAIN, json!([["false", 10, 1, 0], ["true", 12, 2, 0]])),
-        (PLAIN, json!([["test", 12, 2, 0], ["control", 10, 1, 0]])),
-        // Whoever is in no arm of a flag with named arms is told `false`, or nothing.
-        (NAMED, json!([["a", 10, 1, 0], ["b", 12, 2, 0], ["false", 5000, 3, 0], [null, 9, 0, 0]])),
+        (PLAIN, json!([["false", 1, 10, 1, 0, 10], ["true", 1, 12, 2, 0, 12]])),
+        (PLAIN, json!([["test", 1, 12, 2, 0, 12], ["control", 1, 10, 1, 0, 10], ["blue", 1, 0, 0, 0, 9]])),
+        // Whoever is in no arm of a flag with named arms is told `false`.
+        (NAMED, json!([["a", 1, 10, 1, 0, 10], ["b", 1, 12, 2, 0, 12], ["false", 1, 5000, 3, 0, 5000]])),
     ] {
         let read = arms_of(rows.clone(), config).await.unwrap();
         assert_eq!((read.data, read.warnings.as_slice()), (both.clone(), [].as_slice()), "{rows}");
     }
-    assert_eq!(arms_of(json!([["true", 3, 0, 0]]), PLAIN).await.unwrap().data, [arm(Variant::Treatment, 3, 0, 0)]);
+    let one = arms_of(json!([["true", 1, 3, 0, 0, 3]]), PLAIN).await.unwrap();
+    assert_eq!(one.data, [arm(Variant::Treatment, 3, 0, (0, 0))]);
     assert_eq!(arms_of(json!([]), PLAIN).await.unwrap().data, [], "nobody was exposed yet");
     for (config, rows, expected) in [
-        (PLAIN, json!([["control", 10, 1, 0], ["false", 90, 1, 0]]), "two answers that mean the control"),
-        (PLAIN, json!([["control", 10, 1, 0], ["blue", 9, 1, 0]]), "the flag said `blue`"),
-        (NAMED, json!([["a", 10, 1, 0], ["on", 9, 1, 0]]), "the flag said `on`"),
-        (PLAIN, json!([["control", 10, 11, 0]]), "more than `n` (10)"),
-        (PLAIN, json!([["control", null, 1, 0]]), "`n` is no number"),
+        (PLAIN, json!([["control", 1, 10, 1, 0, 10], ["false", 1, 90, 1, 0, 90]]), "two answers that mean the control"),
+        (PLAIN, json!([["control", 1, 10, 1, 0, 10], ["blue", 1, 9, 1, 0, 9]]), "the flag said `blue`"),
+        (NAMED, json!([["a", 1, 10, 1, 0, 10], ["on", 1, 9, 1, 0, 9]]), "the flag said `on`"),
+        (PLAIN, json!([["control", 1, 10, 11, 0, 10]]), "more than `n` (10)"),
+        (PLAIN, json!([["control", 1, null, 1, 0, 10]]), "`n` is no number"),
     ] {
         let error = arms_of(rows, config).await.unwrap_err();
         assert_eq!(error.code(), Code::SignalShape, "{error}");
         assert!(error.to_string().contains(expected), "{error}");
     }
-    let some = arms_of(json!([["false", 10, 1, 0], [null, 2, 0, 0], ["true", 12, 2, 0]]), PLAIN).await.unwrap();
-    assert_eq!(some.warnings, ["2 people were asked for the flag and are in no arm; they are left out"]);
 }
 
 #[tokio::test]
-async fn as_many_as_a_limit_is_cut_off_and_the_text_has_one_limit() {
+async fn too_many_without_an_answer_of_the_flag_are_a_doubt_whatever_is_written() {
+    for (config, names) in [(PLAIN, ["false", "true"]), (NAMED, ["a", "b"])] {
+        let rows = |n_null: i64| {
+            json!([[names[0], 1, 600, 1, 0, 600], [null, 1, n_null, 0, 0, n_null], [names[1], 1, 600, 2, 0, 600]])
+        };
+        let many = arms_of(rows(7), config).await.unwrap();
+        assert_eq!(many.warnings, ["the flag said nothing to 7 people, who are in no arm; they are left out"]);
+        assert_eq!(many.data[0].cohort.map(|cohort| cohort.n_other), Some(7));
+        assert_eq!(arms_of(rows(6), config).await.unwrap().warnings, Vec::<String>::new(), "6 are .5 %");
+    }
+}
+
+#[tokio::test]
+async fn only_people_whose_time_is_over_are_claimed_on() {
+    let rows = json!([["false", 0, 90, 1, 2, 90], ["false", 1, 10, 4, 1, 10], ["true", 0, 80, 2, 0, 80]]);
+    let read = arms_of(rows, PLAIN).await.unwrap();
+    let of = |arm: &VariantReading| (arm.sums, arm.cohort.unwrap().claimed, arm.units.unwrap().n_both);
+    let share = |n, successes| ArmSums::Proportion { n, successes };
+    let found: Vec<_> = read.data.iter().map(of).collect();
+    assert_eq!(found, [(share(100, 5), share(10, 4), Some(3)), (share(80, 2), share(0, 0), Some(3))]);
+
+    let subject = subject();
+    let server = subject.stand_in().await;
+    let source = subject.open(&server.uri());
+    let changed = VariantRequest { on_until: Some("2026-11-19T00:00:00Z".parse().unwrap()), ..subject.request() };
+    for request in [subject.request(), changed] {
+        source.by_variant(&subject.signal, &request).await.unwrap();
+    }
+    let at = |text: &str| json!(text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
+    let sent: Vec<_> = server.received_requests().await.unwrap().iter().map(sent).collect();
+    let until: Vec<_> = sent.iter().map(|sent| sent["query"]["values"]["claim_until"].clone()).collect();
+    // 14 days and 6 hours before the end; 14 days before the flag was changed, which is earlier.
+    assert_eq!(until, [at("2026-11-06T18:00:00Z"), at("2026-11-05T00:00:00Z")]);
+}
+
+#[tokio::test]
+async fn an_older_answer_is_a_doubt_and_not_asked_for() {
+    let subject = subject();
+    let server = subject
+        .stand_in_that(|value| {
+            let mut value = value.clone();
+            value["is_cached"] = json!(true);
+            value
+        })
+        .await;
+    let source = subject.open(&server.uri());
+    let read = source.by_variant(&subject.signal, &subject.request()).await.unwrap();
+    assert_eq!(read.warnings, ["PostHog gave an older answer that it kept, although a new one was asked for"]);
+    assert_eq!(source.level(&subject.signal, subject.window).await.unwrap().warnings, read.warnings);
+    assert_eq!(sent(&server.received_requests().await.unwrap()[0])["refresh"], "force_blocking");
+}
+
+#[tokio::test]
+async fn as_many_as_a_limit_is_cut_off_and_every_part_has_a_limit() {
     for n in [100, 50_000] {
-        let error = arms_of(json!([["false", n - 40, 1, 0], ["true", 40, 2, 0]]), PLAIN).await.unwrap_err();
-        assert!(error.to_string().contains(&format!("exactly {n} units")), "{error}");
-        let subject = subject();
-        let server = subject.stand_in_that(move |_| answer(json!([[n, 1]]))).await;
-        assert!(subject.error_at(&server.uri()).await.to_string().contains(&format!("exactly {n} units")));
+        // The rows of other phases count: the limit is of all of them.
+        let rows = json!([["false", 1, n - 60, 1, 0, n - 40], ["true", 1, 40, 2, 0, 40]]);
+        let error = arms_of(rows, PLAIN).await.unwrap_err();
+        assert!(error.to_string().contains(&format!("it counts {n} people")), "{error}");
+        assert!(error.hint().unwrap().contains("`sql`"), "{error:?}");
+        let subject = Subject { signal: funnel(), ..subject() };
+        let server = subject.stand_in_that(move |_| answer(json!([[n, 1, n]]))).await;
+        assert!(subject.error_at(&server.uri()).await.to_string().contains(&format!("it counts {n} people")));
     }
     let subject = subject();
     let server = subject.stand_in().await;
@@ -149,7 +210,8 @@ async fn as_many_as_a_limit_is_cut_off_and_the_text_has_one_limit() {
     for request in server.received_requests().await.unwrap() {
         let sent = sent(&request);
         let text = sent["query"]["query"].as_str().unwrap();
-        assert!(text.matches("LIMIT").count() == 1 && text.ends_with("LIMIT 100"), "{text}");
+        assert_eq!(text.matches("LIMIT").count(), text.matches("SELECT").count(), "{text}");
+        assert!(text.ends_with("LIMIT 100") && text.matches("LIMIT 100").count() == 1, "{text}");
         assert!(!text.contains("order paid") && !text.contains("short-form"), "names travel as values: {text}");
         assert_eq!(sent["query"]["values"]["step_0"].as_str().map(str::is_empty), Some(false));
     }
@@ -187,6 +249,13 @@ async fn the_event_of_exposures_is_asked_and_never_guessed() {
     assert_eq!(query["values"]["exposure"], "checkout seen");
     assert!(query["query"].as_str().unwrap().contains("properties.`$feature/short-form`"), "{query}");
 
+    let again =
+        |id: u64, event: &str| json!({ "id": id, "feature_flag_key": "short-form", "resolved_exposure_event": event });
+    let query = asked_with(json!([again(7, "seen"), again(9, "seen")]), json!({})).await.unwrap();
+    assert_eq!(query["values"]["exposure"], "seen");
+    let error = asked_with(json!([again(7, "seen"), again(9, "shown")]), json!({})).await.unwrap_err();
+    assert_eq!(error.code(), Code::ConnectorConfig);
+    assert!(error.to_string().contains("experiment 7 says `seen`, experiment 9 says `shown`"), "{error}");
     let missing = json!({ "id": 7, "feature_flag_key": "short-form" });
     for (list, expected) in [
         (json!([missing]), "does not say by which event"),
@@ -275,6 +344,9 @@ async fn the_queries_count_what_they_say_on_a_real_engine() -> Result<()> {
         flag("c3", "16 10:00:00.000", "true"),
         flag("c4", "14 10:00:00.000", "false"),
         event("order paid", "c4", "18 10:00:00.000"),
+        // Whose time is not over.
+        flag("c5", "19 10:00:00.000", "false"),
+        event("cart viewed", "m", "19 10:00:00.000"),
         // In the treatment, with the steps in order, out of order, and without the last.
         flag("t1", "15 10:00:00.000", "true"),
         event("cart viewed", "t1", "15 11:00:00.000"),
@@ -291,6 +363,10 @@ async fn the_queries_count_what_they_say_on_a_real_engine() -> Result<()> {
         flag("late", "21 00:00:00.000", "true"),
         of_another,
         json!(["$feature_flag_called", "n", "2026-11-15 10:00:00.000", { "$feature_flag": "short-form" }]),
+        // Without an answer before the one that counts.
+        json!(["$feature_flag_called", "t3", "2026-11-15 09:00:00.000", { "$feature_flag": "short-form" }]),
+        event("order paid", "t3", "15 09:30:00.000"),
+        flag("t3", "15 10:00:00.000", "true"),
     ]);
     let config = "url: ${URL}, project_id: \"12345\", token: \"${TOKEN}\", exposure_event: $feature_flag_called, conversion_window: 3d";
     let subject = Subject { config, ..subject() };
@@ -305,6 +381,14 @@ async fn the_queries_count_what_they_say_on_a_real_engine() -> Result<()> {
         source.by_variant(&signal, &phase).await?;
         source.level(&signal, subject.window).await?;
     }
+    // Of a flag with named arms `false` is none of them.
+    let config = "url: ${URL}, project_id: \"12345\", token: \"${TOKEN}\", exposure_event: $feature_flag_called, \
+        conversion_window: 3d, control: \"true\", population: cart viewed";
+    let of_named = Subject { config, ..super::posthog::subject() };
+    let source = of_named.open(&server.uri());
+    // The canned answer has other names; what was sent is looked at.
+    source.by_variant(&subject.signal, &phase).await.unwrap_err();
+    source.level(&subject.signal, subject.window).await?;
     let queries: Vec<_> =
         server.received_requests().await.unwrap().iter().map(|one| sent(one)["query"].clone()).collect();
     let Some(rows) = on_the_engine(&events, &queries)? else { return Ok(()) };
@@ -318,12 +402,33 @@ async fn the_queries_count_what_they_say_on_a_real_engine() -> Result<()> {
     assert_eq!(
         rows,
         [
-            json!([["false", 4, 1, 1], ["true", 2, 2, 0], [null, 1, 0, 0]]),
+            // `late` and `early` are of other phases.
+            json!([
+                ["false", 0, 1, 0, 0, 1],
+                ["false", 1, 4, 1, 1, 4],
+                ["true", 0, 0, 0, 0, 1],
+                ["true", 1, 3, 2, 0, 4],
+                [null, 1, 1, 0, 0, 1]
+            ]),
             // Everybody with an event in the week; `old` was before it, and `late` at its end.
-            json!([[9, 5]]),
-            json!([["false", 4, 0, 1], ["true", 2, 1, 0], [null, 1, 0, 0]]),
-            // Whoever viewed a cart.
-            json!([[2, 1]]),
+            json!([[12, 6]]),
+            json!([
+                ["false", 0, 1, 0, 0, 1],
+                ["false", 1, 4, 0, 1, 4],
+                ["true", 0, 0, 0, 0, 1],
+                ["true", 1, 3, 1, 0, 4],
+                [null, 1, 1, 0, 0, 1]
+            ]),
+            // Whoever viewed a cart 3 days before the end.
+            json!([[2, 1, 2]]),
+            json!([
+                ["false", 0, 1, 0, 0, 1],
+                ["false", 1, 3, 1, 0, 3],
+                ["true", 0, 0, 0, 0, 1],
+                ["true", 1, 4, 2, 0, 5],
+                [null, 1, 1, 0, 0, 1]
+            ]),
+            json!([[3, 2]]),
         ]
     );
     Ok(())

@@ -6,7 +6,7 @@ use serde_json::json;
 use url::Url;
 
 use super::AmplitudeSource;
-use super::event::Event;
+use super::event::{Event, Found};
 use crate::signals::api::{Count, Days};
 
 #[derive(Deserialize)]
@@ -50,13 +50,6 @@ struct Name {
     value: String,
     #[serde(default)]
     deleted: bool,
-}
-
-/// Users in a funnel.
-pub(super) struct Found {
-    pub(super) begun: i64,
-    pub(super) done: i64,
-    pub(super) raw: Vec<Count>,
 }
 
 impl AmplitudeSource {

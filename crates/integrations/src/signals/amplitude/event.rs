@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::signals::api::Count;
+
 /// An event, as the parameter `e` has it.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Event {
@@ -33,8 +35,23 @@ pub(super) struct Condition {
 }
 
 impl Condition {
-    pub(super) fn event(key: &str, value: &str) -> Self {
-        Self { of: "event", key: key.to_owned(), op: "is", values: vec![value.to_owned()] }
+    /// The property is one of these values.
+    pub(super) fn event(key: &str, values: &[&str]) -> Self {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        Self { of: "event", key: key.to_owned(), op: "is", values }
+    }
+}
+
+/// Users in a funnel.
+pub(super) struct Found {
+    pub(super) begun: i64,
+    pub(super) done: i64,
+    pub(super) raw: Vec<Count>,
+}
+
+impl Found {
+    pub(super) fn counts(&self) -> (i64, i64) {
+        (self.begun, self.done)
     }
 }
 

@@ -11,14 +11,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use event::{Condition, Event};
+use event::{Condition, Event, Found};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use outcome_core::config::vendor::{
     Answers, Asked, At, Decode as _, Keymap, Node, Problem, Reporter, SignalVendor, http_address, no_inline_password,
     references, secret,
 };
 use outcome_core::domain::{
-    ArmSums, CountedUnits, MetricMethod, Period, Reading, SignalSpec, Variant, VariantReading, Window,
+    ArmSums, Cohort, CountedUnits, MetricMethod, Period, Reading, SignalSpec, Variant, VariantReading, Window,
 };
 use outcome_core::ports::reading_check as check;
 use outcome_core::ports::{
@@ -32,7 +33,7 @@ use super::api::{Access, Api, Days, Product, fingerprint, millis, no_advice, rea
 /// Amplitude.
 pub(crate) const VENDOR: SignalVendor = SignalVendor {
     kind: "amplitude",
-    example: "api_key: ${AMPLITUDE_API_KEY}\n      secret_key: ${AMPLITUDE_SECRET_KEY}",
+    example: "api_key: ${AMPLITUDE_API_KEY}\n      secret_key: ${AMPLITUDE_SECRET_KEY}\n      timezone: Europe/Amsterdam",
     asked: Asked::ByName(Answers { by_variant: true, funnels: true, segments: true }),
     keys: Keymap::new(AmplitudeFile::FIELDS, |generator| generator.subschema_for::<AmplitudeFile>()),
     read,
@@ -60,8 +61,8 @@ yaml_map! {
         required(signed) api_key_key: String,
         /// Secret key of the project, such as `${AMPLITUDE_SECRET_KEY}`.
         required(signed) secret_key_key: String,
-        /// Time zone of the project, by which its days begin.
-        optional(signed) timezone: String = "UTC",
+        /// Time zone of the project, by which its days begin, as its settings show it.
+        required(signed) timezone: String,
         /// The event that says who saw which arm, such as `"[Experiment] Exposure"`. Without it there are levels only.
         optional(signed) exposure_event: String,
         /// Its property with the flag's key.
@@ -74,6 +75,8 @@ yaml_map! {
         optional(signed) treatment: String = "treatment",
         /// Within which time after the exposure the event or the last step counts.
         optional(signed) conversion_window: Period = "14d",
+        /// How late events come. Nothing is claimed on users whose time was not over so long ago.
+        optional(signed) lag: Period = "6h",
     }
 }
 
@@ -100,6 +103,7 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettin
         zone,
         exposure,
         conversion_window: file.conversion_window?.value,
+        lag: file.lag?.value,
     }))
 }
 
@@ -149,14 +153,15 @@ struct AmplitudeSettings {
     zone: TimeZone,
     exposure: Option<Exposure>,
     conversion_window: Period,
+    lag: Period,
 }
 
 impl SourceSettings for AmplitudeSettings {
     fn to_json(&self) -> Value {
-        let Self { url, api_key, secret_key, timezone, exposure, conversion_window, .. } = self;
+        let Self { url, api_key, secret_key, timezone, exposure, conversion_window, lag, .. } = self;
         json!({
             "url": url, "api_key": api_key, "secret_key": secret_key, "timezone": timezone, "exposure": exposure,
-            "conversion_window": conversion_window,
+            "conversion_window": conversion_window, "lag": lag,
         })
     }
 
@@ -175,6 +180,7 @@ impl SourceSettings for AmplitudeSettings {
             zone: self.zone.clone(),
             exposure: self.exposure.clone(),
             conversion_window: self.conversion_window,
+            lag: self.lag,
         }))
     }
 }
@@ -186,6 +192,7 @@ struct AmplitudeSource {
     zone: TimeZone,
     exposure: Option<Exposure>,
     conversion_window: Period,
+    lag: Period,
 }
 
 fn steps(signal: &SignalSpec) -> Vec<Event> {
@@ -207,12 +214,13 @@ impl SignalSource for AmplitudeSource {
         Ok(SourceReport {
             source: self.api.name().to_owned(),
             server: format!("Amplitude at {}", self.api.place()),
-            is_read_only: true,
+            // The keys of a project have no scopes, and no write was tried.
+            is_read_only: false,
             latency_ms: millis(began),
             risks: Vec::new(),
             notes: vec![
                 format!(
-                    "{n_events} events; only questions are sent, although the keys of a project may also write events"
+                    "{n_events} events; only questions are sent, although the keys of a project may also write events, which was not tried"
                 ),
                 exposures,
             ],
@@ -225,7 +233,10 @@ impl SignalSource for AmplitudeSource {
         let segment = event::segment(&signal.segment);
         let steps = steps(signal);
         let (data, used) = if signal.method == MetricMethod::Funnel {
-            let found = self.funnel(of, &steps, &days, &segment).await?;
+            // The time of the last who began must be over at the end of the window.
+            let begun = days.earlier(self.conversion_window, &self.zone);
+            let begun = begun.ok_or_else(|| self.api.shape(of, "`conversion_window` is longer than the calendar"))?;
+            let found = self.funnel(of, &steps, &begun, &segment).await?;
             (ArmSums::Proportion { n: found.begun, successes: found.done }, json!(found.raw))
         } else {
             // Whoever did the event was active, so this is a share.
@@ -262,39 +273,49 @@ impl SignalSource for AmplitudeSource {
                 steps,
                 window,
                 segment,
-                self.conversion_window
+                self.conversion_window,
+                self.claimed_days(request).map(|days| days.window)
             ])
         };
         let Some(days) = Days::inside(request.window, &self.zone) else {
-            // The first whole day of the phase is not over.
-            return Ok(reading(Vec::new(), request.window, &asked(request.window), &json!([]), Vec::new()));
+            // The first whole day of the step is not over, so nothing was looked at: that is not nobody.
+            let nothing = Window { from: request.window.from, to: request.window.from };
+            return Ok(reading(Vec::new(), nothing, &asked(nothing), &json!([]), Vec::new()));
         };
-        let of_flag = Condition::event(&exposure.flag_property, &request.flag_key);
-        let begin = |arm: Option<&str>| {
-            let mut conditions = vec![of_flag.clone()];
-            conditions.extend(arm.map(|arm| Condition::event(&exposure.variant_property, arm)));
-            Event { event_type: exposure.event.clone(), filters: conditions }
+        let arms = Arms { exposure, flag_key: &request.flag_key, steps: &steps, segment: &segment };
+        let [control, treatment] = self.arms(of, &arms, &days).await?;
+        let n_both = self.n_both(of, &arms, &days, [control.begun, treatment.begun]).await?;
+        let claimed = match self.claimed_days(request) {
+            None => [(0, 0); 2],
+            Some(claimed) if claimed == days => [control.counts(), treatment.counts()],
+            Some(claimed) => self.arms(of, &arms, &claimed).await?.map(|found| found.counts()),
         };
-        let funnel = |arm: Option<&str>| {
-            let mut all = vec![begin(arm)];
-            all.extend(steps.iter().cloned());
-            all
-        };
-        let control = self.funnel(of, &funnel(Some(&exposure.control)), &days, &segment).await?;
-        let treatment = self.funnel(of, &funnel(Some(&exposure.treatment)), &days, &segment).await?;
-        let everybody = self.users(of, &begin(None), &days, &segment).await?;
-        let n_both = self.n_both(of, control.begun, treatment.begun, everybody)?;
         let mut data = Vec::new();
-        for (variant, found) in [(Variant::Control, &control), (Variant::Treatment, &treatment)] {
+        let found = [(Variant::Control, &control, n_both), (Variant::Treatment, &treatment, 0)];
+        for ((variant, found, of_cohort), (n, successes)) in found.into_iter().zip(claimed) {
             if found.begun > 0 {
+                let claimed = ArmSums::Proportion { n, successes };
+                // The cohorts of a phase are added up, and each arm repeats what is said of its units.
+                let cohort =
+                    Cohort { claimed, n_both: of_cohort, n_capped: 0, uncapped: None, n_unmapped: 0, n_other: 0 };
                 let units = CountedUnits { n_units: Some(found.begun), n_both: Some(n_both), same_as: None };
                 let sums = ArmSums::Proportion { n: found.begun, successes: found.done };
-                data.push(VariantReading { units: Some(units), ..VariantReading::new(variant, sums) });
+                check::sums(&claimed).map_err(|problem| self.api.shape(of, problem))?;
+                data.push(VariantReading {
+                    units: Some(units),
+                    cohort: Some(cohort),
+                    ..VariantReading::new(variant, sums)
+                });
             }
         }
         check::by_variant(&data).map_err(|problem| self.api.shape(of, problem))?;
-        let used = json!([control.raw, treatment.raw, everybody]);
-        Ok(reading(data, days.window, &asked(days.window), &used, Vec::new()))
+        let used = json!([control.raw, treatment.raw, n_both, claimed]);
+        // Users of an earlier step are not known here: they would be counted again in each later one.
+        let is_later = request.window.from > request.launched_at;
+        let warning = is_later.then(|| {
+            "users who were exposed in an earlier step of the rollout are counted again in this one".to_owned()
+        });
+        Ok(reading(data, days.window, &asked(days.window), &used, warning.into_iter().collect()))
     }
 
     async fn list(&self) -> Result<Vec<MetricInfo>, ReadError> {
@@ -313,21 +334,69 @@ impl SignalSource for AmplitudeSource {
 }
 
 impl AmplitudeSource {
-    /// Users who saw both arms, from the users of each and of any. More users than in both arms together means a third arm.
-    fn n_both(&self, of: &str, control: i64, treatment: i64, everybody: i64) -> Result<i64, ReadError> {
-        let n_in_arms = control.saturating_add(treatment);
-        if everybody > n_in_arms {
+    /// The whole days of a step whose users may be claimed on: their time is over, their events have come, and the flag was not changed in it.
+    fn claimed_days(&self, request: &VariantRequest) -> Option<Days> {
+        let earlier = |at: Timestamp, by: Period| at.checked_sub(by.get()).unwrap_or(Timestamp::MIN);
+        let mature = earlier(earlier(request.as_of, self.lag), self.conversion_window);
+        let until = request.on_until.map_or(mature, |changed| mature.min(earlier(changed, self.conversion_window)));
+        let window = Window { from: request.window.from, to: request.window.to.min(until) };
+        Days::inside(window, &self.zone)
+    }
+
+    /// Users of each arm, and those who did all steps after.
+    async fn arms(&self, of: &str, arms: &Arms<'_>, days: &Days) -> Result<[Found; 2], ReadError> {
+        let Arms { exposure, steps, segment, .. } = arms;
+        let funnel = |arm: &str| {
+            let mut all = vec![arms.begin(&[arm])];
+            all.extend(steps.iter().cloned());
+            all
+        };
+        let control = self.funnel(of, &funnel(&exposure.control), days, segment).await?;
+        Ok([control, self.funnel(of, &funnel(&exposure.treatment), days, segment).await?])
+    }
+
+    /// Users who saw both arms: those of each arm together, without those of any of the two. More users of the flag mean a third arm.
+    async fn n_both(&self, of: &str, arms: &Arms<'_>, days: &Days, begun: [i64; 2]) -> Result<i64, ReadError> {
+        let Exposure { control, treatment, .. } = arms.exposure;
+        let everybody = self.users(of, &arms.begin(&[]), days, arms.segment).await?;
+        let in_arms = self.users(of, &arms.begin(&[control, treatment]), days, arms.segment).await?;
+        if everybody > in_arms {
             let hint = "write `control:` and `treatment:` in the connector's `config` as the property says them; every other arm is \
                         refused, because it must not vanish";
             return Err(ReadError::Shape {
                 source_name: self.api.name().to_owned(),
                 signal: of.to_owned(),
                 problem: format!(
-                    "{everybody} users saw the flag, and only {n_in_arms} of them are in one of the two arms"
+                    "{everybody} users saw the flag, and only {in_arms} of them are in one of the two arms"
                 ),
                 hint: hint.to_owned(),
             });
         }
-        Ok(n_in_arms - everybody)
+        let [control, treatment] = begun;
+        let n_both = control.saturating_add(treatment) - in_arms;
+        if n_both < 0 || n_both > control.min(treatment) {
+            let problem = format!("{control} and {treatment} users are in the arms, and {in_arms} in any of the two");
+            return Err(self.api.shape(of, problem));
+        }
+        Ok(n_both)
+    }
+}
+
+/// What is asked by variant.
+struct Arms<'a> {
+    exposure: &'a Exposure,
+    flag_key: &'a str,
+    steps: &'a [Event],
+    segment: &'a Option<String>,
+}
+
+impl Arms<'_> {
+    /// The exposure to one of these arms; to any, of none.
+    fn begin(&self, arms: &[&str]) -> Event {
+        let mut filters = vec![Condition::event(&self.exposure.flag_property, &[self.flag_key])];
+        if !arms.is_empty() {
+            filters.push(Condition::event(&self.exposure.variant_property, arms));
+        }
+        Event { event_type: self.exposure.event.clone(), filters }
     }
 }

@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use outcome_core::config::vendor::{At, Problem, Reporter};
-use outcome_core::domain::Window;
+use outcome_core::domain::{Period, Window};
 
 /// Whole days, first and last included.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,13 @@ impl Days {
         let day = window.from.to_zoned(zone.clone()).date();
         let first = if start_of(day, zone)? < window.from { day.tomorrow().ok()? } else { day };
         Self::between(first, window.to.to_zoned(zone.clone()).date(), zone)
+    }
+
+    /// As many whole days before these as a time takes, for a level of units whose time is over at the end of these.
+    pub(crate) fn earlier(&self, by: Period, zone: &TimeZone) -> Option<Self> {
+        let n = by.as_secs().div_euclid(86_400) + i64::from(by.as_secs().rem_euclid(86_400) > 0);
+        let back = |day: Date| day.checked_sub(n.days()).ok();
+        Self::between(back(self.first)?, back(self.last)?.tomorrow().ok()?, zone)
     }
 
     /// From the beginning of a day to the beginning of another.
@@ -97,6 +104,18 @@ mod tests {
             Days::up_to(rolling, &zone),
             days("2026-11-01", "2026-11-01", "2026-11-01T04:00:00Z", "2026-11-02T05:00:00Z")
         );
+    }
+
+    #[test]
+    fn whole_days_are_moved_back() {
+        let zone = TimeZone::get("America/New_York").unwrap();
+        let day = Days::up_to(window("2026-11-02T20:30:00Z", "2026-11-03T20:30:00Z"), &zone).unwrap();
+        assert_eq!(day.window, window("2026-11-02T05:00:00Z", "2026-11-03T05:00:00Z"));
+        for by in [Period::from_hours(24), Period::from_hours(2)] {
+            let found = day.earlier(by, &zone);
+            assert_eq!(found, days("2026-11-01", "2026-11-01", "2026-11-01T04:00:00Z", "2026-11-02T05:00:00Z"));
+        }
+        assert_eq!(day.earlier(Period::from_hours(0), &zone), Some(day.clone()));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Mutex;
+use url::Url;
 
 use super::{Access, Api, Product, Told};
 use crate::signals::sql::jwt::SigningKey;
@@ -72,10 +73,10 @@ impl ServiceAccount {
             let (line, column) = (error.line(), error.column());
             config(format!("not the JSON key of a service account with `client_email` and `private_key` (line {line}, column {column})"))
         })?;
-        let is_loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
-            .iter()
-            .any(|host| file.token_uri.starts_with(host));
-        if !file.token_uri.starts_with("https://") && !is_loopback {
+        let token_uri = Url::parse(&file.token_uri).map_err(|error| config(format!("`token_uri`: {error}")))?;
+        // The host itself: an address may begin with one and lead to another.
+        let is_loopback = matches!(token_uri.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+        if token_uri.scheme() != "https" && !(token_uri.scheme() == "http" && is_loopback) {
             return Err(config("`token_uri` does not begin with https://".to_owned()));
         }
         let key =

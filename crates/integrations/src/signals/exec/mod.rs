@@ -172,6 +172,15 @@ impl ExecSource {
         }
     }
 
+    /// The same of a step of the rollout: whoever was exposed before it began is of another step, and would be counted twice.
+    fn window_of_step(&self, of: &str, asked: Window, said: Option<Window>) -> Result<Window, ReadError> {
+        let window = self.window(of, asked, said)?;
+        if window.from >= asked.from {
+            return Ok(window);
+        }
+        Err(self.shape(of, "`window` begins before the one that was asked for, so units of an earlier step are in it"))
+    }
+
     fn warnings(&self, said: &[String]) -> Vec<String> {
         said.iter().take(5).map(|text| self.redactor.clean(text)).collect()
     }
@@ -185,7 +194,8 @@ impl SignalSource for ExecSource {
         Ok(SourceReport {
             source: self.name.clone(),
             server: about.server.map_or_else(|| "a program".to_owned(), |server| self.redactor.clean(&server)),
-            is_read_only: true,
+            // What a program may do cannot be tried from here.
+            is_read_only: false,
             latency_ms: millis(began),
             risks: Vec::new(),
             notes: vec![
@@ -216,7 +226,7 @@ impl SignalSource for ExecSource {
         let answer: ByVariant = self.ask(of, &question).await?;
         let data = answer.readings().map_err(|problem| self.shape(of, self.redactor.clean(&problem)))?;
         check::by_variant(&data).map_err(|problem| self.shape(of, problem))?;
-        let window = self.window(of, request.window, answer.window)?;
+        let window = self.window_of_step(of, request.window, answer.window)?;
         Ok(reading(data.clone(), window, &json!([self.sha256, question]), &data, self.warnings(&answer.warnings)))
     }
 

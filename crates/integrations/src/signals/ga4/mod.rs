@@ -273,13 +273,17 @@ impl SignalSource for Ga4Source {
             "returnPropertyQuota": true,
         });
         let report = self.report("the test", &body).await?;
-        let mut notes = vec![format!("as {}, with the right to read only", self.account.email())];
+        let mut notes = vec![format!(
+            "as {}, with a token for reading only; what else the account may do was not tried",
+            self.account.email()
+        )];
         let left = report.property_quota.and_then(|quota| quota.tokens_per_day?.remaining?.whole());
         notes.extend(left.map(|left| format!("{left} tokens are left for today")));
         Ok(SourceReport {
             source: self.api.name().to_owned(),
             server: format!("Google Analytics, property {}", self.property),
-            is_read_only: true,
+            // A token for reading alone is asked for, and no write was tried.
+            is_read_only: false,
             latency_ms: millis(began),
             risks: Vec::new(),
             notes,

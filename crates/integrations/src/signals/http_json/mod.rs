@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use jiff::SignedDuration;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use metric::{HttpMetricFile, Metric, metrics};
 use outcome_core::clock::{Clock as _, SystemClock};
 use outcome_core::config::vendor::{
@@ -186,6 +186,13 @@ impl HttpJsonSource {
         let has_dates = metric.path.has_dates() || metric.body.as_ref().is_some_and(Template::has_dates);
         let days = if has_dates { Days::up_to(window, &self.zone) } else { None };
         let window = days.as_ref().map_or(window, |days| days.window);
+        let has_end = metric.path.has_end() || metric.body.as_ref().is_some_and(Template::has_end);
+        if !has_end && now_is_far_from(window.to) {
+            return Err(self.api.unusable(
+                format!("`{}` does not say until when, so it is of now, and {} is asked for", metric.name, window.to),
+                "write one of {to}, {to_unix}, {to_ms} and {to_date} into its `path` or `body`, or use it where only the newest value is read",
+            ));
+        }
         let values = Values { window, days: days.as_ref(), segment: &signal.segment };
         let filled = |template: &Template| {
             template
@@ -223,7 +230,8 @@ impl SignalSource for HttpJsonSource {
         let now = SystemClock.now();
         let window = Window { from: now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(now), to: now };
         let mut notes = vec![
-            "only what stands in `metrics` is asked; whether a POST only reads is the API's own matter".to_owned(),
+            "only what stands in `metrics` is asked; what else the token may do, and whether a POST only reads, was not tried"
+                .to_owned(),
         ];
         // One without a segment, whose values are a signal's.
         let plain = self.metrics.iter().find(|metric| {
@@ -239,7 +247,7 @@ impl SignalSource for HttpJsonSource {
         Ok(SourceReport {
             source: self.api.name().to_owned(),
             server: format!("JSON API at {}", self.api.place()),
-            is_read_only: true,
+            is_read_only: false,
             latency_ms: millis(began),
             risks: Vec::new(),
             notes,
@@ -277,6 +285,14 @@ impl SignalSource for HttpJsonSource {
         let budget = self.per_hour.map(|n| Budget { n, per: Duration::from_hours(1) });
         SourceLimits { budget, ..SourceLimits::default() }
     }
+}
+
+/// How far the end of a window may be from now, for an answer that is of now.
+const ABOUT_NOW: SignedDuration = SignedDuration::from_hours(1);
+
+/// Whoever is asked answers by the real time, which the clock of a workspace need not show.
+fn now_is_far_from(at: Timestamp) -> bool {
+    SystemClock.now().duration_since(at).abs() > ABOUT_NOW
 }
 
 /// A signal that asks for a metric and nothing else.

@@ -85,6 +85,11 @@ impl Template {
         self.names().any(|name| matches!(name, "from_date" | "to_date"))
     }
 
+    /// Whether it says until when.
+    pub(super) fn has_end(&self) -> bool {
+        self.names().any(|name| matches!(name, "to" | "to_unix" | "to_ms" | "to_date"))
+    }
+
     /// The keys of a segment that it uses.
     pub(super) fn segments(&self) -> BTreeSet<&str> {
         self.names().filter_map(|name| name.strip_prefix("segment.")).collect()

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use outcome_core::config::vendor::{
-    Answers, Asked, At, Decode as _, Keymap, Node, Reporter, SignalVendor, http_address, no_inline_password,
+    Answers, Asked, At, Decode as _, Keymap, Node, Problem, Reporter, SignalVendor, http_address, no_inline_password,
     references, secret,
 };
-use outcome_core::domain::{ArmSums, Reading, SignalSpec, VariantReading, Window};
+use outcome_core::domain::{ArmSums, Period, Reading, SignalSpec, VariantReading, Window};
 use outcome_core::ports::reading_check as check;
 use outcome_core::ports::{
     Budget, MetricInfo, Opening, ReadError, SignalSource, SourceLimits, SourceReport, SourceSettings, VariantRequest,
@@ -33,7 +34,7 @@ use super::api::{Access, Api, Days, Number, Product, millis, reading, resolved, 
 /// Mixpanel.
 pub(crate) const VENDOR: SignalVendor = SignalVendor {
     kind: "mixpanel",
-    example: "project_id: \"12345\"\n      service_account: ${MIXPANEL_SERVICE_ACCOUNT}",
+    example: "project_id: \"12345\"\n      service_account: ${MIXPANEL_SERVICE_ACCOUNT}\n      timezone: Europe/Amsterdam",
     asked: Asked::ByName(Answers { by_variant: false, funnels: false, segments: false }),
     keys: Keymap::new(MixpanelFile::FIELDS, |generator| generator.subschema_for::<MixpanelFile>()),
     read,
@@ -60,6 +61,8 @@ fn advice(status: StatusCode, said: &str) -> Option<&'static str> {
 /// Published, a project.
 const PER_HOUR: u32 = 60;
 const AT_ONCE: u16 = 5;
+/// Longest time for a funnel.
+const LONGEST: Period = Period::from_secs(90 * 86_400);
 
 yaml_map! {
     /// Settings of a `mixpanel` source.
@@ -72,8 +75,12 @@ yaml_map! {
         optional(signed) workspace_id: String,
         /// User name and secret of a service account with `:` between them, such as `${MIXPANEL_SERVICE_ACCOUNT}`.
         required(signed) service_account: String,
-        /// Time zone of the project, by which its days begin.
-        optional(signed) timezone: String = "UTC",
+        /// Time zone of the project, by which its days begin, as its settings show it.
+        required(signed) timezone: String,
+        /// What saved funnels count: `people` where they count unique users, so that a funnel is a share of people. Without it a funnel is a bare value.
+        optional(signed) counts: String,
+        /// Within which time after the first step of a funnel the last one counts, instead of what was saved with it; at most 90d.
+        optional(signed) conversion_window: Period = "14d",
     }
 }
 
@@ -91,15 +98,30 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettin
         secret("service_account", "MIXPANEL_SERVICE_ACCOUNT", account, reporter);
     }
     let zone = time_zone(file.timezone.as_ref()?, reporter)?;
+    let mut is_good = true;
+    if let Some(counts) = file.counts.as_ref().filter(|at| at.value.trim() != "people") {
+        let problem =
+            Problem::error("config.unknown_value", counts.span, "a funnel that counts something else is no share");
+        reporter.push(problem.valid("`people`").help("leave it out: the funnel is then a bare value"));
+        is_good = false;
+    }
+    if let Some(window) = file.conversion_window.as_ref().filter(|at| at.value > LONGEST) {
+        let problem = Problem::error("config.out_of_range", window.span, "Mixpanel takes no longer time for a funnel");
+        reporter.push(problem.valid("at most 90d").help("shorten it"));
+        is_good = false;
+    }
     let value = |at: Option<At<String>>| at.map(|at| at.value);
-    Some(Arc::new(MixpanelSettings {
+    let settings = MixpanelSettings {
         url: file.url?.value,
         project: file.project_id?.value,
         workspace: value(file.workspace_id),
         service_account: file.service_account?.value,
         timezone: file.timezone?.value,
         zone,
-    }))
+        counts_people: file.counts.is_some(),
+        conversion_window: file.conversion_window?.value,
+    };
+    is_good.then(|| Arc::new(settings) as Arc<dyn SourceSettings>)
 }
 
 #[derive(Debug)]
@@ -110,13 +132,16 @@ struct MixpanelSettings {
     service_account: String,
     timezone: String,
     zone: TimeZone,
+    counts_people: bool,
+    conversion_window: Period,
 }
 
 impl SourceSettings for MixpanelSettings {
     fn to_json(&self) -> Value {
-        let Self { url, project, workspace, service_account, timezone, .. } = self;
+        let Self { url, project, workspace, service_account, timezone, counts_people, conversion_window, .. } = self;
         json!({
             "url": url, "project_id": project, "workspace_id": workspace, "service_account": service_account, "timezone": timezone,
+            "counts_people": counts_people, "conversion_window": conversion_window,
         })
     }
 
@@ -149,7 +174,13 @@ impl SourceSettings for MixpanelSettings {
                 "write `project_id: \"12345\"`, as the settings of the project show it",
             ));
         }
-        Ok(Box::new(MixpanelSource { api, ids, zone: self.zone.clone() }))
+        Ok(Box::new(MixpanelSource {
+            api,
+            ids,
+            zone: self.zone.clone(),
+            counts_people: self.counts_people,
+            conversion_window: self.conversion_window,
+        }))
     }
 }
 
@@ -158,6 +189,9 @@ struct MixpanelSource {
     /// Sent with every question.
     ids: Vec<(&'static str, String)>,
     zone: TimeZone,
+    /// Saved funnels count people.
+    counts_people: bool,
+    conversion_window: Period,
 }
 
 impl MixpanelSource {
@@ -229,9 +263,18 @@ impl MixpanelSource {
     }
 
     async fn funnel(&self, of: &str, id: u64, days: &Days) -> Result<(ArmSums, Value, Vec<String>), ReadError> {
-        let mut url = self.dated("funnels", days);
+        // The time of the last who began must be over at the end of the window.
+        let begun = days.earlier(self.conversion_window, &self.zone);
+        let begun = begun.ok_or_else(|| self.api.shape(of, "`conversion_window` is longer than the calendar"))?;
+        let mut url = self.dated("funnels", &begun);
+        let (length, unit) = match self.conversion_window.as_secs() {
+            seconds if seconds.rem_euclid(86_400) == 0 => (seconds.div_euclid(86_400), "day"),
+            seconds => (seconds, "second"),
+        };
         url.query_pairs_mut()
             .append_pair("funnel_id", &id.to_string())
+            .append_pair("length", &length.to_string())
+            .append_pair("length_unit", unit)
             .append_pair("interval", &n_days(days).to_string());
         let found = self.api.ask::<Funnels>(of, |client| client.get(url.clone())).await?.value.data;
         let mut buckets: Vec<_> = found.into_values().collect();
@@ -242,11 +285,23 @@ impl MixpanelSource {
         let (Some(n), Some(successes)) = (analysis.starting_amount.0, analysis.completion.0) else {
             return Err(self.api.shape(of, "`data`: `analysis` has something that is no number"));
         };
-        Ok((ArmSums::Proportion { n, successes }, json!(analysis), Vec::new()))
+        let share = ArmSums::Proportion { n, successes };
+        check::sums(&share).map_err(|problem| self.api.shape(of, problem))?;
+        if self.counts_people {
+            return Ok((share, json!(analysis), Vec::new()));
+        }
+        // Sessions or events are no units, so nothing is tested with them.
+        let value = share.value().ok_or_else(|| self.api.shape(of, "nobody is in the funnel, so it has no rate"))?;
+        Ok((ArmSums::Value { value }, json!(analysis), Vec::new()))
     }
 
-    /// The one number of a saved report, and the time that it is of.
-    async fn insights(&self, of: &str, id: u64) -> Result<(f64, Window, Value), ReadError> {
+    /// The one number of a saved report, and the time that it is of, which must be as long as what is asked for and no later.
+    async fn insights(
+        &self,
+        of: &str,
+        id: u64,
+        days: &Days,
+    ) -> Result<(ArmSums, Window, Value, Vec<String>), ReadError> {
         let mut url = self.address("insights");
         url.query_pairs_mut().append_pair("bookmark_id", &id.to_string());
         let found = self.api.ask::<Insights>(of, |client| client.get(url.clone())).await?.value;
@@ -264,7 +319,27 @@ impl MixpanelSource {
         let value = value.0.ok_or_else(|| shape("the number in `series` is null or not finite".to_owned()))?;
         let window = span(&found.date_range)
             .ok_or_else(|| shape("`date_range` is not from an instant to a later one".to_owned()))?;
-        Ok((value, window, json!(found.series)))
+        let n = |window: Window| window.to.duration_since(window.from).as_hours();
+        // A day may have 23 or 25 hours.
+        if (n(window) - n(days.window)).abs() > 1 {
+            let problem = format!(
+                "it is of {} hours, and {} are asked for: save the report over as long a time as the signal's window",
+                n(window),
+                n(days.window)
+            );
+            return Err(self.api.shape(of, problem));
+        }
+        if window.to > days.window.to {
+            let problem = format!(
+                "it is up to {}, and what ended at {} is asked for: let the report end with the last whole day",
+                window.to, days.window.to
+            );
+            return Err(self.api.shape(of, problem));
+        }
+        let at = found.computed_at.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
+        let old = at.filter(|at| *at < window.to);
+        let doubt = old.map(|at| format!("Mixpanel computed the report at {at}, before its time was over"));
+        Ok((ArmSums::Value { value }, window, json!(found.series), doubt.into_iter().collect()))
     }
 }
 
@@ -280,11 +355,11 @@ impl SignalSource for MixpanelSource {
         Ok(SourceReport {
             source: self.api.name().to_owned(),
             server: format!("Mixpanel at {}", self.api.place()),
-            is_read_only: true,
+            is_read_only: false,
             latency_ms: millis(began),
             risks: Vec::new(),
             notes: vec![
-                format!("{} saved funnels; only questions are sent", funnels.len()),
+                format!("{} saved funnels; only questions are sent, and what else the account may do was not tried", funnels.len()),
                 "Mixpanel only maintains the query of saved funnels (`funnel/ID`): a saved report (`insights/ID`) will last longer"
                     .to_owned(),
             ],
@@ -295,16 +370,19 @@ impl SignalSource for MixpanelSource {
         let of = &signal.name;
         let days = Days::up_to(window, &self.zone).ok_or_else(|| self.api.shape(of, "the window has no whole day"))?;
         let (data, read, used, warnings) = match metric(&signal.metric) {
-            Metric::Insights(id) => {
-                let (value, read, used) = self.insights(of, id).await?;
-                (ArmSums::Value { value }, read, used, Vec::new())
-            }
+            Metric::Insights(id) => self.insights(of, id, &days).await?,
             Metric::Users(event) => with(self.users(of, event, &days).await?, days.window),
             Metric::Events(event) => with(self.events(of, event, &days).await?, days.window),
             Metric::Funnel(id) => with(self.funnel(of, id, &days).await?, days.window),
         };
         check::sums(&data).map_err(|problem| self.api.shape(of, problem))?;
-        Ok(reading(data, read, &json!(["mixpanel", self.ids, signal.metric, read]), &used, warnings))
+        Ok(reading(
+            data,
+            read,
+            &json!(["mixpanel", self.ids, signal.metric, read, self.counts_people, self.conversion_window]),
+            &used,
+            warnings,
+        ))
     }
 
     async fn by_variant(

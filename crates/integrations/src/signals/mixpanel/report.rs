@@ -68,6 +68,7 @@ pub(super) struct Analysis {
 #[derive(Deserialize)]
 pub(super) struct Insights {
     pub(super) date_range: DateRange,
+    pub(super) computed_at: Option<String>,
     pub(super) series: Value,
 }
 

@@ -3,6 +3,7 @@
 //! It knows who saw which arm, so it answers by variant: units first exposed since the launch, and which of them did the event or the
 //! steps within a time after it. Which event counts exposures differs between experiments of PostHog and is never guessed.
 
+mod arms;
 mod query;
 mod wire;
 
@@ -10,19 +11,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use outcome_core::config::vendor::{
     Answers, Asked, At, Decode as _, Keymap, Node, Reporter, SignalVendor, http_address, no_inline_password,
     references, secret,
 };
-use outcome_core::domain::{
-    ArmSums, CountedUnits, MetricMethod, Period, Reading, SignalSpec, Variant, VariantReading, Window,
-};
+use outcome_core::domain::{ArmSums, MetricMethod, Period, Reading, SignalSpec, VariantReading, Window};
 use outcome_core::ports::reading_check as check;
 use outcome_core::ports::{
     Budget, MetricInfo, Opening, ReadError, SignalSource, SourceLimits, SourceReport, SourceSettings, VariantRequest,
 };
 use outcome_core::yaml_map;
-use query::{CUT_AT, Done, Exposure, MAX_ROWS, Query};
+use query::{ArmRow, Done, Exposure, People, Query};
 use serde_json::json;
 
 use super::api::{Access, Api, Count, Product, millis, no_advice, reading, resolved};
@@ -67,6 +67,8 @@ yaml_map! {
         optional(signed) treatment: String,
         /// Within which time after the exposure the event or the last step counts.
         optional(signed) conversion_window: Period = "14d",
+        /// How late events come. Nothing is claimed on people whose time was not over so long ago.
+        optional(signed) lag: Period = "6h",
         /// The event by which somebody belongs to the level of everybody; default: any event.
         optional(signed) population: String,
     }
@@ -95,6 +97,7 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettin
             control: value(file.control),
             treatment: value(file.treatment),
             conversion_window: file.conversion_window?.value,
+            lag: file.lag?.value,
             population: value(file.population),
         },
     }))
@@ -115,6 +118,7 @@ struct Counted {
     control: Option<String>,
     treatment: Option<String>,
     conversion_window: Period,
+    lag: Period,
     population: Option<String>,
 }
 
@@ -150,9 +154,6 @@ struct PosthogSource {
     counted: Counted,
 }
 
-/// Share of units without a known arm above which nothing is claimed.
-const MAX_UNKNOWN: f64 = 0.005;
-
 impl PosthogSource {
     /// The steps of a signal, and how long they may take.
     fn steps(signal: &SignalSpec) -> Vec<String> {
@@ -162,89 +163,26 @@ impl PosthogSource {
         }
     }
 
+    fn no_row(&self, of: &str, n: usize) -> ReadError {
+        self.api.shape(of, format!("`results` has {n} rows where one is expected"))
+    }
+
+    fn no_number(&self, of: &str) -> ReadError {
+        self.api.shape(of, "`results[0]` has something that is no number")
+    }
+
     fn done<'s>(&self, steps: &'s [String]) -> Done<'s> {
         Done { steps, within_ms: self.counted.conversion_window.as_secs().saturating_mul(1000) }
     }
 
-    /// The arm that an answer of the flag means; `None` for somebody who is in no arm.
-    fn arm(&self, said: Option<&str>) -> Result<Option<Variant>, String> {
-        let said = said.map(str::trim).filter(|said| !said.is_empty() && *said != "null");
-        let Some(said) = said else { return Ok(None) };
-        let Counted { control, treatment, .. } = &self.counted;
-        if control.as_deref() == Some(said) {
-            return Ok(Some(Variant::Control));
-        }
-        if treatment.as_deref() == Some(said) {
-            return Ok(Some(Variant::Treatment));
-        }
-        let known = if said == "test" { Some(Variant::Treatment) } else { check::variant(said) };
-        match known {
-            // A flag with named arms says `false` to whoever is in none of them.
-            Some(Variant::Control) if control.is_some() && said.eq_ignore_ascii_case("false") => Ok(None),
-            Some(Variant::Control) if control.is_none() => Ok(known),
-            Some(Variant::Treatment) if treatment.is_none() => Ok(known),
-            _ => Err(format!(
-                "the flag said `{}` to somebody, which is neither the control nor the treatment",
-                self.api.clean(said)
-            )),
-        }
-    }
-
-    /// As many units as a limit that PostHog adds are probably not all of them.
-    fn refuse_cut(&self, of: &str, n: i64) -> Result<(), ReadError> {
-        if !CUT_AT.contains(&n) {
-            return Ok(());
-        }
-        Err(self.api.shape(
-            of,
-            format!("it counts exactly {n} units, as many as the limit that PostHog puts into a query: the rest may be cut off"),
-        ))
-    }
-
-    fn shape_of(&self, of: &str, problem: String) -> ReadError {
-        let hint = "write `control:` and `treatment:` in the connector's `config` as the flag says them; every other arm is refused, \
-                    because it must not vanish"
-            .to_owned();
-        ReadError::Shape { source_name: self.api.name().to_owned(), signal: of.to_owned(), problem, hint }
-    }
-
-    /// The readings of the arms, and doubts about them.
-    fn arms(&self, of: &str, rows: &[ArmRow]) -> Result<(Vec<VariantReading>, Vec<String>), ReadError> {
-        if rows.len() >= MAX_ROWS {
-            return Err(self.shape_of(of, format!("it has {} arms, as many as are asked for", rows.len())));
-        }
-        let (mut found, mut n_known, mut n_unknown) = (Vec::<VariantReading>::new(), 0_i64, 0_i64);
-        for (row, (said, n, successes, n_both)) in (0..).zip(rows) {
-            let count = |name: &str, count: Count| {
-                count.0.ok_or_else(|| self.api.shape(of, format!("`results[{row}]`: `{name}` is no number")))
-            };
-            let (n, successes, n_both) = (count("n", *n)?, count("successes", *successes)?, count("n_both", *n_both)?);
-            check::count("n", n).map_err(|problem| self.api.shape(of, problem))?;
-            let Some(variant) = self.arm(said.as_deref()).map_err(|problem| self.shape_of(of, problem))? else {
-                n_unknown = n_unknown.saturating_add(n);
-                continue;
-            };
-            if found.iter().any(|reading| reading.variant == variant) {
-                return Err(self.shape_of(of, format!("the flag has two answers that mean the {variant}")));
-            }
-            n_known = n_known.saturating_add(n);
-            let units = CountedUnits { n_units: Some(n), n_both: Some(n_both), same_as: None };
-            let sums = ArmSums::Proportion { n, successes };
-            found.push(VariantReading { units: Some(units), ..VariantReading::new(variant, sums) });
-        }
-        found.sort_by_key(|reading| reading.variant == Variant::Treatment);
-        check::by_variant(&found).map_err(|problem| self.api.shape(of, problem))?;
-        self.refuse_cut(of, n_known.saturating_add(n_unknown))?;
-        let is_many = n_unknown as f64 > MAX_UNKNOWN * n_known.saturating_add(n_unknown) as f64;
-        let warning = format!("{n_unknown} people were asked for the flag and are in no arm; they are left out");
-        // Outside of a partial rollout everybody says so; only a flag with `false` as an arm has nobody else.
-        let is_doubtful = is_many && self.counted.control.is_none();
-        Ok((found, if is_doubtful { vec![warning] } else { Vec::new() }))
+    /// Until when somebody must have been exposed so that their time is over, its events have come, and the flag was not changed in it.
+    fn claim_until(&self, request: &VariantRequest) -> Timestamp {
+        let earlier = |at: Timestamp, by: Period| at.checked_sub(by.get()).unwrap_or(Timestamp::MIN);
+        let Counted { conversion_window, lag, .. } = self.counted;
+        let mature = earlier(earlier(request.as_of, lag), conversion_window);
+        request.on_until.map_or(mature, |changed| mature.min(earlier(changed, conversion_window)))
     }
 }
-
-/// What the flag said, units, those that did it, those that saw several arms.
-type ArmRow = (Option<String>, Count, Count, Count);
 
 #[async_trait]
 impl SignalSource for PosthogSource {
@@ -260,29 +198,35 @@ impl SignalSource for PosthogSource {
         Ok(SourceReport {
             source: self.api.name().to_owned(),
             server: format!("PostHog at {}", self.api.place()),
-            is_read_only: true,
+            is_read_only: false,
             latency_ms: millis(began),
             risks: Vec::new(),
-            notes: vec!["HogQL has no statement that writes".to_owned(), exposures],
+            notes: vec![
+                "HogQL has no statement that writes; whether the key may do more was not tried".to_owned(),
+                exposures,
+            ],
         })
     }
 
     async fn level(&self, signal: &SignalSpec, window: Window) -> Result<Reading<ArmSums>, ReadError> {
         let of = &signal.name;
         let steps = Self::steps(signal);
-        let is_funnel = signal.method == MetricMethod::Funnel;
-        let query = query::level(self.counted.population.as_deref(), is_funnel, self.done(&steps), window);
-        let rows = self.rows::<(Count, Count)>(of, &query).await?;
-        let [(n, successes)] = rows.as_slice() else {
-            return Err(self.api.shape(of, format!("`results` has {} rows where one is expected", rows.len())));
+        let (sums, asked, doubts) = if signal.method == MetricMethod::Funnel {
+            let query = query::funnel_level(self.done(&steps), window);
+            let found = self.rows::<(Count, Count, Count)>(of, &query).await?;
+            let [(n, successes, n_rows)] = found.rows.as_slice() else { return Err(self.no_row(of, found.rows.len())) };
+            self.refuse_cut(of, n_rows.0.ok_or_else(|| self.no_number(of))?)?;
+            ((*n, *successes), query, found.doubts)
+        } else {
+            let query = query::level(self.counted.population.as_deref(), &steps, window);
+            let found = self.rows::<(Count, Count)>(of, &query).await?;
+            let [sums] = found.rows.as_slice() else { return Err(self.no_row(of, found.rows.len())) };
+            (*sums, query, found.doubts)
         };
-        let (Some(n), Some(successes)) = (n.0, successes.0) else {
-            return Err(self.api.shape(of, "`results[0]` has something that is no number"));
-        };
+        let (Some(n), Some(successes)) = (sums.0.0, sums.1.0) else { return Err(self.no_number(of)) };
         let data = ArmSums::Proportion { n, successes };
         check::sums(&data).map_err(|problem| self.api.shape(of, problem))?;
-        self.refuse_cut(of, n)?;
-        Ok(reading(data, window, &json!(["posthog", self.project, query]), &rows, Vec::new()))
+        Ok(reading(data, window, &json!(["posthog", self.project, asked]), &data, doubts))
     }
 
     async fn by_variant(
@@ -301,21 +245,22 @@ impl SignalSource for PosthogSource {
             None => self.exposure_event(&request.flag_key).await?,
         };
         let steps = Self::steps(signal);
-        let query = query::by_variant(
-            &Exposure { event },
-            &request.flag_key,
-            self.done(&steps),
-            request.launched_at,
-            request.window,
-            request.as_of,
-        );
-        let rows = self.rows::<ArmRow>(of, &query).await?;
-        let (data, warnings) = self.arms(of, &rows)?;
-        Ok(reading(data, request.window, &json!(["posthog", self.project, query]), &rows, warnings))
+        let people = People {
+            launched_at: request.launched_at,
+            window: request.window,
+            as_of: request.as_of,
+            claim_until: self.claim_until(request),
+        };
+        let names = self.counted.names();
+        let query = query::by_variant(&Exposure { event }, &request.flag_key, &names, self.done(&steps), people);
+        let found = self.rows::<ArmRow>(of, &query).await?;
+        let (data, mut warnings) = self.arms(of, &found.rows)?;
+        warnings.extend(found.doubts);
+        Ok(reading(data, request.window, &json!(["posthog", self.project, query]), &found.rows, warnings))
     }
 
     async fn list(&self) -> Result<Vec<MetricInfo>, ReadError> {
-        let rows = self.rows::<(String, Count)>("the list", &query::events()).await?;
+        let rows = self.rows::<(String, Count)>("the list", &query::events()).await?.rows;
         let info = |(event, n): (String, Count)| MetricInfo {
             name: self.api.clean(&event),
             fields: n.0.map(|n| format!("{n} events in 7 days")).into_iter().collect(),

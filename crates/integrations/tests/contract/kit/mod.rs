@@ -175,5 +175,7 @@ async fn reads(subject: &Subject) {
         let found = source.by_variant(&subject.signal, &subject.request()).await.unwrap();
         assert_eq!(&found.data, arms, "{}", subject.kind);
     }
-    source.test().await.unwrap_or_else(|error| panic!("{}: {error}", subject.kind));
+    let report = source.test().await.unwrap_or_else(|error| panic!("{}: {error}", subject.kind));
+    assert!(!report.is_read_only, "no write was tried: {report:?}");
+    assert!(report.notes.concat().contains("not tried"), "{report:?}");
 }

@@ -77,7 +77,7 @@ impl Account {
         })?;
         let token_uri = Url::parse(&file.token_uri).map_err(|error| format!("its `token_uri`: {error}"))?;
         let is_loopback = matches!(token_uri.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-        if token_uri.scheme() != "https" && !is_loopback {
+        if token_uri.scheme() != "https" && !(token_uri.scheme() == "http" && is_loopback) {
             return Err("its `token_uri` does not begin with https://".to_owned());
         }
         let signing =
