@@ -14,6 +14,7 @@ mod signals {
     pub(crate) mod datadog;
     pub(crate) mod exec;
     pub(crate) mod ga4;
+    pub(crate) mod google_key;
     pub(crate) mod http_json;
     pub(crate) mod mixpanel;
     pub(crate) mod posthog;

@@ -49,8 +49,9 @@ static PRODUCT: Product = Product {
 
 /// Published, a project.
 const AT_ONCE: u16 = 5;
-/// Published is a cost of 1,000 in five minutes; a funnel of two events over 30 days with two conditions costs 120 to 240.
-const PER_FIVE_MINUTES: u32 = 8;
+/// Published is a cost of 1,000 in five minutes. A question of an experiment's arms is up to four funnels and two counts: over 30 days with one
+/// condition on an event that is about 540.
+const PER_FIVE_MINUTES: u32 = 2;
 
 yaml_map! {
     /// Settings of an `amplitude` source.

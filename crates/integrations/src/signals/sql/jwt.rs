@@ -76,7 +76,7 @@ impl SigningKey {
 
 /// Seconds since 1970. Whoever is asked for a token judges an assertion by the real time, which the clock of a workspace need not show.
 #[expect(clippy::disallowed_methods, reason = "the other side compares it with its own clock")]
-pub(super) fn real_time() -> i64 {
+pub(crate) fn real_time() -> i64 {
     jiff::Timestamp::now().as_second()
 }
 

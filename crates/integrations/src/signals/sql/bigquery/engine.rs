@@ -271,7 +271,12 @@ impl Engine for BigQuery {
 
     fn place(&self) -> String {
         let (project, dataset) = self.dataset();
-        format!("bigquery://{}@{}/{project}.{dataset}, paid by {}", self.account.email, self.host(), self.place.project)
+        format!(
+            "bigquery://{}@{}/{project}.{dataset}, paid by {}",
+            self.account.email(),
+            self.host(),
+            self.place.project
+        )
     }
 
     async fn server(&self, limits: Limits) -> Result<String, EngineError> {
@@ -299,7 +304,7 @@ impl Engine for BigQuery {
     }
 
     fn reader(&self) -> Reader {
-        Reader { account: self.account.email.clone(), computes: self.place.project.clone(), home: self.home() }
+        Reader { account: self.account.email().to_owned(), computes: self.place.project.clone(), home: self.home() }
     }
 
     fn columns(&self) -> Option<String> {
