@@ -130,11 +130,11 @@ async fn stopped_once(lab: &Lab, experiment: &str, daemons: &mut [Child], rng: &
     let status = lab.runtime.experiments().show(experiment).await?.experiment.state.status;
     ensure!(status == ExperimentStatus::Paused, "{status}");
     let log = lab.log().await?;
-    let n = |kind: &str| log.iter().filter(|line| line.kind.to_string() == kind).count();
+    let n = |kind: &str| log.iter().filter(|line| line.kind.as_str() == kind).count();
     ensure!(n("experiment.auto_paused") == 1, "paused {} times", n("experiment.auto_paused"));
     let off = log
         .iter()
-        .filter(|line| line.kind.to_string() == "flag.set" && line.payload.to_string().contains("\"treatment_pct\":0"));
+        .filter(|line| line.kind.as_str() == "flag.set" && line.payload.to_string().contains("\"treatment_pct\":0"));
     ensure!(off.count() <= 1, "the flag was turned off twice");
     Ok(())
 }

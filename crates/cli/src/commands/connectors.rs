@@ -68,8 +68,11 @@ fn show(page: &mut Page, found: &ConnectorReport, has_plans: bool) {
             page.line(&format!("{} `{}` answers", page.green("ok:"), safe(&source.source)));
             page.field("server", &source.server);
             page.field("latency", &format!("{} ms", source.latency_ms));
-            let writes =
-                if source.is_read_only { "refused, which is correct" } else { "not refused: use a user or a key that can only read" };
+            let writes = if source.is_read_only {
+                "refused, which is correct"
+            } else {
+                "not refused: use a user or a key that can only read"
+            };
             page.field("writes", writes);
             for risk in &source.risks {
                 let mark = if risk.is_refused() { page.red("refused") } else { page.yellow("warning") };
