@@ -12,4 +12,4 @@ pub use super::map::{Keys, default_json, object};
 pub use super::node::{Node, Value};
 pub use super::reporter::{Answers, Asked, ChannelVendor, FlagVendor, Keymap, Reporter, SignalVendor, Vendors};
 pub use super::span::Span;
-pub use super::validate::vendor_checks::{at_least_one, http_address, list, no_inline_password, references, secret};
+pub use super::validate::vendor_checks::{at_least_one, list, no_inline_password, references, secret, service_address};

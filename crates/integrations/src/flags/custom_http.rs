@@ -8,9 +8,7 @@ use url::Url;
 
 use std::sync::Arc;
 
-use outcome_core::config::vendor::{
-    Decode as _, FlagVendor, Keymap, Node, Reporter, http_address, no_inline_password, references, secret,
-};
+use outcome_core::config::vendor::{Decode as _, FlagVendor, Keymap, Node, Reporter, secret, service_address};
 use outcome_core::ports::flags::{check_key, check_pct};
 use outcome_core::ports::{FlagAnswers, FlagError, FlagService, FlagSettings, FlagState, Opening, ResolveSecret};
 use outcome_core::yaml_map;
@@ -71,9 +69,7 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn FlagSettings
         secret("token", "FLAGS_TOKEN", token, reporter);
     }
     if let Some(url) = &file.url {
-        references(url, reporter);
-        no_inline_password(url, "FLAGS_URL", reporter);
-        http_address(url, "https://flags.example.com", reporter);
+        service_address(url, "FLAGS_URL", "https://flags.example.com", reporter);
     }
     Some(Arc::new(CustomHttpSettings { url: file.url?.value, token: file.token.map(|token| token.value) }))
 }

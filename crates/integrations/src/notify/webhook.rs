@@ -10,8 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use outcome_core::config::vendor::{
-    At, ChannelVendor, Decode as _, Keymap, Node, Problem, Reporter, http_address, no_inline_password, references,
-    secret,
+    At, ChannelVendor, Decode as _, Keymap, Node, Problem, Reporter, secret, service_address,
 };
 use outcome_core::ports::push::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, sign};
 use outcome_core::ports::{ChannelSettings, Letter, LetterAbout, Notifier, NotifyError, Opening};
@@ -52,9 +51,7 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn ChannelSetti
     let file = OutgoingWebhookFile::decode(node, reporter)?;
     let allow_private = file.allow_private.is_some_and(|at| at.value);
     if let Some(url) = &file.url {
-        references(url, reporter);
-        no_inline_password(url, "NOTIFY_URL", reporter);
-        http_address(url, "https://hooks.example.com/outcomes", reporter);
+        service_address(url, "NOTIFY_URL", "https://hooks.example.com/outcomes", reporter);
         reachable(url, allow_private, reporter);
     }
     if let Some(value) = &file.secret {

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use outcome_core::config::vendor::{
-    Answers, Asked, Decode as _, Keymap, Node, Reporter, SignalVendor, http_address, no_inline_password, references,
-    secret,
+    Answers, Asked, Decode as _, Keymap, Node, Reporter, SignalVendor, secret, service_address,
 };
 use outcome_core::domain::{ArmSums, Reading, SignalSpec, VariantReading, Window};
 use outcome_core::ports::reading_check as check;
@@ -61,9 +60,7 @@ yaml_map! {
 fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettings>> {
     let file = DatadogFile::decode(node, reporter)?;
     if let Some(url) = &file.url {
-        references(url, reporter);
-        no_inline_password(url, "DD_URL", reporter);
-        http_address(url, "https://api.datadoghq.eu", reporter);
+        service_address(url, "DD_URL", "https://api.datadoghq.eu", reporter);
     }
     if let Some(key) = &file.api_key_key {
         secret("api_key", "DD_API_KEY", key, reporter);

@@ -10,8 +10,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use outcome_core::config::vendor::{
-    Answers, Asked, At, Decode as _, Keymap, Node, Problem, Reporter, SignalVendor, http_address, no_inline_password,
-    references, secret,
+    Answers, Asked, At, Decode as _, Keymap, Node, Problem, Reporter, SignalVendor, references, secret, service_address,
 };
 use outcome_core::domain::{ArmSums, Reading, SignalSpec, VariantReading, Window};
 use outcome_core::ports::reading_check as check;
@@ -59,9 +58,7 @@ yaml_map! {
 fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettings>> {
     let file = PrometheusFile::decode(node, reporter)?;
     if let Some(url) = &file.url {
-        references(url, reporter);
-        no_inline_password(url, "PROMETHEUS_URL", reporter);
-        http_address(url, "https://prometheus.example.com", reporter);
+        service_address(url, "PROMETHEUS_URL", "https://prometheus.example.com", reporter);
     }
     for plain in [&file.user, &file.tenant].into_iter().flatten() {
         references(plain, reporter);

@@ -26,7 +26,7 @@ pub(super) use self::gates::unknown_members;
 pub(super) mod vendor_checks {
     pub use super::references::{no_inline_password, references, secret};
     pub use super::report::{at_least_one, list};
-    pub use super::settings::http_address;
+    pub use super::settings::service_address;
 }
 
 use std::collections::{BTreeMap, BTreeSet};

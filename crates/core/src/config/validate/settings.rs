@@ -2,6 +2,7 @@
 
 use super::channel::{is_slack_channel, unavailable};
 use super::references::secret;
+use super::references::{no_inline_password, references};
 use super::report::{At, Context, Problem, Reporter, at_least_one, shown, text};
 use crate::config::file::{LimitsFile, NotificationsFile, SlackFile};
 use crate::config::{ChannelSpec, Limits, NotificationSpec, SlackSpec};
@@ -67,6 +68,14 @@ pub fn fingerprint(root: &At<String>, reporter: &mut Reporter<'_>) {
                 .help("`outcome-runtime key list` shows it; without the key `root` nothing is compared"),
         );
     }
+}
+
+/// The address of a third party: its references are known, no password is in it, and it is one of the web. `variable`: where the address may
+/// be kept instead; `example`: how one is written.
+pub fn service_address(url: &At<String>, variable: &str, example: &str, reporter: &mut Reporter<'_>) {
+    references(url, reporter);
+    no_inline_password(url, variable, reporter);
+    http_address(url, example, reporter);
 }
 
 pub fn http_address(url: &At<String>, example: &str, reporter: &mut Reporter<'_>) {

@@ -15,8 +15,7 @@ use event::{Condition, Event, Found};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use outcome_core::config::vendor::{
-    Answers, Asked, At, Decode as _, Keymap, Node, Problem, Reporter, SignalVendor, http_address, no_inline_password,
-    references, secret,
+    Answers, Asked, At, Decode as _, Keymap, Node, Problem, Reporter, SignalVendor, secret, service_address,
 };
 use outcome_core::domain::{
     ArmSums, Cohort, CountedUnits, MetricMethod, Period, Reading, SignalSpec, Variant, VariantReading, Window,
@@ -84,9 +83,7 @@ yaml_map! {
 fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettings>> {
     let file = AmplitudeFile::decode(node, reporter)?;
     if let Some(url) = &file.url {
-        references(url, reporter);
-        no_inline_password(url, "AMPLITUDE_URL", reporter);
-        http_address(url, "https://analytics.eu.amplitude.com", reporter);
+        service_address(url, "AMPLITUDE_URL", "https://analytics.eu.amplitude.com", reporter);
     }
     if let Some(key) = &file.api_key_key {
         secret("api_key", "AMPLITUDE_API_KEY", key, reporter);

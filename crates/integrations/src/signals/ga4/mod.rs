@@ -13,8 +13,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use outcome_core::clock::{Clock as _, SystemClock};
 use outcome_core::config::vendor::{
-    Answers, Asked, Decode as _, Keymap, Node, Reporter, SignalVendor, http_address, no_inline_password, references,
-    secret,
+    Answers, Asked, Decode as _, Keymap, Node, Reporter, SignalVendor, references, secret, service_address,
 };
 use outcome_core::domain::{ArmSums, Period, Reading, SignalSpec, VariantReading, Window};
 use outcome_core::ports::reading_check as check;
@@ -80,9 +79,7 @@ yaml_map! {
 fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettings>> {
     let file = Ga4File::decode(node, reporter)?;
     if let Some(url) = &file.url {
-        references(url, reporter);
-        no_inline_password(url, "GA4_URL", reporter);
-        http_address(url, "https://analyticsdata.googleapis.com", reporter);
+        service_address(url, "GA4_URL", "https://analyticsdata.googleapis.com", reporter);
     }
     if let Some(property) = &file.property_id {
         references(property, reporter);

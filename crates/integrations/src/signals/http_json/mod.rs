@@ -16,8 +16,8 @@ use jiff::{SignedDuration, Timestamp};
 use metric::{HttpMetricFile, Metric, metrics};
 use outcome_core::clock::{Clock as _, SystemClock};
 use outcome_core::config::vendor::{
-    Answers, Asked, At, Decode as _, Keymap, Node, Problem, Reporter, SignalVendor, at_least_one, http_address,
-    no_inline_password, references, secret,
+    Answers, Asked, At, Decode as _, Keymap, Node, Problem, Reporter, SignalVendor, at_least_one, secret,
+    service_address,
 };
 use outcome_core::domain::{ArmSums, Reading, SignalSpec, VariantReading, Window};
 use outcome_core::ports::reading_check as check;
@@ -70,9 +70,7 @@ yaml_map! {
 fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettings>> {
     let file = HttpJsonFile::decode(node, reporter)?;
     if let Some(url) = &file.url {
-        references(url, reporter);
-        no_inline_password(url, "STATS_URL", reporter);
-        http_address(url, "https://stats.example.com", reporter);
+        service_address(url, "STATS_URL", "https://stats.example.com", reporter);
     }
     if let Some(token) = &file.token {
         secret("token", "STATS_TOKEN", token, reporter);

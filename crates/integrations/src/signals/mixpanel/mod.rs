@@ -14,8 +14,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use outcome_core::config::vendor::{
-    Answers, Asked, At, Decode as _, Keymap, Node, Problem, Reporter, SignalVendor, http_address, no_inline_password,
-    references, secret,
+    Answers, Asked, At, Decode as _, Keymap, Node, Problem, Reporter, SignalVendor, references, secret, service_address,
 };
 use outcome_core::domain::{ArmSums, Period, Reading, SignalSpec, VariantReading, Window};
 use outcome_core::ports::reading_check as check;
@@ -87,9 +86,7 @@ yaml_map! {
 fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettings>> {
     let file = MixpanelFile::decode(node, reporter)?;
     if let Some(url) = &file.url {
-        references(url, reporter);
-        no_inline_password(url, "MIXPANEL_URL", reporter);
-        http_address(url, "https://eu.mixpanel.com", reporter);
+        service_address(url, "MIXPANEL_URL", "https://eu.mixpanel.com", reporter);
     }
     for plain in [&file.project_id, &file.workspace_id].into_iter().flatten() {
         references(plain, reporter);

@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use outcome_core::config::vendor::{
-    Answers, Asked, At, Decode as _, Keymap, Node, Reporter, SignalVendor, http_address, no_inline_password,
-    references, secret,
+    Answers, Asked, At, Decode as _, Keymap, Node, Reporter, SignalVendor, references, secret, service_address,
 };
 use outcome_core::domain::{ArmSums, MetricMethod, Period, Reading, SignalSpec, VariantReading, Window};
 use outcome_core::ports::reading_check as check;
@@ -77,9 +76,7 @@ yaml_map! {
 fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettings>> {
     let file = PosthogFile::decode(node, reporter)?;
     if let Some(url) = &file.url {
-        references(url, reporter);
-        no_inline_password(url, "POSTHOG_URL", reporter);
-        http_address(url, "https://eu.posthog.com", reporter);
+        service_address(url, "POSTHOG_URL", "https://eu.posthog.com", reporter);
     }
     if let Some(project) = &file.project_id {
         references(project, reporter);

@@ -140,7 +140,7 @@ impl Collecting {
             self.worker.give_back_unknown(&self.runtime, &self.known()).await?;
             self.is_unsure = false;
         }
-        self.worker.holds(self.known().len());
+        self.worker.holds(self.jobs.len() + self.levels.len() + self.left.len());
         self.is_unsure = true;
         let n_jobs = self.claim_now(wish).await?;
         self.is_unsure = false;

@@ -104,6 +104,11 @@ impl Levels {
         self.until
     }
 
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// The jobs of what waits.
     pub(super) fn jobs(&self) -> Vec<QueuedJob> {
         self.waiting.iter().map(|one| one.asked.job.clone()).collect()

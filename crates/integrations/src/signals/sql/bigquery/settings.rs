@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use outcome_core::config::vendor::{
-    Asked, Choice, Decode as _, Keymap, Node, Reporter, SignalVendor, at_least_one, http_address, references, secret,
+    Asked, Choice, Decode as _, Keymap, Node, Reporter, SignalVendor, at_least_one, references, secret, service_address,
 };
 use outcome_core::domain::Period;
 use outcome_core::ports::{Opening, ReadError, SignalSource, SourceSettings};
@@ -157,8 +157,7 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettin
         references(project, reporter);
     }
     if let Some(url) = &file.url {
-        references(url, reporter);
-        http_address(url, ADDRESS, reporter);
+        service_address(url, "BIGQUERY_URL", ADDRESS, reporter);
     }
     let row_cap = at_least_one(file.row_cap.as_ref(), "`row_cap`", "leave it out: the default is 1000", reporter);
     let bytes =

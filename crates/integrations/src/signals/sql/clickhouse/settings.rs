@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use outcome_core::config::vendor::{
-    Asked, Decode as _, Keymap, Node, Reporter, SignalVendor, at_least_one, http_address, no_inline_password,
-    references, secret,
+    Asked, Decode as _, Keymap, Node, Reporter, SignalVendor, at_least_one, references, secret, service_address,
 };
 use outcome_core::domain::Period;
 use outcome_core::ports::{Opening, ReadError, SignalSource, SourceSettings};
@@ -107,9 +106,7 @@ impl SourceSettings for ClickHouseSettings {
 fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettings>> {
     let file = ClickHouseFile::decode(node, reporter)?;
     if let Some(url) = &file.url {
-        references(url, reporter);
-        no_inline_password(url, "CLICKHOUSE_URL", reporter);
-        http_address(url, "https://example.clickhouse.cloud:8443", reporter);
+        service_address(url, "CLICKHOUSE_URL", "https://example.clickhouse.cloud:8443", reporter);
     }
     if let Some(user) = &file.user {
         references(user, reporter);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use outcome_core::config::vendor::{
-    Asked, Decode as _, Keymap, Node, Problem, Reporter, SignalVendor, at_least_one, http_address, no_inline_password,
-    references, secret,
+    Asked, Decode as _, Keymap, Node, Problem, Reporter, SignalVendor, at_least_one, references, secret,
+    service_address,
 };
 use outcome_core::domain::Period;
 use outcome_core::ports::{Opening, ReadError, SignalSource, SourceSettings};
@@ -161,9 +161,7 @@ impl SourceSettings for SnowflakeSettings {
 fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettings>> {
     let file = SnowflakeFile::decode(node, reporter)?;
     if let Some(url) = &file.url {
-        references(url, reporter);
-        no_inline_password(url, "SNOWFLAKE_URL", reporter);
-        http_address(url, ADDRESS, reporter);
+        service_address(url, "SNOWFLAKE_URL", ADDRESS, reporter);
     }
     if let Some(user) = &file.user {
         references(user, reporter);
