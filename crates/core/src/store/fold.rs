@@ -157,7 +157,11 @@ impl Tx {
                 Some(content) => Some(content.clone()),
                 None => self.content_of(table, &key).await?,
             };
-            rows.push((table, name, before, after.map(|content| sha256_hex(&content))));
+            let after = after.map(|content| sha256_hex(&content));
+            // A row that was written as it was is no news, and a line about it could be said again unseen.
+            if before != after {
+                rows.push((table, name, before, after));
+            }
         }
         self.note_rows(rows, false).await
     }
