@@ -12,7 +12,7 @@ use super::db::{Conn, Tx, on_db};
 use super::error::db_error;
 use super::statement::statements;
 use super::touched::{RowKey, Touched};
-use super::{experiments, gates, learnings, measurements, members, outbox, outcomes, workspaces};
+use super::{cohorts, experiments, gates, learnings, measurements, members, outbox, outcomes, workspaces};
 use crate::address::Engine;
 use crate::audit::{EventKind, FoldedRow, FoldedTable, NewEvent, RowsStored};
 use crate::digest::sha256_hex;
@@ -35,7 +35,8 @@ impl FoldedTable {
         match self {
             Self::AllocationPhase => &["experiment_id", "phase"],
             Self::Decision => &["signature"],
-            Self::Experiment
+            Self::Cohort
+            | Self::Experiment
             | Self::Gate
             | Self::Learning
             | Self::Measurement
@@ -50,6 +51,7 @@ impl FoldedTable {
     fn declared(self) -> &'static [Column] {
         match self {
             Self::AllocationPhase => experiments::AllocationPhase::DECLARED,
+            Self::Cohort => cohorts::CohortRow::DECLARED,
             Self::Decision => gates::DecisionRow::DECLARED,
             Self::Experiment => experiments::ExperimentRow::DECLARED,
             Self::Gate => gates::GateRow::DECLARED,
