@@ -42,6 +42,8 @@ const BEFORE_NEWEST: &str = "
 
 /// A schema as it was before keys were read into columns, from one as it was before the newest step.
 const BEFORE_KEYS: &str = "
+    DROP TABLE cohort;
+    DELETE FROM runtime_migration WHERE version = 16;
     DROP TABLE account_turn;
     DROP TABLE account;
     DROP TABLE source_state;

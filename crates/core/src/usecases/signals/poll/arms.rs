@@ -98,7 +98,7 @@ async fn read_rest(
 ) -> Result<ByPhase> {
     let last = asked.len().saturating_sub(1);
     let known = asked.iter().enumerate().map(|(position, (phase, request))| {
-        let known = Known::of(sealed, contract, *phase, request);
+        let known = Known::of(sealed, contract.matures_after(), *phase, request);
         if position == last { known.opened() } else { known }
     });
     let known: Vec<Known<'_>> = known.collect();
@@ -109,7 +109,7 @@ async fn read_rest(
     let mut readings = Vec::with_capacity(asked.len());
     for (known, (phase, request)) in known.iter().zip(asked) {
         let open = if known.is_whole() { None } else { said.next() };
-        readings.push((*phase, known.total(signal, request.window, open)?));
+        readings.push((*phase, known.total(&signal.name, request.window, open)?));
     }
     Ok(readings)
 }

@@ -45,9 +45,9 @@ pub(super) struct Known<'c> {
 }
 
 impl<'c> Known<'c> {
-    /// What was final at the instant of a request.
-    pub(super) fn of(all: &'c [SealedCohort], contract: &Contract, phase: i32, request: &VariantRequest) -> Self {
-        let final_until = before(request.as_of, contract.matures_after());
+    /// What was final at the instant of a request, so many seconds after the last exposure.
+    pub(super) fn of(all: &'c [SealedCohort], matures_after: i64, phase: i32, request: &VariantRequest) -> Self {
+        let final_until = before(request.as_of, matures_after);
         let mut known = Self { cohorts: Vec::new(), open: request.window };
         for cohort in all.iter().filter(|cohort| cohort.phase == phase) {
             if cohort.window.from == known.open.from && cohort.window.to <= request.window.to.min(final_until) {
@@ -76,7 +76,7 @@ impl<'c> Known<'c> {
     /// The reading of the whole phase: what is known, and what was said about the rest.
     pub(super) fn total(
         &self,
-        signal: &SignalSpec,
+        signal: &str,
         window: Window,
         open: Option<Reading<Vec<VariantReading>>>,
     ) -> Result<Reading<Vec<VariantReading>>> {
@@ -99,20 +99,20 @@ impl<'c> Known<'c> {
     }
 }
 
-fn misfit(signal: &SignalSpec, problem: &str) -> Error {
-    Error::new(Code::SignalShape, format!("the cohorts of `{}` are no reading: {problem}", signal.name))
+fn misfit(signal: &str, problem: &str) -> Error {
+    Error::new(Code::SignalShape, format!("the cohorts of `{signal}` are no reading: {problem}"))
         .hint("run `outcome-runtime audit verify`; `sealed_cohorts: never` in its connector reads every unit again")
 }
 
 /// Whether another day of units became final since the last poll.
-pub(super) fn is_new_day(contract: &Contract, last: Option<Timestamp>, now: Timestamp) -> bool {
-    let day = |at: Timestamp| before(at, contract.matures_after()).as_second().div_euclid(DAY);
+pub(super) fn is_new_day(matures_after: i64, last: Option<Timestamp>, now: Timestamp) -> bool {
+    let day = |at: Timestamp| before(at, matures_after).as_second().div_euclid(DAY);
     last.is_none_or(|last| day(now) > day(last))
 }
 
 /// The days of a phase, by UTC, whose units are final and were not sealed yet.
-pub(super) fn final_days(contract: &Contract, open: Window, as_of: Timestamp) -> Vec<Window> {
-    let final_until = before(as_of, contract.matures_after());
+pub(super) fn final_days(matures_after: i64, open: Window, as_of: Timestamp) -> Vec<Window> {
+    let final_until = before(as_of, matures_after);
     let mut days = Vec::new();
     let mut from = open.from;
     while from < open.to {
@@ -139,7 +139,7 @@ impl Merging {
     pub(super) fn add(
         &mut self,
         day: Reading<Vec<VariantReading>>,
-        signal: &SignalSpec,
+        signal: &str,
     ) -> Result<Option<Reading<Vec<VariantReading>>>> {
         let merged = match self.begun.take() {
             None => day,
@@ -197,4 +197,73 @@ fn units(arms: &[VariantReading]) -> [i64; 2] {
 
 fn before(at: Timestamp, seconds: i64) -> Timestamp {
     at.checked_sub(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ArmSums, Cohort};
+
+    const HOUR: i64 = 3600;
+
+    fn at(hours: i64) -> Timestamp {
+        Timestamp::from_second(hours * HOUR).unwrap()
+    }
+
+    fn window(from: i64, to: i64) -> Window {
+        Window { from: at(from), to: at(to) }
+    }
+
+    /// Values are final eight days after the exposure.
+    const MATURES_AFTER: i64 = 8 * 24 * HOUR;
+
+    fn arm(variant: Variant, n: i64, successes: i64) -> VariantReading {
+        let sums = ArmSums::Proportion { n, successes };
+        let cohort = Cohort { claimed: sums, n_both: 1, n_capped: 0, uncapped: None, n_unmapped: 0, n_other: 0 };
+        VariantReading { cohort: Some(cohort), ..VariantReading::new(variant, sums) }
+    }
+
+    fn arms(n_control: i64, n_treatment: i64) -> Vec<VariantReading> {
+        vec![arm(Variant::Control, n_control, n_control / 2), arm(Variant::Treatment, n_treatment, n_treatment / 2)]
+    }
+
+    fn reading(window: Window, data: Vec<VariantReading>) -> Reading<Vec<VariantReading>> {
+        Reading { data, window, query_hash: "q".to_owned(), raw_hash: "r".to_owned(), warnings: Vec::new() }
+    }
+
+    #[test]
+    fn days_are_final_when_the_last_of_their_units_is() {
+        // Launched at ten on the first day; at noon of the eleventh, units of the first two days are final.
+        let days = |to: i64, as_of: i64| final_days(MATURES_AFTER, window(10, to), at(as_of));
+        assert_eq!(days(10 * 24 + 12, 10 * 24 + 12), [window(10, 24), window(24, 48)]);
+        assert_eq!(days(9 * 24, 9 * 24), [window(10, 24)]);
+        assert_eq!(days(9 * 24 - 1, 9 * 24 - 1), []);
+        // A phase that ended in the middle of a day is sealed up to its end.
+        assert_eq!(days(30, 10 * 24 + 12), [window(10, 24), window(24, 30)]);
+        assert!(is_new_day(MATURES_AFTER, Some(at(9 * 24 - 1)), at(9 * 24)));
+        assert!(!is_new_day(MATURES_AFTER, Some(at(9 * 24)), at(9 * 24 + 23)));
+        assert!(is_new_day(MATURES_AFTER, None, at(3)));
+    }
+
+    #[test]
+    fn no_cohort_is_about_a_few_people() {
+        let mut merging = Merging::default();
+        assert_eq!(merging.add(reading(window(0, 24), arms(19, 40)), "orders").unwrap(), None);
+        let merged = merging.add(reading(window(24, 48), arms(1, 2)), "orders").unwrap().unwrap();
+        assert_eq!((merged.window, units(&merged.data)), (window(0, 48), [20, 42]));
+        assert_eq!(merging.add(reading(window(48, 72), vec![arm(Variant::Control, 500, 0)]), "orders").unwrap(), None);
+    }
+
+    #[test]
+    fn a_few_deleted_accounts_are_no_correction() {
+        let known = arms(1000, 1000);
+        assert_eq!(compared(&known, &known), SaidAgain::Same);
+        assert_eq!(compared(&known, &arms(997, 998)), SaidAgain::Deleted);
+        assert_eq!(compared(&arms(9000, 9000), &arms(9000, 8970)), SaidAgain::Other, "of one arm alone");
+        assert_eq!(compared(&known, &arms(900, 900)), SaidAgain::Other);
+        assert_eq!(compared(&known, &arms(1001, 1000)), SaidAgain::Other);
+        let [control, treatment] = [arm(Variant::Control, 1000, 499), arm(Variant::Treatment, 1000, 500)];
+        assert_eq!(compared(&known, &[control, treatment]), SaidAgain::Other, "the same units with other values");
+        assert_eq!(compared(&known, &known[..1]), SaidAgain::Other);
+    }
 }

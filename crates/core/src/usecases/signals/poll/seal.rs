@@ -90,7 +90,7 @@ async fn seal_signal(
     let is_wanted = source.sealing() == Sealing::Always || is_slow || !known.is_empty();
     let now = job.clocks.until(runtime, config, &signal.source, now).await;
     let last = running_of(&job.experiment)?.and_then(|running| Timestamp::from_second(running.as_of?).ok());
-    let is_due = is_new_day(contract, last, now) || (is_slow && known.is_empty());
+    let is_due = is_new_day(contract.matures_after(), last, now) || (is_slow && known.is_empty());
     if !is_wanted || !is_due {
         return Ok(());
     }
@@ -117,8 +117,8 @@ impl Subject<'_> {
         request: &VariantRequest,
         sealed: &mut Sealed,
     ) -> Result<()> {
-        let open = Known::of(known, self.contract, phase, request).open;
-        let days = final_days(self.contract, open, request.as_of);
+        let open = Known::of(known, self.contract.matures_after(), phase, request).open;
+        let days = final_days(self.contract.matures_after(), open, request.as_of);
         let mut merging = Merging::default();
         for days in days.chunks(DAYS_AT_ONCE) {
             let parts: Vec<_> = days.iter().map(|part| PartRequest { of: request.clone(), part: *part }).collect();
@@ -127,7 +127,7 @@ impl Subject<'_> {
                 if !day.warnings.is_empty() {
                     return Ok(());
                 }
-                if let Some(reading) = merging.add(day, self.signal)? {
+                if let Some(reading) = merging.add(day, &self.signal.name)? {
                     sealed.new.push(self.cohort(phase, 0, reading));
                 }
             }
