@@ -9,6 +9,7 @@ CREATE TABLE cohort (
     window_from TIMESTAMPTZ NOT NULL,
     window_to TIMESTAMPTZ NOT NULL,
     revision INTEGER NOT NULL,
+    reason TEXT NOT NULL,
     arms JSONB NOT NULL,
     as_of TIMESTAMPTZ NOT NULL,
     read_at TIMESTAMPTZ NOT NULL,

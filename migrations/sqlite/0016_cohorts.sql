@@ -9,6 +9,7 @@ CREATE TABLE cohort (
     window_from TEXT NOT NULL,
     window_to TEXT NOT NULL,
     revision INTEGER NOT NULL,
+    reason TEXT NOT NULL,
     arms TEXT NOT NULL,
     as_of TEXT NOT NULL,
     read_at TEXT NOT NULL,

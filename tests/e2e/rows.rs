@@ -26,6 +26,7 @@ async fn lived_in(lab: &Lab) -> Result<()> {
     lab.act(&running, Verdict::Pause).await?;
     lab.act(&running, Verdict::Resume).await?;
     lab.poll_after(6).await?;
+    lab.keep_cohort(&running).await?;
     ensure!(problems(lab).await?.is_empty(), "{:?}", problems(lab).await?);
     Ok(())
 }

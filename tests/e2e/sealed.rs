@@ -1,7 +1,7 @@
 //! Sealed cohorts: what is final is read once, kept, compared with the source again, and changes no number.
 
 use anyhow::{Context as _, Result, ensure};
-use outcome_core::domain::{ArmSums, Measurement, Variant};
+use outcome_core::domain::{ArmSums, ExperimentStatus, Measurement, Variant};
 use outcome_core::usecases::RecomputeRequest;
 use outcome_tests::lab::{Lab, hypothesis, local};
 
@@ -131,6 +131,39 @@ async fn a_source_that_corrects_a_sealed_day_is_believed_within_a_week_and_a_del
         let verified = lab.runtime.audit_log().verify(&[]).await?;
         ensure!(verified.problems.is_empty(), "{:?}", verified.problems);
         check_packs(&lab).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_is_looked_at_with_everything_that_the_source_says_now() -> Result<()> {
+    each_database(async |database| {
+        let (lab, experiment) = begin(database, "always").await?;
+        // One day on which nobody of the treatment came back, as when a pipeline was down; it is final before anybody looks.
+        let outage = Day { players: 1000, control: 0.30, treatment: 0.0 };
+        let status = async |lab: &Lab| -> Result<_> {
+            Ok(lab.runtime.experiments().show(&experiment).await?.experiment.state.status)
+        };
+        lab.tell_source(&day(1_000_000, lab.runtime.now(), &outage, true)).await?;
+        lab.poll_after(8 * 24).await?;
+        ensure!(status(&lab).await? == ExperimentStatus::Paused, "{}", status(&lab).await?);
+        lab.poll_after(24).await?;
+        ensure!(n_cohorts(&lab, "").await? > 0, "what is final is kept while the flag is off, too");
+        // The pipeline catches up.
+        let late = lab.runtime.now() - jiff::SignedDuration::from_hours(3 * 24);
+        let back = late.strftime("%Y-%m-%d %H:%M:%S");
+        lab.tell_source(&format!(
+            "INSERT INTO plays SELECT player, 'again', '{back}' FROM plays WHERE what = 'first' AND player BETWEEN 1000000 AND 1000299 \
+             AND player % 2 = 1"
+        ))
+        .await?;
+        lab.tell_source("UPDATE plays SET at = (SELECT datetime(seen_at, '+5 days') FROM seen WHERE seen.player = plays.player LIMIT 1) \
+                         WHERE what = 'again' AND player BETWEEN 1000000 AND 1000299 AND player % 2 = 1").await?;
+        lab.poll_after(24).await?;
+        let gates = format!("{:?}", lab.runtime.gates().list().await?);
+        ensure!(gates.contains("removed the finding") || gates.contains("Resume"), "{gates}");
+        ensure!(n_cohorts(&lab, "AND reason = 'corrected'").await? > 0, "and is kept");
         Ok(())
     })
     .await

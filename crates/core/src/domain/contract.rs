@@ -450,12 +450,13 @@ impl Contract {
         Ok(Caps { value, denominator, covariate })
     }
 
-    /// Whether the units that were exposed on one day are the same whatever is known of other days: with a trigger, or where units lead to
-    /// others, they are not.
+    /// Whether the units that were exposed on one day are the same whatever is known of other days: with a trigger, where units lead to
+    /// others, or for a metric about some of them, they are not.
     #[must_use]
     pub fn has_fixed_cohorts(&self) -> bool {
         self.exposures.map.is_none()
             && self.exposures.trigger.is_none()
+            && self.among.is_none()
             && self.all_events().iter().all(|events| events.fact.via.is_none())
     }
 

@@ -139,22 +139,6 @@ impl ArmSums {
         })
     }
 
-    /// Everything that it holds; zeros behind it.
-    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-    fn numbers(&self) -> [f64; 6] {
-        match *self {
-            Self::Proportion { n, successes } => [n as f64, successes as f64, 0.0, 0.0, 0.0, 0.0],
-            Self::Mean { n, sum, sum_squares } => [n as f64, sum, sum_squares, 0.0, 0.0, 0.0],
-            Self::Ratio { n, num, num_squares, den, den_squares, num_den } => {
-                [n as f64, num, num_squares, den, den_squares, num_den]
-            }
-            Self::Cuped { n, sum, sum_squares, cov_sum, cov_sum_squares, cross_sum } => {
-                [n as f64, sum, sum_squares, cov_sum, cov_sum_squares, cross_sum]
-            }
-            Self::Value { value } => [value, 0.0, 0.0, 0.0, 0.0, 0.0],
-        }
-    }
-
     /// Units, where counted.
     #[must_use]
     pub fn n(&self) -> Option<i64> {
@@ -205,24 +189,6 @@ pub struct Cohort {
     pub n_unmapped: i64,
     /// Units of the phase that were only seen with something that is neither arm; they are in no arm.
     pub n_other: i64,
-}
-
-impl Cohort {
-    /// Of both together; `None` where the sums cannot be added.
-    #[must_use]
-    pub fn plus(&self, other: &Self) -> Option<Self> {
-        Some(Self {
-            claimed: self.claimed.plus(other.claimed)?,
-            n_both: self.n_both.checked_add(other.n_both)?,
-            n_capped: self.n_capped.checked_add(other.n_capped)?,
-            uncapped: match (self.uncapped, other.uncapped) {
-                (Some(one), Some(more)) => Some(one.plus(more)),
-                (one, more) => one.or(more),
-            },
-            n_unmapped: self.n_unmapped.checked_add(other.n_unmapped)?,
-            n_other: self.n_other.checked_add(other.n_other)?,
-        })
-    }
 }
 
 /// What a query of the user's own says about the units of an arm, and what was found about its numbers.
@@ -311,34 +277,6 @@ impl VariantReading {
     #[must_use]
     pub fn new(variant: Variant, sums: ArmSums) -> Self {
         Self { variant, sums, cohort: None, units: None }
-    }
-
-    /// Of the units of both readings of an arm, which have none in common; `None` where the sums cannot be added.
-    #[must_use]
-    pub fn plus(&self, other: &Self) -> Option<Self> {
-        let cohort = match (&self.cohort, &other.cohort) {
-            (Some(one), Some(more)) => Some(one.plus(more)?),
-            (None, None) => None,
-            _ => return None,
-        };
-        Some(Self { variant: self.variant, sums: self.sums.plus(other.sums)?, cohort, units: None })
-    }
-
-    /// Whether both say the same, but for the order in which a source added up.
-    #[must_use]
-    pub fn is_near(&self, other: &Self) -> bool {
-        let is_near = |one: f64, other: f64| (one - other).abs() <= 1e-9 * one.abs().max(other.abs());
-        let sums = |one: &ArmSums, other: &ArmSums| {
-            std::mem::discriminant(one) == std::mem::discriminant(other)
-                && one.numbers().into_iter().zip(other.numbers()).all(|(one, other)| is_near(one, other))
-        };
-        let cohorts = match (&self.cohort, &other.cohort) {
-            (Some(one), Some(other)) => {
-                sums(&one.claimed, &other.claimed) && (one.n_both, one.n_capped) == (other.n_both, other.n_capped)
-            }
-            (one, other) => one.is_none() && other.is_none(),
-        };
-        self.variant == other.variant && sums(&self.sums, &other.sums) && cohorts
     }
 }
 

@@ -37,6 +37,7 @@ mod signed_decision;
 mod slug;
 mod statement;
 mod stored;
+mod sums;
 mod verdict;
 
 pub use assurance::Assurance;
@@ -83,7 +84,7 @@ pub use period::Period;
 pub use place::Place;
 pub use plan::{ErrorBudget, GuardrailPlan, Plan};
 pub use said::Said;
-pub use sealed_cohort::SealedCohort;
+pub use sealed_cohort::{SealReason, SealedCohort};
 pub use signal::{Aggregation, MetricMethod, SignalQuery, SignalSpec};
 pub use signed_decision::{SignedDecision, UnreadableDecision};
 pub use slug::{Slug, SlugError};

@@ -2,8 +2,20 @@
 
 use jiff::Timestamp;
 
-use super::{VariantReading, Window};
+use super::{VariantReading, Window, text_enum};
 use crate::ids::{CohortId, ExperimentId};
+
+text_enum! {
+    /// Why a revision of a cohort was read.
+    pub enum SealReason {
+        /// Its units became final.
+        Final,
+        /// The rest of a phase, too few units to be kept alone, was read with the units before them.
+        Merged,
+        /// The source says something else than before.
+        Corrected,
+    }
+}
 
 /// What was read of the units that were first exposed in a part of an allocation phase, once their values were final: polls add it to what
 /// they read of later units.
@@ -25,11 +37,13 @@ pub struct SealedCohort {
     pub window: Window,
     /// 0 for what was read first, and one more for each correction by the source.
     pub revision: i32,
-    /// By arm, control first. An arm without a unit is missing.
+    /// Why it was read.
+    pub reason: SealReason,
+    /// By arm, control first; both.
     pub arms: Vec<VariantReading>,
     /// The clock of the source by which its units were final.
     pub as_of: Timestamp,
-    /// When it was read.
+    /// The poll beside which it was read.
     pub read_at: Timestamp,
     /// SHA-256 of the query and its parameters.
     pub query_hash: String,

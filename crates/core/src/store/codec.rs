@@ -14,7 +14,7 @@ use crate::audit::SubjectKind;
 use crate::domain::KeyKind;
 use crate::domain::{
     Assurance, Author, EvidenceGrade, ExperimentStatus, FindingType, GateStatus, GateType, OutcomeStatus, PhaseStart,
-    Slug, Variant, Verdict,
+    SealReason, Slug, Variant, Verdict,
 };
 use crate::ids::{
     AgentTokenId, CohortId, ExperimentId, GateId, KeyId, LearningId, MeasurementId, MemberId, MessageId, OutcomeId,
@@ -151,7 +151,7 @@ macro_rules! text {
 
 text! {
     Slug, Author, ExperimentStatus, OutcomeStatus, GateStatus, GateType, Verdict, Assurance, Variant, FindingType,
-    EvidenceGrade, SubjectKind, KeyKind, PhaseStart,
+    EvidenceGrade, SubjectKind, KeyKind, PhaseStart, SealReason,
 }
 
 #[cfg(test)]

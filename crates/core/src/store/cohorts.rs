@@ -8,7 +8,7 @@ use super::columns::{columns, sql};
 use super::db::{Tx, on_db};
 use super::statement::statements;
 use super::touched::{FoldedTable, RowKey};
-use crate::domain::{SealedCohort, VariantReading, Window};
+use crate::domain::{SealReason, SealedCohort, VariantReading, Window};
 use crate::error::Result;
 use crate::ids::{CohortId, ExperimentId, WorkspaceId};
 
@@ -34,6 +34,7 @@ columns! {
         window_from: Instant => folded,
         window_to: Instant => folded,
         revision: i32 => folded,
+        reason: SealReason => folded,
         arms: Json<Vec<VariantReading>> => folded,
         as_of: Instant => folded,
         read_at: Instant => folded,
@@ -54,6 +55,7 @@ impl From<CohortRow> for SealedCohort {
             phase: row.phase,
             window: Window { from: row.window_from.0, to: row.window_to.0 },
             revision: row.revision,
+            reason: row.reason,
             arms: row.arms.0,
             as_of: row.as_of.0,
             read_at: row.read_at.0,
@@ -79,6 +81,7 @@ impl Tx {
             window_from: Instant(cohort.window.from),
             window_to: Instant(cohort.window.to),
             revision: cohort.revision,
+            reason: cohort.reason,
             arms: Json(cohort.arms.clone()),
             as_of: Instant(cohort.as_of),
             read_at: Instant(cohort.read_at),
@@ -95,7 +98,7 @@ impl Tx {
         Ok(n > 0)
     }
 
-    /// The newest revisions of a series, by phase and time.
+    /// All revisions of a series, by phase, time and revision.
     ///
     /// # Errors
     /// When the database fails.
@@ -113,14 +116,7 @@ impl Tx {
             .bind(MAX_READ)
             .fetch_all(c)
             .await)?;
-        let mut newest: Vec<SealedCohort> = Vec::with_capacity(rows.len());
-        for cohort in rows.into_iter().map(SealedCohort::from) {
-            match newest.last_mut() {
-                Some(last) if last.phase == cohort.phase && last.window.from == cohort.window.from => *last = cohort,
-                _ => newest.push(cohort),
-            }
-        }
-        Ok(newest)
+        Ok(rows.into_iter().map(SealedCohort::from).collect())
     }
 
     /// Notes that the source says of a cohort what it said before.

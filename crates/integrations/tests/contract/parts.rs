@@ -31,10 +31,13 @@ pub(crate) async fn add_up(
                 Some(known) => *known = known.plus(arm).unwrap(),
             }
         }
+        sum.retain(|arm| arm.sums.n() != Some(0));
         sum.sort_by_key(|arm| arm.variant);
         assert_eq!(sum.len(), whole.data.len(), "{name}, phase {phase}");
         for (sum, whole) in sum.iter().zip(&whole.data) {
             assert!(sum.is_near(whole), "{name}, phase {phase}: {sum:?} and not {whole:?}");
+            let n_other = [sum, whole].map(|arm| arm.cohort.unwrap().n_other);
+            assert_eq!(n_other[0], n_other[1], "{name}, phase {phase}: units of neither arm");
         }
     }
     // One at a time: what is known of earlier days is not asked for again.
@@ -47,6 +50,8 @@ pub(crate) async fn add_up(
             n_both += alone.cohort.unwrap().n_both;
         }
     }
+    let n_other: i64 = said.iter().flat_map(|part| &part.data).map(|arm| arm.cohort.unwrap().n_other).sum();
+    assert!(n_other > 0, "{name}: units of neither arm");
     assert!(n_both > 0, "{name}: units saw both arms");
 }
 

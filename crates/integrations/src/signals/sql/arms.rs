@@ -71,15 +71,11 @@ fn arms(
     let (mapped, join) = joined(unit, map.as_ref().map(|_| &Via::Map));
     let rows = relation(dialect, rows)?;
     let and = conditions(dialect, [condition])?;
-    let among_parts = parts.map_or_else(String::new, |_| {
-        format!(
-            "\n      AND {unit} IN (SELECT {unit} FROM {rows} WHERE {experiment} = :flag AND {at} >= :parts_from AND {at} < :as_of \
-             AND {unit} IS NOT NULL{and})"
-        )
-    });
+    // A unit that was not seen in any part is in none of them.
+    let of_parts = parts.map_or("", |_| " HAVING max(or_at) >= :parts_from AND min(or_at) < :parts_to");
     let seen = format!(
         "SELECT {mapped} AS or_unit, {variant} AS or_name, {at} AS or_at FROM {rows}{join}\n    WHERE {experiment} = :flag \
-         AND {at} >= :since_launch AND {at} < :as_of AND {unit} IS NOT NULL{and}{among_parts}",
+         AND {at} >= :since_launch AND {at} < :as_of AND {unit} IS NOT NULL{and}",
     );
     let mut params = params(contract, request, parts);
     let mut tables = maps(dialect, contract)?;
@@ -88,7 +84,7 @@ fn arms(
         "or_seen AS (
   SELECT or_unit, min(CASE WHEN or_name IN ({control}) THEN or_at END) AS or_at_0,
     min(CASE WHEN or_name IN ({treatment}) THEN or_at END) AS or_at_1, min(or_at) AS or_at_any
-  FROM ({seen}) or_e GROUP BY or_unit)"
+  FROM ({seen}) or_e GROUP BY or_unit{of_parts})"
     ));
     let first = "\
 SELECT or_unit, or_at_0, or_at_1,
@@ -163,19 +159,21 @@ GROUP BY or_phase, or_arm"
 
 fn params(contract: &Contract, request: &VariantRequest, parts: Option<Window>) -> Params {
     let since = parts.map_or(request.launched_at, |parts| parts.from);
-    // Neither an exposure after the last part nor an event after its units' windows says anything about it.
-    let as_of = parts.map_or(request.as_of, |parts| parts.to.min(request.as_of));
-    let events_to = earlier(as_of, -contract.window.to).min(request.as_of);
+    // No event after the windows of the last part's units says anything about them.
+    let events_to = parts.map_or(request.as_of, |parts| earlier(parts.to, -contract.window.to).min(request.as_of));
     let mut params = Params::from([
         ("flag".to_owned(), Param::Text(request.flag_key.clone())),
         ("since_launch".to_owned(), Param::At(request.launched_at)),
         ("events_from".to_owned(), Param::At(since)),
         ("history_from".to_owned(), Param::At(earlier(since, history(contract)))),
         ("among_from".to_owned(), Param::At(earlier(since, among(contract)))),
-        ("as_of".to_owned(), Param::At(as_of)),
+        ("as_of".to_owned(), Param::At(request.as_of)),
         ("events_to".to_owned(), Param::At(events_to)),
     ]);
-    params.extend(parts.map(|parts| ("parts_from".to_owned(), Param::At(parts.from))));
+    if let Some(parts) = parts {
+        params.insert("parts_from".to_owned(), Param::At(parts.from));
+        params.insert("parts_to".to_owned(), Param::At(parts.to));
+    }
     params
 }
 

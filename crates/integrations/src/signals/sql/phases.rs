@@ -63,7 +63,7 @@ impl SqlSource {
         let mut readings = Vec::with_capacity(parts.len());
         for (PartRequest { part, .. }, table) in requests.iter().zip(parts) {
             readings.push(Reading {
-                data: table.cohorts().map_err(misfit)?,
+                data: table.part().map_err(misfit)?,
                 window: *part,
                 query_hash: statement.hash.clone(),
                 raw_hash: table.hash(),

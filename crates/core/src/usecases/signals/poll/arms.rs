@@ -2,22 +2,23 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::cohorts::{Known, sealed_contract, sealed_of};
+use super::cohorts::{Known, Series, sealed_contract};
 use crate::config::Config;
-use crate::domain::{
-    Contract, Experiment, Measurement, Reading, SealedCohort, SignalSpec, Variant, VariantReading, Window,
-};
-use crate::error::{Error, Result};
+use crate::domain::{Contract, Experiment, Measurement, Reading, SignalSpec, Variant, VariantReading, Window};
+use crate::error::{Code, Error, Result, error_chain};
 use crate::ids::ExperimentId;
 use crate::ports::{PartRequest, SignalSource as _, VariantRequest};
 use crate::store::AllocationPhase;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::history::marks_of;
-use crate::usecases::kernel::phases::{on_until, window_until};
+use crate::usecases::kernel::phases::{is_on, on_until, window_until};
 use crate::usecases::kernel::turns::{QueuedSource, Urgency, queued_source};
 use crate::usecases::kernel::workspace_file::is_pushed;
+
+/// Parts that lie further apart are asked for one by one.
+const APART: SignedDuration = SignedDuration::from_hours(24);
 
 /// Readings by allocation phase.
 pub(super) type ByPhase = Vec<(i32, Reading<Vec<VariantReading>>)>;
@@ -54,16 +55,33 @@ pub(super) async fn read_phases(
         return Ok(ReadArms::default());
     }
     let source = queued_source(runtime, config, &signal.source, Urgency::Urgent)?;
-    if let Some(contract) = sealed_contract(&*source, signal) {
-        let sealed = sealed_of(runtime, experiment.id, signal).await?;
-        if !sealed.is_empty() {
-            let by_phase = read_rest(&source, signal, contract, &sealed, &asked).await?;
-            return Ok(ReadArms { by_phase, took: source.took() });
+    let series = match sealed_contract(&*source, signal) {
+        Some(contract) => Some((contract, Series::of(runtime, &*source, experiment, signal).await?)),
+        None => None,
+    };
+    let sealed = series.as_ref().filter(|(_, series)| !series.cohorts.is_empty());
+    // A pause is looked at with everything that the source says now.
+    if let Some((contract, series)) = sealed.filter(|(_, series)| is_on(phases) && !series.is_stale(now)) {
+        match read_rest(&source, signal, contract, series, &asked).await {
+            Err(error) if error.code() != Code::SignalTimeout => {
+                tracing::warn!(
+                    signal = signal.name,
+                    "Every unit is read, since cohorts cannot be: {}",
+                    error_chain(&error)
+                );
+            }
+            read => return read.map(|by_phase| ReadArms { by_phase, took: source.took() }),
         }
     }
-    let (numbers, requests): (Vec<i32>, Vec<VariantRequest>) = asked.into_iter().unzip();
-    let readings = source.by_phase(signal, &requests).await.map_err(Error::from)?;
-    Ok(ReadArms { by_phase: numbers.into_iter().zip(readings).collect(), took: source.took() })
+    let (numbers, requests): (Vec<i32>, Vec<VariantRequest>) = asked.iter().cloned().unzip();
+    let by_phase = match source.by_phase(signal, &requests).await.map_err(Error::from) {
+        Ok(readings) => numbers.into_iter().zip(readings).collect(),
+        Err(error) => match sealed.filter(|_| error.code() == Code::SignalTimeout) {
+            Some((contract, series)) => read_rest(&source, signal, contract, series, &asked).await?,
+            None => return Err(error),
+        },
+    };
+    Ok(ReadArms { by_phase, took: source.took() })
 }
 
 /// What is asked about each phase that had begun by an instant.
@@ -93,19 +111,24 @@ async fn read_rest(
     source: &QueuedSource,
     signal: &SignalSpec,
     contract: &Contract,
-    sealed: &[SealedCohort],
+    series: &Series,
     asked: &[(i32, VariantRequest)],
 ) -> Result<ByPhase> {
     let last = asked.len().saturating_sub(1);
     let known = asked.iter().enumerate().map(|(position, (phase, request))| {
-        let known = Known::of(sealed, contract.matures_after(), *phase, request);
+        let known = Known::of(&series.cohorts, contract.matures_after(), *phase, request);
         if position == last { known.opened() } else { known }
     });
     let known: Vec<Known<'_>> = known.collect();
     let open = known.iter().zip(asked).filter(|(known, _)| !known.is_whole());
     let parts: Vec<PartRequest> =
         open.map(|(known, (_, request))| PartRequest { of: request.clone(), part: known.open }).collect();
-    let mut said = source.by_part(signal, &parts).await.map_err(Error::from)?.into_iter();
+    let mut said = Vec::with_capacity(parts.len());
+    // A statement reads everything from its first part on: a few units of long ago are asked for by themselves.
+    for parts in parts.chunk_by(|one, next| next.part.from.duration_since(one.part.to) < APART) {
+        said.extend(source.by_part(signal, parts).await.map_err(Error::from)?);
+    }
+    let mut said = said.into_iter();
     let mut readings = Vec::with_capacity(asked.len());
     for (known, (phase, request)) in known.iter().zip(asked) {
         let open = if known.is_whole() { None } else { said.next() };

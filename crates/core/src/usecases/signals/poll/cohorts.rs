@@ -2,21 +2,31 @@
 //!
 //! Source: METRICS.md 3.3 and 8.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::digest::sha256_hex;
-use crate::domain::{Contract, Reading, SealedCohort, SignalSpec, Variant, VariantReading, Window};
+use crate::domain::{
+    ArmSums, Contract, Experiment, Reading, SealedCohort, SignalSpec, Variant, VariantReading, Window,
+};
 use crate::error::{Code, Error, Result};
-use crate::ids::ExperimentId;
 use crate::ports::{Sealing, SignalSource, VariantRequest, reading_check};
 use crate::stats::are_deletions;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::digest::digest;
+use crate::usecases::kernel::history::marks_of;
 
-/// Fewest units of an arm in a cohort: no stored row may be about one person.
+/// Fewest units of an arm in a cohort that has any, and fewest that differ in a number of the same row: none may be about one person.
 const MIN_UNITS: i64 = 20;
+/// Fewest units of both arms: so that one account that is closed is no correction.
+const MIN_OF_BOTH: i64 = 200;
 const DAY: i64 = 24 * 3600;
+/// A cohort that was not compared with its source for longer is not believed.
+const STALE_AFTER: SignedDuration = SignedDuration::from_hours(8 * 24);
+/// Counts up with every change of what the statements of parts ask.
+const STATEMENTS: u32 = 1;
 
 /// The contract of a signal that the source reads in cohorts.
 pub(super) fn sealed_contract<'s>(source: &dyn SignalSource, signal: &'s SignalSpec) -> Option<&'s Contract> {
@@ -24,18 +34,49 @@ pub(super) fn sealed_contract<'s>(source: &dyn SignalSource, signal: &'s SignalS
     (source.sealing() != Sealing::Never && contract.has_fixed_cohorts()).then_some(contract)
 }
 
-/// The cohorts of a signal that were sealed so far, by phase and time.
-pub(super) async fn sealed_of(
-    runtime: &Runtime,
-    experiment: ExperimentId,
-    signal: &SignalSpec,
-) -> Result<Vec<SealedCohort>> {
-    runtime.read().await?.cohort_list(experiment, &signal.name, &series_of(signal)?).await
+/// The cohorts of a signal.
+pub(super) struct Series {
+    /// SHA-256 of what its numbers mean: the contract, and where it is read.
+    pub(super) name: String,
+    /// The newest revision of each, by phase and time, without those that a human had left out.
+    pub(super) cohorts: Vec<SealedCohort>,
+    revisions: BTreeMap<(i32, Timestamp), i32>,
 }
 
-/// SHA-256 of what the numbers of a signal mean.
-pub(super) fn series_of(signal: &SignalSpec) -> Result<String> {
-    digest(&json!([signal.source, signal.contract]))
+impl Series {
+    /// What was sealed so far.
+    pub(super) async fn of(
+        runtime: &Runtime,
+        source: &dyn SignalSource,
+        experiment: &Experiment,
+        signal: &SignalSpec,
+    ) -> Result<Self> {
+        let name = digest(&json!([STATEMENTS, signal.source, source.place(), signal.contract]))?;
+        let mut tx = runtime.read().await?;
+        let all = tx.cohort_list(experiment.id, &signal.name, &name).await?;
+        let marks = if all.is_empty() { None } else { Some(marks_of(&mut tx, experiment.id).await?) };
+        let mut series = Self { name, cohorts: Vec::new(), revisions: BTreeMap::new() };
+        let mut newest: BTreeMap<(i32, Timestamp), SealedCohort> = BTreeMap::new();
+        for cohort in all {
+            let key = (cohort.phase, cohort.window.from);
+            series.revisions.insert(key, cohort.revision);
+            newest.insert(key, cohort);
+        }
+        let counts =
+            |cohort: &SealedCohort| marks.as_ref().is_none_or(|marks| marks.count(&signal.name, cohort.read_at, None));
+        series.cohorts = newest.into_values().filter(counts).collect();
+        Ok(series)
+    }
+
+    /// The number of the next revision of what begins at an instant.
+    pub(super) fn next_revision(&self, phase: i32, from: Timestamp) -> i32 {
+        self.revisions.get(&(phase, from)).map_or(0, |last| last.saturating_add(1))
+    }
+
+    /// Whether one of them was not compared with the source for too long.
+    pub(super) fn is_stale(&self, now: Timestamp) -> bool {
+        self.cohorts.iter().any(|cohort| now.duration_since(cohort.checked_at) > STALE_AFTER)
+    }
 }
 
 /// What is known of a phase, and the part of it that is left to ask.
@@ -88,26 +129,23 @@ impl<'c> Known<'c> {
                 Some(known) => *known = known.plus(arm).ok_or_else(|| misfit(signal, "its sums do not add up"))?,
             }
         }
+        // An arm of which nobody was seen is missing.
+        data.retain(|arm| arm.sums.n() != Some(0));
         data.sort_by_key(|arm| arm.variant);
         reading_check::by_variant(&data).map_err(|problem| misfit(signal, &problem))?;
         let mut raw: Vec<&str> = self.cohorts.iter().map(|cohort| cohort.raw_hash.as_str()).collect();
         raw.extend(open.iter().map(|open| open.raw_hash.as_str()));
         let raw_hash = sha256_hex(&raw.concat());
-        let asked_before = self.cohorts.last().map(|cohort| cohort.query_hash.clone());
-        let (asked, warnings) = open.map_or((None, Vec::new()), |open| (Some(open.query_hash), open.warnings));
-        Ok(Reading { data, window, query_hash: asked.or(asked_before).unwrap_or_default(), raw_hash, warnings })
+        let mut asked: Vec<&str> = self.cohorts.iter().map(|cohort| cohort.query_hash.as_str()).collect();
+        asked.extend(open.iter().map(|open| open.query_hash.as_str()));
+        let query_hash = sha256_hex(&asked.concat());
+        Ok(Reading { data, window, query_hash, raw_hash, warnings: open.map(|open| open.warnings).unwrap_or_default() })
     }
 }
 
 fn misfit(signal: &str, problem: &str) -> Error {
     Error::new(Code::SignalShape, format!("the cohorts of `{signal}` are no reading: {problem}"))
         .hint("run `outcome-runtime audit verify`; `sealed_cohorts: never` in its connector reads every unit again")
-}
-
-/// Whether another day of units became final since the last poll.
-pub(super) fn is_new_day(matures_after: i64, last: Option<Timestamp>, now: Timestamp) -> bool {
-    let day = |at: Timestamp| before(at, matures_after).as_second().div_euclid(DAY);
-    last.is_none_or(|last| day(now) > day(last))
 }
 
 /// The days of a phase, by UTC, whose units are final and were not sealed yet.
@@ -142,6 +180,8 @@ impl Merging {
         signal: &str,
     ) -> Result<Option<Reading<Vec<VariantReading>>>> {
         let merged = match self.begun.take() {
+            // What was not read in between is no part of it.
+            Some(begun) if begun.window.to != day.window.from => return Ok(None),
             None => day,
             Some(mut begun) => {
                 for arm in &day.data {
@@ -154,17 +194,34 @@ impl Merging {
                 }
                 begun.data.sort_by_key(|arm| arm.variant);
                 begun.raw_hash = sha256_hex(&(begun.raw_hash + &day.raw_hash));
+                begun.query_hash = sha256_hex(&(begun.query_hash + &day.query_hash));
                 begun.window.to = day.window.to;
                 begun.warnings.extend(day.warnings);
                 begun
             }
         };
-        if units(&merged.data).iter().all(|n| *n >= MIN_UNITS) {
+        if may_be_kept(&merged.data) {
             return Ok(Some(merged));
         }
         self.begun = Some(merged);
         Ok(None)
     }
+
+    /// Whether days are left that are too few to be kept.
+    pub(super) fn has_rest(&self) -> bool {
+        self.begun.is_some()
+    }
+}
+
+/// Whether numbers of units may be kept: none of them, nor what two of them differ by, is about a few people.
+pub(super) fn may_be_kept(arms: &[VariantReading]) -> bool {
+    let is_many = |n: i64| n == 0 || n >= MIN_UNITS;
+    let of = |sums: &ArmSums| sums.n().unwrap_or(0);
+    let are_many = |arm: &VariantReading| {
+        let claimed = arm.cohort.map_or(0, |cohort| of(&cohort.claimed));
+        is_many(of(&arm.sums)) && is_many(claimed) && is_many(of(&arm.sums) - claimed)
+    };
+    arms.iter().all(are_many) && units(arms).iter().sum::<i64>() >= MIN_OF_BOTH
 }
 
 /// What a source says of a cohort that was read before.
@@ -185,8 +242,9 @@ pub(super) fn compared(known: &[VariantReading], now: &[VariantReading]) -> Said
         return SaidAgain::Same;
     }
     let [before, after] = [units(known), units(now)].map(|units| units.map(|n| u64::try_from(n).unwrap_or(0)));
-    let has_lost = before != after && before.iter().zip(after).all(|(before, after)| after <= *before);
-    if has_lost && are_deletions(before, after) { SaidAgain::Deleted } else { SaidAgain::Other }
+    let is_loss =
+        before != after && known.len() == now.len() && known.iter().zip(now).all(|(known, now)| known.can_lose(now));
+    if is_loss && are_deletions(before, after) { SaidAgain::Deleted } else { SaidAgain::Other }
 }
 
 /// Units of control and treatment.
@@ -240,25 +298,36 @@ mod tests {
         assert_eq!(days(9 * 24 - 1, 9 * 24 - 1), []);
         // A phase that ended in the middle of a day is sealed up to its end.
         assert_eq!(days(30, 10 * 24 + 12), [window(10, 24), window(24, 30)]);
-        assert!(is_new_day(MATURES_AFTER, Some(at(9 * 24 - 1)), at(9 * 24)));
-        assert!(!is_new_day(MATURES_AFTER, Some(at(9 * 24)), at(9 * 24 + 23)));
-        assert!(is_new_day(MATURES_AFTER, None, at(3)));
     }
 
     #[test]
     fn no_cohort_is_about_a_few_people() {
         let mut merging = Merging::default();
-        assert_eq!(merging.add(reading(window(0, 24), arms(19, 40)), "orders").unwrap(), None);
+        assert_eq!(merging.add(reading(window(0, 24), arms(19, 300)), "orders").unwrap(), None);
         let merged = merging.add(reading(window(24, 48), arms(1, 2)), "orders").unwrap().unwrap();
-        assert_eq!((merged.window, units(&merged.data)), (window(0, 48), [20, 42]));
-        assert_eq!(merging.add(reading(window(48, 72), vec![arm(Variant::Control, 500, 0)]), "orders").unwrap(), None);
+        assert_eq!((merged.window, units(&merged.data)), (window(0, 48), [20, 302]));
+        assert_eq!(
+            merging.add(reading(window(48, 72), arms(90, 90)), "orders").unwrap(),
+            None,
+            "one is over half a percent"
+        );
+        assert_eq!(merging.add(reading(window(96, 120), arms(90, 90)), "orders").unwrap(), None, "a day was not read");
+        // Of 300 units all but one may be claimed on: what is left is that one.
+        let mut arms = arms(300, 300);
+        assert!(may_be_kept(&arms));
+        arms[0].cohort.as_mut().unwrap().claimed = ArmSums::Proportion { n: 299, successes: 150 };
+        assert!(!may_be_kept(&arms));
+        // A step to everybody has no control.
+        assert!(may_be_kept(&[arm(Variant::Control, 0, 0), arm(Variant::Treatment, 300, 9)]));
     }
 
     #[test]
     fn a_few_deleted_accounts_are_no_correction() {
         let known = arms(1000, 1000);
         assert_eq!(compared(&known, &known), SaidAgain::Same);
-        assert_eq!(compared(&known, &arms(997, 998)), SaidAgain::Deleted);
+        assert_eq!(compared(&known, &arms(998, 998)), SaidAgain::Deleted);
+        let [control, treatment] = [arm(Variant::Control, 999, 500), arm(Variant::Treatment, 1000, 700)];
+        assert_eq!(compared(&known, &[control, treatment]), SaidAgain::Other, "one is gone, and 200 others came back");
         assert_eq!(compared(&arms(9000, 9000), &arms(9000, 8970)), SaidAgain::Other, "of one arm alone");
         assert_eq!(compared(&known, &arms(900, 900)), SaidAgain::Other);
         assert_eq!(compared(&known, &arms(1001, 1000)), SaidAgain::Other);

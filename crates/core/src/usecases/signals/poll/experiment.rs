@@ -86,7 +86,7 @@ pub(super) async fn ask_experiment(
     let now = until.unwrap_or_else(|| runtime.now());
     let gathered = gather(runtime, config, &job, now).await?;
     let reread = reread(runtime, config, &job, &gathered, now).await?;
-    let sealed = match shows_danger(&job, &gathered, now)? {
+    let sealed = match is_on(&job.phases) && shows_danger(&job, &gathered, now)? {
         true => Sealed::default(),
         false => seal(runtime, config, &job, &gathered, now).await,
     };
@@ -127,7 +127,7 @@ pub(super) async fn take_experiment(
     let restated = poll.as_ref().zip(previous.as_ref()).filter(|(poll, previous)| is_restated(poll, previous));
     let readings = store_readings(runtime, config, &mut tx, outcome, &experiment, plan, &gathered, now).await?;
     store_sealed(&mut tx, &sealed, now).await?;
-    failures.extend(sealed.restated);
+    failures.extend(sealed.corrected);
     let n_reread = match restated {
         Some(_) => store_reread(runtime, &mut tx, outcome, &experiment, plan, &reread, now).await?,
         None => 0,
