@@ -18,7 +18,7 @@ const IDLE: Duration = Duration::from_secs(30);
 
 fn main() -> Result<()> {
     let asked: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
-    let sizes = if asked.is_empty() { SIZES.to_vec() } else { asked };
+    let asked_sizes = if asked.is_empty() { SIZES.to_vec() } else { asked };
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let server = match postgres::server() {
             Ok(server) => server,
@@ -27,11 +27,12 @@ fn main() -> Result<()> {
                 return Ok(());
             }
         };
-        for n in sizes {
+        for n in asked_sizes {
             let source = server.database().await;
             let plain = Lab::declaring(Some(server.database().await), &file(n, &source, None)?).await?;
             round(&plain, n, "alone").await?;
             idle(&plain, n).await?;
+            sizes(&plain).await?;
             // It answers nobody who connects.
             let hangs = TcpListener::bind("127.0.0.1:0")?;
             let beside = file(n, &source, Some(hangs.local_addr()?.port()))?;
@@ -113,6 +114,17 @@ async fn idle(lab: &Lab, n: usize) -> Result<()> {
         resident_mib()?,
         writes(lab).await? - n_writes
     );
+    Ok(())
+}
+
+/// What the store takes of the disk, with its indexes.
+async fn sizes(lab: &Lab) -> Result<()> {
+    let mut other = postgres::ours(lab.database().context("not on PostgreSQL")?).await?;
+    for table in ["measurement", "event", "job", "signal_health"] {
+        let sql = format!("SELECT pg_total_relation_size('{table}'), (SELECT count(*) FROM {table})");
+        let (bytes, rows): (i64, i64) = sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_one(&mut other).await?;
+        println!("  `{table}`: {rows} rows, {} bytes a row", bytes.checked_div(rows).unwrap_or_default());
+    }
     Ok(())
 }
 
