@@ -5,9 +5,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use outcome_core::domain::{ExperimentStatus, Measurement};
-use outcome_core::usecases::{PollRequest, Polled, Runtime};
+use outcome_core::usecases::{PollRequest, Polled, RecomputeRequest, Runtime};
 use outcome_tests::held::{VENDORS, held};
-use outcome_tests::lab::{FILE, Lab, OUTCOME, commit, file_beside_held, file_with_levels};
+use outcome_tests::lab::{FILE, Lab, OUTCOME, commit, file_beside_held, file_with_levels, local};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::journey::each_lab_declaring;
@@ -70,6 +70,27 @@ async fn readings(lab: &Lab, signal: &str) -> Result<Vec<Measurement>> {
     let mut tx = lab.runtime.db().read(lab.runtime.workspace().id).await?;
     let outcome = tx.outcome_by_slug(OUTCOME).await?.context("no outcome")?;
     Ok(tx.measurement_levels(outcome.id, signal, 100).await?)
+}
+
+#[tokio::test]
+async fn recomputing_waits_for_those_who_read_and_nobody_begins_meanwhile() -> Result<()> {
+    let slow = held("slow-and-recomputed");
+    let lab = Lab::with_vendors(None, &beside("slow-and-recomputed"), &VENDORS).await?;
+    let round = begin(&lab.runtime);
+    slow.until_asked().await;
+    let runtime = lab.runtime.clone();
+    let recomputing =
+        tokio::spawn(async move { runtime.audit_log().recompute(&RecomputeRequest::default(), &local()).await });
+    while lab.raw("UPDATE lease SET holder = holder WHERE name LIKE '%recompute%'").await? == 0 {
+        ensure!(!recomputing.is_finished(), "it did not wait");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    ensure!(poll(&lab, true).await?.n_levels == 0, "nobody begins to read");
+    ensure!(!recomputing.is_finished() && !round.is_finished(), "it waits for the source that is slow");
+    slow.answer(1);
+    ensure!(round.await??.failures.is_empty(), "what was begun is finished");
+    recomputing.await??;
+    Ok(())
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! The pages in Chromium. Needs Node with `playwright-core` in NODE_PATH, and Chromium:
 //! `NODE_PATH=... cargo test -p outcome-runtimed -- --ignored in_a_real_browser`
 
+use jiff::SignedDuration;
 use outcome_core::domain::Verdict;
+use outcome_core::store::{Instant, SourceState};
 use outcome_tests::lab::{Lab, MEMBER, PASSPHRASE, hypothesis};
 
 use crate::support::Daemon;
@@ -64,6 +66,9 @@ async fn none_and_six_experiments_in_a_real_browser() {
         for _ in 0..9 {
             lab.poll_after(24).await.unwrap();
         }
+        if n == 6 {
+            at_rest(&lab).await;
+        }
         let daemon = Daemon::on(lab, &[], &[]).await;
         let folder = concat!(env!("CARGO_TARGET_TMPDIR"), "/pictures");
         let status = std::process::Command::new("node")
@@ -73,4 +78,19 @@ async fn none_and_six_experiments_in_a_real_browser() {
             .unwrap();
         assert!(status.success());
     }
+}
+
+/// A source that does not answer, as the collector leaves it.
+async fn at_rest(lab: &Lab) {
+    let now = lab.runtime.now();
+    let state = SourceState {
+        source: "game".to_owned(),
+        failures: 4,
+        failing_since: Instant(now - SignedDuration::from_mins(9)),
+        rests_until: Instant(now + SignedDuration::from_mins(2)),
+        last_error: "`game` cannot be reached: the connection was refused".to_owned(),
+    };
+    let mut tx = lab.runtime.db().write(lab.runtime.workspace().id).await.unwrap();
+    tx.source_state_put(&state).await.unwrap();
+    tx.commit().await.unwrap();
 }

@@ -1,16 +1,21 @@
-//! The lease of recomputing: while it is held, nobody reads; while somebody reads, it cannot be taken.
+//! The lease of recomputing: while it is held, nobody begins to read; it is taken when those who read are done.
 //!
 //! It is short, so that a program that died keeps nobody waiting for long, and renewed while its holder works.
 
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::alive::{RECOMPUTING, end, is_anybody_reading};
 use crate::error::{Code, Error, Result};
 use crate::store::Tx;
 use crate::usecases::Runtime;
 
+/// How long those who read are waited for: the longest question of a source, and some more.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How often it is looked whether they are done.
+const LOOK: Duration = Duration::from_millis(200);
 /// How often it is renewed; two failed renewals are survived.
 const RENEWAL: Duration = Duration::from_secs(4);
 
@@ -26,18 +31,28 @@ impl Drop for Lease {
     }
 }
 
-/// Takes the lease; `None` while somebody else has it, or reads.
+/// Takes the lease, and waits until nobody reads any more: on a busy system somebody always does. `None` while somebody else has it, or
+/// reads for too long.
 pub(in crate::usecases) async fn take_lease(runtime: &Runtime) -> Result<Option<Lease>> {
     let now = runtime.now();
     let holder = hex::encode(runtime.ids.bytes::<8>());
     let mut tx = runtime.write().await?;
     let is_ours = tx.lease_take(RECOMPUTING, &holder, end(now), (now, end(end(now)))).await?;
-    if !is_ours || is_anybody_reading(runtime, &mut tx).await? {
+    if !is_ours {
         return Ok(None);
     }
     tx.commit().await?;
     let renewing = tokio::spawn(renew(runtime.clone(), holder.clone()));
-    Ok(Some(Lease { holder, renewing }))
+    let lease = Lease { holder, renewing };
+    let until = Instant::now() + PATIENCE;
+    while is_anybody_reading(runtime, &mut runtime.read().await?).await? {
+        if Instant::now() >= until {
+            release_lease(runtime, lease).await?;
+            return Ok(None);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(Some(lease))
 }
 
 /// Gives the lease back as a part of the holder's last transaction.
