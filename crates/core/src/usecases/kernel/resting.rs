@@ -18,11 +18,11 @@ pub(in crate::usecases) async fn resting(tx: &mut Tx, now: Timestamp) -> Result<
 
 fn sentence(state: &SourceState) -> String {
     format!(
-        "`{}` did not answer {} since {}, and is asked again at {}: {}",
-        state.source,
+        "`{source}` did not answer {} since {}, and is asked again at {}: {}. `outcome-runtime connectors test {source}` tries it now",
         if state.failures == 1 { "once".to_owned() } else { format!("{} times in a row", state.failures) },
         instant(state.failing_since.0),
         instant(state.rests_until.0),
-        state.last_error
+        state.last_error.trim_end_matches('.'),
+        source = state.source,
     )
 }
