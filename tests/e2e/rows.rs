@@ -76,6 +76,7 @@ fn key_of(table: FoldedTable) -> &'static [&'static str] {
     match table {
         FoldedTable::AllocationPhase => &["experiment_id", "phase"],
         FoldedTable::Decision => &["signature"],
+        FoldedTable::Secret => &["name"],
         _ => &["id"],
     }
 }

@@ -61,4 +61,5 @@ pub const VENDORS: Vendors = Vendors {
     ],
     flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],
     channels: &[notify::webhook::VENDOR, notify::desktop::VENDOR],
+    keyring: os_keyring::KEYRING,
 };

@@ -63,6 +63,7 @@ pub(super) mod scale;
 pub(super) mod shown_change;
 pub(super) mod signal_problem;
 pub(super) mod step_context;
+pub(super) mod stored_secrets;
 mod tampered;
 pub(super) mod text;
 pub(super) mod touch;

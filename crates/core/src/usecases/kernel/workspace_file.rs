@@ -78,7 +78,11 @@ fn has_references(spec: &ConnectorSpec) -> bool {
 }
 
 /// The connector `name`, opened once.
-pub(in crate::usecases) fn source(runtime: &Runtime, config: &Config, name: &str) -> Result<Arc<dyn SignalSource>> {
+pub(in crate::usecases) async fn source(
+    runtime: &Runtime,
+    config: &Config,
+    name: &str,
+) -> Result<Arc<dyn SignalSource>> {
     let spec = config.connector(name).ok_or_else(|| {
         let known: Vec<_> = config.connectors.iter().map(|spec| spec.name.as_str()).collect();
         Error::new(Code::ConnectorUnknown, format!("there is no connector named `{name}`")).hint(format!(
@@ -87,15 +91,20 @@ pub(in crate::usecases) fn source(runtime: &Runtime, config: &Config, name: &str
             known.join(", ")
         ))
     })?;
-    let source = runtime.sources.get(spec, &runtime.settings.root.value, &resolver(runtime)).map_err(Error::from)?;
+    let resolve = resolver(runtime, &spec.settings.to_json()).await?;
+    let source = runtime.sources.get(spec, &runtime.settings.root.value, &resolve).map_err(Error::from)?;
     source_must_lead_there(runtime, spec, source.place())?;
     Ok(source)
 }
 
 /// The flag service of the outcome file; `None` when it names none.
-pub(in crate::usecases) fn flag_service(runtime: &Runtime, config: &Config) -> Result<Option<Box<dyn FlagService>>> {
+pub(in crate::usecases) async fn flag_service(
+    runtime: &Runtime,
+    config: &Config,
+) -> Result<Option<Box<dyn FlagService>>> {
     let Some(spec) = &config.flags else { return Ok(None) };
-    let opening = Opening { root: &runtime.settings.root.value, resolve: &resolver(runtime) };
+    let resolve = resolver(runtime, &spec.settings.to_json()).await?;
+    let opening = Opening { root: &runtime.settings.root.value, resolve: &resolve };
     let service = spec.settings.open(&opening).map_err(Error::from)?;
     flags_must_lead_there(runtime, spec, service.place())?;
     Ok(Some(service))

@@ -169,7 +169,7 @@ async fn look_around(runtime: &Runtime, found: &mut Vec<Finding>) {
                 Err(error) => Finding::problem(&check, &error),
             });
         }
-        found.push(match flag_service(runtime, &config) {
+        found.push(match flag_service(runtime, &config).await {
             Ok(Some(service)) => Finding::ok("flags", service.name().to_owned()),
             Ok(None) => Finding::warning(
                 "flags",
