@@ -74,9 +74,11 @@ impl SealingError {
                 "give it the key where this program runs, as `{variable}` or in a file that `{variable}_FILE` names; where there is none \
                  yet, `outcome-runtime secrets new-key` makes one"
             ),
-            Self::BadKey { .. } => "a key is 32 random bytes, as 64 hexadecimal digits or in base64; `outcome-runtime secrets new-key` \
+            Self::BadKey { .. } => {
+                "a key is 32 random bytes, as 64 hexadecimal digits or in base64; `outcome-runtime secrets new-key` \
                                     prints one"
-                .to_owned(),
+                    .to_owned()
+            }
             Self::TwoKeys { variable } => format!("unset one of them: `unset {variable}`"),
             Self::OtherKey { name, sealed_with, .. } => format!(
                 "start it with the key whose id is {sealed_with}. Where that key is lost, so is the secret: \

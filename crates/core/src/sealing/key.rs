@@ -19,8 +19,7 @@ const ID_LENGTH: usize = 8;
 const ID_CONTEXT: &[u8] = b"outcome-runtime: id of an encryption key, version 1";
 
 /// With or without padding.
-const CONFIG: GeneralPurposeConfig =
-    general_purpose::PAD.with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const CONFIG: GeneralPurposeConfig = general_purpose::PAD.with_decode_padding_mode(DecodePaddingMode::Indifferent);
 const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, CONFIG);
 const BASE64_OF_URLS: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, CONFIG);
 

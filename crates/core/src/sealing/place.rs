@@ -83,9 +83,8 @@ impl KeyPlaces {
     /// What the environment says. Nothing is read yet.
     #[must_use]
     pub fn of_env(env: &dyn Fn(&str) -> Option<String>) -> Self {
-        let variable = |name: &'static str| {
-            env(name).map(|value| KeyPlace::Variable { name, value: SecretString::from(value) })
-        };
+        let variable =
+            |name: &'static str| env(name).map(|value| KeyPlace::Variable { name, value: SecretString::from(value) });
         let file = |name: &'static str| env(name).map(|path| KeyPlace::File { name, path: PathBuf::from(path) });
         let mut current: Vec<KeyPlace> = variable(VARIABLE).into_iter().chain(file(FILE_VARIABLE)).collect();
         if current.is_empty() {
@@ -172,7 +171,9 @@ mod tests {
     const TWO: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
     fn places(set: &'static [(&'static str, &'static str)]) -> KeyPlaces {
-        KeyPlaces::of_env(&move |name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+        KeyPlaces::of_env(&move |name| {
+            set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
     }
 
     #[test]

@@ -36,7 +36,11 @@ pub fn references(at: &At<String>, reporter: &mut Reporter<'_>) -> bool {
         };
         if let Some(error) = missing {
             let problem = Problem::error("config.unset_reference", at.span, error.to_string());
-            reporter.push(problem.valid("a variable, file or stored secret that exists when this program runs").help(error.hint()));
+            reporter.push(
+                problem
+                    .valid("a variable, file or stored secret that exists when this program runs")
+                    .help(error.hint()),
+            );
             is_ok = false;
         }
     }
@@ -75,7 +79,9 @@ pub fn secret(key: &str, example: &str, at: &At<String>, reporter: &mut Reporter
     };
     reporter.push(
         Problem::error("config.literal_secret", at.span, message)
-            .valid(format!("a reference: `${{{example}}}`, `${{secret:{example}}}`, `${{keyring:{example}}}` or `${{file:path}}`"))
+            .valid(format!(
+                "a reference: `${{{example}}}`, `${{secret:{example}}}`, `${{keyring:{example}}}` or `${{file:path}}`"
+            ))
             .help(format!(
                 "put the secret into the environment and write `{key}: ${{{example}}}`;\n\
                  if this file was ever committed or shared, replace the secret: it is no longer secret"

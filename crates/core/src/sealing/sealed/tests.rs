@@ -121,7 +121,8 @@ fn a_hint_is_of_long_secrets_alone() {
 
 #[test]
 fn names_are_those_of_variables() {
-    for (name, is_one) in [("PG_URL", true), ("_a1", true), ("1A", false), ("A-B", false), ("", false), ("A\n", false)] {
+    for (name, is_one) in [("PG_URL", true), ("_a1", true), ("1A", false), ("A-B", false), ("", false), ("A\n", false)]
+    {
         assert_eq!(is_secret_name(name), is_one, "{name:?}");
     }
     assert!(is_secret_name(&"A".repeat(64)) && !is_secret_name(&"A".repeat(65)));

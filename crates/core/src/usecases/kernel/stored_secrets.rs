@@ -84,7 +84,9 @@ pub(in crate::usecases) async fn ask_keyring<T: Send + 'static>(
     let Some(keyring) = runtime.settings.vendors.keyring else { return Ok(Err(KeyringError::NotBuilt)) };
     let asking = tokio::task::spawn_blocking(move || question(keyring));
     match timeout(KEYRING_LIMIT, asking).await {
-        Ok(answer) => answer.map_err(|e| Error::new(crate::Code::Internal, "the keyring could not be asked").because(e)),
+        Ok(answer) => {
+            answer.map_err(|e| Error::new(crate::Code::Internal, "the keyring could not be asked").because(e))
+        }
         Err(_) => Ok(Err(KeyringError::Silent(KEYRING_LIMIT.as_secs()))),
     }
 }

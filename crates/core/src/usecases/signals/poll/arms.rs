@@ -53,7 +53,8 @@ pub(super) async fn read_phases(
     if requests.is_empty() {
         return Ok(Vec::new());
     }
-    let readings = queued_source(runtime, config, &signal.source, Urgency::Urgent).await?
+    let readings = queued_source(runtime, config, &signal.source, Urgency::Urgent)
+        .await?
         .by_phase(signal, &requests)
         .await
         .map_err(Error::from)?;
