@@ -6,6 +6,7 @@
 
 pub mod daemon;
 mod http;
+mod os_keyring;
 
 /// Signal sources.
 mod signals {
