@@ -60,7 +60,7 @@ started with both goes on reading meanwhile. Running it twice changes nothing.")
     RotateKey,
     /// Print a new key, once: it is stored nowhere
     #[command(
-        after_help = "EXAMPLES:\n  (umask 077; outcome-runtime secrets new-key --quiet > ~/.config/outcome-runtime/encryption-key)"
+        after_help = "EXAMPLES:\n  (umask 077; outcome-runtime secrets new-key > ~/.config/outcome-runtime/encryption-key)"
     )]
     NewKey,
 }

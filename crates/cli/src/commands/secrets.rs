@@ -24,7 +24,10 @@ pub async fn run(cx: &Cx, args: args::Secrets) -> Result<Exit> {
         args::Secrets::NewKey => {
             let key = new_encryption_key();
             // The one place where a key is printed: it was asked for, and it cannot be shown again.
-            cx.out.result(&json!({ "key_id": key.id, "key": key.text.expose_secret() }), |page| new_key(page, &key))?;
+            cx.out.result(&json!({ "key_id": key.id, "key": key.text.expose_secret() }), |page| {
+                page.line(key.text.expose_secret());
+            })?;
+            about_new_key(cx, &key);
         }
         args::Secrets::Set { name, keyring } => {
             let runtime = cx.open().await?;
@@ -71,13 +74,11 @@ fn value(cx: &Cx, name: &str) -> Result<SecretString> {
     Ok(value)
 }
 
-fn new_key(page: &mut Page, key: &NewKey) {
-    page.line(key.text.expose_secret());
-    page.hint(&format!(
-        "key {}: it is shown once and stored nowhere. Keep it in a file that only the programs' account reads, name that in \
-         OUTCOME_RUNTIME_ENCRYPTION_KEY_FILE, and keep a copy elsewhere: without it the secrets have to be set again",
-        key.id
-    ));
+/// To stderr: stdout goes into the file of the key.
+fn about_new_key(cx: &Cx, key: &NewKey) {
+    cx.out.aside(&format!("key {}: shown once, stored nowhere", key.id));
+    cx.out.aside("Keep it in a file that only the programs' account can read, and name that file in");
+    cx.out.aside("OUTCOME_RUNTIME_ENCRYPTION_KEY_FILE. Keep a copy elsewhere: without it, set the secrets again.");
 }
 
 fn reference(home: SecretHome, name: &str) -> String {
@@ -166,7 +167,10 @@ fn removed(page: &mut Page, done: &RemovedSecret) {
 
 fn resealed(page: &mut Page, done: &Resealed) {
     if done.resealed.is_empty() {
-        page.line(&format!("nothing to do: {} secrets are sealed with the key {}", done.n_already, done.key_id));
+        page.line(&format!(
+            "nothing to do: {} of {} are sealed with the key {}",
+            done.n_already, done.n_already, done.key_id
+        ));
     } else {
         page.line(&format!(
             "{}: {} with the key {}",

@@ -112,10 +112,17 @@ impl SecretError {
             Self::NoWorkspace { .. } => {
                 "run `outcome-runtime init` first; to check the file alone: `outcome-runtime validate --skip-env`".to_owned()
             }
-            Self::Keyring { name, .. } => format!(
-                "unlock it, or keep the secret elsewhere: `${{secret:{name}}}` is sealed in the store (`outcome-runtime secrets set \
-                 {name}`), `${{{name}}}` is a variable, `${{file:path}}` a file"
-            ),
+            Self::Keyring { name, cause } => {
+                let first = match cause {
+                    KeyringError::NotBuilt => "use a program that was built with it",
+                    KeyringError::Unavailable(_) => "start one for this account",
+                    KeyringError::Silent(_) => "unlock it",
+                };
+                format!(
+                    "{first}, or keep the secret elsewhere: `${{secret:{name}}}` is sealed in the store (`outcome-runtime secrets set \
+                     {name}`), `${{{name}}}` is a variable, `${{file:path}}` a file"
+                )
+            }
             Self::Sealing(error) => error.hint(),
             Self::Malformed { .. } => {
                 "write `${NAME}`, `${NAME:-default}`, `${file:path}`, `${secret:NAME}` or `${keyring:NAME}`".to_owned()

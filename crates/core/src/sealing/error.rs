@@ -82,7 +82,7 @@ impl SealingError {
             Self::TwoKeys { variable } => format!("unset one of them: `unset {variable}`"),
             Self::OtherKey { name, sealed_with, .. } => format!(
                 "start it with the key whose id is {sealed_with}. Where that key is lost, so is the secret: \
-                 `outcome-runtime secrets set {name}` seals it again"
+                 `outcome-runtime secrets remove {name} --even-if-used`, then `outcome-runtime secrets set {name}`"
             ),
             Self::Changed { name } => format!(
                 "somebody wrote to the database past the runtime: `outcome-runtime audit verify` says what. \

@@ -8,8 +8,8 @@ use super::resolver::resolver;
 use crate::config::vendor::Asked;
 use crate::config::{Config, ConnectorSpec};
 use crate::domain::{ConfigurationOrigin, SignalSpec};
-use crate::error::{Code, Error, Result};
-use crate::ports::{FlagService, Opening, SignalSource};
+use crate::error::{Code, Error, Result, error_chain};
+use crate::ports::{FlagService, Opening, ResolveSecret, SignalSource};
 use crate::scope::GitRepo;
 use crate::usecases::Runtime;
 
@@ -92,9 +92,26 @@ pub(in crate::usecases) async fn source(
         ))
     })?;
     let resolve = resolver(runtime, &spec.settings.to_json()).await?;
-    let source = runtime.sources.get(spec, &runtime.settings.root.value, &resolve).map_err(Error::from)?;
+    let opened = runtime.sources.get(spec, &runtime.settings.root.value, &resolve);
+    let source = opened.map_err(|error| what_is_stored(spec, &resolve).unwrap_or_else(|| error.into()))?;
     source_must_lead_there(runtime, spec, source.place())?;
     Ok(source)
+}
+
+/// Why a stored secret of a source cannot be used, with the code of that.
+fn what_is_stored(spec: &ConnectorSpec, resolve: &dyn ResolveSecret) -> Option<Error> {
+    let refused = spec.settings.references().into_iter().find_map(|text| resolve.resolve(text).err())?;
+    match refused.code() {
+        code @ (Code::EncryptionKeyMissing
+        | Code::EncryptionKeyInvalid
+        | Code::EncryptionKeyWrong
+        | Code::SecretChanged
+        | Code::KeyringUnavailable) => {
+            let message = format!("connector `{}`: {}", spec.name, error_chain(&refused));
+            Some(Error::new(code, message).hint(refused.hint_text().unwrap_or_default()))
+        }
+        _ => None,
+    }
 }
 
 /// The flag service of the outcome file; `None` when it names none.
