@@ -53,6 +53,7 @@ mod root;
 mod rows;
 mod safety;
 mod search;
+mod secrets;
 mod silence;
 mod steps;
 mod tamper;

@@ -126,8 +126,9 @@ mod tests {
             ("", "empty"),
             ("correct horse battery staple!!!!", "neither 64 hexadecimal digits nor base64"),
             ("c2hvcnQ=", "5 bytes"),
-            (&"ab".repeat(31), "46 bytes"),
-            (&"ab".repeat(33), "49 bytes"),
+            (&"abcd".repeat(12), "36 bytes"),
+            (&"ab".repeat(31), "62 characters"),
+            (&"ab".repeat(32)[1..], "63 characters"),
             (&"0".repeat(64), "the same"),
         ] {
             let error = EncryptionKey::parse(text).unwrap_err();
