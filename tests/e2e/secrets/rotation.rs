@@ -38,7 +38,7 @@ async fn a_key_is_rotated_while_sources_are_read_and_the_old_one_opens_nothing_a
                 let round = PollRequest { is_forced: true, ..PollRequest::default() };
                 failures.extend(reader.signals().poll(&round).await?.failures);
             }
-            outcome_core::Result::Ok(failures)
+            Ok::<_, outcome_core::Error>(failures)
         });
         let both = with_keys(&lab, Some(old.clone()), Some(new.clone())).await?;
         let done = both.secrets().rotate_key(&local()).await?;
