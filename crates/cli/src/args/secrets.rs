@@ -60,7 +60,8 @@ started with both goes on reading meanwhile. Running it twice changes nothing.")
     RotateKey,
     /// Print a new key, once: it is stored nowhere
     #[command(
-        after_help = "EXAMPLES:\n  (umask 077; outcome-runtime secrets new-key > ~/.config/outcome-runtime/encryption-key)"
+        after_help = "EXAMPLES:\n  outcome-runtime secrets new-key > ~/.config/outcome-runtime/encryption-key\n\n\
+            Nobody else should read that file: run `umask 077` before."
     )]
     NewKey,
 }

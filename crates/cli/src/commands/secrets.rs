@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Read as _, stdin};
 
 use outcome_core::usecases::{
     NewKey, RemoveSecret, RemovedSecret, Resealed, SecretHome, SecretLine, SecretList, SecretState, SetSecret,
-    new_encryption_key,
+    check_secret_name, new_encryption_key,
 };
 use outcome_core::{Code, Error, Result};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -30,6 +30,7 @@ pub async fn run(cx: &Cx, args: args::Secrets) -> Result<Exit> {
             about_new_key(cx, &key);
         }
         args::Secrets::Set { name, keyring } => {
+            check_secret_name(&name)?;
             let runtime = cx.open().await?;
             let value = value(cx, &name)?;
             let done = match keyring {

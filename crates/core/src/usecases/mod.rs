@@ -57,7 +57,7 @@ pub use outcomes::{Activated, Applied, Attainment, Outcomes};
 pub use runtime::Runtime;
 pub use secrets::{
     NewKey, RemoveSecret, RemovedSecret, Resealed, SecretHome, SecretLine, SecretList, SecretState, Secrets, SetSecret,
-    new_encryption_key,
+    check_secret_name, new_encryption_key,
 };
 pub use sessions::{PageSession, Sessions, SignIn};
 pub use signals::{

@@ -49,6 +49,14 @@ pub(super) fn must_not_be_an_agent(by: &Principal) -> Result<()> {
         .hint("somebody of this account runs `outcome-runtime secrets`"))
 }
 
+/// Whether a reference can have this name; before a value is asked for.
+///
+/// # Errors
+/// [`Code::InvalidInput`], without the name: it may be a value that somebody gave in its place.
+pub fn check_secret_name(name: &str) -> Result<()> {
+    named(name).map(drop)
+}
+
 /// The name that a reference can have.
 ///
 /// # Errors

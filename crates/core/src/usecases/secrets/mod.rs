@@ -20,7 +20,7 @@ use crate::usecases::Runtime;
 use crate::usecases::kernel::stored_secrets::stored_secrets;
 
 pub use list::{SecretLine, SecretList, SecretState};
-pub use logged::SecretHome;
+pub use logged::{SecretHome, check_secret_name};
 pub use new_key::{NewKey, new_encryption_key};
 pub use remove::{RemoveSecret, RemovedSecret};
 pub use rotate::Resealed;
