@@ -55,12 +55,11 @@ pub enum SecretError {
         name: String,
     },
     /// The keyring cannot be used.
-    #[error("the secret `{name}` cannot be read from the keyring of the operating system")]
+    #[error("the secret `{name}` cannot be had from the keyring of the operating system: {cause}")]
     Keyring {
         /// Its name.
         name: String,
         /// Why.
-        #[source]
         cause: KeyringError,
     },
     /// The sealed secret does not open.
