@@ -108,7 +108,7 @@ async fn idle(lab: &Lab, n: usize) -> Result<()> {
     let share = (cpu_seconds()? - cpu) / began.elapsed().as_secs_f64();
     collecting.abort();
     println!(
-        "{n} signals, none of them due, a tick of 1 s: {:.2} % of a core, {} MiB, {} transactions that wrote",
+        "{n} signals, none of them due, a tick of 1 s: {:.2} % of a core, {} MiB, {} rows written",
         share * 100.0,
         resident_mib()?,
         writes(lab).await? - n_writes
@@ -119,8 +119,8 @@ async fn idle(lab: &Lab, n: usize) -> Result<()> {
 /// Rows that were written in the store so far.
 async fn writes(lab: &Lab) -> Result<i64> {
     let mut other = postgres::ours(lab.database().context("not on PostgreSQL")?).await?;
-    // What the statistics have not heard of yet comes a second later.
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    // A connection that has nothing more to do says within ten seconds what it wrote.
+    tokio::time::sleep(Duration::from_secs(12)).await;
     let (n,): (i64,) = sqlx::query_as(
         "SELECT tup_inserted + tup_updated + tup_deleted FROM pg_stat_database WHERE datname = current_database()",
     )

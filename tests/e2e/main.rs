@@ -52,6 +52,7 @@ mod restatement;
 mod root;
 mod rows;
 mod safety;
+mod sealed;
 mod search;
 mod secrets;
 mod silence;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::journey::each_database;
 use crate::proof::check_packs;
 
-const FILE: &str = r#"version: 1
+pub(crate) const FILE: &str = r#"version: 1
 outcomes:
   - id: retention
     title: "More players come back"
@@ -35,7 +35,7 @@ metrics:
 feature_flags: { provider: flagd_file, config: { path: flags.json } }
 "#;
 
-const TABLES: &str = "CREATE TABLE seen (player INTEGER, flag TEXT, arm TEXT, seen_at TEXT);
+pub(crate) const TABLES: &str = "CREATE TABLE seen (player INTEGER, flag TEXT, arm TEXT, seen_at TEXT);
     CREATE TABLE plays (player INTEGER, what TEXT, at TEXT);
     CREATE INDEX seen_by ON seen (flag, seen_at); CREATE INDEX plays_by ON plays (player, at)";
 

@@ -38,6 +38,7 @@ async fn lived_in(lab: &Lab) -> Result<()> {
     })
     .await?;
     tx.commit().await?;
+    lab.keep_cohort(&running).await?;
     ensure!(problems(lab).await?.is_empty(), "{:?}", problems(lab).await?);
     Ok(())
 }

@@ -10,7 +10,8 @@ use outcome_core::audit::LogEntry;
 use outcome_core::clock::ManualClock;
 use outcome_core::config::Vendors;
 use outcome_core::domain::{
-    Author, Hypothesis, InterventionKind, MeasurementPlan, Risk, RolloutPlan, Surface, Verdict,
+    ArmSums, Author, Hypothesis, InterventionKind, MeasurementPlan, Risk, RolloutPlan, SealReason, SealedCohort,
+    Surface, Variant, VariantReading, Verdict, Window,
 };
 use outcome_core::identity::RecoveryCode;
 use outcome_core::ports::push::{Headers, sign};
@@ -404,6 +405,32 @@ impl Lab {
             ..BuildReport::default()
         };
         self.runtime.builds().report(report, &agent()).await?;
+        Ok(())
+    }
+
+    /// Keeps a cohort of an experiment, as a poll of a large metric does.
+    pub async fn keep_cohort(&self, experiment: &str) -> Result<()> {
+        let experiment = self.runtime.experiments().show(experiment).await?.experiment;
+        let (now, arms) = (self.runtime.now(), [Variant::Control, Variant::Treatment]);
+        let cohort = SealedCohort {
+            id: self.runtime.ids().next(),
+            experiment: experiment.id,
+            signal: "came_back".to_owned(),
+            series: "of a test".to_owned(),
+            phase: 0,
+            window: Window { from: now, to: now },
+            revision: 0,
+            reason: SealReason::Final,
+            arms: arms.map(|arm| VariantReading::new(arm, ArmSums::Proportion { n: 500, successes: 150 })).to_vec(),
+            as_of: now,
+            read_at: now,
+            query_hash: "asked".to_owned(),
+            raw_hash: "answered".to_owned(),
+            checked_at: now,
+        };
+        let mut tx = self.runtime.db().write(self.runtime.workspace().id).await?;
+        anyhow::ensure!(tx.cohort_insert(&cohort).await?, "it is there already");
+        tx.commit().await?;
         Ok(())
     }
 

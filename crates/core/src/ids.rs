@@ -62,6 +62,8 @@ ids! {
     GateId,
     /// One reading of a signal.
     MeasurementId,
+    /// What was read of units whose values are final.
+    CohortId,
     /// What an experiment taught.
     LearningId,
     /// A message waiting to be delivered.

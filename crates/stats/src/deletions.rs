@@ -10,7 +10,8 @@ const ALPHA: f64 = 0.001;
 const MANY: u64 = 1000;
 
 /// Whether deletions explain that the units of a phase, control first, fell from `known` to `now`.
-pub(super) fn explain(known: [u64; 2], now: [u64; 2]) -> bool {
+#[must_use]
+pub fn explain(known: [u64; 2], now: [u64; 2]) -> bool {
     let lost = [known[0].saturating_sub(now[0]), known[1].saturating_sub(now[1])];
     let (n_lost, n_known) = (lost[0].saturating_add(lost[1]), known[0].saturating_add(known[1]));
     if n_lost == 0 {

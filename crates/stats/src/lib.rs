@@ -91,6 +91,7 @@ pub use contrast::{Contrast, Estimate};
 pub use counts::{CountTest, Counted, RARE_RATE, count_test, count_test_over};
 pub use cuped::{CupedAdjustment, CupedArm, cuped};
 pub use decide::{DecideInput, GuardrailFlags, GuardrailSummary, Recommendation, decide};
+pub use deletions::explain as are_deletions;
 pub use detectable::detectable_effect;
 pub use error::{InvalidInput, StartGate, StatsError, Status};
 pub use eval_json::eval_line;

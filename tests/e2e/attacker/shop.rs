@@ -91,6 +91,7 @@ impl Prepared {
             lab.arms(flag, (1000, 300, 5), (1000, 310, 5)).await?;
         }
         lab.poll_after(6).await?;
+        lab.keep_cohort(&running).await?;
         lab.act(&paused, Verdict::Pause).await?;
         let building = lab.submit(hypothesis("Darker level", "dark")).await?;
         lab.decide(&building, Verdict::Approve).await?;

@@ -17,7 +17,7 @@ use super::step::POWERFUL;
 use crate::tamper::insert_of;
 
 /// Every table, and whether a written row of it must be found. Of the others `unseen` says why not.
-pub(super) const TABLES: [(&str, bool); 26] = [
+pub(super) const TABLES: [(&str, bool); 27] = [
     ("workspace", true),
     ("member", true),
     ("member_opening", true),
@@ -31,6 +31,7 @@ pub(super) const TABLES: [(&str, bool); 26] = [
     ("outbox", true),
     ("event", true),
     ("measurement", true),
+    ("cohort", true),
     ("configuration", true),
     ("delivery", false),
     ("signal_health", false),

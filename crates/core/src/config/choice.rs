@@ -72,6 +72,7 @@ choices! {
     crate::domain::ShipTest = "a test",
     crate::domain::ViolationPolicy = "a reaction to a violation",
     crate::domain::MetricMethod = "a method",
+    crate::ports::Sealing = "when a metric is read in sealed cohorts",
 }
 
 impl Choice for Aggregation {

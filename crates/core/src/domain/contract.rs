@@ -450,6 +450,16 @@ impl Contract {
         Ok(Caps { value, denominator, covariate })
     }
 
+    /// Whether the units that were exposed on one day are the same whatever is known of other days: with a trigger, where units lead to
+    /// others, or for a metric about some of them, they are not.
+    #[must_use]
+    pub fn has_fixed_cohorts(&self) -> bool {
+        self.exposures.map.is_none()
+            && self.exposures.trigger.is_none()
+            && self.among.is_none()
+            && self.all_events().iter().all(|events| events.fact.via.is_none())
+    }
+
     /// Seconds from a unit's first exposure until its value is known.
     #[must_use]
     pub fn matures_after(&self) -> i64 {

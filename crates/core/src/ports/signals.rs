@@ -73,6 +73,23 @@ pub trait SignalSource: Send + Sync {
         Ok(readings)
     }
 
+    /// The same for parts of allocation phases, of one and the same instant; only where [`Self::sealing`] allows it and the metric
+    /// [has fixed cohorts](crate::domain::Contract::has_fixed_cohorts). A unit counts in the part in which it was exposed first; one that
+    /// saw both arms counts as such in the part in which it saw the second. So what is read of parts adds up to what is read of
+    /// their phase.
+    async fn by_part(
+        &self,
+        signal: &SignalSpec,
+        _requests: &[PartRequest],
+    ) -> Result<Vec<Reading<Vec<VariantReading>>>, ReadError> {
+        Err(no_parts(&signal.source))
+    }
+
+    /// When metrics are read in sealed cohorts.
+    fn sealing(&self) -> Sealing {
+        Sealing::Never
+    }
+
     /// What could be measured there: tables and columns, events, metrics. Bounded.
     async fn list(&self) -> Result<Vec<MetricInfo>, ReadError>;
 
@@ -167,6 +184,37 @@ pub struct VariantRequest {
     /// When the flag's allocation was changed after the window began; `None` where it was not. A unit whose own window was not over by
     /// then is not whole.
     pub on_until: Option<Timestamp>,
+}
+
+/// A part of an allocation phase.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PartRequest {
+    /// What is asked about the experiment in the phase.
+    pub of: VariantRequest,
+    /// Within its window.
+    pub part: Window,
+}
+
+text_enum! {
+    /// When a metric is read in sealed cohorts: what was read of units whose values are final is kept, and not read at each poll again.
+    pub enum Sealing {
+        /// Each poll reads every unit.
+        Never,
+        /// From the first reading of every unit on that takes long.
+        Auto,
+        /// From the beginning.
+        Always,
+    }
+}
+
+/// What a source says that cannot be asked for parts of a phase.
+#[must_use]
+pub fn no_parts(source: &str) -> ReadError {
+    ReadError::Config {
+        source_name: source.to_owned(),
+        problem: "it cannot be read in sealed cohorts".to_owned(),
+        hint: "read it without: `sealed_cohorts: never`".to_owned(),
+    }
 }
 
 /// What [`SignalSource::test`] found.

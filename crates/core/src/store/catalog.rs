@@ -3,8 +3,8 @@
 use super::columns::Column;
 use super::db;
 use super::{
-    clocks, configurations, deliveries, events, experiments, fold, gates, jobs, learning_search, learnings, leases,
-    measurements, members, nonces, outbox, outcomes, secrets, snapshots, source_states, workspaces,
+    clocks, cohorts, configurations, deliveries, events, experiments, fold, gates, jobs, learning_search, learnings,
+    leases, measurements, members, nonces, outbox, outcomes, secrets, snapshots, source_states, workspaces,
 };
 use crate::address::Engine;
 
@@ -13,6 +13,7 @@ use crate::address::Engine;
 pub fn all_statements() -> Vec<(&'static str, &'static [Engine])> {
     let both: &[&[&'static str]] = &[
         clocks::ALL,
+        cohorts::ALL,
         configurations::ALL,
         db::ALL,
         deliveries::ALL,
@@ -63,6 +64,7 @@ pub fn declared_columns() -> Vec<Column> {
         experiments::AllocationPhase::DECLARED,
         gates::GateRow::DECLARED,
         gates::DecisionRow::DECLARED,
+        cohorts::CohortRow::DECLARED,
         measurements::MeasurementRow::DECLARED,
         measurements::SignalHealth::DECLARED,
         learnings::LearningRow::DECLARED,

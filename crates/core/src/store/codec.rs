@@ -14,10 +14,11 @@ use crate::audit::SubjectKind;
 use crate::domain::KeyKind;
 use crate::domain::{
     Assurance, Author, EvidenceGrade, ExperimentStatus, FindingType, GateStatus, GateType, OutcomeStatus, PhaseStart,
-    Slug, Variant, Verdict,
+    SealReason, Slug, Variant, Verdict,
 };
 use crate::ids::{
-    AgentTokenId, ExperimentId, GateId, KeyId, LearningId, MeasurementId, MemberId, MessageId, OutcomeId, WorkspaceId,
+    AgentTokenId, CohortId, ExperimentId, GateId, KeyId, LearningId, MeasurementId, MemberId, MessageId, OutcomeId,
+    WorkspaceId,
 };
 
 /// An instant with microseconds: `TIMESTAMPTZ` on PostgreSQL, text of fixed width on SQLite, so that it sorts.
@@ -111,7 +112,8 @@ macro_rules! transparent {
 
 transparent! {
     Uuid:
-    WorkspaceId, MemberId, KeyId, AgentTokenId, OutcomeId, ExperimentId, GateId, MeasurementId, LearningId, MessageId,
+    WorkspaceId, MemberId, KeyId, AgentTokenId, OutcomeId, ExperimentId, GateId, MeasurementId, CohortId, LearningId,
+    MessageId,
 }
 
 /// Types that are stored as the text they are shown as; another text than theirs is an error.
@@ -149,7 +151,7 @@ macro_rules! text {
 
 text! {
     Slug, Author, ExperimentStatus, OutcomeStatus, GateStatus, GateType, Verdict, Assurance, Variant, FindingType,
-    EvidenceGrade, SubjectKind, KeyKind, PhaseStart,
+    EvidenceGrade, SubjectKind, KeyKind, PhaseStart, SealReason,
 }
 
 #[cfg(test)]

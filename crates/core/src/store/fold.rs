@@ -12,7 +12,7 @@ use super::db::{Conn, Tx, on_db};
 use super::error::db_error;
 use super::statement::statements;
 use super::touched::{RowKey, Touched};
-use super::{experiments, gates, learnings, measurements, members, outbox, outcomes, secrets, workspaces};
+use super::{cohorts, experiments, gates, learnings, measurements, members, outbox, outcomes, secrets, workspaces};
 use crate::address::Engine;
 use crate::audit::{EventKind, FoldedRow, FoldedTable, NewEvent, RowsStored};
 use crate::digest::sha256_hex;
@@ -36,7 +36,8 @@ impl FoldedTable {
             Self::AllocationPhase => &["experiment_id", "phase"],
             Self::Decision => &["signature"],
             Self::Secret => &["name"],
-            Self::Experiment
+            Self::Cohort
+            | Self::Experiment
             | Self::Gate
             | Self::Learning
             | Self::Measurement
@@ -51,6 +52,7 @@ impl FoldedTable {
     fn declared(self) -> &'static [Column] {
         match self {
             Self::AllocationPhase => experiments::AllocationPhase::DECLARED,
+            Self::Cohort => cohorts::CohortRow::DECLARED,
             Self::Decision => gates::DecisionRow::DECLARED,
             Self::Experiment => experiments::ExperimentRow::DECLARED,
             Self::Gate => gates::GateRow::DECLARED,

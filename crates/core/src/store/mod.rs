@@ -6,6 +6,7 @@
 mod catalog;
 mod clocks;
 mod codec;
+mod cohorts;
 mod columns;
 mod configurations;
 mod database_file;

@@ -16,6 +16,7 @@ use crate::registry::Sources;
 use crate::settings::{Settings, Sourced};
 use crate::store::{DatabaseFile, Db, Engine, Place, Tx, Workspace};
 use crate::usecases::kernel::pointer::{must_be_known, remember};
+use crate::usecases::kernel::sealing::SealTries;
 use crate::usecases::kernel::turns::turn::Turns;
 use crate::usecases::kernel::writer_key::writer;
 use crate::usecases::signals::IngestQueue;
@@ -41,6 +42,8 @@ pub struct Runtime {
     pub(super) ingests: IngestQueue,
     /// Who may ask a source now.
     pub(super) turns: Arc<Turns>,
+    /// When cohorts were last looked at.
+    pub(super) seals: Arc<SealTries>,
     /// Whose turn it is to write.
     writing: Arc<tokio::sync::Mutex<()>>,
     /// Told when something is due sooner than was known.
@@ -180,6 +183,7 @@ pub(super) fn assemble(db: Db, workspace: Workspace, settings: Settings, clock: 
         checked: CheckedConfiguration::default(),
         ingests: IngestQueue::default(),
         turns: Arc::default(),
+        seals: Arc::default(),
         writing: Arc::default(),
         sooner: Arc::default(),
         moved: Arc::default(),

@@ -44,6 +44,8 @@ const BEFORE_NEWEST: &str = "
 const BEFORE_KEYS: &str = "
     DROP TABLE secret;
     DELETE FROM runtime_migration WHERE version = 17;
+    DROP TABLE cohort;
+    DELETE FROM runtime_migration WHERE version = 16;
     DROP TABLE account_turn;
     DROP TABLE account;
     DROP TABLE source_state;

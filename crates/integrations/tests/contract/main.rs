@@ -25,6 +25,7 @@ mod kit;
 mod metrics;
 mod mixpanel;
 mod mysql;
+mod parts;
 mod postgres;
 mod posthog;
 mod prometheus;

@@ -8,6 +8,7 @@ use outcome_integrations::VENDORS;
 use pretty_assertions::assert_eq;
 
 use crate::contract::SqlConfig;
+use crate::parts;
 
 const LAUNCH: &str = "2026-03-20T09:30:00Z";
 const HOUR: i64 = 3600;
@@ -342,6 +343,7 @@ pub(crate) async fn all(config: SqlConfig) {
         });
         let phases = source.by_phase(&signal, &requests).await.unwrap_or_else(|e| panic!("{metric}: {e}"));
         assert_eq!(phases.len(), PHASES.len());
+        parts::add_up(&*source, &signal, &requests, &phases).await;
         for (number, ((from, to), found)) in PHASES.into_iter().zip(phases).enumerate() {
             let on_until = (to < NOW).then_some(to);
             let alone = source.by_variant(&signal, &requests[number]).await.unwrap();

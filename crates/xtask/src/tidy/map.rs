@@ -52,7 +52,7 @@ pub const MAP: &[Layer] = &[
     Layer { name: "core::lifecycle", uses: &[&["core::domain", "core::identity", "stats"]] },
     Layer { name: "core::present", uses: &[&["core::domain", "stats"]] },
     Layer { name: "core::ports", uses: &[&["core::domain", "core::file_trouble"]] },
-    // Secrets at rest and the keys for them: pure, but for a key's file (ADR 24).
+    // Secrets at rest and the keys for them: pure, but for a key's file (ADR 25).
     Layer { name: "core::sealing", uses: &[] },
     // An error of a reference says why what is sealed does not open.
     Layer { name: "core::config", uses: &[&["core::domain", "core::ports", "core::characters", "core::sealing"]] },

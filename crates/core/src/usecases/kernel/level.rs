@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::domain::{ArmSums, Measurement, Outcome, Reading, SignalSpec, Window};
 use crate::error::{Error, Result};
 use crate::ids::{ExperimentId, MeasurementId, OutcomeId};
+use crate::ports::SignalSource as _;
 use crate::store::Tx;
 use crate::usecases::Runtime;
 

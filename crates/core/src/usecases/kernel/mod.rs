@@ -60,6 +60,7 @@ pub(super) mod read_again;
 pub(super) mod resolver;
 pub(super) mod resting;
 pub(super) mod scale;
+pub(super) mod sealing;
 pub(super) mod shown_change;
 pub(super) mod signal_problem;
 pub(super) mod step_context;

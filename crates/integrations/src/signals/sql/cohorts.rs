@@ -24,11 +24,25 @@ struct Arm {
 impl Table {
     /// One reading an arm, control first; an arm without a unit is missing.
     pub(super) fn cohorts(&self) -> Result<Vec<VariantReading>, Misfit> {
+        self.arms(false)
+    }
+
+    /// The same of a part of a phase: where anybody was seen there are both arms, so that units of neither arm are counted.
+    pub(super) fn part(&self) -> Result<Vec<VariantReading>, Misfit> {
+        self.arms(true)
+    }
+
+    fn arms(&self, has_both: bool) -> Result<Vec<VariantReading>, Misfit> {
         let ours = |problem: String| Misfit { problem, hint: String::new() };
         let shape = self.shape(true)?;
         let (mut control, mut treatment) = (Arm::default(), Arm::default());
         let (mut n_other, mut n_unmapped) = (0_i64, 0_i64);
+        let mut nobody = None;
         for row in &self.rows {
+            if has_both && nobody.is_none() {
+                let sums = self.with_covariate(self.sums(shape, row).map_err(ours)?, row).map_err(ours)?;
+                nobody = Some(sums.of_nobody());
+            }
             let count =
                 |name: &str| self.cell(name, row).as_count().map_err(|problem| ours(format!("`{name}` {problem}")));
             let n = count("n")?;
@@ -59,7 +73,7 @@ impl Table {
         }
         let arms = [(Variant::Control, control), (Variant::Treatment, treatment)];
         let readings: Vec<VariantReading> =
-            arms.into_iter().filter_map(|(variant, arm)| arm.reading(variant, n_other, n_unmapped)).collect();
+            arms.into_iter().filter_map(|(variant, arm)| arm.reading(variant, nobody, n_other, n_unmapped)).collect();
         check::by_variant(&readings).map_err(ours)?;
         for cohort in readings.iter().filter_map(|reading| reading.cohort) {
             check::sums(&cohort.claimed).map_err(ours)?;
@@ -107,8 +121,15 @@ impl Arm {
         Some(())
     }
 
-    fn reading(self, variant: Variant, n_other: i64, n_unmapped: i64) -> Option<VariantReading> {
-        let sums = self.all?;
+    /// `nobody`: the sums of an arm without a unit, where it is not missing.
+    fn reading(
+        self,
+        variant: Variant,
+        nobody: Option<ArmSums>,
+        n_other: i64,
+        n_unmapped: i64,
+    ) -> Option<VariantReading> {
+        let sums = self.all.or(nobody)?;
         let claimed = self.claimed.unwrap_or(sums.of_nobody());
         let Self { n_both, n_capped, uncapped, .. } = self;
         let cohort = Cohort { claimed, n_both, n_capped, uncapped, n_unmapped, n_other };

@@ -1,4 +1,4 @@
-//! The SQL of a metric of the contract: one statement for the arms of an experiment in all of its phases, and one for everybody.
+//! The SQL of a metric of the contract: the values of units, and the level of everybody.
 //!
 //! Our own names begin with `or_`, so that they are no words of any engine and no columns of the user's. Columns of the user's keep their
 //! types: a cast would lose their indexes. Time is added to an exposure in seconds, never in days of a calendar.
@@ -7,17 +7,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use outcome_core::domain::{Among, Contract, Events, Exposures, Fact, Measure, Part, Period, Quantity, Via, Window};
-use outcome_core::ports::VariantRequest;
+use outcome_core::domain::{Among, Contract, Events, Fact, Measure, Part, Period, Quantity, Via, Window};
 
 use super::TimeFormat;
 use super::bind::{Param, Params};
 use super::dialect::Dialect;
-use super::fragments::{conditions, fragment, list, relation, with};
+use super::fragments::{conditions, fragment, relation, with};
 use super::unit_maps::{joined, maps, owners};
-
-/// The column that says of which phase a row is.
-pub(super) const PHASE: &str = "or_phase";
 
 /// A statement with our own parameters in it.
 #[derive(Debug)]
@@ -26,127 +22,10 @@ pub(super) struct Written {
     pub(super) params: Params,
 }
 
-/// The units of allocation phases, by arm, and by whether they may be claimed on. A phase is a request's place in the list.
-///
-/// # Errors
-/// A sentence about what cannot be written.
-pub(super) fn by_phase(
-    contract: &Contract,
-    (dialect, format): (Dialect, TimeFormat),
-    requests: &[VariantRequest],
-) -> Result<Written, String> {
-    let [request, ..] = requests else { return Err("there is no phase to ask about".to_owned()) };
-    let write = Writer { contract, dialect, format, until: request.as_of };
-    let Exposures { rows, unit, experiment, variant, at, condition, control, treatment, map, .. } = &contract.exposures;
-    let [control, treatment] = [list(dialect, control)?, list(dialect, treatment)?];
-    let (mapped, join) = joined(unit, map.as_ref().map(|_| &Via::Map));
-    let rows = relation(dialect, rows)?;
-    let and = conditions(dialect, [condition])?;
-    let seen = format!(
-        "SELECT {mapped} AS or_unit, {variant} AS or_name, {at} AS or_at FROM {rows}{join}\n    WHERE {experiment} = :flag \
-         AND {at} >= :since_launch AND {at} < :as_of AND {unit} IS NOT NULL{and}",
-    );
-    let mut params = Params::from([
-        ("flag".to_owned(), Param::Text(request.flag_key.clone())),
-        ("since_launch".to_owned(), Param::At(request.launched_at)),
-        ("events_from".to_owned(), Param::At(request.launched_at)),
-        ("history_from".to_owned(), Param::At(earlier(request.launched_at, history(contract)))),
-        ("among_from".to_owned(), Param::At(earlier(request.launched_at, among(contract)))),
-        ("as_of".to_owned(), Param::At(request.as_of)),
-        ("events_to".to_owned(), Param::At(request.as_of)),
-    ]);
-    let mut tables = maps(dialect, contract)?;
-    tables.push(phases(contract, requests, &mut params));
-    tables.push(format!(
-        "or_seen AS (
-  SELECT or_unit, min(CASE WHEN or_name IN ({control}) THEN or_at END) AS or_at_0,
-    min(CASE WHEN or_name IN ({treatment}) THEN or_at END) AS or_at_1, min(or_at) AS or_at_any
-  FROM ({seen}) or_e GROUP BY or_unit)"
-    ));
-    let first = "\
-SELECT or_unit, or_at_0, or_at_1,
-      CASE WHEN or_at_0 IS NULL AND or_at_1 IS NULL THEN or_at_any
-           WHEN or_at_1 IS NULL OR or_at_0 <= or_at_1 THEN or_at_0 ELSE or_at_1 END AS or_first,
-      CASE WHEN or_at_0 IS NULL AND or_at_1 IS NULL THEN 'other'
-           WHEN or_at_1 IS NULL OR or_at_0 <= or_at_1 THEN 'control' ELSE 'treatment' END AS or_arm
-    FROM or_seen";
-    // With a trigger a unit is exposed by the first such event after it was assigned, and not before.
-    let all = match &contract.exposures.trigger {
-        None => first.to_owned(),
-        Some(trigger) => {
-            let rows = events(dialect, trigger, &Taken::count(), "events_from")?;
-            let on = dialect.on("or_f.or_key = or_t.or_unit", "or_f.or_at >= or_t.or_first");
-            format!(
-                "SELECT or_t.or_unit, or_t.or_at_0, or_t.or_at_1, min(or_f.or_at) AS or_first, or_t.or_arm FROM ({first}) or_t
-    JOIN ({rows}) or_f {on}
-    GROUP BY or_t.or_unit, or_t.or_at_0, or_t.or_at_1, or_t.or_arm"
-            )
-        }
-    };
-    tables.push(format!("or_all AS (\n  {all})"));
-    let [phase, within, _] = of_phase(dialect, "or_first");
-    tables.push(format!(
-        "or_units AS (
-  SELECT or_phase, or_unit, or_first, or_arm, CASE WHEN or_at_0 < or_ends AND or_at_1 < or_ends THEN 1 ELSE 0 END AS or_both,
-    CASE WHEN or_first <= or_until THEN 1 ELSE 0 END AS or_claimed
-  FROM or_all {phase}{within})"
-    ));
-    tables.extend(owners(dialect, contract, "or_all", " AND or_a.or_arm <> 'other'")?);
-    tables.push(write.values("or_phase, or_arm, or_claimed, or_both", true)?);
-    let sums = sums(dialect, &contract.quantity, contract.covariate.is_some());
-    let more = uncapped(contract);
-    let nobody = match map {
-        None => String::new(),
-        Some(_) => {
-            let n_sums = [sums.as_str(), more].map(|columns| columns.matches(", coalesce(").count()).iter().sum();
-            let zeros = ", 0".repeat(n_sums);
-            let [phase, within, and_then] = of_phase(dialect, at);
-            format!(
-                "\nUNION ALL\nSELECT or_phase, 'unmapped', 0, count(DISTINCT {unit}), 0, 0{zeros} FROM {rows} LEFT{join}
-{phase}{within}
-{and_then} {experiment} = :flag AND {at} >= :since_launch AND {at} < :as_of AND {unit} IS NOT NULL AND or_map.or_to IS NULL{and}
-GROUP BY or_phase"
-            )
-        }
-    };
-    let text = format!(
-        "WITH {tables}\nSELECT or_phase, or_arm AS variant, or_claimed AS is_claimed, count(*) AS n, sum(or_both) AS n_both, \
-         sum(or_capped) AS n_capped{sums}{more}\nFROM or_values GROUP BY or_phase, or_arm, or_claimed{nobody}",
-        tables = tables.join(",\n"),
-    );
-    Ok(Written { text, params })
-}
-
-/// The join to the phase in which an instant lies, its condition, and the word that begins a further one.
-fn of_phase(dialect: Dialect, at: &str) -> [String; 3] {
-    let within = format!("{at} >= or_begins AND {at} < or_ends");
-    match dialect {
-        // There is no key to join on.
-        Dialect::ClickHouse => ["CROSS JOIN or_phases".to_owned(), format!(" WHERE {within}"), "AND".to_owned()],
-        _ => ["JOIN or_phases".to_owned(), format!(" ON {within}"), "WHERE".to_owned()],
-    }
-}
-
-/// When each phase began and ended, and until when its units must have been exposed to be mature and whole.
-fn phases(contract: &Contract, requests: &[VariantRequest], params: &mut Params) -> String {
-    let mut rows = Vec::with_capacity(requests.len());
-    for (number, request) in requests.iter().enumerate() {
-        for (name, at) in
-            [("from", request.window.from), ("to", request.window.to), ("until", claim_until(contract, request))]
-        {
-            params.insert(format!("{name}_{number}"), Param::At(at));
-        }
-        rows.push(format!(
-            "SELECT {number} AS or_phase, :from_{number} AS or_begins, :to_{number} AS or_ends, :until_{number} AS or_until"
-        ));
-    }
-    format!("or_phases AS (\n  {})", rows.join("\n  UNION ALL "))
-}
-
 /// Everybody whose first event of the population lies so far back that their values are known at the end of the window.
 ///
 /// # Errors
-/// As [`by_variant`].
+/// A sentence about what cannot be written.
 pub(super) fn level(
     contract: &Contract,
     (dialect, format): (Dialect, TimeFormat),
@@ -190,7 +69,7 @@ pub(super) fn level(
 /// covariate. The rows of the answer are the values between which it lies, with how many there are.
 ///
 /// # Errors
-/// As [`by_variant`].
+/// A sentence about what cannot be written.
 pub(super) fn quantiles(
     contract: &Contract,
     (dialect, format): (Dialect, TimeFormat),
@@ -233,18 +112,12 @@ pub(super) fn among(contract: &Contract) -> i64 {
     contract.among.as_ref().map_or(0, |among| among.within.as_secs())
 }
 
-/// Until when a unit must have been exposed to be mature and whole.
-fn claim_until(contract: &Contract, request: &VariantRequest) -> Timestamp {
-    let mature = earlier(request.as_of, contract.matures_after());
-    request.on_until.map_or(mature, |changed| mature.min(earlier(changed, contract.window.to)))
-}
-
 pub(super) fn earlier(at: Timestamp, seconds: i64) -> Timestamp {
     at.checked_sub(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MIN)
 }
 
 /// What is made of a unit's events.
-struct Taken {
+pub(super) struct Taken {
     /// What is read of each event.
     of_row: Option<String>,
     /// The number of the unit, from all of them.
@@ -254,7 +127,7 @@ struct Taken {
 }
 
 impl Taken {
-    fn count() -> Self {
+    pub(super) fn count() -> Self {
         Self { of_row: None, made: "count(*)".to_owned(), otherwise: "0".to_owned() }
     }
 }
@@ -408,7 +281,7 @@ fn of_everybody(dialect: Dialect, of: &Events, taken: &Taken) -> Result<String, 
 }
 
 /// The events of a fact from `since` on, with what is read of each.
-fn events(dialect: Dialect, of: &Events, taken: &Taken, since: &str) -> Result<String, String> {
+pub(super) fn events(dialect: Dialect, of: &Events, taken: &Taken, since: &str) -> Result<String, String> {
     let Events { fact, condition } = of;
     let (key, join) = joined(&fact.unit, fact.via.as_ref());
     Ok(format!(
@@ -450,7 +323,7 @@ pub(super) fn sums(dialect: Dialect, quantity: &Quantity, has_covariate: bool) -
 }
 
 /// The columns with the sums that there would be without the cap.
-fn uncapped(contract: &Contract) -> &'static str {
+pub(super) fn uncapped(contract: &Contract) -> &'static str {
     match contract.limits() {
         [Some(_), Some(_), _] if matches!(contract.quantity, Quantity::Ratio { .. }) => {
             ", coalesce(sum(or_v_whole), 0) AS uncapped_sum, coalesce(sum(or_w_whole), 0) AS uncapped_den"

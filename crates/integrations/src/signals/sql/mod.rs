@@ -6,6 +6,7 @@
 //! the core's registry).
 
 mod address;
+mod arms;
 pub(crate) mod bigquery;
 mod bind;
 mod catalog;
@@ -58,8 +59,9 @@ use self::table::{Misfit, Table};
 use outcome_core::config::resolve_address;
 use outcome_core::domain::{ArmSums, FoundQuantile, Reading, SignalSpec, VariantReading, Window};
 use outcome_core::ports::{
-    ColumnInfo, CommonValue, LookRequest, MetricInfo, MetricLook, Opening, QueryKind, QueryPlan, ReadError,
-    SignalSource, SourceLimits, SourceReport, SourceSettings, TableInfo, Tables, VariantRequest, WrittenQuery,
+    ColumnInfo, CommonValue, LookRequest, MetricInfo, MetricLook, Opening, PartRequest, QueryKind, QueryPlan,
+    ReadError, Sealing, SignalSource, SourceLimits, SourceReport, SourceSettings, TableInfo, Tables, VariantRequest,
+    WrittenQuery,
 };
 use serde_json::json;
 
@@ -78,7 +80,7 @@ const MAX_COLUMNS: usize = 60;
 impl SourceSettings for SqlSettings {
     fn to_json(&self) -> serde_json::Value {
         json!({
-            "url": self.url, "statement_timeout": self.statement_timeout, "row_cap": self.row_cap,
+            "url": self.url, "statement_timeout": self.statement_timeout, "row_cap": self.row_cap, "sealed_cohorts": self.sealed_cohorts,
             "time_format": self.time_format,
         })
     }
@@ -99,6 +101,7 @@ struct Opened<'a> {
     name: &'a str,
     engine: Box<dyn Engine>,
     limits: Limits,
+    sealing: Sealing,
     time_format: TimeFormat,
     secrets: Vec<SecretString>,
 }
@@ -108,6 +111,7 @@ pub(super) struct SqlSource {
     name: String,
     engine: Box<dyn Engine>,
     limits: Limits,
+    sealing: Sealing,
     time_format: TimeFormat,
     redactor: Redactor,
 }
@@ -137,6 +141,7 @@ impl SqlSource {
             name: name.to_owned(),
             engine,
             limits: Limits::new(config.statement_timeout, config.row_cap),
+            sealing: config.sealed_cohorts,
             time_format: config.time_format,
             redactor,
         })
@@ -144,8 +149,8 @@ impl SqlSource {
 
     /// A database that is reached in another way.
     fn of(opened: Opened<'_>) -> Self {
-        let Opened { name, engine, limits, time_format, secrets } = opened;
-        Self { name: name.to_owned(), engine, limits, time_format, redactor: Redactor::new(secrets) }
+        let Opened { name, engine, limits, sealing, time_format, secrets } = opened;
+        Self { name: name.to_owned(), engine, limits, sealing, time_format, redactor: Redactor::new(secrets) }
     }
 
     fn level_query<'s>(&self, signal: &'s SignalSpec, window: Window) -> Result<Query<'s>, ReadError> {
@@ -161,7 +166,7 @@ impl SqlSource {
     fn variant_query<'s>(&self, signal: &'s SignalSpec, request: &VariantRequest) -> Result<Query<'s>, ReadError> {
         match &signal.contract {
             Some(contract) => {
-                let written = contract::by_phase(contract, self.engine_format(), std::slice::from_ref(request));
+                let written = arms::by_phase(contract, self.engine_format(), std::slice::from_ref(request));
                 self.written(signal, "by_variant", written)
             }
             None => {
@@ -366,8 +371,20 @@ impl SignalSource for SqlSource {
         self.read_phases(signal, requests).await
     }
 
+    async fn by_part(
+        &self,
+        signal: &SignalSpec,
+        requests: &[PartRequest],
+    ) -> Result<Vec<Reading<Vec<VariantReading>>>, ReadError> {
+        self.read_parts(signal, requests).await
+    }
+
     fn limits(&self) -> SourceLimits {
         self.engine.bears()
+    }
+
+    fn sealing(&self) -> Sealing {
+        self.sealing
     }
 
     async fn clock(&self) -> Result<Option<Timestamp>, ReadError> {

@@ -1,12 +1,12 @@
 //! Reading the arms of an experiment in all of its phases, in one transaction: one statement where the runtime writes it, else one a phase.
 
 use outcome_core::domain::{Reading, SignalSpec, VariantReading};
-use outcome_core::ports::{ReadError, VariantRequest};
+use outcome_core::ports::{PartRequest, ReadError, VariantRequest, no_parts};
 
+use super::arms::{self, PHASE};
 use super::bind::Statement;
-use super::contract::PHASE;
 use super::table::{Misfit, Table};
-use super::{Query, SqlSource, contract, warnings};
+use super::{Query, SqlSource, warnings};
 
 impl SqlSource {
     /// As [`outcome_core::ports::SignalSource::by_phase`].
@@ -17,7 +17,7 @@ impl SqlSource {
     ) -> Result<Vec<Reading<Vec<VariantReading>>>, ReadError> {
         let queries = match &signal.contract {
             Some(contract) => {
-                let written = contract::by_phase(contract, self.engine_format(), requests);
+                let written = arms::by_phase(contract, self.engine_format(), requests);
                 vec![self.written(signal, "by_variant", written)?]
             }
             None => {
@@ -39,6 +39,32 @@ impl SqlSource {
             readings.push(Reading {
                 data: data.map_err(misfit)?,
                 window: request.window,
+                query_hash: statement.hash.clone(),
+                raw_hash: table.hash(),
+                warnings: warnings(signal, statement),
+            });
+        }
+        Ok(readings)
+    }
+
+    /// As [`outcome_core::ports::SignalSource::by_part`].
+    pub(super) async fn read_parts(
+        &self,
+        signal: &SignalSpec,
+        requests: &[PartRequest],
+    ) -> Result<Vec<Reading<Vec<VariantReading>>>, ReadError> {
+        let Some(contract) = &signal.contract else { return Err(no_parts(&self.name)) };
+        let query = self.written(signal, "by_variant", arms::by_part(contract, self.engine_format(), requests))?;
+        let asked = [(self.statement(signal, &query)?, query)];
+        let table = self.run(signal, &asked).await?.pop().unwrap_or_default();
+        let misfit = |misfit| self.misfit(signal, misfit);
+        let parts = table.by_phase(requests.len()).map_err(misfit)?;
+        let [(statement, _)] = &asked;
+        let mut readings = Vec::with_capacity(parts.len());
+        for (PartRequest { part, .. }, table) in requests.iter().zip(parts) {
+            readings.push(Reading {
+                data: table.part().map_err(misfit)?,
+                window: *part,
                 query_hash: statement.hash.clone(),
                 raw_hash: table.hash(),
                 warnings: warnings(signal, statement),

@@ -7,7 +7,7 @@ use outcome_core::config::vendor::{
     no_inline_password, references,
 };
 use outcome_core::domain::Period;
-use outcome_core::ports::SourceSettings;
+use outcome_core::ports::{Sealing, SourceSettings};
 use outcome_core::yaml_map;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -33,6 +33,9 @@ yaml_map! {
         optional(signed) statement_timeout: Period = "30s",
         /// Maximum number of rows in an answer.
         optional(signed) row_cap: u32 = "1000",
+        /// When a metric is read day by day and what is final is kept: `auto` once a reading of every unit takes longer than 5 s, `always`,
+        /// or `never`.
+        optional(signed) sealed_cohorts: Sealing = "auto",
         /// How the database stores instants, and so how `:from` and `:to` are bound.
         optional(signed) time_format: TimeFormat = "native",
     }
@@ -98,6 +101,7 @@ pub(super) struct SqlSettings {
     pub(super) url: String,
     pub(super) statement_timeout: Period,
     pub(super) row_cap: u32,
+    pub(super) sealed_cohorts: Sealing,
     pub(super) time_format: TimeFormat,
 }
 
@@ -113,6 +117,7 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettin
         url: file.url?.value,
         statement_timeout: file.statement_timeout?.value,
         row_cap: row_cap?,
+        sealed_cohorts: file.sealed_cohorts?.value,
         time_format: file.time_format?.value,
     }))
 }

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use outcome_core::domain::{ArmSums, CountedUnits, Variant, VariantReading};
 use outcome_core::ports::reading_check as check;
 
-use super::contract::PHASE;
+use super::arms::PHASE;
 
 /// The sets of columns that hold sums; the first set that is there in full counts.
 const SHAPES: [&[&str]; 4] = [

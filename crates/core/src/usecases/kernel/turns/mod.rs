@@ -12,13 +12,12 @@ mod urgency;
 
 use std::sync::Arc;
 
-use self::queued::QueuedSource;
 use super::workspace_file::source;
 use crate::config::Config;
 use crate::error::Result;
-use crate::ports::SignalSource;
 use crate::usecases::Runtime;
 
+pub(in crate::usecases) use queued::QueuedSource;
 pub(in crate::usecases) use urgency::Urgency;
 
 /// The connector `name` as polls ask it: each question waits for its turn.
@@ -30,10 +29,10 @@ pub(in crate::usecases) async fn queued_source(
     config: &Config,
     name: &str,
     urgency: Urgency,
-) -> Result<Arc<dyn SignalSource>> {
+) -> Result<Arc<QueuedSource>> {
     let source = source(runtime, config, name).await?;
     let limits = source.limits();
     let account = limits.budget.map(|_| account::name_of(config, name, source.place()));
     let turn = runtime.turns.of(name, limits, account);
-    Ok(Arc::new(QueuedSource { runtime: runtime.clone(), name: name.to_owned(), source, turn, urgency }))
+    Ok(Arc::new(QueuedSource::new(runtime, name, source, turn, urgency)))
 }

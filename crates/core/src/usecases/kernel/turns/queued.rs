@@ -1,7 +1,9 @@
 //! A source whose questions wait for their turn.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -12,17 +14,21 @@ use super::turn::Turn;
 use super::urgency::Urgency;
 use crate::domain::{ArmSums, Reading, SignalSpec, VariantReading, Window};
 use crate::error::{Result, error_chain};
-use crate::ports::{MetricInfo, ReadError, SignalSource, SourceLimits, SourceReport, VariantRequest};
+use crate::ports::{
+    MetricInfo, PartRequest, ReadError, Sealing, SignalSource, SourceLimits, SourceReport, VariantRequest,
+};
 use crate::store::{Instant, SourceState};
 use crate::usecases::Runtime;
 
 /// A source whose questions wait for their turn.
-pub(super) struct QueuedSource {
-    pub(super) runtime: Runtime,
-    pub(super) name: String,
-    pub(super) source: Arc<dyn SignalSource>,
-    pub(super) turn: Arc<Turn>,
-    pub(super) urgency: Urgency,
+pub(in crate::usecases) struct QueuedSource {
+    runtime: Runtime,
+    name: String,
+    source: Arc<dyn SignalSource>,
+    turn: Arc<Turn>,
+    urgency: Urgency,
+    /// How long the last answer took, in milliseconds, without the wait for the turn.
+    took: AtomicU64,
 }
 
 /// A question that tries a source. Not waited for, it tried nothing.
@@ -40,6 +46,21 @@ impl Drop for Trying<'_> {
 }
 
 impl QueuedSource {
+    pub(super) fn new(
+        runtime: &Runtime,
+        name: &str,
+        source: Arc<dyn SignalSource>,
+        turn: Arc<Turn>,
+        urgency: Urgency,
+    ) -> Self {
+        Self { runtime: runtime.clone(), name: name.to_owned(), source, turn, urgency, took: AtomicU64::new(0) }
+    }
+
+    /// How long its last answer took, without the wait for a turn.
+    pub(in crate::usecases) fn took(&self) -> Duration {
+        Duration::from_millis(self.took.load(Ordering::Relaxed))
+    }
+
     /// Asks as soon as it is this question's turn.
     async fn ask<T: Send>(&self, asking: impl Future<Output = Result<T, ReadError>> + Send) -> Result<T, ReadError> {
         // Who waited may find that the source rests by now.
@@ -52,7 +73,9 @@ impl QueuedSource {
         let _permit = self.turn.everybody.acquire().await.map_err(closed)?;
         let mut trying = self.may_ask()?;
         let place = self.place().await?;
+        let began = std::time::Instant::now();
         let done = asking.await;
+        self.took.store(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
         drop(place);
         let is_trial = trying.turn.take().is_some();
         self.note(is_trial, done.as_ref().err()).await;
@@ -169,6 +192,18 @@ impl SignalSource for QueuedSource {
         requests: &[VariantRequest],
     ) -> Result<Vec<Reading<Vec<VariantReading>>>, ReadError> {
         self.ask(self.source.by_phase(signal, requests)).await
+    }
+
+    async fn by_part(
+        &self,
+        signal: &SignalSpec,
+        requests: &[PartRequest],
+    ) -> Result<Vec<Reading<Vec<VariantReading>>>, ReadError> {
+        self.ask(self.source.by_part(signal, requests)).await
+    }
+
+    fn sealing(&self) -> Sealing {
+        self.source.sealing()
     }
 
     async fn treated(&self, signal: &SignalSpec, flag_key: &str, window: Window) -> Result<Option<i64>, ReadError> {

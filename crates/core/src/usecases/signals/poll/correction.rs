@@ -112,7 +112,7 @@ async fn reread_poll(
     let mut readings = Vec::new();
     for (index, signal) in signals {
         let read = read_phases(runtime, config, experiment, signal, &gathered.phases, of).await?;
-        for (phase, reading) in read {
+        for (phase, reading) in read.by_phase {
             readings.push((*index, phase, reading));
         }
     }

@@ -16,8 +16,9 @@ use super::incident::tell_incidents;
 use super::logged::log_readings;
 use super::memory::{remember, running_of};
 use super::policy::{Found, follow};
+use super::seal::{Sealed, seal, store_sealed};
 use super::silence::{silence, stall};
-use super::sources::{Job, gather};
+use super::sources::{Job, gather, shows_danger};
 use super::store::store_readings;
 use super::twins::{mark_twin, name_twin};
 use crate::config::Config;
@@ -55,6 +56,7 @@ pub(super) struct Asked {
     gathered: Gathered,
     /// The past, read again, where the source restated it.
     reread: Option<Reread>,
+    sealed: Sealed,
     now: Timestamp,
 }
 
@@ -84,7 +86,11 @@ pub(super) async fn ask_experiment(
     let now = until.unwrap_or_else(|| runtime.now());
     let gathered = gather(runtime, config, &job, now).await?;
     let reread = reread(runtime, config, &job, &gathered, now).await?;
-    Ok(Asked { job, gathered, reread, now })
+    let sealed = match is_on(&job.phases) && shows_danger(&job, &gathered, now)? {
+        true => Sealed::default(),
+        false => seal(runtime, config, &job, &gathered, now).await,
+    };
+    Ok(Asked { job, gathered, reread, sealed, now })
 }
 
 /// Writes what the sources said, and takes the step that follows.
@@ -97,7 +103,7 @@ pub(super) async fn take_experiment(
     asked: Asked,
     failures: &mut Vec<String>,
 ) -> Result<PolledExperiment> {
-    let Asked { job, mut gathered, reread, now } = asked;
+    let Asked { job, mut gathered, reread, sealed, now } = asked;
     let Job { outcome, plan, .. } = &*job;
     failures.extend(reread.iter().filter_map(|reread| reread.failure.clone()));
     let reread = reread.unwrap_or_default();
@@ -120,6 +126,8 @@ pub(super) async fn take_experiment(
     // Another program may have polled meanwhile: what is stored now decides.
     let restated = poll.as_ref().zip(previous.as_ref()).filter(|(poll, previous)| is_restated(poll, previous));
     let readings = store_readings(runtime, config, &mut tx, outcome, &experiment, plan, &gathered, now).await?;
+    store_sealed(&mut tx, &sealed, now).await?;
+    failures.extend(sealed.corrected);
     let n_reread = match restated {
         Some(_) => store_reread(runtime, &mut tx, outcome, &experiment, plan, &reread, now).await?,
         None => 0,

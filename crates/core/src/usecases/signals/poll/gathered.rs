@@ -1,17 +1,21 @@
 //! Everything that was read for one experiment in a round.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::arms::ByPhase;
+use super::arms::{ByPhase, ReadArms};
 use super::treated_off::TreatedOff;
 use super::weeks::Weeks;
 use crate::domain::{ArmSums, Plan, Reading, VariantReading};
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::evaluation::{Guard, PhaseReadings, Poll};
 use crate::store::AllocationPhase;
 use crate::usecases::kernel::phases::{has_full_day, is_on, scope_at};
+
+/// Reading every unit of a metric at each poll may take this long (METRICS.md 10).
+const SLOW: Duration = Duration::from_secs(5);
 
 /// Everything that was read for one experiment. What is in none of its lists was not waited for.
 pub(super) struct Gathered {
@@ -30,7 +34,7 @@ pub(super) struct Gathered {
 /// The primary signal.
 pub(super) enum Primary {
     /// Where a flag splits units.
-    ByVariant(ByPhase),
+    ByVariant(ReadArms),
     /// Where there is no control group.
     Weekly(Weeks),
 }
@@ -39,6 +43,8 @@ pub(super) enum Primary {
 pub(super) struct GatheredGuard {
     pub(super) by_variant: ByPhase,
     pub(super) level: Option<Reading<ArmSums>>,
+    /// How long its source took to answer by variant.
+    pub(super) took: Duration,
 }
 
 impl Gathered {
@@ -49,9 +55,20 @@ impl Gathered {
     /// The primary signal's readings by variant; empty where there are none.
     pub(super) fn by_variant(&self) -> &[(i32, Reading<Vec<VariantReading>>)] {
         match &self.primary {
-            Some(Primary::ByVariant(readings)) => readings,
+            Some(Primary::ByVariant(read)) => &read.by_phase,
             Some(Primary::Weekly(_)) | None => &[],
         }
+    }
+
+    /// Whether reading every unit of a signal took long, or longer than its source allows. By its position among the plan's signals.
+    pub(super) fn was_slow(&self, position: usize, name: &str) -> bool {
+        let took = match (position.checked_sub(1), &self.primary) {
+            (None, Some(Primary::ByVariant(read))) => read.took,
+            (None, _) => Duration::ZERO,
+            (Some(index), _) => self.guards.get(&index).map_or(Duration::ZERO, |guard| guard.took),
+        };
+        let has_timed_out = |(signal, error): &(String, Error)| signal == name && error.code() == Code::SignalTimeout;
+        took > SLOW || self.failures.iter().any(has_timed_out)
     }
 
     /// The primary signal's weeks, where there is no control group.
@@ -66,8 +83,8 @@ impl Gathered {
     pub(super) fn poll(&self, plan: &Plan, launched_at: Timestamp, now: Timestamp) -> Option<Poll> {
         let as_of = match &self.primary {
             Some(Primary::Weekly(_)) => now,
-            Some(Primary::ByVariant(readings)) => {
-                readings.iter().map(|(phase, reading)| self.end(*phase, reading, now)).max()?
+            Some(Primary::ByVariant(read)) => {
+                read.by_phase.iter().map(|(phase, reading)| self.end(*phase, reading, now)).max()?
             }
             None => return None,
         };

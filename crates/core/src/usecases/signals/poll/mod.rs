@@ -1,6 +1,7 @@
 //! Reading and judging, in parts: jobs are taken, sources asked, readings stored, health kept, the policy followed.
 
 mod arms;
+mod cohorts;
 mod collecting;
 mod collector;
 mod correction;
@@ -17,6 +18,7 @@ mod memory;
 mod policy;
 mod polled;
 mod round;
+mod seal;
 mod silence;
 mod source_clocks;
 mod sources;

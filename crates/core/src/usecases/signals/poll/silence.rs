@@ -29,14 +29,14 @@ pub(super) fn silence(
     phases: &[AllocationPhase],
     now: Timestamp,
 ) -> Option<Silent> {
-    let Some(Primary::ByVariant(readings)) = &gathered.primary else { return None };
+    let Some(Primary::ByVariant(read)) = &gathered.primary else { return None };
     // A source that pushes and has not pushed yet says nothing about who was exposed: that is staleness.
-    if readings.is_empty() {
+    if read.by_phase.is_empty() {
         return None;
     }
     let present = phases.last().filter(|phase| phase.ended_at.is_none())?;
     let since = present.started_at.0;
-    let of_present = readings.iter().filter(|(phase, _)| *phase == present.phase);
+    let of_present = read.by_phase.iter().filter(|(phase, _)| *phase == present.phase);
     let mut arms = of_present.flat_map(|(_, reading)| &reading.data);
     if arms.any(|arm| arm.sums.n().is_none_or(|n| n > 0)) {
         return None;

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::arms::read_phases;
+use super::arms::{ReadArms, read_phases};
 use super::gathered::{Gathered, GatheredGuard, Primary};
 use super::memory::running_of;
 use super::source_clocks::SourceClocks;
@@ -136,7 +136,7 @@ fn ask(runtime: &Runtime, config: &Arc<Config>, job: &Arc<Job>, now: Timestamp) 
 }
 
 /// Whether what was read so far turns the flag off.
-fn shows_danger(job: &Job, gathered: &Gathered, now: Timestamp) -> Result<bool> {
+pub(super) fn shows_danger(job: &Job, gathered: &Gathered, now: Timestamp) -> Result<bool> {
     if gathered.drift.is_some() {
         return Ok(true);
     }
@@ -158,7 +158,8 @@ async fn read_primary(runtime: &Runtime, config: &Config, job: &Job, now: Timest
     let Job { outcome, experiment, plan, phases, clocks } = job;
     let now = clocks.until(runtime, config, &plan.signal.source, now).await;
     if plan.design == Design::Randomised {
-        return read_phases(runtime, config, experiment, &plan.signal, phases, now).await.map(Primary::ByVariant);
+        let read = read_phases(runtime, config, experiment, &plan.signal, phases, now).await?;
+        return Ok(Primary::ByVariant(read));
     }
     read_weeks(runtime, config, experiment, plan, outcome.spec.target.to, now).await.map(Primary::Weekly)
 }
@@ -176,8 +177,9 @@ async fn read_guard(
     let signal = &guardrail.signal;
     let now = job.clocks.until(runtime, config, &signal.source, now).await;
     if reads_by_variant(config, signal) {
-        let by_variant = read_phases(runtime, config, &job.experiment, signal, &job.phases, now).await?;
-        return Ok(GatheredGuard { by_variant, level: None });
+        let ReadArms { by_phase, took } =
+            read_phases(runtime, config, &job.experiment, signal, &job.phases, now).await?;
+        return Ok(GatheredGuard { by_variant: by_phase, level: None, took });
     }
     let from = now.checked_sub(DAY).unwrap_or(now);
     let level = read_level(runtime, config, &job.outcome, signal, Window { from, to: now }, Urgency::Urgent).await?;
@@ -191,7 +193,7 @@ async fn read_guard(
             "it is read again; where that lasts, mend what the source says, or read the constraint from another one",
         ));
     }
-    Ok(GatheredGuard { by_variant: vec![], level })
+    Ok(GatheredGuard { level, ..GatheredGuard::default() })
 }
 
 /// Where the flag is, when it is not where it was put. A message that is still waiting explains a difference, and an

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::config::Config;
 use crate::domain::{Design, Experiment, Message, MessageKey, Notice, Plan, Window};
 use crate::error::{Error, Result};
+use crate::ports::SignalSource as _;
 use crate::present::{count, instant};
 use crate::store::{AllocationPhase, Tx};
 use crate::usecases::Runtime;

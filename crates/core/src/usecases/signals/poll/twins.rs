@@ -24,6 +24,7 @@ pub(super) async fn mark_twin(
     };
     let is_large = |n: Option<i64>| n.is_some_and(|n| n >= MIN_UNITS);
     let mut own: BTreeSet<String> = readings
+        .by_phase
         .iter()
         .filter(|(_, reading)| reading.data.iter().any(|arm| is_large(arm.sums.n())))
         .map(|(_, reading)| reading.raw_hash.clone())
@@ -41,7 +42,7 @@ pub(super) async fn mark_twin(
         if !its.iter().any(|hash| own.contains(hash)) {
             continue;
         }
-        for arm in readings.iter_mut().flat_map(|(_, reading)| &mut reading.data) {
+        for arm in readings.by_phase.iter_mut().flat_map(|(_, reading)| &mut reading.data) {
             arm.units.get_or_insert_default().same_as = Some(other.id);
         }
         return Ok(Some(other.slug));

@@ -11,7 +11,7 @@ use super::measurement::level;
 use crate::config::Config;
 use crate::domain::{ArmSums, Experiment, Plan, Reading, SignalSpec, Window};
 use crate::error::{Error, Result};
-use crate::ports::ReadError;
+use crate::ports::{ReadError, SignalSource as _};
 use crate::present::Scale;
 use crate::stats::SeriesRules;
 use crate::store::Tx;

@@ -6,7 +6,7 @@ use outcome_core::config::vendor::{
     Asked, Choice, Decode as _, Keymap, Node, Reporter, SignalVendor, at_least_one, references, secret, service_address,
 };
 use outcome_core::domain::Period;
-use outcome_core::ports::{Opening, ReadError, SignalSource, SourceSettings};
+use outcome_core::ports::{Opening, ReadError, Sealing, SignalSource, SourceSettings};
 use outcome_core::yaml_map;
 use schemars::JsonSchema;
 use secrecy::ExposeSecret as _;
@@ -45,6 +45,9 @@ yaml_map! {
         optional(signed) statement_timeout: Period = "60s",
         /// Maximum number of rows in an answer.
         optional(signed) row_cap: u32 = "1000",
+        /// When a metric is read day by day and what is final is kept: `auto` once a reading of every unit takes longer than 5 s, `always`,
+        /// or `never`.
+        optional(signed) sealed_cohorts: Sealing = "auto",
         /// Maximum that one statement may read and be billed for, in gigabytes.
         optional(signed) max_gigabytes: u32 = "10",
         /// How the database stores instants, and so how `:from` and `:to` are bound.
@@ -96,6 +99,7 @@ struct BigQuerySettings {
     location: Option<String>,
     statement_timeout: Period,
     row_cap: u32,
+    sealed_cohorts: Sealing,
     max_gigabytes: u32,
     time_format: TimeOfBigQuery,
     url: String,
@@ -105,7 +109,7 @@ impl SourceSettings for BigQuerySettings {
     fn to_json(&self) -> serde_json::Value {
         json!({
             "project": self.project, "dataset": self.dataset, "credentials": self.credentials, "location": self.location,
-            "statement_timeout": self.statement_timeout, "row_cap": self.row_cap, "max_gigabytes": self.max_gigabytes,
+            "statement_timeout": self.statement_timeout, "row_cap": self.row_cap, "sealed_cohorts": self.sealed_cohorts, "max_gigabytes": self.max_gigabytes,
             "time_format": self.time_format, "url": self.url,
         })
     }
@@ -142,6 +146,7 @@ impl SourceSettings for BigQuerySettings {
             name,
             engine: Box::new(engine),
             limits: Limits::new(self.statement_timeout, self.row_cap),
+            sealing: self.sealed_cohorts,
             time_format: self.time_format.format(),
             secrets,
         })))
@@ -169,6 +174,7 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettin
         location: file.location.map(|location| location.value),
         statement_timeout: file.statement_timeout?.value,
         row_cap: row_cap?,
+        sealed_cohorts: file.sealed_cohorts?.value,
         max_gigabytes: bytes?,
         time_format: file.time_format?.value,
         url: file.url?.value,

@@ -6,7 +6,7 @@ use outcome_core::config::vendor::{
     Asked, Decode as _, Keymap, Node, Reporter, SignalVendor, at_least_one, references, secret, service_address,
 };
 use outcome_core::domain::Period;
-use outcome_core::ports::{Opening, ReadError, SignalSource, SourceSettings};
+use outcome_core::ports::{Opening, ReadError, Sealing, SignalSource, SourceSettings};
 use outcome_core::yaml_map;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -41,6 +41,9 @@ yaml_map! {
         optional(signed) statement_timeout: Period = "30s",
         /// Maximum number of rows in an answer.
         optional(signed) row_cap: u32 = "1000",
+        /// When a metric is read day by day and what is final is kept: `auto` once a reading of every unit takes longer than 5 s, `always`,
+        /// or `never`.
+        optional(signed) sealed_cohorts: Sealing = "auto",
         /// Maximum that one statement may read, in gigabytes before compression.
         optional(signed) max_gigabytes: u32 = "100",
         /// How the database stores instants, and so how `:from` and `:to` are bound.
@@ -58,6 +61,7 @@ struct ClickHouseSettings {
     password: Option<String>,
     statement_timeout: Period,
     row_cap: u32,
+    sealed_cohorts: Sealing,
     max_gigabytes: u32,
     time_format: TimeOfWarehouse,
     merge_rows: bool,
@@ -67,7 +71,7 @@ impl SourceSettings for ClickHouseSettings {
     fn to_json(&self) -> serde_json::Value {
         json!({
             "url": self.url, "database": self.database, "user": self.user, "password": self.password,
-            "statement_timeout": self.statement_timeout, "row_cap": self.row_cap, "max_gigabytes": self.max_gigabytes,
+            "statement_timeout": self.statement_timeout, "row_cap": self.row_cap, "sealed_cohorts": self.sealed_cohorts, "max_gigabytes": self.max_gigabytes,
             "time_format": self.time_format, "merge_rows": self.merge_rows,
         })
     }
@@ -97,6 +101,7 @@ impl SourceSettings for ClickHouseSettings {
             name,
             engine: Box::new(engine),
             limits: Limits::new(self.statement_timeout, self.row_cap),
+            sealing: self.sealed_cohorts,
             time_format: self.time_format.format(),
             secrets: password.into_iter().collect(),
         })))
@@ -124,6 +129,7 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettin
         password: file.password.map(|password| password.value),
         statement_timeout: file.statement_timeout?.value,
         row_cap: row_cap?,
+        sealed_cohorts: file.sealed_cohorts?.value,
         max_gigabytes: bytes?,
         time_format: file.time_format?.value,
         merge_rows: file.merge_rows?.value,

@@ -7,7 +7,7 @@ use outcome_core::config::vendor::{
     service_address,
 };
 use outcome_core::domain::Period;
-use outcome_core::ports::{Opening, ReadError, SignalSource, SourceSettings};
+use outcome_core::ports::{Opening, ReadError, Sealing, SignalSource, SourceSettings};
 use outcome_core::yaml_map;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -59,6 +59,9 @@ yaml_map! {
         optional(signed) statement_timeout: Period = "60s",
         /// Maximum number of rows in an answer.
         optional(signed) row_cap: u32 = "1000",
+        /// When a metric is read day by day and what is final is kept: `auto` once a reading of every unit takes longer than 5 s, `always`,
+        /// or `never`.
+        optional(signed) sealed_cohorts: Sealing = "auto",
         /// How the database stores instants, and so how `:from` and `:to` are bound.
         optional(signed) time_format: TimeOfWarehouse = "native",
     }
@@ -76,6 +79,7 @@ struct SnowflakeSettings {
     schema: String,
     statement_timeout: Period,
     row_cap: u32,
+    sealed_cohorts: Sealing,
     time_format: TimeOfWarehouse,
 }
 
@@ -103,7 +107,7 @@ impl SourceSettings for SnowflakeSettings {
         let mut settings = json!({
             "url": self.url, "account": self.account, "user": self.user, "role": self.role, "warehouse": self.warehouse,
             "database": self.database, "schema": self.schema, "statement_timeout": self.statement_timeout,
-            "row_cap": self.row_cap, "time_format": self.time_format,
+            "row_cap": self.row_cap, "sealed_cohorts": self.sealed_cohorts, "time_format": self.time_format,
         });
         if let Some(map) = settings.as_object_mut() {
             map.insert(name.to_owned(), reference.into());
@@ -152,6 +156,7 @@ impl SourceSettings for SnowflakeSettings {
             name,
             engine: Box::new(engine),
             limits: Limits::new(self.statement_timeout, self.row_cap),
+            sealing: self.sealed_cohorts,
             time_format: self.time_format.format(),
             secrets: vec![secret],
         })))
@@ -210,6 +215,7 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettin
         schema: file.schema?.value,
         statement_timeout: file.statement_timeout?.value,
         row_cap: row_cap?,
+        sealed_cohorts: file.sealed_cohorts?.value,
         time_format: file.time_format?.value,
     }))
 }
