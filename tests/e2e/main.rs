@@ -54,6 +54,7 @@ mod rows;
 mod safety;
 mod sealed;
 mod search;
+mod secrets;
 mod silence;
 mod steps;
 mod tamper;

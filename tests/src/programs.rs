@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::json::UniqueKeys;
 
 /// Variables of the machine that would reach the programs: every test removes them.
-pub const SETTINGS: [&str; 8] = [
+pub const SETTINGS: [&str; 13] = [
     "DATABASE_URL",
     "OUTCOME_RUNTIME_DATABASE_URL",
     "OUTCOME_RUNTIME_HOME",
@@ -22,6 +22,11 @@ pub const SETTINGS: [&str; 8] = [
     "APP_URL",
     "CLAUDE_PROJECT_DIR",
     "RUST_LOG",
+    "ENCRYPTION_KEY",
+    "OUTCOME_RUNTIME_ENCRYPTION_KEY",
+    "OUTCOME_RUNTIME_ENCRYPTION_KEY_FILE",
+    "OUTCOME_RUNTIME_NEW_ENCRYPTION_KEY",
+    "OUTCOME_RUNTIME_NEW_ENCRYPTION_KEY_FILE",
 ];
 
 /// A program that was built with this test, found beside it; or the one in the folder that `OUTCOME_TEST_PROGRAMS` names.

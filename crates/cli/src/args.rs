@@ -9,6 +9,7 @@ mod key;
 mod member;
 mod messages;
 mod metrics;
+mod secrets;
 mod simulate;
 mod stats;
 mod unlock;
@@ -28,6 +29,7 @@ pub use key::Key;
 pub use member::Member;
 pub use messages::{Messages, MessagesCommand};
 pub use metrics::{Metrics, MetricsCompare};
+pub use secrets::Secrets;
 pub use simulate::{Mishaps as SimulateMishaps, Simulate};
 pub use stats::{Better, PlanTest, Stats, StatsAb, StatsPlan, StatsProof, StatsRecompute};
 pub use unlock::{SSH_FOLDER, Unlock, UnlockOrTouch, UnlockOrUnsigned};
@@ -166,6 +168,9 @@ pub enum Command {
     /// List and test the sources that outcome.yaml declares
     #[command(subcommand, after_help = connectors::EXAMPLES)]
     Connectors(Connectors),
+    /// Keep the secrets that outcome.yaml refers to: sealed in the store, or in the operating system's keyring
+    #[command(subcommand, after_help = secrets::EXAMPLES)]
+    Secrets(Secrets),
     /// Say what a metric of outcome.yaml means, check its units and its test on the rows, and compare the arms of an
     /// experiment that ran elsewhere
     #[command(subcommand, after_help = metrics::EXAMPLES)]

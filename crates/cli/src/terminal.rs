@@ -106,6 +106,23 @@ impl Terminal {
         hidden("Recovery code:")
     }
 
+    /// The value of a secret, typed unseen.
+    pub fn secret(self, name: &str) -> Result<SecretString> {
+        self.must_be_own(&format!("keep the secret `{name}`"))?;
+        if !self.may_ask {
+            return Err(Error::new(
+                Code::InvalidInput,
+                format!("the value of `{name}` is needed, and nobody can be asked for it"),
+            )
+            .hint(format!("give it on stdin, never as an argument: `outcome-runtime secrets set {name} < FILE`")));
+        }
+        let typed = hidden(&format!("Value of {name}:"))?;
+        if typed.expose_secret().is_empty() {
+            return Err(cancelled());
+        }
+        Ok(typed)
+    }
+
     /// A line of text; the default where nobody can be asked.
     pub fn text(self, question: &str, default: Option<&str>, flag: &str) -> Result<String> {
         if !self.may_ask {

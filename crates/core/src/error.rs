@@ -82,7 +82,12 @@ codes! {
     GitObjectForged "git_object_forged" 500 6 "An object of the repository is not what its id stands for.";
     ConnectorUnknown "connector_unknown" 404 3 "No connector has this name.";
     ConnectorConfig "connector_config" 422 2 "The settings of a connector are invalid.";
-    SecretMissing "secret_missing" 422 2 "A variable or file that holds a secret is missing.";
+    SecretMissing "secret_missing" 422 2 "A variable, a file or a stored secret that a reference names is missing.";
+    SecretChanged "secret_changed" 500 6 "The sealed row of a secret is not what was sealed: another program wrote to the database.";
+    EncryptionKeyMissing "encryption_key_missing" 422 2 "Secrets are sealed, and this program has no key for them.";
+    EncryptionKeyInvalid "encryption_key_invalid" 422 2 "The encryption key is not 32 bytes in hexadecimal or base64, or cannot be read.";
+    EncryptionKeyWrong "encryption_key_wrong" 409 5 "A secret is sealed with another key than this program has.";
+    KeyringUnavailable "keyring_unavailable" 503 8 "The operating system's keyring cannot be used here.";
     SignalFetchFailed "signal_fetch_failed" 502 8 "A source could not be read.";
     SignalShape "signal_shape" 502 8 "A source returned columns or values that cannot be used.";
     SignalUnauthorized "signal_unauthorized" 502 8 "A source rejected the credentials.";

@@ -30,6 +30,7 @@ pub mod principal;
 pub mod programs;
 pub mod registry;
 pub mod scope;
+pub mod sealing;
 pub mod seen;
 pub mod settings;
 pub mod store;

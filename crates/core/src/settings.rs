@@ -11,6 +11,7 @@ use crate::checkout::{in_main_checkout, is_work_tree_of};
 use crate::config::Vendors;
 use crate::error::{Code, Error, Result};
 use crate::ids::WorkspaceId;
+use crate::sealing::KeyPlaces;
 use crate::seen::Seen;
 use crate::stores::{DATABASE_FILE, IDENTITY_FILE, Stores, WorkspaceFile};
 
@@ -88,6 +89,9 @@ pub struct Settings {
     pub stores: Option<Stores>,
     /// Address of the pages where the applied file names none.
     pub pages: Sourced<String>,
+    /// Where the keys are that open sealed secrets.
+    #[serde(skip)]
+    pub encryption_keys: KeyPlaces,
     /// What the outcome file may name.
     #[serde(skip)]
     pub vendors: &'static Vendors,
@@ -155,6 +159,7 @@ impl Settings {
             pages,
             state_folder: state_folder(env),
             stores,
+            encryption_keys: KeyPlaces::of_env(env),
             vendors: overrides.vendors,
         };
         Ok(settings.of_known())

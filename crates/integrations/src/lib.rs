@@ -6,6 +6,7 @@
 
 pub mod daemon;
 mod http;
+mod os_keyring;
 
 /// Signal sources.
 mod signals {
@@ -61,4 +62,5 @@ pub const VENDORS: Vendors = Vendors {
     ],
     flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],
     channels: &[notify::webhook::VENDOR, notify::desktop::VENDOR],
+    keyring: os_keyring::KEYRING,
 };

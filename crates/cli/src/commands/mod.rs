@@ -34,6 +34,7 @@ mod propose;
 mod report;
 mod schema;
 mod scope;
+mod secrets;
 mod simulate;
 mod stats;
 mod status;
@@ -68,6 +69,7 @@ pub async fn run(cx: &Cx, command: Command) -> Result<Exit> {
         Command::Simulate(args) => simulate::run(cx, &args).await,
         Command::Stats(args) => stats::run(cx, args).await,
         Command::Connectors(args) => connectors::run(cx, &args).await,
+        Command::Secrets(args) => secrets::run(cx, args).await,
         Command::Metrics(args) => metrics::run(cx, &args).await,
         Command::Agent(args) => agent::run(cx, &args).await,
         Command::Demo(args) => demo::run(cx, &args).await,

@@ -1,9 +1,11 @@
 //! `validate`: every problem of the outcome file, and whether its horizons are long enough.
 
+use std::path::Path;
+
 use outcome_core::config::{self, Config, Diagnostic, ProcessEnv, render_all};
 use outcome_core::domain::{Design, OutcomeStatus};
 use outcome_core::present::{Scale, whole};
-use outcome_core::settings::{Settings, process_env};
+use outcome_core::settings::{Overrides, Settings, process_env};
 use outcome_core::usecases::{FeasibilityHint, Runtime};
 use outcome_core::{Code, Error, Result};
 use serde::Serialize;
@@ -44,28 +46,27 @@ pub async fn run(cx: &Cx, args: &args::Validate) -> Result<Exit> {
         None => config::locate::locate(&cx.cwd).map_err(Error::from)?,
     };
     let root = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(&cx.cwd);
-    let env = ProcessEnv::new(root);
+    // The workspace may not be there.
+    let runtime = opened(cx, &path).await;
+    let env = match &runtime {
+        Some(runtime) if !args.skip_env => runtime.secrets().env(&text_of(&path)).await?,
+        _ => ProcessEnv::new(root),
+    };
     let mut loaded =
         config::locate::load_with(&path, cx.overrides.vendors, if args.skip_env { None } else { Some(&env) })?;
     let feasibility = match &loaded.config {
-        Some(config) => {
-            let mut overrides = cx.overrides.clone();
-            overrides.file = Some(path.clone());
-            let settings = Settings::discover(&cx.cwd, &overrides, &process_env)?;
-            match Runtime::open(settings).await {
-                Ok(runtime) => {
-                    if let Ok(members) = runtime.members().emails().await {
-                        let (source, file) = (&loaded.source, path.display().to_string());
-                        let unknown = config::unknown_members(source, &file, cx.overrides.vendors, &members);
-                        loaded.diagnostics.extend(unknown);
-                        loaded.diagnostics.sort_by_key(|found| (found.line, found.column, found.severity));
-                    }
-                    feasibility(&runtime, config).await
+        Some(config) => match &runtime {
+            Some(runtime) => {
+                if let Ok(members) = runtime.members().emails().await {
+                    let (source, file) = (&loaded.source, path.display().to_string());
+                    let unknown = config::unknown_members(source, &file, cx.overrides.vendors, &members);
+                    loaded.diagnostics.extend(unknown);
+                    loaded.diagnostics.sort_by_key(|found| (found.line, found.column, found.severity));
                 }
-                // The workspace is not there.
-                Err(_) => Vec::new(),
+                feasibility(runtime, config).await
             }
-        }
+            None => Vec::new(),
+        },
         None => Vec::new(),
     };
     let done = Validated {
@@ -77,6 +78,17 @@ pub async fn run(cx: &Cx, args: &args::Validate) -> Result<Exit> {
     let colour = cx.out.is_coloured();
     cx.out.result(&done, |page| show(page, &done, loaded.config.as_ref(), colour))?;
     Ok(if done.is_valid { Exit::OK } else { Exit::of(Code::ConfigInvalid) })
+}
+
+async fn opened(cx: &Cx, path: &Path) -> Option<Runtime> {
+    let overrides = Overrides { file: Some(path.to_path_buf()), ..cx.overrides.clone() };
+    let settings = Settings::discover(&cx.cwd, &overrides, &process_env).ok()?;
+    Runtime::open(settings).await.ok()
+}
+
+/// What the file says, to look for references; a file that cannot be read is reported when it is loaded.
+fn text_of(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
 }
 
 fn show(page: &mut Page, done: &Validated, config: Option<&Config>, colour: bool) {

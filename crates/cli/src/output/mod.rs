@@ -123,6 +123,13 @@ impl Out {
         let _ = stderr.write_all(text.as_bytes());
     }
 
+    /// A word about a result whose stdout goes into a file.
+    pub fn aside(&self, text: &str) {
+        if !self.is_quiet {
+            self.write_stderr(&format!("{text}\n"));
+        }
+    }
+
     /// A line for whoever is asked something, on stderr as the questions are.
     pub fn note(text: &str) {
         let mut stderr = std::io::stderr();

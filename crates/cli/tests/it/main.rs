@@ -24,6 +24,7 @@ mod journey;
 mod messages;
 mod read_only;
 mod scope;
+mod secrets;
 mod simulate;
 mod stats;
 mod stores;

@@ -35,6 +35,12 @@ pub enum EventKind {
     SessionOpened,
     /// An agent got a token.
     AgentTokenMade,
+    /// A secret was sealed in the store, or put into the keyring of the operating system.
+    SecretSet,
+    /// A secret was removed.
+    SecretRemoved,
+    /// The secrets of the store were sealed with another key.
+    SecretsResealed,
     /// An agent tried what only a human can do.
     AgentRefused,
     /// The head of the log was written down elsewhere.
@@ -95,6 +101,9 @@ static TEXTS: LazyLock<Vec<(EventKind, String)>> = LazyLock::new(|| {
         (K::MemberRefused, "member.refused"),
         (K::SessionOpened, "session.opened"),
         (K::AgentTokenMade, "agent.token_made"),
+        (K::SecretSet, "secret.set"),
+        (K::SecretRemoved, "secret.removed"),
+        (K::SecretsResealed, "secret.resealed"),
         (K::AgentRefused, "agent.refused"),
         (K::AuditAnchored, "audit.anchored"),
         (K::FlagSet, "flag.set"),
@@ -161,6 +170,9 @@ impl EventKind {
             | Self::AuditVouched
             | Self::SessionOpened
             | Self::AgentTokenMade
+            | Self::SecretSet
+            | Self::SecretRemoved
+            | Self::SecretsResealed
             | Self::AuditAnchored
             | Self::FlagSet
             | Self::LearningStored

@@ -283,6 +283,9 @@ impl Replay {
             | EventKind::MemberRefused
             | EventKind::SessionOpened
             | EventKind::AgentTokenMade
+            | EventKind::SecretSet
+            | EventKind::SecretRemoved
+            | EventKind::SecretsResealed
             | EventKind::AgentRefused
             | EventKind::AuditAnchored
             | EventKind::FlagSet

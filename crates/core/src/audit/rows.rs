@@ -6,7 +6,8 @@ crate::text_enum::text_enum! {
     /// A table whose rows the log holds, by its name. Of `measurement` these are the levels of outcomes: the readings of
     /// experiments have a chain of their own.
     pub enum FoldedTable {
-        AllocationPhase, Cohort, Decision, Experiment, Gate, Learning, Measurement, Member, MemberKey, Outbox, Outcome, Workspace,
+        AllocationPhase, Cohort, Decision, Experiment, Gate, Learning, Measurement, Member, MemberKey, Outbox, Outcome, Secret,
+        Workspace,
     }
 }
 

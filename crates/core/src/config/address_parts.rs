@@ -4,7 +4,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::secrets::{Part, parts};
+use super::reference::{Part, parts};
 use crate::error::Result;
 
 /// What means itself in every part of an address.
@@ -33,6 +33,8 @@ pub fn resolve_address(text: &str, resolve: &dyn Fn(&str) -> Result<SecretString
             Part::Var { name, default: None } => format!("${{{name}}}"),
             Part::Var { name, default: Some(default) } => format!("${{{name}:-{default}}}"),
             Part::File { path } => format!("${{file:{path}}}"),
+            Part::Secret { name } => format!("${{secret:{name}}}"),
+            Part::Keyring { name } => format!("${{keyring:{name}}}"),
         };
         let value = resolve(&reference)?;
         match places.next().flatten() {
@@ -76,6 +78,8 @@ mod tests {
                 "${URL}" => "postgres://app:p%40ss@db.example.com/x",
                 "${file:pw}" => "a${HOME}b",
                 "${USER_NAME:-app}" => "app",
+                "${secret:PW}" => "p@s",
+                "${keyring:PW}" => "k/y",
                 other => panic!("{other}"),
             };
             Ok(SecretString::from(value))
@@ -92,6 +96,7 @@ mod tests {
             ),
             ("postgres://${USER_NAME:-app}:${file:pw}@db/${DB}", "postgres://app:a%24%7BHOME%7Db@db/my%20db"),
             ("mysql://db/x?password=${PW}", "mysql://db/x?password=p%40s%2Fs%3Aw%2541%23%3F%C3%A4%20%27x"),
+            ("postgres://app:${secret:PW}@db/x?token=${keyring:PW}", "postgres://app:p%40s@db/x?token=k%2Fy"),
             ("${URL}", "postgres://app:p%40ss@db.example.com/x"),
             ("sqlite:${DB}", "sqlite:my db"),
         ] {

@@ -11,7 +11,7 @@ use super::node::Node;
 use super::redact::redact_line;
 use super::secrets::Env;
 use super::span::Span;
-use crate::ports::{ChannelSettings, FlagSettings, SourceSettings};
+use crate::ports::{ChannelSettings, FlagSettings, OsKeyring, SourceSettings};
 
 /// Longer lines are not shown.
 const MAX_LINE_BYTES: usize = 4096;
@@ -189,11 +189,13 @@ pub struct Vendors {
     pub flags: &'static [FlagVendor],
     /// Channels under `notifications`.
     pub channels: &'static [ChannelVendor],
+    /// The keyring of the operating system, where the program was built with one.
+    pub keyring: Option<&'static dyn OsKeyring>,
 }
 
 impl Vendors {
     /// No vendor at all.
-    pub const NONE: Self = Self { signals: &[], flags: &[], channels: &[] };
+    pub const NONE: Self = Self { signals: &[], flags: &[], channels: &[], keyring: None };
 
     /// The signal vendor with this `type`.
     #[must_use]

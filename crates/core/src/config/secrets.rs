@@ -1,11 +1,13 @@
-//! `${NAME}`, `${NAME:-default}` and `${file:path}` in the file's values, resolved when a value is used.
-//! **Invariant**: an error names the variable or file, never a value.
+//! `${NAME}`, `${NAME:-default}`, `${file:path}`, `${secret:NAME}` and `${keyring:NAME}` in the file's values, resolved when a value is
+//! used. **Invariant**: an error names the variable, file or secret, never a value.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::error::Code;
+use super::reference::{Part, parts};
+use super::secret_error::SecretError;
 
 /// The longest file that a `${file:}` reference reads, in bytes.
 const MAX_SECRET_FILE_BYTES: u64 = 64 * 1024;
@@ -23,18 +25,49 @@ pub trait Env: Send + Sync {
     /// # Errors
     /// When it cannot be read.
     fn file(&self, path: &Path) -> std::io::Result<String>;
+    /// The secrets that are stored; `None` where there is no workspace.
+    fn stored(&self) -> Option<&dyn StoredSecrets> {
+        None
+    }
 }
 
-/// This process's variables, and files relative to the workspace's root.
-#[derive(Debug, Clone)]
+/// Secrets that were looked up before they are asked for: nothing waits here.
+pub trait StoredSecrets: Send + Sync {
+    /// A secret that is sealed in the workspace's store.
+    ///
+    /// # Errors
+    /// [`SecretError::NotSealed`], [`SecretError::Sealing`].
+    fn sealed(&self, name: &str) -> Result<SecretString, SecretError>;
+    /// A secret of the operating system's keyring.
+    ///
+    /// # Errors
+    /// [`SecretError::NotInKeyring`], [`SecretError::Keyring`].
+    fn in_keyring(&self, name: &str) -> Result<SecretString, SecretError>;
+}
+
+/// This process's variables, files relative to the workspace's root, and the secrets that are stored.
+#[derive(Clone)]
 pub struct ProcessEnv {
     root: PathBuf,
+    stored: Option<Arc<dyn StoredSecrets>>,
+}
+
+impl std::fmt::Debug for ProcessEnv {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProcessEnv").field("root", &self.root).finish_non_exhaustive()
+    }
 }
 
 impl ProcessEnv {
     /// `root`: the directory of the outcome file.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), stored: None }
+    }
+
+    /// The same with the secrets of a workspace.
+    #[must_use]
+    pub fn with_stored(self, stored: Arc<dyn StoredSecrets>) -> Self {
+        Self { stored: Some(stored), ..self }
     }
 }
 
@@ -57,6 +90,10 @@ impl Env for ProcessEnv {
         }
         std::fs::read_to_string(path)
     }
+
+    fn stored(&self) -> Option<&dyn StoredSecrets> {
+        self.stored.as_deref()
+    }
 }
 
 /// Where secrets are kept outside of a workspace: what the system gave to this service, where containers have them, and the user's own.
@@ -65,126 +102,6 @@ fn secrets_folders() -> Vec<PathBuf> {
     let settings = folder("XDG_CONFIG_HOME").or_else(|| folder("HOME").map(|home| home.join(".config")));
     let own = settings.map(|settings| settings.join("outcome-runtime/secrets"));
     folder("CREDENTIALS_DIRECTORY").into_iter().chain([PathBuf::from("/run/secrets")]).chain(own).collect()
-}
-
-/// Why a reference cannot be resolved.
-#[derive(Debug, thiserror::Error)]
-pub enum SecretError {
-    /// No such variable.
-    #[error("the environment variable `{name}` is not set")]
-    Unset {
-        /// Its name.
-        name: String,
-    },
-    /// The variable is there and has no text.
-    #[error("the environment variable `{name}` is empty")]
-    Empty {
-        /// Its name.
-        name: String,
-    },
-    /// The file lies where no reference may lead.
-    #[error("the file `{}` of a `${{file:}}` reference is outside of the workspace and of the folders for secrets", path.display())]
-    Outside {
-        /// As written.
-        path: PathBuf,
-    },
-    /// The file cannot be read.
-    #[error("the file `{}` of a `${{file:}}` reference cannot be read", path.display())]
-    File {
-        /// As written.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        cause: std::io::Error,
-    },
-    /// `${` without `}`, or a name that is none.
-    #[error("a `${{...}}` reference is malformed: {problem}")]
-    Malformed {
-        /// What is wrong.
-        problem: String,
-    },
-}
-
-impl SecretError {
-    /// Its stable code.
-    #[must_use]
-    pub fn code(&self) -> Code {
-        match self {
-            Self::Unset { .. } | Self::Empty { .. } | Self::File { .. } | Self::Outside { .. } => Code::SecretMissing,
-            Self::Malformed { .. } => Code::ConfigInvalid,
-        }
-    }
-
-    /// What to do.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        match self {
-            Self::Unset { name } | Self::Empty { name } => {
-                format!("set it where this program runs (`export {name}=...`), or give a default: `${{{name}:-...}}`")
-            }
-            Self::File { path, .. } => {
-                format!("create `{}`; the path is relative to the directory of outcome.yaml", path.display())
-            }
-            Self::Outside { .. } => "put it below the directory of outcome.yaml, in ~/.config/outcome-runtime/secrets, in /run/secrets or in \
-                                     the folder of systemd's credentials"
-                .to_owned(),
-            Self::Malformed { .. } => "write `${NAME}`, `${NAME:-default}` or `${file:path}`".to_owned(),
-        }
-    }
-}
-
-impl From<SecretError> for crate::Error {
-    fn from(error: SecretError) -> Self {
-        Self::new(error.code(), error.to_string()).hint(error.hint()).because(error)
-    }
-}
-
-/// A part of a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Part<'t> {
-    Plain(&'t str),
-    Var { name: &'t str, default: Option<&'t str> },
-    File { path: &'t str },
-}
-
-/// Splits a value at its references.
-pub(super) fn parts(text: &str) -> Result<Vec<Part<'_>>, SecretError> {
-    let malformed = |problem: &str| SecretError::Malformed { problem: problem.to_owned() };
-    let mut out = Vec::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
-        if !before.is_empty() {
-            out.push(Part::Plain(before));
-        }
-        let (inside, behind) = after.split_once('}').ok_or_else(|| malformed("`${` is not closed by `}`"))?;
-        out.push(part(inside)?);
-        rest = behind;
-    }
-    if !rest.is_empty() {
-        out.push(Part::Plain(rest));
-    }
-    Ok(out)
-}
-
-fn part(inside: &str) -> Result<Part<'_>, SecretError> {
-    let malformed = |problem: &str| SecretError::Malformed { problem: problem.to_owned() };
-    if let Some(path) = inside.strip_prefix("file:") {
-        return match path.trim() {
-            "" => Err(malformed("`${file:}` names no file")),
-            path => Ok(Part::File { path }),
-        };
-    }
-    let (name, default) = match inside.split_once(":-") {
-        Some((name, default)) => (name, Some(default)),
-        None => (inside, None),
-    };
-    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if is_name {
-        Ok(Part::Var { name, default })
-    } else {
-        Err(malformed("there is no variable name between `${` and `}`"))
-    }
 }
 
 /// The text with its references replaced. A file's trailing newline is dropped.
@@ -210,15 +127,26 @@ pub fn resolve(text: &str, env: &dyn Env) -> Result<SecretString, SecretError> {
                     env.file(Path::new(path)).map_err(|cause| SecretError::File { path: path.into(), cause })?;
                 out.push_str(zeroize::Zeroizing::new(value).trim_end_matches(['\n', '\r']));
             }
+            Part::Secret { name } => out.push_str(sealed(name, env)?.expose_secret()),
+            Part::Keyring { name } => out.push_str(in_keyring(name, env)?.expose_secret()),
         }
     }
     Ok(SecretString::from(out.as_str()))
 }
 
+/// A secret of the workspace's store.
+pub(super) fn sealed(name: &str, env: &dyn Env) -> Result<SecretString, SecretError> {
+    env.stored().ok_or_else(|| SecretError::NoWorkspace { name: name.to_owned() })?.sealed(name)
+}
+
+/// A secret of the operating system's keyring.
+pub(super) fn in_keyring(name: &str, env: &dyn Env) -> Result<SecretString, SecretError> {
+    env.stored().ok_or_else(|| SecretError::NoWorkspace { name: name.to_owned() })?.in_keyring(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secrecy::ExposeSecret;
 
     struct Fixed;
     impl Env for Fixed {
@@ -236,6 +164,24 @@ mod tests {
             }
             Err(std::io::ErrorKind::NotFound.into())
         }
+        fn stored(&self) -> Option<&dyn StoredSecrets> {
+            Some(self)
+        }
+    }
+
+    impl StoredSecrets for Fixed {
+        fn sealed(&self, name: &str) -> Result<SecretString, SecretError> {
+            match name {
+                "PG_URL" => Ok(SecretString::from("postgres://app:${PW}@db/x")),
+                _ => Err(SecretError::NotSealed { name: name.to_owned() }),
+            }
+        }
+        fn in_keyring(&self, name: &str) -> Result<SecretString, SecretError> {
+            match name {
+                "PG_URL" => Ok(SecretString::from("of the keyring")),
+                _ => Err(SecretError::NotInKeyring { name: name.to_owned() }),
+            }
+        }
     }
 
     fn resolved(text: &str) -> Result<String, String> {
@@ -251,6 +197,9 @@ mod tests {
             ("${NOTHING:-fallback}", "fallback"),
             ("${MISSING:-}", ""),
             ("${file:secrets/pw}", "from-file"),
+            // What a secret says is no reference.
+            ("<${secret:PG_URL}>", "<postgres://app:${PW}@db/x>"),
+            ("${keyring:PG_URL}-${PW}", "of the keyring-hunter2"),
         ] {
             assert_eq!(resolved(text), Ok(value.to_owned()), "{text}");
         }
@@ -264,10 +213,25 @@ mod tests {
             ("${PW}-${file:nowhere}", "nowhere"),
             ("${PW}-${open", "not closed"),
             ("${PW}-${a b}", "no variable name"),
+            ("${PW}-${secret:OTHER}", "`OTHER`"),
+            ("${PW}-${keyring:OTHER}", "`OTHER`"),
+            ("${PW}-${secret:}", "`${secret:}` names no secret"),
+            ("${PW}-${secret:PG_URL:-x}", "`${secret:}` names no secret"),
+            ("${PW}-${keyring:a b}", "`${keyring:}` names no secret"),
         ] {
             let error = resolved(text).unwrap_err();
             assert!(error.contains(named), "{error}");
             assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn without_a_workspace_nothing_is_stored() {
+        let env = ProcessEnv::new("/");
+        for text in ["${secret:PG_URL}", "${keyring:PG_URL}"] {
+            let error = resolve(text, &env).unwrap_err();
+            assert!(matches!(&error, SecretError::NoWorkspace { name } if name == "PG_URL"), "{error}");
+            assert!(error.hint().contains("outcome-runtime init"), "{}", error.hint());
         }
     }
 

@@ -10,6 +10,7 @@ mod flag_state;
 pub mod flags;
 mod limits;
 mod notifier;
+mod os_keyring;
 pub mod push;
 mod read_error;
 pub mod reading_check;
@@ -23,6 +24,7 @@ pub use flag_state::FlagState;
 pub use flags::{FlagAnswers, FlagService, FlagSettings};
 pub use limits::{Budget, SourceLimits};
 pub use notifier::{ChannelSettings, Letter, LetterAbout, Notifier, NotifyError};
+pub use os_keyring::{KeyringError, OsKeyring};
 pub use read_error::ReadError;
 pub use secrets::{Opening, ResolveSecret};
 pub use signals::{

@@ -13,7 +13,7 @@ pub struct Opening<'o> {
     pub resolve: &'o dyn ResolveSecret,
 }
 
-/// Turns text with `${ENV}` and `${file:}` references into the text that is meant.
+/// Turns text with references such as `${ENV}` and `${secret:NAME}` into the text that is meant.
 pub trait ResolveSecret: Send + Sync {
     /// The resolved text.
     ///

@@ -4,7 +4,7 @@ use super::columns::Column;
 use super::db;
 use super::{
     clocks, cohorts, configurations, deliveries, events, experiments, fold, gates, jobs, learning_search, learnings,
-    leases, measurements, members, nonces, outbox, outcomes, snapshots, source_states, workspaces,
+    leases, measurements, members, nonces, outbox, outcomes, secrets, snapshots, source_states, workspaces,
 };
 use crate::address::Engine;
 
@@ -30,6 +30,7 @@ pub fn all_statements() -> Vec<(&'static str, &'static [Engine])> {
         nonces::ALL,
         outbox::ALL,
         outcomes::ALL,
+        secrets::ALL,
         snapshots::ALL,
         workspaces::ALL,
     ];
@@ -78,6 +79,7 @@ pub fn declared_columns() -> Vec<Column> {
         nonces::NonceRow::DECLARED,
         clocks::MachineClock::DECLARED,
         configurations::ConfigurationRow::DECLARED,
+        secrets::StoredSecret::DECLARED,
     ]
     .concat()
 }

@@ -12,7 +12,7 @@ use super::db::{Conn, Tx, on_db};
 use super::error::db_error;
 use super::statement::statements;
 use super::touched::{RowKey, Touched};
-use super::{cohorts, experiments, gates, learnings, measurements, members, outbox, outcomes, workspaces};
+use super::{cohorts, experiments, gates, learnings, measurements, members, outbox, outcomes, secrets, workspaces};
 use crate::address::Engine;
 use crate::audit::{EventKind, FoldedRow, FoldedTable, NewEvent, RowsStored};
 use crate::digest::sha256_hex;
@@ -35,6 +35,7 @@ impl FoldedTable {
         match self {
             Self::AllocationPhase => &["experiment_id", "phase"],
             Self::Decision => &["signature"],
+            Self::Secret => &["name"],
             Self::Cohort
             | Self::Experiment
             | Self::Gate
@@ -61,6 +62,7 @@ impl FoldedTable {
             Self::MemberKey => members::KeyRow::DECLARED,
             Self::Outbox => outbox::OutboxRow::DECLARED,
             Self::Outcome => outcomes::OutcomeRow::DECLARED,
+            Self::Secret => secrets::StoredSecret::DECLARED,
             Self::Workspace => workspaces::Workspace::DECLARED,
         }
     }

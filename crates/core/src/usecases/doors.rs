@@ -1,8 +1,8 @@
 //! One door a noun, reached through the handle: `runtime.gates().decide(..)`.
 
 use super::{
-    AuditLog, Builds, Experiments, Gates, Hypotheses, Keys, Learnings, Members, Outbox, Outcomes, Runtime, Sessions,
-    Signals, Workspaces,
+    AuditLog, Builds, Experiments, Gates, Hypotheses, Keys, Learnings, Members, Outbox, Outcomes, Runtime, Secrets,
+    Sessions, Signals, Workspaces,
 };
 
 impl Runtime {
@@ -70,6 +70,12 @@ impl Runtime {
     #[must_use]
     pub fn workspaces(&self) -> Workspaces<'_> {
         Workspaces(self)
+    }
+
+    /// The use cases about stored secrets.
+    #[must_use]
+    pub fn secrets(&self) -> Secrets<'_> {
+        Secrets(self)
     }
 
     /// The use cases about sessions and tokens.

@@ -18,6 +18,7 @@ mod members;
 mod outbox;
 mod outcomes;
 mod runtime;
+mod secrets;
 mod sessions;
 mod signals;
 mod workspaces;
@@ -54,6 +55,10 @@ pub use members::{ForgetRequest, Forgotten, Members};
 pub use outbox::{ChannelMessage, ChannelTest, Delivered, MessageLine, MessageState, Messages, Outbox, Retried, Retry};
 pub use outcomes::{Activated, Applied, Attainment, Outcomes};
 pub use runtime::Runtime;
+pub use secrets::{
+    NewKey, RemoveSecret, RemovedSecret, Resealed, SecretHome, SecretLine, SecretList, SecretState, Secrets, SetSecret,
+    check_secret_name, new_encryption_key,
+};
 pub use sessions::{PageSession, Sessions, SignIn};
 pub use signals::{
     ConnectorProblem, ConnectorReport, Ingested, KeyLook, MetricCheckRequest, MetricChecked, MetricCompareRequest,

@@ -52,7 +52,10 @@ pub const MAP: &[Layer] = &[
     Layer { name: "core::lifecycle", uses: &[&["core::domain", "core::identity", "stats"]] },
     Layer { name: "core::present", uses: &[&["core::domain", "stats"]] },
     Layer { name: "core::ports", uses: &[&["core::domain", "core::file_trouble"]] },
-    Layer { name: "core::config", uses: &[&["core::domain", "core::ports", "core::characters"]] },
+    // Secrets at rest and the keys for them: pure, but for a key's file (ADR 25).
+    Layer { name: "core::sealing", uses: &[] },
+    // An error of a reference says why what is sealed does not open.
+    Layer { name: "core::config", uses: &[&["core::domain", "core::ports", "core::characters", "core::sealing"]] },
     Layer { name: "core::registry", uses: &[&["core::domain", "core::ports", "core::config"]] },
     // Where the runtime's own database is: read from a setting, opened by the store.
     Layer { name: "core::address", uses: &[] },
@@ -72,7 +75,7 @@ pub const MAP: &[Layer] = &[
     Layer { name: "core::checkout", uses: &[] },
     Layer {
         name: "core::settings",
-        uses: &[&["core::config", "core::address", "core::checkout", "core::seen", "core::stores"]],
+        uses: &[&["core::config", "core::address", "core::checkout", "core::seen", "core::stores", "core::sealing"]],
     },
     Layer { name: "core::scope", uses: &[&["core::domain", "core::characters", "core::checkout", "core::programs"]] },
     // The rules about paths are texts and pure; only what reads a repository does I/O.

@@ -1,7 +1,9 @@
 //! Values that may hold `${...}` references, and values that must.
 
 use super::report::{At, Problem, Reporter};
-use crate::config::secrets::{Part, SecretError, parts};
+use crate::config::SecretError;
+use crate::config::reference::{Part, parts};
+use crate::config::secrets::{in_keyring, sealed};
 
 /// Checks the references of a value; with an environment, also whether they can be resolved.
 pub fn references(at: &At<String>, reporter: &mut Reporter<'_>) -> bool {
@@ -10,7 +12,7 @@ pub fn references(at: &At<String>, reporter: &mut Reporter<'_>) -> bool {
         Err(error) => {
             reporter.push(
                 Problem::error("config.malformed_reference", at.span, error.to_string())
-                    .valid("`${NAME}`, `${NAME:-default}`, `${file:path}`")
+                    .valid("`${NAME}`, `${NAME:-default}`, `${file:path}`, `${secret:NAME}`, `${keyring:NAME}`")
                     .help(unclosed_help(&at.value)),
             );
             return false;
@@ -29,10 +31,16 @@ pub fn references(at: &At<String>, reporter: &mut Reporter<'_>) -> bool {
             Part::File { path } => {
                 env.file(std::path::Path::new(path)).err().map(|cause| SecretError::File { path: path.into(), cause })
             }
+            Part::Secret { name } => sealed(name, env).err(),
+            Part::Keyring { name } => in_keyring(name, env).err(),
         };
         if let Some(error) = missing {
             let problem = Problem::error("config.unset_reference", at.span, error.to_string());
-            reporter.push(problem.valid("a variable or file that exists when this program runs").help(error.hint()));
+            reporter.push(
+                problem
+                    .valid("a variable, file or stored secret that exists when this program runs")
+                    .help(error.hint()),
+            );
             is_ok = false;
         }
     }
@@ -56,7 +64,12 @@ pub fn secret(key: &str, example: &str, at: &At<String>, reporter: &mut Reporter
             return;
         }
         Ok(parts) => match parts.as_slice() {
-            [Part::Var { default: None | Some(""), .. } | Part::File { .. }] => {
+            [
+                Part::Var { default: None | Some(""), .. }
+                | Part::File { .. }
+                | Part::Secret { .. }
+                | Part::Keyring { .. },
+            ] => {
                 references(at, reporter);
                 return;
             }
@@ -66,7 +79,9 @@ pub fn secret(key: &str, example: &str, at: &At<String>, reporter: &mut Reporter
     };
     reporter.push(
         Problem::error("config.literal_secret", at.span, message)
-            .valid(format!("a reference: `${{{example}}}` or `${{file:path}}`"))
+            .valid(format!(
+                "a reference: `${{{example}}}`, `${{secret:{example}}}`, `${{keyring:{example}}}` or `${{file:path}}`"
+            ))
             .help(format!(
                 "put the secret into the environment and write `{key}: ${{{example}}}`;\n\
                  if this file was ever committed or shared, replace the secret: it is no longer secret"
@@ -106,6 +121,10 @@ pub fn no_inline_password(at: &At<String>, example: &str, reporter: &mut Reporte
 fn is_literal(value: &str) -> bool {
     !value.is_empty()
         && !parts(value).is_ok_and(|parts| {
-            parts.iter().all(|part| matches!(part, Part::Var { default: None | Some(""), .. } | Part::File { .. }))
+            parts.iter().all(|part| match part {
+                Part::Var { default, .. } => default.is_none_or(str::is_empty),
+                Part::File { .. } | Part::Secret { .. } | Part::Keyring { .. } => true,
+                Part::Plain(_) => false,
+            })
         })
 }

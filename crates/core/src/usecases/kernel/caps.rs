@@ -20,7 +20,7 @@ pub(in crate::usecases) async fn find_caps(runtime: &Runtime, outcome: &Outcome)
         if !asks_quantile(&signal) {
             continue;
         }
-        let source = source(runtime, &config, &signal.source)?;
+        let source = source(runtime, &config, &signal.source).await?;
         if let Some(caps) = caps_of(&*source, &signal, runtime.now()).await? {
             found.push(SignalCaps { signal: signal.name, caps });
         }

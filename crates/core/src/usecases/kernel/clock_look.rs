@@ -79,7 +79,7 @@ async fn held_against(
 
 /// What a source's clock shows; `None` where it has none, or does not say in time.
 pub(in crate::usecases) async fn clock_of_source(runtime: &Runtime, config: &Config, name: &str) -> Option<Timestamp> {
-    let source = source(runtime, config, name).ok()?;
+    let source = source(runtime, config, name).await.ok()?;
     timeout(PATIENCE, source.clock()).await.ok()?.ok()?
 }
 

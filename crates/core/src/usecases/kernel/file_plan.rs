@@ -127,7 +127,7 @@ pub(in crate::usecases) async fn compared(runtime: &Runtime, tx: &mut Tx, config
         known.is_none_or(|outcome| outcome.state.status == OutcomeStatus::Draft)
     };
     let mut differences = differences(before, &config.declared, &is_draft);
-    let places = places(runtime, &config)?;
+    let places = places(runtime, &config).await?;
     differences.extend(moved(applied.as_ref().map_or(&[], |applied| &applied.places), &places));
     let drafts: BTreeSet<&String> =
         differences.iter().filter_map(|found| found.outcome.as_ref()).filter(|slug| is_draft(slug)).collect();

@@ -33,7 +33,7 @@ pub(in crate::usecases) async fn read_level(
             warnings: Vec::new(),
         }));
     }
-    let source = queued_source(runtime, config, &signal.source, urgency)?;
+    let source = queued_source(runtime, config, &signal.source, urgency).await?;
     // Where a vendor limits questions, those who ask at about the same time ask the same.
     let window = if source.limits().budget.is_some() { aligned(window) } else { window };
     source.level(signal, window).await.map(Some).map_err(Error::from)

@@ -64,6 +64,7 @@ pub(super) mod sealing;
 pub(super) mod shown_change;
 pub(super) mod signal_problem;
 pub(super) mod step_context;
+pub(super) mod stored_secrets;
 mod tampered;
 pub(super) mod text;
 pub(super) mod touch;

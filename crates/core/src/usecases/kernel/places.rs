@@ -16,16 +16,18 @@ use crate::usecases::Runtime;
 const FLAGS: &str = "feature_flags";
 
 /// Where the sources and the flag service of a configuration lead here. What cannot be opened here, for want of a secret, is missing.
-pub(in crate::usecases) fn places(runtime: &Runtime, config: &Config) -> Result<Vec<Place>> {
+pub(in crate::usecases) async fn places(runtime: &Runtime, config: &Config) -> Result<Vec<Place>> {
     let mut found = Vec::new();
     for spec in &config.connectors {
-        let source = runtime.sources.get(spec, &runtime.settings.root.value, &resolver(runtime));
+        let resolve = resolver(runtime, &spec.settings.to_json()).await?;
+        let source = runtime.sources.get(spec, &runtime.settings.root.value, &resolve);
         if let Some(leads_to) = source.ok().and_then(|source| source.place()) {
             found.push(Place { of: spec.name.clone(), settings: of_source(spec)?, leads_to });
         }
     }
     if let Some(spec) = &config.flags {
-        let opening = Opening { root: &runtime.settings.root.value, resolve: &resolver(runtime) };
+        let resolve = resolver(runtime, &spec.settings.to_json()).await?;
+        let opening = Opening { root: &runtime.settings.root.value, resolve: &resolve };
         if let Some(leads_to) = spec.settings.open(&opening).ok().and_then(|service| service.place()) {
             found.push(Place { of: FLAGS.to_owned(), settings: of_flags(spec)?, leads_to });
         }

@@ -90,7 +90,7 @@ async fn check(runtime: &Runtime, config: &Config, signal: &SignalSpec) -> Optio
         Some(QueryProblem { signal: signal.name.clone(), error, is_broken, is_refused })
     };
     // A connector that cannot be opened (a secret is missing, say) says nothing about the query.
-    let source = match source(runtime, config, &signal.source) {
+    let source = match source(runtime, config, &signal.source).await {
         Ok(source) => source,
         Err(error) => return problem(error, config.connector(&signal.source).is_none(), false),
     };

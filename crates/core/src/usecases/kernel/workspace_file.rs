@@ -8,8 +8,8 @@ use super::resolver::resolver;
 use crate::config::vendor::Asked;
 use crate::config::{Config, ConnectorSpec};
 use crate::domain::{ConfigurationOrigin, SignalSpec};
-use crate::error::{Code, Error, Result};
-use crate::ports::{FlagService, Opening, SignalSource};
+use crate::error::{Code, Error, Result, error_chain};
+use crate::ports::{FlagService, Opening, ResolveSecret, SignalSource};
 use crate::scope::GitRepo;
 use crate::usecases::Runtime;
 
@@ -78,7 +78,11 @@ fn has_references(spec: &ConnectorSpec) -> bool {
 }
 
 /// The connector `name`, opened once.
-pub(in crate::usecases) fn source(runtime: &Runtime, config: &Config, name: &str) -> Result<Arc<dyn SignalSource>> {
+pub(in crate::usecases) async fn source(
+    runtime: &Runtime,
+    config: &Config,
+    name: &str,
+) -> Result<Arc<dyn SignalSource>> {
     let spec = config.connector(name).ok_or_else(|| {
         let known: Vec<_> = config.connectors.iter().map(|spec| spec.name.as_str()).collect();
         Error::new(Code::ConnectorUnknown, format!("there is no connector named `{name}`")).hint(format!(
@@ -87,15 +91,37 @@ pub(in crate::usecases) fn source(runtime: &Runtime, config: &Config, name: &str
             known.join(", ")
         ))
     })?;
-    let source = runtime.sources.get(spec, &runtime.settings.root.value, &resolver(runtime)).map_err(Error::from)?;
+    let resolve = resolver(runtime, &spec.settings.to_json()).await?;
+    let opened = runtime.sources.get(spec, &runtime.settings.root.value, &resolve);
+    let source = opened.map_err(|error| what_is_stored(spec, &resolve).unwrap_or_else(|| error.into()))?;
     source_must_lead_there(runtime, spec, source.place())?;
     Ok(source)
 }
 
+/// Why a stored secret of a source cannot be used, with the code of that.
+fn what_is_stored(spec: &ConnectorSpec, resolve: &dyn ResolveSecret) -> Option<Error> {
+    let refused = spec.settings.references().into_iter().find_map(|text| resolve.resolve(text).err())?;
+    match refused.code() {
+        code @ (Code::EncryptionKeyMissing
+        | Code::EncryptionKeyInvalid
+        | Code::EncryptionKeyWrong
+        | Code::SecretChanged
+        | Code::KeyringUnavailable) => {
+            let message = format!("connector `{}`: {}", spec.name, error_chain(&refused));
+            Some(Error::new(code, message).hint(refused.hint_text().unwrap_or_default()))
+        }
+        _ => None,
+    }
+}
+
 /// The flag service of the outcome file; `None` when it names none.
-pub(in crate::usecases) fn flag_service(runtime: &Runtime, config: &Config) -> Result<Option<Box<dyn FlagService>>> {
+pub(in crate::usecases) async fn flag_service(
+    runtime: &Runtime,
+    config: &Config,
+) -> Result<Option<Box<dyn FlagService>>> {
     let Some(spec) = &config.flags else { return Ok(None) };
-    let opening = Opening { root: &runtime.settings.root.value, resolve: &resolver(runtime) };
+    let resolve = resolver(runtime, &spec.settings.to_json()).await?;
+    let opening = Opening { root: &runtime.settings.root.value, resolve: &resolve };
     let service = spec.settings.open(&opening).map_err(Error::from)?;
     flags_must_lead_there(runtime, spec, service.place())?;
     Ok(Some(service))

@@ -191,8 +191,13 @@ pub(super) async fn declared(runtime: &Runtime) -> Result<Vec<ChannelSpec>> {
 
 /// Opens a channel and hands it a letter; what the receiver answered.
 pub(super) async fn hand_over(runtime: &Runtime, spec: &ChannelSpec, letter: &Letter) -> Result<String, NotifyError> {
+    let resolve = resolver(runtime, &spec.settings.to_json()).await.map_err(|error| NotifyError::Unreachable {
+        channel: spec.kind.to_owned(),
+        problem: format!("its secrets could not be looked up: {}", error_chain(&error)),
+        retry_after: None,
+    })?;
     let channel = {
-        let opening = Opening { root: &runtime.settings.root.value, resolve: &resolver(runtime) };
+        let opening = Opening { root: &runtime.settings.root.value, resolve: &resolve };
         spec.settings.open(&opening)?
     };
     channel.send(letter, runtime.now()).await

@@ -208,7 +208,7 @@ async fn catch_up(runtime: &Runtime, tx: &mut Tx, queued: &QueuedMessage) -> Res
 
 async fn deliver_flag(runtime: &Runtime, position: &FlagPosition) -> Result<String> {
     let FlagPosition { key, description, treatment_pct: pct, .. } = position;
-    let Some(service) = flag_service(runtime, &*config(runtime).await?)? else {
+    let Some(service) = flag_service(runtime, &*config(runtime).await?).await? else {
         return Ok(format!("flag `{key}`: no flag service is configured, so set it to {pct} % by hand"));
     };
     service.ensure(key, description).await.map_err(Error::from)?;

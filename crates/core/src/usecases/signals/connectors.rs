@@ -162,7 +162,7 @@ impl Signals<'_> {
 
     async fn tested(self, name: &str, config: Arc<Config>) -> Result<ConnectorReport> {
         let asked = asked_of(&config, name);
-        let opened = match source(self.0, &config, name) {
+        let opened = match source(self.0, &config, name).await {
             Err(error) if error.code() == Code::ConnectorUnknown => return Err(error),
             Err(error) => Err(error),
             Ok(source) => source.test().await.map(|report| (source, report)).map_err(Error::from),
@@ -193,7 +193,7 @@ impl Signals<'_> {
     #[tracing::instrument(level = "debug", name = "signals.connector_reach", skip_all, fields(name))]
     pub async fn connector_reach(self, name: &str) -> Result<SourceReport> {
         let config = config(self.0).await?;
-        source(self.0, &config, name)?.test().await.map_err(Error::from)
+        source(self.0, &config, name).await?.test().await.map_err(Error::from)
     }
 
     /// The statements that make a user for a connector who reads what its queries read and nothing else. A person runs them.
@@ -203,7 +203,7 @@ impl Signals<'_> {
     #[tracing::instrument(level = "debug", name = "signals.connector_role", skip_all, fields(name))]
     pub async fn connector_role(self, name: &str) -> Result<ReaderRole> {
         let config = config(self.0).await?;
-        let source = source(self.0, &config, name)?;
+        let source = source(self.0, &config, name).await?;
         let queries: Vec<String> = asked_of(&config, name).into_iter().filter_map(AskedQuery::text).collect();
         let statements = source.reader_role(&queries).await.map_err(Error::from)?;
         Ok(ReaderRole { connector: name.to_owned(), statements })

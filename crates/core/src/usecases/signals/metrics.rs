@@ -126,7 +126,7 @@ impl Signals<'_> {
         let (_, config) = proposed(self.0).await?;
         let signal = metric(&config.metrics, name)?;
         let statements = match with_sql {
-            true => source(self.0, &config, &signal.source)?.written(&signal).map_err(Error::from)?,
+            true => source(self.0, &config, &signal.source).await?.written(&signal).map_err(Error::from)?,
             false => Vec::new(),
         };
         Ok(MetricShown { metric: name.to_owned(), source: signal.source.clone(), signal, statements })
@@ -141,7 +141,7 @@ impl Signals<'_> {
     pub async fn metric_check(self, request: &MetricCheckRequest) -> Result<MetricChecked> {
         let (config, mut signal) = readable_metric(self.0, &request.metric).await?;
         let began = Stopwatch::now();
-        let source = source(self.0, &config, &signal.source)?;
+        let source = source(self.0, &config, &signal.source).await?;
         let now = self.0.now();
         let mut findings = Vec::new();
         let mut caps = None;

@@ -153,6 +153,28 @@ fn warnings(found: &[Diagnostic]) -> String {
     format!("{n}: {}", codes.into_iter().collect::<Vec<_>>().join(", "))
 }
 
+/// What is stored, where something is: whether this program opens all of it.
+async fn secrets(runtime: &Runtime) -> Option<Finding> {
+    let list = match runtime.secrets().list().await {
+        Ok(list) if list.secrets.is_empty() => return None,
+        Ok(list) => list,
+        Err(error) => return Some(Finding::problem("secrets", &error)),
+    };
+    let refused = list.secrets.iter().find_map(|line| Some((line, line.problem.as_ref()?)));
+    Some(match refused {
+        Some((line, problem)) => Finding {
+            check: "secrets".to_owned(),
+            level: FindingLevel::Problem,
+            message: problem.clone(),
+            hint: line.remedy.clone(),
+        },
+        None => {
+            let keys = list.keys.map_or_else(String::new, |keys| format!(", with the key {keys}"));
+            Finding::ok("secrets", format!("{} can be used{keys}", list.secrets.len()))
+        }
+    })
+}
+
 async fn look_around(runtime: &Runtime, found: &mut Vec<Finding>) {
     found.push(match repo(runtime).await {
         Err(error) => Finding::problem("git", &error),
@@ -161,6 +183,7 @@ async fn look_around(runtime: &Runtime, found: &mut Vec<Finding>) {
             Err(error) => Finding::problem("git", &Error::from(error)),
         },
     });
+    found.extend(secrets(runtime).await);
     if let Ok(config) = config(runtime).await {
         for connector in &config.connectors {
             let check = format!("connector {}", connector.name);
@@ -169,7 +192,7 @@ async fn look_around(runtime: &Runtime, found: &mut Vec<Finding>) {
                 Err(error) => Finding::problem(&check, &error),
             });
         }
-        found.push(match flag_service(runtime, &config) {
+        found.push(match flag_service(runtime, &config).await {
             Ok(Some(service)) => Finding::ok("flags", service.name().to_owned()),
             Ok(None) => Finding::warning(
                 "flags",

@@ -24,13 +24,13 @@ pub(in crate::usecases) use urgency::Urgency;
 ///
 /// # Errors
 /// Where there is no such connector, or it cannot be opened.
-pub(in crate::usecases) fn queued_source(
+pub(in crate::usecases) async fn queued_source(
     runtime: &Runtime,
     config: &Config,
     name: &str,
     urgency: Urgency,
 ) -> Result<Arc<QueuedSource>> {
-    let source = source(runtime, config, name)?;
+    let source = source(runtime, config, name).await?;
     let limits = source.limits();
     let account = limits.budget.map(|_| account::name_of(config, name, source.place()));
     let turn = runtime.turns.of(name, limits, account);

@@ -66,7 +66,7 @@ impl Signals<'_> {
         let (config, signal) = readable_metric(self.0, &request.metric).await?;
         let now = self.0.now();
         let window = window_of(request, now)?;
-        let source = source(self.0, &config, &signal.source)?;
+        let source = source(self.0, &config, &signal.source).await?;
         let signal = with_caps(&*source, signal, window.from).await?;
         let contract = signal.contract.as_ref();
         let contract = contract.ok_or_else(|| Error::new(Code::Internal, "a metric without a contract"))?;

@@ -4,6 +4,8 @@ mod message;
 mod queue;
 mod write;
 
+use serde_json::Value as Json;
+
 use self::message::Message;
 use self::write::write_each;
 use super::Signals;
@@ -53,10 +55,10 @@ struct Signer {
 async fn signers(runtime: &Runtime, headers: Headers<'_>, body: &[u8]) -> Result<Vec<Signer>> {
     headers.check().map_err(Error::from)?;
     let config = config(runtime).await?;
-    let resolve = resolver(runtime);
     let (mut found, mut stale) = (Vec::new(), None);
     for connector in &config.connectors {
         let Some(push) = connector.settings.push() else { continue };
+        let resolve = resolver(runtime, &Json::from(push.secret)).await?;
         let checked = resolve(push.secret)
             .and_then(|secret| verify(headers, body, &secret, push.replay_window, runtime.now()).map_err(Error::from));
         match checked {

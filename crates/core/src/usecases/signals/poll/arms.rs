@@ -54,7 +54,7 @@ pub(super) async fn read_phases(
     if asked.is_empty() {
         return Ok(ReadArms::default());
     }
-    let source = queued_source(runtime, config, &signal.source, Urgency::Urgent)?;
+    let source = queued_source(runtime, config, &signal.source, Urgency::Urgent).await?;
     let series = match sealed_contract(&*source, signal) {
         Some(contract) => Some((contract, Series::of(runtime, &*source, experiment, signal).await?)),
         None => None,

@@ -65,7 +65,7 @@ pub(super) async fn ask_days(
     let days = |numbers: &mut dyn Iterator<Item = i64>| {
         numbers.map(|number| day_after(activated_at, number)).collect::<Result<Vec<Window>>>()
     };
-    let source = queued_source(runtime, config, &signal.source, Urgency::Ordinary)?;
+    let source = queued_source(runtime, config, &signal.source, Urgency::Ordinary).await?;
     let mut asked =
         Asked { source: &*source, signal, known: &known, new: Vec::new(), n_reads: 0, ends: Instant::now() + LONGEST };
     let done = asked.all(&days(&mut (1..=DAYS_BEFORE).map(|n| -n))?, &days(&mut (0..n_since))?).await;

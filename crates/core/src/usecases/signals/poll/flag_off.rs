@@ -65,7 +65,7 @@ async fn look(runtime: &Runtime) -> Result<Vec<String>> {
     if ours.is_empty() {
         return Ok(Vec::new());
     }
-    let Some(service) = flag_service(runtime, &*config(runtime).await?)? else { return Ok(Vec::new()) };
+    let Some(service) = flag_service(runtime, &*config(runtime).await?).await? else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for experiment in &ours {
         let key = &experiment.hypothesis.flag_key;

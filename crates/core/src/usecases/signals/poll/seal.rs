@@ -91,7 +91,7 @@ async fn seal_signal(
     (is_slow, polled_at, until): (bool, Timestamp, Instant),
     sealed: &mut Sealed,
 ) -> Result<()> {
-    let source = queued_source(runtime, config, &signal.source, Urgency::Ordinary)?;
+    let source = queued_source(runtime, config, &signal.source, Urgency::Ordinary).await?;
     let Some(contract) = sealed_contract(&*source, signal) else { return Ok(()) };
     let series = Series::of(runtime, &*source, &job.experiment, signal).await?;
     if source.sealing() != Sealing::Always && !is_slow && series.cohorts.is_empty() {

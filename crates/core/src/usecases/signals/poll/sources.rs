@@ -214,7 +214,7 @@ async fn read_drift(runtime: &Runtime, config: &Config, job: &Job) -> Result<Opt
     let mut tx = runtime.read().await?;
     let is_waiting = tx.outbox_is_flag_waiting(experiment.id).await?;
     drop(tx);
-    let Some(service) = flag_service(runtime, config)? else { return Ok(None) };
+    let Some(service) = flag_service(runtime, config).await? else { return Ok(None) };
     if is_waiting {
         return Ok(None);
     }

@@ -47,7 +47,8 @@ pub(super) async fn read_treated_off(
     }
     let window = Window { from, to: now };
     let key = &experiment.hypothesis.flag_key;
-    let n = queued_source(runtime, config, &signal.source, Urgency::Urgent)?
+    let n = queued_source(runtime, config, &signal.source, Urgency::Urgent)
+        .await?
         .treated(signal, key, window)
         .await
         .map_err(Error::from)?;

@@ -65,7 +65,7 @@ pub(super) async fn read_weeks(
         .filter(|reading| reading.variant.is_none())
         .map(|reading| (reading.window.to, reading.sums))
         .collect();
-    let source = queued_source(runtime, config, &signal.source, Urgency::Ordinary)?;
+    let source = queued_source(runtime, config, &signal.source, Urgency::Ordinary).await?;
     let mut weeks = Weeks::default();
     let week = |number: i64| -> Result<Window> {
         let from = launched_at.checked_add(WEEK * i32::try_from(number).unwrap_or(i32::MAX)).map_err(too_long)?;
