@@ -54,6 +54,7 @@ mod rows;
 mod safety;
 mod search;
 mod silence;
+mod soak;
 mod steps;
 mod tamper;
 mod templates;
