@@ -26,8 +26,8 @@ pub use notifier::{ChannelSettings, Letter, LetterAbout, Notifier, NotifyError};
 pub use read_error::ReadError;
 pub use secrets::{Opening, ResolveSecret};
 pub use signals::{
-    Danger, ExposureCounts, FactCounts, KeyBuckets, LookRequest, MetricInfo, MetricLook, PushSettings, QueryKind,
-    QueryPlan, Risk, SignalSource, SourceReport, SourceSettings, VariantRequest, WrittenQuery, size,
+    Danger, ExposureCounts, FactCounts, KeyBuckets, LookRequest, MetricInfo, MetricLook, ProtocolTry, PushSettings,
+    QueryKind, QueryPlan, Risk, SignalSource, SourceReport, SourceSettings, VariantRequest, WrittenQuery, size,
 };
 pub use tables::{ColumnInfo, ColumnKind, CommonValue, SqlEngine, TableInfo, Tables};
 pub use touch::TouchToSign;

@@ -12,6 +12,7 @@
 mod amplitude;
 mod bigquery;
 mod clickhouse;
+mod conformance;
 mod contract;
 mod custom_http;
 mod datadog;
