@@ -16,6 +16,7 @@ mod conformance;
 mod contract;
 mod custom_http;
 mod datadog;
+mod datadog_v2;
 mod emulator;
 mod exec;
 mod fifteen;
