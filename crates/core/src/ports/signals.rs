@@ -28,6 +28,11 @@ pub trait SourceSettings: std::fmt::Debug + Send + Sync {
     /// [`ReadError::Config`] when the settings cannot work or a secret is missing.
     fn open(&self, name: &str, opening: &Opening<'_>) -> Result<Box<dyn SignalSource>, ReadError>;
 
+    /// How long after its exposure a unit can be claimed on, where the settings say so: the time in which it counts, and how late rows come.
+    fn whole_after(&self) -> Option<Period> {
+        None
+    }
+
     /// How requests of this source are verified, for a source that pushes its readings.
     fn push(&self) -> Option<PushSettings<'_>> {
         None
