@@ -19,8 +19,8 @@ pub(super) fn warn_of_steps(
 ) {
     for spec in outcomes.iter().filter(|spec| spec.design == Design::Randomised) {
         let written = file.outcomes.iter().flat_map(|list| &list.value).map(|at| &at.value);
-        let of_slug = written.filter(|outcome| outcome.id.as_ref().is_some_and(|id| id.value == spec.slug));
-        let Some(horizon) = of_slug.filter_map(|outcome| outcome.horizon.as_ref()).next() else { continue };
+        let mut of_slug = written.filter(|outcome| outcome.id.as_ref().is_some_and(|id| id.value == spec.slug));
+        let Some(horizon) = of_slug.find_map(|outcome| outcome.horizon.as_ref()) else { continue };
         let by_variant = |connector: &&ConnectorSpec| match connector.asked {
             Asked::ByName(answers) => answers.by_variant && connector.name == spec.signal.source,
             Asked::WithSql | Asked::ItPushes => false,

@@ -64,7 +64,11 @@ impl Trial<'_> {
                 format!("{} for a flag that does not exist", arms_in_words(&arms)),
                 "count the exposures of `flag` alone; leave out an arm that nobody saw",
             ),
-            Err(error) if says_no_reading(&error) => Seen::Right(format!("no reading of such a flag: {error}")),
+            // It may be about the flag, or about something else that is wrong.
+            Err(error) if says_no_reading(&error) => Seen::unknown(
+                error.to_string(),
+                "an error is right where it is about the flag; no arms are right as well",
+            ),
             Err(error) => Seen::failure(error),
         }
     }
