@@ -67,6 +67,53 @@ impl SignalSource for Known {
     }
 }
 
+/// Knows whole days of UTC only, and that nobody came in them.
+#[derive(Debug)]
+struct Daily;
+
+impl SourceSettings for Daily {
+    fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({})
+    }
+    fn references(&self) -> Vec<&str> {
+        Vec::new()
+    }
+    fn open(&self, _: &str, _: &Opening<'_>) -> Result<Box<dyn SignalSource>, ReadError> {
+        Ok(Box::new(Self))
+    }
+}
+
+#[async_trait]
+impl SignalSource for Daily {
+    async fn test(&self) -> Result<SourceReport, ReadError> {
+        Known.test().await
+    }
+
+    async fn level(&self, signal: &SignalSpec, window: Window) -> Result<Reading<ArmSums>, ReadError> {
+        Known.level(signal, window).await
+    }
+
+    async fn by_variant(
+        &self,
+        signal: &SignalSpec,
+        request: &VariantRequest,
+    ) -> Result<Reading<Vec<VariantReading>>, ReadError> {
+        let Window { from, to } = request.window;
+        let midnight = |seconds: i64| jiff::Timestamp::from_second(seconds - seconds.rem_euclid(86_400)).unwrap();
+        let days = Window { from: midnight(from.as_second() + 86_399), to: midnight(to.as_second()) };
+        let window = if days.from < days.to { days } else { Window { from, to: from } };
+        Ok(Known::reading(signal, "days", window, Vec::new()))
+    }
+
+    async fn list(&self) -> Result<Vec<MetricInfo>, ReadError> {
+        Ok(Vec::new())
+    }
+}
+
+const fn daily() -> SignalVendor {
+    SignalVendor { read: |_, _| Some(Arc::new(Daily)), ..vendor("days", true) }
+}
+
 const fn vendor(kind: &'static str, by_variant: bool) -> SignalVendor {
     SignalVendor {
         kind,
@@ -77,7 +124,7 @@ const fn vendor(kind: &'static str, by_variant: bool) -> SignalVendor {
     }
 }
 
-static SIGNALS: [SignalVendor; 2] = [vendor("events", true), vendor("levels", false)];
+static SIGNALS: [SignalVendor; 3] = [vendor("events", true), vendor("levels", false), daily()];
 static TABLE: Vendors = Vendors { signals: &SIGNALS, ..outcome_integrations::VENDORS };
 
 /// The laboratory's outcome without a query.
@@ -126,5 +173,20 @@ async fn a_source_asked_by_name_is_polled_by_variant_where_it_knows_the_variants
     let arms = [Some(Variant::Control), Some(Variant::Treatment)];
     let expected: Vec<_> = ["came_back", "crashes"].into_iter().flat_map(|s| arms.map(|a| (s.to_owned(), a))).collect();
     assert_eq!(stored, expected);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_source_of_whole_days_has_not_looked_before_the_first_one_is_over() -> Result<()> {
+    let lab = Lab::with_vendors(None, &file()?.replace("type: events", "type: days"), &TABLE).await?;
+    let experiment = lab.running("Softer level", "soft").await?;
+    let status = async || anyhow::Ok(lab.runtime.experiments().show(&experiment).await?.experiment.state);
+    // Launched at 8:00: at 14:00 of the next day no whole day is over.
+    let polled = lab.poll_after(30).await?;
+    assert!(!polled.failures.iter().any(|said| said.contains("nobody has been exposed")), "{polled:?}");
+    assert!(status().await?.pause.is_none(), "{:?}", status().await?);
+    // At 10:00 of the day after it is, and nobody was in it.
+    let polled = lab.poll_after(20).await?;
+    assert!(polled.failures.iter().any(|said| said.contains("nobody has been exposed")), "{polled:?}");
     Ok(())
 }

@@ -56,6 +56,7 @@ mod sealed;
 mod search;
 mod secrets;
 mod silence;
+mod soak;
 mod steps;
 mod tamper;
 mod templates;

@@ -202,6 +202,12 @@ impl Lab {
         Self::active(Self::plugged(database, file, vendors).await?).await
     }
 
+    /// The same beside these files, which git does not see if their names end in `.secret`.
+    pub async fn declaring_beside(file: &str, files: &[(&str, &str)]) -> Result<Self> {
+        let vendors = &outcome_integrations::VENDORS;
+        Self::active(Self::plugged_beside(None, file, vendors, "", files).await?).await
+    }
+
     async fn active(lab: Self) -> Result<Self> {
         lab.runtime.outcomes().activate(OUTCOME, &unlock(), false).await?;
         Ok(lab)
@@ -241,11 +247,22 @@ impl Lab {
     }
 
     async fn plugged_on(database: Option<String>, file: &str, vendors: &'static Vendors, tables: &str) -> Result<Self> {
+        Self::plugged_beside(database, file, vendors, tables, &[]).await
+    }
+
+    async fn plugged_beside(
+        database: Option<String>,
+        file: &str,
+        vendors: &'static Vendors,
+        tables: &str,
+        files: &[(&str, &str)],
+    ) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let root = dir.path().canonicalize()?;
         write(&root, "game/level.txt", "one\n")?;
         write(&root, "push.secret", INGEST_SECRET)?;
-        write(&root, ".gitignore", "game.db*\nflags.json*\n.flags.json*\n.outcome/\n.clock\npush.secret\n")?;
+        files.iter().try_for_each(|(path, text)| write(&root, path, text))?;
+        write(&root, ".gitignore", "game.db*\nflags.json*\n.flags.json*\n.outcome/\n.clock\n*.secret\n")?;
         git(&root, &["init", "-q", "-b", "main"])?;
         commit(&root, "Begin")?;
         let options = SqliteConnectOptions::new().filename(root.join("game.db")).create_if_missing(true);

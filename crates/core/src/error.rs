@@ -199,6 +199,19 @@ impl Error {
         self.0.context.get(key).and_then(|value| T::deserialize(value).ok())
     }
 
+    /// What happened, the code, and what to do next, in one line: for texts that are kept and shown later.
+    #[must_use]
+    pub fn with_remedy(&self) -> String {
+        let what: String = error_chain(self).chars().take(400).collect();
+        match self.hint_text() {
+            Some(hint) => {
+                let hint: String = hint.chars().take(300).collect();
+                format!("{what} ({}); to do: {hint}", self.code().as_str())
+            }
+            None => format!("{what} ({})", self.code().as_str()),
+        }
+    }
+
     /// The shape that REST, `--json` and MCP share.
     #[must_use]
     pub fn to_json(&self) -> Value {

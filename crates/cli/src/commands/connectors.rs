@@ -1,6 +1,8 @@
 //! `connectors`: the sources that the outcome file declares.
 
-use outcome_core::usecases::{ConnectorProblem, ConnectorReport, QueryReport, QueryState, ReaderRole};
+use outcome_core::usecases::{
+    CheckState, Conformance, ConnectorProblem, ConnectorReport, QueryReport, QueryState, ReaderRole,
+};
 use outcome_core::{Code, Result};
 
 use crate::args;
@@ -41,12 +43,55 @@ pub async fn run(cx: &Cx, args: &args::Connectors) -> Result<Exit> {
             let kind = kinds.into_iter().flatten().next().or(refused.map(|problem| problem.kind));
             Ok(kind.map_or(Exit::OK, Exit::of))
         }
+        args::Connectors::Conformance { name, flag, unlock } => {
+            let flag = flag.as_deref();
+            let given = match unlock.passphrase_fd {
+                Some(_) => Some(cx.terminal.unlock(unlock, "test")?),
+                None => None,
+            };
+            let found = match runtime.signals().connector_conformance(name, flag, given.as_ref()).await {
+                Err(error) if error.code() == Code::PassphraseNeeded && cx.terminal.may_ask() => {
+                    cx.out.show(|page| page.line(&safe(error.message())))?;
+                    let asked = cx.terminal.unlock(unlock, "send them there")?;
+                    runtime.signals().connector_conformance(name, flag, Some(&asked)).await?
+                }
+                found => found?,
+            };
+            cx.out.result(&found, |page| show_conformance(page, &found))?;
+            Ok(if found.n_failed == 0 { Exit::OK } else { Exit::of(Code::SignalShape) })
+        }
         args::Connectors::Role { name } => {
             let role = runtime.signals().connector_role(name).await?;
             cx.out.result(&role, |page| show_role(page, &role))?;
             Ok(Exit::OK)
         }
     }
+}
+
+fn show_conformance(page: &mut Page, found: &Conformance) {
+    let mut of = None;
+    for check in &found.checks {
+        if check.signal != of {
+            of.clone_from(&check.signal);
+            page.head(&format!("Signal `{}`", safe(check.signal.as_deref().unwrap_or_default())));
+        }
+        let state = match check.state {
+            CheckState::Passed => page.green("passed"),
+            CheckState::Failed => page.red("failed"),
+            CheckState::Skipped => page.yellow("skipped"),
+        };
+        page.prose(4, &format!("  {state}  {}: {}", check.check, safe(&check.what)));
+        if let Some(hint) = &check.hint {
+            page.hint(&format!("    {}", safe(hint)));
+        }
+    }
+    page.line(&format!(
+        "`{}`: {} passed, {} failed, {} skipped",
+        safe(&found.connector),
+        found.n_passed,
+        found.n_failed,
+        found.n_skipped
+    ));
 }
 
 fn show_role(page: &mut Page, role: &ReaderRole) {

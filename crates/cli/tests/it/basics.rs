@@ -215,6 +215,26 @@ fn testing_a_connector_shows_each_query_and_fails_when_one_is_refused() {
 }
 
 #[test]
+fn conformance_compares_the_answers_of_a_source_and_fails_where_they_do_not_fit() {
+    let home = Home::active();
+    let ran = home.run(&["connectors", "conformance", "app"]).exits(0);
+    for part in ["passed  answers", "passed  level_same_answer_twice", "skipped  by_variant", "0 failed"] {
+        assert!(ran.stdout.contains(part), "{part} is missing: {}", ran.stdout);
+    }
+    let found = home.run(&["connectors", "conformance", "app", "--json"]).exits(0).json();
+    assert_eq!((&found["connector"], &found["n_failed"]), (&"app".into(), &0.into()), "{found}");
+    assert_eq!(home.run(&["connectors", "conformance", "nope", "--json"]).exits(3).error_code(), "connector_unknown");
+    let file = std::fs::read_to_string(home.path("outcome.yaml")).unwrap();
+    home.write("outcome.yaml", &file.replace("table: exposures", "table: exposure"));
+    let ran = home.run(&["connectors", "conformance", "app", "--flag", "fewer-fields"]).exits(8);
+    assert!(
+        ran.stdout.contains("failed  by_variant") && ran.stdout.contains("no such table: exposure"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
 fn every_result_is_json_when_asked_for() {
     let home = Home::proposed();
     for args in [

@@ -28,9 +28,9 @@ pub use os_keyring::{KeyringError, OsKeyring};
 pub use read_error::ReadError;
 pub use secrets::{Opening, ResolveSecret};
 pub use signals::{
-    Danger, ExposureCounts, FactCounts, KeyBuckets, LookRequest, MetricInfo, MetricLook, PartRequest, PushSettings,
-    QueryKind, QueryPlan, Risk, Sealing, SignalSource, SourceReport, SourceSettings, VariantRequest, WrittenQuery,
-    no_parts, size,
+    Danger, ExposureCounts, FactCounts, KeyBuckets, LookRequest, MetricInfo, MetricLook, PartRequest, ProtocolTry,
+    PushSettings, QueryKind, QueryPlan, Risk, Sealing, SignalSource, SourceReport, SourceSettings, VariantRequest,
+    WrittenQuery, no_parts, size,
 };
 pub use tables::{ColumnInfo, ColumnKind, CommonValue, SqlEngine, TableInfo, Tables};
 pub use touch::TouchToSign;

@@ -28,6 +28,11 @@ pub trait SourceSettings: std::fmt::Debug + Send + Sync {
     /// [`ReadError::Config`] when the settings cannot work or a secret is missing.
     fn open(&self, name: &str, opening: &Opening<'_>) -> Result<Box<dyn SignalSource>, ReadError>;
 
+    /// How long after its exposure a unit can be claimed on, where the settings say so: the time in which it counts, and how late rows come.
+    fn whole_after(&self) -> Option<Period> {
+        None
+    }
+
     /// How requests of this source are verified, for a source that pushes its readings.
     fn push(&self) -> Option<PushSettings<'_>> {
         None
@@ -156,6 +161,12 @@ pub trait SignalSource: Send + Sync {
         Ok(None)
     }
 
+    /// What can be tried of a protocol that only this kind of source speaks, as with a question that a later version would ask; empty where
+    /// there is nothing.
+    async fn protocol(&self, _signal: &SignalSpec, _window: Window) -> Vec<ProtocolTry> {
+        Vec::new()
+    }
+
     /// How the source would answer one of the signal's queries (its query plan), without running it; `None` where there is no
     /// such thing.
     async fn plan(
@@ -166,6 +177,17 @@ pub trait SignalSource: Send + Sync {
     ) -> Result<Option<QueryPlan>, ReadError> {
         Ok(None)
     }
+}
+
+/// Something of a protocol that was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProtocolTry {
+    /// Stable name of the check.
+    pub check: &'static str,
+    /// What is expected, as a sentence.
+    pub expected: &'static str,
+    /// What was seen instead, and what to do.
+    pub problem: Option<(String, String)>,
 }
 
 /// What is asked about an experiment.

@@ -61,9 +61,9 @@ pub use secrets::{
 };
 pub use sessions::{PageSession, Sessions, SignIn};
 pub use signals::{
-    ConnectorProblem, ConnectorReport, Ingested, KeyLook, MetricCheckRequest, MetricChecked, MetricCompareRequest,
-    MetricCompared, MetricDoubt, MetricFinding, MetricShown, PollRequest, Polled, PolledExperiment, QueryReport,
-    QueryState, ReaderRole, SignalRole, Signals, Stop, Told,
+    Check, CheckState, Conformance, ConnectorProblem, ConnectorReport, Ingested, KeyLook, MetricCheckRequest,
+    MetricChecked, MetricCompareRequest, MetricCompared, MetricDoubt, MetricFinding, MetricShown, PollRequest, Polled,
+    PolledExperiment, QueryReport, QueryState, ReaderRole, SignalRole, Signals, Stop, Told, Trial, about,
 };
 pub use workspaces::{
     Counts, DeadLetters, ExperimentLine, Finding, FindingLevel, FirstChoice, FirstFile, FirstLook, FirstMetric,

@@ -15,12 +15,12 @@ use super::contract::{request, source_of, window};
 use super::kit::{named, week};
 
 /// A folder of the user's own, outside of temporary folders and repositories.
-fn home() -> tempfile::TempDir {
+pub(crate) fn home() -> tempfile::TempDir {
     let home = std::env::home_dir().unwrap();
     tempfile::Builder::new().prefix(".outcome-exec-test-").tempdir_in(home).unwrap()
 }
 
-fn put(dir: &Path, text: &str) -> PathBuf {
+pub(crate) fn put(dir: &Path, text: &str) -> PathBuf {
     let program = dir.join("metrics");
     // Written under another name first: a file that is open for writing cannot be run.
     let draft = dir.join("draft");
@@ -30,11 +30,11 @@ fn put(dir: &Path, text: &str) -> PathBuf {
     program
 }
 
-fn hash(program: &Path) -> String {
+pub(crate) fn hash(program: &Path) -> String {
     hex::encode(Sha256::digest(std::fs::read(program).unwrap()))
 }
 
-fn open(program: &Path, sha256: &str, more: &str, root: &Path) -> Box<dyn SignalSource> {
+pub(crate) fn open(program: &Path, sha256: &str, more: &str, root: &Path) -> Box<dyn SignalSource> {
     let config = format!("program: {}, sha256: {sha256}, token: \"${{TOKEN}}\"{more}", program.display());
     source_of("exec", &config, root, &[("${TOKEN}", "t0ken")]).unwrap()
 }

@@ -12,9 +12,11 @@
 mod amplitude;
 mod bigquery;
 mod clickhouse;
+mod conformance;
 mod contract;
 mod custom_http;
 mod datadog;
+mod datadog_v2;
 mod emulator;
 mod exec;
 mod fifteen;

@@ -18,6 +18,7 @@ mod scope;
 mod settings;
 mod signal;
 mod sql;
+mod steps;
 mod target;
 
 pub(super) use self::gates::unknown_members;
@@ -52,6 +53,7 @@ pub(super) fn config(file: &RootFile, reporter: &mut Reporter<'_>) -> Option<Con
     let limits = settings::limits(file.limits.as_ref(), reporter);
     context.metrics = contract::metrics(file, &context, reporter);
     let outcomes = outcome::outcomes(file, &context, reporter);
+    steps::warn_of_steps(file, &outcomes, &connectors, reporter);
     let review_url = file.review_url.as_ref().map(|url| {
         settings::http_address(url, "https://outcomes.example.com", reporter);
         url.value.trim().trim_end_matches('/').to_owned()

@@ -148,6 +148,12 @@ impl Signals<'_> {
     /// As [`Self::connector_test_applied`]; [`Code::ConfigInvalid`], [`Code::PassphraseNeeded`], [`Code::PassphraseWrong`].
     #[tracing::instrument(level = "debug", name = "signals.connector_test", skip_all, fields(name))]
     pub async fn connector_test(self, name: &str, unlock: Option<&Unlock>) -> Result<ConnectorReport> {
+        let proposed = self.to_be_tested(name, unlock).await?;
+        self.tested(name, proposed).await
+    }
+
+    /// The file in the work tree, whose connector `name` may be asked.
+    pub(super) async fn to_be_tested(self, name: &str, unlock: Option<&Unlock>) -> Result<Arc<Config>> {
         let (_, proposed) = proposed(self.0).await?;
         if sends_secret_elsewhere(self.0, &proposed, name).await? {
             let unlock = unlock.ok_or_else(|| {
@@ -157,7 +163,7 @@ impl Signals<'_> {
             })?;
             member_key(self.0, None, unlock).await?;
         }
-        self.tested(name, proposed).await
+        Ok(proposed)
     }
 
     async fn tested(self, name: &str, config: Arc<Config>) -> Result<ConnectorReport> {

@@ -1,6 +1,7 @@
 //! Signals: polled from sources, pushed by them, and tried out.
 
 mod compare;
+mod conformance;
 mod connectors;
 mod ingest;
 mod metrics;
@@ -9,6 +10,7 @@ mod poll;
 use crate::usecases::Runtime;
 
 pub use compare::{MetricCompareRequest, MetricCompared};
+pub use conformance::{Check, CheckState, Conformance, Trial, about};
 pub use connectors::{ConnectorProblem, ConnectorReport, QueryReport, QueryState, ReaderRole, SignalRole};
 pub(in crate::usecases) use ingest::IngestQueue;
 pub use ingest::Ingested;

@@ -167,6 +167,11 @@ impl SourceSettings for AmplitudeSettings {
         vec![&self.url, &self.api_key, &self.secret_key]
     }
 
+    fn whole_after(&self) -> Option<Period> {
+        self.exposure.as_ref()?;
+        Some(Period::from_secs(self.conversion_window.as_secs().saturating_add(self.lag.as_secs())))
+    }
+
     fn open(&self, name: &str, opening: &Opening<'_>) -> Result<Box<dyn SignalSource>, ReadError> {
         let of = |text: &str| resolved(name, opening, text);
         let api_key = of(&self.api_key)?;

@@ -4,6 +4,7 @@
 //! The path and the SHA-256 of the program stand in the file that a person signs, and are checked before each run, so that whoever can write into
 //! the repository cannot have something else run. No shell is involved, and nothing of this process's environment is handed on.
 
+mod conformance;
 mod protocol;
 mod run;
 
@@ -18,7 +19,8 @@ use outcome_core::config::vendor::{
 use outcome_core::domain::{ArmSums, Period, Reading, SignalSpec, VariantReading, Window};
 use outcome_core::ports::reading_check as check;
 use outcome_core::ports::{
-    MetricInfo, Opening, ReadError, SignalSource, SourceLimits, SourceReport, SourceSettings, VariantRequest,
+    MetricInfo, Opening, ProtocolTry, ReadError, SignalSource, SourceLimits, SourceReport, SourceSettings,
+    VariantRequest,
 };
 use outcome_core::yaml_map;
 use protocol::{About, ByVariant, Level, Listed, Question};
@@ -237,6 +239,10 @@ impl SignalSource for ExecSource {
             fields: metric.fields.iter().take(20).map(|field| self.redactor.clean(field)).collect(),
         };
         Ok(listed.metrics.into_iter().take(1000).map(info).collect())
+    }
+
+    async fn protocol(&self, signal: &SignalSpec, window: Window) -> Vec<ProtocolTry> {
+        vec![self.later_question(signal, window).await, self.unknown_question().await]
     }
 
     fn place(&self) -> Option<String> {

@@ -22,6 +22,9 @@ pub(super) struct Question {
     of: Option<OfSignal>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     arms: Option<OfArms>,
+    /// A field that no version has yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from_a_later_version: Option<Vec<u32>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -39,15 +42,27 @@ struct OfArms {
     flag: String,
     launched_at: Timestamp,
     as_of: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_until: Option<Timestamp>,
 }
 
 impl Question {
     fn plain(ask: &'static str) -> Self {
-        Self { version: VERSION, ask, of: None, arms: None }
+        Self { version: VERSION, ask, of: None, arms: None, from_a_later_version: None }
     }
 
     pub(super) fn test() -> Self {
         Self::plain("test")
+    }
+
+    /// What a later version may ask.
+    pub(super) fn unknown() -> Self {
+        Self::plain("from_a_later_version")
+    }
+
+    /// The same with a field that a program does not know.
+    pub(super) fn later(self) -> Self {
+        Self { from_a_later_version: Some(vec![1]), ..self }
     }
 
     pub(super) fn list() -> Self {
@@ -64,6 +79,7 @@ impl Question {
             flag: request.flag_key.clone(),
             launched_at: request.launched_at,
             as_of: request.as_of,
+            on_until: request.on_until,
         };
         Self { of: Some(OfSignal::new(signal, request.window)), arms: Some(arms), ..Self::plain("by_variant") }
     }

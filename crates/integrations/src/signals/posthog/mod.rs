@@ -128,6 +128,11 @@ impl SourceSettings for PosthogSettings {
         vec![&self.url, &self.project, &self.token]
     }
 
+    fn whole_after(&self) -> Option<Period> {
+        let Counted { conversion_window, lag, .. } = &self.counted;
+        Some(Period::from_secs(conversion_window.as_secs().saturating_add(lag.as_secs())))
+    }
+
     fn open(&self, name: &str, opening: &Opening<'_>) -> Result<Box<dyn SignalSource>, ReadError> {
         use secrecy::ExposeSecret as _;
         let of = |text: &str| resolved(name, opening, text);

@@ -252,7 +252,14 @@ impl SqlSource {
             source_name: self.name.clone(),
             signal: signal.name.clone(),
             problem: self.redactor.clean(&misfit.problem),
-            hint: misfit.hint,
+            hint: match misfit.hint.is_empty() {
+                true => format!(
+                    "run the query by hand over the same window, or `outcome-runtime connectors test {}`; docs/connectors/sql.md \
+                     (\"What a query returns\") says what is read",
+                    self.name
+                ),
+                false => misfit.hint,
+            },
         }
     }
 

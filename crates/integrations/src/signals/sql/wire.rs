@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use http_body_util::BodyExt as _;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder};
 use serde::de::DeserializeOwned;
 
@@ -125,10 +125,9 @@ impl Answer {
         })
     }
 
-    /// How long it asked to be left alone, in seconds; a date is not read.
+    /// How long it asked to be left alone.
     pub(super) fn retry_after(&self) -> Option<Duration> {
-        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?;
-        text.trim().parse().ok().map(Duration::from_secs)
+        crate::http::retry_after(&self.headers)
     }
 }
 

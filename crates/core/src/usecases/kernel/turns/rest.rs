@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::error::error_chain;
+use crate::error::Error;
 use crate::ports::ReadError;
 use crate::present::instant;
 
@@ -14,8 +14,6 @@ const FIRST: SignedDuration = SignedDuration::from_secs(30);
 const LONGEST: SignedDuration = SignedDuration::from_mins(5);
 /// The longest that a source may ask for.
 const LONGEST_ASKED: SignedDuration = SignedDuration::from_hours(1);
-/// Longest text of a failure that is kept, in characters.
-const MAX_CHARS: usize = 500;
 
 /// How a source does.
 #[derive(Debug, Default)]
@@ -127,7 +125,7 @@ impl Rest {
         }
         self.failures += 1;
         let since = *self.failing_since.get_or_insert(now);
-        self.last_error = error_chain(error).chars().take(MAX_CHARS).collect();
+        self.last_error = Error::from(error.clone()).with_remedy();
         if self.failures < FAILURES && asked.is_none() {
             return Changed::Nothing;
         }

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::{Experiment, Message, MessageKey, Notice, Outcome, Plan, SignalSpec};
-use crate::error::{Code, Error, Result, error_chain};
+use crate::error::{Code, Error, Result};
 use crate::present::instant;
 use crate::store::{Instant, SignalHealth, Tx};
 use crate::usecases::Runtime;
@@ -55,7 +55,7 @@ pub(super) async fn health_failed(
         None => SignedDuration::from_mins(1 << failures.clamp(0, 8)),
     };
     let wait = wait.min(signal.poll_interval.get());
-    let text: String = error_chain(error).chars().take(500).collect();
+    let text = error.with_remedy();
     let next = now.checked_add(wait).unwrap_or(now);
     let health = SignalHealth {
         signal: signal.name.clone(),

@@ -36,12 +36,14 @@ pub(super) fn silence(
     }
     let present = phases.last().filter(|phase| phase.ended_at.is_none())?;
     let since = present.started_at.0;
-    let of_present = read.by_phase.iter().filter(|(phase, _)| *phase == present.phase);
-    let mut arms = of_present.flat_map(|(_, reading)| &reading.data);
-    if arms.any(|arm| arm.sums.n().is_none_or(|n| n > 0)) {
+    let of_present = || read.by_phase.iter().filter(|(phase, _)| *phase == present.phase).map(|(_, reading)| reading);
+    if of_present().flat_map(|reading| &reading.data).any(|arm| arm.sums.n().is_none_or(|n| n > 0)) {
         return None;
     }
-    let n_expected = n_expected(outcome, since, now);
+    // A source of whole days has looked at nothing before the first one is over, which is not nobody.
+    let looked_at = of_present().filter(|reading| reading.window.from < reading.window.to);
+    let until = looked_at.map(|reading| reading.window.to).max()?;
+    let n_expected = n_expected(outcome, since, until.min(now));
     let expected = n_expected.map_or_else(String::new, although);
     let detail = format!(
         "nobody has been exposed to `{}` since {}{expected}: is the change deployed, and does it record exposures?",
