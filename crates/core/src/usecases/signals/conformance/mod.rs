@@ -122,7 +122,7 @@ impl Signals<'_> {
         unlock: Option<&Unlock>,
     ) -> Result<Conformance> {
         let config = self.to_be_tested(name, unlock).await?;
-        let opened = source(self.0, &config, name)?;
+        let opened = source(self.0, &config, name).await?;
         if is_pushed(&config, name) {
             let seen = Seen::unknown(
                 "it pushes, so it is not asked",
