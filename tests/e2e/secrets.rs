@@ -43,6 +43,22 @@ async fn is_intact(lab: &Lab) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_set_after_its_file_was_applied_leads_nowhere_before_a_member_signs() -> Result<()> {
+    each_keyed(async |lab| {
+        applied(&lab, "sqlite:game.db", "${secret:LATER}").await?;
+        set(&lab.runtime, "LATER", "sqlite:game.db").await?;
+        let polled = lab.poll_after(24).await?;
+        let is_said = |said: &String| said.contains("no member signed where `game` leads");
+        ensure!(polled.failures.iter().any(is_said), "{polled:?}");
+        lab.runtime.outcomes().apply(&local(), Some(&unlock())).await?;
+        let polled = lab.poll_after(24).await?;
+        ensure!(polled.failures.is_empty(), "{polled:?}");
+        is_intact(&lab).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_source_is_opened_with_a_sealed_secret_and_again_when_that_is_another() -> Result<()> {
     each_keyed(async |lab| {
         set(&lab.runtime, "GAME", "sqlite:game.db").await?;

@@ -22,6 +22,7 @@ Variables, all optional (a value that still contains `${` counts as not set):
 ";
 
 fn main() -> anyhow::Result<()> {
+    outcome_core::usecases::keep_memory_private();
     if let Some(argument) = std::env::args().nth(1) {
         return answer_argument(&argument);
     }

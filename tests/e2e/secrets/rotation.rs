@@ -64,6 +64,8 @@ async fn a_key_is_rotated_while_sources_are_read_and_the_old_one_opens_nothing_a
             lab.runtime.signals().connector_test_applied("game").await?.problem.is_none(),
             "the file is read again"
         );
+        let tested = both.signals().connector_test_applied("game").await?.problem;
+        ensure!(tested.is_none(), "one of the two places is enough: {tested:?}");
         ensure!(lab.poll_after(1).await?.failures.is_empty());
         is_intact(&lab).await
     })

@@ -59,7 +59,7 @@ fn a_secret_is_set_used_listed_rotated_and_removed() {
     let done = home.given(&envs, &set, &format!("{VALUE}\n")).exits(0).json();
     let key_id = done["key_id"].as_str().unwrap().to_owned();
     let expected = json!({
-        "name": "APP_URL", "home": "store", "hint": "p.db", "key_id": key_id, "is_new": true, "used_by": [],
+        "name": "APP_URL", "home": "store", "hint": null, "key_id": key_id, "is_new": true, "used_by": [],
     });
     assert_eq!(done, expected);
     home.given(&envs, &["validate"], "").exits(0);

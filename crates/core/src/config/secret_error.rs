@@ -21,6 +21,12 @@ pub enum SecretError {
         /// Its name.
         name: String,
     },
+    /// The variable or file holds the key that seals secrets.
+    #[error("`{name}` holds the key of sealed secrets, which no reference may lead to")]
+    IsKey {
+        /// The variable, or the file as written.
+        name: String,
+    },
     /// The file lies where no reference may lead.
     #[error("the file `{}` of a `${{file:}}` reference is outside of the workspace and of the folders for secrets", path.display())]
     Outside {
@@ -87,7 +93,7 @@ impl SecretError {
             | Self::NoWorkspace { .. } => Code::SecretMissing,
             Self::Keyring { .. } => Code::KeyringUnavailable,
             Self::Sealing(error) => error.code(),
-            Self::Malformed { .. } => Code::ConfigInvalid,
+            Self::Malformed { .. } | Self::IsKey { .. } => Code::ConfigInvalid,
         }
     }
 
@@ -123,6 +129,7 @@ impl SecretError {
                 )
             }
             Self::Sealing(error) => error.hint(),
+            Self::IsKey { .. } => "give the secret that is meant a name of its own".to_owned(),
             Self::Malformed { .. } => {
                 "write `${NAME}`, `${NAME:-default}`, `${file:path}`, `${secret:NAME}` or `${keyring:NAME}`".to_owned()
             }

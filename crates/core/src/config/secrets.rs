@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::sealing::{KEY_FILE_VARIABLES, KEY_VARIABLES};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::reference::{Part, parts};
@@ -19,6 +20,10 @@ pub trait Env: Send + Sync {
     /// Whether a reference may read this file: a reference must not lead to whatever the account can read.
     fn may_read(&self, _path: &Path) -> bool {
         true
+    }
+    /// Whether a file holds a key of sealed secrets.
+    fn is_key_file(&self, _path: &Path) -> bool {
+        false
     }
     /// The text of a file.
     ///
@@ -83,6 +88,12 @@ impl Env for ProcessEnv {
         roots.filter_map(|root| root.canonicalize().ok()).any(|root| path.starts_with(root))
     }
 
+    fn is_key_file(&self, path: &Path) -> bool {
+        let Ok(path) = self.root.join(path).canonicalize() else { return false };
+        let keys = KEY_FILE_VARIABLES.iter().filter_map(std::env::var_os);
+        keys.filter_map(|key| Path::new(&key).canonicalize().ok()).any(|key| key == path)
+    }
+
     fn file(&self, path: &Path) -> std::io::Result<String> {
         let path = self.root.join(path);
         if std::fs::metadata(&path)?.len() > MAX_SECRET_FILE_BYTES {
@@ -113,6 +124,9 @@ pub fn resolve(text: &str, env: &dyn Env) -> Result<SecretString, SecretError> {
     for part in parts(text)? {
         match part {
             Part::Plain(plain) => out.push_str(plain),
+            Part::Var { name, .. } if KEY_VARIABLES.contains(&name) => {
+                return Err(SecretError::IsKey { name: name.to_owned() });
+            }
             Part::Var { name, default } => match (env.var(name), default) {
                 (Some(value), _) if !value.is_empty() => out.push_str(&zeroize::Zeroizing::new(value)),
                 (_, Some(default)) => out.push_str(default),
@@ -120,6 +134,9 @@ pub fn resolve(text: &str, env: &dyn Env) -> Result<SecretString, SecretError> {
                 (None, None) => return Err(SecretError::Unset { name: name.to_owned() }),
             },
             Part::File { path } => {
+                if env.is_key_file(Path::new(path)) {
+                    return Err(SecretError::IsKey { name: path.to_owned() });
+                }
                 if !env.may_read(Path::new(path)) {
                     return Err(SecretError::Outside { path: path.into() });
                 }

@@ -19,6 +19,11 @@ const NEW_FILE_VARIABLE: &str = "OUTCOME_RUNTIME_NEW_ENCRYPTION_KEY_FILE";
 /// Read where neither of the first two is set. Applications have variables of this name, too.
 const SHORT_VARIABLE: &str = "ENCRYPTION_KEY";
 
+/// Every variable that leads to a key: none of them is handed to another program, and no reference leads to one.
+pub const KEY_VARIABLES: [&str; 5] = [VARIABLE, FILE_VARIABLE, NEW_VARIABLE, NEW_FILE_VARIABLE, SHORT_VARIABLE];
+/// Those of them that name a file.
+pub const KEY_FILE_VARIABLES: [&str; 2] = [FILE_VARIABLE, NEW_FILE_VARIABLE];
+
 /// The longest file that is read as a key.
 const MAX_KEY_FILE_BYTES: u64 = 4096;
 
@@ -97,6 +102,19 @@ impl KeyPlaces {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.current.is_empty() && self.new.is_empty()
+    }
+
+    /// The keys that can be read now. Where one of two cannot be, as in the middle of a rotation, the other is enough.
+    ///
+    /// # Errors
+    /// As [`Self::read`], where none can be read.
+    pub fn read_any(&self) -> Result<EncryptionKeys, SealingError> {
+        let alone =
+            |current: &[KeyPlace], new: &[KeyPlace]| Self { current: current.to_vec(), new: new.to_vec() }.read();
+        self.read().or_else(|error| {
+            let found = [alone(&self.current, &[]), alone(&[], &self.new)].into_iter().flatten();
+            found.into_iter().find(|keys| !keys.is_empty()).ok_or(error)
+        })
     }
 
     /// The keys, read now.

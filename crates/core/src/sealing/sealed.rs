@@ -17,7 +17,7 @@ pub const MAX_SECRET_BYTES: usize = 64 * 1024;
 /// Bytes of a nonce.
 const NONCE: usize = 12;
 /// A secret that is shorter than this has no hint: four characters would say too much of it.
-const LEAST_FOR_HINT: usize = 12;
+const LEAST_FOR_HINT: usize = 24;
 /// Characters of a hint.
 const HINT: usize = 4;
 /// The longest name.
@@ -31,13 +31,15 @@ pub fn is_secret_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// The last four characters, by which a person knows a secret again; none of a short one, and none that cannot be seen.
+/// The last four characters, by which a person knows a secret again; none of a short one, of an address or of several words, and none that cannot be seen.
 #[must_use]
 pub fn hint_of(secret: &SecretString) -> Option<String> {
     let text = secret.expose_secret();
     let n = text.chars().count();
     let last = || text.chars().skip(n - HINT);
-    (n >= LEAST_FOR_HINT && last().all(|c| c.is_ascii_graphic())).then(|| last().collect())
+    // The end of an address may be a whole password.
+    let is_token = !text.contains("://") && !text.contains(char::is_whitespace);
+    (n >= LEAST_FOR_HINT && is_token && last().all(|c| c.is_ascii_graphic())).then(|| last().collect())
 }
 
 /// A sealed secret, as it is stored.

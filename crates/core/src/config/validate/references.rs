@@ -4,6 +4,7 @@ use super::report::{At, Problem, Reporter};
 use crate::config::SecretError;
 use crate::config::reference::{Part, parts};
 use crate::config::secrets::{in_keyring, sealed};
+use crate::sealing::KEY_VARIABLES;
 
 /// Checks the references of a value; with an environment, also whether they can be resolved.
 pub fn references(at: &At<String>, reporter: &mut Reporter<'_>) -> bool {
@@ -22,6 +23,12 @@ pub fn references(at: &At<String>, reporter: &mut Reporter<'_>) -> bool {
     let mut is_ok = true;
     for part in parts {
         let missing = match part {
+            Part::Var { name, .. } if KEY_VARIABLES.contains(&name) => {
+                Some(SecretError::IsKey { name: name.to_owned() })
+            }
+            Part::File { path } if env.is_key_file(std::path::Path::new(path)) => {
+                Some(SecretError::IsKey { name: path.to_owned() })
+            }
             Part::Plain(_) | Part::Var { default: Some(_), .. } => None,
             Part::Var { name, default: None } => match env.var(name) {
                 None => Some(SecretError::Unset { name: name.to_owned() }),

@@ -17,6 +17,7 @@ use tokio::{
 
 use crate::programs::{search_path, trusted};
 use crate::scope::error::ScopeError;
+use crate::sealing::KEY_VARIABLES;
 
 const MAX_STDERR_BYTES: u64 = 64 * 1024;
 const SHOWN_STDERR_CHARS: usize = 500;
@@ -208,6 +209,10 @@ impl Git {
             None => trusted("git").map_err(|passed_over| ScopeError::GitUntrusted { passed_over })?,
         };
         let mut command = Command::new(&program);
+        // Its helpers are other people's programs.
+        for name in KEY_VARIABLES {
+            command.env_remove(name);
+        }
         if let Some(path) = search_path(&program) {
             command.env("PATH", path);
         }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::applied::applied;
 use super::apply_change::voids;
 use super::keyring::keyring;
-use super::places::{moved, places};
+use super::places::{led_by_stored, moved, places};
 use super::workspace_file::proposed;
 use crate::config::{Config, Difference, differences};
 use crate::domain::{Experiment, Outcome, OutcomeSpec, OutcomeStatus, Place, text_enum};
@@ -128,7 +128,8 @@ pub(in crate::usecases) async fn compared(runtime: &Runtime, tx: &mut Tx, config
     };
     let mut differences = differences(before, &config.declared, &is_draft);
     let places = places(runtime, &config).await?;
-    differences.extend(moved(applied.as_ref().map_or(&[], |applied| &applied.places), &places));
+    let known = applied.as_ref().map(|applied| applied.places.as_slice());
+    differences.extend(moved(known, &places, &led_by_stored(&config)));
     let drafts: BTreeSet<&String> =
         differences.iter().filter_map(|found| found.outcome.as_ref()).filter(|slug| is_draft(slug)).collect();
     let mut outcomes = Vec::new();

@@ -1,7 +1,7 @@
-//! The memory of a program that unseals keys is its own.
+//! The memory of a program that unseals keys or secrets is its own.
 
 /// Keeps other programs of the same account from reading this one's memory (with a debugger, or `/proc/PID/mem`), and its keys out of
-/// core dumps. Called first thing by each program that unseals keys. Only Linux has it; root can read all the same.
+/// core dumps. Called first thing by each program that unseals keys or secrets. Only Linux has it; root can read all the same.
 pub fn keep_memory_private() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {

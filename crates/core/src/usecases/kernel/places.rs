@@ -1,15 +1,17 @@
 //! Where sources and the flag service lead in this process, and where they led when a member signed: an environment is no fact.
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
+use secrecy::ExposeSecret as _;
 use serde_json::{Value as Json, json};
 
 use super::digest::digest;
 use super::resolver::resolver;
-use crate::config::{Config, ConnectorSpec, Difference, FlagServiceSpec};
+use crate::config::{Config, ConnectorSpec, Difference, FlagServiceSpec, stored_names};
 use crate::domain::Place;
 use crate::error::{Code, Error, Result};
-use crate::ports::Opening;
+use crate::ports::{Opening, ResolveSecret};
 use crate::usecases::Runtime;
 
 /// What the flag service is called among the places.
@@ -22,6 +24,7 @@ pub(in crate::usecases) async fn places(runtime: &Runtime, config: &Config) -> R
         let resolve = resolver(runtime, &spec.settings.to_json()).await?;
         let source = runtime.sources.get(spec, &runtime.settings.root.value, &resolve);
         if let Some(leads_to) = source.ok().and_then(|source| source.place()) {
+            let leads_to = without_secrets(leads_to, &spec.settings.to_json(), &resolve);
             found.push(Place { of: spec.name.clone(), settings: of_source(spec)?, leads_to });
         }
     }
@@ -29,10 +32,39 @@ pub(in crate::usecases) async fn places(runtime: &Runtime, config: &Config) -> R
         let resolve = resolver(runtime, &spec.settings.to_json()).await?;
         let opening = Opening { root: &runtime.settings.root.value, resolve: &resolve };
         if let Some(leads_to) = spec.settings.open(&opening).ok().and_then(|service| service.place()) {
+            let leads_to = without_secrets(leads_to, &spec.settings.to_json(), &resolve);
             found.push(Place { of: FLAGS.to_owned(), settings: of_flags(spec)?, leads_to });
         }
     }
     Ok(found)
+}
+
+/// A place in which what is stored as a secret has the secret's name: who it is, nobody learns from a gate, the log or an error.
+pub(super) fn without_secrets(leads_to: String, settings: &Json, resolve: &dyn ResolveSecret) -> String {
+    let text = settings.to_string();
+    let (sealed, in_keyring) = stored_names(&text);
+    let references = sealed
+        .iter()
+        .map(|name| format!("${{secret:{name}}}"))
+        .chain(in_keyring.iter().map(|name| format!("${{keyring:{name}}}")));
+    references.fold(leads_to, |place, reference| match resolve.resolve(&reference) {
+        Ok(value) if !value.expose_secret().is_empty() => place.replace(value.expose_secret(), &reference),
+        _ => place,
+    })
+}
+
+/// Whether settings refer to secrets that are stored: who may set them may lead the source elsewhere.
+fn refers_to_stored(settings: &Json) -> bool {
+    let text = settings.to_string();
+    let (sealed, in_keyring) = stored_names(&text);
+    !sealed.is_empty() || !in_keyring.is_empty()
+}
+
+/// What of a configuration refers to secrets that are stored, by what it is called among the places.
+pub(super) fn led_by_stored(config: &Config) -> BTreeSet<String> {
+    let sources = config.connectors.iter().map(|spec| (spec.name.as_str(), spec.settings.to_json()));
+    let all = sources.chain(config.flags.iter().map(|spec| (FLAGS, spec.settings.to_json())));
+    all.filter(|(_, settings)| refers_to_stored(settings)).map(|(name, _)| name.to_owned()).collect()
 }
 
 fn of_source(spec: &ConnectorSpec) -> Result<String> {
@@ -56,7 +88,32 @@ pub(super) fn source_must_lead_there(runtime: &Runtime, spec: &ConnectorSpec, he
 /// # Errors
 /// [`Code::SourceElsewhere`].
 pub(super) fn flags_must_lead_there(runtime: &Runtime, spec: &FlagServiceSpec, here: Option<String>) -> Result<()> {
-    must_lead_there(runtime, FLAGS, &of_flags(spec)?, here)
+    let settings = of_flags(spec)?;
+    must_be_signed(runtime, FLAGS, (&settings, &spec.settings.to_json()), here.as_deref())?;
+    must_lead_there(runtime, FLAGS, &settings, here)
+}
+
+/// Polls read a source whose secret is stored only where a member signed where it leads: one that was set later leads to where
+/// nobody signed.
+///
+/// # Errors
+/// [`Code::SourceElsewhere`].
+pub(super) fn source_must_be_signed(runtime: &Runtime, spec: &ConnectorSpec, here: Option<&str>) -> Result<()> {
+    must_be_signed(runtime, &spec.name, (&of_source(spec)?, &spec.settings.to_json()), here)
+}
+
+fn must_be_signed(
+    runtime: &Runtime,
+    name: &str,
+    (settings, declared): (&str, &Json),
+    here: Option<&str>,
+) -> Result<()> {
+    let checked = runtime.checked.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some((_, applied)) = checked.as_ref().filter(|_| refers_to_stored(declared)) else { return Ok(()) };
+    match here {
+        Some(_) if applied.places.iter().all(|place| place.settings != settings) => Err(unsigned(name)),
+        _ => Ok(()),
+    }
 }
 
 fn must_lead_there(runtime: &Runtime, name: &str, settings: &str, here: Option<String>) -> Result<()> {
@@ -68,6 +125,13 @@ fn must_lead_there(runtime: &Runtime, name: &str, settings: &str, here: Option<S
     }
 }
 
+fn unsigned(name: &str) -> Error {
+    Error::new(Code::SourceElsewhere, format!("no member signed where `{name}` leads")).hint(
+        "nothing was read or written there: its secret was not known where it was applied. Run `outcome-runtime apply` here, which asks a \
+         member to sign the place",
+    )
+}
+
 fn elsewhere(name: &str, signed: &str, here: &str) -> Error {
     Error::new(Code::SourceElsewhere, format!("`{name}` leads to {here} here, and a member signed {signed}")).hint(
         "nothing was read or written there: an environment variable differs from the one with which it was applied. Correct it, or run \
@@ -76,9 +140,14 @@ fn elsewhere(name: &str, signed: &str, here: &str) -> Error {
 }
 
 /// What leads to another place here than in what is applied, as differences that a member signs.
-pub(super) fn moved(applied: &[Place], here: &[Place]) -> Vec<Difference> {
-    let is_moved =
-        |new: &&Place| applied.iter().any(|old| old.settings == new.settings && old.leads_to != new.leads_to);
+///
+/// `led_by_stored`: what a secret leads that is stored. Where it led nowhere when it was applied, that is a difference, too.
+pub(super) fn moved(applied: Option<&[Place]>, here: &[Place], led_by_stored: &BTreeSet<String>) -> Vec<Difference> {
+    let Some(applied) = applied else { return Vec::new() };
+    let is_moved = |new: &&Place| match applied.iter().find(|old| old.settings == new.settings) {
+        Some(old) => old.leads_to != new.leads_to,
+        None => led_by_stored.contains(&new.of),
+    };
     here.iter()
         .filter(is_moved)
         .map(|new| {

@@ -57,7 +57,7 @@ pub(in crate::usecases) async fn stored_secrets(runtime: &Runtime, text: &str) -
     if !sealed.is_empty() {
         let rows = runtime.read().await?.secret_list().await?;
         found.rows = rows.into_iter().map(|row| (row.name.clone(), of_row(row))).collect();
-        found.keys = runtime.settings.encryption_keys.read();
+        found.keys = runtime.settings.encryption_keys.read_any();
     }
     for name in in_keyring {
         let asked = name.to_owned();

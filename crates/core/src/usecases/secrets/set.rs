@@ -44,7 +44,7 @@ impl Secrets<'_> {
         must_not_be_an_agent(by)?;
         let name = named(name)?;
         let used_by = UsedBy::of(self.0).await?.named(SecretHome::Store, name);
-        let keys = self.0.settings.encryption_keys.read()?;
+        let keys = self.0.settings.encryption_keys.read_any()?;
         let workspace = self.0.workspace.id;
         let mut tx = self.0.write().await?;
         let rows = tx.secret_list().await?;
@@ -79,10 +79,13 @@ fn key_of_all<'k>(
     runtime: &Runtime,
 ) -> Result<&'k EncryptionKey, SealingError> {
     let current = || keys.current().or_else(|error| keys.new_key().map_err(|_| error));
-    let Some(other) = rows.iter().find(|row| row.name != name) else { return current() };
-    match keys.with_id(&other.key_id) {
-        Some(key) => Ok(key),
+    // Also its own: after a rotation the key in use is the new one, wherever this program has it.
+    if let Some(key) = rows.iter().find_map(|row| keys.with_id(&row.key_id)) {
+        return Ok(key);
+    }
+    match rows.iter().find(|row| row.name != name) {
         // As a reader would be told.
-        None => of_row(other.clone()).open((runtime.workspace.id, &other.name), keys).and_then(|_| current()),
+        Some(other) => of_row(other.clone()).open((runtime.workspace.id, &other.name), keys).and_then(|_| current()),
+        None => current(),
     }
 }

@@ -89,6 +89,20 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn SourceSettin
     }
     for argument in file.arguments.iter().flat_map(|at| &at.value) {
         references(argument, reporter);
+        // Arguments of a program are seen by everybody on its machine.
+        if argument.value.contains("${secret:") || argument.value.contains("${keyring:") {
+            let problem = Problem::error(
+                "config.secret_shown",
+                argument.span,
+                "everybody on the machine sees the arguments of a program",
+            );
+            refuse(
+                problem
+                    .valid("`token: ${secret:NAME}`")
+                    .help("give the secret as `token`: the program gets it over its input"),
+                reporter,
+            );
+        }
     }
     let arguments = file.arguments.map(|at| at.value).unwrap_or_default();
     let settings = ExecSettings {
@@ -128,6 +142,9 @@ impl SourceSettings for ExecSettings {
         let of = |text: &String| resolved(name, opening, text);
         let arguments = self.arguments.iter().map(of).collect::<Result<Vec<_>, _>>()?;
         let token = self.token.as_ref().map(of).transpose()?;
+        let is_resolved = |(text, _): &(&String, &SecretString)| text.contains("${");
+        let shown = self.arguments.iter().zip(&arguments).filter(is_resolved).map(|(_, value)| value.clone());
+        let redactor = Redactor::new(token.iter().cloned().chain(shown));
         let arguments = arguments.iter().map(|text| text.expose_secret().to_owned()).collect();
         Ok(Box::new(ExecSource {
             name: name.to_owned(),
@@ -135,7 +152,7 @@ impl SourceSettings for ExecSettings {
             sha256: self.sha256.clone(),
             root: opening.root.to_owned(),
             arguments,
-            redactor: Redactor::new(token.clone()),
+            redactor,
             token,
             limit: Duration::from_secs(u64::try_from(self.timeout.as_secs()).unwrap_or(60).max(1)),
         }))

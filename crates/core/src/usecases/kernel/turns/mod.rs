@@ -12,6 +12,7 @@ mod urgency;
 
 use std::sync::Arc;
 
+use super::places::source_must_be_signed;
 use super::workspace_file::source;
 use crate::config::Config;
 use crate::error::Result;
@@ -31,6 +32,9 @@ pub(in crate::usecases) async fn queued_source(
     urgency: Urgency,
 ) -> Result<Arc<QueuedSource>> {
     let source = source(runtime, config, name).await?;
+    if let Some(spec) = config.connector(name) {
+        source_must_be_signed(runtime, spec, source.place().as_deref())?;
+    }
     let limits = source.limits();
     let account = limits.budget.map(|_| account::name_of(config, name, source.place()));
     let turn = runtime.turns.of(name, limits, account);
