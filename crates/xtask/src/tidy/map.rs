@@ -77,7 +77,11 @@ pub const MAP: &[Layer] = &[
         name: "core::settings",
         uses: &[&["core::config", "core::address", "core::checkout", "core::seen", "core::stores", "core::sealing"]],
     },
-    Layer { name: "core::scope", uses: &[&["core::domain", "core::characters", "core::checkout", "core::programs"]] },
+    // Git gets no key of sealed secrets.
+    Layer {
+        name: "core::scope",
+        uses: &[&["core::domain", "core::characters", "core::checkout", "core::programs", "core::sealing"]],
+    },
     // The rules about paths are texts and pure; only what reads a repository does I/O.
     Layer { name: "core::scope::path", uses: &[] },
     Layer { name: "core::scope::error", uses: &[&["core::scope::path"]] },

@@ -19,13 +19,19 @@ pub fn references(at: &At<String>, reporter: &mut Reporter<'_>) -> bool {
             return false;
         }
     };
+    let leads_to_key = parts.iter().find_map(|part| match part {
+        Part::Var { name, .. } if KEY_VARIABLES.contains(name) => Some(SecretError::IsKey { name: (*name).to_owned() }),
+        _ => None,
+    });
+    if let Some(error) = leads_to_key {
+        let problem = Problem::error("config.malformed_reference", at.span, error.to_string());
+        reporter.push(problem.valid("any other variable, a file or a stored secret").help(error.hint()));
+        return false;
+    }
     let Some(env) = reporter.env() else { return true };
     let mut is_ok = true;
     for part in parts {
         let missing = match part {
-            Part::Var { name, .. } if KEY_VARIABLES.contains(&name) => {
-                Some(SecretError::IsKey { name: name.to_owned() })
-            }
             Part::File { path } if env.is_key_file(std::path::Path::new(path)) => {
                 Some(SecretError::IsKey { name: path.to_owned() })
             }
