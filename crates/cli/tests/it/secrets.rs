@@ -137,7 +137,7 @@ fn several_lines_are_kept_as_they_are() {
 fn at_a_terminal_the_value_is_typed_unseen_and_in_an_agents_shell_it_is_not_asked_for() {
     let home = Home::active();
     let key = home.key("key");
-    let (args, typed) = (["secrets", "set", "APP_TOKEN"], [("Value of APP_TOKEN", "hunter2-of-many")]);
+    let (args, typed) = (["secrets", "set", "APP_TOKEN"], [("Value of APP_TOKEN", "hunter2-and-longer-than-many")]);
     let Some((code, seen)) = on_terminal_with(&home, &args, &typed, &[(KEY_FILE, &key)]) else { return };
     assert_eq!(code, Some(0), "{seen}");
     assert!(seen.contains("ends in many") && !seen.contains("hunter2"), "{seen}");

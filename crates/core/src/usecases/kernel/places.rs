@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
-use secrecy::ExposeSecret as _;
 use serde_json::{Value as Json, json};
 
 use super::digest::digest;
@@ -11,7 +10,7 @@ use super::resolver::resolver;
 use crate::config::{Config, ConnectorSpec, Difference, FlagServiceSpec, stored_names};
 use crate::domain::Place;
 use crate::error::{Code, Error, Result};
-use crate::ports::{Opening, ResolveSecret};
+use crate::ports::Opening;
 use crate::usecases::Runtime;
 
 /// What the flag service is called among the places.
@@ -24,7 +23,6 @@ pub(in crate::usecases) async fn places(runtime: &Runtime, config: &Config) -> R
         let resolve = resolver(runtime, &spec.settings.to_json()).await?;
         let source = runtime.sources.get(spec, &runtime.settings.root.value, &resolve);
         if let Some(leads_to) = source.ok().and_then(|source| source.place()) {
-            let leads_to = without_secrets(leads_to, &spec.settings.to_json(), &resolve);
             found.push(Place { of: spec.name.clone(), settings: of_source(spec)?, leads_to });
         }
     }
@@ -32,25 +30,10 @@ pub(in crate::usecases) async fn places(runtime: &Runtime, config: &Config) -> R
         let resolve = resolver(runtime, &spec.settings.to_json()).await?;
         let opening = Opening { root: &runtime.settings.root.value, resolve: &resolve };
         if let Some(leads_to) = spec.settings.open(&opening).ok().and_then(|service| service.place()) {
-            let leads_to = without_secrets(leads_to, &spec.settings.to_json(), &resolve);
             found.push(Place { of: FLAGS.to_owned(), settings: of_flags(spec)?, leads_to });
         }
     }
     Ok(found)
-}
-
-/// A place in which what is stored as a secret has the secret's name: who it is, nobody learns from a gate, the log or an error.
-pub(super) fn without_secrets(leads_to: String, settings: &Json, resolve: &dyn ResolveSecret) -> String {
-    let text = settings.to_string();
-    let (sealed, in_keyring) = stored_names(&text);
-    let references = sealed
-        .iter()
-        .map(|name| format!("${{secret:{name}}}"))
-        .chain(in_keyring.iter().map(|name| format!("${{keyring:{name}}}")));
-    references.fold(leads_to, |place, reference| match resolve.resolve(&reference) {
-        Ok(value) if !value.expose_secret().is_empty() => place.replace(value.expose_secret(), &reference),
-        _ => place,
-    })
 }
 
 /// Whether settings refer to secrets that are stored: who may set them may lead the source elsewhere.

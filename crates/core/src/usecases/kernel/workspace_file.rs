@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::applied::{Applied, applied};
-use super::places::{flags_must_lead_there, source_must_lead_there, without_secrets};
+use super::places::{flags_must_lead_there, source_must_lead_there};
 use super::resolver::resolver;
 use crate::config::vendor::Asked;
 use crate::config::{Config, ConnectorSpec};
@@ -94,8 +94,7 @@ pub(in crate::usecases) async fn source(
     let resolve = resolver(runtime, &spec.settings.to_json()).await?;
     let opened = runtime.sources.get(spec, &runtime.settings.root.value, &resolve);
     let source = opened.map_err(|error| what_is_stored(spec, &resolve).unwrap_or_else(|| error.into()))?;
-    let place = source.place().map(|place| without_secrets(place, &spec.settings.to_json(), &resolve));
-    source_must_lead_there(runtime, spec, place)?;
+    source_must_lead_there(runtime, spec, source.place())?;
     Ok(source)
 }
 
@@ -124,8 +123,7 @@ pub(in crate::usecases) async fn flag_service(
     let resolve = resolver(runtime, &spec.settings.to_json()).await?;
     let opening = Opening { root: &runtime.settings.root.value, resolve: &resolve };
     let service = spec.settings.open(&opening).map_err(Error::from)?;
-    let place = service.place().map(|place| without_secrets(place, &spec.settings.to_json(), &resolve));
-    flags_must_lead_there(runtime, spec, place)?;
+    flags_must_lead_there(runtime, spec, service.place())?;
     Ok(Some(service))
 }
 
