@@ -135,10 +135,10 @@ impl<'c> Known<'c> {
         reading_check::by_variant(&data).map_err(|problem| misfit(signal, &problem))?;
         let mut raw: Vec<&str> = self.cohorts.iter().map(|cohort| cohort.raw_hash.as_str()).collect();
         raw.extend(open.iter().map(|open| open.raw_hash.as_str()));
-        let raw_hash = sha256_hex(&raw.concat());
+        let raw_hash = sha256_hex(raw.concat());
         let mut asked: Vec<&str> = self.cohorts.iter().map(|cohort| cohort.query_hash.as_str()).collect();
         asked.extend(open.iter().map(|open| open.query_hash.as_str()));
-        let query_hash = sha256_hex(&asked.concat());
+        let query_hash = sha256_hex(asked.concat());
         Ok(Reading { data, window, query_hash, raw_hash, warnings: open.map(|open| open.warnings).unwrap_or_default() })
     }
 }
@@ -193,8 +193,8 @@ impl Merging {
                     }
                 }
                 begun.data.sort_by_key(|arm| arm.variant);
-                begun.raw_hash = sha256_hex(&(begun.raw_hash + &day.raw_hash));
-                begun.query_hash = sha256_hex(&(begun.query_hash + &day.query_hash));
+                begun.raw_hash = sha256_hex(begun.raw_hash + &day.raw_hash);
+                begun.query_hash = sha256_hex(begun.query_hash + &day.query_hash);
                 begun.window.to = day.window.to;
                 begun.warnings.extend(day.warnings);
                 begun

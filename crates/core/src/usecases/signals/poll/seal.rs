@@ -158,7 +158,7 @@ impl Subject<'_> {
         let is_week_over = all.iter().any(|cohort| since(cohort) >= AGAIN_AFTER);
         let day = now.as_second().div_euclid(24 * 3600);
         // Which one, nobody who writes the source knows beforehand: the id is random.
-        let drawn = all.iter().min_by_key(|cohort| crate::digest::sha256_hex(&format!("{day}/{}", cohort.id)));
+        let drawn = all.iter().min_by_key(|cohort| crate::digest::sha256_hex(format!("{day}/{}", cohort.id)));
         let drawn = drawn.filter(|_| !is_off && !is_week_over && !was_drawn).map(|cohort| cohort.id);
         all.iter().filter(move |cohort| is_off || since(cohort) >= AGAIN_AFTER || Some(cohort.id) == drawn)
     }
