@@ -61,7 +61,7 @@ async fn a_source_is_opened_with_a_secret_of_the_keyring() -> Result<()> {
     let log = lab.log().await?;
     let lines: Vec<_> = log.iter().filter(|line| line.kind.as_str() == "secret.set").collect();
     let said = serde_json::to_string(&lines)?;
-    ensure!(lines.len() == 1 && said.contains("e.db") && !said.contains("game.db"), "{said}");
+    ensure!(lines.len() == 1 && said.contains("\"GAME\"") && !said.contains("game.db"), "{said}");
 
     *MEMORY.is_locked.lock().unwrap() = true;
     let problem = lab.runtime.signals().connector_test_applied("game").await?.problem;
