@@ -123,15 +123,9 @@ impl<'c> Known<'c> {
     ) -> Result<Reading<Vec<VariantReading>>> {
         let mut data: Vec<VariantReading> = Vec::new();
         let arms = self.cohorts.iter().flat_map(|cohort| &cohort.arms).chain(open.iter().flat_map(|open| &open.data));
-        for arm in arms {
-            match data.iter_mut().find(|known| known.variant == arm.variant) {
-                None => data.push(*arm),
-                Some(known) => *known = known.plus(arm).ok_or_else(|| misfit(signal, "its sums do not add up"))?,
-            }
-        }
+        add_arms(&mut data, arms, signal)?;
         // An arm of which nobody was seen is missing.
         data.retain(|arm| arm.sums.n() != Some(0));
-        data.sort_by_key(|arm| arm.variant);
         reading_check::by_variant(&data).map_err(|problem| misfit(signal, &problem))?;
         let mut raw: Vec<&str> = self.cohorts.iter().map(|cohort| cohort.raw_hash.as_str()).collect();
         raw.extend(open.iter().map(|open| open.raw_hash.as_str()));
@@ -141,6 +135,22 @@ impl<'c> Known<'c> {
         let query_hash = sha256_hex(asked.concat());
         Ok(Reading { data, window, query_hash, raw_hash, warnings: open.map(|open| open.warnings).unwrap_or_default() })
     }
+}
+
+/// Adds units that are in none of the arms so far. Control comes first.
+fn add_arms<'r>(
+    sum: &mut Vec<VariantReading>,
+    arms: impl IntoIterator<Item = &'r VariantReading>,
+    signal: &str,
+) -> Result<()> {
+    for arm in arms {
+        match sum.iter_mut().find(|known| known.variant == arm.variant) {
+            None => sum.push(*arm),
+            Some(known) => *known = known.plus(arm).ok_or_else(|| misfit(signal, "its sums do not add up"))?,
+        }
+    }
+    sum.sort_by_key(|arm| arm.variant);
+    Ok(())
 }
 
 fn misfit(signal: &str, problem: &str) -> Error {
@@ -184,15 +194,7 @@ impl Merging {
             Some(begun) if begun.window.to != day.window.from => return Ok(None),
             None => day,
             Some(mut begun) => {
-                for arm in &day.data {
-                    match begun.data.iter_mut().find(|known| known.variant == arm.variant) {
-                        None => begun.data.push(*arm),
-                        Some(known) => {
-                            *known = known.plus(arm).ok_or_else(|| misfit(signal, "its sums do not add up"))?;
-                        }
-                    }
-                }
-                begun.data.sort_by_key(|arm| arm.variant);
+                add_arms(&mut begun.data, &day.data, signal)?;
                 begun.raw_hash = sha256_hex(begun.raw_hash + &day.raw_hash);
                 begun.query_hash = sha256_hex(begun.query_hash + &day.query_hash);
                 begun.window.to = day.window.to;
