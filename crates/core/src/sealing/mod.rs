@@ -11,4 +11,4 @@ mod sealed;
 pub use error::SealingError;
 pub use key::EncryptionKey;
 pub use place::{EncryptionKeys, KEY_FILE_VARIABLES, KEY_VARIABLES, KeyPlace, KeyPlaces, NEW_VARIABLE, VARIABLE};
-pub use sealed::{MAX_SECRET_BYTES, Sealed, hint_of, is_secret_name};
+pub use sealed::{MAX_SECRET_BYTES, Sealed, hint_of, is_secret_name, no_secret};

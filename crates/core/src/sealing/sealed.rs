@@ -31,6 +31,17 @@ pub fn is_secret_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
+/// What is wrong with a value that cannot be a secret.
+#[must_use]
+pub fn no_secret(value: &SecretString) -> Option<&'static str> {
+    match value.expose_secret() {
+        "" => Some("it is empty"),
+        text if text.len() > MAX_SECRET_BYTES => Some("it is longer than 64 KiB"),
+        text if text.contains('\0') => Some("it contains NUL"),
+        _ => None,
+    }
+}
+
 /// The last four characters, by which a person knows a secret again; none of a short one, of an address or of several words, and none that cannot be seen.
 #[must_use]
 pub fn hint_of(secret: &SecretString) -> Option<String> {
@@ -66,11 +77,8 @@ impl Sealed {
     ) -> Result<Self, SealingError> {
         let text = secret.expose_secret();
         let bad = |problem| SealingError::BadValue { name: name.to_owned(), problem };
-        match text {
-            "" => return Err(bad("it is empty")),
-            text if text.len() > MAX_SECRET_BYTES => return Err(bad("it is longer than 64 KiB")),
-            text if text.contains('\0') => return Err(bad("it contains NUL")),
-            _ => {}
+        if let Some(problem) = no_secret(secret) {
+            return Err(bad(problem));
         }
         let nonce = ids.bytes::<NONCE>();
         let aad = context(workspace, name, key.id());

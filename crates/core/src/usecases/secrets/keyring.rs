@@ -1,6 +1,6 @@
 //! A secret is put into the keyring of the operating system.
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
 use super::logged::{Logged, line, must_not_be_an_agent, named};
 use super::used_by::UsedBy;
@@ -10,7 +10,7 @@ use crate::config::SecretError;
 use crate::error::{Code, Error, Result};
 use crate::ports::KeyringError;
 use crate::principal::Principal;
-use crate::sealing::{MAX_SECRET_BYTES, hint_of};
+use crate::sealing::{hint_of, no_secret};
 use crate::usecases::kernel::stored_secrets::ask_keyring;
 
 pub(super) fn unavailable(name: &str, cause: KeyringError) -> Error {
@@ -26,10 +26,9 @@ impl Secrets<'_> {
     pub async fn set_in_keyring(self, name: &str, value: &SecretString, by: &Principal) -> Result<SetSecret> {
         must_not_be_an_agent(by)?;
         let name = named(name)?;
-        let n_bytes = value.expose_secret().len();
-        if n_bytes == 0 || n_bytes > MAX_SECRET_BYTES || value.expose_secret().contains('\0') {
-            return Err(Error::new(Code::InvalidInput, format!("the value of the secret `{name}` cannot be kept"))
-                .hint("give text of 1 byte to 64 KiB without NUL"));
+        if let Some(problem) = no_secret(value) {
+            let message = format!("the value of the secret `{name}` cannot be kept: {problem}");
+            return Err(Error::new(Code::InvalidInput, message).hint("give text of 1 byte to 64 KiB without NUL"));
         }
         let used_by = UsedBy::of(self.0).await?.named(SecretHome::Keyring, name);
         let (asked, given) = (name.to_owned(), value.clone());
