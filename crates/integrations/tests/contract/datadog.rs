@@ -81,7 +81,15 @@ async fn the_specification_allows_its_requests() -> Result<()> {
 }
 
 async fn level_of(metric: &str, answer: Value, at: Option<&'static str>) -> Result<Reading<ArmSums>, ReadError> {
-    let subject = Subject { signal: named(metric), ..subject() };
+    level_said(Subject { signal: named(metric), ..subject() }, answer, at).await
+}
+
+/// What is made of an answer; `at`: when the vendor's clock says that it was given.
+pub(crate) async fn level_said(
+    subject: Subject,
+    answer: Value,
+    at: Option<&'static str>,
+) -> Result<Reading<ArmSums>, ReadError> {
     let server = subject
         .stand_in_with(move |_| {
             let good = ResponseTemplate::new(200).set_body_json(&answer);

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use wiremock::{Request, ResponseTemplate};
 
 use super::contract::window;
+use super::datadog::level_said;
 use super::kit::prism::Prism;
 use super::kit::{self, Subject, named};
 
@@ -93,14 +94,7 @@ async fn the_specification_allows_its_requests() -> Result<()> {
 }
 
 async fn level_of(metric: &str, answer: Value, at: Option<&'static str>) -> Result<Reading<ArmSums>, ReadError> {
-    let subject = subject(metric);
-    let server = subject
-        .stand_in_with(move |_| {
-            let good = ResponseTemplate::new(200).set_body_json(&answer);
-            at.map_or(good.clone(), |at| good.insert_header("date", at))
-        })
-        .await;
-    subject.open(&server.uri()).level(&subject.signal, subject.window).await
+    level_said(subject(metric), answer, at).await
 }
 
 #[tokio::test]
