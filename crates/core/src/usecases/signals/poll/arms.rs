@@ -29,6 +29,8 @@ pub(super) struct ReadArms {
     pub(super) by_phase: ByPhase,
     /// How long it took to answer.
     pub(super) took: Duration,
+    /// Whether some of its units had been sealed.
+    pub(super) has_cohorts: bool,
 }
 
 /// One reading for each allocation phase, all of one instant where the source can do so. A source that pushes has nothing to be asked: its latest readings are taken.
@@ -48,7 +50,7 @@ pub(super) async fn read_phases(
             let latest = latest_pushed(runtime, experiment.id, signal, phase.phase, window).await?;
             readings.extend(latest.map(|reading| (phase.phase, reading)));
         }
-        return Ok(ReadArms { by_phase: readings, took: Duration::ZERO });
+        return Ok(ReadArms { by_phase: readings, ..ReadArms::default() });
     }
     let asked = requests(experiment, signal, phases, now);
     if asked.is_empty() {
@@ -70,7 +72,7 @@ pub(super) async fn read_phases(
                     error_chain(&error)
                 );
             }
-            read => return read.map(|by_phase| ReadArms { by_phase, took: source.took() }),
+            read => return read.map(|by_phase| ReadArms { by_phase, took: source.took(), has_cohorts: true }),
         }
     }
     let (numbers, requests): (Vec<i32>, Vec<VariantRequest>) = asked.iter().cloned().unzip();
@@ -81,7 +83,7 @@ pub(super) async fn read_phases(
             None => return Err(error),
         },
     };
-    Ok(ReadArms { by_phase, took: source.took() })
+    Ok(ReadArms { by_phase, took: source.took(), has_cohorts: sealed.is_some() })
 }
 
 /// What is asked about each phase that had begun by an instant.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::arms::{ByPhase, ReadArms};
+use super::arms::ReadArms;
 use super::treated_off::TreatedOff;
 use super::weeks::Weeks;
 use crate::domain::{ArmSums, Plan, Reading, VariantReading};
@@ -41,10 +41,8 @@ pub(super) enum Primary {
 
 #[derive(Default)]
 pub(super) struct GatheredGuard {
-    pub(super) by_variant: ByPhase,
+    pub(super) by_variant: ReadArms,
     pub(super) level: Option<Reading<ArmSums>>,
-    /// How long its source took to answer by variant.
-    pub(super) took: Duration,
 }
 
 impl Gathered {
@@ -60,13 +58,23 @@ impl Gathered {
         }
     }
 
+    /// Whether some of a signal's units were not read, because what they came to was known. By its position among the plan's signals.
+    pub(super) fn has_cohorts(&self, position: usize) -> bool {
+        self.arms_of(position).is_some_and(|read| read.has_cohorts)
+    }
+
+    /// What was read by variant of a signal, by its position among the plan's signals.
+    fn arms_of(&self, position: usize) -> Option<&ReadArms> {
+        match (position.checked_sub(1), &self.primary) {
+            (None, Some(Primary::ByVariant(read))) => Some(read),
+            (None, _) => None,
+            (Some(index), _) => self.guards.get(&index).map(|guard| &guard.by_variant),
+        }
+    }
+
     /// Whether reading every unit of a signal took long, or longer than its source allows. By its position among the plan's signals.
     pub(super) fn was_slow(&self, position: usize, name: &str) -> bool {
-        let took = match (position.checked_sub(1), &self.primary) {
-            (None, Some(Primary::ByVariant(read))) => read.took,
-            (None, _) => Duration::ZERO,
-            (Some(index), _) => self.guards.get(&index).map_or(Duration::ZERO, |guard| guard.took),
-        };
+        let took = self.arms_of(position).map_or(Duration::ZERO, |read| read.took);
         let has_timed_out = |(signal, error): &(String, Error)| signal == name && error.code() == Code::SignalTimeout;
         took > SLOW || self.failures.iter().any(has_timed_out)
     }
@@ -109,7 +117,7 @@ impl Gathered {
         let guard = |index: usize| match self.guards.get(&index) {
             Some(guard) => Guard {
                 index,
-                phases: self.with_shares(&guard.by_variant),
+                phases: self.with_shares(&guard.by_variant.by_phase),
                 level: guard.level.as_ref().map(|reading| reading.data),
                 is_full_day,
             },

@@ -74,8 +74,8 @@ pub(super) async fn seal(runtime: &Runtime, config: &Config, job: &Job, gathered
     // Who waited longest comes first: a slow one keeps no other from its turn for ever.
     signals.sort_by_key(|(_, signal)| runtime.seals.last(job.experiment.id, &signal.name));
     for (position, signal) in signals {
-        let is_slow = gathered.was_slow(position, &signal.name);
-        if let Err(error) = seal_signal(runtime, config, job, signal, (is_slow, now, until), &mut sealed).await {
+        let is_begun = gathered.was_slow(position, &signal.name) || gathered.has_cohorts(position);
+        if let Err(error) = seal_signal(runtime, config, job, signal, (is_begun, now, until), &mut sealed).await {
             let (experiment, signal) = (&job.experiment.slug, &signal.name);
             tracing::warn!(%experiment, signal, "Cohorts could not be sealed: {}", error_chain(&error));
         }
@@ -88,15 +88,15 @@ async fn seal_signal(
     config: &Config,
     job: &Job,
     signal: &SignalSpec,
-    (is_slow, polled_at, until): (bool, Timestamp, Instant),
+    (is_begun, polled_at, until): (bool, Timestamp, Instant),
     sealed: &mut Sealed,
 ) -> Result<()> {
     let source = queued_source(runtime, config, &signal.source, Urgency::Ordinary).await?;
     let Some(contract) = sealed_contract(&*source, signal) else { return Ok(()) };
-    let series = Series::of(runtime, &*source, &job.experiment, signal).await?;
-    if source.sealing() != Sealing::Always && !is_slow && series.cohorts.is_empty() {
+    if source.sealing() != Sealing::Always && !is_begun {
         return Ok(());
     }
+    let series = Series::of(runtime, &*source, &job.experiment, signal).await?;
     let as_of = job.clocks.until(runtime, config, &signal.source, polled_at).await;
     let subject = Subject { runtime, job, signal, contract, source: &*source, series, until, polled_at, as_of };
     let requests = requests(&job.experiment, signal, &job.phases, as_of);

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::arms::{ReadArms, read_phases};
+use super::arms::read_phases;
 use super::gathered::{Gathered, GatheredGuard, Primary};
 use super::memory::running_of;
 use super::source_clocks::SourceClocks;
@@ -177,9 +177,8 @@ async fn read_guard(
     let signal = &guardrail.signal;
     let now = job.clocks.until(runtime, config, &signal.source, now).await;
     if reads_by_variant(config, signal) {
-        let ReadArms { by_phase, took } =
-            read_phases(runtime, config, &job.experiment, signal, &job.phases, now).await?;
-        return Ok(GatheredGuard { by_variant: by_phase, level: None, took });
+        let by_variant = read_phases(runtime, config, &job.experiment, signal, &job.phases, now).await?;
+        return Ok(GatheredGuard { by_variant, level: None });
     }
     let from = now.checked_sub(DAY).unwrap_or(now);
     let level = read_level(runtime, config, &job.outcome, signal, Window { from, to: now }, Urgency::Urgent).await?;

@@ -26,7 +26,7 @@ pub(super) async fn store_readings(
 ) -> Result<usize> {
     let mut n_new = 0;
     let guards = gathered.guards.iter().filter_map(|(index, guard)| {
-        plan.guardrails.get(*index).map(|guardrail| (&guardrail.signal, guard.by_variant.as_slice()))
+        plan.guardrails.get(*index).map(|guardrail| (&guardrail.signal, guard.by_variant.by_phase.as_slice()))
     });
     for (signal, readings) in std::iter::once((&plan.signal, gathered.by_variant())).chain(guards) {
         if is_pushed(config, &signal.source) {
