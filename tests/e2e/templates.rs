@@ -199,7 +199,8 @@ async fn play(file: &File, source: &Source) -> Result<()> {
     for day in 1..=27_usize {
         let until = start + SignedDuration::from_hours(24 * i64::try_from(day)?);
         source.tell(&lab, &people(&mut dice, day * 1000, 600, until, file, true)).await?;
-        lab.poll_after(24).await?;
+        let polled = lab.poll_after(24).await?;
+        ensure!(polled.failures.is_empty(), "day {day}: {:?}", polled.failures);
         let nothing = result(&lab, &dud).await?;
         ensure!(
             nothing["verdict"]["decision"] != "ship",

@@ -84,7 +84,8 @@ fn arms(
         "or_seen AS (
   SELECT or_unit, min(CASE WHEN or_name IN ({control}) THEN or_at END) AS or_at_0,
     min(CASE WHEN or_name IN ({treatment}) THEN or_at END) AS or_at_1, min(or_at) AS or_at_any
-  FROM ({seen}) or_e GROUP BY or_unit{of_parts})"
+  FROM ({seen}) or_e GROUP BY or_unit{of_parts}{expected})",
+        expected = contract.exposures.trigger.as_ref().map(|_| dialect.expected_rows(4)).unwrap_or_default(),
     ));
     let first = "\
 SELECT or_unit, or_at_0, or_at_1,
@@ -116,7 +117,8 @@ SELECT or_unit, or_at_0, or_at_1,
         "or_units AS (
   SELECT or_phase, or_unit, or_first, or_arm, {both} AS or_both,
     CASE WHEN or_first <= or_until THEN 1 ELSE 0 END AS or_claimed
-  FROM or_all {phase}{within})"
+  FROM or_all {phase}{within}{expected})",
+        expected = dialect.expected_rows(6),
     ));
     tables.extend(owners(dialect, contract, "or_all", " AND or_a.or_arm <> 'other'")?);
     tables.push(write.values("or_phase, or_arm, or_claimed, or_both", true)?);

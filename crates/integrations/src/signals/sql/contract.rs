@@ -40,7 +40,8 @@ pub(super) fn level(
         "or_units AS (
   SELECT {mapped} AS or_unit, min({at}) AS or_first FROM {rows}{join}
   WHERE {at} >= :from AND {at} < :to AND {unit} IS NOT NULL{and}
-  GROUP BY {mapped})",
+  GROUP BY {mapped}{expected})",
+        expected = dialect.expected_rows(2),
         unit = fact.unit,
         at = fact.at,
         rows = relation(dialect, &fact.rows)?,

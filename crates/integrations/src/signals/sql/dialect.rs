@@ -82,6 +82,19 @@ impl Dialect {
         }
     }
 
+    /// Rows that are not there, for a planner that believes a table has none: PostgreSQL knows nothing yet of a flag that is new, expects
+    /// one unit, and then reads all events once for each of the units that there are. `n_columns`: of the table that they are added to.
+    pub(super) fn expected_rows(self, n_columns: usize) -> String {
+        match self {
+            // The condition is looked at once, and no row is made. A constant one would be seen through.
+            Self::Postgres => format!(
+                "\n  UNION ALL SELECT {} FROM generate_series(1, 10000) WHERE statement_timestamp() < '-infinity'",
+                vec!["NULL"; n_columns].join(", ")
+            ),
+            Self::MySql | Self::Sqlite | Self::ClickHouse | Self::BigQuery | Self::Snowflake => String::new(),
+        }
+    }
+
     /// The number of the bucket of a key, by its MD5, where the database has one: the same in each.
     pub(super) fn bucket(self, key: &str) -> String {
         match self {

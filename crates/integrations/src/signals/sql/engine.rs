@@ -18,8 +18,11 @@ use super::table::{Cell, Keep, Table};
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long a connection may be idle before it is closed.
 pub(super) const IDLE_LIMIT: Duration = Duration::from_mins(5);
-/// Most connections to one source. A poll asks one question after the other; the second is for a person's `test`.
-pub(super) const MAX_CONNECTIONS: u32 = 2;
+/// What a database that others work with bears. There is a connection for each of the questions at once, so that none waits for a
+/// connection and takes that for a database that cannot be reached.
+pub(super) const SHARED_DATABASE: SourceLimits = SourceLimits { at_once: 2, budget: None };
+/// Most connections to one source. The last is for those who do not wait for their turn: a person's `test`, and a look at the clock.
+pub(super) const MAX_CONNECTIONS: u32 = SHARED_DATABASE.at_once as u32 + 1;
 /// What the server has beyond its own limit to say that it stopped, before the connection is given up.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
 

@@ -105,7 +105,8 @@ pub(super) fn buckets(
         "or_units AS (
   SELECT {of_unit} AS or_unit, min({at}) AS or_first FROM {rows}{join}
   WHERE {at} >= :from AND {at} < :to AND {unit} IS NOT NULL{flag}{and}
-  GROUP BY {of_unit})",
+  GROUP BY {of_unit}{expected})",
+        expected = dialect.expected_rows(2),
         rows = relation(dialect, rows)?
     ));
     tables.extend(owners(dialect, contract, "or_units", "")?);

@@ -5,12 +5,13 @@
 use std::str::FromStr;
 
 use async_trait::async_trait;
+use outcome_core::ports::SourceLimits;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlPool, MySqlPoolOptions, MySqlRow};
 use sqlx::{AssertSqlSafe, Connection, Row, TypeInfo, ValueRef};
 use tokio::sync::OnceCell;
 
 use super::dialect::Dialect;
-use super::engine::{Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, fetch_all, within};
+use super::engine::{Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, SHARED_DATABASE, fetch_all, within};
 use super::table::{Cell, Table};
 
 #[derive(Debug)]
@@ -100,6 +101,10 @@ impl Server {
 impl Engine for MySql {
     fn dialect(&self) -> Dialect {
         Dialect::MySql
+    }
+
+    fn bears(&self) -> SourceLimits {
+        SHARED_DATABASE
     }
 
     fn host(&self) -> String {

@@ -7,6 +7,7 @@
 use std::str::FromStr;
 
 use async_trait::async_trait;
+use outcome_core::ports::SourceLimits;
 use sqlx::postgres::{
     PgConnectOptions, PgConnection, PgDatabaseError, PgErrorPosition, PgPool, PgPoolOptions, PgRow, PgTypeKind,
 };
@@ -14,7 +15,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, Row, TypeInfo, ValueRef};
 use tokio::sync::OnceCell;
 
 use super::dialect::Dialect;
-use super::engine::{Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, fetch_all, within};
+use super::engine::{Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, SHARED_DATABASE, fetch_all, within};
 use super::table::{Cell, Table};
 
 #[derive(Debug)]
@@ -85,6 +86,10 @@ fn without_others(url: &str) -> String {
 impl Engine for Postgres {
     fn dialect(&self) -> Dialect {
         Dialect::Postgres
+    }
+
+    fn bears(&self) -> SourceLimits {
+        SHARED_DATABASE
     }
 
     fn host(&self) -> String {

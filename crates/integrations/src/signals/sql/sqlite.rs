@@ -8,13 +8,14 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use outcome_core::ports::SourceLimits;
 use outcome_core::file_trouble::{FileTrouble, Need};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteRow};
 use sqlx::{Connection, Executor, Row, TypeInfo, ValueRef};
 use tokio::sync::OnceCell;
 
 use super::dialect::Dialect;
-use super::engine::{Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, fetch_all, within};
+use super::engine::{Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, SHARED_DATABASE, fetch_all, within};
 use super::table::{Cell, Table};
 
 /// Virtual machine instructions between two looks at the clock: well under a millisecond.
@@ -78,6 +79,10 @@ fn file_of(url: &str, options: &SqliteConnectOptions) -> Result<PathBuf, String>
 impl Engine for Sqlite {
     fn dialect(&self) -> Dialect {
         Dialect::Sqlite
+    }
+
+    fn bears(&self) -> SourceLimits {
+        SHARED_DATABASE
     }
 
     fn host(&self) -> String {
