@@ -1,7 +1,8 @@
 //! A real PostgreSQL server.
 
 use outcome_core::Code;
-use outcome_core::domain::ArmSums;
+use outcome_core::domain::{ArmSums, Window};
+use outcome_core::ports::VariantRequest;
 use pretty_assertions::assert_eq;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -224,4 +225,36 @@ async fn fifteen_metrics_are_what_the_rows_say() {
     let all = fifteen::tables("timestamptz", "numeric(12, 2)", |at| at.strftime("'%Y-%m-%d %H:%M:%S+00'").to_string());
     execute(&url, &all.join(";")).await;
     fifteen::all(SqlConfig::new(&url)).await;
+}
+
+/// The server plans for what it last counted, and so for one unit of a flag that is new. Reading all events once for each unit would take
+/// minutes.
+#[tokio::test]
+async fn a_new_flag_that_the_server_has_not_counted_is_read_in_time() {
+    let Some(url) = database().await else { return };
+    let tables = metrics::tables("timestamptz", "numeric(12, 2)", |_| "now()".to_owned());
+    let create: Vec<String> = tables.into_iter().filter(|sql| sql.starts_with("CREATE")).collect();
+    execute(&url, &create.join(";")).await;
+    execute(
+        &url,
+        "ALTER TABLE exposures SET (autovacuum_enabled = false); ALTER TABLE orders SET (autovacuum_enabled = false);
+         INSERT INTO exposures SELECT i, 'older', 'control', timestamptz '2026-01-01 00:00:00+00' + i * interval '1 minute', 0
+         FROM generate_series(1, 20000) i;
+         INSERT INTO orders SELECT i, i, timestamptz '2026-01-01 00:00:00+00' + i * interval '1 minute', 5, 'paid'
+         FROM generate_series(1, 20000) i;
+         ANALYZE exposures; ANALYZE orders;
+         INSERT INTO exposures SELECT i, 'fast', CASE WHEN i % 2 = 0 THEN 'control' ELSE 'o''n' END,
+           timestamptz '2026-03-20 10:00:00+00' + i * interval '1 minute', 0 FROM generate_series(1, 8000) i;
+         INSERT INTO orders SELECT i, i, timestamptz '2026-03-20 11:00:00+00' + i * interval '1 minute', 5, 'paid'
+         FROM generate_series(1, 8000) i",
+    )
+    .await;
+    let source = source(SqlConfig { statement_timeout: "5s", ..SqlConfig::new(&url) });
+    let launched_at = "2026-03-20T09:30:00Z".parse().unwrap();
+    let as_of = "2026-04-14T09:30:00Z".parse().unwrap();
+    let window = Window { from: launched_at, to: as_of };
+    let of =
+        VariantRequest { flag_key: "fast".to_owned(), window, launched_at, as_of, on_until: None, ..request(day()) };
+    let read = source.by_variant(&metrics::signal("share"), &of).await.unwrap();
+    assert_eq!(read.data.iter().filter_map(|arm| arm.sums.n()).sum::<i64>(), 8000);
 }

@@ -11,7 +11,9 @@ use sqlx::{AssertSqlSafe, Connection, Row, TypeInfo, ValueRef};
 use tokio::sync::OnceCell;
 
 use super::dialect::Dialect;
-use super::engine::{Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, SHARED_DATABASE, fetch_all, within};
+use super::engine::{
+    Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, SHARED_DATABASE, fetch_all, within,
+};
 use super::table::{Cell, Table};
 
 #[derive(Debug)]

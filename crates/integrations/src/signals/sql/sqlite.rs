@@ -8,14 +8,16 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use outcome_core::ports::SourceLimits;
 use outcome_core::file_trouble::{FileTrouble, Need};
+use outcome_core::ports::SourceLimits;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteRow};
 use sqlx::{Connection, Executor, Row, TypeInfo, ValueRef};
 use tokio::sync::OnceCell;
 
 use super::dialect::Dialect;
-use super::engine::{Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, SHARED_DATABASE, fetch_all, within};
+use super::engine::{
+    Ask, CONNECT_LIMIT, Engine, EngineError, IDLE_LIMIT, Limits, MAX_CONNECTIONS, SHARED_DATABASE, fetch_all, within,
+};
 use super::table::{Cell, Table};
 
 /// Virtual machine instructions between two looks at the clock: well under a millisecond.
