@@ -22,7 +22,7 @@ impl Known {
     fn reading<T>(signal: &SignalSpec, question: &str, window: Window, data: T) -> Reading<T> {
         ASKED.lock().unwrap().push(format!("{question} of {}", signal.metric));
         let hash = "0".repeat(64);
-        Reading { data, window, query_hash: hash.clone(), raw_hash: hash, warnings: Vec::new() }
+        Reading { data, window, query_hash: hash.clone(), raw_hash: hash, raw: None, warnings: Vec::new() }
     }
 }
 

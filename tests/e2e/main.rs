@@ -49,6 +49,7 @@ mod queries;
 mod readme;
 mod recompute;
 mod restatement;
+mod retention;
 mod root;
 mod rows;
 mod safety;

@@ -105,6 +105,7 @@ impl SignalSource for HeldSource {
             window,
             query_hash: "0".repeat(64),
             raw_hash: "0".repeat(64),
+            raw: None,
             warnings: Vec::new(),
         })
     }
@@ -122,6 +123,7 @@ impl SignalSource for HeldSource {
             window: request.window,
             query_hash: "0".repeat(64),
             raw_hash: "0".repeat(64),
+            raw: None,
             warnings: Vec::new(),
         })
     }

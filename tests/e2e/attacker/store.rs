@@ -17,7 +17,7 @@ use super::step::POWERFUL;
 use crate::tamper::insert_of;
 
 /// Every table, and whether a written row of it must be found. Of the others `unseen` says why not.
-pub(super) const TABLES: [(&str, bool); 27] = [
+pub(super) const TABLES: [(&str, bool); 29] = [
     ("workspace", true),
     ("member", true),
     ("member_opening", true),
@@ -43,6 +43,8 @@ pub(super) const TABLES: [(&str, bool); 27] = [
     ("source_state", false),
     ("account", false),
     ("account_turn", false),
+    ("raw_answer", false),
+    ("retention", false),
     ("nonce", false),
     ("machine_clock", false),
 ];

@@ -43,6 +43,17 @@ pub enum Audit {
         /// Slug or id
         name: String,
     },
+    /// Print what a source answered about an experiment, by the `raw_hash` of a reading
+    #[command(
+        after_help = "EXAMPLES:\n  outcome-runtime stats proof short-signup-form | jq -r '.polls[-1].readings[0].raw_hash'\n  \
+        outcome-runtime audit answer 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n\nThe text is kept for as long as \
+        `retention.raw_answers` says, 30 days unless changed; the hash for ever."
+    )]
+    Answer {
+        /// SHA-256 of the answer, in hexadecimal
+        #[arg(value_name = "RAW_HASH")]
+        raw_hash: String,
+    },
     /// After a backup was restored: sign that the log goes on from it, and that lines are lost
     #[command(after_help = "EXAMPLES:\n  outcome-runtime audit restore --from 'the backup of Monday night'")]
     Restore {

@@ -33,6 +33,13 @@ pub async fn run(cx: &Cx, args: args::Audit) -> Result<Exit> {
                 }
             }
         }
+        args::Audit::Answer { raw_hash } => {
+            let found = runtime.audit_log().answer(&raw_hash).await?;
+            cx.out.result(&found, |page| {
+                page.line(&safe(&found.answer));
+                page.field("said last", &found.read_at.to_string());
+            })?;
+        }
         args::Audit::Restore { from, unlock } => {
             let unlock = cx.terminal.unlock(&unlock, "go on from the backup")?;
             let done = runtime.audit_log().restore(&from, None, &unlock).await?;

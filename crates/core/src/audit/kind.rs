@@ -41,6 +41,8 @@ pub enum EventKind {
     SecretRemoved,
     /// The secrets of the store were sealed with another key.
     SecretsResealed,
+    /// Readings whose time was over were forgotten.
+    ReadingsThinned,
     /// An agent tried what only a human can do.
     AgentRefused,
     /// The head of the log was written down elsewhere.
@@ -104,6 +106,7 @@ static TEXTS: LazyLock<Vec<(EventKind, String)>> = LazyLock::new(|| {
         (K::SecretSet, "secret.set"),
         (K::SecretRemoved, "secret.removed"),
         (K::SecretsResealed, "secret.resealed"),
+        (K::ReadingsThinned, "workspace.note_thinned"),
         (K::AgentRefused, "agent.refused"),
         (K::AuditAnchored, "audit.anchored"),
         (K::FlagSet, "flag.set"),
@@ -151,6 +154,7 @@ impl EventKind {
         match self {
             Self::RowsStored
             | Self::WorkspaceRecomputed
+            | Self::ReadingsThinned
             | Self::ExperimentMeasured
             | Self::ExperimentRestated
             | Self::ExperimentScopeViolated

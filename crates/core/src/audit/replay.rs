@@ -283,6 +283,7 @@ impl Replay {
             | EventKind::MemberRefused
             | EventKind::SessionOpened
             | EventKind::AgentTokenMade
+            | EventKind::ReadingsThinned
             | EventKind::SecretSet
             | EventKind::SecretRemoved
             | EventKind::SecretsResealed

@@ -45,6 +45,8 @@ yaml_map! {
         optional(signed) llm: LlmFile,
         /// Limits of the workspace.
         optional(signed) limits: LimitsFile,
+        /// How long readings are kept.
+        optional(signed) retention: RetentionFile,
         /// Address of the pages on which gates are decided, as links name it, such as `https://outcomes.example.com`; default: where
         /// the daemon listens.
         optional(signed) review_url: String,
@@ -292,6 +294,14 @@ yaml_map! {
         /// Maximum number of active outcomes at the same time.
         optional(signed) max_active_outcomes: u32,
     }
+
+    /// How long readings are kept. Readings of experiments, days that attainment rests on, sealed cohorts and the log are kept for ever.
+    RetentionFile("`retention`") {
+        /// Time after which of the levels of a day the last one is kept; at least 7d.
+        optional(signed) levels: Period = "90d",
+        /// Time for which the texts of sources' answers about experiments are kept after they were last said.
+        optional(signed) raw_answers: Period = "30d",
+    }
 }
 
 /// The maps of the file, and what they are called in a sentence.
@@ -319,6 +329,7 @@ pub(super) const MAPS: &[(&str, &[Field])] = &[
     ("an item of `outcomes`", OutcomeFile::FIELDS),
     ("`llm`", LlmFile::FIELDS),
     ("`limits`", LimitsFile::FIELDS),
+    ("`retention`", RetentionFile::FIELDS),
     ("`notifications`", KnownChannels::FIELDS),
     ("`notifications.slack`", SlackFile::FIELDS),
 ];

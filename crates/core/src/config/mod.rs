@@ -46,7 +46,7 @@ pub use render::render_all;
 pub use reporter::Vendors;
 pub use secret_error::SecretError;
 pub use secrets::{Env, ProcessEnv, StoredSecrets};
-pub use settings::{Config, Limits, LlmSpec, NotificationSpec, SlackSpec};
+pub use settings::{Config, Limits, LlmSpec, NotificationSpec, Retention, SlackSpec};
 pub use suggest::did_you_mean;
 pub use template::{TemplateOptions, template};
 pub use version::VERSION;

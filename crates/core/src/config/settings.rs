@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ChannelSpec, ConnectorSpec, FlagServiceSpec};
-use crate::domain::{OutcomeSpec, SignalSpec};
+use crate::domain::{OutcomeSpec, Period, SignalSpec};
 
 /// A checked file.
 #[derive(Debug, Clone, Serialize)]
@@ -23,6 +23,8 @@ pub struct Config {
     pub notifications: NotificationSpec,
     /// Limits of the workspace.
     pub limits: Limits,
+    /// How long readings are kept.
+    pub retention: Retention,
     /// Address of the pages, for links.
     pub review_url: Option<String>,
     /// Fingerprint of the root key of the workspace that the file belongs to.
@@ -83,4 +85,19 @@ pub struct SlackSpec {
 pub struct Limits {
     /// Maximum number of active outcomes at the same time.
     pub max_active_outcomes: Option<u32>,
+}
+
+/// How long readings are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// After this time the last level of each day is kept.
+    pub levels: Period,
+    /// For this time answers of sources about experiments are kept after they were last said.
+    pub raw_answers: Period,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { levels: Period::from_days(90), raw_answers: Period::from_days(30) }
+    }
 }

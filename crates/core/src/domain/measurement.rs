@@ -1,5 +1,7 @@
 //! Readings of a signal.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -291,6 +293,10 @@ pub struct Reading<T> {
     pub query_hash: String,
     /// SHA-256 of the raw answer, in hexadecimal.
     pub raw_hash: String,
+    /// The text whose hash that is: what of the answer the numbers were made from, as canonical JSON. `None` where several answers were
+    /// put together, and of what was stored before.
+    #[serde(skip)]
+    pub raw: Option<Arc<str>>,
     /// Doubts of the source itself: sampled, thresholded, lagging.
     #[serde(default)]
     pub warnings: Vec<String>,

@@ -3,8 +3,8 @@
 use super::columns::Column;
 use super::db;
 use super::{
-    clocks, cohorts, configurations, deliveries, events, experiments, fold, gates, jobs, learning_search, learnings,
-    leases, measurements, members, nonces, outbox, outcomes, secrets, snapshots, source_states, workspaces,
+    clocks, cohorts, configurations, deliveries, events, experiments, fold, gates, jobs, kept, learning_search,
+    learnings, leases, measurements, members, nonces, outbox, outcomes, secrets, snapshots, source_states, workspaces,
 };
 use crate::address::Engine;
 
@@ -23,6 +23,7 @@ pub fn all_statements() -> Vec<(&'static str, &'static [Engine])> {
         gates::ALL,
         learnings::ALL,
         jobs::ALL,
+        kept::ALL,
         leases::ALL,
         source_states::ALL,
         measurements::ALL,
@@ -71,6 +72,8 @@ pub fn declared_columns() -> Vec<Column> {
         leases::LeaseRow::DECLARED,
         jobs::QueuedJob::DECLARED,
         jobs::WorkerRow::DECLARED,
+        kept::RawAnswerRow::DECLARED,
+        kept::RetentionRow::DECLARED,
         source_states::SourceState::DECLARED,
         source_states::AccountRow::DECLARED,
         source_states::TurnRow::DECLARED,

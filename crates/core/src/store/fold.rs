@@ -150,6 +150,22 @@ impl Tx {
         Ok(())
     }
 
+    /// The same of many rows with an id.
+    pub(super) async fn touch_all(&mut self, table: FoldedTable, ids: &[Uuid]) -> Result<()> {
+        let new = ids.iter().map(|id| (table, RowKey::Id(*id))).filter(|key| !self.touched.contains_key(key));
+        let new: Touched = new.map(|key| (key, None)).collect();
+        let many = self.contents_of_many(&new).await?;
+        for (table, key) in new.into_keys() {
+            match many.get(&(table, key.to_string())) {
+                Some(content) => {
+                    self.touched.insert((table, key), Some(sha256_hex(content)));
+                }
+                None => self.touch(table, key).await?,
+            }
+        }
+        Ok(())
+    }
+
     /// Writes down what the rows that were written hold now.
     pub(super) async fn fold_touched(&mut self) -> Result<()> {
         let touched = std::mem::take(&mut self.touched);

@@ -48,6 +48,18 @@ statements! {
         WHERE workspace_id = $1 AND outcome_id = $2 AND signal = $3 AND experiment_id IS NULL AND measured_at < $4
             AND phase IS NULL AND natural_key NOT LIKE 'day/%'
         ORDER BY measured_at DESC LIMIT 1");
+    // What a source pushed cannot be asked for again, and stays.
+    MEASUREMENT_LEVELS_OF_DAY = "
+        SELECT id FROM measurement
+        WHERE workspace_id = $1 AND outcome_id = $2 AND signal = $3 AND experiment_id IS NULL
+            AND measured_at >= $4 AND measured_at < $5
+            AND phase IS NULL AND natural_key NOT LIKE 'day/%' AND NOT is_pushed
+        ORDER BY measured_at DESC, id DESC";
+    MEASUREMENT_FIRST_LEVEL = "
+        SELECT MIN(measured_at) FROM measurement
+        WHERE workspace_id = $1 AND experiment_id IS NULL AND phase IS NULL AND NOT is_pushed";
+    MEASUREMENT_DELETE_LEVEL = "
+        DELETE FROM measurement WHERE workspace_id = $1 AND id = $2 AND experiment_id IS NULL AND phase IS NULL AND NOT is_pushed";
     MEASUREMENT_DAYS = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
         WHERE workspace_id = $1 AND outcome_id = $2 AND signal = $3 AND experiment_id IS NULL
             AND natural_key LIKE $4
@@ -405,6 +417,54 @@ impl Tx {
             .fetch_optional(c)
             .await)?;
         Ok(row.map(Measurement::from))
+    }
+
+    /// The levels of a signal that a poll asked for from one instant to before another, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn measurement_levels_of_day(
+        &mut self,
+        outcome: OutcomeId,
+        signal: &str,
+        day: Window,
+    ) -> Result<Vec<MeasurementId>> {
+        on_db!(self, |c| sqlx::query_scalar(MEASUREMENT_LEVELS_OF_DAY)
+            .bind(self.workspace)
+            .bind(outcome)
+            .bind(signal)
+            .bind(Instant(day.from))
+            .bind(Instant(day.to))
+            .fetch_all(c)
+            .await)
+    }
+
+    /// When the first level was asked for that is kept.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn measurement_first_level(&mut self) -> Result<Option<jiff::Timestamp>> {
+        let at: Option<Instant> =
+            on_db!(self, |c| sqlx::query_scalar(MEASUREMENT_FIRST_LEVEL).bind(self.workspace).fetch_one(c).await)?;
+        Ok(at.map(|at| at.0))
+    }
+
+    /// Deletes levels that a poll asked for. Nothing else is deleted of what was read.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn measurement_delete_levels(&mut self, levels: &[MeasurementId]) -> Result<()> {
+        let ids: Vec<Uuid> = levels.iter().map(|level| level.0).collect();
+        self.touch_all(FoldedTable::Measurement, &ids).await?;
+        for level in levels {
+            on_db!(self, |c| sqlx::query(MEASUREMENT_DELETE_LEVEL)
+                .bind(self.workspace)
+                .bind(*level)
+                .execute(c)
+                .await
+                .map(|_| ()))?;
+        }
+        Ok(())
     }
 
     /// Readings of the whole population over single days, oldest first. `prefix`: of their natural keys.

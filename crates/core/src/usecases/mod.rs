@@ -29,7 +29,7 @@ pub use crate::store::Place;
 pub use audit_log::{
     AnchorPlace, AnchorReach, AuditLog, Proof, ProofExperiment, ProofLogged, ProofMethod, ProofPhase, ProofPoll,
     ProofReading, ProofRecorded, ProofSnapshot, ProofStep, RecomputeRequest, Recomputed, RecomputedExperiment,
-    RestoredLog, Verification, Verified, VouchedLog, WriterSeen,
+    RestoredLog, SourceAnswer, Verification, Verified, VouchedLog, WriterSeen,
 };
 pub use builds::{
     Brief, BriefCode, BriefColumn, BriefExposure, BriefHypothesis, BriefLearning, BuildReport, BuildReported, Building,
@@ -63,7 +63,7 @@ pub use sessions::{PageSession, Sessions, SignIn};
 pub use signals::{
     Check, CheckState, Conformance, ConnectorProblem, ConnectorReport, Ingested, KeyLook, MetricCheckRequest,
     MetricChecked, MetricCompareRequest, MetricCompared, MetricDoubt, MetricFinding, MetricShown, PollRequest, Polled,
-    PolledExperiment, QueryReport, QueryState, ReaderRole, SignalRole, Signals, Stop, Told, Trial, about,
+    PolledExperiment, QueryReport, QueryState, ReaderRole, SignalRole, Signals, Stop, Thinned, Told, Trial, about,
 };
 pub use workspaces::{
     Counts, DeadLetters, ExperimentLine, Finding, FindingLevel, FirstChoice, FirstFile, FirstLook, FirstMetric,

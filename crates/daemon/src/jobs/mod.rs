@@ -4,6 +4,7 @@ mod audit;
 mod deliver;
 mod poll;
 mod record;
+mod retention;
 mod time;
 
 pub use record::PollRecord;
@@ -23,5 +24,6 @@ pub fn spawn(tasks: &mut JoinSet<()>, app: &App, cancel: &CancellationToken) {
     tasks.spawn(poll::run(app.clone(), cancel.clone()));
     tasks.spawn(deliver::run(app.clone(), cancel.clone()));
     tasks.spawn(time::run(app.clone(), cancel.clone()));
+    tasks.spawn(retention::run(app.clone(), cancel.clone()));
     tasks.spawn(audit::run(app.clone(), cancel.clone()));
 }

@@ -51,6 +51,7 @@ pub(super) fn config(file: &RootFile, reporter: &mut Reporter<'_>) -> Option<Con
     let notifications = settings::notifications(file.notifications.as_ref(), &mut context, reporter);
     let llm = llm::llm(file.llm.as_ref(), reporter);
     let limits = settings::limits(file.limits.as_ref(), reporter);
+    let retention = settings::retention(file.retention.as_ref(), reporter);
     context.metrics = contract::metrics(file, &context, reporter);
     let outcomes = outcome::outcomes(file, &context, reporter);
     steps::warn_of_steps(file, &outcomes, &connectors, reporter);
@@ -64,5 +65,17 @@ pub(super) fn config(file: &RootFile, reporter: &mut Reporter<'_>) -> Option<Con
     });
     let declared = file.to_json();
     let metrics = signal::of_metrics(&context);
-    Some(Config { outcomes, metrics, connectors, flags, llm, notifications, limits, review_url, root, declared })
+    Some(Config {
+        outcomes,
+        metrics,
+        connectors,
+        flags,
+        llm,
+        notifications,
+        limits,
+        retention,
+        review_url,
+        root,
+        declared,
+    })
 }

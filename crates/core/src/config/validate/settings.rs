@@ -4,13 +4,35 @@ use super::channel::{is_slack_channel, unavailable};
 use super::references::secret;
 use super::references::{no_inline_password, references};
 use super::report::{At, Context, Problem, Reporter, at_least_one, shown, text};
-use crate::config::file::{LimitsFile, NotificationsFile, SlackFile};
-use crate::config::{ChannelSpec, Limits, NotificationSpec, SlackSpec};
+use crate::config::file::{LimitsFile, NotificationsFile, RetentionFile, SlackFile};
+use crate::config::{ChannelSpec, Limits, NotificationSpec, Retention, SlackSpec};
+use crate::domain::Period;
+
+/// What is shown and compared rests on the levels of the last days.
+const LEVELS_AT_LEAST: Period = Period::from_days(7);
 
 pub(super) fn limits(file: Option<&At<LimitsFile>>, reporter: &mut Reporter<'_>) -> Limits {
     let max = file.and_then(|file| file.value.max_active_outcomes.as_ref());
     let help = "leave it out if there is no limit";
     Limits { max_active_outcomes: at_least_one(max, "`max_active_outcomes`", help, reporter) }
+}
+
+/// How long readings are kept.
+pub(super) fn retention(file: Option<&At<RetentionFile>>, reporter: &mut Reporter<'_>) -> Retention {
+    let default = Retention::default();
+    let Some(file) = file.map(|file| &file.value) else { return default };
+    if let Some(short) = file.levels.as_ref().filter(|at| at.value < LEVELS_AT_LEAST) {
+        let message = format!("levels are kept for at least {LEVELS_AT_LEAST}");
+        reporter.push(
+            Problem::error("config.out_of_range", short.span, message)
+                .valid("`7d` and longer, such as `90d`")
+                .help("what is shown and compared rests on the levels of the last days"),
+        );
+    }
+    Retention {
+        levels: file.levels.as_ref().map_or(default.levels, |at| at.value),
+        raw_answers: file.raw_answers.as_ref().map_or(default.raw_answers, |at| at.value),
+    }
 }
 
 /// Where messages go; the context learns which ways there are.

@@ -227,7 +227,14 @@ impl IngestPayload {
             hex::encode(Sha256::digest(serde_json_canonicalizer::to_vec(&value).unwrap_or_default()))
         };
         let window = self.window;
-        Reading { data, window, query_hash: hash(about), raw_hash: hash(json!(self.readings)), warnings: Vec::new() }
+        Reading {
+            data,
+            window,
+            query_hash: hash(about),
+            raw_hash: hash(json!(self.readings)),
+            raw: None,
+            warnings: Vec::new(),
+        }
     }
 }
 

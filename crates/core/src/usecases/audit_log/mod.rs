@@ -1,6 +1,7 @@
 //! The audit log: verified, anchored, paged; and what is recomputed from it and from stored readings.
 
 mod anchor;
+mod answer;
 mod decisions;
 mod page;
 mod proof;
@@ -14,6 +15,7 @@ mod vouch;
 use crate::usecases::Runtime;
 
 pub use anchor::AnchorPlace;
+pub use answer::SourceAnswer;
 pub use proof::{
     Proof, ProofExperiment, ProofLogged, ProofMethod, ProofPhase, ProofPoll, ProofReading, ProofRecorded,
     ProofSnapshot, ProofStep,

@@ -30,6 +30,7 @@ pub(in crate::usecases) async fn read_level(
             window: found.window,
             query_hash: found.query_hash,
             raw_hash: found.raw_hash,
+            raw: None,
             warnings: Vec::new(),
         }));
     }

@@ -56,6 +56,7 @@ pub(super) mod proposal;
 pub(super) mod query_check;
 pub(super) mod questions;
 pub(super) mod queue;
+pub(super) mod raw_answer;
 pub(super) mod read_again;
 pub(super) mod resolver;
 pub(super) mod resting;

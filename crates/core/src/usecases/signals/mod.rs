@@ -6,6 +6,7 @@ mod connectors;
 mod ingest;
 mod metrics;
 mod poll;
+mod retention;
 
 use crate::usecases::Runtime;
 
@@ -16,6 +17,7 @@ pub(in crate::usecases) use ingest::IngestQueue;
 pub use ingest::Ingested;
 pub use metrics::{KeyLook, MetricCheckRequest, MetricChecked, MetricDoubt, MetricFinding, MetricShown};
 pub use poll::{PollRequest, Polled, PolledExperiment, Stop, Told};
+pub use retention::Thinned;
 
 /// The use cases about signals and their sources.
 #[derive(Clone, Copy)]

@@ -11,7 +11,7 @@ mod json;
 mod refusal;
 mod service_account;
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -258,12 +258,23 @@ pub(crate) fn reading<T>(
     used: &impl Serialize,
     warnings: Vec<String>,
 ) -> Reading<T> {
-    Reading { data, window, query_hash: hash(asked), raw_hash: hash(used), warnings }
+    let used = canonical(used);
+    Reading {
+        data,
+        window,
+        query_hash: hash(&canonical(asked)),
+        raw_hash: hash(&used),
+        raw: Some(Arc::from(used)),
+        warnings,
+    }
 }
 
-/// SHA-256 of canonical JSON.
-fn hash(value: &impl Serialize) -> String {
-    hex::encode(Sha256::digest(serde_json_canonicalizer::to_vec(value).unwrap_or_default()))
+fn canonical(value: &impl Serialize) -> String {
+    serde_json_canonicalizer::to_string(value).unwrap_or_default()
+}
+
+fn hash(text: &str) -> String {
+    hex::encode(Sha256::digest(text))
 }
 
 /// Which secret it is, in 8 hexadecimal digits that say nothing else.

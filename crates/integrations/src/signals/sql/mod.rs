@@ -358,7 +358,8 @@ impl SignalSource for SqlSource {
         let (query_hash, asked) = (statement.hash.clone(), [(statement, query)]);
         let table = self.run(signal, &asked).await?.pop().unwrap_or_default();
         let data = table.level().map_err(|misfit| self.misfit(signal, misfit))?;
-        Ok(Reading { data, window, query_hash, raw_hash: table.hash(), warnings })
+        let (raw_hash, raw) = table.raw();
+        Ok(Reading { data, window, query_hash, raw_hash, raw, warnings })
     }
 
     async fn by_variant(

@@ -36,11 +36,13 @@ impl SqlSource {
         for (number, (request, table)) in requests.iter().zip(tables).enumerate() {
             let Some((statement, _)) = asked.get(number).or(asked.first()) else { break };
             let data = if signal.contract.is_some() { table.cohorts() } else { table.by_variant() };
+            let (raw_hash, raw) = table.raw();
             readings.push(Reading {
                 data: data.map_err(misfit)?,
                 window: request.window,
                 query_hash: statement.hash.clone(),
-                raw_hash: table.hash(),
+                raw_hash,
+                raw,
                 warnings: warnings(signal, statement),
             });
         }
@@ -62,11 +64,13 @@ impl SqlSource {
         let [(statement, _)] = &asked;
         let mut readings = Vec::with_capacity(parts.len());
         for (PartRequest { part, .. }, table) in requests.iter().zip(parts) {
+            let (raw_hash, raw) = table.raw();
             readings.push(Reading {
                 data: table.part().map_err(misfit)?,
                 window: *part,
                 query_hash: statement.hash.clone(),
-                raw_hash: table.hash(),
+                raw_hash,
+                raw,
                 warnings: warnings(signal, statement),
             });
         }

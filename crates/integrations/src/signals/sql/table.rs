@@ -1,6 +1,7 @@
 //! From the rows of any engine to sums: columns by name, numbers of any type, everything checked.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -160,8 +161,8 @@ fn misfit(problem: String, hint: &str) -> Misfit {
 }
 
 impl Table {
-    /// SHA-256 of the columns that are read, as canonical JSON.
-    pub(super) fn hash(&self) -> String {
+    /// The columns that are read, as canonical JSON, and its SHA-256.
+    pub(super) fn raw(&self) -> (String, Option<Arc<str>>) {
         let rows: Vec<BTreeMap<String, Value>> = self
             .rows
             .iter()
@@ -170,8 +171,8 @@ impl Table {
                 named.map(|(column, cell)| (column.to_ascii_lowercase(), cell.as_json())).collect()
             })
             .collect();
-        let text = serde_json_canonicalizer::to_vec(&rows).unwrap_or_default();
-        hex::encode(Sha256::digest(text))
+        let text = serde_json_canonicalizer::to_string(&rows).unwrap_or_default();
+        (hex::encode(Sha256::digest(&text)), Some(Arc::from(text)))
     }
 
     /// For people: a row a line; of an answer with several columns those with a value, with their names.
@@ -431,7 +432,7 @@ mod tests {
     fn the_hash_knows_columns_by_name_and_ignores_the_others() {
         let one = table(&["n", "successes", "x"], vec![vec![Cell::Int(1), Cell::Int(0), Cell::Ignored]]);
         let other = table(&["SUCCESSES", "n"], vec![vec![Cell::Int(0), Cell::Int(1)]]);
-        assert_eq!(one.hash(), other.hash());
-        assert_ne!(one.hash(), table(&["n", "successes"], vec![vec![Cell::Int(1), Cell::Int(1)]]).hash());
+        assert_eq!(one.raw(), other.raw());
+        assert_ne!(one.raw(), table(&["n", "successes"], vec![vec![Cell::Int(1), Cell::Int(1)]]).raw());
     }
 }

@@ -166,6 +166,7 @@ async fn latest_pushed(
         window: Window { from: window.from, to: found.window.to },
         query_hash: found.query_hash,
         raw_hash: found.raw_hash,
+        raw: None,
         warnings: Vec::new(),
     }))
 }

@@ -133,7 +133,14 @@ impl<'c> Known<'c> {
         let mut asked: Vec<&str> = self.cohorts.iter().map(|cohort| cohort.query_hash.as_str()).collect();
         asked.extend(open.iter().map(|open| open.query_hash.as_str()));
         let query_hash = sha256_hex(asked.concat());
-        Ok(Reading { data, window, query_hash, raw_hash, warnings: open.map(|open| open.warnings).unwrap_or_default() })
+        Ok(Reading {
+            data,
+            window,
+            query_hash,
+            raw_hash,
+            raw: None,
+            warnings: open.map(|open| open.warnings).unwrap_or_default(),
+        })
     }
 }
 
@@ -196,6 +203,7 @@ impl Merging {
             Some(mut begun) => {
                 add_arms(&mut begun.data, &day.data, signal)?;
                 begun.raw_hash = sha256_hex(begun.raw_hash + &day.raw_hash);
+                begun.raw = None;
                 begun.query_hash = sha256_hex(begun.query_hash + &day.query_hash);
                 begun.window.to = day.window.to;
                 begun.warnings.extend(day.warnings);
@@ -288,7 +296,7 @@ mod tests {
     }
 
     fn reading(window: Window, data: Vec<VariantReading>) -> Reading<Vec<VariantReading>> {
-        Reading { data, window, query_hash: "q".to_owned(), raw_hash: "r".to_owned(), warnings: Vec::new() }
+        Reading { data, window, query_hash: "q".to_owned(), raw_hash: "r".to_owned(), raw: None, warnings: Vec::new() }
     }
 
     #[test]

@@ -52,6 +52,8 @@ impl Signals<'_> {
 
 /// How long a round waits for one that is running.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a round takes to forget readings whose time is over.
+const THINNING: Duration = Duration::from_secs(1);
 /// How often it looks whether that one has ended.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -85,6 +87,9 @@ pub(super) async fn poll_round(runtime: &Runtime, request: &PollRequest, found: 
     }
     done.failures.extend(deliver(runtime).await?);
     done.failures.extend(check_off(runtime).await);
+    if doubtful_until.is_none() {
+        runtime.signals().thin(THINNING).await?;
+    }
     // People hear at once of a flag that was found on.
     done.failures.extend(deliver(runtime).await?);
     Ok(done)

@@ -10,6 +10,7 @@ use crate::domain::{Experiment, Outcome, Plan};
 use crate::error::Result;
 use crate::store::Tx;
 use crate::usecases::Runtime;
+use crate::usecases::kernel::raw_answer::keep_answer;
 use crate::usecases::kernel::workspace_file::is_pushed;
 
 /// Stores what was read. Returns the number of new readings.
@@ -33,6 +34,7 @@ pub(super) async fn store_readings(
             continue;
         }
         for (phase, reading) in readings {
+            keep_answer(tx, reading, now).await?;
             for measurement in measurements(runtime, outcome, experiment, signal, *phase, reading, now) {
                 let arm = measurement.variant.map_or("", |variant| variant.as_str());
                 let key = format!("poll/{}/{}/{phase}/{arm}/{now}", experiment.id, signal.name);

@@ -1,0 +1,14 @@
+-- What sources answered about experiments, for a stated time; and up to which day levels were thinned.
+CREATE TABLE raw_answer (
+    workspace_id BLOB NOT NULL REFERENCES workspace (id),
+    hash TEXT NOT NULL,
+    packed BLOB NOT NULL,
+    read_at TEXT NOT NULL,
+    PRIMARY KEY (workspace_id, hash)
+) STRICT;
+CREATE INDEX raw_answer_by_time ON raw_answer (workspace_id, read_at);
+
+CREATE TABLE retention (
+    workspace_id BLOB NOT NULL PRIMARY KEY REFERENCES workspace (id),
+    levels_until TEXT NOT NULL
+) STRICT;
