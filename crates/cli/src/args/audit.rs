@@ -45,7 +45,7 @@ pub enum Audit {
     },
     /// Print what a source answered about an experiment, by the `raw_hash` of a reading
     #[command(
-        after_help = "EXAMPLES:\n  outcome-runtime stats proof short-signup-form | jq -r '.polls[-1].readings[0].raw_hash'\n  \
+        after_help = "EXAMPLES:\n  outcome-runtime stats proof short-signup-form | jq -r '.snapshots[-1].readings[0].raw_hash'\n  \
         outcome-runtime audit answer 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n\nThe text is kept for as long as \
         `retention.raw_answers` says, 30 days unless changed; the hash for ever."
     )]
