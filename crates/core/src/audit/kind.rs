@@ -106,7 +106,7 @@ static TEXTS: LazyLock<Vec<(EventKind, String)>> = LazyLock::new(|| {
         (K::SecretSet, "secret.set"),
         (K::SecretRemoved, "secret.removed"),
         (K::SecretsResealed, "secret.resealed"),
-        (K::ReadingsThinned, "workspace.note_thinned"),
+        (K::ReadingsThinned, "readings.thinned"),
         (K::AgentRefused, "agent.refused"),
         (K::AuditAnchored, "audit.anchored"),
         (K::FlagSet, "flag.set"),
@@ -148,13 +148,12 @@ impl EventKind {
         TEXT_OF.get(&self).copied().unwrap_or_default()
     }
 
-    /// True for what changes a state; readings, notes and refusals do not.
+    /// True for what changes a state; readings, notes and refusals do not. That readings were forgotten is one: nothing brings them back.
     #[must_use]
     pub fn is_step(self) -> bool {
         match self {
             Self::RowsStored
             | Self::WorkspaceRecomputed
-            | Self::ReadingsThinned
             | Self::ExperimentMeasured
             | Self::ExperimentRestated
             | Self::ExperimentScopeViolated
@@ -177,6 +176,7 @@ impl EventKind {
             | Self::SecretSet
             | Self::SecretRemoved
             | Self::SecretsResealed
+            | Self::ReadingsThinned
             | Self::AuditAnchored
             | Self::FlagSet
             | Self::LearningStored

@@ -297,7 +297,7 @@ yaml_map! {
 
     /// How long readings are kept. Readings of experiments, days that attainment rests on, sealed cohorts and the log are kept for ever.
     RetentionFile("`retention`") {
-        /// Time after which of the levels of a day the last one is kept; at least 7d.
+        /// Time after which of the levels of a day of a secondary signal the last one is kept; at least 7d.
         optional(signed) levels: Period = "90d",
         /// Time for which the texts of sources' answers about experiments are kept after they were last said.
         optional(signed) raw_answers: Period = "30d",

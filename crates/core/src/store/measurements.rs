@@ -57,9 +57,10 @@ statements! {
         ORDER BY measured_at DESC, id DESC";
     MEASUREMENT_FIRST_LEVEL = "
         SELECT MIN(measured_at) FROM measurement
-        WHERE workspace_id = $1 AND experiment_id IS NULL AND phase IS NULL AND NOT is_pushed";
+        WHERE workspace_id = $1 AND experiment_id IS NULL AND phase IS NULL AND natural_key NOT LIKE 'day/%' AND NOT is_pushed";
     MEASUREMENT_DELETE_LEVEL = "
-        DELETE FROM measurement WHERE workspace_id = $1 AND id = $2 AND experiment_id IS NULL AND phase IS NULL AND NOT is_pushed";
+        DELETE FROM measurement WHERE workspace_id = $1 AND id = $2
+            AND experiment_id IS NULL AND phase IS NULL AND natural_key NOT LIKE 'day/%' AND NOT is_pushed";
     MEASUREMENT_DAYS = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
         WHERE workspace_id = $1 AND outcome_id = $2 AND signal = $3 AND experiment_id IS NULL
             AND natural_key LIKE $4

@@ -1,7 +1,7 @@
 //! Forgetting readings whose time is over: of the levels of a day all but the last, and the texts of sources' answers.
 //!
-//! **Invariant**: nothing that a decision, a proof or attainment rests on is forgotten: readings of experiments, days, what was pushed,
-//! and the levels of the days on which an outcome began, was to end, or changed last. What is forgotten is in the log.
+//! **Invariant**: nothing that a decision, a proof or attainment rests on is forgotten: of levels only those of secondary signals, which
+//! inform and never decide. What is forgotten is in the log.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use tokio::time::{Instant, sleep};
 
 use super::Signals;
 use crate::audit::EventKind;
-use crate::domain::{Outcome, Window};
+use crate::config::Config;
+use crate::domain::Window;
 use crate::error::Result;
 use crate::ids::{MeasurementId, OutcomeId};
 use crate::principal::Principal;
@@ -21,11 +22,12 @@ use crate::usecases::Runtime;
 use crate::usecases::kernel::clock_look::look;
 use crate::usecases::kernel::days::{DAY, day_after};
 use crate::usecases::kernel::event::new_event;
-use crate::usecases::kernel::queue::signals_of;
-use crate::usecases::kernel::workspace_file::config;
+use crate::usecases::kernel::workspace_file::{config, is_pushed};
 
 /// Most levels that are forgotten in one transaction.
-const LEVELS_AT_ONCE: usize = 500;
+const LEVELS_AT_ONCE: usize = 200;
+/// Most signals that are looked at in one transaction: others who write wait meanwhile.
+const SIGNALS_AT_ONCE: usize = 200;
 /// Others who write come in between.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -57,7 +59,7 @@ impl Signals<'_> {
         let mut done = Thinned::default();
         let retention = config.retention;
         forget_answers(runtime, day_before(runtime, retention.raw_answers.get())?, until, &mut done).await?;
-        forget_levels(runtime, day_before(runtime, retention.levels.get())?, until, &mut done).await?;
+        forget_levels(runtime, &config, day_before(runtime, retention.levels.get())?, until, &mut done).await?;
         Ok(done)
     }
 }
@@ -90,24 +92,39 @@ async fn forget_answers(runtime: &Runtime, before: Timestamp, until: Instant, do
     }
 }
 
-async fn forget_levels(runtime: &Runtime, before: Timestamp, until: Instant, done: &mut Thinned) -> Result<()> {
+async fn forget_levels(
+    runtime: &Runtime,
+    config: &Config,
+    before: Timestamp,
+    until: Instant,
+    done: &mut Thinned,
+) -> Result<()> {
     let mut tx = runtime.read().await?;
-    let begins = match tx.levels_thinned_until().await? {
-        Some(begins) => begins,
+    let noted = tx.levels_thinned_until().await?;
+    let begins = match noted {
+        // A clock was ahead when that was written.
+        Some(noted) if noted > runtime.now() => before,
+        Some(noted) => noted,
         None => tx.measurement_first_level().await?.map_or(before, |first| first.min(before)),
     };
-    let is_noted = tx.levels_thinned_until().await?.is_some();
     let outcomes = if begins < before { tx.outcome_list(None).await? } else { Vec::new() };
     drop(tx);
+    let subjects: Vec<(OutcomeId, &str)> = outcomes
+        .iter()
+        .flat_map(|outcome| outcome.spec.secondary_signals.iter().map(|signal| (outcome.id, signal)))
+        .filter(|(_, signal)| !is_pushed(config, &signal.source))
+        .map(|(outcome, signal)| (outcome, signal.name.as_str()))
+        .collect();
     let mut day = day_after(begins, 0)?;
     while day.to <= before {
-        let is_over = forget_day(runtime, &outcomes, day, until, done).await?;
-        if !is_over {
+        let is_over = forget_day(runtime, subjects.clone(), day, until, done).await?;
+        day = day_after(day.to, 0)?;
+        if !is_over || (Instant::now() >= until && day.to <= before) {
             done.is_unfinished = true;
             return Ok(());
         }
-        day = day_after(day.to, 0)?;
     }
+    let is_noted = noted.is_some_and(|noted| noted <= runtime.now());
     if !is_noted && begins >= before {
         let mut tx = runtime.write().await?;
         tx.levels_thinned(before).await?;
@@ -119,22 +136,20 @@ async fn forget_levels(runtime: &Runtime, before: Timestamp, until: Instant, don
 /// Forgets all levels of a day but the last of each signal; false where the time was over before.
 async fn forget_day(
     runtime: &Runtime,
-    outcomes: &[Outcome],
+    mut subjects: Vec<(OutcomeId, &str)>,
     day: Window,
     until: Instant,
     done: &mut Thinned,
 ) -> Result<bool> {
-    let thinned = outcomes.iter().filter(|outcome| !is_kept_whole(outcome, day));
-    let mut subjects: Vec<(OutcomeId, &str)> =
-        thinned.flat_map(|outcome| signals_of(outcome).map(|signal| (outcome.id, signal.name.as_str()))).collect();
-    subjects.reverse();
     loop {
         let mut tx = runtime.write().await?;
         let mut levels: Vec<MeasurementId> = Vec::new();
-        while levels.len() < LEVELS_AT_ONCE {
-            let Some((outcome, signal)) = subjects.pop() else { break };
+        for (outcome, signal) in std::iter::from_fn(|| subjects.pop()).take(SIGNALS_AT_ONCE) {
             let all = tx.measurement_levels_of_day(outcome, signal, day).await?;
             levels.extend(all.into_iter().skip(1));
+            if levels.len() >= LEVELS_AT_ONCE {
+                break;
+            }
         }
         if !levels.is_empty() {
             tx.measurement_delete_levels(&levels).await?;
@@ -147,21 +162,17 @@ async fn forget_day(
         }
         tx.commit().await?;
         done.n_levels += u64::try_from(levels.len()).unwrap_or_default();
+        // Something was done, so that the next time it gets further.
+        if !levels.is_empty() {
+            sleep(PAUSE).await;
+        }
         if is_over {
             return Ok(true);
         }
-        if Instant::now() >= until {
+        if !levels.is_empty() && Instant::now() >= until {
             return Ok(false);
         }
-        sleep(PAUSE).await;
     }
-}
-
-/// Whether what is said about the outcome may rest on a level in the middle of the day.
-fn is_kept_whole(outcome: &Outcome, day: Window) -> bool {
-    let began = outcome.state.baseline.as_ref().map(|baseline| baseline.captured_at);
-    let marks = [began, outcome.state.deadline, Some(outcome.updated_at)];
-    marks.into_iter().flatten().any(|at| at >= day.from && at < day.to)
 }
 
 fn note(runtime: &Runtime, said: &serde_json::Value) -> Result<crate::audit::NewEvent> {

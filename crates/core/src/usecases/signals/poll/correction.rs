@@ -24,6 +24,7 @@ use crate::store::{Origin, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::history::history_of;
+use crate::usecases::kernel::raw_answer::keep_answer;
 use crate::usecases::kernel::workspace_file::{is_pushed, reads_by_variant};
 
 /// Most earlier polls that are asked about again.
@@ -134,6 +135,7 @@ pub(super) async fn store_reread(
     for poll in &reread.polls {
         for (index, phase, reading) in &poll.readings {
             let Some(signal) = signals.get(*index) else { continue };
+            keep_answer(tx, reading, now).await?;
             for measurement in measurements(runtime, outcome, experiment, signal, *phase, reading, now) {
                 let arm = measurement.variant.map_or("", |variant| variant.as_str());
                 let key = format!("reread/{:.6}/{}/{}/{phase}/{arm}/{now}", poll.of, experiment.id, signal.name);

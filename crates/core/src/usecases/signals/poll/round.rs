@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::collecting::Collecting;
 use super::flag_off::check_off;
 use super::polled::{PollRequest, Polled};
-use crate::error::Result;
+use crate::error::{Result, error_chain};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::clock_doubt::ClockDoubt;
 use crate::usecases::kernel::clock_look::look;
@@ -87,8 +87,10 @@ pub(super) async fn poll_round(runtime: &Runtime, request: &PollRequest, found: 
     }
     done.failures.extend(deliver(runtime).await?);
     done.failures.extend(check_off(runtime).await);
-    if doubtful_until.is_none() {
-        runtime.signals().thin(THINNING).await?;
+    // A clock that only a person vouches for is no reason to forget anything.
+    if doubtful_until.is_none() && !request.is_clock_right {
+        let thinned = runtime.signals().thin(THINNING).await;
+        done.failures.extend(thinned.err().map(|error| format!("old readings were kept: {}", error_chain(&error))));
     }
     // People hear at once of a flag that was found on.
     done.failures.extend(deliver(runtime).await?);
