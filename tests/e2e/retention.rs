@@ -9,9 +9,10 @@ use outcome_core::Code;
 use outcome_core::digest::sha256_hex;
 use outcome_core::usecases::Thinned;
 use outcome_tests::lab::{self, Lab, OUTCOME};
-use outcome_tests::postgres;
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
+
+use crate::journey::each_lab_declaring;
 
 /// Hours between polls.
 const EVERY: i64 = 6;
@@ -20,17 +21,6 @@ const PATIENCE: Duration = Duration::from_mins(5);
 
 fn file() -> String {
     format!("{}retention: {{ levels: 20d, raw_answers: 20d }}\n", lab::file_with_levels(3))
-}
-
-async fn on_each(test: impl AsyncFn(Lab) -> Result<()>) -> Result<()> {
-    test(Lab::declaring(None, &file()).await?).await?;
-    match postgres::server() {
-        Ok(server) => test(Lab::declaring(Some(server.database().await), &file()).await?).await,
-        Err(skip) => {
-            eprintln!("{skip}");
-            Ok(())
-        }
-    }
 }
 
 /// Twelve days of an experiment whose arms grow, and sixteen in which nobody looks.
@@ -71,7 +61,7 @@ async fn problems(lab: &Lab) -> Result<Vec<String>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_old_levels_the_last_of_a_day_stays_and_every_proof_is_as_it_was() -> Result<()> {
-    on_each(async |lab| {
+    each_lab_declaring(&file(), async |lab| {
         let experiment = twelve_days(&lab).await?;
         let (before, n_lines) = (said(&lab, &experiment).await?, lab.log().await?.len());
         let kept_from = lab.runtime.now() - SignedDuration::from_hours(20 * 24);
@@ -106,7 +96,7 @@ async fn of_old_levels_the_last_of_a_day_stays_and_every_proof_is_as_it_was() ->
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_source_answered_is_shown_by_its_hash_until_its_time_is_over() -> Result<()> {
-    on_each(async |lab| {
+    each_lab_declaring(&file(), async |lab| {
         let experiment = twelve_days(&lab).await?;
         lab.runtime.signals().thin(PATIENCE).await?;
         let proof = lab.runtime.audit_log().proof(&experiment).await?;

@@ -295,7 +295,7 @@ yaml_map! {
         optional(signed) max_active_outcomes: u32,
     }
 
-    /// How long readings are kept. Readings of experiments, days that attainment rests on, sealed cohorts and the log are kept for ever.
+    /// How long readings are kept. Readings of experiments and of an outcome's own signal, sealed cohorts and the log are kept for ever.
     RetentionFile("`retention`") {
         /// Time after which of the levels of a day of a secondary signal the last one is kept; at least 7d.
         optional(signed) levels: Period = "90d",

@@ -90,7 +90,7 @@ pub struct Limits {
 /// How long readings are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retention {
-    /// After this time the last level of each day is kept.
+    /// After this time the last level of each day is kept of secondary signals.
     pub levels: Period,
     /// For this time answers of sources about experiments are kept after they were last said.
     pub raw_answers: Period,

@@ -6,8 +6,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
-use serde::Serialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -32,7 +30,7 @@ const SIGNALS_AT_ONCE: usize = 200;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// What was forgotten.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Thinned {
     /// Levels of outcomes.
     pub n_levels: u64,
@@ -50,18 +48,22 @@ impl Signals<'_> {
     /// When the database fails. What was forgotten until then stays forgotten.
     #[tracing::instrument(level = "debug", name = "signals.thin", skip_all)]
     pub async fn thin(self, patience: Duration) -> Result<Thinned> {
-        let runtime = self.0;
-        let Ok(config) = config(runtime).await else { return Ok(Thinned::default()) };
-        if look(runtime, false).await?.is_some() {
-            return Ok(Thinned::default());
+        match look(self.0, false).await? {
+            None => forget(self.0, patience).await,
+            Some(_) => Ok(Thinned::default()),
         }
-        let until = Instant::now() + patience;
-        let mut done = Thinned::default();
-        let retention = config.retention;
-        forget_answers(runtime, day_before(runtime, retention.raw_answers.get())?, until, &mut done).await?;
-        forget_levels(runtime, &config, day_before(runtime, retention.levels.get())?, until, &mut done).await?;
-        Ok(done)
     }
+}
+
+/// The same by a clock that was looked at.
+pub(super) async fn forget(runtime: &Runtime, patience: Duration) -> Result<Thinned> {
+    let Ok(config) = config(runtime).await else { return Ok(Thinned::default()) };
+    let until = Instant::now() + patience;
+    let mut done = Thinned::default();
+    let retention = config.retention;
+    forget_answers(runtime, day_before(runtime, retention.raw_answers.get())?, until, &mut done).await?;
+    forget_levels(runtime, &config, day_before(runtime, retention.levels.get())?, until, &mut done).await?;
+    Ok(done)
 }
 
 /// The beginning of the day so long ago.
@@ -100,10 +102,9 @@ async fn forget_levels(
     done: &mut Thinned,
 ) -> Result<()> {
     let mut tx = runtime.read().await?;
-    let noted = tx.levels_thinned_until().await?;
+    // What was written by a clock that was ahead says nothing.
+    let noted = tx.levels_thinned_until().await?.filter(|noted| *noted <= runtime.now());
     let begins = match noted {
-        // A clock was ahead when that was written.
-        Some(noted) if noted > runtime.now() => before,
         Some(noted) => noted,
         None => tx.measurement_first_level().await?.map_or(before, |first| first.min(before)),
     };
@@ -124,8 +125,7 @@ async fn forget_levels(
             return Ok(());
         }
     }
-    let is_noted = noted.is_some_and(|noted| noted <= runtime.now());
-    if !is_noted && begins >= before {
+    if noted.is_none() && begins >= before {
         let mut tx = runtime.write().await?;
         tx.levels_thinned(before).await?;
         tx.commit().await?;

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
+use outcome_core::digest::{canonical_json, sha256_hex};
 use outcome_core::domain::{Reading, Window};
 use outcome_core::ports::{Opening, ReadError};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap};
@@ -23,7 +24,6 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest as _, Sha256};
 use url::Url;
 
 pub(crate) use access::Access;
@@ -258,28 +258,21 @@ pub(crate) fn reading<T>(
     used: &impl Serialize,
     warnings: Vec<String>,
 ) -> Reading<T> {
-    let used = canonical(used);
+    let asked = canonical_json(asked).unwrap_or_default();
+    let used = canonical_json(used).unwrap_or_default();
     Reading {
         data,
         window,
-        query_hash: hash(&canonical(asked)),
-        raw_hash: hash(&used),
+        query_hash: sha256_hex(asked),
+        raw_hash: sha256_hex(&used),
         raw: Some(Arc::from(used)),
         warnings,
     }
 }
 
-fn canonical(value: &impl Serialize) -> String {
-    serde_json_canonicalizer::to_string(value).unwrap_or_default()
-}
-
-fn hash(text: &str) -> String {
-    hex::encode(Sha256::digest(text))
-}
-
 /// Which secret it is, in 8 hexadecimal digits that say nothing else.
 pub(crate) fn fingerprint(secret: &SecretString) -> String {
-    let hash = hex::encode(Sha256::digest(secret.expose_secret()));
+    let hash = sha256_hex(secret.expose_secret());
     hash.get(..8).unwrap_or_default().to_owned()
 }
 

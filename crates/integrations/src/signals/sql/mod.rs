@@ -359,7 +359,7 @@ impl SignalSource for SqlSource {
         let table = self.run(signal, &asked).await?.pop().unwrap_or_default();
         let data = table.level().map_err(|misfit| self.misfit(signal, misfit))?;
         let (raw_hash, raw) = table.raw();
-        Ok(Reading { data, window, query_hash, raw_hash, raw, warnings })
+        Ok(Reading { data, window, query_hash, raw_hash, raw: Some(raw), warnings })
     }
 
     async fn by_variant(

@@ -42,7 +42,7 @@ impl SqlSource {
                 window: request.window,
                 query_hash: statement.hash.clone(),
                 raw_hash,
-                raw,
+                raw: Some(raw),
                 warnings: warnings(signal, statement),
             });
         }
@@ -70,7 +70,7 @@ impl SqlSource {
                 window: *part,
                 query_hash: statement.hash.clone(),
                 raw_hash,
-                raw,
+                raw: Some(raw),
                 warnings: warnings(signal, statement),
             });
         }

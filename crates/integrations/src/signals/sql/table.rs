@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
+use outcome_core::digest::{canonical_json, sha256_hex};
 use outcome_core::domain::{ArmSums, CountedUnits, Variant, VariantReading};
 use outcome_core::ports::reading_check as check;
 
@@ -162,7 +162,7 @@ fn misfit(problem: String, hint: &str) -> Misfit {
 
 impl Table {
     /// The columns that are read, as canonical JSON, and its SHA-256.
-    pub(super) fn raw(&self) -> (String, Option<Arc<str>>) {
+    pub(super) fn raw(&self) -> (String, Arc<str>) {
         let rows: Vec<BTreeMap<String, Value>> = self
             .rows
             .iter()
@@ -171,8 +171,8 @@ impl Table {
                 named.map(|(column, cell)| (column.to_ascii_lowercase(), cell.as_json())).collect()
             })
             .collect();
-        let text = serde_json_canonicalizer::to_string(&rows).unwrap_or_default();
-        (hex::encode(Sha256::digest(&text)), Some(Arc::from(text)))
+        let text = canonical_json(&rows).unwrap_or_default();
+        (sha256_hex(&text), Arc::from(text))
     }
 
     /// For people: a row a line; of an answer with several columns those with a value, with their names.

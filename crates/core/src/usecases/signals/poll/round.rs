@@ -21,6 +21,7 @@ use crate::usecases::kernel::queue::queue_all;
 use crate::usecases::kernel::worker::Wish;
 use crate::usecases::outbox::Delivered;
 use crate::usecases::signals::Signals;
+use crate::usecases::signals::retention::forget;
 
 impl Signals<'_> {
     /// Reads what is due and nobody else reads, evaluates, takes the steps that follow, and delivers messages.
@@ -87,13 +88,13 @@ pub(super) async fn poll_round(runtime: &Runtime, request: &PollRequest, found: 
     }
     done.failures.extend(deliver(runtime).await?);
     done.failures.extend(check_off(runtime).await);
-    // A clock that only a person vouches for is no reason to forget anything.
-    if doubtful_until.is_none() && !request.is_clock_right {
-        let thinned = runtime.signals().thin(THINNING).await;
-        done.failures.extend(thinned.err().map(|error| format!("old readings were kept: {}", error_chain(&error))));
-    }
     // People hear at once of a flag that was found on.
     done.failures.extend(deliver(runtime).await?);
+    // A clock that only a person vouches for is no reason to forget anything.
+    if doubtful_until.is_none() && !request.is_clock_right {
+        let forgotten = forget(runtime, THINNING).await;
+        done.failures.extend(forgotten.err().map(|error| format!("old readings were kept: {}", error_chain(&error))));
+    }
     Ok(done)
 }
 
