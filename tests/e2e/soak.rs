@@ -127,11 +127,12 @@ async fn next_look(lab: &Lab) -> Result<SignedDuration> {
     Ok(wait.clamp(shortest, longest))
 }
 
-/// An experiment that does not end by itself.
+/// An experiment that does not end by itself: both arms do the same, and weeks cannot rule out so small an effect.
 fn plan(flag: &str, days: i64) -> Hypothesis {
-    let duration_days = u32::try_from(days.max(28)).unwrap_or(28);
+    let duration_days = u32::try_from(days + 28).unwrap_or(u32::MAX);
     let known = lab::hypothesis(&format!("The {flag} level"), flag);
-    Hypothesis { measurement: MeasurementPlan { duration_days, ..known.measurement }, ..known }
+    let measurement = MeasurementPlan { duration_days, minimum_detectable_effect: 0.002, ..known.measurement };
+    Hypothesis { expected_improvement: 0.002, measurement, ..known }
 }
 
 /// The experiments as they stand.
