@@ -84,7 +84,7 @@ async fn soaked(database: &str, seed: u64, days: i64) -> Result<()> {
     let hands = Hands { ours, lab: lab.clock.clone() };
     let mut experiments = Vec::new();
     for flag in FLAGS {
-        let slug = lab.launched(plan(flag, days)).await?;
+        let slug = lab.launched(plan(flag)).await?;
         experiments.push(lab.runtime.experiments().show(&slug).await?.experiment.id);
     }
     let mut watch = Watch::new(&lab, &sources, world);
@@ -127,12 +127,11 @@ async fn next_look(lab: &Lab) -> Result<SignedDuration> {
     Ok(wait.clamp(shortest, longest))
 }
 
-/// An experiment that does not end by itself: both arms do the same, and weeks cannot rule out so small an effect.
-fn plan(flag: &str, days: i64) -> Hypothesis {
-    let duration_days = u32::try_from(days + 28).unwrap_or(u32::MAX);
+/// An experiment that does not end by itself in eight weeks: the true effect lies in the middle between none and the one it asks for.
+fn plan(flag: &str) -> Hypothesis {
     let known = lab::hypothesis(&format!("The {flag} level"), flag);
-    let measurement = MeasurementPlan { duration_days, minimum_detectable_effect: 0.002, ..known.measurement };
-    Hypothesis { expected_improvement: 0.002, measurement, ..known }
+    let measurement = MeasurementPlan { duration_days: 84, minimum_detectable_effect: 0.008, ..known.measurement };
+    Hypothesis { expected_improvement: 0.008, measurement, ..known }
 }
 
 /// The experiments as they stand.

@@ -59,8 +59,10 @@ impl World {
 
     fn hour(&self, hour: i64, flag: &str, variant: Variant, came_at: Timestamp) -> Sums {
         let is_harmed = flag == FLAGS[2] && variant == Variant::Treatment && came_at >= self.harm_at;
-        // A little unlike from hour to hour, and on average the same in both arms.
-        let successes = 18 + (hour * 7 + i64::from(variant == Variant::Treatment) * 3) % 5 - 2;
+        let is_treated = i64::from(variant == Variant::Treatment);
+        // A little unlike from hour to hour; the treatment has one more success in four hours, or 0.4 points.
+        let effect = is_treated * i64::from(hour % 4 == 0);
+        let successes = 18 + effect + (hour * 7 + is_treated * 3) % 5 - 2;
         let crashes = if is_harmed { 15 } else { i64::from(hour % 3 == 0) };
         Sums { n: N, successes, crashes }
     }
