@@ -130,8 +130,8 @@ async fn next_look(lab: &Lab) -> Result<SignedDuration> {
 /// An experiment that does not end by itself in eight weeks: the true effect lies in the middle between none and the one it asks for.
 fn plan(flag: &str) -> Hypothesis {
     let known = lab::hypothesis(&format!("The {flag} level"), flag);
-    let measurement = MeasurementPlan { duration_days: 84, minimum_detectable_effect: 0.008, ..known.measurement };
-    Hypothesis { expected_improvement: 0.008, measurement, ..known }
+    let measurement = MeasurementPlan { duration_days: 56, minimum_detectable_effect: 0.009, ..known.measurement };
+    Hypothesis { expected_improvement: 0.009, measurement, ..known }
 }
 
 /// The experiments as they stand.

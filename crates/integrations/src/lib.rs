@@ -26,6 +26,8 @@ mod signals {
 
 /// Flag services.
 mod flags {
+    #[expect(dead_code, reason = "vendors follow")]
+    mod api;
     pub(crate) mod custom_http;
     pub(crate) mod flagd_file;
 }

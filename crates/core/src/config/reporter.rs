@@ -264,6 +264,8 @@ pub struct FlagVendor {
     pub example: &'static str,
     /// The keys of its `config`.
     pub keys: Keymap,
+    /// The least that its credentials must allow, and how to make such ones: lines for a person to follow.
+    pub role: &'static str,
     /// Reads and checks its `config`; `None` after a mistake, which is then reported.
     pub read: fn(&Node, &mut Reporter<'_>) -> Option<Arc<dyn FlagSettings>>,
 }

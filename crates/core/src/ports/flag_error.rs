@@ -33,6 +33,8 @@ pub enum FlagError {
         status: Option<u16>,
         /// True when the same call may succeed later.
         is_transient: bool,
+        /// The page that says what the service must answer and what its credentials must allow.
+        page: &'static str,
         /// What happened.
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
@@ -72,6 +74,16 @@ pub enum FlagError {
         /// What differs.
         problem: String,
     },
+    /// The service's own reviews come first: the change is asked for there, or must be.
+    #[error("{service} has not changed flag `{key}`: {problem}")]
+    Review {
+        /// Name of the service.
+        service: String,
+        /// The flag.
+        key: String,
+        /// What is waited for, and by whom it can be given.
+        problem: String,
+    },
     /// The write was accepted, and the flag is elsewhere.
     #[error("{service} accepted the write, but flag `{}` is {} and not {expected}", .expected.key, shown(.found))]
     NotTaken {
@@ -99,6 +111,7 @@ impl FlagError {
             | Self::Io { .. }
             | Self::Locked { .. }
             | Self::Unreadable { .. }
+            | Self::Review { .. }
             | Self::NotTaken { .. } => Code::FlagFailed,
             Self::Foreign { .. } => Code::FlagDrift,
         }
@@ -110,9 +123,11 @@ impl FlagError {
         match self {
             Self::Config { hint, .. } => Some(hint.clone()),
             Self::Invalid { .. } => None,
-            Self::Http { status, .. } => match status {
-                Some(401 | 403) => Some("check the service's token".to_owned()),
-                Some(_) => Some("docs/flags/custom-http.md says what the service must answer".to_owned()),
+            Self::Http { status, page, .. } => match status {
+                Some(401 | 403) => Some(format!(
+                    "check the service's token: `outcome-runtime flags test` says what it allows, and {page} what it needs"
+                )),
+                Some(_) => Some(format!("{page} says what the service must answer")),
                 None => Some("check the service's address, and that this machine can reach it".to_owned()),
             },
             Self::Io { .. } => Some("check that the file's directory exists and is writable".to_owned()),
@@ -121,6 +136,10 @@ impl FlagError {
             Self::Foreign { .. } => {
                 Some("remove the flag and let the runtime create it, or undo the change".to_owned())
             }
+            Self::Review { .. } => Some(
+                "have it approved in the flag service, or make the change there by hand; the runtime asks again until it is done"
+                    .to_owned(),
+            ),
             Self::NotTaken { .. } => Some("look for approvals, schedules or overrides in the flag service".to_owned()),
         }
     }
@@ -136,6 +155,7 @@ impl FlagError {
             | Self::Io { .. }
             | Self::Unreadable { .. }
             | Self::Foreign { .. }
+            | Self::Review { .. }
             | Self::NotTaken { .. } => false,
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::flag_error::FlagError;
 use super::flag_state::FlagState;
@@ -22,6 +22,10 @@ pub trait FlagSettings: std::fmt::Debug + Send + Sync {
 
     /// How the application learns a unit's arm.
     fn answers(&self) -> FlagAnswers;
+
+    /// Whether a unit keeps its arm when the share of the treatment changes; `None` where the runtime cannot know. A service that
+    /// compares a unit's place with the share keeps who is treated, but takes units out of the control: that is no.
+    fn keeps_arms(&self) -> Option<bool>;
 
     /// Opens the service.
     ///
@@ -53,13 +57,71 @@ pub struct FlagAnswers {
 }
 
 /// Somebody else moved the flag.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drift {
     /// Where the runtime put it.
     pub expected: FlagState,
-    /// Where it is; `None` when it is gone.
-    pub found: Option<FlagState>,
+    /// What is there.
+    pub found: Found,
+    /// Who or what changed it last, as the service tells it; `None` where it does not.
+    pub cause: Option<String>,
+}
+
+/// What there is instead of what the runtime wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// No such flag.
+    Nothing,
+    /// The flag, elsewhere.
+    At(FlagState),
+    /// A flag that is set up in a way that the runtime does not write; the sentence says how.
+    Otherwise(String),
+}
+
+impl std::fmt::Display for Drift {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { expected, found, cause } = self;
+        match found {
+            Found::Nothing => write!(f, "the flag `{}` is missing", expected.key)?,
+            Found::At(state) => write!(f, "the flag `{}` is {state}", expected.key)?,
+            Found::Otherwise(problem) => {
+                write!(f, "the flag `{}` is not set up as the runtime does it ({problem})", expected.key)?;
+            }
+        }
+        write!(f, ", but the runtime set it to {expected}")?;
+        cause.as_ref().map_or(Ok(()), |cause| write!(f, "; the last change there: {cause}"))
+    }
+}
+
+/// Something that the runtime does, or should not be able to do, at a flag service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum FlagAct {
+    /// Reading a flag.
+    Read,
+    /// Making a flag.
+    Create,
+    /// Changing the share of a flag that is on.
+    Rollout,
+    /// Turning a flag off.
+    Off,
+    /// Changing a flag past the reviews that the service demands: the runtime needs no such right.
+    SkipReviews,
+}
+
+/// Whether the credentials allow an act.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Right {
+    /// The act.
+    pub act: FlagAct,
+    /// `None`: the service does not say, and nothing was changed to find out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_allowed: Option<bool>,
+    /// From what this is known, and what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// A service that keeps flags. Writing the same state twice is the same as once.
@@ -79,11 +141,21 @@ pub trait FlagService: Send + Sync {
     /// Turns the flag on for this share of units, 0 to 100.
     async fn set_rollout(&self, key: &str, treatment_pct: u8) -> Result<FlagState, FlagError>;
 
-    /// Turns the flag off: everybody gets the control.
+    /// Turns the flag off: everybody gets the control, however the flag is set up. One that is not there is off.
     async fn off(&self, key: &str) -> Result<FlagState, FlagError>;
 
-    /// The flag as it is; `None` when there is none.
+    /// The flag as it is; `None` when there is none. [`FlagError::Foreign`] for one that gives somebody the treatment in a way that
+    /// the runtime does not write.
     async fn read(&self, key: &str) -> Result<Option<FlagState>, FlagError>;
+
+    /// Who or what changed the flag last, in one sentence with the service's own names; `None` where it does not tell. Asked for
+    /// when the flag is not where it was put.
+    async fn last_change(&self, _key: &str) -> Result<Option<String>, FlagError> {
+        Ok(None)
+    }
+
+    /// What the credentials allow, found out without changing anything.
+    async fn rights(&self) -> Result<Vec<Right>, FlagError>;
 }
 
 /// Pauses before the reads that follow a write: a service with replicas may need a moment.
@@ -110,21 +182,31 @@ pub async fn write_and_read_back(
     for pause in READ_BACK_PAUSES {
         sleep(pause).await;
         found = service.read(&desired.key).await?;
-        if let Some(state) = found.as_ref().filter(|state| state.is_same(desired)) {
-            return Ok(state.clone());
+        match &found {
+            Some(state) if state.is_same(desired) => return Ok(state.clone()),
+            None if !desired.is_on => return Ok(desired.clone()),
+            Some(_) | None => {}
         }
     }
     Err(FlagError::NotTaken { service: service.name().to_owned(), expected: desired.clone(), found })
 }
 
-/// Compares the flag with where it should be; `None` when it is there.
+/// Compares the flag with where it should be; `None` when it is there. A flag that is gone is as good as off.
 ///
 /// # Errors
 /// When the flag cannot be read.
 pub async fn drift(service: &dyn FlagService, expected: &FlagState) -> Result<Option<Drift>, FlagError> {
-    let found = service.read(&expected.key).await?;
-    let is_there = found.as_ref().is_some_and(|found| found.is_same(expected));
-    Ok((!is_there).then(|| Drift { expected: expected.clone(), found }))
+    let found = match service.read(&expected.key).await {
+        Ok(Some(state)) if state.is_same(expected) => return Ok(None),
+        Ok(None) if !expected.is_on => return Ok(None),
+        Ok(Some(state)) => Found::At(state),
+        Ok(None) => Found::Nothing,
+        Err(FlagError::Foreign { problem, .. }) => Found::Otherwise(problem),
+        Err(error) => return Err(error),
+    };
+    // Only words: without them it has drifted all the same.
+    let cause = service.last_change(&expected.key).await.unwrap_or_default();
+    Ok(Some(Drift { expected: expected.clone(), found, cause }))
 }
 
 /// Refuses keys that are not 1 to 128 letters, digits, dots, dashes and underscores, the first a letter or digit: safe

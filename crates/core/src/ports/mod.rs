@@ -21,7 +21,7 @@ mod touch;
 
 pub use flag_error::FlagError;
 pub use flag_state::FlagState;
-pub use flags::{FlagAnswers, FlagService, FlagSettings};
+pub use flags::{FlagAct, FlagAnswers, FlagService, FlagSettings, Right};
 pub use limits::{Budget, SourceLimits};
 pub use notifier::{ChannelSettings, Letter, LetterAbout, Notifier, NotifyError};
 pub use os_keyring::{KeyringError, OsKeyring};

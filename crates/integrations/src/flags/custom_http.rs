@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use outcome_core::config::vendor::{Decode as _, FlagVendor, Keymap, Node, Reporter, secret, service_address};
 use outcome_core::ports::flags::{check_key, check_pct};
-use outcome_core::ports::{FlagAnswers, FlagError, FlagService, FlagSettings, FlagState, Opening, ResolveSecret};
+use outcome_core::ports::{FlagAct, FlagAnswers, FlagError, FlagService, FlagSettings, FlagState, Opening, ResolveSecret, Right};
 use outcome_core::yaml_map;
 use serde_json::json;
 
@@ -21,8 +21,15 @@ pub(crate) const VENDOR: FlagVendor = FlagVendor {
     kind: "custom_http",
     example: "url: ${FLAGS_URL}",
     keys: Keymap::new(CustomHttpFile::FIELDS, |generator| generator.subschema_for::<CustomHttpFile>()),
+    role: ROLE,
     read,
 };
+
+const ROLE: &str = "\
+The token of your adapter needs two calls, for the keys of experiments alone:
+  GET {url}/flags/{key}
+  PUT {url}/flags/{key}
+docs/flags/custom-http.md says what they must answer.";
 
 yaml_map! {
     /// Settings of `custom_http`.
@@ -58,6 +65,10 @@ impl FlagSettings for CustomHttpSettings {
         }
     }
 
+    fn keeps_arms(&self) -> Option<bool> {
+        None
+    }
+
     fn open(&self, opening: &Opening<'_>) -> Result<Box<dyn FlagService>, FlagError> {
         Ok(Box::new(CustomHttp::open(&self.url, self.token.as_deref(), opening.resolve)?))
     }
@@ -75,6 +86,8 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn FlagSettings
 }
 
 const NAME: &str = "custom http";
+/// A key that nobody has, to see whether the service answers.
+const NOBODY: &str = "outcome-runtime-asks";
 
 /// A flag service behind the contract.
 #[derive(Debug)]
@@ -150,6 +163,7 @@ impl CustomHttp {
             key: key.to_owned(),
             status: cause.status(),
             is_transient: cause.is_transient(),
+            page: "docs/flags/custom-http.md",
             cause: Box::new(cause),
         })
     }
@@ -207,5 +221,13 @@ impl FlagService for CustomHttp {
             return Err(unreadable(format!("`treatment_pct` is {}", answer.treatment_pct)));
         }
         Ok(Some(FlagState { key: key.to_owned(), is_on: answer.is_on, treatment_pct: answer.treatment_pct }))
+    }
+
+    async fn rights(&self) -> Result<Vec<Right>, FlagError> {
+        self.read(NOBODY).await?;
+        let detail = Some("the contract has no way to ask, and nothing was changed to find out".to_owned());
+        let unknown = |act| Right { act, is_allowed: None, detail: detail.clone() };
+        let read = Right { act: FlagAct::Read, is_allowed: Some(true), detail: None };
+        Ok(vec![read, unknown(FlagAct::Create), unknown(FlagAct::Rollout), unknown(FlagAct::Off)])
     }
 }

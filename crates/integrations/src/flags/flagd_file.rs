@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use outcome_core::config::vendor::{Decode as _, FlagVendor, Keymap, Node, Reporter, references};
 use outcome_core::ports::flags::{check_key, check_pct};
-use outcome_core::ports::{FlagAnswers, FlagError, FlagService, FlagSettings, FlagState, Opening, ResolveSecret};
+use outcome_core::ports::{FlagAct, Right, FlagAnswers, FlagError, FlagService, FlagSettings, FlagState, Opening, ResolveSecret};
 use outcome_core::yaml_map;
 
 /// A JSON file that flagd reads. For development.
@@ -26,8 +26,13 @@ pub(crate) const VENDOR: FlagVendor = FlagVendor {
     kind: "flagd_file",
     example: "path: flags.json",
     keys: Keymap::new(FlagdFile::FIELDS, |generator| generator.subschema_for::<FlagdFile>()),
+    role: ROLE,
     read,
 };
+
+const ROLE: &str = "\
+The account that runs the daemon must be able to write the flag file and its folder.
+flagd and its SDKs need to read it, nothing else.";
 
 yaml_map! {
     /// Settings of `flagd_file`.
@@ -58,6 +63,11 @@ impl FlagSettings for FlagdSettings {
                   getBooleanValue(KEY, false) with the unit's id as targetingKey",
             is_flagd: true,
         }
+    }
+
+    /// `fractional` takes units out of the control as the share grows.
+    fn keeps_arms(&self) -> Option<bool> {
+        Some(false)
     }
 
     fn open(&self, opening: &Opening<'_>) -> Result<Box<dyn FlagService>, FlagError> {
@@ -162,6 +172,18 @@ impl FlagFile {
         document.get("flags").and_then(|flags| flags.get(key)).map(|flag| state(key, flag)).transpose()
     }
 
+    /// Whether a write would work; nothing is written.
+    fn is_writable(&self) -> Result<bool, FlagError> {
+        let file = self.file()?;
+        self.load(&file)?;
+        let folder = file.ancestors().skip(1).find(|folder| folder.is_dir());
+        let Some(folder) = folder else { return Ok(false) };
+        let tried = folder.join(".outcome-runtime-asks");
+        let is_writable = OpenOptions::new().create(true).truncate(false).write(true).open(&tried).is_ok();
+        let _ = fs::remove_file(tried);
+        Ok(is_writable)
+    }
+
     fn write_sync(&self, key: &str, change: &Change) -> Result<FlagState, FlagError> {
         let file = self.file()?;
         if let Some(dir) = file.parent() {
@@ -176,9 +198,15 @@ impl FlagFile {
         let Some(flags) = flags.as_object_mut() else { return Err(self.unreadable("`flags` is not an object")) };
         let flag = match flags.get_mut(key) {
             Some(flag) => {
-                let before = state(key, flag)?;
-                let Some((is_on, pct)) = change.set else { return Ok(before) };
-                put(flag, is_on, pct);
+                match change.set {
+                    None => return state(key, flag),
+                    // However it is set up, whoever asks gets the default of the code.
+                    Some((false, _)) => disable(flag),
+                    Some((true, pct)) => {
+                        refuse_foreign(key, flag)?;
+                        put(flag, true, pct);
+                    }
+                }
                 flag.clone()
             }
             None => {
@@ -285,8 +313,22 @@ fn put(flag: &mut Value, is_on: bool, pct: u8) {
     }
 }
 
-/// What the flag does, if it is one of ours: its variants, its default and its targeting as we write them.
+fn disable(flag: &mut Value) {
+    if let Some(flag) = flag.as_object_mut() {
+        flag.insert("state".to_owned(), json!("DISABLED"));
+    }
+}
+
+/// What the flag does: a disabled one gives the default of the code, and one that is on must be as we write it.
 fn state(key: &str, flag: &Value) -> Result<FlagState, FlagError> {
+    if flag.get("state").and_then(Value::as_str) == Some("DISABLED") {
+        return Ok(FlagState::off(key));
+    }
+    refuse_foreign(key, flag)
+}
+
+/// Its position, if it is one of ours: its variants, its default and its targeting as we write them.
+fn refuse_foreign(key: &str, flag: &Value) -> Result<FlagState, FlagError> {
     let foreign = |problem: &str| FlagError::Foreign { key: key.to_owned(), problem: problem.to_owned() };
     let is_on = match flag.get("state").and_then(Value::as_str) {
         Some("ENABLED") => true,
@@ -337,5 +379,13 @@ impl FlagService for FlagFile {
         check_key(key)?;
         let key = key.to_owned();
         self.blocking(move |this| this.read_sync(&key)).await
+    }
+
+    async fn rights(&self) -> Result<Vec<Right>, FlagError> {
+        let is_allowed = self.blocking(|this| this.is_writable()).await?;
+        let detail = (!is_allowed).then(|| format!("{} or its folder cannot be written by this account", self.path));
+        let read = Right { act: FlagAct::Read, is_allowed: Some(true), detail: None };
+        let write = |act| Right { act, is_allowed: Some(is_allowed), detail: detail.clone() };
+        Ok(vec![read, write(FlagAct::Create), write(FlagAct::Rollout), write(FlagAct::Off)])
     }
 }

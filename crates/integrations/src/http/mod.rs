@@ -2,6 +2,7 @@
 //! `Retry-After`, a limit on the size of answers, and texts without secrets. It follows no redirects: a token must not
 //! travel on.
 
+mod access;
 mod reach;
 mod redact;
 
@@ -15,6 +16,7 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, redirect};
 use secrecy::SecretString;
 
+pub(crate) use access::Access;
 pub(crate) use reach::is_public;
 pub(crate) use redact::Redactor;
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use outcome_core::Code;
-use outcome_core::ports::flags::{drift, write_and_read_back};
+use outcome_core::ports::flags::{Found, drift, write_and_read_back};
 use outcome_core::ports::{FlagError, FlagService, FlagState};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
@@ -73,7 +73,7 @@ async fn the_whole_contract() {
                 .unwrap(),
             FlagState::off(key)
         );
-        assert_eq!(drift(&*service, &five).await.unwrap().unwrap().found, Some(FlagState::off(key)));
+        assert_eq!(drift(&*service, &five).await.unwrap().unwrap().found, Found::At(FlagState::off(key)));
         assert!(service.set_rollout(key, 101).await.is_err());
         assert!(service.off("../admin").await.is_err());
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use outcome_core::Code;
-use outcome_core::ports::flags::{drift, write_and_read_back};
+use outcome_core::ports::flags::{Found, drift, write_and_read_back};
 use outcome_core::ports::{FlagError, FlagService, FlagState};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
@@ -115,7 +115,12 @@ async fn a_flag_changed_by_hand_is_drift_and_stays() {
         *changed.pointer_mut(path).unwrap() = value;
         write(dir.path(), &changed.to_string());
         assert_eq!(service.read("f").await.unwrap_err().code(), Code::FlagDrift, "{path}");
-        assert_eq!(service.off("f").await.unwrap_err().code(), Code::FlagDrift, "{path}");
+        assert_eq!(service.set_rollout("f", 7).await.unwrap_err().code(), Code::FlagDrift, "{path}");
+        assert_eq!(document(dir.path()), changed);
+        // Off is off, and nothing else of it is touched.
+        assert_eq!(service.off("f").await.unwrap(), FlagState::off("f"), "{path}");
+        assert_eq!(service.read("f").await.unwrap(), Some(FlagState::off("f")), "{path}");
+        changed["flags"]["f"]["state"] = json!("DISABLED");
         assert_eq!(document(dir.path()), changed);
     }
     let _ = fs::remove_file(dir.path().join(PATH));
@@ -125,7 +130,7 @@ async fn a_flag_changed_by_hand_is_drift_and_stays() {
     changed["flags"]["f"]["targeting"]["fractional"][2][1] = json!(50);
     write(dir.path(), &changed.to_string());
     let drift = drift(&*service, &FlagState::on("f", 5)).await.unwrap().unwrap();
-    assert_eq!(drift.found, Some(FlagState::on("f", 50)));
+    assert_eq!(drift.found, Found::At(FlagState::on("f", 50)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

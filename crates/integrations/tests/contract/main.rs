@@ -19,6 +19,8 @@ mod datadog;
 mod datadog_v2;
 mod emulator;
 mod exec;
+#[expect(dead_code, reason = "vendors follow")]
+mod flag_kit;
 mod fifteen;
 mod flagd_file;
 mod ga4;

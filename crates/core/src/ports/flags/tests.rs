@@ -49,6 +49,12 @@ impl FlagService for Memory {
         }
         Ok(self.state.lock().unwrap().clone())
     }
+    async fn last_change(&self, _: &str) -> Result<Option<String>, FlagError> {
+        Ok(Some("somebody did it".to_owned()))
+    }
+    async fn rights(&self) -> Result<Vec<Right>, FlagError> {
+        Ok(Vec::new())
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,11 +67,13 @@ async fn a_write_that_is_not_seen_is_an_error() {
         .unwrap_err();
     assert_eq!(error.to_string(), "memory accepted the write, but flag `f` is on at 5 % and not on at 20 %");
     assert_eq!(error.code(), Code::FlagFailed);
-    let error =
-        write_and_read_back(&Memory::new(0, 0), &FlagState::off("f"), |pause| Box::pin(tokio::time::sleep(pause)))
-            .await
-            .unwrap_err();
-    assert_eq!(error.to_string(), "memory accepted the write, but flag `f` is not there and not off");
+    let error = write_and_read_back(&Memory::new(0, 0), &five, |pause| Box::pin(tokio::time::sleep(pause)))
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), "memory accepted the write, but flag `f` is not there and not on at 5 %");
+    let off = FlagState::off("f");
+    let gone = write_and_read_back(&Memory::new(0, 0), &off, |pause| Box::pin(tokio::time::sleep(pause))).await;
+    assert_eq!(gone.unwrap(), off, "a flag that is not there is off");
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,12 +91,16 @@ async fn drift_is_what_somebody_else_did() {
     let service = Memory::new(9, 0);
     let five = FlagState::on("f", 5);
     let gone = drift(&service, &five).await.unwrap();
-    assert_eq!(gone, Some(Drift { expected: five.clone(), found: None }));
+    let cause = Some("somebody did it".to_owned());
+    assert_eq!(gone, Some(Drift { expected: five.clone(), found: Found::Nothing, cause: cause.clone() }));
+    assert_eq!(drift(&service, &FlagState::off("f")).await.unwrap(), None, "a flag that is gone is as good as off");
     service.set_rollout("f", 5).await.unwrap();
     assert_eq!(drift(&service, &five).await.unwrap(), None);
     service.off("f").await.unwrap();
     let off = drift(&service, &five).await.unwrap();
-    assert_eq!(off, Some(Drift { expected: five, found: Some(FlagState::off("f")) }));
+    let said = "the flag `f` is off, but the runtime set it to on at 5 %; the last change there: somebody did it";
+    assert_eq!(off.as_ref().unwrap().to_string(), said);
+    assert_eq!(off, Some(Drift { expected: five, found: Found::At(FlagState::off("f")), cause }));
     let left_over = FlagState { treatment_pct: 50, ..FlagState::off("f") };
     assert_eq!(drift(&service, &left_over).await.unwrap(), None, "a share means nothing while the flag is off");
 }

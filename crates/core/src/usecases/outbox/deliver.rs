@@ -211,7 +211,10 @@ async fn deliver_flag(runtime: &Runtime, position: &FlagPosition) -> Result<Stri
     let Some(service) = flag_service(runtime, &*config(runtime).await?).await? else {
         return Ok(format!("flag `{key}`: no flag service is configured, so set it to {pct} % by hand"));
     };
-    service.ensure(key, description).await.map_err(Error::from)?;
+    // What is turned off needs no flag.
+    if *pct > 0 {
+        service.ensure(key, description).await.map_err(Error::from)?;
+    }
     let state = flags::write_and_read_back(service.as_ref(), &flag_position(key, *pct), |pause| {
         Box::pin(tokio::time::sleep(pause))
     })

@@ -5,7 +5,6 @@
 //! here: the collector waits for it. **Invariant**: no text that leaves this module has a secret or a value of a row that the
 //! vendor did not put into an error sentence; a redirect is never followed, because the credentials would travel with it.
 
-mod access;
 mod days;
 mod json;
 mod refusal;
@@ -26,11 +25,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-pub(crate) use access::Access;
 pub(crate) use days::{Days, time_zone};
 pub(crate) use json::{Count, Number, part, read as whole};
 pub(crate) use service_account::ServiceAccount;
 
+pub(crate) use crate::http::Access;
 use crate::http::{Answer, HttpClient, HttpError, retry_after};
 
 /// Attempts for one question, with the first.

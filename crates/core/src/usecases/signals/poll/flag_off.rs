@@ -76,14 +76,12 @@ async fn look(runtime: &Runtime) -> Result<Vec<String>> {
                 continue;
             }
         };
-        // A flag that is gone is as good as off.
-        let Some(state) = drift.and_then(|drift| drift.found) else { continue };
+        let Some(drift) = drift else { continue };
         let mut tx = runtime.write().await?;
         // A human may have turned it on meanwhile.
         let is_still_off = !is_on(&tx.phase_list(experiment.id).await?);
         if is_still_off && !tx.outbox_is_flag_waiting(experiment.id).await? {
-            let drift = format!("the flag `{key}` is {state}, but the runtime turned it off");
-            found.push(put_off_again(runtime, &mut tx, experiment, &drift).await?);
+            found.push(put_off_again(runtime, &mut tx, experiment, &drift.to_string()).await?);
         }
         tx.commit().await?;
     }

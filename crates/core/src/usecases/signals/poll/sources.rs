@@ -221,14 +221,7 @@ async fn read_drift(runtime: &Runtime, config: &Config, job: &Job) -> Result<Opt
         true => experiment.hypothesis.rollout.pct(experiment.state.step).unwrap_or(0),
         false => 0,
     };
-    let key = &experiment.hypothesis.flag_key;
-    let Some(drift) = flags::drift(service.as_ref(), &flag_position(key, pct)).await.map_err(Error::from)? else {
-        return Ok(None);
-    };
-    Ok(match drift.found {
-        Some(found) => Some(format!("the flag `{key}` is {found}, but the runtime set it to {}", drift.expected)),
-        // A flag that is gone is as good as off.
-        None if pct == 0 => None,
-        None => Some(format!("the flag `{key}` is missing, but the runtime set it to {}", drift.expected)),
-    })
+    let expected = flag_position(&experiment.hypothesis.flag_key, pct);
+    let drift = flags::drift(service.as_ref(), &expected).await.map_err(Error::from)?;
+    Ok(drift.map(|drift| drift.to_string()))
 }

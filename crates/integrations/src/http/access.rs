@@ -37,7 +37,7 @@ impl Access {
     }
 
     /// The name of the key whose value no header can have.
-    pub(super) fn check(&self) -> Result<(), &'static str> {
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
         let is_plain = |text: &SecretString| text.expose_secret().bytes().all(|byte| (b' '..0x7f).contains(&byte));
         let all = |headers: &[Header]| match headers.iter().find(|(_, _, value)| !is_plain(value)) {
             Some((_, key, _)) => Err(*key),
@@ -54,7 +54,7 @@ impl Access {
     }
 
     /// Everything that must not be shown, in each form in which an answer could repeat it.
-    pub(super) fn secrets(&self) -> Vec<SecretString> {
+    pub(crate) fn secrets(&self) -> Vec<SecretString> {
         match self {
             Self::Open => Vec::new(),
             Self::Hidden(secrets) => secrets.clone(),
@@ -66,7 +66,7 @@ impl Access {
         }
     }
 
-    pub(super) fn sign(&self, request: RequestBuilder) -> RequestBuilder {
+    pub(crate) fn sign(&self, request: RequestBuilder) -> RequestBuilder {
         match self {
             Self::Open | Self::Hidden(_) => request,
             Self::Bearer(token) => request.bearer_auth(token.expose_secret()),
