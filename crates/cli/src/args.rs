@@ -4,6 +4,7 @@ mod audit;
 mod client;
 mod connectors;
 mod correct;
+mod flags;
 mod init;
 mod key;
 mod member;
@@ -24,6 +25,7 @@ pub use audit::Audit;
 pub use client::{Doctor, Guard, GuardClient, InitClients};
 pub use connectors::Connectors;
 pub use correct::{CorrectQuery, ForgetReading};
+pub use flags::Flags;
 pub use init::Init;
 pub use key::Key;
 pub use member::Member;
@@ -168,6 +170,9 @@ pub enum Command {
     /// List and test the sources that outcome.yaml declares
     #[command(subcommand, after_help = connectors::EXAMPLES)]
     Connectors(Connectors),
+    /// Test the flag service that outcome.yaml declares, and show where its flags are
+    #[command(subcommand, after_help = flags::EXAMPLES)]
+    Flags(Flags),
     /// Keep the secrets that outcome.yaml refers to: sealed in the store, or in the operating system's keyring
     #[command(subcommand, after_help = secrets::EXAMPLES)]
     Secrets(Secrets),

@@ -13,6 +13,7 @@ mod doctor_client;
 mod end_outcome;
 mod errors;
 mod experiment;
+mod flags;
 mod gate;
 mod gate_decide;
 mod gate_list;
@@ -69,6 +70,7 @@ pub async fn run(cx: &Cx, command: Command) -> Result<Exit> {
         Command::Simulate(args) => simulate::run(cx, &args).await,
         Command::Stats(args) => stats::run(cx, args).await,
         Command::Connectors(args) => connectors::run(cx, &args).await,
+        Command::Flags(args) => flags::run(cx, &args).await,
         Command::Secrets(args) => secrets::run(cx, args).await,
         Command::Metrics(args) => metrics::run(cx, &args).await,
         Command::Agent(args) => agent::run(cx, &args).await,

@@ -40,6 +40,9 @@ pub struct Facts {
     /// What was proposed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hypothesis: Option<HypothesisFacts>,
+    /// Its flag, as the service had it when the gate opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flag: Option<FlagFacts>,
     /// How it will be judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanFacts>,
@@ -196,6 +199,57 @@ pub struct HypothesisFacts {
     pub risk: Risk,
     /// Can be undone.
     pub is_reversible: bool,
+}
+
+/// The flag, as its service had it when the gate opened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct FlagFacts {
+    /// Name of the service.
+    pub service: String,
+    /// What was found.
+    #[serde(flatten)]
+    pub found: FlagFound,
+}
+
+/// What a flag service says of a key before it is used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "found", rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum FlagFound {
+    /// There is no such flag: the launch makes it.
+    Nothing,
+    /// It is there, and off: approving takes it over, and off is where it goes back to.
+    Off,
+    /// Units get its treatment already.
+    On {
+        /// Share of them, 0 to 100.
+        treatment_pct: u8,
+    },
+    /// It is there, and set up in a way that the runtime does not write.
+    Otherwise {
+        /// How.
+        problem: String,
+    },
+    /// Nobody knows.
+    NotRead {
+        /// Why.
+        problem: String,
+    },
+}
+
+impl FlagFound {
+    /// Why nothing can be launched on it, as the end of a sentence; `None` where something can.
+    #[must_use]
+    pub fn is_taken(&self) -> Option<String> {
+        match self {
+            Self::Nothing | Self::Off | Self::NotRead { .. } => None,
+            Self::On { treatment_pct } => Some(format!(
+                "is on at {treatment_pct} % already: who gets it was not assigned by this experiment and would be counted in it"
+            )),
+            Self::Otherwise { problem } => Some(format!("is there and set up otherwise ({problem})")),
+        }
+    }
 }
 
 /// How it will be judged.

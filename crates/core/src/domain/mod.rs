@@ -61,7 +61,7 @@ pub use experiment::{
 };
 pub use facts::{
     ChangeFacts, ChangedKey, ConfigurationOrigin, DryRunEffect, DryRunFacts, DryRunSummary, Facts, FalseStops,
-    GuardrailFacts, HypothesisFacts, LearningFacts, Nullable, OutcomeFacts, PlanFacts,
+    FlagFacts, FlagFound, GuardrailFacts, HypothesisFacts, LearningFacts, Nullable, OutcomeFacts, PlanFacts,
 };
 pub use gate::{ContextPackage, Gate, GateState, GateStatus};
 pub use gate_policy::{GateChannel, GatePolicy};

@@ -138,7 +138,9 @@ fn forbidden_rule(rules: &ScopeRules, declared: &str) -> Option<String> {
     }
 }
 
-fn is_flag_key(key: &str) -> bool {
+/// Whether a flag service would take it as a key: 1 to 100 letters, digits, dots, underscores and dashes.
+#[must_use]
+pub fn is_flag_key(key: &str) -> bool {
     (1..=100).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 

@@ -9,7 +9,7 @@ mod select;
 mod shape;
 mod size;
 
-pub use check::{Problem, check_hypothesis};
+pub use check::{Problem, check_hypothesis, is_flag_key};
 pub use score::score;
 pub use select::{Candidate, conflict_between, select_portfolio};
 pub use shape::{CandidateSchema, read_hypothesis};

@@ -110,6 +110,14 @@ pub enum FlagAct {
     SkipReviews,
 }
 
+impl FlagAct {
+    /// Whether the runtime needs it; what it does not need is better not allowed.
+    #[must_use]
+    pub fn is_needed(self) -> bool {
+        self != Self::SkipReviews
+    }
+}
+
 /// Whether the credentials allow an act.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline)]

@@ -29,8 +29,8 @@ pub use read_error::ReadError;
 pub use secrets::{Opening, ResolveSecret};
 pub use signals::{
     Danger, ExposureCounts, FactCounts, KeyBuckets, LookRequest, MetricInfo, MetricLook, PartRequest, ProtocolTry,
-    PushSettings, QueryKind, QueryPlan, Risk, Sealing, SignalSource, SourceReport, SourceSettings, VariantRequest,
-    WrittenQuery, no_parts, size,
+    PushSettings, QueryKind, QueryPlan, Risk, Sealing, SignalSource, SourceReport, SourceSettings, Treated,
+    VariantRequest, WrittenQuery, no_parts, size,
 };
 pub use tables::{ColumnInfo, ColumnKind, CommonValue, SqlEngine, TableInfo, Tables};
 pub use touch::TouchToSign;

@@ -48,6 +48,15 @@ pub struct PushSettings<'s> {
     pub replay_window: Period,
 }
 
+/// Units that were shown the treatment of a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Treated {
+    /// How many.
+    pub n: i64,
+    /// When the last one was; `None` where the source does not say.
+    pub newest: Option<Timestamp>,
+}
+
 /// A place that signals are read from.
 #[async_trait]
 pub trait SignalSource: Send + Sync {
@@ -141,8 +150,13 @@ pub trait SignalSource: Send + Sync {
         Ok(Vec::new())
     }
 
-    /// How many units were shown the treatment of a flag in a window, of a metric of the contract; `None` where nobody knows.
-    async fn treated(&self, _signal: &SignalSpec, _flag_key: &str, _window: Window) -> Result<Option<i64>, ReadError> {
+    /// Who was shown the treatment of a flag in a window, of a metric of the contract; `None` where nobody knows.
+    async fn treated(
+        &self,
+        _signal: &SignalSpec,
+        _flag_key: &str,
+        _window: Window,
+    ) -> Result<Option<Treated>, ReadError> {
         Ok(None)
     }
 

@@ -65,6 +65,13 @@ statements! {
     EXPERIMENT_COUNTS_OF = "
         SELECT status, COUNT(*) FROM experiment WHERE workspace_id = $1 AND outcome_id = $2 GROUP BY status";
     EXPERIMENT_SLUG_TAKEN = "SELECT COUNT(*) FROM experiment WHERE workspace_id = $1 AND slug = $2";
+    // Who was ever live, and who is being built: what ended before that has left its flag as it was.
+    EXPERIMENT_FLAG_OWNER = "
+        SELECT slug FROM experiment
+        WHERE workspace_id = $1 AND hypothesis ->> 'flag_key' = $2 AND (id <> $3 OR $3 IS NULL)
+            AND (launched_at IS NOT NULL OR status IN ('building', 'failed_build', 'awaiting_launch_gate'))
+        ORDER BY created_at, id LIMIT 1";
+    EXPERIMENT_FLAG_KNOWN = "SELECT COUNT(*) FROM experiment WHERE workspace_id = $1 AND hypothesis ->> 'flag_key' = $2";
     EXPERIMENT_STATES = "
         SELECT id, slug, hypothesis, hypothesis_hash, status, state FROM experiment
         WHERE workspace_id = $1 AND id >= $2 ORDER BY id LIMIT $3";
@@ -418,6 +425,30 @@ impl Tx {
     pub async fn experiment_slug_taken(&mut self, slug: &Slug) -> Result<bool> {
         let (count,): (i64,) =
             on_db!(self, |c| sqlx::query_as(EXPERIMENT_SLUG_TAKEN).bind(self.workspace).bind(slug).fetch_one(c).await)?;
+        Ok(count > 0)
+    }
+
+    /// The experiment to which a flag belongs, other than `except`: one that was ever live with it, or is being built.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn experiment_flag_owner(&mut self, key: &str, except: Option<ExperimentId>) -> Result<Option<Slug>> {
+        let row: Option<(Slug,)> = on_db!(self, |c| sqlx::query_as(EXPERIMENT_FLAG_OWNER)
+            .bind(self.workspace)
+            .bind(key)
+            .bind(except)
+            .fetch_optional(c)
+            .await)?;
+        Ok(row.map(|(slug,)| slug))
+    }
+
+    /// Whether any experiment names this flag.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn experiment_flag_known(&mut self, key: &str) -> Result<bool> {
+        let (count,): (i64,) =
+            on_db!(self, |c| sqlx::query_as(EXPERIMENT_FLAG_KNOWN).bind(self.workspace).bind(key).fetch_one(c).await)?;
         Ok(count > 0)
     }
 

@@ -1,8 +1,8 @@
 //! One door a noun, reached through the handle: `runtime.gates().decide(..)`.
 
 use super::{
-    AuditLog, Builds, Experiments, Gates, Hypotheses, Keys, Learnings, Members, Outbox, Outcomes, Runtime, Secrets,
-    Sessions, Signals, Workspaces,
+    AuditLog, Builds, Experiments, Flags, Gates, Hypotheses, Keys, Learnings, Members, Outbox, Outcomes, Runtime,
+    Secrets, Sessions, Signals, Workspaces,
 };
 
 impl Runtime {
@@ -40,6 +40,12 @@ impl Runtime {
     #[must_use]
     pub fn signals(&self) -> Signals<'_> {
         Signals(self)
+    }
+
+    /// The use cases about the flag service.
+    #[must_use]
+    pub fn flags(&self) -> Flags<'_> {
+        Flags(self)
     }
 
     /// The use cases about members' keys.

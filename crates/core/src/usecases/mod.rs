@@ -9,6 +9,7 @@ mod audit_log;
 mod builds;
 mod doors;
 mod experiments;
+mod flags;
 mod gates;
 mod hypotheses;
 mod kernel;
@@ -38,6 +39,7 @@ pub use builds::{
 pub use experiments::{
     ActRequest, CorrectRequest, Corrected, CorrectionPreview, DryRunView, ExperimentView, Experiments, Wrong,
 };
+pub use flags::{FlagLine, Flags, FlagsReport};
 pub use gates::{DecideRequest, Decided, GateOpenRequest, GateView, Gates};
 pub use hypotheses::{
     FeasibilityHint, Hypotheses, Rejected, Submission, Submitted, UnderWay, WorkOrder, WorkOrderGoal,

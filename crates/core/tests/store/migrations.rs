@@ -34,7 +34,7 @@ const OF_POSTGRES: [(i64, &str, &str); 4] = [
 ];
 
 /// The number of the newest step.
-const NEWEST: i64 = 18;
+const NEWEST: i64 = 19;
 
 const BEFORE_NEWEST: &str = "
     DROP INDEX event_by_kind;
@@ -42,6 +42,8 @@ const BEFORE_NEWEST: &str = "
 
 /// A schema as it was before keys were read into columns, from one as it was before the newest step.
 const BEFORE_KEYS: &str = "
+    DROP INDEX experiment_by_flag;
+    DELETE FROM runtime_migration WHERE version = 19;
     DROP TABLE retention;
     DROP TABLE raw_answer;
     DELETE FROM runtime_migration WHERE version = 18;

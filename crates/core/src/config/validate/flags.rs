@@ -2,7 +2,7 @@
 
 use super::report::{At, Problem, Reporter, list, near_or, shown};
 use crate::config::FlagServiceSpec;
-use crate::config::file::{FlagKeys, FlagsFile};
+use crate::config::file::{FlagKeys, FlagsFile, RootFile};
 use crate::config::node::{Node, Value};
 use crate::config::secrets::Env;
 
@@ -25,6 +25,26 @@ pub(super) fn flags(file: Option<&At<FlagsFile>>, reporter: &mut Reporter<'_>) -
     }
     let settings = (vendor.read)(config_of(keys, vendor.example, reporter)?, reporter)?;
     Some(FlagServiceSpec { kind: vendor.kind, settings })
+}
+
+/// Reports `sticky: true` of a source where the flag service takes units out of the control as the share grows: they would be claimed on
+/// as if nothing had changed.
+pub(super) fn sticky(file: &RootFile, service: Option<&FlagServiceSpec>, reporter: &mut Reporter<'_>) {
+    let Some(service) = service.filter(|service| service.settings.keeps_arms() == Some(false)) else { return };
+    for source in file.signal_connectors.iter().flat_map(|sources| &sources.value) {
+        let exposures = source.value.0.exposures.as_ref();
+        let Some(sticky) =
+            exposures.and_then(|exposures| exposures.value.sticky.as_ref()).filter(|sticky| sticky.value)
+        else {
+            continue;
+        };
+        let message = format!(
+            "`{}` does not keep a unit in its arm: units go from the control to the treatment as the share grows",
+            service.kind
+        );
+        let problem = Problem::error_in_proposal("config.not_sticky", sticky.span, message);
+        reporter.push(problem.valid("`sticky: false`, which is the default").help("remove `sticky`"));
+    }
 }
 
 fn config_of<'k>(keys: &'k FlagKeys, example: &str, reporter: &mut Reporter<'_>) -> Option<&'k Node> {

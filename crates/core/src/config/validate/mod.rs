@@ -48,6 +48,7 @@ pub(super) fn config(file: &RootFile, reporter: &mut Reporter<'_>) -> Option<Con
     };
     let connectors = connectors::connectors(file, &mut context, reporter);
     let flags = flags::flags(file.feature_flags.as_ref(), reporter);
+    flags::sticky(file, flags.as_ref(), reporter);
     let notifications = settings::notifications(file.notifications.as_ref(), &mut context, reporter);
     let llm = llm::llm(file.llm.as_ref(), reporter);
     let limits = settings::limits(file.limits.as_ref(), reporter);

@@ -3,7 +3,7 @@
 use super::super::section::{Section, Table};
 use super::super::words::words;
 use super::values::{scale, text, yes};
-use crate::domain::{Author, Facts, ScoreBreakdown};
+use crate::domain::{Author, Facts, FlagFacts, FlagFound, ScoreBreakdown};
 use crate::stats::figures::{number as show, percent};
 
 pub(super) fn hypothesis(facts: &Facts) -> Section {
@@ -19,12 +19,29 @@ pub(super) fn hypothesis(facts: &Facts) -> Section {
     section.text("Author's confidence", Some(percent(said.confidence)));
     section.codes("Paths it will change", said.touched_paths.clone());
     section.code("Feature flag", text(&said.flag_key));
+    section.text("Flag now", facts.flag.as_ref().map(flag));
     section.text("Effort", Some(format!("{} h", show(said.effort_hours))));
     section.text("Risk", Some(words(said.risk.as_str())));
     section.text("Reversible", Some(yes(said.is_reversible)));
     section.text("Author", Some(author(said.author)));
     section.text("Submitted by", Some(said.submitted_by.to_string()));
     section
+}
+
+fn flag(FlagFacts { service, found }: &FlagFacts) -> String {
+    match found {
+        FlagFound::Nothing => format!("not in {service} yet: the launch makes it"),
+        FlagFound::Off => {
+            format!("in {service} already, and off: approving takes it over, and off is where it goes back to")
+        }
+        FlagFound::On { treatment_pct } => {
+            format!("on at {treatment_pct} % in {service} already: it cannot be launched before it is off there")
+        }
+        FlagFound::Otherwise { problem } => {
+            format!("in {service} already, and not set up as the runtime does it ({problem}): it cannot be launched so")
+        }
+        FlagFound::NotRead { problem } => format!("not read when this opened ({problem}); the launch reads it again"),
+    }
 }
 
 fn author(author: Author) -> String {

@@ -18,6 +18,7 @@ use crate::usecases::kernel::caps::find_caps;
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::experiment_step::experiment_step;
+use crate::usecases::kernel::flag::look_at_flag;
 use crate::usecases::kernel::gate_opening::{gate_url, pages};
 use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
 use crate::usecases::kernel::step_context::StepContext;
@@ -130,6 +131,7 @@ impl Builds<'_> {
         }
         let branch = branch_of(self.0, report.head.as_deref(), &commit).await;
         let caps = find_caps(self.0, &outcome).await?;
+        let flag = look_at_flag(self.0, &experiment.hypothesis.flag_key).await;
         let mut tx = self.0.write().await?;
         let mut experiment = experiment_named(&mut tx, &report.experiment).await?;
         if experiment.state.status == ExperimentStatus::AwaitingLaunchGate {
@@ -141,7 +143,7 @@ impl Builds<'_> {
         let budget_part = Some(budget_part(&mut tx, &experiment).await?);
         let plan_hash = digest(&Plan::of(&outcome.spec, &experiment.hypothesis, budget_part).with_caps(&caps))?;
         experiment.build = Some(Stored::new(build_of(&built, &summary, notes, branch, &report, by))?);
-        let context = StepContext { says: Some(summary), ..StepContext::default() };
+        let context = StepContext { says: Some(summary), flag, ..StepContext::default() };
         let event = ExperimentEvent::ReportedBuilt { commit, plan_hash, budget_part, caps };
         experiment_step(self.0, &mut tx, &outcome, &mut experiment, event, by, &context).await?;
         tx.commit().await?;

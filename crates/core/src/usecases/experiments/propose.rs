@@ -4,6 +4,7 @@ use super::Experiments;
 use crate::error::{Code, Error, Result};
 use crate::hypotheses::conflict_between;
 use crate::principal::{Principal, PrincipalKind};
+use crate::usecases::kernel::flag::look_at_flag;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
 use crate::usecases::kernel::proposal::{propose, require_active};
 
@@ -14,6 +15,10 @@ impl Experiments<'_> {
     /// [`Code::Conflict`] when it is no longer a hypothesis, or gets in the way of another.
     #[tracing::instrument(level = "debug", name = "experiments.propose", skip_all, fields(reference))]
     pub async fn propose(self, reference: &str, by: &Principal) -> Result<String> {
+        let mut tx = self.0.read().await?;
+        let key = experiment_named(&mut tx, reference).await?.hypothesis.flag_key;
+        drop(tx);
+        let flag = look_at_flag(self.0, &key).await;
         let mut tx = self.0.write().await?;
         let mut experiment = experiment_named(&mut tx, reference).await?;
         let outcome = outcome_of(&mut tx, &experiment).await?;
@@ -33,7 +38,7 @@ impl Experiments<'_> {
                 .hint("conclude the other experiment first"));
             }
         }
-        propose(self.0, &mut tx, &outcome, &mut experiment, by).await?;
+        propose(self.0, &mut tx, &outcome, &mut experiment, by, flag).await?;
         tx.commit().await?;
         Ok(experiment.slug.to_string())
     }

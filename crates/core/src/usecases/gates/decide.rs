@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::Gates;
 use super::change::prepare_change;
 use super::decided::Decided;
-use super::launch::{LaunchQueries, check_launch_queries, launch_drift, void_launch, void_reason};
+use super::launch::{LaunchQueries, check_launch_queries, launch_drift, refuse_live_flag, void_launch, void_reason};
 use super::rebuild::{Rebuilt, rebuild};
 use super::view::GateView;
 use crate::audit::EventKind;
@@ -102,6 +102,9 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
     check_words(&request.conditions, request.note.as_deref(), request.verdict)?;
     let signer = decider(runtime, request.member.as_deref(), &request.unlock, request.verdict).await?;
     let is_launch = gate.gate_type == GateType::LaunchApproval && !request.verdict.is_negative();
+    if is_launch {
+        refuse_live_flag(runtime, gate).await?;
+    }
     let tried = if is_launch { check_launch_queries(runtime, gate).await? } else { LaunchQueries::default() };
     let head_of_branch = launch_drift(runtime, gate).await?;
     let is_change = gate.gate_type == GateType::ChangeApproval && !request.verdict.is_negative();

@@ -9,6 +9,7 @@ use crate::store::Tx;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::experiment_step::experiment_step;
+use crate::usecases::kernel::flag::refuse_taken_flag;
 use crate::usecases::kernel::lookup::{outcome_named, outcome_of};
 use crate::usecases::kernel::proposal::require_exposures;
 use crate::usecases::kernel::query_check::{QueryProblem, check_queries, judging_signals, refuse_broken};
@@ -52,6 +53,16 @@ impl LaunchQueries {
             keep_unchecked(runtime, tx, experiment.id.0, &polled, &problems).await?;
         }
         Ok(problems.iter().map(QueryProblem::in_words).collect())
+    }
+}
+
+/// Nobody is counted who got the treatment before the launch: the flag is off, or not there.
+pub(super) async fn refuse_live_flag(runtime: &Runtime, gate: &Gate) -> Result<()> {
+    let Some(id) = gate.experiment else { return Ok(()) };
+    let Some(experiment) = runtime.read().await?.experiment_get(id).await? else { return Ok(()) };
+    match experiment.state.status {
+        ExperimentStatus::AwaitingLaunchGate => refuse_taken_flag(runtime, &experiment.hypothesis.flag_key).await,
+        _ => Ok(()),
     }
 }
 

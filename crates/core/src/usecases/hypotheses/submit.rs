@@ -1,5 +1,7 @@
 //! The one door through which hypotheses come back.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,9 +9,11 @@ use serde_json::Value;
 
 use super::Hypotheses;
 use super::feasibility::infeasible;
-use crate::domain::{Author, Experiment, ExperimentStatus, Hypothesis, Outcome, Slug};
+use crate::domain::{Author, Experiment, ExperimentStatus, FlagFacts, FlagFound, Hypothesis, Outcome, Slug};
 use crate::error::{Code, Error, Result};
-use crate::hypotheses::{Candidate, Problem, check_hypothesis, check_sizes, read_hypothesis, score, select_portfolio};
+use crate::hypotheses::{
+    Candidate, Problem, check_hypothesis, check_sizes, is_flag_key, read_hypothesis, score, select_portfolio,
+};
 use crate::ids::ExperimentId;
 use crate::lifecycle::ExperimentEvent;
 use crate::principal::Principal;
@@ -17,6 +21,8 @@ use crate::scope::ScopeRules;
 use crate::store::Tx;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::experiment_step::experiment_step;
+use crate::usecases::kernel::flag::look_at_flag;
+use crate::usecases::kernel::flag_owner::flag_problem;
 use crate::usecases::kernel::lookup::outcome_named;
 use crate::usecases::kernel::new_experiment::{free_experiment_slug, store_experiment};
 use crate::usecases::kernel::proposal::{propose, require_active, require_exposures};
@@ -111,12 +117,14 @@ impl Hypotheses<'_> {
                 format!("submit 1 to {MAX_CANDIDATES} hypotheses, not {}", submission.hypotheses.len()),
             ));
         }
+        let flags = Flags::look(self.0, &submission.hypotheses).await;
         let mut tx = self.0.write().await?;
         let outcome = outcome_named(&mut tx, &submission.outcome).await?;
         require_active(&outcome)?;
         require_exposures(&outcome.spec)?;
         let mut open = expire(self.0, &mut tx, &outcome).await?;
-        let (good, rejected) = sort_out(&outcome, submission.hypotheses)?;
+        let (good, mut rejected) = sort_out(&outcome, submission.hypotheses)?;
+        let good = with_free_flags(&mut tx, good, &open, &mut rejected).await?;
         if good.is_empty() {
             return Err(none_accepted(&rejected));
         }
@@ -134,7 +142,7 @@ impl Hypotheses<'_> {
         for candidate in select_portfolio(good, &under_way, slots) {
             // The same candidate again (a retried call) is the one that is there.
             if let Some(same) = open.iter_mut().find(|known| known.hypothesis == candidate.hypothesis) {
-                done.again(self.0, &mut tx, &outcome, same, candidate.score.dropped_because, by).await?;
+                done.again(self.0, &mut tx, &outcome, same, candidate.score.dropped_because, (by, &flags)).await?;
                 continue;
             }
             let dropped = candidate.score.dropped_because.clone();
@@ -148,7 +156,7 @@ impl Hypotheses<'_> {
             let mut experiment = new_experiment(self.0, &mut tx, &outcome, candidate, submission.author, by).await?;
             match dropped {
                 Some(reason) => done.kept.push(format!("{}: {reason}", experiment.slug)),
-                None => done.propose(self.0, &mut tx, &outcome, &mut experiment, by).await?,
+                None => done.propose(self.0, &mut tx, &outcome, &mut experiment, (by, &flags)).await?,
             }
         }
         if done.proposed.is_empty() && done.kept.is_empty() && done.under_way.is_empty() {
@@ -167,9 +175,10 @@ impl Submitted {
         tx: &mut Tx,
         outcome: &Outcome,
         experiment: &mut Experiment,
-        by: &Principal,
+        (by, flags): (&Principal, &Flags),
     ) -> Result<()> {
-        propose(runtime, tx, outcome, experiment, by).await?;
+        let flag = flags.of(&experiment.hypothesis.flag_key);
+        propose(runtime, tx, outcome, experiment, by, flag).await?;
         self.proposed_at_gate(tx, experiment).await
     }
 
@@ -188,7 +197,7 @@ impl Submitted {
         outcome: &Outcome,
         known: &mut Experiment,
         dropped_because: Option<String>,
-        by: &Principal,
+        by: (&Principal, &Flags),
     ) -> Result<()> {
         match (known.state.status, dropped_because) {
             (ExperimentStatus::Hypothesis, None) => self.propose(runtime, tx, outcome, known, by).await,
@@ -202,6 +211,30 @@ impl Submitted {
                 Ok(())
             }
         }
+    }
+}
+
+/// What the flag service says of the keys of a submission.
+struct Flags(BTreeMap<String, FlagFacts>);
+
+impl Flags {
+    /// Asks for each key once. A service that does not answer is not waited for again.
+    async fn look(runtime: &Runtime, hypotheses: &[Hypothesis]) -> Self {
+        let mut found: BTreeMap<String, FlagFacts> = BTreeMap::new();
+        for hypothesis in hypotheses {
+            let key = &hypothesis.flag_key;
+            let is_silent = found.values().any(|facts| matches!(facts.found, FlagFound::NotRead { .. }));
+            if is_silent || found.contains_key(key) || !is_flag_key(key) {
+                continue;
+            }
+            let Some(facts) = look_at_flag(runtime, key).await else { break };
+            found.insert(key.clone(), facts);
+        }
+        Self(found)
+    }
+
+    fn of(&self, key: &str) -> Option<FlagFacts> {
+        self.0.get(key).cloned()
     }
 }
 
@@ -219,6 +252,27 @@ async fn expire(runtime: &Runtime, tx: &mut Tx, outcome: &Outcome) -> Result<Vec
     }
     open.retain(|experiment| !experiment.state.status.is_terminal());
     Ok(open)
+}
+
+/// The candidates whose flag is not that of another experiment. A candidate that is known keeps its own.
+async fn with_free_flags(
+    tx: &mut Tx,
+    candidates: Vec<Candidate>,
+    open: &[Experiment],
+    rejected: &mut Vec<Rejected>,
+) -> Result<Vec<Candidate>> {
+    let mut free = Vec::new();
+    for candidate in candidates {
+        let known = open.iter().find(|known| known.hypothesis == candidate.hypothesis).map(|known| known.id);
+        match flag_problem(tx, &candidate.hypothesis.flag_key, known).await? {
+            None => free.push(candidate),
+            Some(message) => rejected.push(Rejected {
+                title: candidate.hypothesis.title.chars().take(120).collect(),
+                problems: vec![Problem { field: "flag_key".to_owned(), message }],
+            }),
+        }
+    }
+    Ok(free)
 }
 
 fn too_many(title: String) -> Rejected {

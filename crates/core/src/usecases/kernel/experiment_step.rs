@@ -4,6 +4,7 @@
 use super::check::{check_experiment, check_outcome_of};
 use super::effects::apply_effects;
 use super::event::new_event;
+use super::flag_owner::require_free_flag;
 use super::gate_step::close_questions;
 use super::keyring::keyring;
 use super::queue::queue_experiment;
@@ -34,6 +35,9 @@ pub(in crate::usecases) async fn experiment_step(
     let kind = event.kind(&experiment.state).ok_or_else(|| Error::new(Code::Internal, "a step without a name"))?;
     if next.status.occupies_slot() && !experiment.state.status.occupies_slot() {
         check_slots(tx, outcome).await?;
+    }
+    if kind == ExperimentEventKind::PortfolioApproved {
+        require_free_flag(tx, experiment).await?;
     }
     let now = runtime.now();
     tx.event_append(new_event(EventKind::Experiment(kind), experiment.id.into(), by, &event)?, now).await?;

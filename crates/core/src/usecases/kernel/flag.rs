@@ -1,8 +1,13 @@
 //! The flag of an experiment: its position, and the message that puts it there.
 
-use crate::domain::{Experiment, FlagPosition, Message, MessageKey};
-use crate::error::Result;
-use crate::ports::FlagState;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::workspace_file::{config, flag_service};
+use crate::domain::{Experiment, FlagFacts, FlagFound, FlagPosition, Message, MessageKey};
+use crate::error::{Code, Error, Result, error_chain};
+use crate::ports::{FlagError, FlagState};
 use crate::store::Tx;
 use crate::usecases::Runtime;
 
@@ -28,4 +33,50 @@ pub(in crate::usecases) async fn queue_flag(
 /// The flag's position for a treatment share; 0 % is off.
 pub(in crate::usecases) fn flag_position(key: &str, pct: u8) -> FlagState {
     if pct == 0 { FlagState::off(key) } else { FlagState::on(key, pct) }
+}
+
+/// How long a person waits for what a flag service says of a key.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the flag service says of a key before it is used; `None` where the outcome file names no service.
+pub(in crate::usecases) async fn look_at_flag(runtime: &Runtime, key: &str) -> Option<FlagFacts> {
+    let opened = match config(runtime).await {
+        Ok(config) => {
+            let kind = config.flags.as_ref()?.kind;
+            (kind, flag_service(runtime, &config).await)
+        }
+        Err(_) => return None,
+    };
+    let not_read = |service: &str, problem: String| FlagFacts {
+        service: service.to_owned(),
+        found: FlagFound::NotRead { problem },
+    };
+    let service = match opened {
+        (_, Ok(service)) => service?,
+        (kind, Err(error)) => return Some(not_read(kind, error_chain(&error))),
+    };
+    let found = match timeout(PATIENCE, service.read(key)).await {
+        Ok(Ok(None)) => FlagFound::Nothing,
+        Ok(Ok(Some(FlagState { is_on: true, treatment_pct, .. }))) if treatment_pct > 0 => {
+            FlagFound::On { treatment_pct }
+        }
+        Ok(Ok(Some(_))) => FlagFound::Off,
+        Ok(Err(FlagError::Foreign { problem, .. })) => FlagFound::Otherwise { problem },
+        Ok(Err(error)) => return Some(not_read(service.name(), error_chain(&error))),
+        Err(_) => return Some(not_read(service.name(), format!("no answer within {} s", PATIENCE.as_secs()))),
+    };
+    Some(FlagFacts { service: service.name().to_owned(), found })
+}
+
+/// Nobody launches on a flag that gives somebody the treatment already.
+///
+/// # Errors
+/// [`Code::Conflict`] with where it is.
+pub(in crate::usecases) async fn refuse_taken_flag(runtime: &Runtime, key: &str) -> Result<()> {
+    let Some(FlagFacts { service, found }) = look_at_flag(runtime, key).await else { return Ok(()) };
+    match found.is_taken() {
+        None => Ok(()),
+        Some(problem) => Err(Error::new(Code::Conflict, format!("the flag `{key}` of {service} {problem}"))
+            .hint("turn it off there, then decide again; or propose the hypothesis with a key that is free")),
+    }
 }

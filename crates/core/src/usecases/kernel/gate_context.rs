@@ -35,6 +35,7 @@ pub(super) async fn context_package(
         outcome: Some(outcome_facts(outcome, scale)),
         change: None,
         hypothesis: None,
+        flag: context.flag.clone(),
         plan: None,
         score: None,
         similar_learnings: None,

@@ -33,6 +33,7 @@ pub(super) mod experiment_step;
 pub(super) mod file;
 pub(super) mod file_plan;
 pub(super) mod flag;
+pub(super) mod flag_owner;
 pub(super) mod gate_context;
 pub(super) mod gate_opening;
 pub(super) mod gate_step;

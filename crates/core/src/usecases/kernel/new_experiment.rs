@@ -2,9 +2,10 @@
 
 use super::digest::digest;
 use super::event::new_event;
+use super::flag_owner::free_flag_key;
 use crate::audit::EventKind;
 use crate::audit::replay::ExperimentCreated;
-use crate::domain::{Author, Experiment, Outcome, Slug};
+use crate::domain::{Author, Experiment, Hypothesis, Outcome, Slug};
 use crate::error::{Code, Error, Result};
 use crate::ids::ExperimentId;
 use crate::principal::Principal;
@@ -36,7 +37,9 @@ pub(super) async fn draft_successor(
 ) -> Result<()> {
     let id = runtime.ids.next::<ExperimentId>();
     let slug = free_experiment_slug(tx, &parent.slug).await?;
-    let hypothesis = parent.hypothesis.clone().for_design(outcome.spec.design);
+    // The parent's flag stays the parent's: whoever saw its treatment would be counted again.
+    let flag_key = free_flag_key(tx, &parent.hypothesis.flag_key).await?;
+    let hypothesis = Hypothesis { flag_key, ..parent.hypothesis.clone().for_design(outcome.spec.design) };
     let draft = Experiment::draft(id, slug, outcome.id, hypothesis, by.clone(), runtime.now());
     let successor =
         Experiment { author: Author::Hybrid, score: parent.score.clone(), parent: Some(parent.id), ..draft };

@@ -1,25 +1,28 @@
 //! Bringing a hypothesis to the portfolio gate.
 
 use super::experiment_step::experiment_step;
+use super::flag_owner::require_free_flag;
 use super::query_check::judging_signals;
 use super::step_context::StepContext;
-use crate::domain::{Design, Experiment, Outcome, OutcomeSpec, OutcomeStatus, SignalSpec};
+use crate::domain::{Design, Experiment, FlagFacts, Outcome, OutcomeSpec, OutcomeStatus, SignalSpec};
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::ExperimentEvent;
 use crate::principal::Principal;
 use crate::store::Tx;
 use crate::usecases::Runtime;
 
-/// Takes the step to the portfolio gate.
+/// Takes the step to the portfolio gate. `flag`: what its service says of its key.
 pub(in crate::usecases) async fn propose(
     runtime: &Runtime,
     tx: &mut Tx,
     outcome: &Outcome,
     experiment: &mut Experiment,
     by: &Principal,
+    flag: Option<FlagFacts>,
 ) -> Result<()> {
     require_exposures(&outcome.spec)?;
-    let context = StepContext::default();
+    require_free_flag(tx, experiment).await?;
+    let context = StepContext { flag, ..StepContext::default() };
     experiment_step(runtime, tx, outcome, experiment, ExperimentEvent::Proposed, by, &context).await?;
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! What a step brings with it besides its event.
 
+use crate::domain::FlagFacts;
+
 /// What a step brings with it besides its event.
 #[derive(Debug, Clone, Default)]
 pub(in crate::usecases) struct StepContext {
@@ -9,6 +11,8 @@ pub(in crate::usecases) struct StepContext {
     pub note: Option<String>,
     /// Commit of the default branch that was signed, for a brief that is published.
     pub base: Option<String>,
+    /// The flag as its service has it, for a gate before it is used.
+    pub flag: Option<FlagFacts>,
     /// What the runtime recommends at the gate, with its reason.
     pub recommendation: Option<String>,
     /// Why the experiment ends, for the learning.

@@ -193,7 +193,7 @@ async fn look_around(runtime: &Runtime, found: &mut Vec<Finding>) {
             });
         }
         found.push(match flag_service(runtime, &config).await {
-            Ok(Some(service)) => Finding::ok("flags", service.name().to_owned()),
+            Ok(Some(_)) => flags_finding(runtime).await,
             Ok(None) => Finding::warning(
                 "flags",
                 "no flag service is configured",
@@ -214,4 +214,18 @@ async fn look_around(runtime: &Runtime, found: &mut Vec<Finding>) {
         },
         Err(error) => Finding::problem("audit log", &error),
     });
+}
+
+/// Whether the flag service answers, and what its token does not allow.
+async fn flags_finding(runtime: &Runtime) -> Finding {
+    match runtime.flags().test().await {
+        Ok(report) if report.lacks_a_right() => Finding {
+            check: "flags".to_owned(),
+            level: FindingLevel::Problem,
+            message: format!("the token of {} lacks a right that the runtime needs", report.service),
+            hint: Some("`outcome-runtime flags test` says which".to_owned()),
+        },
+        Ok(report) => Finding::ok("flags", report.service),
+        Err(error) => Finding::problem("flags", &error),
+    }
 }

@@ -60,8 +60,8 @@ use outcome_core::config::resolve_address;
 use outcome_core::domain::{ArmSums, FoundQuantile, Reading, SignalSpec, VariantReading, Window};
 use outcome_core::ports::{
     ColumnInfo, CommonValue, LookRequest, MetricInfo, MetricLook, Opening, PartRequest, QueryKind, QueryPlan,
-    ReadError, Sealing, SignalSource, SourceLimits, SourceReport, SourceSettings, TableInfo, Tables, VariantRequest,
-    WrittenQuery,
+    ReadError, Sealing, SignalSource, SourceLimits, SourceReport, SourceSettings, TableInfo, Tables, Treated,
+    VariantRequest, WrittenQuery,
 };
 use serde_json::json;
 
@@ -436,7 +436,7 @@ impl SignalSource for SqlSource {
         self.quantiles_of(signal, before).await
     }
 
-    async fn treated(&self, signal: &SignalSpec, flag_key: &str, window: Window) -> Result<Option<i64>, ReadError> {
+    async fn treated(&self, signal: &SignalSpec, flag_key: &str, window: Window) -> Result<Option<Treated>, ReadError> {
         self.treated_in(signal, flag_key, window).await
     }
 

@@ -86,23 +86,8 @@ impl Writer<'_> {
         }
     }
 
-    /// Whole seconds from 1970 to an instant.
     fn seconds_since_1970(&self, at: &str) -> String {
-        match (self.format, self.dialect) {
-            (TimeFormat::UnixSeconds, _) => at.to_owned(),
-            (TimeFormat::UnixMillis, dialect) => dialect.whole(at, 1000),
-            (_, dialect @ (Dialect::ClickHouse | Dialect::BigQuery)) => dialect.whole(&dialect.micros(at), 1_000_000),
-            (_, Dialect::Snowflake) => format!("DATE_PART(epoch_second, {at})"),
-            (TimeFormat::Native | TimeFormat::Datetime | TimeFormat::Iso8601, Dialect::Sqlite) => {
-                format!("CAST(strftime('%s', {at}) AS INTEGER)")
-            }
-            (TimeFormat::Native | TimeFormat::Datetime | TimeFormat::Iso8601, Dialect::Postgres) => {
-                format!("floor(extract(epoch FROM CAST({at} AS timestamptz)))")
-            }
-            (TimeFormat::Native | TimeFormat::Datetime | TimeFormat::Iso8601, Dialect::MySql) => {
-                format!("TIMESTAMPDIFF(SECOND, '1970-01-01', {at})")
-            }
-        }
+        seconds_since_1970((self.dialect, self.format), at)
     }
 
     /// An instant this many seconds after a unit's first exposure, as its column writes instants.
@@ -139,6 +124,25 @@ impl Writer<'_> {
                 );
             }
         })
+    }
+}
+
+/// Whole seconds from 1970 to an instant.
+pub(super) fn seconds_since_1970((dialect, format): (Dialect, TimeFormat), at: &str) -> String {
+    match (format, dialect) {
+        (TimeFormat::UnixSeconds, _) => at.to_owned(),
+        (TimeFormat::UnixMillis, dialect) => dialect.whole(at, 1000),
+        (_, dialect @ (Dialect::ClickHouse | Dialect::BigQuery)) => dialect.whole(&dialect.micros(at), 1_000_000),
+        (_, Dialect::Snowflake) => format!("DATE_PART(epoch_second, {at})"),
+        (TimeFormat::Native | TimeFormat::Datetime | TimeFormat::Iso8601, Dialect::Sqlite) => {
+            format!("CAST(strftime('%s', {at}) AS INTEGER)")
+        }
+        (TimeFormat::Native | TimeFormat::Datetime | TimeFormat::Iso8601, Dialect::Postgres) => {
+            format!("floor(extract(epoch FROM CAST({at} AS timestamptz)))")
+        }
+        (TimeFormat::Native | TimeFormat::Datetime | TimeFormat::Iso8601, Dialect::MySql) => {
+            format!("TIMESTAMPDIFF(SECOND, '1970-01-01', {at})")
+        }
     }
 }
 

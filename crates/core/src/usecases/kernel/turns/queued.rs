@@ -15,7 +15,7 @@ use super::urgency::Urgency;
 use crate::domain::{ArmSums, Reading, SignalSpec, VariantReading, Window};
 use crate::error::{Result, error_chain};
 use crate::ports::{
-    MetricInfo, PartRequest, ReadError, Sealing, SignalSource, SourceLimits, SourceReport, VariantRequest,
+    MetricInfo, PartRequest, ReadError, Sealing, SignalSource, SourceLimits, SourceReport, Treated, VariantRequest,
 };
 use crate::store::{Instant, SourceState};
 use crate::usecases::Runtime;
@@ -206,7 +206,7 @@ impl SignalSource for QueuedSource {
         self.source.sealing()
     }
 
-    async fn treated(&self, signal: &SignalSpec, flag_key: &str, window: Window) -> Result<Option<i64>, ReadError> {
+    async fn treated(&self, signal: &SignalSpec, flag_key: &str, window: Window) -> Result<Option<Treated>, ReadError> {
         self.ask(self.source.treated(signal, flag_key, window)).await
     }
 

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::config::Config;
 use crate::domain::{Design, Experiment, Message, MessageKey, Notice, Plan, Window};
 use crate::error::{Error, Result};
-use crate::ports::SignalSource as _;
+use crate::ports::{SignalSource as _, Treated};
 use crate::present::{count, instant};
 use crate::store::{AllocationPhase, Tx};
 use crate::usecases::Runtime;
@@ -20,6 +20,8 @@ const GRACE: SignedDuration = SignedDuration::from_hours(1);
 /// Units that were shown the treatment although the flag is off.
 pub(super) struct TreatedOff {
     n: u64,
+    /// When the last of them was.
+    newest: Option<Timestamp>,
     /// When the flag went off.
     off_at: Timestamp,
 }
@@ -47,13 +49,14 @@ pub(super) async fn read_treated_off(
     }
     let window = Window { from, to: now };
     let key = &experiment.hypothesis.flag_key;
-    let n = queued_source(runtime, config, &signal.source, Urgency::Urgent)
+    let found = queued_source(runtime, config, &signal.source, Urgency::Urgent)
         .await?
         .treated(signal, key, window)
         .await
         .map_err(Error::from)?;
-    let n = n.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0);
-    Ok(n.map(|n| TreatedOff { n, off_at: off_at.0 }))
+    let Some(Treated { n, newest }) = found else { return Ok(None) };
+    let n = u64::try_from(n).ok().filter(|n| *n > 0);
+    Ok(n.map(|n| TreatedOff { n, newest, off_at: off_at.0 }))
 }
 
 impl TreatedOff {
@@ -65,9 +68,10 @@ impl TreatedOff {
         experiment: &Experiment,
         now: Timestamp,
     ) -> Result<String> {
+        let newest = self.newest.map_or_else(String::new, |newest| format!(", the last one at {}", instant(newest)));
         let detail = format!(
-            "{} {} still shown the treatment more than an hour after the flag `{}` went off ({}): some application does not ask the flag any \
-             more",
+            "{} {} still shown the treatment more than an hour after the flag `{}` went off ({}{newest}): some application does not ask the \
+             flag any more",
             count(self.n),
             if self.n == 1 { "unit was" } else { "units were" },
             experiment.hypothesis.flag_key,

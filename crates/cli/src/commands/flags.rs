@@ -1,0 +1,90 @@
+//! `flags`: the flag service that is applied.
+
+use outcome_core::ports::{FlagAct, Right};
+use outcome_core::usecases::{FlagLine, FlagsReport};
+use outcome_core::{Code, Result};
+
+use crate::args;
+use crate::cx::{Cx, Exit};
+use crate::output::{Page, safe};
+
+/// Runs it.
+pub async fn run(cx: &Cx, args: &args::Flags) -> Result<Exit> {
+    let runtime = cx.open().await?;
+    match args {
+        args::Flags::List => {
+            let lines = runtime.flags().list().await?;
+            cx.out.result(&lines, |page| show_list(page, &lines))?;
+            let has_drift = lines.iter().any(|line| line.problem.is_some() && !line.is_moving);
+            Ok(if has_drift { Exit::of(Code::FlagDrift) } else { Exit::OK })
+        }
+        args::Flags::Test => {
+            let report = runtime.flags().test().await?;
+            cx.out.result(&report, |page| show_test(page, &report))?;
+            Ok(if report.lacks_a_right() { Exit::of(Code::FlagFailed) } else { Exit::OK })
+        }
+        args::Flags::Role { provider } => {
+            let role = runtime.flags().role(provider.as_deref()).await?;
+            cx.out.result(&role, |page| role.lines().for_each(|line| page.line(line)))?;
+            Ok(Exit::OK)
+        }
+    }
+}
+
+fn show_list(page: &mut Page, lines: &[FlagLine]) {
+    if lines.is_empty() {
+        page.line("no experiment was live yet, so no flag is the runtime's");
+        return;
+    }
+    for line in lines {
+        let state = match (&line.problem, line.is_moving) {
+            (None, _) => page.green("ok"),
+            (Some(_), true) => page.yellow("moving"),
+            (Some(_), false) => page.red("elsewhere"),
+        };
+        let position = match line.expected_pct {
+            0 => "off".to_owned(),
+            pct => format!("on at {pct} %"),
+        };
+        page.prose(
+            2,
+            &format!("{state}  `{}` of `{}` ({}): {position}", safe(&line.key), line.experiment, line.status),
+        );
+        if let Some(problem) = &line.problem {
+            page.prose(4, &format!("    {}", safe(problem)));
+        }
+    }
+}
+
+fn show_test(page: &mut Page, report: &FlagsReport) {
+    page.line(&format!("{} `{}` answers", page.green("ok:"), safe(&report.service)));
+    if let Some(place) = &report.place {
+        page.field("leads to", &safe(place));
+    }
+    for right in &report.rights {
+        show_right(page, right);
+    }
+    page.hint(&format!("`outcome-runtime flags role {}` prints the least that its token must allow", report.provider));
+}
+
+fn show_right(page: &mut Page, right: &Right) {
+    let is_needed = right.act.is_needed();
+    let state = match right.is_allowed {
+        Some(is_allowed) if is_allowed == is_needed => page.green(if is_allowed { "yes" } else { "no" }),
+        Some(true) => page.yellow("yes"),
+        Some(false) => page.red("no"),
+        None => page.yellow("not known"),
+    };
+    let detail = right.detail.as_ref().map_or_else(String::new, |detail| format!(": {}", safe(detail)));
+    page.prose(4, &format!("  {state}  {}{detail}", act(right.act)));
+}
+
+fn act(act: FlagAct) -> &'static str {
+    match act {
+        FlagAct::Read => "read a flag",
+        FlagAct::Create => "make a flag",
+        FlagAct::Rollout => "change the share of a flag that is on",
+        FlagAct::Off => "turn a flag off",
+        FlagAct::SkipReviews => "change a flag past the service's own reviews (not needed)",
+    }
+}

@@ -1,0 +1,14 @@
+//! The flag service of the outcome file, looked at by hand: what its credentials allow, and where the flags are. Nothing here writes a
+//! flag: flags follow decisions and findings, through the outbox.
+
+mod keys;
+mod test;
+
+use crate::usecases::Runtime;
+
+pub use keys::FlagLine;
+pub use test::FlagsReport;
+
+/// The use cases about the flag service.
+#[derive(Clone, Copy)]
+pub struct Flags<'r>(pub(super) &'r Runtime);
