@@ -19,9 +19,9 @@ mod datadog;
 mod datadog_v2;
 mod emulator;
 mod exec;
+mod fifteen;
 #[expect(dead_code, reason = "vendors follow")]
 mod flag_kit;
-mod fifteen;
 mod flagd_file;
 mod ga4;
 mod http_json;
