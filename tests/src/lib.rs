@@ -14,5 +14,6 @@ pub mod programs;
 pub mod sample;
 mod supervised;
 pub mod touch;
+pub mod unleash;
 
 pub use {insta, outcome_stats, wiremock};

@@ -7,8 +7,6 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::programs::program;
-
 /// The folder of a client's sources.
 #[must_use]
 pub fn sources(client: &str) -> PathBuf {
@@ -20,8 +18,16 @@ pub fn sources(client: &str) -> PathBuf {
 /// # Errors
 /// When the folder cannot be made.
 pub fn home(client: &str) -> Result<PathBuf> {
-    let built = program("outcome-runtime-mcp")?;
-    let target = built.ancestors().nth(2).context("no target directory")?;
+    // A test lies in `target/PROFILE/deps`, a program in `target/PROFILE`.
+    let programs = match std::env::var_os("OUTCOME_TEST_PROGRAMS") {
+        Some(folder) => PathBuf::from(folder),
+        None => {
+            let test = std::env::current_exe()?;
+            let mut folders = test.ancestors().skip(1);
+            folders.find(|folder| !folder.ends_with("deps")).context("a test without a folder")?.to_owned()
+        }
+    };
+    let target = programs.parent().context("no target directory")?;
     let home = target.join("clients").join(client);
     std::fs::create_dir_all(&home)?;
     Ok(home)

@@ -20,7 +20,6 @@ mod datadog_v2;
 mod emulator;
 mod exec;
 mod fifteen;
-#[expect(dead_code, reason = "vendors follow")]
 mod flag_kit;
 mod flagd_file;
 mod ga4;
@@ -38,4 +37,6 @@ mod rights;
 mod rows_in_errors;
 mod snowflake;
 mod sqlite;
+mod unleash;
+mod unleash_real;
 mod webhook_channel;

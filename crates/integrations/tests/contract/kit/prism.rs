@@ -16,8 +16,18 @@ use wiremock::{MockServer, Request};
 /// The last one for Node 20. `tests/run` fetches it before the tests.
 const PRISM: &str = "@stoplight/prism-cli@5.14.2";
 
+/// Paths that a specification was cut to be without, although the vendor has them: specification and the end of the path. Unleash: a real
+/// server answers these in the tests, but for its change requests, which only another edition has.
+const LEFT_OUT: [(&str, &str); 4] = [
+    ("unleash", "/api/admin/user"),
+    ("unleash", "/overview"),
+    ("unleash", "/api/admin/search/events"),
+    ("unleash", "/change-requests/pending"),
+];
+
 /// A running mock.
 pub(crate) struct Prism {
+    spec: String,
     child: Child,
     url: String,
     #[expect(dead_code, reason = "held so that the file lives")]
@@ -64,7 +74,7 @@ impl Prism {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let mock = Self { child, url: format!("http://127.0.0.1:{port}"), dir };
+        let mock = Self { spec: spec.to_owned(), child, url: format!("http://127.0.0.1:{port}"), dir };
         let until = Instant::now() + Duration::from_mins(1);
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             ensure!(Instant::now() < until, "Prism did not start");
@@ -80,7 +90,7 @@ impl Prism {
     pub(crate) async fn accepts(&self, stand_in: &MockServer) -> Result<()> {
         let requests = stand_in.received_requests().await.context("nothing was recorded")?;
         ensure!(!requests.is_empty(), "nothing was asked");
-        for request in &requests {
+        for request in requests.iter().filter(|request| !self.is_left_out(request)) {
             let (status, violations) = self.replay(request).await?;
             let of_request: Vec<_> = violations.iter().filter(|entry| is_of_request(entry)).collect();
             if !(200..300).contains(&status) || !of_request.is_empty() {
@@ -94,6 +104,10 @@ impl Prism {
     pub(crate) async fn refuses(&self, path: &str) -> Result<bool> {
         let client = reqwest::Client::builder().no_proxy().build()?;
         Ok(client.get(format!("{}{path}", self.url)).send().await?.status().is_client_error())
+    }
+
+    fn is_left_out(&self, request: &Request) -> bool {
+        LEFT_OUT.iter().any(|(spec, end)| *spec == self.spec && request.url.path().ends_with(end))
     }
 
     /// The status and what was wrong.
