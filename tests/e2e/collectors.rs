@@ -1,43 +1,23 @@
 //! Several daemons on one database: everything that is due is read, nothing twice, whoever is killed.
 
 use std::collections::BTreeMap;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use outcome_core::domain::ExperimentStatus;
 use outcome_tests::lab::{FILE, Lab, OUTCOME, file_with_levels, pushed_level};
-use outcome_tests::programs::program;
 use outcome_tests::sample;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
+use crate::daemons::{daemon, write_clock};
 use crate::journey::each_database;
 
 const N_SIGNALS: usize = 30;
 /// How long all daemons together may take to read what is due.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn write_clock(lab: &Lab) -> Result<()> {
-    // A daemon may read it at any time, so it is there as a whole.
-    let part = lab.root().join(".clock.part");
-    std::fs::write(&part, lab.runtime.now().to_string())?;
-    Ok(std::fs::rename(part, lab.root().join(".clock"))?)
-}
-
-fn daemon(lab: &Lab) -> Result<Child> {
-    let mut command = Command::new(program("outcome-runtimed")?);
-    command.args(["--listen", "127.0.0.1:0", "--tick", "1", "--workspace"]).arg(lab.root());
-    command.env("OUTCOME_RUNTIME_CLOCK_FILE", lab.root().join(".clock"));
-    match lab.database() {
-        Some(url) => command.env("OUTCOME_RUNTIME_DATABASE_URL", url),
-        None => command.env_remove("OUTCOME_RUNTIME_DATABASE_URL"),
-    };
-    let log = std::fs::OpenOptions::new().create(true).append(true).open(lab.root().join(".outcome/daemons.log"))?;
-    Ok(command.stdout(Stdio::null()).stderr(log).kill_on_drop(true).spawn()?)
-}
 
 /// How often each level was read since `since`.
 async fn readings(lab: &Lab, since: Timestamp) -> Result<BTreeMap<String, usize>> {

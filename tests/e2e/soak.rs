@@ -80,7 +80,7 @@ async fn soaked(database: &str, seed: u64, days: i64) -> Result<()> {
     let sources = Sources::start(&ours, &net, &mut rng, faulty, world, database).await?;
     let said = watch::Said::default();
     let guard = said.listen();
-    let lab = Lab::declaring_beside(&sources.file(), &sources.files()).await?;
+    let lab = Lab::declaring_beside(None, &sources.file(), &sources.files()).await?;
     let hands = Hands { ours, lab: lab.clock.clone() };
     let mut experiments = Vec::new();
     for flag in FLAGS {

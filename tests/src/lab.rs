@@ -203,9 +203,9 @@ impl Lab {
     }
 
     /// The same beside these files, which git does not see if their names end in `.secret`.
-    pub async fn declaring_beside(file: &str, files: &[(&str, &str)]) -> Result<Self> {
+    pub async fn declaring_beside(database: Option<String>, file: &str, files: &[(&str, &str)]) -> Result<Self> {
         let vendors = &outcome_integrations::VENDORS;
-        Self::active(Self::plugged_beside(None, file, vendors, "", files).await?).await
+        Self::active(Self::plugged_beside(database, file, vendors, "", files).await?).await
     }
 
     async fn active(lab: Self) -> Result<Self> {

@@ -11,6 +11,7 @@ pub mod peers;
 pub mod polls;
 pub mod postgres;
 pub mod programs;
+pub mod prometheus;
 pub mod sample;
 mod supervised;
 pub mod touch;

@@ -1,7 +1,5 @@
 //! Prometheus: against canned answers, against a mock of its specification, and against a real server where one is installed.
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +7,7 @@ use anyhow::Result;
 use outcome_core::Code;
 use outcome_core::domain::{ArmSums, SignalSpec, Window};
 use outcome_core::ports::{ReadError, SignalSource};
-use outcome_tests::peers::{runs, skip};
+use outcome_tests::prometheus::Prometheus;
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 use wiremock::matchers::{any, path};
@@ -156,43 +154,6 @@ async fn it_has_no_variants() {
     assert!(error.to_string().contains("counts requests and not units"), "{error}");
 }
 
-/// A real server that reads numbers of ours each second.
-struct Real {
-    child: Child,
-    url: String,
-    _dir: tempfile::TempDir,
-}
-
-impl Drop for Real {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn real(target: &MockServer) -> Option<Real> {
-    if !runs("prometheus") {
-        skip("prometheus is not installed");
-        return None;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let config = format!(
-        "global: {{ scrape_interval: 1s }}\nscrape_configs:\n- job_name: shop\n  static_configs: [{{ targets: [\"{}\"] }}]\n",
-        target.address()
-    );
-    std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let child = Command::new("prometheus")
-        .current_dir(dir.path())
-        .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])
-        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    Some(Real { child, url: format!("http://127.0.0.1:{port}"), _dir: dir })
-}
-
 async fn value(source: &dyn SignalSource, expression: &str) -> Result<ArmSums, ReadError> {
     let now = source.clock().await?.unwrap();
     let window = Window { from: now - jiff::SignedDuration::from_mins(1), to: now };
@@ -207,8 +168,8 @@ async fn a_real_server_answers() {
     let metrics = ResponseTemplate::new(200).set_body_raw(text, "text/plain; version=0.0.4");
     Mock::given(path("/metrics")).respond_with(metrics).mount(&target).await;
     Mock::given(any()).respond_with(ResponseTemplate::new(404)).mount(&target).await;
-    let Some(server) = real(&target) else { return };
-    let source = kit::open("prometheus", "url: ${URL}", &[("${URL}", &server.url)]);
+    let Some(server) = Prometheus::reading(*target.address()).await.unwrap() else { return };
+    let source = kit::open("prometheus", "url: ${URL}", &[("${URL}", server.url())]);
 
     let until = Instant::now() + Duration::from_mins(1);
     while value(&*source, "sum(paid)").await != Ok(ArmSums::Value { value: 42.0 }) {
