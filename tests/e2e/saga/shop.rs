@@ -39,7 +39,7 @@ outcomes:
         query:
           by_variant: "SELECT variant, n, n AS n_units, crashes AS successes FROM arms WHERE flag = :flag AND :from < :to"
         not_worse: { direction: decrease, margin: 0.005 }
-      - { signal: error_rate, source: metrics, metric: "max(error_rate)", poll_interval: 10m, max: 0.01 }
+      - { signal: error_rate, source: metrics, metric: "max(error_rate)", poll_interval: 10m, max: 0.01, also_pause_on_level: true }
     horizon: 8w
     ship_test: known_end
     portfolio: { max_concurrent: 3 }
