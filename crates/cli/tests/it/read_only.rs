@@ -133,6 +133,8 @@ fn a_store_that_cannot_be_written_says_why() {
     ] {
         let path = path.to_str().unwrap();
         let before = home.path(path).metadata().unwrap().permissions().mode();
+        // A program that ends need not have brought everything into the file itself.
+        bring_in(&home.path(database.to_str().unwrap()));
         for end in ["-wal", "-shm"] {
             let _ = std::fs::remove_file(home.path(&format!("{}{end}", database.display())));
         }
@@ -145,4 +147,15 @@ fn a_store_that_cannot_be_written_says_why() {
         allow(&home, path, before & 0o7777);
         run(&home, &["status"]).exits(0);
     }
+}
+
+/// Writes what is beside a database into it.
+fn bring_in(database: &std::path::Path) {
+    use sqlx::{Connection as _, Executor as _};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut db = sqlx::SqliteConnection::connect(&format!("sqlite:{}", database.display())).await.unwrap();
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").await.unwrap();
+        db.close().await.unwrap();
+    });
 }
