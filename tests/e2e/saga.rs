@@ -23,8 +23,6 @@ use shop::Shop;
 /// When a laboratory begins.
 const BEGAN: &str = "2026-10-01T08:00:00Z";
 
-
-
 /// The real servers; `None`, said loudly, where one is missing.
 async fn servers(values: &[(SignedDuration, f64)]) -> Result<Option<(Unleash, Prometheus)>> {
     let began: Timestamp = BEGAN.parse()?;
@@ -40,7 +38,9 @@ const HEALTHY: (SignedDuration, f64) = (SignedDuration::from_hours(-2), 0.002);
 #[tokio::test]
 async fn a_limit_that_is_crossed_in_prometheus_turns_the_flag_off_in_unleash() -> Result<()> {
     let Ok(server) = postgres::server() else { return Ok(()) };
-    let Some((unleash, metrics)) = servers(&[HEALTHY, (SignedDuration::from_hours(5), 0.2)]).await? else { return Ok(()) };
+    let Some((unleash, metrics)) = servers(&[HEALTHY, (SignedDuration::from_hours(5), 0.2)]).await? else {
+        return Ok(());
+    };
     let shop = Shop::open(server, &unleash, unleash.url(), metrics.url()).await?;
     let experiment = shop.launch("limit-crossed").await?;
     write_clock(&shop.lab)?;

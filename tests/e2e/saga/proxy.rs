@@ -1,7 +1,7 @@
 //! Between the daemons and Unleash: nobody there, somebody slow, or one who says that somebody else was faster.
 
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};

@@ -182,8 +182,11 @@ impl<'s> Shop<'s> {
         let of_flag = |line: &&outcome_core::audit::LogEntry| {
             line.kind.as_str() == "flag.set" && line.payload.to_string().contains(&format!("\"{flag}\""))
         };
-        let off: Vec<_> =
-            log.iter().filter(of_flag).filter(|line| line.payload.to_string().contains("\"treatment_pct\":0")).collect();
+        let off: Vec<_> = log
+            .iter()
+            .filter(of_flag)
+            .filter(|line| line.payload.to_string().contains("\"treatment_pct\":0"))
+            .collect();
         ensure!(off.len() == 1, "{} lines say that the flag is off", off.len());
         let mut tx = self.lab.runtime.db().read(self.lab.runtime.workspace().id).await?;
         let gates = tx.gate_list_open().await?;

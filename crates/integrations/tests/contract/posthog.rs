@@ -389,6 +389,10 @@ async fn the_queries_count_what_they_say_on_a_real_engine() -> Result<()> {
     // The canned answer has other names; what was sent is looked at.
     source.by_variant(&subject.signal, &phase).await.unwrap_err();
     source.level(&subject.signal, subject.window).await?;
+    // Who was shown the treatment since an instant: `c3` the other arm, and `late`.
+    let since = window("2026-11-15T12:00:00Z", "2026-11-22T00:00:00Z");
+    let treated = subject.open(&server.uri()).treated(&subject.signal, "short-form", since).await?.unwrap();
+    assert_eq!((treated.n, treated.newest), (5000, Some("1970-01-01T00:10:00Z".parse()?)));
     let queries: Vec<_> =
         server.received_requests().await.unwrap().iter().map(|one| sent(one)["query"].clone()).collect();
     let Some(rows) = on_the_engine(&events, &queries)? else { return Ok(()) };
@@ -429,6 +433,7 @@ async fn the_queries_count_what_they_say_on_a_real_engine() -> Result<()> {
                 [null, 1, 1, 0, 0, 1]
             ]),
             json!([[3, 2]]),
+            json!([[2, 1_795_219_200]]),
         ]
     );
     Ok(())

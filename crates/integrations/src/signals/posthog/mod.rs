@@ -18,7 +18,8 @@ use outcome_core::config::vendor::{
 use outcome_core::domain::{ArmSums, MetricMethod, Period, Reading, SignalSpec, VariantReading, Window};
 use outcome_core::ports::reading_check as check;
 use outcome_core::ports::{
-    Budget, MetricInfo, Opening, ReadError, SignalSource, SourceLimits, SourceReport, SourceSettings, VariantRequest,
+    Budget, MetricInfo, Opening, ReadError, SignalSource, SourceLimits, SourceReport, SourceSettings, Treated,
+    VariantRequest,
 };
 use outcome_core::yaml_map;
 use query::{ArmRow, Done, Exposure, People, Query};
@@ -165,6 +166,19 @@ impl PosthogSource {
         }
     }
 
+    /// The event that says who saw which arm of a flag.
+    async fn exposure(&self, flag_key: &str) -> Result<Exposure, ReadError> {
+        if flag_key.contains(['`', '\\', '{', '}']) {
+            let hint = "name the flag without `, \\, { and }";
+            return Err(self.api.unusable("the flag's key cannot be written into a query", hint));
+        }
+        let event = match &self.counted.exposure_event {
+            Some(event) => event.clone(),
+            None => self.exposure_event(flag_key).await?,
+        };
+        Ok(Exposure { event })
+    }
+
     fn no_row(&self, of: &str, n: usize) -> ReadError {
         self.api.shape(of, format!("`results` has {n} rows where one is expected"))
     }
@@ -237,15 +251,7 @@ impl SignalSource for PosthogSource {
         request: &VariantRequest,
     ) -> Result<Reading<Vec<VariantReading>>, ReadError> {
         let of = &signal.name;
-        if request.flag_key.contains(['`', '\\', '{', '}']) {
-            return Err(self
-                .api
-                .unusable("the flag's key cannot be written into a query", "name the flag without `, \\, { and }"));
-        }
-        let event = match &self.counted.exposure_event {
-            Some(event) => event.clone(),
-            None => self.exposure_event(&request.flag_key).await?,
-        };
+        let exposure = self.exposure(&request.flag_key).await?;
         let steps = Self::steps(signal);
         let people = People {
             launched_at: request.launched_at,
@@ -254,11 +260,19 @@ impl SignalSource for PosthogSource {
             claim_until: self.claim_until(request),
         };
         let names = self.counted.names();
-        let query = query::by_variant(&Exposure { event }, &request.flag_key, &names, self.done(&steps), people);
+        let query = query::by_variant(&exposure, &request.flag_key, &names, self.done(&steps), people);
         let found = self.rows::<ArmRow>(of, &query).await?;
         let (data, mut warnings) = self.arms(of, &found.rows)?;
         warnings.extend(found.doubts);
         Ok(reading(data, request.window, &json!(["posthog", self.project, query]), &found.rows, warnings))
+    }
+
+    async fn treated(&self, signal: &SignalSpec, flag_key: &str, window: Window) -> Result<Option<Treated>, ReadError> {
+        let query = query::treated(&self.exposure(flag_key).await?, flag_key, &self.counted.names(), window);
+        let rows = self.rows::<(Count, Count)>(&signal.name, &query).await?.rows;
+        let (n, newest) = rows.first().ok_or_else(|| self.no_row(&signal.name, 0))?;
+        let n = n.0.ok_or_else(|| self.no_number(&signal.name))?;
+        Ok(Some(Treated { n, newest: newest.0.and_then(|seconds| Timestamp::from_second(seconds).ok()) }))
     }
 
     async fn list(&self) -> Result<Vec<MetricInfo>, ReadError> {

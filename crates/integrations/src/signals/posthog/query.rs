@@ -87,15 +87,9 @@ pub(super) fn by_variant(exposure: &Exposure, flag_key: &str, names: &Names, don
         ("to".to_owned(), json!(window.to.as_millisecond())),
         ("claim_until".to_owned(), json!(claim_until.as_millisecond())),
     ]);
-    let mut is_named = |arm: &str, names: &[String]| {
-        let places = names.iter().enumerate().map(|(i, name)| {
-            values.insert(format!("{arm}_{i}"), json!(name));
-            format!("{{{arm}_{i}}}")
-        });
-        let places = places.collect::<Vec<_>>().join(", ");
-        format!("{is_seen} AND lower(ifNull({said}, '')) IN ({places})")
-    };
-    let (is_control, is_treatment) = (is_named("control", &names.control), is_named("treatment", &names.treatment));
+    let of = (is_seen.as_str(), said.as_str());
+    let is_control = is_named(&mut values, of, "control", &names.control);
+    let is_treatment = is_named(&mut values, of, "treatment", &names.treatment);
     let is_arm = format!("(({is_control}) OR ({is_treatment}))");
     let inside = format!("{AT} >= {{from}} AND {AT} < {{to}}");
     // What was said to somebody who saw neither arm: the first that is not null.
@@ -125,6 +119,38 @@ pub(super) fn by_variant(exposure: &Exposure, flag_key: &str, names: &Names, don
          FROM ({reached})\nGROUP BY arm, is_claimed\nORDER BY arm, is_claimed\nLIMIT {MAX_ROWS}"
     );
     Query { text, values }
+}
+
+/// People to whom the flag gave the treatment in a window, and when the last one got it, in seconds: `n, newest`.
+pub(super) fn treated(exposure: &Exposure, flag_key: &str, names: &Names, window: Window) -> Query {
+    let (is_seen, said) = exposure.parts(flag_key);
+    let mut values = BTreeMap::from([
+        ("exposure".to_owned(), json!(exposure.event)),
+        ("flag".to_owned(), json!(flag_key)),
+        ("from".to_owned(), time(window.from)),
+        ("to".to_owned(), time(window.to)),
+    ]);
+    let is_treatment = is_named(&mut values, (&is_seen, &said), "treatment", &names.treatment);
+    let text = format!(
+        "SELECT count(DISTINCT person_id) AS n, toUnixTimestamp(max(timestamp)) AS newest\nFROM events\n\
+         WHERE {is_treatment} AND timestamp >= toDateTime({{from}}) AND timestamp < toDateTime({{to}})\nLIMIT 1"
+    );
+    Query { text, values }
+}
+
+/// The condition of an event by which the flag gave an arm. Its names become values.
+fn is_named(
+    values: &mut BTreeMap<String, Value>,
+    (is_seen, said): (&str, &str),
+    arm: &str,
+    names: &[String],
+) -> String {
+    let places = names.iter().enumerate().map(|(i, name)| {
+        values.insert(format!("{arm}_{i}"), json!(name));
+        format!("{{{arm}_{i}}}")
+    });
+    let places = places.collect::<Vec<_>>().join(", ");
+    format!("{is_seen} AND lower(ifNull({said}, '')) IN ({places})")
 }
 
 /// Everybody in a window with an event, and those who did the step: `n, successes`. `population`: the event that makes somebody count, any

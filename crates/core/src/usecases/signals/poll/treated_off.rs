@@ -4,6 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::Config;
+use crate::config::vendor::Asked;
 use crate::domain::{Design, Experiment, Message, MessageKey, Notice, Plan, Window};
 use crate::error::{Error, Result};
 use crate::ports::{SignalSource as _, Treated};
@@ -12,7 +13,6 @@ use crate::store::{AllocationPhase, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::phases::is_on;
 use crate::usecases::kernel::turns::{Urgency, queued_source};
-use crate::usecases::kernel::workspace_file::is_pushed;
 
 /// How long after the flag went off applications may still show what they had asked for before.
 const GRACE: SignedDuration = SignedDuration::from_hours(1);
@@ -40,11 +40,12 @@ pub(super) async fn read_treated_off(
     };
     let from = off_at.0.checked_add(GRACE).unwrap_or(Timestamp::MAX);
     let signal = &plan.signal;
-    if from >= now
-        || plan.design != Design::Randomised
-        || signal.contract.is_none()
-        || is_pushed(config, &signal.source)
-    {
+    let may_know = match config.connector(&signal.source).map(|spec| spec.asked) {
+        Some(Asked::WithSql) => signal.contract.is_some(),
+        Some(Asked::ByName(answers)) => answers.by_variant,
+        Some(Asked::ItPushes) | None => false,
+    };
+    if from >= now || plan.design != Design::Randomised || !may_know {
         return Ok(None);
     }
     let window = Window { from, to: now };
