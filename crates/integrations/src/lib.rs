@@ -26,10 +26,10 @@ mod signals {
 
 /// Flag services.
 mod flags {
-    #[expect(dead_code, reason = "vendors follow")]
     mod api;
     pub(crate) mod custom_http;
     pub(crate) mod flagd_file;
+    pub(crate) mod launchdarkly;
 }
 
 /// Message channels.
@@ -62,7 +62,7 @@ pub const VENDORS: Vendors = Vendors {
         signals::http_json::VENDOR,
         signals::exec::VENDOR,
     ],
-    flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR],
+    flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR, flags::launchdarkly::VENDOR],
     channels: &[notify::webhook::VENDOR, notify::desktop::VENDOR],
     keyring: os_keyring::KEYRING,
 };

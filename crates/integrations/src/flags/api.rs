@@ -102,7 +102,11 @@ impl Api {
         let elsewhere = || self.unreadable("a link in it leads elsewhere, and is not followed");
         let url = self.base.join(link).map_err(|_| elsewhere())?;
         let is_below = url.path().starts_with(self.base.path().trim_end_matches('/'));
-        if url.origin() == self.base.origin() && is_below && url.username().is_empty() { Ok(url) } else { Err(elsewhere()) }
+        if url.origin() == self.base.origin() && is_below && url.username().is_empty() {
+            Ok(url)
+        } else {
+            Err(elsewhere())
+        }
     }
 
     /// Any answer that does not ask to come later. The request must be one that may be sent twice.
@@ -111,6 +115,27 @@ impl Api {
     /// [`FlagError::Http`] when nobody answers, or only that it is too early.
     pub(super) async fn answer(
         &self,
+        of: Of<'_>,
+        request: impl Fn(&Client) -> RequestBuilder + Sync,
+    ) -> Result<Answer, FlagError> {
+        self.answer_within(ATTEMPTS, of, request).await
+    }
+
+    /// The same for a request that must not be sent twice, such as one that makes something new each time.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub(super) async fn answer_once(
+        &self,
+        of: Of<'_>,
+        request: impl Fn(&Client) -> RequestBuilder + Sync,
+    ) -> Result<Answer, FlagError> {
+        self.answer_within(1, of, request).await
+    }
+
+    async fn answer_within(
+        &self,
+        attempts: u32,
         of: Of<'_>,
         request: impl Fn(&Client) -> RequestBuilder + Sync,
     ) -> Result<Answer, FlagError> {
@@ -123,7 +148,7 @@ impl Api {
                 Ok(_) => None,
                 Err(error) => error.is_transient().then_some(pause),
             };
-            match (found, wait.filter(|_| attempt < ATTEMPTS)) {
+            match (found, wait.filter(|_| attempt < attempts)) {
                 (_, Some(wait)) => tokio::time::sleep(wait).await,
                 (Ok(answer), None) if is_passing(answer.status) => return Err(self.refused(of, &answer)),
                 (Ok(answer), None) => return Ok(answer),

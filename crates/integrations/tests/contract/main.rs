@@ -19,13 +19,13 @@ mod datadog;
 mod datadog_v2;
 mod emulator;
 mod exec;
-#[expect(dead_code, reason = "vendors follow")]
-mod flag_kit;
 mod fifteen;
+mod flag_kit;
 mod flagd_file;
 mod ga4;
 mod http_json;
 mod kit;
+mod launchdarkly;
 mod metrics;
 mod mixpanel;
 mod mysql;
