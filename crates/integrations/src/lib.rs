@@ -30,6 +30,7 @@ mod flags {
     pub(crate) mod custom_http;
     pub(crate) mod flagd_file;
     pub(crate) mod launchdarkly;
+    pub(crate) mod statsig;
 }
 
 /// Message channels.
@@ -62,7 +63,12 @@ pub const VENDORS: Vendors = Vendors {
         signals::http_json::VENDOR,
         signals::exec::VENDOR,
     ],
-    flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR, flags::launchdarkly::VENDOR],
+    flags: &[
+        flags::flagd_file::VENDOR,
+        flags::custom_http::VENDOR,
+        flags::launchdarkly::VENDOR,
+        flags::statsig::VENDOR,
+    ],
     channels: &[notify::webhook::VENDOR, notify::desktop::VENDOR],
     keyring: os_keyring::KEYRING,
 };

@@ -38,4 +38,5 @@ mod rights;
 mod rows_in_errors;
 mod snowflake;
 mod sqlite;
+mod statsig;
 mod webhook_channel;

@@ -8,6 +8,7 @@ use wiremock::ResponseTemplate;
 
 use super::stand_in::{Shared, answers, world};
 use super::{KEY, at_ten, vendor};
+use crate::kit::prism::Prism;
 
 fn required(tags: &[&str]) -> Option<Value> {
     Some(json!({ "required": true, "minNumApprovals": 1, "requiredApprovalTags": tags }))
@@ -30,7 +31,7 @@ const ASK: &str = "POST /api/v2/projects/shop/flags/new-checkout/environments/pr
 async fn a_change_is_asked_for_once_waited_for_and_applied() {
     for is_off in [true, false] {
         let shared = world();
-        let (_server, service) = at_ten(&shared).await;
+        let (server, service) = at_ten(&shared).await;
         shared.lock().unwrap().approvals = required(&[]);
         let change = async || if is_off { service.off(KEY).await } else { service.set_rollout(KEY, 20).await };
         for _ in 0..3 {
@@ -55,6 +56,9 @@ async fn a_change_is_asked_for_once_waited_for_and_applied() {
         assert_eq!(written(&shared), [ASK.to_owned(), format!("{ASK}/r1/apply")]);
         assert_eq!(change().await.unwrap(), expected, "what is there needs no approval");
         assert_eq!(written(&shared).len(), 2);
+        if let (true, Some(prism)) = (is_off, Prism::start("launchdarkly").unwrap()) {
+            prism.accepts(&server).await.unwrap_or_else(|error| panic!("{error:#}"));
+        }
     }
 }
 
