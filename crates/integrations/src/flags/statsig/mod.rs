@@ -5,6 +5,7 @@
 //!
 //! Attempts that Statsig refuses count against its limits. A 429 is repeated only if it says when, and turning off takes one write.
 
+mod change;
 mod reviews;
 mod settings;
 mod setup;
@@ -20,7 +21,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::api::{Api, Of, Product, foreign};
-use reviews::Change;
+use change::Change;
 use setup::{Otherwise, Scope, Step, our_rule};
 use wire::{Answer, Gate, Overrides, Review, Written};
 

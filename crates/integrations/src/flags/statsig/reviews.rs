@@ -5,29 +5,13 @@
 use outcome_core::ports::FlagError;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::{Value, json};
+use serde_json::json;
 use url::Url;
 
 use super::Statsig;
+use super::change::{Change, OURS};
 use super::wire::{Answer, Gate, Review};
 use crate::flags::api::Of;
-
-/// How the descriptions of our reviews begin.
-const OURS: &str = "Outcome Runtime: ";
-
-/// A change that a person may have to look at.
-pub(super) struct Change {
-    /// What it is called in Statsig; it says where the gate is put.
-    title: String,
-    /// As the API takes it.
-    pub(super) change: Value,
-}
-
-impl Change {
-    pub(super) fn new(title: &str, change: Value) -> Self {
-        Self { title: format!("{OURS}{title}"), change }
-    }
-}
 
 impl Review {
     /// Whether the runtime asked for it.

@@ -81,7 +81,7 @@ impl Gate {
             .rules
             .as_ref()
             .ok_or_else(|| Otherwise::Unreadable("it does not have the gate's `rules`".to_owned()))?;
-        let decoded = rules.iter().map(|rule| Rule::deserialize(rule)).collect::<Result<_, _>>();
+        let decoded = rules.iter().map(Rule::deserialize).collect::<Result<_, _>>();
         decoded.map_err(|error| Otherwise::Unreadable(error.to_string()))
     }
 

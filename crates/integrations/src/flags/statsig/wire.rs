@@ -80,7 +80,7 @@ pub(super) struct Condition {
 
 /// Ids that pass or fail whatever the rules say.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(default)]
 pub(super) struct Overrides {
     #[serde(rename = "passingUserIDs")]
     passing_users: Vec<Value>,
@@ -90,7 +90,8 @@ pub(super) struct Overrides {
     passing_ids: Vec<Value>,
     #[serde(rename = "failingCustomIDs")]
     failing_ids: Vec<Value>,
-    environment_overrides: Vec<Overridden>,
+    #[serde(rename = "environmentOverrides")]
+    by_environment: Vec<Overridden>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -110,7 +111,7 @@ impl Overrides {
             (Some(ours), Some(theirs)) => ours.eq_ignore_ascii_case(theirs),
             (_, _) => true,
         };
-        let ours: Vec<_> = self.environment_overrides.iter().filter(is_ours).collect();
+        let ours: Vec<_> = self.by_environment.iter().filter(is_ours).collect();
         let passing =
             ours.iter().map(|of| of.passing.len()).sum::<usize>() + self.passing_users.len() + self.passing_ids.len();
         let failing =

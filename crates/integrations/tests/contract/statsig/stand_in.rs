@@ -233,7 +233,7 @@ pub(super) fn stand_in() -> StandIn {
         deed("another share", |world| world.ours()["rules"][0]["passPercentage"] = json!(50)),
         deed("no whole percent", |world| world.ours()["rules"][0]["passPercentage"] = json!(10.25)),
         deed("a condition", |world| {
-            world.ours()["rules"][0]["conditions"] = json!([{ "type": "public" }, { "type": "country" }])
+            world.ours()["rules"][0]["conditions"] = json!([{ "type": "public" }, { "type": "country" }]);
         }),
         deed("one environment", |world| world.ours()["rules"][0]["environments"] = json!(["staging"])),
         deed("a planned change", |world| {
