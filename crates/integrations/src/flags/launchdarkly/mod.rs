@@ -53,7 +53,8 @@ enum Wanted {
 /// What is to be done with a flag as it was read.
 struct Change {
     instructions: Vec<Value>,
-    tags: Vec<String>,
+    /// `None`: the flag was not to be understood.
+    tags: Option<Vec<String>>,
 }
 
 /// What came of a change.
@@ -139,7 +140,7 @@ impl LaunchDarkly {
     /// What puts the flag there; `None` when it is there.
     fn decide(&self, key: &str, flag: &Flag, wanted: Wanted) -> Result<Option<Change>, FlagError> {
         let targeting = self.targeting(key, flag)?;
-        let tags = flag.tags.clone();
+        let tags = Some(flag.tags.clone());
         let pct = match wanted {
             Wanted::Off => {
                 let instructions = flag.off_instructions(&targeting);
@@ -174,7 +175,7 @@ impl LaunchDarkly {
                 (Ok(None), _) => return Ok(wanted.state(key)),
                 // What cannot be understood can be turned off all the same.
                 (Err(FlagError::Unreadable { .. }), Wanted::Off) => {
-                    Change { instructions: vec![json!({ "kind": "turnFlagOff" })], tags: Vec::new() }
+                    Change { instructions: vec![json!({ "kind": "turnFlagOff" })], tags: None }
                 }
                 (Err(error), _) => return Err(error),
             };
@@ -197,7 +198,7 @@ impl LaunchDarkly {
 
     async fn send(&self, key: &str, wanted: Wanted, change: &Change) -> Result<Sent, FlagError> {
         let needs_approval = match (self.environment(key).await, wanted) {
-            (Ok(environment), _) => environment.needs_approval(&change.tags),
+            (Ok(environment), _) => environment.needs_approval(change.tags.as_deref()),
             // LaunchDarkly refuses what needs one, so the off switch does not wait for its settings.
             (Err(_), Wanted::Off) => false,
             (Err(error), Wanted::On(_)) => return Err(error),

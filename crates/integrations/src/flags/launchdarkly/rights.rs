@@ -152,7 +152,7 @@ impl LaunchDarkly {
             Right { act, is_allowed, detail: Some(self.api.clean(&format!("{needs}: {from}"))) }
         };
         let mut skip = of(FlagAct::SkipReviews, &["bypassRequiredApproval"]);
-        let reviews = if environment.has_approvals() { "demands approvals" } else { "demands no approvals now" };
+        let reviews = if environment.needs_approval(None) { "demands approvals" } else { "demands no approvals now" };
         let close = "; the runtime never does it: deny `bypassRequiredApproval` in the token's role, so that nobody with the token can";
         skip.detail =
             skip.detail.map(|detail| format!("{detail}; the environment `{}` {reviews}{close}", self.environment));

@@ -127,20 +127,12 @@ pub(super) struct Approvals {
 }
 
 impl Environment {
-    /// Whether a change of a flag with these tags needs an approval.
-    pub(super) fn needs_approval(&self, tags: &[String]) -> bool {
-        let all = self.approval_settings.iter().chain(self.resource_approval_settings.get("flag"));
-        all.into_iter().any(|settings| {
+    /// Whether a change of a flag with these tags needs an approval; without them, whether one of any flag does.
+    pub(super) fn needs_approval(&self, tags: Option<&[String]>) -> bool {
+        self.approval_settings.iter().chain(self.resource_approval_settings.get("flag")).any(|settings| {
             let of = &settings.required_approval_tags;
-            settings.required && (of.is_empty() || of.iter().any(|tag| tags.contains(tag)))
+            let is_of = |tags: &[String]| of.is_empty() || of.iter().any(|tag| tags.contains(tag));
+            settings.required && tags.is_none_or(is_of)
         })
-    }
-
-    /// Whether a change of any flag needs one.
-    pub(super) fn has_approvals(&self) -> bool {
-        self.approval_settings
-            .iter()
-            .chain(self.resource_approval_settings.get("flag"))
-            .any(|settings| settings.required)
     }
 }

@@ -15,7 +15,7 @@ mod wire;
 use async_trait::async_trait;
 use outcome_core::ports::flags::{check_key, check_pct};
 use outcome_core::ports::{FlagError, FlagService, FlagState, Right};
-use reqwest::{Method, StatusCode};
+use reqwest::{Client, Method, StatusCode};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use url::Url;
@@ -99,13 +99,15 @@ impl Statsig {
             return self.reviewed(key, gate, &write.change).await;
         }
         let of = Of::write(key);
-        let answer = self
-            .api
-            .answer(of, |client| {
-                let request = client.request(write.method.clone(), write.url.clone());
-                write.body.iter().fold(request, |request, body| request.json(body))
-            })
-            .await?;
+        let request = |client: &Client| {
+            let request = client.request(write.method.clone(), write.url.clone());
+            write.body.iter().fold(request, |request, body| request.json(body))
+        };
+        // Of what is added, two tries could leave two.
+        let answer = match write.method {
+            Method::POST => self.api.answer_once(of, request).await?,
+            _ => self.api.answer(of, request).await?,
+        };
         if answer.status.is_client_error() && self.api.said(&answer).to_ascii_lowercase().contains("review") {
             return self.reviewed(key, gate, &write.change).await;
         }

@@ -73,6 +73,11 @@ impl Prism {
         Ok(Some(mock))
     }
 
+    /// Where it answers with the specification's examples.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Sends everything that the stand-in got, and expects nothing to be wrong with it.
     ///
     /// # Errors

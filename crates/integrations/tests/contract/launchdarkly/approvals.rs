@@ -85,6 +85,18 @@ async fn approvals_for_other_tags_are_not_ours() {
 }
 
 #[tokio::test]
+async fn a_flag_that_is_not_understood_is_not_turned_off_past_an_approval() {
+    let shared = world();
+    let (_server, service) = at_ten(&shared).await;
+    shared.lock().unwrap().approvals = required(&["payments"]);
+    shared.lock().unwrap().may_bypass = true;
+    shared.lock().unwrap().ours().as_object_mut().unwrap().remove("on");
+    // Whether it has the tag was not to be seen.
+    waits(&service.off(KEY).await.unwrap_err());
+    assert_eq!(written(&shared), [ASK]);
+}
+
+#[tokio::test]
 async fn what_launchdarkly_refuses_for_an_approval_is_asked_for_too() {
     // Its settings do not say it: another service decides, or they changed meanwhile.
     let refusals: [fn() -> ResponseTemplate; 2] = [

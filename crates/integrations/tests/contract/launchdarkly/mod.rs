@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use wiremock::{MockServer, ResponseTemplate};
 
 use super::flag_kit::{self, KEY, Vendor, put};
+use super::kit::prism::Prism;
 use stand_in::{CONTROL, Shared, TOKEN, TREATMENT, answers, new_flag, stand_in, world};
 
 const CONFIG: &str = "url: \"${URL}\", project: shop, environment: production, token: \"${TOKEN}\"";
@@ -52,6 +53,16 @@ fn foreign(error: &FlagError) -> &str {
 #[tokio::test]
 async fn it_does_what_every_flag_service_does() {
     flag_kit::all(&vendor()).await;
+}
+
+#[tokio::test]
+async fn the_published_example_is_understood() {
+    let Some(prism) = Prism::start("launchdarkly").unwrap() else { return };
+    let config = "url: \"${URL}\", project: shop, environment: my-environment, token: \"${TOKEN}\"";
+    let service = Vendor { config, ..vendor() }.open(prism.url());
+    assert_eq!(service.read(KEY).await.unwrap(), Some(FlagState::off(KEY)));
+    let said = service.last_change(KEY).await.unwrap().unwrap();
+    assert!(said.starts_with("Ariel Flores (with the token `DevOps token`) turned on the flag"), "{said}");
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use wiremock::{MockServer, ResponseTemplate};
 
 use super::contract::flag_service;
 use super::flag_kit::{self, Answers, KEY, Vendor, put};
+use super::kit::prism::Prism;
 use stand_in::{Shared, TOKEN, answers, new_gate, rule, stand_in, world};
 
 fn vendor() -> Vendor {
@@ -51,6 +52,37 @@ fn foreign(error: &FlagError) -> &str {
 #[tokio::test]
 async fn it_does_what_every_flag_service_does() {
     flag_kit::all(&vendor()).await;
+}
+
+#[tokio::test]
+async fn the_published_example_is_understood() {
+    let Some(prism) = Prism::start("statsig-console").unwrap() else { return };
+    let service = vendor().open(prism.url());
+    assert_eq!(service.read(KEY).await.unwrap(), Some(FlagState::on(KEY, 10)));
+    assert_eq!(service.set_rollout(KEY, 10).await.unwrap(), FlagState::on(KEY, 10));
+}
+
+#[tokio::test]
+async fn a_rule_is_added_once_even_if_statsig_stumbles() {
+    let shared = world();
+    let (server, service) = open(&shared).await;
+    let sent = json!({ "id": KEY, "idType": "userID", "isEnabled": false });
+    shared.lock().unwrap().gates.insert(KEY.to_owned(), new_gate(&sent));
+    drop((server, service));
+    let inner = answers(&shared);
+    let losing: Answers = Arc::new(move |request| match (request.method.as_str(), inner(request)) {
+        ("POST", _) => ResponseTemplate::new(502),
+        (_, answer) => answer,
+    });
+    let (_server, service) = vendor().serve(&losing).await;
+    assert!(service.set_rollout(KEY, 10).await.unwrap_err().is_transient());
+    assert_eq!(
+        shared.lock().unwrap().ours()["rules"].as_array().unwrap().len(),
+        1,
+        "its answer was lost, and it is not added again"
+    );
+    assert_eq!(service.set_rollout(KEY, 10).await.unwrap(), FlagState::on(KEY, 10));
+    assert_eq!(shared.lock().unwrap().calls(), ["POST gates/new-checkout/rule", "PUT gates/new-checkout/enable"]);
 }
 
 #[tokio::test]
