@@ -11,6 +11,9 @@ use url::Url;
 use super::{LaunchDarkly, Wanted};
 use crate::flags::api::{MAX_PAGES, Of};
 
+/// How the descriptions of our requests begin.
+const OURS: &str = "Outcome Runtime: ";
+
 /// A request of anybody's.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -30,8 +33,8 @@ impl Wanted {
     /// What the change is called in LaunchDarkly.
     pub(super) fn title(self, key: &str) -> String {
         match self {
-            Self::Off => format!("Outcome Runtime: turn `{key}` off"),
-            Self::On(pct) => format!("Outcome Runtime: give the treatment of `{key}` to {pct} %"),
+            Self::Off => format!("{OURS}turn `{key}` off"),
+            Self::On(pct) => format!("{OURS}give the treatment of `{key}` to {pct} %"),
         }
     }
 }
@@ -39,6 +42,10 @@ impl Wanted {
 impl Request {
     fn is_open(&self) -> bool {
         matches!(self.status.as_str(), "pending" | "scheduled")
+    }
+
+    fn is_ours(&self) -> bool {
+        self.description.as_deref().is_some_and(|description| description.starts_with(OURS))
     }
 
     /// The same change: LaunchDarkly may add fields to an instruction.
@@ -62,7 +69,13 @@ impl LaunchDarkly {
     /// Does the change if it was approved; else asks for it, once, and says what is waited for.
     pub(super) async fn approved(&self, key: &str, wanted: Wanted, instructions: &[Value]) -> Result<(), FlagError> {
         let title = wanted.title(key);
-        let request = match self.open_request(key, &title, instructions).await? {
+        let mut open = self.open_requests(key).await?;
+        let at = open.iter().position(|request| request.asks_for(&title, instructions));
+        let ours = at.map(|at| open.swap_remove(at));
+        for before in open.iter().filter(|request| request.is_ours()) {
+            self.withdraw(key, before).await;
+        }
+        let request = match ours {
             Some(request) => request,
             None => self.ask(key, &title, instructions).await?,
         };
@@ -75,21 +88,32 @@ impl LaunchDarkly {
         Err(self.api.review(key, self.api.clean(&waits)))
     }
 
-    async fn open_request(&self, key: &str, title: &str, instructions: &[Value]) -> Result<Option<Request>, FlagError> {
+    /// Everybody's.
+    async fn open_requests(&self, key: &str) -> Result<Vec<Request>, FlagError> {
         let mut url = self.requests_address(key, &[]);
+        let mut open = Vec::new();
         for _ in 0..MAX_PAGES {
-            let page = self.page::<Request>(key, url).await?;
-            let Some(page) = page else { return Ok(None) };
-            let mut items = page.items.into_iter();
-            if let Some(ours) = items.find(|request| request.is_open() && request.asks_for(title, instructions)) {
-                return Ok(Some(ours));
-            }
+            let Some(page) = self.page::<Request>(key, url).await? else { return Ok(open) };
+            open.extend(page.items.into_iter().filter(Request::is_open));
             match page.links.next {
                 Some(next) => url = self.api.linked(&next.href)?,
-                None => return Ok(None),
+                None => return Ok(open),
             }
         }
         Err(self.api.unreadable("its list of approval requests does not end"))
+    }
+
+    /// Takes back what was asked for before: approved later, it would undo what is wanted now.
+    async fn withdraw(&self, key: &str, request: &Request) {
+        let url = self.requests_address(key, &[&request.id]);
+        let answer = self.api.answer_once(Of::write(key), |client| client.delete(url.clone())).await;
+        let is_done = answer.is_ok_and(|answer| answer.status.is_success());
+        if !is_done {
+            tracing::warn!(
+                flag.key = key,
+                "Could not withdraw an approval request of LaunchDarkly that is not wanted any more"
+            );
+        }
     }
 
     async fn ask(&self, key: &str, title: &str, instructions: &[Value]) -> Result<Request, FlagError> {

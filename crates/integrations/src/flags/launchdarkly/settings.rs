@@ -31,8 +31,8 @@ const ROLE: &str = "\
 1. Organization settings, Roles, Create role `outcome-runtime`, policy (advanced editor), with your keys for PROJECT and ENVIRONMENT:
    allow `viewProject` on `proj/PROJECT`
    allow `createFlag` on `proj/PROJECT:env/*:flag/*`
-   allow `updateOn`, `updateFallthrough`, `updateOffVariation`, `createApprovalRequest`, `applyApprovalRequest`
-     on `proj/PROJECT:env/ENVIRONMENT:flag/*`
+   allow `updateOn`, `updateFallthrough`, `updateOffVariation`, `createApprovalRequest`, `applyApprovalRequest`,
+     `deleteApprovalRequest` on `proj/PROJECT:env/ENVIRONMENT:flag/*`
    deny `bypassRequiredApproval`, `reviewApprovalRequest` on `proj/PROJECT:env/*:flag/*`
 2. Organization settings, Authorization, Access tokens, Create token: a *service token* with this role alone, API version 20240415.
    A reader, writer or admin token is wider than needed; an SDK key, mobile key or client-side id cannot change flags.

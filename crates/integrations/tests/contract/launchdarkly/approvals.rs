@@ -70,7 +70,28 @@ async fn a_token_that_could_bypass_them_does_not() {
     shared.lock().unwrap().may_bypass = true;
     waits(&service.off(KEY).await.unwrap_err());
     waits(&service.set_rollout(KEY, 20).await.unwrap_err());
-    assert_eq!(written(&shared), [ASK, ASK], "one for each, and no patch");
+    let gone = format!("{}/r1", ASK.replace("POST", "DELETE"));
+    assert_eq!(written(&shared), [ASK, &gone, ASK], "one for each, and no patch");
+}
+
+#[tokio::test]
+async fn what_was_asked_for_before_is_withdrawn() {
+    for may_withdraw in [true, false] {
+        let shared = world();
+        let (server, service) = at_ten(&shared).await;
+        shared.lock().unwrap().approvals = required(&[]);
+        waits(&service.set_rollout(KEY, 20).await.unwrap_err());
+        let theirs = json!({ "_id": "x1", "status": "pending", "reviewStatus": "pending", "description": "rename", "instructions": [] });
+        shared.lock().unwrap().requests.push(theirs);
+        shared.lock().unwrap().may_withdraw = may_withdraw;
+        assert!(waits(&service.off(KEY).await.unwrap_err()).contains("r2"), "it is asked for all the same");
+        let left: Vec<_> = shared.lock().unwrap().requests.iter().map(|request| request["_id"].clone()).collect();
+        let expected = if may_withdraw { json!(["x1", "r2"]) } else { json!(["r1", "x1", "r2"]) };
+        assert_eq!(json!(left), expected, "the request of somebody else stays");
+        if let (true, Some(prism)) = (may_withdraw, Prism::start("launchdarkly").unwrap()) {
+            prism.accepts(&server).await.unwrap_or_else(|error| panic!("{error:#}"));
+        }
+    }
 }
 
 #[tokio::test]
@@ -143,7 +164,8 @@ async fn requests_of_others_and_ended_ones_are_not_ours() {
         spoiled("status", json!("completed")),
     ] {
         shared.lock().unwrap().requests = vec![other.clone()];
-        assert!(waits(&service.off(KEY).await.unwrap_err()).contains("r2"), "{other}");
+        let error = service.off(KEY).await.unwrap_err();
+        assert!(waits(&error).contains("waits for a person") && !waits(&error).contains(" r1 "), "{other}: {error}");
         assert!(shared.lock().unwrap().ours()["on"] == json!(true), "{other}");
     }
     // LaunchDarkly may add to what was asked.

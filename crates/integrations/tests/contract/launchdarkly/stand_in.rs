@@ -21,6 +21,8 @@ pub(super) struct World {
     /// The token may change what needs an approval: LaunchDarkly then does not ask for one.
     pub(super) may_bypass: bool,
     pub(super) requests: Vec<Value>,
+    pub(super) may_withdraw: bool,
+    n_requests: usize,
     pub(super) log: Vec<Value>,
     /// Method, path and body of everything that was not a GET.
     pub(super) writes: Vec<(String, String, Value)>,
@@ -38,6 +40,8 @@ pub(super) fn world() -> Shared {
         approvals: None,
         may_bypass: false,
         requests: Vec::new(),
+        may_withdraw: true,
+        n_requests: 0,
         log: Vec::new(),
         writes: Vec::new(),
         before_patch: None,
@@ -165,8 +169,9 @@ impl World {
             ("GET", []) => found(&json!({ "items": self.requests, "_links": {} })),
             ("POST", []) => {
                 let body: Value = request.body_json().unwrap();
+                self.n_requests += 1;
                 let made = json!({
-                    "_id": format!("r{}", self.requests.len() + 1), "_version": 1, "status": "pending", "reviewStatus": "pending",
+                    "_id": format!("r{}", self.n_requests), "_version": 1, "status": "pending", "reviewStatus": "pending",
                     "description": body["description"], "instructions": body["instructions"], "allReviews": [], "conflicts": [],
                 });
                 self.requests.push(made.clone());
@@ -182,6 +187,11 @@ impl World {
                 self.requests[at]["status"] = json!("completed");
                 found(&self.requests[at])
             }
+            ("DELETE", [id]) => {
+                let (known, may) = (self.requests.len(), self.may_withdraw);
+                self.requests.retain(|request| !may || request["_id"] != json!(id));
+                ResponseTemplate::new(if self.requests.len() < known { 204 } else { 403 })
+            }
             (method, rest) => panic!("{method} {rest:?}"),
         }
     }
@@ -192,7 +202,7 @@ impl World {
         let path = request.url.path().strip_prefix("/api/v2/").unwrap().to_owned();
         let method = request.method.as_str();
         if method != "GET" {
-            let body = serde_json::from_slice(&request.body).unwrap();
+            let body = serde_json::from_slice(&request.body).unwrap_or_default();
             self.writes.push((method.to_owned(), request.url[url::Position::BeforePath..].to_owned(), body));
         }
         match (method, path.split('/').collect::<Vec<_>>().as_slice()) {
