@@ -163,6 +163,33 @@ async fn a_share_that_is_not_ours_is_named_and_not_touched() {
 }
 
 #[tokio::test]
+async fn a_flag_whose_off_variation_is_not_the_control_is_not_off_until_it_is() {
+    for (off_variation, expected) in
+        [(json!(0), "everybody gets the treatment while it is off"), (json!(null), "whatever the code gives")]
+    {
+        let shared = world();
+        let (_server, service) = open(&shared).await;
+        service.ensure(KEY, "d").await.unwrap();
+        shared.lock().unwrap().ours()["offVariation"] = off_variation;
+        assert!(foreign(&service.read(KEY).await.unwrap_err()).contains(expected));
+        assert!(
+            foreign(&service.ensure(KEY, "d").await.unwrap_err()).contains(expected),
+            "it is there, and is not off"
+        );
+        shared.lock().unwrap().writes.clear();
+        assert_eq!(put(service.as_ref(), &FlagState::off(KEY)).await.unwrap(), FlagState::off(KEY));
+        let control = json!([{ "kind": "updateOffVariation", "variationId": CONTROL }]);
+        assert_eq!(shared.lock().unwrap().patches()[0]["instructions"], control);
+        // On and off in one patch.
+        shared.lock().unwrap().ours()["on"] = json!(true);
+        shared.lock().unwrap().ours()["offVariation"] = json!(0);
+        service.off(KEY).await.unwrap();
+        let both = json!([{ "kind": "turnFlagOff" }, control[0]]);
+        assert_eq!(shared.lock().unwrap().patches()[1]["instructions"], both);
+    }
+}
+
+#[tokio::test]
 async fn a_rule_that_is_switched_off_gives_nothing() {
     let world = world();
     let (_server, service) = at_ten(&world).await;
