@@ -26,10 +26,11 @@ mod signals {
 
 /// Flag services.
 mod flags {
-    #[expect(dead_code, reason = "vendors follow")]
     mod api;
     pub(crate) mod custom_http;
     pub(crate) mod flagd_file;
+    pub(crate) mod launchdarkly;
+    pub(crate) mod statsig;
     pub(crate) mod unleash;
 }
 
@@ -63,7 +64,13 @@ pub const VENDORS: Vendors = Vendors {
         signals::http_json::VENDOR,
         signals::exec::VENDOR,
     ],
-    flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR, flags::unleash::VENDOR],
+    flags: &[
+        flags::flagd_file::VENDOR,
+        flags::custom_http::VENDOR,
+        flags::launchdarkly::VENDOR,
+        flags::statsig::VENDOR,
+        flags::unleash::VENDOR,
+    ],
     channels: &[notify::webhook::VENDOR, notify::desktop::VENDOR],
     keyring: os_keyring::KEYRING,
 };

@@ -132,7 +132,7 @@ async fn keeps_a_flag(vendor: &Vendor) {
     let rights = service.rights().await.unwrap_or_else(|error| panic!("{kind}: {}", error_chain(&error)));
     vendor.shows_no_secret(&format!("{rights:?}"));
     if let Some(prism) = Prism::start(vendor.spec).unwrap() {
-        prism.accepts(&server).await.unwrap();
+        prism.accepts(&server).await.unwrap_or_else(|error| panic!("{error:#}"));
     }
 }
 
