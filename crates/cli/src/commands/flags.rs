@@ -1,7 +1,7 @@
 //! `flags`: the flag service that is applied.
 
 use outcome_core::ports::{FlagAct, Right};
-use outcome_core::usecases::{FlagLine, FlagsReport};
+use outcome_core::usecases::{FlagLine, FlagLineState, FlagsReport};
 use outcome_core::{Code, Result};
 
 use crate::args;
@@ -15,8 +15,12 @@ pub async fn run(cx: &Cx, args: &args::Flags) -> Result<Exit> {
         args::Flags::List => {
             let lines = runtime.flags().list().await?;
             cx.out.result(&lines, |page| show_list(page, &lines))?;
-            let has_drift = lines.iter().any(|line| line.problem.is_some() && !line.is_moving);
-            Ok(if has_drift { Exit::of(Code::FlagDrift) } else { Exit::OK })
+            let is_any = |state: FlagLineState| lines.iter().any(|line| line.state == state);
+            Ok(match () {
+                () if is_any(FlagLineState::Elsewhere) => Exit::of(Code::FlagDrift),
+                () if is_any(FlagLineState::Stuck) || is_any(FlagLineState::NotRead) => Exit::of(Code::FlagFailed),
+                () => Exit::OK,
+            })
         }
         args::Flags::Test => {
             let report = runtime.flags().test().await?;
@@ -37,10 +41,12 @@ fn show_list(page: &mut Page, lines: &[FlagLine]) {
         return;
     }
     for line in lines {
-        let state = match (&line.problem, line.is_moving) {
-            (None, _) => page.green("ok"),
-            (Some(_), true) => page.yellow("moving"),
-            (Some(_), false) => page.red("elsewhere"),
+        let state = match line.state {
+            FlagLineState::InPlace => page.green("ok"),
+            FlagLineState::Moving => page.yellow("moving"),
+            FlagLineState::Stuck => page.red("stuck"),
+            FlagLineState::Elsewhere => page.red("elsewhere"),
+            FlagLineState::NotRead => page.red("not read"),
         };
         let position = match line.expected_pct {
             0 => "off".to_owned(),

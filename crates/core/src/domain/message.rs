@@ -350,6 +350,12 @@ pub enum MessageKey {
     FlagNotOff(ExperimentId, Timestamp),
     /// The clock of a machine of this workspace is not believed since this instant.
     ClockDoubted(WorkspaceId, Timestamp),
+    /// The position of an experiment's flag once more: this message about it may have come after a later one.
+    FlagAgain(ExperimentId, MessageId),
+    /// A flag of this experiment cannot be read since this instant.
+    FlagNotRead(ExperimentId, Timestamp),
+    /// What is stored about this experiment is not what the log says, on the day that began at this instant.
+    Tampered(ExperimentId, Timestamp),
     /// This position of an experiment's flag could not be written; told for this time.
     FlagStuck(ExperimentId, MessageId, u32),
 }
@@ -360,6 +366,9 @@ impl MessageKey {
     pub fn subject(&self) -> Uuid {
         match self {
             Self::Flag(experiment, _)
+            | Self::FlagAgain(experiment, _)
+            | Self::FlagNotRead(experiment, _)
+            | Self::Tampered(experiment, _)
             | Self::ExperimentMoved(experiment, _)
             | Self::NobodyExposed(experiment, _)
             | Self::Incident(experiment, ..)
@@ -376,6 +385,9 @@ impl std::fmt::Display for MessageKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Flag(experiment, seq) => write!(f, "flag/{experiment}/{seq}"),
+            Self::FlagAgain(experiment, message) => write!(f, "flag_again/{experiment}/{message}"),
+            Self::FlagNotRead(experiment, since) => write!(f, "flag_not_read/{experiment}/{since}"),
+            Self::Tampered(experiment, day) => write!(f, "tampered/{experiment}/{day}"),
             Self::ExperimentMoved(experiment, seq) => write!(f, "notify/{experiment}/{seq}"),
             Self::GateOpened(gate) => write!(f, "gate/{gate}/opened"),
             Self::GateStep(gate, step, holder) => write!(f, "gate/{gate}/{step}/{holder}"),

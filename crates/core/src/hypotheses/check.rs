@@ -47,7 +47,7 @@ pub fn check_hypothesis(hypothesis: &Hypothesis, outcome: &OutcomeSpec, rules: &
     if !is_flag_key(&hypothesis.flag_key) {
         add(
             "flag_key",
-            "accepts letters, digits, `.`, `_` and `-`, at most 100 characters: for example `checkout-short-form`"
+            "accepts letters, digits, `.`, `_` and `-`, the first a letter or digit, at most 100 characters: for example `checkout-short-form`"
                 .to_owned(),
         );
     }
@@ -138,10 +138,14 @@ fn forbidden_rule(rules: &ScopeRules, declared: &str) -> Option<String> {
     }
 }
 
-/// Whether a flag service would take it as a key: 1 to 100 letters, digits, dots, underscores and dashes.
+/// Whether a flag service would take it as a key: 1 to 100 letters, digits, dots, underscores and dashes, the
+/// first a letter or digit.
 #[must_use]
 pub fn is_flag_key(key: &str) -> bool {
-    (1..=100).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric();
+    (1..=100).contains(&key.len())
+        && key.bytes().all(|byte| is_plain(byte) || matches!(byte, b'.' | b'_' | b'-'))
+        && key.bytes().next().is_some_and(is_plain)
 }
 
 fn shown(path: &str) -> String {

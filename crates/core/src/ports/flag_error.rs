@@ -134,7 +134,7 @@ impl FlagError {
             Self::Locked { .. } => Some("end the other program, or wait for it".to_owned()),
             Self::Unreadable { .. } => Some("repair it by hand; the runtime does not overwrite it".to_owned()),
             Self::Foreign { .. } => {
-                Some("remove the flag and let the runtime create it, or undo the change".to_owned())
+                Some("undo that change in the flag service; off works however a flag is set up".to_owned())
             }
             Self::Review { .. } => Some(
                 "have it approved in the flag service, or make the change there by hand; the runtime asks again until it is done"

@@ -32,6 +32,8 @@ statements! {
     EVENT_STEP_KINDS = "SELECT DISTINCT kind, is_step FROM event WHERE workspace_id = $1";
     EVENT_LAST_OF_KIND = sql!("SELECT ", EventRow::COLUMNS, "
         FROM event WHERE workspace_id = $1 AND seq > 0 AND subject_id = $2 AND kind = $3 AND seq < $4 ORDER BY seq DESC LIMIT 1");
+    EVENT_FLAG_WAS_SET = "
+        SELECT COUNT(*) FROM event WHERE workspace_id = $1 AND kind = $2 AND payload ->> 'key' = $3";
     EVENT_OF_SUBJECT = sql!("SELECT ", EventRow::COLUMNS, "
         FROM event WHERE workspace_id = $1 AND seq > 0 AND subject_id = $2 ORDER BY seq DESC LIMIT $3");
 }
@@ -263,6 +265,20 @@ impl Tx {
             .fetch_optional(c)
             .await)?;
         row.map(LogEntry::try_from).transpose()
+    }
+
+    /// Whether the runtime ever put a flag anywhere.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn event_flag_was_set(&mut self, key: &str) -> Result<bool> {
+        let (count,): (i64,) = on_db!(self, |c| sqlx::query_as(EVENT_FLAG_WAS_SET)
+            .bind(self.workspace)
+            .bind(EventKind::FlagSet.as_str())
+            .bind(key)
+            .fetch_one(c)
+            .await)?;
+        Ok(count > 0)
     }
 
     /// The newest log lines of a subject that changed its state, newest first: no readings, notes or refusals.

@@ -68,10 +68,11 @@ statements! {
     // Who was ever live, and who is being built: what ended before that has left its flag as it was.
     EXPERIMENT_FLAG_OWNER = "
         SELECT slug FROM experiment
-        WHERE workspace_id = $1 AND hypothesis ->> 'flag_key' = $2 AND (id <> $3 OR $3 IS NULL)
-            AND (launched_at IS NOT NULL OR status IN ('building', 'failed_build', 'awaiting_launch_gate'))
+        WHERE workspace_id = $1 AND lower(hypothesis ->> 'flag_key') = lower($2) AND (id <> $3 OR $3 IS NULL)
+            AND (launched_at IS NOT NULL OR status IN ('building', 'failed_build', 'awaiting_launch_gate')
+                OR ($4 AND status = 'awaiting_portfolio_gate'))
         ORDER BY created_at, id LIMIT 1";
-    EXPERIMENT_FLAG_KNOWN = "SELECT COUNT(*) FROM experiment WHERE workspace_id = $1 AND hypothesis ->> 'flag_key' = $2";
+    EXPERIMENT_FLAG_KNOWN = "SELECT COUNT(*) FROM experiment WHERE workspace_id = $1 AND lower(hypothesis ->> 'flag_key') = lower($2)";
     EXPERIMENT_STATES = "
         SELECT id, slug, hypothesis, hypothesis_hash, status, state FROM experiment
         WHERE workspace_id = $1 AND id >= $2 ORDER BY id LIMIT $3";
@@ -428,15 +429,22 @@ impl Tx {
         Ok(count > 0)
     }
 
-    /// The experiment to which a flag belongs, other than `except`: one that was ever live with it, or is being built.
+    /// The experiment to which a flag belongs, other than `except`: one that was ever live with it, or is being built; or, where
+    /// `is_proposed_enough`, one that is only proposed. Keys that differ in the case of letters are one.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn experiment_flag_owner(&mut self, key: &str, except: Option<ExperimentId>) -> Result<Option<Slug>> {
+    pub async fn experiment_flag_owner(
+        &mut self,
+        key: &str,
+        except: Option<ExperimentId>,
+        is_proposed_enough: bool,
+    ) -> Result<Option<Slug>> {
         let row: Option<(Slug,)> = on_db!(self, |c| sqlx::query_as(EXPERIMENT_FLAG_OWNER)
             .bind(self.workspace)
             .bind(key)
             .bind(except)
+            .bind(is_proposed_enough)
             .fetch_optional(c)
             .await)?;
         Ok(row.map(|(slug,)| slug))

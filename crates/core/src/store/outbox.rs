@@ -25,8 +25,6 @@ statements! {
     OUTBOX_CLOSE = "
         UPDATE outbox SET delivered_at = $3, closed_as = $4, attempts = attempts + 1, last_error = NULL
         WHERE workspace_id = $1 AND id = $2 AND delivered_at IS NULL";
-    OUTBOX_LATEST = sql!("SELECT ", OutboxRow::COLUMNS, " FROM outbox
-        WHERE workspace_id = $1 AND kind = $2 AND subject_id = $3 ORDER BY created_at DESC, id DESC LIMIT 1");
     OUTBOX_N_WAITING = "
         SELECT COUNT(*) FROM outbox
         WHERE workspace_id = $1 AND kind = $2 AND subject_id = $3 AND delivered_at IS NULL";
@@ -217,20 +215,6 @@ impl Tx {
             .await
             .map(|done| done.rows_affected()))?;
         Ok(n_rows == 1)
-    }
-
-    /// The newest position of an experiment's flag, delivered or not.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn outbox_latest_flag(&mut self, experiment: Uuid) -> Result<Option<QueuedMessage>> {
-        let row: Option<OutboxRow> = on_db!(self, |c| sqlx::query_as(OUTBOX_LATEST)
-            .bind(self.workspace)
-            .bind(MessageKind::Flag.as_str())
-            .bind(experiment)
-            .fetch_optional(c)
-            .await)?;
-        Ok(row.map(QueuedMessage::from))
     }
 
     /// True while a position of an experiment's flag is not delivered.

@@ -226,10 +226,17 @@ impl FlagService for CustomHttp {
     }
 
     async fn rights(&self) -> Result<Vec<Right>, FlagError> {
-        self.read(NOBODY).await?;
+        let is_there = self.read(NOBODY).await?.is_some();
         let detail = Some("the contract has no way to ask, and nothing was changed to find out".to_owned());
         let unknown = |act| Right { act, is_allowed: None, detail: detail.clone() };
-        let read = Right { act: FlagAct::Read, is_allowed: Some(true), detail: None };
+        // What answers 404 to everything does so as well.
+        let no_such =
+            "it has no flag that nobody made, as is right; an address that is not the service's says the same";
+        let read = Right {
+            act: FlagAct::Read,
+            is_allowed: is_there.then_some(true),
+            detail: (!is_there).then(|| no_such.to_owned()),
+        };
         Ok(vec![read, unknown(FlagAct::Create), unknown(FlagAct::Rollout), unknown(FlagAct::Off)])
     }
 }

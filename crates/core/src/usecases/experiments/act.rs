@@ -4,6 +4,7 @@ use super::Experiments;
 use crate::audit::EventKind;
 use crate::domain::{Assurance, DecisionSubject, Surface, Verdict};
 use crate::error::{Code, Error, Result};
+use crate::ids::ExperimentId;
 use crate::lifecycle::ExperimentEvent;
 use crate::usecases::Runtime;
 use crate::usecases::gates::decided::Decided;
@@ -16,7 +17,9 @@ use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
 use crate::usecases::kernel::read_again::must_be_read_again;
 use crate::usecases::kernel::step_context::StepContext;
 use crate::usecases::kernel::unlock::Unlock;
+use crate::usecases::outbox::aim::is_broken;
 use crate::usecases::outbox::deliver::deliver_now;
+use crate::usecases::outbox::tampered::off_without_history;
 
 /// A human's act outside of a gate: pause, resume, kill.
 pub struct ActRequest {
@@ -56,10 +59,21 @@ impl Experiments<'_> {
                     &error,
                 )
                 .await;
-                Err(error)
+                let stops = matches!(request.verdict, Verdict::Pause | Verdict::Kill);
+                Err(if stops { off_all_the_same(self.0, experiment.id, error).await } else { error })
             }
         }
     }
+}
+
+/// Where nothing can be decided because what is stored is not what the log says, the flag goes off all the same.
+pub(super) async fn off_all_the_same(runtime: &Runtime, id: ExperimentId, error: Error) -> Error {
+    if !is_broken(&error) || off_without_history(runtime, id).await.is_err() {
+        return error;
+    }
+    let said = deliver_now(runtime).await.join("; ");
+    let hint = format!("its flag was turned off all the same ({said}); run `outcome-runtime audit verify`");
+    error.hint(hint)
 }
 
 async fn try_act(runtime: &Runtime, request: &ActRequest) -> Result<Decided> {

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 
 use super::Experiments;
+use super::act::off_all_the_same;
 use crate::audit::EventKind;
 use crate::domain::{Experiment, Notice, Verdict};
 use crate::error::{Code, Error, Result};
@@ -47,7 +48,11 @@ impl Experiments<'_> {
             let reason = note.unwrap_or("paused by hand, without a signature").to_owned();
             let event = ExperimentEvent::PausedLocally { reason };
             let context = StepContext { note: note.map(ToOwned::to_owned), ..StepContext::default() };
-            experiment_step(self.0, &mut tx, &outcome, &mut experiment, event, by, &context).await?;
+            let stepped = experiment_step(self.0, &mut tx, &outcome, &mut experiment, event, by, &context).await;
+            if let Err(error) = stepped {
+                drop(tx);
+                return Err(off_all_the_same(self.0, experiment.id, error).await);
+            }
         } else {
             let slug = experiment.slug.to_string();
             let about = (experiment.id.into(), EventKind::ExperimentAsked);

@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::Flags;
 use super::test::applied;
-use crate::domain::{Experiment, ExperimentStatus};
+use crate::domain::{Experiment, ExperimentStatus, text_enum};
 use crate::error::{Error, Result, error_chain};
 use crate::ports::flags;
 use crate::usecases::kernel::flag::flag_position;
 use crate::usecases::kernel::phases::is_on;
+use crate::usecases::outbox::stuck::flag_problem as stuck_problem;
 
-/// How long one flag may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long all flags together may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A flag of the runtime's.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -28,11 +29,27 @@ pub struct FlagLine {
     pub status: ExperimentStatus,
     /// Share of units that should get the treatment; 0 is off.
     pub expected_pct: u8,
-    /// True when a message that moves it is still waiting, so that a difference means nothing yet.
-    pub is_moving: bool,
-    /// Where it is instead, or why it could not be read. Absent when it is where it should be.
+    /// What is known of it.
+    pub state: FlagLineState,
+    /// Where it is instead, why it could not be moved, or why it could not be read. Absent when it is where it should be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+}
+
+text_enum! {
+    /// What is known of a flag.
+    pub enum FlagLineState {
+        /// It is where it should be.
+        InPlace,
+        /// A message that moves it is waiting, and was not tried yet.
+        Moving,
+        /// It could not be moved so far.
+        Stuck,
+        /// It is elsewhere.
+        Elsewhere,
+        /// It could not be read.
+        NotRead,
+    }
 }
 
 impl Flags<'_> {
@@ -47,25 +64,40 @@ impl Flags<'_> {
         let mut found = Vec::new();
         let ended = tx.experiment_list_ended_live().await?;
         let open = tx.experiment_list_under_way(None).await?;
+        let failing = tx.outbox_flags_failing().await?;
+        let now = self.0.now();
         for experiment in open.into_iter().filter(|open| open.launched_at.is_some()).chain(ended).rev() {
             let is_on = is_on(&tx.phase_list(experiment.id).await?);
-            let is_moving = tx.outbox_is_flag_waiting(experiment.id).await?;
-            found.push(line(&experiment, is_on, is_moving));
+            let stuck = failing.iter().find(|queued| queued.subject == Some(experiment.id.0));
+            let mut line = line(&experiment, is_on);
+            if let Some(queued) = stuck {
+                line.state = FlagLineState::Stuck;
+                line.problem = stuck_problem(queued, now);
+            } else if tx.outbox_is_flag_waiting(experiment.id).await? {
+                line.state = FlagLineState::Moving;
+            }
+            found.push(line);
         }
         drop(tx);
-        for line in &mut found {
+        let until = Instant::now() + PATIENCE;
+        for line in found.iter_mut().filter(|line| line.state != FlagLineState::Stuck) {
             let expected = flag_position(&line.key, line.expected_pct);
-            line.problem = match timeout(PATIENCE, flags::drift(service.as_ref(), &expected)).await {
-                Ok(Ok(drift)) => drift.map(|drift| drift.to_string()),
-                Ok(Err(error)) => Some(error_chain(&Error::from(error))),
-                Err(_) => Some(format!("no answer within {} s", PATIENCE.as_secs())),
+            let (state, problem) = match timeout_at(until, flags::drift(service.as_ref(), &expected)).await {
+                Ok(Ok(None)) => (FlagLineState::InPlace, None),
+                Ok(Ok(Some(drift))) => (FlagLineState::Elsewhere, Some(drift.to_string())),
+                Ok(Err(error)) => (FlagLineState::NotRead, Some(error_chain(&Error::from(error)))),
+                Err(_) => (FlagLineState::NotRead, Some("the flag service took too long for all of them".to_owned())),
             };
+            if line.state != FlagLineState::Moving || state == FlagLineState::InPlace {
+                line.state = state;
+            }
+            line.problem = problem;
         }
         Ok(found)
     }
 }
 
-fn line(experiment: &Experiment, is_on: bool, is_moving: bool) -> FlagLine {
+fn line(experiment: &Experiment, is_on: bool) -> FlagLine {
     let status = experiment.state.status;
     let expected_pct = match (status, is_on) {
         (ExperimentStatus::Shipped, _) => 100,
@@ -77,7 +109,7 @@ fn line(experiment: &Experiment, is_on: bool, is_moving: bool) -> FlagLine {
         experiment: experiment.slug.to_string(),
         status,
         expected_pct,
-        is_moving,
+        state: FlagLineState::InPlace,
         problem: None,
     }
 }

@@ -6,7 +6,7 @@ mod test;
 
 use crate::usecases::Runtime;
 
-pub use keys::FlagLine;
+pub use keys::{FlagLine, FlagLineState};
 pub use test::FlagsReport;
 
 /// The use cases about the flag service.

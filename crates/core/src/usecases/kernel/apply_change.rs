@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::applied::applied;
 use super::digest::digest;
 use super::event::new_event;
 use super::experiment_step::experiment_step;
 use super::outcome_step::outcome_step;
+use super::phases::is_on;
 use super::step_context::StepContext;
 use crate::audit::replay::OutcomeCreated;
 use crate::audit::{AppliedBecause, ConfigurationApplied, EventKind};
@@ -15,7 +17,7 @@ use crate::config::Config;
 use crate::domain::{
     ConfigurationOrigin, ExperimentStatus, Outcome, OutcomeSpec, OutcomeState, OutcomeStatus, Place, Plan,
 };
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::ids::OutcomeId;
 use crate::lifecycle::{ExperimentEvent, OutcomeEvent};
 use crate::principal::Principal;
@@ -46,6 +48,7 @@ pub(in crate::usecases) async fn apply_change(
     new: NewConfiguration,
     by: &Principal,
 ) -> Result<()> {
+    refuse_other_flags(runtime, tx, &new).await?;
     note_configuration(runtime, tx, &new, by).await?;
     for spec in &new.config.outcomes {
         match tx.outcome_by_slug(spec.slug.as_str()).await? {
@@ -55,6 +58,38 @@ pub(in crate::usecases) async fn apply_change(
         }
     }
     Ok(())
+}
+
+/// While a flag is on, the service that has it stays: another one would be turned off in its place, and read back.
+async fn refuse_other_flags(runtime: &Runtime, tx: &mut Tx, new: &NewConfiguration) -> Result<()> {
+    let Some(now) = applied(runtime, tx).await? else { return Ok(()) };
+    if identity(&now.config) == identity(&new.config) {
+        return Ok(());
+    }
+    let mut on = Vec::new();
+    for experiment in tx.experiment_list_under_way(None).await? {
+        if is_on(&tx.phase_list(experiment.id).await?) {
+            on.push(format!("`{}`", experiment.slug));
+        }
+    }
+    if on.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "`feature_flags` cannot be changed while the flags of {} are on: they would stay on where they are",
+        on.join(", ")
+    );
+    Err(Error::new(Code::Conflict, message).hint("pause these experiments, or end them, and then apply it"))
+}
+
+/// Which flag service it is, without who asks.
+fn identity(config: &Config) -> Option<(&'static str, serde_json::Value)> {
+    let spec = config.flags.as_ref()?;
+    let mut settings = spec.settings.to_json();
+    if let Some(settings) = settings.as_object_mut() {
+        settings.remove("token");
+    }
+    Some((spec.kind, settings))
 }
 
 /// Writes down that it counts, without what follows for the outcomes.

@@ -23,7 +23,7 @@ pub(in crate::usecases) async fn changed_since_approval(
 ) -> Result<Vec<ChangedKey>> {
     let ring = keyring(runtime, tx).await?;
     // The gate may be opened in the middle of a step, so the stored state is not looked at.
-    let (_, approval) = walked(tx, &ring, experiment).await?;
+    let approval = walked(tx, &ring, experiment).await?.approval;
     let (Some(then), Some(now)) = (approval.applied, applied(runtime, tx).await?) else {
         return Ok(Vec::new());
     };

@@ -15,8 +15,8 @@ use crate::error::{Code, Error, Result};
 use crate::identity::Keyring;
 use crate::ids::{ExperimentId, GateId, OutcomeId};
 use crate::lifecycle::{
-    ExperimentEvent, GateEvent, GateRules, OutcomeEvent, OutcomeEventKind, transition_experiment, transition_gate,
-    transition_outcome,
+    Effect, ExperimentEvent, GateEvent, GateRules, OutcomeEvent, OutcomeEventKind, transition_experiment,
+    transition_gate, transition_outcome,
 };
 use crate::store::Tx;
 
@@ -60,7 +60,7 @@ pub(in crate::usecases) struct Approval {
 
 /// The same; gives what was signed when the build was approved, and nothing where it was not yet.
 pub(in crate::usecases) async fn approval(tx: &mut Tx, keyring: &Keyring, experiment: &Experiment) -> Result<Approval> {
-    let (state, approval) = walked(tx, keyring, experiment).await?;
+    let Walked { state, approval, .. } = walked(tx, keyring, experiment).await?;
     let is_base_right = approval.base.as_ref().is_none_or(|base| experiment.base_commit.as_ref() == Some(&base.commit));
     if state == experiment.state && is_base_right { Ok(approval) } else { Err(differs(experiment)) }
 }
@@ -69,12 +69,29 @@ fn differs(experiment: &Experiment) -> Error {
     tampered(&format!("experiment `{}` differs from the log", experiment.slug))
 }
 
-/// The state that follows from the lines of the log, with every decision verified, and what was signed when the build was approved.
-pub(super) async fn walked(
+/// Where the flag of an experiment belonged by the lines of the log, with every decision verified: the shares of the treatment in percent,
+/// 0 for off, the present one last. The stored state must be what they say.
+pub(in crate::usecases) async fn flag_shares(
     tx: &mut Tx,
     keyring: &Keyring,
     experiment: &Experiment,
-) -> Result<(ExperimentState, Approval)> {
+) -> Result<Vec<u8>> {
+    let walked = walked(tx, keyring, experiment).await?;
+    if walked.state == experiment.state { Ok(walked.shares) } else { Err(differs(experiment)) }
+}
+
+/// What follows from the lines of the log about an experiment.
+pub(super) struct Walked {
+    /// Its state.
+    pub(super) state: ExperimentState,
+    /// What was signed when the build was approved.
+    pub(super) approval: Approval,
+    /// Where its flag belonged, in percent, the present share last; 0 is off.
+    shares: Vec<u8>,
+}
+
+/// What follows from the lines of the log, with every decision verified.
+pub(super) async fn walked(tx: &mut Tx, keyring: &Keyring, experiment: &Experiment) -> Result<Walked> {
     let mut approval: Option<Approval> = None;
     let wrong = || differs(experiment);
     // Read once: an experiment has many gates.
@@ -86,6 +103,7 @@ pub(super) async fn walked(
         return Err(tampered(&format!("the plan of experiment `{}` was changed", experiment.slug)));
     }
     let mut state: ExperimentState = created.state;
+    let mut shares = vec![0];
     let mut used: Vec<String> = Vec::new();
     for line in lines {
         let event: ExperimentEvent<SignedDecision> = payload(line)?;
@@ -107,9 +125,16 @@ pub(super) async fn walked(
                 approval = approval.or_else(|| Some(Approval::of(signed.decision())));
             }
         }
-        state = transition_experiment(&state, &event, &line.principal).map_err(|_| wrong())?.0;
+        let (next, effects) = transition_experiment(&state, &event, &line.principal).map_err(|_| wrong())?;
+        state = next;
+        shares.extend(effects.iter().filter_map(|effect| match effect {
+            Effect::SetFlag => Some(experiment.hypothesis.rollout.pct(state.step).unwrap_or(0)),
+            Effect::SetFlagFull => Some(100),
+            Effect::FlagOff => Some(0),
+            _ => None,
+        }));
     }
-    Ok((state, approval.unwrap_or_default()))
+    Ok(Walked { state, approval: approval.unwrap_or_default(), shares })
 }
 
 impl Approval {

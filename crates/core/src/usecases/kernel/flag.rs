@@ -61,7 +61,9 @@ pub(in crate::usecases) async fn look_at_flag(runtime: &Runtime, key: &str) -> O
             FlagFound::On { treatment_pct }
         }
         Ok(Ok(Some(_))) => FlagFound::Off,
-        Ok(Err(FlagError::Foreign { problem, .. })) => FlagFound::Otherwise { problem },
+        Ok(Err(FlagError::Foreign { problem, .. } | FlagError::Invalid { problem })) => {
+            FlagFound::Otherwise { problem }
+        }
         Ok(Err(error)) => return Some(not_read(service.name(), error_chain(&error))),
         Err(_) => return Some(not_read(service.name(), format!("no answer within {} s", PATIENCE.as_secs()))),
     };

@@ -11,7 +11,7 @@ pub(in crate::usecases) async fn flag_problem(
     key: &str,
     of: Option<ExperimentId>,
 ) -> Result<Option<String>> {
-    let owner = tx.experiment_flag_owner(key, of).await?;
+    let owner = tx.experiment_flag_owner(key, of, false).await?;
     Ok(owner.map(|owner| {
         format!(
             "is `{key}`, which belongs to `{owner}` for ever, also after its end: units that saw its treatment would be counted here. \
@@ -20,7 +20,25 @@ pub(in crate::usecases) async fn flag_problem(
     }))
 }
 
-/// Nobody proposes or approves an experiment with the flag of another one.
+/// Nobody proposes an experiment with the flag of another one, nor with one that another proposal waits with.
+///
+/// # Errors
+/// [`Code::Conflict`] with whose it is.
+pub(super) async fn require_unproposed_flag(tx: &mut Tx, experiment: &Experiment) -> Result<()> {
+    require_free_flag(tx, experiment).await?;
+    let key = &experiment.hypothesis.flag_key;
+    match tx.experiment_flag_owner(key, Some(experiment.id), true).await? {
+        None => Ok(()),
+        Some(other) => {
+            let message =
+                format!("the `flag_key` of `{}` is `{key}`, which `{other}` waits with at its gate", experiment.slug);
+            Err(Error::new(Code::Conflict, message)
+                .hint("decide that one first, or submit the hypothesis with another `flag_key`"))
+        }
+    }
+}
+
+/// Nobody approves an experiment with the flag of another one.
 ///
 /// # Errors
 /// [`Code::Conflict`] with whose it is.

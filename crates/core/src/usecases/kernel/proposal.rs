@@ -1,7 +1,7 @@
 //! Bringing a hypothesis to the portfolio gate.
 
 use super::experiment_step::experiment_step;
-use super::flag_owner::require_free_flag;
+use super::flag_owner::require_unproposed_flag;
 use super::query_check::judging_signals;
 use super::step_context::StepContext;
 use crate::domain::{Design, Experiment, FlagFacts, Outcome, OutcomeSpec, OutcomeStatus, SignalSpec};
@@ -21,7 +21,7 @@ pub(in crate::usecases) async fn propose(
     flag: Option<FlagFacts>,
 ) -> Result<()> {
     require_exposures(&outcome.spec)?;
-    require_free_flag(tx, experiment).await?;
+    require_unproposed_flag(tx, experiment).await?;
     let context = StepContext { flag, ..StepContext::default() };
     experiment_step(runtime, tx, outcome, experiment, ExperimentEvent::Proposed, by, &context).await?;
     Ok(())

@@ -1,18 +1,23 @@
 //! Delivering what was decided: the flag's position now, notices to the channels of the file. A flag is retried until it is
 //! there; a notice until every channel has it or has refused it too often.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Outbox;
+use super::aim::{Aim, aim_of};
 use super::backoff::{after, flag_wait, longest_wait, notice_wait};
 use super::channels::{Channels, Told};
 use super::stuck;
+use super::tampered::tell_tampered;
 use crate::audit::EventKind;
-use crate::domain::{Closing, FlagPosition, Message, MessageKind, Notice};
+use crate::domain::{Closing, FlagPosition, Message, MessageKey, MessageKind, Notice};
 use crate::error::{Error, Result, error_chain};
-use crate::ports::flags;
+use crate::ids::ExperimentId;
+use crate::ports::{FlagError, FlagState, flags};
 use crate::principal::Principal;
 use crate::store::{QueuedMessage, Tx};
 use crate::usecases::Runtime;
@@ -22,6 +27,12 @@ use crate::usecases::kernel::workspace_file::{config, flag_service};
 
 /// How long nobody else delivers a flag that this program began to deliver: one that died leaves it for no longer.
 const CLAIMED: SignedDuration = SignedDuration::from_secs(20);
+/// After so long it says that it is still at it.
+const HELD_FOR: Duration = Duration::from_secs(10);
+/// How often a pass is made again because something later was decided meanwhile.
+const PASSES: usize = 3;
+/// What is said of a write that may have come after a later one.
+const AGAIN: &str = "something later was decided meanwhile, and is written again";
 
 /// What happened to one message.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -64,7 +75,17 @@ impl Outbox<'_> {
     /// As [`Outbox::deliver`].
     #[tracing::instrument(level = "debug", name = "outbox.deliver_flags", skip_all)]
     pub async fn deliver_flags(self) -> Result<Vec<Delivered>> {
-        self.deliver_kind(MessageKind::Flag).await
+        let mut done = Vec::new();
+        // Where something later was decided meanwhile, it is written after what was under way.
+        for _ in 0..PASSES {
+            let now = self.deliver_kind(MessageKind::Flag).await?;
+            let is_over = !now.iter().any(|delivered| delivered.outcome == AGAIN);
+            done.extend(now);
+            if is_over {
+                break;
+            }
+        }
+        Ok(done)
     }
 
     async fn deliver_kind(self, wanted: MessageKind) -> Result<Vec<Delivered>> {
@@ -80,11 +101,13 @@ impl Outbox<'_> {
         let mut done = Vec::new();
         for queued in due {
             let delivered = match &queued.message {
-                Ok(Message::Flag(position)) => match claim(self.0, &queued).await? {
-                    true => Some(try_flag(self.0, &queued, position).await?),
-                    false => None,
+                // Whatever it says: it is about a flag that is to be looked at.
+                _ if is_flag => match claim(self.0, &queued).await? {
+                    Some(claimed) => Some(try_flag(self.0, &claimed).await?),
+                    None => None,
                 },
                 Ok(Message::Notice(notice)) => try_notice(self.0, &channels, &queued, notice).await?,
+                Ok(Message::Flag(_)) => None,
                 Err(unreadable) => Some(put_aside(self.0, &queued, &unreadable.to_string()).await?),
             };
             // What a newer program queued is in `status`, with its own word for its kind.
@@ -107,21 +130,30 @@ pub(in crate::usecases) async fn deliver_now(runtime: &Runtime) -> Vec<String> {
     }
 }
 
-/// Whether this program delivers it: of several that find it due, one does.
-async fn claim(runtime: &Runtime, queued: &QueuedMessage) -> Result<bool> {
+/// The message as this program holds it; `None` where another one of several that find it due delivers it.
+async fn claim(runtime: &Runtime, queued: &QueuedMessage) -> Result<Option<QueuedMessage>> {
+    let until = after(runtime.now(), CLAIMED);
     let mut tx = runtime.write().await?;
-    let is_ours = tx.outbox_claim(queued, after(runtime.now(), CLAIMED)).await?;
+    let is_ours = tx.outbox_claim(queued, until).await?;
     tx.commit().await?;
-    Ok(is_ours)
+    Ok(is_ours.then(|| QueuedMessage { next_attempt_at: until, ..queued.clone() }))
 }
 
-async fn try_flag(runtime: &Runtime, queued: &QueuedMessage, position: &FlagPosition) -> Result<Outcome> {
-    let set = deliver_flag(runtime, position).await;
+/// Puts a flag where it belongs. Nothing is asked of the service within a transaction; what was decided while it was written is written
+/// again afterwards.
+async fn try_flag(runtime: &Runtime, queued: &QueuedMessage) -> Result<Outcome> {
+    let aim = aim_of(runtime, &mut runtime.read().await?, queued).await?;
+    let Some(position) = aim.position() else { return leave(runtime, queued, &aim).await };
+    let set = written(runtime, queued, &aim, position).await;
     // Later than when it was due: a service that hangs takes its time.
     let now = runtime.now();
     let mut tx = runtime.write().await?;
     let outcome = match set {
-        Ok(outcome) => (close_flag(runtime, &mut tx, queued, position, outcome).await?, true),
+        _ if aim_of(runtime, &mut tx, queued).await? != aim => {
+            again(runtime, &mut tx, queued, position).await?;
+            (AGAIN.to_owned(), true)
+        }
+        Ok(set) => (close_flag(runtime, &mut tx, queued, &aim, set).await?, true),
         Err(error) => {
             let text = error_chain(&error);
             let [random] = runtime.ids.bytes();
@@ -136,6 +168,44 @@ async fn try_flag(runtime: &Runtime, queued: &QueuedMessage, position: &FlagPosi
     };
     tx.commit().await?;
     Ok(outcome)
+}
+
+/// Writes a position, and holds the message meanwhile.
+async fn written(runtime: &Runtime, queued: &QueuedMessage, aim: &Aim, position: &FlagPosition) -> Result<Set> {
+    let write = set_flag(runtime, aim, position);
+    tokio::pin!(write);
+    let mut held = queued.clone();
+    loop {
+        tokio::select! {
+            done = &mut write => return done,
+            () = tokio::time::sleep(HELD_FOR) => {
+                // Who lost it goes on: what another program writes is the same, or is written again.
+                held = claim(runtime, &held).await?.unwrap_or(held);
+            }
+        }
+    }
+}
+
+/// Closes a message that is about no flag of ours.
+async fn leave(runtime: &Runtime, queued: &QueuedMessage, aim: &Aim) -> Result<Outcome> {
+    let why = match aim {
+        Aim::Nowhere(why) => why.clone(),
+        Aim::At(..) | Aim::Off(..) => String::new(),
+    };
+    let mut tx = runtime.write().await?;
+    tx.outbox_close(queued.id, Closing::Overtaken, runtime.now()).await?;
+    tx.commit().await?;
+    tracing::error!(message.key = queued.key, "A flag was not touched: {why}");
+    Ok((format!("not done: {why}"), false))
+}
+
+/// Has the flag written once more: this write may have come after a later one.
+async fn again(runtime: &Runtime, tx: &mut Tx, queued: &QueuedMessage, position: &FlagPosition) -> Result<()> {
+    let Some(subject) = queued.subject.map(ExperimentId) else { return Ok(()) };
+    let now = runtime.now();
+    tx.outbox_overtake_flag(subject, now).await?;
+    let key = MessageKey::FlagAgain(subject, queued.id);
+    tx.outbox_insert(runtime.ids.next(), &Message::Flag(position.clone()), &key, now).await
 }
 
 /// `None` when no channel was tried in this pass.
@@ -177,48 +247,69 @@ async fn put_aside(runtime: &Runtime, queued: &QueuedMessage, problem: &str) -> 
 }
 
 /// Closes a position. Where its flag stands is written to the log.
-async fn close_flag(
-    runtime: &Runtime,
-    tx: &mut Tx,
-    queued: &QueuedMessage,
-    position: &FlagPosition,
-    outcome: String,
-) -> Result<String> {
+async fn close_flag(runtime: &Runtime, tx: &mut Tx, queued: &QueuedMessage, aim: &Aim, set: Set) -> Result<String> {
     let now = runtime.now();
-    if !tx.outbox_close(queued.id, Closing::Delivered, now).await? {
-        return catch_up(runtime, tx, queued).await;
-    }
-    let event = new_event(EventKind::FlagSet, runtime.workspace.id.into(), &Principal::system("flags"), position)?;
-    tx.event_append(event, now).await?;
-    Ok(outcome)
-}
-
-/// A later position was decided while ours was being written, and may have been overwritten by it: the latest one is
-/// written again.
-async fn catch_up(runtime: &Runtime, tx: &mut Tx, queued: &QueuedMessage) -> Result<String> {
-    let latest = match queued.subject {
-        Some(experiment) => tx.outbox_latest_flag(experiment).await?,
-        None => None,
+    let is_ours = tx.outbox_close(queued.id, Closing::Delivered, now).await?;
+    let (Some(position), Some(subject)) = (aim.position(), queued.subject.map(ExperimentId)) else {
+        return Ok("nothing was done".to_owned());
     };
-    match latest.map(|latest| latest.message) {
-        Some(Ok(Message::Flag(position))) => deliver_flag(runtime, &position).await,
-        _ => Ok("overtaken".to_owned()),
+    if let Aim::Off(position, problem) = aim {
+        tell_tampered(runtime, tx, subject, position, problem).await?;
+    }
+    match set {
+        Set::ByTheService(sentence) => {
+            if is_ours {
+                let by = Principal::system("flags");
+                let event = new_event(EventKind::FlagSet, runtime.workspace.id.into(), &by, position)?;
+                tx.event_append(event, now).await?;
+            }
+            Ok(sentence)
+        }
+        Set::ByHand(sentence) => {
+            let (experiment, detail) = (position.experiment.clone(), sentence.clone());
+            let notice = match position.treatment_pct {
+                0 => Notice::FlagNotOff { experiment, detail },
+                _ => Notice::FlagNotSet { experiment, detail },
+            };
+            let key = MessageKey::FlagStuck(subject, queued.id, 0);
+            tx.outbox_insert(runtime.ids.next(), &Message::Notice(notice), &key, now).await?;
+            Ok(sentence)
+        }
     }
 }
 
-async fn deliver_flag(runtime: &Runtime, position: &FlagPosition) -> Result<String> {
+/// What somebody else turned on is not overwritten: who got its treatment was not assigned by this experiment.
+fn must_be_ours(aim: &Aim, found: &FlagState) -> Result<()> {
+    let Aim::At(_, shares) = aim else { return Ok(()) };
+    if !found.is_on || shares.contains(&found.treatment_pct) {
+        return Ok(());
+    }
+    let problem = format!("it is {found}, where the runtime never put it");
+    Err(FlagError::Foreign { key: found.key.clone(), problem }.into())
+}
+
+/// Who put a flag where it is.
+enum Set {
+    /// The flag service, which was read back.
+    ByTheService(String),
+    /// Nobody yet: there is no flag service.
+    ByHand(String),
+}
+
+async fn set_flag(runtime: &Runtime, aim: &Aim, position: &FlagPosition) -> Result<Set> {
     let FlagPosition { key, description, treatment_pct: pct, .. } = position;
     let Some(service) = flag_service(runtime, &*config(runtime).await?).await? else {
-        return Ok(format!("flag `{key}`: no flag service is configured, so set it to {pct} % by hand"));
+        return Ok(Set::ByHand(format!("flag `{key}`: no flag service is configured, so set it to {pct} % by hand")));
     };
     // What is turned off needs no flag.
     if *pct > 0 {
-        service.ensure(key, description).await.map_err(Error::from)?;
+        let found = service.ensure(key, description).await.map_err(Error::from)?;
+        must_be_ours(aim, &found)?;
     }
     let state = flags::write_and_read_back(service.as_ref(), &flag_position(key, *pct), |pause| {
         Box::pin(tokio::time::sleep(pause))
     })
     .await
     .map_err(Error::from)?;
-    Ok(format!("flag `{key}` is {state} ({})", service.name()))
+    Ok(Set::ByTheService(format!("flag `{key}` is {state} ({})", service.name())))
 }

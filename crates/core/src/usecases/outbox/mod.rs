@@ -1,11 +1,13 @@
 //! Delivering what was decided, and showing what could not be delivered.
 
+pub(super) mod aim;
 mod backoff;
 mod channels;
 pub(super) mod deliver;
 pub(super) mod letter;
 pub(super) mod messages;
 pub(super) mod stuck;
+pub(super) mod tampered;
 
 use crate::usecases::Runtime;
 

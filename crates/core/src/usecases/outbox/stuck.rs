@@ -32,8 +32,10 @@ pub(in crate::usecases) fn sentence(queued: &QueuedMessage, position: &FlagPosit
     let tries = u64::try_from(queued.attempts).unwrap_or(0);
     let tries = format!("{} {}", count(tries), if tries == 1 { "try" } else { "tries" });
     let why = queued.last_error.as_deref().unwrap_or("it is not known why");
-    let since = span(now.duration_since(queued.created_at).as_mins());
-    format!("the flag `{key}` could not be {aim} for {since} ({tries}): {why}")
+    match now.duration_since(queued.created_at).as_mins() {
+        0 => format!("the flag `{key}` could not be {aim} yet ({tries}): {why}"),
+        mins => format!("the flag `{key}` could not be {aim} for {} ({tries}): {why}", span(mins)),
+    }
 }
 
 /// The same for a message that may be another, or one that was not tried yet.

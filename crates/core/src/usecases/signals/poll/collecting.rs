@@ -28,6 +28,8 @@ use crate::usecases::kernel::phases::is_on;
 use crate::usecases::kernel::queue::{SOONEST, next_look, signals_of};
 use crate::usecases::kernel::worker::{Claimed, UnderWay, Wish, Worker};
 use crate::usecases::kernel::workspace_file::config;
+use crate::usecases::outbox::aim::is_broken;
+use crate::usecases::outbox::tampered::off_without_history;
 
 /// How long the clock of a source is known.
 const CLOCKS_KEPT: Duration = Duration::from_mins(1);
@@ -361,6 +363,11 @@ impl Collecting {
                 let slug = &job.experiment.slug;
                 tracing::error!(experiment = %slug, code = %error.code(), "Polling failed: {error}");
                 self.done.failures.push(format!("{slug}: {}", error_chain(&error)));
+                if is_broken(&error) {
+                    let off = off_without_history(&self.runtime, job.experiment.id).await;
+                    self.has_moved_a_flag |= off.is_ok();
+                    self.done.failures.extend(off.err().map(|error| format!("{slug}: {}", error_chain(&error))));
+                }
                 self.left.push(queued.clone());
             }
         }

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::correction::{Reread, correct, reread, store_reread};
 use super::flag_off::put_off_again;
+use super::flag_read::keep_flag_read;
 use super::gathered::Gathered;
 use super::health::{SignalFindings, health_failed, health_of, health_ok};
 use super::incident::tell_incidents;
@@ -63,7 +64,7 @@ pub(super) struct Asked {
 impl Asked {
     /// Whether the flag is not where it was put.
     pub(super) fn has_drifted(&self) -> bool {
-        self.gathered.drift.is_some()
+        self.gathered.drift().is_some()
     }
 }
 
@@ -162,14 +163,15 @@ pub(super) async fn take_experiment(
     if let Some(stalled) = stalled.filter(|stalled| stalled.as_finding().is_said(now)) {
         stalled.tell(runtime, &mut tx, &experiment, plan, now).await?;
     }
-    if let Some(drift) = gathered.drift.as_deref().filter(|_| !is_on(&phases)) {
+    if let Some(drift) = gathered.drift().filter(|_| !is_on(&phases)) {
         failures.push(put_off_again(runtime, &mut tx, &experiment, drift).await?);
     }
+    failures.extend(keep_flag_read(runtime, &mut tx, &experiment, &gathered.flag, now).await?);
     if let Some(treated) = gathered.treated_off.take() {
         failures.push(treated.tell(runtime, &mut tx, &experiment, now).await?);
     }
     let found = Found {
-        drift: gathered.drift.as_deref(),
+        drift: gathered.drift(),
         judged: judged.as_ref(),
         is_whole,
         silence: silence.as_ref(),
@@ -207,9 +209,9 @@ pub(super) async fn take_danger(
     let previous = running_of(&experiment)?.cloned();
     let judged = judge(&job, &gathered, poll.as_ref(), previous.as_ref(), now)?.map(|(judged, _)| judged);
     let danger = judged.filter(|Judged { evaluated, .. }| is_danger(&evaluated.advice, &evaluated.health));
-    if danger.is_some() || gathered.drift.is_some() {
+    if danger.is_some() || gathered.drift().is_some() {
         let found = Found {
-            drift: gathered.drift.as_deref(),
+            drift: gathered.drift(),
             judged: danger.as_ref(),
             is_whole: false,
             silence: None,

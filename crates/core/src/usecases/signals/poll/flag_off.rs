@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::timeout;
 
 use crate::domain::{Experiment, ExperimentStatus, Message, MessageKey, Notice};
 use crate::error::{Error, Result, error_chain};
-use crate::ports::flags;
+use crate::ports::FlagService;
+use crate::ports::flags::{self, Found};
 use crate::store::Tx;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::flag::{flag_position, queue_flag};
@@ -28,9 +30,15 @@ pub(super) async fn put_off_again(
     let detail = format!("{drift}; it is turned off again");
     let notice =
         Message::Notice(Notice::FlagNotOff { experiment: experiment.slug.to_string(), detail: detail.clone() });
-    tx.outbox_insert(runtime.ids.next(), &notice, &MessageKey::FlagNotOff(experiment.id, now), now).await?;
+    tx.outbox_insert(runtime.ids.next(), &notice, &MessageKey::FlagNotOff(experiment.id, hour_of(now)), now).await?;
     tracing::error!(experiment = %experiment.slug, "{detail}");
     Ok(format!("`{}`: {detail}", experiment.slug))
+}
+
+/// The instant at which the hour of an instant began: who turns a flag on again and again is told of once an hour.
+fn hour_of(at: Timestamp) -> Timestamp {
+    let seconds = at.as_second();
+    Timestamp::from_second(seconds - seconds.rem_euclid(3600)).unwrap_or(at)
 }
 
 /// Looks at the flags that are off without being read by a poll: of experiments that were killed after they had gone live, and of
@@ -44,6 +52,15 @@ pub(super) async fn check_off(runtime: &Runtime) -> Vec<String> {
     }
 }
 
+/// Whether the key of an experiment's flag is its own for ever: what is only proposed owns none yet.
+fn owns_its_flag(experiment: &Experiment) -> bool {
+    let is_built = matches!(
+        experiment.state.status,
+        ExperimentStatus::Building | ExperimentStatus::FailedBuild | ExperimentStatus::AwaitingLaunchGate
+    );
+    is_built || experiment.launched_at.is_some()
+}
+
 async fn look(runtime: &Runtime) -> Result<Vec<String>> {
     let mut tx = runtime.read().await?;
     let (mut ours, shipped): (Vec<_>, Vec<_>) = tx
@@ -52,17 +69,18 @@ async fn look(runtime: &Runtime) -> Result<Vec<String>> {
         .into_iter()
         .partition(|experiment| experiment.state.status == ExperimentStatus::Killed);
     let open = tx.experiment_list_under_way(None).await?;
-    for waiting in open.iter().filter(|experiment| experiment.state.status.is_waiting()) {
-        if !is_on(&tx.phase_list(waiting.id).await?) {
+    let may_be_off = |status: ExperimentStatus| status.is_waiting() || status == ExperimentStatus::Paused;
+    for waiting in open.iter().filter(|experiment| may_be_off(experiment.state.status)) {
+        if waiting.launched_at.is_some() && !is_on(&tx.phase_list(waiting.id).await?) {
             ours.push(waiting.clone());
         }
     }
     drop(tx);
     ours.retain(|ours| {
-        let mut others = open.iter().chain(&shipped).filter(|other| other.id != ours.id);
+        let mut others = open.iter().chain(&shipped).filter(|other| other.id != ours.id && owns_its_flag(other));
         !others.any(|other| other.hypothesis.flag_key == ours.hypothesis.flag_key)
     });
-    if ours.is_empty() {
+    if ours.is_empty() && shipped.is_empty() {
         return Ok(Vec::new());
     }
     let Some(service) = flag_service(runtime, &*config(runtime).await?).await? else { return Ok(Vec::new()) };
@@ -85,5 +103,43 @@ async fn look(runtime: &Runtime) -> Result<Vec<String>> {
         }
         tx.commit().await?;
     }
+    for experiment in &shipped {
+        found.extend(look_at_shipped(runtime, service.as_ref(), experiment).await?);
+    }
     Ok(found)
+}
+
+/// What was shipped is everybody's: nothing is written, but people hear of it once a day if it is elsewhere.
+async fn look_at_shipped(
+    runtime: &Runtime,
+    service: &dyn FlagService,
+    experiment: &Experiment,
+) -> Result<Option<String>> {
+    let expected = flag_position(&experiment.hypothesis.flag_key, 100);
+    let drift = match flags::drift(service, &expected).await {
+        Ok(Some(drift)) => drift,
+        // Who has removed the flag has removed it from the code.
+        Ok(None) | Err(_) => return Ok(None),
+    };
+    if drift.found == Found::Nothing {
+        return Ok(None);
+    }
+    let detail = format!("{drift}, because it was shipped; nothing is changed");
+    let now = runtime.now();
+    let mut tx = runtime.write().await?;
+    if tx.outbox_is_flag_waiting(experiment.id).await? {
+        return Ok(None);
+    }
+    let notice =
+        Message::Notice(Notice::FlagNotSet { experiment: experiment.slug.to_string(), detail: detail.clone() });
+    let key = MessageKey::FlagNotRead(experiment.id, day_of(now));
+    tx.outbox_insert(runtime.ids.next(), &notice, &key, now).await?;
+    tx.commit().await?;
+    Ok(Some(format!("`{}`: {detail}", experiment.slug)))
+}
+
+/// The instant at which the day of an instant began, in UTC.
+fn day_of(at: Timestamp) -> Timestamp {
+    let seconds = at.as_second();
+    Timestamp::from_second(seconds - seconds.rem_euclid(86_400)).unwrap_or(at)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::arms::ReadArms;
+use super::flag_read::FlagRead;
 use super::treated_off::TreatedOff;
 use super::weeks::Weeks;
 use crate::domain::{ArmSums, Plan, Reading, VariantReading};
@@ -26,7 +27,8 @@ pub(super) struct Gathered {
     pub(super) guards: BTreeMap<usize, GatheredGuard>,
     /// By name of the signal.
     pub(super) failures: Vec<(String, Error)>,
-    pub(super) drift: Option<String>,
+    /// What the flag service says.
+    pub(super) flag: FlagRead,
     /// Who is still shown the treatment of a flag that is off.
     pub(super) treated_off: Option<TreatedOff>,
 }
@@ -46,8 +48,23 @@ pub(super) struct GatheredGuard {
 }
 
 impl Gathered {
+    /// Where the flag is, when it is not where it was put.
+    pub(super) fn drift(&self) -> Option<&str> {
+        match &self.flag {
+            FlagRead::Drift(drift) => Some(drift),
+            FlagRead::NotAsked | FlagRead::InPlace | FlagRead::NotRead(_) => None,
+        }
+    }
+
     pub(super) fn new(phases: Vec<AllocationPhase>) -> Self {
-        Self { phases, primary: None, guards: BTreeMap::new(), failures: Vec::new(), drift: None, treated_off: None }
+        Self {
+            phases,
+            primary: None,
+            guards: BTreeMap::new(),
+            failures: Vec::new(),
+            flag: FlagRead::NotAsked,
+            treated_off: None,
+        }
     }
 
     /// The primary signal's readings by variant; empty where there are none.
@@ -131,7 +148,7 @@ impl Gathered {
             launched_at,
             is_sampled: readings.iter().any(|(_, reading)| !reading.warnings.is_empty()),
             // Of a flag that is off, it says nothing about who is in which arm.
-            has_flag_drift: self.drift.is_some() && is_on(&self.phases),
+            has_flag_drift: self.drift().is_some() && is_on(&self.phases),
             scope: scope_at(&self.phases, now, plan.shares_with_steps),
         }
     }

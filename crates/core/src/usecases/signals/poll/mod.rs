@@ -8,6 +8,7 @@ mod correction;
 mod days;
 mod experiment;
 mod flag_off;
+mod flag_read;
 mod gathered;
 mod health;
 mod incident;

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::arms::read_phases;
+use super::flag_read::{FlagRead, read_flag};
 use super::gathered::{Gathered, GatheredGuard, Primary};
 use super::memory::running_of;
 use super::source_clocks::SourceClocks;
@@ -21,14 +22,12 @@ use crate::domain::{Design, Experiment, Outcome, Plan, Window};
 use crate::error::{Code, Error, Result};
 use crate::evaluation::{evaluate_guards, evaluate_poll};
 use crate::lifecycle::statistical_finding;
-use crate::ports::flags;
 use crate::store::AllocationPhase;
 use crate::usecases::Runtime;
-use crate::usecases::kernel::flag::flag_position;
 use crate::usecases::kernel::level::read_level;
 use crate::usecases::kernel::phases::is_on;
 use crate::usecases::kernel::turns::Urgency;
-use crate::usecases::kernel::workspace_file::{flag_service, reads_by_variant};
+use crate::usecases::kernel::workspace_file::reads_by_variant;
 
 /// How long other signals are waited for once danger is known.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -48,7 +47,7 @@ pub(super) struct Job {
 
 /// What one question led to.
 enum Answer {
-    Flag(Option<String>),
+    Flag(FlagRead),
     Guard(usize, Result<GatheredGuard>),
     Primary(Result<Primary>),
     TreatedOff(Result<Option<TreatedOff>>),
@@ -69,7 +68,7 @@ pub(super) async fn gather(
     let mut until = None;
     while let Some(answer) = next(&mut asked, until).await {
         match answer {
-            Ok(Answer::Flag(drift)) => gathered.drift = drift,
+            Ok(Answer::Flag(read)) => gathered.flag = read,
             Ok(Answer::Guard(index, Ok(guard))) => {
                 gathered.guards.insert(index, guard);
             }
@@ -119,7 +118,7 @@ fn ask(runtime: &Runtime, config: &Arc<Config>, job: &Arc<Job>, now: Timestamp) 
     );
     asked.spawn(async move {
         let (runtime, config, job) = for_flag;
-        Answer::Flag(flag_drift(&runtime, &config, &job).await)
+        Answer::Flag(read_flag(&runtime, &config, &job).await)
     });
     if !is_on(&job.phases) {
         let (runtime, config, job) = (runtime.clone(), Arc::clone(config), Arc::clone(job));
@@ -137,7 +136,7 @@ fn ask(runtime: &Runtime, config: &Arc<Config>, job: &Arc<Job>, now: Timestamp) 
 
 /// Whether what was read so far turns the flag off.
 pub(super) fn shows_danger(job: &Job, gathered: &Gathered, now: Timestamp) -> Result<bool> {
-    if gathered.drift.is_some() {
+    if gathered.drift().is_some() {
         return Ok(true);
     }
     let launched_at = job.experiment.launched_at.unwrap_or(now);
@@ -193,35 +192,4 @@ async fn read_guard(
         ));
     }
     Ok(GatheredGuard { level, ..GatheredGuard::default() })
-}
-
-/// Where the flag is, when it is not where it was put. A message that is still waiting explains a difference, and an
-/// unreachable service is no drift.
-async fn flag_drift(runtime: &Runtime, config: &Config, job: &Job) -> Option<String> {
-    let key = &job.experiment.hypothesis.flag_key;
-    match read_drift(runtime, config, job).await {
-        Ok(drift) => drift,
-        Err(error) => {
-            tracing::warn!(flag = %key, code = %error.code(), "The flag could not be read: {error}");
-            None
-        }
-    }
-}
-
-async fn read_drift(runtime: &Runtime, config: &Config, job: &Job) -> Result<Option<String>> {
-    let experiment = &job.experiment;
-    let mut tx = runtime.read().await?;
-    let is_waiting = tx.outbox_is_flag_waiting(experiment.id).await?;
-    drop(tx);
-    let Some(service) = flag_service(runtime, config).await? else { return Ok(None) };
-    if is_waiting {
-        return Ok(None);
-    }
-    let pct = match is_on(&job.phases) {
-        true => experiment.hypothesis.rollout.pct(experiment.state.step).unwrap_or(0),
-        false => 0,
-    };
-    let expected = flag_position(&experiment.hypothesis.flag_key, pct);
-    let drift = flags::drift(service.as_ref(), &expected).await.map_err(Error::from)?;
-    Ok(drift.map(|drift| drift.to_string()))
 }
