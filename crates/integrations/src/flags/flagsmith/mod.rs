@@ -13,11 +13,10 @@ mod writes;
 use async_trait::async_trait;
 use outcome_core::ports::flags::{check_key, check_pct};
 use outcome_core::ports::{FlagError, FlagService, FlagState, Right};
-use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use self::wire::{Environment, Feature, IdentityOverride, Page, State, States};
+use self::wire::{Environment, Feature, IdentityOverride, Page, Project, State, States};
 use super::api::{Api, MAX_PAGES, Of, Product, foreign};
 
 pub(crate) use self::settings::VENDOR;
@@ -101,37 +100,56 @@ impl Flagsmith {
         let Some(feature) = self.feature(key, &environment).await? else { return Ok(None) };
         let ids = (environment.id.to_string(), feature.id.to_string());
         let url = self.address(&["features", "featurestates"], &[("environment", &ids.0), ("feature", &ids.1)]);
-        let states: Vec<State> = self.list(Of::read(key), url).await?;
+        let mut states: Vec<State> = self.list(Of::read(key), url).await?;
+        let overrides = self.overrides(key, &feature, &mut states).await?;
         let states = States::of(states, feature.id, environment.id).map_err(|problem| self.api.unreadable(problem))?;
-        let overrides = self.overrides(key, &feature, states.n_identities()).await?;
         Ok(Some(Found { environment, feature, states, overrides }))
     }
 
-    /// What identities have beyond the states of the core API.
-    async fn overrides(&self, key: &str, feature: &Feature, n_seen: usize) -> Result<Overrides, FlagError> {
+    /// What identities have beyond these states; what the core API keeps of them is added.
+    async fn overrides(&self, key: &str, feature: &Feature, states: &mut Vec<State>) -> Result<Overrides, FlagError> {
+        let n_seen = |states: &[State]| states.iter().filter(|state| state.is_of_identity()).count() as u64;
         let n = feature.num_identity_overrides;
-        if feature.is_num_identity_overrides_complete && n == Some(n_seen as u64) {
-            return Ok(Overrides::Counted { n_on: 0, n: 0 });
+        if feature.is_num_identity_overrides_complete && n == Some(n_seen(states)) {
+            return Ok(Overrides::NONE);
         }
-        let id = feature.id.to_string();
-        // The one address without a slash at its end.
-        let mut url = self.api.address(&["api", "v1", "environments", &self.environment, "edge-identity-overrides"]);
-        url.query_pairs_mut().append_pair("feature", &id);
         let of = Of::read(key);
-        let answer = self.api.answer(of, |client| client.get(url.clone())).await?;
-        match answer.status {
-            // Without the Edge API there are none but those that were seen.
-            StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
-                let unseen = n.unwrap_or_default().saturating_sub(n_seen as u64);
-                Ok(if unseen == 0 { Overrides::Counted { n_on: 0, n: 0 } } else { Overrides::Unknown(unseen) })
-            }
-            _ => {
-                let page: Page<IdentityOverride> = self.api.json(of, &answer)?;
-                let n_on = page.results.iter().filter(|one| one.feature_state.enabled).count();
-                Ok(Overrides::Counted { n_on, n: page.results.len() })
+        let id = feature.id.to_string();
+        if self.is_edge(key).await? {
+            // The one address without a slash at its end.
+            let mut url =
+                self.api.address(&["api", "v1", "environments", &self.environment, "edge-identity-overrides"]);
+            url.query_pairs_mut().append_pair("feature", &id);
+            let page: Page<IdentityOverride> =
+                self.api.json(of, &self.api.answer(of, |client| client.get(url.clone())).await?)?;
+            let n_on = page.results.iter().filter(|one| one.feature_state.enabled).count();
+            return Ok(Overrides::Counted { n_on, n: page.results.len() });
+        }
+        let path = ["environments", &self.environment, "featurestates"];
+        let more: Vec<State> = self.list(of, self.address(&path, &[("anyIdentity", "1"), ("feature", &id)])).await?;
+        for state in more {
+            if states.iter().all(|known| known.id != state.id) {
+                states.push(state);
             }
         }
+        let unseen = n.unwrap_or_default().saturating_sub(n_seen(states));
+        Ok(if unseen == 0 { Overrides::NONE } else { Overrides::Unknown(unseen) })
     }
+
+    /// Whether the Edge API keeps the identities of the project.
+    async fn is_edge(&self, key: &str) -> Result<bool, FlagError> {
+        let url = self.address(&["projects"], &[]);
+        let of = Of::read(key);
+        let all: Vec<Project> = self.api.json(of, &self.api.answer(of, |client| client.get(url.clone())).await?)?;
+        let ours = all.iter().find(|project| project.id == self.project);
+        let problem =
+            || self.api.unreadable(format!("project {} is not among those that this token can see", self.project));
+        ours.map(|project| project.use_edge_identities).ok_or_else(problem)
+    }
+}
+
+impl Overrides {
+    const NONE: Self = Self::Counted { n_on: 0, n: 0 };
 }
 
 impl Found {

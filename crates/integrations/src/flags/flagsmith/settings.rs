@@ -34,6 +34,7 @@ in the environment of experiments, and no other
   View environment                  VIEW_ENVIRONMENT
   Update feature state              UPDATE_FEATURE_STATE
   Manage segment overrides          MANAGE_SEGMENT_OVERRIDES, so that off also reaches segments of others
+  View identities                   VIEW_IDENTITIES, where the Edge API keeps identities, as in the cloud
 Where change requests are on, leave Update feature state out: the API takes direct changes past them. The runtime then asks people.
 docs/flags/flagsmith.md has each step.";
 

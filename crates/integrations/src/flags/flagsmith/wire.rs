@@ -11,7 +11,14 @@ pub(super) struct Page<T> {
     pub(super) next: Option<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
+pub(super) struct Project {
+    pub(super) id: u64,
+    #[serde(default)]
+    pub(super) use_edge_identities: bool,
+}
+
+#[derive(Debug, Deserialize)]
 pub(super) struct Environment {
     pub(super) id: u64,
     pub(super) name: String,
@@ -98,6 +105,10 @@ pub(super) struct Share {
 }
 
 impl State {
+    pub(super) fn is_of_identity(&self) -> bool {
+        self.identity.is_some()
+    }
+
     /// Whether it gives somebody the treatment, also to SDK calls that do not look at `enabled`.
     pub(super) fn serves(&self) -> bool {
         self.enabled || self.shares().iter().any(|share| share.percentage_allocation > 0.0)
@@ -156,7 +167,7 @@ impl States {
         if !all.iter().all(is_ours) {
             return Err("it has states of another feature or environment".to_owned());
         }
-        let (identities, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|state| state.identity.is_some());
+        let (identities, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(State::is_of_identity);
         let (segments, mut rest): (Vec<_>, Vec<_>) =
             rest.into_iter().partition(|state| state.feature_segment.is_some());
         match (rest.pop(), rest.is_empty()) {
@@ -164,10 +175,6 @@ impl States {
             (Some(_), false) => Err("it has several states for the environment".to_owned()),
             (None, _) => Err("it has no state for the environment".to_owned()),
         }
-    }
-
-    pub(super) fn n_identities(&self) -> usize {
-        self.identities.len()
     }
 
     /// What is on beside the state of the environment.

@@ -87,6 +87,33 @@ async fn off_turns_segments_and_identities_off_too() {
     }
 }
 
+#[tokio::test]
+async fn identities_in_a_list_of_their_own_are_found() {
+    for server in [Server::default(), Server::versioned()] {
+        let (_held, service) = started(&server).await;
+        service.ensure(KEY, "d").await.unwrap();
+        service.set_rollout(KEY, 10).await.unwrap();
+        server.add_identity();
+        server.list_identities_apart();
+        let error = service.read(KEY).await.unwrap_err();
+        assert!(error.to_string().contains("on for 1 identities"), "{error}");
+        put(service.as_ref(), &FlagState::off(KEY)).await.unwrap();
+        assert!(server.states().iter().all(|state| state["enabled"] == false));
+    }
+}
+
+/// There is no conditional write, so what comes between is seen when the write is read back.
+#[tokio::test]
+async fn a_second_writer_is_seen_when_the_write_is_read_back() {
+    let server = Server::default();
+    let (_held, service) = started(&server).await;
+    service.ensure(KEY, "d").await.unwrap();
+    server.before_next_patch(|state| state["feature_state_value"]["boolean_value"] = json!(true));
+    let error = put(service.as_ref(), &FlagState::on(KEY, 10)).await.unwrap_err();
+    assert!(error.to_string().contains("not the boolean `false`"), "{error}");
+    assert_eq!(server.default_of(0)["feature_state_value"]["boolean_value"], true, "it is kept");
+}
+
 /// An override that is removed sends no event: the next poll sees it.
 #[tokio::test]
 async fn an_override_that_comes_and_goes_is_seen_at_each_poll() {

@@ -12,7 +12,10 @@ pub(super) const ENVIRONMENT: &str = "prodKey";
 /// Of the environment that is ours, and of another.
 const IDS: [u64; 2] = [12, 11];
 
+type Change = Box<dyn Fn(&mut Value) + Send + Sync>;
+
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a way of the vendor")]
 struct State {
     feature: Option<Value>,
     /// Of every environment.
@@ -21,6 +24,8 @@ struct State {
     segments: Vec<Value>,
     edge: Vec<Value>,
     has_edge: bool,
+    has_identities_apart: bool,
+    before_patch: Option<Change>,
     audit: Option<Vec<Value>>,
     approvals: Option<u64>,
     is_versioned: bool,
@@ -168,9 +173,18 @@ impl Server {
         );
     }
 
+    /// Those of the core API are in a list of their own.
+    pub(super) fn list_identities_apart(&self) {
+        self.state().has_identities_apart = true;
+    }
+
     /// There are some, and the API does not say what they do.
     pub(super) fn hide_edge(&self) {
         self.state().has_edge = false;
+    }
+
+    pub(super) fn before_next_patch(&self, change: impl Fn(&mut Value) + Send + Sync + 'static) {
+        self.state().before_patch = Some(Box::new(change));
     }
 
     pub(super) fn add_standard_feature(&self) {
@@ -239,8 +253,21 @@ impl Server {
             ("POST", ["projects", "7", "features"]) => state.create(&body),
             ("GET", ["features", "featurestates"]) => {
                 assert_eq!(query("environment"), Some(IDS[0].to_string()));
-                let ours = state.states.iter().filter(|one| one["environment"] == IDS[0]).cloned();
+                let is_told = |one: &&Value| one["identity"].is_null() || !state.has_identities_apart;
+                let ours = state.states.iter().filter(|one| one["environment"] == IDS[0]).filter(is_told).cloned();
                 page(&ours.collect::<Vec<_>>())
+            }
+            ("GET", ["environments", ENVIRONMENT, "featurestates"]) => {
+                assert_eq!((query("anyIdentity").as_deref(), query("feature").as_deref()), (Some("1"), Some("40")));
+                let mut all: Vec<_> = state.states.iter().filter(|one| !one["identity"].is_null()).cloned().collect();
+                for one in &mut all {
+                    one["identity"] = json!({ "id": one["identity"], "identifier": "ann@example.com" });
+                    one["feature_state_value"] = one["feature_state_value"]["boolean_value"].clone();
+                }
+                page(&all)
+            }
+            ("GET", ["projects"]) => {
+                ok(json!([{ "id": 7, "name": "Shop", "organisation": 1, "use_edge_identities": state.has_edge }]))
             }
             ("GET", ["features", "feature-segments"]) => page(&state.segments),
             ("PATCH", ["features", "featurestates", id]) => state.patch(id.parse().unwrap(), &body),
@@ -353,7 +380,11 @@ impl State {
 
     /// One that is left out of the list of shares is deleted.
     fn patch(&mut self, id: u64, body: &Value) -> ResponseTemplate {
+        let before = self.before_patch.take();
         let state = self.states.iter_mut().find(|state| state["id"] == id).unwrap();
+        if let Some(change) = before {
+            change(state);
+        }
         assert!(!self.is_versioned || !state["identity"].is_null(), "states change only through versions");
         if let Some(enabled) = body.get("enabled") {
             state["enabled"] = enabled.clone();
