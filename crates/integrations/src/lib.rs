@@ -29,6 +29,7 @@ mod flags {
     mod api;
     pub(crate) mod custom_http;
     pub(crate) mod flagd_file;
+    pub(crate) mod flagsmith;
     pub(crate) mod launchdarkly;
     pub(crate) mod statsig;
     pub(crate) mod unleash;
@@ -67,6 +68,7 @@ pub const VENDORS: Vendors = Vendors {
     flags: &[
         flags::flagd_file::VENDOR,
         flags::custom_http::VENDOR,
+        flags::flagsmith::VENDOR,
         flags::launchdarkly::VENDOR,
         flags::statsig::VENDOR,
         flags::unleash::VENDOR,

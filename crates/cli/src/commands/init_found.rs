@@ -55,7 +55,13 @@ pub fn show(page: &mut Page, look: &FirstLook) {
         page.field("off limits", &shown(&look.forbidden_paths));
     }
     if let Some(service) = look.flag_service {
-        page.field("flags", &format!("{service} is not part of this version; outcome.yaml uses {}", look.flags));
+        page.field(
+            "flags",
+            &format!(
+                "an SDK of {service} was found; outcome.yaml uses {} until you write another provider",
+                look.flags
+            ),
+        );
     }
 }
 

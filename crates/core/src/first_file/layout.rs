@@ -63,7 +63,7 @@ const FILES: [&str; 20] = [
 const FLAG_FILES: [&str; 6] =
     ["flags.json", "flagd.json", "config/flags.json", "config/flagd.json", "flags/flags.json", "demo.flagd.json"];
 
-/// Flag services that applications bring an SDK of, and words of their packages. None of them is part of this version.
+/// Flag services that applications bring an SDK of, and words of their packages.
 const SERVICES: [(&str, &str); 8] = [
     ("LaunchDarkly", "launchdarkly"),
     ("Unleash", "unleash"),
@@ -82,7 +82,7 @@ pub struct Layout {
     pub forbidden: Vec<String>,
     /// The file with the flags.
     pub flags: FlagFile,
-    /// A flag service whose SDK the application has, and which this version does not speak to.
+    /// A flag service whose SDK the application has.
     pub service: Option<&'static str>,
 }
 

@@ -260,7 +260,7 @@ fn flags(text: &mut String, layout: &Layout) {
     if let Some(service) = layout.service {
         let _ = writeln!(
             text,
-            "  # Your application has an SDK of {service}, which this version does not speak to: `custom_http` connects an adapter of yours."
+            "  # Your application has an SDK of {service}: docs/flags says which services are a `provider`; `custom_http` connects any other."
         );
     }
     let _ = write!(

@@ -103,7 +103,7 @@ impl SqlConfig {
     }
 }
 
-fn config_of(section: &str) -> Config {
+pub(crate) fn config_of(section: &str) -> Config {
     let text = format!(
         "version: 1\noutcomes:\n  - id: paid\n    title: Paid\n    horizon: 6w\n    \
          target: {{ direction: increase, from: 0.3, to: 0.4 }}\n    \

@@ -22,6 +22,7 @@ mod exec;
 mod fifteen;
 mod flag_kit;
 mod flagd_file;
+mod flagsmith;
 mod ga4;
 mod http_json;
 mod kit;

@@ -1,5 +1,9 @@
 //! Unleash: against a stand-in that keeps flags as 7.4.1 does, with the change requests of its Enterprise edition.
 
+#[path = "unleash/reviews.rs"]
+mod reviews;
+#[path = "unleash/setups.rs"]
+mod setups;
 #[path = "unleash/stand_in.rs"]
 mod stand_in;
 
@@ -7,14 +11,13 @@ use std::path::Path;
 
 use outcome_core::Code;
 use outcome_core::error::error_chain;
-use outcome_core::ports::flags::{Found, drift};
 use outcome_core::ports::{FlagAct, FlagError, FlagService, FlagState, Right};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 use wiremock::{MockServer, ResponseTemplate};
 
 use self::stand_in::{ENVIRONMENT, Server, TOKEN};
-use super::contract::flag_service;
+use super::contract::{config_of, flag_service};
 use super::flag_kit::{self, Answers, KEY, StandIn, Vendor, put};
 
 const CONFIG: &str = "url: \"${URL}\", environment: production, token: \"${TOKEN}\"";
@@ -47,216 +50,15 @@ async fn it_does_what_every_flag_service_does() {
     flag_kit::all(&vendor()).await;
 }
 
-/// The strategy of ours, as it must be written.
-fn ours(rollout: &str) -> Value {
-    json!({
-        "name": "flexibleRollout", "title": null, "disabled": false, "constraints": [], "segments": [], "variants": [],
-        "parameters": { "rollout": rollout, "stickiness": "userId", "groupId": KEY },
-    })
-}
-
-#[tokio::test]
-async fn a_new_flag_is_off_and_has_our_strategy_at_nothing() {
-    let server = Server::default();
-    let (_held, service) = started(&server).await;
-    service.ensure(KEY, "Short form").await.unwrap();
-    assert_eq!(server.strategies(), [ours("0")]);
-    assert_eq!(server.flag().unwrap()["description"], "Short form");
-    assert_eq!(server.flag().unwrap()["type"], "experiment");
-    service.set_rollout(KEY, 20).await.unwrap();
-    assert_eq!(server.strategies(), [ours("20")], "one strategy, changed and not added");
-    assert!(server.writes().iter().all(|path| !path.contains("development")), "{:?}", server.writes());
-}
-
-#[tokio::test]
-async fn what_is_there_is_not_written_again() {
-    let server = Server::default();
-    let (_held, service) = started(&server).await;
-    service.ensure(KEY, "Short form").await.unwrap();
-    service.set_rollout(KEY, 20).await.unwrap();
-    let n = server.writes().len();
-    service.set_rollout(KEY, 20).await.unwrap();
-    assert_eq!(server.writes().len(), n);
-    service.off(KEY).await.unwrap();
-    service.off(KEY).await.unwrap();
-    assert_eq!(server.writes().len(), n + 1);
-}
-
-/// Switching on a flag without a strategy makes one for everybody.
-#[tokio::test]
-async fn our_strategy_is_there_before_the_switch() {
-    let server = Server::default();
-    let (_held, service) = started(&server).await;
-    server.add_flag(KEY);
-    assert_eq!(service.ensure(KEY, "d").await.unwrap(), FlagState::off(KEY));
-    assert_eq!(server.strategies(), [] as [Value; 0], "a flag that is there stays as it is");
-    put(service.as_ref(), &FlagState::on(KEY, 5)).await.unwrap();
-    assert_eq!(server.strategies(), [ours("5")]);
-}
-
-#[tokio::test]
-async fn what_others_set_up_is_named_and_not_touched() {
-    type Change = fn(&mut Value);
-    let cases: [(Change, &str); 12] = [
-        (
-            |all| {
-                all["strategies"]
-                    .as_array_mut()
-                    .unwrap()
-                    .push(json!({ "id": "s2", "name": "default", "title": "staff" }));
-            },
-            "`staff` (default)",
-        ),
-        (|all| all["strategies"] = json!([]), "without a strategy"),
-        (|all| all["strategies"][0]["name"] = json!("userWithId"), "`userWithId`"),
-        (|all| all["strategies"][0]["disabled"] = json!(true), "is disabled"),
-        (|all| all["strategies"][0]["constraints"] = json!([{ "contextName": "country" }]), "has constraints"),
-        (|all| all["strategies"][0]["segments"] = json!([7]), "has segments"),
-        (|all| all["strategies"][0]["variants"] = json!([{ "name": "red" }]), "has variants"),
-        (
-            |all| all["strategies"][0]["parameters"]["stickiness"] = json!("random"),
-            "stickiness `random` and not `userId`",
-        ),
-        (
-            |all| all["strategies"][0]["parameters"]["groupId"] = json!("other"),
-            "groupId `other` and not `new-checkout`",
-        ),
-        (|all| all["strategies"][0]["parameters"]["rollout"] = json!("12.5"), "rollout `12.5`"),
-        (|all| all["releasePlans"] = json!([{ "id": "p", "name": "slow start" }]), "the release plan `slow start`"),
-        (|all| all["milestoneName"] = json!("ten percent"), "the release plan `ten percent`"),
-    ];
-    for (change, expected) in cases {
-        let server = Server::default();
-        let (_held, service) = started(&server).await;
-        service.ensure(KEY, "d").await.unwrap();
-        service.set_rollout(KEY, 10).await.unwrap();
-        server.change(change);
-        let before = server.flag();
-        let error = service.read(KEY).await.unwrap_err();
-        assert!(matches!(error, FlagError::Foreign { .. }) && error.to_string().contains(expected), "{error}");
-        if expected != "without a strategy" {
-            let error = service.set_rollout(KEY, 20).await.unwrap_err();
-            assert!(matches!(error, FlagError::Foreign { .. }) && error.to_string().contains(expected), "{error}");
-            assert_eq!(server.flag(), before);
-        }
-        service.off(KEY).await.unwrap();
-        assert_eq!(service.read(KEY).await.unwrap(), Some(FlagState::off(KEY)), "{expected}");
-    }
-}
-
-#[tokio::test]
-async fn a_parent_that_decides_too_is_foreign() {
-    let server = Server::default();
-    let (_held, service) = started(&server).await;
-    service.ensure(KEY, "d").await.unwrap();
-    service.set_rollout(KEY, 10).await.unwrap();
-    server
-        .change_flag(|flag| flag["dependencies"] = json!([{ "feature": "payments", "enabled": true, "variants": [] }]));
-    let error = service.read(KEY).await.unwrap_err();
-    assert!(error.to_string().contains("it depends on `payments`"), "{error}");
-}
-
-/// A failed `test` is read again and decided again: what the other one wrote is neither lost nor overwritten.
-#[tokio::test]
-async fn a_second_writer_is_seen() {
-    let server = Server::default();
-    let (_held, service) = started(&server).await;
-    service.ensure(KEY, "d").await.unwrap();
-    service.set_rollout(KEY, 10).await.unwrap();
-    server.before_next_patch(|all| all["strategies"][0]["parameters"]["rollout"] = json!("15"));
-    assert_eq!(service.set_rollout(KEY, 20).await.unwrap(), FlagState::on(KEY, 20));
-    assert_eq!(server.strategies(), [ours("20")]);
-    server.before_next_patch(|all| all["strategies"][0]["constraints"] = json!([{ "contextName": "country" }]));
-    let error = service.set_rollout(KEY, 30).await.unwrap_err();
-    assert!(error.to_string().contains("has constraints"), "{error}");
-    assert_eq!(server.strategies()[0]["constraints"], json!([{ "contextName": "country" }]), "it is kept");
-    assert_eq!(server.strategies()[0]["parameters"]["rollout"], "20");
-}
-
-#[tokio::test]
-async fn a_writer_who_never_stops_ends_it() {
-    let server = Server::default();
-    let (_held, service) = started(&server).await;
-    service.ensure(KEY, "d").await.unwrap();
-    server.before_each_patch();
-    let error = service.set_rollout(KEY, 20).await.unwrap_err();
-    assert!(error.to_string().contains("again and again"), "{error}");
-}
-
-/// A lost answer to a new strategy must not make a second one.
-#[tokio::test]
-async fn a_new_strategy_is_sent_once() {
-    let server = Server::default();
-    let (_held, service) = started(&server).await;
-    server.add_flag(KEY);
-    server.lose_next_strategy();
-    let error = service.set_rollout(KEY, 20).await.unwrap_err();
-    assert!(error.is_transient(), "{error:?}");
-    assert_eq!(service.set_rollout(KEY, 20).await.unwrap(), FlagState::on(KEY, 20), "the outbox asks again");
-    assert_eq!(server.strategies(), [ours("20")]);
-}
-
-#[tokio::test]
-async fn names_are_of_the_whole_instance() {
-    let server = Server::default();
-    let (_held, service) = started(&server).await;
-    service.ensure(KEY, "d").await.unwrap();
-    service.set_rollout(KEY, 10).await.unwrap();
-    server.move_to("payments");
-    for error in [
-        service.read(KEY).await.unwrap_err(),
-        service.ensure(KEY, "d").await.unwrap_err(),
-        service.set_rollout(KEY, 20).await.unwrap_err(),
-    ] {
-        let expected = "it is in the project `payments`, and not in `default`";
-        assert!(matches!(error, FlagError::Foreign { .. }) && error.to_string().contains(expected), "{error}");
-    }
-    let found = drift(service.as_ref(), &FlagState::on(KEY, 10)).await.unwrap().unwrap();
-    assert!(matches!(found.found, Found::Otherwise(_)), "{found}");
-    service.off(KEY).await.unwrap();
-    assert_eq!(server.environment()["enabled"], false, "whoever asks for the name gets this one");
-}
-
-#[tokio::test]
-async fn an_archived_flag_keeps_its_name() {
-    let server = Server::default();
-    let (_held, service) = started(&server).await;
-    service.ensure(KEY, "d").await.unwrap();
-    server.archive();
-    assert_eq!(service.read(KEY).await.unwrap(), None);
-    assert_eq!(service.off(KEY).await.unwrap(), FlagState::off(KEY));
-    for error in [service.ensure(KEY, "d").await.unwrap_err(), service.set_rollout(KEY, 5).await.unwrap_err()] {
-        let expected = "an archived flag has this name";
-        assert!(matches!(error, FlagError::Foreign { .. }) && error.to_string().contains(expected), "{error}");
-    }
-}
-
-#[tokio::test]
-async fn a_flag_that_somebody_made_meanwhile_is_read() {
-    let server = Server::default();
-    let (_held, service) = started(&server).await;
-    server.make_before_next_create();
-    assert_eq!(service.ensure(KEY, "d").await.unwrap(), FlagState::off(KEY));
-    assert_eq!(server.flag().unwrap()["description"], "of somebody else");
-}
-
-#[tokio::test]
-async fn absence_is_not_off() {
-    let server = Server::default();
-    let (_held, service) = started(&server).await;
-    service.ensure(KEY, "d").await.unwrap();
-    server.change_flag(|flag| flag["environments"].as_array_mut().unwrap().retain(|one| one["name"] != ENVIRONMENT));
-    for error in [service.read(KEY).await.unwrap_err(), service.off(KEY).await.unwrap_err()] {
-        assert!(error.to_string().contains("no environment `production`; there are `development`"), "{error}");
-    }
-    for missing in ["enabled", "strategies"] {
-        let server = Server::default();
-        let (_held, service) = started(&server).await;
-        service.ensure(KEY, "d").await.unwrap();
-        server.change(|all| drop(all.as_object_mut().unwrap().remove(missing)));
-        let error = service.read(KEY).await.unwrap_err();
-        assert!(matches!(error, FlagError::Unreadable { .. }) && error.to_string().contains(missing), "{error}");
-    }
+#[test]
+fn the_page_shows_what_can_be_copied() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/flags/unleash.md");
+    let text = std::fs::read_to_string(page).unwrap();
+    let yaml = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let sources = "signal_connectors:\n  - { name: other, type: sql, config: { url: \"${OTHER}\" } }\n";
+    let flags = config_of(&format!("{sources}{yaml}")).flags.unwrap();
+    assert_eq!(flags.settings.to_json()["environment"], "production");
+    assert_eq!(flags.settings.keeps_arms(), Some(false));
 }
 
 /// A 404 that is not about a flag says nothing of the flag.
@@ -413,81 +215,4 @@ async fn a_project_or_environment_that_is_not_there_is_said() {
         assert_eq!(allowed(&rights, FlagAct::Read), Some(false));
         assert!(rights[0].detail.as_ref().unwrap().contains(expected), "{rights:?}");
     }
-}
-
-fn review(error: &FlagError) -> String {
-    assert!(matches!(error, FlagError::Review { .. }), "{error:?}");
-    error.to_string()
-}
-
-#[tokio::test]
-async fn a_change_request_is_made_once_and_waited_for() {
-    let server = Server::default();
-    let (_held, service) = started(&server).await;
-    server.demand_reviews();
-    assert_eq!(service.ensure(KEY, "d").await.unwrap(), FlagState::off(KEY), "a new flag is off without asking");
-    let said = review(&service.set_rollout(KEY, 5).await.unwrap_err());
-    assert!(said.contains("change request #1 for `production` has 0 of 1 approvals"), "{said}");
-    let again = review(&service.set_rollout(KEY, 5).await.unwrap_err());
-    assert_eq!((again, server.n_requests()), (said, 1), "it is found again");
-    assert_eq!(server.request(1)["title"], "Outcome Runtime: new-checkout on at 5 %");
-    assert_eq!(service.read(KEY).await.unwrap(), Some(FlagState::off(KEY)));
-    server.set_request(1, "Approved");
-    let said = review(&service.set_rollout(KEY, 5).await.unwrap_err());
-    assert!(said.contains("#1 for `production` is approved and waits for somebody to apply it"), "{said}");
-    server.apply(1);
-    assert_eq!(service.set_rollout(KEY, 5).await.unwrap(), FlagState::on(KEY, 5));
-    assert_eq!(service.read(KEY).await.unwrap(), Some(FlagState::on(KEY, 5)));
-
-    let said = review(&service.set_rollout(KEY, 20).await.unwrap_err());
-    assert!(said.contains("#2"), "{said}");
-    let said = review(&service.off(KEY).await.unwrap_err());
-    assert!(said.contains("#3"), "{said}");
-    assert_eq!(server.request(2)["state"], "Cancelled", "what was asked before must not come after the off");
-    server.apply(3);
-    assert_eq!(service.off(KEY).await.unwrap(), FlagState::off(KEY));
-}
-
-#[tokio::test]
-async fn what_was_asked_for_is_taken_back_when_the_flag_stays_off() {
-    let server = Server::default();
-    let (_held, service) = started(&server).await;
-    server.demand_reviews();
-    service.ensure(KEY, "d").await.unwrap();
-    review(&service.set_rollout(KEY, 5).await.unwrap_err());
-    assert_eq!(service.off(KEY).await.unwrap(), FlagState::off(KEY), "it never was on");
-    assert_eq!(server.request(1)["state"], "Cancelled");
-}
-
-#[tokio::test]
-async fn drafts_of_others_are_not_sent() {
-    let server = Server::default();
-    let (_held, service) = started(&server).await;
-    server.demand_reviews();
-    service.ensure(KEY, "d").await.unwrap();
-    server.draft("payments");
-    let said = review(&service.set_rollout(KEY, 5).await.unwrap_err());
-    assert!(said.contains("draft #1 of a change request for `production` with changes of others"), "{said}");
-    assert_eq!(server.request(1)["state"], "Draft");
-
-    // One that we left over when we ended between making and sending it.
-    let server = Server::default();
-    let (_held, service) = started(&server).await;
-    server.demand_reviews();
-    service.ensure(KEY, "d").await.unwrap();
-    server.draft(KEY);
-    let said = review(&service.set_rollout(KEY, 5).await.unwrap_err());
-    assert!(said.contains("#2"), "{said}");
-    assert_eq!(server.n_requests(), 1, "the draft is gone");
-}
-
-/// Switched on by a person in the open source edition, whose API has no change requests.
-#[tokio::test]
-async fn reviews_that_cannot_be_asked_for_are_said() {
-    let server = Server::default();
-    let (_held, service) = started(&server).await;
-    service.ensure(KEY, "d").await.unwrap();
-    server.demand_reviews_without_requests();
-    let error = service.set_rollout(KEY, 5).await.unwrap_err();
-    assert!(matches!(error, FlagError::Http { status: Some(404), .. }), "{error:?}");
 }

@@ -3,7 +3,6 @@
 //! Nothing is approved or applied here: that is for people.
 
 use outcome_core::ports::FlagError;
-use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -100,7 +99,7 @@ impl ChangeRequest {
 impl Unleash {
     /// Asks for changes: what is waited for, or why that cannot be asked.
     pub(super) async fn request(&self, key: &str, what: &str, changes: &[Value]) -> Result<FlagError, FlagError> {
-        let pending = self.pending(key).await?.unwrap_or_default();
+        let pending = self.pending(key).await?;
         let found = pending.iter().find(|request| request.does(key, changes));
         for request in pending.iter().filter(|request| !request.does(key, changes)) {
             if request.is_draft() {
@@ -117,7 +116,7 @@ impl Unleash {
                 self.send_to_review(key, id, what).await?;
             }
         }
-        let sent = self.pending(key).await?.unwrap_or_default().into_iter().find(|request| request.does(key, changes));
+        let sent = self.pending(key).await?.into_iter().find(|request| request.does(key, changes));
         let waits = sent.map_or_else(
             || format!("a change request for `{}` was made; it must be approved and applied there", self.environment),
             |request| request.waits(&self.environment),
@@ -127,8 +126,12 @@ impl Unleash {
 
     /// Takes back what we asked for and nobody applied, now that the flag is to stay off.
     pub(super) async fn withdraw_requests(&self, key: &str) -> Result<(), FlagError> {
-        // Without that edition, or without the right to see them, there are none of ours.
-        for request in self.pending(key).await?.unwrap_or_default() {
+        let pending = match self.pending(key).await {
+            // Without that edition, or without the right to see them, there are none of ours.
+            Err(FlagError::Http { status: Some(403 | 404), .. }) => return Ok(()),
+            found => found?,
+        };
+        for request in pending {
             if request.is_ours_of(key) && !request.is_draft() {
                 self.set_state(key, request.id, "Cancelled").await?;
             }
@@ -136,16 +139,16 @@ impl Unleash {
         Ok(())
     }
 
-    /// Open ones of our environment; `None` where there are no change requests.
-    async fn pending(&self, key: &str) -> Result<Option<Vec<ChangeRequest>>, FlagError> {
+    /// Open ones of our environment.
+    async fn pending(&self, key: &str) -> Result<Vec<ChangeRequest>, FlagError> {
         let url = self.in_project(&self.project, &["change-requests", "pending"]);
         let answer = self.send(Of::read(key), |client| client.get(url.clone())).await?;
-        if matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN) {
-            return Ok(None);
+        if !answer.status.is_success() {
+            return Err(self.refused(Of::read(key), &answer));
         }
         let all: Vec<ChangeRequest> = self.api.json(Of::read(key), &answer)?;
         let is_open = |request: &ChangeRequest| !matches!(request.state.as_str(), "Applied" | "Cancelled" | "Rejected");
-        Ok(Some(all.into_iter().filter(|one| one.environment == self.environment && is_open(one)).collect()))
+        Ok(all.into_iter().filter(|one| one.environment == self.environment && is_open(one)).collect())
     }
 
     /// A draft of our account collects changes until it is sent. One that is only of this flag was left over by us.

@@ -156,7 +156,7 @@ impl FlagService for Unleash {
                 }
             }
         }
-        Err(writes::busy(key))
+        Err(busy(key))
     }
 
     async fn off(&self, key: &str) -> Result<FlagState, FlagError> {
@@ -180,7 +180,7 @@ impl FlagService for Unleash {
                 return Ok(FlagState::off(key));
             }
         }
-        Err(writes::busy(key))
+        Err(busy(key))
     }
 
     async fn read(&self, key: &str) -> Result<Option<FlagState>, FlagError> {
@@ -200,4 +200,9 @@ impl FlagService for Unleash {
     async fn rights(&self) -> Result<Vec<Right>, FlagError> {
         self.rights_of_token().await
     }
+}
+
+/// Too many others write.
+fn busy(key: &str) -> FlagError {
+    foreign(key, "others changed it again and again while it was written")
 }

@@ -27,11 +27,11 @@ pub(crate) const VENDOR: FlagVendor = FlagVendor {
 const ROLE: &str = "\
 Enterprise: a service account of its own (Admin settings > Service accounts) with the root role `Viewer`, a token of it, and in the
 project one custom project role with
-  Create feature flags                           CREATE_FEATURE
+  Create feature toggles                         CREATE_FEATURE
 in the environment of experiments, and no other
   Create activation strategies                   CREATE_FEATURE_STRATEGY
   Update activation strategies                   UPDATE_FEATURE_STRATEGY
-  Enable/disable flags                           UPDATE_FEATURE_ENVIRONMENT
+  Enable/disable toggles                         UPDATE_FEATURE_ENVIRONMENT
 Not `Admin` and not `Skip change request process` (SKIP_CHANGE_REQUEST): both go past your reviews without a word.
 Open source: a user of its own with the root role `Editor`, and a personal access token of it; there are no custom roles.
 docs/flags/unleash.md has each step.";

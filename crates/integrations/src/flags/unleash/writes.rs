@@ -136,8 +136,3 @@ impl Unleash {
         strategy.into_iter().chain(enabled).collect()
     }
 }
-
-/// Too many others write.
-pub(super) fn busy(key: &str) -> FlagError {
-    foreign(key, "others changed it again and again while it was written")
-}

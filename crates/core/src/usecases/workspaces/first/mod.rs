@@ -55,7 +55,7 @@ pub struct FirstLook {
     pub forbidden_paths: Vec<String>,
     /// The file with the flags.
     pub flags: String,
-    /// A flag service whose SDK the application has, and which this version does not speak to.
+    /// A flag service whose SDK the application has.
     pub flag_service: Option<&'static str>,
     /// The statement that makes a table of exposures, where there is none.
     pub create_exposures: Option<String>,
