@@ -102,7 +102,11 @@ impl Api {
         let elsewhere = || self.unreadable("a link in it leads elsewhere, and is not followed");
         let url = self.base.join(link).map_err(|_| elsewhere())?;
         let is_below = url.path().starts_with(self.base.path().trim_end_matches('/'));
-        if url.origin() == self.base.origin() && is_below && url.username().is_empty() { Ok(url) } else { Err(elsewhere()) }
+        if url.origin() == self.base.origin() && is_below && url.username().is_empty() {
+            Ok(url)
+        } else {
+            Err(elsewhere())
+        }
     }
 
     /// Any answer that does not ask to come later. The request must be one that may be sent twice.

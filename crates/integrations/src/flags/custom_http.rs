@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use outcome_core::config::vendor::{Decode as _, FlagVendor, Keymap, Node, Reporter, secret, service_address};
 use outcome_core::ports::flags::{check_key, check_pct};
-use outcome_core::ports::{FlagAct, FlagAnswers, FlagError, FlagService, FlagSettings, FlagState, Opening, ResolveSecret, Right};
+use outcome_core::ports::{
+    FlagAct, FlagAnswers, FlagError, FlagService, FlagSettings, FlagState, Opening, ResolveSecret, Right,
+};
 use outcome_core::yaml_map;
 use serde_json::json;
 

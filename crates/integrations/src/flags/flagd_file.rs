@@ -18,7 +18,9 @@ use std::sync::Arc;
 
 use outcome_core::config::vendor::{Decode as _, FlagVendor, Keymap, Node, Reporter, references};
 use outcome_core::ports::flags::{check_key, check_pct};
-use outcome_core::ports::{FlagAct, Right, FlagAnswers, FlagError, FlagService, FlagSettings, FlagState, Opening, ResolveSecret};
+use outcome_core::ports::{
+    FlagAct, FlagAnswers, FlagError, FlagService, FlagSettings, FlagState, Opening, ResolveSecret, Right,
+};
 use outcome_core::yaml_map;
 
 /// A JSON file that flagd reads. For development.

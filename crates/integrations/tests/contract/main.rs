@@ -19,9 +19,8 @@ mod datadog;
 mod datadog_v2;
 mod emulator;
 mod exec;
-#[expect(dead_code, reason = "vendors follow")]
-mod flag_kit;
 mod fifteen;
+mod flag_kit;
 mod flagd_file;
 mod ga4;
 mod http_json;
@@ -32,6 +31,7 @@ mod mysql;
 mod parts;
 mod postgres;
 mod posthog;
+mod posthog_flags;
 mod prometheus;
 mod registry;
 mod rights;

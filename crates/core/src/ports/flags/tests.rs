@@ -67,9 +67,8 @@ async fn a_write_that_is_not_seen_is_an_error() {
         .unwrap_err();
     assert_eq!(error.to_string(), "memory accepted the write, but flag `f` is on at 5 % and not on at 20 %");
     assert_eq!(error.code(), Code::FlagFailed);
-    let error = write_and_read_back(&Memory::new(0, 0), &five, |pause| Box::pin(tokio::time::sleep(pause)))
-        .await
-        .unwrap_err();
+    let error =
+        write_and_read_back(&Memory::new(0, 0), &five, |pause| Box::pin(tokio::time::sleep(pause))).await.unwrap_err();
     assert_eq!(error.to_string(), "memory accepted the write, but flag `f` is not there and not on at 5 %");
     let off = FlagState::off("f");
     let gone = write_and_read_back(&Memory::new(0, 0), &off, |pause| Box::pin(tokio::time::sleep(pause))).await;

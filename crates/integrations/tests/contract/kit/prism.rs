@@ -31,7 +31,8 @@ impl Drop for Prism {
     }
 }
 
-fn specs() -> PathBuf {
+/// Where the published specifications are, beside the repository.
+pub(crate) fn specs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/contracts/specs")
 }
 
@@ -78,7 +79,16 @@ impl Prism {
     /// # Errors
     /// With what the specification does not allow.
     pub(crate) async fn accepts(&self, stand_in: &MockServer) -> Result<()> {
-        let requests = stand_in.received_requests().await.context("nothing was recorded")?;
+        self.accepts_those(stand_in, |_| true).await
+    }
+
+    /// The same, for those requests alone that the specification knows.
+    ///
+    /// # Errors
+    /// With what the specification does not allow.
+    pub(crate) async fn accepts_those(&self, stand_in: &MockServer, is_known: impl Fn(&Request) -> bool) -> Result<()> {
+        let mut requests = stand_in.received_requests().await.context("nothing was recorded")?;
+        requests.retain(is_known);
         ensure!(!requests.is_empty(), "nothing was asked");
         for request in &requests {
             let (status, violations) = self.replay(request).await?;
