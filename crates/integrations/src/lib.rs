@@ -30,6 +30,7 @@ mod flags {
     mod api;
     pub(crate) mod custom_http;
     pub(crate) mod flagd_file;
+    pub(crate) mod growthbook;
     pub(crate) mod posthog;
 }
 
@@ -63,7 +64,7 @@ pub const VENDORS: Vendors = Vendors {
         signals::http_json::VENDOR,
         signals::exec::VENDOR,
     ],
-    flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR, flags::posthog::VENDOR],
+    flags: &[flags::flagd_file::VENDOR, flags::custom_http::VENDOR, flags::growthbook::VENDOR, flags::posthog::VENDOR],
     channels: &[notify::webhook::VENDOR, notify::desktop::VENDOR],
     keyring: os_keyring::KEYRING,
 };

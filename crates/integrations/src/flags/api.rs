@@ -118,18 +118,57 @@ impl Api {
         of: Of<'_>,
         request: impl Fn(&Client) -> RequestBuilder + Sync,
     ) -> Result<Answer, FlagError> {
+        self.tries(of, &|_| false, true, request).await
+    }
+
+    /// The same for a request that must not be done twice: it is sent again only when it was too early, and so was not done.
+    ///
+    /// # Errors
+    /// As [`Self::answer`]; after no answer it may or may not have been done.
+    pub(super) async fn answer_once(
+        &self,
+        of: Of<'_>,
+        request: impl Fn(&Client) -> RequestBuilder + Sync,
+    ) -> Result<Answer, FlagError> {
+        self.tries(of, &|_| false, false, request).await
+    }
+
+    /// The same, where some answers are final although their status says that they pass.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub(super) async fn answer_unless(
+        &self,
+        of: Of<'_>,
+        is_final: impl Fn(&Answer) -> bool + Sync,
+        request: impl Fn(&Client) -> RequestBuilder + Sync,
+    ) -> Result<Answer, FlagError> {
+        self.tries(of, &is_final, true, request).await
+    }
+
+    async fn tries(
+        &self,
+        of: Of<'_>,
+        is_final: &(dyn Fn(&Answer) -> bool + Sync),
+        may_repeat: bool,
+        request: impl Fn(&Client) -> RequestBuilder + Sync,
+    ) -> Result<Answer, FlagError> {
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
         loop {
             let found = self.client.ask(|client| self.access.sign(request(client))).await;
             let wait = match &found {
+                Ok(answer) if is_final(answer) => None,
+                Ok(answer) if !may_repeat && answer.status != StatusCode::TOO_MANY_REQUESTS => None,
                 Ok(answer) if is_passing(answer.status) => passes(answer, pause),
                 Ok(_) => None,
-                Err(error) => error.is_transient().then_some(pause),
+                Err(error) => (may_repeat && error.is_transient()).then_some(pause),
             };
             match (found, wait.filter(|_| attempt < ATTEMPTS)) {
                 (_, Some(wait)) => tokio::time::sleep(wait).await,
-                (Ok(answer), None) if is_passing(answer.status) => return Err(self.refused(of, &answer)),
+                (Ok(answer), None) if is_passing(answer.status) && !is_final(&answer) => {
+                    return Err(self.refused(of, &answer));
+                }
                 (Ok(answer), None) => return Ok(answer),
                 (Err(error), None) => return Err(self.failed(of, error)),
             }

@@ -135,7 +135,7 @@ async fn keeps_a_flag(vendor: &Vendor) {
     vendor.shows_no_secret(&format!("{rights:?}"));
     if let Some(prism) = Prism::start(vendor.spec).unwrap() {
         let is_known = |request: &Request| !vendor.beyond_spec.iter().any(|part| request.url.path().contains(part));
-        prism.accepts_those(&server, is_known).await.unwrap();
+        prism.accepts_those(&server, is_known).await.unwrap_or_else(|error| panic!("{error:#}"));
     }
 }
 

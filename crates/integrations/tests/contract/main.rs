@@ -23,6 +23,7 @@ mod fifteen;
 mod flag_kit;
 mod flagd_file;
 mod ga4;
+mod growthbook;
 mod http_json;
 mod kit;
 mod metrics;

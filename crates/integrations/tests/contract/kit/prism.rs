@@ -91,7 +91,8 @@ impl Prism {
         requests.retain(is_known);
         ensure!(!requests.is_empty(), "nothing was asked");
         for request in &requests {
-            let (status, violations) = self.replay(request).await?;
+            let asked = || format!("{} {}", request.method, request.url);
+            let (status, violations) = self.replay(request).await.with_context(asked)?;
             let of_request: Vec<_> = violations.iter().filter(|entry| is_of_request(entry)).collect();
             if !(200..300).contains(&status) || !of_request.is_empty() {
                 bail!("{} {}: status {status}, {of_request:?}", request.method, request.url);
@@ -121,9 +122,16 @@ impl Prism {
         let status = answer.status().as_u16();
         let header =
             answer.headers().get("sl-violations").map(|value| value.to_str().map(str::to_owned)).transpose()?;
-        let violations = header.map_or(Ok(Vec::new()), |text| serde_json::from_str(&text))?;
+        let violations = header.map_or(Ok(Vec::new()), |text| entries(&text))?;
         Ok((status, violations))
     }
+}
+
+/// A list that is too long for the header begins with a word and is cut.
+fn entries(text: &str) -> Result<Vec<Value>> {
+    let Some((_, cut)) = text.split_once("Too many violations! ") else { return Ok(serde_json::from_str(text)?) };
+    ensure!(!cut.contains(r#""location":["request""#), "the request is wrong: {cut}");
+    Ok(Vec::new())
 }
 
 fn is_of_request(entry: &Value) -> bool {
