@@ -108,7 +108,8 @@ impl Growthbook {
         let edited = async {
             if let (Wish::Share(treatment_pct), Some(rule)) = (wish, rule) {
                 let url = self.feature_url(key, &["revisions", &version, "rules", rule]);
-                let body = json!({ "rule": { "coverage": coverage(treatment_pct) } });
+                let body =
+                    json!({ "rule": { "coverage": coverage(treatment_pct), "hashAttribute": self.at.hash_attribute } });
                 let answer = self.api.answer(of, |client| client.put(url.clone()).json(&body)).await?;
                 draft = self.api.json::<OfRevision>(of, &answer)?.revision;
             }

@@ -75,7 +75,9 @@ fn ours_by(rule: &Value, at: &Place) -> Result<Ours, String> {
     let name = named(rule);
     let set = |key: &str| rule.get(key).filter(|value| !value.is_null() && **value != json!([]));
     let text = |key: &str| set(key).and_then(Value::as_str).unwrap_or_default();
-    if text("type") != "rollout" {
+    // At 100 % GrowthBook turns a rollout into a rule that forces its value, and may leave out what is by hash.
+    let is_forced = text("type") == "force";
+    if !is_forced && text("type") != "rollout" {
         return Err(format!("its rule {name} is not a percentage rollout"));
     }
     if text("value") != "true" {
@@ -99,11 +101,13 @@ fn ours_by(rule: &Value, at: &Place) -> Result<Ours, String> {
     if rule.get("allEnvironments") == Some(&json!(true)) || set("environments") != Some(&json!([at.environment])) {
         return Err(format!("its rule {name} is for other environments too"));
     }
-    if text("hashAttribute") != at.hash_attribute {
-        return Err(format!("its rule {name} goes by `{}`, not by `{}`", text("hashAttribute"), at.hash_attribute));
+    let hashed_by = text("hashAttribute");
+    if hashed_by != at.hash_attribute && !(is_forced && hashed_by.is_empty()) {
+        return Err(format!("its rule {name} goes by `{hashed_by}`, not by `{}`", at.hash_attribute));
     }
     let id = Some(text("id")).filter(|id| !id.is_empty()).ok_or_else(|| format!("its rule {name} has no id"))?;
-    let Some(coverage) = rule.get("coverage").and_then(Value::as_f64) else {
+    let told = rule.get("coverage").and_then(Value::as_f64).or(is_forced.then_some(1.0));
+    let Some(coverage) = told else {
         return Err(format!("its rule {name} has no coverage"));
     };
     let whole = (0..=100_u8).find(|whole| (coverage * 100.0 - f64::from(*whole)).abs() < 1e-9);
@@ -145,19 +149,26 @@ fn essence(rule: &Value) -> Value {
     Value::Object(kept)
 }
 
-/// All rules with ours at the wished share.
-fn wished(feature: &Feature, wish: Wish, rule: Option<&str>) -> Vec<Value> {
-    let mut rules: Vec<_> = feature.rules.iter().map(essence).collect();
-    if let (Wish::Share(treatment_pct), Some(id)) = (wish, rule) {
-        for rule in rules.iter_mut().filter(|rule| rule["id"] == id) {
-            rule["coverage"] = json!(coverage(treatment_pct));
-        }
-    }
-    rules
+/// True when each rule of the draft is as it is live, but for ours, which has the wished share and deals units as before.
+fn are_wished(draft: &[Value], live: &[Value], at: &Place, wish: Wish, ours: Option<&str>) -> bool {
+    let is_ours = |rule: &Value| matches!(wish, Wish::Share(_)) && rule.get("id").and_then(Value::as_str) == ours;
+    let seeds_agree = |draft: &Value, live: &Value| match (draft.get("seed"), live.get("seed")) {
+        (Some(draft), Some(live)) => draft == live,
+        _ => true,
+    };
+    draft.len() == live.len()
+        && draft.iter().zip(live).all(|(draft, live)| match wish {
+            Wish::Share(treatment_pct) if is_ours(live) => {
+                draft.get("id") == live.get("id")
+                    && seeds_agree(draft, live)
+                    && ours_by(draft, at).is_ok_and(|ours| ours.treatment_pct == treatment_pct)
+            }
+            Wish::Share(_) | Wish::Off => essence(draft) == essence(live),
+        })
 }
 
 /// True when publishing the draft would do what was wished to the feature as it is live, and nothing else.
-pub(super) fn is_wished(draft: &Revision, feature: &Feature, at: &Place, wish: Wish, rule: Option<&str>) -> bool {
+pub(super) fn is_wished(draft: &Revision, feature: &Feature, at: &Place, wish: Wish, ours: Option<&str>) -> bool {
     let changes = draft.environments_enabled.clone().unwrap_or_default();
     let others_stay = changes
         .iter()
@@ -165,11 +176,15 @@ pub(super) fn is_wished(draft: &Revision, feature: &Feature, at: &Place, wish: W
         .all(|(name, is_on)| feature.environments.get(name).is_some_and(|one| one.enabled == *is_on));
     let was_on = feature.environments.get(&at.environment).is_some_and(|one| one.enabled);
     let is_on = changes.get(&at.environment).copied().unwrap_or(was_on);
+    let n = |list: &Option<Vec<Value>>| list.as_ref().map_or(0, Vec::len);
     draft.base_version == feature.revision.version
         && others_stay
         && is_on == (wish != Wish::Off)
         && draft.default_value.as_ref().is_none_or(|value| *value == feature.default_value)
-        && draft.rules.iter().map(essence).collect::<Vec<_>>() == wished(feature, wish, rule)
+        && draft.prerequisites.as_ref().is_none_or(|_| n(&draft.prerequisites) == n(&feature.prerequisites))
+        && n(&draft.ramp_actions) == 0
+        && draft.archived != Some(true)
+        && are_wished(&draft.rules, &feature.rules, at, wish, ours)
 }
 
 /// True when the live feature has the rules of the revision that was published.

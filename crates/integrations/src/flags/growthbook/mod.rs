@@ -192,9 +192,11 @@ impl FlagService for Growthbook {
     }
 
     async fn read(&self, key: &str) -> Result<Option<FlagState>, FlagError> {
-        match self.find(key).await? {
-            Some(feature) => self.state(key, &feature).map(Some),
-            None => Ok(None),
+        let Some(feature) = self.find(key).await? else { return Ok(None) };
+        let state = self.state(key, &feature)?;
+        match if state.is_on { self.ramp_at_work(key).await? } else { None } {
+            Some(ramp) => Err(self.foreign(key, &ramp)),
+            None => Ok(Some(state)),
         }
     }
 

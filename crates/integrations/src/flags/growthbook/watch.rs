@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::super::api::Of;
-use super::wire::{Actor, Environments, Feature, OfSettings, Ramp, Ramps, Settings};
+use super::wire::{Actor, Demands, Environments, Feature, OfSettings, Ramp, Ramps, Settings};
 use super::{Growthbook, PRODUCT};
 
 /// Asked for rights, in place of a flag.
@@ -35,6 +35,12 @@ impl Growthbook {
         Ok(open.map(|ramp| format!("{}; end and remove it in GrowthBook first", told(ramp))))
     }
 
+    /// A ramp that is at work. Where one monitors, its coverage does not tell who gets what.
+    pub(super) async fn ramp_at_work(&self, key: &str) -> Result<Option<String>, FlagError> {
+        let ramps = self.ramps(key).await?;
+        Ok(ramps.iter().find(|ramp| matches!(ramp.status.as_str(), "running" | "paused")).map(told))
+    }
+
     /// Who or what changed the feature last: a ramp that is at work or rolled back, else who published what is live.
     pub(super) async fn told_last(&self, key: &str, feature: &Feature) -> Result<String, FlagError> {
         let live = &feature.revision;
@@ -61,7 +67,10 @@ impl Growthbook {
         let Some(settings) = self.settings(NOBODY).await? else { return Ok(false) };
         let names = |list: &Option<Vec<String>>, name: &String| list.as_ref().is_some_and(|all| all.contains(name));
         let is_any = |list: &Option<Vec<String>>| list.as_ref().is_none_or(Vec::is_empty);
-        let rules = &settings.require_reviews;
+        let rules = match &settings.require_reviews {
+            Demands::All(all) => return Ok(*all),
+            Demands::Rules(rules) => rules,
+        };
         // A rule for the project takes the place of the one for all projects.
         let of_project = rules.iter().find(|rule| names(&rule.projects, &feature.project));
         let rule = of_project.or_else(|| rules.iter().find(|rule| is_any(&rule.projects)));

@@ -82,6 +82,13 @@ pub(super) struct Revision {
     pub(super) environments_enabled: Option<BTreeMap<String, bool>>,
     #[serde(default)]
     pub(super) default_value: Option<String>,
+    #[serde(default)]
+    pub(super) prerequisites: Option<Vec<Value>>,
+    /// Ramps that would begin or end with it.
+    #[serde(default)]
+    pub(super) ramp_actions: Option<Vec<Value>>,
+    #[serde(default)]
+    pub(super) archived: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -123,9 +130,25 @@ pub(super) struct OfSettings {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Settings {
     #[serde(default)]
-    pub(super) require_reviews: Vec<ReviewRule>,
+    pub(super) require_reviews: Demands,
     #[serde(default)]
     pub(super) rest_api_bypasses_reviews: Option<bool>,
+}
+
+/// Which changes need a review.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Demands {
+    /// By rules.
+    Rules(Vec<ReviewRule>),
+    /// All or none, in organizations that never changed it.
+    All(bool),
+}
+
+impl Default for Demands {
+    fn default() -> Self {
+        Self::All(false)
+    }
 }
 
 /// Where reviews are demanded; without projects, or environments, in all of them.

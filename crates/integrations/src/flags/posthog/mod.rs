@@ -219,6 +219,9 @@ impl Posthog {
     }
 
     async fn share(&self, flag: &Flag, treatment_pct: u8) -> Result<Wrote, FlagError> {
+        if flag.version.is_none() {
+            return self.rewrite(flag, treatment_pct).await;
+        }
         let body = json!({ "condition_index": 0, "rollout_percentage": treatment_pct, "version": flag.version });
         match self.act(flag, "set_release_condition_rollout", &body).await? {
             Wrote::Missing(_) => self.rewrite(flag, treatment_pct).await,

@@ -11,7 +11,7 @@ use outcome_core::ports::flags::{Found, drift};
 use outcome_core::ports::{FlagAct, FlagError, FlagService, FlagState};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
-use stand_in::{Server, rule};
+use stand_in::{Edit, Server, rule};
 use wiremock::{MockServer, Request, ResponseTemplate};
 
 use super::contract::flag_service;
@@ -82,6 +82,29 @@ async fn the_other_environment_stays_as_it_is_live_and_in_the_revision() {
     put(service.as_ref(), &FlagState::off(KEY)).await.unwrap();
     assert_eq!(staging(&server.feature()), before);
     assert_eq!(server.drafts(), []);
+}
+
+#[tokio::test]
+async fn a_draft_that_somebody_changed_is_not_published() {
+    let edits: [(&str, Edit); 6] = [
+        ("another rule", |draft| draft["rules"][0]["value"] = json!("false")),
+        ("another environment", |draft| draft["environmentsEnabled"]["staging"] = json!(false)),
+        ("another default", |draft| draft["defaultValue"] = json!("true")),
+        ("a ramp", |draft| draft["rampActions"] = json!([{ "mode": "create" }])),
+        ("a prerequisite", |draft| draft["prerequisites"] = json!([{ "id": "parent" }])),
+        ("another seed", |draft| draft["rules"][1]["seed"] = json!("other")),
+    ];
+    for (what, edit) in edits {
+        let (server, _mock, service) = at(10).await;
+        server.kept().demands_reviews = true;
+        service.set_rollout(KEY, 60).await.unwrap_err();
+        edit(server.kept().revisions.last_mut().unwrap());
+        server.approve();
+        let first = server.drafts();
+        assert!(matches!(service.set_rollout(KEY, 60).await, Err(FlagError::Review { .. })), "{what}");
+        assert!(server.drafts()[0].0 > first[0].0, "{what}: a new one is asked for");
+        assert_eq!(service.read(KEY).await.unwrap(), Some(FlagState::on(KEY, 10)), "{what}");
+    }
 }
 
 #[tokio::test]
@@ -193,14 +216,17 @@ async fn a_review_is_asked_for_once_and_the_draft_is_published_when_it_is_approv
 
 #[tokio::test]
 async fn a_review_is_waited_for_even_if_the_key_may_pass_it() {
-    let (server, _mock, service) = at(10).await;
-    server.kept().demands_reviews = true;
-    server.kept().key_passes = true;
-    let publishes = server.kept().publishes;
-    assert!(matches!(service.set_rollout(KEY, 60).await, Err(FlagError::Review { .. })));
-    assert_eq!(server.kept().publishes, publishes);
-    server.approve();
-    assert_eq!(service.set_rollout(KEY, 60).await.unwrap(), FlagState::on(KEY, 60));
+    for demands_of_all in [false, true] {
+        let (server, _mock, service) = at(10).await;
+        server.kept().demands_reviews = true;
+        server.kept().demands_of_all = demands_of_all;
+        server.kept().key_passes = true;
+        let publishes = server.kept().publishes;
+        assert!(matches!(service.set_rollout(KEY, 60).await, Err(FlagError::Review { .. })));
+        assert_eq!(server.kept().publishes, publishes);
+        server.approve();
+        assert_eq!(service.set_rollout(KEY, 60).await.unwrap(), FlagState::on(KEY, 60));
+    }
 }
 
 #[tokio::test]
@@ -251,12 +277,20 @@ async fn a_ramp_that_rolls_back_is_one_finding_with_its_cause_and_nothing_is_pus
     assert!(matches!(&error, FlagError::Foreign { problem, .. } if problem.contains("is rolled-back")), "{error:?}");
     assert_eq!(writes().await, before, "nothing was sent");
 
-    // It holds, or advances.
+    // It holds, or is at work at our share: its coverage does not tell who gets what.
+    for status in ["running", "paused"] {
+        server.ramp(|feature| rule(feature)["coverage"] = json!(0.5));
+        server.kept().ramps[0]["status"] = json!(status);
+        let found = drift(service.as_ref(), &fifty).await.unwrap().unwrap();
+        assert!(matches!(&found.found, Found::Otherwise(what) if what.contains(&format!("is {status}"))), "{found}");
+    }
+    server.ramp(|feature| rule(feature)["coverage"] = json!(0));
     for status in ["pending", "ready", "running", "paused"] {
         server.kept().ramps[0]["status"] = json!(status);
         assert!(matches!(service.set_rollout(KEY, 50).await, Err(FlagError::Foreign { .. })), "{status}");
     }
     server.kept().ramps[0]["status"] = json!("completed");
+    server.edit(|feature| rule(feature)["coverage"] = json!(0));
     assert_eq!(service.set_rollout(KEY, 50).await.unwrap(), fifty);
 }
 

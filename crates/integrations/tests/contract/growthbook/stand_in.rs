@@ -8,7 +8,7 @@ use wiremock::{Request, ResponseTemplate};
 use super::super::flag_kit::{Answers, KEY, Meddles, StandIn};
 
 /// What others do to the feature.
-type Edit = fn(&mut Value);
+pub(super) type Edit = fn(&mut Value);
 /// What somebody does to the feature just before a draft is published.
 type Race = Box<dyn FnOnce(&mut Value) + Send>;
 
@@ -25,6 +25,8 @@ pub(super) struct Kept {
     pub(super) demands_reviews: bool,
     /// The server enforces reviews by itself; else the key passes them.
     pub(super) key_passes: bool,
+    /// The organization demands them of all, as older ones do.
+    pub(super) demands_of_all: bool,
     /// The key may not read the settings.
     pub(super) hides_settings: bool,
     pub(super) bypasses: Option<bool>,
@@ -97,6 +99,7 @@ impl Server {
             ("GET", ["api", "v1", "settings"]) if kept.hides_settings => refused(403, "You do not have permission"),
             ("GET", ["api", "v1", "settings"]) => {
                 let rules = json!([{ "requireReviewOn": kept.demands_reviews, "projects": [], "environments": ["production"] }]);
+                let rules = if kept.demands_of_all { json!(kept.demands_reviews) } else { rules };
                 ok(&json!({ "settings": { "requireReviews": rules, "restApiBypassesReviews": kept.bypasses } }))
             }
             ("GET", ["api", "v1", "ramp-schedules"]) => ok(&json!({ "rampSchedules": kept.ramps })),
@@ -149,6 +152,7 @@ fn create(kept: &mut Kept, body: &Value) -> ResponseTemplate {
     }
     let mut rules = body["rules"].clone();
     rules[0]["id"] = json!("fr_ours");
+    rules[0]["seed"] = json!("fr_ours");
     rules.as_array_mut().unwrap().insert(0, json!({
         "id": "fr_staging", "type": "force", "description": "", "value": "true", "enabled": true, "condition": "{\"team\": \"qa\"}",
         "allEnvironments": false, "environments": ["staging"],
@@ -217,6 +221,7 @@ fn revise(kept: &mut Kept, version: &str, what: &[&str], body: &Value) -> Respon
             for (key, value) in body["rule"].as_object().unwrap().iter().filter(|_| !drops) {
                 rule[key] = value.clone();
             }
+            as_told(rule);
         }
         ["toggle"] => {
             let name = body["environment"].as_str().unwrap();
@@ -231,6 +236,20 @@ fn revise(kept: &mut Kept, version: &str, what: &[&str], body: &Value) -> Respon
         _ => return refused(404, "Unknown"),
     }
     ok(&json!({ "revision": kept.revisions[index] }))
+}
+
+/// A rollout to everybody becomes a rule that forces its value, and is told without what is by hash.
+fn as_told(rule: &mut Value) {
+    let is_forced = rule["coverage"].as_f64().unwrap() >= 1.0;
+    rule["type"] = json!(if is_forced { "force" } else { "rollout" });
+    if is_forced {
+        for key in ["coverage", "hashAttribute", "seed"] {
+            rule.as_object_mut().unwrap().remove(key);
+        }
+    } else {
+        assert!(rule["hashAttribute"].is_string(), "it is demanded");
+        rule["seed"] = json!("fr_ours");
+    }
 }
 
 fn publish(kept: &mut Kept, index: usize) -> ResponseTemplate {

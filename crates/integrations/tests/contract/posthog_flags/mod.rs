@@ -90,6 +90,18 @@ async fn only_the_percentage_differs_after_a_change() {
 }
 
 #[tokio::test]
+async fn a_flag_from_before_versions_were_kept_is_changed_too() {
+    let (server, mock, service) = at(10).await;
+    server.edit(|_| {});
+    server.kept().flags[0]["version"] = Value::Null;
+    assert_eq!(service.set_rollout(KEY, 20).await.unwrap(), FlagState::on(KEY, 20));
+    let last = mock.received_requests().await.unwrap().pop().unwrap();
+    let body: Value = last.body_json().unwrap();
+    assert_eq!((last.method.as_str(), &body["version"]), ("PATCH", &Value::Null));
+    assert_eq!(body["original_flag"]["filters"]["groups"][0]["rollout_percentage"], json!(10));
+}
+
+#[tokio::test]
 async fn a_second_writer_between_read_and_write_makes_it_decide_again() {
     for lacks_actions in [false, true] {
         // It stays ours: the change is decided again on what is there now, and nothing of the other's is lost.
