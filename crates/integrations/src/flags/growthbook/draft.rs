@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 
 use super::super::api::{MAX_PAGES, Of, foreign};
-use super::Growthbook;
+use super::client::Growthbook;
 use super::judge::{Wish, coverage, is_live, is_wished, ours};
 use super::wire::{Blocked, Feature, OfRevision, Revision, Revisions};
 

@@ -4,6 +4,7 @@
 //! A share is changed by a draft revision that is read back and published; the environment's switch turns off. Nothing but our rule
 //! and our environment is sent.
 
+mod client;
 mod draft;
 mod judge;
 mod settings;
@@ -13,18 +14,18 @@ mod wire;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use client::Growthbook;
 use draft::Landed;
 use judge::{Wish, is_off, ours};
 use outcome_core::config::vendor::{FlagVendor, Node, Reporter};
-use outcome_core::ports::flags::{check_key, check_pct};
+use outcome_core::ports::flags::check_pct;
 use outcome_core::ports::{FlagError, FlagService, FlagSettings, FlagState, Right};
 use reqwest::StatusCode;
 use serde_json::json;
 use settings::{PRODUCT, Place};
-use url::Url;
 use wire::{Feature, OfFeature};
 
-use super::api::{Api, Of, foreign};
+use super::api::Of;
 
 /// GrowthBook.
 pub(crate) const VENDOR: FlagVendor = FlagVendor {
@@ -42,39 +43,7 @@ fn read(node: &Node, reporter: &mut Reporter<'_>) -> Option<Arc<dyn FlagSettings
 /// How often a change is decided when others change the flag meanwhile.
 const DECISIONS: usize = 3;
 
-struct Growthbook {
-    api: Api,
-    at: Place,
-    /// The key is an admin's, as its form shows.
-    is_admin: bool,
-}
-
 impl Growthbook {
-    fn feature_url(&self, key: &str, path: &[&str]) -> Url {
-        self.api.address(&[&["api", "v2", "features", key], path].concat())
-    }
-
-    /// The feature as it is live.
-    async fn find(&self, key: &str) -> Result<Option<Feature>, FlagError> {
-        check_key(key)?;
-        let url = self.feature_url(key, &[]);
-        let answer = self.api.answer(Of::read(key), |client| client.get(url.clone())).await?;
-        let is_missing = match answer.status {
-            StatusCode::NOT_FOUND => true,
-            // What the server says instead of a 404.
-            StatusCode::BAD_REQUEST => self.api.said(&answer).starts_with("Could not find a feature"),
-            _ => false,
-        };
-        if is_missing {
-            return Ok(None);
-        }
-        self.api.json::<OfFeature>(Of::read(key), &answer).map(|found| Some(found.feature))
-    }
-
-    fn foreign(&self, key: &str, problem: &str) -> FlagError {
-        foreign(key, self.api.clean(problem))
-    }
-
     fn is_off(&self, key: &str, feature: &Feature) -> Result<bool, FlagError> {
         is_off(feature, &self.at).map_err(|problem| self.foreign(key, &problem))
     }

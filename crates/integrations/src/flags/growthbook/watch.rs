@@ -6,8 +6,9 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::super::api::Of;
+use super::client::Growthbook;
+use super::settings::PRODUCT;
 use super::wire::{Actor, Demands, Environments, Feature, OfSettings, Ramp, Ramps, Settings};
-use super::{Growthbook, PRODUCT};
 
 /// Asked for rights, in place of a flag.
 const NOBODY: &str = "outcome-runtime-asks";

@@ -241,10 +241,12 @@ async fn a_draft_for_what_is_no_longer_live_is_made_again_and_others_are_left_al
     let first = server.drafts();
     server.edit(|feature| feature["description"] = json!("theirs"));
     server.approve();
+    let publishes = server.kept().publishes;
     assert!(
         matches!(service.set_rollout(KEY, 60).await, Err(FlagError::Review { .. })),
         "it was approved for another feature"
     );
+    assert_eq!(server.kept().publishes, publishes, "GrowthBook would merge it");
     let second = server.drafts();
     assert_eq!((first.len(), second.len()), (2, 2));
     assert_eq!(second[0].2, "mine");
