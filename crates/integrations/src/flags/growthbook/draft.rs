@@ -87,24 +87,41 @@ impl Growthbook {
         self.forget_drafts(key, &drafts, same.map(|draft| draft.version)).await?;
         let draft = match same {
             Some(draft) => draft.clone(),
-            None => self.draft(key, feature, wish, rule.as_deref()).await?,
+            None => match self.draft(key, feature, wish, rule.as_deref()).await? {
+                Ok(draft) => draft,
+                Err(conflict) => return Ok(Landed::Conflict(conflict)),
+            },
         };
+        // GrowthBook itself decides about turning off: a key that may do it without a review was let through at the switch.
+        let must_ask = draft.status == "draft" && wish != Wish::Off && self.demands_review(feature).await?;
         match draft.status.as_str() {
+            _ if must_ask => Err(self.ask_for_review(key, &draft).await?),
             "approved" => self.publish(key, &draft, wish).await,
-            "draft" if self.demands_review(feature).await? => Err(self.ask_for_review(key, &draft).await?),
             "draft" => self.publish(key, &draft, wish).await,
             _ => Err(self.waits(key, &draft)),
         }
     }
 
-    /// A new draft with the change, read back.
-    async fn draft(&self, key: &str, feature: &Feature, wish: Wish, rule: Option<&str>) -> Result<Revision, FlagError> {
+    /// A new draft with the change, read back; the inner error is that of somebody who has published meanwhile.
+    async fn draft(
+        &self,
+        key: &str,
+        feature: &Feature,
+        wish: Wish,
+        rule: Option<&str>,
+    ) -> Result<Result<Revision, FlagError>, FlagError> {
         let of = Of::write(key);
         let url = self.feature_url(key, &["revisions"]);
         let body = json!({ "comment": self.comment(wish), "title": self.comment(wish) });
         let answer = self.api.answer_once(of, |client| client.post(url.clone()).json(&body)).await?;
         let OfRevision { revision: mut draft } = self.api.json(of, &answer)?;
         let version = draft.version.to_string();
+        if draft.base_version != feature.revision.version {
+            self.forget_drafts(key, std::slice::from_ref(&draft), None).await?;
+            return Ok(Err(self
+                .api
+                .unreadable(format!("its draft {version} is of another revision than the one that was read"))));
+        }
         let edited = async {
             if let (Wish::Share(treatment_pct), Some(rule)) = (wish, rule) {
                 let url = self.feature_url(key, &["revisions", &version, "rules", rule]);
@@ -131,7 +148,7 @@ impl Growthbook {
         if edited.is_err() {
             self.forget_drafts(key, std::slice::from_ref(&draft), None).await?;
         }
-        edited
+        edited.map(Ok)
     }
 
     async fn publish(&self, key: &str, draft: &Revision, wish: Wish) -> Result<Landed, FlagError> {
