@@ -15,7 +15,7 @@ use stand_in::{Edit, Server, rule};
 use wiremock::{MockServer, Request, ResponseTemplate};
 
 use super::contract::flag_service;
-use super::flag_kit::{Answers, KEY, Vendor, all, put};
+use super::flag_kit::{Answers, KEY, Vendor, all, contracts, put};
 
 const VENDOR: Vendor = Vendor {
     kind: "growthbook",
@@ -24,23 +24,6 @@ const VENDOR: Vendor = Vendor {
     secrets: &[("${KEY}", "secret_outcome_s3cret")],
     stand_in: stand_in::fresh,
     spec: "growthbook",
-    beyond_spec: &[
-        "/rules/",
-        "/discard",
-        "/request-review",
-        "/v1/settings",
-        "/v1/ramp-schedules",
-        "0/toggle",
-        "1/toggle",
-        "2/toggle",
-        "3/toggle",
-        "4/toggle",
-        "5/toggle",
-        "6/toggle",
-        "7/toggle",
-        "8/toggle",
-        "9/toggle",
-    ],
 };
 
 /// A server with our flag, on at this share.
@@ -273,7 +256,7 @@ async fn a_draft_for_what_is_no_longer_live_is_made_again_and_others_are_left_al
 
 #[tokio::test]
 async fn the_published_example_of_a_switch_is_what_is_sent() {
-    let path = super::kit::prism::specs().join("../examples/growthbook.json");
+    let path = contracts("examples/growthbook.json");
     let Ok(text) = std::fs::read_to_string(path) else {
         return eprintln!("SKIPPED: the examples are not beside the repository");
     };

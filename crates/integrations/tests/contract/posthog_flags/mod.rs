@@ -14,7 +14,7 @@ use stand_in::{Server, made};
 use wiremock::MockServer;
 
 use super::contract::flag_service;
-use super::flag_kit::{KEY, Vendor, all, put};
+use super::flag_kit::{KEY, Vendor, all, contracts, put};
 
 const NEWER: Vendor = Vendor {
     kind: "posthog",
@@ -23,15 +23,6 @@ const NEWER: Vendor = Vendor {
     secrets: &[("${KEY}", "phx_s3cret")],
     stand_in: stand_in::newer,
     spec: "posthog",
-    beyond_spec: &[
-        "/set_release_condition_rollout/",
-        "/enable/",
-        "/disable/",
-        "/scheduled_changes/",
-        "/experiments/",
-        "/personal_api_keys/",
-        "/activity/",
-    ],
 };
 
 async fn serve(server: &Server) -> (MockServer, Box<dyn FlagService>) {
@@ -361,7 +352,7 @@ async fn a_flag_that_the_list_does_not_show_is_not_made_again() {
 
 #[tokio::test]
 async fn the_published_example_is_read() {
-    let Ok(text) = std::fs::read_to_string(super::kit::prism::specs().join("posthog.openapi.json")) else {
+    let Ok(text) = std::fs::read_to_string(contracts("specs/posthog.openapi.json")) else {
         return eprintln!("SKIPPED: the specifications are not beside the repository");
     };
     let spec: Value = serde_json::from_str(&text).unwrap();
