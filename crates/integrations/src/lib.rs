@@ -30,7 +30,9 @@ mod flags {
     pub(crate) mod custom_http;
     pub(crate) mod flagd_file;
     pub(crate) mod flagsmith;
+    pub(crate) mod growthbook;
     pub(crate) mod launchdarkly;
+    pub(crate) mod posthog;
     pub(crate) mod statsig;
     pub(crate) mod unleash;
 }
@@ -69,7 +71,9 @@ pub const VENDORS: Vendors = Vendors {
         flags::flagd_file::VENDOR,
         flags::custom_http::VENDOR,
         flags::flagsmith::VENDOR,
+        flags::growthbook::VENDOR,
         flags::launchdarkly::VENDOR,
+        flags::posthog::VENDOR,
         flags::statsig::VENDOR,
         flags::unleash::VENDOR,
     ],

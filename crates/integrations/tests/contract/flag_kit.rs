@@ -82,6 +82,11 @@ impl Respond for Canned {
     }
 }
 
+/// Where a published contract is, beside the repository.
+pub(crate) fn contracts(file: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/contracts").join(file)
+}
+
 /// Puts the flag somewhere and reads it back.
 pub(crate) async fn put(service: &dyn FlagService, state: &FlagState) -> Result<FlagState, FlagError> {
     write_and_read_back(service, state, |pause| Box::pin(tokio::time::sleep(pause))).await
