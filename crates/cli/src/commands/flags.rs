@@ -1,7 +1,6 @@
 //! `flags`: the flag service that is applied.
 
-use outcome_core::ports::{FlagAct, Right};
-use outcome_core::usecases::{FlagLine, FlagLineState, FlagsReport};
+use outcome_core::usecases::{FlagAct, FlagLine, FlagLineState, FlagsReport, Right};
 use outcome_core::{Code, Result};
 
 use crate::args;

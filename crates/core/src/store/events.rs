@@ -33,7 +33,7 @@ statements! {
     EVENT_LAST_OF_KIND = sql!("SELECT ", EventRow::COLUMNS, "
         FROM event WHERE workspace_id = $1 AND seq > 0 AND subject_id = $2 AND kind = $3 AND seq < $4 ORDER BY seq DESC LIMIT 1");
     EVENT_FLAG_WAS_SET = "
-        SELECT COUNT(*) FROM event WHERE workspace_id = $1 AND kind = $2 AND payload ->> 'key' = $3";
+        SELECT COUNT(*) FROM event WHERE workspace_id = $1 AND kind = $2 AND payload LIKE $3";
     EVENT_OF_SUBJECT = sql!("SELECT ", EventRow::COLUMNS, "
         FROM event WHERE workspace_id = $1 AND seq > 0 AND subject_id = $2 ORDER BY seq DESC LIMIT $3");
 }
@@ -275,7 +275,7 @@ impl Tx {
         let (count,): (i64,) = on_db!(self, |c| sqlx::query_as(EVENT_FLAG_WAS_SET)
             .bind(self.workspace)
             .bind(EventKind::FlagSet.as_str())
-            .bind(key)
+            .bind(format!("%\"key\":\"{key}\"%"))
             .fetch_one(c)
             .await)?;
         Ok(count > 0)

@@ -25,7 +25,7 @@ mod signals;
 mod workspaces;
 
 pub use crate::hypotheses::Problem;
-pub use crate::ports::FlagAnswers;
+pub use crate::ports::{FlagAct, FlagAnswers, Right};
 pub use crate::store::Place;
 pub use audit_log::{
     AnchorPlace, AnchorReach, AuditLog, Proof, ProofExperiment, ProofLogged, ProofMethod, ProofPhase, ProofPoll,

@@ -7,7 +7,7 @@ use crate::config::node::{Node, Value};
 use crate::config::secrets::Env;
 
 /// Providers that the original had, or that a reader may look for.
-const ELSEWHERE: &[&str] = &["launchdarkly", "posthog", "statsig", "growthbook", "split", "configcat", "optimizely"];
+const ELSEWHERE: &[&str] = &["split", "configcat", "optimizely"];
 
 /// The flag service, when it is usable.
 pub(super) fn flags(file: Option<&At<FlagsFile>>, reporter: &mut Reporter<'_>) -> Option<FlagServiceSpec> {

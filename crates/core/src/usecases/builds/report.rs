@@ -131,7 +131,7 @@ impl Builds<'_> {
         }
         let branch = branch_of(self.0, report.head.as_deref(), &commit).await;
         let caps = find_caps(self.0, &outcome).await?;
-        let flag = look_at_flag(self.0, &experiment.hypothesis.flag_key).await;
+        let flag = Box::pin(look_at_flag(self.0, &experiment.hypothesis.flag_key)).await;
         let mut tx = self.0.write().await?;
         let mut experiment = experiment_named(&mut tx, &report.experiment).await?;
         if experiment.state.status == ExperimentStatus::AwaitingLaunchGate {

@@ -18,7 +18,7 @@ impl Experiments<'_> {
         let mut tx = self.0.read().await?;
         let key = experiment_named(&mut tx, reference).await?.hypothesis.flag_key;
         drop(tx);
-        let flag = look_at_flag(self.0, &key).await;
+        let flag = Box::pin(look_at_flag(self.0, &key)).await;
         let mut tx = self.0.write().await?;
         let mut experiment = experiment_named(&mut tx, reference).await?;
         let outcome = outcome_of(&mut tx, &experiment).await?;

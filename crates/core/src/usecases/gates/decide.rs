@@ -103,7 +103,7 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
     let signer = decider(runtime, request.member.as_deref(), &request.unlock, request.verdict).await?;
     let is_launch = gate.gate_type == GateType::LaunchApproval && !request.verdict.is_negative();
     if is_launch {
-        refuse_live_flag(runtime, gate).await?;
+        Box::pin(refuse_live_flag(runtime, gate)).await?;
     }
     let tried = if is_launch { check_launch_queries(runtime, gate).await? } else { LaunchQueries::default() };
     let head_of_branch = launch_drift(runtime, gate).await?;

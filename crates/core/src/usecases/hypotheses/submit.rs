@@ -117,7 +117,7 @@ impl Hypotheses<'_> {
                 format!("submit 1 to {MAX_CANDIDATES} hypotheses, not {}", submission.hypotheses.len()),
             ));
         }
-        let flags = Flags::look(self.0, &submission.hypotheses).await;
+        let flags = Box::pin(Flags::look(self.0, &submission.hypotheses)).await;
         let mut tx = self.0.write().await?;
         let outcome = outcome_named(&mut tx, &submission.outcome).await?;
         require_active(&outcome)?;

@@ -85,10 +85,10 @@ async fn refuse_other_flags(runtime: &Runtime, tx: &mut Tx, new: &NewConfigurati
 /// Which flag service it is, without who asks.
 fn identity(config: &Config) -> Option<(&'static str, serde_json::Value)> {
     let spec = config.flags.as_ref()?;
-    let mut settings = spec.settings.to_json();
-    if let Some(settings) = settings.as_object_mut() {
-        settings.remove("token");
-    }
+    let settings = match spec.settings.to_json() {
+        serde_json::Value::Object(all) => all.into_iter().filter(|(key, _)| key != "token").collect(),
+        other => other,
+    };
     Some((spec.kind, settings))
 }
 

@@ -50,7 +50,7 @@ pub(in crate::usecases) async fn aim(runtime: &Runtime, tx: &mut Tx, experiment:
         treatment_pct,
     };
     let keyring = keyring(runtime, tx).await?;
-    match flag_shares(tx, &keyring, experiment).await {
+    match Box::pin(flag_shares(tx, &keyring, experiment)).await {
         Ok(shares) => Ok(Aim::At(at(shares.last().copied().unwrap_or(0)), shares)),
         Err(error) if is_broken(&error) => match tx.event_flag_was_set(&experiment.hypothesis.flag_key).await? {
             true => Ok(Aim::Off(at(0), error.message().to_owned())),

@@ -103,7 +103,7 @@ impl Outbox<'_> {
             let delivered = match &queued.message {
                 // Whatever it says: it is about a flag that is to be looked at.
                 _ if is_flag => match claim(self.0, &queued).await? {
-                    Some(claimed) => Some(try_flag(self.0, &claimed).await?),
+                    Some(claimed) => Some(Box::pin(try_flag(self.0, &claimed)).await?),
                     None => None,
                 },
                 Ok(Message::Notice(notice)) => try_notice(self.0, &channels, &queued, notice).await?,
@@ -124,7 +124,8 @@ type Outcome = (String, bool);
 
 /// Tries what is due, best effort, right after a decision; what fails is tried again by the next poll.
 pub(in crate::usecases) async fn deliver_now(runtime: &Runtime) -> Vec<String> {
-    match runtime.outbox().deliver().await {
+    // On the heap: a decision is deep already.
+    match Box::pin(runtime.outbox().deliver()).await {
         Ok(done) => done.into_iter().filter(|done| done.kind == MessageKind::Flag).map(|done| done.outcome).collect(),
         Err(error) => vec![format!("not delivered yet: {error}")],
     }
@@ -144,7 +145,7 @@ async fn claim(runtime: &Runtime, queued: &QueuedMessage) -> Result<Option<Queue
 async fn try_flag(runtime: &Runtime, queued: &QueuedMessage) -> Result<Outcome> {
     let aim = aim_of(runtime, &mut runtime.read().await?, queued).await?;
     let Some(position) = aim.position() else { return leave(runtime, queued, &aim).await };
-    let set = written(runtime, queued, &aim, position).await;
+    let set = Box::pin(written(runtime, queued, &aim, position)).await;
     // Later than when it was due: a service that hangs takes its time.
     let now = runtime.now();
     let mut tx = runtime.write().await?;

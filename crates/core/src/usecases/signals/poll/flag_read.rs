@@ -2,13 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::sources::Job;
 use crate::config::Config;
 use crate::domain::{Experiment, Message, MessageKey, Notice};
 use crate::error::{Error, Result, error_chain};
 use crate::ports::flags::{self, Drift, Found};
 use crate::present::span;
-use crate::store::{Instant, SignalHealth, Tx};
+use crate::store::{AllocationPhase, Instant, SignalHealth, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::flag::flag_position;
 use crate::usecases::kernel::phases::is_on;
@@ -33,9 +32,14 @@ pub(super) enum FlagRead {
 }
 
 /// Asks where the flag is.
-pub(super) async fn read_flag(runtime: &Runtime, config: &Config, job: &Job) -> FlagRead {
-    let key = &job.experiment.hypothesis.flag_key;
-    match try_read_flag(runtime, config, job).await {
+pub(super) async fn read_flag(
+    runtime: &Runtime,
+    config: &Config,
+    experiment: &Experiment,
+    phases: &[AllocationPhase],
+) -> FlagRead {
+    let key = &experiment.hypothesis.flag_key;
+    match try_read_flag(runtime, config, experiment, phases).await {
         Ok(found) => found,
         Err(error) => {
             tracing::warn!(flag = %key, code = %error.code(), "The flag could not be read: {error}");
@@ -44,11 +48,15 @@ pub(super) async fn read_flag(runtime: &Runtime, config: &Config, job: &Job) -> 
     }
 }
 
-async fn try_read_flag(runtime: &Runtime, config: &Config, job: &Job) -> Result<FlagRead> {
-    let experiment = &job.experiment;
+async fn try_read_flag(
+    runtime: &Runtime,
+    config: &Config,
+    experiment: &Experiment,
+    phases: &[AllocationPhase],
+) -> Result<FlagRead> {
     let is_waiting = runtime.read().await?.outbox_is_flag_waiting(experiment.id).await?;
     let Some(service) = flag_service(runtime, config).await? else { return Ok(FlagRead::NotAsked) };
-    let is_on = is_on(&job.phases);
+    let is_on = is_on(phases);
     // What is to be off is written until it is.
     if is_waiting && !is_on {
         return Ok(FlagRead::NotAsked);
@@ -56,18 +64,18 @@ async fn try_read_flag(runtime: &Runtime, config: &Config, job: &Job) -> Result<
     let pct = if is_on { experiment.hypothesis.rollout.pct(experiment.state.step).unwrap_or(0) } else { 0 };
     let expected = flag_position(&experiment.hypothesis.flag_key, pct);
     let drift = flags::drift(service.as_ref(), &expected).await.map_err(Error::from)?;
-    Ok(match drift.filter(|drift| !is_waiting || !is_on_its_way(drift, job)) {
+    Ok(match drift.filter(|drift| !is_waiting || !is_on_its_way(drift, phases)) {
         None => FlagRead::InPlace,
         Some(drift) => FlagRead::Drift(drift.to_string()),
     })
 }
 
 /// A position that is not there yet explains one that was there before, and nothing else.
-fn is_on_its_way(drift: &Drift, job: &Job) -> bool {
+fn is_on_its_way(drift: &Drift, phases: &[AllocationPhase]) -> bool {
     match &drift.found {
         Found::Nothing => true,
         Found::At(state) if !state.is_on => true,
-        Found::At(state) => job.phases.iter().any(|phase| phase.treatment_pct == i32::from(state.treatment_pct)),
+        Found::At(state) => phases.iter().any(|phase| phase.treatment_pct == i32::from(state.treatment_pct)),
         Found::Otherwise(_) => false,
     }
 }

@@ -118,7 +118,7 @@ fn ask(runtime: &Runtime, config: &Arc<Config>, job: &Arc<Job>, now: Timestamp) 
     );
     asked.spawn(async move {
         let (runtime, config, job) = for_flag;
-        Answer::Flag(read_flag(&runtime, &config, &job).await)
+        Answer::Flag(read_flag(&runtime, &config, &job.experiment, &job.phases).await)
     });
     if !is_on(&job.phases) {
         let (runtime, config, job) = (runtime.clone(), Arc::clone(config), Arc::clone(job));
