@@ -28,6 +28,7 @@ mod danger_walk;
 mod decisions;
 mod documents;
 mod field_trial;
+mod flags;
 mod ingest;
 mod inspector;
 mod journey;

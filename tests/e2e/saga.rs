@@ -84,7 +84,17 @@ async fn killed(n_daemons: usize) -> Result<()> {
         // From before anything was asked to after everything was done.
         tokio::time::sleep(Duration::from_millis(rng.random_range(0..3000))).await;
         kill_one(&shop, &mut daemons, &mut rng).await?;
-        shop.off_after(&flag, async || Ok(())).await?;
+        // A daemon that had asked before the harm began asks again when it is due.
+        let patience = std::cell::Cell::new(150);
+        let meanwhile = async || {
+            patience.set(patience.get() - 1);
+            if patience.get() == 0 {
+                shop.lab.clock.advance(SignedDuration::from_hours(7));
+                write_clock(&shop.lab)?;
+            }
+            Ok(())
+        };
+        shop.off_after(&flag, meanwhile).await?;
         shop.is_stopped_once(&experiment, &flag, "crashes").await?;
         shop.lab.act(&experiment, Verdict::Kill).await?;
     }

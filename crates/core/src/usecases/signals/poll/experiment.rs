@@ -30,6 +30,8 @@ use crate::lifecycle::{is_danger, statistical_finding};
 use crate::stats::{Blocks, RunningState};
 use crate::store::{AllocationPhase, JobHolder, QueuedJob, Tx};
 use crate::usecases::Runtime;
+use crate::usecases::kernel::check::check_experiment;
+use crate::usecases::kernel::keyring::keyring;
 use crate::usecases::kernel::lookup::experiment_named;
 use crate::usecases::kernel::phases::{is_on, on_since};
 use crate::usecases::kernel::queue::{looked_at_again, next_look};
@@ -117,6 +119,9 @@ pub(super) async fn take_experiment(
         tx.commit().await?;
         return Ok(said(&experiment, None));
     }
+    // Nothing could be decided about it, so it is not left on: the caller turns it off.
+    let keyring = keyring(runtime, &mut tx).await?;
+    Box::pin(check_experiment(&mut tx, &keyring, &experiment)).await?;
     let launched_at = experiment.launched_at.unwrap_or(now);
     let twin = match is_pushed(config, &plan.signal.source) {
         true => None,
