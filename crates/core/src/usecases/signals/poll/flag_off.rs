@@ -116,11 +116,8 @@ async fn look_at_shipped(
     experiment: &Experiment,
 ) -> Result<Option<String>> {
     let expected = flag_position(&experiment.hypothesis.flag_key, 100);
-    let drift = match flags::drift(service, &expected).await {
-        Ok(Some(drift)) => drift,
-        // Who has removed the flag has removed it from the code.
-        Ok(None) | Err(_) => return Ok(None),
-    };
+    let Ok(Some(drift)) = flags::drift(service, &expected).await else { return Ok(None) };
+    // Who has removed the flag has removed it from the code.
     if drift.found == Found::Nothing {
         return Ok(None);
     }
