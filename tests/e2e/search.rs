@@ -151,6 +151,7 @@ async fn an_index_of_an_earlier_version_is_made_anew_with_everything_in_it() -> 
         "ALTER TABLE measurement DROP COLUMN reread_of",
         "ALTER TABLE allocation_phase DROP COLUMN begins",
         "ALTER TABLE signal_health DROP COLUMN failing_since",
+        "DROP INDEX experiment_by_flag",
         "DROP TABLE retention",
         "DROP TABLE raw_answer",
         "DROP TABLE secret",
