@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use outcome_core::clock::ManualClock;
 use outcome_core::domain::{Variant, Window};
 use outcome_tests::lab::{INGEST_SECRET, PASSPHRASE};
@@ -98,6 +98,28 @@ impl Sources {
             .into_iter()
             .filter_map(|name| Some((name, self.schedule(name)?.latest(now)?)))
             .collect()
+    }
+
+    /// The same, where episodes so close that nobody asked in between are one.
+    pub(super) fn troubles_of_experiments(
+        &self,
+        now: Timestamp,
+        close: SignedDuration,
+    ) -> Vec<(&'static str, Episode)> {
+        let of = |name| {
+            let all = self.schedule(name)?.episodes();
+            let mut begun = all.iter().rev().filter(|episode| episode.from <= now);
+            let mut trouble = *begun.next()?;
+            for before in begun {
+                if trouble.from.duration_since(before.to) > close {
+                    break;
+                }
+                let fault = if trouble.fault.is_failure() { trouble.fault } else { before.fault };
+                trouble = Episode { fault, from: before.from, ..trouble };
+            }
+            Some((name, trouble))
+        };
+        ["shop", "stats", "warehouse"].into_iter().filter_map(of).collect()
     }
 
     /// Writes down who came until now.

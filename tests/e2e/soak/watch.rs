@@ -109,7 +109,7 @@ impl<'w> Watch<'w> {
                     let lasted = now.min(episode.to + LEFT_ALONE).duration_since(episode.from);
                     said.contains(&format!("`{name}`")) && lasted >= LEAST_FAILING && episode.fault.is_failure()
                 };
-                let latest = self.sources.latest_of_experiments(now);
+                let latest = self.sources.troubles_of_experiments(now, LEFT_ALONE + INTERVAL);
                 let is_of_fault = latest.iter().any(is_known) || said.contains("has had no good reading");
                 let lasted = latest.iter().any(|(_, episode)| episode.lasts() >= LEAST_FAILING);
                 ensure!(is_of_fault && lasted, "`{flag}` is paused at {now} by {said}, and there was {latest:?}");
