@@ -107,7 +107,10 @@ async fn a_row_that_was_changed_keeps_nobody_from_turning_the_flag_off() -> Resu
         lab.raw(change).await?;
         let error = lab.act(&experiment, Verdict::Pause).await.unwrap_err();
         assert_eq!(error.code(), Code::StateTampered);
-        ensure!(error.hint_text().unwrap_or_default().contains("was turned off all the same"), "{error:?}");
+        ensure!(
+            error.hint_text().unwrap_or_default().contains("is turned off all the same (flag `soft` is off"),
+            "{error:?}"
+        );
         ensure!(!lab.is_on(FLAG)?, "the flag is on");
         // Somebody turns it on again: the next poll sees it, and people hear of it.
         put(&lab, FLAG, true)?;

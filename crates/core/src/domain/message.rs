@@ -354,6 +354,8 @@ pub enum MessageKey {
     FlagAgain(ExperimentId, MessageId),
     /// A flag of this experiment cannot be read since this instant.
     FlagNotRead(ExperimentId, Timestamp),
+    /// The flag of this experiment, which was shipped, was found elsewhere on the day that began at this instant.
+    FlagElsewhere(ExperimentId, Timestamp),
     /// What is stored about this experiment is not what the log says, on the day that began at this instant.
     Tampered(ExperimentId, Timestamp),
     /// This position of an experiment's flag could not be written; told for this time.
@@ -368,6 +370,7 @@ impl MessageKey {
             Self::Flag(experiment, _)
             | Self::FlagAgain(experiment, _)
             | Self::FlagNotRead(experiment, _)
+            | Self::FlagElsewhere(experiment, _)
             | Self::Tampered(experiment, _)
             | Self::ExperimentMoved(experiment, _)
             | Self::NobodyExposed(experiment, _)
@@ -387,6 +390,7 @@ impl std::fmt::Display for MessageKey {
             Self::Flag(experiment, seq) => write!(f, "flag/{experiment}/{seq}"),
             Self::FlagAgain(experiment, message) => write!(f, "flag_again/{experiment}/{message}"),
             Self::FlagNotRead(experiment, since) => write!(f, "flag_not_read/{experiment}/{since}"),
+            Self::FlagElsewhere(experiment, day) => write!(f, "flag_elsewhere/{experiment}/{day}"),
             Self::Tampered(experiment, day) => write!(f, "tampered/{experiment}/{day}"),
             Self::ExperimentMoved(experiment, seq) => write!(f, "notify/{experiment}/{seq}"),
             Self::GateOpened(gate) => write!(f, "gate/{gate}/opened"),

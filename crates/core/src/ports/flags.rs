@@ -56,6 +56,16 @@ pub struct FlagAnswers {
     pub is_flagd: bool,
 }
 
+impl FlagAnswers {
+    /// Of a boolean flag: the treatment is true. `place`: where the service keeps it.
+    #[must_use]
+    pub fn boolean(service: &'static str, place: String, ask: &'static str) -> Self {
+        // A password in an address is nobody's business.
+        let place = (!place.contains('@')).then_some(place);
+        Self { service, place, value_type: "boolean", treatment: true, control: false, ask, is_flagd: false }
+    }
+}
+
 /// Somebody else moved the flag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drift {

@@ -9,12 +9,12 @@ use std::time::Duration;
 use outcome_core::ports::{FlagError, Opening};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, RequestBuilder, StatusCode};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
-use crate::http::{Access, Answer, HttpClient, HttpError, retry_after};
+use crate::http::{Access, Answer, Endpoint, HttpError, retry_after};
 
 /// Attempts for one call, with the first. The outbox tries again later.
 const ATTEMPTS: u32 = 3;
@@ -54,9 +54,7 @@ impl<'a> Of<'a> {
 /// One JSON API, with the credentials for it.
 pub(super) struct Api {
     product: &'static Product,
-    client: HttpClient,
-    base: Url,
-    access: Access,
+    endpoint: Endpoint,
 }
 
 impl Api {
@@ -65,33 +63,18 @@ impl Api {
     /// # Errors
     /// [`FlagError::Config`] for an address or credentials that cannot work.
     pub(super) fn open(product: &'static Product, url: &SecretString, access: Access) -> Result<Self, FlagError> {
-        let config = |problem: &str| product.config(problem);
-        let base = Url::parse(url.expose_secret()).map_err(|error| config(&format!("its `url`: {error}")))?;
-        if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
-            return Err(config("its `url` must begin with https:// or http://"));
-        }
-        if !base.username().is_empty() || base.password().is_some() || base.query().is_some() {
-            return Err(config("its `url` must not contain a user, password or query"));
-        }
-        access.check().map_err(|key| {
-            config(&format!("its `{key}` has characters that a header cannot contain, such as a line break"))
-        })?;
-        let client = HttpClient::new(access.secrets()).map_err(|error| config(&error.to_string()))?;
-        Ok(Self { product, client, base, access })
+        let endpoint = Endpoint::open(url, access).map_err(|problem| product.config(&problem))?;
+        Ok(Self { product, endpoint })
     }
 
-    /// Where it leads: who answers is the host, and a path may hold a key.
+    /// Where it leads.
     pub(super) fn place(&self) -> String {
-        self.base.origin().ascii_serialization()
+        self.endpoint.place()
     }
 
-    /// An address below the base; each part is one segment, however it is written.
+    /// An address below the base; each part is one segment.
     pub(super) fn address(&self, path: &[&str]) -> Url {
-        let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path);
-        }
-        url
+        self.endpoint.address(path)
     }
 
     /// The address of a link in an answer, if it leads to this API.
@@ -99,14 +82,8 @@ impl Api {
     /// # Errors
     /// [`FlagError::Unreadable`] for any other.
     pub(super) fn linked(&self, link: &str) -> Result<Url, FlagError> {
-        let elsewhere = || self.unreadable("a link in it leads elsewhere, and is not followed");
-        let url = self.base.join(link).map_err(|_| elsewhere())?;
-        let is_below = url.path().starts_with(self.base.path().trim_end_matches('/'));
-        if url.origin() == self.base.origin() && is_below && url.username().is_empty() {
-            Ok(url)
-        } else {
-            Err(elsewhere())
-        }
+        let url = self.endpoint.join(link).filter(|url| self.endpoint.is_below(url));
+        url.ok_or_else(|| self.unreadable("a link in it leads elsewhere, and is not followed"))
     }
 
     /// Any answer that does not ask to come later. The request must be one that may be sent twice.
@@ -156,7 +133,7 @@ impl Api {
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
         loop {
-            let found = self.client.ask(|client| self.access.sign(request(client))).await;
+            let found = self.endpoint.ask(&request).await;
             let wait = match &found {
                 Ok(answer) if is_final(answer) => None,
                 Ok(answer) if !may_repeat && answer.status != StatusCode::TOO_MANY_REQUESTS => None,
@@ -231,14 +208,14 @@ impl Api {
         let keys = ["/message", "/details/0/message", "/detail", "/error", "/errors/0/message"];
         let sentence = keys.iter().find_map(|key| value.pointer(key)?.as_str());
         match sentence {
-            Some(sentence) => self.client.clean(sentence),
-            None => self.client.clean(&String::from_utf8_lossy(&answer.body)),
+            Some(sentence) => self.endpoint.clean(sentence),
+            None => self.endpoint.clean(&String::from_utf8_lossy(&answer.body)),
         }
     }
 
     /// Takes our secrets out of what the service said, and cuts it.
     pub(super) fn clean(&self, text: &str) -> String {
-        self.client.clean(text)
+        self.endpoint.clean(text)
     }
 
     fn failed(&self, of: Of<'_>, cause: HttpError) -> FlagError {

@@ -55,16 +55,11 @@ impl FlagSettings for CustomHttpSettings {
     }
 
     fn answers(&self) -> FlagAnswers {
-        FlagAnswers {
-            service: NAME,
-            // A password in an address is nobody's business.
-            place: (!self.url.contains('@')).then(|| self.url.clone()),
-            value_type: "boolean",
-            treatment: true,
-            control: false,
-            ask: "the flag service's own SDK in this repository, with false as the default and the unit's id as the key",
-            is_flagd: false,
-        }
+        FlagAnswers::boolean(
+            NAME,
+            self.url.clone(),
+            "the flag service's own SDK in this repository, with false as the default and the unit's id as the key",
+        )
     }
 
     fn keeps_arms(&self) -> Option<bool> {

@@ -3,6 +3,7 @@
 //! travel on.
 
 mod access;
+mod endpoint;
 mod reach;
 mod redact;
 
@@ -17,6 +18,7 @@ use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, redir
 use secrecy::SecretString;
 
 pub(crate) use access::Access;
+pub(crate) use endpoint::Endpoint;
 pub(crate) use reach::is_public;
 pub(crate) use redact::Redactor;
 

@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use outcome_core::Code;
 use outcome_core::error::error_chain;
 use outcome_core::ports::flags::{drift, write_and_read_back};
-use outcome_core::ports::{FlagError, FlagService, FlagState};
+use outcome_core::ports::{FlagError, FlagService, FlagSettings, FlagState};
 use pretty_assertions::assert_eq;
 use serde_json::json;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-use super::contract::flag_service;
+use super::contract::{config_of, flag_service};
 use super::kit::prism::Prism;
 
 /// The flag of every test.
@@ -85,6 +85,23 @@ impl Respond for Canned {
 /// Where a published contract is, beside the repository.
 pub(crate) fn contracts(file: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/contracts").join(file)
+}
+
+/// What the service says is set up in another way; a panic for any other error.
+pub(crate) fn foreign(error: &FlagError) -> &str {
+    match error {
+        FlagError::Foreign { problem, .. } => problem,
+        other => panic!("{}", error_chain(other)),
+    }
+}
+
+/// The settings that the page of a service shows first.
+pub(crate) fn settings_on_the_page(provider: &str) -> Arc<dyn FlagSettings> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/flags/{provider}.md"));
+    let text = std::fs::read_to_string(page).unwrap();
+    let yaml = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let sources = "signal_connectors:\n  - { name: other, type: sql, config: { url: \"${OTHER}\" } }\n";
+    config_of(&format!("{sources}{yaml}")).flags.unwrap().settings
 }
 
 /// Puts the flag somewhere and reads it back.

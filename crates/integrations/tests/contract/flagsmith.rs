@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use wiremock::{MockServer, ResponseTemplate};
 
 use self::stand_in::{Server, TOKEN};
-use super::contract::{config_of, flag_service};
-use super::flag_kit::{self, Answers, KEY, StandIn, Vendor, put};
+use super::contract::flag_service;
+use super::flag_kit::{self, Answers, KEY, StandIn, Vendor, put, settings_on_the_page};
 
 const CONFIG: &str = "url: \"${URL}\", project: \"7\", environment: prodKey, token: \"${TOKEN}\"";
 
@@ -62,14 +62,10 @@ async fn it_does_so_with_feature_versioning() {
 
 #[test]
 fn the_page_shows_what_can_be_copied() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/flags/flagsmith.md");
-    let text = std::fs::read_to_string(page).unwrap();
-    let yaml = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
-    let sources = "signal_connectors:\n  - { name: other, type: sql, config: { url: \"${OTHER}\" } }\n";
-    let flags = config_of(&format!("{sources}{yaml}")).flags.unwrap();
-    assert_eq!(flags.settings.to_json()["project"], "1234");
-    assert_eq!(flags.settings.keeps_arms(), Some(false));
-    assert!(flags.settings.answers().ask.contains("useBooleanConfigValue"), "isFeatureEnabled alone is everybody");
+    let settings = settings_on_the_page("flagsmith");
+    assert_eq!(settings.to_json()["project"], "1234");
+    assert_eq!(settings.keeps_arms(), Some(false));
+    assert!(settings.answers().ask.contains("useBooleanConfigValue"), "isFeatureEnabled alone is everybody");
 }
 
 #[tokio::test]

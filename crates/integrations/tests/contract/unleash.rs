@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use wiremock::{MockServer, ResponseTemplate};
 
 use self::stand_in::{ENVIRONMENT, Server, TOKEN};
-use super::contract::{config_of, flag_service};
-use super::flag_kit::{self, Answers, KEY, StandIn, Vendor, put};
+use super::contract::flag_service;
+use super::flag_kit::{self, Answers, KEY, StandIn, Vendor, put, settings_on_the_page};
 
 const CONFIG: &str = "url: \"${URL}\", environment: production, token: \"${TOKEN}\"";
 
@@ -52,13 +52,9 @@ async fn it_does_what_every_flag_service_does() {
 
 #[test]
 fn the_page_shows_what_can_be_copied() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/flags/unleash.md");
-    let text = std::fs::read_to_string(page).unwrap();
-    let yaml = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
-    let sources = "signal_connectors:\n  - { name: other, type: sql, config: { url: \"${OTHER}\" } }\n";
-    let flags = config_of(&format!("{sources}{yaml}")).flags.unwrap();
-    assert_eq!(flags.settings.to_json()["environment"], "production");
-    assert_eq!(flags.settings.keeps_arms(), Some(false));
+    let settings = settings_on_the_page("unleash");
+    assert_eq!(settings.to_json()["environment"], "production");
+    assert_eq!(settings.keeps_arms(), Some(false));
 }
 
 /// A 404 that is not about a flag says nothing of the flag.

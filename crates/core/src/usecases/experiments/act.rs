@@ -68,12 +68,11 @@ impl Experiments<'_> {
 
 /// Where nothing can be decided because what is stored is not what the log says, the flag goes off all the same.
 pub(super) async fn off_all_the_same(runtime: &Runtime, id: ExperimentId, error: Error) -> Error {
-    if !is_broken(&error) || off_without_history(runtime, id).await.is_err() {
+    if !is_broken(&error) || !off_without_history(runtime, id).await.unwrap_or(false) {
         return error;
     }
     let said = deliver_now(runtime).await.join("; ");
-    let hint = format!("its flag was turned off all the same ({said}); run `outcome-runtime audit verify`");
-    error.hint(hint)
+    error.hint(format!("its flag is turned off all the same ({said}); run `outcome-runtime audit verify`"))
 }
 
 async fn try_act(runtime: &Runtime, request: &ActRequest) -> Result<Decided> {

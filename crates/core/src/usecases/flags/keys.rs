@@ -10,9 +10,8 @@ use super::Flags;
 use super::test::applied;
 use crate::domain::{Experiment, ExperimentStatus, text_enum};
 use crate::error::{Error, Result, error_chain};
-use crate::ports::flags;
-use crate::usecases::kernel::flag::flag_position;
-use crate::usecases::kernel::phases::is_on;
+use crate::ports::{FlagState, flags};
+use crate::usecases::kernel::flag::{expected_position, flag_position};
 use crate::usecases::outbox::stuck::flag_problem as stuck_problem;
 
 /// How long all flags together may take.
@@ -66,10 +65,12 @@ impl Flags<'_> {
         let open = tx.experiment_list_under_way(None).await?;
         let failing = tx.outbox_flags_failing().await?;
         let now = self.0.now();
-        for experiment in open.into_iter().filter(|open| open.launched_at.is_some()).chain(ended).rev() {
-            let is_on = is_on(&tx.phase_list(experiment.id).await?);
+        let mut live: Vec<_> = open.into_iter().filter(|open| open.launched_at.is_some()).chain(ended).collect();
+        live.sort_unstable_by_key(|experiment| std::cmp::Reverse((experiment.created_at, experiment.id)));
+        for experiment in live {
+            let expected = expected_position(&experiment, &tx.phase_list(experiment.id).await?);
             let stuck = failing.iter().find(|queued| queued.subject == Some(experiment.id.0));
-            let mut line = line(&experiment, is_on);
+            let mut line = line(&experiment, &expected);
             if let Some(queued) = stuck {
                 line.state = FlagLineState::Stuck;
                 line.problem = stuck_problem(queued, now);
@@ -97,18 +98,12 @@ impl Flags<'_> {
     }
 }
 
-fn line(experiment: &Experiment, is_on: bool) -> FlagLine {
-    let status = experiment.state.status;
-    let expected_pct = match (status, is_on) {
-        (ExperimentStatus::Shipped, _) => 100,
-        (_, true) => experiment.hypothesis.rollout.pct(experiment.state.step).unwrap_or(0),
-        (_, false) => 0,
-    };
+fn line(experiment: &Experiment, expected: &FlagState) -> FlagLine {
     FlagLine {
-        key: experiment.hypothesis.flag_key.clone(),
+        key: expected.key.clone(),
         experiment: experiment.slug.to_string(),
-        status,
-        expected_pct,
+        status: experiment.state.status,
+        expected_pct: expected.treatment_pct,
         state: FlagLineState::InPlace,
         problem: None,
     }

@@ -1,10 +1,10 @@
 //! What somebody without a signature wants and cannot do: it is written down, and a member is told, once a day for each wish.
 
-use jiff::{Timestamp, ToSpan as _};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
+use super::days::{DAY, start_of};
 use super::event::new_event;
 use crate::audit::{EventKind, Subject};
 use crate::domain::{ExperimentStatus, Message, MessageKey, Notice, Verdict};
@@ -44,11 +44,6 @@ pub(in crate::usecases) async fn note_asked(
     tx.event_append(new_event(kind, subject, by, &said)?, now).await?;
     let why = note.map_or_else(String::new, |note| format!(": {note}"));
     let detail = format!("{by} asks for `{verdict}`{why}. Only a member's signature decides");
-    let key = MessageKey::Asked(subject.id, verdict, day_of(now));
+    let key = MessageKey::Asked(subject.id, verdict, start_of(DAY, now));
     tx.outbox_insert(runtime.ids.next(), &Message::Notice(notice(detail)), &key, now).await
-}
-
-fn day_of(now: Timestamp) -> Timestamp {
-    let into_the_day = now.as_second().rem_euclid(86_400);
-    now.checked_sub(into_the_day.seconds()).unwrap_or(now)
 }

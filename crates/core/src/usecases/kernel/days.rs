@@ -18,6 +18,12 @@ use crate::usecases::Runtime;
 pub(in crate::usecases) const DAY: SignedDuration = SignedDuration::from_hours(24);
 const DAY_SECONDS: i64 = 86_400;
 
+/// The instant at which the hour, the day, or whatever else UTC is cut into, began: what is told once in it has one key.
+pub(in crate::usecases) fn start_of(unit: SignedDuration, at: Timestamp) -> Timestamp {
+    let seconds = at.as_second();
+    Timestamp::from_second(seconds - seconds.rem_euclid(unit.as_secs().max(1))).unwrap_or(at)
+}
+
 /// Days from the one of an instant to the one of another.
 pub(in crate::usecases) fn days_between(from: Timestamp, to: Timestamp) -> i64 {
     to.as_second().div_euclid(DAY_SECONDS) - from.as_second().div_euclid(DAY_SECONDS)

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::phases::is_on;
 use super::workspace_file::{config, flag_service};
-use crate::domain::{Experiment, FlagFacts, FlagFound, FlagPosition, Message, MessageKey};
+use crate::domain::{Experiment, ExperimentStatus, FlagFacts, FlagFound, FlagPosition, Message, MessageKey};
 use crate::error::{Code, Error, Result, error_chain};
 use crate::ports::{FlagError, FlagState};
-use crate::store::Tx;
+use crate::store::{AllocationPhase, Tx};
 use crate::usecases::Runtime;
 
 /// Puts the flag's next position in the outbox; an older one that was not delivered is overtaken.
@@ -20,14 +21,28 @@ pub(in crate::usecases) async fn queue_flag(
 ) -> Result<()> {
     let now = runtime.now();
     tx.outbox_overtake_flag(experiment.id, now).await?;
-    let position = Message::Flag(FlagPosition {
+    let key = MessageKey::Flag(experiment.id, tx.log_head().await?.0);
+    tx.outbox_insert(runtime.ids.next(), &Message::Flag(position_of(experiment, pct)), &key, now).await
+}
+
+/// A position of an experiment's flag.
+pub(in crate::usecases) fn position_of(experiment: &Experiment, treatment_pct: u8) -> FlagPosition {
+    FlagPosition {
         experiment: experiment.slug.to_string(),
         key: experiment.hypothesis.flag_key.clone(),
         description: experiment.hypothesis.title.clone(),
-        treatment_pct: pct,
-    });
-    let key = MessageKey::Flag(experiment.id, tx.log_head().await?.0);
-    tx.outbox_insert(runtime.ids.next(), &position, &key, now).await
+        treatment_pct,
+    }
+}
+
+/// Where the flag of an experiment should be by what is stored, to compare it with where it is.
+pub(in crate::usecases) fn expected_position(experiment: &Experiment, phases: &[AllocationPhase]) -> FlagState {
+    let pct = match (experiment.state.status, is_on(phases)) {
+        (ExperimentStatus::Shipped, _) => 100,
+        (_, true) => experiment.hypothesis.rollout.pct(experiment.state.step).unwrap_or(0),
+        (_, false) => 0,
+    };
+    flag_position(&experiment.hypothesis.flag_key, pct)
 }
 
 /// The flag's position for a treatment share; 0 % is off.
@@ -40,20 +55,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the flag service says of a key before it is used; `None` where the outcome file names no service.
 pub(in crate::usecases) async fn look_at_flag(runtime: &Runtime, key: &str) -> Option<FlagFacts> {
-    let opened = match config(runtime).await {
-        Ok(config) => {
-            let kind = config.flags.as_ref()?.kind;
-            (kind, flag_service(runtime, &config).await)
-        }
-        Err(_) => return None,
-    };
+    let config = config(runtime).await.ok()?;
+    let kind = config.flags.as_ref()?.kind;
     let not_read = |service: &str, problem: String| FlagFacts {
         service: service.to_owned(),
         found: FlagFound::NotRead { problem },
     };
-    let service = match opened {
-        (_, Ok(service)) => service?,
-        (kind, Err(error)) => return Some(not_read(kind, error_chain(&error))),
+    let service = match flag_service(runtime, &config).await {
+        Ok(service) => service?,
+        Err(error) => return Some(not_read(kind, error_chain(&error))),
     };
     let found = match timeout(PATIENCE, service.read(key)).await {
         Ok(Ok(None)) => FlagFound::Nothing,

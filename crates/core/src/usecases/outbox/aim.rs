@@ -6,6 +6,7 @@ use crate::ids::ExperimentId;
 use crate::store::{QueuedMessage, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::check::flag_shares;
+use crate::usecases::kernel::flag::position_of;
 use crate::usecases::kernel::keyring::keyring;
 
 /// Where a flag belongs.
@@ -17,16 +18,6 @@ pub(in crate::usecases) enum Aim {
     Off(FlagPosition, String),
     /// Nowhere: it is no flag of ours. The sentence says why.
     Nowhere(String),
-}
-
-impl Aim {
-    /// The position, where there is one.
-    pub(super) fn position(&self) -> Option<&FlagPosition> {
-        match self {
-            Self::At(position, _) | Self::Off(position, _) => Some(position),
-            Self::Nowhere(_) => None,
-        }
-    }
 }
 
 /// Where the flag belongs that a message is about.
@@ -43,12 +34,7 @@ pub(super) async fn aim_of(runtime: &Runtime, tx: &mut Tx, queued: &QueuedMessag
 
 /// Where the flag of an experiment belongs.
 pub(in crate::usecases) async fn aim(runtime: &Runtime, tx: &mut Tx, experiment: &Experiment) -> Result<Aim> {
-    let at = |treatment_pct| FlagPosition {
-        experiment: experiment.slug.to_string(),
-        key: experiment.hypothesis.flag_key.clone(),
-        description: experiment.hypothesis.title.clone(),
-        treatment_pct,
-    };
+    let at = |treatment_pct| position_of(experiment, treatment_pct);
     let keyring = keyring(runtime, tx).await?;
     match Box::pin(flag_shares(tx, &keyring, experiment)).await {
         Ok(shares) => Ok(Aim::At(at(shares.last().copied().unwrap_or(0)), shares)),

@@ -144,7 +144,10 @@ async fn claim(runtime: &Runtime, queued: &QueuedMessage) -> Result<Option<Queue
 /// again afterwards.
 async fn try_flag(runtime: &Runtime, queued: &QueuedMessage) -> Result<Outcome> {
     let aim = aim_of(runtime, &mut runtime.read().await?, queued).await?;
-    let Some(position) = aim.position() else { return leave(runtime, queued, &aim).await };
+    let position = match &aim {
+        Aim::At(position, _) | Aim::Off(position, _) => position,
+        Aim::Nowhere(why) => return leave(runtime, queued, why).await,
+    };
     let set = Box::pin(written(runtime, queued, &aim, position)).await;
     // Later than when it was due: a service that hangs takes its time.
     let now = runtime.now();
@@ -154,7 +157,7 @@ async fn try_flag(runtime: &Runtime, queued: &QueuedMessage) -> Result<Outcome> 
             again(runtime, &mut tx, queued, position).await?;
             (AGAIN.to_owned(), true)
         }
-        Ok(set) => (close_flag(runtime, &mut tx, queued, &aim, set).await?, true),
+        Ok(set) => (close_flag(runtime, &mut tx, queued, (&aim, position), set).await?, true),
         Err(error) => {
             let text = error_chain(&error);
             let [random] = runtime.ids.bytes();
@@ -188,11 +191,7 @@ async fn written(runtime: &Runtime, queued: &QueuedMessage, aim: &Aim, position:
 }
 
 /// Closes a message that is about no flag of ours.
-async fn leave(runtime: &Runtime, queued: &QueuedMessage, aim: &Aim) -> Result<Outcome> {
-    let why = match aim {
-        Aim::Nowhere(why) => why.clone(),
-        Aim::At(..) | Aim::Off(..) => String::new(),
-    };
+async fn leave(runtime: &Runtime, queued: &QueuedMessage, why: &str) -> Result<Outcome> {
     let mut tx = runtime.write().await?;
     tx.outbox_close(queued.id, Closing::Overtaken, runtime.now()).await?;
     tx.commit().await?;
@@ -248,13 +247,17 @@ async fn put_aside(runtime: &Runtime, queued: &QueuedMessage, problem: &str) -> 
 }
 
 /// Closes a position. Where its flag stands is written to the log.
-async fn close_flag(runtime: &Runtime, tx: &mut Tx, queued: &QueuedMessage, aim: &Aim, set: Set) -> Result<String> {
+async fn close_flag(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    queued: &QueuedMessage,
+    (aim, position): (&Aim, &FlagPosition),
+    set: Set,
+) -> Result<String> {
     let now = runtime.now();
     let is_ours = tx.outbox_close(queued.id, Closing::Delivered, now).await?;
-    let (Some(position), Some(subject)) = (aim.position(), queued.subject.map(ExperimentId)) else {
-        return Ok("nothing was done".to_owned());
-    };
-    if let Aim::Off(position, problem) = aim {
+    let subject = queued.subject.map(ExperimentId);
+    if let (Aim::Off(_, problem), Some(subject)) = (aim, subject) {
         tell_tampered(runtime, tx, subject, position, problem).await?;
     }
     match set {
@@ -272,8 +275,10 @@ async fn close_flag(runtime: &Runtime, tx: &mut Tx, queued: &QueuedMessage, aim:
                 0 => Notice::FlagNotOff { experiment, detail },
                 _ => Notice::FlagNotSet { experiment, detail },
             };
-            let key = MessageKey::FlagStuck(subject, queued.id, 0);
-            tx.outbox_insert(runtime.ids.next(), &Message::Notice(notice), &key, now).await?;
+            if let Some(subject) = subject {
+                let key = MessageKey::FlagStuck(subject, queued.id, 0);
+                tx.outbox_insert(runtime.ids.next(), &Message::Notice(notice), &key, now).await?;
+            }
             Ok(sentence)
         }
     }

@@ -66,19 +66,14 @@ impl FlagSettings for FlagsmithSettings {
     }
 
     fn answers(&self) -> FlagAnswers {
-        FlagAnswers {
-            service: PRODUCT.name,
-            // A password in an address is nobody's business.
-            place: (!self.url.contains('@')).then(|| self.url.clone()),
-            value_type: "boolean",
-            treatment: true,
-            control: false,
-            ask: "the Flagsmith SDK's flags of an identity, with the unit's id as the identifier: treatment if isFeatureEnabled(KEY) and \
+        FlagAnswers::boolean(
+            PRODUCT.name,
+            self.url.clone(),
+            "the Flagsmith SDK's flags of an identity, with the unit's id as the identifier: treatment if isFeatureEnabled(KEY) and \
                   getFeatureValue(KEY) is true, else control. Or an OpenFeature provider for Flagsmith with its option \
                   useBooleanConfigValue, getBooleanValue(KEY, false) with the unit's id as targetingKey. Never isFeatureEnabled alone: \
                   it is true for everybody while the flag is on",
-            is_flagd: false,
-        }
+        )
     }
 
     /// A unit's place is compared with the allocation: a larger one takes units out of the control.

@@ -93,16 +93,12 @@ impl FlagSettings for GrowthbookSettings {
     }
 
     fn answers(&self) -> FlagAnswers {
-        FlagAnswers {
-            service: PRODUCT.name,
-            place: (!self.url.contains('@')).then(|| format!("{}, environment {}", self.url, self.at.environment)),
-            value_type: "boolean",
-            treatment: true,
-            control: false,
-            ask: "GrowthBook's own SDK in this repository: getFeatureValue(key, false), with the unit's id in the attribute that \
+        FlagAnswers::boolean(
+            PRODUCT.name,
+            format!("{}, environment {}", self.url, self.at.environment),
+            "GrowthBook's own SDK in this repository: getFeatureValue(key, false), with the unit's id in the attribute that \
                   `hash_attribute` names",
-            is_flagd: false,
-        }
+        )
     }
 
     // Its hash of a unit is compared with the coverage: who is in the control moves into the treatment as it grows.

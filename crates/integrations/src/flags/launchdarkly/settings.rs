@@ -92,19 +92,14 @@ impl FlagSettings for LaunchDarklySettings {
 
     fn answers(&self) -> FlagAnswers {
         let Self { url, project, environment, .. } = self;
-        FlagAnswers {
-            service: PRODUCT.name,
-            // A password in an address is nobody's business.
-            place: (!url.contains('@')).then(|| format!("{url}, project {project}, environment {environment}")),
-            value_type: "boolean",
-            treatment: true,
-            control: false,
-            ask: "LaunchDarkly's SDK with the key of that environment: the boolean variation (`boolVariation` or `variation`) of the flag \
+        FlagAnswers::boolean(
+            PRODUCT.name,
+            format!("{url}, project {project}, environment {environment}"),
+            "LaunchDarkly's SDK with the key of that environment: the boolean variation (`boolVariation` or `variation`) of the flag \
                   with `false` as the fallback value, for a context of the kind that `context_kind` names (`user` if it is not \
                   written) whose key is the id of the unit; in a browser or a mobile app the flag must be made available to \
                   client-side SDKs first",
-            is_flagd: false,
-        }
+        )
     }
 
     fn keeps_arms(&self) -> Option<bool> {

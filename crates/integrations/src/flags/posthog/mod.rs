@@ -93,16 +93,12 @@ impl FlagSettings for PosthogSettings {
     }
 
     fn answers(&self) -> FlagAnswers {
-        FlagAnswers {
-            service: PRODUCT.name,
-            place: (!self.url.contains('@')).then(|| format!("{}, project {}", self.url, self.project)),
-            value_type: "boolean",
-            treatment: true,
-            control: false,
-            ask: "PostHog's own SDK in this repository: getFeatureFlag(key, distinct id of the unit) compared with exactly true, so that \
+        FlagAnswers::boolean(
+            PRODUCT.name,
+            format!("{}, project {}", self.url, self.project),
+            "PostHog's own SDK in this repository: getFeatureFlag(key, distinct id of the unit) compared with exactly true, so that \
                   no answer, or that of a holdout, is the control",
-            is_flagd: false,
-        }
+        )
     }
 
     // Its hash of a unit is compared with the percentage: who is in the control moves into the treatment as it grows.

@@ -80,17 +80,12 @@ impl FlagSettings for StatsigSettings {
     }
 
     fn answers(&self) -> FlagAnswers {
-        FlagAnswers {
-            service: PRODUCT.name,
-            // A password in an address is nobody's business.
-            place: (!self.url.contains('@')).then(|| self.url.clone()),
-            value_type: "boolean",
-            treatment: true,
-            control: false,
-            ask: "Statsig's SDK: `checkGate` of the gate for a user whose id of the type that `id_type` names (`userID` if it is not written) \
+        FlagAnswers::boolean(
+            PRODUCT.name,
+            self.url.clone(),
+            "Statsig's SDK: `checkGate` of the gate for a user whose id of the type that `id_type` names (`userID` if it is not written) \
                   is the id of the unit; a gate that the SDK does not know is `false`, so no default is given",
-            is_flagd: false,
-        }
+        )
     }
 
     fn keeps_arms(&self) -> Option<bool> {

@@ -70,18 +70,13 @@ impl FlagSettings for UnleashSettings {
     }
 
     fn answers(&self) -> FlagAnswers {
-        FlagAnswers {
-            service: PRODUCT.name,
-            // A password in an address is nobody's business.
-            place: (!self.url.contains('@')).then(|| self.url.clone()),
-            value_type: "boolean",
-            treatment: true,
-            control: false,
-            ask: "the Unleash SDK's isEnabled(KEY, context, false), or an OpenFeature provider for Unleash with \
+        FlagAnswers::boolean(
+            PRODUCT.name,
+            self.url.clone(),
+            "the Unleash SDK's isEnabled(KEY, context, false), or an OpenFeature provider for Unleash with \
                   getBooleanValue(KEY, false); the unit's id is in the context field that `stickiness` names (userId unless it is set). \
                   Not getVariant: the flag has no variants",
-            is_flagd: false,
-        }
+        )
     }
 
     /// A unit's place is compared with the share: those in the treatment stay as it grows, and take units from the control.

@@ -30,7 +30,7 @@ pub(crate) use json::{Count, Number, part, read as whole};
 pub(crate) use service_account::ServiceAccount;
 
 pub(crate) use crate::http::Access;
-use crate::http::{Answer, HttpClient, HttpError, retry_after};
+use crate::http::{Answer, Endpoint, HttpError, retry_after};
 
 /// Attempts for one question, with the first.
 const ATTEMPTS: u32 = 3;
@@ -63,9 +63,7 @@ pub(crate) const fn no_advice(_: StatusCode, _: &str) -> Option<&'static str> {
 pub(crate) struct Api {
     product: &'static Product,
     name: String,
-    client: HttpClient,
-    base: Url,
-    access: Access,
+    endpoint: Endpoint,
     /// A secret that came later than the settings, such as a token that was given for an hour.
     later: RwLock<Option<SecretString>>,
 }
@@ -89,23 +87,12 @@ impl Api {
         url: &SecretString,
         access: Access,
     ) -> Result<Self, ReadError> {
-        let config = |problem: &str| ReadError::Config {
+        let endpoint = Endpoint::open(url, access).map_err(|problem| ReadError::Config {
             source_name: name.to_owned(),
-            problem: problem.to_owned(),
+            problem,
             hint: format!("write `url` as https://host or https://host/path; {} has an example", product.page),
-        };
-        let base = Url::parse(url.expose_secret()).map_err(|error| config(&format!("its `url`: {error}")))?;
-        if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
-            return Err(config("its `url` must begin with https:// or http://"));
-        }
-        if !base.username().is_empty() || base.password().is_some() || base.query().is_some() {
-            return Err(config("its `url` must not contain a user, password or query"));
-        }
-        access.check().map_err(|key| {
-            config(&format!("its `{key}` has characters that a header cannot contain, such as a line break"))
         })?;
-        let client = HttpClient::new(access.secrets()).map_err(|error| config(&error.to_string()))?;
-        Ok(Self { product, name: name.to_owned(), client, base, access, later: RwLock::new(None) })
+        Ok(Self { product, name: name.to_owned(), endpoint, later: RwLock::new(None) })
     }
 
     /// Name of the connector.
@@ -115,16 +102,12 @@ impl Api {
 
     /// Where it leads: who answers is the host, and a path may hold a key.
     pub(crate) fn place(&self) -> String {
-        self.base.origin().ascii_serialization()
+        self.endpoint.place()
     }
 
     /// An address below the base. `path` is taken apart at `/`, and each part is written as one.
     pub(crate) fn address(&self, path: &[&str]) -> Url {
-        let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path);
-        }
-        url
+        self.endpoint.address(path)
     }
 
     /// Asks, and reads the answer as `T`. `of`: the signal, or what else is asked about. The request must be one that may be sent twice.
@@ -144,8 +127,7 @@ impl Api {
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
         loop {
-            let signed = |client: &Client| self.access.sign(request(client)).timeout(LIMIT);
-            let found = self.client.ask(signed).await;
+            let found = self.endpoint.ask(|client| request(client).timeout(LIMIT)).await;
             let wait = match &found {
                 Ok(answer) if answer.status.is_success() => None,
                 Ok(answer) => self.passes(answer, pause),
@@ -225,8 +207,8 @@ impl Api {
     pub(crate) fn clean(&self, text: &str) -> String {
         let later = self.later.read().unwrap_or_else(PoisonError::into_inner);
         match later.as_ref() {
-            Some(secret) => self.client.clean(&text.replace(secret.expose_secret(), "[redacted]")),
-            None => self.client.clean(text),
+            Some(secret) => self.endpoint.clean(&text.replace(secret.expose_secret(), "[redacted]")),
+            None => self.endpoint.clean(text),
         }
     }
 

@@ -80,7 +80,7 @@ impl Api {
     /// Who a redirect leads to; its path and query may hold anything.
     fn target(&self, answer: &Answer) -> String {
         let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
-        let target = location.and_then(|text| self.base.join(text).ok());
+        let target = location.and_then(|text| self.endpoint.join(text));
         target.as_ref().map(Url::origin).map_or_else(String::new, |origin| {
             let origin = self.clean(&origin.ascii_serialization());
             if self.place() == origin { " to another path".to_owned() } else { format!(" to {origin}") }

@@ -13,7 +13,7 @@ use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 use wiremock::{MockServer, ResponseTemplate};
 
-use super::flag_kit::{self, KEY, Vendor, put};
+use super::flag_kit::{self, KEY, Vendor, foreign, put};
 use super::kit::prism::Prism;
 use stand_in::{CONTROL, Shared, TOKEN, TREATMENT, answers, new_flag, stand_in, world};
 
@@ -41,13 +41,6 @@ async fn at_ten(world: &Shared) -> (MockServer, Box<dyn FlagService>) {
     put(service.as_ref(), &FlagState::on(KEY, 10)).await.unwrap();
     world.lock().unwrap().writes.clear();
     (server, service)
-}
-
-fn foreign(error: &FlagError) -> &str {
-    match error {
-        FlagError::Foreign { problem, .. } => problem,
-        other => panic!("{}", error_chain(other)),
-    }
 }
 
 #[tokio::test]

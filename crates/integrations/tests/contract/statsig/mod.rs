@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use wiremock::{MockServer, ResponseTemplate};
 
 use super::contract::flag_service;
-use super::flag_kit::{self, Answers, KEY, Vendor, put};
+use super::flag_kit::{self, Answers, KEY, Vendor, foreign, put};
 use super::kit::prism::Prism;
 use stand_in::{Shared, TOKEN, answers, new_gate, rule, stand_in, world};
 
@@ -40,13 +40,6 @@ async fn at_ten(world: &Shared) -> (MockServer, Box<dyn FlagService>) {
     put(service.as_ref(), &FlagState::on(KEY, 10)).await.unwrap();
     world.lock().unwrap().writes.clear();
     (server, service)
-}
-
-fn foreign(error: &FlagError) -> &str {
-    match error {
-        FlagError::Foreign { problem, .. } => problem,
-        other => panic!("{}", error_chain(other)),
-    }
 }
 
 #[tokio::test]

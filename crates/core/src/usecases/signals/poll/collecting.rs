@@ -365,7 +365,7 @@ impl Collecting {
                 self.done.failures.push(format!("{slug}: {}", error_chain(&error)));
                 if is_broken(&error) {
                     let off = off_without_history(&self.runtime, job.experiment.id).await;
-                    self.has_moved_a_flag |= off.is_ok();
+                    self.has_moved_a_flag |= off.as_ref().is_ok_and(|is_off| *is_off);
                     self.done.failures.extend(off.err().map(|error| format!("{slug}: {}", error_chain(&error))));
                 }
                 self.left.push(queued.clone());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use tokio::time::timeout;
 
 use crate::domain::{Experiment, ExperimentStatus, Message, MessageKey, Notice};
@@ -11,12 +11,14 @@ use crate::ports::FlagService;
 use crate::ports::flags::{self, Found};
 use crate::store::Tx;
 use crate::usecases::Runtime;
+use crate::usecases::kernel::days::{DAY, start_of};
 use crate::usecases::kernel::flag::{flag_position, queue_flag};
 use crate::usecases::kernel::phases::is_on;
 use crate::usecases::kernel::workspace_file::{config, flag_service};
 
 /// How long reading them back may take in a round.
 const PATIENCE: Duration = Duration::from_secs(10);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// Queues the flag's position again, and tells people.
 pub(super) async fn put_off_again(
@@ -30,15 +32,11 @@ pub(super) async fn put_off_again(
     let detail = format!("{drift}; it is turned off again");
     let notice =
         Message::Notice(Notice::FlagNotOff { experiment: experiment.slug.to_string(), detail: detail.clone() });
-    tx.outbox_insert(runtime.ids.next(), &notice, &MessageKey::FlagNotOff(experiment.id, hour_of(now)), now).await?;
+    // Who turns it on again and again is told of once an hour.
+    let key = MessageKey::FlagNotOff(experiment.id, start_of(HOUR, now));
+    tx.outbox_insert(runtime.ids.next(), &notice, &key, now).await?;
     tracing::error!(experiment = %experiment.slug, "{detail}");
     Ok(format!("`{}`: {detail}", experiment.slug))
-}
-
-/// The instant at which the hour of an instant began: who turns a flag on again and again is told of once an hour.
-fn hour_of(at: Timestamp) -> Timestamp {
-    let seconds = at.as_second();
-    Timestamp::from_second(seconds - seconds.rem_euclid(3600)).unwrap_or(at)
 }
 
 /// Looks at the flags that are off without being read by a poll: of experiments that were killed after they had gone live, and of
@@ -129,14 +127,8 @@ async fn look_at_shipped(
     }
     let notice =
         Message::Notice(Notice::FlagNotSet { experiment: experiment.slug.to_string(), detail: detail.clone() });
-    let key = MessageKey::FlagNotRead(experiment.id, day_of(now));
+    let key = MessageKey::FlagElsewhere(experiment.id, start_of(DAY, now));
     tx.outbox_insert(runtime.ids.next(), &notice, &key, now).await?;
     tx.commit().await?;
     Ok(Some(format!("`{}`: {detail}", experiment.slug)))
-}
-
-/// The instant at which the day of an instant began, in UTC.
-fn day_of(at: Timestamp) -> Timestamp {
-    let seconds = at.as_second();
-    Timestamp::from_second(seconds - seconds.rem_euclid(86_400)).unwrap_or(at)
 }

@@ -9,7 +9,7 @@ use crate::ports::flags::{self, Drift, Found};
 use crate::present::span;
 use crate::store::{AllocationPhase, Instant, SignalHealth, Tx};
 use crate::usecases::Runtime;
-use crate::usecases::kernel::flag::flag_position;
+use crate::usecases::kernel::flag::expected_position;
 use crate::usecases::kernel::phases::is_on;
 use crate::usecases::kernel::workspace_file::flag_service;
 
@@ -56,13 +56,11 @@ async fn try_read_flag(
 ) -> Result<FlagRead> {
     let is_waiting = runtime.read().await?.outbox_is_flag_waiting(experiment.id).await?;
     let Some(service) = flag_service(runtime, config).await? else { return Ok(FlagRead::NotAsked) };
-    let is_on = is_on(phases);
     // What is to be off is written until it is.
-    if is_waiting && !is_on {
+    if is_waiting && !is_on(phases) {
         return Ok(FlagRead::NotAsked);
     }
-    let pct = if is_on { experiment.hypothesis.rollout.pct(experiment.state.step).unwrap_or(0) } else { 0 };
-    let expected = flag_position(&experiment.hypothesis.flag_key, pct);
+    let expected = expected_position(experiment, phases);
     let drift = flags::drift(service.as_ref(), &expected).await.map_err(Error::from)?;
     Ok(match drift.filter(|drift| !is_waiting || !is_on_its_way(drift, phases)) {
         None => FlagRead::InPlace,
