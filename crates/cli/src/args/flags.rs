@@ -13,7 +13,7 @@ EXAMPLES:
 pub enum Flags {
     /// List the flags of experiments that were ever live: where each should be, and where it is
     #[command(
-        after_help = "EXAMPLES:\n  outcome-runtime flags list\n\nIt ends with an error where a flag is elsewhere."
+        after_help = "EXAMPLES:\n  outcome-runtime flags list\n\nIt ends with an error where a flag is elsewhere, cannot be moved, or cannot be read."
     )]
     List,
     /// Ask the flag service what its token allows; nothing is changed
@@ -21,7 +21,7 @@ pub enum Flags {
         after_help = "EXAMPLES:\n  outcome-runtime flags test\n\nIt ends with an error where the token lacks a right that the runtime needs."
     )]
     Test,
-    /// Print the least that the token of a flag service must allow, and how to make such a token
+    /// Print the least rights that a flag service must give, and how to make a token with them
     #[command(
         after_help = "EXAMPLES:\n  outcome-runtime flags role unleash\n  outcome-runtime flags role   of the one that is applied"
     )]

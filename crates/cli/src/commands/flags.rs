@@ -1,7 +1,8 @@
 //! `flags`: the flag service that is applied.
 
-use outcome_core::usecases::{FlagAct, FlagLine, FlagLineState, FlagsReport, Right};
+use outcome_core::usecases::{FlagAct, FlagLine, FlagLineState, FlagsReport, Right, flag_role};
 use outcome_core::{Code, Result};
+use outcome_integrations::VENDORS;
 
 use crate::args;
 use crate::cx::{Cx, Exit};
@@ -9,10 +10,9 @@ use crate::output::{Page, safe};
 
 /// Runs it.
 pub async fn run(cx: &Cx, args: &args::Flags) -> Result<Exit> {
-    let runtime = cx.open().await?;
     match args {
         args::Flags::List => {
-            let lines = runtime.flags().list().await?;
+            let lines = cx.open().await?.flags().list().await?;
             cx.out.result(&lines, |page| show_list(page, &lines))?;
             let is_any = |state: FlagLineState| lines.iter().any(|line| line.state == state);
             Ok(match () {
@@ -22,12 +22,15 @@ pub async fn run(cx: &Cx, args: &args::Flags) -> Result<Exit> {
             })
         }
         args::Flags::Test => {
-            let report = runtime.flags().test().await?;
+            let report = cx.open().await?.flags().test().await?;
             cx.out.result(&report, |page| show_test(page, &report))?;
             Ok(if report.lacks_a_right() { Exit::of(Code::FlagFailed) } else { Exit::OK })
         }
         args::Flags::Role { provider } => {
-            let role = runtime.flags().role(provider.as_deref()).await?;
+            let role = match provider {
+                Some(provider) => flag_role(&VENDORS, provider)?,
+                None => cx.open().await?.flags().role().await?,
+            };
             cx.out.result(&role, |page| role.lines().for_each(|line| page.line(line)))?;
             Ok(Exit::OK)
         }
@@ -69,7 +72,7 @@ fn show_test(page: &mut Page, report: &FlagsReport) {
     for right in &report.rights {
         show_right(page, right);
     }
-    page.hint(&format!("`outcome-runtime flags role {}` prints the least that its token must allow", report.provider));
+    page.hint(&format!("`outcome-runtime flags role {}` prints the least rights that it must give", report.provider));
 }
 
 fn show_right(page: &mut Page, right: &Right) {

@@ -39,7 +39,7 @@ pub use builds::{
 pub use experiments::{
     ActRequest, CorrectRequest, Corrected, CorrectionPreview, DryRunView, ExperimentView, Experiments, Wrong,
 };
-pub use flags::{FlagLine, FlagLineState, Flags, FlagsReport};
+pub use flags::{FlagLine, FlagLineState, Flags, FlagsReport, flag_role};
 pub use gates::{DecideRequest, Decided, GateOpenRequest, GateView, Gates};
 pub use hypotheses::{
     FeasibilityHint, Hypotheses, Rejected, Submission, Submitted, UnderWay, WorkOrder, WorkOrderGoal,

@@ -7,7 +7,7 @@ mod test;
 use crate::usecases::Runtime;
 
 pub use keys::{FlagLine, FlagLineState};
-pub use test::FlagsReport;
+pub use test::{FlagsReport, flag_role};
 
 /// The use cases about the flag service.
 #[derive(Clone, Copy)]

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Flags;
+use crate::config::Vendors;
 use crate::error::{Code, Error, Result};
 use crate::ports::{FlagService, Right};
 use crate::usecases::Runtime;
@@ -43,27 +44,28 @@ impl Flags<'_> {
         Ok(FlagsReport { provider, service: service.name().to_owned(), place: service.place(), rights })
     }
 
-    /// The least that the credentials of a provider must allow, as lines to follow. Without a name, of the applied one.
+    /// The least rights that the applied service must give, as lines to follow.
     ///
     /// # Errors
-    /// [`Code::NotFound`] for a name that no provider has, and without a flag service.
+    /// [`Code::NotFound`] without a flag service.
     #[tracing::instrument(level = "debug", name = "flags.role", skip_all)]
-    pub async fn role(self, provider: Option<&str>) -> Result<&'static str> {
-        let vendors = &self.0.settings.vendors;
-        let kind = match provider {
-            Some(name) => name,
-            None => provider_of(self.0).await?,
-        };
-        let vendor = vendors.flag(kind).ok_or_else(|| {
-            let known: Vec<_> = vendors.flags.iter().map(|vendor| vendor.kind).collect();
-            Error::not_found("flag service", kind).hint(format!("the providers are {}", known.join(", ")))
-        })?;
-        Ok(vendor.role)
+    pub async fn role(self) -> Result<&'static str> {
+        let config = config(self.0).await?;
+        flag_role(self.0.settings.vendors, config.flags.as_ref().ok_or_else(none)?.kind)
     }
 }
 
-async fn provider_of(runtime: &Runtime) -> Result<&'static str> {
-    config(runtime).await?.flags.as_ref().map(|spec| spec.kind).ok_or_else(none)
+/// The least rights that a flag service must give, as lines to follow.
+///
+/// # Errors
+/// [`Code::NotFound`] for a name that no provider has.
+pub fn flag_role(vendors: &Vendors, provider: &str) -> Result<&'static str> {
+    vendors.flag(provider).map(|vendor| vendor.role).ok_or_else(|| {
+        let known: Vec<_> = vendors.flags.iter().map(|vendor| vendor.kind).collect();
+        let shown: String = provider.chars().filter(|c| !c.is_control()).take(60).collect();
+        Error::new(Code::NotFound, format!("`{shown}` is not a flag service"))
+            .hint(format!("the providers are {}", known.join(", ")))
+    })
 }
 
 /// The applied flag service.
